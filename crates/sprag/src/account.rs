@@ -1,0 +1,108 @@
+//! Who logs in: accounts and the names they log in under.
+
+use unicode_normalization::UnicodeNormalization as _;
+
+use crate::clock::Timestamp;
+use crate::error::Refusal;
+use crate::session::{AccountId, Epoch};
+
+/// The longest user name, in bytes of its normal form.
+pub const MAX_USERNAME_BYTES: usize = 128;
+
+/// The longest e-mail address, in bytes (RFC 5321 section 4.5.3.1.3 allows a path of 256 with its brackets).
+pub const MAX_EMAIL_BYTES: usize = 254;
+
+/// Who may log in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Account {
+    /// Never changes.
+    pub id: AccountId,
+    /// The user name as it was typed, if there is one.
+    pub username: Option<String>,
+    /// The e-mail address as it was typed, if there is one.
+    pub email: Option<String>,
+    /// Whether it may administer others.
+    pub is_admin: bool,
+    /// When it was disabled, if it is.
+    pub disabled_at: Option<Timestamp>,
+    /// Moves when everything handed out before must stop working.
+    pub epoch: Epoch,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A name that leads to one account: a user name or an e-mail address, in the form that is compared.
+///
+/// Spellings that people take for the same name are the same: NFKC, then lower case, without white space around.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Name {
+    /// Which kind of name.
+    pub kind: NameKind,
+    /// The form that is compared.
+    pub value: String,
+}
+
+/// Which kind of name.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum NameKind {
+    /// A user name; never contains `@`.
+    Username,
+    /// An e-mail address; always contains `@`.
+    Email,
+}
+
+impl NameKind {
+    /// The stable name, as it stands in the store.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Username => "username",
+            Self::Email => "email",
+        }
+    }
+}
+
+impl Name {
+    /// A user name.
+    ///
+    /// # Errors
+    /// [`Refusal::NameInvalid`] if it is empty, too long, or has an `@`, white space or control character.
+    pub fn username(text: &str) -> Result<Self, Refusal> {
+        let value = normal_form(text);
+        if value.is_empty() || value.len() > MAX_USERNAME_BYTES {
+            return Err(Refusal::NameInvalid("a user name has 1 to 128 bytes"));
+        }
+        if value.contains('@') || value.contains(|c: char| c.is_control() || c.is_whitespace()) {
+            return Err(Refusal::NameInvalid("a user name has no @, white space or control character"));
+        }
+        Ok(Self { kind: NameKind::Username, value })
+    }
+
+    /// An e-mail address. Only a message sent there can show that it exists; this refuses what cannot be one.
+    ///
+    /// # Errors
+    /// [`Refusal::NameInvalid`] if it is too long, or not one local part, one `@` and one domain.
+    pub fn email(text: &str) -> Result<Self, Refusal> {
+        let value = normal_form(text);
+        let is_plain = !value.contains(|c: char| c.is_control() || c.is_whitespace());
+        let parts = value.rsplit_once('@').filter(|(local, domain)| {
+            !local.is_empty() && !local.contains('@') && !domain.is_empty() && !domain.starts_with('.')
+        });
+        if !is_plain || parts.is_none() || value.len() > MAX_EMAIL_BYTES {
+            return Err(Refusal::NameInvalid("this is not an e-mail address such as ann@example.org"));
+        }
+        Ok(Self { kind: NameKind::Email, value })
+    }
+
+    /// What somebody typed where either is accepted: with an `@` it is an e-mail address.
+    ///
+    /// # Errors
+    /// As [`Name::username`] or [`Name::email`].
+    pub fn either(text: &str) -> Result<Self, Refusal> {
+        if text.contains('@') { Self::email(text) } else { Self::username(text) }
+    }
+}
+
+fn normal_form(text: &str) -> String {
+    text.trim().nfkc().collect::<String>().to_lowercase()
+}

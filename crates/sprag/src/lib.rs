@@ -1,0 +1,21 @@
+//! Sessions that turn one way.
+//!
+//! Short access tokens, rotating refresh tokens, one row per session, and a verdict for every token that
+//! is presented: turn, answer once more, keep, refuse, or end. Start at [`engine::Engine`], the front door;
+//! [`ratchet::judge`] is the heart; [`store`] lists what a store must promise.
+//!
+//! This crate knows no HTTP, reads no configuration or environment, and has no global state: time
+//! ([`clock`]), chance ([`chance`]), keys ([`keys`]) and storage ([`store`]) are handed in.
+
+pub mod account;
+pub mod audit;
+pub mod chance;
+pub mod clock;
+pub mod error;
+pub mod password;
+pub mod policy;
+pub mod ratchet;
+pub mod session;
+pub mod store;
+
+pub use error::{Error, Fault, FaultKind, Refusal};

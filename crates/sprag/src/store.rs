@@ -1,0 +1,288 @@
+//! The storage promises. Whoever brings a store of their own implements these traits and runs [`contract`].
+//!
+//! Each method is one transaction: it acknowledges only what is committed, and where it takes an [`Event`] the
+//! journal's entry is part of that transaction. A method that fails has changed nothing, or the store will
+//! show what it changed to whoever looks next; it never acknowledges what may still be lost.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::account::{Account, Name};
+use crate::audit::{Checkpoint, Entry, Event, Head};
+use crate::clock::Timestamp;
+use crate::error::Fault;
+use crate::ratchet::{Retried, Rotation, Standing};
+use crate::session::{AccountId, EndCause, Epoch, Session, SessionDetail, SessionId, SessionKey};
+
+pub mod contract;
+pub mod memory;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+
+/// Everything the engine needs of a store.
+#[async_trait]
+pub trait Store: Sessions + Accounts + Journal {
+    /// Whether the store can be reached and its schema is the one this build expects.
+    ///
+    /// # Errors
+    /// A [`Fault`] that says what is wrong.
+    async fn ready(&self) -> Result<(), Fault>;
+}
+
+/// Sessions, one row each.
+#[async_trait]
+pub trait Sessions: Send + Sync {
+    /// Stores a new session, if its account still stands as it did when its credentials were verified.
+    async fn open(&self, opening: Opening) -> Result<Opened, Fault>;
+
+    /// Finds a session together with the state of its account.
+    async fn find(&self, key: SessionKey) -> Result<Option<Standing>, Fault>;
+
+    /// Turns a row where [`Rotation::applies_to`] holds; `None` where it does not. Never inserts but the event.
+    async fn rotate(&self, rotation: Rotation, event: Option<Event>) -> Result<Option<Rotated>, Fault>;
+
+    /// Counts a retry where [`Retried::applies_to`] holds; `None` where it does not.
+    async fn retry(&self, retried: Retried, event: Option<Event>) -> Result<Option<Rotated>, Fault>;
+
+    /// Ends a session; `false` if there is none or it had ended, and then nothing is journalled.
+    async fn end(&self, key: SessionKey, ending: Ending) -> Result<bool, Fault>;
+
+    /// Ends all of an account's live sessions, but `except`; returns how many.
+    async fn end_all(
+        &self,
+        account: AccountId,
+        except: Option<SessionId>,
+        ending: Ending,
+    ) -> Result<u64, Fault>;
+
+    /// An account's sessions, ended ones too, oldest first, at most `limit`, after `after`.
+    async fn of(
+        &self,
+        account: AccountId,
+        after: Option<SessionId>,
+        limit: u32,
+    ) -> Result<Vec<(Session, SessionDetail)>, Fault>;
+
+    /// The session of that id, whoever's it is.
+    async fn named(&self, session: SessionId) -> Result<Option<(Session, SessionDetail)>, Fault>;
+
+    /// Goes through one slice of all sessions: ends what has expired, removes what ended long ago.
+    async fn sweep(&self, slice: Slice) -> Result<Swept, Fault>;
+}
+
+/// Accounts and the names that lead to them.
+#[async_trait]
+pub trait Accounts: Send + Sync {
+    /// Makes an account; `false` if one of its names is taken.
+    async fn create(&self, new: NewAccount) -> Result<bool, Fault>;
+
+    /// Finds an account.
+    async fn account(&self, id: AccountId) -> Result<Option<Account>, Fault>;
+
+    /// Finds the account a name leads to, with its password hash.
+    async fn credential(&self, name: &Name) -> Result<Option<Credential>, Fault>;
+
+    /// Finds an account's password hash.
+    async fn credential_of(&self, id: AccountId) -> Result<Option<Credential>, Fault>;
+
+    /// Accounts in the order they were made, at most `limit`, after `after`.
+    async fn accounts(&self, after: Option<AccountId>, limit: u32) -> Result<Vec<Account>, Fault>;
+
+    /// Disables an account and ends its sessions with [`EndCause::Disabled`]; moves its epoch.
+    /// `false` if there is none or it was disabled.
+    async fn disable(&self, account: AccountId, event: Event) -> Result<bool, Fault>;
+
+    /// Lets an account log in again; its ended sessions stay ended. `false` if there is none or it was enabled.
+    async fn enable(&self, account: AccountId, event: Event) -> Result<bool, Fault>;
+
+    /// Replaces the password, moves the epoch, ends the other sessions and turns or replaces the current one,
+    /// if everything still stands as [`PasswordChange`] says.
+    async fn change_password(&self, change: PasswordChange) -> Result<PasswordChanged, Fault>;
+
+    /// Replaces a password hash by one of the same password with newer parameters, if it is still `old`.
+    async fn rehash(&self, account: AccountId, old: &str, new: &str) -> Result<bool, Fault>;
+}
+
+/// The append-only journal.
+#[async_trait]
+pub trait Journal: Send + Sync {
+    /// Adds an event to its account's chain.
+    async fn record(&self, event: Event) -> Result<(), Fault>;
+
+    /// An account's newest entries, newest first, at most `limit`.
+    async fn entries_of(&self, account: AccountId, limit: u32) -> Result<Vec<Entry>, Fault>;
+
+    /// All entries in the order of account and number, at most `limit`, after `after`.
+    async fn entries(&self, after: Option<(AccountId, u64)>, limit: u32) -> Result<Vec<Entry>, Fault>;
+
+    /// Each account's last entry made before `before`, in the order of accounts, at most `limit`, after `after`.
+    async fn heads(
+        &self,
+        before: Timestamp,
+        after: Option<AccountId>,
+        limit: u32,
+    ) -> Result<Vec<Head>, Fault>;
+
+    /// The last checkpoint.
+    async fn last_checkpoint(&self) -> Result<Option<Checkpoint>, Fault>;
+
+    /// Checkpoints by number, at most `limit`, after `after`.
+    async fn checkpoints(&self, after: u64, limit: u32) -> Result<Vec<Checkpoint>, Fault>;
+
+    /// Stores a checkpoint; `false` if its number is taken.
+    async fn seal(&self, checkpoint: Checkpoint) -> Result<bool, Fault>;
+}
+
+/// A session to be opened.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// Its row; `epoch` is the one under which the credentials were verified.
+    pub session: Session,
+    /// What people read of it.
+    pub detail: SessionDetail,
+    /// The session of the same account on the same device whose place it takes, if there is one: ends with
+    /// [`EndCause::Replaced`].
+    pub replaces: Option<SessionId>,
+    /// How many live sessions the account may have, this one included; the longest unused give way.
+    pub most: u32,
+    /// What is journalled of it.
+    pub event: Event,
+}
+
+/// What opening came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Opened {
+    /// It is open.
+    Open,
+    /// The account has moved on since its credentials were verified; nothing was stored.
+    AccountMoved,
+}
+
+/// What a write to a row leaves for the answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rotated {
+    /// When the session ends at the latest.
+    pub expires_at: Timestamp,
+}
+
+/// How sessions are ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ending {
+    /// Why.
+    pub cause: EndCause,
+    /// When.
+    pub at: Timestamp,
+    /// By whom, as seen from here.
+    pub ip: Option<String>,
+    /// The same, as it called itself.
+    pub user_agent: Option<String>,
+    /// What else the journal should say.
+    pub note: Option<String>,
+}
+
+impl Ending {
+    /// The journal's event for one session that ends so.
+    #[must_use]
+    pub fn event(&self, key: SessionKey) -> Event {
+        Event {
+            account: key.account,
+            at: self.at,
+            kind: crate::audit::EventKind::SessionEnded,
+            session: Some(key.session),
+            cause: Some(self.cause),
+            ip: self.ip.clone(),
+            user_agent: self.user_agent.clone(),
+            note: self.note.clone(),
+        }
+    }
+
+    /// An ending that nobody asked for in person.
+    #[must_use]
+    pub fn by_itself(cause: EndCause, at: Timestamp) -> Self {
+        Self { cause, at, ip: None, user_agent: None, note: None }
+    }
+}
+
+/// A slice of all sessions to sweep.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Slice {
+    /// Where the slice before ended.
+    pub after: Option<SessionKey>,
+    /// How many rows to look at.
+    pub rows: u32,
+    /// What counts as expired.
+    pub now: Timestamp,
+    /// How long an ended session is kept, so that its client can be told the cause.
+    pub keep_ended: Duration,
+}
+
+/// What sweeping a slice came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Swept {
+    /// Rows looked at.
+    pub seen: u64,
+    /// Sessions ended because they had expired.
+    pub ended: u64,
+    /// Ended sessions removed.
+    pub removed: u64,
+    /// Where the next slice begins; `None` at the end.
+    pub next: Option<SessionKey>,
+}
+
+/// An account to be made.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    /// The account.
+    pub account: Account,
+    /// The names that lead to it.
+    pub names: Vec<Name>,
+    /// Its password hash (PHC string).
+    pub password_hash: String,
+    /// What is journalled of it.
+    pub event: Event,
+}
+
+/// An account and what its password must match.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// The account.
+    pub account: Account,
+    /// Its password hash (PHC string).
+    pub password_hash: String,
+}
+
+/// A new password and what it does to the account's sessions.
+#[derive(Clone, Debug)]
+pub struct PasswordChange {
+    /// Whose.
+    pub account: AccountId,
+    /// The epoch under which the present password was verified; the account must still be in it.
+    pub verified_under: Epoch,
+    /// The new password's hash (PHC string).
+    pub password_hash: String,
+    /// What becomes of the session that asked for it.
+    pub current: CurrentSession,
+    /// How the other sessions end.
+    pub ending: Ending,
+    /// What is journalled of it.
+    pub event: Event,
+}
+
+/// What becomes of the session that changes the password.
+#[derive(Clone, Debug)]
+pub enum CurrentSession {
+    /// It presented its refresh token and turns; [`Rotation::is_sealing`] holds. It takes on the new epoch.
+    Turns(Rotation),
+    /// It showed only an access token. A new session, in the new epoch, takes its place.
+    GivesWay(Box<Session>, SessionDetail),
+}
+
+/// What a password change came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PasswordChanged {
+    /// It is done.
+    Done(Rotated),
+    /// The account or the session has moved on meanwhile; nothing was changed.
+    Moved,
+}
