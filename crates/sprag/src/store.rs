@@ -34,6 +34,8 @@ pub trait Store: Sessions + Accounts + Journal {
 #[async_trait]
 pub trait Sessions: Send + Sync {
     /// Stores a new session, if its account still stands as it did when its credentials were verified.
+    ///
+    /// Its own event comes first in the journal, then one for each session that ends for it.
     async fn open(&self, opening: Opening) -> Result<Opened, Fault>;
 
     /// Finds a session together with the state of its account.
@@ -67,7 +69,8 @@ pub trait Sessions: Send + Sync {
     /// The session of that id, whoever's it is.
     async fn named(&self, session: SessionId) -> Result<Option<(Session, SessionDetail)>, Fault>;
 
-    /// Goes through one slice of all sessions: ends what has expired, removes what ended long ago.
+    /// Goes through one slice of all sessions in the order of their keys: ends what has expired, each with its
+    /// event, and removes what ended [`Slice::keep_ended`] ago. A slice has at least one row.
     async fn sweep(&self, slice: Slice) -> Result<Swept, Fault>;
 }
 
@@ -130,7 +133,8 @@ pub trait Journal: Send + Sync {
     /// Checkpoints by number, at most `limit`, after `after`.
     async fn checkpoints(&self, after: u64, limit: u32) -> Result<Vec<Checkpoint>, Fault>;
 
-    /// Stores a checkpoint; `false` if its number is taken.
+    /// Stores a checkpoint; `false` if its number is taken. From then on no entry is dated before the moment it
+    /// covers, whatever a clock says, or the checkpoint would seem broken.
     async fn seal(&self, checkpoint: Checkpoint) -> Result<bool, Fault>;
 }
 
@@ -202,6 +206,12 @@ impl Ending {
     pub fn by_itself(cause: EndCause, at: Timestamp) -> Self {
         Self { cause, at, ip: None, user_agent: None, note: None }
     }
+
+    /// An ending that follows from what `event` tells: the same moment, address and client.
+    #[must_use]
+    pub fn along_with(event: &Event, cause: EndCause) -> Self {
+        Self { cause, at: event.at, ip: event.ip.clone(), user_agent: event.user_agent.clone(), note: None }
+    }
 }
 
 /// A slice of all sessions to sweep.
@@ -228,6 +238,14 @@ pub struct Swept {
     pub removed: u64,
     /// Where the next slice begins; `None` at the end.
     pub next: Option<SessionKey>,
+}
+
+impl Slice {
+    /// Ended sessions that ended at this moment or before are removed.
+    #[must_use]
+    pub fn removes_until(&self) -> Timestamp {
+        self.now.minus(self.keep_ended)
+    }
 }
 
 /// An account to be made.
