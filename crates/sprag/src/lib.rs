@@ -11,6 +11,7 @@ pub mod account;
 pub mod audit;
 pub mod chance;
 pub mod clock;
+pub mod engine;
 pub mod error;
 pub mod password;
 pub mod policy;
@@ -18,4 +19,5 @@ pub mod ratchet;
 pub mod session;
 pub mod store;
 
+pub use engine::Engine;
 pub use error::{Error, Fault, FaultKind, Refusal};

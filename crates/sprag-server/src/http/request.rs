@@ -1,0 +1,232 @@
+//! What a request brings: fields from JSON or a form, tokens from headers and cookies, and who is asking.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, HeaderMap, USER_AGENT};
+use hyper::http::request::Parts;
+use serde_json::{Map, Value};
+use sprag::engine::Client;
+use sprag::session::ShortHash;
+use sprag::token::hash_instance;
+
+use super::refusal::Problem;
+
+/// The largest body, in bytes.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// How deep JSON may nest. Everything we take is flat; the rest is for clients that send more than they need.
+const MAX_JSON_DEPTH: usize = 32;
+
+/// How long a client may take to send a body.
+const BODY_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How much of a `User-Agent` is remembered, in bytes.
+const MAX_USER_AGENT_BYTES: usize = 256;
+
+/// The longest `Idempotency-Key` and `Sprag-Instance`, in bytes.
+const MAX_ID_BYTES: usize = 255;
+
+/// The fields of a request's body; none where it has no body.
+pub(super) async fn fields(parts: &Parts, body: Body) -> Result<Map<String, Value>, Problem> {
+    if parts.headers.contains_key(CONTENT_ENCODING) {
+        return Err(Problem::UnsupportedMediaType("send the body as it is, without a Content-Encoding"));
+    }
+    let bytes = read(body).await?;
+    if bytes.is_empty() {
+        return Ok(Map::new());
+    }
+    match media_type(&parts.headers) {
+        Some(kind) if kind.eq_ignore_ascii_case("application/json") => json(&bytes),
+        Some(kind) if kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") => form(&bytes),
+        _ => Err(Problem::UnsupportedMediaType(
+            "send Content-Type: application/json or application/x-www-form-urlencoded",
+        )),
+    }
+}
+
+async fn read(body: Body) -> Result<bytes::Bytes, Problem> {
+    let whole = Limited::new(body, MAX_BODY_BYTES).collect();
+    match tokio::time::timeout(BODY_DEADLINE, whole).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::TooLarge),
+        Ok(Err(_)) => Err(Problem::invalid("the body broke off; send the request again")),
+        Err(_) => Err(Problem::TooSlow),
+    }
+}
+
+fn media_type(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next().unwrap_or(value).trim())
+}
+
+fn json(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
+    if depth(bytes) > MAX_JSON_DEPTH {
+        return Err(Problem::invalid("the JSON body nests deeper than 32 levels"));
+    }
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(_) => Err(Problem::invalid("the JSON body is not an object; send {\"field\": \"value\", …}")),
+        Err(error) => Err(Problem::invalid(format!(
+            "the body is not JSON: it goes wrong at line {} column {}",
+            error.line(),
+            error.column()
+        ))),
+    }
+}
+
+/// How deep brackets nest outside strings.
+fn depth(bytes: &[u8]) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut is_escaped) = (0_usize, 0, false, false);
+    for byte in bytes {
+        match (in_string, byte) {
+            (true, _) if is_escaped => is_escaped = false,
+            (true, b'\\') => is_escaped = true,
+            (_, b'"') => in_string = !in_string,
+            (false, b'{' | b'[') => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            (false, b'}' | b']') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+fn form(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(bytes)
+        .map_err(|_| Problem::invalid("the body is not a form; send field=value&field=value"))?;
+    let mut fields = Map::new();
+    for (name, value) in pairs {
+        if fields.insert(name, Value::String(value)).is_some() {
+            return Err(Problem::invalid("the form has one field twice; send each field once"));
+        }
+    }
+    Ok(fields)
+}
+
+/// The token of an `Authorization: Bearer` header (RFC 6750 section 2.1).
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The values of all cookies of one name, in the order they came; a browser may send several.
+pub(super) fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
+    let pairs = headers.get_all(COOKIE).into_iter().filter_map(|header| header.to_str().ok());
+    pairs
+        .flat_map(|header| header.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(move |(found, _)| *found == name)
+        .map(|(_, value)| value)
+}
+
+/// The retry id, if the client sent one.
+pub(super) fn retry_id(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    short_header(headers, "idempotency-key")
+}
+
+fn short_header<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, Problem> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    match value.to_str() {
+        Ok(text) if !text.is_empty() && text.len() <= MAX_ID_BYTES => Ok(Some(text)),
+        _ => Err(Problem::invalid(format!("the header {name} takes 1 to 255 visible ASCII characters"))),
+    }
+}
+
+/// Who is asking. `device_cookie` is the name of the page's device cookie, if it has one.
+pub(super) fn client(parts: &Parts, device_cookie: Option<&str>) -> Result<Client, Problem> {
+    let address =
+        parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical());
+    let user_agent = parts.headers.get(USER_AGENT).map(|value| printable(value.as_bytes()));
+    let instance = instance(&parts.headers, device_cookie, user_agent.as_deref(), address)?;
+    Ok(Client { ip: address.map(|ip| ip.to_string()), user_agent, instance })
+}
+
+/// The client instance: what it says of itself, else the cookie that marks the device, else what its requests have
+/// in common.
+fn instance(
+    headers: &HeaderMap,
+    device_cookie: Option<&str>,
+    user_agent: Option<&str>,
+    address: Option<IpAddr>,
+) -> Result<ShortHash, Problem> {
+    if let Some(named) = short_header(headers, "sprag-instance")? {
+        return Ok(hash_instance("named", named));
+    }
+    if let Some(marked) = device_cookie.and_then(|name| cookies(headers, name).next()) {
+        return Ok(hash_instance("device", marked));
+    }
+    let family: String =
+        user_agent.unwrap_or_default().chars().filter(|c| !c.is_ascii_digit() && *c != '.').collect();
+    let prefix = address.map(prefix).unwrap_or_default();
+    Ok(hash_instance("guess", &format!("{family}\n{prefix}")))
+}
+
+/// The network an address lies in: /24 of IPv4, /64 of IPv6. Within it, devices move about.
+fn prefix(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            format!("{a}.{b}.{c}")
+        }
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}")
+        }
+    }
+}
+
+/// Text from outside as it may stand in a journal or on a terminal: no control characters, and not too long.
+pub(super) fn printable(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let mut kept = String::new();
+    for c in text.chars().filter(|c| !c.is_control()) {
+        if kept.len() + c.len_utf8() > MAX_USER_AGENT_BYTES {
+            break;
+        }
+        kept.push(c);
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn depth_counts_brackets_but_not_those_in_strings() {
+        assert_eq!(depth(br#"{"a": ["[[[[", {"b\"[": []}]}"#), 4);
+        assert_eq!(depth(b""), 0);
+    }
+
+    #[test]
+    fn cookies_come_in_order_and_by_exact_name() {
+        let mut headers = HeaderMap::new();
+        headers.append(COOKIE, HeaderValue::from_static("a=1; refresh=one; b=2"));
+        headers.append(COOKIE, HeaderValue::from_static("refresh=two;xrefresh=3"));
+        assert_eq!(cookies(&headers, "refresh").collect::<Vec<_>>(), ["one", "two"]);
+    }
+
+    #[test]
+    fn r52_control_characters_do_not_reach_the_journal() {
+        assert_eq!(printable(b"curl\x1b[31m\r\n8"), "curl[31m8");
+        assert_eq!(printable("é".repeat(300).as_bytes()).len(), 256);
+    }
+
+    #[test]
+    fn an_instance_survives_an_update_of_the_browser_and_a_move_within_the_network() {
+        let guess = |agent: &str, ip: &str| {
+            instance(&HeaderMap::new(), None, Some(agent), Some(ip.parse().unwrap())).unwrap()
+        };
+        assert_eq!(guess("Firefox/120.0", "192.0.2.1"), guess("Firefox/121.0", "192.0.2.77"));
+        assert_ne!(guess("Firefox/120.0", "192.0.2.1"), guess("Chrome/120.0", "192.0.2.1"));
+        assert_ne!(guess("Firefox/120.0", "192.0.2.1"), guess("Firefox/120.0", "198.51.100.1"));
+    }
+}

@@ -1,0 +1,123 @@
+//! Connections: accepting them, bounding them, and letting them finish.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tower::Service as _;
+
+use crate::metrics::Metrics;
+
+/// How long a client may take to send a request's head, and how long a connection may stay idle between requests.
+const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The largest request head, in bytes; a larger one is answered 431.
+const MAX_HEAD_BYTES: usize = 16 * 1024;
+
+/// The most header fields; more are answered 431.
+const MAX_HEADERS: usize = 100;
+
+/// Streams one HTTP/2 connection may have open at once.
+const MAX_STREAMS: u32 = 100;
+
+/// Streams a peer may have reset before they were accepted; beyond that it is an attack (CVE-2023-44487).
+const MAX_RESET_STREAMS: usize = 20;
+
+/// How long to wait after the system refused a connection, for instance because no file descriptor is left.
+const PAUSE_AFTER_FAILED_ACCEPT: Duration = Duration::from_millis(50);
+
+/// Bounds of the listener.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// How many connections may be open at once; one more is closed at once.
+    pub connections: usize,
+    /// How long requests in flight may take to finish once shutdown has begun.
+    pub grace: Duration,
+}
+
+/// Serves `router` on `listener` until `shutdown` is ready and what is in flight has finished.
+///
+/// Returns whether everything finished within the grace period.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    metrics: Arc<Metrics>,
+    bounds: Bounds,
+    shutdown: impl Future<Output = ()>,
+) -> bool {
+    let builder = connection_builder();
+    let places = Arc::new(Semaphore::new(bounds.connections));
+    let graceful = GracefulShutdown::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let (stream, peer) = tokio::select! {
+            () = &mut shutdown => break,
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "could not accept a connection; trying again shortly");
+                    tokio::time::sleep(PAUSE_AFTER_FAILED_ACCEPT).await;
+                    continue;
+                }
+            },
+        };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            metrics.connections_refused.inc();
+            continue;
+        };
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "could not turn off Nagle's algorithm; answers may be a little later");
+        }
+        let mut router = router.clone();
+        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
+            let answer = router.call(request.map(Body::new));
+            async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
+        });
+        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = graceful.watch(connection);
+        let metrics = Arc::clone(&metrics);
+        tokio::spawn(async move {
+            metrics.connections.inc();
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection broke off");
+            }
+            metrics.connections.dec();
+            drop(place);
+        });
+    }
+    drop(listener);
+    tokio::time::timeout(bounds.grace, graceful.shutdown()).await.is_ok()
+}
+
+fn connection_builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_DEADLINE)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_HEADERS);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
+        .keep_alive_interval(HEAD_DEADLINE)
+        .keep_alive_timeout(HEAD_DEADLINE);
+    builder
+}

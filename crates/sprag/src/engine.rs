@@ -1,0 +1,193 @@
+//! The front door: log in, refresh, log out, list, end, explain.
+//!
+//! An [`Engine`] joins the rooms of this crate: it parses what was presented, asks the ratchet, tells the store,
+//! and mints what is handed out. It decides nothing about a session itself.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use serde_json::{Map, Value};
+
+use crate::access::{self, AccessToken, Expected, Rejected};
+use crate::chance::Chance;
+use crate::clock::{Clock, Timestamp};
+use crate::error::{Error, Fault, Refusal};
+use crate::keys::KeyRing;
+use crate::password::Hasher;
+use crate::policy::Policy;
+use crate::ratchet::Standing;
+use crate::session::{AccountId, ProfileId, SessionId, SessionKey, ShortHash};
+use crate::store::Store;
+use crate::token::Encoding;
+
+mod account;
+mod login;
+mod pair;
+mod refresh;
+mod sessions;
+mod upkeep;
+
+pub use account::NewUser;
+pub use login::LogIn;
+pub use pair::{Refresh, TokenPair};
+pub use refresh::{Refreshed, Renewal};
+pub use sessions::{Explanation, Listed};
+
+/// Joins ratchet, store, keys and passwords into the actions a client asks for.
+pub struct Engine {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+    keys: ArcSwap<KeyRing>,
+    hasher: Hasher,
+    issuer: Issuer,
+    limits: Limits,
+}
+
+/// Who issues access tokens, and for whom.
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    /// The `iss` claim: this server's public address.
+    pub issuer: String,
+    /// The `aud` claim: the API that accepts the tokens.
+    pub audience: String,
+}
+
+/// Bounds that hold for every page.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How many live sessions an account may have; the longest unused give way to a new one.
+    pub sessions_per_account: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { sessions_per_account: 100 }
+    }
+}
+
+/// What one page asks of the engine: whose tokens, under which policy, in which form.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// The page's id, carried in every refresh token.
+    pub profile: ProfileId,
+    /// The page's name: the `client_id` claim.
+    pub client_id: String,
+    /// The rules its sessions live under.
+    pub policy: Policy,
+    /// The form of its refresh tokens.
+    pub encoding: Encoding,
+    /// Claims that every access token of the page carries besides the registered ones.
+    pub claims: Option<Map<String, Value>>,
+}
+
+/// Who is asking, as far as a request shows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Client {
+    /// The address.
+    pub ip: Option<String>,
+    /// What the client calls itself.
+    pub user_agent: Option<String>,
+    /// The client instance, hashed.
+    pub instance: ShortHash,
+}
+
+/// A caller whose access token has verified and whose session is live.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Caller {
+    /// The session, and through it the account.
+    pub key: SessionKey,
+    /// The session's row and the account's state.
+    pub standing: Standing,
+}
+
+impl Engine {
+    /// An engine over what is handed in.
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        chance: Arc<dyn Chance>,
+        keys: KeyRing,
+        hasher: Hasher,
+        issuer: Issuer,
+        limits: Limits,
+    ) -> Self {
+        Self { store, clock, chance, keys: ArcSwap::from_pointee(keys), hasher, issuer, limits }
+    }
+
+    /// The store behind it.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The present moment, by the engine's clock.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The key ring in force.
+    pub fn keys(&self) -> Arc<KeyRing> {
+        self.keys.load_full()
+    }
+
+    /// Puts another key ring in force, for every request from now on.
+    pub fn replace_keys(&self, keys: KeyRing) {
+        self.keys.store(Arc::new(keys));
+    }
+
+    /// Says who is calling, from an access token of this page.
+    ///
+    /// Beyond the token itself, its session must be live and its account as it was: this server knows what an
+    /// API that verifies locally learns only when the token runs out.
+    ///
+    /// # Errors
+    /// [`Refusal::TokenInvalid`], [`Refusal::TokenExpired`], [`Refusal::SessionEnded`] or
+    /// [`Refusal::AccountDisabled`]; a [`Fault`] if the store fails.
+    pub async fn authenticate(&self, terms: &Terms, bearer: &str) -> Result<Caller, Error> {
+        let now = self.now();
+        let token = self.verify_access(bearer, now)?;
+        if token.client_id != terms.client_id {
+            return Err(Refusal::TokenInvalid.into());
+        }
+        let key = SessionKey { account: token.subject, session: token.session };
+        let standing = self.store.find(key).await?.ok_or(Refusal::SessionEnded(None))?;
+        let session = &standing.session;
+        if let Some(ended) = session.ended {
+            return Err(Refusal::SessionEnded(Some(ended.cause)).into());
+        }
+        if standing.is_disabled {
+            return Err(Refusal::AccountDisabled.into());
+        }
+        if session.epoch != standing.epoch {
+            return Err(Refusal::SessionEnded(None).into());
+        }
+        if now >= session.expires_at || now >= session.idle_expires_at {
+            return Err(Refusal::TokenExpired.into());
+        }
+        Ok(Caller { key, standing })
+    }
+
+    fn verify_access(&self, bearer: &str, now: Timestamp) -> Result<AccessToken, Refusal> {
+        let expected = Expected { issuer: &self.issuer.issuer, audience: &self.issuer.audience };
+        access::verify(bearer, &self.keys.load(), &expected, now).map_err(|rejected| match rejected {
+            Rejected::Expired => Refusal::TokenExpired,
+            _ => Refusal::TokenInvalid,
+        })
+    }
+
+    fn key_of_new_session(&self, account: AccountId, now: Timestamp) -> SessionKey {
+        SessionKey { account, session: SessionId(crate::chance::id(self.chance.as_ref(), now)) }
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("issuer", &self.issuer).finish_non_exhaustive()
+    }
+}
+
+/// A fault for a loop that has tried as often as it may.
+fn tried_too_often(doing: &'static str) -> Fault {
+    Fault::unavailable(doing, "others kept changing it at the same time")
+}

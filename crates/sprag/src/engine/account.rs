@@ -1,0 +1,195 @@
+//! Accounts: making them, changing a password, disabling and enabling.
+
+use super::login::{detail, new_session};
+use super::pair::fresh_life;
+use super::refresh::present;
+use super::{Caller, Client, Engine, Terms, TokenPair, tried_too_often};
+use crate::account::{Account, Name};
+use crate::audit::{Event, EventKind};
+use crate::chance;
+use crate::clock::Timestamp;
+use crate::error::{Error, Fault, Refusal};
+use crate::password::{Match, Password};
+use crate::ratchet::{MAX_MISSES, Rotation, Standing};
+use crate::session::{AccountId, EndCause, Epoch};
+use crate::store::{CurrentSession, Ending, NewAccount, PasswordChange, PasswordChanged};
+use crate::token::RefreshToken;
+
+/// An account to be made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NewUser<'a> {
+    /// A user name, if it shall have one.
+    pub username: Option<&'a str>,
+    /// An e-mail address, if it shall have one.
+    pub email: Option<&'a str>,
+    /// Its password, as typed.
+    pub password: &'a str,
+    /// Whether it may administer others.
+    pub is_admin: bool,
+}
+
+impl Engine {
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// [`Refusal::NameInvalid`], [`Refusal::PasswordRejected`] or [`Refusal::NameTaken`]; a [`Fault`].
+    pub async fn create_account(&self, user: NewUser<'_>, client: &Client) -> Result<Account, Error> {
+        let names = [user.username.map(Name::username), user.email.map(Name::email)];
+        let names = names.into_iter().flatten().collect::<Result<Vec<_>, _>>()?;
+        if names.is_empty() {
+            return Err(Refusal::NameInvalid("an account needs a user name or an e-mail address").into());
+        }
+        let password = Password::chosen(user.password)?;
+        let password_hash = self.hasher.hash(password, self.chance.as_ref()).await?;
+        let now = self.now();
+        let account = Account {
+            id: AccountId(chance::id(self.chance.as_ref(), now)),
+            username: user.username.map(|name| name.trim().to_owned()),
+            email: user.email.map(|email| email.trim().to_owned()),
+            is_admin: user.is_admin,
+            disabled_at: None,
+            epoch: Epoch(0),
+            created_at: now,
+        };
+        let event = about(account.id, EventKind::AccountCreated, now, client, None);
+        let new = NewAccount { account: account.clone(), names, password_hash, event };
+        if self.store.create(new).await? { Ok(account) } else { Err(Refusal::NameTaken.into()) }
+    }
+
+    /// The account of a caller.
+    ///
+    /// # Errors
+    /// [`Refusal::AccountUnknown`] if it has gone meanwhile; a [`Fault`].
+    pub async fn account(&self, id: AccountId) -> Result<Account, Error> {
+        Ok(self.store.account(id).await?.ok_or(Refusal::AccountUnknown)?)
+    }
+
+    /// Changes the caller's password: the account's epoch moves, the other sessions end, this one turns at once.
+    ///
+    /// Only the client's refresh token holds the session secret from which a successor is derived. Where the caller
+    /// shows that token too, its session turns; where it shows only the access token, a new session takes the place
+    /// of the old one.
+    ///
+    /// # Errors
+    /// [`Refusal::CurrentPasswordWrong`], [`Refusal::PasswordRejected`], or [`Refusal::SessionEnded`] if the session
+    /// or the account moved on meanwhile; a [`Fault`].
+    pub async fn change_password(
+        &self,
+        terms: &Terms,
+        caller: &Caller,
+        passwords: (&str, &str),
+        refresh_token: Option<&str>,
+        client: &Client,
+    ) -> Result<TokenPair, Error> {
+        let (current, new) = (Password::typed(passwords.0)?, Password::chosen(passwords.1)?);
+        let account = caller.key.account;
+        let credential = self.store.credential_of(account).await?.ok_or(Refusal::AccountUnknown)?;
+        let matched = self.hasher.verify(current, Some(credential.password_hash)).await?;
+        if matched == Match::No {
+            let why = Some("the current password, asked for to change it, was wrong".into());
+            let event = about(account, EventKind::LoginFailed, self.now(), client, why);
+            self.store.record(event).await?;
+            return Err(Refusal::CurrentPasswordWrong.into());
+        }
+        let password_hash = self.hasher.hash(new, self.chance.as_ref()).await?;
+        let own = refresh_token
+            .and_then(|text| self.parse(terms, text, self.now()))
+            .filter(|token| token.key == caller.key);
+        for _ in 0..=MAX_MISSES {
+            let now = self.now();
+            let standing = self.store.find(caller.key).await?.ok_or(Refusal::SessionEnded(None))?;
+            let (token, session) = self.successor(terms, &standing, own.as_ref(), client, now)?;
+            let expires_at = standing.session.expires_at;
+            let change = PasswordChange {
+                account,
+                verified_under: credential.account.epoch,
+                password_hash: password_hash.clone(),
+                current: session,
+                ending: client.ending(EndCause::PasswordChanged, now),
+                event: about(account, EventKind::PasswordChanged, now, client, None),
+            };
+            match self.store.change_password(change).await? {
+                PasswordChanged::Done(_) => {
+                    let life = fresh_life(terms, expires_at, now);
+                    return Ok(self.new_pair(terms, &token, life, now)?);
+                }
+                PasswordChanged::Moved => {}
+            }
+        }
+        Err(tried_too_often("change a password").into())
+    }
+
+    /// The token that will follow a password change, and what becomes of the session for it.
+    fn successor(
+        &self,
+        terms: &Terms,
+        standing: &Standing,
+        own: Option<&RefreshToken>,
+        client: &Client,
+        now: Timestamp,
+    ) -> Result<(RefreshToken, CurrentSession), Refusal> {
+        let session = &standing.session;
+        if let Some(ended) = session.ended {
+            return Err(Refusal::SessionEnded(Some(ended.cause)));
+        }
+        if let Some(token) = own {
+            let presented = present(token, None, client);
+            if let Some(rotation) = Rotation::sealing(&presented, standing, now, &terms.policy) {
+                return Ok((token.at(rotation.to), CurrentSession::Turns(rotation)));
+            }
+        }
+        let key = self.key_of_new_session(session.key.account, now);
+        let token = RefreshToken::first(terms.profile, key, self.chance.as_ref());
+        let mut successor = new_session(terms, &token, standing.epoch.next(), client, now);
+        successor.expires_at = session.expires_at;
+        Ok((token, CurrentSession::GivesWay(Box::new(successor), detail(client, None))))
+    }
+
+    /// Disables an account and ends its sessions; `false` if it was disabled already.
+    ///
+    /// # Errors
+    /// [`Refusal::AccountUnknown`]; a [`Fault`].
+    pub async fn disable(&self, account: AccountId, client: &Client) -> Result<bool, Error> {
+        self.account(account).await?;
+        let event = about(account, EventKind::AccountDisabled, self.now(), client, None);
+        Ok(self.store.disable(account, event).await?)
+    }
+
+    /// Lets an account log in again; `false` if it could. Its ended sessions stay ended.
+    ///
+    /// # Errors
+    /// [`Refusal::AccountUnknown`]; a [`Fault`].
+    pub async fn enable(&self, account: AccountId, client: &Client) -> Result<bool, Error> {
+        self.account(account).await?;
+        let event = about(account, EventKind::AccountEnabled, self.now(), client, None);
+        Ok(self.store.enable(account, event).await?)
+    }
+
+    /// The account that a user name, an e-mail address or an id leads to.
+    ///
+    /// # Errors
+    /// [`Refusal::AccountUnknown`]; a [`Fault`].
+    pub async fn find_account(&self, who: &str) -> Result<Account, Error> {
+        if let Ok(id) = who.parse::<AccountId>()
+            && let Some(account) = self.store.account(id).await?
+        {
+            return Ok(account);
+        }
+        let name = Name::either(who).map_err(|_| Refusal::AccountUnknown)?;
+        let found: Result<_, Fault> = self.store.credential(&name).await;
+        Ok(found?.ok_or(Refusal::AccountUnknown)?.account)
+    }
+}
+
+impl Client {
+    /// How a session ends that this client ends.
+    #[must_use]
+    pub fn ending(&self, cause: EndCause, at: Timestamp) -> Ending {
+        Ending { cause, at, ip: self.ip.clone(), user_agent: self.user_agent.clone(), note: None }
+    }
+}
+
+fn about(account: AccountId, kind: EventKind, at: Timestamp, client: &Client, note: Option<String>) -> Event {
+    let (ip, user_agent) = (client.ip.clone(), client.user_agent.clone());
+    Event { account, at, kind, session: None, cause: None, ip, user_agent, note }
+}

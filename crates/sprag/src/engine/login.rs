@@ -1,0 +1,150 @@
+//! Log-in: a name and a password for a new session.
+
+use super::pair::fresh_life;
+use super::{Client, Engine, Terms, TokenPair};
+use crate::account::Name;
+use crate::audit::{Event, EventKind, NOBODY};
+use crate::clock::Timestamp;
+use crate::error::{Error, Fault, Refusal};
+use crate::password::{Match, Password};
+use crate::session::{AccountId, Epoch, Generation, Session, SessionDetail, SessionId, SessionKey};
+use crate::store::{Opened, Opening};
+use crate::token::RefreshToken;
+
+/// A request to log in.
+#[derive(Clone, Copy, Debug)]
+pub struct LogIn<'a> {
+    /// A user name or e-mail address, as typed.
+    pub name: &'a str,
+    /// The password, as typed.
+    pub password: &'a str,
+    /// What the user calls the device.
+    pub device: Option<&'a str>,
+    /// The refresh token this device still has from before, if it shows one: that session gives way.
+    pub superseded: Option<&'a str>,
+}
+
+impl Engine {
+    /// Opens a session for whoever knows the password.
+    ///
+    /// An unknown name and a wrong password take the same path: the same work, the same entry in the journal, the
+    /// same answer.
+    ///
+    /// # Errors
+    /// [`Refusal::CredentialsInvalid`], [`Refusal::AccountDisabled`] (only to who knows the password),
+    /// [`Refusal::PasswordRejected`] for a password nobody can have; a [`Fault`], busy if too many log in at once.
+    pub async fn log_in(
+        &self,
+        terms: &Terms,
+        log_in: LogIn<'_>,
+        client: &Client,
+    ) -> Result<TokenPair, Error> {
+        let password = Password::typed(log_in.password)?;
+        let credential = match Name::either(log_in.name) {
+            Ok(name) => self.store.credential(&name).await?,
+            Err(_) => None,
+        };
+        let stored = credential.as_ref().map(|credential| credential.password_hash.clone());
+        let matched = self.hasher.verify(password.clone(), stored).await?;
+        let account = credential.as_ref().map_or(NOBODY, |credential| credential.account.id);
+        let Some(credential) = credential.filter(|_| matched != Match::No) else {
+            // On the account's chain, or on nobody's: both cost one write, so that time does not tell them apart.
+            // The name that was typed is not recorded, for people type passwords there.
+            let event = failed(account, client, self.now(), "unknown name or wrong password");
+            self.store.record(event).await?;
+            return Err(Refusal::CredentialsInvalid.into());
+        };
+        let account = &credential.account;
+        if account.disabled_at.is_some() {
+            let event = failed(account.id, client, self.now(), "the account is disabled");
+            self.store.record(event).await?;
+            return Err(Refusal::AccountDisabled.into());
+        }
+        if matched == Match::Outdated {
+            let newer = self.hasher.hash(password, self.chance.as_ref()).await?;
+            self.store.rehash(account.id, &credential.password_hash, &newer).await?;
+        }
+        let superseded = log_in.superseded.and_then(|text| self.parse(terms, text, self.now()));
+        let replaces = superseded.filter(|token| token.key.account == account.id);
+        self.open(terms, account.id, account.epoch, log_in.device, replaces, client).await
+    }
+
+    /// Opens a session for an account that has shown its credentials under `epoch`.
+    pub(super) async fn open(
+        &self,
+        terms: &Terms,
+        account: AccountId,
+        epoch: Epoch,
+        device: Option<&str>,
+        replaces: Option<RefreshToken>,
+        client: &Client,
+    ) -> Result<TokenPair, Error> {
+        let now = self.now();
+        let key = self.key_of_new_session(account, now);
+        let token = RefreshToken::first(terms.profile, key, self.chance.as_ref());
+        let session = new_session(terms, &token, epoch, client, now);
+        let expires_at = session.expires_at;
+        let opening = Opening {
+            event: client.event(key, EventKind::SessionOpened, now, None),
+            detail: detail(client, device),
+            session,
+            replaces: self.session_to_replace(replaces).await?,
+            most: self.limits.sessions_per_account,
+        };
+        match self.store.open(opening).await? {
+            Opened::Open => Ok(self.new_pair(terms, &token, fresh_life(terms, expires_at, now), now)?),
+            Opened::AccountMoved => Err(Refusal::CredentialsInvalid.into()),
+        }
+    }
+
+    /// A tag alone is not enough to end a session: the token's secret must be the row's.
+    async fn session_to_replace(&self, token: Option<RefreshToken>) -> Result<Option<SessionId>, Fault> {
+        let Some(token) = token else { return Ok(None) };
+        let found = self.store.find(token.key).await?;
+        let is_its = |standing: &crate::ratchet::Standing| {
+            standing.session.secret_hash == token.secret_hash() && standing.session.ended.is_none()
+        };
+        Ok(found.filter(is_its).map(|_| token.key.session))
+    }
+}
+
+pub(super) fn new_session(
+    terms: &Terms,
+    token: &RefreshToken,
+    epoch: Epoch,
+    client: &Client,
+    now: Timestamp,
+) -> Session {
+    Session {
+        key: token.key,
+        profile: terms.profile,
+        generation: Generation(0),
+        secret_hash: token.secret_hash(),
+        epoch,
+        created_at: now,
+        rotated_at: now,
+        idle_expires_at: now.plus(terms.policy.idle_timeout),
+        expires_at: now.plus(terms.policy.absolute_lifetime),
+        retry_hash: None,
+        instance_hash: client.instance,
+        retries: 0,
+        is_sealed: false,
+        streak: 0,
+        streak_generation: None,
+        ended: None,
+    }
+}
+
+pub(super) fn detail(client: &Client, device: Option<&str>) -> SessionDetail {
+    SessionDetail {
+        ip: client.ip.clone(),
+        user_agent: client.user_agent.clone(),
+        device: device.map(str::to_owned),
+        ended_ip: None,
+    }
+}
+
+fn failed(account: AccountId, client: &Client, at: Timestamp, why: &str) -> Event {
+    let nowhere = SessionKey { account, session: SessionId(uuid::Uuid::nil()) };
+    Event { session: None, ..client.event(nowhere, EventKind::LoginFailed, at, Some(why.into())) }
+}

@@ -1,0 +1,126 @@
+//! What is handed out: an access token, and a refresh token new or kept.
+
+use std::time::Duration;
+
+use super::{Engine, Terms};
+use crate::access::{self, Grant};
+use crate::chance;
+use crate::clock::{Timestamp, millis};
+use crate::error::Fault;
+use crate::session::{AccountId, SessionId};
+use crate::token::{RefreshToken, TokenText};
+
+/// The access and refresh token handed out together.
+#[derive(Debug)]
+pub struct TokenPair {
+    /// Whose.
+    pub account: AccountId,
+    /// Of which session.
+    pub session: SessionId,
+    /// A JWT after RFC 9068.
+    pub access_token: String,
+    /// Seconds until the access token expires.
+    pub expires_in: i64,
+    /// The refresh token.
+    pub refresh: Refresh,
+    /// Seconds until the refresh token expires unless it is used.
+    ///
+    /// Counted as if the session had turned just now, or to the hour: a thief in step must not read from it when
+    /// the victim refreshes.
+    pub refresh_expires_in: i64,
+}
+
+/// A refresh token as it is handed out.
+#[derive(Debug)]
+pub enum Refresh {
+    /// One that replaces the client's.
+    New(TokenText),
+    /// The one the client presented; it stays in force.
+    Kept(TokenText),
+}
+
+impl Refresh {
+    /// The token's text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Self::New(text) | Self::Kept(text) => text.as_str(),
+        }
+    }
+}
+
+impl Engine {
+    pub(super) fn new_pair(
+        &self,
+        terms: &Terms,
+        token: &RefreshToken,
+        refresh_expires_in: i64,
+        now: Timestamp,
+    ) -> Result<TokenPair, Fault> {
+        let text = token.encode(terms.encoding, &self.keys.load(), now);
+        self.pair(terms, token, Refresh::New(text), refresh_expires_in, now)
+    }
+
+    pub(super) fn pair(
+        &self,
+        terms: &Terms,
+        token: &RefreshToken,
+        refresh: Refresh,
+        refresh_expires_in: i64,
+        now: Timestamp,
+    ) -> Result<TokenPair, Fault> {
+        let random: [u8; 18] = chance::bytes(self.chance.as_ref());
+        let (id, jitter) = random.split_at(16);
+        let life = shortened(
+            terms.policy.access_ttl,
+            terms.policy.access_jitter_percent,
+            u16::from_be_bytes([jitter[0], jitter[1]]),
+        );
+        let expires_in = (millis(life) / 1000).max(1);
+        let issued_at = Timestamp(now.seconds() * 1000);
+        let grant = Grant {
+            issuer: &self.issuer.issuer,
+            subject: token.key.account,
+            audience: &self.issuer.audience,
+            client_id: &terms.client_id,
+            session: token.key.session,
+            issued_at,
+            expires_at: Timestamp(issued_at.0 + expires_in * 1000),
+            id: id.try_into().expect("18 bytes split at 16 leave 16"),
+            claims: terms.claims.as_ref(),
+        };
+        Ok(TokenPair {
+            account: token.key.account,
+            session: token.key.session,
+            access_token: access::mint(&self.keys.load(), now, &grant)?,
+            expires_in,
+            refresh,
+            refresh_expires_in,
+        })
+    }
+}
+
+/// Seconds a refresh token lives that was handed out just now.
+pub(super) fn fresh_life(terms: &Terms, expires_at: Timestamp, now: Timestamp) -> i64 {
+    let left = expires_at.millis_since(now).min(millis(terms.policy.idle_timeout));
+    left.max(0) / 1000
+}
+
+/// `ttl` less a share of it, between nothing and `percent`, that `chance` picks.
+fn shortened(ttl: Duration, percent: u8, chance: u16) -> Duration {
+    let most = ttl * u32::from(percent.min(100)) / 100;
+    ttl - most * u32::from(chance) / u32::from(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jitter_only_shortens_and_by_no_more_than_it_may() {
+        let ttl = Duration::from_secs(900);
+        assert_eq!(shortened(ttl, 10, 0), ttl);
+        assert_eq!(shortened(ttl, 10, u16::MAX), Duration::from_secs(810));
+        assert_eq!(shortened(ttl, 0, u16::MAX), ttl);
+    }
+}

@@ -1,0 +1,246 @@
+//! Refresh: from a presented token to a verdict carried out.
+
+use super::pair::fresh_life;
+use super::{Client, Engine, Refresh, Terms, TokenPair, tried_too_often};
+use crate::audit::{Event, EventKind};
+use crate::clock::Timestamp;
+use crate::error::{Error, Fault, Refusal};
+use crate::ratchet::{Denial, Found, Judgement, MAX_MISSES, Notice, Presented, Rotation, Row, Verdict, judge};
+use crate::session::{EndCause, SessionKey};
+use crate::store::{Ending, Rotated};
+use crate::token::{RefreshToken, TokenText, hash_retry_id};
+
+/// A request to refresh.
+#[derive(Clone, Copy, Debug)]
+pub struct Renewal<'a> {
+    /// The refresh token as it came.
+    pub token: &'a str,
+    /// The retry id (`Idempotency-Key`), if the client sent one.
+    pub retry_id: Option<&'a str>,
+}
+
+/// What a refresh came to, and the row of the verdict table that decided.
+#[derive(Debug)]
+pub struct Refreshed {
+    /// For metrics and tests; clients are not told.
+    pub row: Row,
+    /// The token pair, or why there is none.
+    pub answer: Result<TokenPair, Error>,
+}
+
+impl Engine {
+    /// Refreshes a session: judges the presented token and carries the verdict out.
+    pub async fn refresh(&self, terms: &Terms, renewal: Renewal<'_>, client: &Client) -> Refreshed {
+        let now = self.now();
+        let Some(token) = self.parse(terms, renewal.token, now) else {
+            let malformed = judge(None, &Found::Nothing, 0, now, &terms.policy);
+            return Refreshed { row: malformed.row, answer: Err(Refusal::TokenInvalid.into()) };
+        };
+        let turn = Turn {
+            engine: self,
+            terms,
+            client,
+            now,
+            text: renewal.token,
+            presented: present(&token, renewal.retry_id, client),
+            token,
+        };
+        match turn.hope().await {
+            Ok(Some(pair)) => return Refreshed { row: Row::Current, answer: Ok(pair) },
+            Ok(None) => {}
+            Err(fault) => return Refreshed { row: Row::StoreFault, answer: Err(fault.into()) },
+        }
+        for misses in 0..=MAX_MISSES {
+            let found = match self.store.find(turn.presented.key).await {
+                Ok(Some(standing)) => Found::Session(Box::new(standing)),
+                Ok(None) => Found::Nothing,
+                Err(fault) => return Refreshed { row: Row::StoreFault, answer: Err(fault.into()) },
+            };
+            let judgement = judge(Some(&turn.presented), &found, misses, now, &terms.policy);
+            let row = judgement.row;
+            match turn.carry_out(judgement, &found).await {
+                Ok(Some(pair)) => return Refreshed { row, answer: Ok(pair) },
+                Ok(None) => {}
+                Err(error) => return Refreshed { row, answer: Err(error) },
+            }
+        }
+        Refreshed { row: Row::Missed, answer: Err(tried_too_often("refresh a session").into()) }
+    }
+
+    /// A token of this page, or none: row 1 tells no difference between malformed, forged and another page's.
+    pub(super) fn parse(&self, terms: &Terms, text: &str, now: Timestamp) -> Option<RefreshToken> {
+        let token = RefreshToken::parse(text, &self.keys.load(), now).ok()?;
+        (token.profile == terms.profile).then_some(token)
+    }
+}
+
+/// One refresh under way.
+struct Turn<'a> {
+    engine: &'a Engine,
+    terms: &'a Terms,
+    client: &'a Client,
+    now: Timestamp,
+    text: &'a str,
+    token: RefreshToken,
+    presented: Presented,
+}
+
+impl Turn<'_> {
+    /// Most refreshes are row 14. Asking the store for that first saves reading the row; where it does not
+    /// apply, nothing has changed and the row is read and judged.
+    async fn hope(&self) -> Result<Option<TokenPair>, Fault> {
+        let Some(rotation) = Rotation::hoped(&self.presented, self.now, &self.terms.policy) else {
+            return Ok(None);
+        };
+        let successor = self.token.at(rotation.to);
+        let event = self.rotation_event(&rotation);
+        let Some(rotated) = self.engine.store.rotate(rotation, event).await? else {
+            return Ok(None);
+        };
+        self.hand_out(&successor, rotated).map(Some)
+    }
+
+    /// Does what the verdict says. `None` means that a write matched no row: judge again.
+    async fn carry_out(&self, judgement: Judgement, found: &Found) -> Result<Option<TokenPair>, Error> {
+        match judgement.verdict {
+            Verdict::Fault => Err(tried_too_often("refresh a session").into()),
+            Verdict::Refuse(denial) => {
+                if let Some(notice) = judgement.notice {
+                    self.engine.store.record(self.event(notice)).await?;
+                }
+                Err(Refusal::from(denial).into())
+            }
+            Verdict::End(cause, denial) => self.end(cause, denial, judgement.notice).await,
+            Verdict::Keep => Ok(Some(self.keep(found)?)),
+            Verdict::Repeat => Ok(Some(self.repeat(found)?)),
+            Verdict::Retry(retried) => {
+                let successor = self.token.at(retried.generation);
+                let event = judgement.notice.map(|notice| self.event(notice));
+                let counted = self.engine.store.retry(retried, event).await?;
+                Ok(counted.map(|row| self.hand_out(&successor, row)).transpose()?)
+            }
+            Verdict::Rotate(rotation) => {
+                let successor = self.token.at(rotation.to);
+                let event = judgement.notice.map(|notice| self.event(notice));
+                let event = event.or_else(|| self.rotation_event(&rotation));
+                let rotated = self.engine.store.rotate(rotation, event).await?;
+                Ok(rotated.map(|row| self.hand_out(&successor, row)).transpose()?)
+            }
+        }
+    }
+
+    async fn end(
+        &self,
+        cause: EndCause,
+        denial: Denial,
+        notice: Option<Notice>,
+    ) -> Result<Option<TokenPair>, Error> {
+        let ending = Ending {
+            cause,
+            at: self.now,
+            ip: self.client.ip.clone(),
+            user_agent: self.client.user_agent.clone(),
+            note: notice.map(note),
+        };
+        // Somebody else may have ended it a moment before: then that cause is the one to tell.
+        let has_ended = self.engine.store.end(self.presented.key, ending).await?;
+        if has_ended { Err(Refusal::from(denial).into()) } else { Ok(None) }
+    }
+
+    fn hand_out(&self, successor: &RefreshToken, rotated: Rotated) -> Result<TokenPair, Fault> {
+        let life = fresh_life(self.terms, rotated.expires_at, self.now);
+        self.engine.new_pair(self.terms, successor, life, self.now)
+    }
+
+    /// Row 13: the client's own token, unchanged.
+    fn keep(&self, found: &Found) -> Result<TokenPair, Fault> {
+        let session = session_in(found)?;
+        let life = fresh_life(self.terms, session.expires_at, self.now);
+        let kept = Refresh::Kept(TokenText::presented(self.text));
+        self.engine.pair(self.terms, &self.token, kept, life, self.now)
+    }
+
+    /// Row 8: the successor as it was given, however long ago; so its life may be shorter than a fresh one's.
+    fn repeat(&self, found: &Found) -> Result<TokenPair, Fault> {
+        let session = session_in(found)?;
+        let left = session.idle_expires_at.min(session.expires_at).millis_since(self.now);
+        let to_the_hour = left.max(0) / 3_600_000 * 3600;
+        let life = to_the_hour.min(fresh_life(self.terms, session.expires_at, self.now));
+        self.engine.new_pair(self.terms, &self.token.at(session.generation), life, self.now)
+    }
+
+    fn event(&self, notice: Notice) -> Event {
+        let kind = match notice {
+            Notice::SecretMismatch => EventKind::SecretMismatch,
+            Notice::Ahead { .. } => EventKind::AheadAdopted,
+            Notice::ForeignRetry { .. } => EventKind::ForeignRetry,
+            Notice::Lockstep { .. } => EventKind::Lockstep,
+        };
+        self.client.event(self.presented.key, kind, self.now, Some(note(notice)))
+    }
+
+    fn rotation_event(&self, rotation: &Rotation) -> Option<Event> {
+        self.terms.policy.journal_rotations.then(|| {
+            let note = format!("generation {} replaced generation {}", rotation.to.0, rotation.from.0);
+            self.client.event(rotation.key, EventKind::SessionRotated, self.now, Some(note))
+        })
+    }
+}
+
+impl Client {
+    pub(super) fn event(
+        &self,
+        key: SessionKey,
+        kind: EventKind,
+        at: Timestamp,
+        note: Option<String>,
+    ) -> Event {
+        Event {
+            account: key.account,
+            at,
+            kind,
+            session: Some(key.session),
+            cause: None,
+            ip: self.ip.clone(),
+            user_agent: self.user_agent.clone(),
+            note,
+        }
+    }
+}
+
+pub(super) fn present(token: &RefreshToken, retry_id: Option<&str>, client: &Client) -> Presented {
+    Presented {
+        key: token.key,
+        profile: token.profile,
+        generation: token.generation,
+        secret_hash: token.secret_hash(),
+        retry_hash: retry_id.map(hash_retry_id),
+        instance_hash: client.instance,
+    }
+}
+
+fn session_in(found: &Found) -> Result<&crate::session::Session, Fault> {
+    match found {
+        Found::Session(standing) => Ok(&standing.session),
+        Found::Fault | Found::Nothing => {
+            Err(Fault::internal("answer from a session's row", "the verdict needs one and there is none"))
+        }
+    }
+}
+
+fn note(notice: Notice) -> String {
+    match notice {
+        Notice::SecretMismatch => "the token's tag is right and its secret is not: the refresh key has leaked, \
+                                   retire it (sprag key rotate, sprag key retire)"
+            .into(),
+        Notice::Ahead { gap } => {
+            format!("the token is {gap} generations ahead of the database, which must have gone back in time")
+        }
+        Notice::ForeignRetry { streak } => {
+            format!("another client presented the token just spent, in {streak} generations running")
+        }
+        Notice::Lockstep { streak } => {
+            format!("another client refreshes in step with this session, in {streak} generations running")
+        }
+    }
+}

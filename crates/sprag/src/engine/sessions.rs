@@ -1,0 +1,137 @@
+//! What a user or an administrator does with sessions: list them, end them, ask why one ended.
+
+use super::refresh::present;
+use super::{Caller, Client, Engine, Terms};
+use crate::audit::{Entry, Event, EventKind};
+use crate::error::{Error, Fault, Refusal};
+use crate::ratchet::{Denial, Found, Verdict, judge};
+use crate::session::{AccountId, EndCause, Session, SessionDetail, SessionId, SessionKey};
+
+/// How many rows a page of a listing reads at a time.
+const PAGE: u32 = 200;
+
+/// How many pages a listing reads at most; what is beyond ended long ago.
+const PAGES: usize = 100;
+
+/// How many of an account's events an explanation looks through.
+const EVENTS: u32 = 1000;
+
+/// A live session in a listing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listed {
+    /// The row.
+    pub session: Session,
+    /// What people read of it.
+    pub detail: SessionDetail,
+}
+
+/// What is known of one session.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Explanation {
+    /// The row.
+    pub session: Session,
+    /// What people read of it.
+    pub detail: SessionDetail,
+    /// What happened to it, oldest first.
+    pub events: Vec<Entry>,
+}
+
+impl Engine {
+    /// Logs out with a refresh token, spent or not; a token that is none of ours changes nothing and is no error
+    /// (RFC 7009 section 2.2).
+    ///
+    /// # Errors
+    /// A [`Fault`] if the end could not be committed: then the client must not be told that it was.
+    pub async fn log_out(
+        &self,
+        terms: &Terms,
+        text: &str,
+        cause: EndCause,
+        client: &Client,
+    ) -> Result<(), Fault> {
+        let now = self.now();
+        let Some(token) = self.parse(terms, text, now) else { return Ok(()) };
+        let Some(standing) = self.store.find(token.key).await? else { return Ok(()) };
+        let presented = present(&token, None, client);
+        let found = Found::Session(Box::new(standing));
+        let cause = match judge(Some(&presented), &found, 0, now, &terms.policy).verdict {
+            // A token that would be reuse at a refresh is reuse here too.
+            Verdict::End(EndCause::Reuse, _) => EndCause::Reuse,
+            Verdict::Refuse(Denial::Invalid) => {
+                let note = Some("at log-out".into());
+                let event = client.event(token.key, EventKind::SecretMismatch, now, note);
+                return self.store.record(event).await;
+            }
+            Verdict::Refuse(Denial::Ended(_)) => return Ok(()),
+            _ => cause,
+        };
+        self.store.end(token.key, client.ending(cause, now)).await.map(drop)
+    }
+
+    /// Ends all sessions of the caller's account, this one too.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn log_out_everywhere(&self, caller: &Caller, client: &Client) -> Result<u64, Fault> {
+        let ending = client.ending(EndCause::LogoutAll, self.now());
+        self.store.end_all(caller.key.account, None, ending).await
+    }
+
+    /// Ends one session of an account.
+    ///
+    /// # Errors
+    /// [`Refusal::SessionUnknown`] if the account has no such live session; a [`Fault`].
+    pub async fn end_session(&self, key: SessionKey, cause: EndCause, client: &Client) -> Result<(), Error> {
+        let has_ended = self.store.end(key, client.ending(cause, self.now())).await?;
+        if has_ended { Ok(()) } else { Err(Refusal::SessionUnknown.into()) }
+    }
+
+    /// Ends all sessions of an account, as an administrator.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn end_sessions_of(&self, account: AccountId, client: &Client) -> Result<u64, Fault> {
+        self.store.end_all(account, None, client.ending(EndCause::Admin, self.now())).await
+    }
+
+    /// An account's live sessions, oldest first.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn sessions_of(&self, account: AccountId) -> Result<Vec<Listed>, Fault> {
+        let now = self.now();
+        let mut live = Vec::new();
+        let mut after = None;
+        for _ in 0..PAGES {
+            let page = self.store.of(account, after, PAGE).await?;
+            after = page.last().map(|(session, _)| session.key.session);
+            let is_last = page.len() < PAGE as usize;
+            live.extend(page.into_iter().filter_map(|(session, detail)| {
+                let is_live = session.ended.is_none()
+                    && now < session.expires_at
+                    && now < session.idle_expires_at;
+                is_live.then_some(Listed { session, detail })
+            }));
+            if is_last {
+                break;
+            }
+        }
+        Ok(live)
+    }
+
+    /// What is known of a session and what happened to it; `None` if there is none of that id, or no longer.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn explain(&self, id: SessionId) -> Result<Option<Explanation>, Fault> {
+        let Some((session, detail)) = self.store.named(id).await? else { return Ok(None) };
+        let entries = self.store.entries_of(session.key.account, EVENTS).await?;
+        let concerns_it = |event: &Event| match event.session {
+            Some(named) => named == id,
+            None => event.at >= session.created_at && event.kind != EventKind::LoginFailed,
+        };
+        let mut events: Vec<_> = entries.into_iter().filter(|entry| concerns_it(&entry.event)).collect();
+        events.reverse();
+        Ok(Some(Explanation { session, detail, events }))
+    }
+}
