@@ -1,0 +1,237 @@
+//! The wire: a page's table of routes picks the action, the action asks the engine, the page shapes the answer.
+
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{FromRequestParts as _, RawPathParams, Request};
+use axum::response::Response;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use futures_util::FutureExt as _;
+use hyper::http::request::Parts;
+use serde_json::{Map, Value};
+use sprag::account::Account;
+use sprag::engine::{Caller, Client, Terms};
+use sprag::session::{AccountId, EndCause};
+use sprag::{Engine, Refusal};
+
+use crate::metrics::Metrics;
+use crate::profile::{Action, Fact, Input, Inputs, Profile, Route};
+
+mod actions;
+mod answer;
+mod carriage;
+mod fixed;
+mod refresh;
+mod refusal;
+mod request;
+
+pub use refusal::{WIRE_CODES, status_of};
+
+use carriage::{By, Carried};
+use refusal::Problem;
+
+/// What every request shares.
+pub struct App {
+    /// Decides.
+    pub engine: Arc<Engine>,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// The origin of the public address, with which `Origin` headers are compared.
+    pub origin: String,
+    /// Off while the server shuts down, so that a load balancer sends no more requests.
+    pub is_ready: AtomicBool,
+}
+
+impl App {
+    /// What requests share, ready to serve.
+    pub fn new(engine: Arc<Engine>, metrics: Arc<Metrics>, origin: String) -> Self {
+        Self { engine, metrics, origin, is_ready: AtomicBool::new(true) }
+    }
+
+    /// Makes `/readyz` say "not ready" from now on.
+    pub fn begin_shutdown(&self) {
+        self.is_ready.store(false, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+/// A page and what the engine needs to know of it.
+pub(crate) struct Page {
+    profile: Profile,
+    terms: Terms,
+    device_cookie: Option<String>,
+}
+
+/// One route of one page.
+#[derive(Clone)]
+struct Place {
+    app: Arc<App>,
+    page: Arc<Page>,
+    route: Arc<Route>,
+}
+
+/// The whole service: every route of every page, and what is the same for all of them.
+///
+/// The pages must have passed [`check_together`](crate::profile::check_together): routes that clash panic here.
+pub fn router(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str) -> Router {
+    let mut router = fixed::routes(app, &profiles, public_url);
+    let mut paths: Vec<(String, MethodRouter, Vec<String>, Arc<Page>)> = Vec::new();
+    for profile in profiles {
+        let page = Arc::new(Page::new(profile));
+        for route in &page.profile.routes {
+            let place = Place { app: Arc::clone(app), page: Arc::clone(&page), route: Arc::new(route.clone()) };
+            let filter = MethodFilter::try_from(route.method.clone()).unwrap_or(MethodFilter::POST);
+            let handler = move |request: Request| act(place, request);
+            let method = route.method.to_string();
+            match paths.iter_mut().find(|(path, ..)| *path == route.path) {
+                Some((_, methods, names, _)) => {
+                    *methods = std::mem::take(methods).on(filter, handler);
+                    names.push(method);
+                }
+                None => {
+                    paths.push((route.path.clone(), on(filter, handler), vec![method], Arc::clone(&page)));
+                }
+            }
+        }
+    }
+    for (path, methods, names, page) in paths {
+        let allowed = names.join(", ");
+        let wrong_method = move || async move {
+            let mut response = answer::refused(&page.profile, Problem::MethodNotAllowed, false);
+            answer::allow(&mut response, &allowed);
+            response
+        };
+        router = router.route(&path, methods.fallback(wrong_method));
+    }
+    router.fallback(|| async { answer::plainly_refused(Problem::NotFound) })
+}
+
+/// Carries out one request; whatever happens, it is answered in the shape of its page.
+async fn act(place: Place, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let asks_for_bearer = place.asks_for_bearer();
+    let outcome = AssertUnwindSafe(carry_out(&place, parts, body)).catch_unwind().await;
+    let response = match outcome {
+        Ok(Ok(response)) => response,
+        Ok(Err(problem)) => answer::refused(&place.page.profile, problem, asks_for_bearer),
+        Err(_) => {
+            tracing::error!(action = place.route.action.name(), "a request met a defect and was given up");
+            answer::refused(&place.page.profile, Problem::Panicked, false)
+        }
+    };
+    place.app.metrics.answered(place.route.action.name(), response.status().as_u16());
+    response
+}
+
+async fn carry_out(place: &Place, mut parts: Parts, body: Body) -> Result<Response, Problem> {
+    match place.route.action {
+        Action::Login => actions::login(place, &parts, body).await,
+        Action::Refresh => refresh::refresh(place, &parts, body).await,
+        Action::Logout => actions::logout(place, &parts, body, EndCause::Logout).await,
+        Action::Revoke => actions::logout(place, &parts, body, EndCause::Revoked).await,
+        Action::LogoutAll => actions::logout_all(place, &parts).await,
+        Action::Me => actions::me(place, &parts).await,
+        Action::Register => actions::register(place, &parts, body).await,
+        Action::Sessions => actions::sessions(place, &parts).await,
+        Action::EndSession => {
+            let params = RawPathParams::from_request_parts(&mut parts, &()).await;
+            let id = params.ok().and_then(|params| params.iter().next().map(|(_, id)| id.to_owned()));
+            actions::end_session(place, &parts, &id.unwrap_or_default()).await
+        }
+        Action::Password => actions::password(place, &parts, body).await,
+    }
+}
+
+impl Page {
+    fn new(profile: Profile) -> Self {
+        let terms = Terms {
+            profile: profile.id,
+            client_id: profile.name.clone(),
+            policy: profile.policy.clone(),
+            encoding: profile.encoding,
+            claims: (!profile.claims.is_empty()).then(|| profile.claims.clone()),
+        };
+        let device_cookie = carriage::device_cookie(&profile.refresh);
+        Self { profile, terms, device_cookie }
+    }
+}
+
+impl Place {
+    /// The body's fields as the route's inputs.
+    fn inputs<'a>(&self, fields: &'a Map<String, Value>) -> Result<Inputs<'a>, Problem> {
+        let read = self.route.takes.read(fields);
+        read.map_err(|error| Problem::invalid_field(error.field.clone(), error.to_string()))
+    }
+
+    /// What to say where none of `wanted` came.
+    fn missing(&self, wanted: &[Input]) -> Problem {
+        let fields = self.route.takes.fields();
+        let names: Vec<&str> = fields
+            .iter()
+            .filter(|field| wanted.contains(&field.input))
+            .map(|field| field.name.as_str())
+            .collect();
+        let first = names.first().copied().unwrap_or_default();
+        Problem::invalid_field(first, format!("the field {} is missing", names.join(" or ")))
+    }
+
+    fn client(&self, parts: &Parts) -> Result<Client, Problem> {
+        request::client(parts, self.page.device_cookie.as_deref())
+    }
+
+    /// Whose access token the request carries.
+    async fn caller(&self, parts: &Parts) -> Result<Caller, Problem> {
+        let bearer = request::bearer(&parts.headers).ok_or(Refusal::TokenMissing)?;
+        Ok(self.app.engine.authenticate(&self.page.terms, bearer).await?)
+    }
+
+    /// The refresh token of the request, in cookie or body; in a cookie only from a page of this site.
+    fn refresh_token(&self, parts: &Parts, inputs: &Inputs<'_>) -> Result<Option<Carried>, Problem> {
+        let (transport, engine) = (&self.page.profile.refresh, &self.app.engine);
+        let body = inputs.get(Input::RefreshToken);
+        let carried = carriage::find(transport, &self.page.terms, engine, &parts.headers, body)?;
+        if let (Some(Carried { by: By::Cookie, .. }), Some(cookie)) = (&carried, &transport.cookie) {
+            carriage::require_own_site(cookie, &self.app.origin, &parts.headers)?;
+        }
+        Ok(carried)
+    }
+
+    /// The refresh token in the request's cookie, whatever its body says.
+    fn cookie_token(&self, parts: &Parts) -> Result<Option<Carried>, Problem> {
+        let (transport, engine) = (&self.page.profile.refresh, &self.app.engine);
+        carriage::find(transport, &self.page.terms, engine, &parts.headers, None)
+    }
+
+    fn ways(&self, by: By) -> (bool, bool) {
+        carriage::ways(&self.page.profile.refresh, by)
+    }
+
+    /// The account, read only where the answer tells more of it than its id.
+    async fn account_if_told(&self, id: AccountId) -> Result<Option<Account>, Problem> {
+        let is_told = Fact::ACCOUNT
+            .iter()
+            .any(|fact| *fact != Fact::AccountId && self.route.gives.names(*fact));
+        if is_told { Ok(Some(self.app.engine.account(id).await?)) } else { Ok(None) }
+    }
+
+    fn asks_for_bearer(&self) -> bool {
+        match self.route.action {
+            Action::LogoutAll
+            | Action::Me
+            | Action::Register
+            | Action::Sessions
+            | Action::EndSession
+            | Action::Password => true,
+            Action::Login | Action::Refresh | Action::Logout | Action::Revoke => false,
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! What the other routes do: log in and out, show and end sessions, make accounts, change passwords.
+
+use axum::body::Body;
+use axum::response::Response;
+use hyper::http::request::Parts;
+use sprag::Refusal;
+use sprag::engine::{Caller, Client, LogIn, NewUser};
+use sprag::session::{EndCause, SessionId, SessionKey};
+
+use super::answer::{shaped, token_pair};
+use super::carriage::{self, By};
+use super::refusal::Problem;
+use super::{Place, request};
+use crate::profile::{Facts, Input, Inputs, Registration, SessionFacts, Transport};
+
+/// The longest device label, in bytes.
+const MAX_DEVICE_BYTES: usize = 200;
+
+pub(super) async fn login(place: &Place, parts: &Parts, body: Body) -> Result<Response, Problem> {
+    let fields = request::fields(parts, body).await?;
+    let inputs = place.inputs(&fields)?;
+    let client = place.client(parts)?;
+    let name = one_of(&inputs, &[Input::Name, Input::Username, Input::Email])
+        .ok_or_else(|| place.missing(&[Input::Name, Input::Username, Input::Email]))?;
+    let password = inputs.get(Input::Password).ok_or_else(|| place.missing(&[Input::Password]))?;
+    let device = device(&inputs)?;
+
+    let by = way_asked_for(place, parts, &inputs)?;
+    let carried = if by == By::Cookie { place.cookie_token(parts)? } else { None };
+    let log_in = LogIn {
+        name,
+        password,
+        device: device.as_deref(),
+        superseded: carried.as_ref().map(|carried| carried.text.as_str()),
+    };
+    let pair = place.app.engine.log_in(&place.page.terms, log_in, &client).await?;
+    let account = place.account_if_told(pair.account).await?;
+    let mut response = token_pair(place, &pair, place.ways(by), account.as_ref());
+    mark_device(place, parts, by, &mut response);
+    Ok(response)
+}
+
+pub(super) async fn register(place: &Place, parts: &Parts, body: Body) -> Result<Response, Problem> {
+    if place.page.profile.registration == Registration::Admin {
+        let caller = place.caller(parts).await?;
+        if !place.app.engine.account(caller.key.account).await?.is_admin {
+            return Err(Refusal::Forbidden.into());
+        }
+    }
+    let fields = request::fields(parts, body).await?;
+    let inputs = place.inputs(&fields)?;
+    let client = place.client(parts)?;
+    let password = inputs.get(Input::Password).ok_or_else(|| place.missing(&[Input::Password]))?;
+    let (username, email) = (inputs.get(Input::Username), inputs.get(Input::Email));
+    let (username, email) = match inputs.get(Input::Name) {
+        Some(name) if name.contains('@') => (username, email.or(Some(name))),
+        Some(name) => (username.or(Some(name)), email),
+        None => (username, email),
+    };
+    let user = NewUser { username, email, password, is_admin: false };
+    let account = place.app.engine.create_account(user, &client).await?;
+    if !place.route.gives_pair() {
+        return Ok(shaped(place, &Facts { account: Some(&account), ..Facts::default() }));
+    }
+    let by = way_asked_for(place, parts, &inputs)?;
+    let name = account.username.as_deref().or(account.email.as_deref()).unwrap_or_default();
+    let log_in = LogIn { name, password, device: device(&inputs)?.as_deref(), superseded: None };
+    let pair = place.app.engine.log_in(&place.page.terms, log_in, &client).await?;
+    let mut response = token_pair(place, &pair, place.ways(by), Some(&account));
+    mark_device(place, parts, by, &mut response);
+    Ok(response)
+}
+
+/// Ends the session of a refresh token; where none came, of the access token.
+pub(super) async fn logout(
+    place: &Place,
+    parts: &Parts,
+    body: Body,
+    cause: EndCause,
+) -> Result<Response, Problem> {
+    let fields = request::fields(parts, body).await?;
+    let inputs = place.inputs(&fields)?;
+    let client = place.client(parts)?;
+    let engine = &place.app.engine;
+    match place.refresh_token(parts, &inputs)? {
+        Some(carried) => engine.log_out(&place.page.terms, &carried.text, cause, &client).await?,
+        None if request::bearer(&parts.headers).is_some() => {
+            let caller = place.caller(parts).await?;
+            match engine.end_session(caller.key, cause, &client).await {
+                // Somebody else ended it a moment before: it has ended, which is what was asked for.
+                Ok(()) | Err(sprag::Error::Refused(Refusal::SessionUnknown)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        None => return Err(Refusal::TokenMissing.into()),
+    }
+    Ok(cleared(place, shaped(place, &Facts::default())))
+}
+
+pub(super) async fn logout_all(place: &Place, parts: &Parts) -> Result<Response, Problem> {
+    let caller = place.caller(parts).await?;
+    place.app.engine.log_out_everywhere(&caller, &place.client(parts)?).await?;
+    Ok(cleared(place, shaped(place, &Facts::default())))
+}
+
+pub(super) async fn me(place: &Place, parts: &Parts) -> Result<Response, Problem> {
+    let caller = place.caller(parts).await?;
+    let account = place.app.engine.account(caller.key.account).await?;
+    let facts = Facts {
+        account: Some(&account),
+        session_id: Some(caller.key.session),
+        ..Facts::default()
+    };
+    Ok(shaped(place, &facts))
+}
+
+pub(super) async fn sessions(place: &Place, parts: &Parts) -> Result<Response, Problem> {
+    let caller = place.caller(parts).await?;
+    let listed = place.app.engine.sessions_of(caller.key.account).await?;
+    let sessions: Vec<_> = listed
+        .iter()
+        .map(|listed| SessionFacts {
+            session: &listed.session,
+            detail: &listed.detail,
+            is_current: listed.session.key == caller.key,
+        })
+        .collect();
+    Ok(shaped(place, &Facts { sessions: &sessions, ..Facts::default() }))
+}
+
+pub(super) async fn end_session(place: &Place, parts: &Parts, id: &str) -> Result<Response, Problem> {
+    let caller = place.caller(parts).await?;
+    let session: SessionId = id.parse().map_err(|_| Refusal::SessionUnknown)?;
+    let key = SessionKey { account: caller.key.account, session };
+    place.app.engine.end_session(key, EndCause::Revoked, &place.client(parts)?).await?;
+    Ok(shaped(place, &Facts::default()))
+}
+
+pub(super) async fn password(place: &Place, parts: &Parts, body: Body) -> Result<Response, Problem> {
+    let caller: Caller = place.caller(parts).await?;
+    let fields = request::fields(parts, body).await?;
+    let inputs = place.inputs(&fields)?;
+    let client: Client = place.client(parts)?;
+    let current =
+        inputs.get(Input::CurrentPassword).ok_or_else(|| place.missing(&[Input::CurrentPassword]))?;
+    let new = inputs.get(Input::NewPassword).ok_or_else(|| place.missing(&[Input::NewPassword]))?;
+    let carried = place.refresh_token(parts, &inputs)?;
+    let by = carried.as_ref().map_or(By::Body, |carried| carried.by);
+    let refresh_token = carried.as_ref().map(|carried| carried.text.as_str());
+    let engine = &place.app.engine;
+    let passwords = (current, new);
+    let pair =
+        engine.change_password(&place.page.terms, &caller, passwords, refresh_token, &client).await?;
+    let account = place.account_if_told(pair.account).await?;
+    Ok(token_pair(place, &pair, place.ways(by), account.as_ref()))
+}
+
+/// How the refresh token of a new session shall travel. An answer that sets a cookie must have been asked for by a
+/// page of this site, or another site could log a visitor in as somebody else.
+fn way_asked_for(place: &Place, parts: &Parts, inputs: &Inputs<'_>) -> Result<By, Problem> {
+    let transport = &place.page.profile.refresh;
+    let by = match (transport.transport, inputs.get(Input::Transport)) {
+        (Transport::Cookie | Transport::Both, _) | (Transport::Asked, Some("cookie")) => By::Cookie,
+        (Transport::Body | Transport::Asked, _) => By::Body,
+    };
+    if let (By::Cookie, Some(cookie)) = (by, &transport.cookie) {
+        carriage::require_own_site(cookie, &place.app.origin, &parts.headers)?;
+    }
+    Ok(by)
+}
+
+fn mark_device(place: &Place, parts: &Parts, by: By, response: &mut Response) {
+    let (Some(cookie), Some(name)) = (&place.page.profile.refresh.cookie, &place.page.device_cookie) else {
+        return;
+    };
+    let is_marked = request::cookies(&parts.headers, name).next().is_some();
+    if by == By::Cookie && !is_marked {
+        carriage::mark_device(response, cookie, name, place.app.engine.random());
+    }
+}
+
+fn cleared(place: &Place, mut response: Response) -> Response {
+    if let Some(cookie) = &place.page.profile.refresh.cookie {
+        carriage::clear(&mut response, cookie);
+    }
+    response
+}
+
+fn device(inputs: &Inputs<'_>) -> Result<Option<String>, Problem> {
+    match inputs.get(Input::Device) {
+        Some(label) if label.len() > MAX_DEVICE_BYTES => {
+            Err(Problem::invalid("the device's name is longer than 200 bytes"))
+        }
+        Some(label) => Ok(Some(request::printable(label.as_bytes()))),
+        None => Ok(None),
+    }
+}
+
+fn one_of<'a>(inputs: &Inputs<'a>, wanted: &[Input]) -> Option<&'a str> {
+    wanted.iter().find_map(|input| inputs.get(*input))
+}

@@ -1,0 +1,28 @@
+//! One refresh on the wire: the token out of cookie or body, the pair back in the page's shape.
+
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::response::Response;
+use hyper::http::request::Parts;
+use sprag::Refusal;
+use sprag::engine::Renewal;
+
+use super::answer::token_pair;
+use super::refusal::Problem;
+use super::{Place, request};
+
+pub(super) async fn refresh(place: &Place, parts: &Parts, body: Body) -> Result<Response, Problem> {
+    let fields = request::fields(parts, body).await?;
+    let carried = place.refresh_token(parts, &place.inputs(&fields)?)?.ok_or(Refusal::TokenMissing)?;
+    let client = place.client(parts)?;
+    let renewal = Renewal { token: &carried.text, retry_id: request::retry_id(&parts.headers)? };
+
+    let begun = Instant::now();
+    let refreshed = place.app.engine.refresh(&place.page.terms, renewal, &client).await;
+    place.app.metrics.refreshed(refreshed.row, begun.elapsed());
+
+    let pair = refreshed.answer?;
+    let account = place.account_if_told(pair.account).await?;
+    Ok(token_pair(place, &pair, place.ways(carried.by), account.as_ref()))
+}
