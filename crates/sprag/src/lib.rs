@@ -7,17 +7,20 @@
 //! This crate knows no HTTP, reads no configuration or environment, and has no global state: time
 //! ([`clock`]), chance ([`chance`]), keys ([`keys`]) and storage ([`store`]) are handed in.
 
+pub mod access;
 pub mod account;
 pub mod audit;
 pub mod chance;
 pub mod clock;
 pub mod engine;
 pub mod error;
+pub mod keys;
 pub mod password;
 pub mod policy;
 pub mod ratchet;
 pub mod session;
 pub mod store;
+pub mod token;
 
 pub use engine::Engine;
 pub use error::{Error, Fault, FaultKind, Refusal};

@@ -394,19 +394,20 @@ impl Rotation {
         }
     }
 
-    /// The rotation that follows a password change or step-up made with this session's token: it turns at
-    /// once, whatever it did a moment ago. `None` where [`judge`] would not let the session go on.
+    /// The rotation after a password change or step-up made with this session's token: it turns at once, even
+    /// if it just did. `None` where [`judge`] would refuse or end: no password buys a spent token a new one.
     #[must_use]
     pub fn sealing(token: &Presented, standing: &Standing, now: Timestamp, policy: &Policy) -> Option<Self> {
+        let found = Found::Session(Box::new(standing.clone()));
+        let verdict = judge(Some(token), &found, 0, now, policy).verdict;
+        let goes_on = !matches!(verdict, Verdict::Refuse(_) | Verdict::End(..) | Verdict::Fault);
         let mut rotation = Self::of(token, now, policy);
         rotation.from = standing.session.generation;
-        rotation.to = rotation.from.next();
+        rotation.to = rotation.from.max(token.generation).next();
         rotation.retry_hash = None;
         rotation.unless_turned_within = None;
         rotation.is_sealing = true;
-        let is_known = token.generation <= rotation.from;
-        (is_known && barred(rotation.from, standing, now).is_none() && rotation.applies_to(standing))
-            .then_some(rotation)
+        (goes_on && rotation.applies_to(standing)).then_some(rotation)
     }
 
     /// Whether a store must apply this rotation to that row: its condition, which every store states in SQL.

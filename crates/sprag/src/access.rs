@@ -1,0 +1,166 @@
+//! Access tokens: short-lived JWTs after RFC 9068 that any API verifies by itself.
+//!
+//! [`mint`] makes them, [`verify`] is as strict as a verifier can be, [`jwks`] publishes the keys.
+
+use std::fmt;
+use std::str::FromStr;
+
+use data_encoding::BASE64URL_NOPAD;
+use serde::Serialize;
+use serde::ser::SerializeMap as _;
+use serde_json::{Map, Value, json};
+
+use crate::clock::Timestamp;
+use crate::error::Fault;
+use crate::keys::KeyRing;
+use crate::session::{AccountId, SessionId};
+
+mod strict;
+mod verify;
+
+pub use verify::{Expected, LEEWAY_SECONDS, MAX_BYTES, Rejected, verify};
+
+/// The claims that Sprag sets itself; a page may not configure them.
+pub const RESERVED_CLAIMS: [&str; 9] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "client_id"];
+
+/// How access tokens are signed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Algorithm {
+    /// ECDSA on P-256 with SHA-256; the default, as every JWT library verifies it.
+    Es256,
+    /// Ed25519.
+    EdDsa,
+    /// RSA with PKCS#1 v1.5 padding and SHA-256.
+    Rs256,
+    /// HMAC-SHA-256 with a shared secret: whoever verifies can also mint.
+    Hs256,
+}
+
+impl Algorithm {
+    /// Every algorithm, the default first.
+    pub const ALL: [Self; 4] = [Self::Es256, Self::EdDsa, Self::Rs256, Self::Hs256];
+
+    /// Its registered name (RFC 7518 section 3.1, RFC 8037 section 3.1).
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+            Self::Rs256 => "RS256",
+            Self::Hs256 => "HS256",
+        }
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The name is not that of an algorithm we sign with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("no such signing algorithm; choose ES256, EdDSA, RS256 or HS256")]
+pub struct UnknownAlgorithm;
+
+impl FromStr for Algorithm {
+    type Err = UnknownAlgorithm;
+
+    fn from_str(name: &str) -> Result<Self, UnknownAlgorithm> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name).ok_or(UnknownAlgorithm)
+    }
+}
+
+/// What an access token is to say.
+#[derive(Clone, Copy, Debug)]
+pub struct Grant<'a> {
+    /// Who issues it.
+    pub issuer: &'a str,
+    /// Whom it speaks for.
+    pub subject: AccountId,
+    /// Which APIs it is for.
+    pub audience: &'a str,
+    /// Which client it was made for: the profile's name.
+    pub client_id: &'a str,
+    /// The session it belongs to.
+    pub session: SessionId,
+    /// When it is made.
+    pub issued_at: Timestamp,
+    /// When it stops being accepted; whole seconds count.
+    pub expires_at: Timestamp,
+    /// Its own id, fresh for each token.
+    pub id: [u8; 16],
+    /// What the page adds.
+    pub claims: Option<&'a Map<String, Value>>,
+}
+
+/// What a verified access token says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AccessToken {
+    /// Whom it speaks for.
+    pub subject: AccountId,
+    /// The session it belongs to.
+    pub session: SessionId,
+    /// Which client it was made for.
+    pub client_id: String,
+    /// When it was made.
+    pub issued_at: Timestamp,
+    /// When it stops being accepted.
+    pub expires_at: Timestamp,
+    /// Its own id.
+    pub id: [u8; 16],
+}
+
+/// Makes an access token, signed by the ring's access key of the moment.
+///
+/// # Errors
+/// A [`Fault`] if the page's claims would overwrite one of [`RESERVED_CLAIMS`], or the signature fails.
+pub fn mint(keys: &KeyRing, now: Timestamp, grant: &Grant<'_>) -> Result<String, Fault> {
+    const DOING: &str = "mint an access token";
+    if let Some(claims) = grant.claims
+        && claims.keys().any(|name| RESERVED_CLAIMS.contains(&name.as_str()))
+    {
+        return Err(Fault::internal(DOING, "a configured claim has the name of one that Sprag sets"));
+    }
+    let key = keys.signing_access(now);
+    let payload = serde_json::to_vec(&Payload(grant)).map_err(|error| Fault::internal(DOING, error))?;
+    let mut text = String::with_capacity(key.header.len() + payload.len() * 4 / 3 + 128);
+    text.push_str(&key.header);
+    text.push('.');
+    BASE64URL_NOPAD.encode_append(&payload, &mut text);
+    let signature = key.sign(text.as_bytes()).map_err(|error| Fault::internal(DOING, error))?;
+    text.push('.');
+    BASE64URL_NOPAD.encode_append(&signature, &mut text);
+    Ok(text)
+}
+
+/// The public keys that verify what the ring signs, as a JWK set (RFC 7517 section 5).
+///
+/// Keys that will sign only later are in it, so that verifiers have them in time. Shared secrets never are.
+#[must_use]
+pub fn jwks(keys: &KeyRing, now: Timestamp) -> Value {
+    let keys: Vec<Value> = keys.accepted_access(now).filter_map(|key| key.jwk()).collect();
+    json!({ "keys": keys })
+}
+
+/// The claims in their order.
+struct Payload<'a>(&'a Grant<'a>);
+
+impl Serialize for Payload<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let grant = self.0;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("iss", grant.issuer)?;
+        map.serialize_entry("sub", &grant.subject)?;
+        map.serialize_entry("aud", grant.audience)?;
+        map.serialize_entry("client_id", grant.client_id)?;
+        map.serialize_entry("sid", &grant.session)?;
+        map.serialize_entry("iat", &grant.issued_at.seconds())?;
+        map.serialize_entry("exp", &grant.expires_at.seconds())?;
+        map.serialize_entry("jti", &BASE64URL_NOPAD.encode(&grant.id))?;
+        for (name, value) in grant.claims.into_iter().flatten() {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}

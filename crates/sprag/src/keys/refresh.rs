@@ -1,0 +1,59 @@
+//! One refresh key and the sub-keys derived from it.
+
+use aws_lc_rs::{hkdf, hmac};
+use zeroize::Zeroizing;
+
+use super::{Key, Life};
+
+/// The length of a refresh key's secret.
+pub(super) const SECRET_BYTES: usize = 32;
+
+/// A refresh key: one secret, and a sub-key for each use, so that nothing made for one use passes in another.
+pub(crate) struct RefreshKey {
+    pub(crate) id: u8,
+    pub(crate) life: Life,
+    pub(super) secret: Zeroizing<[u8; SECRET_BYTES]>,
+    /// Tags opaque refresh tokens.
+    pub(crate) opaque: hmac::Key,
+    /// Tags refresh tokens in the JWT encoding.
+    pub(crate) jwt: hmac::Key,
+    /// Tags journal checkpoints.
+    pub(crate) audit: hmac::Key,
+}
+
+impl RefreshKey {
+    pub(super) fn new(id: u8, life: Life, secret: &[u8; SECRET_BYTES]) -> Self {
+        let derived = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(secret);
+        Self {
+            id,
+            life,
+            secret: Zeroizing::new(*secret),
+            opaque: sub_key(&derived, b"sprag refresh v1"),
+            jwt: sub_key(&derived, b"sprag refresh jwt v1"),
+            audit: sub_key(&derived, b"sprag audit v1"),
+        }
+    }
+
+    pub(super) fn name(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+impl Key for RefreshKey {
+    fn life(&self) -> &Life {
+        &self.life
+    }
+}
+
+impl AsMut<Life> for RefreshKey {
+    fn as_mut(&mut self) -> &mut Life {
+        &mut self.life
+    }
+}
+
+fn sub_key(derived: &hkdf::Prk, label: &[u8]) -> hmac::Key {
+    derived
+        .expand(&[label], hmac::HMAC_SHA256)
+        .expect("32 bytes are far below the longest output of HKDF-SHA-256")
+        .into()
+}

@@ -1,0 +1,467 @@
+//! The verdict table, case by case: every row, and both sides of every boundary.
+//!
+//! Each case starts from [`QUIET`], a live session at generation 5 whose newest token is presented long after
+//! it last turned, and says what is different.
+
+use sprag::policy::{Ahead, Lockstep, MAX_GAP, MAX_GENERATION, MAX_RETRIES, Retry};
+use sprag::ratchet::{Denial, MAX_MISSES, Notice, Row};
+use sprag::session::EndCause;
+
+use crate::given::{Given, Id, QUIET, W, Where};
+
+/// A verdict, without what a store alone needs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Does {
+    Refuse(Denial),
+    Fault,
+    End(EndCause, Denial),
+    Repeat,
+    /// With the streak to note.
+    Retry(Option<u8>),
+    Keep,
+    /// From g to.
+    Rotate(u64, u64),
+}
+
+use Does::{End, Fault, Keep, Refuse, Repeat, Rotate};
+
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) given: Given,
+    pub(crate) row: Row,
+    pub(crate) does: Does,
+    pub(crate) notice: Option<Notice>,
+}
+
+fn case(name: &'static str, given: Given, row: Row, does: Does) -> Case {
+    Case { name, given, row, does, notice: None }
+}
+
+impl Case {
+    fn noticing(mut self, notice: Notice) -> Self {
+        self.notice = Some(notice);
+        self
+    }
+}
+
+const REUSE: Does = End(EndCause::Reuse, Denial::Ended(Some(EndCause::Reuse)));
+const AGAIN: Does = Does::Retry(None);
+const NOT_NOW: Does = Refuse(Denial::Spent);
+const TURN: Does = Rotate(5, 6);
+
+/// The token before the newest, a second after it was spent.
+const LATE_TAB: Given = Given { n: 4, age: 1000, ..QUIET };
+/// The token before the newest, long after it was spent.
+const STALE: Given = Given { n: 4, ..QUIET };
+/// The same, sent by the request that spent it.
+const RESENT: Given = Given { id: Id::Same, ..STALE };
+/// The token before that.
+const OLDER: Given = Given { n: 3, ..QUIET };
+/// The newest token, a second after the row turned.
+const FRESH: Given = Given { age: 1000, ..QUIET };
+
+const SEALED: Given = Given { is_sealed: true, has_retry_id: false, ..QUIET };
+const STRICT: Given = Given { window: 0, ..QUIET };
+const REFUSING: Given = Given { retry: Retry::Refuse, ..QUIET };
+
+pub(crate) fn all_cases() -> Vec<Case> {
+    [
+        before_any_generation(),
+        ahead(),
+        long_spent(),
+        same_request(),
+        just_spent(),
+        streaks(),
+        spent(),
+        barred(),
+        expiry(),
+        current(),
+        sealed(),
+        strict(),
+        misses(),
+        order(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Rows 1 to 5.
+fn before_any_generation() -> Vec<Case> {
+    let logged_out = Given { ended: Some(EndCause::Logout), ..QUIET };
+    let over = Refuse(Denial::Ended(Some(EndCause::Logout)));
+    let invalid = Refuse(Denial::Invalid);
+    vec![
+        case("not a token of ours", Given { place: Where::NotLooked, ..QUIET }, Row::Malformed, invalid),
+        case("the store is at fault", Given { place: Where::Fault, ..QUIET }, Row::StoreFault, Fault),
+        case(
+            "no such session",
+            Given { place: Where::Nowhere, ..QUIET },
+            Row::Unknown,
+            Refuse(Denial::Ended(None)),
+        ),
+        case(
+            "the tag is right, the secret is not",
+            Given { has_wrong_secret: true, ..QUIET },
+            Row::SecretMismatch,
+            invalid,
+        )
+        .noticing(Notice::SecretMismatch),
+        case(
+            "the tag is right, the row is another page's",
+            Given { has_other_profile: true, ..QUIET },
+            Row::SecretMismatch,
+            invalid,
+        )
+        .noticing(Notice::SecretMismatch),
+        case("ended, newest token", logged_out, Row::Ended, over),
+        case("ended, late tab", Given { n: 4, age: 0, ..logged_out }, Row::Ended, over),
+        case("ended, same request", Given { n: 4, id: Id::Same, ..logged_out }, Row::Ended, over),
+        case("ended, long spent", Given { n: 0, ..logged_out }, Row::Ended, over),
+        case("ended, ahead", Given { n: 6, ..logged_out }, Row::Ended, over),
+    ]
+}
+
+/// Row 6.
+fn ahead() -> Vec<Case> {
+    let refused = End(EndCause::Ahead, Denial::Ended(Some(EndCause::Ahead)));
+    let by = |gap: u64, given: Given| Given { n: given.g + gap, ..given };
+    let noticed = |name, given: Given, does| {
+        case(name, given, Row::Ahead, does).noticing(Notice::Ahead { gap: given.n - given.g })
+    };
+    let refusing = Given { ahead: Ahead::Refuse, ..QUIET };
+    vec![
+        noticed("one ahead", by(1, QUIET), Rotate(5, 7)),
+        noticed("one ahead, though it turned a moment ago", by(1, FRESH), Rotate(5, 7)),
+        noticed("one ahead, clock gone back", Given { n: 6, age: -1, ..QUIET }, Rotate(5, 7)),
+        noticed("one ahead of a sealed rotation", by(1, SEALED), Rotate(5, 7)),
+        noticed("ahead of a row that never turned", Given { g: 0, n: 3, ..QUIET }, Rotate(0, 4)),
+        noticed("as far ahead as is adopted", by(MAX_GAP, QUIET), Rotate(5, 6 + MAX_GAP)),
+        noticed("one further than is adopted", by(MAX_GAP + 1, QUIET), refused),
+        noticed("ahead, and the page refuses that", by(1, refusing), refused),
+        noticed("the last generation but one, ahead", last(2, 1), Rotate(MAX_GENERATION - 2, MAX_GENERATION)),
+        case("the last generation, ahead", last(1, 0), Row::Expired, End(EndCause::Expired, Denial::Expired))
+            .noticing(Notice::Ahead { gap: 1 }),
+        case(
+            "ahead, and the account is disabled",
+            Given { is_disabled: true, ..by(1, QUIET) },
+            Row::AccountMoved,
+            End(EndCause::Disabled, Denial::Disabled),
+        )
+        .noticing(Notice::Ahead { gap: 1 }),
+        case(
+            "ahead, and the row has idled out",
+            Given { idle_in: 0, ..by(1, QUIET) },
+            Row::Expired,
+            End(EndCause::Idle, Denial::Expired),
+        )
+        .noticing(Notice::Ahead { gap: 1 }),
+    ]
+}
+
+/// A row so many generations before the last, and a token so many before it.
+fn last(row: u64, token: u64) -> Given {
+    Given { g: MAX_GENERATION - row, n: MAX_GENERATION - token, ..QUIET }
+}
+
+/// Row 7.
+fn long_spent() -> Vec<Case> {
+    let in_window = Given { n: 3, ..FRESH };
+    let refusing = |age| Given { n: 3, age, ..REFUSING };
+    vec![
+        case("two behind", OLDER, Row::LongSpent, REUSE),
+        case("the very first token", Given { n: 0, ..QUIET }, Row::LongSpent, REUSE),
+        case("two behind, a moment after the turn", in_window, Row::LongSpent, REUSE),
+        case("two behind, clock gone back", Given { age: -1, ..in_window }, Row::LongSpent, REUSE),
+        case("two behind, same request", Given { id: Id::Same, ..in_window }, Row::LongSpent, REUSE),
+        case("two behind, the row has idled out", Given { idle_in: 0, ..OLDER }, Row::LongSpent, REUSE),
+        case("two behind, retries refused, age 0", refusing(0), Row::LongSpent, NOT_NOW),
+        case("two behind, retries refused, age W", refusing(W), Row::LongSpent, NOT_NOW),
+        case("two behind, retries refused, age W + 1 ms", refusing(W + 1), Row::LongSpent, REUSE),
+        case("two behind, retries refused, clock gone back", refusing(-1), Row::LongSpent, NOT_NOW),
+    ]
+}
+
+/// Row 8.
+fn same_request() -> Vec<Case> {
+    let at = |age| Given { age, ..RESENT };
+    vec![
+        case("same request at once", at(0), Row::SameRequest, Repeat),
+        case("same request at W", at(W), Row::SameRequest, Repeat),
+        case("same request at W + 1 ms", at(W + 1), Row::SameRequest, Repeat),
+        case("same request a week later", at(7 * 86_400_000), Row::SameRequest, Repeat),
+        case("same request, clock gone back", at(-1), Row::SameRequest, Repeat),
+        case(
+            "same request, retries used up",
+            Given { retries: MAX_RETRIES, ..at(0) },
+            Row::SameRequest,
+            Repeat,
+        ),
+        case(
+            "same request, retries refused",
+            Given { retry: Retry::Refuse, ..RESENT },
+            Row::SameRequest,
+            Repeat,
+        ),
+        case("same request, W = 0", Given { window: 0, ..RESENT }, Row::SameRequest, Repeat),
+        case(
+            "same request, foreign instance",
+            Given { is_foreign: true, ..RESENT },
+            Row::SameRequest,
+            Repeat,
+        ),
+        case("other request, late", Given { id: Id::Other, ..STALE }, Row::Spent, REUSE),
+        case("other request, in time", Given { id: Id::Other, ..LATE_TAB }, Row::JustSpent, AGAIN),
+        case("no request id on either side", Given { has_retry_id: false, ..STALE }, Row::Spent, REUSE),
+        case("same id, newest token", Given { id: Id::Same, ..QUIET }, Row::Current, TURN),
+    ]
+}
+
+/// Row 9.
+fn just_spent() -> Vec<Case> {
+    let at = |age| Given { n: 4, age, ..QUIET };
+    let refusing = |age| Given { n: 4, age, ..REFUSING };
+    let retried = |retries| Given { retries, ..LATE_TAB };
+    vec![
+        case("one behind, age 0", at(0), Row::JustSpent, AGAIN),
+        case("one behind, age W", at(W), Row::JustSpent, AGAIN),
+        case("the first token, just spent", Given { g: 1, n: 0, ..LATE_TAB }, Row::JustSpent, AGAIN),
+        case("sixteenth retry", retried(MAX_RETRIES - 1), Row::JustSpent, AGAIN),
+        case("seventeenth retry", retried(MAX_RETRIES), Row::JustSpent, Refuse(Denial::TooManyRetries)),
+        case("one behind, retries refused, age 0", refusing(0), Row::JustSpent, NOT_NOW),
+        case("one behind, retries refused, age W", refusing(W), Row::JustSpent, NOT_NOW),
+        case("one behind, clock gone back", at(-1), Row::JustSpent, NOT_NOW),
+        case("one behind, retries refused, clock gone back", refusing(-1), Row::JustSpent, NOT_NOW),
+    ]
+}
+
+/// Row 9: who is asking?
+fn streaks() -> Vec<Case> {
+    let foreign = |streak| Given { is_foreign: true, streak, ..LATE_TAB };
+    let ending = |streak| Given { lockstep: Lockstep::End, ..foreign(streak) };
+    let row = Row::JustSpent;
+    let noted = |streak| Does::Retry(Some(streak));
+    let warn = |streak| Notice::ForeignRetry { streak };
+    let alert = |streak| Notice::Lockstep { streak };
+    vec![
+        case("foreign retry, the first", foreign((0, None)), row, noted(1)).noticing(warn(1)),
+        case("foreign retry, two running", foreign((1, Some(4))), row, noted(2)).noticing(warn(2)),
+        case("foreign retry, three running", foreign((2, Some(4))), row, noted(3)).noticing(alert(3)),
+        case("foreign retry, four running", foreign((3, Some(4))), row, noted(4)).noticing(alert(4)),
+        case("foreign retry, streak full", foreign((255, Some(4))), row, noted(255)).noticing(alert(255)),
+        case("foreign retry after a pause", foreign((2, Some(3))), row, noted(1)).noticing(warn(1)),
+        case("foreign retry, counted already", foreign((3, Some(5))), row, AGAIN),
+        case("own retry in a streak", Given { streak: (3, Some(4)), ..LATE_TAB }, row, AGAIN),
+        case("two running, lockstep ends", ending((1, Some(4))), row, noted(2)).noticing(warn(2)),
+        case(
+            "three running, lockstep ends",
+            ending((2, Some(4))),
+            row,
+            End(EndCause::Lockstep, Denial::Ended(Some(EndCause::Lockstep))),
+        )
+        .noticing(alert(3)),
+        case(
+            "foreign retry, retries used up",
+            Given { retries: MAX_RETRIES, ..foreign((2, Some(4))) },
+            row,
+            Refuse(Denial::TooManyRetries),
+        ),
+    ]
+}
+
+/// Row 10.
+fn spent() -> Vec<Case> {
+    vec![
+        case("one behind, age W + 1 ms", Given { age: W + 1, ..STALE }, Row::Spent, REUSE),
+        case("one behind, long after", STALE, Row::Spent, REUSE),
+        case(
+            "one behind, retries refused, age W + 1 ms",
+            Given { n: 4, age: W + 1, ..REFUSING },
+            Row::Spent,
+            REUSE,
+        ),
+        case("the first token, long spent", Given { g: 1, n: 0, ..QUIET }, Row::Spent, REUSE),
+    ]
+}
+
+/// Row 11, and where rows 8 and 9 yield to it.
+fn barred() -> Vec<Case> {
+    let row = Row::AccountMoved;
+    let disabled = End(EndCause::Disabled, Denial::Disabled);
+    let moved = End(EndCause::Revoked, Denial::Ended(Some(EndCause::Revoked)));
+    let off = |given: Given| Given { is_disabled: true, ..given };
+    let new = |given: Given| Given { has_epoch_moved: true, ..given };
+    vec![
+        case("disabled, newest token", off(QUIET), row, disabled),
+        case("disabled, newest token, just turned", off(FRESH), row, disabled),
+        case("disabled, same request", off(RESENT), row, disabled),
+        case("disabled, late tab", off(LATE_TAB), row, disabled),
+        case("disabled, late tab, retries used up", off(Given { retries: 16, ..LATE_TAB }), row, disabled),
+        case("epoch moved, newest token", new(QUIET), row, moved),
+        case("epoch moved, newest token, just turned", new(FRESH), row, moved),
+        case("epoch moved, same request", new(RESENT), row, moved),
+        case("epoch moved, late tab", new(LATE_TAB), row, moved),
+        case("disabled and epoch moved", new(off(QUIET)), row, disabled),
+    ]
+}
+
+/// Row 12, and where rows 8 and 9 yield to it.
+fn expiry() -> Vec<Case> {
+    let row = Row::Expired;
+    let idle = End(EndCause::Idle, Denial::Expired);
+    let expired = End(EndCause::Expired, Denial::Expired);
+    let idle_in = |idle_in, given: Given| Given { idle_in, ..given };
+    let expires_in = |expires_in, given: Given| Given { expires_in, ..given };
+    vec![
+        case("1 ms before the idle timeout", idle_in(1, QUIET), Row::Current, TURN),
+        case("at the idle timeout", idle_in(0, QUIET), row, idle),
+        case("1 ms before the absolute end", expires_in(1, QUIET), Row::Current, TURN),
+        case("at the absolute end", expires_in(0, QUIET), row, expired),
+        case("idle and absolute", idle_in(0, expires_in(0, QUIET)), row, expired),
+        case("idle, just turned", idle_in(0, FRESH), row, idle),
+        case("idle, same request", idle_in(0, RESENT), row, idle),
+        case("idle, late tab", idle_in(0, LATE_TAB), row, idle),
+        case("absolute end, same request", expires_in(0, RESENT), row, expired),
+        case("absolute end, late tab", expires_in(0, LATE_TAB), row, expired),
+        case(
+            "the last generation but one",
+            last(1, 1),
+            Row::Current,
+            Rotate(MAX_GENERATION - 1, MAX_GENERATION),
+        ),
+        case("the last generation", last(0, 0), row, expired),
+        case("the last generation, late tab", Given { age: 0, ..last(0, 1) }, row, expired),
+    ]
+}
+
+/// Rows 13 and 14.
+fn current() -> Vec<Case> {
+    let at = |age| Given { age, ..QUIET };
+    let first = |age| Given { g: 0, n: 0, age, has_retry_id: false, ..QUIET };
+    vec![
+        case("newest, age 0", at(0), Row::JustTurned, Keep),
+        case("newest, age W", at(W), Row::JustTurned, Keep),
+        case("newest, age W + 1 ms", at(W + 1), Row::Current, TURN),
+        case("newest, clock gone back", at(-1), Row::Current, TURN),
+        case("newest, with a new retry id", Given { id: Id::Other, ..QUIET }, Row::Current, TURN),
+        case("newest, foreign instance", Given { is_foreign: true, ..QUIET }, Row::Current, TURN),
+        case("first refresh, age 0", first(0), Row::Current, Rotate(0, 1)),
+        case("first refresh, age W", first(W), Row::Current, Rotate(0, 1)),
+        case("first refresh, age W + 1 ms", first(W + 1), Row::Current, Rotate(0, 1)),
+        case("second refresh, age W", Given { g: 1, n: 1, ..at(W) }, Row::JustTurned, Keep),
+        case("newest, retries refused, age 0", Given { age: 0, ..REFUSING }, Row::Current, TURN),
+    ]
+}
+
+/// After a password change or step-up.
+fn sealed() -> Vec<Case> {
+    let at = |n, age| Given { n, age, ..SEALED };
+    vec![
+        case("sealed, the token it spent, age 0", at(4, 0), Row::JustSpent, NOT_NOW),
+        case("sealed, the token it spent, age W", at(4, W), Row::JustSpent, NOT_NOW),
+        case("sealed, the token it spent, age W + 1 ms", at(4, W + 1), Row::Spent, REUSE),
+        case(
+            "sealed, that token with a retry id",
+            Given { id: Id::Same, ..at(4, 0) },
+            Row::JustSpent,
+            NOT_NOW,
+        ),
+        case("sealed, two behind, age W", at(3, W), Row::LongSpent, NOT_NOW),
+        case("sealed, two behind, age W + 1 ms", at(3, W + 1), Row::LongSpent, REUSE),
+        case("sealed, newest, age W", at(5, W), Row::JustTurned, Keep),
+        case("sealed, newest, age W + 1 ms", at(5, W + 1), Row::Current, TURN),
+        case(
+            "sealed, disabled, the token it spent",
+            Given { is_disabled: true, ..at(4, 0) },
+            Row::JustSpent,
+            NOT_NOW,
+        ),
+    ]
+}
+
+/// W = 0.
+fn strict() -> Vec<Case> {
+    let at = |n, age| Given { n, age, ..STRICT };
+    let refusing = |n, age| Given { retry: Retry::Refuse, ..at(n, age) };
+    vec![
+        case("strict, newest, age 0", at(5, 0), Row::Current, TURN),
+        case("strict, one behind, age 0", at(4, 0), Row::Spent, REUSE),
+        case("strict, one behind, age 1 ms", at(4, 1), Row::Spent, REUSE),
+        case("strict, two behind, age 0", at(3, 0), Row::LongSpent, REUSE),
+        case("strict, one behind, clock gone back", at(4, -1), Row::JustSpent, NOT_NOW),
+        case("strict, refusing, one behind, age 0", refusing(4, 0), Row::Spent, REUSE),
+        case("strict, refusing, two behind, age 0", refusing(3, 0), Row::LongSpent, REUSE),
+    ]
+}
+
+/// Row 15.
+fn misses() -> Vec<Case> {
+    let missed = |misses, given: Given| Given { misses, ..given };
+    vec![
+        case("one miss, newest", missed(1, QUIET), Row::Current, TURN),
+        case("two misses, newest", missed(2, QUIET), Row::Current, TURN),
+        case("three misses, newest", missed(MAX_MISSES, QUIET), Row::Missed, Fault),
+        case("two misses, late tab", missed(2, LATE_TAB), Row::JustSpent, AGAIN),
+        case("three misses, late tab", missed(MAX_MISSES, LATE_TAB), Row::Missed, Fault),
+        case("three misses, ahead", missed(MAX_MISSES, Given { n: 6, ..QUIET }), Row::Missed, Fault),
+        case("three misses, same request", missed(MAX_MISSES, RESENT), Row::SameRequest, Repeat),
+        case("three misses, just turned", missed(MAX_MISSES, FRESH), Row::JustTurned, Keep),
+        case("three misses, spent", missed(MAX_MISSES, STALE), Row::Spent, REUSE),
+    ]
+}
+
+/// Where two rows could claim a case, the earlier has it.
+fn order() -> Vec<Case> {
+    let everything = Given {
+        ended: Some(EndCause::Admin),
+        is_disabled: true,
+        has_epoch_moved: true,
+        idle_in: 0,
+        expires_in: 0,
+        misses: MAX_MISSES,
+        ..STALE
+    };
+    let live = Given { ended: None, ..everything };
+    vec![
+        case(
+            "a fault before all that is known",
+            Given { place: Where::Fault, ..everything },
+            Row::StoreFault,
+            Fault,
+        ),
+        case(
+            "secret before ended",
+            Given { has_wrong_secret: true, ..everything },
+            Row::SecretMismatch,
+            Refuse(Denial::Invalid),
+        )
+        .noticing(Notice::SecretMismatch),
+        case(
+            "ended before all the rest",
+            everything,
+            Row::Ended,
+            Refuse(Denial::Ended(Some(EndCause::Admin))),
+        ),
+        case("spent before disabled and expired", live, Row::Spent, REUSE),
+        case("long spent before disabled and expired", Given { n: 3, ..live }, Row::LongSpent, REUSE),
+        case(
+            "ahead refused before disabled and expired",
+            Given { n: 6, ahead: Ahead::Refuse, ..live },
+            Row::Ahead,
+            End(EndCause::Ahead, Denial::Ended(Some(EndCause::Ahead))),
+        )
+        .noticing(Notice::Ahead { gap: 1 }),
+        case(
+            "disabled before expired",
+            Given { n: 5, ..live },
+            Row::AccountMoved,
+            End(EndCause::Disabled, Denial::Disabled),
+        ),
+        case(
+            "expired before just turned",
+            Given { age: 0, expires_in: 0, ..QUIET },
+            Row::Expired,
+            End(EndCause::Expired, Denial::Expired),
+        ),
+    ]
+}

@@ -1,0 +1,86 @@
+//! The ratchet judges every case of the verdict table as the table says; the cases stand in `common/cases.rs`.
+
+#[path = "common/cases.rs"]
+mod cases;
+#[path = "common/given.rs"]
+mod given;
+
+use std::collections::BTreeSet;
+
+use cases::Does::{self, End, Fault, Keep, Refuse, Repeat, Rotate};
+use cases::all_cases;
+use given::{Given, Where};
+use sprag::ratchet::{Retried, Rotation, Row, Verdict};
+
+#[test]
+fn every_case_is_judged_as_the_table_says() {
+    let mut wrong = Vec::new();
+    for case in all_cases() {
+        let judged = case.given.judged();
+        let does = said(&judged.verdict);
+        if (judged.row, does, judged.notice) != (case.row, case.does, case.notice) {
+            wrong.push(format!(
+                "{}\n  expected {:?} {:?} {:?}\n  judged   {:?} {:?} {:?}",
+                case.name, case.row, case.does, case.notice, judged.row, does, judged.notice
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_row_decides_some_case_and_every_name_is_its_own() {
+    let rows: BTreeSet<_> = all_cases().iter().map(|case| case.row as u8).collect();
+    assert_eq!(rows, (1..=15).collect::<BTreeSet<u8>>());
+
+    let names: BTreeSet<_> = all_cases().iter().map(|case| case.name).collect();
+    assert_eq!(names.len(), all_cases().len());
+}
+
+#[test]
+fn the_hoped_rotation_applies_to_a_case_just_where_it_is_judged_current() {
+    for case in all_cases() {
+        let given = Given { misses: 0, ..case.given };
+        if given.place != Where::Here {
+            continue;
+        }
+        let hoped = Rotation::hoped(&given.token(), given.now(), &given.policy());
+        let applied = hoped.filter(|rotation| rotation.applies_to(&given.standing()));
+        let ordered = match given.judged() {
+            judged if judged.row == Row::Current => Some(judged.verdict),
+            _ => None,
+        };
+        assert_eq!(applied.map(Verdict::Rotate), ordered, "{}", case.name);
+    }
+}
+
+#[test]
+fn a_sealing_rotation_is_made_just_where_the_session_goes_on() {
+    for case in all_cases() {
+        let given = Given { misses: 0, ..case.given };
+        if given.place != Where::Here {
+            continue;
+        }
+        let goes_on = matches!(said(&given.judged().verdict), Repeat | Does::Retry(_) | Keep | Rotate(..));
+        let sealing = Rotation::sealing(&given.token(), &given.standing(), given.now(), &given.policy());
+        assert_eq!(sealing.is_some(), goes_on, "{}", case.name);
+
+        let Some(sealing) = sealing else { continue };
+        let mut session = given.standing().session;
+        sealing.apply(&mut session);
+        assert_eq!(session.generation.0, given.g.max(given.n) + 1, "{}", case.name);
+        assert!(session.is_sealed && session.retry_hash.is_none(), "{}", case.name);
+    }
+}
+
+fn said(verdict: &Verdict) -> Does {
+    match verdict {
+        Verdict::Refuse(denial) => Refuse(*denial),
+        Verdict::Fault => Fault,
+        Verdict::End(cause, denial) => End(*cause, *denial),
+        Verdict::Repeat => Repeat,
+        Verdict::Retry(Retried { streak, .. }) => Does::Retry(*streak),
+        Verdict::Keep => Keep,
+        Verdict::Rotate(rotation) => Rotate(rotation.from.0, rotation.to.0),
+    }
+}
