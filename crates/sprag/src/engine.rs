@@ -168,9 +168,14 @@ impl Engine {
         Ok(Caller { key, standing })
     }
 
+    /// `N` bytes that nobody can foresee.
+    pub fn random<const N: usize>(&self) -> [u8; N] {
+        crate::chance::bytes(self.chance.as_ref())
+    }
+
     fn verify_access(&self, bearer: &str, now: Timestamp) -> Result<AccessToken, Refusal> {
         let expected = Expected { issuer: &self.issuer.issuer, audience: &self.issuer.audience };
-        access::verify(bearer, &self.keys.load(), &expected, now).map_err(|rejected| match rejected {
+        access::verify(bearer, &self.keys.load(), expected, now).map_err(|rejected| match rejected {
             Rejected::Expired => Refusal::TokenExpired,
             _ => Refusal::TokenInvalid,
         })

@@ -156,15 +156,15 @@ fn instance(
     address: Option<IpAddr>,
 ) -> Result<ShortHash, Problem> {
     if let Some(named) = short_header(headers, "sprag-instance")? {
-        return Ok(hash_instance("named", named));
+        return Ok(hash_instance(&format!("named\n{named}")));
     }
     if let Some(marked) = device_cookie.and_then(|name| cookies(headers, name).next()) {
-        return Ok(hash_instance("device", marked));
+        return Ok(hash_instance(&format!("device\n{marked}")));
     }
     let family: String =
         user_agent.unwrap_or_default().chars().filter(|c| !c.is_ascii_digit() && *c != '.').collect();
     let prefix = address.map(prefix).unwrap_or_default();
-    Ok(hash_instance("guess", &format!("{family}\n{prefix}")))
+    Ok(hash_instance(&format!("guess\n{family}\n{prefix}")))
 }
 
 /// The network an address lies in: /24 of IPv4, /64 of IPv6. Within it, devices move about.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::{Engine, Terms};
 use crate::access::{self, Grant};
 use crate::chance;
@@ -11,7 +13,6 @@ use crate::session::{AccountId, SessionId};
 use crate::token::{RefreshToken, TokenText};
 
 /// The access and refresh token handed out together.
-#[derive(Debug)]
 pub struct TokenPair {
     /// Whose.
     pub account: AccountId,
@@ -30,13 +31,32 @@ pub struct TokenPair {
     pub refresh_expires_in: i64,
 }
 
+/// Prints what a log may show: no token.
+impl std::fmt::Debug for TokenPair {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TokenPair")
+            .field("account", &self.account)
+            .field("session", &self.session)
+            .field("refresh", &self.refresh)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A refresh token as it is handed out.
-#[derive(Debug)]
 pub enum Refresh {
     /// One that replaces the client's.
     New(TokenText),
     /// The one the client presented; it stays in force.
-    Kept(TokenText),
+    Kept(Zeroizing<String>),
+}
+
+impl std::fmt::Debug for Refresh {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::New(_) => "New",
+            Self::Kept(_) => "Kept",
+        })
+    }
 }
 
 impl Refresh {
@@ -44,7 +64,8 @@ impl Refresh {
     #[must_use]
     pub fn text(&self) -> &str {
         match self {
-            Self::New(text) | Self::Kept(text) => text.as_str(),
+            Self::New(text) => text.as_str(),
+            Self::Kept(text) => text,
         }
     }
 }

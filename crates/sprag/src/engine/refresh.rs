@@ -1,14 +1,18 @@
 //! Refresh: from a presented token to a verdict carried out.
 
+use zeroize::Zeroizing;
+
 use super::pair::fresh_life;
 use super::{Client, Engine, Refresh, Terms, TokenPair, tried_too_often};
 use crate::audit::{Event, EventKind};
 use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
-use crate::ratchet::{Denial, Found, Judgement, MAX_MISSES, Notice, Presented, Rotation, Row, Verdict, judge};
+use crate::ratchet::{
+    Denial, Found, Judgement, MAX_MISSES, Notice, Presented, Rotation, Row, Verdict, judge,
+};
 use crate::session::{EndCause, SessionKey};
 use crate::store::{Ending, Rotated};
-use crate::token::{RefreshToken, TokenText, hash_retry_id};
+use crate::token::{RefreshToken, hash_retry_id};
 
 /// A request to refresh.
 #[derive(Clone, Copy, Debug)]
@@ -156,7 +160,7 @@ impl Turn<'_> {
     fn keep(&self, found: &Found) -> Result<TokenPair, Fault> {
         let session = session_in(found)?;
         let life = fresh_life(self.terms, session.expires_at, self.now);
-        let kept = Refresh::Kept(TokenText::presented(self.text));
+        let kept = Refresh::Kept(Zeroizing::new(self.text.to_owned()));
         self.engine.pair(self.terms, &self.token, kept, life, self.now)
     }
 
@@ -230,9 +234,11 @@ fn session_in(found: &Found) -> Result<&crate::session::Session, Fault> {
 
 fn note(notice: Notice) -> String {
     match notice {
-        Notice::SecretMismatch => "the token's tag is right and its secret is not: the refresh key has leaked, \
+        Notice::SecretMismatch => {
+            "the token's tag is right and its secret is not: the refresh key has leaked, \
                                    retire it (sprag key rotate, sprag key retire)"
-            .into(),
+                .into()
+        }
         Notice::Ahead { gap } => {
             format!("the token is {gap} generations ahead of the database, which must have gone back in time")
         }

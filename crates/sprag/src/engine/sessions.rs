@@ -107,9 +107,8 @@ impl Engine {
             after = page.last().map(|(session, _)| session.key.session);
             let is_last = page.len() < PAGE as usize;
             live.extend(page.into_iter().filter_map(|(session, detail)| {
-                let is_live = session.ended.is_none()
-                    && now < session.expires_at
-                    && now < session.idle_expires_at;
+                let is_live =
+                    session.ended.is_none() && now < session.expires_at && now < session.idle_expires_at;
                 is_live.then_some(Listed { session, detail })
             }));
             if is_last {

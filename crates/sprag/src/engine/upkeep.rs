@@ -8,7 +8,7 @@ use crate::session::SessionKey;
 use crate::store::{Slice, Swept};
 
 /// How many rows a sweep looks at in one transaction: few enough that no refresh notices.
-pub const SWEEP_ROWS: u32 = 500;
+const SWEEP_ROWS: u32 = 500;
 
 impl Engine {
     /// Sweeps one slice: ends what has expired and removes what ended longer ago than `keep_ended`.
