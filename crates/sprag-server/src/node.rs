@@ -1,0 +1,132 @@
+//! The wiring: from a configuration to an engine, its pages and its store.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use axum::Router;
+use sprag::Engine;
+use sprag::chance::SystemChance;
+use sprag::clock::{Clock as _, SystemClock};
+use sprag::engine::{Issuer, Limits};
+use sprag::password::Hasher;
+use sprag::policy::Policy;
+use sprag::store::Store;
+use sprag::store::sqlite::{Settings, SqliteStore};
+
+use crate::config::{Config, Database, Lifetimes, ProfileRef};
+use crate::http::{self, App};
+use crate::metrics::Metrics;
+use crate::profile::{self, Profile};
+use crate::ring_file::RingSource;
+
+/// One server, or one command beside it: everything it needs to work on a store.
+#[derive(Debug)]
+pub struct Node {
+    /// What is in force.
+    pub config: Config,
+    /// The pages it serves.
+    pub profiles: Vec<Profile>,
+    /// What it counts.
+    pub metrics: Arc<Metrics>,
+    /// What decides.
+    pub engine: Arc<Engine>,
+    /// Where its keys come from.
+    pub ring: RingSource,
+}
+
+impl Node {
+    /// Opens the store, making and migrating it where needed, and joins it with keys and pages.
+    ///
+    /// # Errors
+    /// What is wrong, where, and what to do about it.
+    pub fn open(config: Config, profiles: Vec<Profile>) -> anyhow::Result<Self> {
+        let ring = RingSource::of(&config);
+        let chance = Arc::new(SystemChance::default());
+        let keys = ring.load(&config, chance.as_ref(), SystemClock.now())?;
+        let store = open_store(&config)?;
+        let hasher = Hasher::start(config.hash_threads.get(), config.hash_queue.get())?;
+        let issuer = Issuer { issuer: config.issuer().to_owned(), audience: config.audience.clone() };
+        let limits = Limits { sessions_per_account: config.sessions_per_account.get() };
+        let engine = Engine::new(store, Arc::new(SystemClock), chance, keys, hasher, issuer, limits);
+        Ok(Self { config, profiles, metrics: Arc::default(), engine: Arc::new(engine), ring })
+    }
+
+    /// What requests share.
+    #[must_use]
+    pub fn app(&self) -> Arc<App> {
+        let (engine, metrics) = (Arc::clone(&self.engine), Arc::clone(&self.metrics));
+        Arc::new(App::new(engine, metrics, self.config.issuer().to_owned()))
+    }
+
+    /// The whole service.
+    #[must_use]
+    pub fn router(&self, app: &Arc<App>) -> Router {
+        http::router(app, self.profiles.clone(), self.config.issuer())
+    }
+}
+
+fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    let Database::Sqlite(path) = &config.database;
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        crate::ring_file::make_dir(folder)?;
+    }
+    let shown = path.display();
+    SqliteStore::migrate(path).with_context(|| format!("could not prepare the database {shown}"))?;
+    let store = SqliteStore::open(path, Settings::default());
+    Ok(Arc::new(store.with_context(|| format!("could not open the database {shown}"))?))
+}
+
+/// Loads the pages that are named, with the lifetimes that were set for all of them.
+///
+/// # Errors
+/// A page cannot be read, is wrong, or two of them clash; the message names file and line.
+pub fn load_profiles(names: &[ProfileRef], lifetimes: &Lifetimes) -> anyhow::Result<Vec<Profile>> {
+    let mut profiles = Vec::with_capacity(names.len());
+    for name in names {
+        let mut profile = match name {
+            ProfileRef::Shipped(name) => shipped(name)?,
+            ProfileRef::File(path) => from_file(path)?,
+        };
+        set(&mut profile.policy, lifetimes);
+        lifetimes_in_order(&profile)?;
+        profiles.push(profile);
+    }
+    profile::check_together(&profiles)?;
+    Ok(profiles)
+}
+
+fn shipped(name: &str) -> anyhow::Result<Profile> {
+    let Some(page) = profile::builtin(name) else {
+        let known = profile::builtin_names().join(", ");
+        anyhow::bail!("there is no page {name:?}; shipped are {known}; a page of your own is named by its path, ./page.toml");
+    };
+    Ok(page?)
+}
+
+fn from_file(path: &Path) -> anyhow::Result<Profile> {
+    let text = std::fs::read_to_string(path);
+    let text = text.with_context(|| format!("could not read the page {}", path.display()))?;
+    let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    Ok(Profile::parse(&name, &path.display().to_string(), &text)?)
+}
+
+fn set(policy: &mut Policy, lifetimes: &Lifetimes) {
+    let Lifetimes { reuse_interval, access_ttl, idle_timeout, absolute_lifetime } = *lifetimes;
+    policy.reuse_interval = reuse_interval.unwrap_or(policy.reuse_interval);
+    policy.access_ttl = access_ttl.unwrap_or(policy.access_ttl);
+    policy.idle_timeout = idle_timeout.unwrap_or(policy.idle_timeout);
+    policy.absolute_lifetime = absolute_lifetime.unwrap_or(policy.absolute_lifetime);
+}
+
+/// A setting that suits one page need not suit another.
+fn lifetimes_in_order(profile: &Profile) -> anyhow::Result<()> {
+    let policy = &profile.policy;
+    let both = Lifetimes {
+        reuse_interval: Some(policy.reuse_interval),
+        access_ttl: Some(policy.access_ttl),
+        idle_timeout: Some(policy.idle_timeout),
+        absolute_lifetime: Some(policy.absolute_lifetime),
+    };
+    Ok(both.in_order(&profile.name)?)
+}

@@ -1,0 +1,222 @@
+//! The key ring's file: made once, readable by its owner only, replaced as a whole, read again when it changes.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use sprag::access::Algorithm;
+use sprag::chance::{self, Chance};
+use sprag::clock::Timestamp;
+use sprag::keys::KeyRing;
+
+use crate::config::{Config, SigningAlgorithm};
+
+/// Where this server's key ring comes from.
+#[derive(Clone, Debug)]
+pub enum RingSource {
+    /// The file in the data directory.
+    File(PathBuf),
+    /// The environment; it is read once, at start.
+    Given,
+}
+
+/// What tells one state of the file from the next: when it was changed, how long it is, and which file it is.
+pub type Stamp = (i64, i64, u64, u64);
+
+impl RingSource {
+    /// Where `config` says that the ring comes from.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        if config.key_ring.is_some() {
+            Self::Given
+        } else {
+            Self::File(config.data_dir.join("keys.json"))
+        }
+    }
+
+    /// Loads the ring, or makes one where there is none, with a key of the algorithm that is asked for.
+    ///
+    /// # Errors
+    /// The file or the text is no ring, others may read the file, or the secret that was given is weak.
+    pub fn load(&self, config: &Config, chance: &dyn Chance, now: Timestamp) -> anyhow::Result<KeyRing> {
+        let wanted = algorithm(config.signing_algorithm);
+        let mut ring = match (self, &config.key_ring) {
+            (Self::File(path), _) => {
+                make_dir(&config.data_dir)?;
+                if !path.exists() {
+                    create(path, &KeyRing::generate(wanted, chance, now)?, chance)?;
+                }
+                read(path)?
+            }
+            (Self::Given, Some(text)) => {
+                KeyRing::from_json(text.expose()).context("could not read the key ring in SPRAG_KEY_RING")?
+            }
+            (Self::Given, None) => bail!("no key ring was given; set SPRAG_KEY_RING, or unset it to use the file"),
+        };
+        if let Some(secret) = &config.hs256_secret {
+            ring.with_hs256_secret(secret.expose().as_bytes())?;
+        }
+        if ring.algorithm(now) != wanted {
+            match self {
+                Self::File(path) => {
+                    ring = change(path, |ring| drop(ring.add_access(wanted, chance, now, now)), chance)?.0;
+                }
+                Self::Given => bail!(
+                    "the key ring in SPRAG_KEY_RING signs with {}, not {wanted}; add a key of that algorithm to it, \
+                     or set SPRAG_SIGNING_ALGORITHM",
+                    ring.algorithm(now)
+                ),
+            }
+        }
+        Ok(ring)
+    }
+}
+
+/// The key ring's own name for an algorithm of the configuration.
+fn algorithm(setting: SigningAlgorithm) -> Algorithm {
+    match setting {
+        SigningAlgorithm::Es256 => Algorithm::Es256,
+        SigningAlgorithm::EdDsa => Algorithm::EdDsa,
+        SigningAlgorithm::Rs256 => Algorithm::Rs256,
+        SigningAlgorithm::Hs256 => Algorithm::Hs256,
+    }
+}
+
+/// Makes the data directory, for its owner only.
+///
+/// # Errors
+/// The system refuses it.
+pub fn make_dir(dir: &Path) -> anyhow::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("could not make the data directory {}", dir.display()))
+}
+
+/// Reads the ring's file.
+///
+/// # Errors
+/// It cannot be read, others may read it too, or it is no ring.
+pub fn read(path: &Path) -> anyhow::Result<KeyRing> {
+    let shown = path.display();
+    let mode = fs::metadata(path).with_context(|| format!("could not look at {shown}"))?.mode();
+    if mode & 0o077 != 0 {
+        bail!("{shown} holds keys and others may read it (mode {:o}); run: chmod 600 {shown}", mode & 0o777);
+    }
+    let text = zeroize::Zeroizing::new(
+        fs::read_to_string(path).with_context(|| format!("could not read the key ring in {shown}"))?,
+    );
+    KeyRing::from_json(&text).with_context(|| format!("could not read the key ring in {shown}"))
+}
+
+/// What tells whether the file has changed; `None` where it cannot be looked at.
+#[must_use]
+pub fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.mtime(), metadata.mtime_nsec(), metadata.len(), metadata.ino()))
+}
+
+/// Changes the ring under a lock, so that two commands at once lose nothing, and puts it back as a whole.
+///
+/// # Errors
+/// The file cannot be read, locked or replaced; then it is as it was.
+pub fn change<T>(
+    path: &Path,
+    change: impl FnOnce(&mut KeyRing) -> T,
+    chance: &dyn Chance,
+) -> anyhow::Result<(KeyRing, T)> {
+    let lock_path = path.with_extension("lock");
+    let lock = private().truncate(false).open(&lock_path);
+    let lock = lock.with_context(|| format!("could not open {}", lock_path.display()))?;
+    lock.lock().with_context(|| format!("could not lock {}", lock_path.display()))?;
+    let mut ring = read(path)?;
+    let outcome = change(&mut ring);
+    let draft = write_draft(path, &ring, chance)?;
+    fs::rename(&draft, path).with_context(|| format!("could not replace {}", path.display()))?;
+    settle(path)?;
+    Ok((ring, outcome))
+}
+
+/// Makes the file unless somebody else just did: then theirs counts.
+fn create(path: &Path, ring: &KeyRing, chance: &dyn Chance) -> anyhow::Result<()> {
+    let draft = write_draft(path, ring, chance)?;
+    let linked = fs::hard_link(&draft, path);
+    fs::remove_file(&draft).with_context(|| format!("could not remove {}", draft.display()))?;
+    match linked {
+        Ok(()) => settle(path),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error).with_context(|| format!("could not make the key ring {}", path.display())),
+    }
+}
+
+fn write_draft(path: &Path, ring: &KeyRing, chance: &dyn Chance) -> anyhow::Result<PathBuf> {
+    let draft = path.with_extension(format!("{:016x}", u64::from_be_bytes(chance::bytes(chance))));
+    let written = private().create_new(true).open(&draft).and_then(|mut file: File| {
+        file.write_all(ring.to_json().as_bytes())?;
+        file.sync_all()
+    });
+    written.with_context(|| format!("could not write the key ring to {}", draft.display()))?;
+    Ok(draft)
+}
+
+/// A key ring that is lost logs everyone out: the folder's entry must reach the disk too.
+fn settle(path: &Path) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.with_context(|| format!("could not make sure that {} is on the disk", path.display()))
+}
+
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).mode(0o600);
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use sprag::chance::SeededChance;
+
+    use super::*;
+
+    #[test]
+    fn the_file_is_made_once_and_for_its_owner_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys.json");
+        let chance = SeededChance::new(1);
+        let ring = || KeyRing::generate(Algorithm::EdDsa, &chance, Timestamp(0)).unwrap();
+        create(&path, &ring(), &chance).unwrap();
+        let first = fs::read(&path).unwrap();
+        create(&path, &ring(), &chance).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), first, "the second to come uses the first one's ring");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no draft is left over");
+    }
+
+    #[test]
+    fn a_ring_that_others_may_read_is_refused_with_the_way_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys.json");
+        let chance = SeededChance::new(1);
+        create(&path, &KeyRing::generate(Algorithm::EdDsa, &chance, Timestamp(0)).unwrap(), &chance).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(read(&path).unwrap_err().to_string().contains("chmod 600"));
+    }
+
+    #[test]
+    fn a_change_replaces_the_file_as_a_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys.json");
+        let chance = SeededChance::new(1);
+        create(&path, &KeyRing::generate(Algorithm::EdDsa, &chance, Timestamp(0)).unwrap(), &chance).unwrap();
+        let before = stamp(&path).unwrap();
+        let (ring, id) = change(&path, |ring| ring.add_refresh(&chance, Timestamp(1), Timestamp(2)), &chance).unwrap();
+        assert_eq!(id, 2);
+        assert_eq!(read(&path).unwrap().entries(), ring.entries());
+        assert_ne!(stamp(&path).unwrap(), before);
+    }
+}
