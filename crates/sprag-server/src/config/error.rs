@@ -1,0 +1,113 @@
+//! What is wrong with a configuration, in a sentence that says where and what to do.
+
+use std::io;
+
+use super::sources::Origin;
+
+/// Why a configuration was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A value that its setting does not accept.
+    #[error("{}: {problem}", .origin.subject(.setting))]
+    Value {
+        /// Whose value.
+        setting: &'static str,
+        /// Where it came from.
+        origin: Origin,
+        /// Which value, and what would be accepted; a secret's value is never repeated.
+        problem: String,
+    },
+    /// A name that is no setting's.
+    #[error("{what} is no setting of sprag; {hint}")]
+    Unknown {
+        /// The name and where it stands.
+        what: String,
+        /// The nearest name there is, or where the names are listed.
+        hint: String,
+    },
+    /// A line that cannot be understood, or must not stand there.
+    #[error("{place}: {problem}")]
+    Line {
+        /// File and line.
+        place: String,
+        /// What is wrong with it; what the line says is not repeated, it may be a secret.
+        problem: String,
+    },
+    /// A file that cannot be read.
+    #[error("could not read {path}")]
+    File {
+        /// The file, as it was named.
+        path: String,
+        /// What stopped it.
+        #[source]
+        source: io::Error,
+    },
+    /// Values that are each accepted and together are not safe, or contradict each other.
+    #[error("{0}")]
+    Together(String),
+    /// A page that maps a variable to what is no setting.
+    #[error("the page maps {variable} to {target:?}: {problem}")]
+    Mapping {
+        /// The variable.
+        variable: String,
+        /// What it is mapped to.
+        target: String,
+        /// What is wrong with that.
+        problem: String,
+    },
+}
+
+/// "did you mean …" if a known name is near or has this one in it, else where the names are listed.
+pub(super) fn hint<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let own = |name: &'a str| name.strip_prefix("SPRAG_").unwrap_or(name);
+    let wanted = name.strip_prefix("SPRAG_").unwrap_or(name);
+    let far = |candidate| match wanted.len() {
+        3.. if own(candidate).contains(wanted) => 1,
+        _ => distance(wanted, own(candidate)),
+    };
+    match known.map(|candidate| (far(candidate), candidate)).min() {
+        Some((far, candidate)) if far <= 1 + wanted.len() / 5 => format!("did you mean {candidate}?"),
+        _ => "`sprag --help` lists them".to_owned(),
+    }
+}
+
+/// How many letters must be added, left out or changed to get from one name to the other; names longer than
+/// 64 bytes are as far from everything as can be.
+fn distance(from: &str, to: &str) -> usize {
+    if from.len() > 64 || to.len() > 64 {
+        return usize::MAX;
+    }
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in to.bytes().enumerate() {
+            let changed = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_distance_counts_letters() {
+        assert_eq!(distance("listen", "listen"), 0);
+        assert_eq!(distance("lisen", "listen"), 1);
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("kitten", "sitting"), 3);
+    }
+
+    #[test]
+    fn a_name_far_from_all_gets_no_guess() {
+        let known = ["SPRAG_LISTEN", "SPRAG_LOG"];
+        assert_eq!(hint("SPRAG_LISTN", known.into_iter()), "did you mean SPRAG_LISTEN?");
+        assert_eq!(hint("SPRAG_LIST", known.into_iter()), "did you mean SPRAG_LISTEN?");
+        assert_eq!(hint("SPRAG_TELEMETRY", known.into_iter()), "`sprag --help` lists them");
+        assert_eq!(hint("SPRAG_PORT", known.into_iter()), "`sprag --help` lists them");
+    }
+}

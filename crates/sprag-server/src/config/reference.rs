@@ -1,0 +1,118 @@
+//! What is derived from the table for people: the flags, the table of `sprag config`, the reference.
+
+use std::fmt::Write as _;
+
+use clap::{Arg, ArgMatches};
+
+use super::Line;
+use super::settings::{SETTINGS, Setting};
+use super::sources::Flags;
+
+/// The defaults and the reasons for them, as a file of settings with every line commented out.
+pub const DEFAULTS: &str = include_str!("../../config.default.toml");
+
+/// The settings as flags that every command takes.
+#[must_use]
+pub fn args() -> Vec<Arg> {
+    let those = SETTINGS.iter().filter(|setting| setting.has_flag());
+    those
+        .map(|setting| {
+            let help =
+                format!("{} [env: {}] [default: {}]", setting.help, setting.env, setting.default.text());
+            Arg::new(setting.name)
+                .long(setting.name)
+                .value_name(setting.placeholder)
+                .help(help)
+                .help_heading("Settings")
+                .global(true)
+        })
+        .collect()
+}
+
+/// Which of these flags were given; a command that has none of them gave none.
+#[must_use]
+pub fn flags(matches: &ArgMatches) -> Flags {
+    let given = |setting: &Setting| matches.try_get_one::<String>(setting.name).ok().flatten().cloned();
+    SETTINGS.iter().filter_map(|setting| Some((setting.name, given(setting)?))).collect()
+}
+
+/// The lines as `sprag config` prints them.
+#[must_use]
+pub fn table(lines: &[Line]) -> String {
+    let width =
+        |text: fn(&Line) -> &str| lines.iter().map(|line| text(line).chars().count()).max().unwrap_or(0);
+    let (name, value) = (width(|line| line.name), width(|line| &line.value).min(48));
+    lines.iter().fold(String::new(), |mut table, line| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(table, "{:name$}  {:value$}  {}", line.name, line.value, line.origin);
+        table
+    })
+}
+
+/// `docs/reference/config.md`: the table, and for each setting the reason for its default from [`DEFAULTS`].
+#[must_use]
+pub fn reference() -> String {
+    let mut page = String::from(HEAD);
+    for setting in SETTINGS {
+        let flag = if setting.has_flag() { format!("`--{}`", setting.name) } else { "–".to_owned() };
+        let key = setting.file_key().map_or("–".to_owned(), |key| format!("`{key}`"));
+        let _ = write!(
+            page,
+            "\n## {}\n\n| flag | environment | file | default |\n|---|---|---|---|\n| {flag} | `{}` | {key} | {} |\n\n{}\n",
+            setting.name,
+            setting.env,
+            match setting.default {
+                super::settings::Fallback::Value(value) => format!("`{value}`"),
+                super::settings::Fallback::Derived(words) => words.replace('<', "\\<"),
+            },
+            explanation(setting)
+        );
+    }
+    page
+}
+
+/// The comment that stands above a setting in [`DEFAULTS`]: its meaning, and then why its default is the
+/// default.
+fn explanation(setting: &Setting) -> String {
+    let head = setting.file_key().unwrap_or_else(|| setting.env.to_owned());
+    let line = format!("# {head} = ");
+    let (above, _) = DEFAULTS.split_once(&line).unwrap_or_default();
+    let block = above.rsplit("\n\n").next().unwrap_or_default();
+    let words: Vec<&str> = block.lines().map(|line| line.trim_start_matches('#').trim()).collect();
+    words.join(" ").trim().to_owned()
+}
+
+const HEAD: &str = "\
+# Settings
+
+<!-- Made from the table in `crates/sprag-server/src/config/settings.rs` and from `config.default.toml`.
+     Make it anew: cargo test -p sprag-server --test config -- --ignored write_the_reference -->
+
+A setting is taken from the first place that gives it:
+
+1. its flag;
+2. its variable in the environment;
+3. its variable in `.env` in the working directory, which is read and never put into the environment;
+4. a page's own name for it (the page's `[environment]`), in the environment and then in `.env`;
+5. its key in `sprag.toml` in the working directory, or in the file that `--config` names;
+6. its default.
+
+All of it is read once, at the start. `sprag config` prints what is in force and where it came from, with
+secrets hidden; `sprag config --json` the same for machines. Whatever is wrong stops the start with a sentence
+that says where it stands and what would be right: a value that is not understood, an empty one, a name that is
+no setting (also of a variable that begins with `SPRAG_`, unless it is one that Kubernetes adds for a service of
+that name), a combination that is not safe.
+
+- A span of time is a whole number and a unit: `30s`, `15m`, `12h`, `7d`.
+- Secrets are taken from the environment and `.env` only: flags can be read in the list of processes, and files of
+  settings get copied about.
+- In `.env`, put a value with blanks, quotes, `#` or `$` in it into single quotes.
+- Paths are relative to the working directory, wherever they are written.
+- In `sprag.toml` a list may stand for commas: `profiles = [\"sprag\", \"./pages/shop.toml\"]`.
+
+What is refused together: listening for other machines without a public URL; an access token that outlives the
+idle timeout, or an idle timeout longer than the absolute lifetime (also against a page's own); HS256 without a
+secret, with one shorter than 32 bytes or with a placeholder; an HS256 secret while another algorithm signs. Where
+a page has a name of its own for the HS256 secret and that variable is set, HS256 is the default; if another
+algorithm is set, that variable is left to whom it belongs.
+";

@@ -1,0 +1,380 @@
+//! Where settings come from: flags, the environment, `.env`, `sprag.toml`. Nearest first.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+use super::dotenv::{self, Variable};
+use super::error::{ConfigError, hint};
+use super::mapping::Mapping;
+use super::settings::{SETTINGS, Setting};
+use super::value::quoted;
+
+/// The file of settings that is read if it is there.
+const FILE: &str = "sprag.toml";
+
+/// The most that is read of `.env` or `sprag.toml`; more is a mistake.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+/// The flags that were given: a setting's name and the text of its value.
+pub type Flags = HashMap<&'static str, String>;
+
+/// Everything that was given, read once and not yet understood. Not `Debug`, as secrets are among it.
+pub struct Sources {
+    flags: Flags,
+    environment: BTreeMap<String, String>,
+    /// Variables of the process environment whose value is not UTF-8.
+    not_text: BTreeSet<String>,
+    dotenv: Vec<Variable>,
+    file: Vec<Entry>,
+    file_path: Option<String>,
+}
+
+/// One line of `sprag.toml`.
+struct Entry {
+    setting: &'static Setting,
+    text: String,
+    line: usize,
+}
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The command line.
+    Flag(&'static str),
+    /// The process environment, under this name.
+    Environment(String),
+    /// `.env`.
+    Dotenv {
+        /// Under this name.
+        name: String,
+        /// On this line.
+        line: usize,
+    },
+    /// The file of settings.
+    File {
+        /// The file, as it was named.
+        path: String,
+        /// On this line.
+        line: usize,
+    },
+    /// Nobody set it.
+    Default,
+}
+
+impl Origin {
+    /// How a sentence about the value begins.
+    #[must_use]
+    pub fn subject(&self, setting: &str) -> String {
+        match self {
+            Self::Flag(name) => format!("--{name}"),
+            Self::Environment(name) => format!("{name} in the environment"),
+            Self::Dotenv { name, line } => format!("{name} in {} line {line}", dotenv::NAME),
+            Self::File { path, line } => format!("{} in {path} line {line}", setting.replace('-', "_")),
+            Self::Default => format!("the default of {setting}"),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(name) => write!(f, "flag --{name}"),
+            Self::Environment(name) => write!(f, "environment {name}"),
+            Self::Dotenv { name, line } if name.starts_with("SPRAG_") => {
+                write!(f, "{} line {line}", dotenv::NAME)
+            }
+            Self::Dotenv { name, line } => write!(f, "{} line {line} ({name})", dotenv::NAME),
+            Self::File { path, line } => write!(f, "{path} line {line}"),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// A text and where it came from. Not `Debug`, as it may be a secret.
+#[derive(Clone)]
+pub(super) struct Found {
+    pub(super) text: String,
+    pub(super) origin: Origin,
+}
+
+impl Sources {
+    /// Reads `.env` and `sprag.toml` in `dir`, and takes the flags and the environment as they are given.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read or understood; a name that is no setting's, wherever it stands.
+    pub fn read(
+        flags: Flags,
+        environment: impl IntoIterator<Item = (String, String)>,
+        dir: &Path,
+    ) -> Result<Self, ConfigError> {
+        let mut sources = Self {
+            flags,
+            environment: environment.into_iter().collect(),
+            not_text: BTreeSet::new(),
+            dotenv: Vec::new(),
+            file: Vec::new(),
+            file_path: None,
+        };
+        if let Some(text) =
+            text_of(&dir.join(dotenv::NAME)).map_err(|source| unreadable(dotenv::NAME, source))?
+        {
+            sources.dotenv = dotenv::read(&text)?;
+        }
+        sources.refuse_unknown_variables()?;
+        sources.read_file(dir)?;
+        Ok(sources)
+    }
+
+    /// Reads the process environment, and the files in the working directory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sources::read`].
+    pub fn from_process(flags: Flags) -> Result<Self, ConfigError> {
+        let mut not_text = BTreeSet::new();
+        // The one place that reads the environment. `vars` would panic where a stranger's value is not UTF-8.
+        let environment = std::env::vars_os().filter_map(|(name, value)| {
+            let name = name.into_string().ok()?;
+            match value.into_string() {
+                Ok(value) => Some((name, value)),
+                Err(_) => {
+                    not_text.insert(name);
+                    None
+                }
+            }
+        });
+        let environment: Vec<_> = environment.collect();
+        let mut sources = Self::read(flags, environment, Path::new("."))?;
+        sources.not_text = not_text;
+        Ok(sources)
+    }
+
+    /// The file of settings that was read.
+    pub(super) fn file_path(&self) -> Option<&str> {
+        self.file_path.as_deref()
+    }
+
+    /// What was given for a setting, from the nearest place that gives it.
+    pub(super) fn find(
+        &self,
+        setting: &'static Setting,
+        mapping: &Mapping,
+    ) -> Result<Option<Found>, ConfigError> {
+        let found = match self.own(setting)? {
+            Some(found) => Some(found),
+            None => match self.mapped(setting, mapping)? {
+                Some(found) => Some(found),
+                None => self.in_file(setting),
+            },
+        };
+        match found {
+            Some(found) if found.text.trim().is_empty() => Err(ConfigError::Value {
+                setting: setting.name,
+                problem: format!(
+                    "this is empty; give it a value, or leave it out for the default ({})",
+                    setting.default.text()
+                ),
+                origin: found.origin,
+            }),
+            found => Ok(found),
+        }
+    }
+
+    fn own(&self, setting: &'static Setting) -> Result<Option<Found>, ConfigError> {
+        if let Some(text) = self.flags.get(setting.name) {
+            return Ok(Some(Found { text: text.clone(), origin: Origin::Flag(setting.name) }));
+        }
+        self.variable(setting, setting.env)
+    }
+
+    /// What a page's own names for settings give; two that disagree are refused.
+    fn mapped(&self, setting: &'static Setting, mapping: &Mapping) -> Result<Option<Found>, ConfigError> {
+        let mut chosen: Option<Found> = None;
+        for (variable, unit) in mapping.variables_of(setting) {
+            let Some(mut found) = self.variable(setting, variable)? else { continue };
+            if let Some(unit) = unit {
+                found.text = unit.spell(&found.text).map_err(|problem| ConfigError::Value {
+                    setting: setting.name,
+                    origin: found.origin.clone(),
+                    problem,
+                })?;
+            }
+            match &chosen {
+                Some(first) if first.text != found.text => {
+                    return Err(ConfigError::Together(format!(
+                        "{} and {} differ and both mean {}; set {} to say which holds",
+                        first.origin.subject(setting.name),
+                        found.origin.subject(setting.name),
+                        setting.name,
+                        setting.env
+                    )));
+                }
+                Some(_) => {}
+                None => chosen = Some(found),
+            }
+        }
+        Ok(chosen)
+    }
+
+    /// A variable, from the process environment or else from `.env`.
+    fn variable(&self, setting: &'static Setting, name: &str) -> Result<Option<Found>, ConfigError> {
+        if let Some(text) = self.environment.get(name) {
+            let origin = Origin::Environment(name.to_owned());
+            return Ok(Some(Found { text: text.clone(), origin }));
+        }
+        let refuse =
+            |origin, problem: String| Err(ConfigError::Value { setting: setting.name, origin, problem });
+        if self.not_text.contains(name) {
+            let problem = "this is not UTF-8; write it in UTF-8".to_owned();
+            return refuse(Origin::Environment(name.to_owned()), problem);
+        }
+        let mut those = self.dotenv.iter().filter(|variable| variable.name == name);
+        let Some(variable) = those.next() else { return Ok(None) };
+        let origin = Origin::Dotenv { name: name.to_owned(), line: variable.line };
+        if let Some(again) = those.next() {
+            return refuse(origin, format!("it stands there again on line {}; keep one of them", again.line));
+        }
+        if variable.has_substitution {
+            let problem = "there is a $ in it, which some readers of .env replace and others do not; \
+                           put the value into single quotes to have it as it stands";
+            return refuse(origin, problem.to_owned());
+        }
+        Ok(Some(Found { text: variable.value.clone(), origin }))
+    }
+
+    fn in_file(&self, setting: &'static Setting) -> Option<Found> {
+        let path = self.file_path.as_ref()?;
+        let entry = self.file.iter().find(|entry| entry.setting.name == setting.name)?;
+        let origin = Origin::File { path: path.clone(), line: entry.line };
+        Some(Found { text: entry.text.clone(), origin })
+    }
+
+    fn refuse_unknown_variables(&self) -> Result<(), ConfigError> {
+        let of_process = self.environment.iter().filter(|(name, value)| !is_service_link(name, value));
+        let of_process = of_process.map(|(name, _)| (name, "the environment".to_owned()));
+        let of_dotenv = self.dotenv.iter();
+        let of_dotenv = of_dotenv.map(|found| (&found.name, format!("{} line {}", dotenv::NAME, found.line)));
+        for (name, place) in of_process.chain(of_dotenv) {
+            if name.starts_with("SPRAG_") && !SETTINGS.iter().any(|setting| setting.env == name) {
+                return Err(ConfigError::Unknown {
+                    what: format!("{name} in {place}"),
+                    hint: hint(name, SETTINGS.iter().map(|setting| setting.env)),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn read_file(&mut self, dir: &Path) -> Result<(), ConfigError> {
+        let Some(setting) = Setting::named("config") else { return Ok(()) };
+        let named = self.find(setting, &Mapping::default())?;
+        let path = named.as_ref().map_or(FILE, |found| &found.text);
+        match text_of(&dir.join(path)) {
+            Ok(Some(text)) => self.file = entries(&text, path)?,
+            Ok(None) if named.is_none() => return Ok(()),
+            Ok(None) => return Err(unreadable(path, io::Error::from(io::ErrorKind::NotFound))),
+            Err(source) => return Err(unreadable(path, source)),
+        }
+        self.file_path = Some(path.to_owned());
+        Ok(())
+    }
+}
+
+fn unreadable(path: &str, source: io::Error) -> ConfigError {
+    ConfigError::File { path: path.to_owned(), source }
+}
+
+/// The file's text; `None` if there is no such file.
+fn text_of(path: &Path) -> io::Result<Option<String>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut text = String::new();
+    let size_bytes = file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
+    if size_bytes as u64 > MAX_FILE_BYTES {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 1 MiB"));
+    }
+    Ok(Some(text))
+}
+
+/// The lines of `sprag.toml`.
+fn entries(text: &str, path: &str) -> Result<Vec<Entry>, ConfigError> {
+    let line_at =
+        |offset: usize| 1 + text.as_bytes().iter().take(offset).filter(|&&byte| byte == b'\n').count();
+    let place = |line: usize| format!("{path} line {line}");
+    let table = DeTable::parse(text).map_err(|error| ConfigError::Line {
+        place: place(error.span().map_or(1, |span| line_at(span.start))),
+        problem: format!("this is not TOML: {}", error.message().replace('\n', ", ")),
+    })?;
+    let mut entries = Vec::new();
+    for (key, value) in table.get_ref() {
+        let line = line_at(key.span().start);
+        let name: &str = key.get_ref();
+        let setting = known(name, &place(line))?;
+        let text = as_text(value.get_ref())
+            .ok_or_else(|| "write the value as text in quotes, or as a whole number".to_owned())
+            .map_err(|problem| ConfigError::Line {
+                place: place(line),
+                problem: format!("{name}: {problem}"),
+            })?;
+        entries.push(Entry { setting, text, line });
+    }
+    Ok(entries)
+}
+
+fn known(key: &str, place: &str) -> Result<&'static Setting, ConfigError> {
+    if let Some(setting) = SETTINGS.iter().find(|setting| setting.file_key().as_deref() == Some(key)) {
+        return Ok(setting);
+    }
+    if let Some(setting) = Setting::named(&key.replace('_', "-")).filter(|setting| setting.is_secret) {
+        return Err(ConfigError::Line {
+            place: place.to_owned(),
+            problem: format!(
+                "{key} is a secret, and a file of settings gets copied about; set {} in the environment or .env",
+                setting.env
+            ),
+        });
+    }
+    let keys: Vec<String> = SETTINGS.iter().filter_map(Setting::file_key).collect();
+    Err(ConfigError::Unknown {
+        what: format!("{} in {place}", quoted(key)),
+        hint: hint(key, keys.iter().map(String::as_str)),
+    })
+}
+
+/// The text of a value: text, a whole number, or a list of texts, which is joined by commas.
+fn as_text(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) if number.radix() == 10 => Some(number.as_str().to_owned()),
+        DeValue::Array(items) => {
+            let texts: Option<Vec<&str>> = items.iter().map(|item| item.get_ref().as_str()).collect();
+            texts.map(|texts| texts.join(","))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a variable is one that Kubernetes and old Docker links put into every container beside a service
+/// called `sprag…`: nobody wrote it, so nobody can be told to remove it.
+fn is_service_link(name: &str, value: &str) -> bool {
+    let is_url = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme));
+    let of_port = name.rsplit_once("_PORT_").is_some_and(|(_, rest)| {
+        let mut parts = rest.split('_');
+        parts.next().is_some_and(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
+            && parts.next().is_some_and(|protocol| matches!(protocol, "TCP" | "UDP" | "SCTP"))
+    });
+    name.ends_with("_SERVICE_HOST")
+        || name.ends_with("_SERVICE_PORT")
+        || name.contains("_SERVICE_PORT_")
+        || (name.ends_with("_PORT") && is_url)
+        || of_port
+}
