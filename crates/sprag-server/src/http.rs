@@ -19,7 +19,7 @@ use sprag::session::{AccountId, EndCause};
 use sprag::{Engine, Refusal};
 
 use crate::metrics::Metrics;
-use crate::profile::{Action, Fact, Input, Inputs, Profile, Route};
+use crate::profile::{Action, Fact, Input, Inputs, Profile, Route, TakeError};
 
 mod actions;
 mod answer;
@@ -28,8 +28,6 @@ mod fixed;
 mod refresh;
 mod refusal;
 mod request;
-
-pub use refusal::{WIRE_CODES, status_of};
 
 use carriage::{By, Carried};
 use refusal::Problem;
@@ -106,7 +104,7 @@ pub fn router(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str) -> Route
     for (path, methods, names, page) in paths {
         let allowed = names.join(", ");
         let wrong_method = move || async move {
-            let mut response = answer::refused(&page.profile, Problem::MethodNotAllowed, false);
+            let mut response = answer::refused(&page.profile.refusal, Problem::MethodNotAllowed, false);
             answer::allow(&mut response, &allowed);
             response
         };
@@ -122,10 +120,10 @@ async fn act(place: Place, request: Request) -> Response {
     let outcome = AssertUnwindSafe(carry_out(&place, parts, body)).catch_unwind().await;
     let response = match outcome {
         Ok(Ok(response)) => response,
-        Ok(Err(problem)) => answer::refused(&place.page.profile, problem, asks_for_bearer),
+        Ok(Err(problem)) => answer::refused(&place.page.profile.refusal, problem, asks_for_bearer),
         Err(_) => {
             tracing::error!(action = place.route.action.name(), "a request met a defect and was given up");
-            answer::refused(&place.page.profile, Problem::Panicked, false)
+            answer::refused(&place.page.profile.refusal, Problem::Panicked, false)
         }
     };
     place.app.metrics.answered(place.route.action.name(), response.status().as_u16());
@@ -168,20 +166,15 @@ impl Page {
 impl Place {
     /// The body's fields as the route's inputs.
     fn inputs<'a>(&self, fields: &'a Map<String, Value>) -> Result<Inputs<'a>, Problem> {
-        let read = self.route.takes.read(fields);
-        read.map_err(|error| Problem::invalid_field(error.field.clone(), error.to_string()))
+        self.route.takes.read(fields).map_err(Problem::Field)
     }
 
     /// What to say where none of `wanted` came.
     fn missing(&self, wanted: &[Input]) -> Problem {
-        let fields = self.route.takes.fields();
-        let names: Vec<&str> = fields
-            .iter()
-            .filter(|field| wanted.contains(&field.input))
-            .map(|field| field.name.as_str())
-            .collect();
-        let first = names.first().copied().unwrap_or_default();
-        Problem::invalid_field(first, format!("the field {} is missing", names.join(" or ")))
+        let fields = self.route.takes.fields().iter();
+        let name = fields.clone().find(|field| wanted.contains(&field.input)).map(|field| field.name.clone());
+        let field = name.unwrap_or_else(|| wanted.first().map_or("", |input| input.name()).to_owned());
+        Problem::Field(TakeError { field, what: "is missing", code: "field_missing" })
     }
 
     fn client(&self, parts: &Parts) -> Result<Client, Problem> {
@@ -224,14 +217,6 @@ impl Place {
     }
 
     fn asks_for_bearer(&self) -> bool {
-        match self.route.action {
-            Action::LogoutAll
-            | Action::Me
-            | Action::Register
-            | Action::Sessions
-            | Action::EndSession
-            | Action::Password => true,
-            Action::Login | Action::Refresh | Action::Logout | Action::Revoke => false,
-        }
+        self.route.action.needs_access_token() || self.route.action == Action::Register
     }
 }

@@ -1,2 +1,16 @@
-//! x
+//! The session server: the binary `sprag`, and [`http::router`] for those who mount it in an app of their own.
+//!
+//! A request goes from [`serve`] to [`http`], where a page ([`profile`]) picks the action; the engine of the
+//! `sprag` crate decides; the page shapes the answer. [`node`] wires it together from a [`config`].
+
+pub mod cli;
 pub mod config;
+pub mod http;
+pub mod jobs;
+pub mod logs;
+pub mod metrics;
+pub mod node;
+pub mod openapi;
+pub mod profile;
+pub mod ring_file;
+pub mod serve;

@@ -10,7 +10,6 @@ use sprag::chance::SystemChance;
 use sprag::clock::{Clock as _, SystemClock};
 use sprag::engine::{Issuer, Limits};
 use sprag::password::Hasher;
-use sprag::policy::Policy;
 use sprag::store::Store;
 use sprag::store::sqlite::{Settings, SqliteStore};
 
@@ -88,8 +87,7 @@ pub fn load_profiles(names: &[ProfileRef], lifetimes: &Lifetimes) -> anyhow::Res
             ProfileRef::Shipped(name) => shipped(name)?,
             ProfileRef::File(path) => from_file(path)?,
         };
-        set(&mut profile.policy, lifetimes);
-        lifetimes_in_order(&profile)?;
+        profile.policy = lifetimes.over(&profile.name, profile.policy)?;
         profiles.push(profile);
     }
     profile::check_together(&profiles)?;
@@ -98,7 +96,7 @@ pub fn load_profiles(names: &[ProfileRef], lifetimes: &Lifetimes) -> anyhow::Res
 
 fn shipped(name: &str) -> anyhow::Result<Profile> {
     let Some(page) = profile::builtin(name) else {
-        let known = profile::builtin_names().join(", ");
+        let known = profile::builtin_names().collect::<Vec<_>>().join(", ");
         anyhow::bail!("there is no page {name:?}; shipped are {known}; a page of your own is named by its path, ./page.toml");
     };
     Ok(page?)
@@ -109,24 +107,4 @@ fn from_file(path: &Path) -> anyhow::Result<Profile> {
     let text = text.with_context(|| format!("could not read the page {}", path.display()))?;
     let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     Ok(Profile::parse(&name, &path.display().to_string(), &text)?)
-}
-
-fn set(policy: &mut Policy, lifetimes: &Lifetimes) {
-    let Lifetimes { reuse_interval, access_ttl, idle_timeout, absolute_lifetime } = *lifetimes;
-    policy.reuse_interval = reuse_interval.unwrap_or(policy.reuse_interval);
-    policy.access_ttl = access_ttl.unwrap_or(policy.access_ttl);
-    policy.idle_timeout = idle_timeout.unwrap_or(policy.idle_timeout);
-    policy.absolute_lifetime = absolute_lifetime.unwrap_or(policy.absolute_lifetime);
-}
-
-/// A setting that suits one page need not suit another.
-fn lifetimes_in_order(profile: &Profile) -> anyhow::Result<()> {
-    let policy = &profile.policy;
-    let both = Lifetimes {
-        reuse_interval: Some(policy.reuse_interval),
-        access_ttl: Some(policy.access_ttl),
-        idle_timeout: Some(policy.idle_timeout),
-        absolute_lifetime: Some(policy.absolute_lifetime),
-    };
-    Ok(both.in_order(&profile.name)?)
 }

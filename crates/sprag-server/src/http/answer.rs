@@ -9,7 +9,7 @@ use sprag::engine::TokenPair;
 
 use super::refusal::{Answer, Problem};
 use super::{Place, carriage};
-use crate::profile::{Facts, Profile, RefusalFacts};
+use crate::profile::{Facts, RefusalShape};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -53,21 +53,12 @@ pub(super) fn shaped(place: &Place, facts: &Facts<'_>) -> Response {
 }
 
 /// A refusal or a failure in the shape of the page.
-pub(super) fn refused(profile: &Profile, problem: Problem, asks_for_bearer: bool) -> Response {
+pub(super) fn refused(shape: &RefusalShape, problem: Problem, asks_for_bearer: bool) -> Response {
     let answer = problem.answer();
-    let (status, message) = profile.refusal.told(answer.code, answer.status.as_u16(), &answer.message);
-    let status = StatusCode::from_u16(status).unwrap_or(answer.status);
     let mut body = Vec::with_capacity(256);
-    let facts = RefusalFacts {
-        code: answer.code,
-        message,
-        cause: answer.cause,
-        field: answer.field.as_deref(),
-        status: status.as_u16(),
-        title: status.canonical_reason().unwrap_or_default(),
-    };
-    profile.refusal.gives.write(&Facts { refusal: Some(facts), ..Facts::default() }, &mut body);
-    let content_type = HeaderValue::from_str(&profile.refusal.content_type).unwrap_or(JSON);
+    let field = answer.field.as_deref();
+    let status = shape.write(answer.code, &answer.message, answer.cause, field, &mut body);
+    let content_type = HeaderValue::from_str(&shape.content_type).unwrap_or(JSON);
     let mut response = with_body(status, content_type, body);
     add_headers(&mut response, &answer, asks_for_bearer);
     response
@@ -75,18 +66,7 @@ pub(super) fn refused(profile: &Profile, problem: Problem, asks_for_bearer: bool
 
 /// The same where no page is concerned.
 pub(super) fn plainly_refused(problem: Problem) -> Response {
-    let answer = problem.answer();
-    let body = serde_json::json!({
-        "type": "about:blank",
-        "title": answer.status.canonical_reason(),
-        "status": answer.status.as_u16(),
-        "detail": answer.message,
-        "code": answer.code,
-    });
-    let content_type = HeaderValue::from_static("application/problem+json");
-    let mut response = with_body(answer.status, content_type, body.to_string().into_bytes());
-    add_headers(&mut response, &answer, false);
-    response
+    refused(&RefusalShape::default(), problem, false)
 }
 
 fn add_headers(response: &mut Response, answer: &Answer, asks_for_bearer: bool) {

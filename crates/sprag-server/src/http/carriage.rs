@@ -8,7 +8,7 @@ use sprag::token::RefreshToken;
 
 use super::refusal::Problem;
 use super::request::cookies;
-use crate::profile::{CookieSpec, OriginCheck, RefreshTransport, Transport};
+use crate::profile::{CookieSpec, OriginRule, RefreshTransport, SameSite, Transport};
 
 /// How long a device cookie lasts: 400 days, the longest that browsers allow (RFC 6265bis section 4.1.2.2).
 const DEVICE_COOKIE_SECONDS: i64 = 400 * 24 * 3600;
@@ -108,7 +108,7 @@ pub(super) fn require_own_site(
     let is_own = match (text(HeaderName::from_static("sec-fetch-site")), text(ORIGIN)) {
         (Some(site), _) => site == "same-origin",
         (None, Some(origin)) => origin == own_origin,
-        (None, None) => !headers.contains_key(ORIGIN) && cookie.origin == OriginCheck::IfSent,
+        (None, None) => !headers.contains_key(ORIGIN) && cookie.origin == OriginRule::IfSent,
     };
     if is_own { Ok(()) } else { Err(Problem::CrossSite) }
 }
@@ -149,8 +149,16 @@ pub(super) fn clear(response: &mut Response, cookie: &CookieSpec) {
 
 fn written(cookie: &CookieSpec, name: &str, value: &str, max_age_seconds: i64) -> String {
     let secure = if cookie.secure { "; Secure" } else { "" };
-    let (path, same_site) = (&cookie.path, cookie.same_site.name());
+    let (path, same_site) = (&cookie.path, same_site(cookie.same_site));
     format!("{name}={value}; Path={path}; Max-Age={max_age_seconds}{secure}; HttpOnly; SameSite={same_site}")
+}
+
+fn same_site(rule: SameSite) -> &'static str {
+    match rule {
+        SameSite::Strict => "Strict",
+        SameSite::Lax => "Lax",
+        SameSite::None => "None",
+    }
 }
 
 fn add(response: &mut Response, cookie: &str) {

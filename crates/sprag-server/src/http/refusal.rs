@@ -1,10 +1,11 @@
-//! From a "no" or a failure to what the wire needs to know of it: status, code, sentence.
+//! From a "no" or a failure to what the wire needs to know of it: code, sentence, cause.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
 
-use hyper::StatusCode;
 use sprag::{Error, Fault, FaultKind, Refusal};
+
+use crate::profile::TakeError;
 
 /// Everything that can be answered instead of success.
 #[derive(Debug)]
@@ -12,7 +13,9 @@ pub(super) enum Problem {
     /// The engine refused or failed.
     Engine(Error),
     /// The request cannot be understood.
-    Invalid { what: Cow<'static, str>, field: Option<String> },
+    Invalid(Cow<'static, str>),
+    /// A field of the body is missing or wrong.
+    Field(TakeError),
     /// The body is too large.
     TooLarge,
     /// The body came too slowly.
@@ -29,10 +32,9 @@ pub(super) enum Problem {
     Panicked,
 }
 
-/// What a refusal says, before a page gives it its shape.
+/// What a refusal says, before a page gives it its shape; the code decides the status.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Answer {
-    pub(super) status: StatusCode,
     pub(super) code: &'static str,
     pub(super) message: Cow<'static, str>,
     pub(super) cause: Option<&'static str>,
@@ -40,28 +42,9 @@ pub(super) struct Answer {
     pub(super) retry_after_seconds: Option<u32>,
 }
 
-/// The codes that only the wire knows; the engine's own are [`Refusal::code`].
-pub const WIRE_CODES: [(u16, &str); 11] = [
-    (400, "invalid_request"),
-    (403, "cross_site"),
-    (404, "not_found"),
-    (405, "method_not_allowed"),
-    (408, "request_timeout"),
-    (413, "content_too_large"),
-    (415, "unsupported_media_type"),
-    (500, "internal"),
-    (503, "busy"),
-    (503, "unavailable"),
-    (503, "shutting_down"),
-];
-
 impl Problem {
     pub(super) fn invalid(what: impl Into<Cow<'static, str>>) -> Self {
-        Self::Invalid { what: what.into(), field: None }
-    }
-
-    pub(super) fn invalid_field(field: impl Into<String>, what: impl Into<Cow<'static, str>>) -> Self {
-        Self::Invalid { what: what.into(), field: Some(field.into()) }
+        Self::Invalid(what.into())
     }
 
     /// What is said of it. Faults are logged here, once, where they are answered; the client learns no detail.
@@ -69,39 +52,28 @@ impl Problem {
         match self {
             Self::Engine(Error::Refused(refusal)) => of_refusal(&refusal),
             Self::Engine(Error::Failed(fault)) => of_fault(&fault),
-            Self::Invalid { what, field } => Answer { field, ..plain(StatusCode::BAD_REQUEST, "invalid_request", what) },
-            Self::TooLarge => plain(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "content_too_large",
-                "the body is larger than 64 KiB; send less",
-            ),
+            Self::Invalid(what) => plain("request_invalid", what),
+            Self::Field(error) => {
+                let message = error.to_string();
+                Answer { field: Some(error.field), ..plain(error.code, message) }
+            }
+            Self::TooLarge => plain("request_too_large", "the body is larger than 64 KiB; send less"),
             Self::TooSlow => plain(
-                StatusCode::REQUEST_TIMEOUT,
                 "request_timeout",
                 "the body did not arrive within 10 seconds; send the request again",
             ),
-            Self::UnsupportedMediaType(what) => {
-                plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", what)
-            }
+            Self::UnsupportedMediaType(what) => plain("media_type_unsupported", what),
             Self::MethodNotAllowed => plain(
-                StatusCode::METHOD_NOT_ALLOWED,
                 "method_not_allowed",
                 "this address takes another method; the Allow header names it",
             ),
-            Self::NotFound => plain(
-                StatusCode::NOT_FOUND,
-                "not_found",
-                "there is nothing at this address; /docs lists what there is",
-            ),
+            Self::NotFound => plain("not_found", "there is nothing at this address; /docs lists what there is"),
             Self::CrossSite => plain(
-                StatusCode::FORBIDDEN,
-                "cross_site",
-                "this request carries a session cookie but no Origin or Sec-Fetch-Site of this site; \
-                 send it from a page of this site, or the token in the body",
+                "origin_refused",
+                "this request carries or asks for a session cookie, and no Origin or Sec-Fetch-Site header shows \
+                 that a page of this site sent it; send it from such a page, or the token in the body",
             ),
-            Self::Panicked => {
-                plain(StatusCode::INTERNAL_SERVER_ERROR, "internal", "something broke here; try again later")
-            }
+            Self::Panicked => plain("internal", "something broke here; try again later"),
         }
     }
 }
@@ -123,7 +95,7 @@ fn of_refusal(refusal: &Refusal) -> Answer {
     };
     let retry_after_seconds = matches!(refusal, Refusal::TooManyRetries).then_some(30);
     let message = refusal.to_string();
-    Answer { cause, field, retry_after_seconds, ..plain(status_of(refusal), refusal.code(), message) }
+    Answer { cause, field, retry_after_seconds, ..plain(refusal.code(), message) }
 }
 
 fn of_fault(fault: &Fault) -> Answer {
@@ -132,42 +104,23 @@ fn of_fault(fault: &Fault) -> Answer {
         FaultKind::Busy => {
             tracing::debug!(fault = %fault, "too much work at once; said so");
             let message = "too many requests of this kind at once; try again in a second";
-            Answer { retry_after_seconds: Some(1), ..plain(StatusCode::SERVICE_UNAVAILABLE, "busy", message) }
+            Answer { retry_after_seconds: Some(1), ..plain("busy", message) }
         }
         FaultKind::Unavailable => {
             tracing::error!(fault = %fault, source, "a request could not be served; told the client to come back");
             let message = "the service cannot answer just now; try again in a second, with the same token";
             Answer {
                 retry_after_seconds: Some(1),
-                ..plain(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+                ..plain("unavailable", message)
             }
         }
         FaultKind::Internal => {
             tracing::error!(fault = %fault, source, "a request met a defect");
-            plain(StatusCode::INTERNAL_SERVER_ERROR, "internal", "something broke here; try again later")
+            plain("internal", "something broke here; try again later")
         }
     }
 }
 
-/// The status each refusal has unless a page says otherwise.
-pub fn status_of(refusal: &Refusal) -> StatusCode {
-    match refusal {
-        Refusal::TokenMissing
-        | Refusal::TokenInvalid
-        | Refusal::TokenSpent
-        | Refusal::TokenExpired
-        | Refusal::SessionEnded(_)
-        | Refusal::AccountDisabled
-        | Refusal::CredentialsInvalid => StatusCode::UNAUTHORIZED,
-        // Not 401: a client would take that for an expired access token and refresh it.
-        Refusal::CurrentPasswordWrong | Refusal::Forbidden => StatusCode::FORBIDDEN,
-        Refusal::TooManyRetries => StatusCode::TOO_MANY_REQUESTS,
-        Refusal::PasswordRejected | Refusal::NameInvalid(_) => StatusCode::BAD_REQUEST,
-        Refusal::NameTaken => StatusCode::CONFLICT,
-        Refusal::SessionUnknown | Refusal::AccountUnknown => StatusCode::NOT_FOUND,
-    }
-}
-
-fn plain(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Answer {
-    Answer { status, code, message: message.into(), cause: None, field: None, retry_after_seconds: None }
+fn plain(code: &'static str, message: impl Into<Cow<'static, str>>) -> Answer {
+    Answer { code, message: message.into(), cause: None, field: None, retry_after_seconds: None }
 }

@@ -1,0 +1,231 @@
+//! Profiles are data: one TOML page says how one front end is spoken to.
+//!
+//! A page has lifetimes, the ratchet's policy, how refresh tokens are written and travel, for each route what
+//! it is `on`, what it `does`, `takes` and `gives`, and the shape of a refusal. Nothing here or elsewhere knows
+//! a page by name. `docs/reference/profiles.md` is the reference.
+
+mod duration;
+mod error;
+mod fact;
+mod refusal;
+mod route;
+mod section;
+mod settings;
+mod shipped;
+mod takes;
+mod template;
+mod together;
+
+use serde_json::{Map, Value};
+use sprag::policy::Policy;
+use sprag::session::ProfileId;
+use toml::de::DeTable;
+
+use route::Surroundings;
+use section::{MAX_PAGE_BYTES, Section, Source};
+
+pub use duration::{MAX_DURATION, parse as parse_duration};
+pub use error::ProfileError;
+pub use fact::{Fact, FactKind, Facts, RefusalFacts, SessionFacts};
+pub use refusal::{CODES, RefusalShape};
+pub use route::{Action, Route};
+pub use settings::{OWN_CLAIMS, SETTINGS};
+pub use shipped::builtin_names;
+pub use takes::{Input, Inputs, TakeError, TakenField, Takes};
+pub(crate) use template::Node;
+pub use template::Template;
+pub use together::{ClashError, FIXED_PATHS, Place, check_together};
+
+/// The wire contract of one front end.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Profile {
+    /// The name of the page, without `.toml`.
+    pub name: String,
+    /// The file it came from, for messages.
+    pub file: String,
+    /// What its tokens carry.
+    pub id: ProfileId,
+    /// The line on which it declares that.
+    pub id_line: usize,
+    /// Whom it is for, in a sentence.
+    pub about: String,
+    /// The rules its sessions live under.
+    pub policy: Policy,
+    /// How its refresh tokens are written.
+    pub encoding: Encoding,
+    /// How its refresh tokens travel.
+    pub refresh: RefreshTransport,
+    /// Its calls, in the order of the page.
+    pub routes: Vec<Route>,
+    /// How it says no.
+    pub refusal: RefusalShape,
+    /// Who may register.
+    pub registration: Registration,
+    /// Constant claims of its access tokens.
+    pub claims: Map<String, Value>,
+    /// Foreign names of environment variables, and the setting each stands for.
+    pub environment: Vec<(String, String)>,
+}
+
+/// How refresh tokens are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Encoding {
+    /// `spr_` and base64url.
+    Opaque,
+    /// A JWT, for front ends that expect one.
+    Jwt,
+}
+
+/// How refresh tokens travel.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RefreshTransport {
+    /// The field of a request's body that carries one, if the page has such a field.
+    pub body: Option<String>,
+    /// The cookie that carries one, if the page has one.
+    pub cookie: Option<CookieSpec>,
+    /// Which of them an answer uses.
+    pub transport: Transport,
+}
+
+/// Which way an answer's refresh token travels.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Transport {
+    /// In the body.
+    Body,
+    /// In the cookie.
+    Cookie,
+    /// In both.
+    Both,
+    /// As the client asked at log-in, and afterwards the way the token came; the body unless asked.
+    Asked,
+}
+
+/// The cookie that carries a refresh token; always `HttpOnly`, never with a `Domain`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CookieSpec {
+    /// The line of the page it stands on.
+    pub line: usize,
+    /// Its name.
+    pub name: String,
+    /// Its path.
+    pub path: String,
+    /// Its `SameSite`.
+    pub same_site: SameSite,
+    /// Whether it is `Secure`.
+    pub secure: bool,
+    /// What a request that it authenticates must say of its origin.
+    pub origin: OriginRule,
+}
+
+/// The `SameSite` of a cookie.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SameSite {
+    /// Only with requests from the same site.
+    Strict,
+    /// Also when a link leads here.
+    Lax,
+    /// Always.
+    None,
+}
+
+/// What a request that a cookie authenticates must say of its origin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OriginRule {
+    /// A matching `Origin` or `Sec-Fetch-Site` must be there.
+    Required,
+    /// They must match where they are there; for clients that are no browsers.
+    IfSent,
+}
+
+/// Who may register an account.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Registration {
+    /// Anybody.
+    Open,
+    /// An administrator.
+    Admin,
+}
+
+impl Profile {
+    /// Reads a page. `file` is only for messages.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its line.
+    pub fn parse(name: &str, file: &str, text: &str) -> Result<Self, ProfileError> {
+        let source = Source { file, text };
+        if text.len() > MAX_PAGE_BYTES {
+            return Err(source.error(0, format!("a page has at most {MAX_PAGE_BYTES} bytes")));
+        }
+        let table = DeTable::parse(text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            source.error(at, error.message().trim().replace('\n', ", "))
+        })?;
+        let page = Section::root(source, table.get_ref(), &KEYS)?;
+        let id = page.require("id")?;
+        let about = page.require("about")?.text()?.to_owned();
+        let (encoding, refresh) = settings::refresh_token(&page)?;
+        let registration = registration(&page)?;
+        let routes = routes(&page, &Surroundings { refresh: &refresh, registration })?;
+        let profile = Self {
+            name: name.to_owned(),
+            file: file.to_owned(),
+            id: ProfileId(id.number(1..=u16::MAX)?),
+            id_line: id.line(),
+            about,
+            policy: settings::policy(&page)?,
+            encoding,
+            refresh,
+            routes,
+            refusal: page
+                .get("refusal")
+                .map(|field| RefusalShape::parse(&field))
+                .transpose()?
+                .unwrap_or_default(),
+            registration,
+            claims: settings::claims(&page)?,
+            environment: settings::environment(&page)?,
+        };
+        together::check_alone(&profile)?;
+        Ok(profile)
+    }
+
+    /// A page that is part of the binary; `None` if there is none of that name.
+    #[must_use]
+    pub fn builtin(name: &str) -> Option<Result<Self, ProfileError>> {
+        shipped::builtin_text(name).map(|text| Self::parse(name, &format!("profiles/{name}.toml"), text))
+    }
+
+    /// The text of a shipped page, to read or to start an own one from.
+    #[must_use]
+    pub fn builtin_text(name: &str) -> Option<&'static str> {
+        shipped::builtin_text(name)
+    }
+}
+
+/// The keys of a page, in the order of the reference.
+const KEYS: [&str; 10] = [
+    "id",
+    "about",
+    "lifetimes",
+    "refresh_token",
+    "ratchet",
+    "access_token",
+    "registration",
+    "route",
+    "refusal",
+    "environment",
+];
+
+fn registration(page: &Section<'_>) -> Result<Registration, ProfileError> {
+    match page.get("registration") {
+        Some(field) => field.one_of(&[("open", Registration::Open), ("admin", Registration::Admin)]),
+        None => Ok(Registration::Admin),
+    }
+}
+
+fn routes(page: &Section<'_>, around: &Surroundings<'_>) -> Result<Vec<Route>, ProfileError> {
+    let field = page
+        .require("route")
+        .map_err(|error| error.hint("write [[route]] with on, does, takes and gives"))?;
+    field.elements()?.iter().map(|element| Route::parse(element, around)).collect()
+}

@@ -1,0 +1,58 @@
+//! Durations as a page writes them: a whole number and one unit.
+
+use std::time::Duration;
+
+use super::error::quote;
+
+/// The longest duration that is read: ten years, far beyond what a session should live.
+pub const MAX_DURATION: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// Reads `"30s"`, `"15m"`, `"12h"` or `"7d"` (a day has 24 hours).
+///
+/// # Errors
+/// A sentence that says what is wrong: no unit, more than one, a fraction, a sign, white space, or too long.
+pub fn parse(text: &str) -> Result<Duration, String> {
+    let wrong =
+        || format!("{} is not a duration; write a whole number and s, m, h or d, as \"15m\"", quote(text));
+    let unit_at = text.len().saturating_sub(1);
+    let (number, unit) = text.split_at_checked(unit_at).ok_or_else(wrong)?;
+    let unit_seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 24 * 3600,
+        _ => return Err(wrong()),
+    };
+    if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(wrong());
+    }
+    let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit_seconds));
+    seconds
+        .map(Duration::from_secs)
+        .filter(|duration| *duration <= MAX_DURATION)
+        .ok_or_else(|| format!("{} is longer than ten years; choose less", quote(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_and_a_unit_are_a_duration() {
+        for (text, seconds) in [("0s", 0), ("30s", 30), ("15m", 900), ("12h", 43_200), ("7d", 604_800)] {
+            assert_eq!(parse(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_else_is() {
+        let wrong =
+            ["", "s", "15", "15 m", " 15m", "-1s", "+1s", "1.5h", "1h30m", "15min", "1w", "١m", "1µ", "é"];
+        for text in wrong {
+            assert!(parse(text).is_err_and(|error| error.contains("is not a duration")), "{text}");
+        }
+        for text in ["3651d", "99999999999999999999s", "18446744073709551615d"] {
+            assert!(parse(text).is_err_and(|error| error.contains("longer than ten years")), "{text}");
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! The closed list of what an answer may tell.
+
+use sprag::account::Account;
+use sprag::clock::Timestamp;
+use sprag::session::{AccountId, Session, SessionDetail, SessionId};
+use uuid::Uuid;
+
+macro_rules! facts {
+    ($($(#[$doc:meta])* $fact:ident = $name:literal, $kind:ident;)*) => {
+        /// Something a template may name; the names are part of the page format.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub enum Fact {
+            $($(#[$doc])* $fact,)*
+        }
+
+        impl Fact {
+            /// Every fact, in the order of the reference.
+            pub const ALL: &'static [Self] = &[$(Self::$fact),*];
+
+            /// The name, as a template writes it after `$`.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$fact => $name,)*
+                }
+            }
+
+            /// What its value looks like.
+            #[must_use]
+            pub fn kind(self) -> FactKind {
+                match self {
+                    $(Self::$fact => FactKind::$kind,)*
+                }
+            }
+        }
+    };
+}
+
+facts! {
+    /// The new access token.
+    AccessToken = "access_token", Text;
+    /// The refresh token to keep: the new one, or the one presented where it stays in force. Absent where it
+    /// travels in a cookie only.
+    RefreshToken = "refresh_token", Text;
+    /// Seconds until the access token expires.
+    ExpiresIn = "expires_in", Number;
+    /// Seconds until the refresh token expires unless it is used.
+    RefreshExpiresIn = "refresh_expires_in", Number;
+    /// When the access token expires.
+    ExpiresAt = "expires_at", Time;
+    /// When the refresh token expires unless it is used.
+    RefreshExpiresAt = "refresh_expires_at", Time;
+    /// The id of the session that this answer is about.
+    SessionId = "session_id", Id;
+    /// The account's id.
+    AccountId = "account.id", Id;
+    /// The account's user name, if it has one.
+    AccountUsername = "account.username", Text;
+    /// The account's e-mail address, if it has one.
+    AccountEmail = "account.email", Text;
+    /// Whether the account may administer others.
+    AccountIsAdmin = "account.is_admin", Flag;
+    /// `admin` or `user`.
+    AccountRole = "account.role", Text;
+    /// Whether the account may log in.
+    AccountIsActive = "account.is_active", Flag;
+    /// When the account was made.
+    AccountCreatedAt = "account.created_at", Time;
+    /// A listed session's id.
+    ItemId = "session.id", Id;
+    /// When a listed session was opened.
+    ItemCreatedAt = "session.created_at", Time;
+    /// The hour in which a listed session last turned.
+    ItemLastUsedAt = "session.last_used_at", Time;
+    /// The hour in which a listed session ends unless it turns before.
+    ItemIdleExpiresAt = "session.idle_expires_at", Time;
+    /// When a listed session ends at the latest.
+    ItemExpiresAt = "session.expires_at", Time;
+    /// The address that opened a listed session, if it is known.
+    ItemIp = "session.ip", Text;
+    /// The client that opened a listed session, as it called itself.
+    ItemUserAgent = "session.user_agent", Text;
+    /// What the user calls the device of a listed session.
+    ItemDevice = "session.device", Text;
+    /// Whether a listed session is the one that asks.
+    ItemIsCurrent = "session.is_current", Flag;
+    /// A refusal's sentence for a person.
+    Message = "message", Text;
+    /// A refusal's stable code.
+    Code = "code", Text;
+    /// Why the session of a genuine token has ended.
+    Cause = "cause", Text;
+    /// The status of the answer, as a number.
+    Status = "status", Number;
+    /// The name of that status.
+    Title = "title", Text;
+    /// The field of the request that is missing or wrong.
+    Field = "field", Text;
+}
+
+/// What the value of a fact looks like.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FactKind {
+    /// A text.
+    Text,
+    /// A whole number.
+    Number,
+    /// `true` or `false`.
+    Flag,
+    /// A moment, as text after RFC 3339.
+    Time,
+    /// A UUID, as text.
+    Id,
+}
+
+impl Fact {
+    /// The facts about a token pair that was handed out.
+    pub const PAIR: &'static [Self] = &[
+        Self::AccessToken,
+        Self::RefreshToken,
+        Self::ExpiresIn,
+        Self::RefreshExpiresIn,
+        Self::ExpiresAt,
+        Self::RefreshExpiresAt,
+        Self::SessionId,
+    ];
+    /// The facts about the account.
+    pub const ACCOUNT: &'static [Self] = &[
+        Self::AccountId,
+        Self::AccountUsername,
+        Self::AccountEmail,
+        Self::AccountIsAdmin,
+        Self::AccountRole,
+        Self::AccountIsActive,
+        Self::AccountCreatedAt,
+    ];
+    /// The facts about one session of a list.
+    pub const ITEM: &'static [Self] = &[
+        Self::ItemId,
+        Self::ItemCreatedAt,
+        Self::ItemLastUsedAt,
+        Self::ItemIdleExpiresAt,
+        Self::ItemExpiresAt,
+        Self::ItemIp,
+        Self::ItemUserAgent,
+        Self::ItemDevice,
+        Self::ItemIsCurrent,
+    ];
+    /// The facts about a refusal.
+    pub const REFUSAL: &'static [Self] =
+        &[Self::Message, Self::Code, Self::Cause, Self::Status, Self::Title, Self::Field];
+
+    /// The fact that [`name`](Self::name) stands for.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|fact| fact.name() == name)
+    }
+
+    /// Whether an answer may lack it although its action can give it.
+    #[must_use]
+    pub fn may_be_absent(self) -> bool {
+        matches!(
+            self,
+            Self::RefreshToken
+                | Self::AccountUsername
+                | Self::AccountEmail
+                | Self::ItemIp
+                | Self::ItemUserAgent
+                | Self::ItemDevice
+                | Self::Cause
+                | Self::Field
+        )
+    }
+}
+
+/// What one answer has to tell; the HTTP layer fills in what its action knows.
+#[derive(Clone, Copy, Default)]
+pub struct Facts<'a> {
+    /// The new access token.
+    pub access_token: Option<&'a str>,
+    /// The refresh token to keep. Where a refresh left it unchanged, the one presented: a client that stores
+    /// the answer must not lose it. `None` where it travels in a cookie only.
+    pub refresh_token: Option<&'a str>,
+    /// Seconds until the access token expires.
+    pub expires_in: Option<u64>,
+    /// Seconds until the refresh token expires unless it is used.
+    pub refresh_expires_in: Option<u64>,
+    /// When the access token expires.
+    pub expires_at: Option<Timestamp>,
+    /// When the refresh token expires unless it is used.
+    pub refresh_expires_at: Option<Timestamp>,
+    /// The session that this answer is about.
+    pub session_id: Option<SessionId>,
+    /// Whose answer this is, where the account itself was not read.
+    pub account_id: Option<AccountId>,
+    /// The account, where it was read.
+    pub account: Option<&'a Account>,
+    /// The account's live sessions.
+    pub sessions: &'a [SessionFacts<'a>],
+    /// What was refused.
+    pub refusal: Option<RefusalFacts<'a>>,
+}
+
+/// A session of a list. Times that move with a rotation are shown to the hour, whoever asks.
+#[derive(Clone, Copy)]
+pub struct SessionFacts<'a> {
+    /// The row.
+    pub session: &'a Session,
+    /// What people read of it.
+    pub detail: &'a SessionDetail,
+    /// Whether it is the session that asks.
+    pub is_current: bool,
+}
+
+/// What a refusal has to tell, its status and sentence already as the page wants them.
+#[derive(Clone, Copy)]
+pub struct RefusalFacts<'a> {
+    /// The stable code.
+    pub code: &'a str,
+    /// One sentence for a person.
+    pub message: &'a str,
+    /// Why the session of a genuine token has ended.
+    pub cause: Option<&'a str>,
+    /// The field of the request that is missing or wrong.
+    pub field: Option<&'a str>,
+    /// The status of the answer.
+    pub status: u16,
+    /// The name of that status.
+    pub title: &'a str,
+}
+
+/// The value of a fact.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum Scalar<'a> {
+    Text(&'a str),
+    Number(u64),
+    Flag(bool),
+    Time(Timestamp),
+    Id(Uuid),
+}
+
+impl<'a> Facts<'a> {
+    /// The value of `fact`; `item` is the listed session that is being told.
+    pub(super) fn value(&self, fact: Fact, item: Option<&SessionFacts<'a>>) -> Option<Scalar<'a>> {
+        match fact {
+            Fact::AccessToken => self.access_token.map(Scalar::Text),
+            Fact::RefreshToken => self.refresh_token.map(Scalar::Text),
+            Fact::ExpiresIn => self.expires_in.map(Scalar::Number),
+            Fact::RefreshExpiresIn => self.refresh_expires_in.map(Scalar::Number),
+            Fact::ExpiresAt => self.expires_at.map(Scalar::Time),
+            Fact::RefreshExpiresAt => self.refresh_expires_at.map(Scalar::Time),
+            Fact::SessionId => self.session_id.map(|id| Scalar::Id(id.0)),
+            Fact::AccountId => {
+                self.account.map(|account| account.id).or(self.account_id).map(|id| Scalar::Id(id.0))
+            }
+            Fact::AccountUsername
+            | Fact::AccountEmail
+            | Fact::AccountIsAdmin
+            | Fact::AccountRole
+            | Fact::AccountIsActive
+            | Fact::AccountCreatedAt => account_value(self.account?, fact),
+            Fact::ItemId
+            | Fact::ItemCreatedAt
+            | Fact::ItemLastUsedAt
+            | Fact::ItemIdleExpiresAt
+            | Fact::ItemExpiresAt
+            | Fact::ItemIp
+            | Fact::ItemUserAgent
+            | Fact::ItemDevice
+            | Fact::ItemIsCurrent => item_value(item?, fact),
+            Fact::Message | Fact::Code | Fact::Cause | Fact::Status | Fact::Title | Fact::Field => {
+                refusal_value(self.refusal.as_ref()?, fact)
+            }
+        }
+    }
+}
+
+fn account_value(account: &Account, fact: Fact) -> Option<Scalar<'_>> {
+    match fact {
+        Fact::AccountUsername => account.username.as_deref().map(Scalar::Text),
+        Fact::AccountEmail => account.email.as_deref().map(Scalar::Text),
+        Fact::AccountIsAdmin => Some(Scalar::Flag(account.is_admin)),
+        Fact::AccountRole => Some(Scalar::Text(if account.is_admin { "admin" } else { "user" })),
+        Fact::AccountIsActive => Some(Scalar::Flag(account.disabled_at.is_none())),
+        Fact::AccountCreatedAt => Some(Scalar::Time(account.created_at)),
+        _ => None,
+    }
+}
+
+fn item_value<'a>(item: &SessionFacts<'a>, fact: Fact) -> Option<Scalar<'a>> {
+    let (session, detail) = (item.session, item.detail);
+    match fact {
+        Fact::ItemId => Some(Scalar::Id(session.key.session.0)),
+        Fact::ItemCreatedAt => Some(Scalar::Time(session.created_at)),
+        Fact::ItemLastUsedAt => Some(Scalar::Time(session.rotated_at.hour())),
+        Fact::ItemIdleExpiresAt => Some(Scalar::Time(session.idle_expires_at.hour())),
+        Fact::ItemExpiresAt => Some(Scalar::Time(session.expires_at)),
+        Fact::ItemIp => detail.ip.as_deref().map(Scalar::Text),
+        Fact::ItemUserAgent => detail.user_agent.as_deref().map(Scalar::Text),
+        Fact::ItemDevice => detail.device.as_deref().map(Scalar::Text),
+        Fact::ItemIsCurrent => Some(Scalar::Flag(item.is_current)),
+        _ => None,
+    }
+}
+
+fn refusal_value<'a>(refusal: &RefusalFacts<'a>, fact: Fact) -> Option<Scalar<'a>> {
+    match fact {
+        Fact::Message => Some(Scalar::Text(refusal.message)),
+        Fact::Code => Some(Scalar::Text(refusal.code)),
+        Fact::Cause => refusal.cause.map(Scalar::Text),
+        Fact::Status => Some(Scalar::Number(u64::from(refusal.status))),
+        Fact::Title => Some(Scalar::Text(refusal.title)),
+        Fact::Field => refusal.field.map(Scalar::Text),
+        _ => None,
+    }
+}

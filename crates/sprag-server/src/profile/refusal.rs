@@ -1,0 +1,217 @@
+//! The shape of a "no": one body for all refusals, with exceptions by code.
+
+use std::collections::BTreeMap;
+
+use axum::http::StatusCode;
+use serde_json::Value;
+
+use super::error::{ProfileError, quote, suggest};
+use super::fact::{Fact, Facts, RefusalFacts};
+use super::section::Field;
+use super::template::{Node, Scope, Template};
+
+/// Every code a refusal or fault may carry, with its status; `docs/reference/errors.md` documents each.
+pub const CODES: &[(&str, StatusCode)] = &[
+    ("request_invalid", StatusCode::BAD_REQUEST),
+    ("field_missing", StatusCode::BAD_REQUEST),
+    ("field_invalid", StatusCode::BAD_REQUEST),
+    ("token_missing", StatusCode::UNAUTHORIZED),
+    ("token_invalid", StatusCode::UNAUTHORIZED),
+    ("token_spent", StatusCode::UNAUTHORIZED),
+    ("token_expired", StatusCode::UNAUTHORIZED),
+    ("session_ended", StatusCode::UNAUTHORIZED),
+    ("account_disabled", StatusCode::UNAUTHORIZED),
+    ("credentials_invalid", StatusCode::UNAUTHORIZED),
+    // Not 401: front ends answer that with a refresh, and the token is not what is wrong.
+    ("current_password_wrong", StatusCode::FORBIDDEN),
+    ("forbidden", StatusCode::FORBIDDEN),
+    ("origin_refused", StatusCode::FORBIDDEN),
+    ("not_found", StatusCode::NOT_FOUND),
+    ("session_unknown", StatusCode::NOT_FOUND),
+    ("account_unknown", StatusCode::NOT_FOUND),
+    ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
+    ("request_timeout", StatusCode::REQUEST_TIMEOUT),
+    ("name_taken", StatusCode::CONFLICT),
+    ("request_too_large", StatusCode::PAYLOAD_TOO_LARGE),
+    ("media_type_unsupported", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+    ("name_invalid", StatusCode::BAD_REQUEST),
+    ("password_rejected", StatusCode::BAD_REQUEST),
+    ("too_many_retries", StatusCode::TOO_MANY_REQUESTS),
+    ("rate_limited", StatusCode::TOO_MANY_REQUESTS),
+    ("internal", StatusCode::INTERNAL_SERVER_ERROR),
+    ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
+    ("busy", StatusCode::SERVICE_UNAVAILABLE),
+];
+
+/// How a page says no.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RefusalShape {
+    /// The media type of the body.
+    pub content_type: String,
+    gives: Template,
+    exceptions: BTreeMap<&'static str, Exception>,
+}
+
+/// What is different for one code.
+#[derive(Clone, PartialEq, Debug)]
+struct Exception {
+    status: StatusCode,
+    message: Option<String>,
+    gives: Option<Template>,
+}
+
+/// Problem details (RFC 9457), for pages that say nothing else and for requests that no page answers.
+impl Default for RefusalShape {
+    fn default() -> Self {
+        let fact = |key: &str, fact, is_optional| (key.to_owned(), Node::Fact { fact, is_optional });
+        let gives = Template::object(vec![
+            ("type".to_owned(), Node::Constant(Value::from("about:blank"))),
+            fact("title", Fact::Title, false),
+            fact("status", Fact::Status, false),
+            fact("detail", Fact::Message, false),
+            fact("code", Fact::Code, false),
+            fact("cause", Fact::Cause, true),
+            fact("field", Fact::Field, true),
+        ]);
+        let content_type = "application/problem+json".to_owned();
+        Self { content_type, gives, exceptions: BTreeMap::new() }
+    }
+}
+
+impl RefusalShape {
+    /// The status for `code`; 500 for a code that [`CODES`] does not have.
+    #[must_use]
+    pub fn status(&self, code: &str) -> StatusCode {
+        self.exceptions.get(code).map_or_else(|| usual_status(code), |exception| exception.status)
+    }
+
+    /// Writes the body for a refusal at the end of `out`, and says which status it has.
+    ///
+    /// `message` is the usual sentence; the page may have its own.
+    pub fn write(
+        &self,
+        code: &str,
+        message: &str,
+        cause: Option<&str>,
+        field: Option<&str>,
+        out: &mut Vec<u8>,
+    ) -> StatusCode {
+        let exception = self.exceptions.get(code);
+        let status = exception.map_or_else(|| usual_status(code), |exception| exception.status);
+        let refusal = RefusalFacts {
+            code,
+            message: exception.and_then(|exception| exception.message.as_deref()).unwrap_or(message),
+            cause,
+            field,
+            status: status.as_u16(),
+            title: status.canonical_reason().unwrap_or("Refused"),
+        };
+        let gives = exception.and_then(|exception| exception.gives.as_ref()).unwrap_or(&self.gives);
+        gives.write(&Facts { refusal: Some(refusal), ..Facts::default() }, out);
+        status
+    }
+
+    /// The templates and, for each, the code it is for; `None` is for all other codes.
+    pub(crate) fn templates(&self) -> impl Iterator<Item = (Option<&'static str>, &Template)> {
+        let exceptions = self.exceptions.iter();
+        let special =
+            exceptions.filter_map(|(code, exception)| Some((Some(*code), exception.gives.as_ref()?)));
+        std::iter::once((None, &self.gives)).chain(special)
+    }
+
+    /// Reads `[refusal]`.
+    ///
+    /// # Errors
+    /// It names an unknown code, an unknown fact or no error status.
+    pub(super) fn parse(field: &Field<'_>) -> Result<Self, ProfileError> {
+        let section = field.section(&["gives", "content_type", "codes"])?;
+        let mut shape = Self::default();
+        if let Some(field) = section.get("gives") {
+            shape.gives = Template::parse(&field, SCOPE)?;
+            shape.content_type = "application/json".to_owned();
+        }
+        if let Some(field) = section.get("content_type") {
+            shape.content_type = media_type(&field)?;
+        }
+        if let Some(field) = section.get("codes") {
+            for (code, field) in field.open_section()?.fields() {
+                let (code, exception) = exception(code, &field)?;
+                shape.exceptions.insert(code, exception);
+            }
+        }
+        Ok(shape)
+    }
+}
+
+const SCOPE: Scope<'static> = Scope { anywhere: Fact::REFUSAL, each: &[] };
+
+fn usual_status(code: &str) -> StatusCode {
+    let known = CODES.iter().find(|(known, _)| *known == code);
+    known.map_or(StatusCode::INTERNAL_SERVER_ERROR, |(_, status)| *status)
+}
+
+fn exception(code: &str, field: &Field<'_>) -> Result<(&'static str, Exception), ProfileError> {
+    let Some((code, usual)) = CODES.iter().find(|(known, _)| *known == code) else {
+        let known: Vec<&str> = CODES.iter().map(|(known, _)| *known).collect();
+        return Err(field.error(format!("unknown code {}", quote(code))).hint(suggest(code, &known)));
+    };
+    let section = field.section(&["status", "message", "gives"])?;
+    let status = match section.get("status") {
+        Some(field) => {
+            StatusCode::from_u16(field.number(400..=599)?).map_err(|error| field.error(error.to_string()))?
+        }
+        None => *usual,
+    };
+    let message = section.get("message").map(|field| field.text().map(str::to_owned)).transpose()?;
+    let gives = section.get("gives").map(|field| Template::parse(&field, SCOPE)).transpose()?;
+    Ok((code, Exception { status, message, gives }))
+}
+
+fn media_type(field: &Field<'_>) -> Result<String, ProfileError> {
+    let text = field.text()?;
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if is_plain && (text.ends_with("json") || text.contains("json;")) {
+        return Ok(text.to_owned());
+    }
+    Err(field
+        .error(format!("{} is not a JSON media type", quote(text)))
+        .hint("write \"application/json\" or one that ends in \"+json\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sprag::Refusal;
+
+    #[test]
+    fn every_refusal_of_the_engine_has_a_status() {
+        let refusals = [
+            Refusal::TokenMissing,
+            Refusal::TokenInvalid,
+            Refusal::TokenSpent,
+            Refusal::TokenExpired,
+            Refusal::SessionEnded(None),
+            Refusal::AccountDisabled,
+            Refusal::TooManyRetries,
+            Refusal::CredentialsInvalid,
+            Refusal::CurrentPasswordWrong,
+            Refusal::PasswordRejected,
+            Refusal::NameInvalid(""),
+            Refusal::NameTaken,
+            Refusal::Forbidden,
+            Refusal::SessionUnknown,
+            Refusal::AccountUnknown,
+        ];
+        for refusal in refusals {
+            let status = RefusalShape::default().status(refusal.code());
+            assert!(status.is_client_error(), "{} has {status}", refusal.code());
+        }
+    }
+
+    #[test]
+    fn a_code_stands_once_in_the_list() {
+        for (position, (code, _)) in CODES.iter().enumerate() {
+            assert!(CODES[..position].iter().all(|(earlier, _)| earlier != code), "{code}");
+        }
+    }
+}

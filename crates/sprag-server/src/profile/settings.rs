@@ -1,0 +1,265 @@
+//! The tables of a page that are settings: lifetimes, the ratchet, how tokens travel, the environment.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use sprag::policy::{Ahead, Lockstep, MAX_REUSE_INTERVAL, Policy, Retry};
+
+use super::error::{ProfileError, quote, suggest};
+use super::section::{Field, Section};
+use super::template;
+use super::{CookieSpec, Encoding, OriginRule, RefreshTransport, SameSite, Transport};
+
+/// The most by which an access token's life may be shortened at random.
+const MAX_JITTER_PERCENT: u8 = 50;
+
+/// The claims that an access token always has; a page cannot set them.
+pub const OWN_CLAIMS: &[&str] =
+    &["iss", "sub", "aud", "exp", "iat", "nbf", "jti", "sid", "client_id", "azp", "cnf", "auth_time"];
+
+/// What a foreign environment name may stand for. A duration takes `15m`, or a bare number with a unit in its name.
+pub const SETTINGS: &[&str] = &[
+    "signing_secret",
+    "signing_algorithm",
+    "issuer",
+    "audience",
+    "deployment",
+    "database_url",
+    "public_url",
+    "listen",
+    "access_ttl",
+    "access_ttl_seconds",
+    "access_ttl_minutes",
+    "access_ttl_hours",
+    "access_ttl_days",
+    "idle_timeout",
+    "idle_timeout_seconds",
+    "idle_timeout_minutes",
+    "idle_timeout_hours",
+    "idle_timeout_days",
+    "absolute_lifetime",
+    "absolute_lifetime_seconds",
+    "absolute_lifetime_minutes",
+    "absolute_lifetime_hours",
+    "absolute_lifetime_days",
+    "reuse_interval",
+    "reuse_interval_seconds",
+];
+
+/// Reads `lifetimes`, `ratchet` and `access_token.jitter_percent`.
+///
+/// # Errors
+/// A value is out of its range, or the lifetimes do not grow from access to refresh to absolute.
+pub(super) fn policy(page: &Section<'_>) -> Result<Policy, ProfileError> {
+    let mut policy = Policy::default();
+    if let Some(field) = page.get("lifetimes") {
+        let section = field.section(&["access", "refresh", "absolute"])?;
+        set(&mut policy.access_ttl, &section, "access", lifetime)?;
+        set(&mut policy.idle_timeout, &section, "refresh", lifetime)?;
+        set(&mut policy.absolute_lifetime, &section, "absolute", lifetime)?;
+        if policy.access_ttl > policy.idle_timeout {
+            let hint = "access is the shorter one";
+            return Err(field.error("an access token would outlive the refresh token").hint(hint));
+        }
+        if policy.idle_timeout > policy.absolute_lifetime {
+            let what = "a refresh token would outlive its session, whose absolute lifetime is 30d unless set";
+            return Err(field.error(what).hint("raise lifetimes.absolute"));
+        }
+    }
+    if let Some(field) = page.get("ratchet") {
+        let known = ["reuse_interval", "retry", "ahead", "lockstep", "journal_rotations"];
+        let section = field.section(&known)?;
+        set(&mut policy.reuse_interval, &section, "reuse_interval", reuse_interval)?;
+        let retries = [("answer", Retry::Answer), ("refuse", Retry::Refuse)];
+        set(&mut policy.retry, &section, "retry", |field| field.one_of(&retries))?;
+        let aheads = [("adopt", Ahead::Adopt), ("refuse", Ahead::Refuse)];
+        set(&mut policy.ahead, &section, "ahead", |field| field.one_of(&aheads))?;
+        let locksteps = [("alert", Lockstep::Alert), ("end", Lockstep::End)];
+        set(&mut policy.lockstep, &section, "lockstep", |field| field.one_of(&locksteps))?;
+        set(&mut policy.journal_rotations, &section, "journal_rotations", Field::flag)?;
+    }
+    if let Some(section) = access_token(page)? {
+        let jitter = |field: &Field<'_>| field.number(0..=MAX_JITTER_PERCENT);
+        set(&mut policy.access_jitter_percent, &section, "jitter_percent", jitter)?;
+    }
+    Ok(policy)
+}
+
+/// Reads `access_token.claims`.
+///
+/// # Errors
+/// A claim is one of our own.
+pub(super) fn claims(page: &Section<'_>) -> Result<Map<String, Value>, ProfileError> {
+    let Some(field) = access_token(page)?.and_then(|section| section.get("claims")) else {
+        return Ok(Map::new());
+    };
+    for (claim, field) in field.open_section()?.fields() {
+        if OWN_CLAIMS.contains(&claim) {
+            let hint = "choose another name";
+            return Err(field.error(format!("the claim {claim:?} is always set by the server")).hint(hint));
+        }
+    }
+    template::constants(&field)
+}
+
+/// Reads `refresh_token`: how it is written and how it travels.
+///
+/// # Errors
+/// What it says does not fit together.
+pub(super) fn refresh_token(page: &Section<'_>) -> Result<(Encoding, RefreshTransport), ProfileError> {
+    let Some(field) = page.get("refresh_token") else {
+        let body = Some("refresh_token".to_owned());
+        return Ok((Encoding::Opaque, RefreshTransport { body, cookie: None, transport: Transport::Body }));
+    };
+    let section = field.section(&["encoding", "body", "cookie", "transport"])?;
+    let mut encoding = Encoding::Opaque;
+    let encodings = [("opaque", Encoding::Opaque), ("jwt", Encoding::Jwt)];
+    set(&mut encoding, &section, "encoding", |field| field.one_of(&encodings))?;
+    let cookie = section.get("cookie").map(|field| cookie(&field)).transpose()?;
+    let mut body = cookie.is_none().then(|| "refresh_token".to_owned());
+    set(&mut body, &section, "body", |field| field_name(field).map(Some))?;
+    let mut transport = match (&body, &cookie) {
+        (_, None) => Transport::Body,
+        (None, Some(_)) => Transport::Cookie,
+        (Some(_), Some(_)) => Transport::Both,
+    };
+    let transports = [
+        ("body", Transport::Body),
+        ("cookie", Transport::Cookie),
+        ("both", Transport::Both),
+        ("asked", Transport::Asked),
+    ];
+    set(&mut transport, &section, "transport", |field| field.one_of(&transports))?;
+    if transport != Transport::Body && cookie.is_none() {
+        let hint = "add refresh_token.cookie with a name";
+        return Err(section.error("this transport needs a cookie").hint(hint));
+    }
+    if transport != Transport::Cookie && body.is_none() {
+        let hint = "add refresh_token.body, the name of the field";
+        return Err(section.error("this transport needs a body field").hint(hint));
+    }
+    if transport == Transport::Body && cookie.is_some() {
+        let hint = "leave the cookie out, or set transport to \"both\"";
+        return Err(section.error("the cookie would never be set").hint(hint));
+    }
+    Ok((encoding, RefreshTransport { body, cookie, transport }))
+}
+
+/// Reads `[environment]`: foreign names and the settings they stand for.
+///
+/// # Errors
+/// There is no such setting.
+pub(super) fn environment(page: &Section<'_>) -> Result<Vec<(String, String)>, ProfileError> {
+    let Some(field) = page.get("environment") else {
+        return Ok(Vec::new());
+    };
+    let pair = |(name, field): (&str, Field<'_>)| {
+        let setting = field.text()?;
+        let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if name.is_empty() || !is_name {
+            let hint = "it has letters, digits and underscores";
+            return Err(field.error(format!("{} is not the name of a variable", quote(name))).hint(hint));
+        }
+        if !SETTINGS.contains(&setting) {
+            let what = format!("there is no setting {}", quote(setting));
+            return Err(field.error(what).hint(suggest(setting, SETTINGS)));
+        }
+        Ok((name.to_owned(), setting.to_owned()))
+    };
+    field.open_section()?.fields().into_iter().map(pair).collect()
+}
+
+fn cookie(field: &Field<'_>) -> Result<CookieSpec, ProfileError> {
+    let section = field.section(&["name", "path", "same_site", "secure", "origin"])?;
+    let name = section.require("name")?;
+    let mut cookie = CookieSpec {
+        line: field.line(),
+        name: cookie_name(&name)?,
+        path: "/".to_owned(),
+        same_site: SameSite::Strict,
+        secure: true,
+        origin: OriginRule::Required,
+    };
+    set(&mut cookie.path, &section, "path", cookie_path)?;
+    let sites = [("strict", SameSite::Strict), ("lax", SameSite::Lax), ("none", SameSite::None)];
+    set(&mut cookie.same_site, &section, "same_site", |field| field.one_of(&sites))?;
+    set(&mut cookie.secure, &section, "secure", Field::flag)?;
+    let origins = [("required", OriginRule::Required), ("if_sent", OriginRule::IfSent)];
+    set(&mut cookie.origin, &section, "origin", |field| field.one_of(&origins))?;
+    let wants_secure = ["__Host-", "__Secure-"].iter().any(|prefix| cookie.name.starts_with(prefix));
+    if wants_secure && !cookie.secure {
+        let hint = "leave secure out, or choose another name";
+        return Err(section.error("browsers refuse a cookie of this name unless it is secure").hint(hint));
+    }
+    if cookie.name.starts_with("__Host-") && cookie.path != "/" {
+        let hint = "leave path out, or choose another name";
+        return Err(section.error("browsers refuse a __Host- cookie unless its path is \"/\"").hint(hint));
+    }
+    if cookie.same_site == SameSite::None && !cookie.secure {
+        let hint = "leave secure out";
+        return Err(section.error("browsers refuse same_site = \"none\" unless it is secure").hint(hint));
+    }
+    Ok(cookie)
+}
+
+/// RFC 6265 section 4.1.1 takes a token of RFC 9110 section 5.6.2.
+fn cookie_name(field: &Field<'_>) -> Result<String, ProfileError> {
+    let name = field.text()?;
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(is_token) {
+        let hint = "it has 1 to 64 letters, digits, dashes and underscores";
+        return Err(field.error(format!("{} is not the name of a cookie", quote(name))).hint(hint));
+    }
+    Ok(name.to_owned())
+}
+
+fn cookie_path(field: &Field<'_>) -> Result<String, ProfileError> {
+    let path = field.text()?;
+    let is_plain = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b';' && byte != b',');
+    if !path.starts_with('/') || path.len() > 200 || !is_plain {
+        let hint = "it begins with a slash, as \"/api/auth\"";
+        return Err(field.error(format!("{} is not the path of a cookie", quote(path))).hint(hint));
+    }
+    Ok(path.to_owned())
+}
+
+fn field_name(field: &Field<'_>) -> Result<String, ProfileError> {
+    match field.text()? {
+        "" => Err(field.error("a field needs a name")),
+        name => Ok(name.to_owned()),
+    }
+}
+
+fn access_token<'a>(page: &Section<'a>) -> Result<Option<Section<'a>>, ProfileError> {
+    page.get("access_token").map(|field| field.section(&["jitter_percent", "claims"])).transpose()
+}
+
+fn lifetime(field: &Field<'_>) -> Result<Duration, ProfileError> {
+    let duration = field.duration()?;
+    if duration.is_zero() {
+        return Err(field.error("a lifetime cannot be zero").hint("write one such as \"15m\""));
+    }
+    Ok(duration)
+}
+
+fn reuse_interval(field: &Field<'_>) -> Result<Duration, ProfileError> {
+    let interval = field.duration()?;
+    if interval > MAX_REUSE_INTERVAL {
+        let what = format!("the reuse interval is at most {} s", MAX_REUSE_INTERVAL.as_secs());
+        return Err(field.error(what).hint("30s covers lost answers and tabs that wake together"));
+    }
+    Ok(interval)
+}
+
+/// Puts what the page says under `key` into `slot`; a key that is not there leaves the default.
+fn set<'a, T>(
+    slot: &mut T,
+    section: &Section<'a>,
+    key: &str,
+    read: impl FnOnce(&Field<'a>) -> Result<T, ProfileError>,
+) -> Result<(), ProfileError> {
+    if let Some(field) = section.get(key) {
+        *slot = read(&field)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! Where an action finds its inputs: wire field on the left, input on the right.
+
+use serde_json::{Map, Value};
+
+use super::error::{ProfileError, list, quote, suggest};
+use super::section::Field;
+
+macro_rules! inputs {
+    ($($(#[$doc:meta])* $input:ident = $name:literal;)*) => {
+        /// Something an action takes from the body of a request; the names are part of the page format.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub enum Input {
+            $($(#[$doc])* $input,)*
+        }
+
+        impl Input {
+            /// Every input, in the order of the reference.
+            pub const ALL: &'static [Self] = &[$(Self::$input),*];
+
+            /// The name, as a page writes it after `$`.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$input => $name,)*
+                }
+            }
+        }
+    };
+}
+
+inputs! {
+    /// A user name or an e-mail address: with an `@` it is the latter.
+    Name = "name";
+    /// A user name.
+    Username = "username";
+    /// An e-mail address.
+    Email = "email";
+    /// The password.
+    Password = "password";
+    /// The password in force, asked for once more.
+    CurrentPassword = "current_password";
+    /// The password to come.
+    NewPassword = "new_password";
+    /// The refresh token.
+    RefreshToken = "refresh_token";
+    /// What the user calls this device.
+    Device = "device";
+    /// How the refresh token shall travel: `cookie` or `body`.
+    Transport = "transport";
+    /// The session to end.
+    SessionId = "session_id";
+}
+
+impl Input {
+    /// The input that [`name`](Self::name) stands for.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|input| input.name() == name)
+    }
+}
+
+/// The fields a route reads from the body of a request.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Takes {
+    fields: Vec<TakenField>,
+}
+
+/// One field on the wire.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TakenField {
+    /// The name on the wire.
+    pub name: String,
+    /// What it holds.
+    pub input: Input,
+    /// Whether the request may lack it.
+    pub is_optional: bool,
+}
+
+/// What a request brought, by input.
+#[derive(Clone, Copy, Default)]
+pub struct Inputs<'a> {
+    values: [Option<&'a str>; Input::ALL.len()],
+}
+
+impl<'a> Inputs<'a> {
+    /// What was brought for `input`; never empty.
+    #[must_use]
+    pub fn get(&self, input: Input) -> Option<&'a str> {
+        self.values[input as usize]
+    }
+}
+
+/// A field of a request that is missing or wrong.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the field {field:?} {what}")]
+pub struct TakeError {
+    /// The name on the wire.
+    pub field: String,
+    /// What is wrong with it, as the end of a sentence that begins with the field.
+    pub what: &'static str,
+    /// The refusal's code: `field_missing` or `field_invalid`.
+    pub code: &'static str,
+}
+
+impl TakeError {
+    fn invalid(field: &TakenField, what: &'static str) -> Self {
+        Self { field: field.name.clone(), what, code: "field_invalid" }
+    }
+
+    fn missing(field: &TakenField) -> Self {
+        Self { field: field.name.clone(), what: "is missing", code: "field_missing" }
+    }
+}
+
+impl Takes {
+    /// Reads the inputs out of the body of a request.
+    ///
+    /// Fields that the page does not name are ignored, since clients add fields. `null` and the empty text
+    /// count as absent. Of several fields for one input the first in the order of the page counts.
+    ///
+    /// # Errors
+    /// A field holds something other than a text, or a required input is missing.
+    pub fn read<'a>(&self, object: &'a Map<String, Value>) -> Result<Inputs<'a>, TakeError> {
+        let mut inputs = Inputs::default();
+        for field in &self.fields {
+            let text = match object.get(&field.name) {
+                None | Some(Value::Null) => continue,
+                Some(Value::String(text)) if text.is_empty() => continue,
+                Some(Value::String(text)) => text,
+                Some(_) => return Err(TakeError::invalid(field, "must be a text")),
+            };
+            if field.input == Input::Transport && !matches!(text.as_str(), "cookie" | "body") {
+                return Err(TakeError::invalid(field, "must be \"cookie\" or \"body\""));
+            }
+            inputs.values[field.input as usize].get_or_insert(text);
+        }
+        let missing = |field: &&TakenField| !field.is_optional && inputs.get(field.input).is_none();
+        match self.fields.iter().find(missing) {
+            Some(field) => Err(TakeError::missing(field)),
+            None => Ok(inputs),
+        }
+    }
+
+    /// The fields, in the order of the page.
+    #[must_use]
+    pub fn fields(&self) -> &[TakenField] {
+        &self.fields
+    }
+
+    /// Whether some field holds `input`.
+    #[must_use]
+    pub fn takes(&self, input: Input) -> bool {
+        self.fields.iter().any(|field| field.input == input)
+    }
+
+    /// Whether a request without `input` is refused.
+    #[must_use]
+    pub fn requires(&self, input: Input) -> bool {
+        self.fields.iter().any(|field| field.input == input && !field.is_optional)
+    }
+
+    /// Adds a field that a request may lack.
+    pub(super) fn add_optional(&mut self, name: &str, input: Input) {
+        self.fields.push(TakenField { name: name.to_owned(), input, is_optional: true });
+    }
+
+    /// Reads the `takes` of a route whose action takes `available`.
+    ///
+    /// # Errors
+    /// It names what the action does not take.
+    pub(super) fn parse(field: &Field<'_>, available: &[Input]) -> Result<Self, ProfileError> {
+        let fields = field.open_section()?.fields().into_iter();
+        let fields = fields.map(|(name, field)| taken_field(name, &field, available));
+        Ok(Self { fields: fields.collect::<Result<_, _>>()? })
+    }
+}
+
+fn taken_field(name: &str, field: &Field<'_>, available: &[Input]) -> Result<TakenField, ProfileError> {
+    let text = field.text()?;
+    let (word, is_optional) = text.strip_suffix('?').map_or((text, false), |word| (word, true));
+    let input = word.strip_prefix('$').and_then(Input::named);
+    match input.filter(|input| available.contains(input)) {
+        Some(input) => Ok(TakenField { name: name.to_owned(), input, is_optional }),
+        None => {
+            let known: Vec<String> = available.iter().map(|input| format!("${}", input.name())).collect();
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            let hint = match input {
+                Some(_) if !known.is_empty() => format!("it takes {}", list(&known)),
+                _ => suggest(word, &known),
+            };
+            Err(field.error(format!("this action does not take {}", quote(text))).hint(hint))
+        }
+    }
+}
