@@ -86,7 +86,8 @@ pub fn router(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str) -> Route
     for profile in profiles {
         let page = Arc::new(Page::new(profile));
         for route in &page.profile.routes {
-            let place = Place { app: Arc::clone(app), page: Arc::clone(&page), route: Arc::new(route.clone()) };
+            let place =
+                Place { app: Arc::clone(app), page: Arc::clone(&page), route: Arc::new(route.clone()) };
             let filter = MethodFilter::try_from(route.method.clone()).unwrap_or(MethodFilter::POST);
             let handler = move |request: Request| act(place, request);
             let method = route.method.to_string();
@@ -210,9 +211,8 @@ impl Place {
 
     /// The account, read only where the answer tells more of it than its id.
     async fn account_if_told(&self, id: AccountId) -> Result<Option<Account>, Problem> {
-        let is_told = Fact::ACCOUNT
-            .iter()
-            .any(|fact| *fact != Fact::AccountId && self.route.gives.names(*fact));
+        let is_told =
+            Fact::ACCOUNT.iter().any(|fact| *fact != Fact::AccountId && self.route.gives.names(*fact));
         if is_told { Ok(Some(self.app.engine.account(id).await?)) } else { Ok(None) }
     }
 

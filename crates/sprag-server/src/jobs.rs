@@ -32,7 +32,6 @@ pub fn start(node: &Node) -> JoinSet<()> {
     if let RingSource::File(_) = &node.ring {
         jobs.spawn(watch_ring(Arc::clone(&node.engine), node.ring.clone(), node.config.clone()));
     }
-    jobs.spawn(seal_now_and_then(Arc::clone(&node.engine)));
     jobs
 }
 
@@ -81,25 +80,11 @@ async fn watch_ring(engine: Arc<Engine>, source: RingSource, config: Config) {
             }
             Err(error) => {
                 let error = format!("{error:#}");
-                tracing::error!(error, "the key ring has changed and cannot be read; the one before stays in force");
+                tracing::error!(
+                    error,
+                    "the key ring has changed and cannot be read; the one before stays in force"
+                );
             }
-        }
-    }
-}
-
-async fn seal_now_and_then(engine: Arc<Engine>) {
-    let mut ticks = interval(CHECKPOINT_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        match engine.seal_journal().await {
-            Ok(Some(sealed)) => {
-                // In the log as well, so that a copy of it stands where a writer to the database cannot reach.
-                let tag = data_encoding::HEXLOWER.encode(&sealed.tag);
-                tracing::info!(number = sealed.number, entries = sealed.entries, tag, "journal checkpoint");
-            }
-            Ok(None) => {}
-            Err(fault) => tracing::warn!(%fault, "the journal was not sealed; trying again in an hour"),
         }
     }
 }

@@ -83,7 +83,11 @@ impl Default for Metrics {
             metrics.connections_refused.clone(),
         );
         registry.register("swept_ended", "Expired sessions ended by a sweep", metrics.swept_ended.clone());
-        registry.register("swept_removed", "Ended sessions removed by a sweep", metrics.swept_removed.clone());
+        registry.register(
+            "swept_removed",
+            "Ended sessions removed by a sweep",
+            metrics.swept_removed.clone(),
+        );
         registry.register(
             "state_regressions",
             "Genuine tokens ahead of the database: it has gone back in time",

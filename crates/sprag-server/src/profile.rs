@@ -24,6 +24,8 @@ use toml::de::DeTable;
 use route::Surroundings;
 use section::{MAX_PAGE_BYTES, Section, Source};
 
+pub use sprag::token::Encoding;
+
 pub use duration::{MAX_DURATION, parse as parse_duration};
 pub use error::ProfileError;
 pub use fact::{Fact, FactKind, Facts, RefusalFacts, SessionFacts};
@@ -65,15 +67,6 @@ pub struct Profile {
     pub claims: Map<String, Value>,
     /// Foreign names of environment variables, and the setting each stands for.
     pub environment: Vec<(String, String)>,
-}
-
-/// How refresh tokens are written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Encoding {
-    /// `spr_` and base64url.
-    Opaque,
-    /// A JWT, for front ends that expect one.
-    Jwt,
 }
 
 /// How refresh tokens travel.

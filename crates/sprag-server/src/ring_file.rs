@@ -29,11 +29,7 @@ impl RingSource {
     /// Where `config` says that the ring comes from.
     #[must_use]
     pub fn of(config: &Config) -> Self {
-        if config.key_ring.is_some() {
-            Self::Given
-        } else {
-            Self::File(config.data_dir.join("keys.json"))
-        }
+        if config.key_ring.is_some() { Self::Given } else { Self::File(config.data_dir.join("keys.json")) }
     }
 
     /// Loads the ring, or makes one where there is none, with a key of the algorithm that is asked for.
@@ -53,7 +49,9 @@ impl RingSource {
             (Self::Given, Some(text)) => {
                 KeyRing::from_json(text.expose()).context("could not read the key ring in SPRAG_KEY_RING")?
             }
-            (Self::Given, None) => bail!("no key ring was given; set SPRAG_KEY_RING, or unset it to use the file"),
+            (Self::Given, None) => {
+                bail!("no key ring was given; set SPRAG_KEY_RING, or unset it to use the file")
+            }
         };
         if let Some(secret) = &config.hs256_secret {
             ring.with_hs256_secret(secret.expose().as_bytes())?;
@@ -214,7 +212,8 @@ mod tests {
         let chance = SeededChance::new(1);
         create(&path, &KeyRing::generate(Algorithm::EdDsa, &chance, Timestamp(0)).unwrap(), &chance).unwrap();
         let before = stamp(&path).unwrap();
-        let (ring, id) = change(&path, |ring| ring.add_refresh(&chance, Timestamp(1), Timestamp(2)), &chance).unwrap();
+        let (ring, id) =
+            change(&path, |ring| ring.add_refresh(&chance, Timestamp(1), Timestamp(2)), &chance).unwrap();
         assert_eq!(id, 2);
         assert_eq!(read(&path).unwrap().entries(), ring.entries());
         assert_ne!(stamp(&path).unwrap(), before);

@@ -81,10 +81,10 @@ pub async fn serve(
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "could not turn off Nagle's algorithm; answers may be a little later");
         }
-        let mut router = router.clone();
+        let router = router.clone();
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
-            let answer = router.call(request.map(Body::new));
+            let answer = router.clone().call(request.map(Body::new));
             async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
         });
         let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();

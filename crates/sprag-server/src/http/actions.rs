@@ -64,7 +64,8 @@ pub(super) async fn register(place: &Place, parts: &Parts, body: Body) -> Result
     }
     let by = way_asked_for(place, parts, &inputs)?;
     let name = account.username.as_deref().or(account.email.as_deref()).unwrap_or_default();
-    let log_in = LogIn { name, password, device: device(&inputs)?.as_deref(), superseded: None };
+    let device = device(&inputs)?;
+    let log_in = LogIn { name, password, device: device.as_deref(), superseded: None };
     let pair = place.app.engine.log_in(&place.page.terms, log_in, &client).await?;
     let mut response = token_pair(place, &pair, place.ways(by), Some(&account));
     mark_device(place, parts, by, &mut response);
@@ -106,11 +107,7 @@ pub(super) async fn logout_all(place: &Place, parts: &Parts) -> Result<Response,
 pub(super) async fn me(place: &Place, parts: &Parts) -> Result<Response, Problem> {
     let caller = place.caller(parts).await?;
     let account = place.app.engine.account(caller.key.account).await?;
-    let facts = Facts {
-        account: Some(&account),
-        session_id: Some(caller.key.session),
-        ..Facts::default()
-    };
+    let facts = Facts { account: Some(&account), session_id: Some(caller.key.session), ..Facts::default() };
     Ok(shaped(place, &facts))
 }
 
@@ -149,8 +146,7 @@ pub(super) async fn password(place: &Place, parts: &Parts, body: Body) -> Result
     let refresh_token = carried.as_ref().map(|carried| carried.text.as_str());
     let engine = &place.app.engine;
     let passwords = (current, new);
-    let pair =
-        engine.change_password(&place.page.terms, &caller, passwords, refresh_token, &client).await?;
+    let pair = engine.change_password(&place.page.terms, &caller, passwords, refresh_token, &client).await?;
     let account = place.account_if_told(pair.account).await?;
     Ok(token_pair(place, &pair, place.ways(by), account.as_ref()))
 }

@@ -58,16 +58,16 @@ impl Problem {
                 Answer { field: Some(error.field), ..plain(error.code, message) }
             }
             Self::TooLarge => plain("request_too_large", "the body is larger than 64 KiB; send less"),
-            Self::TooSlow => plain(
-                "request_timeout",
-                "the body did not arrive within 10 seconds; send the request again",
-            ),
+            Self::TooSlow => {
+                plain("request_timeout", "the body did not arrive within 10 seconds; send the request again")
+            }
             Self::UnsupportedMediaType(what) => plain("media_type_unsupported", what),
-            Self::MethodNotAllowed => plain(
-                "method_not_allowed",
-                "this address takes another method; the Allow header names it",
-            ),
-            Self::NotFound => plain("not_found", "there is nothing at this address; /docs lists what there is"),
+            Self::MethodNotAllowed => {
+                plain("method_not_allowed", "this address takes another method; the Allow header names it")
+            }
+            Self::NotFound => {
+                plain("not_found", "there is nothing at this address; /docs lists what there is")
+            }
             Self::CrossSite => plain(
                 "origin_refused",
                 "this request carries or asks for a session cookie, and no Origin or Sec-Fetch-Site header shows \
@@ -109,10 +109,7 @@ fn of_fault(fault: &Fault) -> Answer {
         FaultKind::Unavailable => {
             tracing::error!(fault = %fault, source, "a request could not be served; told the client to come back");
             let message = "the service cannot answer just now; try again in a second, with the same token";
-            Answer {
-                retry_after_seconds: Some(1),
-                ..plain("unavailable", message)
-            }
+            Answer { retry_after_seconds: Some(1), ..plain("unavailable", message) }
         }
         FaultKind::Internal => {
             tracing::error!(fault = %fault, source, "a request met a defect");

@@ -1,0 +1,119 @@
+//! `sprag serve`: bind, open, serve, and leave in order.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+use crate::config::Config;
+use crate::jobs;
+use crate::node::Node;
+use crate::profile::Profile;
+use crate::serve::{Bounds, serve};
+
+/// How long requests are still accepted after SIGTERM while `/readyz` says "not ready", so that a load balancer can
+/// turn away first.
+const NOTICE: Duration = Duration::from_secs(1);
+
+/// Runs the server until it is told to stop.
+///
+/// # Errors
+/// The address is taken, or the store, the keys or a page cannot be used.
+pub fn run(mut config: Config, profiles: Vec<Profile>) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.threads.get())
+        .thread_name("sprag")
+        .enable_all()
+        .build()
+        .context("could not start the runtime")?;
+    runtime.block_on(async move {
+        let listener = TcpListener::bind(config.listen).await.with_context(|| {
+            format!(
+                "could not listen on {}: is another server running there? choose another address with --listen",
+                config.listen
+            )
+        })?;
+        config.bound_to(listener.local_addr().context("could not learn the address that was bound")?);
+        let node = Node::open(config, profiles)?;
+        serve_node(&node, listener).await
+    })
+}
+
+async fn serve_node(node: &Node, listener: TcpListener) -> anyhow::Result<ExitCode> {
+    let app = node.app();
+    let router = node.router(&app);
+    let jobs = jobs::start(node);
+    let bounds = Bounds { connections: node.config.max_connections.get(), grace: node.config.shutdown_grace };
+    let (stop, stopped) = oneshot::channel();
+    let signals = stop_signals().context("could not listen for signals")?;
+    print!("{}", welcome(node, node.config.listen));
+    tokio::spawn(async move {
+        let is_patient = signals.await;
+        app.begin_shutdown();
+        tracing::info!("stopping: no longer ready; requests under way will finish");
+        if is_patient {
+            tokio::time::sleep(NOTICE).await;
+        }
+        // Without a receiver the server has stopped already.
+        let _ = stop.send(());
+    });
+    let metrics = Arc::clone(&node.metrics);
+    let stopped = async { stopped.await.unwrap_or_default() };
+    let has_finished = serve(listener, router, metrics, bounds, stopped).await;
+    drop(jobs);
+    if !has_finished {
+        tracing::warn!("some requests did not finish within --shutdown-grace and were cut off");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Resolves at SIGTERM (`true`: give notice first) or SIGINT (`false`: somebody waits at a terminal).
+fn stop_signals() -> std::io::Result<impl Future<Output = bool>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => true,
+            _ = interrupt.recv() => false,
+        }
+    })
+}
+
+/// One screen that says what runs and what to do next.
+fn welcome(node: &Node, listen: SocketAddr) -> String {
+    let config = &node.config;
+    let url = config.issuer();
+    let pages: Vec<_> = node.profiles.iter().map(|profile| profile.name.as_str()).collect();
+    let database = match &config.database {
+        crate::config::Database::Sqlite(path) => format!("SQLite, {}", path.display()),
+    };
+    let login = node.profiles.iter().flat_map(|profile| &profile.routes);
+    let login = login
+        .filter(|route| route.action == crate::profile::Action::Login)
+        .map(|route| format!("{url}{}", route.path))
+        .next();
+    let mut screen = format!(
+        "\n  sprag {version}\n\n  \
+         listening   http://{listen}\n  \
+         public URL  {url}\n  \
+         pages       {pages}\n  \
+         data        {database}\n  \
+         signing     {algorithm}\n\n  \
+         What to do next\n\n    \
+         make a user    printf '%s' 'a long password' | sprag user create --username ann --password-stdin\n",
+        version = env!("CARGO_PKG_VERSION"),
+        pages = pages.join(", "),
+        algorithm = config.signing_algorithm.name(),
+    );
+    if let Some(login) = login {
+        let request = r#"{"username":"ann","password":"a long password"}"#;
+        screen += &format!("    log in         curl {login} --json '{request}'\n");
+    }
+    screen += &format!("    read on        {url}/docs\n\n");
+    screen
+}
