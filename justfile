@@ -1,0 +1,64 @@
+# Every routine job; `just` alone lists them.
+
+_list:
+    @just --list
+
+# Run the server with its data in ./sprag-data
+serve *args:
+    cargo run -- serve {{args}}
+
+# Watch a session live and end
+demo:
+    cargo run -- demo
+
+# Everything a change must pass
+check: fmt-check lint test deny typos
+
+# Set up and run every test
+test *args:
+    scripts/test {{args}}
+
+# One test binary, for instance: just story a_thief
+story name:
+    cargo test -p sprag-server --test stories {{name}}
+
+lint:
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+fmt:
+    cargo fmt --all
+
+fmt-check:
+    cargo fmt --all --check
+
+# Licences, bans and sources of the dependencies (cargo install cargo-deny)
+deny:
+    cargo deny --offline check bans licenses sources
+
+# Spelling (cargo install typos-cli)
+typos:
+    typos
+
+# The exhaustive model check, larger than the everyday one
+model:
+    cargo run --release -p sprag --example model_check
+
+# Rotations in the store, without HTTP
+bench:
+    cargo bench -p sprag
+
+# Refreshes over HTTP, beside health checks in the same run; writes what docs/reference/performance.md shows
+load:
+    scripts/load
+
+# Every fuzz target for a minute each (needs a nightly toolchain and cargo install cargo-fuzz)
+fuzz seconds="60":
+    cd fuzz && for target in $(cargo +nightly fuzz list); do cargo +nightly fuzz run $target -- -max_total_time={{seconds}} || exit 1; done
+
+# Write the reference of settings anew
+reference:
+    cargo run -q -- config --reference > docs/reference/config.md
+
+# Review changed snapshots (cargo install cargo-insta)
+snapshots:
+    cargo insta review
