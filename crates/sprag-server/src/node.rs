@@ -11,7 +11,7 @@ use sprag::clock::{Clock as _, SystemClock};
 use sprag::engine::{Issuer, Limits};
 use sprag::password::Hasher;
 use sprag::store::Store;
-use sprag::store::memory::MemoryStore;
+use sprag::store::sqlite::{Settings, SqliteStore};
 
 use crate::config::{Config, Database, Lifetimes, ProfileRef};
 use crate::http::{self, App};
@@ -71,8 +71,9 @@ fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
         crate::ring_file::make_dir(folder)?;
     }
     let shown = path.display();
-    let _ = shown;
-    Ok(Arc::new(MemoryStore::default()))
+    SqliteStore::migrate(path).with_context(|| format!("could not prepare the database {shown}"))?;
+    let store = SqliteStore::open(path, Settings::default());
+    Ok(Arc::new(store.with_context(|| format!("could not open the database {shown}"))?))
 }
 
 /// Loads the pages that are named, with the lifetimes that were set for all of them.
