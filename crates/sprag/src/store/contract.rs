@@ -1,1 +1,127 @@
-//! x
+//! What every store must do, as one suite of checks. Whoever writes a store runs it.
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use sprag::clock::Timestamp;
+//! # use sprag::session::{AccountId, Epoch};
+//! use sprag::store::contract::{self, Subject};
+//! use sprag::store::{Store, memory::MemoryStore};
+//!
+//! struct InMemory(MemoryStore);
+//!
+//! #[async_trait::async_trait]
+//! impl Subject for InMemory {
+//!     fn store(&self) -> &dyn Store {
+//!         &self.0
+//!     }
+//!
+//!     async fn place_account(&self, id: AccountId, epoch: Epoch, disabled_at: Option<Timestamp>) {
+//!         self.0.place_account(id, epoch, disabled_at);
+//!     }
+//! }
+//!
+//! # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+//! # runtime.block_on(async {
+//! contract::run(async || InMemory(MemoryStore::new())).await;
+//! # });
+//! ```
+//!
+//! A check panics where the store breaks its promise; [`run`] goes on to the next and names all that failed.
+//! The checks race tasks against one another, so run them on a runtime with several threads. They sleep nowhere
+//! and tell no time: all moments are made up.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::Store;
+use crate::clock::Timestamp;
+use crate::session::{AccountId, Epoch};
+
+mod accounts;
+mod journal;
+mod races;
+mod rotation;
+mod sessions;
+mod world;
+
+/// A store to be checked, and the one thing that no method of a store does.
+#[async_trait]
+pub trait Subject: Send + Sync {
+    /// The store; empty when the subject is made.
+    fn store(&self) -> &dyn Store;
+
+    /// Sets an account's epoch and state, and leaves its sessions as they are.
+    ///
+    /// No method of a store leaves a live session behind in an old epoch; a restored backup might, and a store
+    /// that forgot the account in the condition of a write would then not be noticed.
+    async fn place_account(&self, id: AccountId, epoch: Epoch, disabled_at: Option<Timestamp>);
+}
+
+/// One check, on a subject of its own.
+pub type Check = fn(Arc<dyn Subject>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+macro_rules! checks {
+    ($($module:ident: $($name:ident),*;)*) => {
+        /// Every check by its name.
+        pub const CHECKS: &[(&str, Check)] = &[
+            $($((stringify!($name), |subject| Box::pin($module::$name(subject))),)*)*
+        ];
+    };
+}
+
+checks! {
+    sessions:
+        a_session_is_found_as_it_was_opened,
+        a_session_opens_only_if_its_account_stands_as_verified,
+        an_id_opens_once,
+        a_new_session_takes_the_place_of_the_one_it_replaces,
+        the_longest_unused_sessions_give_way,
+        sessions_are_listed_in_pages,
+        an_end_is_told_once,
+        ending_all_spares_the_exception_and_other_accounts,
+        a_sweep_ends_what_has_expired_and_removes_what_ended_long_ago,
+        a_sweep_goes_slice_by_slice_to_the_end;
+    rotation:
+        a_row_turns_exactly_where_the_rotation_applies,
+        a_retry_counts_exactly_where_it_applies,
+        an_event_is_written_only_with_its_rotation,
+        nothing_moves_once_an_end_is_acknowledged;
+    races:
+        one_generation_turns_once_however_many_try,
+        no_rotation_succeeds_after_an_acknowledged_end,
+        no_log_in_outlives_the_disabling_of_its_account,
+        no_log_in_outlives_a_password_change,
+        one_password_change_wins,
+        a_name_is_given_once;
+    accounts:
+        an_account_is_found_by_each_of_its_names,
+        an_account_with_a_taken_name_leaves_nothing_behind,
+        accounts_are_listed_in_pages,
+        disabling_ends_everything_and_enabling_revives_nothing,
+        a_password_change_with_a_token_turns_its_session,
+        a_password_change_without_a_token_opens_a_new_session,
+        a_password_change_that_comes_late_changes_nothing,
+        a_hash_is_replaced_only_if_it_is_still_the_old_one;
+    journal:
+        entries_form_a_chain_however_many_write,
+        entries_and_heads_are_read_in_pages,
+        a_clock_gone_back_does_not_show,
+        checkpoints_are_kept_by_number;
+}
+
+/// Runs every check, each on a fresh subject.
+///
+/// # Panics
+/// Where a check fails; the message names all that did.
+pub async fn run<S: Subject + 'static>(make: impl AsyncFn() -> S) {
+    let mut failed = Vec::new();
+    for (name, check) in CHECKS {
+        let subject: Arc<dyn Subject> = Arc::new(make().await);
+        if tokio::spawn(check(subject)).await.is_err() {
+            failed.push(*name);
+        }
+    }
+    assert!(failed.is_empty(), "the store breaks its promises: {failed:?}; what each found stands above");
+}

@@ -1,1 +1,121 @@
-//! x
+//! The store in one SQLite file.
+//!
+//! One thread writes. It takes whatever has queued while the last commit ran, commits it in one transaction,
+//! and only then answers: so many rotations share one sync to disk, and none is acknowledged that could
+//! still be lost ([`writer`]). Reads go to threads of their own ([`readers`]), and what has been committed is
+//! copied from the log into the file by another one ([`checkpointer`]), off the writer's path.
+//!
+//! Every queue is bounded and every request has a deadline: what waits longer, or finds a queue full, is
+//! answered with a fault. Other processes may use the same file meanwhile, as the command line does.
+//!
+//! Call [`SqliteStore::migrate`], then [`SqliteStore::open`], inside a Tokio runtime with its timer enabled.
+
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::Store;
+use crate::error::Fault;
+use readers::Readers;
+use writer::Writer;
+
+mod accounts;
+mod checkpointer;
+mod connection;
+mod journal;
+mod migration;
+mod readers;
+mod rows;
+mod sessions;
+mod sweep;
+mod writer;
+
+pub use migration::Migrated;
+
+/// What may be tuned. The defaults suit a million sessions on a small machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How many writes may wait. One more is refused at once: 1024 waiting writes are some 50 ms of work, so a
+    /// longer queue would only turn a refusal now into one at the deadline.
+    pub write_queue: usize,
+    /// How many writes are committed together at most. 256: by then the sync to disk is a small part of it.
+    pub batch: usize,
+    /// How many threads read. Two: a long listing then does not hold up a look at one row.
+    pub readers: usize,
+    /// How many reads may wait, for all readers together.
+    pub read_queue: usize,
+    /// The writer's page cache in KiB. Hot rows lie scattered, so a larger one saves little; the operating
+    /// system keeps the pages as well.
+    pub writer_cache_kib: u32,
+    /// Each reader's page cache in KiB.
+    pub reader_cache_kib: u32,
+    /// The log is copied into the file whenever it has grown by this much, beside the writer.
+    pub checkpoint_every_kib: u32,
+    /// Above this size the writer stops for a moment so that the log can start afresh, or under steady load
+    /// it would grow without end.
+    pub log_limit_kib: u32,
+    /// How long a write waits for another process that is writing.
+    pub busy_timeout: Duration,
+    /// How long a request waits for its answer, queueing included. A write that is late may still happen, as
+    /// with a lost answer.
+    pub deadline: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            write_queue: 1024,
+            batch: 256,
+            readers: 2,
+            read_queue: 1024,
+            writer_cache_kib: 4096,
+            reader_cache_kib: 1024,
+            checkpoint_every_kib: 4096,
+            log_limit_kib: 32 * 1024,
+            busy_timeout: Duration::from_secs(2),
+            deadline: Duration::from_secs(3),
+        }
+    }
+}
+
+/// A store in one SQLite file. Dropping it finishes what has queued, copies the log into the file and closes it.
+#[derive(Debug)]
+pub struct SqliteStore {
+    // Fields drop in this order: the connection closed last must be one that may write, or it would leave the
+    // log behind.
+    readers: Readers,
+    writer: Writer,
+}
+
+impl SqliteStore {
+    /// Makes the file if there is none, mode 0600, and applies the migrations it lacks; says which.
+    ///
+    /// Safe beside other processes that do the same: one of them applies, the others wait and find nothing to do.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the file cannot be written, or is from a newer build, or has been tampered with.
+    pub fn migrate(path: &Path) -> Result<Vec<Migrated>, Fault> {
+        migration::migrate(path)
+    }
+
+    /// Opens a file that has been migrated, and starts the threads that serve it.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the file cannot be opened, is not migrated, is from a newer build, or does not keep the
+    /// settings that make a commit durable.
+    pub fn open(path: &Path, settings: Settings) -> Result<Self, Fault> {
+        connection::restrict(path)?;
+        let writer = Writer::start(path, &settings)?;
+        let readers = Readers::start(path, &settings)?;
+        Ok(Self { readers, writer })
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn ready(&self) -> Result<(), Fault> {
+        let schema = self.readers.read("look at the schema", migration::schema).await?;
+        migration::expect_current(&schema)
+    }
+}

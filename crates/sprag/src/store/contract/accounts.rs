@@ -1,0 +1,208 @@
+//! Accounts, their names, and what becomes of their sessions.
+
+use std::sync::Arc;
+
+use super::Subject;
+use super::world::{NOW, SECOND, World, ending, event, opening, rotation, token};
+use crate::account::{Account, Name};
+use crate::audit::EventKind;
+use crate::policy::Policy;
+use crate::ratchet::Rotation;
+use crate::session::{EndCause, Epoch, Generation, SessionDetail};
+use crate::store::{CurrentSession, Opened, PasswordChange, PasswordChanged, Rotated};
+
+pub(super) async fn an_account_is_found_by_each_of_its_names(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let mut stranger = world.stranger();
+    stranger.names.push(Name::email("ann@example.org").expect("this is an e-mail address"));
+    stranger.account.email = Some("Ann@example.org".to_owned());
+    stranger.account.is_admin = true;
+    assert!(world.store().create(stranger.clone()).await.expect("create"));
+    let id = stranger.account.id;
+    for name in &stranger.names {
+        let found = world.store().credential(name).await.expect("credential").expect("it is there");
+        assert_eq!(
+            (found.account, found.password_hash),
+            (stranger.account.clone(), stranger.password_hash.clone())
+        );
+    }
+    let found = world.store().credential_of(id).await.expect("credential_of").expect("it is there");
+    assert_eq!(found.password_hash, stranger.password_hash);
+    assert_eq!(world.store().account(id).await.expect("account"), Some(stranger.account));
+
+    let nobody = world.stranger();
+    assert!(world.store().credential(&nobody.names[0]).await.expect("credential").is_none());
+    assert!(world.store().credential_of(nobody.account.id).await.expect("credential_of").is_none());
+    assert!(world.store().account(nobody.account.id).await.expect("account").is_none());
+}
+
+pub(super) async fn an_account_with_a_taken_name_leaves_nothing_behind(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let (first, mut second) = (world.stranger(), world.stranger());
+    assert!(world.store().create(first.clone()).await.expect("create"));
+    second.names.push(first.names[0].clone());
+    assert!(!world.store().create(second.clone()).await.expect("create"));
+    assert!(world.store().account(second.account.id).await.expect("account").is_none());
+    assert!(world.store().credential(&second.names[0]).await.expect("credential").is_none());
+    assert!(world.chain(second.account.id).await.is_empty());
+    let owner = world.store().credential(&first.names[0]).await.expect("credential").expect("it is there");
+    assert_eq!(owner.account.id, first.account.id);
+
+    let mut third = world.stranger();
+    third.account.id = first.account.id;
+    assert!(world.store().create(third.clone()).await.is_err(), "a second account of one id is a fault");
+    assert!(world.store().credential(&third.names[0]).await.expect("credential").is_none());
+}
+
+pub(super) async fn accounts_are_listed_in_pages(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let mut made = Vec::new();
+    for _ in 0..5 {
+        made.push(world.person().await);
+    }
+    let page = async |after: Option<&Account>, limit| {
+        world.store().accounts(after.map(|after| after.id), limit).await.expect("accounts")
+    };
+    assert_eq!(page(None, 3).await, made[..3]);
+    assert_eq!(page(Some(&made[2]), 3).await, made[3..]);
+    assert_eq!(page(Some(&made[4]), 3).await, []);
+}
+
+pub(super) async fn disabling_ends_everything_and_enabling_revives_nothing(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let account = world.person().await;
+    let (first, second) = (world.log_in(&account).await, world.log_in(&account).await);
+    let disable = async || {
+        world
+            .store()
+            .disable(account.id, event(account.id, EventKind::AccountDisabled))
+            .await
+            .expect("disable")
+    };
+    let enable = async || {
+        world.store().enable(account.id, event(account.id, EventKind::AccountEnabled)).await.expect("enable")
+    };
+    assert!(!enable().await, "it was enabled");
+    assert!(disable().await);
+    assert!(!disable().await, "it was disabled");
+    let found = world.store().account(account.id).await.expect("account").expect("it is there");
+    assert_eq!((found.disabled_at, found.epoch), (Some(NOW), Epoch(1)));
+    assert!(enable().await);
+    let found = world.store().account(account.id).await.expect("account").expect("it is there");
+    assert_eq!((found.disabled_at, found.epoch), (None, Epoch(1)));
+
+    for session in [&first, &second] {
+        assert_eq!(world.cause(session.key).await, Some(EndCause::Disabled));
+        assert_eq!(world.store().rotate(rotation(session, NOW), None).await.expect("rotate"), None);
+    }
+    let opened = world.store().open(opening(world.session(&account))).await.expect("open");
+    assert_eq!(opened, Opened::AccountMoved, "credentials verified before count no longer");
+    let chain = world.chain(account.id).await;
+    let kinds: Vec<EventKind> = chain.iter().skip(3).map(|entry| entry.event.kind).collect();
+    let expected = [
+        EventKind::AccountDisabled,
+        EventKind::SessionEnded,
+        EventKind::SessionEnded,
+        EventKind::AccountEnabled,
+    ];
+    assert_eq!(kinds, expected);
+    let nobody = world.stranger().account.id;
+    let told = event(nobody, EventKind::AccountDisabled);
+    assert!(!world.store().disable(nobody, told.clone()).await.expect("disable"));
+    assert!(!world.store().enable(nobody, told).await.expect("enable"));
+}
+
+pub(super) async fn a_password_change_with_a_token_turns_its_session(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let account = world.person().await;
+    let (current, other) = (world.log_in(&account).await, world.log_in(&account).await);
+    let at = NOW.plus(SECOND);
+    let standing = world.standing(current.key).await;
+    let turn = Rotation::sealing(&token(&current), &standing, at, &Policy::default()).expect("it is live");
+    let change = changing(&account, CurrentSession::Turns(turn));
+    let changed = world.store().change_password(change).await.expect("change_password");
+    assert_eq!(changed, PasswordChanged::Done(Rotated { expires_at: current.expires_at }));
+
+    let standing = world.standing(current.key).await;
+    assert_eq!((standing.session.epoch, standing.epoch), (Epoch(1), Epoch(1)));
+    assert_eq!((standing.session.generation, standing.session.is_sealed), (Generation(1), true));
+    assert_eq!(world.cause(other.key).await, Some(EndCause::PasswordChanged));
+    assert_eq!(world.ends(account.id).await, [(other.key.session, EndCause::PasswordChanged)]);
+    let found = world.store().credential_of(account.id).await.expect("credential_of").expect("it is there");
+    assert_eq!(found.password_hash, "new hash");
+    let turn = rotation(&standing.session, at.plus(60 * SECOND));
+    assert!(world.store().rotate(turn, None).await.expect("rotate").is_some(), "it goes on");
+}
+
+pub(super) async fn a_password_change_without_a_token_opens_a_new_session(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let account = world.person().await;
+    let (first, second) = (world.log_in(&account).await, world.log_in(&account).await);
+    let successor = world.session(&account);
+    let detail = SessionDetail { device: Some("Ann's desk".to_owned()), ..SessionDetail::default() };
+    let current = CurrentSession::GivesWay(Box::new(successor.clone()), detail.clone());
+    let changed = world.store().change_password(changing(&account, current)).await.expect("change_password");
+    assert_eq!(changed, PasswordChanged::Done(Rotated { expires_at: successor.expires_at }));
+    for session in [first, second] {
+        assert_eq!(world.cause(session.key).await, Some(EndCause::PasswordChanged));
+    }
+    let (row, found) = world.store().named(successor.key.session).await.expect("named").expect("it is there");
+    assert_eq!((row.epoch, row.ended, found), (Epoch(1), None, detail), "it is in the new epoch");
+}
+
+pub(super) async fn a_password_change_that_comes_late_changes_nothing(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let (account, other) = (world.person().await, world.person().await);
+    let (current, second) = (world.log_in(&account).await, world.log_in(&account).await);
+    let foreign = world.log_in(&other).await;
+    let disabled = world.person().await;
+    let told = event(disabled.id, EventKind::AccountDisabled);
+    assert!(world.store().disable(disabled.id, told).await.expect("disable"));
+    let disabled = world.store().account(disabled.id).await.expect("account").expect("it is there");
+    let mut stale = rotation(&current, NOW);
+    stale.from = Generation(5);
+    let successor = CurrentSession::GivesWay(Box::new(world.session(&account)), SessionDetail::default());
+    let moved = Account { epoch: Epoch(3), ..account.clone() };
+    let late = [
+        changing(&moved, successor.clone()),
+        changing(&world.stranger().account, successor),
+        changing(&disabled, CurrentSession::Turns(rotation(&current, NOW))),
+        changing(&account, CurrentSession::Turns(stale)),
+        changing(&account, CurrentSession::Turns(rotation(&foreign, NOW))),
+    ];
+    let before = world.chain(account.id).await;
+    for change in late {
+        let changed = world.store().change_password(change.clone()).await.expect("change_password");
+        assert_eq!(changed, PasswordChanged::Moved, "{change:?}");
+    }
+    assert_eq!(world.store().account(account.id).await.expect("account"), Some(account.clone()));
+    let found = world.store().credential_of(account.id).await.expect("credential_of").expect("it is there");
+    assert_eq!(found.password_hash, format!("hash of {}", account.id));
+    assert_eq!(world.chain(account.id).await, before);
+    assert_eq!(world.store().of(account.id, None, 100).await.expect("of").len(), 2);
+    for session in [current, second, foreign] {
+        assert_eq!(world.standing(session.key).await.session, session);
+    }
+}
+
+pub(super) async fn a_hash_is_replaced_only_if_it_is_still_the_old_one(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let account = world.person().await;
+    let old = format!("hash of {}", account.id);
+    assert!(!world.store().rehash(account.id, "another", "newer").await.expect("rehash"));
+    assert!(world.store().rehash(account.id, &old, "newer").await.expect("rehash"));
+    assert!(!world.store().rehash(account.id, &old, "newest").await.expect("rehash"));
+    let found = world.store().credential_of(account.id).await.expect("credential_of").expect("it is there");
+    assert_eq!((found.password_hash.as_str(), found.account), ("newer", account), "and the epoch stays");
+}
+
+fn changing(account: &Account, current: CurrentSession) -> PasswordChange {
+    PasswordChange {
+        account: account.id,
+        verified_under: account.epoch,
+        password_hash: "new hash".to_owned(),
+        current,
+        ending: ending(EndCause::PasswordChanged),
+        event: event(account.id, EventKind::PasswordChanged),
+    }
+}

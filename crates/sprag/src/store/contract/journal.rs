@@ -1,0 +1,112 @@
+//! The journal: chains, pages and checkpoints.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::Subject;
+use super::world::{DAY, NOW, SECOND, World, ending, event};
+use crate::audit::{Checkpoint, Entry, Event, EventKind, NOBODY};
+use crate::clock::Timestamp;
+use crate::session::{AccountId, EndCause};
+
+pub(super) async fn entries_form_a_chain_however_many_write(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let account = world.person().await;
+    let mut sessions = Vec::new();
+    for _ in 0..64 {
+        sessions.push(world.log_in(&account).await.key);
+    }
+    let mut writes = JoinSet::new();
+    for key in sessions {
+        let writer = Arc::clone(&world);
+        writes.spawn(async move {
+            assert!(writer.store().end(key, ending(EndCause::Logout)).await.expect("end"));
+        });
+        let writer = Arc::clone(&world);
+        writes.spawn(async move {
+            writer.store().record(event(NOBODY, EventKind::LoginFailed)).await.expect("record");
+            writer.store().record(event(key.account, EventKind::LoginFailed)).await.expect("record");
+        });
+    }
+    writes.join_all().await;
+    assert_eq!(world.chain(account.id).await.len(), 1 + 64 + 64 + 64, "checked link by link");
+    assert_eq!(world.chain(NOBODY).await.len(), 64);
+}
+
+pub(super) async fn entries_and_heads_are_read_in_pages(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let mut written: Vec<Entry> = Vec::new();
+    for _ in 0..4 {
+        let account = world.person().await.id;
+        for second in [10, 20] {
+            let told = Event { at: NOW.plus(SECOND * second), ..event(account, EventKind::LoginFailed) };
+            world.store().record(told).await.expect("record");
+        }
+        written.extend(world.chain(account).await);
+    }
+    let page = async |after: Option<&Entry>, limit| {
+        let after = after.map(|entry| (entry.event.account, entry.number));
+        world.store().entries(after, limit).await.expect("entries")
+    };
+    assert_eq!(page(None, 5).await, written[..5]);
+    assert_eq!(page(Some(&written[4]), 5).await, written[5..10], "a page may end within a chain");
+    assert_eq!(page(Some(&written[9]), 5).await, written[10..]);
+    assert_eq!(page(Some(&written[11]), 5).await, []);
+    let newest = world.store().entries_of(written[0].event.account, 2).await.expect("entries_of");
+    assert_eq!(newest, [written[2].clone(), written[1].clone()], "newest first");
+
+    let heads = async |before: Timestamp, after: Option<AccountId>, limit| {
+        world.store().heads(before, after, limit).await.expect("heads")
+    };
+    let at = |number: usize| -> Vec<_> { written.iter().skip(number).step_by(3).map(Entry::head).collect() };
+    assert_eq!(heads(NOW, None, 10).await, [], "nothing is before the first entries");
+    assert_eq!(heads(NOW.plus(10 * SECOND), None, 10).await, at(0));
+    assert_eq!(heads(NOW.plus(11 * SECOND), None, 10).await, at(1));
+    assert_eq!(heads(NOW.plus(DAY), None, 3).await, at(2)[..3]);
+    assert_eq!(heads(NOW.plus(DAY), Some(at(2)[2].account), 3).await, at(2)[3..]);
+}
+
+pub(super) async fn a_clock_gone_back_does_not_show(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let account = world.person().await.id;
+    let record = async |account: AccountId, at: Timestamp| {
+        let told = Event { at, ..event(account, EventKind::LoginFailed) };
+        world.store().record(told).await.expect("record");
+        world.chain(account).await.last().map(|entry| entry.event.at)
+    };
+    assert_eq!(record(account, NOW.minus(DAY)).await, Some(NOW), "no entry is older than the one before it");
+    let sealed = NOW.plus(DAY);
+    assert!(world.store().seal(checkpoint(1, sealed)).await.expect("seal"));
+    assert_eq!(record(account, NOW).await, Some(sealed), "nor than what a checkpoint covers");
+    assert_eq!(record(NOBODY, NOW).await, Some(sealed));
+    assert_eq!(record(account, sealed.plus(SECOND)).await, Some(sealed.plus(SECOND)));
+}
+
+pub(super) async fn checkpoints_are_kept_by_number(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    assert_eq!(world.store().last_checkpoint().await.expect("last_checkpoint"), None);
+    let made: Vec<Checkpoint> = (1..=3).map(|number| checkpoint(number, NOW)).collect();
+    for checkpoint in &made {
+        assert!(world.store().seal(checkpoint.clone()).await.expect("seal"));
+    }
+    let twin = Checkpoint { root: [0; 32], ..made[1].clone() };
+    assert!(!world.store().seal(twin).await.expect("seal"), "a number is given once");
+    assert_eq!(world.store().last_checkpoint().await.expect("last_checkpoint"), made.last().cloned());
+    assert_eq!(world.store().checkpoints(0, 2).await.expect("checkpoints"), made[..2]);
+    assert_eq!(world.store().checkpoints(2, 2).await.expect("checkpoints"), made[2..]);
+    assert_eq!(world.store().checkpoints(3, 2).await.expect("checkpoints"), []);
+}
+
+fn checkpoint(number: u64, before: Timestamp) -> Checkpoint {
+    Checkpoint {
+        number,
+        before,
+        chains: 3,
+        entries: 5,
+        root: [1; 32],
+        previous: [2; 32],
+        tag: [3; 32],
+        key_id: 4,
+    }
+}

@@ -1,0 +1,206 @@
+//! Opening, finding, listing, ending and sweeping sessions.
+
+use std::sync::Arc;
+
+use super::Subject;
+use super::world::{DAY, NOW, SECOND, World, ending, event, opening, rotation};
+use crate::account::Account;
+use crate::audit::EventKind;
+use crate::ratchet::Standing;
+use crate::session::{EndCause, Ended, Epoch, Session, SessionId};
+use crate::store::{Opened, Slice, Swept};
+
+pub(super) async fn a_session_is_found_as_it_was_opened(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let account = world.person().await;
+    let session = world.session(&account);
+    assert_eq!(world.store().find(session.key).await.expect("find"), None);
+    assert_eq!(world.store().named(session.key.session).await.expect("named"), None);
+    let opening = opening(session.clone());
+    assert_eq!(world.store().open(opening.clone()).await.expect("open"), Opened::Open);
+
+    let expected = Standing { session: session.clone(), is_disabled: false, epoch: account.epoch };
+    assert_eq!(world.standing(session.key).await, expected);
+    let named = world.store().named(session.key.session).await.expect("named");
+    assert_eq!(named, Some((session, opening.detail)));
+    let chain = world.chain(account.id).await;
+    assert_eq!(chain.last().map(|entry| &entry.event), Some(&opening.event));
+}
+
+pub(super) async fn a_session_opens_only_if_its_account_stands_as_verified(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let stranger = world.stranger().account;
+    let moved = Account { epoch: Epoch(1), ..world.person().await };
+    let disabled = world.person().await;
+    let told = event(disabled.id, EventKind::AccountDisabled);
+    assert!(world.store().disable(disabled.id, told).await.expect("disable"));
+    let disabled = world.store().account(disabled.id).await.expect("account").expect("it is there");
+    for account in [stranger, moved, disabled] {
+        let session = world.session(&account);
+        let before = world.chain(account.id).await;
+        let opened = world.store().open(opening(session.clone())).await.expect("open");
+        assert_eq!(opened, Opened::AccountMoved);
+        assert_eq!(world.store().find(session.key).await.expect("find"), None);
+        assert_eq!(world.store().named(session.key.session).await.expect("named"), None);
+        assert_eq!(world.chain(account.id).await, before);
+    }
+}
+
+pub(super) async fn an_id_opens_once(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let account = world.person().await;
+    let session = world.log_in(&account).await;
+    let twin = Session { secret_hash: [9; 32], ..session.clone() };
+    assert!(world.store().open(opening(twin)).await.is_err(), "a second session of one id is a fault");
+    assert_eq!(world.standing(session.key).await.session, session);
+    assert_eq!(world.chain(account.id).await.len(), 2, "made, and opened once");
+}
+
+pub(super) async fn a_new_session_takes_the_place_of_the_one_it_replaces(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let account = world.person().await;
+    let (old, other) = (world.log_in(&account).await, world.log_in(&account).await);
+    let mut opening = opening(world.session(&account));
+    opening.replaces = Some(old.key.session);
+    assert_eq!(world.store().open(opening.clone()).await.expect("open"), Opened::Open);
+    assert_eq!(world.cause(old.key).await, Some(EndCause::Replaced));
+    assert_eq!(world.cause(other.key).await, None);
+    assert_eq!(world.ends(account.id).await, [(old.key.session, EndCause::Replaced)]);
+
+    opening.session.key.session = world.session(&account).key.session;
+    assert_eq!(world.store().open(opening).await.expect("open"), Opened::Open);
+    assert_eq!(world.ends(account.id).await.len(), 1, "what has ended does not end again");
+}
+
+pub(super) async fn the_longest_unused_sessions_give_way(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let account = world.person().await;
+    let mut sessions = Vec::new();
+    for _ in 0..4 {
+        sessions.push(world.log_in(&account).await);
+    }
+    let mut expired = world.session(&account);
+    expired.idle_expires_at = NOW;
+    world.put(expired.clone()).await;
+    let turn = rotation(&sessions[0], NOW.plus(SECOND));
+    assert!(world.store().rotate(turn, None).await.expect("rotate").is_some());
+
+    let mut opening = opening(world.session(&account));
+    opening.most = 3;
+    assert_eq!(world.store().open(opening.clone()).await.expect("open"), Opened::Open);
+    let gone = [sessions[1].key.session, sessions[2].key.session];
+    assert_eq!(world.ends(account.id).await, gone.map(|session| (session, EndCause::Replaced)));
+    for live in [sessions[0].key, sessions[3].key, opening.session.key, expired.key] {
+        assert_eq!(world.cause(live).await, None);
+    }
+}
+
+pub(super) async fn sessions_are_listed_in_pages(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let (account, other) = (world.person().await, world.person().await);
+    let mut keys = Vec::new();
+    for _ in 0..5 {
+        keys.push(world.log_in(&account).await.key.session);
+        world.log_in(&other).await;
+    }
+    let gone = crate::session::SessionKey { account: account.id, session: keys[1] };
+    assert!(world.store().end(gone, ending(EndCause::Admin)).await.expect("end"));
+    let page = async |after: Option<SessionId>, limit| {
+        let found = world.store().of(account.id, after, limit).await.expect("of");
+        found.into_iter().map(|(session, _)| session.key.session).collect::<Vec<_>>()
+    };
+    assert_eq!(page(None, 2).await, keys[..2], "ended ones too, oldest first");
+    assert_eq!(page(Some(keys[1]), 2).await, keys[2..4]);
+    assert_eq!(page(Some(keys[3]), 2).await, keys[4..]);
+    assert_eq!(page(Some(keys[4]), 2).await, []);
+    assert_eq!(page(None, 0).await, []);
+}
+
+pub(super) async fn an_end_is_told_once(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let account = world.person().await;
+    let session = world.log_in(&account).await;
+    let mut unknown = session.key;
+    unknown.session = world.session(&account).key.session;
+    assert!(!world.store().end(unknown, ending(EndCause::Logout)).await.expect("end"));
+    assert!(world.store().end(session.key, ending(EndCause::Logout)).await.expect("end"));
+    assert!(!world.store().end(session.key, ending(EndCause::Admin)).await.expect("end"));
+
+    let (row, detail) = world.store().named(session.key.session).await.expect("named").expect("it is there");
+    assert_eq!(row.ended, Some(Ended { at: NOW.plus(SECOND), cause: EndCause::Logout }));
+    assert_eq!(detail.ended_ip.as_deref(), Some("192.0.2.9"));
+    let chain = world.chain(account.id).await;
+    assert_eq!(chain.len(), 3, "made, opened, ended");
+    assert_eq!(chain[2].event, ending(EndCause::Logout).event(session.key));
+}
+
+pub(super) async fn ending_all_spares_the_exception_and_other_accounts(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let (account, other) = (world.person().await, world.person().await);
+    let mut sessions = Vec::new();
+    for _ in 0..4 {
+        sessions.push(world.log_in(&account).await.key);
+    }
+    let stays = world.log_in(&other).await.key;
+    assert!(world.store().end(sessions[0], ending(EndCause::Logout)).await.expect("end"));
+    let end_all = async |except| {
+        world.store().end_all(account.id, except, ending(EndCause::LogoutAll)).await.expect("end_all")
+    };
+    assert_eq!(end_all(Some(sessions[3].session)).await, 2);
+    assert_eq!(end_all(None).await, 1);
+    assert_eq!(end_all(None).await, 0);
+    assert_eq!(world.cause(stays).await, None);
+    let causes = [EndCause::Logout, EndCause::LogoutAll, EndCause::LogoutAll, EndCause::LogoutAll];
+    let expected: Vec<_> = sessions.iter().map(|key| key.session).zip(causes).collect();
+    assert_eq!(world.ends(account.id).await, expected, "one event for each, in the order of their ids");
+}
+
+pub(super) async fn a_sweep_ends_what_has_expired_and_removes_what_ended_long_ago(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let account = world.person().await;
+    let live = world.log_in(&account).await;
+    let put = async |change: &(dyn Fn(&mut Session) + Sync)| {
+        let mut session = world.session(&account);
+        change(&mut session);
+        world.put(session.clone()).await;
+        session.key
+    };
+    let ended = |at| Some(Ended { at, cause: EndCause::Logout });
+    let idle = put(&|session| session.idle_expires_at = NOW).await;
+    let expired = put(&|session| (session.idle_expires_at, session.expires_at) = (NOW, NOW)).await;
+    let recent = put(&|session| session.ended = ended(NOW.minus(DAY - SECOND))).await;
+    let old = put(&|session| session.ended = ended(NOW.minus(DAY))).await;
+
+    let slice = Slice { after: None, rows: 100, now: NOW, keep_ended: DAY };
+    let swept = world.store().sweep(slice).await.expect("sweep");
+    assert_eq!(swept, Swept { seen: 5, ended: 2, removed: 1, next: None });
+    assert_eq!(world.store().find(old).await.expect("find"), None);
+    assert_eq!(world.store().named(old.session).await.expect("named"), None);
+    assert_eq!(world.cause(live.key).await, None);
+    assert_eq!(world.cause(recent).await, Some(EndCause::Logout));
+    let ends = [(idle.session, EndCause::Idle), (expired.session, EndCause::Expired)];
+    assert_eq!(world.ends(account.id).await, ends);
+
+    let swept = world.store().sweep(slice).await.expect("sweep");
+    assert_eq!(swept, Swept { seen: 4, ended: 0, removed: 0, next: None });
+}
+
+pub(super) async fn a_sweep_goes_slice_by_slice_to_the_end(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let mut keys = Vec::new();
+    for _ in 0..3 {
+        let account = world.person().await;
+        for _ in 0..3 {
+            keys.push(world.log_in(&account).await.key);
+        }
+    }
+    let mut slice = Slice { after: None, rows: 4, now: NOW, keep_ended: DAY };
+    for (seen, next) in [(4, Some(keys[3])), (4, Some(keys[7])), (1, None)] {
+        let swept = world.store().sweep(slice).await.expect("sweep");
+        assert_eq!(swept, Swept { seen, ended: 0, removed: 0, next });
+        slice.after = swept.next;
+    }
+    let rows = Slice { after: None, rows: 0, ..slice };
+    let swept = world.store().sweep(rows).await.expect("sweep");
+    assert_eq!((swept.seen, swept.next), (1, Some(keys[0])), "a slice has at least one row");
+}

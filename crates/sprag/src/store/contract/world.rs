@@ -1,0 +1,213 @@
+//! The people and things the checks are about.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::Subject;
+use crate::account::{Account, Name};
+use crate::audit::{Entry, Event, EventKind};
+use crate::chance::{self, Chance as _, SeededChance};
+use crate::clock::Timestamp;
+use crate::policy::Policy;
+use crate::ratchet::{Presented, Retried, Rotation, Standing};
+use crate::session::{
+    AccountId, EndCause, Epoch, Generation, ProfileId, Session, SessionDetail, SessionId, SessionKey,
+};
+use crate::store::{Ending, NewAccount, Opened, Opening, Store};
+
+/// The moment at which everything happens unless a check says otherwise.
+pub(super) const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// The page every session is of unless a check says otherwise.
+pub(super) const PAGE: ProfileId = ProfileId(7);
+
+/// A store with people in it.
+pub(super) struct World {
+    subject: Arc<dyn Subject>,
+    chance: SeededChance,
+    made: AtomicU64,
+}
+
+impl World {
+    pub(super) fn of(subject: Arc<dyn Subject>) -> Arc<Self> {
+        Arc::new(Self { subject, chance: SeededChance::new(1), made: AtomicU64::new(0) })
+    }
+
+    pub(super) fn store(&self) -> &dyn Store {
+        self.subject.store()
+    }
+
+    pub(super) fn subject(&self) -> &dyn Subject {
+        &*self.subject
+    }
+
+    /// A number below `bound`.
+    pub(super) fn pick(&self, bound: u64) -> u64 {
+        u64::from_be_bytes(chance::bytes(&self.chance)) % bound
+    }
+
+    pub(super) fn one_of<T: Copy>(&self, values: &[T]) -> T {
+        values[usize::try_from(self.pick(values.len() as u64)).expect("an index fits")]
+    }
+
+    /// An id younger than all before it.
+    fn id(&self) -> uuid::Uuid {
+        let made = self.made.fetch_add(1, Ordering::Relaxed);
+        chance::id(&self.chance, NOW.plus(Duration::from_millis(made)))
+    }
+
+    /// An account that is about to be made under a user name of its own.
+    pub(super) fn stranger(&self) -> NewAccount {
+        let id = AccountId(self.id());
+        let username = format!("person-{id}");
+        NewAccount {
+            names: vec![Name::username(&username).expect("this is a user name")],
+            account: Account {
+                id,
+                username: Some(username),
+                email: None,
+                is_admin: false,
+                disabled_at: None,
+                epoch: Epoch(0),
+                created_at: NOW,
+            },
+            password_hash: format!("hash of {id}"),
+            event: event(id, EventKind::AccountCreated),
+        }
+    }
+
+    /// An account that has been made.
+    pub(super) async fn person(&self) -> Account {
+        let stranger = self.stranger();
+        let account = stranger.account.clone();
+        assert!(self.store().create(stranger).await.expect("create"), "a new name is free");
+        account
+    }
+
+    /// A fresh session of an account, not opened yet.
+    pub(super) fn session(&self, account: &Account) -> Session {
+        let mut secret_hash = [0; 32];
+        self.chance.fill(&mut secret_hash);
+        Session {
+            key: SessionKey { account: account.id, session: SessionId(self.id()) },
+            profile: PAGE,
+            generation: Generation(0),
+            secret_hash,
+            epoch: account.epoch,
+            created_at: NOW,
+            rotated_at: NOW,
+            idle_expires_at: NOW.plus(DAY),
+            expires_at: NOW.plus(30 * DAY),
+            retry_hash: None,
+            instance_hash: [1; 16],
+            retries: 0,
+            is_sealed: false,
+            streak: 0,
+            streak_generation: None,
+            ended: None,
+        }
+    }
+
+    /// A session that has been opened.
+    pub(super) async fn log_in(&self, account: &Account) -> Session {
+        let session = self.session(account);
+        self.put(session.clone()).await;
+        session
+    }
+
+    /// Puts a row as it is, whatever it says: an opening checks only the account.
+    pub(super) async fn put(&self, session: Session) {
+        let opened = self.store().open(opening(session)).await.expect("open");
+        assert_eq!(opened, Opened::Open, "the account stands as the session says");
+    }
+
+    pub(super) async fn standing(&self, key: SessionKey) -> Standing {
+        self.store().find(key).await.expect("find").expect("the session is there")
+    }
+
+    pub(super) async fn cause(&self, key: SessionKey) -> Option<EndCause> {
+        self.standing(key).await.session.ended.map(|ended| ended.cause)
+    }
+
+    /// An account's whole chain, oldest first, checked link by link.
+    pub(super) async fn chain(&self, account: AccountId) -> Vec<Entry> {
+        let mut entries = self.store().entries_of(account, 100_000).await.expect("entries_of");
+        entries.reverse();
+        let mut previous = crate::audit::CHAIN_START;
+        for (entry, number) in entries.iter().zip(1..) {
+            assert_eq!(entry.number, number, "entries are numbered without a gap");
+            assert_eq!(entry.previous, previous, "entry {number} names the one before it");
+            assert!(entry.is_intact(), "entry {number} hashes to its hash");
+            previous = entry.hash;
+        }
+        entries
+    }
+
+    /// What an account's journal says of ended sessions: which, and why.
+    pub(super) async fn ends(&self, account: AccountId) -> Vec<(SessionId, EndCause)> {
+        let chain = self.chain(account).await;
+        let ended = chain.iter().filter(|entry| entry.event.kind == EventKind::SessionEnded);
+        ended.filter_map(|entry| entry.event.session.zip(entry.event.cause)).collect()
+    }
+}
+
+pub(super) fn event(account: AccountId, kind: EventKind) -> Event {
+    Event { account, at: NOW, kind, session: None, cause: None, ip: None, user_agent: None, note: None }
+}
+
+pub(super) fn opening(session: Session) -> Opening {
+    let mut event = event(session.key.account, EventKind::SessionOpened);
+    event.session = Some(session.key.session);
+    event.ip = Some("192.0.2.1".to_owned());
+    event.user_agent = Some("Browser/1".to_owned());
+    let detail = SessionDetail {
+        ip: Some("192.0.2.1".to_owned()),
+        user_agent: Some("Browser/1".to_owned()),
+        device: Some("Ann's telephone".to_owned()),
+        ended_ip: None,
+    };
+    Opening { session, detail, replaces: None, most: 1000, event }
+}
+
+pub(super) fn ending(cause: EndCause) -> Ending {
+    Ending {
+        cause,
+        at: NOW.plus(SECOND),
+        ip: Some("192.0.2.9".to_owned()),
+        user_agent: Some("Browser/2".to_owned()),
+        note: None,
+    }
+}
+
+/// The token that a session's client holds.
+pub(super) fn token(session: &Session) -> Presented {
+    Presented {
+        key: session.key,
+        profile: session.profile,
+        generation: session.generation,
+        secret_hash: session.secret_hash,
+        retry_hash: None,
+        instance_hash: [2; 16],
+    }
+}
+
+/// The rotation that a session's newest token asks for.
+pub(super) fn rotation(session: &Session, at: Timestamp) -> Rotation {
+    Rotation::hoped(&token(session), at, &Policy::default()).expect("the generation is not the last")
+}
+
+/// The retry that a session's spent token asks for.
+pub(super) fn retried(session: &Session, at: Timestamp) -> Retried {
+    Retried {
+        key: session.key,
+        profile: session.profile,
+        secret_hash: session.secret_hash,
+        generation: session.generation,
+        at,
+        streak: None,
+    }
+}

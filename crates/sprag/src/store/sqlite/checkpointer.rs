@@ -1,0 +1,160 @@
+//! The thread that copies the log into the file, and the bound on the log.
+//!
+//! What is committed stands in the log until a checkpoint has copied it. A passive checkpoint holds up nobody,
+//! yet under steady load it never reaches the log's end, and only a log that is wholly copied starts afresh.
+//! So above a limit the writer stops for the little that is left after a passive one, and restarts it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use rusqlite::wal::CheckpointMode;
+use rusqlite::{Connection, MAIN_DB};
+
+use super::Settings;
+use super::connection::{self, Role};
+use super::readers::spawn;
+use crate::error::Fault;
+
+/// How many passive checkpoints follow one another at most to leave the writer little.
+const PASSES: u8 = 3;
+
+/// How many pages are little: copying them takes a few milliseconds.
+const FEW_PAGES: u32 = 256;
+
+/// How long the writer waits for readers to leave the log. They read for less, other than a backup, which must
+/// not hold up the writer.
+const RESTART_PATIENCE: Duration = Duration::from_millis(50);
+
+/// What the writer and the checkpointer tell one another of the log.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    pages: AtomicU32,
+    must_restart: AtomicBool,
+}
+
+impl Log {
+    /// The log has this many pages after a commit.
+    pub(super) fn has_grown_to(&self, pages: std::ffi::c_int) {
+        self.pages.store(u32::try_from(pages).unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// Whether the log is to start afresh; says so once.
+    pub(super) fn take_restart_order(&self) -> bool {
+        self.must_restart.load(Ordering::Relaxed) && self.must_restart.swap(false, Ordering::Relaxed)
+    }
+}
+
+/// The writer's end of the thread that copies the log into the file.
+#[derive(Debug)]
+pub(super) struct Checkpointer {
+    calls: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+    every_pages: u32,
+    called_at: u32,
+}
+
+impl Checkpointer {
+    pub(super) fn start(path: &Path, settings: &Settings, log: Arc<Log>) -> Result<Self, Fault> {
+        let role = Role::Writes { cache_kib: 64, busy_timeout: Duration::ZERO };
+        let connection = connection::open(path, role)?;
+        let page_bytes: u32 = connection
+            .pragma_query_value(None, "page_size", |row| row.get(0))
+            .map_err(|error| connection::fault("read the page size", error))?;
+        let pages = |kib: u32| (kib / (page_bytes / 512).max(1) * 2).max(1);
+        let (calls, called) = bounded(1);
+        let copier = Copier {
+            path: path.to_owned(),
+            role,
+            connection: Some(connection),
+            limit_pages: pages(settings.log_limit_kib),
+            log,
+        };
+        let thread = spawn("sprag-checkpoint", move || copier.run(&called))?;
+        let every_pages = pages(settings.checkpoint_every_kib);
+        Ok(Self { calls: Some(calls), thread: Some(thread), every_pages, called_at: 0 })
+    }
+
+    /// Calls for a checkpoint when the log has grown by so much since the last call.
+    pub(super) fn call_if_due(&mut self, log: &Log) {
+        let pages = log.pages.load(Ordering::Relaxed);
+        if pages < self.called_at {
+            self.called_at = 0;
+        }
+        // While one is under way the next call waits; it is made again after the next commit.
+        if pages - self.called_at >= self.every_pages
+            && self.calls.as_ref().is_some_and(|calls| calls.try_send(()).is_ok())
+        {
+            self.called_at = pages;
+        }
+    }
+
+    /// Has the writer's own connection copy what is left, so that its next commit starts the log afresh.
+    pub(super) fn restart_log(&mut self, connection: &Connection, role: Role) {
+        let Role::Writes { busy_timeout, .. } = role else { return };
+        let restarted = connection
+            .busy_timeout(RESTART_PATIENCE)
+            .and_then(|()| connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::RESTART));
+        if let Err(error) = restarted.and_then(|_| connection.busy_timeout(busy_timeout)) {
+            tracing::warn!("the log cannot start afresh yet and grows on; does a backup read it? {error}");
+            // The timeout is set anew even then; if that fails, the next write waits less long and no harm is done.
+            let _ = connection.busy_timeout(busy_timeout);
+        }
+    }
+}
+
+impl Drop for Checkpointer {
+    fn drop(&mut self) {
+        self.calls = None;
+        if let Some(thread) = self.thread.take() {
+            // It only copies: a panic there has lost nothing.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Copier {
+    path: PathBuf,
+    role: Role,
+    connection: Option<Connection>,
+    limit_pages: u32,
+    log: Arc<Log>,
+}
+
+impl Copier {
+    fn run(mut self, called: &Receiver<()>) {
+        while called.recv().is_ok() {
+            if let Err(fault) = self.copy() {
+                self.connection = None;
+                let source = fault.source.as_ref().map(ToString::to_string).unwrap_or_default();
+                tracing::warn!("{fault}, the log is kept and copied later: {source}");
+            }
+        }
+    }
+
+    fn copy(&mut self) -> Result<(), Fault> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => connection::open(&self.path, self.role)?,
+        };
+        let connection = self.connection.insert(connection);
+        for _ in 0..PASSES {
+            let (length, copied) = connection
+                .wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE)
+                .map_err(|error| connection::fault("copy the log into the database", error))?;
+            let length = u32::try_from(length).unwrap_or(0);
+            let now = self.log.pages.load(Ordering::Relaxed);
+            if length <= self.limit_pages {
+                return Ok(());
+            }
+            if now.saturating_sub(u32::try_from(copied).unwrap_or(0)) <= FEW_PAGES {
+                break;
+            }
+        }
+        self.log.must_restart.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+}

@@ -1,0 +1,139 @@
+//! Opening connections: file modes, and the settings that make a commit durable.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use crate::error::Fault;
+
+/// How many statements a connection keeps prepared: more than there are in this store.
+const STATEMENTS: usize = 64;
+
+/// The size of a page in bytes, chosen when the file is made.
+///
+/// Hot rows lie scattered, so a rotation writes one page of this size to the log. Measured with
+/// `benches/rotation.rs`: see there.
+const PAGE_BYTES: u32 = 4096;
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Role {
+    Reads { cache_kib: u32 },
+    Writes { cache_kib: u32, busy_timeout: Duration },
+}
+
+/// Makes the file if there is none, readable by nobody else; the log's files take on its mode.
+///
+/// The file is made, and never otherwise opened, outside SQLite: closing it here would drop the locks that
+/// this process holds on it.
+pub(super) fn create(path: &Path) -> Result<(), Fault> {
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match made {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(Fault::unavailable("create the database file", located(path, &error)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Takes the file, and the log's files beside it, out of the reach of others.
+pub(super) fn restrict(path: &Path) -> Result<(), Fault> {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(suffix);
+        let file = Path::new(&file);
+        let mode = match fs::metadata(file) {
+            Ok(metadata) => metadata.permissions().mode(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !suffix.is_empty() => continue,
+            Err(error) => return Err(Fault::unavailable("open the database file", located(file, &error))),
+        };
+        if mode & 0o077 != 0 {
+            tracing::warn!(file = %file.display(), "others could read this file; its mode is 0600 now");
+            fs::set_permissions(file, Permissions::from_mode(0o600))
+                .map_err(|error| Fault::unavailable("restrict the database file", located(file, &error)))?;
+        }
+    }
+    Ok(())
+}
+
+/// Opens a connection for its role and reads its settings back.
+pub(super) fn open(path: &Path, role: Role) -> Result<Connection, Fault> {
+    connect(path, role).map_err(|error| {
+        let message =
+            format!("{}: {error}; check that it exists, is ours and is a Sprag database", path.display());
+        Fault::unavailable("open the database", message)
+    })
+}
+
+fn connect(path: &Path, role: Role) -> rusqlite::Result<Connection> {
+    let access = match role {
+        Role::Reads { .. } => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        Role::Writes { .. } => OpenFlags::SQLITE_OPEN_READ_WRITE,
+    };
+    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.pragma_update(None, "mmap_size", 0)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    match role {
+        Role::Reads { cache_kib } => {
+            connection.busy_timeout(Duration::from_secs(1))?;
+            connection.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
+            connection.pragma_update(None, "query_only", true)?;
+        }
+        Role::Writes { cache_kib, busy_timeout } => {
+            connection.busy_timeout(busy_timeout)?;
+            connection.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
+            connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+            make_durable(&connection)?;
+        }
+    }
+    Ok(connection)
+}
+
+/// A commit is on the disk when it returns, and the log is copied when we say so: set, and read back.
+fn make_durable(connection: &Connection) -> rusqlite::Result<()> {
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    // Elsewhere than on macOS these two change nothing; there a sync without them stops at the disk's cache.
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.pragma_update(None, "checkpoint_fullfsync", true)?;
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
+    let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
+    let autocheckpoint: i64 = connection.pragma_query_value(None, "wal_autocheckpoint", |row| row.get(0))?;
+    if mode != "wal" || synchronous != 2 || autocheckpoint != 0 {
+        let message = format!(
+            "SQLite keeps journal_mode={mode}, synchronous={synchronous}, wal_autocheckpoint={autocheckpoint} \
+             where wal, 2 and 0 were set, so a commit may not be durable; put the file on a local file system"
+        );
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
+        return Err(rusqlite::Error::SqliteFailure(code, Some(message)));
+    }
+    Ok(())
+}
+
+/// Whether an error concerns one statement alone: its transaction goes on, its connection is sound.
+pub(super) fn concerns_statement_only(error: &rusqlite::Error) -> bool {
+    match error.sqlite_error() {
+        Some(error) => {
+            matches!(error.code, ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::Unknown)
+        }
+        None => true,
+    }
+}
+
+/// What an error means to whoever asked: ours to mend, or passing.
+pub(super) fn fault(doing: &'static str, error: rusqlite::Error) -> Fault {
+    if concerns_statement_only(&error) {
+        Fault::internal(doing, error)
+    } else {
+        Fault::unavailable(doing, error)
+    }
+}
+
+fn located(path: &Path, error: &io::Error) -> String {
+    format!("{}: {error}", path.display())
+}

@@ -1,0 +1,220 @@
+//! The journal: each account's chain, and the checkpoints over all of them.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension as _, Result, params};
+
+use super::SqliteStore;
+use super::rows::{self, START, bytes, integer};
+use super::writer::Outcome;
+use crate::audit::{Checkpoint, Entry, Event, Head};
+use crate::clock::Timestamp;
+use crate::error::Fault;
+use crate::session::AccountId;
+use crate::store::Journal;
+
+/// The end of one account's chain, inside the transaction that adds to it.
+pub(super) struct Chain<'c> {
+    connection: &'c Connection,
+    head: Head,
+    sealed_before: Timestamp,
+}
+
+impl<'c> Chain<'c> {
+    pub(super) fn of(connection: &'c Connection, account: AccountId) -> Result<Self> {
+        let mut statement = connection.prepare_cached(
+            "select account_id, id, at, hash
+             from event
+             where account_id = ?1
+             order by id desc
+             limit 1",
+        )?;
+        let head = statement.query_row([bytes(&account.0)], rows::head).optional()?;
+        let mut statement = connection.prepare_cached(
+            "select before
+             from checkpoint
+             order by number desc
+             limit 1",
+        )?;
+        let sealed_before = statement.query_row([], |row| row.get(0)).optional()?;
+        Ok(Self {
+            connection,
+            head: head.unwrap_or_else(|| Head::new(account)),
+            sealed_before: Timestamp(sealed_before.unwrap_or(i64::MIN)),
+        })
+    }
+
+    pub(super) fn account(&self) -> AccountId {
+        self.head.account
+    }
+
+    pub(super) fn append(&mut self, mut event: Event) -> Result<()> {
+        event.at = event.at.max(self.sealed_before);
+        let entry = self.head.add(event);
+        let event = &entry.event;
+        let mut statement = self.connection.prepare_cached(
+            "insert into event (
+                 account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash
+             )
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?;
+        statement.execute(params![
+            bytes(&event.account.0),
+            integer(entry.number)?,
+            event.at.0,
+            event.kind.name(),
+            event.session.as_ref().map(|session| bytes(&session.0)),
+            event.cause.map(|cause| cause.name()),
+            event.ip,
+            event.user_agent,
+            event.note,
+            entry.previous,
+            entry.hash,
+        ])?;
+        self.head = entry.head();
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Journal for SqliteStore {
+    async fn record(&self, event: Event) -> Result<(), Fault> {
+        let work = move |connection: &Connection| {
+            Chain::of(connection, event.account)?.append(event)?;
+            Ok(Outcome::Keep(()))
+        };
+        self.writer.write("record an event", work).await
+    }
+
+    async fn entries_of(&self, account: AccountId, limit: u32) -> Result<Vec<Entry>, Fault> {
+        self.readers
+            .read("read an account's journal", move |connection| {
+                let mut statement = connection.prepare_cached(
+                    "select *
+                     from event
+                     where account_id = ?1
+                     order by id desc
+                     limit ?2",
+                )?;
+                let found = statement.query_map(params![bytes(&account.0), limit], rows::entry)?;
+                found.collect()
+            })
+            .await
+    }
+
+    async fn entries(&self, after: Option<(AccountId, u64)>, limit: u32) -> Result<Vec<Entry>, Fault> {
+        self.readers
+            .read("read the journal", move |connection| {
+                let mut statement = connection.prepare_cached(
+                    "select *
+                     from event
+                     where (account_id, id) > (?1, ?2)
+                     order by account_id, id
+                     limit ?3",
+                )?;
+                let (account, number) =
+                    after.as_ref().map_or((START, 0), |(account, number)| (bytes(&account.0), *number));
+                let found = statement.query_map(params![account, integer(number)?, limit], rows::entry)?;
+                found.collect()
+            })
+            .await
+    }
+
+    async fn heads(
+        &self,
+        before: Timestamp,
+        after: Option<AccountId>,
+        limit: u32,
+    ) -> Result<Vec<Head>, Fault> {
+        self.readers
+            .read("read the heads of the journal", move |connection| {
+                heads(connection, before, after, limit as usize)
+            })
+            .await
+    }
+
+    async fn last_checkpoint(&self) -> Result<Option<Checkpoint>, Fault> {
+        self.readers
+            .read("read the last checkpoint", move |connection| {
+                let mut statement = connection.prepare_cached(
+                    "select *
+                     from checkpoint
+                     order by number desc
+                     limit 1",
+                )?;
+                statement.query_row([], rows::checkpoint).optional()
+            })
+            .await
+    }
+
+    async fn checkpoints(&self, after: u64, limit: u32) -> Result<Vec<Checkpoint>, Fault> {
+        self.readers
+            .read("read the checkpoints", move |connection| {
+                let mut statement = connection.prepare_cached(
+                    "select *
+                     from checkpoint
+                     where number > ?1
+                     order by number
+                     limit ?2",
+                )?;
+                let found = statement.query_map(params![integer(after)?, limit], rows::checkpoint)?;
+                found.collect()
+            })
+            .await
+    }
+
+    async fn seal(&self, checkpoint: Checkpoint) -> Result<bool, Fault> {
+        let work = move |connection: &Connection| {
+            let mut statement = connection.prepare_cached(
+                "insert into checkpoint (number, before, chains, entries, root, previous, tag, key_id)
+                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                 on conflict do nothing",
+            )?;
+            let stored = statement.execute(params![
+                integer(checkpoint.number)?,
+                checkpoint.before.0,
+                integer(checkpoint.chains)?,
+                integer(checkpoint.entries)?,
+                checkpoint.root,
+                checkpoint.previous,
+                checkpoint.tag,
+                checkpoint.key_id,
+            ])?;
+            Ok(Outcome::Keep(stored > 0))
+        };
+        self.writer.write("store a checkpoint", work).await
+    }
+}
+
+/// Hops from account to account: a chain may be long, and only its end is wanted.
+fn heads(
+    connection: &Connection,
+    before: Timestamp,
+    after: Option<AccountId>,
+    limit: usize,
+) -> Result<Vec<Head>> {
+    let mut next = connection.prepare_cached(
+        "select account_id
+         from event
+         where account_id > ?1
+         order by account_id
+         limit 1",
+    )?;
+    let mut last = connection.prepare_cached(
+        "select account_id, id, at, hash
+         from event
+         where account_id = ?1
+           and at < ?2
+         order by id desc
+         limit 1",
+    )?;
+    let mut heads = Vec::new();
+    let mut account = after;
+    while heads.len() < limit {
+        let start = account.as_ref().map_or(START, |account| bytes(&account.0));
+        let found = next.query_row([start], |row| rows::id(row, "account_id").map(AccountId)).optional()?;
+        let Some(found) = found else { break };
+        heads.extend(last.query_row(params![bytes(&found.0), before.0], rows::head).optional()?);
+        account = Some(found);
+    }
+    Ok(heads)
+}

@@ -1,0 +1,143 @@
+//! The threads that read.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::Settings;
+use super::connection::{self, Role};
+use crate::error::Fault;
+
+/// Reads, on a connection or for want of one; says whether the connection is still good.
+type Job = Box<dyn FnOnce(Result<&Connection, Fault>) -> bool + Send>;
+
+/// The threads that read, each with a connection of its own, fed from one bounded queue.
+#[derive(Debug)]
+pub(super) struct Readers {
+    jobs: Option<Sender<Job>>,
+    threads: Vec<JoinHandle<()>>,
+    deadline: Duration,
+}
+
+impl Readers {
+    pub(super) fn start(path: &Path, settings: &Settings) -> Result<Self, Fault> {
+        let (jobs, queue) = bounded(settings.read_queue.max(1));
+        let mut readers = Self { jobs: Some(jobs), threads: Vec::new(), deadline: settings.deadline };
+        for number in 1..=settings.readers.max(1) {
+            let role = Role::Reads { cache_kib: settings.reader_cache_kib };
+            let reader = Reader {
+                path: path.to_owned(),
+                role,
+                connection: Some(connection::open(path, role)?),
+                queue: queue.clone(),
+            };
+            readers.threads.push(spawn(&format!("sprag-reader-{number}"), move || reader.run())?);
+        }
+        Ok(readers)
+    }
+
+    /// Has a reader do `work`; `doing` names it in faults.
+    pub(super) async fn read<T, F>(&self, doing: &'static str, work: F) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            if reply.is_closed() {
+                return true;
+            }
+            let outcome = match connection {
+                Ok(connection) => work(connection),
+                Err(fault) => {
+                    // Whoever asked may have given up meanwhile.
+                    let _ = reply.send(Err(fault));
+                    return false;
+                }
+            };
+            let is_sound = outcome.as_ref().err().is_none_or(connection::concerns_statement_only);
+            let _ = reply.send(outcome.map_err(|error| connection::fault(doing, error)));
+            is_sound
+        });
+        send(self.jobs.as_ref(), job, doing)?;
+        await_answer(answer, self.deadline, doing).await
+    }
+}
+
+impl Drop for Readers {
+    fn drop(&mut self) {
+        self.jobs = None;
+        for thread in self.threads.drain(..) {
+            // A panic there has been answered and told already.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Reader {
+    path: PathBuf,
+    role: Role,
+    connection: Option<Connection>,
+    queue: Receiver<Job>,
+}
+
+impl Reader {
+    fn run(mut self) {
+        while let Ok(job) = self.queue.recv() {
+            let connection = match self.connection.take() {
+                Some(connection) => Ok(connection),
+                None => connection::open(&self.path, self.role),
+            };
+            let is_sound = match connection {
+                Ok(connection) => {
+                    let outcome = catch_unwind(AssertUnwindSafe(|| job(Ok(&connection))));
+                    outcome.is_ok_and(|is_sound| is_sound).then_some(connection)
+                }
+                Err(fault) => {
+                    job(Err(fault));
+                    None
+                }
+            };
+            self.connection = is_sound;
+        }
+    }
+}
+
+/// Puts a job in a queue, or says at once that there is no room.
+pub(super) fn send<J>(queue: Option<&Sender<J>>, job: J, doing: &'static str) -> Result<(), Fault> {
+    let queue = queue.expect("the queue is there until the store is dropped");
+    queue.try_send(job).map_err(|error| match error {
+        TrySendError::Full(_) => {
+            Fault::unavailable(doing, "the store's queue is full; try again in a moment")
+        }
+        TrySendError::Disconnected(_) => Fault::unavailable(doing, "the store's thread has stopped; restart"),
+    })
+}
+
+/// Waits for an answer until the deadline.
+pub(super) async fn await_answer<T>(
+    answer: oneshot::Receiver<Result<T, Fault>>,
+    deadline: Duration,
+    doing: &'static str,
+) -> Result<T, Fault> {
+    match tokio::time::timeout(deadline, answer).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => Err(Fault::internal(doing, "the work panicked; the log says where")),
+        Err(_) => {
+            Err(Fault::unavailable(doing, format!("no answer within {deadline:?}; the disk may be slow")))
+        }
+    }
+}
+
+/// Starts a thread under a name that shows in `top -H`.
+pub(super) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Fault> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(run)
+        .map_err(|error| Fault::unavailable("start a thread of the store", error))
+}

@@ -1,0 +1,142 @@
+//! Rows into values, and values into columns.
+
+use rusqlite::types::{FromSqlError, Type};
+use rusqlite::{Error, Result, Row};
+use uuid::Uuid;
+
+use crate::account::Account;
+use crate::audit::{Checkpoint, Entry, Event, EventKind, Head};
+use crate::clock::Timestamp;
+use crate::session::{
+    AccountId, EndCause, Ended, Epoch, Generation, ProfileId, Session, SessionDetail, SessionId, SessionKey,
+};
+use crate::store::Credential;
+
+/// What precedes every id, where a walk over keys begins.
+pub(super) const START: &[u8] = &[];
+
+/// An id as it stands in a column.
+pub(super) fn bytes(id: &Uuid) -> &[u8] {
+    id.as_bytes()
+}
+
+/// A count as it stands in a column.
+pub(super) fn integer(count: u64) -> Result<i64> {
+    i64::try_from(count).map_err(|error| Error::ToSqlConversionFailure(error.into()))
+}
+
+pub(super) fn session(row: &Row<'_>) -> Result<Session> {
+    let ended_at: Option<i64> = row.get("ended_at")?;
+    let ended = match ended_at {
+        Some(at) => {
+            let cause = cause(row, "ended_cause")?.ok_or_else(|| unknown("ended_cause", "null"))?;
+            Some(Ended { at: Timestamp(at), cause })
+        }
+        None => None,
+    };
+    Ok(Session {
+        key: SessionKey { account: AccountId(id(row, "account_id")?), session: SessionId(id(row, "id")?) },
+        profile: ProfileId(row.get("profile")?),
+        generation: Generation(count(row, "generation")?),
+        secret_hash: row.get("secret_hash")?,
+        epoch: Epoch(row.get("epoch")?),
+        created_at: Timestamp(row.get("created_at")?),
+        rotated_at: Timestamp(row.get("rotated_at")?),
+        idle_expires_at: Timestamp(row.get("idle_expires_at")?),
+        expires_at: Timestamp(row.get("expires_at")?),
+        retry_hash: row.get("retry_hash")?,
+        instance_hash: row.get("instance_hash")?,
+        retries: row.get("retries")?,
+        is_sealed: row.get("is_sealed")?,
+        streak: row.get("streak")?,
+        streak_generation: optional_count(row, "streak_generation")?.map(Generation),
+        ended,
+    })
+}
+
+pub(super) fn detail(row: &Row<'_>) -> Result<SessionDetail> {
+    Ok(SessionDetail {
+        ip: row.get("ip")?,
+        user_agent: row.get("user_agent")?,
+        device: row.get("device")?,
+        ended_ip: row.get("ended_ip")?,
+    })
+}
+
+pub(super) fn account(row: &Row<'_>) -> Result<Account> {
+    Ok(Account {
+        id: AccountId(id(row, "id")?),
+        username: row.get("username")?,
+        email: row.get("email")?,
+        is_admin: row.get("is_admin")?,
+        disabled_at: row.get::<_, Option<i64>>("disabled_at")?.map(Timestamp),
+        epoch: Epoch(row.get("epoch")?),
+        created_at: Timestamp(row.get("created_at")?),
+    })
+}
+
+pub(super) fn credential(row: &Row<'_>) -> Result<Credential> {
+    Ok(Credential { account: account(row)?, password_hash: row.get("password_hash")? })
+}
+
+pub(super) fn entry(row: &Row<'_>) -> Result<Entry> {
+    let kind: String = row.get("kind")?;
+    let event = Event {
+        account: AccountId(id(row, "account_id")?),
+        at: Timestamp(row.get("at")?),
+        kind: EventKind::named(&kind).ok_or_else(|| unknown("kind", &kind))?,
+        session: row.get::<_, Option<[u8; 16]>>("session_id")?.map(|id| SessionId(Uuid::from_bytes(id))),
+        cause: cause(row, "cause")?,
+        ip: row.get("ip")?,
+        user_agent: row.get("user_agent")?,
+        note: row.get("note")?,
+    };
+    Ok(Entry { number: count(row, "id")?, event, previous: row.get("previous")?, hash: row.get("hash")? })
+}
+
+pub(super) fn head(row: &Row<'_>) -> Result<Head> {
+    Ok(Head {
+        account: AccountId(id(row, "account_id")?),
+        number: count(row, "id")?,
+        at: Timestamp(row.get("at")?),
+        hash: row.get("hash")?,
+    })
+}
+
+pub(super) fn checkpoint(row: &Row<'_>) -> Result<Checkpoint> {
+    Ok(Checkpoint {
+        number: count(row, "number")?,
+        before: Timestamp(row.get("before")?),
+        chains: count(row, "chains")?,
+        entries: count(row, "entries")?,
+        root: row.get("root")?,
+        previous: row.get("previous")?,
+        tag: row.get("tag")?,
+        key_id: row.get("key_id")?,
+    })
+}
+
+pub(super) fn id(row: &Row<'_>, column: &str) -> Result<Uuid> {
+    Ok(Uuid::from_bytes(row.get(column)?))
+}
+
+fn count(row: &Row<'_>, column: &'static str) -> Result<u64> {
+    let value: i64 = row.get(column)?;
+    u64::try_from(value).map_err(|_| Error::IntegralValueOutOfRange(0, value))
+}
+
+fn optional_count(row: &Row<'_>, column: &'static str) -> Result<Option<u64>> {
+    let value: Option<i64> = row.get(column)?;
+    value.map(|value| u64::try_from(value).map_err(|_| Error::IntegralValueOutOfRange(0, value))).transpose()
+}
+
+fn cause(row: &Row<'_>, column: &'static str) -> Result<Option<EndCause>> {
+    let name: Option<String> = row.get(column)?;
+    name.map(|name| EndCause::named(&name).ok_or_else(|| unknown(column, &name))).transpose()
+}
+
+/// A name in the database that this build does not know: a newer build wrote it, or somebody else.
+fn unknown(column: &str, name: &str) -> Error {
+    let message = format!("column {column} holds {name:?}, which this build does not know");
+    Error::FromSqlConversionFailure(0, Type::Text, FromSqlError::Other(message.into()).into())
+}

@@ -1,0 +1,393 @@
+//! Sessions: the hot path and what surrounds it.
+
+use async_trait::async_trait;
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Result, params};
+
+use super::SqliteStore;
+use super::journal::Chain;
+use super::rows::{self, START, bytes, integer};
+use super::writer::Outcome;
+use crate::clock::Timestamp;
+use crate::error::Fault;
+use crate::policy::MAX_RETRIES;
+use crate::ratchet::{Retried, Rotation, Standing};
+use crate::session::{AccountId, EndCause, Epoch, Session, SessionDetail, SessionId, SessionKey};
+use crate::store::{Ending, Opened, Opening, Rotated, Sessions, Slice, Swept};
+
+/// Turns a row where [`Rotation::applies_to`] holds, account and all.
+pub(super) const ROTATE: &str = "
+    update session
+    set generation = ?6,
+        rotated_at = ?7,
+        idle_expires_at = ?8,
+        retry_hash = ?9,
+        instance_hash = ?10,
+        retries = 0,
+        is_sealed = ?12
+    where account_id = ?1
+      and id = ?2
+      and profile = ?3
+      and secret_hash = ?4
+      and generation = ?5
+      and ended_at is null
+      and idle_expires_at > ?7
+      and expires_at > ?7
+      and epoch = (select epoch from account where id = ?1 and disabled_at is null)
+      and not (?11 is not null and generation > 0 and rotated_at between ?11 and ?7)
+    returning expires_at";
+
+#[async_trait]
+impl Sessions for SqliteStore {
+    async fn open(&self, opening: Opening) -> Result<Opened, Fault> {
+        self.writer.write("open a session", move |connection| open(connection, &opening)).await
+    }
+
+    async fn find(&self, key: SessionKey) -> Result<Option<Standing>, Fault> {
+        self.readers
+            .read("find a session", move |connection| {
+                let mut statement = connection.prepare_cached(
+                    "select s.*,
+                            a.epoch as account_epoch,
+                            a.id is null or a.disabled_at is not null as is_disabled
+                     from session s
+                     left join account a on a.id = s.account_id
+                     where s.account_id = ?1 and s.id = ?2",
+                )?;
+                let standing = |row: &rusqlite::Row<'_>| {
+                    let epoch: Option<i64> = row.get("account_epoch")?;
+                    Ok(Standing {
+                        session: rows::session(row)?,
+                        is_disabled: row.get("is_disabled")?,
+                        epoch: Epoch(epoch.unwrap_or_default()),
+                    })
+                };
+                statement.query_row([bytes(&key.account.0), bytes(&key.session.0)], standing).optional()
+            })
+            .await
+    }
+
+    async fn rotate(
+        &self,
+        rotation: Rotation,
+        event: Option<crate::audit::Event>,
+    ) -> Result<Option<Rotated>, Fault> {
+        let Some(event) = event else {
+            return self.writer.rotate(rotation).await;
+        };
+        let work = move |connection: &Connection| {
+            let rotated = turn(&mut connection.prepare_cached(ROTATE)?, &rotation).optional()?;
+            if rotated.is_some() {
+                Chain::of(connection, event.account)?.append(event)?;
+            }
+            Ok(Outcome::Keep(rotated))
+        };
+        self.writer.write("rotate a session", work).await
+    }
+
+    async fn retry(
+        &self,
+        retried: Retried,
+        event: Option<crate::audit::Event>,
+    ) -> Result<Option<Rotated>, Fault> {
+        let work = move |connection: &Connection| {
+            let counted = count_retry(connection, &retried).optional()?;
+            if let (Some(_), Some(event)) = (counted, event) {
+                Chain::of(connection, event.account)?.append(event)?;
+            }
+            Ok(Outcome::Keep(counted))
+        };
+        self.writer.write("count a retry", work).await
+    }
+
+    async fn end(&self, key: SessionKey, ending: Ending) -> Result<bool, Fault> {
+        let work = move |connection: &Connection| {
+            let mut chain = Chain::of(connection, key.account)?;
+            Ok(Outcome::Keep(end(connection, &mut chain, key, &ending)?))
+        };
+        self.writer.write("end a session", work).await
+    }
+
+    async fn end_all(
+        &self,
+        account: AccountId,
+        except: Option<SessionId>,
+        ending: Ending,
+    ) -> Result<u64, Fault> {
+        let work = move |connection: &Connection| {
+            let mut chain = Chain::of(connection, account)?;
+            Ok(Outcome::Keep(end_all(connection, &mut chain, except, &ending)?))
+        };
+        self.writer.write("end an account's sessions", work).await
+    }
+
+    async fn of(
+        &self,
+        account: AccountId,
+        after: Option<SessionId>,
+        limit: u32,
+    ) -> Result<Vec<(Session, SessionDetail)>, Fault> {
+        self.readers
+            .read("list an account's sessions", move |connection| {
+                let mut statement = connection.prepare_cached(
+                    "select s.*, d.ip, d.user_agent, d.device, d.ended_ip
+                     from session s
+                     left join session_detail d on d.account_id = s.account_id and d.session_id = s.id
+                     where s.account_id = ?1 and s.id > ?2
+                     order by s.id
+                     limit ?3",
+                )?;
+                let after = after.as_ref().map_or(START, |after| bytes(&after.0));
+                let found = statement.query_map(params![bytes(&account.0), after, limit], both)?;
+                found.collect()
+            })
+            .await
+    }
+
+    async fn named(&self, session: SessionId) -> Result<Option<(Session, SessionDetail)>, Fault> {
+        self.readers
+            .read("find a session by its id", move |connection| {
+                let mut statement = connection.prepare_cached(
+                    "select s.*, d.ip, d.user_agent, d.device, d.ended_ip
+                     from session_detail d
+                     join session s on s.account_id = d.account_id and s.id = d.session_id
+                     where d.session_id = ?1",
+                )?;
+                statement.query_row([bytes(&session.0)], both).optional()
+            })
+            .await
+    }
+
+    async fn sweep(&self, slice: Slice) -> Result<Swept, Fault> {
+        self.sweep_slice(slice).await
+    }
+}
+
+fn both(row: &rusqlite::Row<'_>) -> Result<(Session, SessionDetail)> {
+    Ok((rows::session(row)?, rows::detail(row)?))
+}
+
+/// Runs [`ROTATE`].
+pub(super) fn turn(statement: &mut CachedStatement<'_>, rotation: &Rotation) -> Result<Rotated> {
+    let turned_since = rotation.unless_turned_within.filter(|window| !window.is_zero());
+    statement.query_row(
+        params![
+            bytes(&rotation.key.account.0),
+            bytes(&rotation.key.session.0),
+            rotation.profile.0,
+            rotation.secret_hash,
+            integer(rotation.from.0)?,
+            integer(rotation.to.0)?,
+            rotation.at.0,
+            rotation.idle_expires_at.0,
+            rotation.retry_hash,
+            rotation.instance_hash,
+            turned_since.map(|window| rotation.at.minus(window).0),
+            rotation.is_sealing,
+        ],
+        rotated,
+    )
+}
+
+/// Counts a retry where [`Retried::applies_to`] holds.
+fn count_retry(connection: &Connection, retried: &Retried) -> Result<Rotated> {
+    let mut statement = connection.prepare_cached(
+        "update session
+         set retries = retries + 1,
+             streak = coalesce(?7, streak),
+             streak_generation = iif(?7 is null, streak_generation, ?5)
+         where account_id = ?1
+           and id = ?2
+           and profile = ?3
+           and secret_hash = ?4
+           and generation = ?5
+           and ended_at is null
+           and idle_expires_at > ?6
+           and expires_at > ?6
+           and epoch = (select epoch from account where id = ?1 and disabled_at is null)
+           and retries < ?8
+           and (?7 is null or streak_generation is not ?5)
+         returning expires_at",
+    )?;
+    statement.query_row(
+        params![
+            bytes(&retried.key.account.0),
+            bytes(&retried.key.session.0),
+            retried.profile.0,
+            retried.secret_hash,
+            integer(retried.generation.0)?,
+            retried.at.0,
+            retried.streak,
+            MAX_RETRIES,
+        ],
+        rotated,
+    )
+}
+
+fn rotated(row: &rusqlite::Row<'_>) -> Result<Rotated> {
+    Ok(Rotated { expires_at: Timestamp(row.get(0)?) })
+}
+
+fn open(connection: &Connection, opening: &Opening) -> Result<Outcome<Opened>> {
+    let Opening { session, detail, replaces, most, event } = opening;
+    if !super::accounts::stands(connection, session.key.account, session.epoch)? {
+        return Ok(Outcome::Undo(Opened::AccountMoved));
+    }
+    insert(connection, session, detail)?;
+    let mut chain = Chain::of(connection, session.key.account)?;
+    chain.append(event.clone())?;
+    let ending = Ending::along_with(event, EndCause::Replaced);
+    let account = session.key.account;
+    if let Some(session) = *replaces {
+        end(connection, &mut chain, SessionKey { account, session }, &ending)?;
+    }
+    for session in surplus(connection, session.key, *most, ending.at)? {
+        end(connection, &mut chain, SessionKey { account, session }, &ending)?;
+    }
+    Ok(Outcome::Keep(Opened::Open))
+}
+
+pub(super) fn insert(connection: &Connection, session: &Session, detail: &SessionDetail) -> Result<()> {
+    let mut statement = connection.prepare_cached(
+        "insert into session (
+             account_id, id, profile, generation, secret_hash, epoch, created_at, rotated_at,
+             idle_expires_at, expires_at, retry_hash, instance_hash, retries, is_sealed,
+             streak, streak_generation, ended_at, ended_cause
+         )
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+    )?;
+    statement.execute(params![
+        bytes(&session.key.account.0),
+        bytes(&session.key.session.0),
+        session.profile.0,
+        integer(session.generation.0)?,
+        session.secret_hash,
+        session.epoch.0,
+        session.created_at.0,
+        session.rotated_at.0,
+        session.idle_expires_at.0,
+        session.expires_at.0,
+        session.retry_hash,
+        session.instance_hash,
+        session.retries,
+        session.is_sealed,
+        session.streak,
+        session.streak_generation.map(|generation| integer(generation.0)).transpose()?,
+        session.ended.map(|ended| ended.at.0),
+        session.ended.map(|ended| ended.cause.name()),
+    ])?;
+    let mut statement = connection.prepare_cached(
+        "insert into session_detail (account_id, session_id, ip, user_agent, device, ended_ip)
+         values (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    statement.execute(params![
+        bytes(&session.key.account.0),
+        bytes(&session.key.session.0),
+        detail.ip,
+        detail.user_agent,
+        detail.device,
+        detail.ended_ip,
+    ])?;
+    Ok(())
+}
+
+/// The live sessions that give way to a new one, longest unused first, so that `most` are left.
+fn surplus(connection: &Connection, new: SessionKey, most: u32, now: Timestamp) -> Result<Vec<SessionId>> {
+    let mut statement = connection.prepare_cached(
+        "select id
+         from session
+         where account_id = ?1
+           and id <> ?2
+           and ended_at is null
+           and idle_expires_at > ?3
+           and expires_at > ?3
+         order by rotated_at desc, id desc
+         limit -1 offset ?4",
+    )?;
+    let found = statement.query_map(
+        params![bytes(&new.account.0), bytes(&new.session.0), now.0, most.saturating_sub(1)],
+        |row| rows::id(row, "id").map(SessionId),
+    )?;
+    let mut surplus: Vec<SessionId> = found.collect::<Result<_>>()?;
+    surplus.reverse();
+    Ok(surplus)
+}
+
+/// Ends one session; `false` where there is none or it had ended.
+pub(super) fn end(
+    connection: &Connection,
+    chain: &mut Chain<'_>,
+    key: SessionKey,
+    ending: &Ending,
+) -> Result<bool> {
+    let mut statement = connection.prepare_cached(
+        "update session
+         set ended_at = ?3,
+             ended_cause = ?4
+         where account_id = ?1
+           and id = ?2
+           and ended_at is null",
+    )?;
+    let is_ended = statement.execute(params![
+        bytes(&key.account.0),
+        bytes(&key.session.0),
+        ending.at.0,
+        ending.cause.name()
+    ])? > 0;
+    if is_ended {
+        note_ending(connection, chain, key, ending)?;
+    }
+    Ok(is_ended)
+}
+
+/// Ends all of a chain's account's live sessions, but one; in the order of their ids.
+pub(super) fn end_all(
+    connection: &Connection,
+    chain: &mut Chain<'_>,
+    except: Option<SessionId>,
+    ending: &Ending,
+) -> Result<u64> {
+    let account = chain.account();
+    let mut statement = connection.prepare_cached(
+        "update session
+         set ended_at = ?3,
+             ended_cause = ?4
+         where account_id = ?1
+           and id is not ?2
+           and ended_at is null
+         returning id",
+    )?;
+    let found = statement.query_map(
+        params![
+            bytes(&account.0),
+            except.as_ref().map(|except| bytes(&except.0)),
+            ending.at.0,
+            ending.cause.name()
+        ],
+        |row| rows::id(row, "id").map(SessionId),
+    )?;
+    let mut ended: Vec<SessionId> = found.collect::<Result<_>>()?;
+    ended.sort_unstable();
+    for session in &ended {
+        note_ending(connection, chain, SessionKey { account, session: *session }, ending)?;
+    }
+    Ok(ended.len() as u64)
+}
+
+/// What people read of an end.
+fn note_ending(
+    connection: &Connection,
+    chain: &mut Chain<'_>,
+    key: SessionKey,
+    ending: &Ending,
+) -> Result<()> {
+    if let Some(ip) = &ending.ip {
+        let mut statement = connection.prepare_cached(
+            "update session_detail
+             set ended_ip = ?3
+             where account_id = ?1
+               and session_id = ?2",
+        )?;
+        statement.execute(params![bytes(&key.account.0), bytes(&key.session.0), ip])?;
+    }
+    chain.append(ending.event(key))
+}

@@ -1,0 +1,116 @@
+//! The sweep: looks through a slice beside the writer, and writes only where there is something to do.
+
+use rusqlite::{Connection, Result, params};
+
+use super::SqliteStore;
+use super::journal::Chain;
+use super::rows::{self, START, bytes};
+use super::sessions::end;
+use super::writer::Outcome;
+use crate::clock::Timestamp;
+use crate::error::Fault;
+use crate::session::{AccountId, EndCause, SessionId, SessionKey};
+use crate::store::{Ending, Slice, Swept};
+
+/// A row that the sweep has something to do with.
+struct Due {
+    key: SessionKey,
+    /// Why it ends; `None` where it has ended long ago and goes.
+    cause: Option<EndCause>,
+}
+
+impl SqliteStore {
+    pub(super) async fn sweep_slice(&self, slice: Slice) -> Result<Swept, Fault> {
+        const DOING: &str = "sweep sessions";
+        let (seen, due) = self.readers.read(DOING, move |connection| look(connection, &slice)).await?;
+        if due.is_empty() {
+            return Ok(seen);
+        }
+        let work = move |connection: &Connection| Ok(Outcome::Keep(apply(connection, &slice, seen, &due)?));
+        self.writer.write(DOING, work).await
+    }
+}
+
+/// Looks through the slice.
+fn look(connection: &Connection, slice: &Slice) -> Result<(Swept, Vec<Due>)> {
+    let rows = slice.rows.max(1);
+    let mut statement = connection.prepare_cached(
+        "select account_id, id, idle_expires_at, expires_at, ended_at
+         from session
+         where (account_id, id) > (?1, ?2)
+         order by account_id, id
+         limit ?3",
+    )?;
+    let (account, session) = slice
+        .after
+        .as_ref()
+        .map_or((START, START), |after| (bytes(&after.account.0), bytes(&after.session.0)));
+    let mut found = statement.query(params![account, session, rows])?;
+    let mut swept = Swept::default();
+    let mut due = Vec::new();
+    while let Some(row) = found.next()? {
+        let account = AccountId(rows::id(row, "account_id")?);
+        let key = SessionKey { account, session: SessionId(rows::id(row, "id")?) };
+        swept.seen += 1;
+        swept.next = Some(key);
+        let ended_at: Option<i64> = row.get("ended_at")?;
+        match ended_at {
+            Some(at) if Timestamp(at) <= slice.removes_until() => due.push(Due { key, cause: None }),
+            Some(_) => {}
+            None if slice.now.0 >= row.get("expires_at")? => {
+                due.push(Due { key, cause: Some(EndCause::Expired) });
+            }
+            None if slice.now.0 >= row.get("idle_expires_at")? => {
+                due.push(Due { key, cause: Some(EndCause::Idle) });
+            }
+            None => {}
+        }
+    }
+    swept.next = swept.next.filter(|_| swept.seen == u64::from(rows));
+    Ok((swept, due))
+}
+
+/// Does what is due, where it still is.
+fn apply(connection: &Connection, slice: &Slice, mut swept: Swept, due: &[Due]) -> Result<Swept> {
+    for Due { key, cause } in due {
+        match *cause {
+            None if remove(connection, *key)? => swept.removed += 1,
+            Some(cause) if is_still_expired(connection, *key, slice.now)? => {
+                let mut chain = Chain::of(connection, key.account)?;
+                let ending = Ending::by_itself(cause, slice.now);
+                swept.ended += u64::from(end(connection, &mut chain, *key, &ending)?);
+            }
+            _ => {}
+        }
+    }
+    Ok(swept)
+}
+
+/// Whether it did not turn while the slice was looked through.
+fn is_still_expired(connection: &Connection, key: SessionKey, now: Timestamp) -> Result<bool> {
+    let mut statement = connection.prepare_cached(
+        "select 1
+         from session
+         where account_id = ?1
+           and id = ?2
+           and (idle_expires_at <= ?3 or expires_at <= ?3)",
+    )?;
+    statement.exists(params![bytes(&key.account.0), bytes(&key.session.0), now.0])
+}
+
+/// Removes a session that has ended, which nothing undoes.
+fn remove(connection: &Connection, key: SessionKey) -> Result<bool> {
+    let mut statement = connection.prepare_cached(
+        "delete from session_detail
+         where account_id = ?1
+           and session_id = ?2",
+    )?;
+    statement.execute([bytes(&key.account.0), bytes(&key.session.0)])?;
+    let mut statement = connection.prepare_cached(
+        "delete from session
+         where account_id = ?1
+           and id = ?2
+           and ended_at is not null",
+    )?;
+    Ok(statement.execute([bytes(&key.account.0), bytes(&key.session.0)])? > 0)
+}

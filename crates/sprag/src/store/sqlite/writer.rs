@@ -1,0 +1,303 @@
+//! The one thread that writes.
+//!
+//! It commits without a timer: whatever has queued while the last commit ran goes into the next one, up to a
+//! bound. Nothing is answered before its commit has returned. When the disk fails or is full, or anything
+//! else happens that SQLite may have answered by rolling back, the whole batch is rolled back, every job in it
+//! is answered with a fault, and the connection is opened anew: what a failed commit left in the log lies
+//! beyond its end and is overwritten by the next one. As soon as the disk works again, so does this.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use rusqlite::{Connection, OptionalExtension as _};
+use tokio::sync::oneshot;
+
+use super::Settings;
+use super::checkpointer::{Checkpointer, Log};
+use super::connection::{self, Role};
+use super::readers::{await_answer, send, spawn};
+use super::sessions::turn;
+use crate::error::Fault;
+use crate::ratchet::Rotation;
+use crate::store::Rotated;
+
+/// What a write came to: kept with the batch, or undone, which is an answer too.
+#[derive(Debug)]
+pub(super) enum Outcome<T> {
+    Keep(T),
+    Undo(T),
+}
+
+/// The one thread that writes, fed from a bounded queue.
+#[derive(Debug)]
+pub(super) struct Writer {
+    jobs: Option<Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    deadline: Duration,
+}
+
+impl Writer {
+    pub(super) fn start(path: &Path, settings: &Settings) -> Result<Self, Fault> {
+        let log = Arc::new(Log::default());
+        let role = Role::Writes { cache_kib: settings.writer_cache_kib, busy_timeout: settings.busy_timeout };
+        let connection = open(path, role, &log)?;
+        super::migration::schema(&connection)
+            .map_err(|error| connection::fault("look at the schema", error))
+            .and_then(|schema| super::migration::expect_current(&schema))?;
+        let (jobs, queue) = bounded(settings.write_queue.max(1));
+        let committer = Committer {
+            path: path.to_owned(),
+            role,
+            connection: Some(connection),
+            batch: settings.batch.max(1),
+            checkpointer: Checkpointer::start(path, settings, Arc::clone(&log))?,
+            log,
+        };
+        let thread = spawn("sprag-writer", move || committer.run(&queue))?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), deadline: settings.deadline })
+    }
+
+    /// Turns a row where the rotation applies.
+    pub(super) async fn rotate(&self, rotation: Rotation) -> Result<Option<Rotated>, Fault> {
+        const DOING: &str = "rotate a session";
+        let (reply, answer) = oneshot::channel();
+        send(self.jobs.as_ref(), Job::Rotate { rotation, rotated: None, reply }, DOING)?;
+        await_answer(answer, self.deadline, DOING).await
+    }
+
+    /// Has the writer do `work` in its next transaction, by itself in a savepoint; `doing` names it in faults.
+    pub(super) async fn write<T, F>(&self, doing: &'static str, work: F) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<Outcome<T>> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let write = Write { doing, work: Some(work), outcome: None, reply };
+        send(self.jobs.as_ref(), Job::Write(Box::new(write)), doing)?;
+        await_answer(answer, self.deadline, doing).await
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been answered and told already.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What waits to be written. The rotation, by far the most frequent, is told apart so that it needs no box, no
+/// savepoint and no dispatch.
+enum Job {
+    Rotate {
+        rotation: Rotation,
+        rotated: Option<Rotated>,
+        reply: oneshot::Sender<Result<Option<Rotated>, Fault>>,
+    },
+    Write(Box<dyn Work>),
+}
+
+/// A write and its answer, whatever their types.
+trait Work: Send {
+    /// Does it in the open transaction, or not at all. An error here is the whole batch's.
+    fn run(&mut self, connection: &Connection) -> rusqlite::Result<()>;
+
+    /// Answers, now that the batch is committed or has failed.
+    fn answer(self: Box<Self>, committed: Result<(), Broken>);
+}
+
+/// Why a batch was not committed, for each of its jobs.
+#[derive(Clone, Debug, thiserror::Error)]
+enum Broken {
+    #[error("the transaction it belonged to was rolled back: {0}")]
+    Failed(Arc<rusqlite::Error>),
+    #[error("the transaction it belonged to was rolled back because a write in it panicked")]
+    Panicked,
+    #[error("the database cannot be opened: {0}")]
+    Closed(String),
+}
+
+struct Write<T, F> {
+    doing: &'static str,
+    work: Option<F>,
+    outcome: Option<Result<T, Fault>>,
+    reply: oneshot::Sender<Result<T, Fault>>,
+}
+
+impl<T, F> Work for Write<T, F>
+where
+    T: Send,
+    F: FnOnce(&Connection) -> rusqlite::Result<Outcome<T>> + Send,
+{
+    fn run(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let Some(work) = self.work.take() else {
+            return Ok(());
+        };
+        execute(connection, "savepoint one")?;
+        let outcome = match work(connection) {
+            Ok(Outcome::Keep(value)) => Ok(value),
+            Ok(Outcome::Undo(value)) => {
+                execute(connection, "rollback to one")?;
+                Ok(value)
+            }
+            // Where SQLite has rolled the whole transaction back by itself, nothing of the batch is left.
+            Err(error) if connection::concerns_statement_only(&error) && !connection.is_autocommit() => {
+                execute(connection, "rollback to one")?;
+                Err(connection::fault(self.doing, error))
+            }
+            Err(error) => return Err(error),
+        };
+        execute(connection, "release one")?;
+        self.outcome = Some(outcome);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), Broken>) {
+        let answer = match (committed, self.outcome) {
+            (Ok(()), Some(outcome)) => outcome,
+            (Ok(()), None) => Err(Fault::internal(self.doing, "its batch was committed without it")),
+            (Err(broken), _) => Err(Fault::unavailable(self.doing, broken)),
+        };
+        // Whoever asked may have given up meanwhile.
+        let _ = self.reply.send(answer);
+    }
+}
+
+impl Job {
+    fn answer(self, committed: Result<(), Broken>) {
+        match self {
+            Self::Write(work) => work.answer(committed),
+            Self::Rotate { rotated, reply, .. } => {
+                let answer = committed
+                    .map(|()| rotated)
+                    .map_err(|broken| Fault::unavailable("rotate a session", broken));
+                // Whoever asked may have given up meanwhile.
+                let _ = reply.send(answer);
+            }
+        }
+    }
+}
+
+/// The writing thread's own state.
+struct Committer {
+    path: PathBuf,
+    role: Role,
+    connection: Option<Connection>,
+    batch: usize,
+    checkpointer: Checkpointer,
+    log: Arc<Log>,
+}
+
+impl Committer {
+    fn run(mut self, queue: &Receiver<Job>) {
+        let mut jobs = Vec::with_capacity(self.batch);
+        while let Ok(first) = queue.recv() {
+            jobs.push(first);
+            jobs.extend(queue.try_iter().take(self.batch - 1));
+            let committed = self.commit(&mut jobs);
+            if let Err(broken) = &committed {
+                tracing::error!(jobs = jobs.len(), "nothing was written: {broken}");
+            }
+            for job in jobs.drain(..) {
+                job.answer(committed.clone());
+            }
+            self.bound_log();
+        }
+        self.close();
+    }
+
+    /// Commits the jobs together. Whenever that fails, the connection is given up with its transaction.
+    fn commit(&mut self, jobs: &mut [Job]) -> Result<(), Broken> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => open(&self.path, self.role, &self.log).map_err(|fault| closed(&fault))?,
+        };
+        match catch_unwind(AssertUnwindSafe(|| commit(&connection, jobs))) {
+            Ok(Ok(())) => {
+                self.connection = Some(connection);
+                Ok(())
+            }
+            Ok(Err(error)) => {
+                give_up(connection);
+                Err(Broken::Failed(Arc::new(error)))
+            }
+            Err(_) => {
+                give_up(connection);
+                Err(Broken::Panicked)
+            }
+        }
+    }
+
+    /// Calls the checkpointer when the log has grown, and lets the log start afresh when it is too long.
+    fn bound_log(&mut self) {
+        let Some(connection) = &self.connection else { return };
+        self.checkpointer.call_if_due(&self.log);
+        if self.log.take_restart_order() {
+            self.checkpointer.restart_log(connection, self.role);
+        }
+    }
+
+    /// Copies the log into the file; as this is the last connection to close, SQLite then removes the log.
+    fn close(self) {
+        let Self { connection, checkpointer, .. } = self;
+        drop(checkpointer);
+        if let Some(connection) = connection
+            && let Err((_, error)) = connection.close()
+        {
+            tracing::warn!(
+                "the database did not close cleanly; the log is kept and nothing is lost: {error}"
+            );
+        }
+    }
+}
+
+/// One transaction. An error leaves it to the caller to roll back and give up the connection.
+fn commit(connection: &Connection, jobs: &mut [Job]) -> rusqlite::Result<()> {
+    execute(connection, "begin immediate")?;
+    let mut rotate = connection.prepare_cached(super::sessions::ROTATE)?;
+    for job in jobs {
+        match job {
+            // A client that has given up is not served; one that asks again is.
+            Job::Rotate { reply, .. } if reply.is_closed() => {}
+            Job::Rotate { rotation, rotated, .. } => *rotated = turn(&mut rotate, rotation).optional()?,
+            Job::Write(work) => work.run(connection)?,
+        }
+    }
+    drop(rotate);
+    execute(connection, "commit")
+}
+
+/// Rolls back what SQLite has not rolled back by itself, and closes.
+fn give_up(connection: Connection) {
+    let rolled_back = if connection.is_autocommit() { Ok(()) } else { connection.execute_batch("rollback") };
+    let closed = connection.close().map_err(|(_, error)| error);
+    if let Err(error) = rolled_back.and(closed) {
+        tracing::warn!("the failed connection did not close cleanly: {error}");
+    }
+}
+
+fn open(path: &Path, role: Role, log: &Arc<Log>) -> Result<Connection, Fault> {
+    let mut connection = connection::open(path, role)?;
+    let log = Arc::clone(log);
+    let hook = move |_: &mut rusqlite::hooks::Wal, pages| {
+        log.has_grown_to(pages);
+        Ok(())
+    };
+    connection.wal_hook(Some(hook)).map_err(|error| connection::fault("watch the log", error))?;
+    Ok(connection)
+}
+
+fn execute(connection: &Connection, sql: &'static str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(|_| ())
+}
+
+fn closed(fault: &Fault) -> Broken {
+    let source = fault.source.as_ref().map(ToString::to_string);
+    Broken::Closed(source.unwrap_or_else(|| fault.to_string()))
+}

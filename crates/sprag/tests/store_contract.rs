@@ -1,0 +1,74 @@
+//! Every store keeps the same promises.
+
+use async_trait::async_trait;
+use sprag::clock::Timestamp;
+use sprag::session::{AccountId, Epoch};
+use sprag::store::Store;
+use sprag::store::contract::{self, Subject};
+use sprag::store::memory::MemoryStore;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_memory_store_keeps_its_promises() {
+    contract::run(async || InMemory(MemoryStore::new())).await;
+}
+
+struct InMemory(MemoryStore);
+
+#[async_trait]
+impl Subject for InMemory {
+    fn store(&self) -> &dyn Store {
+        &self.0
+    }
+
+    async fn place_account(&self, id: AccountId, epoch: Epoch, disabled_at: Option<Timestamp>) {
+        self.0.place_account(id, epoch, disabled_at);
+    }
+}
+
+#[cfg(feature = "sqlite")]
+mod sqlite {
+    use rusqlite::{Connection, params};
+    use sprag::store::sqlite::{Settings, SqliteStore};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_sqlite_store_keeps_its_promises() {
+        contract::run(async || OnDisk::new()).await;
+    }
+
+    struct OnDisk {
+        store: SqliteStore,
+        directory: TempDir,
+    }
+
+    impl OnDisk {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().expect("a temporary directory");
+            let path = directory.path().join("sprag.db");
+            SqliteStore::migrate(&path).expect("migrate");
+            let store = SqliteStore::open(&path, Settings::default()).expect("open");
+            Self { store, directory }
+        }
+    }
+
+    #[async_trait]
+    impl Subject for OnDisk {
+        fn store(&self) -> &dyn Store {
+            &self.store
+        }
+
+        async fn place_account(&self, id: AccountId, epoch: Epoch, disabled_at: Option<Timestamp>) {
+            let connection = Connection::open(self.directory.path().join("sprag.db")).expect("connect");
+            let changed = connection.execute(
+                "update account
+                 set epoch = ?2,
+                     disabled_at = ?3
+                 where id = ?1",
+                params![id.0.as_bytes(), epoch.0, disabled_at.map(|at| at.0)],
+            );
+            assert_eq!(changed, Ok(1));
+        }
+    }
+}
