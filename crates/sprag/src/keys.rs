@@ -110,7 +110,7 @@ impl KeyRing {
     /// A [`Fault`] if the crypto library cannot make a key pair.
     pub fn generate(algorithm: Algorithm, chance: &dyn Chance, now: Timestamp) -> Result<Self, Fault> {
         let life = Life::new(now, now);
-        let refresh = RefreshKey::new(1, life, &chance::bytes(chance));
+        let refresh = RefreshKey::new(1, life, &fresh(chance));
         let access = AccessKey::generate(algorithm, chance, life)?;
         Ok(Self { refresh: vec![refresh], access: vec![access] })
     }
@@ -142,7 +142,7 @@ impl KeyRing {
             .map(|step| newest.wrapping_add(step))
             .find(|id| *id != 0 && self.refresh.iter().all(|key| key.id != *id))
             .expect("a ring that made room has an id to spare");
-        self.refresh.push(RefreshKey::new(id, Life::new(now, signs_from), &chance::bytes(chance)));
+        self.refresh.push(RefreshKey::new(id, Life::new(now, signs_from), &fresh(chance)));
         id
     }
 
@@ -280,6 +280,10 @@ fn signing<K: Key>(keys: &[K], now: Timestamp) -> &K {
         .max_by_key(|key| (key.life().is_given, key.life().signs_from))
         .or_else(|| accepted().min_by_key(|key| key.life().signs_from))
         .expect("a ring holds a key of each purpose that has no retirement set")
+}
+
+fn fresh(chance: &dyn Chance) -> Zeroizing<[u8; refresh::SECRET_BYTES]> {
+    Zeroizing::new(chance::bytes(chance))
 }
 
 fn retire<K: Key + AsMut<Life>>(keys: &mut [K], index: usize, at: Timestamp) -> bool {
