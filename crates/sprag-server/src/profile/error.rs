@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// How many characters of a page an error repeats.
-const QUOTE_LIMIT: usize = 60;
+pub(super) const QUOTE_LIMIT: usize = 60;
 
 /// Why a page cannot be used: `profiles/x.toml:12: unknown key "lifetime"; did you mean "lifetimes"?`
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeArray, DeString, DeTable, DeValue};
 
 use super::duration;
-use super::error::{ProfileError, quote, suggest};
+use super::error::{ProfileError, QUOTE_LIMIT, quote, suggest};
 
 /// The longest page that is read.
 pub(super) const MAX_PAGE_BYTES: usize = 64 * 1024;
@@ -221,6 +221,7 @@ impl<'a> Field<'a> {
     fn wrong(&self, expected: &str) -> ProfileError {
         let found = match self.value {
             DeValue::String(text) => quote(text),
+            DeValue::Integer(number) => number.to_string().chars().take(QUOTE_LIMIT).collect(),
             other => format!("{} {}", article(other.type_str()), other.type_str()),
         };
         self.error(format!("{} must be {expected}, not {found}", self.name))
