@@ -93,6 +93,24 @@ async fn a_kept_token_comes_without_a_cookie_so_that_nothing_overtaken_is_put_ba
 }
 
 #[tokio::test]
+async fn a_retry_in_the_last_hour_of_a_session_does_not_take_the_cookie_away() {
+    let world = World::new();
+    let mut browser = world.ann().await.logs_in_by_cookie().await;
+    for _ in 0..5 {
+        world.winds(days(6) - 240);
+        browser.refreshes().await.is(200);
+    }
+    let left = browser.row().await.expires_at.millis_since(world.now()) / 1000;
+    assert_eq!(left, 20 * 60, "twenty minutes of thirty days are left");
+    world.winds(W + 1);
+    browser.presents_again(&browser.refresh, "request 1").await.is(200);
+    let again = browser.presents_again(&browser.refresh, "request 1").await.is(200);
+    assert!(again.json()["refresh_expires_in"].as_i64() > Some(0));
+    let cookies = again.set_cookies();
+    assert!(!cookies[0].contains("Max-Age=0;"), "{}: a browser deletes such a cookie", cookies[0]);
+}
+
+#[tokio::test]
 async fn t5_r7_a_victim_who_was_away_raises_the_alarm_although_the_token_has_expired() {
     let world = World::new();
     let ann = world.ann().await;
