@@ -6,6 +6,8 @@ mod people;
 mod seam;
 mod world;
 
+mod cookies;
+mod sessions;
 mod theft;
 mod verdicts;
 mod window;

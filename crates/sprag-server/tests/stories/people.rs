@@ -161,7 +161,7 @@ impl Way {
 /// A client: an app, a browser, or whatever a thief uses.
 #[derive(Clone)]
 pub(crate) struct Device<'w> {
-    world: &'w World,
+    pub(crate) world: &'w World,
     pub(crate) way: Way,
     pub(crate) user_agent: &'static str,
     pub(crate) address: IpAddr,
