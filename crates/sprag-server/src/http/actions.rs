@@ -3,9 +3,9 @@
 use axum::body::Body;
 use axum::response::Response;
 use hyper::http::request::Parts;
-use sprag::Refusal;
 use sprag::engine::{Caller, Client, LogIn, NewUser};
 use sprag::session::{EndCause, SessionId, SessionKey};
+use sprag::{Error, Refusal};
 
 use super::answer::{shaped, token_pair};
 use super::carriage::{self, By};
@@ -73,6 +73,9 @@ pub(super) async fn register(place: &Place, parts: &Parts, body: Body) -> Result
 }
 
 /// Ends the session of a refresh token; where none came, of the access token.
+///
+/// The cookie is cleared only where it came, or an access token did: another site can do neither, and a form that it
+/// posts here must not sign the visitor out.
 pub(super) async fn logout(
     place: &Place,
     parts: &Parts,
@@ -83,19 +86,37 @@ pub(super) async fn logout(
     let inputs = place.inputs(&fields)?;
     let client = place.client(parts)?;
     let engine = &place.app.engine;
-    match place.refresh_token(parts, &inputs)? {
-        Some(carried) => engine.log_out(&place.page.terms, &carried.text, cause, &client).await?,
+    let is_ours = match place.refresh_token(parts, &inputs)? {
+        Some(carried) => {
+            engine.log_out(&place.page.terms, &carried.text, cause, &client).await?;
+            carried.by == By::Cookie
+        }
         None if request::bearer(&parts.headers).is_some() => {
-            let caller = place.caller(parts).await?;
-            match engine.end_session(caller.key, cause, &client).await {
-                // Somebody else ended it a moment before: it has ended, which is what was asked for.
-                Ok(()) | Err(sprag::Error::Refused(Refusal::SessionUnknown)) => {}
-                Err(error) => return Err(error.into()),
-            }
+            end_session_of_caller(place, parts, cause, &client).await?;
+            true
         }
         None => return Err(Refusal::TokenMissing.into()),
+    };
+    let response = shaped(place, &Facts::default());
+    Ok(if is_ours { cleared(place, response) } else { response })
+}
+
+/// A session that has ended already, or that somebody else ends at this moment, is what was asked for.
+async fn end_session_of_caller(
+    place: &Place,
+    parts: &Parts,
+    cause: EndCause,
+    client: &Client,
+) -> Result<(), Problem> {
+    let caller = match place.caller(parts).await {
+        Ok(caller) => caller,
+        Err(Problem::Engine(Error::Refused(Refusal::SessionEnded(_)))) => return Ok(()),
+        Err(problem) => return Err(problem),
+    };
+    match place.app.engine.end_session(caller.key, cause, client).await {
+        Ok(()) | Err(Error::Refused(Refusal::SessionUnknown)) => Ok(()),
+        Err(error) => Err(error.into()),
     }
-    Ok(cleared(place, shaped(place, &Facts::default())))
 }
 
 pub(super) async fn logout_all(place: &Place, parts: &Parts) -> Result<Response, Problem> {

@@ -114,6 +114,19 @@ async fn r36_a_browser_of_our_own_site_says_so_either_way() {
 }
 
 #[tokio::test]
+async fn another_site_that_posts_a_form_to_log_out_does_not_clear_the_cookie() {
+    let world = World::new();
+    world.ann().await.logs_in_by_cookie().await;
+    // A top-level form POST: the browser withholds the strict cookie, yet would obey a Set-Cookie.
+    let call = Call::post(LOGOUT)
+        .header("origin", "https://evil.example.com")
+        .header("sec-fetch-site", "cross-site")
+        .form(&[("refresh_token", "x")]);
+    let answer = world.sends(call).await.is(204);
+    assert!(answer.set_cookies().is_empty(), "{:?}", answer.set_cookies());
+}
+
+#[tokio::test]
 async fn a_client_that_is_no_browser_may_use_a_cookie_where_the_page_lets_it() {
     let world = World::with(&[("origin = \"required\"", "origin = \"if_sent\"")]);
     let browser = world.ann().await.logs_in_by_cookie().await;

@@ -25,6 +25,21 @@ async fn logging_out_ends_the_session_at_once_and_twice_is_not_an_error() {
 }
 
 #[tokio::test]
+async fn logging_out_with_the_access_token_alone_ends_its_session_and_twice_is_not_an_error() {
+    let world = World::new();
+    let ann = world.ann().await;
+    let mut phone = ann.logs_in().await;
+    let mut laptop = ann.logs_in().await;
+    let journal = ann.journal().await;
+    for _ in 0..2 {
+        world.sends(phone.bearer_call("POST", LOGOUT)).await.is(204);
+    }
+    assert_eq!(ann.journal_since(&journal).await, ["session_ended logout"]);
+    phone.refreshes().await.refused(401, "session_ended").because("logout");
+    assert!(laptop.is_logged_in().await);
+}
+
+#[tokio::test]
 async fn a_log_out_that_shows_nothing_is_told_so() {
     let world = World::new();
     world.sends(Call::post(LOGOUT)).await.refused(401, "token_missing");
