@@ -1,3 +1,4 @@
 //! x
 
+pub mod openapi;
 pub mod profile;
