@@ -106,9 +106,8 @@ field_missing = { message = "Please provide an email and password" }
 name_taken = { status = 400, message = "User already exists" }
 
 [environment]
-JWT_SECRET = "signing_secret"
-JWT_EXPIRE = "access_ttl"
-NODE_ENV = "deployment"
+JWT_SECRET = "hs256-secret"
+JWT_EXPIRE = "access-ttl"
 "#;
 
 #[test]
@@ -142,7 +141,7 @@ fn camel_case_with_a_cookie_and_the_user_in_the_answer() {
     );
     assert_eq!(page.refusal.content_type, "application/json");
     let variables: Vec<&str> = page.environment.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(variables, ["JWT_SECRET", "JWT_EXPIRE", "NODE_ENV"]);
+    assert_eq!(variables, ["JWT_SECRET", "JWT_EXPIRE"]);
 }
 
 /// `{"detail": ...}`, validation errors as a list with 422, accounts made by an administrator.
@@ -200,10 +199,10 @@ status = 422
 gives = { detail = [{ type = "string_type", loc = ["body", "$field"], msg = "Input should be a valid string" }] }
 
 [environment]
-JWT_SECRET_KEY = "signing_secret"
-JWT_ALGORITHM = "signing_algorithm"
-JWT_ACCESS_TOKEN_EXPIRE_MINUTES = "access_ttl_minutes"
-JWT_REFRESH_TOKEN_EXPIRE_DAYS = "idle_timeout_days"
+JWT_SECRET_KEY = "hs256-secret"
+JWT_ALGORITHM = "signing-algorithm"
+JWT_ACCESS_TOKEN_EXPIRE_MINUTES = "access-ttl:minutes"
+JWT_REFRESH_TOKEN_EXPIRE_DAYS = "idle-timeout:days"
 "#;
 
 #[test]
