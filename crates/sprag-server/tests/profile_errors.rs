@@ -485,6 +485,9 @@ fn pages_that_cannot_be_served_together_are_both_named() {
         wrong(&format!("b.toml:11: POST /api/auth/login already belongs to a.toml:10; {advice}"))
     );
     assert_eq!(clash(&other_cookie.replace(" /api/", " /v2/")), Ok(()));
+    let beside =
+        other_id.replace(" /api/", " /v2/").replace("path = \"/api/auth\"", "path = \"/api/authors\"");
+    assert_eq!(clash(&beside), Ok(()), "a cookie's path covers whole segments");
 }
 
 #[test]

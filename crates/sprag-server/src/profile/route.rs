@@ -44,7 +44,7 @@ pub enum Action {
     LogoutAll,
     /// Tells who is logged in.
     Me,
-    /// Makes an account; opens a session for it where the answer gives an access token.
+    /// Makes an account; opens a session for it where the answer tells of a token pair.
     Register,
     /// Lists the live sessions.
     Sessions,
@@ -137,7 +137,7 @@ impl Route {
     pub fn opens_session(&self) -> bool {
         match self.action {
             Action::Login => true,
-            Action::Register => self.gives.names(Fact::AccessToken) || self.gives.names(Fact::RefreshToken),
+            Action::Register => Fact::PAIR.iter().any(|fact| self.gives.names(*fact)),
             _ => false,
         }
     }
