@@ -6,7 +6,9 @@ mod people;
 mod seam;
 mod world;
 
+mod accounts;
 mod cookies;
+mod passwords;
 mod sessions;
 mod theft;
 mod verdicts;

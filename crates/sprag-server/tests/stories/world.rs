@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -64,6 +64,8 @@ pub(crate) struct World {
     pub(crate) seam: Arc<Seam>,
     pub(crate) engine: Arc<Engine>,
     pub(crate) folder: TempDir,
+    /// Every token and cookie that was ever handed out.
+    pub(crate) handed_out: Mutex<Vec<String>>,
     router: Router,
     database: PathBuf,
 }
@@ -98,21 +100,30 @@ impl World {
         let app = App::new(Arc::clone(&engine), Arc::new(Metrics::default()), ORIGIN.to_owned());
         check_together(&plan.pages).expect("pages that go together");
         let router = router(&Arc::new(app), plan.pages, ORIGIN);
-        Self { clock, seam, engine, folder, router, database }
+        Self { clock, seam, engine, folder, handed_out: Mutex::default(), router, database }
     }
 
     /// Sends a request and checks what holds for every answer.
     pub(crate) async fn sends(&self, call: Call) -> Answer {
-        let line = call.line();
-        let response = match self.router.clone().oneshot(call.into_request()).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        };
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.expect("a body in memory").to_bytes().to_vec();
-        let answer = Answer { line, status: parts.status.as_u16(), headers: parts.headers, body };
+        let answer = ask(self.router.clone(), call).await;
         answer.check();
+        let cookies = answer.set_cookies().into_iter().filter_map(|cookie| {
+            let (_, rest) = cookie.split_once('=')?;
+            Some(rest.split(';').next().unwrap_or_default().to_owned())
+        });
+        let tokens = [answer.access_token(), answer.refresh_token()].into_iter().chain(cookies);
+        let mut handed_out = self.handed_out.lock().expect("no test panics here");
+        handed_out.extend(tokens.filter(|token| !token.is_empty()));
+        drop(handed_out);
         answer
+    }
+
+    /// Sends a request later, for an interlude, and expects that status.
+    pub(crate) fn later(&self, call: Call, status: u16) -> impl Future<Output = ()> + Send + 'static {
+        let router = self.router.clone();
+        async move {
+            ask(router, call).await.is(status);
+        }
     }
 
     pub(crate) fn winds(&self, seconds: u64) {
@@ -207,6 +218,17 @@ impl World {
     pub(crate) fn restores(&self, backup: &Path) {
         self.seam.replace(open_store(backup));
     }
+}
+
+async fn ask(router: Router, call: Call) -> Answer {
+    let line = call.line();
+    let response = match router.oneshot(call.into_request()).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.expect("a body in memory").to_bytes().to_vec();
+    Answer { line, status: parts.status.as_u16(), headers: parts.headers, body }
 }
 
 /// The one place that chooses what the stories' data is kept in.
