@@ -57,14 +57,15 @@ pub(super) async fn register(place: &Place, parts: &Parts, body: Body) -> Result
         Some(name) => (username.or(Some(name)), email),
         None => (username, email),
     };
+    // Whatever may be refused is refused before there is an account.
+    let by = if place.route.gives_pair() { Some(way_asked_for(place, parts, &inputs)?) } else { None };
+    let device = device(&inputs)?;
     let user = NewUser { username, email, password, is_admin: false };
     let account = place.app.engine.create_account(user, &client).await?;
-    if !place.route.gives_pair() {
+    let Some(by) = by else {
         return Ok(shaped(place, &Facts { account: Some(&account), ..Facts::default() }));
-    }
-    let by = way_asked_for(place, parts, &inputs)?;
+    };
     let name = account.username.as_deref().or(account.email.as_deref()).unwrap_or_default();
-    let device = device(&inputs)?;
     let log_in = LogIn { name, password, device: device.as_deref(), superseded: None };
     let pair = place.app.engine.log_in(&place.page.terms, log_in, &client).await?;
     let mut response = token_pair(place, &pair, place.ways(by), Some(&account));

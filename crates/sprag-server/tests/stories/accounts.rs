@@ -7,7 +7,7 @@ use sprag::audit::NOBODY;
 
 use crate::call::{Answer, Call};
 use crate::people::{DEVICE_COOKIE, Device, LOGIN, ME, REGISTER, Way, nobody};
-use crate::world::{Plan, World, our_page};
+use crate::world::{ORIGIN, Plan, World, our_page};
 
 fn new_user(name: &str) -> Value {
     json!({ "username": name, "email": format!("{name}@example.org"), "password": "eight or more" })
@@ -118,6 +118,24 @@ async fn where_registration_is_open_a_new_account_is_logged_in_at_once() {
         device.keeps(&answer);
         assert!(device.is_logged_in().await);
     }
+}
+
+#[tokio::test]
+async fn r36_a_registration_that_is_refused_leaves_no_account_behind() {
+    let world = World::planned(open_page());
+    let before = world.dump().await;
+    let mut body = new_user("carol");
+    body["transport"] = json!("cookie");
+    for (name, value) in
+        [("origin", "https://evil.example.com"), ("sec-fetch-site", "cross-site"), ("x", "y")]
+    {
+        let call = Call::post(REGISTER).header(name, value).json(&body);
+        world.sends(call).await.refused(403, "origin_refused");
+    }
+    body["device"] = json!("x".repeat(201));
+    let call = Call::post(REGISTER).header("origin", ORIGIN).json(&body);
+    world.sends(call).await.refused(400, "request_invalid");
+    assert_eq!(world.dump().await, before);
 }
 
 #[tokio::test]
