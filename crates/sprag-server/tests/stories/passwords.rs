@@ -67,6 +67,22 @@ async fn r42_a_password_is_kept_exactly_to_its_last_byte() {
 }
 
 #[tokio::test]
+async fn r42_a_form_that_is_not_unicode_is_refused_for_two_passwords_would_become_one() {
+    let world = World::new();
+    let root = world.root().await.logs_in().await;
+    let before = world.dump().await;
+    for body in ["username=carol&password=caf%E9caf%E9caf%E9", "username=%ff&password=eight+or+more"] {
+        let call = root.bearer_call("POST", REGISTER).text("application/x-www-form-urlencoded", body);
+        world.sends(call).await.refused(400, "request_invalid");
+    }
+    assert_eq!(world.dump().await, before);
+    let call = root.bearer_call("POST", REGISTER);
+    let good = "username=carol&password=caf%C3%A9+%26+%25+100%";
+    world.sends(call.text("application/x-www-form-urlencoded", good)).await.is(201);
+    logs_in(&world, "carol", "café & % 100%").await.is(200);
+}
+
+#[tokio::test]
 async fn a_log_in_takes_shorter_passwords_than_a_new_one_may_be() {
     let world = World::new();
     world.ann().await;
