@@ -33,7 +33,8 @@ pub(super) async fn login(place: &Place, parts: &Parts, body: Body) -> Result<Re
         device: device.as_deref(),
         superseded: carried.as_ref().map(|carried| carried.text.as_str()),
     };
-    let pair = place.app.engine.log_in(&place.page.terms, log_in, &client).await?;
+    let pair = place.app.engine.log_in(&place.page.terms, log_in, &client).await;
+    let pair = pair.map_err(|error| place.naming(Input::Password, error))?;
     let account = place.account_if_told(pair.account).await?;
     let mut response = token_pair(place, &pair, place.ways(by), account.as_ref());
     mark_device(place, parts, by, &mut response);
@@ -61,7 +62,8 @@ pub(super) async fn register(place: &Place, parts: &Parts, body: Body) -> Result
     let by = if place.route.gives_pair() { Some(way_asked_for(place, parts, &inputs)?) } else { None };
     let device = device(&inputs)?;
     let user = NewUser { username, email, password, is_admin: false };
-    let account = place.app.engine.create_account(user, &client).await?;
+    let account = place.app.engine.create_account(user, &client).await;
+    let account = account.map_err(|error| place.naming(Input::Password, error))?;
     let Some(by) = by else {
         return Ok(shaped(place, &Facts { account: Some(&account), ..Facts::default() }));
     };
@@ -168,7 +170,8 @@ pub(super) async fn password(place: &Place, parts: &Parts, body: Body) -> Result
     let refresh_token = carried.as_ref().map(|carried| carried.text.as_str());
     let engine = &place.app.engine;
     let passwords = (current, new);
-    let pair = engine.change_password(&place.page.terms, &caller, passwords, refresh_token, &client).await?;
+    let pair = engine.change_password(&place.page.terms, &caller, passwords, refresh_token, &client).await;
+    let pair = pair.map_err(|error| place.naming(Input::NewPassword, error))?;
     let account = place.account_if_told(pair.account).await?;
     Ok(token_pair(place, &pair, place.ways(by), account.as_ref()))
 }

@@ -177,6 +177,19 @@ async fn a_wrong_current_password_is_not_401_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_new_password_that_is_not_taken_changes_nothing_and_names_its_field() {
+    let world = World::new();
+    let ann = world.ann().await;
+    let phone = ann.logs_in().await;
+    let before = world.dump().await;
+    for new in ["short", &"x".repeat(1025)] {
+        let answer = phone.changes_password(&ann.password, new).await.refused(400, "password_rejected");
+        assert_eq!(answer.field("field"), "new_password");
+    }
+    assert_eq!(world.dump().await, before);
+}
+
+#[tokio::test]
 async fn r36_a_password_change_with_a_cookie_from_another_site_changes_nothing() {
     let world = World::new();
     let ann = world.ann().await;
