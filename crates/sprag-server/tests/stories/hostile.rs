@@ -46,7 +46,7 @@ impl Siege {
         self.world.sends(call).await.refused(status, code);
     }
 
-    async fn is_over(self) {
+    async fn is_over(&self) {
         assert_eq!(self.world.dump().await, self.before, "the store's content is as it was");
     }
 }
