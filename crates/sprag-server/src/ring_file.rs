@@ -73,7 +73,7 @@ impl RingSource {
 }
 
 /// The key ring's own name for an algorithm of the configuration.
-fn algorithm(setting: SigningAlgorithm) -> Algorithm {
+pub(crate) fn algorithm(setting: SigningAlgorithm) -> Algorithm {
     match setting {
         SigningAlgorithm::Es256 => Algorithm::Es256,
         SigningAlgorithm::EdDsa => Algorithm::EdDsa,
