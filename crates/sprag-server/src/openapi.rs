@@ -1,10 +1,124 @@
-//! stub
+//! The description of what is served, made from the pages that are served: `/openapi.json` and `/docs`.
+
+mod operation;
+mod refusals;
+mod schema;
+
+use std::collections::BTreeSet;
+
 use axum::Router;
-/// x
-pub fn document(_: &[crate::profile::Profile], _: &str) -> serde_json::Value {
-    serde_json::json!({})
+use serde_json::{Map, Value, json};
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use crate::profile::{CODES, Profile, RefusalShape};
+
+/// The paths that the server answers itself: path, summary, media type of the answer.
+const FIXED: &[(&str, &str, &str)] = &[
+    ("/healthz", "Whether the process is alive", "application/json"),
+    ("/readyz", "Whether the store can be reached, is migrated, and the clock is sane", "application/json"),
+    ("/metrics", "Counters and histograms for Prometheus", "application/openmetrics-text"),
+    ("/.well-known/jwks.json", "The keys that verify access tokens", "application/jwk-set+json"),
+    ("/openapi.json", "This description", "application/json"),
+    ("/docs", "This description, to read and to try", "text/html"),
+];
+
+/// The OpenAPI 3.1 document for `profiles`, served at `public_url`.
+///
+/// The pages must have passed [`check_together`](crate::profile::check_together).
+#[must_use]
+pub fn document(profiles: &[Profile], public_url: &str) -> Value {
+    let mut paths = Map::new();
+    let mut schemes = Map::new();
+    let mut schemas = Map::new();
+    let mut ids = BTreeSet::new();
+    schemes.insert("bearer".to_owned(), bearer());
+    schemas.insert("RefusalCode".to_owned(), refusal_code());
+    for profile in profiles {
+        schemas.insert(refusals::schema_name(profile), refusals::schema(&profile.refusal));
+        if let Some(cookie) = &profile.refresh.cookie {
+            let scheme = json!({
+                "type": "apiKey",
+                "in": "cookie",
+                "name": cookie.name,
+                "description": "The refresh token. A request that brings it needs a matching Origin or Sec-Fetch-Site.",
+            });
+            schemes.insert(operation::cookie_scheme(profile), scheme);
+        }
+        for route in &profile.routes {
+            let operation = operation::describe(profile, route, &mut ids);
+            put(&mut paths, &route.path, &route.method.as_str().to_ascii_lowercase(), operation);
+        }
+    }
+    for (path, summary, media_type) in FIXED {
+        put(&mut paths, path, "get", fixed(path, summary, media_type));
+    }
+    let mut tags: Vec<Value> = profiles
+        .iter()
+        .map(|profile| json!({ "name": profile.name, "description": profile.about }))
+        .collect();
+    tags.push(json!({ "name": "server", "description": "What the server answers whatever its pages say" }));
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Sprag",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Log-in, sessions and rotating refresh tokens.",
+            "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
+        },
+        "servers": [{ "url": public_url.trim_end_matches('/') }],
+        "tags": tags,
+        "paths": paths,
+        "components": { "securitySchemes": schemes, "schemas": schemas },
+    })
 }
-/// x
-pub fn docs_router(_: serde_json::Value) -> Router {
-    Router::new()
+
+/// Serves `document` at `/openapi.json`, and Swagger UI at `/docs/` with `/docs` leading there.
+///
+/// Everything comes from the binary; the page asks no other host.
+pub fn docs_router<S: Clone + Send + Sync + 'static>(document: Value) -> Router<S> {
+    // Swagger UI otherwise sends the document to a validator of its makers.
+    let config = Config::default().validator_url("none").display_request_duration(true).deep_linking(true);
+    SwaggerUi::new("/docs").external_url_unchecked("/openapi.json", document).config(config).into()
+}
+
+fn put(paths: &mut Map<String, Value>, path: &str, method: &str, operation: Value) {
+    let item = paths.entry(path).or_insert_with(|| json!({}));
+    item[method] = operation;
+}
+
+fn bearer() -> Value {
+    json!({
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "The access token, a JWT after RFC 9068.",
+    })
+}
+
+fn refusal_code() -> Value {
+    let rows =
+        CODES.iter().map(|code| format!("- `{}` ({}): {}", code.name, code.status.as_u16(), code.when));
+    json!({
+        "type": "string",
+        "enum": CODES.iter().map(|code| code.name).collect::<Vec<_>>(),
+        "description": format!("Why a request was refused. A page may have other statuses.\n\n{}", rows.collect::<Vec<_>>().join("\n")),
+    })
+}
+
+fn fixed(path: &str, summary: &str, media_type: &str) -> Value {
+    let mut content = Map::new();
+    content.insert(media_type.to_owned(), json!({}));
+    let mut responses = Map::new();
+    responses.insert("200".to_owned(), json!({ "description": summary, "content": content }));
+    if path == "/readyz" {
+        let shape = RefusalShape::default();
+        responses.insert("503".to_owned(), refusals::response(&shape, None, &["unavailable"]));
+    }
+    json!({
+        "tags": ["server"],
+        "operationId": format!("server{}", path.replace(['/', '.', '-'], "_")),
+        "summary": summary,
+        "security": [],
+        "responses": responses,
+    })
 }

@@ -33,7 +33,7 @@ status = 401
 message = "Token expired"
 
 [environment]
-JWT_EXPIRE = "access_ttl"
+JWT_EXPIRE = "access-ttl"
 "#;
 
 fn error(text: &str) -> String {
@@ -104,10 +104,12 @@ fn a_word_from_a_closed_list_is_checked() {
             r#"26: unknown code "token_expire"; did you mean "token_expired"?"#,
         ),
         (
+            "\"access-ttl\"",
             "\"access_ttl\"",
-            "\"access_tll\"",
-            r#"31: there is no setting "access_tll"; did you mean "access_ttl"?"#,
+            r#"31: there is no setting "access_ttl" for a variable to stand for; did you mean "access-ttl"?"#,
         ),
+        ("\"access-ttl\"", "\"access-ttl:minute\"", r#"31: "minute" is not a unit; did you mean "minutes"?"#),
+        ("\"access-ttl\"", "\"hs256-secret:days\"", "31: hs256-secret has no unit"),
     ];
     for (old, new, expected) in cases {
         assert_wrong(old, new, expected);
@@ -483,6 +485,9 @@ fn pages_that_cannot_be_served_together_are_both_named() {
         wrong(&format!("b.toml:11: POST /api/auth/login already belongs to a.toml:10; {advice}"))
     );
     assert_eq!(clash(&other_cookie.replace(" /api/", " /v2/")), Ok(()));
+    let beside =
+        other_id.replace(" /api/", " /v2/").replace("path = \"/api/auth\"", "path = \"/api/authors\"");
+    assert_eq!(clash(&beside), Ok(()), "a cookie's path covers whole segments");
 }
 
 #[test]

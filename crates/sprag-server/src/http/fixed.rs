@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::Router;
+use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::get;
 use hyper::StatusCode;
-use hyper::header::{CACHE_CONTROL, HeaderValue};
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
 use serde_json::json;
 
 use super::App;
@@ -38,7 +41,7 @@ pub(super) fn routes(app: &Arc<App>, profiles: &[Profile], public_url: &str) -> 
         .route("/readyz", reading(get(move || readiness(ready))))
         .route("/metrics", reading(get(async move || measured(&metrics))))
         .route("/.well-known/jwks.json", reading(get(async move || public_keys(&keys))))
-        .merge(openapi::docs_router(document))
+        .merge(openapi::docs_router(document).layer(map_response(framed_by_nobody)))
 }
 
 /// A route that only reads answers other methods as clearly as a page does.
@@ -68,6 +71,15 @@ async fn readiness(app: Arc<App>) -> Response {
         body["detail"] = "tokens ahead of the database were presented: was a backup restored?".into();
     }
     json_body(StatusCode::OK, body.to_string().into_bytes())
+}
+
+/// The viewer asks for passwords; no other site may show it inside a page of its own.
+async fn framed_by_nobody(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("frame-ancestors 'none'"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }
 
 fn not_ready(code: &str, detail: &str) -> Response {

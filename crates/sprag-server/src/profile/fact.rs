@@ -6,11 +6,11 @@ use sprag::session::{AccountId, Session, SessionDetail, SessionId};
 use uuid::Uuid;
 
 macro_rules! facts {
-    ($($(#[$doc:meta])* $fact:ident = $name:literal, $kind:ident;)*) => {
+    ($($(#[doc = $doc:literal])* $fact:ident = $name:literal, $kind:ident;)*) => {
         /// Something a template may name; the names are part of the page format.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         pub enum Fact {
-            $($(#[$doc])* $fact,)*
+            $($(#[doc = $doc])* $fact,)*
         }
 
         impl Fact {
@@ -22,6 +22,14 @@ macro_rules! facts {
             pub fn name(self) -> &'static str {
                 match self {
                     $(Self::$fact => $name,)*
+                }
+            }
+
+            /// What it is, in a sentence.
+            #[must_use]
+            pub fn about(self) -> &'static str {
+                match self {
+                    $(Self::$fact => concat!($($doc),*).trim_ascii(),)*
                 }
             }
 

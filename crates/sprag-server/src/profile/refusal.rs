@@ -10,38 +10,81 @@ use super::fact::{Fact, Facts, RefusalFacts};
 use super::section::Field;
 use super::template::{Node, Scope, Template};
 
-/// Every code a refusal or fault may carry, with its status; `docs/reference/errors.md` documents each.
-pub const CODES: &[(&str, StatusCode)] = &[
-    ("request_invalid", StatusCode::BAD_REQUEST),
-    ("field_missing", StatusCode::BAD_REQUEST),
-    ("field_invalid", StatusCode::BAD_REQUEST),
-    ("token_missing", StatusCode::UNAUTHORIZED),
-    ("token_invalid", StatusCode::UNAUTHORIZED),
-    ("token_spent", StatusCode::UNAUTHORIZED),
-    ("token_expired", StatusCode::UNAUTHORIZED),
-    ("session_ended", StatusCode::UNAUTHORIZED),
-    ("account_disabled", StatusCode::UNAUTHORIZED),
-    ("credentials_invalid", StatusCode::UNAUTHORIZED),
+/// What stands in the `code` of a refusal or fault.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Code {
+    /// The code; stable, part of the wire.
+    pub name: &'static str,
+    /// Its status, unless a page has another.
+    pub status: StatusCode,
+    /// When it is answered.
+    pub when: &'static str,
+}
+
+/// Every code; `docs/reference/errors.md` documents each.
+pub const CODES: &[Code] = &[
+    code(
+        "request_invalid",
+        StatusCode::BAD_REQUEST,
+        "The request cannot be understood, or its cookie and body name different sessions",
+    ),
+    code("field_missing", StatusCode::BAD_REQUEST, "A field that this call needs is not in the body"),
+    code("field_invalid", StatusCode::BAD_REQUEST, "A field of the body holds something it cannot hold"),
+    code("token_missing", StatusCode::UNAUTHORIZED, "No token was sent"),
+    code("token_invalid", StatusCode::UNAUTHORIZED, "The token is not one of ours, or not for this page"),
+    code("token_spent", StatusCode::UNAUTHORIZED, "The refresh token was spent a moment ago; nothing ended"),
+    code("token_expired", StatusCode::UNAUTHORIZED, "The lifetime of the token or its session is over"),
+    code(
+        "session_ended",
+        StatusCode::UNAUTHORIZED,
+        "The session is over; a genuine token also learns the cause",
+    ),
+    code("account_disabled", StatusCode::UNAUTHORIZED, "The account may not log in"),
+    code("credentials_invalid", StatusCode::UNAUTHORIZED, "The name is unknown or the password wrong"),
     // Not 401: front ends answer that with a refresh, and the token is not what is wrong.
-    ("current_password_wrong", StatusCode::FORBIDDEN),
-    ("forbidden", StatusCode::FORBIDDEN),
-    ("origin_refused", StatusCode::FORBIDDEN),
-    ("not_found", StatusCode::NOT_FOUND),
-    ("session_unknown", StatusCode::NOT_FOUND),
-    ("account_unknown", StatusCode::NOT_FOUND),
-    ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
-    ("request_timeout", StatusCode::REQUEST_TIMEOUT),
-    ("name_taken", StatusCode::CONFLICT),
-    ("request_too_large", StatusCode::PAYLOAD_TOO_LARGE),
-    ("media_type_unsupported", StatusCode::UNSUPPORTED_MEDIA_TYPE),
-    ("name_invalid", StatusCode::BAD_REQUEST),
-    ("password_rejected", StatusCode::BAD_REQUEST),
-    ("too_many_retries", StatusCode::TOO_MANY_REQUESTS),
-    ("rate_limited", StatusCode::TOO_MANY_REQUESTS),
-    ("internal", StatusCode::INTERNAL_SERVER_ERROR),
-    ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
-    ("busy", StatusCode::SERVICE_UNAVAILABLE),
+    code("current_password_wrong", StatusCode::FORBIDDEN, "The current password is wrong"),
+    code("forbidden", StatusCode::FORBIDDEN, "Only an administrator may do this"),
+    code("origin_refused", StatusCode::FORBIDDEN, "A cookie came with a request from another origin"),
+    code("not_found", StatusCode::NOT_FOUND, "There is no such path"),
+    code("session_unknown", StatusCode::NOT_FOUND, "The account has no such live session"),
+    code("account_unknown", StatusCode::NOT_FOUND, "There is no such account"),
+    code("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, "The path does not take this method"),
+    code("request_timeout", StatusCode::REQUEST_TIMEOUT, "The request did not arrive in time"),
+    code("name_taken", StatusCode::CONFLICT, "Another account has this user name or e-mail"),
+    code("request_too_large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
+    code(
+        "media_type_unsupported",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "The body is of a type that this call does not read",
+    ),
+    code("name_invalid", StatusCode::BAD_REQUEST, "This cannot be a user name or e-mail"),
+    code("password_rejected", StatusCode::BAD_REQUEST, "This password cannot be taken"),
+    code(
+        "too_many_retries",
+        StatusCode::TOO_MANY_REQUESTS,
+        "One spent refresh token was presented too often",
+    ),
+    code(
+        "rate_limited",
+        StatusCode::TOO_MANY_REQUESTS,
+        "Too many requests; Retry-After says when to come again",
+    ),
+    code("internal", StatusCode::INTERNAL_SERVER_ERROR, "The server has a defect; its log says more"),
+    code(
+        "unavailable",
+        StatusCode::SERVICE_UNAVAILABLE,
+        "The store does not answer; nothing changed; Retry-After says when to come again",
+    ),
+    code(
+        "busy",
+        StatusCode::SERVICE_UNAVAILABLE,
+        "More work is waiting than is accepted; Retry-After says when to come again",
+    ),
 ];
+
+const fn code(name: &'static str, status: StatusCode, when: &'static str) -> Code {
+    Code { name, status, when }
+}
 
 /// How a page says no.
 #[derive(Clone, PartialEq, Debug)]
@@ -146,13 +189,13 @@ impl RefusalShape {
 const SCOPE: Scope<'static> = Scope { anywhere: Fact::REFUSAL, each: &[] };
 
 fn usual_status(code: &str) -> StatusCode {
-    let known = CODES.iter().find(|(known, _)| *known == code);
-    known.map_or(StatusCode::INTERNAL_SERVER_ERROR, |(_, status)| *status)
+    let known = CODES.iter().find(|known| known.name == code);
+    known.map_or(StatusCode::INTERNAL_SERVER_ERROR, |known| known.status)
 }
 
 fn exception(code: &str, field: &Field<'_>) -> Result<(&'static str, Exception), ProfileError> {
-    let Some((code, usual)) = CODES.iter().find(|(known, _)| *known == code) else {
-        let known: Vec<&str> = CODES.iter().map(|(known, _)| *known).collect();
+    let Some(usual) = CODES.iter().find(|known| known.name == code) else {
+        let known: Vec<&str> = CODES.iter().map(|known| known.name).collect();
         return Err(field.error(format!("unknown code {}", quote(code))).hint(suggest(code, &known)));
     };
     let section = field.section(&["status", "message", "gives"])?;
@@ -160,11 +203,11 @@ fn exception(code: &str, field: &Field<'_>) -> Result<(&'static str, Exception),
         Some(field) => {
             StatusCode::from_u16(field.number(400..=599)?).map_err(|error| field.error(error.to_string()))?
         }
-        None => *usual,
+        None => usual.status,
     };
     let message = section.get("message").map(|field| field.text().map(str::to_owned)).transpose()?;
     let gives = section.get("gives").map(|field| Template::parse(&field, SCOPE)).transpose()?;
-    Ok((code, Exception { status, message, gives }))
+    Ok((usual.name, Exception { status, message, gives }))
 }
 
 fn media_type(field: &Field<'_>) -> Result<String, ProfileError> {
@@ -210,8 +253,8 @@ mod tests {
 
     #[test]
     fn a_code_stands_once_in_the_list() {
-        for (position, (code, _)) in CODES.iter().enumerate() {
-            assert!(CODES[..position].iter().all(|(earlier, _)| earlier != code), "{code}");
+        for (position, code) in CODES.iter().enumerate() {
+            assert!(CODES[..position].iter().all(|earlier| earlier.name != code.name), "{}", code.name);
         }
     }
 }

@@ -44,7 +44,7 @@ pub enum Action {
     LogoutAll,
     /// Tells who is logged in.
     Me,
-    /// Makes an account; opens a session for it where the answer gives an access token.
+    /// Makes an account; opens a session for it where the answer tells of a token pair.
     Register,
     /// Lists the live sessions.
     Sessions,
@@ -137,7 +137,7 @@ impl Route {
     pub fn opens_session(&self) -> bool {
         match self.action {
             Action::Login => true,
-            Action::Register => self.gives.names(Fact::AccessToken) || self.gives.names(Fact::RefreshToken),
+            Action::Register => Fact::PAIR.iter().any(|fact| self.gives.names(*fact)),
             _ => false,
         }
     }
@@ -176,54 +176,43 @@ impl Route {
 
     /// An action that lacks an input could never succeed.
     fn check_inputs(&self, section: &Section<'_>, around: &Surroundings<'_>) -> Result<(), ProfileError> {
-        let needs = |what: &str, hint: &str| {
-            let what = format!("{} needs {what}", self.action.name());
-            Err(section
-                .get("takes")
-                .map_or_else(|| section.error(&what), |field| field.error(&what))
-                .hint(hint))
-        };
         let takes = &self.takes;
-        let has_id = self.path.contains("{id}");
-        match self.action {
-            Action::Login | Action::Register => {
-                if ![Input::Name, Input::Username, Input::Email].into_iter().any(|name| takes.takes(name)) {
-                    return needs("a name", "add a field to takes, as username = \"$name\"");
-                }
-                if !takes.requires(Input::Password) {
-                    return needs("a password", "add a field to takes, as password = \"$password\"");
-                }
-            }
-            Action::Password => {
-                if !takes.requires(Input::CurrentPassword) || !takes.requires(Input::NewPassword) {
-                    let hint = "add two fields to takes, holding \"$current_password\" and \"$new_password\"";
-                    return needs("the current and the new password", hint);
-                }
-            }
-            Action::EndSession if has_id == takes.requires(Input::SessionId) => {
-                let hint = "write {id} in the path or take \"$session_id\", not both";
-                return needs("one place for the session's id", hint);
-            }
-            Action::Refresh | Action::Logout | Action::Revoke => {
-                let cookie = around.refresh.cookie.is_some();
-                if cookie && takes.requires(Input::RefreshToken) {
-                    return needs("no field where there is a cookie", "write \"$refresh_token?\"");
-                }
-            }
-            _ => {}
-        }
+        let has_name = [Input::Name, Input::Username, Input::Email].into_iter().any(|name| takes.takes(name));
+        let has_both = takes.requires(Input::CurrentPassword) && takes.requires(Input::NewPassword);
+        let has_one_id = self.path.contains("{id}") != takes.requires(Input::SessionId);
+        let has_cookie = around.refresh.cookie.is_some();
+        let is_asked = around.refresh.transport == Transport::Asked;
         let asks = takes.takes(Input::Transport);
-        match around.refresh.transport {
-            Transport::Asked if self.opens_session() && !asks => {
-                let hint = "take \"$transport?\", or set refresh_token.transport to \"both\"";
-                needs("a way to ask for the cookie", hint)
+        let (needs, hint) = match self.action {
+            Action::Login | Action::Register if !has_name => {
+                ("a name", "add a field to takes, as username = \"$name\"")
             }
-            Transport::Asked => Ok(()),
-            _ if asks => {
-                needs("no transport, since the page decides it", "set refresh_token.transport to \"asked\"")
+            Action::Login | Action::Register if !takes.requires(Input::Password) => {
+                ("a password", "add a field to takes, as password = \"$password\"")
             }
-            _ => Ok(()),
-        }
+            Action::Login | Action::Register if is_asked && self.opens_session() && !asks => (
+                "a way to ask for the cookie",
+                "take \"$transport?\", or set refresh_token.transport to \"both\"",
+            ),
+            Action::Login | Action::Register if !is_asked && asks => {
+                ("no transport, since the page decides it", "set refresh_token.transport to \"asked\"")
+            }
+            Action::Password if !has_both => (
+                "the current and the new password",
+                "add two fields to takes, holding \"$current_password\" and \"$new_password\"",
+            ),
+            Action::EndSession if !has_one_id => {
+                ("one place for the session's id", "write {id} in the path or take \"$session_id\", not both")
+            }
+            Action::Refresh | Action::Logout | Action::Revoke
+                if has_cookie && takes.requires(Input::RefreshToken) =>
+            {
+                ("no field where there is a cookie", "write \"$refresh_token?\"")
+            }
+            _ => return Ok(()),
+        };
+        let what = format!("{} needs {needs}", self.action.name());
+        Err(section.get("takes").map_or_else(|| section.error(&what), |field| field.error(&what)).hint(hint))
     }
 
     /// A pair that does not reach the client, or reaches somebody else, is an error of the page.

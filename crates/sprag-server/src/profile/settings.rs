@@ -17,34 +17,25 @@ const MAX_JITTER_PERCENT: u8 = 50;
 pub const OWN_CLAIMS: &[&str] =
     &["iss", "sub", "aud", "exp", "iat", "nbf", "jti", "sid", "client_id", "azp", "cnf", "auth_time"];
 
-/// What a foreign environment name may stand for. A duration takes `15m`, or a bare number with a unit in its name.
+/// The settings that a foreign environment name may stand for.
 pub const SETTINGS: &[&str] = &[
-    "signing_secret",
-    "signing_algorithm",
-    "issuer",
+    "access-ttl",
+    "idle-timeout",
+    "absolute-lifetime",
+    "reuse-interval",
+    "signing-algorithm",
+    "hs256-secret",
     "audience",
-    "deployment",
-    "database_url",
-    "public_url",
+    "public-url",
     "listen",
-    "access_ttl",
-    "access_ttl_seconds",
-    "access_ttl_minutes",
-    "access_ttl_hours",
-    "access_ttl_days",
-    "idle_timeout",
-    "idle_timeout_seconds",
-    "idle_timeout_minutes",
-    "idle_timeout_hours",
-    "idle_timeout_days",
-    "absolute_lifetime",
-    "absolute_lifetime_seconds",
-    "absolute_lifetime_minutes",
-    "absolute_lifetime_hours",
-    "absolute_lifetime_days",
-    "reuse_interval",
-    "reuse_interval_seconds",
+    "database-url",
+    "data-dir",
 ];
+
+/// Those of them that are spans of time: a bare number needs a unit, as `access-ttl:minutes`.
+const SPANS: &[&str] = &["access-ttl", "idle-timeout", "absolute-lifetime", "reuse-interval"];
+
+const UNITS: &[&str] = &["seconds", "minutes", "hours", "days"];
 
 /// Reads `lifetimes`, `ratchet` and `access_token.jitter_percent`.
 ///
@@ -154,19 +145,30 @@ pub(super) fn environment(page: &Section<'_>) -> Result<Vec<(String, String)>, P
         return Ok(Vec::new());
     };
     let pair = |(name, field): (&str, Field<'_>)| {
-        let setting = field.text()?;
         let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if name.is_empty() || !is_name {
             let hint = "it has letters, digits and underscores";
             return Err(field.error(format!("{} is not the name of a variable", quote(name))).hint(hint));
         }
-        if !SETTINGS.contains(&setting) {
-            let what = format!("there is no setting {}", quote(setting));
-            return Err(field.error(what).hint(suggest(setting, SETTINGS)));
-        }
-        Ok((name.to_owned(), setting.to_owned()))
+        Ok((name.to_owned(), setting(&field)?.to_owned()))
     };
     field.open_section()?.fields().into_iter().map(pair).collect()
+}
+
+/// `access-ttl`, or `access-ttl:minutes` for a variable that holds a bare number.
+fn setting<'a>(field: &Field<'a>) -> Result<&'a str, ProfileError> {
+    let text = field.text()?;
+    let (setting, unit) = text.split_once(':').map_or((text, None), |(setting, unit)| (setting, Some(unit)));
+    if !SETTINGS.contains(&setting) {
+        let what = format!("there is no setting {} for a variable to stand for", quote(setting));
+        return Err(field.error(what).hint(suggest(setting, SETTINGS)));
+    }
+    match unit {
+        None => Ok(text),
+        Some(_) if !SPANS.contains(&setting) => Err(field.error(format!("{setting} has no unit"))),
+        Some(unit) if UNITS.contains(&unit) => Ok(text),
+        Some(unit) => Err(field.error(format!("{} is not a unit", quote(unit))).hint(suggest(unit, UNITS))),
+    }
 }
 
 fn cookie(field: &Field<'_>) -> Result<CookieSpec, ProfileError> {

@@ -6,11 +6,11 @@ use super::error::{ProfileError, list, quote, suggest};
 use super::section::Field;
 
 macro_rules! inputs {
-    ($($(#[$doc:meta])* $input:ident = $name:literal;)*) => {
+    ($($(#[doc = $doc:literal])* $input:ident = $name:literal;)*) => {
         /// Something an action takes from the body of a request; the names are part of the page format.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         pub enum Input {
-            $($(#[$doc])* $input,)*
+            $($(#[doc = $doc])* $input,)*
         }
 
         impl Input {
@@ -22,6 +22,14 @@ macro_rules! inputs {
             pub fn name(self) -> &'static str {
                 match self {
                     $(Self::$input => $name,)*
+                }
+            }
+
+            /// What it is, in a sentence.
+            #[must_use]
+            pub fn about(self) -> &'static str {
+                match self {
+                    $(Self::$input => concat!($($doc),*).trim_ascii(),)*
                 }
             }
         }

@@ -137,3 +137,41 @@ pub(super) fn fault(doing: &'static str, error: rusqlite::Error) -> Fault {
 fn located(path: &Path, error: &io::Error) -> String {
     format!("{}: {error}", path.display())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::SqliteStore;
+    use super::*;
+
+    #[test]
+    fn a_writing_connection_syncs_each_commit_and_copies_nothing_by_itself() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sprag.db");
+        SqliteStore::migrate(&path).unwrap();
+        let connection = open(&path, Role::Writes { cache_kib: 512, busy_timeout: Duration::ZERO }).unwrap();
+        let setting = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(setting("synchronous"), 2);
+        assert_eq!(setting("wal_autocheckpoint"), 0);
+        assert_eq!(setting("mmap_size"), 0);
+        assert_eq!(setting("cache_size"), -512);
+        assert_eq!(setting("page_size"), i64::from(PAGE_BYTES));
+        let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+        assert_eq!(mode, "wal");
+    }
+
+    #[test]
+    fn a_reading_connection_cannot_write() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sprag.db");
+        SqliteStore::migrate(&path).unwrap();
+        let connection = open(&path, Role::Reads { cache_kib: 64 }).unwrap();
+        assert!(connection.execute("delete from session", []).is_err());
+    }
+
+    #[test]
+    fn a_file_system_without_the_log_is_refused() {
+        let connection = Connection::open_in_memory().unwrap();
+        let error = make_durable(&connection).unwrap_err().to_string();
+        assert!(error.contains("journal_mode=memory"), "{error}");
+    }
+}

@@ -80,9 +80,18 @@ pub(super) fn credential(row: &Row<'_>) -> Result<Credential> {
 }
 
 pub(super) fn entry(row: &Row<'_>) -> Result<Entry> {
+    let account = AccountId(id(row, "account_id")?);
+    let number = count(row, "id")?;
+    whole_entry(row, account, number).map_err(|error| {
+        let message = format!("account {account}, entry {number} cannot be read: {error}");
+        Error::FromSqlConversionFailure(0, Type::Null, message.into())
+    })
+}
+
+fn whole_entry(row: &Row<'_>, account: AccountId, number: u64) -> Result<Entry> {
     let kind: String = row.get("kind")?;
     let event = Event {
-        account: AccountId(id(row, "account_id")?),
+        account,
         at: Timestamp(row.get("at")?),
         kind: EventKind::named(&kind).ok_or_else(|| unknown("kind", &kind))?,
         session: row.get::<_, Option<[u8; 16]>>("session_id")?.map(|id| SessionId(Uuid::from_bytes(id))),
@@ -91,7 +100,7 @@ pub(super) fn entry(row: &Row<'_>) -> Result<Entry> {
         user_agent: row.get("user_agent")?,
         note: row.get("note")?,
     };
-    Ok(Entry { number: count(row, "id")?, event, previous: row.get("previous")?, hash: row.get("hash")? })
+    Ok(Entry { number, event, previous: row.get("previous")?, hash: row.get("hash")? })
 }
 
 pub(super) fn head(row: &Row<'_>) -> Result<Head> {

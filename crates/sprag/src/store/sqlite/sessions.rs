@@ -391,3 +391,37 @@ fn note_ending(
     }
     chain.append(ending.event(key))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A rotation descends to one session and to its account, and writes to the session's row alone.
+    #[test]
+    fn a_rotation_uses_the_primary_keys_and_no_other_index() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sprag.db");
+        SqliteStore::migrate(&path).unwrap();
+        let connection = Connection::open(&path).unwrap();
+        let mut statement = connection.prepare(&format!("explain query plan {ROTATE}")).unwrap();
+        let nothing = rusqlite::params_from_iter([rusqlite::types::Null; 12]);
+        let plan = statement.query_map(nothing, |row| row.get::<_, String>("detail")).unwrap();
+        let plan: Vec<String> = plan.map(|step| step.unwrap()).collect();
+        let expected = [
+            "SEARCH session USING PRIMARY KEY (account_id=? AND id=?)",
+            "SCALAR SUBQUERY 1",
+            "SEARCH account USING PRIMARY KEY (id=?)",
+        ];
+        assert_eq!(plan, expected);
+        let indexes: i64 = connection
+            .query_row(
+                "select count(*)
+                 from sqlite_schema
+                 where type = 'index' and tbl_name = 'session'",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert_eq!(indexes, 0);
+    }
+}

@@ -1,0 +1,418 @@
+//! Checkpoints over the journal, and finding where it was tampered with.
+//!
+//! Each account's chain shows by itself an entry that was altered, taken out or moved. What it cannot show is
+//! that its end was cut off, that it is gone altogether, or that somebody wrote it anew from some entry on.
+//! That is what checkpoints are for: each names how many entries there were and what they came to, under a tag
+//! whose key is not in the database. One checkpoint is made only over a journal that still holds what the last
+//! one covers, so that the newest vouches for all of them.
+//!
+//! What remains: who can delete rows can take away the newest checkpoint together with all that came after
+//! the one before it. [`Report::newest`] is therefore worth keeping elsewhere.
+
+use std::time::Duration;
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+use super::{Checkpoint, Entry, Hash, Head};
+use crate::clock::Timestamp;
+use crate::error::Fault;
+use crate::keys::KeyRing;
+use crate::session::AccountId;
+use crate::store::Journal;
+
+/// How old an entry is before a checkpoint covers it: what is being written, at most a few seconds old, is
+/// left for the next one.
+pub const SETTLED: Duration = Duration::from_secs(60);
+
+/// How many rows are read at a time.
+const PAGE: u32 = 1000;
+
+/// How many findings a report lists; the rest is only counted.
+pub const MAX_FINDINGS: usize = 100;
+
+/// Makes and checks the tags of checkpoints, with keys that the database does not hold.
+pub trait Seal: Send + Sync {
+    /// The tag of `bytes`, and which key made it.
+    fn tag(&self, now: Timestamp, bytes: &[u8]) -> (u8, Hash);
+
+    /// Whether `tag` is what that key makes of `bytes`.
+    fn verifies(&self, key_id: u8, bytes: &[u8], tag: &Hash) -> bool;
+}
+
+impl Seal for KeyRing {
+    fn tag(&self, now: Timestamp, bytes: &[u8]) -> (u8, Hash) {
+        self.audit_tag(None, now, bytes)
+    }
+
+    fn verifies(&self, key_id: u8, bytes: &[u8], tag: &Hash) -> bool {
+        self.audit_verify(key_id, bytes, tag)
+    }
+}
+
+/// What making a checkpoint came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Sealing {
+    /// It is made and stored.
+    Sealed(Checkpoint),
+    /// There is nothing that the last one does not cover, or another node made one just now.
+    NothingNew,
+    /// The journal no longer holds what the last checkpoint covers. None is made over it: run [`verify`].
+    Broken(CheckpointFlaw),
+}
+
+/// What verifying the journal came to.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Report {
+    /// How many chains there are.
+    pub chains: u64,
+    /// How many entries.
+    pub entries: u64,
+    /// How many checkpoints.
+    pub checkpoints: u64,
+    /// The newest checkpoint whose tag verifies; the journal was held against it. Worth keeping elsewhere.
+    pub newest: Option<Checkpoint>,
+    /// What is wrong: of each chain the first bad entry, of the checkpoints each bad one. At most
+    /// [`MAX_FINDINGS`].
+    pub findings: Vec<Finding>,
+    /// How much is wrong, counted as in `findings` but without end.
+    pub flaws: u64,
+}
+
+impl Report {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.flaws == 0
+    }
+
+    fn found(&mut self, finding: Finding) {
+        self.flaws += 1;
+        if self.findings.len() < MAX_FINDINGS {
+            self.findings.push(finding);
+        }
+    }
+}
+
+/// Something wrong with the journal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Finding {
+    /// The first bad entry of a chain.
+    #[error("account {account}, entry {number}: {flaw}")]
+    Entry {
+        /// Whose chain.
+        account: AccountId,
+        /// The number of the entry.
+        number: u64,
+        /// What is wrong with it.
+        flaw: EntryFlaw,
+    },
+    /// A bad checkpoint.
+    #[error("checkpoint {number}: {flaw}")]
+    Checkpoint {
+        /// The number of the checkpoint.
+        number: u64,
+        /// What is wrong with it.
+        flaw: CheckpointFlaw,
+    },
+}
+
+/// What may be wrong with an entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum EntryFlaw {
+    /// Its hash does not follow from what it says.
+    #[error("altered, for what it says does not have its hash")]
+    Altered,
+    /// There are later ones, and not this one.
+    #[error("missing, though there are later ones")]
+    Missing,
+    /// It was written under another number.
+    #[error("out of its order, for it was written as entry {written_as}")]
+    Reordered {
+        /// That number.
+        written_as: u64,
+    },
+    /// Its hash is right, but it names another predecessor: it, or the one before it, was written anew.
+    #[error("not the successor of the entry before it; one of the two was written anew")]
+    Unlinked,
+    /// It is dated before its predecessor, which no store does.
+    #[error("dated before the entry before it")]
+    Backdated,
+}
+
+/// What may be wrong with a checkpoint.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum CheckpointFlaw {
+    /// No key in the ring makes its tag of what it says.
+    #[error("forged or altered, for its tag does not verify")]
+    Forged,
+    /// There are later ones, and not this one.
+    #[error("missing, though there are later ones")]
+    Missing,
+    /// It does not name the tag of the one before it.
+    #[error("not the successor of the checkpoint before it")]
+    Unlinked,
+    /// Chains it covers are gone.
+    #[error("it covers {covered} chains and {found} are left: whole chains were deleted")]
+    ChainsLost {
+        /// How many it covers.
+        covered: u64,
+        /// How many are there.
+        found: u64,
+    },
+    /// Entries it covers are gone.
+    #[error("it covers {covered} entries and {found} are left: chains were cut short")]
+    EntriesLost {
+        /// How many it covers.
+        covered: u64,
+        /// How many are there.
+        found: u64,
+    },
+    /// The entries it covers are not those that were there.
+    #[error("the entries it covers are not the ones that were there: chains were written anew or added to")]
+    Rewritten,
+}
+
+/// Makes a checkpoint over all entries older than [`SETTLED`], if there are new ones.
+///
+/// # Errors
+/// A [`Fault`] if the store fails.
+pub async fn checkpoint(journal: &dyn Journal, seal: &dyn Seal, now: Timestamp) -> Result<Sealing, Fault> {
+    let settled = now.minus(SETTLED);
+    let last = journal.last_checkpoint().await?;
+    if let Some(last) = &last {
+        if settled <= last.before {
+            return Ok(Sealing::NothingNew);
+        }
+        if let Some(flaw) = tally_heads(journal, last.before).await?.flaw(last) {
+            return Ok(Sealing::Broken(flaw));
+        }
+    }
+    let tally = tally_heads(journal, settled).await?;
+    let root = tally.root();
+    if tally.entries == 0 || last.as_ref().is_some_and(|last| last.root == root) {
+        return Ok(Sealing::NothingNew);
+    }
+    let mut checkpoint = Checkpoint {
+        number: last.as_ref().map_or(1, |last| last.number + 1),
+        before: tally.newest.plus(Duration::from_millis(1)),
+        chains: tally.chains,
+        entries: tally.entries,
+        root,
+        previous: last.map_or([0; 32], |last| last.tag),
+        tag: [0; 32],
+        key_id: 0,
+    };
+    (checkpoint.key_id, checkpoint.tag) = seal.tag(now, &tagged_bytes(&checkpoint));
+    let is_stored = journal.seal(checkpoint.clone()).await?;
+    Ok(if is_stored { Sealing::Sealed(checkpoint) } else { Sealing::NothingNew })
+}
+
+/// Goes through the whole journal and says what is wrong with it; `progress` is told, now and then, how many
+/// entries have been read.
+///
+/// Reads a page at a time, so it may run beside a busy server.
+///
+/// # Errors
+/// A [`Fault`] if the store fails, also where it cannot make sense of a row.
+pub async fn verify(
+    journal: &dyn Journal,
+    seal: &dyn Seal,
+    mut progress: impl FnMut(u64) + Send,
+) -> Result<Report, Fault> {
+    let mut report = Report::default();
+    verify_checkpoints(journal, seal, &mut report).await?;
+    let before = report.newest.as_ref().map_or(Timestamp(i64::MIN), |newest| newest.before);
+    let mut tally = Tally::new();
+    let mut chain = None;
+    let mut after = None;
+    loop {
+        let page = journal.entries(after, PAGE).await?;
+        for entry in &page {
+            let account = entry.event.account;
+            if chain.as_ref().is_none_or(|chain: &Walk| chain.head.account != account) {
+                finish(&mut tally, chain.take());
+                report.chains += 1;
+            }
+            report.entries += 1;
+            chain.get_or_insert_with(|| Walk::new(account)).step(entry, before, &mut report);
+        }
+        let Some(last) = page.last() else { break };
+        after = Some((last.event.account, last.number));
+        progress(report.entries);
+    }
+    finish(&mut tally, chain);
+    if let Some(newest) = report.newest.clone()
+        && let Some(flaw) = tally.flaw(&newest)
+    {
+        report.found(Finding::Checkpoint { number: newest.number, flaw });
+    }
+    Ok(report)
+}
+
+/// Checks that the checkpoints follow one another and that each is ours.
+async fn verify_checkpoints(
+    journal: &dyn Journal,
+    seal: &dyn Seal,
+    report: &mut Report,
+) -> Result<(), Fault> {
+    let (mut number, mut previous) = (0, [0; 32]);
+    loop {
+        let page = journal.checkpoints(number, PAGE).await?;
+        for checkpoint in &page {
+            report.checkpoints += 1;
+            let is_ours = seal.verifies(checkpoint.key_id, &tagged_bytes(checkpoint), &checkpoint.tag);
+            let flaw = if !is_ours {
+                Some((checkpoint.number, CheckpointFlaw::Forged))
+            } else if checkpoint.number != number + 1 {
+                Some((number + 1, CheckpointFlaw::Missing))
+            } else if checkpoint.previous != previous {
+                Some((checkpoint.number, CheckpointFlaw::Unlinked))
+            } else {
+                None
+            };
+            if is_ours {
+                report.newest = Some(checkpoint.clone());
+            }
+            if let Some((number, flaw)) = flaw {
+                report.found(Finding::Checkpoint { number, flaw });
+            }
+            (number, previous) = (checkpoint.number, checkpoint.tag);
+        }
+        if page.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+/// One chain, entry by entry.
+struct Walk {
+    head: Head,
+    /// The last entry that the newest checkpoint covers, and how many it covers of this chain.
+    covered: Option<Head>,
+    entries_covered: u64,
+    is_broken: bool,
+}
+
+impl Walk {
+    fn new(account: AccountId) -> Self {
+        Self { head: Head::new(account), covered: None, entries_covered: 0, is_broken: false }
+    }
+
+    fn step(&mut self, entry: &Entry, before: Timestamp, report: &mut Report) {
+        if !self.is_broken
+            && let Some((number, flaw)) = self.flaw(entry)
+        {
+            self.is_broken = true;
+            report.found(Finding::Entry { account: entry.event.account, number, flaw });
+        }
+        self.head = entry.head();
+        if entry.event.at < before {
+            self.covered = Some(self.head);
+            self.entries_covered += 1;
+        }
+    }
+
+    fn flaw(&self, entry: &Entry) -> Option<(u64, EntryFlaw)> {
+        let expected = self.head.number + 1;
+        if entry.number != expected {
+            return Some((expected, EntryFlaw::Missing));
+        }
+        let flaw = if !entry.is_intact() {
+            self.written_as(entry)
+                .map_or(EntryFlaw::Altered, |written_as| EntryFlaw::Reordered { written_as })
+        } else if entry.previous != self.head.hash {
+            EntryFlaw::Unlinked
+        } else if entry.event.at < self.head.at {
+            EntryFlaw::Backdated
+        } else {
+            return None;
+        };
+        Some((expected, flaw))
+    }
+
+    /// The number under which an entry was written that stands under another; looked for nearby.
+    fn written_as(&self, entry: &Entry) -> Option<u64> {
+        const NEARBY: u64 = 1000;
+        let numbers = entry.number.saturating_sub(NEARBY)..=entry.number.saturating_add(NEARBY);
+        numbers.into_iter().find(|number| Entry { number: *number, ..entry.clone() }.is_intact())
+    }
+}
+
+/// What chains come to, taken in the order of their accounts.
+struct Tally {
+    chains: u64,
+    entries: u64,
+    /// When the newest entry was made. A checkpoint reaches no further: were it to reach to a moment that only a
+    /// wrong clock knew, all later entries would be dated after it.
+    newest: Timestamp,
+    heads: Context,
+}
+
+impl Tally {
+    fn new() -> Self {
+        let mut heads = Context::new(&SHA256);
+        heads.update(b"sprag heads v1");
+        Self { chains: 0, entries: 0, newest: Timestamp(i64::MIN), heads }
+    }
+
+    fn add(&mut self, head: &Head, entries: u64) {
+        self.chains += 1;
+        self.entries += entries;
+        self.newest = self.newest.max(head.at);
+        self.heads.update(head.account.0.as_bytes());
+        self.heads.update(&head.number.to_be_bytes());
+        self.heads.update(&head.at.0.to_be_bytes());
+        self.heads.update(&head.hash);
+    }
+
+    fn root(&self) -> Hash {
+        let mut root = [0; 32];
+        root.copy_from_slice(self.heads.clone().finish().as_ref());
+        root
+    }
+
+    /// In what way this is not what the checkpoint covers.
+    fn flaw(&self, covered: &Checkpoint) -> Option<CheckpointFlaw> {
+        if self.chains < covered.chains {
+            Some(CheckpointFlaw::ChainsLost { covered: covered.chains, found: self.chains })
+        } else if self.entries < covered.entries {
+            Some(CheckpointFlaw::EntriesLost { covered: covered.entries, found: self.entries })
+        } else {
+            (self.root() != covered.root).then_some(CheckpointFlaw::Rewritten)
+        }
+    }
+}
+
+fn finish(tally: &mut Tally, chain: Option<Walk>) {
+    if let Some(Walk { covered: Some(head), entries_covered, .. }) = chain {
+        tally.add(&head, entries_covered);
+    }
+}
+
+/// What the chains come to by their heads alone: an entry's number says how many there are.
+async fn tally_heads(journal: &dyn Journal, before: Timestamp) -> Result<Tally, Fault> {
+    let mut tally = Tally::new();
+    let mut after = None;
+    loop {
+        let page = journal.heads(before, after, PAGE).await?;
+        for head in &page {
+            tally.add(head, head.number);
+        }
+        let Some(last) = page.last() else { return Ok(tally) };
+        after = Some(last.account);
+    }
+}
+
+/// Everything a checkpoint says, in a form that only one checkpoint has: each field has one length.
+fn tagged_bytes(checkpoint: &Checkpoint) -> Vec<u8> {
+    [
+        b"sprag checkpoint v1".as_slice(),
+        &checkpoint.number.to_be_bytes(),
+        &checkpoint.before.0.to_be_bytes(),
+        &checkpoint.chains.to_be_bytes(),
+        &checkpoint.entries.to_be_bytes(),
+        &checkpoint.root,
+        &checkpoint.previous,
+    ]
+    .concat()
+}
