@@ -11,6 +11,7 @@ use crate::metrics::Metrics;
 use crate::node::Node;
 use crate::ring_file::{self, RingSource};
 use sprag::Engine;
+use sprag::audit::verify::Sealing;
 use sprag::chance::SystemChance;
 
 /// How often the key ring's file is looked at.
@@ -32,6 +33,7 @@ pub fn start(node: &Node) -> JoinSet<()> {
     if let RingSource::File(_) = &node.ring {
         jobs.spawn(watch_ring(Arc::clone(&node.engine), node.ring.clone(), node.config.clone()));
     }
+    jobs.spawn(seal_now_and_then(Arc::clone(&node.engine)));
     jobs
 }
 
@@ -85,6 +87,26 @@ async fn watch_ring(engine: Arc<Engine>, source: RingSource, config: Config) {
                     "the key ring has changed and cannot be read; the one before stays in force"
                 );
             }
+        }
+    }
+}
+
+async fn seal_now_and_then(engine: Arc<Engine>) {
+    let mut ticks = interval(CHECKPOINT_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match engine.seal_journal().await {
+            Ok(Sealing::Sealed(sealed)) => {
+                // In the log as well, so that a copy of it stands where a writer to the database cannot reach.
+                let tag = data_encoding::HEXLOWER.encode(&sealed.tag);
+                tracing::info!(number = sealed.number, entries = sealed.entries, tag, "journal checkpoint");
+            }
+            Ok(Sealing::NothingNew) => {}
+            Ok(Sealing::Broken(flaw)) => {
+                tracing::error!(%flaw, "the journal was tampered with and is not sealed; run: sprag audit verify");
+            }
+            Err(fault) => tracing::warn!(%fault, "the journal was not sealed; trying again in an hour"),
         }
     }
 }

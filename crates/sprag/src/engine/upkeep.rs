@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Engine;
+use crate::audit::verify::{self, Sealing};
 use crate::error::Fault;
 use crate::session::SessionKey;
 use crate::store::{Slice, Swept};
@@ -17,5 +18,13 @@ impl Engine {
     /// A [`Fault`].
     pub async fn sweep(&self, after: Option<SessionKey>, keep_ended: Duration) -> Result<Swept, Fault> {
         self.store.sweep(Slice { after, rows: SWEEP_ROWS, now: self.now(), keep_ended }).await
+    }
+
+    /// Binds all chains of the journal together by a checkpoint, if there is anything new to bind.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn seal_journal(&self) -> Result<Sealing, Fault> {
+        verify::checkpoint(self.store.as_ref(), self.keys().as_ref(), self.now()).await
     }
 }
