@@ -16,6 +16,7 @@ use crate::node::{self, Node};
 use crate::profile::Profile;
 use crate::{logs, openapi};
 
+mod audit;
 mod key;
 mod migrate;
 mod output;
@@ -51,6 +52,9 @@ enum Command {
     Key(key::Command),
     /// End the sessions that have expired, and remove those that ended long ago
     Sweep(sweep::Args),
+    /// Prove the journal
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Print the settings in force, and where each came from
     Config(settings::Args),
     /// Print the description of the API that the configured pages make (OpenAPI)
@@ -87,7 +91,8 @@ fn carry_out(command: Command, flags: config::Flags) -> anyhow::Result<ExitCode>
         Command::Session(command) => session::run(command, &sources()?),
         Command::Key(command) => key::run(command, &sources()?),
         Command::Sweep(args) => sweep::run(&args, &sources()?),
-        Command::Config(args) if args.is_about_all_there_is() => settings::print_reference(),
+        Command::Audit(command) => audit::run(command, &sources()?),
+        Command::Config(args) if args.wants_reference() => settings::print_reference(),
         Command::Config(args) => settings::run(&args, &sources()?),
         Command::Openapi => {
             let (config, profiles) = resolve(&sources()?)?;
@@ -134,11 +139,15 @@ where
     if opens == Opens::Existing {
         expect_database(&config)?;
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("could not start the runtime")?.block_on(async {
+    block_on(async {
         let node = Node::open(config, profiles)?;
         work(&node).await
     })
+}
+
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("could not start the runtime")?.block_on(work)
 }
 
 fn expect_database(config: &Config) -> anyhow::Result<()> {

@@ -81,19 +81,20 @@ pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCod
     let (config, profiles) = resolve(sources)?;
     let now = SystemClock.now();
     match command {
-        Command::List { json } => list(&ring_in_force(&config, now)?, now, json),
+        Command::List { json } => list(&ring_in_force(&config)?, now, json),
         Command::Rotate(args) => rotate_keys(&args, &config, Spans::of(&profiles), now),
         Command::Retire { id, now: true } => retire(&config, &id, now),
-        Command::Retire { id, now: false } => explain(&ring_in_force(&config, now)?, &id),
+        Command::Retire { id, now: false } => explain(&ring_in_force(&config)?, &id, now),
     }
 }
 
-fn ring_in_force(config: &Config, now: Timestamp) -> anyhow::Result<KeyRing> {
+/// The ring as it is: looking at it changes nothing.
+fn ring_in_force(config: &Config) -> anyhow::Result<KeyRing> {
     let source = RingSource::of(config);
     if let RingSource::File(path) = &source {
         expect_ring(path)?;
     }
-    source.load(config, &SystemChance::default(), now)
+    source.read(config)
 }
 
 fn expect_ring(path: &Path) -> anyhow::Result<()> {
@@ -208,8 +209,8 @@ fn rotate_keys(args: &Rotate, config: &Config, spans: Spans, now: Timestamp) -> 
         tell("Access tokens are signed with the secret in SPRAG_HS256_SECRET, which was not changed.");
     }
     say(format_args!(
-        "Servers that use {} learn of it within {} seconds. A server with a copy of it needs the new file before \
-         the new key signs.",
+        "Servers that use {} learn of it within {} seconds.\n\
+         A server with a copy of it needs the new file before the new key signs.",
         path.display(),
         UNNOTICED.as_secs()
     ))?;
@@ -241,12 +242,11 @@ fn timetable(rotated: &Rotated, now: Timestamp) -> String {
 fn warn(purpose: Purpose, after: Duration) {
     match purpose {
         Purpose::Refresh if after <= UNNOTICED => tell(
-            "Warning: until every server has read the ring, one that has not may refuse refresh tokens of the new \
-             key.\n",
+            "Warning: a server that has not read the ring yet refuses refresh tokens of the new key until it has.\n",
         ),
         Purpose::Access if after < KEPT => tell(format_args!(
-            "Warning: whoever verifies access tokens may keep the published keys for {} minutes, and refuse tokens of \
-             the new key until then.\n",
+            "Warning: whoever verifies access tokens may keep the published keys for {} minutes,\n\
+             and refuse tokens of the new key until then.\n",
             KEPT.as_secs() / 60
         )),
         Purpose::Refresh | Purpose::Access => {}
@@ -266,37 +266,46 @@ fn find(ring: &KeyRing, id: &str) -> anyhow::Result<KeyEntry> {
 }
 
 /// What retiring a key does to those who hold its tokens.
-fn consequence(key: &KeyEntry) -> String {
+fn consequence(key: &KeyEntry, now: Timestamp) -> String {
     match key.purpose {
+        _ if key.signs_from > now => format!("Key {} has signed nothing yet, so nobody will notice.", key.id),
         Purpose::Refresh => format!(
-            "Every refresh token of key {} is refused: whoever holds one must log in again, and a stolen one that \
-             comes back is refused without being noticed as reuse.",
+            "Every refresh token of key {} is refused: whoever holds one must log in again.\n\
+             A stolen one that comes back is refused, too, and no longer noticed as reuse.",
             key.id
         ),
         Purpose::Access => format!(
-            "Every access token of key {} is refused here at once, and elsewhere once verifiers fetch the published \
-             keys again ({} minutes at most); clients refresh and go on.",
+            "Every access token of key {} is refused here at once, and elsewhere as soon as verifiers fetch the\n\
+             published keys again, which they should after {} minutes. Clients refresh and go on.",
             key.id,
             KEPT.as_secs() / 60
         ),
     }
 }
 
-fn explain(ring: &KeyRing, id: &str) -> anyhow::Result<ExitCode> {
+fn retired_already(key: &KeyEntry, now: Timestamp) -> anyhow::Result<bool> {
+    let Some(at) = key.retired_at.filter(|at| *at <= now) else { return Ok(false) };
+    say(format_args!("key {} retired already, at {}; nothing was changed", key.id, moment(at)))?;
+    Ok(true)
+}
+
+fn explain(ring: &KeyRing, id: &str, now: Timestamp) -> anyhow::Result<ExitCode> {
     let key = find(ring, id)?;
+    if retired_already(&key, now)? {
+        return Ok(ExitCode::SUCCESS);
+    }
     tell(format_args!(
-        "{}\nNothing was changed. `sprag key rotate` replaces a key without anyone noticing; to do this at once: \
-         sprag key retire {id} --now",
-        consequence(&key)
+        "{}\nNothing was changed. To replace a key without anyone noticing: sprag key rotate\n\
+         To do this at once: sprag key retire {id} --now",
+        consequence(&key, now)
     ));
     Ok(ExitCode::FAILURE)
 }
 
 fn retire(config: &Config, id: &str, now: Timestamp) -> anyhow::Result<ExitCode> {
     let path = file_of(config)?;
-    let key = find(&ring_in_force(config, now)?, id)?;
-    if let Some(at) = key.retired_at.filter(|at| *at <= now) {
-        say(format_args!("key {id} retired already, at {}; nothing was changed", moment(at)))?;
+    let key = find(&ring_in_force(config)?, id)?;
+    if retired_already(&key, now)? {
         return Ok(ExitCode::SUCCESS);
     }
     let (ring, is_done) = ring_file::change(&path, |ring| ring.retire(id, now), &SystemChance::default())?;
@@ -308,12 +317,12 @@ fn retire(config: &Config, id: &str, now: Timestamp) -> anyhow::Result<ExitCode>
         );
     }
     say(format_args!(
-        "Key {id} retired at {}; {} key {} signs.\n{}\nServers that use {} learn of it within {} seconds; give the new \
-         file to servers with a copy of it now.",
+        "Key {id} retired at {}; {} key {} signs.\n{}\nServers that use {} learn of it within {} seconds.\n\
+         A server with a copy of it needs the new file now.",
         moment(now),
         key.purpose,
         ring.signing_id(key.purpose, now),
-        consequence(&key),
+        consequence(&key, now),
         path.display(),
         UNNOTICED.as_secs(),
     ))?;

@@ -7,7 +7,7 @@ use sprag::store::Store as _;
 use sprag::store::sqlite::{Settings, SqliteStore};
 
 use super::output::say;
-use super::{expect_database, resolve};
+use super::{block_on, expect_database, resolve};
 use crate::config::{Database, Sources};
 use crate::{logs, ring_file};
 
@@ -25,10 +25,7 @@ pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
     let shown = path.display();
     if args.check {
         expect_database(&config)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime
-            .context("could not start the runtime")?
-            .block_on(async { SqliteStore::open(path, Settings::default())?.ready().await })?;
+        block_on(async { Ok(SqliteStore::open(path, Settings::default())?.ready().await?) })?;
         say(format_args!("{shown} is up to date"))?;
         return Ok(ExitCode::SUCCESS);
     }

@@ -175,6 +175,11 @@ pub(super) fn tell(text: impl Display) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
+/// `1 session`, `2 sessions`.
+pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 /// A moment in a sentence: `2026-11-21 03:02:11 UTC`.
 pub(super) fn moment(at: Timestamp) -> String {
     format!("{} UTC", utc(at).strftime("%Y-%m-%d %H:%M:%S"))

@@ -17,8 +17,8 @@ pub(super) struct Args {
 }
 
 impl Args {
-    /// Whether the question is what can be set, which does not depend on what is.
-    pub(super) fn is_about_all_there_is(&self) -> bool {
+    /// Whether the question is what can be set at all, which needs no configuration to answer.
+    pub(super) fn wants_reference(&self) -> bool {
         self.reference
     }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use sprag::store::Swept;
 use tokio::time::sleep;
 
-use super::output::{Progress, say, say_json};
+use super::output::{Progress, counted, say, say_json};
 use super::{Opens, on_node};
 use crate::config::{Sources, spell};
 use crate::jobs::SWEEP_PAUSE;
@@ -29,7 +29,7 @@ pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
             let kept = spell(node.config.keep_ended);
             say(format_args!(
                 "looked at {}: {} had expired and {} ended, {} that ended more than {kept} ago {} removed",
-                sessions(total.seen),
+                counted(total.seen, "session", "sessions"),
                 total.ended,
                 were(total.ended),
                 total.removed,
@@ -54,17 +54,13 @@ async fn sweep(node: &Node) -> anyhow::Result<Swept> {
         }
         progress.show(format_args!(
             "looked at {}; {} ended, {} removed so far",
-            sessions(total.seen),
+            counted(total.seen, "session", "sessions"),
             total.ended,
             total.removed
         ));
         // A server beside us gets to write, too.
         sleep(SWEEP_PAUSE).await;
     }
-}
-
-fn sessions(count: u64) -> String {
-    if count == 1 { "1 session".to_owned() } else { format!("{count} sessions") }
 }
 
 fn were(count: u64) -> &'static str {

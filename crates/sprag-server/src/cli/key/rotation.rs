@@ -40,7 +40,7 @@ pub(super) struct Rotated {
     pub(super) id: String,
     pub(super) algorithm: Option<Algorithm>,
     pub(super) signs_from: Timestamp,
-    /// The keys it replaces, and when each is refused.
+    /// The keys it replaces, and when each is refused, in that order.
     pub(super) replaced: Vec<(String, Timestamp)>,
 }
 
@@ -71,13 +71,10 @@ pub(super) fn rotate(
         let entry = entries.iter().find(|entry| entry.purpose == purpose && entry.id == key.id);
         Some((key.id.clone(), entry?.retired_at?))
     };
-    Rotated {
-        purpose,
-        algorithm: (purpose == Purpose::Access).then_some(algorithm),
-        replaced: before.iter().filter_map(retirement).collect(),
-        id,
-        signs_from,
-    }
+    let mut replaced: Vec<_> = before.iter().filter_map(retirement).collect();
+    replaced.sort_by_key(|(_, at)| *at);
+    let algorithm = (purpose == Purpose::Access).then_some(algorithm);
+    Rotated { purpose, id, algorithm, signs_from, replaced }
 }
 
 #[cfg(test)]
@@ -149,7 +146,7 @@ mod tests {
         let mut given = a_ring();
         given.rotate(Purpose::Refresh, DAY, Timestamp(0));
         let rotated = given.rotate(Purpose::Refresh, Duration::ZERO, Timestamp(0).plus(MINUTE));
-        assert_eq!(rotated.replaced[1], ("2".to_owned(), Timestamp(0).plus(MINUTE)));
+        assert_eq!(rotated.replaced[0], ("2".to_owned(), Timestamp(0).plus(MINUTE)));
         for minutes in [1, 60, 24 * 60, 60 * 24 * 60] {
             assert_eq!(given.signing(Purpose::Refresh, Timestamp(0).plus(minutes * MINUTE)), "3");
         }
