@@ -261,6 +261,7 @@ fn a_value_in_dotenv_that_readers_disagree_on_is_refused() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "it looks at what must not be written")]
 fn the_process_environment_is_left_as_it_is() {
     let config = nothing().dotenv("SPRAG_AUDIENCE=only-in-dotenv").config();
     assert_eq!(config.audience, "only-in-dotenv");
