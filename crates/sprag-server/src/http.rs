@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use sprag::account::Account;
 use sprag::engine::{Caller, Client, Terms};
 use sprag::session::{AccountId, EndCause};
-use sprag::{Engine, Refusal};
+use sprag::{Engine, Error, Refusal};
 
 use crate::metrics::Metrics;
 use crate::profile::{Action, Fact, Input, Inputs, Profile, Route, TakeError};
@@ -172,10 +172,22 @@ impl Place {
 
     /// What to say where none of `wanted` came.
     fn missing(&self, wanted: &[Input]) -> Problem {
-        let fields = self.route.takes.fields().iter();
-        let name = fields.clone().find(|field| wanted.contains(&field.input)).map(|field| field.name.clone());
-        let field = name.unwrap_or_else(|| wanted.first().map_or("", |input| input.name()).to_owned());
-        Problem::Field(TakeError { field, what: "is missing", code: "field_missing" })
+        Problem::Field(TakeError { field: self.field_of(wanted), what: "is missing", code: "field_missing" })
+    }
+
+    /// What the engine said, and of a password that cannot be taken also in which field it came.
+    fn naming(&self, input: Input, error: Error) -> Problem {
+        match error {
+            Error::Refused(Refusal::PasswordRejected) => Problem::PasswordRejected(self.field_of(&[input])),
+            error => error.into(),
+        }
+    }
+
+    /// The name on the wire of the first of `inputs` that the route takes.
+    fn field_of(&self, inputs: &[Input]) -> String {
+        let field = self.route.takes.fields().iter().find(|field| inputs.contains(&field.input));
+        let name = field.map(|field| field.name.as_str());
+        name.or(inputs.first().map(|input| input.name())).unwrap_or_default().to_owned()
     }
 
     fn client(&self, parts: &Parts) -> Result<Client, Problem> {

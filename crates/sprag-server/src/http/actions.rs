@@ -3,9 +3,9 @@
 use axum::body::Body;
 use axum::response::Response;
 use hyper::http::request::Parts;
-use sprag::Refusal;
 use sprag::engine::{Caller, Client, LogIn, NewUser};
 use sprag::session::{EndCause, SessionId, SessionKey};
+use sprag::{Error, Refusal};
 
 use super::answer::{shaped, token_pair};
 use super::carriage::{self, By};
@@ -33,7 +33,8 @@ pub(super) async fn login(place: &Place, parts: &Parts, body: Body) -> Result<Re
         device: device.as_deref(),
         superseded: carried.as_ref().map(|carried| carried.text.as_str()),
     };
-    let pair = place.app.engine.log_in(&place.page.terms, log_in, &client).await?;
+    let pair = place.app.engine.log_in(&place.page.terms, log_in, &client).await;
+    let pair = pair.map_err(|error| place.naming(Input::Password, error))?;
     let account = place.account_if_told(pair.account).await?;
     let mut response = token_pair(place, &pair, place.ways(by), account.as_ref());
     mark_device(place, parts, by, &mut response);
@@ -57,14 +58,16 @@ pub(super) async fn register(place: &Place, parts: &Parts, body: Body) -> Result
         Some(name) => (username.or(Some(name)), email),
         None => (username, email),
     };
-    let user = NewUser { username, email, password, is_admin: false };
-    let account = place.app.engine.create_account(user, &client).await?;
-    if !place.route.gives_pair() {
-        return Ok(shaped(place, &Facts { account: Some(&account), ..Facts::default() }));
-    }
-    let by = way_asked_for(place, parts, &inputs)?;
-    let name = account.username.as_deref().or(account.email.as_deref()).unwrap_or_default();
+    // Whatever may be refused is refused before there is an account.
+    let by = if place.route.gives_pair() { Some(way_asked_for(place, parts, &inputs)?) } else { None };
     let device = device(&inputs)?;
+    let user = NewUser { username, email, password, is_admin: false };
+    let account = place.app.engine.create_account(user, &client).await;
+    let account = account.map_err(|error| place.naming(Input::Password, error))?;
+    let Some(by) = by else {
+        return Ok(shaped(place, &Facts { account: Some(&account), ..Facts::default() }));
+    };
+    let name = account.username.as_deref().or(account.email.as_deref()).unwrap_or_default();
     let log_in = LogIn { name, password, device: device.as_deref(), superseded: None };
     let pair = place.app.engine.log_in(&place.page.terms, log_in, &client).await?;
     let mut response = token_pair(place, &pair, place.ways(by), Some(&account));
@@ -73,6 +76,9 @@ pub(super) async fn register(place: &Place, parts: &Parts, body: Body) -> Result
 }
 
 /// Ends the session of a refresh token; where none came, of the access token.
+///
+/// The cookie is cleared only where it came, or an access token did: another site can do neither, and a form that it
+/// posts here must not sign the visitor out.
 pub(super) async fn logout(
     place: &Place,
     parts: &Parts,
@@ -83,19 +89,37 @@ pub(super) async fn logout(
     let inputs = place.inputs(&fields)?;
     let client = place.client(parts)?;
     let engine = &place.app.engine;
-    match place.refresh_token(parts, &inputs)? {
-        Some(carried) => engine.log_out(&place.page.terms, &carried.text, cause, &client).await?,
+    let is_ours = match place.refresh_token(parts, &inputs)? {
+        Some(carried) => {
+            engine.log_out(&place.page.terms, &carried.text, cause, &client).await?;
+            carried.by == By::Cookie
+        }
         None if request::bearer(&parts.headers).is_some() => {
-            let caller = place.caller(parts).await?;
-            match engine.end_session(caller.key, cause, &client).await {
-                // Somebody else ended it a moment before: it has ended, which is what was asked for.
-                Ok(()) | Err(sprag::Error::Refused(Refusal::SessionUnknown)) => {}
-                Err(error) => return Err(error.into()),
-            }
+            end_session_of_caller(place, parts, cause, &client).await?;
+            true
         }
         None => return Err(Refusal::TokenMissing.into()),
+    };
+    let response = shaped(place, &Facts::default());
+    Ok(if is_ours { cleared(place, response) } else { response })
+}
+
+/// A session that has ended already, or that somebody else ends at this moment, is what was asked for.
+async fn end_session_of_caller(
+    place: &Place,
+    parts: &Parts,
+    cause: EndCause,
+    client: &Client,
+) -> Result<(), Problem> {
+    let caller = match place.caller(parts).await {
+        Ok(caller) => caller,
+        Err(Problem::Engine(Error::Refused(Refusal::SessionEnded(_)))) => return Ok(()),
+        Err(problem) => return Err(problem),
+    };
+    match place.app.engine.end_session(caller.key, cause, client).await {
+        Ok(()) | Err(Error::Refused(Refusal::SessionUnknown)) => Ok(()),
+        Err(error) => Err(error.into()),
     }
-    Ok(cleared(place, shaped(place, &Facts::default())))
 }
 
 pub(super) async fn logout_all(place: &Place, parts: &Parts) -> Result<Response, Problem> {
@@ -146,7 +170,8 @@ pub(super) async fn password(place: &Place, parts: &Parts, body: Body) -> Result
     let refresh_token = carried.as_ref().map(|carried| carried.text.as_str());
     let engine = &place.app.engine;
     let passwords = (current, new);
-    let pair = engine.change_password(&place.page.terms, &caller, passwords, refresh_token, &client).await?;
+    let pair = engine.change_password(&place.page.terms, &caller, passwords, refresh_token, &client).await;
+    let pair = pair.map_err(|error| place.naming(Input::NewPassword, error))?;
     let account = place.account_if_told(pair.account).await?;
     Ok(token_pair(place, &pair, place.ways(by), account.as_ref()))
 }

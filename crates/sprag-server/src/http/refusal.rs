@@ -16,6 +16,8 @@ pub(super) enum Problem {
     Invalid(Cow<'static, str>),
     /// A field of the body is missing or wrong.
     Field(TakeError),
+    /// The password in the field of this name cannot be taken.
+    PasswordRejected(String),
     /// The body is too large.
     TooLarge,
     /// The body came too slowly.
@@ -57,6 +59,9 @@ impl Problem {
                 let message = error.to_string();
                 Answer { field: Some(error.field), ..plain(error.code, message) }
             }
+            Self::PasswordRejected(field) => {
+                Answer { field: Some(field), ..of_refusal(&Refusal::PasswordRejected) }
+            }
             Self::TooLarge => plain("request_too_large", "the body is larger than 64 KiB; send less"),
             Self::TooSlow => {
                 plain("request_timeout", "the body did not arrive within 10 seconds; send the request again")
@@ -89,13 +94,9 @@ fn of_refusal(refusal: &Refusal) -> Answer {
         Refusal::SessionEnded(cause) => cause.map(sprag::session::EndCause::name),
         _ => None,
     };
-    let field = match refusal {
-        Refusal::PasswordRejected => Some("password".to_owned()),
-        _ => None,
-    };
     let retry_after_seconds = matches!(refusal, Refusal::TooManyRetries).then_some(30);
     let message = refusal.to_string();
-    Answer { cause, field, retry_after_seconds, ..plain(refusal.code(), message) }
+    Answer { cause, retry_after_seconds, ..plain(refusal.code(), message) }
 }
 
 fn of_fault(fault: &Fault) -> Answer {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use data_encoding::HEXLOWER_PERMISSIVE;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, HeaderMap, USER_AGENT};
 use hyper::http::request::Parts;
@@ -12,6 +13,7 @@ use serde_json::{Map, Value};
 use sprag::engine::Client;
 use sprag::session::ShortHash;
 use sprag::token::hash_instance;
+use zeroize::Zeroizing;
 
 use super::refusal::Problem;
 
@@ -98,6 +100,9 @@ fn depth(bytes: &[u8]) -> usize {
 }
 
 fn form(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
+    if !is_unicode(bytes) {
+        return Err(Problem::invalid("the form is not UTF-8; send its fields in that encoding"));
+    }
     let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(bytes)
         .map_err(|_| Problem::invalid("the body is not a form; send field=value&field=value"))?;
     let mut fields = Map::new();
@@ -107,6 +112,20 @@ fn form(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
         }
     }
     Ok(fields)
+}
+
+/// Whether a form is UTF-8 once its percent signs are resolved. The reader of forms would put one and the same sign
+/// for all that is not, and two passwords would become one.
+fn is_unicode(form: &[u8]) -> bool {
+    let mut resolved = Zeroizing::new(Vec::with_capacity(form.len()));
+    let mut rest = form;
+    while let [byte, tail @ ..] = rest {
+        let digits = tail.first_chunk::<2>().filter(|_| *byte == b'%');
+        let escaped = digits.and_then(|digits| HEXLOWER_PERMISSIVE.decode(digits).ok());
+        resolved.push(escaped.as_ref().map_or(*byte, |escaped| escaped[0]));
+        rest = if escaped.is_some() { &tail[2..] } else { tail };
+    }
+    str::from_utf8(&resolved).is_ok()
 }
 
 /// The token of an `Authorization: Bearer` header (RFC 6750 section 2.1).
@@ -199,6 +218,16 @@ mod tests {
     use hyper::header::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn a_form_is_unicode_or_refused() {
+        for form in ["a=%C3%A9", "a=\u{e9}", "a=100%&b=%2", "a=%zz", ""] {
+            assert!(is_unicode(form.as_bytes()), "{form}");
+        }
+        for form in ["a=%E9".as_bytes(), b"a=\xe9", b"%C3=1", b"a=%c3%", b"a=%ff%fe"] {
+            assert!(!is_unicode(form), "{form:?}");
+        }
+    }
 
     #[test]
     fn depth_counts_brackets_but_not_those_in_strings() {

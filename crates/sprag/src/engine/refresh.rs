@@ -164,12 +164,14 @@ impl Turn<'_> {
         self.engine.pair(self.terms, &self.token, kept, life, self.now)
     }
 
-    /// Row 8: the successor as it was given, however long ago; so its life may be shorter than a fresh one's.
+    /// Row 8: the successor as it was given, however long ago; so its life may be shorter than a fresh one's. It is
+    /// told to the hour, rounded up: a cookie of no life would take a live session's token away.
     fn repeat(&self, found: &Found) -> Result<TokenPair, Fault> {
+        const HOUR_MILLIS: i64 = 3_600_000;
         let session = session_in(found)?;
-        let left = session.idle_expires_at.min(session.expires_at).millis_since(self.now);
-        let to_the_hour = left.max(0) / 3_600_000 * 3600;
-        let life = to_the_hour.min(fresh_life(self.terms, session.expires_at, self.now));
+        let left = session.idle_expires_at.min(session.expires_at).millis_since(self.now).max(0);
+        let hours = left / HOUR_MILLIS + i64::from(left % HOUR_MILLIS > 0);
+        let life = (hours * 3600).min(fresh_life(self.terms, session.expires_at, self.now));
         self.engine.new_pair(self.terms, &self.token.at(session.generation), life, self.now)
     }
 

@@ -1,0 +1,269 @@
+//! Passwords: which are taken, kept exactly as typed, and what changing one does.
+
+use serde_json::json;
+use sprag::session::EndCause;
+
+use crate::call::{Answer, Call};
+use crate::people::{COOKIE, Device, LOGIN, ME, PASSWORD, REGISTER, Way};
+use crate::world::{ORIGIN, W, World};
+
+const NEW: &str = "ann's next battery staple";
+
+async fn registers(world: &World, root: &Device<'_>, name: &str, password: &str) -> Answer {
+    let body = json!({ "username": name, "password": password });
+    world.sends(root.bearer_call("POST", REGISTER).json(&body)).await
+}
+
+async fn logs_in(world: &World, name: &str, password: &str) -> Answer {
+    let body = json!({ "username": name, "password": password });
+    world.sends(Call::post(LOGIN).json(&body)).await
+}
+
+#[tokio::test]
+async fn r42_a_password_has_8_to_1024_bytes_of_anything() {
+    let world = World::new();
+    let root = world.root().await.logs_in().await;
+    let before = world.dump().await;
+    for short_or_long in ["x".repeat(7), "\u{1f642}xyz".to_owned(), "x".repeat(1025), "é".repeat(513)] {
+        let answer = registers(&world, &root, "carol", &short_or_long).await;
+        assert_eq!(answer.refused(400, "password_rejected").field("field"), "password");
+    }
+    assert_eq!(world.dump().await, before);
+    let good = [
+        "x".repeat(8),
+        "x".repeat(1024),
+        "\u{1f642}\u{1f642}".to_owned(),
+        "nul\0nul\0".to_owned(),
+        "        ".to_owned(),
+        "line\nbreak\r".to_owned(),
+        "\u{202e}\u{feff}right to left".to_owned(),
+    ];
+    for (index, password) in good.iter().enumerate() {
+        let name = format!("user{index}");
+        registers(&world, &root, &name, password).await.is(201);
+        logs_in(&world, &name, password).await.is(200);
+    }
+}
+
+#[tokio::test]
+async fn r42_a_password_is_kept_exactly_to_its_last_byte() {
+    let world = World::new();
+    let root = world.root().await.logs_in().await;
+    let long = "p".repeat(72);
+    let pairs = [
+        ("  leading and trailing  ", "leading and trailing"),
+        ("Capital letters", "capital letters"),
+        ("caf\u{e9} au lait", "cafe\u{301} au lait"),
+        ("\u{ff41}\u{ff41}\u{ff41}\u{ff41}", "aaaaaaaaaaaa"),
+        (&format!("{long}a"), &format!("{long}b")),
+        ("nul\0one byte", "nul\0two byte"),
+    ];
+    for (index, (password, other)) in pairs.into_iter().enumerate() {
+        let name = format!("user{index}");
+        registers(&world, &root, &name, password).await.is(201);
+        logs_in(&world, &name, password).await.is(200);
+        logs_in(&world, &name, other).await.refused(401, "credentials_invalid");
+    }
+}
+
+#[tokio::test]
+async fn r42_a_form_that_is_not_unicode_is_refused_for_two_passwords_would_become_one() {
+    let world = World::new();
+    let root = world.root().await.logs_in().await;
+    let before = world.dump().await;
+    for body in ["username=carol&password=caf%E9caf%E9caf%E9", "username=%ff&password=eight+or+more"] {
+        let call = root.bearer_call("POST", REGISTER).text("application/x-www-form-urlencoded", body);
+        world.sends(call).await.refused(400, "request_invalid");
+    }
+    assert_eq!(world.dump().await, before);
+    let call = root.bearer_call("POST", REGISTER);
+    let good = "username=carol&password=caf%C3%A9+%26+%25+100%";
+    world.sends(call.text("application/x-www-form-urlencoded", good)).await.is(201);
+    logs_in(&world, "carol", "café & % 100%").await.is(200);
+}
+
+#[tokio::test]
+async fn a_log_in_takes_shorter_passwords_than_a_new_one_may_be() {
+    let world = World::new();
+    world.ann().await;
+    logs_in(&world, "ann", "x").await.refused(401, "credentials_invalid");
+    logs_in(&world, "ann", &"x".repeat(1024)).await.refused(401, "credentials_invalid");
+    logs_in(&world, "ann", &"x".repeat(1025)).await.refused(400, "password_rejected");
+}
+
+#[tokio::test]
+async fn t22_changing_the_password_with_the_access_token_alone_makes_a_new_session() {
+    let world = World::new();
+    let ann = world.ann().await;
+    let phone = ann.logs_in().await;
+    let (mut laptop, mut browser) = (ann.logs_in().await, ann.logs_in_by_cookie().await);
+    let journal = ann.journal().await;
+    let answer = phone.changes_password(&ann.password, NEW).await.is(200);
+
+    let mut renewed = phone.clone();
+    renewed.keeps(&answer);
+    assert_ne!(renewed.session, phone.session, "R17");
+    assert_eq!(renewed.row().await.expires_at, phone.row().await.expires_at, "R19: no longer than before");
+    for device in [&mut phone.clone(), &mut laptop, &mut browser] {
+        device.refreshes().await.refused(401, "session_ended").because("password_changed");
+        device.asks(ME).await.refused(401, "session_ended").because("password_changed");
+    }
+    assert!(renewed.is_logged_in().await);
+    let mut expected = vec!["password_changed"];
+    expected.extend(["session_ended password_changed"; 3]);
+    assert_eq!(ann.journal_since(&journal).await, expected);
+    logs_in(&world, "ann", &ann.password).await.refused(401, "credentials_invalid");
+    logs_in(&world, "ann", NEW).await.is(200);
+}
+
+#[tokio::test]
+async fn t22_changing_the_password_in_a_browser_turns_its_session_and_ends_the_others() {
+    let world = World::new();
+    let ann = world.ann().await;
+    let mut browser = ann.logs_in_by_cookie().await;
+    let mut phone = ann.logs_in().await;
+    browser.refreshes().await.is(200);
+    let before = browser.clone();
+    let answer = browser.changes_password(&ann.password, NEW).await.is(200);
+    assert!(answer.cookie(COOKIE).is_some());
+    browser.keeps(&answer);
+    assert_eq!(browser.session, before.session);
+    assert_eq!(browser.row().await.generation.0, 2, "it turns at once, W or not");
+
+    let journal = ann.journal().await;
+    before.presents(&before.refresh).await.refused(401, "token_spent");
+    assert_eq!(browser.row().await.ended, None, "what was handed out before gets nothing, and ends nothing");
+    assert!(ann.journal_since(&journal).await.is_empty());
+    phone.refreshes().await.refused(401, "session_ended").because("password_changed");
+    assert!(browser.is_logged_in().await);
+}
+
+#[tokio::test]
+async fn t22_after_the_window_the_token_from_before_the_change_is_reuse() {
+    let world = World::new();
+    let ann = world.ann().await;
+    let browser = ann.logs_in_by_cookie().await;
+    browser.changes_password(&ann.password, NEW).await.is(200);
+    world.winds(W + 1);
+    browser.presents(&browser.refresh).await.refused(401, "session_ended").because("reuse");
+}
+
+#[tokio::test]
+async fn a_spent_cookie_buys_no_successor_with_a_password() {
+    let world = World::new();
+    let ann = world.ann().await;
+    let browser = ann.logs_in_by_cookie().await;
+    browser.presents(&browser.refresh).await.is(200);
+    world.winds(W + 1);
+    let answer = browser.changes_password(&ann.password, NEW).await.is(200);
+    assert_ne!(answer.field("session_id"), browser.session.to_string(), "a session of its own instead");
+    assert_eq!(browser.row().await.ended.map(|ended| ended.cause), Some(EndCause::PasswordChanged));
+}
+
+#[tokio::test]
+async fn a_wrong_current_password_is_not_401_and_changes_nothing() {
+    let world = World::new();
+    let ann = world.ann().await;
+    for way in Way::BOTH {
+        let mut device = ann.logs_in_by(way).await;
+        let (rows, journal) = (world.rows(ann.id).await, ann.journal().await);
+        device.changes_password("wrong password", NEW).await.refused(403, "current_password_wrong");
+        assert_eq!(world.rows(ann.id).await, rows);
+        assert_eq!(ann.journal_since(&journal).await, ["warning login_failed"]);
+        assert!(device.is_logged_in().await);
+    }
+    logs_in(&world, "ann", NEW).await.refused(401, "credentials_invalid");
+    logs_in(&world, "ann", &ann.password).await.is(200);
+}
+
+#[tokio::test]
+async fn a_new_password_that_is_not_taken_changes_nothing_and_names_its_field() {
+    let world = World::new();
+    let ann = world.ann().await;
+    let phone = ann.logs_in().await;
+    let before = world.dump().await;
+    for new in ["short", &"x".repeat(1025)] {
+        let answer = phone.changes_password(&ann.password, new).await.refused(400, "password_rejected");
+        assert_eq!(answer.field("field"), "new_password");
+    }
+    assert_eq!(world.dump().await, before);
+}
+
+#[tokio::test]
+async fn r36_a_password_change_with_a_cookie_from_another_site_changes_nothing() {
+    let world = World::new();
+    let ann = world.ann().await;
+    let browser = ann.logs_in_by_cookie().await;
+    let before = world.dump().await;
+    let body = json!({ "current_password": ann.password, "new_password": NEW });
+    let call = browser.bearer_call("POST", PASSWORD).without("origin").json(&body);
+    world.sends(call.header("origin", "https://evil.example.com")).await.refused(403, "origin_refused");
+    assert_eq!(world.dump().await, before);
+}
+
+fn change_call(device: &Device<'_>, current: &str) -> Call {
+    let body = json!({ "current_password": current, "new_password": NEW });
+    device.bearer_call("POST", PASSWORD).json(&body)
+}
+
+#[tokio::test]
+async fn r16_a_log_in_with_the_old_password_that_comes_too_late_opens_nothing() {
+    let world = World::new();
+    let ann = world.ann().await;
+    let phone = ann.logs_in().await;
+    world.seam.before("open", world.later(change_call(&phone, &ann.password), 200));
+    logs_in(&world, "ann", &ann.password).await.refused(401, "credentials_invalid");
+    let live = world.rows(ann.id).await.iter().filter(|session| session.ended.is_none()).count();
+    assert_eq!(live, 1, "only the session that changed the password");
+}
+
+#[tokio::test]
+async fn of_two_password_changes_at_once_one_is_too_late() {
+    let world = World::new();
+    let ann = world.ann().await;
+    let (phone, laptop) = (ann.logs_in().await, ann.logs_in().await);
+    world.seam.before("change_password", world.later(change_call(&phone, &ann.password), 200));
+    let late = laptop.changes_password(&ann.password, "the late one's password").await;
+    late.refused(401, "session_ended").because("password_changed");
+    logs_in(&world, "ann", NEW).await.is(200);
+}
+
+#[tokio::test]
+async fn a_password_change_of_an_account_that_is_disabled_meanwhile_does_not_happen() {
+    let world = World::new();
+    let ann = world.ann().await;
+    for way in Way::BOTH {
+        let device = ann.logs_in_by(way).await;
+        let (engine, id) = (std::sync::Arc::clone(&world.engine), ann.id);
+        world.seam.before("change_password", async move {
+            engine.disable(id, &crate::people::nobody()).await.expect("a store that works");
+        });
+        let answer = device.changes_password(&ann.password, NEW).await;
+        answer.refused(401, "session_ended").because("disabled");
+        ann.is_enabled().await;
+        logs_in(&world, "ann", NEW).await.refused(401, "credentials_invalid");
+    }
+}
+
+#[tokio::test]
+async fn a_tab_that_refreshes_while_another_changes_the_password_loses_nothing() {
+    let world = World::new();
+    let ann = world.ann().await;
+    let mut browser = ann.logs_in_by_cookie().await;
+    let refresh = browser.call("POST", crate::people::REFRESH);
+    world.seam.before("change_password", world.later(refresh, 200));
+    let answer = browser.changes_password(&ann.password, NEW).await.is(200);
+    browser.keeps(&answer);
+    assert_eq!(browser.row().await.generation.0, 2);
+    assert!(browser.is_logged_in().await);
+}
+
+#[tokio::test]
+async fn somebody_elses_cookie_beside_the_access_token_turns_nothing_of_theirs() {
+    let world = World::new();
+    let (ann, bob) = (world.ann().await, world.bob().await);
+    let (phone, mut bobs) = (ann.logs_in().await, bob.logs_in_by_cookie().await);
+    let call = change_call(&phone, &ann.password).header("origin", ORIGIN).cookie(COOKIE, &bobs.refresh);
+    world.sends(call).await.is(200);
+    assert!(bobs.is_logged_in().await);
+}

@@ -1,0 +1,274 @@
+//! What a person does with sessions: log out here, there and everywhere, and see which there are.
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use crate::call::Call;
+use crate::people::{Device, LOGIN, LOGOUT, LOGOUT_ALL, ME, SESSIONS, Way};
+use crate::world::{Plan, W, World, days, our_page};
+
+#[tokio::test]
+async fn logging_out_ends_the_session_at_once_and_twice_is_not_an_error() {
+    let world = World::new();
+    let ann = world.ann().await;
+    for way in Way::BOTH {
+        let mut phone = ann.logs_in_by(way).await;
+        let journal = ann.journal().await;
+        for _ in 0..3 {
+            let answer = phone.logs_out().await.is(204);
+            assert!(answer.body.is_empty());
+        }
+        assert_eq!(ann.journal_since(&journal).await, ["session_ended logout"]);
+        phone.refreshes().await.refused(401, "session_ended").because("logout");
+        phone.asks(ME).await.refused(401, "session_ended").because("logout");
+    }
+}
+
+#[tokio::test]
+async fn logging_out_with_the_access_token_alone_ends_its_session_and_twice_is_not_an_error() {
+    let world = World::new();
+    let ann = world.ann().await;
+    let mut phone = ann.logs_in().await;
+    let mut laptop = ann.logs_in().await;
+    let journal = ann.journal().await;
+    for _ in 0..2 {
+        world.sends(phone.bearer_call("POST", LOGOUT)).await.is(204);
+    }
+    assert_eq!(ann.journal_since(&journal).await, ["session_ended logout"]);
+    phone.refreshes().await.refused(401, "session_ended").because("logout");
+    assert!(laptop.is_logged_in().await);
+}
+
+#[tokio::test]
+async fn a_log_out_that_shows_nothing_is_told_so() {
+    let world = World::new();
+    world.sends(Call::post(LOGOUT)).await.refused(401, "token_missing");
+    world.sends(Call::post(LOGOUT).bearer("x")).await.refused(401, "token_invalid");
+}
+
+#[tokio::test]
+async fn t21_logging_out_with_a_token_just_spent_ends_the_session() {
+    let world = World::new();
+    let ann = world.ann().await;
+    for way in Way::BOTH {
+        let mut phone = ann.logs_in_by(way).await;
+        let spent = phone.refresh.clone();
+        phone.refreshes().await.is(200);
+        let journal = ann.journal().await;
+        world.sends(phone.showing(&spent, LOGOUT)).await.is(204);
+        assert_eq!(ann.journal_since(&journal).await, ["session_ended logout"]);
+        phone.refreshes().await.refused(401, "session_ended").because("logout");
+    }
+}
+
+#[tokio::test]
+async fn t21_logging_out_with_a_token_long_spent_is_theft_all_the_same() {
+    let world = World::new();
+    let ann = world.ann().await;
+    for way in Way::BOTH {
+        let mut phone = ann.logs_in_by(way).await;
+        let spent = phone.refresh.clone();
+        phone.refreshes().await.is(200);
+        world.winds(W + 1);
+        let journal = ann.journal().await;
+        world.sends(phone.showing(&spent, LOGOUT)).await.is(204);
+        assert_eq!(ann.journal_since(&journal).await, ["critical session_ended reuse"]);
+        phone.refreshes().await.refused(401, "session_ended").because("reuse");
+    }
+}
+
+#[tokio::test]
+async fn logging_out_with_a_token_of_nobodys_changes_nothing() {
+    let world = World::new();
+    let mut phone = world.ann().await.logs_in().await;
+    let before = world.dump().await;
+    for text in ["x", "spr_x", &phone.refresh.to_uppercase(), &phone.access] {
+        world.sends(phone.showing(text, LOGOUT)).await.is(204);
+    }
+    assert_eq!(world.dump().await, before);
+    assert!(phone.is_logged_in().await);
+}
+
+#[tokio::test]
+async fn a_revoked_token_ends_its_session_with_a_cause_of_its_own() {
+    let world = World::with(&[("does = \"logout\"", "does = \"revoke\"")]);
+    let ann = world.ann().await;
+    let mut phone = ann.logs_in().await;
+    phone.logs_out().await.is(204);
+    phone.refreshes().await.refused(401, "session_ended").because("revoked");
+}
+
+#[tokio::test]
+async fn logging_out_everywhere_ends_every_session_of_the_account_and_no_other() {
+    for path in [LOGOUT_ALL, "/api/v1/auth/logout/all"] {
+        let world = World::new();
+        let (ann, bob) = (world.ann().await, world.bob().await);
+        let mut anns = [ann.logs_in().await, ann.logs_in().await, ann.logs_in_by_cookie().await];
+        let mut bobs = bob.logs_in().await;
+        let journal = ann.journal().await;
+        world.sends(anns[1].bearer_call("POST", path)).await.is(204);
+        assert_eq!(ann.journal_since(&journal).await, ["session_ended logout_all"; 3]);
+        for device in &mut anns {
+            device.refreshes().await.refused(401, "session_ended").because("logout_all");
+            device.asks(ME).await.refused(401, "session_ended").because("logout_all");
+        }
+        assert!(bobs.is_logged_in().await);
+    }
+}
+
+#[tokio::test]
+async fn one_session_can_be_ended_from_another_once() {
+    let world = World::new();
+    let ann = world.ann().await;
+    let (mut phone, mut laptop) = (ann.logs_in().await, ann.logs_in_by_cookie().await);
+    laptop.ends(phone.session).await.is(204);
+    phone.refreshes().await.refused(401, "session_ended").because("revoked");
+    laptop.ends(phone.session).await.refused(404, "session_unknown");
+    assert!(laptop.is_logged_in().await);
+    laptop.ends(laptop.session).await.is(204);
+    laptop.asks(ME).await.refused(401, "session_ended").because("revoked");
+}
+
+#[tokio::test]
+async fn nobody_ends_a_session_of_somebody_else() {
+    let world = World::new();
+    let (ann, bob) = (world.ann().await, world.bob().await);
+    let (mut phone, thief) = (ann.logs_in().await, bob.logs_in().await);
+    let before = world.dump().await;
+    thief.ends(phone.session).await.refused(404, "session_unknown");
+    for id in ["x", "00000000-0000-0000-0000-000000000000", "%00", "'or'1'='1", "..%2f"] {
+        let call = thief.bearer_call("DELETE", &format!("{SESSIONS}/{id}"));
+        world.sends(call).await.refused(404, "session_unknown");
+    }
+    world
+        .sends(Call::new("DELETE", &format!("{SESSIONS}/{}", phone.session)))
+        .await
+        .refused(401, "token_missing");
+    assert_eq!(world.dump().await, before);
+    assert!(phone.is_logged_in().await);
+}
+
+#[tokio::test]
+async fn the_list_shows_what_is_live_marks_what_asks_and_tells_times_to_the_hour() {
+    let world = World::new();
+    let ann = world.ann().await;
+    let phone = {
+        let device = Device::new(&world, "Phone/1.0", "192.0.2.10");
+        let body = json!({ "username": "ann", "password": ann.password, "device": "Ann's phone\u{1b}[31m" });
+        let answer = world.sends(device.call("POST", LOGIN).json(&body)).await.is(200);
+        let mut device = device;
+        device.keeps(&answer);
+        device
+    };
+    world.winds(2 * 3600 + 125);
+    let mut laptop = ann.logs_in_by_cookie().await;
+    let gone = ann.logs_in().await;
+    gone.logs_out().await.is(204);
+    world.winds(3600);
+    laptop.refreshes().await.is(200);
+
+    let listed = laptop.lists().await;
+    assert_eq!(listed.len(), 2, "oldest first, and what has ended is not among them");
+    assert_eq!(listed[0]["id"], phone.session.to_string());
+    assert_eq!(listed[1]["id"], laptop.session.to_string());
+    assert_eq!((&listed[0]["current"], &listed[1]["current"]), (&json!(false), &json!(true)));
+    assert_eq!(listed[0]["device"], "Ann's phone[31m", "no control characters");
+    assert_eq!(listed[0]["ip"], "192.0.2.10");
+    assert_eq!(listed[1]["created_at"], "2026-07-01T14:02:05Z", "when it was opened, to the second");
+    assert_eq!(listed[1]["last_used_at"], "2026-07-01T15:00:00Z", "R20: when it turned, to the hour");
+    assert_eq!(listed[1]["idle_expires_at"], "2026-07-08T15:00:00Z");
+    assert_eq!(listed[1]["expires_at"], "2026-07-31T14:02:05Z");
+}
+
+#[tokio::test]
+async fn what_has_expired_is_not_listed_although_nothing_has_swept_it() {
+    let world = World::new();
+    let ann = world.ann().await;
+    ann.logs_in().await;
+    world.winds(days(7));
+    let phone = ann.logs_in().await;
+    assert_eq!(phone.lists().await.len(), 1);
+    assert_eq!(world.rows(ann.id).await.len(), 2);
+}
+
+#[tokio::test]
+async fn one_session_too_many_takes_the_place_of_the_longest_unused() {
+    let world = World::planned(Plan { sessions_per_account: 100, ..Plan::default() });
+    let (ann, bob) = (world.ann().await, world.bob().await);
+    let mut bobs = bob.logs_in().await;
+    let mut devices = Vec::new();
+    for _ in 0..100 {
+        devices.push(ann.logs_in().await);
+        world.winds(1);
+    }
+    devices[0].refreshes().await.is(200);
+    assert_eq!(devices[0].lists().await.len(), 100);
+    let journal = ann.journal().await;
+    let newest = ann.logs_in().await;
+    assert_eq!(ann.journal_since(&journal).await, ["session_opened", "session_ended replaced"]);
+    assert_eq!(newest.lists().await.len(), 100);
+    devices[1].refreshes().await.refused(401, "session_ended").because("replaced");
+    devices[0].presents(&devices[0].refresh).await.is(200);
+    devices[2].presents(&devices[2].refresh).await.is(200);
+    assert!(bobs.is_logged_in().await);
+}
+
+#[tokio::test]
+async fn t20_r13_after_an_acknowledged_log_out_no_refresh_succeeds() {
+    let world = World::new();
+    let ann = world.ann().await;
+    let mut phone = ann.logs_in().await;
+    for round in 0..30 {
+        if round % 10 == 0 {
+            phone = ann.logs_in().await;
+        }
+        let racing = phone.clone();
+        let refreshes = (0..4).map(|_| racing.presents(&racing.refresh));
+        let (answers, ended) = if round % 10 == 9 {
+            let (answers, ended) = tokio::join!(join_all(refreshes), racing.logs_out());
+            (answers, Some(ended.is(204)))
+        } else {
+            (join_all(refreshes).await, None)
+        };
+        let given: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
+        if ended.is_none() {
+            phone.keeps(given[0]);
+            world.winds(W + 1);
+            continue;
+        }
+        for answer in given {
+            phone.presents(&answer.refresh_token()).await.refused(401, "session_ended").because("logout");
+            phone.keeps(answer);
+            phone.asks(ME).await.refused(401, "session_ended");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_that_finds_its_session_ended_meanwhile_is_refused() {
+    for way in Way::BOTH {
+        let world = World::new();
+        let ann = world.ann().await;
+        let mut phone = ann.logs_in_by(way).await;
+        let (engine, id) = (std::sync::Arc::clone(&world.engine), ann.id);
+        world.seam.before("rotate", async move {
+            engine.end_sessions_of(id, &crate::people::nobody()).await.expect("a store that works");
+        });
+        phone.refreshes().await.refused(401, "session_ended").because("admin");
+        assert_eq!(phone.row().await.generation.0, 0);
+    }
+}
+
+#[tokio::test]
+async fn every_route_that_needs_an_access_token_says_so() {
+    let world = World::new();
+    let routes = our_page(&[]).routes;
+    for route in routes.iter().filter(|route| route.action.needs_access_token()) {
+        let path = route.path.replace("{id}", "00000000-0000-0000-0000-000000000000");
+        let call = Call::new(route.method.as_str(), &path);
+        let answer = world.sends(call.clone()).await.refused(401, "token_missing");
+        assert_eq!(answer.header("www-authenticate"), "Bearer", "{path}");
+        let answer = world.sends(call.bearer("x.y.z")).await.refused(401, "token_invalid");
+        assert_eq!(answer.header("www-authenticate"), "Bearer error=\"invalid_token\"", "{path}");
+    }
+}

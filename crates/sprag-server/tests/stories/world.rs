@@ -1,0 +1,276 @@
+//! A world for a story: a server without sockets, its store, a clock wound by hand, and ways to look behind it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use http_body_util::BodyExt as _;
+use rusqlite::Connection;
+use sprag::Engine;
+use sprag::access::Algorithm;
+use sprag::audit::{Entry, Severity};
+use sprag::chance::SystemChance;
+use sprag::clock::{Clock as _, HandClock, Timestamp};
+use sprag::engine::{Issuer, Limits};
+use sprag::keys::KeyRing;
+use sprag::password::Hasher;
+use sprag::session::{AccountId, Session, SessionId, SessionKey};
+use sprag::store::Store;
+use sprag::store::sqlite::{Settings, SqliteStore};
+use sprag_server::http::{App, router};
+use sprag_server::metrics::Metrics;
+use sprag_server::profile::{Profile, check_together};
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+
+use crate::call::{Answer, Call};
+use crate::seam::Seam;
+
+/// When every story begins: noon, 1 July 2026.
+pub(crate) const BEGINNING: Timestamp = Timestamp(1_782_907_200_000);
+
+/// W of our page, in seconds.
+pub(crate) const W: u64 = 30;
+
+/// The origin of the server's own site.
+pub(crate) const ORIGIN: &str = "https://auth.example.org";
+
+const DAY: u64 = 24 * 3600;
+
+pub(crate) fn days(days: u64) -> u64 {
+    days * DAY
+}
+
+/// What a world is built from, where the usual will not do.
+pub(crate) struct Plan {
+    pub(crate) pages: Vec<Profile>,
+    pub(crate) hash_queue: usize,
+    pub(crate) sessions_per_account: u32,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self { pages: vec![our_page(&[])], hash_queue: 64, sessions_per_account: 100 }
+    }
+}
+
+/// A server and everything around it.
+pub(crate) struct World {
+    pub(crate) clock: Arc<HandClock>,
+    pub(crate) seam: Arc<Seam>,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) folder: TempDir,
+    /// Every token and cookie that was ever handed out.
+    pub(crate) handed_out: Mutex<Vec<String>>,
+    router: Router,
+    database: PathBuf,
+}
+
+impl World {
+    /// A world with our own page, as it is shipped.
+    pub(crate) fn new() -> Self {
+        Self::planned(Plan::default())
+    }
+
+    /// A world with our own page, some lines of it changed.
+    pub(crate) fn with(changes: &[(&str, &str)]) -> Self {
+        Self::planned(Plan { pages: vec![our_page(changes)], ..Plan::default() })
+    }
+
+    pub(crate) fn planned(plan: Plan) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let database = folder.path().join("sprag.db");
+        let seam = Arc::new(Seam::over(open_store(&database)));
+        let clock = Arc::new(HandClock::at(BEGINNING));
+        let chance = Arc::new(SystemChance::default());
+        let keys = KeyRing::generate(Algorithm::Es256, chance.as_ref(), BEGINNING).expect("keys");
+        let engine = Arc::new(Engine::new(
+            Arc::clone(&seam) as Arc<dyn Store>,
+            Arc::clone(&clock) as _,
+            chance,
+            keys,
+            Hasher::start(1, plan.hash_queue).expect("a thread"),
+            Issuer { issuer: ORIGIN.to_owned(), audience: "sprag-stories".to_owned() },
+            Limits { sessions_per_account: plan.sessions_per_account },
+        ));
+        let app = App::new(Arc::clone(&engine), Arc::new(Metrics::default()), ORIGIN.to_owned());
+        check_together(&plan.pages).expect("pages that go together");
+        let router = router(&Arc::new(app), plan.pages, ORIGIN);
+        Self { clock, seam, engine, folder, handed_out: Mutex::default(), router, database }
+    }
+
+    /// Sends a request and checks what holds for every answer.
+    pub(crate) async fn sends(&self, call: Call) -> Answer {
+        let answer = ask(self.router.clone(), call).await;
+        answer.check();
+        let cookies = answer.set_cookies().into_iter().filter_map(|cookie| {
+            let (_, rest) = cookie.split_once('=')?;
+            Some(rest.split(';').next().unwrap_or_default().to_owned())
+        });
+        let tokens = [answer.access_token(), answer.refresh_token()].into_iter().chain(cookies);
+        let mut handed_out = self.handed_out.lock().expect("no test panics here");
+        handed_out.extend(tokens.filter(|token| !token.is_empty()));
+        drop(handed_out);
+        answer
+    }
+
+    /// Sends a request later, for an interlude, and expects that status.
+    pub(crate) fn later(&self, call: Call, status: u16) -> impl Future<Output = ()> + Send + 'static {
+        let router = self.router.clone();
+        async move {
+            ask(router, call).await.is(status);
+        }
+    }
+
+    pub(crate) fn winds(&self, seconds: u64) {
+        self.clock.wind(Duration::from_secs(seconds));
+    }
+
+    pub(crate) fn winds_back(&self, seconds: u64) {
+        self.clock.wind_back(Duration::from_secs(seconds));
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The key ring, as whoever stole it would have it.
+    pub(crate) fn stolen_ring(&self) -> KeyRing {
+        KeyRing::from_json(&self.engine.keys().to_json()).expect("the ring's own text")
+    }
+
+    /// Changes the ring in force, as a node does that reads the file again.
+    pub(crate) fn changes_keys(&self, change: impl FnOnce(&mut KeyRing)) {
+        let mut ring = self.stolen_ring();
+        change(&mut ring);
+        self.engine.replace_keys(ring);
+    }
+
+    pub(crate) async fn row(&self, id: SessionId) -> Session {
+        let found = self.seam.store().named(id).await.expect("a store that works");
+        found.expect("a session of that id").0
+    }
+
+    /// All sessions of an account, ended ones too, oldest first.
+    pub(crate) async fn rows(&self, account: AccountId) -> Vec<Session> {
+        let rows = self.seam.store().of(account, None, 1000).await.expect("a store that works");
+        rows.into_iter().map(|(session, _)| session).collect()
+    }
+
+    pub(crate) async fn entries(&self, account: AccountId) -> Vec<Entry> {
+        let mut entries = self.seam.store().entries_of(account, 1000).await.expect("a store that works");
+        entries.reverse();
+        assert!(entries.iter().all(Entry::is_intact), "the chain is whole");
+        entries
+    }
+
+    /// An account's journal, oldest first: `session_opened`, `critical session_ended reuse`, ….
+    pub(crate) async fn journal(&self, account: AccountId) -> Vec<String> {
+        self.entries(account).await.iter().map(in_words).collect()
+    }
+
+    /// Everything the store holds, as one text.
+    pub(crate) async fn dump(&self) -> String {
+        let store = self.seam.store();
+        let mut dump = String::new();
+        for account in store.accounts(None, 1000).await.expect("a store that works") {
+            let credential = store.credential_of(account.id).await.expect("a store that works");
+            let sessions = store.of(account.id, None, 1000).await.expect("a store that works");
+            let _ = writeln!(dump, "{credential:#?}\n{sessions:#?}");
+        }
+        let entries = store.entries(None, 10_000).await.expect("a store that works");
+        let _ = writeln!(dump, "{entries:#?}");
+        dump
+    }
+
+    /// How often each row of the verdict table has decided, as the metrics count it.
+    pub(crate) async fn verdicts(&self) -> BTreeMap<u8, u64> {
+        let text = self.sends(Call::get("/metrics")).await.text();
+        let counted = text.lines().filter_map(|line| line.strip_prefix("sprag_verdicts_total{row=\""));
+        let pairs = counted.filter_map(|rest| rest.split_once("\"} "));
+        let read = pairs.map(|(row, count)| Some((row.parse().ok()?, count.parse().ok()?)));
+        read.collect::<Option<_>>().expect("numbers")
+    }
+
+    /// Writes to the database behind the server's back.
+    pub(crate) fn meddles(&self, sql: &str) {
+        let connection = Connection::open(&self.database).expect("the database");
+        connection.busy_timeout(Duration::from_secs(5)).expect("a connection");
+        connection.execute_batch(sql).expect("SQL");
+    }
+
+    pub(crate) fn database(&self) -> Connection {
+        Connection::open(&self.database).expect("the database")
+    }
+
+    /// Takes a backup of the database.
+    pub(crate) fn backs_up(&self) -> PathBuf {
+        let backup = self.folder.path().join("backup.db");
+        self.database().execute("vacuum into ?1", [backup.to_str()]).expect("a backup");
+        backup
+    }
+
+    /// Restores a backup: the server goes on with the database as it was then.
+    pub(crate) fn restores(&self, backup: &Path) {
+        self.seam.replace(open_store(backup));
+    }
+}
+
+async fn ask(router: Router, call: Call) -> Answer {
+    let line = call.line();
+    let response = match router.oneshot(call.into_request()).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.expect("a body in memory").to_bytes().to_vec();
+    Answer { line, status: parts.status.as_u16(), headers: parts.headers, body }
+}
+
+/// The one place that chooses what the stories' data is kept in.
+fn open_store(path: &Path) -> Arc<dyn Store> {
+    SqliteStore::migrate(path).expect("a database");
+    let settings = Settings { readers: 1, ..Settings::default() };
+    Arc::new(SqliteStore::open(path, settings).expect("a migrated database"))
+}
+
+/// Our own page with some of its text replaced; each replaced text must be there.
+pub(crate) fn our_page(changes: &[(&str, &str)]) -> Profile {
+    let mut text = Profile::builtin_text("sprag").expect("our page").to_owned();
+    for (from, to) in changes {
+        assert!(text.contains(from), "our page has no {from}");
+        text = text.replace(from, to);
+    }
+    Profile::parse("sprag", "sprag.toml", &text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A second page beside ours, with an id, a cookie and paths of its own.
+pub(crate) fn second_page(changes: &[(&str, &str)]) -> Profile {
+    let own = [("id = 1\n", "id = 2\n"), ("/api/v1/auth", "/second"), ("__Host-sprag", "__Host-second")];
+    let mut page = our_page(&[&own, changes].concat());
+    page.name = "second".to_owned();
+    page
+}
+
+pub(crate) fn ip(text: &str) -> IpAddr {
+    text.parse().expect("an address")
+}
+
+pub(crate) fn key(account: AccountId, session: SessionId) -> SessionKey {
+    SessionKey { account, session }
+}
+
+fn in_words(entry: &Entry) -> String {
+    let event = &entry.event;
+    let mut words = Vec::new();
+    if event.severity() != Severity::Notice {
+        words.push(event.severity().name());
+    }
+    words.push(event.kind.name());
+    words.extend(event.cause.map(|cause| cause.name()));
+    words.join(" ")
+}
