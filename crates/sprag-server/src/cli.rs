@@ -1,16 +1,34 @@
 //! The command line: every command works on the configured store, beside a running server or without one.
+//!
+//! Each command ends with 0 where it did what was asked, 1 where that was refused or failed, 2 where it was not
+//! understood.
 
+use std::io;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use sprag::engine::Client;
+use sprag::session::ShortHash;
 
-use crate::config::{self, Config, Sources};
+use crate::config::{self, Config, Database, Sources};
 use crate::node::{self, Node};
 use crate::profile::Profile;
 use crate::{logs, openapi};
 
+mod audit;
+pub mod demo;
+mod key;
+pub mod load;
+mod migrate;
+mod output;
+mod profile;
 pub mod serve;
+mod session;
+mod settings;
+mod sweep;
+mod user;
+pub mod why;
 
 /// Sessions that turn one way.
 #[derive(Debug, Parser)]
@@ -24,8 +42,35 @@ struct Cli {
 enum Command {
     /// Run the server
     Serve,
+    /// Bring the database up to date
+    Migrate(migrate::Args),
+    /// Make, list, disable and enable accounts
+    #[command(subcommand)]
+    User(user::Command),
+    /// List and end sessions
+    #[command(subcommand)]
+    Session(session::Command),
+    /// List, rotate and retire the keys that make tokens
+    #[command(subcommand)]
+    Key(key::Command),
+    /// End the sessions that have expired, and remove those that ended long ago
+    Sweep(sweep::Args),
+    /// Prove the journal
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Explain how a session lived and ended
+    Why(why::Args),
+    /// Print the settings in force, and where each came from
+    Config(settings::Args),
     /// Print the description of the API that the configured pages make (OpenAPI)
     Openapi,
+    /// Check and show pages
+    #[command(subcommand)]
+    Profile(profile::Command),
+    /// Tell the story of a session, with a server of its own
+    Demo(demo::Args),
+    /// Load a server with refreshes and report what it commits
+    Load(load::Args),
 }
 
 /// Runs the command that the process was started with.
@@ -34,20 +79,48 @@ enum Command {
 /// What went wrong, where, and what to do about it.
 pub fn run() -> anyhow::Result<ExitCode> {
     let matches = Cli::command().args(config::args()).get_matches();
-    let cli = Cli::from_arg_matches(&matches)?;
-    let sources = Sources::from_process(config::flags(&matches))?;
-    match cli.command {
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match carry_out(cli.command, config::flags(&matches)) {
+        // Whoever read our output has seen enough, as in `sprag user list | head`.
+        Err(error) if is_closed_output(&error) => Ok(ExitCode::SUCCESS),
+        outcome => outcome,
+    }
+}
+
+fn carry_out(command: Command, flags: config::Flags) -> anyhow::Result<ExitCode> {
+    let sources = || Sources::from_process(flags).map_err(anyhow::Error::from);
+    match command {
         Command::Serve => {
-            let (config, profiles) = resolve(&sources)?;
+            let (config, profiles) = resolve(&sources()?)?;
             logs::start(&config)?;
             serve::run(config, profiles)
         }
+        Command::Migrate(args) => migrate::run(&args, &sources()?),
+        Command::User(command) => user::run(command, &sources()?),
+        Command::Session(command) => session::run(command, &sources()?),
+        Command::Key(command) => key::run(command, &sources()?),
+        Command::Sweep(args) => sweep::run(&args, &sources()?),
+        Command::Audit(command) => audit::run(command, &sources()?),
+        Command::Config(args) if args.wants_reference() => settings::print_reference(),
+        Command::Config(args) => settings::run(&args, &sources()?),
         Command::Openapi => {
-            let (config, profiles) = resolve(&sources)?;
-            println!("{:#}", openapi::document(&profiles, config.issuer()));
+            let (config, profiles) = resolve(&sources()?)?;
+            output::say(format_args!("{:#}", openapi::document(&profiles, config.issuer())))?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Profile(command) => profile::run(&command),
+        Command::Why(args) => on_node(&sources()?, Opens::Existing, async |node| why::run(&args, node).await),
+        Command::Demo(args) => demo::run(args),
+        Command::Load(args) => {
+            let (config, profiles) = resolve(&sources()?)?;
+            load::run(args, config, profiles)
+        }
     }
+}
+
+/// Standard output is the only thing that a command writes to without saying what it was doing.
+fn is_closed_output(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// The configuration and the pages it names. The pages come first, since they may bring names for settings.
@@ -62,15 +135,78 @@ fn resolve(sources: &Sources) -> anyhow::Result<(Config, Vec<Profile>)> {
     Ok((config, profiles))
 }
 
-/// Opens the store for a command that is not the server.
-fn open(sources: &Sources) -> anyhow::Result<Node> {
-    let (config, profiles) = resolve(sources)?;
-    logs::start(&config)?;
-    Node::open(config, profiles)
+/// What a command does with the store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Opens {
+    /// It makes the store where there is none.
+    MayMake,
+    /// There is nothing to do without one, so that a wrong folder is noticed instead of filled.
+    Existing,
 }
 
-/// Runs an action of the engine to its end.
-fn block_on<T>(future: impl Future<Output = T>) -> anyhow::Result<T> {
+/// Runs `work` on the configured store, beside a running server or without one.
+fn on_node<W>(sources: &Sources, opens: Opens, work: W) -> anyhow::Result<ExitCode>
+where
+    W: AsyncFnOnce(&Node) -> anyhow::Result<ExitCode>,
+{
+    let (config, profiles) = resolve(sources)?;
+    logs::start(&config)?;
+    if opens == Opens::Existing {
+        expect_database(&config)?;
+    }
+    block_on(async {
+        let node = Node::open(config, profiles)?;
+        work(&node).await
+    })
+}
+
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    Ok(runtime.context("could not start the runtime")?.block_on(future))
+    runtime.context("could not start the runtime")?.block_on(work)
+}
+
+fn expect_database(config: &Config) -> anyhow::Result<()> {
+    let Database::Sqlite(path) = &config.database;
+    if path.exists() {
+        return Ok(());
+    }
+    bail!(
+        "there is no database at {}; name its folder with --data-dir, or make one here with: sprag migrate",
+        path.display()
+    )
+}
+
+/// The command line, as the journal knows it: which of the machine's users it was, for there is no address.
+fn client() -> Client {
+    let user = rustix::process::getuid().as_raw();
+    let version = env!("CARGO_PKG_VERSION");
+    Client {
+        ip: None,
+        user_agent: Some(format!("sprag {version} command line, uid {user}")),
+        instance: ShortHash::default(),
+    }
+}
+
+/// A refusal is its own sentence.
+fn plainly(error: sprag::Error) -> anyhow::Error {
+    match error {
+        sprag::Error::Refused(refusal) => refusal.into(),
+        sprag::Error::Failed(fault) => fault.into(),
+    }
+}
+
+/// Says how a command is used where clap cannot.
+fn misused(sentence: &str) -> ExitCode {
+    output::tell(format_args!("sprag: {sentence}"));
+    ExitCode::from(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_command_has_a_flag_that_a_setting_has() {
+        Cli::command().args(config::args()).debug_assert();
+    }
 }

@@ -21,7 +21,7 @@ const RING_INTERVAL: Duration = Duration::from_secs(2);
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// The pause between two slices of a sweep, in which refreshes go first.
-const SWEEP_PAUSE: Duration = Duration::from_millis(20);
+pub(crate) const SWEEP_PAUSE: Duration = Duration::from_millis(20);
 
 /// Starts the jobs; they stop when the set is dropped.
 pub fn start(node: &Node) -> JoinSet<()> {

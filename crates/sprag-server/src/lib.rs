@@ -4,6 +4,7 @@
 //! `sprag` crate decides; the page shapes the answer. [`node`] wires it together from a [`config`].
 
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod http;
 pub mod jobs;

@@ -1,12 +1,14 @@
 //! The binary `sprag`.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     match sprag_server::cli::run() {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("sprag: {error:#}");
+            // With nobody to read it, the exit code still tells.
+            let _ = writeln!(std::io::stderr(), "sprag: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -59,7 +59,6 @@ impl Node {
     }
 
     /// The whole service.
-    #[must_use]
     pub fn router(&self, app: &Arc<App>) -> Router {
         http::router(app, self.profiles.clone(), self.config.issuer())
     }

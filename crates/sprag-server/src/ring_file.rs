@@ -38,24 +38,13 @@ impl RingSource {
     /// The file or the text is no ring, others may read the file, or the secret that was given is weak.
     pub fn load(&self, config: &Config, chance: &dyn Chance, now: Timestamp) -> anyhow::Result<KeyRing> {
         let wanted = algorithm(config.signing_algorithm);
-        let mut ring = match (self, &config.key_ring) {
-            (Self::File(path), _) => {
-                make_dir(&config.data_dir)?;
-                if !path.exists() {
-                    create(path, &KeyRing::generate(wanted, chance, now)?, chance)?;
-                }
-                read(path)?
+        if let Self::File(path) = self {
+            make_dir(&config.data_dir)?;
+            if !path.exists() {
+                create(path, &KeyRing::generate(wanted, chance, now)?, chance)?;
             }
-            (Self::Given, Some(text)) => {
-                KeyRing::from_json(text.expose()).context("could not read the key ring in SPRAG_KEY_RING")?
-            }
-            (Self::Given, None) => {
-                bail!("no key ring was given; set SPRAG_KEY_RING, or unset it to use the file")
-            }
-        };
-        if let Some(secret) = &config.hs256_secret {
-            ring.with_hs256_secret(secret.expose().as_bytes())?;
         }
+        let mut ring = self.read(config)?;
         if ring.algorithm(now) != wanted {
             match self {
                 Self::File(path) => {
@@ -70,10 +59,30 @@ impl RingSource {
         }
         Ok(ring)
     }
+
+    /// Reads the ring as it is, with the secret that was given.
+    ///
+    /// # Errors
+    /// The file or the text is no ring, others may read the file, or the secret that was given is weak.
+    pub fn read(&self, config: &Config) -> anyhow::Result<KeyRing> {
+        let mut ring = match (self, &config.key_ring) {
+            (Self::File(path), _) => read(path)?,
+            (Self::Given, Some(text)) => {
+                KeyRing::from_json(text.expose()).context("could not read the key ring in SPRAG_KEY_RING")?
+            }
+            (Self::Given, None) => {
+                bail!("no key ring was given; set SPRAG_KEY_RING, or unset it to use the file")
+            }
+        };
+        if let Some(secret) = &config.hs256_secret {
+            ring.with_hs256_secret(secret.expose().as_bytes())?;
+        }
+        Ok(ring)
+    }
 }
 
 /// The key ring's own name for an algorithm of the configuration.
-fn algorithm(setting: SigningAlgorithm) -> Algorithm {
+pub(crate) fn algorithm(setting: SigningAlgorithm) -> Algorithm {
     match setting {
         SigningAlgorithm::Es256 => Algorithm::Es256,
         SigningAlgorithm::EdDsa => Algorithm::EdDsa,

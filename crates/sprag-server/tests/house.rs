@@ -1,5 +1,7 @@
 //! The rules of the house (STYLE.md) that a machine can check.
 
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

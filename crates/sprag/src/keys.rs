@@ -214,6 +214,15 @@ impl KeyRing {
         self.signing_access(now).algorithm()
     }
 
+    /// The id of the key that signs at `now`.
+    #[must_use]
+    pub fn signing_id(&self, purpose: Purpose, now: Timestamp) -> String {
+        match purpose {
+            Purpose::Refresh => self.signing_refresh(now).name(),
+            Purpose::Access => self.signing_access(now).kid.clone(),
+        }
+    }
+
     /// Tags `bytes` for the journal, with the key named or else the signing one; returns which it was.
     ///
     /// A key that is not in the ring any more cannot tag: then, too, the signing one does.

@@ -20,6 +20,12 @@ fn edited(edit: impl FnOnce(&mut Value)) -> Result<KeyRing, KeyRingError> {
 }
 
 #[test]
+fn a_ring_is_shared_between_threads() {
+    fn is_shared<T: Send + Sync>() {}
+    is_shared::<KeyRing>();
+}
+
+#[test]
 fn a_ring_survives_being_written_and_read() {
     for algorithm in Algorithm::ALL {
         let mut keys = KeyRing::generate(algorithm, &SeededChance::new(7), NOW).unwrap();

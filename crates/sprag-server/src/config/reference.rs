@@ -86,7 +86,7 @@ const HEAD: &str = "\
 # Settings
 
 <!-- Made from the table in `crates/sprag-server/src/config/settings.rs` and from `config.default.toml`.
-     Make it anew: cargo test -p sprag-server --test config -- --ignored write_the_reference -->
+     Make it anew: cargo run -p sprag-server -- config --reference > docs/reference/config.md -->
 
 A setting is taken from the first place that gives it:
 

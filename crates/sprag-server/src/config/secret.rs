@@ -1,8 +1,8 @@
 //! Secrets that were given as settings, and how a weak one is recognised.
 
 use std::fmt;
-use std::hint::black_box;
-use std::mem::take;
+
+use zeroize::Zeroizing;
 
 /// The fewest bytes an HS256 secret may have: as many as its hash puts out (RFC 7518 section 3.2).
 pub const MIN_SECRET_BYTES: usize = 32;
@@ -12,13 +12,13 @@ const MIN_DIFFERENT_BYTES: usize = 8;
 
 /// A secret from the environment: prints as its name and is wiped when it is dropped.
 #[derive(Clone)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Takes the text.
     #[must_use]
     pub fn new(text: String) -> Self {
-        Self(text)
+        Self(Zeroizing::new(text))
     }
 
     /// The secret itself. Whoever calls this must not print it.
@@ -31,14 +31,6 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret")
-    }
-}
-
-impl Drop for Secret {
-    fn drop(&mut self) {
-        let mut bytes = take(&mut self.0).into_bytes();
-        bytes.fill(0);
-        black_box(&bytes);
     }
 }
 

@@ -136,9 +136,10 @@ impl Sources {
     /// # Errors
     ///
     /// As [`Sources::read`].
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
     pub fn from_process(flags: Flags) -> Result<Self, ConfigError> {
         let mut not_text = BTreeSet::new();
-        // The one place that reads the environment. `vars` would panic where a stranger's value is not UTF-8.
+        // `vars` would panic where a stranger's value is not UTF-8.
         let environment = std::env::vars_os().filter_map(|(name, value)| {
             let name = name.into_string().ok()?;
             match value.into_string() {

@@ -1,0 +1,137 @@
+//! `sprag audit`: whether the journal still says what was written.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use data_encoding::HEXLOWER;
+use serde_json::{Value, json};
+use sprag::audit::Checkpoint;
+use sprag::audit::verify::{self, Finding, Report, Sealing};
+
+use super::output::{Progress, counted, moment, rfc3339, say, say_json};
+use super::{Opens, on_node};
+use crate::config::Sources;
+use crate::node::Node;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Go through the whole journal and name whatever was altered, removed or added
+    Verify(Verify),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Verify {
+    /// Where the journal is intact, bind what is new in it by a checkpoint at once; a running server does so hourly
+    #[arg(long)]
+    seal: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCode> {
+    let Command::Verify(args) = command;
+    on_node(sources, Opens::Existing, async |node| {
+        let mut report = read_all(node).await?;
+        if args.seal && report.is_sound() {
+            seal(node, &mut report).await?;
+        }
+        if args.json {
+            say_json(&record(&report))?;
+        } else {
+            say(summary(&report))?;
+        }
+        Ok(if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    })
+}
+
+async fn read_all(node: &Node) -> anyhow::Result<Report> {
+    let mut progress = Progress::new();
+    let keys = node.engine.keys();
+    let show = |entries| progress.show(format_args!("read {entries} entries"));
+    Ok(verify::verify(node.engine.store().as_ref(), keys.as_ref(), show).await?)
+}
+
+/// Adds a checkpoint; what it finds wrong meanwhile counts.
+async fn seal(node: &Node, report: &mut Report) -> anyhow::Result<()> {
+    match node.engine.seal_journal().await? {
+        Sealing::NothingNew => {}
+        Sealing::Sealed(checkpoint) => {
+            report.checkpoints += 1;
+            report.newest = Some(checkpoint);
+        }
+        Sealing::Broken(flaw) => {
+            let number = report.newest.as_ref().map_or(0, |newest| newest.number);
+            report.flaws += 1;
+            report.findings.push(Finding::Checkpoint { number, flaw });
+        }
+    }
+    Ok(())
+}
+
+fn summary(report: &Report) -> String {
+    let Report { chains, entries, checkpoints, newest, findings, flaws } = report;
+    let extent = format!(
+        "{} in {}, {}",
+        counted(*entries, "entry", "entries"),
+        counted(*chains, "chain", "chains"),
+        counted(*checkpoints, "checkpoint", "checkpoints"),
+    );
+    let mut text = match findings.first() {
+        None => format!("The journal is intact: {extent}."),
+        Some(first) => {
+            format!("The journal is NOT intact: {extent}, {flaws} found wrong.\nFirst:\n  {first}")
+        }
+    };
+    for (at, finding) in findings.iter().enumerate().skip(1) {
+        text += if at == 1 { "\nFurther:\n  " } else { "\n  " };
+        text += &finding.to_string();
+    }
+    let unlisted = flaws.saturating_sub(findings.len() as u64);
+    if unlisted > 0 {
+        text += &format!("\n  and {unlisted} more");
+    }
+    match newest {
+        None => {
+            text += "\nThere is no checkpoint yet, so it would not show if the end of a chain were cut off."
+        }
+        Some(Checkpoint { number, before, entries, tag, .. }) => {
+            let (before, tag) = (moment(*before), HEXLOWER.encode(tag));
+            text += &format!(
+                "\nNewest checkpoint: {number}, over {} before {before}, with the tag\n  {tag}\n\
+                 A copy of that tag elsewhere, as in the server's log, shows whether it is still the newest.",
+                counted(*entries, "entry", "entries")
+            );
+        }
+    }
+    text
+}
+
+fn record(report: &Report) -> Value {
+    let Report { chains, entries, checkpoints, newest, findings, flaws } = report;
+    let newest = newest.as_ref().map(|newest| {
+        json!({
+            "number": newest.number,
+            "before": rfc3339(newest.before),
+            "chains": newest.chains,
+            "entries": newest.entries,
+            "tag": HEXLOWER.encode(&newest.tag),
+            "key_id": newest.key_id,
+        })
+    });
+    let findings = findings.iter().map(|finding| match finding {
+        Finding::Entry { account, number, flaw } => {
+            json!({ "account_id": account, "entry": number, "flaw": flaw.to_string() })
+        }
+        Finding::Checkpoint { number, flaw } => json!({ "checkpoint": number, "flaw": flaw.to_string() }),
+    });
+    json!({
+        "is_intact": report.is_sound(),
+        "chains": chains,
+        "entries": entries,
+        "checkpoints": checkpoints,
+        "newest_checkpoint": newest,
+        "flaws": flaws,
+        "findings": findings.collect::<Vec<_>>(),
+    })
+}

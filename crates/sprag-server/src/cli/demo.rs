@@ -1,0 +1,120 @@
+//! `sprag demo`: the story of a session, told by a server of its own that is gone when the story ends.
+
+use std::io::{Write, stdout};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use super::output::{self, say};
+use crate::client::Client;
+use crate::config::{Config, Flags};
+use crate::node::{Node, load_profiles};
+use crate::serve::{Bounds, serve};
+
+mod stage;
+mod story;
+
+use stage::Stage;
+use story::{REUSE_INTERVAL, Story};
+
+/// How `sprag demo` is told.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Leave the temporary data directory in place and say where it is
+    #[arg(long)]
+    keep: bool,
+}
+
+/// Tells the story. Fails if any step went otherwise than it should.
+///
+/// # Errors
+/// The server of the story cannot be started.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let folder = tempfile::Builder::new().prefix("sprag-demo-").tempdir();
+    let folder =
+        folder.context("could not make a temporary directory; is there room, and is TMPDIR right?")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let failures =
+        runtime.context("could not start the runtime")?.block_on(tell(&folder, Stage::new(stdout())))?;
+    if args.keep {
+        say(format_args!("\n  The data is kept in {}", folder.keep().display()))?;
+    }
+    if failures.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    for failure in failures {
+        output::tell(format_args!("sprag: {failure}"));
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+/// Tells the story to a server that keeps everything in `folder`; gives back what went otherwise.
+async fn tell(folder: &TempDir, stage: Stage<impl Write>) -> anyhow::Result<Vec<String>> {
+    beside_own_server(folder, REUSE_INTERVAL, async |node| {
+        let client = Client::to(node.config.listen);
+        Story::new(stage, client, Arc::clone(&node.engine)).tell().await
+    })
+    .await
+}
+
+/// Starts a server on a free port of 127.0.0.1, does `act` beside it and stops it.
+pub(super) async fn beside_own_server<T>(
+    folder: &TempDir,
+    reuse_interval: Duration,
+    act: impl AsyncFnOnce(&Node) -> T,
+) -> anyhow::Result<T> {
+    let mut config = config(folder, reuse_interval)?;
+    let profiles = load_profiles(&config.profiles, &config.lifetimes)?;
+    let listener = TcpListener::bind(config.listen).await;
+    let listener = listener.context("could not listen on a free port of 127.0.0.1")?;
+    config.bound_to(listener.local_addr().context("could not learn the port that was bound")?);
+    let node = Node::open(config, profiles)?;
+    let router = node.router(&node.app());
+    let bounds = Bounds { connections: node.config.max_connections.get(), grace: node.config.shutdown_grace };
+    let (stop, stopped) = oneshot::channel::<()>();
+    let metrics = Arc::clone(&node.metrics);
+    let server = tokio::spawn(async move {
+        // Stops as soon as the other end is dropped, too.
+        let stopped = async { stopped.await.unwrap_or_default() };
+        serve(listener, router, metrics, bounds, stopped).await
+    });
+    let outcome = act(&node).await;
+    drop(stop);
+    server.await.context("the server panicked")?;
+    Ok(outcome)
+}
+
+/// Everything lies in `folder`, and nothing is read from this machine's environment or files.
+fn config(folder: &TempDir, reuse_interval: Duration) -> anyhow::Result<Config> {
+    let flags = Flags::from([
+        ("listen", "127.0.0.1:0".to_owned()),
+        ("data-dir", folder.path().join("data").display().to_string()),
+        ("reuse-interval", format!("{}s", reuse_interval.as_secs())),
+        ("rate-limits", "off".to_owned()),
+        ("shutdown-grace", "1s".to_owned()),
+    ]);
+    Ok(Config::resolve(flags, [], folder.path())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The one test that waits in earnest: it tries the real server with the real clock.
+    #[tokio::test]
+    async fn the_story_goes_as_it_is_told_and_fits_a_terminal() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut told = Vec::new();
+        let failures = tell(&folder, Stage::plain(&mut told)).await.unwrap();
+        let told = String::from_utf8(told).unwrap();
+        assert_eq!(failures, Vec::<String>::new(), "{told}");
+        let too_wide = told.lines().find(|line| line.chars().count() > 100);
+        assert_eq!(too_wide, None);
+        assert!(told.contains("11  She logs out everywhere"), "{told}");
+    }
+}

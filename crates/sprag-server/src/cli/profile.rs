@@ -1,0 +1,52 @@
+//! `sprag profile`: pages, before they are served.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::Subcommand;
+
+use super::output::say;
+use crate::config::{Lifetimes, ProfileRef};
+use crate::node::load_profiles;
+use crate::profile::{Profile, builtin_names};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Check a page of your own, and list its calls
+    Check {
+        /// The page
+        file: PathBuf,
+    },
+    /// Print a shipped page, to read or to start an own one from
+    Show {
+        /// Its name
+        name: String,
+    },
+}
+
+pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Check { file } => {
+            let pages = load_profiles(&[ProfileRef::File(file.clone())], &Lifetimes::default())?;
+            pages.iter().try_for_each(|page| say(summary(page)))?;
+        }
+        Command::Show { name } => {
+            let Some(text) = Profile::builtin_text(name) else {
+                let known = builtin_names().collect::<Vec<_>>().join(", ");
+                bail!("there is no shipped page {name:?}; there are {known}")
+            };
+            say(text.trim_end())?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn summary(page: &Profile) -> String {
+    let path_width = page.routes.iter().map(|route| route.path.len()).max().unwrap_or(0);
+    let head =
+        format!("{} is a page: {}, id {}, {} calls", page.file, page.name, page.id.0, page.routes.len());
+    page.routes.iter().fold(head, |text, route| {
+        format!("{text}\n  {:6} {:path_width$}  {}", route.method.as_str(), route.path, route.action.name())
+    })
+}

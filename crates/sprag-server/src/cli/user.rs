@@ -1,0 +1,247 @@
+//! `sprag user`: who may log in.
+
+use std::io::{self, IsTerminal as _, Read as _};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::{ArgGroup, Subcommand};
+use serde::Serialize;
+use sprag::account::Account;
+use sprag::engine::NewUser;
+use sprag::password::MAX_BYTES;
+use sprag::session::AccountId;
+use sprag::{Engine, Error, Refusal};
+use zeroize::Zeroizing;
+
+use super::output::{Column, List, minute, moment, plain, rfc3339, say};
+use super::{Opens, client, misused, on_node, plainly};
+use crate::config::Sources;
+
+/// How many accounts are read at a time.
+pub(super) const PAGE: u32 = 200;
+
+const COLUMNS: [Column; 5] = [
+    Column::whole("ACCOUNT"),
+    Column::cut("USER NAME"),
+    Column::cut("E-MAIL"),
+    Column::whole("MADE (UTC)"),
+    Column::whole("STATE"),
+];
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Make an account; its password is read from standard input
+    Create(Create),
+    /// List all accounts
+    List {
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let an account log in no more, and end its sessions
+    Disable {
+        /// A user name, an e-mail address or an account's id
+        who: String,
+    },
+    /// Let an account log in again; its ended sessions stay ended
+    Enable {
+        /// A user name, an e-mail address or an account's id
+        who: String,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("names").required(true).multiple(true).args(["username", "email"])))]
+pub(super) struct Create {
+    /// The user name it logs in with
+    #[arg(long)]
+    username: Option<String>,
+    /// The e-mail address it logs in with
+    #[arg(long)]
+    email: Option<String>,
+    /// Read the password from standard input; a newline at its end is not part of it
+    #[arg(long)]
+    password_stdin: bool,
+    /// Let it administer others
+    #[arg(long)]
+    admin: bool,
+}
+
+pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Create(args) => create(&args, sources),
+        Command::List { json } => {
+            on_node(sources, Opens::Existing, async |node| list(&node.engine, json).await)
+        }
+        Command::Disable { who } => {
+            on_node(sources, Opens::Existing, async |node| disable(&node.engine, &who).await)
+        }
+        Command::Enable { who } => {
+            on_node(sources, Opens::Existing, async |node| enable(&node.engine, &who).await)
+        }
+    }
+}
+
+/// The account that somebody means.
+pub(super) async fn find(engine: &Engine, who: &str) -> anyhow::Result<Account> {
+    match engine.find_account(who).await {
+        Err(Error::Refused(Refusal::AccountUnknown)) => {
+            bail!("there is no account {:?}; `sprag user list` shows all there are", plain(who))
+        }
+        found => found.map_err(plainly),
+    }
+}
+
+/// What people call an account.
+pub(super) fn called(account: &Account) -> String {
+    let name = account.username.as_ref().or(account.email.as_ref());
+    name.map_or_else(|| account.id.to_string(), |name| plain(name))
+}
+
+fn create(args: &Create, sources: &Sources) -> anyhow::Result<ExitCode> {
+    if !args.password_stdin {
+        return Ok(misused(
+            "a password given as an argument could be read by others, so it is read from standard input; \
+             add --password-stdin and pipe it in: sprag user create … --password-stdin < FILE",
+        ));
+    }
+    if io::stdin().is_terminal() {
+        return Ok(misused(
+            "the password is read from standard input, and that is a terminal, which would show it; \
+             pipe it in: sprag user create … --password-stdin < FILE",
+        ));
+    }
+    let password = password_from(io::stdin().lock())?;
+    on_node(sources, Opens::MayMake, async |node| {
+        let user = NewUser {
+            username: args.username.as_deref(),
+            email: args.email.as_deref(),
+            password: &password,
+            is_admin: args.admin,
+        };
+        let account = node.engine.create_account(user, &client()).await.map_err(plainly)?;
+        let role = if account.is_admin { ", an administrator" } else { "" };
+        say(format_args!("made account {} for {}{role}", account.id, called(&account)))?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// All of the input but a newline at its end; no more is read than a password may have.
+fn password_from(input: impl io::Read) -> anyhow::Result<Zeroizing<String>> {
+    const DOING: &str = "could not read the password from standard input";
+    let limit = MAX_BYTES + "\r\n".len() + 1;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(limit));
+    input.take(limit as u64).read_to_end(&mut bytes).context(DOING)?;
+    let text = bytes.strip_suffix(b"\n").map_or(&bytes[..], |line| line.strip_suffix(b"\r").unwrap_or(line));
+    if text.len() > MAX_BYTES {
+        return Err(Refusal::PasswordRejected.into());
+    }
+    match str::from_utf8(text) {
+        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
+        Err(_) => bail!("{DOING}: it is not UTF-8; write it in UTF-8"),
+    }
+}
+
+#[derive(Serialize)]
+struct Record<'a> {
+    id: AccountId,
+    username: Option<&'a str>,
+    email: Option<&'a str>,
+    is_admin: bool,
+    created_at: String,
+    disabled_at: Option<String>,
+}
+
+async fn list(engine: &Engine, is_json: bool) -> anyhow::Result<ExitCode> {
+    let mut list = List::new(&COLUMNS, is_json);
+    let mut after = None;
+    loop {
+        let page = engine.store().accounts(after, PAGE).await?;
+        after = page.last().map(|account| account.id);
+        for account in &page {
+            list.add(&record(account), cells(account))?;
+        }
+        if page.len() < PAGE as usize {
+            break;
+        }
+    }
+    list.finish("there are no accounts yet; `sprag user create` makes one")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn record(account: &Account) -> Record<'_> {
+    Record {
+        id: account.id,
+        username: account.username.as_deref(),
+        email: account.email.as_deref(),
+        is_admin: account.is_admin,
+        created_at: rfc3339(account.created_at),
+        disabled_at: account.disabled_at.map(rfc3339),
+    }
+}
+
+fn cells(account: &Account) -> Vec<String> {
+    let state = match (account.disabled_at, account.is_admin) {
+        (Some(_), _) => "disabled",
+        (None, true) => "admin",
+        (None, false) => "enabled",
+    };
+    let or_none = |name: &Option<String>| name.clone().unwrap_or_else(|| "-".to_owned());
+    vec![
+        account.id.to_string(),
+        or_none(&account.username),
+        or_none(&account.email),
+        minute(account.created_at),
+        state.to_owned(),
+    ]
+}
+
+async fn disable(engine: &Engine, who: &str) -> anyhow::Result<ExitCode> {
+    let account = find(engine, who).await?;
+    let name = called(&account);
+    if engine.disable(account.id, &client()).await.map_err(plainly)? {
+        say(format_args!(
+            "{name} is disabled, and its sessions have ended; access tokens run out by themselves"
+        ))?;
+    } else {
+        let since = account.disabled_at.map(|at| format!(", since {}", moment(at))).unwrap_or_default();
+        say(format_args!("{name} was disabled already{since}; nothing was changed"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn enable(engine: &Engine, who: &str) -> anyhow::Result<ExitCode> {
+    let account = find(engine, who).await?;
+    let name = called(&account);
+    if engine.enable(account.id, &client()).await.map_err(plainly)? {
+        say(format_args!("{name} may log in again; the sessions it had stay ended"))?;
+    } else {
+        say(format_args!("{name} is not disabled; nothing was changed"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_newline_at_the_end_is_not_part_of_a_password() {
+        let read = |text: &str| password_from(text.as_bytes()).unwrap().to_string();
+        assert_eq!(read("a b c "), "a b c ");
+        assert_eq!(read("a b c \n"), "a b c ");
+        assert_eq!(read("a b c\r\n"), "a b c");
+        assert_eq!(read("a b c\n\n"), "a b c\n");
+        assert_eq!(read(""), "");
+    }
+
+    #[test]
+    fn a_password_is_read_whole_or_refused() {
+        let longest = "é".repeat(MAX_BYTES / 2);
+        assert_eq!(*password_from(format!("{longest}\n").as_bytes()).unwrap(), longest);
+        let refused = password_from(format!("{longest}x\n").as_bytes()).unwrap_err();
+        assert_eq!(refused.to_string(), Refusal::PasswordRejected.to_string());
+        assert!(password_from(io::repeat(b'x')).is_err(), "an endless one is not read to its end");
+        assert!(password_from(&b"\xff\xfe long enough"[..]).is_err());
+    }
+}

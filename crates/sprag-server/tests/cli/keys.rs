@@ -1,0 +1,195 @@
+//! `sprag key`: one key follows another while the server runs.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use insta::assert_snapshot;
+use serde_json::Value;
+
+use crate::given::{ANNS_PASSWORD, Folder, Server, a_folder_with_ann, redacted};
+
+/// How long a server may take to notice that the ring has changed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn states(folder: &Folder) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let keys = folder.json(&["key", "list", "--json"]);
+    keys.as_array().unwrap().iter().map(|key| (text(&key["purpose"]), text(&key["state"]))).collect()
+}
+
+fn pairs(states: &[(&str, &str)]) -> Vec<(String, String)> {
+    states.iter().map(|(purpose, state)| ((*purpose).to_owned(), (*state).to_owned())).collect()
+}
+
+fn published(server: &Server) -> usize {
+    server.get("/.well-known/jwks.json").1["keys"].as_array().unwrap().len()
+}
+
+/// Asks until the server has noticed.
+fn until(is_so: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < PATIENCE, "the server has not noticed");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_rotation_says_what_will_happen_when() {
+    let folder = a_folder_with_ann();
+    assert_snapshot!(redacted(&folder.run(&["key", "list"]).succeeds()), @r"
+    FOR      KEY               ALG    STATE  MADE (UTC)        SIGNS (UTC)       RETIRES (UTC)
+    refresh  1                 -      signs  2026-mm-dd hh:mm  2026-mm-dd hh:mm  -
+    access   a-key-of-its-own  ES256  signs  2026-mm-dd hh:mm  2026-mm-dd hh:mm  -
+    ");
+    assert_snapshot!(redacted(&folder.run(&["key", "rotate"]).succeeds()), @r"
+    Made refresh key 2.
+      2026-mm-dd hh:mm:ss UTC  key 2 is accepted
+      2026-mm-dd hh:mm:ss UTC  key 2 signs, and no key before it does
+      2026-mm-dd hh:mm:ss UTC  key 1 is refused; every session it signed for is over by then
+
+    Made ES256 access key a-key-of-its-own.
+      2026-mm-dd hh:mm:ss UTC  key a-key-of-its-own is accepted, and published at /.well-known/jwks.json
+      2026-mm-dd hh:mm:ss UTC  key a-key-of-its-own signs, and no key before it does
+      2026-mm-dd hh:mm:ss UTC  key a-key-of-its-own is refused; every access token it signed has run out by then
+
+    Servers that use ./sprag-data/keys.json learn of it within 2 seconds.
+    A server with a copy of it needs the new file before the new key signs.
+    ");
+    assert_snapshot!(redacted(&folder.run(&["key", "list"]).succeeds()), @r"
+    FOR      KEY               ALG    STATE  MADE (UTC)        SIGNS (UTC)       RETIRES (UTC)
+    refresh  1                 -      signs  2026-mm-dd hh:mm  2026-mm-dd hh:mm  2026-mm-dd hh:mm
+    refresh  2                 -      waits  2026-mm-dd hh:mm  2026-mm-dd hh:mm  -
+    access   a-key-of-its-own  ES256  signs  2026-mm-dd hh:mm  2026-mm-dd hh:mm  2026-mm-dd hh:mm
+    access   a-key-of-its-own  ES256  waits  2026-mm-dd hh:mm  2026-mm-dd hh:mm  -
+    ");
+}
+
+#[test]
+fn a_key_is_rotated_alone_and_at_another_time_where_asked() {
+    let folder = a_folder_with_ann();
+    let refresh = folder.run(&["key", "rotate", "--refresh", "--in", "1h"]).succeeds();
+    assert!(refresh.contains("Made refresh key 2.") && !refresh.contains("access"), "{refresh}");
+    let access = folder.run(&["key", "rotate", "--access", "--now"]);
+    assert_eq!(access.code, 0);
+    assert_snapshot!(access.err, @r"
+    Warning: whoever verifies access tokens may keep the published keys for 5 minutes,
+    and refuse tokens of the new key until then.
+    ");
+    let expected = [("refresh", "signs"), ("refresh", "waits"), ("access", "accepted"), ("access", "signs")];
+    assert_eq!(states(&folder), pairs(&expected));
+    for wrong in [&["--refresh", "--access"][..], &["--now", "--in", "1h"], &["--in", "soon"]] {
+        folder.run(&[&["key", "rotate"], wrong].concat()).was_misused();
+    }
+}
+
+#[test]
+fn rotations_at_once_lose_no_key() {
+    let folder = a_folder_with_ann();
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| folder.run(&["key", "rotate"]).succeeds());
+        }
+    });
+    assert_eq!(states(&folder).len(), 2 * 5);
+}
+
+#[test]
+fn a_rotation_logs_nobody_out() {
+    let folder = a_folder_with_ann();
+    let server = folder.serve();
+    let (soon, later) =
+        (server.log_in("ann", ANNS_PASSWORD, None), server.log_in("ann", ANNS_PASSWORD, None));
+    folder.run(&["key", "rotate", "--in", "3s"]);
+    until(|| published(&server) == 2);
+    assert_eq!(server.refresh(&soon).0, 200);
+    until(|| states(&folder).contains(&("refresh".to_owned(), "accepted".to_owned())));
+    let (status, turned) = server.refresh(&later);
+    assert_eq!(status, 200, "a token of the key before turns its session: {turned}");
+    let (status, kept) = server.refresh(&turned);
+    assert_eq!(status, 200, "and so does what it got: {kept}");
+    assert_eq!(server.refresh(&server.log_in("ann", ANNS_PASSWORD, None)).0, 200);
+}
+
+#[test]
+fn looking_at_the_ring_changes_nothing() {
+    let folder = a_folder_with_ann();
+    let ring = folder.read("sprag-data/keys.json");
+    folder.run(&["key", "list", "--signing-algorithm", "EdDSA"]).succeeds();
+    folder.run(&["key", "retire", "1", "--signing-algorithm", "EdDSA"]).fails();
+    assert_eq!(folder.read("sprag-data/keys.json"), ring);
+}
+
+#[test]
+fn an_emergency_refuses_every_token_of_the_key() {
+    let folder = a_folder_with_ann();
+    let server = folder.serve();
+    let stolen = server.log_in("ann", ANNS_PASSWORD, None);
+    assert_snapshot!(folder.run(&["key", "retire", "1"]).fails(), @r"
+    Every refresh token of key 1 is refused: whoever holds one must log in again.
+    A stolen one that comes back is refused, too, and no longer noticed as reuse.
+    Nothing was changed. To replace a key without anyone noticing: sprag key rotate
+    To do this at once: sprag key retire 1 --now
+    ");
+    assert_snapshot!(
+        folder.run(&["key", "retire", "1", "--now"]).fails(),
+        @"sprag: key 1 is the only refresh key that is to stay, and without one nobody can log in; add another first: sprag key rotate --refresh --now"
+    );
+    assert_eq!(server.refresh(&stolen).0, 200, "nothing was changed so far");
+    assert_eq!(folder.run(&["key", "rotate", "--refresh", "--now"]).code, 0);
+    assert_snapshot!(redacted(&folder.run(&["key", "retire", "1", "--now"]).succeeds()), @r"
+    Key 1 retired at 2026-mm-dd hh:mm:ss UTC; refresh key 2 signs.
+    Every refresh token of key 1 is refused: whoever holds one must log in again.
+    A stolen one that comes back is refused, too, and no longer noticed as reuse.
+    Servers that use ./sprag-data/keys.json learn of it within 2 seconds.
+    A server with a copy of it needs the new file now.
+    ");
+    until(|| server.refresh(&stolen).0 == 401);
+    let again = folder.run(&["key", "retire", "1", "--now"]).succeeds();
+    assert_snapshot!(
+        redacted(&again),
+        @"key 1 retired already, at 2026-mm-dd hh:mm:ss UTC; nothing was changed"
+    );
+    assert_eq!(server.refresh(&server.log_in("ann", ANNS_PASSWORD, None)).0, 200);
+}
+
+#[test]
+fn a_key_that_is_none_of_ours_is_left_alone() {
+    let folder = a_folder_with_ann();
+    assert_snapshot!(
+        folder.run(&["key", "retire", "9"]).fails(),
+        @r#"sprag: there is no key "9"; `sprag key list` shows all there are"#
+    );
+    let folder = folder
+        .set("SPRAG_SIGNING_ALGORITHM", "HS256")
+        .set("SPRAG_HS256_SECRET", "q8Zr2mWx7LtB4vNc9KdJ1sYf6HgP3aUe");
+    assert!(
+        folder.run(&["key", "rotate", "--access"]).fails().contains("SPRAG_HS256_SECRET, which is yours")
+    );
+    assert!(
+        folder
+            .run(&["key", "retire", "given-1", "--now"])
+            .fails()
+            .contains("SPRAG_HS256_SECRET; change it there")
+    );
+    let both = folder.run(&["key", "rotate"]);
+    assert!(both.code == 0 && both.out.contains("Made refresh key 2.") && !both.out.contains("access key"));
+    assert_snapshot!(redacted(&folder.run(&["key", "list"]).succeeds()), @r"
+    FOR      KEY               ALG    STATE     MADE (UTC)        SIGNS (UTC)       RETIRES (UTC)
+    refresh  1                 -      signs     2026-mm-dd hh:mm  2026-mm-dd hh:mm  2026-mm-dd hh:mm
+    refresh  2                 -      waits     2026-mm-dd hh:mm  2026-mm-dd hh:mm  -
+    access   a-key-of-its-own  ES256  accepted  2026-mm-dd hh:mm  2026-mm-dd hh:mm  -
+    access   given-1           HS256  signs     -                 -                 -
+    ");
+}
+
+#[test]
+fn a_ring_in_the_environment_is_shown_and_not_changed() {
+    let folder = a_folder_with_ann();
+    let ring = folder.read("sprag-data/keys.json");
+    let folder = folder.set("SPRAG_KEY_RING", &ring);
+    assert_eq!(states(&folder), pairs(&[("refresh", "signs"), ("access", "signs")]));
+    assert!(folder.run(&["key", "rotate"]).fails().contains("which a command cannot change"));
+    assert!(folder.run(&["key", "retire", "1", "--now"]).fails().contains("which a command cannot change"));
+    assert_eq!(folder.read("sprag-data/keys.json"), ring);
+}

@@ -1,0 +1,11 @@
+//! The command line, by running it: what each command prints, refuses and leaves behind.
+
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
+mod given;
+mod keys;
+mod manners;
+mod sessions;
+mod settings;
+mod upkeep;
+mod users;

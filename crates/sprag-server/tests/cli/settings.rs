@@ -1,0 +1,61 @@
+//! `sprag config`, `sprag openapi` and `sprag profile`.
+
+use insta::assert_snapshot;
+use serde_json::json;
+
+use crate::given::an_empty_folder;
+
+#[test]
+fn the_settings_in_force_are_shown_without_their_secrets() {
+    const SECRET: &str = "q8Zr2mWx7LtB4vNc9KdJ1sYf6HgP3aUe";
+    let folder = an_empty_folder().set("SPRAG_HS256_SECRET", SECRET).set("SPRAG_SIGNING_ALGORITHM", "HS256");
+    let table = folder.run(&["config", "--listen", "127.0.0.1:9"]).succeeds();
+    assert!(table.contains("hs256-secret") && table.contains("(set, hidden)") && !table.contains(SECRET));
+    assert!(table.lines().any(|line| line.ends_with("flag --listen")), "{table}");
+    let lines = folder.json(&["config", "--json"]);
+    let first = json!({ "name": "listen", "value": "127.0.0.1:8080", "origin": "default" });
+    assert_eq!(lines[0], first);
+    assert!(folder.run(&["config", "--reference"]).succeeds().starts_with("# Settings\n"));
+    assert!(folder.run(&["config", "--reference", "--json"]).was_misused().contains("cannot be used with"));
+    assert!(folder.run(&["config", "--listen", "nowhere"]).fails().starts_with("sprag: --listen: "));
+    assert!(folder.is_empty());
+}
+
+#[test]
+fn the_api_is_described() {
+    let document = an_empty_folder().json(&["openapi", "--public-url", "https://login.example.org"]);
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    assert!(document["paths"]["/api/v1/auth/login"]["post"].is_object());
+}
+
+#[test]
+fn a_page_is_shown_changed_and_checked() {
+    let folder = an_empty_folder();
+    let page = folder.run(&["profile", "show", "sprag"]).succeeds();
+    folder.write("shop.toml", &page);
+    assert_snapshot!(folder.run(&["profile", "check", "shop.toml"]).succeeds(), @r"
+    shop.toml is a page: shop, id 1, 10 calls
+      POST   /api/v1/auth/login          login
+      POST   /api/v1/auth/refresh        refresh
+      POST   /api/v1/auth/logout         logout
+      POST   /api/v1/auth/logout-all     logout_all
+      POST   /api/v1/auth/logout/all     logout_all
+      GET    /api/v1/auth/me             me
+      POST   /api/v1/auth/register       register
+      GET    /api/v1/auth/sessions       sessions
+      DELETE /api/v1/auth/sessions/{id}  end_session
+      POST   /api/v1/auth/password       password
+    ");
+    folder.write("shop.toml", &page.replacen("lifetimes =", "lifetime =", 1));
+    let wrong = folder.run(&["profile", "check", "shop.toml"]).fails();
+    assert_snapshot!(wrong, @r#"sprag: shop.toml:5: unknown key "lifetime"; did you mean "lifetimes"?"#);
+    assert!(
+        folder.run(&["profile", "check", "none.toml"]).fails().contains("could not read the page none.toml")
+    );
+    assert!(
+        folder
+            .run(&["profile", "show", "none"])
+            .fails()
+            .contains("there is no shipped page \"none\"; there are ")
+    );
+}

@@ -1,0 +1,76 @@
+//! `sprag sweep`, `sprag audit` and `sprag migrate`.
+
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+
+use crate::given::{ANNS_PASSWORD, a_folder_with_ann, an_empty_folder, redacted};
+
+#[test]
+fn what_is_over_is_swept_away() {
+    let folder = a_folder_with_ann();
+    let server = folder.serve();
+    let pair = server.log_in("ann", ANNS_PASSWORD, None);
+    server.log_in("ann", ANNS_PASSWORD, None);
+    assert_snapshot!(
+        folder.run(&["sweep"]).succeeds(),
+        @"looked at 2 sessions: 0 had expired and were ended, 0 that ended more than 30d ago were removed"
+    );
+    folder.run(&["session", "revoke", pair["session_id"].as_str().unwrap()]).succeeds();
+    let swept = folder.json(&["sweep", "--json", "--keep-ended", "0s"]);
+    assert_eq!(swept, json!({ "seen": 2, "ended": 0, "removed": 1 }));
+}
+
+#[test]
+fn an_intact_journal_is_said_to_be_and_sealed_where_asked() {
+    let folder = a_folder_with_ann();
+    assert_snapshot!(folder.run(&["audit", "verify"]).succeeds(), @r"
+    The journal is intact: 1 entry in 1 chain, 0 checkpoints.
+    There is no checkpoint yet, so it would not show if the end of a chain were cut off.
+    ");
+    let report = folder.json(&["audit", "verify", "--json", "--seal"]);
+    assert_eq!((&report["is_intact"], &report["entries"]), (&json!(true), &json!(1)));
+    assert_eq!(report["newest_checkpoint"], Value::Null, "what is younger than a minute is not sealed yet");
+}
+
+#[test]
+fn a_journal_that_was_tampered_with_names_the_first_bad_entry() {
+    let folder = a_folder_with_ann();
+    let server = folder.serve();
+    server.log_in("ann", ANNS_PASSWORD, None);
+    let database = rusqlite::Connection::open(folder.path("sprag-data/sprag.db")).unwrap();
+    assert_eq!(database.execute("update event set ip = '192.0.2.1' where id = 2", []).unwrap(), 1);
+    let outcome = folder.run(&["audit", "verify"]);
+    assert_eq!(outcome.code, 1);
+    assert_snapshot!(redacted(&outcome.out), @r"
+    The journal is NOT intact: 2 entries in 1 chain, 0 checkpoints, 1 found wrong.
+    First:
+      account an-id-of-the-length-that-ids-do-have, entry 2: altered, for what it says does not have its hash
+    There is no checkpoint yet, so it would not show if the end of a chain were cut off.
+    ");
+    let outcome = folder.run(&["audit", "verify", "--json", "--seal"]);
+    let report: Value = serde_json::from_str(&outcome.out).unwrap();
+    assert_eq!((outcome.code, &report["is_intact"], &report["checkpoints"]), (1, &json!(false), &json!(0)));
+    assert_eq!((&report["flaws"], &report["findings"][0]["entry"]), (&json!(1), &json!(2)));
+}
+
+#[test]
+fn a_database_is_migrated_once() {
+    let folder = an_empty_folder();
+    assert!(
+        folder.run(&["migrate", "--check"]).fails().contains("there is no database at ./sprag-data/sprag.db")
+    );
+    assert!(folder.is_empty());
+    let first = folder.run(&["migrate"]).succeeds();
+    assert!(
+        first.starts_with("applied V1 ") && first.ends_with("./sprag-data/sprag.db is up to date\n"),
+        "{first}"
+    );
+    assert_snapshot!(
+        folder.run(&["migrate"]).succeeds(),
+        @"./sprag-data/sprag.db was up to date; there was nothing to do"
+    );
+    assert_snapshot!(folder.run(&["migrate", "--check"]).succeeds(), @"./sprag-data/sprag.db is up to date");
+    rusqlite::Connection::open(folder.path("old.db")).unwrap().execute_batch("vacuum").unwrap();
+    let lacking = folder.run(&["migrate", "--check", "--database-url", "sqlite:old.db"]).fails();
+    assert!(lacking.contains("has not been applied; run `sprag migrate`"), "{lacking}");
+}
