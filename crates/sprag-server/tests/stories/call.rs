@@ -192,10 +192,9 @@ impl Answer {
         }
         if self.status >= 400 {
             assert!(self.set_cookies().is_empty(), "{line}: a refusal leaves cookies alone");
-            if !line.starts_with("HEAD ") {
-                assert!(!self.code().is_empty(), "{line}: a refusal has a code: {}", self.text());
-            }
-            if self.header("content-type") == "application/problem+json" {
+            let is_told = !line.starts_with("HEAD ");
+            assert!(!is_told || !self.code().is_empty(), "{line}: a refusal has a code: {}", self.text());
+            if is_told && self.header("content-type") == "application/problem+json" {
                 assert_eq!(self.field("status"), self.status.to_string(), "{line}");
             }
             assert!(self.access_token().is_empty(), "{line}: a refusal carries no token");

@@ -234,7 +234,9 @@ async fn ask(router: Router, call: Call) -> Answer {
 /// The one place that chooses what the stories' data is kept in.
 fn open_store(path: &Path) -> Arc<dyn Store> {
     SqliteStore::migrate(path).expect("a database");
-    let settings = Settings { readers: 1, ..Settings::default() };
+    // A story takes as long as it takes: a slow disk must not turn into answers that it does not tell of.
+    let deadline = Duration::from_secs(60);
+    let settings = Settings { readers: 1, deadline, busy_timeout: deadline, ..Settings::default() };
     Arc::new(SqliteStore::open(path, settings).expect("a migrated database"))
 }
 
