@@ -20,7 +20,7 @@ use super::readers::spawn;
 use crate::error::Fault;
 
 /// How many passive checkpoints follow one another at most to leave the writer little.
-const PASSES: u8 = 3;
+const PASSES: u8 = 4;
 
 /// How many pages are little: copying them takes a few milliseconds.
 const FEW_PAGES: u32 = 256;
@@ -99,7 +99,9 @@ impl Checkpointer {
             .busy_timeout(RESTART_PATIENCE)
             .and_then(|()| connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::RESTART));
         if let Err(error) = restarted.and_then(|_| connection.busy_timeout(busy_timeout)) {
-            tracing::warn!("the log cannot start afresh yet and grows on; does a backup read it? {error}");
+            tracing::warn!(
+                "the log cannot start afresh yet and grows on; if this repeats, a long read such as a backup holds it: {error}"
+            );
             // The timeout is set anew even then; if that fails, the next write waits less long and no harm is done.
             let _ = connection.busy_timeout(busy_timeout);
         }
