@@ -269,7 +269,7 @@ impl Committer {
         let Some(connection) = &self.connection else { return };
         self.checkpointer.call_if_due(&self.log);
         if self.log.take_restart_order() {
-            self.checkpointer.restart_log(connection, self.role);
+            self.checkpointer.restart_log(&self.log, connection, self.role);
         }
     }
 
