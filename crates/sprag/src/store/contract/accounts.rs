@@ -48,6 +48,10 @@ pub(super) async fn an_account_with_a_taken_name_leaves_nothing_behind(subject: 
     let owner = world.store().credential(&first.names[0]).await.expect("credential").expect("it is there");
     assert_eq!(owner.account.id, first.account.id);
 
+    let mut heir = world.stranger();
+    heir.names = vec![second.names[0].clone()];
+    assert!(world.store().create(heir).await.expect("create"), "its other name is still free");
+
     let mut third = world.stranger();
     third.account.id = first.account.id;
     assert!(world.store().create(third.clone()).await.is_err(), "a second account of one id is a fault");
