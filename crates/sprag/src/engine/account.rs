@@ -142,7 +142,8 @@ impl Engine {
         let token = RefreshToken::first(terms.profile, key, self.chance.as_ref());
         let mut successor = new_session(terms, &token, standing.epoch.next(), client, now);
         successor.expires_at = session.expires_at;
-        Ok((token, CurrentSession::GivesWay(Box::new(successor), detail(client, None))))
+        let (old, detail) = (session.key.session, detail(client, None));
+        Ok((token, CurrentSession::GivesWay { old, new: Box::new(successor), detail }))
     }
 
     /// Disables an account and ends its sessions; `false` if it was disabled already.
