@@ -2,8 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod bad_disk;
+mod chance;
+mod checker;
+mod checker_tests;
+mod disk;
+mod disk_state;
 mod end_to_end;
 mod flood;
+mod kill;
+mod load;
 mod people;
 mod server;
 mod startup;
