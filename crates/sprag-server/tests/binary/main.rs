@@ -13,6 +13,7 @@ mod flood;
 mod kill;
 mod load;
 mod people;
+mod secrecy;
 mod server;
 mod startup;
 mod stop;
