@@ -17,7 +17,9 @@ use crate::profile::Profile;
 use crate::{logs, openapi};
 
 mod audit;
+pub mod demo;
 mod key;
+pub mod load;
 mod migrate;
 mod output;
 mod profile;
@@ -26,6 +28,7 @@ mod session;
 mod settings;
 mod sweep;
 mod user;
+pub mod why;
 
 /// Sessions that turn one way.
 #[derive(Debug, Parser)]
@@ -55,6 +58,8 @@ enum Command {
     /// Prove the journal
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Explain how a session lived and ended
+    Why(why::Args),
     /// Print the settings in force, and where each came from
     Config(settings::Args),
     /// Print the description of the API that the configured pages make (OpenAPI)
@@ -62,6 +67,10 @@ enum Command {
     /// Check and show pages
     #[command(subcommand)]
     Profile(profile::Command),
+    /// Tell the story of a session, with a server of its own
+    Demo(demo::Args),
+    /// Load a server with refreshes and report what it commits
+    Load(load::Args),
 }
 
 /// Runs the command that the process was started with.
@@ -100,6 +109,12 @@ fn carry_out(command: Command, flags: config::Flags) -> anyhow::Result<ExitCode>
             Ok(ExitCode::SUCCESS)
         }
         Command::Profile(command) => profile::run(&command),
+        Command::Why(args) => on_node(&sources()?, Opens::Existing, async |node| why::run(&args, node).await),
+        Command::Demo(args) => demo::run(args),
+        Command::Load(args) => {
+            let (config, profiles) = resolve(&sources()?)?;
+            load::run(args, config, profiles)
+        }
     }
 }
 
@@ -184,4 +199,14 @@ fn plainly(error: sprag::Error) -> anyhow::Error {
 fn misused(sentence: &str) -> ExitCode {
     output::tell(format_args!("sprag: {sentence}"));
     ExitCode::from(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_command_has_a_flag_that_a_setting_has() {
+        Cli::command().args(config::args()).debug_assert();
+    }
 }

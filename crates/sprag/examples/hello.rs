@@ -51,7 +51,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     clock.wind(Duration::from_secs(3600));
     let thief = Client { instance: hash_instance("somebody else's"), ..ann };
     let refused = engine.refresh(&terms, renewal, &thief).await;
-    println!("an hour later, an old token: {}", refused.answer.unwrap_err());
+    let refusal = refused.answer.err().ok_or("an old token is refused")?;
+    println!("an hour later, an old token: {refusal}");
 
     let why = engine.explain(first.session).await?.ok_or("the session is known")?;
     println!("why it ended: {}", why.session.ended.map(|ended| ended.cause.sentence()).unwrap_or_default());

@@ -1,6 +1,6 @@
 //! Runs the token vectors in `vectors/`, which readers in any language can run too.
 //!
-//! `cargo test -p sprag --test vectors -- --ignored` writes them anew after a deliberate change of format.
+//! `cargo run -p sprag --example vectors` writes them anew after a deliberate change of format.
 
 use std::collections::HashMap;
 use std::fs;
@@ -12,13 +12,6 @@ use sprag::access::{self, Algorithm, Expected, Grant, Rejected};
 use sprag::clock::Timestamp;
 use sprag::keys::KeyRing;
 use sprag::token::{Encoding, RefreshToken};
-
-#[path = "support/forge.rs"]
-mod forge;
-#[path = "vectors/make_access.rs"]
-mod make_access;
-#[path = "vectors/make_refresh.rs"]
-mod make_refresh;
 
 const REFRESH_OPAQUE: &str = "refresh-opaque.json";
 const REFRESH_JWT: &str = "refresh-jwt.json";
@@ -94,14 +87,6 @@ fn access_tokens_are_verified_as_the_vectors_say() {
     vectors.are_enough(ACCESS);
 }
 
-#[test]
-#[ignore = "writes the vectors; run it after a deliberate change of format"]
-fn write_the_vectors_anew() {
-    make_refresh::write(Encoding::Opaque);
-    make_refresh::write(Encoding::Jwt);
-    make_access::write();
-}
-
 /// What this build mints from the same facts is the vector's token, but for the signature where that is random.
 fn is_minted_alike(vector: &Value, keys: &KeyRing, token: &access::AccessToken) {
     let claims: Option<Map<String, Value>> = vector["expect"]["claims"].as_object().cloned();
@@ -163,23 +148,4 @@ fn text<'a>(vector: &'a Value, name: &str) -> &'a str {
 
 fn path(file: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../vectors").join(file)
-}
-
-/// The rings of `keys.json` by name.
-fn rings() -> Map<String, Value> {
-    let json: Value =
-        serde_json::from_str(&fs::read_to_string(path("keys.json")).expect("keys.json")).expect("JSON");
-    json["rings"].as_object().expect("rings").clone()
-}
-
-fn save(file: &str, about: &str, rings: &Map<String, Value>, vectors: Vec<Value>) {
-    let json = serde_json::json!({
-        "about": about,
-        "warning": "TEST ONLY: every key in this file is public. Never use one for anything else.",
-        "keys": rings,
-        "vectors": vectors,
-    });
-    let mut text = serde_json::to_string_pretty(&json).expect("JSON");
-    text.push('\n');
-    fs::write(path(file), text).expect(file);
 }

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use super::output::{self, say};
 use crate::client::Client;
 use crate::config::{Config, Flags};
 use crate::node::{Node, load_profiles};
@@ -41,13 +42,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let failures =
         runtime.context("could not start the runtime")?.block_on(tell(&folder, Stage::new(stdout())))?;
     if args.keep {
-        println!("\n  The data is kept in {}", folder.keep().display());
+        say(format_args!("\n  The data is kept in {}", folder.keep().display()))?;
     }
     if failures.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
     for failure in failures {
-        eprintln!("sprag: {failure}");
+        output::tell(format_args!("sprag: {failure}"));
     }
     Ok(ExitCode::FAILURE)
 }

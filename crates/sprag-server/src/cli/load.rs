@@ -14,6 +14,7 @@ use anyhow::{Context as _, bail, ensure};
 use clap::builder::RangedU64ValueParser;
 use url::Url;
 
+use super::output::{say, say_json, tell};
 use crate::client::{Client, resolve};
 use crate::config::{Config, Database};
 use crate::node::Node;
@@ -179,15 +180,17 @@ pub fn run(args: Args, config: Config, profiles: Vec<Profile>) -> anyhow::Result
 
 fn publish(report: &Report, as_json: bool, left_behind: usize) -> anyhow::Result<()> {
     if as_json {
-        println!("{}", serde_json::to_string_pretty(report).context("could not write the report as JSON")?);
+        say_json(report)?;
         for warning in report.warnings() {
-            eprintln!("warning: {warning}");
+            tell(format_args!("warning: {warning}"));
         }
     } else {
-        print!("{}", report.text());
+        say(report.text().trim_end())?;
     }
     if left_behind > 0 {
-        eprintln!("warning: {left_behind} sessions could not be logged out and stay until they expire");
+        tell(format_args!(
+            "warning: {left_behind} sessions could not be logged out and stay until they expire"
+        ));
     }
     Ok(())
 }

@@ -76,7 +76,7 @@ pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCod
     })
 }
 
-fn session_id(text: &str) -> Result<SessionId, String> {
+pub(super) fn session_id(text: &str) -> Result<SessionId, String> {
     text.parse()
         .map_err(|_| "a session's id looks like 01997c5e-…; `sprag session list` shows them".to_owned())
 }

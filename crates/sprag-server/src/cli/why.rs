@@ -3,13 +3,15 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::bail;
 use serde_json::{Value, json};
 use sprag::audit::Entry;
 use sprag::clock::Timestamp;
 use sprag::engine::Explanation;
 use sprag::session::SessionId;
 
+use super::output::{say, say_json};
+use super::session::session_id;
 use crate::config;
 use crate::node::Node;
 
@@ -17,7 +19,7 @@ use crate::node::Node;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The session's id, as log-in and `sprag session list` give it
-    #[arg(value_name = "SESSION")]
+    #[arg(value_name = "SESSION", value_parser = session_id)]
     session: SessionId,
 
     /// Print it as JSON
@@ -29,22 +31,19 @@ pub struct Args {
 ///
 /// # Errors
 /// The store cannot be read.
-pub fn run(args: &Args, node: &Node) -> anyhow::Result<ExitCode> {
-    let found = super::block_on(node.engine.explain(args.session))?;
-    let Some(explanation) = found.context("could not look for the session")? else {
+pub async fn run(args: &Args, node: &Node) -> anyhow::Result<ExitCode> {
+    let Some(explanation) = node.engine.explain(args.session).await? else {
         let kept = config::spell(node.config.keep_ended);
-        eprintln!(
-            "sprag: there is no session {} here, or no longer: one that ended is kept for {kept} (--keep-ended)",
+        bail!(
+            "there is no session {} here, or no longer: one that ended is kept for {kept} (--keep-ended)",
             args.session
         );
-        return Ok(ExitCode::FAILURE);
     };
     let now = node.engine.now();
     if args.json {
-        let text = serde_json::to_string_pretty(&as_json(&explanation, now));
-        println!("{}", text.context("could not write the explanation as JSON")?);
+        say_json(&as_json(&explanation, now))?;
     } else {
-        print!("{}", explain(&explanation, now));
+        say(explain(&explanation, now).trim_end())?;
     }
     Ok(ExitCode::SUCCESS)
 }

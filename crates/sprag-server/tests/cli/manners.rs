@@ -10,12 +10,13 @@ use crate::given::{ANNS_PASSWORD, a_folder_with_ann, an_empty_folder};
 #[test]
 fn a_wrong_folder_is_noticed_and_stays_as_it_was() {
     let folder = an_empty_folder();
-    let commands: [&[&str]; 10] = [
+    let commands: [&[&str]; 11] = [
         &["user", "list"],
         &["user", "disable", "ann"],
         &["user", "enable", "ann"],
         &["session", "list"],
         &["session", "revoke", "--user", "ann"],
+        &["why", "01997c5e-0000-7000-8000-000000000000"],
         &["sweep"],
         &["audit", "verify"],
         &["key", "list"],

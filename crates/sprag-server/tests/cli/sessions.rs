@@ -62,3 +62,18 @@ fn a_session_that_is_none_is_refused_with_the_way_to_find_one() {
     assert!(folder.run(&["session", "revoke"]).was_misused().contains("<ID|--user <WHO>>"));
     assert!(folder.run(&["session", "list", "--user", "bob"]).fails().contains("there is no account"));
 }
+
+#[test]
+fn a_session_that_ended_says_why() {
+    let folder = a_folder_with_ann();
+    let server = folder.serve();
+    let pair = server.log_in("ann", ANNS_PASSWORD, Some("phone"));
+    let id = pair["session_id"].as_str().unwrap();
+    folder.run(&["session", "revoke", id]).succeeds();
+    let why = folder.run(&["why", id]).succeeds();
+    assert!(why.contains(id) && why.contains("phone") && why.contains("admin"), "{why}");
+    assert_eq!(folder.json(&["why", id, "--json"])["ended"]["cause"], "admin");
+    let unknown = folder.run(&["why", "01997c5e-0000-7000-8000-000000000000"]).fails();
+    assert!(unknown.contains("there is no session") && unknown.contains("--keep-ended"), "{unknown}");
+    assert!(folder.run(&["why", "ann"]).was_misused().contains("`sprag session list` shows them"));
+}

@@ -62,7 +62,7 @@ async fn r34_logging_out_clears_the_cookie_with_the_attributes_it_was_set_with()
     let ann = world.ann().await;
     let cleared = format!("{COOKIE}={}", ATTRIBUTES.replace("604800", "0"));
     let browser = ann.logs_in_by_cookie().await;
-    assert_eq!(browser.logs_out().await.is(204).set_cookies(), [cleared.clone()]);
+    assert_eq!(browser.logs_out().await.is(204).set_cookies(), std::slice::from_ref(&cleared));
     let browser = ann.logs_in_by_cookie().await;
     assert_eq!(browser.logs_out_everywhere().await.is(204).set_cookies(), [cleared]);
 }

@@ -6,9 +6,14 @@ mod people;
 mod seam;
 mod world;
 
+mod access;
 mod accounts;
+mod canary;
 mod cookies;
+mod faults;
+mod hostile;
 mod passwords;
+mod restored;
 mod sessions;
 mod theft;
 mod verdicts;

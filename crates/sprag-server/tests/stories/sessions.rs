@@ -192,24 +192,25 @@ async fn what_has_expired_is_not_listed_although_nothing_has_swept_it() {
 }
 
 #[tokio::test]
-async fn one_session_too_many_takes_the_place_of_the_longest_unused() {
-    let world = World::planned(Plan { sessions_per_account: 100, ..Plan::default() });
+async fn the_101st_session_takes_the_place_of_the_longest_unused() {
+    let world = World::planned(Plan { hash_queue: 128, ..Plan::default() });
     let (ann, bob) = (world.ann().await, world.bob().await);
     let mut bobs = bob.logs_in().await;
-    let mut devices = Vec::new();
-    for _ in 0..100 {
-        devices.push(ann.logs_in().await);
-        world.winds(1);
-    }
-    devices[0].refreshes().await.is(200);
-    assert_eq!(devices[0].lists().await.len(), 100);
+    let mut oldest = ann.logs_in().await;
+    world.winds(1);
+    let mut next = ann.logs_in().await;
+    world.winds(1);
+    let others = join_all((0..98).map(|_| ann.logs_in())).await;
+    world.winds(1);
+    oldest.refreshes().await.is(200);
+    assert_eq!(oldest.lists().await.len(), 100);
     let journal = ann.journal().await;
     let newest = ann.logs_in().await;
     assert_eq!(ann.journal_since(&journal).await, ["session_opened", "session_ended replaced"]);
     assert_eq!(newest.lists().await.len(), 100);
-    devices[1].refreshes().await.refused(401, "session_ended").because("replaced");
-    devices[0].presents(&devices[0].refresh).await.is(200);
-    devices[2].presents(&devices[2].refresh).await.is(200);
+    next.refreshes().await.refused(401, "session_ended").because("replaced");
+    assert!(oldest.is_logged_in().await, "it was opened first, and used last");
+    others[0].presents(&others[0].refresh).await.is(200);
     assert!(bobs.is_logged_in().await);
 }
 

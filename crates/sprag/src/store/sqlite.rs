@@ -105,6 +105,7 @@ impl SqliteStore {
     /// A [`Fault`] if the file cannot be opened, is not migrated, is from a newer build, or does not keep the
     /// settings that make a commit durable.
     pub fn open(path: &Path, settings: Settings) -> Result<Self, Fault> {
+        migration::check(path)?;
         connection::restrict(path)?;
         let writer = Writer::start(path, &settings)?;
         let readers = Readers::start(path, &settings)?;

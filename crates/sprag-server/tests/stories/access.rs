@@ -1,0 +1,135 @@
+//! Access tokens as this server itself takes them.
+
+use data_encoding::BASE64URL_NOPAD;
+use serde_json::Value;
+use sprag::access::Algorithm;
+use sprag::chance::SystemChance;
+
+use crate::call::Call;
+use crate::people::{ME, Way};
+use crate::world::{Plan, World, our_page, second_page};
+
+#[tokio::test]
+async fn an_access_token_works_for_as_long_as_was_said_and_not_a_second_longer() {
+    for jitter in ["10", "0"] {
+        let world = World::with(&[("jitter_percent = 10", &format!("jitter_percent = {jitter}"))]);
+        let ann = world.ann().await;
+        let mut phone = ann.logs_in().await;
+        let life = phone.refreshes().await.is(200).json()["expires_in"].as_u64().expect("seconds");
+        assert!(life == 900 || jitter == "10");
+        world.winds(life - 1);
+        assert_eq!(phone.asks(ME).await.is(200).field("id"), ann.id.to_string());
+        world.winds(1);
+        let answer = phone.asks(ME).await.refused(401, "token_expired");
+        assert_eq!(answer.header("www-authenticate"), "Bearer error=\"invalid_token\"");
+    }
+}
+
+#[tokio::test]
+async fn t25_an_access_token_of_another_page_is_refused() {
+    let pages = vec![our_page(&[]), second_page(&[])];
+    let world = World::planned(Plan { pages, ..Plan::default() });
+    let phone = world.ann().await.logs_in().await;
+    world.sends(phone.bearer_call("GET", "/second/me")).await.refused(401, "token_invalid");
+    world.sends(phone.bearer_call("POST", "/second/logout-all")).await.refused(401, "token_invalid");
+    phone.asks(ME).await.is(200);
+}
+
+#[tokio::test]
+async fn r15_an_access_token_ends_with_its_session_and_its_account() {
+    let world = World::new();
+    let (ann, bob) = (world.ann().await, world.bob().await);
+    let (gone, kept) = (ann.logs_in().await, ann.logs_in().await);
+    gone.logs_out().await.is(204);
+    gone.asks(ME).await.refused(401, "session_ended").because("logout");
+    kept.asks(ME).await.is(200);
+    ann.is_disabled().await;
+    kept.asks(ME).await.refused(401, "session_ended").because("disabled");
+
+    let bobs = bob.logs_in().await;
+    world.meddles("update account set epoch = epoch + 1 where username = 'bob'");
+    bobs.asks(ME).await.refused(401, "session_ended");
+    world.meddles("update account set disabled_at = 1 where username = 'bob'");
+    bobs.asks(ME).await.refused(401, "account_disabled");
+}
+
+#[tokio::test]
+async fn r25_a_refresh_token_is_no_access_token() {
+    let encodings =
+        [("encoding = \"opaque\"", "encoding = \"opaque\""), ("encoding = \"opaque\"", "encoding = \"jwt\"")];
+    for encoding in encodings {
+        let world = World::with(&[encoding]);
+        let mut phone = world.ann().await.logs_in().await;
+        world.sends(Call::get(ME).bearer(&phone.refresh)).await.refused(401, "token_invalid");
+        phone.presents(&phone.access).await.refused(401, "token_invalid");
+        assert!(phone.is_logged_in().await);
+    }
+}
+
+#[tokio::test]
+async fn r21_a_token_that_nobody_signed_is_refused() {
+    let world = World::new();
+    let phone = world.ann().await.logs_in().await;
+    let parts: Vec<&str> = phone.access.split('.').collect();
+    let header: Value =
+        serde_json::from_slice(&BASE64URL_NOPAD.decode(parts[0].as_bytes()).expect("base64url"))
+            .expect("JSON");
+    for alg in ["none", "None", "HS256", "ES384"] {
+        let mut header = header.clone();
+        header["alg"] = alg.into();
+        let header = BASE64URL_NOPAD.encode(header.to_string().as_bytes());
+        for signature in [parts[2], ""] {
+            let forged = format!("{header}.{}.{signature}", parts[1]);
+            world.sends(Call::get(ME).bearer(&forged)).await.refused(401, "token_invalid");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_scheme_is_bearer_in_any_case_and_nothing_else() {
+    let world = World::new();
+    let phone = world.ann().await.logs_in().await;
+    for scheme in ["Bearer", "bearer", "BEARER"] {
+        let call = Call::get(ME).header("authorization", format!("{scheme} {}", phone.access));
+        world.sends(call).await.is(200);
+    }
+    for value in [format!("Basic {}", phone.access), phone.access.clone(), format!("Token {}", phone.access)]
+    {
+        world.sends(Call::get(ME).header("authorization", value)).await.refused(401, "token_missing");
+    }
+}
+
+#[tokio::test]
+async fn r29_keys_change_and_nobody_is_logged_out() {
+    let world = World::new();
+    let mut phone = world.ann().await.logs_in().await;
+    let published = |answer: &crate::call::Answer| answer.json()["keys"].as_array().map_or(0, Vec::len);
+    assert_eq!(published(&world.sends(Call::get("/.well-known/jwks.json")).await.is(200)), 1);
+    world.changes_keys(|ring| {
+        ring.add_access(Algorithm::EdDsa, &SystemChance::default(), world.now(), world.now());
+    });
+    assert_eq!(published(&world.sends(Call::get("/.well-known/jwks.json")).await.is(200)), 2);
+    phone.asks(ME).await.is(200);
+    let old = phone.clone();
+    phone.turns().await;
+    phone.asks(ME).await.is(200);
+    let oldest = world.engine.keys().entries()[1].id.clone();
+    world.changes_keys(|ring| assert!(ring.retire(&oldest, world.now())));
+    old.asks(ME).await.refused(401, "token_invalid");
+    phone.asks(ME).await.is(200);
+}
+
+#[tokio::test]
+async fn a_page_may_have_its_refresh_tokens_written_as_jwts() {
+    let world = World::with(&[("encoding = \"opaque\"", "encoding = \"jwt\"")]);
+    let ann = world.ann().await;
+    for way in Way::BOTH {
+        let mut phone = ann.logs_in_by(way).await;
+        let spent = phone.refresh.clone();
+        assert_eq!(spent.split('.').count(), 3);
+        phone.refreshes().await.is(200);
+        assert_eq!(phone.presents(&spent).await.is(200).refresh_token(), phone.refresh, "R2");
+        phone.turns().await;
+        phone.presents(&spent).await.refused(401, "session_ended").because("reuse");
+    }
+}
