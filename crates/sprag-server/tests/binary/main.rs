@@ -10,6 +10,7 @@ mod disk;
 mod disk_state;
 mod end_to_end;
 mod flood;
+mod hostile;
 mod kill;
 mod load;
 mod people;
