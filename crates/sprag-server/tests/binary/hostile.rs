@@ -1,11 +1,88 @@
 //! Connections that mean harm: slow ones, endless ones, and those that say two things at once.
 
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::TcpStream;
+use std::thread::{self, sleep};
+use std::time::Duration;
+
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use crate::SPRAG;
 use crate::people::REFRESH;
 use crate::server::{Home, Server};
-use crate::wire::Request;
+use crate::wire::{Request, is_timeout};
+
+/// Far more than the server's deadlines; whoever is still connected then is not cut off at all.
+const CUT_OFF: Duration = Duration::from_secs(30);
+
+/// The pace of somebody who wants to stay.
+const DRIP: Duration = Duration::from_millis(500);
+
+/// Sends `begin`, then one byte now and then; gives what came until the server closed.
+fn drip(server: &Server, begin: &[u8], byte: &[u8]) -> String {
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream.write_all(begin).unwrap();
+    stream.set_read_timeout(Some(DRIP)).unwrap();
+    let mut said = Vec::new();
+    for _ in 0..CUT_OFF.as_millis() / DRIP.as_millis() {
+        let mut chunk = [0; 4096];
+        match stream.read(&mut chunk) {
+            Ok(0) => return String::from_utf8_lossy(&said).into_owned(),
+            Ok(read) => said.extend_from_slice(&chunk[..read]),
+            Err(error) if is_timeout(&error) => {
+                if stream.write_all(byte).is_err() {
+                    return String::from_utf8_lossy(&said).into_owned();
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => {
+                return String::from_utf8_lossy(&said).into_owned();
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("still connected; said so far: {}", String::from_utf8_lossy(&said));
+}
+
+#[test]
+fn r55_whoever_is_slow_on_purpose_is_cut_off() {
+    let home = Home::new(SPRAG);
+    let server = home.start(&[]);
+    let post = format!("POST {REFRESH} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n");
+    let body = format!("{post}Content-Length: 1000\r\n\r\n{{");
+    let chunks = format!("{post}Transfer-Encoding: chunked\r\n\r\n");
+    let after_one = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+    let server = &server;
+    let said: Vec<String> = thread::scope(|scope| {
+        let attacks: [(&str, &[u8], &[u8]); 8] = [
+            ("nothing at all", b"", b""),
+            ("a head, byte by byte", post.as_bytes(), b"x"),
+            ("half the first line of HTTP/2", b"PRI * HT", b""),
+            ("HTTP/2 and then nothing", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", b""),
+            ("empty lines for ever", b"\r\n", b"\r\n"),
+            ("a body, byte by byte", body.as_bytes(), b" "),
+            ("chunks, byte by byte", chunks.as_bytes(), b"1\r\n \r\n"),
+            ("one request and then nothing", after_one.as_bytes(), b""),
+        ];
+        let cut_off = attacks.map(|(name, begin, byte)| {
+            let attack = thread::Builder::new().name(name.into());
+            attack.spawn_scoped(scope, move || drip(server, begin, byte)).unwrap()
+        });
+        let cut_off = cut_off.map(|attack| {
+            let name = attack.thread().name().unwrap_or_default().to_owned();
+            attack.join().map_err(|_| name)
+        });
+        let missed: Vec<_> = cut_off.iter().filter_map(|said| said.as_ref().err()).collect();
+        assert!(missed.is_empty(), "not cut off: {missed:?}");
+        cut_off.into_iter().flatten().collect()
+    });
+    for slow_body in &said[5..7] {
+        assert!(
+            slow_body.starts_with("HTTP/1.1 408 ") && slow_body.contains("request_timeout"),
+            "{slow_body}"
+        );
+    }
+    assert_eq!(server.ask(&Request::get("/healthz")).status, 200);
+}
 
 /// Sends bytes and gives everything that comes until the server closes.
 fn told(server: &Server, bytes: &[u8]) -> String {
@@ -78,4 +155,27 @@ async fn http2_is_spoken_to_whoever_begins_with_it() {
         let answer = sender.send_request(request).await.unwrap();
         assert_eq!((answer.status().as_u16(), answer.version()), (200, hyper::Version::HTTP_2));
     }
+}
+
+#[test]
+fn a_stream_of_requests_whose_answers_nobody_reads_is_cut_off() {
+    let home = Home::new(SPRAG);
+    let server = home.start(&[]);
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream.set_write_timeout(Some(DRIP)).unwrap();
+    let request = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100);
+    let mut waited = Duration::ZERO;
+    // Until both sides' buffers are full, writing goes on; then it stalls, until the server gives up.
+    loop {
+        match stream.write(&request) {
+            Ok(_) => {}
+            Err(error) if is_timeout(&error) => {
+                waited += DRIP;
+                assert!(waited < CUT_OFF, "the server waits for ever for somebody who does not read");
+                sleep(DRIP);
+            }
+            Err(_) => break,
+        }
+    }
+    assert_eq!(server.ask(&Request::get("/healthz")).status, 200);
 }
