@@ -22,6 +22,7 @@ use tower::Service as _;
 
 use crate::metrics::Metrics;
 
+mod framing;
 mod stream;
 
 use stream::Stream;

@@ -1,4 +1,4 @@
-//! A connection's bytes, which are not offered for ever to a peer that reads none.
+//! A connection's bytes: refused where they can be read in two ways, and not offered for ever to who reads none.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,18 +9,21 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
+use super::framing::Framing;
+
 /// How long a peer may leave its answers unread once no buffer takes more of them.
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 
-/// A connection that does not wait for ever to send.
+/// A connection that looks at what comes and does not wait for ever to send.
 pub(super) struct Stream {
     inner: TcpStream,
+    framing: Framing,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Stream {
     pub(super) fn new(inner: TcpStream) -> Self {
-        Self { inner, stalled: None }
+        Self { inner, framing: Framing::default(), stalled: None }
     }
 
     fn unless_stalled(
@@ -44,7 +47,10 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
+        self.framing.follow(&mut buffer.filled_mut()[before..]);
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -123,6 +123,49 @@ fn r54_a_body_that_is_too_large_is_refused_however_it_is_sent() {
 }
 
 #[test]
+fn r56_a_request_that_can_be_read_in_two_ways_is_refused() {
+    let home = Home::new(SPRAG);
+    let server = home.start(&[]);
+    let post = format!("POST {REFRESH} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n");
+    let hidden = "GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n";
+    let cases = [
+        (
+            "both lengths",
+            format!("{post}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"),
+        ),
+        (
+            "both, turned",
+            format!("{post}Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n{hidden}"),
+        ),
+        ("two lengths", format!("{post}Content-Length: 0\r\nContent-Length: 5\r\n\r\n{hidden}")),
+        ("a list of lengths", format!("{post}Content-Length: 0, 5\r\n\r\n{hidden}")),
+        ("a signed length", format!("{post}Content-Length: +0\r\n\r\n{hidden}")),
+        ("chunked not last", format!("{post}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n{hidden}")),
+        (
+            "chunked in HTTP/1.0",
+            format!("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"),
+        ),
+        ("a folded header", format!("{post}X: a\r\n b\r\nContent-Length: 0\r\n\r\n{hidden}")),
+        ("a blank before the colon", format!("{post}Content-Length : 0\r\n\r\n{hidden}")),
+        ("bare line feeds", format!("POST {REFRESH} HTTP/1.1\nHost: a\nContent-Length: 0\n\n{hidden}")),
+        ("one bare line feed", format!("{post}X: a\nContent-Length: 0\r\n\r\n{hidden}")),
+        ("a bare carriage return", format!("{post}X: a\rContent-Length: 0\r\n\r\n{hidden}")),
+        ("a zero byte", format!("{post}X: a\0b\r\nContent-Length: 0\r\n\r\n{hidden}")),
+        ("a chunk with a sign", format!("{post}Transfer-Encoding: chunked\r\n\r\n+0\r\n\r\n{hidden}")),
+        ("a chunk that ends in LF", format!("{post}Transfer-Encoding: chunked\r\n\r\n0\n\n{hidden}")),
+    ];
+    let wrong: Vec<_> = cases
+        .iter()
+        .filter_map(|(name, bytes)| {
+            let said = told(&server, bytes.as_bytes());
+            let is_refused = said.starts_with("HTTP/1.1 400 ") && said.matches("HTTP/1.1 ").count() == 1;
+            (!is_refused).then(|| format!("{name}: {said}"))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
 fn r55_there_are_only_so_many_connections() {
     let home = Home::new(SPRAG);
     let server = home.start(&["--max-connections", "3"]);
