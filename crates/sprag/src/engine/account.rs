@@ -96,8 +96,8 @@ impl Engine {
             .and_then(|text| self.parse(terms, text, self.now()))
             .filter(|token| token.key == caller.key);
         for _ in 0..=MAX_MISSES {
-            let now = self.now();
             let standing = self.store.find(caller.key).await?.ok_or(Refusal::SessionEnded(None))?;
+            let now = self.now();
             let (token, session) = self.successor(terms, &standing, own.as_ref(), client, now)?;
             let expires_at = standing.session.expires_at;
             let change = PasswordChange {
