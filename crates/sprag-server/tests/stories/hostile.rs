@@ -331,3 +331,25 @@ async fn r39_no_token_is_read_from_the_address() {
     siege.repels(Call::post(&format!("{REFRESH}?refresh_token={refresh}")), 401, "token_missing").await;
     siege.is_over().await;
 }
+
+#[tokio::test]
+async fn r47_t32_nobody_chooses_the_address_or_the_site_they_come_from() {
+    let world = World::new();
+    let ann = world.ann().await;
+    let device = Device::new(&world, "Phone/1.0", "192.0.2.10");
+    let mut call = device.call("POST", LOGIN).json(&json!({ "username": "ann", "password": ann.password }));
+    for name in ["x-forwarded-for", "x-real-ip", "forwarded", "cf-connecting-ip", "true-client-ip"] {
+        call = call.header(name, "for=203.0.113.66");
+    }
+    world.sends(call).await.is(200);
+    let opened = world.entries(ann.id).await.pop().expect("an entry").event;
+    assert_eq!(opened.ip.as_deref(), Some("192.0.2.10"));
+
+    let browser = ann.logs_in_by_cookie().await;
+    let mut call =
+        browser.call("POST", REFRESH).without("origin").header("origin", "https://evil.example.com");
+    for name in ["host", "x-forwarded-host", "x-original-host"] {
+        call = call.header(name, "evil.example.com");
+    }
+    world.sends(call).await.refused(403, "origin_refused");
+}
