@@ -77,8 +77,10 @@ async fn watch_ring(engine: Arc<Engine>, source: RingSource, config: Config) {
         known = found;
         match source.load(&config, &SystemChance::default(), engine.now()) {
             Ok(keys) => {
-                engine.replace_keys(keys);
                 tracing::info!("the key ring has changed and was read again");
+                if let Err(fault) = engine.change_keys(keys).await {
+                    tracing::error!(%fault, "the new key ring is in force, but the journal does not say so");
+                }
             }
             Err(error) => {
                 let error = format!("{error:#}");

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -21,7 +22,13 @@ use tower::Service as _;
 
 use crate::metrics::Metrics;
 
-/// How long a client may take to send a request's head, and how long a connection may stay idle between requests.
+mod framing;
+mod stream;
+
+use stream::Stream;
+
+/// How long a client may take to send a request's head, and how long a connection may stay idle between requests
+/// and before the first.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The largest request head, in bytes; a larger one is answered 431.
@@ -82,18 +89,24 @@ pub async fn serve(
             tracing::debug!(%error, "could not turn off Nagle's algorithm; answers may be a little later");
         }
         let router = router.clone();
+        let has_asked = Arc::new(AtomicBool::new(false));
+        let asks = Arc::clone(&has_asked);
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            asks.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
             let answer = router.clone().call(request.map(Body::new));
             async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
         });
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = builder.serve_connection(TokioIo::new(Stream::new(stream)), service).into_owned();
         let connection = graceful.watch(connection);
         let metrics = Arc::clone(&metrics);
         tokio::spawn(async move {
             metrics.connections.inc();
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection broke off");
+            tokio::select! {
+                outcome = connection => if let Err(error) = outcome {
+                    tracing::debug!(%error, "a connection broke off");
+                },
+                () = silence(&has_asked) => tracing::debug!("a connection was closed that asked nothing"),
             }
             metrics.connections.dec();
             drop(place);
@@ -101,6 +114,15 @@ pub async fn serve(
     }
     drop(listener);
     tokio::time::timeout(bounds.grace, graceful.shutdown()).await.is_ok()
+}
+
+/// Resolves where no request has come by the deadline. hyper's own deadline begins only once it knows whether it is
+/// spoken to in HTTP/1, and in HTTP/2 there is none.
+async fn silence(has_asked: &AtomicBool) {
+    tokio::time::sleep(HEAD_DEADLINE).await;
+    if has_asked.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
+    }
 }
 
 fn connection_builder() -> Builder<TokioExecutor> {

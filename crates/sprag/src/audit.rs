@@ -159,6 +159,8 @@ event_kinds! {
     AheadAdopted = "ahead_adopted",
     /// A token's tag was right and its secret was not: the refresh key has leaked.
     SecretMismatch = "secret_mismatch",
+    /// The key ring changed while the server ran.
+    KeysChanged = "keys_changed",
 }
 
 impl EventKind {

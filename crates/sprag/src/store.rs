@@ -292,8 +292,15 @@ pub struct PasswordChange {
 pub enum CurrentSession {
     /// It presented its refresh token and turns; [`Rotation::is_sealing`] holds. It takes on the new epoch.
     Turns(Rotation),
-    /// It showed only an access token. A new session, in the new epoch, takes its place.
-    GivesWay(Box<Session>, SessionDetail),
+    /// It showed only an access token. A new session, in the new epoch, takes its place if it still lives.
+    GivesWay {
+        /// The session that asked.
+        old: SessionId,
+        /// The one that takes its place.
+        new: Box<Session>,
+        /// What people read of the new one.
+        detail: SessionDetail,
+    },
 }
 
 /// What a password change came to.

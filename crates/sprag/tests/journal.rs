@@ -2,6 +2,7 @@
 #![cfg(feature = "sqlite")]
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use rusqlite::{Connection, Params, params};
@@ -216,7 +217,9 @@ impl Ledger {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("sprag.db");
         SqliteStore::migrate(&path).expect("migrate");
-        let store = SqliteStore::open(&path, Settings::default()).expect("open");
+        let patience = Duration::from_secs(120);
+        let settings = Settings { deadline: patience, busy_timeout: patience, ..Settings::default() };
+        let store = SqliteStore::open(&path, settings).expect("open");
         write(&store).await;
         Self { store, path, _directory: directory }
     }
@@ -271,7 +274,7 @@ impl Ledger {
 async fn write(journal: &dyn Journal) {
     for seconds in 0..5 {
         for account in [ANN, BEN, CAT] {
-            let at = NOW.minus(SETTLED * 10).plus(std::time::Duration::from_secs(seconds));
+            let at = NOW.minus(SETTLED * 10).plus(Duration::from_secs(seconds));
             journal.record(told(account, at)).await.expect("record");
         }
     }

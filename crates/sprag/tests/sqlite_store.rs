@@ -25,7 +25,7 @@ const NOW: Timestamp = Timestamp(1_800_000_000_000);
 fn nobody_else_can_read_the_files() {
     let umask = rustix::process::umask(rustix::fs::Mode::empty());
     let (directory, path) = migrated();
-    let store = opened(&path, Settings::default());
+    let store = opened(&path, patient());
     for entry in fs::read_dir(directory.path()).unwrap() {
         let entry = entry.unwrap();
         assert_eq!(mode(&entry.path()), 0o600, "{:?}", entry.file_name());
@@ -34,7 +34,7 @@ fn nobody_else_can_read_the_files() {
     drop(store);
 
     fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
-    let _store = opened(&path, Settings::default());
+    let _store = opened(&path, patient());
     assert_eq!(mode(&path), 0o600, "what others could read is restricted on opening");
     rustix::process::umask(umask);
 }
@@ -45,16 +45,28 @@ fn only_a_migrated_file_opens() {
     let path = directory.path().join("sprag.db");
     assert!(refused(&path).contains("sprag.db"), "a missing file is named");
     assert!(!path.exists(), "and not made");
-    Connection::open(&path).unwrap().execute_batch("create table other (x)").unwrap();
+    fs::write(&path, "").unwrap();
     assert!(refused(&path).contains("run `sprag migrate`"));
 
     let applied = SqliteStore::migrate(&path).unwrap();
     assert_eq!((applied[0].version, applied[0].name.as_str()), (1, "sessions"));
     assert_eq!(SqliteStore::migrate(&path).unwrap(), [], "nothing is applied twice");
-    opened(&path, Settings::default());
+    opened(&path, patient());
 
     fs::write(&path, "this is no database, whatever its name says, and it is long enough to tell").unwrap();
     assert!(refused(&path).contains("not a database"));
+}
+
+#[test]
+fn a_database_of_something_else_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("other.db");
+    Connection::open(&path).unwrap().execute_batch("create table other (x)").unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    let before = fs::read(&path).unwrap();
+    assert!(refused(&path).contains("has not been applied"));
+    assert!(SqliteStore::migrate(&path).is_err());
+    assert_eq!((fs::read(&path).unwrap(), mode(&path)), (before, 0o644));
 }
 
 #[test]
@@ -81,20 +93,20 @@ fn many_that_migrate_at_once_apply_each_migration_once() {
         starts.into_iter().map(|start| start.join().unwrap()).sum::<usize>()
     });
     assert_eq!(applied, 1);
-    opened(&path, Settings::default());
+    opened(&path, patient());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_acknowledged_survives_a_crash() {
     let (directory, path) = migrated();
     fill(&path, 64);
-    let store = Arc::new(opened(&path, Settings::default()));
+    let store = Arc::new(opened(&path, patient()));
     turn(&store, 64, 0..10).await;
     // The files as a crash would leave them: the log not copied, the store not closed.
     let crashed = directory.path().join("crashed.db");
     fs::copy(&path, &crashed).unwrap();
     fs::copy(directory.path().join("sprag.db-wal"), directory.path().join("crashed.db-wal")).unwrap();
-    let revived = opened(&crashed, Settings::default());
+    let revived = opened(&crashed, patient());
     for row in 0..64 {
         let standing = revived.find(key(row)).await.unwrap().unwrap();
         assert_eq!(standing.session.generation, Generation(10));
@@ -106,7 +118,7 @@ async fn what_is_acknowledged_survives_a_crash() {
 async fn closing_copies_the_log_into_the_file() {
     let (directory, path) = migrated();
     fill(&path, 1);
-    let store = Arc::new(opened(&path, Settings::default()));
+    let store = Arc::new(opened(&path, patient()));
     turn(&store, 1, 0..3).await;
     assert!(directory.path().join("sprag.db-wal").exists());
     drop(store);
@@ -122,7 +134,7 @@ async fn closing_copies_the_log_into_the_file() {
 async fn ten_thousand_rotations_leave_the_table_as_large_as_it_was() {
     let (_directory, path) = migrated();
     fill(&path, 1_000);
-    let store = Arc::new(opened(&path, Settings::default()));
+    let store = Arc::new(opened(&path, patient()));
     // The first rotation stores a retry id where there was none; from then on a row keeps its size.
     turn(&store, 1_000, 0..1).await;
     let before = sizes(&path);
@@ -136,8 +148,7 @@ async fn the_log_is_bounded_under_steady_load() {
     const LIMIT_KIB: u32 = 1024;
     let (directory, path) = migrated();
     fill(&path, 2_048);
-    let settings =
-        Settings { checkpoint_every_kib: 256, log_limit_kib: LIMIT_KIB, batch: 32, ..Settings::default() };
+    let settings = Settings { checkpoint_every_kib: 256, log_limit_kib: LIMIT_KIB, batch: 32, ..patient() };
     let store = Arc::new(opened(&path, settings));
     turn(&store, 2_048, 0..20).await;
     // The log's file does not shrink while the store is open: this is the longest it ever was. Unbounded it
@@ -151,7 +162,7 @@ async fn the_log_is_bounded_under_steady_load() {
 async fn two_processes_share_the_file() {
     let (_directory, path) = migrated();
     fill(&path, 1);
-    let stores = [(); 2].map(|()| Arc::new(opened(&path, Settings::default())));
+    let stores = [(); 2].map(|()| Arc::new(opened(&path, patient())));
     for generation in 0..100 {
         let tries = (0..8).map(|number: usize| {
             let store = Arc::clone(&stores[number % 2]);
@@ -170,7 +181,7 @@ async fn two_processes_share_the_file() {
 async fn a_locked_file_is_a_fault_and_passes_by_itself() {
     let (_directory, path) = migrated();
     fill(&path, 1);
-    let store = opened(&path, Settings { busy_timeout: Duration::ZERO, ..Settings::default() });
+    let store = opened(&path, Settings { busy_timeout: Duration::ZERO, ..patient() });
     let other = Connection::open(&path).unwrap();
     other.execute_batch("begin immediate").unwrap();
     let fault = store.rotate(order(0, 0), None).await.unwrap_err();
@@ -254,8 +265,14 @@ fn opened(path: &Path, settings: Settings) -> SqliteStore {
     SqliteStore::open(path, settings).expect("open")
 }
 
+/// The defaults, on a machine that may stop for a while.
+fn patient() -> Settings {
+    let patience = Duration::from_secs(120);
+    Settings { deadline: patience, busy_timeout: patience, ..Settings::default() }
+}
+
 fn refused(path: &Path) -> String {
-    let fault = SqliteStore::open(path, Settings::default()).map(|_| ()).expect_err("it must not open");
+    let fault = SqliteStore::open(path, patient()).map(|_| ()).expect_err("it must not open");
     assert_eq!(fault.kind, FaultKind::Unavailable);
     fault.source.expect("it has a cause").to_string()
 }

@@ -27,6 +27,8 @@ impl Subject for InMemory {
 
 #[cfg(feature = "sqlite")]
 mod sqlite {
+    use std::time::Duration;
+
     use rusqlite::{Connection, params};
     use sprag::store::sqlite::{Settings, SqliteStore};
     use tempfile::TempDir;
@@ -48,7 +50,10 @@ mod sqlite {
             let directory = tempfile::tempdir().expect("a temporary directory");
             let path = directory.path().join("sprag.db");
             SqliteStore::migrate(&path).expect("migrate");
-            let store = SqliteStore::open(&path, Settings::default()).expect("open");
+            // A machine that stops for a while is no broken promise.
+            let patient = Duration::from_secs(120);
+            let settings = Settings { deadline: patient, busy_timeout: patient, ..Settings::default() };
+            let store = SqliteStore::open(&path, settings).expect("open");
             Self { store, directory }
         }
     }
@@ -61,6 +66,7 @@ mod sqlite {
 
         async fn place_account(&self, id: AccountId, epoch: Epoch, disabled_at: Option<Timestamp>) {
             let connection = Connection::open(self.directory.path().join("sprag.db")).expect("connect");
+            connection.busy_timeout(Duration::from_secs(120)).expect("busy_timeout");
             let changed = connection.execute(
                 "update account
                  set epoch = ?2,

@@ -1,9 +1,12 @@
 //! The reuse interval: lost answers, tabs that wake together, strict pages, and a clock that goes back.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use sprag::session::EndCause;
 
-use crate::people::{COOKIE, Device, Way};
+use crate::people::{COOKIE, Device, REFRESH, Way};
 use crate::verdicts::{at_generation, generation_of};
 use crate::world::{W, World, days};
 
@@ -222,6 +225,22 @@ async fn t14_a_clock_that_goes_back_ends_nothing() {
         world.winds(3 * 3600);
         assert!(phone.is_logged_in().await);
     }
+}
+
+#[tokio::test]
+async fn a_refresh_whose_twin_came_later_and_was_quicker_gets_the_same_successor() {
+    let world = World::new();
+    let browser = world.ann().await.logs_in_by_cookie().await;
+    let clock = Arc::clone(&world.clock);
+    let twin = world.later(browser.call("POST", REFRESH), 200);
+    // Between the arrival of the one and its attempt to turn the row, the other arrives and turns it.
+    world.seam.before("rotate", async move {
+        clock.wind(Duration::from_millis(5));
+        twin.await;
+    });
+    let successor = browser.presents(&browser.refresh).await.is(200).refresh_token();
+    assert_eq!(generation_of(&world, &successor), 1);
+    assert_eq!(browser.row().await.ended, None);
 }
 
 #[tokio::test]

@@ -96,8 +96,8 @@ impl Engine {
             .and_then(|text| self.parse(terms, text, self.now()))
             .filter(|token| token.key == caller.key);
         for _ in 0..=MAX_MISSES {
-            let now = self.now();
             let standing = self.store.find(caller.key).await?.ok_or(Refusal::SessionEnded(None))?;
+            let now = self.now();
             let (token, session) = self.successor(terms, &standing, own.as_ref(), client, now)?;
             let expires_at = standing.session.expires_at;
             let change = PasswordChange {
@@ -142,7 +142,8 @@ impl Engine {
         let token = RefreshToken::first(terms.profile, key, self.chance.as_ref());
         let mut successor = new_session(terms, &token, standing.epoch.next(), client, now);
         successor.expires_at = session.expires_at;
-        Ok((token, CurrentSession::GivesWay(Box::new(successor), detail(client, None))))
+        let (old, detail) = (session.key.session, detail(client, None));
+        Ok((token, CurrentSession::GivesWay { old, new: Box::new(successor), detail }))
     }
 
     /// Disables an account and ends its sessions; `false` if it was disabled already.

@@ -40,7 +40,7 @@ impl Engine {
             let malformed = judge(None, &Found::Nothing, 0, now, &terms.policy);
             return Refreshed { row: malformed.row, answer: Err(Refusal::TokenInvalid.into()) };
         };
-        let turn = Turn {
+        let mut turn = Turn {
             engine: self,
             terms,
             client,
@@ -60,7 +60,10 @@ impl Engine {
                 Ok(None) => Found::Nothing,
                 Err(fault) => return Refreshed { row: Row::StoreFault, answer: Err(fault.into()) },
             };
-            let judgement = judge(Some(&turn.presented), &found, misses, now, &terms.policy);
+            // Only now: while this request waited, another may have turned the row after it arrived, and a
+            // moment before that would look like a clock gone back.
+            turn.now = self.now();
+            let judgement = judge(Some(&turn.presented), &found, misses, turn.now, &terms.policy);
             let row = judgement.row;
             match turn.carry_out(judgement, &found).await {
                 Ok(Some(pair)) => return Refreshed { row, answer: Ok(pair) },

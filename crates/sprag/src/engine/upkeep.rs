@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::Engine;
 use crate::audit::verify::{self, Sealing};
+use crate::audit::{Event, EventKind, NOBODY};
 use crate::error::Fault;
+use crate::keys::{KeyEntry, KeyRing};
 use crate::session::SessionKey;
 use crate::store::{Slice, Swept};
 
@@ -20,6 +22,26 @@ impl Engine {
         self.store.sweep(Slice { after, rows: SWEEP_ROWS, now: self.now(), keep_ended }).await
     }
 
+    /// Puts a changed key ring in force, and journals what changed.
+    ///
+    /// # Errors
+    /// A [`Fault`] if it could not be journalled; the ring is in force all the same.
+    pub async fn change_keys(&self, keys: KeyRing) -> Result<(), Fault> {
+        let note = difference(&self.keys().entries(), &keys.entries());
+        self.replace_keys(keys);
+        let event = Event {
+            account: NOBODY,
+            at: self.now(),
+            kind: EventKind::KeysChanged,
+            session: None,
+            cause: None,
+            ip: None,
+            user_agent: None,
+            note: Some(note),
+        };
+        self.store.record(event).await
+    }
+
     /// Binds all chains of the journal together by a checkpoint, if there is anything new to bind.
     ///
     /// # Errors
@@ -27,4 +49,26 @@ impl Engine {
     pub async fn seal_journal(&self) -> Result<Sealing, Fault> {
         verify::checkpoint(self.store.as_ref(), self.keys().as_ref(), self.now()).await
     }
+}
+
+/// What is different between two states of the ring, for a reader of the journal.
+fn difference(before: &[KeyEntry], after: &[KeyEntry]) -> String {
+    let is_same_key = |a: &KeyEntry, b: &KeyEntry| a.purpose == b.purpose && a.id == b.id;
+    let missing_in = |those: &[KeyEntry], key: &KeyEntry| !those.iter().any(|other| is_same_key(other, key));
+    let added = after.iter().filter(|key| missing_in(before, key)).map(|key| said("added", key));
+    let removed = before.iter().filter(|key| missing_in(after, key)).map(|key| said("removed", key));
+    let retired = after
+        .iter()
+        .filter(|key| before.iter().any(|old| is_same_key(old, key) && old.retired_at != key.retired_at))
+        .map(|key| said("retirement set for", key));
+    let all: Vec<_> = added.chain(removed).chain(retired).collect();
+    if all.is_empty() {
+        "the file was written anew; the keys are the same".to_owned()
+    } else {
+        all.join("; ")
+    }
+}
+
+fn said(what: &str, key: &KeyEntry) -> String {
+    format!("{what} {} key {}", key.purpose, key.id)
 }

@@ -236,9 +236,13 @@ impl Accounts for MemoryStore {
                 rotation.apply(&mut session);
                 (session, None)
             }
-            CurrentSession::GivesWay(session, detail) => {
-                tables.expect_vacant(session.key)?;
-                (*session, Some(detail))
+            CurrentSession::GivesWay { old, new, detail } => {
+                let old = tables.standing(SessionKey { account, session: old });
+                if old.is_none_or(|old| old.session.ended.is_some()) {
+                    return Ok(PasswordChanged::Moved);
+                }
+                tables.expect_vacant(new.key)?;
+                (*new, Some(detail))
             }
         };
         session.epoch = epoch;

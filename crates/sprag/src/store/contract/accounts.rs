@@ -8,7 +8,7 @@ use crate::account::{Account, Name};
 use crate::audit::EventKind;
 use crate::policy::Policy;
 use crate::ratchet::Rotation;
-use crate::session::{EndCause, Epoch, Generation, SessionDetail};
+use crate::session::{EndCause, Epoch, Generation, Session, SessionDetail};
 use crate::store::{CurrentSession, Opened, PasswordChange, PasswordChanged, Rotated};
 
 pub(super) async fn an_account_is_found_by_each_of_its_names(subject: Arc<dyn Subject>) {
@@ -47,6 +47,10 @@ pub(super) async fn an_account_with_a_taken_name_leaves_nothing_behind(subject: 
     assert!(world.chain(second.account.id).await.is_empty());
     let owner = world.store().credential(&first.names[0]).await.expect("credential").expect("it is there");
     assert_eq!(owner.account.id, first.account.id);
+
+    let mut heir = world.stranger();
+    heir.names = vec![second.names[0].clone()];
+    assert!(world.store().create(heir).await.expect("create"), "its other name is still free");
 
     let mut third = world.stranger();
     third.account.id = first.account.id;
@@ -140,7 +144,8 @@ pub(super) async fn a_password_change_without_a_token_opens_a_new_session(subjec
     let (first, second) = (world.log_in(&account).await, world.log_in(&account).await);
     let successor = world.session(&account);
     let detail = SessionDetail { device: Some("Ann's desk".to_owned()), ..SessionDetail::default() };
-    let current = CurrentSession::GivesWay(Box::new(successor.clone()), detail.clone());
+    let new = Box::new(successor.clone());
+    let current = CurrentSession::GivesWay { old: first.key.session, new, detail: detail.clone() };
     let changed = world.store().change_password(changing(&account, current)).await.expect("change_password");
     assert_eq!(changed, PasswordChanged::Done(Rotated { expires_at: successor.expires_at }));
     for session in [first, second] {
@@ -161,7 +166,14 @@ pub(super) async fn a_password_change_that_comes_late_changes_nothing(subject: A
     let disabled = world.store().account(disabled.id).await.expect("account").expect("it is there");
     let mut stale = rotation(&current, NOW);
     stale.from = Generation(5);
-    let successor = CurrentSession::GivesWay(Box::new(world.session(&account)), SessionDetail::default());
+    let gives_way = |old: &Session| CurrentSession::GivesWay {
+        old: old.key.session,
+        new: Box::new(world.session(&account)),
+        detail: SessionDetail::default(),
+    };
+    let successor = gives_way(&current);
+    let logged_out = world.log_in(&account).await;
+    assert!(world.store().end(logged_out.key, ending(EndCause::Logout)).await.expect("end"));
     let moved = Account { epoch: Epoch(3), ..account.clone() };
     let late = [
         changing(&moved, successor.clone()),
@@ -169,6 +181,8 @@ pub(super) async fn a_password_change_that_comes_late_changes_nothing(subject: A
         changing(&disabled, CurrentSession::Turns(rotation(&current, NOW))),
         changing(&account, CurrentSession::Turns(stale)),
         changing(&account, CurrentSession::Turns(rotation(&foreign, NOW))),
+        changing(&account, gives_way(&foreign)),
+        changing(&account, gives_way(&logged_out)),
     ];
     let before = world.chain(account.id).await;
     for change in late {
@@ -179,7 +193,7 @@ pub(super) async fn a_password_change_that_comes_late_changes_nothing(subject: A
     let found = world.store().credential_of(account.id).await.expect("credential_of").expect("it is there");
     assert_eq!(found.password_hash, format!("hash of {}", account.id));
     assert_eq!(world.chain(account.id).await, before);
-    assert_eq!(world.store().of(account.id, None, 100).await.expect("of").len(), 2);
+    assert_eq!(world.store().of(account.id, None, 100).await.expect("of").len(), 3);
     for session in [current, second, foreign] {
         assert_eq!(world.standing(session.key).await.session, session);
     }

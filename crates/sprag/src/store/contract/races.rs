@@ -76,15 +76,17 @@ pub(super) async fn no_log_in_outlives_the_disabling_of_its_account(subject: Arc
 pub(super) async fn no_log_in_outlives_a_password_change(subject: Arc<dyn Subject>) {
     race(subject, async |world: Arc<World>| {
         let account = world.person().await;
+        let old = world.log_in(&account).await.key.session;
         let session = world.session(&account);
         let successor = world.session(&account);
+        let new = Box::new(successor.clone());
         let (opener, wanted) = (Arc::clone(&world), opening(session.clone()));
         let opening = tokio::spawn(async move { opener.store().open(wanted).await });
         let change = PasswordChange {
             account: account.id,
             verified_under: account.epoch,
             password_hash: "new".to_owned(),
-            current: CurrentSession::GivesWay(Box::new(successor.clone()), SessionDetail::default()),
+            current: CurrentSession::GivesWay { old, new, detail: SessionDetail::default() },
             ending: ending(EndCause::PasswordChanged),
             event: event(account.id, EventKind::PasswordChanged),
         };
@@ -105,12 +107,14 @@ pub(super) async fn no_log_in_outlives_a_password_change(subject: Arc<dyn Subjec
 pub(super) async fn one_password_change_wins(subject: Arc<dyn Subject>) {
     let world = World::of(subject);
     let account = world.person().await;
+    let old = world.log_in(&account).await.key.session;
     let changes = (0..16).map(|number| {
+        let new = Box::new(world.session(&account));
         let change = PasswordChange {
             account: account.id,
             verified_under: account.epoch,
             password_hash: format!("hash {number}"),
-            current: CurrentSession::GivesWay(Box::new(world.session(&account)), SessionDetail::default()),
+            current: CurrentSession::GivesWay { old, new, detail: SessionDetail::default() },
             ending: ending(EndCause::PasswordChanged),
             event: event(account.id, EventKind::PasswordChanged),
         };
@@ -120,8 +124,8 @@ pub(super) async fn one_password_change_wins(subject: Arc<dyn Subject>) {
     let changed = changes.collect::<JoinSet<_>>().join_all().await;
     let done = changed.iter().filter(|changed| matches!(changed, PasswordChanged::Done(_)));
     assert_eq!(done.count(), 1, "of 16 that verified the same password");
-    assert_eq!(world.store().of(account.id, None, 100).await.expect("of").len(), 1);
-    assert_eq!(world.chain(account.id).await.len(), 2, "made, and changed once");
+    assert_eq!(world.store().of(account.id, None, 100).await.expect("of").len(), 2);
+    assert_eq!(world.chain(account.id).await.len(), 4, "made, logged in, changed once, and so one end");
 }
 
 pub(super) async fn a_name_is_given_once(subject: Arc<dyn Subject>) {

@@ -204,9 +204,19 @@ fn change_password(connection: &Connection, change: PasswordChange) -> Result<Op
             };
             (rotation.key, turned)
         }
-        CurrentSession::GivesWay(session, detail) => {
-            insert(connection, &session, &detail)?;
-            (session.key, Rotated { expires_at: session.expires_at })
+        CurrentSession::GivesWay { old, new, detail } => {
+            let mut statement = connection.prepare_cached(
+                "select 1
+                 from session
+                 where account_id = ?1
+                   and id = ?2
+                   and ended_at is null",
+            )?;
+            if !statement.exists([bytes(&account.0), bytes(&old.0)])? {
+                return Ok(None);
+            }
+            insert(connection, &new, &detail)?;
+            (new.key, Rotated { expires_at: new.expires_at })
         }
     };
     let mut statement = connection.prepare_cached(

@@ -3,6 +3,9 @@
 //! What is committed stands in the log until a checkpoint has copied it. A passive checkpoint holds up nobody,
 //! yet under steady load it never reaches the log's end, and only a log that is wholly copied starts afresh.
 //! So above a limit the writer stops for the little that is left after a passive one, and restarts it.
+//!
+//! Where the disk has little room left, the log is given a part of it only: a log that has taken the last of it
+//! could not be copied into a file that must grow for that.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,10 +23,17 @@ use super::readers::spawn;
 use crate::error::Fault;
 
 /// How many passive checkpoints follow one another at most to leave the writer little.
-const PASSES: u8 = 3;
+const PASSES: u8 = 4;
 
 /// How many pages are little: copying them takes a few milliseconds.
 const FEW_PAGES: u32 = 256;
+
+/// The log is given at most this part of the room left on the disk, and copied whenever it has grown by this part
+/// of what it is given.
+const PART: u64 = 4;
+
+/// What the log is given even where there is no room, in KiB; less would be copied all the time.
+const LEAST_KIB: u64 = 256;
 
 /// How long the writer waits for readers to leave the log. They read for less, other than a backup, which must
 /// not hold up the writer.
@@ -33,6 +43,12 @@ const RESTART_PATIENCE: Duration = Duration::from_millis(50);
 #[derive(Debug, Default)]
 pub(super) struct Log {
     pages: AtomicU32,
+    /// It is copied whenever it has grown by so much.
+    every_pages: AtomicU32,
+    /// It starts afresh when it is longer than this.
+    limit_pages: AtomicU32,
+    /// Whether room on the disk is short, so that the log's file is cut off as well.
+    is_short: AtomicBool,
     must_restart: AtomicBool,
 }
 
@@ -53,7 +69,6 @@ impl Log {
 pub(super) struct Checkpointer {
     calls: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
-    every_pages: u32,
     called_at: u32,
 }
 
@@ -64,18 +79,19 @@ impl Checkpointer {
         let page_bytes: u32 = connection
             .pragma_query_value(None, "page_size", |row| row.get(0))
             .map_err(|error| connection::fault("read the page size", error))?;
-        let pages = |kib: u32| (kib / (page_bytes / 512).max(1) * 2).max(1);
         let (calls, called) = bounded(1);
         let copier = Copier {
             path: path.to_owned(),
             role,
             connection: Some(connection),
-            limit_pages: pages(settings.log_limit_kib),
+            page_bytes: page_bytes.max(512).into(),
+            every_kib: settings.checkpoint_every_kib.into(),
+            limit_kib: settings.log_limit_kib.into(),
             log,
         };
+        copier.give_room();
         let thread = spawn("sprag-checkpoint", move || copier.run(&called))?;
-        let every_pages = pages(settings.checkpoint_every_kib);
-        Ok(Self { calls: Some(calls), thread: Some(thread), every_pages, called_at: 0 })
+        Ok(Self { calls: Some(calls), thread: Some(thread), called_at: 0 })
     }
 
     /// Calls for a checkpoint when the log has grown by so much since the last call.
@@ -85,7 +101,7 @@ impl Checkpointer {
             self.called_at = 0;
         }
         // While one is under way the next call waits; it is made again after the next commit.
-        if pages - self.called_at >= self.every_pages
+        if pages - self.called_at >= log.every_pages.load(Ordering::Relaxed)
             && self.calls.as_ref().is_some_and(|calls| calls.try_send(()).is_ok())
         {
             self.called_at = pages;
@@ -93,13 +109,17 @@ impl Checkpointer {
     }
 
     /// Has the writer's own connection copy what is left, so that its next commit starts the log afresh.
-    pub(super) fn restart_log(&mut self, connection: &Connection, role: Role) {
+    pub(super) fn restart_log(&self, log: &Log, connection: &Connection, role: Role) {
         let Role::Writes { busy_timeout, .. } = role else { return };
+        let is_short = log.is_short.load(Ordering::Relaxed);
+        let mode = if is_short { CheckpointMode::TRUNCATE } else { CheckpointMode::RESTART };
         let restarted = connection
             .busy_timeout(RESTART_PATIENCE)
-            .and_then(|()| connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::RESTART));
+            .and_then(|()| connection.wal_checkpoint_v2(Some(MAIN_DB), mode));
         if let Err(error) = restarted.and_then(|_| connection.busy_timeout(busy_timeout)) {
-            tracing::warn!("the log cannot start afresh yet and grows on; does a backup read it? {error}");
+            tracing::warn!(
+                "the log cannot start afresh yet and grows on; if this repeats, a long read such as a backup holds it: {error}"
+            );
             // The timeout is set anew even then; if that fails, the next write waits less long and no harm is done.
             let _ = connection.busy_timeout(busy_timeout);
         }
@@ -120,7 +140,9 @@ struct Copier {
     path: PathBuf,
     role: Role,
     connection: Option<Connection>,
-    limit_pages: u32,
+    page_bytes: u64,
+    every_kib: u64,
+    limit_kib: u64,
     log: Arc<Log>,
 }
 
@@ -135,7 +157,22 @@ impl Copier {
         }
     }
 
+    /// Says how long the log may become, as there is room on the disk.
+    fn give_room(&self) {
+        let free_kib = match rustix::fs::statvfs(&self.path) {
+            Ok(disk) => disk.f_bavail.saturating_mul(disk.f_frsize) / 1024,
+            Err(_) => u64::MAX,
+        };
+        let limit_kib = self.limit_kib.min((free_kib / PART).max(LEAST_KIB));
+        let every_kib = self.every_kib.min(limit_kib / PART);
+        let pages = |kib: u64| u32::try_from(kib * 1024 / self.page_bytes).unwrap_or(u32::MAX).max(1);
+        self.log.limit_pages.store(pages(limit_kib), Ordering::Relaxed);
+        self.log.every_pages.store(pages(every_kib), Ordering::Relaxed);
+        self.log.is_short.store(limit_kib < self.limit_kib, Ordering::Relaxed);
+    }
+
     fn copy(&mut self) -> Result<(), Fault> {
+        self.give_room();
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => connection::open(&self.path, self.role)?,
@@ -147,7 +184,7 @@ impl Copier {
                 .map_err(|error| connection::fault("copy the log into the database", error))?;
             let length = u32::try_from(length).unwrap_or(0);
             let now = self.log.pages.load(Ordering::Relaxed);
-            if length <= self.limit_pages {
+            if length <= self.log.limit_pages.load(Ordering::Relaxed) {
                 return Ok(());
             }
             if now.saturating_sub(u32::try_from(copied).unwrap_or(0)) <= FEW_PAGES {

@@ -15,9 +15,10 @@ const STATEMENTS: usize = 64;
 
 /// The size of a page in bytes, chosen when the file is made.
 ///
-/// Hot rows lie scattered, so a rotation writes one page of this size to the log. Measured with
-/// `benches/rotation.rs`: see there.
-const PAGE_BYTES: u32 = 4096;
+/// Hot rows lie scattered, so a rotation writes one page of this size to the log and later to the file. Among
+/// a million rows 2048 takes the least work (`benches/rotation.rs`): 4096 writes twice as much, and 1024
+/// makes the trees two levels deeper, for a row stands in the inner pages too.
+const PAGE_BYTES: u32 = 2048;
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug)]

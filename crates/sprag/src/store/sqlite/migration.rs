@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use refinery::{Migration, Runner};
@@ -34,6 +34,8 @@ pub(super) struct Applied {
 
 #[derive(Debug, thiserror::Error)]
 enum Mismatch {
+    #[error("{0} holds tables, and nothing tells that they are Sprag's; choose another path")]
+    Foreign(PathBuf),
     #[error("migration V{0}__{1} has not been applied; run `sprag migrate`")]
     Lacking(i64, String),
     #[error(
@@ -51,6 +53,7 @@ enum Mismatch {
 pub(super) fn migrate(path: &Path) -> Result<Vec<Migrated>, Fault> {
     const DOING: &str = "migrate the database";
     connection::create(path)?;
+    refuse_foreign(path)?;
     connection::restrict(path)?;
     // refinery has no lock of its own: two processes would apply the same migration. Not a lock on the
     // database file itself, for closing that would drop SQLite's own locks.
@@ -70,6 +73,13 @@ pub(super) fn migrate(path: &Path) -> Result<Vec<Migrated>, Fault> {
     drop(lock);
     let applied = report.applied_migrations().iter();
     Ok(applied.map(|m| Migrated { version: m.version().into(), name: m.name().to_owned() }).collect())
+}
+
+/// Refuses a file whose schema is not exactly this build's, before anything about it is changed.
+pub(super) fn check(path: &Path) -> Result<(), Fault> {
+    let connection = connection::open(path, Role::Reads { cache_kib: 64 })?;
+    let schema = schema(&connection).map_err(|error| connection::fault("look at the schema", error))?;
+    expect_current(&schema)
 }
 
 /// The schema's history; empty where there is none.
@@ -95,6 +105,26 @@ pub(super) fn schema(connection: &Connection) -> rusqlite::Result<Vec<Applied>> 
         Ok(Applied { version: row.get(0)?, name: row.get(1)?, checksum: row.get(2)? })
     })?;
     applied.collect()
+}
+
+/// Refuses a database of something else, before anything about it is changed.
+fn refuse_foreign(path: &Path) -> Result<(), Fault> {
+    let connection = connection::open(path, Role::Reads { cache_kib: 64 })?;
+    let is_foreign = || {
+        let tables: i64 = connection.query_row(
+            "select count(*)
+             from sqlite_schema
+             where name <> 'refinery_schema_history'",
+            [],
+            |row| row.get(0),
+        )?;
+        Ok(tables > 0 && schema(&connection)?.is_empty())
+    };
+    match is_foreign() {
+        Ok(true) => Err(Fault::unavailable("migrate the database", Mismatch::Foreign(path.to_owned()))),
+        Ok(false) => Ok(()),
+        Err(error) => Err(connection::fault("look at the schema", error)),
+    }
 }
 
 /// Refuses a schema that is not exactly this build's.

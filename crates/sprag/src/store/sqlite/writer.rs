@@ -13,7 +13,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::wal::CheckpointMode;
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OptionalExtension as _};
 use tokio::sync::oneshot;
 
 use super::Settings;
@@ -47,9 +48,6 @@ impl Writer {
         let log = Arc::new(Log::default());
         let role = Role::Writes { cache_kib: settings.writer_cache_kib, busy_timeout: settings.busy_timeout };
         let connection = open(path, role, &log)?;
-        super::migration::schema(&connection)
-            .map_err(|error| connection::fault("look at the schema", error))
-            .and_then(|schema| super::migration::expect_current(&schema))?;
         let (jobs, queue) = bounded(settings.write_queue.max(1));
         let committer = Committer {
             path: path.to_owned(),
@@ -58,6 +56,7 @@ impl Writer {
             batch: settings.batch.max(1),
             checkpointer: Checkpointer::start(path, settings, Arc::clone(&log))?,
             log,
+            failing: None,
         };
         let thread = spawn("sprag-writer", move || committer.run(&queue))?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread), deadline: settings.deadline })
@@ -122,6 +121,12 @@ enum Broken {
     Panicked,
     #[error("the database cannot be opened: {0}")]
     Closed(String),
+}
+
+impl Broken {
+    fn is_for_want_of_room(&self) -> bool {
+        matches!(self, Self::Failed(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull))
+    }
 }
 
 struct Write<T, F> {
@@ -193,6 +198,8 @@ struct Committer {
     batch: usize,
     checkpointer: Checkpointer,
     log: Arc<Log>,
+    /// What stopped the last batch, until one succeeds.
+    failing: Option<Broken>,
 }
 
 impl Committer {
@@ -202,9 +209,7 @@ impl Committer {
             jobs.push(first);
             jobs.extend(queue.try_iter().take(self.batch - 1));
             let committed = self.commit(&mut jobs);
-            if let Err(broken) = &committed {
-                tracing::error!(jobs = jobs.len(), "nothing was written: {broken}");
-            }
+            self.tell(committed.as_ref().err());
             for job in jobs.drain(..) {
                 job.answer(committed.clone());
             }
@@ -217,7 +222,7 @@ impl Committer {
     fn commit(&mut self, jobs: &mut [Job]) -> Result<(), Broken> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => open(&self.path, self.role, &self.log).map_err(|fault| closed(&fault))?,
+            None => self.reopen()?,
         };
         match catch_unwind(AssertUnwindSafe(|| commit(&connection, jobs))) {
             Ok(Ok(())) => {
@@ -235,12 +240,36 @@ impl Committer {
         }
     }
 
+    /// Opens a connection in place of one that failed.
+    ///
+    /// On a full disk the log may be what fills it. Rotations need no room in the file itself, so copying the log
+    /// there and cutting it off is often enough to go on.
+    fn reopen(&self) -> Result<Connection, Broken> {
+        let connection = open(&self.path, self.role, &self.log).map_err(|fault| closed(&fault))?;
+        if self.failing.as_ref().is_some_and(Broken::is_for_want_of_room)
+            && let Err(error) = connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE)
+        {
+            tracing::debug!("the log could not be cut off to make room: {error}");
+        }
+        Ok(connection)
+    }
+
+    /// Tells of the first failure and of the first success after it; what lies between is told to those who asked.
+    fn tell(&mut self, broken: Option<&Broken>) {
+        match (&self.failing, broken) {
+            (None, Some(broken)) => tracing::error!("nothing is written until this is mended: {broken}"),
+            (Some(_), None) => tracing::info!("writes succeed again"),
+            _ => {}
+        }
+        self.failing = broken.cloned();
+    }
+
     /// Calls the checkpointer when the log has grown, and lets the log start afresh when it is too long.
     fn bound_log(&mut self) {
         let Some(connection) = &self.connection else { return };
         self.checkpointer.call_if_due(&self.log);
         if self.log.take_restart_order() {
-            self.checkpointer.restart_log(connection, self.role);
+            self.checkpointer.restart_log(&self.log, connection, self.role);
         }
     }
 
@@ -342,7 +371,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_write_that_fails_or_panics_harms_no_other_in_its_batch() {
-        let (_directory, path, writer) = started(&Settings::default());
+        let (_directory, path, writer) =
+            started(&Settings { deadline: Duration::from_secs(120), ..Settings::default() });
         let (first, twin, panics, undone, last) = tokio::join!(
             writer.write("insert", |connection| insert(connection, 1)),
             writer.write("insert", |connection| insert(connection, 2).and_then(|_| insert(connection, 1))),
@@ -361,7 +391,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_transaction_that_sqlite_rolled_back_is_acknowledged_to_nobody() {
-        let (_directory, path, writer) = started(&Settings::default());
+        let (_directory, path, writer) =
+            started(&Settings { deadline: Duration::from_secs(120), ..Settings::default() });
         let (first, culprit, last) = tokio::join!(
             writer.write("insert", |connection| insert(connection, 1)),
             writer.write("insert", |connection| connection.execute_batch("rollback").map(Outcome::Keep)),

@@ -1,0 +1,103 @@
+//! Kills a server under refresh load, again and again, and judges what its clients saw: the long form of the test
+//! binary's everyday run.
+//!
+//! `cargo run --example kill_soak -- --kills 50 --operations 100000 --seed 1`, after `cargo build`. It takes the
+//! `sprag` that was built beside it.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+
+use bad_disk::KillsInCommits;
+use checker::Outcome;
+use load::{Kills, Plan, Trouble};
+use server::Home;
+
+#[path = "../tests/binary/bad_disk.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod bad_disk;
+#[path = "../tests/binary/chance.rs"]
+mod chance;
+#[path = "../tests/binary/checker.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod checker;
+#[path = "../tests/binary/disk_state.rs"]
+mod disk_state;
+#[path = "../tests/binary/load.rs"]
+mod load;
+#[path = "../tests/binary/people.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod people;
+#[path = "../tests/binary/server.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod server;
+#[path = "../tests/binary/token.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod token;
+#[path = "../tests/binary/wire.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod wire;
+
+/// How long, and how rough.
+#[derive(Debug, Parser)]
+struct Soak {
+    /// How often the server is killed, all in all
+    #[arg(long, default_value_t = 60)]
+    kills: u64,
+    /// How many requests the clients make, all in all
+    #[arg(long, default_value_t = 120_000)]
+    operations: u64,
+    /// What chance begins with
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+fn main() -> ExitCode {
+    let soak = Soak::parse();
+    let share = Plan {
+        seed: soak.seed,
+        clients: 8,
+        sessions: 200,
+        operations: soak.operations * 2 / 5,
+        strikes: soak.kills / 3,
+        reuse_interval: "0s",
+    };
+    let fewer = Plan { operations: soak.operations / 5, strikes: soak.kills - 2 * share.strikes, ..share };
+    let parts: [(&str, Plan, &dyn Trouble); 3] = [
+        ("every refresh rotates", share, &Kills),
+        ("the same, killed in the midst of commits", fewer, &KillsInCommits),
+        ("with a reuse interval and lost answers", Plan { reuse_interval: "10s", ..share }, &Kills),
+    ];
+    let is_sound = parts.map(|(name, plan, trouble)| part(name, plan, trouble));
+    if is_sound == [true; 3] { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Runs one part and says what it came to; `true` if nothing is wrong with it.
+fn part(name: &str, plan: Plan, trouble: &dyn Trouble) -> bool {
+    let here = std::env::current_exe().expect("a program knows where it is");
+    let sprag = here.ancestors().nth(2).expect("an example lies below its profile's folder").join("sprag");
+    let begun = Instant::now();
+    let run = load::run(&Home::new(sprag), plan, trouble);
+    let violations = checker::check(&run.history, &run.disks);
+    println!("{name}: {plan:?}");
+    println!(
+        "  {} requests in {:.0} s, {} rotations, {} answers lost or \"not now\", {} log-outs",
+        run.history.len(),
+        begun.elapsed().as_secs_f64(),
+        run.rotations(),
+        run.count(|attempt| attempt.outcome == Outcome::Unknown),
+        run.count(|attempt| attempt.outcome == Outcome::Ended),
+    );
+    println!(
+        "  {} kills, listening again within {:.0} ms; state regressions {}, violations {}",
+        run.disks.len() - 1,
+        run.slowest_restart.as_secs_f64() * 1000.0,
+        run.state_regressions,
+        violations.len()
+    );
+    for violation in violations.iter().take(10) {
+        println!("  {violation:?}");
+    }
+    violations.is_empty() && run.state_regressions == 0
+}
