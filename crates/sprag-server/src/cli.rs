@@ -155,7 +155,10 @@ where
         expect_database(&config)?;
     }
     block_on(async {
-        let node = Node::open(config, profiles)?;
+        let node = match opens {
+            Opens::MayMake => Node::make(config, profiles)?,
+            Opens::Existing => Node::open(config, profiles)?,
+        };
         work(&node).await
     })
 }

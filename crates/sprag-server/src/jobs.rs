@@ -12,7 +12,6 @@ use crate::node::Node;
 use crate::ring_file::{self, RingSource};
 use sprag::Engine;
 use sprag::audit::verify::Sealing;
-use sprag::chance::SystemChance;
 
 /// How often the key ring's file is looked at.
 const RING_INTERVAL: Duration = Duration::from_secs(2);
@@ -74,9 +73,9 @@ async fn watch_ring(engine: Arc<Engine>, source: RingSource, config: Config) {
         if found == known || found.is_none() {
             continue;
         }
-        known = found;
-        match source.load(&config, &SystemChance::default(), engine.now()) {
+        match source.read(&config) {
             Ok(keys) => {
+                known = found;
                 tracing::info!("the key ring has changed and was read again");
                 if let Err(fault) = engine.change_keys(keys).await {
                     tracing::error!(%fault, "the new key ring is in force, but the journal does not say so");

@@ -9,6 +9,7 @@ use sprag::Engine;
 use sprag::chance::SystemChance;
 use sprag::clock::{Clock as _, SystemClock};
 use sprag::engine::{Issuer, Limits};
+use sprag::keys::KeyRing;
 use sprag::password::Hasher;
 use sprag::store::Store;
 use sprag::store::sqlite::{Settings, SqliteStore};
@@ -35,14 +36,27 @@ pub struct Node {
 }
 
 impl Node {
-    /// Opens the store, making and migrating it where needed, and joins it with keys and pages.
+    /// Opens store and keys for a server, making and migrating them where needed.
+    ///
+    /// # Errors
+    /// What is wrong, where, and what to do about it.
+    pub fn make(config: Config, profiles: Vec<Profile>) -> anyhow::Result<Self> {
+        let keys = RingSource::of(&config).load(&config, &SystemChance::default(), SystemClock.now())?;
+        migrate_store(&config)?;
+        Self::join(config, profiles, keys)
+    }
+
+    /// Opens store and keys for a command beside the server: what it finds stays as it is.
     ///
     /// # Errors
     /// What is wrong, where, and what to do about it.
     pub fn open(config: Config, profiles: Vec<Profile>) -> anyhow::Result<Self> {
-        let ring = RingSource::of(&config);
-        let chance = Arc::new(SystemChance::default());
-        let keys = ring.load(&config, chance.as_ref(), SystemClock.now())?;
+        let keys = RingSource::of(&config).read(&config)?;
+        Self::join(config, profiles, keys)
+    }
+
+    fn join(config: Config, profiles: Vec<Profile>, keys: KeyRing) -> anyhow::Result<Self> {
+        let (ring, chance) = (RingSource::of(&config), Arc::new(SystemChance::default()));
         let store = open_store(&config)?;
         let hasher = Hasher::start(config.hash_threads.get(), config.hash_queue.get())?;
         let issuer = Issuer { issuer: config.issuer().to_owned(), audience: config.audience.clone() };
@@ -64,15 +78,19 @@ impl Node {
     }
 }
 
-fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+fn migrate_store(config: &Config) -> anyhow::Result<()> {
     let Database::Sqlite(path) = &config.database;
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         crate::ring_file::make_dir(folder)?;
     }
     let shown = path.display();
-    SqliteStore::migrate(path).with_context(|| format!("could not prepare the database {shown}"))?;
+    SqliteStore::migrate(path).map(drop).with_context(|| format!("could not prepare the database {shown}"))
+}
+
+fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    let Database::Sqlite(path) = &config.database;
     let store = SqliteStore::open(path, Settings::default());
-    Ok(Arc::new(store.with_context(|| format!("could not open the database {shown}"))?))
+    Ok(Arc::new(store.with_context(|| format!("could not open the database {}", path.display()))?))
 }
 
 /// Loads the pages that are named, with the lifetimes that were set for all of them.

@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use sprag::access::Algorithm;
@@ -11,7 +12,11 @@ use sprag::chance::{self, Chance};
 use sprag::clock::Timestamp;
 use sprag::keys::KeyRing;
 
-use crate::config::{Config, SigningAlgorithm};
+use crate::config::{Config, Database, SigningAlgorithm};
+
+/// How long an API may keep the public keys it has fetched (`Cache-Control` of `/.well-known/jwks.json`): only then
+/// may a new key sign.
+pub const KEYS_ARE_FETCHED_AFTER: Duration = Duration::from_secs(300);
 
 /// Where this server's key ring comes from.
 #[derive(Clone, Debug)]
@@ -32,28 +37,33 @@ impl RingSource {
         if config.key_ring.is_some() { Self::Given } else { Self::File(config.data_dir.join("keys.json")) }
     }
 
-    /// Loads the ring, or makes one where there is none, with a key of the algorithm that is asked for.
+    /// Reads the ring for a server, or makes one where there is none. Where another algorithm is asked for than the
+    /// ring will sign with, a key of it is added, which signs once every API has had time to fetch it.
     ///
     /// # Errors
-    /// The file or the text is no ring, others may read the file, or the secret that was given is weak.
+    /// The file or the text is no ring, others may read the file, the secret that was given is weak, or there is a
+    /// database and its ring is missing.
     pub fn load(&self, config: &Config, chance: &dyn Chance, now: Timestamp) -> anyhow::Result<KeyRing> {
         let wanted = algorithm(config.signing_algorithm);
         if let Self::File(path) = self {
             make_dir(&config.data_dir)?;
             if !path.exists() {
+                expect_no_sessions_without(path, config)?;
                 create(path, &KeyRing::generate(wanted, chance, now)?, chance)?;
             }
         }
         let mut ring = self.read(config)?;
-        if ring.algorithm(now) != wanted {
+        let fetched = now.plus(KEYS_ARE_FETCHED_AFTER);
+        if ring.algorithm(fetched) != wanted {
             match self {
                 Self::File(path) => {
-                    ring = change(path, |ring| drop(ring.add_access(wanted, chance, now, now)), chance)?.0;
+                    let add = |ring: &mut KeyRing| drop(ring.add_access(wanted, chance, now, fetched));
+                    ring = change(path, add, chance)?.0;
                 }
                 Self::Given => bail!(
                     "the key ring in SPRAG_KEY_RING signs with {}, not {wanted}; add a key of that algorithm to it, \
                      or set SPRAG_SIGNING_ALGORITHM",
-                    ring.algorithm(now)
+                    ring.algorithm(fetched)
                 ),
             }
         }
@@ -79,6 +89,20 @@ impl RingSource {
         }
         Ok(ring)
     }
+}
+
+/// A new ring beside an old database would refuse every token there is.
+fn expect_no_sessions_without(ring: &Path, config: &Config) -> anyhow::Result<()> {
+    let Database::Sqlite(database) = &config.database;
+    if database.exists() {
+        bail!(
+            "there is a database at {} but no key ring at {}; restore the ring from its backup, or move the \
+             database away to begin with neither",
+            database.display(),
+            ring.display()
+        );
+    }
+    Ok(())
 }
 
 /// The key ring's own name for an algorithm of the configuration.
@@ -165,7 +189,11 @@ fn write_draft(path: &Path, ring: &KeyRing, chance: &dyn Chance) -> anyhow::Resu
         file.write_all(ring.to_json().as_bytes())?;
         file.sync_all()
     });
-    written.with_context(|| format!("could not write the key ring to {}", draft.display()))?;
+    if let Err(error) = written {
+        // Half a ring is of use to nobody but a thief.
+        let _ = fs::remove_file(&draft);
+        return Err(error).with_context(|| format!("could not write the key ring to {}", draft.display()));
+    }
     Ok(draft)
 }
 

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -31,6 +31,9 @@ use stream::Stream;
 /// and before the first.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 
+/// How long an HTTP/2 connection may stay open without asking anything; answering pings is not asking.
+const IDLE_DEADLINE: Duration = Duration::from_secs(60);
+
 /// The largest request head, in bytes; a larger one is answered 431.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 
@@ -38,7 +41,7 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 const MAX_HEADERS: usize = 100;
 
 /// Streams one HTTP/2 connection may have open at once.
-const MAX_STREAMS: u32 = 100;
+const MAX_STREAMS: u32 = 32;
 
 /// Streams a peer may have reset before they were accepted; beyond that it is an attack (CVE-2023-44487).
 const MAX_RESET_STREAMS: usize = 20;
@@ -89,13 +92,17 @@ pub async fn serve(
             tracing::debug!(%error, "could not turn off Nagle's algorithm; answers may be a little later");
         }
         let router = router.clone();
-        let has_asked = Arc::new(AtomicBool::new(false));
-        let asks = Arc::clone(&has_asked);
+        let asked = Arc::new(Asked::default());
+        let asks = Arc::clone(&asked);
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-            asks.store(true, Ordering::Relaxed);
+            let asking = asks.begin();
             request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
             let answer = router.clone().call(request.map(Body::new));
-            async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
+            async move {
+                let answer = answer.await.unwrap_or_else(|never| match never {});
+                drop(asking);
+                Ok::<_, Infallible>(answer)
+            }
         });
         let connection = builder.serve_connection(TokioIo::new(Stream::new(stream)), service).into_owned();
         let connection = graceful.watch(connection);
@@ -106,7 +113,7 @@ pub async fn serve(
                 outcome = connection => if let Err(error) = outcome {
                     tracing::debug!(%error, "a connection broke off");
                 },
-                () = silence(&has_asked) => tracing::debug!("a connection was closed that asked nothing"),
+                () = asked.nothing_for_long() => tracing::debug!("a connection was closed that asked nothing"),
             }
             metrics.connections.dec();
             drop(place);
@@ -116,12 +123,42 @@ pub async fn serve(
     tokio::time::timeout(bounds.grace, graceful.shutdown()).await.is_ok()
 }
 
-/// Resolves where no request has come by the deadline. hyper's own deadline begins only once it knows whether it is
-/// spoken to in HTTP/1, and in HTTP/2 there is none.
-async fn silence(has_asked: &AtomicBool) {
-    tokio::time::sleep(HEAD_DEADLINE).await;
-    if has_asked.load(Ordering::Relaxed) {
-        std::future::pending::<()>().await;
+/// What a connection has asked. hyper's own deadline begins only once it knows whether it is spoken to in HTTP/1, and
+/// in HTTP/2 there is none.
+#[derive(Default)]
+struct Asked {
+    requests: AtomicU64,
+    under_way: AtomicU64,
+}
+
+/// One request under way; over when it is dropped, answered or not.
+struct Asking(Arc<Asked>);
+
+impl Asked {
+    fn begin(self: &Arc<Self>) -> Asking {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        Asking(Arc::clone(self))
+    }
+
+    /// Resolves where no first request has come by the deadline, or none for a while and none is under way.
+    async fn nothing_for_long(&self) {
+        let mut patience = HEAD_DEADLINE;
+        loop {
+            let before = self.requests.load(Ordering::Relaxed);
+            tokio::time::sleep(patience).await;
+            let is_new = self.requests.load(Ordering::Relaxed) != before;
+            if !is_new && self.under_way.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+            patience = IDLE_DEADLINE;
+        }
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -356,7 +356,7 @@ async fn requests_that_cannot_be_read() {
         "#);
     assert_snapshot!(shape(&world.sends(json("[]")).await), @r#"
         400
-        Bad Request, request_invalid, the JSON body is not an object; send {"field": "value", …}
+        Bad Request, request_invalid, the JSON body is not an object with each field once; send {"field": "value", …}
         "#);
     assert_snapshot!(shape(&world.sends(json(&"[".repeat(33))).await), @r#"
         400

@@ -4,6 +4,7 @@
 //! prefers those threads to these, and when the queue is full the answer is "busy" at once.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{self, JoinHandle};
 
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -164,14 +165,20 @@ fn hash_all(work: &Receiver<Work>) {
     for work in work {
         match work {
             Work::Hash(password, salt, reply) if !reply.is_closed() => {
-                let _ = reply.send(hash(&password, &salt));
+                let _ = reply.send(unharmed("hash a password", || hash(&password, &salt)));
             }
             Work::Verify(password, stored, reply) if !reply.is_closed() => {
-                let _ = reply.send(verify(&password, stored.as_deref()));
+                let compared = unharmed("compare a password", || verify(&password, stored.as_deref()));
+                let _ = reply.send(compared);
             }
             Work::Hash(..) | Work::Verify(..) => {}
         }
     }
+}
+
+/// A stored hash that brings the library down must not take the thread with it, or soon nobody could log in.
+fn unharmed<T>(doing: &'static str, work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Fault::internal(doing, "it panicked")))
 }
 
 fn hash(password: &Password, salt: &[u8; 16]) -> Result<String, Fault> {

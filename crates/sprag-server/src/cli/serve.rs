@@ -1,5 +1,6 @@
 //! `sprag serve`: bind, open, serve, and leave in order.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::config::Config;
+use crate::config::{Config, SigningAlgorithm};
 use crate::jobs;
 use crate::node::Node;
 use crate::profile::Profile;
@@ -39,25 +40,48 @@ pub fn run(mut config: Config, profiles: Vec<Profile>) -> anyhow::Result<ExitCod
             )
         })?;
         config.bound_to(listener.local_addr().context("could not learn the address that was bound")?);
-        let node = Node::open(config, profiles)?;
+        let node = Node::make(config, profiles)?;
+        warn_of_what_is_allowed(&node);
         serve_node(&node, listener).await
     })
+}
+
+/// What is allowed and yet worth a thought at every start.
+fn warn_of_what_is_allowed(node: &Node) {
+    if node.config.signing_algorithm == SigningAlgorithm::Hs256 {
+        tracing::warn!(
+            "access tokens are signed with HS256: every API that verifies them can also mint them; use ES256 or EdDSA \
+             as soon as your APIs can"
+        );
+    }
+    let is_https = node.config.public_url.scheme() == "https";
+    for page in node.profiles.iter().filter(|_| is_https) {
+        if page.refresh.cookie.as_ref().is_some_and(|cookie| !cookie.secure) {
+            tracing::warn!(
+                page = page.name,
+                "this page's cookie is not Secure although the public URL is https; set secure = true in the page"
+            );
+        }
+    }
 }
 
 async fn serve_node(node: &Node, listener: TcpListener) -> anyhow::Result<ExitCode> {
     let app = node.app();
     let router = node.router(&app);
     let jobs = jobs::start(node);
-    let bounds = Bounds { connections: node.config.max_connections.get(), grace: node.config.shutdown_grace };
+    let grace = node.config.shutdown_grace;
+    let notice = NOTICE.min(grace / 2);
+    let bounds = Bounds { connections: node.config.max_connections.get(), grace: grace - notice };
     let (stop, stopped) = oneshot::channel();
     let signals = stop_signals().context("could not listen for signals")?;
-    print!("{}", welcome(node, node.config.listen));
+    // Nobody may be reading; that is no reason not to serve.
+    let _ = std::io::stdout().write_all(welcome(node, node.config.listen).as_bytes());
     tokio::spawn(async move {
         let is_patient = signals.await;
         app.begin_shutdown();
         tracing::info!("stopping: no longer ready; requests under way will finish");
         if is_patient {
-            tokio::time::sleep(NOTICE).await;
+            tokio::time::sleep(notice).await;
         }
         // Without a receiver the server has stopped already.
         let _ = stop.send(());

@@ -73,7 +73,7 @@ pub const CODES: &[Code] = &[
     code(
         "unavailable",
         StatusCode::SERVICE_UNAVAILABLE,
-        "The store does not answer; nothing changed; Retry-After says when to come again",
+        "The store does not answer; nothing ended; Retry-After says when to come again",
     ),
     code(
         "busy",

@@ -97,6 +97,9 @@ impl Engine {
             .filter(|token| token.key == caller.key);
         for _ in 0..=MAX_MISSES {
             let standing = self.store.find(caller.key).await?.ok_or(Refusal::SessionEnded(None))?;
+            if standing.epoch != credential.account.epoch {
+                return Err(Refusal::SessionEnded(None).into());
+            }
             let device = self.store.named(caller.key.session).await?.and_then(|(_, detail)| detail.device);
             let now = self.now();
             let detail = detail(client, device.as_deref());

@@ -61,12 +61,22 @@ impl Engine {
             return Err(Refusal::AccountDisabled.into());
         }
         if matched == Match::Outdated {
-            let newer = self.hasher.hash(password, self.chance.as_ref()).await?;
-            self.store.rehash(account.id, &credential.password_hash, &newer).await?;
+            self.renew(account.id, password, &credential.password_hash).await;
         }
         let superseded = log_in.superseded.and_then(|text| self.parse(terms, text, self.now()));
         let replaces = superseded.filter(|token| token.key.account == account.id);
         self.open(terms, account.id, account.epoch, log_in.device, replaces, client).await
+    }
+
+    /// Hashes a password anew with today's parameters. If that fails, the next log-in tries again.
+    async fn renew(&self, account: AccountId, password: Password, old: &str) {
+        let renewed = match self.hasher.hash(password, self.chance.as_ref()).await {
+            Ok(newer) => self.store.rehash(account, old, &newer).await.map(drop),
+            Err(fault) => Err(fault),
+        };
+        if let Err(fault) = renewed {
+            tracing::warn!(%fault, %account, "an outdated password hash was not renewed");
+        }
     }
 
     /// Opens a session for an account that has shown its credentials under `epoch`.

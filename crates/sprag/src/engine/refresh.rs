@@ -60,9 +60,11 @@ impl Engine {
                 Ok(None) => Found::Nothing,
                 Err(fault) => return Refreshed { row: Row::StoreFault, answer: Err(fault.into()) },
             };
-            // Only now: while this request waited, another may have turned the row after it arrived, and a
-            // moment before that would look like a clock gone back.
-            turn.now = self.now();
+            // A request is judged by when it came, or a slow store would push it out of its window. But where
+            // another has turned the row since, that moment would look like a clock gone back.
+            if matches!(&found, Found::Session(standing) if standing.session.rotated_at > turn.now) {
+                turn.now = self.now();
+            }
             let judgement = judge(Some(&turn.presented), &found, misses, turn.now, &terms.policy);
             let row = judgement.row;
             match turn.carry_out(judgement, &found).await {
@@ -237,7 +239,7 @@ fn session_in(found: &Found) -> Result<&crate::session::Session, Fault> {
     }
 }
 
-fn note(notice: Notice) -> String {
+pub(super) fn note(notice: Notice) -> String {
     match notice {
         Notice::SecretMismatch => {
             "the token's tag is right and its secret is not: the refresh key has leaked, \

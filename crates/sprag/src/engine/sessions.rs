@@ -1,11 +1,12 @@
 //! What a user or an administrator does with sessions: list them, end them, ask why one ended.
 
-use super::refresh::present;
+use super::refresh::{note, present};
 use super::{Caller, Client, Engine, Terms};
 use crate::audit::{Entry, Event, EventKind};
 use crate::error::{Error, Fault, Refusal};
 use crate::ratchet::{Denial, Found, Verdict, judge};
 use crate::session::{AccountId, EndCause, Session, SessionDetail, SessionId, SessionKey};
+use crate::store::Ending;
 
 /// How many rows a page of a listing reads at a time.
 const PAGE: u32 = 200;
@@ -54,7 +55,8 @@ impl Engine {
         let Some(standing) = self.store.find(token.key).await? else { return Ok(()) };
         let presented = present(&token, None, client);
         let found = Found::Session(Box::new(standing));
-        let cause = match judge(Some(&presented), &found, 0, now, &terms.policy).verdict {
+        let judgement = judge(Some(&presented), &found, 0, now, &terms.policy);
+        let cause = match judgement.verdict {
             // A token that would be reuse at a refresh is reuse here too.
             Verdict::End(EndCause::Reuse, _) => EndCause::Reuse,
             Verdict::Refuse(Denial::Invalid) => {
@@ -65,7 +67,8 @@ impl Engine {
             Verdict::Refuse(Denial::Ended(_)) => return Ok(()),
             _ => cause,
         };
-        self.store.end(token.key, client.ending(cause, now)).await.map(drop)
+        let ending = Ending { note: judgement.notice.map(note), ..client.ending(cause, now) };
+        self.store.end(token.key, ending).await.map(drop)
     }
 
     /// Ends all sessions of the caller's account, this one too.
