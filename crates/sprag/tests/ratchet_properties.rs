@@ -1,7 +1,7 @@
 //! Promises of the ratchet that hold whatever happens, each named after the requirement it keeps.
 //!
-//! Every story is told to the ratchet and to a naive [`ledger`] that keeps every token; they must agree at each
-//! step. More stories than usual: `PROPTEST_CASES=100000 cargo test -p sprag --test ratchet_properties`.
+//! Every story is told to the ratchet and to a naive [`ledger`] that keeps every token; they must agree at
+//! each step. More than usual: `PROPTEST_CASES=100000 cargo test -p sprag --test ratchet_properties`.
 
 #[path = "common/given.rs"]
 mod given;
@@ -96,7 +96,8 @@ proptest! {
 
     #[test]
     fn r7_spent_is_judged_before_expired(given in any_given(), behind in 2..5_u64) {
-        let spent = Given { n: given.g.saturating_sub(behind), retry: Retry::Answer, is_sealed: false, ..given };
+        let n = given.g.saturating_sub(behind);
+        let spent = Given { n, retry: Retry::Answer, is_sealed: false, ..given };
         if is_live(&spent) && spent.g >= behind {
             prop_assert_eq!(spent.judged().row, Row::LongSpent);
             prop_assert!(matches!(spent.judged().verdict, Verdict::End(EndCause::Reuse, _)));
@@ -209,7 +210,7 @@ proptest! {
 
     /// And on this: only differences of times count.
     #[test]
-    fn shifting_every_moment_changes_no_verdict(given in any_given(), by in -1_000_000_000_i64..1_000_000_000) {
+    fn shifting_every_moment_changes_no_verdict(given in any_given(), by in -1_000_000_i64..1_000_000) {
         let given = Given { place: Where::Here, ..given };
         let mut standing = given.standing();
         let session = &mut standing.session;

@@ -45,7 +45,7 @@ impl Case {
 }
 
 /// A live session that turned five times, the last time long ago, and its newest token.
-const QUIET: Given = Given {
+pub(crate) const QUIET: Given = Given {
     place: Where::Here,
     g: 5,
     has_retry_id: true,

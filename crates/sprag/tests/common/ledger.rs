@@ -1,8 +1,8 @@
 //! The naive model: a ledger that keeps every token it ever gave, with what became of it.
 //!
 //! The ratchet keeps one row and compares generations. The ledger looks each token up and asks of it what the
-//! table promises: was it spent, when, by which request, and is its successor still unspent? It shares no code
-//! with the ratchet, and it may be as wasteful as it likes.
+//! table promises: was it spent, when, by which request, and is its successor still unspent? It shares no
+//! code with the ratchet, and it may be as wasteful as it likes.
 
 use sprag::clock::Timestamp;
 use sprag::session::EndCause;
