@@ -1,4 +1,4 @@
-//! The ratchet judges every case of the verdict table as the table says; the cases stand in `common/cases.rs`.
+//! The ratchet judges every case of the verdict table as the table says; `common/cases.rs` lists them.
 
 #[path = "common/cases.rs"]
 mod cases;
@@ -8,9 +8,12 @@ mod given;
 use std::collections::BTreeSet;
 
 use cases::Does::{self, End, Fault, Keep, Refuse, Repeat, Rotate};
-use cases::all_cases;
+use cases::{QUIET, all_cases};
 use given::{Given, Where};
+use sprag::policy::MAX_RETRIES;
 use sprag::ratchet::{Retried, Rotation, Row, Verdict};
+use sprag::session::SessionId;
+use uuid::Uuid;
 
 #[test]
 fn every_case_is_judged_as_the_table_says() {
@@ -70,6 +73,50 @@ fn a_sealing_rotation_is_made_just_where_the_session_goes_on() {
         sealing.apply(&mut session);
         assert_eq!(session.generation.0, given.g.max(given.n) + 1, "{}", case.name);
         assert!(session.is_sealed && session.retry_hash.is_none(), "{}", case.name);
+    }
+}
+
+/// Two requests may be judged by the same row before either is written; the second order must miss.
+#[test]
+fn what_was_judged_by_a_row_that_has_changed_does_not_apply() {
+    let last = Given { n: 4, age: 1000, retries: MAX_RETRIES - 1, ..QUIET };
+    let mut standing = last.standing();
+    let retried = retried_by(&last);
+    assert!(retried.applies_to(&standing));
+    retried.apply(&mut standing.session);
+    assert!(!retried.applies_to(&standing), "a seventeenth retry");
+
+    let foreign = Given { is_foreign: true, retries: 0, ..last };
+    let mut standing = foreign.standing();
+    let first = retried_by(&foreign);
+    first.apply(&mut standing.session);
+    assert!(!first.applies_to(&standing), "a streak counted twice in one generation");
+}
+
+#[test]
+fn an_order_applies_to_no_other_session() {
+    let mut other = QUIET.standing();
+    other.session.key.session = SessionId(Uuid::from_u128(99));
+    let Verdict::Rotate(rotation) = QUIET.judged().verdict else { panic!("the newest token turns") };
+    assert!(!rotation.applies_to(&other));
+    assert!(!retried_by(&Given { n: 4, age: 0, ..QUIET }).applies_to(&other));
+}
+
+#[test]
+fn turning_starts_the_count_of_retries_anew_and_moves_no_absolute_end() {
+    let given = Given { retries: MAX_RETRIES, ..QUIET };
+    let before = given.standing().session;
+    let Verdict::Rotate(rotation) = given.judged().verdict else { panic!("the newest token turns") };
+    let mut after = before.clone();
+    rotation.apply(&mut after);
+    assert_eq!((after.retries, after.generation.0, after.rotated_at), (0, 6, given.now()));
+    assert_eq!((after.expires_at, after.created_at), (before.expires_at, before.created_at));
+}
+
+fn retried_by(given: &Given) -> Retried {
+    match given.judged().verdict {
+        Verdict::Retry(retried) => retried,
+        verdict => panic!("a late tab is answered again, not {verdict:?}"),
     }
 }
 

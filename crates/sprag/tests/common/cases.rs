@@ -7,7 +7,7 @@ use sprag::policy::{Ahead, Lockstep, MAX_GAP, MAX_GENERATION, MAX_RETRIES, Retry
 use sprag::ratchet::{Denial, MAX_MISSES, Notice, Row};
 use sprag::session::EndCause;
 
-use crate::given::{Given, Id, QUIET, W, Where};
+use crate::given::{Given, Id, W, Where};
 
 /// A verdict, without what a store alone needs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,6 +43,32 @@ impl Case {
         self
     }
 }
+
+/// A live session that turned five times, the last time long ago, and its newest token.
+pub(crate) const QUIET: Given = Given {
+    place: Where::Here,
+    g: 5,
+    has_retry_id: true,
+    retries: 0,
+    is_sealed: false,
+    streak: (0, None),
+    ended: None,
+    is_disabled: false,
+    has_epoch_moved: false,
+    idle_in: 3_600_000,
+    expires_in: 86_400_000,
+    n: 5,
+    age: 600_000,
+    id: Id::None,
+    is_foreign: false,
+    has_wrong_secret: false,
+    has_other_profile: false,
+    misses: 0,
+    window: W,
+    retry: Retry::Answer,
+    ahead: Ahead::Adopt,
+    lockstep: Lockstep::Alert,
+};
 
 const REUSE: Does = End(EndCause::Reuse, Denial::Ended(Some(EndCause::Reuse)));
 const AGAIN: Does = Does::Retry(None);

@@ -74,32 +74,6 @@ pub(crate) struct Given {
     pub(crate) lockstep: Lockstep,
 }
 
-/// A live session that turned five times, the last time long ago, and its newest token.
-pub(crate) const QUIET: Given = Given {
-    place: Where::Here,
-    g: 5,
-    has_retry_id: true,
-    retries: 0,
-    is_sealed: false,
-    streak: (0, None),
-    ended: None,
-    is_disabled: false,
-    has_epoch_moved: false,
-    idle_in: 3_600_000,
-    expires_in: 86_400_000,
-    n: 5,
-    age: 600_000,
-    id: Id::None,
-    is_foreign: false,
-    has_wrong_secret: false,
-    has_other_profile: false,
-    misses: 0,
-    window: W,
-    retry: Retry::Answer,
-    ahead: Ahead::Adopt,
-    lockstep: Lockstep::Alert,
-};
-
 impl Given {
     pub(crate) fn now(&self) -> Timestamp {
         Timestamp(TURNED.0.saturating_add(self.age))

@@ -1,0 +1,213 @@
+//! The naive model: a ledger that keeps every token it ever gave, with what became of it.
+//!
+//! The ratchet keeps one row and compares generations. The ledger looks each token up and asks of it what the
+//! table promises: was it spent, when, by which request, and is its successor still unspent? It shares no
+//! code with the ratchet, and it may be as wasteful as it likes.
+
+use sprag::clock::Timestamp;
+use sprag::session::EndCause;
+
+/// What a client is told, and what it holds afterwards.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Said {
+    /// Here is the token of that generation.
+    Successor(u64),
+    /// Keep the one you have.
+    Unchanged,
+    /// Spent, but nobody is accused.
+    NotNow,
+    /// You have asked too often.
+    TooOften,
+    /// The session is over, for this cause.
+    Over(EndCause),
+}
+
+/// The promises in force.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    pub(crate) window: i64,
+    pub(crate) answers_retries: bool,
+    pub(crate) adopts: bool,
+    pub(crate) lockstep_ends: bool,
+    pub(crate) idle: i64,
+    pub(crate) lifetime: i64,
+}
+
+/// Who asks, and under which retry id.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Asker {
+    pub(crate) retry_id: Option<u8>,
+    pub(crate) instance: u8,
+}
+
+/// One token and its fate.
+#[derive(Clone, Debug)]
+struct Token {
+    born: i64,
+    /// Who spent the token before it, to get this one.
+    bought_by: Asker,
+    /// Whether it came with a password change.
+    is_sealed: bool,
+    /// How often it was given again.
+    given_again: u8,
+    /// Whether another instance was among those it was given again to.
+    went_abroad: bool,
+}
+
+/// All tokens of one session; the last is the only unspent one.
+#[derive(Clone, Debug)]
+pub(crate) struct Ledger {
+    rules: Rules,
+    tokens: Vec<Token>,
+    idles_out: i64,
+    expires: i64,
+    is_disabled: bool,
+    has_epoch_moved: bool,
+    ended: Option<EndCause>,
+}
+
+impl Ledger {
+    pub(crate) fn open(rules: Rules, now: Timestamp) -> Self {
+        let mut ledger = Self {
+            rules,
+            tokens: Vec::new(),
+            idles_out: 0,
+            expires: now.0 + rules.lifetime,
+            is_disabled: false,
+            has_epoch_moved: false,
+            ended: None,
+        };
+        ledger.give(now.0, Asker { retry_id: None, instance: 0 }, false);
+        ledger
+    }
+
+    /// A client presents the token of this generation.
+    pub(crate) fn present(&mut self, generation: u64, asker: Asker, now: Timestamp) -> Said {
+        let now = now.0;
+        if let Some(cause) = self.ended {
+            return Said::Over(cause);
+        }
+        let newest = self.newest();
+        if generation > newest {
+            return self.present_forgotten(generation, asker, now);
+        }
+        if generation == newest {
+            if let Some(cause) = self.reason_to_stop(now) {
+                return self.end(cause);
+            }
+            // The first token has no predecessor whose slow tabs must be spared.
+            let is_first = generation == 0;
+            if self.rules.answers_retries && self.is_in_window(now) && !is_first {
+                return Said::Unchanged;
+            }
+            return self.give(now, asker, false);
+        }
+        self.present_spent(generation, asker, now)
+    }
+
+    fn present_spent(&mut self, generation: u64, asker: Asker, now: i64) -> Said {
+        let newest = self.newest();
+        let successor = &self.tokens[self.tokens.len() - 1];
+        let is_refusing = !self.rules.answers_retries || successor.is_sealed;
+        let is_soon = self.is_in_window(now);
+        let is_before = now < successor.born;
+
+        if generation + 1 < newest {
+            let is_spared = is_refusing && (is_soon || is_before);
+            return if is_spared { Said::NotNow } else { self.end(EndCause::Reuse) };
+        }
+        let is_same_request = asker.retry_id.is_some()
+            && asker.retry_id == successor.bought_by.retry_id
+            && !successor.is_sealed;
+        if is_same_request || (is_soon && !is_refusing) {
+            if let Some(cause) = self.reason_to_stop(now) {
+                return self.end(cause);
+            }
+            return if is_same_request { Said::Successor(newest) } else { self.give_again(asker) };
+        }
+        if is_soon || is_before { Said::NotNow } else { self.end(EndCause::Reuse) }
+    }
+
+    /// A token the ledger has forgotten giving, because it was taken back to an older copy of itself.
+    fn present_forgotten(&mut self, generation: u64, asker: Asker, now: i64) -> Said {
+        if !self.rules.adopts {
+            return self.end(EndCause::Ahead);
+        }
+        if let Some(cause) = self.reason_to_stop(now) {
+            return self.end(cause);
+        }
+        while self.newest() < generation {
+            self.give(now, asker, false);
+        }
+        self.give(now, asker, false)
+    }
+
+    fn give_again(&mut self, asker: Asker) -> Said {
+        let newest = self.newest();
+        let last = self.tokens.len() - 1;
+        if self.tokens[last].given_again == 16 {
+            return Said::TooOften;
+        }
+        let is_abroad = asker.instance != self.tokens[last].bought_by.instance;
+        if is_abroad && !self.tokens[last].went_abroad {
+            let running = self.tokens[..last].iter().rev().take_while(|token| token.went_abroad).count() + 1;
+            if running >= 3 && self.rules.lockstep_ends {
+                return self.end(EndCause::Lockstep);
+            }
+            self.tokens[last].went_abroad = true;
+        }
+        self.tokens[last].given_again += 1;
+        Said::Successor(newest)
+    }
+
+    /// A password change made with this token: a new token at once, wherever a refresh would have gone well.
+    pub(crate) fn seal(&mut self, generation: u64, asker: Asker, now: Timestamp) -> Option<Said> {
+        let mut trial = self.clone();
+        let goes_on = matches!(trial.present(generation, asker, now), Said::Successor(_) | Said::Unchanged);
+        if !goes_on {
+            return None;
+        }
+        while self.newest() < generation {
+            self.give(now.0, asker, false);
+        }
+        Some(self.give(now.0, Asker { retry_id: None, ..asker }, true))
+    }
+
+    fn give(&mut self, now: i64, bought_by: Asker, is_sealed: bool) -> Said {
+        self.tokens.push(Token { born: now, bought_by, is_sealed, given_again: 0, went_abroad: false });
+        self.idles_out = now + self.rules.idle;
+        Said::Successor(self.newest())
+    }
+
+    pub(crate) fn newest(&self) -> u64 {
+        self.tokens.len() as u64 - 1
+    }
+
+    fn is_in_window(&self, now: i64) -> bool {
+        let born = self.tokens[self.tokens.len() - 1].born;
+        self.rules.window > 0 && born <= now && now <= born + self.rules.window
+    }
+
+    fn reason_to_stop(&self, now: i64) -> Option<EndCause> {
+        let reasons = [
+            (self.is_disabled, EndCause::Disabled),
+            (self.has_epoch_moved, EndCause::Revoked),
+            (now >= self.expires, EndCause::Expired),
+            (now >= self.idles_out, EndCause::Idle),
+        ];
+        reasons.into_iter().find(|(holds, _)| *holds).map(|(_, cause)| cause)
+    }
+
+    pub(crate) fn end(&mut self, cause: EndCause) -> Said {
+        self.ended.get_or_insert(cause);
+        Said::Over(cause)
+    }
+
+    pub(crate) fn set_disabled(&mut self, is_disabled: bool) {
+        self.is_disabled = is_disabled;
+    }
+
+    pub(crate) fn move_epoch(&mut self) {
+        self.has_epoch_moved = true;
+    }
+}
