@@ -102,7 +102,10 @@ pub fn router(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str) -> Route
             }
         }
     }
-    for (path, methods, names, page) in paths {
+    for (path, methods, mut names, page) in paths {
+        if names.iter().any(|name| name == "GET") {
+            names.push("HEAD".to_owned());
+        }
         let allowed = names.join(", ");
         let wrong_method = move || async move {
             let mut response = answer::refused(&page.profile.refusal, Problem::MethodNotAllowed, false);

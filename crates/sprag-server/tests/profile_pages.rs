@@ -208,7 +208,7 @@ fn sessions_are_listed_and_do_not_tell_when_they_last_turned() {
         answer["sessions"][0],
         json!({
             "id": "00000000-0000-0000-0000-000000000003",
-            "is_current": true,
+            "current": true,
             "created_at": "1970-01-01T00:00:00Z",
             "last_used_at": "1970-01-01T01:00:00Z",
             "idle_expires_at": "1970-01-01T02:00:00Z",
@@ -218,7 +218,7 @@ fn sessions_are_listed_and_do_not_tell_when_they_last_turned() {
             "device": null,
         })
     );
-    assert_eq!(answer["sessions"][1]["is_current"], false);
+    assert_eq!(answer["sessions"][1]["current"], false);
 }
 
 #[test]

@@ -135,7 +135,7 @@ pub(super) fn set(response: &mut Response, cookie: &CookieSpec, pair: &TokenPair
     }
 }
 
-/// Marks the device, so that its next log-in takes the place of this one.
+/// Marks the device, so that its retries are known from another client's.
 pub(super) fn mark_device(response: &mut Response, cookie: &CookieSpec, name: &str, mark: [u8; 16]) {
     let mark = data_encoding::BASE64URL_NOPAD.encode(&mark);
     add(response, &written(cookie, name, &mark, DEVICE_COOKIE_SECONDS));

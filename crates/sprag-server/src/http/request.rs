@@ -1,5 +1,6 @@
 //! What a request brings: fields from JSON or a form, tokens from headers and cookies, and who is asking.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use data_encoding::HEXLOWER_PERMISSIVE;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, HeaderMap, USER_AGENT};
 use hyper::http::request::Parts;
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use sprag::engine::Client;
 use sprag::session::ShortHash;
@@ -69,14 +71,45 @@ fn json(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
     if depth(bytes) > MAX_JSON_DEPTH {
         return Err(Problem::invalid("the JSON body nests deeper than 32 levels"));
     }
-    match serde_json::from_slice(bytes) {
-        Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) => Err(Problem::invalid("the JSON body is not an object; send {\"field\": \"value\", …}")),
+    match serde_json::from_slice::<Fields>(bytes) {
+        Ok(Fields(fields)) => Ok(fields),
+        Err(error) if error.is_data() => Err(Problem::invalid(
+            "the JSON body is not an object with each field once; send {\"field\": \"value\", …}",
+        )),
         Err(error) => Err(Problem::invalid(format!(
             "the body is not JSON: it goes wrong at line {} column {}",
             error.line(),
             error.column()
         ))),
+    }
+}
+
+/// An object's members, each once: of two with one name, somebody else might read the other.
+struct Fields(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EachOnce)
+    }
+}
+
+struct EachOnce;
+
+impl<'de> Visitor<'de> for EachOnce {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with each field once")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Fields, A::Error> {
+        let mut fields = Map::new();
+        while let Some((name, value)) = members.next_entry::<String, Value>()? {
+            if fields.insert(name, value).is_some() {
+                return Err(de::Error::custom("a field stands twice"));
+            }
+        }
+        Ok(Fields(fields))
     }
 }
 
@@ -233,6 +266,13 @@ mod tests {
     fn depth_counts_brackets_but_not_those_in_strings() {
         assert_eq!(depth(br#"{"a": ["[[[[", {"b\"[": []}]}"#), 4);
         assert_eq!(depth(b""), 0);
+    }
+
+    #[test]
+    fn a_field_that_stands_twice_is_refused() {
+        assert!(json(br#"{"a": 1, "b": {"a": 2}}"#).is_ok());
+        assert!(json(br#"{"a": "1", "a": "2"}"#).is_err());
+        assert!(json(b"[]").is_err());
     }
 
     #[test]

@@ -105,7 +105,7 @@ impl Action {
             Self::Login | Self::Register => &[Name, Username, Email, Password, Device, Transport],
             Self::Refresh | Self::Logout | Self::Revoke => &[RefreshToken],
             Self::EndSession => &[Input::SessionId],
-            Self::Password => &[CurrentPassword, NewPassword],
+            Self::Password => &[CurrentPassword, NewPassword, RefreshToken],
             Self::LogoutAll | Self::Me | Self::Sessions => &[],
         }
     }

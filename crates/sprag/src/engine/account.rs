@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
 use crate::password::{Match, Password};
 use crate::ratchet::{MAX_MISSES, Rotation, Standing};
-use crate::session::{AccountId, EndCause, Epoch};
+use crate::session::{AccountId, EndCause, Epoch, SessionDetail};
 use crate::store::{CurrentSession, Ending, NewAccount, PasswordChange, PasswordChanged};
 use crate::token::RefreshToken;
 
@@ -97,8 +97,10 @@ impl Engine {
             .filter(|token| token.key == caller.key);
         for _ in 0..=MAX_MISSES {
             let standing = self.store.find(caller.key).await?.ok_or(Refusal::SessionEnded(None))?;
+            let device = self.store.named(caller.key.session).await?.and_then(|(_, detail)| detail.device);
             let now = self.now();
-            let (token, session) = self.successor(terms, &standing, own.as_ref(), client, now)?;
+            let detail = detail(client, device.as_deref());
+            let (token, session) = self.successor(terms, &standing, own.as_ref(), (client, detail), now)?;
             let expires_at = standing.session.expires_at;
             let change = PasswordChange {
                 account,
@@ -125,7 +127,7 @@ impl Engine {
         terms: &Terms,
         standing: &Standing,
         own: Option<&RefreshToken>,
-        client: &Client,
+        (client, detail): (&Client, SessionDetail),
         now: Timestamp,
     ) -> Result<(RefreshToken, CurrentSession), Refusal> {
         let session = &standing.session;
@@ -142,8 +144,7 @@ impl Engine {
         let token = RefreshToken::first(terms.profile, key, self.chance.as_ref());
         let mut successor = new_session(terms, &token, standing.epoch.next(), client, now);
         successor.expires_at = session.expires_at;
-        let (old, detail) = (session.key.session, detail(client, None));
-        Ok((token, CurrentSession::GivesWay { old, new: Box::new(successor), detail }))
+        Ok((token, CurrentSession::GivesWay { old: session.key.session, new: Box::new(successor), detail }))
     }
 
     /// Disables an account and ends its sessions; `false` if it was disabled already.

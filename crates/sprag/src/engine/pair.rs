@@ -97,7 +97,8 @@ impl Engine {
             terms.policy.access_jitter_percent,
             u16::from_be_bytes([jitter[0], jitter[1]]),
         );
-        let expires_in = (millis(life) / 1000).max(1);
+        // An API that verifies locally knows nothing of the session: its token must not outlive it.
+        let expires_in = (millis(life) / 1000).min(refresh_expires_in).max(1);
         let issued_at = Timestamp(now.seconds() * 1000);
         let grant = Grant {
             issuer: &self.issuer.issuer,
