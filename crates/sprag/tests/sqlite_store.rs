@@ -84,6 +84,35 @@ fn a_file_from_a_newer_or_altered_build_is_refused() {
 }
 
 #[test]
+fn a_first_start_that_was_cut_short_is_finished_by_the_next() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sprag.db");
+    // What there is once the table of migrations has been made, and none applied. Its primary key has an index.
+    let history = "create table refinery_schema_history (
+        version int4 primary key, name varchar(255), applied_on varchar(255), checksum varchar(255))";
+    Connection::open(&path).unwrap().execute_batch(history).unwrap();
+    assert_eq!(SqliteStore::migrate(&path).unwrap().len(), 1);
+    opened(&path, patient());
+}
+
+#[test]
+fn a_first_write_that_was_cut_short_is_undone_by_the_next_start() {
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let unfinished = Connection::open(from.path().join("sprag.db")).unwrap();
+    // So small a cache has to be written out before the transaction is over; a crash then leaves file and journal.
+    let write = "pragma cache_size = 1; create table first (x); begin; create table other (x);
+         with recursive n (i) as (select 1 union all select i + 1 from n limit 500)
+         insert into other select randomblob(1000) from n;";
+    unfinished.execute_batch(write).unwrap();
+    for name in ["sprag.db", "sprag.db-journal"] {
+        fs::copy(from.path().join(name), to.path().join(name)).unwrap();
+    }
+    let told = SqliteStore::migrate(&to.path().join("sprag.db")).unwrap_err();
+    let told = told.source.unwrap().to_string();
+    assert!(told.contains("nothing tells that they are Sprag's"), "it is readable, and not ours: {told}");
+}
+
+#[test]
 fn many_that_migrate_at_once_apply_each_migration_once() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sprag.db");

@@ -1,9 +1,14 @@
 //! The server is killed under load: nothing that was acknowledged is lost, and nobody is logged out.
 
+use std::thread::sleep;
+use std::time::Duration;
+
 use crate::SPRAG;
 use crate::bad_disk::KillsInCommits;
+use crate::chance::Chance;
 use crate::checker::{self, Outcome};
 use crate::load::{self, Kills, Plan, Trouble};
+use crate::people::log_in;
 use crate::server::Home;
 
 const EVERYDAY: Plan =
@@ -25,6 +30,20 @@ fn f1_killed_under_load_with_a_reuse_interval_and_lost_answers() {
     let run = judged(Plan { seed: 20_262, reuse_interval: "10s", ..EVERYDAY }, &Kills);
     assert!(run.rotations() > 150, "each session should have rotated at least once, not {}", run.rotations());
     assert!(run.count(|attempt| attempt.outcome == Outcome::Unknown) > 50, "answers should have been lost");
+}
+
+#[test]
+fn f1_killed_in_its_first_start_it_starts_the_next_time() {
+    let mut chance = Chance::new(20_265);
+    for _ in 0..20 {
+        let home = Home::new(SPRAG);
+        let first = home.begin(&[], &[]);
+        sleep(Duration::from_micros(chance.below(60_000)));
+        first.kill();
+        home.create_user("ann");
+        let server = home.start(&[]);
+        log_in(&mut server.connect(), "ann").unwrap();
+    }
 }
 
 fn judged(plan: Plan, trouble: &dyn Trouble) -> load::Run {

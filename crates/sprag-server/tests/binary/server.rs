@@ -87,11 +87,16 @@ impl Home {
 
     /// The same with an environment.
     pub(crate) fn start_with(&self, flags: &[&str], environment: &[(&str, &str)]) -> Server {
-        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0", "--rate-limits", "off"]);
-        command.args(flags).envs(environment.iter().copied());
-        let mut server = self.spawn(command, Stdio::null());
+        let mut server = self.begin(flags, environment);
         server.await_address();
         server
+    }
+
+    /// Starts a server and does not wait for it.
+    pub(crate) fn begin(&self, flags: &[&str], environment: &[(&str, &str)]) -> Server {
+        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0", "--rate-limits", "off"]);
+        command.args(flags).envs(environment.iter().copied());
+        self.spawn(command, Stdio::null())
     }
 
     fn spawn(&self, mut command: Command, stdin: Stdio) -> Server {

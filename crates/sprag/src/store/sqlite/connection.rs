@@ -63,11 +63,29 @@ pub(super) fn restrict(path: &Path) -> Result<(), Fault> {
 
 /// Opens a connection for its role and reads its settings back.
 pub(super) fn open(path: &Path, role: Role) -> Result<Connection, Fault> {
-    connect(path, role).map_err(|error| {
-        let message =
-            format!("{}: {error}; check that it exists, is ours and is a Sprag database", path.display());
-        Fault::unavailable("open the database", message)
-    })
+    connect(path, role).map_err(|error| cannot_open(path, &error))
+}
+
+/// Reads a file that may be somebody else's and changes nothing about it. Only what a crash left half written is
+/// undone first, as SQLite does at any opening; for that alone a connection must be one that may write.
+pub(super) fn look<T>(path: &Path, read: impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<T, Fault> {
+    let look = |access| {
+        let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        read(&connection)
+    };
+    let looked = match look(OpenFlags::SQLITE_OPEN_READ_ONLY) {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ReadOnly) => {
+            look(OpenFlags::SQLITE_OPEN_READ_WRITE)
+        }
+        looked => looked,
+    };
+    looked.map_err(|error| cannot_open(path, &error))
+}
+
+fn cannot_open(path: &Path, error: &rusqlite::Error) -> Fault {
+    let message =
+        format!("{}: {error}; check that it exists, is ours and is a Sprag database", path.display());
+    Fault::unavailable("open the database", message)
 }
 
 fn connect(path: &Path, role: Role) -> rusqlite::Result<Connection> {

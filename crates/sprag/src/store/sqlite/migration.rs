@@ -107,24 +107,24 @@ pub(super) fn schema(connection: &Connection) -> rusqlite::Result<Vec<Applied>> 
     applied.collect()
 }
 
-/// Refuses a database of something else, before anything about it is changed.
+/// Refuses a database of something else, before anything about it is changed. An empty history is no stranger: a
+/// first start may have been cut short, or be under way beside us.
 fn refuse_foreign(path: &Path) -> Result<(), Fault> {
-    let connection = connection::open(path, Role::Reads { cache_kib: 64 })?;
-    let is_foreign = || {
+    let is_foreign = connection::look(path, |connection| {
         let tables: i64 = connection.query_row(
             "select count(*)
              from sqlite_schema
-             where name <> 'refinery_schema_history'",
+             where type = 'table'
+               and name <> 'refinery_schema_history'",
             [],
             |row| row.get(0),
         )?;
-        Ok(tables > 0 && schema(&connection)?.is_empty())
-    };
-    match is_foreign() {
-        Ok(true) => Err(Fault::unavailable("migrate the database", Mismatch::Foreign(path.to_owned()))),
-        Ok(false) => Ok(()),
-        Err(error) => Err(connection::fault("look at the schema", error)),
+        Ok(tables > 0 && schema(connection)?.is_empty())
+    })?;
+    if is_foreign {
+        return Err(Fault::unavailable("migrate the database", Mismatch::Foreign(path.to_owned())));
     }
+    Ok(())
 }
 
 /// Refuses a schema that is not exactly this build's.
