@@ -43,6 +43,10 @@ typos:
 model:
     cargo run --release -p sprag --example model_check
 
+# Kill the real binary again and again under load and check every acknowledgement (--kills, --operations, --seed)
+soak *args:
+    cargo build && cargo run --example kill_soak -- {{args}}
+
 # Rotations in the store, without HTTP
 bench:
     cargo bench -p sprag

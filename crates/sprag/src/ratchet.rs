@@ -343,7 +343,8 @@ fn judge_current(token: &Presented, standing: &Standing, now: Timestamp, policy:
     let rotation = Rotation::of(token, now, policy);
     let age = now.millis_since(session.rotated_at);
     let turned = session.generation > Generation(0);
-    if turned && rotation.unless_turned_within.is_some_and(|window| is_within(age, window)) {
+    // A clock gone back turns nothing either, or a slow tab would be two behind.
+    if turned && rotation.unless_turned_within.is_some_and(|window| age <= millis(window)) {
         return plain(Row::JustTurned, Verdict::Keep);
     }
     plain(Row::Current, Verdict::Rotate(rotation))
@@ -414,10 +415,9 @@ impl Rotation {
     #[must_use]
     pub fn applies_to(&self, standing: &Standing) -> bool {
         let session = &standing.session;
+        let age = self.at.millis_since(session.rotated_at);
         let has_just_turned = session.generation > Generation(0)
-            && self
-                .unless_turned_within
-                .is_some_and(|window| is_within(self.at.millis_since(session.rotated_at), window));
+            && self.unless_turned_within.is_some_and(|window| !window.is_zero() && age <= millis(window));
         session.generation == self.from
             && is_open(standing, self.key, self.profile, &self.secret_hash, self.at)
             && !has_just_turned

@@ -97,7 +97,7 @@ impl Engine {
             .filter(|token| token.key == caller.key);
         for _ in 0..=MAX_MISSES {
             let standing = self.store.find(caller.key).await?.ok_or(Refusal::SessionEnded(None))?;
-            if standing.epoch != credential.account.epoch {
+            if standing.session.ended.is_none() && standing.epoch != credential.account.epoch {
                 return Err(Refusal::SessionEnded(None).into());
             }
             let device = self.store.named(caller.key.session).await?.and_then(|(_, detail)| detail.device);

@@ -368,7 +368,7 @@ fn current() -> Vec<Case> {
         case("newest, age 0", at(0), Row::JustTurned, Keep),
         case("newest, age W", at(W), Row::JustTurned, Keep),
         case("newest, age W + 1 ms", at(W + 1), Row::Current, TURN),
-        case("newest, clock gone back", at(-1), Row::Current, TURN),
+        case("newest, clock gone back", at(-1), Row::JustTurned, Keep),
         case("newest, with a new retry id", Given { id: Id::Other, ..QUIET }, Row::Current, TURN),
         case("newest, foreign instance", Given { is_foreign: true, ..QUIET }, Row::Current, TURN),
         case("first refresh, age 0", first(0), Row::Current, Rotate(0, 1)),

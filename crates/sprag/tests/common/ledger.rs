@@ -97,7 +97,9 @@ impl Ledger {
             }
             // The first token has no predecessor whose slow tabs must be spared.
             let is_first = generation == 0;
-            if self.rules.answers_retries && self.is_in_window(now) && !is_first {
+            let is_young = self.is_in_window(now)
+                || (self.rules.window > 0 && now < self.tokens[self.tokens.len() - 1].born);
+            if self.rules.answers_retries && is_young && !is_first {
                 return Said::Unchanged;
             }
             return self.give(now, asker, false);

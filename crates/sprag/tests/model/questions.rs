@@ -90,6 +90,7 @@ pub(crate) fn kept() -> Vec<Question> {
             Setting { has_ends: true, ..two_step },
             &[Sight::LoggedOut],
         ),
+        kept("two tabs, the clock set back", Setting { clock_back: 1, ..TABS }, &[Sight::Kept]),
         kept("two tabs and a thief", THIEF, &[Sight::ReuseFound, Sight::Retried]),
         kept(
             "one tab and a thief, ended meanwhile",
@@ -135,7 +136,6 @@ pub(crate) fn remainders() -> Vec<Question> {
         ends("one tab, one answer to duplicated requests", one_answer),
         ends("the same with retry ids", Setting { has_retry_ids: true, ..one_answer }),
         ends("two tabs, a backup restored under them", Setting { restores: Restores::Anytime, ..TABS }),
-        ends("two tabs, the clock set back", Setting { clock_back: 1, ..TABS }),
         Question {
             name: "one tab and a thief of retry ids, found next",
             setting: robbed(RetryIdTheft::FoundNext),

@@ -33,7 +33,7 @@ pub(super) const ROTATE: &str = "
       and idle_expires_at > ?7
       and expires_at > ?7
       and epoch = (select epoch from account where id = ?1 and disabled_at is null)
-      and not (?11 is not null and generation > 0 and rotated_at between ?11 and ?7)
+      and not (?11 is not null and generation > 0 and rotated_at >= ?11)
     returning expires_at";
 
 #[async_trait]
