@@ -23,6 +23,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use serde::Serialize;
+use sprag::access::Algorithm;
 use url::Url;
 
 pub use error::ConfigError;
@@ -53,7 +54,7 @@ pub struct Config {
     /// What was set for every page.
     pub lifetimes: Lifetimes,
     /// How access tokens are signed.
-    pub signing_algorithm: SigningAlgorithm,
+    pub signing_algorithm: Algorithm,
     /// The HS256 secret: set, and not weak, exactly if the algorithm is HS256.
     pub hs256_secret: Option<Secret>,
     /// The key ring's JSON, if it is not in the data directory.
@@ -112,35 +113,6 @@ pub enum ProfileRef {
     Shipped(String),
     /// A file.
     File(PathBuf),
-}
-
-/// How access tokens are signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SigningAlgorithm {
-    /// ECDSA on P-256.
-    Es256,
-    /// Ed25519.
-    EdDsa,
-    /// RSA, for verifiers that know nothing newer.
-    Rs256,
-    /// A shared secret: whoever verifies can mint.
-    Hs256,
-}
-
-impl SigningAlgorithm {
-    /// All there are.
-    pub const ALL: [Self; 4] = [Self::Es256, Self::EdDsa, Self::Rs256, Self::Hs256];
-
-    /// Its registered name (RFC 7518, RFC 8037).
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Es256 => "ES256",
-            Self::EdDsa => "EdDSA",
-            Self::Rs256 => "RS256",
-            Self::Hs256 => "HS256",
-        }
-    }
 }
 
 /// How logs are written.
@@ -329,7 +301,7 @@ impl Chosen {
             Origin::Environment(name) | Origin::Dotenv { name, .. } if name != "SPRAG_HS256_SECRET" => {}
             _ => return,
         }
-        let hs256 = SigningAlgorithm::Hs256.name();
+        let hs256 = Algorithm::Hs256.name();
         let algorithm = self.of("signing-algorithm").1.map(|found| found.text.clone());
         let (name, found) = match algorithm {
             None => ("signing-algorithm", Some(Found { text: hs256.to_owned(), origin })),

@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use sprag::access::Algorithm;
 use sprag::chance::{self, Chance};
 use sprag::clock::Timestamp;
 use sprag::keys::KeyRing;
 
-use crate::config::{Config, Database, SigningAlgorithm};
+use crate::config::{Config, Database};
 
 /// How long an API may keep the public keys it has fetched (`Cache-Control` of `/.well-known/jwks.json`): only then
 /// may a new key sign.
@@ -44,7 +43,7 @@ impl RingSource {
     /// The file or the text is no ring, others may read the file, the secret that was given is weak, or there is a
     /// database and its ring is missing.
     pub fn load(&self, config: &Config, chance: &dyn Chance, now: Timestamp) -> anyhow::Result<KeyRing> {
-        let wanted = algorithm(config.signing_algorithm);
+        let wanted = config.signing_algorithm;
         if let Self::File(path) = self {
             make_dir(&config.data_dir)?;
             if !path.exists() {
@@ -103,16 +102,6 @@ fn expect_no_sessions_without(ring: &Path, config: &Config) -> anyhow::Result<()
         );
     }
     Ok(())
-}
-
-/// The key ring's own name for an algorithm of the configuration.
-pub(crate) fn algorithm(setting: SigningAlgorithm) -> Algorithm {
-    match setting {
-        SigningAlgorithm::Es256 => Algorithm::Es256,
-        SigningAlgorithm::EdDsa => Algorithm::EdDsa,
-        SigningAlgorithm::Rs256 => Algorithm::Rs256,
-        SigningAlgorithm::Hs256 => Algorithm::Hs256,
-    }
 }
 
 /// Makes the data directory, for its owner only.
@@ -214,6 +203,7 @@ fn private() -> OpenOptions {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
+    use sprag::access::Algorithm;
     use sprag::chance::SeededChance;
 
     use super::*;

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Command;
+use sprag::access::Algorithm;
 use sprag::policy::{MAX_REUSE_INTERVAL, Policy};
 use sprag_server::config::settings::{Fallback, SETTINGS, Setting};
 use sprag_server::config::{
-    Config, ConfigError, DEFAULTS, Database, Flags, Lifetimes, ProfileRef, SigningAlgorithm, Sources, args,
-    flags, reference, table,
+    Config, ConfigError, DEFAULTS, Database, Flags, Lifetimes, ProfileRef, Sources, args, flags, reference,
+    table,
 };
 use tempfile::TempDir;
 
@@ -156,7 +157,7 @@ fn with_nothing_given_it_serves_this_machine_from_this_folder() {
     assert_eq!(config.database, Database::Sqlite(PathBuf::from("./sprag-data/sprag.db")));
     assert_eq!(config.profiles, [ProfileRef::Shipped("sprag".to_owned())]);
     assert_eq!(config.lifetimes, Lifetimes::default());
-    assert_eq!(config.signing_algorithm, SigningAlgorithm::Es256);
+    assert_eq!(config.signing_algorithm, Algorithm::Es256);
     assert!(config.has_rate_limits);
     assert!((1..=4).contains(&config.hash_threads.get()));
     assert_eq!(config.sweep_interval, Some(Duration::from_secs(600)));
@@ -363,12 +364,12 @@ fn a_system_that_is_replaced_keeps_its_dotenv() {
     let week = Some(Duration::from_secs(7 * 86_400));
     assert_eq!(config.lifetimes.access_ttl, Some(Duration::from_secs(900)));
     assert_eq!((config.lifetimes.idle_timeout, config.lifetimes.absolute_lifetime), (week, week));
-    assert_eq!(config.signing_algorithm, SigningAlgorithm::Hs256);
+    assert_eq!(config.signing_algorithm, Algorithm::Hs256);
     assert_eq!(shown(&config, "signing-algorithm"), pair("HS256", ".env line 1 (JWT_SECRET)"));
     assert_eq!(shown(&config, "hs256-secret"), pair("(set, hidden)", ".env line 1 (JWT_SECRET)"));
 
     let config = with_pages_names().dotenv(&text).flag("signing-algorithm", "ES256").config();
-    assert_eq!(config.signing_algorithm, SigningAlgorithm::Es256);
+    assert_eq!(config.signing_algorithm, Algorithm::Es256);
     assert!(config.hs256_secret.is_none());
 
     let told = with_pages_names().dotenv("JWT_SECRET=your-super-secret-key-change-this").refusal();

@@ -18,7 +18,7 @@ use sprag::keys::{KeyEntry, KeyRing, Purpose};
 
 use super::output::{Column, List, minute, moment, rfc3339, say, tell};
 use super::resolve;
-use crate::config::{Config, SigningAlgorithm, Sources};
+use crate::config::{Config, Sources};
 use crate::profile::parse_duration;
 use crate::ring_file::{self, RingSource};
 use rotation::{Rotated, Spans, rotate};
@@ -181,7 +181,7 @@ fn is_given(key: &KeyEntry) -> bool {
 fn rotate_keys(args: &Rotate, config: &Config, spans: Spans, now: Timestamp) -> anyhow::Result<ExitCode> {
     let path = file_of(config)?;
     let after = if args.now { Duration::ZERO } else { args.after };
-    let has_own_access_keys = config.signing_algorithm != SigningAlgorithm::Hs256;
+    let has_own_access_keys = config.signing_algorithm != Algorithm::Hs256;
     if args.access && !has_own_access_keys {
         bail!(
             "access tokens are signed with the secret in SPRAG_HS256_SECRET, which is yours: change it there, and at \
@@ -189,7 +189,7 @@ fn rotate_keys(args: &Rotate, config: &Config, spans: Spans, now: Timestamp) -> 
         );
     }
     let chance = SystemChance::default();
-    let algorithm = ring_file::algorithm(config.signing_algorithm);
+    let algorithm = config.signing_algorithm;
     let work = |ring: &mut KeyRing| {
         let mut done = Vec::new();
         if !args.access {

@@ -11,11 +11,12 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::config::{Config, SigningAlgorithm};
+use crate::config::Config;
 use crate::jobs;
 use crate::node::Node;
 use crate::profile::Profile;
 use crate::serve::{Bounds, serve};
+use sprag::access::Algorithm;
 
 /// How long requests are still accepted after SIGTERM while `/readyz` says "not ready", so that a load balancer can
 /// turn away first.
@@ -48,7 +49,7 @@ pub fn run(mut config: Config, profiles: Vec<Profile>) -> anyhow::Result<ExitCod
 
 /// What is allowed and yet worth a thought at every start.
 fn warn_of_what_is_allowed(node: &Node) {
-    if node.config.signing_algorithm == SigningAlgorithm::Hs256 {
+    if node.config.signing_algorithm == Algorithm::Hs256 {
         tracing::warn!(
             "access tokens are signed with HS256: every API that verifies them can also mint them; use ES256 or EdDSA \
              as soon as your APIs can"

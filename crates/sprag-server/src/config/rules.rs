@@ -6,7 +6,8 @@ use sprag::policy::Policy;
 
 use super::error::ConfigError;
 use super::sources::Origin;
-use super::{Config, Lifetimes, Secret, SigningAlgorithm};
+use super::{Config, Lifetimes, Secret};
+use sprag::access::Algorithm;
 
 impl Lifetimes {
     /// The page's policy with what was set for every page in its place.
@@ -79,17 +80,17 @@ pub(super) fn reachable(config: &Config, public_url: &Origin) -> Result<(), Conf
 
 /// Refuses an HS256 secret without HS256, and HS256 without a secret that can be relied on.
 pub(super) fn signing(
-    algorithm: SigningAlgorithm,
+    algorithm: Algorithm,
     secret: Option<&Secret>,
     origin: &Origin,
 ) -> Result<(), ConfigError> {
     match (algorithm, secret) {
-        (SigningAlgorithm::Hs256, None) => Err(ConfigError::Together(
+        (Algorithm::Hs256, None) => Err(ConfigError::Together(
             "HS256 needs a secret that whoever verifies tokens has too; set SPRAG_HS256_SECRET in the \
              environment or .env to 32 bytes or more, from: openssl rand -base64 48"
                 .to_owned(),
         )),
-        (SigningAlgorithm::Hs256, Some(secret)) => match super::secret::weakness(secret.expose()) {
+        (Algorithm::Hs256, Some(secret)) => match super::secret::weakness(secret.expose()) {
             Some(problem) => {
                 Err(ConfigError::Value { setting: "hs256-secret", origin: origin.clone(), problem })
             }

@@ -9,7 +9,8 @@ use serde::de::IgnoredAny;
 use tracing_subscriber::EnvFilter;
 use url::{Host, Url};
 
-use super::{Database, LogFormat, ProfileRef, Secret, SigningAlgorithm};
+use super::{Database, LogFormat, ProfileRef, Secret};
+use sprag::access::Algorithm;
 
 /// What a parser says: a value, or what is wrong with the text.
 pub(super) type Parsed<T> = Result<T, String>;
@@ -172,8 +173,8 @@ pub(super) fn profiles(text: &str) -> Parsed<Vec<ProfileRef>> {
 }
 
 /// How access tokens are signed.
-pub(super) fn algorithm(text: &str) -> Parsed<SigningAlgorithm> {
-    let known = SigningAlgorithm::ALL.into_iter().find(|algorithm| algorithm.name() == text);
+pub(super) fn algorithm(text: &str) -> Parsed<Algorithm> {
+    let known = Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == text);
     known.ok_or_else(|| format!("{} is not one of ES256, EdDSA, RS256, HS256", quoted(text)))
 }
 
