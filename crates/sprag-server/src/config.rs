@@ -55,7 +55,8 @@ pub struct Config {
     pub lifetimes: Lifetimes,
     /// How access tokens are signed.
     pub signing_algorithm: Algorithm,
-    /// The HS256 secret: set, and not weak, exactly if the algorithm is HS256.
+    /// The HS256 secret, if one was given: never weak, and only where the algorithm is HS256. Without one the key ring
+    /// has its own.
     pub hs256_secret: Option<Secret>,
     /// The key ring's JSON, if it is not in the data directory.
     pub key_ring: Option<Secret>,

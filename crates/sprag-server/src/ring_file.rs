@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use sprag::access::Algorithm;
 use sprag::chance::{self, Chance};
 use sprag::clock::Timestamp;
 use sprag::keys::KeyRing;
@@ -52,12 +53,16 @@ impl RingSource {
             }
         }
         let mut ring = self.read(config)?;
-        let fetched = now.plus(KEYS_ARE_FETCHED_AFTER);
+        // A shared secret is published nowhere, so there is nothing to wait for.
+        let is_published = wanted != Algorithm::Hs256;
+        let fetched = if is_published { now.plus(KEYS_ARE_FETCHED_AFTER) } else { now };
         if ring.algorithm(fetched) != wanted {
             match self {
                 Self::File(path) => {
                     let add = |ring: &mut KeyRing| drop(ring.add_access(wanted, chance, now, fetched));
                     ring = change(path, add, chance)?.0;
+                    let seconds = fetched.millis_since(now) / 1000;
+                    tracing::info!("a key for {wanted} was added to the key ring; it signs in {seconds} s");
                 }
                 Self::Given => bail!(
                     "the key ring in SPRAG_KEY_RING signs with {}, not {wanted}; add a key of that algorithm to it, \
@@ -203,7 +208,6 @@ fn private() -> OpenOptions {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use sprag::access::Algorithm;
     use sprag::chance::SeededChance;
 
     use super::*;

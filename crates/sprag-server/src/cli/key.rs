@@ -181,7 +181,7 @@ fn is_given(key: &KeyEntry) -> bool {
 fn rotate_keys(args: &Rotate, config: &Config, spans: Spans, now: Timestamp) -> anyhow::Result<ExitCode> {
     let path = file_of(config)?;
     let after = if args.now { Duration::ZERO } else { args.after };
-    let has_own_access_keys = config.signing_algorithm != Algorithm::Hs256;
+    let has_own_access_keys = config.hs256_secret.is_none();
     if args.access && !has_own_access_keys {
         bail!(
             "access tokens are signed with the secret in SPRAG_HS256_SECRET, which is yours: change it there, and at \

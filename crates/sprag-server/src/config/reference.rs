@@ -111,8 +111,8 @@ that name), a combination that is not safe.
 - In `sprag.toml` a list may stand for commas: `profiles = [\"sprag\", \"./pages/shop.toml\"]`.
 
 What is refused together: listening for other machines without a public URL; an access token that outlives the
-idle timeout, or an idle timeout longer than the absolute lifetime (also against a page's own); HS256 without a
-secret, with one shorter than 32 bytes or with a placeholder; an HS256 secret while another algorithm signs. Where
+idle timeout, or an idle timeout longer than the absolute lifetime (also against a page's own); an HS256
+secret that is shorter than 32 bytes or a placeholder, or while another algorithm signs. Where
 a page has a name of its own for the HS256 secret and that variable is set, HS256 is the default; if another
 algorithm is set, that variable is left to whom it belongs.
 ";

@@ -78,18 +78,13 @@ pub(super) fn reachable(config: &Config, public_url: &Origin) -> Result<(), Conf
     )))
 }
 
-/// Refuses an HS256 secret without HS256, and HS256 without a secret that can be relied on.
+/// Refuses an HS256 secret without HS256, and one that cannot be relied on.
 pub(super) fn signing(
     algorithm: Algorithm,
     secret: Option<&Secret>,
     origin: &Origin,
 ) -> Result<(), ConfigError> {
     match (algorithm, secret) {
-        (Algorithm::Hs256, None) => Err(ConfigError::Together(
-            "HS256 needs a secret that whoever verifies tokens has too; set SPRAG_HS256_SECRET in the \
-             environment or .env to 32 bytes or more, from: openssl rand -base64 48"
-                .to_owned(),
-        )),
         (Algorithm::Hs256, Some(secret)) => match super::secret::weakness(secret.expose()) {
             Some(problem) => {
                 Err(ConfigError::Value { setting: "hs256-secret", origin: origin.clone(), problem })
@@ -102,6 +97,7 @@ pub(super) fn signing(
             origin.subject("hs256-secret"),
             algorithm.name()
         ))),
+        // HS256 too: then the key ring has a secret of its own.
         (_, None) => Ok(()),
     }
 }

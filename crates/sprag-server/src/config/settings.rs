@@ -182,7 +182,7 @@ pub const SETTINGS: &[Setting] = &[
         name: "hs256-secret",
         env: "SPRAG_HS256_SECRET",
         placeholder: "SECRET",
-        help: "The secret that signs and verifies HS256 access tokens: 32 bytes or more.",
+        help: "The secret that signs and verifies HS256 access tokens: 32 bytes or more; without it the key ring has its own.",
         default: Fallback::Derived("none"),
         is_secret: true,
         right: "q8Zr2mWx7LtB4vNc9KdJ1sYf6HgP3aUe",
