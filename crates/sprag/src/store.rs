@@ -20,6 +20,14 @@ pub mod memory;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+/// How many ended sessions of one account are kept, however recently they ended.
+///
+/// Whoever opens a session, by a log-in or a password change, removes those beyond it that ended longest ago, with
+/// what people read of them; the journal stays. So an account has at most this many rows besides its live ones and
+/// those the sweep has yet to end, and looking through them all, as an opening does, takes a bounded time
+/// however fast somebody logs in.
+pub const MAX_ENDED_KEPT: u32 = 1000;
+
 /// Everything the engine needs of a store.
 #[async_trait]
 pub trait Store: Sessions + Accounts + Journal {
@@ -35,7 +43,8 @@ pub trait Store: Sessions + Accounts + Journal {
 pub trait Sessions: Send + Sync {
     /// Stores a new session, if its account still stands as it did when its credentials were verified.
     ///
-    /// Its own event comes first in the journal, then one for each session that ends for it.
+    /// Its own event comes first in the journal, then one for each session that ends for it. Of the ended ones
+    /// then [`MAX_ENDED_KEPT`] stay.
     async fn open(&self, opening: Opening) -> Result<Opened, Fault>;
 
     /// Finds a session together with the state of its account.
@@ -100,7 +109,7 @@ pub trait Accounts: Send + Sync {
     async fn enable(&self, account: AccountId, event: Event) -> Result<bool, Fault>;
 
     /// Replaces the password, moves the epoch, ends the other sessions and turns or replaces the current one,
-    /// if everything still stands as [`PasswordChange`] says.
+    /// if everything still stands as [`PasswordChange`] says. Of the ended ones then [`MAX_ENDED_KEPT`] stay.
     async fn change_password(&self, change: PasswordChange) -> Result<PasswordChanged, Fault>;
 
     /// Replaces a password hash by one of the same password with newer parameters, if it is still `old`.

@@ -11,7 +11,8 @@ use crate::store::Ending;
 /// How many rows a page of a listing reads at a time.
 const PAGE: u32 = 200;
 
-/// How many pages a listing reads at most; what is beyond ended long ago.
+/// How many pages a listing reads at most. They hold the 10,000 live sessions that may be set at most and the
+/// [`MAX_ENDED_KEPT`](crate::store::MAX_ENDED_KEPT) ended ones, with room to spare.
 const PAGES: usize = 100;
 
 /// How many of an account's events an explanation looks through.

@@ -78,6 +78,7 @@ checks! {
         an_id_opens_once,
         a_new_session_takes_the_place_of_the_one_it_replaces,
         the_longest_unused_sessions_give_way,
+        of_one_accounts_ended_sessions_the_last_thousand_are_kept,
         sessions_are_listed_in_pages,
         an_end_is_told_once,
         ending_all_spares_the_exception_and_other_accounts,

@@ -10,8 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::{
-    Accounts, Credential, CurrentSession, Ending, Journal, NewAccount, Opened, Opening, PasswordChange,
-    PasswordChanged, Rotated, Sessions, Slice, Store, Swept,
+    Accounts, Credential, CurrentSession, Ending, Journal, MAX_ENDED_KEPT, NewAccount, Opened, Opening,
+    PasswordChange, PasswordChanged, Rotated, Sessions, Slice, Store, Swept,
 };
 use crate::account::{Account, Name};
 use crate::audit::{Checkpoint, Entry, Event, Head};
@@ -80,6 +80,7 @@ impl Sessions for MemoryStore {
             tables.end(key, &ending);
         }
         tables.sessions.insert(opening.session.key, (opening.session, opening.detail));
+        tables.thin_out(account);
         Ok(Opened::Open)
     }
 
@@ -251,6 +252,7 @@ impl Accounts for MemoryStore {
         tables.end_all(account, Some(key.session), &change.ending);
         let detail = detail.unwrap_or_else(|| tables.sessions[&key].1.clone());
         tables.sessions.insert(key, (session, detail));
+        tables.thin_out(account);
         let kept = tables.accounts.get_mut(&account).expect("the account stands, as looked up above");
         kept.account.epoch = epoch;
         kept.password_hash = change.password_hash;
@@ -361,6 +363,17 @@ impl Tables {
         live.sort_by_key(|session| (session.rotated_at, session.key));
         let stay = most.saturating_sub(1) as usize;
         live.iter().take(live.len().saturating_sub(stay)).map(|session| session.key).collect()
+    }
+
+    /// Removes the ended sessions beyond [`MAX_ENDED_KEPT`], those that ended longest ago.
+    fn thin_out(&mut self, account: AccountId) {
+        let ended = self.of(account).filter_map(|(key, (session, _))| Some((session.ended?.at, *key)));
+        let mut ended: Vec<(Timestamp, SessionKey)> = ended.collect();
+        ended.sort_unstable();
+        let beyond = ended.len().saturating_sub(MAX_ENDED_KEPT as usize);
+        for (_, key) in &ended[..beyond] {
+            self.sessions.remove(key);
+        }
     }
 
     fn write(

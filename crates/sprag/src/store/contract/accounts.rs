@@ -210,7 +210,7 @@ pub(super) async fn a_hash_is_replaced_only_if_it_is_still_the_old_one(subject: 
     assert_eq!((found.password_hash.as_str(), found.account), ("newer", account), "and the epoch stays");
 }
 
-fn changing(account: &Account, current: CurrentSession) -> PasswordChange {
+pub(super) fn changing(account: &Account, current: CurrentSession) -> PasswordChange {
     PasswordChange {
         account: account.id,
         verified_under: account.epoch,

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use tokio::task::JoinSet;
+
 use super::Subject;
+use super::accounts::changing;
 use super::world::{DAY, NOW, SECOND, World, ending, event, opening, rotation};
 use crate::account::Account;
 use crate::audit::EventKind;
 use crate::ratchet::Standing;
 use crate::session::{EndCause, Ended, Epoch, Session, SessionId};
-use crate::store::{Opened, Slice, Swept};
+use crate::store::{CurrentSession, MAX_ENDED_KEPT, Opened, PasswordChanged, Slice, Swept};
 
 pub(super) async fn a_session_is_found_as_it_was_opened(subject: Arc<dyn Subject>) {
     let world = World::of(subject);
@@ -93,6 +96,44 @@ pub(super) async fn the_longest_unused_sessions_give_way(subject: Arc<dyn Subjec
     for live in [sessions[0].key, sessions[3].key, opening.session.key, expired.key] {
         assert_eq!(world.cause(live).await, None);
     }
+}
+
+pub(super) async fn of_one_accounts_ended_sessions_the_last_thousand_are_kept(subject: Arc<dyn Subject>) {
+    const BEYOND: u32 = 3;
+    let world = World::of(subject);
+    let (account, other) = (world.person().await, world.person().await);
+    let at = |seconds: u32| Some(Ended { at: NOW.minus(SECOND * seconds), cause: EndCause::Logout });
+    let elsewhere = Session { ended: at(2 * MAX_ENDED_KEPT), ..world.session(&other) };
+    world.put(elsewhere.clone()).await;
+    let (current, second) = (world.log_in(&account).await, world.log_in(&account).await);
+    // The later it was opened, the longer ago it ended: it is the end that counts.
+    let ended: Vec<Session> = (1..=MAX_ENDED_KEPT + BEYOND)
+        .map(|seconds| Session { ended: at(seconds), ..world.session(&account) })
+        .collect();
+    let puts = ended.iter().cloned().map(|session| {
+        let world = Arc::clone(&world);
+        async move { world.put(session).await }
+    });
+    puts.collect::<JoinSet<_>>().join_all().await;
+    let kept = async || {
+        let found = world.store().of(account.id, None, u32::MAX).await.expect("of");
+        found.into_iter().map(|(session, _)| session.key).collect::<Vec<_>>()
+    };
+    let most = MAX_ENDED_KEPT as usize;
+    let expected = [&current, &second].into_iter().chain(&ended[..most]).map(|session| session.key);
+    assert_eq!(kept().await, expected.collect::<Vec<_>>());
+    for gone in &ended[most..] {
+        assert_eq!(world.store().named(gone.key.session).await.expect("named"), None);
+    }
+    let opened = world.chain(account.id).await.len();
+    assert_eq!(opened, 1 + 2 + ended.len(), "the journal keeps what it was told");
+
+    let change = changing(&account, CurrentSession::Turns(rotation(&current, NOW.plus(SECOND))));
+    let changed = world.store().change_password(change).await.expect("change_password");
+    assert!(matches!(changed, PasswordChanged::Done(_)));
+    let expected = [&current, &second].into_iter().chain(&ended[..most - 1]).map(|session| session.key);
+    assert_eq!(kept().await, expected.collect::<Vec<_>>(), "the one that ends last is kept, the first goes");
+    assert_eq!(world.standing(elsewhere.key).await.session, elsewhere, "what others have is not touched");
 }
 
 pub(super) async fn sessions_are_listed_in_pages(subject: Arc<dyn Subject>) {

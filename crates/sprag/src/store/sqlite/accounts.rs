@@ -7,6 +7,7 @@ use super::SqliteStore;
 use super::journal::Chain;
 use super::rows::{self, START, bytes};
 use super::sessions::{ROTATE, end_all, insert, turn};
+use super::sweep::thin_out;
 use super::writer::Outcome;
 use crate::account::{Account, Name};
 use crate::audit::Event;
@@ -236,5 +237,6 @@ fn change_password(connection: &Connection, change: PasswordChange) -> Result<Op
     let mut chain = Chain::of(connection, account)?;
     chain.append(event)?;
     end_all(connection, &mut chain, Some(key.session), &ending)?;
+    thin_out(connection, account)?;
     Ok(Some(rotated))
 }

@@ -6,6 +6,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Result, para
 use super::SqliteStore;
 use super::journal::Chain;
 use super::rows::{self, START, bytes, integer};
+use super::sweep::thin_out;
 use super::writer::Outcome;
 use crate::clock::Timestamp;
 use crate::error::Fault;
@@ -243,6 +244,7 @@ fn open(connection: &Connection, opening: &Opening) -> Result<Outcome<Opened>> {
     for session in surplus(connection, session.key, *most, ending.at)? {
         end(connection, &mut chain, SessionKey { account, session }, &ending)?;
     }
+    thin_out(connection, account)?;
     Ok(Outcome::Keep(Opened::Open))
 }
 

@@ -1,4 +1,5 @@
-//! The sweep: looks through a slice beside the writer, and writes only where there is something to do.
+//! The sweep: looks through a slice beside the writer, and writes only where there is something to do. What one
+//! account may leave to it is bounded here too.
 
 use rusqlite::{Connection, Result, params};
 
@@ -10,7 +11,7 @@ use super::writer::Outcome;
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::session::{AccountId, EndCause, SessionId, SessionKey};
-use crate::store::{Ending, Slice, Swept};
+use crate::store::{Ending, MAX_ENDED_KEPT, Slice, Swept};
 
 /// A row that the sweep has something to do with.
 struct Due {
@@ -29,6 +30,24 @@ impl SqliteStore {
         let work = move |connection: &Connection| Ok(Outcome::Keep(apply(connection, &slice, seen, &due)?));
         self.writer.write(DOING, work).await
     }
+}
+
+/// Removes an account's ended sessions beyond [`MAX_ENDED_KEPT`], those that ended longest ago.
+pub(super) fn thin_out(connection: &Connection, account: AccountId) -> Result<()> {
+    let mut statement = connection.prepare_cached(
+        "select id
+         from session
+         where account_id = ?1
+           and ended_at is not null
+         order by ended_at desc, id desc
+         limit -1 offset ?2",
+    )?;
+    let found = statement.query_map(params![bytes(&account.0), MAX_ENDED_KEPT], |row| rows::id(row, "id"))?;
+    let beyond: Vec<_> = found.collect::<Result<_>>()?;
+    for id in beyond {
+        remove(connection, SessionKey { account, session: SessionId(id) })?;
+    }
+    Ok(())
 }
 
 /// Looks through the slice.
