@@ -23,6 +23,7 @@ use writer::Writer;
 mod accounts;
 mod checkpointer;
 mod connection;
+mod job;
 mod journal;
 mod migration;
 mod readers;
@@ -62,7 +63,14 @@ pub struct Settings {
     /// How long a request waits for its answer, queueing included. A write that is late may still happen, as
     /// with a lost answer.
     pub deadline: Duration,
+    /// From what delay of its answer on a rotation counts from then, and not from its arrival. Clients wait longer
+    /// than this only when the disk or the machine has stopped; their retry must then still find the reuse
+    /// interval open. One second: below that, the interval is long enough by itself.
+    pub restamp_after: Duration,
 }
+
+/// The default of [`Settings::restamp_after`].
+const RESTAMP_AFTER: Duration = Duration::from_secs(1);
 
 impl Default for Settings {
     fn default() -> Self {
@@ -77,6 +85,7 @@ impl Default for Settings {
             log_limit_kib: 128 * 1024,
             busy_timeout: Duration::from_secs(2),
             deadline: Duration::from_secs(3),
+            restamp_after: RESTAMP_AFTER,
         }
     }
 }

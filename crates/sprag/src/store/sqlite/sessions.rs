@@ -1,5 +1,7 @@
 //! Sessions: the hot path and what surrounds it.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Result, params};
 
@@ -36,6 +38,15 @@ pub(super) const ROTATE: &str = "
       and epoch = (select epoch from account where id = ?1 and disabled_at is null)
       and not (?11 is not null and generation > 0 and rotated_at >= ?11)
     returning expires_at";
+
+/// Moves the moment a row turned, where nothing has turned it since.
+const RESTAMP: &str = "
+    update session
+    set rotated_at = ?5
+    where account_id = ?1
+      and id = ?2
+      and generation = ?3
+      and rotated_at = ?4";
 
 #[async_trait]
 impl Sessions for SqliteStore {
@@ -75,6 +86,7 @@ impl Sessions for SqliteStore {
         let Some(event) = event else {
             return self.writer.rotate(rotation).await;
         };
+        let order = rotation.clone();
         let work = move |connection: &Connection| {
             let rotated = turn(&mut connection.prepare_cached(ROTATE)?, &rotation).optional()?;
             if rotated.is_some() {
@@ -82,7 +94,7 @@ impl Sessions for SqliteStore {
             }
             Ok(Outcome::Keep(rotated))
         };
-        self.writer.write("rotate a session", work).await
+        self.writer.rotate_with(order, work).await
     }
 
     async fn retry(
@@ -187,6 +199,19 @@ pub(super) fn turn(statement: &mut CachedStatement<'_>, rotation: &Rotation) -> 
         ],
         rotated,
     )
+}
+
+/// Has a rotation count from `delay` after its arrival.
+pub(super) fn restamp(connection: &Connection, rotation: &Rotation, delay: Duration) -> Result<()> {
+    let mut statement = connection.prepare_cached(RESTAMP)?;
+    statement.execute(params![
+        bytes(&rotation.key.account.0),
+        bytes(&rotation.key.session.0),
+        integer(rotation.to.0)?,
+        rotation.at.0,
+        rotation.at.plus(delay).0,
+    ])?;
+    Ok(())
 }
 
 /// Counts a retry where [`Retried::applies_to`] holds.

@@ -5,28 +5,32 @@
 //! else happens that SQLite may have answered by rolling back, the whole batch is rolled back, every job in it
 //! is answered with a fault, and the connection is opened anew: what a failed commit left in the log lies
 //! beyond its end and is overwritten by the next one. As soon as the disk works again, so does this.
+//!
+//! A rotation whose commit took long is dated anew before anybody is answered: its clients were told nothing, or
+//! that we broke, and their honest retry must not look like theft.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rusqlite::wal::CheckpointMode;
-use rusqlite::{Connection, ErrorCode, MAIN_DB, OptionalExtension as _};
+use rusqlite::{Connection, MAIN_DB, OptionalExtension as _};
 use tokio::sync::oneshot;
 
 use super::Settings;
 use super::checkpointer::{Checkpointer, Log};
 use super::connection::{self, Role};
+use super::job::{Broken, Job, Order, Write};
 use super::readers::{await_answer, send, spawn};
-use super::sessions::turn;
+use super::sessions::{restamp, turn};
 use crate::error::Fault;
 use crate::ratchet::Rotation;
 use crate::store::Rotated;
 
-const ROTATING: &str = "rotate a session";
+pub(super) const ROTATING: &str = "rotate a session";
 
 /// What a write came to: kept with the batch, or undone, which is an answer too.
 #[derive(Debug)]
@@ -56,6 +60,7 @@ impl Writer {
             batch: settings.batch.max(1),
             checkpointer: Checkpointer::start(path, settings, Arc::clone(&log))?,
             log,
+            restamp_after: settings.restamp_after,
             failing: None,
         };
         let thread = spawn("sprag-writer", move || committer.run(&queue))?;
@@ -65,8 +70,18 @@ impl Writer {
     /// Turns a row where the rotation applies.
     pub(super) async fn rotate(&self, rotation: Rotation) -> Result<Option<Rotated>, Fault> {
         let (reply, answer) = oneshot::channel();
-        send(self.jobs.as_ref(), Job::Rotate { rotation, outcome: Ok(None), reply }, ROTATING)?;
+        let job = Job::Rotate { order: Order::now(rotation), outcome: Ok(None), reply };
+        send(self.jobs.as_ref(), job, ROTATING)?;
         await_answer(answer, self.deadline, ROTATING).await
+    }
+
+    /// Has the writer do `work`, which turns a row where the rotation applies, and something besides.
+    pub(super) async fn rotate_with<T, F>(&self, rotation: Rotation, work: F) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<Outcome<T>> + Send + 'static,
+    {
+        self.put(ROTATING, Some(Order::now(rotation)), work).await
     }
 
     /// Has the writer do `work` in its next transaction, by itself in a savepoint; `doing` names it in faults.
@@ -75,9 +90,17 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<Outcome<T>> + Send + 'static,
     {
+        self.put(doing, None, work).await
+    }
+
+    async fn put<T, F>(&self, doing: &'static str, order: Option<Order>, work: F) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<Outcome<T>> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
-        let write = Write { doing, work: Some(work), outcome: None, reply };
-        send(self.jobs.as_ref(), Job::Write(Box::new(write)), doing)?;
+        let work = Box::new(Write { doing, work: Some(work), outcome: None, reply });
+        send(self.jobs.as_ref(), Job::Write { work, order }, doing)?;
         await_answer(answer, self.deadline, doing).await
     }
 }
@@ -92,104 +115,6 @@ impl Drop for Writer {
     }
 }
 
-/// What waits to be written. The rotation, by far the most frequent, is told apart so that it needs no box, no
-/// savepoint and no dispatch.
-enum Job {
-    Rotate {
-        rotation: Rotation,
-        outcome: Result<Option<Rotated>, Fault>,
-        reply: oneshot::Sender<Result<Option<Rotated>, Fault>>,
-    },
-    Write(Box<dyn Work>),
-}
-
-/// A write and its answer, whatever their types.
-trait Work: Send {
-    /// Does it in the open transaction, or not at all. An error here is the whole batch's.
-    fn run(&mut self, connection: &Connection) -> rusqlite::Result<()>;
-
-    /// Answers, now that the batch is committed or has failed.
-    fn answer(self: Box<Self>, committed: Result<(), Broken>);
-}
-
-/// Why a batch was not committed, for each of its jobs.
-#[derive(Clone, Debug, thiserror::Error)]
-enum Broken {
-    #[error("the transaction it belonged to was rolled back: {0}")]
-    Failed(Arc<rusqlite::Error>),
-    #[error("the transaction it belonged to was rolled back because a write in it panicked")]
-    Panicked,
-    #[error("the database cannot be opened: {0}")]
-    Closed(String),
-}
-
-impl Broken {
-    fn is_for_want_of_room(&self) -> bool {
-        matches!(self, Self::Failed(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull))
-    }
-}
-
-struct Write<T, F> {
-    doing: &'static str,
-    work: Option<F>,
-    outcome: Option<Result<T, Fault>>,
-    reply: oneshot::Sender<Result<T, Fault>>,
-}
-
-impl<T, F> Work for Write<T, F>
-where
-    T: Send,
-    F: FnOnce(&Connection) -> rusqlite::Result<Outcome<T>> + Send,
-{
-    fn run(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        let Some(work) = self.work.take() else {
-            return Ok(());
-        };
-        execute(connection, "savepoint one")?;
-        let (is_kept, outcome) = match catch_unwind(AssertUnwindSafe(|| work(connection))) {
-            Ok(Ok(Outcome::Keep(value))) => (true, Ok(value)),
-            Ok(Ok(Outcome::Undo(value))) => (false, Ok(value)),
-            Ok(Err(error)) if is_its_own(connection, &error) => {
-                (false, Err(connection::fault(self.doing, error)))
-            }
-            Ok(Err(error)) => return Err(error),
-            Err(_) => (false, Err(Fault::internal(self.doing, "the write panicked; the log says where"))),
-        };
-        if !is_kept {
-            execute(connection, "rollback to one")?;
-        }
-        execute(connection, "release one")?;
-        self.outcome = Some(outcome);
-        Ok(())
-    }
-
-    fn answer(self: Box<Self>, committed: Result<(), Broken>) {
-        let answer = match (committed, self.outcome) {
-            (Ok(()), Some(outcome)) => outcome,
-            (Ok(()), None) => Err(Fault::internal(self.doing, "its batch was committed without it")),
-            (Err(broken), _) => Err(Fault::unavailable(self.doing, broken)),
-        };
-        // Whoever asked may have given up meanwhile.
-        let _ = self.reply.send(answer);
-    }
-}
-
-impl Job {
-    fn answer(self, committed: Result<(), Broken>) {
-        match self {
-            Self::Write(work) => work.answer(committed),
-            Self::Rotate { outcome, reply, .. } => {
-                let answer = match committed {
-                    Ok(()) => outcome,
-                    Err(broken) => Err(Fault::unavailable(ROTATING, broken)),
-                };
-                // Whoever asked may have given up meanwhile.
-                let _ = reply.send(answer);
-            }
-        }
-    }
-}
-
 /// The writing thread's own state.
 struct Committer {
     path: PathBuf,
@@ -198,6 +123,7 @@ struct Committer {
     batch: usize,
     checkpointer: Checkpointer,
     log: Arc<Log>,
+    restamp_after: Duration,
     /// What stopped the last batch, until one succeeds.
     failing: Option<Broken>,
 }
@@ -210,6 +136,10 @@ impl Committer {
             jobs.extend(queue.try_iter().take(self.batch - 1));
             let committed = self.commit(&mut jobs);
             self.tell(committed.as_ref().err());
+            if committed.is_ok() {
+                // Before any answer: whoever missed the row is about to look at it again.
+                self.restamp(&jobs);
+            }
             for job in jobs.drain(..) {
                 job.answer(committed.clone());
             }
@@ -236,6 +166,29 @@ impl Committer {
             Err(_) => {
                 give_up(connection);
                 Err(Broken::Panicked)
+            }
+        }
+    }
+
+    /// Dates the rotations of a batch that took long from now: only from now on can a client have had its answer.
+    fn restamp(&mut self, jobs: &[Job]) {
+        let now = Instant::now();
+        let delayed = jobs
+            .iter()
+            .filter_map(Job::order)
+            .map(|order| (order, now.saturating_duration_since(order.queued)));
+        let mut late = delayed.filter(|(_, delay)| *delay >= self.restamp_after).peekable();
+        if late.peek().is_none() {
+            return;
+        }
+        let Some(connection) = self.connection.take() else { return };
+        match restamp_all(&connection, late) {
+            Ok(()) => self.connection = Some(connection),
+            Err(error) => {
+                tracing::warn!(
+                    "late rotations keep the moment they arrived; a retry may seem theft: {error}"
+                );
+                give_up(connection);
             }
         }
     }
@@ -295,20 +248,32 @@ fn commit(connection: &Connection, jobs: &mut [Job]) -> rusqlite::Result<()> {
         match job {
             // A client that has given up is not served; one that asks again is.
             Job::Rotate { reply, .. } if reply.is_closed() => {}
-            Job::Rotate { rotation, outcome, .. } => match turn(&mut rotate, rotation).optional() {
+            Job::Rotate { order, outcome, .. } => match turn(&mut rotate, &order.rotation).optional() {
                 Err(error) if !is_its_own(connection, &error) => return Err(error),
                 turned => *outcome = turned.map_err(|error| connection::fault(ROTATING, error)),
             },
-            Job::Write(work) => work.run(connection)?,
+            Job::Write { work, .. } => work.run(connection)?,
         }
     }
     drop(rotate);
     execute(connection, "commit")
 }
 
+/// One transaction; an error is the caller's, as with [`commit`].
+fn restamp_all<'a>(
+    connection: &Connection,
+    late: impl Iterator<Item = (&'a Order, Duration)>,
+) -> rusqlite::Result<()> {
+    execute(connection, "begin immediate")?;
+    for (order, delay) in late {
+        restamp(connection, &order.rotation, delay)?;
+    }
+    execute(connection, "commit")
+}
+
 /// Whether an error concerns the statement alone. SQLite may also have rolled the whole transaction back by
 /// itself, and then nothing of the batch is left.
-fn is_its_own(connection: &Connection, error: &rusqlite::Error) -> bool {
+pub(super) fn is_its_own(connection: &Connection, error: &rusqlite::Error) -> bool {
     connection::concerns_statement_only(error) && !connection.is_autocommit()
 }
 
@@ -332,7 +297,7 @@ fn open(path: &Path, role: Role, log: &Arc<Log>) -> Result<Connection, Fault> {
     Ok(connection)
 }
 
-fn execute(connection: &Connection, sql: &'static str) -> rusqlite::Result<()> {
+pub(super) fn execute(connection: &Connection, sql: &'static str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([]).map(|_| ())
 }
 
@@ -343,9 +308,16 @@ fn closed(fault: &Fault) -> Broken {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::params;
+
     use super::super::SqliteStore;
+    use super::super::sessions::ROTATE;
     use super::*;
+    use crate::clock::Timestamp;
     use crate::error::FaultKind;
+    use crate::policy::Policy;
+    use crate::ratchet::Presented;
+    use crate::session::{AccountId, Generation, ProfileId, SessionId, SessionKey};
 
     /// A writer over an account table with nothing in it.
     fn started(settings: &Settings) -> (tempfile::TempDir, PathBuf, Writer) {
@@ -428,6 +400,92 @@ mod tests {
         drop(release);
         drop(writer);
         assert_eq!(accounts(&path), [[1; 16]], "what was late happened, what was refused did not");
+    }
+
+    #[tokio::test]
+    async fn a_rotation_answered_late_counts_from_then() {
+        const DELAY: Duration = Duration::from_secs(5);
+        for (restamp_after, least) in
+            [(Settings::default().restamp_after, DELAY), (Duration::MAX, Duration::ZERO)]
+        {
+            let patience = Duration::from_secs(120);
+            let (_directory, path, writer) =
+                started(&Settings { deadline: patience, restamp_after, ..Settings::default() });
+            writer.write("insert", |connection| insert(connection, 1)).await.unwrap();
+            writer.write("insert", insert_session).await.unwrap();
+            for (generation, is_boxed) in [(0, false), (1, true)] {
+                let order = turning(generation);
+                let queued = Instant::now().checked_sub(DELAY).unwrap();
+                let late = Order { rotation: order.clone(), queued };
+                if is_boxed {
+                    let rotation = order.clone();
+                    let work = move |connection: &Connection| {
+                        turn(&mut connection.prepare_cached(ROTATE)?, &rotation).map(Outcome::Keep)
+                    };
+                    writer.put(ROTATING, Some(late), work).await.unwrap();
+                } else {
+                    let (reply, answer) = oneshot::channel();
+                    let job = Job::Rotate { order: late, outcome: Ok(None), reply };
+                    send(writer.jobs.as_ref(), job, ROTATING).unwrap();
+                    answer.await.unwrap().unwrap().expect("the row turns");
+                }
+                let (rotated_at, rest) = session(&path);
+                let moved = rotated_at - order.at.0;
+                assert!(moved >= crate::clock::millis(least), "by {moved} ms");
+                assert!(moved == 0 || !least.is_zero(), "what is not late stays: {moved} ms");
+                let (to, expiry) = (order.to.0.cast_signed(), order.idle_expires_at.0);
+                assert_eq!(rest, [to, expiry, EXPIRES_AT, 0], "nothing else moves");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_late_rotation_that_missed_moves_nothing() {
+        let settings = Settings {
+            deadline: Duration::from_secs(120),
+            restamp_after: Duration::ZERO,
+            ..Settings::default()
+        };
+        let (_directory, path, writer) = started(&settings);
+        writer.write("insert", |connection| insert(connection, 1)).await.unwrap();
+        writer.write("insert", insert_session).await.unwrap();
+        let before = session(&path);
+        assert_eq!(writer.rotate(turning(3)).await.unwrap(), None);
+        assert_eq!(session(&path), before);
+    }
+
+    /// The row's latest end.
+    const EXPIRES_AT: i64 = 1 << 50;
+
+    /// A session of the first account's.
+    fn insert_session(connection: &Connection) -> rusqlite::Result<Outcome<()>> {
+        let sql = "insert into session
+                   values (?1, ?1, 1, 0, ?2, 0, 0, 0, ?3, ?3, null, ?1, 0, 0, 0, null, null, null)";
+        connection.execute(sql, params![[1_u8; 16], [7_u8; 32], EXPIRES_AT]).map(|_| Outcome::Keep(()))
+    }
+
+    /// The order that turns it from that generation, a minute after the one before.
+    fn turning(generation: u64) -> Rotation {
+        let id = uuid::Uuid::from_bytes([1; 16]);
+        let token = Presented {
+            key: SessionKey { account: AccountId(id), session: SessionId(id) },
+            profile: ProfileId(1),
+            generation: Generation(generation),
+            secret_hash: [7; 32],
+            retry_hash: None,
+            instance_hash: [1; 16],
+        };
+        let at =
+            Timestamp(1_800_000_000_000).plus(Duration::from_secs(60) * u32::try_from(generation).unwrap());
+        Rotation::hoped(&token, at, &Policy::default()).unwrap()
+    }
+
+    /// When the session turned, and what else a rotation could move.
+    fn session(path: &Path) -> (i64, [i64; 4]) {
+        let columns = "rotated_at, generation, idle_expires_at, expires_at, created_at";
+        let row =
+            |row: &rusqlite::Row<'_>| Ok((row.get(0)?, [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?]));
+        Connection::open(path).unwrap().query_row(&format!("select {columns} from session"), [], row).unwrap()
     }
 
     fn told(outcome: Result<(), Fault>) -> String {
