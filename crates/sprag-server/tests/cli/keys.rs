@@ -121,6 +121,16 @@ fn looking_at_the_ring_changes_nothing() {
 }
 
 #[test]
+fn a_command_beside_the_server_changes_no_key_whatever_algorithm_its_shell_names() {
+    let folder = a_folder_with_ann();
+    let ring = folder.read("sprag-data/keys.json");
+    for command in [["user", "list"], ["audit", "verify"]] {
+        folder.run(&[command[0], command[1], "--signing-algorithm", "EdDSA"]).succeeds();
+    }
+    assert_eq!(folder.read("sprag-data/keys.json"), ring);
+}
+
+#[test]
 fn an_emergency_refuses_every_token_of_the_key() {
     let folder = a_folder_with_ann();
     let server = folder.serve();
