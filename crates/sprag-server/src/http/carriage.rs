@@ -42,10 +42,7 @@ pub(super) fn find(
     let Some(cookie) = &transport.cookie else { return Ok(body.map(|text| Carried::new(text, By::Body))) };
     let mut values: Vec<&str> = cookies(headers, &cookie.name).collect();
     values.dedup();
-    let parse = |text: &str| {
-        let token = RefreshToken::parse(text, &engine.keys(), engine.now()).ok()?;
-        (token.profile == terms.profile).then_some(token)
-    };
+    let parse = |text: &str| engine.parse(terms, text, engine.now());
     let from_cookie = match values.as_slice() {
         [] => None,
         [only] => Some(*only),

@@ -77,7 +77,7 @@ impl Engine {
     }
 
     /// A token of this page, or none: row 1 tells no difference between malformed, forged and another page's.
-    pub(super) fn parse(&self, terms: &Terms, text: &str, now: Timestamp) -> Option<RefreshToken> {
+    pub fn parse(&self, terms: &Terms, text: &str, now: Timestamp) -> Option<RefreshToken> {
         let token = RefreshToken::parse(text, &self.keys.load(), now).ok()?;
         (token.profile == terms.profile).then_some(token)
     }
