@@ -14,7 +14,9 @@
 mod ports;
 mod postgres;
 mod process;
+mod proxy;
 mod supervisor;
 pub mod tools;
 
 pub use postgres::{Builder, Database, Postgres};
+pub use proxy::Proxy;
