@@ -193,6 +193,12 @@ impl Link {
         Ok(self.client.batch_execute(text).await?)
     }
 
+    /// For what goes by no statement of [`Sql`]: copying whole tables.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
     async fn prepared(&self, sql: &Sql) -> Result<Statement, Trouble> {
         let known = self.lock().get(sql.text).cloned();
         if let Some(statement) = known {
