@@ -78,3 +78,67 @@ mod sqlite {
         }
     }
 }
+
+#[cfg(feature = "postgres")]
+mod postgres {
+    use std::time::Duration;
+
+    use sprag::store::postgres::{Batching, PostgresStore, Settings};
+    use sprag_rig::{Database, Postgres};
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_postgres_store_keeps_its_promises() {
+        contract::run(async || OnServer::new(Batching::Unnest, Postgres::shared().fresh_database()).await).await;
+    }
+
+    /// As on a distributed engine: each rotation a statement of its own.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_postgres_store_keeps_its_promises_row_by_row() {
+        contract::run(async || OnServer::new(Batching::Rows, Postgres::shared().fresh_database()).await).await;
+    }
+
+    struct OnServer {
+        store: PostgresStore,
+        database: Database,
+    }
+
+    impl OnServer {
+        async fn new(batching: Batching, database: Database) -> Self {
+            let url = database.url();
+            // A machine that stops for a while is no broken promise.
+            let patient = Duration::from_secs(120);
+            let settings = Settings {
+                batching,
+                deadline: patient,
+                pool_wait: patient,
+                connect_timeout: patient,
+                ..Settings::new(url.parse().expect("a URL"))
+            };
+            PostgresStore::migrate(&settings).await.expect("migrate");
+            let store = PostgresStore::open(settings).await.expect("open");
+            Self { store, database }
+        }
+    }
+
+    #[async_trait]
+    impl Subject for OnServer {
+        fn store(&self) -> &dyn Store {
+            &self.store
+        }
+
+        async fn place_account(&self, id: AccountId, epoch: Epoch, disabled_at: Option<Timestamp>) {
+            let disabled_at = disabled_at.map_or("null".to_owned(), |at| at.0.to_string());
+            let sql = format!(
+                "update account
+                 set epoch = {},
+                     disabled_at = {disabled_at}
+                 where id = '{id}'
+                 returning 1",
+                epoch.0
+            );
+            assert_eq!(self.database.psql(&sql).trim(), "1");
+        }
+    }
+}
