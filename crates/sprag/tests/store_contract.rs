@@ -101,7 +101,7 @@ mod postgres {
 
     struct OnServer {
         store: PostgresStore,
-        database: Database,
+        beside: tokio_postgres::Client,
     }
 
     impl OnServer {
@@ -118,7 +118,10 @@ mod postgres {
             };
             PostgresStore::migrate(&settings).await.expect("migrate");
             let store = PostgresStore::open(settings).await.expect("open");
-            Self { store, database }
+            let (beside, connection) =
+                tokio_postgres::connect(&url, tokio_postgres::NoTls).await.expect("connect");
+            tokio::spawn(connection);
+            Self { store, beside }
         }
     }
 
@@ -129,16 +132,12 @@ mod postgres {
         }
 
         async fn place_account(&self, id: AccountId, epoch: Epoch, disabled_at: Option<Timestamp>) {
-            let disabled_at = disabled_at.map_or("null".to_owned(), |at| at.0.to_string());
-            let sql = format!(
-                "update account
-                 set epoch = {},
-                     disabled_at = {disabled_at}
-                 where id = '{id}'
-                 returning 1",
-                epoch.0
-            );
-            assert_eq!(self.database.psql(&sql).trim(), "1");
+            let sql = "update account
+                       set epoch = $2,
+                           disabled_at = $3
+                       where id = $1";
+            let changed = self.beside.execute(sql, &[&id.0, &epoch.0, &disabled_at.map(|at| at.0)]).await;
+            assert_eq!(changed.expect("place an account"), 1);
         }
     }
 }
