@@ -78,3 +78,66 @@ mod sqlite {
         }
     }
 }
+
+#[cfg(feature = "postgres")]
+mod postgres {
+    use std::time::Duration;
+
+    use sprag::store::postgres::{Batching, PostgresStore, Settings};
+    use sprag_rig::{Database, Postgres};
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_postgres_store_keeps_its_promises() {
+        contract::run(async || OnServer::new(Batching::Unnest, Postgres::shared().fresh_database()).await).await;
+    }
+
+    /// As on a distributed engine: each rotation a statement of its own.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_postgres_store_keeps_its_promises_row_by_row() {
+        contract::run(async || OnServer::new(Batching::Rows, Postgres::shared().fresh_database()).await).await;
+    }
+
+    struct OnServer {
+        store: PostgresStore,
+        beside: tokio_postgres::Client,
+    }
+
+    impl OnServer {
+        async fn new(batching: Batching, database: Database) -> Self {
+            let url = database.url();
+            // A machine that stops for a while is no broken promise.
+            let patient = Duration::from_secs(120);
+            let settings = Settings {
+                batching,
+                deadline: patient,
+                pool_wait: patient,
+                connect_timeout: patient,
+                ..Settings::new(url.parse().expect("a URL"))
+            };
+            PostgresStore::migrate(&settings).await.expect("migrate");
+            let store = PostgresStore::open(settings).await.expect("open");
+            let (beside, connection) =
+                tokio_postgres::connect(&url, tokio_postgres::NoTls).await.expect("connect");
+            tokio::spawn(connection);
+            Self { store, beside }
+        }
+    }
+
+    #[async_trait]
+    impl Subject for OnServer {
+        fn store(&self) -> &dyn Store {
+            &self.store
+        }
+
+        async fn place_account(&self, id: AccountId, epoch: Epoch, disabled_at: Option<Timestamp>) {
+            let sql = "update account
+                       set epoch = $2,
+                           disabled_at = $3
+                       where id = $1";
+            let changed = self.beside.execute(sql, &[&id.0, &epoch.0, &disabled_at.map(|at| at.0)]).await;
+            assert_eq!(changed.expect("place an account"), 1);
+        }
+    }
+}

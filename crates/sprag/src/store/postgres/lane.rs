@@ -172,16 +172,14 @@ impl<O: Order> Lane<O> {
     /// statement changes a row once. `None` once nobody can order any more.
     async fn take(&mut self) -> Option<Vec<Waiting<O>>> {
         let mut taken = std::mem::take(&mut self.held);
-        let mut waiting = self.waiting.lock().await;
         if taken.is_empty() {
+            let mut waiting = self.waiting.lock().await;
             taken.push(waiting.recv().await?);
+            take_queued(&mut taken, &mut waiting, self.batch);
+        } else if let Ok(mut waiting) = self.waiting.try_lock() {
+            // Where another lane waits at the queue, nothing is in it.
+            take_queued(&mut taken, &mut waiting, self.batch);
         }
-        while taken.len() < self.batch
-            && let Ok(next) = waiting.try_recv()
-        {
-            taken.push(next);
-        }
-        drop(waiting);
         let mut keys = HashSet::with_capacity(taken.len());
         let (mut batch, held): (Vec<_>, Vec<_>) =
             taken.into_iter().partition(|waiting| keys.insert(waiting.order.key()));
@@ -234,6 +232,15 @@ impl<O: Order> Lane<O> {
         if !matches!(settled, Ok(Ok(()))) {
             O::lose(&self.health, &done);
         }
+    }
+}
+
+/// Takes what has queued, up to `most` in all.
+fn take_queued<T>(taken: &mut Vec<T>, waiting: &mut mpsc::Receiver<T>, most: usize) {
+    while taken.len() < most
+        && let Ok(next) = waiting.try_recv()
+    {
+        taken.push(next);
     }
 }
 
