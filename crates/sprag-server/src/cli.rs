@@ -6,12 +6,13 @@
 use std::io;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use sprag::engine::Client;
 use sprag::session::ShortHash;
 
-use crate::config::{self, Config, Database, Sources};
+use crate::config::{self, Config, Sources};
+use crate::database;
 use crate::node::{self, Node};
 use crate::profile::Profile;
 use crate::{logs, openapi};
@@ -152,12 +153,12 @@ where
     let (config, profiles) = resolve(sources)?;
     logs::start(&config)?;
     if opens == Opens::Existing {
-        expect_database(&config)?;
+        database::expect(&config)?;
     }
     block_on(async {
         let node = match opens {
-            Opens::MayMake => Node::make(config, profiles)?,
-            Opens::Existing => Node::open(config, profiles)?,
+            Opens::MayMake => Node::make(config, profiles).await?,
+            Opens::Existing => Node::open(config, profiles).await?,
         };
         work(&node).await
     })
@@ -166,17 +167,6 @@ where
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("could not start the runtime")?.block_on(work)
-}
-
-fn expect_database(config: &Config) -> anyhow::Result<()> {
-    let Database::Sqlite(path) = &config.database;
-    if path.exists() {
-        return Ok(());
-    }
-    bail!(
-        "there is no database at {}; name its folder with --data-dir, or make one here with: sprag migrate",
-        path.display()
-    )
 }
 
 /// The command line, as the journal knows it: which of the machine's users it was, for there is no address.

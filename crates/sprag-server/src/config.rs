@@ -16,6 +16,7 @@ pub mod settings;
 mod sources;
 mod value;
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use sprag::access::Algorithm;
+use sprag::store::postgres::{Batching, Server};
 use url::Url;
 
 pub use error::ConfigError;
@@ -47,6 +49,12 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The database.
     pub database: Database,
+    /// How many connections to PostgreSQL are opened at most, besides the lanes.
+    pub database_connections: NonZeroUsize,
+    /// On how many connections to PostgreSQL waiting refreshes leave.
+    pub database_lanes: NonZeroUsize,
+    /// How they leave.
+    pub database_batch: Batching,
     /// The file of settings that was read.
     pub file: Option<PathBuf>,
     /// The pages to serve; one at least, none twice.
@@ -105,6 +113,18 @@ pub struct Lifetimes {
 pub enum Database {
     /// In this SQLite file.
     Sqlite(PathBuf),
+    /// On this PostgreSQL server.
+    Postgres(Server),
+}
+
+/// The URL without its password.
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(server) => server.fmt(f),
+        }
+    }
 }
 
 /// A page, as it was named.
@@ -315,6 +335,22 @@ impl Chosen {
             .for_each(|place| place.1 = found.clone());
     }
 
+    /// A password is a secret wherever it stands; a URL without one may stand where other settings do.
+    fn expect_hidden_password(&self) -> Result<(), ConfigError> {
+        let (setting, found) = self.of("database-url");
+        let Some(found) = found.filter(|found| value::has_password(&found.text)) else { return Ok(()) };
+        let danger = match found.origin {
+            Origin::Flag(_) => "a flag can be read in the list of processes",
+            Origin::File { .. } => "a file of settings gets copied about",
+            Origin::Environment(_) | Origin::Dotenv { .. } | Origin::Default => return Ok(()),
+        };
+        let problem = format!(
+            "there is a password in it, and {danger}; set {} in the environment or .env",
+            setting.env
+        );
+        Err(ConfigError::Value { setting: setting.name, origin: found.origin.clone(), problem })
+    }
+
     fn config(&self, file: Option<&str>) -> Result<Config, ConfigError> {
         let cores = available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let four = NonZeroUsize::MIN.saturating_add(3);
@@ -325,6 +361,7 @@ impl Chosen {
         };
         let data_dir = self.typed("data-dir", value::path)?;
         let database = self.given("database-url", value::database)?;
+        self.expect_hidden_password()?;
         let audience = self.given("audience", value::audience)?;
         let hash_threads = self.given("hash-threads", |text| {
             value::count(text, NonZeroUsize::MIN, NonZeroUsize::MIN.saturating_add(255))
@@ -337,6 +374,9 @@ impl Chosen {
             public_url,
             database: database.unwrap_or_else(|| Database::Sqlite(data_dir.join("sprag.db"))),
             data_dir,
+            database_connections: self.count("database-connections", 1000)?,
+            database_lanes: self.count("database-lanes", 4)?,
+            database_batch: self.typed("database-batch", value::batching)?,
             file: file.map(PathBuf::from),
             profiles: self.typed("profiles", value::profiles)?,
             lifetimes: Lifetimes {
@@ -371,9 +411,7 @@ impl Chosen {
         let value = match (setting.name, found) {
             (_, Some(_)) if setting.is_secret => "(set, hidden)".to_owned(),
             ("public-url", _) => config.issuer().to_owned(),
-            ("database-url", _) => match &config.database {
-                Database::Sqlite(path) => format!("sqlite:{}", path.display()),
-            },
+            ("database-url", _) => config.database.to_string(),
             ("config", _) => {
                 config.file.as_ref().map_or("none".to_owned(), |path| path.display().to_string())
             }

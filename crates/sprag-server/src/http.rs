@@ -4,19 +4,22 @@ use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts as _, RawPathParams, Request};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use hyper::http::request::Parts;
 use serde_json::{Map, Value};
 use sprag::account::Account;
 use sprag::engine::{Caller, Client, Terms};
+use sprag::ratchet::Row;
 use sprag::session::{AccountId, EndCause};
-use sprag::{Engine, Error, Refusal};
+use sprag::{Engine, Error, Fault, Refusal};
 
 use crate::metrics::Metrics;
 use crate::profile::{Action, Fact, Input, Inputs, Profile, Route, TakeError};
@@ -31,6 +34,11 @@ mod request;
 
 use carriage::{By, Carried};
 use refusal::Problem;
+use request::Received;
+
+/// How long a request may take once its body is there: whatever hangs behind the engine, the store or the queue of
+/// the hashing threads, it is answered 503 then, within three seconds in all.
+const DEADLINE: Duration = Duration::from_millis(2900);
 
 /// What every request shares.
 pub struct App {
@@ -40,6 +48,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// The origin of the public address, with which `Origin` headers are compared.
     pub origin: String,
+    /// How long a request may take once its body is there.
+    pub deadline: Duration,
     /// Off while the server shuts down, so that a load balancer sends no more requests.
     pub is_ready: AtomicBool,
 }
@@ -47,7 +57,7 @@ pub struct App {
 impl App {
     /// What requests share, ready to serve.
     pub fn new(engine: Arc<Engine>, metrics: Arc<Metrics>, origin: String) -> Self {
-        Self { engine, metrics, origin, is_ready: AtomicBool::new(true) }
+        Self { engine, metrics, origin, deadline: DEADLINE, is_ready: AtomicBool::new(true) }
     }
 
     /// Makes `/readyz` say "not ready" from now on.
@@ -121,7 +131,7 @@ pub fn router(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str) -> Route
 async fn act(place: Place, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let asks_for_bearer = place.asks_for_bearer();
-    let outcome = AssertUnwindSafe(carry_out(&place, parts, body)).catch_unwind().await;
+    let outcome = AssertUnwindSafe(place.carries_out(parts, body)).catch_unwind().await;
     let response = match outcome {
         Ok(Ok(response)) => response,
         Ok(Err(problem)) => answer::refused(&place.page.profile.refusal, problem, asks_for_bearer),
@@ -134,7 +144,7 @@ async fn act(place: Place, request: Request) -> Response {
     response
 }
 
-async fn carry_out(place: &Place, mut parts: Parts, body: Body) -> Result<Response, Problem> {
+async fn carry_out(place: &Place, mut parts: Parts, body: Received) -> Result<Response, Problem> {
     match place.route.action {
         Action::Login => actions::login(place, &parts, body).await,
         Action::Refresh => refresh::refresh(place, &parts, body).await,
@@ -168,6 +178,23 @@ impl Page {
 }
 
 impl Place {
+    /// Carries out one request in time. Only the client's own time for sending its body does not count.
+    ///
+    /// What was asked of the store by then may still happen, as where an answer is lost; nothing was acknowledged.
+    async fn carries_out(&self, parts: Parts, body: Body) -> Result<Response, Problem> {
+        let action = self.route.action;
+        let body =
+            if action.inputs().is_empty() { Ok(Bytes::new()) } else { request::receive(&parts, body).await };
+        let deadline = self.app.deadline;
+        tokio::time::timeout(deadline, carry_out(self, parts, body)).await.unwrap_or_else(|_| {
+            if action == Action::Refresh {
+                self.app.metrics.refreshed(Row::StoreFault, deadline);
+            }
+            let waited = format!("nothing came of it within {} ms", deadline.as_millis());
+            Err(Fault::unavailable("answer in time", waited).into())
+        })
+    }
+
     /// The body's fields as the route's inputs.
     fn inputs<'a>(&self, fields: &'a Map<String, Value>) -> Result<Inputs<'a>, Problem> {
         self.route.takes.read(fields).map_err(Problem::Field)

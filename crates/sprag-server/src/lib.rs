@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod database;
 pub mod http;
 pub mod jobs;
 pub mod logs;

@@ -3,18 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use axum::Router;
 use sprag::Engine;
 use sprag::chance::SystemChance;
-use sprag::clock::{Clock as _, SystemClock};
 use sprag::engine::{Issuer, Limits};
 use sprag::keys::KeyRing;
 use sprag::password::Hasher;
-use sprag::store::Store;
-use sprag::store::sqlite::{Settings, SqliteStore};
 
 use crate::config::{Config, Database, Lifetimes, ProfileRef};
+use crate::database::{self, Opened};
 use crate::http::{self, App};
 use crate::metrics::Metrics;
 use crate::profile::{self, Profile};
@@ -33,6 +31,8 @@ pub struct Node {
     pub engine: Arc<Engine>,
     /// Where its keys come from.
     pub ring: RingSource,
+    /// Whether they were made at this start, as there were none.
+    pub has_new_ring: bool,
 }
 
 impl Node {
@@ -40,29 +40,53 @@ impl Node {
     ///
     /// # Errors
     /// What is wrong, where, and what to do about it.
-    pub fn make(config: Config, profiles: Vec<Profile>) -> anyhow::Result<Self> {
-        let keys = RingSource::of(&config).load(&config, &SystemChance::default(), SystemClock.now())?;
-        migrate_store(&config)?;
-        Self::join(config, profiles, keys)
+    pub async fn make(config: Config, profiles: Vec<Profile>) -> anyhow::Result<Self> {
+        let ring = RingSource::of(&config);
+        // What can be wrong with a ring that is there is said before anything is made.
+        let has_new_ring = ring.is_missing();
+        if !has_new_ring {
+            ring.read(&config)?;
+        }
+        database::migrate(&config).await?;
+        let opened = database::open(&config).await?;
+        if has_new_ring {
+            expect_nobody(&ring, &config, &opened).await?;
+        }
+        let keys = ring.load(&config, &SystemChance::default(), opened.clock.now())?;
+        if let (true, RingSource::File(path), Database::Postgres(_)) = (has_new_ring, &ring, &config.database)
+        {
+            tracing::warn!(
+                file = %path.display(),
+                "made a key ring; every further node on this database needs this same ring: copy the file into its data \
+                 directory, mode 0600, or set SPRAG_KEY_RING there to its text"
+            );
+        }
+        Self::join(config, profiles, keys, opened, has_new_ring)
     }
 
     /// Opens store and keys for a command beside the server: what it finds stays as it is.
     ///
     /// # Errors
     /// What is wrong, where, and what to do about it.
-    pub fn open(config: Config, profiles: Vec<Profile>) -> anyhow::Result<Self> {
+    pub async fn open(config: Config, profiles: Vec<Profile>) -> anyhow::Result<Self> {
         let keys = RingSource::of(&config).read(&config)?;
-        Self::join(config, profiles, keys)
+        let opened = database::open(&config).await?;
+        Self::join(config, profiles, keys, opened, false)
     }
 
-    fn join(config: Config, profiles: Vec<Profile>, keys: KeyRing) -> anyhow::Result<Self> {
+    fn join(
+        config: Config,
+        profiles: Vec<Profile>,
+        keys: KeyRing,
+        Opened { store, clock }: Opened,
+        has_new_ring: bool,
+    ) -> anyhow::Result<Self> {
         let (ring, chance) = (RingSource::of(&config), Arc::new(SystemChance::default()));
-        let store = open_store(&config)?;
         let hasher = Hasher::start(config.hash_threads.get(), config.hash_queue.get())?;
         let issuer = Issuer { issuer: config.issuer().to_owned(), audience: config.audience.clone() };
         let limits = Limits { sessions_per_account: config.sessions_per_account.get() };
-        let engine = Engine::new(store, Arc::new(SystemClock), chance, keys, hasher, issuer, limits);
-        Ok(Self { config, profiles, metrics: Arc::default(), engine: Arc::new(engine), ring })
+        let engine = Engine::new(store, clock, chance, keys, hasher, issuer, limits);
+        Ok(Self { config, profiles, metrics: Arc::default(), engine: Arc::new(engine), ring, has_new_ring })
     }
 
     /// What requests share.
@@ -78,19 +102,28 @@ impl Node {
     }
 }
 
-fn migrate_store(config: &Config) -> anyhow::Result<()> {
-    let Database::Sqlite(path) = &config.database;
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        crate::ring_file::make_dir(folder)?;
+/// A new ring beside accounts that have tokens of an old one would refuse every one of them.
+async fn expect_nobody(ring: &RingSource, config: &Config, opened: &Opened) -> anyhow::Result<()> {
+    let RingSource::File(ring) = ring else { return Ok(()) };
+    let somebody = opened.store.accounts(None, 1).await;
+    if somebody
+        .with_context(|| format!("could not look into the database {}", database::shown(config)))?
+        .is_empty()
+    {
+        return Ok(());
     }
-    let shown = path.display();
-    SqliteStore::migrate(path).map(drop).with_context(|| format!("could not prepare the database {shown}"))
-}
-
-fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
-    let Database::Sqlite(path) = &config.database;
-    let store = SqliteStore::open(path, Settings::default());
-    Ok(Arc::new(store.with_context(|| format!("could not open the database {}", path.display()))?))
+    let (database, ring) = (database::shown(config), ring.display());
+    match &config.database {
+        Database::Sqlite(_) => bail!(
+            "there is a database at {database} but no key ring at {ring}; restore the ring from its backup, or move the \
+             database away to begin with neither"
+        ),
+        Database::Postgres(_) => bail!(
+            "there are accounts in {database} but there is no key ring at {ring}, and a new one would refuse all their \
+             tokens; copy keys.json from the data directory of a node that serves this database, mode 0600, or set \
+             SPRAG_KEY_RING to its text"
+        ),
+    }
 }
 
 /// Loads the pages that are named, with the lifetimes that were set for all of them.

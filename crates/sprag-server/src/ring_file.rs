@@ -12,7 +12,7 @@ use sprag::chance::{self, Chance};
 use sprag::clock::Timestamp;
 use sprag::keys::KeyRing;
 
-use crate::config::{Config, Database};
+use crate::config::Config;
 
 /// How long an API may keep the public keys it has fetched (`Cache-Control` of `/.well-known/jwks.json`): only then
 /// may a new key sign.
@@ -37,18 +37,22 @@ impl RingSource {
         if config.key_ring.is_some() { Self::Given } else { Self::File(config.data_dir.join("keys.json")) }
     }
 
+    /// Whether there is none yet, where one can be made.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::File(path) if !path.exists())
+    }
+
     /// Reads the ring for a server, or makes one where there is none. Where another algorithm is asked for than the
     /// ring will sign with, a key of it is added, which signs once every API has had time to fetch it.
     ///
     /// # Errors
-    /// The file or the text is no ring, others may read the file, the secret that was given is weak, or there is a
-    /// database and its ring is missing.
+    /// The file or the text is no ring, others may read the file, or the secret that was given is weak.
     pub fn load(&self, config: &Config, chance: &dyn Chance, now: Timestamp) -> anyhow::Result<KeyRing> {
         let wanted = config.signing_algorithm;
         if let Self::File(path) = self {
             make_dir(&config.data_dir)?;
             if !path.exists() {
-                expect_no_sessions_without(path, config)?;
                 create(path, &KeyRing::generate(wanted, chance, now)?, chance)?;
             }
         }
@@ -93,20 +97,6 @@ impl RingSource {
         }
         Ok(ring)
     }
-}
-
-/// A new ring beside an old database would refuse every token there is.
-fn expect_no_sessions_without(ring: &Path, config: &Config) -> anyhow::Result<()> {
-    let Database::Sqlite(database) = &config.database;
-    if database.exists() {
-        bail!(
-            "there is a database at {} but no key ring at {}; restore the ring from its backup, or move the \
-             database away to begin with neither",
-            database.display(),
-            ring.display()
-        );
-    }
-    Ok(())
 }
 
 /// Makes the data directory, for its owner only.

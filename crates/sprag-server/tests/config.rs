@@ -341,9 +341,19 @@ fn an_hs256_secret_can_be_relied_on() {
 }
 
 #[test]
-fn postgres_is_refused_plainly_and_its_password_not_repeated() {
-    let told = nothing().env("SPRAG_DATABASE_URL", "postgres://me:hunter2@db/sprag").refusal();
-    assert!(told.contains("no PostgreSQL store yet") && !told.contains("hunter2"), "{told}");
+fn a_postgresql_server_is_taken_and_its_password_shown_nowhere() {
+    const URL: &str = "postgres://me:hunter2@db.example.com/sprag";
+    let config = nothing().env("SPRAG_DATABASE_URL", URL).config();
+    assert!(matches!(config.database, Database::Postgres(_)));
+    assert!(shown(&config, "database-url").0.contains("db.example.com"));
+    assert!(!format!("{config:?} {}", table(config.lines())).contains("hunter2"));
+
+    let told = nothing().flag("database-url", URL).refusal();
+    assert!(told.starts_with("--database-url: there is a password in it"), "{told}");
+    assert!(told.contains("set SPRAG_DATABASE_URL in the") && !told.contains("hunter2"), "{told}");
+    let told = nothing().toml(&format!("database_url = {URL:?}")).refusal();
+    assert!(told.contains("copied about") && !told.contains("hunter2"), "{told}");
+    nothing().flag("database-url", "postgresql://me@db.example.com/sprag").config();
 }
 
 /// The variables that the systems in the wild have, as their pages map them.

@@ -73,7 +73,7 @@ pub(super) async fn beside_own_server<T>(
     let listener = TcpListener::bind(config.listen).await;
     let listener = listener.context("could not listen on a free port of 127.0.0.1")?;
     config.bound_to(listener.local_addr().context("could not learn the port that was bound")?);
-    let node = Node::make(config, profiles)?;
+    let node = Node::make(config, profiles).await?;
     let router = node.router(&node.app());
     let bounds = Bounds { connections: node.config.max_connections.get(), grace: node.config.shutdown_grace };
     let (stop, stopped) = oneshot::channel::<()>();

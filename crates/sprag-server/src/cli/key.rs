@@ -13,12 +13,14 @@ use clap::Subcommand;
 use serde::Serialize;
 use sprag::access::Algorithm;
 use sprag::chance::SystemChance;
-use sprag::clock::{Clock as _, SystemClock, Timestamp};
+use sprag::clock::Timestamp;
 use sprag::keys::{KeyEntry, KeyRing, Purpose};
 
 use super::output::{Column, List, minute, moment, rfc3339, say, tell};
-use super::resolve;
+use super::{block_on, resolve};
 use crate::config::{Config, Sources};
+use crate::database;
+use crate::logs;
 use crate::profile::parse_duration;
 use crate::ring_file::{self, RingSource};
 use rotation::{Rotated, Spans, rotate};
@@ -79,7 +81,8 @@ pub(super) struct Rotate {
 
 pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCode> {
     let (config, profiles) = resolve(sources)?;
-    let now = SystemClock.now();
+    logs::start(&config)?;
+    let now = block_on(async { Ok(database::clock(&config).await.now()) })?;
     match command {
         Command::List { json } => list(&ring_in_force(&config)?, now, json),
         Command::Rotate(args) => rotate_keys(&args, &config, Spans::of(&profiles), now),

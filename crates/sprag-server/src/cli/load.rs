@@ -16,7 +16,8 @@ use url::Url;
 
 use super::output::{say, say_json, tell};
 use crate::client::{Client, resolve};
-use crate::config::{Config, Database};
+use crate::config::Config;
+use crate::database;
 use crate::node::Node;
 use crate::profile::{Profile, parse_duration};
 
@@ -251,13 +252,8 @@ impl Sources<'_> {
     }
 
     async fn in_store(&self, config: Config) -> anyhow::Result<(Vec<LiveSession>, Option<u64>)> {
-        let Database::Sqlite(path) = &config.database;
-        ensure!(
-            path.exists(),
-            "there is no database {}; give the --data-dir of the running server",
-            path.display()
-        );
-        let node = Node::open(config, vec![self.page.profile.clone()])?;
+        database::expect(&config)?;
+        let node = Node::open(config, vec![self.page.profile.clone()]).await?;
         let engine = Arc::clone(&node.engine);
         let filled = fill::fill(&engine, self.page, self.args.chains() as u64, self.args.stored).await?;
         Ok((filled.live, filled.stored))

@@ -2,14 +2,10 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
-use sprag::store::Store as _;
-use sprag::store::sqlite::{Settings, SqliteStore};
-
 use super::output::say;
-use super::{block_on, expect_database, resolve};
-use crate::config::{Database, Sources};
-use crate::{logs, ring_file};
+use super::{block_on, resolve};
+use crate::config::Sources;
+use crate::{database, logs};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -21,19 +17,14 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
     let (config, _) = resolve(sources)?;
     logs::start(&config)?;
-    let Database::Sqlite(path) = &config.database;
-    let shown = path.display();
+    let shown = database::shown(&config);
     if args.check {
-        expect_database(&config)?;
-        block_on(async { Ok(SqliteStore::open(path, Settings::default())?.ready().await?) })?;
+        database::expect(&config)?;
+        block_on(async { Ok(database::open(&config).await?.store.ready().await?) })?;
         say(format_args!("{shown} is up to date"))?;
         return Ok(ExitCode::SUCCESS);
     }
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        ring_file::make_dir(folder)?;
-    }
-    let applied =
-        SqliteStore::migrate(path).with_context(|| format!("could not migrate the database {shown}"))?;
+    let applied = block_on(database::migrate(&config))?;
     for migration in &applied {
         say(format_args!("applied V{} {}", migration.version, migration.name))?;
     }

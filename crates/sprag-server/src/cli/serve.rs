@@ -11,10 +11,11 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::config::Config;
+use crate::config::{Config, Database};
 use crate::jobs;
 use crate::node::Node;
 use crate::profile::Profile;
+use crate::ring_file::RingSource;
 use crate::serve::{Bounds, serve};
 use sprag::access::Algorithm;
 
@@ -41,7 +42,7 @@ pub fn run(mut config: Config, profiles: Vec<Profile>) -> anyhow::Result<ExitCod
             )
         })?;
         config.bound_to(listener.local_addr().context("could not learn the address that was bound")?);
-        let node = Node::make(config, profiles)?;
+        let node = Node::make(config, profiles).await?;
         warn_of_what_is_allowed(&node);
         serve_node(&node, listener).await
     })
@@ -115,7 +116,8 @@ fn welcome(node: &Node, listen: SocketAddr) -> String {
     let url = config.issuer();
     let pages: Vec<_> = node.profiles.iter().map(|profile| profile.name.as_str()).collect();
     let database = match &config.database {
-        crate::config::Database::Sqlite(path) => format!("SQLite, {}", path.display()),
+        Database::Sqlite(path) => format!("SQLite, {}", path.display()),
+        Database::Postgres(server) => format!("PostgreSQL, {server}"),
     };
     let login = node.profiles.iter().flat_map(|profile| &profile.routes);
     let login = login
@@ -135,6 +137,15 @@ fn welcome(node: &Node, listen: SocketAddr) -> String {
         pages = pages.join(", "),
         algorithm = config.signing_algorithm.name(),
     );
+    if let (true, RingSource::File(path), Database::Postgres(_)) =
+        (node.has_new_ring, &node.ring, &config.database)
+    {
+        screen += &format!(
+            "    add a node     give it these same keys first: copy {} into its data directory,\n                   \
+             mode 0600, or set SPRAG_KEY_RING there to its text\n",
+            path.display()
+        );
+    }
     if let Some(login) = login {
         let request = r#"{"username":"ann","password":"a long password"}"#;
         screen += &format!("    log in         curl {login} --json '{request}'\n");

@@ -104,8 +104,8 @@ no setting (also of a variable that begins with `SPRAG_`, unless it is one that 
 that name), a combination that is not safe.
 
 - A span of time is a whole number and a unit: `30s`, `15m`, `12h`, `7d`.
-- Secrets are taken from the environment and `.env` only: flags can be read in the list of processes, and files of
-  settings get copied about.
+- Secrets, a database URL with a password in it too, are taken from the environment and `.env` only: flags can be read
+  in the list of processes, and files of settings get copied about.
 - In `.env`, put a value with blanks, quotes, `#` or `$` in it into single quotes.
 - Paths are relative to the working directory, wherever they are written.
 - In `sprag.toml` a list may stand for commas: `profiles = [\"sprag\", \"./pages/shop.toml\"]`.

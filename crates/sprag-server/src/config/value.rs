@@ -11,6 +11,7 @@ use url::{Host, Url};
 
 use super::{Database, LogFormat, ProfileRef, Secret};
 use sprag::access::Algorithm;
+use sprag::store::postgres::{Batching, Server};
 
 /// What a parser says: a value, or what is wrong with the text.
 pub(super) type Parsed<T> = Result<T, String>;
@@ -113,18 +114,39 @@ fn is_this_machine(url: &Url) -> bool {
     }
 }
 
+/// What a database URL may look like.
+const DATABASE_LIKE: &str = "write sqlite:PATH or postgres://USER@HOST/DATABASE";
+
 /// The database. What stands after the scheme is repeated only for SQLite: elsewhere it has a password in it.
 pub(super) fn database(text: &str) -> Parsed<Database> {
     let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
     match scheme {
         "sqlite" => sqlite(text),
-        "postgres" | "postgresql" => {
-            Err("this build has no PostgreSQL store yet; leave it out for the SQLite file in the data \
-                 directory, or write sqlite:PATH"
-                .to_owned())
-        }
-        "" => Err("this is not a database URL; write sqlite:PATH".to_owned()),
-        _ => Err(format!("there is no store for {}; write sqlite:PATH", quoted(scheme))),
+        "postgres" | "postgresql" => match text.parse::<Server>() {
+            Ok(server) => Ok(Database::Postgres(server)),
+            Err(bad) => Err(bad.to_string()),
+        },
+        "" => Err(format!("this is not a database URL; {DATABASE_LIKE}")),
+        _ => Err(format!("there is no store for {}; {DATABASE_LIKE}", quoted(scheme))),
+    }
+}
+
+/// Whether a database URL has a password in it, wherever libpq reads one from.
+pub(super) fn has_password(text: &str) -> bool {
+    let Some((_, rest)) = text.split_once("://") else { return false };
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    // A password may hold a slash that nobody has escaped: all before the last @ is taken for the user's part.
+    let user = place.rsplit_once('@').map_or("", |(user, _)| user);
+    user.contains(':') || query.split('&').any(|pair| pair.starts_with("password="))
+}
+
+/// How waiting rotations leave for PostgreSQL.
+pub(super) fn batching(text: &str) -> Parsed<Batching> {
+    match text {
+        "auto" => Ok(Batching::Auto),
+        "unnest" => Ok(Batching::Unnest),
+        "rows" => Ok(Batching::Rows),
+        _ => Err(format!("{} is none of auto, unnest and rows", quoted(text))),
     }
 }
 
@@ -277,6 +299,32 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_postgresql_url_is_refused_without_its_password() {
+        for text in
+            ["postgres:", "postgresql://", "postgres:me:hunter2@db/sprag", "mysql://me:hunter2@db/sprag"]
+        {
+            let told = database(text).unwrap_err();
+            assert!(told.contains("postgres://") && !told.contains("hunter2"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_a_database_url_is_found_wherever_it_stands() {
+        for text in [
+            "postgres://me:hunter2@db/sprag",
+            "postgres://me:hunter2@db1:5432,db2:5432/sprag",
+            "postgres://me:hunter2/b@db/sprag",
+            "postgres://:hunter2@/sprag",
+            "postgresql://me@db/sprag?sslmode=require&password=hunter2",
+        ] {
+            assert!(has_password(text), "{text}");
+        }
+        for text in ["postgres://me@db:5432/sprag", "postgres://db:1,[::1]:2/sprag?user=me", "sqlite:a@b:c"] {
+            assert!(!has_password(text), "{text}");
+        }
+    }
+
+    #[test]
     fn a_database_is_a_file_named_plainly() {
         for path in ["sprag.db", "/var/lib/sprag/sprag.db", "./a b.db", "/data/memory.db"] {
             assert_eq!(database(&format!("sqlite:{path}")), Ok(Database::Sqlite(PathBuf::from(path))));
@@ -290,10 +338,6 @@ mod tests {
             "sprag.db",
         ] {
             assert!(database(text).is_err(), "{text}");
-        }
-        for text in ["postgres://me:hunter2@db/sprag", "mysql://me:hunter2@db/sprag"] {
-            let told = database(text).unwrap_err();
-            assert!(!told.contains("hunter2"), "{told}");
         }
     }
 

@@ -1,6 +1,5 @@
 //! What the other routes do: log in and out, show and end sessions, make accounts, change passwords.
 
-use axum::body::Body;
 use axum::response::Response;
 use hyper::http::request::Parts;
 use sprag::engine::{Caller, Client, LogIn, NewUser};
@@ -10,14 +9,15 @@ use sprag::{Error, Refusal};
 use super::answer::{shaped, token_pair};
 use super::carriage::{self, By};
 use super::refusal::Problem;
+use super::request::Received;
 use super::{Place, request};
 use crate::profile::{Facts, Input, Inputs, Registration, SessionFacts, Transport};
 
 /// The longest device label, in bytes.
 const MAX_DEVICE_BYTES: usize = 200;
 
-pub(super) async fn login(place: &Place, parts: &Parts, body: Body) -> Result<Response, Problem> {
-    let fields = request::fields(parts, body).await?;
+pub(super) async fn login(place: &Place, parts: &Parts, body: Received) -> Result<Response, Problem> {
+    let fields = request::fields(parts, body)?;
     let inputs = place.inputs(&fields)?;
     let client = place.client(parts)?;
     let name = one_of(&inputs, &[Input::Name, Input::Username, Input::Email])
@@ -42,14 +42,14 @@ pub(super) async fn login(place: &Place, parts: &Parts, body: Body) -> Result<Re
     Ok(response)
 }
 
-pub(super) async fn register(place: &Place, parts: &Parts, body: Body) -> Result<Response, Problem> {
+pub(super) async fn register(place: &Place, parts: &Parts, body: Received) -> Result<Response, Problem> {
     if place.page.profile.registration == Registration::Admin {
         let caller = place.caller(parts).await?;
         if !place.app.engine.account(caller.key.account).await?.is_admin {
             return Err(Refusal::Forbidden.into());
         }
     }
-    let fields = request::fields(parts, body).await?;
+    let fields = request::fields(parts, body)?;
     let inputs = place.inputs(&fields)?;
     let client = place.client(parts)?;
     let password = inputs.get(Input::Password).ok_or_else(|| place.missing(&[Input::Password]))?;
@@ -83,10 +83,10 @@ pub(super) async fn register(place: &Place, parts: &Parts, body: Body) -> Result
 pub(super) async fn logout(
     place: &Place,
     parts: &Parts,
-    body: Body,
+    body: Received,
     cause: EndCause,
 ) -> Result<Response, Problem> {
-    let fields = request::fields(parts, body).await?;
+    let fields = request::fields(parts, body)?;
     let inputs = place.inputs(&fields)?;
     let client = place.client(parts)?;
     let engine = &place.app.engine;
@@ -158,9 +158,9 @@ pub(super) async fn end_session(place: &Place, parts: &Parts, id: &str) -> Resul
     Ok(shaped(place, &Facts::default()))
 }
 
-pub(super) async fn password(place: &Place, parts: &Parts, body: Body) -> Result<Response, Problem> {
+pub(super) async fn password(place: &Place, parts: &Parts, body: Received) -> Result<Response, Problem> {
     let caller: Caller = place.caller(parts).await?;
-    let fields = request::fields(parts, body).await?;
+    let fields = request::fields(parts, body)?;
     let inputs = place.inputs(&fields)?;
     let client: Client = place.client(parts)?;
     let current =

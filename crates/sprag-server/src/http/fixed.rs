@@ -1,5 +1,6 @@
 //! What is the same for every page: health, readiness, metrics, public keys, and the description of it all.
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -12,6 +13,8 @@ use hyper::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use serde_json::json;
+use sprag::Fault;
+use tokio::time::timeout;
 
 use super::App;
 use super::answer::{plainly_refused, with_body};
@@ -60,8 +63,10 @@ async fn readiness(app: Arc<App>) -> Response {
     if app.engine.now().0 < SANE_SINCE_MILLIS {
         return not_ready("clock", "the clock is wrong; set the time of this machine");
     }
-    if let Err(fault) = app.engine.store().ready().await {
-        tracing::warn!(%fault, "not ready: the store does not answer as it should");
+    let looked = timeout(app.deadline, app.engine.store().ready()).await;
+    if let Err(fault) = looked.unwrap_or_else(|late| Err(Fault::unavailable("hear from the store", late))) {
+        let source = fault.source().map(ToString::to_string);
+        tracing::warn!(%fault, source, "not ready: the store does not answer as it should");
         return not_ready("unavailable", "the store cannot be reached or is not migrated; see the log");
     }
     let regressions = app.metrics.state_regressions();

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use axum::body::Body;
 use axum::response::Response;
 use hyper::http::request::Parts;
 use sprag::Refusal;
@@ -10,10 +9,11 @@ use sprag::engine::Renewal;
 
 use super::answer::token_pair;
 use super::refusal::Problem;
+use super::request::Received;
 use super::{Place, request};
 
-pub(super) async fn refresh(place: &Place, parts: &Parts, body: Body) -> Result<Response, Problem> {
-    let fields = request::fields(parts, body).await?;
+pub(super) async fn refresh(place: &Place, parts: &Parts, body: Received) -> Result<Response, Problem> {
+    let fields = request::fields(parts, body)?;
     let carried = place.refresh_token(parts, &place.inputs(&fields)?)?.ok_or(Refusal::TokenMissing)?;
     let client = place.client(parts)?;
     let renewal = Renewal { token: &carried.text, retry_id: request::retry_id(&parts.headers)? };

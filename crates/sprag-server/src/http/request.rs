@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use bytes::Bytes;
 use data_encoding::HEXLOWER_PERMISSIVE;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, HeaderMap, USER_AGENT};
@@ -34,12 +35,26 @@ const MAX_USER_AGENT_BYTES: usize = 256;
 /// The longest `Idempotency-Key` and `Sprag-Instance`, in bytes.
 const MAX_ID_BYTES: usize = 255;
 
-/// The fields of a request's body; none where it has no body.
-pub(super) async fn fields(parts: &Parts, body: Body) -> Result<Map<String, Value>, Problem> {
+/// A request's body, whole; or why there is none, which is said once the body is asked for.
+pub(super) type Received = Result<Bytes, Problem>;
+
+/// Waits for a request's body.
+pub(super) async fn receive(parts: &Parts, body: Body) -> Received {
     if parts.headers.contains_key(CONTENT_ENCODING) {
         return Err(Problem::UnsupportedMediaType("send the body as it is, without a Content-Encoding"));
     }
-    let bytes = read(body).await?;
+    let whole = Limited::new(body, MAX_BODY_BYTES).collect();
+    match tokio::time::timeout(BODY_DEADLINE, whole).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::TooLarge),
+        Ok(Err(_)) => Err(Problem::invalid("the body broke off; send the request again")),
+        Err(_) => Err(Problem::TooSlow),
+    }
+}
+
+/// The fields of a request's body; none where it has no body.
+pub(super) fn fields(parts: &Parts, body: Received) -> Result<Map<String, Value>, Problem> {
+    let bytes = body?;
     if bytes.is_empty() {
         return Ok(Map::new());
     }
@@ -49,16 +64,6 @@ pub(super) async fn fields(parts: &Parts, body: Body) -> Result<Map<String, Valu
         _ => Err(Problem::UnsupportedMediaType(
             "send Content-Type: application/json or application/x-www-form-urlencoded",
         )),
-    }
-}
-
-async fn read(body: Body) -> Result<bytes::Bytes, Problem> {
-    let whole = Limited::new(body, MAX_BODY_BYTES).collect();
-    match tokio::time::timeout(BODY_DEADLINE, whole).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::TooLarge),
-        Ok(Err(_)) => Err(Problem::invalid("the body broke off; send the request again")),
-        Err(_) => Err(Problem::TooSlow),
     }
 }
 

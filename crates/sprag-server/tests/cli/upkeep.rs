@@ -74,3 +74,16 @@ fn a_database_is_migrated_once() {
     let lacking = folder.run(&["migrate", "--check", "--database-url", "sqlite:old.db"]).fails();
     assert!(lacking.contains("has not been applied; run `sprag migrate`"), "{lacking}");
 }
+
+#[test]
+fn a_ring_is_made_beside_an_empty_database_and_never_beside_accounts() {
+    let folder = an_empty_folder();
+    folder.run(&["migrate"]).succeeds();
+    let created = ["user", "create", "--username", "ann", "--password-stdin"];
+    folder.run_with(ANNS_PASSWORD, &created).succeeds();
+    std::fs::remove_file(folder.path("sprag-data/keys.json")).unwrap();
+    let told =
+        folder.run_with(ANNS_PASSWORD, &["user", "create", "--username", "bob", "--password-stdin"]).fails();
+    assert!(told.contains("no key ring at ./sprag-data/keys.json; restore the ring"), "{told}");
+    assert!(!folder.path("sprag-data/keys.json").exists());
+}

@@ -102,6 +102,39 @@ async fn r14_wherever_the_store_fails_the_answer_is_503_and_nothing_is_acknowled
 }
 
 #[tokio::test]
+async fn wherever_the_store_hangs_the_answer_is_503_in_time_and_nothing_is_acknowledged() {
+    for way in Way::BOTH {
+        for (what, calls) in EVERYTHING {
+            for hanging in 0..calls {
+                let mut world = World::new();
+                let (call, before) = (Scene::of(&world, way).await.call(what), world.dump().await);
+                world.loses_patience();
+                world.seam.becomes(Mood::HangsAfter(hanging));
+                let answer = world.sends(call).await.refused(503, "unavailable");
+                assert_eq!(answer.header("retry-after"), "1", "{what}");
+                assert!(answer.set_cookies().is_empty(), "{what}");
+                world.seam.becomes(Mood::Well);
+                assert_eq!(world.dump().await, before, "{what}, after {hanging} calls");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn readiness_is_told_in_time_and_a_refresh_given_up_is_counted_as_a_fault_of_the_store() {
+    let mut world = World::new();
+    let ann = world.ann().await;
+    let refresh = ann.logs_in().await.refresh;
+    world.loses_patience();
+    world.seam.becomes(Mood::HangsAfter(0));
+    world.sends(Call::get("/readyz")).await.is_not_ready("unavailable");
+    world.sends(Call::get("/healthz")).await.is(200);
+    let call = Call::post(REFRESH).json(&json!({ "refresh_token": refresh }));
+    world.sends(call).await.refused(503, "unavailable");
+    assert_eq!(world.verdicts().await[&2], 1);
+}
+
+#[tokio::test]
 async fn r59_a_panic_is_500_for_that_request_alone() {
     let panicking = [
         ("log in", "open"),

@@ -23,6 +23,8 @@ pub(crate) enum Mood {
     Well,
     /// Calls fail before they have done anything, but for the first so many.
     FailsAfter(u32),
+    /// Calls are never answered, but for the first so many.
+    HangsAfter(u32),
     /// The call of that name commits, and its answer is lost.
     LosesAnswerOf(&'static str),
     /// The call of that name panics.
@@ -80,19 +82,23 @@ impl Seam {
         if let Some((_, interlude)) = interlude {
             interlude.await;
         }
+        match self.mood_at(call) {
+            Mood::FailsAfter(0) => Err(Fault::unavailable("reach the store", "the story says so")),
+            Mood::HangsAfter(0) => std::future::pending().await,
+            Mood::PanicsAt(name) if name == call => panic!("the story says that the store panics at {call}"),
+            _ => Ok(self.store()),
+        }
+    }
+
+    /// Notes the call, and says in which mood it is met.
+    fn mood_at(&self, call: &'static str) -> Mood {
         let mut state = self.state();
         state.calls.push(call);
-        match &mut state.mood {
-            Mood::FailsAfter(0) => return Err(Fault::unavailable("reach the store", "the story says so")),
-            Mood::FailsAfter(left) => *left -= 1,
-            Mood::PanicsAt(name) if *name == call => {
-                drop(state);
-                panic!("the story says that the store panics at {call}");
-            }
-            _ => {}
+        let mood = state.mood;
+        if let Mood::FailsAfter(left @ 1..) | Mood::HangsAfter(left @ 1..) = &mut state.mood {
+            *left -= 1;
         }
-        drop(state);
-        Ok(self.store())
+        mood
     }
 
     fn finish<T>(&self, call: &'static str, outcome: Result<T, Fault>) -> Result<T, Fault> {

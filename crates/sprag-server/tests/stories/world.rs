@@ -39,6 +39,9 @@ pub(crate) const W: u64 = 30;
 /// The origin of the server's own site.
 pub(crate) const ORIGIN: &str = "https://auth.example.org";
 
+/// A story takes as long as it takes: a slow disk must not turn into answers that it does not tell of.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 const DAY: u64 = 24 * 3600;
 
 pub(crate) fn days(days: u64) -> u64 {
@@ -67,6 +70,7 @@ pub(crate) struct World {
     /// Every token and cookie that was ever handed out.
     pub(crate) handed_out: Mutex<Vec<String>>,
     router: Router,
+    pages: Vec<Profile>,
     database: PathBuf,
 }
 
@@ -97,10 +101,15 @@ impl World {
             Issuer { issuer: ORIGIN.to_owned(), audience: "sprag-stories".to_owned() },
             Limits { sessions_per_account: plan.sessions_per_account },
         ));
-        let app = App::new(Arc::clone(&engine), Arc::new(Metrics::default()), ORIGIN.to_owned());
         check_together(&plan.pages).expect("pages that go together");
-        let router = router(&Arc::new(app), plan.pages, ORIGIN);
-        Self { clock, seam, engine, folder, handed_out: Mutex::default(), router, database }
+        let router = serve(&engine, &plan.pages, PATIENCE);
+        let handed_out = Mutex::default();
+        Self { clock, seam, engine, folder, handed_out, router, pages: plan.pages, database }
+    }
+
+    /// From now on what is not done is given up almost at once.
+    pub(crate) fn loses_patience(&mut self) {
+        self.router = serve(&self.engine, &self.pages, Duration::from_millis(5));
     }
 
     /// Sends a request and checks what holds for every answer.
@@ -231,12 +240,16 @@ async fn ask(router: Router, call: Call) -> Answer {
     Answer { line, status: parts.status.as_u16(), headers: parts.headers, body }
 }
 
+fn serve(engine: &Arc<Engine>, pages: &[Profile], deadline: Duration) -> Router {
+    let mut app = App::new(Arc::clone(engine), Arc::new(Metrics::default()), ORIGIN.to_owned());
+    app.deadline = deadline;
+    router(&Arc::new(app), pages.to_vec(), ORIGIN)
+}
+
 /// The one place that chooses what the stories' data is kept in.
 fn open_store(path: &Path) -> Arc<dyn Store> {
     SqliteStore::migrate(path).expect("a database");
-    // A story takes as long as it takes: a slow disk must not turn into answers that it does not tell of.
-    let deadline = Duration::from_secs(60);
-    let settings = Settings { readers: 1, deadline, busy_timeout: deadline, ..Settings::default() };
+    let settings = Settings { readers: 1, deadline: PATIENCE, busy_timeout: PATIENCE, ..Settings::default() };
     Arc::new(SqliteStore::open(path, settings).expect("a migrated database"))
 }
 

@@ -1,0 +1,115 @@
+//! The store that a configuration names: bringing it up to date, opening it, and whose clock counts for it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use sprag::clock::{Clock, SystemClock};
+use sprag::store::postgres::{self, PostgresStore, Server};
+use sprag::store::sqlite::{self, SqliteStore};
+use sprag::store::{Migrated, Store};
+
+use crate::config::{Config, Database};
+use crate::ring_file;
+
+/// An open store and the clock that everyone who works on it goes by.
+#[derive(Clone)]
+pub struct Opened {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// This machine's clock for a file that only this machine has, the database's where many machines share it: so
+    /// their own clocks do not matter to a verdict.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Applies the migrations that the database lacks, and makes it where it is a file; says which it applied.
+///
+/// # Errors
+/// It cannot be reached or written, is from a newer build, or is not ours.
+pub async fn migrate(config: &Config) -> anyhow::Result<Vec<Migrated>> {
+    let applied = match &config.database {
+        Database::Sqlite(path) => {
+            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                ring_file::make_dir(folder)?;
+            }
+            SqliteStore::migrate(path)
+        }
+        Database::Postgres(server) => PostgresStore::migrate(&settings(config, server)).await,
+    };
+    applied.with_context(|| format!("could not prepare the database {}", shown(config)))
+}
+
+/// Opens a database that has been migrated.
+///
+/// # Errors
+/// It cannot be reached, is not migrated or is from a newer build, or does not keep what it acknowledges.
+pub async fn open(config: &Config) -> anyhow::Result<Opened> {
+    let opened = match &config.database {
+        Database::Sqlite(path) => open_file(path),
+        Database::Postgres(server) => PostgresStore::open(settings(config, server)).await.map(|store| {
+            let clock = store.clock();
+            Opened { store: Arc::new(store), clock }
+        }),
+    };
+    opened.with_context(|| format!("could not open the database {}", shown(config)))
+}
+
+fn open_file(path: &Path) -> Result<Opened, sprag::Fault> {
+    let store = SqliteStore::open(path, sqlite::Settings::default())?;
+    Ok(Opened { store: Arc::new(store), clock: Arc::new(SystemClock) })
+}
+
+/// The clock of the configured database, for what is done without it.
+///
+/// Where the database does not answer, this machine's: a leaked key must be retired even then.
+pub async fn clock(config: &Config) -> Arc<dyn Clock> {
+    if let Database::Sqlite(_) = &config.database {
+        return Arc::new(SystemClock);
+    }
+    match open(config).await {
+        Ok(opened) => opened.clock,
+        Err(error) => {
+            let error = format!("{error:#}");
+            tracing::warn!(
+                error,
+                "the database's clock cannot be asked, so this machine's counts; check that it is right"
+            );
+            Arc::new(SystemClock)
+        }
+    }
+}
+
+/// Refuses a configuration whose database is a file that is not there, so that a wrong folder is noticed. A server
+/// says for itself when it is opened.
+///
+/// # Errors
+/// There is no such file.
+pub fn expect(config: &Config) -> anyhow::Result<()> {
+    match &config.database {
+        Database::Sqlite(path) if !path.exists() => bail!(
+            "there is no database at {}; name its folder with --data-dir, or make one here with: sprag migrate",
+            path.display()
+        ),
+        Database::Sqlite(_) | Database::Postgres(_) => Ok(()),
+    }
+}
+
+/// How messages name the database: never with its password.
+#[must_use]
+pub fn shown(config: &Config) -> String {
+    match &config.database {
+        Database::Sqlite(path) => path.display().to_string(),
+        Database::Postgres(server) => server.to_string(),
+    }
+}
+
+/// What the configuration says about a PostgreSQL store.
+#[must_use]
+pub fn settings(config: &Config, server: &Server) -> postgres::Settings {
+    postgres::Settings {
+        batching: config.database_batch,
+        lanes: config.database_lanes.get(),
+        pool: config.database_connections.get(),
+        ..postgres::Settings::new(server.clone())
+    }
+}
