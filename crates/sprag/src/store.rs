@@ -17,8 +17,15 @@ use crate::session::{AccountId, EndCause, Epoch, Session, SessionDetail, Session
 
 pub mod contract;
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod schema;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use schema::Migrated;
 
 /// How many ended sessions of one account are kept, however recently they ended.
 ///

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::Store;
+use super::{Migrated, Store};
 use crate::error::Fault;
 use readers::Readers;
 use writer::Writer;
@@ -31,8 +31,6 @@ mod rows;
 mod sessions;
 mod sweep;
 mod writer;
-
-pub use migration::Migrated;
 
 /// What may be tuned. The defaults suit a million sessions on a small machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,7 +125,7 @@ impl SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn ready(&self) -> Result<(), Fault> {
-        let schema = self.readers.read("look at the schema", migration::schema).await?;
-        migration::expect_current(&schema)
+        let found = self.readers.read("look at the schema", migration::history).await?;
+        migration::expect_usable(&found)
     }
 }

@@ -1,0 +1,109 @@
+//! Where the servers' programs are, and as whom they run.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test names its programs in the environment; no configuration here"
+)]
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The line that installs every server the tests start.
+pub const INSTALL: &str = "sudo apt-get install postgresql pgbouncer nginx haproxy";
+
+/// Names the directory of PostgreSQL's programs where it is not the one `pg_config` tells.
+pub const PG_BIN: &str = "SPRAG_TEST_PG_BIN";
+
+/// Where the system's programs lie, whatever the caller's `PATH` says; a plain user's often lacks the last two.
+const SYSTEM: [&str; 4] = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"];
+
+/// The directory of PostgreSQL's programs: what [`PG_BIN`] names, else what `pg_config` tells, else the newest of
+/// Debian's.
+///
+/// # Panics
+/// Where no server is installed.
+pub fn postgres_bin() -> PathBuf {
+    if let Some(named) = env::var_os(PG_BIN) {
+        let named = PathBuf::from(named);
+        assert!(has_server(&named), "{PG_BIN} names {}, which holds no initdb and postgres", named.display());
+        return named;
+    }
+    told_by_pg_config()
+        .into_iter()
+        .chain(debian_bins())
+        .find(|bin| has_server(bin))
+        .unwrap_or_else(|| missing("the PostgreSQL server"))
+}
+
+/// A program by its name, from `PATH` or from where the system keeps its servers.
+///
+/// # Panics
+/// Where it is not installed.
+pub fn program(name: &str) -> PathBuf {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain(SYSTEM.map(PathBuf::from))
+        .map(|folder| folder.join(name))
+        .find(|program| program.is_file())
+        .unwrap_or_else(|| missing(name))
+}
+
+/// A command in a clean environment: no `PGOPTIONS` or locale of the caller's decides what a test sees.
+pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    let path = env::var_os("PATH").unwrap_or_default();
+    let path = env::join_paths(env::split_paths(&path).chain(SYSTEM.map(PathBuf::from)));
+    command.env_clear().env("LC_ALL", "C").env("PATH", path.expect("folders out of PATH fit into one"));
+    command
+}
+
+/// The user that servers run as: `None` is the one who runs the tests.
+pub(crate) fn unprivileged() -> Option<(u32, u32)> {
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let users = fs::read_to_string("/etc/passwd").expect("could not read /etc/passwd");
+    let ids = ["postgres", "nobody"].iter().find_map(|name| ids_of(&users, name));
+    Some(
+        ids.expect(
+            "the tests run as root, and /etc/passwd has neither postgres nor nobody to run servers as",
+        ),
+    )
+}
+
+/// What goes before a program's words to run it as [`unprivileged`] says.
+pub(crate) fn drop_privileges() -> Vec<String> {
+    let Some((user, group)) = unprivileged() else { return Vec::new() };
+    let setpriv = program("setpriv").display().to_string();
+    vec![setpriv, format!("--reuid={user}"), format!("--regid={group}"), "--clear-groups".to_owned()]
+}
+
+fn ids_of(users: &str, name: &str) -> Option<(u32, u32)> {
+    let mut fields = users.lines().find(|line| line.split(':').next() == Some(name))?.split(':').skip(2);
+    Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+}
+
+fn has_server(bin: &Path) -> bool {
+    bin.join("initdb").is_file() && bin.join("postgres").is_file()
+}
+
+fn told_by_pg_config() -> Option<PathBuf> {
+    let output = Command::new("pg_config").arg("--bindir").output().ok()?;
+    Some(PathBuf::from(String::from_utf8(output.stdout).ok()?.trim()))
+}
+
+/// Debian's directories, the newest version first.
+fn debian_bins() -> Vec<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let mut versions: Vec<u32> =
+        versions.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    versions.sort_unstable();
+    versions.iter().rev().map(|version| format!("/usr/lib/postgresql/{version}/bin").into()).collect()
+}
+
+fn missing(what: &str) -> ! {
+    panic!("{what} is not installed, and this test starts it; run: {INSTALL}")
+}

@@ -1,0 +1,311 @@
+//! Accounts and the names that lead to them.
+
+use std::time::Instant;
+
+use async_trait::async_trait;
+use futures_util::FutureExt as _;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use super::PostgresStore;
+use super::journal::Chain;
+use super::link::{Link, Sql};
+use super::pool::Outcome;
+use super::rows;
+use super::sessions::{end_all, insert};
+use super::sweep::thin_out;
+use super::trouble::Trouble;
+use super::turn::rotate_one;
+use crate::account::{Account, Name};
+use crate::audit::Event;
+use crate::error::Fault;
+use crate::session::{AccountId, EndCause};
+use crate::store::{
+    Accounts, Credential, CurrentSession, Ending, NewAccount, PasswordChange, PasswordChanged, Rotated,
+};
+
+pub(super) const CREDENTIAL_OF: Sql = Sql {
+    text: "
+    select *
+    from account
+    where id = $1",
+    types: &[Type::UUID],
+};
+
+/// Two statements, not a join: the name and the account stand on different shards.
+pub(super) const IDENTITY: Sql = Sql {
+    text: "
+    select account_id
+    from identity
+    where kind = $1
+      and value = $2",
+    types: &[Type::TEXT, Type::TEXT],
+};
+
+/// Holds a live session as it is until the transaction ends.
+pub(super) const HOLD: Sql = Sql {
+    text: "
+    select 1
+    from session
+    where account_id = $1
+      and id = $2
+      and ended_at is null
+    for update",
+    types: &[Type::UUID, Type::UUID],
+};
+
+pub(super) const MOVE_SESSION: Sql = Sql {
+    text: "
+    update session
+    set epoch = $3
+    where account_id = $1
+      and id = $2",
+    types: &[Type::UUID, Type::UUID, Type::INT8],
+};
+
+pub(super) const MOVE_ACCOUNT: Sql = Sql {
+    text: "
+    update account
+    set password_hash = $2,
+        epoch = $3
+    where id = $1",
+    types: &[Type::UUID, Type::TEXT, Type::INT8],
+};
+
+pub(super) const DISABLE: Sql = Sql {
+    text: "
+    update account
+    set disabled_at = $2,
+        epoch = epoch + 1
+    where id = $1
+      and disabled_at is null",
+    types: &[Type::UUID, Type::INT8],
+};
+
+pub(super) const ENABLE: Sql = Sql {
+    text: "
+    update account
+    set disabled_at = null
+    where id = $1
+      and disabled_at is not null",
+    types: &[Type::UUID],
+};
+
+pub(super) const REHASH: Sql = Sql {
+    text: "
+    update account
+    set password_hash = $3
+    where id = $1
+      and password_hash = $2",
+    types: &[Type::UUID, Type::TEXT, Type::TEXT],
+};
+
+#[async_trait]
+impl Accounts for PostgresStore {
+    async fn create(&self, new: NewAccount) -> Result<bool, Fault> {
+        self.pool.write("create an account", &new, |link, new| create(link, new).boxed()).await
+    }
+
+    async fn account(&self, id: AccountId) -> Result<Option<Account>, Fault> {
+        let found =
+            self.pool.read("find an account", &id, |link, id| credential_of(link, *id).boxed()).await?;
+        Ok(found.map(|credential| credential.account))
+    }
+
+    async fn credential(&self, name: &Name) -> Result<Option<Credential>, Fault> {
+        self.pool
+            .read("find an account by its name", name, |link, name| {
+                async move {
+                    let Some(row) = link.optional(&IDENTITY, &[&name.kind.name(), &name.value]).await? else {
+                        return Ok(None);
+                    };
+                    credential_of(link, AccountId(row.try_get("account_id")?)).await
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    async fn credential_of(&self, id: AccountId) -> Result<Option<Credential>, Fault> {
+        self.pool
+            .read("find an account's password hash", &id, |link, id| credential_of(link, *id).boxed())
+            .await
+    }
+
+    async fn accounts(&self, after: Option<AccountId>, limit: u32) -> Result<Vec<Account>, Fault> {
+        const SQL: Sql = Sql {
+            text: "
+            select id, epoch, disabled_at, is_admin, created_at, username, email
+            from account
+            where id > $1
+            order by id
+            limit $2",
+            types: &[Type::UUID, Type::INT8],
+        };
+        // No account has the first id there is.
+        let after = after.map_or(Uuid::nil(), |after| after.0);
+        self.pool
+            .read("list accounts", &(after, i64::from(limit)), |link, (after, limit)| {
+                async move {
+                    let found = link.query(&SQL, &[after, limit]).await?;
+                    found.iter().map(rows::account).collect()
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    async fn disable(&self, account: AccountId, event: Event) -> Result<bool, Fault> {
+        self.pool
+            .write("disable an account", &(account, event), |link, (account, event)| {
+                disable(link, *account, event).boxed()
+            })
+            .await
+    }
+
+    async fn enable(&self, account: AccountId, event: Event) -> Result<bool, Fault> {
+        self.pool
+            .write("enable an account", &(account, event), |link, (account, event)| {
+                async move {
+                    let mut chain = Chain::of(link, event.account).await?;
+                    let is_enabled = link.execute(&ENABLE, &[&account.0]).await? > 0;
+                    if is_enabled {
+                        chain.append(event.clone()).await?;
+                    }
+                    Ok(Outcome::Keep(is_enabled))
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    async fn change_password(&self, change: PasswordChange) -> Result<PasswordChanged, Fault> {
+        let asked_at = Instant::now();
+        let changed = self
+            .pool
+            .write("change a password", &change, |link, change| {
+                async move {
+                    Ok(match change_password(link, change).await? {
+                        Some(rotated) => Outcome::Keep(PasswordChanged::Done(rotated)),
+                        None => Outcome::Undo(PasswordChanged::Moved),
+                    })
+                }
+                .boxed()
+            })
+            .await;
+        if let CurrentSession::Turns(rotation) = &change.current {
+            let turned = changed.as_ref().map(|changed| match changed {
+                PasswordChanged::Done(rotated) => Some(*rotated),
+                PasswordChanged::Moved => None,
+            });
+            self.date(rotation, asked_at, &turned).await;
+        }
+        changed
+    }
+
+    async fn rehash(&self, account: AccountId, old: &str, new: &str) -> Result<bool, Fault> {
+        let given = (account, old.to_owned(), new.to_owned());
+        self.pool
+            .read("rehash a password", &given, |link, (account, old, new)| {
+                async move { Ok(link.execute(&REHASH, &[&account.0, old, new]).await? > 0) }.boxed()
+            })
+            .await
+    }
+}
+
+async fn credential_of(link: &Link, id: AccountId) -> Result<Option<Credential>, Trouble> {
+    let found = link.optional(&CREDENTIAL_OF, &[&id.0]).await?;
+    found.map(|row| rows::credential(&row)).transpose()
+}
+
+async fn create(link: &Link, new: &NewAccount) -> Result<Outcome<bool>, Trouble> {
+    const NAME: Sql = Sql {
+        text: "
+        insert into identity (kind, value, account_id)
+        values ($1, $2, $3)
+        on conflict do nothing",
+        types: &[Type::TEXT, Type::TEXT, Type::UUID],
+    };
+    const ACCOUNT: Sql = Sql {
+        text: "
+        insert into account (
+            id, epoch, disabled_at, is_admin, created_at, username, email, password_hash
+        )
+        values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        types: &[
+            Type::UUID,
+            Type::INT8,
+            Type::INT8,
+            Type::BOOL,
+            Type::INT8,
+            Type::TEXT,
+            Type::TEXT,
+            Type::TEXT,
+        ],
+    };
+    let NewAccount { account, names, password_hash, event } = new;
+    for name in names {
+        if link.execute(&NAME, &[&name.kind.name(), &name.value, &account.id.0]).await? == 0 {
+            return Ok(Outcome::Undo(false));
+        }
+    }
+    link.execute(
+        &ACCOUNT,
+        &[
+            &account.id.0,
+            &account.epoch.0,
+            &account.disabled_at.map(|at| at.0),
+            &account.is_admin,
+            &account.created_at.0,
+            &account.username,
+            &account.email,
+            password_hash,
+        ],
+    )
+    .await?;
+    Chain::of(link, event.account).await?.append(event.clone()).await?;
+    Ok(Outcome::Keep(true))
+}
+
+async fn disable(link: &Link, account: AccountId, event: &Event) -> Result<Outcome<bool>, Trouble> {
+    let mut chain = Chain::of(link, account).await?;
+    if link.execute(&DISABLE, &[&account.0, &event.at.0]).await? == 0 {
+        return Ok(Outcome::Keep(false));
+    }
+    chain.append(event.clone()).await?;
+    let ending = Ending::along_with(event, EndCause::Disabled);
+    end_all(link, &mut chain, None, &ending).await?;
+    Ok(Outcome::Keep(true))
+}
+
+/// `None` where the account or the session has moved on; the caller then undoes what was done.
+async fn change_password(link: &Link, change: &PasswordChange) -> Result<Option<Rotated>, Trouble> {
+    let PasswordChange { account, verified_under, password_hash, current, ending, event } = change;
+    let mut chain = Chain::of(link, *account).await?;
+    if !chain.stands(*verified_under) {
+        return Ok(None);
+    }
+    let epoch = verified_under.next();
+    let (key, rotated) = match current {
+        CurrentSession::Turns(rotation) => {
+            let turned = rotate_one(link, rotation).await?;
+            let Some(turned) = turned.filter(|_| rotation.key.account == *account) else {
+                return Ok(None);
+            };
+            (rotation.key, turned)
+        }
+        CurrentSession::GivesWay { old, new, detail } => {
+            if link.optional(&HOLD, &[&account.0, &old.0]).await?.is_none() {
+                return Ok(None);
+            }
+            insert(link, new, detail).await?;
+            (new.key, Rotated { expires_at: new.expires_at })
+        }
+    };
+    link.execute(&MOVE_SESSION, &[&key.account.0, &key.session.0, &epoch.0]).await?;
+    link.execute(&MOVE_ACCOUNT, &[&account.0, password_hash, &epoch.0]).await?;
+    chain.append(event.clone()).await?;
+    end_all(link, &mut chain, Some(key.session), ending).await?;
+    thin_out(link, *account).await?;
+    Ok(Some(rotated))
+}

@@ -1,0 +1,78 @@
+//! The database's clock, as a node follows it.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::link::{Link, Sql};
+use super::trouble::Trouble;
+use crate::clock::{Clock, Timestamp};
+
+/// A round trip that takes longer tells too little of when the server looked at its clock.
+const MAX_ROUND_TRIP: Duration = Duration::from_millis(100);
+
+/// After this long without a measurement, one of a long round trip is better than none.
+const STALE: Duration = Duration::from_secs(10);
+
+const NOW: Sql =
+    Sql { text: "select (extract(epoch from clock_timestamp()) * 1000000)::bigint as micros", types: &[] };
+
+/// Tells the database's time: what it said when it was last asked, and what has passed here since. The node's own
+/// clock is never read, so it may be wrong or jump.
+#[derive(Debug)]
+pub(super) struct DatabaseClock {
+    start: Instant,
+    /// The database's time at `start`, in microseconds.
+    offset: AtomicI64,
+    /// When it was last measured, in milliseconds after `start`.
+    measured: AtomicI64,
+}
+
+impl DatabaseClock {
+    /// A clock set by that database.
+    pub(super) async fn set_by(link: &Link) -> Result<Self, Trouble> {
+        let clock = Self { start: Instant::now(), offset: AtomicI64::new(0), measured: AtomicI64::new(0) };
+        let (offset, _) = clock.measure(link).await?;
+        clock.set(offset);
+        Ok(clock)
+    }
+
+    /// Asks the database again.
+    pub(super) async fn adjust(&self, link: &Link) -> Result<(), Trouble> {
+        let (offset, round_trip) = self.measure(link).await?;
+        if round_trip <= MAX_ROUND_TRIP || self.age() >= STALE {
+            self.set(offset);
+        }
+        Ok(())
+    }
+
+    /// How long ago it was last measured.
+    pub(super) fn age(&self) -> Duration {
+        let measured = u64::try_from(self.measured.load(Ordering::Relaxed)).unwrap_or(0);
+        self.start.elapsed().saturating_sub(Duration::from_millis(measured))
+    }
+
+    fn set(&self, offset: i64) {
+        self.offset.store(offset, Ordering::Relaxed);
+        self.measured.store(crate::clock::millis(self.start.elapsed()), Ordering::Relaxed);
+    }
+
+    /// The database's time at `start`, taking it that the server looked half way through the round trip.
+    async fn measure(&self, link: &Link) -> Result<(i64, Duration), Trouble> {
+        let asked = self.start.elapsed();
+        let row = link.one(&NOW, &[]).await?;
+        let answered = self.start.elapsed();
+        let now: i64 = row.try_get("micros")?;
+        Ok((now - micros((asked + answered) / 2), answered.saturating_sub(asked)))
+    }
+}
+
+impl Clock for DatabaseClock {
+    fn now(&self) -> Timestamp {
+        let now = self.offset.load(Ordering::Relaxed).saturating_add(micros(self.start.elapsed()));
+        Timestamp(now.div_euclid(1000))
+    }
+}
+
+fn micros(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,336 @@
+//! The journal: each account's chain, and the checkpoints over all of them.
+
+use async_trait::async_trait;
+use futures_util::{FutureExt as _, try_join};
+use tokio_postgres::types::{ToSql, Type};
+use uuid::Uuid;
+
+use super::PostgresStore;
+use super::link::{Link, Sql};
+use super::pool::Outcome;
+use super::rows;
+use super::trouble::Trouble;
+use super::turn::integer;
+use crate::audit::{Checkpoint, Entry, Event, Head};
+use crate::clock::Timestamp;
+use crate::error::Fault;
+use crate::session::{AccountId, Epoch};
+use crate::store::Journal;
+
+/// Has whoever adds to an account's chain wait for the one before, so that both find a number.
+pub(super) const LOCK_ACCOUNT: Sql = Sql {
+    text: "
+    select epoch, disabled_at
+    from account
+    where id = $1
+    for update",
+    types: &[Type::UUID],
+};
+
+pub(super) const HEAD: Sql = Sql {
+    text: "
+    select account_id, id, at, hash
+    from event
+    where account_id = $1
+    order by id desc
+    limit 1",
+    types: &[Type::UUID],
+};
+
+const SEALED_BEFORE: Sql = Sql {
+    text: "
+    select before
+    from checkpoint
+    order by number desc
+    limit 1",
+    types: &[],
+};
+
+pub(super) const APPEND: Sql = Sql {
+    text: "
+    insert into event (
+        account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash
+    )
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    types: &[
+        Type::UUID,
+        Type::INT8,
+        Type::INT8,
+        Type::TEXT,
+        Type::UUID,
+        Type::TEXT,
+        Type::TEXT,
+        Type::TEXT,
+        Type::TEXT,
+        Type::BYTEA,
+        Type::BYTEA,
+    ],
+};
+
+/// The end of one account's chain, inside the transaction that adds to it, and with it the account's lock.
+pub(super) struct Chain<'l> {
+    link: &'l Link,
+    head: Head,
+    sealed_before: Timestamp,
+    account: Option<(Epoch, Option<Timestamp>)>,
+}
+
+impl<'l> Chain<'l> {
+    /// Locks the account, then looks for its chain's end. The three statements leave together and run in this order,
+    /// each seeing what was committed when it began.
+    pub(super) async fn of(link: &'l Link, account: AccountId) -> Result<Self, Trouble> {
+        let id: &[&(dyn ToSql + Sync)] = &[&account.0];
+        let (locked, head, sealed) = try_join!(
+            link.optional(&LOCK_ACCOUNT, id),
+            link.optional(&HEAD, id),
+            link.optional(&SEALED_BEFORE, &[]),
+        )?;
+        let locked = locked.map(|row| {
+            let disabled_at: Option<i64> = row.try_get("disabled_at")?;
+            Ok::<_, Trouble>((Epoch(row.try_get("epoch")?), disabled_at.map(Timestamp)))
+        });
+        let head = head.map(|row| rows::head(&row)).transpose()?;
+        let sealed = sealed.map(|row| row.try_get::<_, i64>("before")).transpose()?;
+        Ok(Self {
+            link,
+            head: head.unwrap_or_else(|| Head::new(account)),
+            sealed_before: Timestamp(sealed.unwrap_or(i64::MIN)),
+            account: locked.transpose()?,
+        })
+    }
+
+    pub(super) fn account(&self) -> AccountId {
+        self.head.account
+    }
+
+    /// Whether the account may log in and is in that epoch. So it stays until the transaction ends.
+    pub(super) fn stands(&self, epoch: Epoch) -> bool {
+        self.account == Some((epoch, None))
+    }
+
+    pub(super) async fn append(&mut self, mut event: Event) -> Result<(), Trouble> {
+        event.at = event.at.max(self.sealed_before);
+        let entry = self.head.add(event);
+        let event = &entry.event;
+        self.link
+            .execute(
+                &APPEND,
+                &[
+                    &event.account.0,
+                    &integer(entry.number),
+                    &event.at.0,
+                    &event.kind.name(),
+                    &event.session.map(|session| session.0),
+                    &event.cause.map(|cause| cause.name()),
+                    &event.ip,
+                    &event.user_agent,
+                    &event.note,
+                    &entry.previous.as_slice(),
+                    &entry.hash.as_slice(),
+                ],
+            )
+            .await?;
+        self.head = entry.head();
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Journal for PostgresStore {
+    async fn record(&self, event: Event) -> Result<(), Fault> {
+        self.pool
+            .write("record an event", &event, |link, event| {
+                async move {
+                    Chain::of(link, event.account).await?.append(event.clone()).await?;
+                    Ok(Outcome::Keep(()))
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    async fn entries_of(&self, account: AccountId, limit: u32) -> Result<Vec<Entry>, Fault> {
+        const SQL: Sql = Sql {
+            text: "
+            select *
+            from event
+            where account_id = $1
+            order by id desc
+            limit $2",
+            types: &[Type::UUID, Type::INT8],
+        };
+        self.pool
+            .read("read an account's journal", &(account, i64::from(limit)), |link, (account, limit)| {
+                async move {
+                    let found = link.query(&SQL, &[&account.0, limit]).await?;
+                    found.iter().map(rows::entry).collect()
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    async fn entries(&self, after: Option<(AccountId, u64)>, limit: u32) -> Result<Vec<Entry>, Fault> {
+        const SQL: Sql = Sql {
+            text: "
+            select *
+            from event
+            where (account_id, id) > ($1, $2)
+            order by account_id, id
+            limit $3",
+            types: &[Type::UUID, Type::INT8, Type::INT8],
+        };
+        // No number is below 1, so this is before the first entry of all.
+        let (account, number) = after.unwrap_or((AccountId(Uuid::nil()), 0));
+        self.pool
+            .read(
+                "read the journal",
+                &(account, number, i64::from(limit)),
+                |link, (account, number, limit)| {
+                    async move {
+                        let found = link.query(&SQL, &[&account.0, &integer(*number), limit]).await?;
+                        found.iter().map(rows::entry).collect()
+                    }
+                    .boxed()
+                },
+            )
+            .await
+    }
+
+    async fn heads(
+        &self,
+        before: Timestamp,
+        after: Option<AccountId>,
+        limit: u32,
+    ) -> Result<Vec<Head>, Fault> {
+        self.pool
+            .read("read the heads of the journal", &(before, after, limit), |link, (before, after, limit)| {
+                heads(link, *before, *after, *limit as usize).boxed()
+            })
+            .await
+    }
+
+    async fn last_checkpoint(&self) -> Result<Option<Checkpoint>, Fault> {
+        const SQL: Sql = Sql {
+            text: "
+            select *
+            from checkpoint
+            order by number desc
+            limit 1",
+            types: &[],
+        };
+        self.pool
+            .read("read the last checkpoint", &(), |link, ()| {
+                async move {
+                    let found = link.optional(&SQL, &[]).await?;
+                    found.map(|row| rows::checkpoint(&row)).transpose()
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    async fn checkpoints(&self, after: u64, limit: u32) -> Result<Vec<Checkpoint>, Fault> {
+        const SQL: Sql = Sql {
+            text: "
+            select *
+            from checkpoint
+            where number > $1
+            order by number
+            limit $2",
+            types: &[Type::INT8, Type::INT8],
+        };
+        self.pool
+            .read("read the checkpoints", &(integer(after), i64::from(limit)), |link, (after, limit)| {
+                async move {
+                    let found = link.query(&SQL, &[after, limit]).await?;
+                    found.iter().map(rows::checkpoint).collect()
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    async fn seal(&self, checkpoint: Checkpoint) -> Result<bool, Fault> {
+        self.pool
+            .write("store a checkpoint", &checkpoint, |link, checkpoint| {
+                async move { Ok(Outcome::Keep(seal(link, checkpoint).await?)) }.boxed()
+            })
+            .await
+    }
+}
+
+async fn seal(link: &Link, checkpoint: &Checkpoint) -> Result<bool, Trouble> {
+    const SQL: Sql = Sql {
+        text: "
+        insert into checkpoint (number, before, chains, entries, root, previous, tag, key_id)
+        values ($1, $2, $3, $4, $5, $6, $7, $8)
+        on conflict do nothing",
+        types: &[
+            Type::INT8,
+            Type::INT8,
+            Type::INT8,
+            Type::INT8,
+            Type::BYTEA,
+            Type::BYTEA,
+            Type::BYTEA,
+            Type::INT2,
+        ],
+    };
+    let stored = link
+        .execute(
+            &SQL,
+            &[
+                &integer(checkpoint.number),
+                &checkpoint.before.0,
+                &integer(checkpoint.chains),
+                &integer(checkpoint.entries),
+                &checkpoint.root.as_slice(),
+                &checkpoint.previous.as_slice(),
+                &checkpoint.tag.as_slice(),
+                &i16::from(checkpoint.key_id),
+            ],
+        )
+        .await?;
+    Ok(stored > 0)
+}
+
+/// Hops from account to account: a chain may be long, and only its end is wanted.
+async fn heads(
+    link: &Link,
+    before: Timestamp,
+    after: Option<AccountId>,
+    limit: usize,
+) -> Result<Vec<Head>, Trouble> {
+    const NEXT: Sql = Sql {
+        text: "
+        select account_id
+        from event
+        where account_id > $1 or ($2 and account_id = $1)
+        order by account_id
+        limit 1",
+        types: &[Type::UUID, Type::BOOL],
+    };
+    const LAST: Sql = Sql {
+        text: "
+        select account_id, id, at, hash
+        from event
+        where account_id = $1
+          and at < $2
+        order by id desc
+        limit 1",
+        types: &[Type::UUID, Type::INT8],
+    };
+    let mut heads = Vec::new();
+    let mut account = after;
+    while heads.len() < limit {
+        // Nobody's chain has the first id there is.
+        let start = account.unwrap_or(AccountId(Uuid::nil()));
+        let Some(row) = link.optional(&NEXT, &[&start.0, &account.is_none()]).await? else { break };
+        let found = AccountId(row.try_get("account_id")?);
+        let last = link.optional(&LAST, &[&found.0, &before.0]).await?;
+        heads.extend(last.map(|row| rows::head(&row)).transpose()?);
+        account = Some(found);
+    }
+    Ok(heads)
+}

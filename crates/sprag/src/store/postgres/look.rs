@@ -1,0 +1,89 @@
+//! Looking at rows: many at once, as they are turned.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use tokio_postgres::types::Type;
+
+use super::Batching;
+use super::lane::{Order, Outcome};
+use super::link::{Link, Sql};
+use super::rows;
+use super::trouble::Trouble;
+use super::turn::place;
+use crate::ratchet::Standing;
+use crate::session::SessionKey;
+
+/// Finds rows together with the state of their accounts.
+pub(super) const FIND_MANY: Sql = Sql {
+    text: "
+    select b.place,
+           s.*,
+           a.epoch as account_epoch,
+           a.id is null or a.disabled_at is not null as is_disabled
+    from unnest($1::uuid[], $2::uuid[]) with ordinality as b (account_id, id, place)
+    join session s on s.account_id = b.account_id and s.id = b.id
+    left join account a on a.id = b.account_id",
+    types: &[Type::UUID_ARRAY, Type::UUID_ARRAY],
+};
+
+/// The same for one row.
+pub(super) const FIND_ONE: Sql = Sql {
+    text: "
+    select s.*,
+           a.epoch as account_epoch,
+           a.id is null or a.disabled_at is not null as is_disabled
+    from session s
+    left join account a on a.id = s.account_id
+    where s.account_id = $1
+      and s.id = $2",
+    types: &[Type::UUID, Type::UUID],
+};
+
+/// The row to look at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look(pub(super) SessionKey);
+
+#[async_trait]
+impl Order for Look {
+    type Answer = Standing;
+
+    const DOING: &'static str = "find a session";
+
+    fn key(&self) -> SessionKey {
+        self.0
+    }
+
+    async fn send(link: &Link, batching: Batching, orders: &[&Self]) -> Vec<Outcome<Standing>> {
+        if batching == Batching::Rows {
+            let one = orders.iter().map(|order| find_one(link, order.0));
+            let found = join_all(one).await;
+            return found.into_iter().map(|outcome| outcome.map_err(Arc::new)).collect();
+        }
+        match find_many(link, orders).await {
+            Ok(found) => found.into_iter().map(Ok).collect(),
+            Err(trouble) => {
+                let trouble = Arc::new(trouble);
+                orders.iter().map(|_| Err(Arc::clone(&trouble))).collect()
+            }
+        }
+    }
+}
+
+pub(super) async fn find_one(link: &Link, key: SessionKey) -> Result<Option<Standing>, Trouble> {
+    let row = link.optional(&FIND_ONE, &[&key.account.0, &key.session.0]).await?;
+    row.map(|row| rows::standing(&row)).transpose()
+}
+
+async fn find_many(link: &Link, orders: &[&Look]) -> Result<Vec<Option<Standing>>, Trouble> {
+    let accounts: Vec<_> = orders.iter().map(|order| order.0.account.0).collect();
+    let sessions: Vec<_> = orders.iter().map(|order| order.0.session.0).collect();
+    let mut found = vec![None; orders.len()];
+    for row in link.query(&FIND_MANY, &[&accounts, &sessions]).await? {
+        if let Some(found) = found.get_mut(place(&row)?) {
+            *found = Some(rows::standing(&row)?);
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,155 @@
+//! Bringing the schema up to date, and refusing one that is not usable.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+use tokio_postgres::types::Type;
+
+use super::link::{Dialer, Link, Sql};
+use super::trouble::{Remedy, Trouble};
+use crate::error::Fault;
+use crate::store::schema::{self, Applied, Migrated, Migrations};
+
+/// All migrations, by file name and content.
+pub(super) const MIGRATIONS: &Migrations =
+    &[("V1__sessions", include_str!("../../../migrations/postgres/V1__sessions.sql"))];
+
+/// Who holds this lock migrates. A number as good as any: "sprag" in ASCII.
+const LOCK: i64 = 0x73_70_72_61_67;
+
+/// The pause between two attempts to get it.
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
+
+const DOING: &str = "migrate the database";
+
+/// Applies what is lacking, in one transaction: a crash in the middle leaves nothing half done.
+pub(super) async fn migrate(dialer: &Dialer) -> Result<Vec<Migrated>, Fault> {
+    let link = dialer.dial().await.map_err(|trouble| trouble.fault(DOING))?;
+    loop {
+        let found = schema(&link).await.map_err(|trouble| trouble.fault(DOING))?;
+        schema::refuse_newer(MIGRATIONS, &found)?;
+        if found.is_empty() {
+            refuse_foreign(&link).await?;
+        }
+        if schema::expect_usable(MIGRATIONS, &found).is_ok() {
+            return Ok(Vec::new());
+        }
+        match apply_lacking(&link).await {
+            Ok(Some(applied)) => return Ok(applied),
+            // Another node is at it, or was quicker: look again.
+            Ok(None) => sleep(LOCK_PAUSE).await,
+            Err(trouble) if trouble.remedy() == Remedy::Repeat => sleep(LOCK_PAUSE).await,
+            Err(trouble) => return Err(trouble.fault(DOING)),
+        }
+    }
+}
+
+/// Refuses a database whose schema this build cannot use, before anything about it is changed.
+pub(super) async fn check(link: &Link) -> Result<(), Fault> {
+    let found = schema(link).await.map_err(|trouble| trouble.fault("look at the schema"))?;
+    expect_usable(&found)
+}
+
+pub(super) fn expect_usable(found: &[Applied]) -> Result<(), Fault> {
+    schema::expect_usable(MIGRATIONS, found)
+}
+
+/// The schema's history; empty where there is none.
+pub(super) async fn schema(link: &Link) -> Result<Vec<Applied>, Trouble> {
+    const HAS_HISTORY: Sql =
+        Sql { text: "select to_regclass('refinery_schema_history') is not null as has_history", types: &[] };
+    const HISTORY: Sql = Sql {
+        text: "
+        select version::bigint as version, name::text as name, checksum::text as checksum
+        from refinery_schema_history
+        order by version",
+        types: &[],
+    };
+    if !link.one(&HAS_HISTORY, &[]).await?.try_get::<_, bool>("has_history")? {
+        return Ok(Vec::new());
+    }
+    let lines = link.query(&HISTORY, &[]).await?;
+    let lines = lines.iter().map(|line| {
+        Ok(Applied {
+            version: line.try_get("version")?,
+            name: line.try_get("name")?,
+            checksum: line.try_get("checksum")?,
+        })
+    });
+    lines.collect()
+}
+
+/// Refuses a schema in which somebody else has tables of our names, before anything about it is changed.
+async fn refuse_foreign(link: &Link) -> Result<(), Fault> {
+    const FOREIGN: Sql = Sql {
+        text: "
+        select current_schema()::text || '.' || name as taken
+        from unnest(array['account', 'identity', 'session', 'session_detail', 'event', 'checkpoint']) as name
+        where to_regclass(quote_ident(current_schema()) || '.' || name) is not null
+        limit 1",
+        types: &[],
+    };
+    let taken = link.optional(&FOREIGN, &[]).await.map_err(|trouble| trouble.fault(DOING))?;
+    match taken.map(|row| row.try_get::<_, String>("taken")).transpose() {
+        Ok(None) => Ok(()),
+        Ok(Some(taken)) => Err(Fault::unavailable(
+            DOING,
+            format!(
+                "there is a table {taken} already, and nothing tells that it is Sprag's; use a database of its own, or \
+                 a schema of its own: create schema sprag, and end the URL with ?options=-csearch_path%3Dsprag"
+            ),
+        )),
+        Err(error) => Err(Trouble::from(error).fault(DOING)),
+    }
+}
+
+/// `None` where another node is migrating, or has done so meanwhile.
+async fn apply_lacking(link: &Link) -> Result<Option<Vec<Migrated>>, Trouble> {
+    const TRY_LOCK: Sql =
+        Sql { text: "select pg_try_advisory_xact_lock($1) as is_locked", types: &[Type::INT8] };
+    link.run("begin isolation level read committed").await?;
+    let applied = async {
+        if !link.one(&TRY_LOCK, &[&LOCK]).await?.try_get::<_, bool>("is_locked")? {
+            return Ok(None);
+        }
+        // The same table as refinery's, which the SQLite store has too.
+        link.run(
+            "create table if not exists refinery_schema_history (
+                 version int4 primary key, name varchar(255), applied_on varchar(255), checksum varchar(255)
+             )",
+        )
+        .await?;
+        apply(link, &schema(link).await?).await.map(Some)
+    };
+    match applied.await {
+        Ok(Some(applied)) => link.run("commit").await.map(|()| Some(applied)),
+        Ok(None) => link.run("rollback").await.map(|()| None),
+        Err(trouble) => {
+            if trouble.remedy() != Remedy::Reconnect {
+                link.run("rollback").await?;
+            }
+            Err(trouble)
+        }
+    }
+}
+
+async fn apply(link: &Link, found: &[Applied]) -> Result<Vec<Migrated>, Trouble> {
+    const NOTE: Sql = Sql {
+        text: "
+        insert into refinery_schema_history (version, name, applied_on, checksum)
+        values ($1, $2, to_char(clock_timestamp() at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), $3)",
+        types: &[Type::INT4, Type::TEXT, Type::TEXT],
+    };
+    let mut applied = Vec::new();
+    for migration in schema::read(MIGRATIONS) {
+        let version = i64::from(migration.version());
+        if found.iter().any(|line| line.version == version) {
+            continue;
+        }
+        link.run(migration.sql().unwrap_or_default()).await?;
+        let number = i32::try_from(version).unwrap_or(i32::MAX);
+        link.execute(&NOTE, &[&number, &migration.name(), &migration.checksum().to_string()]).await?;
+        applied.push(Migrated { version, name: migration.name().to_owned() });
+    }
+    Ok(applied)
+}

@@ -1,0 +1,171 @@
+//! Rows into values.
+
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::trouble::Trouble;
+use crate::account::Account;
+use crate::audit::{Checkpoint, Entry, Event, EventKind, Head};
+use crate::clock::Timestamp;
+use crate::ratchet::Standing;
+use crate::session::{
+    AccountId, EndCause, Ended, Epoch, Generation, ProfileId, Session, SessionDetail, SessionId, SessionKey,
+};
+use crate::store::Credential;
+
+type Result<T> = std::result::Result<T, Trouble>;
+
+pub(super) fn standing(row: &Row) -> Result<Standing> {
+    let epoch: Option<i64> = row.try_get("account_epoch")?;
+    Ok(Standing {
+        session: session(row)?,
+        is_disabled: row.try_get("is_disabled")?,
+        epoch: Epoch(epoch.unwrap_or_default()),
+    })
+}
+
+pub(super) fn session(row: &Row) -> Result<Session> {
+    let ended_at: Option<i64> = row.try_get("ended_at")?;
+    let ended = match ended_at {
+        Some(at) => {
+            let cause = cause(row, "ended_cause")?.ok_or_else(|| unknown("ended_cause", "null"))?;
+            Some(Ended { at: Timestamp(at), cause })
+        }
+        None => None,
+    };
+    Ok(Session {
+        key: SessionKey {
+            account: AccountId(row.try_get("account_id")?),
+            session: SessionId(row.try_get("id")?),
+        },
+        profile: ProfileId(small(row.try_get::<_, i32>("profile")?, "profile")?),
+        generation: Generation(count(row, "generation")?),
+        secret_hash: bytes(row, "secret_hash")?,
+        epoch: Epoch(row.try_get("epoch")?),
+        created_at: Timestamp(row.try_get("created_at")?),
+        rotated_at: Timestamp(row.try_get("rotated_at")?),
+        idle_expires_at: Timestamp(row.try_get("idle_expires_at")?),
+        expires_at: Timestamp(row.try_get("expires_at")?),
+        retry_hash: optional_bytes(row, "retry_hash")?,
+        instance_hash: bytes(row, "instance_hash")?,
+        retries: small(row.try_get::<_, i16>("retries")?, "retries")?,
+        is_sealed: row.try_get("is_sealed")?,
+        streak: small(row.try_get::<_, i16>("streak")?, "streak")?,
+        streak_generation: optional_count(row, "streak_generation")?.map(Generation),
+        ended,
+    })
+}
+
+pub(super) fn detail(row: &Row) -> Result<SessionDetail> {
+    Ok(SessionDetail {
+        ip: row.try_get("ip")?,
+        user_agent: row.try_get("user_agent")?,
+        device: row.try_get("device")?,
+        ended_ip: row.try_get("ended_ip")?,
+    })
+}
+
+pub(super) fn account(row: &Row) -> Result<Account> {
+    Ok(Account {
+        id: AccountId(row.try_get("id")?),
+        username: row.try_get("username")?,
+        email: row.try_get("email")?,
+        is_admin: row.try_get("is_admin")?,
+        disabled_at: row.try_get::<_, Option<i64>>("disabled_at")?.map(Timestamp),
+        epoch: Epoch(row.try_get("epoch")?),
+        created_at: Timestamp(row.try_get("created_at")?),
+    })
+}
+
+pub(super) fn credential(row: &Row) -> Result<Credential> {
+    Ok(Credential { account: account(row)?, password_hash: row.try_get("password_hash")? })
+}
+
+pub(super) fn entry(row: &Row) -> Result<Entry> {
+    let account = AccountId(row.try_get("account_id")?);
+    let number = count(row, "id")?;
+    whole_entry(row, account, number).map_err(|trouble| {
+        Trouble::Unreadable(format!("account {account}, entry {number} cannot be read: {trouble}"))
+    })
+}
+
+fn whole_entry(row: &Row, account: AccountId, number: u64) -> Result<Entry> {
+    let kind: &str = row.try_get("kind")?;
+    let event = Event {
+        account,
+        at: Timestamp(row.try_get("at")?),
+        kind: EventKind::named(kind).ok_or_else(|| unknown("kind", kind))?,
+        session: row.try_get::<_, Option<Uuid>>("session_id")?.map(SessionId),
+        cause: cause(row, "cause")?,
+        ip: row.try_get("ip")?,
+        user_agent: row.try_get("user_agent")?,
+        note: row.try_get("note")?,
+    };
+    Ok(Entry { number, event, previous: bytes(row, "previous")?, hash: bytes(row, "hash")? })
+}
+
+pub(super) fn head(row: &Row) -> Result<Head> {
+    Ok(Head {
+        account: AccountId(row.try_get("account_id")?),
+        number: count(row, "id")?,
+        at: Timestamp(row.try_get("at")?),
+        hash: bytes(row, "hash")?,
+    })
+}
+
+pub(super) fn checkpoint(row: &Row) -> Result<Checkpoint> {
+    Ok(Checkpoint {
+        number: count(row, "number")?,
+        before: Timestamp(row.try_get("before")?),
+        chains: count(row, "chains")?,
+        entries: count(row, "entries")?,
+        root: bytes(row, "root")?,
+        previous: bytes(row, "previous")?,
+        tag: bytes(row, "tag")?,
+        key_id: small(row.try_get::<_, i16>("key_id")?, "key_id")?,
+    })
+}
+
+pub(super) fn key(row: &Row) -> Result<SessionKey> {
+    Ok(SessionKey { account: AccountId(row.try_get("account_id")?), session: SessionId(row.try_get("id")?) })
+}
+
+fn bytes<const N: usize>(row: &Row, column: &str) -> Result<[u8; N]> {
+    let found: &[u8] = row.try_get(column)?;
+    found.try_into().map_err(|_| wrong_length(column, found.len(), N))
+}
+
+fn optional_bytes<const N: usize>(row: &Row, column: &str) -> Result<Option<[u8; N]>> {
+    let found: Option<&[u8]> = row.try_get(column)?;
+    found.map(|found| found.try_into().map_err(|_| wrong_length(column, found.len(), N))).transpose()
+}
+
+fn wrong_length(column: &str, found: usize, expected: usize) -> Trouble {
+    Trouble::Unreadable(format!("column {column} holds {found} bytes, not {expected}"))
+}
+
+fn count(row: &Row, column: &str) -> Result<u64> {
+    non_negative(row.try_get(column)?, column)
+}
+
+fn optional_count(row: &Row, column: &str) -> Result<Option<u64>> {
+    row.try_get::<_, Option<i64>>(column)?.map(|value| non_negative(value, column)).transpose()
+}
+
+fn non_negative(value: i64, column: &str) -> Result<u64> {
+    u64::try_from(value).map_err(|_| Trouble::Unreadable(format!("column {column} holds {value}")))
+}
+
+fn small<T: TryFrom<S>, S: Copy + std::fmt::Display>(value: S, column: &str) -> Result<T> {
+    T::try_from(value).map_err(|_| Trouble::Unreadable(format!("column {column} holds {value}")))
+}
+
+fn cause(row: &Row, column: &str) -> Result<Option<EndCause>> {
+    let name: Option<&str> = row.try_get(column)?;
+    name.map(|name| EndCause::named(name).ok_or_else(|| unknown(column, name))).transpose()
+}
+
+/// A name in the database that this build does not know: a newer build wrote it, or somebody else.
+fn unknown(column: &str, name: &str) -> Trouble {
+    Trouble::Unreadable(format!("column {column} holds {name:?}, which this build does not know"))
+}

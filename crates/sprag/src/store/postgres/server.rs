@@ -1,0 +1,341 @@
+//! Which server: a connection URL as libpq knows it, with its TLS modes.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, SslMode};
+
+/// Where a PostgreSQL database is, and how to talk to it.
+///
+/// Read from a URL, `postgres://user:password@host:port/database?sslmode=verify-full`, in libpq's words: several
+/// hosts with commas between them, a socket's folder as `?host=/run/postgresql`, `sslmode` and `sslrootcert`. Whatever
+/// `target_session_attrs` says, only a primary is ever used. Shown without its password.
+#[derive(Clone)]
+pub struct Server {
+    config: Config,
+    shown: String,
+    pub(super) tls: TlsMode,
+    pub(super) root_certificates: Roots,
+}
+
+/// How a connection is encrypted and what is checked of the server (libpq's `sslmode`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum TlsMode {
+    /// Never encrypted.
+    Disable,
+    /// Encrypted only if the server insists.
+    Allow,
+    /// Encrypted if the server can; nothing is checked.
+    Prefer,
+    /// Encrypted; nothing is checked, unless root certificates are named.
+    Require,
+    /// Encrypted, and the certificate leads to a trusted root.
+    VerifyCa,
+    /// The same, and it is the certificate of that host.
+    VerifyFull,
+}
+
+/// Who vouches for the server (libpq's `sslrootcert`).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Roots {
+    /// Nobody was named.
+    Unnamed,
+    /// Those the operating system trusts.
+    System,
+    /// Those in this PEM file.
+    File(PathBuf),
+}
+
+/// Why a URL names no PostgreSQL database. Never quotes the URL: it may hold a password.
+#[derive(Debug, thiserror::Error)]
+pub enum BadUrl {
+    /// Not a URL of PostgreSQL at all.
+    #[error("it does not begin with postgres:// or postgresql://")]
+    Scheme,
+    /// libpq knows no such mode.
+    #[error("sslmode is one of disable, allow, prefer, require, verify-ca and verify-full, not {0:?}")]
+    TlsMode(String),
+    /// Verification asked for, and nobody to vouch.
+    #[error(
+        "sslmode={0} needs sslrootcert: a PEM file with the certificates to trust, or \"system\" for the \
+         operating system's"
+    )]
+    NoRoots(&'static str),
+    /// No host in it.
+    #[error("it names no host; write postgres://user@host/database, or ?host=/run/postgresql for a socket")]
+    NoHost,
+    /// As many ports as hosts, or one for all.
+    #[error("it has {ports} ports for {hosts} hosts; give one for all, or one for each")]
+    Ports {
+        /// How many hosts.
+        hosts: usize,
+        /// How many ports.
+        ports: usize,
+    },
+    /// Anything else.
+    #[error("{0}")]
+    Malformed(String),
+}
+
+impl FromStr for Server {
+    type Err = BadUrl;
+
+    fn from_str(url: &str) -> Result<Self, BadUrl> {
+        let (address, query) = url.split_once('?').unwrap_or((url, ""));
+        if !address.starts_with("postgres://") && !address.starts_with("postgresql://") {
+            return Err(BadUrl::Scheme);
+        }
+        let (mut mode, mut roots) = (None, Roots::Unnamed);
+        let mut rest = Vec::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            match pair.split_once('=') {
+                Some(("sslmode", name)) => mode = Some(TlsMode::named(name)?),
+                Some(("sslrootcert", "system")) => roots = Roots::System,
+                Some(("sslrootcert", path)) => roots = Roots::File(unescaped(path)?.into()),
+                _ => rest.push(pair),
+            }
+        }
+        // As libpq has it: the system's roots vouch for half the internet, so the name must be checked too.
+        let weakest = if roots == Roots::System { TlsMode::VerifyFull } else { TlsMode::Prefer };
+        let tls = mode.unwrap_or(weakest);
+        if roots == Roots::System && tls != TlsMode::VerifyFull {
+            return Err(BadUrl::Malformed(
+                "sslrootcert=system goes with sslmode=verify-full only".to_owned(),
+            ));
+        }
+        if roots == Roots::Unnamed && matches!(tls, TlsMode::VerifyCa | TlsMode::VerifyFull) {
+            return Err(BadUrl::NoRoots(tls.name()));
+        }
+        let plain =
+            if rest.is_empty() { address.to_owned() } else { format!("{address}?{}", rest.join("&")) };
+        let config: Config = plain.parse().map_err(|error| BadUrl::Malformed(complaint(&error)))?;
+        let server = Self { shown: shown(address), config, tls, root_certificates: roots };
+        server.check_hosts()?;
+        Ok(server)
+    }
+}
+
+impl Server {
+    fn check_hosts(&self) -> Result<(), BadUrl> {
+        let hosts = self.config.get_hosts().len().max(self.config.get_hostaddrs().len());
+        let ports = self.config.get_ports().len();
+        if hosts == 0 {
+            return Err(BadUrl::NoHost);
+        }
+        if ports > 1 && ports != hosts {
+            return Err(BadUrl::Ports { hosts, ports });
+        }
+        Ok(())
+    }
+
+    /// One configuration for each host, so that they can be asked at the same time.
+    pub(super) fn hosts(&self) -> Vec<(String, Config)> {
+        let (names, addresses) = (self.config.get_hosts(), self.config.get_hostaddrs());
+        let ports = self.config.get_ports();
+        let each = (0..names.len().max(addresses.len())).map(|i| {
+            let mut config = self.without_hosts();
+            let mut shown = String::new();
+            match names.get(i) {
+                Some(Host::Tcp(name)) => {
+                    config.host(name);
+                    shown.clone_from(name);
+                }
+                Some(Host::Unix(folder)) => {
+                    config.host_path(folder);
+                    shown = folder.display().to_string();
+                }
+                None => {}
+            }
+            if let Some(address) = addresses.get(i) {
+                config.hostaddr(*address);
+                if shown.is_empty() {
+                    shown = address.to_string();
+                }
+            }
+            let port = ports.get(i).or(ports.first()).copied().unwrap_or(5432);
+            config.port(port);
+            (format!("{shown}:{port}"), config)
+        });
+        each.collect()
+    }
+
+    fn without_hosts(&self) -> Config {
+        let given = &self.config;
+        let mut config = Config::new();
+        config.application_name(given.get_application_name().unwrap_or("sprag"));
+        config.ssl_mode(match self.tls {
+            TlsMode::Disable | TlsMode::Allow => SslMode::Disable,
+            TlsMode::Prefer => SslMode::Prefer,
+            TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull => SslMode::Require,
+        });
+        config.ssl_negotiation(given.get_ssl_negotiation());
+        config.channel_binding(given.get_channel_binding());
+        config.keepalives(given.get_keepalives());
+        config.keepalives_idle(given.get_keepalives_idle());
+        if let Some(user) = given.get_user() {
+            config.user(user);
+        }
+        if let Some(password) = given.get_password() {
+            config.password(password);
+        }
+        if let Some(name) = given.get_dbname() {
+            config.dbname(name);
+        }
+        if let Some(options) = given.get_options() {
+            config.options(options);
+        }
+        if let Some(timeout) = given.get_tcp_user_timeout() {
+            config.tcp_user_timeout(*timeout);
+        }
+        config
+    }
+}
+
+impl TlsMode {
+    const ALL: [Self; 6] =
+        [Self::Disable, Self::Allow, Self::Prefer, Self::Require, Self::VerifyCa, Self::VerifyFull];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Disable => "disable",
+            Self::Allow => "allow",
+            Self::Prefer => "prefer",
+            Self::Require => "require",
+            Self::VerifyCa => "verify-ca",
+            Self::VerifyFull => "verify-full",
+        }
+    }
+
+    fn named(name: &str) -> Result<Self, BadUrl> {
+        let found = Self::ALL.into_iter().find(|mode| mode.name() == name);
+        found.ok_or_else(|| BadUrl::TlsMode(name.chars().take(40).collect()))
+    }
+}
+
+/// What the driver finds wrong, with its reason.
+fn complaint(error: &tokio_postgres::Error) -> String {
+    let reason = std::error::Error::source(error).map(|source| format!(": {source}"));
+    format!("{error}{}", reason.unwrap_or_default())
+}
+
+/// The URL's address without a password.
+fn shown(address: &str) -> String {
+    let Some((scheme, rest)) = address.split_once("://") else { return "postgres://…".to_owned() };
+    let (credentials, place) = match rest.rsplit_once('@') {
+        Some((credentials, place)) => (Some(credentials), place),
+        None => (None, rest),
+    };
+    let user = credentials.map(|both| both.split_once(':').map_or(both, |(user, _)| user));
+    match user {
+        Some(user) => format!("{scheme}://{user}@{place}"),
+        None => format!("{scheme}://{place}"),
+    }
+}
+
+/// A value of a URL's query, unescaped (RFC 3986 section 2.1).
+fn unescaped(text: &str) -> Result<String, BadUrl> {
+    let malformed = || BadUrl::Malformed("a % is not followed by two hexadecimal digits".to_owned());
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
+        let (Some(high), Some(low)) = (digit(rest.next()), digit(rest.next())) else {
+            return Err(malformed());
+        };
+        bytes.push(u8::try_from(high * 16 + low).map_err(|_| malformed())?);
+    }
+    String::from_utf8(bytes).map_err(|_| BadUrl::Malformed("a value is not UTF-8".to_owned()))
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Server").field(&self.shown).field(&self.tls).finish()
+    }
+}
+
+impl PartialEq for Server {
+    fn eq(&self, other: &Self) -> bool {
+        self.config == other.config
+            && self.tls == other.tls
+            && self.root_certificates == other.root_certificates
+    }
+}
+
+impl Eq for Server {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(url: &str) -> Server {
+        url.parse().unwrap()
+    }
+
+    fn complaint(url: &str) -> String {
+        url.parse::<Server>().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        for url in
+            ["postgres://ann:se%40cret@db/app", "postgresql://ann:se:cr@et@db/app?options=-csecret%3Dx"]
+        {
+            let server = server(url);
+            assert!(server.to_string().ends_with("://ann@db/app"), "{server}");
+            assert!(!format!("{server:?}").contains("se"), "{server:?}");
+        }
+        assert!(!complaint("postgres://ann:secret@db/app?nonsense=secret2").contains("secret"));
+    }
+
+    #[test]
+    fn tls_modes_are_named_as_libpq_names_them() {
+        assert_eq!(server("postgres://db/app").tls, TlsMode::Prefer);
+        for mode in [TlsMode::Disable, TlsMode::Allow, TlsMode::Prefer, TlsMode::Require] {
+            assert_eq!(server(&format!("postgres://db/app?sslmode={}", mode.name())).tls, mode);
+        }
+        for mode in [TlsMode::VerifyCa, TlsMode::VerifyFull] {
+            let url = format!("postgres://db/app?sslmode={}", mode.name());
+            assert!(complaint(&url).contains("needs sslrootcert"));
+            let named = server(&format!("{url}&sslrootcert=%2Fetc/ca.pem"));
+            assert_eq!((named.tls, named.root_certificates), (mode, Roots::File("/etc/ca.pem".into())));
+        }
+        assert!(complaint("postgres://db/app?sslmode=full").contains("verify-full, not \"full\""));
+    }
+
+    #[test]
+    fn the_systems_roots_go_with_a_checked_name_only() {
+        assert_eq!(server("postgres://db/app?sslrootcert=system").tls, TlsMode::VerifyFull);
+        assert!(
+            complaint("postgres://db/app?sslmode=require&sslrootcert=system").contains("verify-full only")
+        );
+    }
+
+    #[test]
+    fn each_host_gets_a_configuration_of_its_own() {
+        let shown: Vec<_> =
+            server("postgres://ann@a,b:5433/app").hosts().into_iter().map(|(shown, _)| shown).collect();
+        assert_eq!(shown, ["a:5432", "b:5433"]);
+        let hosts = server("postgres://ann@/app?host=/run/postgresql").hosts();
+        assert_eq!(hosts[0].0, "/run/postgresql:5432");
+        assert_eq!(hosts[0].1.get_dbname(), Some("app"));
+    }
+
+    #[test]
+    fn what_names_no_database_is_refused_with_a_reason() {
+        assert!(complaint("mysql://db/app").contains("does not begin with postgres://"));
+        assert!(complaint("postgres:///app").contains("names no host"));
+        assert!(complaint("postgres://db/app?sslrootcert=%zz").contains("hexadecimal"));
+    }
+}

@@ -1,0 +1,405 @@
+//! Sessions: what the lanes do not carry.
+
+use std::time::Instant;
+
+use async_trait::async_trait;
+use futures_util::FutureExt as _;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use super::PostgresStore;
+use super::journal::Chain;
+use super::link::{Link, Sql};
+use super::look::Look;
+use super::pool::Outcome;
+use super::rows;
+use super::sweep::thin_out;
+use super::trouble::Trouble;
+use super::turn::{Turn, integer, rotate_one, rotated};
+use crate::audit::Event;
+use crate::clock::Timestamp;
+use crate::error::Fault;
+use crate::policy::MAX_RETRIES;
+use crate::ratchet::{Retried, Rotation, Standing};
+use crate::session::{AccountId, EndCause, Session, SessionDetail, SessionId, SessionKey};
+use crate::store::{Ending, Opened, Opening, Rotated, Sessions, Slice, Swept};
+
+pub(super) const RETRY: Sql = Sql {
+    text: "
+    update session s
+    set retries = s.retries + 1,
+        streak = coalesce($7, s.streak),
+        streak_generation = case when $7 is null then s.streak_generation else $5 end
+    from account a
+    where s.account_id = $1
+      and s.id = $2
+      and a.id = s.account_id
+      and s.profile = $3
+      and s.secret_hash = $4
+      and s.generation = $5
+      and s.ended_at is null
+      and s.idle_expires_at > $6
+      and s.expires_at > $6
+      and a.disabled_at is null
+      and a.epoch = s.epoch
+      and s.retries < $8
+      and ($7 is null or s.streak_generation is distinct from $5)
+    returning s.expires_at",
+    types: &[Type::UUID, Type::UUID, Type::INT4, Type::BYTEA, Type::INT8, Type::INT8, Type::INT2, Type::INT2],
+};
+
+pub(super) const INSERT: Sql = Sql {
+    text: "
+    insert into session (
+        account_id, id, profile, generation, secret_hash, epoch, created_at, rotated_at,
+        idle_expires_at, expires_at, retry_hash, instance_hash, retries, is_sealed,
+        streak, streak_generation, ended_at, ended_cause
+    )
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+    types: &[
+        Type::UUID,
+        Type::UUID,
+        Type::INT4,
+        Type::INT8,
+        Type::BYTEA,
+        Type::INT8,
+        Type::INT8,
+        Type::INT8,
+        Type::INT8,
+        Type::INT8,
+        Type::BYTEA,
+        Type::BYTEA,
+        Type::INT2,
+        Type::BOOL,
+        Type::INT2,
+        Type::INT8,
+        Type::INT8,
+        Type::TEXT,
+    ],
+};
+
+pub(super) const INSERT_DETAIL: Sql = Sql {
+    text: "
+    insert into session_detail (account_id, session_id, ip, user_agent, device, ended_ip)
+    values ($1, $2, $3, $4, $5, $6)",
+    types: &[Type::UUID, Type::UUID, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT],
+};
+
+/// The live sessions that give way to a new one, longest unused first.
+pub(super) const SURPLUS: Sql = Sql {
+    text: "
+    select id
+    from session
+    where account_id = $1
+      and id <> $2
+      and ended_at is null
+      and idle_expires_at > $3
+      and expires_at > $3
+    order by rotated_at desc, id desc
+    offset $4",
+    types: &[Type::UUID, Type::UUID, Type::INT8, Type::INT8],
+};
+
+pub(super) const END: Sql = Sql {
+    text: "
+    update session
+    set ended_at = $3,
+        ended_cause = $4
+    where account_id = $1
+      and id = $2
+      and ended_at is null",
+    types: &[Type::UUID, Type::UUID, Type::INT8, Type::TEXT],
+};
+
+/// Locks what is about to end in the order of keys, as the lanes do, so that neither waits for the other.
+pub(super) const LIVE: Sql = Sql {
+    text: "
+    select id
+    from session
+    where account_id = $1
+      and id is distinct from $2
+      and ended_at is null
+    order by id
+    for update",
+    types: &[Type::UUID, Type::UUID],
+};
+
+pub(super) const NOTE_IP: Sql = Sql {
+    text: "
+    update session_detail
+    set ended_ip = $3
+    where account_id = $1
+      and session_id = $2",
+    types: &[Type::UUID, Type::UUID, Type::TEXT],
+};
+
+#[async_trait]
+impl Sessions for PostgresStore {
+    async fn open(&self, opening: Opening) -> Result<Opened, Fault> {
+        self.pool.write("open a session", &opening, |link, opening| open(link, opening).boxed()).await
+    }
+
+    async fn find(&self, key: SessionKey) -> Result<Option<Standing>, Fault> {
+        self.looks.ask(Look(key)).await
+    }
+
+    async fn rotate(&self, rotation: Rotation, event: Option<Event>) -> Result<Option<Rotated>, Fault> {
+        let Some(event) = event else {
+            return self.turns.ask(Turn { rotation, restamp_after: self.restamp_after }).await;
+        };
+        let asked_at = Instant::now();
+        let given = (rotation, event);
+        let turned = self
+            .pool
+            .write("rotate a session", &given, |link, (rotation, event)| {
+                async move {
+                    let mut chain = Chain::of(link, event.account).await?;
+                    let rotated = rotate_one(link, rotation).await?;
+                    if rotated.is_some() {
+                        chain.append(event.clone()).await?;
+                    }
+                    Ok(Outcome::Keep(rotated))
+                }
+                .boxed()
+            })
+            .await;
+        self.date(&given.0, asked_at, &turned).await;
+        turned
+    }
+
+    async fn retry(&self, retried: Retried, event: Option<Event>) -> Result<Option<Rotated>, Fault> {
+        const DOING: &str = "count a retry";
+        let Some(event) = event else {
+            return self.pool.read(DOING, &retried, |link, retried| count_retry(link, retried).boxed()).await;
+        };
+        self.pool
+            .write(DOING, &(retried, event), |link, (retried, event)| {
+                async move {
+                    let mut chain = Chain::of(link, event.account).await?;
+                    let counted = count_retry(link, retried).await?;
+                    if counted.is_some() {
+                        chain.append(event.clone()).await?;
+                    }
+                    Ok(Outcome::Keep(counted))
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    async fn end(&self, key: SessionKey, ending: Ending) -> Result<bool, Fault> {
+        const DOING: &str = "end a session";
+        if ending.cause == EndCause::Reuse && self.health.is_only_just_back() {
+            let why = "the database was away a moment ago, and this token's rotation may be from then; nobody is \
+                       accused until that is known";
+            return Err(Fault::unavailable(DOING, why));
+        }
+        self.pool
+            .write(DOING, &(key, ending), |link, (key, ending)| {
+                async move {
+                    let mut chain = Chain::of(link, key.account).await?;
+                    Ok(Outcome::Keep(end(link, &mut chain, *key, ending).await?))
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    async fn end_all(
+        &self,
+        account: AccountId,
+        except: Option<SessionId>,
+        ending: Ending,
+    ) -> Result<u64, Fault> {
+        self.pool
+            .write(
+                "end an account's sessions",
+                &(account, except, ending),
+                |link, (account, except, ending)| {
+                    async move {
+                        let mut chain = Chain::of(link, *account).await?;
+                        Ok(Outcome::Keep(end_all(link, &mut chain, *except, ending).await?))
+                    }
+                    .boxed()
+                },
+            )
+            .await
+    }
+
+    async fn of(
+        &self,
+        account: AccountId,
+        after: Option<SessionId>,
+        limit: u32,
+    ) -> Result<Vec<(Session, SessionDetail)>, Fault> {
+        const SQL: Sql = Sql {
+            text: "
+            select s.*, d.ip, d.user_agent, d.device, d.ended_ip
+            from session s
+            left join session_detail d on d.account_id = s.account_id and d.session_id = s.id
+            where s.account_id = $1
+              and s.id > $2
+            order by s.id
+            limit $3",
+            types: &[Type::UUID, Type::UUID, Type::INT8],
+        };
+        // No session has the first id there is.
+        let after = after.map_or(Uuid::nil(), |after| after.0);
+        self.pool
+            .read("list an account's sessions", &(account, after, i64::from(limit)), |link, given| {
+                async move {
+                    let found = link.query(&SQL, &[&given.0.0, &given.1, &given.2]).await?;
+                    found.iter().map(both).collect()
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    async fn named(&self, session: SessionId) -> Result<Option<(Session, SessionDetail)>, Fault> {
+        const SQL: Sql = Sql {
+            text: "
+            select s.*, d.ip, d.user_agent, d.device, d.ended_ip
+            from session_detail d
+            join session s on s.account_id = d.account_id and s.id = d.session_id
+            where d.session_id = $1",
+            types: &[Type::UUID],
+        };
+        self.pool
+            .read("find a session by its id", &session, |link, session| {
+                async move { link.optional(&SQL, &[&session.0]).await?.map(|row| both(&row)).transpose() }
+                    .boxed()
+            })
+            .await
+    }
+
+    async fn sweep(&self, slice: Slice) -> Result<Swept, Fault> {
+        self.sweep_slice(slice).await
+    }
+}
+
+fn both(row: &Row) -> Result<(Session, SessionDetail), Trouble> {
+    Ok((rows::session(row)?, rows::detail(row)?))
+}
+
+/// Counts a retry where [`Retried::applies_to`] holds.
+async fn count_retry(link: &Link, retried: &Retried) -> Result<Option<Rotated>, Trouble> {
+    let row = link
+        .optional(
+            &RETRY,
+            &[
+                &retried.key.account.0,
+                &retried.key.session.0,
+                &i32::from(retried.profile.0),
+                &retried.secret_hash.as_slice(),
+                &integer(retried.generation.0),
+                &retried.at.0,
+                &retried.streak.map(i16::from),
+                &i16::from(MAX_RETRIES),
+            ],
+        )
+        .await?;
+    row.map(|row| rotated(&row)).transpose()
+}
+
+async fn open(link: &Link, opening: &Opening) -> Result<Outcome<Opened>, Trouble> {
+    let Opening { session, detail, replaces, most, event } = opening;
+    let account = session.key.account;
+    let mut chain = Chain::of(link, account).await?;
+    if !chain.stands(session.epoch) {
+        return Ok(Outcome::Undo(Opened::AccountMoved));
+    }
+    insert(link, session, detail).await?;
+    chain.append(event.clone()).await?;
+    let ending = Ending::along_with(event, EndCause::Replaced);
+    if let Some(session) = *replaces {
+        end(link, &mut chain, SessionKey { account, session }, &ending).await?;
+    }
+    for session in surplus(link, session.key, *most, ending.at).await? {
+        end(link, &mut chain, SessionKey { account, session }, &ending).await?;
+    }
+    thin_out(link, account).await?;
+    Ok(Outcome::Keep(Opened::Open))
+}
+
+pub(super) async fn insert(link: &Link, session: &Session, detail: &SessionDetail) -> Result<(), Trouble> {
+    link.execute(
+        &INSERT,
+        &[
+            &session.key.account.0,
+            &session.key.session.0,
+            &i32::from(session.profile.0),
+            &integer(session.generation.0),
+            &session.secret_hash.as_slice(),
+            &session.epoch.0,
+            &session.created_at.0,
+            &session.rotated_at.0,
+            &session.idle_expires_at.0,
+            &session.expires_at.0,
+            &session.retry_hash.as_ref().map(<[u8; 16]>::as_slice),
+            &session.instance_hash.as_slice(),
+            &i16::from(session.retries),
+            &session.is_sealed,
+            &i16::from(session.streak),
+            &session.streak_generation.map(|generation| integer(generation.0)),
+            &session.ended.map(|ended| ended.at.0),
+            &session.ended.map(|ended| ended.cause.name()),
+        ],
+    )
+    .await?;
+    link.execute(
+        &INSERT_DETAIL,
+        &[
+            &session.key.account.0,
+            &session.key.session.0,
+            &detail.ip,
+            &detail.user_agent,
+            &detail.device,
+            &detail.ended_ip,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+async fn surplus(link: &Link, new: SessionKey, most: u32, now: Timestamp) -> Result<Vec<SessionId>, Trouble> {
+    let others = i64::from(most.saturating_sub(1));
+    let found = link.query(&SURPLUS, &[&new.account.0, &new.session.0, &now.0, &others]).await?;
+    found.iter().rev().map(|row| Ok(SessionId(row.try_get("id")?))).collect()
+}
+
+/// Ends one session; `false` where there is none or it had ended.
+pub(super) async fn end(
+    link: &Link,
+    chain: &mut Chain<'_>,
+    key: SessionKey,
+    ending: &Ending,
+) -> Result<bool, Trouble> {
+    let cause = ending.cause.name();
+    let ended = link.execute(&END, &[&key.account.0, &key.session.0, &ending.at.0, &cause]).await?;
+    if ended == 0 {
+        return Ok(false);
+    }
+    if let Some(ip) = &ending.ip {
+        link.execute(&NOTE_IP, &[&key.account.0, &key.session.0, ip]).await?;
+    }
+    chain.append(ending.event(key)).await?;
+    Ok(true)
+}
+
+/// Ends all of a chain's account's live sessions, but one; in the order of their ids.
+pub(super) async fn end_all(
+    link: &Link,
+    chain: &mut Chain<'_>,
+    except: Option<SessionId>,
+    ending: &Ending,
+) -> Result<u64, Trouble> {
+    let account = chain.account();
+    let live = link.query(&LIVE, &[&account.0, &except.map(|except| except.0)]).await?;
+    for row in &live {
+        let key = SessionKey { account, session: SessionId(row.try_get("id")?) };
+        end(link, chain, key, ending).await?;
+    }
+    Ok(live.len() as u64)
+}

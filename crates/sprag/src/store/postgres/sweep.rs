@@ -1,0 +1,165 @@
+//! The sweep: looks through a slice, and writes only where there is something to do. What one account may leave to it
+//! is bounded here too.
+
+use futures_util::FutureExt as _;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use super::PostgresStore;
+use super::journal::Chain;
+use super::link::{Link, Sql};
+use super::pool::Outcome;
+use super::rows;
+use super::sessions::end;
+use super::trouble::Trouble;
+use crate::clock::Timestamp;
+use crate::error::Fault;
+use crate::session::{AccountId, EndCause, SessionKey};
+use crate::store::{Ending, MAX_ENDED_KEPT, Slice, Swept};
+
+/// Walks the key. It is the one statement that goes to every shard.
+const LOOK: Sql = Sql {
+    text: "
+    select account_id, id, idle_expires_at, expires_at, ended_at
+    from session
+    where (account_id, id) > ($1, $2)
+    order by account_id, id
+    limit $3",
+    types: &[Type::UUID, Type::UUID, Type::INT8],
+};
+
+/// Locks a row that had expired, if it did not turn meanwhile.
+pub(super) const STILL_EXPIRED: Sql = Sql {
+    text: "
+    select 1
+    from session
+    where account_id = $1
+      and id = $2
+      and ended_at is null
+      and (idle_expires_at <= $3 or expires_at <= $3)
+    for update",
+    types: &[Type::UUID, Type::UUID, Type::INT8],
+};
+
+pub(super) const REMOVE: Sql = Sql {
+    text: "
+    delete from session
+    where account_id = $1
+      and id = any ($2)
+      and ended_at is not null
+    returning id",
+    types: &[Type::UUID, Type::UUID_ARRAY],
+};
+
+pub(super) const REMOVE_DETAIL: Sql = Sql {
+    text: "
+    delete from session_detail
+    where account_id = $1
+      and session_id = any ($2)",
+    types: &[Type::UUID, Type::UUID_ARRAY],
+};
+
+pub(super) const BEYOND: Sql = Sql {
+    text: "
+    select id
+    from session
+    where account_id = $1
+      and ended_at is not null
+    order by ended_at desc, id desc
+    offset $2",
+    types: &[Type::UUID, Type::INT8],
+};
+
+/// What the sweep has to do for one account, in one transaction.
+struct Due {
+    account: AccountId,
+    ends: Vec<(SessionKey, EndCause)>,
+    goes: Vec<Uuid>,
+}
+
+impl PostgresStore {
+    pub(super) async fn sweep_slice(&self, slice: Slice) -> Result<Swept, Fault> {
+        const DOING: &str = "sweep sessions";
+        let (mut swept, due) = self.pool.read(DOING, &slice, |link, slice| look(link, slice).boxed()).await?;
+        for due in due {
+            let (ended, removed) = self
+                .pool
+                .write(DOING, &(slice, due), |link, (slice, due)| {
+                    async move { Ok(Outcome::Keep(apply(link, slice, due).await?)) }.boxed()
+                })
+                .await?;
+            swept.ended += ended;
+            swept.removed += removed;
+        }
+        Ok(swept)
+    }
+}
+
+/// Removes an account's ended sessions beyond [`MAX_ENDED_KEPT`], those that ended longest ago.
+pub(super) async fn thin_out(link: &Link, account: AccountId) -> Result<(), Trouble> {
+    let found = link.query(&BEYOND, &[&account.0, &i64::from(MAX_ENDED_KEPT)]).await?;
+    let beyond: Vec<Uuid> = found.iter().map(|row| row.try_get("id")).collect::<Result<_, _>>()?;
+    remove(link, account, &beyond).await.map(drop)
+}
+
+/// Looks through the slice.
+async fn look(link: &Link, slice: &Slice) -> Result<(Swept, Vec<Due>), Trouble> {
+    let rows = slice.rows.max(1);
+    // No session has the first id there is.
+    let (account, session) =
+        slice.after.map_or((Uuid::nil(), Uuid::nil()), |after| (after.account.0, after.session.0));
+    let mut swept = Swept::default();
+    let mut due: Vec<Due> = Vec::new();
+    for row in link.query(&LOOK, &[&account, &session, &i64::from(rows)]).await? {
+        let key = rows::key(&row)?;
+        swept.seen += 1;
+        swept.next = Some(key);
+        let ended_at: Option<i64> = row.try_get("ended_at")?;
+        let cause = match ended_at {
+            Some(at) if Timestamp(at) <= slice.removes_until() => None,
+            Some(_) => continue,
+            None if slice.now.0 >= row.try_get("expires_at")? => Some(EndCause::Expired),
+            None if slice.now.0 >= row.try_get("idle_expires_at")? => Some(EndCause::Idle),
+            None => continue,
+        };
+        if due.last().is_none_or(|last| last.account != key.account) {
+            due.push(Due { account: key.account, ends: Vec::new(), goes: Vec::new() });
+        }
+        let Some(last) = due.last_mut() else { continue };
+        match cause {
+            Some(cause) => last.ends.push((key, cause)),
+            None => last.goes.push(key.session.0),
+        }
+    }
+    swept.next = swept.next.filter(|_| swept.seen == u64::from(rows));
+    Ok((swept, due))
+}
+
+/// Does what is due, where it still is; says how many ended and how many went.
+async fn apply(link: &Link, slice: &Slice, due: &Due) -> Result<(u64, u64), Trouble> {
+    let removed = remove(link, due.account, &due.goes).await?;
+    let mut ended = 0;
+    if !due.ends.is_empty() {
+        let mut chain = Chain::of(link, due.account).await?;
+        for (key, cause) in &due.ends {
+            let still =
+                link.optional(&STILL_EXPIRED, &[&key.account.0, &key.session.0, &slice.now.0]).await?;
+            if still.is_some() {
+                let ending = Ending::by_itself(*cause, slice.now);
+                ended += u64::from(end(link, &mut chain, *key, &ending).await?);
+            }
+        }
+    }
+    Ok((ended, removed))
+}
+
+/// Removes sessions that have ended, which nothing undoes.
+async fn remove(link: &Link, account: AccountId, sessions: &[Uuid]) -> Result<u64, Trouble> {
+    if sessions.is_empty() {
+        return Ok(0);
+    }
+    let gone = link.query(&REMOVE, &[&account.0, &sessions]).await?;
+    let gone: Vec<Uuid> = gone.iter().map(|row| row.try_get("id")).collect::<Result<_, _>>()?;
+    link.execute(&REMOVE_DETAIL, &[&account.0, &gone]).await?;
+    Ok(gone.len() as u64)
+}
