@@ -18,5 +18,5 @@ mod proxy;
 mod supervisor;
 pub mod tools;
 
-pub use postgres::{Builder, Database, Postgres};
+pub use postgres::{Builder, Database, Identity, Postgres, Sync, TlsFiles};
 pub use proxy::Proxy;

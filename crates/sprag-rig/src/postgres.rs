@@ -3,8 +3,8 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -13,8 +13,14 @@ use crate::supervisor::Supervisor;
 use crate::{ports, process, tools};
 
 mod database;
+mod standby;
+mod tls;
 
 pub use database::Database;
+pub use standby::Sync;
+pub use tls::{Identity, TlsFiles};
+
+use standby::Stream;
 
 /// What every server has. Losing power is not what these tests are about, and a killed process loses nothing that it
 /// has handed to the system; so nothing waits for a disk.
@@ -30,7 +36,7 @@ const SETTINGS: [(&str, &str); 11] = [
     // Inside the directory, so that nothing of it stays behind after a crash.
     ("dynamic_shared_memory_type", "mmap"),
     ("log_line_prefix", "%m [%p] "),
-    ("log_error_verbosity", "verbose"),
+    ("wal_retrieve_retry_interval", "200ms"),
 ];
 const READY: Duration = Duration::from_secs(60);
 const STOP: Duration = Duration::from_secs(60);
@@ -39,8 +45,14 @@ const MAX_PORTS_TRIED: usize = 5;
 /// A PostgreSQL server in a temporary directory, gone when this is dropped or the test process ends.
 pub struct Postgres {
     bin: PathBuf,
+    /// Its name in the log and to a primary.
+    name: String,
     port: u16,
     supervisor: Supervisor,
+    /// Of a standby: where its changes come from.
+    stream: Option<Stream>,
+    /// The standbys that commits wait for.
+    awaited: Mutex<Vec<String>>,
 }
 
 /// What a server shall have beyond the usual before it starts.
@@ -59,12 +71,17 @@ impl Builder {
 
     /// Makes a cluster and starts its server.
     pub fn start(self) -> Postgres {
+        self.prepared().started()
+    }
+
+    /// Makes a cluster, whose server is still to be started.
+    fn prepared(self) -> Postgres {
         let server = Postgres::in_new_directory();
         server
             .run_tool("initdb", &["-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C", "-U", "postgres"]);
         let usual = SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         server.append("postgresql.conf", usual.chain(self.settings));
-        server.started()
+        server
     }
 }
 
@@ -119,6 +136,11 @@ impl Postgres {
         self.supervisor.dir()
     }
 
+    /// What the server has logged so far.
+    pub fn log(&self) -> String {
+        self.supervisor.log()
+    }
+
     /// One of PostgreSQL's programs, such as `pgbench`.
     pub fn bin(&self, program: &str) -> PathBuf {
         let path = self.bin.join(program);
@@ -136,9 +158,7 @@ impl Postgres {
     /// A crash: the postmaster and every process below it die at once.
     pub fn kill(&self) {
         let postmaster = self.pid();
-        // Stopped first, so that it starts nobody while its children are counted.
-        process::send(postmaster, Signal::STOP);
-        let children = process::children(postmaster);
+        let children = process::stop_with_children(postmaster);
         process::send(postmaster, Signal::KILL);
         children.iter().for_each(|child| process::send(*child, Signal::KILL));
         self.supervisor.wait_ended(STOP);
@@ -162,9 +182,7 @@ impl Postgres {
 
     /// Stops every process of the server where it stands: connections stay, and nobody answers.
     pub fn freeze(&self) {
-        let postmaster = self.pid();
-        process::send(postmaster, Signal::STOP);
-        process::children(postmaster).iter().for_each(|child| process::send(*child, Signal::STOP));
+        process::stop_with_children(self.pid());
     }
 
     /// Lets a frozen server go on.
@@ -188,7 +206,17 @@ impl Postgres {
     }
 
     fn in_new_directory() -> Self {
-        Self { bin: tools::postgres_bin(), port: 0, supervisor: Supervisor::new("QUIT") }
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let name = format!("rig_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let supervisor = Supervisor::new("QUIT");
+        Self {
+            bin: tools::postgres_bin(),
+            name,
+            port: 0,
+            supervisor,
+            stream: None,
+            awaited: Mutex::default(),
+        }
     }
 
     fn data(&self) -> PathBuf {
@@ -242,7 +270,7 @@ impl Postgres {
             "-clisten_addresses=127.0.0.1".to_owned(),
             format!("-cport={}", self.port),
             format!("-cunix_socket_directories={}", self.dir().display()),
-            format!("-ccluster_name={}", self.name()),
+            format!("-ccluster_name={}", self.name),
         ];
         let pid = self.supervisor.start(&words);
         let mut has_ended = false;
@@ -258,9 +286,5 @@ impl Postgres {
         let text = fs::read_to_string(self.data().join("postmaster.pid")).unwrap_or_default();
         let is_this_one = text.lines().next() == Some(&pid.to_string());
         is_this_one && text.lines().nth(7).is_some_and(|state| state.trim() == "ready")
-    }
-
-    fn name(&self) -> String {
-        format!("rig_{}", self.port)
     }
 }

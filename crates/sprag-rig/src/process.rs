@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 const POLL: Duration = Duration::from_millis(5);
+const STOP: Duration = Duration::from_secs(10);
 
 /// Waits until the condition holds; panics after `patience`, naming what was waited for.
 #[track_caller]
@@ -24,6 +25,16 @@ pub(crate) fn send(pid: u32, signal: Signal) {
         Ok(()) | Err(rustix::io::Errno::SRCH) => {}
         Err(error) => panic!("could not send {signal:?} to process {pid}: {error}"),
     }
+}
+
+/// Stops a process and those below it, which are answered.
+pub(crate) fn stop_with_children(parent: u32) -> Vec<u32> {
+    // The parent first, and for certain, so that it starts nobody while its children are counted.
+    send(parent, Signal::STOP);
+    wait_until("a process to stop", STOP, || stat(parent).is_none_or(|(state, _)| "TZX".contains(state)));
+    let children = children(parent);
+    children.iter().for_each(|child| send(*child, Signal::STOP));
+    children
 }
 
 /// The processes whose parent is `parent`.

@@ -95,6 +95,12 @@ impl Proxy {
         self.shared.change(|state| (state.requests.is_held, state.answers.is_held) = (true, true));
     }
 
+    /// Whether anything is held back in either direction.
+    pub fn is_held(&self) -> bool {
+        let state = self.shared.lock();
+        state.requests.is_held || state.answers.is_held
+    }
+
     /// The server hears what clients ask, and they do not hear its answers.
     pub fn hold_answers(&self) {
         self.shared.change(|state| state.answers.is_held = true);

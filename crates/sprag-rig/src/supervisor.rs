@@ -45,8 +45,10 @@ impl Supervisor {
     /// Makes the directory; `signal` is the one that stops the server at once.
     pub(crate) fn new(signal: &str) -> Self {
         let dir = directory();
+        let script = dir.join("supervisor");
+        fs::write(&script, SCRIPT).expect("could not write the supervisor");
         let mut shell = tools::command("/bin/sh")
-            .args(["-c", SCRIPT, "sprag-rig"])
+            .arg(&script)
             .arg(&dir)
             .arg(signal)
             .current_dir("/")
@@ -109,10 +111,15 @@ impl Supervisor {
         }
     }
 
-    /// The last lines the server has written.
-    pub(crate) fn log_tail(&self) -> String {
+    /// What the server has written.
+    pub(crate) fn log(&self) -> String {
         let log = fs::read(self.dir.join("log")).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log);
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
+    /// The last lines of it.
+    pub(crate) fn log_tail(&self) -> String {
+        let log = self.log();
         let lines: Vec<_> = log.lines().collect();
         lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join("\n")
     }
