@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use anyhow::{Context as _, bail};
+use sprag::keys::KeyRing;
 use sprag::store::postgres::import::{Counts, import};
 
 use super::output::{Progress, counted, say};
@@ -30,7 +31,7 @@ pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
             config.database
         )
     };
-    let ring = expect_ring(&config)?;
+    let (source, ring) = expect_ring(&config)?;
     let progress = Mutex::new(Progress::new());
     let show = |table: &str, done: u64, total: u64| {
         if let Ok(mut progress) = progress.lock() {
@@ -38,7 +39,7 @@ pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
         }
     };
     let settings = database::settings(&config, server);
-    let counts = block_on(async { Ok(import(&args.from, &settings, show).await?) });
+    let counts = block_on(async { Ok(import(&args.from, &settings, &ring.fingerprints(), show).await?) });
     // The line of progress is gone before anything else is said.
     drop(progress);
     let from = args.from.display();
@@ -46,13 +47,13 @@ pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
     say(table(&counts))?;
     say(format_args!(
         "{from} is in {server} now; each table has as many rows there as here.\n\
-         Serve it with {ring}, on every node. Serve {from} no more: its sessions go on there."
+         Serve it with the key ring {source}, on every node. Serve {from} no more: its sessions go on there."
     ))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Without the ring that made them, the tokens of the sessions that are moved would all be refused.
-fn expect_ring(config: &Config) -> anyhow::Result<String> {
+fn expect_ring(config: &Config) -> anyhow::Result<(RingSource, KeyRing)> {
     let ring = RingSource::of(config);
     if let (RingSource::File(path), true) = (&ring, ring.is_missing()) {
         bail!(
@@ -61,11 +62,8 @@ fn expect_ring(config: &Config) -> anyhow::Result<String> {
             path.display()
         );
     }
-    ring.read(config)?;
-    Ok(match ring {
-        RingSource::File(path) => format!("the key ring {}", path.display()),
-        RingSource::Given => "the key ring in SPRAG_KEY_RING".to_owned(),
-    })
+    let keys = ring.read(config)?;
+    Ok((ring, keys))
 }
 
 fn table(counts: &Counts) -> String {

@@ -22,8 +22,10 @@ use crate::database;
 use crate::logs;
 use crate::profile::parse_duration;
 use crate::ring_file::{self, RingSource};
+use adoption::adopt;
 use rotation::{Rotated, Spans, rotate};
 
+mod adoption;
 mod rotation;
 
 /// How long a running server may not have noticed that the ring has changed.
@@ -60,6 +62,12 @@ pub(super) enum Command {
         #[arg(long)]
         now: bool,
     },
+    /// Take the configured key ring for a database whose own ring is lost: everybody must log in again
+    Adopt {
+        /// Do it at once; without this, nothing is changed and what would happen is said
+        #[arg(long)]
+        now: bool,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -86,6 +94,7 @@ pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCod
         Command::List { json } => list(&ring_in_force(&config)?, now, json),
         Command::Rotate(args) => rotate_keys(&args, &config, Spans::of(&profiles), now),
         Command::Retire { id, now: true } => retire(&config, &id, now),
+        Command::Adopt { now: is_meant } => adopt(&config, is_meant),
         Command::Retire { id, now: false } => explain(&ring_in_force(&config)?, &id, now),
     }
 }

@@ -100,6 +100,15 @@ fn what_cannot_be_moved_is_refused_with_what_to_do() {
         "{told}"
     );
 
+    let elsewhere = an_empty_folder();
+    elsewhere
+        .run_with("a long password", &["user", "create", "--username", "bob", "--password-stdin"])
+        .succeeds();
+    let other = std::fs::read_to_string(elsewhere.path("sprag-data/keys.json")).unwrap();
+    let (folder, database) = a_migrated_database(folder.set("SPRAG_KEY_RING", &other));
+    let told = folder.run(&FROM).fails();
+    assert!(told.contains("shares no key with the one that the tokens in sprag-data/sprag.db"), "{told}");
+
     let keyless = an_empty_folder().set("SPRAG_DATABASE_URL", &database.url());
     let from = folder.path("sprag-data/sprag.db").display().to_string();
     let told = keyless.run(&["import-store", "--from", &from]).fails();

@@ -47,6 +47,7 @@ mod link;
 mod look;
 mod migration;
 mod pool;
+mod rings;
 mod rows;
 mod server;
 mod sessions;

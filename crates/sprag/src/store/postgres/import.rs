@@ -22,6 +22,7 @@ use super::link::{Dialer, Link, Sql};
 use super::migration;
 use super::trouble::Trouble;
 use crate::error::Fault;
+use crate::keys::Fingerprint;
 
 /// How many rows travel together.
 const SLICE_ROWS: usize = 500;
@@ -64,6 +65,11 @@ enum Obstacle {
     )]
     OtherSchema { path: PathBuf, source_has: String, target_has: String },
     #[error(
+        "the key ring in use shares no key with the one that the tokens in {0} were made with, so everybody would be \
+         refused; use the keys.json of the old server"
+    )]
+    OtherRing(PathBuf),
+    #[error(
         "the database is behind a connection pooler, which lends a connection for one transaction only; give the URL of \
          the server itself for the import"
     )]
@@ -83,7 +89,7 @@ enum Obstacle {
 }
 
 /// Moves everything in the SQLite file `from` into the empty, migrated database of `settings`; says of each table how
-/// many rows were moved. `progress` hears a table's name, how many of its rows are there, and how many it has.
+/// many rows were moved. `ring` are the keys of whoever will serve it. `progress` hears a table's name, how many of its rows are there, and how many it has.
 ///
 /// The source is left as it is, but for its log, which is copied into the file. It must not be served again: its
 /// sessions live on in the target.
@@ -93,6 +99,7 @@ enum Obstacle {
 pub async fn import(
     from: &Path,
     settings: &Settings,
+    ring: &[Fingerprint],
     progress: impl Fn(&str, u64, u64),
 ) -> Result<Counts, Fault> {
     let path = from.to_owned();
@@ -104,6 +111,7 @@ pub async fn import(
         return Err(obstacle(Obstacle::Pooled));
     }
     expect_same_schema(&source, &link).await?;
+    source.expect_ring(ring)?;
     prepare(&link, &source.tables).await?;
     let (tables, mut source) = (source.tables.clone(), source);
     let mut counts = Counts { tables: Vec::with_capacity(tables.len()) };
@@ -179,6 +187,19 @@ impl Source {
             Vec::new()
         };
         Ok(Self { path: path.to_owned(), connection, tables, migrations })
+    }
+
+    /// Refuses a key ring that shares no key with the one that the tokens were made with.
+    fn expect_ring(&self, ring: &[Fingerprint]) -> Result<(), Fault> {
+        let read = || -> rusqlite::Result<Vec<Fingerprint>> {
+            let mut statement = self.connection.prepare("select fingerprint from key_ring")?;
+            statement.query_map([], |row| row.get(0).map(Fingerprint))?.collect()
+        };
+        let known = read().map_err(|error| unreadable(&self.path, error))?;
+        if known.is_empty() || ring.iter().any(|fingerprint| known.contains(fingerprint)) {
+            return Ok(());
+        }
+        Err(obstacle(Obstacle::OtherRing(self.path.clone())))
     }
 
     /// Refuses a table that has other columns here than there; says how many rows it has.

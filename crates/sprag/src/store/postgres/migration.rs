@@ -11,8 +11,10 @@ use crate::error::Fault;
 use crate::store::schema::{self, Applied, Migrated, Migrations};
 
 /// All migrations, by file name and content.
-pub(super) const MIGRATIONS: &Migrations =
-    &[("V1__sessions", include_str!("../../../migrations/postgres/V1__sessions.sql"))];
+pub(super) const MIGRATIONS: &Migrations = &[
+    ("V1__sessions", include_str!("../../../migrations/postgres/V1__sessions.sql")),
+    ("V2__needs_1_key_ring", include_str!("../../../migrations/postgres/V2__needs_1_key_ring.sql")),
+];
 
 /// Who holds this lock migrates. A number as good as any: "sprag" in ASCII.
 const LOCK: i64 = 0x73_70_72_61_67;
