@@ -114,9 +114,14 @@ pub fn make_dir(dir: &Path) -> anyhow::Result<()> {
 /// Reads the ring's file.
 ///
 /// # Errors
-/// It cannot be read, others may read it too, or it is no ring.
+/// It is not there or cannot be read, others may read it too, or it is no ring.
 pub fn read(path: &Path) -> anyhow::Result<KeyRing> {
     let shown = path.display();
+    if !path.exists() {
+        bail!(
+            "there is no key ring at {shown}; name its folder with --data-dir; the first `sprag serve` makes one"
+        );
+    }
     let mode = fs::metadata(path).with_context(|| format!("could not look at {shown}"))?.mode();
     if mode & 0o077 != 0 {
         bail!("{shown} holds keys and others may read it (mode {:o}); run: chmod 600 {shown}", mode & 0o777);

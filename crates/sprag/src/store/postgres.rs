@@ -39,6 +39,8 @@ use turn::{Turn, redate_watched};
 mod accounts;
 mod clock;
 mod health;
+#[cfg(feature = "sqlite")]
+pub mod import;
 mod journal;
 mod lane;
 mod link;

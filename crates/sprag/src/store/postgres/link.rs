@@ -231,6 +231,12 @@ impl Link {
         if self.is_doubtful.load(Ordering::Acquire) { Err(Trouble::Doubtful) } else { Ok(()) }
     }
 
+    /// For what goes by no statement of [`Sql`]: copying whole tables.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
     async fn prepared(&self, sql: &Sql) -> Result<Statement, Trouble> {
         let known = self.lock().get(sql.text).cloned();
         if let Some(statement) = known {
