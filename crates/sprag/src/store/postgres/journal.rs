@@ -150,7 +150,7 @@ impl Journal for PostgresStore {
     }
 
     async fn entries_of(&self, account: AccountId, limit: u32) -> Result<Vec<Entry>, Fault> {
-        const SQL: Sql = Sql {
+        const ENTRIES_OF: Sql = Sql {
             text: "
             select *
             from event
@@ -162,7 +162,7 @@ impl Journal for PostgresStore {
         self.pool
             .read("read an account's journal", &(account, i64::from(limit)), |link, (account, limit)| {
                 async move {
-                    let found = link.query(&SQL, &[&account.0, limit]).await?;
+                    let found = link.query(&ENTRIES_OF, &[&account.0, limit]).await?;
                     found.iter().map(rows::entry).collect()
                 }
                 .boxed()
@@ -171,7 +171,7 @@ impl Journal for PostgresStore {
     }
 
     async fn entries(&self, after: Option<(AccountId, u64)>, limit: u32) -> Result<Vec<Entry>, Fault> {
-        const SQL: Sql = Sql {
+        const ENTRIES: Sql = Sql {
             text: "
             select *
             from event
@@ -188,7 +188,7 @@ impl Journal for PostgresStore {
                 &(account, number, i64::from(limit)),
                 |link, (account, number, limit)| {
                     async move {
-                        let found = link.query(&SQL, &[&account.0, &integer(*number), limit]).await?;
+                        let found = link.query(&ENTRIES, &[&account.0, &integer(*number), limit]).await?;
                         found.iter().map(rows::entry).collect()
                     }
                     .boxed()
@@ -211,7 +211,7 @@ impl Journal for PostgresStore {
     }
 
     async fn last_checkpoint(&self) -> Result<Option<Checkpoint>, Fault> {
-        const SQL: Sql = Sql {
+        const LAST_CHECKPOINT: Sql = Sql {
             text: "
             select *
             from checkpoint
@@ -222,7 +222,7 @@ impl Journal for PostgresStore {
         self.pool
             .read("read the last checkpoint", &(), |link, ()| {
                 async move {
-                    let found = link.optional(&SQL, &[]).await?;
+                    let found = link.optional(&LAST_CHECKPOINT, &[]).await?;
                     found.map(|row| rows::checkpoint(&row)).transpose()
                 }
                 .boxed()
@@ -231,7 +231,7 @@ impl Journal for PostgresStore {
     }
 
     async fn checkpoints(&self, after: u64, limit: u32) -> Result<Vec<Checkpoint>, Fault> {
-        const SQL: Sql = Sql {
+        const CHECKPOINTS: Sql = Sql {
             text: "
             select *
             from checkpoint
@@ -243,7 +243,7 @@ impl Journal for PostgresStore {
         self.pool
             .read("read the checkpoints", &(integer(after), i64::from(limit)), |link, (after, limit)| {
                 async move {
-                    let found = link.query(&SQL, &[after, limit]).await?;
+                    let found = link.query(&CHECKPOINTS, &[after, limit]).await?;
                     found.iter().map(rows::checkpoint).collect()
                 }
                 .boxed()
@@ -261,7 +261,7 @@ impl Journal for PostgresStore {
 }
 
 async fn seal(link: &Link, checkpoint: &Checkpoint) -> Result<bool, Trouble> {
-    const SQL: Sql = Sql {
+    const SEAL: Sql = Sql {
         text: "
         insert into checkpoint (number, before, chains, entries, root, previous, tag, key_id)
         values ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -279,7 +279,7 @@ async fn seal(link: &Link, checkpoint: &Checkpoint) -> Result<bool, Trouble> {
     };
     let stored = link
         .execute(
-            &SQL,
+            &SEAL,
             &[
                 &integer(checkpoint.number),
                 &checkpoint.before.0,
@@ -302,7 +302,7 @@ async fn heads(
     after: Option<AccountId>,
     limit: usize,
 ) -> Result<Vec<Head>, Trouble> {
-    const NEXT: Sql = Sql {
+    const NEXT_CHAIN: Sql = Sql {
         text: "
         select account_id
         from event
@@ -311,7 +311,7 @@ async fn heads(
         limit 1",
         types: &[Type::UUID, Type::BOOL],
     };
-    const LAST: Sql = Sql {
+    const LAST_BEFORE: Sql = Sql {
         text: "
         select account_id, id, at, hash
         from event
@@ -326,9 +326,9 @@ async fn heads(
     while heads.len() < limit {
         // Nobody's chain has the first id there is.
         let start = account.unwrap_or(AccountId(Uuid::nil()));
-        let Some(row) = link.optional(&NEXT, &[&start.0, &account.is_none()]).await? else { break };
+        let Some(row) = link.optional(&NEXT_CHAIN, &[&start.0, &account.is_none()]).await? else { break };
         let found = AccountId(row.try_get("account_id")?);
-        let last = link.optional(&LAST, &[&found.0, &before.0]).await?;
+        let last = link.optional(&LAST_BEFORE, &[&found.0, &before.0]).await?;
         heads.extend(last.map(|row| rows::head(&row)).transpose()?);
         account = Some(found);
     }

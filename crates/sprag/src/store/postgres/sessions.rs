@@ -29,8 +29,8 @@ pub(super) const RETRY: Sql = Sql {
     text: "
     update session s
     set retries = s.retries + 1,
-        streak = coalesce($7, s.streak),
-        streak_generation = case when $7 is null then s.streak_generation else $5 end
+        streak = coalesce($7::smallint, s.streak),
+        streak_generation = case when $7::smallint is null then s.streak_generation else $5 end
     from account a
     where s.account_id = $1
       and s.id = $2
@@ -44,7 +44,7 @@ pub(super) const RETRY: Sql = Sql {
       and a.disabled_at is null
       and a.epoch = s.epoch
       and s.retries < $8
-      and ($7 is null or s.streak_generation is distinct from $5)
+      and ($7::smallint is null or s.streak_generation is distinct from $5)
     returning s.expires_at",
     types: &[Type::UUID, Type::UUID, Type::INT4, Type::BYTEA, Type::INT8, Type::INT8, Type::INT2, Type::INT2],
 };
@@ -233,7 +233,7 @@ impl Sessions for PostgresStore {
         after: Option<SessionId>,
         limit: u32,
     ) -> Result<Vec<(Session, SessionDetail)>, Fault> {
-        const SQL: Sql = Sql {
+        const OF: Sql = Sql {
             text: "
             select s.*, d.ip, d.user_agent, d.device, d.ended_ip
             from session s
@@ -249,7 +249,7 @@ impl Sessions for PostgresStore {
         self.pool
             .read("list an account's sessions", &(account, after, i64::from(limit)), |link, given| {
                 async move {
-                    let found = link.query(&SQL, &[&given.0.0, &given.1, &given.2]).await?;
+                    let found = link.query(&OF, &[&given.0.0, &given.1, &given.2]).await?;
                     found.iter().map(both).collect()
                 }
                 .boxed()
@@ -258,7 +258,7 @@ impl Sessions for PostgresStore {
     }
 
     async fn named(&self, session: SessionId) -> Result<Option<(Session, SessionDetail)>, Fault> {
-        const SQL: Sql = Sql {
+        const NAMED: Sql = Sql {
             text: "
             select s.*, d.ip, d.user_agent, d.device, d.ended_ip
             from session_detail d
@@ -268,7 +268,7 @@ impl Sessions for PostgresStore {
         };
         self.pool
             .read("find a session by its id", &session, |link, session| {
-                async move { link.optional(&SQL, &[&session.0]).await?.map(|row| both(&row)).transpose() }
+                async move { link.optional(&NAMED, &[&session.0]).await?.map(|row| both(&row)).transpose() }
                     .boxed()
             })
             .await

@@ -26,6 +26,8 @@ pub(super) enum Trouble {
          alter role … set synchronous_commit = on"
     )]
     Forgetful,
+    #[error("the server warned while it committed, so that a failover may lose this; the log has its words")]
+    Doubtful,
     #[error("all connections are in use; try again, or set more of them (database_connections)")]
     Crowded,
     #[error("{0}")]
@@ -54,7 +56,7 @@ impl Trouble {
                 None => return Remedy::Reconnect,
             },
             Self::At(_, trouble) => return trouble.remedy(),
-            Self::Silent(_) | Self::ReadOnly | Self::Forgetful => return Remedy::Reconnect,
+            Self::Silent(_) | Self::ReadOnly | Self::Forgetful | Self::Doubtful => return Remedy::Reconnect,
             Self::Crowded => return Remedy::Wait,
             Self::Unreadable(_) => return Remedy::None,
         };
