@@ -34,6 +34,13 @@ const COLD: &[&str] = &[
     "FOREIGN",
     "TRY_LOCK",
     "NOTE",
+    // The key ring, at the start of a node and when the ring changes.
+    "WAIT_FOR_RINGS",
+    "IS_KIN",
+    "FORGET_RINGS",
+    "NOTE_RING",
+    // The move of a whole store.
+    "UNHURRIED",
 ];
 
 /// Batches of one statement, which a distributed engine gets only where something went wrong; each of their rows is

@@ -41,7 +41,8 @@ fn nobody_else_can_read_the_files() {
 
 /// How many migrations there are.
 fn migrations() -> usize {
-    fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite")).unwrap().count()
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
+    fs::read_dir(folder).expect("the folder of migrations").count()
 }
 
 #[test]

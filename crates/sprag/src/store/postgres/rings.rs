@@ -17,22 +17,22 @@ use crate::store::Rings;
 /// migrations take.
 const LOCK: i64 = 0x73_70_72_61_68;
 
-const WAIT: Sql = Sql { text: "select pg_advisory_xact_lock($1)", types: &[Type::INT8] };
+const WAIT_FOR_RINGS: Sql = Sql { text: "select pg_advisory_xact_lock($1)", types: &[Type::INT8] };
 
-const IS_KNOWN: Sql = Sql {
+const IS_KIN: Sql = Sql {
     text: "
     select count(*) = 0 or coalesce(bool_or(fingerprint = any($1)), false) as is_admitted
     from key_ring",
     types: &[Type::BYTEA_ARRAY],
 };
 
-const FORGET: Sql = Sql { text: "delete from key_ring", types: &[] };
+const FORGET_RINGS: Sql = Sql { text: "delete from key_ring", types: &[] };
 
-const NOTE: Sql = Sql {
+const NOTE_RING: Sql = Sql {
     text: "
     insert into key_ring (fingerprint, first_seen_at)
     select fingerprint, $2
-    from unnest($1) as fingerprint
+    from unnest($1::bytea[]) as fingerprint
     on conflict do nothing",
     types: &[Type::BYTEA_ARRAY, Type::INT8],
 };
@@ -61,17 +61,17 @@ fn given(ring: &[Fingerprint], at: Timestamp) -> Given {
 }
 
 async fn admit(link: &Link, (ring, at): &Given) -> Result<Outcome<bool>, Trouble> {
-    link.query(&WAIT, &[&LOCK]).await?;
-    if !link.one(&IS_KNOWN, &[ring]).await?.try_get::<_, bool>("is_admitted")? {
+    link.query(&WAIT_FOR_RINGS, &[&LOCK]).await?;
+    if !link.one(&IS_KIN, &[ring]).await?.try_get::<_, bool>("is_admitted")? {
         return Ok(Outcome::Undo(false));
     }
-    link.execute(&NOTE, &[ring, &at.0]).await?;
+    link.execute(&NOTE_RING, &[ring, &at.0]).await?;
     Ok(Outcome::Keep(true))
 }
 
 async fn adopt(link: &Link, (ring, at): &Given) -> Result<Outcome<()>, Trouble> {
-    link.query(&WAIT, &[&LOCK]).await?;
-    link.execute(&FORGET, &[]).await?;
-    link.execute(&NOTE, &[ring, &at.0]).await?;
+    link.query(&WAIT_FOR_RINGS, &[&LOCK]).await?;
+    link.execute(&FORGET_RINGS, &[]).await?;
+    link.execute(&NOTE_RING, &[ring, &at.0]).await?;
     Ok(Outcome::Keep(()))
 }
