@@ -15,6 +15,7 @@ use tokio_postgres::{Client, NoTls};
 const COLD: &[&str] = &[
     // Listings of everything, for the audit and for administrators, page by page; and the sweep's walk.
     "ENTRIES",
+    "HEADS",
     "NEXT_CHAIN",
     "ACCOUNTS",
     "LOOK",
@@ -24,6 +25,8 @@ const COLD: &[&str] = &[
     "LAST_CHECKPOINT",
     "CHECKPOINTS",
     "SEAL",
+    // Moving a whole store, once.
+    "UNHURRIED",
     // Looks at the server and its schema, at the start of a connection or of a node.
     "NOW",
     "INSPECT",

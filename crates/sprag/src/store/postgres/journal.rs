@@ -5,12 +5,12 @@ use futures_util::{FutureExt as _, try_join};
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
-use super::PostgresStore;
 use super::link::{Link, Sql};
 use super::pool::Outcome;
 use super::rows;
 use super::trouble::Trouble;
 use super::turn::integer;
+use super::{Batching, PostgresStore};
 use crate::audit::{Checkpoint, Entry, Event, Head};
 use crate::clock::Timestamp;
 use crate::error::Fault;
@@ -204,8 +204,9 @@ impl Journal for PostgresStore {
         limit: u32,
     ) -> Result<Vec<Head>, Fault> {
         self.pool
-            .read("read the heads of the journal", &(before, after, limit), |link, (before, after, limit)| {
-                heads(link, *before, *after, *limit as usize).boxed()
+            .read("read the heads of the journal", &(self.batching, before, after, limit), |link, given| {
+                let (batching, before, after, limit) = *given;
+                heads(link, batching, before, after, limit).boxed()
             })
             .await
     }
@@ -295,8 +296,45 @@ async fn seal(link: &Link, checkpoint: &Checkpoint) -> Result<bool, Trouble> {
     Ok(stored > 0)
 }
 
-/// Hops from account to account: a chain may be long, and only its end is wanted.
+/// Hops from account to account, for a chain may be long, and only its end is wanted: in the server where it can, which
+/// a distributed engine's cannot.
 async fn heads(
+    link: &Link,
+    batching: Batching,
+    before: Timestamp,
+    after: Option<AccountId>,
+    limit: u32,
+) -> Result<Vec<Head>, Trouble> {
+    const HEADS: Sql = Sql {
+        text: "
+        with recursive chain (account_id) as (
+            (select account_id from event where account_id >= $1 order by account_id limit 1)
+            union all
+            select (select e.account_id from event e where e.account_id > c.account_id order by e.account_id limit 1)
+            from chain c
+            where c.account_id is not null
+        )
+        select head.account_id, head.id, head.at, head.hash
+        from chain
+        cross join lateral (
+            select account_id, id, at, hash
+            from event
+            where account_id = chain.account_id
+              and at < $2
+            order by id desc
+            limit 1
+        ) head
+        limit $3",
+        types: &[Type::UUID, Type::INT8, Type::INT8],
+    };
+    if batching == Batching::Rows {
+        return heads_one_by_one(link, before, after, limit as usize).await;
+    }
+    let found = link.query(&HEADS, &[&first_after(after), &before.0, &i64::from(limit)]).await?;
+    found.iter().map(rows::head).collect()
+}
+
+async fn heads_one_by_one(
     link: &Link,
     before: Timestamp,
     after: Option<AccountId>,
@@ -306,10 +344,10 @@ async fn heads(
         text: "
         select account_id
         from event
-        where account_id > $1 or ($2 and account_id = $1)
+        where account_id >= $1
         order by account_id
         limit 1",
-        types: &[Type::UUID, Type::BOOL],
+        types: &[Type::UUID],
     };
     const LAST_BEFORE: Sql = Sql {
         text: "
@@ -324,13 +362,16 @@ async fn heads(
     let mut heads = Vec::new();
     let mut account = after;
     while heads.len() < limit {
-        // Nobody's chain has the first id there is.
-        let start = account.unwrap_or(AccountId(Uuid::nil()));
-        let Some(row) = link.optional(&NEXT_CHAIN, &[&start.0, &account.is_none()]).await? else { break };
+        let Some(row) = link.optional(&NEXT_CHAIN, &[&first_after(account)]).await? else { break };
         let found = AccountId(row.try_get("account_id")?);
         let last = link.optional(&LAST_BEFORE, &[&found.0, &before.0]).await?;
         heads.extend(last.map(|row| rows::head(&row)).transpose()?);
         account = Some(found);
     }
     Ok(heads)
+}
+
+/// The first id there may be after an account's; the first of all after none. (Nobody's own chain has that one.)
+fn first_after(account: Option<AccountId>) -> Uuid {
+    account.map_or(Uuid::nil(), |account| Uuid::from_u128(account.0.as_u128().saturating_add(1)))
 }
