@@ -41,11 +41,13 @@ fn sessions_live_on_in_postgresql_and_no_token_is_refused() {
     assert_eq!(folder.json(&["session", "list", "--all", "--json"]), before);
     assert_eq!(folder.json(&["user", "list", "--json"]), users);
     assert_eq!(folder.json(&["audit", "verify", "--json"])["is_intact"], true);
+    // Without a reuse interval every refresh turns its session, also one that has turned a moment before.
+    let folder = folder.set("SPRAG_REUSE_INTERVAL", "0s");
     let server = folder.serve();
     for pair in &pairs {
         let (status, next) = server.refresh(pair);
         assert_eq!(status, 200, "{next}");
-        // Inside the reuse interval the first refresh keeps the token; what matters is that none is refused.
+        assert_ne!(next["refresh_token"], pair["refresh_token"], "the session turns");
         assert_eq!(server.refresh(&next).0, 200);
     }
     server.log_in("ann", ANNS_PASSWORD, None);
