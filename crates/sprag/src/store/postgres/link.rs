@@ -38,6 +38,7 @@ pub(super) struct Dialer {
     tls: MakeRustlsConnect,
     mode: TlsMode,
     timeout: Duration,
+    options: &'static str,
 }
 
 /// What the server is asked to do for the hot statements: they find rows by their keys, whatever its statistics say of
@@ -45,13 +46,23 @@ pub(super) struct Dialer {
 const PLANS: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off \
                      -c plan_cache_mode=force_generic_plan";
 
+/// The same, and in a lane nobody waits long for a row that somebody holds, for all others in the batch wait too.
+const LANE_OPTIONS: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off \
+                            -c plan_cache_mode=force_generic_plan -c lock_timeout=500ms";
+
 /// A setting that a server takes on at the start of a connection and nobody else has. A pooler in between does not
 /// pass it on: then the next statement may run on another connection of the pooler's, and none may be prepared.
 const MARK: &str = "sprag.connection";
 
 impl Dialer {
     pub(super) fn new(server: &Server, timeout: Duration) -> Result<Self, Fault> {
-        Ok(Self { hosts: server.hosts(), tls: tls::connector(server)?, mode: server.tls, timeout })
+        let tls = tls::connector(server)?;
+        Ok(Self { hosts: server.hosts(), tls, mode: server.tls, timeout, options: PLANS })
+    }
+
+    /// The same for lanes.
+    pub(super) fn for_lanes(&self) -> Self {
+        Self { options: LANE_OPTIONS, ..self.clone() }
     }
 
     /// Connects to the primary among the hosts. All are asked at the same time, so that one that is frozen holds
@@ -74,7 +85,7 @@ impl Dialer {
         let mark = HEXLOWER.encode(&chance::bytes::<16>(&SystemChance::default()));
         let given = config.get_options().unwrap_or_default();
         let mut marked = config.clone();
-        marked.options(format!("{given} -c {MARK}={mark} {PLANS}").trim_start());
+        marked.options(format!("{given} -c {MARK}={mark} {}", self.options).trim_start());
         let link = match self.connect(&marked).await {
             // A pooler that knows no such option says so here.
             Err(Trouble::Database(error)) if is_about_options(&error) => self.connect(config).await?,

@@ -60,7 +60,11 @@ impl Trouble {
             Self::Crowded => return Remedy::Wait,
             Self::Unreadable(_) => return Remedy::None,
         };
-        let lost_a_race = [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED];
+        let lost_a_race = [
+            SqlState::T_R_SERIALIZATION_FAILURE,
+            SqlState::T_R_DEADLOCK_DETECTED,
+            SqlState::LOCK_NOT_AVAILABLE,
+        ];
         if lost_a_race.contains(code) || self.is_taken_entry() {
             return Remedy::Repeat;
         }
