@@ -62,8 +62,10 @@ impl Engine {
             };
             // A request is judged by when it came, or a slow store would push it out of its window. But where
             // another has turned the row since, that moment would look like a clock gone back.
-            if matches!(&found, Found::Session(standing) if standing.session.rotated_at > turn.now) {
-                turn.now = self.now();
+            if let Found::Session(standing) = &found
+                && standing.session.rotated_at > turn.now
+            {
+                turn.now = self.now_after(standing.session.rotated_at);
             }
             let judgement = judge(Some(&turn.presented), &found, misses, turn.now, &terms.policy);
             let row = judgement.row;
@@ -74,6 +76,13 @@ impl Engine {
             }
         }
         Refreshed { row: Row::Missed, answer: Err(tried_too_often("refresh a session").into()) }
+    }
+
+    /// The present moment, having seen what another node dated a little later: two nodes' measurements of one clock differ
+    /// by milliseconds. More than a second is a clock gone back, and stays one.
+    fn now_after(&self, seen: Timestamp) -> Timestamp {
+        let now = self.now();
+        if (0..=1000).contains(&seen.millis_since(now)) { seen } else { now }
     }
 
     /// A token of this page, or none: row 1 tells no difference between malformed, forged and another page's.

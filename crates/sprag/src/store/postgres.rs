@@ -15,7 +15,9 @@
 //! Call [`PostgresStore::migrate`], then [`PostgresStore::open`], inside a Tokio runtime with its timer enabled.
 
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -23,7 +25,7 @@ use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::{Migrated, Rotated, Store};
+use super::{Migrated, Store};
 use crate::clock::Clock;
 use crate::error::Fault;
 use crate::ratchet::Rotation;
@@ -161,6 +163,9 @@ impl PostgresStore {
     pub async fn open(settings: Settings) -> Result<Self, Fault> {
         const DOING: &str = "open the database";
         let dialer = Dialer::new(&settings.server, settings.connect_timeout)?;
+        // In a lane nobody waits long for a row that somebody holds, for all others in the batch wait too.
+        let lane_dialer = dialer.bounded(settings.deadline, settings.deadline / 5);
+        let dialer = dialer.bounded(settings.deadline, settings.deadline);
         let link = dialer.dial().await.map_err(|trouble| trouble.fault(DOING))?;
         migration::check(&link).await?;
         warn_of_what_is_risky(&link).await.map_err(|trouble| trouble.fault(DOING))?;
@@ -174,10 +179,10 @@ impl PostgresStore {
             tracing::info!("the database is behind a connection pooler: statements are not prepared");
         }
         let mut heart = JoinSet::new();
-        heart.spawn(beat(link, dialer.clone(), Arc::clone(&clock), Arc::clone(&health)));
+        heart.spawn(keep_beating(link, dialer.clone(), Arc::clone(&clock), Arc::clone(&health)));
         Ok(Self {
-            turns: Lanes::start(settings.lanes, &dialer.for_lanes(), &settings, batching, &health),
-            looks: Lanes::start(1, &dialer.for_lanes(), &settings, batching, &health),
+            turns: Lanes::start(settings.lanes, &lane_dialer, &settings, batching, &health),
+            looks: Lanes::start(1, &lane_dialer, &settings, batching, &health),
             pool: Pool::new(&dialer, &settings, &health)?,
             clock,
             health,
@@ -199,21 +204,47 @@ impl PostgresStore {
         self.batching
     }
 
-    /// Sees to the date of a rotation that went through the pool, as the lanes do for theirs.
-    async fn date<E>(&self, rotation: &Rotation, asked_at: Instant, turned: &Result<Option<Rotated>, E>) {
-        let is_late = asked_at.elapsed() >= self.restamp_after;
-        match turned {
-            Ok(None) => return,
-            Ok(Some(_)) if !is_late => return,
-            Ok(Some(_)) | Err(_) => {}
-        }
-        self.health.watch(std::iter::once((rotation, asked_at)));
-        if is_late && turned.is_ok() {
-            let dated = self.pool.read("date a late rotation", &*self.health, |link, health| {
-                redate_watched(link, health).boxed()
-            });
+    /// A rotation that is about to go through the pool; see [`Undated`].
+    fn undated<'a>(&'a self, rotation: &'a Rotation) -> Undated<'a> {
+        Undated { store: self, rotation, asked_at: Instant::now(), is_sent: AtomicBool::new(false) }
+    }
+}
+
+/// A rotation on its way through the pool. Dropped without an answer, whatever the reason, it is watched, as the lanes
+/// watch theirs.
+struct Undated<'a> {
+    store: &'a PostgresStore,
+    rotation: &'a Rotation,
+    asked_at: Instant,
+    is_sent: AtomicBool,
+}
+
+impl Undated<'_> {
+    /// It leaves now, and may happen.
+    fn leaves(&self) {
+        self.is_sent.store(true, Ordering::Relaxed);
+    }
+
+    /// It has been answered: with `true` if it happened. One that took long is dated from now.
+    async fn answered(self, has_happened: bool) {
+        let is_late = self.asked_at.elapsed() >= self.store.restamp_after;
+        self.is_sent.store(has_happened && is_late, Ordering::Relaxed);
+        let (pool, health) = (&self.store.pool, Arc::clone(&self.store.health));
+        let must_be_dated = has_happened && is_late;
+        drop(self);
+        if must_be_dated {
+            let dated = pool
+                .read("date a late rotation", &*health, |link, health| redate_watched(link, health).boxed());
             // What fails here is tried again with every heartbeat.
             let _ = dated.await;
+        }
+    }
+}
+
+impl Drop for Undated<'_> {
+    fn drop(&mut self) {
+        if self.is_sent.load(Ordering::Relaxed) {
+            self.store.health.watch(std::iter::once((self.rotation, self.asked_at)));
         }
     }
 }
@@ -265,27 +296,40 @@ async fn warn_of_what_is_risky(link: &Link) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Looks at the clock, and for what was left unsure, on a connection of its own.
-async fn beat(link: Link, dialer: Dialer, clock: Arc<DatabaseClock>, health: Arc<Health>) {
+/// Keeps the heart beating, whatever panics.
+async fn keep_beating(link: Link, dialer: Dialer, clock: Arc<DatabaseClock>, health: Arc<Health>) {
     let mut link = Some(link);
+    loop {
+        let beating = beat(link.take(), &dialer, &clock, &health);
+        if AssertUnwindSafe(beating).catch_unwind().await.is_err() {
+            tracing::error!("the heartbeat panicked, as told above; going on with a new connection");
+        }
+    }
+}
+
+/// Looks at the clock, and for what was left unsure, on a connection of its own.
+async fn beat(mut link: Option<Link>, dialer: &Dialer, clock: &DatabaseClock, health: &Health) {
     let mut ticks = interval(HEARTBEAT);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let asked_at = Instant::now();
-        let once = async {
+        let beats = async {
             let at = match link.take().filter(|link| !link.is_closed()) {
                 Some(link) => link,
                 None => dialer.dial().await?,
             };
             clock.adjust(&at).await?;
-            redate_watched(&at, &health).await?;
             Ok(at)
         };
-        match timeout(MISSED_BEAT, once).await.unwrap_or(Err(Trouble::Silent(MISSED_BEAT))) {
+        match timeout(MISSED_BEAT, beats).await.unwrap_or(Err(Trouble::Silent(MISSED_BEAT))) {
             Ok(at) => {
                 health.works(asked_at);
-                link = Some(at);
+                let looked = timeout(MISSED_BEAT, redate_watched(&at, health)).await;
+                if let Ok(Err(trouble)) = &looked {
+                    tracing::debug!(%trouble, "looking for rotations of unknown outcome is put off");
+                }
+                link = looked.is_ok().then_some(at);
             }
             Err(trouble) => health.fails(asked_at, &trouble),
         }

@@ -1,7 +1,5 @@
 //! Accounts and the names that lead to them.
 
-use std::time::Instant;
-
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use tokio_postgres::types::Type;
@@ -12,7 +10,7 @@ use super::journal::Chain;
 use super::link::{Link, Sql};
 use super::pool::Outcome;
 use super::rows;
-use super::sessions::{end_all, insert};
+use super::sessions::{end, insert, lock_live};
 use super::sweep::thin_out;
 use super::trouble::Trouble;
 use super::turn::rotate_one;
@@ -40,18 +38,6 @@ pub(super) const IDENTITY: Sql = Sql {
     where kind = $1
       and value = $2",
     types: &[Type::TEXT, Type::TEXT],
-};
-
-/// Holds a live session as it is until the transaction ends.
-pub(super) const HOLD: Sql = Sql {
-    text: "
-    select 1
-    from session
-    where account_id = $1
-      and id = $2
-      and ended_at is null
-    for update",
-    types: &[Type::UUID, Type::UUID],
 };
 
 pub(super) const MOVE_SESSION: Sql = Sql {
@@ -180,11 +166,17 @@ impl Accounts for PostgresStore {
     }
 
     async fn change_password(&self, change: PasswordChange) -> Result<PasswordChanged, Fault> {
-        let asked_at = Instant::now();
+        let undated = match &change.current {
+            CurrentSession::Turns(rotation) => Some(self.undated(rotation)),
+            CurrentSession::GivesWay { .. } => None,
+        };
         let changed = self
             .pool
-            .write("change a password", &change, |link, change| {
+            .write("change a password", &(&change, undated.as_ref()), |link, (change, undated)| {
                 async move {
+                    if let Some(undated) = undated {
+                        undated.leaves();
+                    }
                     Ok(match change_password(link, change).await? {
                         Some(rotated) => Outcome::Keep(PasswordChanged::Done(rotated)),
                         None => Outcome::Undo(PasswordChanged::Moved),
@@ -192,15 +184,11 @@ impl Accounts for PostgresStore {
                 }
                 .boxed()
             })
-            .await;
-        if let CurrentSession::Turns(rotation) = &change.current {
-            let turned = changed.as_ref().map(|changed| match changed {
-                PasswordChanged::Done(rotated) => Some(*rotated),
-                PasswordChanged::Moved => None,
-            });
-            self.date(rotation, asked_at, &turned).await;
+            .await?;
+        if let Some(undated) = undated {
+            undated.answered(matches!(changed, PasswordChanged::Done(_))).await;
         }
-        changed
+        Ok(changed)
     }
 
     async fn rehash(&self, account: AccountId, old: &str, new: &str) -> Result<bool, Fault> {
@@ -273,8 +261,8 @@ async fn disable(link: &Link, account: AccountId, event: &Event) -> Result<Outco
         return Ok(Outcome::Keep(false));
     }
     chain.append(event.clone()).await?;
-    let ending = Ending::along_with(event, EndCause::Disabled);
-    end_all(link, &mut chain, None, &ending).await?;
+    let live = lock_live(link, account).await?;
+    end(link, &mut chain, &live, &Ending::along_with(event, EndCause::Disabled)).await?;
     Ok(Outcome::Keep(true))
 }
 
@@ -285,6 +273,7 @@ async fn change_password(link: &Link, change: &PasswordChange) -> Result<Option<
     if !chain.stands(*verified_under) {
         return Ok(None);
     }
+    let mut live = lock_live(link, *account).await?;
     let epoch = verified_under.next();
     let (key, rotated) = match current {
         CurrentSession::Turns(rotation) => {
@@ -295,7 +284,7 @@ async fn change_password(link: &Link, change: &PasswordChange) -> Result<Option<
             (rotation.key, turned)
         }
         CurrentSession::GivesWay { old, new, detail } => {
-            if link.optional(&HOLD, &[&account.0, &old.0]).await?.is_none() {
+            if !live.contains(old) {
                 return Ok(None);
             }
             insert(link, new, detail).await?;
@@ -305,7 +294,8 @@ async fn change_password(link: &Link, change: &PasswordChange) -> Result<Option<
     link.execute(&MOVE_SESSION, &[&key.account.0, &key.session.0, &epoch.0]).await?;
     link.execute(&MOVE_ACCOUNT, &[&account.0, password_hash, &epoch.0]).await?;
     chain.append(event.clone()).await?;
-    end_all(link, &mut chain, Some(key.session), ending).await?;
+    live.retain(|session| *session != key.session);
+    end(link, &mut chain, &live, ending).await?;
     thin_out(link, *account).await?;
     Ok(Some(rotated))
 }

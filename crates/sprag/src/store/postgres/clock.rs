@@ -7,10 +7,8 @@ use super::link::{Link, Sql};
 use super::trouble::Trouble;
 use crate::clock::{Clock, Timestamp};
 
-/// A round trip that takes longer tells too little of when the server looked at its clock.
-const MAX_ROUND_TRIP: Duration = Duration::from_millis(100);
-
-/// After this long without a measurement, one of a long round trip is better than none.
+/// A measurement is replaced by one of a shorter round trip, which tells more exactly when the server looked at its
+/// clock, or after this long by any: clocks drift.
 const STALE: Duration = Duration::from_secs(10);
 
 const NOW: Sql =
@@ -25,22 +23,26 @@ pub(super) struct DatabaseClock {
     offset: AtomicI64,
     /// When it was last measured, in milliseconds after `start`.
     measured: AtomicI64,
+    /// The round trip of that measurement, in microseconds.
+    round_trip: AtomicI64,
 }
 
 impl DatabaseClock {
     /// A clock set by that database.
     pub(super) async fn set_by(link: &Link) -> Result<Self, Trouble> {
-        let clock = Self { start: Instant::now(), offset: AtomicI64::new(0), measured: AtomicI64::new(0) };
-        let (offset, _) = clock.measure(link).await?;
-        clock.set(offset);
+        let zero = || AtomicI64::new(0);
+        let clock = Self { start: Instant::now(), offset: zero(), measured: zero(), round_trip: zero() };
+        let (offset, round_trip) = clock.measure(link).await?;
+        clock.set(offset, round_trip);
         Ok(clock)
     }
 
     /// Asks the database again.
     pub(super) async fn adjust(&self, link: &Link) -> Result<(), Trouble> {
         let (offset, round_trip) = self.measure(link).await?;
-        if round_trip <= MAX_ROUND_TRIP || self.age() >= STALE {
-            self.set(offset);
+        let is_better = micros(round_trip) <= self.round_trip.load(Ordering::Relaxed);
+        if is_better || self.age() >= STALE {
+            self.set(offset, round_trip);
         }
         Ok(())
     }
@@ -51,7 +53,8 @@ impl DatabaseClock {
         self.start.elapsed().saturating_sub(Duration::from_millis(measured))
     }
 
-    fn set(&self, offset: i64) {
+    fn set(&self, offset: i64, round_trip: Duration) {
+        self.round_trip.store(micros(round_trip), Ordering::Relaxed);
         self.offset.store(offset, Ordering::Relaxed);
         self.measured.store(crate::clock::millis(self.start.elapsed()), Ordering::Relaxed);
     }

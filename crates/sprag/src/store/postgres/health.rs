@@ -1,5 +1,6 @@
 //! Whether the database answers, and what follows from its having been away.
 
+use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,17 +14,18 @@ const OUTAGE: Duration = Duration::from_secs(1);
 /// out to have happened, here or on another node, and must be dated anew before a client's honest retry is judged.
 const GRACE: Duration = Duration::from_millis(1500);
 
-/// How long a rotation of unknown outcome is watched after the database has come back. By then its statement has
-/// ended, whatever became of it.
+/// How long rotations of unknown outcome are looked for with every heartbeat, and then with every twentieth. A statement
+/// that waits for a standby may take effect at any time.
 const WATCH: Duration = Duration::from_secs(60);
 
-/// How many such are watched. More come together only if connections break over and over; the oldest are given up.
+/// How many such are watched. More come together only if connections break over and over.
 const MAX_WATCHED: usize = 8192;
 
 /// A rotation of which nobody was told whether it happened.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Unsure {
     pub(super) key: SessionKey,
+    pub(super) from: Generation,
     pub(super) to: Generation,
     /// The moment it would be dated from.
     pub(super) at: crate::clock::Timestamp,
@@ -31,7 +33,7 @@ pub(super) struct Unsure {
 
 impl Unsure {
     pub(super) fn of(rotation: &Rotation) -> Self {
-        Self { key: rotation.key, to: rotation.to, at: rotation.at }
+        Self { key: rotation.key, from: rotation.from, to: rotation.to, at: rotation.at }
     }
 }
 
@@ -46,8 +48,10 @@ pub(super) struct Health {
 #[derive(Debug, Default)]
 struct Seen {
     failing_since: Option<Instant>,
+    failed_at: Option<Instant>,
     back_at: Option<Instant>,
     unsure: Vec<Watched>,
+    beats: u32,
 }
 
 #[derive(Debug)]
@@ -72,6 +76,7 @@ impl Health {
     /// The database has not answered the heartbeat; `asked_at` is when it was asked.
     pub(super) fn fails(&self, asked_at: Instant, why: &dyn std::fmt::Display) {
         let mut seen = self.lock();
+        seen.failed_at = Some(Instant::now());
         if seen.failing_since.is_none() {
             seen.failing_since = Some(asked_at);
             tracing::error!("the database does not answer; requests get 503 until it does: {why}");
@@ -89,35 +94,56 @@ impl Health {
         seen.failing_since.is_some() || seen.back_at.is_some_and(|back| back.elapsed() < GRACE)
     }
 
+    /// Whether it has been away since that long ago.
+    pub(super) fn was_away_within(&self, span: Duration) -> bool {
+        self.lock().failed_at.is_some_and(|failed| failed.elapsed() <= span)
+    }
+
     /// Remembers rotations whose answer never came, and when each was asked for.
     pub(super) fn watch<'a>(&self, rotations: impl Iterator<Item = (&'a Rotation, Instant)>) {
         let mut seen = self.lock();
-        seen.unsure.extend(rotations.map(|(rotation, asked_at)| Watched {
-            unsure: Unsure::of(rotation),
-            asked_at,
-            looked_for_since: None,
-        }));
-        let beyond = seen.unsure.len().saturating_sub(MAX_WATCHED);
+        let mut beyond = 0;
+        for (rotation, asked_at) in rotations {
+            let unsure = Unsure::of(rotation);
+            if seen.unsure.len() >= MAX_WATCHED {
+                beyond += 1;
+            } else {
+                seen.unsure.push(Watched { unsure, asked_at, looked_for_since: None });
+            }
+        }
         if beyond > 0 {
-            seen.unsure.drain(..beyond);
             tracing::warn!(
-                "the outcome of {beyond} rotations is unknown and no longer watched; where one happened, a late retry \
-                 may seem theft"
+                "the outcome of {beyond} rotations is unknown, and too many others are watched already; where one \
+                 happened, a late retry may seem theft"
             );
         }
     }
 
-    /// Those that may still have happened, and how long ago each was asked for.
+    /// Those to look for now, in the order of keys, and how long ago each was asked for.
     pub(super) fn watched(&self) -> Vec<(Unsure, Duration)> {
-        self.lock().unsure.iter().map(|watched| (watched.unsure, watched.asked_at.elapsed())).collect()
+        let mut seen = self.lock();
+        seen.beats = seen.beats.wrapping_add(1);
+        let all_are_old =
+            |watched: &Watched| watched.looked_for_since.is_some_and(|since| since.elapsed() >= WATCH);
+        if !seen.beats.is_multiple_of(20) && seen.unsure.iter().all(all_are_old) {
+            return Vec::new();
+        }
+        let mut watched: Vec<_> =
+            seen.unsure.iter().map(|watched| (watched.unsure, watched.asked_at.elapsed())).collect();
+        watched.sort_unstable_by_key(|(unsure, _)| (unsure.key, unsure.to, unsure.at));
+        watched
     }
 
-    /// After all have been looked for: forgets those that were found, and those looked for long enough.
-    pub(super) fn settle(&self, found: &[Unsure]) {
+    /// After some have been looked for: forgets those that are settled.
+    pub(super) fn settle(&self, looked_for: &[(Unsure, Duration)], settled: &[Unsure]) {
         let now = Instant::now();
+        let settled: HashSet<_> = settled.iter().collect();
+        let looked_for: HashSet<_> = looked_for.iter().map(|(unsure, _)| unsure).collect();
         self.lock().unsure.retain_mut(|watched| {
-            let since = *watched.looked_for_since.get_or_insert(now);
-            now.duration_since(since) < WATCH && !found.contains(&watched.unsure)
+            if looked_for.contains(&watched.unsure) {
+                watched.looked_for_since.get_or_insert(now);
+            }
+            !settled.contains(&watched.unsure)
         });
     }
 

@@ -46,24 +46,28 @@ const SEALED_BEFORE: Sql = Sql {
     types: &[],
 };
 
+/// Adds entries of one account's, all in one statement.
 pub(super) const APPEND: Sql = Sql {
     text: "
     insert into event (
         account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash
     )
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    select $1, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash
+    from unnest($2::bigint[], $3::bigint[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[],
+                $10::bytea[], $11::bytea[])
+         as entry (id, at, kind, session_id, cause, ip, user_agent, note, previous, hash)",
     types: &[
         Type::UUID,
-        Type::INT8,
-        Type::INT8,
-        Type::TEXT,
-        Type::UUID,
-        Type::TEXT,
-        Type::TEXT,
-        Type::TEXT,
-        Type::TEXT,
-        Type::BYTEA,
-        Type::BYTEA,
+        Type::INT8_ARRAY,
+        Type::INT8_ARRAY,
+        Type::TEXT_ARRAY,
+        Type::UUID_ARRAY,
+        Type::TEXT_ARRAY,
+        Type::TEXT_ARRAY,
+        Type::TEXT_ARRAY,
+        Type::TEXT_ARRAY,
+        Type::BYTEA_ARRAY,
+        Type::BYTEA_ARRAY,
     ],
 };
 
@@ -108,30 +112,38 @@ impl<'l> Chain<'l> {
         self.account == Some((epoch, None))
     }
 
-    pub(super) async fn append(&mut self, mut event: Event) -> Result<(), Trouble> {
-        event.at = event.at.max(self.sealed_before);
-        let entry = self.head.add(event);
-        let event = &entry.event;
-        self.link
-            .execute(
-                &APPEND,
-                &[
-                    &event.account.0,
-                    &integer(entry.number),
-                    &event.at.0,
-                    &event.kind.name(),
-                    &event.session.map(|session| session.0),
-                    &event.cause.map(|cause| cause.name()),
-                    &event.ip,
-                    &event.user_agent,
-                    &event.note,
-                    &entry.previous.as_slice(),
-                    &entry.hash.as_slice(),
-                ],
-            )
-            .await?;
-        self.head = entry.head();
-        Ok(())
+    pub(super) async fn append(&mut self, event: Event) -> Result<(), Trouble> {
+        self.append_all(vec![event]).await
+    }
+
+    pub(super) async fn append_all(&mut self, events: Vec<Event>) -> Result<(), Trouble> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let mut entries = Vec::with_capacity(events.len());
+        for mut event in events {
+            event.at = event.at.max(self.sealed_before);
+            let entry = self.head.add(event);
+            self.head = entry.head();
+            entries.push(entry);
+        }
+        fn column<'a, T>(entries: &'a [Entry], of: impl Fn(&'a Entry) -> T) -> Vec<T> {
+            entries.iter().map(of).collect()
+        }
+        let parameters: [&(dyn ToSql + Sync); 11] = [
+            &self.head.account.0,
+            &column(&entries, |entry| integer(entry.number)),
+            &column(&entries, |entry| entry.event.at.0),
+            &column(&entries, |entry| entry.event.kind.name()),
+            &column(&entries, |entry| entry.event.session.map(|session| session.0)),
+            &column(&entries, |entry| entry.event.cause.map(|cause| cause.name())),
+            &column(&entries, |entry| entry.event.ip.as_deref()),
+            &column(&entries, |entry| entry.event.user_agent.as_deref()),
+            &column(&entries, |entry| entry.event.note.as_deref()),
+            &column(&entries, |entry| entry.previous.as_slice()),
+            &column(&entries, |entry| entry.hash.as_slice()),
+        ];
+        self.link.execute(&APPEND, &parameters).await.map(drop)
     }
 }
 

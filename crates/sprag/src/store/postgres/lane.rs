@@ -9,10 +9,12 @@
 
 use std::collections::HashSet;
 use std::fmt::Debug;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -25,6 +27,9 @@ use crate::session::SessionKey;
 
 /// How often one batch is sent again because it lost to another transaction.
 const MAX_REPEATS: u32 = 8;
+
+/// How old the server's plans for a lane's statements get.
+const PLAN_AGE: Duration = Duration::from_secs(10);
 
 /// The pause between two attempts to connect.
 const REDIAL: Duration = Duration::from_millis(100);
@@ -43,6 +48,10 @@ pub(super) trait Order: Clone + Debug + Send + Sync + Sized + 'static {
 
     /// The row it is about.
     fn key(&self) -> SessionKey;
+
+    /// The answer to an order that came for the same row as `first`, whose outcome tells; `None` where it must be sent
+    /// after all.
+    fn follow(&self, first: &Self, outcome: &Option<Self::Answer>) -> Option<Option<Self::Answer>>;
 
     /// What comes first on a new connection.
     async fn begin(_: &Link, _: &Health) -> Result<(), Trouble> {
@@ -89,7 +98,7 @@ impl<O: Order> Lanes<O> {
         let waiting = Arc::new(Mutex::new(waiting));
         let mut running = JoinSet::new();
         for _ in 0..count.max(1) {
-            let lane = Lane {
+            let mut lane = Lane {
                 waiting: Arc::clone(&waiting),
                 dialer: dialer.clone(),
                 health: Arc::clone(health),
@@ -98,7 +107,15 @@ impl<O: Order> Lanes<O> {
                 deadline: settings.deadline,
                 held: Vec::new(),
             };
-            running.spawn(lane.run());
+            running.spawn(async move {
+                // Whoever waited in a batch that panicked is told so by the end of its channel.
+                while AssertUnwindSafe(lane.run()).catch_unwind().await.is_err() {
+                    tracing::error!(
+                        "could not {}: a panic, told above; going on with a new connection",
+                        O::DOING
+                    );
+                }
+            });
         }
         Self { queue, health: Arc::clone(health), deadline: settings.deadline, _running: running }
     }
@@ -137,15 +154,21 @@ struct Lane<O: Order> {
 }
 
 impl<O: Order> Lane<O> {
-    async fn run(mut self) {
+    async fn run(&mut self) {
         let mut link = self.connect().await;
+        let (mut planned_at, mut used_at) = (Instant::now(), Instant::now());
         while let Some(batch) = self.take().await {
-            // A server that was restarted while nobody asked; nothing has been sent to it.
-            if link.is_closed() {
+            // A server that was restarted or replaced while nobody asked; nothing has been sent to it.
+            if link.is_closed() || self.health.was_away_within(used_at.elapsed()) {
                 link = self.connect().await;
             }
+            let is_replanned = planned_at.elapsed() >= PLAN_AGE && link.forget_plans().await.is_ok();
+            if is_replanned {
+                planned_at = Instant::now();
+            }
+            used_at = Instant::now();
             if !self.carry(&link, batch).await {
-                link = self.connect().await;
+                std::mem::replace(&mut link, self.connect().await).abandon();
             }
         }
     }
@@ -153,10 +176,11 @@ impl<O: Order> Lane<O> {
     async fn connect(&self) -> Link {
         loop {
             let connected = match self.dialer.dial().await {
-                Ok(link) => tokio::time::timeout(self.deadline, O::begin(&link, &self.health))
-                    .await
-                    .unwrap_or(Err(Trouble::Silent(self.deadline)))
-                    .map(|()| link),
+                Ok(link) => match tokio::time::timeout(self.deadline, O::begin(&link, &self.health)).await {
+                    Ok(Err(trouble)) if trouble.remedy() == Remedy::Reconnect => Err(trouble),
+                    Err(_) => Err(Trouble::Silent(self.deadline)),
+                    Ok(_) => Ok(link),
+                },
                 Err(trouble) => Err(trouble),
             };
             match connected {
@@ -172,13 +196,14 @@ impl<O: Order> Lane<O> {
     /// statement changes a row once. `None` once nobody can order any more.
     async fn take(&mut self) -> Option<Vec<Waiting<O>>> {
         let mut taken = std::mem::take(&mut self.held);
+        let most = taken.len() + self.batch;
         if taken.is_empty() {
             let mut waiting = self.waiting.lock().await;
             taken.push(waiting.recv().await?);
-            take_queued(&mut taken, &mut waiting, self.batch);
+            take_queued(&mut taken, &mut waiting, most);
         } else if let Ok(mut waiting) = self.waiting.try_lock() {
             // Where another lane waits at the queue, nothing is in it.
-            take_queued(&mut taken, &mut waiting, self.batch);
+            take_queued(&mut taken, &mut waiting, most);
         }
         let mut keys = HashSet::with_capacity(taken.len());
         let (mut batch, held): (Vec<_>, Vec<_>) =
@@ -190,7 +215,7 @@ impl<O: Order> Lane<O> {
 
     /// One round trip, and again for those that lost to another transaction: each by itself then, so that a row that is
     /// locked holds up nobody else. Says whether the connection is sound.
-    async fn carry(&self, link: &Link, batch: Vec<Waiting<O>>) -> bool {
+    async fn carry(&mut self, link: &Link, batch: Vec<Waiting<O>>) -> bool {
         let mut left = batch;
         for repeat in 0..=MAX_REPEATS {
             // Whoever has given up was told that nothing is known of it; let nothing happen, then.
@@ -206,6 +231,7 @@ impl<O: Order> Lane<O> {
                 orders.iter().map(|_| Err(Arc::clone(&silent))).collect()
             });
             self.settle(link, &left, &outcomes).await;
+            self.answer_followers(&left, &outcomes);
             let is_broken = |outcome: &Outcome<_>| {
                 outcome.as_ref().is_err_and(|trouble| trouble.remedy() == Remedy::Reconnect)
             };
@@ -216,6 +242,20 @@ impl<O: Order> Lane<O> {
             }
         }
         true
+    }
+
+    /// Answers those held back whose answer follows from that of the first for the same row.
+    fn answer_followers(&mut self, batch: &[Waiting<O>], outcomes: &[Outcome<O::Answer>]) {
+        for follower in std::mem::take(&mut self.held) {
+            let key = follower.order.key();
+            let first = batch.binary_search_by_key(&key, |waiting| waiting.order.key());
+            let told = first.ok().and_then(|at| Some((batch.get(at)?, outcomes.get(at)?.as_ref().ok()?)));
+            match told.and_then(|(first, outcome)| follower.order.follow(&first.order, outcome)) {
+                // Whoever asked may have given up meanwhile.
+                Some(answer) => drop(follower.reply.send(Ok(answer))),
+                None => self.held.push(follower),
+            }
+        }
     }
 
     /// Looks after those that were answered, before anybody is told, and notes those that never will be.

@@ -38,17 +38,41 @@ pub(super) struct Dialer {
     tls: MakeRustlsConnect,
     mode: TlsMode,
     timeout: Duration,
-    options: &'static str,
+    bounds: Option<Bounds>,
+}
+
+/// How long the server goes on with what nobody waits for any more. Whoever asked may have died or be cut off; locks that
+/// were kept for it would hold up the living.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    statement: Duration,
+    lock: Duration,
+}
+
+impl Bounds {
+    fn settings(self) -> [(&'static str, String); 4] {
+        let millis = |span: Duration| span.as_millis().to_string();
+        [
+            ("statement_timeout", millis(self.statement)),
+            ("lock_timeout", millis(self.lock)),
+            ("idle_in_transaction_session_timeout", millis(self.statement * 2)),
+            ("client_connection_check_interval", "1000".to_owned()),
+        ]
+    }
 }
 
 /// What the server is asked to do for the hot statements: they find rows by their keys, whatever its statistics say of
 /// tables that have just been filled, and their plans are made once.
-const PLANS: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off \
-                     -c plan_cache_mode=force_generic_plan";
+const PLANS: [(&str, &str); 5] = [
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+    ("plan_cache_mode", "force_generic_plan"),
+];
 
-/// The same, and in a lane nobody waits long for a row that somebody holds, for all others in the batch wait too.
-const LANE_OPTIONS: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off \
-                            -c plan_cache_mode=force_generic_plan -c lock_timeout=500ms";
+/// How long is waited for the server to hear that something is given up.
+const CANCEL_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A setting that a server takes on at the start of a connection and nobody else has. A pooler in between does not
 /// pass it on: then the next statement may run on another connection of the pooler's, and none may be prepared.
@@ -57,12 +81,14 @@ const MARK: &str = "sprag.connection";
 impl Dialer {
     pub(super) fn new(server: &Server, timeout: Duration) -> Result<Self, Fault> {
         let tls = tls::connector(server)?;
-        Ok(Self { hosts: server.hosts(), tls, mode: server.tls, timeout, options: PLANS })
+        Ok(Self { hosts: server.hosts(), tls, mode: server.tls, timeout, bounds: None })
     }
 
-    /// The same for lanes.
-    pub(super) fn for_lanes(&self) -> Self {
-        Self { options: LANE_OPTIONS, ..self.clone() }
+    /// The same for connections on which nobody waits longer than `deadline`, nor longer than `lock` for a row that
+    /// somebody else holds.
+    pub(super) fn bounded(&self, deadline: Duration, lock: Duration) -> Self {
+        let statement = deadline + Duration::from_millis(500);
+        Self { bounds: Some(Bounds { statement, lock }), ..self.clone() }
     }
 
     /// Connects to the primary among the hosts. All are asked at the same time, so that one that is frozen holds
@@ -85,13 +111,22 @@ impl Dialer {
         let mark = HEXLOWER.encode(&chance::bytes::<16>(&SystemChance::default()));
         let given = config.get_options().unwrap_or_default();
         let mut marked = config.clone();
-        marked.options(format!("{given} -c {MARK}={mark} {}", self.options).trim_start());
-        let link = match self.connect(&marked).await {
+        marked.options(format!("{given} -c {MARK}={mark}").trim_start());
+        let mut link = match self.connect(&marked).await {
             // A pooler that knows no such option says so here.
             Err(Trouble::Database(error)) if is_about_options(&error) => self.connect(config).await?,
             connected => connected?,
         };
-        link.inspect(&mark).await
+        link.inspect(&mark).await?;
+        let bounds = self.bounds.map(Bounds::settings).into_iter().flatten();
+        if link.is_ours {
+            let plans = PLANS.map(|(name, value)| (name, value.to_owned()));
+            link.set(&plans.into_iter().chain(bounds).collect::<Vec<_>>()).await?;
+        } else {
+            let local = bounds.filter(|(name, _)| *name != "client_connection_check_interval");
+            link.begin.extend(local.map(|(name, value)| format!("; set local {name} = {value}")));
+        }
+        Ok(link)
     }
 
     async fn connect(&self, config: &Config) -> Result<Link, Trouble> {
@@ -107,7 +142,15 @@ impl Dialer {
         let (client, connection) = config.connect(self.tls.clone()).await?;
         let is_doubtful = Arc::new(AtomicBool::new(false));
         let driver = tokio::spawn(drive(connection, Arc::clone(&is_doubtful))).abort_handle();
-        Ok(Link { client, driver, is_ours: false, is_doubtful, statements: Mutex::default() })
+        Ok(Link {
+            client,
+            driver,
+            tls: self.tls.clone(),
+            is_ours: false,
+            is_doubtful,
+            begin: "begin isolation level read committed".to_owned(),
+            statements: Mutex::default(),
+        })
     }
 }
 
@@ -148,16 +191,19 @@ impl fmt::Debug for Dialer {
 pub(super) struct Link {
     client: Client,
     driver: AbortHandle,
+    tls: MakeRustlsConnect,
     /// Whether every statement goes to the same server process, so that one prepared there can be found again.
     is_ours: bool,
     /// Whether a commit did not wait for the standby; what was under way then counts as unknown.
     is_doubtful: Arc<AtomicBool>,
+    /// What begins a transaction.
+    begin: String,
     statements: Mutex<HashMap<&'static str, Statement>>,
 }
 
 impl Link {
     /// Refuses a server that may not be written to or forgets what it commits.
-    async fn inspect(mut self, mark: &str) -> Result<Self, Trouble> {
+    async fn inspect(&mut self, mark: &str) -> Result<(), Trouble> {
         const INSPECT: Sql = Sql {
             text: "select coalesce(current_setting('sprag.connection', true), '') as mark,
                           current_setting('synchronous_commit') as synchronous_commit,
@@ -173,7 +219,46 @@ impl Link {
             return Err(Trouble::Forgetful);
         }
         self.is_ours = row.try_get::<_, &str>("mark")? == mark;
-        Ok(self)
+        Ok(())
+    }
+
+    /// Sets what the server knows of these, for this connection.
+    async fn set(&self, settings: &[(&'static str, String)]) -> Result<(), Trouble> {
+        const SET: Sql = Sql {
+            text: "
+            select set_config(wanted.name, wanted.value, false)
+            from unnest($1::text[], $2::text[]) as wanted (name, value)
+            where wanted.name in (select name from pg_settings)",
+            types: &[Type::TEXT_ARRAY, Type::TEXT_ARRAY],
+        };
+        let (names, values): (Vec<_>, Vec<_>) =
+            settings.iter().map(|(name, value)| (*name, value.as_str())).unzip();
+        self.query(&SET, &[&names, &values]).await.map(drop)
+    }
+
+    pub(super) async fn begin(&self) -> Result<(), Trouble> {
+        self.run(&self.begin).await
+    }
+
+    /// Has the server make its plans anew. One made while a table was nearly empty reads all of it, and would go on
+    /// doing so until somebody analyses the table.
+    pub(super) async fn forget_plans(&self) -> Result<(), Trouble> {
+        if self.is_ours { self.run("discard plans").await } else { Ok(()) }
+    }
+
+    /// Closes a connection on which something is still under way, and asks the server to give that up: whether it waits
+    /// for a lock, a disk or a standby, nobody waits for it any more.
+    pub(super) fn abandon(self) {
+        if !self.is_ours || self.client.is_closed() {
+            return;
+        }
+        let (cancel, tls) = (self.client.cancel_token(), self.tls.clone());
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                // It may have ended by itself, or the server may be gone; both are as good.
+                let _ = tokio::time::timeout(CANCEL_PATIENCE, cancel.cancel_query(tls)).await;
+            });
+        }
     }
 
     pub(super) fn is_ours(&self) -> bool {

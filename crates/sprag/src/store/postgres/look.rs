@@ -55,6 +55,11 @@ impl Order for Look {
         self.0
     }
 
+    /// Who looks at the same row sees the same.
+    fn follow(&self, _: &Self, outcome: &Option<Standing>) -> Option<Option<Standing>> {
+        Some(outcome.clone())
+    }
+
     async fn send(link: &Link, batching: Batching, orders: &[&Self]) -> Vec<Outcome<Standing>> {
         if batching == Batching::Rows {
             let one = orders.iter().map(|order| find_one(link, order.0));

@@ -37,7 +37,8 @@ impl Pool {
             create: Some(settings.connect_timeout + Duration::from_millis(100)),
             recycle: Some(settings.connect_timeout),
         };
-        let links = managed::Pool::builder(Maker(dialer.clone()))
+        let maker = Maker { dialer: dialer.clone(), health: Arc::clone(health) };
+        let links = managed::Pool::builder(maker)
             .config(PoolConfig { max_size: settings.pool.max(1), timeouts, ..PoolConfig::default() })
             .runtime(Runtime::Tokio1)
             .build()
@@ -118,7 +119,7 @@ async fn transact<P, T>(
     is_kept: IsKept<T>,
     work: impl for<'a> Fn(&'a Link, &'a P) -> BoxFuture<'a, Result<T, Trouble>>,
 ) -> Result<T, Trouble> {
-    link.run("begin isolation level read committed").await?;
+    link.begin().await?;
     match work(link, given).await {
         Ok(value) => {
             link.run(if is_kept(&value) { "commit" } else { "rollback" }).await?;
@@ -159,23 +160,30 @@ impl Drop for Borrowed {
         if let Some(link) = self.link.take()
             && !self.is_sound
         {
-            drop(Object::take(link));
+            Object::take(link).abandon();
         }
     }
 }
 
 #[derive(Debug)]
-struct Maker(Dialer);
+struct Maker {
+    dialer: Dialer,
+    health: Arc<Health>,
+}
 
 impl managed::Manager for Maker {
     type Type = Link;
     type Error = Trouble;
 
     async fn create(&self) -> Result<Link, Trouble> {
-        self.0.dial().await
+        self.dialer.dial().await
     }
 
-    async fn recycle(&self, link: &mut Link, _: &Metrics) -> RecycleResult<Trouble> {
-        if link.is_closed() { Err(RecycleError::message("closed")) } else { Ok(()) }
+    /// A connection from before the database was last away may lead to a server that is no more, without a word.
+    async fn recycle(&self, link: &mut Link, metrics: &Metrics) -> RecycleResult<Trouble> {
+        if link.is_closed() || self.health.was_away_within(metrics.last_used()) {
+            return Err(RecycleError::message("closed, or from before the database was away"));
+        }
+        Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
@@ -83,7 +84,12 @@ impl FromStr for Server {
     type Err = BadUrl;
 
     fn from_str(url: &str) -> Result<Self, BadUrl> {
-        let (address, query) = url.split_once('?').unwrap_or((url, ""));
+        // The driver reads credentials up to the first "@", a question mark among them included.
+        let credentials = url.find('@').unwrap_or(0);
+        let (address, query) = match url[credentials..].find('?') {
+            Some(at) => (&url[..credentials + at], &url[credentials + at + 1..]),
+            None => (url, ""),
+        };
         if !address.starts_with("postgres://") && !address.starts_with("postgresql://") {
             return Err(BadUrl::Scheme);
         }
@@ -172,8 +178,13 @@ impl Server {
         });
         config.ssl_negotiation(given.get_ssl_negotiation());
         config.channel_binding(given.get_channel_binding());
+        // A server that vanishes without a word is noticed within seconds, unless the URL says otherwise.
+        let idle = given.get_keepalives_idle();
+        let is_default = idle == Config::new().get_keepalives_idle();
         config.keepalives(given.get_keepalives());
-        config.keepalives_idle(given.get_keepalives_idle());
+        config.keepalives_idle(if is_default { Duration::from_secs(10) } else { idle });
+        config.keepalives_interval(given.get_keepalives_interval().unwrap_or(Duration::from_secs(3)));
+        config.tcp_user_timeout(given.get_tcp_user_timeout().copied().unwrap_or(Duration::from_secs(5)));
         if let Some(user) = given.get_user() {
             config.user(user);
         }
@@ -185,9 +196,6 @@ impl Server {
         }
         if let Some(options) = given.get_options() {
             config.options(options);
-        }
-        if let Some(timeout) = given.get_tcp_user_timeout() {
-            config.tcp_user_timeout(*timeout);
         }
         config
     }
@@ -223,7 +231,7 @@ fn complaint(error: &tokio_postgres::Error) -> String {
 /// The URL's address without a password.
 fn shown(address: &str) -> String {
     let Some((scheme, rest)) = address.split_once("://") else { return "postgres://…".to_owned() };
-    let (credentials, place) = match rest.rsplit_once('@') {
+    let (credentials, place) = match rest.split_once('@') {
         Some((credentials, place)) => (Some(credentials), place),
         None => (None, rest),
     };
@@ -290,7 +298,7 @@ mod tests {
     #[test]
     fn a_password_is_never_shown() {
         for url in
-            ["postgres://ann:se%40cret@db/app", "postgresql://ann:se:cr@et@db/app?options=-csecret%3Dx"]
+            ["postgres://ann:se%40cret@db/app", "postgresql://ann:se?cr:et@db/app?options=-csecret%3Dx"]
         {
             let server = server(url);
             assert!(server.to_string().ends_with("://ann@db/app"), "{server}");

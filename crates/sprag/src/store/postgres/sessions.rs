@@ -1,11 +1,9 @@
 //! Sessions: what the lanes do not carry.
 
-use std::time::Instant;
-
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 use super::PostgresStore;
@@ -94,11 +92,12 @@ pub(super) const SURPLUS: Sql = Sql {
     where account_id = $1
       and id <> $2
       and ended_at is null
+      and id is distinct from $5
       and idle_expires_at > $3
       and expires_at > $3
     order by rotated_at desc, id desc
     offset $4",
-    types: &[Type::UUID, Type::UUID, Type::INT8, Type::INT8],
+    types: &[Type::UUID, Type::UUID, Type::INT8, Type::INT8, Type::UUID],
 };
 
 pub(super) const END: Sql = Sql {
@@ -107,22 +106,34 @@ pub(super) const END: Sql = Sql {
     set ended_at = $3,
         ended_cause = $4
     where account_id = $1
-      and id = $2
-      and ended_at is null",
-    types: &[Type::UUID, Type::UUID, Type::INT8, Type::TEXT],
+      and id = any ($2)
+      and ended_at is null
+    returning id",
+    types: &[Type::UUID, Type::UUID_ARRAY, Type::INT8, Type::TEXT],
 };
 
-/// Locks what is about to end in the order of keys, as the lanes do, so that neither waits for the other.
-pub(super) const LIVE: Sql = Sql {
+/// Locks rows in the order of keys, as the lanes do, so that nobody waits in a circle.
+pub(super) const LOCK: Sql = Sql {
     text: "
     select id
     from session
     where account_id = $1
-      and id is distinct from $2
+      and id = any ($2)
+    order by id
+    for update",
+    types: &[Type::UUID, Type::UUID_ARRAY],
+};
+
+/// The same for all that live.
+pub(super) const LOCK_LIVE: Sql = Sql {
+    text: "
+    select id
+    from session
+    where account_id = $1
       and ended_at is null
     order by id
     for update",
-    types: &[Type::UUID, Type::UUID],
+    types: &[Type::UUID],
 };
 
 pub(super) const NOTE_IP: Sql = Sql {
@@ -130,8 +141,8 @@ pub(super) const NOTE_IP: Sql = Sql {
     update session_detail
     set ended_ip = $3
     where account_id = $1
-      and session_id = $2",
-    types: &[Type::UUID, Type::UUID, Type::TEXT],
+      and session_id = any ($2)",
+    types: &[Type::UUID, Type::UUID_ARRAY, Type::TEXT],
 };
 
 #[async_trait]
@@ -148,13 +159,13 @@ impl Sessions for PostgresStore {
         let Some(event) = event else {
             return self.turns.ask(Turn { rotation, restamp_after: self.restamp_after }).await;
         };
-        let asked_at = Instant::now();
-        let given = (rotation, event);
+        let undated = self.undated(&rotation);
         let turned = self
             .pool
-            .write("rotate a session", &given, |link, (rotation, event)| {
+            .write("rotate a session", &(&rotation, event, &undated), |link, (rotation, event, undated)| {
                 async move {
                     let mut chain = Chain::of(link, event.account).await?;
+                    undated.leaves();
                     let rotated = rotate_one(link, rotation).await?;
                     if rotated.is_some() {
                         chain.append(event.clone()).await?;
@@ -163,9 +174,9 @@ impl Sessions for PostgresStore {
                 }
                 .boxed()
             })
-            .await;
-        self.date(&given.0, asked_at, &turned).await;
-        turned
+            .await?;
+        undated.answered(turned.is_some()).await;
+        Ok(turned)
     }
 
     async fn retry(&self, retried: Retried, event: Option<Event>) -> Result<Option<Rotated>, Fault> {
@@ -199,7 +210,7 @@ impl Sessions for PostgresStore {
             .write(DOING, &(key, ending), |link, (key, ending)| {
                 async move {
                     let mut chain = Chain::of(link, key.account).await?;
-                    Ok(Outcome::Keep(end(link, &mut chain, *key, ending).await?))
+                    Ok(Outcome::Keep(end(link, &mut chain, &[key.session], ending).await? > 0))
                 }
                 .boxed()
             })
@@ -219,7 +230,9 @@ impl Sessions for PostgresStore {
                 |link, (account, except, ending)| {
                     async move {
                         let mut chain = Chain::of(link, *account).await?;
-                        Ok(Outcome::Keep(end_all(link, &mut chain, *except, ending).await?))
+                        let mut live = lock_live(link, *account).await?;
+                        live.retain(|session| Some(*session) != *except);
+                        Ok(Outcome::Keep(end(link, &mut chain, &live, ending).await?))
                     }
                     .boxed()
                 },
@@ -312,12 +325,13 @@ async fn open(link: &Link, opening: &Opening) -> Result<Outcome<Opened>, Trouble
     }
     insert(link, session, detail).await?;
     chain.append(event.clone()).await?;
-    let ending = Ending::along_with(event, EndCause::Replaced);
-    if let Some(session) = *replaces {
-        end(link, &mut chain, SessionKey { account, session }, &ending).await?;
-    }
-    for session in surplus(link, session.key, *most, ending.at).await? {
-        end(link, &mut chain, SessionKey { account, session }, &ending).await?;
+    let mut over: Vec<_> = replaces.iter().copied().collect();
+    let surplus = surplus(link, session.key, *most, event.at, *replaces).await?;
+    over.extend(surplus);
+    let ids: Vec<_> = over.iter().map(|session| session.0).collect();
+    if !ids.is_empty() {
+        link.query(&LOCK, &[&account.0, &ids]).await?;
+        end(link, &mut chain, &over, &Ending::along_with(event, EndCause::Replaced)).await?;
     }
     thin_out(link, account).await?;
     Ok(Outcome::Keep(Opened::Open))
@@ -363,43 +377,56 @@ pub(super) async fn insert(link: &Link, session: &Session, detail: &SessionDetai
     Ok(())
 }
 
-async fn surplus(link: &Link, new: SessionKey, most: u32, now: Timestamp) -> Result<Vec<SessionId>, Trouble> {
+async fn surplus(
+    link: &Link,
+    new: SessionKey,
+    most: u32,
+    now: Timestamp,
+    replaced: Option<SessionId>,
+) -> Result<Vec<SessionId>, Trouble> {
     let others = i64::from(most.saturating_sub(1));
-    let found = link.query(&SURPLUS, &[&new.account.0, &new.session.0, &now.0, &others]).await?;
+    let replaced = replaced.map(|replaced| replaced.0);
+    let given: [&(dyn ToSql + Sync); 5] = [&new.account.0, &new.session.0, &now.0, &others, &replaced];
+    let found = link.query(&SURPLUS, &given).await?;
     found.iter().rev().map(|row| Ok(SessionId(row.try_get("id")?))).collect()
 }
 
-/// Ends one session; `false` where there is none or it had ended.
+/// Locks an account's live sessions, in the order of their ids.
+pub(super) async fn lock_live(link: &Link, account: AccountId) -> Result<Vec<SessionId>, Trouble> {
+    let live = link.query(&LOCK_LIVE, &[&account.0]).await?;
+    live.iter().map(|row| Ok(SessionId(row.try_get("id")?))).collect()
+}
+
+/// Ends those of a chain's account's sessions that live, in this order; says how many did. Where there are several,
+/// their rows are locked already.
 pub(super) async fn end(
     link: &Link,
     chain: &mut Chain<'_>,
-    key: SessionKey,
-    ending: &Ending,
-) -> Result<bool, Trouble> {
-    let cause = ending.cause.name();
-    let ended = link.execute(&END, &[&key.account.0, &key.session.0, &ending.at.0, &cause]).await?;
-    if ended == 0 {
-        return Ok(false);
-    }
-    if let Some(ip) = &ending.ip {
-        link.execute(&NOTE_IP, &[&key.account.0, &key.session.0, ip]).await?;
-    }
-    chain.append(ending.event(key)).await?;
-    Ok(true)
-}
-
-/// Ends all of a chain's account's live sessions, but one; in the order of their ids.
-pub(super) async fn end_all(
-    link: &Link,
-    chain: &mut Chain<'_>,
-    except: Option<SessionId>,
+    sessions: &[SessionId],
     ending: &Ending,
 ) -> Result<u64, Trouble> {
-    let account = chain.account();
-    let live = link.query(&LIVE, &[&account.0, &except.map(|except| except.0)]).await?;
-    for row in &live {
-        let key = SessionKey { account, session: SessionId(row.try_get("id")?) };
-        end(link, chain, key, ending).await?;
+    if sessions.is_empty() {
+        return Ok(0);
     }
-    Ok(live.len() as u64)
+    let account = chain.account();
+    let ended = mark_ended(link, account, sessions, ending).await?;
+    if let Some(ip) = ending.ip.as_ref().filter(|_| !ended.is_empty()) {
+        link.execute(&NOTE_IP, &[&account.0, &ended, ip]).await?;
+    }
+    let told = sessions.iter().filter(|session| ended.contains(&session.0));
+    let events = told.map(|session| ending.event(SessionKey { account, session: *session }));
+    chain.append_all(events.collect()).await?;
+    Ok(ended.len() as u64)
+}
+
+/// Ends rows, and says which; the journal is the caller's.
+pub(super) async fn mark_ended(
+    link: &Link,
+    account: AccountId,
+    sessions: &[SessionId],
+    ending: &Ending,
+) -> Result<Vec<Uuid>, Trouble> {
+    let ids: Vec<_> = sessions.iter().map(|session| session.0).collect();
+    let ended = link.query(&END, &[&account.0, &ids, &ending.at.0, &ending.cause.name()]).await?;
+    ended.iter().map(|row| Ok(row.try_get("id")?)).collect()
 }

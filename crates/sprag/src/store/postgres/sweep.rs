@@ -10,7 +10,7 @@ use super::journal::Chain;
 use super::link::{Link, Sql};
 use super::pool::Outcome;
 use super::rows;
-use super::sessions::end;
+use super::sessions::mark_ended;
 use super::trouble::Trouble;
 use crate::clock::Timestamp;
 use crate::error::Fault;
@@ -28,17 +28,18 @@ const LOOK: Sql = Sql {
     types: &[Type::UUID, Type::UUID, Type::INT8],
 };
 
-/// Locks a row that had expired, if it did not turn meanwhile.
+/// Locks rows that had expired, those that did not turn meanwhile.
 pub(super) const STILL_EXPIRED: Sql = Sql {
     text: "
-    select 1
+    select id
     from session
     where account_id = $1
-      and id = $2
+      and id = any ($2)
       and ended_at is null
       and (idle_expires_at <= $3 or expires_at <= $3)
+    order by id
     for update",
-    types: &[Type::UUID, Type::UUID, Type::INT8],
+    types: &[Type::UUID, Type::UUID_ARRAY, Type::INT8],
 };
 
 pub(super) const REMOVE: Sql = Sql {
@@ -137,20 +138,24 @@ async fn look(link: &Link, slice: &Slice) -> Result<(Swept, Vec<Due>), Trouble> 
 
 /// Does what is due, where it still is; says how many ended and how many went.
 async fn apply(link: &Link, slice: &Slice, due: &Due) -> Result<(u64, u64), Trouble> {
+    let mut chain = Chain::of(link, due.account).await?;
     let removed = remove(link, due.account, &due.goes).await?;
-    let mut ended = 0;
-    if !due.ends.is_empty() {
-        let mut chain = Chain::of(link, due.account).await?;
-        for (key, cause) in &due.ends {
-            let still =
-                link.optional(&STILL_EXPIRED, &[&key.account.0, &key.session.0, &slice.now.0]).await?;
-            if still.is_some() {
-                let ending = Ending::by_itself(*cause, slice.now);
-                ended += u64::from(end(link, &mut chain, *key, &ending).await?);
-            }
+    let ids: Vec<_> = due.ends.iter().map(|(key, _)| key.session.0).collect();
+    let still = link.query(&STILL_EXPIRED, &[&due.account.0, &ids, &slice.now.0]).await?;
+    let still: Vec<Uuid> = still.iter().map(|row| row.try_get("id")).collect::<Result<_, _>>()?;
+    let mut ended = Vec::new();
+    for cause in [EndCause::Expired, EndCause::Idle] {
+        let over = due.ends.iter().filter(|(key, why)| *why == cause && still.contains(&key.session.0));
+        let over: Vec<_> = over.map(|(key, _)| key.session).collect();
+        if !over.is_empty() {
+            let ending = Ending::by_itself(cause, slice.now);
+            ended.extend(mark_ended(link, due.account, &over, &ending).await?);
         }
     }
-    Ok((ended, removed))
+    let told = due.ends.iter().filter(|(key, _)| ended.contains(&key.session.0));
+    let events = told.map(|(key, cause)| Ending::by_itself(*cause, slice.now).event(*key));
+    chain.append_all(events.collect()).await?;
+    Ok((ended.len() as u64, removed))
 }
 
 /// Removes sessions that have ended, which nothing undoes.

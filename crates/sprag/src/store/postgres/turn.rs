@@ -104,7 +104,7 @@ pub(super) const ROTATE_ONE: Sql = Sql {
     ],
 };
 
-/// Moves the moment rows turned, where nothing has turned them since.
+/// Moves the moment rows turned, where nothing has turned them since and nobody has been answered.
 pub(super) const REDATE_MANY: Sql = Sql {
     text: "
     update session s
@@ -116,8 +116,22 @@ pub(super) const REDATE_MANY: Sql = Sql {
       and s.id = b.id
       and s.generation = b.generation
       and s.rotated_at = b.at
+      and s.retries = 0
+      and s.ended_at is null
     returning b.place",
     types: &[Type::UUID_ARRAY, Type::UUID_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY],
+};
+
+/// Which rotations can happen no more, if they have not: the row has moved on, has ended or is gone.
+pub(super) const SETTLED_MANY: Sql = Sql {
+    text: "
+    select b.place
+    from unnest($1::uuid[], $2::uuid[], $3::bigint[]) with ordinality as b (account_id, id, generation, place)
+    left join session s on s.account_id = b.account_id and s.id = b.id
+    where s.id is null
+       or s.generation <> b.generation
+       or s.ended_at is not null",
+    types: &[Type::UUID_ARRAY, Type::UUID_ARRAY, Type::INT8_ARRAY],
 };
 
 /// A rotation as it travels, with what tells the time of its answer.
@@ -141,6 +155,12 @@ impl Order for Turn {
         redate_watched(link, health).await
     }
 
+    /// Where the first has turned the row, nothing stands where the others expect it.
+    fn follow(&self, first: &Self, outcome: &Option<Rotated>) -> Option<Option<Rotated>> {
+        let is_lost = outcome.is_some() && first.rotation.from == self.rotation.from;
+        is_lost.then_some(None)
+    }
+
     async fn send(link: &Link, batching: Batching, orders: &[&Self]) -> Vec<Outcome<Rotated>> {
         if batching == Batching::Rows {
             // All are written before the first is answered.
@@ -161,7 +181,7 @@ impl Order for Turn {
         let late = done.iter().filter(|(order, queued)| queued.elapsed() >= order.restamp_after);
         let late: Vec<_> =
             late.map(|(order, queued)| (Unsure::of(&order.rotation), queued.elapsed())).collect();
-        redate(link, &late).await.map(drop)
+        redate(link, &late).await
     }
 
     fn lose(health: &Health, lost: &[(&Self, Instant)]) {
@@ -241,10 +261,10 @@ pub(super) fn place(row: &Row) -> Result<usize, Trouble> {
     usize::try_from(place - 1).map_err(|_| Trouble::Unreadable(format!("place {place} in a batch")))
 }
 
-/// Has rotations count from so long after their arrival; says which had happened.
-async fn redate(link: &Link, late: &[(Unsure, Duration)]) -> Result<Vec<Unsure>, Trouble> {
+/// Has rotations count from so long after their arrival, those of them that happened.
+async fn redate(link: &Link, late: &[(Unsure, Duration)]) -> Result<(), Trouble> {
     if late.is_empty() {
-        return Ok(Vec::new());
+        return Ok(());
     }
     let parameters: [&(dyn ToSql + Sync); 5] = [
         &late.iter().map(|(unsure, _)| unsure.key.account.0).collect::<Vec<_>>(),
@@ -253,15 +273,27 @@ async fn redate(link: &Link, late: &[(Unsure, Duration)]) -> Result<Vec<Unsure>,
         &late.iter().map(|(unsure, _)| unsure.at.0).collect::<Vec<_>>(),
         &late.iter().map(|(unsure, delay)| unsure.at.0.saturating_add(millis(*delay))).collect::<Vec<_>>(),
     ];
-    let rows = link.query(&REDATE_MANY, &parameters).await?;
-    rows.iter().map(|row| Ok(late[place(row)?].0)).collect()
+    link.query(&REDATE_MANY, &parameters).await.map(drop)
 }
 
-/// Dates those of the watched rotations that turn out to have happened from now.
+/// Dates those of the watched rotations that turn out to have happened from now, and forgets what is settled. One that
+/// has neither happened nor become impossible may be waiting in the server still.
 pub(super) async fn redate_watched(link: &Link, health: &Health) -> Result<(), Trouble> {
     let watched = health.watched();
-    if !watched.is_empty() {
-        health.settle(&redate(link, &watched).await?);
+    if watched.is_empty() {
+        return Ok(());
     }
+    let parameters: [&(dyn ToSql + Sync); 3] = [
+        &watched.iter().map(|(unsure, _)| unsure.key.account.0).collect::<Vec<_>>(),
+        &watched.iter().map(|(unsure, _)| unsure.key.session.0).collect::<Vec<_>>(),
+        &watched.iter().map(|(unsure, _)| integer(unsure.from.0)).collect::<Vec<_>>(),
+    ];
+    // Asked first: what happens from now on is dated below, or is asked about again.
+    let mut settled = Vec::new();
+    for row in link.query(&SETTLED_MANY, &parameters).await? {
+        settled.extend(watched.get(place(&row)?).map(|(unsure, _)| *unsure));
+    }
+    redate(link, &watched).await?;
+    health.settle(&watched, &settled);
     Ok(())
 }
