@@ -184,6 +184,11 @@ impl Outside<'_> {
         self.crowd.begun.elapsed()
     }
 
+    /// Lets the clients go about for so long.
+    pub(crate) fn wait(&self, span: Duration) {
+        sleep(span);
+    }
+
     /// Has all who wait for it refresh at once.
     pub(crate) fn call(&self) {
         self.crowd.calls.fetch_add(1, Ordering::Relaxed);

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 #[path = "../binary/people.rs"]
-#[expect(dead_code, reason = "the tests on SQLite use more of it")]
 mod people;
 #[path = "../binary/server.rs"]
 #[expect(dead_code, reason = "the tests on SQLite use more of it")]
@@ -18,6 +17,7 @@ mod wire;
 mod crash;
 mod crowd;
 mod frozen;
+mod slow;
 mod stage;
 mod start;
 

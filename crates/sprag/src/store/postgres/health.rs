@@ -43,6 +43,7 @@ pub(super) struct Health {
 
 #[derive(Debug, Default)]
 struct Seen {
+    answered_at: Option<Instant>,
     failing_since: Option<Instant>,
     back_at: Option<Instant>,
     unsure: Vec<Watched>,
@@ -58,20 +59,22 @@ struct Watched {
 impl Health {
     /// The database has answered.
     pub(super) fn works(&self) {
-        let mut seen = self.lock();
+        let (mut seen, now) = (self.lock(), Instant::now());
+        seen.answered_at = Some(now);
         let Some(since) = seen.failing_since.take() else { return };
-        let now = Instant::now();
         if now.duration_since(since) >= OUTAGE {
             seen.back_at = Some(now);
             tracing::info!("the database is back after {:?}", now.duration_since(since));
         }
     }
 
-    /// The database has not answered, or a connection to it broke; `asked_at` is when it was asked.
+    /// The database has not answered, or a connection to it broke; `asked_at` is when it was asked. Whatever it has
+    /// answered since, it was not away then: somebody may only wait there for somebody else's lock.
     pub(super) fn fails(&self, asked_at: Instant, why: &dyn std::fmt::Display) {
         let mut seen = self.lock();
         if seen.failing_since.is_none() {
-            seen.failing_since = Some(asked_at);
+            let since = seen.answered_at.map_or(asked_at, |answered_at| answered_at.max(asked_at));
+            seen.failing_since = Some(since);
             tracing::error!("the database does not answer; requests get 503 until it does: {why}");
         }
     }

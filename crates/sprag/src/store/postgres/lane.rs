@@ -217,7 +217,11 @@ impl<O: Order> Lane<O> {
                 self.settle(link, &left, &outcomes).await;
             }
             let may_repeat = broken.is_none() && repeat < MAX_REPEATS;
-            left = answer(left, outcomes, may_repeat);
+            let unheard;
+            (left, unheard) = answer(left, outcomes, may_repeat);
+            // What they asked for has happened, and they were told that nothing is known of it.
+            let unheard: Vec<_> = unheard.iter().map(|(order, queued)| (order, *queued)).collect();
+            O::lose(&self.health, &unheard);
             if broken.is_some() {
                 return false;
             }
@@ -244,13 +248,16 @@ fn take_queued<T>(taken: &mut Vec<T>, waiting: &mut mpsc::Receiver<T>, most: usi
     }
 }
 
+/// Orders that were carried out when whoever asked had given up, and when each was asked for.
+type Unheard<O> = Vec<(O, Instant)>;
+
 /// Answers all but those that go again.
 fn answer<O: Order>(
     batch: Vec<Waiting<O>>,
     outcomes: Vec<Outcome<O::Answer>>,
     may_repeat: bool,
-) -> Vec<Waiting<O>> {
-    let mut again = Vec::new();
+) -> (Vec<Waiting<O>>, Unheard<O>) {
+    let (mut again, mut unheard) = (Vec::new(), Vec::new());
     for (waiting, outcome) in batch.into_iter().zip(outcomes) {
         let outcome = match outcome {
             Err(trouble) if may_repeat && trouble.remedy() == Remedy::Repeat => {
@@ -260,8 +267,9 @@ fn answer<O: Order>(
             Err(trouble) => Err(shared_fault(&trouble, O::DOING)),
             Ok(found) => Ok(found),
         };
-        // Whoever asked may have given up meanwhile.
-        let _ = waiting.reply.send(outcome);
+        if let Err(Ok(Some(_))) = waiting.reply.send(outcome) {
+            unheard.push((waiting.order, waiting.queued));
+        }
     }
-    again
+    (again, unheard)
 }

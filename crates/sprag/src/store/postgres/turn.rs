@@ -104,7 +104,8 @@ pub(super) const ROTATE_ONE: Sql = Sql {
     ],
 };
 
-/// Moves the moment rows turned, where nothing has turned them since.
+/// Moves the moment rows turned, where nothing has turned them since. One that turned before it was asked for here
+/// did so for somebody else, and keeps its date.
 pub(super) const REDATE_MANY: Sql = Sql {
     text: "
     update session s
@@ -115,7 +116,8 @@ pub(super) const REDATE_MANY: Sql = Sql {
     where s.account_id = b.account_id
       and s.id = b.id
       and s.generation = b.generation
-      and s.rotated_at = b.at
+      and s.rotated_at >= b.at
+      and s.rotated_at < b.now
     returning b.place",
     types: &[Type::UUID_ARRAY, Type::UUID_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY],
 };
