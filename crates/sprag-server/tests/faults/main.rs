@@ -17,6 +17,7 @@ mod wire;
 mod crash;
 mod crowd;
 mod frozen;
+mod held;
 mod slow;
 mod stage;
 mod start;

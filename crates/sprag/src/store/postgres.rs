@@ -143,7 +143,7 @@ impl PostgresStore {
     /// A [`Fault`] if the database cannot be reached or written to, or its schema is from a newer build that this one
     /// may not run beside, or has been tampered with.
     pub async fn migrate(settings: &Settings) -> Result<Vec<Migrated>, Fault> {
-        let dialer = Dialer::new(&settings.server, settings.connect_timeout)?;
+        let dialer = Dialer::new(&settings.server, settings.connect_timeout, settings.deadline)?;
         migration::migrate(&dialer).await
     }
 
@@ -154,7 +154,7 @@ impl PostgresStore {
     /// (`synchronous_commit = off`), or its schema is not one this build can use.
     pub async fn open(settings: Settings) -> Result<Self, Fault> {
         const DOING: &str = "open the database";
-        let dialer = Dialer::new(&settings.server, settings.connect_timeout)?;
+        let dialer = Dialer::new(&settings.server, settings.connect_timeout, settings.deadline)?;
         let link = dialer.dial().await.map_err(|trouble| trouble.fault(DOING))?;
         migration::check(&link).await?;
         warn_of_what_is_risky(&link).await.map_err(|trouble| trouble.fault(DOING))?;

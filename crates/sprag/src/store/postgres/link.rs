@@ -35,6 +35,8 @@ pub(super) struct Dialer {
     tls: MakeRustlsConnect,
     mode: TlsMode,
     timeout: Duration,
+    /// What the server is asked to keep to on each connection.
+    options: String,
 }
 
 /// What the server is asked to do for the hot statements: they find rows by their keys, whatever its statistics say of
@@ -47,8 +49,14 @@ const PLANS: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_merg
 const MARK: &str = "sprag.connection";
 
 impl Dialer {
-    pub(super) fn new(server: &Server, timeout: Duration) -> Result<Self, Fault> {
-        Ok(Self { hosts: server.hosts(), tls: tls::connector(server)?, mode: server.tls, timeout })
+    /// Connects within `timeout`. The server gives up a statement after `deadline`, as those who wait for it do: else
+    /// one that waits for a lock would be carried out long after everybody was told that nothing is known of it.
+    pub(super) fn new(server: &Server, timeout: Duration, deadline: Duration) -> Result<Self, Fault> {
+        let (hosts, tls, patience) = (server.hosts(), tls::connector(server)?, deadline.as_millis().max(1));
+        let options = format!(
+            "{PLANS} -c statement_timeout={patience} -c idle_in_transaction_session_timeout={patience}"
+        );
+        Ok(Self { hosts, tls, mode: server.tls, timeout, options })
     }
 
     /// Connects to the primary among the hosts. All are asked at the same time, so that one that is frozen holds
@@ -71,7 +79,7 @@ impl Dialer {
         let mark = HEXLOWER.encode(&chance::bytes::<16>(&SystemChance::default()));
         let given = config.get_options().unwrap_or_default();
         let mut marked = config.clone();
-        marked.options(format!("{given} -c {MARK}={mark} {PLANS}").trim_start());
+        marked.options(format!("{given} -c {MARK}={mark} {}", self.options).trim_start());
         let link = match self.connect(&marked).await {
             // A pooler that knows no such option says so here.
             Err(Trouble::Database(error)) if is_about_options(&error) => self.connect(config).await?,
