@@ -14,10 +14,13 @@ mod token;
 #[expect(dead_code, reason = "the tests on SQLite use more of it")]
 mod wire;
 
+mod clocks;
 mod crash;
 mod crowd;
+mod failover;
 mod frozen;
 mod held;
+mod pooler;
 mod slow;
 mod stage;
 mod start;
