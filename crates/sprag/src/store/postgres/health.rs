@@ -54,6 +54,7 @@ struct Watched {
     unsure: Unsure,
     asked_at: Instant,
     looked_for_since: Option<Instant>,
+    redated_at: Option<Instant>,
 }
 
 impl Health {
@@ -97,6 +98,7 @@ impl Health {
             unsure: Unsure::of(rotation),
             asked_at,
             looked_for_since: None,
+            redated_at: None,
         }));
         let beyond = seen.unsure.len().saturating_sub(MAX_WATCHED);
         if beyond > 0 {
@@ -108,17 +110,24 @@ impl Health {
         }
     }
 
-    /// Those that may still have happened, and how long ago each was asked for.
+    /// Those to look for, and how long ago each was asked for: all that have not been found, and after an outage the
+    /// others too, for whoever asked may have been put off all the time since.
     pub(super) fn watched(&self) -> Vec<(Unsure, Duration)> {
-        self.lock().unsure.iter().map(|watched| (watched.unsure, watched.asked_at.elapsed())).collect()
+        let seen = self.lock();
+        let is_due = |watched: &&Watched| watched.redated_at.is_none_or(|at| seen.back_at > Some(at));
+        let due = seen.unsure.iter().filter(is_due);
+        due.map(|watched| (watched.unsure, watched.asked_at.elapsed())).collect()
     }
 
-    /// After all have been looked for: forgets those that were found, and those looked for long enough.
+    /// After those were looked for: notes which were found and dated anew, and forgets who was watched for long enough.
     pub(super) fn settle(&self, found: &[Unsure]) {
         let now = Instant::now();
         self.lock().unsure.retain_mut(|watched| {
+            if found.contains(&watched.unsure) {
+                watched.redated_at = Some(now);
+            }
             let since = *watched.looked_for_since.get_or_insert(now);
-            now.duration_since(since) < WATCH && !found.contains(&watched.unsure)
+            now.duration_since(since) < WATCH
         });
     }
 

@@ -261,7 +261,9 @@ async fn redate(link: &Link, late: &[(Unsure, Duration)]) -> Result<Vec<Unsure>,
 
 /// Dates those of the watched rotations that turn out to have happened from now.
 pub(super) async fn redate_watched(link: &Link, health: &Health) -> Result<(), Trouble> {
-    let watched = health.watched();
+    let mut watched = health.watched();
+    // As the lanes have theirs, so that nobody waits for a row in turn.
+    watched.sort_unstable_by_key(|(unsure, _)| unsure.key);
     if !watched.is_empty() {
         health.settle(&redate(link, &watched).await?);
     }
