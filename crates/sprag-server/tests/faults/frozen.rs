@@ -1,7 +1,7 @@
 //! The database stands still, is away, or one node's way to it is: for longer than clients may be late.
 
 use std::net::SocketAddr;
-use std::thread::sleep;
+use std::thread::{scope, sleep};
 use std::time::Duration;
 
 use sprag_rig::{Database, Postgres, Proxy};
@@ -12,6 +12,8 @@ use crate::stage::{Stage, metric};
 /// Shorter than the trouble.
 const SHORT_WINDOW: [&str; 2] = ["--reuse-interval", "2s"];
 const TROUBLE: Duration = Duration::from_secs(6);
+/// Longer than anybody waits for an answer.
+const SHORTER_TROUBLE: Duration = Duration::from_secs(3);
 /// So many clients refresh one shortly after the other, and the trouble comes in the midst of it. The database is so
 /// far away that many rotations are on their way then.
 const CLIENTS: usize = 64;
@@ -25,16 +27,16 @@ fn way_to(server: &Postgres, database: &Database) -> (Proxy, String) {
     (proxy, url)
 }
 
-/// Has all rotate, strikes in the midst of it and heals later; when that was.
-fn strike(outside: &Outside<'_>, strike: impl FnOnce(), heal: impl FnOnce()) -> Duration {
+/// Has all rotate, strikes in the midst of it and heals after `trouble`; when that was.
+fn strike(outside: &Outside<'_>, trouble: Duration, strike: impl FnOnce(), heal: impl FnOnce()) -> Duration {
     outside.call();
     sleep(IN_THE_MIDST);
     strike();
-    sleep(TROUBLE);
+    sleep(trouble);
     heal();
     let back = outside.now();
     // For as long as it may take, and as long as a late rotation may come out.
-    sleep(Duration::from_secs(3));
+    sleep(Duration::from_millis(2500));
     back
 }
 
@@ -48,7 +50,7 @@ fn live_through(what: &str, trouble: impl FnOnce(&Postgres, &Proxy), heal: impl 
     let mut crowd = Crowd::log_in(&stage, &[&nodes[0], &nodes[1]], CLIENTS, 0);
     proxy.delay(FAR);
     let back = crowd.live_through(Rhythm::Called, |outside| {
-        strike(outside, || trouble(&database_server, &proxy), || heal(&database_server, &proxy))
+        strike(outside, TROUBLE, || trouble(&database_server, &proxy), || heal(&database_server, &proxy))
     });
     let come_out: u64 = nodes.iter().map(|node| metric(node, "sprag_verdicts_total{row=\"9\"}")).sum();
     eprintln!("{what}: {come_out} rotations had happened unanswered");
@@ -91,30 +93,27 @@ fn one_node_of_two(what: &str, trouble: impl FnOnce(&Proxy), heal: impl FnOnce(&
     let nodes = [stage.node_by(&by_proxy, &window), stage.node(&window)];
     let mut crowd = Crowd::log_in(&stage, &[&nodes[0], &nodes[1]], CLIENTS / 2, 0);
     proxy.delay(FAR);
-    crowd.live_through(Rhythm::Called, |outside| strike(outside, || trouble(&proxy), || heal(&proxy)));
+    crowd.live_through(Rhythm::Called, |outside| {
+        strike(outside, SHORTER_TROUBLE, || trouble(&proxy), || heal(&proxy));
+    });
     crowd.assert_unharmed(&stage, what);
     assert!(nodes.iter().all(|node| metric(node, "sprag_state_regressions_total") == 0));
     stage.home.verify_journal();
 }
 
 #[test]
-fn f13_a_node_whose_way_to_the_database_hangs_ends_no_session() {
-    one_node_of_two("the way hangs", Proxy::hang, Proxy::heal);
-}
-
-#[test]
-fn f13_a_node_that_hears_no_answers_ends_no_session() {
-    one_node_of_two("no answers come", Proxy::hold_answers, |proxy| {
-        proxy.cut();
-        proxy.heal();
-    });
-}
-
-#[test]
-fn f13_a_node_whose_way_to_the_database_is_cut_ends_no_session() {
-    let trouble = |proxy: &Proxy| {
+fn f13_a_node_cut_off_from_the_database_ends_no_session() {
+    let cut = |proxy: &Proxy| {
         proxy.refuse(true);
         proxy.cut();
     };
-    one_node_of_two("the way is cut", trouble, Proxy::heal);
+    let lose_answers = |proxy: &Proxy| {
+        proxy.cut();
+        proxy.heal();
+    };
+    scope(|scope| {
+        scope.spawn(|| one_node_of_two("the way hangs", Proxy::hang, Proxy::heal));
+        scope.spawn(|| one_node_of_two("no answers come", Proxy::hold_answers, lose_answers));
+        scope.spawn(|| one_node_of_two("the way is cut", cut, Proxy::heal));
+    });
 }

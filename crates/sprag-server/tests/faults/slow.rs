@@ -27,12 +27,12 @@ fn f6_a_slow_database_ends_no_session() {
     let back = crowd.live_through(Rhythm::Each(Duration::from_millis(50)), |outside| {
         outside.wait(Duration::from_secs(1));
         proxy.delay(Duration::from_millis(500));
-        outside.wait(Duration::from_secs(5));
+        outside.wait(Duration::from_secs(3));
         proxy.delay(Duration::from_secs(2));
-        outside.wait(Duration::from_secs(6));
+        outside.wait(Duration::from_secs(4));
         proxy.heal();
         let back = outside.now();
-        outside.wait(Duration::from_secs(4));
+        outside.wait(Duration::from_secs(3));
         back
     });
     crowd.assert_unharmed(&stage, "slow");
@@ -42,7 +42,7 @@ fn f6_a_slow_database_ends_no_session() {
 }
 
 const OFFERED_A_SECOND: u32 = 500;
-const OFFERED_FOR: Duration = Duration::from_secs(8);
+const OFFERED_FOR: Duration = Duration::from_secs(6);
 const MOST_MORE_MEMORY_KIB: u64 = 64 * 1024;
 const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 
