@@ -49,7 +49,7 @@ const COLD: &[&str] = &[
 
 /// Batches of one statement, which a distributed engine gets only where something went wrong; each of their rows is
 /// found by the shard key all the same.
-const BATCHES: &[&str] = &["ROTATE_MANY", "FIND_MANY", "REDATE_MANY", "SETTLED_MANY"];
+const BATCHES: &[&str] = &["ROTATE_MANY", "FIND_MANY", "REDATE_MANY", "OVER_MANY"];
 
 /// Tables that stand whole on every shard.
 const REFERENCE_TABLES: &[&str] = &["checkpoint"];

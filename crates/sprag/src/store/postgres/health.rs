@@ -59,6 +59,7 @@ struct Watched {
     unsure: Unsure,
     asked_at: Instant,
     looked_for_since: Option<Instant>,
+    redated_at: Option<Instant>,
 }
 
 impl Health {
@@ -108,7 +109,7 @@ impl Health {
             if seen.unsure.len() >= MAX_WATCHED {
                 beyond += 1;
             } else {
-                seen.unsure.push(Watched { unsure, asked_at, looked_for_since: None });
+                seen.unsure.push(Watched { unsure, asked_at, looked_for_since: None, redated_at: None });
             }
         }
         if beyond > 0 {
@@ -119,31 +120,38 @@ impl Health {
         }
     }
 
-    /// Those to look for now, in the order of keys, and how long ago each was asked for.
+    /// Those to look for now, in the order of keys, and how long ago each was asked for: all that have not been found, and
+    /// after an outage the others too, for whoever asked may have been put off all the time since.
     pub(super) fn watched(&self) -> Vec<(Unsure, Duration)> {
         let mut seen = self.lock();
         seen.beats = seen.beats.wrapping_add(1);
-        let all_are_old =
-            |watched: &Watched| watched.looked_for_since.is_some_and(|since| since.elapsed() >= WATCH);
-        if !seen.beats.is_multiple_of(20) && seen.unsure.iter().all(all_are_old) {
-            return Vec::new();
-        }
-        let mut watched: Vec<_> =
-            seen.unsure.iter().map(|watched| (watched.unsure, watched.asked_at.elapsed())).collect();
-        watched.sort_unstable_by_key(|(unsure, _)| (unsure.key, unsure.to, unsure.at));
-        watched
+        let looks_for_old = seen.beats.is_multiple_of(20);
+        let is_due = |watched: &&Watched| match (watched.redated_at, watched.looked_for_since) {
+            (Some(redated_at), _) => seen.back_at > Some(redated_at),
+            (None, Some(since)) => looks_for_old || since.elapsed() < WATCH,
+            (None, None) => true,
+        };
+        let due = seen.unsure.iter().filter(is_due);
+        let mut due: Vec<_> = due.map(|watched| (watched.unsure, watched.asked_at.elapsed())).collect();
+        due.sort_unstable_by_key(|(unsure, _)| (unsure.key, unsure.to, unsure.at));
+        due
     }
 
-    /// After some have been looked for: forgets those that are settled.
-    pub(super) fn settle(&self, looked_for: &[(Unsure, Duration)], settled: &[Unsure]) {
+    /// After some have been looked for: notes which were found and dated anew, and forgets those that can matter no more,
+    /// and those found long ago.
+    pub(super) fn settle(&self, looked_for: &[(Unsure, Duration)], found: &[Unsure], over: &[Unsure]) {
         let now = Instant::now();
-        let settled: HashSet<_> = settled.iter().collect();
         let looked_for: HashSet<_> = looked_for.iter().map(|(unsure, _)| unsure).collect();
+        let (found, over): (HashSet<_>, HashSet<_>) = (found.iter().collect(), over.iter().collect());
         self.lock().unsure.retain_mut(|watched| {
             if looked_for.contains(&watched.unsure) {
                 watched.looked_for_since.get_or_insert(now);
             }
-            !settled.contains(&watched.unsure)
+            if found.contains(&watched.unsure) {
+                watched.redated_at = Some(now);
+            }
+            let is_fresh = watched.redated_at.is_none_or(|at| now.duration_since(at) < WATCH);
+            is_fresh && !over.contains(&watched.unsure)
         });
     }
 

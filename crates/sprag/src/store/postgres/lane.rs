@@ -236,7 +236,11 @@ impl<O: Order> Lane<O> {
                 outcome.as_ref().is_err_and(|trouble| trouble.remedy() == Remedy::Reconnect)
             };
             let is_sound = !outcomes.iter().any(is_broken);
-            left = answer(left, outcomes, is_sound && repeat < MAX_REPEATS);
+            let unheard;
+            (left, unheard) = answer(left, outcomes, is_sound && repeat < MAX_REPEATS);
+            // What they asked for has happened, and they were told that nothing is known of it.
+            let unheard: Vec<_> = unheard.iter().map(|(order, queued)| (order, *queued)).collect();
+            O::lose(&self.health, &unheard);
             if !is_sound {
                 return false;
             }
@@ -283,13 +287,16 @@ fn take_queued<T>(taken: &mut Vec<T>, waiting: &mut mpsc::Receiver<T>, most: usi
     }
 }
 
+/// Orders that were carried out when whoever asked had given up, and when each was asked for.
+type Unheard<O> = Vec<(O, Instant)>;
+
 /// Answers all but those that go again.
 fn answer<O: Order>(
     batch: Vec<Waiting<O>>,
     outcomes: Vec<Outcome<O::Answer>>,
     may_repeat: bool,
-) -> Vec<Waiting<O>> {
-    let mut again = Vec::new();
+) -> (Vec<Waiting<O>>, Unheard<O>) {
+    let (mut again, mut unheard) = (Vec::new(), Vec::new());
     for (waiting, outcome) in batch.into_iter().zip(outcomes) {
         let outcome = match outcome {
             Err(trouble) if may_repeat && trouble.remedy() == Remedy::Repeat => {
@@ -299,8 +306,9 @@ fn answer<O: Order>(
             Err(trouble) => Err(shared_fault(&trouble, O::DOING)),
             Ok(found) => Ok(found),
         };
-        // Whoever asked may have given up meanwhile.
-        let _ = waiting.reply.send(outcome);
+        if let Err(Ok(Some(_))) = waiting.reply.send(outcome) {
+            unheard.push((waiting.order, waiting.queued));
+        }
     }
-    again
+    (again, unheard)
 }

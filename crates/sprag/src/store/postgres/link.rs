@@ -87,8 +87,7 @@ impl Dialer {
     /// The same for connections on which nobody waits longer than `deadline`, nor longer than `lock` for a row that
     /// somebody else holds.
     pub(super) fn bounded(&self, deadline: Duration, lock: Duration) -> Self {
-        let statement = deadline + Duration::from_millis(500);
-        Self { bounds: Some(Bounds { statement, lock }), ..self.clone() }
+        Self { bounds: Some(Bounds { statement: deadline, lock }), ..self.clone() }
     }
 
     /// Connects to the primary among the hosts. All are asked at the same time, so that one that is frozen holds

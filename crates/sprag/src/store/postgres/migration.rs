@@ -27,6 +27,10 @@ const DOING: &str = "migrate the database";
 /// Applies what is lacking, in one transaction: a crash in the middle leaves nothing half done.
 pub(super) async fn migrate(dialer: &Dialer) -> Result<Vec<Migrated>, Fault> {
     let link = dialer.dial().await.map_err(|trouble| trouble.fault(DOING))?;
+    if link.is_ours() {
+        // What changes a large table takes its time.
+        link.run("set statement_timeout = 0").await.map_err(|trouble| trouble.fault(DOING))?;
+    }
     loop {
         let found = schema(&link).await.map_err(|trouble| trouble.fault(DOING))?;
         schema::refuse_newer(MIGRATIONS, &found)?;

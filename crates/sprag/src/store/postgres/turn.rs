@@ -104,7 +104,8 @@ pub(super) const ROTATE_ONE: Sql = Sql {
     ],
 };
 
-/// Moves the moment rows turned, where nothing has turned them since and nobody has been answered.
+/// Moves the moment rows turned, where nothing has turned them since and nobody has been answered. One that turned before
+/// it was asked for here did so for somebody else, and keeps its date.
 pub(super) const REDATE_MANY: Sql = Sql {
     text: "
     update session s
@@ -115,23 +116,26 @@ pub(super) const REDATE_MANY: Sql = Sql {
     where s.account_id = b.account_id
       and s.id = b.id
       and s.generation = b.generation
-      and s.rotated_at = b.at
+      and s.rotated_at >= b.at
+      and s.rotated_at < b.now
       and s.retries = 0
       and s.ended_at is null
     returning b.place",
     types: &[Type::UUID_ARRAY, Type::UUID_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY],
 };
 
-/// Which rotations can happen no more, if they have not: the row has moved on, has ended or is gone.
-pub(super) const SETTLED_MANY: Sql = Sql {
+/// Which rotations can matter no more: the row has moved on, has ended or is gone.
+pub(super) const OVER_MANY: Sql = Sql {
     text: "
     select b.place
-    from unnest($1::uuid[], $2::uuid[], $3::bigint[]) with ordinality as b (account_id, id, generation, place)
+    from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[])
+         with ordinality
+         as b (account_id, id, from_generation, to_generation, place)
     left join session s on s.account_id = b.account_id and s.id = b.id
     where s.id is null
-       or s.generation <> b.generation
+       or s.generation not in (b.from_generation, b.to_generation)
        or s.ended_at is not null",
-    types: &[Type::UUID_ARRAY, Type::UUID_ARRAY, Type::INT8_ARRAY],
+    types: &[Type::UUID_ARRAY, Type::UUID_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY],
 };
 
 /// A rotation as it travels, with what tells the time of its answer.
@@ -181,7 +185,7 @@ impl Order for Turn {
         let late = done.iter().filter(|(order, queued)| queued.elapsed() >= order.restamp_after);
         let late: Vec<_> =
             late.map(|(order, queued)| (Unsure::of(&order.rotation), queued.elapsed())).collect();
-        redate(link, &late).await
+        redate(link, &late).await.map(drop)
     }
 
     fn lose(health: &Health, lost: &[(&Self, Instant)]) {
@@ -261,10 +265,10 @@ pub(super) fn place(row: &Row) -> Result<usize, Trouble> {
     usize::try_from(place - 1).map_err(|_| Trouble::Unreadable(format!("place {place} in a batch")))
 }
 
-/// Has rotations count from so long after their arrival, those of them that happened.
-async fn redate(link: &Link, late: &[(Unsure, Duration)]) -> Result<(), Trouble> {
+/// Has rotations count from so long after their arrival, those of them that happened; says which.
+async fn redate(link: &Link, late: &[(Unsure, Duration)]) -> Result<Vec<Unsure>, Trouble> {
     if late.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let parameters: [&(dyn ToSql + Sync); 5] = [
         &late.iter().map(|(unsure, _)| unsure.key.account.0).collect::<Vec<_>>(),
@@ -273,27 +277,33 @@ async fn redate(link: &Link, late: &[(Unsure, Duration)]) -> Result<(), Trouble>
         &late.iter().map(|(unsure, _)| unsure.at.0).collect::<Vec<_>>(),
         &late.iter().map(|(unsure, delay)| unsure.at.0.saturating_add(millis(*delay))).collect::<Vec<_>>(),
     ];
-    link.query(&REDATE_MANY, &parameters).await.map(drop)
+    named(late, &link.query(&REDATE_MANY, &parameters).await?)
 }
 
-/// Dates those of the watched rotations that turn out to have happened from now, and forgets what is settled. One that
-/// has neither happened nor become impossible may be waiting in the server still.
+/// Dates those of the watched rotations that turn out to have happened from now, and forgets those that can matter no
+/// more. One that has not happened may be waiting in the server still.
 pub(super) async fn redate_watched(link: &Link, health: &Health) -> Result<(), Trouble> {
     let watched = health.watched();
     if watched.is_empty() {
         return Ok(());
     }
-    let parameters: [&(dyn ToSql + Sync); 3] = [
+    let found = redate(link, &watched).await?;
+    let parameters: [&(dyn ToSql + Sync); 4] = [
         &watched.iter().map(|(unsure, _)| unsure.key.account.0).collect::<Vec<_>>(),
         &watched.iter().map(|(unsure, _)| unsure.key.session.0).collect::<Vec<_>>(),
         &watched.iter().map(|(unsure, _)| integer(unsure.from.0)).collect::<Vec<_>>(),
+        &watched.iter().map(|(unsure, _)| integer(unsure.to.0)).collect::<Vec<_>>(),
     ];
-    // Asked first: what happens from now on is dated below, or is asked about again.
-    let mut settled = Vec::new();
-    for row in link.query(&SETTLED_MANY, &parameters).await? {
-        settled.extend(watched.get(place(&row)?).map(|(unsure, _)| *unsure));
-    }
-    redate(link, &watched).await?;
-    health.settle(&watched, &settled);
+    let over = named(&watched, &link.query(&OVER_MANY, &parameters).await?)?;
+    health.settle(&watched, &found, &over);
     Ok(())
+}
+
+/// Those whose places in the batch came back.
+fn named(sent: &[(Unsure, Duration)], rows: &[Row]) -> Result<Vec<Unsure>, Trouble> {
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        found.extend(sent.get(place(row)?).map(|(unsure, _)| *unsure));
+    }
+    Ok(found)
 }

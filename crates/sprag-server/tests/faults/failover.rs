@@ -1,0 +1,116 @@
+//! Another server takes over: with all that was acknowledged, or without the last of it.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use serde_json::Value;
+use sprag_rig::{Postgres, Sync};
+
+use crate::crowd::{Crowd, Rhythm};
+use crate::people::{Pair, log_in, refresh};
+use crate::server::Server;
+use crate::stage::{Stage, metric};
+use crate::token::facts;
+use crate::wire::Request;
+
+const STEADY: Rhythm = Rhythm::Each(Duration::from_millis(20));
+const WINDOW: [&str; 2] = ["--reuse-interval", "1s"];
+
+fn both(one: &Postgres, other: &Postgres, database: &str) -> String {
+    format!("postgres://postgres@127.0.0.1:{},127.0.0.1:{}/{database}", one.port(), other.port())
+}
+
+#[test]
+fn f4_a_synchronous_standby_takes_over_and_loses_nothing() {
+    let primary = Postgres::start();
+    let database = primary.fresh_database();
+    let standby = Postgres::standby_of(&primary, Sync::Yes);
+    let stage = Stage::on(&both(&primary, &standby, database.name()));
+    let nodes = [stage.node(&WINDOW), stage.node(&WINDOW)];
+    let mut crowd = Crowd::log_in(&stage, &[&nodes[0], &nodes[1]], 32, 0);
+    let back = crowd.live_through(STEADY, |outside| {
+        outside.wait(Duration::from_millis(2500));
+        primary.kill();
+        standby.promote();
+        let back = outside.now();
+        outside.wait(Duration::from_secs(3));
+        back
+    });
+    crowd.assert_unharmed(&stage, "failed over");
+    crowd.assert_back_soon(back, "failed over");
+    assert!(crowd.rotations() > 64, "they should have rotated, not {} times", crowd.rotations());
+    for node in &nodes {
+        assert_eq!(metric(node, "sprag_state_regressions_total"), 0, "no token is ahead of the database");
+    }
+    stage.home.verify_journal();
+}
+
+#[test]
+fn t12_what_an_asynchronous_failover_lost_is_noticed_and_ends_nobody() {
+    let primary = Postgres::start();
+    let database = primary.fresh_database();
+    let standby = Postgres::standby_of(&primary, Sync::No);
+    let stage = Stage::on(&both(&primary, &standby, database.name()));
+    let node = stage.node(&WINDOW);
+    let mut crowd = Crowd::log_in(&stage, &[&node], 16, 0);
+    crowd.live_through(STEADY, |outside| outside.wait(Duration::from_millis(500)));
+    standby.wait_caught_up();
+    standby.pause_wal_receiver();
+    let lost = log_in(&mut node.connect(), "user-0").unwrap();
+    let back = crowd.live_through(STEADY, |outside| {
+        // All rotate at least once more.
+        outside.wait(Duration::from_millis(1500));
+        primary.kill();
+        standby.promote();
+        let back = outside.now();
+        outside.wait(Duration::from_secs(2));
+        back
+    });
+    crowd.assert_unharmed(&stage, "failed over and behind");
+    crowd.assert_back_soon(back, "failed over and behind");
+    assert_noticed(&stage, &node, &crowd, &lost);
+}
+
+#[test]
+fn t11_a_restored_backup_is_noticed_and_ends_nobody() {
+    let server = Postgres::shared();
+    let (database, restored) = (server.fresh_database(), server.fresh_database());
+    let stage = Stage::on(&database.url());
+    let node = stage.node(&WINDOW);
+    let mut crowd = Crowd::log_in(&stage, &[&node], 16, 0);
+    crowd.live_through(STEADY, |outside| outside.wait(Duration::from_millis(500)));
+    let dump = std::process::Command::new(server.bin("pg_dump")).arg(database.url()).output().unwrap();
+    assert!(dump.status.success(), "{dump:?}");
+    let lost = log_in(&mut node.connect(), "user-0").unwrap();
+    crowd.live_through(STEADY, |outside| outside.wait(Duration::from_millis(1500)));
+    node.stop();
+
+    restored.psql(&String::from_utf8(dump.stdout).unwrap());
+    stage.move_to(&restored.url());
+    let node = stage.node(&WINDOW);
+    crowd.move_to(&[&node]);
+    crowd.live_through(STEADY, |outside| outside.wait(Duration::from_millis(500)));
+    crowd.assert_unharmed(&stage, "restored");
+    assert_noticed(&stage, &node, &crowd, &lost);
+}
+
+/// Every client was ahead of the database and is told of; who logged in after the lost moment is unknown to it.
+fn assert_noticed(stage: &Stage, node: &Server, crowd: &Crowd, lost: &Pair) {
+    let regressions = metric(node, "sprag_state_regressions_total");
+    let tokens: Vec<_> = crowd.tokens().collect();
+    assert!(regressions >= tokens.len() as u64, "{regressions} of {} were noticed", tokens.len());
+    let ready = node.ask(&Request::get("/readyz"));
+    assert_eq!((ready.status, ready.json()["state_regressions"].as_u64()), (200, Some(regressions)));
+    for token in &tokens {
+        let why = stage.why(token);
+        assert!(why.contains("ahead_adopted") && why.contains("must have gone back in time"), "{why}");
+    }
+    let refused = node.ask(&refresh(&lost.refresh));
+    assert_eq!((refused.status, refused.member("code").as_str()), (401, "session_ended"));
+    assert_eq!(refused.json()["cause"], Value::Null, "nobody ended it; the database does not know it");
+    stage.home.verify_journal();
+    // They rotate on as before.
+    sleep(Duration::from_millis(1100));
+    let next = Pair::of(&node.ask(&refresh(tokens[0])));
+    assert_eq!(facts(&next.refresh).generation, facts(tokens[0]).generation + 1);
+}
