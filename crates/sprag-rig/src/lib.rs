@@ -11,6 +11,9 @@
 //! assert_eq!(database.psql("select 1"), "1");
 //! ```
 
+mod balancer;
+mod listener;
+mod pgbouncer;
 mod ports;
 mod postgres;
 mod process;
@@ -18,5 +21,7 @@ mod proxy;
 mod supervisor;
 pub mod tools;
 
+pub use balancer::{Haproxy, Nginx};
+pub use pgbouncer::PgBouncer;
 pub use postgres::{Builder, Database, Identity, Postgres, Sync, TlsFiles};
 pub use proxy::Proxy;

@@ -124,13 +124,14 @@ impl Supervisor {
         lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join("\n")
     }
 
-    /// Gives a file to the user that the server runs as, and to nobody else.
-    pub(crate) fn hand_over(path: &Path) {
-        let Some((user, group)) = tools::unprivileged() else { return };
-        chown(path, Some(user), Some(group))
-            .unwrap_or_else(|error| panic!("could not hand over {}: {error}", path.display()));
+    /// Writes a file that only the server may read.
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.dir.join(name);
+        fs::write(&path, text).unwrap_or_else(|error| panic!("could not write {}: {error}", path.display()));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("the file is ours");
+        hand_over(&path);
+        path
     }
-
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -166,8 +167,15 @@ fn directory() -> PathBuf {
     let dir =
         dir.unwrap_or_else(|error| panic!("no temporary directory in {}: {error}", parent.display())).keep();
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).expect("the directory is ours");
-    Supervisor::hand_over(&dir);
+    hand_over(&dir);
     dir
+}
+
+/// Gives a file to the user that the server runs as.
+fn hand_over(path: &Path) {
+    let Some((user, group)) = tools::unprivileged() else { return };
+    chown(path, Some(user), Some(group))
+        .unwrap_or_else(|error| panic!("could not hand over {}: {error}", path.display()));
 }
 
 fn listen(output: ChildStdout) -> Receiver<News> {

@@ -107,3 +107,22 @@ fn debian_bins() -> Vec<PathBuf> {
 fn missing(what: &str) -> ! {
     panic!("{what} is not installed, and this test starts it; run: {INSTALL}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ids_of, program};
+
+    #[test]
+    #[should_panic(expected = "no-such-server is not installed, and this test starts it; run: \
+                    sudo apt-get install postgresql pgbouncer nginx haproxy")]
+    fn a_missing_server_says_what_installs_it() {
+        program("no-such-server");
+    }
+
+    #[test]
+    fn a_user_is_found_by_the_whole_name() {
+        let users = "nobody2:x:7:7::/:/bin/sh\nnobody:x:65534:65533:nobody:/nonexistent:/usr/sbin/nologin\n";
+        assert_eq!(ids_of(users, "nobody"), Some((65534, 65533)));
+        assert_eq!(ids_of(users, "postgres"), None);
+    }
+}

@@ -1,7 +1,5 @@
 //! A server that speaks TLS, and the certificates for every way in which that can go wrong.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
@@ -42,7 +40,7 @@ impl Postgres {
     /// A server that offers TLS. It still takes connections without, as PostgreSQL does by default.
     pub fn with_tls() -> (Self, TlsFiles) {
         let server = Self::builder().prepared();
-        let files = TlsFiles::write(server.dir());
+        let files = TlsFiles::write(&server.supervisor);
         let Identity { certificate, key } = &files.right;
         let settings =
             [("ssl", "on".to_owned()), ("ssl_cert_file", shown(certificate)), ("ssl_key_file", shown(key))];
@@ -59,14 +57,14 @@ impl Postgres {
 }
 
 impl TlsFiles {
-    fn write(dir: &Path) -> Self {
+    fn write(place: &Supervisor) -> Self {
         let (ca, foreign_ca) = (authority("The tests' CA"), authority("A foreign CA"));
         Self {
-            ca: write(dir, "ca.crt", &ca.pem()),
-            foreign_ca: write(dir, "foreign-ca.crt", &foreign_ca.pem()),
-            right: identity(dir, "right", &ca, &NAMES),
-            wrong_name: identity(dir, "wrong-name", &ca, &[WRONG_NAME]),
-            foreign: identity(dir, "foreign", &foreign_ca, &NAMES),
+            ca: place.write("ca.crt", &ca.pem()),
+            foreign_ca: place.write("foreign-ca.crt", &foreign_ca.pem()),
+            right: identity(place, "right", &ca, &NAMES),
+            wrong_name: identity(place, "wrong-name", &ca, &[WRONG_NAME]),
+            foreign: identity(place, "foreign", &foreign_ca, &NAMES),
         }
     }
 }
@@ -79,28 +77,20 @@ fn authority(name: &str) -> Issuer {
     CertifiedIssuer::self_signed(params, key()).expect("an authority signs itself")
 }
 
-fn identity(dir: &Path, file: &str, issuer: &Issuer, names: &[&str]) -> Identity {
+fn identity(place: &Supervisor, file: &str, issuer: &Issuer, names: &[&str]) -> Identity {
     let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
     let mut params = CertificateParams::new(names).expect("names of hosts and addresses");
     params.distinguished_name.push(DnType::CommonName, "a PostgreSQL server of the tests");
     let key = key();
     let certificate = params.signed_by(&key, issuer).expect("the authority signs");
     Identity {
-        certificate: write(dir, &format!("{file}.crt"), &certificate.pem()),
-        key: write(dir, &format!("{file}.key"), &key.serialize_pem()),
+        certificate: place.write(&format!("{file}.crt"), &certificate.pem()),
+        key: place.write(&format!("{file}.key"), &key.serialize_pem()),
     }
 }
 
 fn key() -> KeyPair {
     KeyPair::generate().expect("could not make a key")
-}
-
-fn write(dir: &Path, name: &str, text: &str) -> PathBuf {
-    let path = dir.join(name);
-    fs::write(&path, text).expect("could not write a certificate");
-    fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("the file is ours");
-    Supervisor::hand_over(&path);
-    path
 }
 
 fn shown(path: &Path) -> String {
