@@ -151,12 +151,16 @@ impl Journal for PostgresStore {
 
     async fn entries_of(&self, account: AccountId, limit: u32) -> Result<Vec<Entry>, Fault> {
         const SQL: Sql = Sql {
-            text: "
-            select *
+            text: concat!(
+                "
+            select ",
+                rows::event_columns!(),
+                "
             from event
             where account_id = $1
             order by id desc
-            limit $2",
+            limit $2"
+            ),
             types: &[Type::UUID, Type::INT8],
         };
         self.pool
@@ -172,12 +176,16 @@ impl Journal for PostgresStore {
 
     async fn entries(&self, after: Option<(AccountId, u64)>, limit: u32) -> Result<Vec<Entry>, Fault> {
         const SQL: Sql = Sql {
-            text: "
-            select *
+            text: concat!(
+                "
+            select ",
+                rows::event_columns!(),
+                "
             from event
             where (account_id, id) > ($1, $2)
             order by account_id, id
-            limit $3",
+            limit $3"
+            ),
             types: &[Type::UUID, Type::INT8, Type::INT8],
         };
         // No number is below 1, so this is before the first entry of all.
@@ -212,11 +220,15 @@ impl Journal for PostgresStore {
 
     async fn last_checkpoint(&self) -> Result<Option<Checkpoint>, Fault> {
         const SQL: Sql = Sql {
-            text: "
-            select *
+            text: concat!(
+                "
+            select ",
+                rows::checkpoint_columns!(),
+                "
             from checkpoint
             order by number desc
-            limit 1",
+            limit 1"
+            ),
             types: &[],
         };
         self.pool
@@ -232,12 +244,16 @@ impl Journal for PostgresStore {
 
     async fn checkpoints(&self, after: u64, limit: u32) -> Result<Vec<Checkpoint>, Fault> {
         const SQL: Sql = Sql {
-            text: "
-            select *
+            text: concat!(
+                "
+            select ",
+                rows::checkpoint_columns!(),
+                "
             from checkpoint
             where number > $1
             order by number
-            limit $2",
+            limit $2"
+            ),
             types: &[Type::INT8, Type::INT8],
         };
         self.pool

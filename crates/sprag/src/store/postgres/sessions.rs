@@ -234,14 +234,18 @@ impl Sessions for PostgresStore {
         limit: u32,
     ) -> Result<Vec<(Session, SessionDetail)>, Fault> {
         const SQL: Sql = Sql {
-            text: "
-            select s.*, d.ip, d.user_agent, d.device, d.ended_ip
+            text: concat!(
+                "
+            select ",
+                rows::session_columns!(),
+                ", d.ip, d.user_agent, d.device, d.ended_ip
             from session s
             left join session_detail d on d.account_id = s.account_id and d.session_id = s.id
             where s.account_id = $1
               and s.id > $2
             order by s.id
-            limit $3",
+            limit $3"
+            ),
             types: &[Type::UUID, Type::UUID, Type::INT8],
         };
         // No session has the first id there is.
@@ -259,11 +263,15 @@ impl Sessions for PostgresStore {
 
     async fn named(&self, session: SessionId) -> Result<Option<(Session, SessionDetail)>, Fault> {
         const SQL: Sql = Sql {
-            text: "
-            select s.*, d.ip, d.user_agent, d.device, d.ended_ip
+            text: concat!(
+                "
+            select ",
+                rows::session_columns!(),
+                ", d.ip, d.user_agent, d.device, d.ended_ip
             from session_detail d
             join session s on s.account_id = d.account_id and s.id = d.session_id
-            where d.session_id = $1",
+            where d.session_id = $1"
+            ),
             types: &[Type::UUID],
         };
         self.pool
