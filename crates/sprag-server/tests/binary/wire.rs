@@ -20,6 +20,10 @@ impl Request {
         Self { head: format!("GET {path} HTTP/1.1\r\nHost: sprag.test\r\n"), body: Vec::new() }
     }
 
+    pub(crate) fn delete(path: &str) -> Self {
+        Self { head: format!("DELETE {path} HTTP/1.1\r\nHost: sprag.test\r\n"), body: Vec::new() }
+    }
+
     pub(crate) fn post(path: &str, body: &Value) -> Self {
         let body = body.to_string().into_bytes();
         let head = format!(
