@@ -22,7 +22,6 @@ mod bad_disk;
 #[path = "../tests/binary/chance.rs"]
 mod chance;
 #[path = "../tests/binary/checker.rs"]
-#[expect(dead_code, reason = "the tests use more of it")]
 mod checker;
 #[path = "../tests/nodes/cluster.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]

@@ -217,7 +217,7 @@ impl Person {
         } else {
             let id = HEXLOWER.encode(&facts(&tokens.refresh).session);
             let id = [&id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]].join("-");
-            Request::delete(&format!("/api/v1/auth/sessions/{id}")).bearer(&tokens.access)
+            Request::bare("DELETE", &format!("/api/v1/auth/sessions/{id}")).bearer(&tokens.access)
         };
         let answer = ask(node, &request);
         assert_eq!(answer.status, 204, "{}", String::from_utf8_lossy(&answer.body));

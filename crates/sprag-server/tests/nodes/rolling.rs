@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use sprag_rig::{Haproxy, Nginx, Postgres};
 
 use crate::SPRAG;
-use crate::cluster::{Cluster, NODES};
+use crate::cluster::Cluster;
 use crate::crowd::{await_refreshes, meanwhile};
 use crate::people::log_in;
 use crate::server::Server;
@@ -43,9 +43,9 @@ fn fails_no_refresh<B>(balance: impl FnOnce(&[SocketAddr]) -> (SocketAddr, B)) {
     // Outside, so that they outlive the last refresh.
     let mut servers = servers.map(Some);
     let ((), seen) = meanwhile(&[front], pairs, &count, || {
-        for node in 0..NODES {
+        for (node, place) in servers.iter_mut().enumerate() {
             await_refreshes(&count, 300);
-            restart(&cluster, &mut servers[node], node);
+            restart(&cluster, place, node);
         }
         await_refreshes(&count, 300);
     });
