@@ -19,6 +19,7 @@ use crate::{logs, openapi};
 
 mod audit;
 pub mod demo;
+mod import_store;
 mod key;
 pub mod load;
 mod migrate;
@@ -45,6 +46,8 @@ enum Command {
     Serve,
     /// Bring the database up to date
     Migrate(migrate::Args),
+    /// Move a whole SQLite store into the configured, empty PostgreSQL database; its sessions live on
+    ImportStore(import_store::Args),
     /// Make, list, disable and enable accounts
     #[command(subcommand)]
     User(user::Command),
@@ -97,6 +100,7 @@ fn carry_out(command: Command, flags: config::Flags) -> anyhow::Result<ExitCode>
             serve::run(config, profiles)
         }
         Command::Migrate(args) => migrate::run(&args, &sources()?),
+        Command::ImportStore(args) => import_store::run(&args, &sources()?),
         Command::User(command) => user::run(command, &sources()?),
         Command::Session(command) => session::run(command, &sources()?),
         Command::Key(command) => key::run(command, &sources()?),

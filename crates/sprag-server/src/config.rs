@@ -114,7 +114,7 @@ pub enum Database {
     /// In this SQLite file.
     Sqlite(PathBuf),
     /// On this PostgreSQL server.
-    Postgres(Server),
+    Postgres(Box<Server>),
 }
 
 /// The URL without its password.

@@ -10,8 +10,9 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::node::Node;
 use crate::ring_file::{self, RingSource};
-use sprag::Engine;
 use sprag::audit::verify::Sealing;
+use sprag::keys::KeyRing;
+use sprag::{Engine, Fault};
 
 /// How often the key ring's file is looked at.
 const RING_INTERVAL: Duration = Duration::from_secs(2);
@@ -75,10 +76,8 @@ async fn watch_ring(engine: Arc<Engine>, source: RingSource, config: Config) {
         }
         match source.read(&config) {
             Ok(keys) => {
-                known = found;
-                tracing::info!("the key ring has changed and was read again");
-                if let Err(fault) = engine.change_keys(keys).await {
-                    tracing::error!(%fault, "the new key ring is in force, but the journal does not say so");
+                if change_ring(&engine, keys).await.is_ok() {
+                    known = found;
                 }
             }
             Err(error) => {
@@ -90,6 +89,35 @@ async fn watch_ring(engine: Arc<Engine>, source: RingSource, config: Config) {
             }
         }
     }
+}
+
+/// Puts a changed ring in force, unless it is of other descent and the store knows none of its keys. Fails where only
+/// the store can tell and does not answer.
+async fn change_ring(engine: &Engine, keys: KeyRing) -> Result<(), Fault> {
+    let (before, after) = (engine.keys().fingerprints(), keys.fingerprints());
+    let is_kin = after.iter().any(|fingerprint| before.contains(fingerprint));
+    match engine.store().admit(after, engine.now()).await {
+        Ok(true) => {}
+        Ok(false) => {
+            tracing::error!(
+                "the key ring has changed and shares no key with the one that this database's tokens were made with, so \
+                 everybody would be refused; the one before stays in force: put it back, or, if it is lost for good, run: \
+                 sprag key adopt"
+            );
+            return Ok(());
+        }
+        // A leaked key must be retired even while the store is away.
+        Err(fault) if is_kin => tracing::warn!(%fault, "the store does not know of the new key ring yet"),
+        Err(fault) => {
+            tracing::error!(%fault, "the key ring has changed, and nothing tells yet that it is this database's");
+            return Err(fault);
+        }
+    }
+    tracing::info!("the key ring has changed and was read again");
+    if let Err(fault) = engine.change_keys(keys).await {
+        tracing::error!(%fault, "the new key ring is in force, but the journal does not say so");
+    }
+    Ok(())
 }
 
 async fn seal_now_and_then(engine: Arc<Engine>) {
@@ -109,5 +137,53 @@ async fn seal_now_and_then(engine: Arc<Engine>) {
             }
             Err(fault) => tracing::warn!(%fault, "the journal was not sealed; trying again in an hour"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sprag::access::Algorithm;
+    use sprag::chance::{SeededChance, SystemChance};
+    use sprag::clock::{HandClock, Timestamp};
+    use sprag::engine::{Issuer, Limits};
+    use sprag::password::Hasher;
+    use sprag::store::memory::MemoryStore;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_782_907_200_000);
+
+    fn ring(seed: u64) -> KeyRing {
+        KeyRing::generate(Algorithm::EdDsa, &SeededChance::new(seed), NOW).unwrap()
+    }
+
+    async fn engine_with(keys: KeyRing) -> Engine {
+        let issuer = Issuer { issuer: "http://localhost".into(), audience: "test".into() };
+        let (store, clock) = (Arc::new(MemoryStore::default()), Arc::new(HandClock::at(NOW)));
+        let (chance, hasher) = (Arc::new(SystemChance::default()), Hasher::start(1, 1).unwrap());
+        let engine = Engine::new(store, clock, chance, keys, hasher, issuer, Limits::default());
+        assert!(engine.store().admit(engine.keys().fingerprints(), NOW).await.unwrap());
+        engine
+    }
+
+    #[tokio::test]
+    async fn a_ring_that_was_added_to_comes_into_force_and_is_known_from_then_on() {
+        let engine = engine_with(ring(1)).await;
+        let mut keys = ring(1);
+        keys.add_refresh(&SeededChance::new(2), NOW, NOW);
+        change_ring(&engine, keys).await.unwrap();
+        let known = engine.keys().fingerprints();
+        assert_eq!(known.len(), 2);
+        assert!(engine.store().admit(vec![known[1]], NOW).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_ring_of_other_descent_stays_out_until_it_is_adopted() {
+        let engine = engine_with(ring(1)).await;
+        change_ring(&engine, ring(2)).await.unwrap();
+        assert_eq!(engine.keys().fingerprints(), ring(1).fingerprints());
+        engine.store().adopt(ring(2).fingerprints(), NOW).await.unwrap();
+        change_ring(&engine, ring(2)).await.unwrap();
+        assert_eq!(engine.keys().fingerprints(), ring(2).fingerprints());
     }
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use axum::Router;
-use sprag::Engine;
 use sprag::chance::SystemChance;
 use sprag::engine::{Issuer, Limits};
 use sprag::keys::KeyRing;
 use sprag::password::Hasher;
+use sprag::{Engine, Fault};
 
 use crate::config::{Config, Database, Lifetimes, ProfileRef};
 use crate::database::{self, Opened};
@@ -53,6 +53,7 @@ impl Node {
             expect_nobody(&ring, &config, &opened).await?;
         }
         let keys = ring.load(&config, &SystemChance::default(), opened.clock.now())?;
+        expect_kinship(&ring, &keys, &config, &opened).await?;
         if let (true, RingSource::File(path), Database::Postgres(_)) = (has_new_ring, &ring, &config.database)
         {
             tracing::warn!(
@@ -102,14 +103,18 @@ impl Node {
     }
 }
 
-/// A new ring beside accounts that have tokens of an old one would refuse every one of them.
+/// A new ring beside accounts that have tokens of an old one, or beside a node that has just made one, would refuse
+/// every one of them.
 async fn expect_nobody(ring: &RingSource, config: &Config, opened: &Opened) -> anyhow::Result<()> {
     let RingSource::File(ring) = ring else { return Ok(()) };
-    let somebody = opened.store.accounts(None, 1).await;
-    if somebody
-        .with_context(|| format!("could not look into the database {}", database::shown(config)))?
-        .is_empty()
-    {
+    let Opened { store, clock } = opened;
+    let look = async {
+        Ok::<_, Fault>((store.accounts(None, 1).await?, store.admit(Vec::new(), clock.now()).await?))
+    };
+    let (somebody, is_ringless) = look
+        .await
+        .with_context(|| format!("could not look into the database {}", database::shown(config)))?;
+    if somebody.is_empty() && is_ringless {
         return Ok(());
     }
     let (database, ring) = (database::shown(config), ring.display());
@@ -119,11 +124,31 @@ async fn expect_nobody(ring: &RingSource, config: &Config, opened: &Opened) -> a
              database away to begin with neither"
         ),
         Database::Postgres(_) => bail!(
-            "there are accounts in {database} but there is no key ring at {ring}, and a new one would refuse all their \
-             tokens; copy keys.json from the data directory of a node that serves this database, mode 0600, or set \
+            "{database} has been used with a key ring but there is none at {ring}, and a new one would refuse everybody; \
+             copy keys.json from the data directory of a node that serves this database, mode 0600, or set \
              SPRAG_KEY_RING to its text"
         ),
     }
+}
+
+/// A ring that shares no key with the one that the tokens were made with would refuse every one of them.
+async fn expect_kinship(
+    source: &RingSource,
+    ring: &KeyRing,
+    config: &Config,
+    opened: &Opened,
+) -> anyhow::Result<()> {
+    let is_admitted = opened.store.admit(ring.fingerprints(), opened.clock.now()).await;
+    let database = database::shown(config);
+    if is_admitted.with_context(|| format!("could not compare the key ring with the database {database}"))? {
+        return Ok(());
+    }
+    bail!(
+        "the key ring {source} shares no key with the one that the tokens of {database} were made with, so everybody \
+         would be refused; use that one: copy keys.json from a node that serves this database or from its backup, mode \
+         0600, or set SPRAG_KEY_RING to its text. If it is lost for good, `sprag key adopt` takes this one in its place, \
+         and everybody must log in again"
+    )
 }
 
 /// Loads the pages that are named, with the lifetimes that were set for all of them.

@@ -1,5 +1,6 @@
 //! The key ring's file: made once, readable by its owner only, replaced as a whole, read again when it changes.
 
+use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
@@ -25,6 +26,16 @@ pub enum RingSource {
     File(PathBuf),
     /// The environment; it is read once, at start.
     Given,
+}
+
+/// Where the ring is, as a sentence goes on after "the key ring".
+impl fmt::Display for RingSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "at {}", path.display()),
+            Self::Given => f.write_str("in SPRAG_KEY_RING"),
+        }
+    }
 }
 
 /// What tells one state of the file from the next: when it was changed, how long it is, and which file it is.
@@ -114,9 +125,14 @@ pub fn make_dir(dir: &Path) -> anyhow::Result<()> {
 /// Reads the ring's file.
 ///
 /// # Errors
-/// It cannot be read, others may read it too, or it is no ring.
+/// It is not there or cannot be read, others may read it too, or it is no ring.
 pub fn read(path: &Path) -> anyhow::Result<KeyRing> {
     let shown = path.display();
+    if !path.exists() {
+        bail!(
+            "there is no key ring at {shown}; name its folder with --data-dir; the first `sprag serve` makes one"
+        );
+    }
     let mode = fs::metadata(path).with_context(|| format!("could not look at {shown}"))?.mode();
     if mode & 0o077 != 0 {
         bail!("{shown} holds keys and others may read it (mode {:o}); run: chmod 600 {shown}", mode & 0o777);

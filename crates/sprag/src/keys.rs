@@ -68,6 +68,11 @@ pub struct KeyEntry {
     pub retired_at: Option<Timestamp>,
 }
 
+/// What tells one refresh key from another and is of no use otherwise: a tag that the key makes of a fixed text, cut
+/// short. It may stand in the database, which is not to know the key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Fingerprint(pub [u8; 16]);
+
 /// The times that decide what a key does at a moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Life {
@@ -206,6 +211,12 @@ impl KeyRing {
             .iter()
             .map(|key| KeyEntry::new(Purpose::Access, key.kid.clone(), Some(key.algorithm()), key.life));
         refresh.chain(access).collect()
+    }
+
+    /// The fingerprints of all refresh keys, retired ones too: two rings that share none are of different descent.
+    #[must_use]
+    pub fn fingerprints(&self) -> Vec<Fingerprint> {
+        self.refresh.iter().map(|key| key.fingerprint).collect()
     }
 
     /// How access tokens are signed at `now`.

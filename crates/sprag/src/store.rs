@@ -12,6 +12,7 @@ use crate::account::{Account, Name};
 use crate::audit::{Checkpoint, Entry, Event, Head};
 use crate::clock::Timestamp;
 use crate::error::Fault;
+use crate::keys::Fingerprint;
 use crate::ratchet::{Retried, Rotation, Standing};
 use crate::session::{AccountId, EndCause, Epoch, Session, SessionDetail, SessionId, SessionKey};
 
@@ -37,7 +38,7 @@ pub const MAX_ENDED_KEPT: u32 = 1000;
 
 /// Everything the engine needs of a store.
 #[async_trait]
-pub trait Store: Sessions + Accounts + Journal {
+pub trait Store: Sessions + Accounts + Journal + Rings {
     /// Whether the store can be reached and its schema is the one this build expects.
     ///
     /// # Errors
@@ -152,6 +153,17 @@ pub trait Journal: Send + Sync {
     /// Stores a checkpoint; `false` if its number is taken. From then on no entry is dated before the moment it
     /// covers, whatever a clock says, or the checkpoint would seem broken.
     async fn seal(&self, checkpoint: Checkpoint) -> Result<bool, Fault>;
+}
+
+/// Which key rings the store's tokens were made with. A node whose ring shares no key with them would refuse everybody.
+#[async_trait]
+pub trait Rings: Send + Sync {
+    /// Notes the keys of a ring, if none are known yet or one of its own is; `false` otherwise, and then nothing is
+    /// noted. A ring without keys tells so whether any are known.
+    async fn admit(&self, ring: Vec<Fingerprint>, at: Timestamp) -> Result<bool, Fault>;
+
+    /// Notes the keys of a ring, and forgets all others: for a ring that is lost.
+    async fn adopt(&self, ring: Vec<Fingerprint>, at: Timestamp) -> Result<(), Fault>;
 }
 
 /// A session to be opened.

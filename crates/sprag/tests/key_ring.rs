@@ -42,6 +42,20 @@ fn a_ring_survives_being_written_and_read() {
 }
 
 #[test]
+fn a_fingerprint_tells_keys_apart_and_stays_with_its_key() {
+    let mut keys = ring();
+    let first = keys.fingerprints();
+    keys.add_refresh(&SeededChance::new(8), NOW, LATER);
+    assert!(keys.retire("1", LATER));
+    let both = keys.fingerprints();
+    assert_eq!((both.len(), both[0]), (2, first[0]));
+    assert_ne!(both[1], first[0]);
+    assert_eq!(KeyRing::from_json(&keys.to_json()).unwrap().fingerprints(), both);
+    let other = KeyRing::generate(Algorithm::EdDsa, &SeededChance::new(9), NOW).unwrap();
+    assert!(!both.contains(&other.fingerprints()[0]));
+}
+
+#[test]
 fn nothing_prints_a_secret() {
     let keys = ring();
     let json: Value = serde_json::from_str(&keys.to_json()).unwrap();

@@ -90,13 +90,15 @@ mod postgres {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn the_postgres_store_keeps_its_promises() {
-        contract::run(async || OnServer::new(Batching::Unnest, Postgres::shared().fresh_database()).await).await;
+        contract::run(async || OnServer::new(Batching::Unnest, Postgres::shared().fresh_database()).await)
+            .await;
     }
 
     /// As on a distributed engine: each rotation a statement of its own.
     #[tokio::test(flavor = "multi_thread")]
     async fn the_postgres_store_keeps_its_promises_row_by_row() {
-        contract::run(async || OnServer::new(Batching::Rows, Postgres::shared().fresh_database()).await).await;
+        contract::run(async || OnServer::new(Batching::Rows, Postgres::shared().fresh_database()).await)
+            .await;
     }
 
     struct OnServer {

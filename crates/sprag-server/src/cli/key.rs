@@ -4,7 +4,6 @@
 //! verifier has fetched the published keys again. The keys it replaces are accepted until nothing they signed is
 //! alive. So a rotation is felt by nobody.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -23,8 +22,10 @@ use crate::database;
 use crate::logs;
 use crate::profile::parse_duration;
 use crate::ring_file::{self, RingSource};
+use adoption::adopt;
 use rotation::{Rotated, Spans, rotate};
 
+mod adoption;
 mod rotation;
 
 /// How long a running server may not have noticed that the ring has changed.
@@ -61,6 +62,12 @@ pub(super) enum Command {
         #[arg(long)]
         now: bool,
     },
+    /// Take the configured key ring for a database whose own ring is lost: everybody must log in again
+    Adopt {
+        /// Do it at once; without this, nothing is changed and what would happen is said
+        #[arg(long)]
+        now: bool,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -87,33 +94,20 @@ pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCod
         Command::List { json } => list(&ring_in_force(&config)?, now, json),
         Command::Rotate(args) => rotate_keys(&args, &config, Spans::of(&profiles), now),
         Command::Retire { id, now: true } => retire(&config, &id, now),
+        Command::Adopt { now: is_meant } => adopt(&config, is_meant),
         Command::Retire { id, now: false } => explain(&ring_in_force(&config)?, &id, now),
     }
 }
 
 /// The ring as it is: looking at it changes nothing.
 fn ring_in_force(config: &Config) -> anyhow::Result<KeyRing> {
-    let source = RingSource::of(config);
-    if let RingSource::File(path) = &source {
-        expect_ring(path)?;
-    }
-    source.read(config)
-}
-
-fn expect_ring(path: &Path) -> anyhow::Result<()> {
-    if path.exists() {
-        return Ok(());
-    }
-    bail!(
-        "there is no key ring at {}; name its folder with --data-dir; the first `sprag serve` makes one",
-        path.display()
-    )
+    RingSource::of(config).read(config)
 }
 
 /// The file to change. A ring that was given in the environment is not ours to change.
 fn file_of(config: &Config) -> anyhow::Result<std::path::PathBuf> {
     match RingSource::of(config) {
-        RingSource::File(path) => expect_ring(&path).map(|()| path),
+        RingSource::File(path) => ring_file::read(&path).map(|_| path),
         RingSource::Given => bail!(
             "the key ring is in SPRAG_KEY_RING, which a command cannot change; put its text into a file keys.json \
              of mode 0600 in an empty folder, run this command with --data-dir on that folder and without \

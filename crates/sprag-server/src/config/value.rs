@@ -123,8 +123,8 @@ pub(super) fn database(text: &str) -> Parsed<Database> {
     match scheme {
         "sqlite" => sqlite(text),
         "postgres" | "postgresql" => match text.parse::<Server>() {
-            Ok(server) => Ok(Database::Postgres(server)),
-            Err(bad) => Err(bad.to_string()),
+            Ok(server) => Ok(Database::Postgres(Box::new(server))),
+            Err(bad) => Err(format!("{bad}; a URL of PostgreSQL is like postgres://USER@HOST/DATABASE")),
         },
         "" => Err(format!("this is not a database URL; {DATABASE_LIKE}")),
         _ => Err(format!("there is no store for {}; {DATABASE_LIKE}", quoted(scheme))),

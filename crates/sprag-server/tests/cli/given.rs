@@ -138,6 +138,10 @@ impl Drop for Server {
 }
 
 impl Server {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(crate) fn log_in(&self, name: &str, password: &str, device: Option<&str>) -> Value {
         let body = json!({ "username": name, "password": password, "device": device });
         let (status, pair) = self.post("/api/v1/auth/login", &body);

@@ -203,3 +203,32 @@ fn a_ring_in_the_environment_is_shown_and_not_changed() {
     assert!(folder.run(&["key", "retire", "1", "--now"]).fails().contains("which a command cannot change"));
     assert_eq!(folder.read("sprag-data/keys.json"), ring);
 }
+
+#[test]
+fn a_ring_of_other_descent_is_refused_until_it_is_adopted() {
+    let folder = a_folder_with_ann();
+    let server = folder.serve();
+    let pair = server.log_in("ann", ANNS_PASSWORD, None);
+    drop(server);
+    let elsewhere = a_folder_with_ann();
+    let (own, other) = (folder.read("sprag-data/keys.json"), elsewhere.read("sprag-data/keys.json"));
+
+    let stray = folder.set("SPRAG_KEY_RING", &other);
+    let told = stray.run(&["serve", "--listen", "127.0.0.1:0"]).fails();
+    assert!(told.contains("the key ring in SPRAG_KEY_RING shares no key with the one"), "{told}");
+    let told = stray.run(&["key", "adopt"]).fails();
+    assert!(told.contains("everybody must log in again. Nothing was changed."), "{told}");
+    let told = stray.run(&["key", "adopt", "--now"]).succeeds();
+    assert!(
+        told.starts_with("The key ring in SPRAG_KEY_RING is that of ./sprag-data/sprag.db now."),
+        "{told}"
+    );
+    assert!(stray.run(&["key", "adopt", "--now"]).succeeds().contains("already; nothing was changed"));
+    let server = stray.serve();
+    assert_eq!(server.refresh(&pair).1["code"], "token_invalid");
+    server.log_in("ann", ANNS_PASSWORD, None);
+    drop(server);
+
+    let back = stray.set("SPRAG_KEY_RING", &own);
+    assert!(back.run(&["serve", "--listen", "127.0.0.1:0"]).fails().contains("shares no key"));
+}

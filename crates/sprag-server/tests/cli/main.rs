@@ -5,6 +5,8 @@
 mod given;
 mod keys;
 mod manners;
+mod moving;
+mod postgres;
 mod sessions;
 mod settings;
 mod upkeep;

@@ -9,11 +9,12 @@ use sprag::Fault;
 use sprag::account::{Account, Name};
 use sprag::audit::{Checkpoint, Entry, Event, Head};
 use sprag::clock::Timestamp;
+use sprag::keys::Fingerprint;
 use sprag::ratchet::{Retried, Rotation, Standing};
 use sprag::session::{AccountId, Session, SessionDetail, SessionId, SessionKey};
 use sprag::store::{
     Accounts, Credential, Ending, Journal, NewAccount, Opened, Opening, PasswordChange, PasswordChanged,
-    Rotated, Sessions, Slice, Store, Swept,
+    Rings, Rotated, Sessions, Slice, Store, Swept,
 };
 
 /// What the store does from now on.
@@ -130,6 +131,12 @@ macro_rules! pass_through {
 pass_through! {
     fn ready() -> ();
     impl Store {}
+}
+
+pass_through! {
+    fn admit(ring: Vec<Fingerprint>, at: Timestamp) -> bool;
+    fn adopt(ring: Vec<Fingerprint>, at: Timestamp) -> ();
+    impl Rings {}
 }
 
 pass_through! {

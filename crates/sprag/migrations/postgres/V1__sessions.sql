@@ -42,7 +42,7 @@ create table session (
     expires_at        bigint   not null,  -- never moves
     streak_generation bigint,             -- the last generation that counted for streak
     ended_at          bigint,
-    profile           integer  not null,
+    profile           int4     not null,
     retries           smallint not null,  -- how many the present generation has answered
     streak            smallint not null,  -- generations running in which another client instance retried
     is_sealed         boolean  not null,  -- whether the token spent last gets no retry

@@ -3,7 +3,7 @@
 use aws_lc_rs::{hkdf, hmac};
 use zeroize::Zeroizing;
 
-use super::{Key, Life};
+use super::{Fingerprint, Key, Life};
 
 /// The length of a refresh key's secret.
 pub(super) const SECRET_BYTES: usize = 32;
@@ -19,6 +19,7 @@ pub(crate) struct RefreshKey {
     pub(crate) jwt: hmac::Key,
     /// Tags journal checkpoints.
     pub(crate) audit: hmac::Key,
+    pub(super) fingerprint: Fingerprint,
 }
 
 impl RefreshKey {
@@ -31,6 +32,7 @@ impl RefreshKey {
             opaque: sub_key(&derived, b"sprag refresh v1"),
             jwt: sub_key(&derived, b"sprag refresh jwt v1"),
             audit: sub_key(&derived, b"sprag audit v1"),
+            fingerprint: fingerprint(&sub_key(&derived, b"sprag fingerprint v1")),
         }
     }
 
@@ -49,6 +51,13 @@ impl AsMut<Life> for RefreshKey {
     fn as_mut(&mut self) -> &mut Life {
         &mut self.life
     }
+}
+
+fn fingerprint(key: &hmac::Key) -> Fingerprint {
+    let tag = hmac::sign(key, b"sprag refresh key");
+    let mut start = [0; 16];
+    start.copy_from_slice(&tag.as_ref()[..16]);
+    Fingerprint(start)
 }
 
 fn sub_key(derived: &hkdf::Prk, label: &[u8]) -> hmac::Key {

@@ -42,6 +42,7 @@ use crate::session::{AccountId, Epoch};
 mod accounts;
 mod journal;
 mod races;
+mod rings;
 mod rotation;
 mod sessions;
 mod world;
@@ -110,6 +111,10 @@ checks! {
         entries_and_heads_are_read_in_pages,
         a_clock_gone_back_does_not_show,
         checkpoints_are_kept_by_number;
+    rings:
+        the_first_ring_is_admitted_and_whichever_shares_a_key,
+        of_two_first_rings_one_is_admitted,
+        a_ring_that_is_adopted_takes_the_place_of_all_others;
 }
 
 /// Runs every check, each on a fresh subject.

@@ -3,7 +3,7 @@
 //! One lock around a few maps; each method is one critical section, so each is trivially one transaction.
 //! Nothing survives the process.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -11,12 +11,13 @@ use async_trait::async_trait;
 
 use super::{
     Accounts, Credential, CurrentSession, Ending, Journal, MAX_ENDED_KEPT, NewAccount, Opened, Opening,
-    PasswordChange, PasswordChanged, Rotated, Sessions, Slice, Store, Swept,
+    PasswordChange, PasswordChanged, Rings, Rotated, Sessions, Slice, Store, Swept,
 };
 use crate::account::{Account, Name};
 use crate::audit::{Checkpoint, Entry, Event, Head};
 use crate::clock::Timestamp;
 use crate::error::Fault;
+use crate::keys::Fingerprint;
 use crate::ratchet::{Retried, Rotation, Standing};
 use crate::session::{AccountId, EndCause, Ended, Epoch, Session, SessionDetail, SessionId, SessionKey};
 
@@ -31,6 +32,7 @@ struct Tables {
     sessions: BTreeMap<SessionKey, (Session, SessionDetail)>,
     chains: BTreeMap<AccountId, Vec<Entry>>,
     checkpoints: Vec<Checkpoint>,
+    rings: BTreeSet<Fingerprint>,
 }
 
 impl MemoryStore {
@@ -322,6 +324,23 @@ impl Journal for MemoryStore {
             tables.checkpoints.insert(place, checkpoint);
         }
         Ok(place.is_err())
+    }
+}
+
+#[async_trait]
+impl Rings for MemoryStore {
+    async fn admit(&self, ring: Vec<Fingerprint>, _: Timestamp) -> Result<bool, Fault> {
+        let rings = &mut self.tables().rings;
+        let is_admitted = rings.is_empty() || ring.iter().any(|fingerprint| rings.contains(fingerprint));
+        if is_admitted {
+            rings.extend(ring);
+        }
+        Ok(is_admitted)
+    }
+
+    async fn adopt(&self, ring: Vec<Fingerprint>, _: Timestamp) -> Result<(), Fault> {
+        self.tables().rings = ring.into_iter().collect();
+        Ok(())
     }
 }
 

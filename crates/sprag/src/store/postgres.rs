@@ -39,12 +39,15 @@ use turn::{Turn, redate_watched};
 mod accounts;
 mod clock;
 mod health;
+#[cfg(feature = "sqlite")]
+pub mod import;
 mod journal;
 mod lane;
 mod link;
 mod look;
 mod migration;
 mod pool;
+mod rings;
 mod rows;
 mod server;
 mod sessions;
@@ -119,6 +122,9 @@ impl Settings {
 /// How often the database's clock is looked at, and what was left unsure is looked for.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
+/// A heartbeat that takes longer is missed.
+const MISSED_BEAT: Duration = Duration::from_secs(2);
+
 /// A node whose last look at the database's clock is older takes no requests.
 const CLOCK_UNKNOWN: Duration = Duration::from_secs(30);
 
@@ -170,8 +176,8 @@ impl PostgresStore {
         let mut heart = JoinSet::new();
         heart.spawn(beat(link, dialer.clone(), Arc::clone(&clock), Arc::clone(&health)));
         Ok(Self {
-            turns: Lanes::start(settings.lanes, &dialer, &settings, batching, &health),
-            looks: Lanes::start(1, &dialer, &settings, batching, &health),
+            turns: Lanes::start(settings.lanes, &dialer.for_lanes(), &settings, batching, &health),
+            looks: Lanes::start(1, &dialer.for_lanes(), &settings, batching, &health),
             pool: Pool::new(&dialer, &settings, &health)?,
             clock,
             health,
@@ -276,9 +282,9 @@ async fn beat(link: Link, dialer: Dialer, clock: Arc<DatabaseClock>, health: Arc
             redate_watched(&at, &health).await?;
             Ok(at)
         };
-        match timeout(Duration::from_secs(1), once).await.unwrap_or(Err(Trouble::Silent(HEARTBEAT))) {
+        match timeout(MISSED_BEAT, once).await.unwrap_or(Err(Trouble::Silent(MISSED_BEAT))) {
             Ok(at) => {
-                health.works();
+                health.works(asked_at);
                 link = Some(at);
             }
             Err(trouble) => health.fails(asked_at, &trouble),

@@ -27,6 +27,7 @@ mod job;
 mod journal;
 mod migration;
 mod readers;
+mod rings;
 mod rows;
 mod sessions;
 mod sweep;

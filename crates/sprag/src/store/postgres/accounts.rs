@@ -133,7 +133,7 @@ impl Accounts for PostgresStore {
     }
 
     async fn accounts(&self, after: Option<AccountId>, limit: u32) -> Result<Vec<Account>, Fault> {
-        const SQL: Sql = Sql {
+        const ACCOUNTS: Sql = Sql {
             text: "
             select id, epoch, disabled_at, is_admin, created_at, username, email
             from account
@@ -147,7 +147,7 @@ impl Accounts for PostgresStore {
         self.pool
             .read("list accounts", &(after, i64::from(limit)), |link, (after, limit)| {
                 async move {
-                    let found = link.query(&SQL, &[after, limit]).await?;
+                    let found = link.query(&ACCOUNTS, &[after, limit]).await?;
                     found.iter().map(rows::account).collect()
                 }
                 .boxed()
@@ -219,14 +219,14 @@ async fn credential_of(link: &Link, id: AccountId) -> Result<Option<Credential>,
 }
 
 async fn create(link: &Link, new: &NewAccount) -> Result<Outcome<bool>, Trouble> {
-    const NAME: Sql = Sql {
+    const INSERT_NAME: Sql = Sql {
         text: "
         insert into identity (kind, value, account_id)
         values ($1, $2, $3)
         on conflict do nothing",
         types: &[Type::TEXT, Type::TEXT, Type::UUID],
     };
-    const ACCOUNT: Sql = Sql {
+    const INSERT_ACCOUNT: Sql = Sql {
         text: "
         insert into account (
             id, epoch, disabled_at, is_admin, created_at, username, email, password_hash
@@ -245,12 +245,12 @@ async fn create(link: &Link, new: &NewAccount) -> Result<Outcome<bool>, Trouble>
     };
     let NewAccount { account, names, password_hash, event } = new;
     for name in names {
-        if link.execute(&NAME, &[&name.kind.name(), &name.value, &account.id.0]).await? == 0 {
+        if link.execute(&INSERT_NAME, &[&name.kind.name(), &name.value, &account.id.0]).await? == 0 {
             return Ok(Outcome::Undo(false));
         }
     }
     link.execute(
-        &ACCOUNT,
+        &INSERT_ACCOUNT,
         &[
             &account.id.0,
             &account.epoch.0,

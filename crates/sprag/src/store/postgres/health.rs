@@ -35,7 +35,9 @@ impl Unsure {
     }
 }
 
-/// What one node has seen of the database. No verdict follows from it; only that one is put off.
+/// What one node has seen of the database: whether it answers its heartbeat, which asks for next to nothing, so that one
+/// slow statement or one locked row is not taken for more than it is. No verdict follows from it; only that one is put
+/// off.
 #[derive(Debug, Default)]
 pub(super) struct Health {
     seen: Mutex<Seen>,
@@ -56,10 +58,10 @@ struct Watched {
 }
 
 impl Health {
-    /// The database has answered.
-    pub(super) fn works(&self) {
+    /// The database has answered the heartbeat; `asked_at` is when it was asked.
+    pub(super) fn works(&self, asked_at: Instant) {
         let mut seen = self.lock();
-        let Some(since) = seen.failing_since.take() else { return };
+        let since = seen.failing_since.take().unwrap_or(asked_at);
         let now = Instant::now();
         if now.duration_since(since) >= OUTAGE {
             seen.back_at = Some(now);
@@ -67,7 +69,7 @@ impl Health {
         }
     }
 
-    /// The database has not answered, or a connection to it broke; `asked_at` is when it was asked.
+    /// The database has not answered the heartbeat; `asked_at` is when it was asked.
     pub(super) fn fails(&self, asked_at: Instant, why: &dyn std::fmt::Display) {
         let mut seen = self.lock();
         if seen.failing_since.is_none() {

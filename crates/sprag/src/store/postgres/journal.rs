@@ -5,12 +5,12 @@ use futures_util::{FutureExt as _, try_join};
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
-use super::PostgresStore;
 use super::link::{Link, Sql};
 use super::pool::Outcome;
 use super::rows;
 use super::trouble::Trouble;
 use super::turn::integer;
+use super::{Batching, PostgresStore};
 use crate::audit::{Checkpoint, Entry, Event, Head};
 use crate::clock::Timestamp;
 use crate::error::Fault;
@@ -150,23 +150,19 @@ impl Journal for PostgresStore {
     }
 
     async fn entries_of(&self, account: AccountId, limit: u32) -> Result<Vec<Entry>, Fault> {
-        const SQL: Sql = Sql {
-            text: concat!(
-                "
-            select ",
-                rows::event_columns!(),
-                "
+        const ENTRIES_OF: Sql = Sql {
+            text: "
+            select account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash
             from event
             where account_id = $1
             order by id desc
-            limit $2"
-            ),
+            limit $2",
             types: &[Type::UUID, Type::INT8],
         };
         self.pool
             .read("read an account's journal", &(account, i64::from(limit)), |link, (account, limit)| {
                 async move {
-                    let found = link.query(&SQL, &[&account.0, limit]).await?;
+                    let found = link.query(&ENTRIES_OF, &[&account.0, limit]).await?;
                     found.iter().map(rows::entry).collect()
                 }
                 .boxed()
@@ -175,17 +171,13 @@ impl Journal for PostgresStore {
     }
 
     async fn entries(&self, after: Option<(AccountId, u64)>, limit: u32) -> Result<Vec<Entry>, Fault> {
-        const SQL: Sql = Sql {
-            text: concat!(
-                "
-            select ",
-                rows::event_columns!(),
-                "
+        const ENTRIES: Sql = Sql {
+            text: "
+            select account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash
             from event
             where (account_id, id) > ($1, $2)
             order by account_id, id
-            limit $3"
-            ),
+            limit $3",
             types: &[Type::UUID, Type::INT8, Type::INT8],
         };
         // No number is below 1, so this is before the first entry of all.
@@ -196,7 +188,7 @@ impl Journal for PostgresStore {
                 &(account, number, i64::from(limit)),
                 |link, (account, number, limit)| {
                     async move {
-                        let found = link.query(&SQL, &[&account.0, &integer(*number), limit]).await?;
+                        let found = link.query(&ENTRIES, &[&account.0, &integer(*number), limit]).await?;
                         found.iter().map(rows::entry).collect()
                     }
                     .boxed()
@@ -212,29 +204,26 @@ impl Journal for PostgresStore {
         limit: u32,
     ) -> Result<Vec<Head>, Fault> {
         self.pool
-            .read("read the heads of the journal", &(before, after, limit), |link, (before, after, limit)| {
-                heads(link, *before, *after, *limit as usize).boxed()
+            .read("read the heads of the journal", &(self.batching, before, after, limit), |link, given| {
+                let (batching, before, after, limit) = *given;
+                heads(link, batching, before, after, limit).boxed()
             })
             .await
     }
 
     async fn last_checkpoint(&self) -> Result<Option<Checkpoint>, Fault> {
-        const SQL: Sql = Sql {
-            text: concat!(
-                "
-            select ",
-                rows::checkpoint_columns!(),
-                "
+        const LAST_CHECKPOINT: Sql = Sql {
+            text: "
+            select number, before, chains, entries, root, previous, tag, key_id
             from checkpoint
             order by number desc
-            limit 1"
-            ),
+            limit 1",
             types: &[],
         };
         self.pool
             .read("read the last checkpoint", &(), |link, ()| {
                 async move {
-                    let found = link.optional(&SQL, &[]).await?;
+                    let found = link.optional(&LAST_CHECKPOINT, &[]).await?;
                     found.map(|row| rows::checkpoint(&row)).transpose()
                 }
                 .boxed()
@@ -243,23 +232,19 @@ impl Journal for PostgresStore {
     }
 
     async fn checkpoints(&self, after: u64, limit: u32) -> Result<Vec<Checkpoint>, Fault> {
-        const SQL: Sql = Sql {
-            text: concat!(
-                "
-            select ",
-                rows::checkpoint_columns!(),
-                "
+        const CHECKPOINTS: Sql = Sql {
+            text: "
+            select number, before, chains, entries, root, previous, tag, key_id
             from checkpoint
             where number > $1
             order by number
-            limit $2"
-            ),
+            limit $2",
             types: &[Type::INT8, Type::INT8],
         };
         self.pool
             .read("read the checkpoints", &(integer(after), i64::from(limit)), |link, (after, limit)| {
                 async move {
-                    let found = link.query(&SQL, &[after, limit]).await?;
+                    let found = link.query(&CHECKPOINTS, &[after, limit]).await?;
                     found.iter().map(rows::checkpoint).collect()
                 }
                 .boxed()
@@ -277,7 +262,7 @@ impl Journal for PostgresStore {
 }
 
 async fn seal(link: &Link, checkpoint: &Checkpoint) -> Result<bool, Trouble> {
-    const SQL: Sql = Sql {
+    const SEAL: Sql = Sql {
         text: "
         insert into checkpoint (number, before, chains, entries, root, previous, tag, key_id)
         values ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -295,7 +280,7 @@ async fn seal(link: &Link, checkpoint: &Checkpoint) -> Result<bool, Trouble> {
     };
     let stored = link
         .execute(
-            &SQL,
+            &SEAL,
             &[
                 &integer(checkpoint.number),
                 &checkpoint.before.0,
@@ -311,23 +296,60 @@ async fn seal(link: &Link, checkpoint: &Checkpoint) -> Result<bool, Trouble> {
     Ok(stored > 0)
 }
 
-/// Hops from account to account: a chain may be long, and only its end is wanted.
+/// Hops from account to account, for a chain may be long, and only its end is wanted: in the server where it can, which
+/// a distributed engine's cannot.
 async fn heads(
+    link: &Link,
+    batching: Batching,
+    before: Timestamp,
+    after: Option<AccountId>,
+    limit: u32,
+) -> Result<Vec<Head>, Trouble> {
+    const HEADS: Sql = Sql {
+        text: "
+        with recursive chain (account_id) as (
+            (select account_id from event where account_id >= $1 order by account_id limit 1)
+            union all
+            select (select e.account_id from event e where e.account_id > c.account_id order by e.account_id limit 1)
+            from chain c
+            where c.account_id is not null
+        )
+        select head.account_id, head.id, head.at, head.hash
+        from chain
+        cross join lateral (
+            select account_id, id, at, hash
+            from event
+            where account_id = chain.account_id
+              and at < $2
+            order by id desc
+            limit 1
+        ) head
+        limit $3",
+        types: &[Type::UUID, Type::INT8, Type::INT8],
+    };
+    if batching == Batching::Rows {
+        return heads_one_by_one(link, before, after, limit as usize).await;
+    }
+    let found = link.query(&HEADS, &[&first_after(after), &before.0, &i64::from(limit)]).await?;
+    found.iter().map(rows::head).collect()
+}
+
+async fn heads_one_by_one(
     link: &Link,
     before: Timestamp,
     after: Option<AccountId>,
     limit: usize,
 ) -> Result<Vec<Head>, Trouble> {
-    const NEXT: Sql = Sql {
+    const NEXT_CHAIN: Sql = Sql {
         text: "
         select account_id
         from event
-        where account_id > $1 or ($2 and account_id = $1)
+        where account_id >= $1
         order by account_id
         limit 1",
-        types: &[Type::UUID, Type::BOOL],
+        types: &[Type::UUID],
     };
-    const LAST: Sql = Sql {
+    const LAST_BEFORE: Sql = Sql {
         text: "
         select account_id, id, at, hash
         from event
@@ -340,13 +362,16 @@ async fn heads(
     let mut heads = Vec::new();
     let mut account = after;
     while heads.len() < limit {
-        // Nobody's chain has the first id there is.
-        let start = account.unwrap_or(AccountId(Uuid::nil()));
-        let Some(row) = link.optional(&NEXT, &[&start.0, &account.is_none()]).await? else { break };
+        let Some(row) = link.optional(&NEXT_CHAIN, &[&first_after(account)]).await? else { break };
         let found = AccountId(row.try_get("account_id")?);
-        let last = link.optional(&LAST, &[&found.0, &before.0]).await?;
+        let last = link.optional(&LAST_BEFORE, &[&found.0, &before.0]).await?;
         heads.extend(last.map(|row| rows::head(&row)).transpose()?);
         account = Some(found);
     }
     Ok(heads)
+}
+
+/// The first id there may be after an account's; the first of all after none. (Nobody's own chain has that one.)
+fn first_after(account: Option<AccountId>) -> Uuid {
+    account.map_or(Uuid::nil(), |account| Uuid::from_u128(account.0.as_u128().saturating_add(1)))
 }

@@ -53,7 +53,7 @@ pub(super) trait Order: Clone + Debug + Send + Sync + Sized + 'static {
     async fn send(link: &Link, batching: Batching, orders: &[&Self]) -> Vec<Outcome<Self::Answer>>;
 
     /// Looks after those that were answered, `late` by when each was asked for, before anybody is told.
-    async fn settle(_: &Link, _: &Health, _done: &[(&Self, Instant)]) -> Result<(), Trouble> {
+    async fn settle(_: &Link, _done: &[(&Self, Instant)]) -> Result<(), Trouble> {
         Ok(())
     }
 
@@ -152,7 +152,6 @@ impl<O: Order> Lane<O> {
 
     async fn connect(&self) -> Link {
         loop {
-            let asked_at = Instant::now();
             let connected = match self.dialer.dial().await {
                 Ok(link) => tokio::time::timeout(self.deadline, O::begin(&link, &self.health))
                     .await
@@ -162,7 +161,8 @@ impl<O: Order> Lane<O> {
             };
             match connected {
                 Ok(link) => return link,
-                Err(trouble) => self.health.fails(asked_at, &trouble),
+                // The heartbeat tells of a database that is away, once.
+                Err(trouble) => tracing::debug!(%trouble, "a lane cannot connect"),
             }
             tokio::time::sleep(REDIAL).await;
         }
@@ -188,47 +188,46 @@ impl<O: Order> Lane<O> {
         Some(batch)
     }
 
-    /// One round trip, and again for those that lost to another transaction. Says whether the connection is sound.
+    /// One round trip, and again for those that lost to another transaction: each by itself then, so that a row that is
+    /// locked holds up nobody else. Says whether the connection is sound.
     async fn carry(&self, link: &Link, batch: Vec<Waiting<O>>) -> bool {
         let mut left = batch;
-        // Whoever has given up was told that nothing is known of it; let nothing happen, then.
-        left.retain(|waiting| !waiting.reply.is_closed());
         for repeat in 0..=MAX_REPEATS {
+            // Whoever has given up was told that nothing is known of it; let nothing happen, then.
+            left.retain(|waiting| !waiting.reply.is_closed());
             if left.is_empty() {
                 return true;
             }
-            let asked_at = Instant::now();
+            let batching = if repeat == 0 { self.batching } else { Batching::Rows };
             let orders: Vec<&O> = left.iter().map(|waiting| &waiting.order).collect();
-            let sent = tokio::time::timeout(self.deadline, O::send(link, self.batching, &orders)).await;
+            let sent = tokio::time::timeout(self.deadline, O::send(link, batching, &orders)).await;
             let outcomes = sent.unwrap_or_else(|_| {
                 let silent = Arc::new(Trouble::Silent(self.deadline));
                 orders.iter().map(|_| Err(Arc::clone(&silent))).collect()
             });
-            let broken = outcomes.iter().find_map(|outcome| {
-                outcome.as_ref().err().filter(|trouble| trouble.remedy() == Remedy::Reconnect).cloned()
-            });
-            if let Some(trouble) = &broken {
-                self.health.fails(asked_at, trouble);
-                let lost = left.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_err());
-                let lost: Vec<_> = lost.map(|(waiting, _)| (&waiting.order, waiting.queued)).collect();
-                O::lose(&self.health, &lost);
-            } else {
-                self.health.works();
-                self.settle(link, &left, &outcomes).await;
-            }
-            let may_repeat = broken.is_none() && repeat < MAX_REPEATS;
-            left = answer(left, outcomes, may_repeat);
-            if broken.is_some() {
+            self.settle(link, &left, &outcomes).await;
+            let is_broken = |outcome: &Outcome<_>| {
+                outcome.as_ref().is_err_and(|trouble| trouble.remedy() == Remedy::Reconnect)
+            };
+            let is_sound = !outcomes.iter().any(is_broken);
+            left = answer(left, outcomes, is_sound && repeat < MAX_REPEATS);
+            if !is_sound {
                 return false;
             }
         }
         true
     }
 
+    /// Looks after those that were answered, before anybody is told, and notes those that never will be.
     async fn settle(&self, link: &Link, batch: &[Waiting<O>], outcomes: &[Outcome<O::Answer>]) {
-        let done = batch.iter().zip(outcomes).filter(|(_, outcome)| matches!(outcome, Ok(Some(_))));
-        let done: Vec<_> = done.map(|(waiting, _)| (&waiting.order, waiting.queued)).collect();
-        let settled = tokio::time::timeout(self.deadline, O::settle(link, &self.health, &done)).await;
+        let of = |is_wanted: fn(&Outcome<O::Answer>) -> bool| -> Vec<(&O, Instant)> {
+            let wanted = batch.iter().zip(outcomes).filter(|(_, outcome)| is_wanted(outcome));
+            wanted.map(|(waiting, _)| (&waiting.order, waiting.queued)).collect()
+        };
+        let lost = of(|outcome| outcome.as_ref().is_err_and(|trouble| trouble.remedy() == Remedy::Reconnect));
+        O::lose(&self.health, &lost);
+        let done = of(|outcome| matches!(outcome, Ok(Some(_))));
+        let settled = tokio::time::timeout(self.deadline, O::settle(link, &done)).await;
         if !matches!(settled, Ok(Ok(()))) {
             O::lose(&self.health, &done);
         }

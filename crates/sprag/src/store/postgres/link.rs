@@ -2,17 +2,20 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Mutex;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use futures_util::FutureExt as _;
 use futures_util::future::select_ok;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::AbortHandle;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Config, Row, Statement};
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::server::{Server, TlsMode};
@@ -35,6 +38,7 @@ pub(super) struct Dialer {
     tls: MakeRustlsConnect,
     mode: TlsMode,
     timeout: Duration,
+    options: &'static str,
 }
 
 /// What the server is asked to do for the hot statements: they find rows by their keys, whatever its statistics say of
@@ -42,13 +46,23 @@ pub(super) struct Dialer {
 const PLANS: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off \
                      -c plan_cache_mode=force_generic_plan";
 
+/// The same, and in a lane nobody waits long for a row that somebody holds, for all others in the batch wait too.
+const LANE_OPTIONS: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off \
+                            -c plan_cache_mode=force_generic_plan -c lock_timeout=500ms";
+
 /// A setting that a server takes on at the start of a connection and nobody else has. A pooler in between does not
 /// pass it on: then the next statement may run on another connection of the pooler's, and none may be prepared.
 const MARK: &str = "sprag.connection";
 
 impl Dialer {
     pub(super) fn new(server: &Server, timeout: Duration) -> Result<Self, Fault> {
-        Ok(Self { hosts: server.hosts(), tls: tls::connector(server)?, mode: server.tls, timeout })
+        let tls = tls::connector(server)?;
+        Ok(Self { hosts: server.hosts(), tls, mode: server.tls, timeout, options: PLANS })
+    }
+
+    /// The same for lanes.
+    pub(super) fn for_lanes(&self) -> Self {
+        Self { options: LANE_OPTIONS, ..self.clone() }
     }
 
     /// Connects to the primary among the hosts. All are asked at the same time, so that one that is frozen holds
@@ -71,7 +85,7 @@ impl Dialer {
         let mark = HEXLOWER.encode(&chance::bytes::<16>(&SystemChance::default()));
         let given = config.get_options().unwrap_or_default();
         let mut marked = config.clone();
-        marked.options(format!("{given} -c {MARK}={mark} {PLANS}").trim_start());
+        marked.options(format!("{given} -c {MARK}={mark} {}", self.options).trim_start());
         let link = match self.connect(&marked).await {
             // A pooler that knows no such option says so here.
             Err(Trouble::Database(error)) if is_about_options(&error) => self.connect(config).await?,
@@ -91,14 +105,36 @@ impl Dialer {
 
     async fn connect_once(&self, config: &Config) -> Result<Link, Trouble> {
         let (client, connection) = config.connect(self.tls.clone()).await?;
-        let driver = tokio::spawn(async move {
-            // Whoever waits on this connection is told of its end there.
-            if let Err(error) = connection.await {
-                tracing::debug!(error = %Trouble::from(error), "a connection to the database ended");
+        let is_doubtful = Arc::new(AtomicBool::new(false));
+        let driver = tokio::spawn(drive(connection, Arc::clone(&is_doubtful))).abort_handle();
+        Ok(Link { client, driver, is_ours: false, is_doubtful, statements: Mutex::default() })
+    }
+}
+
+/// Where in the server a commit waits for a synchronous standby; its words may be in any language.
+const SYNCHRONOUS_WAIT: &str = "SyncRepWaitForLSN";
+
+/// Carries a connection's messages until it ends. Whoever waits on it is told of its end there.
+///
+/// A commit that was to wait for a synchronous standby, and was cancelled by an operator while it waited, is reported as
+/// done with no more than a warning: it is on the primary alone, and a failover may lose it.
+async fn drive<S, T>(mut connection: Connection<S, T>, is_doubtful: Arc<AtomicBool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
+        match message {
+            Ok(AsyncMessage::Notice(notice)) if notice.routine() == Some(SYNCHRONOUS_WAIT) => {
+                is_doubtful.store(true, Ordering::Release);
+                tracing::warn!("the database warns: {}", notice.message());
             }
-        });
-        let driver = driver.abort_handle();
-        Ok(Link { client, driver, is_ours: false, statements: Mutex::default() })
+            Ok(_) => {}
+            Err(error) => {
+                tracing::debug!(error = %Trouble::from(error), "a connection to the database ended");
+                return;
+            }
+        }
     }
 }
 
@@ -114,6 +150,8 @@ pub(super) struct Link {
     driver: AbortHandle,
     /// Whether every statement goes to the same server process, so that one prepared there can be found again.
     is_ours: bool,
+    /// Whether a commit did not wait for the standby; what was under way then counts as unknown.
+    is_doubtful: Arc<AtomicBool>,
     statements: Mutex<HashMap<&'static str, Statement>>,
 }
 
@@ -151,12 +189,15 @@ impl Link {
         sql: &Sql,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, Trouble> {
-        if self.is_ours {
+        let rows = if self.is_ours {
             let statement = self.prepared(sql).await?;
-            return Ok(self.client.query(&statement, parameters).await?);
-        }
-        let typed: Vec<_> = parameters.iter().copied().zip(sql.types.iter().cloned()).collect();
-        Ok(self.client.query_typed(sql.text, &typed).await?)
+            self.client.query(&statement, parameters).await?
+        } else {
+            let typed: Vec<_> = parameters.iter().copied().zip(sql.types.iter().cloned()).collect();
+            self.client.query_typed(sql.text, &typed).await?
+        };
+        self.refuse_doubt()?;
+        Ok(rows)
     }
 
     /// The row, if there is one.
@@ -180,17 +221,31 @@ impl Link {
         sql: &Sql,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<u64, Trouble> {
-        if self.is_ours {
+        let count = if self.is_ours {
             let statement = self.prepared(sql).await?;
-            return Ok(self.client.execute(&statement, parameters).await?);
-        }
-        let typed: Vec<_> = parameters.iter().copied().zip(sql.types.iter().cloned()).collect();
-        Ok(self.client.execute_typed(sql.text, &typed).await?)
+            self.client.execute(&statement, parameters).await?
+        } else {
+            let typed: Vec<_> = parameters.iter().copied().zip(sql.types.iter().cloned()).collect();
+            self.client.execute_typed(sql.text, &typed).await?
+        };
+        self.refuse_doubt()?;
+        Ok(count)
     }
 
     /// Runs statements that have no parameters and no answer.
     pub(super) async fn run(&self, text: &str) -> Result<(), Trouble> {
-        Ok(self.client.batch_execute(text).await?)
+        self.client.batch_execute(text).await?;
+        self.refuse_doubt()
+    }
+
+    fn refuse_doubt(&self) -> Result<(), Trouble> {
+        if self.is_doubtful.load(Ordering::Acquire) { Err(Trouble::Doubtful) } else { Ok(()) }
+    }
+
+    /// For what goes by no statement of [`Sql`]: copying whole tables.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn client(&self) -> &Client {
+        &self.client
     }
 
     async fn prepared(&self, sql: &Sql) -> Result<Statement, Trouble> {

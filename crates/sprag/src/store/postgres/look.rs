@@ -17,34 +17,31 @@ use crate::session::SessionKey;
 
 /// Finds rows together with the state of their accounts.
 pub(super) const FIND_MANY: Sql = Sql {
-    text: concat!(
-        "
-    select b.place, ",
-        rows::session_columns!(),
-        ",
+    text: "
+    select b.place,
+           s.account_id, s.id, s.generation, s.epoch, s.created_at, s.rotated_at, s.idle_expires_at,
+           s.expires_at, s.streak_generation, s.ended_at, s.profile, s.retries, s.streak, s.is_sealed,
+           s.secret_hash, s.retry_hash, s.instance_hash, s.ended_cause,
            a.epoch as account_epoch,
            a.id is null or a.disabled_at is not null as is_disabled
     from unnest($1::uuid[], $2::uuid[]) with ordinality as b (account_id, id, place)
     join session s on s.account_id = b.account_id and s.id = b.id
-    left join account a on a.id = b.account_id"
-    ),
+    left join account a on a.id = b.account_id",
     types: &[Type::UUID_ARRAY, Type::UUID_ARRAY],
 };
 
 /// The same for one row.
 pub(super) const FIND_ONE: Sql = Sql {
-    text: concat!(
-        "
-    select ",
-        rows::session_columns!(),
-        ",
+    text: "
+    select s.account_id, s.id, s.generation, s.epoch, s.created_at, s.rotated_at, s.idle_expires_at,
+           s.expires_at, s.streak_generation, s.ended_at, s.profile, s.retries, s.streak, s.is_sealed,
+           s.secret_hash, s.retry_hash, s.instance_hash, s.ended_cause,
            a.epoch as account_epoch,
            a.id is null or a.disabled_at is not null as is_disabled
     from session s
     left join account a on a.id = s.account_id
     where s.account_id = $1
-      and s.id = $2"
-    ),
+      and s.id = $2",
     types: &[Type::UUID, Type::UUID],
 };
 

@@ -11,8 +11,10 @@ use crate::error::Fault;
 use crate::store::schema::{self, Applied, Migrated, Migrations};
 
 /// All migrations, by file name and content.
-pub(super) const MIGRATIONS: &Migrations =
-    &[("V1__sessions", include_str!("../../../migrations/postgres/V1__sessions.sql"))];
+pub(super) const MIGRATIONS: &Migrations = &[
+    ("V1__sessions", include_str!("../../../migrations/postgres/V1__sessions.sql")),
+    ("V2__needs_1_key_ring", include_str!("../../../migrations/postgres/V2__needs_1_key_ring.sql")),
+];
 
 /// Who holds this lock migrates. A number as good as any: "sprag" in ASCII.
 const LOCK: i64 = 0x73_70_72_61_67;
@@ -83,7 +85,7 @@ pub(super) async fn schema(link: &Link) -> Result<Vec<Applied>, Trouble> {
 
 /// A table of one of our names, if there is one.
 async fn taken_name(link: &Link) -> Result<Option<String>, Trouble> {
-    const TAKEN: Sql = Sql {
+    const FOREIGN: Sql = Sql {
         text: "
         select current_schema()::text || '.' || name as taken
         from unnest(array['account', 'identity', 'session', 'session_detail', 'event', 'checkpoint']) as name
@@ -91,7 +93,7 @@ async fn taken_name(link: &Link) -> Result<Option<String>, Trouble> {
         limit 1",
         types: &[],
     };
-    let taken = link.optional(&TAKEN, &[]).await?;
+    let taken = link.optional(&FOREIGN, &[]).await?;
     Ok(taken.map(|row| row.try_get("taken")).transpose()?)
 }
 

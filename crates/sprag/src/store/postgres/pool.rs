@@ -95,13 +95,7 @@ impl Pool {
             }
         };
         let outcome = tokio::time::timeout(self.deadline, tries).await;
-        let outcome = outcome.unwrap_or(Err(Trouble::Silent(self.deadline)));
-        match &outcome {
-            Ok(_) => self.health.works(),
-            Err(trouble) if trouble.remedy() == Remedy::Reconnect => self.health.fails(asked_at, trouble),
-            Err(_) => {}
-        }
-        outcome.map_err(|trouble| trouble.fault(doing))
+        outcome.unwrap_or(Err(Trouble::Silent(self.deadline))).map_err(|trouble| trouble.fault(doing))
     }
 
     async fn borrow(&self, asked_at: Instant) -> Result<Borrowed, Trouble> {

@@ -13,32 +13,6 @@ use crate::session::{
 };
 use crate::store::Credential;
 
-/// The columns of a session, of the table called `s`. All are named, here and in the two below: where a newer build
-/// adds a column, a statement with `*` that was prepared before would not run any more.
-macro_rules! session_columns {
-    () => {
-        "s.account_id, s.id, s.generation, s.epoch, s.created_at, s.rotated_at, s.idle_expires_at, s.expires_at, \
-         s.streak_generation, s.ended_at, s.profile, s.retries, s.streak, s.is_sealed, s.secret_hash, s.retry_hash, \
-         s.instance_hash, s.ended_cause"
-    };
-}
-
-/// The columns of an entry of the journal.
-macro_rules! event_columns {
-    () => {
-        "account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash"
-    };
-}
-
-/// The columns of a checkpoint.
-macro_rules! checkpoint_columns {
-    () => {
-        "number, before, chains, entries, root, previous, tag, key_id"
-    };
-}
-
-pub(super) use {checkpoint_columns, event_columns, session_columns};
-
 type Result<T> = std::result::Result<T, Trouble>;
 
 pub(super) fn standing(row: &Row) -> Result<Standing> {

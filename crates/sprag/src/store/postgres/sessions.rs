@@ -29,8 +29,8 @@ pub(super) const RETRY: Sql = Sql {
     text: "
     update session s
     set retries = s.retries + 1,
-        streak = coalesce($7, s.streak),
-        streak_generation = case when $7 is null then s.streak_generation else $5 end
+        streak = coalesce($7::smallint, s.streak),
+        streak_generation = case when $7::smallint is null then s.streak_generation else $5 end
     from account a
     where s.account_id = $1
       and s.id = $2
@@ -44,7 +44,7 @@ pub(super) const RETRY: Sql = Sql {
       and a.disabled_at is null
       and a.epoch = s.epoch
       and s.retries < $8
-      and ($7 is null or s.streak_generation is distinct from $5)
+      and ($7::smallint is null or s.streak_generation is distinct from $5)
     returning s.expires_at",
     types: &[Type::UUID, Type::UUID, Type::INT4, Type::BYTEA, Type::INT8, Type::INT8, Type::INT2, Type::INT2],
 };
@@ -233,19 +233,17 @@ impl Sessions for PostgresStore {
         after: Option<SessionId>,
         limit: u32,
     ) -> Result<Vec<(Session, SessionDetail)>, Fault> {
-        const SQL: Sql = Sql {
-            text: concat!(
-                "
-            select ",
-                rows::session_columns!(),
-                ", d.ip, d.user_agent, d.device, d.ended_ip
+        const OF: Sql = Sql {
+            text: "
+            select s.account_id, s.id, s.generation, s.epoch, s.created_at, s.rotated_at, s.idle_expires_at,
+                   s.expires_at, s.streak_generation, s.ended_at, s.profile, s.retries, s.streak, s.is_sealed,
+                   s.secret_hash, s.retry_hash, s.instance_hash, s.ended_cause, d.ip, d.user_agent, d.device, d.ended_ip
             from session s
             left join session_detail d on d.account_id = s.account_id and d.session_id = s.id
             where s.account_id = $1
               and s.id > $2
             order by s.id
-            limit $3"
-            ),
+            limit $3",
             types: &[Type::UUID, Type::UUID, Type::INT8],
         };
         // No session has the first id there is.
@@ -253,7 +251,7 @@ impl Sessions for PostgresStore {
         self.pool
             .read("list an account's sessions", &(account, after, i64::from(limit)), |link, given| {
                 async move {
-                    let found = link.query(&SQL, &[&given.0.0, &given.1, &given.2]).await?;
+                    let found = link.query(&OF, &[&given.0.0, &given.1, &given.2]).await?;
                     found.iter().map(both).collect()
                 }
                 .boxed()
@@ -262,21 +260,19 @@ impl Sessions for PostgresStore {
     }
 
     async fn named(&self, session: SessionId) -> Result<Option<(Session, SessionDetail)>, Fault> {
-        const SQL: Sql = Sql {
-            text: concat!(
-                "
-            select ",
-                rows::session_columns!(),
-                ", d.ip, d.user_agent, d.device, d.ended_ip
+        const NAMED: Sql = Sql {
+            text: "
+            select s.account_id, s.id, s.generation, s.epoch, s.created_at, s.rotated_at, s.idle_expires_at,
+                   s.expires_at, s.streak_generation, s.ended_at, s.profile, s.retries, s.streak, s.is_sealed,
+                   s.secret_hash, s.retry_hash, s.instance_hash, s.ended_cause, d.ip, d.user_agent, d.device, d.ended_ip
             from session_detail d
             join session s on s.account_id = d.account_id and s.id = d.session_id
-            where d.session_id = $1"
-            ),
+            where d.session_id = $1",
             types: &[Type::UUID],
         };
         self.pool
             .read("find a session by its id", &session, |link, session| {
-                async move { link.optional(&SQL, &[&session.0]).await?.map(|row| both(&row)).transpose() }
+                async move { link.optional(&NAMED, &[&session.0]).await?.map(|row| both(&row)).transpose() }
                     .boxed()
             })
             .await

@@ -26,6 +26,8 @@ pub(super) enum Trouble {
          alter role … set synchronous_commit = on"
     )]
     Forgetful,
+    #[error("the server warned while it committed, so that a failover may lose this; the log has its words")]
+    Doubtful,
     #[error("all connections are in use; try again, or set more of them (database_connections)")]
     Crowded,
     #[error("{0}")]
@@ -54,11 +56,15 @@ impl Trouble {
                 None => return Remedy::Reconnect,
             },
             Self::At(_, trouble) => return trouble.remedy(),
-            Self::Silent(_) | Self::ReadOnly | Self::Forgetful => return Remedy::Reconnect,
+            Self::Silent(_) | Self::ReadOnly | Self::Forgetful | Self::Doubtful => return Remedy::Reconnect,
             Self::Crowded => return Remedy::Wait,
             Self::Unreadable(_) => return Remedy::None,
         };
-        let lost_a_race = [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED];
+        let lost_a_race = [
+            SqlState::T_R_SERIALIZATION_FAILURE,
+            SqlState::T_R_DEADLOCK_DETECTED,
+            SqlState::LOCK_NOT_AVAILABLE,
+        ];
         if lost_a_race.contains(code) || self.is_taken_entry() {
             return Remedy::Repeat;
         }

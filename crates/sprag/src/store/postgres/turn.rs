@@ -157,7 +157,7 @@ impl Order for Turn {
     }
 
     /// Dates those that took long from now: only from now on can a client have had its answer.
-    async fn settle(link: &Link, _: &Health, done: &[(&Self, Instant)]) -> Result<(), Trouble> {
+    async fn settle(link: &Link, done: &[(&Self, Instant)]) -> Result<(), Trouble> {
         let late = done.iter().filter(|(order, queued)| queued.elapsed() >= order.restamp_after);
         let late: Vec<_> =
             late.map(|(order, queued)| (Unsure::of(&order.rotation), queued.elapsed())).collect();

@@ -13,8 +13,10 @@ use crate::error::Fault;
 use crate::store::schema::{self, Applied, Migrated, Migrations};
 
 /// All migrations, by file name and content.
-const MIGRATIONS: &Migrations =
-    &[("V1__sessions", include_str!("../../../migrations/sqlite/V1__sessions.sql"))];
+const MIGRATIONS: &Migrations = &[
+    ("V1__sessions", include_str!("../../../migrations/sqlite/V1__sessions.sql")),
+    ("V2__needs_1_key_ring", include_str!("../../../migrations/sqlite/V2__needs_1_key_ring.sql")),
+];
 
 /// Applies what is lacking, in one transaction: a crash in the middle leaves nothing half done.
 pub(super) fn migrate(path: &Path) -> Result<Vec<Migrated>, Fault> {

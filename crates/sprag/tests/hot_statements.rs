@@ -1,0 +1,247 @@
+//! Every statement of the PostgreSQL store either stays on one shard or is named here as one that need not.
+//!
+//! The statements are read out of the store's own source, so that none can be forgotten, and prepared on a real server,
+//! which also says which functions are volatile.
+#![cfg(feature = "postgres")]
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use sprag::store::postgres::{PostgresStore, Settings};
+use sprag_rig::Postgres;
+use tokio_postgres::{Client, NoTls};
+
+/// What may go to every shard, or to none: no log-in, refresh, end or password change waits for it.
+const COLD: &[&str] = &[
+    // Listings of everything, for the audit and for administrators, page by page; and the sweep's walk.
+    "ENTRIES",
+    "HEADS",
+    "NEXT_CHAIN",
+    "ACCOUNTS",
+    "LOOK",
+    // A session by its id alone: `sprag why`.
+    "NAMED",
+    // Checkpoints, once an hour; a reference table.
+    "LAST_CHECKPOINT",
+    "CHECKPOINTS",
+    "SEAL",
+    // Moving a whole store, once.
+    "UNHURRIED",
+    // Looks at the server and its schema, at the start of a connection or of a node.
+    "NOW",
+    "INSPECT",
+    "ENGINE",
+    "RISKY",
+    "HAS_HISTORY",
+    "HISTORY",
+    "FOREIGN",
+    "TRY_LOCK",
+    "NOTE",
+    // The key ring, at the start of a node and when the ring changes.
+    "WAIT_FOR_RINGS",
+    "IS_KIN",
+    "FORGET_RINGS",
+    "NOTE_RING",
+    // The move of a whole store.
+    "UNHURRIED",
+];
+
+/// Batches of one statement, which a distributed engine gets only where something went wrong; each of their rows is
+/// found by the shard key all the same.
+const BATCHES: &[&str] = &["ROTATE_MANY", "FIND_MANY", "REDATE_MANY"];
+
+/// Tables that stand whole on every shard.
+const REFERENCE_TABLES: &[&str] = &["checkpoint"];
+
+/// Each table and the column it is sharded by.
+const SHARD_KEYS: &[(&str, &str)] = &[
+    ("account", "id"),
+    ("session", "account_id"),
+    ("session_detail", "account_id"),
+    ("event", "account_id"),
+    ("identity", "value"),
+];
+
+#[tokio::test]
+async fn every_hot_statement_names_the_shard_key_and_calls_nothing_volatile() {
+    let client = migrated().await;
+    let volatile = volatile_functions(&client).await;
+    let statements = statements();
+    assert!(statements.len() > 40, "only {} statements were found in the source", statements.len());
+    let mut wrong = Vec::new();
+    for (name, text) in &statements {
+        if let Err(error) = client.prepare(text).await {
+            wrong.push(format!("{name} does not prepare: {error:?}"));
+        }
+        if text.contains("select *") || text.contains(".*") {
+            wrong.push(format!(
+                "{name} does not name its columns: once a newer build adds one, what is prepared fails for ever"
+            ));
+        }
+        if COLD.contains(&name.as_str()) {
+            continue;
+        }
+        wrong.extend(complaints(name, text, &volatile));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for name in COLD.iter().chain(BATCHES) {
+        assert!(statements.contains_key(*name), "{name} is listed here and stands nowhere");
+    }
+}
+
+#[tokio::test]
+async fn the_check_bites() {
+    let client = migrated().await;
+    let volatile = volatile_functions(&client).await;
+    for (text, complaint) in [
+        ("update session set generation = 1 where id = $1", "session is not found by account_id"),
+        (
+            "select * from session s join session_detail d on d.session_id = s.id where s.account_id = $1",
+            "joins",
+        ),
+        (
+            "update session set rotated_at = f(clock_timestamp()) where account_id = $1",
+            "clock_timestamp is volatile",
+        ),
+        ("select * from account where username = $1", "account is not found by id"),
+        ("delete from identity where account_id = $1", "identity is not found by value"),
+        ("insert into event (id, account_id) values ($1, $2)", "does not begin with account_id"),
+    ] {
+        let found = complaints("PLANTED", text, &volatile);
+        assert!(found.iter().any(|found| found.contains(complaint)), "{text}: {found:?}");
+    }
+}
+
+/// What keeps a statement from staying on one shard.
+fn complaints(name: &str, text: &str, volatile: &[String]) -> Vec<String> {
+    let words = words(text);
+    let mut found = Vec::new();
+    for call in words.windows(2).filter(|pair| pair[1] == "(") {
+        if volatile.contains(&call[0]) {
+            found.push(format!("{name}: {} is volatile", call[0]));
+        }
+    }
+    let tables = tables(&words);
+    if tables.is_empty() {
+        found.push(format!("{name}: no table is named"));
+    }
+    for (table, alias) in &tables {
+        if REFERENCE_TABLES.contains(&table.as_str()) {
+            continue;
+        }
+        let key = SHARD_KEYS.iter().find(|(known, _)| known == table).map(|(_, key)| *key);
+        let Some(key) = key else {
+            found.push(format!("{name}: {table} is no table with a shard key"));
+            continue;
+        };
+        let column = if *alias == *table { key.to_owned() } else { format!("{alias}.{key}") };
+        if words[0] == "insert" {
+            let first = words.iter().position(|word| word == "(").map(|open| words[open + 1].as_str());
+            let is_first = first == Some(key) || (table == "identity" && first == Some("kind"));
+            if !is_first {
+                found.push(format!("{name}: the list of {table}'s columns does not begin with {key}"));
+            }
+            continue;
+        }
+        let equals: Vec<&str> = words
+            .windows(3)
+            .filter(|triple| triple[1] == "=" && (triple[0] == column || triple[2] == column))
+            .map(|triple| if triple[0] == column { triple[2].as_str() } else { triple[0].as_str() })
+            .collect();
+        let is_found = equals.iter().any(|other| {
+            let is_parameter = other.starts_with('$');
+            let is_batch = BATCHES.contains(&name) && *other == "b.account_id";
+            let is_other_table = tables.iter().any(|(table, alias)| {
+                let key = SHARD_KEYS.iter().find(|(known, _)| known == table).map_or("", |(_, key)| *key);
+                *other == format!("{alias}.{key}")
+            });
+            is_parameter || is_batch || is_other_table
+        });
+        if !is_found {
+            let joins = if tables.len() > 1 { " and joins across it" } else { "" };
+            found.push(format!("{name}: {table} is not found by {key}{joins}"));
+        }
+    }
+    found
+}
+
+/// The tables a statement uses, with their aliases.
+fn tables(words: &[String]) -> Vec<(String, String)> {
+    const KEYWORDS: &[&str] =
+        &["set", "where", "on", "join", "left", "order", "limit", "for", "(", "returning", "values"];
+    let mut tables = Vec::new();
+    for (at, word) in words.iter().enumerate() {
+        let is_update = word == "update" && words.get(at.wrapping_sub(1)).is_none_or(|word| word != "for");
+        if !(is_update || ["from", "join", "into"].contains(&word.as_str())) {
+            continue;
+        }
+        let Some(table) = words.get(at + 1) else { continue };
+        // What follows "distinct from" is an operand, and unnest is no table.
+        let is_operand = words.get(at.wrapping_sub(1)).is_some_and(|word| word == "distinct");
+        if is_operand || table == "unnest" || table.starts_with('$') {
+            continue;
+        }
+        let alias = words.get(at + 2).filter(|next| !KEYWORDS.contains(&next.as_str())).unwrap_or(table);
+        tables.push((table.clone(), alias.clone()));
+    }
+    tables
+}
+
+/// A statement's words; parentheses and "=" are words of their own.
+fn words(text: &str) -> Vec<String> {
+    let spaced: String = text
+        .to_lowercase()
+        .chars()
+        .flat_map(|char| match char {
+            '(' | ')' | '=' => vec![' ', char, ' '],
+            ',' => vec![' '],
+            _ => vec![char],
+        })
+        .collect();
+    // Operators with "=" in them are not equality.
+    let spaced = spaced.replace("< =", "<=").replace("> =", ">=");
+    spaced.split_whitespace().map(str::to_owned).collect()
+}
+
+/// Every statement in the store's source by its name.
+fn statements() -> HashMap<String, String> {
+    let store = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
+    let mut files = vec![store.join("postgres.rs")];
+    files.extend(
+        std::fs::read_dir(store.join("postgres"))
+            .expect("the folder is there")
+            .map(|entry| entry.expect("an entry").path()),
+    );
+    let mut statements = HashMap::new();
+    for file in files {
+        let source = std::fs::read_to_string(&file).expect("the file is text");
+        let mut rest = source.as_str();
+        while let Some((before, after)) = rest.split_once(": Sql =") {
+            let name = before.rsplit(|char: char| !(char.is_ascii_uppercase() || char == '_')).next();
+            let name = name.expect("a name stands before it");
+            let (_, text) = after.split_once("text: \"").expect("a statement has a text");
+            // The text ends at the first quotation mark that is not escaped.
+            let mut quotes = text.match_indices('"').map(|(at, _)| at);
+            let end = quotes.find(|at| !text[..*at].ends_with('\\'));
+            let (text, after) = text.split_at(end.expect("the text ends"));
+            let text = text.replace("\\\"", "\"");
+            let is_new = statements.insert(name.to_owned(), text).is_none();
+            assert!(is_new, "{name} in {} is the name of two statements", file.display());
+            rest = after;
+        }
+    }
+    statements
+}
+
+async fn migrated() -> Client {
+    let url = Postgres::shared().fresh_database().url();
+    PostgresStore::migrate(&Settings::new(url.parse().expect("a URL"))).await.expect("migrate");
+    let (client, connection) = tokio_postgres::connect(&url, NoTls).await.expect("connect");
+    tokio::spawn(connection);
+    client
+}
+
+async fn volatile_functions(client: &Client) -> Vec<String> {
+    let sql = "select distinct proname::text from pg_proc where provolatile = 'v'";
+    client.query(sql, &[]).await.expect("query").iter().map(|row| row.get(0)).collect()
+}
