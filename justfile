@@ -43,7 +43,7 @@ typos:
 model:
     cargo run --release -p sprag --example model_check
 
-# Kill the real binary again and again under load and check every acknowledgement (--kills, --operations, --seed)
+# Kill the real binary again and again under load and check every acknowledgement (--kills, --operations, --seed, --database)
 soak *args:
     cargo build && cargo run --example kill_soak -- {{args}}
 

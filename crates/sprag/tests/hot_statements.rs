@@ -74,6 +74,11 @@ async fn every_hot_statement_names_the_shard_key_and_calls_nothing_volatile() {
         if let Err(error) = client.prepare(text).await {
             wrong.push(format!("{name} does not prepare: {error:?}"));
         }
+        if text.contains("select *") || text.contains(".*") {
+            wrong.push(format!(
+                "{name} does not name its columns: once a newer build adds one, what is prepared fails for ever"
+            ));
+        }
         if COLD.contains(&name.as_str()) {
             continue;
         }

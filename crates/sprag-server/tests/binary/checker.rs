@@ -33,6 +33,30 @@ pub(crate) enum Outcome {
     MayHaveEnded,
     /// A log-out was acknowledged.
     Ended,
+    /// Another session of the account was sent to change the password, which ends this one, and no answer came.
+    PasswordMayHaveChanged,
+    /// The password has changed.
+    PasswordChanged,
+}
+
+impl Outcome {
+    /// The cause of the end that was asked for.
+    fn asks_for(&self) -> Option<&'static str> {
+        match self {
+            Self::MayHaveEnded | Self::Ended => Some("logout"),
+            Self::PasswordMayHaveChanged | Self::PasswordChanged => Some("password_changed"),
+            Self::Unknown | Self::Holds { .. } | Self::Refused { .. } => None,
+        }
+    }
+
+    fn is_acknowledged_end(&self) -> bool {
+        matches!(self, Self::Ended | Self::PasswordChanged)
+    }
+}
+
+/// Whether one of these attempts asked for an end with that cause.
+fn was_asked_for(attempts: &[&Attempt], cause: &str) -> bool {
+    attempts.iter().any(|attempt| attempt.outcome.asks_for() == Some(cause))
 }
 
 /// What stood on the disk when a life was over.
@@ -103,17 +127,16 @@ fn check_answers(attempts: &[&Attempt], violations: &mut Violations) {
     let mut texts: HashMap<u64, u64> = HashMap::new();
     // The newest generation acknowledged, and the newest before the attempts that are under way together.
     let (mut newest, mut settled) = (0, 0);
-    let (mut may_have_ended, mut has_ended) = (false, false);
-    for attempt in attempts {
+    let mut has_ended = false;
+    for (index, attempt) in attempts.iter().enumerate() {
         if !attempt.is_beside {
             settled = newest;
         }
         match &attempt.outcome {
-            Outcome::Unknown => {}
-            Outcome::MayHaveEnded => may_have_ended = true,
-            Outcome::Ended => (may_have_ended, has_ended) = (true, true),
+            Outcome::Unknown | Outcome::MayHaveEnded | Outcome::PasswordMayHaveChanged => {}
+            Outcome::Ended | Outcome::PasswordChanged => has_ended = true,
             Outcome::Refused { code, cause } => {
-                let is_own_doing = may_have_ended && code == "session_ended" && cause == "logout";
+                let is_own_doing = code == "session_ended" && was_asked_for(&attempts[..index], cause);
                 if !is_own_doing {
                     violations.add(Kind::FalselyEnded, attempt);
                 }
@@ -153,12 +176,10 @@ fn check_row(life: usize, attempts: &[&Attempt], row: Option<&Row>, violations: 
     if row.generation > most {
         violations.add(Kind::Forked, &(life, row, last));
     }
-    let asked = |outcome: &Outcome| matches!(outcome, Outcome::MayHaveEnded | Outcome::Ended);
-    let was_asked = attempts.iter().any(|attempt| asked(&attempt.outcome));
-    let was_told = attempts.iter().any(|attempt| attempt.outcome == Outcome::Ended);
+    let was_told = attempts.iter().any(|attempt| attempt.outcome.is_acknowledged_end());
     match &row.ended {
         None if was_told => violations.add(Kind::Resurrected, &(life, row, last)),
-        Some(cause) if !was_asked || cause != "logout" => {
+        Some(cause) if !was_asked_for(attempts, cause) => {
             violations.add(Kind::FalselyEnded, &(life, row, last));
         }
         _ => {}
@@ -173,22 +194,27 @@ fn check_journal(
     let mut ended = HashMap::new();
     for (kind, session, cause) in events {
         match kind.as_str() {
-            "session_ended" if cause.as_deref() == Some("logout") => {
-                *ended.entry(session.unwrap_or_default()).or_insert(0) += 1;
+            "session_ended" => {
+                let cause = cause.clone().unwrap_or_default();
+                *ended.entry((session.unwrap_or_default(), cause)).or_insert(0) += 1;
             }
-            "session_ended" | "lockstep" | "secret_mismatch" => {
+            "lockstep" | "secret_mismatch" => {
                 violations.add(Kind::FalselyEnded, &(kind, session, cause));
             }
             "ahead_adopted" => violations.add(Kind::WentBack, &(kind, session)),
             _ => {}
         }
     }
-    for (session, count) in ended {
-        let attempts = by_session.get(&session).map(Vec::as_slice).unwrap_or_default();
-        let was_asked =
-            attempts.iter().any(|attempt| matches!(attempt.outcome, Outcome::MayHaveEnded | Outcome::Ended));
-        if count != 1 || !was_asked {
-            violations.add(Kind::FalselyEnded, &("in the journal", session, count));
+    for ((session, cause), count) in ended {
+        // A log-in whose answer was lost left a session that no client knows; a password may end it.
+        let Some(attempts) = by_session.get(&session) else {
+            if cause != "password_changed" {
+                violations.add(Kind::FalselyEnded, &("in the journal, of nobody", session, cause));
+            }
+            continue;
+        };
+        if count != 1 || !was_asked_for(attempts, &cause) {
+            violations.add(Kind::FalselyEnded, &("in the journal", session, cause, count));
         }
     }
 }

@@ -61,6 +61,26 @@ fn a_log_out_that_was_asked_for_is_no_false_end() {
 }
 
 #[test]
+fn a_change_of_the_password_is_no_false_end_but_a_log_out_instead_of_it_is() {
+    let (mut history, mut disks) = honest();
+    history.push(attempt(1, 3, Outcome::PasswordMayHaveChanged));
+    history.push(attempt(1, 3, Outcome::PasswordChanged));
+    let refused = |cause: &str| Outcome::Refused { code: "session_ended".into(), cause: cause.into() };
+    history.push(attempt(1, 3, refused("password_changed")));
+    let ended = |cause: &str| Row { generation: 3, ended: Some(cause.into()) };
+    disks[1].rows.insert(SESSION, ended("password_changed"));
+    disks[1].events.push(("session_ended".into(), Some(SESSION), Some("password_changed".into())));
+    assert_eq!(kinds(&history, &disks), []);
+    history.push(attempt(1, 3, refused("logout")));
+    assert_eq!(kinds(&history, &disks), [Kind::FalselyEnded], "in an answer");
+    history.pop();
+    disks[1].rows.insert(SESSION, ended("logout"));
+    assert_eq!(kinds(&history, &disks), [Kind::FalselyEnded], "in the row");
+    disks[1].rows.insert(SESSION, Row { generation: 3, ended: None });
+    assert_eq!(kinds(&history, &disks), [Kind::Resurrected], "not at all");
+}
+
+#[test]
 fn two_successors_of_one_generation_are_a_fork() {
     let (mut history, disks) = honest();
     history[5].outcome = Outcome::Holds { generation: 3, text: 77 };

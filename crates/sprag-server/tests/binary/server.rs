@@ -92,9 +92,12 @@ impl Home {
         server
     }
 
-    /// Starts a server and does not wait for it.
+    /// Starts a server, on a port of its own unless one is named, and does not wait for it.
     pub(crate) fn begin(&self, flags: &[&str], environment: &[(&str, &str)]) -> Server {
-        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0", "--rate-limits", "off"]);
+        let mut command = self.command(&["serve", "--rate-limits", "off"]);
+        if !flags.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
         command.args(flags).envs(environment.iter().copied());
         self.spawn(command, Stdio::null())
     }
@@ -165,7 +168,8 @@ impl Server {
         fs::read_to_string(&self.stderr).unwrap_or_default()
     }
 
-    fn await_address(&mut self) {
+    /// Waits until it listens.
+    pub(crate) fn await_address(&mut self) {
         let found = await_some(|| {
             let printed = fs::read_to_string(&self.stdout).unwrap_or_default();
             let address = printed.lines().find_map(|line| line.trim().strip_prefix("listening"));

@@ -17,7 +17,12 @@ pub(crate) struct Request {
 
 impl Request {
     pub(crate) fn get(path: &str) -> Self {
-        Self { head: format!("GET {path} HTTP/1.1\r\nHost: sprag.test\r\n"), body: Vec::new() }
+        Self::bare("GET", path)
+    }
+
+    /// One without a body.
+    pub(crate) fn bare(method: &str, path: &str) -> Self {
+        Self { head: format!("{method} {path} HTTP/1.1\r\nHost: sprag.test\r\n"), body: Vec::new() }
     }
 
     pub(crate) fn post(path: &str, body: &Value) -> Self {

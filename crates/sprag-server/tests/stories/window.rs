@@ -228,6 +228,21 @@ async fn t14_a_clock_that_goes_back_ends_nothing() {
 }
 
 #[tokio::test]
+async fn t14_a_node_that_is_a_moment_behind_the_one_that_turned_the_row_answers_alike() {
+    let world = World::new();
+    let ann = world.ann().await;
+    for way in Way::BOTH {
+        let mut phone = ann.logs_in_by(way).await;
+        let spent = phone.refresh.clone();
+        let successor = phone.refreshes().await.is(200).refresh_token();
+        world.winds_back(1);
+        assert_eq!(phone.presents(&spent).await.is(200).refresh_token(), successor);
+        world.winds(1);
+        assert!(phone.is_logged_in().await);
+    }
+}
+
+#[tokio::test]
 async fn a_refresh_whose_twin_came_later_and_was_quicker_gets_the_same_successor() {
     let world = World::new();
     let browser = world.ann().await.logs_in_by_cookie().await;

@@ -1,11 +1,13 @@
 //! Refresh: from a presented token to a verdict carried out.
 
+use std::time::Duration;
+
 use zeroize::Zeroizing;
 
 use super::pair::fresh_life;
 use super::{Client, Engine, Refresh, Terms, TokenPair, tried_too_often};
 use crate::audit::{Event, EventKind};
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, millis};
 use crate::error::{Error, Fault, Refusal};
 use crate::ratchet::{
     Denial, Found, Judgement, MAX_MISSES, Notice, Presented, Rotation, Row, Verdict, judge,
@@ -13,6 +15,10 @@ use crate::ratchet::{
 use crate::session::{EndCause, SessionKey};
 use crate::store::{Ending, Rotated};
 use crate::token::{RefreshToken, hash_retry_id};
+
+/// How far apart two nodes may be that follow one clock: each is off by half the time that its slowest question for
+/// the time may take. Further, and a clock went backwards.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(1);
 
 /// A request to refresh.
 #[derive(Clone, Copy, Debug)]
@@ -62,10 +68,8 @@ impl Engine {
             };
             // A request is judged by when it came, or a slow store would push it out of its window. But where
             // another has turned the row since, that moment would look like a clock gone back.
-            if let Found::Session(standing) = &found
-                && standing.session.rotated_at > turn.now
-            {
-                turn.now = self.now_after(standing.session.rotated_at);
+            if let Found::Session(standing) = &found {
+                turn.now = self.not_before(standing.session.rotated_at, turn.now);
             }
             let judgement = judge(Some(&turn.presented), &found, misses, turn.now, &terms.policy);
             let row = judgement.row;
@@ -78,11 +82,15 @@ impl Engine {
         Refreshed { row: Row::Missed, answer: Err(tried_too_often("refresh a session").into()) }
     }
 
-    /// The present moment, having seen what another node dated a little later: two nodes' measurements of one clock differ
-    /// by milliseconds. More than a second is a clock gone back, and stays one.
-    fn now_after(&self, seen: Timestamp) -> Timestamp {
+    /// The moment to judge by: `asked`, or now where the row has turned since. Two nodes that read one clock at the
+    /// same time do not read quite the same: what another has just dated is no later than now.
+    fn not_before(&self, turned: Timestamp, asked: Timestamp) -> Timestamp {
+        if turned <= asked {
+            return asked;
+        }
         let now = self.now();
-        if (0..=1000).contains(&seen.millis_since(now)) { seen } else { now }
+        let is_one_clock = turned.millis_since(now) <= millis(CLOCKS_DIFFER);
+        if is_one_clock { now.max(turned) } else { now }
     }
 
     /// A token of this page, or none: row 1 tells no difference between malformed, forged and another page's.

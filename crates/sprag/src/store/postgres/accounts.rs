@@ -24,7 +24,7 @@ use crate::store::{
 
 pub(super) const CREDENTIAL_OF: Sql = Sql {
     text: "
-    select *
+    select id, epoch, disabled_at, is_admin, created_at, username, email, password_hash
     from account
     where id = $1",
     types: &[Type::UUID],

@@ -164,7 +164,7 @@ impl Journal for PostgresStore {
     async fn entries_of(&self, account: AccountId, limit: u32) -> Result<Vec<Entry>, Fault> {
         const ENTRIES_OF: Sql = Sql {
             text: "
-            select *
+            select account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash
             from event
             where account_id = $1
             order by id desc
@@ -185,7 +185,7 @@ impl Journal for PostgresStore {
     async fn entries(&self, after: Option<(AccountId, u64)>, limit: u32) -> Result<Vec<Entry>, Fault> {
         const ENTRIES: Sql = Sql {
             text: "
-            select *
+            select account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash
             from event
             where (account_id, id) > ($1, $2)
             order by account_id, id
@@ -226,7 +226,7 @@ impl Journal for PostgresStore {
     async fn last_checkpoint(&self) -> Result<Option<Checkpoint>, Fault> {
         const LAST_CHECKPOINT: Sql = Sql {
             text: "
-            select *
+            select number, before, chains, entries, root, previous, tag, key_id
             from checkpoint
             order by number desc
             limit 1",
@@ -246,7 +246,7 @@ impl Journal for PostgresStore {
     async fn checkpoints(&self, after: u64, limit: u32) -> Result<Vec<Checkpoint>, Fault> {
         const CHECKPOINTS: Sql = Sql {
             text: "
-            select *
+            select number, before, chains, entries, root, previous, tag, key_id
             from checkpoint
             where number > $1
             order by number

@@ -32,10 +32,12 @@ pub(super) async fn migrate(dialer: &Dialer) -> Result<Vec<Migrated>, Fault> {
         link.run("set statement_timeout = 0").await.map_err(|trouble| trouble.fault(DOING))?;
     }
     loop {
+        // Tables before history: another node commits both at once, so that its tables are never seen without.
+        let taken = taken_name(&link).await.map_err(|trouble| trouble.fault(DOING))?;
         let found = schema(&link).await.map_err(|trouble| trouble.fault(DOING))?;
         schema::refuse_newer(MIGRATIONS, &found)?;
-        if found.is_empty() {
-            refuse_foreign(&link).await?;
+        if let (true, Some(taken)) = (found.is_empty(), taken) {
+            return Err(foreign(&taken));
         }
         if schema::expect_usable(MIGRATIONS, &found).is_ok() {
             return Ok(Vec::new());
@@ -85,8 +87,8 @@ pub(super) async fn schema(link: &Link) -> Result<Vec<Applied>, Trouble> {
     lines.collect()
 }
 
-/// Refuses a schema in which somebody else has tables of our names, before anything about it is changed.
-async fn refuse_foreign(link: &Link) -> Result<(), Fault> {
+/// A table of one of our names, if there is one.
+async fn taken_name(link: &Link) -> Result<Option<String>, Trouble> {
     const FOREIGN: Sql = Sql {
         text: "
         select current_schema()::text || '.' || name as taken
@@ -95,18 +97,19 @@ async fn refuse_foreign(link: &Link) -> Result<(), Fault> {
         limit 1",
         types: &[],
     };
-    let taken = link.optional(&FOREIGN, &[]).await.map_err(|trouble| trouble.fault(DOING))?;
-    match taken.map(|row| row.try_get::<_, String>("taken")).transpose() {
-        Ok(None) => Ok(()),
-        Ok(Some(taken)) => Err(Fault::unavailable(
-            DOING,
-            format!(
-                "there is a table {taken} already, and nothing tells that it is Sprag's; use a database of its own, or \
-                 a schema of its own: create schema sprag, and end the URL with ?options=-csearch_path%3Dsprag"
-            ),
-        )),
-        Err(error) => Err(Trouble::from(error).fault(DOING)),
-    }
+    let taken = link.optional(&FOREIGN, &[]).await?;
+    Ok(taken.map(|row| row.try_get("taken")).transpose()?)
+}
+
+/// A schema in which somebody else has tables of our names.
+fn foreign(taken: &str) -> Fault {
+    Fault::unavailable(
+        DOING,
+        format!(
+            "there is a table {taken} already, and nothing tells that it is Sprag's; use a database of its own, or \
+             a schema of its own: create schema sprag, and end the URL with ?options=-csearch_path%3Dsprag"
+        ),
+    )
 }
 
 /// `None` where another node is migrating, or has done so meanwhile.

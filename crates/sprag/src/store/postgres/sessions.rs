@@ -248,7 +248,9 @@ impl Sessions for PostgresStore {
     ) -> Result<Vec<(Session, SessionDetail)>, Fault> {
         const OF: Sql = Sql {
             text: "
-            select s.*, d.ip, d.user_agent, d.device, d.ended_ip
+            select s.account_id, s.id, s.generation, s.epoch, s.created_at, s.rotated_at, s.idle_expires_at,
+                   s.expires_at, s.streak_generation, s.ended_at, s.profile, s.retries, s.streak, s.is_sealed,
+                   s.secret_hash, s.retry_hash, s.instance_hash, s.ended_cause, d.ip, d.user_agent, d.device, d.ended_ip
             from session s
             left join session_detail d on d.account_id = s.account_id and d.session_id = s.id
             where s.account_id = $1
@@ -273,7 +275,9 @@ impl Sessions for PostgresStore {
     async fn named(&self, session: SessionId) -> Result<Option<(Session, SessionDetail)>, Fault> {
         const NAMED: Sql = Sql {
             text: "
-            select s.*, d.ip, d.user_agent, d.device, d.ended_ip
+            select s.account_id, s.id, s.generation, s.epoch, s.created_at, s.rotated_at, s.idle_expires_at,
+                   s.expires_at, s.streak_generation, s.ended_at, s.profile, s.retries, s.streak, s.is_sealed,
+                   s.secret_hash, s.retry_hash, s.instance_hash, s.ended_cause, d.ip, d.user_agent, d.device, d.ended_ip
             from session_detail d
             join session s on s.account_id = d.account_id and s.id = d.session_id
             where d.session_id = $1",
