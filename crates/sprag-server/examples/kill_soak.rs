@@ -24,7 +24,6 @@ mod chance;
 #[path = "../tests/binary/checker.rs"]
 mod checker;
 #[path = "../tests/nodes/cluster.rs"]
-#[expect(dead_code, reason = "the tests use more of it")]
 mod cluster;
 #[path = "../tests/nodes/database_state.rs"]
 mod database_state;
@@ -142,7 +141,7 @@ fn part_on_postgres(name: &str, plan: nodes_load::Plan) -> bool {
     );
     println!("  state regressions {}, violations {}", run.state_regressions, violations.len());
     for violation in violations.iter().take(10) {
-        println!("  {violation:?}");
+        println!("  {:?}: {violation:?}", violation.kind);
     }
     violations.is_empty() && run.state_regressions == 0
 }
@@ -175,7 +174,7 @@ fn part(name: &str, plan: Plan, trouble: &dyn Trouble) -> bool {
         violations.len()
     );
     for violation in violations.iter().take(10) {
-        println!("  {violation:?}");
+        println!("  {:?}: {violation:?}", violation.kind);
     }
     violations.is_empty() && run.state_regressions == 0
 }
