@@ -94,9 +94,10 @@ fn tables_of_somebody_elses_are_left_alone() {
 #[test]
 fn a_schema_that_needs_a_newer_build_is_refused() {
     let database = Postgres::shared().fresh_database();
-    Stage::on(&database.url()).node(&[]).stop();
+    let stage = Stage::on(&database.url());
+    stage.node(&[]).stop();
     database.psql("insert into refinery_schema_history values (99, 'devices', '', '1')");
     refused(&database.url(), &["V99__devices is not known to this build", "newer build"]);
     database.psql("update refinery_schema_history set name = 'needs_1_devices' where version = 99");
-    Stage::on(&database.url()).node(&[]).stop();
+    stage.node(&[]).stop();
 }
