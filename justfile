@@ -55,6 +55,10 @@ bench:
 load:
     scripts/load
 
+# The same on PostgreSQL, beside pgbench (--quick for three minutes)
+load-postgres *args:
+    scripts/load-postgres {{args}}
+
 # Every fuzz target for a minute each (needs a nightly toolchain and cargo install cargo-fuzz)
 fuzz seconds="60":
     cd fuzz && for target in $(cargo +nightly fuzz list); do cargo +nightly fuzz run $target -- -max_total_time={{seconds}} || exit 1; done

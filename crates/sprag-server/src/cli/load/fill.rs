@@ -5,15 +5,17 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use sprag::Engine;
 use sprag::account::{Account, Name};
 use sprag::audit::{Event, EventKind};
 use sprag::chance::{self, SystemChance};
+use sprag::clock::Timestamp;
 use sprag::error::Fault;
 use sprag::session::{AccountId, Epoch, Generation, Session, SessionDetail, SessionId, SessionKey};
-use sprag::store::{NewAccount, Opened, Opening};
+use sprag::store::{NewAccount, Opened, Opening, Slice};
 use sprag::token::{Encoding, RefreshToken};
 use tokio::task::JoinSet;
 
@@ -28,8 +30,11 @@ const PER_ACCOUNT: u64 = 10;
 /// How many writes wait at once, so that the store commits them in groups.
 const WIDTH: usize = 256;
 
-/// How many rows are read at a time.
+/// How many accounts are read at a time.
 const PAGE_ROWS: u32 = 1000;
+
+/// How many sessions are counted at a time.
+const COUNTED_ROWS: u32 = 10_000;
 
 /// What the user name of every account made here begins with.
 const NAME_PREFIX: &str = "sprag-load-";
@@ -77,15 +82,13 @@ struct Survey {
 
 async fn survey(engine: &Engine, counts_sessions: bool) -> Result<Survey, Fault> {
     let mut survey = Survey::default();
-    let mut progress = Progress::new("counting sessions", 0);
+    if counts_sessions {
+        survey.sessions = count_sessions(engine).await?;
+    }
     let mut after = None;
     loop {
         let accounts = engine.store().accounts(after, PAGE_ROWS).await?;
         for account in &accounts {
-            if counts_sessions {
-                survey.sessions += count_sessions(engine, account.id).await?;
-                progress.at(survey.sessions);
-            }
             if account.username.as_ref().is_some_and(|name| name.starts_with(NAME_PREFIX)) {
                 survey.own_accounts.push(account.id);
             }
@@ -97,13 +100,19 @@ async fn survey(engine: &Engine, counts_sessions: bool) -> Result<Survey, Fault>
     }
 }
 
-async fn count_sessions(engine: &Engine, account: AccountId) -> Result<u64, Fault> {
-    let (mut count, mut after) = (0, None);
+/// Goes over all sessions by sweeping as of the beginning of time, when nothing had expired or ended: that changes
+/// nothing and says how many it has seen.
+async fn count_sessions(engine: &Engine) -> Result<u64, Fault> {
+    let mut progress = Progress::new("counting sessions", 0);
+    let mut slice =
+        Slice { after: None, rows: COUNTED_ROWS, now: Timestamp(i64::MIN), keep_ended: Duration::ZERO };
+    let mut count = 0;
     loop {
-        let sessions = engine.store().of(account, after, PAGE_ROWS).await?;
-        count += sessions.len() as u64;
-        after = sessions.last().map(|(session, _)| session.key.session);
-        if sessions.len() < PAGE_ROWS as usize {
+        let swept = engine.store().sweep(slice).await?;
+        count += swept.seen;
+        progress.at(count);
+        slice.after = swept.next;
+        if slice.after.is_none() {
             return Ok(count);
         }
     }
