@@ -1,6 +1,6 @@
 //! A lane: what waits leaves together, one round trip after another.
 //!
-//! There is no timer. Whatever has queued while the last round trip was under way makes the next one, up to a bound;
+//! Whatever has queued while the last round trip was under way makes the next one, up to a bound;
 //! nobody is answered before the database has. Several lanes may share a queue: whichever is free takes all of it.
 //!
 //! When the connection breaks or the database is silent for too long, those under way are told so and the lane
@@ -11,11 +11,12 @@ use std::collections::HashSet;
 use std::fmt::Debug;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::health::Health;
@@ -96,9 +97,11 @@ impl<O: Order> Lanes<O> {
     ) -> Self {
         let (queue, waiting) = mpsc::channel(settings.queue.max(1));
         let waiting = Arc::new(Mutex::new(waiting));
+        let traffic = Arc::new(Traffic::default());
         let mut running = JoinSet::new();
         for _ in 0..count.max(1) {
             let mut lane = Lane {
+                traffic: Arc::clone(&traffic),
                 waiting: Arc::clone(&waiting),
                 dialer: dialer.clone(),
                 health: Arc::clone(health),
@@ -141,8 +144,39 @@ impl<O: Order> Lanes<O> {
     }
 }
 
+/// How many orders are worth a round trip while another lane is under way. At 64 connections half of them wait then.
+const WORTH: usize = 24;
+
+/// How long a lane waits for a batch to be worth its while.
+const PATIENCE: Duration = Duration::from_millis(1);
+
+/// What the lanes of one queue know of each other.
+#[derive(Debug, Default)]
+struct Traffic {
+    under_way: AtomicUsize,
+    back: Notify,
+}
+
+/// A batch that is under way.
+struct UnderWay<'a>(&'a Traffic);
+
+impl Traffic {
+    fn leave(&self) -> UnderWay<'_> {
+        self.under_way.fetch_add(1, Ordering::AcqRel);
+        UnderWay(self)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::AcqRel);
+        self.0.back.notify_waiters();
+    }
+}
+
 /// One connection and its task.
 struct Lane<O: Order> {
+    traffic: Arc<Traffic>,
     waiting: Arc<Mutex<mpsc::Receiver<Waiting<O>>>>,
     dialer: Dialer,
     health: Arc<Health>,
@@ -167,7 +201,11 @@ impl<O: Order> Lane<O> {
                 planned_at = Instant::now();
             }
             used_at = Instant::now();
-            if !self.carry(&link, batch).await {
+            let traffic = Arc::clone(&self.traffic);
+            let under_way = traffic.leave();
+            let is_sound = self.carry(&link, batch).await;
+            drop(under_way);
+            if !is_sound {
                 std::mem::replace(&mut link, self.connect().await).abandon();
             }
         }
@@ -201,6 +239,7 @@ impl<O: Order> Lane<O> {
             let mut waiting = self.waiting.lock().await;
             taken.push(waiting.recv().await?);
             take_queued(&mut taken, &mut waiting, most);
+            self.gather(&mut taken, &mut waiting).await;
         } else if let Ok(mut waiting) = self.waiting.try_lock() {
             // Where another lane waits at the queue, nothing is in it.
             take_queued(&mut taken, &mut waiting, most);
@@ -211,6 +250,20 @@ impl<O: Order> Lane<O> {
         self.held = held;
         batch.sort_unstable_by_key(|waiting| waiting.order.key());
         Some(batch)
+    }
+
+    /// While another lane is under way, waits for a batch that is worth a round trip of its own: two small ones cost the
+    /// server more than one, and the clients of the first are about to ask again. Not for long: the other may hang.
+    async fn gather(&self, taken: &mut Vec<Waiting<O>>, waiting: &mut mpsc::Receiver<Waiting<O>>) {
+        let patience = tokio::time::sleep(PATIENCE);
+        tokio::pin!(patience);
+        while taken.len() < WORTH && self.traffic.under_way.load(Ordering::Acquire) > 0 {
+            tokio::select! {
+                Some(next) = waiting.recv() => taken.push(next),
+                () = self.traffic.back.notified() => {}
+                () = &mut patience => return,
+            }
+        }
     }
 
     /// One round trip, and again for those that lost to another transaction: each by itself then, so that a row that is
