@@ -257,7 +257,7 @@ impl<O: Order> Lane<O> {
     async fn gather(&self, taken: &mut Vec<Waiting<O>>, waiting: &mut mpsc::Receiver<Waiting<O>>) {
         let patience = tokio::time::sleep(PATIENCE);
         tokio::pin!(patience);
-        while taken.len() < WORTH && self.traffic.under_way.load(Ordering::Acquire) > 0 {
+        while taken.len() < WORTH.min(self.batch) && self.traffic.under_way.load(Ordering::Acquire) > 0 {
             tokio::select! {
                 Some(next) = waiting.recv() => taken.push(next),
                 () = self.traffic.back.notified() => {}
