@@ -55,12 +55,6 @@ pub struct Particulars {
 }
 
 impl Account {
-    /// What other systems know it by: its key in its former home, else its id.
-    #[must_use]
-    pub fn subject(&self) -> String {
-        self.particulars.external_id.clone().unwrap_or_else(|| self.id.to_string())
-    }
-
     /// What it may do, as other systems call it: `admin` or `user` unless its former home said otherwise.
     #[must_use]
     pub fn role(&self) -> &str {

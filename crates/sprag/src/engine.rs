@@ -93,10 +93,37 @@ pub struct Terms {
 pub struct AccessTerms {
     /// Claims besides the registered ones.
     pub claims: Claims,
-    /// Whether `sub` is the account's key in its former home, where it has one.
-    pub has_external_subject: bool,
+    /// What `sub` is.
+    pub subject: Subject,
     /// Whether they name no audience.
     pub has_no_audience: bool,
+}
+
+/// What the `sub` of an access token is. Where the account has no such name, it is its id.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Subject {
+    /// The account's id.
+    #[default]
+    Id,
+    /// Its key in its former home.
+    External,
+    /// Its user name.
+    Username,
+    /// Its e-mail address.
+    Email,
+}
+
+impl Subject {
+    /// The name of that kind; `None` where the id is the subject.
+    #[must_use]
+    pub fn of(self, account: &Account) -> Option<&str> {
+        match self {
+            Self::Id => None,
+            Self::External => account.particulars.external_id.as_deref(),
+            Self::Username => account.username.as_deref(),
+            Self::Email => account.email.as_deref(),
+        }
+    }
 }
 
 /// Claims of a page's access tokens besides the registered ones.
@@ -115,7 +142,7 @@ impl AccessTerms {
     /// Whether a token tells of its account more than its id.
     #[must_use]
     pub fn tells_of_account(&self) -> bool {
-        self.has_external_subject || matches!(self.claims, Claims::OfAccount(_))
+        self.subject != Subject::Id || matches!(self.claims, Claims::OfAccount(_))
     }
 }
 

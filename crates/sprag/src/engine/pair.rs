@@ -105,7 +105,6 @@ impl Engine {
         let expires_in = (millis(life) / 1000).min(refresh_expires_in).max(1);
         let issued_at = Timestamp(now.seconds() * 1000);
         let told = account.filter(|_| terms.access.tells_of_account());
-        let external = told.filter(|_| terms.access.has_external_subject).map(Account::subject);
         let own_claims;
         let claims = match (&terms.access.claims, told) {
             (Claims::None, _) => None,
@@ -121,7 +120,7 @@ impl Engine {
         let grant = Grant {
             issuer: &self.issuer.issuer,
             subject: token.key.account,
-            external_subject: external.as_deref(),
+            external_subject: told.and_then(|account| terms.access.subject.of(account)),
             audience: (!terms.access.has_no_audience).then_some(self.issuer.audience.as_str()),
             client_id: &terms.client_id,
             session: token.key.session,
