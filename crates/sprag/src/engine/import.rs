@@ -199,8 +199,7 @@ impl Engine {
     /// Ends a session that was revoked in its former home after it was imported, unless its client has come by.
     async fn end_unadopted(&self, token: &ForeignToken) -> Result<(), Fault> {
         let Some((session, _)) = self.store.named(token.session()).await? else { return Ok(()) };
-        let as_imported = adoption(&session, token, session.secret_hash);
-        if as_imported.applies_to(&session) {
+        if session.secret_hash == token.placeholder() && session.ended.is_none() {
             let ending = Client::nobody().ending(EndCause::Revoked, self.now());
             self.store.end(session.key, ending).await?;
         }
