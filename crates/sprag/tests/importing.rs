@@ -124,6 +124,7 @@ fn somebody() -> Client {
 
 fn refused(outcome: &Imported) -> &str {
     match outcome {
+        Imported::Over(why) => why,
         Imported::Refused(why) => why,
         other => panic!("{other:?}"),
     }

@@ -76,6 +76,8 @@ pub enum Imported {
     New,
     /// An earlier import brought it; nothing was changed.
     AlreadyThere,
+    /// It is over in its former home: expired, revoked or inactive. An import leaves such out, and that is no error.
+    Over(&'static str),
     /// It was not taken, for this reason.
     Refused(Cow<'static, str>),
 }
@@ -167,10 +169,10 @@ impl Engine {
     ) -> Result<Result<Opening, Imported>, Fault> {
         let now = self.now();
         if !session.is_live {
-            return Ok(Err(refused("it is revoked or inactive there")));
+            return Ok(Err(Imported::Over("it is revoked or inactive there")));
         }
         if session.expires_at <= now {
-            return Ok(Err(refused("it has expired")));
+            return Ok(Err(Imported::Over("it has expired")));
         }
         let Ok(external) = Name::external(session.user) else {
             return Ok(Err(refused("it names no user")));
@@ -183,7 +185,7 @@ impl Engine {
             return Ok(Err(Imported::AlreadyThere));
         }
         if account.disabled_at.is_some() {
-            return Ok(Err(refused("its account is disabled")));
+            return Ok(Err(Imported::Over("its account is disabled")));
         }
         if account.epoch != Epoch(0) {
             return Ok(Err(refused(MOVED)));
