@@ -170,6 +170,11 @@ async fn t29_a_hash_that_costs_too_much_is_refused() {
                 format!("$pbkdf2-sha256${n}$c2FsdA${OUTPUT_32}"),
             ]
         });
+    let pbkdf2 = pbkdf2.chain([
+        format!("pbkdf2:sha512:5000001$salt${hex}"),
+        format!("pbkdf2:sha384:5000001$salt${}", &hex[..96]),
+        format!("pbkdf2:sha1:10000001$salt${}", &hex[..40]),
+    ]);
     let bombs = argon2.chain(bcrypt).chain(scrypt).chain(pbkdf2).collect();
     refuse_all(bombs, |why| matches!(why, Unusable::TooCostly { .. })).await;
 }
