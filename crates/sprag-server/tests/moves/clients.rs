@@ -31,7 +31,8 @@ pub(crate) fn all_stay_in(server: &Server, page: &Profile, tokens: &[String]) ->
 async fn crowd(server: &Server, call: &Call, tokens: &[String]) -> Result<(), Failed> {
     let mut client = Client::to(server.address);
     for (position, token) in tokens.iter().enumerate() {
-        let next = call.refresh(&mut client, token).await?.map_err(|refusal| format!("logged out: {refusal}"))?;
+        let next =
+            call.refresh(&mut client, token).await?.map_err(|refusal| format!("logged out: {refusal}"))?;
         if position % COMES_AGAIN == 0 {
             let again = call.refresh(&mut client, &next).await?;
             let again = again.map_err(|refusal| format!("the new token is refused: {refusal}"))?;

@@ -35,7 +35,11 @@ impl Server {
         let output = sprag(home, &["session", "list", "--json"]).output()?;
         let listed: Value = serde_json::from_slice(&output.stdout)?;
         let listed = listed.as_array().or_else(|| listed["sessions"].as_array()).map_or(0, Vec::len);
-        if listed == expected { Ok(()) } else { Err(format!("{listed} sessions live, not {expected}").into()) }
+        if listed == expected {
+            Ok(())
+        } else {
+            Err(format!("{listed} sessions live, not {expected}").into())
+        }
     }
 }
 
