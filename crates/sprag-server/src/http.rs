@@ -165,13 +165,7 @@ async fn carry_out(place: &Place, mut parts: Parts, body: Received) -> Result<Re
 
 impl Page {
     fn new(profile: Profile) -> Self {
-        let terms = Terms {
-            profile: profile.id,
-            client_id: profile.name.clone(),
-            policy: profile.policy.clone(),
-            encoding: profile.encoding,
-            claims: (!profile.claims.is_empty()).then(|| profile.claims.clone()),
-        };
+        let terms = profile.terms();
         let device_cookie = carriage::device_cookie(&profile.refresh);
         Self { profile, terms, device_cookie }
     }

@@ -7,6 +7,7 @@
 mod duration;
 mod error;
 mod fact;
+mod import;
 mod refusal;
 mod route;
 mod section;
@@ -17,6 +18,7 @@ mod template;
 mod together;
 
 use serde_json::{Map, Value};
+use sprag::engine::Terms;
 use sprag::policy::Policy;
 use sprag::session::ProfileId;
 use toml::de::DeTable;
@@ -29,6 +31,7 @@ pub use sprag::token::Encoding;
 pub use duration::{MAX_DURATION, parse as parse_duration};
 pub use error::ProfileError;
 pub use fact::{Fact, FactKind, Facts, RefusalFacts, SessionFacts};
+pub use import::{ImportColumn, ImportField, ImportKind, ImportShape, TableShape};
 pub use refusal::{CODES, Code, RefusalShape};
 pub use route::{Action, Route};
 pub use settings::{OWN_CLAIMS, SETTINGS};
@@ -67,6 +70,8 @@ pub struct Profile {
     pub claims: Map<String, Value>,
     /// Foreign names of environment variables, and the setting each stands for.
     pub environment: Vec<(String, String)>,
+    /// Where the system that it takes the place of keeps its users and sessions.
+    pub import: Option<ImportShape>,
 }
 
 /// How refresh tokens travel.
@@ -177,9 +182,22 @@ impl Profile {
             registration,
             claims: settings::claims(&page)?,
             environment: settings::environment(&page)?,
+            import: page.get("import").map(|field| ImportShape::parse(&field)).transpose()?,
         };
         together::check_alone(&profile)?;
         Ok(profile)
+    }
+
+    /// What the page asks of the engine.
+    #[must_use]
+    pub fn terms(&self) -> Terms {
+        Terms {
+            profile: self.id,
+            client_id: self.name.clone(),
+            policy: self.policy.clone(),
+            encoding: self.encoding,
+            claims: (!self.claims.is_empty()).then(|| self.claims.clone()),
+        }
     }
 
     /// A page that is part of the binary; `None` if there is none of that name.
@@ -196,7 +214,7 @@ impl Profile {
 }
 
 /// The keys of a page, in the order of the reference.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "id",
     "about",
     "lifetimes",
@@ -207,6 +225,7 @@ const KEYS: [&str; 10] = [
     "route",
     "refusal",
     "environment",
+    "import",
 ];
 
 fn registration(page: &Section<'_>) -> Result<Registration, ProfileError> {
