@@ -22,7 +22,6 @@ use crate::store::Store;
 use crate::token::Encoding;
 
 mod account;
-mod import;
 mod login;
 mod pair;
 mod refresh;
@@ -30,7 +29,6 @@ mod sessions;
 mod upkeep;
 
 pub use account::NewUser;
-pub use import::{Imported, ImportedSession, ImportedUser};
 pub use login::LogIn;
 pub use pair::{Refresh, TokenPair};
 pub use refresh::{Refreshed, Renewal};
