@@ -17,8 +17,9 @@ mod takes;
 mod template;
 mod together;
 
-use serde_json::{Map, Value};
-use sprag::engine::Terms;
+use std::sync::Arc;
+
+use sprag::engine::{AccessTerms, Claims, Subject, Terms};
 use sprag::policy::Policy;
 use sprag::session::ProfileId;
 use toml::de::DeTable;
@@ -66,8 +67,8 @@ pub struct Profile {
     pub refusal: RefusalShape,
     /// Who may register.
     pub registration: Registration,
-    /// Constant claims of its access tokens.
-    pub claims: Map<String, Value>,
+    /// What its access tokens say.
+    pub access: AccessShape,
     /// Foreign names of environment variables, and the setting each stands for.
     pub environment: Vec<(String, String)>,
     /// Where the system that it takes the place of keeps its users and sessions.
@@ -83,6 +84,19 @@ pub struct RefreshTransport {
     pub cookie: Option<CookieSpec>,
     /// Which of them an answer uses.
     pub transport: Transport,
+    /// Whether a client may present the refresh token of the system whose place the page took.
+    pub adopts: bool,
+}
+
+/// What the access tokens of a page say, besides what every one says.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct AccessShape {
+    /// Further claims.
+    pub claims: Template,
+    /// What `sub` is.
+    pub subject: Subject,
+    /// Whether they name no audience, for verifiers that expect none.
+    pub has_no_audience: bool,
 }
 
 /// Which way an answer's refresh token travels.
@@ -113,6 +127,16 @@ pub struct CookieSpec {
     pub secure: bool,
     /// What a request that it authenticates must say of its origin.
     pub origin: OriginRule,
+}
+
+impl CookieSpec {
+    /// Whether browsers keep such a cookie only if it is `Secure` (RFC 6265bis section 4.1.3).
+    #[must_use]
+    pub fn needs_secure(&self) -> bool {
+        self.same_site == SameSite::None
+            || self.name.starts_with("__Host-")
+            || self.name.starts_with("__Secure-")
+    }
 }
 
 /// The `SameSite` of a cookie.
@@ -180,7 +204,7 @@ impl Profile {
                 .transpose()?
                 .unwrap_or_default(),
             registration,
-            claims: settings::claims(&page)?,
+            access: settings::access(&page)?,
             environment: settings::environment(&page)?,
             import: page.get("import").map(|field| ImportShape::parse(&field)).transpose()?,
         };
@@ -191,12 +215,23 @@ impl Profile {
     /// What the page asks of the engine.
     #[must_use]
     pub fn terms(&self) -> Terms {
+        let AccessShape { claims, subject, has_no_audience } = self.access.clone();
+        let claims = if claims.is_none() {
+            Claims::None
+        } else if claims.names_any(Fact::ACCOUNT) {
+            Claims::OfAccount(Arc::new(move |account| {
+                claims.members(&Facts { account: Some(account), ..Facts::default() })
+            }))
+        } else {
+            Claims::Constant(claims.members(&Facts::default()))
+        };
         Terms {
             profile: self.id,
             client_id: self.name.clone(),
             policy: self.policy.clone(),
             encoding: self.encoding,
-            claims: (!self.claims.is_empty()).then(|| self.claims.clone()),
+            access: AccessTerms { claims, subject, has_no_audience },
+            adopts: self.refresh.adopts,
         }
     }
 

@@ -63,6 +63,7 @@ pub(super) fn run(kind: ImportKind, args: &Args, sources: &Sources) -> anyhow::R
     let page = page(kind, args, &config, &profiles)?;
     logs::start(&config)?;
     let shape = shape(kind, &page, columns)?;
+    expect_adoption(kind, &page)?;
     let source = Source::parse(&args.from).map_err(|error| unreadable(&args.from, error))?;
     block_on(async {
         let table = args.table.as_deref().or(shape.table.as_deref());
@@ -111,7 +112,7 @@ fn page(kind: ImportKind, args: &Args, config: &Config, profiles: &[Profile]) ->
         }
         let is_path = name.contains('/') || name.ends_with(".toml");
         let named = if is_path { ProfileRef::File(name.into()) } else { ProfileRef::Shipped(name.clone()) };
-        let pages = load_profiles(&[named], &config.lifetimes)?;
+        let pages = load_profiles(&[named], &config.lifetimes, config.secure_cookies)?;
         return pages.into_iter().next().context("the page that was named is gone");
     }
     let fitting = |page: &&Profile| page.import.as_ref().is_some_and(|import| import.of(kind).is_some());
@@ -152,6 +153,19 @@ fn shape(kind: ImportKind, page: &Profile, columns: Vec<ImportColumn>) -> anyhow
         anyhow!("{what}; {hint} in the page, or say where it is with --map{missing}")
     })?;
     Ok(shape)
+}
+
+/// Sessions whose tokens the page would refuse need not be moved.
+fn expect_adoption(kind: ImportKind, page: &Profile) -> anyhow::Result<()> {
+    if kind == ImportKind::Sessions && !page.refresh.adopts {
+        bail!(
+            "the page {} refuses the tokens of another system, so nobody could use the sessions; put adopts = true under \
+             [refresh_token] in {}",
+            page.name,
+            page.file
+        )
+    }
+    Ok(())
 }
 
 /// The columns to read: those of the source that the page names.

@@ -28,7 +28,7 @@ pub(super) enum Command {
 pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Check { file } => {
-            let pages = load_profiles(&[ProfileRef::File(file.clone())], &Lifetimes::default())?;
+            let pages = load_profiles(&[ProfileRef::File(file.clone())], &Lifetimes::default(), None)?;
             pages.iter().try_for_each(|page| say(summary(page)))?;
         }
         Command::Show { name } => {

@@ -43,7 +43,8 @@ impl User {
             external_id: fields.needed(F::ExternalId, value::text)?,
             username: fields.text(F::Username)?,
             email: fields.text(F::Email)?,
-            password_hash: fields.needed(F::PasswordHash, value::text)?,
+            // Who always came by way of another service never had one.
+            password_hash: fields.text(F::PasswordHash)?.unwrap_or_default(),
             name: fields.text(F::Name)?,
             given_name: fields.text(F::GivenName)?,
             family_name: fields.text(F::FamilyName)?,
@@ -74,7 +75,7 @@ impl User {
 /// A session as a record has it.
 pub(super) struct Session {
     pub(super) user: String,
-    token: Token,
+    token: ForeignToken,
     created_at: Option<Timestamp>,
     pub(super) expires_at: Timestamp,
     pub(super) is_live: bool,
@@ -83,24 +84,14 @@ pub(super) struct Session {
     device: Option<String>,
 }
 
-enum Token {
-    Clear(String),
-    Hashed([u8; 32]),
-}
-
 impl Session {
     pub(super) fn read(record: &Record, shape: &TableShape) -> Result<Self, Reason> {
         use ImportField as F;
         let fields = Fields { record, shape };
-        let is_hashed = shape.column(F::TokenSha256).is_some();
         let is_revoked = fields.flag(F::IsRevoked)? == Some(true);
         Ok(Self {
             user: fields.needed(F::User, value::text)?,
-            token: if is_hashed {
-                Token::Hashed(fields.needed(F::TokenSha256, value::sha256)?)
-            } else {
-                Token::Clear(fields.needed(F::Token, value::text)?)
-            },
+            token: fields.token()?,
             created_at: fields.time(F::CreatedAt)?,
             expires_at: fields.needed(F::ExpiresAt, value::time)?,
             is_live: !is_revoked && fields.flag(F::IsActive)? != Some(false),
@@ -113,10 +104,7 @@ impl Session {
     pub(super) fn imported(&self) -> ImportedSession<'_> {
         ImportedSession {
             user: &self.user,
-            token: match &self.token {
-                Token::Clear(text) => ForeignToken::new(text),
-                Token::Hashed(hash) => ForeignToken::hashed(*hash),
-            },
+            token: self.token,
             created_at: self.created_at,
             expires_at: self.expires_at,
             is_live: self.is_live,
@@ -154,6 +142,15 @@ impl Fields<'_> {
 
     fn time(&self, field: ImportField) -> Result<Option<Timestamp>, Reason> {
         self.read(field, value::time)
+    }
+
+    fn token(&self) -> Result<ForeignToken, Reason> {
+        if self.shape.column(ImportField::TokenSha256).is_some() {
+            return self.needed(ImportField::TokenSha256, value::sha256).map(ForeignToken::hashed);
+        }
+        let text = self.needed(ImportField::Token, value::text)?;
+        let wrong = "holds no token: 20 to 4096 visible characters";
+        ForeignToken::new(&text).ok_or_else(|| self.wrong(ImportField::Token, wrong))
     }
 
     fn needed<T>(

@@ -24,10 +24,6 @@ use crate::profile::TableShape;
 /// How often a store that does not answer is asked once more, and after what pause each time.
 const PATIENCE: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
 
-/// A password's hash of the form that all stores take. Nothing is known to match it.
-const ANY_HASH: &str =
-    "$argon2id$v=19$m=19456,t=2,p=1$c29tZSBzYWx0IG9mIDE2Yg$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-
 /// Takes records in.
 pub struct Taker {
     mode: Mode,
@@ -180,12 +176,8 @@ impl Row<'_> {
     async fn prepare(&self, trial: &Trial) -> Result<(), Fault> {
         let (Self::Session(session, _), Some(_)) = (self, &trial.asked) else { return Ok(()) };
         let name = name_of_its_own(&session.user);
-        let somebody = ImportedUser {
-            external_id: &session.user,
-            username: Some(&name),
-            password_hash: ANY_HASH,
-            ..ImportedUser::default()
-        };
+        let somebody =
+            ImportedUser { external_id: &session.user, username: Some(&name), ..ImportedUser::default() };
         trial.scratch.import_user(somebody).await.map(drop)
     }
 }
