@@ -83,6 +83,7 @@ impl From<Imported> for Outcome {
         match imported {
             Imported::New => Self::New,
             Imported::AlreadyThere => Self::AlreadyThere,
+            Imported::Over(_) => Self::Over,
             Imported::Refused(reason) => Self::Refused(reason),
         }
     }
