@@ -136,7 +136,12 @@ fn not_ready() -> Value {
     json!({ "description": "Not ready; send nothing here", "content": { "application/json": media } })
 }
 
+/// RFC 7517 and 7518; which members a key has follows from its `kty`.
 fn keys() -> Value {
-    let key = object(&["kty"], json!({ "kty": { "type": "string" }, "kid": { "type": "string" } }));
+    let text = json!({ "type": "string" });
+    let members = ["kty", "use", "alg", "kid", "crv", "x", "y", "n", "e"];
+    let properties: Map<String, Value> =
+        members.iter().map(|member| ((*member).to_owned(), text.clone())).collect();
+    let key = object(&["kty", "kid"], properties.into());
     object(&["keys"], json!({ "keys": { "type": "array", "items": key } }))
 }

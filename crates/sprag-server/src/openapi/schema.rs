@@ -29,14 +29,15 @@ pub(super) fn node(node: &Node) -> Value {
             json!({ "type": "object", "properties": properties, "required": required })
         }
         Node::List(nodes) => {
-            let items: Vec<Value> = nodes.iter().map(self::node).collect();
+            let mut items: Vec<Value> = nodes.iter().map(self::node).collect();
             let least = nodes.iter().filter(|node| is_always_there(node)).count();
             let mut schema = json!({ "type": "array", "minItems": least, "maxItems": items.len() });
             if least == items.len() && least > 0 {
                 schema["prefixItems"] = items.into();
             } else if least < items.len() {
                 // An optional one that is absent moves the others up.
-                schema["items"] = json!({ "anyOf": items });
+                let only = if items.len() == 1 { items.pop() } else { None };
+                schema["items"] = only.unwrap_or_else(|| json!({ "anyOf": items }));
             }
             schema
         }
