@@ -20,7 +20,7 @@ static RINGS: LazyLock<Vec<KeyRing>> = LazyLock::new(|| {
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const EXPECTED: Expected<'static> =
-    Expected { issuer: "https://id.example", audience: "https://api.example" };
+    Expected { issuer: "https://id.example", audience: Some("https://api.example") };
 
 fuzz_target!(|text: &str| {
     let passes = RINGS.iter().filter(|keys| access::verify(text, keys, EXPECTED, NOW).is_ok()).count();

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use sprag::access::Algorithm;
+use sprag::policy::Retry;
 use sprag::store::postgres::{Batching, Server};
 use url::Url;
 
@@ -70,6 +71,10 @@ pub struct Config {
     pub key_ring: Option<Secret>,
     /// Whom access tokens are for.
     pub audience: String,
+    /// The origins whose pages may call this server from a browser.
+    pub cors_origins: Vec<String>,
+    /// Whether cookies are `Secure`, on every page; `None` leaves each page its own.
+    pub secure_cookies: Option<bool>,
     /// How many live sessions one account may have.
     pub sessions_per_account: NonZeroU32,
     /// Whether clients are limited in how often they may ask.
@@ -100,6 +105,8 @@ pub struct Config {
 pub struct Lifetimes {
     /// How long after a rotation the token just spent is answered again.
     pub reuse_interval: Option<Duration>,
+    /// What it gets.
+    pub retry: Option<Retry>,
     /// How long an access token lives.
     pub access_ttl: Option<Duration>,
     /// How long a session lives without a refresh.
@@ -381,6 +388,7 @@ impl Chosen {
             profiles: self.typed("profiles", value::profiles)?,
             lifetimes: Lifetimes {
                 reuse_interval: self.page_span("reuse-interval", "0s", "300s")?,
+                retry: self.given("retry", value::retry)?,
                 access_ttl: self.page_span("access-ttl", "1s", "24h")?,
                 idle_timeout: self.page_span("idle-timeout", "1s", "3650d")?,
                 absolute_lifetime: self.page_span("absolute-lifetime", "1s", "3650d")?,
@@ -388,6 +396,8 @@ impl Chosen {
             signing_algorithm: self.typed("signing-algorithm", value::algorithm)?,
             hs256_secret: self.given("hs256-secret", |text| Ok(Secret::new(text.to_owned())))?,
             key_ring: self.given("key-ring", value::key_ring)?,
+            cors_origins: self.given("cors-origins", value::origins)?.unwrap_or_default(),
+            secure_cookies: self.given("secure-cookies", value::switch)?,
             sessions_per_account: self
                 .typed("sessions-per-account", |text| value::count(text, NonZeroU32::MIN, sessions))?,
             has_rate_limits: self.typed("rate-limits", value::switch)?,

@@ -13,13 +13,17 @@ use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
+use hyper::Method;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::http::request::Parts;
 use serde_json::{Map, Value};
-use sprag::account::Account;
-use sprag::engine::{Caller, Client, Terms};
+use sprag::account::{Account, Name};
+use sprag::engine::{Caller, Client, NewUser, Terms};
 use sprag::ratchet::Row;
 use sprag::session::{AccountId, EndCause};
 use sprag::{Engine, Error, Fault, Refusal};
+
+use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::metrics::Metrics;
 use crate::profile::{Action, Fact, Input, Inputs, Profile, Route, TakeError};
@@ -48,6 +52,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// The origin of the public address, with which `Origin` headers are compared.
     pub origin: String,
+    /// The origins of other sites whose pages may call from a browser.
+    pub other_origins: Vec<String>,
     /// How long a request may take once its body is there.
     pub deadline: Duration,
     /// Off while the server shuts down, so that a load balancer sends no more requests.
@@ -57,7 +63,14 @@ pub struct App {
 impl App {
     /// What requests share, ready to serve.
     pub fn new(engine: Arc<Engine>, metrics: Arc<Metrics>, origin: String) -> Self {
-        Self { engine, metrics, origin, deadline: DEADLINE, is_ready: AtomicBool::new(true) }
+        let other_origins = Vec::new();
+        Self { engine, metrics, origin, other_origins, deadline: DEADLINE, is_ready: AtomicBool::new(true) }
+    }
+
+    /// Lets pages of other sites call from a browser, with cookies too.
+    #[must_use]
+    pub fn called_from(self, other_origins: Vec<String>) -> Self {
+        Self { other_origins, ..self }
     }
 
     /// Makes `/readyz` say "not ready" from now on.
@@ -122,9 +135,25 @@ pub fn router(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str) -> Route
             answer::allow(&mut response, &allowed);
             response
         };
-        router = router.route(&path, methods.fallback(wrong_method));
+        let methods = methods.fallback(wrong_method);
+        router = router
+            .route(&path, if app.other_origins.is_empty() { methods } else { methods.layer(cors(app)) });
     }
     router.fallback(|| async { answer::plainly_refused(Problem::NotFound) })
+}
+
+/// Tells browsers which other sites' pages may call: exactly those that are named (Fetch standard, CORS protocol).
+fn cors(app: &App) -> CorsLayer {
+    const PREFLIGHT_IS_KEPT: Duration = Duration::from_secs(600);
+    let origins = app.other_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
+    let own = ["idempotency-key", "sprag-instance"].map(HeaderName::from_static);
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_credentials(true)
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers([[AUTHORIZATION, CONTENT_TYPE], own].concat())
+        .expose_headers([RETRY_AFTER])
+        .max_age(PREFLIGHT_IS_KEPT)
 }
 
 /// Carries out one request; whatever happens, it is answered in the shape of its page.
@@ -165,13 +194,7 @@ async fn carry_out(place: &Place, mut parts: Parts, body: Received) -> Result<Re
 
 impl Page {
     fn new(profile: Profile) -> Self {
-        let terms = Terms {
-            profile: profile.id,
-            client_id: profile.name.clone(),
-            policy: profile.policy.clone(),
-            encoding: profile.encoding,
-            claims: (!profile.claims.is_empty()).then(|| profile.claims.clone()),
-        };
+        let terms = profile.terms();
         let device_cookie = carriage::device_cookie(&profile.refresh);
         Self { profile, terms, device_cookie }
     }
@@ -208,9 +231,32 @@ impl Place {
     /// What the engine said, and of a password that cannot be taken also in which field it came.
     fn naming(&self, input: Input, error: Error) -> Problem {
         match error {
-            Error::Refused(Refusal::PasswordRejected) => Problem::PasswordRejected(self.field_of(&[input])),
+            Error::Refused(Refusal::PasswordRejected) => Problem::AtField(self.field_of(&[input]), error),
             error => error.into(),
         }
+    }
+
+    /// The same of an account to be made, and of a name that cannot be taken.
+    fn naming_names(&self, user: &NewUser<'_>, error: Error) -> Problem {
+        let username = [Input::Username, Input::Name];
+        let email = [Input::Email, Input::Name];
+        let is_wrong = |name: Option<Result<Name, Refusal>>| name.is_some_and(|name| name.is_err());
+        let field = match &error {
+            Error::Refused(Refusal::NameInvalid(_)) if is_wrong(user.username.map(Name::username)) => {
+                self.field_of(&username)
+            }
+            Error::Refused(Refusal::NameInvalid(_)) if is_wrong(user.email.map(Name::email)) => {
+                self.field_of(&email)
+            }
+            Error::Refused(Refusal::NameInvalid(_)) if user.username.is_some() || user.email.is_some() => {
+                self.field_of(&[Input::FullName, Input::GivenName, Input::FamilyName])
+            }
+            // Of two names, which one is taken is not said: it would tell of somebody else's account.
+            Error::Refused(Refusal::NameTaken) if user.username.is_none() => self.field_of(&email),
+            Error::Refused(Refusal::NameInvalid(_) | Refusal::NameTaken) => self.field_of(&username),
+            _ => return self.naming(Input::Password, error),
+        };
+        Problem::AtField(field, error)
     }
 
     /// The name on the wire of the first of `inputs` that the route takes.
@@ -236,7 +282,7 @@ impl Place {
         let body = inputs.get(Input::RefreshToken);
         let carried = carriage::find(transport, &self.page.terms, engine, &parts.headers, body)?;
         if let (Some(Carried { by: By::Cookie, .. }), Some(cookie)) = (&carried, &transport.cookie) {
-            carriage::require_own_site(cookie, &self.app.origin, &parts.headers)?;
+            carriage::require_own_site(cookie, &self.app, &parts.headers)?;
         }
         Ok(carried)
     }

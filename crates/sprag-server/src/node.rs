@@ -94,7 +94,8 @@ impl Node {
     #[must_use]
     pub fn app(&self) -> Arc<App> {
         let (engine, metrics) = (Arc::clone(&self.engine), Arc::clone(&self.metrics));
-        Arc::new(App::new(engine, metrics, self.config.issuer().to_owned()))
+        let app = App::new(engine, metrics, self.config.issuer().to_owned());
+        Arc::new(app.called_from(self.config.cors_origins.clone()))
     }
 
     /// The whole service.
@@ -151,11 +152,15 @@ async fn expect_kinship(
     )
 }
 
-/// Loads the pages that are named, with the lifetimes that were set for all of them.
+/// Loads the pages that are named, with what was set for all of them.
 ///
 /// # Errors
 /// A page cannot be read, is wrong, or two of them clash; the message names file and line.
-pub fn load_profiles(names: &[ProfileRef], lifetimes: &Lifetimes) -> anyhow::Result<Vec<Profile>> {
+pub fn load_profiles(
+    names: &[ProfileRef],
+    lifetimes: &Lifetimes,
+    secure_cookies: Option<bool>,
+) -> anyhow::Result<Vec<Profile>> {
     let mut profiles = Vec::with_capacity(names.len());
     for name in names {
         let mut profile = match name {
@@ -163,6 +168,17 @@ pub fn load_profiles(names: &[ProfileRef], lifetimes: &Lifetimes) -> anyhow::Res
             ProfileRef::File(path) => from_file(path)?,
         };
         profile.policy = lifetimes.over(&profile.name, profile.policy)?;
+        if let (Some(cookie), Some(is_secure)) = (&mut profile.refresh.cookie, secure_cookies) {
+            if !is_secure && cookie.needs_secure() {
+                bail!(
+                    "secure-cookies is off, and browsers keep the cookie {} of the page {} only if it is secure; leave \
+                     the setting out, or give the cookie another name",
+                    cookie.name,
+                    profile.name
+                );
+            }
+            cookie.secure = is_secure;
+        }
         profiles.push(profile);
     }
     profile::check_together(&profiles)?;

@@ -16,7 +16,9 @@ mod takes;
 mod template;
 mod together;
 
-use serde_json::{Map, Value};
+use std::sync::Arc;
+
+use sprag::engine::{AccessTerms, Claims, Subject, Terms};
 use sprag::policy::Policy;
 use sprag::session::ProfileId;
 use toml::de::DeTable;
@@ -63,8 +65,8 @@ pub struct Profile {
     pub refusal: RefusalShape,
     /// Who may register.
     pub registration: Registration,
-    /// Constant claims of its access tokens.
-    pub claims: Map<String, Value>,
+    /// What its access tokens say.
+    pub access: AccessShape,
     /// Foreign names of environment variables, and the setting each stands for.
     pub environment: Vec<(String, String)>,
 }
@@ -78,6 +80,19 @@ pub struct RefreshTransport {
     pub cookie: Option<CookieSpec>,
     /// Which of them an answer uses.
     pub transport: Transport,
+    /// Whether a client may present the refresh token of the system whose place the page took.
+    pub adopts: bool,
+}
+
+/// What the access tokens of a page say, besides what every one says.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct AccessShape {
+    /// Further claims.
+    pub claims: Template,
+    /// What `sub` is.
+    pub subject: Subject,
+    /// Whether they name no audience, for verifiers that expect none.
+    pub has_no_audience: bool,
 }
 
 /// Which way an answer's refresh token travels.
@@ -108,6 +123,16 @@ pub struct CookieSpec {
     pub secure: bool,
     /// What a request that it authenticates must say of its origin.
     pub origin: OriginRule,
+}
+
+impl CookieSpec {
+    /// Whether browsers keep such a cookie only if it is `Secure` (RFC 6265bis section 4.1.3).
+    #[must_use]
+    pub fn needs_secure(&self) -> bool {
+        self.same_site == SameSite::None
+            || self.name.starts_with("__Host-")
+            || self.name.starts_with("__Secure-")
+    }
 }
 
 /// The `SameSite` of a cookie.
@@ -175,11 +200,34 @@ impl Profile {
                 .transpose()?
                 .unwrap_or_default(),
             registration,
-            claims: settings::claims(&page)?,
+            access: settings::access(&page)?,
             environment: settings::environment(&page)?,
         };
         together::check_alone(&profile)?;
         Ok(profile)
+    }
+
+    /// What the page asks of the engine.
+    #[must_use]
+    pub fn terms(&self) -> Terms {
+        let AccessShape { claims, subject, has_no_audience } = self.access.clone();
+        let claims = if claims.is_none() {
+            Claims::None
+        } else if claims.names_any(Fact::ACCOUNT) {
+            Claims::OfAccount(Arc::new(move |account| {
+                claims.members(&Facts { account: Some(account), ..Facts::default() })
+            }))
+        } else {
+            Claims::Constant(claims.members(&Facts::default()))
+        };
+        Terms {
+            profile: self.id,
+            client_id: self.name.clone(),
+            policy: self.policy.clone(),
+            encoding: self.encoding,
+            access: AccessTerms { claims, subject, has_no_audience },
+            adopts: self.refresh.adopts,
+        }
     }
 
     /// A page that is part of the binary; `None` if there is none of that name.

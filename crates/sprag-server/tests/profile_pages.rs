@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::{MethodFilter, on};
 use serde_json::{Value, json};
-use sprag::account::Account;
+use sprag::account::{Account, Particulars};
 use sprag::clock::Timestamp;
 use sprag::policy::Policy;
 use sprag::session::{
@@ -158,6 +158,7 @@ fn an_account_without_an_email_has_null_there() {
         disabled_at: None,
         epoch: Epoch(0),
         created_at: Timestamp(1_700_000_000_123),
+        particulars: Particulars::default(),
     };
     let page = ours();
     let facts = Facts {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use sprag::account::Account;
+use sprag::account::{Account, Particulars};
 use sprag::clock::Timestamp;
 use sprag::policy::Retry;
 use sprag::session::{AccountId, Epoch, SessionId};
@@ -28,6 +28,7 @@ fn ann() -> Account {
         disabled_at: None,
         epoch: Epoch(0),
         created_at: Timestamp(0),
+        particulars: Particulars::default(),
     }
 }
 

@@ -114,7 +114,8 @@ fn fill(path: &Path, page_bytes: u32, rows: u64) {
     ids.sort_unstable();
     let transaction = connection.transaction().expect("begin");
     for id in &ids {
-        let insert = "insert into account values (?1, 0, null, 0, ?2, 'ann', 'ann@example.org', ?3)";
+        let insert = "insert into account (id, epoch, is_admin, created_at, username, email, password_hash) \
+             values (?1, 0, 0, ?2, 'ann', 'ann@example.org', ?3)";
         let hash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g";
         let mut statement = transaction.prepare_cached(insert).expect("prepare");
         statement.execute(params![id.as_bytes(), NOW.0, hash]).expect("insert");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sprag::access::Algorithm;
 use sprag::chance::SystemChance;
 use sprag::clock::{Clock as _, HandClock, SystemClock};
-use sprag::engine::{Client, Engine, Issuer, Limits, LogIn, NewUser, Renewal, Terms};
+use sprag::engine::{AccessTerms, Client, Engine, Issuer, Limits, LogIn, NewUser, Renewal, Terms};
 use sprag::keys::KeyRing;
 use sprag::password::Hasher;
 use sprag::policy::Policy;
@@ -32,7 +32,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         client_id: "hello".into(),
         policy: Policy::default(),
         encoding: Encoding::Opaque,
-        claims: None,
+        access: AccessTerms::default(),
+        adopts: false,
     };
     let ann = Client { ip: None, user_agent: None, instance: hash_instance("ann's laptop") };
     let password = "correct horse battery";

@@ -21,7 +21,8 @@ mod verify;
 pub use verify::{Expected, LEEWAY_SECONDS, MAX_BYTES, Rejected, verify};
 
 /// The claims that Sprag sets itself; a page may not configure them.
-pub const RESERVED_CLAIMS: [&str; 9] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "client_id"];
+pub const RESERVED_CLAIMS: [&str; 10] =
+    ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "client_id", "account_id"];
 
 /// How access tokens are signed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -78,8 +79,10 @@ pub struct Grant<'a> {
     pub issuer: &'a str,
     /// Whom it speaks for.
     pub subject: AccountId,
-    /// Which APIs it is for.
-    pub audience: &'a str,
+    /// What APIs know that account by, where that is not its id: then this is the `sub`, and the id is `account_id`.
+    pub external_subject: Option<&'a str>,
+    /// Which APIs it is for. Verifiers that expect no audience refuse a token that names one.
+    pub audience: Option<&'a str>,
     /// Which client it was made for: the profile's name.
     pub client_id: &'a str,
     /// The session it belongs to.
@@ -151,8 +154,16 @@ impl Serialize for Payload<'_> {
         let grant = self.0;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("iss", grant.issuer)?;
-        map.serialize_entry("sub", &grant.subject)?;
-        map.serialize_entry("aud", grant.audience)?;
+        match grant.external_subject {
+            Some(external) => {
+                map.serialize_entry("sub", external)?;
+                map.serialize_entry("account_id", &grant.subject)?;
+            }
+            None => map.serialize_entry("sub", &grant.subject)?,
+        }
+        if let Some(audience) = grant.audience {
+            map.serialize_entry("aud", audience)?;
+        }
         map.serialize_entry("client_id", grant.client_id)?;
         map.serialize_entry("sid", &grant.session)?;
         map.serialize_entry("iat", &grant.issued_at.seconds())?;

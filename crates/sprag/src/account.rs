@@ -9,6 +9,12 @@ use crate::session::{AccountId, Epoch};
 /// The longest user name, in bytes of its normal form.
 pub const MAX_USERNAME_BYTES: usize = 128;
 
+/// The longest key of a former home, in bytes.
+pub const MAX_EXTERNAL_ID_BYTES: usize = 255;
+
+/// The longest of the other particulars, in bytes.
+pub const MAX_PARTICULAR_BYTES: usize = 255;
+
 /// The longest e-mail address, in bytes (RFC 5321 section 4.5.3.1.3 allows a path of 256 with its brackets).
 pub const MAX_EMAIL_BYTES: usize = 254;
 
@@ -29,6 +35,32 @@ pub struct Account {
     pub epoch: Epoch,
     /// When it was made.
     pub created_at: Timestamp,
+    /// What else is told of it.
+    pub particulars: Particulars,
+}
+
+/// What is told of an account besides its names. No rule of a session depends on it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Particulars {
+    /// Its key in the system it lived in before, which other systems still know it by.
+    pub external_id: Option<String>,
+    /// What it may do there, as other systems call it; nothing here asks for it.
+    pub role: Option<String>,
+    /// What people call its owner.
+    pub name: Option<String>,
+    /// The owner's given name.
+    pub given_name: Option<String>,
+    /// The owner's family name.
+    pub family_name: Option<String>,
+}
+
+impl Account {
+    /// What it may do, as other systems call it: `admin` or `user` unless its former home said otherwise.
+    #[must_use]
+    pub fn role(&self) -> &str {
+        let usual = if self.is_admin { "admin" } else { "user" };
+        self.particulars.role.as_deref().unwrap_or(usual)
+    }
 }
 
 /// A name that leads to one account: a user name or an e-mail address, in the form that is compared.
@@ -49,6 +81,8 @@ pub enum NameKind {
     Username,
     /// An e-mail address; always contains `@`.
     Email,
+    /// The key of the account in its former home. Nobody logs in with it.
+    External,
 }
 
 impl NameKind {
@@ -58,6 +92,7 @@ impl NameKind {
         match self {
             Self::Username => "username",
             Self::Email => "email",
+            Self::External => "external",
         }
     }
 }
@@ -92,6 +127,18 @@ impl Name {
             return Err(Refusal::NameInvalid("this is not an e-mail address such as ann@example.org"));
         }
         Ok(Self { kind: NameKind::Email, value })
+    }
+
+    /// The key of an account in its former home, exactly as it is there.
+    ///
+    /// # Errors
+    /// [`Refusal::NameInvalid`] if it is empty, too long or has a control character.
+    pub fn external(text: &str) -> Result<Self, Refusal> {
+        if text.is_empty() || text.len() > MAX_EXTERNAL_ID_BYTES || text.contains(char::is_control) {
+            let what = "the key of a former home has 1 to 255 bytes and no control character";
+            return Err(Refusal::NameInvalid(what));
+        }
+        Ok(Self { kind: NameKind::External, value: text.to_owned() })
     }
 
     /// What somebody typed where either is accepted: with an `@` it is an e-mail address.

@@ -137,6 +137,8 @@ macro_rules! event_kinds {
 event_kinds! {
     /// An account was made.
     AccountCreated = "account_created",
+    /// An account came from another system.
+    AccountImported = "account_imported",
     /// An account was disabled; its sessions ended.
     AccountDisabled = "account_disabled",
     /// An account may log in again; its old sessions stay ended.
@@ -147,6 +149,8 @@ event_kinds! {
     LoginFailed = "login_failed",
     /// A log-in opened a session.
     SessionOpened = "session_opened",
+    /// A session came from another system; its client still has that system's token.
+    SessionImported = "session_imported",
     /// A session ended.
     SessionEnded = "session_ended",
     /// A session turned; journalled only where the page asks for it.

@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
 
 use crate::access::{self, AccessToken, Expected, Rejected};
+use crate::account::Account;
 use crate::chance::Chance;
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Fault, Refusal};
@@ -22,6 +23,7 @@ use crate::store::Store;
 use crate::token::Encoding;
 
 mod account;
+mod import;
 mod login;
 mod pair;
 mod refresh;
@@ -29,6 +31,7 @@ mod sessions;
 mod upkeep;
 
 pub use account::NewUser;
+pub use import::{Imported, ImportedSession, ImportedUser};
 pub use login::LogIn;
 pub use pair::{Refresh, TokenPair};
 pub use refresh::{Refreshed, Renewal};
@@ -78,8 +81,79 @@ pub struct Terms {
     pub policy: Policy,
     /// The form of its refresh tokens.
     pub encoding: Encoding,
-    /// Claims that every access token of the page carries besides the registered ones.
-    pub claims: Option<Map<String, Value>>,
+    /// What its access tokens say.
+    pub access: AccessTerms,
+    /// Whether a client may present the refresh token of the system that the page took the place of, where a session
+    /// was imported for it.
+    pub adopts: bool,
+}
+
+/// What the access tokens of a page say, so that the APIs that verify them find what they look for.
+#[derive(Clone, Debug, Default)]
+pub struct AccessTerms {
+    /// Claims besides the registered ones.
+    pub claims: Claims,
+    /// What `sub` is.
+    pub subject: Subject,
+    /// Whether they name no audience.
+    pub has_no_audience: bool,
+}
+
+/// What the `sub` of an access token is. Where the account has no such name, it is its id.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Subject {
+    /// The account's id.
+    #[default]
+    Id,
+    /// Its key in its former home.
+    External,
+    /// Its user name.
+    Username,
+    /// Its e-mail address.
+    Email,
+}
+
+impl Subject {
+    /// The name of that kind; `None` where the id is the subject.
+    #[must_use]
+    pub fn of(self, account: &Account) -> Option<&str> {
+        match self {
+            Self::Id => None,
+            Self::External => account.particulars.external_id.as_deref(),
+            Self::Username => account.username.as_deref(),
+            Self::Email => account.email.as_deref(),
+        }
+    }
+}
+
+/// Claims of a page's access tokens besides the registered ones.
+#[derive(Clone, Default)]
+pub enum Claims {
+    /// There are none.
+    #[default]
+    None,
+    /// Every token has the same.
+    Constant(Map<String, Value>),
+    /// They tell of the account. Then a refresh reads it, which others need not.
+    OfAccount(Arc<dyn Fn(&Account) -> Map<String, Value> + Send + Sync>),
+}
+
+impl AccessTerms {
+    /// Whether a token tells of its account more than its id.
+    #[must_use]
+    pub fn tells_of_account(&self) -> bool {
+        self.subject != Subject::Id || matches!(self.claims, Claims::OfAccount(_))
+    }
+}
+
+impl fmt::Debug for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Constant(_) => "Constant",
+            Self::OfAccount(_) => "OfAccount",
+        })
+    }
 }
 
 /// Who is asking, as far as a request shows.
@@ -146,7 +220,7 @@ impl Engine {
     /// [`Refusal::AccountDisabled`]; a [`Fault`] if the store fails.
     pub async fn authenticate(&self, terms: &Terms, bearer: &str) -> Result<Caller, Error> {
         let now = self.now();
-        let token = self.verify_access(bearer, now)?;
+        let token = self.verify_access(terms, bearer, now)?;
         if token.client_id != terms.client_id {
             return Err(Refusal::TokenInvalid.into());
         }
@@ -173,8 +247,9 @@ impl Engine {
         crate::chance::bytes(self.chance.as_ref())
     }
 
-    fn verify_access(&self, bearer: &str, now: Timestamp) -> Result<AccessToken, Refusal> {
-        let expected = Expected { issuer: &self.issuer.issuer, audience: &self.issuer.audience };
+    fn verify_access(&self, terms: &Terms, bearer: &str, now: Timestamp) -> Result<AccessToken, Refusal> {
+        let audience = (!terms.access.has_no_audience).then_some(self.issuer.audience.as_str());
+        let expected = Expected { issuer: &self.issuer.issuer, audience };
         access::verify(bearer, &self.keys.load(), expected, now).map_err(|rejected| match rejected {
             Rejected::Expired => Refusal::TokenExpired,
             _ => Refusal::TokenInvalid,

@@ -38,7 +38,7 @@ const NICENESS: i32 = 10;
 
 /// What an unknown name's password is compared with, so that it takes as long as a known one's. It is the hash of
 /// no password: its output was not computed.
-const NOBODYS_HASH: &str =
+pub(crate) const NOBODYS_HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgc2FsdCE$aXQgbWF0Y2hlcyBubyBwYXNzd29yZCBhdCBhbGwhISE";
 
 /// A password somebody typed: any Unicode, kept exactly.
@@ -70,6 +70,14 @@ impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Password")
     }
+}
+
+/// Whether a stored hash can be verified here; otherwise why not.
+///
+/// # Errors
+/// A sentence for the report.
+pub fn check_hash(stored: &str) -> Result<(), &'static str> {
+    PasswordHash::new(stored).map(drop).map_err(|_| "its password hash is in no format that is known here")
 }
 
 /// What comparing a password came to.

@@ -14,7 +14,9 @@ use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::keys::Fingerprint;
 use crate::ratchet::{Retried, Rotation, Standing};
-use crate::session::{AccountId, EndCause, Epoch, Session, SessionDetail, SessionId, SessionKey};
+use crate::session::{
+    AccountId, EndCause, Epoch, Generation, SecretHash, Session, SessionDetail, SessionId, SessionKey,
+};
 
 pub mod contract;
 pub mod memory;
@@ -63,6 +65,10 @@ pub trait Sessions: Send + Sync {
 
     /// Counts a retry where [`Retried::applies_to`] holds; `None` where it does not.
     async fn retry(&self, retried: Retried, event: Option<Event>) -> Result<Option<Rotated>, Fault>;
+
+    /// Gives a session that has never turned another secret, where [`Adoption::applies_to`] holds; `false` where it
+    /// does not.
+    async fn adopt_session(&self, adoption: Adoption) -> Result<bool, Fault>;
 
     /// Ends a session; `false` if there is none or it had ended, and then nothing is journalled.
     async fn end(&self, key: SessionKey, ending: Ending) -> Result<bool, Fault>;
@@ -196,6 +202,29 @@ pub enum Opened {
 pub struct Rotated {
     /// When the session ends at the latest.
     pub expires_at: Timestamp,
+}
+
+/// The first time that a client presents the token of its former home: only that token makes the new secret, so the
+/// row could not have it before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Adoption {
+    /// The session.
+    pub key: SessionKey,
+    /// What its row has had in place of a secret's hash since it was imported.
+    pub from: SecretHash,
+    /// SHA-256 of its secret from now on.
+    pub to: SecretHash,
+}
+
+impl Adoption {
+    /// Whether the row is still as it was imported.
+    #[must_use]
+    pub fn applies_to(&self, session: &Session) -> bool {
+        session.key == self.key
+            && session.secret_hash == self.from
+            && session.generation == Generation(0)
+            && session.ended.is_none()
+    }
 }
 
 /// How sessions are ended.

@@ -16,8 +16,11 @@ use crate::clock::Timestamp;
 use crate::keys::KeyRing;
 use crate::session::{Generation, ProfileId, SecretHash, SessionKey, ShortHash};
 
+mod foreign;
 mod jwt;
 mod opaque;
+
+pub use foreign::ForeignToken;
 
 /// What every opaque refresh token begins with; secret scanners look for it.
 pub const PREFIX: &str = "spr_";

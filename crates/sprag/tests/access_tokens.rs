@@ -23,7 +23,8 @@ const SECRET: &[u8] = b"Zm9ydHktZWlnaHQgcmFuZG9tIGJ5dGVzLCBtb3JlIG9yIGxlc3M";
 const GRANT: Grant<'static> = Grant {
     issuer: "https://id.example",
     subject: AccountId(Uuid::from_u128(0x0195_abcd_0000_7000_8000_0000_0000_0001)),
-    audience: "https://api.example",
+    external_subject: None,
+    audience: Some("https://api.example"),
     client_id: "sprag",
     session: SessionId(Uuid::from_u128(0x0195_abcd_0000_7000_8000_0000_0000_0002)),
     issued_at: NOW,
@@ -96,7 +97,7 @@ fn another_implementation_verifies_with_the_published_keys() {
         let header = decode_header(&text).unwrap();
         let jwk = set.find(&header.kid.unwrap()).unwrap();
         let mut validation = Validation::new(header.alg);
-        validation.set_audience(&[GRANT.audience]);
+        validation.set_audience(&[GRANT.audience.expect("the grant names one")]);
         validation.set_issuer(&[GRANT.issuer]);
         validation.set_required_spec_claims(&["iss", "sub", "aud", "exp"]);
         let read = decode::<Value>(&text, &DecodingKey::from_jwk(jwk).unwrap(), &validation).unwrap();

@@ -266,7 +266,8 @@ fn fill(path: &Path, rows: u64) {
     let transaction = connection.transaction().expect("begin");
     for row in 0..rows {
         let id = key(row).account.0.into_bytes();
-        let account = "insert into account values (?1, 0, null, 0, 0, null, null, 'hash')";
+        let account = "insert into account (id, epoch, is_admin, created_at, username, email, password_hash) \
+             values (?1, 0, 0, 0, null, null, 'hash')";
         transaction.execute(account, [id]).expect("insert");
         let session = "insert into session
                        values (?1, ?1, 1, 0, ?2, 0, ?3, ?3, ?4, ?4, null, ?5, 0, 0, 0, null, null, null)";

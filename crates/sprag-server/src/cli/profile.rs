@@ -31,7 +31,7 @@ pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::List => builtin_names().try_for_each(say)?,
         Command::Check { file } => {
-            let pages = load_profiles(&[ProfileRef::File(file.clone())], &Lifetimes::default())?;
+            let pages = load_profiles(&[ProfileRef::File(file.clone())], &Lifetimes::default(), None)?;
             pages.iter().try_for_each(|page| say(summary(page)))?;
         }
         Command::Show { name } => {

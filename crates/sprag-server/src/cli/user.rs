@@ -118,6 +118,7 @@ fn create(args: &Create, sources: &Sources) -> anyhow::Result<ExitCode> {
             email: args.email.as_deref(),
             password: &password,
             is_admin: args.admin,
+            ..NewUser::default()
         };
         let account = node.engine.create_account(user, &client()).await.map_err(plainly)?;
         let role = if account.is_admin { ", an administrator" } else { "" };

@@ -6,7 +6,16 @@ use super::value::quoted;
 
 /// Which variable means which setting.
 #[derive(Debug, Default)]
-pub(super) struct Mapping(Vec<(String, &'static Setting, Option<Unit>)>);
+pub(super) struct Mapping(Vec<(String, &'static Setting, Option<Reading>)>);
+
+/// How another system's value is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// A bare number counts these.
+    Number(Unit),
+    /// This word means on; any other leaves the setting alone.
+    Word(String),
+}
 
 /// What a bare number counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,13 +33,13 @@ impl Mapping {
     }
 
     /// The variables that mean this setting, in the page's order.
-    pub(super) fn variables_of(&self, setting: &Setting) -> impl Iterator<Item = (&str, Option<Unit>)> {
+    pub(super) fn variables_of(&self, setting: &Setting) -> impl Iterator<Item = (&str, Option<&Reading>)> {
         let those = self.0.iter().filter(|(_, mapped, _)| mapped.name == setting.name);
-        those.map(|(variable, _, unit)| (variable.as_str(), *unit))
+        those.map(|(variable, _, reading)| (variable.as_str(), reading.as_ref()))
     }
 }
 
-fn entry(variable: &str, target: &str) -> Result<(String, &'static Setting, Option<Unit>), ConfigError> {
+fn entry(variable: &str, target: &str) -> Result<(String, &'static Setting, Option<Reading>), ConfigError> {
     let refuse = |problem: String| ConfigError::Mapping {
         variable: variable.to_owned(),
         target: target.to_owned(),
@@ -48,18 +57,29 @@ fn entry(variable: &str, target: &str) -> Result<(String, &'static Setting, Opti
         return Err(refuse("which pages there are must be known before a page is read".to_owned()));
     }
     let unit = unit.map(|unit| match unit {
-        "seconds" => Ok(Unit::Seconds),
-        "minutes" => Ok(Unit::Minutes),
-        "hours" => Ok(Unit::Hours),
-        "days" => Ok(Unit::Days),
+        word if name == "secure-cookies" => Ok(Reading::Word(word.to_owned())),
+        "seconds" => Ok(Reading::Number(Unit::Seconds)),
+        "minutes" => Ok(Reading::Number(Unit::Minutes)),
+        "hours" => Ok(Reading::Number(Unit::Hours)),
+        "days" => Ok(Reading::Number(Unit::Days)),
         _ => Err(refuse("a unit is one of seconds, minutes, hours, days".to_owned())),
     });
     Ok((variable.to_owned(), setting, unit.transpose()?))
 }
 
+impl Reading {
+    /// The value as our settings spell it; `None` if it says nothing of the setting.
+    pub(super) fn spell(&self, text: &str) -> Result<Option<String>, String> {
+        match self {
+            Self::Number(unit) => unit.spell(text).map(Some),
+            Self::Word(word) => Ok((text.trim() == word).then(|| "on".to_owned())),
+        }
+    }
+}
+
 impl Unit {
     /// The span that a bare number of these is, as our settings spell it.
-    pub(super) fn spell(self, text: &str) -> Result<String, String> {
+    fn spell(self, text: &str) -> Result<String, String> {
         let (letter, word) = match self {
             Self::Seconds => ('s', "seconds"),
             Self::Minutes => ('m', "minutes"),

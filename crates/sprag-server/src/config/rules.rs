@@ -17,11 +17,13 @@ impl Lifetimes {
     /// Lifetimes that contradict each other once both are taken together.
     pub fn over(&self, page: &str, mut policy: Policy) -> Result<Policy, ConfigError> {
         policy.reuse_interval = self.reuse_interval.unwrap_or(policy.reuse_interval);
+        policy.retry = self.retry.unwrap_or(policy.retry);
         policy.access_ttl = self.access_ttl.unwrap_or(policy.access_ttl);
         policy.idle_timeout = self.idle_timeout.unwrap_or(policy.idle_timeout);
         policy.absolute_lifetime = self.absolute_lifetime.unwrap_or(policy.absolute_lifetime);
         let all = Self {
             reuse_interval: Some(policy.reuse_interval),
+            retry: Some(policy.retry),
             access_ttl: Some(policy.access_ttl),
             idle_timeout: Some(policy.idle_timeout),
             absolute_lifetime: Some(policy.absolute_lifetime),

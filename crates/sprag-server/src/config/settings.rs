@@ -170,6 +170,17 @@ pub const SETTINGS: &[Setting] = &[
         wrong: "301s",
     },
     Setting {
+        name: "retry",
+        env: "SPRAG_RETRY",
+        placeholder: "answer|refuse",
+        help: "What the token just spent gets within the reuse interval, on every page: answer gives the same successor \
+               again, refuse is a 401 that ends nothing.",
+        default: Fallback::Derived("the page's"),
+        is_secret: false,
+        right: "answer",
+        wrong: "yes",
+    },
+    Setting {
         name: "access-ttl",
         env: "SPRAG_ACCESS_TTL",
         placeholder: "SPAN",
@@ -238,6 +249,27 @@ pub const SETTINGS: &[Setting] = &[
         is_secret: false,
         right: "shop-api",
         wrong: "shop api",
+    },
+    Setting {
+        name: "cors-origins",
+        env: "SPRAG_CORS_ORIGINS",
+        placeholder: "URLS",
+        help: "The origins of other sites whose pages may call this server from a browser, with cookies too; commas \
+               between them.",
+        default: Fallback::Derived("none"),
+        is_secret: false,
+        right: "https://app.example.com,http://localhost:3000",
+        wrong: "*",
+    },
+    Setting {
+        name: "secure-cookies",
+        env: "SPRAG_SECURE_COOKIES",
+        placeholder: "on|off",
+        help: "Whether browsers may send this server's cookies over https only, on every page: on or off.",
+        default: Fallback::Derived("the page's"),
+        is_secret: false,
+        right: "on",
+        wrong: "true",
     },
     Setting {
         name: "sessions-per-account",

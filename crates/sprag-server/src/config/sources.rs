@@ -197,14 +197,16 @@ impl Sources {
     /// What a page's own names for settings give; two that disagree are refused.
     fn mapped(&self, setting: &'static Setting, mapping: &Mapping) -> Result<Option<Found>, ConfigError> {
         let mut chosen: Option<Found> = None;
-        for (variable, unit) in mapping.variables_of(setting) {
+        for (variable, reading) in mapping.variables_of(setting) {
             let Some(mut found) = self.variable(setting, variable)? else { continue };
-            if let Some(unit) = unit {
-                found.text = unit.spell(&found.text).map_err(|problem| ConfigError::Value {
+            if let Some(reading) = reading {
+                let spelled = reading.spell(&found.text).map_err(|problem| ConfigError::Value {
                     setting: setting.name,
                     origin: found.origin.clone(),
                     problem,
                 })?;
+                let Some(text) = spelled else { continue };
+                found.text = text;
             }
             match &chosen {
                 Some(first) if first.text != found.text => {

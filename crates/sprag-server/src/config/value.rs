@@ -11,6 +11,7 @@ use url::{Host, Url};
 
 use super::{Database, LogFormat, ProfileRef, Secret};
 use sprag::access::Algorithm;
+use sprag::policy::Retry;
 use sprag::store::postgres::{Batching, Server};
 
 /// What a parser says: a value, or what is wrong with the text.
@@ -102,6 +103,15 @@ pub(super) fn public_url(text: &str) -> Parsed<Url> {
         ));
     }
     Ok(url)
+}
+
+/// Origins with commas between them, as browsers send them.
+pub(super) fn origins(text: &str) -> Parsed<Vec<String>> {
+    let origin = |text: &str| match text.trim() {
+        "*" => Err("* would let every site use the visitor's session; name the sites one by one".to_owned()),
+        text => public_url(text).map(|url| url.origin().ascii_serialization()),
+    };
+    text.split(',').map(origin).collect()
 }
 
 /// Whether the host is this machine whatever a name server says; browsers trust http there.
@@ -206,6 +216,15 @@ pub(super) fn switch(text: &str) -> Parsed<bool> {
         "on" => Ok(true),
         "off" => Ok(false),
         _ => Err(format!("{} is neither on nor off", quoted(text))),
+    }
+}
+
+/// What the token just spent gets.
+pub(super) fn retry(text: &str) -> Parsed<Retry> {
+    match text {
+        "answer" => Ok(Retry::Answer),
+        "refuse" => Ok(Retry::Refuse),
+        _ => Err(format!("{} is neither answer nor refuse", quoted(text))),
     }
 }
 

@@ -62,15 +62,23 @@ pub(super) async fn register(place: &Place, parts: &Parts, body: Received) -> Re
     // Whatever may be refused is refused before there is an account.
     let by = if place.route.gives_pair() { Some(way_asked_for(place, parts, &inputs)?) } else { None };
     let device = device(&inputs)?;
-    let user = NewUser { username, email, password, is_admin: false };
-    let account = place.app.engine.create_account(user, &client).await;
-    let account = account.map_err(|error| place.naming(Input::Password, error))?;
+    let user = NewUser {
+        username,
+        email,
+        password,
+        is_admin: false,
+        name: inputs.get(Input::FullName),
+        given_name: inputs.get(Input::GivenName),
+        family_name: inputs.get(Input::FamilyName),
+    };
+    let engine = &place.app.engine;
     let Some(by) = by else {
+        let account = engine.create_account(user, &client).await;
+        let account = account.map_err(|error| place.naming_names(&user, error))?;
         return Ok(shaped(place, &Facts { account: Some(&account), ..Facts::default() }));
     };
-    let name = account.username.as_deref().or(account.email.as_deref()).unwrap_or_default();
-    let log_in = LogIn { name, password, device: device.as_deref(), superseded: None };
-    let pair = place.app.engine.log_in(&place.page.terms, log_in, &client).await?;
+    let signed_up = engine.sign_up(&place.page.terms, user, device.as_deref(), &client).await;
+    let (account, pair) = signed_up.map_err(|error| place.naming_names(&user, error))?;
     let mut response = token_pair(place, &pair, place.ways(by), Some(&account));
     mark_device(place, parts, by, &mut response);
     Ok(response)
@@ -186,7 +194,7 @@ fn way_asked_for(place: &Place, parts: &Parts, inputs: &Inputs<'_>) -> Result<By
         (Transport::Body | Transport::Asked, _) => By::Body,
     };
     if let (By::Cookie, Some(cookie)) = (by, &transport.cookie) {
-        carriage::require_own_site(cookie, &place.app.origin, &parts.headers)?;
+        carriage::require_own_site(cookie, &place.app, &parts.headers)?;
     }
     Ok(by)
 }

@@ -6,6 +6,7 @@ use sprag::Engine;
 use sprag::engine::{Refresh, Terms, TokenPair};
 use sprag::token::RefreshToken;
 
+use super::App;
 use super::refusal::Problem;
 use super::request::cookies;
 use crate::profile::{CookieSpec, OriginRule, RefreshTransport, SameSite, Transport};
@@ -95,16 +96,14 @@ impl Carried {
 /// Refuses a request that a browser sent from another site (cross-site request forgery).
 ///
 /// `Sec-Fetch-Site` decides where there is one; otherwise `Origin` must be ours. Where there is neither, no browser
-/// of today sent it: a page says whether that is enough.
-pub(super) fn require_own_site(
-    cookie: &CookieSpec,
-    own_origin: &str,
-    headers: &HeaderMap,
-) -> Result<(), Problem> {
+/// of today sent it: a page says whether that is enough. Sites that are named in the settings count as ours.
+pub(super) fn require_own_site(cookie: &CookieSpec, app: &App, headers: &HeaderMap) -> Result<(), Problem> {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let is_named = |origin: &str| app.other_origins.iter().any(|named| named == origin);
     let is_own = match (text(HeaderName::from_static("sec-fetch-site")), text(ORIGIN)) {
+        (_, Some(origin)) if is_named(origin) => true,
         (Some(site), _) => site == "same-origin",
-        (None, Some(origin)) => origin == own_origin,
+        (None, Some(origin)) => origin == app.origin,
         (None, None) => !headers.contains_key(ORIGIN) && cookie.origin == OriginRule::IfSent,
     };
     if is_own { Ok(()) } else { Err(Problem::CrossSite) }

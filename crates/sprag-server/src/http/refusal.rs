@@ -16,8 +16,8 @@ pub(super) enum Problem {
     Invalid(Cow<'static, str>),
     /// A field of the body is missing or wrong.
     Field(TakeError),
-    /// The password in the field of this name cannot be taken.
-    PasswordRejected(String),
+    /// The engine refused what stands in the field of this name.
+    AtField(String, Error),
     /// The body is too large.
     TooLarge,
     /// The body came too slowly.
@@ -59,9 +59,7 @@ impl Problem {
                 let message = error.to_string();
                 Answer { field: Some(error.field), ..plain(error.code, message) }
             }
-            Self::PasswordRejected(field) => {
-                Answer { field: Some(field), ..of_refusal(&Refusal::PasswordRejected) }
-            }
+            Self::AtField(field, error) => Answer { field: Some(field), ..Self::Engine(error).answer() },
             Self::TooLarge => plain("request_too_large", "the body is larger than 64 KiB; send less"),
             Self::TooSlow => {
                 plain("request_timeout", "the body did not arrive within 10 seconds; send the request again")

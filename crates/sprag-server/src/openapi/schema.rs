@@ -168,6 +168,7 @@ fn fact_schema(fact: Fact, is_optional: bool) -> Value {
     let (kind, format) = match fact.kind() {
         FactKind::Text => ("string", None),
         FactKind::Number => ("integer", None),
+        FactKind::NumberOrText => ("string", None),
         FactKind::Flag => ("boolean", None),
         FactKind::Time => ("string", Some("date-time")),
         FactKind::Id => ("string", Some("uuid")),

@@ -68,8 +68,19 @@ facts! {
     AccountEmail = "account.email", Text;
     /// Whether the account may administer others.
     AccountIsAdmin = "account.is_admin", Flag;
-    /// `admin` or `user`.
+    /// What the account may do, as other systems call it: `admin` or `user`, or what it brought along from its former
+    /// home.
     AccountRole = "account.role", Text;
+    /// What other systems know the account by: its key in its former home, else its id.
+    AccountSubject = "account.subject", Text;
+    /// The same, as a number where it is one.
+    AccountSubjectNumber = "account.subject_number", NumberOrText;
+    /// What people call the account's owner, if that is known.
+    AccountName = "account.name", Text;
+    /// The owner's given name, if it is known.
+    AccountGivenName = "account.given_name", Text;
+    /// The owner's family name, if it is known.
+    AccountFamilyName = "account.family_name", Text;
     /// Whether the account may log in.
     AccountIsActive = "account.is_active", Flag;
     /// When the account was made.
@@ -113,6 +124,8 @@ pub enum FactKind {
     Text,
     /// A whole number.
     Number,
+    /// A whole number, or a text.
+    NumberOrText,
     /// `true` or `false`.
     Flag,
     /// A moment, as text after RFC 3339.
@@ -139,6 +152,11 @@ impl Fact {
         Self::AccountEmail,
         Self::AccountIsAdmin,
         Self::AccountRole,
+        Self::AccountSubject,
+        Self::AccountSubjectNumber,
+        Self::AccountName,
+        Self::AccountGivenName,
+        Self::AccountFamilyName,
         Self::AccountIsActive,
         Self::AccountCreatedAt,
     ];
@@ -172,6 +190,9 @@ impl Fact {
             Self::RefreshToken
                 | Self::AccountUsername
                 | Self::AccountEmail
+                | Self::AccountName
+                | Self::AccountGivenName
+                | Self::AccountFamilyName
                 | Self::ItemIp
                 | Self::ItemUserAgent
                 | Self::ItemDevice
@@ -265,6 +286,11 @@ impl<'a> Facts<'a> {
             | Fact::AccountEmail
             | Fact::AccountIsAdmin
             | Fact::AccountRole
+            | Fact::AccountSubject
+            | Fact::AccountSubjectNumber
+            | Fact::AccountName
+            | Fact::AccountGivenName
+            | Fact::AccountFamilyName
             | Fact::AccountIsActive
             | Fact::AccountCreatedAt => account_value(self.account?, fact),
             Fact::ItemId
@@ -288,11 +314,28 @@ fn account_value(account: &Account, fact: Fact) -> Option<Scalar<'_>> {
         Fact::AccountUsername => account.username.as_deref().map(Scalar::Text),
         Fact::AccountEmail => account.email.as_deref().map(Scalar::Text),
         Fact::AccountIsAdmin => Some(Scalar::Flag(account.is_admin)),
-        Fact::AccountRole => Some(Scalar::Text(if account.is_admin { "admin" } else { "user" })),
+        Fact::AccountRole => Some(Scalar::Text(account.role())),
+        Fact::AccountSubject => Some(subject(account)),
+        Fact::AccountSubjectNumber => Some(subject_number(account).unwrap_or_else(|| subject(account))),
+        Fact::AccountName => account.particulars.name.as_deref().map(Scalar::Text),
+        Fact::AccountGivenName => account.particulars.given_name.as_deref().map(Scalar::Text),
+        Fact::AccountFamilyName => account.particulars.family_name.as_deref().map(Scalar::Text),
         Fact::AccountIsActive => Some(Scalar::Flag(account.disabled_at.is_none())),
         Fact::AccountCreatedAt => Some(Scalar::Time(account.created_at)),
         _ => None,
     }
+}
+
+fn subject(account: &Account) -> Scalar<'_> {
+    account.particulars.external_id.as_deref().map_or(Scalar::Id(account.id.0), Scalar::Text)
+}
+
+/// A key that was a number in its former home: written as numbers are, and small enough for every JSON reader.
+fn subject_number(account: &Account) -> Option<Scalar<'_>> {
+    const EXACT: u64 = (1 << 53) - 1;
+    let text = account.particulars.external_id.as_deref()?;
+    let number: u64 = text.parse().ok().filter(|number| *number <= EXACT)?;
+    (number.to_string() == text).then_some(Scalar::Number(number))
 }
 
 fn item_value<'a>(item: &SessionFacts<'a>, fact: Fact) -> Option<Scalar<'a>> {

@@ -99,10 +99,14 @@ impl Action {
     #[must_use]
     pub fn inputs(self) -> &'static [Input] {
         use Input::{
-            CurrentPassword, Device, Email, Name, NewPassword, Password, RefreshToken, Transport, Username,
+            CurrentPassword, Device, Email, FamilyName, FullName, GivenName, Name, NewPassword, Password,
+            RefreshToken, Transport, Username,
         };
         match self {
-            Self::Login | Self::Register => &[Name, Username, Email, Password, Device, Transport],
+            Self::Login => &[Name, Username, Email, Password, Device, Transport],
+            Self::Register => {
+                &[Name, Username, Email, Password, FullName, GivenName, FamilyName, Device, Transport]
+            }
             Self::Refresh | Self::Logout | Self::Revoke => &[RefreshToken],
             Self::EndSession => &[Input::SessionId],
             Self::Password => &[CurrentPassword, NewPassword, RefreshToken],

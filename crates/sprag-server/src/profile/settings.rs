@@ -2,20 +2,34 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use sprag::engine::Subject;
 use sprag::policy::{Ahead, Lockstep, MAX_REUSE_INTERVAL, Policy, Retry};
 
 use super::error::{ProfileError, quote, suggest};
+use super::fact::Fact;
 use super::section::{Field, Section};
-use super::template;
-use super::{CookieSpec, Encoding, OriginRule, RefreshTransport, SameSite, Transport};
+use super::template::{Scope, Template};
+use super::{AccessShape, CookieSpec, Encoding, OriginRule, RefreshTransport, SameSite, Transport};
 
 /// The most by which an access token's life may be shortened at random.
 const MAX_JITTER_PERCENT: u8 = 50;
 
 /// The claims that an access token always has; a page cannot set them.
-pub const OWN_CLAIMS: &[&str] =
-    &["iss", "sub", "aud", "exp", "iat", "nbf", "jti", "sid", "client_id", "azp", "cnf", "auth_time"];
+pub const OWN_CLAIMS: &[&str] = &[
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "iat",
+    "nbf",
+    "jti",
+    "sid",
+    "client_id",
+    "account_id",
+    "azp",
+    "cnf",
+    "auth_time",
+];
 
 /// The settings that a foreign environment name may stand for.
 pub const SETTINGS: &[&str] = &[
@@ -30,10 +44,15 @@ pub const SETTINGS: &[&str] = &[
     "listen",
     "database-url",
     "data-dir",
+    "secure-cookies",
+    "cors-origins",
 ];
 
 /// Those of them that are spans of time: a bare number needs a unit, as `access-ttl:minutes`.
 const SPANS: &[&str] = &["access-ttl", "idle-timeout", "absolute-lifetime", "reuse-interval"];
+
+/// Those of them that are on or off: another system's word for on follows, as in `secure-cookies:production`.
+const SWITCHES: &[&str] = &["secure-cookies"];
 
 const UNITS: &[&str] = &["seconds", "minutes", "hours", "days"];
 
@@ -76,21 +95,37 @@ pub(super) fn policy(page: &Section<'_>) -> Result<Policy, ProfileError> {
     Ok(policy)
 }
 
-/// Reads `access_token.claims`.
+/// Reads `access_token`: what access tokens say.
 ///
 /// # Errors
-/// A claim is one of our own.
-pub(super) fn claims(page: &Section<'_>) -> Result<Map<String, Value>, ProfileError> {
-    let Some(field) = access_token(page)?.and_then(|section| section.get("claims")) else {
-        return Ok(Map::new());
-    };
+/// A claim is one of our own, or tells what is not the account's.
+pub(super) fn access(page: &Section<'_>) -> Result<AccessShape, ProfileError> {
+    let mut shape = AccessShape::default();
+    let Some(section) = access_token(page)? else { return Ok(shape) };
+    let subjects = [
+        ("id", Subject::Id),
+        ("external", Subject::External),
+        ("username", Subject::Username),
+        ("email", Subject::Email),
+    ];
+    set(&mut shape.subject, &section, "subject", |field| field.one_of(&subjects))?;
+    let mut has_audience = true;
+    set(&mut has_audience, &section, "audience", Field::flag)?;
+    shape.has_no_audience = !has_audience;
+    if let Some(field) = section.get("claims") {
+        shape.claims = claims(&field)?;
+    }
+    Ok(shape)
+}
+
+fn claims(field: &Field<'_>) -> Result<Template, ProfileError> {
     for (claim, field) in field.open_section()?.fields() {
         if OWN_CLAIMS.contains(&claim) {
             let hint = "choose another name";
             return Err(field.error(format!("the claim {claim:?} is always set by the server")).hint(hint));
         }
     }
-    template::constants(&field)
+    Template::parse(field, Scope { anywhere: Fact::ACCOUNT, each: &[] })
 }
 
 /// Reads `refresh_token`: how it is written and how it travels.
@@ -100,9 +135,12 @@ pub(super) fn claims(page: &Section<'_>) -> Result<Map<String, Value>, ProfileEr
 pub(super) fn refresh_token(page: &Section<'_>) -> Result<(Encoding, RefreshTransport), ProfileError> {
     let Some(field) = page.get("refresh_token") else {
         let body = Some("refresh_token".to_owned());
-        return Ok((Encoding::Opaque, RefreshTransport { body, cookie: None, transport: Transport::Body }));
+        return Ok((
+            Encoding::Opaque,
+            RefreshTransport { body, cookie: None, transport: Transport::Body, adopts: false },
+        ));
     };
-    let section = field.section(&["encoding", "body", "cookie", "transport"])?;
+    let section = field.section(&["encoding", "body", "cookie", "transport", "adopts"])?;
     let mut encoding = Encoding::Opaque;
     let encodings = [("opaque", Encoding::Opaque), ("jwt", Encoding::Jwt)];
     set(&mut encoding, &section, "encoding", |field| field.one_of(&encodings))?;
@@ -133,7 +171,9 @@ pub(super) fn refresh_token(page: &Section<'_>) -> Result<(Encoding, RefreshTran
         let hint = "leave the cookie out, or set transport to \"both\"";
         return Err(section.error("the cookie would never be set").hint(hint));
     }
-    Ok((encoding, RefreshTransport { body, cookie, transport }))
+    let mut adopts = false;
+    set(&mut adopts, &section, "adopts", Field::flag)?;
+    Ok((encoding, RefreshTransport { body, cookie, transport, adopts }))
 }
 
 /// Reads `[environment]`: foreign names and the settings they stand for.
@@ -165,6 +205,7 @@ fn setting<'a>(field: &Field<'a>) -> Result<&'a str, ProfileError> {
     }
     match unit {
         None => Ok(text),
+        Some(word) if SWITCHES.contains(&setting) && !word.is_empty() => Ok(text),
         Some(_) if !SPANS.contains(&setting) => Err(field.error(format!("{setting} has no unit"))),
         Some(unit) if UNITS.contains(&unit) => Ok(text),
         Some(unit) => Err(field.error(format!("{} is not a unit", quote(unit))).hint(suggest(unit, UNITS))),
@@ -233,7 +274,9 @@ fn field_name(field: &Field<'_>) -> Result<String, ProfileError> {
 }
 
 fn access_token<'a>(page: &Section<'a>) -> Result<Option<Section<'a>>, ProfileError> {
-    page.get("access_token").map(|field| field.section(&["jitter_percent", "claims"])).transpose()
+    page.get("access_token")
+        .map(|field| field.section(&["jitter_percent", "claims", "subject", "audience"]))
+        .transpose()
 }
 
 fn lifetime(field: &Field<'_>) -> Result<Duration, ProfileError> {

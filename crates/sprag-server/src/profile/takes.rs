@@ -45,6 +45,12 @@ inputs! {
     Email = "email";
     /// The password.
     Password = "password";
+    /// What people call the account's owner.
+    FullName = "full_name";
+    /// The owner's given name.
+    GivenName = "given_name";
+    /// The owner's family name.
+    FamilyName = "family_name";
     /// The password in force, asked for once more.
     CurrentPassword = "current_password";
     /// The password to come.

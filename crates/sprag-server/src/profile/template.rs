@@ -60,6 +60,12 @@ impl Template {
         self.root.as_ref().is_some_and(|root| root.any(&|named, is_optional| named == fact && !is_optional))
     }
 
+    /// Whether the template names any of `facts`.
+    #[must_use]
+    pub fn names_any(&self, facts: &[Fact]) -> bool {
+        self.root.as_ref().is_some_and(|root| root.any(&|named, _| facts.contains(&named)))
+    }
+
     /// Writes the JSON text at the end of `out`; nothing where there is no body.
     pub fn write(&self, facts: &Facts<'_>, out: &mut Vec<u8>) {
         if let Some(root) = &self.root {
@@ -73,6 +79,15 @@ impl Template {
         let mut out = Vec::new();
         self.write(facts, &mut out);
         serde_json::from_slice(&out).unwrap_or_default()
+    }
+
+    /// The members of the object that it is; none where it is something else.
+    #[must_use]
+    pub fn members(&self, facts: &Facts<'_>) -> Map<String, Value> {
+        match self.render(facts) {
+            Value::Object(members) => members,
+            _ => Map::new(),
+        }
     }
 
     /// The tree, for the description of the answer.
@@ -245,14 +260,4 @@ fn not_available(field: &Field<'_>, text: &str, scope: Scope<'_>) -> ProfileErro
         _ => suggest(word, &known),
     };
     field.error(format!("{} is not available here", quote(text))).hint(hint)
-}
-
-/// An object for the description of claims and the like: constants only.
-pub(super) fn constants(field: &Field<'_>) -> Result<Map<String, Value>, ProfileError> {
-    let mut map = Map::new();
-    for (key, field) in field.open_section()?.fields() {
-        let scope = Scope { anywhere: &[], each: &[] };
-        map.insert(key.to_owned(), Template::parse(&field, scope)?.render(&Facts::default()));
-    }
-    Ok(map)
 }

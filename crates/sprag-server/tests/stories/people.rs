@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use serde_json::{Value, json};
-use sprag::account::{Account, Name};
+use sprag::account::{Account, Name, Particulars};
 use sprag::audit::{Event, EventKind};
 use sprag::chance::{self, SystemChance};
 use sprag::session::{AccountId, Epoch, Session, SessionId};
@@ -75,6 +75,7 @@ impl World {
             disabled_at: None,
             epoch: Epoch(0),
             created_at: self.now(),
+            particulars: Particulars::default(),
         };
         let event = Event {
             account: id,

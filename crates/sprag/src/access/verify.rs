@@ -21,8 +21,8 @@ pub const LEEWAY_SECONDS: i64 = 60;
 pub struct Expected<'a> {
     /// The issuer they must name.
     pub issuer: &'a str,
-    /// The audience they must name.
-    pub audience: &'a str,
+    /// The audience they must name; `None` if they must name none.
+    pub audience: Option<&'a str>,
 }
 
 /// Why an access token is refused. Everything but [`Expired`](Self::Expired) means: not one of ours.
@@ -175,8 +175,11 @@ fn read_claims(
     let text = |name| claims.get(name).and_then(Value::as_str).ok_or(Rejected::Claim(name));
     let time = |name| claims.get(name).and_then(moment).ok_or(Rejected::Claim(name));
     let issuer = text("iss")?;
-    let audience = text("aud")?;
-    let subject = AccountId(id(text("sub")?).ok_or(Rejected::Claim("sub"))?);
+    let audience = if claims.contains_key("aud") { Some(text("aud")?) } else { None };
+    // Where the account is known to APIs by another name, that is the `sub`.
+    let account = if claims.contains_key("account_id") { "account_id" } else { "sub" };
+    text("sub")?;
+    let subject = AccountId(id(text(account)?).ok_or(Rejected::Claim(account))?);
     let session = SessionId(id(text("sid")?).ok_or(Rejected::Claim("sid"))?);
     let client_id = text("client_id")?.to_owned();
     let (issued_at, expires_at) = (time("iat")?, time("exp")?);
@@ -191,7 +194,7 @@ fn read_claims(
         return Err(Rejected::Issuer);
     }
     if audience != expected.audience {
-        return Err(Rejected::Audience);
+        return Err(if audience.is_some() { Rejected::Audience } else { Rejected::Claim("aud") });
     }
     let latest = Timestamp(now.0.saturating_add(LEEWAY_SECONDS * 1000));
     if issued_at > latest || not_before > latest {

@@ -4,7 +4,7 @@ use super::login::{detail, new_session};
 use super::pair::fresh_life;
 use super::refresh::present;
 use super::{Caller, Client, Engine, Terms, TokenPair, tried_too_often};
-use crate::account::{Account, Name};
+use crate::account::{Account, MAX_PARTICULAR_BYTES, Name, Particulars};
 use crate::audit::{Event, EventKind};
 use crate::chance;
 use crate::clock::Timestamp;
@@ -26,6 +26,12 @@ pub struct NewUser<'a> {
     pub password: &'a str,
     /// Whether it may administer others.
     pub is_admin: bool,
+    /// What people call its owner.
+    pub name: Option<&'a str>,
+    /// The owner's given name.
+    pub given_name: Option<&'a str>,
+    /// The owner's family name.
+    pub family_name: Option<&'a str>,
 }
 
 impl Engine {
@@ -50,10 +56,32 @@ impl Engine {
             disabled_at: None,
             epoch: Epoch(0),
             created_at: now,
+            particulars: Particulars {
+                name: particular(user.name)?,
+                given_name: particular(user.given_name)?,
+                family_name: particular(user.family_name)?,
+                ..Particulars::default()
+            },
         };
         let event = about(account.id, EventKind::AccountCreated, now, client, None);
         let new = NewAccount { account: account.clone(), names, password_hash, event };
         if self.store.create(new).await? { Ok(account) } else { Err(Refusal::NameTaken.into()) }
+    }
+
+    /// Makes an account and opens its first session.
+    ///
+    /// # Errors
+    /// As [`create_account`](Self::create_account). A [`Fault`] may leave the account made, and its owner logs in.
+    pub async fn sign_up(
+        &self,
+        terms: &Terms,
+        user: NewUser<'_>,
+        device: Option<&str>,
+        client: &Client,
+    ) -> Result<(Account, TokenPair), Error> {
+        let account = self.create_account(user, client).await?;
+        let pair = self.open(terms, &account, device, None, client).await?;
+        Ok((account, pair))
     }
 
     /// The account of a caller.
@@ -92,9 +120,11 @@ impl Engine {
             return Err(Refusal::CurrentPasswordWrong.into());
         }
         let password_hash = self.hasher.hash(new, self.chance.as_ref()).await?;
-        let own = refresh_token
-            .and_then(|text| self.parse(terms, text, self.now()))
-            .filter(|token| token.key == caller.key);
+        let own = match refresh_token {
+            Some(text) => self.recognise(terms, text, self.now()).await?,
+            None => None,
+        };
+        let own = own.filter(|token| token.key == caller.key);
         for _ in 0..=MAX_MISSES {
             let standing = self.store.find(caller.key).await?.ok_or(Refusal::SessionEnded(None))?;
             if standing.session.ended.is_none() && standing.epoch != credential.account.epoch {
@@ -116,7 +146,7 @@ impl Engine {
             match self.store.change_password(change).await? {
                 PasswordChanged::Done(_) => {
                     let life = fresh_life(terms, expires_at, now);
-                    return Ok(self.new_pair(terms, &token, life, now)?);
+                    return Ok(self.new_pair(terms, Some(&credential.account), &token, life, now)?);
                 }
                 PasswordChanged::Moved => {}
             }
@@ -186,7 +216,23 @@ impl Engine {
     }
 }
 
+/// What people call somebody: kept as it was typed.
+pub(super) fn particular(text: Option<&str>) -> Result<Option<String>, Refusal> {
+    match text.filter(|text| !text.is_empty()) {
+        Some(text) if text.len() > MAX_PARTICULAR_BYTES || text.contains(char::is_control) => {
+            Err(Refusal::NameInvalid("a name has at most 255 bytes and no control character"))
+        }
+        text => Ok(text.map(str::to_owned)),
+    }
+}
+
 impl Client {
+    /// Nobody in person: what happens by an import or by itself.
+    #[must_use]
+    pub fn nobody() -> Self {
+        Self { ip: None, user_agent: None, instance: [0; 16] }
+    }
+
     /// How a session ends that this client ends.
     #[must_use]
     pub fn ending(&self, cause: EndCause, at: Timestamp) -> Ending {
@@ -194,7 +240,13 @@ impl Client {
     }
 }
 
-fn about(account: AccountId, kind: EventKind, at: Timestamp, client: &Client, note: Option<String>) -> Event {
+pub(super) fn about(
+    account: AccountId,
+    kind: EventKind,
+    at: Timestamp,
+    client: &Client,
+    note: Option<String>,
+) -> Event {
     let (ip, user_agent) = (client.ip.clone(), client.user_agent.clone());
     Event { account, at, kind, session: None, cause: None, ip, user_agent, note }
 }

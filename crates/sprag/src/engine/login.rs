@@ -2,7 +2,7 @@
 
 use super::pair::fresh_life;
 use super::{Client, Engine, Terms, TokenPair};
-use crate::account::Name;
+use crate::account::{Account, Name};
 use crate::audit::{Event, EventKind, NOBODY};
 use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
@@ -63,9 +63,12 @@ impl Engine {
         if matched == Match::Outdated {
             self.renew(account.id, password, &credential.password_hash).await;
         }
-        let superseded = log_in.superseded.and_then(|text| self.parse(terms, text, self.now()));
+        let superseded = match log_in.superseded {
+            Some(text) => self.recognise(terms, text, self.now()).await?,
+            None => None,
+        };
         let replaces = superseded.filter(|token| token.key.account == account.id);
-        self.open(terms, account.id, account.epoch, log_in.device, replaces, client).await
+        self.open(terms, account, log_in.device, replaces, client).await
     }
 
     /// Hashes a password anew with today's parameters. If that fails, the next log-in tries again.
@@ -79,20 +82,19 @@ impl Engine {
         }
     }
 
-    /// Opens a session for an account that has shown its credentials under `epoch`.
+    /// Opens a session for an account that has shown its credentials in the epoch that is given with it.
     pub(super) async fn open(
         &self,
         terms: &Terms,
-        account: AccountId,
-        epoch: Epoch,
+        account: &Account,
         device: Option<&str>,
         replaces: Option<RefreshToken>,
         client: &Client,
     ) -> Result<TokenPair, Error> {
         let now = self.now();
-        let key = self.key_of_new_session(account, now);
+        let key = self.key_of_new_session(account.id, now);
         let token = RefreshToken::first(terms.profile, key, self.chance.as_ref());
-        let session = new_session(terms, &token, epoch, client, now);
+        let session = new_session(terms, &token, account.epoch, client, now);
         let expires_at = session.expires_at;
         let opening = Opening {
             event: client.event(key, EventKind::SessionOpened, now, None),
@@ -102,7 +104,10 @@ impl Engine {
             most: self.limits.sessions_per_account,
         };
         match self.store.open(opening).await? {
-            Opened::Open => Ok(self.new_pair(terms, &token, fresh_life(terms, expires_at, now), now)?),
+            Opened::Open => {
+                let life = fresh_life(terms, expires_at, now);
+                Ok(self.new_pair(terms, Some(account), &token, life, now)?)
+            }
             Opened::AccountMoved => Err(Refusal::CredentialsInvalid.into()),
         }
     }

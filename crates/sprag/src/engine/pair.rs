@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::{Engine, Terms};
+use super::{Claims, Engine, Terms};
 use crate::access::{self, Grant};
+use crate::account::Account;
 use crate::chance;
 use crate::clock::{Timestamp, millis};
 use crate::error::Fault;
@@ -74,17 +75,20 @@ impl Engine {
     pub(super) fn new_pair(
         &self,
         terms: &Terms,
+        account: Option<&Account>,
         token: &RefreshToken,
         refresh_expires_in: i64,
         now: Timestamp,
     ) -> Result<TokenPair, Fault> {
         let text = token.encode(terms.encoding, &self.keys.load(), now);
-        self.pair(terms, token, Refresh::New(text), refresh_expires_in, now)
+        self.pair(terms, account, token, Refresh::New(text), refresh_expires_in, now)
     }
 
+    /// A pair. `account` is the token's, read where [`AccessTerms::tells_of_account`](super::AccessTerms) holds.
     pub(super) fn pair(
         &self,
         terms: &Terms,
+        account: Option<&Account>,
         token: &RefreshToken,
         refresh: Refresh,
         refresh_expires_in: i64,
@@ -100,16 +104,30 @@ impl Engine {
         // An API that verifies locally knows nothing of the session: its token must not outlive it.
         let expires_in = (millis(life) / 1000).min(refresh_expires_in).max(1);
         let issued_at = Timestamp(now.seconds() * 1000);
+        let told = account.filter(|_| terms.access.tells_of_account());
+        let own_claims;
+        let claims = match (&terms.access.claims, told) {
+            (Claims::None, _) => None,
+            (Claims::Constant(claims), _) => Some(claims),
+            (Claims::OfAccount(of), Some(account)) => {
+                own_claims = of(account);
+                Some(&own_claims)
+            }
+            (Claims::OfAccount(_), None) => {
+                return Err(Fault::internal("tell of an account in its access token", "it was not read"));
+            }
+        };
         let grant = Grant {
             issuer: &self.issuer.issuer,
             subject: token.key.account,
-            audience: &self.issuer.audience,
+            external_subject: told.and_then(|account| terms.access.subject.of(account)),
+            audience: (!terms.access.has_no_audience).then_some(self.issuer.audience.as_str()),
             client_id: &terms.client_id,
             session: token.key.session,
             issued_at,
             expires_at: Timestamp(issued_at.0 + expires_in * 1000),
             id: id.try_into().expect("18 bytes split at 16 leave 16"),
-            claims: terms.claims.as_ref(),
+            claims,
         };
         Ok(TokenPair {
             account: token.key.account,

@@ -6,13 +6,14 @@ use zeroize::Zeroizing;
 
 use super::pair::fresh_life;
 use super::{Client, Engine, Refresh, Terms, TokenPair, tried_too_often};
+use crate::account::Account;
 use crate::audit::{Event, EventKind};
 use crate::clock::{Timestamp, millis};
 use crate::error::{Error, Fault, Refusal};
 use crate::ratchet::{
     Denial, Found, Judgement, MAX_MISSES, Notice, Presented, Rotation, Row, Verdict, judge,
 };
-use crate::session::{EndCause, SessionKey};
+use crate::session::{AccountId, EndCause, SessionKey};
 use crate::store::{Ending, Rotated};
 use crate::token::{RefreshToken, hash_retry_id};
 
@@ -42,9 +43,18 @@ impl Engine {
     /// Refreshes a session: judges the presented token and carries the verdict out.
     pub async fn refresh(&self, terms: &Terms, renewal: Renewal<'_>, client: &Client) -> Refreshed {
         let now = self.now();
-        let Some(token) = self.parse(terms, renewal.token, now) else {
-            let malformed = judge(None, &Found::Nothing, 0, now, &terms.policy);
-            return Refreshed { row: malformed.row, answer: Err(Refusal::TokenInvalid.into()) };
+        let token = match self.recognise(terms, renewal.token, now).await {
+            Ok(Some(token)) => token,
+            Ok(None) => {
+                let malformed = judge(None, &Found::Nothing, 0, now, &terms.policy);
+                return Refreshed { row: malformed.row, answer: Err(Refusal::TokenInvalid.into()) };
+            }
+            Err(fault) => return Refreshed { row: Row::StoreFault, answer: Err(fault.into()) },
+        };
+        // Read before the row turns: if it cannot be read, nothing has happened yet.
+        let account = match self.account_to_tell_of(terms, token.key.account).await {
+            Ok(account) => account,
+            Err(fault) => return Refreshed { row: Row::StoreFault, answer: Err(fault.into()) },
         };
         let mut turn = Turn {
             engine: self,
@@ -52,6 +62,7 @@ impl Engine {
             client,
             now,
             text: renewal.token,
+            account,
             presented: present(&token, renewal.retry_id, client),
             token,
         };
@@ -93,6 +104,24 @@ impl Engine {
         if is_one_clock { now.max(turned) } else { now }
     }
 
+    /// A token of this page, its own or one of the system whose place it took, or none.
+    pub(super) async fn recognise(
+        &self,
+        terms: &Terms,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<Option<RefreshToken>, Fault> {
+        match self.parse(terms, text, now) {
+            Some(token) => Ok(Some(token)),
+            None => self.adopt(terms, text).await,
+        }
+    }
+
+    /// The account, where the page's access tokens tell of it.
+    async fn account_to_tell_of(&self, terms: &Terms, id: AccountId) -> Result<Option<Account>, Fault> {
+        if terms.access.tells_of_account() { self.store.account(id).await } else { Ok(None) }
+    }
+
     /// A token of this page, or none: row 1 tells no difference between malformed, forged and another page's.
     pub fn parse(&self, terms: &Terms, text: &str, now: Timestamp) -> Option<RefreshToken> {
         let token = RefreshToken::parse(text, &self.keys.load(), now).ok()?;
@@ -107,6 +136,7 @@ struct Turn<'a> {
     client: &'a Client,
     now: Timestamp,
     text: &'a str,
+    account: Option<Account>,
     token: RefreshToken,
     presented: Presented,
 }
@@ -175,7 +205,7 @@ impl Turn<'_> {
 
     fn hand_out(&self, successor: &RefreshToken, rotated: Rotated) -> Result<TokenPair, Fault> {
         let life = fresh_life(self.terms, rotated.expires_at, self.now);
-        self.engine.new_pair(self.terms, successor, life, self.now)
+        self.engine.new_pair(self.terms, self.account.as_ref(), successor, life, self.now)
     }
 
     /// Row 13: the client's own token, unchanged.
@@ -183,7 +213,7 @@ impl Turn<'_> {
         let session = session_in(found)?;
         let life = fresh_life(self.terms, session.expires_at, self.now);
         let kept = Refresh::Kept(Zeroizing::new(self.text.to_owned()));
-        self.engine.pair(self.terms, &self.token, kept, life, self.now)
+        self.engine.pair(self.terms, self.account.as_ref(), &self.token, kept, life, self.now)
     }
 
     /// Row 8: the successor as it was given, however long ago; so its life may be shorter than a fresh one's. It is
@@ -194,7 +224,8 @@ impl Turn<'_> {
         let left = session.idle_expires_at.min(session.expires_at).millis_since(self.now).max(0);
         let hours = left / HOUR_MILLIS + i64::from(left % HOUR_MILLIS > 0);
         let life = (hours * 3600).min(fresh_life(self.terms, session.expires_at, self.now));
-        self.engine.new_pair(self.terms, &self.token.at(session.generation), life, self.now)
+        let successor = self.token.at(session.generation);
+        self.engine.new_pair(self.terms, self.account.as_ref(), &successor, life, self.now)
     }
 
     fn event(&self, notice: Notice) -> Event {

@@ -52,7 +52,7 @@ impl Engine {
         client: &Client,
     ) -> Result<(), Fault> {
         let now = self.now();
-        let Some(token) = self.parse(terms, text, now) else { return Ok(()) };
+        let Some(token) = self.recognise(terms, text, now).await? else { return Ok(()) };
         let Some(standing) = self.store.find(token.key).await? else { return Ok(()) };
         let presented = present(&token, None, client);
         let found = Found::Session(Box::new(standing));
@@ -119,6 +119,8 @@ impl Engine {
                 break;
             }
         }
+        // The order of ids, but for imported sessions, whose ids have none.
+        live.sort_by_key(|listed| listed.session.created_at);
         Ok(live)
     }
 

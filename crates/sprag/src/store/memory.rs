@@ -10,8 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::{
-    Accounts, Credential, CurrentSession, Ending, Journal, MAX_ENDED_KEPT, NewAccount, Opened, Opening,
-    PasswordChange, PasswordChanged, Rings, Rotated, Sessions, Slice, Store, Swept,
+    Accounts, Adoption, Credential, CurrentSession, Ending, Journal, MAX_ENDED_KEPT, NewAccount, Opened,
+    Opening, PasswordChange, PasswordChanged, Rings, Rotated, Sessions, Slice, Store, Swept,
 };
 use crate::account::{Account, Name};
 use crate::audit::{Checkpoint, Entry, Event, Head};
@@ -100,6 +100,12 @@ impl Sessions for MemoryStore {
         let mut tables = self.tables();
         let applies = tables.standing(retried.key).is_some_and(|standing| retried.applies_to(&standing));
         Ok(tables.write(applies, retried.key, event, |session| retried.apply(session)))
+    }
+
+    async fn adopt_session(&self, adoption: Adoption) -> Result<bool, Fault> {
+        let mut tables = self.tables();
+        let row = tables.sessions.get_mut(&adoption.key).filter(|(session, _)| adoption.applies_to(session));
+        Ok(row.map(|(session, _)| session.secret_hash = adoption.to).is_some())
     }
 
     async fn end(&self, key: SessionKey, ending: Ending) -> Result<bool, Fault> {

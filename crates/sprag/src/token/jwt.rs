@@ -80,6 +80,13 @@ pub(super) fn read(text: &str, keys: &KeyRing, now: Timestamp) -> Result<Refresh
     if is_same_text(write(&token, key).as_str(), text) { Ok(token) } else { Err(Malformed::Tag) }
 }
 
+/// Whether a text is a refresh token in our encoding, genuine or not.
+pub(super) fn is_ours(text: &str) -> bool {
+    let mut buffer = [0; HEADER_BYTES];
+    let header = text.split_once('.').and_then(|(header, _)| decode(header, &mut buffer).ok());
+    header.and_then(read_header).is_some()
+}
+
 /// Decodes a segment into `buffer`; what does not fit there is no segment of ours.
 fn decode<'a>(segment: &str, buffer: &'a mut [u8]) -> Result<&'a str, Malformed> {
     let length = BASE64URL_NOPAD.decode_len(segment.len()).map_err(|_| Malformed::Encoding)?;

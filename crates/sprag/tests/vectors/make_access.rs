@@ -37,7 +37,7 @@ impl Maker {
 
     fn accepts(&mut self, is_minted: bool, name: &str, why: &str, token: &str, keys: &str, now: i64) {
         let ring = KeyRing::from_json(&self.rings[keys].to_string()).expect("a ring");
-        let expected = Expected { issuer: ISSUER, audience: AUDIENCE };
+        let expected = Expected { issuer: ISSUER, audience: Some(AUDIENCE) };
         let read = access::verify(token, &ring, expected, Timestamp(now)).expect(name);
         let claims = BASE64URL_NOPAD.decode(token.split('.').nth(1).expect("claims").as_bytes());
         let claims: Value = serde_json::from_slice(&claims.expect("base64url")).expect("JSON");

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use sprag::Engine;
-use sprag::account::{Account, Name};
+use sprag::account::{Account, Name, Particulars};
 use sprag::audit::{Event, EventKind};
 use sprag::chance::{self, SystemChance};
 use sprag::clock::Timestamp;
@@ -209,6 +209,7 @@ impl Maker {
             disabled_at: None,
             epoch: Epoch(0),
             created_at: now,
+            particulars: Particulars::default(),
         };
         let new = NewAccount {
             account,

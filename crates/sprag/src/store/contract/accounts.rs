@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Subject;
 use super::world::{NOW, SECOND, World, ending, event, opening, rotation, token};
-use crate::account::{Account, Name};
+use crate::account::{Account, Name, Particulars};
 use crate::audit::EventKind;
 use crate::policy::Policy;
 use crate::ratchet::Rotation;
@@ -17,6 +17,15 @@ pub(super) async fn an_account_is_found_by_each_of_its_names(subject: Arc<dyn Su
     stranger.names.push(Name::email("ann@example.org").expect("this is an e-mail address"));
     stranger.account.email = Some("Ann@example.org".to_owned());
     stranger.account.is_admin = true;
+    let text = |text: &str| Some(text.to_owned());
+    stranger.names.push(Name::external("507f1f77bcf86cd799439011").expect("this is a key"));
+    stranger.account.particulars = Particulars {
+        external_id: text("507f1f77bcf86cd799439011"),
+        role: text("editor"),
+        name: text("Ann Example"),
+        given_name: text("Ann"),
+        family_name: text("Example"),
+    };
     assert!(world.store().create(stranger.clone()).await.expect("create"));
     let id = stranger.account.id;
     for name in &stranger.names {

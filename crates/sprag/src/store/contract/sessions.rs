@@ -11,7 +11,7 @@ use crate::account::Account;
 use crate::audit::EventKind;
 use crate::ratchet::Standing;
 use crate::session::{EndCause, Ended, Epoch, Session, SessionId};
-use crate::store::{CurrentSession, MAX_ENDED_KEPT, Opened, PasswordChanged, Slice, Swept};
+use crate::store::{Adoption, CurrentSession, MAX_ENDED_KEPT, Opened, PasswordChanged, Slice, Swept};
 
 pub(super) async fn a_session_is_found_as_it_was_opened(subject: Arc<dyn Subject>) {
     let world = World::of(subject);
@@ -244,4 +244,28 @@ pub(super) async fn a_sweep_goes_slice_by_slice_to_the_end(subject: Arc<dyn Subj
     let rows = Slice { after: None, rows: 0, ..slice };
     let swept = world.store().sweep(rows).await.expect("sweep");
     assert_eq!((swept.seen, swept.next), (1, Some(keys[0])), "a slice has at least one row");
+}
+
+pub(super) async fn a_session_is_adopted_exactly_once_and_only_before_it_has_turned(
+    subject: Arc<dyn Subject>,
+) {
+    let world = World::of(subject);
+    let store = world.store();
+    let account = world.person().await;
+    let imported = world.log_in(&account).await;
+    let turned = world.log_in(&account).await;
+    let ended = world.log_in(&account).await;
+    let adoption = |session: &Session| Adoption { key: session.key, from: session.secret_hash, to: [9; 32] };
+
+    let strange = Adoption { from: [8; 32], ..adoption(&imported) };
+    assert!(!store.adopt_session(strange).await.expect("adopt"), "it has another placeholder");
+    assert!(store.adopt_session(adoption(&imported)).await.expect("adopt"));
+    assert!(!store.adopt_session(adoption(&imported)).await.expect("adopt"), "it has been adopted");
+    let found = store.find(imported.key).await.expect("find").expect("it is there").session;
+    assert_eq!(found, Session { secret_hash: [9; 32], ..imported }, "nothing else of it has changed");
+
+    assert!(store.rotate(rotation(&turned, NOW.plus(SECOND)), None).await.expect("rotate").is_some());
+    assert!(!store.adopt_session(adoption(&turned)).await.expect("adopt"), "it has turned");
+    assert!(store.end(ended.key, ending(EndCause::Logout)).await.expect("end"));
+    assert!(!store.adopt_session(adoption(&ended)).await.expect("adopt"), "it has ended");
 }

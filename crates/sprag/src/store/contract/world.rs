@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::Subject;
-use crate::account::{Account, Name};
+use crate::account::{Account, Name, Particulars};
 use crate::audit::{Entry, Event, EventKind};
 use crate::chance::{self, Chance as _, SeededChance};
 use crate::clock::Timestamp;
@@ -74,6 +74,7 @@ impl World {
                 disabled_at: None,
                 epoch: Epoch(0),
                 created_at: NOW,
+                particulars: Particulars::default(),
             },
             password_hash: format!("hash of {id}"),
             event: event(id, EventKind::AccountCreated),

@@ -24,7 +24,8 @@ use crate::store::{
 
 pub(super) const CREDENTIAL_OF: Sql = Sql {
     text: "
-    select id, epoch, disabled_at, is_admin, created_at, username, email, password_hash
+    select id, epoch, disabled_at, is_admin, created_at, username, email, password_hash,
+           external_id, role, name, given_name, family_name
     from account
     where id = $1",
     types: &[Type::UUID],
@@ -121,7 +122,8 @@ impl Accounts for PostgresStore {
     async fn accounts(&self, after: Option<AccountId>, limit: u32) -> Result<Vec<Account>, Fault> {
         const ACCOUNTS: Sql = Sql {
             text: "
-            select id, epoch, disabled_at, is_admin, created_at, username, email
+            select id, epoch, disabled_at, is_admin, created_at, username, email,
+                   external_id, role, name, given_name, family_name
             from account
             where id > $1
             order by id
@@ -217,15 +219,21 @@ async fn create(link: &Link, new: &NewAccount) -> Result<Outcome<bool>, Trouble>
     const INSERT_ACCOUNT: Sql = Sql {
         text: "
         insert into account (
-            id, epoch, disabled_at, is_admin, created_at, username, email, password_hash
+            id, epoch, disabled_at, is_admin, created_at, username, email, password_hash,
+            external_id, role, name, given_name, family_name
         )
-        values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         types: &[
             Type::UUID,
             Type::INT8,
             Type::INT8,
             Type::BOOL,
             Type::INT8,
+            Type::TEXT,
+            Type::TEXT,
+            Type::TEXT,
+            Type::TEXT,
+            Type::TEXT,
             Type::TEXT,
             Type::TEXT,
             Type::TEXT,
@@ -248,6 +256,11 @@ async fn create(link: &Link, new: &NewAccount) -> Result<Outcome<bool>, Trouble>
             &account.username,
             &account.email,
             password_hash,
+            &account.particulars.external_id,
+            &account.particulars.role,
+            &account.particulars.name,
+            &account.particulars.given_name,
+            &account.particulars.family_name,
         ],
     )
     .await?;

@@ -14,6 +14,7 @@ use crate::store::schema::{self, Applied, Migrated, Migrations};
 pub(super) const MIGRATIONS: &Migrations = &[
     ("V1__sessions", include_str!("../../../migrations/postgres/V1__sessions.sql")),
     ("V2__needs_1_key_ring", include_str!("../../../migrations/postgres/V2__needs_1_key_ring.sql")),
+    ("V3__needs_2_particulars", include_str!("../../../migrations/postgres/V3__needs_2_particulars.sql")),
 ];
 
 /// Who holds this lock migrates. A number as good as any: "sprag" in ASCII.

@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::trouble::Trouble;
-use crate::account::Account;
+use crate::account::{Account, Particulars};
 use crate::audit::{Checkpoint, Entry, Event, EventKind, Head};
 use crate::clock::Timestamp;
 use crate::ratchet::Standing;
@@ -74,6 +74,13 @@ pub(super) fn account(row: &Row) -> Result<Account> {
         disabled_at: row.try_get::<_, Option<i64>>("disabled_at")?.map(Timestamp),
         epoch: Epoch(row.try_get("epoch")?),
         created_at: Timestamp(row.try_get("created_at")?),
+        particulars: Particulars {
+            external_id: row.try_get("external_id")?,
+            role: row.try_get("role")?,
+            name: row.try_get("name")?,
+            given_name: row.try_get("given_name")?,
+            family_name: row.try_get("family_name")?,
+        },
     })
 }
 

@@ -21,7 +21,7 @@ use crate::error::Fault;
 use crate::policy::MAX_RETRIES;
 use crate::ratchet::{Retried, Rotation, Standing};
 use crate::session::{AccountId, EndCause, Session, SessionDetail, SessionId, SessionKey};
-use crate::store::{Ending, Opened, Opening, Rotated, Sessions, Slice, Swept};
+use crate::store::{Adoption, Ending, Opened, Opening, Rotated, Sessions, Slice, Swept};
 
 pub(super) const RETRY: Sql = Sql {
     text: "
@@ -193,6 +193,30 @@ impl Sessions for PostgresStore {
                         chain.append(event.clone()).await?;
                     }
                     Ok(Outcome::Keep(counted))
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    async fn adopt_session(&self, adoption: Adoption) -> Result<bool, Fault> {
+        const ADOPT: Sql = Sql {
+            text: "
+            update session
+            set secret_hash = $4
+            where account_id = $1
+              and id = $2
+              and secret_hash = $3
+              and generation = 0
+              and ended_at is null",
+            types: &[Type::UUID, Type::UUID, Type::BYTEA, Type::BYTEA],
+        };
+        self.pool
+            .read("adopt a session", &adoption, |link, Adoption { key, from, to }| {
+                async move {
+                    let given: [&(dyn ToSql + Sync); 4] =
+                        [&key.account.0, &key.session.0, &from.as_slice(), &to.as_slice()];
+                    Ok(link.execute(&ADOPT, &given).await? > 0)
                 }
                 .boxed()
             })

@@ -27,7 +27,8 @@ impl Accounts for SqliteStore {
         self.readers
             .read("find an account", move |connection| {
                 let mut statement = connection.prepare_cached(
-                    "select id, epoch, disabled_at, is_admin, created_at, username, email
+                    "select id, epoch, disabled_at, is_admin, created_at, username, email,
+                            external_id, role, name, given_name, family_name
                      from account
                      where id = ?1",
                 )?;
@@ -68,7 +69,8 @@ impl Accounts for SqliteStore {
         self.readers
             .read("list accounts", move |connection| {
                 let mut statement = connection.prepare_cached(
-                    "select id, epoch, disabled_at, is_admin, created_at, username, email
+                    "select id, epoch, disabled_at, is_admin, created_at, username, email,
+                            external_id, role, name, given_name, family_name
                      from account
                      where id > ?1
                      order by id
@@ -154,9 +156,10 @@ fn create(connection: &Connection, new: NewAccount) -> Result<Outcome<bool>> {
     }
     let mut statement = connection.prepare_cached(
         "insert into account (
-             id, epoch, disabled_at, is_admin, created_at, username, email, password_hash
+             id, epoch, disabled_at, is_admin, created_at, username, email, password_hash,
+             external_id, role, name, given_name, family_name
          )
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     )?;
     statement.execute(params![
         bytes(&account.id.0),
@@ -167,6 +170,11 @@ fn create(connection: &Connection, new: NewAccount) -> Result<Outcome<bool>> {
         account.username,
         account.email,
         password_hash,
+        account.particulars.external_id,
+        account.particulars.role,
+        account.particulars.name,
+        account.particulars.given_name,
+        account.particulars.family_name,
     ])?;
     Chain::of(connection, event.account)?.append(event)?;
     Ok(Outcome::Keep(true))

@@ -16,6 +16,7 @@ use crate::store::schema::{self, Applied, Migrated, Migrations};
 const MIGRATIONS: &Migrations = &[
     ("V1__sessions", include_str!("../../../migrations/sqlite/V1__sessions.sql")),
     ("V2__needs_1_key_ring", include_str!("../../../migrations/sqlite/V2__needs_1_key_ring.sql")),
+    ("V3__needs_2_particulars", include_str!("../../../migrations/sqlite/V3__needs_2_particulars.sql")),
 ];
 
 /// Applies what is lacking, in one transaction: a crash in the middle leaves nothing half done.

@@ -4,7 +4,7 @@ use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Error, Result, Row};
 use uuid::Uuid;
 
-use crate::account::Account;
+use crate::account::{Account, Particulars};
 use crate::audit::{Checkpoint, Entry, Event, EventKind, Head};
 use crate::clock::Timestamp;
 use crate::session::{
@@ -72,6 +72,13 @@ pub(super) fn account(row: &Row<'_>) -> Result<Account> {
         disabled_at: row.get::<_, Option<i64>>("disabled_at")?.map(Timestamp),
         epoch: Epoch(row.get("epoch")?),
         created_at: Timestamp(row.get("created_at")?),
+        particulars: Particulars {
+            external_id: row.get("external_id")?,
+            role: row.get("role")?,
+            name: row.get("name")?,
+            given_name: row.get("given_name")?,
+            family_name: row.get("family_name")?,
+        },
     })
 }
 

@@ -15,7 +15,7 @@ use crate::error::Fault;
 use crate::policy::MAX_RETRIES;
 use crate::ratchet::{Retried, Rotation, Standing};
 use crate::session::{AccountId, EndCause, Epoch, Session, SessionDetail, SessionId, SessionKey};
-use crate::store::{Ending, Opened, Opening, Rotated, Sessions, Slice, Swept};
+use crate::store::{Adoption, Ending, Opened, Opening, Rotated, Sessions, Slice, Swept};
 
 /// Turns a row where [`Rotation::applies_to`] holds, account and all.
 pub(super) const ROTATE: &str = "
@@ -110,6 +110,25 @@ impl Sessions for SqliteStore {
             Ok(Outcome::Keep(counted))
         };
         self.writer.write("count a retry", work).await
+    }
+
+    async fn adopt_session(&self, adoption: Adoption) -> Result<bool, Fault> {
+        let work = move |connection: &Connection| {
+            let mut statement = connection.prepare_cached(
+                "update session
+                 set secret_hash = ?4
+                 where account_id = ?1
+                   and id = ?2
+                   and secret_hash = ?3
+                   and generation = 0
+                   and ended_at is null",
+            )?;
+            let Adoption { key, from, to } = adoption;
+            let adopted =
+                statement.execute(params![bytes(&key.account.0), bytes(&key.session.0), from, to])?;
+            Ok(Outcome::Keep(adopted > 0))
+        };
+        self.writer.write("adopt a session", work).await
     }
 
     async fn end(&self, key: SessionKey, ending: Ending) -> Result<bool, Fault> {

@@ -329,9 +329,9 @@ mod tests {
     }
 
     fn insert(connection: &Connection, id: u8) -> rusqlite::Result<Outcome<()>> {
-        connection
-            .execute("insert into account values (?1, 0, null, 0, 0, null, null, 'hash')", [[id; 16]])
-            .map(|_| Outcome::Keep(()))
+        let insert = "insert into account (id, epoch, is_admin, created_at, password_hash)
+                      values (?1, 0, 0, 0, 'hash')";
+        connection.execute(insert, [[id; 16]]).map(|_| Outcome::Keep(()))
     }
 
     fn accounts(path: &Path) -> Vec<[u8; 16]> {
