@@ -61,9 +61,10 @@ fn references_lead_somewhere_and_operations_have_names_of_their_own() {
     for page in builtin_names().map(shipped) {
         let document = document(&[page], URL);
         let mut references = Vec::new();
-        walk(&document, &mut |key, value| match key {
-            "$ref" => references.push(value.clone()),
-            _ => {}
+        walk(&document, &mut |key, value| {
+            if key == "$ref" {
+                references.push(value.clone());
+            }
         });
         let mut ids: Vec<&str> = operations(&document).into_iter().map(|(id, _)| id).collect();
         for reference in references {
@@ -166,7 +167,7 @@ fn may_answer(page: &Profile, route: &Route, code: &str) -> bool {
     let takes = |input| route.takes.takes(input);
     let asks_for_access_token = is(&[LogoutAll, Me, Sessions, EndSession, Password])
         || (is(&[Register]) && page.registration == Registration::Admin);
-    let reads_body = is(&[Login, Register, Refresh, Logout, Revoke, Password]);
+    let reads_body = is(&[Login, Register, Refresh, Logout, Revoke, Password]) || takes(Input::SessionId);
     let has_cookie = page.refresh.cookie.is_some();
     match code {
         "method_not_allowed" | "rate_limited" | "internal" | "unavailable" | "busy" => true,

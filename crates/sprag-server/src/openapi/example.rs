@@ -2,7 +2,7 @@
 
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Map, Value, json};
-use sprag::account::Account;
+use sprag::account::{Account, Particulars};
 use sprag::clock::Timestamp;
 use sprag::session::{AccountId, Epoch, Generation, Session, SessionDetail, SessionId, SessionKey};
 use sprag::token::Encoding;
@@ -127,6 +127,9 @@ fn sent(profile: &Profile, route: &Route, field: &TakenField) -> String {
     match field.input {
         Input::Name if field.name.contains("mail") => format!("{person}@example.org"),
         Input::Name | Input::Username => person.to_owned(),
+        Input::FullName => format!("{} Example", capitalised(person)),
+        Input::GivenName => capitalised(person),
+        Input::FamilyName => "Example".to_owned(),
         Input::Email => format!("{person}@example.org"),
         Input::Password | Input::CurrentPassword => "an example of a password".to_owned(),
         Input::NewPassword => "another example of a password".to_owned(),
@@ -174,7 +177,18 @@ fn account(name: &str) -> Account {
         disabled_at: None,
         epoch: Epoch(0),
         created_at: NOON,
+        particulars: Particulars {
+            name: Some(format!("{} Example", capitalised(name))),
+            given_name: Some(capitalised(name)),
+            family_name: Some("Example".to_owned()),
+            ..Particulars::default()
+        },
     }
+}
+
+fn capitalised(name: &str) -> String {
+    let (first, rest) = name.split_at(1);
+    first.to_uppercase() + rest
 }
 
 fn session(profile: &Profile, number: u8, rotated_at: Timestamp) -> Session {

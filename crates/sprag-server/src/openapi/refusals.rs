@@ -121,7 +121,7 @@ fn codes(profile: &Profile, route: &Route) -> Vec<&'static str> {
         // A Sprag-Instance that is none.
         codes.push("request_invalid");
     }
-    if reads_body(route.action) {
+    if reads_body(route) {
         codes.extend(["request_invalid", "request_timeout", "request_too_large", "media_type_unsupported"]);
     }
     if !route.takes.fields().is_empty() {
@@ -147,9 +147,13 @@ fn codes(profile: &Profile, route: &Route) -> Vec<&'static str> {
     codes
 }
 
-/// Whether the action looks into the body, also where the page names no field of it.
-fn reads_body(action: Action) -> bool {
-    !matches!(action, Action::LogoutAll | Action::Me | Action::Sessions | Action::EndSession)
+/// Whether the call looks into the body, also where the page names no field of it.
+fn reads_body(route: &Route) -> bool {
+    match route.action {
+        Action::LogoutAll | Action::Me | Action::Sessions => false,
+        Action::EndSession => !route.takes.fields().is_empty(),
+        _ => true,
+    }
 }
 
 /// What only this action refuses.

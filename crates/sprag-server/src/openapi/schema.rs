@@ -30,14 +30,19 @@ pub(super) fn node(node: &Node) -> Value {
         }
         Node::List(nodes) => {
             let mut items: Vec<Value> = nodes.iter().map(self::node).collect();
+            let most = items.len();
             let least = nodes.iter().filter(|node| is_always_there(node)).count();
-            let mut schema = json!({ "type": "array", "minItems": least, "maxItems": items.len() });
-            if least == items.len() && least > 0 {
-                schema["prefixItems"] = items.into();
-            } else if least < items.len() {
-                // An optional one that is absent moves the others up.
-                let only = if items.len() == 1 { items.pop() } else { None };
-                schema["items"] = only.unwrap_or_else(|| json!({ "anyOf": items }));
+            let mut schema = json!({ "type": "array", "minItems": least, "maxItems": most });
+            // One schema for all: where each stands is not said, since an optional one that is absent moves the others
+            // up, and few readers know `prefixItems`.
+            items.dedup();
+            match items.pop() {
+                Some(only) if items.is_empty() => schema["items"] = only,
+                Some(last) => {
+                    items.push(last);
+                    schema["items"] = json!({ "anyOf": items });
+                }
+                None => {}
             }
             schema
         }
@@ -101,6 +106,10 @@ fn property(action: Action, field: &TakenField, is_needed: bool, written: Writte
             schema["format"] = "password".into();
             schema["maxLength"] = sprag::password::MAX_BYTES.into();
         }
+        Input::FullName | Input::GivenName | Input::FamilyName => {
+            schema["maxLength"] = sprag::account::MAX_PARTICULAR_BYTES.into();
+        }
+        Input::Device => schema["maxLength"] = crate::http::MAX_DEVICE_BYTES.into(),
         Input::SessionId => schema["format"] = "uuid".into(),
         Input::Transport if may_be_null => schema["enum"] = json!(["body", "cookie", "", null]),
         Input::Transport => schema["enum"] = json!(["body", "cookie", ""]),
@@ -125,6 +134,9 @@ fn pattern(input: Input) -> Option<String> {
         Input::Username => Some(format!("\\s*{username}\\s*")),
         Input::Email => Some(format!("\\s*{email}\\s*")),
         Input::Name => Some(format!("\\s*({username}|{email})\\s*")),
+        Input::FullName | Input::GivenName | Input::FamilyName => {
+            Some("[^\\u0000-\\u001f\\u007f-\\u009f]+".to_owned())
+        }
         _ => None,
     }
 }
@@ -168,7 +180,9 @@ fn fact_schema(fact: Fact, is_optional: bool) -> Value {
     let (kind, format) = match fact.kind() {
         FactKind::Text => ("string", None),
         FactKind::Number => ("integer", None),
-        FactKind::NumberOrText => ("string", None),
+        FactKind::NumberOrText => {
+            return json!({ "type": ["integer", "string"], "description": fact.about() });
+        }
         FactKind::Flag => ("boolean", None),
         FactKind::Time => ("string", Some("date-time")),
         FactKind::Id => ("string", Some("uuid")),
