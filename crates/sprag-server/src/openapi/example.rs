@@ -73,6 +73,7 @@ pub(super) fn field_at_fault<'a>(route: &'a Route, code: &str) -> Option<&'a str
     let field = match code {
         "field_missing" => fields.iter().find(|field| !field.is_optional),
         "field_invalid" => fields.first(),
+        "name_invalid" | "name_taken" => fields.iter().find(|field| is_name(field)),
         "password_rejected" => fields
             .iter()
             .find(|field| field.input == Input::NewPassword)
