@@ -36,6 +36,7 @@ mod refresh;
 mod refusal;
 mod request;
 
+pub(crate) use actions::MAX_DEVICE_BYTES;
 use carriage::{By, Carried};
 use refusal::Problem;
 use request::Received;
@@ -186,7 +187,7 @@ async fn carry_out(place: &Place, mut parts: Parts, body: Received) -> Result<Re
         Action::EndSession => {
             let params = RawPathParams::from_request_parts(&mut parts, &()).await;
             let id = params.ok().and_then(|params| params.iter().next().map(|(_, id)| id.to_owned()));
-            actions::end_session(place, &parts, &id.unwrap_or_default()).await
+            actions::end_session(place, &parts, id.as_deref(), body).await
         }
         Action::Password => actions::password(place, &parts, body).await,
     }

@@ -13,7 +13,7 @@ use crate::audit::EventKind;
 use crate::chance;
 use crate::clock::Timestamp;
 use crate::error::{Fault, Refusal};
-use crate::password::{NOBODYS_HASH, check_hash};
+use crate::password::{NO_PASSWORD, check_hash};
 use crate::session::{AccountId, EndCause, Epoch, Generation, Session, SessionKey};
 use crate::store::{Adoption, NewAccount, Opened, Opening};
 use crate::token::{ForeignToken, RefreshToken};
@@ -261,7 +261,7 @@ fn new_account(user: &ImportedUser<'_>, id: AccountId, now: Timestamp) -> Result
     if names.len() == 1 {
         return Err(refused("it has neither a user name nor an e-mail address"));
     }
-    let password_hash = if user.password_hash.is_empty() { NOBODYS_HASH } else { user.password_hash };
+    let password_hash = if user.password_hash.is_empty() { NO_PASSWORD } else { user.password_hash };
     check_hash(password_hash).map_err(|why| Imported::Refused(why.to_string().into()))?;
     let account = Account {
         id,
