@@ -1,6 +1,5 @@
 //! Hands a record to the engine: for good, or to hear what it would say.
 
-use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,27 +67,6 @@ impl Trial {
     }
 }
 
-/// What became of a record.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Outcome {
-    New,
-    AlreadyThere,
-    /// A session that had been revoked or had expired where it comes from.
-    Over,
-    Refused(Cow<'static, str>),
-}
-
-impl From<Imported> for Outcome {
-    fn from(imported: Imported) -> Self {
-        match imported {
-            Imported::New => Self::New,
-            Imported::AlreadyThere => Self::AlreadyThere,
-            Imported::Over(_) => Self::Over,
-            Imported::Refused(reason) => Self::Refused(reason),
-        }
-    }
-}
-
 impl Taker {
     /// Takes users in.
     #[must_use]
@@ -108,14 +86,14 @@ impl Taker {
     }
 
     /// Takes one record in. A store that does not answer is asked again a few times; an import can be repeated.
-    pub(super) async fn take(&self, record: &Record) -> Result<Outcome, Fault> {
+    pub(super) async fn take(&self, record: &Record) -> Result<Imported, Fault> {
         let read = match &self.terms {
             None => User::read(record, &self.shape).map(Row::User),
             Some(terms) => Session::read(record, &self.shape).map(|session| Row::Session(session, terms)),
         };
         let row = match read {
             Ok(row) => row,
-            Err(reason) => return Ok(Outcome::Refused(reason)),
+            Err(reason) => return Ok(Imported::Refused(reason)),
         };
         let mut pauses = PATIENCE.iter();
         loop {
@@ -129,13 +107,13 @@ impl Taker {
         }
     }
 
-    async fn try_to_take(&self, row: &Row<'_>) -> Result<Outcome, Fault> {
+    async fn try_to_take(&self, row: &Row<'_>) -> Result<Imported, Fault> {
         match &self.mode {
             Mode::Real(engine) => row.import(engine).await,
             Mode::Trial(trial) => {
                 if let Some(asked) = &trial.asked {
                     match row.preview(asked).await? {
-                        Outcome::New => {}
+                        Imported::New => {}
                         other => return Ok(other),
                     }
                 }
@@ -152,23 +130,17 @@ enum Row<'a> {
 }
 
 impl Row<'_> {
-    async fn import(&self, engine: &Engine) -> Result<Outcome, Fault> {
+    async fn import(&self, engine: &Engine) -> Result<Imported, Fault> {
         match self {
-            Self::User(user) => Ok(engine.import_user(user.imported()).await?.into()),
-            Self::Session(session, terms) => {
-                let imported = engine.import_session(terms, session.imported()).await?;
-                Ok(outcome(session, imported, engine))
-            }
+            Self::User(user) => engine.import_user(user.imported()).await,
+            Self::Session(session, terms) => engine.import_session(terms, session.imported()).await,
         }
     }
 
-    async fn preview(&self, engine: &Engine) -> Result<Outcome, Fault> {
+    async fn preview(&self, engine: &Engine) -> Result<Imported, Fault> {
         match self {
-            Self::User(user) => Ok(engine.preview_user(user.imported()).await?.into()),
-            Self::Session(session, terms) => {
-                let imported = engine.preview_session(terms, session.imported()).await?;
-                Ok(outcome(session, imported, engine))
-            }
+            Self::User(user) => engine.preview_user(user.imported()).await,
+            Self::Session(session, terms) => engine.preview_session(terms, session.imported()).await,
         }
     }
 
@@ -190,13 +162,4 @@ fn name_of_its_own(id: &str) -> String {
     id.hash(&mut hasher);
     let head = &id.as_bytes()[..id.len().min(KEPT_BYTES)];
     format!("u{}{:016x}", HEXLOWER.encode(head), hasher.finish())
-}
-
-/// Sessions that are over are found in every such table, most of all where each refresh left a row. That is no refusal.
-fn outcome(session: &Session, imported: Imported, engine: &Engine) -> Outcome {
-    let is_over = !session.is_live || session.expires_at <= engine.now();
-    match Outcome::from(imported) {
-        Outcome::Refused(_) if is_over => Outcome::Over,
-        other => other,
-    }
 }
