@@ -162,16 +162,18 @@ fn every_code_that_a_call_may_answer_is_documented_with_its_status_and_an_exampl
 
 /// Whether a call may be answered with `code`: written down a second time, by code and not by action.
 fn may_answer(page: &Profile, route: &Route, code: &str) -> bool {
-    use Action::{EndSession, Login, Logout, LogoutAll, Me, Password, Refresh, Register, Revoke, Sessions};
+    use Action::{
+        EndSession, Explain, Login, Logout, LogoutAll, Me, Password, Refresh, Register, Revoke, Sessions,
+    };
     let is = |actions: &[Action]| actions.contains(&route.action);
     let takes = |input| route.takes.takes(input);
-    let asks_for_access_token = is(&[LogoutAll, Me, Sessions, EndSession, Password])
+    let asks_for_access_token = is(&[LogoutAll, Me, Sessions, EndSession, Explain, Password])
         || (is(&[Register]) && page.registration == Registration::Admin);
     let reads_body = is(&[Login, Register, Refresh, Logout, Revoke, Password]) || takes(Input::SessionId);
     let has_cookie = page.refresh.cookie.is_some();
     match code {
         "method_not_allowed" | "rate_limited" | "internal" | "unavailable" | "busy" => true,
-        "request_invalid" => !is(&[Me, Sessions]),
+        "request_invalid" => !is(&[Me, Sessions, Explain]),
         "field_missing" => {
             is(&[Login, Register, Password]) || Input::ALL.iter().any(|i| route.takes.requires(*i))
         }
@@ -186,11 +188,11 @@ fn may_answer(page: &Profile, route: &Route, code: &str) -> bool {
         "account_unknown" => asks_for_access_token,
         "credentials_invalid" => is(&[Login]),
         "current_password_wrong" => is(&[Password]),
-        "forbidden" => is(&[Register]) && asks_for_access_token,
+        "forbidden" => is(&[Explain]) || (is(&[Register]) && asks_for_access_token),
         "origin_refused" => {
             has_cookie && (is(&[Login, Refresh, Logout, Revoke, Password]) || route.opens_session())
         }
-        "session_unknown" => is(&[EndSession]),
+        "session_unknown" => is(&[EndSession, Explain]),
         "name_taken" | "name_invalid" => is(&[Register]),
         "password_rejected" => is(&[Login, Register, Password]),
         "not_found" => false,

@@ -45,10 +45,7 @@ pub(super) async fn login(place: &Place, parts: &Parts, body: Received) -> Resul
 
 pub(super) async fn register(place: &Place, parts: &Parts, body: Received) -> Result<Response, Problem> {
     if place.page.profile.registration == Registration::Admin {
-        let caller = place.caller(parts).await?;
-        if !place.app.engine.account(caller.key.account).await?.is_admin {
-            return Err(Refusal::Forbidden.into());
-        }
+        place.admin(parts).await?;
     }
     let fields = request::fields(parts, body)?;
     let inputs = place.inputs(&fields)?;
@@ -175,6 +172,28 @@ pub(super) async fn end_session(
     let key = SessionKey { account: caller.key.account, session };
     place.app.engine.end_session(key, EndCause::Revoked, &place.client(parts)?).await?;
     Ok(shaped(place, &Facts { session_id: Some(session), ..Facts::default() }))
+}
+
+/// What happened to a session, told to an administrator. Nobody is told of the session they ask with: whoever holds a
+/// copy of its tokens could read when the other one refreshes.
+pub(super) async fn explain(place: &Place, parts: &Parts, id: &str) -> Result<Response, Problem> {
+    let caller = place.admin(parts).await?;
+    let id: SessionId = id.parse().map_err(|_| Refusal::SessionUnknown)?;
+    if id == caller.key.session {
+        return Err(Refusal::Forbidden.into());
+    }
+    let explained = place.app.engine.explain(id).await?.ok_or(Refusal::SessionUnknown)?;
+    let (session, detail) = (&explained.session, &explained.detail);
+    Ok(shaped(
+        place,
+        &Facts {
+            session_id: Some(id),
+            account_id: Some(session.key.account),
+            session: Some(SessionFacts { session, detail, is_current: false }),
+            events: &explained.events,
+            ..Facts::default()
+        },
+    ))
 }
 
 pub(super) async fn password(place: &Place, parts: &Parts, body: Received) -> Result<Response, Problem> {

@@ -3,6 +3,7 @@
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Map, Value, json};
 use sprag::account::{Account, Particulars};
+use sprag::audit::{Entry, Event, EventKind, Head};
 use sprag::clock::Timestamp;
 use sprag::session::{AccountId, Epoch, Generation, Session, SessionDetail, SessionId, SessionKey};
 use sprag::token::Encoding;
@@ -72,6 +73,7 @@ pub(super) fn field_at_fault<'a>(route: &'a Route, code: &str) -> Option<&'a str
     let field = match code {
         "field_missing" => fields.iter().find(|field| !field.is_optional),
         "field_invalid" => fields.first(),
+        "name_invalid" | "name_taken" => fields.iter().find(|field| is_name(field)),
         "password_rejected" => fields
             .iter()
             .find(|field| field.input == Input::NewPassword)
@@ -148,6 +150,8 @@ fn answer(profile: &Profile, route: &Route, is_in_body: bool) -> Value {
     let details = [detail("192.0.2.7", "ann's laptop"), detail("198.51.100.23", "ann's telephone")];
     let sessions =
         [0, 1].map(|at| SessionFacts { session: &rows[at], detail: &details[at], is_current: at == 0 });
+    let is_explanation = route.action == Action::Explain;
+    let events = [rotation(&rows[0])];
     let facts = Facts {
         access_token: Some(&access),
         refresh_token: Some(refresh.as_str()).filter(|_| is_in_body),
@@ -158,10 +162,26 @@ fn answer(profile: &Profile, route: &Route, is_in_body: bool) -> Value {
         session_id: Some(rows[0].key.session),
         account_id: Some(account.id),
         account: (!route.gives_pair() || tells_of_account(route)).then_some(&account),
-        sessions: &sessions,
+        sessions: if is_explanation { &[] } else { &sessions },
+        session: Some(sessions[0]).filter(|_| is_explanation),
+        events: if is_explanation { &events } else { &[] },
         ..Facts::default()
     };
     route.gives.render(&facts)
+}
+
+fn rotation(session: &Session) -> Entry {
+    let event = Event {
+        account: session.key.account,
+        at: session.rotated_at,
+        kind: EventKind::SessionRotated,
+        session: Some(session.key.session),
+        cause: None,
+        ip: Some("192.0.2.7".to_owned()),
+        user_agent: Some("Example/1.0".to_owned()),
+        note: Some("generation 1 replaced generation 0".to_owned()),
+    };
+    Head::new(session.key.account).add(event)
 }
 
 fn tells_of_account(route: &Route) -> bool {

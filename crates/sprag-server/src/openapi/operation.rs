@@ -82,6 +82,7 @@ fn summary(route: &Route) -> &'static str {
         Action::Register => "Make an account",
         Action::Sessions => "List the live sessions",
         Action::EndSession => "End one session",
+        Action::Explain => "What happened to a session, for administrators",
         Action::Password => "Change the password; the other sessions end",
         Action::Revoke => "Revoke: end the session of this refresh token",
     }

@@ -150,7 +150,7 @@ fn codes(profile: &Profile, route: &Route) -> Vec<&'static str> {
 /// Whether the call looks into the body, also where the page names no field of it.
 fn reads_body(route: &Route) -> bool {
     match route.action {
-        Action::LogoutAll | Action::Me | Action::Sessions => false,
+        Action::LogoutAll | Action::Me | Action::Sessions | Action::Explain => false,
         Action::EndSession => !route.takes.fields().is_empty(),
         _ => true,
     }
@@ -174,6 +174,7 @@ fn own(profile: &Profile, route: &Route) -> &'static [&'static str] {
         }
         Action::Register => &["name_invalid", "name_taken", "password_rejected"],
         Action::EndSession => &["session_unknown"],
+        Action::Explain => &["session_unknown", "forbidden"],
         Action::Password => &["current_password_wrong", "password_rejected"],
         Action::Logout | Action::Revoke | Action::LogoutAll | Action::Me | Action::Sessions => &[],
     }

@@ -4,8 +4,8 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::call::Call;
-use crate::people::{Device, LOGIN, LOGOUT, LOGOUT_ALL, ME, SESSIONS, Way};
-use crate::world::{Plan, W, World, days, our_page};
+use crate::people::{ADMIN_SESSIONS, Device, LOGIN, LOGOUT, LOGOUT_ALL, ME, SESSIONS, Way};
+use crate::world::{BEGINNING, Plan, W, World, days, our_page};
 
 #[tokio::test]
 async fn logging_out_ends_the_session_at_once_and_twice_is_not_an_error() {
@@ -127,6 +127,43 @@ async fn one_session_can_be_ended_from_another_once() {
     assert!(laptop.is_logged_in().await);
     laptop.ends(laptop.session).await.is(204);
     laptop.asks(ME).await.refused(401, "session_ended").because("revoked");
+}
+
+#[tokio::test]
+async fn a_page_may_have_the_id_of_the_session_to_end_in_the_body() {
+    let in_body = [
+        ("DELETE /api/v1/auth/sessions/{id}", "POST /api/v1/auth/sessions/end"),
+        (
+            "does = \"end_session\"\nstatus = 204",
+            "does = \"end_session\"\ntakes = { sid = \"$session_id\" }\ngives = { ended = \"$session_id\" }",
+        ),
+    ];
+    let world = World::with(&in_body);
+    let ann = world.ann().await;
+    let (mut phone, mut laptop) = (ann.logs_in().await, ann.logs_in().await);
+    let call = laptop.bearer_call("POST", "/api/v1/auth/sessions/end");
+    world.sends(call.clone()).await.refused(400, "field_missing");
+    world.sends(call.clone().json(&json!({ "sid": "x" }))).await.refused(404, "session_unknown");
+    let answer = world.sends(call.json(&json!({ "sid": phone.session.to_string() }))).await.is(200);
+    assert_eq!(answer.json(), json!({ "ended": phone.session.to_string() }));
+    phone.refreshes().await.refused(401, "session_ended").because("revoked");
+    assert!(laptop.is_logged_in().await);
+}
+
+#[tokio::test]
+async fn an_answer_may_tell_when_its_tokens_expire() {
+    let moments = [
+        ("refresh_expires_in = \"$refresh_expires_in\"", "until = \"$refresh_expires_at\""),
+        ("expires_in = \"$expires_in\"", "expires_at = \"$expires_at\"\nseconds = \"$expires_in\""),
+    ];
+    let world = World::with(&moments);
+    let body = json!({ "username": "ann", "password": world.ann().await.password });
+    let answer = world.sends(Call::post(LOGIN).json(&body)).await.is(200).json();
+    let moment = |name: &str| answer[name].as_str().expect(name).parse::<jiff::Timestamp>().expect(name);
+    let beginning = jiff::Timestamp::from_millisecond(BEGINNING.0).expect("a moment");
+    let seconds = answer["seconds"].as_i64().expect("a number");
+    assert_eq!(moment("expires_at").duration_since(beginning).as_secs(), seconds);
+    assert_eq!(moment("until").duration_since(beginning).as_secs(), i64::try_from(days(7)).expect("seconds"));
 }
 
 #[tokio::test]
@@ -272,4 +309,40 @@ async fn every_route_that_needs_an_access_token_says_so() {
         let answer = world.sends(call.bearer("x.y.z")).await.refused(401, "token_invalid");
         assert_eq!(answer.header("www-authenticate"), "Bearer error=\"invalid_token\"", "{path}");
     }
+}
+
+#[tokio::test]
+async fn r53_an_administrator_is_told_the_trail_of_a_session_and_nobody_else_is() {
+    let world = World::with(&[("journal_rotations = false", "journal_rotations = true")]);
+    let (ann, root) = (world.ann().await, world.root().await);
+    let mut phone = ann.logs_in().await;
+    phone.refreshes().await.is(200);
+    phone.logs_out().await.is(204);
+    let path = format!("{ADMIN_SESSIONS}/{}", phone.session);
+
+    let admin = root.logs_in().await;
+    let told = world.sends(admin.bearer_call("GET", &path)).await.is(200).json();
+    assert_eq!(told["ended_cause"], "logout");
+    assert_eq!(told["account_id"], ann.id.to_string());
+    let kinds: Vec<_> =
+        told["events"].as_array().expect("events").iter().map(|event| &event["kind"]).collect();
+    assert_eq!(kinds, ["account_created", "session_opened", "session_rotated", "session_ended"]);
+    assert_eq!(told["events"][2]["note"], "generation 1 replaced generation 0");
+    assert_eq!(told["events"][2]["ip"], "192.0.2.10");
+
+    let laptop = ann.logs_in().await;
+    world.sends(laptop.bearer_call("GET", &path)).await.refused(403, "forbidden");
+    world.sends(Call::get(&path)).await.refused(401, "token_missing");
+    let unknown = format!("{ADMIN_SESSIONS}/{}", ann.id);
+    world.sends(admin.bearer_call("GET", &unknown)).await.refused(404, "session_unknown");
+    let no_id = format!("{ADMIN_SESSIONS}/x");
+    world.sends(admin.bearer_call("GET", &no_id)).await.refused(404, "session_unknown");
+}
+
+#[tokio::test]
+async fn r20_an_administrator_is_not_told_of_the_session_they_ask_with() {
+    let world = World::new();
+    let admin = world.root().await.logs_in().await;
+    let own = format!("{ADMIN_SESSIONS}/{}", admin.session);
+    world.sends(admin.bearer_call("GET", &own)).await.refused(403, "forbidden");
 }
