@@ -72,6 +72,15 @@ impl User {
     }
 }
 
+impl User {
+    /// What nobody else can have as well, near enough as it is compared.
+    pub(super) fn claims(&self) -> Vec<String> {
+        let names = [&self.username, &self.email].into_iter().flatten();
+        let names = names.map(|name| name.trim().to_lowercase());
+        names.chain([self.external_id.clone()]).collect()
+    }
+}
+
 /// A session as a record has it.
 pub(super) struct Session {
     pub(super) user: String,

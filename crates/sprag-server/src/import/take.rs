@@ -15,6 +15,7 @@ use sprag::password::Hasher;
 use sprag::store::sqlite::{self, SqliteStore};
 use sprag::{Engine, Fault, FaultKind};
 use tempfile::TempDir;
+use tokio::sync::Mutex;
 
 use super::record::Record;
 use super::row::{self, Session, User};
@@ -29,7 +30,11 @@ pub struct Taker {
     shape: TableShape,
     /// For sessions: the terms of their page.
     terms: Option<Terms>,
+    turns: Vec<Mutex<()>>,
 }
+
+/// Many more than are under way at a time, so that hardly anybody waits for a stranger.
+const TURNS: usize = 4096;
 
 /// Whether something is written.
 pub enum Mode {
@@ -71,13 +76,13 @@ impl Taker {
     /// Takes users in.
     #[must_use]
     pub fn of_users(mode: Mode, shape: TableShape) -> Self {
-        Self { mode, shape, terms: None }
+        Self { mode, shape, terms: None, turns: turns() }
     }
 
     /// Takes sessions in, on the terms of their page.
     #[must_use]
     pub fn of_sessions(mode: Mode, shape: TableShape, terms: Terms) -> Self {
-        Self { mode, shape, terms: Some(terms) }
+        Self { mode, shape, terms: Some(terms), turns: turns() }
     }
 
     /// What a report may call the record.
@@ -95,14 +100,17 @@ impl Taker {
             Ok(row) => row,
             Err(reason) => return Ok(Imported::Refused(reason)),
         };
+        let mut turns = Vec::new();
+        for turn in row.turns() {
+            turns.push(self.turns[turn].lock().await);
+        }
         let mut pauses = PATIENCE.iter();
         loop {
-            match self.try_to_take(&row).await {
-                Err(fault) if fault.kind != FaultKind::Internal => match pauses.next() {
-                    Some(pause) => tokio::time::sleep(*pause).await,
-                    None => return Err(fault),
-                },
-                taken => return taken,
+            match (self.try_to_take(&row).await, pauses.next()) {
+                (Err(fault), Some(pause)) if fault.kind != FaultKind::Internal => {
+                    tokio::time::sleep(*pause).await;
+                }
+                (taken, _) => return taken,
             }
         }
     }
@@ -124,12 +132,28 @@ impl Taker {
     }
 }
 
+fn turns() -> Vec<Mutex<()>> {
+    (0..TURNS).map(|_| Mutex::new(())).collect()
+}
+
 enum Row<'a> {
     User(User),
     Session(Session, &'a Terms),
 }
 
 impl Row<'_> {
+    /// Whose turns it waits for. What stands twice in a source would else be under way twice, and get in its own way;
+    /// and of two users with one name the first shall have it. In order, so that no two wait for each other.
+    fn turns(&self) -> Vec<usize> {
+        let mut turns: Vec<_> = match self {
+            Self::User(user) => user.claims().iter().map(|claim| turn_of(claim)).collect(),
+            Self::Session(session, _) => vec![turn_of(&session.user)],
+        };
+        turns.sort_unstable();
+        turns.dedup();
+        turns
+    }
+
     async fn import(&self, engine: &Engine) -> Result<Imported, Fault> {
         match self {
             Self::User(user) => engine.import_user(user.imported()).await,
@@ -158,8 +182,16 @@ impl Row<'_> {
 /// A user name that only this id leads to, whatever stands in the id.
 fn name_of_its_own(id: &str) -> String {
     const KEPT_BYTES: usize = 48;
-    let mut hasher = DefaultHasher::new();
-    id.hash(&mut hasher);
     let head = &id.as_bytes()[..id.len().min(KEPT_BYTES)];
-    format!("u{}{:016x}", HEXLOWER.encode(head), hasher.finish())
+    format!("u{}{:016x}", HEXLOWER.encode(head), hash(id))
+}
+
+fn turn_of(text: &str) -> usize {
+    usize::try_from(hash(text) % TURNS as u64).unwrap_or(0)
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }

@@ -125,7 +125,7 @@ fn the_first_twenty_are_shown_in_order_and_the_rest_is_counted() {
     for (index, line) in told[..20].iter().enumerate() {
         assert!(line.starts_with(&format!("line {} (user {}): ", index + 1, index + 1)), "{line}");
     }
-    assert_eq!(told[20], "30 more lines; --refused FILE keeps all of them");
+    assert_eq!(told[20], "and 30 more; --refused FILE keeps all of them");
     let reason = "a user name has no @, white space or control character";
     let expected = format!(
         "users from users.jsonl\n   0  new\n   0  already there\n  50  refused\n      50  {reason}\n"

@@ -23,7 +23,7 @@ fn users_come_from_a_sqlite_file() {
     // The name says nothing; its first bytes do.
     for from in ["app.db", "sqlite:app.db"] {
         let (summary, outcome) = shop.import(&["user", "import", "--from", from]);
-        assert_eq!(outcome.err, "row 3 (user 3): it is not UTF-8\n".replace(" (user 3)", ""), "{summary}");
+        assert_eq!(outcome.err, "row 3: it is not UTF-8\n", "{summary}");
         assert_eq!(
             (&summary["refused"], &summary["last"], outcome.code),
             (&json!(1), &json!({ "row": 3 }), 1)
@@ -80,7 +80,6 @@ fn a_database_is_read_as_it_stood_at_one_moment_and_never_written() {
     let outcome = shop.run(&["user", "import", "--from", &database.url()]);
     assert_eq!(outcome.code, 1);
     assert!(outcome.err.contains("cannot execute INSERT in a read-only transaction"), "{}", outcome.err);
-    assert!(outcome.err.contains("the import stopped before the first line"), "{}", outcome.err);
     assert_eq!(database.psql("select count(*) from trace"), "0");
 }
 

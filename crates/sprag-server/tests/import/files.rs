@@ -95,7 +95,9 @@ fn csv_has_its_quotes_line_ends_and_empty_fields() {
     let shop = a_shop();
     let rows = [
         "\u{feff}id,username,full_name,hashed_password,is_superuser,created_at,notes".to_owned(),
-        format!("1,ann,\"Ann \"\"the\r\nshop\"\", Smith\",{HASH},t,2024-12-13 10:00:00.5 +00:00,"),
+        format!(
+            "1,ann,\"Ann \"\"the shop\"\", Smith\",{HASH},t,2024-12-13 10:00:00.5 +00:00,\"two\r\nlines\""
+        ),
         String::new(),
         format!("\"2\",\"bob\",,\"{HASH}\",0,1734084000,\"a, b\""),
         format!("3,é.ü,,{HASH},,,"),

@@ -35,7 +35,8 @@ fn the_first_lines_show_which_members_there_are() {
     assert_eq!(shop.users().len(), 2);
     let told = shop.run(&[&import[..], &["--map", "email=e-mail"]].concat()).fails();
     assert!(told.contains("no column \"e-mail\" for email; did you mean \"mail\"?"), "{told}");
-    shop.imports_all(&[&import[..], &["--map", "email=e-mail?", "--map", "username=mail"]].concat());
+    shop.write("users.jsonl", lines(&records[..1]));
+    shop.imports_all(&[&import[..], &["--map", "email=e-mail?"]].concat());
 }
 
 #[test]

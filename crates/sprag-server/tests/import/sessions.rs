@@ -88,6 +88,17 @@ fn what_is_over_there_is_left_out_and_is_no_refusal() {
 }
 
 #[test]
+fn a_session_that_stands_there_many_times_is_taken_once() {
+    let shop = a_shop_with_ann();
+    let session = json!({ "user_id": 1, "token": TOKEN, "expires_at": "2100-01-01" });
+    shop.write("sessions.jsonl", lines(&vec![session; 100]));
+    let (dry, _) = shop.import(&[&SESSIONS[..], &["--dry-run"]].concat());
+    assert_eq!((&dry["new"], &dry["already_there"]), (&json!(1), &json!(99)));
+    let summary = shop.imports_all(&SESSIONS);
+    assert_eq!((&summary["new"], &summary["already_there"]), (&json!(1), &json!(99)));
+}
+
+#[test]
 fn a_session_needs_its_user_a_token_and_a_page_that_takes_it() {
     let shop = a_shop_with_ann();
     let session =

@@ -9,7 +9,7 @@ use std::time::Instant;
 use serde::Serialize;
 use serde_json::json;
 
-use super::super::output::{self, counted, plain, say, say_json, tell};
+use super::super::output::{self, plain, say, say_json, tell};
 use super::refused::RefusedFile;
 use crate::import::{Progress, Refusal, Stopped, Summary};
 use crate::profile::ImportKind;
@@ -195,7 +195,7 @@ fn tell_first(mut first: Vec<Refusal>, refused: u64) {
     }
     let more = refused.saturating_sub(first.len() as u64);
     if more > 0 {
-        tell(format_args!("{} more; --refused FILE keeps all of them", counted(more, "line", "lines")));
+        tell(format_args!("and {more} more; --refused FILE keeps all of them"));
     }
 }
 
