@@ -13,8 +13,8 @@ use sprag::keys::Fingerprint;
 use sprag::ratchet::{Retried, Rotation, Standing};
 use sprag::session::{AccountId, Session, SessionDetail, SessionId, SessionKey};
 use sprag::store::{
-    Accounts, Credential, Ending, Journal, NewAccount, Opened, Opening, PasswordChange, PasswordChanged,
-    Rings, Rotated, Sessions, Slice, Store, Swept,
+    Accounts, Adoption, Credential, Ending, Journal, NewAccount, Opened, Opening, PasswordChange,
+    PasswordChanged, Rings, Rotated, Sessions, Slice, Store, Swept,
 };
 
 /// What the store does from now on.
@@ -143,6 +143,7 @@ pass_through! {
     fn open(opening: Opening) -> Opened;
     fn find(key: SessionKey) -> Option<Standing>;
     fn retry(retried: Retried, event: Option<Event>) -> Option<Rotated>;
+    fn adopt_session(adoption: Adoption) -> bool;
     fn end(key: SessionKey, ending: Ending) -> bool;
     fn end_all(account: AccountId, except: Option<SessionId>, ending: Ending) -> u64;
     fn of(account: AccountId, after: Option<SessionId>, limit: u32) -> Vec<(Session, SessionDetail)>;
