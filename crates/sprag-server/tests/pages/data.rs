@@ -37,6 +37,7 @@ pub(crate) struct Someone {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Setting {
+    pub(crate) name: String,
     pub(crate) given: Texts,
     #[serde(default)]
     pub(crate) means: Texts,
@@ -117,10 +118,12 @@ impl Data {
             format!("{shown}: {error}; each shipped page has a file of scenes that show its promises")
         })?;
         let data: Self = toml::from_str(&text).map_err(|error| format!("{shown}: {error}"))?;
-        let mut names: Vec<&str> = data.scene.iter().map(|scene| scene.name.as_str()).collect();
+        let scenes = data.scene.iter().map(|scene| scene.name.clone());
+        let settings = data.setting.iter().map(|setting| format!("settings-{}", setting.name));
+        let mut names: Vec<String> = scenes.chain(settings).collect();
         names.sort_unstable();
         match names.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(format!("{shown}: two scenes are called {}", pair[0])),
+            Some(pair) => Err(format!("{shown}: two of them are called {}", pair[0])),
             None => Ok(data),
         }
     }

@@ -10,7 +10,8 @@
 //! environment = { … }          # what the server is started with: the page's own variables, and ours
 //! [people.ann]                 # who came from the system before, by its key there; all have one password
 //! external_id = "7"            # also username, email, name, given_name, family_name, role, is_admin
-//! [[setting]]                  # what variables mean
+//! [[setting]]                  # what variables mean, besides those above
+//! name = "lifetime"
 //! given = { JWT_EXPIRE = "20m" }
 //! means = { access-ttl = "20m" } # as `sprag config` shows it; or refused = "…", which the start says
 //!
@@ -92,8 +93,8 @@ fn of_page(page: &'static str) -> Vec<Trial> {
         let name = format!("{page}::{}", scene.name);
         trials.push(trial(name, scene::plays(page, data, scene)));
     }
-    for (number, setting) in data.setting.iter().enumerate() {
-        let name = format!("{page}::settings-{}", number + 1);
+    for setting in &data.setting {
+        let name = format!("{page}::settings-{}", setting.name);
         trials.push(Trial::test(name, move || stage::means(page, data, setting).map_err(Failed::from)));
     }
     trials.push(trial(format!("{page}::origins"), origins::are_kept_apart(page, data)));
