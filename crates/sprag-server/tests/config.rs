@@ -474,6 +474,7 @@ fn the_default_file_can_be_taken_as_it_is() {
     let ours = Policy::default();
     let lifetimes = Lifetimes {
         reuse_interval: Some(ours.reuse_interval),
+        retry: Some(ours.retry),
         access_ttl: Some(ours.access_ttl),
         idle_timeout: Some(ours.idle_timeout),
         absolute_lifetime: Some(ours.absolute_lifetime),

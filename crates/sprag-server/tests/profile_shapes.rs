@@ -253,7 +253,7 @@ gives = { detail = "$message" }
 "#,
     );
     assert_eq!(page.encoding, Encoding::Jwt);
-    assert_eq!(page.claims["type"], "access");
+    assert_eq!(page.access.claims.render(&Facts::default())["type"], "access");
     let account = ann();
     assert_eq!(
         route(&page, "POST /auth/token/refresh").gives.render(&pair(&account)),

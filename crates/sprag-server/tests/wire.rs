@@ -292,11 +292,13 @@ async fn registering() {
     assert_snapshot!(shape(&world.sends(register(user)).await), @r#"
         409
         Conflict, name_taken, another account has this user name or e-mail; choose another
+        {"field":"username"}
         "#);
     let nameless = json!({ "password": "eight or more" });
     assert_snapshot!(shape(&world.sends(register(nameless)).await), @r#"
         400
         Bad Request, name_invalid, an account needs a user name or an e-mail address
+        {"field":"username"}
         "#);
     let weak = json!({ "username": "dave", "password": "short" });
     assert_snapshot!(shape(&world.sends(register(weak)).await), @r#"

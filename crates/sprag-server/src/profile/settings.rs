@@ -205,7 +205,11 @@ fn setting<'a>(field: &Field<'a>) -> Result<&'a str, ProfileError> {
     }
     match unit {
         None => Ok(text),
-        Some(word) if SWITCHES.contains(&setting) && !word.is_empty() => Ok(text),
+        Some("") if SWITCHES.contains(&setting) => {
+            let hint = format!("as \"{setting}:production\"");
+            Err(field.error(format!("after {setting}: stands the word that turns it on")).hint(hint))
+        }
+        Some(_) if SWITCHES.contains(&setting) => Ok(text),
         Some(_) if !SPANS.contains(&setting) => Err(field.error(format!("{setting} has no unit"))),
         Some(unit) if UNITS.contains(&unit) => Ok(text),
         Some(unit) => Err(field.error(format!("{} is not a unit", quote(unit))).hint(suggest(unit, UNITS))),

@@ -12,6 +12,7 @@ mod canary;
 mod cookies;
 mod faults;
 mod hostile;
+mod origins;
 mod passwords;
 mod restored;
 mod sessions;

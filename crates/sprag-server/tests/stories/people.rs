@@ -27,7 +27,7 @@ pub(crate) const COOKIE: &str = "__Host-sprag_refresh";
 pub(crate) const DEVICE_COOKIE: &str = "__Host-sprag_refresh-device";
 
 /// Passwords whose hashes were made once and for all, as hashing takes long.
-const KNOWN: [(&str, &str); 3] = [
+pub(crate) const KNOWN: [(&str, &str); 3] = [
     (
         "ann",
         "$argon2id$v=19$m=19456,t=2,p=1$pyEsI0EiGoO+xxV/TDpYSQ$pkLS4TSjxuPrDlx3HirmQPnGn9me3BFHo5eI/jhKOkE",

@@ -53,11 +53,21 @@ pub(crate) struct Plan {
     pub(crate) pages: Vec<Profile>,
     pub(crate) hash_queue: usize,
     pub(crate) sessions_per_account: u32,
+    /// The secret that another system's APIs verify with; without one, keys are made.
+    pub(crate) hs256_secret: Option<String>,
+    /// Other sites whose pages may call.
+    pub(crate) other_origins: Vec<String>,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { pages: vec![our_page(&[])], hash_queue: 64, sessions_per_account: 100 }
+        Self {
+            pages: vec![our_page(&[])],
+            hash_queue: 64,
+            sessions_per_account: 100,
+            hs256_secret: None,
+            other_origins: Vec::new(),
+        }
     }
 }
 
@@ -71,6 +81,7 @@ pub(crate) struct World {
     pub(crate) handed_out: Mutex<Vec<String>>,
     router: Router,
     pages: Vec<Profile>,
+    other_origins: Vec<String>,
     database: PathBuf,
 }
 
@@ -91,7 +102,10 @@ impl World {
         let seam = Arc::new(Seam::over(open_store(&database)));
         let clock = Arc::new(HandClock::at(BEGINNING));
         let chance = Arc::new(SystemChance::default());
-        let keys = KeyRing::generate(Algorithm::Es256, chance.as_ref(), BEGINNING).expect("keys");
+        let mut keys = KeyRing::generate(Algorithm::Es256, chance.as_ref(), BEGINNING).expect("keys");
+        if let Some(secret) = &plan.hs256_secret {
+            keys.with_hs256_secret(secret.as_bytes()).expect("a secret that is not weak");
+        }
         let engine = Arc::new(Engine::new(
             Arc::clone(&seam) as Arc<dyn Store>,
             Arc::clone(&clock) as _,
@@ -102,19 +116,25 @@ impl World {
             Limits { sessions_per_account: plan.sessions_per_account },
         ));
         check_together(&plan.pages).expect("pages that go together");
-        let router = serve(&engine, &plan.pages, PATIENCE);
+        let Plan { pages, other_origins, .. } = plan;
+        let router = serve(&engine, &pages, &other_origins, PATIENCE);
         let handed_out = Mutex::default();
-        Self { clock, seam, engine, folder, handed_out, router, pages: plan.pages, database }
+        Self { clock, seam, engine, folder, handed_out, router, pages, other_origins, database }
     }
 
     /// From now on what is not done is given up almost at once.
     pub(crate) fn loses_patience(&mut self) {
-        self.router = serve(&self.engine, &self.pages, Duration::from_millis(5));
+        self.router = serve(&self.engine, &self.pages, &self.other_origins, Duration::from_millis(5));
+    }
+
+    /// Sends a request and checks nothing: pages differ in what they answer.
+    pub(crate) async fn is_asked(&self, call: Call) -> Answer {
+        ask(self.router.clone(), call).await
     }
 
     /// Sends a request and checks what holds for every answer.
     pub(crate) async fn sends(&self, call: Call) -> Answer {
-        let answer = ask(self.router.clone(), call).await;
+        let answer = self.is_asked(call).await;
         answer.check();
         let cookies = answer.set_cookies().into_iter().filter_map(|cookie| {
             let (_, rest) = cookie.split_once('=')?;
@@ -240,8 +260,9 @@ async fn ask(router: Router, call: Call) -> Answer {
     Answer { line, status: parts.status.as_u16(), headers: parts.headers, body }
 }
 
-fn serve(engine: &Arc<Engine>, pages: &[Profile], deadline: Duration) -> Router {
-    let mut app = App::new(Arc::clone(engine), Arc::new(Metrics::default()), ORIGIN.to_owned());
+fn serve(engine: &Arc<Engine>, pages: &[Profile], other_origins: &[String], deadline: Duration) -> Router {
+    let app = App::new(Arc::clone(engine), Arc::new(Metrics::default()), ORIGIN.to_owned());
+    let mut app = app.called_from(other_origins.to_vec());
     app.deadline = deadline;
     router(&Arc::new(app), pages.to_vec(), ORIGIN)
 }

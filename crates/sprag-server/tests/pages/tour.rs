@@ -1,0 +1,120 @@
+//! What each call of a page answers where all is well, and how the page says no: compared with snapshots.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+use sprag::session::EndCause;
+use sprag_server::profile::{Action, CODES, Input, Registration, Route};
+
+use crate::call::{Answer, Call};
+use crate::data::{Data, Texts};
+use crate::shape::{shape, tokens};
+use crate::stage::{PASSWORD, Stage, page, slug};
+
+/// A client that has logged in, as far as a page lets it.
+#[derive(Clone, Default)]
+pub(crate) struct LoggedIn {
+    pub(crate) access: String,
+    pub(crate) refresh: String,
+    /// The session's id.
+    pub(crate) session: String,
+}
+
+/// Compares with the snapshot of that name.
+pub(crate) fn compare(name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pages/snapshots"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name.to_owned(), text));
+}
+
+/// A call of the page gets what it is for.
+pub(crate) async fn succeeds(name: &'static str, data: &'static Data, position: usize) {
+    let stage = Stage::of(name, data, &Texts::new()).await;
+    let route = stage.page.routes[position].clone();
+    let client = logs_in(&stage, data).await;
+    let answer = stage.world.is_asked(call(&stage, &route, &client)).await;
+    assert_eq!(answer.status, route.status, "{}: {}", route.on(), answer.text());
+    compare(&format!("{name}__wire_{}", slug(&route)), &shape(&stage.page, &answer));
+}
+
+/// What a page says for each code there is.
+pub(crate) fn refusals(name: &str) {
+    let page = page(name);
+    let said = CODES.iter().map(|code| {
+        let mut body = Vec::new();
+        let cause = (code.name == "session_ended").then(|| EndCause::LogoutAll.name());
+        let is_of_field =
+            ["field_missing", "field_invalid", "name_invalid", "name_taken", "password_rejected"];
+        let field = is_of_field.contains(&code.name).then_some("the-field");
+        let status = page.refusal.write(code.name, "the usual sentence", cause, field, &mut body);
+        format!("{}: {} {}", code.name, status.as_u16(), String::from_utf8_lossy(&body))
+    });
+    let said = said.collect::<Vec<_>>().join("\n");
+    compare(&format!("{name}__refusals"), &format!("{}\n{said}", page.refusal.content_type));
+}
+
+/// Logs the page's administrator in, who may do whatever an account may.
+pub(crate) async fn logs_in(stage: &Stage, data: &Data) -> LoggedIn {
+    let route = stage.page.routes.iter().find(|route| route.action == Action::Login).expect("a log-in");
+    let answer = stage.world.is_asked(call(stage, route, &LoggedIn::default())).await;
+    assert_eq!(answer.status, route.status, "{}", answer.text());
+    let admin = data.people.iter().find(|(_, someone)| someone.is_admin).expect("an administrator");
+    let sessions = stage.world.rows(stage.account(data, admin.0).await).await;
+    let session = sessions.last().expect("a session").key.session.to_string();
+    kept(&answer, session)
+}
+
+pub(crate) fn kept(answer: &Answer, session: String) -> LoggedIn {
+    let (access, refresh) = tokens(answer);
+    LoggedIn { access: access.unwrap_or_default(), refresh: refresh.unwrap_or_default(), session }
+}
+
+/// A call with all that it needs.
+pub(crate) fn call(stage: &Stage, route: &Route, client: &LoggedIn) -> Call {
+    let fields = fields(route, client);
+    let call = bodiless(stage, route, client);
+    if fields.is_empty() { call } else { call.json(&Value::Object(fields)) }
+}
+
+/// The same without its body.
+pub(crate) fn bodiless(stage: &Stage, route: &Route, client: &LoggedIn) -> Call {
+    let path = route.path.replace("{id}", &client.session);
+    let call = Call::new(route.method.as_str(), &path).header("user-agent", "Phone/1.0");
+    if needs_bearer(stage, route) { call.bearer(&client.access) } else { call }
+}
+
+/// Whether a call takes an access token.
+pub(crate) fn needs_bearer(stage: &Stage, route: &Route) -> bool {
+    let is_for_admins = route.action == Action::Register && stage.page.registration == Registration::Admin;
+    route.action.needs_access_token() || is_for_admins
+}
+
+/// The fields of its body, one for each input.
+pub(crate) fn fields(route: &Route, client: &LoggedIn) -> Map<String, Value> {
+    let mut seen = Vec::new();
+    let mut fields = Map::new();
+    for field in route.takes.fields() {
+        let value = match field.input {
+            _ if seen.contains(&field.input) => continue,
+            Input::Name if field.name.contains("mail") => "root@example.org",
+            Input::Name => "root",
+            Input::Username => "carol",
+            Input::Email if route.action == Action::Login => "root@example.org",
+            Input::Email => "carol@example.org",
+            Input::Password | Input::CurrentPassword => PASSWORD,
+            Input::NewPassword => "another good password",
+            Input::FullName => "Carol Jones",
+            Input::GivenName => "Carol",
+            Input::FamilyName => "Jones",
+            Input::RefreshToken => client.refresh.as_str(),
+            Input::Device => "Carol's phone",
+            Input::Transport => "body",
+            Input::SessionId => client.session.as_str(),
+        };
+        seen.push(field.input);
+        fields.insert(field.name.clone(), value.into());
+    }
+    fields
+}

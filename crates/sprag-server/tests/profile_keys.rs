@@ -1,0 +1,206 @@
+//! What a page says for APIs and people of another system: claims and `sub` of the account, its key there, old tokens.
+
+use serde_json::{Value, json};
+use sprag::account::{Account, Particulars};
+use sprag::clock::Timestamp;
+use sprag::engine::{Claims, Subject};
+use sprag::session::{AccountId, Epoch};
+use sprag_server::profile::{Facts, Profile};
+use uuid::Uuid;
+
+const PAGE: &str = r#"id = 1000
+about = "a page for tests"
+registration = "open"
+refresh_token = { body = "refreshToken", adopts = true }
+access_token = { subject = "external", audience = false, claims = { role = "$account.role", name = "$account.name?" } }
+
+[[route]]
+on = "POST /register"
+does = "register"
+takes = { email = "$email", name = "$full_name?", first = "$given_name?", last = "$family_name?", password = "$password" }
+gives = { id = "$account.subject_number", key = "$account.subject", name = "$account.name", first = "$account.given_name?", last = "$account.family_name?", token = "$access_token", refreshToken = "$refresh_token" }
+
+[[route]]
+on = "POST /login"
+does = "login"
+takes = { email = "$name", password = "$password" }
+gives = { token = "$access_token", refreshToken = "$refresh_token" }
+
+[environment]
+NODE_ENV = "secure-cookies:production"
+ORIGIN = "cors-origins"
+"#;
+
+fn page(text: &str) -> Profile {
+    Profile::parse("x", "x.toml", text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The error after `old` in [`PAGE`] became `new`.
+#[track_caller]
+fn assert_wrong(old: &str, new: &str, expected: &str) {
+    assert_eq!(PAGE.matches(old).count(), 1, "{old} stands once in the page");
+    let error = Profile::parse("x", "x.toml", &PAGE.replace(old, new)).expect_err("an error");
+    assert_eq!(error.to_string(), format!("x.toml:{expected}"));
+}
+
+fn account(particulars: Particulars) -> Account {
+    Account {
+        id: AccountId(Uuid::from_u128(1)),
+        username: None,
+        email: Some("ann@example.org".to_owned()),
+        is_admin: false,
+        disabled_at: None,
+        epoch: Epoch(0),
+        created_at: Timestamp(0),
+        particulars,
+    }
+}
+
+fn imported(external_id: &str) -> Account {
+    account(Particulars { external_id: Some(external_id.to_owned()), ..Particulars::default() })
+}
+
+fn registered(account: &Account) -> Value {
+    let facts = Facts {
+        account: Some(account),
+        access_token: Some("a"),
+        refresh_token: Some("r"),
+        ..Facts::default()
+    };
+    page(PAGE).routes[0].gives.render(&facts)
+}
+
+fn claims(account: &Account) -> Value {
+    match page(PAGE).terms().access.claims {
+        Claims::OfAccount(claims) => Value::Object(claims(account)),
+        _ => panic!("the page's claims tell of the account"),
+    }
+}
+
+#[test]
+fn a_page_says_who_its_tokens_speak_for() {
+    let terms = page(PAGE).terms();
+    assert!(terms.adopts && terms.access.has_no_audience);
+    assert_eq!(terms.access.subject, Subject::External);
+    let words = [("id", Subject::Id), ("username", Subject::Username), ("email", Subject::Email)];
+    for (word, subject) in words {
+        let other = page(&PAGE.replace("\"external\"", &format!("{word:?}")));
+        assert_eq!(other.terms().access.subject, subject);
+    }
+    let plain = page(&PAGE.replace("access_token = {", "access_token = { jitter_percent = 0 } #")).terms();
+    assert!(!plain.access.has_no_audience && matches!(plain.access.claims, Claims::None));
+    assert_eq!(plain.access.subject, Subject::Id);
+}
+
+#[test]
+fn claims_tell_what_the_account_brought_along() {
+    let role = Some("editor".to_owned());
+    let ann = account(Particulars { role, name: Some("Ann".to_owned()), ..Particulars::default() });
+    assert_eq!(claims(&ann), json!({ "role": "editor", "name": "Ann" }));
+    assert_eq!(
+        claims(&account(Particulars::default())),
+        json!({ "role": "user" }),
+        "there is no name to tell"
+    );
+    let constant = page(
+        &PAGE.replace("{ role = \"$account.role\", name = \"$account.name?\" }", "{ type = \"access\" }"),
+    );
+    assert!(matches!(constant.terms().access.claims, Claims::Constant(claims) if claims["type"] == "access"));
+}
+
+#[test]
+fn a_key_of_the_former_home_is_a_number_where_it_was_one() {
+    for (key, number) in [
+        ("7", json!(7)),
+        ("0", json!(0)),
+        ("9007199254740991", json!(9_007_199_254_740_991_u64)),
+        ("9007199254740992", json!("9007199254740992")),
+        ("007", json!("007")),
+        ("+7", json!("+7")),
+        ("-7", json!("-7")),
+        ("65f1c0ffee65f1c0ffee0007", json!("65f1c0ffee65f1c0ffee0007")),
+    ] {
+        let answer = registered(&imported(key));
+        assert_eq!((&answer["id"], &answer["key"]), (&number, &json!(key)), "{key}");
+    }
+    let id = json!("00000000-0000-0000-0000-000000000001");
+    let answer = registered(&account(Particulars::default()));
+    assert_eq!((&answer["id"], &answer["key"]), (&id, &id), "whoever never lived elsewhere has its id there");
+}
+
+#[test]
+fn names_of_people_are_null_or_absent_where_they_are_not_known() {
+    let nobody = registered(&account(Particulars::default()));
+    assert_eq!(nobody["name"], Value::Null);
+    assert!(nobody.get("first").is_none() && nobody.get("last").is_none(), "{nobody}");
+    let [name, given_name, family_name] = ["Ann Archer", "Ann", "Archer"].map(|name| Some(name.to_owned()));
+    let ann = registered(&account(Particulars { name, given_name, family_name, ..Particulars::default() }));
+    assert_eq!(
+        (&ann["name"], &ann["first"], &ann["last"]),
+        (&json!("Ann Archer"), &json!("Ann"), &json!("Archer"))
+    );
+}
+
+#[test]
+fn what_is_wrong_with_them_has_its_line_and_a_way_out() {
+    assert_wrong(
+        "subject = \"external\"",
+        "subject = \"externl\"",
+        r#"5: access_token.subject cannot be "externl"; did you mean "external"?"#,
+    );
+    assert_wrong(
+        "subject = \"external\"",
+        "subject = 7",
+        "5: access_token.subject must be a text in quotes, not 7",
+    );
+    assert_wrong(
+        "audience = false",
+        "audience = \"none\"",
+        r#"5: access_token.audience must be true or false, not "none""#,
+    );
+    assert_wrong(
+        "audience = false",
+        "audiences = false",
+        r#"5: unknown key "audiences"; did you mean "audience"?"#,
+    );
+    assert_wrong("adopts = true", "adopts = 1", "4: refresh_token.adopts must be true or false, not 1");
+    assert_wrong("adopts = true", "adopt = true", r#"4: unknown key "adopt"; did you mean "adopts"?"#);
+    assert_wrong(
+        "role = \"$account.role\"",
+        "account_id = \"$account.id\"",
+        r#"5: the claim "account_id" is always set by the server; choose another name"#,
+    );
+    assert_wrong(
+        "\"$account.role\"",
+        "\"$account.rol\"",
+        r#"5: "$account.rol" is not available here; did you mean "$account.role"?"#,
+    );
+    assert_wrong(
+        "email = \"$name\"",
+        "email = \"$name\", full = \"$full_name\"",
+        r#"16: this action does not take "$full_name"; it takes "$name", "$username", "$email", "$password", "$device", "$transport""#,
+    );
+}
+
+#[test]
+fn claims_tell_of_the_account_and_of_nothing_else() {
+    let told = PAGE.replace("\"$account.role\"", "\"$access_token\"");
+    let error = Profile::parse("x", "x.toml", &told).expect_err("an error").to_string();
+    let begins = "x.toml:5: \"$access_token\" is not available here; available are \"$account.id\", ";
+    assert!(error.starts_with(begins), "{error}");
+}
+
+#[test]
+fn a_variable_turns_a_switch_on_by_its_word() {
+    assert_wrong(
+        "\"secure-cookies:production\"",
+        "\"secure-cookies:\"",
+        r#"20: after secure-cookies: stands the word that turns it on; as "secure-cookies:production""#,
+    );
+    assert_wrong("\"cors-origins\"", "\"cors-origins:days\"", "21: cors-origins has no unit");
+    assert_wrong(
+        "\"cors-origins\"",
+        "\"cors-origin\"",
+        r#"21: there is no setting "cors-origin" for a variable to stand for; did you mean "cors-origins"?"#,
+    );
+}

@@ -1,0 +1,118 @@
+//! Pages of other sites: those that are named may call from a browser, and no other site gains anything.
+
+use hyper::header::HeaderMap;
+use serde_json::json;
+
+use crate::call::{Answer, Call};
+use crate::people::{LOGIN, LOGOUT, ME, REFRESH, Way};
+use crate::world::{Plan, W, World};
+
+const APP: &str = "https://app.example.com";
+const LOCAL: &str = "http://localhost:3000";
+const EVIL: &str = "https://evil.example.net";
+
+/// A server whose front ends are elsewhere.
+fn world() -> World {
+    World::planned(Plan { other_origins: vec![APP.to_owned(), LOCAL.to_owned()], ..Plan::default() })
+}
+
+/// What a browser asks before it lets a page send what no form could.
+fn preflight(path: &str, method: &str, origin: &str) -> Call {
+    let asks = Call::new("OPTIONS", path).header("origin", origin);
+    let asks = asks.header("access-control-request-method", method);
+    asks.header("access-control-request-headers", "authorization,content-type,idempotency-key")
+}
+
+/// Everything an answer tells a browser of who may read it.
+fn permissions(headers: &HeaderMap) -> Vec<String> {
+    let of_cors = headers.iter().filter(|(name, _)| name.as_str().starts_with("access-control-"));
+    let mut lines: Vec<String> =
+        of_cors.map(|(name, value)| format!("{name}: {}", value.to_str().expect("ASCII"))).collect();
+    lines.sort();
+    lines
+}
+
+#[tokio::test]
+async fn r37_a_site_that_is_named_may_call_with_cookies_and_headers() {
+    let world = world();
+    for origin in [APP, LOCAL] {
+        let answer = world.sends(preflight(REFRESH, "POST", origin)).await.is(200);
+        assert_eq!(
+            permissions(&answer.headers),
+            [
+                "access-control-allow-credentials: true".to_owned(),
+                "access-control-allow-headers: authorization,content-type,idempotency-key,sprag-instance"
+                    .to_owned(),
+                "access-control-allow-methods: GET,POST,PUT,PATCH,DELETE".to_owned(),
+                format!("access-control-allow-origin: {origin}"),
+                "access-control-max-age: 600".to_owned(),
+            ]
+        );
+        assert!(answer.header("vary").contains("origin"), "caches must not mix sites up");
+    }
+    let phone = world.ann().await.logs_in().await;
+    let asks = phone.bearer_call("GET", ME).header("origin", APP);
+    let answer = world.sends(asks).await.is(200);
+    assert_eq!(answer.header("access-control-allow-origin"), APP);
+    assert_eq!(answer.header("access-control-expose-headers"), "retry-after");
+    let refused = world.sends(Call::get(ME).header("origin", APP)).await.is(401);
+    assert_eq!(refused.header("access-control-allow-origin"), APP, "its page learns why");
+}
+
+#[tokio::test]
+async fn r37_a_foreign_site_gets_nothing() {
+    let world = world();
+    let phone = world.ann().await.logs_in().await;
+    let near =
+        ["https://app.example.com.evil.example.net", "https://app.example.com:444", "http://app.example.com"];
+    for origin in near.into_iter().chain([EVIL, "null", "https://APP.example.com"]) {
+        let nothing =
+            |answer: &Answer| assert_eq!(answer.header("access-control-allow-origin"), "", "{origin}");
+        nothing(&world.sends(preflight(REFRESH, "POST", origin)).await);
+        nothing(&world.sends(phone.bearer_call("GET", ME).header("origin", origin)).await);
+    }
+    let alone = World::new();
+    let answer = alone.sends(preflight(REFRESH, "POST", APP)).await.refused(405, "method_not_allowed");
+    assert_eq!(
+        permissions(&answer.headers),
+        Vec::<String>::new(),
+        "where no site is named, there is no CORS"
+    );
+}
+
+#[tokio::test]
+async fn r36_a_cookie_counts_with_a_site_that_is_named_and_with_no_other() {
+    let world = world();
+    let mut browser = world.ann().await.logs_in_by_cookie().await;
+    assert_eq!(browser.way, Way::Cookie);
+    world.winds(W + 1);
+    let from = |path: &str, origin: &str| {
+        browser
+            .call("POST", path)
+            .without("origin")
+            .header("origin", origin)
+            .header("sec-fetch-site", "cross-site")
+    };
+    let before = world.dump().await;
+    for path in [REFRESH, LOGOUT] {
+        world.sends(from(path, EVIL)).await.refused(403, "origin_refused");
+        world.sends(from(path, "null")).await.refused(403, "origin_refused");
+    }
+    assert_eq!(world.dump().await, before, "nothing has changed");
+    let answer = world.sends(from(REFRESH, APP)).await.is(200);
+    assert_eq!(answer.header("access-control-allow-credentials"), "true");
+    browser.keeps(&answer);
+    assert!(browser.is_logged_in().await);
+}
+
+#[tokio::test]
+async fn r36_no_foreign_site_logs_a_visitor_in() {
+    let world = world();
+    let ann = world.ann().await;
+    let body = json!({ "username": "ann", "password": ann.password, "transport": "cookie" });
+    let from = |origin: &str| Call::post(LOGIN).json(&body).header("origin", origin);
+    world.sends(from(EVIL)).await.refused(403, "origin_refused");
+    assert!(world.rows(ann.id).await.is_empty());
+    world.sends(from(APP)).await.is(200);
+    assert_eq!(world.rows(ann.id).await.len(), 1);
+}
