@@ -1,0 +1,39 @@
+//! The folders of the pages, and the scenes that their files name.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// How a test file's name ends, and how a line begins that names a scene.
+const TEST_FILE: &str = ".test.mjs";
+const SCENE: &str = "scene('";
+
+/// One page's folder.
+pub(crate) struct Room {
+    /// The page's name, which is the folder's.
+    pub(crate) page: String,
+    pub(crate) test: PathBuf,
+    pub(crate) scenes: Vec<String>,
+}
+
+/// All of them, by name.
+pub(crate) fn all(here: &Path) -> io::Result<Vec<Room>> {
+    let mut rooms = Vec::new();
+    for entry in fs::read_dir(here)? {
+        let folder = entry?.path();
+        let page = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let test = folder.join(format!("{page}{TEST_FILE}"));
+        if test.is_file() {
+            let scenes = scenes(&fs::read_to_string(&test)?);
+            rooms.push(Room { page, test, scenes });
+        }
+    }
+    assert!(!rooms.is_empty(), "no folder in {} holds a file *{TEST_FILE}", here.display());
+    rooms.sort_by(|a, b| a.page.cmp(&b.page));
+    Ok(rooms)
+}
+
+fn scenes(text: &str) -> Vec<String> {
+    let named = text.lines().filter_map(|line| line.strip_prefix(SCENE)?.split_once("', "));
+    named.map(|(name, _)| name.to_owned()).collect()
+}
