@@ -63,6 +63,10 @@ load-postgres *args:
 fuzz seconds="60":
     cd fuzz && for target in $(cargo +nightly fuzz list); do cargo +nightly fuzz run $target -- -max_total_time={{seconds}} || exit 1; done
 
+# Lint the OpenAPI document of every page; `just openapi fuzz` holds a real server against it (needs npm, Python)
+openapi *args:
+    scripts/openapi {{args}}
+
 # Write the reference of settings anew
 reference:
     cargo run -q -- config --reference > docs/reference/config.md

@@ -1,4 +1,4 @@
-"""Fills corpus/ with the token vectors, so that fuzzing starts from tokens that nearly pass."""
+"""Fills corpus/ with the vectors, so that fuzzing starts from tokens and hashes that nearly pass."""
 
 import base64
 import json
@@ -31,3 +31,7 @@ for vector in json.loads((vectors / "access.json").read_text())["vectors"]:
 
 for name, ring in json.loads((vectors / "keys.json").read_text())["rings"].items():
     seed("key_ring", name, json.dumps(ring).encode())
+
+hashes = here.parent / "crates" / "sprag" / "tests" / "vectors" / "password_hashes.json"
+for number, vector in enumerate(json.loads(hashes.read_text())["vectors"]):
+    seed("password_hash", str(number), vector["hash"].encode())

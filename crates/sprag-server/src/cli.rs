@@ -19,6 +19,7 @@ use crate::{logs, openapi};
 
 mod audit;
 pub mod demo;
+mod import;
 mod import_store;
 mod key;
 pub mod load;

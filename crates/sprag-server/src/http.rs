@@ -36,6 +36,7 @@ mod refresh;
 mod refusal;
 mod request;
 
+pub(crate) use actions::MAX_DEVICE_BYTES;
 use carriage::{By, Carried};
 use refusal::Problem;
 use request::Received;
@@ -183,13 +184,21 @@ async fn carry_out(place: &Place, mut parts: Parts, body: Received) -> Result<Re
         Action::Me => actions::me(place, &parts).await,
         Action::Register => actions::register(place, &parts, body).await,
         Action::Sessions => actions::sessions(place, &parts).await,
+        Action::Explain => {
+            let id = id_in_path(&mut parts).await;
+            actions::explain(place, &parts, &id.unwrap_or_default()).await
+        }
         Action::EndSession => {
-            let params = RawPathParams::from_request_parts(&mut parts, &()).await;
-            let id = params.ok().and_then(|params| params.iter().next().map(|(_, id)| id.to_owned()));
-            actions::end_session(place, &parts, &id.unwrap_or_default()).await
+            let id = id_in_path(&mut parts).await;
+            actions::end_session(place, &parts, id.as_deref(), body).await
         }
         Action::Password => actions::password(place, &parts, body).await,
     }
+}
+
+async fn id_in_path(parts: &mut Parts) -> Option<String> {
+    let params = RawPathParams::from_request_parts(parts, &()).await;
+    params.ok()?.iter().next().map(|(_, id)| id.to_owned())
 }
 
 impl Page {
@@ -274,6 +283,13 @@ impl Place {
     async fn caller(&self, parts: &Parts) -> Result<Caller, Problem> {
         let bearer = request::bearer(&parts.headers).ok_or(Refusal::TokenMissing)?;
         Ok(self.app.engine.authenticate(&self.page.terms, bearer).await?)
+    }
+
+    /// The same of an administrator.
+    async fn admin(&self, parts: &Parts) -> Result<Caller, Problem> {
+        let caller = self.caller(parts).await?;
+        let is_admin = self.app.engine.account(caller.key.account).await?.is_admin;
+        if is_admin { Ok(caller) } else { Err(Refusal::Forbidden.into()) }
     }
 
     /// The refresh token of the request, in cookie or body; in a cookie only from a page of this site.

@@ -8,6 +8,7 @@ pub mod client;
 pub mod config;
 pub mod database;
 pub mod http;
+pub mod import;
 pub mod jobs;
 pub mod logs;
 pub mod metrics;

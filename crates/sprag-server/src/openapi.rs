@@ -1,5 +1,7 @@
 //! The description of what is served, made from the pages that are served: `/openapi.json` and `/docs`.
 
+mod example;
+mod fixed;
 mod operation;
 mod refusals;
 mod schema;
@@ -12,15 +14,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::profile::{CODES, Profile, RefusalShape};
 
-/// The paths that the server answers itself: path, summary, media type of the answer.
-const FIXED: &[(&str, &str, &str)] = &[
-    ("/healthz", "Whether the process is alive", "application/json"),
-    ("/readyz", "Whether the store can be reached, is migrated, and the clock is sane", "application/json"),
-    ("/metrics", "Counters and histograms for Prometheus", "application/openmetrics-text"),
-    ("/.well-known/jwks.json", "The keys that verify access tokens", "application/jwk-set+json"),
-    ("/openapi.json", "This description", "application/json"),
-    ("/docs", "This description, to read and to try", "text/html"),
-];
+use fixed::PROBLEM;
 
 /// The OpenAPI 3.1 document for `profiles`, served at `public_url`.
 ///
@@ -30,9 +24,10 @@ pub fn document(profiles: &[Profile], public_url: &str) -> Value {
     let mut paths = Map::new();
     let mut schemes = Map::new();
     let mut schemas = Map::new();
-    let mut ids = BTreeSet::new();
+    let mut taken = BTreeSet::new();
     schemes.insert("bearer".to_owned(), bearer());
     schemas.insert("RefusalCode".to_owned(), refusal_code());
+    schemas.insert(PROBLEM.to_owned(), refusals::schema(&RefusalShape::default()));
     for profile in profiles {
         schemas.insert(refusals::schema_name(profile), refusals::schema(&profile.refusal));
         if let Some(cookie) = &profile.refresh.cookie {
@@ -44,13 +39,14 @@ pub fn document(profiles: &[Profile], public_url: &str) -> Value {
             });
             schemes.insert(operation::cookie_scheme(profile), scheme);
         }
-        for route in &profile.routes {
-            let operation = operation::describe(profile, route, &mut ids);
+        let ids = operation::ids(profile, &mut taken);
+        for (at, route) in profile.routes.iter().enumerate() {
+            let operation = operation::describe(profile, at, &ids);
             put(&mut paths, &route.path, &route.method.as_str().to_ascii_lowercase(), operation);
         }
     }
-    for (path, summary, media_type) in FIXED {
-        put(&mut paths, path, "get", fixed(path, summary, media_type));
+    for (path, operation) in fixed::operations() {
+        put(&mut paths, path, "get", operation);
     }
     let mut tags: Vec<Value> = profiles
         .iter()
@@ -102,23 +98,5 @@ fn refusal_code() -> Value {
         "type": "string",
         "enum": CODES.iter().map(|code| code.name).collect::<Vec<_>>(),
         "description": format!("Why a request was refused. A page may have other statuses.\n\n{}", rows.collect::<Vec<_>>().join("\n")),
-    })
-}
-
-fn fixed(path: &str, summary: &str, media_type: &str) -> Value {
-    let mut content = Map::new();
-    content.insert(media_type.to_owned(), json!({}));
-    let mut responses = Map::new();
-    responses.insert("200".to_owned(), json!({ "description": summary, "content": content }));
-    if path == "/readyz" {
-        let shape = RefusalShape::default();
-        responses.insert("503".to_owned(), refusals::response(&shape, None, &["unavailable"]));
-    }
-    json!({
-        "tags": ["server"],
-        "operationId": format!("server{}", path.replace(['/', '.', '-'], "_")),
-        "summary": summary,
-        "security": [],
-        "responses": responses,
     })
 }

@@ -7,6 +7,7 @@
 mod duration;
 mod error;
 mod fact;
+mod import;
 mod refusal;
 mod route;
 mod section;
@@ -31,6 +32,7 @@ pub use sprag::token::Encoding;
 pub use duration::{MAX_DURATION, parse as parse_duration};
 pub use error::ProfileError;
 pub use fact::{Fact, FactKind, Facts, RefusalFacts, SessionFacts};
+pub use import::{ImportColumn, ImportField, ImportKind, ImportShape, TableShape};
 pub use refusal::{CODES, Code, RefusalShape};
 pub use route::{Action, Route};
 pub use settings::{OWN_CLAIMS, SETTINGS};
@@ -69,6 +71,8 @@ pub struct Profile {
     pub access: AccessShape,
     /// Foreign names of environment variables, and the setting each stands for.
     pub environment: Vec<(String, String)>,
+    /// Where the system that it takes the place of keeps its users and sessions.
+    pub import: Option<ImportShape>,
 }
 
 /// How refresh tokens travel.
@@ -202,6 +206,7 @@ impl Profile {
             registration,
             access: settings::access(&page)?,
             environment: settings::environment(&page)?,
+            import: page.get("import").map(|field| ImportShape::parse(&field)).transpose()?,
         };
         together::check_alone(&profile)?;
         Ok(profile)
@@ -244,7 +249,7 @@ impl Profile {
 }
 
 /// The keys of a page, in the order of the reference.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "id",
     "about",
     "lifetimes",
@@ -255,6 +260,7 @@ const KEYS: [&str; 10] = [
     "route",
     "refusal",
     "environment",
+    "import",
 ];
 
 fn registration(page: &Section<'_>) -> Result<Registration, ProfileError> {

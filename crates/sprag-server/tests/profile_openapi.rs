@@ -6,7 +6,7 @@ use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use sprag_server::openapi::{docs_router, document};
-use sprag_server::profile::{CODES, FIXED_PATHS, Profile, builtin_names};
+use sprag_server::profile::{Action, CODES, FIXED_PATHS, Input, Profile, Registration, Route, builtin_names};
 use tower::ServiceExt as _;
 
 const URL: &str = "https://auth.example.org/";
@@ -61,12 +61,12 @@ fn references_lead_somewhere_and_operations_have_names_of_their_own() {
     for page in builtin_names().map(shipped) {
         let document = document(&[page], URL);
         let mut references = Vec::new();
-        let mut ids = Vec::new();
-        walk(&document, &mut |key, value| match key {
-            "$ref" => references.push(value.clone()),
-            "operationId" => ids.push(value.as_str().expect("a text").to_owned()),
-            _ => {}
+        walk(&document, &mut |key, value| {
+            if key == "$ref" {
+                references.push(value.clone());
+            }
         });
+        let mut ids: Vec<&str> = operations(&document).into_iter().map(|(id, _)| id).collect();
         for reference in references {
             let pointer =
                 reference.as_str().and_then(|text| text.strip_prefix('#')).expect("a local reference");
@@ -90,6 +90,132 @@ fn walk(value: &Value, visit: &mut dyn FnMut(&str, &Value)) {
     }
 }
 
+/// One body that the document describes: where it stands, and the media type's object.
+struct Media<'a> {
+    place: String,
+    media: &'a Value,
+}
+
+fn media_of(document: &Value) -> Vec<Media<'_>> {
+    let mut found = Vec::new();
+    for (id, operation) in operations(document) {
+        let responses = operation["responses"].as_object().expect("responses");
+        let responses = responses.iter().map(|(status, response)| (status.as_str(), response));
+        for (what, holder) in responses.chain([("request", &operation["requestBody"])]) {
+            for (kind, media) in holder["content"].as_object().into_iter().flatten() {
+                found.push(Media { place: format!("{id}, {what}, {kind}"), media });
+            }
+        }
+    }
+    found
+}
+
+fn operations(document: &Value) -> Vec<(&str, &Value)> {
+    let paths = document["paths"].as_object().expect("paths").values();
+    let operations = paths.flat_map(|path| path.as_object().expect("a path").values());
+    operations.map(|operation| (operation["operationId"].as_str().expect("an id"), operation)).collect()
+}
+
+#[test]
+fn every_body_has_examples_and_they_are_what_its_schema_says() {
+    for page in builtin_names().map(shipped) {
+        let document = document(&[page], URL);
+        for Media { place, media } in media_of(&document) {
+            let named = media["examples"].as_object().into_iter().flatten();
+            let examples: Vec<&Value> =
+                named.map(|(_, example)| &example["value"]).chain(media.get("example")).collect();
+            assert!(!examples.is_empty(), "{place} has no example");
+            assert!(media["schema"].is_object(), "{place} has no schema");
+            let schema = json!({ "allOf": [media["schema"]], "components": document["components"] });
+            let options = jsonschema::draft202012::options().should_validate_formats(true);
+            let validator = options.build(&schema).unwrap_or_else(|error| panic!("{place}: {error}"));
+            for example in examples {
+                let wrong: Vec<String> = validator
+                    .iter_errors(example)
+                    .map(|error| format!("{}: {error}", error.instance_path()))
+                    .collect();
+                assert!(wrong.is_empty(), "{place}: {example:#}\n{}", wrong.join("\n"));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_code_that_a_call_may_answer_is_documented_with_its_status_and_an_example() {
+    for page in builtin_names().map(shipped) {
+        let document = document(std::slice::from_ref(&page), URL);
+        for route in &page.routes {
+            let method = route.method.as_str().to_ascii_lowercase();
+            let responses = &document["paths"][&route.path][&method]["responses"];
+            for code in CODES {
+                let status = page.refusal.status(code.name).as_u16().to_string();
+                let example =
+                    &responses[&status]["content"][&page.refusal.content_type]["examples"][code.name];
+                let place = format!("{} {}: {} ({status})", page.name, route.on(), code.name);
+                assert_eq!(example.is_object(), may_answer(&page, route, code.name), "{place}");
+            }
+            // What is answered before a page is known.
+            assert!(responses["400"].is_object() && responses["431"].is_object(), "{}", route.on());
+        }
+    }
+}
+
+/// Whether a call may be answered with `code`: written down a second time, by code and not by action.
+fn may_answer(page: &Profile, route: &Route, code: &str) -> bool {
+    use Action::{
+        EndSession, Explain, Login, Logout, LogoutAll, Me, Password, Refresh, Register, Revoke, Sessions,
+    };
+    let is = |actions: &[Action]| actions.contains(&route.action);
+    let takes = |input| route.takes.takes(input);
+    let asks_for_access_token = is(&[LogoutAll, Me, Sessions, EndSession, Explain, Password])
+        || (is(&[Register]) && page.registration == Registration::Admin);
+    let reads_body = is(&[Login, Register, Refresh, Logout, Revoke, Password]) || takes(Input::SessionId);
+    let has_cookie = page.refresh.cookie.is_some();
+    match code {
+        "method_not_allowed" | "rate_limited" | "internal" | "unavailable" | "busy" => true,
+        "request_invalid" => !is(&[Me, Sessions, Explain]),
+        "field_missing" => {
+            is(&[Login, Register, Password]) || Input::ALL.iter().any(|i| route.takes.requires(*i))
+        }
+        "field_invalid" => Input::ALL.iter().any(|input| takes(*input)),
+        "request_timeout" | "request_too_large" | "media_type_unsupported" => reads_body,
+        "token_missing" | "token_invalid" | "token_expired" => {
+            asks_for_access_token || is(&[Refresh, Logout, Revoke])
+        }
+        "token_spent" | "too_many_retries" => is(&[Refresh]),
+        "session_ended" => asks_for_access_token || is(&[Refresh]),
+        "account_disabled" => asks_for_access_token || is(&[Login, Refresh, Logout, Revoke]),
+        "account_unknown" => asks_for_access_token,
+        "credentials_invalid" => is(&[Login]),
+        "current_password_wrong" => is(&[Password]),
+        "forbidden" => is(&[Explain]) || (is(&[Register]) && asks_for_access_token),
+        "origin_refused" => {
+            has_cookie && (is(&[Login, Refresh, Logout, Revoke, Password]) || route.opens_session())
+        }
+        "session_unknown" => is(&[EndSession, Explain]),
+        "name_taken" | "name_invalid" => is(&[Register]),
+        "password_rejected" => is(&[Login, Register, Password]),
+        "not_found" => false,
+        _ => panic!("say here which calls answer {code:?}, and in src/openapi/refusals.rs"),
+    }
+}
+
+#[test]
+fn links_lead_to_operations() {
+    for page in builtin_names().map(shipped) {
+        let document = document(&[page], URL);
+        let ids: Vec<&str> = operations(&document).into_iter().map(|(id, _)| id).collect();
+        walk(&document, &mut |key, value| {
+            for link in
+                value.as_object().into_iter().filter(|_| key == "links").flatten().map(|(_, link)| link)
+            {
+                let target = link["operationId"].as_str().expect("an operation");
+                assert!(ids.contains(&target), "{target}");
+            }
+        });
+    }
+}
+
 #[test]
 fn a_log_in_is_described_as_it_is() {
     let document = ours();
@@ -97,19 +223,28 @@ fn a_log_in_is_described_as_it_is() {
     assert_eq!(login["operationId"], "sprag_login");
     assert_eq!(login["security"], json!([]));
     let content = &login["requestBody"]["content"];
-    assert_eq!(content["application/json"], content["application/x-www-form-urlencoded"]);
-    let schema = &content["application/json"]["schema"];
+    let (body, form) = (&content["application/json"], &content["application/x-www-form-urlencoded"]);
+    assert_eq!(body["examples"], form["examples"]);
+    assert_eq!(form["schema"]["additionalProperties"], json!({ "type": "string" }));
+    let schema = &body["schema"];
     assert_eq!(schema["required"], json!(["password"]));
-    assert_eq!(
-        schema["allOf"],
-        json!([{ "anyOf": [{ "required": ["username"] }, { "required": ["email"] }] }])
-    );
+    let brings = |name: &str| json!({ "properties": { name: { "type": "string", "minLength": 1 } }, "required": [name] });
+    assert_eq!(schema["anyOf"], json!([brings("username"), brings("email")]));
     assert_eq!(
         schema["properties"]["transport"],
         json!({
-            "type": "string",
+            "type": ["string", "null"],
             "description": "How the refresh token shall travel: `cookie` or `body`.",
-            "enum": ["body", "cookie"],
+            "enum": ["body", "cookie", "", null],
+        })
+    );
+    assert_eq!(
+        body["examples"]["by_email"]["value"],
+        json!({
+            "email": "ann@example.org",
+            "password": "an example of a password",
+            "device": "ann's laptop",
+            "transport": "body",
         })
     );
     let given = &login["responses"]["200"]["content"]["application/json"]["schema"];
@@ -153,7 +288,10 @@ fn a_log_in_is_described_as_it_is() {
         })
     );
     let statuses: Vec<&String> = login["responses"].as_object().expect("responses").keys().collect();
-    assert_eq!(statuses, ["200", "400", "401", "405", "408", "413", "415", "429", "500", "503"]);
+    assert_eq!(
+        statuses,
+        ["200", "400", "401", "403", "405", "408", "413", "415", "429", "500", "503", "431"]
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The reference of the page format is complete, and its examples are right.
 
 use sprag_server::profile::{
-    Action, CODES, FIXED_PATHS, Fact, Input, OWN_CLAIMS, Profile, SETTINGS, builtin_names,
+    Action, CODES, FIXED_PATHS, Fact, ImportField, Input, OWN_CLAIMS, Profile, SETTINGS, builtin_names,
 };
 
 const REFERENCE: &str = include_str!("../../../docs/reference/profiles.md");
@@ -11,6 +11,7 @@ fn everything_a_page_may_name_is_in_the_reference() {
     let facts = Fact::ALL.iter().map(|fact| format!("`${}`", fact.name()));
     let inputs = Input::ALL.iter().map(|input| format!("`${}`", input.name()));
     let plain = Action::ALL.iter().map(|(name, _)| *name).chain(CODES.iter().map(|code| code.name));
+    let plain = plain.chain(ImportField::ALL.iter().map(|field| field.name()));
     let plain = plain.chain(FIXED_PATHS.iter().chain(OWN_CLAIMS).chain(SETTINGS).copied());
     for word in facts.chain(inputs).chain(plain.map(|word| format!("`{word}`"))) {
         assert!(REFERENCE.contains(&word), "docs/reference/profiles.md has no {word}");
@@ -27,7 +28,7 @@ fn every_key_of_the_shipped_pages_is_in_the_reference() {
                 REFERENCE.contains(&format!("`{key}`")) || REFERENCE.contains(&format!("[{key}]")),
                 "{key}"
             );
-            let free = ["route", "environment", "refusal"].contains(&key.as_str());
+            let free = ["route", "environment", "refusal", "import"].contains(&key.as_str());
             for (key, _) in value.as_table().into_iter().filter(|_| !free).flatten() {
                 assert!(
                     REFERENCE.contains(&format!("| `{key}` |")),

@@ -14,9 +14,7 @@ use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::keys::Fingerprint;
 use crate::ratchet::{Retried, Rotation, Standing};
-use crate::session::{
-    AccountId, EndCause, Epoch, Generation, SecretHash, Session, SessionDetail, SessionId, SessionKey,
-};
+use crate::session::{AccountId, EndCause, Epoch, SecretHash, Session, SessionDetail, SessionId, SessionKey};
 
 pub mod contract;
 pub mod memory;
@@ -66,8 +64,8 @@ pub trait Sessions: Send + Sync {
     /// Counts a retry where [`Retried::applies_to`] holds; `None` where it does not.
     async fn retry(&self, retried: Retried, event: Option<Event>) -> Result<Option<Rotated>, Fault>;
 
-    /// Gives a session that has never turned another secret, where [`Adoption::applies_to`] holds; `false` where it
-    /// does not.
+    /// Gives an imported session its secret, where [`Adoption::applies_to`] holds; `false` where it does not. Nothing
+    /// else of the row changes, so an ended one stays ended.
     async fn adopt_session(&self, adoption: Adoption) -> Result<bool, Fault>;
 
     /// Ends a session; `false` if there is none or it had ended, and then nothing is journalled.
@@ -220,10 +218,7 @@ impl Adoption {
     /// Whether the row is still as it was imported.
     #[must_use]
     pub fn applies_to(&self, session: &Session) -> bool {
-        session.key == self.key
-            && session.secret_hash == self.from
-            && session.generation == Generation(0)
-            && session.ended.is_none()
+        session.key == self.key && session.secret_hash == self.from
     }
 }
 

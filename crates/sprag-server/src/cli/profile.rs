@@ -13,6 +13,8 @@ use crate::profile::{Profile, builtin_names};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Print the names of the shipped pages
+    List,
     /// Check a page of your own, and list its calls
     Check {
         /// The page
@@ -27,6 +29,7 @@ pub(super) enum Command {
 
 pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::List => builtin_names().try_for_each(say)?,
         Command::Check { file } => {
             let pages = load_profiles(&[ProfileRef::File(file.clone())], &Lifetimes::default(), None)?;
             pages.iter().try_for_each(|page| say(summary(page)))?;

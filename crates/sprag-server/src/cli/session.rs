@@ -13,9 +13,10 @@ use sprag::session::{AccountId, EndCause, ProfileId, Session, SessionDetail, Ses
 
 use super::output::{Column, List, minute, moment, rfc3339, say};
 use super::user::{self, called};
-use super::{Opens, client, on_node, plainly};
+use super::{Opens, client, import, on_node, plainly};
 use crate::config::Sources;
 use crate::node::Node;
+use crate::profile::ImportKind;
 
 /// How many sessions are read at a time.
 const PAGE: u32 = 200;
@@ -42,6 +43,8 @@ pub(super) enum Command {
     List(Filter),
     /// End a session, or all of an account's
     Revoke(Revoke),
+    /// Take in the live sessions of another system, whose users were imported before
+    Import(import::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -69,11 +72,14 @@ pub(super) struct Revoke {
 }
 
 pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCode> {
-    on_node(sources, Opens::Existing, async |node| match command {
-        Command::List(args) => list(node, &args).await,
-        Command::Revoke(Revoke { id: Some(id), .. }) => revoke(&node.engine, id).await,
-        Command::Revoke(Revoke { user, .. }) => revoke_all(&node.engine, &user.unwrap_or_default()).await,
-    })
+    match command {
+        Command::List(args) => on_node(sources, Opens::Existing, async |node| list(node, &args).await),
+        Command::Revoke(args) => on_node(sources, Opens::Existing, async |node| match (args.id, args.user) {
+            (Some(id), _) => revoke(&node.engine, id).await,
+            (None, user) => revoke_all(&node.engine, &user.unwrap_or_default()).await,
+        }),
+        Command::Import(args) => import::run(ImportKind::Sessions, &args, sources),
+    }
 }
 
 pub(super) fn session_id(text: &str) -> Result<SessionId, String> {

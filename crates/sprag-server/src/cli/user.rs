@@ -14,8 +14,9 @@ use sprag::{Engine, Error, Refusal};
 use zeroize::Zeroizing;
 
 use super::output::{Column, List, minute, moment, plain, rfc3339, say};
-use super::{Opens, client, misused, on_node, plainly};
+use super::{Opens, client, import, misused, on_node, plainly};
 use crate::config::Sources;
+use crate::profile::ImportKind;
 
 /// How many accounts are read at a time.
 pub(super) const PAGE: u32 = 200;
@@ -32,6 +33,8 @@ const COLUMNS: [Column; 5] = [
 pub(super) enum Command {
     /// Make an account; its password is read from standard input
     Create(Create),
+    /// Take in the users of another system, with their passwords' hashes
+    Import(import::Args),
     /// List all accounts
     List {
         /// Print one JSON document
@@ -70,6 +73,7 @@ pub(super) struct Create {
 pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCode> {
     match command {
         Command::Create(args) => create(&args, sources),
+        Command::Import(args) => import::run(ImportKind::Users, &args, sources),
         Command::List { json } => {
             on_node(sources, Opens::Existing, async |node| list(&node.engine, json).await)
         }

@@ -142,7 +142,7 @@ pub(super) fn database(text: &str) -> Parsed<Database> {
 }
 
 /// Whether a database URL has a password in it, wherever libpq reads one from.
-pub(super) fn has_password(text: &str) -> bool {
+pub(crate) fn has_password(text: &str) -> bool {
     let Some((_, rest)) = text.split_once("://") else { return false };
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
     // A password may hold a slash that nobody has escaped: all before the last @ is taken for the user's part.

@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 use hyper::http::request::Parts;
+use serde_json::Map;
 use sprag::engine::{Caller, Client, LogIn, NewUser};
 use sprag::session::{EndCause, SessionId, SessionKey};
 use sprag::{Error, Refusal};
@@ -14,7 +15,7 @@ use super::{Place, request};
 use crate::profile::{Facts, Input, Inputs, Registration, SessionFacts, Transport};
 
 /// The longest device label, in bytes.
-const MAX_DEVICE_BYTES: usize = 200;
+pub(crate) const MAX_DEVICE_BYTES: usize = 200;
 
 pub(super) async fn login(place: &Place, parts: &Parts, body: Received) -> Result<Response, Problem> {
     let fields = request::fields(parts, body)?;
@@ -44,10 +45,7 @@ pub(super) async fn login(place: &Place, parts: &Parts, body: Received) -> Resul
 
 pub(super) async fn register(place: &Place, parts: &Parts, body: Received) -> Result<Response, Problem> {
     if place.page.profile.registration == Registration::Admin {
-        let caller = place.caller(parts).await?;
-        if !place.app.engine.account(caller.key.account).await?.is_admin {
-            return Err(Refusal::Forbidden.into());
-        }
+        place.admin(parts).await?;
     }
     let fields = request::fields(parts, body)?;
     let inputs = place.inputs(&fields)?;
@@ -155,15 +153,47 @@ pub(super) async fn sessions(place: &Place, parts: &Parts) -> Result<Response, P
             is_current: listed.session.key == caller.key,
         })
         .collect();
-    Ok(shaped(place, &Facts { sessions: &sessions, ..Facts::default() }))
+    let (session_id, account_id) = (Some(caller.key.session), Some(caller.key.account));
+    Ok(shaped(place, &Facts { sessions: &sessions, session_id, account_id, ..Facts::default() }))
 }
 
-pub(super) async fn end_session(place: &Place, parts: &Parts, id: &str) -> Result<Response, Problem> {
+/// Ends the session that the path names, or the body where the page has its id there.
+pub(super) async fn end_session(
+    place: &Place,
+    parts: &Parts,
+    id: Option<&str>,
+    body: Received,
+) -> Result<Response, Problem> {
     let caller = place.caller(parts).await?;
-    let session: SessionId = id.parse().map_err(|_| Refusal::SessionUnknown)?;
+    let is_in_body = place.route.takes.takes(Input::SessionId);
+    let fields = if is_in_body { request::fields(parts, body)? } else { Map::new() };
+    let id = place.inputs(&fields)?.get(Input::SessionId).or(id);
+    let session: SessionId = id.and_then(|id| id.parse().ok()).ok_or(Refusal::SessionUnknown)?;
     let key = SessionKey { account: caller.key.account, session };
     place.app.engine.end_session(key, EndCause::Revoked, &place.client(parts)?).await?;
-    Ok(shaped(place, &Facts::default()))
+    Ok(shaped(place, &Facts { session_id: Some(session), ..Facts::default() }))
+}
+
+/// What happened to a session, told to an administrator. Nobody is told of the session they ask with: whoever holds a
+/// copy of its tokens could read when the other one refreshes.
+pub(super) async fn explain(place: &Place, parts: &Parts, id: &str) -> Result<Response, Problem> {
+    let caller = place.admin(parts).await?;
+    let id: SessionId = id.parse().map_err(|_| Refusal::SessionUnknown)?;
+    if id == caller.key.session {
+        return Err(Refusal::Forbidden.into());
+    }
+    let explained = place.app.engine.explain(id).await?.ok_or(Refusal::SessionUnknown)?;
+    let (session, detail) = (&explained.session, &explained.detail);
+    Ok(shaped(
+        place,
+        &Facts {
+            session_id: Some(id),
+            account_id: Some(session.key.account),
+            session: Some(SessionFacts { session, detail, is_current: false }),
+            events: &explained.events,
+            ..Facts::default()
+        },
+    ))
 }
 
 pub(super) async fn password(place: &Place, parts: &Parts, body: Received) -> Result<Response, Problem> {

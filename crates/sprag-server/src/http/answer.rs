@@ -1,5 +1,7 @@
 //! Answers in a page's shape.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::response::Response;
 use hyper::StatusCode;
@@ -26,11 +28,17 @@ pub(super) fn token_pair(
     (in_cookie, in_body): (bool, bool),
     account: Option<&Account>,
 ) -> Response {
+    let now = place.app.engine.now();
+    let (expires_in, refresh_expires_in) =
+        (u64::try_from(pair.expires_in).ok(), u64::try_from(pair.refresh_expires_in).ok());
+    let after = |seconds: Option<u64>| seconds.map(|seconds| now.plus(Duration::from_secs(seconds)));
     let facts = Facts {
         access_token: Some(&pair.access_token),
         refresh_token: in_body.then(|| pair.refresh.text()),
-        expires_in: u64::try_from(pair.expires_in).ok(),
-        refresh_expires_in: u64::try_from(pair.refresh_expires_in).ok(),
+        expires_in,
+        refresh_expires_in,
+        expires_at: after(expires_in),
+        refresh_expires_at: after(refresh_expires_in),
         session_id: Some(pair.session),
         account_id: Some(pair.account),
         account,

@@ -189,8 +189,9 @@ pub(super) fn retry_id(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 
 fn short_header<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, Problem> {
     let Some(value) = headers.get(name) else { return Ok(None) };
+    let is_visible = |text: &str| !text.is_empty() && !text.contains('\t');
     match value.to_str() {
-        Ok(text) if !text.is_empty() && text.len() <= MAX_ID_BYTES => Ok(Some(text)),
+        Ok(text) if is_visible(text) && text.len() <= MAX_ID_BYTES => Ok(Some(text)),
         _ => Err(Problem::invalid(format!("the header {name} takes 1 to 255 visible ASCII characters"))),
     }
 }

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use sprag::Refusal;
 use sprag::session::EndCause;
 
-use super::operation::{component, needs_bearer, takes_cookie};
-use super::schema;
+use super::operation::{component, needs_bearer, takes_bearer_instead, takes_cookie};
+use super::{example, schema};
 use crate::profile::{Action, CODES, Profile, RefusalShape, Route};
 
 /// The name of the page's refusals among the schemas.
@@ -39,56 +39,127 @@ pub(super) fn responses(profile: &Profile, route: &Route) -> Map<String, Value> 
         by_status.entry(profile.refusal.status(code).as_u16()).or_default().push(code);
     }
     let schema = schema_name(profile);
+    let field = |code: &str| example::field_at_fault(route, code);
     let response = |(status, codes): (u16, Vec<&str>)| {
-        (status.to_string(), self::response(&profile.refusal, Some(&schema), &codes))
+        let mut response = self::response(&profile.refusal, &schema, &codes, &field);
+        if status == 401 && asks_for_bearer(route) {
+            response["headers"] = json!({ "WWW-Authenticate": challenge() });
+        }
+        (status.to_string(), response)
     };
-    by_status.into_iter().map(response).collect()
+    let mut responses: Map<String, Value> = by_status.into_iter().map(response).collect();
+    add_bare(&mut responses);
+    responses
 }
 
-/// One response for several codes, with an example for each.
-pub(super) fn response(shape: &RefusalShape, schema: Option<&str>, codes: &[&str]) -> Value {
+/// One response for several codes, with an example for each; `field` says which field is at fault.
+pub(super) fn response<'a>(
+    shape: &RefusalShape,
+    schema: &str,
+    codes: &[&str],
+    field: &dyn Fn(&str) -> Option<&'a str>,
+) -> Value {
     let mut examples = Map::new();
     let mut whens = Vec::new();
+    let mut headers = Map::new();
     for code in CODES.iter().filter(|code| codes.contains(&code.name)) {
         whens.push(code.when);
-        examples.insert(
-            code.name.to_owned(),
-            json!({ "summary": code.when, "value": example(shape, code.name) }),
-        );
+        let value = example(shape, code.name, field(code.name));
+        examples.insert(code.name.to_owned(), json!({ "summary": code.when, "value": value }));
+        if let Some((name, header)) = header(code.name) {
+            headers.insert(name.to_owned(), header);
+        }
     }
-    let mut media = json!({ "examples": examples });
-    if let Some(schema) = schema {
-        media["schema"] = json!({ "$ref": format!("#/components/schemas/{schema}") });
-    }
+    let reference = format!("#/components/schemas/{schema}");
+    let media = json!({ "schema": { "$ref": reference }, "examples": examples });
     let mut content = Map::new();
     content.insert(shape.content_type.clone(), media);
-    json!({ "description": whens.join(". Or: "), "content": content })
+    let mut response = json!({ "description": whens.join(". Or: "), "content": content });
+    if !headers.is_empty() {
+        response["headers"] = headers.into();
+    }
+    response
+}
+
+/// What is answered before anybody knows which page a request is for; such answers have no body.
+pub(super) fn add_bare(responses: &mut Map<String, Value>) {
+    for (status, description) in BARE {
+        responses.entry(*status).or_insert_with(|| json!({ "description": description }));
+    }
+}
+
+const BARE: &[(&str, &str)] = &[
+    ("400", "What came is no request of HTTP; without a body"),
+    ("431", "The request's head is larger than 16 KiB or has more than 100 fields; without a body"),
+];
+
+/// The header that comes with a code.
+fn header(code: &str) -> Option<(&'static str, Value)> {
+    let (name, kind, description) = match code {
+        "too_many_retries" | "rate_limited" | "unavailable" | "busy" => {
+            ("Retry-After", "integer", "After how many seconds to come again")
+        }
+        "method_not_allowed" => ("Allow", "string", "The methods that the path takes"),
+        _ => return None,
+    };
+    Some((name, json!({ "schema": { "type": kind }, "description": description })))
+}
+
+/// Whether a 401 says that an access token is wanted.
+fn asks_for_bearer(route: &Route) -> bool {
+    route.action.needs_access_token() || route.action == Action::Register
+}
+
+fn challenge() -> Value {
+    json!({ "schema": { "type": "string" }, "description": "The challenge of RFC 6750" })
 }
 
 /// The codes a route may answer with.
 fn codes(profile: &Profile, route: &Route) -> Vec<&'static str> {
-    let mut codes =
-        vec!["method_not_allowed", "request_timeout", "rate_limited", "internal", "unavailable", "busy"];
+    let mut codes = vec!["method_not_allowed", "rate_limited", "internal", "unavailable", "busy"];
+    if !route.action.only_reads() {
+        // A Sprag-Instance that is none.
+        codes.push("request_invalid");
+    }
+    if reads_body(route) {
+        codes.extend(["request_invalid", "request_timeout", "request_too_large", "media_type_unsupported"]);
+    }
     if !route.takes.fields().is_empty() {
-        codes.extend(["request_invalid", "field_invalid", "request_too_large", "media_type_unsupported"]);
-        if route.takes.fields().iter().any(|field| !field.is_optional) {
-            codes.push("field_missing");
-        }
+        codes.push("field_invalid");
+    }
+    let is_named = matches!(route.action, Action::Login | Action::Register);
+    if is_named || route.takes.fields().iter().any(|field| !field.is_optional) {
+        codes.push("field_missing");
+    }
+    if needs_bearer(profile, route) || takes_bearer_instead(route) {
+        codes.extend(["token_missing", "token_invalid", "token_expired", "account_disabled"]);
     }
     if needs_bearer(profile, route) {
-        codes.extend([
-            "token_missing",
-            "token_invalid",
-            "token_expired",
-            "session_ended",
-            "account_disabled",
-        ]);
+        codes.extend(["session_ended", "account_unknown"]);
     }
-    if takes_cookie(profile, route) {
-        codes.extend(["request_invalid", "origin_refused"]);
+    let sets_cookie = profile.refresh.cookie.is_some() && route.opens_session();
+    if takes_cookie(profile, route) || sets_cookie {
+        codes.push("origin_refused");
     }
-    let own: &[&str] = match route.action {
-        Action::Login => &["credentials_invalid", "account_disabled"],
+    codes.extend(own(profile, route));
+    codes.sort_unstable();
+    codes.dedup();
+    codes
+}
+
+/// Whether the call looks into the body, also where the page names no field of it.
+fn reads_body(route: &Route) -> bool {
+    match route.action {
+        Action::LogoutAll | Action::Me | Action::Sessions | Action::Explain => false,
+        Action::EndSession => !route.takes.fields().is_empty(),
+        _ => true,
+    }
+}
+
+/// What only this action refuses.
+fn own(profile: &Profile, route: &Route) -> &'static [&'static str] {
+    match route.action {
+        Action::Login => &["credentials_invalid", "account_disabled", "password_rejected"],
         Action::Refresh => &[
             "token_missing",
             "token_invalid",
@@ -98,27 +169,27 @@ fn codes(profile: &Profile, route: &Route) -> Vec<&'static str> {
             "account_disabled",
             "too_many_retries",
         ],
-        Action::Logout | Action::Revoke => &["token_missing", "token_invalid"],
         Action::Register if needs_bearer(profile, route) => {
             &["name_invalid", "name_taken", "password_rejected", "forbidden"]
         }
         Action::Register => &["name_invalid", "name_taken", "password_rejected"],
         Action::EndSession => &["session_unknown"],
+        Action::Explain => &["session_unknown", "forbidden"],
         Action::Password => &["current_password_wrong", "password_rejected"],
-        Action::LogoutAll | Action::Me | Action::Sessions => &[],
-    };
-    codes.extend(own);
-    codes.sort_unstable();
-    codes.dedup();
-    codes
+        Action::Logout | Action::Revoke | Action::LogoutAll | Action::Me | Action::Sessions => &[],
+    }
 }
 
-fn example(shape: &RefusalShape, code: &str) -> Value {
+fn example(shape: &RefusalShape, code: &str, field: Option<&str>) -> Value {
     let when = CODES.iter().find(|known| known.name == code).map_or("", |known| known.when);
     let refusal = ENGINE.iter().find(|refusal| refusal.code() == code);
-    let message = refusal.map_or_else(|| when.to_owned(), ToString::to_string);
+    let message = match (refusal, field) {
+        (Some(refusal), _) => refusal.to_string(),
+        (None, Some(field)) if code == "field_missing" => format!("the field {field:?} is missing"),
+        (None, Some(field)) if code == "field_invalid" => format!("the field {field:?} must be a text"),
+        _ => when.to_owned(),
+    };
     let cause = (code == "session_ended").then_some(EndCause::Logout.name());
-    let field = matches!(code, "field_missing" | "field_invalid").then_some("password");
     let mut out = Vec::new();
     shape.write(code, &message, cause, field, &mut out);
     serde_json::from_slice(&out).unwrap_or_default()
@@ -136,6 +207,7 @@ const ENGINE: &[Refusal] = &[
     Refusal::CredentialsInvalid,
     Refusal::CurrentPasswordWrong,
     Refusal::PasswordRejected,
+    Refusal::NameInvalid("a user name has no @, white space or control character"),
     Refusal::NameTaken,
     Refusal::Forbidden,
     Refusal::SessionUnknown,

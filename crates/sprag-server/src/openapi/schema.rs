@@ -1,8 +1,17 @@
 //! JSON schemas for what a page takes and gives.
 
 use serde_json::{Map, Value, json};
+use sprag::session::EndCause;
 
-use crate::profile::{Fact, FactKind, Input, Node, Takes};
+use crate::profile::{Action, Fact, FactKind, Input, Node, Route, TakenField};
+
+/// What a request's body is written in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Written {
+    Json,
+    /// A form has texts only.
+    Form,
+}
 
 /// The schema of what a template writes.
 pub(super) fn node(node: &Node) -> Value {
@@ -12,7 +21,6 @@ pub(super) fn node(node: &Node) -> Value {
         Node::Object(fields) => {
             let properties: Map<String, Value> =
                 fields.iter().map(|(key, value)| (key.clone(), self::node(value))).collect();
-            let is_always_there = |node: &Node| !matches!(node, Node::Fact { is_optional: true, .. });
             let required: Vec<&str> = fields
                 .iter()
                 .filter(|(_, node)| is_always_there(node))
@@ -21,57 +29,143 @@ pub(super) fn node(node: &Node) -> Value {
             json!({ "type": "object", "properties": properties, "required": required })
         }
         Node::List(nodes) => {
-            let items: Vec<Value> = nodes.iter().map(self::node).collect();
-            json!({ "type": "array", "prefixItems": items })
+            let mut items: Vec<Value> = nodes.iter().map(self::node).collect();
+            let most = items.len();
+            let least = nodes.iter().filter(|node| is_always_there(node)).count();
+            let mut schema = json!({ "type": "array", "minItems": least, "maxItems": most });
+            // One schema for all: where each stands is not said, since an optional one that is absent moves the others
+            // up, and few readers know `prefixItems`.
+            items.dedup();
+            match items.pop() {
+                Some(only) if items.is_empty() => schema["items"] = only,
+                Some(last) => {
+                    items.push(last);
+                    schema["items"] = json!({ "anyOf": items });
+                }
+                None => {}
+            }
+            schema
         }
         Node::Each(item) => json!({ "type": "array", "items": self::node(item) }),
     }
 }
 
-/// The schema of a request's body.
-pub(super) fn request(takes: &Takes) -> Value {
+/// The schema of a request's body: exactly what [`Takes::read`](crate::profile::Takes::read) lets pass.
+pub(super) fn request(route: &Route, written: Written) -> Value {
+    let takes = &route.takes;
     let mut properties = Map::new();
-    for field in takes.fields() {
-        let mut schema = json!({ "type": "string", "description": field.input.about() });
-        match field.input {
-            Input::Password | Input::CurrentPassword | Input::NewPassword => {
-                schema["format"] = "password".into()
-            }
-            Input::Email => schema["format"] = "email".into(),
-            Input::SessionId => schema["format"] = "uuid".into(),
-            Input::Transport => schema["enum"] = json!(["body", "cookie"]),
-            _ => {}
-        }
-        properties.insert(field.name.clone(), schema);
-    }
-    let mut schema = json!({ "type": "object", "properties": properties });
     let mut required = Vec::new();
     let mut choices = Vec::new();
-    for input in Input::ALL.iter().copied().filter(|input| takes.requires(*input)) {
-        let fields = takes.fields().iter().filter(|field| field.input == input);
-        match fields.map(|field| field.name.as_str()).collect::<Vec<_>>().as_slice() {
-            [field] => required.push((*field).to_owned()),
-            fields => {
-                let one_of_them: Vec<Value> =
-                    fields.iter().map(|field| json!({ "required": [field] })).collect();
-                choices.push(json!({ "anyOf": one_of_them }));
-            }
+    for field in takes.fields() {
+        let fields = takes.fields().iter().filter(|other| other.input == field.input);
+        let is_alone = !field.is_optional && fields.count() == 1;
+        if is_alone {
+            required.push(field.name.as_str());
         }
+        properties.insert(field.name.clone(), property(route.action, field, is_alone, written));
+    }
+    for input in Input::ALL.iter().copied().filter(|input| takes.requires(*input)) {
+        let fields: Vec<&TakenField> = takes.fields().iter().filter(|field| field.input == input).collect();
+        if fields.len() > 1 {
+            choices.push(one_of_them(&fields));
+        }
+    }
+    let names = [Input::Name, Input::Username, Input::Email];
+    let is_named = matches!(route.action, Action::Login | Action::Register);
+    if is_named && !names.iter().any(|name| takes.requires(*name)) {
+        let fields: Vec<&TakenField> =
+            takes.fields().iter().filter(|field| names.contains(&field.input)).collect();
+        choices.push(one_of_them(&fields));
+    }
+    let mut schema = json!({ "type": "object", "properties": properties });
+    if written == Written::Form {
+        // A form that has a field twice is refused, whatever the field.
+        schema["additionalProperties"] = json!({ "type": "string" });
     }
     if !required.is_empty() {
         schema["required"] = json!(required);
     }
-    if !choices.is_empty() {
-        schema["allOf"] = choices.into();
+    match choices.len() {
+        0 => {}
+        1 => schema["anyOf"] = choices.remove(0),
+        _ => schema["allOf"] = choices.into_iter().map(|choice| json!({ "anyOf": choice })).collect(),
     }
     schema
+}
+
+/// `null` and the empty text count as absent.
+fn property(action: Action, field: &TakenField, is_needed: bool, written: Written) -> Value {
+    let may_be_null = !is_needed && written == Written::Json;
+    let kind = if may_be_null { json!(["string", "null"]) } else { json!("string") };
+    let mut schema = json!({ "type": kind, "description": field.input.about() });
+    if is_needed {
+        schema["minLength"] = 1.into();
+    }
+    match field.input {
+        Input::Password | Input::CurrentPassword | Input::NewPassword => {
+            schema["format"] = "password".into();
+            schema["maxLength"] = sprag::password::MAX_BYTES.into();
+        }
+        Input::FullName | Input::GivenName | Input::FamilyName => {
+            schema["maxLength"] = sprag::account::MAX_PARTICULAR_BYTES.into();
+        }
+        Input::Device => schema["maxLength"] = crate::http::MAX_DEVICE_BYTES.into(),
+        Input::SessionId => schema["format"] = "uuid".into(),
+        Input::Transport if may_be_null => schema["enum"] = json!(["body", "cookie", "", null]),
+        Input::Transport => schema["enum"] = json!(["body", "cookie", ""]),
+        _ => {}
+    }
+    if let Some(pattern) = pattern(field.input).filter(|_| action == Action::Register) {
+        let pattern = if is_needed { pattern } else { format!("({pattern})?") };
+        schema["pattern"] = format!("^{pattern}$").into();
+    }
+    let is_chosen = action == Action::Register && field.input == Input::Password;
+    if is_chosen || field.input == Input::NewPassword {
+        schema["minLength"] = sprag::password::MIN_BYTES.into();
+    }
+    schema
+}
+
+/// What can be a name, as far as a pattern can tell; [`Name`](sprag::account::Name) also counts bytes.
+fn pattern(input: Input) -> Option<String> {
+    let username = format!("{PLAIN}+");
+    let email = format!("{PLAIN}+@{PLAIN_NO_DOT}{PLAIN}*");
+    match input {
+        Input::Username => Some(format!("\\s*{username}\\s*")),
+        Input::Email => Some(format!("\\s*{email}\\s*")),
+        Input::Name => Some(format!("\\s*({username}|{email})\\s*")),
+        Input::FullName | Input::GivenName | Input::FamilyName => {
+            Some("[^\\u0000-\\u001f\\u007f-\\u009f]+".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// A character that a name may have: no `@`, white space or control character.
+const PLAIN: &str = "[^@\\s\\u0000-\\u001f\\u007f-\\u009f]";
+
+/// The same, but not the dot that no domain begins with.
+const PLAIN_NO_DOT: &str = "[^@.\\s\\u0000-\\u001f\\u007f-\\u009f]";
+
+fn one_of_them(fields: &[&TakenField]) -> Value {
+    let brings = |field: &&TakenField| {
+        let mut there = Map::new();
+        there.insert(field.name.clone(), json!({ "type": "string", "minLength": 1 }));
+        json!({ "properties": there, "required": [field.name] })
+    };
+    fields.iter().map(brings).collect()
+}
+
+fn is_always_there(node: &Node) -> bool {
+    !matches!(node, Node::Fact { is_optional: true, .. })
 }
 
 fn constant(value: &Value) -> Value {
     let kind = match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",
-        Value::Number(_) => "number",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
         Value::String(_) => "string",
         Value::Array(_) => "array",
         Value::Object(_) => "object",
@@ -80,20 +174,31 @@ fn constant(value: &Value) -> Value {
 }
 
 fn fact_schema(fact: Fact, is_optional: bool) -> Value {
+    if fact == Fact::Code {
+        return json!({ "$ref": "#/components/schemas/RefusalCode" });
+    }
     let (kind, format) = match fact.kind() {
         FactKind::Text => ("string", None),
         FactKind::Number => ("integer", None),
-        FactKind::NumberOrText => ("string", None),
+        FactKind::NumberOrText => {
+            return json!({ "type": ["integer", "string"], "description": fact.about() });
+        }
         FactKind::Flag => ("boolean", None),
         FactKind::Time => ("string", Some("date-time")),
         FactKind::Id => ("string", Some("uuid")),
     };
+    let may_be_null = fact.may_be_absent() && !is_optional;
     let mut schema = json!({ "type": kind, "description": fact.about() });
-    if fact.may_be_absent() && !is_optional {
+    if may_be_null {
         schema["type"] = json!([kind, "null"]);
     }
     if let Some(format) = format {
         schema["format"] = format.into();
+    }
+    if fact == Fact::Cause {
+        let mut causes: Vec<Value> = EndCause::ALL.iter().map(|cause| cause.name().into()).collect();
+        causes.extend(may_be_null.then_some(Value::Null));
+        schema["enum"] = causes.into();
     }
     schema
 }

@@ -1,6 +1,7 @@
 //! The closed list of what an answer may tell.
 
 use sprag::account::Account;
+use sprag::audit::{Entry, Event};
 use sprag::clock::Timestamp;
 use sprag::session::{AccountId, Session, SessionDetail, SessionId};
 use uuid::Uuid;
@@ -103,6 +104,24 @@ facts! {
     ItemDevice = "session.device", Text;
     /// Whether a listed session is the one that asks.
     ItemIsCurrent = "session.is_current", Flag;
+    /// When the explained session ended, if it has.
+    SessionEndedAt = "session.ended_at", Time;
+    /// Why it ended.
+    SessionEndedCause = "session.ended_cause", Text;
+    /// The address that ended it, if it is known.
+    SessionEndedIp = "session.ended_ip", Text;
+    /// When an event of the explained session happened.
+    EventAt = "event.at", Time;
+    /// What happened, as `docs/reference/events.md` names it.
+    EventKind = "event.kind", Text;
+    /// Why the session ended, where it did.
+    EventCause = "event.cause", Text;
+    /// The address it came from, if it is known.
+    EventIp = "event.ip", Text;
+    /// The client it came from, as it called itself.
+    EventUserAgent = "event.user_agent", Text;
+    /// What else the journal says of it: of a rotation, which generation took whose place.
+    EventNote = "event.note", Text;
     /// A refusal's sentence for a person.
     Message = "message", Text;
     /// A refusal's stable code.
@@ -172,6 +191,17 @@ impl Fact {
         Self::ItemDevice,
         Self::ItemIsCurrent,
     ];
+    /// The facts about the session that is explained, besides those of a listed one.
+    pub const ENDED: &'static [Self] = &[Self::SessionEndedAt, Self::SessionEndedCause, Self::SessionEndedIp];
+    /// The facts about one event of the session that is explained.
+    pub const EVENT: &'static [Self] = &[
+        Self::EventAt,
+        Self::EventKind,
+        Self::EventCause,
+        Self::EventIp,
+        Self::EventUserAgent,
+        Self::EventNote,
+    ];
     /// The facts about a refusal.
     pub const REFUSAL: &'static [Self] =
         &[Self::Message, Self::Code, Self::Cause, Self::Status, Self::Title, Self::Field];
@@ -196,6 +226,13 @@ impl Fact {
                 | Self::ItemIp
                 | Self::ItemUserAgent
                 | Self::ItemDevice
+                | Self::SessionEndedAt
+                | Self::SessionEndedCause
+                | Self::SessionEndedIp
+                | Self::EventCause
+                | Self::EventIp
+                | Self::EventUserAgent
+                | Self::EventNote
                 | Self::Cause
                 | Self::Field
         )
@@ -226,6 +263,10 @@ pub struct Facts<'a> {
     pub account: Option<&'a Account>,
     /// The account's live sessions.
     pub sessions: &'a [SessionFacts<'a>],
+    /// The session that is explained.
+    pub session: Option<SessionFacts<'a>>,
+    /// What happened to it, oldest first.
+    pub events: &'a [Entry],
     /// What was refused.
     pub refusal: Option<RefusalFacts<'a>>,
 }
@@ -239,6 +280,13 @@ pub struct SessionFacts<'a> {
     pub detail: &'a SessionDetail,
     /// Whether it is the session that asks.
     pub is_current: bool,
+}
+
+/// What one element of a list is about.
+#[derive(Clone, Copy)]
+pub(super) enum Item<'a> {
+    Session(&'a SessionFacts<'a>),
+    Event(&'a Event),
 }
 
 /// What a refusal has to tell, its status and sentence already as the page wants them.
@@ -269,8 +317,14 @@ pub(super) enum Scalar<'a> {
 }
 
 impl<'a> Facts<'a> {
-    /// The value of `fact`; `item` is the listed session that is being told.
-    pub(super) fn value(&self, fact: Fact, item: Option<&SessionFacts<'a>>) -> Option<Scalar<'a>> {
+    /// What a list has an element for: the sessions of a listing, or the events of a session that is explained.
+    pub(super) fn items(&self) -> impl Iterator<Item = Item<'a>> + use<'a> {
+        let events = self.events.iter().map(|entry| Item::Event(&entry.event));
+        self.sessions.iter().map(Item::Session).chain(events)
+    }
+
+    /// The value of `fact`; `item` is what the element of a list is about that is being told.
+    pub(super) fn value(&self, fact: Fact, item: Option<Item<'a>>) -> Option<Scalar<'a>> {
         match fact {
             Fact::AccessToken => self.access_token.map(Scalar::Text),
             Fact::RefreshToken => self.refresh_token.map(Scalar::Text),
@@ -301,7 +355,22 @@ impl<'a> Facts<'a> {
             | Fact::ItemIp
             | Fact::ItemUserAgent
             | Fact::ItemDevice
-            | Fact::ItemIsCurrent => item_value(item?, fact),
+            | Fact::ItemIsCurrent
+            | Fact::SessionEndedAt
+            | Fact::SessionEndedCause
+            | Fact::SessionEndedIp => match item {
+                Some(Item::Session(session)) => session_value(session, fact),
+                _ => session_value(&self.session?, fact),
+            },
+            Fact::EventAt
+            | Fact::EventKind
+            | Fact::EventCause
+            | Fact::EventIp
+            | Fact::EventUserAgent
+            | Fact::EventNote => match item? {
+                Item::Event(event) => event_value(event, fact),
+                Item::Session(_) => None,
+            },
             Fact::Message | Fact::Code | Fact::Cause | Fact::Status | Fact::Title | Fact::Field => {
                 refusal_value(self.refusal.as_ref()?, fact)
             }
@@ -338,7 +407,19 @@ fn subject_number(account: &Account) -> Option<Scalar<'_>> {
     (number.to_string() == text).then_some(Scalar::Number(number))
 }
 
-fn item_value<'a>(item: &SessionFacts<'a>, fact: Fact) -> Option<Scalar<'a>> {
+fn event_value(event: &Event, fact: Fact) -> Option<Scalar<'_>> {
+    match fact {
+        Fact::EventAt => Some(Scalar::Time(event.at)),
+        Fact::EventKind => Some(Scalar::Text(event.kind.name())),
+        Fact::EventCause => event.cause.map(|cause| Scalar::Text(cause.name())),
+        Fact::EventIp => event.ip.as_deref().map(Scalar::Text),
+        Fact::EventUserAgent => event.user_agent.as_deref().map(Scalar::Text),
+        Fact::EventNote => event.note.as_deref().map(Scalar::Text),
+        _ => None,
+    }
+}
+
+fn session_value<'a>(item: &SessionFacts<'a>, fact: Fact) -> Option<Scalar<'a>> {
     let (session, detail) = (item.session, item.detail);
     match fact {
         Fact::ItemId => Some(Scalar::Id(session.key.session.0)),
@@ -350,6 +431,9 @@ fn item_value<'a>(item: &SessionFacts<'a>, fact: Fact) -> Option<Scalar<'a>> {
         Fact::ItemUserAgent => detail.user_agent.as_deref().map(Scalar::Text),
         Fact::ItemDevice => detail.device.as_deref().map(Scalar::Text),
         Fact::ItemIsCurrent => Some(Scalar::Flag(item.is_current)),
+        Fact::SessionEndedAt => session.ended.map(|ended| Scalar::Time(ended.at)),
+        Fact::SessionEndedCause => session.ended.map(|ended| Scalar::Text(ended.cause.name())),
+        Fact::SessionEndedIp => detail.ended_ip.as_deref().map(Scalar::Text),
         _ => None,
     }
 }

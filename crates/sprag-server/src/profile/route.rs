@@ -50,6 +50,8 @@ pub enum Action {
     Sessions,
     /// Ends one session by its id.
     EndSession,
+    /// Tells an administrator what happened to one session.
+    Explain,
     /// Changes the password; ends the other sessions.
     Password,
     /// Ends the session of the refresh token that is presented, with the cause `revoked`.
@@ -67,6 +69,7 @@ impl Action {
         ("register", Self::Register),
         ("sessions", Self::Sessions),
         ("end_session", Self::EndSession),
+        ("explain", Self::Explain),
         ("password", Self::Password),
         ("revoke", Self::Revoke),
     ];
@@ -80,7 +83,7 @@ impl Action {
     /// Whether it changes nothing, so that it may be a GET.
     #[must_use]
     pub fn only_reads(self) -> bool {
-        matches!(self, Self::Me | Self::Sessions)
+        matches!(self, Self::Me | Self::Sessions | Self::Explain)
     }
 
     /// Whether it needs a refresh token, from the body or a cookie.
@@ -92,7 +95,8 @@ impl Action {
     /// Whether it needs an access token. `register` does where only an administrator may.
     #[must_use]
     pub fn needs_access_token(self) -> bool {
-        matches!(self, Self::LogoutAll | Self::Me | Self::Sessions | Self::EndSession | Self::Password)
+        let has_own = matches!(self, Self::Me | Self::Sessions | Self::EndSession | Self::Explain);
+        has_own || matches!(self, Self::LogoutAll | Self::Password)
     }
 
     /// What it can take from a body.
@@ -110,7 +114,7 @@ impl Action {
             Self::Refresh | Self::Logout | Self::Revoke => &[RefreshToken],
             Self::EndSession => &[Input::SessionId],
             Self::Password => &[CurrentPassword, NewPassword, RefreshToken],
-            Self::LogoutAll | Self::Me | Self::Sessions => &[],
+            Self::LogoutAll | Self::Me | Self::Sessions | Self::Explain => &[],
         }
     }
 
@@ -124,6 +128,7 @@ impl Action {
             Self::Me => [&[Fact::SessionId], Fact::ACCOUNT].concat(),
             Self::Sessions => vec![Fact::SessionId, Fact::AccountId],
             Self::EndSession => vec![Fact::SessionId],
+            Self::Explain => [&[Fact::SessionId, Fact::AccountId], Fact::ITEM, Fact::ENDED].concat(),
             Self::Logout | Self::LogoutAll | Self::Revoke => Vec::new(),
         }
     }
@@ -205,6 +210,7 @@ impl Route {
                 "the current and the new password",
                 "add two fields to takes, holding \"$current_password\" and \"$new_password\"",
             ),
+            Action::Explain if !self.path.contains("{id}") => ("the session's id", "write {id} in the path"),
             Action::EndSession if !has_one_id => {
                 ("one place for the session's id", "write {id} in the path or take \"$session_id\", not both")
             }
@@ -300,8 +306,8 @@ fn path_error(path: &str, action: Action) -> Option<&'static str> {
     }
     match parameters {
         0 => None,
-        1 if action == Action::EndSession => None,
-        1 => Some("has {id}, which only end_session takes"),
+        1 if matches!(action, Action::EndSession | Action::Explain) => None,
+        1 => Some("has {id}, which only end_session and explain take"),
         _ => Some("has {id} twice"),
     }
 }
@@ -322,7 +328,11 @@ fn takes(section: &Section<'_>, action: Action, refresh: &RefreshTransport) -> R
 
 fn gives(section: &Section<'_>, action: Action) -> Result<(Template, u16), ProfileError> {
     let anywhere = action.facts();
-    let each = if action == Action::Sessions { Fact::ITEM } else { &[] };
+    let each = match action {
+        Action::Sessions => Fact::ITEM,
+        Action::Explain => Fact::EVENT,
+        _ => &[],
+    };
     let scope = Scope { anywhere: &anywhere, each };
     let gives = section.get("gives").map(|field| Template::parse(&field, scope)).transpose()?;
     let status = section.get("status").map(|field| Ok((field.number(200..=299)?, field))).transpose()?;

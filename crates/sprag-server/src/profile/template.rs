@@ -5,7 +5,7 @@ use serde_json::{Map, Number, Value};
 use toml::de::DeValue;
 
 use super::error::{ProfileError, list, quote, suggest};
-use super::fact::{Fact, Facts, Scalar, SessionFacts};
+use super::fact::{Fact, Facts, Item, Scalar};
 use super::section::{Field, integer};
 
 /// The body of an answer, or none.
@@ -25,7 +25,7 @@ pub(crate) enum Node {
     Object(Vec<(String, Node)>),
     /// An array.
     List(Vec<Node>),
-    /// An array with this element once for each listed session.
+    /// An array with this element once for each listed session, or each event of the one that is explained.
     Each(Box<Node>),
 }
 
@@ -34,7 +34,7 @@ pub(crate) enum Node {
 pub(super) struct Scope<'a> {
     /// Facts that may stand anywhere.
     pub(super) anywhere: &'a [Fact],
-    /// Facts that may stand in an array of one element, which is then repeated for each listed session.
+    /// Facts that may stand in an array of one element, which is then repeated for each listed session or event.
     pub(super) each: &'a [Fact],
 }
 
@@ -109,7 +109,7 @@ impl Template {
 }
 
 impl Node {
-    fn write<'a>(&self, facts: &Facts<'a>, item: Option<&SessionFacts<'a>>, out: &mut Vec<u8>) {
+    fn write<'a>(&self, facts: &Facts<'a>, item: Option<Item<'a>>, out: &mut Vec<u8>) {
         match self {
             Self::Constant(value) => put(out, value),
             Self::Fact { fact, .. } => match facts.value(*fact, item) {
@@ -129,12 +129,12 @@ impl Node {
                 between(b'[', b']', present, out, |node, out| node.write(facts, item, out));
             }
             Self::Each(node) => {
-                between(b'[', b']', facts.sessions, out, |item, out| node.write(facts, Some(item), out));
+                between(b'[', b']', facts.items(), out, |item, out| node.write(facts, Some(item), out));
             }
         }
     }
 
-    fn is_present<'a>(&self, facts: &Facts<'a>, item: Option<&SessionFacts<'a>>) -> bool {
+    fn is_present<'a>(&self, facts: &Facts<'a>, item: Option<Item<'a>>) -> bool {
         match self {
             Self::Fact { fact, is_optional: true } => facts.value(*fact, item).is_some(),
             _ => true,
@@ -210,15 +210,15 @@ fn node(field: &Field<'_>, scope: Scope<'_>, is_inside: bool) -> Result<Node, Pr
     }
 }
 
-/// An array of one element that tells of a listed session is repeated for each; any other is as it stands.
+/// An array of one element that tells of a listed session or event is repeated for each; any other is as it stands.
 fn array(elements: &[Field<'_>], scope: Scope<'_>, is_inside: bool) -> Result<Node, ProfileError> {
     if let [element] = elements
         && !is_inside
         && !scope.each.is_empty()
     {
         let node = node(element, scope, true)?;
-        let tells_of_session = node.any(&|fact, _| scope.each.contains(&fact));
-        return Ok(if tells_of_session { Node::Each(Box::new(node)) } else { Node::List(vec![node]) });
+        let tells_of_item = node.any(&|fact, _| scope.each.contains(&fact));
+        return Ok(if tells_of_item { Node::Each(Box::new(node)) } else { Node::List(vec![node]) });
     }
     let nodes = elements.iter().map(|element| node(element, scope, is_inside));
     nodes.collect::<Result<_, _>>().map(Node::List)
@@ -244,7 +244,7 @@ fn word(field: &Field<'_>, text: &str, scope: Scope<'_>, is_inside: bool) -> Res
         }
         Some(_) if is_each => Err(field
             .error(format!("{} stands outside a list", quote(text)))
-            .hint("put it into an array of one element, which is repeated for each session")),
+            .hint("put it into an array of one element, which is repeated for each of them")),
         _ => Err(not_available(field, text, scope)),
     }
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::call::Call;
 use crate::people::{Device, LOGIN, LOGOUT, LOGOUT_ALL, ME, SESSIONS, Way};
-use crate::world::{Plan, W, World, days, our_page};
+use crate::world::{BEGINNING, Plan, W, World, days, our_page};
 
 #[tokio::test]
 async fn logging_out_ends_the_session_at_once_and_twice_is_not_an_error() {
@@ -127,6 +127,43 @@ async fn one_session_can_be_ended_from_another_once() {
     assert!(laptop.is_logged_in().await);
     laptop.ends(laptop.session).await.is(204);
     laptop.asks(ME).await.refused(401, "session_ended").because("revoked");
+}
+
+#[tokio::test]
+async fn a_page_may_have_the_id_of_the_session_to_end_in_the_body() {
+    let in_body = [
+        ("DELETE /api/v1/auth/sessions/{id}", "POST /api/v1/auth/sessions/end"),
+        (
+            "does = \"end_session\"\nstatus = 204",
+            "does = \"end_session\"\ntakes = { sid = \"$session_id\" }\ngives = { ended = \"$session_id\" }",
+        ),
+    ];
+    let world = World::with(&in_body);
+    let ann = world.ann().await;
+    let (mut phone, mut laptop) = (ann.logs_in().await, ann.logs_in().await);
+    let call = laptop.bearer_call("POST", "/api/v1/auth/sessions/end");
+    world.sends(call.clone()).await.refused(400, "field_missing");
+    world.sends(call.clone().json(&json!({ "sid": "x" }))).await.refused(404, "session_unknown");
+    let answer = world.sends(call.json(&json!({ "sid": phone.session.to_string() }))).await.is(200);
+    assert_eq!(answer.json(), json!({ "ended": phone.session.to_string() }));
+    phone.refreshes().await.refused(401, "session_ended").because("revoked");
+    assert!(laptop.is_logged_in().await);
+}
+
+#[tokio::test]
+async fn an_answer_may_tell_when_its_tokens_expire() {
+    let moments = [
+        ("refresh_expires_in = \"$refresh_expires_in\"", "until = \"$refresh_expires_at\""),
+        ("expires_in = \"$expires_in\"", "expires_at = \"$expires_at\"\nseconds = \"$expires_in\""),
+    ];
+    let world = World::with(&moments);
+    let body = json!({ "username": "ann", "password": world.ann().await.password });
+    let answer = world.sends(Call::post(LOGIN).json(&body)).await.is(200).json();
+    let moment = |name: &str| answer[name].as_str().expect(name).parse::<jiff::Timestamp>().expect(name);
+    let beginning = jiff::Timestamp::from_millisecond(BEGINNING.0).expect("a moment");
+    let seconds = answer["seconds"].as_i64().expect("a number");
+    assert_eq!(moment("expires_at").duration_since(beginning).as_secs(), seconds);
+    assert_eq!(moment("until").duration_since(beginning).as_secs(), i64::try_from(days(7)).expect("seconds"));
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::audit::EventKind;
 use crate::chance;
 use crate::clock::Timestamp;
 use crate::error::{Fault, Refusal};
-use crate::password::{NOBODYS_HASH, check_hash};
+use crate::password::{NO_PASSWORD, check_hash};
 use crate::session::{AccountId, EndCause, Epoch, Generation, Session, SessionKey};
 use crate::store::{Adoption, NewAccount, Opened, Opening};
 use crate::token::{ForeignToken, RefreshToken};
@@ -76,6 +76,8 @@ pub enum Imported {
     New,
     /// An earlier import brought it; nothing was changed.
     AlreadyThere,
+    /// It is over in its former home: expired, revoked or inactive. An import leaves such out, and that is no error.
+    Over(&'static str),
     /// It was not taken, for this reason.
     Refused(Cow<'static, str>),
 }
@@ -167,10 +169,10 @@ impl Engine {
     ) -> Result<Result<Opening, Imported>, Fault> {
         let now = self.now();
         if !session.is_live {
-            return Ok(Err(refused("it is revoked or inactive there")));
+            return Ok(Err(Imported::Over("it is revoked or inactive there")));
         }
         if session.expires_at <= now {
-            return Ok(Err(refused("it has expired")));
+            return Ok(Err(Imported::Over("it has expired")));
         }
         let Ok(external) = Name::external(session.user) else {
             return Ok(Err(refused("it names no user")));
@@ -183,7 +185,7 @@ impl Engine {
             return Ok(Err(Imported::AlreadyThere));
         }
         if account.disabled_at.is_some() {
-            return Ok(Err(refused("its account is disabled")));
+            return Ok(Err(Imported::Over("its account is disabled")));
         }
         if account.epoch != Epoch(0) {
             return Ok(Err(refused(MOVED)));
@@ -199,8 +201,7 @@ impl Engine {
     /// Ends a session that was revoked in its former home after it was imported, unless its client has come by.
     async fn end_unadopted(&self, token: &ForeignToken) -> Result<(), Fault> {
         let Some((session, _)) = self.store.named(token.session()).await? else { return Ok(()) };
-        let as_imported = adoption(&session, token, session.secret_hash);
-        if as_imported.applies_to(&session) {
+        if session.secret_hash == token.placeholder() && session.ended.is_none() {
             let ending = Client::nobody().ending(EndCause::Revoked, self.now());
             self.store.end(session.key, ending).await?;
         }
@@ -260,7 +261,7 @@ fn new_account(user: &ImportedUser<'_>, id: AccountId, now: Timestamp) -> Result
     if names.len() == 1 {
         return Err(refused("it has neither a user name nor an e-mail address"));
     }
-    let password_hash = if user.password_hash.is_empty() { NOBODYS_HASH } else { user.password_hash };
+    let password_hash = if user.password_hash.is_empty() { NO_PASSWORD } else { user.password_hash };
     check_hash(password_hash).map_err(|why| Imported::Refused(why.to_string().into()))?;
     let account = Account {
         id,

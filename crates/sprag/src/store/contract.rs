@@ -82,7 +82,7 @@ checks! {
         of_one_accounts_ended_sessions_the_last_thousand_are_kept,
         sessions_are_listed_in_pages,
         an_end_is_told_once,
-        a_session_is_adopted_exactly_once_and_only_before_it_has_turned,
+        a_session_is_adopted_once_and_an_ended_one_stays_ended,
         ending_all_spares_the_exception_and_other_accounts,
         a_sweep_ends_what_has_expired_and_removes_what_ended_long_ago,
         a_sweep_goes_slice_by_slice_to_the_end;

@@ -40,6 +40,7 @@ use turn::{Turn, redate_watched};
 
 mod accounts;
 mod clock;
+pub mod foreign;
 mod health;
 #[cfg(feature = "sqlite")]
 pub mod import;

@@ -98,6 +98,23 @@ impl Dialer {
         Ok(link)
     }
 
+    /// Connects to any of the hosts, a standby too, and sets nothing: for reading what another system has written.
+    pub(super) async fn dial_any(&self) -> Result<Link, Trouble> {
+        let attempts = self.hosts.iter().map(|(shown, config)| {
+            let connected = async move {
+                match tokio::time::timeout(self.timeout, self.connect(config)).await {
+                    Ok(connected) => connected,
+                    Err(_) => Err(Trouble::Silent(self.timeout)),
+                }
+            };
+            connected
+                .map(|found| found.map_err(|trouble| Trouble::At(shown.to_owned(), Box::new(trouble))))
+                .boxed()
+        });
+        let (link, _) = select_ok(attempts).await?;
+        Ok(link)
+    }
+
     async fn dial_host(&self, shown: &str, config: &Config) -> Result<Link, Trouble> {
         let found = match tokio::time::timeout(self.timeout, self.greet(config)).await {
             Ok(found) => found,
@@ -326,8 +343,7 @@ impl Link {
         if self.is_doubtful.load(Ordering::Acquire) { Err(Trouble::Doubtful) } else { Ok(()) }
     }
 
-    /// For what goes by no statement of [`Sql`]: copying whole tables.
-    #[cfg(feature = "sqlite")]
+    /// For what goes by no statement of [`Sql`]: copying and reading whole tables.
     pub(super) fn client(&self) -> &Client {
         &self.client
     }

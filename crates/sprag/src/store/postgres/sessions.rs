@@ -206,9 +206,7 @@ impl Sessions for PostgresStore {
             set secret_hash = $4
             where account_id = $1
               and id = $2
-              and secret_hash = $3
-              and generation = 0
-              and ended_at is null",
+              and secret_hash = $3",
             types: &[Type::UUID, Type::UUID, Type::BYTEA, Type::BYTEA],
         };
         self.pool

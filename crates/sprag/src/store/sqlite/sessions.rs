@@ -119,9 +119,7 @@ impl Sessions for SqliteStore {
                  set secret_hash = ?4
                  where account_id = ?1
                    and id = ?2
-                   and secret_hash = ?3
-                   and generation = 0
-                   and ended_at is null",
+                   and secret_hash = ?3",
             )?;
             let Adoption { key, from, to } = adoption;
             let adopted =

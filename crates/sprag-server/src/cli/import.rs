@@ -1,0 +1,238 @@
+//! `sprag user import`, `sprag session import`: what another system kept, taken in.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow, bail};
+use sprag::Engine;
+use sprag::engine::Limits;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{block_on, misused, resolve};
+use crate::config::{Config, Database, ProfileRef, Sources};
+use crate::import::{self, Mode, Opened, Source, SourceError, Taker, Trial};
+use crate::node::{Node, load_profiles};
+use crate::profile::{ImportColumn, ImportKind, Profile, TableShape};
+use crate::{database, logs};
+use report::{Heading, Report};
+
+mod refused;
+mod report;
+
+/// How many records are under way at a time. SQLite commits together what waits together.
+const AT_ONCE_SQLITE: usize = 256;
+
+/// The same for each connection to PostgreSQL: while one waits for its commit, the next ones queue.
+const AT_ONCE_FOR_EACH_CONNECTION: usize = 4;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The page that says where the other system keeps what: its name, or the path of its file; may be left out where
+    /// just one of the configured pages says so
+    #[arg(long, value_name = "NAME|PATH")]
+    page: Option<String>,
+    /// A file of JSON lines or CSV, - for JSON lines on standard input, a SQLite file, postgres://USER@HOST/DATABASE, or
+    /// @FILE with such a URL in it
+    #[arg(long, value_name = "SOURCE")]
+    from: String,
+    /// Find a field in another column than the page says; can be given again
+    #[arg(long, value_name = "FIELD=COLUMN")]
+    map: Vec<String>,
+    /// Read another table of a database than the page says
+    #[arg(long, value_name = "NAME")]
+    table: Option<String>,
+    /// Write nothing, and report what would be taken in and what refused
+    #[arg(long)]
+    dry_run: bool,
+    /// Write what is refused and why into this file, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    refused: Option<PathBuf>,
+    /// Print the summary as one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(kind: ImportKind, args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
+    let columns = args.map.iter().map(|text| mapped(kind, text)).collect::<Result<Vec<_>, _>>();
+    let columns = match columns {
+        Ok(columns) => columns,
+        Err(sentence) => return Ok(misused(&sentence)),
+    };
+    let (config, profiles) = resolve(sources)?;
+    let page = page(kind, args, &config, &profiles)?;
+    logs::start(&config)?;
+    let shape = shape(kind, &page, columns)?;
+    expect_adoption(kind, &page)?;
+    let source = Source::parse(&args.from).map_err(|error| unreadable(&args.from, error))?;
+    block_on(async {
+        let table = args.table.as_deref().or(shape.table.as_deref());
+        let opened = source.open(table).await.map_err(|error| unreadable(&source.to_string(), error))?;
+        let wanted = wanted(&shape, &opened).map_err(|error| unreadable(&source.to_string(), error))?;
+        let total = opened.total;
+        let at_once = at_once(&config);
+        let mode = mode(kind, args, config, profiles).await?;
+        let taker = match kind {
+            ImportKind::Users => Taker::of_users(mode, shape),
+            ImportKind::Sessions => Taker::of_sessions(mode, shape, page.terms()),
+        };
+        let heading =
+            Heading { kind, source: source.to_string(), is_dry_run: args.dry_run, is_json: args.json };
+        let mut report = Report::begin(heading, total, args.refused.as_deref())?;
+        let interrupt = interrupt().context("could not listen for signals")?;
+        let feed = opened.start(wanted)?;
+        let (summary, stopped) = import::run(feed, &taker, at_once, interrupt, &mut report).await;
+        report.end(&summary, stopped)
+    })
+}
+
+/// `given_name=first_name`.
+fn mapped(kind: ImportKind, text: &str) -> Result<ImportColumn, String> {
+    let known = || {
+        let names: Vec<_> = kind.fields().iter().map(|field| field.name()).collect();
+        format!("the fields of {} are {}", kind.name(), names.join(", "))
+    };
+    let (name, column) = text.split_once('=').ok_or_else(|| {
+        format!(
+            "--map takes a field of ours and a column of theirs, as in name=full_name, not {text:?}; {}",
+            known()
+        )
+    })?;
+    let field =
+        kind.field(name).ok_or_else(|| format!("--map {text:?}: there is no field {name:?}; {}", known()))?;
+    ImportColumn::parse(field, column).map_err(|wrong| format!("--map {text:?}: {name} {wrong}"))
+}
+
+/// The page that was named, or the one that says where things are.
+fn page(kind: ImportKind, args: &Args, config: &Config, profiles: &[Profile]) -> anyhow::Result<Profile> {
+    if let Some(name) = &args.page {
+        let served = profiles.iter().find(|page| page.name == *name || page.file == *name);
+        if let Some(page) = served {
+            return Ok(page.clone());
+        }
+        let is_path = name.contains('/') || name.ends_with(".toml");
+        let named = if is_path { ProfileRef::File(name.into()) } else { ProfileRef::Shipped(name.clone()) };
+        let pages = load_profiles(&[named], &config.lifetimes, config.secure_cookies)?;
+        return pages.into_iter().next().context("the page that was named is gone");
+    }
+    let fitting = |page: &&Profile| page.import.as_ref().is_some_and(|import| import.of(kind).is_some());
+    let mut found = profiles.iter().filter(fitting);
+    let names = || profiles.iter().map(|page| page.name.as_str()).collect::<Vec<_>>().join(", ");
+    match (found.next(), found.next(), profiles) {
+        (Some(page), None, _) => Ok(page.clone()),
+        (Some(one), Some(other), _) => bail!(
+            "more than one of the configured pages says where another system keeps its {}: {} and {}; say which with --page",
+            kind.name(),
+            one.name,
+            other.name
+        ),
+        // With all columns on the command line, a page need not say anything.
+        (None, _, [only]) if !args.map.is_empty() => Ok(only.clone()),
+        (None, ..) => bail!(
+            "none of the configured pages ({}) says where another system keeps its {}; name one with --page that has \
+             [import.{}]",
+            names(),
+            kind.name(),
+            kind.name()
+        ),
+    }
+}
+
+/// What the page says, and the command line over it.
+fn shape(kind: ImportKind, page: &Profile, columns: Vec<ImportColumn>) -> anyhow::Result<TableShape> {
+    let said = page.import.as_ref().and_then(|import| import.of(kind)).cloned();
+    let has_section = said.is_some();
+    let shape = columns.into_iter().fold(said.unwrap_or_default(), TableShape::with);
+    shape.check(kind).map_err(|(what, hint)| {
+        let page = &page.name;
+        let missing = if has_section {
+            String::new()
+        } else {
+            format!("; the page {page} has no [import.{}]", kind.name())
+        };
+        anyhow!("{what}; {hint} in the page, or say where it is with --map{missing}")
+    })?;
+    Ok(shape)
+}
+
+/// Sessions whose tokens the page would refuse need not be moved.
+fn expect_adoption(kind: ImportKind, page: &Profile) -> anyhow::Result<()> {
+    if kind == ImportKind::Sessions && !page.refresh.adopts {
+        bail!(
+            "the page {} refuses the tokens of another system, so nobody could use the sessions; put adopts = true under \
+             [refresh_token] in {}",
+            page.name,
+            page.file
+        )
+    }
+    Ok(())
+}
+
+/// The columns to read: those of the source that the page names.
+fn wanted(shape: &TableShape, opened: &Opened) -> Result<Vec<String>, SourceError> {
+    let has = |name: &String| opened.columns.contains(name);
+    // Nothing is known of a source without any record.
+    let missing = shape.columns.iter().find(|column| !column.is_optional && !has(&column.column));
+    if let Some(missing) = missing.filter(|_| !opened.columns.is_empty()) {
+        let (field, column) = (missing.field.name(), missing.column.clone());
+        return Err(SourceError::NoColumn { field, column, columns: opened.columns.clone() });
+    }
+    let mut wanted: Vec<_> =
+        shape.columns.iter().map(|column| column.column.clone()).filter(|column| has(column)).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    Ok(wanted)
+}
+
+fn unreadable(source: &str, error: SourceError) -> anyhow::Error {
+    match error {
+        // The text is not repeated: there may be a password in it.
+        SourceError::Password | SourceError::Url(_) => {
+            anyhow!("could not read the source named with --from: {error}")
+        }
+        SourceError::Unreadable(error) => error.context(format!("could not read {source}")),
+        _ => anyhow!("could not read {source}: {error}"),
+    }
+}
+
+fn at_once(config: &Config) -> usize {
+    match config.database {
+        Database::Sqlite(_) => AT_ONCE_SQLITE,
+        Database::Postgres(_) => config.database_connections.get() * AT_ONCE_FOR_EACH_CONNECTION,
+    }
+}
+
+/// Opens the store, or what a dry run needs of it.
+async fn mode(kind: ImportKind, args: &Args, config: Config, profiles: Vec<Profile>) -> anyhow::Result<Mode> {
+    let limits = Limits { sessions_per_account: config.sessions_per_account.get() };
+    let is_missing = matches!(&config.database, Database::Sqlite(path) if !path.exists());
+    let open = async |config, profiles| -> anyhow::Result<Arc<Engine>> {
+        Ok(Node::open(config, profiles).await?.engine)
+    };
+    match (args.dry_run, kind) {
+        // Users may come before there is a store; sessions come after their users.
+        (true, ImportKind::Users) if is_missing => Ok(Mode::Trial(Trial::beside(None, limits)?)),
+        (false, ImportKind::Users) => Ok(Mode::Real(Node::make(config, profiles).await?.engine)),
+        (is_dry_run, _) => {
+            database::expect(&config)?;
+            let engine = open(config, profiles).await?;
+            Ok(if is_dry_run {
+                Mode::Trial(Trial::beside(Some(engine), limits)?)
+            } else {
+                Mode::Real(engine)
+            })
+        }
+    }
+}
+
+/// Resolves when somebody asks the process to stop.
+fn interrupt() -> std::io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,206 @@
+//! What an import says: how far it has come, and in the end what became of each line.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::super::output::{self, counted, plain, say, say_json, tell};
+use super::refused::RefusedFile;
+use crate::import::{Progress, Refusal, Stopped, Summary};
+use crate::profile::ImportKind;
+
+/// How many refused lines are shown where no file keeps them.
+const SHOWN: usize = 20;
+
+/// The width of the bar.
+const CELLS: u64 = 30;
+
+/// What is imported, and how that is told.
+pub(super) struct Heading {
+    pub(super) kind: ImportKind,
+    pub(super) source: String,
+    pub(super) is_dry_run: bool,
+    pub(super) is_json: bool,
+}
+
+/// Listens to an import.
+pub(super) struct Report {
+    heading: Heading,
+    line: output::Progress,
+    started: Instant,
+    total: Option<u64>,
+    first: Vec<Refusal>,
+    file: Option<RefusedFile>,
+    path: Option<PathBuf>,
+}
+
+impl Report {
+    pub(super) fn begin(
+        heading: Heading,
+        total: Option<u64>,
+        refused: Option<&Path>,
+    ) -> anyhow::Result<Self> {
+        let file = refused.map(RefusedFile::create).transpose()?;
+        let (line, started) = (output::Progress::new(), Instant::now());
+        let path = refused.map(Path::to_owned);
+        Ok(Self { heading, line, started, total, first: Vec::new(), file, path })
+    }
+
+    /// Says what it came to.
+    pub(super) fn end(self, summary: &Summary, stopped: Option<Stopped>) -> anyhow::Result<ExitCode> {
+        // The line of progress is gone before anything else is said.
+        drop(self.line);
+        let heading = &self.heading;
+        if heading.is_json {
+            say_json(&document(heading, summary, stopped.is_none()))?;
+        } else {
+            say(table(heading, summary))?;
+        }
+        let kept = self.file.map(RefusedFile::finish).transpose();
+        match self.path {
+            Some(path) if summary.refused > 0 => {
+                tell(format_args!("each refused line and its reason is in {}", path.display()));
+            }
+            Some(_) => {}
+            None => tell_first(self.first, summary.refused),
+        }
+        kept?;
+        match stopped {
+            None if summary.refused == 0 => Ok(ExitCode::SUCCESS),
+            None => Ok(ExitCode::FAILURE),
+            Some(Stopped::Interrupted) => {
+                tell(format_args!("sprag: interrupted{}", how_to_go_on(heading, summary)));
+                Ok(ExitCode::FAILURE)
+            }
+            Some(Stopped::Failed(error)) => {
+                let stopped = format!("the import stopped{}", how_to_go_on(heading, summary));
+                Err(error.context(stopped))
+            }
+        }
+    }
+}
+
+impl Progress for Report {
+    fn refused(&mut self, refusal: Refusal) -> anyhow::Result<()> {
+        match &mut self.file {
+            Some(file) => file.add(&refusal),
+            None => {
+                if self.first.len() < SHOWN {
+                    self.first.push(refusal);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn reached(&mut self, summary: &Summary, done: u64) {
+        let (what, seen, total) = (self.heading.kind.name(), summary.seen(), self.total);
+        self.line.show(Bar { what, seen, done, total, started: self.started });
+    }
+}
+
+/// `users  ███████░░░░░░░  41 %  410000, 8100 a second`
+struct Bar {
+    what: &'static str,
+    seen: u64,
+    done: u64,
+    total: Option<u64>,
+    started: Instant,
+}
+
+impl fmt::Display for Bar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, seen, .. } = self;
+        write!(f, "  {what}  ")?;
+        if let Some(total) = self.total.filter(|total| *total > 0) {
+            let done = self.done.min(total);
+            let full = done * CELLS / total;
+            let cells = |cell: &str, count| cell.repeat(usize::try_from(count).unwrap_or(0));
+            let (bar, rest) = (cells("█", full), cells("░", CELLS - full));
+            write!(f, "{bar}{rest}  {} %  ", done * 100 / total)?;
+        }
+        let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+        write!(f, "{seen}, {} a second", seen.saturating_mul(1000) / millis)
+    }
+}
+
+fn table(heading: &Heading, summary: &Summary) -> String {
+    let (kind, source) = (heading.kind.name(), plain(&heading.source));
+    let mut lines = vec![if heading.is_dry_run {
+        format!(
+            "a dry run of {kind} from {source}: nothing was written; the same without --dry-run would have"
+        )
+    } else {
+        format!("{kind} from {source}")
+    }];
+    let over = "over where they come from: expired or revoked";
+    let mut rows = vec![(summary.new, "new"), (summary.already_there, "already there")];
+    if heading.kind == ImportKind::Sessions {
+        rows.push((summary.over, over));
+    }
+    rows.push((summary.refused, "refused"));
+    let width = rows.iter().map(|(count, _)| count.to_string().len()).max().unwrap_or(0);
+    lines.extend(rows.iter().map(|(count, what)| format!("  {count:>width$}  {what}")));
+    let reasons = by_frequency(summary);
+    lines.extend(
+        reasons.iter().map(|(reason, count)| format!("  {:width$}  {count:>width$}  {}", "", plain(reason))),
+    );
+    lines.join("\n")
+}
+
+#[derive(Serialize)]
+struct Reason<'a> {
+    reason: &'a str,
+    count: u64,
+}
+
+fn document(heading: &Heading, summary: &Summary, is_complete: bool) -> serde_json::Value {
+    let reasons = by_frequency(summary).into_iter().map(|(reason, count)| Reason { reason, count });
+    let last = summary.last.map(|last| json!({ last.unit.name(): last.number }));
+    json!({
+        "what": heading.kind.name(),
+        "from": heading.source,
+        "is_dry_run": heading.is_dry_run,
+        "is_complete": is_complete,
+        "new": summary.new,
+        "already_there": summary.already_there,
+        "over": summary.over,
+        "refused": summary.refused,
+        "reasons": reasons.collect::<Vec<_>>(),
+        "last": last,
+    })
+}
+
+fn by_frequency(summary: &Summary) -> Vec<(&str, u64)> {
+    let mut reasons: Vec<_> =
+        summary.reasons.iter().map(|(reason, count)| (reason.as_ref(), *count)).collect();
+    reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    reasons
+}
+
+fn tell_first(mut first: Vec<Refusal>, refused: u64) {
+    first.sort_by_key(|refusal| refusal.position.number);
+    for Refusal { position, user, reason } in &first {
+        let user = user.as_ref().map(|user| format!(" (user {})", plain(user))).unwrap_or_default();
+        tell(format_args!("{position}{user}: {}", plain(reason)));
+    }
+    let more = refused.saturating_sub(first.len() as u64);
+    if more > 0 {
+        tell(format_args!("{} more; --refused FILE keeps all of them", counted(more, "line", "lines")));
+    }
+}
+
+/// The end of a sentence that begins with having stopped.
+fn how_to_go_on(heading: &Heading, summary: &Summary) -> String {
+    let Some(last) = summary.last else {
+        return " before the first line; nothing was written".to_owned();
+    };
+    if heading.is_dry_run {
+        return format!(" at {last}; nothing was written");
+    }
+    format!(" at {last}; what is counted as new is in for good, and the same command goes on from there")
+}

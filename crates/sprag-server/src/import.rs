@@ -1,0 +1,26 @@
+//! Users and live sessions of another system, on their way in.
+//!
+//! A [`Source`] (a file, a pipe, a database) becomes one stream of [`Record`]s with their positions; a page says which
+//! column holds what ([`TableShape`](crate::profile::TableShape)); [`run`] hands each to the engine, many at a time, and
+//! never holds more than a bounded number of them. What a line says is text of a stranger's: it is refused by itself,
+//! with its position, and nothing else is lost.
+
+mod csv;
+mod feed;
+mod jsonl;
+mod lines;
+mod mongo;
+mod postgres;
+mod record;
+mod row;
+mod run;
+mod source;
+mod sqlite;
+mod take;
+mod value;
+
+pub use feed::{Feed, Item};
+pub use record::{Position, Record, Unit};
+pub use run::{Progress, Refusal, Stopped, Summary, run};
+pub use source::{Opened, Source, SourceError};
+pub use take::{Mode, Taker, Trial};

@@ -1,0 +1,179 @@
+//! From a record to a user or a session, by the columns that a page names.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+use sprag::clock::Timestamp;
+use sprag::engine::{ImportedSession, ImportedUser};
+use sprag::token::ForeignToken;
+
+use super::record::Record;
+use super::value::{self, Wrong};
+use crate::profile::{ImportField, TableShape};
+
+/// Why a record is refused.
+pub(super) type Reason = Cow<'static, str>;
+
+/// The longest id that a report repeats.
+const MAX_SHOWN_ID_BYTES: usize = 64;
+
+/// A user as a record has it.
+pub(super) struct User {
+    external_id: String,
+    username: Option<String>,
+    email: Option<String>,
+    password_hash: String,
+    name: Option<String>,
+    given_name: Option<String>,
+    family_name: Option<String>,
+    role: Option<String>,
+    is_admin: bool,
+    is_disabled: bool,
+    created_at: Option<Timestamp>,
+}
+
+impl User {
+    pub(super) fn read(record: &Record, shape: &TableShape) -> Result<Self, Reason> {
+        use ImportField as F;
+        let fields = Fields { record, shape };
+        let role = fields.text(F::Role)?;
+        let has_admin_role = role.is_some() && role == shape.admin_role;
+        let is_inactive = fields.flag(F::IsActive)? == Some(false);
+        Ok(Self {
+            external_id: fields.needed(F::ExternalId, value::text)?,
+            username: fields.text(F::Username)?,
+            email: fields.text(F::Email)?,
+            // Who always came by way of another service never had one.
+            password_hash: fields.text(F::PasswordHash)?.unwrap_or_default(),
+            name: fields.text(F::Name)?,
+            given_name: fields.text(F::GivenName)?,
+            family_name: fields.text(F::FamilyName)?,
+            role,
+            is_admin: fields.flag(F::IsAdmin)? == Some(true) || has_admin_role,
+            is_disabled: fields.flag(F::IsDisabled)? == Some(true) || is_inactive,
+            created_at: fields.time(F::CreatedAt)?,
+        })
+    }
+
+    pub(super) fn imported(&self) -> ImportedUser<'_> {
+        ImportedUser {
+            external_id: &self.external_id,
+            username: self.username.as_deref(),
+            email: self.email.as_deref(),
+            password_hash: &self.password_hash,
+            name: self.name.as_deref(),
+            given_name: self.given_name.as_deref(),
+            family_name: self.family_name.as_deref(),
+            role: self.role.as_deref(),
+            is_admin: self.is_admin,
+            is_disabled: self.is_disabled,
+            created_at: self.created_at,
+        }
+    }
+}
+
+/// A session as a record has it.
+pub(super) struct Session {
+    pub(super) user: String,
+    token: ForeignToken,
+    created_at: Option<Timestamp>,
+    pub(super) expires_at: Timestamp,
+    pub(super) is_live: bool,
+    ip: Option<String>,
+    user_agent: Option<String>,
+    device: Option<String>,
+}
+
+impl Session {
+    pub(super) fn read(record: &Record, shape: &TableShape) -> Result<Self, Reason> {
+        use ImportField as F;
+        let fields = Fields { record, shape };
+        let is_revoked = fields.flag(F::IsRevoked)? == Some(true);
+        Ok(Self {
+            user: fields.needed(F::User, value::text)?,
+            token: fields.token()?,
+            created_at: fields.time(F::CreatedAt)?,
+            expires_at: fields.needed(F::ExpiresAt, value::time)?,
+            is_live: !is_revoked && fields.flag(F::IsActive)? != Some(false),
+            ip: fields.text(F::Ip)?,
+            user_agent: fields.read(F::UserAgent, value::loose_text)?,
+            device: fields.read(F::Device, value::loose_text)?,
+        })
+    }
+
+    pub(super) fn imported(&self) -> ImportedSession<'_> {
+        ImportedSession {
+            user: &self.user,
+            token: self.token,
+            created_at: self.created_at,
+            expires_at: self.expires_at,
+            is_live: self.is_live,
+            ip: self.ip.as_deref(),
+            user_agent: self.user_agent.as_deref(),
+            device: self.device.as_deref(),
+        }
+    }
+}
+
+/// What a report may call a record: the id of its user, unless that may be a secret in the wrong column.
+pub(super) fn shown_id(record: &Record, shape: &TableShape) -> Option<String> {
+    use ImportField as F;
+    let fields = Fields { record, shape };
+    let id = fields.text(F::ExternalId).ok().flatten().or_else(|| fields.text(F::User).ok().flatten())?;
+    let secrets = [F::PasswordHash, F::Token, F::TokenSha256];
+    let is_secret = secrets.into_iter().any(|field| fields.text(field).ok().flatten().as_ref() == Some(&id));
+    (!is_secret && id.len() <= MAX_SHOWN_ID_BYTES && !id.contains('$')).then_some(id)
+}
+
+/// A record, read by the names of our fields.
+struct Fields<'a> {
+    record: &'a Record,
+    shape: &'a TableShape,
+}
+
+impl Fields<'_> {
+    fn text(&self, field: ImportField) -> Result<Option<String>, Reason> {
+        self.read(field, value::text)
+    }
+
+    fn flag(&self, field: ImportField) -> Result<Option<bool>, Reason> {
+        self.read(field, value::flag)
+    }
+
+    fn time(&self, field: ImportField) -> Result<Option<Timestamp>, Reason> {
+        self.read(field, value::time)
+    }
+
+    fn token(&self) -> Result<ForeignToken, Reason> {
+        if self.shape.column(ImportField::TokenSha256).is_some() {
+            return self.needed(ImportField::TokenSha256, value::sha256).map(ForeignToken::hashed);
+        }
+        let text = self.needed(ImportField::Token, value::text)?;
+        let wrong = "holds no token: 20 to 4096 visible characters";
+        ForeignToken::new(&text).ok_or_else(|| self.wrong(ImportField::Token, wrong))
+    }
+
+    fn needed<T>(
+        &self,
+        field: ImportField,
+        read: fn(&Value) -> Result<Option<T>, Wrong>,
+    ) -> Result<T, Reason> {
+        self.read(field, read)?.ok_or_else(|| self.wrong(field, "is empty"))
+    }
+
+    /// What the source lacks is not there, as what it leaves empty.
+    fn read<T>(
+        &self,
+        field: ImportField,
+        read: fn(&Value) -> Result<Option<T>, Wrong>,
+    ) -> Result<Option<T>, Reason> {
+        let found = self.shape.column(field).and_then(|column| self.record.get(&column.column));
+        found.map_or(Ok(None), |value| read(value).map_err(|wrong| self.wrong(field, wrong)))
+    }
+
+    fn wrong(&self, field: ImportField, wrong: Wrong) -> Reason {
+        let column = self.shape.column(field).map_or("", |column| column.column.as_str());
+        let ours = if column == field.name() { String::new() } else { format!(" ({})", field.name()) };
+        format!("the column {column:?}{ours} {wrong}").into()
+    }
+}

@@ -1,0 +1,114 @@
+//! A table of a SQLite file, read in one transaction.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use data_encoding::HEXLOWER;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, Row};
+use serde_json::Value;
+
+use super::feed::{Item, MAX_RECORD_BYTES, Sender, TOO_LONG};
+use super::record::{Position, Record};
+use super::source::SourceError;
+
+/// What every SQLite file begins with.
+pub(super) const MAGIC: &[u8] = b"SQLite format 3\0";
+
+/// How long another process may keep the file locked.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A table that has been found.
+pub(super) struct Table {
+    path: PathBuf,
+    connection: Connection,
+    name: String,
+    pub(super) columns: Vec<String>,
+    pub(super) count: u64,
+}
+
+impl Table {
+    pub(super) fn open(path: &Path, name: &str) -> Result<Self, SourceError> {
+        let unreadable = |error: rusqlite::Error| SourceError::Unreadable(error.into());
+        let access = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, access).map_err(unreadable)?;
+        connection.busy_timeout(PATIENCE).map_err(unreadable)?;
+        connection.pragma_update(None, "trusted_schema", false).map_err(unreadable)?;
+        connection.execute_batch("begin").map_err(unreadable)?;
+        let tables = tables(&connection).map_err(unreadable)?;
+        if !tables.iter().any(|table| table.eq_ignore_ascii_case(name)) {
+            return Err(SourceError::NoTable { name: name.to_owned(), tables });
+        }
+        let name = quoted(name);
+        let statement = connection.prepare(&format!("select * from {name}")).map_err(unreadable)?;
+        let columns = statement.column_names().map(str::to_owned).collect();
+        drop(statement);
+        let count =
+            connection.query_row(&format!("select count(*) from {name}"), [], |row| row.get::<_, i64>(0));
+        let count = u64::try_from(count.map_err(unreadable)?).unwrap_or(0);
+        Ok(Self { path: path.to_owned(), connection, name, columns, count })
+    }
+
+    /// Sends those columns of every row, until the end or until nobody listens.
+    pub(super) fn read(self, columns: &[String], feed: &Sender) -> anyhow::Result<()> {
+        let names: Vec<_> = columns.iter().map(|column| quoted(column)).collect();
+        let text = format!("select {} from {}", names.join(", "), self.name);
+        let mut number = 0;
+        let mut read = || -> rusqlite::Result<()> {
+            let mut statement = self.connection.prepare(&text)?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                number += 1;
+                let record = record(row, columns)?;
+                if feed.send(Item { position: Position::row(number), done: number, record }).is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        read().with_context(|| format!("could not read on in {}", self.path.display()))
+    }
+}
+
+fn tables(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let text = "select name from sqlite_schema
+                where type in ('table', 'view') and name not like 'sqlite\\_%' escape '\\'
+                order by name";
+    connection.prepare(text)?.query_map([], |row| row.get(0))?.collect()
+}
+
+fn record(row: &Row<'_>, columns: &[String]) -> rusqlite::Result<Result<Record, Cow<'static, str>>> {
+    let mut record = Record::new();
+    let mut bytes = 0;
+    for (index, column) in columns.iter().enumerate() {
+        let value = match row.get_ref(index)? {
+            ValueRef::Null => Value::Null,
+            ValueRef::Integer(number) => number.into(),
+            ValueRef::Real(number) => number.into(),
+            ValueRef::Text(text) => {
+                bytes += text.len();
+                let Ok(text) = str::from_utf8(text) else { return Ok(Err("it is not UTF-8".into())) };
+                text.into()
+            }
+            // Ids and hashes are kept so.
+            ValueRef::Blob(blob) => {
+                bytes += blob.len();
+                if bytes > MAX_RECORD_BYTES {
+                    return Ok(Err(TOO_LONG.into()));
+                }
+                HEXLOWER.encode(blob).into()
+            }
+        };
+        if bytes > MAX_RECORD_BYTES {
+            return Ok(Err(TOO_LONG.into()));
+        }
+        record.insert(column.clone(), value);
+    }
+    Ok(Ok(record))
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

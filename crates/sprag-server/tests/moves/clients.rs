@@ -1,0 +1,101 @@
+//! The clients: each has the token that the old system gave it, and knows nothing of a move.
+
+use libtest_mimic::Failed;
+use serde_json::{Value, json};
+use sprag_server::client::Client;
+use sprag_server::profile::{Action, Fact, Facts, Profile, Route};
+
+use crate::old::{Old, PASSWORD};
+use crate::server::Server;
+
+/// How many come at the same time.
+const AT_ONCE: usize = 32;
+
+/// Every n-th client comes a second time, with its new token.
+const COMES_AGAIN: usize = 10;
+
+/// Each client presents its old token and is given a new one; some come again with that.
+pub(crate) fn all_stay_in(server: &Server, page: &Profile, tokens: &[String]) -> Result<(), Failed> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let call = Call::of(page)?;
+    runtime.block_on(async {
+        let share = tokens.len().div_ceil(AT_ONCE);
+        let crowds = tokens.chunks(share).map(|tokens| crowd(server, &call, tokens));
+        for outcome in futures_util::future::join_all(crowds).await {
+            outcome?;
+        }
+        Ok(())
+    })
+}
+
+async fn crowd(server: &Server, call: &Call, tokens: &[String]) -> Result<(), Failed> {
+    let mut client = Client::to(server.address);
+    for (position, token) in tokens.iter().enumerate() {
+        let next =
+            call.refresh(&mut client, token).await?.map_err(|refusal| format!("logged out: {refusal}"))?;
+        if position % COMES_AGAIN == 0 {
+            let again = call.refresh(&mut client, &next).await?;
+            let again = again.map_err(|refusal| format!("the new token is refused: {refusal}"))?;
+            if again == next {
+                return Err("the session did not turn".into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whoever was logged out before the move stays so.
+pub(crate) fn dead_ones_stay_dead(server: &Server, page: &Profile, tokens: &[String]) -> Result<(), Failed> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let call = Call::of(page)?;
+    runtime.block_on(async {
+        let mut client = Client::to(server.address);
+        for token in tokens {
+            if call.refresh(&mut client, token).await?.is_ok() {
+                return Err("a session that was over lives again".into());
+            }
+        }
+        Ok(())
+    })
+}
+
+pub(crate) fn log_in_with_the_old_password(server: &Server, old: &Old) -> Result<(), Failed> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let body = json!({ (old.log_in.name.as_str()): old.log_in.value, "password": PASSWORD });
+    let reply = runtime.block_on(Client::to(server.address).post_json(&old.log_in.path, &body, None))?;
+    if reply.status == 200 { Ok(()) } else { Err(format!("{}: {:?}", reply.status, reply.body).into()) }
+}
+
+/// How the page refreshes, read from the page.
+struct Call {
+    path: String,
+    takes: String,
+    /// Where its answer has the new token.
+    gives: String,
+}
+
+impl Call {
+    fn of(page: &Profile) -> Result<Self, Failed> {
+        let route: Option<&Route> = page.routes.iter().find(|route| route.action == Action::Refresh);
+        let (Some(route), Some(takes)) = (route, page.refresh.body.clone()) else {
+            return Err("the page has no refresh in the body".into());
+        };
+        let probe = Facts { refresh_token: Some("here"), ..Facts::default() };
+        assert!(route.gives.names(Fact::RefreshToken));
+        let gives = route.gives.members(&probe).into_iter().find(|(_, value)| value == "here");
+        let (gives, _) = gives.ok_or("the new token stands deeper in the answer")?;
+        Ok(Self { path: route.path.clone(), takes, gives })
+    }
+
+    /// The new token, or the refusal.
+    async fn refresh(&self, client: &mut Client, token: &str) -> Result<Result<String, String>, Failed> {
+        let body = json!({ (self.takes.as_str()): token });
+        let reply = client.post_json(&self.path, &body, None).await?;
+        let answer: Value = serde_json::from_slice(&reply.body)?;
+        match (reply.status, answer[&self.gives].as_str()) {
+            (200, Some(next)) => Ok(Ok(next.to_owned())),
+            (401, _) => Ok(Err(answer.to_string())),
+            (status, _) => Err(format!("{status}: {answer}").into()),
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The slow functions behind password hashes, what each costs, and the most that is done for one log-in.
+
+use std::hint::black_box;
+use std::num::NonZeroU32;
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use aws_lc_rs::pbkdf2;
+use zeroize::Zeroizing;
+
+use super::Unusable;
+use crate::error::Fault;
+
+/// Argon2id with 19 MiB, two passes and one lane: the first choice of OWASP's password storage cheat sheet.
+pub(super) const TODAY: Work = Work::Argon2 {
+    algorithm: Algorithm::Argon2id,
+    version: Version::V0x13,
+    memory_kib: 19 * 1024,
+    passes: 2,
+    lanes: 1,
+};
+
+// An imported hash beyond these bounds would be a bomb, not a password. The seconds are those of one core of a
+// small server: all stay below the three that clients and proxies are told to expect of an answer.
+
+/// The most memory that Argon2 or scrypt may take. Each hashing thread takes it at most once at a time: with four
+/// threads a flood of the costliest hashes holds 1 GiB. Django's Argon2 takes 100 MiB, OWASP's scrypt 128 MiB.
+const MAX_MEMORY_KIB: u32 = 256 * 1024;
+
+/// The most memory times passes of Argon2, which is its time: 0.7 s. libsodium's "moderate" takes 768 MiB.
+const MAX_ARGON2_KIB_PASSES: u64 = 1024 * 1024;
+const MAX_PASSES: u32 = 16;
+const MAX_LANES: u32 = 16;
+
+/// Each step doubles the time; this is 1.6 s. Makers default to 10 or 12.
+const MAX_BCRYPT_COST: u32 = 15;
+const MIN_BCRYPT_COST: u32 = 4;
+
+/// The most memory times p of scrypt, which is its time: 1.6 s. Django's default takes 80 MiB, OWASP's 128 MiB.
+const MAX_SCRYPT_KIB: u64 = 512 * 1024;
+
+/// r is 8 everywhere and p at most 10. With a tiny N they alone could ask for time and memory of another kind.
+const MAX_SCRYPT_R_AND_P: u32 = 32;
+
+/// The most iterations of PBKDF2: 2.3 s. SHA-512 takes twice as long and may be iterated half as often. Django's
+/// default, the highest, has grown to a million.
+const MAX_ITERATIONS: u32 = 10_000_000;
+
+/// bcrypt looks at this many bytes of a password and the zero byte behind it, and no further.
+const BCRYPT_BYTES: usize = 72;
+
+/// The salt of work whose result nobody looks at.
+const ANY_SALT: [u8; 16] = *b"nobody's salt...";
+
+/// A slow function and its parameters. Two with equal work take equally long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Work {
+    Argon2 { algorithm: Algorithm, version: Version, memory_kib: u32, passes: u32, lanes: u32 },
+    Bcrypt { cost: u32 },
+    Scrypt { log_n: u32, r: u32, p: u32 },
+    Pbkdf2 { digest: Digest, iterations: NonZeroU32 },
+}
+
+/// What PBKDF2 repeats.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Digest {
+    Sha1,
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+impl Work {
+    /// Computes the hash of a password, as long as `output`.
+    pub(super) fn run(self, password: &[u8], salt: &[u8], output: &mut [u8]) -> Result<(), Fault> {
+        let impossible =
+            |function: &str| Fault::internal("hash a password", format!("{function} cannot do this"));
+        match self {
+            Self::Argon2 { .. } => {
+                let argon2 = self.argon2().ok_or_else(|| impossible("Argon2"))?;
+                argon2
+                    .hash_password_into(password, salt, output)
+                    .map_err(|error| Fault::internal("hash a password", error))?;
+            }
+            Self::Bcrypt { cost } => {
+                let salt = salt.try_into().map_err(|_| impossible("bcrypt"))?;
+                // As the legacy rule has it: what a password has beyond 72 bytes is not looked at.
+                let mut key = Zeroizing::new(Vec::with_capacity(password.len() + 1));
+                key.extend_from_slice(password);
+                key.push(0);
+                key.truncate(BCRYPT_BYTES);
+                let hash = bcrypt::bcrypt(cost, salt, &key);
+                output.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
+            }
+            Self::Scrypt { .. } => {
+                let params = self.scrypt().ok_or_else(|| impossible("scrypt"))?;
+                scrypt::scrypt(password, salt, &params, output).map_err(|_| impossible("scrypt"))?;
+            }
+            Self::Pbkdf2 { digest, iterations } => {
+                pbkdf2::derive(digest.algorithm(), iterations, salt, password, output);
+            }
+        }
+        Ok(())
+    }
+
+    /// Does the work for its time only.
+    pub(super) fn spend(self, password: &[u8]) -> Result<(), Fault> {
+        let mut output = [0; 32];
+        // No more than one block of PBKDF2: each costs all iterations.
+        let output = &mut output[..self.output_bytes().min(32)];
+        self.run(password, &ANY_SALT, output)?;
+        black_box(output);
+        Ok(())
+    }
+
+    /// The length of the hash where the function has one; the shortest that is taken for Argon2 and scrypt.
+    pub(super) fn output_bytes(self) -> usize {
+        match self {
+            Self::Argon2 { .. } => 16,
+            Self::Bcrypt { .. } => 23,
+            Self::Scrypt { .. } => 32,
+            Self::Pbkdf2 { digest, .. } => digest.output_bytes(),
+        }
+    }
+
+    /// Argon2 with these parameters, if this is Argon2 and can be done.
+    pub(super) fn argon2(self) -> Option<Argon2<'static>> {
+        let Self::Argon2 { algorithm, version, memory_kib, passes, lanes } = self else { return None };
+        let params = Params::new(memory_kib, passes, lanes, None).ok()?;
+        Some(Argon2::new(algorithm, version, params))
+    }
+
+    fn scrypt(self) -> Option<scrypt::Params> {
+        let Self::Scrypt { log_n, r, p } = self else { return None };
+        scrypt::Params::new(u8::try_from(log_n).ok()?, r, p).ok().filter(|_| log_n > 0)
+    }
+
+    /// Refuses what cannot be done, and what is too much.
+    pub(super) fn check_bounds(self) -> Result<(), Unusable> {
+        let damaged = |name| if self.is_possible() { Ok(()) } else { Err(Unusable::Damaged(name)) };
+        match self {
+            Self::Argon2 { memory_kib, passes, lanes, .. } => {
+                at_most(MAX_MEMORY_KIB, memory_kib, "KiB of memory")?;
+                at_most(MAX_PASSES, passes, "passes")?;
+                at_most(MAX_LANES, lanes, "lanes")?;
+                let product = u64::from(memory_kib) * u64::from(passes);
+                at_most(MAX_ARGON2_KIB_PASSES, product, "KiB of memory times passes")?;
+                damaged("Argon2")
+            }
+            Self::Bcrypt { cost } => {
+                at_most(MAX_BCRYPT_COST, cost, "as the cost of bcrypt")?;
+                damaged("bcrypt")
+            }
+            Self::Scrypt { log_n, r, p } => {
+                at_most(u32::BITS, log_n, "as the logarithm of scrypt's N")?;
+                let memory_kib = (u64::from(r) << log_n) / 8;
+                at_most(MAX_MEMORY_KIB, memory_kib, "KiB of memory")?;
+                at_most(MAX_SCRYPT_R_AND_P, r, "as scrypt's r")?;
+                at_most(MAX_SCRYPT_R_AND_P, p, "as scrypt's p")?;
+                at_most(MAX_SCRYPT_KIB, memory_kib * u64::from(p), "KiB of memory times p")?;
+                damaged("scrypt")
+            }
+            Self::Pbkdf2 { digest: Digest::Sha1 | Digest::Sha256, iterations } => {
+                at_most(MAX_ITERATIONS, iterations.get(), "iterations of PBKDF2")
+            }
+            Self::Pbkdf2 { digest: Digest::Sha384 | Digest::Sha512, iterations } => {
+                at_most(MAX_ITERATIONS / 2, iterations.get(), "iterations of PBKDF2 with SHA-512")
+            }
+        }
+    }
+
+    fn is_possible(self) -> bool {
+        match self {
+            Self::Argon2 { .. } => self.argon2().is_some(),
+            Self::Bcrypt { cost } => cost >= MIN_BCRYPT_COST,
+            Self::Scrypt { .. } => self.scrypt().is_some(),
+            Self::Pbkdf2 { .. } => true,
+        }
+    }
+
+    /// About how long it takes, to tell which of two takes longer and by how much. Only the ratios matter.
+    pub(super) fn nanoseconds(self) -> u64 {
+        match self {
+            Self::Argon2 { memory_kib, passes, .. } => 660 * u64::from(memory_kib) * u64::from(passes),
+            Self::Bcrypt { cost } => 50_000 << cost,
+            Self::Scrypt { log_n, r, p } => (330 << log_n) * u64::from(r) * u64::from(p),
+            Self::Pbkdf2 { digest, iterations } => digest.nanoseconds() * u64::from(iterations.get()),
+        }
+    }
+
+    /// As much work as this one is more than another: PBKDF2, which comes in small steps.
+    pub(super) fn beyond(self, less: Self) -> Option<Self> {
+        let digest = match (self, less) {
+            (Self::Pbkdf2 { digest, .. }, Self::Pbkdf2 { digest: other, .. }) if digest == other => digest,
+            _ => Digest::Sha256,
+        };
+        let missing = self.nanoseconds().checked_sub(less.nanoseconds())? / digest.nanoseconds();
+        let iterations = NonZeroU32::new(u32::try_from(missing).unwrap_or(u32::MAX))?;
+        Some(Self::Pbkdf2 { digest, iterations })
+    }
+}
+
+fn at_most(most: impl Into<u64>, asked: impl Into<u64>, what: &'static str) -> Result<(), Unusable> {
+    let most = most.into();
+    if asked.into() > most { Err(Unusable::TooCostly { most, what }) } else { Ok(()) }
+}
+
+impl Digest {
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "sha1" => Self::Sha1,
+            "sha256" => Self::Sha256,
+            "sha384" => Self::Sha384,
+            "sha512" => Self::Sha512,
+            _ => return None,
+        })
+    }
+
+    fn output_bytes(self) -> usize {
+        match self {
+            Self::Sha1 => 20,
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
+        }
+    }
+
+    /// Of one iteration.
+    fn nanoseconds(self) -> u64 {
+        match self {
+            Self::Sha1 | Self::Sha256 => 210,
+            Self::Sha384 | Self::Sha512 => 480,
+        }
+    }
+
+    fn algorithm(self) -> pbkdf2::Algorithm {
+        match self {
+            Self::Sha1 => pbkdf2::PBKDF2_HMAC_SHA1,
+            Self::Sha256 => pbkdf2::PBKDF2_HMAC_SHA256,
+            Self::Sha384 => pbkdf2::PBKDF2_HMAC_SHA384,
+            Self::Sha512 => pbkdf2::PBKDF2_HMAC_SHA512,
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! Accounts and sessions of another system: its clients' old tokens come under the ratchet, once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sprag::access::Algorithm;
+use sprag::account::Name;
+use sprag::chance::SeededChance;
+use sprag::clock::{Clock as _, HandClock, Timestamp};
+use sprag::engine::{
+    AccessTerms, Client, Engine, Imported, ImportedSession, ImportedUser, Issuer, Limits, LogIn, Renewal,
+    Subject, Terms, TokenPair,
+};
+use sprag::keys::KeyRing;
+use sprag::password::Hasher;
+use sprag::policy::{Policy, Retry};
+use sprag::session::{EndCause, ProfileId, SessionId};
+use sprag::store::Slice;
+use sprag::store::memory::MemoryStore;
+use sprag::token::{Encoding, ForeignToken, RefreshToken, hash_instance};
+use sprag::{Error, Refusal};
+
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const WINDOW: Duration = Duration::from_secs(30);
+const OLD: &str = "Xk3u9pT0vY2mZ8qL5sW1nB7cD4fG6hJ0rE3tU9yI2oP5aS8d";
+const PASSWORD: &str = "correct horse battery";
+/// Of [`PASSWORD`], by argon2-cffi with low costs.
+const HASH: &str = "$argon2id$v=19$m=1024,t=1,p=1$AQEBAQEBAQEBAQEBAQEBAQ$";
+
+struct Move {
+    engine: Engine,
+    clock: Arc<HandClock>,
+    terms: Terms,
+    hash: String,
+}
+
+impl Move {
+    /// A page that takes the place of another system, and one user of that system.
+    async fn begun(retry: Retry) -> Self {
+        let clock = Arc::new(HandClock::at(NOW));
+        let chance = Arc::new(SeededChance::new(3));
+        let keys = KeyRing::generate(Algorithm::Hs256, chance.as_ref(), NOW).expect("a ring");
+        let issuer = Issuer { issuer: "https://id.example".into(), audience: "https://api.example".into() };
+        let hasher = Hasher::start(1, 64).expect("a hashing thread");
+        let password = sprag::password::Password::chosen(PASSWORD).expect("a password");
+        let hash = hasher.hash(password, chance.as_ref()).await.expect("a hash");
+        let store = Arc::new(MemoryStore::new());
+        let engine = Engine::new(store, clock.clone(), chance, keys, hasher, issuer, Limits::default());
+        let terms = Terms {
+            profile: ProfileId(2),
+            client_id: "page".into(),
+            policy: Policy { retry, ..Policy::default() },
+            encoding: Encoding::Opaque,
+            access: AccessTerms {
+                subject: Subject::External,
+                has_no_audience: true,
+                ..AccessTerms::default()
+            },
+            adopts: true,
+        };
+        let moved = Self { engine, clock, terms, hash };
+        assert_eq!(moved.user("42").await, Imported::New);
+        moved
+    }
+
+    async fn user(&self, external_id: &str) -> Imported {
+        let username = format!("user{external_id}");
+        let user = ImportedUser {
+            external_id,
+            username: Some(&username),
+            password_hash: &self.hash,
+            ..ImportedUser::default()
+        };
+        self.engine.import_user(user).await.expect("import")
+    }
+
+    async fn session(&self, change: impl FnOnce(&mut ImportedSession<'_>)) -> Imported {
+        let mut session = imported();
+        change(&mut session);
+        self.engine.import_session(&self.terms, session).await.expect("import")
+    }
+
+    async fn refresh(&self, token: &str) -> Result<TokenPair, Refusal> {
+        let refreshed =
+            self.engine.refresh(&self.terms, Renewal { token, retry_id: None }, &somebody()).await;
+        refreshed.answer.map_err(|error| match error {
+            Error::Refused(refusal) => refusal,
+            Error::Failed(fault) => panic!("{fault:?}"),
+        })
+    }
+
+    async fn cause(&self) -> Option<EndCause> {
+        let explained = self.engine.explain(id()).await.expect("explain").expect("it is known");
+        explained.session.ended.map(|ended| ended.cause)
+    }
+
+    async fn log_in(&self) -> Result<TokenPair, Error> {
+        let log_in = LogIn { name: "user42", password: PASSWORD, device: None, superseded: None };
+        self.engine.log_in(&self.terms, log_in, &somebody()).await
+    }
+}
+
+fn imported() -> ImportedSession<'static> {
+    ImportedSession {
+        user: "42",
+        token: ForeignToken::new(OLD).expect("a token"),
+        created_at: Some(NOW.minus(DAY)),
+        expires_at: NOW.plus(6 * DAY),
+        is_live: true,
+        ip: Some("192.0.2.7"),
+        user_agent: None,
+        device: Some("Ann's telephone"),
+    }
+}
+
+fn id() -> SessionId {
+    imported().token.session()
+}
+
+fn somebody() -> Client {
+    Client { ip: None, user_agent: None, instance: hash_instance("somebody") }
+}
+
+fn refused(outcome: &Imported) -> &str {
+    match outcome {
+        Imported::Over(why) => why,
+        Imported::Refused(why) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_old_token_is_taken_once_and_then_the_session_turns_like_any_other() {
+    let moved = Move::begun(Retry::Refuse).await;
+    assert_eq!(moved.session(|_| {}).await, Imported::New);
+    let first = moved.refresh(OLD).await.expect("the old token is taken");
+    assert_eq!(first.session, id());
+    assert!(first.refresh.text().starts_with("spr_"));
+    let second = moved.refresh(first.refresh.text()).await.expect("the new one turns");
+    assert_ne!(first.refresh.text(), second.refresh.text());
+    let listed = moved.engine.sessions_of(first.account).await.expect("listed");
+    assert_eq!(listed[0].detail.device.as_deref(), Some("Ann's telephone"));
+    assert_eq!(listed[0].detail.ip.as_deref(), Some("192.0.2.7"));
+    assert_eq!(listed[0].session.created_at, NOW.minus(DAY));
+}
+
+#[tokio::test]
+async fn r06_an_old_token_that_comes_back_is_reuse_and_ends_the_session() {
+    let moved = Move::begun(Retry::Refuse).await;
+    moved.session(|_| {}).await;
+    let first = moved.refresh(OLD).await.expect("taken");
+    assert_eq!(moved.refresh(OLD).await.unwrap_err(), Refusal::TokenSpent, "inside the window nothing ends");
+    assert_eq!(moved.cause().await, None);
+    moved.clock.wind(WINDOW + Duration::from_millis(1));
+    assert_eq!(moved.refresh(OLD).await.unwrap_err(), Refusal::SessionEnded(Some(EndCause::Reuse)));
+    let after = moved.refresh(first.refresh.text()).await.unwrap_err();
+    assert_eq!(after, Refusal::SessionEnded(Some(EndCause::Reuse)));
+}
+
+#[tokio::test]
+async fn r02_where_the_page_answers_retries_a_lost_answer_costs_nothing() {
+    let moved = Move::begun(Retry::Answer).await;
+    moved.session(|_| {}).await;
+    let first = moved.refresh(OLD).await.expect("taken");
+    let again = moved.refresh(OLD).await.expect("answered again");
+    assert_eq!(first.refresh.text(), again.refresh.text(), "byte for byte");
+}
+
+#[tokio::test]
+async fn r01_many_who_present_one_old_token_make_one_successor() {
+    let moved = Move::begun(Retry::Answer).await;
+    moved.session(|_| {}).await;
+    let all = (0..12).map(|_| moved.refresh(OLD));
+    let texts: Vec<String> = futures_util::future::join_all(all)
+        .await
+        .into_iter()
+        .map(|pair| pair.expect("answered").refresh.text().to_owned())
+        .collect();
+    assert!(texts.iter().all(|text| *text == texts[0]));
+}
+
+#[tokio::test]
+async fn r10_neither_what_was_imported_nor_the_keys_make_a_token() {
+    let moved = Move::begun(Retry::Refuse).await;
+    moved.session(|_| {}).await;
+    let row = moved.engine.explain(id()).await.expect("explain").expect("known").session;
+    // Whoever has the database and the keys: the right tag over every secret that the row could suggest.
+    let keys = moved.engine.keys();
+    for secret in [row.secret_hash[..16].to_vec(), row.secret_hash[16..].to_vec(), id().0.as_bytes().to_vec()]
+    {
+        let forged = RefreshToken::first(ProfileId(2), row.key, &Fixed(secret));
+        let text = forged.encode(Encoding::Opaque, &keys, NOW);
+        assert_eq!(moved.refresh(text.as_str()).await.unwrap_err(), Refusal::TokenInvalid);
+    }
+    moved.refresh(OLD).await.expect("and nothing has happened to the session");
+}
+
+#[derive(Debug)]
+struct Fixed(Vec<u8>);
+
+impl sprag::chance::Chance for Fixed {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.copy_from_slice(&self.0[..bytes.len()]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_old_token_finds_nothing() {
+    let moved = Move::begun(Retry::Refuse).await;
+    moved.session(|_| {}).await;
+    for text in [&OLD[1..], &format!("{OLD} "), &OLD.to_lowercase(), &format!("{OLD}x"), ""] {
+        assert_eq!(moved.refresh(text).await.unwrap_err(), Refusal::TokenInvalid, "{text:?}");
+    }
+    let stranger = Terms { profile: ProfileId(9), ..moved.terms.clone() };
+    let renewal = Renewal { token: OLD, retry_id: None };
+    let elsewhere = moved.engine.refresh(&stranger, renewal, &somebody()).await.answer;
+    assert!(matches!(elsewhere, Err(Error::Refused(Refusal::TokenInvalid))), "another page's");
+    let closed = Terms { adopts: false, ..moved.terms.clone() };
+    let at_closed = moved.engine.refresh(&closed, renewal, &somebody()).await.answer;
+    assert!(matches!(at_closed, Err(Error::Refused(Refusal::TokenInvalid))), "a page that adopts nobody");
+}
+
+#[tokio::test]
+async fn what_is_not_live_there_is_not_taken() {
+    let moved = Move::begun(Retry::Refuse).await;
+    assert!(refused(&moved.session(|session| session.is_live = false).await).contains("revoked"));
+    assert!(refused(&moved.session(|session| session.expires_at = NOW).await).contains("expired"));
+    assert!(refused(&moved.session(|session| session.user = "43").await).contains("not here"));
+    assert_eq!(moved.refresh(OLD).await.unwrap_err(), Refusal::TokenInvalid);
+}
+
+#[tokio::test]
+async fn an_old_token_expires_when_it_would_have() {
+    let moved = Move::begun(Retry::Refuse).await;
+    moved.session(|_| {}).await;
+    moved.clock.wind(6 * DAY);
+    assert_eq!(moved.refresh(OLD).await.unwrap_err(), Refusal::TokenExpired);
+}
+
+#[tokio::test]
+async fn t22_a_password_change_ends_sessions_not_yet_adopted() {
+    let moved = Move::begun(Retry::Refuse).await;
+    moved.session(|_| {}).await;
+    let pair = moved.log_in().await.expect("logged in");
+    let caller = moved.engine.authenticate(&moved.terms, &pair.access_token).await.expect("known");
+    let passwords = (PASSWORD, "another horse battery");
+    moved.engine.change_password(&moved.terms, &caller, passwords, None, &somebody()).await.expect("changed");
+    assert_eq!(moved.refresh(OLD).await.unwrap_err(), Refusal::SessionEnded(Some(EndCause::PasswordChanged)));
+    let again = moved.session(|session| session.token = ForeignToken::hashed([5; 32])).await;
+    assert!(refused(&again).contains("changed its password"), "nor does a later import bring one in");
+}
+
+#[tokio::test]
+async fn r15_disabling_ends_sessions_not_yet_adopted() {
+    let moved = Move::begun(Retry::Refuse).await;
+    moved.session(|_| {}).await;
+    let account = moved.engine.find_account("user42").await.expect("known");
+    assert!(moved.engine.disable(account.id, &somebody()).await.expect("disabled"));
+    assert_eq!(moved.refresh(OLD).await.unwrap_err(), Refusal::SessionEnded(Some(EndCause::Disabled)));
+    assert_eq!(moved.cause().await, Some(EndCause::Disabled));
+}
+
+#[tokio::test]
+async fn t21_logging_out_with_an_old_token_ends_its_session() {
+    let moved = Move::begun(Retry::Refuse).await;
+    moved.session(|_| {}).await;
+    moved.engine.log_out(&moved.terms, OLD, EndCause::Logout, &somebody()).await.expect("logged out");
+    assert_eq!(moved.refresh(OLD).await.unwrap_err(), Refusal::SessionEnded(Some(EndCause::Logout)));
+}
+
+#[tokio::test]
+async fn importing_again_changes_nothing_and_revives_nothing() {
+    let moved = Move::begun(Retry::Refuse).await;
+    assert_eq!(moved.user("42").await, Imported::AlreadyThere);
+    assert_eq!(moved.session(|_| {}).await, Imported::New);
+    assert_eq!(moved.session(|_| {}).await, Imported::AlreadyThere);
+    moved.engine.log_out(&moved.terms, OLD, EndCause::Logout, &somebody()).await.expect("logged out");
+    assert_eq!(moved.session(|_| {}).await, Imported::AlreadyThere);
+    assert_eq!(moved.refresh(OLD).await.unwrap_err(), Refusal::SessionEnded(Some(EndCause::Logout)));
+
+    let slice = Slice { after: None, rows: 100, now: moved.clock.now(), keep_ended: Duration::ZERO };
+    assert_eq!(moved.engine.store().sweep(slice).await.expect("swept").removed, 1);
+    assert!(refused(&moved.session(|_| {}).await).contains("ended since"), "swept away is not forgotten");
+}
+
+#[tokio::test]
+async fn what_was_revoked_there_after_the_first_import_ends_here_unless_its_client_came() {
+    let moved = Move::begun(Retry::Refuse).await;
+    moved.session(|_| {}).await;
+    moved.session(|session| session.is_live = false).await;
+    assert_eq!(moved.refresh(OLD).await.unwrap_err(), Refusal::SessionEnded(Some(EndCause::Revoked)));
+
+    let other = "another0token0of0the0same0user0and0long0enough";
+    let another =
+        |session: &mut ImportedSession<'_>| session.token = ForeignToken::new(other).expect("a token");
+    moved.session(another).await;
+    let pair = moved.refresh(other).await.expect("its client came");
+    moved
+        .session(|session| {
+            another(session);
+            session.is_live = false;
+        })
+        .await;
+    moved.refresh(pair.refresh.text()).await.expect("it is ours now");
+}
+
+#[tokio::test]
+async fn an_access_token_names_the_user_as_before_and_our_account_beside() {
+    let moved = Move::begun(Retry::Refuse).await;
+    moved.session(|_| {}).await;
+    let pair = moved.refresh(OLD).await.expect("taken");
+    let claims = pair.access_token.split('.').nth(1).expect("claims");
+    let claims = data_encoding::BASE64URL_NOPAD.decode(claims.as_bytes()).expect("base64url");
+    let claims: serde_json::Value = serde_json::from_slice(&claims).expect("JSON");
+    assert_eq!(claims["sub"], "42");
+    assert_eq!(claims["account_id"], pair.account.to_string());
+    assert!(claims.get("aud").is_none());
+    let caller = moved.engine.authenticate(&moved.terms, &pair.access_token).await.expect("ours");
+    assert_eq!(caller.key.account, pair.account);
+    let named = Terms { access: AccessTerms::default(), ..moved.terms.clone() };
+    assert!(
+        moved.engine.authenticate(&named, &pair.access_token).await.is_err(),
+        "there, an audience is missing"
+    );
+}
+
+#[tokio::test]
+async fn a_user_that_cannot_be_is_refused_with_a_reason_and_leaves_nothing() {
+    let moved = Move::begun(Retry::Refuse).await;
+    let good = ImportedUser {
+        external_id: "7",
+        email: Some("ann@example.org"),
+        password_hash: &moved.hash,
+        ..ImportedUser::default()
+    };
+    for (user, why) in [
+        (ImportedUser { external_id: "", ..good }, "key of a former home"),
+        (ImportedUser { email: None, ..good }, "neither a user name nor"),
+        (ImportedUser { email: Some("ann"), ..good }, "e-mail address"),
+        (ImportedUser { username: Some("user42"), ..good }, "another account has this user name"),
+        (ImportedUser { password_hash: "hunter2", ..good }, ""),
+        (ImportedUser { password_hash: HASH, ..good }, ""),
+        (ImportedUser { name: Some("a\u{7}b"), ..good }, "control character"),
+    ] {
+        let previewed = moved.engine.preview_user(user).await.expect("preview");
+        let outcome = moved.engine.import_user(user).await.expect("import");
+        assert_eq!(previewed, outcome);
+        assert!(refused(&outcome).contains(why), "{outcome:?}");
+    }
+    assert!(moved.engine.find_account("ann@example.org").await.is_err());
+    assert_eq!(moved.engine.preview_user(good).await.expect("preview"), Imported::New);
+    assert!(moved.engine.find_account("ann@example.org").await.is_err(), "a preview writes nothing");
+}
+
+#[tokio::test]
+async fn a_user_name_that_is_an_e_mail_address_is_one() {
+    let moved = Move::begun(Retry::Refuse).await;
+    let user = ImportedUser {
+        external_id: "7",
+        username: Some("Ann@example.org"),
+        email: Some("ann@example.org"),
+        ..ImportedUser::default()
+    };
+    assert_eq!(moved.engine.import_user(user).await.expect("import"), Imported::New);
+    let account = moved.engine.find_account("ann@example.org").await.expect("known");
+    assert_eq!((account.username, account.email.as_deref()), (None, Some("ann@example.org")));
+    assert!(Name::external("7").is_ok());
+    let log_in = LogIn { name: "ann@example.org", password: "", device: None, superseded: None };
+    assert!(moved.engine.log_in(&moved.terms, log_in, &somebody()).await.is_err(), "it has no password");
+}
