@@ -63,6 +63,7 @@ mod data;
 mod hole;
 mod origins;
 mod probe;
+mod promises;
 mod scene;
 mod shape;
 mod stage;
@@ -76,7 +77,11 @@ use sprag_server::profile::builtin_names;
 use data::Data;
 
 fn main() -> ExitCode {
-    let trials = builtin_names().flat_map(of_page).collect();
+    let mut trials: Vec<Trial> = builtin_names().flat_map(of_page).collect();
+    let names = trials.iter().map(|trial| trial.name().to_owned()).collect();
+    trials.push(Trial::test("every-promise-has-a-test-or-a-reason", move || {
+        promises::are_kept(&names).map_err(Failed::from)
+    }));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
