@@ -27,7 +27,7 @@
 //! | `clock = "+31m"` | winds the clock |
 //! | `imports = { user = "7", token = "…", expires = "+7d" }` | a session of the system before, with its token |
 //! | `disables = "ann"` | an administrator disables that account |
-//! | `sweeps = { ended = 1, removed = 0 }` | what a server does every hour by itself, and how many sessions it concerns |
+//! | `sweeps = { ended = 1, removed = 0 }` | what a server does by itself from time to time, and how many sessions it concerns |
 //! | `send = "POST /path"` | a request, with what follows |
 //! | `json`, `form`, `text` | its body: JSON text, a table of fields, or any text |
 //! | `headers`, `bearer`, `from` | its headers, its access token, its address |
