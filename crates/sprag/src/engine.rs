@@ -135,8 +135,11 @@ pub enum Claims {
     /// Every token has the same.
     Constant(Map<String, Value>),
     /// They tell of the account. Then a refresh reads it, which others need not.
-    OfAccount(Arc<dyn Fn(&Account) -> Map<String, Value> + Send + Sync>),
+    OfAccount(Arc<Telling>),
 }
+
+/// What a token says of its account.
+pub type Telling = dyn Fn(&Account) -> Map<String, Value> + Send + Sync;
 
 impl AccessTerms {
     /// Whether a token tells of its account more than its id.

@@ -72,13 +72,22 @@ impl User {
     }
 }
 
+impl User {
+    /// What nobody else can have as well, near enough as it is compared.
+    pub(super) fn claims(&self) -> Vec<String> {
+        let names = [&self.username, &self.email].into_iter().flatten();
+        let names = names.map(|name| name.trim().to_lowercase());
+        names.chain([self.external_id.clone()]).collect()
+    }
+}
+
 /// A session as a record has it.
 pub(super) struct Session {
     pub(super) user: String,
     token: ForeignToken,
     created_at: Option<Timestamp>,
-    pub(super) expires_at: Timestamp,
-    pub(super) is_live: bool,
+    expires_at: Timestamp,
+    is_live: bool,
     ip: Option<String>,
     user_agent: Option<String>,
     device: Option<String>,

@@ -8,10 +8,11 @@ use anyhow::Context as _;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use sprag::Fault;
+use sprag::engine::Imported;
 
 use super::feed::{Feed, Item};
 use super::record::Position;
-use super::take::{Outcome, Taker};
+use super::take::Taker;
 
 /// How many reasons are counted apart; what is refused for yet others is counted together.
 const MAX_REASONS: usize = 50;
@@ -26,11 +27,13 @@ pub struct Summary {
     pub new: u64,
     /// Taken in by an earlier run.
     pub already_there: u64,
-    /// Sessions that were over where they come from.
+    /// Sessions that are over where they come from, and are left out.
     pub over: u64,
+    /// How many of them for what reason.
+    pub over_reasons: BTreeMap<&'static str, u64>,
     /// Refused.
     pub refused: u64,
-    /// How many for what reason.
+    /// How many of them for what reason.
     pub reasons: BTreeMap<Cow<'static, str>, u64>,
     /// The last record that was looked at; all before it were too.
     pub last: Option<Position>,
@@ -124,10 +127,10 @@ pub async fn run(
     }
 }
 
-async fn taken(taker: &Taker, item: Item) -> (Item, Result<Outcome, Fault>) {
+async fn taken(taker: &Taker, item: Item) -> (Item, Result<Imported, Fault>) {
     let outcome = match &item.record {
         Ok(record) => taker.take(record).await,
-        Err(reason) => Ok(Outcome::Refused(reason.clone())),
+        Err(reason) => Ok(Imported::Refused(reason.clone())),
     };
     (item, outcome)
 }
@@ -137,13 +140,16 @@ fn note(
     progress: &mut dyn Progress,
     item: &Item,
     taker: &Taker,
-    outcome: Result<Outcome, Fault>,
+    outcome: Result<Imported, Fault>,
 ) -> anyhow::Result<()> {
     match outcome.with_context(|| format!("{} could not be taken in", item.position))? {
-        Outcome::New => summary.new += 1,
-        Outcome::AlreadyThere => summary.already_there += 1,
-        Outcome::Over => summary.over += 1,
-        Outcome::Refused(reason) => {
+        Imported::New => summary.new += 1,
+        Imported::AlreadyThere => summary.already_there += 1,
+        Imported::Over(why) => {
+            summary.over += 1;
+            *summary.over_reasons.entry(why).or_default() += 1;
+        }
+        Imported::Refused(reason) => {
             summary.count(reason.clone());
             let user = item.record.as_ref().ok().and_then(|record| taker.shown_id(record));
             progress.refused(Refusal { position: item.position, user, reason })?;

@@ -253,8 +253,14 @@ fn is_sqlite(path: &Path) -> anyhow::Result<bool> {
 
 /// `; did you mean "users"?`, where one is near.
 fn nearest(name: &str, known: &[String]) -> String {
-    let distance =
-        |candidate: &&String| strsim::damerau_levenshtein(&name.to_lowercase(), &candidate.to_lowercase());
+    let distance = |candidate: &&String| {
+        // Of a table in a schema, the table alone may be meant.
+        let ends = candidate.match_indices('.').map(|(dot, _)| &candidate[dot + 1..]);
+        let forms = std::iter::once(candidate.as_str()).chain(ends);
+        let distances =
+            forms.map(|form| strsim::damerau_levenshtein(&name.to_lowercase(), &form.to_lowercase()));
+        distances.min().unwrap_or(usize::MAX)
+    };
     let nearest = known.iter().take(MAX_LISTED).min_by_key(distance);
     let near = nearest.filter(|found| distance(found) <= 2 + found.len() / 4);
     near.map(|found| format!("; did you mean {found:?}?")).unwrap_or_default()

@@ -1,6 +1,5 @@
 //! Hands a record to the engine: for good, or to hear what it would say.
 
-use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +15,7 @@ use sprag::password::Hasher;
 use sprag::store::sqlite::{self, SqliteStore};
 use sprag::{Engine, Fault, FaultKind};
 use tempfile::TempDir;
+use tokio::sync::Mutex;
 
 use super::record::Record;
 use super::row::{self, Session, User};
@@ -30,7 +30,11 @@ pub struct Taker {
     shape: TableShape,
     /// For sessions: the terms of their page.
     terms: Option<Terms>,
+    turns: Vec<Mutex<()>>,
 }
+
+/// Many more than are under way at a time, so that hardly anybody waits for a stranger.
+const TURNS: usize = 4096;
 
 /// Whether something is written.
 pub enum Mode {
@@ -68,38 +72,17 @@ impl Trial {
     }
 }
 
-/// What became of a record.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Outcome {
-    New,
-    AlreadyThere,
-    /// A session that had been revoked or had expired where it comes from.
-    Over,
-    Refused(Cow<'static, str>),
-}
-
-impl From<Imported> for Outcome {
-    fn from(imported: Imported) -> Self {
-        match imported {
-            Imported::New => Self::New,
-            Imported::AlreadyThere => Self::AlreadyThere,
-            Imported::Over(_) => Self::Over,
-            Imported::Refused(reason) => Self::Refused(reason),
-        }
-    }
-}
-
 impl Taker {
     /// Takes users in.
     #[must_use]
     pub fn of_users(mode: Mode, shape: TableShape) -> Self {
-        Self { mode, shape, terms: None }
+        Self { mode, shape, terms: None, turns: turns() }
     }
 
     /// Takes sessions in, on the terms of their page.
     #[must_use]
     pub fn of_sessions(mode: Mode, shape: TableShape, terms: Terms) -> Self {
-        Self { mode, shape, terms: Some(terms) }
+        Self { mode, shape, terms: Some(terms), turns: turns() }
     }
 
     /// What a report may call the record.
@@ -108,34 +91,37 @@ impl Taker {
     }
 
     /// Takes one record in. A store that does not answer is asked again a few times; an import can be repeated.
-    pub(super) async fn take(&self, record: &Record) -> Result<Outcome, Fault> {
+    pub(super) async fn take(&self, record: &Record) -> Result<Imported, Fault> {
         let read = match &self.terms {
             None => User::read(record, &self.shape).map(Row::User),
             Some(terms) => Session::read(record, &self.shape).map(|session| Row::Session(session, terms)),
         };
         let row = match read {
             Ok(row) => row,
-            Err(reason) => return Ok(Outcome::Refused(reason)),
+            Err(reason) => return Ok(Imported::Refused(reason)),
         };
+        let mut turns = Vec::new();
+        for turn in row.turns() {
+            turns.push(self.turns[turn].lock().await);
+        }
         let mut pauses = PATIENCE.iter();
         loop {
-            match self.try_to_take(&row).await {
-                Err(fault) if fault.kind != FaultKind::Internal => match pauses.next() {
-                    Some(pause) => tokio::time::sleep(*pause).await,
-                    None => return Err(fault),
-                },
-                taken => return taken,
+            match (self.try_to_take(&row).await, pauses.next()) {
+                (Err(fault), Some(pause)) if fault.kind != FaultKind::Internal => {
+                    tokio::time::sleep(*pause).await;
+                }
+                (taken, _) => return taken,
             }
         }
     }
 
-    async fn try_to_take(&self, row: &Row<'_>) -> Result<Outcome, Fault> {
+    async fn try_to_take(&self, row: &Row<'_>) -> Result<Imported, Fault> {
         match &self.mode {
             Mode::Real(engine) => row.import(engine).await,
             Mode::Trial(trial) => {
                 if let Some(asked) = &trial.asked {
                     match row.preview(asked).await? {
-                        Outcome::New => {}
+                        Imported::New => {}
                         other => return Ok(other),
                     }
                 }
@@ -146,29 +132,39 @@ impl Taker {
     }
 }
 
+fn turns() -> Vec<Mutex<()>> {
+    (0..TURNS).map(|_| Mutex::new(())).collect()
+}
+
 enum Row<'a> {
     User(User),
     Session(Session, &'a Terms),
 }
 
 impl Row<'_> {
-    async fn import(&self, engine: &Engine) -> Result<Outcome, Fault> {
+    /// Whose turns it waits for. What stands twice in a source would else be under way twice, and get in its own way;
+    /// and of two users with one name the first shall have it. In order, so that no two wait for each other.
+    fn turns(&self) -> Vec<usize> {
+        let mut turns: Vec<_> = match self {
+            Self::User(user) => user.claims().iter().map(|claim| turn_of(claim)).collect(),
+            Self::Session(session, _) => vec![turn_of(&session.user)],
+        };
+        turns.sort_unstable();
+        turns.dedup();
+        turns
+    }
+
+    async fn import(&self, engine: &Engine) -> Result<Imported, Fault> {
         match self {
-            Self::User(user) => Ok(engine.import_user(user.imported()).await?.into()),
-            Self::Session(session, terms) => {
-                let imported = engine.import_session(terms, session.imported()).await?;
-                Ok(outcome(session, imported, engine))
-            }
+            Self::User(user) => engine.import_user(user.imported()).await,
+            Self::Session(session, terms) => engine.import_session(terms, session.imported()).await,
         }
     }
 
-    async fn preview(&self, engine: &Engine) -> Result<Outcome, Fault> {
+    async fn preview(&self, engine: &Engine) -> Result<Imported, Fault> {
         match self {
-            Self::User(user) => Ok(engine.preview_user(user.imported()).await?.into()),
-            Self::Session(session, terms) => {
-                let imported = engine.preview_session(terms, session.imported()).await?;
-                Ok(outcome(session, imported, engine))
-            }
+            Self::User(user) => engine.preview_user(user.imported()).await,
+            Self::Session(session, terms) => engine.preview_session(terms, session.imported()).await,
         }
     }
 
@@ -186,17 +182,16 @@ impl Row<'_> {
 /// A user name that only this id leads to, whatever stands in the id.
 fn name_of_its_own(id: &str) -> String {
     const KEPT_BYTES: usize = 48;
-    let mut hasher = DefaultHasher::new();
-    id.hash(&mut hasher);
     let head = &id.as_bytes()[..id.len().min(KEPT_BYTES)];
-    format!("u{}{:016x}", HEXLOWER.encode(head), hasher.finish())
+    format!("u{}{:016x}", HEXLOWER.encode(head), hash(id))
 }
 
-/// Sessions that are over are found in every such table, most of all where each refresh left a row. That is no refusal.
-fn outcome(session: &Session, imported: Imported, engine: &Engine) -> Outcome {
-    let is_over = !session.is_live || session.expires_at <= engine.now();
-    match Outcome::from(imported) {
-        Outcome::Refused(_) if is_over => Outcome::Over,
-        other => other,
-    }
+fn turn_of(text: &str) -> usize {
+    usize::try_from(hash(text) % TURNS as u64).unwrap_or(0)
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }

@@ -19,6 +19,7 @@ pub(crate) const LOGOUT_ALL: &str = "/api/v1/auth/logout-all";
 pub(crate) const ME: &str = "/api/v1/auth/me";
 pub(crate) const REGISTER: &str = "/api/v1/auth/register";
 pub(crate) const SESSIONS: &str = "/api/v1/auth/sessions";
+pub(crate) const ADMIN_SESSIONS: &str = "/api/v1/auth/admin/sessions";
 pub(crate) const PASSWORD: &str = "/api/v1/auth/password";
 
 /// The cookie of our page, and the one that marks a device.

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::call::Call;
-use crate::people::{Device, LOGIN, LOGOUT, LOGOUT_ALL, ME, SESSIONS, Way};
+use crate::people::{ADMIN_SESSIONS, Device, LOGIN, LOGOUT, LOGOUT_ALL, ME, SESSIONS, Way};
 use crate::world::{BEGINNING, Plan, W, World, days, our_page};
 
 #[tokio::test]
@@ -309,4 +309,40 @@ async fn every_route_that_needs_an_access_token_says_so() {
         let answer = world.sends(call.bearer("x.y.z")).await.refused(401, "token_invalid");
         assert_eq!(answer.header("www-authenticate"), "Bearer error=\"invalid_token\"", "{path}");
     }
+}
+
+#[tokio::test]
+async fn r53_an_administrator_is_told_the_trail_of_a_session_and_nobody_else_is() {
+    let world = World::with(&[("journal_rotations = false", "journal_rotations = true")]);
+    let (ann, root) = (world.ann().await, world.root().await);
+    let mut phone = ann.logs_in().await;
+    phone.refreshes().await.is(200);
+    phone.logs_out().await.is(204);
+    let path = format!("{ADMIN_SESSIONS}/{}", phone.session);
+
+    let admin = root.logs_in().await;
+    let told = world.sends(admin.bearer_call("GET", &path)).await.is(200).json();
+    assert_eq!(told["ended_cause"], "logout");
+    assert_eq!(told["account_id"], ann.id.to_string());
+    let kinds: Vec<_> =
+        told["events"].as_array().expect("events").iter().map(|event| &event["kind"]).collect();
+    assert_eq!(kinds, ["account_created", "session_opened", "session_rotated", "session_ended"]);
+    assert_eq!(told["events"][2]["note"], "generation 1 replaced generation 0");
+    assert_eq!(told["events"][2]["ip"], "192.0.2.10");
+
+    let laptop = ann.logs_in().await;
+    world.sends(laptop.bearer_call("GET", &path)).await.refused(403, "forbidden");
+    world.sends(Call::get(&path)).await.refused(401, "token_missing");
+    let unknown = format!("{ADMIN_SESSIONS}/{}", ann.id);
+    world.sends(admin.bearer_call("GET", &unknown)).await.refused(404, "session_unknown");
+    let no_id = format!("{ADMIN_SESSIONS}/x");
+    world.sends(admin.bearer_call("GET", &no_id)).await.refused(404, "session_unknown");
+}
+
+#[tokio::test]
+async fn r20_an_administrator_is_not_told_of_the_session_they_ask_with() {
+    let world = World::new();
+    let admin = world.root().await.logs_in().await;
+    let own = format!("{ADMIN_SESSIONS}/{}", admin.session);
+    world.sends(admin.bearer_call("GET", &own)).await.refused(403, "forbidden");
 }

@@ -19,7 +19,7 @@ use crate::store::{Adoption, NewAccount, Opened, Opening};
 use crate::token::{ForeignToken, RefreshToken};
 
 /// How many of an account's events are looked through for a session that was here before.
-const EVENTS: u32 = 1000;
+const EVENTS: u32 = 10_000;
 
 /// An account that lived elsewhere before.
 #[derive(Clone, Copy, Debug, Default)]

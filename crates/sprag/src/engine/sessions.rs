@@ -15,8 +15,8 @@ const PAGE: u32 = 200;
 /// [`MAX_ENDED_KEPT`](crate::store::MAX_ENDED_KEPT) ended ones, with room to spare.
 const PAGES: usize = 100;
 
-/// How many of an account's events an explanation looks through.
-const EVENTS: u32 = 1000;
+/// How many of an account's events an explanation looks through: a few weeks where every rotation is journalled.
+const EVENTS: u32 = 10_000;
 
 /// A live session in a listing.
 #[derive(Clone, PartialEq, Eq, Debug)]

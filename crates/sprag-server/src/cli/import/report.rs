@@ -1,5 +1,6 @@
 //! What an import says: how far it has come, and in the end what became of each line.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,7 +9,7 @@ use std::time::Instant;
 use serde::Serialize;
 use serde_json::json;
 
-use super::super::output::{self, counted, plain, say, say_json, tell};
+use super::super::output::{self, plain, say, say_json, tell};
 use super::refused::RefusedFile;
 use crate::import::{Progress, Refusal, Stopped, Summary};
 use crate::profile::ImportKind;
@@ -137,18 +138,21 @@ fn table(heading: &Heading, summary: &Summary) -> String {
     } else {
         format!("{kind} from {source}")
     }];
-    let over = "over where they come from: expired or revoked";
-    let mut rows = vec![(summary.new, "new"), (summary.already_there, "already there")];
+    let counts = [summary.new, summary.already_there, summary.over, summary.refused];
+    let width = counts.iter().map(|count| count.to_string().len()).max().unwrap_or(0);
+    let mut add = |count: u64, what: &str, reasons: &[Reason<'_>]| {
+        lines.push(format!("  {count:>width$}  {what}"));
+        let reason = |Reason { reason, count }: &Reason<'_>| {
+            format!("  {:width$}  {count:>width$}  {}", "", plain(reason))
+        };
+        lines.extend(reasons.iter().map(reason));
+    };
+    add(summary.new, "new", &[]);
+    add(summary.already_there, "already there", &[]);
     if heading.kind == ImportKind::Sessions {
-        rows.push((summary.over, over));
+        add(summary.over, "over, and left out", &by_frequency(&summary.over_reasons));
     }
-    rows.push((summary.refused, "refused"));
-    let width = rows.iter().map(|(count, _)| count.to_string().len()).max().unwrap_or(0);
-    lines.extend(rows.iter().map(|(count, what)| format!("  {count:>width$}  {what}")));
-    let reasons = by_frequency(summary);
-    lines.extend(
-        reasons.iter().map(|(reason, count)| format!("  {:width$}  {count:>width$}  {}", "", plain(reason))),
-    );
+    add(summary.refused, "refused", &by_frequency(&summary.reasons));
     lines.join("\n")
 }
 
@@ -159,7 +163,6 @@ struct Reason<'a> {
 }
 
 fn document(heading: &Heading, summary: &Summary, is_complete: bool) -> serde_json::Value {
-    let reasons = by_frequency(summary).into_iter().map(|(reason, count)| Reason { reason, count });
     let last = summary.last.map(|last| json!({ last.unit.name(): last.number }));
     json!({
         "what": heading.kind.name(),
@@ -169,16 +172,18 @@ fn document(heading: &Heading, summary: &Summary, is_complete: bool) -> serde_js
         "new": summary.new,
         "already_there": summary.already_there,
         "over": summary.over,
+        "over_reasons": by_frequency(&summary.over_reasons),
         "refused": summary.refused,
-        "reasons": reasons.collect::<Vec<_>>(),
+        "reasons": by_frequency(&summary.reasons),
         "last": last,
     })
 }
 
-fn by_frequency(summary: &Summary) -> Vec<(&str, u64)> {
-    let mut reasons: Vec<_> =
-        summary.reasons.iter().map(|(reason, count)| (reason.as_ref(), *count)).collect();
-    reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+/// The most frequent first.
+fn by_frequency<T: AsRef<str>>(reasons: &BTreeMap<T, u64>) -> Vec<Reason<'_>> {
+    let counted = reasons.iter().map(|(reason, count)| Reason { reason: reason.as_ref(), count: *count });
+    let mut reasons: Vec<_> = counted.collect();
+    reasons.sort_by_key(|reason| std::cmp::Reverse(reason.count));
     reasons
 }
 
@@ -190,7 +195,7 @@ fn tell_first(mut first: Vec<Refusal>, refused: u64) {
     }
     let more = refused.saturating_sub(first.len() as u64);
     if more > 0 {
-        tell(format_args!("{} more; --refused FILE keeps all of them", counted(more, "line", "lines")));
+        tell(format_args!("and {more} more; --refused FILE keeps all of them"));
     }
 }
 

@@ -10,10 +10,11 @@ use crate::error::Fault;
 /// What went wrong with one statement or one connection.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Trouble {
+    /// Not the driver's error as its source: that shows the row that failed, and there are hashes in it.
     #[error("{}", told(.0))]
-    Database(#[from] tokio_postgres::Error),
+    Database(tokio_postgres::Error),
     #[error("{0}: {1}")]
-    At(String, #[source] Box<Trouble>),
+    At(String, Box<Trouble>),
     #[error("no answer within {0:?}")]
     Silent(Duration),
     #[error(
@@ -32,6 +33,12 @@ pub(super) enum Trouble {
     Crowded,
     #[error("{0}")]
     Unreadable(String),
+}
+
+impl From<tokio_postgres::Error> for Trouble {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Database(error)
+    }
 }
 
 /// What can be done about it.

@@ -1,0 +1,153 @@
+//! Lines that cannot be taken in: each is refused with its position, and nothing else is lost.
+
+use serde_json::{Value, json};
+
+use crate::given::{HASH, a_shop, lines, user};
+
+fn refused(text: &str) -> Vec<(u64, String)> {
+    let one = |line: &str| {
+        let record: Value = serde_json::from_str(line).unwrap();
+        let position = record["line"].as_u64().or(record["row"].as_u64()).unwrap();
+        (position, record["reason"].as_str().unwrap().to_owned())
+    };
+    let mut all: Vec<_> = text.lines().map(one).collect();
+    all.sort_unstable();
+    all
+}
+
+#[test]
+fn each_bad_json_line_is_refused_by_itself() {
+    let shop = a_shop();
+    let mut text = lines(&[user(1, "ann")]).into_bytes();
+    let bad: [&[u8]; 9] = [
+        b"{\"id\": 2, \"username\": ",
+        b"not JSON at all",
+        b"[1, 2]",
+        b"{\"id\": 4, \"username\": \"\xff\xfe\"}",
+        &lines(&[json!({ "username": "nobody", "hashed_password": HASH })]).into_bytes(),
+        &lines(&[json!({ "id": 5, "username": { "a": 1 }, "hashed_password": HASH })]).into_bytes(),
+        &lines(&[json!({ "id": 6, "username": "six", "hashed_password": HASH, "is_active": "maybe" })])
+            .into_bytes(),
+        &lines(&[json!({ "id": 7, "username": "seven", "hashed_password": HASH, "created_at": "soon" })])
+            .into_bytes(),
+        &lines(&[json!({ "id": 8, "username": "eight", "hashed_password": "x".repeat(1_100_000) })])
+            .into_bytes(),
+    ];
+    for line in bad {
+        text.extend_from_slice(line.strip_suffix(b"\n").unwrap_or(line));
+        text.push(b'\n');
+    }
+    text.extend_from_slice(lines(&[user(9, "bob")]).as_bytes());
+    shop.write("users.jsonl", text);
+    let import = ["user", "import", "--from", "users.jsonl", "--refused", "refused.jsonl"];
+    let (summary, outcome) = shop.import(&import);
+    assert_eq!((outcome.code, &summary["new"], &summary["refused"]), (1, &json!(2), &json!(9)));
+    assert_eq!(summary["is_complete"], true);
+    let expected = [
+        (2, "it is not JSON: it ends too early"),
+        (3, "it is not JSON"),
+        (4, "it is no JSON object"),
+        (5, "it is not UTF-8"),
+        (6, "the column \"id\" (external_id) is empty"),
+        (7, "the column \"username\" holds an object or array, where a text is needed"),
+        (8, "the column \"is_active\" is neither true nor false"),
+        (
+            9,
+            "the column \"created_at\" holds no moment that is understood; write it like 2024-12-13T10:00:00Z",
+        ),
+        (10, "it is longer than 1 MiB"),
+    ];
+    let expected = expected.map(|(line, reason)| (line, reason.to_owned()));
+    assert_eq!(refused(&shop.read("refused.jsonl")), expected);
+    assert_eq!(shop.usernames(), ["ann", "bob"]);
+}
+
+#[test]
+fn what_the_engine_refuses_has_its_line_too() {
+    let shop = a_shop();
+    let records = [
+        user(1, "ann"),
+        json!({ "id": 2, "username": "bob", "hashed_password": "plain text" }),
+        json!({ "id": 3, "username": "ANN", "hashed_password": HASH }),
+        json!({ "id": 4, "hashed_password": HASH }),
+        json!({ "id": 5, "username": "with space", "hashed_password": HASH }),
+        // A hash that would take days to verify is a bomb, not a password.
+        json!({ "id": 6, "username": "bomb", "hashed_password": HASH.replace("$12$", "$31$") }),
+        user(7, "zoe"),
+    ];
+    shop.write("users.jsonl", lines(&records));
+    let (summary, outcome) =
+        shop.import(&["user", "import", "--from", "users.jsonl", "--refused", "r.jsonl"]);
+    assert_eq!((outcome.code, &summary["new"], &summary["refused"]), (1, &json!(2), &json!(5)), "{summary}");
+    let positions: Vec<_> = refused(&shop.read("r.jsonl")).into_iter().map(|(line, _)| line).collect();
+    assert_eq!(positions, [2, 3, 4, 5, 6]);
+    assert_eq!(shop.usernames(), ["ann", "zoe"]);
+    assert!(outcome.err.contains("each refused line and its reason is in r.jsonl"), "{}", outcome.err);
+}
+
+#[test]
+fn bad_csv_lines_are_refused_by_themselves() {
+    let shop = a_shop();
+    let long = "x".repeat(1_100_000);
+    let rows = [
+        "id,username,hashed_password".to_owned(),
+        format!("1,ann,{HASH}"),
+        "2,too,many,fields".to_owned(),
+        "3".to_owned(),
+        format!("4,\"{long}\",{HASH}"),
+        format!("5,bob,{HASH}"),
+        "6,\"never closed,x\n7,carl,x\n".to_owned(),
+    ];
+    shop.write("users.csv", rows.join("\n"));
+    let (summary, _) = shop.import(&["user", "import", "--from", "users.csv", "--refused", "r.jsonl"]);
+    assert_eq!((&summary["new"], &summary["refused"]), (&json!(2), &json!(4)), "{summary}");
+    let expected = [
+        (3, "it has 4 fields, and the header has 3"),
+        (4, "it has 1 fields, and the header has 3"),
+        (5, "it is longer than 1 MiB"),
+        (7, "it has 2 fields, and the header has 3"),
+    ];
+    let expected = expected.map(|(line, reason)| (line, reason.to_owned()));
+    assert_eq!(refused(&shop.read("r.jsonl")), expected);
+    assert_eq!(shop.usernames(), ["ann", "bob"]);
+}
+
+#[test]
+fn the_first_twenty_are_shown_in_order_and_the_rest_is_counted() {
+    let shop = a_shop();
+    let records: Vec<_> =
+        (1..=50).map(|id| json!({ "id": id, "username": "a b", "hashed_password": HASH })).collect();
+    shop.write("users.jsonl", lines(&records));
+    let outcome = shop.run(&["user", "import", "--from", "users.jsonl"]);
+    assert_eq!(outcome.code, 1);
+    let told: Vec<_> = outcome.err.lines().collect();
+    assert_eq!(told.len(), 21, "{}", outcome.err);
+    for (index, line) in told[..20].iter().enumerate() {
+        assert!(line.starts_with(&format!("line {} (user {}): ", index + 1, index + 1)), "{line}");
+    }
+    assert_eq!(told[20], "and 30 more; --refused FILE keeps all of them");
+    let reason = "a user name has no @, white space or control character";
+    let expected = format!(
+        "users from users.jsonl\n   0  new\n   0  already there\n  50  refused\n      50  {reason}\n"
+    );
+    assert_eq!(outcome.out, expected);
+}
+
+#[test]
+fn a_strangers_text_reaches_no_terminal() {
+    let shop = a_shop();
+    let harm = "\u{1b}[2J\u{202e}";
+    let record = json!({ "id": harm, "username": "a b", "hashed_password": HASH });
+    shop.write("users.jsonl", lines(&[record]));
+    let outcome = shop.run(&["user", "import", "--from", "users.jsonl"]);
+    assert!(!outcome.err.contains(['\u{1b}', '\u{202e}']), "{:?}", outcome.err);
+    assert!(outcome.err.starts_with("line 1 "), "{:?}", outcome.err);
+}
+
+#[test]
+fn an_array_is_told_from_lines() {
+    let shop = a_shop();
+    shop.write("users.json", json!([user(1, "ann")]).to_string());
+    let told = shop.run(&["user", "import", "--from", "users.json"]).fails();
+    assert!(told.contains("it begins with a JSON array") && told.contains("jq -c '.[]'"), "{told}");
+}

@@ -1,0 +1,112 @@
+//! Straight from a database: SQLite, PostgreSQL.
+
+use rusqlite::Connection;
+use serde_json::json;
+use sprag_rig::Postgres;
+
+use crate::given::{HASH, a_shop};
+
+#[test]
+fn users_come_from_a_sqlite_file() {
+    let shop = a_shop();
+    let source = Connection::open(shop.path("app.db")).unwrap();
+    source
+        .execute_batch(&format!(
+            "create table users (id integer primary key, username text, email text, hashed_password text,
+                                 is_superuser boolean, is_active boolean, created_at datetime, avatar blob);
+             insert into users values
+                 (1, 'ann', 'ann@example.org', '{HASH}', 1, 1, '2024-12-13 10:00:00.123456', zeroblob(2000000)),
+                 (2, 'bob', null, '{HASH}', 0, 0, '2024-12-13 10:00:00', null),
+                 (3, cast(x'ff' as text), null, '{HASH}', 0, 0, null, null);"
+        ))
+        .unwrap();
+    // The name says nothing; its first bytes do.
+    for from in ["app.db", "sqlite:app.db"] {
+        let (summary, outcome) = shop.import(&["user", "import", "--from", from]);
+        assert_eq!(outcome.err, "row 3: it is not UTF-8\n", "{summary}");
+        assert_eq!(
+            (&summary["refused"], &summary["last"], outcome.code),
+            (&json!(1), &json!({ "row": 3 }), 1)
+        );
+    }
+    let users = shop.users();
+    let of = |name: &str| users.iter().find(|user| user["username"] == name).unwrap();
+    assert_eq!(
+        [&of("ann")["is_admin"], &of("ann")["created_at"], &of("bob")["is_admin"]],
+        [&json!(true), &json!("2024-12-13T10:00:00.123Z"), &json!(false)]
+    );
+    assert!(of("bob")["disabled_at"].is_string() && of("ann")["disabled_at"].is_null());
+
+    let told = shop.run(&["user", "import", "--from", "app.db", "--table", "user"]).fails();
+    assert!(told.contains("it has no table \"user\"; did you mean \"users\"?"), "{told}");
+}
+
+#[test]
+fn users_come_from_postgresql() {
+    let (shop, database) = (a_shop(), Postgres::shared().fresh_database());
+    database.psql(&format!(
+        "create schema other;
+         create table other.users (id uuid primary key, username varchar, email varchar, hashed_password varchar not null,
+                                   is_superuser boolean, is_active boolean default true,
+                                   created_at timestamptz default '2024-12-13 11:00:00.123456+01', \"Odd Name\" jsonb);
+         insert into other.users (id, username, hashed_password, is_superuser, \"Odd Name\")
+             values ('01997c5e-0000-4000-8000-000000000001', 'ann', '{HASH}', true, '{{\"a\": 1}}'),
+                    ('01997c5e-0000-4000-8000-000000000002', 'ann2', '{HASH}', false, null),
+                    ('01997c5e-0000-4000-8000-000000000003', 'no good', '{HASH}', false, null);"
+    ));
+    let url = database.url();
+    let import = ["user", "import", "--from", &url, "--table", "other.users"];
+    let (summary, outcome) = shop.import(&import);
+    assert_eq!((outcome.code, &summary["new"], &summary["refused"]), (1, &json!(2), &json!(1)), "{summary}");
+    assert!(outcome.err.contains(" (user 01997c5e-0000-4000-8000-000000000003): "), "{}", outcome.err);
+    assert_eq!(shop.usernames(), ["ann", "ann2"]);
+    assert_eq!(shop.users()[0]["created_at"], "2024-12-13T10:00:00.123Z");
+
+    let told = shop.run(&["user", "import", "--from", &url]).fails();
+    assert!(told.contains("it has no table \"users\"; did you mean \"other.users\"?"), "{told}");
+    let told = shop.run(&[&import[..], &["--map", "name=odd_name"]].concat()).fails();
+    assert!(told.contains("no column \"odd_name\" for name; did you mean \"Odd Name\"?"), "{told}");
+}
+
+#[test]
+fn a_database_is_read_as_it_stood_at_one_moment_and_never_written() {
+    let (shop, database) = (a_shop(), Postgres::shared().fresh_database());
+    // A view that tries to write when it is read.
+    database.psql(
+        "create table trace (at int);
+         create function leave_trace() returns int language sql as 'insert into trace values (1) returning at';
+         create view users as select leave_trace() as id, 'ann' as username, 'x' as hashed_password",
+    );
+    let outcome = shop.run(&["user", "import", "--from", &database.url()]);
+    assert_eq!(outcome.code, 1);
+    assert!(outcome.err.contains("cannot execute INSERT in a read-only transaction"), "{}", outcome.err);
+    assert_eq!(database.psql("select count(*) from trace"), "0");
+}
+
+#[test]
+fn the_store_may_be_postgresql_too() {
+    let server = Postgres::shared();
+    let (source, target) = (server.fresh_database(), server.fresh_database());
+    source.psql(&format!(
+        "create table users (id bigint generated always as identity, username text, hashed_password text);
+         insert into users (username, hashed_password) select 'user' || n, '{HASH}' from generate_series(1, 500) n"
+    ));
+    let shop = a_shop().set("SPRAG_DATABASE_URL", &target.url());
+    let import = ["user", "import", "--from", &source.url()];
+    assert_eq!(shop.imports_all(&import)["new"], 500);
+    assert_eq!(target.psql("select count(*) from account"), "500");
+    assert_eq!(shop.imports_all(&import)["already_there"], 500);
+}
+
+#[test]
+fn a_password_stands_in_a_file_and_never_on_the_command_line() {
+    let shop = a_shop();
+    let told = shop.run(&["user", "import", "--from", "postgres://app:hush-hush@127.0.0.1:1/x"]).fails();
+    assert!(told.contains("there is a password in it") && told.contains("--from @FILE"), "{told}");
+    assert!(!told.contains("hush"), "{told}");
+    shop.write("source.url", "postgres://app:hush-hush@127.0.0.1:1/x\n");
+    let told = shop.run(&["user", "import", "--from", "@source.url"]).fails();
+    assert!(told.contains("could not read postgres://app@127.0.0.1:1/x") && !told.contains("hush"), "{told}");
+    let told = shop.run(&["user", "import", "--from", "postgres://app@127.0.0.1/x?sslmode=perhaps"]).fails();
+    assert!(told.contains("sslmode is one of disable"), "{told}");
+}

@@ -1,0 +1,75 @@
+//! A dry run says what a real one would, and writes nothing.
+
+use serde_json::{Value, json};
+use sprag_rig::Postgres;
+
+use crate::given::{HASH, TOKEN, a_shop, lines, user};
+
+const DRY: [&str; 5] = ["user", "import", "--from", "users.jsonl", "--dry-run"];
+
+/// Users who clash with each other, with nobody, and with those of before.
+fn clashing() -> Vec<Value> {
+    vec![
+        user(1, "ann"),
+        user(2, "bob"),
+        user(2, "bob"),
+        user(3, "Bob"),
+        user(4, "zoe"),
+        json!({ "id": 5, "username": "yan", "hashed_password": "nonsense" }),
+        json!({ "id": 6, "username": "xia", "email": "x@example.org", "hashed_password": HASH }),
+        json!({ "id": 7, "username": "wim", "email": "X@Example.org", "hashed_password": HASH }),
+    ]
+}
+
+fn counts(summary: &Value) -> [&Value; 4] {
+    [&summary["new"], &summary["already_there"], &summary["over"], &summary["refused"]]
+}
+
+#[test]
+fn it_makes_no_store_where_there_is_none() {
+    let shop = a_shop();
+    shop.write("users.jsonl", lines(&clashing()));
+    let outcome = shop.run(&DRY);
+    assert!(
+        outcome.out.starts_with("a dry run of users from users.jsonl: nothing was written"),
+        "{}",
+        outcome.out
+    );
+    assert!(!shop.path("sprag-data").exists());
+}
+
+#[test]
+fn it_says_what_a_real_run_says() {
+    let shop = a_shop();
+    shop.write("users.jsonl", lines(&[user(1, "ann")]));
+    shop.imports_all(&DRY[..4]);
+    shop.write("users.jsonl", lines(&clashing()));
+    let before = shop.users();
+    let (dry, dry_outcome) = shop.import(&DRY);
+    assert_eq!((&dry["is_dry_run"], shop.users()), (&json!(true), before));
+    let (real, real_outcome) = shop.import(&DRY[..4]);
+    assert_eq!(counts(&dry), counts(&real));
+    assert_eq!(counts(&real), [&json!(3), &json!(2), &json!(0), &json!(3)], "{real}");
+    assert_eq!((dry_outcome.err, dry_outcome.code), (real_outcome.err, real_outcome.code));
+    assert_eq!(shop.usernames(), ["ann", "bob", "xia", "zoe"]);
+}
+
+#[test]
+fn it_leaves_every_row_as_it_was() {
+    let target = Postgres::shared().fresh_database();
+    let shop = a_shop().set("SPRAG_DATABASE_URL", &target.url());
+    shop.write("users.jsonl", lines(&[user(1, "ann")]));
+    shop.imports_all(&DRY[..4]);
+    let tables = ["account", "identity", "session", "session_detail", "event", "checkpoint", "key_ring"];
+    let state = || tables.map(|table| target.psql(&format!("select t::text from {table} t order by 1")));
+    let before = state();
+    shop.write("users.jsonl", lines(&clashing()));
+    shop.import(&DRY);
+    let session = |token: &str| json!({ "user_id": 1, "token": token, "expires_at": "2100-01-01T00:00:00Z" });
+    let revoked = json!({ "user_id": 1, "token": TOKEN, "expires_at": "2100-01-01", "is_revoked": true });
+    let other = TOKEN.to_lowercase();
+    shop.write("sessions.jsonl", lines(&[session(TOKEN), session(&other), session(&other), revoked]));
+    let (dry, _) = shop.import(&["session", "import", "--from", "sessions.jsonl", "--dry-run"]);
+    assert_eq!(counts(&dry), [&json!(2), &json!(1), &json!(1), &json!(0)], "{dry}");
+    assert_eq!(state(), before);
+}

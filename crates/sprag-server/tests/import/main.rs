@@ -1,0 +1,13 @@
+//! `sprag user import` and `sprag session import`, by running them: every kind of source, and what becomes of each line.
+
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
+mod bad_lines;
+mod databases;
+mod dry_run;
+mod files;
+mod given;
+mod many;
+mod mapping;
+mod secrets;
+mod sessions;
