@@ -227,7 +227,7 @@ fn a_bad_path_is_told_before_the_router_panics() {
         (
             "POST /api/auth/login",
             "POST /a/{id}",
-            r#"10: the path "/a/{id}" has {id}, which only end_session takes"#,
+            r#"10: the path "/a/{id}" has {id}, which only end_session and explain take"#,
         ),
         ("DELETE /api/auth/tokens/{id}", "DELETE /{id}/{id}", r#"21: the path "/{id}/{id}" has {id} twice"#),
         (
@@ -277,7 +277,7 @@ fn a_template_names_only_what_its_action_can_give() {
         (
             "[{ createdByIp = \"$session.ip\" }]",
             "{ createdByIp = \"$session.ip\" }",
-            r#"18: "$session.ip" stands outside a list; put it into an array of one element, which is repeated for each session"#,
+            r#"18: "$session.ip" stands outside a list; put it into an array of one element, which is repeated for each of them"#,
         ),
         (
             "message = \"$message\"",
@@ -343,7 +343,7 @@ fn takes_names_only_what_its_action_takes() {
         (
             "\"end_session\"",
             "\"password\"",
-            r#"21: the path "/api/auth/tokens/{id}" has {id}, which only end_session takes"#,
+            r#"21: the path "/api/auth/tokens/{id}" has {id}, which only end_session and explain take"#,
         ),
     ];
     for (old, new, expected) in cases {

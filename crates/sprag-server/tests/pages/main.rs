@@ -27,7 +27,7 @@
 //! | `clock = "+31m"` | winds the clock |
 //! | `imports = { user = "7", token = "…", expires = "+7d" }` | a session of the system before, with its token |
 //! | `disables = "ann"` | an administrator disables that account |
-//! | `sweeps = { ended = 1, removed = 0 }` | what a server does every hour by itself, and how many sessions it concerns |
+//! | `sweeps = { ended = 1, removed = 0 }` | what a server does by itself from time to time, and how many sessions it concerns |
 //! | `send = "POST /path"` | a request, with what follows |
 //! | `json`, `form`, `text` | its body: JSON text, a table of fields, or any text |
 //! | `headers`, `bearer`, `from` | its headers, its access token, its address |
@@ -63,6 +63,7 @@ mod data;
 mod hole;
 mod origins;
 mod probe;
+mod promises;
 mod scene;
 mod shape;
 mod stage;
@@ -76,7 +77,11 @@ use sprag_server::profile::builtin_names;
 use data::Data;
 
 fn main() -> ExitCode {
-    let trials = builtin_names().flat_map(of_page).collect();
+    let mut trials: Vec<Trial> = builtin_names().flat_map(of_page).collect();
+    let names = trials.iter().map(|trial| trial.name().to_owned()).collect();
+    trials.push(Trial::test("every-promise-has-a-test-or-a-reason", move || {
+        promises::are_kept(&names).map_err(Failed::from)
+    }));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 

@@ -5,7 +5,7 @@ use sprag_server::profile::{Action, Profile};
 use crate::call::Call;
 use crate::data::{Data, Texts};
 use crate::stage::Stage;
-use crate::tour::{LoggedIn, bodiless, call, fields, logs_in};
+use crate::tour::{LoggedIn, bodiless, call, fields, logs_in, path};
 
 const NAMED: &str = "https://app.example.com";
 const FOREIGN: &str = "https://evil.example.net";
@@ -13,7 +13,7 @@ const FOREIGN: &str = "https://evil.example.net";
 pub(crate) async fn are_kept_apart(name: &'static str, data: &'static Data) {
     let named = ("SPRAG_CORS_ORIGINS".to_owned(), format!("{NAMED},http://localhost:3000"));
     let stage = Stage::of(name, data, &Texts::from([named])).await;
-    let client = logs_in(&stage, data).await;
+    let client = logs_in(&stage).await;
     preflights(&stage, &client).await;
     let login = route(&stage.page, Action::Login);
     let asked = stage.world.is_asked(call(&stage, login, &client).header("origin", FOREIGN)).await;
@@ -28,8 +28,7 @@ async fn preflights(stage: &Stage, client: &LoggedIn) {
         for (origin, allowed) in
             [(NAMED, NAMED), ("http://localhost:3000", "http://localhost:3000"), (FOREIGN, "")]
         {
-            let path = route.path.replace("{id}", &client.session);
-            let asks = Call::new("OPTIONS", &path).header("origin", origin);
+            let asks = Call::new("OPTIONS", &path(route, client)).header("origin", origin);
             let asks = asks.header("access-control-request-method", route.method.as_str());
             let asks = asks.header("access-control-request-headers", "authorization,content-type");
             let answer = stage.world.is_asked(asks).await;

@@ -7,7 +7,7 @@ use crate::call::{Answer, Call};
 use crate::data::{Data, Texts};
 use crate::shape::{shape, tokens};
 use crate::stage::{Stage, slug};
-use crate::tour::{LoggedIn, bodiless, call, compare, fields, kept, logs_in, needs_bearer};
+use crate::tour::{LoggedIn, bodiless, call, compare, fields, logs_in, needs_bearer, path};
 
 /// More than a body may have.
 const TOO_MANY_BYTES: usize = 65_537;
@@ -16,7 +16,7 @@ const TOO_MANY_BYTES: usize = 65_537;
 pub(crate) async fn bad_input(name: &'static str, data: &'static Data, position: usize) {
     let stage = Stage::of(name, data, &Texts::new()).await;
     let route = stage.page.routes[position].clone();
-    let client = logs_in(&stage, data).await;
+    let client = logs_in(&stage).await;
     let mut told = Vec::new();
     for (what, call) in malformed(&stage, &route, &client) {
         let before = stage.standing().await;
@@ -138,7 +138,7 @@ fn other_methods(stage: &Stage, route: &Route, client: &LoggedIn) -> Vec<(String
         let is_taken = |other: &Route| other.path == route.path && other.method.as_str() == method;
         stage.page.routes.iter().any(is_taken)
     };
-    let path = route.path.replace("{id}", &client.session);
+    let path = path(route, client);
     let others = ["GET", "POST", "PUT", "PATCH", "DELETE"].into_iter().filter(|method| !on_this_path(method));
     others.map(|method| (format!("by {method}"), Call::new(method, &path).bearer(&client.access))).collect()
 }
@@ -164,7 +164,7 @@ pub(crate) async fn tokens_that_were(name: &'static str, data: &'static Data, po
     let mut told = Vec::new();
     if route.action.needs_refresh_token() {
         for (what, seconds) in [("inside the reuse interval", 10), ("after it", 31)] {
-            let client = logs_in(&stage, data).await;
+            let client = logs_in(&stage).await;
             refreshes(&stage, &client).await;
             stage.world.winds(seconds);
             told.push(present(&stage, &route, &client, &format!("spent, {what}")).await);
@@ -173,18 +173,18 @@ pub(crate) async fn tokens_that_were(name: &'static str, data: &'static Data, po
         told.push(present(&stage, &route, &client, "unknown").await);
         let client = LoggedIn { refresh: "spr_AAAAAAAA".to_owned(), ..LoggedIn::default() };
         told.push(present(&stage, &route, &client, "made up").await);
-        let client = logs_in(&stage, data).await;
+        let client = logs_in(&stage).await;
         let client = LoggedIn { refresh: client.access, ..LoggedIn::default() };
         told.push(present(&stage, &route, &client, "an access token").await);
-        let client = logs_in(&stage, data).await;
+        let client = logs_in(&stage).await;
         stage.world.clock.wind(stage.page.policy.idle_timeout);
         told.push(present(&stage, &route, &client, "expired").await);
     }
     if needs_bearer(&stage, &route) {
-        let client = logs_in(&stage, data).await;
+        let client = logs_in(&stage).await;
         stage.world.clock.wind(stage.page.policy.access_ttl);
         told.push(present(&stage, &route, &client, "an expired access token").await);
-        let client = logs_in(&stage, data).await;
+        let client = logs_in(&stage).await;
         let id = client.session.parse().expect("an id");
         let key = stage.world.row(id).await.key;
         let nobody = crate::people::nobody();
@@ -215,11 +215,10 @@ pub(crate) async fn tokens_that_were(name: &'static str, data: &'static Data, po
     compare(&format!("{name}__tokens_{}", slug(&route)), &told.join("\n"));
 }
 
-async fn refreshes(stage: &Stage, client: &LoggedIn) -> LoggedIn {
+async fn refreshes(stage: &Stage, client: &LoggedIn) {
     let route = stage.page.routes.iter().find(|route| route.action == Action::Refresh).expect("a refresh");
     let answer = stage.world.is_asked(call(stage, route, client)).await;
     assert_eq!(answer.status, route.status, "{}", answer.text());
-    kept(&answer, client.session.clone())
 }
 
 /// What is answered, and what has changed in the store.

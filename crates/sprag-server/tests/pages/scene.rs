@@ -213,10 +213,14 @@ impl Play<'_> {
         let token = engine.parse(&self.stage.page.terms(), token, engine.now()).expect("a token of ours");
         let told = engine.explain(token.key.session).await.expect("a store that works").expect("a session");
         let mut says: Vec<String> = told.events.iter().map(in_words).collect();
-        says.push(told.session.ended.map_or("live".to_owned(), |ended| {
-            let from = told.detail.ended_ip.as_deref().map(|ip| format!(" from {ip}")).unwrap_or_default();
-            format!("ended: {}{from}", ended.cause)
-        }));
+        let with = |word: &str, text: &Option<String>| {
+            text.as_deref().map(|text| format!(" {word} {text}")).unwrap_or_default()
+        };
+        let state = match told.session.ended {
+            Some(ended) => format!("ended: {}{}", ended.cause, with("from", &told.detail.ended_ip)),
+            None => "live".to_owned(),
+        };
+        says.push(state + &with("on", &told.detail.device));
         if says == why.says { Ok(()) } else { Err(format!("why says {says:#?}")) }
     }
 }
