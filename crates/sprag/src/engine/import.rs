@@ -193,7 +193,10 @@ impl Engine {
         // It may have been here, ended and been swept away; what has ended stays so.
         let events = self.store.entries_of(account.id, EVENTS).await?;
         if events.iter().any(|entry| entry.event.session == Some(id)) {
-            return Ok(Err(refused("it was imported before and has ended since")));
+            // Or somebody else has imported it since the row was looked for.
+            let is_there = self.store.named(id).await?.is_some();
+            let gone = refused("it was imported before and has ended since");
+            return Ok(Err(if is_there { Imported::AlreadyThere } else { gone }));
         }
         Ok(Ok(opening(terms, session, &account, now)))
     }
