@@ -66,16 +66,16 @@ pub(crate) fn path(route: &Route, client: &LoggedIn) -> String {
 /// Logs the page's administrator in, who may do whatever an account may.
 pub(crate) async fn logs_in(stage: &Stage) -> LoggedIn {
     let route = stage.page.routes.iter().find(|route| route.action == Action::Login).expect("a log-in");
+    let first = stage.world.is_asked(call(stage, route, &LoggedIn::default())).await;
+    assert_eq!(first.status, route.status, "{}", first.text());
+    if stage.page.routes.iter().all(|route| route.action != Action::Explain) {
+        return kept(stage, &first, &first);
+    }
+    // Sessions of one moment would be listed in any order.
+    stage.world.winds(1);
     let answer = stage.world.is_asked(call(stage, route, &LoggedIn::default())).await;
     assert_eq!(answer.status, route.status, "{}", answer.text());
-    let first = stage.page.routes.iter().any(|route| route.action == Action::Explain);
-    let other = if first {
-        stage.world.is_asked(call(stage, route, &LoggedIn::default())).await
-    } else {
-        answer.clone()
-    };
-    assert_eq!(other.status, route.status, "{}", other.text());
-    kept(stage, &answer, &other)
+    kept(stage, &answer, &first)
 }
 
 fn kept(stage: &Stage, answer: &Answer, other: &Answer) -> LoggedIn {
