@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use crate::rooms;
+
 const TABLE: &str = include_str!("../../../../docs/reference/promises.md");
 
 /// What a row says that has no test.
@@ -13,11 +15,24 @@ const REASONS: [&str; 3] = ["Differs: ", "Not claimed", "Of the old code"];
 pub(crate) fn are_kept(trials: &BTreeSet<String>) -> Result<(), String> {
     let mut functions = BTreeSet::new();
     collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), &mut functions);
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let rooms = rooms::all(&tests.join("front_ends")).map_err(|error| error.to_string())?;
+    let scenes =
+        rooms.iter().flat_map(|room| room.scenes.iter().map(|scene| format!("{}: {scene}", room.page)));
+    let front_ends: BTreeSet<String> = scenes.collect();
     let mut wrong = Vec::new();
     for reference in TABLE.split('`').skip(1).step_by(2) {
         if let Some(scene) = reference.strip_prefix("pages::") {
             if scene != "…" && !trials.contains(scene) {
                 wrong.push(format!("there is no scene {scene}"));
+            }
+        } else if let Some(scene) = reference.strip_prefix("front_ends: ") {
+            if scene != "…" && !front_ends.contains(scene) {
+                wrong.push(format!("there is no scene {scene} among the front ends"));
+            }
+        } else if let Some(page) = reference.strip_prefix("moves: ") {
+            if page != "…" && !tests.join("moves").join(format!("{page}.toml")).is_file() {
+                wrong.push(format!("there is no move from {page}"));
             }
         } else if let Some((_, function)) =
             reference.rsplit_once("::").filter(|(place, _)| !place.contains(' '))
