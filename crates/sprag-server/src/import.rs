@@ -5,6 +5,7 @@
 //! never holds more than a bounded number of them. What a line says is text of a stranger's: it is refused by itself,
 //! with its position, and nothing else is lost.
 
+mod columns;
 mod csv;
 mod feed;
 mod jsonl;

@@ -1,6 +1,8 @@
 //! Hands a record to the engine: for good, or to hear what it would say.
 
+use std::fs::Permissions;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,13 +47,17 @@ pub enum Mode {
 }
 
 /// A dry run: the store is asked what it would say, and what it would take goes into a store that is thrown away, so
-/// that lines which clash with each other are found by what finds them in earnest.
+/// that lines which clash with each other are found by what finds them in earnest. No password hash goes there: a process
+/// that is killed leaves its files behind.
 pub struct Trial {
     /// The store that would be written to, if there is one yet.
     asked: Option<Arc<Engine>>,
     scratch: Engine,
-    _folder: TempDir,
+    folder: TempDir,
 }
+
+/// Only its owner looks into the folder of a dry run.
+const FOLDER_MODE: u32 = 0o700;
 
 impl Trial {
     /// A trial beside the store that would be written to.
@@ -60,7 +66,9 @@ impl Trial {
     /// No store can be made in the folder for temporary files.
     pub fn beside(asked: Option<Arc<Engine>>, limits: Limits) -> anyhow::Result<Self> {
         const DOING: &str = "could not make a store for the dry run in the folder for temporary files";
-        let folder = TempDir::with_prefix("sprag-dry-run-").context(DOING)?;
+        let mode = Permissions::from_mode(FOLDER_MODE);
+        let folder = tempfile::Builder::new().prefix("sprag-dry-run-").permissions(mode).tempdir();
+        let folder = folder.context(DOING)?;
         let path = folder.path().join("scratch.db");
         SqliteStore::migrate(&path).context(DOING)?;
         let store = SqliteStore::open(&path, sqlite::Settings::default()).context(DOING)?;
@@ -68,7 +76,19 @@ impl Trial {
         let keys = KeyRing::generate(Algorithm::Es256, chance.as_ref(), clock.now())?;
         let issuer = Issuer { issuer: String::new(), audience: String::new() };
         let scratch = Engine::new(Arc::new(store), clock, chance, keys, Hasher::start(1, 1)?, issuer, limits);
-        Ok(Self { asked, scratch, _folder: folder })
+        Ok(Self { asked, scratch, folder })
+    }
+
+    /// What becomes of a row, as the store that is asked says; and where it would be taken, whether another row of the
+    /// source has been in its way.
+    async fn take(&self, row: &Row<'_>) -> Result<Imported, Fault> {
+        let said = row.preview(self.asked.as_deref().unwrap_or(&self.scratch)).await?;
+        if said != Imported::New {
+            return Ok(said);
+        }
+        row.prepare(self).await?;
+        let taken = row.without_password().import(&self.scratch).await?;
+        Ok(if taken == Imported::New { said } else { taken })
     }
 }
 
@@ -118,16 +138,7 @@ impl Taker {
     async fn try_to_take(&self, row: &Row<'_>) -> Result<Imported, Fault> {
         match &self.mode {
             Mode::Real(engine) => row.import(engine).await,
-            Mode::Trial(trial) => {
-                if let Some(asked) = &trial.asked {
-                    match row.preview(asked).await? {
-                        Imported::New => {}
-                        other => return Ok(other),
-                    }
-                }
-                row.prepare(trial).await?;
-                row.import(&trial.scratch).await
-            }
+            Mode::Trial(trial) => trial.take(row).await,
         }
     }
 }
@@ -136,6 +147,7 @@ fn turns() -> Vec<Mutex<()>> {
     (0..TURNS).map(|_| Mutex::new(())).collect()
 }
 
+#[derive(Clone)]
 enum Row<'a> {
     User(User),
     Session(Session, &'a Terms),
@@ -157,14 +169,27 @@ impl Row<'_> {
     async fn import(&self, engine: &Engine) -> Result<Imported, Fault> {
         match self {
             Self::User(user) => engine.import_user(user.imported()).await,
-            Self::Session(session, terms) => engine.import_session(terms, session.imported()).await,
+            Self::Session(session, terms) => {
+                let outcome = engine.import_session(terms, session.imported()).await?;
+                Ok(session.explained(outcome))
+            }
         }
     }
 
     async fn preview(&self, engine: &Engine) -> Result<Imported, Fault> {
         match self {
             Self::User(user) => engine.preview_user(user.imported()).await,
-            Self::Session(session, terms) => engine.preview_session(terms, session.imported()).await,
+            Self::Session(session, terms) => {
+                let outcome = engine.preview_session(terms, session.imported()).await?;
+                Ok(session.explained(outcome))
+            }
+        }
+    }
+
+    fn without_password(&self) -> Self {
+        match self {
+            Self::User(user) => Self::User(user.without_password()),
+            session @ Self::Session(..) => session.clone(),
         }
     }
 
@@ -194,4 +219,48 @@ fn hash(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::profile::{ImportColumn, ImportField};
+
+    const HASH: &str = "$2b$12$EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW";
+
+    fn shape() -> TableShape {
+        let columns = [ImportField::ExternalId, ImportField::Username, ImportField::PasswordHash];
+        let column = |field: ImportField| ImportColumn::parse(field, field.name()).unwrap();
+        columns.into_iter().map(column).fold(TableShape::default(), TableShape::with)
+    }
+
+    #[tokio::test]
+    async fn a_dry_run_leaves_no_hash_in_its_files() {
+        let trial = Trial::beside(None, Limits { sessions_per_account: 10 }).unwrap();
+        let folder = trial.folder.path().to_owned();
+        assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, FOLDER_MODE);
+        let taker = Taker::of_users(Mode::Trial(trial), shape());
+        let line = |id: u32, name: &str, hash: &str| {
+            let record = json!({ "external_id": id, "username": name, "password_hash": hash });
+            record.as_object().unwrap().clone()
+        };
+        assert_eq!(taker.take(&line(1, "annabel", HASH)).await.unwrap(), Imported::New);
+        assert_eq!(taker.take(&line(1, "annabel", HASH)).await.unwrap(), Imported::AlreadyThere);
+        let namesake = taker.take(&line(2, "annabel", HASH)).await.unwrap();
+        assert!(matches!(namesake, Imported::Refused(_)), "{namesake:?}");
+        let bad = taker.take(&line(3, "bartholomew", "plain-text-of-his")).await.unwrap();
+        assert!(matches!(bad, Imported::Refused(_)), "{bad:?}");
+        let files = fs::read_dir(&folder).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
+        let files: Vec<_> = files.collect();
+        let holds =
+            |text: &str| files.iter().any(|file| file.windows(text.len()).any(|at| at == text.as_bytes()));
+        assert!(holds("annabel"), "these are the files of the scratch store");
+        assert!(!holds(HASH) && !holds("plain-text-of-his"));
+        drop(taker);
+        assert!(!folder.exists());
+    }
 }

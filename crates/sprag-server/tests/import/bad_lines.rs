@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::given::{HASH, a_shop, lines, user};
+use crate::given::{HASH, a_shop, a_shop_with_statuses, lines, user};
 
 fn refused(text: &str) -> Vec<(u64, String)> {
     let one = |line: &str| {
@@ -17,7 +17,7 @@ fn refused(text: &str) -> Vec<(u64, String)> {
 
 #[test]
 fn each_bad_json_line_is_refused_by_itself() {
-    let shop = a_shop();
+    let shop = a_shop_with_statuses();
     let mut text = lines(&[user(1, "ann")]).into_bytes();
     let bad: [&[u8]; 9] = [
         b"{\"id\": 2, \"username\": ",

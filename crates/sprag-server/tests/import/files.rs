@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::given::{HASH, PASSWORD, a_shop, lines, user};
+use crate::given::{HASH, PASSWORD, a_shop, a_shop_with_statuses, lines, user};
 
 #[test]
 fn users_come_from_json_lines_and_log_in_with_their_old_passwords() {
-    let shop = a_shop();
+    let shop = a_shop_with_statuses();
     let ann = json!({
         "id": 7, "username": "ann", "email": "Ann@Example.org", "hashed_password": HASH, "is_superuser": true,
         "is_active": true, "created_at": "2024-12-13T10:00:00.123456+00:00", "something_else": [1, 2],
@@ -111,6 +111,25 @@ fn csv_has_its_quotes_line_ends_and_empty_fields() {
     assert_eq!(of("bob")["created_at"], "2024-12-13T10:00:00Z");
     assert_eq!([&of("ann")["is_admin"], &of("bob")["is_admin"]], [&json!(true), &json!(false)]);
     assert_eq!(shop.usernames(), ["ann", "bob", "é.ü"]);
+}
+
+#[test]
+fn csv_says_that_there_is_nothing_as_databases_write_it() {
+    let shop = a_shop();
+    let rows = [
+        "id,username,email,full_name,hashed_password,created_at".to_owned(),
+        format!("1,ann,NULL,null,{HASH},NULL"),
+        format!("2,bob,\\N,\\N,{HASH},\\N"),
+        format!("3,NULL,\\N,Nobody,{HASH},"),
+    ];
+    shop.write("users.csv", rows.join("\n"));
+    let (summary, outcome) = shop.import(&["user", "import", "--from", "users.csv"]);
+    assert_eq!((&summary["new"], &summary["refused"]), (&json!(2), &json!(1)), "{summary}");
+    let told = "line 4 (user 3): it has neither a user name nor an e-mail address\n";
+    assert_eq!(outcome.err, told);
+    let users = shop.users();
+    let of = |name: &str| users.iter().find(|user| user["username"] == name).unwrap();
+    assert_eq!([&of("ann")["email"], &of("bob")["email"]], [&json!(null), &json!(null)]);
 }
 
 #[test]

@@ -11,3 +11,4 @@ mod many;
 mod mapping;
 mod secrets;
 mod sessions;
+mod statuses;
