@@ -21,7 +21,7 @@ use tokio::sync::Mutex;
 
 use super::record::Record;
 use super::row::{self, Session, User};
-use crate::profile::TableShape;
+use crate::profile::{ImportKind, TableShape};
 
 /// How often a store that does not answer is asked once more, and after what pause each time.
 const PATIENCE: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
@@ -29,9 +29,10 @@ const PATIENCE: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs
 /// Takes records in.
 pub struct Taker {
     mode: Mode,
+    kind: ImportKind,
     shape: TableShape,
-    /// For sessions: the terms of their page.
-    terms: Option<Terms>,
+    /// The terms of the page that takes the other system's place.
+    terms: Terms,
     turns: Vec<Mutex<()>>,
 }
 
@@ -81,28 +82,22 @@ impl Trial {
 
     /// What becomes of a row, as the store that is asked says; and where it would be taken, whether another row of the
     /// source has been in its way.
-    async fn take(&self, row: &Row<'_>) -> Result<Imported, Fault> {
-        let said = row.preview(self.asked.as_deref().unwrap_or(&self.scratch)).await?;
-        if said != Imported::New {
+    async fn take(&self, row: &Row, terms: &Terms) -> Result<Imported, Fault> {
+        let said = row.preview(self.asked.as_deref().unwrap_or(&self.scratch), terms).await?;
+        if !matches!(said, Imported::New | Imported::WithoutPassword(_)) {
             return Ok(said);
         }
-        row.prepare(self).await?;
-        let taken = row.without_password().import(&self.scratch).await?;
+        row.prepare(self, terms).await?;
+        let taken = row.without_password().import(&self.scratch, terms).await?;
         Ok(if taken == Imported::New { said } else { taken })
     }
 }
 
 impl Taker {
-    /// Takes users in.
+    /// Takes users or sessions in, on the terms of the page that takes the place of the system they come from.
     #[must_use]
-    pub fn of_users(mode: Mode, shape: TableShape) -> Self {
-        Self { mode, shape, terms: None, turns: turns() }
-    }
-
-    /// Takes sessions in, on the terms of their page.
-    #[must_use]
-    pub fn of_sessions(mode: Mode, shape: TableShape, terms: Terms) -> Self {
-        Self { mode, shape, terms: Some(terms), turns: turns() }
+    pub fn of(kind: ImportKind, mode: Mode, shape: TableShape, terms: Terms) -> Self {
+        Self { mode, kind, shape, terms, turns: turns() }
     }
 
     /// What a report may call the record.
@@ -112,9 +107,9 @@ impl Taker {
 
     /// Takes one record in. A store that does not answer is asked again a few times; an import can be repeated.
     pub(super) async fn take(&self, record: &Record) -> Result<Imported, Fault> {
-        let read = match &self.terms {
-            None => User::read(record, &self.shape).map(Row::User),
-            Some(terms) => Session::read(record, &self.shape).map(|session| Row::Session(session, terms)),
+        let read = match self.kind {
+            ImportKind::Users => User::read(record, &self.shape).map(Row::User),
+            ImportKind::Sessions => Session::read(record, &self.shape).map(Row::Session),
         };
         let row = match read {
             Ok(row) => row,
@@ -135,10 +130,11 @@ impl Taker {
         }
     }
 
-    async fn try_to_take(&self, row: &Row<'_>) -> Result<Imported, Fault> {
+    async fn try_to_take(&self, row: &Row) -> Result<Imported, Fault> {
+        let terms = &self.terms;
         match &self.mode {
-            Mode::Real(engine) => row.import(engine).await,
-            Mode::Trial(trial) => trial.take(row).await,
+            Mode::Real(engine) => row.import(engine, terms).await,
+            Mode::Trial(trial) => trial.take(row, terms).await,
         }
     }
 }
@@ -148,38 +144,38 @@ fn turns() -> Vec<Mutex<()>> {
 }
 
 #[derive(Clone)]
-enum Row<'a> {
+enum Row {
     User(User),
-    Session(Session, &'a Terms),
+    Session(Session),
 }
 
-impl Row<'_> {
+impl Row {
     /// Whose turns it waits for. What stands twice in a source would else be under way twice, and get in its own way;
     /// and of two users with one name the first shall have it. In order, so that no two wait for each other.
     fn turns(&self) -> Vec<usize> {
         let mut turns: Vec<_> = match self {
             Self::User(user) => user.claims().iter().map(|claim| turn_of(claim)).collect(),
-            Self::Session(session, _) => vec![turn_of(&session.user)],
+            Self::Session(session) => vec![turn_of(&session.user)],
         };
         turns.sort_unstable();
         turns.dedup();
         turns
     }
 
-    async fn import(&self, engine: &Engine) -> Result<Imported, Fault> {
+    async fn import(&self, engine: &Engine, terms: &Terms) -> Result<Imported, Fault> {
         match self {
-            Self::User(user) => engine.import_user(user.imported()).await,
-            Self::Session(session, terms) => {
+            Self::User(user) => engine.import_user(terms, user.imported()).await,
+            Self::Session(session) => {
                 let outcome = engine.import_session(terms, session.imported()).await?;
                 Ok(session.explained(outcome))
             }
         }
     }
 
-    async fn preview(&self, engine: &Engine) -> Result<Imported, Fault> {
+    async fn preview(&self, engine: &Engine, terms: &Terms) -> Result<Imported, Fault> {
         match self {
-            Self::User(user) => engine.preview_user(user.imported()).await,
-            Self::Session(session, terms) => {
+            Self::User(user) => engine.preview_user(terms, user.imported()).await,
+            Self::Session(session) => {
                 let outcome = engine.preview_session(terms, session.imported()).await?;
                 Ok(session.explained(outcome))
             }
@@ -189,18 +185,18 @@ impl Row<'_> {
     fn without_password(&self) -> Self {
         match self {
             Self::User(user) => Self::User(user.without_password()),
-            session @ Self::Session(..) => session.clone(),
+            session @ Self::Session(_) => session.clone(),
         }
     }
 
     /// A session needs its user, whom the scratch store does not have; anybody will do who is known by that id. Where
     /// no store was asked, there are no users either, and the session is refused as it would be.
-    async fn prepare(&self, trial: &Trial) -> Result<(), Fault> {
-        let (Self::Session(session, _), Some(_)) = (self, &trial.asked) else { return Ok(()) };
+    async fn prepare(&self, trial: &Trial, terms: &Terms) -> Result<(), Fault> {
+        let (Self::Session(session), Some(_)) = (self, &trial.asked) else { return Ok(()) };
         let name = name_of_its_own(&session.user);
         let somebody =
             ImportedUser { external_id: &session.user, username: Some(&name), ..ImportedUser::default() };
-        trial.scratch.import_user(somebody).await.map(drop)
+        trial.scratch.import_user(terms, somebody).await.map(drop)
     }
 }
 
@@ -228,32 +224,40 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::profile::{ImportColumn, ImportField};
+    use crate::profile::Profile;
 
     const HASH: &str = "$2b$12$EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW";
 
-    fn shape() -> TableShape {
-        let columns = [ImportField::ExternalId, ImportField::Username, ImportField::PasswordHash];
-        let column = |field: ImportField| ImportColumn::parse(field, field.name()).unwrap();
-        columns.into_iter().map(column).fold(TableShape::default(), TableShape::with)
-    }
+    const PAGE: &str = r#"id = 1000
+about = "A page that has taken another system's place"
+
+[[route]]
+on = "POST /refresh"
+does = "refresh"
+gives = { token = "$access_token", refreshToken = "$refresh_token" }
+
+[import.users]
+columns = { external_id = "id", username = "name", password_hash = "hash" }
+"#;
 
     #[tokio::test]
     async fn a_dry_run_leaves_no_hash_in_its_files() {
+        let page = Profile::parse("x", "x.toml", PAGE).unwrap();
+        let shape = page.import.clone().unwrap().users.unwrap();
         let trial = Trial::beside(None, Limits { sessions_per_account: 10 }).unwrap();
         let folder = trial.folder.path().to_owned();
         assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, FOLDER_MODE);
-        let taker = Taker::of_users(Mode::Trial(trial), shape());
-        let line = |id: u32, name: &str, hash: &str| {
-            let record = json!({ "external_id": id, "username": name, "password_hash": hash });
-            record.as_object().unwrap().clone()
+        let taker = Taker::of(ImportKind::Users, Mode::Trial(trial), shape, page.terms());
+        let take = async |id: u32, name: &str, hash: &str| {
+            let record = json!({ "id": id, "name": name, "hash": hash });
+            taker.take(record.as_object().unwrap()).await.unwrap()
         };
-        assert_eq!(taker.take(&line(1, "annabel", HASH)).await.unwrap(), Imported::New);
-        assert_eq!(taker.take(&line(1, "annabel", HASH)).await.unwrap(), Imported::AlreadyThere);
-        let namesake = taker.take(&line(2, "annabel", HASH)).await.unwrap();
+        assert_eq!(take(1, "annabel", HASH).await, Imported::New);
+        assert_eq!(take(1, "annabel", HASH).await, Imported::AlreadyThere);
+        let namesake = take(2, "annabel", HASH).await;
         assert!(matches!(namesake, Imported::Refused(_)), "{namesake:?}");
-        let bad = taker.take(&line(3, "bartholomew", "plain-text-of-his")).await.unwrap();
-        assert!(matches!(bad, Imported::Refused(_)), "{bad:?}");
+        let bad = take(3, "bartholomew", "plain-text-of-his").await;
+        assert!(matches!(bad, Imported::WithoutPassword(_)), "{bad:?}");
         let files = fs::read_dir(&folder).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
         let files: Vec<_> = files.collect();
         let holds =
