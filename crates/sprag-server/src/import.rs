@@ -22,6 +22,6 @@ mod value;
 
 pub use feed::{Feed, Item};
 pub use record::{Position, Record, Unit};
-pub use run::{Progress, Refusal, Stopped, Summary, run};
+pub use run::{Progress, Remark, Stopped, Summary, run};
 pub use source::{Opened, Source, SourceError};
 pub use take::{Mode, Taker, Trial};

@@ -54,6 +54,7 @@ pub struct Trial {
     /// The store that would be written to, if there is one yet.
     asked: Option<Arc<Engine>>,
     scratch: Engine,
+    #[cfg_attr(not(test), expect(dead_code, reason = "it lasts as long as this does"))]
     folder: TempDir,
 }
 

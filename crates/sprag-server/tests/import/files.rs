@@ -4,6 +4,9 @@ use serde_json::json;
 
 use crate::given::{HASH, PASSWORD, a_shop, a_shop_with_statuses, lines, user};
 
+/// Of another password.
+const OTHER_HASH: &str = "$2b$10$htEouFwO4hcUqvU1DzGzF.j9.IWRfqlgrK9YMrFuogxZOEElfUW.y";
+
 #[test]
 fn users_come_from_json_lines_and_log_in_with_their_old_passwords() {
     let shop = a_shop_with_statuses();
@@ -44,6 +47,24 @@ fn running_it_again_changes_nothing_and_adds_what_is_new() {
     let summary = shop.imports_all(&import);
     assert_eq!((&summary["new"], &summary["already_there"]), (&json!(4), &json!(6)));
     assert_eq!(shop.users().len(), 10);
+}
+
+#[test]
+fn what_changed_there_meanwhile_comes_along_where_nothing_changed_here() {
+    let shop = a_shop_with_statuses();
+    let line = |id: u32, name: &str, hash: &str, is_active: bool| json!({ "id": id, "username": name, "hashed_password": hash, "is_active": is_active });
+    let import = ["user", "import", "--from", "users.jsonl"];
+    shop.write("users.jsonl", lines(&[line(1, "ann", OTHER_HASH, true), line(2, "bob", HASH, true)]));
+    shop.imports_all(&import);
+    shop.write("users.jsonl", lines(&[line(1, "ann", HASH, true), line(2, "bob", HASH, false)]));
+    assert_eq!(shop.imports_all(&import)["already_there"], 2);
+    let server = shop.serve();
+    let log_in = |name: &str| server.post("/login", &json!({ "name": name, "password": PASSWORD })).0;
+    assert_eq!(["ann", "bob"].map(log_in), [200, 401]);
+    // She has logged in here, which made her hash anew: from now on it is hers here.
+    shop.write("users.jsonl", lines(&[line(1, "ann", OTHER_HASH, true)]));
+    shop.imports_all(&import);
+    assert_eq!(log_in("ann"), 200);
 }
 
 #[test]

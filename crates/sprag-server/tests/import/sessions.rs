@@ -127,3 +127,26 @@ fn a_session_needs_its_user_a_token_and_a_page_that_takes_it() {
     let told = elsewhere.run(&SESSIONS).fails();
     assert!(told.contains("there is no database"), "{told}");
 }
+
+#[test]
+fn each_page_has_users_of_its_own() {
+    let shop = a_shop_with_ann();
+    let page = shop.read("shop.toml").replace("id = 1000", "id = 1001").replace("\"POST /", "\"POST /other/");
+    shop.write("other.toml", page);
+    let shop = shop.set("SPRAG_PROFILES", "./shop.toml,./other.toml");
+    // Two systems that both call somebody 1.
+    shop.write("users.jsonl", lines(&[user(1, "bob")]));
+    let session = json!({ "user_id": 1, "token": TOKEN, "expires_at": "2100-01-01" });
+    shop.write("sessions.jsonl", lines(&[session]));
+    let other = [&SESSIONS[..], &["--page", "other"]].concat();
+    let (summary, outcome) = shop.import(&other);
+    assert_eq!((outcome.code, &summary["refused"]), (1, &json!(1)), "nobody has come for that page yet");
+    assert_eq!(shop.imports_all(&["user", "import", "--from", "users.jsonl", "--page", "other"])["new"], 1);
+    assert_eq!(shop.imports_all(&other)["new"], 1);
+    let users = shop.users();
+    let bob = users.iter().find(|user| user["username"] == "bob").unwrap();
+    assert_eq!(shop.sessions()[0]["account_id"], bob["id"], "{:?}", shop.sessions());
+    let server = shop.serve();
+    assert_eq!(server.post("/refresh", &json!({ "refreshToken": TOKEN })).0, 401);
+    assert_eq!(server.post("/other/refresh", &json!({ "refreshToken": TOKEN })).0, 200);
+}

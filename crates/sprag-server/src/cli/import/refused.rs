@@ -1,4 +1,4 @@
-//! The file of what was refused: a JSON object a line, and never a hash or a token.
+//! The file of what was refused, or taken without a password: a JSON object a line, and never a hash or a token.
 
 use std::fs::{File, Permissions};
 use std::io::{BufWriter, Read as _, Seek as _, Write as _};
@@ -10,10 +10,13 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use serde_json::{Map, Value};
 
-use crate::import::Refusal;
+use crate::import::Remark;
 
 /// Only its owner reads it: it says who is in the system.
 const MODE: u32 = 0o600;
+
+/// How a user was taken whose password cannot be verified.
+const WITHOUT_PASSWORD: &str = "without a password";
 
 /// What such a file begins with.
 const BEGINNINGS: [&[u8]; 2] = [b"{\"line\":", b"{\"row\":"];
@@ -55,8 +58,8 @@ impl RefusedFile {
         Ok(Self { path: path.to_owned(), out: BufWriter::new(file) })
     }
 
-    pub(super) fn add(&mut self, refusal: &Refusal) -> anyhow::Result<()> {
-        let written = serde_json::to_writer(&mut self.out, &record(refusal)).map_err(std::io::Error::from);
+    pub(super) fn add(&mut self, remark: &Remark) -> anyhow::Result<()> {
+        let written = serde_json::to_writer(&mut self.out, &record(remark)).map_err(std::io::Error::from);
         written.and_then(|()| self.out.write_all(b"\n")).with_context(|| self.doing())
     }
 
@@ -69,9 +72,10 @@ impl RefusedFile {
     }
 }
 
-fn record(refusal: &Refusal) -> Map<String, Value> {
-    let position = (refusal.position.unit.name().to_owned(), refusal.position.number.into());
-    let user = refusal.user.clone().map(|user| ("user".to_owned(), user.into()));
-    let reason = ("reason".to_owned(), refusal.reason.as_ref().into());
-    [Some(position), user, Some(reason)].into_iter().flatten().collect()
+fn record(remark: &Remark) -> Map<String, Value> {
+    let position = (remark.position.unit.name().to_owned(), remark.position.number.into());
+    let user = remark.user.clone().map(|user| ("user".to_owned(), user.into()));
+    let taken = remark.is_taken.then(|| ("taken".to_owned(), WITHOUT_PASSWORD.into()));
+    let reason = ("reason".to_owned(), remark.reason.as_ref().into());
+    [Some(position), user, taken, Some(reason)].into_iter().flatten().collect()
 }
