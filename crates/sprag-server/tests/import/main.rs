@@ -7,6 +7,7 @@ mod databases;
 mod dry_run;
 mod files;
 mod given;
+mod guides;
 mod many;
 mod mapping;
 mod secrets;
