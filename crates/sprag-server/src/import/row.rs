@@ -1,6 +1,7 @@
 //! From a record to a user or a session, by the columns that a page names.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use serde_json::Value;
 use sprag::clock::Timestamp;
@@ -112,6 +113,11 @@ pub(super) struct Session {
     device: Option<String>,
 }
 
+/// An address as it stands in the journal; what is none is left out.
+fn address(text: &str) -> Option<String> {
+    text.trim().parse::<IpAddr>().ok().map(|ip| ip.to_canonical().to_string())
+}
+
 impl Session {
     pub(super) fn read(record: &Record, shape: &TableShape) -> Result<Self, Reason> {
         use ImportField as F;
@@ -127,7 +133,7 @@ impl Session {
             created_at: fields.time(F::CreatedAt)?,
             expires_at: fields.needed(F::ExpiresAt, value::time)?,
             over,
-            ip: fields.text(F::Ip)?,
+            ip: fields.text(F::Ip)?.and_then(|text| address(&text)),
             user_agent: fields.read(F::UserAgent, value::loose_text)?,
             device: fields.read(F::Device, value::loose_text)?,
         })
