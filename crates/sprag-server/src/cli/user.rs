@@ -41,6 +41,14 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Give an account that came without a password its first one, read from standard input
+    Password {
+        /// A user name, an e-mail address or an account's id
+        who: String,
+        /// Read the password from standard input; a newline at its end is not part of it
+        #[arg(long)]
+        password_stdin: bool,
+    },
     /// Let an account log in no more, and end its sessions
     Disable {
         /// A user name, an e-mail address or an account's id
@@ -73,6 +81,7 @@ pub(super) struct Create {
 pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCode> {
     match command {
         Command::Create(args) => create(&args, sources),
+        Command::Password { who, password_stdin } => set_first_password(&who, password_stdin, sources),
         Command::Import(args) => import::run(ImportKind::Users, &args, sources),
         Command::List { json } => {
             on_node(sources, Opens::Existing, async |node| list(&node.engine, json).await)
@@ -102,18 +111,45 @@ pub(super) fn called(account: &Account) -> String {
     name.map_or_else(|| account.id.to_string(), |name| plain(name))
 }
 
-fn create(args: &Create, sources: &Sources) -> anyhow::Result<ExitCode> {
-    if !args.password_stdin {
-        return Ok(misused(
-            "a password given as an argument could be read by others, so it is read from standard input; \
-             add --password-stdin and pipe it in: sprag user create … --password-stdin < FILE",
+/// Why a password is not read from where it would have to be, if it is not.
+fn not_piped_in(is_asked_for: bool, command: &str) -> Option<String> {
+    if !is_asked_for {
+        return Some(format!(
+            "a password given as an argument could be read by others, so it is read from standard input; add \
+             --password-stdin and pipe it in: sprag user {command} … --password-stdin < FILE"
         ));
     }
-    if io::stdin().is_terminal() {
-        return Ok(misused(
-            "the password is read from standard input, and that is a terminal, which would show it; \
-             pipe it in: sprag user create … --password-stdin < FILE",
-        ));
+    io::stdin().is_terminal().then(|| {
+        format!(
+            "the password is read from standard input, and that is a terminal, which would show it; pipe it in: sprag \
+             user {command} … --password-stdin < FILE"
+        )
+    })
+}
+
+fn set_first_password(who: &str, password_stdin: bool, sources: &Sources) -> anyhow::Result<ExitCode> {
+    if let Some(why) = not_piped_in(password_stdin, "password") {
+        return Ok(misused(&why));
+    }
+    let password = password_from(io::stdin().lock())?;
+    on_node(sources, Opens::Existing, async |node| {
+        let account = find(&node.engine, who).await?;
+        let is_set =
+            node.engine.set_first_password(account.id, &password, &client()).await.map_err(plainly)?;
+        if !is_set {
+            bail!(
+                "{} has a password, which stays as it is; whoever knows it changes it where they are logged in",
+                called(&account)
+            );
+        }
+        say(format_args!("{} can log in with a password now", called(&account)))?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn create(args: &Create, sources: &Sources) -> anyhow::Result<ExitCode> {
+    if let Some(why) = not_piped_in(args.password_stdin, "create") {
+        return Ok(misused(&why));
     }
     let password = password_from(io::stdin().lock())?;
     on_node(sources, Opens::MayMake, async |node| {

@@ -97,3 +97,21 @@ fn who_is_disabled_is_out_at_once_and_may_come_back() {
         @r#"sprag: there is no account "bob"; `sprag user list` shows all there are"#
     );
 }
+
+#[test]
+fn an_account_that_came_without_a_password_is_given_one_once() {
+    let folder = an_empty_folder();
+    folder.write("users.jsonl", "{\"id\": 1, \"email\": \"ann@example.org\", \"hash\": null}\n");
+    let import = ["user", "import", "--page", "sprag", "--from", "users.jsonl"];
+    let map = ["--map", "external_id=id", "--map", "email=email", "--map", "password_hash=hash"];
+    folder.run(&[&import[..], &map].concat()).succeeds();
+    let command = ["user", "password", "ann@example.org", "--password-stdin"];
+    let told = folder.run_with("short", &command).fails();
+    assert!(told.contains("password"), "{told}");
+    let set = folder.run_with(format!("{ANNS_PASSWORD}\n"), &command).succeeds();
+    assert_snapshot!(set, @"ann@example.org can log in with a password now");
+    folder.serve().log_in("ann@example.org", ANNS_PASSWORD, None);
+    let told = folder.run_with("another long password", &command).fails();
+    assert!(told.contains("has a password, which stays as it is"), "{told}");
+    assert!(folder.run(&["user", "password", "ann@example.org"]).was_misused().contains("--password-stdin"));
+}

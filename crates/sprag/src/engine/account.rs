@@ -9,7 +9,7 @@ use crate::audit::{Event, EventKind};
 use crate::chance;
 use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
-use crate::password::{Match, Password};
+use crate::password::{Match, NO_PASSWORD, Password};
 use crate::ratchet::{MAX_MISSES, Rotation, Standing};
 use crate::session::{AccountId, EndCause, Epoch, SessionDetail};
 use crate::store::{CurrentSession, Ending, NewAccount, PasswordChange, PasswordChanged};
@@ -178,6 +178,27 @@ impl Engine {
         let mut successor = new_session(terms, &token, standing.epoch.next(), client, now);
         successor.expires_at = session.expires_at;
         Ok((token, CurrentSession::GivesWay { old: session.key.session, new: Box::new(successor), detail }))
+    }
+
+    /// Gives an account that has no password its first one; `false` if it has one, which then stays as it is.
+    ///
+    /// # Errors
+    /// [`Refusal::AccountUnknown`], [`Refusal::PasswordRejected`]; a [`Fault`].
+    pub async fn set_first_password(
+        &self,
+        account: AccountId,
+        password: &str,
+        client: &Client,
+    ) -> Result<bool, Error> {
+        let password = Password::chosen(password)?;
+        self.account(account).await?;
+        let hash = self.hasher.hash(password, self.chance.as_ref()).await?;
+        let is_set = self.store.rehash(account, NO_PASSWORD, &hash).await?;
+        if is_set {
+            let note = Some("its first, set by an operator".into());
+            self.store.record(about(account, EventKind::PasswordChanged, self.now(), client, note)).await?;
+        }
+        Ok(is_set)
     }
 
     /// Disables an account and ends its sessions; `false` if it was disabled already.

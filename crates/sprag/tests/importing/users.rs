@@ -88,6 +88,13 @@ async fn a_hash_of_no_use_costs_the_password_and_not_the_session() {
         assert_eq!(matches!(outcome, Imported::WithoutPassword(_)), has_reason, "{hash}: {outcome:?}");
         let log_in = LogIn { name: &email, password: hash, device: None, superseded: None };
         assert!(moved.engine.log_in(&moved.terms, log_in, &somebody()).await.is_err());
+        let account = moved.engine.find_account(&email).await.expect("known").id;
+        for is_first in [true, false] {
+            let set = moved.engine.set_first_password(account, PASSWORD, &somebody()).await;
+            assert_eq!(set.expect("set"), is_first, "only where there is none");
+        }
+        let log_in = LogIn { password: PASSWORD, ..log_in };
+        moved.engine.log_in(&moved.terms, log_in, &somebody()).await.expect("its first password");
         let token = format!("{OLD}{key}");
         let session =
             ImportedSession { user: key, token: ForeignToken::new(&token).expect("one"), ..imported() };
