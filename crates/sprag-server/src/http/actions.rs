@@ -180,7 +180,7 @@ pub(super) async fn explain(place: &Place, parts: &Parts, id: &str) -> Result<Re
     let caller = place.admin(parts).await?;
     let id: SessionId = id.parse().map_err(|_| Refusal::SessionUnknown)?;
     if id == caller.key.session {
-        return Err(Refusal::Forbidden.into());
+        return Err(Problem::OwnSession);
     }
     let explained = place.app.engine.explain(id).await?.ok_or(Refusal::SessionUnknown)?;
     let (session, detail) = (&explained.session, &explained.detail);

@@ -28,6 +28,8 @@ pub(super) enum Problem {
     MethodNotAllowed,
     /// There is no such path.
     NotFound,
+    /// An administrator asks for the story of the session they ask with.
+    OwnSession,
     /// A cookie-authenticated request from another site.
     CrossSite,
     /// A defect brought this one request down.
@@ -70,6 +72,9 @@ impl Problem {
             }
             Self::NotFound => {
                 plain("not_found", "there is nothing at this address; /docs lists what there is")
+            }
+            Self::OwnSession => {
+                plain("forbidden", "nobody is told of the session they ask with; ask from another one")
             }
             Self::CrossSite => plain(
                 "origin_refused",

@@ -43,7 +43,11 @@ pub const CODES: &[Code] = &[
     code("credentials_invalid", StatusCode::UNAUTHORIZED, "The name is unknown or the password wrong"),
     // Not 401: front ends answer that with a refresh, and the token is not what is wrong.
     code("current_password_wrong", StatusCode::FORBIDDEN, "The current password is wrong"),
-    code("forbidden", StatusCode::FORBIDDEN, "Only an administrator may do this"),
+    code(
+        "forbidden",
+        StatusCode::FORBIDDEN,
+        "Only an administrator may do this, or the session asks about itself",
+    ),
     code("origin_refused", StatusCode::FORBIDDEN, "A cookie came with a request from another origin"),
     code("not_found", StatusCode::NOT_FOUND, "There is no such path"),
     code("session_unknown", StatusCode::NOT_FOUND, "The account has no such live session"),
