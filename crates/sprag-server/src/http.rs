@@ -14,7 +14,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use hyper::Method;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{HeaderValue, RETRY_AFTER};
 use hyper::http::request::Parts;
 use serde_json::{Map, Value};
 use sprag::account::{Account, Name};
@@ -23,7 +23,7 @@ use sprag::ratchet::Row;
 use sprag::session::{AccountId, EndCause};
 use sprag::{Engine, Error, Fault, Refusal};
 
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::metrics::Metrics;
 use crate::profile::{Action, Fact, Input, Inputs, Profile, Route, TakeError};
@@ -144,15 +144,16 @@ pub fn router(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str) -> Route
 }
 
 /// Tells browsers which other sites' pages may call: exactly those that are named (Fetch standard, CORS protocol).
+///
+/// A named site may send whatever header its pages send, as `X-Requested-With`: it is trusted with the session itself.
 fn cors(app: &App) -> CorsLayer {
     const PREFLIGHT_IS_KEPT: Duration = Duration::from_secs(600);
     let origins = app.other_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
-    let own = ["idempotency-key", "sprag-instance"].map(HeaderName::from_static);
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers([[AUTHORIZATION, CONTENT_TYPE], own].concat())
+        .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([RETRY_AFTER])
         .max_age(PREFLIGHT_IS_KEPT)
 }
