@@ -235,7 +235,7 @@ impl Place {
 
     /// What to say where none of `wanted` came.
     fn missing(&self, wanted: &[Input]) -> Problem {
-        Problem::Field(TakeError { field: self.field_of(wanted), what: "is missing", code: "field_missing" })
+        Problem::Field(TakeError::missing(self.field_of(wanted)))
     }
 
     /// What the engine said, and of a password that cannot be taken also in which field it came.

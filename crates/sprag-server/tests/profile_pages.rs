@@ -228,7 +228,7 @@ fn a_refusal_is_problem_details() {
     let page = ours();
     let mut out = Vec::new();
     let cause = Some(EndCause::Reuse.name());
-    let status = page.refusal.write("session_ended", "this session has ended", cause, None, &mut out);
+    let status = page.refusal.write("session_ended", "this session has ended", cause, &[], &mut out);
     assert_eq!((status.as_u16(), page.refusal.content_type.as_str()), (401, "application/problem+json"));
     assert_eq!(
         String::from_utf8(out).expect("UTF-8"),

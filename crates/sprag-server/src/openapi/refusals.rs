@@ -8,7 +8,7 @@ use sprag::session::EndCause;
 
 use super::operation::{component, needs_bearer, takes_bearer_instead, takes_cookie};
 use super::{example, schema};
-use crate::profile::{Action, CODES, Profile, RefusalShape, Route};
+use crate::profile::{Action, CODES, FieldAtFault, Profile, RefusalShape, Route};
 
 /// The name of the page's refusals among the schemas.
 pub(super) fn schema_name(profile: &Profile) -> String {
@@ -191,7 +191,8 @@ fn example(shape: &RefusalShape, code: &str, field: Option<&str>) -> Value {
     };
     let cause = (code == "session_ended").then_some(EndCause::Logout.name());
     let mut out = Vec::new();
-    shape.write(code, &message, cause, field, &mut out);
+    let field = field.map(|name| FieldAtFault { name, code, message: &message });
+    shape.write(code, &message, cause, field.as_slice(), &mut out);
     serde_json::from_slice(&out).unwrap_or_default()
 }
 

@@ -114,6 +114,7 @@ fn bodies(good: &Map<String, Value>) -> Vec<(&'static str, &'static str, Vec<u8>
     let twice = format!("{{{n}:{value},{n}:{value}}}", n = json!(name));
     let good_text = Value::Object(good.clone()).to_string();
     vec![
+        ("an object with nothing in it", JSON, "{}".into()),
         ("broken JSON", JSON, good_text[..good_text.len() - 1].into()),
         ("no JSON", JSON, "nonsense".into()),
         ("an array", JSON, format!("[{good_text}]").into()),
