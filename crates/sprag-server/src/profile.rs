@@ -219,8 +219,9 @@ impl Profile {
         let claims = if claims.is_none() {
             Claims::None
         } else if claims.names_any(Fact::ACCOUNT) {
+            let page = Some(self.id);
             Claims::OfAccount(Arc::new(move |account| {
-                claims.members(&Facts { account: Some(account), ..Facts::default() })
+                claims.members(&Facts { account: Some(account), page, ..Facts::default() })
             }))
         } else {
             Claims::Constant(claims.members(&Facts::default()))

@@ -1,10 +1,10 @@
 //! What a page says for APIs and people of another system: claims and `sub` of the account, its key there, old tokens.
 
 use serde_json::{Value, json};
-use sprag::account::{Account, Particulars};
+use sprag::account::{Account, External, Particulars};
 use sprag::clock::Timestamp;
 use sprag::engine::{Claims, Subject};
-use sprag::session::{AccountId, Epoch};
+use sprag::session::{AccountId, Epoch, ProfileId};
 use sprag_server::profile::{Facts, Profile};
 use uuid::Uuid;
 
@@ -57,7 +57,8 @@ fn account(particulars: Particulars) -> Account {
 }
 
 fn imported(external_id: &str) -> Account {
-    account(Particulars { external_id: Some(external_id.to_owned()), ..Particulars::default() })
+    let external = Some(External { page: page(PAGE).id, id: external_id.to_owned() });
+    account(Particulars { external, ..Particulars::default() })
 }
 
 fn registered(account: &Account) -> Value {
@@ -65,6 +66,7 @@ fn registered(account: &Account) -> Value {
         account: Some(account),
         access_token: Some("a"),
         refresh_token: Some("r"),
+        page: Some(page(PAGE).id),
         ..Facts::default()
     };
     page(PAGE).routes[0].gives.render(&facts)
@@ -124,6 +126,9 @@ fn a_key_of_the_former_home_is_a_number_where_it_was_one() {
         assert_eq!((&answer["id"], &answer["key"]), (&number, &json!(key)), "{key}");
     }
     let id = json!("00000000-0000-0000-0000-000000000001");
+    let external = Some(External { page: ProfileId(page(PAGE).id.0 + 1), id: "7".to_owned() });
+    let stranger = registered(&account(Particulars { external, ..Particulars::default() }));
+    assert_eq!(stranger["id"], id, "another system's key means nothing here");
     let answer = registered(&account(Particulars::default()));
     assert_eq!((&answer["id"], &answer["key"]), (&id, &id), "whoever never lived elsewhere has its id there");
 }

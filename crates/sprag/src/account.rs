@@ -4,7 +4,7 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use crate::clock::Timestamp;
 use crate::error::Refusal;
-use crate::session::{AccountId, Epoch};
+use crate::session::{AccountId, Epoch, ProfileId};
 
 /// The longest user name, in bytes of its normal form.
 pub const MAX_USERNAME_BYTES: usize = 128;
@@ -42,8 +42,8 @@ pub struct Account {
 /// What is told of an account besides its names. No rule of a session depends on it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Particulars {
-    /// Its key in the system it lived in before, which other systems still know it by.
-    pub external_id: Option<String>,
+    /// Where it lived before, if it did.
+    pub external: Option<External>,
     /// What it may do there, as other systems call it; nothing here asks for it.
     pub role: Option<String>,
     /// What people call its owner.
@@ -54,7 +54,23 @@ pub struct Particulars {
     pub family_name: Option<String>,
 }
 
+/// An account's key in the system it lived in before, which other systems still know it by.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct External {
+    /// The page that took that system's place. Keys of two systems have nothing to do with each other.
+    pub page: ProfileId,
+    /// The key.
+    pub id: String,
+}
+
 impl Account {
+    /// Its key in the system whose place this page took, if it comes from there.
+    #[must_use]
+    pub fn external_id(&self, page: ProfileId) -> Option<&str> {
+        let external = self.particulars.external.as_ref().filter(|external| external.page == page);
+        external.map(|external| external.id.as_str())
+    }
+
     /// What it may do, as other systems call it: `admin` or `user` unless its former home said otherwise.
     #[must_use]
     pub fn role(&self) -> &str {
@@ -129,16 +145,16 @@ impl Name {
         Ok(Self { kind: NameKind::Email, value })
     }
 
-    /// The key of an account in its former home, exactly as it is there.
+    /// The key of an account in its former home, exactly as it is there; each page's former home has its own keys.
     ///
     /// # Errors
     /// [`Refusal::NameInvalid`] if it is empty, too long or has a control character.
-    pub fn external(text: &str) -> Result<Self, Refusal> {
+    pub fn external(page: ProfileId, text: &str) -> Result<Self, Refusal> {
         if text.is_empty() || text.len() > MAX_EXTERNAL_ID_BYTES || text.contains(char::is_control) {
             let what = "the key of a former home has 1 to 255 bytes and no control character";
             return Err(Refusal::NameInvalid(what));
         }
-        Ok(Self { kind: NameKind::External, value: text.to_owned() })
+        Ok(Self { kind: NameKind::External, value: format!("{}/{text}", page.0) })
     }
 
     /// What somebody typed where either is accepted: with an `@` it is an e-mail address.

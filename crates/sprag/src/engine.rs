@@ -114,12 +114,12 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// The name of that kind; `None` where the id is the subject.
+    /// The name of that kind on `page`; `None` where the id is the subject.
     #[must_use]
-    pub fn of(self, account: &Account) -> Option<&str> {
+    pub fn of(self, account: &Account, page: ProfileId) -> Option<&str> {
         match self {
             Self::Id => None,
-            Self::External => account.particulars.external_id.as_deref(),
+            Self::External => account.external_id(page),
             Self::Username => account.username.as_deref(),
             Self::Email => account.email.as_deref(),
         }

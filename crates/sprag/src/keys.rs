@@ -265,6 +265,10 @@ impl KeyRing {
         self.refresh.iter().find(|key| key.id == id && key.life.is_accepted(now))
     }
 
+    pub(crate) fn all_accepted_refresh(&self, now: Timestamp) -> impl Iterator<Item = &RefreshKey> {
+        self.refresh.iter().filter(move |key| key.life.is_accepted(now))
+    }
+
     pub(crate) fn accepted_access(&self, now: Timestamp) -> impl Iterator<Item = &AccessKey> {
         self.access.iter().filter(move |key| key.life.is_accepted(now))
     }

@@ -117,6 +117,11 @@ pub fn check_hash(stored: &str) -> Result<(), Unusable> {
     Stored::parse(stored).map(drop)
 }
 
+/// Whether a stored hash is of the kind that new ones are.
+pub(crate) fn is_todays(stored: &str) -> bool {
+    Stored::parse(stored).is_ok_and(|stored| stored.work == work::TODAY)
+}
+
 /// The hashing threads. Dropping it lets what is queued finish.
 pub struct Hasher {
     queue: Option<Sender<Job>>,

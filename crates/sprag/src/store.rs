@@ -137,6 +137,9 @@ pub trait Journal: Send + Sync {
     /// An account's newest entries, newest first, at most `limit`.
     async fn entries_of(&self, account: AccountId, limit: u32) -> Result<Vec<Entry>, Fault>;
 
+    /// Whether an account's journal tells of a session.
+    async fn mentions(&self, session: SessionKey) -> Result<bool, Fault>;
+
     /// All entries in the order of account and number, at most `limit`, after `after`.
     async fn entries(&self, after: Option<(AccountId, u64)>, limit: u32) -> Result<Vec<Entry>, Fault>;
 

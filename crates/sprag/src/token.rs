@@ -20,6 +20,7 @@ mod foreign;
 mod jwt;
 mod opaque;
 
+pub(crate) use foreign::First;
 pub use foreign::ForeignToken;
 
 /// What every opaque refresh token begins with; secret scanners look for it.

@@ -72,10 +72,7 @@ pub(super) fn run(kind: ImportKind, args: &Args, sources: &Sources) -> anyhow::R
         let total = opened.total;
         let at_once = at_once(&config);
         let mode = mode(kind, args, config, profiles).await?;
-        let taker = match kind {
-            ImportKind::Users => Taker::of_users(mode, shape),
-            ImportKind::Sessions => Taker::of_sessions(mode, shape, page.terms()),
-        };
+        let taker = Taker::of(kind, mode, shape, page.terms());
         let heading =
             Heading { kind, source: source.to_string(), is_dry_run: args.dry_run, is_json: args.json };
         let mut report = Report::begin(heading, total, args.refused.as_deref())?;

@@ -58,7 +58,8 @@ pub(super) fn shaped(place: &Place, facts: &Facts<'_>) -> Response {
         return bodiless(status);
     }
     let mut body = Vec::with_capacity(1024);
-    place.route.gives.write(facts, &mut body);
+    let facts = Facts { page: Some(place.page.profile.id), ..*facts };
+    place.route.gives.write(&facts, &mut body);
     with_body(status, JSON, body)
 }
 

@@ -143,7 +143,7 @@ fn note(
     outcome: Result<Imported, Fault>,
 ) -> anyhow::Result<()> {
     match outcome.with_context(|| format!("{} could not be taken in", item.position))? {
-        Imported::New => summary.new += 1,
+        Imported::New | Imported::WithoutPassword(_) => summary.new += 1,
         Imported::AlreadyThere => summary.already_there += 1,
         Imported::Over(why) => {
             summary.over += 1;

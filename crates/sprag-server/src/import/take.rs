@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 
 use super::record::Record;
 use super::row::{self, Session, User};
-use crate::profile::TableShape;
+use crate::profile::{ImportKind, TableShape};
 
 /// How often a store that does not answer is asked once more, and after what pause each time.
 const PATIENCE: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
@@ -27,9 +27,10 @@ const PATIENCE: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs
 /// Takes records in.
 pub struct Taker {
     mode: Mode,
+    kind: ImportKind,
     shape: TableShape,
-    /// For sessions: the terms of their page.
-    terms: Option<Terms>,
+    /// The terms of the page that takes the other system's place.
+    terms: Terms,
     turns: Vec<Mutex<()>>,
 }
 
@@ -73,16 +74,10 @@ impl Trial {
 }
 
 impl Taker {
-    /// Takes users in.
+    /// Takes users or sessions in, on the terms of the page that takes the place of the system they come from.
     #[must_use]
-    pub fn of_users(mode: Mode, shape: TableShape) -> Self {
-        Self { mode, shape, terms: None, turns: turns() }
-    }
-
-    /// Takes sessions in, on the terms of their page.
-    #[must_use]
-    pub fn of_sessions(mode: Mode, shape: TableShape, terms: Terms) -> Self {
-        Self { mode, shape, terms: Some(terms), turns: turns() }
+    pub fn of(kind: ImportKind, mode: Mode, shape: TableShape, terms: Terms) -> Self {
+        Self { mode, kind, shape, terms, turns: turns() }
     }
 
     /// What a report may call the record.
@@ -92,9 +87,9 @@ impl Taker {
 
     /// Takes one record in. A store that does not answer is asked again a few times; an import can be repeated.
     pub(super) async fn take(&self, record: &Record) -> Result<Imported, Fault> {
-        let read = match &self.terms {
-            None => User::read(record, &self.shape).map(Row::User),
-            Some(terms) => Session::read(record, &self.shape).map(|session| Row::Session(session, terms)),
+        let read = match self.kind {
+            ImportKind::Users => User::read(record, &self.shape).map(Row::User),
+            ImportKind::Sessions => Session::read(record, &self.shape).map(Row::Session),
         };
         let row = match read {
             Ok(row) => row,
@@ -115,18 +110,19 @@ impl Taker {
         }
     }
 
-    async fn try_to_take(&self, row: &Row<'_>) -> Result<Imported, Fault> {
+    async fn try_to_take(&self, row: &Row) -> Result<Imported, Fault> {
+        let terms = &self.terms;
         match &self.mode {
-            Mode::Real(engine) => row.import(engine).await,
+            Mode::Real(engine) => row.import(engine, terms).await,
             Mode::Trial(trial) => {
                 if let Some(asked) = &trial.asked {
-                    match row.preview(asked).await? {
-                        Imported::New => {}
+                    match row.preview(asked, terms).await? {
+                        Imported::New | Imported::WithoutPassword(_) => {}
                         other => return Ok(other),
                     }
                 }
-                row.prepare(trial).await?;
-                row.import(&trial.scratch).await
+                row.prepare(trial, terms).await?;
+                row.import(&trial.scratch, terms).await
             }
         }
     }
@@ -136,46 +132,46 @@ fn turns() -> Vec<Mutex<()>> {
     (0..TURNS).map(|_| Mutex::new(())).collect()
 }
 
-enum Row<'a> {
+enum Row {
     User(User),
-    Session(Session, &'a Terms),
+    Session(Session),
 }
 
-impl Row<'_> {
+impl Row {
     /// Whose turns it waits for. What stands twice in a source would else be under way twice, and get in its own way;
     /// and of two users with one name the first shall have it. In order, so that no two wait for each other.
     fn turns(&self) -> Vec<usize> {
         let mut turns: Vec<_> = match self {
             Self::User(user) => user.claims().iter().map(|claim| turn_of(claim)).collect(),
-            Self::Session(session, _) => vec![turn_of(&session.user)],
+            Self::Session(session) => vec![turn_of(&session.user)],
         };
         turns.sort_unstable();
         turns.dedup();
         turns
     }
 
-    async fn import(&self, engine: &Engine) -> Result<Imported, Fault> {
+    async fn import(&self, engine: &Engine, terms: &Terms) -> Result<Imported, Fault> {
         match self {
-            Self::User(user) => engine.import_user(user.imported()).await,
-            Self::Session(session, terms) => engine.import_session(terms, session.imported()).await,
+            Self::User(user) => engine.import_user(terms, user.imported()).await,
+            Self::Session(session) => engine.import_session(terms, session.imported()).await,
         }
     }
 
-    async fn preview(&self, engine: &Engine) -> Result<Imported, Fault> {
+    async fn preview(&self, engine: &Engine, terms: &Terms) -> Result<Imported, Fault> {
         match self {
-            Self::User(user) => engine.preview_user(user.imported()).await,
-            Self::Session(session, terms) => engine.preview_session(terms, session.imported()).await,
+            Self::User(user) => engine.preview_user(terms, user.imported()).await,
+            Self::Session(session) => engine.preview_session(terms, session.imported()).await,
         }
     }
 
     /// A session needs its user, whom the scratch store does not have; anybody will do who is known by that id. Where
     /// no store was asked, there are no users either, and the session is refused as it would be.
-    async fn prepare(&self, trial: &Trial) -> Result<(), Fault> {
-        let (Self::Session(session, _), Some(_)) = (self, &trial.asked) else { return Ok(()) };
+    async fn prepare(&self, trial: &Trial, terms: &Terms) -> Result<(), Fault> {
+        let (Self::Session(session), Some(_)) = (self, &trial.asked) else { return Ok(()) };
         let name = name_of_its_own(&session.user);
         let somebody =
             ImportedUser { external_id: &session.user, username: Some(&name), ..ImportedUser::default() };
-        trial.scratch.import_user(somebody).await.map(drop)
+        trial.scratch.import_user(terms, somebody).await.map(drop)
     }
 }
 

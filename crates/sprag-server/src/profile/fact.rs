@@ -3,7 +3,7 @@
 use sprag::account::Account;
 use sprag::audit::{Entry, Event};
 use sprag::clock::Timestamp;
-use sprag::session::{AccountId, Session, SessionDetail, SessionId};
+use sprag::session::{AccountId, ProfileId, Session, SessionDetail, SessionId};
 use uuid::Uuid;
 
 use super::template::Node;
@@ -261,6 +261,8 @@ pub struct Facts<'a> {
     pub session_id: Option<SessionId>,
     /// Whose answer this is, where the account itself was not read.
     pub account_id: Option<AccountId>,
+    /// The page that answers: by which key it knows the account from before.
+    pub page: Option<ProfileId>,
     /// The account, where it was read.
     pub account: Option<&'a Account>,
     /// The account's live sessions.
@@ -376,7 +378,7 @@ impl<'a> Facts<'a> {
             | Fact::AccountGivenName
             | Fact::AccountFamilyName
             | Fact::AccountIsActive
-            | Fact::AccountCreatedAt => account_value(self.account?, fact),
+            | Fact::AccountCreatedAt => account_value(self.account?, self.page, fact),
             Fact::ItemId
             | Fact::ItemCreatedAt
             | Fact::ItemLastUsedAt
@@ -408,14 +410,16 @@ impl<'a> Facts<'a> {
     }
 }
 
-fn account_value(account: &Account, fact: Fact) -> Option<Scalar<'_>> {
+fn account_value(account: &Account, page: Option<ProfileId>, fact: Fact) -> Option<Scalar<'_>> {
     match fact {
         Fact::AccountUsername => account.username.as_deref().map(Scalar::Text),
         Fact::AccountEmail => account.email.as_deref().map(Scalar::Text),
         Fact::AccountIsAdmin => Some(Scalar::Flag(account.is_admin)),
         Fact::AccountRole => Some(Scalar::Text(account.role())),
-        Fact::AccountSubject => Some(subject(account)),
-        Fact::AccountSubjectNumber => Some(subject_number(account).unwrap_or_else(|| subject(account))),
+        Fact::AccountSubject => Some(subject(account, page)),
+        Fact::AccountSubjectNumber => {
+            Some(subject_number(account, page).unwrap_or_else(|| subject(account, page)))
+        }
         Fact::AccountName => account.particulars.name.as_deref().map(Scalar::Text),
         Fact::AccountGivenName => account.particulars.given_name.as_deref().map(Scalar::Text),
         Fact::AccountFamilyName => account.particulars.family_name.as_deref().map(Scalar::Text),
@@ -425,14 +429,15 @@ fn account_value(account: &Account, fact: Fact) -> Option<Scalar<'_>> {
     }
 }
 
-fn subject(account: &Account) -> Scalar<'_> {
-    account.particulars.external_id.as_deref().map_or(Scalar::Id(account.id.0), Scalar::Text)
+fn subject(account: &Account, page: Option<ProfileId>) -> Scalar<'_> {
+    let key = page.and_then(|page| account.external_id(page));
+    key.map_or(Scalar::Id(account.id.0), Scalar::Text)
 }
 
 /// A key that was a number in its former home: written as numbers are, and small enough for every JSON reader.
-fn subject_number(account: &Account) -> Option<Scalar<'_>> {
+fn subject_number(account: &Account, page: Option<ProfileId>) -> Option<Scalar<'_>> {
     const EXACT: u64 = (1 << 53) - 1;
-    let text = account.particulars.external_id.as_deref()?;
+    let text = account.external_id(page?)?;
     let number: u64 = text.parse().ok().filter(|number| *number <= EXACT)?;
     (number.to_string() == text).then_some(Scalar::Number(number))
 }

@@ -70,7 +70,8 @@ impl Stage {
                 is_admin: someone.is_admin,
                 ..ImportedUser::default()
             };
-            let imported = self.world.engine.import_user(user).await.expect("a store that works");
+            let imported =
+                self.world.engine.import_user(&self.page.terms(), user).await.expect("a store that works");
             assert_eq!(imported, Imported::New, "{name}");
         }
     }

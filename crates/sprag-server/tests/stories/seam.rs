@@ -178,6 +178,7 @@ pass_through! {
 pass_through! {
     fn record(event: Event) -> ();
     fn entries_of(account: AccountId, limit: u32) -> Vec<Entry>;
+    fn mentions(session: SessionKey) -> bool;
     fn entries(after: Option<(AccountId, u64)>, limit: u32) -> Vec<Entry>;
     fn heads(before: Timestamp, after: Option<AccountId>, limit: u32) -> Vec<Head>;
     fn last_checkpoint() -> Option<Checkpoint>;

@@ -120,7 +120,7 @@ impl Engine {
         let grant = Grant {
             issuer: &self.issuer.issuer,
             subject: token.key.account,
-            external_subject: told.and_then(|account| terms.access.subject.of(account)),
+            external_subject: told.and_then(|account| terms.access.subject.of(account, terms.profile)),
             audience: (!terms.access.has_no_audience).then_some(self.issuer.audience.as_str()),
             client_id: &terms.client_id,
             session: token.key.session,

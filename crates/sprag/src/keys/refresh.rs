@@ -17,6 +17,8 @@ pub(crate) struct RefreshKey {
     pub(crate) opaque: hmac::Key,
     /// Tags refresh tokens in the JWT encoding.
     pub(crate) jwt: hmac::Key,
+    /// Binds imported sessions to their accounts, and makes their secrets of the tokens that are presented.
+    pub(crate) foreign: hmac::Key,
     /// Tags journal checkpoints.
     pub(crate) audit: hmac::Key,
     pub(super) fingerprint: Fingerprint,
@@ -31,6 +33,7 @@ impl RefreshKey {
             secret: Zeroizing::new(*secret),
             opaque: sub_key(&derived, b"sprag refresh v1"),
             jwt: sub_key(&derived, b"sprag refresh jwt v1"),
+            foreign: sub_key(&derived, b"sprag foreign token v1"),
             audit: sub_key(&derived, b"sprag audit v1"),
             fingerprint: fingerprint(&sub_key(&derived, b"sprag fingerprint v1")),
         }

@@ -110,6 +110,7 @@ checks! {
     journal:
         entries_form_a_chain_however_many_write,
         entries_and_heads_are_read_in_pages,
+        a_journal_tells_which_sessions_it_mentions,
         a_clock_gone_back_does_not_show,
         checkpoints_are_kept_by_number;
     rings:

@@ -290,6 +290,12 @@ impl Journal for MemoryStore {
         Ok(chain.iter().rev().take(limit as usize).cloned().collect())
     }
 
+    async fn mentions(&self, session: SessionKey) -> Result<bool, Fault> {
+        let tables = self.tables();
+        let chain = tables.chains.get(&session.account).map(Vec::as_slice).unwrap_or_default();
+        Ok(chain.iter().any(|entry| entry.event.session == Some(session.session)))
+    }
+
     async fn entries(&self, after: Option<(AccountId, u64)>, limit: u32) -> Result<Vec<Entry>, Fault> {
         let tables = self.tables();
         let from = after.map_or(Bound::Unbounded, |(account, _)| Bound::Included(account));

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::Subject;
-use super::world::{NOW, SECOND, World, ending, event, opening, rotation, token};
-use crate::account::{Account, Name, Particulars};
+use super::world::{NOW, PAGE, SECOND, World, ending, event, opening, rotation, token};
+use crate::account::{Account, External, Name, Particulars};
 use crate::audit::EventKind;
 use crate::policy::Policy;
 use crate::ratchet::Rotation;
@@ -18,9 +18,9 @@ pub(super) async fn an_account_is_found_by_each_of_its_names(subject: Arc<dyn Su
     stranger.account.email = Some("Ann@example.org".to_owned());
     stranger.account.is_admin = true;
     let text = |text: &str| Some(text.to_owned());
-    stranger.names.push(Name::external("507f1f77bcf86cd799439011").expect("this is a key"));
+    stranger.names.push(Name::external(PAGE, "507f1f77bcf86cd799439011").expect("this is a key"));
     stranger.account.particulars = Particulars {
-        external_id: text("507f1f77bcf86cd799439011"),
+        external: Some(External { page: PAGE, id: "507f1f77bcf86cd799439011".to_owned() }),
         role: text("editor"),
         name: text("Ann Example"),
         given_name: text("Ann"),

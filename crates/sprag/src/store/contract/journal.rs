@@ -8,7 +8,7 @@ use super::Subject;
 use super::world::{DAY, NOW, SECOND, World, ending, event};
 use crate::audit::{Checkpoint, Entry, Event, EventKind, NOBODY};
 use crate::clock::Timestamp;
-use crate::session::{AccountId, EndCause};
+use crate::session::{AccountId, EndCause, SessionKey};
 
 pub(super) async fn entries_form_a_chain_however_many_write(subject: Arc<dyn Subject>) {
     let world = World::of(subject);
@@ -32,6 +32,16 @@ pub(super) async fn entries_form_a_chain_however_many_write(subject: Arc<dyn Sub
     writes.join_all().await;
     assert_eq!(world.chain(account.id).await.len(), 1 + 64 + 64 + 64, "checked link by link");
     assert_eq!(world.chain(NOBODY).await.len(), 64);
+}
+
+pub(super) async fn a_journal_tells_which_sessions_it_mentions(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let (account, other) = (world.person().await, world.person().await);
+    let session = world.log_in(&account).await.key;
+    let mentions = async |key| world.store().mentions(key).await.expect("mentions");
+    assert!(mentions(session).await);
+    assert!(!mentions(world.session(&account).key).await, "it was never opened");
+    assert!(!mentions(SessionKey { account: other.id, ..session }).await, "it is somebody else's");
 }
 
 pub(super) async fn entries_and_heads_are_read_in_pages(subject: Arc<dyn Subject>) {

@@ -25,7 +25,7 @@ use crate::store::{
 pub(super) const CREDENTIAL_OF: Sql = Sql {
     text: "
     select id, epoch, disabled_at, is_admin, created_at, username, email, password_hash,
-           external_id, role, name, given_name, family_name
+           external_id, external_page, role, name, given_name, family_name
     from account
     where id = $1",
     types: &[Type::UUID],
@@ -123,7 +123,7 @@ impl Accounts for PostgresStore {
         const ACCOUNTS: Sql = Sql {
             text: "
             select id, epoch, disabled_at, is_admin, created_at, username, email,
-                   external_id, role, name, given_name, family_name
+                   external_id, external_page, role, name, given_name, family_name
             from account
             where id > $1
             order by id
@@ -220,9 +220,9 @@ async fn create(link: &Link, new: &NewAccount) -> Result<Outcome<bool>, Trouble>
         text: "
         insert into account (
             id, epoch, disabled_at, is_admin, created_at, username, email, password_hash,
-            external_id, role, name, given_name, family_name
+            external_id, external_page, role, name, given_name, family_name
         )
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         types: &[
             Type::UUID,
             Type::INT8,
@@ -233,6 +233,7 @@ async fn create(link: &Link, new: &NewAccount) -> Result<Outcome<bool>, Trouble>
             Type::TEXT,
             Type::TEXT,
             Type::TEXT,
+            Type::INT4,
             Type::TEXT,
             Type::TEXT,
             Type::TEXT,
@@ -245,6 +246,7 @@ async fn create(link: &Link, new: &NewAccount) -> Result<Outcome<bool>, Trouble>
             return Ok(Outcome::Undo(false));
         }
     }
+    let external = account.particulars.external.as_ref();
     link.execute(
         &INSERT_ACCOUNT,
         &[
@@ -256,7 +258,8 @@ async fn create(link: &Link, new: &NewAccount) -> Result<Outcome<bool>, Trouble>
             &account.username,
             &account.email,
             password_hash,
-            &account.particulars.external_id,
+            &external.map(|external| &external.id),
+            &external.map(|external| i32::from(external.page.0)),
             &account.particulars.role,
             &account.particulars.name,
             &account.particulars.given_name,

@@ -14,7 +14,7 @@ use super::{Batching, PostgresStore};
 use crate::audit::{Checkpoint, Entry, Event, Head};
 use crate::clock::Timestamp;
 use crate::error::Fault;
-use crate::session::{AccountId, Epoch};
+use crate::session::{AccountId, Epoch, SessionKey};
 use crate::store::Journal;
 
 /// Has whoever adds to an account's chain wait for the one before, so that both find a number.
@@ -176,6 +176,26 @@ impl Journal for PostgresStore {
                 async move {
                     let found = link.query(&ENTRIES_OF, &[&account.0, limit]).await?;
                     found.iter().map(rows::entry).collect()
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    async fn mentions(&self, session: SessionKey) -> Result<bool, Fault> {
+        const MENTIONS: Sql = Sql {
+            text: "
+            select id
+            from event
+            where account_id = $1
+              and session_id = $2
+            limit 1",
+            types: &[Type::UUID, Type::UUID],
+        };
+        self.pool
+            .read("look for a session in the journal", &session, |link, session| {
+                async move {
+                    Ok(link.optional(&MENTIONS, &[&session.account.0, &session.session.0]).await?.is_some())
                 }
                 .boxed()
             })

@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::trouble::Trouble;
-use crate::account::{Account, Particulars};
+use crate::account::{Account, External, Particulars};
 use crate::audit::{Checkpoint, Entry, Event, EventKind, Head};
 use crate::clock::Timestamp;
 use crate::ratchet::Standing;
@@ -75,13 +75,20 @@ pub(super) fn account(row: &Row) -> Result<Account> {
         epoch: Epoch(row.try_get("epoch")?),
         created_at: Timestamp(row.try_get("created_at")?),
         particulars: Particulars {
-            external_id: row.try_get("external_id")?,
+            external: external(row)?,
             role: row.try_get("role")?,
             name: row.try_get("name")?,
             given_name: row.try_get("given_name")?,
             family_name: row.try_get("family_name")?,
         },
     })
+}
+
+fn external(row: &Row) -> Result<Option<External>> {
+    let page: Option<i32> = row.try_get("external_page")?;
+    let page = page.map(|page| small(page, "external_page").map(ProfileId)).transpose()?;
+    let id: Option<String> = row.try_get("external_id")?;
+    Ok(page.zip(id).map(|(page, id)| External { page, id }))
 }
 
 pub(super) fn credential(row: &Row) -> Result<Credential> {

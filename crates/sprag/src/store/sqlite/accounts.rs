@@ -28,7 +28,7 @@ impl Accounts for SqliteStore {
             .read("find an account", move |connection| {
                 let mut statement = connection.prepare_cached(
                     "select id, epoch, disabled_at, is_admin, created_at, username, email,
-                            external_id, role, name, given_name, family_name
+                            external_id, external_page, role, name, given_name, family_name
                      from account
                      where id = ?1",
                 )?;
@@ -70,7 +70,7 @@ impl Accounts for SqliteStore {
             .read("list accounts", move |connection| {
                 let mut statement = connection.prepare_cached(
                     "select id, epoch, disabled_at, is_admin, created_at, username, email,
-                            external_id, role, name, given_name, family_name
+                            external_id, external_page, role, name, given_name, family_name
                      from account
                      where id > ?1
                      order by id
@@ -157,10 +157,11 @@ fn create(connection: &Connection, new: NewAccount) -> Result<Outcome<bool>> {
     let mut statement = connection.prepare_cached(
         "insert into account (
              id, epoch, disabled_at, is_admin, created_at, username, email, password_hash,
-             external_id, role, name, given_name, family_name
+             external_id, external_page, role, name, given_name, family_name
          )
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     )?;
+    let external = account.particulars.external.as_ref();
     statement.execute(params![
         bytes(&account.id.0),
         account.epoch.0,
@@ -170,7 +171,8 @@ fn create(connection: &Connection, new: NewAccount) -> Result<Outcome<bool>> {
         account.username,
         account.email,
         password_hash,
-        account.particulars.external_id,
+        external.map(|external| &external.id),
+        external.map(|external| external.page.0),
         account.particulars.role,
         account.particulars.name,
         account.particulars.given_name,

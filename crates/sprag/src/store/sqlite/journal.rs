@@ -9,7 +9,7 @@ use super::writer::Outcome;
 use crate::audit::{Checkpoint, Entry, Event, Head};
 use crate::clock::Timestamp;
 use crate::error::Fault;
-use crate::session::AccountId;
+use crate::session::{AccountId, SessionKey};
 use crate::store::Journal;
 
 /// The end of one account's chain, inside the transaction that adds to it.
@@ -97,6 +97,20 @@ impl Journal for SqliteStore {
                 )?;
                 let found = statement.query_map(params![bytes(&account.0), limit], rows::entry)?;
                 found.collect()
+            })
+            .await
+    }
+
+    async fn mentions(&self, session: SessionKey) -> Result<bool, Fault> {
+        self.readers
+            .read("look for a session in the journal", move |connection| {
+                let mut statement = connection.prepare_cached(
+                    "select 1
+                     from event
+                     where account_id = ?1
+                       and session_id = ?2",
+                )?;
+                statement.exists([bytes(&session.account.0), bytes(&session.session.0)])
             })
             .await
     }

@@ -4,7 +4,7 @@ use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Error, Result, Row};
 use uuid::Uuid;
 
-use crate::account::{Account, Particulars};
+use crate::account::{Account, External, Particulars};
 use crate::audit::{Checkpoint, Entry, Event, EventKind, Head};
 use crate::clock::Timestamp;
 use crate::session::{
@@ -73,13 +73,19 @@ pub(super) fn account(row: &Row<'_>) -> Result<Account> {
         epoch: Epoch(row.get("epoch")?),
         created_at: Timestamp(row.get("created_at")?),
         particulars: Particulars {
-            external_id: row.get("external_id")?,
+            external: external(row)?,
             role: row.get("role")?,
             name: row.get("name")?,
             given_name: row.get("given_name")?,
             family_name: row.get("family_name")?,
         },
     })
+}
+
+fn external(row: &Row<'_>) -> Result<Option<External>> {
+    let page: Option<u16> = row.get("external_page")?;
+    let id: Option<String> = row.get("external_id")?;
+    Ok(page.zip(id).map(|(page, id)| External { page: ProfileId(page), id }))
 }
 
 pub(super) fn credential(row: &Row<'_>) -> Result<Credential> {
