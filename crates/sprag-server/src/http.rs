@@ -294,10 +294,10 @@ impl Place {
     }
 
     /// The refresh token of the request, in cookie or body; in a cookie only from a page of this site.
-    fn refresh_token(&self, parts: &Parts, inputs: &Inputs<'_>) -> Result<Option<Carried>, Problem> {
+    async fn refresh_token(&self, parts: &Parts, inputs: &Inputs<'_>) -> Result<Option<Carried>, Problem> {
         let (transport, engine) = (&self.page.profile.refresh, &self.app.engine);
         let body = inputs.get(Input::RefreshToken);
-        let carried = carriage::find(transport, &self.page.terms, engine, &parts.headers, body)?;
+        let carried = carriage::find(transport, &self.page.terms, engine, &parts.headers, body).await?;
         if let (Some(Carried { by: By::Cookie, .. }), Some(cookie)) = (&carried, &transport.cookie) {
             carriage::require_own_site(cookie, &self.app, &parts.headers)?;
         }
@@ -305,9 +305,9 @@ impl Place {
     }
 
     /// The refresh token in the request's cookie, whatever its body says.
-    fn cookie_token(&self, parts: &Parts) -> Result<Option<Carried>, Problem> {
+    async fn cookie_token(&self, parts: &Parts) -> Result<Option<Carried>, Problem> {
         let (transport, engine) = (&self.page.profile.refresh, &self.app.engine);
-        carriage::find(transport, &self.page.terms, engine, &parts.headers, None)
+        carriage::find(transport, &self.page.terms, engine, &parts.headers, None).await
     }
 
     fn ways(&self, by: By) -> (bool, bool) {
