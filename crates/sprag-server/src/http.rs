@@ -32,6 +32,7 @@ mod actions;
 mod answer;
 mod carriage;
 mod fixed;
+mod multipart;
 mod refresh;
 mod refusal;
 mod request;

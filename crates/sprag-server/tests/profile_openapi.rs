@@ -224,7 +224,10 @@ fn a_log_in_is_described_as_it_is() {
     assert_eq!(login["security"], json!([]));
     let content = &login["requestBody"]["content"];
     let (body, form) = (&content["application/json"], &content["application/x-www-form-urlencoded"]);
-    assert_eq!(body["examples"], form["examples"]);
+    let multipart = &content["multipart/form-data"];
+    assert_eq!((&body["examples"], &body["examples"]), (&form["examples"], &multipart["examples"]));
+    assert_eq!(multipart["schema"]["properties"], form["schema"]["properties"]);
+    assert_eq!(multipart["schema"]["required"], form["schema"]["required"]);
     assert_eq!(form["schema"]["additionalProperties"], json!({ "type": "string" }));
     let schema = &body["schema"];
     assert_eq!(schema["required"], json!(["password"]));

@@ -11,6 +11,8 @@ pub(super) enum Written {
     Json,
     /// A form has texts only.
     Form,
+    /// So has one in parts, whose names stand in headers.
+    Multipart,
 }
 
 /// The schema of what a template writes.
@@ -78,9 +80,12 @@ pub(super) fn request(route: &Route, written: Written) -> Value {
         choices.push(one_of_them(&fields));
     }
     let mut schema = json!({ "type": "object", "properties": properties });
-    if written == Written::Form {
+    if written != Written::Json {
         // A form that has a field twice is refused, whatever the field.
         schema["additionalProperties"] = json!({ "type": "string" });
+    }
+    if written == Written::Multipart {
+        schema["propertyNames"] = json!({ "pattern": "^[^\\u0000-\\u001f\\u007f\\\\]*$" });
     }
     if !required.is_empty() {
         schema["required"] = json!(required);
