@@ -5,6 +5,7 @@
 //! never holds more than a bounded number of them. What a line says is text of a stranger's: it is refused by itself,
 //! with its position, and nothing else is lost.
 
+mod columns;
 mod csv;
 mod feed;
 mod jsonl;
@@ -21,6 +22,6 @@ mod value;
 
 pub use feed::{Feed, Item};
 pub use record::{Position, Record, Unit};
-pub use run::{Progress, Refusal, Stopped, Summary, run};
+pub use run::{Progress, Remark, Stopped, Summary, run};
 pub use source::{Opened, Source, SourceError};
 pub use take::{Mode, Taker, Trial};

@@ -18,7 +18,7 @@ admin_role = "admin"
 
 [import.sessions]
 table = "public.refresh_tokens"
-columns = { user = "user_id", token_sha256 = "token_hash", expires_at = "expires", is_revoked = "revoked?" }
+columns = { user = "user_id", token_sha256 = "token_hash", expires_at = "expires", is_revoked = "revoked" }
 "#;
 
 fn error(text: &str) -> String {
@@ -92,6 +92,12 @@ fn what_is_wrong_has_its_line() {
         ),
         (", expires_at = \"expires\"", "", "14: import.sessions.columns has no \"expires_at\"; add it"),
         (
+            "is_revoked = \"revoked\"",
+            "is_revoked = \"revoked?\"",
+            "16: is_revoked takes no question mark: where its column is not found, what is revoked or disabled there would \
+             live on here; name the column alone, or leave the field out if the source has none",
+        ),
+        (
             "[import.sessions]",
             "[import.tokens]",
             "14: unknown key \"tokens\"; use one of \"users\", \"sessions\"",
@@ -105,7 +111,7 @@ fn what_is_wrong_has_its_line() {
         error(&format!("{head}[import]\n")),
         "profiles/x.toml:9: import says nothing; add [import.users] or [import.sessions]"
     );
-    let sessions = PAGE.replace("is_revoked = \"revoked?\"", "email = \"x\"");
+    let sessions = PAGE.replace("is_revoked = \"revoked\"", "email = \"x\"");
     assert!(
         error(&sessions)
             .starts_with("profiles/x.toml:16: unknown key \"email\"; use one of \"user\", \"token\"")

@@ -45,7 +45,7 @@ pub(super) struct Args {
     /// Write nothing, and report what would be taken in and what refused
     #[arg(long)]
     dry_run: bool,
-    /// Write what is refused and why into this file, as JSON lines
+    /// Write what is refused or taken without a password, and why, into this file, as JSON lines
     #[arg(long, value_name = "FILE")]
     refused: Option<PathBuf>,
     /// Print the summary as one JSON document
@@ -97,7 +97,8 @@ fn mapped(kind: ImportKind, text: &str) -> Result<ImportColumn, String> {
     })?;
     let field =
         kind.field(name).ok_or_else(|| format!("--map {text:?}: there is no field {name:?}; {}", known()))?;
-    ImportColumn::parse(field, column).map_err(|wrong| format!("--map {text:?}: {name} {wrong}"))
+    ImportColumn::parse(field, column)
+        .map_err(|(what, hint)| format!("--map {text:?}: {name} {what}; {hint}"))
 }
 
 /// The page that was named, or the one that says where things are.
@@ -171,7 +172,7 @@ fn wanted(shape: &TableShape, opened: &Opened) -> Result<Vec<String>, SourceErro
     // Nothing is known of a source without any record.
     let missing = shape.columns.iter().find(|column| !column.is_optional && !has(&column.column));
     if let Some(missing) = missing.filter(|_| !opened.columns.is_empty()) {
-        let (field, column) = (missing.field.name(), missing.column.clone());
+        let (field, column) = (missing.field, missing.column.clone());
         return Err(SourceError::NoColumn { field, column, columns: opened.columns.clone() });
     }
     let mut wanted: Vec<_> =
@@ -184,7 +185,7 @@ fn wanted(shape: &TableShape, opened: &Opened) -> Result<Vec<String>, SourceErro
 fn unreadable(source: &str, error: SourceError) -> anyhow::Error {
     match error {
         // The text is not repeated: there may be a password in it.
-        SourceError::Password | SourceError::Url(_) => {
+        SourceError::Password | SourceError::Url(_) | SourceError::Foreign => {
             anyhow!("could not read the source named with --from: {error}")
         }
         SourceError::Unreadable(error) => error.context(format!("could not read {source}")),

@@ -7,11 +7,15 @@ use anyhow::{Context as _, bail};
 use csv_core::{ReadRecordResult, Reader};
 use serde_json::Value;
 
+use super::columns;
 use super::feed::{Item, MAX_RECORD_BYTES, Sender, TOO_LONG};
 use super::record::{Position, Record};
 
 /// More columns than any table has.
 const MAX_COLUMNS: usize = 2000;
+
+/// What databases write where there is nothing: MySQL the word, PostgreSQL and MySQL the other.
+const NULLS: [&str; 2] = ["NULL", "\\N"];
 
 /// A file's records, and where the next one stands.
 pub(super) struct Records<R> {
@@ -48,7 +52,12 @@ impl<R: BufRead> Records<R> {
         let names: Vec<_> = names.collect::<Result<_, _>>().context("its first line is not UTF-8")?;
         let twice = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name));
         if let Some((_, name)) = twice {
-            bail!("its first line names the column {name:?} twice; give each a name of its own");
+            // Where there is no header, these are data.
+            let is_header = names.iter().all(|name| name.is_empty() || columns::is_name(name));
+            let shown = if is_header { format!(" {name:?}") } else { String::new() };
+            bail!(
+                "its first line, which must name the columns, has the name{shown} twice; give each one of its own"
+            );
         }
         Ok(names)
     }
@@ -136,7 +145,8 @@ fn record(header: &[String], fields: &[&[u8]]) -> Result<Record, Cow<'static, st
     }
     let pair = |(name, field): (&String, &&[u8])| {
         let text = str::from_utf8(field).map_err(|_| Cow::from("it is not UTF-8"))?;
-        Ok((name.clone(), Value::String(text.to_owned())))
+        let is_null = NULLS.contains(&text);
+        Ok((name.clone(), if is_null { Value::Null } else { Value::String(text.to_owned()) }))
     };
     header.iter().zip(fields).map(pair).collect()
 }

@@ -1,10 +1,11 @@
 //! From a record to a user or a session, by the columns that a page names.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use serde_json::Value;
 use sprag::clock::Timestamp;
-use sprag::engine::{ImportedSession, ImportedUser};
+use sprag::engine::{Imported, ImportedSession, ImportedUser};
 use sprag::token::ForeignToken;
 
 use super::record::Record;
@@ -18,6 +19,7 @@ pub(super) type Reason = Cow<'static, str>;
 const MAX_SHOWN_ID_BYTES: usize = 64;
 
 /// A user as a record has it.
+#[derive(Clone)]
 pub(super) struct User {
     external_id: String,
     username: Option<String>,
@@ -38,7 +40,9 @@ impl User {
         let fields = Fields { record, shape };
         let role = fields.text(F::Role)?;
         let has_admin_role = role.is_some() && role == shape.admin_role;
-        let is_inactive = fields.flag(F::IsActive)? == Some(false);
+        // Nobody logs in who is not said to be active, or where nothing is said.
+        let is_inactive = matches!(fields.status(F::IsActive)?, Status::No | Status::Empty);
+        let is_disabled = matches!(fields.status(F::IsDisabled)?, Status::Yes | Status::Empty);
         Ok(Self {
             external_id: fields.needed(F::ExternalId, value::text)?,
             username: fields.text(F::Username)?,
@@ -50,7 +54,7 @@ impl User {
             family_name: fields.text(F::FamilyName)?,
             role,
             is_admin: fields.flag(F::IsAdmin)? == Some(true) || has_admin_role,
-            is_disabled: fields.flag(F::IsDisabled)? == Some(true) || is_inactive,
+            is_disabled: is_disabled || is_inactive,
             created_at: fields.time(F::CreatedAt)?,
         })
     }
@@ -73,6 +77,11 @@ impl User {
 }
 
 impl User {
+    /// The same user, for a store that is not meant to hold a hash.
+    pub(super) fn without_password(&self) -> Self {
+        Self { password_hash: String::new(), ..self.clone() }
+    }
+
     /// What nobody else can have as well, near enough as it is compared.
     pub(super) fn claims(&self) -> Vec<String> {
         let names = [&self.username, &self.email].into_iter().flatten();
@@ -81,30 +90,50 @@ impl User {
     }
 }
 
+/// What a record says of a session that is over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Over {
+    /// That it is revoked or inactive.
+    Ended,
+    /// Nothing, where it should say whether it lives.
+    Unsaid,
+}
+
 /// A session as a record has it.
+#[derive(Clone)]
 pub(super) struct Session {
     pub(super) user: String,
     token: ForeignToken,
     created_at: Option<Timestamp>,
     expires_at: Timestamp,
-    is_live: bool,
+    /// Why it is over there; `None` while it lives.
+    over: Option<Over>,
     ip: Option<String>,
     user_agent: Option<String>,
     device: Option<String>,
+}
+
+/// An address as it stands in the journal; what is none is left out.
+fn address(text: &str) -> Option<String> {
+    text.trim().parse::<IpAddr>().ok().map(|ip| ip.to_canonical().to_string())
 }
 
 impl Session {
     pub(super) fn read(record: &Record, shape: &TableShape) -> Result<Self, Reason> {
         use ImportField as F;
         let fields = Fields { record, shape };
-        let is_revoked = fields.flag(F::IsRevoked)? == Some(true);
+        let over = match (fields.status(F::IsRevoked)?, fields.status(F::IsActive)?) {
+            (Status::Yes, _) | (_, Status::No) => Some(Over::Ended),
+            (Status::Empty, _) | (_, Status::Empty) => Some(Over::Unsaid),
+            (Status::No | Status::Unasked, Status::Yes | Status::Unasked) => None,
+        };
         Ok(Self {
             user: fields.needed(F::User, value::text)?,
             token: fields.token()?,
             created_at: fields.time(F::CreatedAt)?,
             expires_at: fields.needed(F::ExpiresAt, value::time)?,
-            is_live: !is_revoked && fields.flag(F::IsActive)? != Some(false),
-            ip: fields.text(F::Ip)?,
+            over,
+            ip: fields.text(F::Ip)?.and_then(|text| address(&text)),
             user_agent: fields.read(F::UserAgent, value::loose_text)?,
             device: fields.read(F::Device, value::loose_text)?,
         })
@@ -116,10 +145,22 @@ impl Session {
             token: self.token,
             created_at: self.created_at,
             expires_at: self.expires_at,
-            is_live: self.is_live,
+            is_live: self.over.is_none(),
             ip: self.ip.as_deref(),
             user_agent: self.user_agent.as_deref(),
             device: self.device.as_deref(),
+        }
+    }
+}
+
+impl Session {
+    /// The outcome, with the reason that only the record knows.
+    pub(super) fn explained(&self, outcome: Imported) -> Imported {
+        match outcome {
+            Imported::Over(_) if self.over == Some(Over::Unsaid) => {
+                Imported::Over("its status is empty there")
+            }
+            other => other,
         }
     }
 }
@@ -132,6 +173,17 @@ pub(super) fn shown_id(record: &Record, shape: &TableShape) -> Option<String> {
     let secrets = [F::PasswordHash, F::Token, F::TokenSha256];
     let is_secret = secrets.into_iter().any(|field| fields.text(field).ok().flatten().as_ref() == Some(&id));
     (!is_secret && id.len() <= MAX_SHOWN_ID_BYTES && !id.contains('$')).then_some(id)
+}
+
+/// What a column says that tells whether something lives.
+#[derive(Clone, Copy)]
+enum Status {
+    Yes,
+    No,
+    /// Nothing in this record, or it has not even the column: that is never a reason to let something live.
+    Empty,
+    /// The page names no such column.
+    Unasked,
 }
 
 /// A record, read by the names of our fields.
@@ -147,6 +199,17 @@ impl Fields<'_> {
 
     fn flag(&self, field: ImportField) -> Result<Option<bool>, Reason> {
         self.read(field, value::flag)
+    }
+
+    fn status(&self, field: ImportField) -> Result<Status, Reason> {
+        if self.shape.column(field).is_none() {
+            return Ok(Status::Unasked);
+        }
+        Ok(match self.flag(field)? {
+            Some(true) => Status::Yes,
+            Some(false) => Status::No,
+            None => Status::Empty,
+        })
     }
 
     fn time(&self, field: ImportField) -> Result<Option<Timestamp>, Reason> {

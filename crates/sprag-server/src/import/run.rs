@@ -25,6 +25,10 @@ const OTHERWISE: &str = "other reasons";
 pub struct Summary {
     /// Taken in.
     pub new: u64,
+    /// Those of them that are taken in without a password, as theirs cannot be verified here.
+    pub without_password: u64,
+    /// How many of them for what reason.
+    pub without_password_reasons: BTreeMap<Cow<'static, str>, u64>,
     /// Taken in by an earlier run.
     pub already_there: u64,
     /// Sessions that are over where they come from, and are left out.
@@ -39,9 +43,11 @@ pub struct Summary {
     pub last: Option<Position>,
 }
 
-/// A record that was refused.
+/// A record that somebody must look after.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct Remark {
+    /// Whether it was taken in all the same, though without a password. Else it was refused.
+    pub is_taken: bool,
     /// Where it stands.
     pub position: Position,
     /// The id of its user in the other system, where that can be shown.
@@ -52,11 +58,11 @@ pub struct Refusal {
 
 /// Hears how it goes.
 pub trait Progress {
-    /// A record was refused.
+    /// A record was refused, or taken without a password.
     ///
     /// # Errors
     /// It cannot be noted down; then the import stops.
-    fn refused(&mut self, refusal: Refusal) -> anyhow::Result<()>;
+    fn remarked(&mut self, remark: Remark) -> anyhow::Result<()>;
 
     /// So much has been done, in the measure of [`Opened::total`](super::Opened::total).
     fn reached(&mut self, summary: &Summary, done: u64);
@@ -78,11 +84,16 @@ impl Summary {
         self.new + self.already_there + self.over + self.refused
     }
 
-    fn count(&mut self, reason: Cow<'static, str>) {
-        self.refused += 1;
-        let is_known = self.reasons.contains_key(&reason) || self.reasons.len() < MAX_REASONS;
-        *self.reasons.entry(if is_known { reason } else { OTHERWISE.into() }).or_default() += 1;
+    /// How many records somebody must look after.
+    #[must_use]
+    pub fn remarked(&self) -> u64 {
+        self.refused + self.without_password
     }
+}
+
+fn count(reasons: &mut BTreeMap<Cow<'static, str>, u64>, reason: Cow<'static, str>) {
+    let is_known = reasons.contains_key(&reason) || reasons.len() < MAX_REASONS;
+    *reasons.entry(if is_known { reason } else { OTHERWISE.into() }).or_default() += 1;
 }
 
 /// Takes in what `feed` holds, `at_once` records at a time: a store commits together what waits together. Whatever is
@@ -142,17 +153,28 @@ fn note(
     taker: &Taker,
     outcome: Result<Imported, Fault>,
 ) -> anyhow::Result<()> {
+    let mut remark = |is_taken: bool, reason: Cow<'static, str>| {
+        let user = item.record.as_ref().ok().and_then(|record| taker.shown_id(record));
+        progress.remarked(Remark { is_taken, position: item.position, user, reason })
+    };
     match outcome.with_context(|| format!("{} could not be taken in", item.position))? {
-        Imported::New | Imported::WithoutPassword(_) => summary.new += 1,
+        Imported::New => summary.new += 1,
+        Imported::WithoutPassword(reason) => {
+            summary.new += 1;
+            summary.without_password += 1;
+            let reason = Cow::from(reason);
+            count(&mut summary.without_password_reasons, reason.clone());
+            remark(true, reason)?;
+        }
         Imported::AlreadyThere => summary.already_there += 1,
         Imported::Over(why) => {
             summary.over += 1;
             *summary.over_reasons.entry(why).or_default() += 1;
         }
         Imported::Refused(reason) => {
-            summary.count(reason.clone());
-            let user = item.record.as_ref().ok().and_then(|record| taker.shown_id(record));
-            progress.refused(Refusal { position: item.position, user, reason })?;
+            summary.refused += 1;
+            count(&mut summary.reasons, reason.clone());
+            remark(false, reason)?;
         }
     }
     Ok(())

@@ -12,17 +12,15 @@ use sprag::store::postgres::{BadUrl, Server};
 
 use super::csv::Records;
 use super::feed::{Feed, Sender};
-use super::{jsonl, postgres, sqlite};
+use super::{columns, jsonl, postgres, sqlite};
 use crate::config::has_password;
+use crate::profile::ImportField;
 
 /// How much of a file is read at once.
 const BLOCK_BYTES: usize = 64 * 1024;
 
 /// How many JSON lines are looked at to learn which members they have.
 const SAMPLED: usize = 100;
-
-/// How many names a message lists.
-const MAX_LISTED: usize = 60;
 
 /// A file, a pipe or a database.
 #[derive(Clone, Debug)]
@@ -60,8 +58,8 @@ pub enum SourceError {
     /// It has no table of that name.
     #[error(
         "it has no table {name:?}{}{}; name another with --table",
-        nearest(name, tables),
-        listed("tables", tables)
+        columns::nearest(name, tables),
+        columns::listed("tables", tables)
     )]
     NoTable {
         /// The name.
@@ -72,15 +70,24 @@ pub enum SourceError {
     /// No table was named.
     #[error("it is a database, and nothing says which table to read; name it with --table")]
     Unnamed,
+    /// It is a URL or a list of parameters that nobody here reads. The text is not repeated: there may be a password in it.
+    #[error(
+        "it is no file, and no URL that is understood; one of PostgreSQL is like postgres://USER@HOST/DATABASE, and what \
+         another database holds comes as CSV or JSON lines. The text is not shown here, for there may be a password in it"
+    )]
+    Foreign,
     /// It has no such column.
     #[error(
-        "it has no column {column:?} for {field}{}{}; say where it is with --map {field}=COLUMN, and a ? behind it if the source may lack it",
-        nearest(column, columns),
-        listed("columns", columns)
+        "it has no column {column:?} for {}{}; say where it is with --map {0}=COLUMN{}",
+        field.name(),
+        columns::shown(column, columns),
+        if field.may_be_lacking() { ", and a ? behind it if the source may lack it" }
+        else if field.is_status() { "; if the source has none, take the field out of a copy of the page" }
+        else { "" }
     )]
     NoColumn {
         /// What is looked for.
-        field: &'static str,
+        field: ImportField,
         /// The column that would have it.
         column: String,
         /// The columns that there are.
@@ -116,7 +123,8 @@ impl Source {
             let url = std::fs::read_to_string(path).context("could not read the URL in that file");
             return Self::named(url.map_err(SourceError::Unreadable)?.trim());
         }
-        if text.starts_with("postgres") && has_password(text) {
+        let is_postgres = matches!(Location::of(text), Location::Postgres(_));
+        if is_postgres && has_password(&text.to_ascii_lowercase()) {
             return Err(SourceError::Password);
         }
         Self::named(text)
@@ -126,13 +134,14 @@ impl Source {
         if text == "-" {
             return Ok(Self::Input);
         }
-        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            return Ok(Self::Postgres(Box::new(text.parse()?)));
-        }
-        if let Some(path) = text.strip_prefix("sqlite:") {
-            return Ok(Self::Sqlite(path.into()));
-        }
-        let path = Path::new(text);
+        let path = match Location::of(text) {
+            Location::Postgres(place) => {
+                return Ok(Self::Postgres(Box::new(format!("postgres://{place}").parse()?)));
+            }
+            Location::Sqlite(path) => return Ok(Self::Sqlite(path.into())),
+            Location::Foreign => return Err(SourceError::Foreign),
+            Location::Path(path) => path,
+        };
         let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
         match extension.as_deref() {
             Some("jsonl" | "ndjson" | "json") => Ok(Self::Lines(path.to_owned())),
@@ -164,6 +173,38 @@ impl Source {
                 let columns = table.columns().to_vec();
                 Ok(Opened { columns, total: Some(count), rows: Rows::Postgres(table) })
             }
+        }
+    }
+}
+
+/// What a text says of where a source is.
+enum Location<'a> {
+    /// What stands behind the scheme.
+    Postgres(&'a str),
+    Sqlite(&'a Path),
+    Path(&'a Path),
+    /// Something with a password in it, perhaps.
+    Foreign,
+}
+
+impl<'a> Location<'a> {
+    fn of(text: &'a str) -> Self {
+        if let Some((scheme, place)) = text.split_once("://") {
+            let schemes = ["postgres", "postgresql"];
+            if schemes.iter().any(|ours| scheme.eq_ignore_ascii_case(ours)) {
+                return Self::Postgres(place);
+            }
+        }
+        let path = text.strip_prefix("sqlite:").unwrap_or(text);
+        let lower = text.to_ascii_lowercase();
+        let has_user = path.split_once('@').is_some_and(|(user, _)| user.contains(':'));
+        let marks = ["password", "passwd", "pwd="];
+        let is_foreign = path.contains("://") || has_user || marks.iter().any(|mark| lower.contains(mark));
+        match Path::new(path) {
+            // A file may be called what it likes.
+            path if is_foreign && !path.exists() => Self::Foreign,
+            path if text.starts_with("sqlite:") => Self::Sqlite(path),
+            path => Self::Path(path),
         }
     }
 }
@@ -249,28 +290,4 @@ fn is_sqlite(path: &Path) -> anyhow::Result<bool> {
     let mut head = Vec::new();
     file.take(sqlite::MAGIC.len() as u64).read_to_end(&mut head).context("could not read it")?;
     Ok(head == sqlite::MAGIC)
-}
-
-/// `; did you mean "users"?`, where one is near.
-fn nearest(name: &str, known: &[String]) -> String {
-    let distance = |candidate: &&String| {
-        // Of a table in a schema, the table alone may be meant.
-        let ends = candidate.match_indices('.').map(|(dot, _)| &candidate[dot + 1..]);
-        let forms = std::iter::once(candidate.as_str()).chain(ends);
-        let distances =
-            forms.map(|form| strsim::damerau_levenshtein(&name.to_lowercase(), &form.to_lowercase()));
-        distances.min().unwrap_or(usize::MAX)
-    };
-    let nearest = known.iter().take(MAX_LISTED).min_by_key(distance);
-    let near = nearest.filter(|found| distance(found) <= 2 + found.len() / 4);
-    near.map(|found| format!("; did you mean {found:?}?")).unwrap_or_default()
-}
-
-fn listed(what: &str, names: &[String]) -> String {
-    if names.is_empty() {
-        return format!(", and no {what} at all");
-    }
-    let shown = names.iter().take(MAX_LISTED).map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
-    let more = names.len().checked_sub(MAX_LISTED + 1).map_or("", |_| ", …");
-    format!(" (it has {shown}{more})")
 }

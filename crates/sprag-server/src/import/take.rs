@@ -1,6 +1,8 @@
 //! Hands a record to the engine: for good, or to hear what it would say.
 
+use std::fs::Permissions;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,13 +48,18 @@ pub enum Mode {
 }
 
 /// A dry run: the store is asked what it would say, and what it would take goes into a store that is thrown away, so
-/// that lines which clash with each other are found by what finds them in earnest.
+/// that lines which clash with each other are found by what finds them in earnest. No password hash goes there: a process
+/// that is killed leaves its files behind.
 pub struct Trial {
     /// The store that would be written to, if there is one yet.
     asked: Option<Arc<Engine>>,
     scratch: Engine,
-    _folder: TempDir,
+    #[cfg_attr(not(test), expect(dead_code, reason = "it lasts as long as this does"))]
+    folder: TempDir,
 }
+
+/// Only its owner looks into the folder of a dry run.
+const FOLDER_MODE: u32 = 0o700;
 
 impl Trial {
     /// A trial beside the store that would be written to.
@@ -61,7 +68,9 @@ impl Trial {
     /// No store can be made in the folder for temporary files.
     pub fn beside(asked: Option<Arc<Engine>>, limits: Limits) -> anyhow::Result<Self> {
         const DOING: &str = "could not make a store for the dry run in the folder for temporary files";
-        let folder = TempDir::with_prefix("sprag-dry-run-").context(DOING)?;
+        let mode = Permissions::from_mode(FOLDER_MODE);
+        let folder = tempfile::Builder::new().prefix("sprag-dry-run-").permissions(mode).tempdir();
+        let folder = folder.context(DOING)?;
         let path = folder.path().join("scratch.db");
         SqliteStore::migrate(&path).context(DOING)?;
         let store = SqliteStore::open(&path, sqlite::Settings::default()).context(DOING)?;
@@ -69,7 +78,19 @@ impl Trial {
         let keys = KeyRing::generate(Algorithm::Es256, chance.as_ref(), clock.now())?;
         let issuer = Issuer { issuer: String::new(), audience: String::new() };
         let scratch = Engine::new(Arc::new(store), clock, chance, keys, Hasher::start(1, 1)?, issuer, limits);
-        Ok(Self { asked, scratch, _folder: folder })
+        Ok(Self { asked, scratch, folder })
+    }
+
+    /// What becomes of a row, as the store that is asked says; and where it would be taken, whether another row of the
+    /// source has been in its way.
+    async fn take(&self, row: &Row, terms: &Terms) -> Result<Imported, Fault> {
+        let said = row.preview(self.asked.as_deref().unwrap_or(&self.scratch), terms).await?;
+        if !matches!(said, Imported::New | Imported::WithoutPassword(_)) {
+            return Ok(said);
+        }
+        row.prepare(self, terms).await?;
+        let taken = row.without_password().import(&self.scratch, terms).await?;
+        Ok(if taken == Imported::New { said } else { taken })
     }
 }
 
@@ -114,16 +135,7 @@ impl Taker {
         let terms = &self.terms;
         match &self.mode {
             Mode::Real(engine) => row.import(engine, terms).await,
-            Mode::Trial(trial) => {
-                if let Some(asked) = &trial.asked {
-                    match row.preview(asked, terms).await? {
-                        Imported::New | Imported::WithoutPassword(_) => {}
-                        other => return Ok(other),
-                    }
-                }
-                row.prepare(trial, terms).await?;
-                row.import(&trial.scratch, terms).await
-            }
+            Mode::Trial(trial) => trial.take(row, terms).await,
         }
     }
 }
@@ -132,6 +144,7 @@ fn turns() -> Vec<Mutex<()>> {
     (0..TURNS).map(|_| Mutex::new(())).collect()
 }
 
+#[derive(Clone)]
 enum Row {
     User(User),
     Session(Session),
@@ -153,14 +166,27 @@ impl Row {
     async fn import(&self, engine: &Engine, terms: &Terms) -> Result<Imported, Fault> {
         match self {
             Self::User(user) => engine.import_user(terms, user.imported()).await,
-            Self::Session(session) => engine.import_session(terms, session.imported()).await,
+            Self::Session(session) => {
+                let outcome = engine.import_session(terms, session.imported()).await?;
+                Ok(session.explained(outcome))
+            }
         }
     }
 
     async fn preview(&self, engine: &Engine, terms: &Terms) -> Result<Imported, Fault> {
         match self {
             Self::User(user) => engine.preview_user(terms, user.imported()).await,
-            Self::Session(session) => engine.preview_session(terms, session.imported()).await,
+            Self::Session(session) => {
+                let outcome = engine.preview_session(terms, session.imported()).await?;
+                Ok(session.explained(outcome))
+            }
+        }
+    }
+
+    fn without_password(&self) -> Self {
+        match self {
+            Self::User(user) => Self::User(user.without_password()),
+            session @ Self::Session(_) => session.clone(),
         }
     }
 
@@ -190,4 +216,56 @@ fn hash(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::profile::Profile;
+
+    const HASH: &str = "$2b$12$EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW";
+
+    const PAGE: &str = r#"id = 1000
+about = "A page that has taken another system's place"
+
+[[route]]
+on = "POST /refresh"
+does = "refresh"
+gives = { token = "$access_token", refreshToken = "$refresh_token" }
+
+[import.users]
+columns = { external_id = "id", username = "name", password_hash = "hash" }
+"#;
+
+    #[tokio::test]
+    async fn a_dry_run_leaves_no_hash_in_its_files() {
+        let page = Profile::parse("x", "x.toml", PAGE).unwrap();
+        let shape = page.import.clone().unwrap().users.unwrap();
+        let trial = Trial::beside(None, Limits { sessions_per_account: 10 }).unwrap();
+        let folder = trial.folder.path().to_owned();
+        assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, FOLDER_MODE);
+        let taker = Taker::of(ImportKind::Users, Mode::Trial(trial), shape, page.terms());
+        let take = async |id: u32, name: &str, hash: &str| {
+            let record = json!({ "id": id, "name": name, "hash": hash });
+            taker.take(record.as_object().unwrap()).await.unwrap()
+        };
+        assert_eq!(take(1, "annabel", HASH).await, Imported::New);
+        assert_eq!(take(1, "annabel", HASH).await, Imported::AlreadyThere);
+        let namesake = take(2, "annabel", HASH).await;
+        assert!(matches!(namesake, Imported::Refused(_)), "{namesake:?}");
+        let bad = take(3, "bartholomew", "plain-text-of-his").await;
+        assert!(matches!(bad, Imported::WithoutPassword(_)), "{bad:?}");
+        let files = fs::read_dir(&folder).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
+        let files: Vec<_> = files.collect();
+        let holds =
+            |text: &str| files.iter().any(|file| file.windows(text.len()).any(|at| at == text.as_bytes()));
+        assert!(holds("annabel"), "these are the files of the scratch store");
+        assert!(!holds(HASH) && !holds("plain-text-of-his"));
+        drop(taker);
+        assert!(!folder.exists());
+    }
 }

@@ -114,7 +114,9 @@ fn counted(number: i64) -> Option<Timestamp> {
 fn fractional(seconds: f64) -> Option<Timestamp> {
     let span = jiff::SignedDuration::try_from_secs_f64(seconds).ok()?;
     counted(span.as_secs()).filter(|_| span.as_secs().abs() < FIRST_MILLISECOND)?;
-    i64::try_from(span.as_millis()).ok().map(Timestamp)
+    // Such a number is seldom exactly the one that was written: 1734084000.123 is a little less.
+    let millis = (span.as_nanos() + 500_000).div_euclid(1_000_000);
+    i64::try_from(millis).ok().map(Timestamp)
 }
 
 #[cfg(test)]
@@ -174,6 +176,7 @@ mod tests {
         assert_eq!(time(&json!(1_734_084_000)), at);
         assert_eq!(time(&json!(1_734_084_000_000_i64)), at);
         assert_eq!(time(&json!(1_734_084_000.123)), Ok(Some(Timestamp(1_734_084_000_123))));
+        assert_eq!(time(&json!(-0.5)), Ok(Some(Timestamp(-500))));
         assert_eq!(time(&json!("2024-12-13 10:00:00.123 +00:00")), Ok(Some(Timestamp(1_734_084_000_123))));
         assert_eq!((time(&json!(null)), time(&json!(""))), (Ok(None), Ok(None)));
         for wrong in [json!("tomorrow"), json!(true), json!(1e300), json!(i64::MAX), json!("13.12.2024")] {

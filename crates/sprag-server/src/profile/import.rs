@@ -72,6 +72,29 @@ fields! {
     Device = "device";
 }
 
+impl ImportField {
+    /// Whether it says that something may live on, or not. Such a column is never merely hoped for.
+    #[must_use]
+    pub fn is_status(self) -> bool {
+        matches!(self, Self::IsActive | Self::IsDisabled | Self::IsRevoked)
+    }
+
+    /// Whether a user or session can do without it.
+    #[must_use]
+    pub fn may_be_lacking(self) -> bool {
+        let is_needed = matches!(
+            self,
+            Self::ExternalId
+                | Self::PasswordHash
+                | Self::User
+                | Self::ExpiresAt
+                | Self::Token
+                | Self::TokenSha256
+        );
+        !is_needed && !self.is_status()
+    }
+}
+
 /// What is imported.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum ImportKind {
@@ -195,11 +218,17 @@ impl ImportColumn {
     /// Reads a column as a page or `--map` writes it, with `?` where the source may lack it.
     ///
     /// # Errors
-    /// What is wrong with it, as the end of a sentence that begins with the field.
-    pub fn parse(field: ImportField, text: &str) -> Result<Self, &'static str> {
+    /// What is wrong with it, as the end of a sentence that begins with the field, and what to do about it.
+    pub fn parse(field: ImportField, text: &str) -> Result<Self, (&'static str, &'static str)> {
         let (column, is_optional) = text.strip_suffix('?').map_or((text, false), |column| (column, true));
         if column.is_empty() || column.len() > MAX_NAME_BYTES || column.contains(char::is_control) {
-            return Err("needs a column's name, of 1 to 200 bytes");
+            return Err(("needs a column's name, of 1 to 200 bytes", "as \"user_id\""));
+        }
+        if is_optional && field.is_status() {
+            return Err((
+                "takes no question mark: where its column is not found, what is revoked or disabled there would live on here",
+                "name the column alone, or leave the field out if the source has none",
+            ));
         }
         Ok(Self { field, column: column.to_owned(), is_optional })
     }
@@ -252,9 +281,8 @@ impl TableShape {
         if let Some(missing) = musts.iter().find(|field| !has(**field)) {
             return Err((format!("import.{}.columns has no {:?}", kind.name(), missing.name()), "add it"));
         }
-        let never_optional = musts.iter().chain(&[F::Token, F::TokenSha256]);
-        let columns = never_optional.filter_map(|field| self.column(*field));
-        if let Some(column) = columns.into_iter().find(|column| column.is_optional) {
+        let hoped_for = |column: &&ImportColumn| column.is_optional && !column.field.may_be_lacking();
+        if let Some(column) = self.columns.iter().find(hoped_for) {
             let what = format!("nothing can be imported without {:?}", column.field.name());
             return Err((what, "leave out the question mark"));
         }
@@ -278,7 +306,7 @@ fn columns(section: &Section<'_>, kind: ImportKind) -> Result<Vec<ImportColumn>,
     let section = section.require("columns")?.section(&known)?;
     let column = |(name, field): (&str, Field<'_>)| {
         let known = kind.field(name).ok_or_else(|| field.error(format!("unknown key {}", quote(name))))?;
-        let wrong = |what: &'static str| field.error(format!("{name} {what}")).hint("as \"user_id\"");
+        let wrong = |(what, hint)| field.error(format!("{name} {what}")).hint(hint);
         ImportColumn::parse(known, field.text()?).map_err(wrong)
     };
     section.fields().into_iter().map(column).collect()

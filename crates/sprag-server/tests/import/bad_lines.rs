@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::given::{HASH, a_shop, lines, user};
+use crate::given::{HASH, PASSWORD, a_shop, a_shop_with_statuses, lines, user};
 
 fn refused(text: &str) -> Vec<(u64, String)> {
     let one = |line: &str| {
@@ -17,7 +17,7 @@ fn refused(text: &str) -> Vec<(u64, String)> {
 
 #[test]
 fn each_bad_json_line_is_refused_by_itself() {
-    let shop = a_shop();
+    let shop = a_shop_with_statuses();
     let mut text = lines(&[user(1, "ann")]).into_bytes();
     let bad: [&[u8]; 9] = [
         b"{\"id\": 2, \"username\": ",
@@ -78,11 +78,63 @@ fn what_the_engine_refuses_has_its_line_too() {
     shop.write("users.jsonl", lines(&records));
     let (summary, outcome) =
         shop.import(&["user", "import", "--from", "users.jsonl", "--refused", "r.jsonl"]);
-    assert_eq!((outcome.code, &summary["new"], &summary["refused"]), (1, &json!(2), &json!(5)), "{summary}");
-    let positions: Vec<_> = refused(&shop.read("r.jsonl")).into_iter().map(|(line, _)| line).collect();
+    assert_eq!((outcome.code, &summary["new"], &summary["refused"]), (1, &json!(4), &json!(3)), "{summary}");
+    assert_eq!(summary["without_password"], 2);
+    let list = shop.read("r.jsonl");
+    let positions: Vec<_> = refused(&list).into_iter().map(|(line, _)| line).collect();
     assert_eq!(positions, [2, 3, 4, 5, 6]);
-    assert_eq!(shop.usernames(), ["ann", "zoe"]);
-    assert!(outcome.err.contains("each refused line and its reason is in r.jsonl"), "{}", outcome.err);
+    let taken = list.lines().filter(|line| line.contains("\"taken\":\"without a password\""));
+    assert_eq!(taken.count(), 2, "{list}");
+    assert_eq!(shop.usernames(), ["ann", "bob", "bomb", "zoe"]);
+    assert!(
+        outcome.err.contains(
+            "each line that was refused, or taken without a password, and its reason is in r.jsonl"
+        ),
+        "{}",
+        outcome.err
+    );
+}
+
+#[test]
+fn who_has_no_hash_that_can_be_verified_is_taken_without_a_password() {
+    let shop = a_shop();
+    let records = [
+        user(1, "ann"),
+        json!({ "id": 2, "username": "bob", "hashed_password": "plain text" }),
+        json!({ "id": 3, "username": "bomb", "hashed_password": HASH.replace("$12$", "$31$") }),
+        // Who never had one is as before.
+        json!({ "id": 4, "username": "zoe", "hashed_password": null }),
+        json!({ "id": 5, "username": "eve", "hashed_password": "plain text" }),
+    ];
+    shop.write("users.jsonl", lines(&records));
+    let import = ["user", "import", "--from", "users.jsonl"];
+    let cut = "this is not a password hash; look whether it comes from the right column";
+    let costly = "this hash asks for more than 15 as the cost of bcrypt, too much for one log-in; let this user set a new \
+                  password";
+    let told = format!(
+        "line 2 (user 2): taken without a password: {cut}\nline 3 (user 3): taken without a password: {costly}\n\
+         line 5 (user 5): taken without a password: {cut}\n"
+    );
+    let table = format!(
+        "  5  new\n  3  of them taken without a password; they need a new one\n     2  {cut}\n     1  {costly}\n  0  already \
+         there\n  0  refused\n"
+    );
+    for (more, heading) in [
+        (
+            &["--dry-run"][..],
+            "a dry run of users from users.jsonl: nothing was written; the same without --dry-run would have\n",
+        ),
+        (&[], "users from users.jsonl\n"),
+    ] {
+        let outcome = shop.run(&[&import[..], more].concat());
+        assert_eq!((outcome.code, outcome.err), (0, told.clone()));
+        assert_eq!(outcome.out, format!("{heading}{table}"));
+    }
+    let summary = shop.imports_all(&import);
+    assert_eq!((&summary["already_there"], &summary["without_password"]), (&json!(5), &json!(0)));
+    let server = shop.serve();
+    assert_eq!(server.post("/login", &json!({ "name": "ann", "password": PASSWORD })).0, 200);
+    assert_eq!(server.post("/login", &json!({ "name": "bob", "password": "plain text" })).0, 401);
 }
 
 #[test]

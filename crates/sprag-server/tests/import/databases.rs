@@ -4,11 +4,11 @@ use rusqlite::Connection;
 use serde_json::json;
 use sprag_rig::Postgres;
 
-use crate::given::{HASH, a_shop};
+use crate::given::{HASH, a_shop, a_shop_with_statuses};
 
 #[test]
 fn users_come_from_a_sqlite_file() {
-    let shop = a_shop();
+    let shop = a_shop_with_statuses();
     let source = Connection::open(shop.path("app.db")).unwrap();
     source
         .execute_batch(&format!(
@@ -109,4 +109,33 @@ fn a_password_stands_in_a_file_and_never_on_the_command_line() {
     assert!(told.contains("could not read postgres://app@127.0.0.1:1/x") && !told.contains("hush"), "{told}");
     let told = shop.run(&["user", "import", "--from", "postgres://app@127.0.0.1/x?sslmode=perhaps"]).fails();
     assert!(told.contains("sslmode is one of disable"), "{told}");
+}
+
+#[test]
+fn what_may_be_a_secret_is_never_repeated() {
+    let shop = a_shop();
+    shop.write("source.url", "host=db.internal password=hush-hush\n");
+    let cases = [
+        ("POSTGRES://app:hush-hush@127.0.0.1:1/x", "there is a password in it"),
+        ("PostgreSQL://127.0.0.1:1/x?user=app&Password=hush-hush", "there is a password in it"),
+        ("mysql://app:hush-hush@127.0.0.1/x", "no URL that is understood"),
+        ("MongoDB+srv://app:hush-hush@127.0.0.1/x", "no URL that is understood"),
+        ("mysql://app:hush-hush@127.0.0.1/x.csv", "no URL that is understood"),
+        ("sqlite://app:hush-hush@127.0.0.1/x", "no URL that is understood"),
+        ("host=db.internal password=hush-hush", "no URL that is understood"),
+        ("host=db.internal PASSWORD=hush-hush.json", "no URL that is understood"),
+        ("app:hush-hush@db.internal/x", "no URL that is understood"),
+        ("@source.url", "no URL that is understood"),
+    ];
+    for (from, expected) in cases {
+        for kind in ["user", "session"] {
+            let told = shop.run(&[kind, "import", "--from", from]).fails();
+            assert!(told.contains(expected) && !told.contains("hush"), "{told}");
+        }
+    }
+    let told = shop.run(&["user", "import", "--from", "POSTGRES://app@127.0.0.1:1/x"]).fails();
+    assert!(told.contains("could not read postgres://app@127.0.0.1:1/x"), "{told}");
+    // A file may be called what it likes.
+    shop.write("password=none@x:.csv", format!("id,username,hashed_password\n1,ann,{HASH}\n"));
+    shop.imports_all(&["user", "import", "--from", "password=none@x:.csv"]);
 }

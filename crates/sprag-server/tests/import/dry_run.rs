@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sprag_rig::Postgres;
 
-use crate::given::{HASH, TOKEN, a_shop, lines, user};
+use crate::given::{HASH, TOKEN, a_shop, a_shop_with_statuses, lines, user};
 
 const DRY: [&str; 5] = ["user", "import", "--from", "users.jsonl", "--dry-run"];
 
@@ -49,23 +49,27 @@ fn it_says_what_a_real_run_says() {
     assert_eq!((&dry["is_dry_run"], shop.users()), (&json!(true), before));
     let (real, real_outcome) = shop.import(&DRY[..4]);
     assert_eq!(counts(&dry), counts(&real));
-    assert_eq!(counts(&real), [&json!(3), &json!(2), &json!(0), &json!(3)], "{real}");
+    assert_eq!(counts(&real), [&json!(4), &json!(2), &json!(0), &json!(2)], "{real}");
+    assert_eq!([&dry["without_password"], &real["without_password"]], [&json!(1), &json!(1)]);
     assert_eq!((dry_outcome.err, dry_outcome.code), (real_outcome.err, real_outcome.code));
-    assert_eq!(shop.usernames(), ["ann", "bob", "xia", "zoe"]);
+    assert_eq!(shop.usernames(), ["ann", "bob", "xia", "yan", "zoe"]);
 }
 
 #[test]
 fn it_leaves_every_row_as_it_was() {
     let target = Postgres::shared().fresh_database();
-    let shop = a_shop().set("SPRAG_DATABASE_URL", &target.url());
-    shop.write("users.jsonl", lines(&[user(1, "ann")]));
+    let shop = a_shop_with_statuses().set("SPRAG_DATABASE_URL", &target.url());
+    let ann = json!({ "id": 1, "username": "ann", "hashed_password": HASH, "is_active": true });
+    shop.write("users.jsonl", lines(&[ann]));
     shop.imports_all(&DRY[..4]);
     let tables = ["account", "identity", "session", "session_detail", "event", "checkpoint", "key_ring"];
     let state = || tables.map(|table| target.psql(&format!("select t::text from {table} t order by 1")));
     let before = state();
-    shop.write("users.jsonl", lines(&clashing()));
+    let mut users = clashing();
+    users.iter_mut().for_each(|user| user["is_active"] = true.into());
+    shop.write("users.jsonl", lines(&users));
     shop.import(&DRY);
-    let session = |token: &str| json!({ "user_id": 1, "token": token, "expires_at": "2100-01-01T00:00:00Z" });
+    let session = |token: &str| json!({ "user_id": 1, "token": token, "expires_at": "2100-01-01", "is_revoked": false });
     let revoked = json!({ "user_id": 1, "token": TOKEN, "expires_at": "2100-01-01", "is_revoked": true });
     let other = TOKEN.to_lowercase();
     shop.write("sessions.jsonl", lines(&[session(TOKEN), session(&other), session(&other), revoked]));

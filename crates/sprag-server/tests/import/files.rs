@@ -2,11 +2,14 @@
 
 use serde_json::json;
 
-use crate::given::{HASH, PASSWORD, a_shop, lines, user};
+use crate::given::{HASH, PASSWORD, a_shop, a_shop_with_statuses, lines, user};
+
+/// Of another password.
+const OTHER_HASH: &str = "$2b$10$htEouFwO4hcUqvU1DzGzF.j9.IWRfqlgrK9YMrFuogxZOEElfUW.y";
 
 #[test]
 fn users_come_from_json_lines_and_log_in_with_their_old_passwords() {
-    let shop = a_shop();
+    let shop = a_shop_with_statuses();
     let ann = json!({
         "id": 7, "username": "ann", "email": "Ann@Example.org", "hashed_password": HASH, "is_superuser": true,
         "is_active": true, "created_at": "2024-12-13T10:00:00.123456+00:00", "something_else": [1, 2],
@@ -44,6 +47,24 @@ fn running_it_again_changes_nothing_and_adds_what_is_new() {
     let summary = shop.imports_all(&import);
     assert_eq!((&summary["new"], &summary["already_there"]), (&json!(4), &json!(6)));
     assert_eq!(shop.users().len(), 10);
+}
+
+#[test]
+fn what_changed_there_meanwhile_comes_along_where_nothing_changed_here() {
+    let shop = a_shop_with_statuses();
+    let line = |id: u32, name: &str, hash: &str, is_active: bool| json!({ "id": id, "username": name, "hashed_password": hash, "is_active": is_active });
+    let import = ["user", "import", "--from", "users.jsonl"];
+    shop.write("users.jsonl", lines(&[line(1, "ann", OTHER_HASH, true), line(2, "bob", HASH, true)]));
+    shop.imports_all(&import);
+    shop.write("users.jsonl", lines(&[line(1, "ann", HASH, true), line(2, "bob", HASH, false)]));
+    assert_eq!(shop.imports_all(&import)["already_there"], 2);
+    let server = shop.serve();
+    let log_in = |name: &str| server.post("/login", &json!({ "name": name, "password": PASSWORD })).0;
+    assert_eq!(["ann", "bob"].map(log_in), [200, 401]);
+    // She has logged in here, which made her hash anew: from now on it is hers here.
+    shop.write("users.jsonl", lines(&[line(1, "ann", OTHER_HASH, true)]));
+    shop.imports_all(&import);
+    assert_eq!(log_in("ann"), 200);
 }
 
 #[test]
@@ -111,6 +132,25 @@ fn csv_has_its_quotes_line_ends_and_empty_fields() {
     assert_eq!(of("bob")["created_at"], "2024-12-13T10:00:00Z");
     assert_eq!([&of("ann")["is_admin"], &of("bob")["is_admin"]], [&json!(true), &json!(false)]);
     assert_eq!(shop.usernames(), ["ann", "bob", "é.ü"]);
+}
+
+#[test]
+fn csv_says_that_there_is_nothing_as_databases_write_it() {
+    let shop = a_shop();
+    let rows = [
+        "id,username,email,full_name,hashed_password,created_at".to_owned(),
+        format!("1,ann,NULL,null,{HASH},NULL"),
+        format!("2,bob,\\N,\\N,{HASH},\\N"),
+        format!("3,NULL,\\N,Nobody,{HASH},"),
+    ];
+    shop.write("users.csv", rows.join("\n"));
+    let (summary, outcome) = shop.import(&["user", "import", "--from", "users.csv"]);
+    assert_eq!((&summary["new"], &summary["refused"]), (&json!(2), &json!(1)), "{summary}");
+    let told = "line 4 (user 3): it has neither a user name nor an e-mail address\n";
+    assert_eq!(outcome.err, told);
+    let users = shop.users();
+    let of = |name: &str| users.iter().find(|user| user["username"] == name).unwrap();
+    assert_eq!([&of("ann")["email"], &of("bob")["email"]], [&json!(null), &json!(null)]);
 }
 
 #[test]

@@ -37,12 +37,12 @@ gives = { token = "$access_token", refreshToken = "$refresh_token" }
 
 [import.users]
 table = "users"
-columns = { external_id = "id", username = "username", email = "email?", password_hash = "hashed_password", is_admin = "is_superuser?", is_active = "is_active?", name = "full_name?", role = "role?", created_at = "created_at?" }
+columns = { external_id = "id", username = "username", email = "email?", password_hash = "hashed_password", is_admin = "is_superuser?", name = "full_name?", role = "role?", created_at = "created_at?" }
 admin_role = "boss"
 
 [import.sessions]
 table = "refresh_tokens"
-columns = { user = "user_id", token = "token", expires_at = "expires_at", created_at = "created_at?", is_revoked = "is_revoked?", ip = "ip?", device = "device?", user_agent = "user_agent?" }
+columns = { user = "user_id", token = "token", expires_at = "expires_at", created_at = "created_at?", ip = "ip?", device = "device?", user_agent = "user_agent?" }
 "#;
 
 pub(crate) struct Folder {
@@ -62,6 +62,14 @@ pub(crate) fn a_shop() -> Folder {
     let folder = Folder { dir: TempDir::new().unwrap(), environment: Vec::new() };
     folder.write("shop.toml", PAGE);
     folder.set("SPRAG_PROFILES", "./shop.toml").set("SPRAG_LOG", "error")
+}
+
+/// The same with a page whose lines say who is active and what is revoked.
+pub(crate) fn a_shop_with_statuses() -> Folder {
+    let folder = a_shop();
+    let page = PAGE.replace("name = \"full_name?\"", "name = \"full_name?\", is_active = \"is_active\"");
+    folder.write("shop.toml", page.replace("ip = \"ip?\"", "is_revoked = \"is_revoked\", ip = \"ip?\""));
+    folder
 }
 
 /// A line of a user that has all it needs.

@@ -82,5 +82,6 @@ fn the_page_is_the_one_that_says_where_things_are() {
     // A page need not say anything where the command line says it all.
     let maps = ["external_id=id", "username=username", "password_hash=hashed_password"];
     let maps = maps.map(|map| ["--map", map]).concat();
+    shop.write("users.jsonl", lines(&[user(2, "bob")]));
     shop.imports_all(&[&import[..], &["--page", "./other.toml"], &maps[..]].concat());
 }

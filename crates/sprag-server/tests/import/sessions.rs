@@ -4,7 +4,7 @@ use data_encoding::{BASE64, HEXLOWER};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::given::{Folder, TOKEN, TOKEN_SHA256, a_shop, lines, user};
+use crate::given::{Folder, HASH, TOKEN, TOKEN_SHA256, a_shop, a_shop_with_statuses, lines, user};
 
 const SESSIONS: [&str; 4] = ["session", "import", "--from", "sessions.jsonl"];
 
@@ -15,13 +15,22 @@ fn a_shop_with_ann() -> Folder {
     shop
 }
 
+/// Its users, as its sessions, say whether they live.
+fn a_shop_that_says_what_is_revoked() -> Folder {
+    let shop = a_shop_with_statuses();
+    let ann = json!({ "id": 1, "username": "ann", "hashed_password": HASH, "is_active": true });
+    shop.write("users.jsonl", lines(&[ann]));
+    shop.imports_all(&["user", "import", "--from", "users.jsonl"]);
+    shop
+}
+
 fn refreshes(shop: &Folder, token: &str) -> (u16, Value) {
     shop.serve().post("/refresh", &json!({ "refreshToken": token }))
 }
 
 #[test]
 fn a_client_goes_on_with_the_token_it_has() {
-    let shop = a_shop_with_ann();
+    let shop = a_shop_that_says_what_is_revoked();
     let session = json!({
         "user_id": 1, "token": TOKEN, "expires_at": "2100-01-01 00:00:00.000 +00:00", "ip": "192.0.2.7",
         "device": { "os": "x" }, "user_agent": "A browser", "is_revoked": 0,
@@ -67,7 +76,7 @@ fn a_hash_may_be_kept_as_bytes() {
 
 #[test]
 fn what_is_over_there_is_left_out_and_is_no_refusal() {
-    let shop = a_shop_with_ann();
+    let shop = a_shop_that_says_what_is_revoked();
     let session = |digit: u32, expires_at: &str, is_revoked: bool| {
         let token = format!("{digit}{TOKEN}");
         json!({ "user_id": 1, "token": token, "expires_at": expires_at, "is_revoked": is_revoked })
@@ -117,4 +126,27 @@ fn a_session_needs_its_user_a_token_and_a_page_that_takes_it() {
     elsewhere.write("sessions.jsonl", lines(&[session(1, TOKEN)]));
     let told = elsewhere.run(&SESSIONS).fails();
     assert!(told.contains("there is no database"), "{told}");
+}
+
+#[test]
+fn each_page_has_users_of_its_own() {
+    let shop = a_shop_with_ann();
+    let page = shop.read("shop.toml").replace("id = 1000", "id = 1001").replace("\"POST /", "\"POST /other/");
+    shop.write("other.toml", page);
+    let shop = shop.set("SPRAG_PROFILES", "./shop.toml,./other.toml");
+    // Two systems that both call somebody 1.
+    shop.write("users.jsonl", lines(&[user(1, "bob")]));
+    let session = json!({ "user_id": 1, "token": TOKEN, "expires_at": "2100-01-01" });
+    shop.write("sessions.jsonl", lines(&[session]));
+    let other = [&SESSIONS[..], &["--page", "other"]].concat();
+    let (summary, outcome) = shop.import(&other);
+    assert_eq!((outcome.code, &summary["refused"]), (1, &json!(1)), "nobody has come for that page yet");
+    assert_eq!(shop.imports_all(&["user", "import", "--from", "users.jsonl", "--page", "other"])["new"], 1);
+    assert_eq!(shop.imports_all(&other)["new"], 1);
+    let users = shop.users();
+    let bob = users.iter().find(|user| user["username"] == "bob").unwrap();
+    assert_eq!(shop.sessions()[0]["account_id"], bob["id"], "{:?}", shop.sessions());
+    let server = shop.serve();
+    assert_eq!(server.post("/refresh", &json!({ "refreshToken": TOKEN })).0, 401);
+    assert_eq!(server.post("/other/refresh", &json!({ "refreshToken": TOKEN })).0, 200);
 }

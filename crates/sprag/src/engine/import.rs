@@ -5,7 +5,6 @@
 //! undone.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 
 use super::account::about;
 use super::login::detail;
@@ -388,12 +387,8 @@ fn opening(
     placeholder: [u8; 32],
     now: Timestamp,
 ) -> Opening {
-    let ip = session.ip.and_then(|ip| ip.trim().parse::<IpAddr>().ok());
-    let client = Client {
-        ip: ip.map(|ip| ip.to_canonical().to_string()),
-        user_agent: session.user_agent.map(label),
-        instance: [0; 16],
-    };
+    let client =
+        Client { ip: session.ip.map(label), user_agent: session.user_agent.map(label), instance: [0; 16] };
     let device = session.device.map(label);
     let created_at = session.created_at.unwrap_or(now).min(now);
     let expires_at = now.plus(terms.policy.absolute_lifetime);

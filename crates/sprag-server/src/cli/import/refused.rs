@@ -1,17 +1,22 @@
-//! The file of what was refused: a JSON object a line, and never a hash or a token.
+//! The file of what was refused, or taken without a password: a JSON object a line, and never a hash or a token.
 
-use std::fs::{File, OpenOptions, Permissions};
-use std::io::{BufWriter, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::fs::{File, Permissions};
+use std::io::{BufWriter, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use serde_json::{Map, Value};
 
-use crate::import::Refusal;
+use crate::import::Remark;
 
 /// Only its owner reads it: it says who is in the system.
 const MODE: u32 = 0o600;
+
+/// How a user was taken whose password cannot be verified.
+const WITHOUT_PASSWORD: &str = "without a password";
 
 /// What such a file begins with.
 const BEGINNINGS: [&[u8]; 2] = [b"{\"line\":", b"{\"row\":"];
@@ -24,14 +29,22 @@ pub(super) struct RefusedFile {
 
 impl RefusedFile {
     /// Makes it, in the place of that of an earlier run; any other file is left alone.
+    ///
+    /// All is done with the one handle: whoever may write into the folder could put another file under the name between
+    /// two steps, and a link could lead anywhere.
     pub(super) fn create(path: &Path) -> anyhow::Result<Self> {
         let doing = || format!("could not write what is refused into {}", path.display());
-        let options = || {
-            let mut options = OpenOptions::new();
-            options.read(true).write(true).create(true).truncate(false).mode(MODE);
-            options
+        // A pipe would keep whoever opens it waiting.
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let mut file = match rustix::fs::open(path, flags, Mode::from_raw_mode(MODE)) {
+            Ok(file) => File::from(file),
+            Err(Errno::LOOP) => {
+                bail!("{} is a link, and links are not followed; name a file with --refused", path.display())
+            }
+            Err(error) => return Err(std::io::Error::from(error)).with_context(doing),
         };
-        let mut file = options().open(path).with_context(doing)?;
+        let is_file = file.metadata().with_context(doing)?.is_file();
+        ensure!(is_file, "{} is no ordinary file; name another with --refused", path.display());
         let mut beginning = Vec::new();
         (&mut file).take(8).read_to_end(&mut beginning).with_context(doing)?;
         let is_ours = BEGINNINGS.iter().any(|ours| beginning.starts_with(ours));
@@ -40,14 +53,13 @@ impl RefusedFile {
             "{} is there already and no list of refused lines; name another file with --refused",
             path.display()
         );
-        drop(file);
-        let file = OpenOptions::new().write(true).truncate(true).open(path).with_context(doing)?;
         file.set_permissions(Permissions::from_mode(MODE)).with_context(doing)?;
+        file.set_len(0).and_then(|()| file.rewind()).with_context(doing)?;
         Ok(Self { path: path.to_owned(), out: BufWriter::new(file) })
     }
 
-    pub(super) fn add(&mut self, refusal: &Refusal) -> anyhow::Result<()> {
-        let written = serde_json::to_writer(&mut self.out, &record(refusal)).map_err(std::io::Error::from);
+    pub(super) fn add(&mut self, remark: &Remark) -> anyhow::Result<()> {
+        let written = serde_json::to_writer(&mut self.out, &record(remark)).map_err(std::io::Error::from);
         written.and_then(|()| self.out.write_all(b"\n")).with_context(|| self.doing())
     }
 
@@ -60,9 +72,10 @@ impl RefusedFile {
     }
 }
 
-fn record(refusal: &Refusal) -> Map<String, Value> {
-    let position = (refusal.position.unit.name().to_owned(), refusal.position.number.into());
-    let user = refusal.user.clone().map(|user| ("user".to_owned(), user.into()));
-    let reason = ("reason".to_owned(), refusal.reason.as_ref().into());
-    [Some(position), user, Some(reason)].into_iter().flatten().collect()
+fn record(remark: &Remark) -> Map<String, Value> {
+    let position = (remark.position.unit.name().to_owned(), remark.position.number.into());
+    let user = remark.user.clone().map(|user| ("user".to_owned(), user.into()));
+    let taken = remark.is_taken.then(|| ("taken".to_owned(), WITHOUT_PASSWORD.into()));
+    let reason = ("reason".to_owned(), remark.reason.as_ref().into());
+    [Some(position), user, taken, Some(reason)].into_iter().flatten().collect()
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::super::output::{self, plain, say, say_json, tell};
 use super::refused::RefusedFile;
-use crate::import::{Progress, Refusal, Stopped, Summary};
+use crate::import::{Progress, Remark, Stopped, Summary};
 use crate::profile::ImportKind;
 
 /// How many refused lines are shown where no file keeps them.
@@ -34,7 +34,7 @@ pub(super) struct Report {
     line: output::Progress,
     started: Instant,
     total: Option<u64>,
-    first: Vec<Refusal>,
+    first: Vec<Remark>,
     file: Option<RefusedFile>,
     path: Option<PathBuf>,
 }
@@ -63,11 +63,14 @@ impl Report {
         }
         let kept = self.file.map(RefusedFile::finish).transpose();
         match self.path {
-            Some(path) if summary.refused > 0 => {
-                tell(format_args!("each refused line and its reason is in {}", path.display()));
+            Some(path) if summary.remarked() > 0 => {
+                let or_taken =
+                    if summary.without_password > 0 { ", or taken without a password," } else { "" };
+                let refused = format_args!("each line that was refused{or_taken} and its reason is in");
+                tell(format_args!("{refused} {}", path.display()));
             }
             Some(_) => {}
-            None => tell_first(self.first, summary.refused),
+            None => tell_first(self.first, summary.remarked()),
         }
         kept?;
         match stopped {
@@ -86,12 +89,12 @@ impl Report {
 }
 
 impl Progress for Report {
-    fn refused(&mut self, refusal: Refusal) -> anyhow::Result<()> {
+    fn remarked(&mut self, remark: Remark) -> anyhow::Result<()> {
         match &mut self.file {
-            Some(file) => file.add(&refusal),
+            Some(file) => file.add(&remark),
             None => {
                 if self.first.len() < SHOWN {
-                    self.first.push(refusal);
+                    self.first.push(remark);
                 }
                 Ok(())
             }
@@ -148,6 +151,10 @@ fn table(heading: &Heading, summary: &Summary) -> String {
         lines.extend(reasons.iter().map(reason));
     };
     add(summary.new, "new", &[]);
+    if summary.without_password > 0 {
+        let reasons = by_frequency(&summary.without_password_reasons);
+        add(summary.without_password, "of them taken without a password; they need a new one", &reasons);
+    }
     add(summary.already_there, "already there", &[]);
     if heading.kind == ImportKind::Sessions {
         add(summary.over, "over, and left out", &by_frequency(&summary.over_reasons));
@@ -170,6 +177,8 @@ fn document(heading: &Heading, summary: &Summary, is_complete: bool) -> serde_js
         "is_dry_run": heading.is_dry_run,
         "is_complete": is_complete,
         "new": summary.new,
+        "without_password": summary.without_password,
+        "without_password_reasons": by_frequency(&summary.without_password_reasons),
         "already_there": summary.already_there,
         "over": summary.over,
         "over_reasons": by_frequency(&summary.over_reasons),
@@ -187,13 +196,14 @@ fn by_frequency<T: AsRef<str>>(reasons: &BTreeMap<T, u64>) -> Vec<Reason<'_>> {
     reasons
 }
 
-fn tell_first(mut first: Vec<Refusal>, refused: u64) {
-    first.sort_by_key(|refusal| refusal.position.number);
-    for Refusal { position, user, reason } in &first {
+fn tell_first(mut first: Vec<Remark>, remarked: u64) {
+    first.sort_by_key(|remark| remark.position.number);
+    for Remark { is_taken, position, user, reason } in &first {
         let user = user.as_ref().map(|user| format!(" (user {})", plain(user))).unwrap_or_default();
-        tell(format_args!("{position}{user}: {}", plain(reason)));
+        let taken = if *is_taken { "taken without a password: " } else { "" };
+        tell(format_args!("{position}{user}: {taken}{}", plain(reason)));
     }
-    let more = refused.saturating_sub(first.len() as u64);
+    let more = remarked.saturating_sub(first.len() as u64);
     if more > 0 {
         tell(format_args!("and {more} more; --refused FILE keeps all of them"));
     }

@@ -1,0 +1,5 @@
+//! Accounts and sessions of another system: its clients' old tokens come under the ratchet, once.
+
+mod sessions;
+mod stage;
+mod users;

@@ -1,0 +1,128 @@
+//! A page that takes the place of another system, and what that system had.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sprag::access::Algorithm;
+use sprag::chance::SeededChance;
+use sprag::clock::{HandClock, Timestamp};
+use sprag::engine::{
+    AccessTerms, Client, Engine, Imported, ImportedSession, ImportedUser, Issuer, Limits, LogIn, Renewal,
+    Subject, Terms, TokenPair,
+};
+use sprag::keys::KeyRing;
+use sprag::password::Hasher;
+use sprag::policy::{Policy, Retry};
+use sprag::session::{EndCause, ProfileId, SessionId};
+use sprag::store::memory::MemoryStore;
+use sprag::token::{Encoding, ForeignToken, hash_instance};
+use sprag::{Error, Refusal};
+
+pub(crate) const PAGE: ProfileId = ProfileId(2);
+pub(crate) const NOW: Timestamp = Timestamp(1_800_000_000_000);
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const WINDOW: Duration = Duration::from_secs(30);
+pub(crate) const OLD: &str = "Xk3u9pT0vY2mZ8qL5sW1nB7cD4fG6hJ0rE3tU9yI2oP5aS8d";
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+pub(crate) struct Move {
+    pub(crate) engine: Engine,
+    pub(crate) clock: Arc<HandClock>,
+    pub(crate) terms: Terms,
+    pub(crate) hash: String,
+}
+
+impl Move {
+    /// A page that takes the place of another system, and one user of that system.
+    pub(crate) async fn begun(retry: Retry) -> Self {
+        let clock = Arc::new(HandClock::at(NOW));
+        let chance = Arc::new(SeededChance::new(3));
+        let keys = KeyRing::generate(Algorithm::Hs256, chance.as_ref(), NOW).expect("a ring");
+        let issuer = Issuer { issuer: "https://id.example".into(), audience: "https://api.example".into() };
+        let hasher = Hasher::start(1, 64).expect("a hashing thread");
+        let password = sprag::password::Password::chosen(PASSWORD).expect("a password");
+        let hash = hasher.hash(password, chance.as_ref()).await.expect("a hash");
+        let store = Arc::new(MemoryStore::new());
+        let engine = Engine::new(store, clock.clone(), chance, keys, hasher, issuer, Limits::default());
+        let terms = Terms {
+            profile: PAGE,
+            client_id: "page".into(),
+            policy: Policy { retry, ..Policy::default() },
+            encoding: Encoding::Opaque,
+            access: AccessTerms {
+                subject: Subject::External,
+                has_no_audience: true,
+                ..AccessTerms::default()
+            },
+            adopts: true,
+        };
+        let moved = Self { engine, clock, terms, hash };
+        assert_eq!(moved.user("42").await, Imported::New);
+        moved
+    }
+
+    pub(crate) async fn user(&self, external_id: &str) -> Imported {
+        let username = format!("user{external_id}");
+        let user = ImportedUser {
+            external_id,
+            username: Some(&username),
+            password_hash: &self.hash,
+            ..ImportedUser::default()
+        };
+        self.engine.import_user(&self.terms, user).await.expect("import")
+    }
+
+    pub(crate) async fn session(&self, change: impl FnOnce(&mut ImportedSession<'_>)) -> Imported {
+        let mut session = imported();
+        change(&mut session);
+        self.engine.import_session(&self.terms, session).await.expect("import")
+    }
+
+    pub(crate) async fn refresh(&self, token: &str) -> Result<TokenPair, Refusal> {
+        let refreshed =
+            self.engine.refresh(&self.terms, Renewal { token, retry_id: None }, &somebody()).await;
+        refreshed.answer.map_err(|error| match error {
+            Error::Refused(refusal) => refusal,
+            Error::Failed(fault) => panic!("{fault:?}"),
+        })
+    }
+
+    pub(crate) async fn cause(&self) -> Option<EndCause> {
+        let explained = self.engine.explain(id()).await.expect("explain").expect("it is known");
+        explained.session.ended.map(|ended| ended.cause)
+    }
+
+    pub(crate) async fn log_in(&self) -> Result<TokenPair, Error> {
+        let log_in = LogIn { name: "user42", password: PASSWORD, device: None, superseded: None };
+        self.engine.log_in(&self.terms, log_in, &somebody()).await
+    }
+}
+
+pub(crate) fn imported() -> ImportedSession<'static> {
+    ImportedSession {
+        user: "42",
+        token: ForeignToken::new(OLD).expect("a token"),
+        created_at: Some(NOW.minus(DAY)),
+        expires_at: NOW.plus(6 * DAY),
+        is_live: true,
+        ip: Some("192.0.2.7"),
+        user_agent: None,
+        device: Some("Ann's telephone"),
+    }
+}
+
+pub(crate) fn id() -> SessionId {
+    imported().token.session(PAGE)
+}
+
+pub(crate) fn somebody() -> Client {
+    Client { ip: None, user_agent: None, instance: hash_instance("somebody") }
+}
+
+pub(crate) fn refused(outcome: &Imported) -> &str {
+    match outcome {
+        Imported::Over(why) => why,
+        Imported::Refused(why) => why.as_ref(),
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,160 @@
+//! Users: who is taken, who is not, and what of them.
+
+use sprag::engine::{Imported, ImportedSession, ImportedUser, LogIn, Renewal, Terms};
+use sprag::policy::Retry;
+use sprag::session::ProfileId;
+use sprag::token::ForeignToken;
+use sprag::{Error, Refusal};
+
+use crate::stage::{Move, OLD, PAGE, PASSWORD, imported, refused, somebody};
+
+#[tokio::test]
+async fn a_user_that_cannot_be_is_refused_with_a_reason_and_leaves_nothing() {
+    let moved = Move::begun(Retry::Refuse).await;
+    let good = ImportedUser {
+        external_id: "7",
+        email: Some("ann@example.org"),
+        password_hash: &moved.hash,
+        ..ImportedUser::default()
+    };
+    for (user, why) in [
+        (ImportedUser { external_id: "", ..good }, "key of a former home"),
+        (ImportedUser { email: None, ..good }, "neither a user name nor"),
+        (ImportedUser { email: Some("ann"), ..good }, "e-mail address"),
+        (ImportedUser { username: Some("user42"), ..good }, "another account has this user name"),
+        (ImportedUser { name: Some("a\u{7}b"), ..good }, "control character"),
+    ] {
+        let previewed = moved.engine.preview_user(&moved.terms, user).await.expect("preview");
+        let outcome = moved.engine.import_user(&moved.terms, user).await.expect("import");
+        assert_eq!(previewed, outcome);
+        assert!(refused(&outcome).contains(why), "{outcome:?}");
+    }
+    assert!(moved.engine.find_account("ann@example.org").await.is_err());
+    assert_eq!(moved.engine.preview_user(&moved.terms, good).await.expect("preview"), Imported::New);
+    assert!(moved.engine.find_account("ann@example.org").await.is_err(), "a preview writes nothing");
+}
+
+#[tokio::test]
+async fn a_user_name_that_is_an_e_mail_address_is_one() {
+    let moved = Move::begun(Retry::Refuse).await;
+    let user = ImportedUser {
+        external_id: "7",
+        username: Some("Ann@example.org"),
+        email: Some("ann@example.org"),
+        ..ImportedUser::default()
+    };
+    assert_eq!(moved.engine.import_user(&moved.terms, user).await.expect("import"), Imported::New);
+    let account = moved.engine.find_account("ann@example.org").await.expect("known");
+    assert_eq!((account.username, account.email.as_deref()), (None, Some("ann@example.org")));
+    let log_in = LogIn { name: "ann@example.org", password: "", device: None, superseded: None };
+    assert!(moved.engine.log_in(&moved.terms, log_in, &somebody()).await.is_err(), "it has no password");
+}
+
+#[tokio::test]
+async fn keys_of_two_former_homes_have_nothing_to_do_with_each_other() {
+    let moved = Move::begun(Retry::Refuse).await;
+    let other = Terms { profile: ProfileId(3), ..moved.terms.clone() };
+    let mallory =
+        ImportedUser { external_id: "42", email: Some("mallory@example.org"), ..ImportedUser::default() };
+    assert_eq!(moved.engine.import_user(&other, mallory).await.expect("import"), Imported::New);
+    let session = imported();
+    assert_eq!(moved.engine.import_session(&other, session).await.expect("import"), Imported::New);
+    let renewal = Renewal { token: OLD, retry_id: None };
+    let pair = moved.engine.refresh(&other, renewal, &somebody()).await.answer.expect("taken");
+    let account = moved.engine.account(pair.account).await.expect("an account");
+    assert_eq!(account.email.as_deref(), Some("mallory@example.org"));
+    assert_eq!((account.external_id(ProfileId(3)), account.external_id(PAGE)), (Some("42"), None));
+    assert_eq!(moved.refresh(OLD).await.unwrap_err(), Refusal::TokenInvalid, "nor do their tokens");
+
+    let impostor = ImportedUser { external_id: "42", username: Some("other"), ..ImportedUser::default() };
+    let outcome = moved.engine.import_user(&moved.terms, impostor).await.expect("import");
+    assert!(refused(&outcome).contains("has other names"), "a key that stands twice is not the same user");
+}
+
+#[tokio::test]
+async fn a_hash_of_no_use_costs_the_password_and_not_the_session() {
+    let moved = Move::begun(Retry::Refuse).await;
+    for (key, hash, has_reason) in
+        [("7", "hunter2", true), ("8", "!", false), ("9", "", false), ("10", "$6$x$y", true)]
+    {
+        let email = format!("user{key}@example.org");
+        let user = ImportedUser {
+            external_id: key,
+            email: Some(&email),
+            password_hash: hash,
+            ..ImportedUser::default()
+        };
+        let outcome = moved.engine.import_user(&moved.terms, user).await.expect("import");
+        assert_eq!(matches!(outcome, Imported::WithoutPassword(_)), has_reason, "{hash}: {outcome:?}");
+        let log_in = LogIn { name: &email, password: hash, device: None, superseded: None };
+        assert!(moved.engine.log_in(&moved.terms, log_in, &somebody()).await.is_err());
+        let token = format!("{OLD}{key}");
+        let session =
+            ImportedSession { user: key, token: ForeignToken::new(&token).expect("one"), ..imported() };
+        assert_eq!(moved.engine.import_session(&moved.terms, session).await.expect("import"), Imported::New);
+        moved.refresh(&token).await.expect("logged in as before");
+    }
+}
+
+#[tokio::test]
+async fn a_user_name_of_another_kind_does_not_cost_the_account() {
+    let moved = Move::begun(Retry::Refuse).await;
+    for (key, username, logs_in) in [("7", "John Doe", false), ("8", "john@elsewhere.example", true)] {
+        let email = format!("user{key}@example.org");
+        let user = ImportedUser {
+            external_id: key,
+            username: Some(username),
+            email: Some(&email),
+            password_hash: &moved.hash,
+            ..ImportedUser::default()
+        };
+        assert_eq!(moved.engine.import_user(&moved.terms, user).await.expect("import"), Imported::New);
+        assert_eq!(
+            moved.engine.import_user(&moved.terms, user).await.expect("import"),
+            Imported::AlreadyThere
+        );
+        let account = moved.engine.find_account(&email).await.expect("known");
+        assert_eq!(account.username.as_deref(), Some(username), "shown as it was");
+        assert_eq!(moved.engine.find_account(username).await.is_ok(), logs_in);
+    }
+}
+
+#[tokio::test]
+async fn what_changed_there_is_taken_over_as_long_as_nothing_changed_here() {
+    let moved = Move::begun(Retry::Refuse).await;
+    let bcrypt = "$2b$04$abcdefghijklmnopqrstuuWGW7zmTSO6WQ8Vv1q3bYb5PBDjnzGZS";
+    let user = |hash, is_disabled| ImportedUser {
+        external_id: "7",
+        email: Some("ann@example.org"),
+        password_hash: hash,
+        is_disabled,
+        ..ImportedUser::default()
+    };
+    let import = async |user| moved.engine.import_user(&moved.terms, user).await.expect("import");
+    let log_in = || LogIn { name: "ann@example.org", password: PASSWORD, device: None, superseded: None };
+    assert_eq!(import(user(bcrypt, false)).await, Imported::New);
+    assert_eq!(import(user(&moved.hash, false)).await, Imported::AlreadyThere);
+    moved.engine.log_in(&moved.terms, log_in(), &somebody()).await.expect("the password it has there now");
+    assert_eq!(import(user(bcrypt, false)).await, Imported::AlreadyThere);
+    moved.engine.log_in(&moved.terms, log_in(), &somebody()).await.expect("a hash made here stays");
+    assert_eq!(import(user(&moved.hash, true)).await, Imported::AlreadyThere);
+    let refused = moved.engine.log_in(&moved.terms, log_in(), &somebody()).await;
+    assert!(matches!(refused, Err(Error::Refused(Refusal::AccountDisabled))));
+}
+
+#[tokio::test]
+async fn enabling_an_account_that_came_disabled_lets_no_session_from_before_in() {
+    let moved = Move::begun(Retry::Refuse).await;
+    let user = ImportedUser {
+        external_id: "7",
+        username: Some("dis"),
+        is_disabled: true,
+        ..ImportedUser::default()
+    };
+    assert_eq!(moved.engine.import_user(&moved.terms, user).await.expect("import"), Imported::New);
+    let of_dis = |session: &mut ImportedSession<'_>| session.user = "7";
+    assert!(refused(&moved.session(of_dis).await).contains("disabled"));
+    let account = moved.engine.find_account("dis").await.expect("known");
+    assert!(moved.engine.enable(account.id, &somebody()).await.expect("enabled"));
+    assert!(refused(&moved.session(of_dis).await).contains("was disabled"));
+}
