@@ -15,12 +15,17 @@ pub(super) fn schema_name(profile: &Profile) -> String {
     format!("Refusal_{}", component(&profile.name))
 }
 
+/// The codes of fields at fault; a list of them may have both.
+const FIELD_CODES: [&str; 2] = ["field_missing", "field_invalid"];
+
 /// The schema of a page's refusals.
 pub(super) fn schema(shape: &RefusalShape) -> Value {
     let templates = shape.templates().filter_map(|(code, template)| Some((code, template.root()?)));
     let mut schemas: Vec<Value> = Vec::new();
     for (code, root) in templates {
-        let mut schema = schema::node(root);
+        let lists_fields = code.is_none_or(|code| FIELD_CODES.contains(&code));
+        let others = if lists_fields { shape.elements(&FIELD_CODES) } else { Vec::new() };
+        let mut schema = schema::mixed(root, &others);
         if let Some(code) = code {
             schema["description"] = format!("For the code `{code}`.").into();
         }

@@ -198,6 +198,11 @@ impl RefusalShape {
         std::iter::once((None, &self.gives)).chain(special)
     }
 
+    /// How the page writes a field at fault in a list, for each of `codes` that has such a list.
+    pub(crate) fn elements(&self, codes: &[&str]) -> Vec<&Node> {
+        codes.iter().filter_map(|code| self.template(code).element()).collect()
+    }
+
     /// Reads `[refusal]`.
     ///
     /// # Errors
