@@ -210,6 +210,12 @@ impl Config {
         &self.lines
     }
 
+    /// Whether nobody set the setting of that name.
+    #[must_use]
+    pub fn is_default(&self, name: &str) -> bool {
+        self.lines.iter().any(|line| line.name == name && line.origin == "default")
+    }
+
     /// The issuer of our tokens: the public URL without a slash at its end.
     #[must_use]
     pub fn issuer(&self) -> &str {
@@ -219,13 +225,12 @@ impl Config {
     /// Takes note of the address that was bound. Where port 0 was asked for and nobody set a public URL, this
     /// is when the URL is known, and the audience with it.
     pub fn bound_to(&mut self, address: SocketAddr) {
-        let is_default = |lines: &[Line], name| lines.iter().any(|l| l.name == name && l.origin == "default");
         self.listen = address;
-        if !is_default(&self.lines, "public-url") || self.public_url.set_port(Some(address.port())).is_err() {
+        if !self.is_default("public-url") || self.public_url.set_port(Some(address.port())).is_err() {
             return;
         }
         let issuer = self.issuer().to_owned();
-        if is_default(&self.lines, "audience") {
+        if self.is_default("audience") {
             self.audience.clone_from(&issuer);
         }
         for line in &mut self.lines {

@@ -14,7 +14,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use hyper::Method;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{HeaderValue, RETRY_AFTER};
 use hyper::http::request::Parts;
 use serde_json::{Map, Value};
 use sprag::account::{Account, Name};
@@ -23,7 +23,7 @@ use sprag::ratchet::Row;
 use sprag::session::{AccountId, EndCause};
 use sprag::{Engine, Error, Fault, Refusal};
 
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::metrics::Metrics;
 use crate::profile::{Action, Fact, Input, Inputs, Profile, Route, TakeError};
@@ -32,6 +32,7 @@ mod actions;
 mod answer;
 mod carriage;
 mod fixed;
+mod multipart;
 mod refresh;
 mod refusal;
 mod request;
@@ -144,15 +145,16 @@ pub fn router(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str) -> Route
 }
 
 /// Tells browsers which other sites' pages may call: exactly those that are named (Fetch standard, CORS protocol).
+///
+/// A named site may send whatever header its pages send, as `X-Requested-With`: it is trusted with the session itself.
 fn cors(app: &App) -> CorsLayer {
     const PREFLIGHT_IS_KEPT: Duration = Duration::from_secs(600);
     let origins = app.other_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
-    let own = ["idempotency-key", "sprag-instance"].map(HeaderName::from_static);
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers([[AUTHORIZATION, CONTENT_TYPE], own].concat())
+        .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([RETRY_AFTER])
         .max_age(PREFLIGHT_IS_KEPT)
 }
@@ -234,7 +236,7 @@ impl Place {
 
     /// What to say where none of `wanted` came.
     fn missing(&self, wanted: &[Input]) -> Problem {
-        Problem::Field(TakeError { field: self.field_of(wanted), what: "is missing", code: "field_missing" })
+        Problem::Field(TakeError::missing(self.field_of(wanted)))
     }
 
     /// What the engine said, and of a password that cannot be taken also in which field it came.
@@ -293,10 +295,10 @@ impl Place {
     }
 
     /// The refresh token of the request, in cookie or body; in a cookie only from a page of this site.
-    fn refresh_token(&self, parts: &Parts, inputs: &Inputs<'_>) -> Result<Option<Carried>, Problem> {
+    async fn refresh_token(&self, parts: &Parts, inputs: &Inputs<'_>) -> Result<Option<Carried>, Problem> {
         let (transport, engine) = (&self.page.profile.refresh, &self.app.engine);
         let body = inputs.get(Input::RefreshToken);
-        let carried = carriage::find(transport, &self.page.terms, engine, &parts.headers, body)?;
+        let carried = carriage::find(transport, &self.page.terms, engine, &parts.headers, body).await?;
         if let (Some(Carried { by: By::Cookie, .. }), Some(cookie)) = (&carried, &transport.cookie) {
             carriage::require_own_site(cookie, &self.app, &parts.headers)?;
         }
@@ -304,9 +306,9 @@ impl Place {
     }
 
     /// The refresh token in the request's cookie, whatever its body says.
-    fn cookie_token(&self, parts: &Parts) -> Result<Option<Carried>, Problem> {
+    async fn cookie_token(&self, parts: &Parts) -> Result<Option<Carried>, Problem> {
         let (transport, engine) = (&self.page.profile.refresh, &self.app.engine);
-        carriage::find(transport, &self.page.terms, engine, &parts.headers, None)
+        carriage::find(transport, &self.page.terms, engine, &parts.headers, None).await
     }
 
     fn ways(&self, by: By) -> (bool, bool) {

@@ -31,9 +31,9 @@ pub use sprag::token::Encoding;
 
 pub use duration::{MAX_DURATION, parse as parse_duration};
 pub use error::ProfileError;
-pub use fact::{Fact, FactKind, Facts, RefusalFacts, SessionFacts};
+pub use fact::{Fact, FactKind, Facts, FieldFacts, RefusalFacts, SessionFacts};
 pub use import::{ImportColumn, ImportField, ImportKind, ImportShape, TableShape};
-pub use refusal::{CODES, Code, RefusalShape};
+pub use refusal::{CODES, Code, FieldAtFault, RefusalShape};
 pub use route::{Action, Route};
 pub use settings::{OWN_CLAIMS, SETTINGS};
 pub use shipped::builtin_names;

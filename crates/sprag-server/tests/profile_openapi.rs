@@ -6,7 +6,9 @@ use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use sprag_server::openapi::{docs_router, document};
-use sprag_server::profile::{Action, CODES, FIXED_PATHS, Input, Profile, Registration, Route, builtin_names};
+use sprag_server::profile::{
+    Action, CODES, FIXED_PATHS, FieldAtFault, Input, Profile, Registration, Route, builtin_names,
+};
 use tower::ServiceExt as _;
 
 const URL: &str = "https://auth.example.org/";
@@ -141,6 +143,25 @@ fn every_body_has_examples_and_they_are_what_its_schema_says() {
 }
 
 #[test]
+fn a_list_of_fields_at_fault_may_have_missing_and_wrong_ones() {
+    for page in builtin_names().map(shipped) {
+        let document = document(std::slice::from_ref(&page), URL);
+        let name = format!("Refusal_{}", page.name.replace('-', "_"));
+        let reference = json!({ "$ref": format!("#/components/schemas/{name}") });
+        let schema = json!({ "allOf": [reference], "components": document["components"] });
+        let validator = jsonschema::draft202012::new(&schema).unwrap_or_else(|error| panic!("{error}"));
+        let fault = |name, code| FieldAtFault { name, code, message: "is at fault" };
+        let (missing, wrong) = (fault("a", "field_missing"), fault("b", "field_invalid"));
+        for fields in [vec![missing, wrong], vec![wrong, missing], vec![missing, missing]] {
+            let mut body = Vec::new();
+            page.refusal.write(fields[0].code, "is at fault", None, &fields, &mut body);
+            let body: Value = serde_json::from_slice(&body).expect("JSON");
+            assert!(validator.is_valid(&body), "{}: {body}", page.name);
+        }
+    }
+}
+
+#[test]
 fn every_code_that_a_call_may_answer_is_documented_with_its_status_and_an_example() {
     for page in builtin_names().map(shipped) {
         let document = document(std::slice::from_ref(&page), URL);
@@ -224,7 +245,10 @@ fn a_log_in_is_described_as_it_is() {
     assert_eq!(login["security"], json!([]));
     let content = &login["requestBody"]["content"];
     let (body, form) = (&content["application/json"], &content["application/x-www-form-urlencoded"]);
-    assert_eq!(body["examples"], form["examples"]);
+    let multipart = &content["multipart/form-data"];
+    assert_eq!((&body["examples"], &body["examples"]), (&form["examples"], &multipart["examples"]));
+    assert_eq!(multipart["schema"]["properties"], form["schema"]["properties"]);
+    assert_eq!(multipart["schema"]["required"], form["schema"]["required"]);
     assert_eq!(form["schema"]["additionalProperties"], json!({ "type": "string" }));
     let schema = &body["schema"];
     assert_eq!(schema["required"], json!(["password"]));

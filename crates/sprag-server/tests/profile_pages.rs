@@ -76,6 +76,7 @@ fn our_page_says_what_the_design_says() {
             call("POST /api/v1/auth/register", Action::Register, 201),
             call("GET /api/v1/auth/sessions", Action::Sessions, 200),
             call("DELETE /api/v1/auth/sessions/{id}", Action::EndSession, 204),
+            call("GET /api/v1/auth/admin/sessions/{id}", Action::Explain, 200), // ours, beyond the design
             call("POST /api/v1/auth/password", Action::Password, 200),
         ]
     );
@@ -227,7 +228,7 @@ fn a_refusal_is_problem_details() {
     let page = ours();
     let mut out = Vec::new();
     let cause = Some(EndCause::Reuse.name());
-    let status = page.refusal.write("session_ended", "this session has ended", cause, None, &mut out);
+    let status = page.refusal.write("session_ended", "this session has ended", cause, &[], &mut out);
     assert_eq!((status.as_u16(), page.refusal.content_type.as_str()), (401, "application/problem+json"));
     assert_eq!(
         String::from_utf8(out).expect("UTF-8"),

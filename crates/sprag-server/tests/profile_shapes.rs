@@ -7,7 +7,7 @@ use sprag::clock::Timestamp;
 use sprag::policy::Retry;
 use sprag::session::{AccountId, Epoch, SessionId};
 use sprag_server::profile::{
-    Action, Encoding, Facts, Input, Profile, Registration, Route, Transport, check_together,
+    Action, Encoding, Facts, FieldAtFault, Input, Profile, Registration, Route, Transport, check_together,
 };
 use uuid::Uuid;
 
@@ -47,7 +47,8 @@ fn pair(account: &Account) -> Facts<'_> {
 /// The status and body of a refusal.
 fn refused(page: &Profile, code: &str, message: &str, field: Option<&str>) -> (u16, Value) {
     let mut out = Vec::new();
-    let status = page.refusal.write(code, message, None, field, &mut out);
+    let field = field.map(|name| FieldAtFault { name, code, message });
+    let status = page.refusal.write(code, message, None, field.as_slice(), &mut out);
     (status.as_u16(), serde_json::from_slice(&out).expect("JSON"))
 }
 
@@ -225,6 +226,31 @@ fn detail_and_validation_errors_as_a_list() {
     let body = json!({ "refresh_token": 7 });
     let error = takes.read(body.as_object().expect("an object")).err().expect("a number is no token");
     assert_eq!((error.code, error.field.as_str()), ("field_invalid", "refresh_token"));
+    let of = |fields: &[&str], code: &str| {
+        let told: Vec<FieldAtFault<'_>> = fields
+            .iter()
+            .map(|field| match field.strip_suffix('!') {
+                Some(name) => FieldAtFault { name, code: "field_invalid", message: "" },
+                None => FieldAtFault { name: field, code: "field_missing", message: "" },
+            })
+            .collect();
+        let mut out = Vec::new();
+        page.refusal.write(code, "no", None, &told, &mut out);
+        serde_json::from_slice::<Value>(&out).expect("JSON")["detail"].clone()
+    };
+    let missing = |name: &str| json!({ "type": "missing", "loc": ["body", name], "msg": "Field required" });
+    let wrong = |name: &str| json!({ "type": "string_type", "loc": ["body", name], "msg": "Input should be a valid string" });
+    assert_eq!(of(&["a", "b"], "field_missing"), json!([missing("a"), missing("b")]));
+    assert_eq!(
+        of(&["a", "b!"], "field_missing"),
+        json!([missing("a"), wrong("b")]),
+        "each as the page words it"
+    );
+    assert_eq!(of(&["a!", "b"], "field_invalid"), json!([wrong("a"), missing("b")]));
+    assert_eq!(
+        of(&[], "field_missing"),
+        json!([{ "type": "missing", "loc": ["body", null], "msg": "Field required" }])
+    );
     let account = ann();
     let me = route(&page, "GET /api/v1/auth/me").gives.render(&pair(&account));
     assert_eq!(
@@ -303,6 +329,52 @@ content_type = "application/vnd.api+json"
         )
     );
     assert_eq!(page.refusal.content_type, "application/vnd.api+json");
+}
+
+#[test]
+fn fields_at_fault_are_listed_wherever_a_page_has_a_list_of_one() {
+    let page = page(
+        r#"
+id = 105
+about = "errors as a list, and their fields as another"
+[[route]]
+on = "POST /login"
+does = "login"
+takes = { user = "$name", password = "$password" }
+gives = { token = "$access_token", refresh = "$refresh_token" }
+[refusal]
+gives = { field = "$field?", fields = ["$field?"], errors = [{ code = "$code", field = "$field?", message = "$message" }], pair = ["body", "$field?"] }
+[refusal.codes.field_missing]
+message = "Required"
+"#,
+    );
+    let takes = &route(&page, "POST /login").takes;
+    let body = json!({ "password": 7 });
+    let error = takes.read(body.as_object().expect("an object")).err().expect("two faults");
+    let named: Vec<_> = error.others.iter().map(|other| (other.field.as_str(), other.code)).collect();
+    assert_eq!((error.field.as_str(), error.code), ("user", "field_missing"), "in the order of the page");
+    assert_eq!(named, [("password", "field_invalid")]);
+    let fields = [("user", "field_missing", "missing"), ("password", "field_invalid", "must be a text")];
+    let fields = fields.map(|(name, code, message)| FieldAtFault { name, code, message });
+    let mut out = Vec::new();
+    page.refusal.write("field_missing", "the usual", None, &fields, &mut out);
+    assert_eq!(
+        serde_json::from_slice::<Value>(&out).expect("JSON"),
+        json!({
+            "field": "user",
+            "fields": ["user", "password"],
+            "errors": [
+                { "code": "field_missing", "field": "user", "message": "Required" },
+                { "code": "field_invalid", "field": "password", "message": "must be a text" },
+            ],
+            "pair": ["body", "user"],
+        })
+    );
+    assert_eq!(
+        refused(&page, "busy", "later", None).1,
+        json!({ "fields": [], "errors": [{ "code": "busy", "message": "later" }], "pair": ["body"] }),
+        "one element where no field is at fault"
+    );
 }
 
 #[test]

@@ -370,7 +370,7 @@ async fn requests_that_cannot_be_read() {
         "#);
     assert_snapshot!(shape(&world.sends(Call::post(LOGIN).text("text/plain", "x")).await), @r#"
         415
-        Unsupported Media Type, media_type_unsupported, send Content-Type: application/json or application/x-www-form-urlencoded
+        Unsupported Media Type, media_type_unsupported, send Content-Type: application/json, application/x-www-form-urlencoded or multipart/form-data
         "#);
     let gzip = Call::post(LOGIN).json(&json!({})).header("content-encoding", "gzip");
     assert_snapshot!(shape(&world.sends(gzip).await), @r#"

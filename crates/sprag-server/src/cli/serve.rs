@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -14,7 +15,7 @@ use tokio::sync::oneshot;
 use crate::config::{Config, Database};
 use crate::jobs;
 use crate::node::Node;
-use crate::profile::Profile;
+use crate::profile::{Action, Input, Profile, Registration, Route};
 use crate::ring_file::RingSource;
 use crate::serve::{Bounds, serve};
 use sprag::access::Algorithm;
@@ -64,6 +65,47 @@ fn warn_of_what_is_allowed(node: &Node) {
                 "this page's cookie is not Secure although the public URL is https; set secure = true in the page"
             );
         }
+    }
+    warn_of_missing_secrets(node);
+    warn_of_open_doors(&node.profiles);
+}
+
+/// Without the secret of the system whose place a page takes, tokens are signed with a key of ours.
+fn warn_of_missing_secrets(node: &Node) {
+    let config = &node.config;
+    // Whoever chose another algorithm has thought of the APIs.
+    let is_chosen = config.signing_algorithm != Algorithm::Hs256 && !config.is_default("signing-algorithm");
+    if config.hs256_secret.is_some() || is_chosen {
+        return;
+    }
+    for page in &node.profiles {
+        let mapped = page.environment.iter().find(|(_, setting)| setting == "hs256-secret");
+        if let Some((variable, _)) = mapped {
+            tracing::warn!(
+                page = page.name,
+                "{variable} is not set, and APIs that verify access tokens with that secret would refuse every one of \
+                 ours; set it to the secret that they have, or have them verify with the public keys at \
+                 /.well-known/jwks.json"
+            );
+        }
+    }
+}
+
+/// Accounts are not of a page: who may register at one may log in at all.
+fn warn_of_open_doors(pages: &[Profile]) {
+    let is_open = |page: &&Profile| {
+        page.registration == Registration::Open
+            && page.routes.iter().any(|route| route.action == Action::Register)
+    };
+    let open = pages.iter().find(is_open);
+    let guarded = pages.iter().find(|page| page.registration == Registration::Admin);
+    if let (Some(open), Some(guarded)) = (open, guarded) {
+        tracing::warn!(
+            "anybody may register at the page {}, and accounts are shared between pages: whoever does may also log in at \
+             {}, where only an administrator registers; serve them from two servers if that is not meant",
+            open.name,
+            guarded.name
+        );
     }
 }
 
@@ -119,11 +161,9 @@ fn welcome(node: &Node, listen: SocketAddr) -> String {
         Database::Sqlite(path) => format!("SQLite, {}", path.display()),
         Database::Postgres(server) => format!("PostgreSQL, {server}"),
     };
-    let login = node.profiles.iter().flat_map(|profile| &profile.routes);
-    let login = login
-        .filter(|route| route.action == crate::profile::Action::Login)
-        .map(|route| format!("{url}{}", route.path))
-        .next();
+    let mut routes = node.profiles.iter().flat_map(|profile| &profile.routes);
+    let login = routes.find(|route| route.action == Action::Login).map(|route| FirstLogin::at(url, route));
+    let names = login.as_ref().map_or("--username ann", |login| login.names);
     let mut screen = format!(
         "\n  sprag {version}\n\n  \
          listening   http://{listen}\n  \
@@ -132,7 +172,7 @@ fn welcome(node: &Node, listen: SocketAddr) -> String {
          data        {database}\n  \
          signing     {algorithm}\n\n  \
          What to do next\n\n    \
-         make a user    printf '%s' 'a long password' | sprag user create --username ann --password-stdin\n",
+         make a user    printf '%s' 'a long password' | sprag user create {names} --password-stdin\n",
         version = env!("CARGO_PKG_VERSION"),
         pages = pages.join(", "),
         algorithm = config.signing_algorithm.name(),
@@ -147,9 +187,37 @@ fn welcome(node: &Node, listen: SocketAddr) -> String {
         );
     }
     if let Some(login) = login {
-        let request = r#"{"username":"ann","password":"a long password"}"#;
-        screen += &format!("    log in         curl {login} --json '{request}'\n");
+        screen += &format!("    log in         {}\n", login.command);
     }
     screen += &format!("    read on        {url}/docs\n\n");
     screen
+}
+
+/// The first log-in, as the page takes it.
+struct FirstLogin {
+    /// What the account must be made with.
+    names: &'static str,
+    command: String,
+}
+
+impl FirstLogin {
+    fn at(url: &str, route: &Route) -> Self {
+        let field = |wanted: &[Input]| {
+            let mut fields = route.takes.fields().iter();
+            fields.find(|field| wanted.contains(&field.input))
+        };
+        let name = field(&[Input::Name, Input::Username, Input::Email]);
+        let is_email = name
+            .is_some_and(|field| field.input == Input::Email || field.name.to_lowercase().contains("mail"));
+        let (names, typed) = match is_email {
+            true => ("--email ann@example.org", "ann@example.org"),
+            false => ("--username ann", "ann"),
+        };
+        let mut body = Map::new();
+        for (field, text) in [(name, typed), (field(&[Input::Password]), "a long password")] {
+            body.extend(field.map(|field| (field.name.clone(), text.into())));
+        }
+        let command = format!("curl {url}{} --json '{}'", route.path, Value::Object(body));
+        Self { names, command }
+    }
 }

@@ -210,8 +210,13 @@ impl Sources {
             }
             match &chosen {
                 Some(first) if first.text != found.text => {
+                    // Our own name for the secret does not say that tokens are signed with it.
+                    let more = match setting.name {
+                        "hs256-secret" => ", and SPRAG_SIGNING_ALGORITHM=HS256 beside it",
+                        _ => "",
+                    };
                     return Err(ConfigError::Together(format!(
-                        "{} and {} differ and both mean {}; set {} to say which holds",
+                        "{} and {} differ and both mean {}; set {} to say which holds{more}",
                         first.origin.subject(setting.name),
                         found.origin.subject(setting.name),
                         setting.name,

@@ -107,11 +107,32 @@ pub(super) fn public_url(text: &str) -> Parsed<Url> {
 
 /// Origins with commas between them, as browsers send them.
 pub(super) fn origins(text: &str) -> Parsed<Vec<String>> {
-    let origin = |text: &str| match text.trim() {
-        "*" => Err("* would let every site use the visitor's session; name the sites one by one".to_owned()),
-        text => public_url(text).map(|url| url.origin().ascii_serialization()),
-    };
-    text.split(',').map(origin).collect()
+    text.split(',').map(|text| origin(text.trim())).collect()
+}
+
+fn origin(text: &str) -> Parsed<String> {
+    const LIKE: &str = "an origin is a scheme, a host and perhaps a port, and nothing after them; write it like \
+                        https://app.example.com";
+    if text == "*" {
+        return Err("* would let every site use the visitor's session; name the sites one by one".to_owned());
+    }
+    let url = Url::parse(text).map_err(|_| format!("{} is not an origin: {LIKE}", quoted(text)))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(format!("this origin has a user name in it: {LIKE}"));
+    }
+    let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    if !matches!(url.scheme(), "https" | "http") || !is_bare {
+        return Err(format!("{} is not an origin: {LIKE}", quoted(text)));
+    }
+    if url.scheme() == "http" && !is_this_machine(&url) {
+        return Err(format!(
+            "{} is not https, so anyone on the way to that site could put a page of their own in its place and use \
+             the visitor's session; name the site by its https origin, or one of this machine, as \
+             http://localhost:3000",
+            quoted(text)
+        ));
+    }
+    Ok(url.origin().ascii_serialization())
 }
 
 /// Whether the host is this machine whatever a name server says; browsers trust http there.
@@ -314,6 +335,24 @@ mod tests {
             assert!(public_url(text).is_err(), "{text}");
         }
         let told = public_url("https://me:hunter2@a.example").unwrap_err();
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+
+    #[test]
+    fn origins_are_sites_one_by_one() {
+        let named = origins("https://app.example.com, http://localhost:3000,https://a.example:443/");
+        let bare = ["https://app.example.com", "http://localhost:3000", "https://a.example"];
+        assert_eq!(named.unwrap(), bare);
+        for text in ["", "app.example.com", "ftp://localhost", "https://a.example/app", "https://a.example,"]
+        {
+            let told = origins(text).unwrap_err();
+            assert!(told.contains("is not an origin: an origin is a scheme, a host"), "{told}");
+        }
+        let told = origins("https://a.example,http://b.example").unwrap_err();
+        assert!(told.starts_with("\"http://b.example\" is not https, so anyone on the way"), "{told}");
+        assert!(!told.contains("TLS before this server"), "{told}");
+        assert!(origins("*").unwrap_err().contains("every site"));
+        let told = origins("https://me:hunter2@a.example").unwrap_err();
         assert!(!told.contains("hunter2"), "{told}");
     }
 

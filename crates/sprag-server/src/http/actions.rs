@@ -28,7 +28,7 @@ pub(super) async fn login(place: &Place, parts: &Parts, body: Received) -> Resul
 
     let by = way_asked_for(place, parts, &inputs)?;
     // Cookies of two sessions say nothing of which one to replace; they must not keep anybody from logging in.
-    let carried = if by == By::Cookie { place.cookie_token(parts).unwrap_or_default() } else { None };
+    let carried = if by == By::Cookie { place.cookie_token(parts).await.unwrap_or_default() } else { None };
     let log_in = LogIn {
         name,
         password,
@@ -96,7 +96,7 @@ pub(super) async fn logout(
     let inputs = place.inputs(&fields)?;
     let client = place.client(parts)?;
     let engine = &place.app.engine;
-    let is_ours = match place.refresh_token(parts, &inputs)? {
+    let is_ours = match place.refresh_token(parts, &inputs).await? {
         Some(carried) => {
             engine.log_out(&place.page.terms, &carried.text, cause, &client).await?;
             carried.by == By::Cookie
@@ -180,7 +180,7 @@ pub(super) async fn explain(place: &Place, parts: &Parts, id: &str) -> Result<Re
     let caller = place.admin(parts).await?;
     let id: SessionId = id.parse().map_err(|_| Refusal::SessionUnknown)?;
     if id == caller.key.session {
-        return Err(Refusal::Forbidden.into());
+        return Err(Problem::OwnSession);
     }
     let explained = place.app.engine.explain(id).await?.ok_or(Refusal::SessionUnknown)?;
     let (session, detail) = (&explained.session, &explained.detail);
@@ -204,7 +204,7 @@ pub(super) async fn password(place: &Place, parts: &Parts, body: Received) -> Re
     let current =
         inputs.get(Input::CurrentPassword).ok_or_else(|| place.missing(&[Input::CurrentPassword]))?;
     let new = inputs.get(Input::NewPassword).ok_or_else(|| place.missing(&[Input::NewPassword]))?;
-    let carried = place.refresh_token(parts, &inputs)?;
+    let carried = place.refresh_token(parts, &inputs).await?;
     let by = carried.as_ref().map_or(By::Body, |carried| carried.by);
     let refresh_token = carried.as_ref().map(|carried| carried.text.as_str());
     let engine = &place.app.engine;

@@ -11,9 +11,9 @@ use hyper::header::{
 use sprag::account::Account;
 use sprag::engine::TokenPair;
 
-use super::refusal::{Answer, Problem};
+use super::refusal::{Answer, AtFault, Problem};
 use super::{Place, carriage};
-use crate::profile::{Facts, RefusalShape};
+use crate::profile::{Facts, FieldAtFault, RefusalShape};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -67,8 +67,8 @@ pub(super) fn shaped(place: &Place, facts: &Facts<'_>) -> Response {
 pub(super) fn refused(shape: &RefusalShape, problem: Problem, asks_for_bearer: bool) -> Response {
     let answer = problem.answer();
     let mut body = Vec::with_capacity(256);
-    let field = answer.field.as_deref();
-    let status = shape.write(answer.code, &answer.message, answer.cause, field, &mut body);
+    let fields: Vec<FieldAtFault<'_>> = answer.fields.iter().map(AtFault::told).collect();
+    let status = shape.write(answer.code, &answer.message, answer.cause, &fields, &mut body);
     let content_type = HeaderValue::from_str(&shape.content_type).unwrap_or(JSON);
     let mut response = with_body(status, content_type, body);
     add_headers(&mut response, &answer, asks_for_bearer);

@@ -1,10 +1,13 @@
 //! How a refresh token travels: found in cookie or body, sent back the way the page asks.
 
+use std::borrow::Cow;
+
 use axum::response::Response;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, ORIGIN, SET_COOKIE};
+use percent_encoding::percent_decode_str;
 use sprag::Engine;
 use sprag::engine::{Refresh, Terms, TokenPair};
-use sprag::token::RefreshToken;
+use sprag::session::{Generation, SessionKey};
 
 use super::App;
 use super::refusal::Problem;
@@ -14,11 +17,22 @@ use crate::profile::{CookieSpec, OriginRule, RefreshTransport, SameSite, Transpo
 /// How long a device cookie lasts: 400 days, the longest that browsers allow (RFC 6265bis section 4.1.2.2).
 const DEVICE_COOKIE_SECONDS: i64 = 400 * 24 * 3600;
 
+/// How many cookies of one name are looked into; each may take a look into the store.
+const MAX_COOKIES: usize = 16;
+
 /// A refresh token as it came.
 #[derive(Debug)]
 pub(super) struct Carried {
     pub(super) text: String,
     pub(super) by: By,
+}
+
+/// A text that is a token of some session.
+struct Genuine<'a> {
+    text: &'a str,
+    key: SessionKey,
+    generation: Generation,
+    is_ours: bool,
 }
 
 /// The way a refresh token came, and by default goes back.
@@ -30,10 +44,12 @@ pub(super) enum By {
 
 /// Finds the refresh token of a request.
 ///
-/// A browser may send two cookies of one name, one of them planted by a neighbouring subdomain: only those whose tag
-/// verifies count, and two sessions are one too many. Cookie and body together must be of one session, at most one
-/// generation apart; the newer counts. Nothing changes where they are not.
-pub(super) fn find(
+/// A browser may send two cookies of one name, one of them planted by a neighbouring subdomain: only those that are of
+/// a session count, and two sessions are one too many. Another system's token is of a session while that lives. Cookie
+/// and body together must be of one session, at most one generation apart; the newer counts. A token of another system
+/// may be any number of generations old there: the client that keeps it has not noticed that it has been replaced.
+/// Nothing changes where they are not.
+pub(super) async fn find(
     transport: &RefreshTransport,
     terms: &Terms,
     engine: &Engine,
@@ -41,50 +57,98 @@ pub(super) fn find(
     body: Option<&str>,
 ) -> Result<Option<Carried>, Problem> {
     let Some(cookie) = &transport.cookie else { return Ok(body.map(|text| Carried::new(text, By::Body))) };
-    let mut values: Vec<&str> = cookies(headers, &cookie.name).collect();
+    let mut values: Vec<Cow<'_, str>> = cookies(headers, &cookie.name).map(decoded).collect();
     values.dedup();
-    let parse = |text: &str| engine.parse(terms, text, engine.now());
     let from_cookie = match values.as_slice() {
         [] => None,
-        [only] => Some(*only),
-        several => Some(the_genuine_one(several, parse)?),
+        [only] => Some(only.as_ref()),
+        several => Some(the_genuine_one(several, terms, engine).await?),
     };
     match (from_cookie, body) {
         (None, None) => Ok(None),
         (None, Some(text)) => Ok(Some(Carried::new(text, By::Body))),
         (Some(text), None) => Ok(Some(Carried::new(text, By::Cookie))),
         (Some(cookie), Some(body)) if cookie == body => Ok(Some(Carried::new(cookie, By::Cookie))),
-        (Some(cookie), Some(body)) => match (parse(cookie), parse(body)) {
-            (Some(a), Some(b)) if a.key == b.key && a.generation.0.abs_diff(b.generation.0) <= 1 => {
-                let newer = if a.generation >= b.generation { cookie } else { body };
-                Ok(Some(Carried::new(newer, By::Cookie)))
-            }
-            _ => Err(Problem::invalid(
-                "the cookie and the body carry refresh tokens of different sessions; send only one",
-            )),
-        },
+        (Some(cookie), Some(body)) => {
+            let newer = the_newer_one(cookie, body, terms, engine).await?;
+            Ok(Some(Carried::new(newer, By::Cookie)))
+        }
     }
 }
 
-fn the_genuine_one<'a>(
-    values: &[&'a str],
-    parse: impl Fn(&str) -> Option<RefreshToken>,
+/// A cookie's value without the percent signs that Express and others write; none of our tokens has one. What is not
+/// encoded well stays as it is, as there.
+fn decoded(value: &str) -> Cow<'_, str> {
+    if !value.contains('%') {
+        return value.into();
+    }
+    let bytes: Vec<u8> = percent_decode_str(value).collect();
+    let is_encoded_well = bytes.len() + 2 * value.matches('%').count() == value.len();
+    match String::from_utf8(bytes) {
+        Ok(text) if is_encoded_well => text.into(),
+        _ => value.into(),
+    }
+}
+
+async fn the_genuine_one<'a>(
+    values: &'a [Cow<'_, str>],
+    terms: &Terms,
+    engine: &Engine,
 ) -> Result<&'a str, Problem> {
-    let mut best: Option<(&str, RefreshToken)> = None;
-    for value in values {
-        let Some(token) = parse(value) else { continue };
-        match &best {
-            Some((_, known)) if known.key != token.key => {
-                return Err(Problem::invalid(
-                    "two cookies carry refresh tokens of different sessions; delete the cookies and log in again",
-                ));
-            }
-            Some((_, known)) if known.generation >= token.generation => {}
-            _ => best = Some((value, token)),
+    if values.len() > MAX_COOKIES {
+        return Err(Problem::invalid("too many cookies of one name; delete the cookies and log in again"));
+    }
+    let mut genuine: Vec<Genuine<'_>> = Vec::new();
+    for text in values {
+        if let Some((key, generation)) = engine.whose(terms, text).await? {
+            let is_ours = engine.parse(terms, text, engine.now()).is_some();
+            genuine.push(Genuine { text, key, generation, is_ours });
         }
     }
+    if genuine.iter().any(|found| found.is_ours) {
+        drop_what_is_left_over(&mut genuine, engine).await?;
+    }
+    if genuine.iter().any(|found| found.key != genuine[0].key) {
+        return Err(Problem::invalid(
+            "two cookies carry refresh tokens of different sessions; delete the cookies and log in again",
+        ));
+    }
     // None is genuine: any of them gets the refusal it deserves.
-    Ok(best.map_or(values[0], |(value, _)| value))
+    let newest = genuine.iter().rev().max_by_key(|found| found.generation);
+    Ok(newest.map_or(&values[0], |found| found.text))
+}
+
+/// Another system's token that was taken long ago stays in its cookie where that has another path than ours, also when
+/// somebody else logs in: beside a token of ours it says nothing.
+async fn drop_what_is_left_over(genuine: &mut Vec<Genuine<'_>>, engine: &Engine) -> Result<(), Problem> {
+    let mut kept = Vec::with_capacity(genuine.len());
+    for found in genuine.drain(..) {
+        let session = if found.is_ours { None } else { engine.store().named(found.key.session).await? };
+        if session.is_none_or(|(session, _)| session.generation == Generation(0)) {
+            kept.push(found);
+        }
+    }
+    *genuine = kept;
+    Ok(())
+}
+
+async fn the_newer_one<'a>(
+    cookie: &'a str,
+    body: &'a str,
+    terms: &Terms,
+    engine: &Engine,
+) -> Result<&'a str, Problem> {
+    let is_foreign = |text| engine.parse(terms, text, engine.now()).is_none();
+    match (engine.whose(terms, cookie).await?, engine.whose(terms, body).await?) {
+        (Some((one, a)), Some((other, b)))
+            if one == other && (a.0.abs_diff(b.0) <= 1 || is_foreign(cookie) || is_foreign(body)) =>
+        {
+            Ok(if a >= b { cookie } else { body })
+        }
+        _ => Err(Problem::invalid(
+            "the cookie and the body carry refresh tokens of different sessions; send only one",
+        )),
+    }
 }
 
 impl Carried {
@@ -160,4 +224,25 @@ fn same_site(rule: SameSite) -> &'static str {
 fn add(response: &mut Response, cookie: &str) {
     let value = HeaderValue::from_str(cookie).expect("names, paths and tokens are visible ASCII");
     response.headers_mut().append(SET_COOKIE, value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_is_decoded_whole_or_left_as_it_is() {
+        for (value, text) in [
+            ("a%2Bb%2Fc%3D", "a+b/c="),
+            ("a+b/c==", "a+b/c=="),
+            ("%c3%a9", "\u{e9}"),
+            ("100%", "100%"),
+            ("%2B%", "%2B%"),
+            ("%2B%zz", "%2B%zz"),
+            ("%2B%ff", "%2B%ff"),
+            ("%252B", "%2B"),
+        ] {
+            assert_eq!(decoded(value), text);
+        }
+    }
 }

@@ -14,7 +14,8 @@ use super::{Place, request};
 
 pub(super) async fn refresh(place: &Place, parts: &Parts, body: Received) -> Result<Response, Problem> {
     let fields = request::fields(parts, body)?;
-    let carried = place.refresh_token(parts, &place.inputs(&fields)?)?.ok_or(Refusal::TokenMissing)?;
+    let carried = place.refresh_token(parts, &place.inputs(&fields)?).await?;
+    let carried = carried.ok_or(Refusal::TokenMissing)?;
     let client = place.client(parts)?;
     let renewal = Renewal { token: &carried.text, retry_id: request::retry_id(&parts.headers)? };
 

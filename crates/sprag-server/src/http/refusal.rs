@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 
 use sprag::{Error, Fault, FaultKind, Refusal};
 
-use crate::profile::TakeError;
+use crate::profile::{FieldAtFault, TakeError};
 
 /// Everything that can be answered instead of success.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub(super) enum Problem {
     MethodNotAllowed,
     /// There is no such path.
     NotFound,
+    /// An administrator asks for the story of the session they ask with.
+    OwnSession,
     /// A cookie-authenticated request from another site.
     CrossSite,
     /// A defect brought this one request down.
@@ -40,8 +42,22 @@ pub(super) struct Answer {
     pub(super) code: &'static str,
     pub(super) message: Cow<'static, str>,
     pub(super) cause: Option<&'static str>,
-    pub(super) field: Option<String>,
+    pub(super) fields: Vec<AtFault>,
     pub(super) retry_after_seconds: Option<u32>,
+}
+
+/// A field that is missing or wrong.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct AtFault {
+    pub(super) name: String,
+    pub(super) code: &'static str,
+    pub(super) message: Cow<'static, str>,
+}
+
+impl AtFault {
+    pub(super) fn told(&self) -> FieldAtFault<'_> {
+        FieldAtFault { name: &self.name, code: self.code, message: &self.message }
+    }
 }
 
 impl Problem {
@@ -55,11 +71,12 @@ impl Problem {
             Self::Engine(Error::Refused(refusal)) => of_refusal(&refusal),
             Self::Engine(Error::Failed(fault)) => of_fault(&fault),
             Self::Invalid(what) => plain("request_invalid", what),
-            Self::Field(error) => {
-                let message = error.to_string();
-                Answer { field: Some(error.field), ..plain(error.code, message) }
+            Self::Field(error) => of_fields(error),
+            Self::AtField(name, error) => {
+                let answer = Self::Engine(error).answer();
+                let field = AtFault { name, code: answer.code, message: answer.message.clone() };
+                Answer { fields: vec![field], ..answer }
             }
-            Self::AtField(field, error) => Answer { field: Some(field), ..Self::Engine(error).answer() },
             Self::TooLarge => plain("request_too_large", "the body is larger than 64 KiB; send less"),
             Self::TooSlow => {
                 plain("request_timeout", "the body did not arrive within 10 seconds; send the request again")
@@ -70,6 +87,9 @@ impl Problem {
             }
             Self::NotFound => {
                 plain("not_found", "there is nothing at this address; /docs lists what there is")
+            }
+            Self::OwnSession => {
+                plain("forbidden", "nobody is told of the session they ask with; ask from another one")
             }
             Self::CrossSite => plain(
                 "origin_refused",
@@ -85,6 +105,17 @@ impl<E: Into<Error>> From<E> for Problem {
     fn from(error: E) -> Self {
         Self::Engine(error.into())
     }
+}
+
+fn of_fields(mut error: TakeError) -> Answer {
+    let others = std::mem::take(&mut error.others);
+    let (code, message) = (error.code, error.to_string());
+    let at_fault = |error: TakeError| {
+        let message = error.to_string().into();
+        AtFault { name: error.field, code: error.code, message }
+    };
+    let fields = std::iter::once(error).chain(others).map(at_fault).collect();
+    Answer { fields, ..plain(code, message) }
 }
 
 fn of_refusal(refusal: &Refusal) -> Answer {
@@ -118,5 +149,5 @@ fn of_fault(fault: &Fault) -> Answer {
 }
 
 fn plain(code: &'static str, message: impl Into<Cow<'static, str>>) -> Answer {
-    Answer { code, message: message.into(), cause: None, field: None, retry_after_seconds: None }
+    Answer { code, message: message.into(), cause: None, fields: Vec::new(), retry_after_seconds: None }
 }

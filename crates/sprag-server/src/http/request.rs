@@ -18,6 +18,7 @@ use sprag::session::ShortHash;
 use sprag::token::hash_instance;
 use zeroize::Zeroizing;
 
+use super::multipart;
 use super::refusal::Problem;
 
 /// The largest body, in bytes.
@@ -58,18 +59,17 @@ pub(super) fn fields(parts: &Parts, body: Received) -> Result<Map<String, Value>
     if bytes.is_empty() {
         return Ok(Map::new());
     }
-    match media_type(&parts.headers) {
-        Some(kind) if kind.eq_ignore_ascii_case("application/json") => json(&bytes),
-        Some(kind) if kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") => form(&bytes),
+    let content_type =
+        parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = content_type.split(';').next().unwrap_or_default().trim();
+    match kind.to_ascii_lowercase().as_str() {
+        "application/json" => json(&bytes),
+        "application/x-www-form-urlencoded" => form(&bytes),
+        "multipart/form-data" => multipart::fields(content_type, bytes),
         _ => Err(Problem::UnsupportedMediaType(
-            "send Content-Type: application/json or application/x-www-form-urlencoded",
+            "send Content-Type: application/json, application/x-www-form-urlencoded or multipart/form-data",
         )),
     }
-}
-
-fn media_type(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
-    Some(value.split(';').next().unwrap_or(value).trim())
 }
 
 fn json(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {

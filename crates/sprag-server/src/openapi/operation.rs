@@ -146,6 +146,7 @@ fn request_body(profile: &Profile, route: &Route) -> Option<Value> {
     let mut content = Map::new();
     content.insert("application/json".to_owned(), media(Written::Json));
     content.insert("application/x-www-form-urlencoded".to_owned(), media(Written::Form));
+    content.insert("multipart/form-data".to_owned(), media(Written::Multipart));
     let may_do_without = takes_cookie(profile, route) || takes_bearer_instead(route);
     let is_required = fields.iter().any(|field| !field.is_optional) || !may_do_without;
     Some(json!({ "required": is_required, "content": content }))

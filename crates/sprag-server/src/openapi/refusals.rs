@@ -8,19 +8,24 @@ use sprag::session::EndCause;
 
 use super::operation::{component, needs_bearer, takes_bearer_instead, takes_cookie};
 use super::{example, schema};
-use crate::profile::{Action, CODES, Profile, RefusalShape, Route};
+use crate::profile::{Action, CODES, FieldAtFault, Profile, RefusalShape, Route};
 
 /// The name of the page's refusals among the schemas.
 pub(super) fn schema_name(profile: &Profile) -> String {
     format!("Refusal_{}", component(&profile.name))
 }
 
+/// The codes of fields at fault; a list of them may have both.
+const FIELD_CODES: [&str; 2] = ["field_missing", "field_invalid"];
+
 /// The schema of a page's refusals.
 pub(super) fn schema(shape: &RefusalShape) -> Value {
     let templates = shape.templates().filter_map(|(code, template)| Some((code, template.root()?)));
     let mut schemas: Vec<Value> = Vec::new();
     for (code, root) in templates {
-        let mut schema = schema::node(root);
+        let lists_fields = code.is_none_or(|code| FIELD_CODES.contains(&code));
+        let others = if lists_fields { shape.elements(&FIELD_CODES) } else { Vec::new() };
+        let mut schema = schema::mixed(root, &others);
         if let Some(code) = code {
             schema["description"] = format!("For the code `{code}`.").into();
         }
@@ -191,7 +196,8 @@ fn example(shape: &RefusalShape, code: &str, field: Option<&str>) -> Value {
     };
     let cause = (code == "session_ended").then_some(EndCause::Logout.name());
     let mut out = Vec::new();
-    shape.write(code, &message, cause, field, &mut out);
+    let field = field.map(|name| FieldAtFault { name, code, message: &message });
+    shape.write(code, &message, cause, field.as_slice(), &mut out);
     serde_json::from_slice(&out).unwrap_or_default()
 }
 

@@ -11,16 +11,23 @@ pub(super) enum Written {
     Json,
     /// A form has texts only.
     Form,
+    /// So has one in parts, whose names stand in headers.
+    Multipart,
 }
 
 /// The schema of what a template writes.
 pub(super) fn node(node: &Node) -> Value {
+    mixed(node, &[])
+}
+
+/// The same where the elements of a list may also be as `others` are.
+pub(super) fn mixed(node: &Node, others: &[&Node]) -> Value {
     match node {
         Node::Constant(value) => constant(value),
         Node::Fact { fact, is_optional } => fact_schema(*fact, *is_optional),
         Node::Object(fields) => {
             let properties: Map<String, Value> =
-                fields.iter().map(|(key, value)| (key.clone(), self::node(value))).collect();
+                fields.iter().map(|(key, value)| (key.clone(), mixed(value, others))).collect();
             let required: Vec<&str> = fields
                 .iter()
                 .filter(|(_, node)| is_always_there(node))
@@ -29,7 +36,7 @@ pub(super) fn node(node: &Node) -> Value {
             json!({ "type": "object", "properties": properties, "required": required })
         }
         Node::List(nodes) => {
-            let mut items: Vec<Value> = nodes.iter().map(self::node).collect();
+            let mut items: Vec<Value> = nodes.iter().map(|node| mixed(node, others)).collect();
             let most = items.len();
             let least = nodes.iter().filter(|node| is_always_there(node)).count();
             let mut schema = json!({ "type": "array", "minItems": least, "maxItems": most });
@@ -46,7 +53,12 @@ pub(super) fn node(node: &Node) -> Value {
             }
             schema
         }
-        Node::Each(item) => json!({ "type": "array", "items": self::node(item) }),
+        Node::Each(item) => {
+            let others = others.iter().copied().filter(|other| *other != item.as_ref());
+            let kinds: Vec<Value> = std::iter::once(item.as_ref()).chain(others).map(self::node).collect();
+            let items = if kinds.len() == 1 { kinds[0].clone() } else { json!({ "anyOf": kinds }) };
+            json!({ "type": "array", "items": items })
+        }
     }
 }
 
@@ -78,9 +90,12 @@ pub(super) fn request(route: &Route, written: Written) -> Value {
         choices.push(one_of_them(&fields));
     }
     let mut schema = json!({ "type": "object", "properties": properties });
-    if written == Written::Form {
+    if written != Written::Json {
         // A form that has a field twice is refused, whatever the field.
         schema["additionalProperties"] = json!({ "type": "string" });
+    }
+    if written == Written::Multipart {
+        schema["propertyNames"] = json!({ "pattern": "^[^\\u0000-\\u001f\\u007f\\\\]*$" });
     }
     if !required.is_empty() {
         schema["required"] = json!(required);

@@ -6,6 +6,8 @@ use sprag::clock::Timestamp;
 use sprag::session::{AccountId, ProfileId, Session, SessionDetail, SessionId};
 use uuid::Uuid;
 
+use super::template::Node;
+
 macro_rules! facts {
     ($($(#[doc = $doc:literal])* $fact:ident = $name:literal, $kind:ident;)*) => {
         /// Something a template may name; the names are part of the page format.
@@ -289,6 +291,17 @@ pub struct SessionFacts<'a> {
 pub(super) enum Item<'a> {
     Session(&'a SessionFacts<'a>),
     Event(&'a Event),
+    Field(&'a FieldFacts<'a>),
+}
+
+impl<'a> Item<'a> {
+    /// How this element is written, where that is not how the list has it.
+    pub(super) fn own_shape(self) -> Option<&'a Node> {
+        match self {
+            Self::Field(field) => field.shape,
+            Self::Session(_) | Self::Event(_) => None,
+        }
+    }
 }
 
 /// What a refusal has to tell, its status and sentence already as the page wants them.
@@ -300,12 +313,25 @@ pub struct RefusalFacts<'a> {
     pub message: &'a str,
     /// Why the session of a genuine token has ended.
     pub cause: Option<&'a str>,
-    /// The field of the request that is missing or wrong.
-    pub field: Option<&'a str>,
+    /// The fields of the request that are missing or wrong.
+    pub fields: &'a [FieldFacts<'a>],
     /// The status of the answer.
     pub status: u16,
     /// The name of that status.
     pub title: &'a str,
+}
+
+/// One field of a request that is missing or wrong.
+#[derive(Clone, Copy)]
+pub struct FieldFacts<'a> {
+    /// Its name on the wire.
+    pub name: &'a str,
+    /// The code that it alone would have.
+    pub code: &'a str,
+    /// What is wrong with it, as the page says it.
+    pub message: &'a str,
+    /// How the page writes such a fault in a list, where it differs from the list's own.
+    pub(super) shape: Option<&'a Node>,
 }
 
 /// The value of a fact.
@@ -319,10 +345,14 @@ pub(super) enum Scalar<'a> {
 }
 
 impl<'a> Facts<'a> {
-    /// What a list has an element for: the sessions of a listing, or the events of a session that is explained.
-    pub(super) fn items(&self) -> impl Iterator<Item = Item<'a>> + use<'a> {
+    /// What a list has an element for: the sessions of a listing, the events of a session that is explained, or the
+    /// fields at fault of a request. A refusal that finds fault with no field has one element all the same.
+    pub(super) fn items(&self) -> impl Iterator<Item = Option<Item<'a>>> + use<'a> {
         let events = self.events.iter().map(|entry| Item::Event(&entry.event));
-        self.sessions.iter().map(Item::Session).chain(events)
+        let fields = self.refusal.map_or(&[][..], |refusal| refusal.fields);
+        let nothing = (self.refusal.is_some() && fields.is_empty()).then_some(None);
+        let items = self.sessions.iter().map(Item::Session).chain(events);
+        items.chain(fields.iter().map(Item::Field)).map(Some).chain(nothing)
     }
 
     /// The value of `fact`; `item` is what the element of a list is about that is being told.
@@ -371,10 +401,10 @@ impl<'a> Facts<'a> {
             | Fact::EventUserAgent
             | Fact::EventNote => match item? {
                 Item::Event(event) => event_value(event, fact),
-                Item::Session(_) => None,
+                Item::Session(_) | Item::Field(_) => None,
             },
             Fact::Message | Fact::Code | Fact::Cause | Fact::Status | Fact::Title | Fact::Field => {
-                refusal_value(self.refusal.as_ref()?, fact)
+                refusal_value(self.refusal.as_ref()?, item, fact)
             }
         }
     }
@@ -443,14 +473,16 @@ fn session_value<'a>(item: &SessionFacts<'a>, fact: Fact) -> Option<Scalar<'a>> 
     }
 }
 
-fn refusal_value<'a>(refusal: &RefusalFacts<'a>, fact: Fact) -> Option<Scalar<'a>> {
+/// In a list of fields at fault each tells of itself.
+fn refusal_value<'a>(refusal: &RefusalFacts<'a>, item: Option<Item<'a>>, fact: Fact) -> Option<Scalar<'a>> {
+    let field = if let Some(Item::Field(field)) = item { Some(field) } else { None };
     match fact {
-        Fact::Message => Some(Scalar::Text(refusal.message)),
-        Fact::Code => Some(Scalar::Text(refusal.code)),
+        Fact::Message => Some(Scalar::Text(field.map_or(refusal.message, |field| field.message))),
+        Fact::Code => Some(Scalar::Text(field.map_or(refusal.code, |field| field.code))),
         Fact::Cause => refusal.cause.map(Scalar::Text),
         Fact::Status => Some(Scalar::Number(u64::from(refusal.status))),
         Fact::Title => Some(Scalar::Text(refusal.title)),
-        Fact::Field => refusal.field.map(Scalar::Text),
+        Fact::Field => field.or(refusal.fields.first()).map(|field| Scalar::Text(field.name)),
         _ => None,
     }
 }

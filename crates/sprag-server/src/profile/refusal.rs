@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use serde_json::Value;
 
 use super::error::{ProfileError, quote, suggest};
-use super::fact::{Fact, Facts, RefusalFacts};
+use super::fact::{Fact, Facts, FieldFacts, RefusalFacts};
 use super::section::Field;
 use super::template::{Node, Scope, Template};
 
@@ -43,7 +43,11 @@ pub const CODES: &[Code] = &[
     code("credentials_invalid", StatusCode::UNAUTHORIZED, "The name is unknown or the password wrong"),
     // Not 401: front ends answer that with a refresh, and the token is not what is wrong.
     code("current_password_wrong", StatusCode::FORBIDDEN, "The current password is wrong"),
-    code("forbidden", StatusCode::FORBIDDEN, "Only an administrator may do this"),
+    code(
+        "forbidden",
+        StatusCode::FORBIDDEN,
+        "Only an administrator may do this, or the session asks about itself",
+    ),
     code("origin_refused", StatusCode::FORBIDDEN, "A cookie came with a request from another origin"),
     code("not_found", StatusCode::NOT_FOUND, "There is no such path"),
     code("session_unknown", StatusCode::NOT_FOUND, "The account has no such live session"),
@@ -103,6 +107,17 @@ struct Exception {
     gives: Option<Template>,
 }
 
+/// A field of a request that is missing or wrong, before a page words it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FieldAtFault<'a> {
+    /// Its name on the wire.
+    pub name: &'a str,
+    /// The code that it alone would have.
+    pub code: &'a str,
+    /// What is wrong with it, in a sentence.
+    pub message: &'a str,
+}
+
 /// Problem details (RFC 9457), for pages that say nothing else and for requests that no page answers.
 impl Default for RefusalShape {
     fn default() -> Self {
@@ -130,28 +145,49 @@ impl RefusalShape {
 
     /// Writes the body for a refusal at the end of `out`, and says which status it has.
     ///
-    /// `message` is the usual sentence; the page may have its own.
+    /// `message` is the usual sentence; the page may have its own. Of `fields` the first decides, and the page may list
+    /// the others, each as it lists the faults of its code.
     pub fn write(
         &self,
         code: &str,
         message: &str,
         cause: Option<&str>,
-        field: Option<&str>,
+        fields: &[FieldAtFault<'_>],
         out: &mut Vec<u8>,
     ) -> StatusCode {
-        let exception = self.exceptions.get(code);
-        let status = exception.map_or_else(|| usual_status(code), |exception| exception.status);
+        let (status, gives) = (self.status(code), self.template(code));
+        let own_shape = |code: &str| {
+            let own = self.template(code);
+            if std::ptr::eq(own, gives) { None } else { own.element() }
+        };
+        let fields: Vec<FieldFacts<'_>> = fields
+            .iter()
+            .map(|field| FieldFacts {
+                name: field.name,
+                code: field.code,
+                message: self.message(field.code).unwrap_or(field.message),
+                shape: own_shape(field.code),
+            })
+            .collect();
         let refusal = RefusalFacts {
             code,
-            message: exception.and_then(|exception| exception.message.as_deref()).unwrap_or(message),
+            message: self.message(code).unwrap_or(message),
             cause,
-            field,
+            fields: &fields,
             status: status.as_u16(),
             title: status.canonical_reason().unwrap_or("Refused"),
         };
-        let gives = exception.and_then(|exception| exception.gives.as_ref()).unwrap_or(&self.gives);
         gives.write(&Facts { refusal: Some(refusal), ..Facts::default() }, out);
         status
+    }
+
+    /// The page's own sentence for `code`.
+    fn message(&self, code: &str) -> Option<&str> {
+        self.exceptions.get(code)?.message.as_deref()
+    }
+
+    fn template(&self, code: &str) -> &Template {
+        self.exceptions.get(code).and_then(|exception| exception.gives.as_ref()).unwrap_or(&self.gives)
     }
 
     /// The templates and, for each, the code it is for; `None` is for all other codes.
@@ -160,6 +196,11 @@ impl RefusalShape {
         let special =
             exceptions.filter_map(|(code, exception)| Some((Some(*code), exception.gives.as_ref()?)));
         std::iter::once((None, &self.gives)).chain(special)
+    }
+
+    /// How the page writes a field at fault in a list, for each of `codes` that has such a list.
+    pub(crate) fn elements(&self, codes: &[&str]) -> Vec<&Node> {
+        codes.iter().filter_map(|code| self.template(code).element()).collect()
     }
 
     /// Reads `[refusal]`.
@@ -186,7 +227,7 @@ impl RefusalShape {
     }
 }
 
-const SCOPE: Scope<'static> = Scope { anywhere: Fact::REFUSAL, each: &[] };
+const SCOPE: Scope<'static> = Scope { anywhere: Fact::REFUSAL, each: &[Fact::Field] };
 
 fn usual_status(code: &str) -> StatusCode {
     let known = CODES.iter().find(|known| known.name == code);

@@ -104,7 +104,7 @@ impl<'a> Inputs<'a> {
     }
 }
 
-/// A field of a request that is missing or wrong.
+/// A field of a request that is missing or wrong, the first of them in the order of the page.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the field {field:?} {what}")]
 pub struct TakeError {
@@ -114,15 +114,34 @@ pub struct TakeError {
     pub what: &'static str,
     /// The refusal's code: `field_missing` or `field_invalid`.
     pub code: &'static str,
+    /// The further fields that are, for pages that list them all; these have none of their own.
+    pub others: Vec<TakeError>,
 }
 
 impl TakeError {
     fn invalid(field: &TakenField, what: &'static str) -> Self {
-        Self { field: field.name.clone(), what, code: "field_invalid" }
+        Self { field: field.name.clone(), what, code: "field_invalid", others: Vec::new() }
     }
 
-    fn missing(field: &TakenField) -> Self {
-        Self { field: field.name.clone(), what: "is missing", code: "field_missing" }
+    pub(crate) fn missing(field: String) -> Self {
+        Self { field, what: "is missing", code: "field_missing", others: Vec::new() }
+    }
+}
+
+impl TakenField {
+    /// What `object` has in this field, or what is wrong with that; `null` and the empty text count as absent.
+    fn read<'a>(&self, object: &'a Map<String, Value>) -> Result<Option<&'a str>, &'static str> {
+        match object.get(&self.name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) if text.is_empty() => Ok(None),
+            Some(Value::String(text))
+                if self.input == Input::Transport && !matches!(text.as_str(), "cookie" | "body") =>
+            {
+                Err("must be \"cookie\" or \"body\"")
+            }
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err("must be a text"),
+        }
     }
 }
 
@@ -137,22 +156,38 @@ impl Takes {
     pub fn read<'a>(&self, object: &'a Map<String, Value>) -> Result<Inputs<'a>, TakeError> {
         let mut inputs = Inputs::default();
         for field in &self.fields {
-            let text = match object.get(&field.name) {
-                None | Some(Value::Null) => continue,
-                Some(Value::String(text)) if text.is_empty() => continue,
-                Some(Value::String(text)) => text,
-                Some(_) => return Err(TakeError::invalid(field, "must be a text")),
-            };
-            if field.input == Input::Transport && !matches!(text.as_str(), "cookie" | "body") {
-                return Err(TakeError::invalid(field, "must be \"cookie\" or \"body\""));
+            if let Ok(Some(text)) = field.read(object) {
+                inputs.values[field.input as usize].get_or_insert(text);
             }
-            inputs.values[field.input as usize].get_or_insert(text);
         }
-        let missing = |field: &&TakenField| !field.is_optional && inputs.get(field.input).is_none();
-        match self.fields.iter().find(missing) {
-            Some(field) => Err(TakeError::missing(field)),
+        let mut errors = self.errors(object, &inputs).into_iter();
+        match errors.next() {
+            Some(first) => Err(TakeError { others: errors.collect(), ..first }),
             None => Ok(inputs),
         }
+    }
+
+    /// What is missing or wrong, one field for each input.
+    fn errors(&self, object: &Map<String, Value>, inputs: &Inputs<'_>) -> Vec<TakeError> {
+        let (mut errors, mut named) = (Vec::new(), Vec::new());
+        let is_wrong = |input| {
+            let mut fields = self.fields.iter();
+            fields.any(|field| field.input == input && field.read(object).is_err())
+        };
+        for field in &self.fields {
+            let error = match field.read(object) {
+                Err(what) => TakeError::invalid(field, what),
+                Ok(_) if field.is_optional || inputs.get(field.input).is_some() => continue,
+                // Another field for this input came, and is at fault itself.
+                Ok(_) if is_wrong(field.input) => continue,
+                Ok(_) => TakeError::missing(field.name.clone()),
+            };
+            if !named.contains(&field.input) {
+                named.push(field.input);
+                errors.push(error);
+            }
+        }
+        errors
     }
 
     /// The fields, in the order of the page.

@@ -25,7 +25,8 @@ pub(crate) enum Node {
     Object(Vec<(String, Node)>),
     /// An array.
     List(Vec<Node>),
-    /// An array with this element once for each listed session, or each event of the one that is explained.
+    /// An array with this element once for each listed session, each event of the one that is explained, or each field
+    /// at fault.
     Each(Box<Node>),
 }
 
@@ -34,7 +35,7 @@ pub(crate) enum Node {
 pub(super) struct Scope<'a> {
     /// Facts that may stand anywhere.
     pub(super) anywhere: &'a [Fact],
-    /// Facts that may stand in an array of one element, which is then repeated for each listed session or event.
+    /// Facts that may stand in an array of one element, which is then repeated for each session, event or field.
     pub(super) each: &'a [Fact],
 }
 
@@ -95,6 +96,11 @@ impl Template {
         self.root.as_ref()
     }
 
+    /// The element of its first array that is repeated.
+    pub(super) fn element(&self) -> Option<&Node> {
+        self.root.as_ref()?.element()
+    }
+
     pub(super) fn object(fields: Vec<(String, Node)>) -> Self {
         Self { root: Some(Node::Object(fields)) }
     }
@@ -129,7 +135,9 @@ impl Node {
                 between(b'[', b']', present, out, |node, out| node.write(facts, item, out));
             }
             Self::Each(node) => {
-                between(b'[', b']', facts.items(), out, |item, out| node.write(facts, Some(item), out));
+                let shaped = |item: Option<Item<'a>>| (item.and_then(Item::own_shape).unwrap_or(node), item);
+                let present = facts.items().map(shaped).filter(|(node, item)| node.is_present(facts, *item));
+                between(b'[', b']', present, out, |(node, item), out| node.write(facts, item, out));
             }
         }
     }
@@ -138,6 +146,16 @@ impl Node {
         match self {
             Self::Fact { fact, is_optional: true } => facts.value(*fact, item).is_some(),
             _ => true,
+        }
+    }
+
+    /// The element of the first array that is repeated.
+    pub(super) fn element(&self) -> Option<&Self> {
+        match self {
+            Self::Constant(_) | Self::Fact { .. } => None,
+            Self::Object(fields) => fields.iter().find_map(|(_, node)| node.element()),
+            Self::List(nodes) => nodes.iter().find_map(Self::element),
+            Self::Each(node) => Some(node),
         }
     }
 
@@ -210,7 +228,7 @@ fn node(field: &Field<'_>, scope: Scope<'_>, is_inside: bool) -> Result<Node, Pr
     }
 }
 
-/// An array of one element that tells of a listed session or event is repeated for each; any other is as it stands.
+/// An array of one element that tells of a session, event or field is repeated for each; any other is as it stands.
 fn array(elements: &[Field<'_>], scope: Scope<'_>, is_inside: bool) -> Result<Node, ProfileError> {
     if let [element] = elements
         && !is_inside
@@ -250,7 +268,8 @@ fn word(field: &Field<'_>, text: &str, scope: Scope<'_>, is_inside: bool) -> Res
 }
 
 fn not_available(field: &Field<'_>, text: &str, scope: Scope<'_>) -> ProfileError {
-    let facts = scope.anywhere.iter().chain(scope.each);
+    let more = scope.each.iter().filter(|fact| !scope.anywhere.contains(fact));
+    let facts = scope.anywhere.iter().chain(more);
     let known: Vec<String> = facts.map(|fact| format!("${}", fact.name())).collect();
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     let word = text.strip_suffix('?').unwrap_or(text);

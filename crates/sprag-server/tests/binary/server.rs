@@ -168,6 +168,11 @@ impl Server {
         fs::read_to_string(&self.stderr).unwrap_or_default()
     }
 
+    /// What it has printed so far.
+    pub(crate) fn printed(&self) -> String {
+        fs::read_to_string(&self.stdout).unwrap_or_default()
+    }
+
     /// Waits until it listens.
     pub(crate) fn await_address(&mut self) {
         let found = await_some(|| {

@@ -65,3 +65,89 @@ fn a_key_ring_that_others_can_read_is_refused_with_the_way_out() {
     assert!(!ran.status.success());
     assert!(ran.stderr.contains("chmod 600"), "{}", ran.stderr);
 }
+
+#[test]
+fn two_secrets_that_differ_are_refused_with_what_settles_it() {
+    let secrets = [
+        ("JWT_SECRET_KEY", "q8Zr2mWx7LtB4vNc9KdJ1sYf6HgP3aUe"),
+        ("JWT_SECRET", "hY+0T3b1kq/QWm4s9Zx2vN8jD6cR5uPfEgLaVoXiKtA="),
+    ];
+    let pages = ("SPRAG_PROFILES", "./first.toml,./second.toml");
+    let home = Home::new(SPRAG);
+    for (page, id, variable) in [("first", 1001, secrets[0].0), ("second", 1002, secrets[1].0)] {
+        write_page(&home, page, id, "admin", variable);
+    }
+    let ran = refused(&home, &[pages, secrets[0], secrets[1]]);
+    let way_out = "set SPRAG_HS256_SECRET to say which holds, and SPRAG_SIGNING_ALGORITHM=HS256 beside it";
+    assert!(ran.stderr.contains(way_out), "{}", ran.stderr);
+    assert!(secrets.iter().all(|(_, secret)| !ran.stderr.contains(secret)), "{}", ran.stderr);
+    let settled = [("SPRAG_HS256_SECRET", secrets[0].1), ("SPRAG_SIGNING_ALGORITHM", "HS256")];
+    home.start_with(&[], &[&[pages, secrets[0], secrets[1]], &settled[..]].concat()).stop();
+}
+
+#[test]
+fn a_start_warns_of_a_secret_that_the_old_apis_need_and_of_doors_that_stand_open() {
+    let home = Home::new(SPRAG);
+    write_page(&home, "shop", 1001, "open", "SHOP_SECRET");
+    let started = |environment: &[(&str, &str)]| {
+        let server = home.start_with(&["--profiles", "sprag,./shop.toml"], environment);
+        let log = server.log();
+        server.stop();
+        log
+    };
+    let needs_secret =
+        "SHOP_SECRET is not set, and APIs that verify access tokens with that secret would refuse";
+    let log = started(&[]);
+    assert!(log.contains(needs_secret), "{log}");
+    assert!(
+        log.contains("anybody may register at the page shop, and accounts are shared between pages"),
+        "{log}"
+    );
+    let given = started(&[("SHOP_SECRET", "q8Zr2mWx7LtB4vNc9KdJ1sYf6HgP3aUe")]);
+    assert!(!given.contains(needs_secret), "{given}");
+    let chosen = started(&[("SPRAG_SIGNING_ALGORITHM", "EdDSA")]);
+    assert!(!chosen.contains(needs_secret), "{chosen}");
+    let ours = home.start(&[]);
+    assert!(!ours.log().contains("anybody may register"), "{}", ours.log());
+    ours.stop();
+}
+
+#[test]
+fn the_first_screen_logs_in_as_the_page_does() {
+    let home = Home::new(SPRAG);
+    write_page(&home, "shop", 1001, "open", "SHOP_SECRET");
+    let shop = home.start(&["--profiles", "./shop.toml"]);
+    let printed = shop.printed();
+    assert!(printed.contains("sprag user create --email ann@example.org --password-stdin\n"), "{printed}");
+    let typed = r#"--json '{"mail":"ann@example.org","secret":"a long password"}'"#;
+    assert!(printed.contains(&format!("curl http://{}/shop/login {typed}\n", shop.address())), "{printed}");
+    shop.stop();
+    let ours = home.start(&[]);
+    let printed = ours.printed();
+    assert!(printed.contains("sprag user create --username ann --password-stdin\n"), "{printed}");
+    assert!(printed.contains(r#"--json '{"username":"ann","password":"a long password"}'"#), "{printed}");
+    ours.stop();
+}
+
+/// A page of somebody else's, with its own name for the secret that tokens are signed with.
+fn write_page(home: &Home, name: &str, id: u16, registration: &str, variable: &str) {
+    let page = format!(
+        r#"id = {id}
+about = "{name}"
+registration = "{registration}"
+[[route]]
+on = "POST /{name}/login"
+does = "login"
+takes = {{ mail = "$email", secret = "$password" }}
+gives = {{ token = "$access_token", refresh = "$refresh_token" }}
+[[route]]
+on = "POST /{name}/register"
+does = "register"
+takes = {{ mail = "$email", secret = "$password" }}
+gives = {{}}
+[environment]
+{variable} = "hs256-secret"
+"#
+    );
+    fs::write(home.path().join(format!("{name}.toml")), page).unwrap();
+}

@@ -34,17 +34,18 @@ fn a_page_is_shown_changed_and_checked() {
     let page = folder.run(&["profile", "show", "sprag"]).succeeds();
     folder.write("shop.toml", &page);
     assert_snapshot!(folder.run(&["profile", "check", "shop.toml"]).succeeds(), @r"
-    shop.toml is a page: shop, id 1, 10 calls
-      POST   /api/v1/auth/login          login
-      POST   /api/v1/auth/refresh        refresh
-      POST   /api/v1/auth/logout         logout
-      POST   /api/v1/auth/logout-all     logout_all
-      POST   /api/v1/auth/logout/all     logout_all
-      GET    /api/v1/auth/me             me
-      POST   /api/v1/auth/register       register
-      GET    /api/v1/auth/sessions       sessions
-      DELETE /api/v1/auth/sessions/{id}  end_session
-      POST   /api/v1/auth/password       password
+    shop.toml is a page: shop, id 1, 11 calls
+      POST   /api/v1/auth/login                login
+      POST   /api/v1/auth/refresh              refresh
+      POST   /api/v1/auth/logout               logout
+      POST   /api/v1/auth/logout-all           logout_all
+      POST   /api/v1/auth/logout/all           logout_all
+      GET    /api/v1/auth/me                   me
+      POST   /api/v1/auth/register             register
+      GET    /api/v1/auth/sessions             sessions
+      DELETE /api/v1/auth/sessions/{id}        end_session
+      GET    /api/v1/auth/admin/sessions/{id}  explain
+      POST   /api/v1/auth/password             password
     ");
     folder.write("shop.toml", &page.replacen("lifetimes =", "lifetime =", 1));
     let wrong = folder.run(&["profile", "check", "shop.toml"]).fails();

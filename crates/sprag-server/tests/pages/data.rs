@@ -63,6 +63,7 @@ pub(crate) struct Step {
     pub(crate) send: Option<String>,
     pub(crate) json: Option<String>,
     pub(crate) form: Option<Texts>,
+    pub(crate) parts: Option<Texts>,
     pub(crate) text: Option<String>,
     #[serde(default)]
     pub(crate) headers: Texts,

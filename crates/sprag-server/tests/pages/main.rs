@@ -29,7 +29,7 @@
 //! | `disables = "ann"` | an administrator disables that account |
 //! | `sweeps = { ended = 1, removed = 0 }` | what a server does by itself from time to time, and how many sessions it concerns |
 //! | `send = "POST /path"` | a request, with what follows |
-//! | `json`, `form`, `text` | its body: JSON text, a table of fields, or any text |
+//! | `json`, `form`, `parts`, `text` | its body: JSON text, a table of fields, the same as multipart, or any text |
 //! | `headers`, `bearer`, `from` | its headers, its access token, its address |
 //! | `client = "browser"` | keeps cookies under that name and sends them; one that is called browser sends an `Origin` |
 //! | `status = 200` | what must come back; always said |

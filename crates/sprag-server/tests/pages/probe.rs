@@ -110,10 +110,15 @@ fn field_is(field: &sprag_server::profile::TakenField, name: &str) -> bool {
 fn bodies(good: &Map<String, Value>) -> Vec<(&'static str, &'static str, Vec<u8>)> {
     const JSON: &str = "application/json";
     const FORM: &str = "application/x-www-form-urlencoded";
+    const PARTS: &str = "multipart/form-data; boundary=cut";
     let (name, value) = good.iter().next().expect("a field");
     let twice = format!("{{{n}:{value},{n}:{value}}}", n = json!(name));
     let good_text = Value::Object(good.clone()).to_string();
+    let part = |head: &str, text: &str| {
+        format!("--cut\r\nContent-Disposition: form-data; name=\"{name}\"{head}\r\n\r\n{text}\r\n")
+    };
     vec![
+        ("an object with nothing in it", JSON, "{}".into()),
         ("broken JSON", JSON, good_text[..good_text.len() - 1].into()),
         ("no JSON", JSON, "nonsense".into()),
         ("an array", JSON, format!("[{good_text}]").into()),
@@ -127,6 +132,25 @@ fn bodies(good: &Map<String, Value>) -> Vec<(&'static str, &'static str, Vec<u8>
         ("JSON that is a form", JSON, serde_urlencoded::to_string(good).expect("a form").into()),
         ("a form with a field twice", FORM, format!("{name}=a&{name}=b").into()),
         ("a form that is not UTF-8", FORM, format!("{name}=%ff").into()),
+        ("a multipart form with nothing in it", PARTS, "--cut--".into()),
+        ("a multipart form that is JSON", PARTS, good_text.clone().into()),
+        ("a multipart form that breaks off", PARTS, part("", "a").into()),
+        (
+            "a multipart form with a field twice",
+            PARTS,
+            format!("{}{}--cut--", part("", "a"), part("", "b")).into(),
+        ),
+        ("a multipart form with a file", PARTS, format!("{}--cut--", part("; filename=\"a\"", "a")).into()),
+        (
+            "a multipart form that is not UTF-8",
+            PARTS,
+            [part("", "").trim_end().as_bytes(), b"\r\n\r\n\xff\r\n--cut--"].concat(),
+        ),
+        (
+            "a multipart form without a boundary",
+            "multipart/form-data",
+            format!("{}--cut--", part("", "a")).into(),
+        ),
         ("plain text", "text/plain", good_text.clone().into()),
         ("of no kind", "", good_text.into()),
     ]

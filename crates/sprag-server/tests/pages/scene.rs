@@ -109,11 +109,11 @@ impl Play<'_> {
         if let Some(json) = &step.json {
             call = call.text("application/json", filled(json, &self.kept));
         }
-        if let Some(form) = &step.form {
+        if let Some(form) = step.form.as_ref().or(step.parts.as_ref()) {
             let fields: Vec<_> =
                 form.iter().map(|(name, value)| (name.clone(), filled(value, &self.kept))).collect();
             let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-            call = call.form(&fields);
+            call = if step.form.is_some() { call.form(&fields) } else { call.multipart(&fields) };
         }
         if let Some(text) = &step.text {
             call = call.bytes(text.as_bytes());

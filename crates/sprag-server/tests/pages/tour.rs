@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 use sprag::session::EndCause;
-use sprag_server::profile::{Action, CODES, Input, Registration, Route};
+use sprag_server::profile::{Action, CODES, FieldAtFault, Input, Registration, Route};
 
 use crate::call::{Answer, Call};
 use crate::data::{Data, Texts};
@@ -49,8 +49,10 @@ pub(crate) fn refusals(name: &str) {
         let cause = (code.name == "session_ended").then(|| EndCause::LogoutAll.name());
         let is_of_field =
             ["field_missing", "field_invalid", "name_invalid", "name_taken", "password_rejected"];
-        let field = is_of_field.contains(&code.name).then_some("the-field");
-        let status = page.refusal.write(code.name, "the usual sentence", cause, field, &mut body);
+        let message = "the usual sentence";
+        let field = FieldAtFault { name: "the-field", code: code.name, message };
+        let field = is_of_field.contains(&code.name).then_some(field);
+        let status = page.refusal.write(code.name, message, cause, field.as_slice(), &mut body);
         format!("{}: {} {}", code.name, status.as_u16(), String::from_utf8_lossy(&body))
     });
     let said = said.collect::<Vec<_>>().join("\n");

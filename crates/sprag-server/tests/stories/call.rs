@@ -67,6 +67,15 @@ impl Call {
         self.text("application/x-www-form-urlencoded", body)
     }
 
+    /// A form in parts, as a browser writes it.
+    pub(crate) fn multipart(self, fields: &[(&str, &str)]) -> Self {
+        let part = |(name, text): &(&str, &str)| {
+            format!("--form-cut\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{text}\r\n")
+        };
+        let parts: String = fields.iter().map(part).collect();
+        self.text("multipart/form-data; boundary=form-cut", parts + "--form-cut--\r\n")
+    }
+
     pub(crate) fn text(self, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         self.without("content-type").header("content-type", content_type).bytes(body)
     }

@@ -11,6 +11,7 @@ mod accounts;
 mod canary;
 mod cookies;
 mod faults;
+mod foreign;
 mod hostile;
 mod origins;
 mod passwords;

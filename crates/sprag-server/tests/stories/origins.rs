@@ -20,7 +20,10 @@ fn world() -> World {
 fn preflight(path: &str, method: &str, origin: &str) -> Call {
     let asks = Call::new("OPTIONS", path).header("origin", origin);
     let asks = asks.header("access-control-request-method", method);
-    asks.header("access-control-request-headers", "authorization,content-type,idempotency-key")
+    asks.header(
+        "access-control-request-headers",
+        "authorization,content-type,idempotency-key,x-requested-with",
+    )
 }
 
 /// Everything an answer tells a browser of who may read it.
@@ -41,7 +44,7 @@ async fn r37_a_site_that_is_named_may_call_with_cookies_and_headers() {
             permissions(&answer.headers),
             [
                 "access-control-allow-credentials: true".to_owned(),
-                "access-control-allow-headers: authorization,content-type,idempotency-key,sprag-instance"
+                "access-control-allow-headers: authorization,content-type,idempotency-key,x-requested-with"
                     .to_owned(),
                 "access-control-allow-methods: GET,POST,PUT,PATCH,DELETE".to_owned(),
                 format!("access-control-allow-origin: {origin}"),

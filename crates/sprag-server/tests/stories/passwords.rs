@@ -4,7 +4,7 @@ use serde_json::json;
 use sprag::session::EndCause;
 
 use crate::call::{Answer, Call};
-use crate::people::{COOKIE, Device, LOGIN, ME, PASSWORD, REGISTER, Way};
+use crate::people::{COOKIE, Device, LOGIN, LOGOUT, ME, PASSWORD, REFRESH, REGISTER, Way};
 use crate::world::{ORIGIN, W, World};
 
 const NEW: &str = "ann's next battery staple";
@@ -75,11 +75,30 @@ async fn r42_a_form_that_is_not_unicode_is_refused_for_two_passwords_would_becom
         let call = root.bearer_call("POST", REGISTER).text("application/x-www-form-urlencoded", body);
         world.sends(call).await.refused(400, "request_invalid");
     }
+    let parts: Vec<u8> = b"--cut\r\nContent-Disposition: form-data; name=\"username\"\r\n\r\ncarol\r\n\
+        --cut\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\ncaf\xe9caf\xe9caf\xe9\r\n--cut--\r\n"
+        .to_vec();
+    let call = root.bearer_call("POST", REGISTER).text("multipart/form-data; boundary=cut", parts);
+    world.sends(call).await.refused(400, "request_invalid");
     assert_eq!(world.dump().await, before);
     let call = root.bearer_call("POST", REGISTER);
     let good = "username=carol&password=caf%C3%A9+%26+%25+100%";
     world.sends(call.text("application/x-www-form-urlencoded", good)).await.is(201);
     logs_in(&world, "carol", "café & % 100%").await.is(200);
+}
+
+#[tokio::test]
+async fn a_form_in_parts_is_a_form_like_any_other() {
+    let world = World::new();
+    let root = world.root().await.logs_in().await;
+    let carol = [("username", "carol"), ("password", "café & % 100%"), ("email", "")];
+    world.sends(root.bearer_call("POST", REGISTER).multipart(&carol)).await.is(201);
+    let pair = world.sends(Call::post(LOGIN).multipart(&carol)).await.is(200);
+    let pair =
+        world.sends(Call::post(REFRESH).multipart(&[("refresh_token", &pair.refresh_token())])).await.is(200);
+    world.sends(Call::post(LOGOUT).multipart(&[("refresh_token", &pair.refresh_token())])).await.is(204);
+    world.sends(Call::post(LOGIN).multipart(&carol[..1])).await.refused(400, "field_missing");
+    world.sends(Call::post(LOGIN).multipart(&[])).await.refused(400, "field_missing");
 }
 
 #[tokio::test]

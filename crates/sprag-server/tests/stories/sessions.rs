@@ -344,5 +344,6 @@ async fn r20_an_administrator_is_not_told_of_the_session_they_ask_with() {
     let world = World::new();
     let admin = world.root().await.logs_in().await;
     let own = format!("{ADMIN_SESSIONS}/{}", admin.session);
-    world.sends(admin.bearer_call("GET", &own)).await.refused(403, "forbidden");
+    let answer = world.sends(admin.bearer_call("GET", &own)).await.refused(403, "forbidden");
+    assert_eq!(answer.field("detail"), "nobody is told of the session they ask with; ask from another one");
 }
