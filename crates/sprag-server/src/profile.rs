@@ -121,6 +121,8 @@ pub struct CookieSpec {
     pub name: String,
     /// Its path.
     pub path: String,
+    /// The path that it had in the system whose place the page took, where that was another one.
+    pub former_path: Option<String>,
     /// Its `SameSite`.
     pub same_site: SameSite,
     /// Whether it is `Secure`.

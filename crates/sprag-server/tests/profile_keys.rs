@@ -209,3 +209,21 @@ fn a_variable_turns_a_switch_on_by_its_word() {
         r#"21: there is no setting "cors-origin" for a variable to stand for; did you mean "cors-origins"?"#,
     );
 }
+
+#[test]
+fn a_former_path_of_the_cookie_is_another_one() {
+    let page = |former: &str| {
+        let text = Profile::builtin_text("sprag").expect("our page");
+        let text = text.replace("path = \"/\"", &format!("path = \"/\", former_path = {former:?}"));
+        Profile::parse("sprag", "sprag.toml", &text)
+    };
+    let error = page("/").expect_err("an error").to_string();
+    assert!(
+        error.ends_with(
+            "the former path is the path; leave former_path out: a cookie of the same path is overwritten"
+        ),
+        "{error}"
+    );
+    let cookie = page("/old").expect("a page").refresh.cookie.expect("a cookie");
+    assert_eq!(cookie.former_path.as_deref(), Some("/old"));
+}

@@ -233,6 +233,9 @@ fn mark_device(place: &Place, parts: &Parts, by: By, response: &mut Response) {
     let (Some(cookie), Some(name)) = (&place.page.profile.refresh.cookie, &place.page.device_cookie) else {
         return;
     };
+    if by == By::Cookie {
+        carriage::clear_former(response, cookie);
+    }
     let is_marked = request::cookies(&parts.headers, name).next().is_some();
     if by == By::Cookie && !is_marked {
         carriage::mark_device(response, cookie, name, place.app.engine.random());
@@ -242,6 +245,7 @@ fn mark_device(place: &Place, parts: &Parts, by: By, response: &mut Response) {
 fn cleared(place: &Place, mut response: Response) -> Response {
     if let Some(cookie) = &place.page.profile.refresh.cookie {
         carriage::clear(&mut response, cookie);
+        carriage::clear_former(&mut response, cookie);
     }
     response
 }

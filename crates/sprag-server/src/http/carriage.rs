@@ -207,6 +207,19 @@ pub(super) fn clear(response: &mut Response, cookie: &CookieSpec) {
     add(response, &written(cookie, &cookie.name, "", 0));
 }
 
+/// Clears the cookie of the system before, where it had another path: beside ours it would stay, and a browser that
+/// somebody else logs in with would show two sessions. It goes first, for clients that tell cookies by name only.
+pub(super) fn clear_former(response: &mut Response, cookie: &CookieSpec) {
+    let Some(path) = &cookie.former_path else { return };
+    let former = CookieSpec { path: path.clone(), ..cookie.clone() };
+    let others: Vec<HeaderValue> = response.headers().get_all(SET_COOKIE).iter().cloned().collect();
+    response.headers_mut().remove(SET_COOKIE);
+    add(response, &written(&former, &former.name, "", 0));
+    for other in others {
+        response.headers_mut().append(SET_COOKIE, other);
+    }
+}
+
 fn written(cookie: &CookieSpec, name: &str, value: &str, max_age_seconds: i64) -> String {
     let secure = if cookie.secure { "; Secure" } else { "" };
     let (path, same_site) = (&cookie.path, same_site(cookie.same_site));

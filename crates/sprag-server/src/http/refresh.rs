@@ -8,6 +8,7 @@ use sprag::Refusal;
 use sprag::engine::Renewal;
 
 use super::answer::token_pair;
+use super::carriage::{self, By};
 use super::refusal::Problem;
 use super::request::Received;
 use super::{Place, request};
@@ -25,5 +26,12 @@ pub(super) async fn refresh(place: &Place, parts: &Parts, body: Received) -> Res
 
     let pair = refreshed.answer?;
     // No page can tell more of the account here than its id (`Action::facts`): a refresh reads the session and no more.
-    Ok(token_pair(place, &pair, place.ways(carried.by), None))
+    let mut response = token_pair(place, &pair, place.ways(carried.by), None);
+    let engine = &place.app.engine;
+    if let (By::Cookie, Some(cookie)) = (carried.by, &place.page.profile.refresh.cookie)
+        && engine.parse(&place.page.terms, &carried.text, engine.now()).is_none()
+    {
+        carriage::clear_former(&mut response, cookie);
+    }
+    Ok(response)
 }

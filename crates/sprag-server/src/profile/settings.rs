@@ -217,17 +217,23 @@ fn setting<'a>(field: &Field<'a>) -> Result<&'a str, ProfileError> {
 }
 
 fn cookie(field: &Field<'_>) -> Result<CookieSpec, ProfileError> {
-    let section = field.section(&["name", "path", "same_site", "secure", "origin"])?;
+    let section = field.section(&["name", "path", "former_path", "same_site", "secure", "origin"])?;
     let name = section.require("name")?;
     let mut cookie = CookieSpec {
         line: field.line(),
         name: cookie_name(&name)?,
         path: "/".to_owned(),
+        former_path: None,
         same_site: SameSite::Strict,
         secure: true,
         origin: OriginRule::Required,
     };
     set(&mut cookie.path, &section, "path", cookie_path)?;
+    set(&mut cookie.former_path, &section, "former_path", |field| cookie_path(field).map(Some))?;
+    if cookie.former_path.as_ref() == Some(&cookie.path) {
+        let hint = "leave former_path out: a cookie of the same path is overwritten";
+        return Err(section.error("the former path is the path").hint(hint));
+    }
     let sites = [("strict", SameSite::Strict), ("lax", SameSite::Lax), ("none", SameSite::None)];
     set(&mut cookie.same_site, &section, "same_site", |field| field.one_of(&sites))?;
     set(&mut cookie.secure, &section, "secure", Field::flag)?;

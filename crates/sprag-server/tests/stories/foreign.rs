@@ -187,3 +187,35 @@ async fn more_cookies_than_anybody_has_are_refused() {
     shows(&world, REFRESH, &planted[..16], None).await.refused(401, "token_invalid");
     shows(&world, REFRESH, &planted, None).await.refused(400, "request_invalid");
 }
+
+#[tokio::test]
+async fn the_cookie_of_the_system_before_is_cleared_where_it_was_as_soon_as_it_is_not_needed() {
+    let changes = [("path = \"/\"", "path = \"/api/v1/auth\", former_path = \"/\"")];
+    let text = [
+        ("__Host-sprag_refresh", "refresh"),
+        ("transport = \"asked\"", "adopts = true\ntransport = \"asked\""),
+    ];
+    let page = our_page(&[&text[..], &changes].concat());
+    let world = World::planned(Plan { pages: vec![page], ..Plan::default() });
+    carol_comes_with(&world, OLD).await;
+    let former = |answer: &Answer| {
+        let cookies: Vec<_> =
+            answer.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap()).collect();
+        let of_former = |cookie: &&str| cookie.starts_with("refresh=; Path=/; Max-Age=0");
+        assert!(cookies.iter().skip(1).all(|cookie| !of_former(&cookie)), "it goes first: {cookies:?}");
+        cookies.first().is_some_and(of_former)
+    };
+    let taken = shows(&world, REFRESH, &[OLD], None).await.is(200);
+    assert!(former(&taken), "our cookie has taken its place");
+    let ours = taken.cookie("refresh").expect("a cookie");
+    let turned = shows(&world, REFRESH, &[&ours], None).await.is(200);
+    assert!(!former(&turned), "it is gone");
+    assert!(former(&shows(&world, LOGOUT, &[&ours], None).await.is(204)));
+
+    let bob = world.bob().await;
+    let body = json!({ "username": "bob", "password": bob.password, "transport": "cookie" });
+    let logged_in = world.sends(Call::post(LOGIN).header("origin", ORIGIN).json(&body)).await.is(200);
+    assert!(former(&logged_in), "whoever's it was, it must not stand beside Bob's");
+    let refused = shows(&world, REFRESH, &["nobody's token, and long enough"], None).await.is(401);
+    assert!(!former(&refused), "a refusal clears nothing");
+}
