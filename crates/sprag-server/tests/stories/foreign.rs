@@ -202,7 +202,7 @@ async fn the_cookie_of_the_system_before_is_cleared_where_it_was_as_soon_as_it_i
         let cookies: Vec<_> =
             answer.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap()).collect();
         let of_former = |cookie: &&str| cookie.starts_with("refresh=; Path=/; Max-Age=0");
-        assert!(cookies.iter().skip(1).all(|cookie| !of_former(&cookie)), "it goes first: {cookies:?}");
+        assert!(cookies.iter().skip(1).all(|cookie| !of_former(cookie)), "it goes first: {cookies:?}");
         cookies.first().is_some_and(of_former)
     };
     let taken = shows(&world, REFRESH, &[OLD], None).await.is(200);
