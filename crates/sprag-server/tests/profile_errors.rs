@@ -1,6 +1,11 @@
 //! What is wrong with a page is told with its line and a way out.
 
+#[path = "common/wrong_page.rs"]
+mod wrong_page;
+
 use sprag_server::profile::{Profile, check_together};
+
+use wrong_page::{assert_wrong_in, error};
 
 /// A page in which everything may stand that a test wants to replace.
 const PAGE: &str = r#"id = 7
@@ -36,18 +41,10 @@ message = "Token expired"
 JWT_EXPIRE = "access-ttl"
 "#;
 
-fn error(text: &str) -> String {
-    match Profile::parse("x", "profiles/x.toml", text) {
-        Ok(_) => "no error".to_owned(),
-        Err(error) => error.to_string(),
-    }
-}
-
 /// The error after `old` in [`PAGE`] became `new`.
 #[track_caller]
 fn assert_wrong(old: &str, new: &str, expected: &str) {
-    assert_eq!(PAGE.matches(old).count(), 1, "{old} stands once in the page");
-    assert_eq!(error(&PAGE.replace(old, new)), format!("profiles/x.toml:{expected}"));
+    assert_wrong_in(PAGE, old, new, expected);
 }
 
 #[test]

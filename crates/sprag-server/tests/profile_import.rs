@@ -1,6 +1,11 @@
 //! `[import]` of a page: what it says, and what is wrong with it, by line.
 
+#[path = "common/wrong_page.rs"]
+mod wrong_page;
+
 use sprag_server::profile::{ImportField, ImportKind, Profile};
+
+use wrong_page::{assert_wrong_in, error};
 
 /// A page in which everything may stand that a test wants to replace.
 const PAGE: &str = r#"id = 7
@@ -21,18 +26,10 @@ table = "public.refresh_tokens"
 columns = { user = "user_id", token_sha256 = "token_hash", expires_at = "expires", is_revoked = "revoked" }
 "#;
 
-fn error(text: &str) -> String {
-    match Profile::parse("x", "profiles/x.toml", text) {
-        Ok(_) => "no error".to_owned(),
-        Err(error) => error.to_string(),
-    }
-}
-
 /// The error after `old` in [`PAGE`] became `new`.
 #[track_caller]
 fn assert_wrong(old: &str, new: &str, expected: &str) {
-    assert_eq!(PAGE.matches(old).count(), 1, "{old} stands once in the page");
-    assert_eq!(error(&PAGE.replace(old, new)), format!("profiles/x.toml:{expected}"));
+    assert_wrong_in(PAGE, old, new, expected);
 }
 
 #[test]

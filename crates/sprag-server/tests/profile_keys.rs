@@ -1,5 +1,8 @@
 //! What a page says for APIs and people of another system: claims and `sub` of the account, its key there, old tokens.
 
+#[path = "common/wrong_page.rs"]
+mod wrong_page;
+
 use serde_json::{Value, json};
 use sprag::account::{Account, External, Particulars};
 use sprag::clock::Timestamp;
@@ -7,6 +10,8 @@ use sprag::engine::{Claims, Subject};
 use sprag::session::{AccountId, Epoch, ProfileId};
 use sprag_server::profile::{Facts, Profile};
 use uuid::Uuid;
+
+use wrong_page::assert_wrong_in;
 
 const PAGE: &str = r#"id = 1000
 about = "a page for tests"
@@ -38,9 +43,7 @@ fn page(text: &str) -> Profile {
 /// The error after `old` in [`PAGE`] became `new`.
 #[track_caller]
 fn assert_wrong(old: &str, new: &str, expected: &str) {
-    assert_eq!(PAGE.matches(old).count(), 1, "{old} stands once in the page");
-    let error = Profile::parse("x", "x.toml", &PAGE.replace(old, new)).expect_err("an error");
-    assert_eq!(error.to_string(), format!("x.toml:{expected}"));
+    assert_wrong_in(PAGE, old, new, expected);
 }
 
 fn account(particulars: Particulars) -> Account {

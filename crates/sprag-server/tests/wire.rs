@@ -5,6 +5,8 @@
 #[expect(dead_code, reason = "the stories use all of it")]
 #[path = "stories/call.rs"]
 mod call;
+#[path = "common/head.rs"]
+mod head;
 #[expect(dead_code, reason = "the stories use all of it")]
 #[path = "stories/people.rs"]
 mod people;
@@ -19,6 +21,7 @@ use insta::assert_snapshot;
 use serde_json::{Value, json};
 
 use call::{Answer, Call};
+use head::head;
 use people::{DEVICE_COOKIE, Device, LOGIN, LOGOUT, LOGOUT_ALL, ME, PASSWORD, REFRESH, REGISTER, SESSIONS};
 use world::{ORIGIN, W, World, days};
 
@@ -32,15 +35,7 @@ const USUAL: [(&str, &str); 4] = [
 
 /// Status, headers and body as a reader of the reference would want them, one line each.
 fn shape(answer: &Answer) -> String {
-    let mut lines = vec![answer.status.to_string()];
-    let headers = answer.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().expect("ASCII")));
-    let mut headers: Vec<_> = headers.filter(|header| !USUAL.contains(header)).collect();
-    headers.retain(|(name, _)| *name != "content-length");
-    headers.sort_unstable();
-    for (name, value) in headers {
-        let value = if name == "set-cookie" { without_secret(value) } else { value.to_owned() };
-        lines.push(format!("{name}: {value}"));
-    }
+    let mut lines = head(answer, &USUAL, without_secret);
     let mut body = answer.json();
     redact(&mut body);
     if answer.header("content-type") == "application/problem+json" {

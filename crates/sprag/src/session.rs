@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
+use crate::policy::Policy;
 
 /// Who a session belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -111,6 +112,37 @@ pub struct Session {
     pub streak_generation: Option<Generation>,
     /// When and why it ended, if it has.
     pub ended: Option<Ended>,
+}
+
+impl Session {
+    /// One that begins now at a page, has not turned yet, and knows of no client instance.
+    pub fn begun(
+        key: SessionKey,
+        profile: ProfileId,
+        secret_hash: SecretHash,
+        epoch: Epoch,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            key,
+            profile,
+            generation: Generation(0),
+            secret_hash,
+            epoch,
+            created_at: now,
+            rotated_at: now,
+            idle_expires_at: now.plus(policy.idle_timeout),
+            expires_at: now.plus(policy.absolute_lifetime),
+            retry_hash: None,
+            instance_hash: [0; 16],
+            retries: 0,
+            is_sealed: false,
+            streak: 0,
+            streak_generation: None,
+            ended: None,
+        }
+    }
 }
 
 /// SHA-256 of a session secret.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use sprag::account::{Account, Particulars};
 use sprag::audit::{Entry, Event, EventKind, Head};
 use sprag::clock::Timestamp;
-use sprag::session::{AccountId, Epoch, Generation, Session, SessionDetail, SessionId, SessionKey};
+use sprag::session::{AccountId, Epoch, Session, SessionDetail, SessionId, SessionKey};
 use sprag::token::Encoding;
 use uuid::Uuid;
 
@@ -212,25 +212,9 @@ fn capitalised(name: &str) -> String {
 }
 
 fn session(profile: &Profile, number: u8, rotated_at: Timestamp) -> Session {
-    let policy = &profile.policy;
-    Session {
-        key: SessionKey { account: AccountId(id(1)), session: SessionId(id(number)) },
-        profile: profile.id,
-        generation: Generation(0),
-        secret_hash: [0; 32],
-        epoch: Epoch(0),
-        created_at: NOON,
-        rotated_at,
-        idle_expires_at: rotated_at.plus(policy.idle_timeout),
-        expires_at: NOON.plus(policy.absolute_lifetime),
-        retry_hash: None,
-        instance_hash: [0; 16],
-        retries: 0,
-        is_sealed: false,
-        streak: 0,
-        streak_generation: None,
-        ended: None,
-    }
+    let key = SessionKey { account: AccountId(id(1)), session: SessionId(id(number)) };
+    let begun = Session::begun(key, profile.id, [0; 32], Epoch(0), &profile.policy, NOON);
+    Session { rotated_at, idle_expires_at: rotated_at.plus(profile.policy.idle_timeout), ..begun }
 }
 
 fn detail(ip: &str, device: &str) -> SessionDetail {

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+#[path = "../common/folder.rs"]
+mod folder;
 mod given;
 mod keys;
 mod manners;

@@ -47,7 +47,7 @@ fn a_page_is_shown_changed_and_checked() {
       GET    /api/v1/auth/admin/sessions/{id}  explain
       POST   /api/v1/auth/password             password
     ");
-    folder.write("shop.toml", &page.replacen("lifetimes =", "lifetime =", 1));
+    folder.write("shop.toml", page.replacen("lifetimes =", "lifetime =", 1));
     let wrong = folder.run(&["profile", "check", "shop.toml"]).fails();
     assert_snapshot!(wrong, @r#"sprag: shop.toml:5: unknown key "lifetime"; did you mean "lifetimes"?"#);
     assert!(

@@ -1,13 +1,9 @@
-//! A folder of its own for each test, with a page of its own in it, and the real binary.
-
-use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+//! A folder with a page of its own in it, and the lines that are imported there.
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
+
+use crate::folder::Outcome;
+pub(crate) use crate::folder::{Folder, an_empty_folder};
 
 /// A password, and its hash with bcrypt as Python's `passlib` writes it.
 pub(crate) const PASSWORD: &str = "secret";
@@ -45,21 +41,9 @@ table = "refresh_tokens"
 columns = { user = "user_id", token = "token", expires_at = "expires_at", created_at = "created_at?", ip = "ip?", device = "device?", user_agent = "user_agent?" }
 "#;
 
-pub(crate) struct Folder {
-    dir: TempDir,
-    environment: Vec<(&'static str, String)>,
-}
-
-/// What a command came to.
-pub(crate) struct Outcome {
-    pub(crate) code: i32,
-    pub(crate) out: String,
-    pub(crate) err: String,
-}
-
 /// A folder with the page and nothing else.
 pub(crate) fn a_shop() -> Folder {
-    let folder = Folder { dir: TempDir::new().unwrap(), environment: Vec::new() };
+    let folder = an_empty_folder();
     folder.write("shop.toml", PAGE);
     folder.set("SPRAG_PROFILES", "./shop.toml").set("SPRAG_LOG", "error")
 }
@@ -82,47 +66,6 @@ pub(crate) fn lines(records: &[Value]) -> String {
 }
 
 impl Folder {
-    pub(crate) fn set(mut self, name: &'static str, value: &str) -> Self {
-        self.environment.push((name, value.to_owned()));
-        self
-    }
-
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) {
-        fs::write(self.path(name), text).unwrap();
-    }
-
-    pub(crate) fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).unwrap()
-    }
-
-    pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sprag"));
-        command.args(args).current_dir(self.dir.path()).env_clear();
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    pub(crate) fn run(&self, args: &[&str]) -> Outcome {
-        self.run_with("", args)
-    }
-
-    pub(crate) fn run_with(&self, input: impl AsRef<[u8]>, args: &[&str]) -> Outcome {
-        let mut child = self.command(args).spawn().unwrap();
-        // A command that reads no input may be gone before it is written.
-        let _ = child.stdin.take().unwrap().write_all(input.as_ref());
-        let output = child.wait_with_output().unwrap();
-        Outcome {
-            code: output.status.code().unwrap(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-
     /// The summary of an import, and what it said besides.
     pub(crate) fn import(&self, args: &[&str]) -> (Value, Outcome) {
         self.import_from("", args)
@@ -144,7 +87,7 @@ impl Folder {
     }
 
     pub(crate) fn users(&self) -> Vec<Value> {
-        serde_json::from_str(&self.run(&["user", "list", "--json"]).succeeds()).unwrap()
+        self.list("user")
     }
 
     /// The user names there are, in order.
@@ -156,63 +99,10 @@ impl Folder {
     }
 
     pub(crate) fn sessions(&self) -> Vec<Value> {
-        serde_json::from_str(&self.run(&["session", "list", "--json"]).succeeds()).unwrap()
+        self.list("session")
     }
 
-    pub(crate) fn serve(&self) -> Server {
-        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0", "--rate-limits", "off"]);
-        let mut child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let screen = BufReader::new(child.stdout.take().unwrap());
-        let address = screen.lines().find_map(|line| {
-            let line = line.unwrap();
-            line.trim().strip_prefix("listening")?.trim().strip_prefix("http://")?.parse().ok()
-        });
-        Server { child, address: address.unwrap() }
-    }
-}
-
-impl Outcome {
-    pub(crate) fn succeeds(self) -> String {
-        assert_eq!((self.code, self.err.as_str()), (0, ""), "{}", self.out);
-        self.out
-    }
-
-    pub(crate) fn fails(self) -> String {
-        assert_eq!((self.code, self.out.as_str()), (1, ""), "{}", self.err);
-        self.err
-    }
-
-    pub(crate) fn was_misused(self) -> String {
-        assert_eq!((self.code, self.out.as_str()), (2, ""), "{}", self.err);
-        self.err
-    }
-}
-
-pub(crate) struct Server {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Server {
-    pub(crate) fn post(&self, path: &str, body: &Value) -> (u16, Value) {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        let (body, host) = (body.to_string(), self.address);
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-type: application/json\r\n"
-        );
-        let request = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    fn list(&self, what: &str) -> Vec<Value> {
+        serde_json::from_value(self.json(&[what, "list", "--json"])).unwrap()
     }
 }

@@ -60,6 +60,8 @@ mod seam;
 mod world;
 
 mod data;
+#[path = "../common/head.rs"]
+mod head;
 mod hole;
 mod origins;
 mod probe;

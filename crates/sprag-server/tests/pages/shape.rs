@@ -4,21 +4,14 @@ use serde_json::Value;
 use sprag_server::profile::Profile;
 
 use crate::call::Answer;
+use crate::head::head;
 use crate::hole::{is_access_token, is_refresh_token};
 
 /// What every answer with a body has.
 const USUAL: [(&str, &str); 2] = [("cache-control", "no-store"), ("x-content-type-options", "nosniff")];
 
 pub(crate) fn shape(page: &Profile, answer: &Answer) -> String {
-    let mut lines = vec![answer.status.to_string()];
-    let headers = answer.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().expect("ASCII")));
-    let mut headers: Vec<_> = headers.filter(|header| !USUAL.contains(header)).collect();
-    headers.retain(|(name, _)| *name != "content-length");
-    headers.sort_unstable();
-    for (name, value) in headers {
-        let value = if name == "set-cookie" { without_secret(value) } else { value.to_owned() };
-        lines.push(format!("{name}: {value}"));
-    }
+    let mut lines = head(answer, &USUAL, without_secret);
     if !answer.body.is_empty() {
         let mut body = answer.json();
         redact(&mut body, page.policy.access_jitter_percent > 0);

@@ -391,24 +391,12 @@ fn opening(
         Client { ip: session.ip.map(label), user_agent: session.user_agent.map(label), instance: [0; 16] };
     let device = session.device.map(label);
     let created_at = session.created_at.unwrap_or(now).min(now);
-    let expires_at = now.plus(terms.policy.absolute_lifetime);
+    let begun = Session::begun(key, terms.profile, placeholder, Epoch(0), &terms.policy, now);
     let row = Session {
-        key,
-        profile: terms.profile,
-        generation: Generation(0),
-        secret_hash: placeholder,
-        epoch: Epoch(0),
         created_at,
         rotated_at: created_at,
-        idle_expires_at: session.expires_at.min(expires_at),
-        expires_at,
-        retry_hash: None,
-        instance_hash: client.instance,
-        retries: 0,
-        is_sealed: false,
-        streak: 0,
-        streak_generation: None,
-        ended: None,
+        idle_expires_at: session.expires_at.min(begun.expires_at),
+        ..begun
     };
     Opening {
         session: row,

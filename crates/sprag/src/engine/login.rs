@@ -7,7 +7,7 @@ use crate::audit::{Event, EventKind, NOBODY};
 use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
 use crate::password::{Match, Password};
-use crate::session::{AccountId, Epoch, Generation, Session, SessionDetail, SessionId, SessionKey};
+use crate::session::{AccountId, Epoch, Session, SessionDetail, SessionId, SessionKey};
 use crate::store::{Opened, Opening};
 use crate::token::RefreshToken;
 
@@ -141,24 +141,8 @@ pub(super) fn new_session(
     client: &Client,
     now: Timestamp,
 ) -> Session {
-    Session {
-        key: token.key,
-        profile: terms.profile,
-        generation: Generation(0),
-        secret_hash: token.secret_hash(),
-        epoch,
-        created_at: now,
-        rotated_at: now,
-        idle_expires_at: now.plus(terms.policy.idle_timeout),
-        expires_at: now.plus(terms.policy.absolute_lifetime),
-        retry_hash: None,
-        instance_hash: client.instance,
-        retries: 0,
-        is_sealed: false,
-        streak: 0,
-        streak_generation: None,
-        ended: None,
-    }
+    let begun = Session::begun(token.key, terms.profile, token.secret_hash(), epoch, &terms.policy, now);
+    Session { instance_hash: client.instance, ..begun }
 }
 
 pub(super) fn detail(client: &Client, device: Option<&str>) -> SessionDetail {

@@ -176,24 +176,8 @@ fn presented(standing: &Standing, generation: Generation, asker: Asker) -> Prese
 }
 
 fn opened(rules: Rules, now: Timestamp) -> Standing {
-    let session = Session {
-        key: SessionKey { account: AccountId(Uuid::from_u128(1)), session: SessionId(Uuid::from_u128(2)) },
-        profile: ProfileId(1),
-        generation: Generation(0),
-        secret_hash: [7; 32],
-        epoch: Epoch(0),
-        created_at: now,
-        rotated_at: now,
-        idle_expires_at: now.plus(policy(rules).idle_timeout),
-        expires_at: now.plus(policy(rules).absolute_lifetime),
-        retry_hash: None,
-        instance_hash: [0; 16],
-        retries: 0,
-        is_sealed: false,
-        streak: 0,
-        streak_generation: None,
-        ended: None,
-    };
+    let key = SessionKey { account: AccountId(Uuid::from_u128(1)), session: SessionId(Uuid::from_u128(2)) };
+    let session = Session::begun(key, ProfileId(1), [7; 32], Epoch(0), &policy(rules), now);
     Standing { session, is_disabled: false, epoch: Epoch(0) }
 }
 

@@ -14,7 +14,7 @@ use sprag::audit::{Event, EventKind};
 use sprag::chance::{self, SystemChance};
 use sprag::clock::Timestamp;
 use sprag::error::Fault;
-use sprag::session::{AccountId, Epoch, Generation, Session, SessionDetail, SessionId, SessionKey};
+use sprag::session::{AccountId, Epoch, Session, SessionDetail, SessionId, SessionKey};
 use sprag::store::{NewAccount, Opened, Opening, Slice};
 use sprag::token::{Encoding, RefreshToken};
 use tokio::task::JoinSet;
@@ -227,24 +227,8 @@ impl Maker {
         let (chance, now) = (SystemChance::default(), self.engine.now());
         let key = SessionKey { account, session: SessionId(chance::id(&chance, now)) };
         let token = RefreshToken::first(self.profile.id, key, &chance);
-        let session = Session {
-            key,
-            profile: self.profile.id,
-            generation: Generation(0),
-            secret_hash: token.secret_hash(),
-            epoch: Epoch(0),
-            created_at: now,
-            rotated_at: now,
-            idle_expires_at: now.plus(self.profile.policy.idle_timeout),
-            expires_at: now.plus(self.profile.policy.absolute_lifetime),
-            retry_hash: None,
-            instance_hash: [0; 16],
-            retries: 0,
-            is_sealed: false,
-            streak: 0,
-            streak_generation: None,
-            ended: None,
-        };
+        let policy = &self.profile.policy;
+        let session = Session::begun(key, self.profile.id, token.secret_hash(), Epoch(0), policy, now);
         let opening = Opening {
             session,
             detail: SessionDetail { device: Some("sprag load".into()), ..SessionDetail::default() },

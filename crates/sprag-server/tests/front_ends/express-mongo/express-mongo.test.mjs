@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { play, scene, SECRET, until } from '../lib/play.mjs';
+import { callsAreAllAnswered, callsLeadToLogin, tabsStayIn } from '../lib/scenes.mjs';
 
 const FAITHFUL = { JWT_SECRET: SECRET, JWT_EXPIRE: '15m' };
 
@@ -63,47 +64,10 @@ scene('the silent refresh renews the token before it expires', async ({ faithful
   assert.equal((await user.answers(2))[1].status, 200, 'and again with the cookie that the first one set');
 });
 
-scene('calls at one moment are all answered where retries are', async ({ answering }) => {
-  const { user, tab } = await answering.loggedIn();
-  answering.expire(await tab.accessToken());
-  user.gatherRefreshes(3);
-  const all = await tab.loadAll();
-  assert.deepEqual(all.map((one) => one.path), ['/api/notes', '/api/events', '/api/friends']);
-  assert.deepEqual(user.refreshes().map((call) => call.status), [200, 200, 200]);
-});
-
-scene('axios calls at one moment are all answered where retries are', async ({ answering }) => {
-  const { user, tab } = await answering.loggedIn('/axios');
-  answering.expire(await tab.accessToken());
-  user.gatherRefreshes(3);
-  assert.equal((await tab.loadAll()).length, 3);
-  assert.deepEqual(user.refreshes().map((call) => call.status), [200, 200, 200]);
-});
-
-scene('calls at one moment lead to the log-in page as they did, and end no session', async ({ faithful }) => {
-  const { user, tab } = await faithful.loggedIn();
-  faithful.expire(await tab.accessToken());
-  user.gatherRefreshes(3);
-  await tab.pressToLogin('#load-all');
-  const answers = await user.answers(3);
-  assert.deepEqual(answers.map((call) => call.status).sort(), [200, 401, 401]);
-  assert.equal((await user.sessions()).length, 1);
-  const newest = answers.find((call) => call.status === 200).got.refreshToken;
-  assert.equal((await faithful.present(newest)).status, 200);
-});
-
-scene('two tabs at one moment stay in where retries are answered', async ({ answering }) => {
-  const { user, tab } = await answering.loggedIn();
-  const other = await user.open();
-  for (const round of [1, 2]) {
-    answering.expire(await tab.accessToken());
-    user.gatherRefreshes(2);
-    const [one, two] = await Promise.all([tab.load(), other.load()]);
-    assert.deepEqual(one, two);
-    assert.deepEqual(user.refreshes().map((call) => call.status), Array(2 * round).fill(200));
-  }
-  assert.equal((await user.sessions()).length, 1);
-});
+scene('calls at one moment are all answered where retries are', callsAreAllAnswered());
+scene('axios calls at one moment are all answered where retries are', callsAreAllAnswered('/axios'));
+scene('calls at one moment lead to the log-in page as they did, and end no session', callsLeadToLogin);
+scene('two tabs at one moment stay in where retries are answered', tabsStayIn);
 
 scene('a refresh that fails leads to the log-in page', async ({ faithful }) => {
   const { user, tab } = await faithful.loggedIn();

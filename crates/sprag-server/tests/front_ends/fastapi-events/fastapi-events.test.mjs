@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { actAsBrowser } from '../lib/node.mjs';
-import { play, scene, SECRET, until } from '../lib/play.mjs';
-import { readByPython } from '../lib/python.mjs';
+import { play, scene, SECRET } from '../lib/play.mjs';
+import { callsAreAllAnswered, callsLeadToLogin, pythonReadsTheAccessToken } from '../lib/scenes.mjs';
 
 const FAITHFUL = { JWT_SECRET_KEY: SECRET, JWT_ALGORITHM: 'HS256', JWT_ACCESS_TOKEN_EXPIRE_MINUTES: 30 };
 
@@ -33,25 +33,8 @@ scene('the client runs in Node as it does in a browser', async ({ brief }) => {
   assert.equal((await brief.present(old)).status, 401);
 });
 
-scene('calls at one moment are all answered where retries are', async ({ answering }) => {
-  const { user, tab } = await answering.loggedIn();
-  answering.expire(await tab.accessToken());
-  user.gatherRefreshes(3);
-  assert.equal((await tab.loadAll()).length, 3);
-  assert.deepEqual(user.refreshes().map((call) => call.status), [200, 200, 200]);
-});
-
-scene('calls at one moment lead to the log-in page as they did, and end no session', async ({ faithful }) => {
-  const { user, tab } = await faithful.loggedIn();
-  faithful.expire(await tab.accessToken());
-  user.gatherRefreshes(3);
-  await tab.pressToLogin('#load-all');
-  const answers = await user.answers(3);
-  assert.deepEqual(answers.map((call) => call.status).sort(), [200, 401, 401]);
-  assert.equal((await user.sessions()).length, 1);
-  const newest = answers.find((call) => call.status === 200).got.refresh_token;
-  assert.equal((await faithful.present(newest)).status, 200);
-});
+scene('calls at one moment are all answered where retries are', callsAreAllAnswered());
+scene('calls at one moment lead to the log-in page as they did, and end no session', callsLeadToLogin);
 
 // Its pairs are kept by each tab, so that two tabs are two log-ins.
 scene('two tabs at one moment stay in', async ({ answering }) => {
@@ -105,21 +88,7 @@ scene('log-out of all devices ends each of them', async ({ faithful }) => {
   assert.deepEqual(again.map(({ status }) => status), [401, 401]);
 });
 
-scene('PyJWT and python-jose read the access token as before', async ({ faithful, brief }) => {
-  const { tab } = await faithful.loggedIn();
-  const { user: id } = await tab.load();
-  const { claims } = await readByPython(await tab.accessToken());
-  assert.deepEqual(claims.map(({ sub }) => sub), [id, id]);
-
-  const { tab: late } = await brief.loggedIn();
-  const token = await late.accessToken();
-  await brief.expired(token);
-  // python-jose takes a token for a second longer.
-  await until('neither library takes it', async () => {
-    const { errors } = await readByPython(token);
-    return errors.length === 2 && errors.every((name) => name === 'ExpiredSignatureError');
-  });
-});
+scene('PyJWT and python-jose read the access token as before', pythonReadsTheAccessToken);
 
 play(
   import.meta.url,

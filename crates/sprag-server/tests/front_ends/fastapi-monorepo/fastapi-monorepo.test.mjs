@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { actAsBrowser } from '../lib/node.mjs';
-import { play, scene, SECRET, until } from '../lib/play.mjs';
-import { readByPython } from '../lib/python.mjs';
+import { play, scene, SECRET } from '../lib/play.mjs';
+import { callsAreAllAnswered, pythonReadsTheAccessToken, tabsStayIn } from '../lib/scenes.mjs';
 
 const FAITHFUL = { JWT_SECRET_KEY: SECRET, JWT_ALGORITHM: 'HS256', JWT_ACCESS_TOKEN_EXPIRE_MINUTES: 15 };
 
@@ -27,13 +27,7 @@ scene('the interceptor runs in Node as it does in a browser', async ({ brief }) 
   assert.ok(user.refreshes().every((call) => call.status === 200));
 });
 
-scene('calls at one moment are all answered where retries are', async ({ answering }) => {
-  const { user, tab } = await answering.loggedIn();
-  answering.expire(await tab.accessToken());
-  user.gatherRefreshes(3);
-  assert.equal((await tab.loadAll()).length, 3);
-  assert.deepEqual(user.refreshes().map((call) => call.status), [200, 200, 200]);
-});
+scene('calls at one moment are all answered where retries are', callsAreAllAnswered());
 
 // The interceptor hears its own refused refresh, and refreshes for it: at its former back end too, it would ask on and on.
 scene('calls at one moment are refused a refresh as they were, and end no session', async ({ faithful }) => {
@@ -48,18 +42,7 @@ scene('calls at one moment are refused a refresh as they were, and end no sessio
   assert.equal((await user.sessions()).length, 1);
 });
 
-scene('two tabs at one moment stay in where retries are answered', async ({ answering }) => {
-  const { user, tab } = await answering.loggedIn();
-  const other = await user.open();
-  for (const round of [1, 2]) {
-    answering.expire(await tab.accessToken());
-    user.gatherRefreshes(2);
-    const [one, two] = await Promise.all([tab.load(), other.load()]);
-    assert.deepEqual(one, two);
-    assert.deepEqual(user.refreshes().map((call) => call.status), Array(2 * round).fill(200));
-  }
-  assert.equal((await user.sessions()).length, 1);
-});
+scene('two tabs at one moment stay in where retries are answered', tabsStayIn);
 
 scene('a refresh that fails leads to the log-in page', async ({ unplugged }) => {
   const { user, tab } = await unplugged.loggedIn();
@@ -90,21 +73,7 @@ scene('log-out revokes the refresh token', async ({ faithful }) => {
   assert.deepEqual([status, Object.keys(body)], [401, ['detail']]);
 });
 
-scene('PyJWT and python-jose read the access token as before', async ({ faithful, brief }) => {
-  const { tab } = await faithful.loggedIn();
-  const { user: id } = await tab.load();
-  const { claims } = await readByPython(await tab.accessToken());
-  assert.deepEqual(claims.map(({ sub }) => sub), [id, id]);
-
-  const { tab: late } = await brief.loggedIn();
-  const token = await late.accessToken();
-  await brief.expired(token);
-  // python-jose takes a token for a second longer.
-  await until('neither library takes it', async () => {
-    const { errors } = await readByPython(token);
-    return errors.length === 2 && errors.every((name) => name === 'ExpiredSignatureError');
-  });
-});
+scene('PyJWT and python-jose read the access token as before', pythonReadsTheAccessToken);
 
 play(
   import.meta.url,

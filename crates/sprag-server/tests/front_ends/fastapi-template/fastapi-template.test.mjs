@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { play, scene, SECRET, until } from '../lib/play.mjs';
-import { readByPython } from '../lib/python.mjs';
+import { play, scene, SECRET } from '../lib/play.mjs';
+import { callsAreAllAnswered, callsLeadToLogin, pythonReadsTheAccessToken, tabsStayIn } from '../lib/scenes.mjs';
 
 const FAITHFUL = { SECRET_KEY: SECRET, ALGORITHM: 'HS256', ACCESS_TOKEN_EXPIRE_MINUTES: 30 };
 
@@ -17,38 +17,9 @@ scene('a call with an expired token is refreshed and tried again', async ({ brie
   assert.equal(await tab.stored('refresh_token'), refresh.got.refresh_token);
 });
 
-scene('calls at one moment are all answered where retries are', async ({ answering }) => {
-  const { user, tab } = await answering.loggedIn();
-  answering.expire(await tab.accessToken());
-  user.gatherRefreshes(3);
-  assert.equal((await tab.loadAll()).length, 3);
-  assert.deepEqual(user.refreshes().map((call) => call.status), [200, 200, 200]);
-});
-
-scene('calls at one moment lead to the log-in page as they did, and end no session', async ({ faithful }) => {
-  const { user, tab } = await faithful.loggedIn();
-  faithful.expire(await tab.accessToken());
-  user.gatherRefreshes(3);
-  await tab.pressToLogin('#load-all');
-  const answers = await user.answers(3);
-  assert.deepEqual(answers.map((call) => call.status).sort(), [200, 401, 401]);
-  assert.equal((await user.sessions()).length, 1);
-  const newest = answers.find((call) => call.status === 200).got.refresh_token;
-  assert.equal((await faithful.present(newest)).status, 200);
-});
-
-scene('two tabs at one moment stay in where retries are answered', async ({ answering }) => {
-  const { user, tab } = await answering.loggedIn();
-  const other = await user.open();
-  for (const round of [1, 2]) {
-    answering.expire(await tab.accessToken());
-    user.gatherRefreshes(2);
-    const [one, two] = await Promise.all([tab.load(), other.load()]);
-    assert.deepEqual(one, two);
-    assert.deepEqual(user.refreshes().map((call) => call.status), Array(2 * round).fill(200));
-  }
-  assert.equal((await user.sessions()).length, 1);
-});
+scene('calls at one moment are all answered where retries are', callsAreAllAnswered());
+scene('calls at one moment lead to the log-in page as they did, and end no session', callsLeadToLogin);
+scene('two tabs at one moment stay in where retries are answered', tabsStayIn);
 
 scene('a refresh that fails leads to the log-in page', async ({ faithful }) => {
   const { user, tab } = await faithful.loggedIn();
@@ -82,21 +53,7 @@ scene('log-out of all devices revokes every refresh token', async ({ faithful })
   await phone.pressToLogin('#load');
 });
 
-scene('PyJWT and python-jose read the access token as before', async ({ faithful, brief }) => {
-  const { tab } = await faithful.loggedIn();
-  const { user: id } = await tab.load();
-  const { claims } = await readByPython(await tab.accessToken());
-  assert.deepEqual(claims.map(({ sub }) => sub), [id, id]);
-
-  const { tab: late } = await brief.loggedIn();
-  const token = await late.accessToken();
-  await brief.expired(token);
-  // python-jose takes a token for a second longer.
-  await until('neither library takes it', async () => {
-    const { errors } = await readByPython(token);
-    return errors.length === 2 && errors.every((name) => name === 'ExpiredSignatureError');
-  });
-});
+scene('PyJWT and python-jose read the access token as before', pythonReadsTheAccessToken);
 
 play(
   import.meta.url,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { actAsBrowser } from '../lib/node.mjs';
 import { play, scene, SECRET } from '../lib/play.mjs';
+import { tabsStayIn } from '../lib/scenes.mjs';
 
 const FAITHFUL = { JWT_SECRET: SECRET };
 
@@ -49,19 +50,7 @@ scene('calls at one moment share one refresh', async ({ faithful }) => {
   assert.deepEqual(user.refreshes().map((call) => call.status), [200]);
 });
 
-scene('two tabs at one moment stay in where retries are answered', async ({ answering }) => {
-  const { user, tab } = await answering.loggedIn();
-  const other = await user.open();
-  for (const round of [1, 2]) {
-    answering.expire(await tab.accessToken());
-    answering.expire(await other.accessToken());
-    user.gatherRefreshes(2);
-    const [one, two] = await Promise.all([tab.load(), other.load()]);
-    assert.deepEqual(one, two);
-    assert.deepEqual(user.refreshes().map((call) => call.status), Array(2 * round).fill(200));
-  }
-  assert.equal((await user.sessions()).length, 1);
-});
+scene('two tabs at one moment stay in where retries are answered', tabsStayIn);
 
 scene('two tabs at one moment lose one of them as they did, and end no session', async ({ faithful }) => {
   const { user, tab } = await faithful.loggedIn();
