@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts as _, RawPathParams, Request};
 use axum::response::Response;
-use axum::routing::{MethodFilter, MethodRouter, on};
+use axum::routing::{MethodFilter, MethodRouter, any, on};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use hyper::Method;
@@ -33,12 +33,13 @@ mod answer;
 mod carriage;
 mod fixed;
 mod multipart;
+mod nowhere;
 mod refresh;
 mod refusal;
 mod request;
 
-pub(crate) use actions::MAX_DEVICE_BYTES;
 use carriage::{By, Carried};
+use nowhere::Nowhere;
 use refusal::Problem;
 use request::Received;
 
@@ -108,11 +109,11 @@ struct Place {
 pub fn router(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str) -> Router {
     let mut router = fixed::routes(app, &profiles, public_url);
     let mut paths: Vec<(String, MethodRouter, Vec<String>, Arc<Page>)> = Vec::new();
-    for profile in profiles {
-        let page = Arc::new(Page::new(profile));
+    let pages: Vec<Arc<Page>> = profiles.into_iter().map(|profile| Arc::new(Page::new(profile))).collect();
+    for page in &pages {
         for route in &page.profile.routes {
             let place =
-                Place { app: Arc::clone(app), page: Arc::clone(&page), route: Arc::new(route.clone()) };
+                Place { app: Arc::clone(app), page: Arc::clone(page), route: Arc::new(route.clone()) };
             let filter = MethodFilter::try_from(route.method.clone()).unwrap_or(MethodFilter::POST);
             let handler = move |request: Request| act(place, request);
             let method = route.method.to_string();
@@ -122,7 +123,7 @@ pub fn router(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str) -> Route
                     names.push(method);
                 }
                 None => {
-                    paths.push((route.path.clone(), on(filter, handler), vec![method], Arc::clone(&page)));
+                    paths.push((route.path.clone(), on(filter, handler), vec![method], Arc::clone(page)));
                 }
             }
         }
@@ -138,10 +139,16 @@ pub fn router(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str) -> Route
             response
         };
         let methods = methods.fallback(wrong_method);
-        router = router
-            .route(&path, if app.other_origins.is_empty() { methods } else { methods.layer(cors(app)) });
+        router = router.route(&path, callable(app, methods));
     }
-    router.fallback(|| async { answer::plainly_refused(Problem::NotFound) })
+    let nowhere = Nowhere::new(&pages);
+    let nothing = any(move |request: Request| async move { nowhere.answer(request.uri().path()) });
+    router.fallback_service(callable(app, nothing))
+}
+
+/// Lets pages of the other sites that are named call it.
+fn callable(app: &App, methods: MethodRouter) -> MethodRouter {
+    if app.other_origins.is_empty() { methods } else { methods.layer(cors(app)) }
 }
 
 /// Tells browsers which other sites' pages may call: exactly those that are named (Fetch standard, CORS protocol).
@@ -262,9 +269,13 @@ impl Place {
             Error::Refused(Refusal::NameInvalid(_)) if user.username.is_some() || user.email.is_some() => {
                 self.field_of(&[Input::FullName, Input::GivenName, Input::FamilyName])
             }
+            // It has neither.
+            Error::Refused(Refusal::NameInvalid(_)) => {
+                self.field_of(&[Input::Username, Input::Email, Input::Name])
+            }
             // Of two names, which one is taken is not said: it would tell of somebody else's account.
             Error::Refused(Refusal::NameTaken) if user.username.is_none() => self.field_of(&email),
-            Error::Refused(Refusal::NameInvalid(_) | Refusal::NameTaken) => self.field_of(&username),
+            Error::Refused(Refusal::NameTaken) => self.field_of(&username),
             _ => return self.naming(Input::Password, error),
         };
         Problem::AtField(field, error)

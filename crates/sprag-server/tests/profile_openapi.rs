@@ -200,18 +200,18 @@ fn may_answer(page: &Profile, route: &Route, code: &str) -> bool {
         }
         "field_invalid" => Input::ALL.iter().any(|input| takes(*input)),
         "request_timeout" | "request_too_large" | "media_type_unsupported" => reads_body,
-        "token_missing" | "token_invalid" | "token_expired" => {
-            asks_for_access_token || is(&[Refresh, Logout, Revoke])
-        }
+        "token_missing" => asks_for_access_token || is(&[Refresh, Logout, Revoke]),
+        "token_invalid" | "token_expired" => asks_for_access_token || is(&[Refresh, Logout]),
         "token_spent" | "too_many_retries" => is(&[Refresh]),
         "session_ended" => asks_for_access_token || is(&[Refresh]),
-        "account_disabled" => asks_for_access_token || is(&[Login, Refresh, Logout, Revoke]),
+        "account_disabled" => asks_for_access_token || is(&[Login, Refresh, Logout]),
         "account_unknown" => asks_for_access_token,
         "credentials_invalid" => is(&[Login]),
         "current_password_wrong" => is(&[Password]),
         "forbidden" => is(&[Explain]) || (is(&[Register]) && asks_for_access_token),
         "origin_refused" => {
-            has_cookie && (is(&[Login, Refresh, Logout, Revoke, Password]) || route.opens_session())
+            let carries = is(&[Login, Refresh, Logout, LogoutAll, Revoke, Password]);
+            has_cookie && (carries || route.opens_session())
         }
         "session_unknown" => is(&[EndSession, Explain]),
         "name_taken" | "name_invalid" => is(&[Register]),

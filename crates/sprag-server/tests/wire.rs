@@ -197,7 +197,7 @@ async fn refreshing() {
     let call = browser.call("POST", REFRESH).json(&json!({ "refresh_token": phone.refresh }));
     assert_snapshot!(shape(&world.sends(call).await), @r#"
         400
-        Bad Request, request_invalid, the cookie and the body carry refresh tokens of different sessions; send only one
+        Bad Request, request_invalid, the cookie and the body do not carry refresh tokens of one session; send only one
         "#);
 }
 

@@ -8,14 +8,14 @@ use sprag::session::{EndCause, SessionId, SessionKey};
 use sprag::{Error, Refusal};
 
 use super::answer::{shaped, token_pair};
-use super::carriage::{self, By};
+use super::carriage::{self, By, Carried};
 use super::refusal::Problem;
 use super::request::Received;
 use super::{Place, request};
 use crate::profile::{Facts, Input, Inputs, Registration, SessionFacts, Transport};
 
-/// The longest device label, in bytes.
-pub(crate) const MAX_DEVICE_BYTES: usize = 200;
+/// How much of a device's label is remembered, in bytes.
+const MAX_DEVICE_BYTES: usize = 200;
 
 pub(super) async fn login(place: &Place, parts: &Parts, body: Received) -> Result<Response, Problem> {
     let fields = request::fields(parts, body)?;
@@ -24,7 +24,7 @@ pub(super) async fn login(place: &Place, parts: &Parts, body: Received) -> Resul
     let name = one_of(&inputs, &[Input::Name, Input::Username, Input::Email])
         .ok_or_else(|| place.missing(&[Input::Name, Input::Username, Input::Email]))?;
     let password = inputs.get(Input::Password).ok_or_else(|| place.missing(&[Input::Password]))?;
-    let device = device(&inputs)?;
+    let device = device(&inputs);
 
     let by = way_asked_for(place, parts, &inputs)?;
     // Cookies of two sessions say nothing of which one to replace; they must not keep anybody from logging in.
@@ -59,7 +59,7 @@ pub(super) async fn register(place: &Place, parts: &Parts, body: Received) -> Re
     };
     // Whatever may be refused is refused before there is an account.
     let by = if place.route.gives_pair() { Some(way_asked_for(place, parts, &inputs)?) } else { None };
-    let device = device(&inputs)?;
+    let device = device(&inputs);
     let user = NewUser {
         username,
         email,
@@ -82,7 +82,7 @@ pub(super) async fn register(place: &Place, parts: &Parts, body: Received) -> Re
     Ok(response)
 }
 
-/// Ends the session of a refresh token; where none came, of the access token.
+/// Ends the session of a refresh token; at a log-out where none came, of the access token.
 ///
 /// The cookie is cleared only where it came, or an access token did: another site can do neither, and a form that it
 /// posts here must not sign the visitor out.
@@ -96,12 +96,18 @@ pub(super) async fn logout(
     let inputs = place.inputs(&fields)?;
     let client = place.client(parts)?;
     let engine = &place.app.engine;
-    let is_ours = match place.refresh_token(parts, &inputs).await? {
+    let is_revocation = cause == EndCause::Revoked;
+    let carried = match (place.refresh_token(parts, &inputs).await, inputs.get(Input::RefreshToken)) {
+        // Somebody may revoke another session than the one that their browser's cookie is of.
+        (Err(Problem::Invalid(_)), Some(named)) if is_revocation => Some(Carried::new(named, By::Body)),
+        (carried, _) => carried?,
+    };
+    let is_ours = match carried {
         Some(carried) => {
             engine.log_out(&place.page.terms, &carried.text, cause, &client).await?;
             carried.by == By::Cookie
         }
-        None if request::bearer(&parts.headers).is_some() => {
+        None if !is_revocation && request::bearer(&parts.headers).is_some() => {
             end_session_of_caller(place, parts, cause, &client).await?;
             true
         }
@@ -129,10 +135,23 @@ async fn end_session_of_caller(
     }
 }
 
+/// Ends every session of the account. Where the access token says no longer whose it is, the cookie beside it does:
+/// whoever presses "log out" must not stay in because their access token is too old.
 pub(super) async fn logout_all(place: &Place, parts: &Parts) -> Result<Response, Problem> {
-    let caller = place.caller(parts).await?;
-    place.app.engine.log_out_everywhere(&caller, &place.client(parts)?).await?;
+    let client = place.client(parts)?;
+    match place.caller(parts).await {
+        Ok(caller) => drop(place.app.engine.log_out_everywhere(&caller, &client).await?),
+        Err(problem) if problem.is_about_token() && has_cookie_to_leave_by(place, parts, &client).await? => {}
+        Err(problem) => return Err(problem),
+    }
     Ok(cleared(place, shaped(place, &Facts::default())))
+}
+
+/// Whether there is a cookie whose account has been logged out everywhere by now.
+async fn has_cookie_to_leave_by(place: &Place, parts: &Parts, client: &Client) -> Result<bool, Problem> {
+    let Some(carried) = place.refresh_token(parts, &Inputs::default()).await? else { return Ok(false) };
+    let engine = &place.app.engine;
+    Ok(engine.log_out_everywhere_with(&place.page.terms, &carried.text, client).await?)
 }
 
 pub(super) async fn me(place: &Place, parts: &Parts) -> Result<Response, Problem> {
@@ -178,11 +197,11 @@ pub(super) async fn end_session(
 /// copy of its tokens could read when the other one refreshes.
 pub(super) async fn explain(place: &Place, parts: &Parts, id: &str) -> Result<Response, Problem> {
     let caller = place.admin(parts).await?;
-    let id: SessionId = id.parse().map_err(|_| Refusal::SessionUnknown)?;
+    let id: SessionId = id.parse().map_err(|_| Problem::NoSuchSession)?;
     if id == caller.key.session {
         return Err(Problem::OwnSession);
     }
-    let explained = place.app.engine.explain(id).await?.ok_or(Refusal::SessionUnknown)?;
+    let explained = place.app.engine.explain(id).await?.ok_or(Problem::NoSuchSession)?;
     let (session, detail) = (&explained.session, &explained.detail);
     Ok(shaped(
         place,
@@ -250,14 +269,9 @@ fn cleared(place: &Place, mut response: Response) -> Response {
     response
 }
 
-fn device(inputs: &Inputs<'_>) -> Result<Option<String>, Problem> {
-    match inputs.get(Input::Device) {
-        Some(label) if label.len() > MAX_DEVICE_BYTES => {
-            Err(Problem::invalid("the device's name is longer than 200 bytes"))
-        }
-        Some(label) => Ok(Some(request::printable(label.as_bytes()))),
-        None => Ok(None),
-    }
+/// What people will read of the device. Clients send what their browser says of itself, however long that is.
+fn device(inputs: &Inputs<'_>) -> Option<String> {
+    inputs.get(Input::Device).map(|label| request::printable(label.as_bytes(), MAX_DEVICE_BYTES))
 }
 
 fn one_of<'a>(inputs: &Inputs<'a>, wanted: &[Input]) -> Option<&'a str> {

@@ -146,13 +146,13 @@ async fn the_newer_one<'a>(
             Ok(if a >= b { cookie } else { body })
         }
         _ => Err(Problem::invalid(
-            "the cookie and the body carry refresh tokens of different sessions; send only one",
+            "the cookie and the body do not carry refresh tokens of one session; send only one",
         )),
     }
 }
 
 impl Carried {
-    fn new(text: &str, by: By) -> Self {
+    pub(super) fn new(text: &str, by: By) -> Self {
         Self { text: text.to_owned(), by }
     }
 }

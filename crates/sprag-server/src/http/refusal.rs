@@ -30,6 +30,8 @@ pub(super) enum Problem {
     NotFound,
     /// An administrator asks for the story of the session they ask with.
     OwnSession,
+    /// An administrator asks for the story of a session that there is not.
+    NoSuchSession,
     /// A cookie-authenticated request from another site.
     CrossSite,
     /// A defect brought this one request down.
@@ -65,6 +67,12 @@ impl Problem {
         Self::Invalid(what.into())
     }
 
+    /// Whether an access token is what stands in the way: there is one, and it does not say who is asking.
+    pub(super) fn is_about_token(&self) -> bool {
+        use Refusal::{SessionEnded, TokenExpired, TokenInvalid};
+        matches!(self, Self::Engine(Error::Refused(TokenInvalid | TokenExpired | SessionEnded(_))))
+    }
+
     /// What is said of it. Faults are logged here, once, where they are answered; the client learns no detail.
     pub(super) fn answer(self) -> Answer {
         match self {
@@ -91,6 +99,10 @@ impl Problem {
             Self::OwnSession => {
                 plain("forbidden", "nobody is told of the session they ask with; ask from another one")
             }
+            Self::NoSuchSession => plain(
+                "session_unknown",
+                "nothing is known of a session with this id, live or ended; look whether the id is whole",
+            ),
             Self::CrossSite => plain(
                 "origin_refused",
                 "this request carries or asks for a session cookie, and no Origin or Sec-Fetch-Site header shows \

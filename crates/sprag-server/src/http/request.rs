@@ -200,7 +200,8 @@ fn short_header<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option
 pub(super) fn client(parts: &Parts, device_cookie: Option<&str>) -> Result<Client, Problem> {
     let address =
         parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical());
-    let user_agent = parts.headers.get(USER_AGENT).map(|value| printable(value.as_bytes()));
+    let user_agent =
+        parts.headers.get(USER_AGENT).map(|value| printable(value.as_bytes(), MAX_USER_AGENT_BYTES));
     let instance = instance(&parts.headers, device_cookie, user_agent.as_deref(), address)?;
     Ok(Client { ip: address.map(|ip| ip.to_string()), user_agent, instance })
 }
@@ -240,11 +241,11 @@ fn prefix(address: IpAddr) -> String {
 }
 
 /// Text from outside as it may stand in a journal or on a terminal: no control characters, and not too long.
-pub(super) fn printable(bytes: &[u8]) -> String {
+pub(super) fn printable(bytes: &[u8], most: usize) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut kept = String::new();
     for c in text.chars().filter(|c| !c.is_control()) {
-        if kept.len() + c.len_utf8() > MAX_USER_AGENT_BYTES {
+        if kept.len() + c.len_utf8() > most {
             break;
         }
         kept.push(c);
@@ -291,8 +292,8 @@ mod tests {
 
     #[test]
     fn r52_control_characters_do_not_reach_the_journal() {
-        assert_eq!(printable(b"curl\x1b[31m\r\n8"), "curl[31m8");
-        assert_eq!(printable("é".repeat(300).as_bytes()).len(), 256);
+        assert_eq!(printable(b"curl\x1b[31m\r\n8", 256), "curl[31m8");
+        assert_eq!(printable("é".repeat(300).as_bytes(), 256).len(), 256);
     }
 
     #[test]

@@ -54,13 +54,14 @@ pub(super) fn needs_bearer(profile: &Profile, route: &Route) -> bool {
 
 /// Whether an access token does where no refresh token came.
 pub(super) fn takes_bearer_instead(route: &Route) -> bool {
-    matches!(route.action, Action::Logout | Action::Revoke)
+    route.action == Action::Logout
 }
 
 /// Whether the refresh token of a request may come in a cookie.
 pub(super) fn takes_cookie(profile: &Profile, route: &Route) -> bool {
     profile.refresh.cookie.is_some()
-        && (route.action.needs_refresh_token() || route.action == Action::Password)
+        && (route.action.needs_refresh_token()
+            || matches!(route.action, Action::Password | Action::LogoutAll))
 }
 
 fn operation_id(profile: &Profile, action: Action, taken: &mut BTreeSet<String>) -> String {

@@ -181,7 +181,8 @@ fn own(profile: &Profile, route: &Route) -> &'static [&'static str] {
         Action::EndSession => &["session_unknown"],
         Action::Explain => &["session_unknown", "forbidden"],
         Action::Password => &["current_password_wrong", "password_rejected"],
-        Action::Logout | Action::Revoke | Action::LogoutAll | Action::Me | Action::Sessions => &[],
+        Action::Revoke => &["token_missing"],
+        Action::Logout | Action::LogoutAll | Action::Me | Action::Sessions => &[],
     }
 }
 

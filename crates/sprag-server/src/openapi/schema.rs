@@ -124,7 +124,6 @@ fn property(action: Action, field: &TakenField, is_needed: bool, written: Writte
         Input::FullName | Input::GivenName | Input::FamilyName => {
             schema["maxLength"] = sprag::account::MAX_PARTICULAR_BYTES.into();
         }
-        Input::Device => schema["maxLength"] = crate::http::MAX_DEVICE_BYTES.into(),
         Input::SessionId => schema["format"] = "uuid".into(),
         Input::Transport if may_be_null => schema["enum"] = json!(["body", "cookie", "", null]),
         Input::Transport => schema["enum"] = json!(["body", "cookie", ""]),

@@ -38,6 +38,12 @@ pub struct Explanation {
     pub events: Vec<Entry>,
 }
 
+/// A session that is to end, and how.
+struct Leaving {
+    key: SessionKey,
+    ending: Ending,
+}
+
 impl Engine {
     /// Logs out with a refresh token, spent or not; a token that is none of ours changes nothing and is no error
     /// (RFC 7009 section 2.2).
@@ -51,9 +57,43 @@ impl Engine {
         cause: EndCause,
         client: &Client,
     ) -> Result<(), Fault> {
+        let Some(leaving) = self.leaving(terms, text, cause, client).await? else { return Ok(()) };
+        self.store.end(leaving.key, leaving.ending).await.map(drop)
+    }
+
+    /// Ends all sessions of the account that a refresh token is of, spent or not. False if it is none of a live session,
+    /// and if it was spent too long ago: then it ends its own session, and shows no right to the others.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the end could not be committed.
+    pub async fn log_out_everywhere_with(
+        &self,
+        terms: &Terms,
+        text: &str,
+        client: &Client,
+    ) -> Result<bool, Fault> {
+        let Some(leaving) = self.leaving(terms, text, EndCause::LogoutAll, client).await? else {
+            return Ok(false);
+        };
+        if leaving.ending.cause == EndCause::Reuse {
+            self.store.end(leaving.key, leaving.ending).await?;
+            return Ok(false);
+        }
+        self.store.end_all(leaving.key.account, None, leaving.ending).await?;
+        Ok(true)
+    }
+
+    /// Which session a token presented at log-out ends, and how; none where it is of no live one.
+    async fn leaving(
+        &self,
+        terms: &Terms,
+        text: &str,
+        cause: EndCause,
+        client: &Client,
+    ) -> Result<Option<Leaving>, Fault> {
         let now = self.now();
-        let Some(token) = self.recognise(terms, text, now).await? else { return Ok(()) };
-        let Some(standing) = self.store.find(token.key).await? else { return Ok(()) };
+        let Some(token) = self.recognise(terms, text, now).await? else { return Ok(None) };
+        let Some(standing) = self.store.find(token.key).await? else { return Ok(None) };
         let presented = present(&token, None, client);
         let found = Found::Session(Box::new(standing));
         let judgement = judge(Some(&presented), &found, 0, now, &terms.policy);
@@ -63,13 +103,14 @@ impl Engine {
             Verdict::Refuse(Denial::Invalid) => {
                 let note = Some("at log-out".into());
                 let event = client.event(token.key, EventKind::SecretMismatch, now, note);
-                return self.store.record(event).await;
+                self.store.record(event).await?;
+                return Ok(None);
             }
-            Verdict::Refuse(Denial::Ended(_)) => return Ok(()),
+            Verdict::Refuse(Denial::Ended(_)) => return Ok(None),
             _ => cause,
         };
         let ending = Ending { note: judgement.notice.map(note), ..client.ending(cause, now) };
-        self.store.end(token.key, ending).await.map(drop)
+        Ok(Some(Leaving { key: token.key, ending }))
     }
 
     /// Ends all sessions of the caller's account, this one too.
