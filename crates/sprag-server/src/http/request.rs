@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 
 use super::multipart;
 use super::refusal::Problem;
+use crate::proxies::Proxies;
 
 /// The largest body, in bytes.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -197,9 +198,13 @@ fn short_header<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option
 }
 
 /// Who is asking. `device_cookie` is the name of the page's device cookie, if it has one.
-pub(super) fn client(parts: &Parts, device_cookie: Option<&str>) -> Result<Client, Problem> {
-    let address =
-        parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical());
+pub(super) fn client(
+    parts: &Parts,
+    proxies: &Proxies,
+    device_cookie: Option<&str>,
+) -> Result<Client, Problem> {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    let address = peer.map(|ConnectInfo(peer)| proxies.client(peer.ip(), &parts.headers));
     let user_agent = parts.headers.get(USER_AGENT).map(|value| printable(value.as_bytes()));
     let instance = instance(&parts.headers, device_cookie, user_agent.as_deref(), address)?;
     Ok(Client { ip: address.map(|ip| ip.to_string()), user_agent, instance })
