@@ -8,7 +8,7 @@ use std::time::Duration;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use crate::SPRAG;
-use crate::people::{Pair, REFRESH, SESSIONS, login};
+use crate::people::{Pair, REFRESH, login};
 use crate::server::{Home, PASSWORD, Server};
 use crate::wire::{Request, is_timeout};
 
@@ -230,7 +230,7 @@ fn t32_the_address_is_the_clients_behind_a_proxy_that_is_named_and_the_peers_oth
         let server = home.start_with(&[], environment);
         let login = login("ann", PASSWORD).header("X-Forwarded-For", "203.0.113.66, 198.51.100.7");
         let pair = Pair::of(&server.ask(&login));
-        let listed = server.ask(&Request::get(SESSIONS).bearer(&pair.access)).json();
+        let listed = server.ask(&Request::get("/api/v1/auth/sessions").bearer(&pair.access)).json();
         server.stop();
         let sessions = listed["sessions"].as_array().unwrap();
         let own = sessions.iter().find(|session| session["current"] == true).unwrap();

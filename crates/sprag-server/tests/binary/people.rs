@@ -13,7 +13,6 @@ pub(crate) const LOGIN: &str = "/api/v1/auth/login";
 pub(crate) const REFRESH: &str = "/api/v1/auth/refresh";
 pub(crate) const LOGOUT: &str = "/api/v1/auth/logout";
 pub(crate) const ME: &str = "/api/v1/auth/me";
-pub(crate) const SESSIONS: &str = "/api/v1/auth/sessions";
 
 /// What a client keeps of a token pair.
 #[derive(Clone, Debug)]
