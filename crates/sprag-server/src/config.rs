@@ -34,8 +34,9 @@ pub use reference::{DEFAULTS, args, flags, reference, table};
 pub use rules::spell;
 pub use secret::{MIN_SECRET_BYTES, Secret};
 pub use sources::{Flags, Origin, Sources};
-pub(crate) use value::has_password;
+pub(crate) use value::{has_password, quoted};
 
+use crate::proxies::Proxies;
 use mapping::Mapping;
 use settings::{SETTINGS, Setting};
 use sources::Found;
@@ -74,6 +75,8 @@ pub struct Config {
     pub audience: String,
     /// The origins whose pages may call this server from a browser.
     pub cors_origins: Vec<String>,
+    /// The proxies that are believed about where a request comes from.
+    pub trusted_proxies: Proxies,
     /// Whether cookies are `Secure`, on every page; `None` leaves each page its own.
     pub secure_cookies: Option<bool>,
     /// How many live sessions one account may have.
@@ -403,6 +406,7 @@ impl Chosen {
             hs256_secret: self.given("hs256-secret", |text| Ok(Secret::new(text.to_owned())))?,
             key_ring: self.given("key-ring", value::key_ring)?,
             cors_origins: self.given("cors-origins", value::origins)?.unwrap_or_default(),
+            trusted_proxies: self.given("trusted-proxies", value::proxies)?.unwrap_or_default(),
             secure_cookies: self.given("secure-cookies", value::switch)?,
             sessions_per_account: self
                 .typed("sessions-per-account", |text| value::count(text, NonZeroU32::MIN, sessions))?,

@@ -27,6 +27,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::metrics::Metrics;
 use crate::profile::{Action, Fact, Input, Inputs, Profile, Route, TakeError};
+use crate::proxies::Proxies;
 
 mod actions;
 mod answer;
@@ -57,6 +58,8 @@ pub struct App {
     pub origin: String,
     /// The origins of other sites whose pages may call from a browser.
     pub other_origins: Vec<String>,
+    /// Who is believed about where a request comes from.
+    pub proxies: Proxies,
     /// How long a request may take once its body is there.
     pub deadline: Duration,
     /// Off while the server shuts down, so that a load balancer sends no more requests.
@@ -66,14 +69,21 @@ pub struct App {
 impl App {
     /// What requests share, ready to serve.
     pub fn new(engine: Arc<Engine>, metrics: Arc<Metrics>, origin: String) -> Self {
-        let other_origins = Vec::new();
-        Self { engine, metrics, origin, other_origins, deadline: DEADLINE, is_ready: AtomicBool::new(true) }
+        let (other_origins, proxies) = (Vec::new(), Proxies::default());
+        let is_ready = AtomicBool::new(true);
+        Self { engine, metrics, origin, other_origins, proxies, deadline: DEADLINE, is_ready }
     }
 
     /// Lets pages of other sites call from a browser, with cookies too.
     #[must_use]
     pub fn called_from(self, other_origins: Vec<String>) -> Self {
         Self { other_origins, ..self }
+    }
+
+    /// Believes these about where a request comes from.
+    #[must_use]
+    pub fn behind(self, proxies: Proxies) -> Self {
+        Self { proxies, ..self }
     }
 
     /// Makes `/readyz` say "not ready" from now on.
@@ -289,7 +299,7 @@ impl Place {
     }
 
     fn client(&self, parts: &Parts) -> Result<Client, Problem> {
-        request::client(parts, self.page.device_cookie.as_deref())
+        request::client(parts, &self.app.proxies, self.page.device_cookie.as_deref())
     }
 
     /// Whose access token the request carries.

@@ -15,5 +15,6 @@ pub mod metrics;
 pub mod node;
 pub mod openapi;
 pub mod profile;
+pub mod proxies;
 pub mod ring_file;
 pub mod serve;

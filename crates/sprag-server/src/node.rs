@@ -95,7 +95,8 @@ impl Node {
     pub fn app(&self) -> Arc<App> {
         let (engine, metrics) = (Arc::clone(&self.engine), Arc::clone(&self.metrics));
         let app = App::new(engine, metrics, self.config.issuer().to_owned());
-        Arc::new(app.called_from(self.config.cors_origins.clone()))
+        let app = app.called_from(self.config.cors_origins.clone());
+        Arc::new(app.behind(self.config.trusted_proxies.clone()))
     }
 
     /// The whole service.

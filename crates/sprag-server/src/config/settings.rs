@@ -89,6 +89,17 @@ pub const SETTINGS: &[Setting] = &[
         wrong: "http://login.example.com",
     },
     Setting {
+        name: "trusted-proxies",
+        env: "SPRAG_TRUSTED_PROXIES",
+        placeholder: "ADDRESSES",
+        help: "The proxies in front, as IP addresses and networks with commas between them: what they say in X-Forwarded-For \
+               is where a request comes from.",
+        default: Fallback::Derived("none"),
+        is_secret: false,
+        right: "127.0.0.1,10.1.2.0/24,fd00::/8",
+        wrong: "0.0.0.0/0",
+    },
+    Setting {
         name: "data-dir",
         env: "SPRAG_DATA_DIR",
         placeholder: "FOLDER",

@@ -10,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 use url::{Host, Url};
 
 use super::{Database, LogFormat, ProfileRef, Secret};
+use crate::proxies::{NotProxies, Proxies};
 use sprag::access::Algorithm;
 use sprag::policy::Retry;
 use sprag::store::postgres::{Batching, Server};
@@ -18,7 +19,7 @@ use sprag::store::postgres::{Batching, Server};
 pub(super) type Parsed<T> = Result<T, String>;
 
 /// A text as it is repeated in a sentence: in quotes, without control characters, and not at any length.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     const LONGEST: usize = 80;
     if text.chars().count() <= LONGEST {
         return format!("{text:?}");
@@ -79,6 +80,11 @@ pub(super) fn address(text: &str) -> Parsed<SocketAddr> {
             quoted(text)
         )
     })
+}
+
+/// The proxies to believe.
+pub(super) fn proxies(text: &str) -> Parsed<Proxies> {
+    text.parse().map_err(|error: NotProxies| error.to_string())
 }
 
 /// The URL that clients know us by: scheme, host and perhaps a port, and nothing after them.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Once;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -20,6 +21,7 @@ use zeroize::Zeroizing;
 
 use super::multipart;
 use super::refusal::Problem;
+use crate::proxies::{FORWARDED_FOR, Proxies};
 
 /// The largest body, in bytes.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -196,10 +198,27 @@ fn short_header<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option
     }
 }
 
+/// Said once: whoever is not behind a proxy may send that header, too.
+static PROXIES_ARE_ASKED_FOR: Once = Once::new();
+
+fn ask_for_proxies() {
+    tracing::warn!(
+        "a request came with X-Forwarded-For, and no proxy is named whose word would be taken for it; if your proxy sent \
+         it, all requests seem to come from there: name it with trusted-proxies (SPRAG_TRUSTED_PROXIES)"
+    );
+}
+
 /// Who is asking. `device_cookie` is the name of the page's device cookie, if it has one.
-pub(super) fn client(parts: &Parts, device_cookie: Option<&str>) -> Result<Client, Problem> {
-    let address =
-        parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical());
+pub(super) fn client(
+    parts: &Parts,
+    proxies: &Proxies,
+    device_cookie: Option<&str>,
+) -> Result<Client, Problem> {
+    if proxies.are_none() && parts.headers.contains_key(FORWARDED_FOR) {
+        PROXIES_ARE_ASKED_FOR.call_once(ask_for_proxies);
+    }
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    let address = peer.map(|ConnectInfo(peer)| proxies.client(peer.ip(), &parts.headers));
     let user_agent =
         parts.headers.get(USER_AGENT).map(|value| printable(value.as_bytes(), MAX_USER_AGENT_BYTES));
     let instance = instance(&parts.headers, device_cookie, user_agent.as_deref(), address)?;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use crate::SPRAG;
-use crate::people::REFRESH;
-use crate::server::{Home, Server};
+use crate::people::{Pair, REFRESH, login};
+use crate::server::{Home, PASSWORD, Server};
 use crate::wire::{Request, is_timeout};
 
 /// Far more than the server's deadlines; whoever is still connected then is not cut off at all.
@@ -221,4 +221,28 @@ fn a_stream_of_requests_whose_answers_nobody_reads_is_cut_off() {
         }
     }
     assert_eq!(server.ask(&Request::get("/healthz")).status, 200);
+}
+
+#[test]
+fn t32_the_address_is_the_clients_behind_a_proxy_that_is_named_and_the_peers_otherwise() {
+    let home = Home::new(SPRAG);
+    let address_of = |environment: &[(&str, &str)]| {
+        let server = home.start_with(&[], environment);
+        let login = login("ann", PASSWORD).header("X-Forwarded-For", "203.0.113.66, 198.51.100.7");
+        let pair = Pair::of(&server.ask(&login));
+        let listed = server.ask(&Request::get("/api/v1/auth/sessions").bearer(&pair.access)).json();
+        // Whoever has not named a proxy is told once that one seems to be there.
+        server.ask(&login);
+        let told = server.log().matches("SPRAG_TRUSTED_PROXIES").count();
+        assert_eq!(told, usize::from(environment.is_empty()), "{}", server.log());
+        server.stop();
+        let sessions = listed["sessions"].as_array().unwrap();
+        let own = sessions.iter().find(|session| session["current"] == true).unwrap();
+        own["ip"].as_str().unwrap().to_owned()
+    };
+    home.start(&[]).stop();
+    home.create_user("ann");
+    assert_eq!(address_of(&[]), "127.0.0.1");
+    assert_eq!(address_of(&[("SPRAG_TRUSTED_PROXIES", "10.0.0.0/8")]), "127.0.0.1");
+    assert_eq!(address_of(&[("SPRAG_TRUSTED_PROXIES", "127.0.0.0/8, ::1")]), "198.51.100.7");
 }

@@ -132,9 +132,14 @@ async fn r36_a_registration_that_is_refused_leaves_no_account_behind() {
         let call = Call::post(REGISTER).header(name, value).json(&body);
         world.sends(call).await.refused(403, "origin_refused");
     }
-    body["device"] = json!("x".repeat(201));
-    let call = Call::post(REGISTER).header("origin", ORIGIN).json(&body);
-    world.sends(call).await.refused(400, "request_invalid");
+    for (field, value, code) in
+        [("device", json!(7), "field_invalid"), ("password", json!("short"), "password_rejected")]
+    {
+        let mut body = body.clone();
+        body[field] = value;
+        let call = Call::post(REGISTER).header("origin", ORIGIN).json(&body);
+        world.sends(call).await.refused(400, code);
+    }
     assert_eq!(world.dump().await, before);
 }
 

@@ -15,6 +15,7 @@ mod foreign;
 mod hostile;
 mod origins;
 mod passwords;
+mod proxies;
 mod restored;
 mod sessions;
 mod theft;

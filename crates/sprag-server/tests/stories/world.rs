@@ -24,6 +24,7 @@ use sprag::store::sqlite::{Settings, SqliteStore};
 use sprag_server::http::{App, router};
 use sprag_server::metrics::Metrics;
 use sprag_server::profile::{Profile, check_together};
+use sprag_server::proxies::Proxies;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
@@ -57,6 +58,8 @@ pub(crate) struct Plan {
     pub(crate) hs256_secret: Option<String>,
     /// Other sites whose pages may call.
     pub(crate) other_origins: Vec<String>,
+    /// Who is believed about where a request comes from.
+    pub(crate) proxies: Proxies,
 }
 
 impl Default for Plan {
@@ -67,6 +70,7 @@ impl Default for Plan {
             sessions_per_account: 100,
             hs256_secret: None,
             other_origins: Vec::new(),
+            proxies: Proxies::default(),
         }
     }
 }
@@ -82,6 +86,7 @@ pub(crate) struct World {
     router: Router,
     pages: Vec<Profile>,
     other_origins: Vec<String>,
+    proxies: Proxies,
     database: PathBuf,
 }
 
@@ -116,15 +121,16 @@ impl World {
             Limits { sessions_per_account: plan.sessions_per_account },
         ));
         check_together(&plan.pages).expect("pages that go together");
-        let Plan { pages, other_origins, .. } = plan;
-        let router = serve(&engine, &pages, &other_origins, PATIENCE);
+        let Plan { pages, other_origins, proxies, .. } = plan;
+        let router = serve(&engine, &pages, &other_origins, &proxies, PATIENCE);
         let handed_out = Mutex::default();
-        Self { clock, seam, engine, folder, handed_out, router, pages, other_origins, database }
+        Self { clock, seam, engine, folder, handed_out, router, pages, other_origins, proxies, database }
     }
 
     /// From now on what is not done is given up almost at once.
     pub(crate) fn loses_patience(&mut self) {
-        self.router = serve(&self.engine, &self.pages, &self.other_origins, Duration::from_millis(5));
+        self.router =
+            serve(&self.engine, &self.pages, &self.other_origins, &self.proxies, Duration::from_millis(5));
     }
 
     /// Sends a request and checks nothing: pages differ in what they answer.
@@ -260,9 +266,15 @@ async fn ask(router: Router, call: Call) -> Answer {
     Answer { line, status: parts.status.as_u16(), headers: parts.headers, body }
 }
 
-fn serve(engine: &Arc<Engine>, pages: &[Profile], other_origins: &[String], deadline: Duration) -> Router {
+fn serve(
+    engine: &Arc<Engine>,
+    pages: &[Profile],
+    other_origins: &[String],
+    proxies: &Proxies,
+    deadline: Duration,
+) -> Router {
     let app = App::new(Arc::clone(engine), Arc::new(Metrics::default()), ORIGIN.to_owned());
-    let mut app = app.called_from(other_origins.to_vec());
+    let mut app = app.called_from(other_origins.to_vec()).behind(proxies.clone());
     app.deadline = deadline;
     router(&Arc::new(app), pages.to_vec(), ORIGIN)
 }
