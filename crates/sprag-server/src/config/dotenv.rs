@@ -1,8 +1,8 @@
 //! `.env`, read and never put into the process environment.
 //!
 //! The file is mostly somebody else's, and readers of `.env` disagree about much. So a line is judged only where its
-//! variable is asked for; and a value that npm's dotenv, python-dotenv, a shell and we would not all read alike is
-//! refused then, since a secret would otherwise become another secret without a word.
+//! variable is asked for; and a value that npm's dotenv, python-dotenv and we would not all read alike is refused then,
+//! since a secret would otherwise become another secret without a word.
 
 use super::value::Parsed;
 
