@@ -132,12 +132,10 @@ fn is_closed_output(error: &anyhow::Error) -> bool {
 /// The configuration and the pages it names. The pages come first, since they may bring names for settings.
 fn resolve(sources: &Sources) -> anyhow::Result<(Config, Vec<Profile>)> {
     let names = sources.profiles()?;
-    let mapping: Vec<_> = node::load_profiles(&names, &config::Lifetimes::default(), None)?
-        .into_iter()
-        .flat_map(|profile| profile.environment)
-        .collect();
+    let mapping: Vec<_> =
+        node::load_profiles(&names, None)?.into_iter().flat_map(|profile| profile.environment).collect();
     let config = sources.resolve(&mapping)?;
-    let profiles = node::load_profiles(&config.profiles, &config.lifetimes, config.secure_cookies)?;
+    let profiles = node::load_profiles(&config.profiles, Some(&config))?;
     Ok((config, profiles))
 }
 

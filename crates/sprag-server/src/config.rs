@@ -102,6 +102,8 @@ pub struct Config {
     /// How it is logged.
     pub log_format: LogFormat,
     lines: Vec<Line>,
+    origins: Vec<(&'static str, Origin)>,
+    odd_lines: Vec<usize>,
 }
 
 /// Lifetimes that were set for every page; `None` leaves each page its own.
@@ -219,6 +221,18 @@ impl Config {
         self.lines.iter().any(|line| line.name == name && line.origin == "default")
     }
 
+    /// Where the value of the setting of that name came from.
+    pub(crate) fn origin(&self, name: &str) -> &Origin {
+        let mut those = self.origins.iter().filter(|(setting, _)| *setting == name);
+        those.next().map_or(&Origin::Default, |(_, origin)| origin)
+    }
+
+    /// What is to be told of lines in `.env` that nothing was taken from, in a sentence that repeats none of them.
+    #[must_use]
+    pub fn left_out(&self) -> Option<String> {
+        dotenv::left_out(&self.odd_lines)
+    }
+
     /// The issuer of our tokens: the public URL without a slash at its end.
     #[must_use]
     pub fn issuer(&self) -> &str {
@@ -265,7 +279,9 @@ impl Sources {
         let mut chosen = Chosen::from(self, &Mapping::new(mapping)?)?;
         chosen.settle_foreign_secret();
         let mut config = chosen.config(self.file_path())?;
-        config.lifetimes.in_order("")?;
+        config.origins = chosen.origins();
+        config.odd_lines = self.odd_lines().to_vec();
+        config.lifetimes.in_order("", |name| config.origin(name))?;
         rules::reachable(&config, &chosen.origin("public-url"))?;
         let secret = config.hs256_secret.as_ref();
         rules::signing(config.signing_algorithm, secret, &chosen.origin("hs256-secret"))?;
@@ -291,6 +307,10 @@ impl Chosen {
 
     fn origin(&self, name: &str) -> Origin {
         self.of(name).1.map_or(Origin::Default, |found| found.origin.clone())
+    }
+
+    fn origins(&self) -> Vec<(&'static str, Origin)> {
+        self.0.iter().map(|(setting, _)| (setting.name, self.origin(setting.name))).collect()
     }
 
     /// The value as it was given, understood; `None` where nobody gave one.
@@ -423,6 +443,8 @@ impl Chosen {
             log: self.typed("log", value::log_filter)?,
             log_format: self.typed("log-format", value::log_format)?,
             lines: Vec::new(),
+            origins: Vec::new(),
+            odd_lines: Vec::new(),
         })
     }
 

@@ -11,7 +11,7 @@ use sprag::keys::KeyRing;
 use sprag::password::Hasher;
 use sprag::{Engine, Fault};
 
-use crate::config::{Config, Database, Lifetimes, ProfileRef};
+use crate::config::{Config, Database, ProfileRef};
 use crate::database::{self, Opened};
 use crate::http::{self, App};
 use crate::metrics::Metrics;
@@ -153,22 +153,21 @@ async fn expect_kinship(
     )
 }
 
-/// Loads the pages that are named, with what was set for all of them.
+/// Loads the pages that are named, with what was set for all of them; without a configuration, as they are.
 ///
 /// # Errors
 /// A page cannot be read, is wrong, or two of them clash; the message names file and line.
-pub fn load_profiles(
-    names: &[ProfileRef],
-    lifetimes: &Lifetimes,
-    secure_cookies: Option<bool>,
-) -> anyhow::Result<Vec<Profile>> {
+pub fn load_profiles(names: &[ProfileRef], config: Option<&Config>) -> anyhow::Result<Vec<Profile>> {
     let mut profiles = Vec::with_capacity(names.len());
     for name in names {
         let mut profile = match name {
             ProfileRef::Shipped(name) => shipped(name)?,
             ProfileRef::File(path) => from_file(path)?,
         };
-        profile.policy = lifetimes.over(&profile.name, profile.policy)?;
+        if let Some(config) = config {
+            profile.policy = config.over(&profile.name, profile.policy)?;
+        }
+        let secure_cookies = config.and_then(|config| config.secure_cookies);
         if let (Some(cookie), Some(is_secure)) = (&mut profile.refresh.cookie, secure_cookies) {
             if !is_secure && cookie.needs_secure() {
                 bail!(

@@ -8,11 +8,13 @@ mod duration;
 mod error;
 mod fact;
 mod import;
+mod reach;
 mod refusal;
 mod route;
 mod section;
 mod settings;
 mod shipped;
+mod slip;
 mod takes;
 mod template;
 mod together;
@@ -132,6 +134,13 @@ pub struct CookieSpec {
 }
 
 impl CookieSpec {
+    /// Whether a browser that keeps it sends it to `path` (RFC 6265 section 5.1.4).
+    #[must_use]
+    pub fn covers(&self, path: &str) -> bool {
+        path.strip_prefix(&*self.path)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || self.path.ends_with('/'))
+    }
+
     /// Whether browsers keep such a cookie only if it is `Secure` (RFC 6265bis section 4.1.3).
     #[must_use]
     pub fn needs_secure(&self) -> bool {
@@ -180,10 +189,7 @@ impl Profile {
         if text.len() > MAX_PAGE_BYTES {
             return Err(source.error(0, format!("a page has at most {MAX_PAGE_BYTES} bytes")));
         }
-        let table = DeTable::parse(text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start);
-            source.error(at, error.message().trim().replace('\n', ", "))
-        })?;
+        let table = DeTable::parse(text).map_err(|error| slip::of(source, &error))?;
         let page = Section::root(source, table.get_ref(), &KEYS)?;
         let id = page.require("id")?;
         let about = page.require("about")?.text()?.to_owned();
@@ -211,6 +217,7 @@ impl Profile {
             import: page.get("import").map(|field| ImportShape::parse(&field)).transpose()?,
         };
         together::check_alone(&profile)?;
+        reach::check(&profile)?;
         Ok(profile)
     }
 
@@ -277,5 +284,8 @@ fn routes(page: &Section<'_>, around: &Surroundings<'_>) -> Result<Vec<Route>, P
     let field = page
         .require("route")
         .map_err(|error| error.hint("write [[route]] with on, does, takes and gives"))?;
-    field.elements()?.iter().map(|element| Route::parse(element, around)).collect()
+    let elements = field
+        .elements()
+        .map_err(|error| error.hint("begin each call with the line [[route]], with two brackets"))?;
+    elements.iter().map(|element| Route::parse(element, around)).collect()
 }

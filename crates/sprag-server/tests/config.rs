@@ -251,14 +251,16 @@ fn a_file_that_was_asked_for_must_be_there_and_must_be_toml() {
 
 #[test]
 fn a_value_in_dotenv_that_readers_disagree_on_is_refused() {
-    let told = nothing().dotenv("SPRAG_AUDIENCE=shop$HOME").refusal();
-    assert!(told.starts_with("SPRAG_AUDIENCE in .env line 1: there is a $ in it"), "{told}");
-    let config = nothing().dotenv("SPRAG_AUDIENCE='shop$HOME'\nOTHER=\"a ${HOME}\"").config();
-    assert_eq!(config.audience, "shop$HOME");
+    let told = nothing().page("AUD", "audience").dotenv("AUD=shop#1").refusal();
+    assert!(told.starts_with("AUD in .env line 1: there is a # in it"), "{told}");
+    let config = nothing().dotenv("SPRAG_AUDIENCE='shop$\\#'\nTITLE=My \"shop\nOTHER=\"a ${HOME}\"").config();
+    assert_eq!((config.audience.as_str(), config.left_out()), ("shop$\\#", None));
     let told = nothing().dotenv("SPRAG_LOG=info\nSPRAG_LOG=debug").refusal();
     assert_eq!(told, "SPRAG_LOG in .env line 1: it stands there again on line 2; keep one of them");
-    let told = nothing().dotenv("SPRAG_LOG=info\nTITLE=My shop").refusal();
-    assert!(told.starts_with(".env line 2: this is not NAME=value"), "{told}");
+    let told = nothing().dotenv("A=1\nSPRAG_LOG=My shop").refusal();
+    assert!(told.starts_with("SPRAG_LOG in .env line 2: this is not NAME=value"), "{told}");
+    let told = nothing().dotenv("A='x\nhunter2 x\nB='y'").config().left_out().unwrap();
+    assert!(told.starts_with(".env lines 1, 2 are not NAME=value") && !told.contains("hunter2"), "{told}");
 }
 
 #[test]
@@ -303,19 +305,20 @@ fn the_url_is_known_once_the_port_is() {
 
 #[test]
 fn lifetimes_that_contradict_each_other_are_refused_also_against_the_page() {
-    let told = nothing().flag("idle-timeout", "31d").flag("absolute-lifetime", "30d").refusal();
+    let told = nothing().flag("idle-timeout", "31d").env("SPRAG_ABSOLUTE_LIFETIME", "30d").refusal();
     assert_eq!(
         told,
-        "idle-timeout is 31d and absolute-lifetime is 30d; make idle-timeout the same or shorter"
+        "idle-timeout is 31d (--idle-timeout) and absolute-lifetime is 30d (SPRAG_ABSOLUTE_LIFETIME in the environment); \
+         make idle-timeout the same or shorter, or absolute-lifetime the same or longer, as SPRAG_ABSOLUTE_LIFETIME=31d"
     );
     assert!(nothing().flag("access-ttl", "2h").flag("idle-timeout", "1h").resolve().is_err());
     nothing().flag("idle-timeout", "30d").flag("absolute-lifetime", "30d").config();
 
-    let lifetimes = nothing().flag("idle-timeout", "31d").config().lifetimes;
-    let told = lifetimes.over("sprag", Policy::default()).unwrap_err().to_string();
-    assert!(told.starts_with("on the page sprag, idle-timeout is 31d"), "{told}");
-    let lifetimes = nothing().flag("access-ttl", "5m").config().lifetimes;
-    let policy = lifetimes.over("sprag", Policy::default()).unwrap();
+    let config = nothing().page("DAYS", "idle-timeout:days").dotenv("DAYS=31").config();
+    let told = config.over("sprag", Policy::default()).unwrap_err().to_string();
+    let expected = "on the page sprag, idle-timeout is 31d (DAYS in .env line 1) and absolute-lifetime is 30d (the page's own);";
+    assert!(told.starts_with(expected), "{told}");
+    let policy = nothing().flag("access-ttl", "5m").config().over("sprag", Policy::default()).unwrap();
     assert_eq!(policy, Policy { access_ttl: Duration::from_secs(300), ..Policy::default() });
 }
 

@@ -34,6 +34,10 @@ gives = { token = "$access_token", refreshToken = "$refresh_token" }
 [environment]
 NODE_ENV = "secure-cookies:production"
 ORIGIN = "cors-origins"
+
+[[route]]
+on = "POST /logout"
+does = "logout"
 "#;
 
 fn page(text: &str) -> Profile {

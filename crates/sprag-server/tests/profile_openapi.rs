@@ -337,7 +337,7 @@ fn a_refresh_may_bring_its_token_in_the_body_or_a_cookie() {
 
 #[test]
 fn several_pages_share_one_document() {
-    let second = "id = 9\nabout = \"second\"\n[[route]]\non = \"POST /other\"\ndoes = \"login\"\ntakes = { n = \"$name\", p = \"$password\" }\ngives = { a = \"$access_token\", r = \"$refresh_token\" }\n[refusal]\ngives = { detail = \"$message\" }\n";
+    let second = "id = 9\nabout = \"second\"\n[[route]]\non = \"POST /other\"\ndoes = \"login\"\ntakes = { n = \"$name\", p = \"$password\" }\ngives = { a = \"$access_token\", r = \"$refresh_token\" }\n[[route]]\non = \"POST /again\"\ndoes = \"refresh\"\ngives = { a = \"$access_token\", r = \"$refresh_token\" }\n[refusal]\ngives = { detail = \"$message\" }\n";
     let second = Profile::parse("se-cond", "second.toml", second).unwrap_or_else(|error| panic!("{error}"));
     let document = document(&[shipped("sprag"), second], URL);
     let other = &document["paths"]["/other"]["post"];

@@ -299,6 +299,9 @@ does = "login"
 takes = { "user email" = "$email", password = "$password" }
 gives = { status = "ok", data = { tokens = { accessToken = "$access_token", refreshToken = "$refresh_token" }, price = "$$5" } }
 [[route]]
+on = "POST /auth/logout"
+does = "logout"
+[[route]]
 on = "GET /auth/sessions"
 does = "sessions"
 gives = ["$session.id"]
@@ -342,6 +345,9 @@ on = "POST /login"
 does = "login"
 takes = { user = "$name", password = "$password" }
 gives = { token = "$access_token", refresh = "$refresh_token" }
+[[route]]
+on = "POST /logout"
+does = "logout"
 [refusal]
 gives = { field = "$field?", fields = ["$field?"], errors = [{ code = "$code", field = "$field?", message = "$message" }], pair = ["body", "$field?"] }
 [refusal.codes.field_missing]

@@ -69,7 +69,7 @@ pub(super) async fn beside_own_server<T>(
     act: impl AsyncFnOnce(&Node) -> T,
 ) -> anyhow::Result<T> {
     let mut config = config(folder, reuse_interval)?;
-    let profiles = load_profiles(&config.profiles, &config.lifetimes, config.secure_cookies)?;
+    let profiles = load_profiles(&config.profiles, Some(&config))?;
     let listener = TcpListener::bind(config.listen).await;
     let listener = listener.context("could not listen on a free port of 127.0.0.1")?;
     config.bound_to(listener.local_addr().context("could not learn the port that was bound")?);

@@ -110,7 +110,7 @@ fn page(kind: ImportKind, args: &Args, config: &Config, profiles: &[Profile]) ->
         }
         let is_path = name.contains('/') || name.ends_with(".toml");
         let named = if is_path { ProfileRef::File(name.into()) } else { ProfileRef::Shipped(name.clone()) };
-        let pages = load_profiles(&[named], &config.lifetimes, config.secure_cookies)?;
+        let pages = load_profiles(&[named], Some(config))?;
         return pages.into_iter().next().context("the page that was named is gone");
     }
     let fitting = |page: &&Profile| page.import.as_ref().is_some_and(|import| import.of(kind).is_some());

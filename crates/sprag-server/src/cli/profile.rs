@@ -1,13 +1,13 @@
 //! `sprag profile`: pages, before they are served.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Subcommand;
 
-use super::output::say;
-use crate::config::{Lifetimes, ProfileRef};
+use super::output::{say, tell};
+use crate::config::ProfileRef;
 use crate::node::load_profiles;
 use crate::profile::{Profile, builtin_names};
 
@@ -22,8 +22,8 @@ pub(super) enum Command {
     },
     /// Print a shipped page, to read or to start an own one from
     Show {
-        /// Its name
-        name: String,
+        /// Its name; `sprag profile list` prints them all
+        name: Option<String>,
     },
 }
 
@@ -31,10 +31,18 @@ pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::List => builtin_names().try_for_each(say)?,
         Command::Check { file } => {
-            let pages = load_profiles(&[ProfileRef::File(file.clone())], &Lifetimes::default(), None)?;
+            refuse_shipped(file)?;
+            let pages = load_profiles(&[ProfileRef::File(file.clone())], None)?;
             pages.iter().try_for_each(|page| say(summary(page)))?;
         }
-        Command::Show { name } => {
+        Command::Show { name: None } => {
+            tell(
+                "sprag: there is no name; `sprag profile list` prints those of the shipped pages, and \
+                 `sprag profile show NAME` prints one of them",
+            );
+            return Ok(ExitCode::from(2));
+        }
+        Command::Show { name: Some(name) } => {
             let Some(text) = Profile::builtin_text(name) else {
                 let known = builtin_names().collect::<Vec<_>>().join(", ");
                 bail!("there is no shipped page {name:?}; there are {known}")
@@ -43,6 +51,18 @@ pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The name of a shipped page in place of a file is a slip that "no such file" does not explain.
+fn refuse_shipped(file: &Path) -> anyhow::Result<()> {
+    let name = file.to_str().filter(|name| Profile::builtin_text(name).is_some());
+    match name.filter(|_| !file.exists()) {
+        Some(name) => bail!(
+            "{name} is a shipped page and no file, and needs no check; `sprag profile show {name}` prints it, to keep as a \
+             file of your own"
+        ),
+        None => Ok(()),
+    }
 }
 
 fn summary(page: &Profile) -> String {

@@ -66,6 +66,9 @@ fn warn_of_what_is_allowed(node: &Node) {
             );
         }
     }
+    if let Some(told) = node.config.left_out() {
+        tracing::warn!("{told}");
+    }
     warn_of_missing_secrets(node);
     warn_of_open_doors(&node.profiles);
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::output::{say, say_json};
+use super::output::{say, say_json, tell};
 use super::resolve;
 use crate::config::{self, Sources};
 
@@ -30,6 +30,9 @@ pub(super) fn print_reference() -> anyhow::Result<ExitCode> {
 
 pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
     let (config, _) = resolve(sources)?;
+    if let Some(told) = config.left_out() {
+        tell(told);
+    }
     if args.json {
         say_json(&config.lines())?;
     } else {

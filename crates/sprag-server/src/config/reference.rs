@@ -106,7 +106,10 @@ that name), a combination that is not safe.
 - A span of time is a whole number and a unit: `30s`, `15m`, `12h`, `7d`.
 - Secrets, a database URL with a password in it too, are taken from the environment and `.env` only: flags can be read
   in the list of processes, and files of settings get copied about.
-- In `.env`, put a value with blanks, quotes, `#` or `$` in it into single quotes.
+- In `.env`, put a value with blanks, `#`, `$`, backslashes or double quotes in it into single quotes, and one with a
+  single quote in it into double quotes. A value of ours that npm's dotenv, python-dotenv and Sprag would not read alike
+  is refused with its line. Lines for others are left alone, however they are written; one that is not `NAME=value`, or
+  opens a quote that nothing closes, is told of at the start.
 - Paths are relative to the working directory, wherever they are written.
 - In `sprag.toml` a list may stand for commas: `profiles = [\"sprag\", \"./pages/shop.toml\"]`.
 

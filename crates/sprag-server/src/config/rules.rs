@@ -5,46 +5,63 @@ use std::time::Duration;
 use sprag::policy::Policy;
 
 use super::error::ConfigError;
+use super::settings::Setting;
 use super::sources::Origin;
 use super::{Config, Lifetimes, Secret};
 use sprag::access::Algorithm;
 
-impl Lifetimes {
+impl Config {
     /// The page's policy with what was set for every page in its place.
     ///
     /// # Errors
     ///
     /// Lifetimes that contradict each other once both are taken together.
     pub fn over(&self, page: &str, mut policy: Policy) -> Result<Policy, ConfigError> {
-        policy.reuse_interval = self.reuse_interval.unwrap_or(policy.reuse_interval);
-        policy.retry = self.retry.unwrap_or(policy.retry);
-        policy.access_ttl = self.access_ttl.unwrap_or(policy.access_ttl);
-        policy.idle_timeout = self.idle_timeout.unwrap_or(policy.idle_timeout);
-        policy.absolute_lifetime = self.absolute_lifetime.unwrap_or(policy.absolute_lifetime);
-        let all = Self {
+        let given = self.lifetimes;
+        policy.reuse_interval = given.reuse_interval.unwrap_or(policy.reuse_interval);
+        policy.retry = given.retry.unwrap_or(policy.retry);
+        policy.access_ttl = given.access_ttl.unwrap_or(policy.access_ttl);
+        policy.idle_timeout = given.idle_timeout.unwrap_or(policy.idle_timeout);
+        policy.absolute_lifetime = given.absolute_lifetime.unwrap_or(policy.absolute_lifetime);
+        let all = Lifetimes {
             reuse_interval: Some(policy.reuse_interval),
             retry: Some(policy.retry),
             access_ttl: Some(policy.access_ttl),
             idle_timeout: Some(policy.idle_timeout),
             absolute_lifetime: Some(policy.absolute_lifetime),
         };
-        all.in_order(&format!("on the page {page}, "))?;
+        all.in_order(&format!("on the page {page}, "), |name| self.origin(name))?;
         Ok(policy)
     }
+}
 
+impl Lifetimes {
     /// Refuses an access token that outlives its session, and an idle timeout that never comes.
-    pub(super) fn in_order(&self, place: &str) -> Result<(), ConfigError> {
+    pub(super) fn in_order<'a>(
+        &self,
+        place: &str,
+        origin: impl Fn(&str) -> &'a Origin,
+    ) -> Result<(), ConfigError> {
         let access = ("access-ttl", self.access_ttl);
         let idle = ("idle-timeout", self.idle_timeout);
         let absolute = ("absolute-lifetime", self.absolute_lifetime);
+        let from = |name| match origin(name) {
+            Origin::Default => "the page's own".to_owned(),
+            given => given.subject(name),
+        };
         for ((short, shorter), (long, longer)) in [(access, idle), (access, absolute), (idle, absolute)] {
             if let (Some(shorter), Some(longer)) = (shorter, longer)
                 && shorter > longer
             {
+                let variable = Setting::named(long).map_or(long, |setting| setting.env);
                 return Err(ConfigError::Together(format!(
-                    "{place}{short} is {} and {long} is {}; make {short} the same or shorter",
+                    "{place}{short} is {} ({}) and {long} is {} ({}); make {short} the same or shorter, or {long} the \
+                     same or longer, as {variable}={}",
                     spell(shorter),
-                    spell(longer)
+                    from(short),
+                    spell(longer),
+                    from(long),
+                    spell(shorter)
                 )));
             }
         }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::dotenv::{self, Variable};
+use super::dotenv::{self, Dotenv};
 use super::error::{ConfigError, hint};
 use super::mapping::Mapping;
 use super::settings::{SETTINGS, Setting};
@@ -29,7 +29,7 @@ pub struct Sources {
     environment: BTreeMap<String, String>,
     /// Variables of the process environment whose value is not UTF-8.
     not_text: BTreeSet<String>,
-    dotenv: Vec<Variable>,
+    dotenv: Dotenv,
     file: Vec<Entry>,
     file_path: Option<String>,
 }
@@ -117,14 +117,14 @@ impl Sources {
             flags,
             environment: environment.into_iter().collect(),
             not_text: BTreeSet::new(),
-            dotenv: Vec::new(),
+            dotenv: Dotenv::default(),
             file: Vec::new(),
             file_path: None,
         };
         if let Some(text) =
             text_of(&dir.join(dotenv::NAME)).map_err(|source| unreadable(dotenv::NAME, source))?
         {
-            sources.dotenv = dotenv::read(&text)?;
+            sources.dotenv = dotenv::read(&text);
         }
         sources.refuse_unknown_variables()?;
         sources.read_file(dir)?;
@@ -159,6 +159,11 @@ impl Sources {
     /// The file of settings that was read.
     pub(super) fn file_path(&self) -> Option<&str> {
         self.file_path.as_deref()
+    }
+
+    /// The lines of `.env` that are no variable's, and from which on readers may not agree on what it says.
+    pub(super) fn odd_lines(&self) -> &[usize] {
+        &self.dotenv.odd_lines
     }
 
     /// What was given for a setting, from the nearest place that gives it.
@@ -242,18 +247,16 @@ impl Sources {
             let problem = "this is not UTF-8; write it in UTF-8".to_owned();
             return refuse(Origin::Environment(name.to_owned()), problem);
         }
-        let mut those = self.dotenv.iter().filter(|variable| variable.name == name);
+        let mut those = self.dotenv.variables.iter().filter(|variable| variable.name == name);
         let Some(variable) = those.next() else { return Ok(None) };
         let origin = Origin::Dotenv { name: name.to_owned(), line: variable.line };
         if let Some(again) = those.next() {
             return refuse(origin, format!("it stands there again on line {}; keep one of them", again.line));
         }
-        if variable.has_substitution {
-            let problem = "there is a $ in it, which some readers of .env replace and others do not; \
-                           put the value into single quotes to have it as it stands";
-            return refuse(origin, problem.to_owned());
+        match &variable.value {
+            Ok(text) => Ok(Some(Found { text: text.clone(), origin })),
+            Err(problem) => refuse(origin, problem.clone()),
         }
-        Ok(Some(Found { text: variable.value.clone(), origin }))
     }
 
     fn in_file(&self, setting: &'static Setting) -> Option<Found> {
@@ -266,7 +269,7 @@ impl Sources {
     fn refuse_unknown_variables(&self) -> Result<(), ConfigError> {
         let of_process = self.environment.iter().filter(|(name, value)| !is_service_link(name, value));
         let of_process = of_process.map(|(name, _)| (name, "the environment".to_owned()));
-        let of_dotenv = self.dotenv.iter();
+        let of_dotenv = self.dotenv.variables.iter();
         let of_dotenv = of_dotenv.map(|found| (&found.name, format!("{} line {}", dotenv::NAME, found.line)));
         for (name, place) in of_process.chain(of_dotenv) {
             if name.starts_with("SPRAG_") && !SETTINGS.iter().any(|setting| setting.env == name) {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use sprag::engine::Subject;
 use sprag::policy::{Ahead, Lockstep, MAX_REUSE_INTERVAL, Policy, Retry};
 
+use crate::config::spell;
+
 use super::error::{ProfileError, quote, suggest};
 use super::fact::Fact;
 use super::section::{Field, Section};
@@ -72,8 +74,14 @@ pub(super) fn policy(page: &Section<'_>) -> Result<Policy, ProfileError> {
             return Err(field.error("an access token would outlive the refresh token").hint(hint));
         }
         if policy.idle_timeout > policy.absolute_lifetime {
-            let what = "a refresh token would outlive its session, whose absolute lifetime is 30d unless set";
-            return Err(field.error(what).hint("raise lifetimes.absolute"));
+            let place = section.get("absolute");
+            let unless = if place.is_some() { "" } else { " unless set" };
+            let what = format!(
+                "a refresh token would outlive its session, whose absolute lifetime is {}{unless}",
+                spell(policy.absolute_lifetime)
+            );
+            let hint = format!("set lifetimes.absolute to {:?} or more", spell(policy.idle_timeout));
+            return Err(place.unwrap_or(field).error(what).hint(hint));
         }
     }
     if let Some(field) = page.get("ratchet") {

@@ -100,7 +100,7 @@ fn check_cookies(profiles: &[Profile]) -> Result<(), ClashError> {
     for (position, second) in profiles.iter().enumerate() {
         for first in &profiles[..position] {
             let (Some(one), Some(other)) = (&first.refresh.cookie, &second.refresh.cookie) else { continue };
-            if one.name == other.name && (covers(&one.path, &other.path) || covers(&other.path, &one.path)) {
+            if one.name == other.name && (one.covers(&other.path) || other.covers(&one.path)) {
                 let what = format!("the cookie {:?}", other.name);
                 let place = |profile: &Profile, line| Place::Line { file: profile.file.clone(), line };
                 let (first, second) = (place(first, one.line), place(second, other.line));
@@ -109,13 +109,6 @@ fn check_cookies(profiles: &[Profile]) -> Result<(), ClashError> {
         }
     }
     Ok(())
-}
-
-/// Whether a browser sends a cookie of path `outer` to `inner` too (RFC 6265 section 5.1.4).
-fn covers(outer: &str, inner: &str) -> bool {
-    inner
-        .strip_prefix(outer)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || outer.ends_with('/'))
 }
 
 /// A path may hold letters, digits and `{id}` as a whole segment, so two paths overlap only if they are equal,

@@ -54,6 +54,35 @@ fn r61_a_window_that_is_too_long_is_refused_wherever_it_stands() {
     assert!(ran.stderr.contains(".env line 1"), "{}", ran.stderr);
 }
 
+/// The lines that npm's dotenv and python-dotenv take without a word, and the one that they read differently.
+#[test]
+fn an_old_dotenv_stops_no_start_unless_a_variable_of_ours_is_in_doubt() {
+    const OTHERS: &str = "EMAIL_PASS=abcd efgh ijkl mnop\nAPP_NAME=My App\nAP=it's\nCRON=*/5 * * * *\n\
+        JSON={\"a\": \"b c\"}\nB=`a b`\nFROM=\"Acme\" <a@b.c>\nOTHER_SECRET=a#b'c\\d$e\n";
+    const SECRET: &str = "q8Zr2mWx7LtB4v#c9KdJ1sYf6HgP3aUe'Vb'x2";
+    let home = Home::new(SPRAG);
+    write_page(&home, "shop", 1001, "admin", "JWT_SECRET");
+    let pages = [("SPRAG_PROFILES", "./shop.toml")];
+    let write = |line: &str| fs::write(home.path().join(".env"), format!("{OTHERS}{line}\n")).unwrap();
+
+    write(&format!("JWT_SECRET={SECRET}"));
+    let ran = refused(&home, &pages);
+    assert!(ran.stderr.contains("JWT_SECRET in .env line 9: there is a # in it"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("into double quotes") && !ran.stderr.contains("q8Zr"), "{}", ran.stderr);
+
+    write(&format!("JWT_SECRET=\"{SECRET}\""));
+    let server = home.start_with(&[], &pages);
+    assert!(!server.log().contains(".env"), "{}", server.log());
+    server.stop();
+
+    write(&format!("OPEN='hunter2\nJWT_SECRET=\"{SECRET}\""));
+    let server = home.start_with(&[], &pages);
+    let log = server.log();
+    assert!(log.contains("WARN") && log.contains(".env line 9 is not NAME=value"), "{log}");
+    assert!(!log.contains("hunter2") && !log.contains("JWT_SECRET is not set"), "{log}");
+    server.stop();
+}
+
 #[test]
 fn a_key_ring_that_others_can_read_is_refused_with_the_way_out() {
     use std::os::unix::fs::PermissionsExt as _;
@@ -139,6 +168,10 @@ registration = "{registration}"
 on = "POST /{name}/login"
 does = "login"
 takes = {{ mail = "$email", secret = "$password" }}
+gives = {{ token = "$access_token", refresh = "$refresh_token" }}
+[[route]]
+on = "POST /{name}/refresh"
+does = "refresh"
 gives = {{ token = "$access_token", refresh = "$refresh_token" }}
 [[route]]
 on = "POST /{name}/register"

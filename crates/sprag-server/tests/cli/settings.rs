@@ -59,4 +59,23 @@ fn a_page_is_shown_changed_and_checked() {
             .fails()
             .contains("there is no shipped page \"none\"; there are ")
     );
+    let told = folder.run(&["profile", "show"]).was_misused();
+    assert!(told.contains("`sprag profile list`"), "{told}");
+    let told = folder.run(&["profile", "check", "sprag"]).fails();
+    assert!(
+        told.contains("sprag is a shipped page and no file") && told.contains("`sprag profile show sprag`")
+    );
+}
+
+#[test]
+fn lines_of_dotenv_that_nothing_was_taken_from_are_told_beside_the_settings() {
+    let folder = an_empty_folder();
+    folder.write(".env", "SPRAG_THREADS=2\nAPP_NAME=My App\nhunter2 hunter3\n");
+    let run = folder.run(&["config"]);
+    assert!(
+        run.err.starts_with(".env line 3 is not NAME=value") && !run.err.contains("hunter2"),
+        "{}",
+        run.err
+    );
+    assert!(run.code == 0 && run.out.contains(".env line 1"), "{}", run.out);
 }

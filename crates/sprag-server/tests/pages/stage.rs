@@ -39,7 +39,7 @@ impl Stage {
     pub(crate) async fn of(name: &str, data: &Data, more: &Texts) -> Self {
         let config = config(name, data, more).unwrap_or_else(|error| panic!("{error}"));
         let shipped = [ProfileRef::Shipped(name.to_owned())];
-        let pages = load_profiles(&shipped, &config.lifetimes, config.secure_cookies);
+        let pages = load_profiles(&shipped, Some(&config));
         let pages = pages.unwrap_or_else(|error| panic!("{error:#}"));
         let secret =
             config.hs256_secret.as_ref().expect("the file gives an HS256 secret").expose().to_owned();
@@ -110,7 +110,7 @@ fn config(name: &str, data: &Data, more: &Texts) -> Result<Config, ConfigError> 
 pub(crate) fn means(name: &str, data: &Data, setting: &Setting) -> Result<(), String> {
     let shipped = [ProfileRef::Shipped(name.to_owned())];
     let started = config(name, data, &setting.given).map_err(|error| error.to_string()).and_then(|config| {
-        let pages = load_profiles(&shipped, &config.lifetimes, config.secure_cookies);
+        let pages = load_profiles(&shipped, Some(&config));
         pages.map(|_| config).map_err(|error| format!("{error:#}"))
     });
     let config = match (started, &setting.refused) {
