@@ -258,8 +258,8 @@ async fn lines(input: impl io::Read + Send + 'static, total: Option<u64>) -> any
 fn csv(path: &Path) -> anyhow::Result<Opened> {
     let (file, bytes) = open(path)?;
     let mut records = Records::new(BufReader::with_capacity(BLOCK_BYTES, file));
-    let columns = records.header()?;
-    let header = columns.clone();
+    let header = records.header()?;
+    let columns = header.iter().filter(|name| !name.is_empty()).cloned().collect();
     let feed = in_background(move |sender| records.read(&header, sender))?;
     Ok(Opened { columns, total: bytes, rows: Rows::Flowing(feed) })
 }
