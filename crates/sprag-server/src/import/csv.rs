@@ -31,6 +31,9 @@ const AFTER_QUOTE: &str =
 
 const STRAY_QUOTE: &str = "there is a quote in a field that does not begin with one; put the field in quotes, and write a quote within it twice";
 
+const TWO_IN_ONE: &str =
+    "a line within a quoted field of it looks like a record; look for a quote too many before it";
+
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A file's records, and where the next one stands.
@@ -265,6 +268,9 @@ fn record(header: &[String], fields: &[&[u8]]) -> Result<Record, Cow<'static, st
         let (here, there) = (fields.len(), header.len());
         return Err(format!("it has {here} fields, and the header has {there}").into());
     }
+    if holds_another(fields) {
+        return Err(TWO_IN_ONE.into());
+    }
     let named = header.iter().zip(fields).filter(|(name, _)| !name.is_empty());
     let pair = |(name, field): (&String, &&[u8])| {
         let text = str::from_utf8(field).map_err(|_| Cow::from("it is not UTF-8"))?;
@@ -272,6 +278,25 @@ fn record(header: &[String], fields: &[&[u8]]) -> Result<Record, Cow<'static, st
         Ok((name.clone(), if is_null { Value::Null } else { Value::String(text.to_owned()) }))
     };
     named.map(pair).collect()
+}
+
+/// Whether a stray quote here and another some lines below have made one record of several: then a line within a field
+/// has ids and hashes where the record has them. What people write of themselves has none.
+fn holds_another(fields: &[&[u8]]) -> bool {
+    const ENOUGH: usize = 2;
+    let is_data = |field: &[u8]| str::from_utf8(field).is_ok_and(columns::is_data);
+    let has_lines = |field: &&[u8]| field.contains(&b'\n');
+    if !fields.iter().any(has_lines) {
+        return false;
+    }
+    let data: Vec<_> = fields.iter().map(|field| !has_lines(field) && is_data(field)).collect();
+    let is_record = |line: &[u8]| {
+        let inside: Vec<_> = line.split(|byte| *byte == b',').collect();
+        inside.len() == fields.len()
+            && data.iter().zip(inside).all(|(is_here, field)| !is_here || is_data(field))
+    };
+    let is_telling = data.iter().filter(|is_data| **is_data).count() >= ENOUGH;
+    is_telling && fields.iter().any(|field| field.split(|byte| *byte == b'\n').skip(1).any(is_record))
 }
 
 #[cfg(test)]
@@ -317,6 +342,23 @@ mod tests {
             }
         }
         assert_eq!(read("\u{feff}a".as_bytes(), 4096), Ok(vec![row(1..=1, &["a"])]));
+    }
+
+    #[test]
+    fn a_record_that_holds_another_is_told_from_one_with_lines_in_it() {
+        let holds = |last: &str| holds_another(&[b"7", b"ann@example.org", b"$2b$12$x", last.as_bytes()]);
+        assert!(holds("oops\n8,bob@example.org,$2b$12$y,ok"));
+        assert!(holds("oops\r\n8,bob@example.org,$2b$12$y,ok\r\nmore"));
+        for innocent in [
+            "8,bob@example.org,$2b$12$y,ok",
+            "I like:\n8, cats, dogs, mice",
+            "a\n8,b@example.org,$2b$12$y",
+            "",
+        ] {
+            assert!(!holds(innocent), "{innocent}");
+        }
+        assert!(holds_another(&[b"7", b"oops,$2b$12$x\n8,bob,$2b$12$y\n9,carl", b"$2b$12$z"]));
+        assert!(!holds_another(&[b"7", b"ann", b"x\n8,bob,y"]));
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl User {
             username: fields.text(F::Username)?,
             email: fields.text(F::Email)?,
             // Who always came by way of another service never had one.
-            password_hash: fields.text(F::PasswordHash)?.unwrap_or_default(),
+            password_hash: fields.read(F::PasswordHash, value::secret)?.unwrap_or_default(),
             name: fields.text(F::Name)?,
             given_name: fields.text(F::GivenName)?,
             family_name: fields.text(F::FamilyName)?,
@@ -220,7 +220,7 @@ impl Fields<'_> {
         if self.shape.column(ImportField::TokenSha256).is_some() {
             return self.needed(ImportField::TokenSha256, value::sha256).map(ForeignToken::hashed);
         }
-        let text = self.needed(ImportField::Token, value::text)?;
+        let text = self.needed(ImportField::Token, value::secret)?;
         let wrong = "holds no token: 20 to 4096 visible characters";
         ForeignToken::new(&text).ok_or_else(|| self.wrong(ImportField::Token, wrong))
     }

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use data_encoding::HEXLOWER;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row};
 use serde_json::Value;
@@ -13,6 +12,7 @@ use serde_json::Value;
 use super::feed::{Item, MAX_RECORD_BYTES, Sender, TOO_LONG};
 use super::record::{Position, Record};
 use super::source::SourceError;
+use super::value;
 
 /// What every SQLite file begins with.
 pub(super) const MAGIC: &[u8] = b"SQLite format 3\0";
@@ -98,7 +98,7 @@ fn record(row: &Row<'_>, columns: &[String]) -> rusqlite::Result<Result<Record, 
                 if bytes > MAX_RECORD_BYTES {
                     return Ok(Err(TOO_LONG.into()));
                 }
-                HEXLOWER.encode(blob).into()
+                value::bytes(blob).into()
             }
         };
         if bytes > MAX_RECORD_BYTES {

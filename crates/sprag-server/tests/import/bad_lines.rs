@@ -200,6 +200,24 @@ fn a_quote_that_is_not_closed_swallows_nobody_in_silence() {
 }
 
 #[test]
+fn two_stray_quotes_make_no_record_of_several() {
+    let shop = a_shop();
+    let row = |id: u32, name: &str, bio: &str| format!("{id},{name},{HASH},{bio}\n");
+    let rows = [
+        row(1, "ann", "\"I like:\n1, cats, dogs, mice\""),
+        row(2, "bob", "\"oops"),
+        row(3, "carl", ""),
+        row(4, "dora", "5\""),
+    ];
+    shop.write("users.csv", format!("id,username,hashed_password,bio\n{}", rows.concat()));
+    let (summary, outcome) = shop.import(&["user", "import", "--from", "users.csv"]);
+    assert_eq!((outcome.code, &summary["new"], &summary["refused"]), (1, &json!(1), &json!(1)), "{summary}");
+    let told = "line 4: a line within a quoted field of it looks like a record; look for a quote too many before it; lines 4 to \
+                6 are one record here\n";
+    assert_eq!(outcome.err, told);
+}
+
+#[test]
 fn a_header_with_other_separators_is_told_and_one_without_a_name_is_passed_over() {
     let shop = a_shop();
     for (separator, name) in [(";", "semicolons"), ("\t", "tabs"), ("|", "bars")] {
