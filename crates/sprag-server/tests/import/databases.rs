@@ -1,5 +1,7 @@
 //! Straight from a database: SQLite, PostgreSQL.
 
+use std::fs;
+
 use rusqlite::Connection;
 use serde_json::json;
 use sprag_rig::Postgres;
@@ -182,4 +184,32 @@ fn a_hash_that_postgresql_keeps_as_bytes_or_padded_is_the_same_hash() {
     assert_eq!(shop.imports_all(&["session", "import", "--from", &url])["new"], 1);
     assert_eq!([log_in(&shop, "ann"), log_in(&shop, "bob")], [200, 200]);
     assert_eq!(shop.serve().post("/refresh", &json!({ "refreshToken": TOKEN })).0, 200);
+}
+
+#[test]
+fn a_sqlite_file_whose_service_was_killed_is_told_from_one_that_cannot_be_read() {
+    let shop = a_shop();
+    let source = Connection::open(shop.path("app.db")).unwrap();
+    // With so small a cache, changes are written before they are committed; then the service dies.
+    source
+        .execute_batch(&format!(
+            "create table users (id integer, username text, hashed_password text, bio blob);
+             insert into users values (1, 'ann', '{HASH}', zeroblob(10000));
+             pragma cache_size = 1; begin;
+             with recursive n(i) as (select 2 union all select i + 1 from n where i < 500)
+             insert into users select i, 'user' || i, '{HASH}', zeroblob(10000) from n;"
+        ))
+        .unwrap();
+    for end in ["", "-journal"] {
+        fs::copy(shop.path(&format!("app.db{end}")), shop.path(&format!("killed.db{end}"))).unwrap();
+    }
+    let told = shop.run(&["user", "import", "--from", "killed.db"]).fails();
+    assert!(told.contains("could not read killed.db: whoever wrote it last was interrupted"), "{told}");
+    assert!(told.contains("start the old service and stop it in an orderly way"), "{told}");
+    assert!(!told.contains("Error code"), "{told}");
+    // As the message says: whoever may write takes them back.
+    let copy = Connection::open(shop.path("killed.db")).unwrap();
+    copy.query_row("select count(*) from users", [], |row| row.get::<_, i64>(0)).unwrap();
+    drop(copy);
+    assert_eq!(shop.imports_all(&["user", "import", "--from", "killed.db"])["new"], 1);
 }
