@@ -19,9 +19,12 @@ mod source;
 mod sqlite;
 mod take;
 mod value;
+mod wanted;
 
 pub use feed::{Feed, Item};
 pub use record::{Position, Record, Unit};
+pub use row::UNSAID;
 pub use run::{Progress, Remark, Stopped, Summary, run};
 pub use source::{Opened, Source, SourceError};
 pub use take::{Mode, Taker, Trial};
+pub use wanted::{Known, Lacking};

@@ -95,6 +95,12 @@ fn what_is_wrong_has_its_line() {
              live on here; name the column alone, or leave the field out if the source has none",
         ),
         (
+            "is_revoked = \"revoked\"",
+            "revoked_at = \"revoked_at?\"",
+            "16: revoked_at takes no question mark: where its column is not found, what is revoked or disabled there would \
+             live on here; name the column alone, or leave the field out if the source has none",
+        ),
+        (
             "[import.sessions]",
             "[import.tokens]",
             "14: unknown key \"tokens\"; use one of \"users\", \"sessions\"",

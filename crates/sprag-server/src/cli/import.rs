@@ -9,9 +9,10 @@ use sprag::Engine;
 use sprag::engine::Limits;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::output::tell;
 use super::{block_on, misused, resolve};
 use crate::config::{Config, Database, ProfileRef, Sources};
-use crate::import::{self, Mode, Opened, Source, SourceError, Taker, Trial};
+use crate::import::{self, Mode, Source, SourceError, Summary, Taker, Trial};
 use crate::node::{Node, load_profiles};
 use crate::profile::{ImportColumn, ImportKind, Profile, TableShape};
 use crate::{database, logs};
@@ -62,24 +63,29 @@ pub(super) fn run(kind: ImportKind, args: &Args, sources: &Sources) -> anyhow::R
     let (config, profiles) = resolve(sources)?;
     let page = page(kind, args, &config, &profiles)?;
     logs::start(&config)?;
+    let mapped: Vec<_> = columns.iter().map(|column| column.field).collect();
     let shape = shape(kind, &page, columns)?;
     expect_adoption(kind, &page)?;
     let source = Source::parse(&args.from).map_err(|error| unreadable(&args.from, error))?;
     block_on(async {
         let table = args.table.as_deref().or(shape.table.as_deref());
         let opened = source.open(table).await.map_err(|error| unreadable(&source.to_string(), error))?;
-        let wanted = wanted(&shape, &opened).map_err(|error| unreadable(&source.to_string(), error))?;
+        let wanted = opened.wanted(kind, &shape, &mapped);
+        let wanted = wanted.map_err(|lacking| unreadable(&source.to_string(), lacking.into()))?;
         let total = opened.total;
         let at_once = at_once(&config);
-        let mode = mode(kind, args, config, profiles).await?;
-        let taker = Taker::of(kind, mode, shape, page.terms());
         let heading =
             Heading { kind, source: source.to_string(), is_dry_run: args.dry_run, is_json: args.json };
+        // Before there is a store: where the list cannot be written, nothing shall be left behind.
         let mut report = Report::begin(heading, total, args.refused.as_deref())?;
+        let mode = mode(kind, args, config, profiles).await?;
+        let taker = Taker::of(kind, mode, shape, page.terms());
         let interrupt = interrupt().context("could not listen for signals")?;
         let feed = opened.start(wanted)?;
         let (summary, stopped) = import::run(feed, &taker, at_once, interrupt, &mut report).await;
-        report.end(&summary, stopped)
+        let code = report.end(&summary, stopped)?;
+        warn_if_all_are_silent(&summary);
+        Ok(code)
     })
 }
 
@@ -166,22 +172,6 @@ fn expect_adoption(kind: ImportKind, page: &Profile) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The columns to read: those of the source that the page names.
-fn wanted(shape: &TableShape, opened: &Opened) -> Result<Vec<String>, SourceError> {
-    let has = |name: &String| opened.columns.contains(name);
-    // Nothing is known of a source without any record.
-    let missing = shape.columns.iter().find(|column| !column.is_optional && !has(&column.column));
-    if let Some(missing) = missing.filter(|_| !opened.columns.is_empty()) {
-        let (field, column) = (missing.field, missing.column.clone());
-        return Err(SourceError::NoColumn { field, column, columns: opened.columns.clone() });
-    }
-    let mut wanted: Vec<_> =
-        shape.columns.iter().map(|column| column.column.clone()).filter(|column| has(column)).collect();
-    wanted.sort_unstable();
-    wanted.dedup();
-    Ok(wanted)
-}
-
 fn unreadable(source: &str, error: SourceError) -> anyhow::Error {
     match error {
         // The text is not repeated: there may be a password in it.
@@ -190,6 +180,17 @@ fn unreadable(source: &str, error: SourceError) -> anyhow::Error {
         }
         SourceError::Unreadable(error) => error.context(format!("could not read {source}")),
         _ => anyhow!("could not read {source}: {error}"),
+    }
+}
+
+/// A column that is empty in every line is most likely the wrong one.
+fn warn_if_all_are_silent(summary: &Summary) {
+    let silent = summary.over_reasons.get(import::UNSAID).copied().unwrap_or(0);
+    if silent > 0 && silent == summary.seen() {
+        tell(format_args!(
+            "sprag: every session was left out, for its status is empty there; look whether the column is the right one. Where \
+             it holds the moment at which a session was revoked, and nothing as long as it lives, use --map revoked_at=COLUMN"
+        ));
     }
 }
 

@@ -41,6 +41,11 @@ pub(super) fn is_name(text: &str) -> bool {
     kind(text) == Kind::Name
 }
 
+/// Whether it is an id, an address, a hash or a token.
+pub(super) fn is_data(text: &str) -> bool {
+    kind(text) == Kind::Data
+}
+
 /// `; did you mean "users"?`, where one is near.
 pub(super) fn nearest(name: &str, known: &[String]) -> String {
     let distance = |candidate: &&String| {

@@ -1,8 +1,10 @@
 //! MongoDB's extended JSON (what `mongoexport` writes): values that say their type become plain ones.
 
-use data_encoding::{BASE64, HEXLOWER};
+use data_encoding::BASE64;
 use serde_json::{Map, Value};
 use uuid::Uuid;
+
+use super::value;
 
 /// Unwraps the values of a document.
 pub(super) fn unwrap(record: &mut Map<String, Value>) {
@@ -42,7 +44,7 @@ fn binary(binary: &Map<String, Value>) -> Option<Value> {
     let is_uuid = matches!(binary.get("subType").and_then(Value::as_str), Some("04" | "4"));
     let text = match Uuid::from_slice(&bytes) {
         Ok(uuid) if is_uuid => uuid.to_string(),
-        _ => HEXLOWER.encode(&bytes),
+        _ => value::bytes(&bytes),
     };
     Some(Value::String(text))
 }

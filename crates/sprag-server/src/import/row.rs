@@ -15,6 +15,9 @@ use crate::profile::{ImportField, TableShape};
 /// Why a record is refused.
 pub(super) type Reason = Cow<'static, str>;
 
+/// Why a session is left out of which nothing is said.
+pub const UNSAID: &str = "its status is empty there";
+
 /// The longest id that a report repeats.
 const MAX_SHOWN_ID_BYTES: usize = 64;
 
@@ -48,7 +51,7 @@ impl User {
             username: fields.text(F::Username)?,
             email: fields.text(F::Email)?,
             // Who always came by way of another service never had one.
-            password_hash: fields.text(F::PasswordHash)?.unwrap_or_default(),
+            password_hash: fields.read(F::PasswordHash, value::secret)?.unwrap_or_default(),
             name: fields.text(F::Name)?,
             given_name: fields.text(F::GivenName)?,
             family_name: fields.text(F::FamilyName)?,
@@ -122,7 +125,7 @@ impl Session {
     pub(super) fn read(record: &Record, shape: &TableShape) -> Result<Self, Reason> {
         use ImportField as F;
         let fields = Fields { record, shape };
-        let over = match (fields.status(F::IsRevoked)?, fields.status(F::IsActive)?) {
+        let over = match (fields.revoked()?, fields.status(F::IsActive)?) {
             (Status::Yes, _) | (_, Status::No) => Some(Over::Ended),
             (Status::Empty, _) | (_, Status::Empty) => Some(Over::Unsaid),
             (Status::No | Status::Unasked, Status::Yes | Status::Unasked) => None,
@@ -157,9 +160,7 @@ impl Session {
     /// The outcome, with the reason that only the record knows.
     pub(super) fn explained(&self, outcome: Imported) -> Imported {
         match outcome {
-            Imported::Over(_) if self.over == Some(Over::Unsaid) => {
-                Imported::Over("its status is empty there")
-            }
+            Imported::Over(_) if self.over == Some(Over::Unsaid) => Imported::Over(UNSAID),
             other => other,
         }
     }
@@ -212,6 +213,22 @@ impl Fields<'_> {
         })
     }
 
+    /// Whether a session is revoked: by a yes, or by the moment at which it was. A moment says both, for it is empty while
+    /// the session lives; a source that has one need not have the other.
+    fn revoked(&self) -> Result<Status, Reason> {
+        if self.shape.column(ImportField::RevokedAt).is_none() {
+            return self.status(ImportField::IsRevoked);
+        }
+        if self.time(ImportField::RevokedAt)?.is_some() {
+            return Ok(Status::Yes);
+        }
+        let flag = self.shape.column(ImportField::IsRevoked);
+        match flag.filter(|flag| self.record.contains_key(&flag.column)) {
+            Some(_) => self.status(ImportField::IsRevoked),
+            None => Ok(Status::No),
+        }
+    }
+
     fn time(&self, field: ImportField) -> Result<Option<Timestamp>, Reason> {
         self.read(field, value::time)
     }
@@ -220,7 +237,7 @@ impl Fields<'_> {
         if self.shape.column(ImportField::TokenSha256).is_some() {
             return self.needed(ImportField::TokenSha256, value::sha256).map(ForeignToken::hashed);
         }
-        let text = self.needed(ImportField::Token, value::text)?;
+        let text = self.needed(ImportField::Token, value::secret)?;
         let wrong = "holds no token: 20 to 4096 visible characters";
         ForeignToken::new(&text).ok_or_else(|| self.wrong(ImportField::Token, wrong))
     }

@@ -12,15 +12,15 @@ use sprag::store::postgres::{BadUrl, Server};
 
 use super::csv::Records;
 use super::feed::{Feed, Sender};
+use super::wanted::{Known, Lacking};
 use super::{columns, jsonl, postgres, sqlite};
 use crate::config::has_password;
-use crate::profile::ImportField;
 
 /// How much of a file is read at once.
 const BLOCK_BYTES: usize = 64 * 1024;
 
 /// How many JSON lines are looked at to learn which members they have.
-const SAMPLED: usize = 100;
+pub(super) const SAMPLED: usize = 100;
 
 /// A file, a pipe or a database.
 #[derive(Clone, Debug)]
@@ -76,23 +76,9 @@ pub enum SourceError {
          another database holds comes as CSV or JSON lines. The text is not shown here, for there may be a password in it"
     )]
     Foreign,
-    /// It has no such column.
-    #[error(
-        "it has no column {column:?} for {}{}; say where it is with --map {0}=COLUMN{}",
-        field.name(),
-        columns::shown(column, columns),
-        if field.may_be_lacking() { ", and a ? behind it if the source may lack it" }
-        else if field.is_status() { "; if the source has none, take the field out of a copy of the page" }
-        else { "" }
-    )]
-    NoColumn {
-        /// What is looked for.
-        field: ImportField,
-        /// The column that would have it.
-        column: String,
-        /// The columns that there are.
-        columns: Vec<String>,
-    },
+    /// It has not the columns that are needed.
+    #[error(transparent)]
+    Lacking(#[from] Lacking),
     /// It cannot be read.
     #[error(transparent)]
     Unreadable(anyhow::Error),
@@ -102,6 +88,8 @@ pub enum SourceError {
 pub struct Opened {
     /// What it has: columns, or the members of its first objects.
     pub columns: Vec<String>,
+    /// How sure it is that there are no others.
+    pub known: Known,
     /// How much there is to read, in the measure of [`Item::done`](super::Item::done), where that is known.
     pub total: Option<u64>,
     rows: Rows,
@@ -166,12 +154,12 @@ impl Source {
             Self::Sqlite(path) => {
                 let table = sqlite::Table::open(path, table.ok_or(SourceError::Unnamed)?)?;
                 let (columns, total) = (table.columns.clone(), Some(table.count));
-                Ok(Opened { columns, total, rows: Rows::Sqlite(table) })
+                Ok(Opened { columns, known: Known::Named, total, rows: Rows::Sqlite(table) })
             }
             Self::Postgres(server) => {
                 let (table, count) = postgres::open(server, table.ok_or(SourceError::Unnamed)?).await?;
                 let columns = table.columns().to_vec();
-                Ok(Opened { columns, total: Some(count), rows: Rows::Postgres(table) })
+                Ok(Opened { columns, known: Known::Named, total: Some(count), rows: Rows::Postgres(table) })
             }
         }
     }
@@ -245,23 +233,26 @@ async fn lines(input: impl io::Read + Send + 'static, total: Option<u64>) -> any
     let mut feed =
         in_background(move |sender| jsonl::read(BufReader::with_capacity(BLOCK_BYTES, input), sender))?;
     let mut columns: Vec<String> = Vec::new();
+    let mut looked_at = 0;
     for item in feed.look_ahead(SAMPLED).await? {
+        looked_at += 1;
         for name in item.record.iter().flat_map(|record| record.keys()) {
             if !columns.contains(name) {
                 columns.push(name.clone());
             }
         }
     }
-    Ok(Opened { columns, total, rows: Rows::Flowing(feed) })
+    let known = if looked_at < SAMPLED { Known::Seen } else { Known::Sampled };
+    Ok(Opened { columns, known, total, rows: Rows::Flowing(feed) })
 }
 
 fn csv(path: &Path) -> anyhow::Result<Opened> {
     let (file, bytes) = open(path)?;
     let mut records = Records::new(BufReader::with_capacity(BLOCK_BYTES, file));
-    let columns = records.header()?;
-    let header = columns.clone();
+    let header = records.header()?;
+    let columns = header.iter().filter(|name| !name.is_empty()).cloned().collect();
     let feed = in_background(move |sender| records.read(&header, sender))?;
-    Ok(Opened { columns, total: bytes, rows: Rows::Flowing(feed) })
+    Ok(Opened { columns, known: Known::Named, total: bytes, rows: Rows::Flowing(feed) })
 }
 
 /// Reads on a thread that nobody waits for: one that hangs at a pipe must not keep the process.

@@ -4,15 +4,15 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
-use data_encoding::HEXLOWER;
+use anyhow::{Context as _, anyhow};
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags, Row};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, ffi};
 use serde_json::Value;
 
 use super::feed::{Item, MAX_RECORD_BYTES, Sender, TOO_LONG};
 use super::record::{Position, Record};
 use super::source::SourceError;
+use super::value;
 
 /// What every SQLite file begins with.
 pub(super) const MAGIC: &[u8] = b"SQLite format 3\0";
@@ -31,7 +31,7 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn open(path: &Path, name: &str) -> Result<Self, SourceError> {
-        let unreadable = |error: rusqlite::Error| SourceError::Unreadable(error.into());
+        let unreadable = |error: rusqlite::Error| SourceError::Unreadable(explained(error));
         let access = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, access).map_err(unreadable)?;
         connection.busy_timeout(PATIENCE).map_err(unreadable)?;
@@ -68,7 +68,7 @@ impl Table {
             }
             Ok(())
         };
-        read().with_context(|| format!("could not read on in {}", self.path.display()))
+        read().map_err(explained).with_context(|| format!("could not read on in {}", self.path.display()))
     }
 }
 
@@ -98,7 +98,7 @@ fn record(row: &Row<'_>, columns: &[String]) -> rusqlite::Result<Result<Record, 
                 if bytes > MAX_RECORD_BYTES {
                     return Ok(Err(TOO_LONG.into()));
                 }
-                HEXLOWER.encode(blob).into()
+                value::bytes(blob).into()
             }
         };
         if bytes > MAX_RECORD_BYTES {
@@ -109,6 +109,46 @@ fn record(row: &Row<'_>, columns: &[String]) -> rusqlite::Result<Result<Record, 
     Ok(Ok(record))
 }
 
+/// What SQLite says where the old service still runs or was killed helps nobody who does not know SQLite.
+fn explained(error: rusqlite::Error) -> anyhow::Error {
+    let codes = error.sqlite_error().map(|error| (error.code, error.extended_code));
+    let way_out = match codes {
+        Some((ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _)) => {
+            "another process has it locked, most likely the old service; stop that service, and import again"
+        }
+        Some((_, ffi::SQLITE_READONLY_ROLLBACK | ffi::SQLITE_READONLY_RECOVERY)) => {
+            "whoever wrote it last was interrupted and left changes in a file beside it, which must be taken back first, and \
+             nothing is written here; start the old service and stop it in an orderly way, or copy the file together with the \
+             one that ends in -journal or -wal, open the copy once with: sqlite3 COPY 'select 1 from sqlite_schema', and \
+             import that"
+        }
+        Some((ErrorCode::ReadOnly, _)) => {
+            "it keeps its latest changes in a file beside it that ends in -wal, and that can be read only in a folder where \
+             this process may write; copy both into one, and import the copy"
+        }
+        _ => return error.into(),
+    };
+    anyhow!(way_out)
+}
+
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_old_service_left_is_explained() {
+        let told = |code| explained(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)).to_string();
+        assert!(told(ffi::SQLITE_BUSY).contains("stop that service"));
+        assert!(told(ffi::SQLITE_LOCKED_SHAREDCACHE).contains("stop that service"));
+        assert!(
+            told(ffi::SQLITE_READONLY_ROLLBACK)
+                .contains("start the old service and stop it in an orderly way")
+        );
+        assert!(told(ffi::SQLITE_READONLY_DIRECTORY).contains("copy both into one, and import the copy"));
+        assert!(told(ffi::SQLITE_CORRUPT).contains("malformed"));
+    }
 }

@@ -61,6 +61,9 @@ pub struct Trial {
 /// Only its owner looks into the folder of a dry run.
 const FOLDER_MODE: u32 = 0o700;
 
+/// Nothing there must be fast, and the folder for temporary files may be in memory.
+const SCRATCH_LOG_KIB: u32 = 8 * 1024;
+
 impl Trial {
     /// A trial beside the store that would be written to.
     ///
@@ -73,7 +76,12 @@ impl Trial {
         let folder = folder.context(DOING)?;
         let path = folder.path().join("scratch.db");
         SqliteStore::migrate(&path).context(DOING)?;
-        let store = SqliteStore::open(&path, sqlite::Settings::default()).context(DOING)?;
+        let settings = sqlite::Settings {
+            checkpoint_every_kib: SCRATCH_LOG_KIB / 2,
+            log_limit_kib: SCRATCH_LOG_KIB,
+            ..sqlite::Settings::default()
+        };
+        let store = SqliteStore::open(&path, settings).context(DOING)?;
         let (clock, chance) = (Arc::new(SystemClock), Arc::new(SystemChance::default()));
         let keys = KeyRing::generate(Algorithm::Es256, chance.as_ref(), clock.now())?;
         let issuer = Issuer { issuer: String::new(), audience: String::new() };

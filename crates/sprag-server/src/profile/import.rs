@@ -64,6 +64,8 @@ fields! {
     ExpiresAt = "expires_at";
     /// Whether the session was revoked.
     IsRevoked = "is_revoked";
+    /// When the session was revoked; empty while it lives.
+    RevokedAt = "revoked_at";
     /// The address of whoever opened it.
     Ip = "ip";
     /// What its client calls itself.
@@ -76,7 +78,7 @@ impl ImportField {
     /// Whether it says that something may live on, or not. Such a column is never merely hoped for.
     #[must_use]
     pub fn is_status(self) -> bool {
-        matches!(self, Self::IsActive | Self::IsDisabled | Self::IsRevoked)
+        matches!(self, Self::IsActive | Self::IsDisabled | Self::IsRevoked | Self::RevokedAt)
     }
 
     /// Whether a user or session can do without it.
@@ -131,6 +133,7 @@ impl ImportKind {
                 F::ExpiresAt,
                 F::CreatedAt,
                 F::IsRevoked,
+                F::RevokedAt,
                 F::IsActive,
                 F::Ip,
                 F::UserAgent,

@@ -148,20 +148,86 @@ fn bad_csv_lines_are_refused_by_themselves() {
         "3".to_owned(),
         format!("4,\"{long}\",{HASH}"),
         format!("5,bob,{HASH}"),
-        "6,\"never closed,x\n7,carl,x\n".to_owned(),
+        // MySQL writes a quote within quotes so, and a reader that takes it would call them O\Brien".
+        format!("6,\"O\\\"Brien\",{HASH}"),
+        format!("7,5\" nail,{HASH}"),
+        format!("8,\"carl,{HASH}\n9,\"dora,{HASH}"),
+        format!("10,eve,{HASH}"),
     ];
     shop.write("users.csv", rows.join("\n"));
     let (summary, _) = shop.import(&["user", "import", "--from", "users.csv", "--refused", "r.jsonl"]);
-    assert_eq!((&summary["new"], &summary["refused"]), (&json!(2), &json!(4)), "{summary}");
+    assert_eq!((&summary["new"], &summary["refused"]), (&json!(3), &json!(6)), "{summary}");
+    let behind = "text follows the quote that closes one of its fields; a quote within a quoted field is written twice";
     let expected = [
         (3, "it has 4 fields, and the header has 3"),
         (4, "it has 1 fields, and the header has 3"),
         (5, "it is longer than 1 MiB"),
-        (7, "it has 2 fields, and the header has 3"),
+        (7, behind),
+        (
+            8,
+            "there is a quote in a field that does not begin with one; put the field in quotes, and write a quote within it \
+             twice",
+        ),
+        (9, &format!("{behind}; lines 9 to 10 are one record here")),
     ];
     let expected = expected.map(|(line, reason)| (line, reason.to_owned()));
     assert_eq!(refused(&shop.read("r.jsonl")), expected);
-    assert_eq!(shop.usernames(), ["ann", "bob"]);
+    assert_eq!(shop.usernames(), ["ann", "bob", "eve"]);
+}
+
+#[test]
+fn a_quote_that_is_not_closed_swallows_nobody_in_silence() {
+    // In a column that nobody reads, so that no other rule would find it.
+    let head = format!("id,username,hashed_password,bio\n1,ann,{HASH},ok\n2,bob,{HASH},\"oops\n");
+    let rest: String = (3..2000).map(|id| format!("{id},user{id},{HASH},ok\n")).collect();
+    let short = rest.lines().take(3).collect::<Vec<_>>().join("\n");
+    let cut_off = format!("id,username,hashed_password,bio\n1,ann,{HASH},ok\n2,bob,{HASH},\"a bi");
+    for text in
+        [format!("{head}{rest}"), format!("{head}{short}"), format!("{head}{rest}9,z,x,\"\n"), cut_off]
+    {
+        let shop = a_shop();
+        shop.write("users.csv", text);
+        for more in [&["--dry-run"][..], &[]] {
+            let (summary, outcome) =
+                shop.import(&[&["user", "import", "--from", "users.csv"], more].concat());
+            assert_eq!((outcome.code, &summary["is_complete"]), (1, &json!(false)), "{summary}");
+            let expected = "the quote that opens on line 3 is not closed, so all below it would be read as its field; write a \
+                            quote within a quoted field twice, or leave that column out of the export";
+            assert!(outcome.err.contains(expected), "{}", outcome.err);
+        }
+        assert_eq!(shop.usernames(), ["ann"]);
+    }
+}
+
+#[test]
+fn two_stray_quotes_make_no_record_of_several() {
+    let shop = a_shop();
+    let row = |id: u32, name: &str, bio: &str| format!("{id},{name},{HASH},{bio}\n");
+    let rows = [
+        row(1, "ann", "\"I like:\n1, cats, dogs, mice\""),
+        row(2, "bob", "\"oops"),
+        row(3, "carl", ""),
+        row(4, "dora", "5\""),
+    ];
+    shop.write("users.csv", format!("id,username,hashed_password,bio\n{}", rows.concat()));
+    let (summary, outcome) = shop.import(&["user", "import", "--from", "users.csv"]);
+    assert_eq!((outcome.code, &summary["new"], &summary["refused"]), (1, &json!(1), &json!(1)), "{summary}");
+    let told = "line 4: a line within a quoted field of it looks like a record; look for a quote too many before it; lines 4 to \
+                6 are one record here\n";
+    assert_eq!(outcome.err, told);
+}
+
+#[test]
+fn a_header_with_other_separators_is_told_and_one_without_a_name_is_passed_over() {
+    let shop = a_shop();
+    for (separator, name) in [(";", "semicolons"), ("\t", "tabs"), ("|", "bars")] {
+        shop.write("users.csv", ["id", "username", "hashed_password\n"].join(separator));
+        let told = shop.run(&["user", "import", "--from", "users.csv"]).fails();
+        let expected = "and no comma; export it anew, with commas between the fields";
+        assert!(told.contains(&format!("its first line has {name} {expected}")), "{told}");
+    }
+    shop.write("users.csv", format!("id,username,hashed_password,,\n1,ann,{HASH},,\n"));
+    assert_eq!(shop.imports_all(&["user", "import", "--from", "users.csv"])["new"], 1);
 }
 
 #[test]

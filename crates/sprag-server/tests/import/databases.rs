@@ -1,10 +1,12 @@
 //! Straight from a database: SQLite, PostgreSQL.
 
+use std::fs;
+
 use rusqlite::Connection;
 use serde_json::json;
 use sprag_rig::Postgres;
 
-use crate::given::{HASH, a_shop, a_shop_with_statuses};
+use crate::given::{Folder, HASH, PASSWORD, TOKEN, a_shop, a_shop_with_statuses};
 
 #[test]
 fn users_come_from_a_sqlite_file() {
@@ -138,4 +140,76 @@ fn what_may_be_a_secret_is_never_repeated() {
     // A file may be called what it likes.
     shop.write("password=none@x:.csv", format!("id,username,hashed_password\n1,ann,{HASH}\n"));
     shop.imports_all(&["user", "import", "--from", "password=none@x:.csv"]);
+}
+
+fn log_in(shop: &Folder, name: &str) -> u16 {
+    shop.serve().post("/login", &json!({ "name": name, "password": PASSWORD })).0
+}
+
+#[test]
+fn a_hash_that_sqlite_keeps_as_bytes_is_the_same_hash() {
+    let shop = a_shop();
+    let source = Connection::open(shop.path("app.db")).unwrap();
+    source
+        .execute_batch(&format!(
+            "create table users (id blob, username text, hashed_password blob);
+             insert into users values (x'0197', 'ann', cast('{HASH}' as blob)), (x'0198', 'bob', '{HASH}' || char(10));
+             create table refresh_tokens (user_id blob, token blob, expires_at text);
+             insert into refresh_tokens values (x'0197', cast('{TOKEN}' as blob), '9999-12-31 23:59:59');"
+        ))
+        .unwrap();
+    let summary = shop.imports_all(&["user", "import", "--from", "app.db"]);
+    assert_eq!((&summary["new"], &summary["without_password"]), (&json!(2), &json!(0)), "{summary}");
+    assert_eq!(shop.imports_all(&["session", "import", "--from", "app.db"])["new"], 1);
+    assert_eq!([log_in(&shop, "ann"), log_in(&shop, "bob")], [200, 200]);
+    assert_eq!(shop.serve().post("/refresh", &json!({ "refreshToken": TOKEN })).0, 200);
+}
+
+#[test]
+fn a_hash_that_postgresql_keeps_as_bytes_or_padded_is_the_same_hash() {
+    let (shop, database) = (a_shop(), Postgres::shared().fresh_database());
+    database.psql(&format!(
+        "create table users (id int, username text, hashed_password bytea);
+         insert into users values (1, 'ann', '{HASH}'::bytea);
+         create table padded (id int, username text, hashed_password char(100));
+         insert into padded values (2, 'bob', '{HASH}');
+         create table refresh_tokens (user_id int, token char(100), expires_at timestamptz);
+         insert into refresh_tokens values (1, '{TOKEN}', 'infinity')"
+    ));
+    let url = database.url();
+    for more in [&[][..], &["--table", "padded"]] {
+        let summary = shop.imports_all(&[&["user", "import", "--from", &url], more].concat());
+        assert_eq!((&summary["new"], &summary["without_password"]), (&json!(1), &json!(0)), "{summary}");
+    }
+    assert_eq!(shop.imports_all(&["session", "import", "--from", &url])["new"], 1);
+    assert_eq!([log_in(&shop, "ann"), log_in(&shop, "bob")], [200, 200]);
+    assert_eq!(shop.serve().post("/refresh", &json!({ "refreshToken": TOKEN })).0, 200);
+}
+
+#[test]
+fn a_sqlite_file_whose_service_was_killed_is_told_from_one_that_cannot_be_read() {
+    let shop = a_shop();
+    let source = Connection::open(shop.path("app.db")).unwrap();
+    // With so small a cache, changes are written before they are committed; then the service dies.
+    source
+        .execute_batch(&format!(
+            "create table users (id integer, username text, hashed_password text, bio blob);
+             insert into users values (1, 'ann', '{HASH}', zeroblob(10000));
+             pragma cache_size = 1; begin;
+             with recursive n(i) as (select 2 union all select i + 1 from n where i < 500)
+             insert into users select i, 'user' || i, '{HASH}', zeroblob(10000) from n;"
+        ))
+        .unwrap();
+    for end in ["", "-journal"] {
+        fs::copy(shop.path(&format!("app.db{end}")), shop.path(&format!("killed.db{end}"))).unwrap();
+    }
+    let told = shop.run(&["user", "import", "--from", "killed.db"]).fails();
+    assert!(told.contains("could not read killed.db: whoever wrote it last was interrupted"), "{told}");
+    assert!(told.contains("start the old service and stop it in an orderly way"), "{told}");
+    assert!(!told.contains("Error code"), "{told}");
+    // As the message says: whoever may write takes them back.
+    let copy = Connection::open(shop.path("killed.db")).unwrap();
+    copy.query_row("select count(*) from users", [], |row| row.get::<_, i64>(0)).unwrap();
+    drop(copy);
+    assert_eq!(shop.imports_all(&["user", "import", "--from", "killed.db"])["new"], 1);
 }

@@ -25,6 +25,30 @@ fn a_column_that_is_missing_is_told_with_what_there_is() {
 }
 
 #[test]
+fn a_source_in_which_nobody_has_a_login_is_refused_up_front() {
+    let shop = a_shop();
+    let page = shop.read("shop.toml").replace("username = \"username\"", "username = \"username?\"");
+    shop.write("shop.toml", page);
+    shop.write("users.csv", format!("id,mail,hashed_password\n1,ann@example.org,{HASH}\n"));
+    shop.write(
+        "users.jsonl",
+        lines(&[json!({ "id": 1, "mail": "ann@example.org", "hashed_password": HASH })]),
+    );
+    for from in ["users.csv", "users.jsonl"] {
+        let told = shop.run(&["user", "import", "--from", from]).fails();
+        assert!(
+            told.contains(
+                "it has no column to log in with (\"username\" or \"email\"); did you mean \"mail\"? (it has "
+            ),
+            "{told}"
+        );
+        assert!(told.ends_with("; say where one is with --map email=COLUMN\n"), "{told}");
+    }
+    assert!(!shop.path("sprag-data").exists());
+    shop.imports_all(&["user", "import", "--from", "users.csv", "--map", "email=mail"]);
+}
+
+#[test]
 fn the_first_lines_show_which_members_there_are() {
     let shop = a_shop();
     // Documents leave out what they do not have.

@@ -59,6 +59,15 @@ fn no_file_but_an_older_list_is_written_over() {
 }
 
 #[test]
+fn a_list_that_cannot_be_written_is_told_before_anything_is_made() {
+    let shop = a_shop();
+    shop.write("users.jsonl", lines(&[user(1, "ann")]));
+    let told = shop.run(&["user", "import", "--from", "users.jsonl", "--refused", "/nonexistent/x"]).fails();
+    assert!(told.contains("could not write what is refused into /nonexistent/x: No such file"), "{told}");
+    assert!(!shop.path("sprag-data").exists());
+}
+
+#[test]
 fn an_older_list_becomes_its_owners_alone() {
     let shop = a_shop();
     shop.write("users.jsonl", lines(&[json!({ "id": 1, "username": "a b", "hashed_password": HASH })]));

@@ -97,6 +97,30 @@ fn what_is_over_there_is_left_out_and_is_no_refusal() {
 }
 
 #[test]
+fn a_session_without_an_end_lives_and_one_whose_end_nobody_can_read_is_refused() {
+    let shop = a_shop_with_ann();
+    let session = |number: usize, expires_at: &Value| json!({ "user_id": 1, "token": format!("{number}{TOKEN}"), "expires_at": expires_at });
+    let ends = [
+        json!("9999-12-31T23:59:59Z"),
+        json!("infinity"),
+        json!(253_402_300_799_u64),
+        // Of the past: a date in digits is no number of milliseconds.
+        json!("20240101000000"),
+        json!("20240101"),
+        json!("16734084000000"),
+        json!("0000-00-00 00:00:00"),
+    ];
+    let records: Vec<_> = ends.iter().enumerate().map(|(number, end)| session(number, end)).collect();
+    shop.write("sessions.jsonl", lines(&records));
+    let (summary, outcome) = shop.import(&SESSIONS);
+    assert_eq!((&summary["new"], &summary["over"], &summary["refused"]), (&json!(3), &json!(2), &json!(2)));
+    let told = outcome.err;
+    assert!(told.contains("line 6 (user 1): the column \"expires_at\" holds no moment"), "{told}");
+    assert!(told.contains("line 7 (user 1): the column \"expires_at\" is empty"), "{told}");
+    assert_eq!(refreshes(&shop, &format!("2{TOKEN}")).0, 200);
+}
+
+#[test]
 fn a_session_that_stands_there_many_times_is_taken_once() {
     let shop = a_shop_with_ann();
     let session = json!({ "user_id": 1, "token": TOKEN, "expires_at": "2100-01-01" });
