@@ -107,7 +107,9 @@ impl Engine {
     /// A [`Fault`]; then nothing was made, or the same call finds it [`AlreadyThere`](Imported::AlreadyThere).
     pub async fn import_user(&self, terms: &Terms, user: ImportedUser<'_>) -> Result<Imported, Fault> {
         let looked = match self.look_at_user(terms, &user).await? {
-            Looked::New(new, unusable) if self.store.create((*new).clone()).await? => return Ok(made(unusable)),
+            Looked::New(new, unusable) if self.store.create((*new).clone()).await? => {
+                return Ok(made(unusable));
+            }
             // Somebody else has made it, or taken its name, since it was looked at.
             Looked::New(..) => self.look_at_user(terms, &user).await?,
             looked => looked,
@@ -171,7 +173,10 @@ impl Engine {
         };
         let mut changes = Changes::due(found, user);
         if changes.hash {
-            let told = event(EventKind::PasswordChanged, Some("by an import: it has another hash in its former home"));
+            let told = event(
+                EventKind::PasswordChanged,
+                Some("by an import: it has another hash in its former home"),
+            );
             let (old, new) = (found.password_hash.as_str(), user.password_hash);
             changes.hash = self.store.rehash(account, old, new, Some(told)).await?;
         }
@@ -213,7 +218,9 @@ fn there(found: &Credential, changes: Changes, unusable: Option<Unusable>) -> Im
         }
         (Changes { hash: true, .. }, _) => Imported::Changed("it has another password hash there"),
         (Changes { disabling: true, .. }, _) => Imported::Changed("it may not log in there any more"),
-        (_, Some(why)) if found.password_hash == NO_PASSWORD => Imported::StillWithoutPassword(why.to_string()),
+        (_, Some(why)) if found.password_hash == NO_PASSWORD => {
+            Imported::StillWithoutPassword(why.to_string())
+        }
         _ => Imported::AlreadyThere,
     }
 }

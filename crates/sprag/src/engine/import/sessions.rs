@@ -175,7 +175,11 @@ impl Engine {
     /// The token of generation 0 that another system's token stands for, if a session was imported for it.
     ///
     /// The first time, the session gets the secret that this very text makes; the verdict is the ratchet's.
-    pub(in crate::engine) async fn adopt(&self, terms: &Terms, text: &str) -> Result<Option<RefreshToken>, Fault> {
+    pub(in crate::engine) async fn adopt(
+        &self,
+        terms: &Terms,
+        text: &str,
+    ) -> Result<Option<RefreshToken>, Fault> {
         let Some((first, session)) = self.find_foreign(terms, text).await? else { return Ok(None) };
         if first.is_unadopted {
             let (from, to) = (session.secret_hash, first.token.secret_hash());

@@ -38,8 +38,7 @@ pub(super) async fn a_journal_tells_which_sessions_it_mentions(subject: Arc<dyn 
     let world = World::of(subject);
     let (account, other) = (world.person().await, world.person().await);
     let session = world.log_in(&account).await.key;
-    let mentions =
-        async |key, until: u64| world.store().mentions(key, until).await.expect("mentions");
+    let mentions = async |key, until: u64| world.store().mentions(key, until).await.expect("mentions");
     assert!(mentions(session, 2).await);
     assert!(mentions(session, 1000).await);
     assert!(!mentions(session, 1).await, "the first entry tells of the account");

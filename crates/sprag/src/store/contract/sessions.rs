@@ -108,8 +108,7 @@ pub(super) async fn where_the_rest_is_spared_one_session_gives_way(subject: Arc<
         sessions.push(world.log_in(&account).await.key.session);
     }
     let open = async |most, replaces| {
-        let opening =
-            Opening { replaces, most, spares_the_rest: true, ..opening(world.session(&account)) };
+        let opening = Opening { replaces, most, spares_the_rest: true, ..opening(world.session(&account)) };
         let before = world.ends(account.id).await.len();
         assert_eq!(world.store().open(opening).await.expect("open"), Opened::Open);
         world.ends(account.id).await.split_off(before)
