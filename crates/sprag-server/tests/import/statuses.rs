@@ -98,6 +98,6 @@ fn a_session_of_which_nothing_is_said_is_over() {
     assert_eq!(shop.sessions().len(), 1);
     // It was taken in while it lived there; now nothing is said of it any more.
     shop.write("sessions.jsonl", lines(&[session(1, json!(null))]));
-    assert_eq!(shop.imports_all(&import)["over"], 1);
+    assert_eq!(shop.imports_all(&import)["changed"], 1);
     assert_eq!(shop.sessions().len(), 0);
 }
