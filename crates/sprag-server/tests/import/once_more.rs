@@ -95,7 +95,12 @@ fn who_was_taken_without_a_password_is_named_until_there_is_one() {
     let told = shop.run(&USERS).out;
     assert!(told.contains("  2  already there\n  1  of them still without a password; they need"), "{told}");
 
-    let has_password = || shop.users().iter().map(|user| user["has_password"].clone()).collect::<Vec<_>>();
+    // In the order of their names: both were made in the same moment.
+    let has_password = || {
+        let mut users = shop.users();
+        users.sort_by_key(|user| user["username"].to_string());
+        users.iter().map(|user| user["has_password"].clone()).collect::<Vec<_>>()
+    };
     assert_eq!(has_password(), [true, false]);
     let listed = shop.run(&["user", "list"]).out;
     assert!(listed.contains("enabled, no password\n"), "{listed}");
