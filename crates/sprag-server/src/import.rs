@@ -7,10 +7,12 @@
 
 mod columns;
 mod csv;
+mod decoration;
 mod feed;
 mod jsonl;
 mod lines;
 mod mongo;
+mod over;
 mod postgres;
 mod record;
 mod row;
@@ -24,7 +26,7 @@ mod wanted;
 pub use feed::{Feed, Item};
 pub use record::{Position, Record, Unit};
 pub use row::UNSAID;
-pub use run::{Progress, Remark, Stopped, Summary, run};
+pub use run::{Fate, Progress, Remark, Stopped, Summary, run};
 pub use source::{Opened, Source, SourceError};
 pub use take::{Mode, Taker, Trial};
 pub use wanted::{Known, Lacking};

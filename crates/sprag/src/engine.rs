@@ -31,7 +31,7 @@ mod sessions;
 mod upkeep;
 
 pub use account::NewUser;
-pub use import::{Imported, ImportedSession, ImportedUser};
+pub use import::{Imported, ImportedSession, ImportedUser, Run};
 pub use login::LogIn;
 pub use pair::{Refresh, TokenPair};
 pub use refresh::{Refreshed, Renewal};
@@ -60,7 +60,8 @@ pub struct Issuer {
 /// Bounds that hold for every page.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How many live sessions an account may have; the longest unused give way to a new one.
+    /// How many live sessions an account may have; the longest unused give way to a new one. An account that came from
+    /// another system may have brought more: there, one gives way at a time.
     pub sessions_per_account: u32,
 }
 

@@ -52,7 +52,7 @@ pub trait Sessions: Send + Sync {
     /// Stores a new session, if its account still stands as it did when its credentials were verified.
     ///
     /// Its own event comes first in the journal, then one for each session that ends for it. Of the ended ones
-    /// then [`MAX_ENDED_KEPT`] stay.
+    /// then [`MAX_ENDED_KEPT`] stay, unless [`Opening::most`] is no bound.
     async fn open(&self, opening: Opening) -> Result<Opened, Fault>;
 
     /// Finds a session together with the state of its account.
@@ -124,8 +124,18 @@ pub trait Accounts: Send + Sync {
     /// if everything still stands as [`PasswordChange`] says. Of the ended ones then [`MAX_ENDED_KEPT`] stay.
     async fn change_password(&self, change: PasswordChange) -> Result<PasswordChanged, Fault>;
 
-    /// Replaces a password hash by one of the same password with newer parameters, if it is still `old`.
-    async fn rehash(&self, account: AccountId, old: &str, new: &str) -> Result<bool, Fault>;
+    /// Replaces a password hash, if it is still `old`; epoch and sessions stay. Without an event where it is one of the
+    /// same password with newer parameters.
+    async fn rehash(
+        &self,
+        account: AccountId,
+        old: &str,
+        new: &str,
+        event: Option<Event>,
+    ) -> Result<bool, Fault>;
+
+    /// Those of the accounts from `first` to `last`, in the order of their ids, that have no password.
+    async fn without_password(&self, first: AccountId, last: AccountId) -> Result<Vec<AccountId>, Fault>;
 }
 
 /// The append-only journal.
@@ -137,8 +147,9 @@ pub trait Journal: Send + Sync {
     /// An account's newest entries, newest first, at most `limit`.
     async fn entries_of(&self, account: AccountId, limit: u32) -> Result<Vec<Entry>, Fault>;
 
-    /// Whether an account's journal tells of a session.
-    async fn mentions(&self, session: SessionKey) -> Result<bool, Fault>;
+    /// Whether one of the first `until` entries of an account's journal tells of a session. It looks through all of
+    /// them.
+    async fn mentions(&self, session: SessionKey, until: u64) -> Result<bool, Fault>;
 
     /// All entries in the order of account and number, at most `limit`, after `after`.
     async fn entries(&self, after: Option<(AccountId, u64)>, limit: u32) -> Result<Vec<Entry>, Fault>;
@@ -183,10 +194,25 @@ pub struct Opening {
     /// The session of the same account on the same device whose place it takes, if there is one: ends with
     /// [`EndCause::Replaced`].
     pub replaces: Option<SessionId>,
-    /// How many live sessions the account may have, this one included; the longest unused give way.
+    /// How many live sessions the account may have, this one included; the longest unused give way. [`u32::MAX`] is no
+    /// bound: nothing is looked for that would give way or be removed.
     pub most: u32,
+    /// Whether just one session gives way where there are too many: the one that it replaces, or else the longest
+    /// unused. The account may have brought more than `most` from its former home, and nobody is logged out by moving.
+    pub spares_the_rest: bool,
     /// What is journalled of it.
     pub event: Event,
+}
+
+impl Opening {
+    /// How many sessions may give way to it, besides the one that it replaces.
+    fn may_give_way(&self) -> usize {
+        match (self.spares_the_rest, self.replaces) {
+            (false, _) => usize::MAX,
+            (true, Some(_)) => 0,
+            (true, None) => 1,
+        }
+    }
 }
 
 /// What opening came to.

@@ -18,6 +18,7 @@ const COLD: &[&str] = &[
     "HEADS",
     "NEXT_CHAIN",
     "ACCOUNTS",
+    "WITHOUT_PASSWORD",
     "LOOK",
     // A session by its id alone: `sprag why`.
     "NAMED",

@@ -189,6 +189,7 @@ struct Record<'a> {
     username: Option<&'a str>,
     email: Option<&'a str>,
     is_admin: bool,
+    has_password: bool,
     created_at: String,
     disabled_at: Option<String>,
 }
@@ -199,8 +200,14 @@ async fn list(engine: &Engine, is_json: bool) -> anyhow::Result<ExitCode> {
     loop {
         let page = engine.store().accounts(after, PAGE).await?;
         after = page.last().map(|account| account.id);
+        let without = match page.as_slice() {
+            [] => Vec::new(),
+            [first, .., last] => engine.store().without_password(first.id, last.id).await?,
+            [only] => engine.store().without_password(only.id, only.id).await?,
+        };
         for account in &page {
-            list.add(&record(account), cells(account))?;
+            let has_password = !without.contains(&account.id);
+            list.add(&record(account, has_password), cells(account, has_password))?;
         }
         if page.len() < PAGE as usize {
             break;
@@ -210,18 +217,19 @@ async fn list(engine: &Engine, is_json: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn record(account: &Account) -> Record<'_> {
+fn record(account: &Account, has_password: bool) -> Record<'_> {
     Record {
         id: account.id,
         username: account.username.as_deref(),
         email: account.email.as_deref(),
         is_admin: account.is_admin,
+        has_password,
         created_at: rfc3339(account.created_at),
         disabled_at: account.disabled_at.map(rfc3339),
     }
 }
 
-fn cells(account: &Account) -> Vec<String> {
+fn cells(account: &Account, has_password: bool) -> Vec<String> {
     let state = match (account.disabled_at, account.is_admin) {
         (Some(_), _) => "disabled",
         (None, true) => "admin",
@@ -233,7 +241,7 @@ fn cells(account: &Account) -> Vec<String> {
         or_none(&account.username),
         or_none(&account.email),
         minute(account.created_at),
-        state.to_owned(),
+        if has_password { state.to_owned() } else { format!("{state}, no password") },
     ]
 }
 

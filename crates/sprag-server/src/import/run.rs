@@ -12,7 +12,7 @@ use sprag::engine::Imported;
 
 use super::feed::{Feed, Item};
 use super::record::Position;
-use super::take::Taker;
+use super::take::{Taken, Taker};
 
 /// How many reasons are counted apart; what is refused for yet others is counted together.
 const MAX_REASONS: usize = 50;
@@ -29,12 +29,24 @@ pub struct Summary {
     pub without_password: u64,
     /// How many of them for what reason.
     pub without_password_reasons: BTreeMap<Cow<'static, str>, u64>,
-    /// Taken in by an earlier run.
+    /// Taken in by an earlier run, and as they were.
     pub already_there: u64,
+    /// Those of them that have no password here still.
+    pub still_without_password: u64,
+    /// How many of them for what reason.
+    pub still_without_password_reasons: BTreeMap<Cow<'static, str>, u64>,
+    /// Taken in by an earlier run, and changed by this one.
+    pub changed: u64,
+    /// How many of them in what.
+    pub changed_reasons: BTreeMap<&'static str, u64>,
     /// Sessions that are over where they come from, and are left out.
     pub over: u64,
     /// How many of them for what reason.
     pub over_reasons: BTreeMap<&'static str, u64>,
+    /// Those of all these of which something was left out that could not be kept.
+    pub left_out: u64,
+    /// How many times for what reason.
+    pub left_out_reasons: BTreeMap<Cow<'static, str>, u64>,
     /// Refused.
     pub refused: u64,
     /// How many of them for what reason.
@@ -46,8 +58,8 @@ pub struct Summary {
 /// A record that somebody must look after.
 #[derive(Debug)]
 pub struct Remark {
-    /// Whether it was taken in all the same, though without a password. Else it was refused.
-    pub is_taken: bool,
+    /// What became of it.
+    pub fate: Fate,
     /// Where it stands.
     pub position: Position,
     /// The id of its user in the other system, where that can be shown.
@@ -56,9 +68,20 @@ pub struct Remark {
     pub reason: Cow<'static, str>,
 }
 
+/// What became of a record that somebody must look after.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fate {
+    /// It was not taken in.
+    Refused,
+    /// It is here, now or since an earlier run, but without a password.
+    WithoutPassword,
+    /// It is here, but for something that could not be kept.
+    LeftOut,
+}
+
 /// Hears how it goes.
 pub trait Progress {
-    /// A record was refused, or taken without a password.
+    /// A record was refused, or taken without something that it should have.
     ///
     /// # Errors
     /// It cannot be noted down; then the import stops.
@@ -81,13 +104,14 @@ impl Summary {
     /// How many records were looked at.
     #[must_use]
     pub fn seen(&self) -> u64 {
-        self.new + self.already_there + self.over + self.refused
+        self.new + self.already_there + self.changed + self.over + self.refused
     }
 
-    /// How many records somebody must look after.
+    /// How many remarks there are for somebody to look after.
     #[must_use]
     pub fn remarked(&self) -> u64 {
-        self.refused + self.without_password
+        let left_out: u64 = self.left_out_reasons.values().sum();
+        self.refused + self.without_password + self.still_without_password + left_out
     }
 }
 
@@ -138,10 +162,10 @@ pub async fn run(
     }
 }
 
-async fn taken(taker: &Taker, item: Item) -> (Item, Result<Imported, Fault>) {
+async fn taken(taker: &Taker, item: Item) -> (Item, Result<Taken, Fault>) {
     let outcome = match &item.record {
         Ok(record) => taker.take(record).await,
-        Err(reason) => Ok(Imported::Refused(reason.clone())),
+        Err(reason) => Ok(Taken::refused(reason.clone())),
     };
     (item, outcome)
 }
@@ -151,22 +175,42 @@ fn note(
     progress: &mut dyn Progress,
     item: &Item,
     taker: &Taker,
-    outcome: Result<Imported, Fault>,
+    taken: Result<Taken, Fault>,
 ) -> anyhow::Result<()> {
-    let mut remark = |is_taken: bool, reason: Cow<'static, str>| {
+    let mut remark = |fate: Fate, reason: Cow<'static, str>| {
         let user = item.record.as_ref().ok().and_then(|record| taker.shown_id(record));
-        progress.remarked(Remark { is_taken, position: item.position, user, reason })
+        progress.remarked(Remark { fate, position: item.position, user, reason })
     };
-    match outcome.with_context(|| format!("{} could not be taken in", item.position))? {
+    let Taken { outcome, left_out } =
+        taken.with_context(|| format!("{} could not be taken in", item.position))?;
+    if !left_out.is_empty() && !matches!(outcome, Imported::Refused(_) | Imported::Over(_)) {
+        summary.left_out += 1;
+        for reason in left_out {
+            count(&mut summary.left_out_reasons, reason.clone());
+            remark(Fate::LeftOut, reason)?;
+        }
+    }
+    match outcome {
         Imported::New => summary.new += 1,
         Imported::WithoutPassword(reason) => {
             summary.new += 1;
             summary.without_password += 1;
             let reason = Cow::from(reason);
             count(&mut summary.without_password_reasons, reason.clone());
-            remark(true, reason)?;
+            remark(Fate::WithoutPassword, reason)?;
         }
         Imported::AlreadyThere => summary.already_there += 1,
+        Imported::StillWithoutPassword(reason) => {
+            summary.already_there += 1;
+            summary.still_without_password += 1;
+            let reason = Cow::from(reason);
+            count(&mut summary.still_without_password_reasons, reason.clone());
+            remark(Fate::WithoutPassword, reason)?;
+        }
+        Imported::Changed(what) => {
+            summary.changed += 1;
+            *summary.changed_reasons.entry(what).or_default() += 1;
+        }
         Imported::Over(why) => {
             summary.over += 1;
             *summary.over_reasons.entry(why).or_default() += 1;
@@ -174,7 +218,7 @@ fn note(
         Imported::Refused(reason) => {
             summary.refused += 1;
             count(&mut summary.reasons, reason.clone());
-            remark(false, reason)?;
+            remark(Fate::Refused, reason)?;
         }
     }
     Ok(())

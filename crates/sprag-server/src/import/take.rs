@@ -10,8 +10,9 @@ use anyhow::Context as _;
 use data_encoding::HEXLOWER;
 use sprag::access::Algorithm;
 use sprag::chance::SystemChance;
+use sprag::clock::Timestamp;
 use sprag::clock::{Clock as _, SystemClock};
-use sprag::engine::{Imported, ImportedUser, Issuer, Limits, Terms};
+use sprag::engine::{Imported, ImportedUser, Issuer, Limits, Run, Terms};
 use sprag::keys::KeyRing;
 use sprag::password::Hasher;
 use sprag::store::sqlite::{self, SqliteStore};
@@ -19,8 +20,10 @@ use sprag::{Engine, Fault, FaultKind};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
+use super::decoration;
+use super::over::OverThere;
 use super::record::Record;
-use super::row::{self, Session, User};
+use super::row::{self, Reason, Session, User};
 use crate::profile::{ImportKind, TableShape};
 
 /// How often a store that does not answer is asked once more, and after what pause each time.
@@ -34,6 +37,21 @@ pub struct Taker {
     /// The terms of the page that takes the other system's place.
     terms: Terms,
     turns: Vec<Mutex<()>>,
+    run: Run,
+    over: OverThere,
+}
+
+/// What became of a record.
+pub(super) struct Taken {
+    pub(super) outcome: Imported,
+    /// What of it was left out, and why.
+    pub(super) left_out: Vec<Reason>,
+}
+
+impl Taken {
+    pub(super) fn refused(reason: Reason) -> Self {
+        Self { outcome: Imported::Refused(reason), left_out: Vec::new() }
+    }
 }
 
 /// Many more than are under way at a time, so that hardly anybody waits for a stranger.
@@ -45,6 +63,15 @@ pub enum Mode {
     Real(Arc<Engine>),
     /// Nowhere that lasts.
     Trial(Trial),
+}
+
+impl Mode {
+    fn now(&self) -> Timestamp {
+        match self {
+            Self::Real(engine) => engine.now(),
+            Self::Trial(trial) => trial.scratch.now(),
+        }
+    }
 }
 
 /// A dry run: the store is asked what it would say, and what it would take goes into a store that is thrown away, so
@@ -91,14 +118,40 @@ impl Trial {
 
     /// What becomes of a row, as the store that is asked says; and where it would be taken, whether another row of the
     /// source has been in its way.
-    async fn take(&self, row: &Row, terms: &Terms) -> Result<Imported, Fault> {
-        let said = row.preview(self.asked.as_deref().unwrap_or(&self.scratch), terms).await?;
-        if !matches!(said, Imported::New | Imported::WithoutPassword(_)) {
-            return Ok(said);
+    async fn take(&self, row: &Row, run: &Run, terms: &Terms) -> Result<Imported, Fault> {
+        match self.ask(row, run, terms).await? {
+            said @ (Imported::New | Imported::WithoutPassword(_)) => {
+                row.prepare(self, terms).await?;
+                let taken = row.without_password().import(&self.scratch, run, terms).await?;
+                Ok(match (taken, said) {
+                    (Imported::New, said) => said,
+                    (Imported::AlreadyThere, Imported::WithoutPassword(why)) => {
+                        Imported::StillWithoutPassword(why)
+                    }
+                    (taken, _) => taken,
+                })
+            }
+            // What is over ends what another row of the source would have brought.
+            Imported::Over(why) => {
+                let taken = row.import(&self.scratch, run, terms).await?;
+                Ok(if matches!(taken, Imported::Changed(_)) { taken } else { Imported::Over(why) })
+            }
+            said => Ok(said),
         }
-        row.prepare(self, terms).await?;
-        let taken = row.without_password().import(&self.scratch, terms).await?;
-        Ok(if taken == Imported::New { said } else { taken })
+    }
+
+    async fn ask(&self, row: &Row, run: &Run, terms: &Terms) -> Result<Imported, Fault> {
+        let Some(asked) = &self.asked else {
+            let said = row.preview(&self.scratch, run, terms).await?;
+            // Nobody has a hash there that could be another.
+            let is_about_hash = matches!(said, Imported::Changed(_));
+            return if is_about_hash {
+                row.without_password().preview(&self.scratch, run, terms).await
+            } else {
+                Ok(said)
+            };
+        };
+        row.preview(asked, run, terms).await
     }
 }
 
@@ -106,7 +159,8 @@ impl Taker {
     /// Takes users or sessions in, on the terms of the page that takes the place of the system they come from.
     #[must_use]
     pub fn of(kind: ImportKind, mode: Mode, shape: TableShape, terms: Terms) -> Self {
-        Self { mode, kind, shape, terms, turns: turns() }
+        let (run, over) = (Run::default(), OverThere::default());
+        Self { mode, kind, shape, terms, turns: turns(), run, over }
     }
 
     /// What a report may call the record.
@@ -115,22 +169,42 @@ impl Taker {
     }
 
     /// Takes one record in. A store that does not answer is asked again a few times; an import can be repeated.
-    pub(super) async fn take(&self, record: &Record) -> Result<Imported, Fault> {
+    pub(super) async fn take(&self, record: &Record) -> Result<Taken, Fault> {
+        let (shape, left_out) = decoration::fitting(record, &self.shape);
         let read = match self.kind {
-            ImportKind::Users => User::read(record, &self.shape).map(Row::User),
-            ImportKind::Sessions => Session::read(record, &self.shape).map(Row::Session),
+            ImportKind::Users => User::read(record, &shape).map(Row::User),
+            ImportKind::Sessions => Session::read(record, &shape).map(Row::Session),
         };
         let row = match read {
             Ok(row) => row,
-            Err(reason) => return Ok(Imported::Refused(reason)),
+            Err(reason) => return Ok(Taken::refused(reason)),
         };
         let mut turns = Vec::new();
-        for turn in row.turns() {
+        for turn in row.turns(&self.terms) {
             turns.push(self.turns[turn].lock().await);
         }
+        let outcome = if self.has_twin_that_is_over(&row)? {
+            Imported::Over("another line there has its token, and is over")
+        } else {
+            self.take_row(&row).await?
+        };
+        Ok(Taken { outcome, left_out })
+    }
+
+    /// Whether another row of the same token has said that it is over. If this one does, that is remembered.
+    fn has_twin_that_is_over(&self, row: &Row) -> Result<bool, Fault> {
+        let Row::Session(session) = row else { return Ok(false) };
+        let id = session.imported().token.session(self.terms.profile);
+        if is_over(session, self.mode.now()) {
+            return self.over.note(id).map(|()| false);
+        }
+        self.over.has(id)
+    }
+
+    async fn take_row(&self, row: &Row) -> Result<Imported, Fault> {
         let mut pauses = PATIENCE.iter();
         loop {
-            match (self.try_to_take(&row).await, pauses.next()) {
+            match (self.try_to_take(row).await, pauses.next()) {
                 (Err(fault), Some(pause)) if fault.kind != FaultKind::Internal => {
                     tokio::time::sleep(*pause).await;
                 }
@@ -142,8 +216,8 @@ impl Taker {
     async fn try_to_take(&self, row: &Row) -> Result<Imported, Fault> {
         let terms = &self.terms;
         match &self.mode {
-            Mode::Real(engine) => row.import(engine, terms).await,
-            Mode::Trial(trial) => trial.take(row, terms).await,
+            Mode::Real(engine) => row.import(engine, &self.run, terms).await,
+            Mode::Trial(trial) => trial.take(row, &self.run, terms).await,
         }
     }
 }
@@ -161,31 +235,33 @@ enum Row {
 impl Row {
     /// Whose turns it waits for. What stands twice in a source would else be under way twice, and get in its own way;
     /// and of two users with one name the first shall have it. In order, so that no two wait for each other.
-    fn turns(&self) -> Vec<usize> {
+    fn turns(&self, terms: &Terms) -> Vec<usize> {
         let mut turns: Vec<_> = match self {
             Self::User(user) => user.claims().iter().map(|claim| turn_of(claim)).collect(),
-            Self::Session(session) => vec![turn_of(&session.user)],
+            Self::Session(session) => {
+                vec![turn_of(&session.imported().token.session(terms.profile).to_string())]
+            }
         };
         turns.sort_unstable();
         turns.dedup();
         turns
     }
 
-    async fn import(&self, engine: &Engine, terms: &Terms) -> Result<Imported, Fault> {
+    async fn import(&self, engine: &Engine, run: &Run, terms: &Terms) -> Result<Imported, Fault> {
         match self {
             Self::User(user) => engine.import_user(terms, user.imported()).await,
             Self::Session(session) => {
-                let outcome = engine.import_session(terms, session.imported()).await?;
+                let outcome = engine.import_session_of(run, terms, session.imported()).await?;
                 Ok(session.explained(outcome))
             }
         }
     }
 
-    async fn preview(&self, engine: &Engine, terms: &Terms) -> Result<Imported, Fault> {
+    async fn preview(&self, engine: &Engine, run: &Run, terms: &Terms) -> Result<Imported, Fault> {
         match self {
             Self::User(user) => engine.preview_user(terms, user.imported()).await,
             Self::Session(session) => {
-                let outcome = engine.preview_session(terms, session.imported()).await?;
+                let outcome = engine.preview_session(run, terms, session.imported()).await?;
                 Ok(session.explained(outcome))
             }
         }
@@ -207,6 +283,11 @@ impl Row {
             ImportedUser { external_id: &session.user, username: Some(&name), ..ImportedUser::default() };
         trial.scratch.import_user(terms, somebody).await.map(drop)
     }
+}
+
+fn is_over(session: &Session, now: Timestamp) -> bool {
+    let session = session.imported();
+    !session.is_live || session.expires_at <= now
 }
 
 /// A user name that only this id leads to, whatever stands in the id.
@@ -259,7 +340,7 @@ columns = { external_id = "id", username = "name", password_hash = "hash" }
         let taker = Taker::of(ImportKind::Users, Mode::Trial(trial), shape, page.terms());
         let take = async |id: u32, name: &str, hash: &str| {
             let record = json!({ "id": id, "name": name, "hash": hash });
-            taker.take(record.as_object().unwrap()).await.unwrap()
+            taker.take(record.as_object().unwrap()).await.unwrap().outcome
         };
         assert_eq!(take(1, "annabel", HASH).await, Imported::New);
         assert_eq!(take(1, "annabel", HASH).await, Imported::AlreadyThere);
@@ -267,6 +348,8 @@ columns = { external_id = "id", username = "name", password_hash = "hash" }
         assert!(matches!(namesake, Imported::Refused(_)), "{namesake:?}");
         let bad = take(3, "bartholomew", "plain-text-of-his").await;
         assert!(matches!(bad, Imported::WithoutPassword(_)), "{bad:?}");
+        let again = take(3, "bartholomew", "plain-text-of-his").await;
+        assert!(matches!(again, Imported::StillWithoutPassword(_)), "{again:?}");
         let files = fs::read_dir(&folder).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
         let files: Vec<_> = files.collect();
         let holds =

@@ -57,7 +57,7 @@ fn what_changed_there_meanwhile_comes_along_where_nothing_changed_here() {
     shop.write("users.jsonl", lines(&[line(1, "ann", OTHER_HASH, true), line(2, "bob", HASH, true)]));
     shop.imports_all(&import);
     shop.write("users.jsonl", lines(&[line(1, "ann", HASH, true), line(2, "bob", HASH, false)]));
-    assert_eq!(shop.imports_all(&import)["already_there"], 2);
+    assert_eq!(shop.imports_all(&import)["changed"], 2);
     let server = shop.serve();
     let log_in = |name: &str| server.post("/login", &json!({ "name": name, "password": PASSWORD })).0;
     assert_eq!(["ann", "bob"].map(log_in), [200, 401]);

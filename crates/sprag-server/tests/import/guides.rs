@@ -54,7 +54,7 @@ fn the_errors_are_as_the_guide_quotes_them() {
     shop.run(&["user", "enable", "ann"]).succeeds();
     told.push(import("session", &lines(&[session(TOKEN)]), &[]));
     // This one takes a sweep of months.
-    told.push(include_str!("../../../sprag/src/engine/import.rs").to_owned());
+    told.push(include_str!("../../../sprag/src/engine/import/sessions.rs").to_owned());
 
     let (_, table) = MOVING.split_once("| message | do |").unwrap();
     let messages = table

@@ -12,6 +12,7 @@ mod given;
 mod guides;
 mod many;
 mod mapping;
+mod once_more;
 mod secrets;
 mod sessions;
 mod statuses;

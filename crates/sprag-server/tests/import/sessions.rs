@@ -91,7 +91,7 @@ fn what_is_over_there_is_left_out_and_is_no_refusal() {
     // Revoked there after it was taken in here, and before its client came: it ends here too.
     shop.write("sessions.jsonl", lines(&[session(1, future, true)]));
     let summary = shop.imports_all(&SESSIONS);
-    assert_eq!(summary["over"], 1);
+    assert_eq!(summary["changed"], 1);
     assert_eq!(shop.sessions().len(), 0);
     assert_eq!(refreshes(&shop, &format!("1{TOKEN}")).0, 401);
 }

@@ -171,14 +171,15 @@ pass_through! {
     fn disable(account: AccountId, event: Event) -> bool;
     fn enable(account: AccountId, event: Event) -> bool;
     fn change_password(change: PasswordChange) -> PasswordChanged;
-    fn rehash(account: AccountId, old: &str, new: &str) -> bool;
+    fn rehash(account: AccountId, old: &str, new: &str, event: Option<Event>) -> bool;
+    fn without_password(first: AccountId, last: AccountId) -> Vec<AccountId>;
     impl Accounts {}
 }
 
 pass_through! {
     fn record(event: Event) -> ();
     fn entries_of(account: AccountId, limit: u32) -> Vec<Entry>;
-    fn mentions(session: SessionKey) -> bool;
+    fn mentions(session: SessionKey, until: u64) -> bool;
     fn entries(after: Option<(AccountId, u64)>, limit: u32) -> Vec<Entry>;
     fn heads(before: Timestamp, after: Option<AccountId>, limit: u32) -> Vec<Head>;
     fn last_checkpoint() -> Option<Checkpoint>;

@@ -193,12 +193,9 @@ impl Engine {
         let password = Password::chosen(password)?;
         self.account(account).await?;
         let hash = self.hasher.hash(password, self.chance.as_ref()).await?;
-        let is_set = self.store.rehash(account, NO_PASSWORD, &hash).await?;
-        if is_set {
-            let note = Some("its first, set by an operator".into());
-            self.store.record(about(account, EventKind::PasswordChanged, self.now(), client, note)).await?;
-        }
-        Ok(is_set)
+        let note = Some("its first, set by an operator".into());
+        let event = about(account, EventKind::PasswordChanged, self.now(), client, note);
+        Ok(self.store.rehash(account, NO_PASSWORD, &hash, Some(event)).await?)
     }
 
     /// Disables an account and ends its sessions; `false` if it was disabled already.

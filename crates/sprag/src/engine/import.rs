@@ -7,7 +7,6 @@
 use std::borrow::Cow;
 
 use super::account::about;
-use super::login::detail;
 use super::{Client, Engine, Terms};
 use crate::account::{Account, External, Name, Particulars};
 use crate::audit::EventKind;
@@ -15,12 +14,13 @@ use crate::chance;
 use crate::clock::Timestamp;
 use crate::error::{Fault, Refusal};
 use crate::password::{NO_PASSWORD, Unusable, check_hash, is_todays};
-use crate::session::{AccountId, EndCause, Epoch, Generation, ProfileId, Session, SessionKey};
-use crate::store::{Adoption, Credential, NewAccount, Opened, Opening};
-use crate::token::{First, ForeignToken, RefreshToken};
+use crate::session::{AccountId, Epoch, ProfileId};
+use crate::store::{Credential, NewAccount};
+use crate::token::ForeignToken;
 
-/// How much is kept of what a client or a user called itself, in bytes.
-const MAX_LABEL_BYTES: usize = 256;
+mod sessions;
+
+pub use sessions::Run;
 
 /// An account that lived elsewhere before.
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,9 +75,14 @@ pub struct ImportedSession<'a> {
 pub enum Imported {
     /// It is here now.
     New,
-    /// An earlier import brought it. Of a user who has changed nothing here, what changed there was taken over: that it
-    /// may not log in, and another password hash.
+    /// An earlier import brought it, and it is as it was.
     AlreadyThere,
+    /// The same, and it has no password here still, as its hash cannot be verified for this reason.
+    StillWithoutPassword(String),
+    /// An earlier import brought it; what has changed there since is so here now, too: of a user who has changed nothing
+    /// here, that it may not log in, and another password hash; of a session whose client has not come by, that it is
+    /// over.
+    Changed(&'static str),
     /// It is over in its former home: expired, revoked or inactive. An import leaves such out, and that is no error.
     Over(&'static str),
     /// It is here now, but without a password, as its hash cannot be verified for this reason.
@@ -90,8 +95,8 @@ pub enum Imported {
 enum Looked {
     /// It is to be made; and why it has no password, if its hash cannot be verified.
     New(Box<NewAccount>, Option<Unusable>),
-    /// It is here.
-    There(Box<Credential>),
+    /// It is here; and why the hash it has there is of no use, if it is not.
+    There(Box<Credential>, Option<Unusable>),
     Outcome(Imported),
 }
 
@@ -101,21 +106,22 @@ impl Engine {
     /// # Errors
     /// A [`Fault`]; then nothing was made, or the same call finds it [`AlreadyThere`](Imported::AlreadyThere).
     pub async fn import_user(&self, terms: &Terms, user: ImportedUser<'_>) -> Result<Imported, Fault> {
-        let (new, unusable) = match self.look_at_user(terms, &user).await? {
-            Looked::New(new, unusable) => (new, unusable),
-            Looked::There(found) => {
-                self.take_over(&found, &user).await?;
-                return Ok(Imported::AlreadyThere);
+        let looked = match self.look_at_user(terms, &user).await? {
+            Looked::New(new, unusable) if self.store.create((*new).clone()).await? => {
+                return Ok(made(unusable));
             }
-            Looked::Outcome(outcome) => return Ok(outcome),
+            // Somebody else has made it, or taken its name, since it was looked at.
+            Looked::New(..) => self.look_at_user(terms, &user).await?,
+            looked => looked,
         };
-        let name = new.names[0].clone();
-        if self.store.create(*new).await? {
-            return Ok(made(unusable));
+        match looked {
+            Looked::New(..) => Ok(refused("another account has one of its names")),
+            Looked::There(found, unusable) => {
+                let changes = self.take_over(&found, &user).await?;
+                Ok(there(&found, changes, unusable))
+            }
+            Looked::Outcome(outcome) => Ok(outcome),
         }
-        // Somebody else has made it, or taken its name, since it was looked at.
-        let is_there = self.store.credential(&name).await?.is_some();
-        Ok(if is_there { Imported::AlreadyThere } else { refused("another account has one of its names") })
     }
 
     /// What [`import_user`](Self::import_user) would say; writes nothing.
@@ -125,43 +131,9 @@ impl Engine {
     pub async fn preview_user(&self, terms: &Terms, user: ImportedUser<'_>) -> Result<Imported, Fault> {
         Ok(match self.look_at_user(terms, &user).await? {
             Looked::New(_, unusable) => made(unusable),
-            Looked::There(_) => Imported::AlreadyThere,
+            Looked::There(found, unusable) => there(&found, Changes::due(&found, &user), unusable),
             Looked::Outcome(outcome) => outcome,
         })
-    }
-
-    /// Makes the session whose token of generation 0 is the other system's token.
-    ///
-    /// # Errors
-    /// A [`Fault`], as [`import_user`](Self::import_user).
-    pub async fn import_session(
-        &self,
-        terms: &Terms,
-        session: ImportedSession<'_>,
-    ) -> Result<Imported, Fault> {
-        if !session.is_live {
-            self.end_unadopted(terms, &session.token).await?;
-        }
-        let opening = match self.look_at_session(terms, &session).await? {
-            Ok(opening) => opening,
-            Err(outcome) => return Ok(outcome),
-        };
-        Ok(match self.store.open(opening).await? {
-            Opened::Open => Imported::New,
-            Opened::AccountMoved => refused(MOVED),
-        })
-    }
-
-    /// What [`import_session`](Self::import_session) would say; writes nothing.
-    ///
-    /// # Errors
-    /// A [`Fault`].
-    pub async fn preview_session(
-        &self,
-        terms: &Terms,
-        session: ImportedSession<'_>,
-    ) -> Result<Imported, Fault> {
-        Ok(self.look_at_session(terms, &session).await?.map_or_else(|outcome| outcome, |_| Imported::New))
     }
 
     async fn look_at_user(&self, terms: &Terms, user: &ImportedUser<'_>) -> Result<Looked, Fault> {
@@ -175,13 +147,17 @@ impl Engine {
         if let Some(found) = self.store.credential(external).await? {
             let is_same = names_of(&found.account).any(|name| names.contains(&name));
             return Ok(if is_same {
-                Looked::There(Box::new(found))
+                Looked::There(Box::new(found), unusable)
             } else {
                 Looked::Outcome(refused("its key is that of another account, which has other names"))
             });
         }
         for name in names {
-            if self.store.credential(name).await?.is_some() {
+            if let Some(found) = self.store.credential(name).await? {
+                // Another import has brought this very user since its key was looked for.
+                if found.account.external_id(terms.profile) == Some(user.external_id) {
+                    return Ok(Looked::There(Box::new(found), unusable));
+                }
                 let what = format!("another account has this {}", kind_of(name));
                 return Ok(Looked::Outcome(Imported::Refused(what.into())));
             }
@@ -189,115 +165,65 @@ impl Engine {
         Ok(Looked::New(Box::new(new), unusable))
     }
 
-    /// Takes over what changed in the former home, where nothing has changed here: no password, and no log-in that made
-    /// the hash anew.
-    async fn take_over(&self, found: &Credential, user: &ImportedUser<'_>) -> Result<(), Fault> {
-        let (account, stored) = (&found.account, found.password_hash.as_str());
-        if account.epoch != Epoch(0) {
-            return Ok(());
-        }
-        let is_as_imported = stored == NO_PASSWORD || !is_todays(stored);
-        if is_as_imported && stored != user.password_hash && check_hash(user.password_hash).is_ok() {
-            self.store.rehash(account.id, stored, user.password_hash).await?;
-        }
-        if user.is_disabled {
-            let event = about(account.id, EventKind::AccountDisabled, self.now(), &Client::nobody(), None);
-            self.store.disable(account.id, event).await?;
-        }
-        Ok(())
-    }
-
-    async fn look_at_session(
-        &self,
-        terms: &Terms,
-        session: &ImportedSession<'_>,
-    ) -> Result<Result<Opening, Imported>, Fault> {
-        let now = self.now();
-        if !session.is_live {
-            return Ok(Err(Imported::Over("it is revoked or inactive there")));
-        }
-        if session.expires_at <= now {
-            return Ok(Err(Imported::Over("it has expired")));
-        }
-        let Ok(external) = Name::external(terms.profile, session.user) else {
-            return Ok(Err(refused("it names no user")));
+    /// Takes over what changed in the former home; says what did here.
+    async fn take_over(&self, found: &Credential, user: &ImportedUser<'_>) -> Result<Changes, Fault> {
+        let account = found.account.id;
+        let event = |kind, note: Option<&str>| {
+            about(account, kind, self.now(), &Client::nobody(), note.map(str::to_owned))
         };
-        let Some(account) = self.store.credential(&external).await?.map(|found| found.account) else {
-            return Ok(Err(refused("its user is not here; import the users first")));
-        };
-        let key = SessionKey { account: account.id, session: session.token.session(terms.profile) };
-        if self.store.named(key.session).await?.is_some() {
-            return Ok(Err(Imported::AlreadyThere));
+        let mut changes = Changes::due(found, user);
+        if changes.hash {
+            let told = event(
+                EventKind::PasswordChanged,
+                Some("by an import: it has another hash in its former home"),
+            );
+            let (old, new) = (found.password_hash.as_str(), user.password_hash);
+            changes.hash = self.store.rehash(account, old, new, Some(told)).await?;
         }
-        if account.disabled_at.is_some() {
-            return Ok(Err(Imported::Over("its account is disabled")));
+        if changes.disabling {
+            let told = event(EventKind::AccountDisabled, Some("by an import"));
+            changes.disabling = self.store.disable(account, told).await?;
         }
-        if account.epoch != Epoch(0) {
-            return Ok(Err(refused(MOVED)));
-        }
-        // It may have been here, ended and been swept away; what has ended stays so.
-        if self.store.mentions(key).await? {
-            // Or somebody else has imported it since the row was looked for.
-            let is_there = self.store.named(key.session).await?.is_some();
-            let gone = refused("it was imported before and has ended since");
-            return Ok(Err(if is_there { Imported::AlreadyThere } else { gone }));
-        }
-        let placeholder = session.token.placeholder(terms.profile, account.id, &self.keys.load(), now);
-        Ok(Ok(opening(terms, session, key, placeholder, now)))
-    }
-
-    /// Ends a session that was revoked in its former home after it was imported, unless its client has come by.
-    async fn end_unadopted(&self, terms: &Terms, token: &ForeignToken) -> Result<(), Fault> {
-        let Some((session, _)) = self.store.named(token.session(terms.profile)).await? else { return Ok(()) };
-        let now = self.now();
-        if session.ended.is_none() && token.is_unadopted(&session, &self.keys.load(), now) {
-            self.store.end(session.key, Client::nobody().ending(EndCause::Revoked, now)).await?;
-        }
-        Ok(())
-    }
-
-    /// The token of generation 0 that another system's token stands for, if a session was imported for it.
-    ///
-    /// The first time, the session gets the secret that this very text makes; the verdict is the ratchet's.
-    pub(super) async fn adopt(&self, terms: &Terms, text: &str) -> Result<Option<RefreshToken>, Fault> {
-        let Some((first, session)) = self.find_foreign(terms, text).await? else { return Ok(None) };
-        if first.is_unadopted {
-            let (from, to) = (session.secret_hash, first.token.secret_hash());
-            // Where somebody else was faster it was with the same text, and so with the same secret.
-            self.store.adopt_session(Adoption { key: session.key, from, to }).await?;
-        }
-        Ok(Some(first.token))
-    }
-
-    /// The session that a text is a token of, ours or another system's, and the generation it stands for. Nothing
-    /// changes: another system's token counts only as long as its session lives.
-    ///
-    /// # Errors
-    /// A [`Fault`].
-    pub async fn whose(&self, terms: &Terms, text: &str) -> Result<Option<(SessionKey, Generation)>, Fault> {
-        let now = self.now();
-        if let Some(token) = self.parse(terms, text, now) {
-            return Ok(Some((token.key, token.generation)));
-        }
-        let found = self.find_foreign(terms, text).await?;
-        let live = found.filter(|(_, session)| {
-            session.ended.is_none() && now < session.expires_at && now < session.idle_expires_at
-        });
-        Ok(live.map(|(first, _)| (first.token.key, first.token.generation)))
-    }
-
-    async fn find_foreign(&self, terms: &Terms, text: &str) -> Result<Option<(First, Session)>, Fault> {
-        let Some(foreign) = ForeignToken::new(text).filter(|_| terms.adopts) else { return Ok(None) };
-        let found = self.store.named(foreign.session(terms.profile)).await?;
-        let Some((session, _)) = found.filter(|(session, _)| session.profile == terms.profile) else {
-            return Ok(None);
-        };
-        let first = foreign.recognise(text, &session, &self.keys.load(), self.now());
-        Ok(first.map(|first| (first, session)))
+        Ok(changes)
     }
 }
 
-const MOVED: &str = "its account has changed its password or was disabled since it was imported";
+/// What an import changes of a user who is here.
+#[derive(Clone, Copy)]
+struct Changes {
+    hash: bool,
+    disabling: bool,
+}
+
+impl Changes {
+    /// What changed in the former home, where nothing has changed here: no password, and no log-in that made the hash
+    /// anew.
+    fn due(found: &Credential, user: &ImportedUser<'_>) -> Self {
+        let (account, stored) = (&found.account, found.password_hash.as_str());
+        let is_untouched = account.epoch == Epoch(0);
+        let is_as_imported = stored == NO_PASSWORD || !is_todays(stored);
+        let has_another = stored != user.password_hash && check_hash(user.password_hash).is_ok();
+        Self {
+            hash: is_untouched && is_as_imported && has_another,
+            disabling: is_untouched && user.is_disabled && account.disabled_at.is_none(),
+        }
+    }
+}
+
+/// What becomes of a user who is here.
+fn there(found: &Credential, changes: Changes, unusable: Option<Unusable>) -> Imported {
+    match (changes, unusable) {
+        (Changes { hash: true, disabling: true }, _) => {
+            Imported::Changed("it has another password hash there, and may not log in any more")
+        }
+        (Changes { hash: true, .. }, _) => Imported::Changed("it has another password hash there"),
+        (Changes { disabling: true, .. }, _) => Imported::Changed("it may not log in there any more"),
+        (_, Some(why)) if found.password_hash == NO_PASSWORD => {
+            Imported::StillWithoutPassword(why.to_string())
+        }
+        _ => Imported::AlreadyThere,
+    }
+}
 
 fn made(unusable: Option<Unusable>) -> Imported {
     unusable.map_or(Imported::New, |why| Imported::WithoutPassword(why.to_string()))
@@ -378,41 +304,4 @@ fn particulars(page: ProfileId, user: &ImportedUser<'_>) -> Result<Particulars, 
         given_name: particular(user.given_name)?,
         family_name: particular(user.family_name)?,
     })
-}
-
-fn opening(
-    terms: &Terms,
-    session: &ImportedSession<'_>,
-    key: SessionKey,
-    placeholder: [u8; 32],
-    now: Timestamp,
-) -> Opening {
-    let client =
-        Client { ip: session.ip.map(label), user_agent: session.user_agent.map(label), instance: [0; 16] };
-    let device = session.device.map(label);
-    let created_at = session.created_at.unwrap_or(now).min(now);
-    let begun = Session::begun(key, terms.profile, placeholder, Epoch(0), &terms.policy, now);
-    let row = Session {
-        created_at,
-        rotated_at: created_at,
-        idle_expires_at: session.expires_at.min(begun.expires_at),
-        ..begun
-    };
-    Opening {
-        session: row,
-        detail: detail(&client, device.as_deref()),
-        replaces: None,
-        // However many it had, nobody is logged out by moving.
-        most: u32::MAX,
-        event: client.event(key, EventKind::SessionImported, now, None),
-    }
-}
-
-/// A text from elsewhere as it may stand in a journal or on a terminal.
-fn label(text: &str) -> String {
-    let mut kept: String = text.chars().filter(|c| !c.is_control()).collect();
-    while kept.len() > MAX_LABEL_BYTES {
-        kept.pop();
-    }
-    kept
 }

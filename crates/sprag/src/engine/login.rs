@@ -74,7 +74,7 @@ impl Engine {
     /// Hashes a password anew with today's parameters. If that fails, the next log-in tries again.
     async fn renew(&self, account: AccountId, password: Password, old: &str) {
         let renewed = match self.hasher.hash(password, self.chance.as_ref()).await {
-            Ok(newer) => self.store.rehash(account, old, &newer).await.map(drop),
+            Ok(newer) => self.store.rehash(account, old, &newer, None).await.map(drop),
             Err(fault) => Err(fault),
         };
         if let Err(fault) = renewed {
@@ -101,7 +101,9 @@ impl Engine {
             detail: detail(client, device),
             session,
             replaces: self.session_to_replace(replaces).await?,
-            most: self.most_sessions(terms, account.id).await?,
+            most: self.limits.sessions_per_account,
+            // It may have come with more, and nobody is logged out by moving.
+            spares_the_rest: account.particulars.external.is_some(),
         };
         match self.store.open(opening).await? {
             Opened::Open => {
@@ -110,17 +112,6 @@ impl Engine {
             }
             Opened::AccountMoved => Err(Refusal::CredentialsInvalid.into()),
         }
-    }
-
-    /// How many live sessions the account may have with a new one. An import may have brought more than the limit: then
-    /// a log-in takes the place of one of them, and does not end all the rest at once.
-    async fn most_sessions(&self, terms: &Terms, account: AccountId) -> Result<u32, Fault> {
-        let limit = self.limits.sessions_per_account;
-        if !terms.adopts {
-            return Ok(limit);
-        }
-        let live = self.sessions_of(account).await?.len();
-        Ok(limit.max(u32::try_from(live).unwrap_or(u32::MAX)))
     }
 
     /// A tag alone is not enough to end a session: the token's secret must be the row's.

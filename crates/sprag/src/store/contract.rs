@@ -79,6 +79,8 @@ checks! {
         an_id_opens_once,
         a_new_session_takes_the_place_of_the_one_it_replaces,
         the_longest_unused_sessions_give_way,
+        where_the_rest_is_spared_one_session_gives_way,
+        without_a_bound_nothing_gives_way_or_is_removed,
         of_one_accounts_ended_sessions_the_last_thousand_are_kept,
         sessions_are_listed_in_pages,
         an_end_is_told_once,
@@ -106,7 +108,8 @@ checks! {
         a_password_change_with_a_token_turns_its_session,
         a_password_change_without_a_token_opens_a_new_session,
         a_password_change_that_comes_late_changes_nothing,
-        a_hash_is_replaced_only_if_it_is_still_the_old_one;
+        a_hash_is_replaced_only_if_it_is_still_the_old_one,
+        accounts_without_a_password_are_found;
     journal:
         entries_form_a_chain_however_many_write,
         entries_and_heads_are_read_in_pages,

@@ -18,6 +18,7 @@ use crate::audit::{Checkpoint, Entry, Event, Head};
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::keys::Fingerprint;
+use crate::password::NO_PASSWORD;
 use crate::ratchet::{Retried, Rotation, Standing};
 use crate::session::{AccountId, EndCause, Ended, Epoch, Session, SessionDetail, SessionId, SessionKey};
 
@@ -78,11 +79,17 @@ impl Sessions for MemoryStore {
         if let Some(session) = opening.replaces {
             tables.end(SessionKey { account, session }, &ending);
         }
-        for key in tables.surplus(account, opening.most, ending.at) {
-            tables.end(key, &ending);
+        let is_bounded = opening.most < u32::MAX;
+        if is_bounded {
+            let surplus = tables.surplus(account, opening.most, ending.at);
+            for key in surplus.into_iter().take(opening.may_give_way()) {
+                tables.end(key, &ending);
+            }
         }
         tables.sessions.insert(opening.session.key, (opening.session, opening.detail));
-        tables.thin_out(account);
+        if is_bounded {
+            tables.thin_out(account);
+        }
         Ok(Opened::Open)
     }
 
@@ -267,13 +274,27 @@ impl Accounts for MemoryStore {
         Ok(PasswordChanged::Done(Rotated { expires_at }))
     }
 
-    async fn rehash(&self, account: AccountId, old: &str, new: &str) -> Result<bool, Fault> {
+    async fn rehash(
+        &self,
+        account: AccountId,
+        old: &str,
+        new: &str,
+        event: Option<Event>,
+    ) -> Result<bool, Fault> {
         let mut tables = self.tables();
         let Some(kept) = tables.accounts.get_mut(&account).filter(|kept| kept.password_hash == old) else {
             return Ok(false);
         };
         new.clone_into(&mut kept.password_hash);
+        event.into_iter().for_each(|event| tables.append(event));
         Ok(true)
+    }
+
+    async fn without_password(&self, first: AccountId, last: AccountId) -> Result<Vec<AccountId>, Fault> {
+        let tables = self.tables();
+        let among = tables.accounts.range(first..=last);
+        let found = among.filter(|(_, kept)| kept.password_hash == NO_PASSWORD);
+        Ok(found.map(|(id, _)| *id).collect())
     }
 }
 
@@ -290,10 +311,11 @@ impl Journal for MemoryStore {
         Ok(chain.iter().rev().take(limit as usize).cloned().collect())
     }
 
-    async fn mentions(&self, session: SessionKey) -> Result<bool, Fault> {
+    async fn mentions(&self, session: SessionKey, until: u64) -> Result<bool, Fault> {
         let tables = self.tables();
         let chain = tables.chains.get(&session.account).map(Vec::as_slice).unwrap_or_default();
-        Ok(chain.iter().any(|entry| entry.event.session == Some(session.session)))
+        let mut first = chain.iter().take_while(|entry| entry.number <= until);
+        Ok(first.any(|entry| entry.event.session == Some(session.session)))
     }
 
     async fn entries(&self, after: Option<(AccountId, u64)>, limit: u32) -> Result<Vec<Entry>, Fault> {

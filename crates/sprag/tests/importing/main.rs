@@ -1,5 +1,6 @@
 //! Accounts and sessions of another system: its clients' old tokens come under the ratchet, once.
 
+mod again;
 mod sessions;
 mod stage;
 mod users;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sprag::access::Algorithm;
 use sprag::chance::SeededChance;
 use sprag::clock::Clock as _;
-use sprag::engine::{AccessTerms, Imported, ImportedSession, Renewal, Terms};
+use sprag::engine::{AccessTerms, Imported, ImportedSession, Limits, LogIn, NewUser, Renewal, Terms};
 use sprag::keys::KeyRing;
 use sprag::policy::Retry;
 use sprag::session::{EndCause, ProfileId};
@@ -238,8 +238,24 @@ async fn one_log_in_after_a_move_ends_one_session_and_not_all_beyond_the_limit()
             |session: &mut ImportedSession<'_>| session.token = ForeignToken::new(&token).expect("a token");
         assert_eq!(moved.session(one).await, Imported::New);
     }
-    let pair = moved.log_in().await.expect("logged in");
-    assert_eq!(moved.engine.sessions_of(pair.account).await.expect("listed").len(), 110);
+    for adopts in [true, false] {
+        let terms = Terms { adopts, ..moved.terms.clone() };
+        let log_in = LogIn { name: "user42", password: PASSWORD, device: None, superseded: None };
+        let pair = moved.engine.log_in(&terms, log_in, &somebody()).await.expect("logged in");
+        assert_eq!(moved.engine.sessions_of(pair.account).await.expect("listed").len(), 110, "{adopts}");
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_was_not_moved_keeps_to_the_limit() {
+    let moved = Move::begun(Retry::Refuse).await;
+    let user = NewUser { username: Some("ann"), password: PASSWORD, ..NewUser::default() };
+    let account = moved.engine.create_account(user, &somebody()).await.expect("made");
+    let log_in = LogIn { name: "ann", password: PASSWORD, device: None, superseded: None };
+    for _ in 0..Limits::default().sessions_per_account + 3 {
+        moved.engine.log_in(&moved.terms, log_in, &somebody()).await.expect("logged in");
+    }
+    assert_eq!(moved.engine.sessions_of(account.id).await.expect("listed").len(), 100);
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use sprag::keys::KeyRing;
 use sprag::password::Hasher;
 use sprag::policy::{Policy, Retry};
 use sprag::session::{EndCause, ProfileId, SessionId};
+use sprag::store::Store;
 use sprag::store::memory::MemoryStore;
 use sprag::token::{Encoding, ForeignToken, hash_instance};
 use sprag::{Error, Refusal};
@@ -35,6 +36,11 @@ pub(crate) struct Move {
 impl Move {
     /// A page that takes the place of another system, and one user of that system.
     pub(crate) async fn begun(retry: Retry) -> Self {
+        Self::begun_on(Arc::new(MemoryStore::new()), retry).await
+    }
+
+    /// The same on a store that is given.
+    pub(crate) async fn begun_on(store: Arc<dyn Store>, retry: Retry) -> Self {
         let clock = Arc::new(HandClock::at(NOW));
         let chance = Arc::new(SeededChance::new(3));
         let keys = KeyRing::generate(Algorithm::Hs256, chance.as_ref(), NOW).expect("a ring");
@@ -42,7 +48,6 @@ impl Move {
         let hasher = Hasher::start(1, 64).expect("a hashing thread");
         let password = sprag::password::Password::chosen(PASSWORD).expect("a password");
         let hash = hasher.hash(password, chance.as_ref()).await.expect("a hash");
-        let store = Arc::new(MemoryStore::new());
         let engine = Engine::new(store, clock.clone(), chance, keys, hasher, issuer, Limits::default());
         let terms = Terms {
             profile: PAGE,

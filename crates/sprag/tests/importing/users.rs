@@ -1,5 +1,6 @@
 //! Users: who is taken, who is not, and what of them.
 
+use sprag::audit::EventKind;
 use sprag::engine::{Imported, ImportedSession, ImportedUser, LogIn, Renewal, Terms};
 use sprag::policy::Retry;
 use sprag::session::ProfileId;
@@ -140,13 +141,30 @@ async fn what_changed_there_is_taken_over_as_long_as_nothing_changed_here() {
     let import = async |user| moved.engine.import_user(&moved.terms, user).await.expect("import");
     let log_in = || LogIn { name: "ann@example.org", password: PASSWORD, device: None, superseded: None };
     assert_eq!(import(user(bcrypt, false)).await, Imported::New);
-    assert_eq!(import(user(&moved.hash, false)).await, Imported::AlreadyThere);
+    let changed = |what| Imported::Changed(what);
+    let hash = changed("it has another password hash there");
+    assert_eq!(import(user(&moved.hash, false)).await, hash);
     moved.engine.log_in(&moved.terms, log_in(), &somebody()).await.expect("the password it has there now");
     assert_eq!(import(user(bcrypt, false)).await, Imported::AlreadyThere);
     moved.engine.log_in(&moved.terms, log_in(), &somebody()).await.expect("a hash made here stays");
-    assert_eq!(import(user(&moved.hash, true)).await, Imported::AlreadyThere);
+    let disabled = user(&moved.hash, true);
+    let previewed = moved.engine.preview_user(&moved.terms, disabled).await.expect("preview");
+    assert_eq!(previewed, changed("it may not log in there any more"));
+    assert_eq!(import(disabled).await, previewed);
+    assert_eq!(import(disabled).await, Imported::AlreadyThere, "once");
     let refused = moved.engine.log_in(&moved.terms, log_in(), &somebody()).await;
     assert!(matches!(refused, Err(Error::Refused(Refusal::AccountDisabled))));
+    let account = moved.engine.store().accounts(None, 10).await.expect("accounts").pop().expect("ann").id;
+    let journal = moved.engine.store().entries_of(account, 10).await.expect("entries_of");
+    let told: Vec<_> = journal.iter().rev().map(|entry| entry.event.kind).collect();
+    let expected = [
+        EventKind::AccountImported,
+        EventKind::PasswordChanged,
+        EventKind::SessionOpened,
+        EventKind::SessionOpened,
+        EventKind::AccountDisabled,
+    ];
+    assert_eq!(told[..5], expected, "what an import changes is told");
 }
 
 #[tokio::test]

@@ -10,13 +10,16 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use serde_json::{Map, Value};
 
-use crate::import::Remark;
+use crate::import::{Fate, Remark};
 
 /// Only its owner reads it: it says who is in the system.
 const MODE: u32 = 0o600;
 
 /// How a user was taken whose password cannot be verified.
 const WITHOUT_PASSWORD: &str = "without a password";
+
+/// How a record was taken that has something odd in it, which nobody needs.
+const WITH_SOMETHING_LEFT_OUT: &str = "with something left out";
 
 /// What such a file begins with.
 const BEGINNINGS: [&[u8]; 2] = [b"{\"line\":", b"{\"row\":"];
@@ -75,7 +78,12 @@ impl RefusedFile {
 fn record(remark: &Remark) -> Map<String, Value> {
     let position = (remark.position.unit.name().to_owned(), remark.position.number.into());
     let user = remark.user.clone().map(|user| ("user".to_owned(), user.into()));
-    let taken = remark.is_taken.then(|| ("taken".to_owned(), WITHOUT_PASSWORD.into()));
+    let taken = match remark.fate {
+        Fate::Refused => None,
+        Fate::WithoutPassword => Some(WITHOUT_PASSWORD),
+        Fate::LeftOut => Some(WITH_SOMETHING_LEFT_OUT),
+    };
+    let taken = taken.map(|how| ("taken".to_owned(), how.into()));
     let reason = ("reason".to_owned(), remark.reason.as_ref().into());
     [Some(position), user, taken, Some(reason)].into_iter().flatten().collect()
 }

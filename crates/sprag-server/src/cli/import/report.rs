@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::super::output::{self, plain, say, say_json, tell};
 use super::refused::RefusedFile;
-use crate::import::{Progress, Remark, Stopped, Summary};
+use crate::import::{Fate, Progress, Remark, Stopped, Summary};
 use crate::profile::ImportKind;
 
 /// How many refused lines are shown where no file keeps them.
@@ -64,8 +64,7 @@ impl Report {
         let kept = self.file.map(RefusedFile::finish).transpose();
         match self.path {
             Some(path) if summary.remarked() > 0 => {
-                let or_taken =
-                    if summary.without_password > 0 { ", or taken without a password," } else { "" };
+                let or_taken = or_taken(summary);
                 let refused = format_args!("each line that was refused{or_taken} and its reason is in");
                 tell(format_args!("{refused} {}", path.display()));
             }
@@ -132,6 +131,17 @@ impl fmt::Display for Bar {
     }
 }
 
+/// How lines were taken that the file of what was refused has as well.
+fn or_taken(summary: &Summary) -> &'static str {
+    let has_no_password = summary.without_password + summary.still_without_password > 0;
+    match (has_no_password, summary.left_out > 0) {
+        (false, false) => "",
+        (true, false) => ", or taken without a password,",
+        (false, true) => ", or taken with something left out,",
+        (true, true) => ", or taken without a password or with something left out,",
+    }
+}
+
 fn table(heading: &Heading, summary: &Summary) -> String {
     let (kind, source) = (heading.kind.name(), plain(&heading.source));
     let mut lines = vec![if heading.is_dry_run {
@@ -141,7 +151,7 @@ fn table(heading: &Heading, summary: &Summary) -> String {
     } else {
         format!("{kind} from {source}")
     }];
-    let counts = [summary.new, summary.already_there, summary.over, summary.refused];
+    let counts = [summary.new, summary.already_there, summary.changed, summary.over, summary.refused];
     let width = counts.iter().map(|count| count.to_string().len()).max().unwrap_or(0);
     let mut add = |count: u64, what: &str, reasons: &[Reason<'_>]| {
         lines.push(format!("  {count:>width$}  {what}"));
@@ -156,8 +166,24 @@ fn table(heading: &Heading, summary: &Summary) -> String {
         add(summary.without_password, "of them taken without a password; they need a new one", &reasons);
     }
     add(summary.already_there, "already there", &[]);
+    if summary.still_without_password > 0 {
+        let reasons = by_frequency(&summary.still_without_password_reasons);
+        add(
+            summary.still_without_password,
+            "of them still without a password; they need a new one",
+            &reasons,
+        );
+    }
+    if summary.changed > 0 {
+        let reasons = by_frequency(&summary.changed_reasons);
+        add(summary.changed, "changed here, for they have changed there", &reasons);
+    }
     if heading.kind == ImportKind::Sessions {
         add(summary.over, "over, and left out", &by_frequency(&summary.over_reasons));
+    }
+    if summary.left_out > 0 {
+        let reasons = by_frequency(&summary.left_out_reasons);
+        add(summary.left_out, "of all these with something left out that nobody needs to log in", &reasons);
     }
     add(summary.refused, "refused", &by_frequency(&summary.reasons));
     lines.join("\n")
@@ -180,8 +206,14 @@ fn document(heading: &Heading, summary: &Summary, is_complete: bool) -> serde_js
         "without_password": summary.without_password,
         "without_password_reasons": by_frequency(&summary.without_password_reasons),
         "already_there": summary.already_there,
+        "still_without_password": summary.still_without_password,
+        "still_without_password_reasons": by_frequency(&summary.still_without_password_reasons),
+        "changed": summary.changed,
+        "changed_reasons": by_frequency(&summary.changed_reasons),
         "over": summary.over,
         "over_reasons": by_frequency(&summary.over_reasons),
+        "left_out": summary.left_out,
+        "left_out_reasons": by_frequency(&summary.left_out_reasons),
         "refused": summary.refused,
         "reasons": by_frequency(&summary.reasons),
         "last": last,
@@ -198,9 +230,13 @@ fn by_frequency<T: AsRef<str>>(reasons: &BTreeMap<T, u64>) -> Vec<Reason<'_>> {
 
 fn tell_first(mut first: Vec<Remark>, remarked: u64) {
     first.sort_by_key(|remark| remark.position.number);
-    for Remark { is_taken, position, user, reason } in &first {
+    for Remark { fate, position, user, reason } in &first {
         let user = user.as_ref().map(|user| format!(" (user {})", plain(user))).unwrap_or_default();
-        let taken = if *is_taken { "taken without a password: " } else { "" };
+        let taken = match fate {
+            Fate::Refused => "",
+            Fate::WithoutPassword => "taken without a password: ",
+            Fate::LeftOut => "taken with something left out: ",
+        };
         tell(format_args!("{position}{user}: {taken}{}", plain(reason)));
     }
     let more = remarked.saturating_sub(first.len() as u64);

@@ -234,6 +234,7 @@ impl Maker {
             detail: SessionDetail { device: Some("sprag load".into()), ..SessionDetail::default() },
             replaces: None,
             most: u32::MAX,
+            spares_the_rest: false,
             event: self.event(account, EventKind::SessionOpened, Some(key.session)),
         };
         match self.engine.store().open(opening).await.context("could not open a session for load")? {

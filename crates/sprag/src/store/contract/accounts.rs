@@ -6,6 +6,7 @@ use super::Subject;
 use super::world::{NOW, PAGE, SECOND, World, ending, event, opening, rotation, token};
 use crate::account::{Account, External, Name, Particulars};
 use crate::audit::EventKind;
+use crate::password::NO_PASSWORD;
 use crate::policy::Policy;
 use crate::ratchet::Rotation;
 use crate::session::{EndCause, Epoch, Generation, Session, SessionDetail};
@@ -212,11 +213,45 @@ pub(super) async fn a_hash_is_replaced_only_if_it_is_still_the_old_one(subject: 
     let world = World::of(subject);
     let account = world.person().await;
     let old = format!("hash of {}", account.id);
-    assert!(!world.store().rehash(account.id, "another", "newer").await.expect("rehash"));
-    assert!(world.store().rehash(account.id, &old, "newer").await.expect("rehash"));
-    assert!(!world.store().rehash(account.id, &old, "newest").await.expect("rehash"));
+    let told = || Some(event(account.id, EventKind::PasswordChanged));
+    let rehash = async |old: &str, new: &str, event| {
+        world.store().rehash(account.id, old, new, event).await.expect("rehash")
+    };
+    assert!(!rehash("another", "newer", None).await);
+    assert!(!rehash("another", "newer", told()).await);
+    assert!(rehash(&old, "newer", None).await);
+    assert!(!rehash(&old, "newest", None).await);
+    assert_eq!(world.chain(account.id).await.len(), 1, "nothing was to be told");
     let found = world.store().credential_of(account.id).await.expect("credential_of").expect("it is there");
-    assert_eq!((found.password_hash.as_str(), found.account), ("newer", account), "and the epoch stays");
+    assert_eq!((found.password_hash.as_str(), &found.account), ("newer", &account), "and the epoch stays");
+
+    assert!(rehash("newer", "newest", told()).await);
+    assert!(!rehash("newer", "newest", told()).await);
+    let found = world.store().credential_of(account.id).await.expect("credential_of").expect("it is there");
+    assert_eq!((found.password_hash.as_str(), &found.account), ("newest", &account));
+    let chain = world.chain(account.id).await;
+    assert_eq!((chain.len(), chain.last().map(|entry| entry.event.clone())), (2, told()));
+}
+
+pub(super) async fn accounts_without_a_password_are_found(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let mut ids = Vec::new();
+    for number in 0..6 {
+        let mut stranger = world.stranger();
+        if number % 2 == 0 {
+            NO_PASSWORD.clone_into(&mut stranger.password_hash);
+        }
+        ids.push(stranger.account.id);
+        assert!(world.store().create(stranger).await.expect("create"));
+    }
+    let found = async |first: usize, last: usize| {
+        world.store().without_password(ids[first], ids[last]).await.expect("without_password")
+    };
+    assert_eq!(found(0, 5).await, [ids[0], ids[2], ids[4]]);
+    assert_eq!(found(1, 4).await, [ids[2], ids[4]], "both ends count");
+    assert_eq!(found(3, 3).await, []);
+    assert!(world.store().rehash(ids[2], NO_PASSWORD, "its first", None).await.expect("rehash"));
+    assert_eq!(found(0, 5).await, [ids[0], ids[4]]);
 }
 
 pub(super) fn changing(account: &Account, current: CurrentSession) -> PasswordChange {

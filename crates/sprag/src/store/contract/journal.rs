@@ -38,10 +38,13 @@ pub(super) async fn a_journal_tells_which_sessions_it_mentions(subject: Arc<dyn 
     let world = World::of(subject);
     let (account, other) = (world.person().await, world.person().await);
     let session = world.log_in(&account).await.key;
-    let mentions = async |key| world.store().mentions(key).await.expect("mentions");
-    assert!(mentions(session).await);
-    assert!(!mentions(world.session(&account).key).await, "it was never opened");
-    assert!(!mentions(SessionKey { account: other.id, ..session }).await, "it is somebody else's");
+    let mentions = async |key, until: u64| world.store().mentions(key, until).await.expect("mentions");
+    assert!(mentions(session, 2).await);
+    assert!(mentions(session, 1000).await);
+    assert!(!mentions(session, 1).await, "the first entry tells of the account");
+    assert!(!mentions(session, 0).await);
+    assert!(!mentions(world.session(&account).key, 1000).await, "it was never opened");
+    assert!(!mentions(SessionKey { account: other.id, ..session }, 1000).await, "it is somebody else's");
 }
 
 pub(super) async fn entries_and_heads_are_read_in_pages(subject: Arc<dyn Subject>) {

@@ -11,7 +11,9 @@ use crate::account::Account;
 use crate::audit::EventKind;
 use crate::ratchet::Standing;
 use crate::session::{EndCause, Ended, Epoch, Session, SessionId};
-use crate::store::{Adoption, CurrentSession, MAX_ENDED_KEPT, Opened, PasswordChanged, Slice, Swept};
+use crate::store::{
+    Adoption, CurrentSession, MAX_ENDED_KEPT, Opened, Opening, PasswordChanged, Slice, Swept,
+};
 
 pub(super) async fn a_session_is_found_as_it_was_opened(subject: Arc<dyn Subject>) {
     let world = World::of(subject);
@@ -96,6 +98,47 @@ pub(super) async fn the_longest_unused_sessions_give_way(subject: Arc<dyn Subjec
     for live in [sessions[0].key, sessions[3].key, opening.session.key, expired.key] {
         assert_eq!(world.cause(live).await, None);
     }
+}
+
+pub(super) async fn where_the_rest_is_spared_one_session_gives_way(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let account = world.person().await;
+    let mut sessions = Vec::new();
+    for _ in 0..4 {
+        sessions.push(world.log_in(&account).await.key.session);
+    }
+    let open = async |most, replaces| {
+        let opening = Opening { replaces, most, spares_the_rest: true, ..opening(world.session(&account)) };
+        let before = world.ends(account.id).await.len();
+        assert_eq!(world.store().open(opening).await.expect("open"), Opened::Open);
+        world.ends(account.id).await.split_off(before)
+    };
+    let replaced = |session| vec![(session, EndCause::Replaced)];
+    assert_eq!(open(2, None).await, replaced(sessions[0]), "the longest unused");
+    assert_eq!(open(2, Some(sessions[3])).await, replaced(sessions[3]), "the one it replaces, and no other");
+    assert_eq!(open(2, None).await, replaced(sessions[1]));
+    assert_eq!(open(5, None).await, [], "there is room");
+    assert_eq!(open(5, None).await, replaced(sessions[2]));
+}
+
+pub(super) async fn without_a_bound_nothing_gives_way_or_is_removed(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let account = world.person().await;
+    let unbounded = async |session: Session| {
+        let opening = Opening { most: u32::MAX, ..opening(session) };
+        assert_eq!(world.store().open(opening).await.expect("open"), Opened::Open);
+    };
+    let many = MAX_ENDED_KEPT as usize + 1;
+    for _ in 0..many {
+        let ended = Some(Ended { at: NOW, cause: EndCause::Logout });
+        unbounded(Session { ended, ..world.session(&account) }).await;
+    }
+    unbounded(world.session(&account)).await;
+    let all = async || world.store().of(account.id, None, u32::MAX).await.expect("of").len();
+    assert_eq!(all().await, many + 1);
+    assert_eq!(world.ends(account.id).await, []);
+    world.log_in(&account).await;
+    assert_eq!(all().await, many + 1, "whoever logs in removes one too many");
 }
 
 pub(super) async fn of_one_accounts_ended_sessions_the_last_thousand_are_kept(subject: Arc<dyn Subject>) {

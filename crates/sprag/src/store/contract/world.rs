@@ -171,7 +171,7 @@ pub(super) fn opening(session: Session) -> Opening {
         device: Some("Ann's telephone".to_owned()),
         ended_ip: None,
     };
-    Opening { session, detail, replaces: None, most: 1000, event }
+    Opening { session, detail, replaces: None, most: 1000, spares_the_rest: false, event }
 }
 
 pub(super) fn ending(cause: EndCause) -> Ending {

@@ -17,6 +17,7 @@ use super::turn::rotate_one;
 use crate::account::{Account, Name};
 use crate::audit::Event;
 use crate::error::Fault;
+use crate::password::NO_PASSWORD;
 use crate::session::{AccountId, EndCause};
 use crate::store::{
     Accounts, Credential, CurrentSession, Ending, NewAccount, PasswordChange, PasswordChanged, Rotated,
@@ -193,11 +194,55 @@ impl Accounts for PostgresStore {
         Ok(changed)
     }
 
-    async fn rehash(&self, account: AccountId, old: &str, new: &str) -> Result<bool, Fault> {
+    async fn rehash(
+        &self,
+        account: AccountId,
+        old: &str,
+        new: &str,
+        event: Option<Event>,
+    ) -> Result<bool, Fault> {
+        const DOING: &str = "rehash a password";
         let given = (account, old.to_owned(), new.to_owned());
+        let Some(event) = event else {
+            return self
+                .pool
+                .read(DOING, &given, |link, (account, old, new)| {
+                    async move { Ok(link.execute(&REHASH, &[&account.0, old, new]).await? > 0) }.boxed()
+                })
+                .await;
+        };
         self.pool
-            .read("rehash a password", &given, |link, (account, old, new)| {
-                async move { Ok(link.execute(&REHASH, &[&account.0, old, new]).await? > 0) }.boxed()
+            .write(DOING, &(given, event), |link, ((account, old, new), event)| {
+                async move {
+                    let mut chain = Chain::of(link, event.account).await?;
+                    let is_replaced = link.execute(&REHASH, &[&account.0, old, new]).await? > 0;
+                    if is_replaced {
+                        chain.append(event.clone()).await?;
+                    }
+                    Ok(Outcome::Keep(is_replaced))
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    async fn without_password(&self, first: AccountId, last: AccountId) -> Result<Vec<AccountId>, Fault> {
+        const WITHOUT_PASSWORD: Sql = Sql {
+            text: "
+            select id
+            from account
+            where id between $1 and $2
+              and password_hash = $3
+            order by id",
+            types: &[Type::UUID, Type::UUID, Type::TEXT],
+        };
+        self.pool
+            .read("look for accounts without a password", &(first, last), |link, (first, last)| {
+                async move {
+                    let found = link.query(&WITHOUT_PASSWORD, &[&first.0, &last.0, &NO_PASSWORD]).await?;
+                    found.iter().map(|row| Ok(AccountId(row.try_get("id")?))).collect()
+                }
+                .boxed()
             })
             .await
     }

@@ -182,22 +182,22 @@ impl Journal for PostgresStore {
             .await
     }
 
-    async fn mentions(&self, session: SessionKey) -> Result<bool, Fault> {
+    async fn mentions(&self, session: SessionKey, until: u64) -> Result<bool, Fault> {
         const MENTIONS: Sql = Sql {
             text: "
             select id
             from event
             where account_id = $1
+              and id <= $3
               and session_id = $2
             limit 1",
-            types: &[Type::UUID, Type::UUID],
+            types: &[Type::UUID, Type::UUID, Type::INT8],
         };
+        let given = (session.account.0, session.session.0, integer(until));
         self.pool
-            .read("look for a session in the journal", &session, |link, session| {
-                async move {
-                    Ok(link.optional(&MENTIONS, &[&session.account.0, &session.session.0]).await?.is_some())
-                }
-                .boxed()
+            .read("look for a session in the journal", &given, |link, (account, session, until)| {
+                async move { Ok(link.optional(&MENTIONS, &[account, session, until]).await?.is_some()) }
+                    .boxed()
             })
             .await
     }

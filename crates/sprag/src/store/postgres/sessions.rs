@@ -343,7 +343,7 @@ async fn count_retry(link: &Link, retried: &Retried) -> Result<Option<Rotated>, 
 }
 
 async fn open(link: &Link, opening: &Opening) -> Result<Outcome<Opened>, Trouble> {
-    let Opening { session, detail, replaces, most, event } = opening;
+    let Opening { session, detail, replaces, most, event, .. } = opening;
     let account = session.key.account;
     let mut chain = Chain::of(link, account).await?;
     if !chain.stands(session.epoch) {
@@ -352,14 +352,18 @@ async fn open(link: &Link, opening: &Opening) -> Result<Outcome<Opened>, Trouble
     insert(link, session, detail).await?;
     chain.append(event.clone()).await?;
     let mut over: Vec<_> = replaces.iter().copied().collect();
-    let surplus = surplus(link, session.key, *most, event.at, *replaces).await?;
-    over.extend(surplus);
+    if *most < u32::MAX {
+        let surplus = surplus(link, session.key, *most, event.at, *replaces).await?;
+        over.extend(surplus.into_iter().take(opening.may_give_way()));
+    }
     let ids: Vec<_> = over.iter().map(|session| session.0).collect();
     if !ids.is_empty() {
         link.query(&LOCK, &[&account.0, &ids]).await?;
         end(link, &mut chain, &over, &Ending::along_with(event, EndCause::Replaced)).await?;
     }
-    thin_out(link, account).await?;
+    if *most < u32::MAX {
+        thin_out(link, account).await?;
+    }
     Ok(Outcome::Keep(Opened::Open))
 }
 

@@ -12,6 +12,7 @@ use super::writer::Outcome;
 use crate::account::{Account, Name};
 use crate::audit::Event;
 use crate::error::Fault;
+use crate::password::NO_PASSWORD;
 use crate::session::{AccountId, EndCause, Epoch};
 use crate::store::{
     Accounts, Credential, CurrentSession, Ending, NewAccount, PasswordChange, PasswordChanged, Rotated,
@@ -115,7 +116,13 @@ impl Accounts for SqliteStore {
             .await
     }
 
-    async fn rehash(&self, account: AccountId, old: &str, new: &str) -> Result<bool, Fault> {
+    async fn rehash(
+        &self,
+        account: AccountId,
+        old: &str,
+        new: &str,
+        event: Option<Event>,
+    ) -> Result<bool, Fault> {
         let (old, new) = (old.to_owned(), new.to_owned());
         let work = move |connection: &Connection| {
             let mut statement = connection.prepare_cached(
@@ -124,9 +131,30 @@ impl Accounts for SqliteStore {
                  where id = ?1
                    and password_hash = ?2",
             )?;
-            Ok(Outcome::Keep(statement.execute(params![bytes(&account.0), old, new])? > 0))
+            let is_replaced = statement.execute(params![bytes(&account.0), old, new])? > 0;
+            if let Some(event) = event.filter(|_| is_replaced) {
+                Chain::of(connection, event.account)?.append(event)?;
+            }
+            Ok(Outcome::Keep(is_replaced))
         };
         self.writer.write("rehash a password", work).await
+    }
+
+    async fn without_password(&self, first: AccountId, last: AccountId) -> Result<Vec<AccountId>, Fault> {
+        self.readers
+            .read("look for accounts without a password", move |connection| {
+                let mut statement = connection.prepare_cached(
+                    "select id
+                     from account
+                     where id between ?1 and ?2
+                       and password_hash = ?3
+                     order by id",
+                )?;
+                let given = params![bytes(&first.0), bytes(&last.0), NO_PASSWORD];
+                let found = statement.query_map(given, |row| rows::id(row, "id").map(AccountId))?;
+                found.collect()
+            })
+            .await
     }
 }
 

@@ -101,16 +101,18 @@ impl Journal for SqliteStore {
             .await
     }
 
-    async fn mentions(&self, session: SessionKey) -> Result<bool, Fault> {
+    async fn mentions(&self, session: SessionKey, until: u64) -> Result<bool, Fault> {
         self.readers
             .read("look for a session in the journal", move |connection| {
                 let mut statement = connection.prepare_cached(
                     "select 1
                      from event
                      where account_id = ?1
+                       and id <= ?3
                        and session_id = ?2",
                 )?;
-                statement.exists([bytes(&session.account.0), bytes(&session.session.0)])
+                let until = integer(until)?;
+                statement.exists(params![bytes(&session.account.0), bytes(&session.session.0), until])
             })
             .await
     }

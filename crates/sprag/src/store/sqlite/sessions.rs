@@ -271,7 +271,7 @@ fn rotated(row: &rusqlite::Row<'_>) -> Result<Rotated> {
 }
 
 fn open(connection: &Connection, opening: &Opening) -> Result<Outcome<Opened>> {
-    let Opening { session, detail, replaces, most, event } = opening;
+    let Opening { session, detail, replaces, most, event, .. } = opening;
     if !super::accounts::stands(connection, session.key.account, session.epoch)? {
         return Ok(Outcome::Undo(Opened::AccountMoved));
     }
@@ -283,10 +283,13 @@ fn open(connection: &Connection, opening: &Opening) -> Result<Outcome<Opened>> {
     if let Some(session) = *replaces {
         end(connection, &mut chain, SessionKey { account, session }, &ending)?;
     }
-    for session in surplus(connection, session.key, *most, ending.at)? {
-        end(connection, &mut chain, SessionKey { account, session }, &ending)?;
+    if *most < u32::MAX {
+        let surplus = surplus(connection, session.key, *most, ending.at)?;
+        for session in surplus.into_iter().take(opening.may_give_way()) {
+            end(connection, &mut chain, SessionKey { account, session }, &ending)?;
+        }
+        thin_out(connection, account)?;
     }
-    thin_out(connection, account)?;
     Ok(Outcome::Keep(Opened::Open))
 }
 

@@ -1,0 +1,54 @@
+//! What a session or a log-in does not need: where it cannot be kept it is left out, and nobody is refused for it.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+use sprag::account::MAX_PARTICULAR_BYTES;
+
+use super::record::Record;
+use super::row::Reason;
+use super::value::{self, Wrong};
+use crate::profile::{ImportColumn, ImportField, TableShape};
+
+const DECORATION: [ImportField; 5] = [
+    ImportField::Name,
+    ImportField::GivenName,
+    ImportField::FamilyName,
+    ImportField::Role,
+    ImportField::CreatedAt,
+];
+
+/// The shape without the columns of such fields that hold, in this record, what cannot be kept; and why not.
+pub(super) fn fitting<'a>(record: &Record, shape: &'a TableShape) -> (Cow<'a, TableShape>, Vec<Reason>) {
+    let columns = DECORATION.into_iter().filter_map(|field| shape.column(field));
+    let wrong = columns.filter_map(|column| {
+        let value = record.get(&column.column)?;
+        wrong(column.field, value).map(|wrong| (column, wrong))
+    });
+    let wrong: Vec<(&ImportColumn, Wrong)> = wrong.collect();
+    if wrong.is_empty() {
+        return (Cow::Borrowed(shape), Vec::new());
+    }
+    let mut fitting = shape.clone();
+    fitting.columns.retain(|column| wrong.iter().all(|(other, _)| other.field != column.field));
+    (Cow::Owned(fitting), wrong.into_iter().map(reason).collect())
+}
+
+fn wrong(field: ImportField, value: &Value) -> Option<Wrong> {
+    if field == ImportField::CreatedAt {
+        return value::time(value).err();
+    }
+    match value::text(value) {
+        Ok(text) => text.and_then(|text| {
+            let is_odd = text.len() > MAX_PARTICULAR_BYTES || text.contains(char::is_control);
+            is_odd.then_some("has more than 255 bytes or a control character")
+        }),
+        Err(wrong) => Some(wrong),
+    }
+}
+
+fn reason((column, wrong): (&ImportColumn, Wrong)) -> Reason {
+    let (name, field) = (&column.column, column.field.name());
+    let ours = if name == field { String::new() } else { format!(" ({field})") };
+    format!("the column {name:?}{ours} {wrong}").into()
+}

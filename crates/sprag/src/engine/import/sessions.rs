@@ -1,0 +1,280 @@
+//! Sessions of another system: how they come in, and how their clients' old tokens find them.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::super::login::detail;
+use super::super::{Client, Engine, Terms};
+use super::{Imported, ImportedSession, refused};
+use crate::account::Name;
+use crate::audit::EventKind;
+use crate::clock::Timestamp;
+use crate::error::Fault;
+use crate::session::{AccountId, EndCause, Epoch, Generation, Session, SessionKey};
+use crate::store::{Adoption, Opened, Opening};
+use crate::token::{First, ForeignToken, RefreshToken};
+
+/// How much is kept of what a client or a user called itself, in bytes.
+const MAX_LABEL_BYTES: usize = 256;
+
+/// How many accounts a run remembers. One with more begins anew, and looks through what it has written itself.
+const MAX_REMEMBERED: usize = 1 << 16;
+
+/// One run of an import, and what it remembers.
+///
+/// What was here once and was swept away is known by its account's journal alone. What the run itself adds there need not
+/// be looked through for each session, or one with many would take the square of their number; so the run remembers how
+/// long a journal was when it came to the account first. A run takes far less time than ended sessions are kept.
+#[derive(Debug, Default)]
+pub struct Run {
+    journals: Mutex<HashMap<AccountId, u64>>,
+}
+
+impl Run {
+    fn length(&self, account: AccountId) -> Option<u64> {
+        self.journals.lock().unwrap_or_else(PoisonError::into_inner).get(&account).copied()
+    }
+
+    /// Remembers a journal's length, the first that was found.
+    fn remember(&self, account: AccountId, length: u64) -> u64 {
+        let mut journals = self.journals.lock().unwrap_or_else(PoisonError::into_inner);
+        if journals.len() >= MAX_REMEMBERED {
+            journals.clear();
+        }
+        *journals.entry(account).or_insert(length)
+    }
+}
+
+impl Engine {
+    /// Makes the session whose token of generation 0 is the other system's token, in a run of its own.
+    ///
+    /// # Errors
+    /// A [`Fault`], as [`import_user`](Self::import_user).
+    pub async fn import_session(
+        &self,
+        terms: &Terms,
+        session: ImportedSession<'_>,
+    ) -> Result<Imported, Fault> {
+        self.import_session_of(&Run::default(), terms, session).await
+    }
+
+    /// The same in a run with others.
+    ///
+    /// # Errors
+    /// A [`Fault`], as [`import_user`](Self::import_user).
+    pub async fn import_session_of(
+        &self,
+        run: &Run,
+        terms: &Terms,
+        session: ImportedSession<'_>,
+    ) -> Result<Imported, Fault> {
+        let now = self.now();
+        if let Some((cause, why)) = over(&session, now) {
+            let Some(key) = self.unadopted(terms, &session.token, now).await? else {
+                return Ok(Imported::Over(why));
+            };
+            let has_ended = self.store.end(key, Client::nobody().ending(cause, now)).await?;
+            return Ok(if has_ended { Imported::Changed(OVER_THERE) } else { Imported::Over(why) });
+        }
+        let opening = match self.look_at_session(run, terms, &session, now).await? {
+            Ok(opening) => opening,
+            Err(outcome) => return Ok(outcome),
+        };
+        let key = opening.session.key;
+        match self.store.open(opening).await {
+            Ok(Opened::Open) => Ok(Imported::New),
+            Ok(Opened::AccountMoved) => Ok(refused(MOVED)),
+            // Another import may have brought it since it was looked for.
+            Err(fault) => match self.store.named(key.session).await {
+                Ok(Some((there, _))) => Ok(found(&there, key.account)),
+                _ => Err(fault),
+            },
+        }
+    }
+
+    /// What [`import_session_of`](Self::import_session_of) would say; writes nothing.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn preview_session(
+        &self,
+        run: &Run,
+        terms: &Terms,
+        session: ImportedSession<'_>,
+    ) -> Result<Imported, Fault> {
+        let now = self.now();
+        if let Some((_, why)) = over(&session, now) {
+            let unadopted = self.unadopted(terms, &session.token, now).await?;
+            return Ok(unadopted.map_or(Imported::Over(why), |_| Imported::Changed(OVER_THERE)));
+        }
+        let looked = self.look_at_session(run, terms, &session, now).await?;
+        Ok(looked.map_or_else(|outcome| outcome, |_| Imported::New))
+    }
+
+    async fn look_at_session(
+        &self,
+        run: &Run,
+        terms: &Terms,
+        session: &ImportedSession<'_>,
+        now: Timestamp,
+    ) -> Result<Result<Opening, Imported>, Fault> {
+        let Ok(external) = Name::external(terms.profile, session.user) else {
+            return Ok(Err(refused("it names no user")));
+        };
+        let Some(account) = self.store.credential(&external).await?.map(|found| found.account) else {
+            return Ok(Err(refused("its user is not here; import the users first")));
+        };
+        let key = SessionKey { account: account.id, session: session.token.session(terms.profile) };
+        if let Some((there, _)) = self.store.named(key.session).await? {
+            return Ok(Err(found(&there, account.id)));
+        }
+        if account.disabled_at.is_some() {
+            return Ok(Err(Imported::Over("its account is disabled")));
+        }
+        if account.epoch != Epoch(0) {
+            return Ok(Err(refused(MOVED)));
+        }
+        // It may have been here, ended and been swept away; what has ended stays so.
+        if self.was_told_of(run, key).await? {
+            // Or somebody else has imported it since the row was looked for.
+            let there = self.store.named(key.session).await?;
+            let gone = refused("it was imported before and has ended since");
+            return Ok(Err(there.map_or(gone, |(there, _)| found(&there, account.id))));
+        }
+        let placeholder = session.token.placeholder(terms.profile, account.id, &self.keys.load(), now);
+        Ok(Ok(opening(terms, session, key, placeholder, now)))
+    }
+
+    /// Whether an account's journal told of a session before this run came to it.
+    async fn was_told_of(&self, run: &Run, key: SessionKey) -> Result<bool, Fault> {
+        let until = match run.length(key.account) {
+            Some(length) => length,
+            None => {
+                let newest = self.store.entries_of(key.account, 1).await?;
+                run.remember(key.account, newest.first().map_or(0, |entry| entry.number))
+            }
+        };
+        // The first entry tells that the account was made.
+        Ok(until > 1 && self.store.mentions(key, until).await?)
+    }
+
+    /// The live session here whose client has not come by with its token yet.
+    async fn unadopted(
+        &self,
+        terms: &Terms,
+        token: &ForeignToken,
+        now: Timestamp,
+    ) -> Result<Option<SessionKey>, Fault> {
+        let found = self.store.named(token.session(terms.profile)).await?;
+        let waiting = found.filter(|(session, _)| {
+            is_live(session, now) && token.is_unadopted(session, &self.keys.load(), now)
+        });
+        Ok(waiting.map(|(session, _)| session.key))
+    }
+
+    /// The token of generation 0 that another system's token stands for, if a session was imported for it.
+    ///
+    /// The first time, the session gets the secret that this very text makes; the verdict is the ratchet's.
+    pub(in crate::engine) async fn adopt(
+        &self,
+        terms: &Terms,
+        text: &str,
+    ) -> Result<Option<RefreshToken>, Fault> {
+        let Some((first, session)) = self.find_foreign(terms, text).await? else { return Ok(None) };
+        if first.is_unadopted {
+            let (from, to) = (session.secret_hash, first.token.secret_hash());
+            // Where somebody else was faster it was with the same text, and so with the same secret.
+            self.store.adopt_session(Adoption { key: session.key, from, to }).await?;
+        }
+        Ok(Some(first.token))
+    }
+
+    /// The session that a text is a token of, ours or another system's, and the generation it stands for. Nothing
+    /// changes: another system's token counts only as long as its session lives.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn whose(&self, terms: &Terms, text: &str) -> Result<Option<(SessionKey, Generation)>, Fault> {
+        let now = self.now();
+        if let Some(token) = self.parse(terms, text, now) {
+            return Ok(Some((token.key, token.generation)));
+        }
+        let found = self.find_foreign(terms, text).await?;
+        let live = found.filter(|(_, session)| is_live(session, now));
+        Ok(live.map(|(first, _)| (first.token.key, first.token.generation)))
+    }
+
+    async fn find_foreign(&self, terms: &Terms, text: &str) -> Result<Option<(First, Session)>, Fault> {
+        let Some(foreign) = ForeignToken::new(text).filter(|_| terms.adopts) else { return Ok(None) };
+        let found = self.store.named(foreign.session(terms.profile)).await?;
+        let Some((session, _)) = found.filter(|(session, _)| session.profile == terms.profile) else {
+            return Ok(None);
+        };
+        let first = foreign.recognise(text, &session, &self.keys.load(), self.now());
+        Ok(first.map(|first| (first, session)))
+    }
+}
+
+const MOVED: &str = "its account has changed its password or was disabled since it was imported";
+
+/// What became of a session whose client will not come by.
+const OVER_THERE: &str = "it is over there";
+
+/// Why a session is not live in its former home, if it is not.
+fn over(session: &ImportedSession<'_>, now: Timestamp) -> Option<(EndCause, &'static str)> {
+    if !session.is_live {
+        return Some((EndCause::Revoked, "it is revoked or inactive there"));
+    }
+    (session.expires_at <= now).then_some((EndCause::Expired, "it has expired"))
+}
+
+/// What becomes of a session whose token has one here. No text opens two accounts.
+fn found(there: &Session, account: AccountId) -> Imported {
+    if there.key.account == account {
+        Imported::AlreadyThere
+    } else {
+        refused("its token is here already, for a session of another user")
+    }
+}
+
+fn is_live(session: &Session, now: Timestamp) -> bool {
+    session.ended.is_none() && now < session.expires_at && now < session.idle_expires_at
+}
+
+fn opening(
+    terms: &Terms,
+    session: &ImportedSession<'_>,
+    key: SessionKey,
+    placeholder: [u8; 32],
+    now: Timestamp,
+) -> Opening {
+    let client =
+        Client { ip: session.ip.map(label), user_agent: session.user_agent.map(label), instance: [0; 16] };
+    let device = session.device.map(label);
+    let created_at = session.created_at.unwrap_or(now).min(now);
+    let begun = Session::begun(key, terms.profile, placeholder, Epoch(0), &terms.policy, now);
+    let row = Session {
+        created_at,
+        rotated_at: created_at,
+        idle_expires_at: session.expires_at.min(begun.expires_at),
+        ..begun
+    };
+    Opening {
+        session: row,
+        detail: detail(&client, device.as_deref()),
+        replaces: None,
+        // However many it had, nobody is logged out by moving.
+        most: u32::MAX,
+        spares_the_rest: true,
+        event: client.event(key, EventKind::SessionImported, now, None),
+    }
+}
+
+/// A text from elsewhere as it may stand in a journal or on a terminal.
+fn label(text: &str) -> String {
+    let mut kept: String = text.chars().filter(|c| !c.is_control()).collect();
+    while kept.len() > MAX_LABEL_BYTES {
+        kept.pop();
+    }
+    kept
+}
