@@ -46,7 +46,7 @@ pub(super) struct Args {
     /// Write nothing, and report what would be taken in and what refused
     #[arg(long)]
     dry_run: bool,
-    /// Write what is refused or taken without a password, and why, into this file, as JSON lines
+    /// Write what is refused, or taken with something left out, and why, into this file, as JSON lines
     #[arg(long, value_name = "FILE")]
     refused: Option<PathBuf>,
     /// Print the summary as one JSON document

@@ -63,7 +63,7 @@ impl Report {
         }
         let kept = self.file.map(RefusedFile::finish).transpose();
         match self.path {
-            Some(path) if summary.remarked() > 0 => {
+            Some(path) if kept.is_ok() && summary.remarked() > 0 => {
                 let or_taken = or_taken(summary);
                 let refused = format_args!("each line that was refused{or_taken} and its reason is in");
                 tell(format_args!("{refused} {}", path.display()));
