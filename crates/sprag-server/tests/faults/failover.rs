@@ -20,8 +20,7 @@ fn both(one: &Postgres, other: &Postgres, database: &str) -> String {
     format!("postgres://postgres@127.0.0.1:{},127.0.0.1:{}/{database}", one.port(), other.port())
 }
 
-#[test]
-fn f4_a_synchronous_standby_takes_over_and_loses_nothing() {
+pub(crate) fn f4_a_synchronous_standby_takes_over_and_loses_nothing() {
     let primary = Postgres::start();
     let database = primary.fresh_database();
     let standby = Postgres::standby_of(&primary, Sync::Yes);
@@ -45,8 +44,7 @@ fn f4_a_synchronous_standby_takes_over_and_loses_nothing() {
     stage.home.verify_journal();
 }
 
-#[test]
-fn t12_what_an_asynchronous_failover_lost_is_noticed_and_ends_nobody() {
+pub(crate) fn t12_what_an_asynchronous_failover_lost_is_noticed_and_ends_nobody() {
     let primary = Postgres::start();
     let database = primary.fresh_database();
     let standby = Postgres::standby_of(&primary, Sync::No);
@@ -71,8 +69,7 @@ fn t12_what_an_asynchronous_failover_lost_is_noticed_and_ends_nobody() {
     assert_noticed(&stage, &node, &crowd, &lost);
 }
 
-#[test]
-fn t11_a_restored_backup_is_noticed_and_ends_nobody() {
+pub(crate) fn t11_a_restored_backup_is_noticed_and_ends_nobody() {
     let server = Postgres::shared();
     let (database, restored) = (server.fresh_database(), server.fresh_database());
     let stage = Stage::on(&database.url());

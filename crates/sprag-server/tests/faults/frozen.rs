@@ -61,13 +61,11 @@ fn live_through(what: &str, trouble: impl FnOnce(&Postgres, &Proxy), heal: impl 
     stage.home.verify_journal();
 }
 
-#[test]
-fn f6_a_frozen_database_puts_clients_off_and_ends_no_session() {
+pub(crate) fn f6_a_frozen_database_puts_clients_off_and_ends_no_session() {
     live_through("frozen", |server, _| server.freeze(), |server, _| server.thaw());
 }
 
-#[test]
-fn f3_a_database_that_was_away_for_longer_than_the_window_ends_no_session() {
+pub(crate) fn f3_a_database_that_was_away_for_longer_than_the_window_ends_no_session() {
     // The last answers are lost with it.
     let kill = |server: &Postgres, proxy: &Proxy| {
         proxy.hold_answers();
@@ -101,8 +99,7 @@ fn one_node_of_two(what: &str, trouble: impl FnOnce(&Proxy), heal: impl FnOnce(&
     stage.home.verify_journal();
 }
 
-#[test]
-fn f13_a_node_cut_off_from_the_database_ends_no_session() {
+pub(crate) fn f13_a_node_cut_off_from_the_database_ends_no_session() {
     let cut = |proxy: &Proxy| {
         proxy.refuse(true);
         proxy.cut();

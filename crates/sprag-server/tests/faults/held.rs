@@ -25,8 +25,7 @@ fn while_held(database: &Database, rows: &str, seconds: u32, meanwhile: impl FnO
     });
 }
 
-#[test]
-fn f6_one_connection_and_a_held_account_keep_no_refresh_waiting() {
+pub(crate) fn f6_one_connection_and_a_held_account_keep_no_refresh_waiting() {
     let database = Postgres::shared().fresh_database();
     let stage = Stage::on(&database.url());
     let node = stage.node(&["--database-connections", "1", "--reuse-interval", "0s"]);
@@ -63,8 +62,7 @@ fn f6_one_connection_and_a_held_account_keep_no_refresh_waiting() {
     assert_eq!(crowd.count(503), 0, "no refresh needs that account or that connection");
 }
 
-#[test]
-fn f6_sessions_held_for_longer_than_the_window_do_not_end() {
+pub(crate) fn f6_sessions_held_for_longer_than_the_window_do_not_end() {
     let database = Postgres::shared().fresh_database();
     let stage = Stage::on(&database.url());
     let window = ["--reuse-interval", "2s"];

@@ -1,4 +1,6 @@
 //! The real binary on a real PostgreSQL that is killed, frozen, slow, full, fails over or stands behind a pooler.
+//!
+//! Each test has a database server of its own and waits most of its time, so more of them run at once than there are cores.
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
@@ -25,5 +27,51 @@ mod slow;
 mod stage;
 mod start;
 
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
 /// The binary under test.
 const SPRAG: &str = env!("CARGO_BIN_EXE_sprag");
+
+/// How many tests run at once unless somebody says otherwise.
+const AT_ONCE: usize = 4;
+
+/// Makes a trial of each test. One that is left out is never used, which the compiler tells.
+macro_rules! trials {
+    ($($module:ident::$test:ident,)*) => {
+        vec![$(Trial::test(concat!(stringify!($module), "::", stringify!($test)), || {
+            $module::$test();
+            Ok(())
+        })),*]
+    };
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(AT_ONCE);
+    // The longest first.
+    let trials = trials![
+        slow::f6_a_slow_database_ends_no_session,
+        crash::f3_a_database_that_crashes_and_recovers_ends_no_session,
+        frozen::f6_a_frozen_database_puts_clients_off_and_ends_no_session,
+        frozen::f3_a_database_that_was_away_for_longer_than_the_window_ends_no_session,
+        frozen::f13_a_node_cut_off_from_the_database_ends_no_session,
+        held::f6_sessions_held_for_longer_than_the_window_do_not_end,
+        slow::f6_a_flood_of_refreshes_on_a_frozen_database_fills_no_memory,
+        failover::f4_a_synchronous_standby_takes_over_and_loses_nothing,
+        failover::t12_what_an_asynchronous_failover_lost_is_noticed_and_ends_nobody,
+        failover::t11_a_restored_backup_is_noticed_and_ends_nobody,
+        held::f6_one_connection_and_a_held_account_keep_no_refresh_waiting,
+        clocks::t14_f12_nodes_with_wrong_clocks_agree_with_the_database,
+        pooler::everything_works_behind_a_pooler,
+        start::a_database_that_forgets_what_it_commits_is_refused,
+        start::a_server_that_forgets_and_its_standby_are_refused,
+        start::a_database_that_is_read_only_is_refused,
+        start::a_database_that_cannot_be_reached_is_named,
+        start::a_wrong_password_is_refused_and_not_repeated,
+        start::tables_of_somebody_elses_are_left_alone,
+        start::a_schema_that_needs_a_newer_build_is_refused,
+    ];
+    libtest_mimic::run(&arguments, trials).exit_code()
+}

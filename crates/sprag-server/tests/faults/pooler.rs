@@ -14,8 +14,7 @@ use crate::wire::Request;
 
 const STEADY: Rhythm = Rhythm::Each(Duration::from_millis(20));
 
-#[test]
-fn everything_works_behind_a_pooler() {
+pub(crate) fn everything_works_behind_a_pooler() {
     let server = Postgres::shared();
     let database = server.fresh_database();
     let pooler = PgBouncer::start(server, 3);

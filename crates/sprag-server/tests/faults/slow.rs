@@ -15,8 +15,7 @@ use crate::people::refresh;
 use crate::server::Server;
 use crate::stage::{Stage, metric};
 
-#[test]
-fn f6_a_slow_database_ends_no_session() {
+pub(crate) fn f6_a_slow_database_ends_no_session() {
     let database_server = Postgres::shared();
     let database = database_server.fresh_database();
     let proxy = Proxy::start(SocketAddr::from(([127, 0, 0, 1], database_server.port())));
@@ -46,8 +45,7 @@ const OFFERED_FOR: Duration = Duration::from_secs(6);
 const MOST_MORE_MEMORY_KIB: u64 = 64 * 1024;
 const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 
-#[test]
-fn f6_a_flood_of_refreshes_on_a_frozen_database_fills_no_memory() {
+pub(crate) fn f6_a_flood_of_refreshes_on_a_frozen_database_fills_no_memory() {
     let database_server = Postgres::start();
     let stage = Stage::on(&database_server.fresh_database().url());
     let node = stage.node(&["--reuse-interval", "2s"]);

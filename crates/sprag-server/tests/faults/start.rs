@@ -24,8 +24,7 @@ fn refused(url: &str, says: &[&str]) -> Ran {
     ran
 }
 
-#[test]
-fn a_database_that_forgets_what_it_commits_is_refused() {
+pub(crate) fn a_database_that_forgets_what_it_commits_is_refused() {
     let server = Postgres::shared();
     let says = ["synchronous_commit is off", "alter role"];
     let database = server.fresh_database();
@@ -36,23 +35,20 @@ fn a_database_that_forgets_what_it_commits_is_refused() {
     assert_eq!(database.psql("select count(*) from pg_tables where schemaname = 'public'"), "0");
 }
 
-#[test]
-fn a_server_that_forgets_and_its_standby_are_refused() {
+pub(crate) fn a_server_that_forgets_and_its_standby_are_refused() {
     let primary = Postgres::builder().set("synchronous_commit", "off").start();
     refused(&primary.url("postgres"), &["synchronous_commit is off"]);
     let standby = Postgres::standby_of(&primary, Sync::No);
     refused(&standby.url("postgres"), &["can only be read", "connect to the primary"]);
 }
 
-#[test]
-fn a_database_that_is_read_only_is_refused() {
+pub(crate) fn a_database_that_is_read_only_is_refused() {
     let database = Postgres::shared().fresh_database();
     database.psql(&format!("alter database {} set default_transaction_read_only = on", database.name()));
     refused(&database.url(), &["can only be read", "default_transaction_read_only"]);
 }
 
-#[test]
-fn a_database_that_cannot_be_reached_is_named() {
+pub(crate) fn a_database_that_cannot_be_reached_is_named() {
     let server = Postgres::shared();
     let proxy = Proxy::start(SocketAddr::from(([127, 0, 0, 1], server.port())));
     let url = format!("postgres://postgres:a-secret@{}/postgres", proxy.addr());
@@ -67,8 +63,7 @@ fn a_database_that_cannot_be_reached_is_named() {
     refused(&server.url("nowhere"), &["\"nowhere\" does not exist"]);
 }
 
-#[test]
-fn a_wrong_password_is_refused_and_not_repeated() {
+pub(crate) fn a_wrong_password_is_refused_and_not_repeated() {
     let server = Postgres::start();
     server.psql("create role ann login password 'the right one'");
     let rules = server.dir().join("data/pg_hba.conf");
@@ -82,8 +77,7 @@ fn a_wrong_password_is_refused_and_not_repeated() {
     refused(&url("the%20right%20one"), &["permission denied for schema public"]);
 }
 
-#[test]
-fn tables_of_somebody_elses_are_left_alone() {
+pub(crate) fn tables_of_somebody_elses_are_left_alone() {
     let database = Postgres::shared().fresh_database();
     database.psql("create table session (id int); insert into session values (7)");
     refused(&database.url(), &["there is a table public.session already", "a database of its own"]);
@@ -91,8 +85,7 @@ fn tables_of_somebody_elses_are_left_alone() {
     assert_eq!(database.psql("select count(*) from pg_tables where schemaname = 'public'"), "1");
 }
 
-#[test]
-fn a_schema_that_needs_a_newer_build_is_refused() {
+pub(crate) fn a_schema_that_needs_a_newer_build_is_refused() {
     let database = Postgres::shared().fresh_database();
     let stage = Stage::on(&database.url());
     stage.node(&[]).stop();
