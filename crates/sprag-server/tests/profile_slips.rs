@@ -111,16 +111,22 @@ fn a_refresh_token_that_reaches_nobody_is_told() {
     };
     assert_wrong("POST /api/auth/refresh", "POST /shop/refresh", &unreachable("/shop/refresh", 20));
     assert_wrong("POST /api/auth/refresh", "POST /api/authors", &unreachable("/api/authors", 20));
-    let password = "\"password\"\ntakes = { a = \"$current_password\", b = \"$new_password\" }";
-    let page =
-        PAGE.replace("auth/refresh", "refresh").replace("does = \"refresh\"", &format!("does = {password}"));
-    assert_eq!(error(&page), format!("profiles/x.toml:{}", unreachable("/api/refresh", 20)));
-    for action in ["logout", "revoke"] {
-        let page = PAGE
-            .replace("auth/refresh", "refresh")
-            .replace("does = \"refresh\"\ngives", &format!("does = {action:?}\n# "));
-        assert_eq!(error(&page), format!("profiles/x.toml:{}", unreachable("/api/refresh", 20)));
+    // A log-out and a password change do with the access token, and a token to revoke may stand in the body.
+    for rest in [
+        "\"password\"\ntakes = { a = \"$current_password\", b = \"$new_password\" }\ngives = { token = \"$access_token\", \
+         refreshToken = \"$refresh_token\" }",
+        "\"logout\"",
+        "\"revoke\"",
+    ] {
+        let page = format!("{PAGE}\n[[route]]\non = \"POST /shop/elsewhere\"\ndoes = {rest}\n");
+        assert_eq!(error(&page), "no error");
     }
+    let cookie_only = PAGE
+        .replace("{ body = \"refreshToken\", cookie", "{ transport = \"cookie\", cookie")
+        .replace(", refreshToken = \"$refresh_token\"", "");
+    assert_eq!(error(&cookie_only), "no error");
+    let page = format!("{cookie_only}\n[[route]]\non = \"POST /shop/revoke\"\ndoes = \"revoke\"\n");
+    assert_eq!(error(&page), format!("profiles/x.toml:{}", unreachable("/shop/revoke", 25)));
     let page = &PAGE[..PAGE.rfind("[[route]]").unwrap_or_default()];
     let told =
         "14: login hands out a refresh token that no call takes; add a [[route]] that does = \"refresh\"";

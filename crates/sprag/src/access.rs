@@ -18,6 +18,7 @@ use crate::session::{AccountId, SessionId};
 mod strict;
 mod verify;
 
+pub(crate) use verify::genuine;
 pub use verify::{Expected, LEEWAY_SECONDS, MAX_BYTES, Rejected, verify};
 
 /// The claims that Sprag sets itself; a page may not configure them.

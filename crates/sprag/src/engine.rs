@@ -246,18 +246,30 @@ impl Engine {
         Ok(Caller { key, standing })
     }
 
+    /// The account that an access token of this page names, also where it has expired or its session is over; none where
+    /// it is none of ours. It lets nobody in.
+    pub fn account_named(&self, terms: &Terms, bearer: &str) -> Option<AccountId> {
+        let named = access::genuine(bearer, &self.keys.load(), self.expected(terms), self.now());
+        named.ok().filter(|token| token.client_id == terms.client_id).map(|token| token.subject)
+    }
+
     /// `N` bytes that nobody can foresee.
     pub fn random<const N: usize>(&self) -> [u8; N] {
         crate::chance::bytes(self.chance.as_ref())
     }
 
-    fn verify_access(&self, terms: &Terms, bearer: &str, now: Timestamp) -> Result<AccessToken, Refusal> {
+    fn expected(&self, terms: &Terms) -> Expected<'_> {
         let audience = (!terms.access.has_no_audience).then_some(self.issuer.audience.as_str());
-        let expected = Expected { issuer: &self.issuer.issuer, audience };
-        access::verify(bearer, &self.keys.load(), expected, now).map_err(|rejected| match rejected {
-            Rejected::Expired => Refusal::TokenExpired,
-            _ => Refusal::TokenInvalid,
-        })
+        Expected { issuer: &self.issuer.issuer, audience }
+    }
+
+    fn verify_access(&self, terms: &Terms, bearer: &str, now: Timestamp) -> Result<AccessToken, Refusal> {
+        access::verify(bearer, &self.keys.load(), self.expected(terms), now).map_err(
+            |rejected| match rejected {
+                Rejected::Expired => Refusal::TokenExpired,
+                _ => Refusal::TokenInvalid,
+            },
+        )
     }
 
     fn key_of_new_session(&self, account: AccountId, now: Timestamp) -> SessionKey {

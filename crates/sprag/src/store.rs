@@ -205,12 +205,13 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// How many sessions may give way to it, besides the one that it replaces.
-    fn may_give_way(&self) -> usize {
-        match (self.spares_the_rest, self.replaces) {
+    /// How many sessions may give way to it, besides the one that it replaces; whether that one lived until then is for
+    /// the store to see in the same transaction, or log-ins at one moment would all take the place of one.
+    fn may_give_way(&self, has_replaced_a_live_one: bool) -> usize {
+        match (self.spares_the_rest, has_replaced_a_live_one) {
             (false, _) => usize::MAX,
-            (true, Some(_)) => 0,
-            (true, None) => 1,
+            (true, true) => 0,
+            (true, false) => 1,
         }
     }
 }

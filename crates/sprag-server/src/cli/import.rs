@@ -72,6 +72,7 @@ pub(super) fn run(kind: ImportKind, args: &Args, sources: &Sources) -> anyhow::R
         let opened = source.open(table).await.map_err(|error| unreadable(&source.to_string(), error))?;
         let wanted = opened.wanted(kind, &shape, &mapped);
         let wanted = wanted.map_err(|lacking| unreadable(&source.to_string(), lacking.into()))?;
+        let shape = opened.settled(shape, &mapped);
         let total = opened.total;
         let at_once = at_once(&config);
         let heading =

@@ -9,6 +9,9 @@ use super::value::Parsed;
 /// The file's name; it is looked for in the working directory and nowhere else.
 pub(super) const NAME: &str = ".env";
 
+/// How the names of our settings begin.
+const OURS: &str = "SPRAG_";
+
 /// What opens a value that may go on over lines; all but the last of them for everybody.
 const QUOTES: [char; 3] = ['\'', '"', '`'];
 
@@ -20,6 +23,8 @@ pub(super) struct Dotenv {
     /// The lines that are no `NAME=value`, or open a quote that nothing closes: readers do not agree on where the next
     /// variable begins.
     pub(super) odd_lines: Vec<usize>,
+    /// Those of them that name one of ours all the same.
+    pub(super) odd_lines_of_ours: Vec<usize>,
 }
 
 /// One variable. Not `Debug`, as it may be a secret.
@@ -71,6 +76,10 @@ impl Dotenv {
         let (name, raw) = parts(statement);
         if raw.is_none_or(|raw| opens(raw) && closing(raw).is_none()) {
             self.odd_lines.push(line);
+            let is_named = name.is_some_and(|name| name.starts_with(OURS));
+            if raw.is_none() && !is_named && first.contains(OURS) {
+                self.odd_lines_of_ours.push(line);
+            }
         }
         if let Some(name) = name {
             let value = raw.map_or_else(|| Err(broken()), |raw| value(statement, raw));
@@ -221,7 +230,9 @@ fn doubt_of(letter: char, among: &str) -> Option<&'static str> {
 fn way_out(raw: &str) -> &'static str {
     let bare = QUOTES.iter().find_map(|&quote| raw.strip_prefix(quote)?.strip_suffix(quote)).unwrap_or(raw);
     let is_clear = |quote: char| doubt(&format!("{quote}{bare}{quote}")).is_none();
-    if is_clear('\'') {
+    if raw.starts_with("# ") {
+        "nothing stands before it: delete the line, or put the value that is meant into single quotes"
+    } else if is_clear('\'') {
         "put the value that is meant into single quotes, to have it as it stands"
     } else if is_clear('"') {
         "put the value that is meant into double quotes, to have it as it stands"
@@ -297,6 +308,8 @@ mod tests {
     fn lines_that_may_hide_a_variable_are_counted() {
         let text = "A=1\nTITLE=My App\nhunter2 hunter3\nKEY='abc\nB=2\n'C'=3\nD='x\ny'\nFROM=\"A\" <b>\nE=`x";
         assert_eq!(read(text).odd_lines, [3, 4, 6, 10]);
+        let text = "\"SPRAG_A\"=1\n- SPRAG_B=2\nset SPRAG_C=3\n# 'SPRAG_D'=4\n'OTHER'=5\nSPRAG_E=6";
+        assert_eq!(read(text).odd_lines_of_ours, [1, 2, 3]);
     }
 
     #[test]

@@ -125,6 +125,15 @@ impl Sources {
             text_of(&dir.join(dotenv::NAME)).map_err(|source| unreadable(dotenv::NAME, source))?
         {
             sources.dotenv = dotenv::read(&text);
+            // Left out without a word, it would let a command work on another store than is meant.
+            if let Some(line) = sources.dotenv.odd_lines_of_ours.first() {
+                return Err(ConfigError::Line {
+                    place: format!("{} line {line}", dotenv::NAME),
+                    problem: "a setting of sprag is named here, but not as NAME=value; begin the line with the bare name, \
+                              as in SPRAG_LISTEN=127.0.0.1:8080"
+                        .to_owned(),
+                });
+            }
         }
         sources.refuse_unknown_variables()?;
         sources.read_file(dir)?;

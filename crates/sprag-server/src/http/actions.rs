@@ -150,8 +150,10 @@ pub(super) async fn logout_all(place: &Place, parts: &Parts) -> Result<Response,
 /// Whether there is a cookie whose account has been logged out everywhere by now.
 async fn has_cookie_to_leave_by(place: &Place, parts: &Parts, client: &Client) -> Result<bool, Problem> {
     let Some(carried) = place.refresh_token(parts, &Inputs::default()).await? else { return Ok(false) };
-    let engine = &place.app.engine;
-    Ok(engine.log_out_everywhere_with(&place.page.terms, &carried.text, client).await?)
+    let (engine, terms) = (&place.app.engine, &place.page.terms);
+    // Where the access token still says whose it was, the cookie must be theirs.
+    let of = request::bearer(&parts.headers).and_then(|bearer| engine.account_named(terms, bearer));
+    Ok(engine.log_out_everywhere_with(terms, &carried.text, of, client).await?)
 }
 
 pub(super) async fn me(place: &Place, parts: &Parts) -> Result<Response, Problem> {

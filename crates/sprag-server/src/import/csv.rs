@@ -281,7 +281,7 @@ fn record(header: &[String], fields: &[&[u8]]) -> Result<Record, Cow<'static, st
 }
 
 /// Whether a stray quote here and another some lines below have made one record of several: then a line within a field
-/// has ids and hashes where the record has them. What people write of themselves has none.
+/// has ids and hashes, or nothing, where the record has them. What people write of themselves has none.
 fn holds_another(fields: &[&[u8]]) -> bool {
     const ENOUGH: usize = 2;
     let is_data = |field: &[u8]| str::from_utf8(field).is_ok_and(columns::is_data);
@@ -292,8 +292,10 @@ fn holds_another(fields: &[&[u8]]) -> bool {
     let data: Vec<_> = fields.iter().map(|field| !has_lines(field) && is_data(field)).collect();
     let is_record = |line: &[u8]| {
         let inside: Vec<_> = line.split(|byte| *byte == b',').collect();
+        let mut there = data.iter().zip(&inside).filter(|(is_here, _)| **is_here).map(|(_, field)| *field);
         inside.len() == fields.len()
-            && data.iter().zip(inside).all(|(is_here, field)| !is_here || is_data(field))
+            && there.clone().all(|field| field.is_empty() || is_data(field))
+            && there.any(|field| !field.is_empty())
     };
     let is_telling = data.iter().filter(|is_data| **is_data).count() >= ENOUGH;
     is_telling && fields.iter().any(|field| field.split(|byte| *byte == b'\n').skip(1).any(is_record))
@@ -349,6 +351,8 @@ mod tests {
         let holds = |last: &str| holds_another(&[b"7", b"ann@example.org", b"$2b$12$x", last.as_bytes()]);
         assert!(holds("oops\n8,bob@example.org,$2b$12$y,ok"));
         assert!(holds("oops\r\n8,bob@example.org,$2b$12$y,ok\r\nmore"));
+        assert!(holds("oops\n8,bob@example.org,,ok"), "who came by another service has no hash");
+        assert!(!holds("oops\n,,,"));
         for innocent in [
             "8,bob@example.org,$2b$12$y,ok",
             "I like:\n8, cats, dogs, mice",

@@ -130,9 +130,13 @@ impl Session {
             (Status::Empty, _) | (_, Status::Empty) => Some(Over::Unsaid),
             (Status::No | Status::Unasked, Status::Yes | Status::Unasked) => None,
         };
+        let token = fields.token()?;
+        if over.is_some() {
+            return Ok(Self::of_what_is_over(&fields, token, over));
+        }
         Ok(Self {
             user: fields.needed(F::User, value::text)?,
-            token: fields.token()?,
+            token,
             created_at: fields.time(F::CreatedAt)?,
             expires_at: fields.needed(F::ExpiresAt, value::time)?,
             over,
@@ -140,6 +144,21 @@ impl Session {
             user_agent: fields.read(F::UserAgent, value::loose_text)?,
             device: fields.read(F::Device, value::loose_text)?,
         })
+    }
+
+    /// A token that is over is, whatever else of its record cannot be read: another one may say that it lives.
+    fn of_what_is_over(fields: &Fields<'_>, token: ForeignToken, over: Option<Over>) -> Self {
+        let expires_at = fields.time(ImportField::ExpiresAt).ok().flatten();
+        Self {
+            user: fields.text(ImportField::User).ok().flatten().unwrap_or_default(),
+            token,
+            created_at: None,
+            expires_at: expires_at.unwrap_or(Timestamp(i64::MAX)),
+            over,
+            ip: None,
+            user_agent: None,
+            device: None,
+        }
     }
 
     pub(super) fn imported(&self) -> ImportedSession<'_> {
@@ -222,10 +241,17 @@ impl Fields<'_> {
         if self.time(ImportField::RevokedAt)?.is_some() {
             return Ok(Status::Yes);
         }
+        let has = |field| {
+            let column = self.shape.column(field);
+            column.is_some_and(|column| self.record.contains_key(&column.column))
+        };
+        // Whether a source may lack it was settled when it was opened.
         let flag = self.shape.column(ImportField::IsRevoked);
-        match flag.filter(|flag| self.record.contains_key(&flag.column)) {
-            Some(_) => self.status(ImportField::IsRevoked),
-            None => Ok(Status::No),
+        let is_asked = flag.is_some_and(|flag| !flag.is_optional) || has(ImportField::IsRevoked);
+        match has(ImportField::RevokedAt) {
+            _ if is_asked => self.status(ImportField::IsRevoked),
+            true => Ok(Status::No),
+            false => Ok(Status::Empty),
         }
     }
 

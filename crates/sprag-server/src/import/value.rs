@@ -20,8 +20,8 @@ const FIRST_MILLISECOND: i64 = 253_402_300_800;
 /// The year 2200 in milliseconds. A number from beyond it was counted in another measure, or is a date in digits.
 const LAST_COUNTED: i64 = 7_258_118_400_000;
 
-/// The year 9999 in milliseconds, with which some say never.
-const NEVER: RangeInclusive<i64> = 253_370_764_800_000..=253_402_300_799_999;
+/// The year 9999 in milliseconds, with which some say never, in any zone.
+const NEVER: RangeInclusive<i64> = 253_370_678_400_000..=253_402_387_199_999;
 
 /// The same in writing, in any zone. No calendar of ours has all of these days.
 const LAST_DAYS: [&str; 4] = ["9999-12-30", "9999-12-31", "10000-01-01", "+010000-01-01"];
@@ -175,6 +175,10 @@ fn dated(digits: &str) -> Option<Timestamp> {
 }
 
 fn counted(number: i64) -> Option<Timestamp> {
+    // Its last hours in seconds are a day of 1978 in milliseconds, which is nobody's expiry.
+    if number.checked_mul(1000).is_some_and(|millis| NEVER.contains(&millis)) {
+        return Some(latest());
+    }
     let is_millis = number.unsigned_abs() >= FIRST_MILLISECOND.unsigned_abs();
     let millis = if is_millis { number } else { number.checked_mul(1000)? };
     if NEVER.contains(&millis) {
@@ -287,6 +291,9 @@ mod tests {
             json!("10000-01-01T00:59:59+01:00"),
             json!(253_402_300_799_i64),
             json!("253402300799"),
+            // The same west of Greenwich.
+            json!(253_402_318_799_i64),
+            json!(253_402_318_799_000_i64),
             json!(253_402_300_799_000_i64),
             json!(253_402_214_400.5),
         ] {

@@ -80,6 +80,19 @@ impl Opened {
         Ok(wanted)
     }
 
+    /// The same fields, of which what the source may lack is optional.
+    #[must_use]
+    pub fn settled(&self, mut shape: TableShape, mapped: &[ImportField]) -> TableShape {
+        let lacks = |column: &ImportColumn| {
+            !self.columns.contains(&column.column) && !mapped.contains(&ImportField::IsRevoked)
+        };
+        let has_moment = shape.column(ImportField::RevokedAt).is_some();
+        for column in &mut shape.columns {
+            column.is_optional |= has_moment && column.field == ImportField::IsRevoked && lacks(column);
+        }
+        shape
+    }
+
     fn may_lack(&self, column: &ImportColumn, shape: &TableShape, mapped: &[ImportField]) -> bool {
         use ImportField as F;
         match column.field {

@@ -2,7 +2,7 @@
 //! there, is one that reaches nobody.
 
 use super::error::{ProfileError, quote};
-use super::{Action, Profile};
+use super::{Action, Input, Profile};
 
 /// Checks that the cookie reaches the calls that need it, and that there are such calls.
 ///
@@ -12,9 +12,11 @@ pub(super) fn check(profile: &Profile) -> Result<(), ProfileError> {
     let wrong = |line, what, hint: String| {
         Err(ProfileError { file: profile.file.clone(), line, what, hint: Some(hint) })
     };
-    let mut takers = profile.routes.iter().filter(|route| {
-        // A password change takes the token too, since its answer goes the way that came.
-        route.action.needs_refresh_token() || route.action == Action::Password
+    let mut takers = profile.routes.iter().filter(|route| match route.action {
+        Action::Refresh => true,
+        Action::Revoke => !route.takes.takes(Input::RefreshToken),
+        // A log-out and a password change do with the access token.
+        _ => false,
     });
     if let Some(cookie) = &profile.refresh.cookie
         && let Some(route) = takers.find(|route| !cookie.covers(&route.path))

@@ -62,6 +62,26 @@ fn a_token_that_stands_twice_is_over_where_one_row_says_so_in_any_order() {
 }
 
 #[test]
+fn a_row_that_is_over_counts_whatever_else_of_it_cannot_be_read() {
+    for (column, broken) in [
+        ("user_id", json!(null)),
+        ("expires_at", json!("soon")),
+        ("expires_at", json!(null)),
+        ("ip", json!([1])),
+    ] {
+        for revoked_first in [true, false] {
+            let shop = a_shop_with_two();
+            let mut over = session(1, TOKEN, true);
+            over[column] = broken.clone();
+            let live = session(1, TOKEN, false);
+            shop.write("sessions.jsonl", lines(&if revoked_first { [over, live] } else { [live, over] }));
+            shop.imports_all(&SESSIONS);
+            assert_eq!(shop.sessions().len(), 0, "{column}: {broken}");
+        }
+    }
+}
+
+#[test]
 fn a_token_opens_the_account_that_it_was_taken_for() {
     let shop = a_shop_with_two();
     shop.write("sessions.jsonl", lines(&[session(1, TOKEN, false), session(2, TOKEN, false)]));

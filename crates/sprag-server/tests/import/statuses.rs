@@ -139,13 +139,16 @@ fn a_session_may_be_revoked_by_the_moment_at_which_it_was() {
     shop.write("sessions.jsonl", lines(&records));
     let import = ["session", "import", "--from", "sessions.jsonl", "--map", "revoked_at=revokedAt"];
     let (summary, outcome) = shop.import(&import);
-    assert_eq!((&summary["new"], &summary["over"], &summary["refused"]), (&json!(3), &json!(2), &json!(1)));
-    let reasons = json!([{ "reason": "it is revoked or inactive there", "count": 2 }]);
+    assert_eq!((&summary["new"], &summary["over"], &summary["refused"]), (&json!(2), &json!(3), &json!(1)));
+    let reasons = json!([
+        { "reason": "it is revoked or inactive there", "count": 2 },
+        { "reason": "its status is empty there", "count": 1 },
+    ]);
     assert_eq!(summary["over_reasons"], reasons);
     assert!(outcome.err.contains("line 5 (user 1): the column \"revokedAt\" (revoked_at) holds no moment"));
     // Revoked since: it ends here too.
     shop.write("sessions.jsonl", lines(&[at(1, json!("2024-12-13T10:00:00Z"))]));
-    assert_eq!((&shop.imports_all(&import)["changed"], shop.sessions().len()), (&json!(1), 2));
+    assert_eq!((&shop.imports_all(&import)["changed"], shop.sessions().len()), (&json!(1), 1));
 
     let told = shop.run(&[&import[..5], &["revoked_at=revokedAt?"]].concat()).was_misused();
     assert!(told.contains("revoked_at takes no question mark"), "{told}");
@@ -177,6 +180,32 @@ fn a_moment_does_where_the_page_looks_for_a_yes_or_no() {
     let summary = import(",is_revoked");
     let counts = ["already_there", "changed", "over"].map(|name| summary[name].as_u64().unwrap());
     assert_eq!((counts, shop.sessions().len()), ([1, 1, 1], 1), "{summary}");
+}
+
+#[test]
+fn a_line_that_has_neither_the_moment_nor_the_yes_or_no_does_not_live() {
+    let shop = a_shop_with_statuses();
+    let ann = json!({ "id": 1, "username": "ann", "hashed_password": HASH, "is_active": true });
+    shop.write("users.jsonl", lines(&[ann]));
+    shop.imports_all(&["user", "import", "--from", "users.jsonl"]);
+    let with_both =
+        |number, flag: Value, at: Value| with(with(session(number), "is_revoked", flag), "revokedAt", at);
+    let records = [
+        with_both(1, json!(false), json!(null)),
+        with_both(2, json!(true), json!("2024-12-13T10:00:00Z")),
+        session(3),
+        with(session(4), "is_revoked", json!(null)),
+        with(session(5), "revokedAt", json!(null)),
+    ];
+    shop.write("sessions.jsonl", lines(&records));
+    let import = ["session", "import", "--from", "sessions.jsonl", "--map", "revoked_at=revokedAt"];
+    let summary = shop.imports_all(&import);
+    assert_eq!((&summary["new"], &summary["over"]), (&json!(1), &json!(4)), "{summary}");
+    // And where the source has the moment alone, it must be in each line.
+    let shop = a_shop_with_ann();
+    shop.write("sessions.jsonl", lines(&[session(1), with(session(2), "revokedAt", json!(null))]));
+    let summary = shop.imports_all(&import);
+    assert_eq!((&summary["new"], &summary["over"]), (&json!(1), &json!(1)), "{summary}");
 }
 
 #[test]

@@ -42,6 +42,8 @@ pub struct Explanation {
 struct Leaving {
     key: SessionKey,
     ending: Ending,
+    /// Whether the token is one that its client may still have in good faith, of a session that has not run out.
+    is_current: bool,
 }
 
 impl Engine {
@@ -61,8 +63,10 @@ impl Engine {
         self.store.end(leaving.key, leaving.ending).await.map(drop)
     }
 
-    /// Ends all sessions of the account that a refresh token is of, spent or not. False if it is none of a live session,
-    /// and if it was spent too long ago: then it ends its own session, and shows no right to the others.
+    /// Ends all sessions of the account that a refresh token is of: the newest of its session, or the one before.
+    ///
+    /// False, and then the others live on: if it is none of a live session; if it is an older one, or its session has run
+    /// out, for which a log-out ends that session alone; and if it is not `of` the account that is given.
     ///
     /// # Errors
     /// A [`Fault`] if the end could not be committed.
@@ -70,17 +74,21 @@ impl Engine {
         &self,
         terms: &Terms,
         text: &str,
+        of: Option<AccountId>,
         client: &Client,
     ) -> Result<bool, Fault> {
         let Some(leaving) = self.leaving(terms, text, EndCause::LogoutAll, client).await? else {
             return Ok(false);
         };
-        if leaving.ending.cause == EndCause::Reuse {
-            self.store.end(leaving.key, leaving.ending).await?;
+        if of.is_some_and(|account| account != leaving.key.account) {
             return Ok(false);
         }
-        self.store.end_all(leaving.key.account, None, leaving.ending).await?;
-        Ok(true)
+        if leaving.is_current {
+            self.store.end_all(leaving.key.account, None, leaving.ending).await?;
+        } else {
+            self.store.end(leaving.key, leaving.ending).await?;
+        }
+        Ok(leaving.is_current)
     }
 
     /// Which session a token presented at log-out ends, and how; none where it is of no live one.
@@ -95,6 +103,7 @@ impl Engine {
         let Some(token) = self.recognise(terms, text, now).await? else { return Ok(None) };
         let Some(standing) = self.store.find(token.key).await? else { return Ok(None) };
         let presented = present(&token, None, client);
+        let is_newest_or_before = token.generation.0.saturating_add(1) >= standing.session.generation.0;
         let found = Found::Session(Box::new(standing));
         let judgement = judge(Some(&presented), &found, 0, now, &terms.policy);
         let cause = match judgement.verdict {
@@ -109,8 +118,13 @@ impl Engine {
             Verdict::Refuse(Denial::Ended(_)) => return Ok(None),
             _ => cause,
         };
+        let is_current = match judgement.verdict {
+            Verdict::Repeat | Verdict::Retry(_) | Verdict::Keep | Verdict::Rotate(_) => true,
+            Verdict::Refuse(Denial::Spent | Denial::TooManyRetries) => is_newest_or_before,
+            Verdict::Refuse(_) | Verdict::End(..) | Verdict::Fault => false,
+        };
         let ending = Ending { note: judgement.notice.map(note), ..client.ending(cause, now) };
-        Ok(Some(Leaving { key: token.key, ending }))
+        Ok(Some(Leaving { key: token.key, ending, is_current }))
     }
 
     /// Ends all sessions of the caller's account, this one too.

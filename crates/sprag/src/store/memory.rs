@@ -76,13 +76,17 @@ impl Sessions for MemoryStore {
         tables.expect_vacant(opening.session.key)?;
         tables.append(opening.event.clone());
         let ending = Ending::along_with(&opening.event, EndCause::Replaced);
+        let mut has_replaced_a_live_one = false;
         if let Some(session) = opening.replaces {
-            tables.end(SessionKey { account, session }, &ending);
+            let key = SessionKey { account, session };
+            let has_run_out =
+                tables.sessions.get(&key).is_none_or(|(row, _)| expiry(row, ending.at).is_some());
+            has_replaced_a_live_one = tables.end(key, &ending) && !has_run_out;
         }
         let is_bounded = opening.most < u32::MAX;
         if is_bounded {
             let surplus = tables.surplus(account, opening.most, ending.at);
-            for key in surplus.into_iter().take(opening.may_give_way()) {
+            for key in surplus.into_iter().take(opening.may_give_way(has_replaced_a_live_one)) {
                 tables.end(key, &ending);
             }
         }

@@ -119,6 +119,16 @@ pub(super) async fn where_the_rest_is_spared_one_session_gives_way(subject: Arc<
     assert_eq!(open(2, None).await, replaced(sessions[1]));
     assert_eq!(open(5, None).await, [], "there is room");
     assert_eq!(open(5, None).await, replaced(sessions[2]));
+    // What did not live any more makes no room: another one that has given way to a log-in at the same moment, or one
+    // that has run out.
+    let newest = world.log_in(&account).await.key.session;
+    assert_eq!(open(2, Some(newest)).await, replaced(newest));
+    assert_eq!(open(2, Some(newest)).await.len(), 1, "it has ended already");
+    let mut expired = world.session(&account);
+    expired.idle_expires_at = NOW;
+    world.put(expired.clone()).await;
+    let gone = open(2, Some(expired.key.session)).await;
+    assert_eq!((gone.len(), gone.contains(&(expired.key.session, EndCause::Replaced))), (2, true));
 }
 
 pub(super) async fn without_a_bound_nothing_gives_way_or_is_removed(subject: Arc<dyn Subject>) {

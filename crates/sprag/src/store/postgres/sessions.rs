@@ -100,6 +100,18 @@ pub(super) const SURPLUS: Sql = Sql {
     types: &[Type::UUID, Type::UUID, Type::INT8, Type::INT8, Type::UUID],
 };
 
+const LIVES: Sql = Sql {
+    text: "
+    select 1
+    from session
+    where account_id = $1
+      and id = $2
+      and ended_at is null
+      and idle_expires_at > $3
+      and expires_at > $3",
+    types: &[Type::UUID, Type::UUID, Type::INT8],
+};
+
 pub(super) const END: Sql = Sql {
     text: "
     update session
@@ -353,8 +365,16 @@ async fn open(link: &Link, opening: &Opening) -> Result<Outcome<Opened>, Trouble
     chain.append(event.clone()).await?;
     let mut over: Vec<_> = replaces.iter().copied().collect();
     if *most < u32::MAX {
+        let has_replaced_a_live_one = match *replaces {
+            // The account's row is locked: nobody else opens or ends one of its sessions meanwhile.
+            Some(id) if opening.spares_the_rest => {
+                let given: [&(dyn ToSql + Sync); 3] = [&account.0, &id.0, &event.at.0];
+                link.optional(&LIVES, &given).await?.is_some()
+            }
+            _ => false,
+        };
         let surplus = surplus(link, session.key, *most, event.at, *replaces).await?;
-        over.extend(surplus.into_iter().take(opening.may_give_way()));
+        over.extend(surplus.into_iter().take(opening.may_give_way(has_replaced_a_live_one)));
     }
     let ids: Vec<_> = over.iter().map(|session| session.0).collect();
     if !ids.is_empty() {

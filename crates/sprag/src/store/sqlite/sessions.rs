@@ -280,12 +280,15 @@ fn open(connection: &Connection, opening: &Opening) -> Result<Outcome<Opened>> {
     chain.append(event.clone())?;
     let ending = Ending::along_with(event, EndCause::Replaced);
     let account = session.key.account;
+    let mut has_replaced_a_live_one = false;
     if let Some(session) = *replaces {
-        end(connection, &mut chain, SessionKey { account, session }, &ending)?;
+        let key = SessionKey { account, session };
+        has_replaced_a_live_one = opening.spares_the_rest && lives(connection, key, ending.at)?;
+        end(connection, &mut chain, key, &ending)?;
     }
     if *most < u32::MAX {
         let surplus = surplus(connection, session.key, *most, ending.at)?;
-        for session in surplus.into_iter().take(opening.may_give_way()) {
+        for session in surplus.into_iter().take(opening.may_give_way(has_replaced_a_live_one)) {
             end(connection, &mut chain, SessionKey { account, session }, &ending)?;
         }
         thin_out(connection, account)?;
@@ -335,6 +338,21 @@ pub(super) fn insert(connection: &Connection, session: &Session, detail: &Sessio
         detail.ended_ip,
     ])?;
     Ok(())
+}
+
+fn lives(connection: &Connection, key: SessionKey, now: Timestamp) -> Result<bool> {
+    let mut statement = connection.prepare_cached(
+        "select exists (
+             select 1
+             from session
+             where account_id = ?1
+               and id = ?2
+               and ended_at is null
+               and idle_expires_at > ?3
+               and expires_at > ?3
+         )",
+    )?;
+    statement.query_row(params![bytes(&key.account.0), bytes(&key.session.0), now.0], |row| row.get(0))
 }
 
 /// The live sessions that give way to a new one, longest unused first, so that `most` are left.
