@@ -218,7 +218,7 @@ impl Config {
     /// Whether nobody set the setting of that name.
     #[must_use]
     pub fn is_default(&self, name: &str) -> bool {
-        self.lines.iter().any(|line| line.name == name && line.origin == "default")
+        *self.origin(name) == Origin::Default
     }
 
     /// Where the value of the setting of that name came from.

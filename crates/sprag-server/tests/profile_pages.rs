@@ -9,7 +9,7 @@ use sprag::account::{Account, Particulars};
 use sprag::clock::Timestamp;
 use sprag::policy::Policy;
 use sprag::session::{
-    AccountId, EndCause, Ended, Epoch, Generation, ProfileId, Session, SessionDetail, SessionId, SessionKey,
+    AccountId, EndCause, Epoch, Generation, ProfileId, Session, SessionDetail, SessionId, SessionKey,
 };
 use sprag_server::profile::{
     Action, Encoding, Facts, Input, OriginRule, Profile, Registration, Route, SameSite, SessionFacts,
@@ -182,23 +182,14 @@ fn an_account_without_an_email_has_null_there() {
 
 #[test]
 fn sessions_are_listed_and_do_not_tell_when_they_last_turned() {
+    let key = SessionKey { account: AccountId(Uuid::nil()), session: SessionId(Uuid::from_u128(3)) };
+    let begun = Session::begun(key, ProfileId(1), [0; 32], Epoch(0), &Policy::default(), Timestamp(0));
     let session = Session {
-        key: SessionKey { account: AccountId(Uuid::nil()), session: SessionId(Uuid::from_u128(3)) },
-        profile: ProfileId(1),
         generation: Generation(7),
-        secret_hash: [0; 32],
-        epoch: Epoch(0),
-        created_at: Timestamp(0),
         rotated_at: Timestamp(0).plus(Duration::from_secs(5000)),
         idle_expires_at: Timestamp(0).plus(Duration::from_secs(8000)),
         expires_at: Timestamp(i64::MAX),
-        retry_hash: None,
-        instance_hash: [0; 16],
-        retries: 0,
-        is_sealed: false,
-        streak: 0,
-        streak_generation: None,
-        ended: None::<Ended>,
+        ..begun
     };
     let detail = SessionDetail { ip: Some("192.0.2.1".to_owned()), ..SessionDetail::default() };
     let item = |is_current| SessionFacts { session: &session, detail: &detail, is_current };

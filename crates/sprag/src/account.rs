@@ -63,6 +63,12 @@ pub struct External {
     pub id: String,
 }
 
+/// Whether a text can be kept among an account's particulars: not too long, and without control characters.
+#[must_use]
+pub fn is_particular(text: &str) -> bool {
+    text.len() <= MAX_PARTICULAR_BYTES && !text.contains(char::is_control)
+}
+
 impl Account {
     /// Its key in the system whose place this page took, if it comes from there.
     #[must_use]

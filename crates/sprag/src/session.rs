@@ -143,6 +143,12 @@ impl Session {
             ended: None,
         }
     }
+
+    /// Whether it has neither ended nor run out by `now`. Its account may have moved on all the same.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.ended.is_none() && now < self.expires_at && now < self.idle_expires_at
+    }
 }
 
 /// SHA-256 of a session secret.

@@ -200,10 +200,9 @@ async fn list(engine: &Engine, is_json: bool) -> anyhow::Result<ExitCode> {
     loop {
         let page = engine.store().accounts(after, PAGE).await?;
         after = page.last().map(|account| account.id);
-        let without = match page.as_slice() {
-            [] => Vec::new(),
-            [first, .., last] => engine.store().without_password(first.id, last.id).await?,
-            [only] => engine.store().without_password(only.id, only.id).await?,
+        let without = match (page.first(), page.last()) {
+            (Some(first), Some(last)) => engine.store().without_password(first.id, last.id).await?,
+            _ => Vec::new(),
         };
         for account in &page {
             let has_password = !without.contains(&account.id);

@@ -188,6 +188,7 @@ mod tests {
     use std::time::Duration;
 
     use sprag::audit::{Event, EventKind, Head};
+    use sprag::policy::Policy;
     use sprag::session::{
         AccountId, EndCause, Ended, Epoch, Generation, ProfileId, Session, SessionDetail, SessionKey,
     };
@@ -206,23 +207,13 @@ mod tests {
             account: AccountId(Uuid::from_u128(0x0198_0000_0000_7000_8000_0000_0000_0001)),
             session: SessionId(Uuid::from_u128(0x0198_0000_0000_7000_8000_0000_0000_0002)),
         };
+        let begun = Session::begun(key, ProfileId(1), [0; 32], Epoch(0), &Policy::default(), OPENED);
         let session = Session {
-            key,
-            profile: ProfileId(1),
             generation: Generation(3),
-            secret_hash: [0; 32],
-            epoch: Epoch(0),
-            created_at: OPENED,
             rotated_at: seconds(600),
             idle_expires_at: seconds(600 + 7 * 86_400),
             expires_at: seconds(30 * 86_400),
-            retry_hash: None,
-            instance_hash: [0; 16],
-            retries: 0,
-            is_sealed: false,
-            streak: 0,
-            streak_generation: None,
-            ended: None,
+            ..begun
         };
         let opened = Event {
             account: key.account,

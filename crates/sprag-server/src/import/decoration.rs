@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use serde_json::Value;
-use sprag::account::MAX_PARTICULAR_BYTES;
+use sprag::account::is_particular;
 
 use super::record::Record;
-use super::row::Reason;
+use super::row::{self, Reason};
 use super::value::{self, Wrong};
 use crate::profile::{ImportColumn, ImportField, TableShape};
 
@@ -31,7 +31,10 @@ pub(super) fn fitting<'a>(record: &Record, shape: &'a TableShape) -> (Cow<'a, Ta
     }
     let mut fitting = shape.clone();
     fitting.columns.retain(|column| wrong.iter().all(|(other, _)| other.field != column.field));
-    (Cow::Owned(fitting), wrong.into_iter().map(reason).collect())
+    (
+        Cow::Owned(fitting),
+        wrong.into_iter().map(|(column, wrong)| row::reason(&column.column, column.field, wrong)).collect(),
+    )
 }
 
 fn wrong(field: ImportField, value: &Value) -> Option<Wrong> {
@@ -39,16 +42,8 @@ fn wrong(field: ImportField, value: &Value) -> Option<Wrong> {
         return value::time(value).err();
     }
     match value::text(value) {
-        Ok(text) => text.and_then(|text| {
-            let is_odd = text.len() > MAX_PARTICULAR_BYTES || text.contains(char::is_control);
-            is_odd.then_some("has more than 255 bytes or a control character")
-        }),
+        Ok(None) => None,
+        Ok(Some(text)) => (!is_particular(&text)).then_some("has more than 255 bytes or a control character"),
         Err(wrong) => Some(wrong),
     }
-}
-
-fn reason((column, wrong): (&ImportColumn, Wrong)) -> Reason {
-    let (name, field) = (&column.column, column.field.name());
-    let ours = if name == field { String::new() } else { format!(" ({field})") };
-    format!("the column {name:?}{ours} {wrong}").into()
 }

@@ -288,7 +288,12 @@ impl Fields<'_> {
 
     fn wrong(&self, field: ImportField, wrong: Wrong) -> Reason {
         let column = self.shape.column(field).map_or("", |column| column.column.as_str());
-        let ours = if column == field.name() { String::new() } else { format!(" ({})", field.name()) };
-        format!("the column {column:?}{ours} {wrong}").into()
+        reason(column, field, wrong)
     }
+}
+
+/// What is wrong with a value, told by its column, and by our name for it where that is another.
+pub(super) fn reason(column: &str, field: ImportField, wrong: Wrong) -> Reason {
+    let ours = if column == field.name() { String::new() } else { format!(" ({})", field.name()) };
+    format!("the column {column:?}{ours} {wrong}").into()
 }

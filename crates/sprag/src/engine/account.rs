@@ -4,7 +4,7 @@ use super::login::{detail, new_session};
 use super::pair::fresh_life;
 use super::refresh::present;
 use super::{Caller, Client, Engine, Terms, TokenPair, tried_too_often};
-use crate::account::{Account, MAX_PARTICULAR_BYTES, Name, Particulars};
+use crate::account::{Account, Name, Particulars, is_particular};
 use crate::audit::{Event, EventKind};
 use crate::chance;
 use crate::clock::Timestamp;
@@ -237,7 +237,7 @@ impl Engine {
 /// What people call somebody: kept as it was typed.
 pub(super) fn particular(text: Option<&str>) -> Result<Option<String>, Refusal> {
     match text.filter(|text| !text.is_empty()) {
-        Some(text) if text.len() > MAX_PARTICULAR_BYTES || text.contains(char::is_control) => {
+        Some(text) if !is_particular(text) => {
             Err(Refusal::NameInvalid("a name has at most 255 bytes and no control character"))
         }
         text => Ok(text.map(str::to_owned)),

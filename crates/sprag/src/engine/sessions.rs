@@ -106,9 +106,9 @@ impl Engine {
         let is_newest_or_before = token.generation.0.saturating_add(1) >= standing.session.generation.0;
         let found = Found::Session(Box::new(standing));
         let judgement = judge(Some(&presented), &found, 0, now, &terms.policy);
-        let cause = match judgement.verdict {
+        let (cause, is_current) = match judgement.verdict {
             // A token that would be reuse at a refresh is reuse here too.
-            Verdict::End(EndCause::Reuse, _) => EndCause::Reuse,
+            Verdict::End(EndCause::Reuse, _) => (EndCause::Reuse, false),
             Verdict::Refuse(Denial::Invalid) => {
                 let note = Some("at log-out".into());
                 let event = client.event(token.key, EventKind::SecretMismatch, now, note);
@@ -116,12 +116,9 @@ impl Engine {
                 return Ok(None);
             }
             Verdict::Refuse(Denial::Ended(_)) => return Ok(None),
-            _ => cause,
-        };
-        let is_current = match judgement.verdict {
-            Verdict::Repeat | Verdict::Retry(_) | Verdict::Keep | Verdict::Rotate(_) => true,
-            Verdict::Refuse(Denial::Spent | Denial::TooManyRetries) => is_newest_or_before,
-            Verdict::Refuse(_) | Verdict::End(..) | Verdict::Fault => false,
+            Verdict::Repeat | Verdict::Retry(_) | Verdict::Keep | Verdict::Rotate(_) => (cause, true),
+            Verdict::Refuse(Denial::Spent | Denial::TooManyRetries) => (cause, is_newest_or_before),
+            Verdict::Refuse(_) | Verdict::End(..) | Verdict::Fault => (cause, false),
         };
         let ending = Ending { note: judgement.notice.map(note), ..client.ending(cause, now) };
         Ok(Some(Leaving { key: token.key, ending, is_current }))
@@ -165,11 +162,11 @@ impl Engine {
             let page = self.store.of(account, after, PAGE).await?;
             after = page.last().map(|(session, _)| session.key.session);
             let is_last = page.len() < PAGE as usize;
-            live.extend(page.into_iter().filter_map(|(session, detail)| {
-                let is_live =
-                    session.ended.is_none() && now < session.expires_at && now < session.idle_expires_at;
-                is_live.then_some(Listed { session, detail })
-            }));
+            live.extend(
+                page.into_iter().filter_map(|(session, detail)| {
+                    session.is_live(now).then_some(Listed { session, detail })
+                }),
+            );
             if is_last {
                 break;
             }

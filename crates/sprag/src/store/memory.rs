@@ -79,9 +79,9 @@ impl Sessions for MemoryStore {
         let mut has_replaced_a_live_one = false;
         if let Some(session) = opening.replaces {
             let key = SessionKey { account, session };
-            let has_run_out =
-                tables.sessions.get(&key).is_none_or(|(row, _)| expiry(row, ending.at).is_some());
-            has_replaced_a_live_one = tables.end(key, &ending) && !has_run_out;
+            has_replaced_a_live_one =
+                tables.sessions.get(&key).is_some_and(|(row, _)| row.is_live(ending.at));
+            tables.end(key, &ending);
         }
         let is_bounded = opening.most < u32::MAX;
         if is_bounded {
@@ -415,8 +415,7 @@ impl Tables {
     /// The live sessions that give way, longest unused first, so that with one more there are `most`.
     fn surplus(&self, account: AccountId, most: u32, now: Timestamp) -> Vec<SessionKey> {
         let live = self.of(account).map(|(_, (session, _))| session);
-        let mut live: Vec<&Session> =
-            live.filter(|session| session.ended.is_none() && expiry(session, now).is_none()).collect();
+        let mut live: Vec<&Session> = live.filter(|session| session.is_live(now)).collect();
         live.sort_by_key(|session| (session.rotated_at, session.key));
         let stay = most.saturating_sub(1) as usize;
         live.iter().take(live.len().saturating_sub(stay)).map(|session| session.key).collect()

@@ -167,7 +167,7 @@ impl Engine {
     ) -> Result<Option<SessionKey>, Fault> {
         let found = self.store.named(token.session(terms.profile)).await?;
         let waiting = found.filter(|(session, _)| {
-            is_live(session, now) && token.is_unadopted(session, &self.keys.load(), now)
+            session.is_live(now) && token.is_unadopted(session, &self.keys.load(), now)
         });
         Ok(waiting.map(|(session, _)| session.key))
     }
@@ -200,7 +200,7 @@ impl Engine {
             return Ok(Some((token.key, token.generation)));
         }
         let found = self.find_foreign(terms, text).await?;
-        let live = found.filter(|(_, session)| is_live(session, now));
+        let live = found.filter(|(_, session)| session.is_live(now));
         Ok(live.map(|(first, _)| (first.token.key, first.token.generation)))
     }
 
@@ -235,10 +235,6 @@ fn found(there: &Session, account: AccountId) -> Imported {
     } else {
         refused("its token is here already, for a session of another user")
     }
-}
-
-fn is_live(session: &Session, now: Timestamp) -> bool {
-    session.ended.is_none() && now < session.expires_at && now < session.idle_expires_at
 }
 
 fn opening(
