@@ -194,8 +194,9 @@ impl Taker {
     /// Whether another row of the same token has said that it is over. If this one does, that is remembered.
     fn has_twin_that_is_over(&self, row: &Row) -> Result<bool, Fault> {
         let Row::Session(session) = row else { return Ok(false) };
-        let id = session.imported().token.session(self.terms.profile);
-        if is_over(session, self.mode.now()) {
+        let session = session.imported();
+        let id = session.token.session(self.terms.profile);
+        if session.is_over(self.mode.now()) {
             return self.over.note(id).map(|()| false);
         }
         self.over.has(id)
@@ -283,11 +284,6 @@ impl Row {
             ImportedUser { external_id: &session.user, username: Some(&name), ..ImportedUser::default() };
         trial.scratch.import_user(terms, somebody).await.map(drop)
     }
-}
-
-fn is_over(session: &Session, now: Timestamp) -> bool {
-    let session = session.imported();
-    !session.is_live || session.expires_at <= now
 }
 
 /// A user name that only this id leads to, whatever stands in the id.

@@ -220,6 +220,14 @@ const MOVED: &str = "its account has changed its password or was disabled since 
 /// What became of a session whose client will not come by.
 const OVER_THERE: &str = "it is over there";
 
+impl ImportedSession<'_> {
+    /// Whether it is over in its former home: revoked, inactive or expired.
+    #[must_use]
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        over(self, now).is_some()
+    }
+}
+
 /// Why a session is not live in its former home, if it is not.
 fn over(session: &ImportedSession<'_>, now: Timestamp) -> Option<(EndCause, &'static str)> {
     if !session.is_live {
