@@ -94,8 +94,7 @@ fn bearer() -> Value {
 }
 
 fn refusal_code() -> Value {
-    let rows =
-        CODES.iter().map(|code| format!("- `{}` ({}): {}", code.name, code.status.as_u16(), code.when));
+    let rows = CODES.iter().map(|code| format!("- `{}` ({}): {}", code.name, code.status, code.when));
     json!({
         "type": "string",
         "enum": CODES.iter().map(|code| code.name).collect::<Vec<_>>(),

@@ -21,9 +21,25 @@ mod verify;
 pub(crate) use verify::genuine;
 pub use verify::{Expected, LEEWAY_SECONDS, MAX_BYTES, Rejected, verify};
 
-/// The claims that Sprag sets itself; a profile may not configure them.
-pub const RESERVED_CLAIMS: [&str; 10] =
-    ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "client_id", "account_id"];
+/// The claims that Sprag sets itself, or may one day: those that say for whom, by whom, when and how a token came about.
+/// A profile may not configure them.
+pub const RESERVED_CLAIMS: [&str; 15] = [
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "nbf",
+    "iat",
+    "jti",
+    "sid",
+    "client_id",
+    "account_id",
+    "azp",
+    "cnf",
+    "auth_time",
+    "amr",
+    "acr",
+];
 
 /// How access tokens are signed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -1,9 +1,14 @@
 //! The two ways of not succeeding: [`Refusal`], an answer, and [`Fault`], our failure.
 
 use std::error::Error as StdError;
+use std::fmt;
 
 use crate::ratchet::Denial;
 use crate::session::EndCause;
+
+pub use refusals::{CODES, Code};
+
+pub mod refusals;
 
 /// What the engine's actions return instead of success.
 #[derive(Debug, thiserror::Error)]
@@ -16,79 +21,85 @@ pub enum Error {
     Failed(#[from] Fault),
 }
 
-/// A "no" with a stable code and a sentence for a person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+/// A "no" with a stable code and a sentence for a person; [`Refusal::row`] is what the [table](refusals) says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// No token came with the request.
-    #[error("no token was sent; log in, or send the token this call needs")]
     TokenMissing,
     /// The token is not one of ours, or not for this profile.
-    #[error("this token is not valid here; log in again")]
     TokenInvalid,
     /// The token was spent a moment ago and this profile answers no retries.
-    #[error("this refresh token has been used already; use the one that replaced it")]
     TokenSpent,
     /// The token's or session's lifetime is over.
-    #[error("this token has expired; refresh it or log in again")]
     TokenExpired,
-    /// The session is over.
-    #[error("this session has ended{}; log in again", .0.map(because).unwrap_or_default())]
+    /// The session is over; whoever has a genuine token of it learns why.
     SessionEnded(Option<EndCause>),
     /// The account may not log in.
-    #[error("this account is disabled; ask whoever runs this service")]
     AccountDisabled,
     /// One spent token was presented too often.
-    #[error("this refresh token was presented too many times; use the one that replaced it")]
     TooManyRetries,
     /// Unknown name or wrong password: deliberately not told apart.
-    #[error("the name or the password is wrong")]
     CredentialsInvalid,
     /// The present password, asked for once more, is wrong.
-    #[error("the current password is wrong")]
     CurrentPasswordWrong,
     /// The password cannot be taken.
-    #[error("a password has {min} to {max} bytes; choose another", min = crate::password::MIN_BYTES, max = crate::password::MAX_BYTES)]
     PasswordRejected,
-    /// The user name or e-mail cannot be taken.
-    #[error("{0}")]
+    /// The user name or e-mail cannot be taken, for this reason.
     NameInvalid(&'static str),
     /// Another account has that user name or e-mail.
-    #[error("another account has this user name or e-mail; choose another")]
     NameTaken,
     /// Only an administrator may do this.
-    #[error("only an administrator may do this")]
     Forbidden,
     /// The account has no such session.
-    #[error("there is no such live session; list the sessions to see which there are")]
     SessionUnknown,
     /// There is no such account.
-    #[error("there is no such account")]
     AccountUnknown,
 }
 
 impl Refusal {
-    /// The stable code, part of the wire. `docs/reference/errors.md` documents each.
+    /// Its row in the table of refusals.
+    #[must_use]
+    pub fn row(&self) -> &'static Code {
+        match self {
+            Self::TokenMissing => &refusals::TOKEN_MISSING,
+            Self::TokenInvalid => &refusals::TOKEN_INVALID,
+            Self::TokenSpent => &refusals::TOKEN_SPENT,
+            Self::TokenExpired => &refusals::TOKEN_EXPIRED,
+            Self::SessionEnded(_) => &refusals::SESSION_ENDED,
+            Self::AccountDisabled => &refusals::ACCOUNT_DISABLED,
+            Self::TooManyRetries => &refusals::TOO_MANY_RETRIES,
+            Self::CredentialsInvalid => &refusals::CREDENTIALS_INVALID,
+            Self::CurrentPasswordWrong => &refusals::CURRENT_PASSWORD_WRONG,
+            Self::PasswordRejected => &refusals::PASSWORD_REJECTED,
+            Self::NameInvalid(_) => &refusals::NAME_INVALID,
+            Self::NameTaken => &refusals::NAME_TAKEN,
+            Self::Forbidden => &refusals::FORBIDDEN,
+            Self::SessionUnknown => &refusals::SESSION_UNKNOWN,
+            Self::AccountUnknown => &refusals::ACCOUNT_UNKNOWN,
+        }
+    }
+
+    /// The stable code, part of the wire.
     #[must_use]
     pub fn code(&self) -> &'static str {
+        self.row().name
+    }
+}
+
+/// The row's sentence, or what more is known of the case at hand.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TokenMissing => "token_missing",
-            Self::TokenInvalid => "token_invalid",
-            Self::TokenSpent => "token_spent",
-            Self::TokenExpired => "token_expired",
-            Self::SessionEnded(_) => "session_ended",
-            Self::AccountDisabled => "account_disabled",
-            Self::TooManyRetries => "too_many_retries",
-            Self::CredentialsInvalid => "credentials_invalid",
-            Self::CurrentPasswordWrong => "current_password_wrong",
-            Self::PasswordRejected => "password_rejected",
-            Self::NameInvalid(_) => "name_invalid",
-            Self::NameTaken => "name_taken",
-            Self::Forbidden => "forbidden",
-            Self::SessionUnknown => "session_unknown",
-            Self::AccountUnknown => "account_unknown",
+            Self::SessionEnded(Some(cause)) => {
+                write!(f, "this session has ended because {}; log in again", cause.sentence())
+            }
+            Self::NameInvalid(reason) => f.write_str(reason),
+            _ => f.write_str(self.row().sentence),
         }
     }
 }
+
+impl StdError for Refusal {}
 
 impl From<Denial> for Refusal {
     fn from(denial: Denial) -> Self {
@@ -101,10 +112,6 @@ impl From<Denial> for Refusal {
             Denial::TooManyRetries => Self::TooManyRetries,
         }
     }
-}
-
-fn because(cause: EndCause) -> String {
-    format!(" because {}", cause.sentence())
 }
 
 /// A failure of ours: what was being attempted, and what stopped it.
@@ -123,12 +130,24 @@ pub struct Fault {
 /// Whether trying again later may help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultKind {
-    /// The store failed, timed out, is full or is shutting down: 503 `unavailable`.
+    /// The store failed, timed out, is full or is shutting down.
     Unavailable,
-    /// A bounded queue is full: 503 `busy`, at once.
+    /// A bounded queue is full, which is said at once.
     Busy,
-    /// A defect: 500 `internal`.
+    /// A defect.
     Internal,
+}
+
+impl FaultKind {
+    /// What a client is told of such a fault, which is no detail: a row of the table of refusals.
+    #[must_use]
+    pub fn row(self) -> &'static Code {
+        match self {
+            Self::Unavailable => &refusals::UNAVAILABLE,
+            Self::Busy => &refusals::BUSY,
+            Self::Internal => &refusals::INTERNAL,
+        }
+    }
 }
 
 impl Fault {

@@ -9,7 +9,7 @@ use clap::Subcommand;
 use super::output::{say, tell};
 use crate::config::ProfileRef;
 use crate::node::load_profiles;
-use crate::profile::{Profile, builtin_names};
+use crate::profile::{Profile, builtin_names, refusals_reference};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -25,6 +25,8 @@ pub(super) enum Command {
         /// Its name; `sprag profile list` prints them all
         name: Option<String>,
     },
+    /// Print every refusal that a profile can word, as docs/reference/errors.md
+    Refusals,
 }
 
 pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
@@ -49,6 +51,7 @@ pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
             };
             say(text.trim_end())?;
         }
+        Command::Refusals => say(refusals_reference().trim_end())?,
     }
     Ok(ExitCode::SUCCESS)
 }

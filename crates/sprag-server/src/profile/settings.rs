@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sprag::access::RESERVED_CLAIMS;
 use sprag::engine::Subject;
 use sprag::policy::{Ahead, Lockstep, MAX_REUSE_INTERVAL, Policy, Retry};
 
@@ -15,23 +16,6 @@ use super::{AccessShape, CookieSpec, Encoding, OriginRule, RefreshTransport, Sam
 
 /// The most by which an access token's life may be shortened at random.
 const MAX_JITTER_PERCENT: u8 = 50;
-
-/// The claims that an access token always has; a profile cannot set them.
-pub const OWN_CLAIMS: &[&str] = &[
-    "iss",
-    "sub",
-    "aud",
-    "exp",
-    "iat",
-    "nbf",
-    "jti",
-    "sid",
-    "client_id",
-    "account_id",
-    "azp",
-    "cnf",
-    "auth_time",
-];
 
 /// The settings that a foreign environment name may stand for.
 pub const SETTINGS: &[&str] = &[
@@ -128,7 +112,7 @@ pub(super) fn access(profile: &Section<'_>) -> Result<AccessShape, ProfileError>
 
 fn claims(field: &Field<'_>) -> Result<Template, ProfileError> {
     for (claim, field) in field.open_section()?.fields() {
-        if OWN_CLAIMS.contains(&claim) {
+        if RESERVED_CLAIMS.contains(&claim) {
             let hint = "choose another name";
             return Err(field.error(format!("the claim {claim:?} is always set by the server")).hint(hint));
         }
