@@ -26,9 +26,9 @@ pub(crate) const SWEEP_PAUSE: Duration = Duration::from_millis(20);
 /// Starts the jobs; they stop when the set is dropped.
 pub fn start(node: &Node) -> JoinSet<()> {
     let mut jobs = JoinSet::new();
-    if let Some(every) = node.config.sweep_interval {
+    if let Some(every) = node.config.sessions.sweep_interval {
         let (engine, metrics) = (Arc::clone(&node.engine), Arc::clone(&node.metrics));
-        jobs.spawn(sweep_now_and_then(engine, metrics, every, node.config.keep_ended));
+        jobs.spawn(sweep_now_and_then(engine, metrics, every, node.config.sessions.keep_ended));
     }
     if let RingSource::File(_) = &node.ring {
         jobs.spawn(watch_ring(Arc::clone(&node.engine), node.ring.clone(), node.config.clone()));

@@ -15,6 +15,8 @@ pub mod jobs;
 pub mod logs;
 pub mod metrics;
 pub mod node;
+pub mod old_names;
 pub mod openapi;
 pub mod profile;
+mod quoted;
 pub mod ring_file;

@@ -15,9 +15,9 @@ use crate::config::{Config, LogFormat};
 /// # Errors
 /// Logging was started before.
 pub fn start(config: &Config) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&config.log)?;
+    let filter = EnvFilter::try_new(&config.logs.filter)?;
     let output = fmt::layer().with_writer(std::io::stderr);
-    let output = match config.log_format {
+    let output = match config.logs.format {
         LogFormat::Json => output.json().boxed(),
         LogFormat::Text => output.with_ansi(std::io::stderr().is_terminal()).with_target(false).boxed(),
     };

@@ -197,16 +197,16 @@ fn warn_if_all_are_silent(summary: &Summary) {
 }
 
 fn at_once(config: &Config) -> usize {
-    match config.database {
+    match config.store.database {
         Database::Sqlite(_) => AT_ONCE_SQLITE,
-        Database::Postgres(_) => config.database_connections.get() * AT_ONCE_FOR_EACH_CONNECTION,
+        Database::Postgres(_) => config.store.connections.get() * AT_ONCE_FOR_EACH_CONNECTION,
     }
 }
 
 /// Opens the store, or what a dry run needs of it.
 async fn mode(kind: ImportKind, args: &Args, config: Config, profiles: Vec<Profile>) -> anyhow::Result<Mode> {
-    let limits = Limits { sessions_per_account: config.sessions_per_account.get() };
-    let is_missing = matches!(&config.database, Database::Sqlite(path) if !path.exists());
+    let limits = Limits { sessions_per_account: config.sessions.per_account.get() };
+    let is_missing = matches!(&config.store.database, Database::Sqlite(path) if !path.exists());
     let open = async |config, profiles| -> anyhow::Result<Arc<Engine>> {
         Ok(Node::open(config, profiles).await?.engine)
     };

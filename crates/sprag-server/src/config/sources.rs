@@ -11,14 +11,27 @@ use toml::de::{DeTable, DeValue};
 use super::dotenv::{self, Dotenv};
 use super::error::{ConfigError, hint};
 use super::mapping::Mapping;
-use super::settings::{SETTINGS, Setting};
-use super::value::quoted;
+use super::settings::{self, Fallback, Setting, env_of, key_of};
+use crate::old_names::{self, OldName, sentence};
+use crate::quoted::quoted;
 
 /// The file of settings that is read if it is there.
 const FILE: &str = "sprag.toml";
 
 /// The most that is read of `.env` or `sprag.toml`; more is a mistake.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+/// The setting that says where others are.
+pub(super) const SETTINGS: &[Setting] = &[Setting {
+    name: "config",
+    env: "SPRAG_CONFIG",
+    placeholder: "FILE",
+    help: "The file of settings.",
+    default: Fallback::Derived("sprag.toml if present"),
+    is_secret: false,
+    right: "sprag.toml",
+    wrong: "nowhere.toml",
+}];
 
 /// The flags that were given: a setting's name and the text of its value.
 pub type Flags = HashMap<&'static str, String>;
@@ -37,6 +50,7 @@ pub struct Sources {
 /// One line of `sprag.toml`.
 struct Entry {
     setting: &'static Setting,
+    key: String,
     text: String,
     line: usize,
 }
@@ -61,6 +75,8 @@ pub enum Origin {
         path: String,
         /// On this line.
         line: usize,
+        /// Under this key.
+        key: String,
     },
     /// Nobody set it.
     Default,
@@ -74,7 +90,7 @@ impl Origin {
             Self::Flag(name) => format!("--{name}"),
             Self::Environment(name) => format!("{name} in the environment"),
             Self::Dotenv { name, line } => format!("{name} in {} line {line}", dotenv::NAME),
-            Self::File { path, line } => format!("{} in {path} line {line}", setting.replace('-', "_")),
+            Self::File { path, line, key } => format!("{key} in {path} line {line}"),
             Self::Default => format!("the default of {setting}"),
         }
     }
@@ -89,7 +105,7 @@ impl fmt::Display for Origin {
                 write!(f, "{} line {line}", dotenv::NAME)
             }
             Self::Dotenv { name, line } => write!(f, "{} line {line} ({name})", dotenv::NAME),
-            Self::File { path, line } => write!(f, "{path} line {line}"),
+            Self::File { path, line, .. } => write!(f, "{path} line {line}"),
             Self::Default => f.write_str("default"),
         }
     }
@@ -205,7 +221,42 @@ impl Sources {
         if let Some(text) = self.flags.get(setting.name) {
             return Ok(Some(Found { text: text.clone(), origin: Origin::Flag(setting.name) }));
         }
-        self.variable(setting, setting.env)
+        if let Some(found) = self.variable(setting, setting.env)? {
+            return Ok(Some(found));
+        }
+        self.by_old_name(setting)
+    }
+
+    /// What was given under the name that a setting had before.
+    fn by_old_name(&self, setting: &'static Setting) -> Result<Option<Found>, ConfigError> {
+        let Some(old) = setting.old_name() else { return Ok(None) };
+        if let Some(text) = self.flags.get(old) {
+            return Ok(Some(Found { text: text.clone(), origin: Origin::Flag(old) }));
+        }
+        self.variable(setting, &env_of(old))
+    }
+
+    /// A sentence for each old name that was given, with where it stands.
+    pub(super) fn old_names(&self) -> Vec<String> {
+        let mut told = Vec::new();
+        for OldName { old, new, .. } in old_names::settings() {
+            if self.flags.contains_key(old) {
+                told.push(sentence("the command line", &format!("--{old}"), &format!("--{new}")));
+            }
+            let (old_variable, new_variable) = (env_of(old), env_of(new));
+            if self.environment.contains_key(&old_variable) {
+                told.push(sentence("the environment", &old_variable, &new_variable));
+            }
+            for found in self.dotenv.variables.iter().filter(|found| found.name == old_variable) {
+                let place = format!("{} line {}", dotenv::NAME, found.line);
+                told.push(sentence(&place, &old_variable, &new_variable));
+            }
+            let path = self.file_path.as_deref().unwrap_or(FILE);
+            for entry in self.file.iter().filter(|entry| entry.key == key_of(old)) {
+                told.push(sentence(&format!("{path} line {}", entry.line), &entry.key, &key_of(new)));
+            }
+        }
+        told
     }
 
     /// What a profile's own names for settings give; two that disagree are refused.
@@ -270,8 +321,10 @@ impl Sources {
 
     fn in_file(&self, setting: &'static Setting) -> Option<Found> {
         let path = self.file_path.as_ref()?;
-        let entry = self.file.iter().find(|entry| entry.setting.name == setting.name)?;
-        let origin = Origin::File { path: path.clone(), line: entry.line };
+        let those = self.file.iter().filter(|entry| entry.setting.name == setting.name);
+        // The name that it has now goes before the one that it had.
+        let entry = those.min_by_key(|entry| entry.key != key_of(setting.name))?;
+        let origin = Origin::File { path: path.clone(), line: entry.line, key: entry.key.clone() };
         Some(Found { text: entry.text.clone(), origin })
     }
 
@@ -281,10 +334,14 @@ impl Sources {
         let of_dotenv = self.dotenv.variables.iter();
         let of_dotenv = of_dotenv.map(|found| (&found.name, format!("{} line {}", dotenv::NAME, found.line)));
         for (name, place) in of_process.chain(of_dotenv) {
-            if name.starts_with("SPRAG_") && !SETTINGS.iter().any(|setting| setting.env == name) {
+            let is_old = || old_names::settings().any(|old| env_of(old.old) == *name);
+            if name.starts_with("SPRAG_")
+                && !settings::SETTINGS.iter().any(|setting| setting.env == name)
+                && !is_old()
+            {
                 return Err(ConfigError::Unknown {
                     what: format!("{name} in {place}"),
-                    hint: hint(name, SETTINGS.iter().map(|setting| setting.env)),
+                    hint: hint(name, settings::SETTINGS.iter().map(|setting| setting.env)),
                 });
             }
         }
@@ -345,13 +402,19 @@ fn entries(text: &str, path: &str) -> Result<Vec<Entry>, ConfigError> {
                 place: place(line),
                 problem: format!("{name}: {problem}"),
             })?;
-        entries.push(Entry { setting, text, line });
+        entries.push(Entry { setting, key: name.to_owned(), text, line });
     }
     Ok(entries)
 }
 
 fn known(key: &str, place: &str) -> Result<&'static Setting, ConfigError> {
-    if let Some(setting) = SETTINGS.iter().find(|setting| setting.file_key().as_deref() == Some(key)) {
+    if let Some(setting) =
+        settings::SETTINGS.iter().find(|setting| setting.file_key().as_deref() == Some(key))
+    {
+        return Ok(setting);
+    }
+    let by_old_name = |setting: &&Setting| setting.old_name().is_some_and(|old| key_of(old) == key);
+    if let Some(setting) = settings::SETTINGS.iter().find(by_old_name) {
         return Ok(setting);
     }
     if let Some(setting) = Setting::named(&key.replace('_', "-")).filter(|setting| setting.is_secret) {
@@ -363,7 +426,7 @@ fn known(key: &str, place: &str) -> Result<&'static Setting, ConfigError> {
             ),
         });
     }
-    let keys: Vec<String> = SETTINGS.iter().filter_map(Setting::file_key).collect();
+    let keys: Vec<String> = settings::SETTINGS.iter().filter_map(Setting::file_key).collect();
     Err(ConfigError::Unknown {
         what: format!("{} in {place}", quoted(key)),
         hint: hint(key, keys.iter().map(String::as_str)),
