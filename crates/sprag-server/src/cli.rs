@@ -7,7 +7,7 @@ use std::io;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use sprag::engine::Requester;
 use sprag::session::ShortHash;
 
@@ -15,7 +15,7 @@ use crate::config::{self, Config, Sources};
 use crate::database;
 use crate::node::{self, Node};
 use crate::profile::Profile;
-use crate::{logs, openapi};
+use crate::{logs, old_names, openapi};
 
 mod audit;
 pub mod demo;
@@ -85,10 +85,20 @@ enum Command {
 pub fn run() -> anyhow::Result<ExitCode> {
     let matches = Cli::command().args(config::args()).get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into()).collect();
+    old_names::of_command(&name(&matches), &words).iter().for_each(output::tell);
     match carry_out(cli.command, config::flags(&matches)) {
         // Whoever read our output has seen enough, as in `sprag user list | head`.
         Err(error) if is_closed_output(&error) => Ok(ExitCode::SUCCESS),
         outcome => outcome,
+    }
+}
+
+/// The command with the one below it, as in `key replace`, whatever it was called on the command line.
+fn name(matches: &ArgMatches) -> String {
+    match matches.subcommand() {
+        Some((first, below)) => format!("{first} {}", name(below)).trim_end().to_owned(),
+        None => String::new(),
     }
 }
 
@@ -134,8 +144,9 @@ fn resolve(sources: &Sources) -> anyhow::Result<(Config, Vec<Profile>)> {
     let names = sources.profiles()?;
     let mapping: Vec<_> =
         node::load_profiles(&names, None)?.into_iter().flat_map(|profile| profile.environment).collect();
-    let config = sources.resolve(&mapping)?;
+    let mut config = sources.resolve(&mapping)?;
     let profiles = node::load_profiles(&config.profiles, Some(&config))?;
+    config.add_old_names(profiles.iter().flat_map(|profile| profile.old_keys.iter().cloned()));
     Ok((config, profiles))
 }
 

@@ -164,6 +164,11 @@ impl Config {
         &self.old_names
     }
 
+    /// Adds what is to be said of names in profiles.
+    pub(crate) fn add_old_names(&mut self, told: impl IntoIterator<Item = String>) {
+        self.old_names.extend(told);
+    }
+
     /// The issuer of our tokens: the public URL without a slash at its end.
     #[must_use]
     pub fn issuer(&self) -> &str {

@@ -10,7 +10,7 @@ use tracing_subscriber::{EnvFilter, Layer as _, fmt, registry};
 
 use crate::config::{Config, LogFormat};
 
-/// Starts logging as `config` says.
+/// Starts logging as `config` says, with what is to be said of names that were given.
 ///
 /// # Errors
 /// Logging was started before.
@@ -22,6 +22,9 @@ pub fn start(config: &Config) -> anyhow::Result<()> {
         LogFormat::Text => output.with_ansi(std::io::stderr().is_terminal()).with_target(false).boxed(),
     };
     registry().with(output.with_filter(filter_fn(may_be_logged)).with_filter(filter)).try_init()?;
+    for told in config.old_names() {
+        tracing::warn!("{told}");
+    }
     Ok(())
 }
 

@@ -7,6 +7,7 @@
 mod cookie_reach;
 mod duration;
 mod error;
+mod extends;
 mod fact;
 mod import;
 mod overlap;
@@ -22,18 +23,18 @@ mod toml_hints;
 
 use std::sync::Arc;
 
+use extends::Text;
+use route::Surroundings;
+use section::Section;
 use sprag::engine::{AccessTokenShape, Claims, ClientPolicy, Subject};
 use sprag::policy::Policy;
 use sprag::session::ProfileId;
-use toml::de::DeTable;
-
-use route::Surroundings;
-use section::{MAX_PAGE_BYTES, Section, Source};
 
 pub use sprag::token::Encoding;
 
 pub use duration::{MAX_DURATION, parse as parse_duration};
 pub use error::ProfileError;
+pub use extends::resolved;
 pub use fact::{Fact, FactKind, Facts, FieldFacts, RefusalFacts, SessionFacts};
 pub use import::{ImportColumn, ImportField, ImportKind, ImportShape, TableShape};
 pub use overlap::{ClashError, ClashSite, SYSTEM_PATHS, check_together};
@@ -78,6 +79,8 @@ pub struct Profile {
     pub environment: Vec<(String, String)>,
     /// Where the system that it takes the place of keeps its users and sessions.
     pub import: Option<ImportShape>,
+    /// A sentence for each key that it writes under the name that the key had before.
+    pub old_keys: Vec<String>,
 }
 
 /// How refresh tokens travel.
@@ -120,6 +123,8 @@ pub enum Transport {
 /// The cookie that carries a refresh token; always `HttpOnly`, never with a `Domain`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CookieSpec {
+    /// The file it stands in.
+    pub file: String,
     /// The line of the profile it stands on.
     pub line: usize,
     /// Its name.
@@ -188,24 +193,29 @@ impl Profile {
     /// # Errors
     /// The first thing that is wrong, with its line.
     pub fn parse(name: &str, file: &str, text: &str) -> Result<Self, ProfileError> {
-        let source = Source { file, text };
-        if text.len() > MAX_PAGE_BYTES {
-            return Err(source.error(0, format!("a page has at most {MAX_PAGE_BYTES} bytes")));
-        }
-        let table = DeTable::parse(text).map_err(|error| toml_hints::of(source, &error))?;
-        let profile = Section::root(source, table.get_ref(), &KEYS)?;
-        let id = profile.require("id")?;
-        let about = profile.require("about")?.text()?.to_owned();
-        let (encoding, refresh) = settings::refresh_token(&profile)?;
-        let registration = registration(&profile)?;
-        let routes = routes(&profile, &Surroundings { refresh: &refresh, registration })?;
+        let texts = extends::texts(file, text)?;
+        let tables = texts.iter().map(Text::table).collect::<Result<Vec<_>, _>>()?;
+        let layers: Vec<_> =
+            texts.iter().zip(&tables).map(|(text, table)| (text.source(), table.get_ref())).collect();
+        let profile = Section::root(&layers, &KEYS)?;
+        Self::read(name, file, &profile)
+    }
+
+    /// Reads a profile whose bases are known.
+    fn read(name: &str, file: &str, profile: &Section<'_>) -> Result<Self, ProfileError> {
+        let id = profile.require_own("id")?;
+        let about = profile.require_own("about")?.text()?.to_owned();
+        let (encoding, refresh) = settings::refresh_token(profile)?;
+        let registration = registration(profile)?;
+        let routes = routes(profile, &Surroundings { refresh: &refresh, registration })?;
+        let old_keys = profile.old_keys();
         let profile = Self {
             name: name.to_owned(),
             file: file.to_owned(),
             id: ProfileId(id.number(1..=u16::MAX)?),
             id_line: id.line(),
             about,
-            policy: settings::policy(&profile)?,
+            policy: settings::policy(profile)?,
             encoding,
             refresh,
             routes,
@@ -215,9 +225,10 @@ impl Profile {
                 .transpose()?
                 .unwrap_or_default(),
             registration,
-            access: settings::access(&profile)?,
-            environment: settings::environment(&profile)?,
+            access: settings::access(profile)?,
+            environment: settings::environment(profile)?,
             import: profile.get("import").map(|field| ImportShape::parse(&field)).transpose()?,
+            old_keys,
         };
         overlap::check_alone(&profile)?;
         cookie_reach::check(&profile)?;
@@ -251,7 +262,7 @@ impl Profile {
     /// A profile that is part of the binary; `None` if there is none of that name.
     #[must_use]
     pub fn builtin(name: &str) -> Option<Result<Self, ProfileError>> {
-        shipped::builtin_text(name).map(|text| Self::parse(name, &format!("profiles/{name}.toml"), text))
+        shipped::builtin_text(name).map(|text| Self::parse(name, &shipped::file(name), text))
     }
 
     /// The text of a shipped profile, to read or to start an own one from.
@@ -259,10 +270,17 @@ impl Profile {
     pub fn builtin_text(name: &str) -> Option<&'static str> {
         shipped::builtin_text(name)
     }
+
+    /// The file and the text of a shipped profile, or of what shipped profiles share and extend.
+    #[must_use]
+    pub fn base(name: &str) -> Option<(String, &'static str)> {
+        shipped::base(name)
+    }
 }
 
 /// The keys of a profile, in the order of the reference.
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
+    "extends",
     "id",
     "about",
     "lifetimes",
@@ -284,11 +302,7 @@ fn registration(profile: &Section<'_>) -> Result<Registration, ProfileError> {
 }
 
 fn routes(profile: &Section<'_>, around: &Surroundings<'_>) -> Result<Vec<Route>, ProfileError> {
-    let field = profile
-        .require("route")
-        .map_err(|error| error.hint("write [[route]] with on, does, takes and gives"))?;
-    let elements = field
-        .elements()
-        .map_err(|error| error.hint("begin each call with the line [[route]], with two brackets"))?;
+    profile.require("route").map_err(|error| error.hint("write [[route]] with on, does, takes and gives"))?;
+    let elements = extends::routes(&profile.each("route"))?;
     elements.iter().map(|element| Route::parse(element, around)).collect()
 }

@@ -144,7 +144,7 @@ fn the_table_is_sound() {
         assert!(setting.help.ends_with('.'), "{}", setting.name);
         assert_eq!(SETTINGS.iter().filter(|other| other.name == setting.name).count(), 1);
     }
-    let longest = nothing().flag("reuse-interval", "300s").config().lifetimes.reuse_interval;
+    let longest = nothing().flag("reuse-interval", "300s").config().sessions.lifetimes.reuse_interval;
     assert_eq!(longest, Some(MAX_REUSE_INTERVAL));
 }
 
@@ -325,7 +325,7 @@ fn lifetimes_that_contradict_each_other_are_refused_also_against_the_profile() {
 #[test]
 fn an_hs256_secret_can_be_relied_on() {
     let hs256 = || nothing().flag("signing-algorithm", "HS256");
-    assert!(hs256().config().hs256_secret.is_none(), "the key ring has one of its own");
+    assert!(hs256().config().tokens.hs256_secret.is_none(), "the key ring has one of its own");
     for weak in ["hunter2hunter2", "your-super-secret-key-change-this", "your-super-secure-secret-key-here"] {
         let told = hs256().env("SPRAG_HS256_SECRET", weak).refusal();
         assert!(told.starts_with("SPRAG_HS256_SECRET in the environment: this secret"), "{told}");
@@ -501,9 +501,5 @@ fn the_default_file_can_be_taken_as_it_is() {
 fn the_reference_says_what_the_table_says() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/config.md");
     let profile = fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        profile == reference(),
-        "docs/reference/config.md is stale; run: \
-         just reference"
-    );
+    assert!(profile == reference(), "docs/reference/config.md is stale; run: just reference");
 }

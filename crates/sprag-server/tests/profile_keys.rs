@@ -16,7 +16,7 @@ use wrong_profile::assert_wrong_in;
 const PROFILE: &str = r#"id = 1000
 about = "a profile for tests"
 registration = "open"
-refresh_token = { body = "refreshToken", adopts = true }
+refresh_token = { body = "refreshToken", imported_tokens = true }
 access_token = { subject = "external", audience = false, claims = { role = "$account.role", name = "$account.name?" } }
 
 [[route]]
@@ -178,8 +178,16 @@ fn what_is_wrong_with_them_has_its_line_and_a_way_out() {
         "audiences = false",
         r#"5: unknown key "audiences"; did you mean "audience"?"#,
     );
-    assert_wrong("adopts = true", "adopts = 1", "4: refresh_token.adopts must be true or false, not 1");
-    assert_wrong("adopts = true", "adopt = true", r#"4: unknown key "adopt"; did you mean "adopts"?"#);
+    assert_wrong(
+        "imported_tokens = true",
+        "imported_tokens = 1",
+        "4: refresh_token.imported_tokens must be true or false, not 1",
+    );
+    assert_wrong(
+        "imported_tokens = true",
+        "import_tokens = true",
+        r#"4: unknown key "import_tokens"; did you mean "imported_tokens"?"#,
+    );
     assert_wrong(
         "role = \"$account.role\"",
         "account_id = \"$account.id\"",

@@ -165,7 +165,7 @@ fn shape(kind: ImportKind, profile: &Profile, columns: Vec<ImportColumn>) -> any
 fn expect_adoption(kind: ImportKind, profile: &Profile) -> anyhow::Result<()> {
     if kind == ImportKind::Sessions && !profile.refresh.takes_imported_tokens {
         bail!(
-            "the profile {} refuses the tokens of another system, so nobody could use the sessions; put adopts = true under \
+            "the profile {} refuses the tokens of another system, so nobody could use the sessions; put imported_tokens = true under \
              [refresh_token] in {}",
             profile.name,
             profile.file

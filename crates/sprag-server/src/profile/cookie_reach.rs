@@ -2,15 +2,15 @@
 //! there, is one that reaches nobody.
 
 use super::error::{ProfileError, quote};
-use super::{Action, Input, Profile};
+use super::{Action, Input, Profile, Route};
 
 /// Checks that the cookie reaches the calls that need it, and that there are such calls.
 ///
 /// # Errors
 /// One of them is out of the cookie's reach, or there is none.
 pub(super) fn check(profile: &Profile) -> Result<(), ProfileError> {
-    let wrong = |line, what, hint: String| {
-        Err(ProfileError { file: profile.file.clone(), line, what, hint: Some(hint) })
+    let wrong = |route: &Route, what, hint: String| {
+        Err(ProfileError { file: route.file.clone(), line: route.line, what, hint: Some(hint) })
     };
     let mut takers = profile.routes.iter().filter(|route| match route.action {
         Action::Refresh => true,
@@ -27,9 +27,14 @@ pub(super) fn check(profile: &Profile) -> Result<(), ProfileError> {
             quote(&route.path)
         );
         return wrong(
-            route.line,
+            route,
             what,
-            format!("widen the path of refresh_token.cookie on line {}", cookie.line),
+            match &cookie.file {
+                file if *file == route.file => {
+                    format!("widen the path of refresh_token.cookie on line {}", cookie.line)
+                }
+                file => format!("widen the path of refresh_token.cookie at {file}:{}", cookie.line),
+            },
         );
     }
     let mut routes = profile.routes.iter();
@@ -37,7 +42,7 @@ pub(super) fn check(profile: &Profile) -> Result<(), ProfileError> {
     match giver.filter(|_| !routes.any(|route| route.action.needs_refresh_token())) {
         Some(giver) => {
             let what = format!("{} hands out a refresh token that no call takes", giver.action.name());
-            wrong(giver.line, what, "add a [[route]] that does = \"refresh\"".to_owned())
+            wrong(giver, what, "add a [[route]] that does = \"refresh\"".to_owned())
         }
         None => Ok(()),
     }

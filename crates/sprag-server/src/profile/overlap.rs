@@ -7,7 +7,7 @@ use std::fmt;
 
 use axum::http::Method;
 
-use super::{Profile, ProfileError};
+use super::{CookieSpec, Profile, ProfileError};
 
 /// The paths that the server answers itself, whatever its profiles say; so are all paths below `/docs/`.
 pub const SYSTEM_PATHS: &[&str] =
@@ -75,12 +75,12 @@ pub fn check_together(profiles: &[Profile]) -> Result<(), ClashError> {
 /// Two of its routes clash, or one with a path of the server.
 pub(super) fn check_alone(profile: &Profile) -> Result<(), ProfileError> {
     check_routes(std::slice::from_ref(profile)).map_err(|clash| {
-        let line = match clash.second {
-            ClashSite::Line { line, .. } => line,
-            ClashSite::Server => 1,
+        let (file, line) = match clash.second {
+            ClashSite::Line { file, line } => (file, line),
+            ClashSite::Server => (profile.file.clone(), 1),
         };
         let what = format!("{} already belongs to {}", clash.what, clash.first);
-        ProfileError { file: profile.file.clone(), line, what, hint: Some("change one of them".to_owned()) }
+        ProfileError { file, line, what, hint: Some("change one of them".to_owned()) }
     })
 }
 
@@ -102,8 +102,9 @@ fn check_cookies(profiles: &[Profile]) -> Result<(), ClashError> {
             let (Some(one), Some(other)) = (&first.refresh.cookie, &second.refresh.cookie) else { continue };
             if one.name == other.name && (one.covers(&other.path) || other.covers(&one.path)) {
                 let what = format!("the cookie {:?}", other.name);
-                let site = |profile: &Profile, line| ClashSite::Line { file: profile.file.clone(), line };
-                let (first, second) = (site(first, one.line), site(second, other.line));
+                let site =
+                    |cookie: &CookieSpec| ClashSite::Line { file: cookie.file.clone(), line: cookie.line };
+                let (first, second) = (site(one), site(other));
                 return Err(ClashError { what, first, second });
             }
         }
@@ -117,7 +118,7 @@ fn check_routes(profiles: &[Profile]) -> Result<(), ClashError> {
     let mut owners: HashMap<(&Method, &str), ClashSite> = HashMap::new();
     for profile in profiles {
         for route in &profile.routes {
-            let second = ClashSite::Line { file: profile.file.clone(), line: route.line };
+            let second = ClashSite::Line { file: route.file.clone(), line: route.line };
             if SYSTEM_PATHS.contains(&route.path.as_str()) || route.path.starts_with("/docs/") {
                 return Err(ClashError { what: route.on(), first: ClashSite::Server, second });
             }
