@@ -1,4 +1,4 @@
-//! A folder with a page of its own in it, and the lines that are imported there.
+//! A folder with a profile of its own in it, and the lines that are imported there.
 
 use serde_json::{Value, json};
 
@@ -48,7 +48,7 @@ pub(crate) fn a_shop() -> Folder {
     folder.set("SPRAG_PROFILES", "./shop.toml").set("SPRAG_LOG", "error")
 }
 
-/// The same with a profile whose lines say who is active and what is revoked.
+/// A shop with a profile whose lines say who is active and what is revoked.
 pub(crate) fn a_shop_with_statuses() -> Folder {
     let folder = a_shop();
     let profile =

@@ -77,7 +77,7 @@ pub enum Imported {
     New,
     /// An earlier import brought it, and it is as it was.
     AlreadyThere,
-    /// The same, and it has no password here still, as its hash cannot be verified for this reason.
+    /// An earlier import brought it, and it has no password here still, as its hash cannot be verified for this reason.
     StillWithoutPassword(String),
     /// An earlier import brought it; what has changed there since is so here now, too: of a user who has changed nothing
     /// here, that it may not log in, and another password hash; of a session whose client has not presented its token, that it is
