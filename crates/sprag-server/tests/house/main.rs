@@ -2,6 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod circles;
+mod documents;
+mod graph;
+mod refusals;
+mod words;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
