@@ -92,9 +92,9 @@ facts! {
     ItemId = "session.id", Id;
     /// When a listed session was opened.
     ItemCreatedAt = "session.created_at", Time;
-    /// The hour in which a listed session last turned.
+    /// The hour in which a listed session last rotated.
     ItemLastUsedAt = "session.last_used_at", Time;
-    /// The hour in which a listed session ends unless it turns before.
+    /// The hour in which a listed session ends unless it rotates before.
     ItemIdleExpiresAt = "session.idle_expires_at", Time;
     /// When a listed session ends at the latest.
     ItemExpiresAt = "session.expires_at", Time;

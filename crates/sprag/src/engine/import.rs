@@ -56,7 +56,7 @@ pub struct ImportedSession<'a> {
     pub user: &'a str,
     /// What is known of its token.
     pub token: ForeignToken,
-    /// When it was opened, or last turned.
+    /// When it was opened, or last rotated.
     pub created_at: Option<Timestamp>,
     /// When its token expires.
     pub expires_at: Timestamp,
