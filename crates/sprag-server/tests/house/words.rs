@@ -165,7 +165,7 @@ const GONE_NAMES: &[(&str, &str)] = &[
     ("Lane", "Batcher"),
     ("Link", "Connection"),
     ("Look", "FindOrder"),
-    ("Place", "RouteContext, ParserState or Clash"),
+    ("Place", "RouteContext, ParserState or ClashSite"),
     ("Refresh", "RefreshTokenText"),
     ("Refreshed", "RefreshOutcome"),
     ("Renewal", "RefreshRequest"),
