@@ -268,7 +268,7 @@ impl RouteContext {
         }
     }
 
-    /// Says which field is at fault where an account cannot be made, or its name cannot be taken.
+    /// The same of an account to be made, and of a name that cannot be taken.
     fn naming_names(&self, user: &NewUser<'_>, error: Error) -> Problem {
         let username = [Input::Username, Input::Name];
         let email = [Input::Email, Input::Name];
@@ -312,7 +312,7 @@ impl RouteContext {
         Ok(self.app.engine.authenticate(&self.served.client, bearer).await?)
     }
 
-    /// Whose access token the request has, where that is an administrator.
+    /// The same of an administrator.
     async fn admin(&self, parts: &Parts) -> Result<Caller, Problem> {
         let caller = self.caller(parts).await?;
         let is_admin = self.app.engine.account(caller.key.account).await?.is_admin;

@@ -75,7 +75,7 @@ pub(super) fn refused(shape: &RefusalShape, problem: Problem, asks_for_bearer: b
     response
 }
 
-/// The answer to a request that no profile is concerned with.
+/// The same where no profile is concerned.
 pub(super) fn plainly_refused(problem: Problem) -> Response {
     refused(&RefusalShape::default(), problem, false)
 }

@@ -85,7 +85,7 @@ impl Home {
         self.start_with(flags, &[])
     }
 
-    /// Starts a server in an environment, and waits until it listens.
+    /// The same with an environment.
     pub(crate) fn start_with(&self, flags: &[&str], environment: &[(&str, &str)]) -> Server {
         let mut server = self.begin(flags, environment);
         server.await_address();

@@ -1,4 +1,4 @@
-//! A folder with a profile of its own in it, and the lines that are imported there.
+//! A folder with a page of its own in it, and the lines that are imported there.
 
 use serde_json::{Value, json};
 

@@ -214,7 +214,7 @@ impl<'w> Device<'w> {
         call
     }
 
-    /// A call of this device with its access token.
+    /// The same with its access token.
     pub(crate) fn bearer_call(&self, method: &str, path: &str) -> Call {
         self.call(method, path).bearer(&self.access)
     }
@@ -247,7 +247,7 @@ impl<'w> Device<'w> {
         self.world.sends(self.showing(token, REFRESH)).await
     }
 
-    /// Presents a refresh token with a retry id.
+    /// The same with a retry id.
     pub(crate) async fn presents_again(&self, token: &str, retry_id: &str) -> Answer {
         self.world.sends(self.showing(token, REFRESH).header("idempotency-key", retry_id)).await
     }

@@ -8,12 +8,12 @@ use crate::ratchet::{Denial, Found, Verdict, judge};
 use crate::session::{AccountId, EndCause, Session, SessionDetail, SessionId, SessionKey};
 use crate::store::Ending;
 
-/// How many rows a slice of a listing has.
-const SLICE: u32 = 200;
+/// How many rows a page of a listing reads at a time.
+const PAGE: u32 = 200;
 
-/// How many slices a listing reads at most. They hold the 10,000 live sessions that may be set at most and the
+/// How many pages a listing reads at most. They hold the 10,000 live sessions that may be set at most and the
 /// [`MAX_ENDED_KEPT`](crate::store::MAX_ENDED_KEPT) ended ones, with room to spare.
-const SLICES: usize = 100;
+const PAGES: usize = 100;
 
 /// How many of an account's events an explanation looks through: a few weeks where every rotation is journalled.
 const EVENTS: u32 = 10_000;
@@ -163,12 +163,12 @@ impl Engine {
         let now = self.now();
         let mut live = Vec::new();
         let mut after = None;
-        for _ in 0..SLICES {
-            let slice = self.store.of(account, after, SLICE).await?;
-            after = slice.last().map(|(session, _)| session.key.session);
-            let is_last = slice.len() < SLICE as usize;
+        for _ in 0..PAGES {
+            let page = self.store.of(account, after, PAGE).await?;
+            after = page.last().map(|(session, _)| session.key.session);
+            let is_last = page.len() < PAGE as usize;
             live.extend(
-                slice.into_iter().filter_map(|(session, detail)| {
+                page.into_iter().filter_map(|(session, detail)| {
                     session.is_live(now).then_some(Listed { session, detail })
                 }),
             );

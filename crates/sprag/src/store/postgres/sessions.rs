@@ -136,7 +136,7 @@ pub(super) const LOCK: Sql = Sql {
     types: &[Type::UUID, Type::UUID_ARRAY],
 };
 
-/// Locks all live sessions of an account.
+/// The same for all that live.
 pub(super) const LOCK_LIVE: Sql = Sql {
     text: "
     select id
