@@ -13,9 +13,13 @@ const TO_COME: &[&str] = &[
     "crates/sprag/src/authn/<way>.rs",
     "crates/sprag/src/authn.rs",
     "crates/sprag/src/session/methods.rs",
-    "crates/sprag/src/store/commit.rs",
+    "crates/sprag/src/store/contract/commits.rs",
     "crates/sprag/src/store/postgres/commit.rs",
+    "crates/sprag/src/store/postgres/steps.rs",
+    "crates/sprag/src/store/reference.rs",
     "crates/sprag/src/store/sqlite/commit.rs",
+    "crates/sprag/src/store/sqlite/steps.rs",
+    "crates/sprag/src/store/steps.rs",
 ];
 
 /// Names of the glossary that no code has yet. The list only gets shorter.
