@@ -18,5 +18,5 @@ pub mod node;
 pub mod old_names;
 pub mod openapi;
 pub mod profile;
-mod quoted;
 pub mod ring_file;
+mod text;

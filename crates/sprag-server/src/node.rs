@@ -169,7 +169,7 @@ pub fn load_profiles(names: &[ProfileRef], config: Option<&Config>) -> anyhow::R
             profile.policy = config.over(&profile.name, profile.policy)?;
         }
         let secure_cookies = config.and_then(|config| config.browsers.secure_cookies);
-        if let (Some(cookie), Some(is_secure)) = (&mut profile.refresh.cookie, secure_cookies) {
+        if let (Some(cookie), Some(is_secure)) = (&mut profile.wire.refresh.cookie, secure_cookies) {
             if !is_secure && cookie.needs_secure() {
                 bail!(
                     "secure-cookies is off, and browsers keep the cookie {} of the profile {} only if it is secure; leave \

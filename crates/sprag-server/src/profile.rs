@@ -4,16 +4,20 @@
 //! it is `on`, what it `does`, `takes` and `gives`, and the shape of a refusal. Nothing here or elsewhere knows
 //! a profile by name. `docs/reference/profiles.md` is the reference.
 
+mod action;
 mod cookie_reach;
 mod duration;
 mod error;
 mod extends;
 mod fact;
+mod facts;
 mod import;
+mod node;
 mod overlap;
 mod reference;
 mod refusal;
 mod route;
+mod rules;
 mod section;
 mod settings;
 mod shipped;
@@ -32,55 +36,76 @@ use sprag::session::ProfileId;
 
 pub use sprag::token::Encoding;
 
+pub(crate) use action::Spec;
+pub use action::{Action, Answer, Needs, Pair, Whose};
 pub use duration::{MAX_DURATION, parse as parse_duration};
 pub use error::ProfileError;
 pub use extends::resolved;
-pub use fact::{Fact, FactKind, Facts, FieldFacts, RefusalFacts, SessionFacts};
+pub use fact::{Fact, FactKind};
+pub use facts::{Facts, FieldFacts, RefusalFacts, SessionFacts};
 pub use import::{ImportColumn, ImportField, ImportKind, ImportShape, TableShape};
+pub(crate) use node::Node;
 pub use overlap::{ClashError, ClashSite, SYSTEM_PATHS, check_together};
 pub use reference::refusals_reference;
 pub use refusal::{FieldAtFault, RefusalShape};
-pub use route::{Action, Route};
+pub use route::Route;
+pub(crate) use rules::{
+    Offer, Unmet, asks_for_transport, leaves_token_to_cookie, names_account, requires_password,
+};
 pub use settings::SETTINGS;
 pub use shipped::builtin_names;
 pub use sprag::error::{CODES, Code};
 pub use takes::{Input, Inputs, TakeError, TakenField, Takes};
-pub(crate) use template::Node;
 pub use template::Template;
 
-/// The wire contract of one front end.
+/// One front end: how it is spoken to, the rules its sessions live under, the client that it is, and where its users come
+/// from.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Profile {
-    /// The name of the profile, without `.toml`.
+    /// The name of the profile, without `.toml`; the `client_id` of its access tokens.
     pub name: String,
     /// The file it came from, for messages.
     pub file: String,
-    /// What its tokens carry.
-    pub id: ProfileId,
-    /// The line on which it declares that.
-    pub id_line: usize,
     /// Whom it is for, in a sentence.
     pub about: String,
+    /// How it is spoken to.
+    pub wire: Wire,
     /// The rules its sessions live under.
     pub policy: Policy,
-    /// How its refresh tokens are written.
-    pub encoding: Encoding,
-    /// How its refresh tokens travel.
-    pub refresh: RefreshTransport,
-    /// Its calls, in the order of the profile.
-    pub routes: Vec<Route>,
-    /// How it says no.
-    pub refusal: RefusalShape,
-    /// Who may register.
-    pub registration: Registration,
-    /// What its access tokens say.
-    pub access: AccessShape,
+    /// The client that it stands for.
+    pub client: Client,
     /// Foreign names of environment variables, and the setting each stands for.
     pub environment: Vec<(String, String)>,
     /// Where the system that it takes the place of keeps its users and sessions.
     pub import: Option<ImportShape>,
     /// A sentence for each key that it writes under the name that the key had before.
     pub old_keys: Vec<String>,
+}
+
+/// How a front end is spoken to: nothing here decides anything.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Wire {
+    /// Its calls, in the order of the profile.
+    pub routes: Vec<Route>,
+    /// How its refresh tokens travel.
+    pub refresh: RefreshTransport,
+    /// How it says no.
+    pub refusal: RefusalShape,
+}
+
+/// The client, as OAuth has the word, that a profile stands for.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Client {
+    /// What its tokens carry, so that those of another client are nothing here.
+    pub id: ProfileId,
+    /// The line on which the profile declares that.
+    pub id_line: usize,
+    /// Who may register with it.
+    pub registration: Registration,
+    /// How its refresh tokens are written.
+    pub encoding: Encoding,
+    /// What its access tokens say.
+    pub access: AccessShape,
 }
 
 /// How refresh tokens travel.
@@ -188,44 +213,41 @@ pub enum Registration {
 }
 
 impl Profile {
-    /// Reads a profile. `file` is only for messages.
+    /// Reads a profile whose routes do one of `actions`. `file` is only for messages.
     ///
     /// # Errors
     /// The first thing that is wrong, with its line.
-    pub fn parse(name: &str, file: &str, text: &str) -> Result<Self, ProfileError> {
+    pub(crate) fn read(actions: &[Action], name: &str, file: &str, text: &str) -> Result<Self, ProfileError> {
         let texts = extends::texts(file, text)?;
         let tables = texts.iter().map(Text::table).collect::<Result<Vec<_>, _>>()?;
         let layers: Vec<_> =
             texts.iter().zip(&tables).map(|(text, table)| (text.source(), table.get_ref())).collect();
         let profile = Section::root(&layers, &KEYS)?;
-        Self::read(name, file, &profile)
+        Self::of(actions, name, file, &profile)
     }
 
     /// Reads a profile whose bases are known.
-    fn read(name: &str, file: &str, profile: &Section<'_>) -> Result<Self, ProfileError> {
+    fn of(actions: &[Action], name: &str, file: &str, profile: &Section<'_>) -> Result<Self, ProfileError> {
         let id = profile.require_own("id")?;
         let about = profile.require_own("about")?.text()?.to_owned();
         let (encoding, refresh) = settings::refresh_token(profile)?;
         let registration = registration(profile)?;
-        let routes = routes(profile, &Surroundings { refresh: &refresh, registration })?;
+        let routes = routes(profile, &Surroundings { actions, refresh: &refresh, registration })?;
         let old_keys = profile.old_keys();
+        let refusal = profile.get("refusal").map(|field| RefusalShape::parse(&field)).transpose()?;
         let profile = Self {
             name: name.to_owned(),
             file: file.to_owned(),
-            id: ProfileId(id.number(1..=u16::MAX)?),
-            id_line: id.line(),
             about,
+            wire: Wire { routes, refresh, refusal: refusal.unwrap_or_default() },
             policy: settings::policy(profile)?,
-            encoding,
-            refresh,
-            routes,
-            refusal: profile
-                .get("refusal")
-                .map(|field| RefusalShape::parse(&field))
-                .transpose()?
-                .unwrap_or_default(),
-            registration,
-            access: settings::access(profile)?,
+            client: Client {
+                id: ProfileId(id.number(1..=u16::MAX)?),
+                id_line: id.line(),
+                registration,
+                encoding,
+                access: settings::access(profile)?,
+            },
             environment: settings::environment(profile)?,
             import: profile.get("import").map(|field| ImportShape::parse(&field)).transpose()?,
             old_keys,
@@ -238,11 +260,11 @@ impl Profile {
     /// What the profile asks of the engine.
     #[must_use]
     pub fn client_policy(&self) -> ClientPolicy {
-        let AccessShape { claims, subject, has_no_audience } = self.access.clone();
+        let AccessShape { claims, subject, has_no_audience } = self.client.access.clone();
         let claims = if claims.is_none() {
             Claims::None
         } else if claims.names_any(Fact::ACCOUNT) {
-            let profile = Some(self.id);
+            let profile = Some(self.client.id);
             Claims::OfAccount(Arc::new(move |account| {
                 claims.members(&Facts { account: Some(account), profile, ..Facts::default() })
             }))
@@ -250,19 +272,13 @@ impl Profile {
             Claims::Constant(claims.members(&Facts::default()))
         };
         ClientPolicy {
-            profile: self.id,
+            profile: self.client.id,
             client_id: self.name.clone(),
             policy: self.policy.clone(),
-            encoding: self.encoding,
+            encoding: self.client.encoding,
             access: AccessTokenShape { claims, subject, has_no_audience },
-            takes_imported_tokens: self.refresh.takes_imported_tokens,
+            takes_imported_tokens: self.wire.refresh.takes_imported_tokens,
         }
-    }
-
-    /// A profile that is part of the binary; `None` if there is none of that name.
-    #[must_use]
-    pub fn builtin(name: &str) -> Option<Result<Self, ProfileError>> {
-        shipped::builtin_text(name).map(|text| Self::parse(name, &shipped::file(name), text))
     }
 
     /// The text of a shipped profile, to read or to start an own one from.

@@ -80,7 +80,7 @@ fn shop(lines: &str) -> Result<Profile, ProfileError> {
 #[test]
 fn a_renamed_key_of_a_profile_is_taken_and_told_of_with_its_line() {
     let profile = shop("[refresh_token]\nadopts = true").unwrap();
-    assert!(profile.refresh.takes_imported_tokens);
+    assert!(profile.wire.refresh.takes_imported_tokens);
     let sentence = "shop.toml:4: refresh_token.adopts still works and is now called refresh_token.imported_tokens; write the new name";
     assert_eq!(profile.old_keys, [sentence]);
     let told = shop("[refresh_token]\nadopts = 1").unwrap_err().to_string();

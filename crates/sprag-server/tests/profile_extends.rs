@@ -83,9 +83,9 @@ fn tables_are_merged_key_by_key_and_the_nearer_value_holds() {
     let minutes = |span: std::time::Duration| span.as_secs() / 60;
     assert_eq!(minutes(profile.policy.access_ttl), 5);
     assert_eq!(minutes(profile.policy.idle_timeout), 14 * 24 * 60);
-    assert_eq!(profile.refresh.body.as_deref(), Some("token"));
+    assert_eq!(profile.wire.refresh.body.as_deref(), Some("token"));
     let own = format!("{SHOP}\n[refresh_token.cookie]\nname = \"mine\"\n");
-    let cookie = shop(&own, BASE).profile().unwrap().refresh.cookie.unwrap();
+    let cookie = shop(&own, BASE).profile().unwrap().wire.refresh.cookie.unwrap();
     assert_eq!((cookie.name.as_str(), cookie.path.as_str()), ("mine", "/"));
 }
 
@@ -95,7 +95,7 @@ fn the_codes_of_a_base_may_be_worded_otherwise_one_by_one() {
     let profile = shop(&own, BASE).profile().unwrap();
     let said = |code: &str| {
         let mut out = Vec::new();
-        let status = profile.refusal.write(code, "usual", None, &[], &mut out);
+        let status = profile.wire.refusal.write(code, "usual", None, &[], &mut out);
         format!("{} {}", status.as_u16(), String::from_utf8(out).unwrap())
     };
     assert_eq!(said("forbidden"), r#"404 {"detail":"no"}"#);
@@ -107,18 +107,21 @@ fn an_answer_is_one_value_and_takes_the_place_of_the_bases_as_a_whole() {
     let own = format!("{SHOP}\n[refusal]\ngives = {{ message = \"$message\" }}\n");
     let profile = shop(&own, BASE).profile().unwrap();
     let mut out = Vec::new();
-    profile.refusal.write("busy", "later", None, &[], &mut out);
+    profile.wire.refusal.write("busy", "later", None, &[], &mut out);
     assert_eq!(String::from_utf8(out).unwrap(), r#"{"message":"later"}"#);
 }
 
 #[test]
 fn a_route_takes_the_place_of_the_bases_of_the_same_call_and_others_are_added() {
     let profile = shop(SHOP, BASE).profile().unwrap();
-    let calls: Vec<_> = profile.routes.iter().map(|route| (route.action, route.on())).collect();
+    let calls: Vec<_> = profile.wire.routes.iter().map(|route| (route.action, route.on())).collect();
     let expected =
         [(Action::Login, "POST /login"), (Action::Refresh, "POST /refresh"), (Action::Me, "GET /me")];
     assert_eq!(calls, expected.map(|(action, on)| (action, on.to_owned())));
-    assert!(profile.routes[0].file.ends_with("base.toml") && profile.routes[1].file.ends_with("shop.toml"));
+    assert!(
+        profile.wire.routes[0].file.ends_with("base.toml")
+            && profile.wire.routes[1].file.ends_with("shop.toml")
+    );
     let twice = format!("{SHOP}\n[[route]]\non = \"GET /me\"\ndoes = \"me\"\ngives = {{}}\n");
     assert!(shop(&twice, BASE).told().contains("GET /me already belongs to"), "one file says a call once");
 }
@@ -127,7 +130,7 @@ fn a_route_takes_the_place_of_the_bases_of_the_same_call_and_others_are_added() 
 fn what_a_profile_is_for_and_the_id_that_its_tokens_carry_are_its_own() {
     let base = format!("id = 7\nabout = \"a base\"\n{BASE}");
     let profile = shop(SHOP, &base).profile().unwrap();
-    assert_eq!((profile.id.0, profile.about.as_str()), (1000, "a shop"));
+    assert_eq!((profile.client.id.0, profile.about.as_str()), (1000, "a shop"));
     let told = shop(&SHOP.replace("id = 1000\n", ""), &base).told();
     assert_eq!(told, "shop.toml:1: the profile has no \"id\"; add it");
 }
@@ -195,7 +198,7 @@ fn a_shipped_profile_can_be_extended_by_its_name() {
         "extends = \"sprag\"\nid = 1000\nabout = \"ours, for an hour\"\nlifetimes = { refresh = \"1h\" }\n";
     let profile = Profile::parse("shop", "shop.toml", text).unwrap();
     let ours = Profile::builtin("sprag").unwrap().unwrap();
-    assert_eq!(profile.routes, ours.routes);
+    assert_eq!(profile.wire.routes, ours.wire.routes);
     assert_eq!(profile.policy.idle_timeout.as_secs(), 3600);
 }
 
@@ -204,10 +207,10 @@ fn an_old_name_in_a_base_is_told_of_at_the_base() {
     let base = BASE.replace("body = \"token\"", "body = \"token\", adopts = true");
     let shelf = shop(SHOP, &base);
     let profile = shelf.profile().unwrap();
-    assert!(profile.refresh.takes_imported_tokens);
+    assert!(profile.wire.refresh.takes_imported_tokens);
     assert!(profile.old_keys[0].contains("base.toml:3: refresh_token.adopts"), "{:?}", profile.old_keys);
     let own = format!("{SHOP}\n[refresh_token]\nimported_tokens = false\n");
-    assert!(!shop(&own, &base).profile().unwrap().refresh.takes_imported_tokens, "the nearer one holds");
+    assert!(!shop(&own, &base).profile().unwrap().wire.refresh.takes_imported_tokens, "the nearer one holds");
 }
 
 #[test]
@@ -227,11 +230,11 @@ fn a_resolved_profile_is_in_one_piece_and_says_what_the_layers_say() {
 }
 
 fn without_places(mut profile: Profile) -> Profile {
-    profile.id_line = 0;
-    for route in &mut profile.routes {
+    profile.client.id_line = 0;
+    for route in &mut profile.wire.routes {
         (route.file, route.line) = (String::new(), 0);
     }
-    if let Some(cookie) = &mut profile.refresh.cookie {
+    if let Some(cookie) = &mut profile.wire.refresh.cookie {
         (cookie.file, cookie.line) = (String::new(), 0);
     }
     profile

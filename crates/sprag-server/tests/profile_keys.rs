@@ -76,7 +76,7 @@ fn registered(account: &Account) -> Value {
         profile: Some(profile(PROFILE).id),
         ..Facts::default()
     };
-    profile(PROFILE).routes[0].gives.render(&facts)
+    profile(PROFILE).wire.routes[0].gives.render(&facts)
 }
 
 fn claims(account: &Account) -> Value {
@@ -121,7 +121,7 @@ fn claims_tell_what_the_account_brought_along() {
 }
 
 #[test]
-fn a_key_of_the_former_home_is_a_number_where_it_was_one() {
+fn a_key_of_the_source_system_is_a_number_where_it_was_one() {
     for (key, number) in [
         ("7", json!(7)),
         ("0", json!(0)),
@@ -242,6 +242,6 @@ fn a_former_path_of_the_cookie_is_another_one() {
         ),
         "{error}"
     );
-    let cookie = profile("/old").expect("a profile").refresh.cookie.expect("a cookie");
+    let cookie = profile("/old").expect("a profile").wire.refresh.cookie.expect("a cookie");
     assert_eq!(cookie.former_path.as_deref(), Some("/old"));
 }

@@ -85,15 +85,15 @@ fn refuse_shipped(file: &Path) -> anyhow::Result<()> {
 }
 
 fn summary(profile: &Profile) -> String {
-    let path_width = profile.routes.iter().map(|route| route.path.len()).max().unwrap_or(0);
+    let path_width = profile.wire.routes.iter().map(|route| route.path.len()).max().unwrap_or(0);
     let head = format!(
         "{} is a profile: {}, id {}, {} calls",
         profile.file,
         profile.name,
-        profile.id.0,
-        profile.routes.len()
+        profile.client.id.0,
+        profile.wire.routes.len()
     );
-    profile.routes.iter().fold(head, |text, route| {
+    profile.wire.routes.iter().fold(head, |text, route| {
         format!("{text}\n  {:6} {:path_width$}  {}", route.method.as_str(), route.path, route.action.name())
     })
 }

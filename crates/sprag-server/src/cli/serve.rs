@@ -16,7 +16,7 @@ use crate::config::{Config, Database};
 use crate::edge::serve::{Bounds, serve};
 use crate::jobs;
 use crate::node::Node;
-use crate::profile::{Action, Input, Profile, Registration, Route};
+use crate::profile::{Input, Profile, Registration, Route, Whose};
 use crate::ring_file::RingSource;
 use sprag::access::Algorithm;
 
@@ -59,7 +59,7 @@ fn warn_of_what_is_allowed(node: &Node) {
     }
     let is_https = node.config.listen.public_url.scheme() == "https";
     for profile in node.profiles.iter().filter(|_| is_https) {
-        if profile.refresh.cookie.as_ref().is_some_and(|cookie| !cookie.secure) {
+        if profile.wire.refresh.cookie.as_ref().is_some_and(|cookie| !cookie.secure) {
             tracing::warn!(
                 profile = profile.name,
                 "this profile's cookie is not Secure although the public URL is https; set secure = true in the profile"
@@ -98,11 +98,11 @@ fn warn_of_missing_secrets(node: &Node) {
 /// Accounts are not of a profile: who may register at one may log in at all.
 fn warn_of_open_doors(profiles: &[Profile]) {
     let is_open = |profile: &&Profile| {
-        profile.registration == Registration::Open
-            && profile.routes.iter().any(|route| route.action == Action::Register)
+        profile.client.registration == Registration::Open
+            && profile.wire.routes.iter().any(|route| route.action.account() == Whose::New)
     };
     let open = profiles.iter().find(is_open);
-    let guarded = profiles.iter().find(|profile| profile.registration == Registration::Admin);
+    let guarded = profiles.iter().find(|profile| profile.client.registration == Registration::Admin);
     if let (Some(open), Some(guarded)) = (open, guarded) {
         tracing::warn!(
             "anybody may register at the profile {}, and accounts are shared between profiles: whoever does may also log in at \
@@ -165,8 +165,10 @@ fn welcome(node: &Node, listen: SocketAddr) -> String {
         Database::Sqlite(path) => format!("SQLite, {}", path.display()),
         Database::Postgres(server) => format!("PostgreSQL, {server}"),
     };
-    let mut routes = node.profiles.iter().flat_map(|profile| &profile.routes);
-    let login = routes.find(|route| route.action == Action::Login).map(|route| FirstLogin::at(url, route));
+    let mut routes = node.profiles.iter().flat_map(|profile| &profile.wire.routes);
+    let login = routes
+        .find(|route| route.action.account() == Whose::Named && route.opens_session())
+        .map(|route| FirstLogin::at(url, route));
     let names = login.as_ref().map_or("--username ann", |login| login.names);
     let mut screen = format!(
         "\n  sprag {version}\n\n  \

@@ -12,7 +12,7 @@ use super::error::ConfigError;
 use super::settings::{Fallback, Setting};
 use super::sources::Origin;
 use super::value::{self, Parsed, is_this_machine};
-use crate::quoted::quoted;
+use crate::text::quoted;
 
 /// The settings of this feature.
 pub(super) const SETTINGS: &[Setting] = &[

@@ -2,7 +2,7 @@
 
 use super::error::{ConfigError, hint};
 use super::settings::{SETTINGS, Setting};
-use crate::quoted::quoted;
+use crate::text::quoted;
 
 /// Which variable means which setting.
 #[derive(Debug, Default)]

@@ -13,7 +13,7 @@ use super::error::{ConfigError, hint};
 use super::mapping::Mapping;
 use super::settings::{self, Fallback, Setting, env_of, key_of};
 use crate::old_names::{self, OldName, sentence};
-use crate::quoted::quoted;
+use crate::text::quoted;
 
 /// The file of settings that is read if it is there.
 const FILE: &str = "sprag.toml";

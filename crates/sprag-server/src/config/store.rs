@@ -11,7 +11,7 @@ use super::error::ConfigError;
 use super::settings::{Fallback, Setting};
 use super::sources::Origin;
 use super::value::Parsed;
-use crate::quoted::quoted;
+use crate::text::quoted;
 
 /// The settings of this feature.
 pub(super) const SETTINGS: &[Setting] = &[

@@ -8,7 +8,7 @@ use super::secret::{Secret, weakness};
 use super::settings::{Fallback, Setting};
 use super::sources::{Found, Origin};
 use super::value::Parsed;
-use crate::quoted::quoted;
+use crate::text::quoted;
 use serde::de::IgnoredAny;
 
 /// The settings of this feature.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use crate::quoted::quoted;
+use crate::text::quoted;
 
 /// What a parser says: a value, or what is wrong with the text.
 pub(super) type Parsed<T> = Result<T, String>;

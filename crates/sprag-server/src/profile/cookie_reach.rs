@@ -2,7 +2,7 @@
 //! there, is one that reaches nobody.
 
 use super::error::{ProfileError, quote};
-use super::{Action, Input, Profile, Route};
+use super::{Input, Needs, Profile, Route};
 
 /// Checks that the cookie reaches the calls that need it, and that there are such calls.
 ///
@@ -12,13 +12,13 @@ pub(super) fn check(profile: &Profile) -> Result<(), ProfileError> {
     let wrong = |route: &Route, what, hint: String| {
         Err(ProfileError { file: route.file.clone(), line: route.line, what, hint: Some(hint) })
     };
-    let mut takers = profile.routes.iter().filter(|route| match route.action {
-        Action::Refresh => true,
-        Action::Revoke => !route.takes.takes(Input::RefreshToken),
-        // A log-out and a password change do with the access token.
-        _ => false,
+    // What gives a new token sends it back in the cookie; anything else may do with a token in the body. What also goes
+    // by an access token does without either.
+    let mut takers = profile.wire.routes.iter().filter(|route| {
+        let is_needed = route.action.needs() == Needs::RefreshToken;
+        is_needed && (route.gives_pair() || !route.takes.takes(Input::RefreshToken))
     });
-    if let Some(cookie) = &profile.refresh.cookie
+    if let Some(cookie) = &profile.wire.refresh.cookie
         && let Some(route) = takers.find(|route| !cookie.covers(&route.path))
     {
         let what = format!(
@@ -37,8 +37,8 @@ pub(super) fn check(profile: &Profile) -> Result<(), ProfileError> {
             },
         );
     }
-    let mut routes = profile.routes.iter();
-    let giver = profile.routes.iter().find(|route| route.opens_session());
+    let mut routes = profile.wire.routes.iter();
+    let giver = profile.wire.routes.iter().find(|route| route.opens_session());
     match giver.filter(|_| !routes.any(|route| route.action.needs_refresh_token())) {
         Some(giver) => {
             let what = format!("{} hands out a refresh token that no call takes", giver.action.name());

@@ -85,10 +85,11 @@ pub(super) fn check_alone(profile: &Profile) -> Result<(), ProfileError> {
 }
 
 fn check_ids(profiles: &[Profile]) -> Result<(), ClashError> {
-    let site = |profile: &Profile| ClashSite::Line { file: profile.file.clone(), line: profile.id_line };
+    let site =
+        |profile: &Profile| ClashSite::Line { file: profile.file.clone(), line: profile.client.id_line };
     for (position, second) in profiles.iter().enumerate() {
-        if let Some(first) = profiles[..position].iter().find(|first| first.id == second.id) {
-            let what = format!("the id {}, which tokens carry,", second.id.0);
+        if let Some(first) = profiles[..position].iter().find(|first| first.client.id == second.client.id) {
+            let what = format!("the id {}, which tokens carry,", second.client.id.0);
             return Err(ClashError { what, first: site(first), second: site(second) });
         }
     }
@@ -99,7 +100,9 @@ fn check_ids(profiles: &[Profile]) -> Result<(), ClashError> {
 fn check_cookies(profiles: &[Profile]) -> Result<(), ClashError> {
     for (position, second) in profiles.iter().enumerate() {
         for first in &profiles[..position] {
-            let (Some(one), Some(other)) = (&first.refresh.cookie, &second.refresh.cookie) else { continue };
+            let (Some(one), Some(other)) = (&first.wire.refresh.cookie, &second.wire.refresh.cookie) else {
+                continue;
+            };
             if one.name == other.name && (one.covers(&other.path) || other.covers(&one.path)) {
                 let what = format!("the cookie {:?}", other.name);
                 let site =
@@ -117,7 +120,7 @@ fn check_cookies(profiles: &[Profile]) -> Result<(), ClashError> {
 fn check_routes(profiles: &[Profile]) -> Result<(), ClashError> {
     let mut owners: HashMap<(&Method, &str), ClashSite> = HashMap::new();
     for profile in profiles {
-        for route in &profile.routes {
+        for route in &profile.wire.routes {
             let second = ClashSite::Line { file: route.file.clone(), line: route.line };
             if SYSTEM_PATHS.contains(&route.path.as_str()) || route.path.starts_with("/docs/") {
                 return Err(ClashError { what: route.on(), first: ClashSite::Server, second });

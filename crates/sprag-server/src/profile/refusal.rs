@@ -7,9 +7,11 @@ use serde_json::Value;
 use sprag::error::{CODES, Code};
 
 use super::error::{ProfileError, quote, suggest};
-use super::fact::{Fact, Facts, FieldFacts, RefusalFacts};
+use super::fact::Fact;
+use super::facts::{Facts, FieldFacts, RefusalFacts};
+use super::node::Node;
 use super::section::Field;
-use super::template::{Node, Scope, Template};
+use super::template::{Scope, Template};
 
 /// How a profile says no.
 #[derive(Clone, PartialEq, Debug)]

@@ -91,7 +91,8 @@ fn a_name_of_before_is_told_of_on_the_screen_and_in_the_log() {
     let profile = folder.run(&["profile", "show", "sprag"]).succeeds();
     folder.write("shop.toml", profile.replacen("body =", "adopts = true\nbody =", 1));
     let setting = "sprag.toml line 1: database_lanes still works and is now called database_batchers";
-    let key = "shop.toml:10: refresh_token.adopts still works and is now called refresh_token.imported_tokens";
+    let key =
+        "shop.toml:10: refresh_token.adopts still works and is now called refresh_token.imported_tokens";
     let shown = folder.run(&["config"]);
     assert!(shown.code == 0 && shown.err.contains(setting) && shown.err.contains(key), "{}", shown.err);
     let logged = folder.run(&["migrate"]);

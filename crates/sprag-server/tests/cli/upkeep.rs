@@ -21,7 +21,7 @@ fn what_is_over_is_swept_away() {
 }
 
 #[test]
-fn an_intact_journal_is_said_to_be_and_sealed_where_asked() {
+fn an_intact_journal_is_said_to_be_and_gets_a_checkpoint_where_asked() {
     let folder = a_folder_with_ann();
     assert_snapshot!(folder.run(&["audit", "verify"]).succeeds(), @r"
     The journal is intact: 1 entry in 1 chain, 0 checkpoints.
@@ -54,7 +54,8 @@ fn a_journal_that_was_tampered_with_names_the_first_bad_entry() {
     let outcome = folder.run(&["audit", "verify", "--json", "--seal"]);
     let report: Value = serde_json::from_str(&outcome.out).unwrap();
     assert_eq!((outcome.code, &report["is_intact"], &report["checkpoints"]), (1, &json!(false), &json!(0)));
-    let sentence = "sprag audit verify: --seal still works and is now called --checkpoint; write the new name";
+    let sentence =
+        "sprag audit verify: --seal still works and is now called --checkpoint; write the new name";
     assert_eq!(outcome.err.trim_end(), sentence);
     assert_eq!((&report["flaws"], &report["findings"][0]["entry"]), (&json!(1), &json!(2)));
 }

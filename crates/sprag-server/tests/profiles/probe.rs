@@ -1,7 +1,7 @@
 //! A fixed set of bad requests to every call of every profile: each is refused in the profile's own shape and changes nothing.
 
 use serde_json::{Map, Value, json};
-use sprag_server::profile::{Action, Input, Route};
+use sprag_server::profile::{Input, Route};
 
 use crate::call::{Answer, Call};
 use crate::data::{Data, Texts};
@@ -15,7 +15,7 @@ const TOO_MANY_BYTES: usize = 65_537;
 /// Requests that cannot be read, or lack something.
 pub(crate) async fn bad_input(name: &'static str, data: &'static Data, position: usize) {
     let stage = Stage::of(name, data, &Texts::new()).await;
-    let route = stage.profile.routes[position].clone();
+    let route = stage.profile.wire.routes[position].clone();
     let client = logs_in(&stage).await;
     let mut told = Vec::new();
     for (what, call) in malformed(&stage, &route, &client) {
@@ -31,7 +31,7 @@ pub(crate) async fn bad_input(name: &'static str, data: &'static Data, position:
 /// Refused, as the profile refuses, with nothing handed out.
 fn expect_refusal(stage: &Stage, what: &str, answer: &Answer) {
     assert!((400..500).contains(&answer.status), "{what}: {} {}", answer.status, answer.text());
-    assert_eq!(answer.header("content-type"), stage.profile.refusal.content_type, "{what}");
+    assert_eq!(answer.header("content-type"), stage.profile.wire.refusal.content_type, "{what}");
     assert!(answer.json().is_object(), "{what}: {}", answer.text());
     assert_eq!(tokens(answer), (None, None), "{what}");
     assert!(answer.set_cookies().is_empty(), "{what}");
@@ -74,7 +74,7 @@ fn malformed(stage: &Stage, route: &Route, client: &LoggedIn) -> Vec<(String, Ca
         let call = bodiless(stage, route, client);
         (what.to_owned(), if kind.is_empty() { call.bytes(body) } else { call.text(kind, body) })
     }));
-    if route.action == Action::Register {
+    if route.action.name() == "register" {
         bad.extend(
             registrations(route, &good).into_iter().map(|(what, body)| (what.to_owned(), with(&body))),
         );
@@ -160,7 +160,7 @@ fn bodies(good: &Map<String, Value>) -> Vec<(&'static str, &'static str, Vec<u8>
 fn other_methods(stage: &Stage, route: &Route, client: &LoggedIn) -> Vec<(String, Call)> {
     let on_this_path = |method: &str| {
         let is_taken = |other: &Route| other.path == route.path && other.method.as_str() == method;
-        stage.profile.routes.iter().any(is_taken)
+        stage.profile.wire.routes.iter().any(is_taken)
     };
     let path = path(route, client);
     let others = ["GET", "POST", "PUT", "PATCH", "DELETE"].into_iter().filter(|method| !on_this_path(method));
@@ -184,7 +184,7 @@ fn bearers(stage: &Stage, route: &Route, client: &LoggedIn) -> Vec<(String, Call
 /// Tokens that were good once, and what presenting them does.
 pub(crate) async fn tokens_that_were(name: &'static str, data: &'static Data, position: usize) {
     let stage = Stage::of(name, data, &Texts::new()).await;
-    let route = stage.profile.routes[position].clone();
+    let route = stage.profile.wire.routes[position].clone();
     let mut told = Vec::new();
     if route.action.needs_refresh_token() {
         for (what, seconds) in [("inside the reuse interval", 10), ("after it", 31)] {
@@ -216,7 +216,7 @@ pub(crate) async fn tokens_that_were(name: &'static str, data: &'static Data, po
         ended.expect("a session that lives");
         told.push(present(&stage, &route, &client, "of an ended session").await);
     }
-    if route.action == Action::Login {
+    if route.action.name() == "login" {
         let wrong = |field: &str, value: &str| {
             let mut body = fields(&route, &LoggedIn::default());
             body.insert(field.to_owned(), value.into());
@@ -240,7 +240,8 @@ pub(crate) async fn tokens_that_were(name: &'static str, data: &'static Data, po
 }
 
 async fn refreshes(stage: &Stage, client: &LoggedIn) {
-    let route = stage.profile.routes.iter().find(|route| route.action == Action::Refresh).expect("a refresh");
+    let route =
+        stage.profile.wire.routes.iter().find(|route| route.action.name() == "refresh").expect("a refresh");
     let answer = stage.world.is_asked(call(stage, route, client)).await;
     assert_eq!(answer.status, route.status, "{}", answer.text());
 }

@@ -3,7 +3,7 @@
 use anyhow::bail;
 
 use super::wire::Field;
-use crate::profile::{Action, Input, Profile, Route};
+use crate::profile::{Input, Profile, Route};
 
 /// A profile whose refresh tokens travel in bodies, and the paths on it.
 pub(super) struct LoadProfile {
@@ -35,12 +35,12 @@ impl LoadProfile {
     }
 
     fn of(profile: Profile) -> Option<Self> {
-        let token_field = profile.refresh.body.clone()?;
+        let token_field = profile.wire.refresh.body.clone()?;
         let path_of = |action| route_for(&profile, action).map(|route| route.path.clone());
         Some(Self {
-            refresh_path: path_of(Action::Refresh)?,
-            logout_path: path_of(Action::Logout),
-            login: route_for(&profile, Action::Login).and_then(log_in_call),
+            refresh_path: path_of("refresh")?,
+            logout_path: path_of("logout"),
+            login: route_for(&profile, "login").and_then(log_in_call),
             token_field,
             profile,
         })
@@ -51,8 +51,12 @@ impl LoadProfile {
     }
 }
 
-fn route_for(profile: &Profile, action: Action) -> Option<&Route> {
-    profile.routes.iter().find(|route| route.action == action && route.method == hyper::Method::POST)
+fn route_for<'a>(profile: &'a Profile, action: &str) -> Option<&'a Route> {
+    profile
+        .wire
+        .routes
+        .iter()
+        .find(|route| route.action.name() == action && route.method == hyper::Method::POST)
 }
 
 fn log_in_call(route: &Route) -> Option<LogInCall> {
@@ -76,7 +80,7 @@ mod tests {
     fn every_shipped_profile_tells_what_the_generator_needs() {
         for name in profile::builtin_names() {
             let profile = Profile::builtin(name).unwrap().unwrap();
-            let has_body = profile.refresh.body.is_some();
+            let has_body = profile.wire.refresh.body.is_some();
             let profile = LoadProfile::pick(vec![profile]);
             assert_eq!(profile.is_ok(), has_body, "{name}");
         }
