@@ -64,7 +64,7 @@ fn account(particulars: Particulars) -> Account {
 }
 
 fn imported(external_id: &str) -> Account {
-    let external = Some(External { profile: profile(PROFILE).id, id: external_id.to_owned() });
+    let external = Some(External { profile: profile(PROFILE).client.id, id: external_id.to_owned() });
     account(Particulars { external, ..Particulars::default() })
 }
 
@@ -73,7 +73,7 @@ fn registered(account: &Account) -> Value {
         account: Some(account),
         access_token: Some("a"),
         refresh_token: Some("r"),
-        profile: Some(profile(PROFILE).id),
+        profile: Some(profile(PROFILE).client.id),
         ..Facts::default()
     };
     profile(PROFILE).wire.routes[0].gives.render(&facts)
@@ -136,7 +136,8 @@ fn a_key_of_the_source_system_is_a_number_where_it_was_one() {
         assert_eq!((&answer["id"], &answer["key"]), (&number, &json!(key)), "{key}");
     }
     let id = json!("00000000-0000-0000-0000-000000000001");
-    let external = Some(External { profile: ProfileId(profile(PROFILE).id.0 + 1), id: "7".to_owned() });
+    let external =
+        Some(External { profile: ProfileId(profile(PROFILE).client.id.0 + 1), id: "7".to_owned() });
     let stranger = registered(&account(Particulars { external, ..Particulars::default() }));
     assert_eq!(stranger["id"], id, "another system's key means nothing here");
     let answer = registered(&account(Particulars::default()));

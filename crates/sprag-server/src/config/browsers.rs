@@ -4,7 +4,7 @@ use url::Url;
 
 use super::chosen::Chosen;
 use super::error::ConfigError;
-use super::settings::{Fallback, Setting};
+use super::setting::{Fallback, Setting};
 use super::value::{self, Parsed, is_this_machine};
 use crate::text::quoted;
 

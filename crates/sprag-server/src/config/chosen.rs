@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::error::ConfigError;
 use super::mapping::Mapping;
+use super::origin::{Found, Origin};
 use super::settings::{SETTINGS, Setting};
-use super::sources::{Found, Origin, Sources};
+use super::sources::Sources;
 use super::value;
 
 /// For each setting what was found for it, in the table's order.

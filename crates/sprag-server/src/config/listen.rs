@@ -9,8 +9,8 @@ use url::Url;
 
 use super::chosen::Chosen;
 use super::error::ConfigError;
-use super::settings::{Fallback, Setting};
-use super::sources::Origin;
+use super::origin::Origin;
+use super::setting::{Fallback, Setting};
 use super::value::{self, Parsed, is_this_machine};
 use crate::text::quoted;
 

@@ -4,7 +4,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::chosen::Chosen;
 use super::error::ConfigError;
-use super::settings::{Fallback, Setting};
+use super::setting::{Fallback, Setting};
 use super::value::Parsed;
 use crate::text::quoted;
 

@@ -5,7 +5,7 @@ use std::thread::available_parallelism;
 
 use super::chosen::Chosen;
 use super::error::ConfigError;
-use super::settings::{Fallback, Setting};
+use super::setting::{Fallback, Setting};
 use super::value;
 
 /// The settings of this feature.

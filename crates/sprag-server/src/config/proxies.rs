@@ -2,7 +2,7 @@
 
 use super::chosen::Chosen;
 use super::error::ConfigError;
-use super::settings::{Fallback, Setting};
+use super::setting::{Fallback, Setting};
 use crate::edge::proxies::{NotProxies, Proxies};
 
 /// The settings of this feature.

@@ -7,8 +7,8 @@ use sprag::policy::{Policy, Retry};
 
 use super::chosen::Chosen;
 use super::error::ConfigError;
-use super::settings::{Fallback, Setting};
-use super::sources::Origin;
+use super::origin::Origin;
+use super::setting::{Fallback, Setting};
 use super::value::{self, Parsed, spell};
 use crate::text::quoted;
 

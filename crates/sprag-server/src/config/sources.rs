@@ -1,7 +1,6 @@
 //! Where settings come from: flags, the environment, `.env`, `sprag.toml`. Nearest first.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -11,7 +10,9 @@ use toml::de::{DeTable, DeValue};
 use super::dotenv::{self, Dotenv};
 use super::error::{ConfigError, hint};
 use super::mapping::Mapping;
-use super::settings::{self, Fallback, Setting, env_of, key_of};
+use super::origin::{Found, Origin};
+use super::setting::{env_of, key_of};
+use super::settings::{self, Setting};
 use crate::old_names::{self, OldName, sentence};
 use crate::text::quoted;
 
@@ -20,18 +21,6 @@ const FILE: &str = "sprag.toml";
 
 /// The most that is read of `.env` or `sprag.toml`; more is a mistake.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
-
-/// The setting that says where others are.
-pub(super) const SETTINGS: &[Setting] = &[Setting {
-    name: "config",
-    env: "SPRAG_CONFIG",
-    placeholder: "FILE",
-    help: "The file of settings.",
-    default: Fallback::Derived("sprag.toml if present"),
-    is_secret: false,
-    right: "sprag.toml",
-    wrong: "nowhere.toml",
-}];
 
 /// The flags that were given: a setting's name and the text of its value.
 pub type Flags = HashMap<&'static str, String>;
@@ -53,69 +42,6 @@ struct Entry {
     key: String,
     text: String,
     line: usize,
-}
-
-/// Where a value came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// The command line.
-    Flag(&'static str),
-    /// The process environment, under this name.
-    Environment(String),
-    /// `.env`.
-    Dotenv {
-        /// Under this name.
-        name: String,
-        /// On this line.
-        line: usize,
-    },
-    /// The file of settings.
-    File {
-        /// The file, as it was named.
-        path: String,
-        /// On this line.
-        line: usize,
-        /// Under this key.
-        key: String,
-    },
-    /// Nobody set it.
-    Default,
-}
-
-impl Origin {
-    /// How a sentence about the value begins.
-    #[must_use]
-    pub fn subject(&self, setting: &str) -> String {
-        match self {
-            Self::Flag(name) => format!("--{name}"),
-            Self::Environment(name) => format!("{name} in the environment"),
-            Self::Dotenv { name, line } => format!("{name} in {} line {line}", dotenv::NAME),
-            Self::File { path, line, key } => format!("{key} in {path} line {line}"),
-            Self::Default => format!("the default of {setting}"),
-        }
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Flag(name) => write!(f, "flag --{name}"),
-            Self::Environment(name) => write!(f, "environment {name}"),
-            Self::Dotenv { name, line } if name.starts_with("SPRAG_") => {
-                write!(f, "{} line {line}", dotenv::NAME)
-            }
-            Self::Dotenv { name, line } => write!(f, "{} line {line} ({name})", dotenv::NAME),
-            Self::File { path, line, .. } => write!(f, "{path} line {line}"),
-            Self::Default => f.write_str("default"),
-        }
-    }
-}
-
-/// A text and where it came from. Not `Debug`, as it may be a secret.
-#[derive(Clone)]
-pub(super) struct Found {
-    pub(super) text: String,
-    pub(super) origin: Origin,
 }
 
 impl Sources {

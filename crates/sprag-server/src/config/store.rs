@@ -8,8 +8,8 @@ use sprag::store::postgres::{Batching, Server};
 
 use super::chosen::Chosen;
 use super::error::ConfigError;
-use super::settings::{Fallback, Setting};
-use super::sources::Origin;
+use super::origin::Origin;
+use super::setting::{Fallback, Setting};
 use super::value::Parsed;
 use crate::text::quoted;
 

@@ -4,9 +4,9 @@ use sprag::access::Algorithm;
 
 use super::chosen::Chosen;
 use super::error::ConfigError;
+use super::origin::{Found, Origin};
 use super::secret::{Secret, weakness};
-use super::settings::{Fallback, Setting};
-use super::sources::{Found, Origin};
+use super::setting::{Fallback, Setting};
 use super::value::Parsed;
 use crate::text::quoted;
 use serde::de::IgnoredAny;

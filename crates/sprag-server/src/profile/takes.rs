@@ -1,8 +1,7 @@
 //! Where an action finds its inputs: wire field on the left, input on the right.
 
-use sprag::error::refusals as rows;
-
 use serde_json::{Map, Value};
+use sprag::error::refusals as rows;
 
 use super::error::{ProfileError, list, quote, suggest};
 use super::section::Field;

@@ -160,7 +160,7 @@ fn tests_do_not_sleep() {
 }
 
 #[test]
-fn every_refusal_is_made_somewhere_and_documented() {
+fn every_refusal_code_is_documented() {
     let documented = read(root().join("docs/reference/errors.md"));
     let missing: Vec<_> = CODES
         .iter()
@@ -168,32 +168,6 @@ fn every_refusal_is_made_somewhere_and_documented() {
         .filter(|name| !documented.contains(&format!("| `{name}` |")))
         .collect();
     complain("docs/reference/errors.md has no row for these codes; run: just reference", &missing);
-
-    // Waits for limits. Profiles word it already, so it stays a code that they may name.
-    let not_yet = ["rate_limited"];
-    let table = root().join("crates/sprag/src/error");
-    let makers: Vec<String> = ["crates/sprag/src", "crates/sprag-server/src"]
-        .iter()
-        .flat_map(|folder| files(&root().join(folder), &[".rs"]))
-        .filter(|path| {
-            !path.starts_with(&table) && !path.starts_with(root().join("crates/sprag-server/src/openapi"))
-        })
-        .map(|path| code(&path).into_iter().map(|(_, line)| line + "\n").collect())
-        .collect();
-    let is_made = |name: &str| {
-        let variant: String = name.split('_').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
-        let ways = [
-            format!("rows::{}", name.to_uppercase()),
-            format!("Refusal::{variant}"),
-            format!("FaultKind::{variant}"),
-            // From the ratchet's own word for it.
-            format!("=> Self::{variant}"),
-            format!("code: \"{name}\""),
-        ];
-        makers.iter().any(|text| ways.iter().any(|way| text.contains(way)))
-    };
-    let unmade = CODES.iter().map(|code| code.name).filter(|name| !not_yet.contains(name) && !is_made(name));
-    complain("nothing answers with these codes", &unmade.map(str::to_owned).collect::<Vec<_>>());
 }
 
 #[test]

@@ -1,9 +1,13 @@
 //! The table of refusals: a row for each way of saying "no", and everything that is known of it.
 //!
 //! The wire's codes and usual statuses, the sentences, the description of the API and `docs/reference/errors.md` are all
-//! taken from here. Most rows are what a [`Refusal`](super::Refusal) or a [`Fault`](super::Fault) of the library comes
-//! to; those that say "the server" are made by `sprag-server` alone, before the library is asked.
+//! taken from here. Most rows are what a [`Refusal`] or a [`Fault`](super::Fault) of the library comes to; those that say "the server" are made by `sprag-server` alone, before the library is asked.
 //! `docs/adding/a-refusal.md` says how to add one.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use crate::session::EndCause;
 
 /// A row: one way of saying "no".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,6 +182,86 @@ table! {
         "Too many passwords wait to be hashed; come back after `Retry-After`",
         "";
 }
+
+/// A "no" with a stable code and a sentence for a person; [`Refusal::row`] is what the [table](CODES) says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No token came with the request.
+    TokenMissing,
+    /// The token is not one of ours, or not for this profile.
+    TokenInvalid,
+    /// The token was spent a moment ago and this profile answers no retries.
+    TokenSpent,
+    /// The token's or session's lifetime is over.
+    TokenExpired,
+    /// The session is over; whoever has a genuine token of it learns why.
+    SessionEnded(Option<EndCause>),
+    /// The account may not log in.
+    AccountDisabled,
+    /// One spent token was presented too often.
+    TooManyRetries,
+    /// Unknown name or wrong password: deliberately not told apart.
+    CredentialsInvalid,
+    /// The present password, asked for once more, is wrong.
+    CurrentPasswordWrong,
+    /// The password cannot be taken.
+    PasswordRejected,
+    /// The user name or e-mail cannot be taken, for this reason.
+    NameInvalid(&'static str),
+    /// Another account has that user name or e-mail.
+    NameTaken,
+    /// Only an administrator may do this.
+    Forbidden,
+    /// The account has no such session.
+    SessionUnknown,
+    /// There is no such account.
+    AccountUnknown,
+}
+
+impl Refusal {
+    /// Its row in the table of refusals.
+    #[must_use]
+    pub fn row(&self) -> &'static Code {
+        match self {
+            Self::TokenMissing => &TOKEN_MISSING,
+            Self::TokenInvalid => &TOKEN_INVALID,
+            Self::TokenSpent => &TOKEN_SPENT,
+            Self::TokenExpired => &TOKEN_EXPIRED,
+            Self::SessionEnded(_) => &SESSION_ENDED,
+            Self::AccountDisabled => &ACCOUNT_DISABLED,
+            Self::TooManyRetries => &TOO_MANY_RETRIES,
+            Self::CredentialsInvalid => &CREDENTIALS_INVALID,
+            Self::CurrentPasswordWrong => &CURRENT_PASSWORD_WRONG,
+            Self::PasswordRejected => &PASSWORD_REJECTED,
+            Self::NameInvalid(_) => &NAME_INVALID,
+            Self::NameTaken => &NAME_TAKEN,
+            Self::Forbidden => &FORBIDDEN,
+            Self::SessionUnknown => &SESSION_UNKNOWN,
+            Self::AccountUnknown => &ACCOUNT_UNKNOWN,
+        }
+    }
+
+    /// The stable code, part of the wire.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.row().name
+    }
+}
+
+/// The row's sentence, or what more is known of the case at hand.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SessionEnded(Some(cause)) => {
+                write!(f, "this session has ended because {}; log in again", cause.sentence())
+            }
+            Self::NameInvalid(reason) => f.write_str(reason),
+            _ => f.write_str(self.row().sentence),
+        }
+    }
+}
+
+impl StdError for Refusal {}
 
 #[cfg(test)]
 mod tests {
