@@ -36,6 +36,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use sprag::policy::Policy;
 
+pub use crate::text::spell;
 pub use browsers::Browsers;
 pub use error::ConfigError;
 pub use listen::Listen;
@@ -50,7 +51,6 @@ pub use sources::{Flags, Sources};
 pub(crate) use store::has_password;
 pub use store::{Database, Store};
 pub use tokens::Tokens;
-pub use value::spell;
 
 use crate::edge::proxies::Proxies;
 use chosen::Chosen;
@@ -216,7 +216,7 @@ impl Sources {
     ///
     /// As [`Config::resolve`].
     pub fn profiles(&self) -> Result<Vec<ProfileRef>, ConfigError> {
-        profiles::from(&Chosen::from(self, &Mapping::default())?)
+        profiles::from(&self.chosen(&Mapping::default())?)
     }
 
     /// Understands everything that was given; `mapping` as in [`Config::resolve_with`].
@@ -225,7 +225,7 @@ impl Sources {
     ///
     /// As [`Config::resolve`].
     pub fn resolve(&self, mapping: &[(String, String)]) -> Result<Config, ConfigError> {
-        let mut chosen = Chosen::from(self, &Mapping::new(mapping)?)?;
+        let mut chosen = self.chosen(&Mapping::new(mapping)?)?;
         tokens::settle_foreign_secret(&mut chosen);
         let mut config = self.collect(&chosen)?;
         let origins = &config.origins;
@@ -234,6 +234,11 @@ impl Sources {
         config.tokens.check(&chosen.origin("hs256-secret"))?;
         config.lines = SETTINGS.iter().map(|setting| line(setting, &chosen, &config)).collect();
         Ok(config)
+    }
+
+    fn chosen(&self, mapping: &Mapping) -> Result<Chosen, ConfigError> {
+        let found = SETTINGS.iter().map(|setting| Ok((setting, self.find(setting, mapping)?)));
+        found.collect::<Result<_, _>>().map(Chosen)
     }
 
     fn collect(&self, chosen: &Chosen) -> Result<Config, ConfigError> {

@@ -292,17 +292,17 @@ fn a_log_in_is_described_as_it_is() {
     assert_eq!(
         login["responses"]["401"],
         json!({
-            "description": "The account may not log in. Or: The name is unknown or the password wrong",
+            "description": "The account may not log in; told only to who knows the password or has a genuine token. Or: Unknown name or wrong password; not told apart, in answer or time",
             "content": { "application/problem+json": {
                 "examples": {
-                    "account_disabled": { "summary": "The account may not log in", "value": {
+                    "account_disabled": { "summary": "The account may not log in; told only to who knows the password or has a genuine token", "value": {
                         "type": "about:blank",
                         "title": "Unauthorized",
                         "status": 401,
                         "detail": "this account is disabled; ask whoever runs this service",
                         "code": "account_disabled",
                     } },
-                    "credentials_invalid": { "summary": "The name is unknown or the password wrong", "value": {
+                    "credentials_invalid": { "summary": "Unknown name or wrong password; not told apart, in answer or time", "value": {
                         "type": "about:blank",
                         "title": "Unauthorized",
                         "status": 401,

@@ -8,7 +8,7 @@ use sprag_server::profile::{
 
 const REFERENCE: &str = include_str!("../../../docs/reference/profiles.md");
 
-/// The page on refusals, to which the one on profiles leads for their codes.
+/// The reference of refusals, to which that of profiles leads for their codes.
 const REFUSALS: &str = include_str!("../../../docs/reference/errors.md");
 
 #[test]

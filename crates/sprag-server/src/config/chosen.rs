@@ -4,21 +4,14 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::error::ConfigError;
-use super::mapping::Mapping;
 use super::origin::{Found, Origin};
-use super::settings::{SETTINGS, Setting};
-use super::sources::Sources;
+use super::setting::Setting;
 use super::value;
 
 /// For each setting what was found for it, in the table's order.
-pub(super) struct Chosen(Vec<(&'static Setting, Option<Found>)>);
+pub(super) struct Chosen(pub(super) Vec<(&'static Setting, Option<Found>)>);
 
 impl Chosen {
-    pub(super) fn from(sources: &Sources, mapping: &Mapping) -> Result<Self, ConfigError> {
-        let found = SETTINGS.iter().map(|setting| Ok((setting, sources.find(setting, mapping)?)));
-        found.collect::<Result<_, _>>().map(Self)
-    }
-
     pub(super) fn of(&self, name: &str) -> (&'static Setting, Option<&Found>) {
         let mut those = self.0.iter().filter(|(setting, _)| setting.name == name);
         let (setting, found) = those.next().expect("the code asks for settings that are in the table");

@@ -9,8 +9,8 @@ use super::chosen::Chosen;
 use super::error::ConfigError;
 use super::origin::Origin;
 use super::setting::{Fallback, Setting};
-use super::value::{self, Parsed, spell};
-use crate::text::quoted;
+use super::value::{self, Parsed};
+use crate::text::{quoted, spell};
 
 /// The settings of this feature.
 pub(super) const SETTINGS: &[Setting] = &[

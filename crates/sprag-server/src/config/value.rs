@@ -42,20 +42,6 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     number.checked_mul(seconds).map(Duration::from_secs)
 }
 
-/// A span as a setting would be written.
-#[must_use]
-pub fn spell(span: Duration) -> String {
-    let seconds = span.as_secs();
-    let (size, unit) = match seconds {
-        0 => (1, 's'),
-        _ if seconds.is_multiple_of(86_400) => (86_400, 'd'),
-        _ if seconds.is_multiple_of(3600) => (3600, 'h'),
-        _ if seconds.is_multiple_of(60) => (60, 'm'),
-        _ => (1, 's'),
-    };
-    format!("{}{unit}", seconds / size)
-}
-
 /// A whole number within bounds.
 pub(super) fn count<T>(text: &str, least: T, most: T) -> Parsed<T>
 where
@@ -90,6 +76,7 @@ pub(super) fn is_this_machine(url: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::spell;
 
     #[test]
     fn a_span_is_a_number_and_a_unit_and_nothing_else() {

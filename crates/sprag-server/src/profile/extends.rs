@@ -63,7 +63,8 @@ fn base(text: &Text, above: &[Text]) -> Result<Option<Text>, ProfileError> {
         return wrong("extends must be a text in quotes".to_owned(), NAMES);
     };
     let base = if name.contains('/') || name.ends_with(".toml") {
-        let path = Path::new(&text.file).parent().unwrap_or(Path::new("")).join(&**name);
+        let path =
+            Path::new(&text.file).parent().unwrap_or(Path::new("")).join(name.trim_start_matches("./"));
         match fs::read_to_string(&path) {
             Ok(text) => Text { file: path.display().to_string(), text },
             Err(error) => {

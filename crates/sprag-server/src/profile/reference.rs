@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use sprag::error::CODES;
 
-/// The page on refusals, whole.
+/// The reference of refusals, whole.
 #[must_use]
 pub fn refusals_reference() -> String {
     let mut rows = CODES.to_vec();
