@@ -126,6 +126,8 @@ const GONE: &[Gone] = &[
         "checkpoint (the journal); replace the session (a password change). Sealed means encrypted, and such uses \
          may be allowed",
         &[
+            // A column of migration 1, which the build before goes on reading.
+            &["retries is sealed"],
             // `sprag audit verify --seal`.
             &["alias seal", "json seal", "verify seal"],
             &[
