@@ -193,7 +193,7 @@ fn tree(
             before.truncate(depth);
             return index + 1;
         }
-        if !(word(index) == "self" && !before.is_empty()) {
+        if word(index) != "self" || before.is_empty() {
             before.push(word(index).to_owned());
         }
         let line = tokens.get(index).map_or(0, |token| token.line);
