@@ -10,41 +10,11 @@ use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
 use sprag_rig::Postgres;
-
-use bad_disk::KillsInCommits;
-use checker::Outcome;
-use load::{Kills, Plan, Trouble};
-use server::Home;
-
-#[path = "../tests/binary/bad_disk.rs"]
-#[expect(dead_code, reason = "the tests use more of it")]
-mod bad_disk;
-#[path = "../tests/binary/checker.rs"]
-mod checker;
-#[path = "../tests/nodes/cluster.rs"]
-mod cluster;
-#[path = "../tests/nodes/database_state.rs"]
-mod database_state;
-#[path = "../tests/binary/disk_state.rs"]
-mod disk_state;
-#[path = "../tests/binary/load.rs"]
-mod load;
-#[path = "../tests/nodes/load.rs"]
-mod nodes_load;
-#[path = "../tests/binary/people.rs"]
-#[expect(dead_code, reason = "the tests use more of it")]
-mod people;
-#[path = "../tests/binary/random.rs"]
-mod random;
-#[path = "../tests/binary/server.rs"]
-#[expect(dead_code, reason = "the tests use more of it")]
-mod server;
-#[path = "../tests/binary/token.rs"]
-#[expect(dead_code, reason = "the tests use more of it")]
-mod token;
-#[path = "../tests/binary/wire.rs"]
-#[expect(dead_code, reason = "the tests use more of it")]
-mod wire;
+use sprag_testkit::binary::bad_disk::KillsInCommits;
+use sprag_testkit::binary::checker::{self, Outcome};
+use sprag_testkit::binary::load::{self, Kills, Plan, Trouble};
+use sprag_testkit::binary::server::Home;
+use sprag_testkit::nodes::load as nodes_load;
 
 /// How long, and how rough.
 #[derive(Debug, Parser)]

@@ -7,25 +7,25 @@ use std::time::Duration;
 use serde_json::Value;
 
 /// No answer takes this long; a test that waits longer has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A request as it stands on the wire.
-pub(crate) struct Request {
+pub struct Request {
     head: String,
     body: Vec<u8>,
 }
 
 impl Request {
-    pub(crate) fn get(path: &str) -> Self {
+    pub fn get(path: &str) -> Self {
         Self::bare("GET", path)
     }
 
     /// One without a body.
-    pub(crate) fn bare(method: &str, path: &str) -> Self {
+    pub fn bare(method: &str, path: &str) -> Self {
         Self { head: format!("{method} {path} HTTP/1.1\r\nHost: sprag.test\r\n"), body: Vec::new() }
     }
 
-    pub(crate) fn post(path: &str, body: &Value) -> Self {
+    pub fn post(path: &str, body: &Value) -> Self {
         let body = body.to_string().into_bytes();
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: sprag.test\r\nContent-Type: application/json\r\nContent-Length: {}\r\n",
@@ -34,17 +34,17 @@ impl Request {
         Self { head, body }
     }
 
-    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+    pub fn header(mut self, name: &str, value: &str) -> Self {
         self.head += &format!("{name}: {value}\r\n");
         self
     }
 
-    pub(crate) fn bearer(self, token: &str) -> Self {
+    pub fn bearer(self, token: &str) -> Self {
         self.header("Authorization", &format!("Bearer {token}"))
     }
 
     /// The head with its empty line, and the body.
-    pub(crate) fn parts(&self) -> (Vec<u8>, &[u8]) {
+    pub fn parts(&self) -> (Vec<u8>, &[u8]) {
         (format!("{}\r\n", self.head).into_bytes(), &self.body)
     }
 
@@ -57,32 +57,32 @@ impl Request {
 
 /// What came back.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
 }
 
 impl Answer {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
 
     /// A string member of the body; empty where there is none.
-    pub(crate) fn member(&self, name: &str) -> String {
+    pub fn member(&self, name: &str) -> String {
         self.json()[name].as_str().unwrap_or_default().to_owned()
     }
 }
 
 /// One connection, kept alive.
-pub(crate) struct Connection(BufReader<TcpStream>);
+pub struct Connection(BufReader<TcpStream>);
 
 impl Connection {
-    pub(crate) fn open(address: SocketAddr) -> io::Result<Self> {
+    pub fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -90,20 +90,20 @@ impl Connection {
         Ok(Self(BufReader::new(stream)))
     }
 
-    pub(crate) fn ask(&mut self, request: &Request) -> io::Result<Answer> {
+    pub fn ask(&mut self, request: &Request) -> io::Result<Answer> {
         self.send(request)?;
         self.receive()
     }
 
-    pub(crate) fn send(&mut self, request: &Request) -> io::Result<()> {
+    pub fn send(&mut self, request: &Request) -> io::Result<()> {
         self.write(&request.bytes())
     }
 
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.0.get_mut().write_all(bytes)
     }
 
-    pub(crate) fn receive(&mut self) -> io::Result<Answer> {
+    pub fn receive(&mut self) -> io::Result<Answer> {
         let status = self.line()?;
         let status = status.split(' ').nth(1).and_then(|code| code.parse().ok());
         let status: u16 = status.ok_or_else(|| broken("there is no status line"))?;
@@ -125,7 +125,7 @@ impl Connection {
     }
 
     /// Everything that still comes until the server closes.
-    pub(crate) fn rest(&mut self) -> Vec<u8> {
+    pub fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         // A reset is a close too, if a rude one.
         if let Err(error) = self.0.read_to_end(&mut rest) {
@@ -143,7 +143,7 @@ impl Connection {
     }
 }
 
-pub(crate) fn is_timeout(error: &io::Error) -> bool {
+pub fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 

@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 
 use sprag_rig::Database;
 
-use crate::random::Random;
-use crate::server::{Home, PASSWORD, Ran, Server, await_some};
-use crate::wire::{Connection, Request};
+use crate::binary::random::Random;
+use crate::binary::server::{Home, PASSWORD, Ran, Server, await_some};
+use crate::binary::wire::{Connection, Request};
 
-pub(crate) const NODES: usize = 3;
+pub const NODES: usize = 3;
 
 /// The data directories of three nodes, what they share, and where each listens, in all its lives.
-pub(crate) struct Cluster {
-    pub(crate) database: Database,
+pub struct Cluster {
+    pub database: Database,
     homes: [Home; NODES],
     addresses: [SocketAddr; NODES],
     flags: Vec<String>,
@@ -24,7 +24,7 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     /// Starts three nodes, the first of which makes the tables and the key ring.
-    pub(crate) fn start(sprag: &str, database: Database, flags: &[&str]) -> (Self, [Server; NODES]) {
+    pub fn start(sprag: &str, database: Database, flags: &[&str]) -> (Self, [Server; NODES]) {
         let homes = [(); NODES].map(|()| Home::new(sprag));
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
         let cluster = Self { database, homes, addresses: free_addresses(), flags };
@@ -37,19 +37,19 @@ impl Cluster {
         (cluster, servers)
     }
 
-    pub(crate) fn addresses(&self) -> [SocketAddr; NODES] {
+    pub fn addresses(&self) -> [SocketAddr; NODES] {
         self.addresses
     }
 
     /// Starts a node and waits until it listens; again where it was before.
-    pub(crate) fn start_node(&self, node: usize) -> Server {
+    pub fn start_node(&self, node: usize) -> Server {
         let mut server = self.begin_node(node);
         server.await_address();
         server
     }
 
     /// Starts a node and does not wait for it.
-    pub(crate) fn begin_node(&self, node: usize) -> Server {
+    pub fn begin_node(&self, node: usize) -> Server {
         let address = self.addresses[node].to_string();
         // A public address that is the same for all: an access token of one is good for the others.
         let mut flags = vec!["--listen", &address, "--public-url", "http://localhost:1"];
@@ -60,21 +60,21 @@ impl Cluster {
     }
 
     /// Runs a command on a node to its end.
-    pub(crate) fn run(&self, node: usize, args: &[&str], input: &str) -> Ran {
+    pub fn run(&self, node: usize, args: &[&str], input: &str) -> Ran {
         let mut command = self.homes[node].command(args);
         command.env("SPRAG_DATABASE_URL", self.database.url());
         self.homes[node].run(command, input)
     }
 
     /// The same, and it must do what it was asked for.
-    pub(crate) fn done(&self, node: usize, args: &[&str], input: &str) -> Ran {
+    pub fn done(&self, node: usize, args: &[&str], input: &str) -> Ran {
         let ran = self.run(node, args, input);
         assert!(ran.status.success(), "{args:?}: {ran:?}");
         ran
     }
 
     /// Copies the key ring from one node to another, as `rsync` would: written beside, then renamed.
-    pub(crate) fn give_ring(&self, from: usize, to: usize) {
+    pub fn give_ring(&self, from: usize, to: usize) {
         let ring = fs::read(self.ring(from)).expect("the ring can be read");
         let draft = self.ring(to).with_extension("new");
         let mut private = fs::OpenOptions::new();
@@ -84,13 +84,13 @@ impl Cluster {
         fs::rename(&draft, self.ring(to)).expect("the copy can be renamed");
     }
 
-    pub(crate) fn ring(&self, node: usize) -> PathBuf {
+    pub fn ring(&self, node: usize) -> PathBuf {
         self.homes[node].data().join("keys.json")
     }
 
     /// Makes the accounts `user-0` to `user-(count - 1)`, the first as an operator would. The others are copies of it
     /// in the database, for a process each and a hash each take their time.
-    pub(crate) fn create_users(&self, count: u64) {
+    pub fn create_users(&self, count: u64) {
         let first = ["user", "create", "--username", "user-0", "--password-stdin", "--admin"];
         self.done(0, &first, PASSWORD);
         self.database.psql(&format!(
@@ -103,12 +103,12 @@ impl Cluster {
     }
 
     /// Has the journal verified, as an operator would.
-    pub(crate) fn verify_journal(&self) {
+    pub fn verify_journal(&self) {
         self.done(0, &["audit", "verify"], "");
     }
 
     /// Waits until every node takes requests; answers how long that took.
-    pub(crate) fn await_ready(&self) -> Duration {
+    pub fn await_ready(&self) -> Duration {
         let begun = Instant::now();
         let is_ready = |address: &SocketAddr| {
             let answer = Connection::open(*address).and_then(|mut at| at.ask(&Request::get("/readyz")));

@@ -3,7 +3,7 @@
 use crate::call::Answer;
 
 /// One line each, in order, without those that are `usual`, and each cookie by `cookie`, which takes what is secret out.
-pub(crate) fn head(answer: &Answer, usual: &[(&str, &str)], cookie: fn(&str) -> String) -> Vec<String> {
+pub fn head(answer: &Answer, usual: &[(&str, &str)], cookie: fn(&str) -> String) -> Vec<String> {
     let headers = answer.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().expect("ASCII")));
     let mut headers: Vec<_> = headers.filter(|header| !usual.contains(header)).collect();
     headers.retain(|(name, _)| *name != "content-length");

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::checker::{Disk, Row};
-use crate::token::Id;
+use crate::binary::checker::{Disk, Row};
+use crate::binary::token::Id;
 
 /// Reads the files that a server left behind; they must be nobody's at the moment.
-pub(crate) fn look(data: &Path) -> Disk {
+pub fn look(data: &Path) -> Disk {
     let copy = tempfile::tempdir().expect("a folder can be made");
     for name in ["sprag.db", "sprag.db-wal"] {
         let from = data.join(name);

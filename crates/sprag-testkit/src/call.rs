@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// A request under construction.
 #[derive(Clone)]
-pub(crate) struct Call {
+pub struct Call {
     method: Method,
     path: String,
     headers: HeaderMap,
@@ -19,22 +19,22 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn new(method: &str, path: &str) -> Self {
+    pub fn new(method: &str, path: &str) -> Self {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
         let from = IpAddr::from([192, 0, 2, 1]);
         Self { method, path: path.to_owned(), headers: HeaderMap::new(), body: Vec::new(), from }
     }
 
-    pub(crate) fn post(path: &str) -> Self {
+    pub fn post(path: &str) -> Self {
         Self::new("POST", path)
     }
 
-    pub(crate) fn get(path: &str) -> Self {
+    pub fn get(path: &str) -> Self {
         Self::new("GET", path)
     }
 
     /// Adds a header beside those of the same name.
-    pub(crate) fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a header's name");
         let value = HeaderValue::from_bytes(value.as_ref()).expect("a header's value");
         self.headers.append(name, value);
@@ -42,33 +42,33 @@ impl Call {
     }
 
     /// Leaves every header of that name out.
-    pub(crate) fn without(mut self, name: &str) -> Self {
+    pub fn without(mut self, name: &str) -> Self {
         self.headers.remove(name);
         self
     }
 
-    pub(crate) fn bearer(self, token: &str) -> Self {
+    pub fn bearer(self, token: &str) -> Self {
         self.header("authorization", format!("Bearer {token}"))
     }
 
-    pub(crate) fn cookie(self, name: &str, value: &str) -> Self {
+    pub fn cookie(self, name: &str, value: &str) -> Self {
         let before = self.headers.get(COOKIE).map(|value| value.to_str().expect("ASCII").to_owned());
         let pair = format!("{name}={value}");
         let all = before.map_or_else(|| pair.clone(), |before| format!("{before}; {pair}"));
         self.without("cookie").header("cookie", all)
     }
 
-    pub(crate) fn json(self, body: &Value) -> Self {
+    pub fn json(self, body: &Value) -> Self {
         self.text("application/json", body.to_string())
     }
 
-    pub(crate) fn form(self, fields: &[(&str, &str)]) -> Self {
+    pub fn form(self, fields: &[(&str, &str)]) -> Self {
         let body = serde_urlencoded::to_string(fields).expect("a form");
         self.text("application/x-www-form-urlencoded", body)
     }
 
     /// A form in parts, as a browser writes it.
-    pub(crate) fn multipart(self, fields: &[(&str, &str)]) -> Self {
+    pub fn multipart(self, fields: &[(&str, &str)]) -> Self {
         let part = |(name, text): &(&str, &str)| {
             format!("--form-cut\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{text}\r\n")
         };
@@ -76,26 +76,26 @@ impl Call {
         self.text("multipart/form-data; boundary=form-cut", parts + "--form-cut--\r\n")
     }
 
-    pub(crate) fn text(self, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+    pub fn text(self, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         self.without("content-type").header("content-type", content_type).bytes(body)
     }
 
     /// A body that says nothing of its kind.
-    pub(crate) fn bytes(mut self, body: impl Into<Vec<u8>>) -> Self {
+    pub fn bytes(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self
     }
 
-    pub(crate) fn from(mut self, address: IpAddr) -> Self {
+    pub fn from(mut self, address: IpAddr) -> Self {
         self.from = address;
         self
     }
 
-    pub(crate) fn line(&self) -> String {
+    pub fn line(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
 
-    pub(crate) fn into_request(self) -> Request<Body> {
+    pub fn into_request(self) -> Request<Body> {
         let mut request = Request::new(Body::from(self.body));
         *request.method_mut() = self.method;
         *request.uri_mut() = self.path.parse().expect("a path");
@@ -107,26 +107,26 @@ impl Call {
 
 /// What came back.
 #[derive(Clone)]
-pub(crate) struct Answer {
+pub struct Answer {
     /// What was asked, for messages.
-    pub(crate) line: String,
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Vec<u8>,
+    pub line: String,
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
 }
 
 impl Answer {
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8(self.body.clone()).expect("answers are UTF-8")
     }
 
     /// The body as JSON; `null` where there is none.
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
     /// A member of the body as text; empty where there is none.
-    pub(crate) fn field(&self, name: &str) -> String {
+    pub fn field(&self, name: &str) -> String {
         match &self.json()[name] {
             Value::Null => String::new(),
             Value::String(text) => text.clone(),
@@ -134,63 +134,68 @@ impl Answer {
         }
     }
 
-    pub(crate) fn code(&self) -> String {
+    pub fn code(&self) -> String {
         self.field("code")
     }
 
-    pub(crate) fn cause(&self) -> String {
+    pub fn cause(&self) -> String {
         self.field("cause")
     }
 
-    pub(crate) fn access_token(&self) -> String {
+    pub fn access_token(&self) -> String {
         self.field("access_token")
     }
 
     /// The refresh token of the answer, in the body or else in the cookie; empty where there is none.
-    pub(crate) fn refresh_token(&self) -> String {
+    pub fn refresh_token(&self) -> String {
         let in_body = self.field("refresh_token");
         if in_body.is_empty() { self.cookie(crate::people::COOKIE).unwrap_or_default() } else { in_body }
     }
 
-    pub(crate) fn header(&self, name: &str) -> String {
+    pub fn header(&self, name: &str) -> String {
         let values = self.headers.get_all(name).iter().map(|value| value.to_str().expect("ASCII"));
         values.collect::<Vec<_>>().join(", ")
     }
 
-    pub(crate) fn set_cookies(&self) -> Vec<String> {
+    pub fn set_cookies(&self) -> Vec<String> {
         let values = self.headers.get_all("set-cookie").iter();
         values.map(|value| value.to_str().expect("ASCII").to_owned()).collect()
     }
 
     /// The value that the answer gives to a cookie, if it sets it.
-    pub(crate) fn cookie(&self, name: &str) -> Option<String> {
+    pub fn cookie(&self, name: &str) -> Option<String> {
         let set = self.set_cookies();
         let pair = set.iter().filter_map(|cookie| cookie.split(';').next()?.split_once('='));
         pair.filter(|(found, _)| *found == name).map(|(_, value)| value.to_owned()).next_back()
     }
 
     #[track_caller]
-    pub(crate) fn is(self, status: u16) -> Self {
+    pub fn is(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}: {}", self.line, self.text());
         self
     }
 
     /// Refused with that status and code, as a problem document that says so.
     #[track_caller]
-    pub(crate) fn refused(self, status: u16, code: &str) -> Self {
+    pub fn refused(self, status: u16, code: &str) -> Self {
         assert_eq!((self.status, self.code().as_str()), (status, code), "{}: {}", self.line, self.text());
         assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.line);
         self
     }
 
     #[track_caller]
-    pub(crate) fn because(self, cause: &str) -> Self {
+    pub fn because(self, cause: &str) -> Self {
         assert_eq!(self.cause(), cause, "{}: {}", self.line, self.text());
         self
     }
 
+    #[track_caller]
+    pub fn is_not_ready(&self, code: &str) {
+        assert_eq!((self.status, self.code().as_str()), (503, code));
+    }
+
     /// What holds for every answer, whatever was asked; each call of each story checks it.
-    pub(crate) fn check(&self) {
+    pub fn check(&self) {
         let line = &self.line;
         let carries_token = !self.access_token().is_empty() || !self.set_cookies().is_empty();
         if carries_token {

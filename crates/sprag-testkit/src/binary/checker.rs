@@ -6,23 +6,23 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::token::Id;
+use crate::binary::token::Id;
 
 /// One request and what became of it.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Attempt {
-    pub(crate) session: Id,
+pub struct Attempt {
+    pub session: Id,
     /// Which start of the server it was sent to, from 0.
-    pub(crate) life: usize,
+    pub life: usize,
     /// Whether it was under way together with the attempt before it.
-    pub(crate) is_beside: bool,
+    pub is_beside: bool,
     /// The generation of the token it presented.
-    pub(crate) presented: u64,
-    pub(crate) outcome: Outcome,
+    pub presented: u64,
+    pub outcome: Outcome,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// No answer came, or "not now": it may have happened or not.
     Unknown,
     /// This token was handed out, or the presented one confirmed; the text is kept as a fingerprint.
@@ -61,21 +61,21 @@ fn was_asked_for(attempts: &[&Attempt], cause: &str) -> bool {
 
 /// What stood on the disk when a life was over.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Disk {
-    pub(crate) rows: HashMap<Id, Row>,
-    pub(crate) integrity: String,
+pub struct Disk {
+    pub rows: HashMap<Id, Row>,
+    pub integrity: String,
     /// The journal: kind, session and cause of each event.
-    pub(crate) events: Vec<(String, Option<Id>, Option<String>)>,
+    pub events: Vec<(String, Option<Id>, Option<String>)>,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Row {
-    pub(crate) generation: u64,
-    pub(crate) ended: Option<String>,
+pub struct Row {
+    pub generation: u64,
+    pub ended: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// I1
     Forked,
     /// I1
@@ -92,14 +92,13 @@ pub(crate) enum Kind {
 
 /// A violation and where it was seen.
 #[derive(Clone, Debug)]
-pub(crate) struct Violation {
-    pub(crate) kind: Kind,
-    #[expect(dead_code, reason = "it is read where a violation is printed")]
-    pub(crate) seen: String,
+pub struct Violation {
+    pub kind: Kind,
+    pub seen: String,
 }
 
 /// Everything that is wrong with a run; `disks` holds one entry for each life, in order.
-pub(crate) fn check(history: &[Attempt], disks: &[Disk]) -> Vec<Violation> {
+pub fn check(history: &[Attempt], disks: &[Disk]) -> Vec<Violation> {
     let mut by_session: BTreeMap<Id, Vec<&Attempt>> = BTreeMap::new();
     for attempt in history {
         by_session.entry(attempt.session).or_default().push(attempt);

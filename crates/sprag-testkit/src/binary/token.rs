@@ -3,17 +3,17 @@
 use data_encoding::BASE64URL_NOPAD;
 
 /// The 16 bytes of an id.
-pub(crate) type Id = [u8; 16];
+pub type Id = [u8; 16];
 
 /// The facts in a token's bytes: version 1 ‖ key id 1 ‖ profile 2 ‖ account 16 ‖ session 16 ‖ generation 8 ‖ …
-pub(crate) struct Facts {
-    pub(crate) account: Id,
-    pub(crate) session: Id,
-    pub(crate) generation: u64,
-    pub(crate) secret: [u8; 16],
+pub struct Facts {
+    pub account: Id,
+    pub session: Id,
+    pub generation: u64,
+    pub secret: [u8; 16],
 }
 
-pub(crate) fn facts(text: &str) -> Facts {
+pub fn facts(text: &str) -> Facts {
     let body = text.strip_prefix("spr_").expect("an opaque token begins with spr_");
     let bytes = BASE64URL_NOPAD.decode(body.as_bytes()).expect("an opaque token is base64url");
     assert_eq!(bytes.len(), 92, "an opaque token has 92 bytes");

@@ -11,16 +11,16 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::wire::{Answer, Connection, PATIENCE, Request};
+use crate::binary::wire::{Answer, Connection, PATIENCE, Request};
 
 /// The password of every account that a test makes.
-pub(crate) const PASSWORD: &str = "a long password for tests";
+pub const PASSWORD: &str = "a long password for tests";
 
 /// How often something awaited is looked for.
 const LOOK: Duration = Duration::from_millis(3);
 
 /// A folder with a server's data, and what it printed.
-pub(crate) struct Home {
+pub struct Home {
     folder: TempDir,
     sprag: PathBuf,
     starts: AtomicU32,
@@ -28,29 +28,29 @@ pub(crate) struct Home {
 
 /// What a command that ran to its end came to.
 #[derive(Debug)]
-pub(crate) struct Ran {
-    pub(crate) status: ExitStatus,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
+pub struct Ran {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
 }
 
 impl Home {
-    pub(crate) fn new(sprag: impl Into<PathBuf>) -> Self {
+    pub fn new(sprag: impl Into<PathBuf>) -> Self {
         let folder = tempfile::Builder::new().prefix("sprag-test-").tempdir().expect("a folder can be made");
         Self { folder, sprag: sprag.into(), starts: AtomicU32::new(0) }
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// The data directory; the server makes it.
-    pub(crate) fn data(&self) -> PathBuf {
+    pub fn data(&self) -> PathBuf {
         self.path().join("data")
     }
 
     /// The binary with nothing inherited, to be run in this folder.
-    pub(crate) fn command(&self, args: &[&str]) -> Command {
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.sprag);
         command.env_clear().current_dir(self.path()).stdin(Stdio::null()).args(args);
         command.arg("--data-dir").arg(self.data());
@@ -58,7 +58,7 @@ impl Home {
     }
 
     /// Runs a command to its end, `input` being what is typed.
-    pub(crate) fn run(&self, command: Command, input: &str) -> Ran {
+    pub fn run(&self, command: Command, input: &str) -> Ran {
         let typed = self.path().join(format!("in-{}", self.starts.fetch_add(1, Ordering::Relaxed)));
         fs::write(&typed, input).expect("the input can be written");
         let mut server = self.spawn(command, File::open(&typed).expect("the input can be read").into());
@@ -68,32 +68,32 @@ impl Home {
     }
 
     /// Makes an account with [`PASSWORD`].
-    pub(crate) fn create_user(&self, name: &str) {
+    pub fn create_user(&self, name: &str) {
         let command = self.command(&["user", "create", "--username", name, "--password-stdin"]);
         let ran = self.run(command, PASSWORD);
         assert!(ran.status.success(), "{ran:?}");
     }
 
     /// Has the journal verified, as an operator would.
-    pub(crate) fn verify_journal(&self) {
+    pub fn verify_journal(&self) {
         let ran = self.run(self.command(&["audit", "verify"]), "");
         assert!(ran.status.success(), "{ran:?}");
     }
 
     /// Starts a server and waits until it listens.
-    pub(crate) fn start(&self, flags: &[&str]) -> Server {
+    pub fn start(&self, flags: &[&str]) -> Server {
         self.start_with(flags, &[])
     }
 
     /// The same with an environment.
-    pub(crate) fn start_with(&self, flags: &[&str], environment: &[(&str, &str)]) -> Server {
+    pub fn start_with(&self, flags: &[&str], environment: &[(&str, &str)]) -> Server {
         let mut server = self.begin(flags, environment);
         server.await_address();
         server
     }
 
     /// Starts a server, on a port of its own unless one is named, and does not wait for it.
-    pub(crate) fn begin(&self, flags: &[&str], environment: &[(&str, &str)]) -> Server {
+    pub fn begin(&self, flags: &[&str], environment: &[(&str, &str)]) -> Server {
         let mut command = self.command(&["serve", "--rate-limits", "off"]);
         if !flags.contains(&"--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
@@ -113,7 +113,7 @@ impl Home {
 }
 
 /// A process that was started here and is stopped here, whatever happens.
-pub(crate) struct Server {
+pub struct Server {
     child: Child,
     address: SocketAddr,
     stdout: PathBuf,
@@ -121,60 +121,60 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub(crate) fn connect(&self) -> Connection {
+    pub fn connect(&self) -> Connection {
         Connection::open(self.address).expect("the server accepts connections")
     }
 
     /// Asks on a connection of its own.
-    pub(crate) fn ask(&self, request: &Request) -> Answer {
+    pub fn ask(&self, request: &Request) -> Answer {
         self.connect().ask(request).expect("the server answers")
     }
 
     /// The process's id.
-    pub(crate) fn id(&self) -> u32 {
+    pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    pub(crate) fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.id()).ok().and_then(Pid::from_raw).expect("a process has an id");
         kill_process(id, signal).expect("our own process can be signalled");
     }
 
     /// Kills it as a power switch would, and waits until it is gone.
-    pub(crate) fn kill(mut self) {
+    pub fn kill(mut self) {
         self.child.kill().expect("our own process can be killed");
         self.wait();
     }
 
     /// Stops it in order.
-    pub(crate) fn stop(mut self) {
+    pub fn stop(mut self) {
         self.signal(Signal::INT);
         let status = self.wait();
         assert!(status.success(), "the server left with {status}:\n{}", self.log());
     }
 
     /// Waits until it has ended by itself.
-    pub(crate) fn wait(&mut self) -> ExitStatus {
+    pub fn wait(&mut self) -> ExitStatus {
         let ended = await_some(|| self.child.try_wait().expect("our own process can be waited for"));
         ended.unwrap_or_else(|| panic!("the process does not end:\n{}", self.log()))
     }
 
     /// What it has logged so far.
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         fs::read_to_string(&self.stderr).unwrap_or_default()
     }
 
     /// What it has printed so far.
-    pub(crate) fn printed(&self) -> String {
+    pub fn printed(&self) -> String {
         fs::read_to_string(&self.stdout).unwrap_or_default()
     }
 
     /// Waits until it listens.
-    pub(crate) fn await_address(&mut self) {
+    pub fn await_address(&mut self) {
         let found = await_some(|| {
             let printed = fs::read_to_string(&self.stdout).unwrap_or_default();
             let address = printed.lines().find_map(|line| line.trim().strip_prefix("listening"));
@@ -203,7 +203,7 @@ impl Drop for Server {
 }
 
 /// Looks until there is something, for as long as a test may wait.
-pub(crate) fn await_some<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
+pub fn await_some<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let begun = Instant::now();
     loop {
         let found = look();

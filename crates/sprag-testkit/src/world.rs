@@ -32,34 +32,34 @@ use crate::call::{Answer, Call};
 use crate::seam::Seam;
 
 /// When every story begins: noon, 1 July 2026.
-pub(crate) const BEGINNING: Timestamp = Timestamp(1_782_907_200_000);
+pub const BEGINNING: Timestamp = Timestamp(1_782_907_200_000);
 
 /// W of our profile, in seconds.
-pub(crate) const W: u64 = 30;
+pub const W: u64 = 30;
 
 /// The origin of the server's own site.
-pub(crate) const ORIGIN: &str = "https://auth.example.org";
+pub const ORIGIN: &str = "https://auth.example.org";
 
 /// A story takes as long as it takes: a slow disk must not turn into answers that it does not tell of.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const DAY: u64 = 24 * 3600;
 
-pub(crate) fn days(days: u64) -> u64 {
+pub fn days(days: u64) -> u64 {
     days * DAY
 }
 
 /// What a world is built from, where the usual will not do.
-pub(crate) struct Plan {
-    pub(crate) profiles: Vec<Profile>,
-    pub(crate) hash_queue: usize,
-    pub(crate) sessions_per_account: u32,
+pub struct Plan {
+    pub profiles: Vec<Profile>,
+    pub hash_queue: usize,
+    pub sessions_per_account: u32,
     /// The secret that another system's APIs verify with; without one, keys are made.
-    pub(crate) hs256_secret: Option<String>,
+    pub hs256_secret: Option<String>,
     /// Other sites whose pages may call.
-    pub(crate) other_origins: Vec<String>,
+    pub other_origins: Vec<String>,
     /// Who is believed about where a request comes from.
-    pub(crate) proxies: Proxies,
+    pub proxies: Proxies,
 }
 
 impl Default for Plan {
@@ -76,13 +76,13 @@ impl Default for Plan {
 }
 
 /// A server and everything around it.
-pub(crate) struct World {
-    pub(crate) clock: Arc<HandClock>,
-    pub(crate) seam: Arc<Seam>,
-    pub(crate) engine: Arc<Engine>,
-    pub(crate) folder: TempDir,
+pub struct World {
+    pub clock: Arc<HandClock>,
+    pub seam: Arc<Seam>,
+    pub engine: Arc<Engine>,
+    pub folder: TempDir,
     /// Every token and cookie that was ever handed out.
-    pub(crate) handed_out: Mutex<Vec<String>>,
+    pub handed_out: Mutex<Vec<String>>,
     router: Router,
     profiles: Vec<Profile>,
     other_origins: Vec<String>,
@@ -92,16 +92,16 @@ pub(crate) struct World {
 
 impl World {
     /// A world with our own profile, as it is shipped.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self::planned(Plan::default())
     }
 
     /// A world with our own profile, some lines of it changed.
-    pub(crate) fn with(changes: &[(&str, &str)]) -> Self {
+    pub fn with(changes: &[(&str, &str)]) -> Self {
         Self::planned(Plan { profiles: vec![our_profile(changes)], ..Plan::default() })
     }
 
-    pub(crate) fn planned(plan: Plan) -> Self {
+    pub fn planned(plan: Plan) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let database = folder.path().join("sprag.db");
         let seam = Arc::new(Seam::over(open_store(&database)));
@@ -128,18 +128,18 @@ impl World {
     }
 
     /// From now on what is not done is given up almost at once.
-    pub(crate) fn loses_patience(&mut self) {
+    pub fn loses_patience(&mut self) {
         self.router =
             serve(&self.engine, &self.profiles, &self.other_origins, &self.proxies, Duration::from_millis(5));
     }
 
     /// Sends a request and checks nothing: profiles differ in what they answer.
-    pub(crate) async fn is_asked(&self, call: Call) -> Answer {
+    pub async fn is_asked(&self, call: Call) -> Answer {
         ask(self.router.clone(), call).await
     }
 
     /// Sends a request and checks what holds for every answer.
-    pub(crate) async fn sends(&self, call: Call) -> Answer {
+    pub async fn sends(&self, call: Call) -> Answer {
         let answer = self.is_asked(call).await;
         answer.check();
         let cookies = answer.set_cookies().into_iter().filter_map(|cookie| {
@@ -154,49 +154,49 @@ impl World {
     }
 
     /// Sends a request later, for an interlude, and expects that status.
-    pub(crate) fn later(&self, call: Call, status: u16) -> impl Future<Output = ()> + Send + 'static {
+    pub fn later(&self, call: Call, status: u16) -> impl Future<Output = ()> + Send + 'static {
         let router = self.router.clone();
         async move {
             ask(router, call).await.is(status);
         }
     }
 
-    pub(crate) fn winds(&self, seconds: u64) {
+    pub fn winds(&self, seconds: u64) {
         self.clock.wind(Duration::from_secs(seconds));
     }
 
-    pub(crate) fn winds_back(&self, seconds: u64) {
+    pub fn winds_back(&self, seconds: u64) {
         self.clock.wind_back(Duration::from_secs(seconds));
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
+    pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
     /// The key ring, as whoever stole it would have it.
-    pub(crate) fn stolen_ring(&self) -> KeyRing {
+    pub fn stolen_ring(&self) -> KeyRing {
         KeyRing::from_json(&self.engine.keys().to_json()).expect("the ring's own text")
     }
 
     /// Changes the ring in force, as a node does that reads the file again.
-    pub(crate) fn changes_keys(&self, change: impl FnOnce(&mut KeyRing)) {
+    pub fn changes_keys(&self, change: impl FnOnce(&mut KeyRing)) {
         let mut ring = self.stolen_ring();
         change(&mut ring);
         self.engine.replace_keys(ring);
     }
 
-    pub(crate) async fn row(&self, id: SessionId) -> Session {
+    pub async fn row(&self, id: SessionId) -> Session {
         let found = self.seam.store().named(id).await.expect("a store that works");
         found.expect("a session of that id").0
     }
 
     /// All sessions of an account, ended ones too, oldest first.
-    pub(crate) async fn rows(&self, account: AccountId) -> Vec<Session> {
+    pub async fn rows(&self, account: AccountId) -> Vec<Session> {
         let rows = self.seam.store().of(account, None, 1000).await.expect("a store that works");
         rows.into_iter().map(|(session, _)| session).collect()
     }
 
-    pub(crate) async fn entries(&self, account: AccountId) -> Vec<Entry> {
+    pub async fn entries(&self, account: AccountId) -> Vec<Entry> {
         let mut entries = self.seam.store().entries_of(account, 1000).await.expect("a store that works");
         entries.reverse();
         assert!(entries.iter().all(Entry::is_intact), "the chain is whole");
@@ -204,12 +204,12 @@ impl World {
     }
 
     /// An account's journal, oldest first: `session_opened`, `critical session_ended reuse`, ….
-    pub(crate) async fn journal(&self, account: AccountId) -> Vec<String> {
+    pub async fn journal(&self, account: AccountId) -> Vec<String> {
         self.entries(account).await.iter().map(in_words).collect()
     }
 
     /// Everything the store holds, as one text.
-    pub(crate) async fn dump(&self) -> String {
+    pub async fn dump(&self) -> String {
         let store = self.seam.store();
         let mut dump = String::new();
         for account in store.accounts(None, 1000).await.expect("a store that works") {
@@ -223,7 +223,7 @@ impl World {
     }
 
     /// How often each row of the verdict table has decided, as the metrics count it.
-    pub(crate) async fn verdicts(&self) -> BTreeMap<u8, u64> {
+    pub async fn verdicts(&self) -> BTreeMap<u8, u64> {
         let text = self.sends(Call::get("/metrics")).await.text();
         let counted = text.lines().filter_map(|line| line.strip_prefix("sprag_verdicts_total{row=\""));
         let pairs = counted.filter_map(|rest| rest.split_once("\"} "));
@@ -232,25 +232,25 @@ impl World {
     }
 
     /// Writes to the database behind the server's back.
-    pub(crate) fn meddles(&self, sql: &str) {
+    pub fn meddles(&self, sql: &str) {
         let connection = Connection::open(&self.database).expect("the database");
         connection.busy_timeout(Duration::from_secs(5)).expect("a connection");
         connection.execute_batch(sql).expect("SQL");
     }
 
-    pub(crate) fn database(&self) -> Connection {
+    pub fn database(&self) -> Connection {
         Connection::open(&self.database).expect("the database")
     }
 
     /// Takes a backup of the database.
-    pub(crate) fn backs_up(&self) -> PathBuf {
+    pub fn backs_up(&self) -> PathBuf {
         let backup = self.folder.path().join("backup.db");
         self.database().execute("vacuum into ?1", [backup.to_str()]).expect("a backup");
         backup
     }
 
     /// Restores a backup: the server goes on with the database as it was then.
-    pub(crate) fn restores(&self, backup: &Path) {
+    pub fn restores(&self, backup: &Path) {
         self.seam.replace(open_store(backup));
     }
 }
@@ -287,7 +287,7 @@ fn open_store(path: &Path) -> Arc<dyn Store> {
 }
 
 /// Our own profile with some of its text replaced; each replaced text must be there.
-pub(crate) fn our_profile(changes: &[(&str, &str)]) -> Profile {
+pub fn our_profile(changes: &[(&str, &str)]) -> Profile {
     let mut text = Profile::builtin_text("sprag").expect("our profile").to_owned();
     for (from, to) in changes {
         assert!(text.contains(from), "our profile has no {from}");
@@ -297,18 +297,18 @@ pub(crate) fn our_profile(changes: &[(&str, &str)]) -> Profile {
 }
 
 /// A second profile beside ours, with an id, a cookie and paths of its own.
-pub(crate) fn second_profile(changes: &[(&str, &str)]) -> Profile {
+pub fn second_profile(changes: &[(&str, &str)]) -> Profile {
     let own = [("id = 1\n", "id = 2\n"), ("/api/v1/auth", "/second"), ("__Host-sprag", "__Host-second")];
     let mut profile = our_profile(&[&own, changes].concat());
     profile.name = "second".to_owned();
     profile
 }
 
-pub(crate) fn ip(text: &str) -> IpAddr {
+pub fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
 }
 
-pub(crate) fn key(account: AccountId, session: SessionId) -> SessionKey {
+pub fn key(account: AccountId, session: SessionId) -> SessionKey {
     SessionKey { account, session }
 }
 

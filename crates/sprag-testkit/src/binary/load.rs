@@ -8,26 +8,26 @@ use std::sync::{Barrier, Condvar, Mutex, PoisonError};
 use std::thread::{ScopedJoinHandle, scope, sleep};
 use std::time::{Duration, Instant};
 
-use crate::checker::{Attempt, Disk, Outcome};
-use crate::disk_state;
-use crate::people::{log_in, logout, refresh, refresh_with_id};
-use crate::random::Random;
-use crate::server::{Home, Server};
-use crate::token::{Id, facts};
-use crate::wire::{Answer, Connection, PATIENCE, Request};
+use crate::binary::checker::{Attempt, Disk, Outcome};
+use crate::binary::disk_state;
+use crate::binary::people::{log_in, logout, refresh, refresh_with_id};
+use crate::binary::random::Random;
+use crate::binary::server::{Home, Server};
+use crate::binary::token::{Id, facts};
+use crate::binary::wire::{Answer, Connection, PATIENCE, Request};
 
 /// What a run is like.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Plan {
-    pub(crate) seed: u64,
-    pub(crate) clients: u64,
-    pub(crate) sessions: u64,
+pub struct Plan {
+    pub seed: u64,
+    pub clients: u64,
+    pub sessions: u64,
     /// Requests of clients, duplicates not counted.
-    pub(crate) operations: u64,
+    pub operations: u64,
     /// How often trouble comes.
-    pub(crate) strikes: u64,
+    pub strikes: u64,
     /// With no reuse interval every refresh rotates, and every client must send retry ids; with one, half of them do.
-    pub(crate) reuse_interval: &'static str,
+    pub reuse_interval: &'static str,
 }
 
 impl Plan {
@@ -37,7 +37,7 @@ impl Plan {
 }
 
 /// What befalls the server while it is under load.
-pub(crate) trait Trouble {
+pub trait Trouble {
     fn start(&self, home: &Home, flags: &[&str]) -> Server {
         home.start(flags)
     }
@@ -50,7 +50,7 @@ pub(crate) trait Trouble {
 }
 
 /// It is killed.
-pub(crate) struct Kills;
+pub struct Kills;
 
 impl Trouble for Kills {
     fn strike(&self, _number: u64) -> bool {
@@ -59,23 +59,23 @@ impl Trouble for Kills {
 }
 
 /// What it came to.
-pub(crate) struct Run {
-    pub(crate) history: Vec<Attempt>,
+pub struct Run {
+    pub history: Vec<Attempt>,
     /// What was on the disk after each life.
-    pub(crate) disks: Vec<Disk>,
+    pub disks: Vec<Disk>,
     /// Of the last life: tokens ahead of the database.
-    pub(crate) state_regressions: u64,
+    pub state_regressions: u64,
     /// How long it took until the server listened again, the worst of all times.
-    pub(crate) slowest_restart: Duration,
+    pub slowest_restart: Duration,
 }
 
 impl Run {
-    pub(crate) fn count(&self, wanted: impl Fn(&Attempt) -> bool) -> usize {
+    pub fn count(&self, wanted: impl Fn(&Attempt) -> bool) -> usize {
         self.history.iter().filter(|attempt| wanted(attempt)).count()
     }
 
     /// Refreshes that were answered with a new token.
-    pub(crate) fn rotations(&self) -> usize {
+    pub fn rotations(&self) -> usize {
         self.count(|attempt| match attempt.outcome {
             Outcome::Holds { generation, .. } => generation > attempt.presented && !attempt.is_beside,
             _ => false,
@@ -110,7 +110,7 @@ struct World {
 }
 
 /// Runs the plan to its end.
-pub(crate) fn run(home: &Home, plan: Plan, trouble: &dyn Trouble) -> Run {
+pub fn run(home: &Home, plan: Plan, trouble: &dyn Trouble) -> Run {
     for number in 0..plan.accounts() {
         home.create_user(&format!("user-{number}"));
     }
@@ -159,7 +159,7 @@ fn start(home: &Home, plan: &Plan, trouble: &dyn Trouble) -> Server {
 }
 
 /// A counter's value in the text of `/metrics`.
-pub(crate) fn metric(answer: &Answer, name: &str) -> u64 {
+pub fn metric(answer: &Answer, name: &str) -> u64 {
     let text = String::from_utf8_lossy(&answer.body);
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("there is no {name} in\n{text}")).parse().expect("a counter is a number")

@@ -11,53 +11,53 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use sprag_rig::Postgres;
 
-use crate::checker::{Attempt, Disk, Outcome};
-use crate::cluster::{Cluster, NODES};
-use crate::database_state;
-use crate::people::{Pair, login, logout, refresh, refresh_with_id};
-use crate::random::Random;
-use crate::server::{PASSWORD, Server};
-use crate::token::{Id, facts};
-use crate::wire::{Answer, Connection, Request};
+use crate::binary::checker::{Attempt, Disk, Outcome};
+use crate::binary::people::{Pair, login, logout, refresh, refresh_with_id};
+use crate::binary::random::Random;
+use crate::binary::server::{PASSWORD, Server};
+use crate::binary::token::{Id, facts};
+use crate::binary::wire::{Answer, Connection, Request};
+use crate::nodes::cluster::{Cluster, NODES};
+use crate::nodes::database_state;
 
 /// What a run is like.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Plan {
-    pub(crate) seed: u64,
+pub struct Plan {
+    pub seed: u64,
     /// Each has an account of its own.
-    pub(crate) clients: u64,
-    pub(crate) sessions_per_client: u64,
+    pub clients: u64,
+    pub sessions_per_client: u64,
     /// Requests of clients; duplicates, and retries of what was lost, are not counted.
-    pub(crate) operations: u64,
+    pub operations: u64,
     /// How often a node is killed.
-    pub(crate) node_kills: u64,
+    pub node_kills: u64,
     /// How often PostgreSQL is killed.
-    pub(crate) database_kills: u64,
+    pub database_kills: u64,
     /// With no reuse interval every refresh rotates, and every client must send retry ids; with one, half of them do.
-    pub(crate) reuse_interval: &'static str,
+    pub reuse_interval: &'static str,
 }
 
 /// What it came to.
-pub(crate) struct Run {
-    pub(crate) history: Vec<Attempt>,
+pub struct Run {
+    pub history: Vec<Attempt>,
     /// What stood in the database at the end.
-    pub(crate) disk: Disk,
+    pub disk: Disk,
     /// Tokens ahead of the database, as the nodes count them in their last lives.
-    pub(crate) state_regressions: u64,
-    pub(crate) elapsed: Duration,
+    pub state_regressions: u64,
+    pub elapsed: Duration,
     /// How long it took until a killed node listened again, the worst of all times.
-    pub(crate) slowest_restart: Duration,
+    pub slowest_restart: Duration,
     /// How long it took until all nodes took requests once PostgreSQL did, the worst of all times.
-    pub(crate) slowest_recovery: Duration,
+    pub slowest_recovery: Duration,
 }
 
 impl Run {
-    pub(crate) fn count(&self, wanted: impl Fn(&Attempt) -> bool) -> usize {
+    pub fn count(&self, wanted: impl Fn(&Attempt) -> bool) -> usize {
         self.history.iter().filter(|attempt| wanted(attempt)).count()
     }
 
     /// Refreshes that were answered with a new token.
-    pub(crate) fn rotations(&self) -> usize {
+    pub fn rotations(&self) -> usize {
         self.count(|attempt| match attempt.outcome {
             Outcome::Holds { generation, .. } => generation > attempt.presented && !attempt.is_beside,
             _ => false,
@@ -87,7 +87,7 @@ struct World<'c> {
 }
 
 /// Runs the plan to its end, on a PostgreSQL that is this run's alone.
-pub(crate) fn run(sprag: &str, postgres: &Postgres, plan: Plan) -> Run {
+pub fn run(sprag: &str, postgres: &Postgres, plan: Plan) -> Run {
     // Sessions that no client knows are left over where the answer to a log-in was lost.
     let flags = ["--reuse-interval", plan.reuse_interval, "--sessions-per-account", "10000"];
     let (cluster, servers) = Cluster::start(sprag, postgres.fresh_database(), &flags);

@@ -19,7 +19,7 @@ use sprag::store::{
 
 /// What the store does from now on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Mood {
+pub enum Mood {
     /// It works.
     Well,
     /// Calls fail before they have done anything, but for the first so many.
@@ -37,7 +37,7 @@ pub(crate) enum Mood {
 type Interlude = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The store the engine sees.
-pub(crate) struct Seam {
+pub struct Seam {
     store: RwLock<Arc<dyn Store>>,
     state: Mutex<State>,
 }
@@ -49,32 +49,32 @@ struct State {
 }
 
 impl Seam {
-    pub(crate) fn over(store: Arc<dyn Store>) -> Self {
+    pub fn over(store: Arc<dyn Store>) -> Self {
         let state = State { mood: Mood::Well, calls: Vec::new(), interlude: None };
         Self { store: RwLock::new(store), state: Mutex::new(state) }
     }
 
     /// The store behind it, which knows no moods.
-    pub(crate) fn store(&self) -> Arc<dyn Store> {
+    pub fn store(&self) -> Arc<dyn Store> {
         Arc::clone(&self.store.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Puts another store in its place, as a restored backup or a failover does.
-    pub(crate) fn replace(&self, store: Arc<dyn Store>) {
+    pub fn replace(&self, store: Arc<dyn Store>) {
         *self.store.write().unwrap_or_else(PoisonError::into_inner) = store;
     }
 
-    pub(crate) fn becomes(&self, mood: Mood) {
+    pub fn becomes(&self, mood: Mood) {
         self.state().mood = mood;
     }
 
     /// Lets `interlude` happen just before the next call of that name: what a race would do, without one.
-    pub(crate) fn before(&self, call: &'static str, interlude: impl Future<Output = ()> + Send + 'static) {
+    pub fn before(&self, call: &'static str, interlude: impl Future<Output = ()> + Send + 'static) {
         self.state().interlude = Some((call, Box::pin(interlude)));
     }
 
     /// The names of the calls since this was asked last.
-    pub(crate) fn calls(&self) -> Vec<&'static str> {
+    pub fn calls(&self) -> Vec<&'static str> {
         std::mem::take(&mut self.state().calls)
     }
 

@@ -3,11 +3,11 @@
 use data_encoding::HEXLOWER;
 use sprag_rig::Database;
 
-use crate::checker::{Disk, Row};
-use crate::token::Id;
+use crate::binary::checker::{Disk, Row};
+use crate::binary::token::Id;
 
 /// Reads the sessions and the journal, and has every index compared with its table.
-pub(crate) fn look(database: &Database) -> Disk {
+pub fn look(database: &Database) -> Disk {
     let sessions = database
         .psql("select replace(id::text, '-', ''), generation, coalesce(ended_cause, '') from session");
     let rows = sessions.lines().map(|line| {

@@ -9,15 +9,15 @@ const TEST_FILE: &str = ".test.mjs";
 const SCENE: &str = "scene('";
 
 /// One profile's folder.
-pub(crate) struct Room {
+pub struct Room {
     /// The profile's name, which is the folder's.
-    pub(crate) profile: String,
-    pub(crate) test: PathBuf,
-    pub(crate) scenes: Vec<String>,
+    pub profile: String,
+    pub test: PathBuf,
+    pub scenes: Vec<String>,
 }
 
 /// All of them, by name.
-pub(crate) fn all(here: &Path) -> io::Result<Vec<Room>> {
+pub fn all(here: &Path) -> io::Result<Vec<Room>> {
     let mut rooms = Vec::new();
     for entry in fs::read_dir(here)? {
         let folder = entry?.path();

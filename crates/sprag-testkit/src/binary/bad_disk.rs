@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-use crate::load::Trouble;
-use crate::server::{Home, Server, await_some};
+use crate::binary::load::Trouble;
+use crate::binary::server::{Home, Server, await_some};
 
 /// The library that fails in the disk's place, compiled once for all tests of this process.
 fn shim() -> PathBuf {
@@ -16,7 +16,7 @@ fn shim() -> PathBuf {
     let (_, path) = SHIM.get_or_init(|| {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let path = folder.path().join("fault_disk.so");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/binary/fault_disk.c");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/binary/fault_disk.c");
         let mut compiler = Command::new("cc");
         compiler.args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&path);
         let status = compiler.args([source, "-ldl"]).status().expect("there is a C compiler");
@@ -28,7 +28,7 @@ fn shim() -> PathBuf {
 
 /// What a disk can fail at.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Fault {
+pub enum Fault {
     Full,
     Sync,
 }
@@ -44,13 +44,13 @@ impl Fault {
 }
 
 /// A disk that fails when it is told to.
-pub(crate) struct BadDisk {
+pub struct BadDisk {
     fault: Fault,
     folder: TempDir,
 }
 
 impl BadDisk {
-    pub(crate) fn new(fault: Fault) -> Self {
+    pub fn new(fault: Fault) -> Self {
         Self { fault, folder: tempfile::tempdir().expect("a folder can be made") }
     }
 
@@ -59,19 +59,19 @@ impl BadDisk {
     }
 
     /// From now on it fails, for files whose names end so.
-    pub(crate) fn fail(&self, end: &str) {
+    pub fn fail(&self, end: &str) {
         // Made elsewhere and moved there, so that nobody reads half of it.
         let draft = self.folder.path().join("draft");
         fs::write(&draft, end).expect("a flag can be written");
         fs::rename(draft, self.flag()).expect("a flag can be set");
     }
 
-    pub(crate) fn work(&self) {
+    pub fn work(&self) {
         fs::remove_file(self.flag()).expect("a flag can be taken away");
     }
 
     /// How often it has failed.
-    pub(crate) fn hits(&self) -> usize {
+    pub fn hits(&self) -> usize {
         let hits = fs::read_to_string(self.folder.path().join("hits")).unwrap_or_default();
         hits.lines().filter(|line| line.starts_with(self.fault.word())).count()
     }
@@ -117,7 +117,7 @@ impl Trouble for BadDisk {
 }
 
 /// Kills on a disk so slow that they mostly come in the midst of a commit: what was acknowledged before it is lost.
-pub(crate) struct KillsInCommits;
+pub struct KillsInCommits;
 
 impl Trouble for KillsInCommits {
     fn start(&self, home: &Home, flags: &[&str]) -> Server {
