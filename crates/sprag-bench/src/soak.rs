@@ -1,14 +1,15 @@
-//! Kills a server under refresh load, again and again, and judges what its clients saw: the long form of the test
-//! binary's everyday run.
+//! `sprag-bench soak`: kills a server under refresh load, again and again, and judges what its clients saw: the long form of
+//! the everyday runs in `sprag-server`'s tests.
 //!
-//! `cargo run --example kill_soak -- --kills 50 --operations 100000 --seed 1`, after `cargo build`. It takes the
-//! `sprag` that was built beside it. With `--database postgres` there are three nodes on one PostgreSQL, which waits
-//! for the disk, and a quarter of the kills are PostgreSQL's.
+//! With `--database postgres` there are three nodes on one PostgreSQL, which waits for the disk, and a quarter of the kills
+//! are PostgreSQL's.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::{Parser, ValueEnum};
+use anyhow::{Context as _, ensure};
+use clap::ValueEnum;
 use sprag_rig::Postgres;
 use sprag_testkit::binary::bad_disk::KillsInCommits;
 use sprag_testkit::binary::checker::{self, Outcome};
@@ -17,8 +18,8 @@ use sprag_testkit::binary::server::Home;
 use sprag_testkit::nodes::load as nodes_load;
 
 /// How long, and how rough.
-#[derive(Debug, Parser)]
-struct Soak {
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
     /// How often the server is killed, all in all
     #[arg(long, default_value_t = 60)]
     kills: u64,
@@ -31,6 +32,9 @@ struct Soak {
     /// Whether one server is killed on its file, or three and PostgreSQL below them
     #[arg(long, value_enum, default_value_t = Database::Sqlite)]
     database: Database,
+    /// The server to kill [default: the `sprag` that was built beside this program]
+    #[arg(long, value_name = "PATH")]
+    server_binary: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -39,16 +43,38 @@ enum Database {
     Postgres,
 }
 
-fn main() -> ExitCode {
-    let soak = Soak::parse();
+/// Runs it to its end. Fails if a promise was broken.
+///
+/// # Errors
+/// There is no server to kill.
+pub(crate) fn run(soak: &Args) -> anyhow::Result<ExitCode> {
+    let sprag = soak.server()?;
     let is_sound = match soak.database {
-        Database::Sqlite => on_a_file(&soak),
-        Database::Postgres => on_postgres(&soak),
+        Database::Sqlite => on_a_file(&sprag, soak),
+        Database::Postgres => on_postgres(&sprag, soak),
     };
-    if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn on_a_file(soak: &Soak) -> bool {
+impl Args {
+    /// The `sprag` that was named, or the one that was built beside this program.
+    fn server(&self) -> anyhow::Result<PathBuf> {
+        let beside = || {
+            Ok(std::env::current_exe()
+                .context("could not learn where this program lies")?
+                .with_file_name("sprag"))
+        };
+        let sprag = self.server_binary.clone().map_or_else(beside, anyhow::Ok)?;
+        ensure!(
+            sprag.is_file(),
+            "there is no server at {}; build it with `cargo build -p sprag-server`, or name one with --server-binary",
+            sprag.display()
+        );
+        Ok(sprag)
+    }
+}
+
+fn on_a_file(sprag: &Path, soak: &Args) -> bool {
     let share = Plan {
         seed: soak.seed,
         clients: 8,
@@ -63,10 +89,10 @@ fn on_a_file(soak: &Soak) -> bool {
         ("the same, killed in the midst of commits", fewer, &KillsInCommits),
         ("with a reuse interval and lost answers", Plan { reuse_interval: "10s", ..share }, &Kills),
     ];
-    parts.map(|(name, plan, trouble)| part(name, plan, trouble)) == [true; 3]
+    parts.map(|(name, plan, trouble)| part(sprag, name, plan, trouble)) == [true; 3]
 }
 
-fn on_postgres(soak: &Soak) -> bool {
+fn on_postgres(sprag: &Path, soak: &Args) -> bool {
     let most = nodes_load::Plan {
         seed: soak.seed,
         clients: 64,
@@ -84,13 +110,13 @@ fn on_postgres(soak: &Soak) -> bool {
         ..most
     };
     let parts = [("every refresh rotates", most), ("with a reuse interval and lost answers", rest)];
-    parts.map(|(name, plan)| part_on_postgres(name, plan)) == [true; 2]
+    parts.map(|(name, plan)| part_on_postgres(sprag, name, plan)) == [true; 2]
 }
 
 /// As [`part`], on three nodes.
-fn part_on_postgres(name: &str, plan: nodes_load::Plan) -> bool {
+fn part_on_postgres(sprag: &Path, name: &str, plan: nodes_load::Plan) -> bool {
     let postgres = Postgres::builder().set("fsync", "on").start();
-    let run = nodes_load::run(&binary().display().to_string(), &postgres, plan);
+    let run = nodes_load::run(&sprag.display().to_string(), &postgres, plan);
     let violations = checker::check(&run.history, std::slice::from_ref(&run.disk));
     println!("{name}: {plan:?}");
     println!(
@@ -116,16 +142,10 @@ fn part_on_postgres(name: &str, plan: nodes_load::Plan) -> bool {
     violations.is_empty() && run.state_regressions == 0
 }
 
-/// The `sprag` that was built beside this program.
-fn binary() -> std::path::PathBuf {
-    let here = std::env::current_exe().expect("a program knows where it is");
-    here.ancestors().nth(2).expect("an example lies below its profile's folder").join("sprag")
-}
-
 /// Runs one part and says what it came to; `true` if nothing is wrong with it.
-fn part(name: &str, plan: Plan, trouble: &dyn Trouble) -> bool {
+fn part(sprag: &Path, name: &str, plan: Plan, trouble: &dyn Trouble) -> bool {
     let begun = Instant::now();
-    let run = load::run(&Home::new(binary()), plan, trouble);
+    let run = load::run(&Home::new(sprag), plan, trouble);
     let violations = checker::check(&run.history, &run.disks);
     println!("{name}: {plan:?}");
     println!(

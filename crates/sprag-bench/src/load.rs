@@ -1,4 +1,4 @@
-//! `sprag load`: refreshes many sessions over HTTP and says how many rotations a second the server commits.
+//! `sprag-bench load`: refreshes many sessions over HTTP and says how many rotations a second the server commits.
 //!
 //! What is counted is work done: a refresh is a rotation whose answer, and so its commit, has come back. The
 //! generator shares the machine with the server, so it is made to be light: one thread, requests written from
@@ -12,14 +12,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use clap::builder::RangedU64ValueParser;
-use url::Url;
+use sprag_server::config::Config;
+use sprag_server::database;
+use sprag_server::node::Node;
+use sprag_server::profile::{Profile, parse_duration};
+use url::{Host, Url};
 
-use super::output::{say, say_json, tell};
-use crate::config::Config;
-use crate::database;
-use crate::http_client::{HttpClient, resolve};
-use crate::node::Node;
-use crate::profile::{Profile, parse_duration};
+use crate::output::{say, say_json, tell};
 
 mod driver;
 mod fill;
@@ -44,9 +43,9 @@ const COMPARED_ROUNDS: usize = 3;
 /// The most that is read of a password from standard input.
 const MAX_PASSWORD_BYTES: u64 = 4096;
 
-/// What `sprag load` is asked to do.
+/// What `sprag-bench load` is asked to do.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The server to load [default: the configured listening address]
     #[arg(long, value_name = "URL")]
     url: Option<Url>,
@@ -122,7 +121,7 @@ pub struct Args {
 ///
 /// # Errors
 /// The server cannot be reached or may not be loaded, or there are no sessions to refresh.
-pub fn run(args: Args, config: Config, profiles: Vec<Profile>) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: Args, config: Config, profiles: Vec<Profile>) -> anyhow::Result<ExitCode> {
     let url = args.url.clone().map_or_else(|| listening_url(config.listen), Ok)?;
     let profile = LoadProfile::pick(profiles)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -272,14 +271,30 @@ fn allow(address: SocketAddr, is_allowed: bool) -> anyhow::Result<()> {
 
 /// The server must be there before its sessions are made, and fail nothing because it was not.
 async fn greet(address: SocketAddr) -> anyhow::Result<()> {
-    let reply = HttpClient::to(address).read(driver::HEALTHZ, None).await?;
-    ensure!(
-        reply.status == 200,
-        "{address} answered {} to {}; is it a Sprag server?",
-        reply.status,
-        driver::HEALTHZ
-    );
+    let asked = async {
+        let request = wire::get_request(&address.to_string(), driver::HEALTHZ);
+        Ok(wire::Wire::open(address).await?.exchange(&request).await?.status)
+    };
+    let answered: std::io::Result<u16> = wire::in_time(asked).await;
+    let status =
+        answered.with_context(|| format!("{address} does not answer; see that the server runs there"))?;
+    ensure!(status == 200, "{address} answered {status} to {}; is it a Sprag server?", driver::HEALTHZ);
     Ok(())
+}
+
+/// The address of an `http` URL, as this machine resolves it.
+async fn resolve(url: &Url) -> anyhow::Result<SocketAddr> {
+    ensure!(url.scheme() == "http", "cannot load {url}: only plain HTTP is spoken here; give an http:// URL");
+    let port = url.port_or_known_default().unwrap_or(80);
+    match url.host() {
+        Some(Host::Ipv4(ip)) => Ok(SocketAddr::from((ip, port))),
+        Some(Host::Ipv6(ip)) => Ok(SocketAddr::from((ip, port))),
+        Some(Host::Domain(name)) => {
+            let found = tokio::net::lookup_host((name, port)).await.ok().and_then(|mut all| all.next());
+            found.with_context(|| format!("cannot load {url}: its host is not known here; check the name"))
+        }
+        None => bail!("cannot load {url}: it names no host"),
+    }
 }
 
 /// The address the server listens on, as this machine reaches it.
@@ -310,7 +325,7 @@ fn password() -> anyhow::Result<String> {
     let password = line.trim_end_matches(['\r', '\n']);
     ensure!(
         !password.is_empty(),
-        "no password came on standard input; write printf %s PASSWORD | sprag load …"
+        "no password came on standard input; write printf %s PASSWORD | sprag-bench load …"
     );
     Ok(password.to_owned())
 }
@@ -324,7 +339,12 @@ fn positive(text: &str) -> Result<f64, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
     use sprag::engine::NewUser;
+    use sprag_server::config::Flags;
+    use sprag_server::node::load_profiles;
+    use sprag_server::serve::{Bounds, serve};
+    use tokio::net::TcpListener;
 
     use super::*;
 
@@ -361,8 +381,7 @@ mod tests {
 
     #[tokio::test]
     async fn sessions_are_opened_refreshed_and_ended_over_http() {
-        let folder = tempfile::tempdir().unwrap();
-        let told = super::super::demo::beside_own_server(&folder, Duration::ZERO, async |node| {
+        let told = beside_own_server(&[], async |node| {
             let user = NewUser { username: Some("ann"), password: "correct horse", ..NewUser::default() };
             let operator = sprag::engine::Requester { ip: None, user_agent: None, instance: [0; 16] };
             let ann = node.engine.create_account(user, &operator).await.unwrap();
@@ -390,11 +409,60 @@ mod tests {
             assert_eq!(node.engine.sessions_of(ann.id).await.unwrap(), []);
             Line::new(Endpoint::Refresh, &tally, Duration::from_millis(200))
         })
-        .await
-        .unwrap();
+        .await;
         let told = serde_json::to_value(told).unwrap();
         assert_eq!((&told["broken"], &told["refused"]), (&0.into(), &serde_json::json!({})));
         assert!(told["rotated"].as_u64().unwrap() > 5, "{told}");
         assert_eq!(told["rotated"], told["requests"]);
+    }
+
+    #[tokio::test]
+    async fn a_store_on_postgresql_is_filled_beside_its_server() {
+        let database = sprag_rig::Postgres::shared().fresh_database();
+        let url = database.url();
+        let code = beside_own_server(&[("database-url", &url)], async |node| {
+            let args = ["sprag-bench", "load", "--in-store", "--chains", "4", "--duration", "1s", "--json"];
+            let crate::Command::Load(args) = crate::Cli::try_parse_from(args).unwrap().command else {
+                panic!("load is load");
+            };
+            let (config, profiles) = (node.config.clone(), node.profiles.clone());
+            tokio::task::spawn_blocking(move || run(args, config, profiles)).await.unwrap().unwrap()
+        })
+        .await;
+        assert_eq!(code, ExitCode::SUCCESS);
+    }
+
+    #[tokio::test]
+    async fn only_http_urls_are_loaded() {
+        let refused = resolve(&Url::parse("https://127.0.0.1:1").unwrap()).await.unwrap_err();
+        assert!(refused.to_string().contains("give an http:// URL"), "{refused}");
+    }
+
+    /// Starts a server in this process, on a free port of 127.0.0.1, does `act` beside it and stops it.
+    async fn beside_own_server<T>(settings: &[(&'static str, &str)], act: impl AsyncFnOnce(&Node) -> T) -> T {
+        let folder = tempfile::tempdir().unwrap();
+        let mut flags = Flags::from([
+            ("listen", "127.0.0.1:0".to_owned()),
+            ("data-dir", folder.path().join("data").display().to_string()),
+            ("reuse-interval", "0s".to_owned()),
+            ("rate-limits", "off".to_owned()),
+            ("shutdown-grace", "1s".to_owned()),
+        ]);
+        flags.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        let mut config = Config::resolve(flags, [], folder.path()).unwrap();
+        let profiles = load_profiles(&config.profiles, Some(&config)).unwrap();
+        let listener = TcpListener::bind(config.listen).await.unwrap();
+        config.bound_to(listener.local_addr().unwrap());
+        let node = Node::make(config, profiles).await.unwrap();
+        let router = node.router(&node.app());
+        let bounds =
+            Bounds { connections: node.config.max_connections.get(), grace: node.config.shutdown_grace };
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let stopped = async { stopped.await.unwrap_or_default() };
+        let server = tokio::spawn(serve(listener, router, Arc::clone(&node.metrics), bounds, stopped));
+        let outcome = act(&node).await;
+        drop(stop);
+        server.await.unwrap();
+        outcome
     }
 }

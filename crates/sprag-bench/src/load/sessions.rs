@@ -9,8 +9,7 @@ use tokio::task::JoinSet;
 use super::driver::LiveSession;
 use super::load_profile::LoadProfile;
 use super::progress::Progress;
-use super::wire::text_in;
-use crate::http_client::HttpClient;
+use super::wire::{Client, text_in};
 
 /// How many connections log out at once.
 const LEAVING: usize = 16;
@@ -38,11 +37,11 @@ pub(super) async fn log_in(
     body.insert(call.name_field.clone(), json!(user.name));
     body.insert(call.password_field.clone(), json!(user.password));
     let (body, field) = (Value::Object(body), profile.field());
-    let mut client = HttpClient::to(address);
+    let mut client = Client::to(address);
     let mut progress = Progress::new("logging in", count as u64);
     let mut sessions = Vec::with_capacity(count);
     while sessions.len() < count {
-        let reply = client.post_json(&call.path, &body, None).await.context("could not log in")?;
+        let reply = client.post(&call.path, &body).await.context("could not log in")?;
         let token = text_in(&reply.body, &field).filter(|_| reply.status == 200);
         let Some(token) = token else {
             bail!(
@@ -89,11 +88,11 @@ async fn log_out_in_turn(
     field: String,
     sessions: Vec<LiveSession>,
 ) -> usize {
-    let mut client = HttpClient::to(address);
+    let mut client = Client::to(address);
     let mut left_behind = 0;
     for session in sessions {
         let body = json!({ field.as_str(): String::from_utf8_lossy(session.token()) });
-        let reply = client.post_json(&path, &body, None).await;
+        let reply = client.post(&path, &body).await;
         left_behind += usize::from(!reply.is_ok_and(|reply| reply.status < 300));
     }
     left_behind

@@ -1,9 +1,9 @@
 //! What the generator needs to know of the profile it speaks.
 
 use anyhow::bail;
+use sprag_server::profile::{Action, Input, Profile, Route};
 
 use super::wire::Field;
-use crate::profile::{Action, Input, Profile, Route};
 
 /// A profile whose refresh tokens travel in bodies, and the paths on it.
 pub(super) struct LoadProfile {
@@ -69,8 +69,9 @@ fn log_in_call(route: &Route) -> Option<LogInCall> {
 
 #[cfg(test)]
 mod tests {
+    use sprag_server::profile;
+
     use super::*;
-    use crate::profile;
 
     #[test]
     fn every_shipped_profile_tells_what_the_generator_needs() {

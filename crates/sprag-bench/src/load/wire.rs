@@ -4,12 +4,17 @@
 
 use std::io::{self, ErrorKind, Write as _};
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// The largest answer, head and body, that is read.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+/// How long one request may take, connecting included.
+pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 
 /// How much is read at a time; most answers come at once.
 const READ_BYTES: usize = 4 * 1024;
@@ -79,6 +84,54 @@ impl Wire {
             }
         }
     }
+}
+
+/// A client that logs people in and out: one connection, opened when it is first needed and again when it has closed.
+pub(super) struct Client {
+    address: SocketAddr,
+    wire: Option<Wire>,
+}
+
+/// An answer that is kept.
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) body: Vec<u8>,
+}
+
+impl Client {
+    pub(super) fn to(address: SocketAddr) -> Self {
+        Self { address, wire: None }
+    }
+
+    /// Sends a JSON body and reads the answer, whatever its status. Nothing is sent a second time: the server may have done
+    /// what was asked.
+    pub(super) async fn post(&mut self, path: &str, body: &Value) -> io::Result<Reply> {
+        let body = body.to_string();
+        let mut request = post_head(&self.address.to_string(), path);
+        write!(request, "content-length: {}\r\n\r\n{body}", body.len())?;
+        let kept = self.wire.take();
+        let asked = async {
+            let mut wire = match kept {
+                Some(wire) => wire,
+                None => Wire::open(self.address).await?,
+            };
+            let answer = wire.exchange(&request).await?;
+            let reply = Reply { status: answer.status, body: answer.body.to_vec() };
+            let closes = answer.closes;
+            Ok((reply, (!closes).then_some(wire)))
+        };
+        let (reply, wire) = in_time(asked).await?;
+        self.wire = wire;
+        Ok(reply)
+    }
+}
+
+/// Gives an exchange up that takes longer than [`DEADLINE`].
+pub(super) async fn in_time<T>(asked: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let late = |_| {
+        io::Error::new(ErrorKind::TimedOut, format!("no complete answer within {} s", DEADLINE.as_secs()))
+    };
+    tokio::time::timeout(DEADLINE, asked).await.map_err(late)?
 }
 
 /// The head of an answer; `None` until all of it is there.

@@ -17,12 +17,12 @@ use sprag::random::{self, SystemRandom};
 use sprag::session::{AccountId, Epoch, Session, SessionDetail, SessionId, SessionKey};
 use sprag::store::{NewAccount, Opened, Opening, Slice};
 use sprag::token::{Encoding, RefreshToken};
+use sprag_server::profile::{self, Profile};
 use tokio::task::JoinSet;
 
 use super::driver::LiveSession;
 use super::load_profile::LoadProfile;
 use super::progress::Progress;
-use crate::profile::{self, Profile};
 
 /// How many sessions each account gets.
 const PER_ACCOUNT: u64 = 10;

@@ -10,13 +10,10 @@ use anyhow::Context as _;
 
 use super::schedule::{Schedule, counts_from};
 use super::tally::{Outcome, Tally, refusal_text};
-use super::wire::{Answer, Field, Wire, get_request, post_head, text_in, write_request};
+use super::wire::{Answer, DEADLINE, Field, Wire, get_request, post_head, text_in, write_request};
 
 /// The path that only says whether the server is alive.
 pub(super) const HEALTHZ: &str = "/healthz";
-
-/// How long one request may take, connecting included, before it counts as broken.
-const DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long a connection pauses after a failure; doubled with each one running, up to [`LONGEST_PAUSE`].
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
