@@ -19,10 +19,13 @@ use crate::{logs, openapi};
 
 mod audit;
 pub mod demo;
+#[cfg(feature = "import")]
 mod import;
 mod import_store;
 mod key;
 mod migrate;
+#[cfg(not(feature = "import"))]
+mod no_import;
 mod output;
 mod profile;
 pub mod serve;
@@ -31,6 +34,9 @@ mod settings;
 mod sweep;
 mod user;
 pub mod why;
+
+#[cfg(not(feature = "import"))]
+use no_import as import;
 
 /// Sessions that turn one way.
 #[derive(Debug, Parser)]

@@ -8,7 +8,6 @@ pub mod config;
 pub mod database;
 pub mod http;
 pub mod http_client;
-pub mod import;
 pub mod jobs;
 pub mod logs;
 pub mod metrics;

@@ -2,7 +2,7 @@
 
 use super::columns;
 use super::source::{Opened, SAMPLED};
-use crate::profile::{ImportColumn, ImportField, ImportKind, TableShape};
+use crate::shape::{ImportColumn, ImportField, ImportKind, TableShape};
 
 /// How sure it is that a source has no other columns than were found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -24,7 +24,7 @@ use super::optional_fields;
 use super::record::Record;
 use super::revoked_tokens::OverThere;
 use super::row::{self, Reason, Session, User};
-use crate::profile::{ImportKind, TableShape};
+use crate::shape::{ImportKind, TableShape};
 
 /// How often a store that does not answer is asked once more, and after what pause each time.
 const PATIENCE: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
@@ -309,31 +309,37 @@ mod tests {
 
     use serde_json::json;
 
+    use sprag::engine::AccessTokenShape;
+    use sprag::policy::Policy;
+    use sprag::session::ProfileId;
+    use sprag::token::Encoding;
+
     use super::*;
-    use crate::profile::Profile;
+    use crate::shape::{ImportColumn, ImportField};
 
     const HASH: &str = "$2b$12$EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW";
 
-    const PROFILE: &str = r#"id = 1000
-about = "A profile that has taken another system's place"
-
-[[route]]
-on = "POST /refresh"
-does = "refresh"
-gives = { token = "$access_token", refreshToken = "$refresh_token" }
-
-[import.users]
-columns = { external_id = "id", username = "name", password_hash = "hash" }
-"#;
-
     #[tokio::test]
     async fn a_dry_run_leaves_no_hash_in_its_files() {
-        let profile = Profile::parse("x", "x.toml", PROFILE).unwrap();
-        let shape = profile.import.clone().unwrap().users.unwrap();
+        let column = |(field, name)| ImportColumn::parse(field, name).unwrap();
+        let columns = [
+            (ImportField::ExternalId, "id"),
+            (ImportField::Username, "name"),
+            (ImportField::PasswordHash, "hash"),
+        ];
+        let shape = columns.map(column).into_iter().fold(TableShape::default(), TableShape::with);
+        let client = ClientPolicy {
+            profile: ProfileId(1000),
+            client_id: "x".to_owned(),
+            policy: Policy::default(),
+            encoding: Encoding::Opaque,
+            access: AccessTokenShape::default(),
+            takes_imported_tokens: false,
+        };
         let trial = Trial::beside(None, Limits { sessions_per_account: 10 }).unwrap();
         let folder = trial.folder.path().to_owned();
         assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, FOLDER_MODE);
-        let taker = Taker::of(ImportKind::Users, Mode::Trial(trial), shape, profile.client_policy());
+        let taker = Taker::of(ImportKind::Users, Mode::Trial(trial), shape, client);
         let take = async |id: u32, name: &str, hash: &str| {
             let record = json!({ "id": id, "name": name, "hash": hash });
             taker.take(record.as_object().unwrap()).await.unwrap().outcome

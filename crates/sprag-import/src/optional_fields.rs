@@ -8,7 +8,7 @@ use sprag::account::is_particular;
 use super::record::Record;
 use super::row::{self, Reason};
 use super::value::{self, Wrong};
-use crate::profile::{ImportColumn, ImportField, TableShape};
+use crate::shape::{ImportColumn, ImportField, TableShape};
 
 const DECORATION: [ImportField; 5] = [
     ImportField::Name,

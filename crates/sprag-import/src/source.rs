@@ -14,7 +14,7 @@ use super::columns_needed::{Known, Lacking};
 use super::csv::Records;
 use super::reader::{Feed, Sender};
 use super::{columns, jsonl, postgres, sqlite};
-use crate::config::has_password;
+use sprag::store::postgres::has_password;
 
 /// How much of a file is read at once.
 const BLOCK_BYTES: usize = 64 * 1024;

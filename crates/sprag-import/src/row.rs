@@ -10,7 +10,7 @@ use sprag::token::ForeignToken;
 
 use super::record::Record;
 use super::value::{self, Wrong};
-use crate::profile::{ImportField, TableShape};
+use crate::shape::{ImportField, TableShape};
 
 /// Why a record is refused.
 pub(super) type Reason = Cow<'static, str>;
