@@ -342,8 +342,8 @@ mod tests {
     use clap::Parser as _;
     use sprag::engine::NewUser;
     use sprag_server::config::Flags;
+    use sprag_server::edge::serve::{Bounds, serve};
     use sprag_server::node::load_profiles;
-    use sprag_server::serve::{Bounds, serve};
     use tokio::net::TcpListener;
 
     use super::*;
