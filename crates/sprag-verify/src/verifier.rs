@@ -1,0 +1,227 @@
+//! A verifier with its keys in hand.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::token::Token;
+use crate::{Algorithm, Claims, Error, KeySet, SetupError};
+
+/// How far the clocks of issuer and API may differ unless it is said otherwise.
+pub const DEFAULT_LEEWAY: Duration = Duration::from_secs(60);
+
+/// The longest leeway: beyond it, a leaked token would live noticeably longer than its issuer said.
+pub const MAX_LEEWAY: Duration = Duration::from_secs(5 * 60);
+
+/// The shortest shared secret (RFC 7518 section 3.2: as long as the hash).
+pub const MIN_SECRET_BYTES: usize = 32;
+
+/// Tells the time.
+pub(crate) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+/// Verifies access tokens with keys that were handed in. Cheap to clone.
+///
+/// It neither reads a file nor opens a connection. Where the keys are to be fetched and renewed, `RemoteVerifier`
+/// (feature `http`) does that around the same rules.
+#[derive(Clone, Debug)]
+pub struct Verifier {
+    rules: Arc<Rules>,
+    keys: Arc<KeySet>,
+}
+
+/// Settings of a [`Verifier`]; [`Verifier::builder`] begins them.
+#[must_use]
+pub struct Builder {
+    rules: Rules,
+    audience: Option<Audience>,
+    algorithm: Option<Algorithm>,
+}
+
+/// What is expected of a token, its keys aside.
+#[derive(Clone)]
+pub(crate) struct Rules {
+    issuer: String,
+    audience: Audience,
+    pub(crate) algorithm: Algorithm,
+    leeway: Duration,
+    pub(crate) clock: Clock,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Audience {
+    /// Tokens name nobody.
+    Nobody,
+    /// Tokens name this API.
+    Named(String),
+}
+
+impl Verifier {
+    /// Begins with the issuer: what the server's tokens have in `iss`, which is its public URL.
+    pub fn builder(issuer: impl Into<String>) -> Builder {
+        let rules = Rules {
+            issuer: issuer.into(),
+            audience: Audience::Nobody,
+            algorithm: Algorithm::Es256,
+            leeway: DEFAULT_LEEWAY,
+            clock: Arc::new(system_time),
+        };
+        Builder { rules, audience: None, algorithm: None }
+    }
+
+    /// Verifies a token and says what is in it.
+    ///
+    /// # Errors
+    /// [`Error`] says why it is not accepted; [`Error::Expired`] only of one that is genuine in every other respect.
+    pub fn verify(&self, token: &str) -> Result<Claims, Error> {
+        self.verify_at(token, (self.rules.clock)())
+    }
+
+    /// Verifies a token as of a moment that is handed in.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub fn verify_at(&self, token: &str, now: SystemTime) -> Result<Claims, Error> {
+        self.rules.verify(&Token::parse(token)?, &self.keys, now)
+    }
+}
+
+impl Builder {
+    /// The audience that tokens must name: this API. RFC 9068 section 4 has every API check it.
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.audience = Some(Audience::Named(audience.into()));
+        self
+    }
+
+    /// Says that tokens name no audience, which is how the server issues them until one is configured.
+    /// A token that names one is then refused.
+    pub fn no_audience(mut self) -> Self {
+        self.audience = Some(Audience::Nobody);
+        self
+    }
+
+    /// The one algorithm that is accepted: ES256 unless it is said otherwise, HS256 with a shared secret.
+    pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
+        self.algorithm = Some(algorithm);
+        self
+    }
+
+    /// How far the clocks of issuer and API may differ: [`DEFAULT_LEEWAY`] unless it is said otherwise,
+    /// [`MAX_LEEWAY`] at most.
+    pub fn leeway(mut self, leeway: Duration) -> Self {
+        self.rules.leeway = leeway;
+        self
+    }
+
+    /// Another clock than the system's: for tests, or where time comes from elsewhere.
+    pub fn clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.rules.clock = Arc::new(clock);
+        self
+    }
+
+    /// Makes the verifier, with the issuer's public keys as its `/.well-known/jwks.json` has them.
+    ///
+    /// # Errors
+    /// A [`SetupError`] if the settings or the keys cannot be used.
+    pub fn jwks(self, json: impl AsRef<[u8]>) -> Result<Verifier, SetupError> {
+        self.keys(KeySet::from_jwks(json.as_ref())?)
+    }
+
+    /// Makes the verifier, with the secret that the server signs with, for HS256.
+    ///
+    /// # Errors
+    /// A [`SetupError`] if the settings or the secret cannot be used.
+    pub fn shared_secret(self, secret: impl AsRef<[u8]>) -> Result<Verifier, SetupError> {
+        let keys = KeySet::shared_secret(secret.as_ref())?;
+        self.or_algorithm(Algorithm::Hs256).keys(keys)
+    }
+
+    /// Makes the verifier, with a set of keys.
+    ///
+    /// # Errors
+    /// A [`SetupError`] if the settings cannot be used, or no key is for the algorithm.
+    pub fn keys(self, keys: KeySet) -> Result<Verifier, SetupError> {
+        let rules = self.rules()?;
+        let keys = keys.holding(rules.algorithm)?;
+        Ok(Verifier { rules: Arc::new(rules), keys: Arc::new(keys) })
+    }
+
+    /// The algorithm, where none was named.
+    fn or_algorithm(mut self, algorithm: Algorithm) -> Self {
+        self.algorithm.get_or_insert(algorithm);
+        self
+    }
+
+    /// Checks the settings.
+    pub(crate) fn rules(self) -> Result<Rules, SetupError> {
+        let Rules { issuer, leeway, clock, algorithm, .. } = self.rules;
+        if issuer.is_empty() || issuer.contains(|c: char| c.is_whitespace() || matches!(c, '?' | '#')) {
+            return Err(SetupError::Issuer(issuer));
+        }
+        if leeway > MAX_LEEWAY {
+            return Err(SetupError::Leeway);
+        }
+        let audience = self.audience.ok_or(SetupError::NoAudience)?;
+        let algorithm = self.algorithm.unwrap_or(algorithm);
+        Ok(Rules { issuer, audience, algorithm, leeway, clock })
+    }
+}
+
+impl Rules {
+    #[cfg(feature = "http")]
+    pub(crate) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Verifies a token that was taken apart already.
+    pub(crate) fn verify(&self, token: &Token<'_>, keys: &KeySet, now: SystemTime) -> Result<Claims, Error> {
+        Claims::read(token.proved(keys, self.algorithm)?, self, now)
+    }
+
+    /// Whether the token is from whom and for whom it must be.
+    pub(crate) fn judge_parties(&self, issuer: &str, audience: Option<&str>) -> Result<(), Error> {
+        if issuer != self.issuer {
+            return Err(Error::Issuer);
+        }
+        match (&self.audience, audience) {
+            (Audience::Nobody, None) => Ok(()),
+            (Audience::Named(_), None) => Err(Error::Claim("aud".to_owned())),
+            (Audience::Named(expected), Some(named)) if expected == named => Ok(()),
+            (Audience::Nobody | Audience::Named(_), Some(_)) => Err(Error::Audience),
+        }
+    }
+
+    /// Whether now lies in the time of the token, give or take the leeway.
+    ///
+    /// Where the leeway would lead past the end of time, the clock is broken, and nothing is accepted.
+    pub(crate) fn judge_time(&self, begins: SystemTime, ends: SystemTime, now: SystemTime) -> Result<(), Error> {
+        if now.checked_add(self.leeway).is_none_or(|latest| begins > latest) {
+            return Err(Error::NotYet);
+        }
+        if ends.checked_add(self.leeway).is_none_or(|end| now >= end) {
+            return Err(Error::Expired);
+        }
+        Ok(())
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that asks the machine, where no clock was handed in")]
+fn system_time() -> SystemTime {
+    SystemTime::now()
+}
+
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rules")
+            .field("issuer", &self.issuer)
+            .field("audience", &self.audience)
+            .field("algorithm", &self.algorithm)
+            .field("leeway", &self.leeway)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("rules", &self.rules).finish_non_exhaustive()
+    }
+}
