@@ -63,7 +63,7 @@ load-postgres *args:
 fuzz seconds="60":
     cd fuzz && for target in $(cargo +nightly fuzz list); do cargo +nightly fuzz run $target -- -max_total_time={{seconds}} || exit 1; done
 
-# Lint the OpenAPI document of every page; `just openapi fuzz` holds a real server against it (needs npm, Python)
+# Lint the OpenAPI document of every profile; `just openapi fuzz` holds a real server against it (needs npm, Python)
 openapi *args:
     scripts/openapi {{args}}
 

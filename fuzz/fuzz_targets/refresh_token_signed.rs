@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use sprag::access::Algorithm;
-use sprag::chance::SeededChance;
+use sprag::random::SeededRandom;
 use sprag::clock::Timestamp;
 use sprag::keys::KeyRing;
 use sprag::policy::MAX_GENERATION;
@@ -16,7 +16,7 @@ use sprag::token::{Encoding, RefreshToken};
 use uuid::Uuid;
 
 static KEYS: LazyLock<KeyRing> =
-    LazyLock::new(|| KeyRing::generate(Algorithm::Hs256, &SeededChance::new(1), NOW).expect("a ring"));
+    LazyLock::new(|| KeyRing::generate(Algorithm::Hs256, &SeededRandom::new(1), NOW).expect("a ring"));
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
@@ -39,7 +39,7 @@ fuzz_target!(|facts: Facts| {
         session: SessionId(Uuid::from_bytes(facts.session)),
     };
     let encoding = if facts.is_jwt { Encoding::Jwt } else { Encoding::Opaque };
-    let token = RefreshToken::first(ProfileId(facts.profile), key, &SeededChance::new(facts.secret_seed))
+    let token = RefreshToken::first(ProfileId(facts.profile), key, &SeededRandom::new(facts.secret_seed))
         .at(Generation(facts.generation));
     let text = token.encode(encoding, &KEYS, NOW);
     match RefreshToken::parse(text.as_str(), &KEYS, NOW) {

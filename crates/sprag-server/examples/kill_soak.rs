@@ -19,8 +19,6 @@ use server::Home;
 #[path = "../tests/binary/bad_disk.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod bad_disk;
-#[path = "../tests/binary/chance.rs"]
-mod chance;
 #[path = "../tests/binary/checker.rs"]
 mod checker;
 #[path = "../tests/nodes/cluster.rs"]
@@ -36,6 +34,8 @@ mod nodes_load;
 #[path = "../tests/binary/people.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod people;
+#[path = "../tests/binary/random.rs"]
+mod random;
 #[path = "../tests/binary/server.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod server;
@@ -55,7 +55,7 @@ struct Soak {
     /// How many requests the clients make, all in all
     #[arg(long, default_value_t = 120_000)]
     operations: u64,
-    /// What chance begins with
+    /// What randomness begins with
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Whether one server is killed on its file, or three and PostgreSQL below them

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use sprag::engine::Client;
+use sprag::engine::Requester;
 use sprag::session::ShortHash;
 
 use crate::config::{self, Config, Sources};
@@ -67,9 +67,9 @@ enum Command {
     Why(why::Args),
     /// Print the settings in force, and where each came from
     Config(settings::Args),
-    /// Print the description of the API that the configured pages make (OpenAPI)
+    /// Print the description of the API that the configured profiles make (OpenAPI)
     Openapi,
-    /// Check and show pages
+    /// Check and show profiles
     #[command(subcommand)]
     Profile(profile::Command),
     /// Tell the story of a session, with a server of its own
@@ -129,7 +129,7 @@ fn is_closed_output(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// The configuration and the pages it names. The pages come first, since they may bring names for settings.
+/// The configuration and the profiles it names. The profiles come first, since they may bring names for settings.
 fn resolve(sources: &Sources) -> anyhow::Result<(Config, Vec<Profile>)> {
     let names = sources.profiles()?;
     let mapping: Vec<_> =
@@ -173,10 +173,10 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
 }
 
 /// The command line, as the journal knows it: which of the machine's users it was, for there is no address.
-fn client() -> Client {
+fn requester() -> Requester {
     let user = rustix::process::getuid().as_raw();
     let version = env!("CARGO_PKG_VERSION");
-    Client {
+    Requester {
         ip: None,
         user_agent: Some(format!("sprag {version} command line, uid {user}")),
         instance: ShortHash::default(),

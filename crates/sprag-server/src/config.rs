@@ -3,8 +3,8 @@
 //! [`settings`] is the table that everything is derived from. [`Sources`] reads what was given;
 //! [`Config`] is what it comes to, typed. Nothing outside this module reads the environment.
 //!
-//! Whoever serves pages resolves in two steps, because a page may bring names of its own for settings:
-//! [`Sources::from_process`], then [`Sources::profiles`], then [`Sources::resolve`] with the pages' names.
+//! Whoever serves profiles resolves in two steps, because a profile may bring names of its own for settings:
+//! [`Sources::from_process`], then [`Sources::profiles`], then [`Sources::resolve`] with the profiles' names.
 
 mod dotenv;
 mod error;
@@ -60,9 +60,9 @@ pub struct Config {
     pub database_batch: Batching,
     /// The file of settings that was read.
     pub file: Option<PathBuf>,
-    /// The pages to serve; one at least, none twice.
+    /// The profiles to serve; one at least, none twice.
     pub profiles: Vec<ProfileRef>,
-    /// What was set for every page.
+    /// What was set for every profile.
     pub lifetimes: Lifetimes,
     /// How access tokens are signed.
     pub signing_algorithm: Algorithm,
@@ -77,7 +77,7 @@ pub struct Config {
     pub cors_origins: Vec<String>,
     /// The proxies that are believed about where a request comes from.
     pub trusted_proxies: Proxies,
-    /// Whether cookies are `Secure`, on every page; `None` leaves each page its own.
+    /// Whether cookies are `Secure`, on every profile; `None` leaves each profile its own.
     pub secure_cookies: Option<bool>,
     /// How many live sessions one account may have.
     pub sessions_per_account: NonZeroU32,
@@ -106,7 +106,7 @@ pub struct Config {
     odd_lines: Vec<usize>,
 }
 
-/// Lifetimes that were set for every page; `None` leaves each page its own.
+/// Lifetimes that were set for every profile; `None` leaves each profile its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lifetimes {
     /// How long after a rotation the token just spent is answered again.
@@ -140,7 +140,7 @@ impl fmt::Display for Database {
     }
 }
 
-/// A page, as it was named.
+/// A profile, as it was named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProfileRef {
     /// One that is shipped with the server, if there is one of that name.
@@ -183,7 +183,7 @@ impl Config {
         Self::resolve_with(&[], flags, environment, dir)
     }
 
-    /// Resolves what is given, where pages bring names of their own for settings: pairs of a variable's name
+    /// Resolves what is given, where profiles bring names of their own for settings: pairs of a variable's name
     /// and `setting`, or `setting:unit` where the variable is a bare number of seconds, minutes, hours or days.
     ///
     /// Such a name gives way to our own, wherever that stands in the environment, and goes before the file.
@@ -261,7 +261,7 @@ impl Config {
 }
 
 impl Sources {
-    /// The pages to serve, which must be known before their names for settings are.
+    /// The profiles to serve, which must be known before their names for settings are.
     ///
     /// # Errors
     ///
@@ -340,7 +340,7 @@ impl Chosen {
         self.typed(name, |text| value::span(text, least, most))
     }
 
-    fn page_span(&self, name: &str, least: &str, most: &str) -> Result<Option<Duration>, ConfigError> {
+    fn profile_span(&self, name: &str, least: &str, most: &str) -> Result<Option<Duration>, ConfigError> {
         self.given(name, |text| value::span(text, least, most))
     }
 
@@ -349,7 +349,7 @@ impl Chosen {
         self.typed(name, |text| value::count(text, least, most))
     }
 
-    /// A page that has its own name for the HS256 secret says that its tokens are signed so, as they were
+    /// A profile that has its own name for the HS256 secret says that its tokens are signed so, as they were
     /// before us: HS256 then is the default. Where another algorithm was chosen, that secret is someone
     /// else's affair. Our own name for it says nothing of the kind.
     fn settle_foreign_secret(&mut self) {
@@ -416,11 +416,11 @@ impl Chosen {
             file: file.map(PathBuf::from),
             profiles: self.typed("profiles", value::profiles)?,
             lifetimes: Lifetimes {
-                reuse_interval: self.page_span("reuse-interval", "0s", "300s")?,
+                reuse_interval: self.profile_span("reuse-interval", "0s", "300s")?,
                 retry: self.given("retry", value::retry)?,
-                access_ttl: self.page_span("access-ttl", "1s", "24h")?,
-                idle_timeout: self.page_span("idle-timeout", "1s", "3650d")?,
-                absolute_lifetime: self.page_span("absolute-lifetime", "1s", "3650d")?,
+                access_ttl: self.profile_span("access-ttl", "1s", "24h")?,
+                idle_timeout: self.profile_span("idle-timeout", "1s", "3650d")?,
+                absolute_lifetime: self.profile_span("absolute-lifetime", "1s", "3650d")?,
             },
             signing_algorithm: self.typed("signing-algorithm", value::algorithm)?,
             hs256_secret: self.given("hs256-secret", |text| Ok(Secret::new(text.to_owned())))?,

@@ -108,7 +108,7 @@ pub fn shown(config: &Config) -> String {
 pub fn settings(config: &Config, server: &Server) -> postgres::Settings {
     postgres::Settings {
         batching: config.database_batch,
-        lanes: config.database_lanes.get(),
+        batchers: config.database_lanes.get(),
         pool: config.database_connections.get(),
         ..postgres::Settings::new(server.clone())
     }

@@ -1,4 +1,4 @@
-//! The wire: a page's table of routes picks the action, the action asks the engine, the page shapes the answer.
+//! The wire: a profile's table of routes picks the action, the action asks the engine, the profile shapes the answer.
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -18,7 +18,7 @@ use hyper::header::{HeaderValue, RETRY_AFTER};
 use hyper::http::request::Parts;
 use serde_json::{Map, Value};
 use sprag::account::{Account, Name};
-use sprag::engine::{Caller, Client, NewUser, Terms};
+use sprag::engine::{Caller, ClientPolicy, NewUser, Requester};
 use sprag::ratchet::Row;
 use sprag::session::{AccountId, EndCause};
 use sprag::{Engine, Error, Fault, Refusal};
@@ -30,17 +30,17 @@ use crate::profile::{Action, Fact, Input, Inputs, Profile, Route, TakeError};
 use crate::proxies::Proxies;
 
 mod actions;
-mod answer;
-mod carriage;
-mod fixed;
+mod cookie;
 mod multipart;
-mod nowhere;
+mod not_found;
 mod refresh;
 mod refusal;
 mod request;
+mod response;
+mod system;
 
-use carriage::{By, Carried};
-use nowhere::Nowhere;
+use cookie::{By, Carried};
+use not_found::NotFound;
 use refusal::Problem;
 use request::Received;
 
@@ -98,34 +98,38 @@ impl fmt::Debug for App {
     }
 }
 
-/// A page and what the engine needs to know of it.
-pub(crate) struct Page {
+/// A profile and what the engine needs to know of it.
+pub(crate) struct ServedProfile {
     profile: Profile,
-    terms: Terms,
+    client: ClientPolicy,
     device_cookie: Option<String>,
 }
 
-/// One route of one page.
+/// One route of one profile.
 #[derive(Clone)]
-struct Place {
+struct RouteContext {
     app: Arc<App>,
-    page: Arc<Page>,
+    served: Arc<ServedProfile>,
     route: Arc<Route>,
 }
 
-/// The whole service: every route of every page, and what is the same for all of them.
+/// The whole service: every route of every profile, and what is the same for all of them.
 ///
-/// The pages must have passed [`check_together`](crate::profile::check_together): routes that clash panic here.
+/// The profiles must have passed [`check_together`](crate::profile::check_together): routes that clash panic here.
 pub fn router(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str) -> Router {
-    let mut router = fixed::routes(app, &profiles, public_url);
-    let mut paths: Vec<(String, MethodRouter, Vec<String>, Arc<Page>)> = Vec::new();
-    let pages: Vec<Arc<Page>> = profiles.into_iter().map(|profile| Arc::new(Page::new(profile))).collect();
-    for page in &pages {
-        for route in &page.profile.routes {
-            let place =
-                Place { app: Arc::clone(app), page: Arc::clone(page), route: Arc::new(route.clone()) };
+    let mut router = system::routes(app, &profiles, public_url);
+    let mut paths: Vec<(String, MethodRouter, Vec<String>, Arc<ServedProfile>)> = Vec::new();
+    let all_served: Vec<Arc<ServedProfile>> =
+        profiles.into_iter().map(|profile| Arc::new(ServedProfile::new(profile))).collect();
+    for served in &all_served {
+        for route in &served.profile.routes {
+            let context = RouteContext {
+                app: Arc::clone(app),
+                served: Arc::clone(served),
+                route: Arc::new(route.clone()),
+            };
             let filter = MethodFilter::try_from(route.method.clone()).unwrap_or(MethodFilter::POST);
-            let handler = move |request: Request| act(place, request);
+            let handler = move |request: Request| act(context, request);
             let method = route.method.to_string();
             match paths.iter_mut().find(|(path, ..)| *path == route.path) {
                 Some((_, methods, names, _)) => {
@@ -133,26 +137,26 @@ pub fn router(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str) -> Route
                     names.push(method);
                 }
                 None => {
-                    paths.push((route.path.clone(), on(filter, handler), vec![method], Arc::clone(page)));
+                    paths.push((route.path.clone(), on(filter, handler), vec![method], Arc::clone(served)));
                 }
             }
         }
     }
-    for (path, methods, mut names, page) in paths {
+    for (path, methods, mut names, served) in paths {
         if names.iter().any(|name| name == "GET") {
             names.push("HEAD".to_owned());
         }
         let allowed = names.join(", ");
         let wrong_method = move || async move {
-            let mut response = answer::refused(&page.profile.refusal, Problem::MethodNotAllowed, false);
-            answer::allow(&mut response, &allowed);
+            let mut response = response::refused(&served.profile.refusal, Problem::MethodNotAllowed, false);
+            response::allow(&mut response, &allowed);
             response
         };
         let methods = methods.fallback(wrong_method);
         router = router.route(&path, callable(app, methods));
     }
-    let nowhere = Nowhere::new(&pages);
-    let nothing = any(move |request: Request| async move { nowhere.answer(request.uri().path()) });
+    let not_found = NotFound::new(&all_served);
+    let nothing = any(move |request: Request| async move { not_found.answer(request.uri().path()) });
     router.fallback_service(callable(app, nothing))
 }
 
@@ -176,42 +180,42 @@ fn cors(app: &App) -> CorsLayer {
         .max_age(PREFLIGHT_IS_KEPT)
 }
 
-/// Carries out one request; whatever happens, it is answered in the shape of its page.
-async fn act(place: Place, request: Request) -> Response {
+/// Carries out one request; whatever happens, it is answered in the shape of its profile.
+async fn act(context: RouteContext, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let asks_for_bearer = place.asks_for_bearer();
-    let outcome = AssertUnwindSafe(place.carries_out(parts, body)).catch_unwind().await;
+    let asks_for_bearer = context.asks_for_bearer();
+    let outcome = AssertUnwindSafe(context.carries_out(parts, body)).catch_unwind().await;
     let response = match outcome {
         Ok(Ok(response)) => response,
-        Ok(Err(problem)) => answer::refused(&place.page.profile.refusal, problem, asks_for_bearer),
+        Ok(Err(problem)) => response::refused(&context.served.profile.refusal, problem, asks_for_bearer),
         Err(_) => {
-            tracing::error!(action = place.route.action.name(), "a request met a defect and was given up");
-            answer::refused(&place.page.profile.refusal, Problem::Panicked, false)
+            tracing::error!(action = context.route.action.name(), "a request met a defect and was given up");
+            response::refused(&context.served.profile.refusal, Problem::Panicked, false)
         }
     };
-    place.app.metrics.answered(place.route.action.name(), response.status().as_u16());
+    context.app.metrics.answered(context.route.action.name(), response.status().as_u16());
     response
 }
 
-async fn carry_out(place: &Place, mut parts: Parts, body: Received) -> Result<Response, Problem> {
-    match place.route.action {
-        Action::Login => actions::login(place, &parts, body).await,
-        Action::Refresh => refresh::refresh(place, &parts, body).await,
-        Action::Logout => actions::logout(place, &parts, body, EndCause::Logout).await,
-        Action::Revoke => actions::logout(place, &parts, body, EndCause::Revoked).await,
-        Action::LogoutAll => actions::logout_all(place, &parts).await,
-        Action::Me => actions::me(place, &parts).await,
-        Action::Register => actions::register(place, &parts, body).await,
-        Action::Sessions => actions::sessions(place, &parts).await,
+async fn carry_out(context: &RouteContext, mut parts: Parts, body: Received) -> Result<Response, Problem> {
+    match context.route.action {
+        Action::Login => actions::login(context, &parts, body).await,
+        Action::Refresh => refresh::refresh(context, &parts, body).await,
+        Action::Logout => actions::logout(context, &parts, body, EndCause::Logout).await,
+        Action::Revoke => actions::logout(context, &parts, body, EndCause::Revoked).await,
+        Action::LogoutAll => actions::logout_all(context, &parts).await,
+        Action::Me => actions::me(context, &parts).await,
+        Action::Register => actions::register(context, &parts, body).await,
+        Action::Sessions => actions::sessions(context, &parts).await,
         Action::Explain => {
             let id = id_in_path(&mut parts).await;
-            actions::explain(place, &parts, &id.unwrap_or_default()).await
+            actions::explain(context, &parts, &id.unwrap_or_default()).await
         }
         Action::EndSession => {
             let id = id_in_path(&mut parts).await;
-            actions::end_session(place, &parts, id.as_deref(), body).await
+            actions::end_session(context, &parts, id.as_deref(), body).await
         }
-        Action::Password => actions::password(place, &parts, body).await,
+        Action::Password => actions::password(context, &parts, body).await,
     }
 }
 
@@ -220,15 +224,15 @@ async fn id_in_path(parts: &mut Parts) -> Option<String> {
     params.ok()?.iter().next().map(|(_, id)| id.to_owned())
 }
 
-impl Page {
+impl ServedProfile {
     fn new(profile: Profile) -> Self {
-        let terms = profile.terms();
-        let device_cookie = carriage::device_cookie(&profile.refresh);
-        Self { profile, terms, device_cookie }
+        let client = profile.client_policy();
+        let device_cookie = cookie::device_cookie(&profile.refresh);
+        Self { profile, client, device_cookie }
     }
 }
 
-impl Place {
+impl RouteContext {
     /// Carries out one request in time. Only the client's own time for sending its body does not count.
     ///
     /// What was asked of the store by then may still happen, as where an answer is lost; nothing was acknowledged.
@@ -298,14 +302,14 @@ impl Place {
         name.or(inputs.first().map(|input| input.name())).unwrap_or_default().to_owned()
     }
 
-    fn client(&self, parts: &Parts) -> Result<Client, Problem> {
-        request::client(parts, &self.app.proxies, self.page.device_cookie.as_deref())
+    fn requester(&self, parts: &Parts) -> Result<Requester, Problem> {
+        request::requester(parts, &self.app.proxies, self.served.device_cookie.as_deref())
     }
 
     /// Whose access token the request carries.
     async fn caller(&self, parts: &Parts) -> Result<Caller, Problem> {
         let bearer = request::bearer(&parts.headers).ok_or(Refusal::TokenMissing)?;
-        Ok(self.app.engine.authenticate(&self.page.terms, bearer).await?)
+        Ok(self.app.engine.authenticate(&self.served.client, bearer).await?)
     }
 
     /// The same of an administrator.
@@ -317,23 +321,23 @@ impl Place {
 
     /// The refresh token of the request, in cookie or body; in a cookie only from a page of this site.
     async fn refresh_token(&self, parts: &Parts, inputs: &Inputs<'_>) -> Result<Option<Carried>, Problem> {
-        let (transport, engine) = (&self.page.profile.refresh, &self.app.engine);
+        let (transport, engine) = (&self.served.profile.refresh, &self.app.engine);
         let body = inputs.get(Input::RefreshToken);
-        let carried = carriage::find(transport, &self.page.terms, engine, &parts.headers, body).await?;
+        let carried = cookie::find(transport, &self.served.client, engine, &parts.headers, body).await?;
         if let (Some(Carried { by: By::Cookie, .. }), Some(cookie)) = (&carried, &transport.cookie) {
-            carriage::require_own_site(cookie, &self.app, &parts.headers)?;
+            cookie::require_own_site(cookie, &self.app, &parts.headers)?;
         }
         Ok(carried)
     }
 
     /// The refresh token in the request's cookie, whatever its body says.
     async fn cookie_token(&self, parts: &Parts) -> Result<Option<Carried>, Problem> {
-        let (transport, engine) = (&self.page.profile.refresh, &self.app.engine);
-        carriage::find(transport, &self.page.terms, engine, &parts.headers, None).await
+        let (transport, engine) = (&self.served.profile.refresh, &self.app.engine);
+        cookie::find(transport, &self.served.client, engine, &parts.headers, None).await
     }
 
     fn ways(&self, by: By) -> (bool, bool) {
-        carriage::ways(&self.page.profile.refresh, by)
+        cookie::ways(&self.served.profile.refresh, by)
     }
 
     /// The account, read only where the answer tells more of it than its id.

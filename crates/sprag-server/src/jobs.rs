@@ -1,4 +1,4 @@
-//! What a running server does by itself: sweep, read the key ring again, seal the journal.
+//! What a running server does by itself: sweep, read the key ring again, add a checkpoint to the journal.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::node::Node;
 use crate::ring_file::{self, RingSource};
-use sprag::audit::verify::Sealing;
+use sprag::audit::verify::Checkpointing;
 use sprag::keys::KeyRing;
 use sprag::{Engine, Fault};
 
@@ -33,7 +33,7 @@ pub fn start(node: &Node) -> JoinSet<()> {
     if let RingSource::File(_) = &node.ring {
         jobs.spawn(watch_ring(Arc::clone(&node.engine), node.ring.clone(), node.config.clone()));
     }
-    jobs.spawn(seal_now_and_then(Arc::clone(&node.engine)));
+    jobs.spawn(add_checkpoints(Arc::clone(&node.engine)));
     jobs
 }
 
@@ -102,7 +102,7 @@ async fn change_ring(engine: &Engine, keys: KeyRing) -> Result<(), Fault> {
             tracing::error!(
                 "the key ring has changed and shares no key with the one that this database's tokens were made with, so \
                  everybody would be refused; the one before stays in force: put it back, or, if it is lost for good, run: \
-                 sprag key adopt"
+                 sprag key replace"
             );
             return Ok(());
         }
@@ -120,22 +120,27 @@ async fn change_ring(engine: &Engine, keys: KeyRing) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn seal_now_and_then(engine: Arc<Engine>) {
+async fn add_checkpoints(engine: Arc<Engine>) {
     let mut ticks = interval(CHECKPOINT_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        match engine.seal_journal().await {
-            Ok(Sealing::Sealed(sealed)) => {
+        match engine.add_checkpoint().await {
+            Ok(Checkpointing::Added(checkpoint)) => {
                 // In the log as well, so that a copy of it stands where a writer to the database cannot reach.
-                let tag = data_encoding::HEXLOWER.encode(&sealed.tag);
-                tracing::info!(number = sealed.number, entries = sealed.entries, tag, "journal checkpoint");
+                let tag = data_encoding::HEXLOWER.encode(&checkpoint.tag);
+                tracing::info!(
+                    number = checkpoint.number,
+                    entries = checkpoint.entries,
+                    tag,
+                    "journal checkpoint"
+                );
             }
-            Ok(Sealing::NothingNew) => {}
-            Ok(Sealing::Broken(flaw)) => {
-                tracing::error!(%flaw, "the journal was tampered with and is not sealed; run: sprag audit verify");
+            Ok(Checkpointing::NothingNew) => {}
+            Ok(Checkpointing::Broken(flaw)) => {
+                tracing::error!(%flaw, "the journal was tampered with and got no checkpoint; run: sprag audit verify");
             }
-            Err(fault) => tracing::warn!(%fault, "the journal was not sealed; trying again in an hour"),
+            Err(fault) => tracing::warn!(%fault, "the journal got no checkpoint; trying again in an hour"),
         }
     }
 }
@@ -143,10 +148,10 @@ async fn seal_now_and_then(engine: Arc<Engine>) {
 #[cfg(test)]
 mod tests {
     use sprag::access::Algorithm;
-    use sprag::chance::{SeededChance, SystemChance};
     use sprag::clock::{HandClock, Timestamp};
     use sprag::engine::{Issuer, Limits};
     use sprag::password::Hasher;
+    use sprag::random::{SeededRandom, SystemRandom};
     use sprag::store::memory::MemoryStore;
 
     use super::*;
@@ -154,14 +159,14 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_782_907_200_000);
 
     fn ring(seed: u64) -> KeyRing {
-        KeyRing::generate(Algorithm::EdDsa, &SeededChance::new(seed), NOW).unwrap()
+        KeyRing::generate(Algorithm::EdDsa, &SeededRandom::new(seed), NOW).unwrap()
     }
 
     async fn engine_with(keys: KeyRing) -> Engine {
         let issuer = Issuer { issuer: "http://localhost".into(), audience: "test".into() };
         let (store, clock) = (Arc::new(MemoryStore::default()), Arc::new(HandClock::at(NOW)));
-        let (chance, hasher) = (Arc::new(SystemChance::default()), Hasher::start(1, 1).unwrap());
-        let engine = Engine::new(store, clock, chance, keys, hasher, issuer, Limits::default());
+        let (random, hasher) = (Arc::new(SystemRandom::default()), Hasher::start(1, 1).unwrap());
+        let engine = Engine::new(store, clock, random, keys, hasher, issuer, Limits::default());
         assert!(engine.store().admit(engine.keys().fingerprints(), NOW).await.unwrap());
         engine
     }
@@ -170,7 +175,7 @@ mod tests {
     async fn a_ring_that_was_added_to_comes_into_force_and_is_known_from_then_on() {
         let engine = engine_with(ring(1)).await;
         let mut keys = ring(1);
-        keys.add_refresh(&SeededChance::new(2), NOW, NOW);
+        keys.add_refresh(&SeededRandom::new(2), NOW, NOW);
         change_ring(&engine, keys).await.unwrap();
         let known = engine.keys().fingerprints();
         assert_eq!(known.len(), 2);
@@ -182,7 +187,7 @@ mod tests {
         let engine = engine_with(ring(1)).await;
         change_ring(&engine, ring(2)).await.unwrap();
         assert_eq!(engine.keys().fingerprints(), ring(1).fingerprints());
-        engine.store().adopt(ring(2).fingerprints(), NOW).await.unwrap();
+        engine.store().replace(ring(2).fingerprints(), NOW).await.unwrap();
         change_ring(&engine, ring(2)).await.unwrap();
         assert_eq!(engine.keys().fingerprints(), ring(2).fingerprints());
     }

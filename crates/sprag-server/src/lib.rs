@@ -1,13 +1,13 @@
 //! The session server: the binary `sprag`, and [`http::router`] for those who mount it in an app of their own.
 //!
-//! A request goes from [`serve`] to [`http`], where a page ([`profile`]) picks the action; the engine of the
-//! `sprag` crate decides; the page shapes the answer. [`node`] wires it together from a [`config`].
+//! A request goes from [`serve`] to [`http`], where a profile ([`profile`]) picks the action; the engine of the
+//! `sprag` crate decides; the profile shapes the answer. [`node`] wires it together from a [`config`].
 
 pub mod cli;
-pub mod client;
 pub mod config;
 pub mod database;
 pub mod http;
+pub mod http_client;
 pub mod import;
 pub mod jobs;
 pub mod logs;

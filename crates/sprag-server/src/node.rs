@@ -1,14 +1,14 @@
-//! The wiring: from a configuration to an engine, its pages and its store.
+//! The wiring: from a configuration to an engine, its profiles and its store.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use axum::Router;
-use sprag::chance::SystemChance;
 use sprag::engine::{Issuer, Limits};
 use sprag::keys::KeyRing;
 use sprag::password::Hasher;
+use sprag::random::SystemRandom;
 use sprag::{Engine, Fault};
 
 use crate::config::{Config, Database, ProfileRef};
@@ -23,7 +23,7 @@ use crate::ring_file::RingSource;
 pub struct Node {
     /// What is in force.
     pub config: Config,
-    /// The pages it serves.
+    /// The profiles it serves.
     pub profiles: Vec<Profile>,
     /// What it counts.
     pub metrics: Arc<Metrics>,
@@ -52,7 +52,7 @@ impl Node {
         if has_new_ring {
             expect_nobody(&ring, &config, &opened).await?;
         }
-        let keys = ring.load(&config, &SystemChance::default(), opened.clock.now())?;
+        let keys = ring.load(&config, &SystemRandom::default(), opened.clock.now())?;
         expect_kinship(&ring, &keys, &config, &opened).await?;
         if let (true, RingSource::File(path), Database::Postgres(_)) = (has_new_ring, &ring, &config.database)
         {
@@ -82,11 +82,11 @@ impl Node {
         Opened { store, clock }: Opened,
         has_new_ring: bool,
     ) -> anyhow::Result<Self> {
-        let (ring, chance) = (RingSource::of(&config), Arc::new(SystemChance::default()));
+        let (ring, random) = (RingSource::of(&config), Arc::new(SystemRandom::default()));
         let hasher = Hasher::start(config.hash_threads.get(), config.hash_queue.get())?;
         let issuer = Issuer { issuer: config.issuer().to_owned(), audience: config.audience.clone() };
         let limits = Limits { sessions_per_account: config.sessions_per_account.get() };
-        let engine = Engine::new(store, clock, chance, keys, hasher, issuer, limits);
+        let engine = Engine::new(store, clock, random, keys, hasher, issuer, limits);
         Ok(Self { config, profiles, metrics: Arc::default(), engine: Arc::new(engine), ring, has_new_ring })
     }
 
@@ -148,15 +148,15 @@ async fn expect_kinship(
     bail!(
         "the key ring {source} shares no key with the one that the tokens of {database} were made with, so everybody \
          would be refused; use that one: copy keys.json from a node that serves this database or from its backup, mode \
-         0600, or set SPRAG_KEY_RING to its text. If it is lost for good, `sprag key adopt` takes this one in its place, \
+         0600, or set SPRAG_KEY_RING to its text. If it is lost for good, `sprag key replace` takes this one in its place, \
          and everybody must log in again"
     )
 }
 
-/// Loads the pages that are named, with what was set for all of them; without a configuration, as they are.
+/// Loads the profiles that are named, with what was set for all of them; without a configuration, as they are.
 ///
 /// # Errors
-/// A page cannot be read, is wrong, or two of them clash; the message names file and line.
+/// A profile cannot be read, is wrong, or two of them clash; the message names file and line.
 pub fn load_profiles(names: &[ProfileRef], config: Option<&Config>) -> anyhow::Result<Vec<Profile>> {
     let mut profiles = Vec::with_capacity(names.len());
     for name in names {
@@ -171,7 +171,7 @@ pub fn load_profiles(names: &[ProfileRef], config: Option<&Config>) -> anyhow::R
         if let (Some(cookie), Some(is_secure)) = (&mut profile.refresh.cookie, secure_cookies) {
             if !is_secure && cookie.needs_secure() {
                 bail!(
-                    "secure-cookies is off, and browsers keep the cookie {} of the page {} only if it is secure; leave \
+                    "secure-cookies is off, and browsers keep the cookie {} of the profile {} only if it is secure; leave \
                      the setting out, or give the cookie another name",
                     cookie.name,
                     profile.name
@@ -186,18 +186,18 @@ pub fn load_profiles(names: &[ProfileRef], config: Option<&Config>) -> anyhow::R
 }
 
 fn shipped(name: &str) -> anyhow::Result<Profile> {
-    let Some(page) = Profile::builtin(name) else {
+    let Some(profile) = Profile::builtin(name) else {
         let known = profile::builtin_names().collect::<Vec<_>>().join(", ");
         anyhow::bail!(
-            "there is no page {name:?}; shipped are {known}; a page of your own is named by its path, ./page.toml"
+            "there is no profile {name:?}; shipped are {known}; a profile of your own is named by its path, ./profile.toml"
         );
     };
-    Ok(page?)
+    Ok(profile?)
 }
 
 fn from_file(path: &Path) -> anyhow::Result<Profile> {
     let text = std::fs::read_to_string(path);
-    let text = text.with_context(|| format!("could not read the page {}", path.display()))?;
+    let text = text.with_context(|| format!("could not read the profile {}", path.display()))?;
     let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     Ok(Profile::parse(&name, &path.display().to_string(), &text)?)
 }

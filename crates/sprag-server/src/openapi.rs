@@ -1,10 +1,10 @@
-//! The description of what is served, made from the pages that are served: `/openapi.json` and `/docs`.
+//! The description of what is served, made from the profiles that are served: `/openapi.json` and `/docs`.
 
 mod example;
-mod fixed;
 mod operation;
 mod refusals;
 mod schema;
+mod system;
 
 use std::collections::BTreeSet;
 
@@ -14,11 +14,11 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::profile::{CODES, Profile, RefusalShape};
 
-use fixed::PROBLEM;
+use system::PROBLEM;
 
 /// The OpenAPI 3.1 document for `profiles`, served at `public_url`.
 ///
-/// The pages must have passed [`check_together`](crate::profile::check_together).
+/// The profiles must have passed [`check_together`](crate::profile::check_together).
 #[must_use]
 pub fn document(profiles: &[Profile], public_url: &str) -> Value {
     let mut paths = Map::new();
@@ -45,14 +45,16 @@ pub fn document(profiles: &[Profile], public_url: &str) -> Value {
             put(&mut paths, &route.path, &route.method.as_str().to_ascii_lowercase(), operation);
         }
     }
-    for (path, operation) in fixed::operations() {
+    for (path, operation) in system::operations() {
         put(&mut paths, path, "get", operation);
     }
     let mut tags: Vec<Value> = profiles
         .iter()
         .map(|profile| json!({ "name": profile.name, "description": profile.about }))
         .collect();
-    tags.push(json!({ "name": "server", "description": "What the server answers whatever its pages say" }));
+    tags.push(
+        json!({ "name": "server", "description": "What the server answers whatever its profiles say" }),
+    );
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -70,7 +72,7 @@ pub fn document(profiles: &[Profile], public_url: &str) -> Value {
 
 /// Serves `document` at `/openapi.json`, and Swagger UI at `/docs/` with `/docs` leading there.
 ///
-/// Everything comes from the binary; the page asks no other host.
+/// Everything comes from the binary; the HTML page asks no other host.
 pub fn docs_router<S: Clone + Send + Sync + 'static>(document: Value) -> Router<S> {
     // Swagger UI otherwise sends the document to a validator of its makers.
     let config = Config::default().validator_url("none").display_request_duration(true).deep_linking(true);
@@ -97,6 +99,6 @@ fn refusal_code() -> Value {
     json!({
         "type": "string",
         "enum": CODES.iter().map(|code| code.name).collect::<Vec<_>>(),
-        "description": format!("Why a request was refused. A page may have other statuses.\n\n{}", rows.collect::<Vec<_>>().join("\n")),
+        "description": format!("Why a request was refused. A profile may have other statuses.\n\n{}", rows.collect::<Vec<_>>().join("\n")),
     })
 }

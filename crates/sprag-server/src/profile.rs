@@ -1,27 +1,27 @@
-//! Profiles are data: one TOML page says how one front end is spoken to.
+//! Profiles are data: one TOML file says how one front end is spoken to.
 //!
-//! A page has lifetimes, the ratchet's policy, how refresh tokens are written and travel, for each route what
+//! A profile has lifetimes, the ratchet's policy, how refresh tokens are written and travel, for each route what
 //! it is `on`, what it `does`, `takes` and `gives`, and the shape of a refusal. Nothing here or elsewhere knows
-//! a page by name. `docs/reference/profiles.md` is the reference.
+//! a profile by name. `docs/reference/profiles.md` is the reference.
 
+mod cookie_reach;
 mod duration;
 mod error;
 mod fact;
 mod import;
-mod reach;
+mod overlap;
 mod refusal;
 mod route;
 mod section;
 mod settings;
 mod shipped;
-mod slip;
 mod takes;
 mod template;
-mod together;
+mod toml_hints;
 
 use std::sync::Arc;
 
-use sprag::engine::{AccessTerms, Claims, Subject, Terms};
+use sprag::engine::{AccessTokenShape, Claims, ClientPolicy, Subject};
 use sprag::policy::Policy;
 use sprag::session::ProfileId;
 use toml::de::DeTable;
@@ -35,6 +35,7 @@ pub use duration::{MAX_DURATION, parse as parse_duration};
 pub use error::ProfileError;
 pub use fact::{Fact, FactKind, Facts, FieldFacts, RefusalFacts, SessionFacts};
 pub use import::{ImportColumn, ImportField, ImportKind, ImportShape, TableShape};
+pub use overlap::{ClashError, ClashSite, SYSTEM_PATHS, check_together};
 pub use refusal::{CODES, Code, FieldAtFault, RefusalShape};
 pub use route::{Action, Route};
 pub use settings::{OWN_CLAIMS, SETTINGS};
@@ -42,12 +43,11 @@ pub use shipped::builtin_names;
 pub use takes::{Input, Inputs, TakeError, TakenField, Takes};
 pub(crate) use template::Node;
 pub use template::Template;
-pub use together::{ClashError, FIXED_PATHS, Place, check_together};
 
 /// The wire contract of one front end.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Profile {
-    /// The name of the page, without `.toml`.
+    /// The name of the profile, without `.toml`.
     pub name: String,
     /// The file it came from, for messages.
     pub file: String,
@@ -63,7 +63,7 @@ pub struct Profile {
     pub encoding: Encoding,
     /// How its refresh tokens travel.
     pub refresh: RefreshTransport,
-    /// Its calls, in the order of the page.
+    /// Its calls, in the order of the profile.
     pub routes: Vec<Route>,
     /// How it says no.
     pub refusal: RefusalShape,
@@ -80,17 +80,17 @@ pub struct Profile {
 /// How refresh tokens travel.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RefreshTransport {
-    /// The field of a request's body that carries one, if the page has such a field.
+    /// The field of a request's body that carries one, if the profile has such a field.
     pub body: Option<String>,
-    /// The cookie that carries one, if the page has one.
+    /// The cookie that carries one, if the profile has one.
     pub cookie: Option<CookieSpec>,
     /// Which of them an answer uses.
     pub transport: Transport,
-    /// Whether a client may present the refresh token of the system whose place the page took.
-    pub adopts: bool,
+    /// Whether a client may present the refresh token of the system whose place the profile took.
+    pub takes_imported_tokens: bool,
 }
 
-/// What the access tokens of a page say, besides what every one says.
+/// What the access tokens of a profile say, besides what every one says.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct AccessShape {
     /// Further claims.
@@ -117,13 +117,13 @@ pub enum Transport {
 /// The cookie that carries a refresh token; always `HttpOnly`, never with a `Domain`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CookieSpec {
-    /// The line of the page it stands on.
+    /// The line of the profile it stands on.
     pub line: usize,
     /// Its name.
     pub name: String,
     /// Its path.
     pub path: String,
-    /// The path that it had in the system whose place the page took, where that was another one.
+    /// The path that it had in the system whose place the profile took, where that was another one.
     pub former_path: Option<String>,
     /// Its `SameSite`.
     pub same_site: SameSite,
@@ -180,7 +180,7 @@ pub enum Registration {
 }
 
 impl Profile {
-    /// Reads a page. `file` is only for messages.
+    /// Reads a profile. `file` is only for messages.
     ///
     /// # Errors
     /// The first thing that is wrong, with its line.
@@ -189,76 +189,76 @@ impl Profile {
         if text.len() > MAX_PAGE_BYTES {
             return Err(source.error(0, format!("a page has at most {MAX_PAGE_BYTES} bytes")));
         }
-        let table = DeTable::parse(text).map_err(|error| slip::of(source, &error))?;
-        let page = Section::root(source, table.get_ref(), &KEYS)?;
-        let id = page.require("id")?;
-        let about = page.require("about")?.text()?.to_owned();
-        let (encoding, refresh) = settings::refresh_token(&page)?;
-        let registration = registration(&page)?;
-        let routes = routes(&page, &Surroundings { refresh: &refresh, registration })?;
+        let table = DeTable::parse(text).map_err(|error| toml_hints::of(source, &error))?;
+        let profile = Section::root(source, table.get_ref(), &KEYS)?;
+        let id = profile.require("id")?;
+        let about = profile.require("about")?.text()?.to_owned();
+        let (encoding, refresh) = settings::refresh_token(&profile)?;
+        let registration = registration(&profile)?;
+        let routes = routes(&profile, &Surroundings { refresh: &refresh, registration })?;
         let profile = Self {
             name: name.to_owned(),
             file: file.to_owned(),
             id: ProfileId(id.number(1..=u16::MAX)?),
             id_line: id.line(),
             about,
-            policy: settings::policy(&page)?,
+            policy: settings::policy(&profile)?,
             encoding,
             refresh,
             routes,
-            refusal: page
+            refusal: profile
                 .get("refusal")
                 .map(|field| RefusalShape::parse(&field))
                 .transpose()?
                 .unwrap_or_default(),
             registration,
-            access: settings::access(&page)?,
-            environment: settings::environment(&page)?,
-            import: page.get("import").map(|field| ImportShape::parse(&field)).transpose()?,
+            access: settings::access(&profile)?,
+            environment: settings::environment(&profile)?,
+            import: profile.get("import").map(|field| ImportShape::parse(&field)).transpose()?,
         };
-        together::check_alone(&profile)?;
-        reach::check(&profile)?;
+        overlap::check_alone(&profile)?;
+        cookie_reach::check(&profile)?;
         Ok(profile)
     }
 
-    /// What the page asks of the engine.
+    /// What the profile asks of the engine.
     #[must_use]
-    pub fn terms(&self) -> Terms {
+    pub fn client_policy(&self) -> ClientPolicy {
         let AccessShape { claims, subject, has_no_audience } = self.access.clone();
         let claims = if claims.is_none() {
             Claims::None
         } else if claims.names_any(Fact::ACCOUNT) {
-            let page = Some(self.id);
+            let profile = Some(self.id);
             Claims::OfAccount(Arc::new(move |account| {
-                claims.members(&Facts { account: Some(account), page, ..Facts::default() })
+                claims.members(&Facts { account: Some(account), profile, ..Facts::default() })
             }))
         } else {
             Claims::Constant(claims.members(&Facts::default()))
         };
-        Terms {
+        ClientPolicy {
             profile: self.id,
             client_id: self.name.clone(),
             policy: self.policy.clone(),
             encoding: self.encoding,
-            access: AccessTerms { claims, subject, has_no_audience },
-            adopts: self.refresh.adopts,
+            access: AccessTokenShape { claims, subject, has_no_audience },
+            takes_imported_tokens: self.refresh.takes_imported_tokens,
         }
     }
 
-    /// A page that is part of the binary; `None` if there is none of that name.
+    /// A profile that is part of the binary; `None` if there is none of that name.
     #[must_use]
     pub fn builtin(name: &str) -> Option<Result<Self, ProfileError>> {
         shipped::builtin_text(name).map(|text| Self::parse(name, &format!("profiles/{name}.toml"), text))
     }
 
-    /// The text of a shipped page, to read or to start an own one from.
+    /// The text of a shipped profile, to read or to start an own one from.
     #[must_use]
     pub fn builtin_text(name: &str) -> Option<&'static str> {
         shipped::builtin_text(name)
     }
 }
 
-/// The keys of a page, in the order of the reference.
+/// The keys of a profile, in the order of the reference.
 const KEYS: [&str; 11] = [
     "id",
     "about",
@@ -273,15 +273,15 @@ const KEYS: [&str; 11] = [
     "import",
 ];
 
-fn registration(page: &Section<'_>) -> Result<Registration, ProfileError> {
-    match page.get("registration") {
+fn registration(profile: &Section<'_>) -> Result<Registration, ProfileError> {
+    match profile.get("registration") {
         Some(field) => field.one_of(&[("open", Registration::Open), ("admin", Registration::Admin)]),
         None => Ok(Registration::Admin),
     }
 }
 
-fn routes(page: &Section<'_>, around: &Surroundings<'_>) -> Result<Vec<Route>, ProfileError> {
-    let field = page
+fn routes(profile: &Section<'_>, around: &Surroundings<'_>) -> Result<Vec<Route>, ProfileError> {
+    let field = profile
         .require("route")
         .map_err(|error| error.hint("write [[route]] with on, does, takes and gives"))?;
     let elements = field

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use sprag::access::Algorithm;
-use sprag::chance::{self, Chance};
 use sprag::clock::Timestamp;
 use sprag::keys::KeyRing;
+use sprag::random::{self, Random};
 
 use crate::config::Config;
 
@@ -59,12 +59,12 @@ impl RingSource {
     ///
     /// # Errors
     /// The file or the text is no ring, others may read the file, or the secret that was given is weak.
-    pub fn load(&self, config: &Config, chance: &dyn Chance, now: Timestamp) -> anyhow::Result<KeyRing> {
+    pub fn load(&self, config: &Config, random: &dyn Random, now: Timestamp) -> anyhow::Result<KeyRing> {
         let wanted = config.signing_algorithm;
         if let Self::File(path) = self {
             make_dir(&config.data_dir)?;
             if !path.exists() {
-                create(path, &KeyRing::generate(wanted, chance, now)?, chance)?;
+                create(path, &KeyRing::generate(wanted, random, now)?, random)?;
             }
         }
         let mut ring = self.read(config)?;
@@ -74,8 +74,8 @@ impl RingSource {
         if ring.algorithm(fetched) != wanted {
             match self {
                 Self::File(path) => {
-                    let add = |ring: &mut KeyRing| drop(ring.add_access(wanted, chance, now, fetched));
-                    ring = change(path, add, chance)?.0;
+                    let add = |ring: &mut KeyRing| drop(ring.add_access(wanted, random, now, fetched));
+                    ring = change(path, add, random)?.0;
                     let seconds = fetched.millis_since(now) / 1000;
                     tracing::info!("a key for {wanted} was added to the key ring; it signs in {seconds} s");
                 }
@@ -157,7 +157,7 @@ pub fn stamp(path: &Path) -> Option<Stamp> {
 pub fn change<T>(
     path: &Path,
     change: impl FnOnce(&mut KeyRing) -> T,
-    chance: &dyn Chance,
+    random: &dyn Random,
 ) -> anyhow::Result<(KeyRing, T)> {
     let lock_path = path.with_extension("lock");
     let lock = private().truncate(false).open(&lock_path);
@@ -165,15 +165,15 @@ pub fn change<T>(
     lock.lock().with_context(|| format!("could not lock {}", lock_path.display()))?;
     let mut ring = read(path)?;
     let outcome = change(&mut ring);
-    let draft = write_draft(path, &ring, chance)?;
+    let draft = write_draft(path, &ring, random)?;
     fs::rename(&draft, path).with_context(|| format!("could not replace {}", path.display()))?;
     settle(path)?;
     Ok((ring, outcome))
 }
 
 /// Makes the file unless somebody else just did: then theirs counts.
-fn create(path: &Path, ring: &KeyRing, chance: &dyn Chance) -> anyhow::Result<()> {
-    let draft = write_draft(path, ring, chance)?;
+fn create(path: &Path, ring: &KeyRing, random: &dyn Random) -> anyhow::Result<()> {
+    let draft = write_draft(path, ring, random)?;
     let linked = fs::hard_link(&draft, path);
     fs::remove_file(&draft).with_context(|| format!("could not remove {}", draft.display()))?;
     match linked {
@@ -183,8 +183,8 @@ fn create(path: &Path, ring: &KeyRing, chance: &dyn Chance) -> anyhow::Result<()
     }
 }
 
-fn write_draft(path: &Path, ring: &KeyRing, chance: &dyn Chance) -> anyhow::Result<PathBuf> {
-    let draft = path.with_extension(format!("{:016x}", u64::from_be_bytes(chance::bytes(chance))));
+fn write_draft(path: &Path, ring: &KeyRing, random: &dyn Random) -> anyhow::Result<PathBuf> {
+    let draft = path.with_extension(format!("{:016x}", u64::from_be_bytes(random::bytes(random))));
     let written = private().create_new(true).open(&draft).and_then(|mut file: File| {
         file.write_all(ring.to_json().as_bytes())?;
         file.sync_all()
@@ -214,7 +214,7 @@ fn private() -> OpenOptions {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use sprag::chance::SeededChance;
+    use sprag::random::SeededRandom;
 
     use super::*;
 
@@ -222,11 +222,11 @@ mod tests {
     fn the_file_is_made_once_and_for_its_owner_only() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("keys.json");
-        let chance = SeededChance::new(1);
-        let ring = || KeyRing::generate(Algorithm::EdDsa, &chance, Timestamp(0)).unwrap();
-        create(&path, &ring(), &chance).unwrap();
+        let random = SeededRandom::new(1);
+        let ring = || KeyRing::generate(Algorithm::EdDsa, &random, Timestamp(0)).unwrap();
+        create(&path, &ring(), &random).unwrap();
         let first = fs::read(&path).unwrap();
-        create(&path, &ring(), &chance).unwrap();
+        create(&path, &ring(), &random).unwrap();
         assert_eq!(fs::read(&path).unwrap(), first, "the second to come uses the first one's ring");
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no draft is left over");
@@ -236,8 +236,8 @@ mod tests {
     fn a_ring_that_others_may_read_is_refused_with_the_way_out() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("keys.json");
-        let chance = SeededChance::new(1);
-        create(&path, &KeyRing::generate(Algorithm::EdDsa, &chance, Timestamp(0)).unwrap(), &chance).unwrap();
+        let random = SeededRandom::new(1);
+        create(&path, &KeyRing::generate(Algorithm::EdDsa, &random, Timestamp(0)).unwrap(), &random).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(read(&path).unwrap_err().to_string().contains("chmod 600"));
     }
@@ -246,11 +246,11 @@ mod tests {
     fn a_change_replaces_the_file_as_a_whole() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("keys.json");
-        let chance = SeededChance::new(1);
-        create(&path, &KeyRing::generate(Algorithm::EdDsa, &chance, Timestamp(0)).unwrap(), &chance).unwrap();
+        let random = SeededRandom::new(1);
+        create(&path, &KeyRing::generate(Algorithm::EdDsa, &random, Timestamp(0)).unwrap(), &random).unwrap();
         let before = stamp(&path).unwrap();
         let (ring, id) =
-            change(&path, |ring| ring.add_refresh(&chance, Timestamp(1), Timestamp(2)), &chance).unwrap();
+            change(&path, |ring| ring.add_refresh(&random, Timestamp(1), Timestamp(2)), &random).unwrap();
         assert_eq!(id, 2);
         assert_eq!(read(&path).unwrap().entries(), ring.entries());
         assert_ne!(stamp(&path).unwrap(), before);

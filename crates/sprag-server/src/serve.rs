@@ -141,7 +141,7 @@ impl Asked {
         Asking(Arc::clone(self))
     }
 
-    /// Resolves where no first request has come by the deadline, or none for a while and none is under way.
+    /// Resolves where no first request has come before the deadline, or none for a while and none is under way.
     async fn nothing_for_long(&self) {
         let mut patience = HEAD_DEADLINE;
         loop {

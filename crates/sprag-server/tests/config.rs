@@ -42,7 +42,7 @@ impl Given {
         self
     }
 
-    fn page(mut self, name: &str, target: &str) -> Self {
+    fn profile(mut self, name: &str, target: &str) -> Self {
         self.mapping.push((name.to_owned(), target.to_owned()));
         self
     }
@@ -168,17 +168,17 @@ fn with_nothing_given_it_serves_this_machine_from_this_folder() {
 
 #[test]
 fn the_nearest_place_wins() {
-    let toml = || nothing().toml("reuse_interval = '1s'").page("WAIT", "reuse-interval");
-    let page_dotenv = || toml().dotenv("WAIT=2s");
-    let page_environment = || page_dotenv().env("WAIT", "3s");
-    let dotenv = || page_environment().dotenv("WAIT=2s\nSPRAG_REUSE_INTERVAL=4s");
+    let toml = || nothing().toml("reuse_interval = '1s'").profile("WAIT", "reuse-interval");
+    let profile_dotenv = || toml().dotenv("WAIT=2s");
+    let profile_environment = || profile_dotenv().env("WAIT", "3s");
+    let dotenv = || profile_environment().dotenv("WAIT=2s\nSPRAG_REUSE_INTERVAL=4s");
     let environment = || dotenv().env("SPRAG_REUSE_INTERVAL", "5s");
     let flag = || environment().flag("reuse-interval", "6s");
     for (given, value, origin) in [
-        (nothing(), "the page's", "default"),
+        (nothing(), "the profile's", "default"),
         (toml(), "1s", "sprag.toml line 1"),
-        (page_dotenv(), "2s", ".env line 1 (WAIT)"),
-        (page_environment(), "3s", "environment WAIT"),
+        (profile_dotenv(), "2s", ".env line 1 (WAIT)"),
+        (profile_environment(), "3s", "environment WAIT"),
         (dotenv(), "4s", ".env line 2"),
         (environment(), "5s", "environment SPRAG_REUSE_INTERVAL"),
         (flag(), "6s", "flag --reuse-interval"),
@@ -251,7 +251,7 @@ fn a_file_that_was_asked_for_must_be_there_and_must_be_toml() {
 
 #[test]
 fn a_value_in_dotenv_that_readers_disagree_on_is_refused() {
-    let told = nothing().page("AUD", "audience").dotenv("AUD=shop#1").refusal();
+    let told = nothing().profile("AUD", "audience").dotenv("AUD=shop#1").refusal();
     assert!(told.starts_with("AUD in .env line 1: there is a # in it"), "{told}");
     let config = nothing().dotenv("SPRAG_AUDIENCE='shop$\\#'\nTITLE=My \"shop\nOTHER=\"a ${HOME}\"").config();
     assert_eq!((config.audience.as_str(), config.left_out()), ("shop$\\#", None));
@@ -304,7 +304,7 @@ fn the_url_is_known_once_the_port_is() {
 }
 
 #[test]
-fn lifetimes_that_contradict_each_other_are_refused_also_against_the_page() {
+fn lifetimes_that_contradict_each_other_are_refused_also_against_the_profile() {
     let told = nothing().flag("idle-timeout", "31d").env("SPRAG_ABSOLUTE_LIFETIME", "30d").refusal();
     assert_eq!(
         told,
@@ -314,9 +314,9 @@ fn lifetimes_that_contradict_each_other_are_refused_also_against_the_page() {
     assert!(nothing().flag("access-ttl", "2h").flag("idle-timeout", "1h").resolve().is_err());
     nothing().flag("idle-timeout", "30d").flag("absolute-lifetime", "30d").config();
 
-    let config = nothing().page("DAYS", "idle-timeout:days").dotenv("DAYS=31").config();
+    let config = nothing().profile("DAYS", "idle-timeout:days").dotenv("DAYS=31").config();
     let told = config.over("sprag", Policy::default()).unwrap_err().to_string();
-    let expected = "on the page sprag, idle-timeout is 31d (DAYS in .env line 1) and absolute-lifetime is 30d (the page's own);";
+    let expected = "on the profile sprag, idle-timeout is 31d (DAYS in .env line 1) and absolute-lifetime is 30d (the profile's own);";
     assert!(told.starts_with(expected), "{told}");
     let policy = nothing().flag("access-ttl", "5m").config().over("sprag", Policy::default()).unwrap();
     assert_eq!(policy, Policy { access_ttl: Duration::from_secs(300), ..Policy::default() });
@@ -359,21 +359,21 @@ fn a_postgresql_server_is_taken_and_its_password_shown_nowhere() {
     nothing().flag("database-url", "postgresql://me@db.example.com/sprag").config();
 }
 
-/// The variables that the systems in the wild have, as their pages map them.
-fn with_pages_names() -> Given {
+/// The variables that the systems in the wild have, as their profiles map them.
+fn with_profiles_names() -> Given {
     nothing()
-        .page("JWT_SECRET", "hs256-secret")
-        .page("JWT_ALGORITHM", "signing-algorithm")
-        .page("JWT_EXPIRE", "access-ttl")
-        .page("ACCESS_TOKEN_EXPIRE_MINUTES", "access-ttl:minutes")
-        .page("REFRESH_TOKEN_EXPIRE_DAYS", "idle-timeout:days")
-        .page("REFRESH_TOKEN_EXPIRE_DAYS", "absolute-lifetime:days")
+        .profile("JWT_SECRET", "hs256-secret")
+        .profile("JWT_ALGORITHM", "signing-algorithm")
+        .profile("JWT_EXPIRE", "access-ttl")
+        .profile("ACCESS_TOKEN_EXPIRE_MINUTES", "access-ttl:minutes")
+        .profile("REFRESH_TOKEN_EXPIRE_DAYS", "idle-timeout:days")
+        .profile("REFRESH_TOKEN_EXPIRE_DAYS", "absolute-lifetime:days")
 }
 
 #[test]
 fn a_system_that_is_replaced_keeps_its_dotenv() {
     let text = format!("JWT_SECRET={SECRET}\nJWT_EXPIRE=15m  # recommended\nREFRESH_TOKEN_EXPIRE_DAYS=7\n");
-    let config = with_pages_names().dotenv(&text).config();
+    let config = with_profiles_names().dotenv(&text).config();
     let week = Some(Duration::from_secs(7 * 86_400));
     assert_eq!(config.lifetimes.access_ttl, Some(Duration::from_secs(900)));
     assert_eq!((config.lifetimes.idle_timeout, config.lifetimes.absolute_lifetime), (week, week));
@@ -381,41 +381,41 @@ fn a_system_that_is_replaced_keeps_its_dotenv() {
     assert_eq!(shown(&config, "signing-algorithm"), pair("HS256", ".env line 1 (JWT_SECRET)"));
     assert_eq!(shown(&config, "hs256-secret"), pair("(set, hidden)", ".env line 1 (JWT_SECRET)"));
 
-    let config = with_pages_names().dotenv(&text).flag("signing-algorithm", "ES256").config();
+    let config = with_profiles_names().dotenv(&text).flag("signing-algorithm", "ES256").config();
     assert_eq!(config.signing_algorithm, Algorithm::Es256);
     assert!(config.hs256_secret.is_none());
 
-    let told = with_pages_names().dotenv("JWT_SECRET=your-super-secret-key-change-this").refusal();
+    let told = with_profiles_names().dotenv("JWT_SECRET=your-super-secret-key-change-this").refusal();
     assert!(told.starts_with("JWT_SECRET in .env line 1: this secret is a placeholder"), "{told}");
 }
 
 #[test]
-fn a_pages_name_for_a_setting_is_as_strict_as_ours() {
-    let told = with_pages_names().env("ACCESS_TOKEN_EXPIRE_MINUTES", "30m").refusal();
+fn a_profiles_name_for_a_setting_is_as_strict_as_ours() {
+    let told = with_profiles_names().env("ACCESS_TOKEN_EXPIRE_MINUTES", "30m").refusal();
     let expected = "ACCESS_TOKEN_EXPIRE_MINUTES in the environment: \"30m\" is not a whole number of minutes";
     assert_eq!(told, expected);
-    let told = with_pages_names().env("JWT_EXPIRE", "900").refusal();
+    let told = with_profiles_names().env("JWT_EXPIRE", "900").refusal();
     assert!(told.starts_with("JWT_EXPIRE in the environment: \"900\" is not a span of time"), "{told}");
-    let both = || with_pages_names().env("JWT_EXPIRE", "15m").env("ACCESS_TOKEN_EXPIRE_MINUTES", "30");
+    let both = || with_profiles_names().env("JWT_EXPIRE", "15m").env("ACCESS_TOKEN_EXPIRE_MINUTES", "30");
     let told = both().refusal();
     assert!(
         told.ends_with("differ and both mean access-ttl; set SPRAG_ACCESS_TTL to say which holds"),
         "{told}"
     );
     assert!(both().flag("access-ttl", "10m").resolve().is_ok());
-    let told = nothing().page("JWT_EXPIRE", "acces-ttl").refusal();
+    let told = nothing().profile("JWT_EXPIRE", "acces-ttl").refusal();
     assert!(told.contains("did you mean access-ttl?"), "{told}");
     for target in ["access-ttl:weeks", "profiles", "config", ""] {
-        assert!(nothing().page("X", target).resolve().is_err(), "{target}");
+        assert!(nothing().profile("X", target).resolve().is_err(), "{target}");
     }
 }
 
 #[test]
-fn the_pages_are_known_before_their_names_are() {
-    let given = nothing().dotenv("SPRAG_PROFILES=sprag,./pages/shop.toml");
+fn the_profiles_are_known_before_their_names_are() {
+    let given = nothing().dotenv("SPRAG_PROFILES=sprag,./profiles/shop.toml");
     let sources = Sources::read(given.flags, given.environment, given.dir.path()).ok().unwrap();
     let expected =
-        [ProfileRef::Shipped("sprag".to_owned()), ProfileRef::File(PathBuf::from("./pages/shop.toml"))];
+        [ProfileRef::Shipped("sprag".to_owned()), ProfileRef::File(PathBuf::from("./profiles/shop.toml"))];
     assert_eq!(sources.profiles().unwrap(), expected);
     assert_eq!(sources.resolve(&[]).unwrap().profiles, expected);
     let config = nothing().toml("profiles = ['sprag', 'express-mongo']").config();
@@ -491,9 +491,9 @@ fn the_default_file_can_be_taken_as_it_is() {
 #[test]
 fn the_reference_says_what_the_table_says() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/config.md");
-    let page = fs::read_to_string(path).unwrap_or_default();
+    let profile = fs::read_to_string(path).unwrap_or_default();
     assert!(
-        page == reference(),
+        profile == reference(),
         "docs/reference/config.md is stale; run: \
          cargo run -p sprag-server -- config --reference > docs/reference/config.md"
     );

@@ -1,4 +1,4 @@
-//! The guide to a page of your own, command by command: what it prints is what is printed.
+//! The guide to a profile of your own, command by command: what it prints is what is printed.
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-const GUIDE: &str = include_str!("../../../docs/guide/own-page.md");
+const GUIDE: &str = include_str!("../../../docs/guide/own-profile.md");
 
 /// Where the guide's server listens. The test's has whatever port is free.
 const ADDRESS: &str = "127.0.0.1:8080";
@@ -43,7 +43,7 @@ fn the_commands_of_the_guide_do_what_it_says() {
             assert!(is_like(line, expected), "{command}\nprints  {line}\nbut not {expected}");
         }
     }
-    assert!(terminal.server.is_some(), "the guide serves the page");
+    assert!(terminal.server.is_some(), "the guide serves the profile");
 }
 
 /// The commands of the guide, in their order.

@@ -196,9 +196,9 @@ fn migrations_come_in_pairs() {
 }
 
 #[test]
-fn no_code_knows_a_page_by_name() {
+fn no_code_knows_a_profile_by_name() {
     let mut broken = Vec::new();
-    // The binary's own name is also that of our own page; a page is known by where it stands, too.
+    // The binary's own name is also that of our own profile; a profile is known by where it stands, too.
     let names: Vec<String> = profile::builtin_names()
         .flat_map(|name| [format!("\"{name}\""), format!("{name}.toml")])
         .filter(|name| name != "\"sprag\"" && name != "sprag.toml")

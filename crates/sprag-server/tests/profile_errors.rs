@@ -1,15 +1,15 @@
-//! What is wrong with a page is told with its line and a way out.
+//! What is wrong with a profile is told with its line and a way out.
 
-#[path = "common/wrong_page.rs"]
-mod wrong_page;
+#[path = "common/wrong_profile.rs"]
+mod wrong_profile;
 
 use sprag_server::profile::{Profile, check_together};
 
-use wrong_page::{assert_wrong_in, error};
+use wrong_profile::{assert_wrong_in, error};
 
-/// A page in which everything may stand that a test wants to replace.
-const PAGE: &str = r#"id = 7
-about = "a page for tests"
+/// A profile in which everything may stand that a test wants to replace.
+const PROFILE: &str = r#"id = 7
+about = "a profile for tests"
 lifetimes = { access = "15m", refresh = "7d", absolute = "30d" }
 registration = "open"
 refresh_token = { encoding = "opaque", body = "refreshToken", cookie = { name = "refreshToken", path = "/api/auth" } }
@@ -45,15 +45,15 @@ on = "POST /api/auth/logout"
 does = "logout"
 "#;
 
-/// The error after `old` in [`PAGE`] became `new`.
+/// The error after `old` in [`PROFILE`] became `new`.
 #[track_caller]
 fn assert_wrong(old: &str, new: &str, expected: &str) {
-    assert_wrong_in(PAGE, old, new, expected);
+    assert_wrong_in(PROFILE, old, new, expected);
 }
 
 #[test]
-fn the_page_itself_is_right() {
-    assert_eq!(error(PAGE), "no error");
+fn the_profile_itself_is_right() {
+    assert_eq!(error(PROFILE), "no error");
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_value_of_another_type_or_size_is_an_error() {
             "status = 200",
             "27: refusal.codes.token_expired.status must be a whole number from 400 to 599, not 200",
         ),
-        ("about = \"a page for tests\"", "about = [1]", "2: about must be a text in quotes, not an array"),
+        ("about = \"a profile for tests\"", "about = [1]", "2: about must be a text in quotes, not an array"),
         (
             "path = \"/api/auth\"",
             "secure = \"yes\"",
@@ -183,13 +183,13 @@ fn a_value_of_another_type_or_size_is_an_error() {
 }
 
 #[test]
-fn a_page_has_what_it_must_and_is_not_too_long() {
-    assert_eq!(error(""), "profiles/x.toml:1: the page has no \"id\"; add it");
+fn a_profile_has_what_it_must_and_is_not_too_long() {
+    assert_eq!(error(""), "profiles/x.toml:1: the profile has no \"id\"; add it");
     assert_eq!(
         error("id = 1\nabout = \"\"\n"),
-        "profiles/x.toml:1: the page has no \"route\"; write [[route]] with on, does, takes and gives"
+        "profiles/x.toml:1: the profile has no \"route\"; write [[route]] with on, does, takes and gives"
     );
-    assert!(error(&" ".repeat(70_000)).contains("a page has at most 65536 bytes"));
+    assert!(error(&" ".repeat(70_000)).contains("a profile has at most 65536 bytes"));
 }
 
 #[test]
@@ -286,7 +286,7 @@ fn a_template_names_only_what_its_action_can_give() {
     for (old, new, expected) in cases {
         assert_wrong(old, new, expected);
     }
-    let login = PAGE.replace("token = \"$access_token\"", "token = \"$session.id\"");
+    let login = PROFILE.replace("token = \"$access_token\"", "token = \"$session.id\"");
     assert!(error(&login).starts_with(
         "profiles/x.toml:13: \"$session.id\" is not available here; available are \"$access_token\""
     ));
@@ -323,7 +323,7 @@ fn takes_names_only_what_its_action_takes() {
         (
             "email = \"$email\"",
             "email = \"$email\", transport = \"$transport?\"",
-            r#"12: login needs no transport, since the page decides it; set refresh_token.transport to "asked""#,
+            r#"12: login needs no transport, since the profile decides it; set refresh_token.transport to "asked""#,
         ),
         (
             "does = \"sessions\"",
@@ -388,7 +388,8 @@ fn a_token_pair_reaches_the_client_and_nobody_else() {
     for (old, new, expected) in cases {
         assert_wrong(old, new, expected);
     }
-    let by_admin = PAGE.replace("\"open\"", "\"admin\"").replace("does = \"login\"", "does = \"register\"");
+    let by_admin =
+        PROFILE.replace("\"open\"", "\"admin\"").replace("does = \"login\"", "does = \"register\"");
     assert_eq!(
         error(&by_admin),
         "profiles/x.toml:13: register would give the administrator the tokens of somebody else's session; set registration = \"open\", or give no tokens"
@@ -455,20 +456,20 @@ fn a_status_and_its_body_agree() {
 }
 
 #[test]
-fn pages_that_cannot_be_served_together_are_both_named() {
-    let page =
+fn profiles_that_cannot_be_served_together_are_both_named() {
+    let profile =
         |file: &str, text: &str| Profile::parse("x", file, text).unwrap_or_else(|error| panic!("{error}"));
     let clash = |second: &str| {
-        let pages = [page("a.toml", PAGE), page("b.toml", second)];
-        check_together(&pages).map_err(|clash| clash.to_string())
+        let profiles = [profile("a.toml", PROFILE), profile("b.toml", second)];
+        check_together(&profiles).map_err(|clash| clash.to_string())
     };
     let wrong = |what: &str| Err(what.to_owned());
-    let advice = "change one of them, or serve only one of the pages";
+    let advice = "change one of them, or serve only one of the profiles";
     assert_eq!(
-        clash(PAGE),
+        clash(PROFILE),
         wrong(&format!("b.toml:1: the id 7, which tokens carry, already belongs to a.toml:1; {advice}"))
     );
-    let other_id = PAGE.replace("id = 7", "# another\nid = 8");
+    let other_id = PROFILE.replace("id = 7", "# another\nid = 8");
     assert_eq!(
         clash(&other_id),
         wrong(&format!("b.toml:6: the cookie \"refreshToken\" already belongs to a.toml:5; {advice}"))

@@ -1,15 +1,15 @@
-//! `[import]` of a page: what it says, and what is wrong with it, by line.
+//! `[import]` of a profile: what it says, and what is wrong with it, by line.
 
-#[path = "common/wrong_page.rs"]
-mod wrong_page;
+#[path = "common/wrong_profile.rs"]
+mod wrong_profile;
 
 use sprag_server::profile::{ImportField, ImportKind, Profile};
 
-use wrong_page::{assert_wrong_in, error};
+use wrong_profile::{assert_wrong_in, error};
 
-/// A page in which everything may stand that a test wants to replace.
-const PAGE: &str = r#"id = 7
-about = "a page for tests"
+/// A profile in which everything may stand that a test wants to replace.
+const PROFILE: &str = r#"id = 7
+about = "a profile for tests"
 
 [[route]]
 on = "POST /refresh"
@@ -26,16 +26,16 @@ table = "public.refresh_tokens"
 columns = { user = "user_id", token_sha256 = "token_hash", expires_at = "expires", is_revoked = "revoked" }
 "#;
 
-/// The error after `old` in [`PAGE`] became `new`.
+/// The error after `old` in [`PROFILE`] became `new`.
 #[track_caller]
 fn assert_wrong(old: &str, new: &str, expected: &str) {
-    assert_wrong_in(PAGE, old, new, expected);
+    assert_wrong_in(PROFILE, old, new, expected);
 }
 
 #[test]
 fn columns_tables_and_what_may_be_lacking_are_read() {
-    let page = Profile::parse("x", "profiles/x.toml", PAGE).expect("a page that is right");
-    let import = page.import.expect("an import");
+    let profile = Profile::parse("x", "profiles/x.toml", PROFILE).expect("a profile that is right");
+    let import = profile.import.expect("an import");
     let users = import.of(ImportKind::Users).expect("users");
     assert_eq!((users.table.as_deref(), users.admin_role.as_deref()), (Some("users"), Some("admin")));
     let email = users.column(ImportField::Email).expect("an e-mail address");
@@ -46,7 +46,7 @@ fn columns_tables_and_what_may_be_lacking_are_read() {
     assert_eq!(sessions.table.as_deref(), Some("public.refresh_tokens"));
     assert_eq!(sessions.column(ImportField::Token), None);
     for alone in ["[import.users]", "[import.sessions]"] {
-        let (head, tables) = PAGE.split_at(PAGE.find("[import.users]").expect("an import"));
+        let (head, tables) = PROFILE.split_at(PROFILE.find("[import.users]").expect("an import"));
         let at = tables.find(alone).expect("the table");
         let table = tables[at..].split("\n\n").next().expect("its text");
         assert_eq!(error(&format!("{head}{table}\n")), "no error", "{alone} may stand alone");
@@ -109,12 +109,12 @@ fn what_is_wrong_has_its_line() {
     for (old, new, expected) in cases {
         assert_wrong(old, new, expected);
     }
-    let head = PAGE.split("[import.users]").next().expect("a page");
+    let head = PROFILE.split("[import.users]").next().expect("a profile");
     assert_eq!(
         error(&format!("{head}[import]\n")),
         "profiles/x.toml:9: import says nothing; add [import.users] or [import.sessions]"
     );
-    let sessions = PAGE.replace("is_revoked = \"revoked\"", "email = \"x\"");
+    let sessions = PROFILE.replace("is_revoked = \"revoked\"", "email = \"x\"");
     assert!(
         error(&sessions)
             .starts_with("profiles/x.toml:16: unknown key \"email\"; use one of \"user\", \"token\"")

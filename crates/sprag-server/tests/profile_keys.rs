@@ -1,7 +1,7 @@
-//! What a page says for APIs and people of another system: claims and `sub` of the account, its key there, old tokens.
+//! What a profile says for APIs and people of another system: claims and `sub` of the account, its key there, old tokens.
 
-#[path = "common/wrong_page.rs"]
-mod wrong_page;
+#[path = "common/wrong_profile.rs"]
+mod wrong_profile;
 
 use serde_json::{Value, json};
 use sprag::account::{Account, External, Particulars};
@@ -11,10 +11,10 @@ use sprag::session::{AccountId, Epoch, ProfileId};
 use sprag_server::profile::{Facts, Profile};
 use uuid::Uuid;
 
-use wrong_page::assert_wrong_in;
+use wrong_profile::assert_wrong_in;
 
-const PAGE: &str = r#"id = 1000
-about = "a page for tests"
+const PROFILE: &str = r#"id = 1000
+about = "a profile for tests"
 registration = "open"
 refresh_token = { body = "refreshToken", adopts = true }
 access_token = { subject = "external", audience = false, claims = { role = "$account.role", name = "$account.name?" } }
@@ -40,14 +40,14 @@ on = "POST /logout"
 does = "logout"
 "#;
 
-fn page(text: &str) -> Profile {
+fn profile(text: &str) -> Profile {
     Profile::parse("x", "x.toml", text).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The error after `old` in [`PAGE`] became `new`.
+/// The error after `old` in [`PROFILE`] became `new`.
 #[track_caller]
 fn assert_wrong(old: &str, new: &str, expected: &str) {
-    assert_wrong_in(PAGE, old, new, expected);
+    assert_wrong_in(PROFILE, old, new, expected);
 }
 
 fn account(particulars: Particulars) -> Account {
@@ -64,7 +64,7 @@ fn account(particulars: Particulars) -> Account {
 }
 
 fn imported(external_id: &str) -> Account {
-    let external = Some(External { page: page(PAGE).id, id: external_id.to_owned() });
+    let external = Some(External { profile: profile(PROFILE).id, id: external_id.to_owned() });
     account(Particulars { external, ..Particulars::default() })
 }
 
@@ -73,30 +73,31 @@ fn registered(account: &Account) -> Value {
         account: Some(account),
         access_token: Some("a"),
         refresh_token: Some("r"),
-        page: Some(page(PAGE).id),
+        profile: Some(profile(PROFILE).id),
         ..Facts::default()
     };
-    page(PAGE).routes[0].gives.render(&facts)
+    profile(PROFILE).routes[0].gives.render(&facts)
 }
 
 fn claims(account: &Account) -> Value {
-    match page(PAGE).terms().access.claims {
+    match profile(PROFILE).client_policy().access.claims {
         Claims::OfAccount(claims) => Value::Object(claims(account)),
-        _ => panic!("the page's claims tell of the account"),
+        _ => panic!("the profile's claims tell of the account"),
     }
 }
 
 #[test]
-fn a_page_says_who_its_tokens_speak_for() {
-    let terms = page(PAGE).terms();
-    assert!(terms.adopts && terms.access.has_no_audience);
-    assert_eq!(terms.access.subject, Subject::External);
+fn a_profile_says_who_its_tokens_speak_for() {
+    let client = profile(PROFILE).client_policy();
+    assert!(client.takes_imported_tokens && client.access.has_no_audience);
+    assert_eq!(client.access.subject, Subject::External);
     let words = [("id", Subject::Id), ("username", Subject::Username), ("email", Subject::Email)];
     for (word, subject) in words {
-        let other = page(&PAGE.replace("\"external\"", &format!("{word:?}")));
-        assert_eq!(other.terms().access.subject, subject);
+        let other = profile(&PROFILE.replace("\"external\"", &format!("{word:?}")));
+        assert_eq!(other.client_policy().access.subject, subject);
     }
-    let plain = page(&PAGE.replace("access_token = {", "access_token = { jitter_percent = 0 } #")).terms();
+    let plain = profile(&PROFILE.replace("access_token = {", "access_token = { jitter_percent = 0 } #"))
+        .client_policy();
     assert!(!plain.access.has_no_audience && matches!(plain.access.claims, Claims::None));
     assert_eq!(plain.access.subject, Subject::Id);
 }
@@ -111,10 +112,12 @@ fn claims_tell_what_the_account_brought_along() {
         json!({ "role": "user" }),
         "there is no name to tell"
     );
-    let constant = page(
-        &PAGE.replace("{ role = \"$account.role\", name = \"$account.name?\" }", "{ type = \"access\" }"),
+    let constant = profile(
+        &PROFILE.replace("{ role = \"$account.role\", name = \"$account.name?\" }", "{ type = \"access\" }"),
     );
-    assert!(matches!(constant.terms().access.claims, Claims::Constant(claims) if claims["type"] == "access"));
+    assert!(
+        matches!(constant.client_policy().access.claims, Claims::Constant(claims) if claims["type"] == "access")
+    );
 }
 
 #[test]
@@ -133,7 +136,7 @@ fn a_key_of_the_former_home_is_a_number_where_it_was_one() {
         assert_eq!((&answer["id"], &answer["key"]), (&number, &json!(key)), "{key}");
     }
     let id = json!("00000000-0000-0000-0000-000000000001");
-    let external = Some(External { page: ProfileId(page(PAGE).id.0 + 1), id: "7".to_owned() });
+    let external = Some(External { profile: ProfileId(profile(PROFILE).id.0 + 1), id: "7".to_owned() });
     let stranger = registered(&account(Particulars { external, ..Particulars::default() }));
     assert_eq!(stranger["id"], id, "another system's key means nothing here");
     let answer = registered(&account(Particulars::default()));
@@ -196,7 +199,7 @@ fn what_is_wrong_with_them_has_its_line_and_a_way_out() {
 
 #[test]
 fn claims_tell_of_the_account_and_of_nothing_else() {
-    let told = PAGE.replace("\"$account.role\"", "\"$access_token\"");
+    let told = PROFILE.replace("\"$account.role\"", "\"$access_token\"");
     let error = Profile::parse("x", "x.toml", &told).expect_err("an error").to_string();
     let begins = "x.toml:5: \"$access_token\" is not available here; available are \"$account.id\", ";
     assert!(error.starts_with(begins), "{error}");
@@ -219,18 +222,18 @@ fn a_variable_turns_a_switch_on_by_its_word() {
 
 #[test]
 fn a_former_path_of_the_cookie_is_another_one() {
-    let page = |former: &str| {
-        let text = Profile::builtin_text("sprag").expect("our page");
+    let profile = |former: &str| {
+        let text = Profile::builtin_text("sprag").expect("our profile");
         let text = text.replace("path = \"/\"", &format!("path = \"/\", former_path = {former:?}"));
         Profile::parse("sprag", "sprag.toml", &text)
     };
-    let error = page("/").expect_err("an error").to_string();
+    let error = profile("/").expect_err("an error").to_string();
     assert!(
         error.ends_with(
             "the former path is the path; leave former_path out: a cookie of the same path is overwritten"
         ),
         "{error}"
     );
-    let cookie = page("/old").expect("a page").refresh.cookie.expect("a cookie");
+    let cookie = profile("/old").expect("a profile").refresh.cookie.expect("a cookie");
     assert_eq!(cookie.former_path.as_deref(), Some("/old"));
 }

@@ -7,14 +7,14 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use sprag_server::openapi::{docs_router, document};
 use sprag_server::profile::{
-    Action, CODES, FIXED_PATHS, FieldAtFault, Input, Profile, Registration, Route, builtin_names,
+    Action, CODES, FieldAtFault, Input, Profile, Registration, Route, SYSTEM_PATHS, builtin_names,
 };
 use tower::ServiceExt as _;
 
 const URL: &str = "https://auth.example.org/";
 
 fn shipped(name: &str) -> Profile {
-    Profile::builtin(name).expect("a shipped page").unwrap_or_else(|error| panic!("{error}"))
+    Profile::builtin(name).expect("a shipped profile").unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn ours() -> Value {
@@ -22,23 +22,28 @@ fn ours() -> Value {
 }
 
 #[test]
-fn every_route_of_every_page_is_described() {
-    for page in builtin_names().map(shipped) {
-        let document = document(std::slice::from_ref(&page), URL);
-        for route in &page.routes {
+fn every_route_of_every_profile_is_described() {
+    for profile in builtin_names().map(shipped) {
+        let document = document(std::slice::from_ref(&profile), URL);
+        for route in &profile.routes {
             let method = route.method.as_str().to_ascii_lowercase();
             let operation = &document["paths"][&route.path][&method];
             assert!(
                 operation["responses"][route.status.to_string()].is_object(),
                 "{} {}",
-                page.name,
+                profile.name,
                 route.on()
             );
             for status in ["405", "429", "503"] {
-                assert!(operation["responses"][status].is_object(), "{} {}: {status}", page.name, route.on());
+                assert!(
+                    operation["responses"][status].is_object(),
+                    "{} {}: {status}",
+                    profile.name,
+                    route.on()
+                );
             }
         }
-        for path in FIXED_PATHS {
+        for path in SYSTEM_PATHS {
             assert!(document["paths"][*path]["get"].is_object(), "{path}");
         }
     }
@@ -60,8 +65,8 @@ fn every_code_is_documented() {
 
 #[test]
 fn references_lead_somewhere_and_operations_have_names_of_their_own() {
-    for page in builtin_names().map(shipped) {
-        let document = document(&[page], URL);
+    for profile in builtin_names().map(shipped) {
+        let document = document(&[profile], URL);
         let mut references = Vec::new();
         walk(&document, &mut |key, value| {
             if key == "$ref" {
@@ -120,8 +125,8 @@ fn operations(document: &Value) -> Vec<(&str, &Value)> {
 
 #[test]
 fn every_body_has_examples_and_they_are_what_its_schema_says() {
-    for page in builtin_names().map(shipped) {
-        let document = document(&[page], URL);
+    for profile in builtin_names().map(shipped) {
+        let document = document(&[profile], URL);
         for Media { place, media } in media_of(&document) {
             let named = media["examples"].as_object().into_iter().flatten();
             let examples: Vec<&Value> =
@@ -144,9 +149,9 @@ fn every_body_has_examples_and_they_are_what_its_schema_says() {
 
 #[test]
 fn a_list_of_fields_at_fault_may_have_missing_and_wrong_ones() {
-    for page in builtin_names().map(shipped) {
-        let document = document(std::slice::from_ref(&page), URL);
-        let name = format!("Refusal_{}", page.name.replace('-', "_"));
+    for profile in builtin_names().map(shipped) {
+        let document = document(std::slice::from_ref(&profile), URL);
+        let name = format!("Refusal_{}", profile.name.replace('-', "_"));
         let reference = json!({ "$ref": format!("#/components/schemas/{name}") });
         let schema = json!({ "allOf": [reference], "components": document["components"] });
         let validator = jsonschema::draft202012::new(&schema).unwrap_or_else(|error| panic!("{error}"));
@@ -154,44 +159,44 @@ fn a_list_of_fields_at_fault_may_have_missing_and_wrong_ones() {
         let (missing, wrong) = (fault("a", "field_missing"), fault("b", "field_invalid"));
         for fields in [vec![missing, wrong], vec![wrong, missing], vec![missing, missing]] {
             let mut body = Vec::new();
-            page.refusal.write(fields[0].code, "is at fault", None, &fields, &mut body);
+            profile.refusal.write(fields[0].code, "is at fault", None, &fields, &mut body);
             let body: Value = serde_json::from_slice(&body).expect("JSON");
-            assert!(validator.is_valid(&body), "{}: {body}", page.name);
+            assert!(validator.is_valid(&body), "{}: {body}", profile.name);
         }
     }
 }
 
 #[test]
 fn every_code_that_a_call_may_answer_is_documented_with_its_status_and_an_example() {
-    for page in builtin_names().map(shipped) {
-        let document = document(std::slice::from_ref(&page), URL);
-        for route in &page.routes {
+    for profile in builtin_names().map(shipped) {
+        let document = document(std::slice::from_ref(&profile), URL);
+        for route in &profile.routes {
             let method = route.method.as_str().to_ascii_lowercase();
             let responses = &document["paths"][&route.path][&method]["responses"];
             for code in CODES {
-                let status = page.refusal.status(code.name).as_u16().to_string();
+                let status = profile.refusal.status(code.name).as_u16().to_string();
                 let example =
-                    &responses[&status]["content"][&page.refusal.content_type]["examples"][code.name];
-                let place = format!("{} {}: {} ({status})", page.name, route.on(), code.name);
-                assert_eq!(example.is_object(), may_answer(&page, route, code.name), "{place}");
+                    &responses[&status]["content"][&profile.refusal.content_type]["examples"][code.name];
+                let place = format!("{} {}: {} ({status})", profile.name, route.on(), code.name);
+                assert_eq!(example.is_object(), may_answer(&profile, route, code.name), "{place}");
             }
-            // What is answered before a page is known.
+            // What is answered before a profile is known.
             assert!(responses["400"].is_object() && responses["431"].is_object(), "{}", route.on());
         }
     }
 }
 
 /// Whether a call may be answered with `code`: written down a second time, by code and not by action.
-fn may_answer(page: &Profile, route: &Route, code: &str) -> bool {
+fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
     use Action::{
         EndSession, Explain, Login, Logout, LogoutAll, Me, Password, Refresh, Register, Revoke, Sessions,
     };
     let is = |actions: &[Action]| actions.contains(&route.action);
     let takes = |input| route.takes.takes(input);
     let asks_for_access_token = is(&[LogoutAll, Me, Sessions, EndSession, Explain, Password])
-        || (is(&[Register]) && page.registration == Registration::Admin);
+        || (is(&[Register]) && profile.registration == Registration::Admin);
     let reads_body = is(&[Login, Register, Refresh, Logout, Revoke, Password]) || takes(Input::SessionId);
-    let has_cookie = page.refresh.cookie.is_some();
+    let has_cookie = profile.refresh.cookie.is_some();
     match code {
         "method_not_allowed" | "rate_limited" | "internal" | "unavailable" | "busy" => true,
         "request_invalid" => !is(&[Me, Sessions, Explain]),
@@ -223,8 +228,8 @@ fn may_answer(page: &Profile, route: &Route, code: &str) -> bool {
 
 #[test]
 fn links_lead_to_operations() {
-    for page in builtin_names().map(shipped) {
-        let document = document(&[page], URL);
+    for profile in builtin_names().map(shipped) {
+        let document = document(&[profile], URL);
         let ids: Vec<&str> = operations(&document).into_iter().map(|(id, _)| id).collect();
         walk(&document, &mut |key, value| {
             for link in
@@ -336,7 +341,7 @@ fn a_refresh_may_bring_its_token_in_the_body_or_a_cookie() {
 }
 
 #[test]
-fn several_pages_share_one_document() {
+fn several_profiles_share_one_document() {
     let second = "id = 9\nabout = \"second\"\n[[route]]\non = \"POST /other\"\ndoes = \"login\"\ntakes = { n = \"$name\", p = \"$password\" }\ngives = { a = \"$access_token\", r = \"$refresh_token\" }\n[[route]]\non = \"POST /again\"\ndoes = \"refresh\"\ngives = { a = \"$access_token\", r = \"$refresh_token\" }\n[refusal]\ngives = { detail = \"$message\" }\n";
     let second = Profile::parse("se-cond", "second.toml", second).unwrap_or_else(|error| panic!("{error}"));
     let document = document(&[shipped("sprag"), second], URL);

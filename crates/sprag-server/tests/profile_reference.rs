@@ -1,29 +1,29 @@
-//! The reference of the page format is complete, and its examples are right.
+//! The reference of the profile format is complete, and its examples are right.
 
 use sprag_server::profile::{
-    Action, CODES, FIXED_PATHS, Fact, ImportField, Input, OWN_CLAIMS, Profile, SETTINGS, builtin_names,
+    Action, CODES, Fact, ImportField, Input, OWN_CLAIMS, Profile, SETTINGS, SYSTEM_PATHS, builtin_names,
 };
 
 const REFERENCE: &str = include_str!("../../../docs/reference/profiles.md");
 
 #[test]
-fn everything_a_page_may_name_is_in_the_reference() {
+fn everything_a_profile_may_name_is_in_the_reference() {
     let facts = Fact::ALL.iter().map(|fact| format!("`${}`", fact.name()));
     let inputs = Input::ALL.iter().map(|input| format!("`${}`", input.name()));
     let plain = Action::ALL.iter().map(|(name, _)| *name).chain(CODES.iter().map(|code| code.name));
     let plain = plain.chain(ImportField::ALL.iter().map(|field| field.name()));
-    let plain = plain.chain(FIXED_PATHS.iter().chain(OWN_CLAIMS).chain(SETTINGS).copied());
+    let plain = plain.chain(SYSTEM_PATHS.iter().chain(OWN_CLAIMS).chain(SETTINGS).copied());
     for word in facts.chain(inputs).chain(plain.map(|word| format!("`{word}`"))) {
         assert!(REFERENCE.contains(&word), "docs/reference/profiles.md has no {word}");
     }
 }
 
 #[test]
-fn every_key_of_the_shipped_pages_is_in_the_reference() {
+fn every_key_of_the_shipped_profiles_is_in_the_reference() {
     for name in builtin_names() {
-        let text = Profile::builtin_text(name).expect("a shipped page");
-        let page: toml::Table = text.parse().expect("TOML");
-        for (key, value) in page {
+        let text = Profile::builtin_text(name).expect("a shipped profile");
+        let profile: toml::Table = text.parse().expect("TOML");
+        for (key, value) in profile {
             assert!(
                 REFERENCE.contains(&format!("`{key}`")) || REFERENCE.contains(&format!("[{key}]")),
                 "{key}"
@@ -40,12 +40,12 @@ fn every_key_of_the_shipped_pages_is_in_the_reference() {
 }
 
 #[test]
-fn the_pages_in_the_reference_are_right() {
-    let pages: Vec<&str> =
+fn the_profiles_in_the_reference_are_right() {
+    let profiles: Vec<&str> =
         REFERENCE.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(pages.len(), 2);
-    for page in pages {
-        Profile::parse("example", "docs/reference/profiles.md", page)
+    assert_eq!(profiles.len(), 2);
+    for profile in profiles {
+        Profile::parse("example", "docs/reference/profiles.md", profile)
             .unwrap_or_else(|error| panic!("{error}"));
     }
 }

@@ -11,12 +11,12 @@ use sprag_server::profile::{
 };
 use uuid::Uuid;
 
-fn page(text: &str) -> Profile {
-    Profile::parse("page", "page.toml", text).unwrap_or_else(|error| panic!("{error}"))
+fn profile(text: &str) -> Profile {
+    Profile::parse("profile", "profile.toml", text).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn route<'a>(page: &'a Profile, on: &str) -> &'a Route {
-    page.routes.iter().find(|route| route.on() == on).expect(on)
+fn route<'a>(profile: &'a Profile, on: &str) -> &'a Route {
+    profile.routes.iter().find(|route| route.on() == on).expect(on)
 }
 
 fn ann() -> Account {
@@ -45,10 +45,10 @@ fn pair(account: &Account) -> Facts<'_> {
 }
 
 /// The status and body of a refusal.
-fn refused(page: &Profile, code: &str, message: &str, field: Option<&str>) -> (u16, Value) {
+fn refused(profile: &Profile, code: &str, message: &str, field: Option<&str>) -> (u16, Value) {
     let mut out = Vec::new();
     let field = field.map(|name| FieldAtFault { name, code, message });
-    let status = page.refusal.write(code, message, None, field.as_slice(), &mut out);
+    let status = profile.refusal.write(code, message, None, field.as_slice(), &mut out);
     (status.as_u16(), serde_json::from_slice(&out).expect("JSON"))
 }
 
@@ -114,12 +114,12 @@ JWT_EXPIRE = "access-ttl"
 
 #[test]
 fn camel_case_with_a_cookie_and_the_user_in_the_answer() {
-    let page = page(CAMEL);
+    let profile = profile(CAMEL);
     let account = ann();
-    assert_eq!(page.refresh.transport, Transport::Both);
-    assert_eq!(page.policy.retry, Retry::Refuse);
+    assert_eq!(profile.refresh.transport, Transport::Both);
+    assert_eq!(profile.policy.retry, Retry::Refuse);
     assert_eq!(
-        route(&page, "POST /api/auth/login").gives.render(&pair(&account)),
+        route(&profile, "POST /api/auth/login").gives.render(&pair(&account)),
         json!({
             "success": true,
             "user": { "id": "00000000-0000-0000-0000-000000000001", "email": "ann@example.org", "role": "admin" },
@@ -127,22 +127,22 @@ fn camel_case_with_a_cookie_and_the_user_in_the_answer() {
             "refreshToken": "spr_x",
         })
     );
-    assert!(route(&page, "POST /api/auth/register").opens_session());
-    assert_eq!(route(&page, "POST /api/auth/logout").action, Action::LogoutAll);
+    assert!(route(&profile, "POST /api/auth/register").opens_session());
+    assert_eq!(route(&profile, "POST /api/auth/logout").action, Action::LogoutAll);
     assert_eq!(
-        route(&page, "POST /api/auth/logout").gives.render(&Facts::default()),
+        route(&profile, "POST /api/auth/logout").gives.render(&Facts::default()),
         json!({ "success": true, "message": "Logged out successfully" })
     );
     assert_eq!(
-        refused(&page, "token_expired", "over", None),
+        refused(&profile, "token_expired", "over", None),
         (401, json!({ "success": false, "message": "over" }))
     );
     assert_eq!(
-        refused(&page, "name_taken", "taken", None),
+        refused(&profile, "name_taken", "taken", None),
         (400, json!({ "success": false, "message": "User already exists" }))
     );
-    assert_eq!(page.refusal.content_type, "application/json");
-    let variables: Vec<&str> = page.environment.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(profile.refusal.content_type, "application/json");
+    let variables: Vec<&str> = profile.environment.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(variables, ["JWT_SECRET", "JWT_EXPIRE"]);
 }
 
@@ -209,15 +209,15 @@ JWT_REFRESH_TOKEN_EXPIRE_DAYS = "idle-timeout:days"
 
 #[test]
 fn detail_and_validation_errors_as_a_list() {
-    let page = page(DETAIL);
-    assert_eq!(page.registration, Registration::Admin);
-    assert_eq!(page.policy.access_jitter_percent, 0, "expires_in is exact");
-    assert_eq!(refused(&page, "token_expired", "over", None), (401, json!({ "detail": "Token expired" })));
-    assert_eq!(refused(&page, "forbidden", "not you", None), (403, json!({ "detail": "not you" })));
-    let takes = &route(&page, "POST /api/v1/auth/refresh").takes;
+    let profile = profile(DETAIL);
+    assert_eq!(profile.registration, Registration::Admin);
+    assert_eq!(profile.policy.access_jitter_percent, 0, "expires_in is exact");
+    assert_eq!(refused(&profile, "token_expired", "over", None), (401, json!({ "detail": "Token expired" })));
+    assert_eq!(refused(&profile, "forbidden", "not you", None), (403, json!({ "detail": "not you" })));
+    let takes = &route(&profile, "POST /api/v1/auth/refresh").takes;
     let error = takes.read(&Map::new()).err().expect("the token is missing");
     assert_eq!(
-        refused(&page, error.code, &error.to_string(), Some(&error.field)),
+        refused(&profile, error.code, &error.to_string(), Some(&error.field)),
         (
             422,
             json!({ "detail": [{ "type": "missing", "loc": ["body", "refresh_token"], "msg": "Field required" }] })
@@ -235,7 +235,7 @@ fn detail_and_validation_errors_as_a_list() {
             })
             .collect();
         let mut out = Vec::new();
-        page.refusal.write(code, "no", None, &told, &mut out);
+        profile.refusal.write(code, "no", None, &told, &mut out);
         serde_json::from_slice::<Value>(&out).expect("JSON")["detail"].clone()
     };
     let missing = |name: &str| json!({ "type": "missing", "loc": ["body", name], "msg": "Field required" });
@@ -244,7 +244,7 @@ fn detail_and_validation_errors_as_a_list() {
     assert_eq!(
         of(&["a", "b!"], "field_missing"),
         json!([missing("a"), wrong("b")]),
-        "each as the page words it"
+        "each as the profile words it"
     );
     assert_eq!(of(&["a!", "b"], "field_invalid"), json!([wrong("a"), missing("b")]));
     assert_eq!(
@@ -252,7 +252,7 @@ fn detail_and_validation_errors_as_a_list() {
         json!([{ "type": "missing", "loc": ["body", null], "msg": "Field required" }])
     );
     let account = ann();
-    let me = route(&page, "GET /api/v1/auth/me").gives.render(&pair(&account));
+    let me = route(&profile, "GET /api/v1/auth/me").gives.render(&pair(&account));
     assert_eq!(
         (&me["full_name"], &me["username"], &me["is_active"]),
         (&Value::Null, &Value::Null, &json!(true))
@@ -261,7 +261,7 @@ fn detail_and_validation_errors_as_a_list() {
 
 #[test]
 fn one_refresh_call_with_jwt_refresh_tokens() {
-    let page = page(
+    let profile = profile(
         r#"
 id = 103
 about = "one call, JWT refresh tokens"
@@ -278,18 +278,18 @@ gives = { access_token = "$access_token", refresh_token = "$refresh_token", toke
 gives = { detail = "$message" }
 "#,
     );
-    assert_eq!(page.encoding, Encoding::Jwt);
-    assert_eq!(page.access.claims.render(&Facts::default())["type"], "access");
+    assert_eq!(profile.encoding, Encoding::Jwt);
+    assert_eq!(profile.access.claims.render(&Facts::default())["type"], "access");
     let account = ann();
     assert_eq!(
-        route(&page, "POST /auth/token/refresh").gives.render(&pair(&account)),
+        route(&profile, "POST /auth/token/refresh").gives.render(&pair(&account)),
         json!({ "access_token": "eyJ", "refresh_token": "spr_x", "token_type": "bearer", "expires_in": 900 })
     );
 }
 
 #[test]
 fn an_answer_can_be_wrapped_and_a_list_can_be_bare() {
-    let page = page(
+    let profile = profile(
         r#"
 id = 104
 about = "everything under data; a list by itself; the session's id in the body"
@@ -316,27 +316,27 @@ content_type = "application/vnd.api+json"
 "#,
     );
     let account = ann();
-    let login = route(&page, "POST /auth/login").gives.render(&pair(&account));
+    let login = route(&profile, "POST /auth/login").gives.render(&pair(&account));
     assert_eq!(
         login["data"],
         json!({ "tokens": { "accessToken": "eyJ", "refreshToken": "spr_x" }, "price": "$5" })
     );
-    assert_eq!(route(&page, "GET /auth/sessions").gives.render(&Facts::default()), json!([]));
-    assert_eq!(route(&page, "POST /auth/sessions/end").gives.render(&Facts::default()), json!({}));
-    assert!(route(&page, "POST /auth/sessions/end").takes.requires(Input::SessionId));
+    assert_eq!(route(&profile, "GET /auth/sessions").gives.render(&Facts::default()), json!([]));
+    assert_eq!(route(&profile, "POST /auth/sessions/end").gives.render(&Facts::default()), json!({}));
+    assert!(route(&profile, "POST /auth/sessions/end").takes.requires(Input::SessionId));
     assert_eq!(
-        refused(&page, "busy", "", None),
+        refused(&profile, "busy", "", None),
         (
             503,
             json!({ "status": "error", "error": { "code": "busy", "number": 503, "title": "Service Unavailable" } })
         )
     );
-    assert_eq!(page.refusal.content_type, "application/vnd.api+json");
+    assert_eq!(profile.refusal.content_type, "application/vnd.api+json");
 }
 
 #[test]
-fn fields_at_fault_are_listed_wherever_a_page_has_a_list_of_one() {
-    let page = page(
+fn fields_at_fault_are_listed_wherever_a_profile_has_a_list_of_one() {
+    let profile = profile(
         r#"
 id = 105
 about = "errors as a list, and their fields as another"
@@ -354,16 +354,16 @@ gives = { field = "$field?", fields = ["$field?"], errors = [{ code = "$code", f
 message = "Required"
 "#,
     );
-    let takes = &route(&page, "POST /login").takes;
+    let takes = &route(&profile, "POST /login").takes;
     let body = json!({ "password": 7 });
     let error = takes.read(body.as_object().expect("an object")).err().expect("two faults");
     let named: Vec<_> = error.others.iter().map(|other| (other.field.as_str(), other.code)).collect();
-    assert_eq!((error.field.as_str(), error.code), ("user", "field_missing"), "in the order of the page");
+    assert_eq!((error.field.as_str(), error.code), ("user", "field_missing"), "in the order of the profile");
     assert_eq!(named, [("password", "field_invalid")]);
     let fields = [("user", "field_missing", "missing"), ("password", "field_invalid", "must be a text")];
     let fields = fields.map(|(name, code, message)| FieldAtFault { name, code, message });
     let mut out = Vec::new();
-    page.refusal.write("field_missing", "the usual", None, &fields, &mut out);
+    profile.refusal.write("field_missing", "the usual", None, &fields, &mut out);
     assert_eq!(
         serde_json::from_slice::<Value>(&out).expect("JSON"),
         json!({
@@ -377,21 +377,21 @@ message = "Required"
         })
     );
     assert_eq!(
-        refused(&page, "busy", "later", None).1,
+        refused(&profile, "busy", "later", None).1,
         json!({ "fields": [], "errors": [{ "code": "busy", "message": "later" }], "pair": ["body"] }),
         "one element where no field is at fault"
     );
 }
 
 #[test]
-fn pages_of_two_systems_are_served_at_once() {
-    assert_eq!(check_together(&[page(CAMEL), page(DETAIL)]), Ok(()));
+fn profiles_of_two_systems_are_served_at_once() {
+    assert_eq!(check_together(&[profile(CAMEL), profile(DETAIL)]), Ok(()));
 }
 
 proptest! {
-    /// Whatever a page became, it is read or refused with a line that it has; and the router takes what is read.
+    /// Whatever a profile became, it is read or refused with a line that it has; and the router takes what is read.
     #[test]
-    fn no_page_makes_the_reader_or_the_router_panic(
+    fn no_profile_makes_the_reader_or_the_router_panic(
         which in prop::sample::select(vec![CAMEL, DETAIL]),
         cuts in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..12, ".{0,6}"), 0..4),
     ) {
@@ -404,7 +404,7 @@ proptest! {
             text = characters.into_iter().collect();
         }
         match Profile::parse("x", "x.toml", &text) {
-            Ok(page) => mount(&page),
+            Ok(profile) => mount(&profile),
             Err(error) => {
                 prop_assert!(error.line >= 1 && error.line <= text.lines().count() + 1);
                 prop_assert!(!error.to_string().contains('\n'), "{}", error);
@@ -413,9 +413,9 @@ proptest! {
     }
 }
 
-fn mount(page: &Profile) {
+fn mount(profile: &Profile) {
     let mut router = axum::Router::<()>::new();
-    for route in &page.routes {
+    for route in &profile.routes {
         let method = axum::routing::MethodFilter::try_from(route.method.clone()).expect("a method of axum");
         router = router.route(&route.path, axum::routing::on(method, async || {}));
     }

@@ -1,4 +1,4 @@
-//! The wire of our own page, word for word: what every route answers, and how it refuses.
+//! The wire of our own profile, word for word: what every route answers, and how it refuses.
 //!
 //! Ids, tokens and the jitter of an access token's life are replaced; all else is exact, since clients rely on it.
 
@@ -420,7 +420,7 @@ async fn when_something_breaks() {
 }
 
 #[tokio::test]
-async fn what_is_the_same_for_every_page() {
+async fn what_is_the_same_for_every_profile() {
     let world = World::new();
     assert_snapshot!(shape(&world.sends(Call::get("/healthz")).await), @r#"
         200

@@ -95,7 +95,7 @@ fn order(row: u64, generation: u64) -> Rotation {
         instance_hash: [9; 16],
     };
     let policy = Policy { reuse_interval: std::time::Duration::ZERO, ..Policy::default() };
-    Rotation::hoped(&token, NOW, &policy).expect("the generation is not the last")
+    Rotation::optimistic(&token, NOW, &policy).expect("the generation is not the last")
 }
 
 /// An id that depends on the row's number alone and lies anywhere.

@@ -53,7 +53,7 @@ fn long() -> Vec<Question> {
         kept(
             "two tabs, interleaved, passwords changed, a backup restored after a pause",
             Setting { has_duplicates: false, has_seals: true, restores: Restores::Quietly, ..crowded },
-            &[Sight::Adopted, Sight::NotNow],
+            &[Sight::FastForwarded, Sight::NotNow],
         ),
         kept(
             "two tabs and a thief, interleaved",

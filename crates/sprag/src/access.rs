@@ -21,7 +21,7 @@ mod verify;
 pub(crate) use verify::genuine;
 pub use verify::{Expected, LEEWAY_SECONDS, MAX_BYTES, Rejected, verify};
 
-/// The claims that Sprag sets itself; a page may not configure them.
+/// The claims that Sprag sets itself; a profile may not configure them.
 pub const RESERVED_CLAIMS: [&str; 10] =
     ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "client_id", "account_id"];
 
@@ -75,7 +75,7 @@ impl FromStr for Algorithm {
 
 /// What an access token is to say.
 #[derive(Clone, Copy, Debug)]
-pub struct Grant<'a> {
+pub struct AccessClaims<'a> {
     /// Who issues it.
     pub issuer: &'a str,
     /// Whom it speaks for.
@@ -94,7 +94,7 @@ pub struct Grant<'a> {
     pub expires_at: Timestamp,
     /// Its own id, fresh for each token.
     pub id: [u8; 16],
-    /// What the page adds.
+    /// What the profile adds.
     pub claims: Option<&'a Map<String, Value>>,
 }
 
@@ -118,16 +118,16 @@ pub struct AccessToken {
 /// Makes an access token, signed by the ring's access key of the moment.
 ///
 /// # Errors
-/// A [`Fault`] if the page's claims would overwrite one of [`RESERVED_CLAIMS`], or the signature fails.
-pub fn mint(keys: &KeyRing, now: Timestamp, grant: &Grant<'_>) -> Result<String, Fault> {
+/// A [`Fault`] if the profile's claims would overwrite one of [`RESERVED_CLAIMS`], or the signature fails.
+pub fn mint(keys: &KeyRing, now: Timestamp, claims: &AccessClaims<'_>) -> Result<String, Fault> {
     const DOING: &str = "mint an access token";
-    if let Some(claims) = grant.claims
+    if let Some(claims) = claims.claims
         && claims.keys().any(|name| RESERVED_CLAIMS.contains(&name.as_str()))
     {
         return Err(Fault::internal(DOING, "a configured claim has the name of one that Sprag sets"));
     }
     let key = keys.signing_access(now);
-    let payload = serde_json::to_vec(&Payload(grant)).map_err(|error| Fault::internal(DOING, error))?;
+    let payload = serde_json::to_vec(&Payload(claims)).map_err(|error| Fault::internal(DOING, error))?;
     let mut text = String::with_capacity(key.header.len() + payload.len() * 4 / 3 + 128);
     text.push_str(&key.header);
     text.push('.');
@@ -148,29 +148,29 @@ pub fn jwks(keys: &KeyRing, now: Timestamp) -> Value {
 }
 
 /// The claims in their order.
-struct Payload<'a>(&'a Grant<'a>);
+struct Payload<'a>(&'a AccessClaims<'a>);
 
 impl Serialize for Payload<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let grant = self.0;
+        let claims = self.0;
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("iss", grant.issuer)?;
-        match grant.external_subject {
+        map.serialize_entry("iss", claims.issuer)?;
+        match claims.external_subject {
             Some(external) => {
                 map.serialize_entry("sub", external)?;
-                map.serialize_entry("account_id", &grant.subject)?;
+                map.serialize_entry("account_id", &claims.subject)?;
             }
-            None => map.serialize_entry("sub", &grant.subject)?,
+            None => map.serialize_entry("sub", &claims.subject)?,
         }
-        if let Some(audience) = grant.audience {
+        if let Some(audience) = claims.audience {
             map.serialize_entry("aud", audience)?;
         }
-        map.serialize_entry("client_id", grant.client_id)?;
-        map.serialize_entry("sid", &grant.session)?;
-        map.serialize_entry("iat", &grant.issued_at.seconds())?;
-        map.serialize_entry("exp", &grant.expires_at.seconds())?;
-        map.serialize_entry("jti", &BASE64URL_NOPAD.encode(&grant.id))?;
-        for (name, value) in grant.claims.into_iter().flatten() {
+        map.serialize_entry("client_id", claims.client_id)?;
+        map.serialize_entry("sid", &claims.session)?;
+        map.serialize_entry("iat", &claims.issued_at.seconds())?;
+        map.serialize_entry("exp", &claims.expires_at.seconds())?;
+        map.serialize_entry("jti", &BASE64URL_NOPAD.encode(&claims.id))?;
+        for (name, value) in claims.claims.into_iter().flatten() {
             map.serialize_entry(name, value)?;
         }
         map.end()

@@ -9,7 +9,7 @@ use crate::session::{AccountId, Epoch, ProfileId};
 /// The longest user name, in bytes of its normal form.
 pub const MAX_USERNAME_BYTES: usize = 128;
 
-/// The longest key of a former home, in bytes.
+/// The longest key of a source system, in bytes.
 pub const MAX_EXTERNAL_ID_BYTES: usize = 255;
 
 /// The longest of the other particulars, in bytes.
@@ -57,8 +57,8 @@ pub struct Particulars {
 /// An account's key in the system it lived in before, which other systems still know it by.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct External {
-    /// The page that took that system's place. Keys of two systems have nothing to do with each other.
-    pub page: ProfileId,
+    /// The profile that took that system's place. Keys of two systems have nothing to do with each other.
+    pub profile: ProfileId,
     /// The key.
     pub id: String,
 }
@@ -70,14 +70,14 @@ pub fn is_particular(text: &str) -> bool {
 }
 
 impl Account {
-    /// Its key in the system whose place this page took, if it comes from there.
+    /// Its key in the system whose place this profile took, if it comes from there.
     #[must_use]
-    pub fn external_id(&self, page: ProfileId) -> Option<&str> {
-        let external = self.particulars.external.as_ref().filter(|external| external.page == page);
+    pub fn external_id(&self, profile: ProfileId) -> Option<&str> {
+        let external = self.particulars.external.as_ref().filter(|external| external.profile == profile);
         external.map(|external| external.id.as_str())
     }
 
-    /// What it may do, as other systems call it: `admin` or `user` unless its former home said otherwise.
+    /// What it may do, as other systems call it: `admin` or `user` unless the source system said otherwise.
     #[must_use]
     pub fn role(&self) -> &str {
         let usual = if self.is_admin { "admin" } else { "user" };
@@ -103,7 +103,7 @@ pub enum NameKind {
     Username,
     /// An e-mail address; always contains `@`.
     Email,
-    /// The key of the account in its former home. Nobody logs in with it.
+    /// The key of the account in the source system. Nobody logs in with it.
     External,
 }
 
@@ -151,16 +151,16 @@ impl Name {
         Ok(Self { kind: NameKind::Email, value })
     }
 
-    /// The key of an account in its former home, exactly as it is there; each page's former home has its own keys.
+    /// The key of an account in the source system, exactly as it is there; each profile's source system has its own keys.
     ///
     /// # Errors
     /// [`Refusal::NameInvalid`] if it is empty, too long or has a control character.
-    pub fn external(page: ProfileId, text: &str) -> Result<Self, Refusal> {
+    pub fn external(profile: ProfileId, text: &str) -> Result<Self, Refusal> {
         if text.is_empty() || text.len() > MAX_EXTERNAL_ID_BYTES || text.contains(char::is_control) {
-            let what = "the key of a former home has 1 to 255 bytes and no control character";
+            let what = "the key of a source system has 1 to 255 bytes and no control character";
             return Err(Refusal::NameInvalid(what));
         }
-        Ok(Self { kind: NameKind::External, value: format!("{}/{text}", page.0) })
+        Ok(Self { kind: NameKind::External, value: format!("{}/{text}", profile.0) })
     }
 
     /// What somebody typed where either is accepted: with an `@` it is an e-mail address.

@@ -11,13 +11,13 @@ use serde_json::{Map, Value};
 
 use crate::access::{self, AccessToken, Expected, Rejected};
 use crate::account::Account;
-use crate::chance::Chance;
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Fault, Refusal};
 use crate::keys::KeyRing;
 use crate::password::Hasher;
 use crate::policy::Policy;
-use crate::ratchet::Standing;
+use crate::random::Random;
+use crate::ratchet::SessionState;
 use crate::session::{AccountId, ProfileId, SessionId, SessionKey, ShortHash};
 use crate::store::Store;
 use crate::token::Encoding;
@@ -34,14 +34,14 @@ pub use account::NewUser;
 pub use import::{Imported, ImportedSession, ImportedUser, Run};
 pub use login::LogIn;
 pub use pair::{Refresh, TokenPair};
-pub use refresh::{Refreshed, Renewal};
+pub use refresh::{RefreshOutcome, RefreshRequest};
 pub use sessions::{Explanation, Listed};
 
 /// Joins ratchet, store, keys and passwords into the actions a client asks for.
 pub struct Engine {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
+    random: Arc<dyn Random>,
     keys: ArcSwap<KeyRing>,
     hasher: Hasher,
     issuer: Issuer,
@@ -57,7 +57,7 @@ pub struct Issuer {
     pub audience: String,
 }
 
-/// Bounds that hold for every page.
+/// Bounds that hold for every profile.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// How many live sessions an account may have; the longest unused give way to a new one. An account that came from
@@ -71,27 +71,27 @@ impl Default for Limits {
     }
 }
 
-/// What one page asks of the engine: whose tokens, under which policy, in which form.
+/// What one profile asks of the engine: whose tokens, under which policy, in which form.
 #[derive(Clone, Debug)]
-pub struct Terms {
-    /// The page's id, carried in every refresh token.
+pub struct ClientPolicy {
+    /// The profile's id, carried in every refresh token.
     pub profile: ProfileId,
-    /// The page's name: the `client_id` claim.
+    /// The profile's name: the `client_id` claim.
     pub client_id: String,
     /// The rules its sessions live under.
     pub policy: Policy,
     /// The form of its refresh tokens.
     pub encoding: Encoding,
     /// What its access tokens say.
-    pub access: AccessTerms,
-    /// Whether a client may present the refresh token of the system that the page took the place of, where a session
+    pub access: AccessTokenShape,
+    /// Whether a client may present the refresh token of the system that the profile took the place of, where a session
     /// was imported for it.
-    pub adopts: bool,
+    pub takes_imported_tokens: bool,
 }
 
-/// What the access tokens of a page say, so that the APIs that verify them find what they look for.
+/// What the access tokens of a profile say, so that the APIs that verify them find what they look for.
 #[derive(Clone, Debug, Default)]
-pub struct AccessTerms {
+pub struct AccessTokenShape {
     /// Claims besides the registered ones.
     pub claims: Claims,
     /// What `sub` is.
@@ -106,7 +106,7 @@ pub enum Subject {
     /// The account's id.
     #[default]
     Id,
-    /// Its key in its former home.
+    /// Its key in the source system.
     External,
     /// Its user name.
     Username,
@@ -115,19 +115,19 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// The name of that kind on `page`; `None` where the id is the subject.
+    /// The name of that kind on `profile`; `None` where the id is the subject.
     #[must_use]
-    pub fn of(self, account: &Account, page: ProfileId) -> Option<&str> {
+    pub fn of(self, account: &Account, profile: ProfileId) -> Option<&str> {
         match self {
             Self::Id => None,
-            Self::External => account.external_id(page),
+            Self::External => account.external_id(profile),
             Self::Username => account.username.as_deref(),
             Self::Email => account.email.as_deref(),
         }
     }
 }
 
-/// Claims of a page's access tokens besides the registered ones.
+/// Claims of a profile's access tokens besides the registered ones.
 #[derive(Clone, Default)]
 pub enum Claims {
     /// There are none.
@@ -142,7 +142,7 @@ pub enum Claims {
 /// What a token says of its account.
 pub type Telling = dyn Fn(&Account) -> Map<String, Value> + Send + Sync;
 
-impl AccessTerms {
+impl AccessTokenShape {
     /// Whether a token tells of its account more than its id.
     #[must_use]
     pub fn tells_of_account(&self) -> bool {
@@ -162,7 +162,7 @@ impl fmt::Debug for Claims {
 
 /// Who is asking, as far as a request shows.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Client {
+pub struct Requester {
     /// The address.
     pub ip: Option<String>,
     /// What the client calls itself.
@@ -177,7 +177,7 @@ pub struct Caller {
     /// The session, and through it the account.
     pub key: SessionKey,
     /// The session's row and the account's state.
-    pub standing: Standing,
+    pub state: SessionState,
 }
 
 impl Engine {
@@ -185,13 +185,13 @@ impl Engine {
     pub fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
-        chance: Arc<dyn Chance>,
+        random: Arc<dyn Random>,
         keys: KeyRing,
         hasher: Hasher,
         issuer: Issuer,
         limits: Limits,
     ) -> Self {
-        Self { store, clock, chance, keys: ArcSwap::from_pointee(keys), hasher, issuer, limits }
+        Self { store, clock, random, keys: ArcSwap::from_pointee(keys), hasher, issuer, limits }
     }
 
     /// The store behind it.
@@ -214,7 +214,7 @@ impl Engine {
         self.keys.store(Arc::new(keys));
     }
 
-    /// Says who is calling, from an access token of this page.
+    /// Says who is calling, from an access token of this profile.
     ///
     /// Beyond the token itself, its session must be live and its account as it was: this server knows what an
     /// API that verifies locally learns only when the token runs out.
@@ -222,58 +222,63 @@ impl Engine {
     /// # Errors
     /// [`Refusal::TokenInvalid`], [`Refusal::TokenExpired`], [`Refusal::SessionEnded`] or
     /// [`Refusal::AccountDisabled`]; a [`Fault`] if the store fails.
-    pub async fn authenticate(&self, terms: &Terms, bearer: &str) -> Result<Caller, Error> {
+    pub async fn authenticate(&self, client: &ClientPolicy, bearer: &str) -> Result<Caller, Error> {
         let now = self.now();
-        let token = self.verify_access(terms, bearer, now)?;
-        if token.client_id != terms.client_id {
+        let token = self.verify_access(client, bearer, now)?;
+        if token.client_id != client.client_id {
             return Err(Refusal::TokenInvalid.into());
         }
         let key = SessionKey { account: token.subject, session: token.session };
-        let standing = self.store.find(key).await?.ok_or(Refusal::SessionEnded(None))?;
-        let session = &standing.session;
+        let state = self.store.find(key).await?.ok_or(Refusal::SessionEnded(None))?;
+        let session = &state.session;
         if let Some(ended) = session.ended {
             return Err(Refusal::SessionEnded(Some(ended.cause)).into());
         }
-        if standing.is_disabled {
+        if state.is_disabled {
             return Err(Refusal::AccountDisabled.into());
         }
-        if session.epoch != standing.epoch {
+        if session.epoch != state.epoch {
             return Err(Refusal::SessionEnded(None).into());
         }
         if now >= session.expires_at || now >= session.idle_expires_at {
             return Err(Refusal::TokenExpired.into());
         }
-        Ok(Caller { key, standing })
+        Ok(Caller { key, state })
     }
 
-    /// The account that an access token of this page names, also where it has expired or its session is over; none where
+    /// The account that an access token of this profile names, also where it has expired or its session is over; none where
     /// it is none of ours. It lets nobody in.
-    pub fn account_named(&self, terms: &Terms, bearer: &str) -> Option<AccountId> {
-        let named = access::genuine(bearer, &self.keys.load(), self.expected(terms), self.now());
-        named.ok().filter(|token| token.client_id == terms.client_id).map(|token| token.subject)
+    pub fn account_named(&self, client: &ClientPolicy, bearer: &str) -> Option<AccountId> {
+        let named = access::genuine(bearer, &self.keys.load(), self.expected(client), self.now());
+        named.ok().filter(|token| token.client_id == client.client_id).map(|token| token.subject)
     }
 
     /// `N` bytes that nobody can foresee.
     pub fn random<const N: usize>(&self) -> [u8; N] {
-        crate::chance::bytes(self.chance.as_ref())
+        crate::random::bytes(self.random.as_ref())
     }
 
-    fn expected(&self, terms: &Terms) -> Expected<'_> {
-        let audience = (!terms.access.has_no_audience).then_some(self.issuer.audience.as_str());
+    fn expected(&self, client: &ClientPolicy) -> Expected<'_> {
+        let audience = (!client.access.has_no_audience).then_some(self.issuer.audience.as_str());
         Expected { issuer: &self.issuer.issuer, audience }
     }
 
-    fn verify_access(&self, terms: &Terms, bearer: &str, now: Timestamp) -> Result<AccessToken, Refusal> {
-        access::verify(bearer, &self.keys.load(), self.expected(terms), now).map_err(
-            |rejected| match rejected {
+    fn verify_access(
+        &self,
+        client: &ClientPolicy,
+        bearer: &str,
+        now: Timestamp,
+    ) -> Result<AccessToken, Refusal> {
+        access::verify(bearer, &self.keys.load(), self.expected(client), now).map_err(|rejected| {
+            match rejected {
                 Rejected::Expired => Refusal::TokenExpired,
                 _ => Refusal::TokenInvalid,
-            },
-        )
+            }
+        })
     }
 
     fn key_of_new_session(&self, account: AccountId, now: Timestamp) -> SessionKey {
-        SessionKey { account, session: SessionId(crate::chance::id(self.chance.as_ref(), now)) }
+        SessionKey { account, session: SessionId(crate::random::id(self.random.as_ref(), now)) }
     }
 }
 

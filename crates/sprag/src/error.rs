@@ -22,10 +22,10 @@ pub enum Refusal {
     /// No token came with the request.
     #[error("no token was sent; log in, or send the token this call needs")]
     TokenMissing,
-    /// The token is not one of ours, or not for this page.
+    /// The token is not one of ours, or not for this profile.
     #[error("this token is not valid here; log in again")]
     TokenInvalid,
-    /// The token was spent a moment ago and this page answers no retries.
+    /// The token was spent a moment ago and this profile answers no retries.
     #[error("this refresh token has been used already; use the one that replaced it")]
     TokenSpent,
     /// The token's or session's lifetime is over.

@@ -14,9 +14,9 @@ use aws_lc_rs::hmac;
 use zeroize::Zeroizing;
 
 use crate::access::Algorithm;
-use crate::chance::{self, Chance};
 use crate::clock::Timestamp;
 use crate::error::Fault;
+use crate::random::{self, Random};
 
 mod access;
 mod file;
@@ -113,10 +113,10 @@ impl KeyRing {
     ///
     /// # Errors
     /// A [`Fault`] if the crypto library cannot make a key pair.
-    pub fn generate(algorithm: Algorithm, chance: &dyn Chance, now: Timestamp) -> Result<Self, Fault> {
+    pub fn generate(algorithm: Algorithm, random: &dyn Random, now: Timestamp) -> Result<Self, Fault> {
         let life = Life::new(now, now);
-        let refresh = RefreshKey::new(1, life, &fresh(chance));
-        let access = AccessKey::generate(algorithm, chance, life)?;
+        let refresh = RefreshKey::new(1, life, &fresh(random));
+        let access = AccessKey::generate(algorithm, random, life)?;
         Ok(Self { refresh: vec![refresh], access: vec![access] })
     }
 
@@ -140,14 +140,14 @@ impl KeyRing {
     ///
     /// Give every node time to read the ring before `signs_from`. In a full ring the key that retired
     /// longest ago makes room.
-    pub fn add_refresh(&mut self, chance: &dyn Chance, now: Timestamp, signs_from: Timestamp) -> u8 {
+    pub fn add_refresh(&mut self, random: &dyn Random, now: Timestamp, signs_from: Timestamp) -> u8 {
         make_room(&mut self.refresh, MAX_REFRESH_KEYS);
         let newest = self.refresh.last().map_or(0, |key| key.id);
         let id = (1..=u8::MAX)
             .map(|step| newest.wrapping_add(step))
             .find(|id| *id != 0 && self.refresh.iter().all(|key| key.id != *id))
             .expect("a ring that made room has an id to spare");
-        self.refresh.push(RefreshKey::new(id, Life::new(now, signs_from), &fresh(chance)));
+        self.refresh.push(RefreshKey::new(id, Life::new(now, signs_from), &fresh(random)));
         id
     }
 
@@ -161,12 +161,12 @@ impl KeyRing {
     pub fn add_access(
         &mut self,
         algorithm: Algorithm,
-        chance: &dyn Chance,
+        random: &dyn Random,
         now: Timestamp,
         signs_from: Timestamp,
     ) -> String {
         make_room(&mut self.access, MAX_ACCESS_KEYS);
-        let key = AccessKey::generate(algorithm, chance, Life::new(now, signs_from))
+        let key = AccessKey::generate(algorithm, random, Life::new(now, signs_from))
             .expect("key pairs are made as long as there is memory and randomness");
         let kid = key.kid.clone();
         self.access.push(key);
@@ -306,8 +306,8 @@ fn signing<K: Key>(keys: &[K], now: Timestamp) -> &K {
         .expect("a ring holds a key of each purpose that has no retirement set")
 }
 
-fn fresh(chance: &dyn Chance) -> Zeroizing<[u8; refresh::SECRET_BYTES]> {
-    Zeroizing::new(chance::bytes(chance))
+fn fresh(random: &dyn Random) -> Zeroizing<[u8; refresh::SECRET_BYTES]> {
+    Zeroizing::new(random::bytes(random))
 }
 
 fn retire<K: Key + AsMut<Life>>(keys: &mut [K], index: usize, at: Timestamp) -> bool {

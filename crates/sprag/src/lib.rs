@@ -5,18 +5,18 @@
 //! [`ratchet::judge`] is the heart; [`store`] lists what a store must promise.
 //!
 //! This crate knows no HTTP, reads no configuration or environment, and has no global state: time
-//! ([`clock`]), chance ([`chance`]), keys ([`keys`]) and storage ([`store`]) are handed in.
+//! ([`clock`]), randomness ([`random`]), keys ([`keys`]) and storage ([`store`]) are handed in.
 
 pub mod access;
 pub mod account;
 pub mod audit;
-pub mod chance;
 pub mod clock;
 pub mod engine;
 pub mod error;
 pub mod keys;
 pub mod password;
 pub mod policy;
+pub mod random;
 pub mod ratchet;
 pub mod session;
 pub mod store;

@@ -21,8 +21,8 @@ use zeroize::Zeroizing;
 
 use self::compare::Comparer;
 use self::stored::Stored;
-use crate::chance::{self, Chance};
 use crate::error::{Fault, Refusal};
+use crate::random::{self, Random};
 
 /// The shortest new password, in bytes of UTF-8.
 pub const MIN_BYTES: usize = 8;
@@ -155,9 +155,9 @@ impl Hasher {
     ///
     /// # Errors
     /// A busy [`Fault`] at once if the queue is full.
-    pub async fn hash(&self, password: Password, chance: &dyn Chance) -> Result<String, Fault> {
+    pub async fn hash(&self, password: Password, random: &dyn Random) -> Result<String, Fault> {
         let (reply, answer) = oneshot::channel();
-        self.queue_up(Job::Hash(password, chance::bytes(chance), reply))?;
+        self.queue_up(Job::Hash(password, random::bytes(random), reply))?;
         answer.await.map_err(|gone| Fault::internal("hash a password", gone))?
     }
 
@@ -236,7 +236,7 @@ fn hash(password: &Password, salt: &[u8; 16]) -> Result<String, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chance::SeededChance;
+    use crate::random::SeededRandom;
 
     fn typed(text: &str) -> Password {
         Password::typed(text).unwrap()
@@ -249,7 +249,7 @@ mod tests {
     #[tokio::test]
     async fn a_password_matches_its_own_hash_and_no_other() {
         let hasher = Hasher::start(1, 4).unwrap();
-        let hash = hasher.hash(typed("pässwörd 🐢"), &SeededChance::new(1)).await.unwrap();
+        let hash = hasher.hash(typed("pässwörd 🐢"), &SeededRandom::new(1)).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
         assert_eq!(hasher.verify(typed("pässwörd 🐢"), Some(hash.clone())).await.unwrap(), Match::Yes);
         assert_eq!(hasher.verify(typed("passwörd 🐢"), Some(hash)).await.unwrap(), Match::No);
@@ -261,7 +261,7 @@ mod tests {
         let hasher = Hasher::start(1, 4).unwrap();
         let long = "x".repeat(MAX_BYTES);
         let almost = format!("{}y", "x".repeat(MAX_BYTES - 1));
-        let hash = hasher.hash(typed(&long), &SeededChance::new(1)).await.unwrap();
+        let hash = hasher.hash(typed(&long), &SeededRandom::new(1)).await.unwrap();
         assert_eq!(hasher.verify(typed(&almost), Some(hash.clone())).await.unwrap(), Match::No);
         assert_eq!(hasher.verify(typed(&long), Some(hash)).await.unwrap(), Match::Yes);
         assert!(Password::typed(&"x".repeat(MAX_BYTES + 1)).is_err());

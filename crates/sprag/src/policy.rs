@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Sixteen tabs that wake up together are a lot; a thousand are a loop.
 pub const MAX_RETRIES: u8 = 16;
 
-/// How far a token may be ahead of the database and still be adopted.
+/// How far a token may be ahead of the database and still be followed.
 ///
 /// At one rotation per reuse interval of 30 s this is about eight hours of lost commits.
 pub const MAX_GAP: u64 = 1024;
@@ -53,7 +53,7 @@ impl Default for Policy {
         Self {
             reuse_interval: Duration::from_secs(30),
             retry: Retry::Answer,
-            ahead: Ahead::Adopt,
+            ahead: Ahead::FastForward,
             lockstep: Lockstep::Alert,
             idle_timeout: Duration::from_secs(7 * 24 * 3600),
             absolute_lifetime: Duration::from_secs(30 * 24 * 3600),
@@ -77,7 +77,7 @@ pub enum Retry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ahead {
     /// The session continues from the token's generation.
-    Adopt,
+    FastForward,
     /// The session ends.
     Refuse,
 }

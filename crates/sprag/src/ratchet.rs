@@ -31,7 +31,7 @@ pub const MAX_MISSES: u8 = 3;
 pub struct Presented {
     /// The session it names.
     pub key: SessionKey,
-    /// The page it was made for.
+    /// The profile it was made for.
     pub profile: ProfileId,
     /// n: the generation it names.
     pub generation: Generation,
@@ -45,7 +45,7 @@ pub struct Presented {
 
 /// A session together with the state of its account, read in one glance.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Standing {
+pub struct SessionState {
     /// The session's row.
     pub session: Session,
     /// Whether its account may not log in; an account that is gone counts as disabled.
@@ -62,7 +62,7 @@ pub enum Found {
     /// There is no such session.
     Nothing,
     /// There is one.
-    Session(Box<Standing>),
+    Session(Box<SessionState>),
 }
 
 /// The row of the verdict table that decided.
@@ -136,7 +136,7 @@ pub enum Verdict {
 pub enum Denial {
     /// Not a token of ours: 401 `token_invalid`.
     Invalid,
-    /// Spent, and this page answers no retries: 401 `token_spent`.
+    /// Spent, and this profile answers no retries: 401 `token_spent`.
     Spent,
     /// The session is over, for this cause if it is known: 401 `session_ended`.
     Ended(Option<EndCause>),
@@ -170,14 +170,14 @@ pub enum Notice {
     },
 }
 
-/// The order to turn a row. Only [`judge`] and [`Rotation::hoped`] make one; a store applies it where, and only
+/// The order to turn a row. Only [`judge`] and [`Rotation::optimistic`] make one; a store applies it where, and only
 /// where, [`Rotation::applies_to`] holds, in one statement.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Rotation {
     /// The row to turn.
     pub key: SessionKey,
-    /// The page it must belong to.
+    /// The profile it must belong to.
     pub profile: ProfileId,
     /// The secret hash it must have.
     pub secret_hash: SecretHash,
@@ -206,7 +206,7 @@ pub struct Rotation {
 pub struct Retried {
     /// The row that counts it.
     pub key: SessionKey,
-    /// The page it must belong to.
+    /// The profile it must belong to.
     pub profile: ProfileId,
     /// The secret hash it must have.
     pub secret_hash: SecretHash,
@@ -220,7 +220,7 @@ pub struct Retried {
 
 /// Judges one presented token; the table's rows from the top.
 ///
-/// `presented` is `None` where the token did not parse, its tag did not verify, or it was made for another page.
+/// `presented` is `None` where the token did not parse, its tag did not verify, or it was made for another profile.
 /// `misses` counts how often a write ordered for this request matched no row.
 #[must_use]
 pub fn judge(
@@ -233,12 +233,12 @@ pub fn judge(
     let Some(token) = presented else {
         return refuse(Row::Malformed, Denial::Invalid);
     };
-    let standing = match found {
+    let state = match found {
         Found::Fault => return plain(Row::StoreFault, Verdict::Fault),
         Found::Nothing => return refuse(Row::Unknown, Denial::Ended(None)),
-        Found::Session(standing) => standing,
+        Found::Session(state) => state,
     };
-    let session = &standing.session;
+    let session = &state.session;
     if session.profile != token.profile || !bool::from(session.secret_hash.ct_eq(&token.secret_hash)) {
         return refuse(Row::SecretMismatch, Denial::Invalid).with(Notice::SecretMismatch);
     }
@@ -246,9 +246,9 @@ pub fn judge(
         return refuse(Row::Ended, Denial::Ended(Some(cause)));
     }
     let judgement = match token.generation.cmp(&session.generation) {
-        std::cmp::Ordering::Greater => judge_ahead(token, standing, now, policy),
-        std::cmp::Ordering::Less => judge_spent(token, standing, now, policy),
-        std::cmp::Ordering::Equal => judge_current(token, standing, now, policy),
+        std::cmp::Ordering::Greater => judge_ahead(token, state, now, policy),
+        std::cmp::Ordering::Less => judge_spent(token, state, now, policy),
+        std::cmp::Ordering::Equal => judge_current(token, state, now, policy),
     };
     let wants_write = matches!(judgement.verdict, Verdict::Rotate(_) | Verdict::Retry(_));
     if wants_write && misses >= MAX_MISSES {
@@ -258,25 +258,25 @@ pub fn judge(
 }
 
 /// Row 6: genuine, yet the database knows nothing of it, so the database went back in time.
-fn judge_ahead(token: &Presented, standing: &Standing, now: Timestamp, policy: &Policy) -> Judgement {
-    let gap = token.generation.0 - standing.session.generation.0;
+fn judge_ahead(token: &Presented, state: &SessionState, now: Timestamp, policy: &Policy) -> Judgement {
+    let gap = token.generation.0 - state.session.generation.0;
     let notice = Notice::Ahead { gap };
     if policy.ahead == Ahead::Refuse || gap > MAX_GAP {
         return end(Row::Ahead, EndCause::Ahead).with(notice);
     }
-    if let Some(over) = barred(token.generation, standing, now) {
+    if let Some(over) = barred(token.generation, state, now) {
         return over.with(notice);
     }
     let mut rotation = Rotation::of(token, now, policy);
-    rotation.from = standing.session.generation;
+    rotation.from = state.session.generation;
     rotation.unless_turned_within = None;
     plain(Row::Ahead, Verdict::Rotate(rotation)).with(notice)
 }
 
 /// Rows 7 to 10: the session has moved on from this token. Judged before expiry, or a thief who outlives an
 /// idle victim would never be noticed.
-fn judge_spent(token: &Presented, standing: &Standing, now: Timestamp, policy: &Policy) -> Judgement {
-    let session = &standing.session;
+fn judge_spent(token: &Presented, state: &SessionState, now: Timestamp, policy: &Policy) -> Judgement {
+    let session = &state.session;
     let age = now.millis_since(session.rotated_at);
     let in_window = is_within(age, policy.reuse_interval);
     let answers = policy.retry == Retry::Answer && !session.is_sealed;
@@ -290,11 +290,11 @@ fn judge_spent(token: &Presented, standing: &Standing, now: Timestamp, policy: &
         };
     }
     if token.retry_hash.is_some() && token.retry_hash == session.retry_hash {
-        return barred(session.generation, standing, now)
+        return barred(session.generation, state, now)
             .unwrap_or_else(|| plain(Row::SameRequest, Verdict::Repeat));
     }
     if in_window && answers {
-        return barred(session.generation, standing, now)
+        return barred(session.generation, state, now)
             .unwrap_or_else(|| judge_retry(token, session, now, policy));
     }
     if in_window || age < 0 {
@@ -335,9 +335,9 @@ fn judge_retry(token: &Presented, session: &Session, now: Timestamp, policy: &Po
 }
 
 /// Rows 11 to 14: the token is the session's newest.
-fn judge_current(token: &Presented, standing: &Standing, now: Timestamp, policy: &Policy) -> Judgement {
-    let session = &standing.session;
-    if let Some(over) = barred(session.generation, standing, now) {
+fn judge_current(token: &Presented, state: &SessionState, now: Timestamp, policy: &Policy) -> Judgement {
+    let session = &state.session;
+    if let Some(over) = barred(session.generation, state, now) {
         return over;
     }
     let rotation = Rotation::of(token, now, policy);
@@ -351,13 +351,13 @@ fn judge_current(token: &Presented, standing: &Standing, now: Timestamp, policy:
 }
 
 /// Rows 11 and 12: what bars even the newest token. `generation` is the one a rotation would leave behind.
-fn barred(generation: Generation, standing: &Standing, now: Timestamp) -> Option<Judgement> {
-    let session = &standing.session;
-    if standing.is_disabled {
+fn barred(generation: Generation, state: &SessionState, now: Timestamp) -> Option<Judgement> {
+    let session = &state.session;
+    if state.is_disabled {
         let verdict = Verdict::End(EndCause::Disabled, Denial::Disabled);
         return Some(plain(Row::AccountMoved, verdict));
     }
-    if standing.epoch != session.epoch {
+    if state.epoch != session.epoch {
         return Some(end(Row::AccountMoved, EndCause::Revoked));
     }
     let cause = if now >= session.expires_at || generation.0 >= MAX_GENERATION {
@@ -374,7 +374,7 @@ impl Rotation {
     /// The rotation that row 14 orders if the row still stands where the token says. Asking the store for it
     /// first saves reading the row: where it does not apply, nothing changes and [`judge`] says what is what.
     #[must_use]
-    pub fn hoped(token: &Presented, now: Timestamp, policy: &Policy) -> Option<Self> {
+    pub fn optimistic(token: &Presented, now: Timestamp, policy: &Policy) -> Option<Self> {
         (token.generation.0 < MAX_GENERATION).then(|| Self::of(token, now, policy))
     }
 
@@ -398,28 +398,28 @@ impl Rotation {
     /// The rotation after a password change or step-up made with this session's token: it turns at once, even
     /// if it just did. `None` where [`judge`] would refuse or end: no password buys a spent token a new one.
     #[must_use]
-    pub fn sealing(token: &Presented, standing: &Standing, now: Timestamp, policy: &Policy) -> Option<Self> {
-        let found = Found::Session(Box::new(standing.clone()));
+    pub fn sealing(token: &Presented, state: &SessionState, now: Timestamp, policy: &Policy) -> Option<Self> {
+        let found = Found::Session(Box::new(state.clone()));
         let verdict = judge(Some(token), &found, 0, now, policy).verdict;
         let goes_on = !matches!(verdict, Verdict::Refuse(_) | Verdict::End(..) | Verdict::Fault);
         let mut rotation = Self::of(token, now, policy);
-        rotation.from = standing.session.generation;
+        rotation.from = state.session.generation;
         rotation.to = rotation.from.max(token.generation).next();
         rotation.retry_hash = None;
         rotation.unless_turned_within = None;
         rotation.is_sealing = true;
-        (goes_on && rotation.applies_to(standing)).then_some(rotation)
+        (goes_on && rotation.applies_to(state)).then_some(rotation)
     }
 
     /// Whether a store must apply this rotation to that row: its condition, which every store states in SQL.
     #[must_use]
-    pub fn applies_to(&self, standing: &Standing) -> bool {
-        let session = &standing.session;
+    pub fn applies_to(&self, state: &SessionState) -> bool {
+        let session = &state.session;
         let age = self.at.millis_since(session.rotated_at);
         let has_just_turned = session.generation > Generation(0)
             && self.unless_turned_within.is_some_and(|window| !window.is_zero() && age <= millis(window));
         session.generation == self.from
-            && is_open(standing, self.key, self.profile, &self.secret_hash, self.at)
+            && is_open(state, self.key, self.profile, &self.secret_hash, self.at)
             && !has_just_turned
     }
 
@@ -438,10 +438,10 @@ impl Rotation {
 impl Retried {
     /// Whether a store must count this retry on that row.
     #[must_use]
-    pub fn applies_to(&self, standing: &Standing) -> bool {
-        let session = &standing.session;
+    pub fn applies_to(&self, state: &SessionState) -> bool {
+        let session = &state.session;
         session.generation == self.generation
-            && is_open(standing, self.key, self.profile, &self.secret_hash, self.at)
+            && is_open(state, self.key, self.profile, &self.secret_hash, self.at)
             && session.retries < MAX_RETRIES
             && (self.streak.is_none() || session.streak_generation != Some(self.generation))
     }
@@ -458,19 +458,19 @@ impl Retried {
 
 /// What every write to a live row demands: the row the token names, not ended, of an account as it was.
 fn is_open(
-    standing: &Standing,
+    state: &SessionState,
     key: SessionKey,
     profile: ProfileId,
     secret_hash: &SecretHash,
     now: Timestamp,
 ) -> bool {
-    let session = &standing.session;
+    let session = &state.session;
     session.key == key
         && session.profile == profile
         && session.secret_hash == *secret_hash
         && session.ended.is_none()
-        && !standing.is_disabled
-        && session.epoch == standing.epoch
+        && !state.is_disabled
+        && session.epoch == state.epoch
         && now < session.idle_expires_at
         && now < session.expires_at
 }

@@ -19,7 +19,7 @@ pub struct AccountId(pub Uuid);
 #[serde(transparent)]
 pub struct SessionId(pub Uuid);
 
-/// The page whose sessions these are; every token carries it under its tag.
+/// The profile whose sessions these are; every token carries it under its tag.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ProfileId(pub u16);
@@ -82,7 +82,7 @@ pub struct SessionKey {
 pub struct Session {
     /// Where the row stands.
     pub key: SessionKey,
-    /// The page it was opened at.
+    /// The profile it was opened at.
     pub profile: ProfileId,
     /// g: how often it has turned.
     pub generation: Generation,
@@ -115,7 +115,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// One that begins now at a page, has not turned yet, and knows of no client instance.
+    /// One that begins now at a profile, has not turned yet, and knows of no client instance.
     pub fn begun(
         key: SessionKey,
         profile: ProfileId,

@@ -13,7 +13,7 @@ use crate::audit::{Checkpoint, Entry, Event, Head};
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::keys::Fingerprint;
-use crate::ratchet::{Retried, Rotation, Standing};
+use crate::ratchet::{Retried, Rotation, SessionState};
 use crate::session::{AccountId, EndCause, Epoch, SecretHash, Session, SessionDetail, SessionId, SessionKey};
 
 pub mod contract;
@@ -56,7 +56,7 @@ pub trait Sessions: Send + Sync {
     async fn open(&self, opening: Opening) -> Result<Opened, Fault>;
 
     /// Finds a session together with the state of its account.
-    async fn find(&self, key: SessionKey) -> Result<Option<Standing>, Fault>;
+    async fn find(&self, key: SessionKey) -> Result<Option<SessionState>, Fault>;
 
     /// Turns a row where [`Rotation::applies_to`] holds; `None` where it does not. Never inserts but the event.
     async fn rotate(&self, rotation: Rotation, event: Option<Event>) -> Result<Option<Rotated>, Fault>;
@@ -64,9 +64,9 @@ pub trait Sessions: Send + Sync {
     /// Counts a retry where [`Retried::applies_to`] holds; `None` where it does not.
     async fn retry(&self, retried: Retried, event: Option<Event>) -> Result<Option<Rotated>, Fault>;
 
-    /// Gives an imported session its secret, where [`Adoption::applies_to`] holds; `false` where it does not. Nothing
+    /// Gives an imported session its secret, where [`TokenBinding::applies_to`] holds; `false` where it does not. Nothing
     /// else of the row changes, so an ended one stays ended.
-    async fn adopt_session(&self, adoption: Adoption) -> Result<bool, Fault>;
+    async fn bind_imported_token(&self, binding: TokenBinding) -> Result<bool, Fault>;
 
     /// Ends a session; `false` if there is none or it had ended, and then nothing is journalled.
     async fn end(&self, key: SessionKey, ending: Ending) -> Result<bool, Fault>;
@@ -170,7 +170,7 @@ pub trait Journal: Send + Sync {
 
     /// Stores a checkpoint; `false` if its number is taken. From then on no entry is dated before the moment it
     /// covers, whatever a clock says, or the checkpoint would seem broken.
-    async fn seal(&self, checkpoint: Checkpoint) -> Result<bool, Fault>;
+    async fn add_checkpoint(&self, checkpoint: Checkpoint) -> Result<bool, Fault>;
 }
 
 /// Which key rings the store's tokens were made with. A node whose ring shares no key with them would refuse everybody.
@@ -181,7 +181,7 @@ pub trait Rings: Send + Sync {
     async fn admit(&self, ring: Vec<Fingerprint>, at: Timestamp) -> Result<bool, Fault>;
 
     /// Notes the keys of a ring, and forgets all others: for a ring that is lost.
-    async fn adopt(&self, ring: Vec<Fingerprint>, at: Timestamp) -> Result<(), Fault>;
+    async fn replace(&self, ring: Vec<Fingerprint>, at: Timestamp) -> Result<(), Fault>;
 }
 
 /// A session to be opened.
@@ -198,7 +198,7 @@ pub struct Opening {
     /// bound: nothing is looked for that would give way or be removed.
     pub most: u32,
     /// Whether just one session gives way where there are too many: the one that it replaces, or else the longest
-    /// unused. The account may have brought more than `most` from its former home, and nobody is logged out by moving.
+    /// unused. The account may have brought more than `most` from the source system, and nobody is logged out by moving.
     pub spares_the_rest: bool,
     /// What is journalled of it.
     pub event: Event,
@@ -232,10 +232,10 @@ pub struct Rotated {
     pub expires_at: Timestamp,
 }
 
-/// The first time that a client presents the token of its former home: only that token makes the new secret, so the
+/// The first time that a client presents the token of the source system: only that token makes the new secret, so the
 /// row could not have it before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Adoption {
+pub struct TokenBinding {
     /// The session.
     pub key: SessionKey,
     /// What its row has had in place of a secret's hash since it was imported.
@@ -244,7 +244,7 @@ pub struct Adoption {
     pub to: SecretHash,
 }
 
-impl Adoption {
+impl TokenBinding {
     /// Whether the row is still as it was imported.
     #[must_use]
     pub fn applies_to(&self, session: &Session) -> bool {

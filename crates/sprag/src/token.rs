@@ -11,9 +11,9 @@ use aws_lc_rs::digest::{Context, SHA256, digest};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use crate::chance::{self, Chance};
 use crate::clock::Timestamp;
 use crate::keys::KeyRing;
+use crate::random::{self, Random};
 use crate::session::{Generation, ProfileId, SecretHash, SessionKey, ShortHash};
 
 mod foreign;
@@ -43,7 +43,7 @@ pub enum Encoding {
 
 /// A refresh token whose tag has verified, or that is about to be written.
 pub struct RefreshToken {
-    /// The page it is for.
+    /// The profile it is for.
     pub profile: ProfileId,
     /// The session it belongs to.
     pub key: SessionKey,
@@ -55,8 +55,8 @@ pub struct RefreshToken {
 impl RefreshToken {
     /// The token of a new session: generation 0, and a fresh secret.
     #[must_use]
-    pub fn first(profile: ProfileId, key: SessionKey, chance: &dyn Chance) -> Self {
-        let secret = Zeroizing::new(chance::bytes(chance));
+    pub fn first(profile: ProfileId, key: SessionKey, random: &dyn Random) -> Self {
+        let secret = Zeroizing::new(random::bytes(random));
         Self { profile, key, generation: Generation(0), secret }
     }
 

@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use sprag::access::{self, AccessToken, Algorithm, Expected, Grant, MAX_BYTES, Rejected};
-use sprag::chance::SeededChance;
+use sprag::access::{self, AccessClaims, AccessToken, Algorithm, Expected, MAX_BYTES, Rejected};
 use sprag::clock::Timestamp;
 use sprag::keys::KeyRing;
+use sprag::random::SeededRandom;
 use sprag::session::{AccountId, ProfileId, SessionId, SessionKey};
 use sprag::token::{Encoding, RefreshToken};
 use uuid::Uuid;
@@ -20,7 +20,7 @@ const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const LATER: Timestamp = Timestamp(NOW.0 + 600_000);
 const SECRET: &[u8] = b"Zm9ydHktZWlnaHQgcmFuZG9tIGJ5dGVzLCBtb3JlIG9yIGxlc3M";
 
-const GRANT: Grant<'static> = Grant {
+const GRANT: AccessClaims<'static> = AccessClaims {
     issuer: "https://id.example",
     subject: AccountId(Uuid::from_u128(0x0195_abcd_0000_7000_8000_0000_0000_0001)),
     external_subject: None,
@@ -34,7 +34,7 @@ const GRANT: Grant<'static> = Grant {
 };
 
 fn ring(algorithm: Algorithm) -> KeyRing {
-    KeyRing::generate(algorithm, &SeededChance::new(7), NOW).expect("a ring")
+    KeyRing::generate(algorithm, &SeededRandom::new(7), NOW).expect("a ring")
 }
 
 fn minted(keys: &KeyRing) -> String {
@@ -111,7 +111,7 @@ fn the_published_keys_never_contain_a_shared_secret() {
     let mut keys = ring(Algorithm::Hs256);
     keys.with_hs256_secret(SECRET).unwrap();
     assert_eq!(access::jwks(&keys, NOW), json!({ "keys": [] }));
-    let kid = keys.add_access(Algorithm::Es256, &SeededChance::new(8), NOW, LATER);
+    let kid = keys.add_access(Algorithm::Es256, &SeededRandom::new(8), NOW, LATER);
     let set = access::jwks(&keys, NOW);
     assert_eq!(set["keys"].as_array().unwrap().len(), 1, "published before it signs");
     assert_eq!((&set["keys"][0]["kid"], &set["keys"][0]["use"]), (&json!(kid), &json!("sig")));
@@ -274,7 +274,7 @@ fn r25_no_token_passes_for_one_of_another_type() {
     for algorithm in Algorithm::ALL {
         let keys = ring(algorithm);
         let session = SessionKey { account: GRANT.subject, session: GRANT.session };
-        let token = RefreshToken::first(ProfileId(1), session, &SeededChance::new(1));
+        let token = RefreshToken::first(ProfileId(1), session, &SeededRandom::new(1));
         let access = minted(&keys);
         for encoding in [Encoding::Opaque, Encoding::Jwt] {
             let refresh = token.encode(encoding, &keys, NOW);
@@ -298,7 +298,7 @@ fn r25_a_shared_secret_signs_no_refresh_token_and_a_refresh_key_no_access_token(
         assert_eq!(refusal(&format!("{signed}.{tag}"), &keys), Rejected::Signature);
     }
     let session = SessionKey { account: GRANT.subject, session: GRANT.session };
-    let token = RefreshToken::first(ProfileId(1), session, &SeededChance::new(1));
+    let token = RefreshToken::first(ProfileId(1), session, &SeededRandom::new(1));
     let text = token.encode(Encoding::Jwt, &keys, NOW);
     let (signed, _) = text.as_str().rsplit_once('.').unwrap();
     let forged = format!("{signed}.{}", base64(hs256(SECRET, signed.as_bytes())));
@@ -330,7 +330,7 @@ fn r26_ambiguous_and_oversized_tokens_are_refused_before_any_signature() {
 fn t16_an_access_key_is_accepted_before_it_signs_and_until_it_retires() {
     let mut keys = ring(Algorithm::Es256);
     let first = keys.entries()[1].id.clone();
-    keys.add_access(Algorithm::EdDsa, &SeededChance::new(8), NOW, LATER);
+    keys.add_access(Algorithm::EdDsa, &SeededRandom::new(8), NOW, LATER);
     let (before, after) = (minted(&keys), access::mint(&keys, LATER, &GRANT).unwrap());
     assert_eq!((keys.algorithm(NOW), keys.algorithm(LATER)), (Algorithm::Es256, Algorithm::EdDsa));
     for text in [&before, &after] {
@@ -362,15 +362,15 @@ fn a_shared_secret_signs_without_a_key_id_and_its_successor_takes_over() {
 }
 
 #[test]
-fn a_page_adds_claims_but_replaces_none() {
+fn a_profile_adds_claims_but_replaces_none() {
     let keys = ring(Algorithm::EdDsa);
     let claims = |name: &str| Map::from_iter([(name.to_owned(), json!({ "a": [1, "\u{2028}\"\\"] }))]);
     let own = claims("roles");
-    let text = access::mint(&keys, NOW, &Grant { claims: Some(&own), ..GRANT }).unwrap();
+    let text = access::mint(&keys, NOW, &AccessClaims { claims: Some(&own), ..GRANT }).unwrap();
     assert!(verify(&text, &keys, NOW).is_ok());
     for name in access::RESERVED_CLAIMS {
         let own = claims(name);
-        assert!(access::mint(&keys, NOW, &Grant { claims: Some(&own), ..GRANT }).is_err(), "{name}");
+        assert!(access::mint(&keys, NOW, &AccessClaims { claims: Some(&own), ..GRANT }).is_err(), "{name}");
     }
 }
 
@@ -383,8 +383,8 @@ proptest! {
     #[test]
     fn whatever_a_client_is_called_is_read_back(client in "\\PC{0,40}", issuer in "\\PC{0,40}") {
         let keys = ring(Algorithm::Hs256);
-        let grant = Grant { client_id: &client, issuer: &issuer, ..GRANT };
-        let text = access::mint(&keys, NOW, &grant).unwrap();
+        let claims = AccessClaims { client_id: &client, issuer: &issuer, ..GRANT };
+        let text = access::mint(&keys, NOW, &claims).unwrap();
         let expected = Expected { issuer: &issuer, audience: GRANT.audience };
         prop_assert_eq!(access::verify(&text, &keys, expected, NOW).unwrap().client_id, client);
     }

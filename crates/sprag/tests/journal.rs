@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use rusqlite::{Connection, Params, params};
-use sprag::audit::verify::{self, CheckpointFlaw, EntryFlaw, Finding, Report, SETTLED, Seal, Sealing};
+use sprag::audit::verify::{
+    self, CheckpointFlaw, CheckpointKey, Checkpointing, EntryFlaw, Finding, Report, SETTLED,
+};
 use sprag::audit::{Checkpoint, Entry, Event, EventKind, Hash, Head};
 use sprag::clock::Timestamp;
 use sprag::session::AccountId;
@@ -26,9 +28,9 @@ async fn a_journal_left_alone_is_sound() {
     let ledger = Ledger::written().await;
     let first = ledger.sealed(NOW).await;
     assert_eq!((first.number, first.chains, first.entries), (1, 3, 15));
-    assert_eq!(verify::checkpoint(&ledger.store, &Key, NOW).await.unwrap(), Sealing::NothingNew);
+    assert_eq!(verify::checkpoint(&ledger.store, &Key, NOW).await.unwrap(), Checkpointing::NothingNew);
     let later = NOW.plus(SETTLED * 2);
-    assert_eq!(verify::checkpoint(&ledger.store, &Key, later).await.unwrap(), Sealing::NothingNew);
+    assert_eq!(verify::checkpoint(&ledger.store, &Key, later).await.unwrap(), Checkpointing::NothingNew);
 
     ledger.store.record(told(BEN, NOW)).await.unwrap();
     let second = ledger.sealed(later).await;
@@ -42,9 +44,9 @@ async fn a_journal_left_alone_is_sound() {
 #[tokio::test]
 async fn the_memory_store_can_be_sealed_and_verified_too() {
     let store = MemoryStore::new();
-    assert_eq!(verify::checkpoint(&store, &Key, NOW).await.unwrap(), Sealing::NothingNew);
+    assert_eq!(verify::checkpoint(&store, &Key, NOW).await.unwrap(), Checkpointing::NothingNew);
     write(&store).await;
-    assert!(matches!(verify::checkpoint(&store, &Key, NOW).await.unwrap(), Sealing::Sealed(_)));
+    assert!(matches!(verify::checkpoint(&store, &Key, NOW).await.unwrap(), Checkpointing::Added(_)));
     let mut read = Vec::new();
     let report = verify::verify(&store, &Key, |entries| read.push(entries)).await.unwrap();
     assert!(report.is_sound(), "{report:?}");
@@ -131,7 +133,7 @@ async fn a_chain_cut_short_shows_against_the_checkpoint() {
     let later = NOW.plus(SETTLED * 2);
     ledger.store.record(told(ANN, NOW)).await.unwrap();
     let sealing = verify::checkpoint(&ledger.store, &Key, later).await.unwrap();
-    assert_eq!(sealing, Sealing::Broken(flaw), "no checkpoint is made over it");
+    assert_eq!(sealing, Checkpointing::Broken(flaw), "no checkpoint is made over it");
 }
 
 #[tokio::test]
@@ -189,7 +191,7 @@ async fn a_checkpoint_taken_out_or_put_in_is_named() {
 #[tokio::test]
 async fn a_checkpoint_made_with_another_key_is_forged() {
     struct OtherKey;
-    impl Seal for OtherKey {
+    impl CheckpointKey for OtherKey {
         fn tag(&self, _: Timestamp, bytes: &[u8]) -> (u8, Hash) {
             (1, tag(b"another key", bytes))
         }
@@ -201,7 +203,7 @@ async fn a_checkpoint_made_with_another_key_is_forged() {
     let ledger = Ledger::written().await;
     ledger.tamper("delete from event where account_id = ?1", [BEN.0.as_bytes()]);
     let sealing = verify::checkpoint(&ledger.store, &OtherKey, NOW).await.unwrap();
-    assert!(matches!(sealing, Sealing::Sealed(_)));
+    assert!(matches!(sealing, Checkpointing::Added(_)));
     ledger.finds(&[Finding::Checkpoint { number: 1, flaw: CheckpointFlaw::Forged }]).await;
 }
 
@@ -226,7 +228,7 @@ impl Ledger {
 
     async fn sealed(&self, now: Timestamp) -> Checkpoint {
         match verify::checkpoint(&self.store, &Key, now).await.expect("checkpoint") {
-            Sealing::Sealed(checkpoint) => checkpoint,
+            Checkpointing::Added(checkpoint) => checkpoint,
             other => panic!("a checkpoint should be made, not {other:?}"),
         }
     }
@@ -299,7 +301,7 @@ fn entry(account: AccountId, number: u64, flaw: EntryFlaw) -> Finding {
 
 struct Key;
 
-impl Seal for Key {
+impl CheckpointKey for Key {
     fn tag(&self, _: Timestamp, bytes: &[u8]) -> (u8, Hash) {
         (1, tag(b"a key outside the database", bytes))
     }

@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 use sprag::access::Algorithm;
-use sprag::chance::SeededChance;
 use sprag::clock::Timestamp;
 use sprag::keys::{KeyRing, KeyRingError, Problem, Purpose, WeakSecret};
+use sprag::random::SeededRandom;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const LATER: Timestamp = Timestamp(NOW.0 + 3_600_000);
 
 fn ring() -> KeyRing {
-    KeyRing::generate(Algorithm::EdDsa, &SeededChance::new(7), NOW).expect("a ring")
+    KeyRing::generate(Algorithm::EdDsa, &SeededRandom::new(7), NOW).expect("a ring")
 }
 
 fn edited(edit: impl FnOnce(&mut Value)) -> Result<KeyRing, KeyRingError> {
@@ -28,9 +28,9 @@ fn a_ring_is_shared_between_threads() {
 #[test]
 fn a_ring_survives_being_written_and_read() {
     for algorithm in Algorithm::ALL {
-        let mut keys = KeyRing::generate(algorithm, &SeededChance::new(7), NOW).unwrap();
-        keys.add_refresh(&SeededChance::new(8), NOW, LATER);
-        let kid = keys.add_access(Algorithm::EdDsa, &SeededChance::new(8), NOW, LATER);
+        let mut keys = KeyRing::generate(algorithm, &SeededRandom::new(7), NOW).unwrap();
+        keys.add_refresh(&SeededRandom::new(8), NOW, LATER);
+        let kid = keys.add_access(Algorithm::EdDsa, &SeededRandom::new(8), NOW, LATER);
         assert!(keys.retire("1", LATER));
         assert!(keys.retire(&keys.entries()[2].id.clone(), LATER));
         let text = keys.to_json();
@@ -45,13 +45,13 @@ fn a_ring_survives_being_written_and_read() {
 fn a_fingerprint_tells_keys_apart_and_stays_with_its_key() {
     let mut keys = ring();
     let first = keys.fingerprints();
-    keys.add_refresh(&SeededChance::new(8), NOW, LATER);
+    keys.add_refresh(&SeededRandom::new(8), NOW, LATER);
     assert!(keys.retire("1", LATER));
     let both = keys.fingerprints();
     assert_eq!((both.len(), both[0]), (2, first[0]));
     assert_ne!(both[1], first[0]);
     assert_eq!(KeyRing::from_json(&keys.to_json()).unwrap().fingerprints(), both);
-    let other = KeyRing::generate(Algorithm::EdDsa, &SeededChance::new(9), NOW).unwrap();
+    let other = KeyRing::generate(Algorithm::EdDsa, &SeededRandom::new(9), NOW).unwrap();
     assert!(!both.contains(&other.fingerprints()[0]));
 }
 
@@ -165,7 +165,7 @@ fn the_last_key_of_a_purpose_cannot_be_retired_and_a_retirement_is_not_taken_bac
     assert!(!keys.retire(&kid, NOW), "a secret that is not in the file does not keep the file whole");
     assert!(!keys.retire("given-1", NOW), "it goes when the operator no longer gives it");
 
-    keys.add_refresh(&SeededChance::new(8), NOW, LATER);
+    keys.add_refresh(&SeededRandom::new(8), NOW, LATER);
     assert!(keys.retire("1", LATER));
     assert!(keys.retire("1", Timestamp(LATER.0 + 1)));
     assert_eq!(keys.entries()[0].retired_at, Some(LATER));
@@ -177,7 +177,7 @@ fn the_last_key_of_a_purpose_cannot_be_retired_and_a_retirement_is_not_taken_bac
 #[test]
 fn where_no_key_signs_yet_the_first_to_begin_does() {
     let mut keys = ring();
-    keys.add_refresh(&SeededChance::new(8), NOW, LATER);
+    keys.add_refresh(&SeededRandom::new(8), NOW, LATER);
     assert!(keys.retire("1", NOW));
     assert_eq!(keys.audit_tag(None, NOW, b"x").0, 2);
     assert_eq!(ring().audit_tag(None, Timestamp(0), b"x").0, 1, "a clock before the ring was made");
@@ -186,7 +186,7 @@ fn where_no_key_signs_yet_the_first_to_begin_does() {
 #[test]
 fn of_two_keys_that_begin_together_the_later_in_the_ring_signs() {
     let mut keys = ring();
-    keys.add_refresh(&SeededChance::new(8), NOW, NOW);
+    keys.add_refresh(&SeededRandom::new(8), NOW, NOW);
     assert_eq!(keys.audit_tag(None, NOW, b"x").0, 2);
 }
 
@@ -194,13 +194,13 @@ fn of_two_keys_that_begin_together_the_later_in_the_ring_signs() {
 fn a_full_ring_makes_room_by_dropping_what_retired_longest_ago() {
     let mut keys = ring();
     for id in 2..=255 {
-        assert_eq!(keys.add_refresh(&SeededChance::new(id), NOW, NOW), u8::try_from(id).unwrap());
+        assert_eq!(keys.add_refresh(&SeededRandom::new(id), NOW, NOW), u8::try_from(id).unwrap());
     }
     assert!(keys.retire("9", NOW) && keys.retire("8", LATER));
-    assert_eq!(keys.add_refresh(&SeededChance::new(300), NOW, NOW), 9, "the only id to spare");
+    assert_eq!(keys.add_refresh(&SeededRandom::new(300), NOW, NOW), 9, "the only id to spare");
     assert_eq!(keys.entries().iter().filter(|entry| entry.purpose == Purpose::Refresh).count(), 255);
     for seed in 0..70 {
-        keys.add_access(Algorithm::Hs256, &SeededChance::new(seed), NOW, NOW);
+        keys.add_access(Algorithm::Hs256, &SeededRandom::new(seed), NOW, NOW);
     }
     let again = KeyRing::from_json(&keys.to_json()).unwrap();
     assert_eq!(again.entries().iter().filter(|entry| entry.purpose == Purpose::Access).count(), 64);
@@ -210,7 +210,7 @@ fn a_full_ring_makes_room_by_dropping_what_retired_longest_ago() {
 fn r25_journal_tags_verify_with_the_key_that_made_them_even_when_it_has_retired() {
     let mut keys = ring();
     let (id, tag) = keys.audit_tag(None, NOW, b"checkpoint");
-    keys.add_refresh(&SeededChance::new(8), NOW, NOW);
+    keys.add_refresh(&SeededRandom::new(8), NOW, NOW);
     assert!(keys.retire("1", NOW));
     assert!(keys.audit_verify(id, b"checkpoint", &tag));
     assert_eq!(keys.audit_tag(Some(id), NOW, b"checkpoint"), (id, tag));

@@ -116,7 +116,7 @@ async fn a_deadline_is_kept_when_the_server_hangs() {
 async fn a_full_queue_refuses_at_once() {
     let database = filled(1).await;
     let (proxy, url) = way_to(&database);
-    let few = Settings { queue: 4, lanes: 1, batch: 1, ..settings(&url) };
+    let few = Settings { queue: 4, batchers: 1, batch: 1, ..settings(&url) };
     let deadline = few.deadline;
     let store = Arc::new(PostgresStore::open(few).await.expect("open"));
     store.rotate(order(&store, 0, 0), None).await.expect("rotate");
@@ -172,7 +172,7 @@ async fn a_server_that_was_restarted_while_nobody_asked_costs_nobody_a_fault() {
 async fn f6_a_rotation_that_nobody_heard_of_counts_from_the_end_of_the_last_outage() {
     let database = filled(1).await;
     let (proxy, url) = way_to(&database);
-    let few = Settings { lanes: 1, deadline: Duration::from_millis(500), ..settings(&url) };
+    let few = Settings { batchers: 1, deadline: Duration::from_millis(500), ..settings(&url) };
     let store = PostgresStore::open(few).await.expect("open");
     store.rotate(order(&store, 0, 0), None).await.expect("rotate").expect("it turns");
     let order = order(&store, 0, 1);
@@ -329,7 +329,7 @@ fn order(store: &PostgresStore, row: u64, generation: u64) -> Rotation {
     };
     let policy = Policy { reuse_interval: Duration::ZERO, ..Policy::default() };
     let now: Timestamp = store.clock().now();
-    Rotation::hoped(&token, now, &policy).expect("the generation is not the last")
+    Rotation::optimistic(&token, now, &policy).expect("the generation is not the last")
 }
 
 fn generation(database: &Database) -> i64 {

@@ -19,7 +19,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use sprag::clock::Timestamp;
 use sprag::policy::{Ahead, Lockstep, MAX_GENERATION, Retry};
-use sprag::ratchet::{Found, Judgement, Rotation, Row, Standing, Verdict, judge};
+use sprag::ratchet::{Found, Judgement, Rotation, Row, SessionState, Verdict, judge};
 use sprag::session::{EndCause, Generation};
 use story::{any_life, any_rules, any_story, tell};
 
@@ -109,9 +109,9 @@ proptest! {
         let forged = Given { has_wrong_secret: true, place: Where::Here, ..given };
         prop_assert_eq!(forged.judged().row, Row::SecretMismatch);
         prop_assert!(matches!(forged.judged().verdict, Verdict::Refuse(_)));
-        let hoped = Rotation::hoped(&forged.token(), forged.now(), &forged.policy());
-        prop_assert!(!hoped.is_some_and(|rotation| rotation.applies_to(&forged.standing())));
-        let sealing = Rotation::sealing(&forged.token(), &forged.standing(), forged.now(), &forged.policy());
+        let optimistic = Rotation::optimistic(&forged.token(), forged.now(), &forged.policy());
+        prop_assert!(!optimistic.is_some_and(|rotation| rotation.applies_to(&forged.state())));
+        let sealing = Rotation::sealing(&forged.token(), &forged.state(), forged.now(), &forged.policy());
         prop_assert!(sealing.is_none());
     }
 
@@ -163,12 +163,12 @@ proptest! {
         }
     }
 
-    /// A store that is asked for the hoped rotation first must come to what judging first comes to.
+    /// A store that is asked for the optimistic rotation first must come to what judging first comes to.
     #[test]
     fn the_hoped_rotation_applies_just_where_it_is_judged(given in any_given()) {
         let given = Given { place: Where::Here, misses: 0, ..given };
-        let hoped = Rotation::hoped(&given.token(), given.now(), &given.policy());
-        let applied = hoped.filter(|rotation| rotation.applies_to(&given.standing()));
+        let optimistic = Rotation::optimistic(&given.token(), given.now(), &given.policy());
+        let applied = optimistic.filter(|rotation| rotation.applies_to(&given.state()));
         let judged = given.judged();
         let ordered = (judged.row == Row::Current).then_some(judged.verdict);
         prop_assert_eq!(applied.map(Verdict::Rotate), ordered);
@@ -176,10 +176,10 @@ proptest! {
 
     #[test]
     fn what_is_ordered_applies_to_the_row_it_was_judged_by(given in any_given()) {
-        let standing = given.standing();
+        let state = given.state();
         match given.judged().verdict {
-            Verdict::Rotate(rotation) => prop_assert!(rotation.applies_to(&standing)),
-            Verdict::Retry(retried) => prop_assert!(retried.applies_to(&standing)),
+            Verdict::Rotate(rotation) => prop_assert!(rotation.applies_to(&state)),
+            Verdict::Retry(retried) => prop_assert!(retried.applies_to(&state)),
             _ => {}
         }
     }
@@ -187,14 +187,14 @@ proptest! {
     /// Of two orders judged by the same row, a store carries out one; the other judges again.
     #[test]
     fn a_rotation_applies_once(given in any_given(), other in any_given()) {
-        let mut standing = given.standing();
+        let mut state = given.state();
         let Verdict::Rotate(rotation) = given.judged().verdict else { return Ok(()) };
-        rotation.apply(&mut standing.session);
-        prop_assert!(!rotation.applies_to(&standing));
+        rotation.apply(&mut state.session);
+        prop_assert!(!rotation.applies_to(&state));
 
         let other = Given { g: given.g, n: given.g, age: given.age, place: Where::Here, ..other };
-        let hoped = Rotation::hoped(&other.token(), other.now(), &other.policy());
-        prop_assert!(!hoped.is_some_and(|late| late.applies_to(&standing)));
+        let optimistic = Rotation::optimistic(&other.token(), other.now(), &other.policy());
+        prop_assert!(!optimistic.is_some_and(|late| late.applies_to(&state)));
     }
 
     /// The model check leans on this: only differences of generations count, once a session has turned.
@@ -212,13 +212,13 @@ proptest! {
     #[test]
     fn shifting_every_moment_changes_no_verdict(given in any_given(), by in -1_000_000_i64..1_000_000) {
         let given = Given { place: Where::Here, ..given };
-        let mut standing = given.standing();
-        let session = &mut standing.session;
+        let mut state = given.state();
+        let session = &mut state.session;
         for moment in [&mut session.rotated_at, &mut session.idle_expires_at, &mut session.expires_at] {
             moment.0 += by;
         }
         let now = Timestamp(given.now().0 + by);
-        let shifted = judged_at(&given, standing, now);
+        let shifted = judged_at(&given, state, now);
         prop_assert_eq!(outline(&given.judged(), 0), outline(&shifted, 0));
     }
 
@@ -252,8 +252,8 @@ fn is_live(given: &Given) -> bool {
     given.place == Where::Here && given.ended.is_none() && !given.has_wrong_secret && !given.has_other_profile
 }
 
-fn judged_at(given: &Given, standing: Standing, now: Timestamp) -> Judgement {
-    let found = Found::Session(Box::new(standing));
+fn judged_at(given: &Given, state: SessionState, now: Timestamp) -> Judgement {
+    let found = Found::Session(Box::new(state));
     judge(Some(&given.token()), &found, given.misses, now, &given.policy())
 }
 
@@ -295,7 +295,7 @@ fn any_given() -> impl Strategy<Value = Given> {
     let policy = (
         prop_oneof![4 => Just(W), 1 => Just(0), 1 => Just(1)],
         prop_oneof![3 => Just(Retry::Answer), 1 => Just(Retry::Refuse)],
-        prop_oneof![Just(Ahead::Adopt), Just(Ahead::Refuse)],
+        prop_oneof![Just(Ahead::FastForward), Just(Ahead::Refuse)],
         prop_oneof![Just(Lockstep::Alert), Just(Lockstep::End)],
     );
     (place, row, token, policy).prop_map(|(place, row, token, policy)| {

@@ -47,8 +47,8 @@ fn the_hoped_rotation_applies_to_a_case_just_where_it_is_judged_current() {
         if given.place != Where::Here {
             continue;
         }
-        let hoped = Rotation::hoped(&given.token(), given.now(), &given.policy());
-        let applied = hoped.filter(|rotation| rotation.applies_to(&given.standing()));
+        let optimistic = Rotation::optimistic(&given.token(), given.now(), &given.policy());
+        let applied = optimistic.filter(|rotation| rotation.applies_to(&given.state()));
         let ordered = match given.judged() {
             judged if judged.row == Row::Current => Some(judged.verdict),
             _ => None,
@@ -65,11 +65,11 @@ fn a_sealing_rotation_is_made_just_where_the_session_goes_on() {
             continue;
         }
         let goes_on = matches!(said(&given.judged().verdict), Repeat | Does::Retry(_) | Keep | Rotate(..));
-        let sealing = Rotation::sealing(&given.token(), &given.standing(), given.now(), &given.policy());
+        let sealing = Rotation::sealing(&given.token(), &given.state(), given.now(), &given.policy());
         assert_eq!(sealing.is_some(), goes_on, "{}", case.name);
 
         let Some(sealing) = sealing else { continue };
-        let mut session = given.standing().session;
+        let mut session = given.state().session;
         sealing.apply(&mut session);
         assert_eq!(session.generation.0, given.g.max(given.n) + 1, "{}", case.name);
         assert!(session.is_sealed && session.retry_hash.is_none(), "{}", case.name);
@@ -80,22 +80,22 @@ fn a_sealing_rotation_is_made_just_where_the_session_goes_on() {
 #[test]
 fn what_was_judged_by_a_row_that_has_changed_does_not_apply() {
     let last = Given { n: 4, age: 1000, retries: MAX_RETRIES - 1, ..QUIET };
-    let mut standing = last.standing();
+    let mut state = last.state();
     let retried = retried_by(&last);
-    assert!(retried.applies_to(&standing));
-    retried.apply(&mut standing.session);
-    assert!(!retried.applies_to(&standing), "a seventeenth retry");
+    assert!(retried.applies_to(&state));
+    retried.apply(&mut state.session);
+    assert!(!retried.applies_to(&state), "a seventeenth retry");
 
     let foreign = Given { is_foreign: true, retries: 0, ..last };
-    let mut standing = foreign.standing();
+    let mut state = foreign.state();
     let first = retried_by(&foreign);
-    first.apply(&mut standing.session);
-    assert!(!first.applies_to(&standing), "a streak counted twice in one generation");
+    first.apply(&mut state.session);
+    assert!(!first.applies_to(&state), "a streak counted twice in one generation");
 }
 
 #[test]
 fn an_order_applies_to_no_other_session() {
-    let mut other = QUIET.standing();
+    let mut other = QUIET.state();
     other.session.key.session = SessionId(Uuid::from_u128(99));
     let Verdict::Rotate(rotation) = QUIET.judged().verdict else { panic!("the newest token turns") };
     assert!(!rotation.applies_to(&other));
@@ -105,7 +105,7 @@ fn an_order_applies_to_no_other_session() {
 #[test]
 fn turning_starts_the_count_of_retries_anew_and_moves_no_absolute_end() {
     let given = Given { retries: MAX_RETRIES, ..QUIET };
-    let before = given.standing().session;
+    let before = given.state().session;
     let Verdict::Rotate(rotation) = given.judged().verdict else { panic!("the newest token turns") };
     let mut after = before.clone();
     rotation.apply(&mut after);

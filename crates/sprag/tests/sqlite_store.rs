@@ -143,8 +143,8 @@ async fn what_is_acknowledged_survives_a_crash() {
     fs::copy(directory.path().join("sprag.db-wal"), directory.path().join("crashed.db-wal")).unwrap();
     let revived = opened(&crashed, patient());
     for row in 0..64 {
-        let standing = revived.find(key(row)).await.unwrap().unwrap();
-        assert_eq!(standing.session.generation, Generation(10));
+        let state = revived.find(key(row)).await.unwrap().unwrap();
+        assert_eq!(state.session.generation, Generation(10));
     }
     assert_eq!(intact(&crashed), "ok");
 }
@@ -252,7 +252,7 @@ fn order(row: u64, generation: u64) -> Rotation {
         instance_hash: [9; 16],
     };
     let policy = Policy { reuse_interval: Duration::ZERO, ..Policy::default() };
-    Rotation::hoped(&token, NOW, &policy).expect("the generation is not the last")
+    Rotation::optimistic(&token, NOW, &policy).expect("the generation is not the last")
 }
 
 fn key(row: u64) -> SessionKey {

@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 use sprag::access::Algorithm;
-use sprag::chance::SeededChance;
 use sprag::clock::Timestamp;
 use sprag::keys::KeyRing;
+use sprag::random::SeededRandom;
 use sprag::session::{AccountId, Generation, ProfileId, SessionId, SessionKey};
 use sprag::token::{Encoding, MAX_BYTES, Malformed, RefreshToken, hash_instance, hash_retry_id};
 use uuid::Uuid;
@@ -20,19 +20,19 @@ const LATER: Timestamp = Timestamp(NOW.0 + 3_600_000);
 const BOTH: [Encoding; 2] = [Encoding::Opaque, Encoding::Jwt];
 
 fn ring() -> KeyRing {
-    KeyRing::generate(Algorithm::EdDsa, &SeededChance::new(7), NOW).expect("a ring")
+    KeyRing::generate(Algorithm::EdDsa, &SeededRandom::new(7), NOW).expect("a ring")
 }
 
 fn session(seed: u64) -> SessionKey {
-    let chance = SeededChance::new(seed);
+    let random = SeededRandom::new(seed);
     SessionKey {
-        account: AccountId(sprag::chance::id(&chance, NOW)),
-        session: SessionId(sprag::chance::id(&chance, NOW)),
+        account: AccountId(sprag::random::id(&random, NOW)),
+        session: SessionId(sprag::random::id(&random, NOW)),
     }
 }
 
 fn token(generation: u64) -> RefreshToken {
-    RefreshToken::first(ProfileId(3), session(1), &SeededChance::new(2)).at(Generation(generation))
+    RefreshToken::first(ProfileId(3), session(1), &SeededRandom::new(2)).at(Generation(generation))
 }
 
 fn text(encoding: Encoding, keys: &KeyRing) -> String {
@@ -265,7 +265,7 @@ fn r25_a_tag_made_for_another_use_is_refused() {
 fn t7_whoever_has_the_key_but_not_the_secret_is_told_apart() {
     let keys = ring();
     let genuine = token(41);
-    let forged = RefreshToken::first(ProfileId(3), session(1), &SeededChance::new(99)).at(Generation(41));
+    let forged = RefreshToken::first(ProfileId(3), session(1), &SeededRandom::new(99)).at(Generation(41));
     let read = RefreshToken::parse(forged.encode(Encoding::Opaque, &keys, NOW).as_str(), &keys, NOW).unwrap();
     assert_eq!((read.profile, read.key, read.generation), (genuine.profile, genuine.key, genuine.generation));
     assert_ne!(read.secret_hash(), genuine.secret_hash());
@@ -285,7 +285,7 @@ fn t15_a_generation_beyond_the_last_is_refused() {
 #[test]
 fn t16_a_retry_across_a_key_switch_gets_the_same_generation_under_the_new_key() {
     let mut keys = ring();
-    assert_eq!(keys.add_refresh(&SeededChance::new(8), NOW, LATER), 2);
+    assert_eq!(keys.add_refresh(&SeededRandom::new(8), NOW, LATER), 2);
     for encoding in BOTH {
         let successor = token(42);
         let first = successor.encode(encoding, &keys, NOW);
@@ -345,7 +345,7 @@ proptest! {
             session: SessionId(Uuid::from_u128(session)),
         };
         let encoding = BOTH[usize::from(jwt)];
-        let token = RefreshToken::first(ProfileId(profile), key, &SeededChance::new(seed))
+        let token = RefreshToken::first(ProfileId(profile), key, &SeededRandom::new(seed))
             .at(Generation(generation));
         let text = token.encode(encoding, &keys, NOW);
         let read = RefreshToken::parse(text.as_str(), &keys, NOW).unwrap();

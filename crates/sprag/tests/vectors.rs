@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use data_encoding::HEXLOWER;
 use serde_json::{Map, Value};
-use sprag::access::{self, Algorithm, Expected, Grant, Rejected};
+use sprag::access::{self, AccessClaims, Algorithm, Expected, Rejected};
 use sprag::clock::Timestamp;
 use sprag::keys::KeyRing;
 use sprag::token::{Encoding, RefreshToken};
@@ -90,7 +90,7 @@ fn access_tokens_are_verified_as_the_vectors_say() {
 /// What this build mints from the same facts is the vector's token, but for the signature where that is random.
 fn is_minted_alike(vector: &Value, keys: &KeyRing, token: &access::AccessToken) {
     let claims: Option<Map<String, Value>> = vector["expect"]["claims"].as_object().cloned();
-    let grant = Grant {
+    let claims = AccessClaims {
         issuer: text(vector, "issuer"),
         subject: token.subject,
         external_subject: None,
@@ -102,7 +102,7 @@ fn is_minted_alike(vector: &Value, keys: &KeyRing, token: &access::AccessToken) 
         id: token.id,
         claims: claims.as_ref(),
     };
-    let minted = access::mint(keys, token.issued_at, &grant).expect("an access token");
+    let minted = access::mint(keys, token.issued_at, &claims).expect("an access token");
     let genuine = text(vector, "token");
     if keys.algorithm(token.issued_at) == Algorithm::Es256 {
         let signed = |text: &str| text.rsplit_once('.').expect("a signature").0.to_owned();

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use sprag::audit::Checkpoint;
-use sprag::audit::verify::{self, Finding, Report, Sealing};
+use sprag::audit::verify::{self, Checkpointing, Finding, Report};
 
 use super::output::{Progress, counted, moment, rfc3339, say, say_json};
 use super::{Opens, on_node};
@@ -22,8 +22,8 @@ pub(super) enum Command {
 #[derive(Debug, clap::Args)]
 pub(super) struct Verify {
     /// Where the journal is intact, bind what is new in it by a checkpoint at once; a running server does so hourly
-    #[arg(long)]
-    seal: bool,
+    #[arg(long, alias = "seal")]
+    checkpoint: bool,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -33,8 +33,8 @@ pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCod
     let Command::Verify(args) = command;
     on_node(sources, Opens::Existing, async |node| {
         let mut report = read_all(node).await?;
-        if args.seal && report.is_sound() {
-            seal(node, &mut report).await?;
+        if args.checkpoint && report.is_sound() {
+            add_checkpoint(node, &mut report).await?;
         }
         if args.json {
             say_json(&record(&report))?;
@@ -53,14 +53,14 @@ async fn read_all(node: &Node) -> anyhow::Result<Report> {
 }
 
 /// Adds a checkpoint; what it finds wrong meanwhile counts.
-async fn seal(node: &Node, report: &mut Report) -> anyhow::Result<()> {
-    match node.engine.seal_journal().await? {
-        Sealing::NothingNew => {}
-        Sealing::Sealed(checkpoint) => {
+async fn add_checkpoint(node: &Node, report: &mut Report) -> anyhow::Result<()> {
+    match node.engine.add_checkpoint().await? {
+        Checkpointing::NothingNew => {}
+        Checkpointing::Added(checkpoint) => {
             report.checkpoints += 1;
             report.newest = Some(checkpoint);
         }
-        Sealing::Broken(flaw) => {
+        Checkpointing::Broken(flaw) => {
             let number = report.newest.as_ref().map_or(0, |newest| newest.number);
             report.flaws += 1;
             report.findings.push(Finding::Checkpoint { number, flaw });

@@ -11,8 +11,8 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::output::{self, say};
-use crate::client::Client;
 use crate::config::{Config, Flags};
+use crate::http_client::HttpClient;
 use crate::node::{Node, load_profiles};
 use crate::serve::{Bounds, serve};
 
@@ -56,7 +56,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// Tells the story to a server that keeps everything in `folder`; gives back what went otherwise.
 async fn tell(folder: &TempDir, stage: Stage<impl Write>) -> anyhow::Result<Vec<String>> {
     beside_own_server(folder, REUSE_INTERVAL, async |node| {
-        let client = Client::to(node.config.listen);
+        let client = HttpClient::to(node.config.listen);
         Story::new(stage, client, Arc::clone(&node.engine)).tell().await
     })
     .await

@@ -29,18 +29,18 @@ const AT_ONCE_FOR_EACH_CONNECTION: usize = 4;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The page that says where the other system keeps what: its name, or the path of its file; may be left out where
-    /// just one of the configured pages says so
+    /// The profile that says where the other system keeps what: its name, or the path of its file; may be left out where
+    /// just one of the configured profiles says so
     #[arg(long, value_name = "NAME|PATH")]
-    page: Option<String>,
+    profile: Option<String>,
     /// A file of JSON lines or CSV, - for JSON lines on standard input, a SQLite file, postgres://USER@HOST/DATABASE, or
     /// @FILE with such a URL in it
     #[arg(long, value_name = "SOURCE")]
     from: String,
-    /// Find a field in another column than the page says; can be given again
+    /// Find a field in another column than the profile says; can be given again
     #[arg(long, value_name = "FIELD=COLUMN")]
     map: Vec<String>,
-    /// Read another table of a database than the page says
+    /// Read another table of a database than the profile says
     #[arg(long, value_name = "NAME")]
     table: Option<String>,
     /// Write nothing, and report what would be taken in and what refused
@@ -61,11 +61,11 @@ pub(super) fn run(kind: ImportKind, args: &Args, sources: &Sources) -> anyhow::R
         Err(sentence) => return Ok(misused(&sentence)),
     };
     let (config, profiles) = resolve(sources)?;
-    let page = page(kind, args, &config, &profiles)?;
+    let profile = profile(kind, args, &config, &profiles)?;
     logs::start(&config)?;
     let mapped: Vec<_> = columns.iter().map(|column| column.field).collect();
-    let shape = shape(kind, &page, columns)?;
-    expect_adoption(kind, &page)?;
+    let shape = shape(kind, &profile, columns)?;
+    expect_adoption(kind, &profile)?;
     let source = Source::parse(&args.from).map_err(|error| unreadable(&args.from, error))?;
     block_on(async {
         let table = args.table.as_deref().or(shape.table.as_deref());
@@ -80,7 +80,7 @@ pub(super) fn run(kind: ImportKind, args: &Args, sources: &Sources) -> anyhow::R
         // Before there is a store: where the list cannot be written, nothing shall be left behind.
         let mut report = Report::begin(heading, total, args.refused.as_deref())?;
         let mode = mode(kind, args, config, profiles).await?;
-        let taker = Taker::of(kind, mode, shape, page.terms());
+        let taker = Taker::of(kind, mode, shape, profile.client_policy());
         let interrupt = interrupt().context("could not listen for signals")?;
         let feed = opened.start(wanted)?;
         let (summary, stopped) = import::run(feed, &taker, at_once, interrupt, &mut report).await;
@@ -108,33 +108,34 @@ fn mapped(kind: ImportKind, text: &str) -> Result<ImportColumn, String> {
         .map_err(|(what, hint)| format!("--map {text:?}: {name} {what}; {hint}"))
 }
 
-/// The page that was named, or the one that says where things are.
-fn page(kind: ImportKind, args: &Args, config: &Config, profiles: &[Profile]) -> anyhow::Result<Profile> {
-    if let Some(name) = &args.page {
-        let served = profiles.iter().find(|page| page.name == *name || page.file == *name);
-        if let Some(page) = served {
-            return Ok(page.clone());
+/// The profile that was named, or the one that says where things are.
+fn profile(kind: ImportKind, args: &Args, config: &Config, profiles: &[Profile]) -> anyhow::Result<Profile> {
+    if let Some(name) = &args.profile {
+        let served = profiles.iter().find(|profile| profile.name == *name || profile.file == *name);
+        if let Some(profile) = served {
+            return Ok(profile.clone());
         }
         let is_path = name.contains('/') || name.ends_with(".toml");
         let named = if is_path { ProfileRef::File(name.into()) } else { ProfileRef::Shipped(name.clone()) };
-        let pages = load_profiles(&[named], Some(config))?;
-        return pages.into_iter().next().context("the page that was named is gone");
+        let profiles = load_profiles(&[named], Some(config))?;
+        return profiles.into_iter().next().context("the profile that was named is gone");
     }
-    let fitting = |page: &&Profile| page.import.as_ref().is_some_and(|import| import.of(kind).is_some());
+    let fitting =
+        |profile: &&Profile| profile.import.as_ref().is_some_and(|import| import.of(kind).is_some());
     let mut found = profiles.iter().filter(fitting);
-    let names = || profiles.iter().map(|page| page.name.as_str()).collect::<Vec<_>>().join(", ");
+    let names = || profiles.iter().map(|profile| profile.name.as_str()).collect::<Vec<_>>().join(", ");
     match (found.next(), found.next(), profiles) {
-        (Some(page), None, _) => Ok(page.clone()),
+        (Some(profile), None, _) => Ok(profile.clone()),
         (Some(one), Some(other), _) => bail!(
-            "more than one of the configured pages says where another system keeps its {}: {} and {}; say which with --page",
+            "more than one of the configured profiles says where another system keeps its {}: {} and {}; say which with --profile",
             kind.name(),
             one.name,
             other.name
         ),
-        // With all columns on the command line, a page need not say anything.
+        // With all columns on the command line, a profile need not say anything.
         (None, _, [only]) if !args.map.is_empty() => Ok(only.clone()),
         (None, ..) => bail!(
-            "none of the configured pages ({}) says where another system keeps its {}; name one with --page that has \
+            "none of the configured profiles ({}) says where another system keeps its {}; name one with --profile that has \
              [import.{}]",
             names(),
             kind.name(),
@@ -143,31 +144,31 @@ fn page(kind: ImportKind, args: &Args, config: &Config, profiles: &[Profile]) ->
     }
 }
 
-/// What the page says, and the command line over it.
-fn shape(kind: ImportKind, page: &Profile, columns: Vec<ImportColumn>) -> anyhow::Result<TableShape> {
-    let said = page.import.as_ref().and_then(|import| import.of(kind)).cloned();
+/// What the profile says, and the command line over it.
+fn shape(kind: ImportKind, profile: &Profile, columns: Vec<ImportColumn>) -> anyhow::Result<TableShape> {
+    let said = profile.import.as_ref().and_then(|import| import.of(kind)).cloned();
     let has_section = said.is_some();
     let shape = columns.into_iter().fold(said.unwrap_or_default(), TableShape::with);
     shape.check(kind).map_err(|(what, hint)| {
-        let page = &page.name;
+        let profile = &profile.name;
         let missing = if has_section {
             String::new()
         } else {
-            format!("; the page {page} has no [import.{}]", kind.name())
+            format!("; the profile {profile} has no [import.{}]", kind.name())
         };
-        anyhow!("{what}; {hint} in the page, or say where it is with --map{missing}")
+        anyhow!("{what}; {hint} in the profile, or say where it is with --map{missing}")
     })?;
     Ok(shape)
 }
 
-/// Sessions whose tokens the page would refuse need not be moved.
-fn expect_adoption(kind: ImportKind, page: &Profile) -> anyhow::Result<()> {
-    if kind == ImportKind::Sessions && !page.refresh.adopts {
+/// Sessions whose tokens the profile would refuse need not be moved.
+fn expect_adoption(kind: ImportKind, profile: &Profile) -> anyhow::Result<()> {
+    if kind == ImportKind::Sessions && !profile.refresh.takes_imported_tokens {
         bail!(
-            "the page {} refuses the tokens of another system, so nobody could use the sessions; put adopts = true under \
+            "the profile {} refuses the tokens of another system, so nobody could use the sessions; put adopts = true under \
              [refresh_token] in {}",
-            page.name,
-            page.file
+            profile.name,
+            profile.file
         )
     }
     Ok(())

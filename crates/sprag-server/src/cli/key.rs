@@ -11,9 +11,9 @@ use anyhow::bail;
 use clap::Subcommand;
 use serde::Serialize;
 use sprag::access::Algorithm;
-use sprag::chance::SystemChance;
 use sprag::clock::Timestamp;
 use sprag::keys::{KeyEntry, KeyRing, Purpose};
+use sprag::random::SystemRandom;
 
 use super::output::{Column, List, minute, moment, rfc3339, say, tell};
 use super::{block_on, resolve};
@@ -22,10 +22,10 @@ use crate::database;
 use crate::logs;
 use crate::profile::parse_duration;
 use crate::ring_file::{self, RingSource};
-use adoption::adopt;
+use replacement::replace;
 use rotation::{Rotated, Spans, rotate};
 
-mod adoption;
+mod replacement;
 mod rotation;
 
 /// How long a running server may not have noticed that the ring has changed.
@@ -63,7 +63,8 @@ pub(super) enum Command {
         now: bool,
     },
     /// Take the configured key ring for a database whose own ring is lost: everybody must log in again
-    Adopt {
+    #[command(alias = "adopt")]
+    Replace {
         /// Do it at once; without this, nothing is changed and what would happen is said
         #[arg(long)]
         now: bool,
@@ -94,7 +95,7 @@ pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCod
         Command::List { json } => list(&ring_in_force(&config)?, now, json),
         Command::Rotate(args) => rotate_keys(&args, &config, Spans::of(&profiles), now),
         Command::Retire { id, now: true } => retire(&config, &id, now),
-        Command::Adopt { now: is_meant } => adopt(&config, is_meant),
+        Command::Replace { now: is_meant } => replace(&config, is_meant),
         Command::Retire { id, now: false } => explain(&ring_in_force(&config)?, &id, now),
     }
 }
@@ -185,19 +186,19 @@ fn rotate_keys(args: &Rotate, config: &Config, spans: Spans, now: Timestamp) -> 
              everyone who verifies with it, at one moment; clients then refresh"
         );
     }
-    let chance = SystemChance::default();
+    let random = SystemRandom::default();
     let algorithm = config.signing_algorithm;
     let work = |ring: &mut KeyRing| {
         let mut done = Vec::new();
         if !args.access {
-            done.push(rotate(ring, Purpose::Refresh, algorithm, spans, after, now, &chance));
+            done.push(rotate(ring, Purpose::Refresh, algorithm, spans, after, now, &random));
         }
         if !args.refresh && has_own_access_keys {
-            done.push(rotate(ring, Purpose::Access, algorithm, spans, after, now, &chance));
+            done.push(rotate(ring, Purpose::Access, algorithm, spans, after, now, &random));
         }
         done
     };
-    let (_, done) = ring_file::change(&path, work, &chance)?;
+    let (_, done) = ring_file::change(&path, work, &random)?;
     for rotated in &done {
         say(timetable(rotated, now))?;
         warn(rotated.purpose, after);
@@ -305,7 +306,7 @@ fn retire(config: &Config, id: &str, now: Timestamp) -> anyhow::Result<ExitCode>
     if retired_already(&key, now)? {
         return Ok(ExitCode::SUCCESS);
     }
-    let (ring, is_done) = ring_file::change(&path, |ring| ring.retire(id, now), &SystemChance::default())?;
+    let (ring, is_done) = ring_file::change(&path, |ring| ring.retire(id, now), &SystemRandom::default())?;
     if !is_done {
         bail!(
             "key {id} is the only {purpose} key that is to stay, and without one nobody can log in; add another \

@@ -15,16 +15,16 @@ use clap::builder::RangedU64ValueParser;
 use url::Url;
 
 use super::output::{say, say_json, tell};
-use crate::client::{Client, resolve};
 use crate::config::Config;
 use crate::database;
+use crate::http_client::{HttpClient, resolve};
 use crate::node::Node;
 use crate::profile::{Profile, parse_duration};
 
 mod driver;
 mod fill;
+mod load_profile;
 mod memory;
-mod page;
 mod progress;
 mod report;
 mod schedule;
@@ -33,8 +33,8 @@ mod tally;
 mod wire;
 
 use driver::{Endpoint, LiveSession, Round};
+use load_profile::LoadProfile;
 use memory::Memory;
-use page::Page;
 use progress::Progress;
 use report::{Compared, Line, Report};
 
@@ -124,21 +124,21 @@ pub struct Args {
 /// The server cannot be reached or may not be loaded, or there are no sessions to refresh.
 pub fn run(args: Args, config: Config, profiles: Vec<Profile>) -> anyhow::Result<ExitCode> {
     let url = args.url.clone().map_or_else(|| listening_url(config.listen), Ok)?;
-    let page = Page::pick(profiles)?;
+    let profile = LoadProfile::pick(profiles)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("could not start a runtime for the load generator")?;
     let address = runtime.block_on(resolve(&url))?;
     allow(address, args.i_may_load_this_host)?;
     runtime.block_on(greet(address))?;
-    let sources = Sources { args: &args, page: &page, address };
+    let sources = Sources { args: &args, profile: &profile, address };
     let (mut live, stored) = runtime.block_on(sources.sessions(config))?;
     let (chains, connections) = (live.len(), args.connections_for(live.len()));
     let round = |endpoint| Round {
         endpoint,
         address,
         host: host_of(&url, address),
-        refresh_path: page.refresh_path.clone(),
-        token_field: page.field(),
+        refresh_path: profile.refresh_path.clone(),
+        token_field: profile.field(),
         connections,
         threads: args.client_threads.min(connections),
         warmup: args.warmup,
@@ -161,7 +161,7 @@ pub fn run(args: Args, config: Config, profiles: Vec<Profile>) -> anyhow::Result
     }
     drop(progress);
     let server_memory = args.pid.map(Memory::of).transpose()?;
-    let left_behind = runtime.block_on(sessions::log_out(address, &page, live));
+    let left_behind = runtime.block_on(sessions::log_out(address, &profile, live));
     let report = Report {
         url: url.to_string(),
         connections,
@@ -222,7 +222,7 @@ impl Args {
 /// Where the sessions come from.
 struct Sources<'a> {
     args: &'a Args,
-    page: &'a Page,
+    profile: &'a LoadProfile,
     address: SocketAddr,
 }
 
@@ -248,14 +248,14 @@ impl Sources<'_> {
              ask for fewer --chains, or make them with --in-store"
         );
         let user = sessions::User { name: name.to_owned(), password: password()? };
-        sessions::log_in(self.address, self.page, &user, chains).await
+        sessions::log_in(self.address, self.profile, &user, chains).await
     }
 
     async fn in_store(&self, config: Config) -> anyhow::Result<(Vec<LiveSession>, Option<u64>)> {
         database::expect(&config)?;
-        let node = Node::open(config, vec![self.page.profile.clone()]).await?;
+        let node = Node::open(config, vec![self.profile.profile.clone()]).await?;
         let engine = Arc::clone(&node.engine);
-        let filled = fill::fill(&engine, self.page, self.args.chains() as u64, self.args.stored).await?;
+        let filled = fill::fill(&engine, self.profile, self.args.chains() as u64, self.args.stored).await?;
         Ok((filled.live, filled.stored))
     }
 }
@@ -272,7 +272,7 @@ fn allow(address: SocketAddr, is_allowed: bool) -> anyhow::Result<()> {
 
 /// The server must be there before its sessions are made, and fail nothing because it was not.
 async fn greet(address: SocketAddr) -> anyhow::Result<()> {
-    let reply = Client::to(address).read(driver::HEALTHZ, None).await?;
+    let reply = HttpClient::to(address).read(driver::HEALTHZ, None).await?;
     ensure!(
         reply.status == 200,
         "{address} answered {} to {}; is it a Sprag server?",
@@ -364,17 +364,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let told = super::super::demo::beside_own_server(&folder, Duration::ZERO, async |node| {
             let user = NewUser { username: Some("ann"), password: "correct horse", ..NewUser::default() };
-            let operator = sprag::engine::Client { ip: None, user_agent: None, instance: [0; 16] };
+            let operator = sprag::engine::Requester { ip: None, user_agent: None, instance: [0; 16] };
             let ann = node.engine.create_account(user, &operator).await.unwrap();
-            let (address, page) = (node.config.listen, Page::pick(node.profiles.clone()).unwrap());
+            let (address, profile) = (node.config.listen, LoadProfile::pick(node.profiles.clone()).unwrap());
             let user = sessions::User { name: "ann".into(), password: "correct horse".into() };
-            let live = sessions::log_in(address, &page, &user, 5).await.unwrap();
+            let live = sessions::log_in(address, &profile, &user, 5).await.unwrap();
             let round = Round {
                 endpoint: Endpoint::Refresh,
                 address,
                 host: address.to_string(),
-                refresh_path: page.refresh_path.clone(),
-                token_field: page.field(),
+                refresh_path: profile.refresh_path.clone(),
+                token_field: profile.field(),
                 connections: 2,
                 threads: 2,
                 warmup: Duration::ZERO,
@@ -386,7 +386,7 @@ mod tests {
             let (tally, live) = driven.unwrap();
             assert_eq!(live.len(), 5);
             assert_eq!(node.engine.sessions_of(ann.id).await.unwrap().len(), 5);
-            assert_eq!(sessions::log_out(address, &page, live).await, 0);
+            assert_eq!(sessions::log_out(address, &profile, live).await, 0);
             assert_eq!(node.engine.sessions_of(ann.id).await.unwrap(), []);
             Line::new(Endpoint::Refresh, &tally, Duration::from_millis(200))
         })

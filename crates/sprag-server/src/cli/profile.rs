@@ -1,4 +1,4 @@
-//! `sprag profile`: pages, before they are served.
+//! `sprag profile`: profiles, before they are served.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,14 +13,14 @@ use crate::profile::{Profile, builtin_names};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Print the names of the shipped pages
+    /// Print the names of the shipped profiles
     List,
-    /// Check a page of your own, and list its calls
+    /// Check a profile of your own, and list its calls
     Check {
-        /// The page
+        /// The profile
         file: PathBuf,
     },
-    /// Print a shipped page, to read or to start an own one from
+    /// Print a shipped profile, to read or to start an own one from
     Show {
         /// Its name; `sprag profile list` prints them all
         name: Option<String>,
@@ -32,12 +32,12 @@ pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::List => builtin_names().try_for_each(say)?,
         Command::Check { file } => {
             refuse_shipped(file)?;
-            let pages = load_profiles(&[ProfileRef::File(file.clone())], None)?;
-            pages.iter().try_for_each(|page| say(summary(page)))?;
+            let profiles = load_profiles(&[ProfileRef::File(file.clone())], None)?;
+            profiles.iter().try_for_each(|profile| say(summary(profile)))?;
         }
         Command::Show { name: None } => {
             tell(
-                "sprag: there is no name; `sprag profile list` prints those of the shipped pages, and \
+                "sprag: there is no name; `sprag profile list` prints those of the shipped profiles, and \
                  `sprag profile show NAME` prints one of them",
             );
             return Ok(ExitCode::from(2));
@@ -45,7 +45,7 @@ pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Show { name: Some(name) } => {
             let Some(text) = Profile::builtin_text(name) else {
                 let known = builtin_names().collect::<Vec<_>>().join(", ");
-                bail!("there is no shipped page {name:?}; there are {known}")
+                bail!("there is no shipped profile {name:?}; there are {known}")
             };
             say(text.trim_end())?;
         }
@@ -53,23 +53,28 @@ pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The name of a shipped page in place of a file is a slip that "no such file" does not explain.
+/// The name of a shipped profile in place of a file is a slip that "no such file" does not explain.
 fn refuse_shipped(file: &Path) -> anyhow::Result<()> {
     let name = file.to_str().filter(|name| Profile::builtin_text(name).is_some());
     match name.filter(|_| !file.exists()) {
         Some(name) => bail!(
-            "{name} is a shipped page and no file, and needs no check; `sprag profile show {name}` prints it, to keep as a \
+            "{name} is a shipped profile and no file, and needs no check; `sprag profile show {name}` prints it, to keep as a \
              file of your own"
         ),
         None => Ok(()),
     }
 }
 
-fn summary(page: &Profile) -> String {
-    let path_width = page.routes.iter().map(|route| route.path.len()).max().unwrap_or(0);
-    let head =
-        format!("{} is a page: {}, id {}, {} calls", page.file, page.name, page.id.0, page.routes.len());
-    page.routes.iter().fold(head, |text, route| {
+fn summary(profile: &Profile) -> String {
+    let path_width = profile.routes.iter().map(|route| route.path.len()).max().unwrap_or(0);
+    let head = format!(
+        "{} is a profile: {}, id {}, {} calls",
+        profile.file,
+        profile.name,
+        profile.id.0,
+        profile.routes.len()
+    );
+    profile.routes.iter().fold(head, |text, route| {
         format!("{text}\n  {:6} {:path_width$}  {}", route.method.as_str(), route.path, route.action.name())
     })
 }

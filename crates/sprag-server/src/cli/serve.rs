@@ -27,7 +27,7 @@ const NOTICE: Duration = Duration::from_secs(1);
 /// Runs the server until it is told to stop.
 ///
 /// # Errors
-/// The address is taken, or the store, the keys or a page cannot be used.
+/// The address is taken, or the store, the keys or a profile cannot be used.
 pub fn run(mut config: Config, profiles: Vec<Profile>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.threads.get())
@@ -58,11 +58,11 @@ fn warn_of_what_is_allowed(node: &Node) {
         );
     }
     let is_https = node.config.public_url.scheme() == "https";
-    for page in node.profiles.iter().filter(|_| is_https) {
-        if page.refresh.cookie.as_ref().is_some_and(|cookie| !cookie.secure) {
+    for profile in node.profiles.iter().filter(|_| is_https) {
+        if profile.refresh.cookie.as_ref().is_some_and(|cookie| !cookie.secure) {
             tracing::warn!(
-                page = page.name,
-                "this page's cookie is not Secure although the public URL is https; set secure = true in the page"
+                profile = profile.name,
+                "this profile's cookie is not Secure although the public URL is https; set secure = true in the profile"
             );
         }
     }
@@ -73,7 +73,7 @@ fn warn_of_what_is_allowed(node: &Node) {
     warn_of_open_doors(&node.profiles);
 }
 
-/// Without the secret of the system whose place a page takes, tokens are signed with a key of ours.
+/// Without the secret of the system whose place a profile takes, tokens are signed with a key of ours.
 fn warn_of_missing_secrets(node: &Node) {
     let config = &node.config;
     // Whoever chose another algorithm has thought of the APIs.
@@ -81,11 +81,11 @@ fn warn_of_missing_secrets(node: &Node) {
     if config.hs256_secret.is_some() || is_chosen {
         return;
     }
-    for page in &node.profiles {
-        let mapped = page.environment.iter().find(|(_, setting)| setting == "hs256-secret");
+    for profile in &node.profiles {
+        let mapped = profile.environment.iter().find(|(_, setting)| setting == "hs256-secret");
         if let Some((variable, _)) = mapped {
             tracing::warn!(
-                page = page.name,
+                profile = profile.name,
                 "{variable} is not set, and APIs that verify access tokens with that secret would refuse every one of \
                  ours; set it to the secret that they have, or have them verify with the public keys at \
                  /.well-known/jwks.json"
@@ -94,17 +94,17 @@ fn warn_of_missing_secrets(node: &Node) {
     }
 }
 
-/// Accounts are not of a page: who may register at one may log in at all.
-fn warn_of_open_doors(pages: &[Profile]) {
-    let is_open = |page: &&Profile| {
-        page.registration == Registration::Open
-            && page.routes.iter().any(|route| route.action == Action::Register)
+/// Accounts are not of a profile: who may register at one may log in at all.
+fn warn_of_open_doors(profiles: &[Profile]) {
+    let is_open = |profile: &&Profile| {
+        profile.registration == Registration::Open
+            && profile.routes.iter().any(|route| route.action == Action::Register)
     };
-    let open = pages.iter().find(is_open);
-    let guarded = pages.iter().find(|page| page.registration == Registration::Admin);
+    let open = profiles.iter().find(is_open);
+    let guarded = profiles.iter().find(|profile| profile.registration == Registration::Admin);
     if let (Some(open), Some(guarded)) = (open, guarded) {
         tracing::warn!(
-            "anybody may register at the page {}, and accounts are shared between pages: whoever does may also log in at \
+            "anybody may register at the profile {}, and accounts are shared between profiles: whoever does may also log in at \
              {}, where only an administrator registers; serve them from two servers if that is not meant",
             open.name,
             guarded.name
@@ -159,7 +159,7 @@ fn stop_signals() -> std::io::Result<impl Future<Output = bool>> {
 fn welcome(node: &Node, listen: SocketAddr) -> String {
     let config = &node.config;
     let url = config.issuer();
-    let pages: Vec<_> = node.profiles.iter().map(|profile| profile.name.as_str()).collect();
+    let profiles: Vec<_> = node.profiles.iter().map(|profile| profile.name.as_str()).collect();
     let database = match &config.database {
         Database::Sqlite(path) => format!("SQLite, {}", path.display()),
         Database::Postgres(server) => format!("PostgreSQL, {server}"),
@@ -171,13 +171,13 @@ fn welcome(node: &Node, listen: SocketAddr) -> String {
         "\n  sprag {version}\n\n  \
          listening   http://{listen}\n  \
          public URL  {url}\n  \
-         pages       {pages}\n  \
+         profiles       {profiles}\n  \
          data        {database}\n  \
          signing     {algorithm}\n\n  \
          What to do next\n\n    \
          make a user    printf '%s' 'a long password' | sprag user create {names} --password-stdin\n",
         version = env!("CARGO_PKG_VERSION"),
-        pages = pages.join(", "),
+        profiles = profiles.join(", "),
         algorithm = config.signing_algorithm.name(),
     );
     if let (true, RingSource::File(path), Database::Postgres(_)) =
@@ -196,7 +196,7 @@ fn welcome(node: &Node, listen: SocketAddr) -> String {
     screen
 }
 
-/// The first log-in, as the page takes it.
+/// The first log-in, as the profile takes it.
 struct FirstLogin {
     /// What the account must be made with.
     names: &'static str,

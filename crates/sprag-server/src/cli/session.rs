@@ -13,13 +13,13 @@ use sprag::session::{AccountId, EndCause, ProfileId, Session, SessionDetail, Ses
 
 use super::output::{Column, List, minute, moment, rfc3339, say};
 use super::user::{self, called};
-use super::{Opens, client, import, on_node, plainly};
+use super::{Opens, import, on_node, plainly, requester};
 use crate::config::Sources;
 use crate::node::Node;
 use crate::profile::ImportKind;
 
 /// How many sessions are read at a time.
-const PAGE: u32 = 200;
+const PROFILE: u32 = 200;
 
 const LIVE: [Column; 5] = [
     Column::whole("SESSION"),
@@ -121,12 +121,12 @@ async fn list(node: &Node, args: &Filter) -> anyhow::Result<ExitCode> {
     } else {
         let mut after = None;
         loop {
-            let page = engine.store().accounts(after, user::PAGE).await?;
-            after = page.last().map(|account| account.id);
-            for account in &page {
+            let profile = engine.store().accounts(after, user::PROFILE).await?;
+            after = profile.last().map(|account| account.id);
+            for account in &profile {
                 listing.add_all_of(engine, account).await?;
             }
-            if page.len() < user::PAGE as usize {
+            if profile.len() < user::PROFILE as usize {
                 break;
             }
         }
@@ -147,12 +147,12 @@ impl Listing<'_> {
     async fn add_all_of(&mut self, engine: &Engine, account: &Account) -> anyhow::Result<()> {
         let mut after = None;
         loop {
-            let page = engine.store().of(account.id, after, PAGE).await?;
-            after = page.last().map(|(session, _)| session.key.session);
-            for (session, detail) in &page {
+            let profile = engine.store().of(account.id, after, PROFILE).await?;
+            after = profile.last().map(|(session, _)| session.key.session);
+            for (session, detail) in &profile {
                 self.add(account, session, detail)?;
             }
-            if page.len() < PAGE as usize {
+            if profile.len() < PROFILE as usize {
                 return Ok(());
             }
         }
@@ -211,14 +211,14 @@ async fn revoke(engine: &Engine, id: SessionId) -> anyhow::Result<ExitCode> {
         say(format_args!("session {id} ended already, at {at}: {cause}; nothing was changed"))?;
         return Ok(ExitCode::SUCCESS);
     }
-    engine.end_session(session.key, EndCause::Admin, &client()).await.map_err(plainly)?;
+    engine.end_session(session.key, EndCause::Admin, &requester()).await.map_err(plainly)?;
     say(format_args!("session {id} has ended; its access token runs out by itself"))?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn revoke_all(engine: &Engine, who: &str) -> anyhow::Result<ExitCode> {
     let account = user::find(engine, who).await?;
-    let (name, ended) = (called(&account), engine.end_sessions_of(account.id, &client()).await?);
+    let (name, ended) = (called(&account), engine.end_sessions_of(account.id, &requester()).await?);
     match ended {
         0 => say(format_args!("{name} has no live session; nothing was changed"))?,
         1 => say(format_args!("1 session of {name} has ended; its access token runs out by itself"))?,

@@ -14,12 +14,12 @@ use sprag::{Engine, Error, Refusal};
 use zeroize::Zeroizing;
 
 use super::output::{Column, List, minute, moment, plain, rfc3339, say};
-use super::{Opens, client, import, misused, on_node, plainly};
+use super::{Opens, import, misused, on_node, plainly, requester};
 use crate::config::Sources;
 use crate::profile::ImportKind;
 
 /// How many accounts are read at a time.
-pub(super) const PAGE: u32 = 200;
+pub(super) const PROFILE: u32 = 200;
 
 const COLUMNS: [Column; 5] = [
     Column::whole("ACCOUNT"),
@@ -135,7 +135,7 @@ fn set_first_password(who: &str, password_stdin: bool, sources: &Sources) -> any
     on_node(sources, Opens::Existing, async |node| {
         let account = find(&node.engine, who).await?;
         let is_set =
-            node.engine.set_first_password(account.id, &password, &client()).await.map_err(plainly)?;
+            node.engine.set_first_password(account.id, &password, &requester()).await.map_err(plainly)?;
         if !is_set {
             bail!(
                 "{} has a password, which stays as it is; whoever knows it changes it where they are logged in",
@@ -160,7 +160,7 @@ fn create(args: &Create, sources: &Sources) -> anyhow::Result<ExitCode> {
             is_admin: args.admin,
             ..NewUser::default()
         };
-        let account = node.engine.create_account(user, &client()).await.map_err(plainly)?;
+        let account = node.engine.create_account(user, &requester()).await.map_err(plainly)?;
         let role = if account.is_admin { ", an administrator" } else { "" };
         say(format_args!("made account {} for {}{role}", account.id, called(&account)))?;
         Ok(ExitCode::SUCCESS)
@@ -198,17 +198,17 @@ async fn list(engine: &Engine, is_json: bool) -> anyhow::Result<ExitCode> {
     let mut list = List::new(&COLUMNS, is_json);
     let mut after = None;
     loop {
-        let page = engine.store().accounts(after, PAGE).await?;
-        after = page.last().map(|account| account.id);
-        let without = match (page.first(), page.last()) {
+        let profile = engine.store().accounts(after, PROFILE).await?;
+        after = profile.last().map(|account| account.id);
+        let without = match (profile.first(), profile.last()) {
             (Some(first), Some(last)) => engine.store().without_password(first.id, last.id).await?,
             _ => Vec::new(),
         };
-        for account in &page {
+        for account in &profile {
             let has_password = !without.contains(&account.id);
             list.add(&record(account, has_password), cells(account, has_password))?;
         }
-        if page.len() < PAGE as usize {
+        if profile.len() < PROFILE as usize {
             break;
         }
     }
@@ -247,7 +247,7 @@ fn cells(account: &Account, has_password: bool) -> Vec<String> {
 async fn disable(engine: &Engine, who: &str) -> anyhow::Result<ExitCode> {
     let account = find(engine, who).await?;
     let name = called(&account);
-    if engine.disable(account.id, &client()).await.map_err(plainly)? {
+    if engine.disable(account.id, &requester()).await.map_err(plainly)? {
         say(format_args!(
             "{name} is disabled, and its sessions have ended; access tokens run out by themselves"
         ))?;
@@ -261,7 +261,7 @@ async fn disable(engine: &Engine, who: &str) -> anyhow::Result<ExitCode> {
 async fn enable(engine: &Engine, who: &str) -> anyhow::Result<ExitCode> {
     let account = find(engine, who).await?;
     let name = called(&account);
-    if engine.enable(account.id, &client()).await.map_err(plainly)? {
+    if engine.enable(account.id, &requester()).await.map_err(plainly)? {
         say(format_args!("{name} may log in again; the sessions it had stay ended"))?;
     } else {
         say(format_args!("{name} is not disabled; nothing was changed"))?;

@@ -45,8 +45,8 @@ pub enum ConfigError {
     /// Values that are each accepted and together are not safe, or contradict each other.
     #[error("{0}")]
     Together(String),
-    /// A page that maps a variable to what is no setting.
-    #[error("the page maps {variable} to {target:?}: {problem}")]
+    /// A profile that maps a variable to what is no setting.
+    #[error("the profile maps {variable} to {target:?}: {problem}")]
     Mapping {
         /// The variable.
         variable: String,

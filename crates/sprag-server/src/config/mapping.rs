@@ -1,4 +1,4 @@
-//! Other systems' names for our settings, so that the `.env` of the system a page replaces keeps working.
+//! Other systems' names for our settings, so that the `.env` of the system a profile replaces keeps working.
 
 use super::error::{ConfigError, hint};
 use super::settings::{SETTINGS, Setting};
@@ -32,7 +32,7 @@ impl Mapping {
         pairs.iter().map(|(variable, target)| entry(variable, target)).collect::<Result<_, _>>().map(Self)
     }
 
-    /// The variables that mean this setting, in the page's order.
+    /// The variables that mean this setting, in the profile's order.
     pub(super) fn variables_of(&self, setting: &Setting) -> impl Iterator<Item = (&str, Option<&Reading>)> {
         let those = self.0.iter().filter(|(_, mapped, _)| mapped.name == setting.name);
         those.map(|(variable, _, reading)| (variable.as_str(), reading.as_ref()))
@@ -54,7 +54,7 @@ fn entry(variable: &str, target: &str) -> Result<(String, &'static Setting, Opti
         return Err(refuse(format!("{} is no setting; {hint}", quoted(name))));
     };
     if matches!(name, "config" | "profiles") {
-        return Err(refuse("which pages there are must be known before a page is read".to_owned()));
+        return Err(refuse("which profiles there are must be known before a profile is read".to_owned()));
     }
     let unit = unit.map(|unit| match unit {
         word if name == "secure-cookies" => Ok(Reading::Word(word.to_owned())),

@@ -52,12 +52,12 @@ pub fn table(lines: &[Line]) -> String {
 /// `docs/reference/config.md`: the table, and for each setting the reason for its default from [`DEFAULTS`].
 #[must_use]
 pub fn reference() -> String {
-    let mut page = String::from(HEAD);
+    let mut profile = String::from(HEAD);
     for setting in SETTINGS {
         let flag = if setting.has_flag() { format!("`--{}`", setting.name) } else { "–".to_owned() };
         let key = setting.file_key().map_or("–".to_owned(), |key| format!("`{key}`"));
         let _ = write!(
-            page,
+            profile,
             "\n## {}\n\n| flag | environment | file | default |\n|---|---|---|---|\n| {flag} | `{}` | {key} | {} |\n\n{}\n",
             setting.name,
             setting.env,
@@ -68,7 +68,7 @@ pub fn reference() -> String {
             explanation(setting)
         );
     }
-    page
+    profile
 }
 
 /// The comment that stands above a setting in [`DEFAULTS`]: its meaning, and then why its default is the
@@ -93,7 +93,7 @@ A setting is taken from the first place that gives it:
 1. its flag;
 2. its variable in the environment;
 3. its variable in `.env` in the working directory, which is read and never put into the environment;
-4. a page's own name for it (the page's `[environment]`), in the environment and then in `.env`;
+4. a profile's own name for it (the profile's `[environment]`), in the environment and then in `.env`;
 5. its key in `sprag.toml` in the working directory, or in the file that `--config` names;
 6. its default.
 
@@ -111,11 +111,11 @@ that name), a combination that is not safe.
   is refused with its line. Lines for others are left alone, however they are written; one that is not `NAME=value`, or
   opens a quote that nothing closes, is told of at the start.
 - Paths are relative to the working directory, wherever they are written.
-- In `sprag.toml` a list may stand for commas: `profiles = [\"sprag\", \"./pages/shop.toml\"]`.
+- In `sprag.toml` a list may stand for commas: `profiles = [\"sprag\", \"./profiles/shop.toml\"]`.
 
 What is refused together: listening for other machines without a public URL; an access token that outlives the
-idle timeout, or an idle timeout longer than the absolute lifetime (also against a page's own); an HS256
+idle timeout, or an idle timeout longer than the absolute lifetime (also against a profile's own); an HS256
 secret that is shorter than 32 bytes or a placeholder, or while another algorithm signs. Where
-a page has a name of its own for the HS256 secret and that variable is set, HS256 is the default; if another
+a profile has a name of its own for the HS256 secret and that variable is set, HS256 is the default; if another
 algorithm is set, that variable is left to whom it belongs.
 ";

@@ -11,12 +11,12 @@ use super::{Config, Lifetimes, Secret};
 use sprag::access::Algorithm;
 
 impl Config {
-    /// The page's policy with what was set for every page in its place.
+    /// The profile's policy with what was set for every profile in its place.
     ///
     /// # Errors
     ///
     /// Lifetimes that contradict each other once both are taken together.
-    pub fn over(&self, page: &str, mut policy: Policy) -> Result<Policy, ConfigError> {
+    pub fn over(&self, profile: &str, mut policy: Policy) -> Result<Policy, ConfigError> {
         let given = self.lifetimes;
         policy.reuse_interval = given.reuse_interval.unwrap_or(policy.reuse_interval);
         policy.retry = given.retry.unwrap_or(policy.retry);
@@ -30,7 +30,7 @@ impl Config {
             idle_timeout: Some(policy.idle_timeout),
             absolute_lifetime: Some(policy.absolute_lifetime),
         };
-        all.in_order(&format!("on the page {page}, "), |name| self.origin(name))?;
+        all.in_order(&format!("on the profile {profile}, "), |name| self.origin(name))?;
         Ok(policy)
     }
 }
@@ -46,7 +46,7 @@ impl Lifetimes {
         let idle = ("idle-timeout", self.idle_timeout);
         let absolute = ("absolute-lifetime", self.absolute_lifetime);
         let from = |name| match origin(name) {
-            Origin::Default => "the page's own".to_owned(),
+            Origin::Default => "the profile's own".to_owned(),
             given => given.subject(name),
         };
         for ((short, shorter), (long, longer)) in [(access, idle), (access, absolute), (idle, absolute)] {

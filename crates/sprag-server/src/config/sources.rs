@@ -208,7 +208,7 @@ impl Sources {
         self.variable(setting, setting.env)
     }
 
-    /// What a page's own names for settings give; two that disagree are refused.
+    /// What a profile's own names for settings give; two that disagree are refused.
     fn mapped(&self, setting: &'static Setting, mapping: &Mapping) -> Result<Option<Found>, ConfigError> {
         let mut chosen: Option<Found> = None;
         for (variable, reading) in mapping.variables_of(setting) {

@@ -208,7 +208,7 @@ pub(super) fn path(text: &str) -> Parsed<PathBuf> {
     Ok(PathBuf::from(text))
 }
 
-/// The pages to serve.
+/// The profiles to serve.
 pub(super) fn profiles(text: &str) -> Parsed<Vec<ProfileRef>> {
     let mut profiles = Vec::new();
     for name in text.split(',').map(str::trim) {

@@ -3,54 +3,62 @@
 use axum::response::Response;
 use hyper::http::request::Parts;
 use serde_json::Map;
-use sprag::engine::{Caller, Client, LogIn, NewUser};
+use sprag::engine::{Caller, LogIn, NewUser, Requester};
 use sprag::session::{EndCause, SessionId, SessionKey};
 use sprag::{Error, Refusal};
 
-use super::answer::{shaped, token_pair};
-use super::carriage::{self, By, Carried};
+use super::cookie::{self, By, Carried};
 use super::refusal::Problem;
 use super::request::Received;
-use super::{Place, request};
+use super::response::{shaped, token_pair};
+use super::{RouteContext, request};
 use crate::profile::{Facts, Input, Inputs, Registration, SessionFacts, Transport};
 
 /// How much of a device's label is remembered, in bytes.
 const MAX_DEVICE_BYTES: usize = 200;
 
-pub(super) async fn login(place: &Place, parts: &Parts, body: Received) -> Result<Response, Problem> {
+pub(super) async fn login(
+    context: &RouteContext,
+    parts: &Parts,
+    body: Received,
+) -> Result<Response, Problem> {
     let fields = request::fields(parts, body)?;
-    let inputs = place.inputs(&fields)?;
-    let client = place.client(parts)?;
+    let inputs = context.inputs(&fields)?;
+    let requester = context.requester(parts)?;
     let name = one_of(&inputs, &[Input::Name, Input::Username, Input::Email])
-        .ok_or_else(|| place.missing(&[Input::Name, Input::Username, Input::Email]))?;
-    let password = inputs.get(Input::Password).ok_or_else(|| place.missing(&[Input::Password]))?;
+        .ok_or_else(|| context.missing(&[Input::Name, Input::Username, Input::Email]))?;
+    let password = inputs.get(Input::Password).ok_or_else(|| context.missing(&[Input::Password]))?;
     let device = device(&inputs);
 
-    let by = way_asked_for(place, parts, &inputs)?;
+    let by = way_asked_for(context, parts, &inputs)?;
     // Cookies of two sessions say nothing of which one to replace; they must not keep anybody from logging in.
-    let carried = if by == By::Cookie { place.cookie_token(parts).await.unwrap_or_default() } else { None };
+    let carried = if by == By::Cookie { context.cookie_token(parts).await.unwrap_or_default() } else { None };
     let log_in = LogIn {
         name,
         password,
         device: device.as_deref(),
         superseded: carried.as_ref().map(|carried| carried.text.as_str()),
     };
-    let pair = place.app.engine.log_in(&place.page.terms, log_in, &client).await;
-    let pair = pair.map_err(|error| place.naming(Input::Password, error))?;
-    let account = place.account_if_told(pair.account).await?;
-    let mut response = token_pair(place, &pair, place.ways(by), account.as_ref());
-    mark_device(place, parts, by, &mut response);
+    let pair = context.app.engine.log_in(&context.served.client, log_in, &requester).await;
+    let pair = pair.map_err(|error| context.naming(Input::Password, error))?;
+    let account = context.account_if_told(pair.account).await?;
+    let mut response = token_pair(context, &pair, context.ways(by), account.as_ref());
+    mark_device(context, parts, by, &mut response);
     Ok(response)
 }
 
-pub(super) async fn register(place: &Place, parts: &Parts, body: Received) -> Result<Response, Problem> {
-    if place.page.profile.registration == Registration::Admin {
-        place.admin(parts).await?;
+pub(super) async fn register(
+    context: &RouteContext,
+    parts: &Parts,
+    body: Received,
+) -> Result<Response, Problem> {
+    if context.served.profile.registration == Registration::Admin {
+        context.admin(parts).await?;
     }
     let fields = request::fields(parts, body)?;
-    let inputs = place.inputs(&fields)?;
-    let client = place.client(parts)?;
-    let password = inputs.get(Input::Password).ok_or_else(|| place.missing(&[Input::Password]))?;
+    let inputs = context.inputs(&fields)?;
+    let requester = context.requester(parts)?;
+    let password = inputs.get(Input::Password).ok_or_else(|| context.missing(&[Input::Password]))?;
     let (username, email) = (inputs.get(Input::Username), inputs.get(Input::Email));
     let (username, email) = match inputs.get(Input::Name) {
         Some(name) if name.contains('@') => (username, email.or(Some(name))),
@@ -58,7 +66,7 @@ pub(super) async fn register(place: &Place, parts: &Parts, body: Received) -> Re
         None => (username, email),
     };
     // Whatever may be refused is refused before there is an account.
-    let by = if place.route.gives_pair() { Some(way_asked_for(place, parts, &inputs)?) } else { None };
+    let by = if context.route.gives_pair() { Some(way_asked_for(context, parts, &inputs)?) } else { None };
     let device = device(&inputs);
     let user = NewUser {
         username,
@@ -69,16 +77,16 @@ pub(super) async fn register(place: &Place, parts: &Parts, body: Received) -> Re
         given_name: inputs.get(Input::GivenName),
         family_name: inputs.get(Input::FamilyName),
     };
-    let engine = &place.app.engine;
+    let engine = &context.app.engine;
     let Some(by) = by else {
-        let account = engine.create_account(user, &client).await;
-        let account = account.map_err(|error| place.naming_names(&user, error))?;
-        return Ok(shaped(place, &Facts { account: Some(&account), ..Facts::default() }));
+        let account = engine.create_account(user, &requester).await;
+        let account = account.map_err(|error| context.naming_names(&user, error))?;
+        return Ok(shaped(context, &Facts { account: Some(&account), ..Facts::default() }));
     };
-    let signed_up = engine.sign_up(&place.page.terms, user, device.as_deref(), &client).await;
-    let (account, pair) = signed_up.map_err(|error| place.naming_names(&user, error))?;
-    let mut response = token_pair(place, &pair, place.ways(by), Some(&account));
-    mark_device(place, parts, by, &mut response);
+    let signed_up = engine.sign_up(&context.served.client, user, device.as_deref(), &requester).await;
+    let (account, pair) = signed_up.map_err(|error| context.naming_names(&user, error))?;
+    let mut response = token_pair(context, &pair, context.ways(by), Some(&account));
+    mark_device(context, parts, by, &mut response);
     Ok(response)
 }
 
@@ -87,49 +95,49 @@ pub(super) async fn register(place: &Place, parts: &Parts, body: Received) -> Re
 /// The cookie is cleared only where it came, or an access token did: another site can do neither, and a form that it
 /// posts here must not sign the visitor out.
 pub(super) async fn logout(
-    place: &Place,
+    context: &RouteContext,
     parts: &Parts,
     body: Received,
     cause: EndCause,
 ) -> Result<Response, Problem> {
     let fields = request::fields(parts, body)?;
-    let inputs = place.inputs(&fields)?;
-    let client = place.client(parts)?;
-    let engine = &place.app.engine;
+    let inputs = context.inputs(&fields)?;
+    let requester = context.requester(parts)?;
+    let engine = &context.app.engine;
     let is_revocation = cause == EndCause::Revoked;
-    let carried = match (place.refresh_token(parts, &inputs).await, inputs.get(Input::RefreshToken)) {
+    let carried = match (context.refresh_token(parts, &inputs).await, inputs.get(Input::RefreshToken)) {
         // Somebody may revoke another session than the one that their browser's cookie is of.
         (Err(Problem::Invalid(_)), Some(named)) if is_revocation => Some(Carried::new(named, By::Body)),
         (carried, _) => carried?,
     };
     let is_ours = match carried {
         Some(carried) => {
-            engine.log_out(&place.page.terms, &carried.text, cause, &client).await?;
+            engine.log_out(&context.served.client, &carried.text, cause, &requester).await?;
             carried.by == By::Cookie
         }
         None if !is_revocation && request::bearer(&parts.headers).is_some() => {
-            end_session_of_caller(place, parts, cause, &client).await?;
+            end_session_of_caller(context, parts, cause, &requester).await?;
             true
         }
         None => return Err(Refusal::TokenMissing.into()),
     };
-    let response = shaped(place, &Facts::default());
-    Ok(if is_ours { cleared(place, response) } else { response })
+    let response = shaped(context, &Facts::default());
+    Ok(if is_ours { cleared(context, response) } else { response })
 }
 
 /// A session that has ended already, or that somebody else ends at this moment, is what was asked for.
 async fn end_session_of_caller(
-    place: &Place,
+    context: &RouteContext,
     parts: &Parts,
     cause: EndCause,
-    client: &Client,
+    requester: &Requester,
 ) -> Result<(), Problem> {
-    let caller = match place.caller(parts).await {
+    let caller = match context.caller(parts).await {
         Ok(caller) => caller,
         Err(Problem::Engine(Error::Refused(Refusal::SessionEnded(_)))) => return Ok(()),
         Err(problem) => return Err(problem),
     };
-    match place.app.engine.end_session(caller.key, cause, client).await {
+    match context.app.engine.end_session(caller.key, cause, requester).await {
         Ok(()) | Err(Error::Refused(Refusal::SessionUnknown)) => Ok(()),
         Err(error) => Err(error.into()),
     }
@@ -137,35 +145,40 @@ async fn end_session_of_caller(
 
 /// Ends every session of the account. Where the access token says no longer whose it is, the cookie beside it does:
 /// whoever presses "log out" must not stay in because their access token is too old.
-pub(super) async fn logout_all(place: &Place, parts: &Parts) -> Result<Response, Problem> {
-    let client = place.client(parts)?;
-    match place.caller(parts).await {
-        Ok(caller) => drop(place.app.engine.log_out_everywhere(&caller, &client).await?),
-        Err(problem) if problem.is_about_token() && has_cookie_to_leave_by(place, parts, &client).await? => {}
+pub(super) async fn logout_all(context: &RouteContext, parts: &Parts) -> Result<Response, Problem> {
+    let requester = context.requester(parts)?;
+    match context.caller(parts).await {
+        Ok(caller) => drop(context.app.engine.log_out_everywhere(&caller, &requester).await?),
+        Err(problem)
+            if problem.is_about_token() && has_cookie_to_leave_by(context, parts, &requester).await? => {}
         Err(problem) => return Err(problem),
     }
-    Ok(cleared(place, shaped(place, &Facts::default())))
+    Ok(cleared(context, shaped(context, &Facts::default())))
 }
 
 /// Whether there is a cookie whose account has been logged out everywhere by now.
-async fn has_cookie_to_leave_by(place: &Place, parts: &Parts, client: &Client) -> Result<bool, Problem> {
-    let Some(carried) = place.refresh_token(parts, &Inputs::default()).await? else { return Ok(false) };
-    let (engine, terms) = (&place.app.engine, &place.page.terms);
+async fn has_cookie_to_leave_by(
+    context: &RouteContext,
+    parts: &Parts,
+    requester: &Requester,
+) -> Result<bool, Problem> {
+    let Some(carried) = context.refresh_token(parts, &Inputs::default()).await? else { return Ok(false) };
+    let (engine, client) = (&context.app.engine, &context.served.client);
     // Where the access token still says whose it was, the cookie must be theirs.
-    let of = request::bearer(&parts.headers).and_then(|bearer| engine.account_named(terms, bearer));
-    Ok(engine.log_out_everywhere_with(terms, &carried.text, of, client).await?)
+    let of = request::bearer(&parts.headers).and_then(|bearer| engine.account_named(client, bearer));
+    Ok(engine.log_out_everywhere_with(client, &carried.text, of, requester).await?)
 }
 
-pub(super) async fn me(place: &Place, parts: &Parts) -> Result<Response, Problem> {
-    let caller = place.caller(parts).await?;
-    let account = place.app.engine.account(caller.key.account).await?;
+pub(super) async fn me(context: &RouteContext, parts: &Parts) -> Result<Response, Problem> {
+    let caller = context.caller(parts).await?;
+    let account = context.app.engine.account(caller.key.account).await?;
     let facts = Facts { account: Some(&account), session_id: Some(caller.key.session), ..Facts::default() };
-    Ok(shaped(place, &facts))
+    Ok(shaped(context, &facts))
 }
 
-pub(super) async fn sessions(place: &Place, parts: &Parts) -> Result<Response, Problem> {
-    let caller = place.caller(parts).await?;
-    let listed = place.app.engine.sessions_of(caller.key.account).await?;
+pub(super) async fn sessions(context: &RouteContext, parts: &Parts) -> Result<Response, Problem> {
+    let caller = context.caller(parts).await?;
+    let listed = context.app.engine.sessions_of(caller.key.account).await?;
     let sessions: Vec<_> = listed
         .iter()
         .map(|listed| SessionFacts {
@@ -175,38 +188,38 @@ pub(super) async fn sessions(place: &Place, parts: &Parts) -> Result<Response, P
         })
         .collect();
     let (session_id, account_id) = (Some(caller.key.session), Some(caller.key.account));
-    Ok(shaped(place, &Facts { sessions: &sessions, session_id, account_id, ..Facts::default() }))
+    Ok(shaped(context, &Facts { sessions: &sessions, session_id, account_id, ..Facts::default() }))
 }
 
-/// Ends the session that the path names, or the body where the page has its id there.
+/// Ends the session that the path names, or the body where the profile has its id there.
 pub(super) async fn end_session(
-    place: &Place,
+    context: &RouteContext,
     parts: &Parts,
     id: Option<&str>,
     body: Received,
 ) -> Result<Response, Problem> {
-    let caller = place.caller(parts).await?;
-    let is_in_body = place.route.takes.takes(Input::SessionId);
+    let caller = context.caller(parts).await?;
+    let is_in_body = context.route.takes.takes(Input::SessionId);
     let fields = if is_in_body { request::fields(parts, body)? } else { Map::new() };
-    let id = place.inputs(&fields)?.get(Input::SessionId).or(id);
+    let id = context.inputs(&fields)?.get(Input::SessionId).or(id);
     let session: SessionId = id.and_then(|id| id.parse().ok()).ok_or(Refusal::SessionUnknown)?;
     let key = SessionKey { account: caller.key.account, session };
-    place.app.engine.end_session(key, EndCause::Revoked, &place.client(parts)?).await?;
-    Ok(shaped(place, &Facts { session_id: Some(session), ..Facts::default() }))
+    context.app.engine.end_session(key, EndCause::Revoked, &context.requester(parts)?).await?;
+    Ok(shaped(context, &Facts { session_id: Some(session), ..Facts::default() }))
 }
 
 /// What happened to a session, told to an administrator. Nobody is told of the session they ask with: whoever holds a
 /// copy of its tokens could read when the other one refreshes.
-pub(super) async fn explain(place: &Place, parts: &Parts, id: &str) -> Result<Response, Problem> {
-    let caller = place.admin(parts).await?;
+pub(super) async fn explain(context: &RouteContext, parts: &Parts, id: &str) -> Result<Response, Problem> {
+    let caller = context.admin(parts).await?;
     let id: SessionId = id.parse().map_err(|_| Problem::NoSuchSession)?;
     if id == caller.key.session {
         return Err(Problem::OwnSession);
     }
-    let explained = place.app.engine.explain(id).await?.ok_or(Problem::NoSuchSession)?;
+    let explained = context.app.engine.explain(id).await?.ok_or(Problem::NoSuchSession)?;
     let (session, detail) = (&explained.session, &explained.detail);
     Ok(shaped(
-        place,
+        context,
         &Facts {
             session_id: Some(id),
             account_id: Some(session.key.account),
@@ -217,56 +230,62 @@ pub(super) async fn explain(place: &Place, parts: &Parts, id: &str) -> Result<Re
     ))
 }
 
-pub(super) async fn password(place: &Place, parts: &Parts, body: Received) -> Result<Response, Problem> {
-    let caller: Caller = place.caller(parts).await?;
+pub(super) async fn password(
+    context: &RouteContext,
+    parts: &Parts,
+    body: Received,
+) -> Result<Response, Problem> {
+    let caller: Caller = context.caller(parts).await?;
     let fields = request::fields(parts, body)?;
-    let inputs = place.inputs(&fields)?;
-    let client: Client = place.client(parts)?;
+    let inputs = context.inputs(&fields)?;
+    let requester: Requester = context.requester(parts)?;
     let current =
-        inputs.get(Input::CurrentPassword).ok_or_else(|| place.missing(&[Input::CurrentPassword]))?;
-    let new = inputs.get(Input::NewPassword).ok_or_else(|| place.missing(&[Input::NewPassword]))?;
-    let carried = place.refresh_token(parts, &inputs).await?;
+        inputs.get(Input::CurrentPassword).ok_or_else(|| context.missing(&[Input::CurrentPassword]))?;
+    let new = inputs.get(Input::NewPassword).ok_or_else(|| context.missing(&[Input::NewPassword]))?;
+    let carried = context.refresh_token(parts, &inputs).await?;
     let by = carried.as_ref().map_or(By::Body, |carried| carried.by);
     let refresh_token = carried.as_ref().map(|carried| carried.text.as_str());
-    let engine = &place.app.engine;
+    let engine = &context.app.engine;
     let passwords = (current, new);
-    let pair = engine.change_password(&place.page.terms, &caller, passwords, refresh_token, &client).await;
-    let pair = pair.map_err(|error| place.naming(Input::NewPassword, error))?;
-    let account = place.account_if_told(pair.account).await?;
-    Ok(token_pair(place, &pair, place.ways(by), account.as_ref()))
+    let pair =
+        engine.change_password(&context.served.client, &caller, passwords, refresh_token, &requester).await;
+    let pair = pair.map_err(|error| context.naming(Input::NewPassword, error))?;
+    let account = context.account_if_told(pair.account).await?;
+    Ok(token_pair(context, &pair, context.ways(by), account.as_ref()))
 }
 
 /// How the refresh token of a new session shall travel. An answer that sets a cookie must have been asked for by a
 /// page of this site, or another site could log a visitor in as somebody else.
-fn way_asked_for(place: &Place, parts: &Parts, inputs: &Inputs<'_>) -> Result<By, Problem> {
-    let transport = &place.page.profile.refresh;
+fn way_asked_for(context: &RouteContext, parts: &Parts, inputs: &Inputs<'_>) -> Result<By, Problem> {
+    let transport = &context.served.profile.refresh;
     let by = match (transport.transport, inputs.get(Input::Transport)) {
         (Transport::Cookie | Transport::Both, _) | (Transport::Asked, Some("cookie")) => By::Cookie,
         (Transport::Body | Transport::Asked, _) => By::Body,
     };
     if let (By::Cookie, Some(cookie)) = (by, &transport.cookie) {
-        carriage::require_own_site(cookie, &place.app, &parts.headers)?;
+        cookie::require_own_site(cookie, &context.app, &parts.headers)?;
     }
     Ok(by)
 }
 
-fn mark_device(place: &Place, parts: &Parts, by: By, response: &mut Response) {
-    let (Some(cookie), Some(name)) = (&place.page.profile.refresh.cookie, &place.page.device_cookie) else {
+fn mark_device(context: &RouteContext, parts: &Parts, by: By, response: &mut Response) {
+    let (Some(cookie), Some(name)) = (&context.served.profile.refresh.cookie, &context.served.device_cookie)
+    else {
         return;
     };
     if by == By::Cookie {
-        carriage::clear_former(response, cookie);
+        cookie::clear_former(response, cookie);
     }
     let is_marked = request::cookies(&parts.headers, name).next().is_some();
     if by == By::Cookie && !is_marked {
-        carriage::mark_device(response, cookie, name, place.app.engine.random());
+        cookie::mark_device(response, cookie, name, context.app.engine.random());
     }
 }
 
-fn cleared(place: &Place, mut response: Response) -> Response {
-    if let Some(cookie) = &place.page.profile.refresh.cookie {
-        carriage::clear(&mut response, cookie);
-        carriage::clear_former(&mut response, cookie);
+fn cleared(context: &RouteContext, mut response: Response) -> Response {
+    if let Some(cookie) = &context.served.profile.refresh.cookie {
+        cookie::clear(&mut response, cookie);
+        cookie::clear_former(&mut response, cookie);
     }
     response
 }

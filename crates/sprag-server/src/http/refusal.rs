@@ -38,7 +38,7 @@ pub(super) enum Problem {
     Panicked,
 }
 
-/// What a refusal says, before a page gives it its shape; the code decides the status.
+/// What a refusal says, before a profile gives it its shape; the code decides the status.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) code: &'static str,

@@ -14,7 +14,7 @@ use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, Heade
 use hyper::http::request::Parts;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
-use sprag::engine::Client;
+use sprag::engine::Requester;
 use sprag::session::ShortHash;
 use sprag::token::hash_instance;
 use zeroize::Zeroizing;
@@ -208,12 +208,12 @@ fn ask_for_proxies() {
     );
 }
 
-/// Who is asking. `device_cookie` is the name of the page's device cookie, if it has one.
-pub(super) fn client(
+/// Who is asking. `device_cookie` is the name of the profile's device cookie, if it has one.
+pub(super) fn requester(
     parts: &Parts,
     proxies: &Proxies,
     device_cookie: Option<&str>,
-) -> Result<Client, Problem> {
+) -> Result<Requester, Problem> {
     if proxies.are_none() && parts.headers.contains_key(FORWARDED_FOR) {
         PROXIES_ARE_ASKED_FOR.call_once(ask_for_proxies);
     }
@@ -222,7 +222,7 @@ pub(super) fn client(
     let user_agent =
         parts.headers.get(USER_AGENT).map(|value| printable(value.as_bytes(), MAX_USER_AGENT_BYTES));
     let instance = instance(&parts.headers, device_cookie, user_agent.as_deref(), address)?;
-    Ok(Client { ip: address.map(|ip| ip.to_string()), user_agent, instance })
+    Ok(Requester { ip: address.map(|ip| ip.to_string()), user_agent, instance })
 }
 
 /// The client instance: what it says of itself, else the cookie that marks the device, else what its requests have

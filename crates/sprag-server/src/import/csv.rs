@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 
 use super::columns;
-use super::feed::{Item, MAX_RECORD_BYTES, Sender, TOO_LONG};
+use super::reader::{Item, MAX_RECORD_BYTES, Sender, TOO_LONG};
 use super::record::{Position, Record};
 
 /// More columns than any table has.
@@ -351,7 +351,7 @@ mod tests {
         let holds = |last: &str| holds_another(&[b"7", b"ann@example.org", b"$2b$12$x", last.as_bytes()]);
         assert!(holds("oops\n8,bob@example.org,$2b$12$y,ok"));
         assert!(holds("oops\r\n8,bob@example.org,$2b$12$y,ok\r\nmore"));
-        assert!(holds("oops\n8,bob@example.org,,ok"), "who came by another service has no hash");
+        assert!(holds("oops\n8,bob@example.org,,ok"), "who logs in by way of another service has no hash");
         assert!(!holds("oops\n,,,"));
         for innocent in [
             "8,bob@example.org,$2b$12$y,ok",

@@ -6,9 +6,9 @@ use std::io::BufRead;
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 
-use super::feed::{Item, MAX_RECORD_BYTES, Sender, TOO_LONG};
 use super::lines::{Line, Lines};
 use super::mongo;
+use super::reader::{Item, MAX_RECORD_BYTES, Sender, TOO_LONG};
 use super::record::{Position, Record};
 
 /// Sends what `input` holds, until its end or until nobody listens.

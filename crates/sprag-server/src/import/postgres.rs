@@ -4,8 +4,8 @@ use anyhow::Context as _;
 use sprag::store::postgres::Server;
 use sprag::store::postgres::foreign::{ForeignTable, Unreadable};
 
-use super::feed::{Item, MAX_RECORD_BYTES, Sender, TOO_LONG};
 use super::jsonl;
+use super::reader::{Item, MAX_RECORD_BYTES, Sender, TOO_LONG};
 use super::record::Position;
 use super::source::SourceError;
 

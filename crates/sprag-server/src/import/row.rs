@@ -1,4 +1,4 @@
-//! From a record to a user or a session, by the columns that a page names.
+//! From a record to a user or a session, by the columns that a profile names.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -50,7 +50,7 @@ impl User {
             external_id: fields.needed(F::ExternalId, value::text)?,
             username: fields.text(F::Username)?,
             email: fields.text(F::Email)?,
-            // Who always came by way of another service never had one.
+            // Who always logged in by way of another service never had one.
             password_hash: fields.read(F::PasswordHash, value::secret)?.unwrap_or_default(),
             name: fields.text(F::Name)?,
             given_name: fields.text(F::GivenName)?,
@@ -109,7 +109,7 @@ pub(super) struct Session {
     token: ForeignToken,
     created_at: Option<Timestamp>,
     expires_at: Timestamp,
-    /// Why it is over there; `None` while it lives.
+    /// Why it has ended in the source system; `None` while it lives.
     over: Option<Over>,
     ip: Option<String>,
     user_agent: Option<String>,
@@ -202,7 +202,7 @@ enum Status {
     No,
     /// Nothing in this record, or it has not even the column: that is never a reason to let something live.
     Empty,
-    /// The page names no such column.
+    /// The profile names no such column.
     Unasked,
 }
 

@@ -10,9 +10,9 @@ use futures_util::stream::FuturesUnordered;
 use sprag::Fault;
 use sprag::engine::Imported;
 
-use super::feed::{Feed, Item};
+use super::import_one::{Taken, Taker};
+use super::reader::{Feed, Item};
 use super::record::Position;
-use super::take::{Taken, Taker};
 
 /// How many reasons are counted apart; what is refused for yet others is counted together.
 const MAX_REASONS: usize = 50;

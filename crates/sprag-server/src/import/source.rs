@@ -10,9 +10,9 @@ use anyhow::Context as _;
 use sprag::store::postgres::foreign::ForeignTable;
 use sprag::store::postgres::{BadUrl, Server};
 
+use super::columns_needed::{Known, Lacking};
 use super::csv::Records;
-use super::feed::{Feed, Sender};
-use super::wanted::{Known, Lacking};
+use super::reader::{Feed, Sender};
 use super::{columns, jsonl, postgres, sqlite};
 use crate::config::has_password;
 

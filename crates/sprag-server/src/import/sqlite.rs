@@ -9,7 +9,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, ffi};
 use serde_json::Value;
 
-use super::feed::{Item, MAX_RECORD_BYTES, Sender, TOO_LONG};
+use super::reader::{Item, MAX_RECORD_BYTES, Sender, TOO_LONG};
 use super::record::{Position, Record};
 use super::source::SourceError;
 use super::value;

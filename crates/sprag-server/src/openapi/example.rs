@@ -1,4 +1,4 @@
-//! Examples: what ann would send and be answered, through the page's own templates. Nothing in them is real.
+//! Examples: what ann would send and be answered, through the profile's own templates. Nothing in them is real.
 
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Map, Value, json};

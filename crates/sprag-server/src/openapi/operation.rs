@@ -11,12 +11,12 @@ use crate::profile::{Action, Fact, Input, Node, Profile, Registration, Route, Tr
 /// What a refresh may say of itself in a header: 1 to 255 visible characters, and blanks between them.
 const ID_PATTERN: &str = "^[!-~]([ -~]{0,253}[!-~])?$";
 
-/// Operation ids for the page's routes, in their order; `taken` are those of other pages.
+/// Operation ids for the profile's routes, in their order; `taken` are those of other profiles.
 pub(super) fn ids(profile: &Profile, taken: &mut BTreeSet<String>) -> Vec<String> {
     profile.routes.iter().map(|route| operation_id(profile, route.action, taken)).collect()
 }
 
-/// Describes the page's route number `at`; `ids` are those of its routes.
+/// Describes the profile's route number `at`; `ids` are those of its routes.
 pub(super) fn describe(profile: &Profile, at: usize, ids: &[String]) -> Value {
     let route = &profile.routes[at];
     let mut operation = json!({
@@ -36,12 +36,12 @@ pub(super) fn describe(profile: &Profile, at: usize, ids: &[String]) -> Value {
     operation
 }
 
-/// The name of the security scheme for the page's cookie.
+/// The name of the security scheme for the profile's cookie.
 pub(super) fn cookie_scheme(profile: &Profile) -> String {
     format!("cookie_{}", component(&profile.name))
 }
 
-/// A page's name as OpenAPI takes it in the name of a component.
+/// A profile's name as OpenAPI takes it in the name of a component.
 pub(super) fn component(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }

@@ -1,4 +1,4 @@
-//! The ways a route can say no, in the page's own shape.
+//! The ways a route can say no, in the profile's own shape.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::operation::{component, needs_bearer, takes_bearer_instead, takes_cook
 use super::{example, schema};
 use crate::profile::{Action, CODES, FieldAtFault, Profile, RefusalShape, Route};
 
-/// The name of the page's refusals among the schemas.
+/// The name of the profile's refusals among the schemas.
 pub(super) fn schema_name(profile: &Profile) -> String {
     format!("Refusal_{}", component(&profile.name))
 }
@@ -18,7 +18,7 @@ pub(super) fn schema_name(profile: &Profile) -> String {
 /// The codes of fields at fault; a list of them may have both.
 const FIELD_CODES: [&str; 2] = ["field_missing", "field_invalid"];
 
-/// The schema of a page's refusals.
+/// The schema of a profile's refusals.
 pub(super) fn schema(shape: &RefusalShape) -> Value {
     let templates = shape.templates().filter_map(|(code, template)| Some((code, template.root()?)));
     let mut schemas: Vec<Value> = Vec::new();
@@ -86,7 +86,7 @@ pub(super) fn response<'a>(
     response
 }
 
-/// What is answered before anybody knows which page a request is for; such answers have no body.
+/// What is answered before anybody knows which profile a request is for; such answers have no body.
 pub(super) fn add_bare(responses: &mut Map<String, Value>) {
     for (status, description) in BARE {
         responses.entry(*status).or_insert_with(|| json!({ "description": description }));
@@ -152,7 +152,7 @@ fn codes(profile: &Profile, route: &Route) -> Vec<&'static str> {
     codes
 }
 
-/// Whether the call looks into the body, also where the page names no field of it.
+/// Whether the call looks into the body, also where the profile names no field of it.
 fn reads_body(route: &Route) -> bool {
     match route.action {
         Action::LogoutAll | Action::Me | Action::Sessions | Action::Explain => false,

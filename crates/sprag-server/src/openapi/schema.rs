@@ -1,4 +1,4 @@
-//! JSON schemas for what a page takes and gives.
+//! JSON schemas for what a profile takes and gives.
 
 use serde_json::{Map, Value, json};
 use sprag::session::EndCause;

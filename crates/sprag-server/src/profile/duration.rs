@@ -1,4 +1,4 @@
-//! Durations as a page writes them: a whole number and one unit.
+//! Durations as a profile writes them: a whole number and one unit.
 
 use std::time::Duration;
 

@@ -1,11 +1,11 @@
-//! What is wrong with a page, where, and what to do about it.
+//! What is wrong with a profile, where, and what to do about it.
 
 use std::fmt;
 
-/// How many characters of a page an error repeats.
+/// How many characters of a profile an error repeats.
 pub(super) const QUOTE_LIMIT: usize = 60;
 
-/// Why a page cannot be used: `profiles/x.toml:12: unknown key "lifetime"; did you mean "lifetimes"?`
+/// Why a profile cannot be used: `profiles/x.toml:12: unknown key "lifetime"; did you mean "lifetimes"?`
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ProfileError {
     /// The file as it was named to [`Profile::parse`](super::Profile::parse).
@@ -54,7 +54,7 @@ pub(super) fn list(words: &[&str]) -> String {
     words.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", ")
 }
 
-/// A word of the page in quotes, on one line and of bounded length.
+/// A word of the profile in quotes, on one line and of bounded length.
 pub(super) fn quote(word: &str) -> String {
     match word.char_indices().nth(QUOTE_LIMIT) {
         Some((end, _)) => format!("{:?}…", &word[..end]),

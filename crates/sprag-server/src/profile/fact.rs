@@ -10,7 +10,7 @@ use super::template::Node;
 
 macro_rules! facts {
     ($($(#[doc = $doc:literal])* $fact:ident = $name:literal, $kind:ident;)*) => {
-        /// Something a template may name; the names are part of the page format.
+        /// Something a template may name; the names are part of the profile format.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         pub enum Fact {
             $($(#[doc = $doc])* $fact,)*
@@ -74,7 +74,7 @@ facts! {
     /// What the account may do, as other systems call it: `admin` or `user`, or what it brought along from its former
     /// home.
     AccountRole = "account.role", Text;
-    /// What other systems know the account by: its key in its former home, else its id.
+    /// What other systems know the account by: its key in the source system, else its id.
     AccountSubject = "account.subject", Text;
     /// The same, as a number where it is one.
     AccountSubjectNumber = "account.subject_number", NumberOrText;
@@ -261,8 +261,8 @@ pub struct Facts<'a> {
     pub session_id: Option<SessionId>,
     /// Whose answer this is, where the account itself was not read.
     pub account_id: Option<AccountId>,
-    /// The page that answers: by which key it knows the account from before.
-    pub page: Option<ProfileId>,
+    /// The profile that answers: by which key it knows the account from before.
+    pub profile: Option<ProfileId>,
     /// The account, where it was read.
     pub account: Option<&'a Account>,
     /// The account's live sessions.
@@ -304,7 +304,7 @@ impl<'a> Item<'a> {
     }
 }
 
-/// What a refusal has to tell, its status and sentence already as the page wants them.
+/// What a refusal has to tell, its status and sentence already as the profile wants them.
 #[derive(Clone, Copy)]
 pub struct RefusalFacts<'a> {
     /// The stable code.
@@ -328,9 +328,9 @@ pub struct FieldFacts<'a> {
     pub name: &'a str,
     /// The code that it alone would have.
     pub code: &'a str,
-    /// What is wrong with it, as the page says it.
+    /// What is wrong with it, as the profile says it.
     pub message: &'a str,
-    /// How the page writes such a fault in a list, where it differs from the list's own.
+    /// How the profile writes such a fault in a list, where it differs from the list's own.
     pub(super) shape: Option<&'a Node>,
 }
 
@@ -378,7 +378,7 @@ impl<'a> Facts<'a> {
             | Fact::AccountGivenName
             | Fact::AccountFamilyName
             | Fact::AccountIsActive
-            | Fact::AccountCreatedAt => account_value(self.account?, self.page, fact),
+            | Fact::AccountCreatedAt => account_value(self.account?, self.profile, fact),
             Fact::ItemId
             | Fact::ItemCreatedAt
             | Fact::ItemLastUsedAt
@@ -410,15 +410,15 @@ impl<'a> Facts<'a> {
     }
 }
 
-fn account_value(account: &Account, page: Option<ProfileId>, fact: Fact) -> Option<Scalar<'_>> {
+fn account_value(account: &Account, profile: Option<ProfileId>, fact: Fact) -> Option<Scalar<'_>> {
     match fact {
         Fact::AccountUsername => account.username.as_deref().map(Scalar::Text),
         Fact::AccountEmail => account.email.as_deref().map(Scalar::Text),
         Fact::AccountIsAdmin => Some(Scalar::Flag(account.is_admin)),
         Fact::AccountRole => Some(Scalar::Text(account.role())),
-        Fact::AccountSubject => Some(subject(account, page)),
+        Fact::AccountSubject => Some(subject(account, profile)),
         Fact::AccountSubjectNumber => {
-            Some(subject_number(account, page).unwrap_or_else(|| subject(account, page)))
+            Some(subject_number(account, profile).unwrap_or_else(|| subject(account, profile)))
         }
         Fact::AccountName => account.particulars.name.as_deref().map(Scalar::Text),
         Fact::AccountGivenName => account.particulars.given_name.as_deref().map(Scalar::Text),
@@ -429,15 +429,15 @@ fn account_value(account: &Account, page: Option<ProfileId>, fact: Fact) -> Opti
     }
 }
 
-fn subject(account: &Account, page: Option<ProfileId>) -> Scalar<'_> {
-    let key = page.and_then(|page| account.external_id(page));
+fn subject(account: &Account, profile: Option<ProfileId>) -> Scalar<'_> {
+    let key = profile.and_then(|profile| account.external_id(profile));
     key.map_or(Scalar::Id(account.id.0), Scalar::Text)
 }
 
-/// A key that was a number in its former home: written as numbers are, and small enough for every JSON reader.
-fn subject_number(account: &Account, page: Option<ProfileId>) -> Option<Scalar<'_>> {
+/// A key that was a number in the source system: written as numbers are, and small enough for every JSON reader.
+fn subject_number(account: &Account, profile: Option<ProfileId>) -> Option<Scalar<'_>> {
     const EXACT: u64 = (1 << 53) - 1;
-    let text = account.external_id(page?)?;
+    let text = account.external_id(profile?)?;
     let number: u64 = text.parse().ok().filter(|number| *number <= EXACT)?;
     (number.to_string() == text).then_some(Scalar::Number(number))
 }

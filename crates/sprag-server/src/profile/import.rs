@@ -1,4 +1,4 @@
-//! Where the system that a page takes the place of keeps its users and sessions: so that they can be moved.
+//! Where the system that a profile takes the place of keeps its users and sessions: so that they can be moved.
 
 use super::error::{ProfileError, quote};
 use super::section::{Field, Section};
@@ -8,7 +8,7 @@ const MAX_NAME_BYTES: usize = 200;
 
 macro_rules! fields {
     ($($(#[doc = $doc:literal])* $field:ident = $name:literal;)*) => {
-        /// Something that an import takes of a user or a session; the names are part of the page format.
+        /// Something that an import takes of a user or a session; the names are part of the profile format.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         pub enum ImportField {
             $($(#[doc = $doc])* $field,)*
@@ -18,7 +18,7 @@ macro_rules! fields {
             /// Every field.
             pub const ALL: &'static [Self] = &[$(Self::$field),*];
 
-            /// The name, as a page and `--map` write it.
+            /// The name, as a profile and `--map` write it.
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self {
@@ -75,7 +75,7 @@ fields! {
 }
 
 impl ImportField {
-    /// Whether it says that something may live on, or not. Such a column is never merely hoped for.
+    /// Whether it says that something may live on, or not. Such a column is never optional.
     #[must_use]
     pub fn is_status(self) -> bool {
         matches!(self, Self::IsActive | Self::IsDisabled | Self::IsRevoked | Self::RevokedAt)
@@ -148,7 +148,7 @@ impl ImportKind {
         self.fields().iter().copied().find(|field| field.name() == name)
     }
 
-    /// The table's name in a page: `users`, `sessions`.
+    /// The table's name in a profile: `users`, `sessions`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -218,7 +218,7 @@ pub struct ImportColumn {
 }
 
 impl ImportColumn {
-    /// Reads a column as a page or `--map` writes it, with `?` where the source may lack it.
+    /// Reads a column as a profile or `--map` writes it, with `?` where the source may lack it.
     ///
     /// # Errors
     /// What is wrong with it, as the end of a sentence that begins with the field, and what to do about it.

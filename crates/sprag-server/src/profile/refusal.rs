@@ -15,7 +15,7 @@ use super::template::{Node, Scope, Template};
 pub struct Code {
     /// The code; stable, part of the wire.
     pub name: &'static str,
-    /// Its status, unless a page has another.
+    /// Its status, unless a profile has another.
     pub status: StatusCode,
     /// When it is answered.
     pub when: &'static str,
@@ -31,7 +31,7 @@ pub const CODES: &[Code] = &[
     code("field_missing", StatusCode::BAD_REQUEST, "A field that this call needs is not in the body"),
     code("field_invalid", StatusCode::BAD_REQUEST, "A field of the body holds something it cannot hold"),
     code("token_missing", StatusCode::UNAUTHORIZED, "No token was sent"),
-    code("token_invalid", StatusCode::UNAUTHORIZED, "The token is not one of ours, or not for this page"),
+    code("token_invalid", StatusCode::UNAUTHORIZED, "The token is not one of ours, or not for this profile"),
     code("token_spent", StatusCode::UNAUTHORIZED, "The refresh token was spent a moment ago; nothing ended"),
     code("token_expired", StatusCode::UNAUTHORIZED, "The lifetime of the token or its session is over"),
     code(
@@ -90,7 +90,7 @@ const fn code(name: &'static str, status: StatusCode, when: &'static str) -> Cod
     Code { name, status, when }
 }
 
-/// How a page says no.
+/// How a profile says no.
 #[derive(Clone, PartialEq, Debug)]
 pub struct RefusalShape {
     /// The media type of the body.
@@ -107,7 +107,7 @@ struct Exception {
     gives: Option<Template>,
 }
 
-/// A field of a request that is missing or wrong, before a page words it.
+/// A field of a request that is missing or wrong, before a profile words it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FieldAtFault<'a> {
     /// Its name on the wire.
@@ -118,7 +118,7 @@ pub struct FieldAtFault<'a> {
     pub message: &'a str,
 }
 
-/// Problem details (RFC 9457), for pages that say nothing else and for requests that no page answers.
+/// Problem details (RFC 9457), for profiles that say nothing else and for requests that no profile answers.
 impl Default for RefusalShape {
     fn default() -> Self {
         let fact = |key: &str, fact, is_optional| (key.to_owned(), Node::Fact { fact, is_optional });
@@ -145,7 +145,7 @@ impl RefusalShape {
 
     /// Writes the body for a refusal at the end of `out`, and says which status it has.
     ///
-    /// `message` is the usual sentence; the page may have its own. Of `fields` the first decides, and the page may list
+    /// `message` is the usual sentence; the profile may have its own. Of `fields` the first decides, and the profile may list
     /// the others, each as it lists the faults of its code.
     pub fn write(
         &self,
@@ -181,7 +181,7 @@ impl RefusalShape {
         status
     }
 
-    /// The page's own sentence for `code`.
+    /// The profile's own sentence for `code`.
     fn message(&self, code: &str) -> Option<&str> {
         self.exceptions.get(code)?.message.as_deref()
     }
@@ -198,7 +198,7 @@ impl RefusalShape {
         std::iter::once((None, &self.gives)).chain(special)
     }
 
-    /// How the page writes a field at fault in a list, for each of `codes` that has such a list.
+    /// How the profile writes a field at fault in a list, for each of `codes` that has such a list.
     pub(crate) fn elements(&self, codes: &[&str]) -> Vec<&Node> {
         codes.iter().filter_map(|code| self.template(code).element()).collect()
     }

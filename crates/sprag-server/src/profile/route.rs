@@ -27,11 +27,11 @@ pub struct Route {
     pub gives: Template,
     /// The status of its answer.
     pub status: u16,
-    /// The line of the page it stands on.
+    /// The line of the profile it stands on.
     pub line: usize,
 }
 
-/// What a route does; a page writes the names that [`name`](Action::name) gives.
+/// What a route does; a profile writes the names that [`name`](Action::name) gives.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Action {
     /// Opens a session for a name and a password.
@@ -59,7 +59,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// Every action, by the name a page writes.
+    /// Every action, by the name a profile writes.
     pub const ALL: &'static [(&'static str, Self)] = &[
         ("login", Self::Login),
         ("refresh", Self::Refresh),
@@ -74,7 +74,7 @@ impl Action {
         ("revoke", Self::Revoke),
     ];
 
-    /// The name a page writes.
+    /// The name a profile writes.
     #[must_use]
     pub fn name(self) -> &'static str {
         Self::ALL.iter().find(|(_, action)| *action == self).map_or("", |(name, _)| name)
@@ -166,7 +166,7 @@ impl Route {
     /// Reads one `[[route]]`.
     ///
     /// # Errors
-    /// It does not say what it must, or contradicts itself or the page.
+    /// It does not say what it must, or contradicts itself or the profile.
     pub(super) fn parse(field: &Field<'_>, around: &Surroundings<'_>) -> Result<Self, ProfileError> {
         let section = field.section(&["on", "does", "takes", "gives", "status"])?;
         let does = section.require("does")?;
@@ -204,7 +204,7 @@ impl Route {
                 "take \"$transport?\", or set refresh_token.transport to \"both\"",
             ),
             Action::Login | Action::Register if !is_asked && asks => {
-                ("no transport, since the page decides it", "set refresh_token.transport to \"asked\"")
+                ("no transport, since the profile decides it", "set refresh_token.transport to \"asked\"")
             }
             Action::Password if !has_both => (
                 "the current and the new password",
@@ -225,7 +225,7 @@ impl Route {
         Err(section.get("takes").map_or_else(|| section.error(&what), |field| field.error(&what)).hint(hint))
     }
 
-    /// A pair that does not reach the client, or reaches somebody else, is an error of the page.
+    /// A pair that does not reach the client, or reaches somebody else, is an error of the profile.
     fn check_pair(&self, section: &Section<'_>, around: &Surroundings<'_>) -> Result<(), ProfileError> {
         let wrong = |what: &str, hint: &str| {
             let what = format!("{} {what}", self.action.name());

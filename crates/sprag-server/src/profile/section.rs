@@ -1,4 +1,4 @@
-//! Reads the TOML of a page: tables and values that know their names and lines.
+//! Reads the TOML of a profile: tables and values that know their names and lines.
 //!
 //! Whatever is wrong is reported with its line, and a key that nobody asked for is wrong.
 
@@ -11,10 +11,10 @@ use toml::de::{DeArray, DeString, DeTable, DeValue};
 use super::duration;
 use super::error::{ProfileError, QUOTE_LIMIT, quote, suggest};
 
-/// The longest page that is read.
+/// The longest profile that is read.
 pub(super) const MAX_PAGE_BYTES: usize = 64 * 1024;
 
-/// The text of a page and the name of its file.
+/// The text of a profile and the name of its file.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
     pub(super) file: &'a str,
@@ -33,18 +33,18 @@ impl Source<'_> {
     }
 }
 
-/// A table of the page.
+/// A table of the profile.
 #[derive(Clone)]
 pub(super) struct Section<'a> {
     source: Source<'a>,
-    /// `lifetimes`, `refresh_token.cookie`; empty for the page itself.
+    /// `lifetimes`, `refresh_token.cookie`; empty for the profile itself.
     name: String,
     at: usize,
     table: &'a DeTable<'a>,
 }
 
 impl<'a> Section<'a> {
-    /// The page itself.
+    /// The profile itself.
     ///
     /// # Errors
     /// A key that is not `known`.
@@ -69,13 +69,13 @@ impl<'a> Section<'a> {
     /// There is none.
     pub(super) fn require(&self, key: &str) -> Result<Field<'a>, ProfileError> {
         let missing = || {
-            let place = if self.name.is_empty() { "the page" } else { &self.name };
+            let place = if self.name.is_empty() { "the profile" } else { &self.name };
             self.error(format!("{place} has no {key:?}")).hint("add it")
         };
         self.get(key).ok_or_else(missing)
     }
 
-    /// Every value with its key, in the order of the page.
+    /// Every value with its key, in the order of the profile.
     pub(super) fn fields(&self) -> Vec<(&'a str, Field<'a>)> {
         let mut fields: Vec<_> =
             self.table.iter().map(|(key, value)| (key.get_ref().as_ref(), self.field(key, value))).collect();
@@ -108,7 +108,7 @@ impl<'a> Section<'a> {
     }
 }
 
-/// A value of the page.
+/// A value of the profile.
 #[derive(Clone)]
 pub(super) struct Field<'a> {
     source: Source<'a>,

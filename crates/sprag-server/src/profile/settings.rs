@@ -1,4 +1,4 @@
-//! The tables of a page that are settings: lifetimes, the ratchet, how tokens travel, the environment.
+//! The tables of a profile that are settings: lifetimes, the ratchet, how tokens travel, the environment.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use super::{AccessShape, CookieSpec, Encoding, OriginRule, RefreshTransport, Sam
 /// The most by which an access token's life may be shortened at random.
 const MAX_JITTER_PERCENT: u8 = 50;
 
-/// The claims that an access token always has; a page cannot set them.
+/// The claims that an access token always has; a profile cannot set them.
 pub const OWN_CLAIMS: &[&str] = &[
     "iss",
     "sub",
@@ -62,9 +62,9 @@ const UNITS: &[&str] = &["seconds", "minutes", "hours", "days"];
 ///
 /// # Errors
 /// A value is out of its range, or the lifetimes do not grow from access to refresh to absolute.
-pub(super) fn policy(page: &Section<'_>) -> Result<Policy, ProfileError> {
+pub(super) fn policy(profile: &Section<'_>) -> Result<Policy, ProfileError> {
     let mut policy = Policy::default();
-    if let Some(field) = page.get("lifetimes") {
+    if let Some(field) = profile.get("lifetimes") {
         let section = field.section(&["access", "refresh", "absolute"])?;
         set(&mut policy.access_ttl, &section, "access", lifetime)?;
         set(&mut policy.idle_timeout, &section, "refresh", lifetime)?;
@@ -84,19 +84,19 @@ pub(super) fn policy(page: &Section<'_>) -> Result<Policy, ProfileError> {
             return Err(place.unwrap_or(field).error(what).hint(hint));
         }
     }
-    if let Some(field) = page.get("ratchet") {
+    if let Some(field) = profile.get("ratchet") {
         let known = ["reuse_interval", "retry", "ahead", "lockstep", "journal_rotations"];
         let section = field.section(&known)?;
         set(&mut policy.reuse_interval, &section, "reuse_interval", reuse_interval)?;
         let retries = [("answer", Retry::Answer), ("refuse", Retry::Refuse)];
         set(&mut policy.retry, &section, "retry", |field| field.one_of(&retries))?;
-        let aheads = [("adopt", Ahead::Adopt), ("refuse", Ahead::Refuse)];
+        let aheads = [("adopt", Ahead::FastForward), ("refuse", Ahead::Refuse)];
         set(&mut policy.ahead, &section, "ahead", |field| field.one_of(&aheads))?;
         let locksteps = [("alert", Lockstep::Alert), ("end", Lockstep::End)];
         set(&mut policy.lockstep, &section, "lockstep", |field| field.one_of(&locksteps))?;
         set(&mut policy.journal_rotations, &section, "journal_rotations", Field::flag)?;
     }
-    if let Some(section) = access_token(page)? {
+    if let Some(section) = access_token(profile)? {
         let jitter = |field: &Field<'_>| field.number(0..=MAX_JITTER_PERCENT);
         set(&mut policy.access_jitter_percent, &section, "jitter_percent", jitter)?;
     }
@@ -107,9 +107,9 @@ pub(super) fn policy(page: &Section<'_>) -> Result<Policy, ProfileError> {
 ///
 /// # Errors
 /// A claim is one of our own, or tells what is not the account's.
-pub(super) fn access(page: &Section<'_>) -> Result<AccessShape, ProfileError> {
+pub(super) fn access(profile: &Section<'_>) -> Result<AccessShape, ProfileError> {
     let mut shape = AccessShape::default();
-    let Some(section) = access_token(page)? else { return Ok(shape) };
+    let Some(section) = access_token(profile)? else { return Ok(shape) };
     let subjects = [
         ("id", Subject::Id),
         ("external", Subject::External),
@@ -140,12 +140,12 @@ fn claims(field: &Field<'_>) -> Result<Template, ProfileError> {
 ///
 /// # Errors
 /// What it says does not fit together.
-pub(super) fn refresh_token(page: &Section<'_>) -> Result<(Encoding, RefreshTransport), ProfileError> {
-    let Some(field) = page.get("refresh_token") else {
+pub(super) fn refresh_token(profile: &Section<'_>) -> Result<(Encoding, RefreshTransport), ProfileError> {
+    let Some(field) = profile.get("refresh_token") else {
         let body = Some("refresh_token".to_owned());
         return Ok((
             Encoding::Opaque,
-            RefreshTransport { body, cookie: None, transport: Transport::Body, adopts: false },
+            RefreshTransport { body, cookie: None, transport: Transport::Body, takes_imported_tokens: false },
         ));
     };
     let section = field.section(&["encoding", "body", "cookie", "transport", "adopts"])?;
@@ -179,17 +179,17 @@ pub(super) fn refresh_token(page: &Section<'_>) -> Result<(Encoding, RefreshTran
         let hint = "leave the cookie out, or set transport to \"both\"";
         return Err(section.error("the cookie would never be set").hint(hint));
     }
-    let mut adopts = false;
-    set(&mut adopts, &section, "adopts", Field::flag)?;
-    Ok((encoding, RefreshTransport { body, cookie, transport, adopts }))
+    let mut takes_imported_tokens = false;
+    set(&mut takes_imported_tokens, &section, "adopts", Field::flag)?;
+    Ok((encoding, RefreshTransport { body, cookie, transport, takes_imported_tokens }))
 }
 
 /// Reads `[environment]`: foreign names and the settings they stand for.
 ///
 /// # Errors
 /// There is no such setting.
-pub(super) fn environment(page: &Section<'_>) -> Result<Vec<(String, String)>, ProfileError> {
-    let Some(field) = page.get("environment") else {
+pub(super) fn environment(profile: &Section<'_>) -> Result<Vec<(String, String)>, ProfileError> {
+    let Some(field) = profile.get("environment") else {
         return Ok(Vec::new());
     };
     let pair = |(name, field): (&str, Field<'_>)| {
@@ -291,8 +291,9 @@ fn field_name(field: &Field<'_>) -> Result<String, ProfileError> {
     }
 }
 
-fn access_token<'a>(page: &Section<'a>) -> Result<Option<Section<'a>>, ProfileError> {
-    page.get("access_token")
+fn access_token<'a>(profile: &Section<'a>) -> Result<Option<Section<'a>>, ProfileError> {
+    profile
+        .get("access_token")
         .map(|field| field.section(&["jitter_percent", "claims", "subject", "audience"]))
         .transpose()
 }
@@ -314,7 +315,7 @@ fn reuse_interval(field: &Field<'_>) -> Result<Duration, ProfileError> {
     Ok(interval)
 }
 
-/// Puts what the page says under `key` into `slot`; a key that is not there leaves the default.
+/// Puts what the profile says under `key` into `slot`; a key that is not there leaves the default.
 fn set<'a, T>(
     slot: &mut T,
     section: &Section<'a>,

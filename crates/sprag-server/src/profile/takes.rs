@@ -7,7 +7,7 @@ use super::section::Field;
 
 macro_rules! inputs {
     ($($(#[doc = $doc:literal])* $input:ident = $name:literal;)*) => {
-        /// Something an action takes from the body of a request; the names are part of the page format.
+        /// Something an action takes from the body of a request; the names are part of the profile format.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         pub enum Input {
             $($(#[doc = $doc])* $input,)*
@@ -17,7 +17,7 @@ macro_rules! inputs {
             /// Every input, in the order of the reference.
             pub const ALL: &'static [Self] = &[$(Self::$input),*];
 
-            /// The name, as a page writes it after `$`.
+            /// The name, as a profile writes it after `$`.
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self {
@@ -104,7 +104,7 @@ impl<'a> Inputs<'a> {
     }
 }
 
-/// A field of a request that is missing or wrong, the first of them in the order of the page.
+/// A field of a request that is missing or wrong, the first of them in the order of the profile.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the field {field:?} {what}")]
 pub struct TakeError {
@@ -114,7 +114,7 @@ pub struct TakeError {
     pub what: &'static str,
     /// The refusal's code: `field_missing` or `field_invalid`.
     pub code: &'static str,
-    /// The further fields that are, for pages that list them all; these have none of their own.
+    /// The further fields that are, for profiles that list them all; these have none of their own.
     pub others: Vec<TakeError>,
 }
 
@@ -148,8 +148,8 @@ impl TakenField {
 impl Takes {
     /// Reads the inputs out of the body of a request.
     ///
-    /// Fields that the page does not name are ignored, since clients add fields. `null` and the empty text
-    /// count as absent. Of several fields for one input the first in the order of the page counts.
+    /// Fields that the profile does not name are ignored, since clients add fields. `null` and the empty text
+    /// count as absent. Of several fields for one input the first in the order of the profile counts.
     ///
     /// # Errors
     /// A field holds something other than a text, or a required input is missing.
@@ -190,7 +190,7 @@ impl Takes {
         errors
     }
 
-    /// The fields, in the order of the page.
+    /// The fields, in the order of the profile.
     #[must_use]
     pub fn fields(&self) -> &[TakenField] {
         &self.fields

@@ -21,7 +21,7 @@ pub(crate) enum Node {
     Constant(Value),
     /// The value of a fact; `null` where there is none, or nothing at all if it is optional.
     Fact { fact: Fact, is_optional: bool },
-    /// An object, its keys in the order of the page.
+    /// An object, its keys in the order of the profile.
     Object(Vec<(String, Node)>),
     /// An array.
     List(Vec<Node>),

@@ -15,7 +15,7 @@ const HTTP_2: &[u8] = b"PRI * HTTP/2.0";
 
 /// Follows one connection.
 pub(super) struct Framing {
-    place: Place,
+    state: ParserState,
     line: [u8; LINE_BYTES],
     /// The length of the line so far, beyond what is kept of it too.
     length: usize,
@@ -25,7 +25,7 @@ pub(super) struct Framing {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Place {
+enum ParserState {
     FirstLine,
     Headers,
     /// So many bytes of it are left; then another request begins.
@@ -47,7 +47,7 @@ enum Coding {
 impl Default for Framing {
     fn default() -> Self {
         Self {
-            place: Place::FirstLine,
+            state: ParserState::FirstLine,
             line: [0; LINE_BYTES],
             length: 0,
             last: 0,
@@ -62,9 +62,9 @@ impl Framing {
     pub(super) fn follow(&mut self, bytes: &mut [u8]) {
         let mut at = 0;
         while at < bytes.len() {
-            match self.place {
-                Place::Unseen => return,
-                Place::Body(left) | Place::Chunk(left) => {
+            match self.state {
+                ParserState::Unseen => return,
+                ParserState::Body(left) | ParserState::Chunk(left) => {
                     let here = left.min((bytes.len() - at) as u64);
                     at += usize::try_from(here).unwrap_or(bytes.len());
                     self.pass(left - here);
@@ -72,7 +72,7 @@ impl Framing {
                 _ => {
                     if self.take(bytes[at]) == Line::Ambiguous {
                         bytes[at] = 0;
-                        self.place = Place::Unseen;
+                        self.state = ParserState::Unseen;
                     }
                     at += 1;
                 }
@@ -81,11 +81,11 @@ impl Framing {
     }
 
     fn pass(&mut self, left: u64) {
-        self.place = match self.place {
-            Place::Body(_) if left == 0 => Place::FirstLine,
-            Place::Body(_) => Place::Body(left),
-            _ if left == 0 => Place::ChunkEnd,
-            _ => Place::Chunk(left),
+        self.state = match self.state {
+            ParserState::Body(_) if left == 0 => ParserState::FirstLine,
+            ParserState::Body(_) => ParserState::Body(left),
+            _ if left == 0 => ParserState::ChunkEnd,
+            _ => ParserState::Chunk(left),
         };
     }
 
@@ -93,8 +93,8 @@ impl Framing {
     fn take(&mut self, byte: u8) -> Line {
         let before = std::mem::replace(&mut self.last, byte);
         if byte != b'\n' {
-            if let Some(place) = self.line.get_mut(self.length) {
-                *place = byte;
+            if let Some(state) = self.line.get_mut(self.length) {
+                *state = byte;
             }
             self.length += 1;
             return Line::Plain;
@@ -108,25 +108,27 @@ impl Framing {
     }
 
     fn end_line(&mut self, line: &[u8], is_whole: bool) -> Line {
-        match self.place {
+        match self.state {
             // hyper skips empty lines before a request.
-            Place::FirstLine if line.is_empty() => {}
-            Place::FirstLine if line == HTTP_2 => self.place = Place::Unseen,
-            Place::FirstLine => {
-                (self.place, self.body_bytes, self.coding) = (Place::Headers, None, None);
+            ParserState::FirstLine if line.is_empty() => {}
+            ParserState::FirstLine if line == HTTP_2 => self.state = ParserState::Unseen,
+            ParserState::FirstLine => {
+                (self.state, self.body_bytes, self.coding) = (ParserState::Headers, None, None);
             }
-            Place::Headers if line.is_empty() => self.end_head(),
-            Place::Headers => return self.header(line, is_whole),
-            Place::ChunkSize => match chunk_size(line) {
+            ParserState::Headers if line.is_empty() => self.end_head(),
+            ParserState::Headers => return self.header(line, is_whole),
+            ParserState::ChunkSize => match chunk_size(line) {
                 _ if !is_whole => return Line::Ambiguous,
-                Some(0) => self.place = Place::Trailers,
-                Some(size) => self.place = Place::Chunk(size),
-                None => self.place = Place::Unseen,
+                Some(0) => self.state = ParserState::Trailers,
+                Some(size) => self.state = ParserState::Chunk(size),
+                None => self.state = ParserState::Unseen,
             },
-            Place::ChunkEnd if line.is_empty() => self.place = Place::ChunkSize,
-            Place::Trailers if line.is_empty() => self.place = Place::FirstLine,
-            Place::Trailers => {}
-            Place::ChunkEnd | Place::Body(_) | Place::Chunk(_) | Place::Unseen => self.place = Place::Unseen,
+            ParserState::ChunkEnd if line.is_empty() => self.state = ParserState::ChunkSize,
+            ParserState::Trailers if line.is_empty() => self.state = ParserState::FirstLine,
+            ParserState::Trailers => {}
+            ParserState::ChunkEnd | ParserState::Body(_) | ParserState::Chunk(_) | ParserState::Unseen => {
+                self.state = ParserState::Unseen
+            }
         }
         Line::Plain
     }
@@ -137,7 +139,7 @@ impl Framing {
         if name.eq_ignore_ascii_case(b"content-length") {
             match number(value, 10) {
                 Some(bytes) => self.body_bytes = Some(bytes),
-                None => self.place = Place::Unseen,
+                None => self.state = ParserState::Unseen,
             }
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             let last = value.rsplit(|byte| *byte == b',').next().unwrap_or(value).trim_ascii();
@@ -151,11 +153,11 @@ impl Framing {
     }
 
     fn end_head(&mut self) {
-        self.place = match (self.coding, self.body_bytes.unwrap_or(0)) {
-            (Some(Coding::Chunked), _) => Place::ChunkSize,
-            (Some(Coding::Other), _) => Place::Unseen,
-            (None, 0) => Place::FirstLine,
-            (None, bytes) => Place::Body(bytes),
+        self.state = match (self.coding, self.body_bytes.unwrap_or(0)) {
+            (Some(Coding::Chunked), _) => ParserState::ChunkSize,
+            (Some(Coding::Other), _) => ParserState::Unseen,
+            (None, 0) => ParserState::FirstLine,
+            (None, bytes) => ParserState::Body(bytes),
         };
     }
 }

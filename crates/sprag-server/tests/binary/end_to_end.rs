@@ -72,7 +72,7 @@ fn verified(token: &str, published: &Answer, issuer: &str) -> Value {
 }
 
 #[test]
-fn what_is_beside_the_pages_answers() {
+fn what_is_beside_the_profiles_answers() {
     let home = Home::new(SPRAG);
     let server = home.start(&[]);
     let metrics = server.ask(&Request::get("/metrics"));

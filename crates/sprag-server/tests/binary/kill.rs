@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crate::SPRAG;
 use crate::bad_disk::KillsInCommits;
-use crate::chance::Chance;
 use crate::checker::{self, Outcome};
 use crate::load::{self, Kills, Plan, Trouble};
 use crate::people::log_in;
+use crate::random::Random;
 use crate::server::Home;
 
 const EVERYDAY: Plan =
@@ -34,11 +34,11 @@ fn f1_killed_under_load_with_a_reuse_interval_and_lost_answers() {
 
 #[test]
 fn f1_killed_in_its_first_start_it_starts_the_next_time() {
-    let mut chance = Chance::new(20_265);
+    let mut random = Random::new(20_265);
     for _ in 0..20 {
         let home = Home::new(SPRAG);
         let first = home.begin(&[], &[]);
-        sleep(Duration::from_micros(chance.below(60_000)));
+        sleep(Duration::from_micros(random.below(60_000)));
         first.kill();
         home.create_user("ann");
         let server = home.start(&[]);

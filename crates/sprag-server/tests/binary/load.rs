@@ -8,10 +8,10 @@ use std::sync::{Barrier, Condvar, Mutex, PoisonError};
 use std::thread::{ScopedJoinHandle, scope, sleep};
 use std::time::{Duration, Instant};
 
-use crate::chance::Chance;
 use crate::checker::{Attempt, Disk, Outcome};
 use crate::disk_state;
 use crate::people::{log_in, logout, refresh, refresh_with_id};
+use crate::random::Random;
 use crate::server::{Home, Server};
 use crate::token::{Id, facts};
 use crate::wire::{Answer, Connection, PATIENCE, Request};
@@ -127,9 +127,9 @@ pub(crate) fn run(home: &Home, plan: Plan, trouble: &dyn Trouble) -> Run {
         let (world, mut server) = (&world, server);
         let clients: Vec<_> =
             (0..plan.clients).map(|number| scope.spawn(move || Client::new(world, number).run())).collect();
-        let mut chance = Chance::new(plan.seed);
+        let mut random = Random::new(plan.seed);
         for number in 1..=plan.strikes {
-            world.await_moment(number, &mut chance, &clients);
+            world.await_moment(number, &mut random, &clients);
             if trouble.strike(number) {
                 world.door.shut();
                 server.kill();
@@ -167,14 +167,14 @@ pub(crate) fn metric(answer: &Answer, name: &str) -> u64 {
 
 impl World {
     /// Waits for a moment drawn from this strike's share of the run.
-    fn await_moment<T>(&self, number: u64, chance: &mut Chance, clients: &[ScopedJoinHandle<'_, T>]) {
+    fn await_moment<T>(&self, number: u64, random: &mut Random, clients: &[ScopedJoinHandle<'_, T>]) {
         let share = self.plan.operations / (self.plan.strikes + 1);
-        let moment = (number - 1) * share + share / 4 + chance.below(share);
+        let moment = (number - 1) * share + share / 4 + random.below(share);
         let is_due = || self.begun.load(Ordering::Relaxed) >= moment;
         while !is_due() && !clients.iter().all(ScopedJoinHandle::is_finished) {
             sleep(Duration::from_millis(1));
         }
-        sleep(Duration::from_micros(chance.below(3000)));
+        sleep(Duration::from_micros(random.below(3000)));
     }
 }
 
@@ -202,7 +202,7 @@ impl Door {
 struct Client<'w> {
     world: &'w World,
     number: u64,
-    chance: Chance,
+    random: Random,
     sends_ids: bool,
     sessions: Vec<Held>,
     /// The second one is for duplicates.
@@ -222,7 +222,7 @@ impl<'w> Client<'w> {
         Self {
             world,
             number,
-            chance: Chance::new(world.plan.seed ^ (number + 1)),
+            random: Random::new(world.plan.seed ^ (number + 1)),
             sends_ids: world.plan.reuse_interval == "0s" || number.is_multiple_of(2),
             sessions: Vec::new(),
             connections: [None, None],
@@ -244,8 +244,8 @@ impl<'w> Client<'w> {
         }
         self.world.all_logged_in.wait();
         while self.world.begun.fetch_add(1, Ordering::Relaxed) < self.world.plan.operations {
-            let index = usize::try_from(self.chance.below(self.sessions.len() as u64)).unwrap_or(0);
-            let leaves = index.is_multiple_of(LEAVES) && self.chance.happens(LEAVING_PERCENT);
+            let index = usize::try_from(self.random.below(self.sessions.len() as u64)).unwrap_or(0);
+            let leaves = index.is_multiple_of(LEAVES) && self.random.happens(LEAVING_PERCENT);
             if leaves { self.leave(index) } else { self.refresh(index) }
         }
         // Whatever happened, each session must have outlived it.
@@ -260,7 +260,7 @@ impl<'w> Client<'w> {
         let token = self.sessions[index].token.clone();
         let request = if self.sends_ids { refresh_with_id(&token) } else { refresh(&token) };
         for _ in 0..MOST_TRIES {
-            let is_doubled = self.chance.happens(DUPLICATES_PERCENT);
+            let is_doubled = self.random.happens(DUPLICATES_PERCENT);
             let answers = self.exchange(&request, is_doubled);
             let mut is_answered = false;
             for (place, answer) in answers.into_iter().enumerate() {
@@ -298,7 +298,7 @@ impl<'w> Client<'w> {
         }
         // Without a reuse interval a request that is overtaken by its own successor is reuse, and rightly so.
         let may_be_lost = !is_doubled && self.world.plan.reuse_interval != "0s";
-        let is_lost = may_be_lost && self.chance.happens(LOST_PERCENT);
+        let is_lost = may_be_lost && self.random.happens(LOST_PERCENT);
         let used = &mut self.connections[..if is_doubled { 2 } else { 1 }];
         let sent: Vec<_> = used.iter_mut().map(|place| send(place, address, request)).collect();
         if is_lost {

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod bad_disk;
-mod chance;
 mod checker;
 mod checker_tests;
 mod disk;
@@ -14,6 +13,7 @@ mod hostile;
 mod kill;
 mod load;
 mod people;
+mod random;
 mod secrecy;
 mod server;
 mod startup;

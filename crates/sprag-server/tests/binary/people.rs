@@ -1,4 +1,4 @@
-//! What people and their apps do with the server's own page.
+//! What people and their apps do with the server's own profile.
 
 use std::io;
 

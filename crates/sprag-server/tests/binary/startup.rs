@@ -61,22 +61,22 @@ fn an_old_dotenv_stops_no_start_unless_a_variable_of_ours_is_in_doubt() {
         JSON={\"a\": \"b c\"}\nB=`a b`\nFROM=\"Acme\" <a@b.c>\nOTHER_SECRET=a#b'c\\d$e\n";
     const SECRET: &str = "q8Zr2mWx7LtB4v#c9KdJ1sYf6HgP3aUe'Vb'x2";
     let home = Home::new(SPRAG);
-    write_page(&home, "shop", 1001, "admin", "JWT_SECRET");
-    let pages = [("SPRAG_PROFILES", "./shop.toml")];
+    write_profile(&home, "shop", 1001, "admin", "JWT_SECRET");
+    let profiles = [("SPRAG_PROFILES", "./shop.toml")];
     let write = |line: &str| fs::write(home.path().join(".env"), format!("{OTHERS}{line}\n")).unwrap();
 
     write(&format!("JWT_SECRET={SECRET}"));
-    let ran = refused(&home, &pages);
+    let ran = refused(&home, &profiles);
     assert!(ran.stderr.contains("JWT_SECRET in .env line 9: there is a # in it"), "{}", ran.stderr);
     assert!(ran.stderr.contains("into double quotes") && !ran.stderr.contains("q8Zr"), "{}", ran.stderr);
 
     write(&format!("JWT_SECRET=\"{SECRET}\""));
-    let server = home.start_with(&[], &pages);
+    let server = home.start_with(&[], &profiles);
     assert!(!server.log().contains(".env"), "{}", server.log());
     server.stop();
 
     write(&format!("OPEN='hunter2\nJWT_SECRET=\"{SECRET}\""));
-    let server = home.start_with(&[], &pages);
+    let server = home.start_with(&[], &profiles);
     let log = server.log();
     assert!(log.contains("WARN") && log.contains(".env line 9 is not NAME=value"), "{log}");
     assert!(!log.contains("hunter2") && !log.contains("JWT_SECRET is not set"), "{log}");
@@ -101,23 +101,23 @@ fn two_secrets_that_differ_are_refused_with_what_settles_it() {
         ("JWT_SECRET_KEY", "q8Zr2mWx7LtB4vNc9KdJ1sYf6HgP3aUe"),
         ("JWT_SECRET", "hY+0T3b1kq/QWm4s9Zx2vN8jD6cR5uPfEgLaVoXiKtA="),
     ];
-    let pages = ("SPRAG_PROFILES", "./first.toml,./second.toml");
+    let profiles = ("SPRAG_PROFILES", "./first.toml,./second.toml");
     let home = Home::new(SPRAG);
-    for (page, id, variable) in [("first", 1001, secrets[0].0), ("second", 1002, secrets[1].0)] {
-        write_page(&home, page, id, "admin", variable);
+    for (profile, id, variable) in [("first", 1001, secrets[0].0), ("second", 1002, secrets[1].0)] {
+        write_profile(&home, profile, id, "admin", variable);
     }
-    let ran = refused(&home, &[pages, secrets[0], secrets[1]]);
+    let ran = refused(&home, &[profiles, secrets[0], secrets[1]]);
     let way_out = "set SPRAG_HS256_SECRET to say which holds, and SPRAG_SIGNING_ALGORITHM=HS256 beside it";
     assert!(ran.stderr.contains(way_out), "{}", ran.stderr);
     assert!(secrets.iter().all(|(_, secret)| !ran.stderr.contains(secret)), "{}", ran.stderr);
     let settled = [("SPRAG_HS256_SECRET", secrets[0].1), ("SPRAG_SIGNING_ALGORITHM", "HS256")];
-    home.start_with(&[], &[&[pages, secrets[0], secrets[1]], &settled[..]].concat()).stop();
+    home.start_with(&[], &[&[profiles, secrets[0], secrets[1]], &settled[..]].concat()).stop();
 }
 
 #[test]
 fn a_start_warns_of_a_secret_that_the_old_apis_need_and_of_doors_that_stand_open() {
     let home = Home::new(SPRAG);
-    write_page(&home, "shop", 1001, "open", "SHOP_SECRET");
+    write_profile(&home, "shop", 1001, "open", "SHOP_SECRET");
     let started = |environment: &[(&str, &str)]| {
         let server = home.start_with(&["--profiles", "sprag,./shop.toml"], environment);
         let log = server.log();
@@ -129,7 +129,7 @@ fn a_start_warns_of_a_secret_that_the_old_apis_need_and_of_doors_that_stand_open
     let log = started(&[]);
     assert!(log.contains(needs_secret), "{log}");
     assert!(
-        log.contains("anybody may register at the page shop, and accounts are shared between pages"),
+        log.contains("anybody may register at the profile shop, and accounts are shared between profiles"),
         "{log}"
     );
     let given = started(&[("SHOP_SECRET", "q8Zr2mWx7LtB4vNc9KdJ1sYf6HgP3aUe")]);
@@ -142,9 +142,9 @@ fn a_start_warns_of_a_secret_that_the_old_apis_need_and_of_doors_that_stand_open
 }
 
 #[test]
-fn the_first_screen_logs_in_as_the_page_does() {
+fn the_first_screen_logs_in_as_the_profile_does() {
     let home = Home::new(SPRAG);
-    write_page(&home, "shop", 1001, "open", "SHOP_SECRET");
+    write_profile(&home, "shop", 1001, "open", "SHOP_SECRET");
     let shop = home.start(&["--profiles", "./shop.toml"]);
     let printed = shop.printed();
     assert!(printed.contains("sprag user create --email ann@example.org --password-stdin\n"), "{printed}");
@@ -158,9 +158,9 @@ fn the_first_screen_logs_in_as_the_page_does() {
     ours.stop();
 }
 
-/// A page of somebody else's, with its own name for the secret that tokens are signed with.
-fn write_page(home: &Home, name: &str, id: u16, registration: &str, variable: &str) {
-    let page = format!(
+/// A profile of somebody else's, with its own name for the secret that tokens are signed with.
+fn write_profile(home: &Home, name: &str, id: u16, registration: &str, variable: &str) {
+    let profile = format!(
         r#"id = {id}
 about = "{name}"
 registration = "{registration}"
@@ -182,5 +182,5 @@ gives = {{}}
 {variable} = "hs256-secret"
 "#
     );
-    fs::write(home.path().join(format!("{name}.toml")), page).unwrap();
+    fs::write(home.path().join(format!("{name}.toml")), profile).unwrap();
 }

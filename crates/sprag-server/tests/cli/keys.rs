@@ -216,7 +216,7 @@ fn a_ring_of_other_descent_is_refused_until_it_is_adopted() {
     let stray = folder.set("SPRAG_KEY_RING", &other);
     let told = stray.run(&["serve", "--listen", "127.0.0.1:0"]).fails();
     assert!(told.contains("the key ring in SPRAG_KEY_RING shares no key with the one"), "{told}");
-    let told = stray.run(&["key", "adopt"]).fails();
+    let told = stray.run(&["key", "replace"]).fails();
     assert!(told.contains("everybody must log in again. Nothing was changed."), "{told}");
     let told = stray.run(&["key", "adopt", "--now"]).succeeds();
     assert!(

@@ -29,12 +29,12 @@ fn the_api_is_described() {
 }
 
 #[test]
-fn a_page_is_shown_changed_and_checked() {
+fn a_profile_is_shown_changed_and_checked() {
     let folder = an_empty_folder();
-    let page = folder.run(&["profile", "show", "sprag"]).succeeds();
-    folder.write("shop.toml", &page);
+    let profile = folder.run(&["profile", "show", "sprag"]).succeeds();
+    folder.write("shop.toml", &profile);
     assert_snapshot!(folder.run(&["profile", "check", "shop.toml"]).succeeds(), @r"
-    shop.toml is a page: shop, id 1, 11 calls
+    shop.toml is a profile: shop, id 1, 11 calls
       POST   /api/v1/auth/login                login
       POST   /api/v1/auth/refresh              refresh
       POST   /api/v1/auth/logout               logout
@@ -47,23 +47,27 @@ fn a_page_is_shown_changed_and_checked() {
       GET    /api/v1/auth/admin/sessions/{id}  explain
       POST   /api/v1/auth/password             password
     ");
-    folder.write("shop.toml", page.replacen("lifetimes =", "lifetime =", 1));
+    folder.write("shop.toml", profile.replacen("lifetimes =", "lifetime =", 1));
     let wrong = folder.run(&["profile", "check", "shop.toml"]).fails();
     assert_snapshot!(wrong, @r#"sprag: shop.toml:5: unknown key "lifetime"; did you mean "lifetimes"?"#);
     assert!(
-        folder.run(&["profile", "check", "none.toml"]).fails().contains("could not read the page none.toml")
+        folder
+            .run(&["profile", "check", "none.toml"])
+            .fails()
+            .contains("could not read the profile none.toml")
     );
     assert!(
         folder
             .run(&["profile", "show", "none"])
             .fails()
-            .contains("there is no shipped page \"none\"; there are ")
+            .contains("there is no shipped profile \"none\"; there are ")
     );
     let told = folder.run(&["profile", "show"]).was_misused();
     assert!(told.contains("`sprag profile list`"), "{told}");
     let told = folder.run(&["profile", "check", "sprag"]).fails();
     assert!(
-        told.contains("sprag is a shipped page and no file") && told.contains("`sprag profile show sprag`")
+        told.contains("sprag is a shipped profile and no file")
+            && told.contains("`sprag profile show sprag`")
     );
 }
 

@@ -102,7 +102,7 @@ fn who_is_disabled_is_out_at_once_and_may_come_back() {
 fn an_account_that_came_without_a_password_is_given_one_once() {
     let folder = an_empty_folder();
     folder.write("users.jsonl", "{\"id\": 1, \"email\": \"ann@example.org\", \"hash\": null}\n");
-    let import = ["user", "import", "--page", "sprag", "--from", "users.jsonl"];
+    let import = ["user", "import", "--profile", "sprag", "--from", "users.jsonl"];
     let map = ["--map", "external_id=id", "--map", "email=email", "--map", "password_hash=hash"];
     folder.run(&[&import[..], &map].concat()).succeeds();
     let command = ["user", "password", "ann@example.org", "--password-stdin"];

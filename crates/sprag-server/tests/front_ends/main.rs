@@ -1,6 +1,6 @@
-//! The browser code of the systems that pages take the place of, run for real: in Chromium and in Node, against the binary.
+//! The browser code of the systems that profiles take the place of, run for real: in Chromium and in Node, against the binary.
 //!
-//! Each folder here that holds a `….test.mjs` is a page's; its scenes are the tests. What a page's front end is stands in
+//! Each folder here that holds a `….test.mjs` is a profile's; its scenes are the tests. What a profile's front end is stands in
 //! that folder alone, so that no Rust file knows one.
 
 mod rooms;
@@ -19,7 +19,7 @@ use crate::tools::Tools;
 /// How each scene ended: why it failed, or nothing.
 type Ended = BTreeMap<String, Option<String>>;
 
-/// A page's scenes, played together at the first time that one is asked for.
+/// A profile's scenes, played together at the first time that one is asked for.
 struct Played {
     room: Room,
     ended: OnceLock<Result<Ended, String>>,
@@ -33,14 +33,14 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials(rooms, &tools)).exit_code()
 }
 
-/// The first scene of every page, then the second ones and so on: threads that take them in turn play several pages at a
+/// The first scene of every profile, then the second ones and so on: threads that take them in turn play several profiles at a
 /// time instead of all waiting for one.
 fn trials(rooms: Vec<Room>, tools: &Arc<Lazy>) -> Vec<Trial> {
     let mut ordered = Vec::new();
     for room in rooms {
         let played = Arc::new(Played { room, ended: OnceLock::new() });
         for (place, scene) in played.room.scenes.clone().into_iter().enumerate() {
-            let name = format!("{}: {scene}", played.room.page);
+            let name = format!("{}: {scene}", played.room.profile);
             let (played, tools) = (Arc::clone(&played), Arc::clone(tools));
             ordered.push((place, Trial::test(name, move || played.scene(&scene, &tools))));
         }

@@ -1,4 +1,4 @@
-//! The folders of the pages, and the scenes that their files name.
+//! The folders of the profiles, and the scenes that their files name.
 
 use std::fs;
 use std::io;
@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 const TEST_FILE: &str = ".test.mjs";
 const SCENE: &str = "scene('";
 
-/// One page's folder.
+/// One profile's folder.
 pub(crate) struct Room {
-    /// The page's name, which is the folder's.
-    pub(crate) page: String,
+    /// The profile's name, which is the folder's.
+    pub(crate) profile: String,
     pub(crate) test: PathBuf,
     pub(crate) scenes: Vec<String>,
 }
@@ -21,15 +21,15 @@ pub(crate) fn all(here: &Path) -> io::Result<Vec<Room>> {
     let mut rooms = Vec::new();
     for entry in fs::read_dir(here)? {
         let folder = entry?.path();
-        let page = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let test = folder.join(format!("{page}{TEST_FILE}"));
+        let profile = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let test = folder.join(format!("{profile}{TEST_FILE}"));
         if test.is_file() {
             let scenes = scenes(&fs::read_to_string(&test)?);
-            rooms.push(Room { page, test, scenes });
+            rooms.push(Room { profile, test, scenes });
         }
     }
     assert!(!rooms.is_empty(), "no folder in {} holds a file *{TEST_FILE}", here.display());
-    rooms.sort_by(|a, b| a.page.cmp(&b.page));
+    rooms.sort_by(|a, b| a.profile.cmp(&b.profile));
     Ok(rooms)
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Tools {
     python: PathBuf,
 }
 
-/// What the reporter prints of each scene, and last of the page as a whole.
+/// What the reporter prints of each scene, and last of the profile as a whole.
 #[derive(Deserialize)]
 struct Line {
     scene: Option<String>,
@@ -46,7 +46,7 @@ impl Tools {
         Ok(Self { here: here.to_path_buf(), chromium, python: python(here)? })
     }
 
-    /// Plays a page's scenes. Node stops what it started, also if it loses us: then its standard input ends.
+    /// Plays a profile's scenes. Node stops what it started, also if it loses us: then its standard input ends.
     pub(crate) fn play(&self, room: &Room) -> Result<Ended, String> {
         let reporter = self.here.join("lib/reporter.mjs");
         let mut node = Command::new("node");

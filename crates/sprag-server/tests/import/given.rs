@@ -16,7 +16,7 @@ pub(crate) const TOKEN: &str =
 /// The SHA-256 of [`TOKEN`].
 pub(crate) const TOKEN_SHA256: &str = "1de0ce3bd33eee703cae6e22eb4881099ae2f1d1e6077fdf8760a60fee506b09";
 
-const PAGE: &str = r#"id = 1000
+const PROFILE: &str = r#"id = 1000
 about = "A shop that has had a system of its own"
 refresh_token = { body = "refreshToken", adopts = true }
 
@@ -41,18 +41,19 @@ table = "refresh_tokens"
 columns = { user = "user_id", token = "token", expires_at = "expires_at", created_at = "created_at?", ip = "ip?", device = "device?", user_agent = "user_agent?" }
 "#;
 
-/// A folder with the page and nothing else.
+/// A folder with the profile and nothing else.
 pub(crate) fn a_shop() -> Folder {
     let folder = an_empty_folder();
-    folder.write("shop.toml", PAGE);
+    folder.write("shop.toml", PROFILE);
     folder.set("SPRAG_PROFILES", "./shop.toml").set("SPRAG_LOG", "error")
 }
 
-/// The same with a page whose lines say who is active and what is revoked.
+/// The same with a profile whose lines say who is active and what is revoked.
 pub(crate) fn a_shop_with_statuses() -> Folder {
     let folder = a_shop();
-    let page = PAGE.replace("name = \"full_name?\"", "name = \"full_name?\", is_active = \"is_active\"");
-    folder.write("shop.toml", page.replace("ip = \"ip?\"", "is_revoked = \"is_revoked\", ip = \"ip?\""));
+    let profile =
+        PROFILE.replace("name = \"full_name?\"", "name = \"full_name?\", is_active = \"is_active\"");
+    folder.write("shop.toml", profile.replace("ip = \"ip?\"", "is_revoked = \"is_revoked\", ip = \"ip?\""));
     folder
 }
 

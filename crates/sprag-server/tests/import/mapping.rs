@@ -1,4 +1,4 @@
-//! Which page, which columns, which table.
+//! Which profile, which columns, which table.
 
 use serde_json::json;
 
@@ -27,8 +27,8 @@ fn a_column_that_is_missing_is_told_with_what_there_is() {
 #[test]
 fn a_source_in_which_nobody_has_a_login_is_refused_up_front() {
     let shop = a_shop();
-    let page = shop.read("shop.toml").replace("username = \"username\"", "username = \"username?\"");
-    shop.write("shop.toml", page);
+    let profile = shop.read("shop.toml").replace("username = \"username\"", "username = \"username?\"");
+    shop.write("shop.toml", profile);
     shop.write("users.csv", format!("id,mail,hashed_password\n1,ann@example.org,{HASH}\n"));
     shop.write(
         "users.jsonl",
@@ -85,7 +85,7 @@ fn a_map_that_says_nothing_is_misuse() {
 }
 
 #[test]
-fn the_page_is_the_one_that_says_where_things_are() {
+fn the_profile_is_the_one_that_says_where_things_are() {
     let shop = a_shop();
     shop.write("users.jsonl", lines(&[user(1, "ann")]));
     let import = ["user", "import", "--from", "users.jsonl"];
@@ -93,19 +93,19 @@ fn the_page_is_the_one_that_says_where_things_are() {
     shop.write("other.toml", without.replace("1000", "1001").replace("\"POST /", "\"POST /other/"));
     shop.imports_all(&[&import[..], &["--profiles", "./other.toml,./shop.toml"]].concat());
     let told = shop.run(&[&import[..], &["--profiles", "./other.toml"]].concat()).fails();
-    assert!(told.contains("none of the configured pages (other) says where"), "{told}");
-    assert!(told.contains("--page that has [import.users]"), "{told}");
-    for page in ["shop", "./shop.toml"] {
-        let told = shop.imports_all(&[&import[..], &["--page", page]].concat());
+    assert!(told.contains("none of the configured profiles (other) says where"), "{told}");
+    assert!(told.contains("--profile that has [import.users]"), "{told}");
+    for profile in ["shop", "./shop.toml"] {
+        let told = shop.imports_all(&[&import[..], &["--profile", profile]].concat());
         assert_eq!(told["already_there"], 1);
     }
-    let told = shop.run(&[&import[..], &["--page", "shup"]].concat()).fails();
-    assert!(told.contains("there is no page \"shup\""), "{told}");
-    let told = shop.run(&[&import[..], &["--page", "./other.toml"]].concat()).fails();
-    assert!(told.contains("the page other has no [import.users]"), "{told}");
-    // A page need not say anything where the command line says it all.
+    let told = shop.run(&[&import[..], &["--profile", "shup"]].concat()).fails();
+    assert!(told.contains("there is no profile \"shup\""), "{told}");
+    let told = shop.run(&[&import[..], &["--profile", "./other.toml"]].concat()).fails();
+    assert!(told.contains("the profile other has no [import.users]"), "{told}");
+    // A profile need not say anything where the command line says it all.
     let maps = ["external_id=id", "username=username", "password_hash=hashed_password"];
     let maps = maps.map(|map| ["--map", map]).concat();
     shop.write("users.jsonl", lines(&[user(2, "bob")]));
-    shop.imports_all(&[&import[..], &["--page", "./other.toml"], &maps[..]].concat());
+    shop.imports_all(&[&import[..], &["--profile", "./other.toml"], &maps[..]].concat());
 }

@@ -142,7 +142,7 @@ fn what_a_second_run_changes_is_counted_told_and_can_be_rehearsed() {
     shop.write("users.jsonl", lines(&users));
     shop.write("sessions.jsonl", lines(&[session(1, TOKEN, true)]));
     for (import, expected) in [
-        (SESSIONS, vec![("it is over there", 1)]),
+        (SESSIONS, vec![("it has ended in the source system", 1)]),
         (USERS, vec![("it has another password hash there", 1), ("it may not log in there any more", 1)]),
     ] {
         let expected: Vec<_> = expected.into_iter().map(|(why, count)| (why.to_owned(), count)).collect();
@@ -170,10 +170,10 @@ fn what_a_second_run_changes_is_counted_told_and_can_be_rehearsed() {
 #[test]
 fn what_nobody_needs_is_left_out_and_its_user_is_taken() {
     let shop = a_shop();
-    let page = shop
+    let profile = shop
         .read("shop.toml")
         .replace("name = \"full_name?\"", "name = \"full_name?\", family_name = \"username\"");
-    shop.write("shop.toml", page);
+    shop.write("shop.toml", profile);
     let with = |id: u64, column: &str, value: Value| {
         let mut user = user(id, &format!("user{id}"));
         user[column] = value;

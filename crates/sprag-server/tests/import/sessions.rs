@@ -132,7 +132,7 @@ fn a_session_that_stands_there_many_times_is_taken_once() {
 }
 
 #[test]
-fn a_session_needs_its_user_a_token_and_a_page_that_takes_it() {
+fn a_session_needs_its_user_a_token_and_a_profile_that_takes_it() {
     let shop = a_shop_with_ann();
     let session =
         |user: u64, token: &str| json!({ "user_id": user, "token": token, "expires_at": "2100-01-01" });
@@ -153,19 +153,23 @@ fn a_session_needs_its_user_a_token_and_a_page_that_takes_it() {
 }
 
 #[test]
-fn each_page_has_users_of_its_own() {
+fn each_profile_has_users_of_its_own() {
     let shop = a_shop_with_ann();
-    let page = shop.read("shop.toml").replace("id = 1000", "id = 1001").replace("\"POST /", "\"POST /other/");
-    shop.write("other.toml", page);
+    let profile =
+        shop.read("shop.toml").replace("id = 1000", "id = 1001").replace("\"POST /", "\"POST /other/");
+    shop.write("other.toml", profile);
     let shop = shop.set("SPRAG_PROFILES", "./shop.toml,./other.toml");
     // Two systems that both call somebody 1.
     shop.write("users.jsonl", lines(&[user(1, "bob")]));
     let session = json!({ "user_id": 1, "token": TOKEN, "expires_at": "2100-01-01" });
     shop.write("sessions.jsonl", lines(&[session]));
-    let other = [&SESSIONS[..], &["--page", "other"]].concat();
+    let other = [&SESSIONS[..], &["--profile", "other"]].concat();
     let (summary, outcome) = shop.import(&other);
-    assert_eq!((outcome.code, &summary["refused"]), (1, &json!(1)), "nobody has come for that page yet");
-    assert_eq!(shop.imports_all(&["user", "import", "--from", "users.jsonl", "--page", "other"])["new"], 1);
+    assert_eq!((outcome.code, &summary["refused"]), (1, &json!(1)), "nobody has come for that profile yet");
+    assert_eq!(
+        shop.imports_all(&["user", "import", "--from", "users.jsonl", "--profile", "other"])["new"],
+        1
+    );
     assert_eq!(shop.imports_all(&other)["new"], 1);
     let users = shop.users();
     let bob = users.iter().find(|user| user["username"] == "bob").unwrap();

@@ -11,7 +11,7 @@ fn a_source_without_the_status_is_refused_up_front() {
     shop.write("users.csv", format!("id,username,hashed_password\n1,ann,{HASH}\n"));
     let told = shop.run(&["user", "import", "--from", "users.csv"]).fails();
     let expected = "sprag: could not read users.csv: it has no column \"is_active\" for is_active (it has \"id\", \"username\", \"hashed_password\"); say where it is with --map is_active=COLUMN; if the source \
-                    has none, take the field out of a copy of the page\n";
+                    has none, take the field out of a copy of the profile\n";
     assert_eq!(told, expected);
     assert!(!shop.path("sprag-data").exists());
 
@@ -107,7 +107,7 @@ fn a_session_of_which_nothing_is_said_is_over() {
     assert_eq!(shop.sessions().len(), 0);
 }
 
-/// A shop with ann, whose page says nothing of what is revoked.
+/// A shop with ann, whose profile says nothing of what is revoked.
 fn a_shop_with_ann() -> Folder {
     let shop = a_shop();
     shop.write("users.jsonl", lines(&[user(1, "ann")]));
@@ -158,7 +158,7 @@ fn a_session_may_be_revoked_by_the_moment_at_which_it_was() {
 }
 
 #[test]
-fn a_moment_does_where_the_page_looks_for_a_yes_or_no() {
+fn a_moment_does_where_the_profile_looks_for_a_yes_or_no() {
     let shop = a_shop_with_statuses();
     let ann = json!({ "id": 1, "username": "ann", "hashed_password": HASH, "is_active": true });
     shop.write("users.jsonl", lines(&[ann]));
@@ -174,7 +174,7 @@ fn a_moment_does_where_the_page_looks_for_a_yes_or_no() {
         shop.write("sessions.csv", rows + &(1..).zip(statuses).map(row).collect::<String>());
         shop.imports_all(&["session", "import", "--from", "sessions.csv", "--map", "revoked_at=revoked_at"])
     };
-    // Without the column of the page, and then with it: either of the two ends a session.
+    // Without the column of the profile, and then with it: either of the two ends a session.
     let summary = import("");
     assert_eq!((&summary["new"], &summary["over"]), (&json!(2), &json!(1)), "{summary}");
     let summary = import(",is_revoked");

@@ -2,7 +2,7 @@
 
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
-use sprag_server::client::Client;
+use sprag_server::http_client::HttpClient;
 use sprag_server::profile::{Action, Fact, Facts, Profile, Route};
 
 use crate::old::{Old, PASSWORD};
@@ -15,9 +15,9 @@ const AT_ONCE: usize = 32;
 const COMES_AGAIN: usize = 10;
 
 /// Each client presents its old token and is given a new one; some come again with that.
-pub(crate) fn all_stay_in(server: &Server, page: &Profile, tokens: &[String]) -> Result<(), Failed> {
+pub(crate) fn all_stay_in(server: &Server, profile: &Profile, tokens: &[String]) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let call = Call::of(page)?;
+    let call = Call::of(profile)?;
     runtime.block_on(async {
         let share = tokens.len().div_ceil(AT_ONCE);
         let crowds = tokens.chunks(share).map(|tokens| crowd(server, &call, tokens));
@@ -29,7 +29,7 @@ pub(crate) fn all_stay_in(server: &Server, page: &Profile, tokens: &[String]) ->
 }
 
 async fn crowd(server: &Server, call: &Call, tokens: &[String]) -> Result<(), Failed> {
-    let mut client = Client::to(server.address);
+    let mut client = HttpClient::to(server.address);
     for (position, token) in tokens.iter().enumerate() {
         let next =
             call.refresh(&mut client, token).await?.map_err(|refusal| format!("logged out: {refusal}"))?;
@@ -45,11 +45,15 @@ async fn crowd(server: &Server, call: &Call, tokens: &[String]) -> Result<(), Fa
 }
 
 /// Whoever was logged out before the move stays so.
-pub(crate) fn dead_ones_stay_dead(server: &Server, page: &Profile, tokens: &[String]) -> Result<(), Failed> {
+pub(crate) fn dead_ones_stay_dead(
+    server: &Server,
+    profile: &Profile,
+    tokens: &[String],
+) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let call = Call::of(page)?;
+    let call = Call::of(profile)?;
     runtime.block_on(async {
-        let mut client = Client::to(server.address);
+        let mut client = HttpClient::to(server.address);
         for token in tokens {
             if call.refresh(&mut client, token).await?.is_ok() {
                 return Err("a session that was over lives again".into());
@@ -62,11 +66,11 @@ pub(crate) fn dead_ones_stay_dead(server: &Server, page: &Profile, tokens: &[Str
 pub(crate) fn log_in_with_the_old_password(server: &Server, old: &Old) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let body = json!({ (old.log_in.name.as_str()): old.log_in.value, "password": PASSWORD });
-    let reply = runtime.block_on(Client::to(server.address).post_json(&old.log_in.path, &body, None))?;
+    let reply = runtime.block_on(HttpClient::to(server.address).post_json(&old.log_in.path, &body, None))?;
     if reply.status == 200 { Ok(()) } else { Err(format!("{}: {:?}", reply.status, reply.body).into()) }
 }
 
-/// How the page refreshes, read from the page.
+/// How the profile refreshes, read from the profile.
 struct Call {
     path: String,
     takes: String,
@@ -75,10 +79,10 @@ struct Call {
 }
 
 impl Call {
-    fn of(page: &Profile) -> Result<Self, Failed> {
-        let route: Option<&Route> = page.routes.iter().find(|route| route.action == Action::Refresh);
-        let (Some(route), Some(takes)) = (route, page.refresh.body.clone()) else {
-            return Err("the page has no refresh in the body".into());
+    fn of(profile: &Profile) -> Result<Self, Failed> {
+        let route: Option<&Route> = profile.routes.iter().find(|route| route.action == Action::Refresh);
+        let (Some(route), Some(takes)) = (route, profile.refresh.body.clone()) else {
+            return Err("the profile has no refresh in the body".into());
         };
         let probe = Facts { refresh_token: Some("here"), ..Facts::default() };
         assert!(route.gives.names(Fact::RefreshToken));
@@ -88,7 +92,7 @@ impl Call {
     }
 
     /// The new token, or the refusal.
-    async fn refresh(&self, client: &mut Client, token: &str) -> Result<Result<String, String>, Failed> {
+    async fn refresh(&self, client: &mut HttpClient, token: &str) -> Result<Result<String, String>, Failed> {
         let body = json!({ (self.takes.as_str()): token });
         let reply = client.post_json(&self.path, &body, None).await?;
         let answer: Value = serde_json::from_slice(&reply.body)?;

@@ -16,15 +16,15 @@ pub(crate) struct Guide {
 }
 
 impl Guide {
-    pub(crate) fn read(page: &str) -> Self {
+    pub(crate) fn read(profile: &str) -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let path = path.join(format!("../../docs/guide/moving-from-{page}.md"));
+        let path = path.join(format!("../../docs/guide/moving-from-{profile}.md"));
         let text = std::fs::read_to_string(&path)
             .unwrap_or_else(|error| panic!("{} cannot be read: {error}", path.display()));
         let commands = blocks(section(&text, "The move"), "sh");
         let added = blocks(section(&text, "Settings"), "ini").join("\n");
         assert!(commands.len() >= 2, "{} has no commands in its section \"The move\"", path.display());
-        assert!(added.contains("SPRAG_PROFILES"), "{} adds no page to .env", path.display());
+        assert!(added.contains("SPRAG_PROFILES"), "{} adds no profile to .env", path.display());
         Self { added, commands }
     }
 

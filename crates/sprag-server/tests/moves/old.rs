@@ -16,7 +16,7 @@ use sprag_rig::Postgres;
 /// The old password of every user.
 pub(crate) const PASSWORD: &str = "a password from before";
 
-/// What an old system looked like; a page's name is its file's.
+/// What an old system looked like; a profile's name is its file's.
 ///
 /// In rows, `{i}` is the number of the user, `{key}` the key, `{token}` and `{sha256}` its session's, `{now}` and
 /// `{expires}` (six days on), `{past}` moments written as `time` says.

@@ -25,9 +25,9 @@ impl Server {
         Self { child, address: address.expect("it listens") }
     }
 
-    /// The page that is served: a shipped one.
-    pub(crate) fn page(&self, _home: &Path, name: &str) -> Profile {
-        Profile::builtin(name).expect("a shipped page").expect("a page that can be read")
+    /// The profile that is served: a shipped one.
+    pub(crate) fn profile(&self, _home: &Path, name: &str) -> Profile {
+        Profile::builtin(name).expect("a shipped profile").expect("a profile that can be read")
     }
 
     /// Counts the sessions that an operator sees alive.

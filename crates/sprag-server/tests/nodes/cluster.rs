@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use sprag_rig::Database;
 
-use crate::chance::Chance;
+use crate::random::Random;
 use crate::server::{Home, PASSWORD, Ran, Server, await_some};
 use crate::wire::{Connection, Request};
 
@@ -123,10 +123,10 @@ impl Cluster {
 /// Addresses that are free now, below the ports that the system hands to outgoing connections: a node that is down for
 /// a moment finds its own free when it comes back.
 fn free_addresses() -> [SocketAddr; NODES] {
-    let mut chance = Chance::new(u64::from(std::process::id()) ^ (chance_of_this_call() << 32));
+    let mut random = Random::new(u64::from(std::process::id()) ^ (random_of_this_call() << 32));
     let mut found = Vec::new();
     while found.len() < NODES {
-        let port = u16::try_from(10_000 + chance.below(5_000)).expect("a port is a small number");
+        let port = u16::try_from(10_000 + random.below(5_000)).expect("a port is a small number");
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         if !found.contains(&address) && TcpListener::bind(address).is_ok() {
             found.push(address);
@@ -136,7 +136,7 @@ fn free_addresses() -> [SocketAddr; NODES] {
 }
 
 /// Another number at each call.
-fn chance_of_this_call() -> u64 {
+fn random_of_this_call() -> u64 {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)

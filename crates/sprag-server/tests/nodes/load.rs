@@ -1,4 +1,4 @@
-//! Clients of three nodes in trouble, each on whichever node chance names, and what they saw.
+//! Clients of three nodes in trouble, each on whichever node randomness names, and what they saw.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use sprag_rig::Postgres;
 
-use crate::chance::Chance;
 use crate::checker::{Attempt, Disk, Outcome};
 use crate::cluster::{Cluster, NODES};
 use crate::database_state;
 use crate::people::{Pair, login, logout, refresh, refresh_with_id};
+use crate::random::Random;
 use crate::server::{PASSWORD, Server};
 use crate::token::{Id, facts};
 use crate::wire::{Answer, Connection, Request};
@@ -134,12 +134,12 @@ impl World<'_> {
         servers: [Server; NODES],
         clients: &[ScopedJoinHandle<'_, T>],
     ) -> ([Server; NODES], [Duration; 2]) {
-        let mut chance = Chance::new(self.plan.seed);
+        let mut random = Random::new(self.plan.seed);
         let mut servers = servers.map(Some);
         let mut slowest = [Duration::ZERO; 2];
         let strikes = self.plan.node_kills + self.plan.database_kills;
         for number in 1..=strikes {
-            self.await_moment(number, strikes, &mut chance, clients);
+            self.await_moment(number, strikes, &mut random, clients);
             // Evenly spread among the others.
             let so_far = |number: u64| number * self.plan.database_kills / strikes;
             if so_far(number) > so_far(number - 1) {
@@ -147,7 +147,7 @@ impl World<'_> {
                 postgres.start_again();
                 slowest[1] = slowest[1].max(self.cluster.await_ready());
             } else {
-                let node = usize::try_from(chance.below(NODES as u64)).unwrap_or(0);
+                let node = usize::try_from(random.below(NODES as u64)).unwrap_or(0);
                 servers[node].take().expect("each node runs").kill();
                 let begun = Instant::now();
                 servers[node] = Some(self.cluster.start_node(node));
@@ -162,16 +162,16 @@ impl World<'_> {
         &self,
         number: u64,
         strikes: u64,
-        chance: &mut Chance,
+        random: &mut Random,
         clients: &[ScopedJoinHandle<'_, T>],
     ) {
         let share = self.plan.operations / (strikes + 1);
-        let moment = (number - 1) * share + share / 4 + chance.below(share);
+        let moment = (number - 1) * share + share / 4 + random.below(share);
         let is_due = || self.begun.load(Ordering::Relaxed) >= moment;
         while !is_due() && !clients.iter().all(ScopedJoinHandle::is_finished) {
             sleep(Duration::from_millis(1));
         }
-        sleep(Duration::from_micros(chance.below(3000)));
+        sleep(Duration::from_micros(random.below(3000)));
     }
 }
 
@@ -183,7 +183,7 @@ struct Client<'w> {
     /// What the password may be instead, where no answer told.
     perhaps: Option<String>,
     changes: u64,
-    chance: Chance,
+    random: Random,
     sends_ids: bool,
     sessions: Vec<Held>,
     /// Sessions it holds no more, with the generation of their last token; a change of the password ends them, too.
@@ -209,7 +209,7 @@ impl<'w> Client<'w> {
             password: PASSWORD.to_owned(),
             perhaps: None,
             changes: 0,
-            chance: Chance::new(world.plan.seed ^ (number + 1)),
+            random: Random::new(world.plan.seed ^ (number + 1)),
             sends_ids: world.plan.reuse_interval == "0s" || number.is_multiple_of(2),
             sessions: Vec::new(),
             left: Vec::new(),
@@ -225,10 +225,10 @@ impl<'w> Client<'w> {
         }
         self.world.all_logged_in.wait();
         while self.world.begun.fetch_add(1, Ordering::Relaxed) < self.world.plan.operations {
-            let index = usize::try_from(self.chance.below(self.sessions.len() as u64)).unwrap_or(0);
+            let index = usize::try_from(self.random.below(self.sessions.len() as u64)).unwrap_or(0);
             let has_ended = self.sessions[index].has_ended;
-            let drawn = self.chance.below(10_000);
-            if has_ended && self.chance.happens(RETURNS_PERCENT) {
+            let drawn = self.random.below(10_000);
+            if has_ended && self.random.happens(RETURNS_PERCENT) {
                 self.replace(index);
             } else if drawn < LOG_OUTS {
                 self.leave(index);
@@ -278,7 +278,7 @@ impl<'w> Client<'w> {
         let token = self.sessions[index].token.clone();
         let request = if self.sends_ids { refresh_with_id(&token) } else { refresh(&token) };
         for _ in 0..MOST_TRIES {
-            let is_doubled = self.chance.happens(DUPLICATES_PERCENT);
+            let is_doubled = self.random.happens(DUPLICATES_PERCENT);
             let answers = self.exchange(&request, is_doubled);
             let mut is_answered = false;
             for (place, answer) in answers.into_iter().enumerate() {
@@ -367,8 +367,8 @@ impl<'w> Client<'w> {
     fn exchange(&mut self, request: &Request, is_doubled: bool) -> Vec<io::Result<Answer>> {
         // Without a reuse interval a request that is overtaken by its own successor is reuse, and rightly so.
         let may_be_lost = !is_doubled && self.world.plan.reuse_interval != "0s";
-        let is_lost = may_be_lost && self.chance.happens(LOST_PERCENT);
-        let first = usize::try_from(self.chance.below(NODES as u64)).unwrap_or(0);
+        let is_lost = may_be_lost && self.random.happens(LOST_PERCENT);
+        let first = usize::try_from(self.random.below(NODES as u64)).unwrap_or(0);
         let nodes = [first, (first + 1) % NODES];
         let nodes = &nodes[..if is_doubled { 2 } else { 1 }];
         let sent: Vec<_> = nodes.iter().map(|node| self.send(*node, request)).collect();

@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
-#[path = "../binary/chance.rs"]
-mod chance;
 #[path = "../binary/checker.rs"]
 #[expect(dead_code, reason = "the tests of one node use more of it")]
 mod checker;
@@ -17,6 +15,8 @@ mod load;
 #[path = "../binary/people.rs"]
 mod people;
 mod races;
+#[path = "../binary/random.rs"]
+mod random;
 mod rolling;
 mod schema;
 #[path = "../binary/server.rs"]

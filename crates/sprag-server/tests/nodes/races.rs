@@ -10,9 +10,9 @@ use serde_json::json;
 use sprag_rig::Postgres;
 
 use crate::SPRAG;
-use crate::chance::Chance;
 use crate::cluster::{Cluster, NODES};
 use crate::people::{Pair, log_in, login, logout, refresh, refresh_with_id};
+use crate::random::Random;
 use crate::server::{PASSWORD, await_some};
 use crate::token::facts;
 use crate::wire::{Answer, Connection, Request};
@@ -67,11 +67,11 @@ fn r13_after_an_acknowledged_end_of_a_session_no_node_refreshes_it() {
     const AT_ONCE: usize = 15;
     let (cluster, _servers) = Cluster::start(SPRAG, Postgres::shared().fresh_database(), &EVERY);
     cluster.create_users(1);
-    let mut chance = Chance::new(20_266);
+    let mut random = Random::new(20_266);
     for _ in 0..ROUNDS {
         let people = log_in_all(&cluster, "user-0", AT_ONCE);
         let addresses = cluster.addresses();
-        let pauses: Vec<_> = (0..AT_ONCE).map(|_| chance.below(6000)).collect();
+        let pauses: Vec<_> = (0..AT_ONCE).map(|_| random.below(6000)).collect();
         scope(|scope| {
             for (number, (person, pause)) in people.iter().zip(pauses).enumerate() {
                 scope.spawn(move || {

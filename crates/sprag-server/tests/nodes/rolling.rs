@@ -32,7 +32,7 @@ fn f7_a_rolling_restart_behind_haproxy_fails_no_refresh() {
     });
 }
 
-/// With the page as it is, and so short an interval that sessions turn all the time.
+/// With the profile as it is, and so short an interval that sessions turn all the time.
 fn fails_no_refresh<B>(balance: impl FnOnce(&[SocketAddr]) -> (SocketAddr, B)) {
     let (cluster, servers) =
         Cluster::start(SPRAG, Postgres::shared().fresh_database(), &["--reuse-interval", "3s"]);

@@ -47,18 +47,18 @@ def main():
     parser = argparse.ArgumentParser(prog="scripts/openapi fuzz")
     parser.add_argument("--examples", type=int, default=60, help="cases per operation and phase, at most")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("pages", nargs="+")
+    parser.add_argument("profiles", nargs="+")
     arguments = parser.parse_args()
-    outcomes = [fuzz(page, arguments) for page in arguments.pages]
+    outcomes = [fuzz(profile, arguments) for profile in arguments.profiles]
     sys.exit(0 if all(outcomes) else 1)
 
 
-def fuzz(page, arguments):
-    """Whether every check held for `page`."""
-    name = pathlib.Path(page).stem
+def fuzz(profile, arguments):
+    """Whether every check held for `profile`."""
+    name = pathlib.Path(profile).stem
     report = OUT / f"fuzz-{name}.ndjson"
     with tempfile.TemporaryDirectory() as folder:
-        environment = settings(page, folder)
+        environment = settings(profile, folder)
         url = environment["SPRAG_PUBLIC_URL"]
         sprag("user", "create", *PERSON, "--password-stdin", "--admin", env=environment, input=PASSWORD)
         with (pathlib.Path(folder) / "log").open("w+") as log:
@@ -76,14 +76,14 @@ def fuzz(page, arguments):
     return status == 0 and is_alive and not defects
 
 
-def settings(page, folder):
+def settings(profile, folder):
     """An environment of its own: nothing that this shell has set reaches the server."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     return {
         "PATH": os.environ["PATH"],
-        "SPRAG_PROFILES": str(ROOT / page) if page.endswith(".toml") else page,
+        "SPRAG_PROFILES": str(ROOT / profile) if profile.endswith(".toml") else profile,
         "SPRAG_DATA_DIR": f"{folder}/data",
         "SPRAG_LISTEN": address,
         "SPRAG_PUBLIC_URL": f"http://{address}",

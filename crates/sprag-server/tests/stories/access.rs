@@ -3,11 +3,11 @@
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
 use sprag::access::Algorithm;
-use sprag::chance::SystemChance;
+use sprag::random::SystemRandom;
 
 use crate::call::Call;
 use crate::people::{ME, Way};
-use crate::world::{Plan, World, our_page, second_page};
+use crate::world::{Plan, World, our_profile, second_profile};
 
 #[tokio::test]
 async fn an_access_token_works_for_as_long_as_was_said_and_not_a_second_longer() {
@@ -26,9 +26,9 @@ async fn an_access_token_works_for_as_long_as_was_said_and_not_a_second_longer()
 }
 
 #[tokio::test]
-async fn t25_an_access_token_of_another_page_is_refused() {
-    let pages = vec![our_page(&[]), second_page(&[])];
-    let world = World::planned(Plan { pages, ..Plan::default() });
+async fn t25_an_access_token_of_another_profile_is_refused() {
+    let profiles = vec![our_profile(&[]), second_profile(&[])];
+    let world = World::planned(Plan { profiles, ..Plan::default() });
     let phone = world.ann().await.logs_in().await;
     world.sends(phone.bearer_call("GET", "/second/me")).await.refused(401, "token_invalid");
     world.sends(phone.bearer_call("POST", "/second/logout-all")).await.refused(401, "token_invalid");
@@ -106,7 +106,7 @@ async fn r29_keys_change_and_nobody_is_logged_out() {
     let published = |answer: &crate::call::Answer| answer.json()["keys"].as_array().map_or(0, Vec::len);
     assert_eq!(published(&world.sends(Call::get("/.well-known/jwks.json")).await.is(200)), 1);
     world.changes_keys(|ring| {
-        ring.add_access(Algorithm::EdDsa, &SystemChance::default(), world.now(), world.now());
+        ring.add_access(Algorithm::EdDsa, &SystemRandom::default(), world.now(), world.now());
     });
     assert_eq!(published(&world.sends(Call::get("/.well-known/jwks.json")).await.is(200)), 2);
     phone.asks(ME).await.is(200);
@@ -120,7 +120,7 @@ async fn r29_keys_change_and_nobody_is_logged_out() {
 }
 
 #[tokio::test]
-async fn a_page_may_have_its_refresh_tokens_written_as_jwts() {
+async fn a_profile_may_have_its_refresh_tokens_written_as_jwts() {
     let world = World::with(&[("encoding = \"opaque\"", "encoding = \"jwt\"")]);
     let ann = world.ann().await;
     for way in Way::BOTH {

@@ -7,7 +7,7 @@ use sprag::audit::NOBODY;
 
 use crate::call::{Answer, Call};
 use crate::people::{DEVICE_COOKIE, Device, LOGIN, ME, REGISTER, Way, nobody};
-use crate::world::{ORIGIN, Plan, World, our_page};
+use crate::world::{ORIGIN, Plan, World, our_profile};
 
 fn new_user(name: &str) -> Value {
     json!({ "username": name, "email": format!("{name}@example.org"), "password": "eight or more" })
@@ -82,8 +82,8 @@ async fn names_that_cannot_be_are_refused() {
     assert_eq!(world.dump().await, before);
 }
 
-/// Our page with registration open to all, which logs the new account in.
-fn open_page() -> Plan {
+/// Our profile with registration open to all, which logs the new account in.
+fn open_profile() -> Plan {
     let changes = [
         ("registration = \"admin\"", "registration = \"open\""),
         (
@@ -97,12 +97,12 @@ fn open_page() -> Plan {
              [[route]]\non = \"GET /api/v1/auth/sessions\"",
         ),
     ];
-    Plan { pages: vec![our_page(&changes)], ..Plan::default() }
+    Plan { profiles: vec![our_profile(&changes)], ..Plan::default() }
 }
 
 #[tokio::test]
 async fn where_registration_is_open_a_new_account_is_logged_in_at_once() {
-    let world = World::planned(open_page());
+    let world = World::planned(open_profile());
     for way in Way::BOTH {
         let mut device = if way == Way::Cookie {
             Device::browser(&world)
@@ -122,7 +122,7 @@ async fn where_registration_is_open_a_new_account_is_logged_in_at_once() {
 
 #[tokio::test]
 async fn r36_a_registration_that_is_refused_leaves_no_account_behind() {
-    let world = World::planned(open_page());
+    let world = World::planned(open_profile());
     let before = world.dump().await;
     let mut body = new_user("carol");
     body["transport"] = json!("cookie");

@@ -10,7 +10,7 @@ use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
 use rusqlite::types::Value as Sql;
 use serde_json::json;
 use sprag::audit::NOBODY;
-use sprag::chance::Chance;
+use sprag::random::Random;
 use sprag::session::{Generation, ProfileId};
 use sprag::token::{Encoding, RefreshToken};
 
@@ -106,7 +106,7 @@ async fn a_long_day(world: &World) {
 fn forged(world: &World, session: sprag::session::SessionId, ann: &Person<'_>, secret: [u8; 16]) -> String {
     #[derive(Debug)]
     struct Given([u8; 16]);
-    impl Chance for Given {
+    impl Random for Given {
         fn fill(&self, bytes: &mut [u8]) {
             bytes.copy_from_slice(&self.0);
         }

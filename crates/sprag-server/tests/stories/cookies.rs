@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::call::Call;
 use crate::people::{COOKIE, DEVICE_COOKIE, Device, LOGIN, LOGOUT, LOGOUT_ALL, REFRESH};
 use crate::verdicts::at_generation;
-use crate::world::{ORIGIN, Plan, W, World, days, our_page};
+use crate::world::{ORIGIN, Plan, W, World, days, our_profile};
 
 const ATTRIBUTES: &str = "; Path=/; Max-Age=604800; Secure; HttpOnly; SameSite=Strict";
 
@@ -127,7 +127,7 @@ async fn another_site_that_posts_a_form_to_log_out_does_not_clear_the_cookie() {
 }
 
 #[tokio::test]
-async fn a_client_that_is_no_browser_may_use_a_cookie_where_the_page_lets_it() {
+async fn a_client_that_is_no_browser_may_use_a_cookie_where_the_profile_lets_it() {
     let world = World::with(&[("origin = \"required\"", "origin = \"if_sent\"")]);
     let browser = world.ann().await.logs_in_by_cookie().await;
     world.sends(browser.call("POST", REFRESH).without("origin")).await.is(200);
@@ -178,9 +178,9 @@ async fn t23_cookie_and_body_of_two_sessions_are_refused() {
     assert_eq!(world.dump().await, before);
 }
 
-/// A page whose cookie has no prefix, so that a neighbouring subdomain can plant one of its name.
+/// A profile whose cookie has no prefix, so that a neighbouring subdomain can plant one of its name.
 fn tossable() -> Plan {
-    Plan { pages: vec![our_page(&[("__Host-sprag_refresh", "refresh")])], ..Plan::default() }
+    Plan { profiles: vec![our_profile(&[("__Host-sprag_refresh", "refresh")])], ..Plan::default() }
 }
 
 fn both_orders<'a>(one: &'a str, other: &'a str) -> [[&'a str; 2]; 2] {
@@ -279,8 +279,8 @@ async fn t4_a_cookie_with_a_secret_of_its_own_replaces_nothing() {
     let ann = world.ann().await;
     let mut browser = ann.logs_in_by_cookie().await;
     let key = crate::world::key(ann.id, browser.session);
-    let chance = sprag::chance::SystemChance::default();
-    let forged = sprag::token::RefreshToken::first(sprag::session::ProfileId(1), key, &chance);
+    let random = sprag::random::SystemRandom::default();
+    let forged = sprag::token::RefreshToken::first(sprag::session::ProfileId(1), key, &random);
     let forged = forged.encode(sprag::token::Encoding::Opaque, &world.stolen_ring(), world.now());
     let attacker = Device { refresh: forged.as_str().to_owned(), ..browser.clone() };
     ann.logs_in_on(attacker).await;
@@ -303,7 +303,7 @@ async fn the_mark_of_a_device_tells_it_from_others_and_is_made_once() {
 }
 
 #[tokio::test]
-async fn where_the_page_says_both_the_token_is_in_the_cookie_and_in_the_body() {
+async fn where_the_profile_says_both_the_token_is_in_the_cookie_and_in_the_body() {
     let changes = [
         ("transport = \"asked\"", "transport = \"both\""),
         (", transport = \"$transport?\"", ""),

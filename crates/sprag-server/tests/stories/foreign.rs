@@ -1,4 +1,4 @@
-//! Clients that still hold a token of the system whose place a page took, in a cookie beside others.
+//! Clients that still hold a token of the system whose place a profile took, in a cookie beside others.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use sprag_server::profile::Profile;
 
 use crate::call::{Answer, Call};
 use crate::people::{KNOWN, LOGIN, LOGOUT, REFRESH};
-use crate::world::{ORIGIN, Plan, W, World, days, our_page};
+use crate::world::{ORIGIN, Plan, W, World, days, our_profile};
 
 /// Carol's token of before, as such systems make them: base64 of random bytes.
 const OLD: &str = "kZ3vTq8LxWn2RbYcJd7HsGm9/uEpX0fKVq5a1+2c3d4=";
@@ -20,23 +20,23 @@ const OLD_ENCODED: &str = "kZ3vTq8LxWn2RbYcJd7HsGm9%2FuEpX0fKVq5a1%2B2c3d4%3D";
 /// Another one of before.
 const OTHER: &str = "Qm9/uEpX0fKVq5a1+2c3d4kZ3vTq8LxWn2RbYcJd7Hs=";
 
-/// A page that took the place of a system whose cookie a neighbouring subdomain can plant.
-fn page() -> Profile {
-    let adopts = ("transport = \"asked\"", "adopts = true\ntransport = \"asked\"");
-    our_page(&[("__Host-sprag_refresh", "refresh"), adopts])
+/// A profile that took the place of a system whose cookie a neighbouring subdomain can plant.
+fn profile() -> Profile {
+    let takes_imported_tokens = ("transport = \"asked\"", "adopts = true\ntransport = \"asked\"");
+    our_profile(&[("__Host-sprag_refresh", "refresh"), takes_imported_tokens])
 }
 
 fn successor() -> World {
-    World::planned(Plan { pages: vec![page()], ..Plan::default() })
+    World::planned(Plan { profiles: vec![profile()], ..Plan::default() })
 }
 
 /// Carol comes from the system of before, with that token.
 async fn carol_comes_with(world: &World, token: &str) {
-    let terms = page().terms();
+    let client = profile().client_policy();
     let (_, password_hash) = KNOWN[0];
     let user =
         ImportedUser { external_id: "7", username: Some("carol"), password_hash, ..ImportedUser::default() };
-    world.engine.import_user(&terms, user).await.expect("a store that works");
+    world.engine.import_user(&client, user).await.expect("a store that works");
     let session = ImportedSession {
         user: "7",
         token: ForeignToken::new(token).expect("a token of another system"),
@@ -47,7 +47,7 @@ async fn carol_comes_with(world: &World, token: &str) {
         user_agent: None,
         device: None,
     };
-    let imported = world.engine.import_session(&terms, session).await;
+    let imported = world.engine.import_session(&client, session).await;
     assert_eq!(imported.expect("a store that works"), Imported::New);
 }
 
@@ -82,7 +82,7 @@ async fn t24_a_planted_token_of_ours_does_not_win_over_an_old_one_that_lives() {
             shows(&world, path, &cookies, None).await.refused(400, "request_invalid");
         }
     }
-    assert_eq!(world.dump().await, before, "nobody's session turned, ended or was adopted");
+    assert_eq!(world.dump().await, before, "nobody's session turned, ended or took a token");
     shows(&world, REFRESH, &[OLD_ENCODED], None).await.is(200);
 }
 
@@ -195,8 +195,8 @@ async fn the_cookie_of_the_system_before_is_cleared_where_it_was_as_soon_as_it_i
         ("__Host-sprag_refresh", "refresh"),
         ("transport = \"asked\"", "adopts = true\ntransport = \"asked\""),
     ];
-    let page = our_page(&[&text[..], &changes].concat());
-    let world = World::planned(Plan { pages: vec![page], ..Plan::default() });
+    let profile = our_profile(&[&text[..], &changes].concat());
+    let world = World::planned(Plan { profiles: vec![profile], ..Plan::default() });
     carol_comes_with(&world, OLD).await;
     let former = |answer: &Answer| {
         let cookies: Vec<_> =

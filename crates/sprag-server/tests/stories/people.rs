@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 use sprag::account::{Account, Name, Particulars};
 use sprag::audit::{Event, EventKind};
-use sprag::chance::{self, SystemChance};
+use sprag::random::{self, SystemRandom};
 use sprag::session::{AccountId, Epoch, Session, SessionId};
 use sprag::store::NewAccount;
 
@@ -22,7 +22,7 @@ pub(crate) const SESSIONS: &str = "/api/v1/auth/sessions";
 pub(crate) const ADMIN_SESSIONS: &str = "/api/v1/auth/admin/sessions";
 pub(crate) const PASSWORD: &str = "/api/v1/auth/password";
 
-/// The cookie of our page, and the one that marks a device.
+/// The cookie of our profile, and the one that marks a device.
 pub(crate) const COOKIE: &str = "__Host-sprag_refresh";
 pub(crate) const DEVICE_COOKIE: &str = "__Host-sprag_refresh-device";
 
@@ -66,7 +66,7 @@ impl World {
 
     async fn moves_in(&self, name: &'static str, is_admin: bool) -> Person<'_> {
         let (_, hash) = KNOWN.into_iter().find(|(known, _)| *known == name).expect("somebody we know");
-        let id = AccountId(chance::id(&SystemChance::default(), self.now()));
+        let id = AccountId(random::id(&SystemRandom::default(), self.now()));
         let email = format!("{name}@example.org");
         let account = Account {
             id,
@@ -306,6 +306,6 @@ impl<'w> Device<'w> {
 }
 
 /// A client of which nothing is known.
-pub(crate) fn nobody() -> sprag::engine::Client {
-    sprag::engine::Client { ip: None, user_agent: None, instance: [0; 16] }
+pub(crate) fn nobody() -> sprag::engine::Requester {
+    sprag::engine::Requester { ip: None, user_agent: None, instance: [0; 16] }
 }

@@ -10,11 +10,11 @@ use sprag::account::{Account, Name};
 use sprag::audit::{Checkpoint, Entry, Event, Head};
 use sprag::clock::Timestamp;
 use sprag::keys::Fingerprint;
-use sprag::ratchet::{Retried, Rotation, Standing};
+use sprag::ratchet::{Retried, Rotation, SessionState};
 use sprag::session::{AccountId, Session, SessionDetail, SessionId, SessionKey};
 use sprag::store::{
-    Accounts, Adoption, Credential, Ending, Journal, NewAccount, Opened, Opening, PasswordChange,
-    PasswordChanged, Rings, Rotated, Sessions, Slice, Store, Swept,
+    Accounts, Credential, Ending, Journal, NewAccount, Opened, Opening, PasswordChange, PasswordChanged,
+    Rings, Rotated, Sessions, Slice, Store, Swept, TokenBinding,
 };
 
 /// What the store does from now on.
@@ -135,15 +135,15 @@ pass_through! {
 
 pass_through! {
     fn admit(ring: Vec<Fingerprint>, at: Timestamp) -> bool;
-    fn adopt(ring: Vec<Fingerprint>, at: Timestamp) -> ();
+    fn replace(ring: Vec<Fingerprint>, at: Timestamp) -> ();
     impl Rings {}
 }
 
 pass_through! {
     fn open(opening: Opening) -> Opened;
-    fn find(key: SessionKey) -> Option<Standing>;
+    fn find(key: SessionKey) -> Option<SessionState>;
     fn retry(retried: Retried, event: Option<Event>) -> Option<Rotated>;
-    fn adopt_session(adoption: Adoption) -> bool;
+    fn bind_imported_token(binding: TokenBinding) -> bool;
     fn end(key: SessionKey, ending: Ending) -> bool;
     fn end_all(account: AccountId, except: Option<SessionId>, ending: Ending) -> u64;
     fn of(account: AccountId, after: Option<SessionId>, limit: u32) -> Vec<(Session, SessionDetail)>;
@@ -184,6 +184,6 @@ pass_through! {
     fn heads(before: Timestamp, after: Option<AccountId>, limit: u32) -> Vec<Head>;
     fn last_checkpoint() -> Option<Checkpoint>;
     fn checkpoints(after: u64, limit: u32) -> Vec<Checkpoint>;
-    fn seal(checkpoint: Checkpoint) -> bool;
+    fn add_checkpoint(checkpoint: Checkpoint) -> bool;
     impl Journal {}
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::call::Call;
 use crate::people::{ADMIN_SESSIONS, Device, LOGIN, LOGOUT, LOGOUT_ALL, ME, SESSIONS, Way};
-use crate::world::{BEGINNING, Plan, W, World, days, our_page};
+use crate::world::{BEGINNING, Plan, W, World, days, our_profile};
 
 #[tokio::test]
 async fn logging_out_ends_the_session_at_once_and_twice_is_not_an_error() {
@@ -130,7 +130,7 @@ async fn one_session_can_be_ended_from_another_once() {
 }
 
 #[tokio::test]
-async fn a_page_may_have_the_id_of_the_session_to_end_in_the_body() {
+async fn a_profile_may_have_the_id_of_the_session_to_end_in_the_body() {
     let in_body = [
         ("DELETE /api/v1/auth/sessions/{id}", "POST /api/v1/auth/sessions/end"),
         (
@@ -300,7 +300,7 @@ async fn a_refresh_that_finds_its_session_ended_meanwhile_is_refused() {
 #[tokio::test]
 async fn every_route_that_needs_an_access_token_says_so() {
     let world = World::new();
-    let routes = our_page(&[]).routes;
+    let routes = our_profile(&[]).routes;
     for route in routes.iter().filter(|route| route.action.needs_access_token()) {
         let path = route.path.replace("{id}", "00000000-0000-0000-0000-000000000000");
         let call = Call::new(route.method.as_str(), &path);

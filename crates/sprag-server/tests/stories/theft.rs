@@ -4,7 +4,7 @@ use sprag_server::profile::Action;
 
 use crate::call::{Answer, Call};
 use crate::people::{Device, ME, Way};
-use crate::world::{W, World, our_page};
+use crate::world::{W, World, our_profile};
 
 #[tokio::test]
 async fn t1_t2_t6_a_thief_who_refreshes_first_is_out_when_the_victim_comes_back() {
@@ -118,7 +118,7 @@ async fn t3_who_steps_along_for_three_generations_raises_an_alarm() {
 }
 
 #[tokio::test]
-async fn t3_where_the_page_says_so_stepping_along_ends_the_session() {
+async fn t3_where_the_profile_says_so_stepping_along_ends_the_session() {
     let world = World::with(&[("lockstep = \"alert\"", "lockstep = \"end\"")]);
     let ann = world.ann().await;
     for way in Way::BOTH {
@@ -178,7 +178,7 @@ async fn t3_r20_nothing_a_thief_can_ask_tells_that_the_victim_has_refreshed() {
         phone.refreshes().await.is(200);
         world.winds(W + 1);
         let thief = phone.is_robbed();
-        let reading = our_page(&[]).routes.into_iter().filter(|route| route.action.only_reads());
+        let reading = our_profile(&[]).routes.into_iter().filter(|route| route.action.only_reads());
         let paths: Vec<(String, u16)> = reading
             .map(|route| {
                 let status = if route.action == Action::Explain { 403 } else { 200 };

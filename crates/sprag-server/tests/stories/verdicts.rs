@@ -2,7 +2,7 @@
 //!
 //! Each is told twice, with the token in the body and in the cookie.
 
-use sprag::chance::SystemChance;
+use sprag::random::SystemRandom;
 use sprag::session::{EndCause, Generation, ProfileId, Session, SessionId};
 use sprag::token::{Encoding, RefreshToken};
 use uuid::Uuid;
@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::call::Answer;
 use crate::people::{DEVICE_COOKIE, Device, Person, Way};
 use crate::seam::Mood;
-use crate::world::{W, World, days, key, second_page};
+use crate::world::{W, World, days, key, second_profile};
 
 /// What one row of the table does.
 struct Verdict {
@@ -91,7 +91,7 @@ async fn judged_with(
 
 /// A token that only the holder of the refresh key can make: any session, any generation, a secret of its own.
 fn forged(world: &World, key: sprag::session::SessionKey) -> String {
-    let token = RefreshToken::first(ProfileId(1), key, &SystemChance::default());
+    let token = RefreshToken::first(ProfileId(1), key, &SystemRandom::default());
     token.encode(Encoding::Opaque, &world.stolen_ring(), world.now()).as_str().to_owned()
 }
 
@@ -131,9 +131,9 @@ async fn row_1_what_is_no_token_of_ours_is_refused_without_asking_the_store() {
 }
 
 #[tokio::test]
-async fn row_1_t25_a_token_of_another_page_changes_nothing() {
-    let pages = vec![crate::world::our_page(&[]), second_page(&[])];
-    let world = World::planned(crate::world::Plan { pages, ..Default::default() });
+async fn row_1_t25_a_token_of_another_profile_changes_nothing() {
+    let profiles = vec![crate::world::our_profile(&[]), second_profile(&[])];
+    let world = World::planned(crate::world::Plan { profiles, ..Default::default() });
     let ann = world.ann().await;
     let mut phone = ann.logs_in().await;
     let spent = phone.refresh.clone();
@@ -158,7 +158,7 @@ async fn row_1_t16_a_retired_key_takes_all_its_tokens_with_it() {
         let mut phone = ann.logs_in_by(way).await;
         let old = phone.refresh.clone();
         world.changes_keys(|ring| {
-            ring.add_refresh(&SystemChance::default(), world.now(), world.now());
+            ring.add_refresh(&SystemRandom::default(), world.now(), world.now());
         });
         phone.refreshes().await.is(200);
         world.changes_keys(|ring| assert!(ring.retire("1", world.now())));
@@ -248,7 +248,7 @@ async fn row_6_r12_a_token_ahead_of_the_database_is_adopted_with_an_alarm() {
 }
 
 #[tokio::test]
-async fn row_6_where_the_page_refuses_it_or_the_gap_is_too_wide_the_session_ends() {
+async fn row_6_where_the_profile_refuses_it_or_the_gap_is_too_wide_the_session_ends() {
     for (ahead, gap) in [("refuse", 1), ("adopt", 1025)] {
         let world = World::with(&[("ahead = \"adopt\"", &format!("ahead = \"{ahead}\""))]);
         let ann = world.ann().await;

@@ -1,4 +1,4 @@
-//! The reuse interval: lost answers, tabs that wake together, strict pages, and a clock that goes back.
+//! The reuse interval: lost answers, tabs that wake together, strict profiles, and a clock that goes back.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -164,7 +164,7 @@ async fn w_0_still_answers_the_very_request_that_turned_the_session() {
 }
 
 #[tokio::test]
-async fn where_a_page_refuses_retries_nothing_ends_inside_the_window_and_all_is_reuse_after_it() {
+async fn where_a_profile_refuses_retries_nothing_ends_inside_the_window_and_all_is_reuse_after_it() {
     let world = World::with(&[("retry = \"answer\"", "retry = \"refuse\"")]);
     let ann = world.ann().await;
     for way in Way::BOTH {

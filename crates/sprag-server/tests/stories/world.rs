@@ -13,11 +13,11 @@ use rusqlite::Connection;
 use sprag::Engine;
 use sprag::access::Algorithm;
 use sprag::audit::{Entry, Severity};
-use sprag::chance::SystemChance;
 use sprag::clock::{Clock as _, HandClock, Timestamp};
 use sprag::engine::{Issuer, Limits};
 use sprag::keys::KeyRing;
 use sprag::password::Hasher;
+use sprag::random::SystemRandom;
 use sprag::session::{AccountId, Session, SessionId, SessionKey};
 use sprag::store::Store;
 use sprag::store::sqlite::{Settings, SqliteStore};
@@ -34,7 +34,7 @@ use crate::seam::Seam;
 /// When every story begins: noon, 1 July 2026.
 pub(crate) const BEGINNING: Timestamp = Timestamp(1_782_907_200_000);
 
-/// W of our page, in seconds.
+/// W of our profile, in seconds.
 pub(crate) const W: u64 = 30;
 
 /// The origin of the server's own site.
@@ -51,7 +51,7 @@ pub(crate) fn days(days: u64) -> u64 {
 
 /// What a world is built from, where the usual will not do.
 pub(crate) struct Plan {
-    pub(crate) pages: Vec<Profile>,
+    pub(crate) profiles: Vec<Profile>,
     pub(crate) hash_queue: usize,
     pub(crate) sessions_per_account: u32,
     /// The secret that another system's APIs verify with; without one, keys are made.
@@ -65,7 +65,7 @@ pub(crate) struct Plan {
 impl Default for Plan {
     fn default() -> Self {
         Self {
-            pages: vec![our_page(&[])],
+            profiles: vec![our_profile(&[])],
             hash_queue: 64,
             sessions_per_account: 100,
             hs256_secret: None,
@@ -84,21 +84,21 @@ pub(crate) struct World {
     /// Every token and cookie that was ever handed out.
     pub(crate) handed_out: Mutex<Vec<String>>,
     router: Router,
-    pages: Vec<Profile>,
+    profiles: Vec<Profile>,
     other_origins: Vec<String>,
     proxies: Proxies,
     database: PathBuf,
 }
 
 impl World {
-    /// A world with our own page, as it is shipped.
+    /// A world with our own profile, as it is shipped.
     pub(crate) fn new() -> Self {
         Self::planned(Plan::default())
     }
 
-    /// A world with our own page, some lines of it changed.
+    /// A world with our own profile, some lines of it changed.
     pub(crate) fn with(changes: &[(&str, &str)]) -> Self {
-        Self::planned(Plan { pages: vec![our_page(changes)], ..Plan::default() })
+        Self::planned(Plan { profiles: vec![our_profile(changes)], ..Plan::default() })
     }
 
     pub(crate) fn planned(plan: Plan) -> Self {
@@ -106,34 +106,34 @@ impl World {
         let database = folder.path().join("sprag.db");
         let seam = Arc::new(Seam::over(open_store(&database)));
         let clock = Arc::new(HandClock::at(BEGINNING));
-        let chance = Arc::new(SystemChance::default());
-        let mut keys = KeyRing::generate(Algorithm::Es256, chance.as_ref(), BEGINNING).expect("keys");
+        let random = Arc::new(SystemRandom::default());
+        let mut keys = KeyRing::generate(Algorithm::Es256, random.as_ref(), BEGINNING).expect("keys");
         if let Some(secret) = &plan.hs256_secret {
             keys.with_hs256_secret(secret.as_bytes()).expect("a secret that is not weak");
         }
         let engine = Arc::new(Engine::new(
             Arc::clone(&seam) as Arc<dyn Store>,
             Arc::clone(&clock) as _,
-            chance,
+            random,
             keys,
             Hasher::start(1, plan.hash_queue).expect("a thread"),
             Issuer { issuer: ORIGIN.to_owned(), audience: "sprag-stories".to_owned() },
             Limits { sessions_per_account: plan.sessions_per_account },
         ));
-        check_together(&plan.pages).expect("pages that go together");
-        let Plan { pages, other_origins, proxies, .. } = plan;
-        let router = serve(&engine, &pages, &other_origins, &proxies, PATIENCE);
+        check_together(&plan.profiles).expect("profiles that go together");
+        let Plan { profiles, other_origins, proxies, .. } = plan;
+        let router = serve(&engine, &profiles, &other_origins, &proxies, PATIENCE);
         let handed_out = Mutex::default();
-        Self { clock, seam, engine, folder, handed_out, router, pages, other_origins, proxies, database }
+        Self { clock, seam, engine, folder, handed_out, router, profiles, other_origins, proxies, database }
     }
 
     /// From now on what is not done is given up almost at once.
     pub(crate) fn loses_patience(&mut self) {
         self.router =
-            serve(&self.engine, &self.pages, &self.other_origins, &self.proxies, Duration::from_millis(5));
+            serve(&self.engine, &self.profiles, &self.other_origins, &self.proxies, Duration::from_millis(5));
     }
 
-    /// Sends a request and checks nothing: pages differ in what they answer.
+    /// Sends a request and checks nothing: profiles differ in what they answer.
     pub(crate) async fn is_asked(&self, call: Call) -> Answer {
         ask(self.router.clone(), call).await
     }
@@ -268,7 +268,7 @@ async fn ask(router: Router, call: Call) -> Answer {
 
 fn serve(
     engine: &Arc<Engine>,
-    pages: &[Profile],
+    profiles: &[Profile],
     other_origins: &[String],
     proxies: &Proxies,
     deadline: Duration,
@@ -276,7 +276,7 @@ fn serve(
     let app = App::new(Arc::clone(engine), Arc::new(Metrics::default()), ORIGIN.to_owned());
     let mut app = app.called_from(other_origins.to_vec()).behind(proxies.clone());
     app.deadline = deadline;
-    router(&Arc::new(app), pages.to_vec(), ORIGIN)
+    router(&Arc::new(app), profiles.to_vec(), ORIGIN)
 }
 
 /// The one place that chooses what the stories' data is kept in.
@@ -286,22 +286,22 @@ fn open_store(path: &Path) -> Arc<dyn Store> {
     Arc::new(SqliteStore::open(path, settings).expect("a migrated database"))
 }
 
-/// Our own page with some of its text replaced; each replaced text must be there.
-pub(crate) fn our_page(changes: &[(&str, &str)]) -> Profile {
-    let mut text = Profile::builtin_text("sprag").expect("our page").to_owned();
+/// Our own profile with some of its text replaced; each replaced text must be there.
+pub(crate) fn our_profile(changes: &[(&str, &str)]) -> Profile {
+    let mut text = Profile::builtin_text("sprag").expect("our profile").to_owned();
     for (from, to) in changes {
-        assert!(text.contains(from), "our page has no {from}");
+        assert!(text.contains(from), "our profile has no {from}");
         text = text.replace(from, to);
     }
     Profile::parse("sprag", "sprag.toml", &text).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// A second page beside ours, with an id, a cookie and paths of its own.
-pub(crate) fn second_page(changes: &[(&str, &str)]) -> Profile {
+/// A second profile beside ours, with an id, a cookie and paths of its own.
+pub(crate) fn second_profile(changes: &[(&str, &str)]) -> Profile {
     let own = [("id = 1\n", "id = 2\n"), ("/api/v1/auth", "/second"), ("__Host-sprag", "__Host-second")];
-    let mut page = our_page(&[&own, changes].concat());
-    page.name = "second".to_owned();
-    page
+    let mut profile = our_profile(&[&own, changes].concat());
+    profile.name = "second".to_owned();
+    profile
 }
 
 pub(crate) fn ip(text: &str) -> IpAddr {

@@ -25,13 +25,13 @@ use crate::store::Journal;
 pub const SETTLED: Duration = Duration::from_secs(60);
 
 /// How many rows are read at a time.
-const PAGE: u32 = 1000;
+const PROFILE: u32 = 1000;
 
 /// How many findings a report lists; the rest is only counted.
 pub const MAX_FINDINGS: usize = 100;
 
 /// Makes and checks the tags of checkpoints, with keys that the database does not hold.
-pub trait Seal: Send + Sync {
+pub trait CheckpointKey: Send + Sync {
     /// The tag of `bytes`, and which key made it.
     fn tag(&self, now: Timestamp, bytes: &[u8]) -> (u8, Hash);
 
@@ -39,7 +39,7 @@ pub trait Seal: Send + Sync {
     fn verifies(&self, key_id: u8, bytes: &[u8], tag: &Hash) -> bool;
 }
 
-impl Seal for KeyRing {
+impl CheckpointKey for KeyRing {
     fn tag(&self, now: Timestamp, bytes: &[u8]) -> (u8, Hash) {
         self.audit_tag(None, now, bytes)
     }
@@ -51,9 +51,9 @@ impl Seal for KeyRing {
 
 /// What making a checkpoint came to.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Sealing {
+pub enum Checkpointing {
     /// It is made and stored.
-    Sealed(Checkpoint),
+    Added(Checkpoint),
     /// There is nothing that the last one does not cover, or another node made one just now.
     NothingNew,
     /// The journal no longer holds what the last checkpoint covers. None is made over it: run [`verify`].
@@ -176,21 +176,25 @@ pub enum CheckpointFlaw {
 ///
 /// # Errors
 /// A [`Fault`] if the store fails.
-pub async fn checkpoint(journal: &dyn Journal, seal: &dyn Seal, now: Timestamp) -> Result<Sealing, Fault> {
+pub async fn checkpoint(
+    journal: &dyn Journal,
+    key: &dyn CheckpointKey,
+    now: Timestamp,
+) -> Result<Checkpointing, Fault> {
     let settled = now.minus(SETTLED);
     let last = journal.last_checkpoint().await?;
     if let Some(last) = &last {
         if settled <= last.before {
-            return Ok(Sealing::NothingNew);
+            return Ok(Checkpointing::NothingNew);
         }
         if let Some(flaw) = tally_heads(journal, last.before).await?.flaw(last) {
-            return Ok(Sealing::Broken(flaw));
+            return Ok(Checkpointing::Broken(flaw));
         }
     }
     let tally = tally_heads(journal, settled).await?;
     let root = tally.root();
     if tally.entries == 0 || last.as_ref().is_some_and(|last| last.root == root) {
-        return Ok(Sealing::NothingNew);
+        return Ok(Checkpointing::NothingNew);
     }
     let mut checkpoint = Checkpoint {
         number: last.as_ref().map_or(1, |last| last.number + 1),
@@ -202,32 +206,32 @@ pub async fn checkpoint(journal: &dyn Journal, seal: &dyn Seal, now: Timestamp) 
         tag: [0; 32],
         key_id: 0,
     };
-    (checkpoint.key_id, checkpoint.tag) = seal.tag(now, &tagged_bytes(&checkpoint));
-    let is_stored = journal.seal(checkpoint.clone()).await?;
-    Ok(if is_stored { Sealing::Sealed(checkpoint) } else { Sealing::NothingNew })
+    (checkpoint.key_id, checkpoint.tag) = key.tag(now, &tagged_bytes(&checkpoint));
+    let is_stored = journal.add_checkpoint(checkpoint.clone()).await?;
+    Ok(if is_stored { Checkpointing::Added(checkpoint) } else { Checkpointing::NothingNew })
 }
 
 /// Goes through the whole journal and says what is wrong with it; `progress` is told, now and then, how many
 /// entries have been read.
 ///
-/// Reads a page at a time, so it may run beside a busy server.
+/// Reads a slice at a time, so it may run beside a busy server.
 ///
 /// # Errors
 /// A [`Fault`] if the store fails, also where it cannot make sense of a row.
 pub async fn verify(
     journal: &dyn Journal,
-    seal: &dyn Seal,
+    key: &dyn CheckpointKey,
     mut progress: impl FnMut(u64) + Send,
 ) -> Result<Report, Fault> {
     let mut report = Report::default();
-    verify_checkpoints(journal, seal, &mut report).await?;
+    verify_checkpoints(journal, key, &mut report).await?;
     let before = report.newest.as_ref().map_or(Timestamp(i64::MIN), |newest| newest.before);
     let mut tally = Tally::new();
     let mut chain = None;
     let mut after = None;
     loop {
-        let page = journal.entries(after, PAGE).await?;
-        for entry in &page {
+        let profile = journal.entries(after, PROFILE).await?;
+        for entry in &profile {
             let account = entry.event.account;
             if chain.as_ref().is_none_or(|chain: &Walk| chain.head.account != account) {
                 finish(&mut tally, chain.take());
@@ -236,7 +240,7 @@ pub async fn verify(
             report.entries += 1;
             chain.get_or_insert_with(|| Walk::new(account)).step(entry, before, &mut report);
         }
-        let Some(last) = page.last() else { break };
+        let Some(last) = profile.last() else { break };
         after = Some((last.event.account, last.number));
         progress(report.entries);
     }
@@ -252,15 +256,15 @@ pub async fn verify(
 /// Checks that the checkpoints follow one another and that each is ours.
 async fn verify_checkpoints(
     journal: &dyn Journal,
-    seal: &dyn Seal,
+    key: &dyn CheckpointKey,
     report: &mut Report,
 ) -> Result<(), Fault> {
     let (mut number, mut previous) = (0, [0; 32]);
     loop {
-        let page = journal.checkpoints(number, PAGE).await?;
-        for checkpoint in &page {
+        let profile = journal.checkpoints(number, PROFILE).await?;
+        for checkpoint in &profile {
             report.checkpoints += 1;
-            let is_ours = seal.verifies(checkpoint.key_id, &tagged_bytes(checkpoint), &checkpoint.tag);
+            let is_ours = key.verifies(checkpoint.key_id, &tagged_bytes(checkpoint), &checkpoint.tag);
             let flaw = if !is_ours {
                 Some((checkpoint.number, CheckpointFlaw::Forged))
             } else if checkpoint.number != number + 1 {
@@ -278,7 +282,7 @@ async fn verify_checkpoints(
             }
             (number, previous) = (checkpoint.number, checkpoint.tag);
         }
-        if page.is_empty() {
+        if profile.is_empty() {
             return Ok(());
         }
     }
@@ -394,11 +398,11 @@ async fn tally_heads(journal: &dyn Journal, before: Timestamp) -> Result<Tally, 
     let mut tally = Tally::new();
     let mut after = None;
     loop {
-        let page = journal.heads(before, after, PAGE).await?;
-        for head in &page {
+        let profile = journal.heads(before, after, PROFILE).await?;
+        for head in &profile {
             tally.add(head, head.number);
         }
-        let Some(last) = page.last() else { return Ok(tally) };
+        let Some(last) = profile.last() else { return Ok(tally) };
         after = Some(last.account);
     }
 }

@@ -3,14 +3,14 @@
 use super::login::{detail, new_session};
 use super::pair::fresh_life;
 use super::refresh::present;
-use super::{Caller, Client, Engine, Terms, TokenPair, tried_too_often};
+use super::{Caller, ClientPolicy, Engine, Requester, TokenPair, tried_too_often};
 use crate::account::{Account, Name, Particulars, is_particular};
 use crate::audit::{Event, EventKind};
-use crate::chance;
 use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
 use crate::password::{Match, NO_PASSWORD, Password};
-use crate::ratchet::{MAX_MISSES, Rotation, Standing};
+use crate::random;
+use crate::ratchet::{MAX_MISSES, Rotation, SessionState};
 use crate::session::{AccountId, EndCause, Epoch, SessionDetail};
 use crate::store::{CurrentSession, Ending, NewAccount, PasswordChange, PasswordChanged};
 use crate::token::RefreshToken;
@@ -39,17 +39,17 @@ impl Engine {
     ///
     /// # Errors
     /// [`Refusal::NameInvalid`], [`Refusal::PasswordRejected`] or [`Refusal::NameTaken`]; a [`Fault`].
-    pub async fn create_account(&self, user: NewUser<'_>, client: &Client) -> Result<Account, Error> {
+    pub async fn create_account(&self, user: NewUser<'_>, requester: &Requester) -> Result<Account, Error> {
         let names = [user.username.map(Name::username), user.email.map(Name::email)];
         let names = names.into_iter().flatten().collect::<Result<Vec<_>, _>>()?;
         if names.is_empty() {
             return Err(Refusal::NameInvalid("an account needs a user name or an e-mail address").into());
         }
         let password = Password::chosen(user.password)?;
-        let password_hash = self.hasher.hash(password, self.chance.as_ref()).await?;
+        let password_hash = self.hasher.hash(password, self.random.as_ref()).await?;
         let now = self.now();
         let account = Account {
-            id: AccountId(chance::id(self.chance.as_ref(), now)),
+            id: AccountId(random::id(self.random.as_ref(), now)),
             username: user.username.map(|name| name.trim().to_owned()),
             email: user.email.map(|email| email.trim().to_owned()),
             is_admin: user.is_admin,
@@ -63,7 +63,7 @@ impl Engine {
                 ..Particulars::default()
             },
         };
-        let event = about(account.id, EventKind::AccountCreated, now, client, None);
+        let event = about(account.id, EventKind::AccountCreated, now, requester, None);
         let new = NewAccount { account: account.clone(), names, password_hash, event };
         if self.store.create(new).await? { Ok(account) } else { Err(Refusal::NameTaken.into()) }
     }
@@ -74,13 +74,13 @@ impl Engine {
     /// As [`create_account`](Self::create_account). A [`Fault`] may leave the account made, and its owner logs in.
     pub async fn sign_up(
         &self,
-        terms: &Terms,
+        client: &ClientPolicy,
         user: NewUser<'_>,
         device: Option<&str>,
-        client: &Client,
+        requester: &Requester,
     ) -> Result<(Account, TokenPair), Error> {
-        let account = self.create_account(user, client).await?;
-        let pair = self.open(terms, &account, device, None, client).await?;
+        let account = self.create_account(user, requester).await?;
+        let pair = self.open(client, &account, device, None, requester).await?;
         Ok((account, pair))
     }
 
@@ -103,11 +103,11 @@ impl Engine {
     /// or the account moved on meanwhile; a [`Fault`].
     pub async fn change_password(
         &self,
-        terms: &Terms,
+        client: &ClientPolicy,
         caller: &Caller,
         passwords: (&str, &str),
         refresh_token: Option<&str>,
-        client: &Client,
+        requester: &Requester,
     ) -> Result<TokenPair, Error> {
         let (current, new) = (Password::typed(passwords.0)?, Password::chosen(passwords.1)?);
         let account = caller.key.account;
@@ -115,38 +115,38 @@ impl Engine {
         let matched = self.hasher.verify(current, Some(credential.password_hash)).await?;
         if matched == Match::No {
             let why = Some("the current password, asked for to change it, was wrong".into());
-            let event = about(account, EventKind::LoginFailed, self.now(), client, why);
+            let event = about(account, EventKind::LoginFailed, self.now(), requester, why);
             self.store.record(event).await?;
             return Err(Refusal::CurrentPasswordWrong.into());
         }
-        let password_hash = self.hasher.hash(new, self.chance.as_ref()).await?;
+        let password_hash = self.hasher.hash(new, self.random.as_ref()).await?;
         let own = match refresh_token {
-            Some(text) => self.recognise(terms, text, self.now()).await?,
+            Some(text) => self.recognise(client, text, self.now()).await?,
             None => None,
         };
         let own = own.filter(|token| token.key == caller.key);
         for _ in 0..=MAX_MISSES {
-            let standing = self.store.find(caller.key).await?.ok_or(Refusal::SessionEnded(None))?;
-            if standing.session.ended.is_none() && standing.epoch != credential.account.epoch {
+            let state = self.store.find(caller.key).await?.ok_or(Refusal::SessionEnded(None))?;
+            if state.session.ended.is_none() && state.epoch != credential.account.epoch {
                 return Err(Refusal::SessionEnded(None).into());
             }
             let device = self.store.named(caller.key.session).await?.and_then(|(_, detail)| detail.device);
             let now = self.now();
-            let detail = detail(client, device.as_deref());
-            let (token, session) = self.successor(terms, &standing, own.as_ref(), (client, detail), now)?;
-            let expires_at = standing.session.expires_at;
+            let detail = detail(requester, device.as_deref());
+            let (token, session) = self.successor(client, &state, own.as_ref(), (requester, detail), now)?;
+            let expires_at = state.session.expires_at;
             let change = PasswordChange {
                 account,
                 verified_under: credential.account.epoch,
                 password_hash: password_hash.clone(),
                 current: session,
-                ending: client.ending(EndCause::PasswordChanged, now),
-                event: about(account, EventKind::PasswordChanged, now, client, None),
+                ending: requester.ending(EndCause::PasswordChanged, now),
+                event: about(account, EventKind::PasswordChanged, now, requester, None),
             };
             match self.store.change_password(change).await? {
                 PasswordChanged::Done(_) => {
-                    let life = fresh_life(terms, expires_at, now);
-                    return Ok(self.new_pair(terms, Some(&credential.account), &token, life, now)?);
+                    let life = fresh_life(client, expires_at, now);
+                    return Ok(self.new_pair(client, Some(&credential.account), &token, life, now)?);
                 }
                 PasswordChanged::Moved => {}
             }
@@ -157,25 +157,25 @@ impl Engine {
     /// The token that will follow a password change, and what becomes of the session for it.
     fn successor(
         &self,
-        terms: &Terms,
-        standing: &Standing,
+        client: &ClientPolicy,
+        state: &SessionState,
         own: Option<&RefreshToken>,
-        (client, detail): (&Client, SessionDetail),
+        (requester, detail): (&Requester, SessionDetail),
         now: Timestamp,
     ) -> Result<(RefreshToken, CurrentSession), Refusal> {
-        let session = &standing.session;
+        let session = &state.session;
         if let Some(ended) = session.ended {
             return Err(Refusal::SessionEnded(Some(ended.cause)));
         }
         if let Some(token) = own {
-            let presented = present(token, None, client);
-            if let Some(rotation) = Rotation::sealing(&presented, standing, now, &terms.policy) {
+            let presented = present(token, None, requester);
+            if let Some(rotation) = Rotation::sealing(&presented, state, now, &client.policy) {
                 return Ok((token.at(rotation.to), CurrentSession::Turns(rotation)));
             }
         }
         let key = self.key_of_new_session(session.key.account, now);
-        let token = RefreshToken::first(terms.profile, key, self.chance.as_ref());
-        let mut successor = new_session(terms, &token, standing.epoch.next(), client, now);
+        let token = RefreshToken::first(client.profile, key, self.random.as_ref());
+        let mut successor = new_session(client, &token, state.epoch.next(), requester, now);
         successor.expires_at = session.expires_at;
         Ok((token, CurrentSession::GivesWay { old: session.key.session, new: Box::new(successor), detail }))
     }
@@ -188,13 +188,13 @@ impl Engine {
         &self,
         account: AccountId,
         password: &str,
-        client: &Client,
+        requester: &Requester,
     ) -> Result<bool, Error> {
         let password = Password::chosen(password)?;
         self.account(account).await?;
-        let hash = self.hasher.hash(password, self.chance.as_ref()).await?;
+        let hash = self.hasher.hash(password, self.random.as_ref()).await?;
         let note = Some("its first, set by an operator".into());
-        let event = about(account, EventKind::PasswordChanged, self.now(), client, note);
+        let event = about(account, EventKind::PasswordChanged, self.now(), requester, note);
         Ok(self.store.rehash(account, NO_PASSWORD, &hash, Some(event)).await?)
     }
 
@@ -202,9 +202,9 @@ impl Engine {
     ///
     /// # Errors
     /// [`Refusal::AccountUnknown`]; a [`Fault`].
-    pub async fn disable(&self, account: AccountId, client: &Client) -> Result<bool, Error> {
+    pub async fn disable(&self, account: AccountId, requester: &Requester) -> Result<bool, Error> {
         self.account(account).await?;
-        let event = about(account, EventKind::AccountDisabled, self.now(), client, None);
+        let event = about(account, EventKind::AccountDisabled, self.now(), requester, None);
         Ok(self.store.disable(account, event).await?)
     }
 
@@ -212,9 +212,9 @@ impl Engine {
     ///
     /// # Errors
     /// [`Refusal::AccountUnknown`]; a [`Fault`].
-    pub async fn enable(&self, account: AccountId, client: &Client) -> Result<bool, Error> {
+    pub async fn enable(&self, account: AccountId, requester: &Requester) -> Result<bool, Error> {
         self.account(account).await?;
-        let event = about(account, EventKind::AccountEnabled, self.now(), client, None);
+        let event = about(account, EventKind::AccountEnabled, self.now(), requester, None);
         Ok(self.store.enable(account, event).await?)
     }
 
@@ -244,7 +244,7 @@ pub(super) fn particular(text: Option<&str>) -> Result<Option<String>, Refusal> 
     }
 }
 
-impl Client {
+impl Requester {
     /// Nobody in person: what happens by an import or by itself.
     #[must_use]
     pub fn nobody() -> Self {
@@ -262,9 +262,9 @@ pub(super) fn about(
     account: AccountId,
     kind: EventKind,
     at: Timestamp,
-    client: &Client,
+    requester: &Requester,
     note: Option<String>,
 ) -> Event {
-    let (ip, user_agent) = (client.ip.clone(), client.user_agent.clone());
+    let (ip, user_agent) = (requester.ip.clone(), requester.user_agent.clone());
     Event { account, at, kind, session: None, cause: None, ip, user_agent, note }
 }

@@ -1,19 +1,19 @@
 //! Accounts and live sessions of another system.
 //!
-//! Importing twice is importing once: an account is known by the page and its key in the system whose place the page took,
+//! Importing twice is importing once: an account is known by the profile and its key in the system whose place the profile took,
 //! a session by its token. What has moved on here since (a password that was changed, a session that ended) is never
 //! undone.
 
 use std::borrow::Cow;
 
 use super::account::about;
-use super::{Client, Engine, Terms};
+use super::{ClientPolicy, Engine, Requester};
 use crate::account::{Account, External, Name, Particulars};
 use crate::audit::EventKind;
-use crate::chance;
 use crate::clock::Timestamp;
 use crate::error::{Fault, Refusal};
 use crate::password::{NO_PASSWORD, Unusable, check_hash, is_todays};
+use crate::random;
 use crate::session::{AccountId, Epoch, ProfileId};
 use crate::store::{Credential, NewAccount};
 use crate::token::ForeignToken;
@@ -25,7 +25,7 @@ pub use sessions::Run;
 /// An account that lived elsewhere before.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ImportedUser<'a> {
-    /// Its key in its former home.
+    /// Its key in the source system.
     pub external_id: &'a str,
     /// Its user name, if it has one.
     pub username: Option<&'a str>,
@@ -80,10 +80,10 @@ pub enum Imported {
     /// The same, and it has no password here still, as its hash cannot be verified for this reason.
     StillWithoutPassword(String),
     /// An earlier import brought it; what has changed there since is so here now, too: of a user who has changed nothing
-    /// here, that it may not log in, and another password hash; of a session whose client has not come by, that it is
+    /// here, that it may not log in, and another password hash; of a session whose client has not presented its token, that it is
     /// over.
     Changed(&'static str),
-    /// It is over in its former home: expired, revoked or inactive. An import leaves such out, and that is no error.
+    /// It is over in the source system: expired, revoked or inactive. An import leaves such out, and that is no error.
     Over(&'static str),
     /// It is here now, but without a password, as its hash cannot be verified for this reason.
     WithoutPassword(String),
@@ -101,17 +101,21 @@ enum Looked {
 }
 
 impl Engine {
-    /// Makes an account as it was in the system whose place the page took.
+    /// Makes an account as it was in the system whose place the profile took.
     ///
     /// # Errors
     /// A [`Fault`]; then nothing was made, or the same call finds it [`AlreadyThere`](Imported::AlreadyThere).
-    pub async fn import_user(&self, terms: &Terms, user: ImportedUser<'_>) -> Result<Imported, Fault> {
-        let looked = match self.look_at_user(terms, &user).await? {
+    pub async fn import_user(
+        &self,
+        client: &ClientPolicy,
+        user: ImportedUser<'_>,
+    ) -> Result<Imported, Fault> {
+        let looked = match self.look_at_user(client, &user).await? {
             Looked::New(new, unusable) if self.store.create((*new).clone()).await? => {
                 return Ok(made(unusable));
             }
             // Somebody else has made it, or taken its name, since it was looked at.
-            Looked::New(..) => self.look_at_user(terms, &user).await?,
+            Looked::New(..) => self.look_at_user(client, &user).await?,
             looked => looked,
         };
         match looked {
@@ -128,18 +132,22 @@ impl Engine {
     ///
     /// # Errors
     /// A [`Fault`].
-    pub async fn preview_user(&self, terms: &Terms, user: ImportedUser<'_>) -> Result<Imported, Fault> {
-        Ok(match self.look_at_user(terms, &user).await? {
+    pub async fn preview_user(
+        &self,
+        client: &ClientPolicy,
+        user: ImportedUser<'_>,
+    ) -> Result<Imported, Fault> {
+        Ok(match self.look_at_user(client, &user).await? {
             Looked::New(_, unusable) => made(unusable),
             Looked::There(found, unusable) => there(&found, Changes::due(&found, &user), unusable),
             Looked::Outcome(outcome) => outcome,
         })
     }
 
-    async fn look_at_user(&self, terms: &Terms, user: &ImportedUser<'_>) -> Result<Looked, Fault> {
+    async fn look_at_user(&self, client: &ClientPolicy, user: &ImportedUser<'_>) -> Result<Looked, Fault> {
         let now = self.now();
-        let id = AccountId(chance::id(self.chance.as_ref(), user.created_at.unwrap_or(now).min(now)));
-        let (new, unusable) = match new_account(terms.profile, user, id, now) {
+        let id = AccountId(random::id(self.random.as_ref(), user.created_at.unwrap_or(now).min(now)));
+        let (new, unusable) = match new_account(client.profile, user, id, now) {
             Ok(new) => new,
             Err(outcome) => return Ok(Looked::Outcome(outcome)),
         };
@@ -155,7 +163,7 @@ impl Engine {
         for name in names {
             if let Some(found) = self.store.credential(name).await? {
                 // Another import has brought this very user since its key was looked for.
-                if found.account.external_id(terms.profile) == Some(user.external_id) {
+                if found.account.external_id(client.profile) == Some(user.external_id) {
                     return Ok(Looked::There(Box::new(found), unusable));
                 }
                 let what = format!("another account has this {}", kind_of(name));
@@ -165,17 +173,17 @@ impl Engine {
         Ok(Looked::New(Box::new(new), unusable))
     }
 
-    /// Takes over what changed in the former home; says what did here.
+    /// Takes over what changed in the source system; says what did here.
     async fn take_over(&self, found: &Credential, user: &ImportedUser<'_>) -> Result<Changes, Fault> {
         let account = found.account.id;
         let event = |kind, note: Option<&str>| {
-            about(account, kind, self.now(), &Client::nobody(), note.map(str::to_owned))
+            about(account, kind, self.now(), &Requester::nobody(), note.map(str::to_owned))
         };
         let mut changes = Changes::due(found, user);
         if changes.hash {
             let told = event(
                 EventKind::PasswordChanged,
-                Some("by an import: it has another hash in its former home"),
+                Some("by an import: it has another hash in the source system"),
             );
             let (old, new) = (found.password_hash.as_str(), user.password_hash);
             changes.hash = self.store.rehash(account, old, new, Some(told)).await?;
@@ -196,7 +204,7 @@ struct Changes {
 }
 
 impl Changes {
-    /// What changed in the former home, where nothing has changed here: no password, and no log-in that made the hash
+    /// What changed in the source system, where nothing has changed here: no password, and no log-in that made the hash
     /// anew.
     fn due(found: &Credential, user: &ImportedUser<'_>) -> Self {
         let (account, stored) = (&found.account, found.password_hash.as_str());
@@ -243,9 +251,9 @@ fn names_of(account: &Account) -> impl Iterator<Item = Name> {
     names.into_iter().flatten().filter_map(|name| Name::either(name).ok())
 }
 
-/// The account, its first name the key of its former home; and why it has no password, if its hash is of no use.
+/// The account, its first name the key of the source system; and why it has no password, if its hash is of no use.
 fn new_account(
-    page: ProfileId,
+    profile: ProfileId,
     user: &ImportedUser<'_>,
     id: AccountId,
     now: Timestamp,
@@ -262,7 +270,7 @@ fn new_account(
         }
         names => names,
     };
-    let mut names = vec![Name::external(page, user.external_id).map_err(no)?];
+    let mut names = vec![Name::external(profile, user.external_id).map_err(no)?];
     names.extend(email.map(Name::email).transpose().map_err(no)?);
     match username.map(Name::either) {
         // Whoever has an e-mail address logs in with that; the user name is shown as it was.
@@ -286,19 +294,19 @@ fn new_account(
         // Enabling it one day must not let in a session from before, so it is as if it had been disabled here.
         epoch: Epoch(i64::from(user.is_disabled)),
         created_at: user.created_at.unwrap_or(now).min(now),
-        particulars: particulars(page, user)?,
+        particulars: particulars(profile, user)?,
     };
-    let event = about(id, EventKind::AccountImported, now, &Client::nobody(), None);
+    let event = about(id, EventKind::AccountImported, now, &Requester::nobody(), None);
     Ok((NewAccount { account, names, password_hash: password_hash.to_owned(), event }, unusable))
 }
 
-fn particulars(page: ProfileId, user: &ImportedUser<'_>) -> Result<Particulars, Imported> {
+fn particulars(profile: ProfileId, user: &ImportedUser<'_>) -> Result<Particulars, Imported> {
     let particular = |text| {
         super::account::particular(text)
             .map_err(|_| refused("a name or role has more than 255 bytes or a control character"))
     };
     Ok(Particulars {
-        external: Some(External { page, id: user.external_id.to_owned() }),
+        external: Some(External { profile, id: user.external_id.to_owned() }),
         role: particular(user.role)?,
         name: particular(user.name)?,
         given_name: particular(user.given_name)?,

@@ -1,7 +1,7 @@
 //! Log-in: a name and a password for a new session.
 
 use super::pair::fresh_life;
-use super::{Client, Engine, Terms, TokenPair};
+use super::{ClientPolicy, Engine, Requester, TokenPair};
 use crate::account::{Account, Name};
 use crate::audit::{Event, EventKind, NOBODY};
 use crate::clock::Timestamp;
@@ -35,9 +35,9 @@ impl Engine {
     /// [`Refusal::PasswordRejected`] for a password nobody can have; a [`Fault`], busy if too many log in at once.
     pub async fn log_in(
         &self,
-        terms: &Terms,
+        client: &ClientPolicy,
         log_in: LogIn<'_>,
-        client: &Client,
+        requester: &Requester,
     ) -> Result<TokenPair, Error> {
         let password = Password::typed(log_in.password)?;
         let credential = match Name::either(log_in.name) {
@@ -50,13 +50,13 @@ impl Engine {
         let Some(credential) = credential.filter(|_| matched != Match::No) else {
             // On the account's chain, or on nobody's: both cost one write, so that time does not tell them apart.
             // The name that was typed is not recorded, for people type passwords there.
-            let event = failed(account, client, self.now(), "unknown name or wrong password");
+            let event = failed(account, requester, self.now(), "unknown name or wrong password");
             self.store.record(event).await?;
             return Err(Refusal::CredentialsInvalid.into());
         };
         let account = &credential.account;
         if account.disabled_at.is_some() {
-            let event = failed(account.id, client, self.now(), "the account is disabled");
+            let event = failed(account.id, requester, self.now(), "the account is disabled");
             self.store.record(event).await?;
             return Err(Refusal::AccountDisabled.into());
         }
@@ -64,16 +64,16 @@ impl Engine {
             self.renew(account.id, password, &credential.password_hash).await;
         }
         let superseded = match log_in.superseded {
-            Some(text) => self.recognise(terms, text, self.now()).await?,
+            Some(text) => self.recognise(client, text, self.now()).await?,
             None => None,
         };
         let replaces = superseded.filter(|token| token.key.account == account.id);
-        self.open(terms, account, log_in.device, replaces, client).await
+        self.open(client, account, log_in.device, replaces, requester).await
     }
 
     /// Hashes a password anew with today's parameters. If that fails, the next log-in tries again.
     async fn renew(&self, account: AccountId, password: Password, old: &str) {
-        let renewed = match self.hasher.hash(password, self.chance.as_ref()).await {
+        let renewed = match self.hasher.hash(password, self.random.as_ref()).await {
             Ok(newer) => self.store.rehash(account, old, &newer, None).await.map(drop),
             Err(fault) => Err(fault),
         };
@@ -85,20 +85,20 @@ impl Engine {
     /// Opens a session for an account that has shown its credentials in the epoch that is given with it.
     pub(super) async fn open(
         &self,
-        terms: &Terms,
+        client: &ClientPolicy,
         account: &Account,
         device: Option<&str>,
         replaces: Option<RefreshToken>,
-        client: &Client,
+        requester: &Requester,
     ) -> Result<TokenPair, Error> {
         let now = self.now();
         let key = self.key_of_new_session(account.id, now);
-        let token = RefreshToken::first(terms.profile, key, self.chance.as_ref());
-        let session = new_session(terms, &token, account.epoch, client, now);
+        let token = RefreshToken::first(client.profile, key, self.random.as_ref());
+        let session = new_session(client, &token, account.epoch, requester, now);
         let expires_at = session.expires_at;
         let opening = Opening {
-            event: client.event(key, EventKind::SessionOpened, now, None),
-            detail: detail(client, device),
+            event: requester.event(key, EventKind::SessionOpened, now, None),
+            detail: detail(requester, device),
             session,
             replaces: self.session_to_replace(replaces).await?,
             most: self.limits.sessions_per_account,
@@ -107,8 +107,8 @@ impl Engine {
         };
         match self.store.open(opening).await? {
             Opened::Open => {
-                let life = fresh_life(terms, expires_at, now);
-                Ok(self.new_pair(terms, Some(account), &token, life, now)?)
+                let life = fresh_life(client, expires_at, now);
+                Ok(self.new_pair(client, Some(account), &token, life, now)?)
             }
             Opened::AccountMoved => Err(Refusal::CredentialsInvalid.into()),
         }
@@ -118,34 +118,34 @@ impl Engine {
     async fn session_to_replace(&self, token: Option<RefreshToken>) -> Result<Option<SessionId>, Fault> {
         let Some(token) = token else { return Ok(None) };
         let found = self.store.find(token.key).await?;
-        let is_its = |standing: &crate::ratchet::Standing| {
-            standing.session.secret_hash == token.secret_hash() && standing.session.ended.is_none()
+        let is_its = |state: &crate::ratchet::SessionState| {
+            state.session.secret_hash == token.secret_hash() && state.session.ended.is_none()
         };
         Ok(found.filter(is_its).map(|_| token.key.session))
     }
 }
 
 pub(super) fn new_session(
-    terms: &Terms,
+    client: &ClientPolicy,
     token: &RefreshToken,
     epoch: Epoch,
-    client: &Client,
+    requester: &Requester,
     now: Timestamp,
 ) -> Session {
-    let begun = Session::begun(token.key, terms.profile, token.secret_hash(), epoch, &terms.policy, now);
-    Session { instance_hash: client.instance, ..begun }
+    let begun = Session::begun(token.key, client.profile, token.secret_hash(), epoch, &client.policy, now);
+    Session { instance_hash: requester.instance, ..begun }
 }
 
-pub(super) fn detail(client: &Client, device: Option<&str>) -> SessionDetail {
+pub(super) fn detail(requester: &Requester, device: Option<&str>) -> SessionDetail {
     SessionDetail {
-        ip: client.ip.clone(),
-        user_agent: client.user_agent.clone(),
+        ip: requester.ip.clone(),
+        user_agent: requester.user_agent.clone(),
         device: device.map(str::to_owned),
         ended_ip: None,
     }
 }
 
-fn failed(account: AccountId, client: &Client, at: Timestamp, why: &str) -> Event {
+fn failed(account: AccountId, requester: &Requester, at: Timestamp, why: &str) -> Event {
     let nowhere = SessionKey { account, session: SessionId(uuid::Uuid::nil()) };
-    Event { session: None, ..client.event(nowhere, EventKind::LoginFailed, at, Some(why.into())) }
+    Event { session: None, ..requester.event(nowhere, EventKind::LoginFailed, at, Some(why.into())) }
 }

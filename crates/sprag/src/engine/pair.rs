@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::{Claims, Engine, Terms};
-use crate::access::{self, Grant};
+use super::{Claims, ClientPolicy, Engine};
+use crate::access::{self, AccessClaims};
 use crate::account::Account;
-use crate::chance;
 use crate::clock::{Timestamp, millis};
 use crate::error::Fault;
+use crate::random;
 use crate::session::{AccountId, SessionId};
 use crate::token::{RefreshToken, TokenText};
 
@@ -74,39 +74,39 @@ impl Refresh {
 impl Engine {
     pub(super) fn new_pair(
         &self,
-        terms: &Terms,
+        client: &ClientPolicy,
         account: Option<&Account>,
         token: &RefreshToken,
         refresh_expires_in: i64,
         now: Timestamp,
     ) -> Result<TokenPair, Fault> {
-        let text = token.encode(terms.encoding, &self.keys.load(), now);
-        self.pair(terms, account, token, Refresh::New(text), refresh_expires_in, now)
+        let text = token.encode(client.encoding, &self.keys.load(), now);
+        self.pair(client, account, token, Refresh::New(text), refresh_expires_in, now)
     }
 
-    /// A pair. `account` is the token's, read where [`AccessTerms::tells_of_account`](super::AccessTerms) holds.
+    /// A pair. `account` is the token's, read where [`AccessTokenShape::tells_of_account`](super::AccessTokenShape) holds.
     pub(super) fn pair(
         &self,
-        terms: &Terms,
+        client: &ClientPolicy,
         account: Option<&Account>,
         token: &RefreshToken,
         refresh: Refresh,
         refresh_expires_in: i64,
         now: Timestamp,
     ) -> Result<TokenPair, Fault> {
-        let random: [u8; 18] = chance::bytes(self.chance.as_ref());
+        let random: [u8; 18] = random::bytes(self.random.as_ref());
         let (id, jitter) = random.split_at(16);
         let life = shortened(
-            terms.policy.access_ttl,
-            terms.policy.access_jitter_percent,
+            client.policy.access_ttl,
+            client.policy.access_jitter_percent,
             u16::from_be_bytes([jitter[0], jitter[1]]),
         );
         // An API that verifies locally knows nothing of the session: its token must not outlive it.
         let expires_in = (millis(life) / 1000).min(refresh_expires_in).max(1);
         let issued_at = Timestamp(now.seconds() * 1000);
-        let told = account.filter(|_| terms.access.tells_of_account());
+        let told = account.filter(|_| client.access.tells_of_account());
         let own_claims;
-        let claims = match (&terms.access.claims, told) {
+        let claims = match (&client.access.claims, told) {
             (Claims::None, _) => None,
             (Claims::Constant(claims), _) => Some(claims),
             (Claims::OfAccount(of), Some(account)) => {
@@ -117,12 +117,12 @@ impl Engine {
                 return Err(Fault::internal("tell of an account in its access token", "it was not read"));
             }
         };
-        let grant = Grant {
+        let claims = AccessClaims {
             issuer: &self.issuer.issuer,
             subject: token.key.account,
-            external_subject: told.and_then(|account| terms.access.subject.of(account, terms.profile)),
-            audience: (!terms.access.has_no_audience).then_some(self.issuer.audience.as_str()),
-            client_id: &terms.client_id,
+            external_subject: told.and_then(|account| client.access.subject.of(account, client.profile)),
+            audience: (!client.access.has_no_audience).then_some(self.issuer.audience.as_str()),
+            client_id: &client.client_id,
             session: token.key.session,
             issued_at,
             expires_at: Timestamp(issued_at.0 + expires_in * 1000),
@@ -132,7 +132,7 @@ impl Engine {
         Ok(TokenPair {
             account: token.key.account,
             session: token.key.session,
-            access_token: access::mint(&self.keys.load(), now, &grant)?,
+            access_token: access::mint(&self.keys.load(), now, &claims)?,
             expires_in,
             refresh,
             refresh_expires_in,
@@ -141,15 +141,15 @@ impl Engine {
 }
 
 /// Seconds a refresh token lives that was handed out just now.
-pub(super) fn fresh_life(terms: &Terms, expires_at: Timestamp, now: Timestamp) -> i64 {
-    let left = expires_at.millis_since(now).min(millis(terms.policy.idle_timeout));
+pub(super) fn fresh_life(client: &ClientPolicy, expires_at: Timestamp, now: Timestamp) -> i64 {
+    let left = expires_at.millis_since(now).min(millis(client.policy.idle_timeout));
     left.max(0) / 1000
 }
 
-/// `ttl` less a share of it, between nothing and `percent`, that `chance` picks.
-fn shortened(ttl: Duration, percent: u8, chance: u16) -> Duration {
+/// `ttl` less a share of it, between nothing and `percent`, that `randomness` picks.
+fn shortened(ttl: Duration, percent: u8, random: u16) -> Duration {
     let most = ttl * u32::from(percent.min(100)) / 100;
-    ttl - most * u32::from(chance) / u32::from(u16::MAX)
+    ttl - most * u32::from(random) / u32::from(u16::MAX)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::pair::fresh_life;
-use super::{Client, Engine, Refresh, Terms, TokenPair, tried_too_often};
+use super::{ClientPolicy, Engine, Refresh, Requester, TokenPair, tried_too_often};
 use crate::account::Account;
 use crate::audit::{Event, EventKind};
 use crate::clock::{Timestamp, millis};
@@ -23,7 +23,7 @@ const CLOCKS_DIFFER: Duration = Duration::from_secs(1);
 
 /// A request to refresh.
 #[derive(Clone, Copy, Debug)]
-pub struct Renewal<'a> {
+pub struct RefreshRequest<'a> {
     /// The refresh token as it came.
     pub token: &'a str,
     /// The retry id (`Idempotency-Key`), if the client sent one.
@@ -32,7 +32,7 @@ pub struct Renewal<'a> {
 
 /// What a refresh came to, and the row of the verdict table that decided.
 #[derive(Debug)]
-pub struct Refreshed {
+pub struct RefreshOutcome {
     /// For metrics and tests; clients are not told.
     pub row: Row,
     /// The token pair, or why there is none.
@@ -41,56 +41,61 @@ pub struct Refreshed {
 
 impl Engine {
     /// Refreshes a session: judges the presented token and carries the verdict out.
-    pub async fn refresh(&self, terms: &Terms, renewal: Renewal<'_>, client: &Client) -> Refreshed {
+    pub async fn refresh(
+        &self,
+        client: &ClientPolicy,
+        renewal: RefreshRequest<'_>,
+        requester: &Requester,
+    ) -> RefreshOutcome {
         let now = self.now();
-        let token = match self.recognise(terms, renewal.token, now).await {
+        let token = match self.recognise(client, renewal.token, now).await {
             Ok(Some(token)) => token,
             Ok(None) => {
-                let malformed = judge(None, &Found::Nothing, 0, now, &terms.policy);
-                return Refreshed { row: malformed.row, answer: Err(Refusal::TokenInvalid.into()) };
+                let malformed = judge(None, &Found::Nothing, 0, now, &client.policy);
+                return RefreshOutcome { row: malformed.row, answer: Err(Refusal::TokenInvalid.into()) };
             }
-            Err(fault) => return Refreshed { row: Row::StoreFault, answer: Err(fault.into()) },
+            Err(fault) => return RefreshOutcome { row: Row::StoreFault, answer: Err(fault.into()) },
         };
         // Read before the row turns: if it cannot be read, nothing has happened yet.
-        let account = match self.account_to_tell_of(terms, token.key.account).await {
+        let account = match self.account_to_tell_of(client, token.key.account).await {
             Ok(account) => account,
-            Err(fault) => return Refreshed { row: Row::StoreFault, answer: Err(fault.into()) },
+            Err(fault) => return RefreshOutcome { row: Row::StoreFault, answer: Err(fault.into()) },
         };
-        let mut turn = Turn {
+        let mut turn = RefreshInProgress {
             engine: self,
-            terms,
             client,
+            requester,
             now,
             text: renewal.token,
             account,
-            presented: present(&token, renewal.retry_id, client),
+            presented: present(&token, renewal.retry_id, requester),
             token,
         };
-        match turn.hope().await {
-            Ok(Some(pair)) => return Refreshed { row: Row::Current, answer: Ok(pair) },
+        match turn.rotate_optimistically().await {
+            Ok(Some(pair)) => return RefreshOutcome { row: Row::Current, answer: Ok(pair) },
             Ok(None) => {}
-            Err(fault) => return Refreshed { row: Row::StoreFault, answer: Err(fault.into()) },
+            Err(fault) => return RefreshOutcome { row: Row::StoreFault, answer: Err(fault.into()) },
         }
         for misses in 0..=MAX_MISSES {
             let found = match self.store.find(turn.presented.key).await {
-                Ok(Some(standing)) => Found::Session(Box::new(standing)),
+                Ok(Some(state)) => Found::Session(Box::new(state)),
                 Ok(None) => Found::Nothing,
-                Err(fault) => return Refreshed { row: Row::StoreFault, answer: Err(fault.into()) },
+                Err(fault) => return RefreshOutcome { row: Row::StoreFault, answer: Err(fault.into()) },
             };
             // A request is judged by when it came, or a slow store would push it out of its window. But where
             // another has turned the row since, that moment would look like a clock gone back.
-            if let Found::Session(standing) = &found {
-                turn.now = self.not_before(standing.session.rotated_at, turn.now);
+            if let Found::Session(state) = &found {
+                turn.now = self.not_before(state.session.rotated_at, turn.now);
             }
-            let judgement = judge(Some(&turn.presented), &found, misses, turn.now, &terms.policy);
+            let judgement = judge(Some(&turn.presented), &found, misses, turn.now, &client.policy);
             let row = judgement.row;
             match turn.carry_out(judgement, &found).await {
-                Ok(Some(pair)) => return Refreshed { row, answer: Ok(pair) },
+                Ok(Some(pair)) => return RefreshOutcome { row, answer: Ok(pair) },
                 Ok(None) => {}
-                Err(error) => return Refreshed { row, answer: Err(error) },
+                Err(error) => return RefreshOutcome { row, answer: Err(error) },
             }
         }
-        Refreshed { row: Row::Missed, answer: Err(tried_too_often("refresh a session").into()) }
+        RefreshOutcome { row: Row::Missed, answer: Err(tried_too_often("refresh a session").into()) }
     }
 
     /// The moment to judge by: `asked`, or now where the row has turned since. Two nodes that read one clock at the
@@ -104,36 +109,40 @@ impl Engine {
         if is_one_clock { now.max(turned) } else { now }
     }
 
-    /// A token of this page, its own or one of the system whose place it took, or none.
+    /// A token of this profile, its own or one of the system whose place it took, or none.
     pub(super) async fn recognise(
         &self,
-        terms: &Terms,
+        client: &ClientPolicy,
         text: &str,
         now: Timestamp,
     ) -> Result<Option<RefreshToken>, Fault> {
-        match self.parse(terms, text, now) {
+        match self.parse(client, text, now) {
             Some(token) => Ok(Some(token)),
-            None => self.adopt(terms, text).await,
+            None => self.bind_imported_token(client, text).await,
         }
     }
 
-    /// The account, where the page's access tokens tell of it.
-    async fn account_to_tell_of(&self, terms: &Terms, id: AccountId) -> Result<Option<Account>, Fault> {
-        if terms.access.tells_of_account() { self.store.account(id).await } else { Ok(None) }
+    /// The account, where the profile's access tokens tell of it.
+    async fn account_to_tell_of(
+        &self,
+        client: &ClientPolicy,
+        id: AccountId,
+    ) -> Result<Option<Account>, Fault> {
+        if client.access.tells_of_account() { self.store.account(id).await } else { Ok(None) }
     }
 
-    /// A token of this page, or none: row 1 tells no difference between malformed, forged and another page's.
-    pub fn parse(&self, terms: &Terms, text: &str, now: Timestamp) -> Option<RefreshToken> {
+    /// A token of this profile, or none: row 1 tells no difference between malformed, forged and another profile's.
+    pub fn parse(&self, client: &ClientPolicy, text: &str, now: Timestamp) -> Option<RefreshToken> {
         let token = RefreshToken::parse(text, &self.keys.load(), now).ok()?;
-        (token.profile == terms.profile).then_some(token)
+        (token.profile == client.profile).then_some(token)
     }
 }
 
 /// One refresh under way.
-struct Turn<'a> {
+struct RefreshInProgress<'a> {
     engine: &'a Engine,
-    terms: &'a Terms,
-    client: &'a Client,
+    client: &'a ClientPolicy,
+    requester: &'a Requester,
     now: Timestamp,
     text: &'a str,
     account: Option<Account>,
@@ -141,11 +150,11 @@ struct Turn<'a> {
     presented: Presented,
 }
 
-impl Turn<'_> {
+impl RefreshInProgress<'_> {
     /// Most refreshes are row 14. Asking the store for that first saves reading the row; where it does not
     /// apply, nothing has changed and the row is read and judged.
-    async fn hope(&self) -> Result<Option<TokenPair>, Fault> {
-        let Some(rotation) = Rotation::hoped(&self.presented, self.now, &self.terms.policy) else {
+    async fn rotate_optimistically(&self) -> Result<Option<TokenPair>, Fault> {
+        let Some(rotation) = Rotation::optimistic(&self.presented, self.now, &self.client.policy) else {
             return Ok(None);
         };
         let successor = self.token.at(rotation.to);
@@ -194,8 +203,8 @@ impl Turn<'_> {
         let ending = Ending {
             cause,
             at: self.now,
-            ip: self.client.ip.clone(),
-            user_agent: self.client.user_agent.clone(),
+            ip: self.requester.ip.clone(),
+            user_agent: self.requester.user_agent.clone(),
             note: notice.map(note),
         };
         // Somebody else may have ended it a moment before: then that cause is the one to tell.
@@ -204,16 +213,16 @@ impl Turn<'_> {
     }
 
     fn hand_out(&self, successor: &RefreshToken, rotated: Rotated) -> Result<TokenPair, Fault> {
-        let life = fresh_life(self.terms, rotated.expires_at, self.now);
-        self.engine.new_pair(self.terms, self.account.as_ref(), successor, life, self.now)
+        let life = fresh_life(self.client, rotated.expires_at, self.now);
+        self.engine.new_pair(self.client, self.account.as_ref(), successor, life, self.now)
     }
 
     /// Row 13: the client's own token, unchanged.
     fn keep(&self, found: &Found) -> Result<TokenPair, Fault> {
         let session = session_in(found)?;
-        let life = fresh_life(self.terms, session.expires_at, self.now);
+        let life = fresh_life(self.client, session.expires_at, self.now);
         let kept = Refresh::Kept(Zeroizing::new(self.text.to_owned()));
-        self.engine.pair(self.terms, self.account.as_ref(), &self.token, kept, life, self.now)
+        self.engine.pair(self.client, self.account.as_ref(), &self.token, kept, life, self.now)
     }
 
     /// Row 8: the successor as it was given, however long ago; so its life may be shorter than a fresh one's. It is
@@ -223,9 +232,9 @@ impl Turn<'_> {
         let session = session_in(found)?;
         let left = session.idle_expires_at.min(session.expires_at).millis_since(self.now).max(0);
         let hours = left / HOUR_MILLIS + i64::from(left % HOUR_MILLIS > 0);
-        let life = (hours * 3600).min(fresh_life(self.terms, session.expires_at, self.now));
+        let life = (hours * 3600).min(fresh_life(self.client, session.expires_at, self.now));
         let successor = self.token.at(session.generation);
-        self.engine.new_pair(self.terms, self.account.as_ref(), &successor, life, self.now)
+        self.engine.new_pair(self.client, self.account.as_ref(), &successor, life, self.now)
     }
 
     fn event(&self, notice: Notice) -> Event {
@@ -235,18 +244,18 @@ impl Turn<'_> {
             Notice::ForeignRetry { .. } => EventKind::ForeignRetry,
             Notice::Lockstep { .. } => EventKind::Lockstep,
         };
-        self.client.event(self.presented.key, kind, self.now, Some(note(notice)))
+        self.requester.event(self.presented.key, kind, self.now, Some(note(notice)))
     }
 
     fn rotation_event(&self, rotation: &Rotation) -> Option<Event> {
-        self.terms.policy.journal_rotations.then(|| {
+        self.client.policy.journal_rotations.then(|| {
             let note = format!("generation {} replaced generation {}", rotation.to.0, rotation.from.0);
-            self.client.event(rotation.key, EventKind::SessionRotated, self.now, Some(note))
+            self.requester.event(rotation.key, EventKind::SessionRotated, self.now, Some(note))
         })
     }
 }
 
-impl Client {
+impl Requester {
     pub(super) fn event(
         &self,
         key: SessionKey,
@@ -267,20 +276,20 @@ impl Client {
     }
 }
 
-pub(super) fn present(token: &RefreshToken, retry_id: Option<&str>, client: &Client) -> Presented {
+pub(super) fn present(token: &RefreshToken, retry_id: Option<&str>, requester: &Requester) -> Presented {
     Presented {
         key: token.key,
         profile: token.profile,
         generation: token.generation,
         secret_hash: token.secret_hash(),
         retry_hash: retry_id.map(hash_retry_id),
-        instance_hash: client.instance,
+        instance_hash: requester.instance,
     }
 }
 
 fn session_in(found: &Found) -> Result<&crate::session::Session, Fault> {
     match found {
-        Found::Session(standing) => Ok(&standing.session),
+        Found::Session(state) => Ok(&state.session),
         Found::Fault | Found::Nothing => {
             Err(Fault::internal("answer from a session's row", "the verdict needs one and there is none"))
         }

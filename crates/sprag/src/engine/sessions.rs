@@ -1,7 +1,7 @@
 //! What a user or an administrator does with sessions: list them, end them, ask why one ended.
 
 use super::refresh::{note, present};
-use super::{Caller, Client, Engine, Terms};
+use super::{Caller, ClientPolicy, Engine, Requester};
 use crate::audit::{Entry, Event, EventKind};
 use crate::error::{Error, Fault, Refusal};
 use crate::ratchet::{Denial, Found, Verdict, judge};
@@ -54,12 +54,12 @@ impl Engine {
     /// A [`Fault`] if the end could not be committed: then the client must not be told that it was.
     pub async fn log_out(
         &self,
-        terms: &Terms,
+        client: &ClientPolicy,
         text: &str,
         cause: EndCause,
-        client: &Client,
+        requester: &Requester,
     ) -> Result<(), Fault> {
-        let Some(leaving) = self.leaving(terms, text, cause, client).await? else { return Ok(()) };
+        let Some(leaving) = self.leaving(client, text, cause, requester).await? else { return Ok(()) };
         self.store.end(leaving.key, leaving.ending).await.map(drop)
     }
 
@@ -72,12 +72,12 @@ impl Engine {
     /// A [`Fault`] if the end could not be committed.
     pub async fn log_out_everywhere_with(
         &self,
-        terms: &Terms,
+        client: &ClientPolicy,
         text: &str,
         of: Option<AccountId>,
-        client: &Client,
+        requester: &Requester,
     ) -> Result<bool, Fault> {
-        let Some(leaving) = self.leaving(terms, text, EndCause::LogoutAll, client).await? else {
+        let Some(leaving) = self.leaving(client, text, EndCause::LogoutAll, requester).await? else {
             return Ok(false);
         };
         if of.is_some_and(|account| account != leaving.key.account) {
@@ -94,24 +94,24 @@ impl Engine {
     /// Which session a token presented at log-out ends, and how; none where it is of no live one.
     async fn leaving(
         &self,
-        terms: &Terms,
+        client: &ClientPolicy,
         text: &str,
         cause: EndCause,
-        client: &Client,
+        requester: &Requester,
     ) -> Result<Option<Leaving>, Fault> {
         let now = self.now();
-        let Some(token) = self.recognise(terms, text, now).await? else { return Ok(None) };
-        let Some(standing) = self.store.find(token.key).await? else { return Ok(None) };
-        let presented = present(&token, None, client);
-        let is_newest_or_before = token.generation.0.saturating_add(1) >= standing.session.generation.0;
-        let found = Found::Session(Box::new(standing));
-        let judgement = judge(Some(&presented), &found, 0, now, &terms.policy);
+        let Some(token) = self.recognise(client, text, now).await? else { return Ok(None) };
+        let Some(state) = self.store.find(token.key).await? else { return Ok(None) };
+        let presented = present(&token, None, requester);
+        let is_newest_or_before = token.generation.0.saturating_add(1) >= state.session.generation.0;
+        let found = Found::Session(Box::new(state));
+        let judgement = judge(Some(&presented), &found, 0, now, &client.policy);
         let (cause, is_current) = match judgement.verdict {
             // A token that would be reuse at a refresh is reuse here too.
             Verdict::End(EndCause::Reuse, _) => (EndCause::Reuse, false),
             Verdict::Refuse(Denial::Invalid) => {
                 let note = Some("at log-out".into());
-                let event = client.event(token.key, EventKind::SecretMismatch, now, note);
+                let event = requester.event(token.key, EventKind::SecretMismatch, now, note);
                 self.store.record(event).await?;
                 return Ok(None);
             }
@@ -120,7 +120,7 @@ impl Engine {
             Verdict::Refuse(Denial::Spent | Denial::TooManyRetries) => (cause, is_newest_or_before),
             Verdict::Refuse(_) | Verdict::End(..) | Verdict::Fault => (cause, false),
         };
-        let ending = Ending { note: judgement.notice.map(note), ..client.ending(cause, now) };
+        let ending = Ending { note: judgement.notice.map(note), ..requester.ending(cause, now) };
         Ok(Some(Leaving { key: token.key, ending, is_current }))
     }
 
@@ -128,8 +128,8 @@ impl Engine {
     ///
     /// # Errors
     /// A [`Fault`].
-    pub async fn log_out_everywhere(&self, caller: &Caller, client: &Client) -> Result<u64, Fault> {
-        let ending = client.ending(EndCause::LogoutAll, self.now());
+    pub async fn log_out_everywhere(&self, caller: &Caller, requester: &Requester) -> Result<u64, Fault> {
+        let ending = requester.ending(EndCause::LogoutAll, self.now());
         self.store.end_all(caller.key.account, None, ending).await
     }
 
@@ -137,8 +137,13 @@ impl Engine {
     ///
     /// # Errors
     /// [`Refusal::SessionUnknown`] if the account has no such live session; a [`Fault`].
-    pub async fn end_session(&self, key: SessionKey, cause: EndCause, client: &Client) -> Result<(), Error> {
-        let has_ended = self.store.end(key, client.ending(cause, self.now())).await?;
+    pub async fn end_session(
+        &self,
+        key: SessionKey,
+        cause: EndCause,
+        requester: &Requester,
+    ) -> Result<(), Error> {
+        let has_ended = self.store.end(key, requester.ending(cause, self.now())).await?;
         if has_ended { Ok(()) } else { Err(Refusal::SessionUnknown.into()) }
     }
 
@@ -146,8 +151,8 @@ impl Engine {
     ///
     /// # Errors
     /// A [`Fault`].
-    pub async fn end_sessions_of(&self, account: AccountId, client: &Client) -> Result<u64, Fault> {
-        self.store.end_all(account, None, client.ending(EndCause::Admin, self.now())).await
+    pub async fn end_sessions_of(&self, account: AccountId, requester: &Requester) -> Result<u64, Fault> {
+        self.store.end_all(account, None, requester.ending(EndCause::Admin, self.now())).await
     }
 
     /// An account's live sessions, oldest first.

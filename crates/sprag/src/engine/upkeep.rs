@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Engine;
-use crate::audit::verify::{self, Sealing};
+use crate::audit::verify::{self, Checkpointing};
 use crate::audit::{Event, EventKind, NOBODY};
 use crate::error::Fault;
 use crate::keys::{KeyEntry, KeyRing};
@@ -46,7 +46,7 @@ impl Engine {
     ///
     /// # Errors
     /// A [`Fault`].
-    pub async fn seal_journal(&self) -> Result<Sealing, Fault> {
+    pub async fn add_checkpoint(&self) -> Result<Checkpointing, Fault> {
         verify::checkpoint(self.store.as_ref(), self.keys().as_ref(), self.now()).await
     }
 }

@@ -16,8 +16,8 @@ use zeroize::Zeroizing;
 
 use super::{Key, Life};
 use crate::access::Algorithm;
-use crate::chance::{self, Chance};
 use crate::error::Fault;
+use crate::random::{self, Random};
 
 /// An access key, bound to one algorithm for life.
 pub(crate) struct AccessKey {
@@ -47,8 +47,8 @@ struct Public {
 
 impl AccessKey {
     /// Makes a key. Key pairs come from the crypto library's own generator, which the system seeds.
-    pub(super) fn generate(algorithm: Algorithm, chance: &dyn Chance, life: Life) -> Result<Self, Fault> {
-        let secret = fresh_secret(algorithm, chance).map_err(|e| Fault::internal("make an access key", e))?;
+    pub(super) fn generate(algorithm: Algorithm, random: &dyn Random, life: Life) -> Result<Self, Fault> {
+        let secret = fresh_secret(algorithm, random).map_err(|e| Fault::internal("make an access key", e))?;
         let pair = Pair::parse(algorithm, &secret)
             .ok_or_else(|| Fault::internal("make an access key", "the fresh key was rejected"))?;
         Ok(Self::assemble(pair.kid(), secret, pair, life, false))
@@ -209,7 +209,7 @@ impl Public {
     }
 }
 
-fn fresh_secret(algorithm: Algorithm, chance: &dyn Chance) -> Result<Zeroizing<Vec<u8>>, Unspecified> {
+fn fresh_secret(algorithm: Algorithm, random: &dyn Random) -> Result<Zeroizing<Vec<u8>>, Unspecified> {
     Ok(Zeroizing::new(match algorithm {
         Algorithm::Es256 => {
             let random = SystemRandom::new();
@@ -221,7 +221,7 @@ fn fresh_secret(algorithm: Algorithm, chance: &dyn Chance) -> Result<Zeroizing<V
             let der: Pkcs8V1Der<'_> = pair.as_der()?;
             der.as_ref().to_vec()
         }
-        Algorithm::Hs256 => chance::bytes::<32>(chance).to_vec(),
+        Algorithm::Hs256 => random::bytes::<32>(random).to_vec(),
     }))
 }
 

@@ -82,7 +82,7 @@ checks! {
         where_the_rest_is_spared_one_session_gives_way,
         without_a_bound_nothing_gives_way_or_is_removed,
         of_one_accounts_ended_sessions_the_last_thousand_are_kept,
-        sessions_are_listed_in_pages,
+        sessions_are_listed_in_slices,
         an_end_is_told_once,
         a_session_is_adopted_once_and_an_ended_one_stays_ended,
         ending_all_spares_the_exception_and_other_accounts,
@@ -103,7 +103,7 @@ checks! {
     accounts:
         an_account_is_found_by_each_of_its_names,
         an_account_with_a_taken_name_leaves_nothing_behind,
-        accounts_are_listed_in_pages,
+        accounts_are_listed_in_slices,
         disabling_ends_everything_and_enabling_revives_nothing,
         a_password_change_with_a_token_turns_its_session,
         a_password_change_without_a_token_opens_a_new_session,
@@ -112,7 +112,7 @@ checks! {
         accounts_without_a_password_are_found;
     journal:
         entries_form_a_chain_however_many_write,
-        entries_and_heads_are_read_in_pages,
+        entries_and_heads_are_read_in_slices,
         a_journal_tells_which_sessions_it_mentions,
         a_clock_gone_back_does_not_show,
         checkpoints_are_kept_by_number;

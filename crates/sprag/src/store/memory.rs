@@ -10,8 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::{
-    Accounts, Adoption, Credential, CurrentSession, Ending, Journal, MAX_ENDED_KEPT, NewAccount, Opened,
-    Opening, PasswordChange, PasswordChanged, Rings, Rotated, Sessions, Slice, Store, Swept,
+    Accounts, Credential, CurrentSession, Ending, Journal, MAX_ENDED_KEPT, NewAccount, Opened, Opening,
+    PasswordChange, PasswordChanged, Rings, Rotated, Sessions, Slice, Store, Swept, TokenBinding,
 };
 use crate::account::{Account, Name};
 use crate::audit::{Checkpoint, Entry, Event, Head};
@@ -19,7 +19,7 @@ use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::keys::Fingerprint;
 use crate::password::NO_PASSWORD;
-use crate::ratchet::{Retried, Rotation, Standing};
+use crate::ratchet::{Retried, Rotation, SessionState};
 use crate::session::{AccountId, EndCause, Ended, Epoch, Session, SessionDetail, SessionId, SessionKey};
 
 /// A store that lives and dies with the process.
@@ -97,26 +97,26 @@ impl Sessions for MemoryStore {
         Ok(Opened::Open)
     }
 
-    async fn find(&self, key: SessionKey) -> Result<Option<Standing>, Fault> {
-        Ok(self.tables().standing(key))
+    async fn find(&self, key: SessionKey) -> Result<Option<SessionState>, Fault> {
+        Ok(self.tables().state(key))
     }
 
     async fn rotate(&self, rotation: Rotation, event: Option<Event>) -> Result<Option<Rotated>, Fault> {
         let mut tables = self.tables();
-        let applies = tables.standing(rotation.key).is_some_and(|standing| rotation.applies_to(&standing));
+        let applies = tables.state(rotation.key).is_some_and(|state| rotation.applies_to(&state));
         Ok(tables.write(applies, rotation.key, event, |session| rotation.apply(session)))
     }
 
     async fn retry(&self, retried: Retried, event: Option<Event>) -> Result<Option<Rotated>, Fault> {
         let mut tables = self.tables();
-        let applies = tables.standing(retried.key).is_some_and(|standing| retried.applies_to(&standing));
+        let applies = tables.state(retried.key).is_some_and(|state| retried.applies_to(&state));
         Ok(tables.write(applies, retried.key, event, |session| retried.apply(session)))
     }
 
-    async fn adopt_session(&self, adoption: Adoption) -> Result<bool, Fault> {
+    async fn bind_imported_token(&self, binding: TokenBinding) -> Result<bool, Fault> {
         let mut tables = self.tables();
-        let row = tables.sessions.get_mut(&adoption.key).filter(|(session, _)| adoption.applies_to(session));
-        Ok(row.map(|(session, _)| session.secret_hash = adoption.to).is_some())
+        let row = tables.sessions.get_mut(&binding.key).filter(|(session, _)| binding.applies_to(session));
+        Ok(row.map(|(session, _)| session.secret_hash = binding.to).is_some())
     }
 
     async fn end(&self, key: SessionKey, ending: Ending) -> Result<bool, Fault> {
@@ -248,8 +248,9 @@ impl Accounts for MemoryStore {
         let epoch = change.verified_under.next();
         let (mut session, detail) = match change.current {
             CurrentSession::Turns(rotation) => {
-                let standing = tables.standing(rotation.key).filter(|standing| rotation.applies_to(standing));
-                let Some(Standing { mut session, .. }) = standing.filter(|_| rotation.key.account == account)
+                let state = tables.state(rotation.key).filter(|state| rotation.applies_to(state));
+                let Some(SessionState { mut session, .. }) =
+                    state.filter(|_| rotation.key.account == account)
                 else {
                     return Ok(PasswordChanged::Moved);
                 };
@@ -257,7 +258,7 @@ impl Accounts for MemoryStore {
                 (session, None)
             }
             CurrentSession::GivesWay { old, new, detail } => {
-                let old = tables.standing(SessionKey { account, session: old });
+                let old = tables.state(SessionKey { account, session: old });
                 if old.is_none_or(|old| old.session.ended.is_some()) {
                     return Ok(PasswordChanged::Moved);
                 }
@@ -355,7 +356,7 @@ impl Journal for MemoryStore {
         Ok(later.take(limit as usize).cloned().collect())
     }
 
-    async fn seal(&self, checkpoint: Checkpoint) -> Result<bool, Fault> {
+    async fn add_checkpoint(&self, checkpoint: Checkpoint) -> Result<bool, Fault> {
         let mut tables = self.tables();
         let place = tables.checkpoints.binary_search_by_key(&checkpoint.number, |kept| kept.number);
         if let Err(place) = place {
@@ -376,7 +377,7 @@ impl Rings for MemoryStore {
         Ok(is_admitted)
     }
 
-    async fn adopt(&self, ring: Vec<Fingerprint>, _: Timestamp) -> Result<(), Fault> {
+    async fn replace(&self, ring: Vec<Fingerprint>, _: Timestamp) -> Result<(), Fault> {
         self.tables().rings = ring.into_iter().collect();
         Ok(())
     }
@@ -389,10 +390,10 @@ impl Tables {
         kept.is_some_and(|kept| kept.account.disabled_at.is_none() && kept.account.epoch == epoch)
     }
 
-    fn standing(&self, key: SessionKey) -> Option<Standing> {
+    fn state(&self, key: SessionKey) -> Option<SessionState> {
         let (session, _) = self.sessions.get(&key)?;
         let account = self.accounts.get(&key.account).map(|kept| &kept.account);
-        Some(Standing {
+        Some(SessionState {
             session: session.clone(),
             is_disabled: account.is_none_or(|account| account.disabled_at.is_some()),
             epoch: account.map(|account| account.epoch).unwrap_or_default(),

@@ -1,6 +1,6 @@
 //! The store in one PostgreSQL database, for any number of nodes.
 //!
-//! Waiting rotations leave together, as one statement for each round trip, on one or two connections ([`lane`],
+//! Waiting rotations leave together, as one statement for each round trip, on one or two connections ([`batcher`],
 //! [`turn`]); so do looks at rows ([`look`]). Everything else uses a small pool of connections that is waited for
 //! only so long ([`pool`]). No node keeps anything another needs: what decides is in the row and in the condition of
 //! the statement, and the time is the database's ([`clock`]).
@@ -29,35 +29,35 @@ use super::{Migrated, Store};
 use crate::clock::Clock;
 use crate::error::Fault;
 use crate::ratchet::Rotation;
+use batcher::Batchers;
 use clock::DatabaseClock;
+use connection::{Connection, Connector, Sql};
+use error::QueryError;
+use find::FindOrder;
 use health::Health;
-use lane::Lanes;
-use link::{Dialer, Link, Sql};
-use look::Look;
 use pool::Pool;
-use trouble::Trouble;
-use turn::{Turn, redate_watched};
+use rotate::{RotateOrder, redate_watched};
 
 mod accounts;
+mod batcher;
 mod clock;
+mod connection;
+mod error;
+mod find;
 pub mod foreign;
 mod health;
 #[cfg(feature = "sqlite")]
 pub mod import;
 mod journal;
-mod lane;
-mod link;
-mod look;
 mod migration;
 mod pool;
 mod rings;
+mod rotate;
 mod rows;
 mod server;
 mod sessions;
 mod sweep;
 mod tls;
-mod trouble;
-mod turn;
 
 pub use server::{BadUrl, Server};
 
@@ -70,7 +70,7 @@ pub struct Settings {
     pub batching: Batching,
     /// How many connections carry rotations. Two: one batch is on its way while the other is committed; more only
     /// make smaller batches.
-    pub lanes: usize,
+    pub batchers: usize,
     /// How many rotations leave together at most.
     pub batch: usize,
     /// How many rotations may wait. One more is refused at once.
@@ -110,7 +110,7 @@ impl Settings {
         Self {
             server,
             batching: Batching::default(),
-            lanes: 2,
+            batchers: 2,
             batch: 256,
             queue: 1024,
             pool: 8,
@@ -133,8 +133,8 @@ const CLOCK_UNKNOWN: Duration = Duration::from_secs(30);
 
 /// A store in one PostgreSQL database.
 pub struct PostgresStore {
-    turns: Lanes<Turn>,
-    looks: Lanes<Look>,
+    rotations: Batchers<RotateOrder>,
+    finds: Batchers<FindOrder>,
     pool: Pool,
     clock: Arc<DatabaseClock>,
     health: Arc<Health>,
@@ -152,8 +152,8 @@ impl PostgresStore {
     /// A [`Fault`] if the database cannot be reached or written to, or its schema is from a newer build that this one
     /// may not run beside, or has been tampered with.
     pub async fn migrate(settings: &Settings) -> Result<Vec<Migrated>, Fault> {
-        let dialer = Dialer::new(&settings.server, settings.connect_timeout)?;
-        migration::migrate(&dialer).await
+        let connector = Connector::new(&settings.server, settings.connect_timeout)?;
+        migration::migrate(&connector).await
     }
 
     /// Opens a database that has been migrated.
@@ -163,28 +163,28 @@ impl PostgresStore {
     /// (`synchronous_commit = off`), or its schema is not one this build can use.
     pub async fn open(settings: Settings) -> Result<Self, Fault> {
         const DOING: &str = "open the database";
-        let dialer = Dialer::new(&settings.server, settings.connect_timeout)?;
-        // In a lane nobody waits long for a row that somebody holds, for all others in the batch wait too.
-        let lane_dialer = dialer.bounded(settings.deadline, settings.deadline / 5);
-        let dialer = dialer.bounded(settings.deadline, settings.deadline);
-        let link = dialer.dial().await.map_err(|trouble| trouble.fault(DOING))?;
-        migration::check(&link).await?;
-        warn_of_what_is_risky(&link).await.map_err(|trouble| trouble.fault(DOING))?;
+        let connector = Connector::new(&settings.server, settings.connect_timeout)?;
+        // In a batcher nobody waits long for a row that somebody holds, for all others in the batch wait too.
+        let lane_dialer = connector.bounded(settings.deadline, settings.deadline / 5);
+        let connector = connector.bounded(settings.deadline, settings.deadline);
+        let connection = connector.connect_to_primary().await.map_err(|error| error.fault(DOING))?;
+        migration::check(&connection).await?;
+        warn_of_what_is_risky(&connection).await.map_err(|error| error.fault(DOING))?;
         let batching = match settings.batching {
-            Batching::Auto => suited(&link).await.map_err(|trouble| trouble.fault(DOING))?,
+            Batching::Auto => suited(&connection).await.map_err(|error| error.fault(DOING))?,
             chosen => chosen,
         };
-        let clock = DatabaseClock::set_by(&link).await.map_err(|trouble| trouble.fault(DOING))?;
+        let clock = DatabaseClock::set_by(&connection).await.map_err(|error| error.fault(DOING))?;
         let (clock, health) = (Arc::new(clock), Arc::new(Health::default()));
-        if !link.is_ours() {
+        if !connection.is_ours() {
             tracing::info!("the database is behind a connection pooler: statements are not prepared");
         }
         let mut heart = JoinSet::new();
-        heart.spawn(keep_beating(link, dialer.clone(), Arc::clone(&clock), Arc::clone(&health)));
+        heart.spawn(keep_beating(connection, connector.clone(), Arc::clone(&clock), Arc::clone(&health)));
         Ok(Self {
-            turns: Lanes::start(settings.lanes, &lane_dialer, &settings, batching, &health),
-            looks: Lanes::start(1, &lane_dialer, &settings, batching, &health),
-            pool: Pool::new(&dialer, &settings, &health)?,
+            rotations: Batchers::start(settings.batchers, &lane_dialer, &settings, batching, &health),
+            finds: Batchers::start(1, &lane_dialer, &settings, batching, &health),
+            pool: Pool::new(&connector, &settings, &health)?,
             clock,
             health,
             batching,
@@ -211,7 +211,7 @@ impl PostgresStore {
     }
 }
 
-/// A rotation on its way through the pool. Dropped without an answer, whatever the reason, it is watched, as the lanes
+/// A rotation on its way through the pool. Dropped without an answer, whatever the reason, it is watched, as the batchers
 /// watch theirs.
 struct Undated<'a> {
     store: &'a PostgresStore,
@@ -234,8 +234,9 @@ impl Undated<'_> {
         let must_be_dated = has_happened && is_late;
         drop(self);
         if must_be_dated {
-            let dated = pool
-                .read("date a late rotation", &*health, |link, health| redate_watched(link, health).boxed());
+            let dated = pool.statement("date a late rotation", &*health, |connection, health| {
+                redate_watched(connection, health).boxed()
+            });
             // What fails here is tried again with every heartbeat.
             let _ = dated.await;
         }
@@ -254,7 +255,8 @@ impl Drop for Undated<'_> {
 impl Store for PostgresStore {
     async fn ready(&self) -> Result<(), Fault> {
         const DOING: &str = "use the database";
-        let schema = self.pool.read(DOING, &(), |link, ()| migration::schema(link).boxed()).await?;
+        let schema =
+            self.pool.statement(DOING, &(), |connection, ()| migration::schema(connection).boxed()).await?;
         migration::expect_usable(&schema)?;
         if self.clock.age() >= CLOCK_UNKNOWN {
             let age = self.clock.age();
@@ -271,24 +273,24 @@ impl fmt::Debug for PostgresStore {
 }
 
 /// Which way of sending rotations suits the engine.
-async fn suited(link: &Link) -> Result<Batching, Trouble> {
+async fn suited(connection: &Connection) -> Result<Batching, QueryError> {
     const ENGINE: Sql = Sql {
         text: "select version() ~* 'cockroachdb|-YB-'
                       or exists (select 1 from pg_extension where extname = 'citus') as is_distributed",
         types: &[],
     };
-    let is_distributed: bool = link.one(&ENGINE, &[]).await?.try_get("is_distributed")?;
+    let is_distributed: bool = connection.one(&ENGINE, &[]).await?.try_get("is_distributed")?;
     Ok(if is_distributed { Batching::Rows } else { Batching::Unnest })
 }
 
 /// Settings of the server's that may lose what is committed, but only with the machine.
-async fn warn_of_what_is_risky(link: &Link) -> Result<(), Trouble> {
+async fn warn_of_what_is_risky(connection: &Connection) -> Result<(), QueryError> {
     const RISKY: Sql = Sql {
         text: "select current_setting('fsync', true) = 'off'
                       or current_setting('full_page_writes', true) = 'off' as is_risky",
         types: &[],
     };
-    if link.one(&RISKY, &[]).await?.try_get::<_, Option<bool>>("is_risky")? == Some(true) {
+    if connection.one(&RISKY, &[]).await?.try_get::<_, Option<bool>>("is_risky")? == Some(true) {
         tracing::warn!(
             "fsync or full_page_writes is off on the database's server: a power cut can lose or corrupt what was \
              committed; turn both on"
@@ -298,10 +300,15 @@ async fn warn_of_what_is_risky(link: &Link) -> Result<(), Trouble> {
 }
 
 /// Keeps the heart beating, whatever panics.
-async fn keep_beating(link: Link, dialer: Dialer, clock: Arc<DatabaseClock>, health: Arc<Health>) {
-    let mut link = Some(link);
+async fn keep_beating(
+    connection: Connection,
+    connector: Connector,
+    clock: Arc<DatabaseClock>,
+    health: Arc<Health>,
+) {
+    let mut connection = Some(connection);
     loop {
-        let beating = beat(link.take(), &dialer, &clock, &health);
+        let beating = beat(connection.take(), &connector, &clock, &health);
         if AssertUnwindSafe(beating).catch_unwind().await.is_err() {
             tracing::error!("the heartbeat panicked, as told above; going on with a new connection");
         }
@@ -309,30 +316,35 @@ async fn keep_beating(link: Link, dialer: Dialer, clock: Arc<DatabaseClock>, hea
 }
 
 /// Looks at the clock, and for what was left unsure, on a connection of its own.
-async fn beat(mut link: Option<Link>, dialer: &Dialer, clock: &DatabaseClock, health: &Health) {
+async fn beat(
+    mut connection: Option<Connection>,
+    connector: &Connector,
+    clock: &DatabaseClock,
+    health: &Health,
+) {
     let mut ticks = interval(HEARTBEAT);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let asked_at = Instant::now();
         let beats = async {
-            let at = match link.take().filter(|link| !link.is_closed()) {
-                Some(link) => link,
-                None => dialer.dial().await?,
+            let at = match connection.take().filter(|connection| !connection.is_closed()) {
+                Some(connection) => connection,
+                None => connector.connect_to_primary().await?,
             };
             clock.adjust(&at).await?;
             Ok(at)
         };
-        match timeout(MISSED_BEAT, beats).await.unwrap_or(Err(Trouble::Silent(MISSED_BEAT))) {
+        match timeout(MISSED_BEAT, beats).await.unwrap_or(Err(QueryError::Silent(MISSED_BEAT))) {
             Ok(at) => {
                 health.works(asked_at);
                 let looked = timeout(MISSED_BEAT, redate_watched(&at, health)).await;
-                if let Ok(Err(trouble)) = &looked {
-                    tracing::debug!(%trouble, "looking for rotations of unknown outcome is put off");
+                if let Ok(Err(error)) = &looked {
+                    tracing::debug!(%error, "looking for rotations of unknown outcome is put off");
                 }
-                link = looked.is_ok().then_some(at);
+                connection = looked.is_ok().then_some(at);
             }
-            Err(trouble) => health.fails(asked_at, &trouble),
+            Err(error) => health.fails(asked_at, &error),
         }
     }
 }

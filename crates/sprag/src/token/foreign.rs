@@ -3,7 +3,7 @@
 //! Such a token is the token of generation 0 of the session that was imported for it. The import may know no more than
 //! its SHA-256, so the row has a placeholder where the hash of a secret belongs. The secret is made of the token's text
 //! itself, under the refresh key: neither the database nor the keys nor what was imported can make it, only the client
-//! that comes with the token. Placeholder and secret hold for one account and page, so that a row that somebody moves to
+//! that comes with the token. Placeholder and secret hold for one account and profile, so that a row that somebody moves to
 //! another account is nobody's.
 
 use std::fmt;
@@ -54,7 +54,7 @@ impl ForeignToken {
         Self { hash: sha256 }
     }
 
-    /// The id of the session that is imported for it at a page: always the same one, so that importing twice makes one
+    /// The id of the session that is imported for it at a profile: always the same one, so that importing twice makes one
     /// session.
     #[must_use]
     pub fn session(&self, profile: ProfileId) -> SessionId {
@@ -151,16 +151,16 @@ mod tests {
     use super::*;
 
     const OLD: &str = "a1b2c3d4e5f60718293a4b5c6d7e8f90";
-    const PAGE: ProfileId = ProfileId(2);
+    const PROFILE: ProfileId = ProfileId(2);
 
     #[test]
-    fn clear_and_hashed_lead_to_one_session_of_a_page() {
+    fn clear_and_hashed_lead_to_one_session_of_a_profile() {
         let mut sha256 = [0; 32];
         sha256.copy_from_slice(digest(&SHA256, OLD.as_bytes()).as_ref());
         let (clear, hashed) = (ForeignToken::new(OLD).unwrap(), ForeignToken::hashed(sha256));
-        assert_eq!(clear.session(PAGE), hashed.session(PAGE));
-        assert_ne!(clear.session(PAGE), clear.session(ProfileId(3)));
-        assert_eq!(clear.session(PAGE).0.get_version_num(), 8);
+        assert_eq!(clear.session(PROFILE), hashed.session(PROFILE));
+        assert_ne!(clear.session(PROFILE), clear.session(ProfileId(3)));
+        assert_eq!(clear.session(PROFILE).0.get_version_num(), 8);
     }
 
     #[test]

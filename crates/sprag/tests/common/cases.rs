@@ -66,7 +66,7 @@ pub(crate) const QUIET: Given = Given {
     misses: 0,
     window: W,
     retry: Retry::Answer,
-    ahead: Ahead::Adopt,
+    ahead: Ahead::FastForward,
     lockstep: Lockstep::Alert,
 };
 
@@ -134,7 +134,7 @@ fn before_any_generation() -> Vec<Case> {
         )
         .noticing(Notice::SecretMismatch),
         case(
-            "the tag is right, the row is another page's",
+            "the tag is right, the row is another profile's",
             Given { has_other_profile: true, ..QUIET },
             Row::SecretMismatch,
             invalid,
@@ -162,9 +162,9 @@ fn ahead() -> Vec<Case> {
         noticed("one ahead, clock gone back", Given { n: 6, age: -1, ..QUIET }, Rotate(5, 7)),
         noticed("one ahead of a sealed rotation", by(1, SEALED), Rotate(5, 7)),
         noticed("ahead of a row that never turned", Given { g: 0, n: 3, ..QUIET }, Rotate(0, 4)),
-        noticed("as far ahead as is adopted", by(MAX_GAP, QUIET), Rotate(5, 6 + MAX_GAP)),
-        noticed("one further than is adopted", by(MAX_GAP + 1, QUIET), refused),
-        noticed("ahead, and the page refuses that", by(1, refusing), refused),
+        noticed("as far ahead as is followed", by(MAX_GAP, QUIET), Rotate(5, 6 + MAX_GAP)),
+        noticed("one further than is followed", by(MAX_GAP + 1, QUIET), refused),
+        noticed("ahead, and the profile refuses that", by(1, refusing), refused),
         noticed("the last generation but one, ahead", last(2, 1), Rotate(MAX_GENERATION - 2, MAX_GENERATION)),
         case("the last generation, ahead", last(1, 0), Row::Expired, End(EndCause::Expired, Denial::Expired))
             .noticing(Notice::Ahead { gap: 1 }),

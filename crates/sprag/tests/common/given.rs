@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sprag::clock::Timestamp;
 use sprag::policy::{Ahead, Lockstep, Policy, Retry};
-use sprag::ratchet::{Found, Judgement, Presented, Standing, judge};
+use sprag::ratchet::{Found, Judgement, Presented, SessionState, judge};
 use sprag::session::{
     AccountId, EndCause, Ended, Epoch, Generation, ProfileId, Session, SessionId, SessionKey, ShortHash,
 };
@@ -89,7 +89,7 @@ impl Given {
         }
     }
 
-    pub(crate) fn standing(&self) -> Standing {
+    pub(crate) fn state(&self) -> SessionState {
         let now = self.now();
         let session = Session {
             key: key(),
@@ -110,7 +110,7 @@ impl Given {
             ended: self.ended.map(|cause| Ended { at: TURNED, cause }),
         };
         let epoch = if self.has_epoch_moved { Epoch(4) } else { Epoch(3) };
-        Standing { session, is_disabled: self.is_disabled, epoch }
+        SessionState { session, is_disabled: self.is_disabled, epoch }
     }
 
     pub(crate) fn token(&self) -> Presented {
@@ -132,7 +132,7 @@ impl Given {
         match self.place {
             Where::Fault => Found::Fault,
             Where::NotLooked | Where::Nowhere => Found::Nothing,
-            Where::Here => Found::Session(Box::new(self.standing())),
+            Where::Here => Found::Session(Box::new(self.state())),
         }
     }
 

@@ -27,7 +27,7 @@ pub(crate) enum Said {
 pub(crate) struct Rules {
     pub(crate) window: i64,
     pub(crate) answers_retries: bool,
-    pub(crate) adopts: bool,
+    pub(crate) fast_forwards: bool,
     pub(crate) lockstep_ends: bool,
     pub(crate) idle: i64,
     pub(crate) lifetime: i64,
@@ -132,7 +132,7 @@ impl Ledger {
 
     /// A token the ledger has forgotten giving, because it was taken back to an older copy of itself.
     fn present_forgotten(&mut self, generation: u64, asker: Asker, now: i64) -> Said {
-        if !self.rules.adopts {
+        if !self.rules.fast_forwards {
             return self.end(EndCause::Ahead);
         }
         if let Some(cause) = self.reason_to_stop(now) {

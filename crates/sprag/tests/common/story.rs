@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use sprag::clock::Timestamp;
 use sprag::policy::{Ahead, Lockstep, Policy, Retry};
-use sprag::ratchet::{Denial, Found, Presented, Rotation, Row, Standing, Verdict, judge};
+use sprag::ratchet::{Denial, Found, Presented, Rotation, Row, SessionState, Verdict, judge};
 use sprag::session::{
     AccountId, EndCause, Ended, Epoch, Generation, ProfileId, Session, SessionId, SessionKey,
 };
@@ -19,7 +19,7 @@ pub(crate) enum Step {
     /// Somebody presents the token that is so many generations behind the newest ever given.
     Refresh(u64, Asker),
     /// Somebody changes the password, with that token.
-    Seal(u64, Asker),
+    CheckpointKey(u64, Asker),
     /// The clock moves so many milliseconds, perhaps back.
     Wind(i64),
     Disable,
@@ -40,7 +40,7 @@ pub(crate) struct Seen {
     /// n.
     pub(crate) generation: u64,
     /// The row before.
-    pub(crate) before: Standing,
+    pub(crate) before: SessionState,
     /// The row after.
     pub(crate) after: Session,
     /// Which row of the table decided; none for a password change.
@@ -63,22 +63,22 @@ impl Seen {
 /// Tells a story to the ratchet and to the ledger; they must agree at every step.
 pub(crate) fn tell(rules: Rules, steps: &[Step]) -> Result<Vec<Seen>, TestCaseError> {
     let mut now = Timestamp(1_800_000_000_000);
-    let mut standing = opened(rules, now);
+    let mut state = opened(rules, now);
     let mut ledger = Ledger::open(rules, now);
-    let mut backup = (standing.clone(), ledger.clone());
+    let mut backup = (state.clone(), ledger.clone());
     let mut newest = 0;
     let mut seen = Vec::new();
 
     for step in steps {
         match *step {
-            Step::Refresh(behind, asker) | Step::Seal(behind, asker) => {
+            Step::Refresh(behind, asker) | Step::CheckpointKey(behind, asker) => {
                 let generation = Generation(u64::saturating_sub(newest, behind));
-                let is_seal = matches!(step, Step::Seal(..));
-                let before = standing.clone();
+                let is_seal = matches!(step, Step::CheckpointKey(..));
+                let before = state.clone();
                 let (row, said) = if is_seal {
-                    (None, seal(&mut standing, generation, asker, now, rules))
+                    (None, seal(&mut state, generation, asker, now, rules))
                 } else {
-                    let (row, said) = refresh(&mut standing, generation, asker, now, rules)?;
+                    let (row, said) = refresh(&mut state, generation, asker, now, rules)?;
                     (Some(row), Some(said))
                 };
                 let promised = if is_seal {
@@ -87,26 +87,26 @@ pub(crate) fn tell(rules: Rules, steps: &[Step]) -> Result<Vec<Seen>, TestCaseEr
                     Some(ledger.present(generation.0, asker, now))
                 };
                 prop_assert_eq!(said, promised, "{:?} of generation {} at {:?}", step, generation.0, before);
-                prop_assert_eq!(standing.session.generation.0, ledger.newest());
-                newest = newest.max(standing.session.generation.0);
-                let after = standing.session.clone();
+                prop_assert_eq!(state.session.generation.0, ledger.newest());
+                newest = newest.max(state.session.generation.0);
+                let after = state.session.clone();
                 seen.push(Seen { now, asker, generation: generation.0, before, after, row, said });
             }
             Step::Wind(span) => now = Timestamp(now.0 + span),
             Step::Disable | Step::Enable => {
-                standing.is_disabled = matches!(step, Step::Disable);
-                ledger.set_disabled(standing.is_disabled);
+                state.is_disabled = matches!(step, Step::Disable);
+                ledger.set_disabled(state.is_disabled);
             }
             Step::MoveEpoch => {
-                standing.epoch = standing.epoch.next();
+                state.epoch = state.epoch.next();
                 ledger.move_epoch();
             }
             Step::End(cause) => {
-                standing.session.ended.get_or_insert(Ended { at: now, cause });
+                state.session.ended.get_or_insert(Ended { at: now, cause });
                 ledger.end(cause);
             }
-            Step::Backup => backup = (standing.clone(), ledger.clone()),
-            Step::Restore => (standing, ledger) = backup.clone(),
+            Step::Backup => backup = (state.clone(), ledger.clone()),
+            Step::Restore => (state, ledger) = backup.clone(),
         }
     }
     Ok(seen)
@@ -114,16 +114,16 @@ pub(crate) fn tell(rules: Rules, steps: &[Step]) -> Result<Vec<Seen>, TestCaseEr
 
 /// One refresh as the engine and a store do it, with nobody else about.
 fn refresh(
-    standing: &mut Standing,
+    state: &mut SessionState,
     generation: Generation,
     asker: Asker,
     now: Timestamp,
     rules: Rules,
 ) -> Result<(Row, Said), TestCaseError> {
-    let token = presented(standing, generation, asker);
-    let found = Found::Session(Box::new(standing.clone()));
+    let token = presented(state, generation, asker);
+    let found = Found::Session(Box::new(state.clone()));
     let judgement = judge(Some(&token), &found, 0, now, &policy(rules));
-    let session = &mut standing.session;
+    let session = &mut state.session;
     let said = match judgement.verdict {
         Verdict::Refuse(Denial::Spent) => Said::NotNow,
         Verdict::Refuse(Denial::TooManyRetries) => Said::TooOften,
@@ -135,14 +135,14 @@ fn refresh(
         Verdict::Repeat => Said::Successor(session.generation.0),
         Verdict::Keep => Said::Unchanged,
         Verdict::Retry(retried) => {
-            prop_assert!(retried.applies_to(standing), "a retry was ordered that does not apply");
-            retried.apply(&mut standing.session);
-            Said::Successor(standing.session.generation.0)
+            prop_assert!(retried.applies_to(state), "a retry was ordered that does not apply");
+            retried.apply(&mut state.session);
+            Said::Successor(state.session.generation.0)
         }
         Verdict::Rotate(rotation) => {
-            prop_assert!(rotation.applies_to(standing), "a rotation was ordered that does not apply");
-            rotation.apply(&mut standing.session);
-            Said::Successor(standing.session.generation.0)
+            prop_assert!(rotation.applies_to(state), "a rotation was ordered that does not apply");
+            rotation.apply(&mut state.session);
+            Said::Successor(state.session.generation.0)
         }
         Verdict::Fault | Verdict::Refuse(_) => {
             return Err(TestCaseError::fail(format!("no story gives rise to {judgement:?}")));
@@ -152,40 +152,40 @@ fn refresh(
 }
 
 fn seal(
-    standing: &mut Standing,
+    state: &mut SessionState,
     generation: Generation,
     asker: Asker,
     now: Timestamp,
     rules: Rules,
 ) -> Option<Said> {
-    let token = presented(standing, generation, asker);
-    let rotation = Rotation::sealing(&token, standing, now, &policy(rules))?;
-    rotation.apply(&mut standing.session);
-    Some(Said::Successor(standing.session.generation.0))
+    let token = presented(state, generation, asker);
+    let rotation = Rotation::sealing(&token, state, now, &policy(rules))?;
+    rotation.apply(&mut state.session);
+    Some(Said::Successor(state.session.generation.0))
 }
 
-fn presented(standing: &Standing, generation: Generation, asker: Asker) -> Presented {
+fn presented(state: &SessionState, generation: Generation, asker: Asker) -> Presented {
     Presented {
-        key: standing.session.key,
-        profile: standing.session.profile,
+        key: state.session.key,
+        profile: state.session.profile,
         generation,
-        secret_hash: standing.session.secret_hash,
+        secret_hash: state.session.secret_hash,
         retry_hash: asker.retry_id.map(|id| [id; 16]),
         instance_hash: [asker.instance; 16],
     }
 }
 
-fn opened(rules: Rules, now: Timestamp) -> Standing {
+fn opened(rules: Rules, now: Timestamp) -> SessionState {
     let key = SessionKey { account: AccountId(Uuid::from_u128(1)), session: SessionId(Uuid::from_u128(2)) };
     let session = Session::begun(key, ProfileId(1), [7; 32], Epoch(0), &policy(rules), now);
-    Standing { session, is_disabled: false, epoch: Epoch(0) }
+    SessionState { session, is_disabled: false, epoch: Epoch(0) }
 }
 
 fn policy(rules: Rules) -> Policy {
     Policy {
         reuse_interval: Duration::from_millis(rules.window.unsigned_abs()),
         retry: if rules.answers_retries { Retry::Answer } else { Retry::Refuse },
-        ahead: if rules.adopts { Ahead::Adopt } else { Ahead::Refuse },
+        ahead: if rules.fast_forwards { Ahead::FastForward } else { Ahead::Refuse },
         lockstep: if rules.lockstep_ends { Lockstep::End } else { Lockstep::Alert },
         idle_timeout: Duration::from_millis(rules.idle.unsigned_abs()),
         absolute_lifetime: Duration::from_millis(rules.lifetime.unsigned_abs()),
@@ -199,10 +199,10 @@ pub(crate) fn any_rules() -> impl Strategy<Value = Rules> {
     let window = prop_oneof![6 => Just(W), 1 => Just(0), 1 => Just(1)];
     let retries = prop::bool::weighted(0.8);
     (window, retries, prop::bool::weighted(0.8), any::<bool>()).prop_map(
-        |(window, answers_retries, adopts, lockstep_ends)| Rules {
+        |(window, answers_retries, fast_forwards, lockstep_ends)| Rules {
             window,
             answers_retries,
-            adopts,
+            fast_forwards,
             lockstep_ends,
             idle: 20 * W,
             lifetime: 60 * W,
@@ -221,7 +221,7 @@ pub(crate) fn any_story() -> impl Strategy<Value = Vec<Step>> {
         48 => any_refresh(),
         32 => any_wind(),
         3 => prop_oneof![Just(-1), Just(-W), Just(-40 * W), -W..0].prop_map(Step::Wind),
-        2 => (any_behind(), any_asker()).prop_map(|(behind, asker)| Step::Seal(behind, asker)),
+        2 => (any_behind(), any_asker()).prop_map(|(behind, asker)| Step::CheckpointKey(behind, asker)),
         1 => Just(Step::Disable),
         1 => Just(Step::Enable),
         1 => Just(Step::MoveEpoch),

@@ -20,8 +20,11 @@ async fn a_token_of_which_one_row_is_over_is_over() {
         let mut session = imported();
         over(&mut session);
         let run = Run::default();
-        let previewed = moved.engine.preview_session(&run, &moved.terms, session).await.expect("preview");
-        assert_eq!((moved.cause().await, &previewed), (None, &Imported::Changed("it is over there")));
+        let previewed = moved.engine.preview_session(&run, &moved.client, session).await.expect("preview");
+        assert_eq!(
+            (moved.cause().await, &previewed),
+            (None, &Imported::Changed("it has ended in the source system"))
+        );
         assert_eq!(moved.session(over).await, previewed);
         assert_eq!(moved.cause().await, Some(cause));
         for _ in 0..2 {
@@ -51,7 +54,7 @@ async fn a_token_opens_one_account() {
 async fn what_a_run_remembers_lets_nothing_in_that_was_here_before_it() {
     let moved = Move::begun(Retry::Refuse).await;
     moved.session(|_| {}).await;
-    moved.engine.log_out(&moved.terms, OLD, EndCause::Logout, &somebody()).await.expect("logged out");
+    moved.engine.log_out(&moved.client, OLD, EndCause::Logout, &somebody()).await.expect("logged out");
     let slice = sprag::store::Slice {
         after: None,
         rows: 100,
@@ -61,7 +64,7 @@ async fn what_a_run_remembers_lets_nothing_in_that_was_here_before_it() {
     assert_eq!(moved.engine.store().sweep(slice).await.expect("swept").removed, 1);
     let run = Run::default();
     let import =
-        async |session| moved.engine.import_session_of(&run, &moved.terms, session).await.expect("import");
+        async |session| moved.engine.import_session_of(&run, &moved.client, session).await.expect("import");
     let other = ImportedSession { token: ForeignToken::hashed([7; 32]), ..imported() };
     assert_eq!(import(other).await, Imported::New);
     assert!(refused(&import(imported()).await).contains("ended since"));
@@ -78,8 +81,8 @@ async fn who_still_has_no_password_is_named_by_each_run() {
         ..ImportedUser::default()
     };
     let import = async |user| {
-        let previewed = moved.engine.preview_user(&moved.terms, user).await.expect("preview");
-        assert_eq!(moved.engine.import_user(&moved.terms, user).await.expect("import"), previewed);
+        let previewed = moved.engine.preview_user(&moved.client, user).await.expect("preview");
+        assert_eq!(moved.engine.import_user(&moved.client, user).await.expect("import"), previewed);
         previewed
     };
     let Imported::WithoutPassword(why) = import(user("cut")).await else { panic!("it is no hash") };

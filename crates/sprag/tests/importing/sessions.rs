@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use sprag::access::Algorithm;
-use sprag::chance::SeededChance;
 use sprag::clock::Clock as _;
-use sprag::engine::{AccessTerms, Imported, ImportedSession, Limits, LogIn, NewUser, Renewal, Terms};
+use sprag::engine::{
+    AccessTokenShape, ClientPolicy, Imported, ImportedSession, Limits, LogIn, NewUser, RefreshRequest,
+};
 use sprag::keys::KeyRing;
 use sprag::policy::Retry;
+use sprag::random::SeededRandom;
 use sprag::session::{EndCause, ProfileId};
 use sprag::store::Slice;
 use sprag::token::{Encoding, ForeignToken, RefreshToken};
 use sprag::{Error, Refusal};
 
-use crate::stage::{DAY, Move, NOW, OLD, PAGE, PASSWORD, WINDOW, id, imported, refused, somebody};
+use crate::stage::{DAY, Move, NOW, OLD, PASSWORD, PROFILE, WINDOW, id, imported, refused, somebody};
 
 #[tokio::test]
 async fn an_old_token_is_taken_once_and_then_the_session_turns_like_any_other() {
@@ -44,7 +46,7 @@ async fn r06_an_old_token_that_comes_back_is_reuse_and_ends_the_session() {
 }
 
 #[tokio::test]
-async fn r02_where_the_page_answers_retries_a_lost_answer_costs_nothing() {
+async fn r02_where_the_profile_answers_retries_a_lost_answer_costs_nothing() {
     let moved = Move::begun(Retry::Answer).await;
     moved.session(|_| {}).await;
     let first = moved.refresh(OLD).await.expect("taken");
@@ -74,7 +76,7 @@ async fn r10_neither_what_was_imported_nor_the_keys_make_a_token() {
     let keys = moved.engine.keys();
     for secret in [row.secret_hash[..16].to_vec(), row.secret_hash[16..].to_vec(), id().0.as_bytes().to_vec()]
     {
-        let forged = RefreshToken::first(PAGE, row.key, &Fixed(secret));
+        let forged = RefreshToken::first(PROFILE, row.key, &Fixed(secret));
         let text = forged.encode(Encoding::Opaque, &keys, NOW);
         assert_eq!(moved.refresh(text.as_str()).await.unwrap_err(), Refusal::TokenInvalid);
     }
@@ -84,7 +86,7 @@ async fn r10_neither_what_was_imported_nor_the_keys_make_a_token() {
 #[derive(Debug)]
 struct Fixed(Vec<u8>);
 
-impl sprag::chance::Chance for Fixed {
+impl sprag::random::Random for Fixed {
     fn fill(&self, bytes: &mut [u8]) {
         bytes.copy_from_slice(&self.0[..bytes.len()]);
     }
@@ -97,13 +99,16 @@ async fn what_is_no_old_token_finds_nothing() {
     for text in [&OLD[1..], &format!("{OLD} "), &OLD.to_lowercase(), &format!("{OLD}x"), ""] {
         assert_eq!(moved.refresh(text).await.unwrap_err(), Refusal::TokenInvalid, "{text:?}");
     }
-    let stranger = Terms { profile: ProfileId(9), ..moved.terms.clone() };
-    let renewal = Renewal { token: OLD, retry_id: None };
+    let stranger = ClientPolicy { profile: ProfileId(9), ..moved.client.clone() };
+    let renewal = RefreshRequest { token: OLD, retry_id: None };
     let elsewhere = moved.engine.refresh(&stranger, renewal, &somebody()).await.answer;
-    assert!(matches!(elsewhere, Err(Error::Refused(Refusal::TokenInvalid))), "another page's");
-    let closed = Terms { adopts: false, ..moved.terms.clone() };
+    assert!(matches!(elsewhere, Err(Error::Refused(Refusal::TokenInvalid))), "another profile's");
+    let closed = ClientPolicy { takes_imported_tokens: false, ..moved.client.clone() };
     let at_closed = moved.engine.refresh(&closed, renewal, &somebody()).await.answer;
-    assert!(matches!(at_closed, Err(Error::Refused(Refusal::TokenInvalid))), "a page that adopts nobody");
+    assert!(
+        matches!(at_closed, Err(Error::Refused(Refusal::TokenInvalid))),
+        "a profile that takes no imported tokens"
+    );
 }
 
 #[tokio::test]
@@ -128,9 +133,13 @@ async fn t22_a_password_change_ends_sessions_not_yet_adopted() {
     let moved = Move::begun(Retry::Refuse).await;
     moved.session(|_| {}).await;
     let pair = moved.log_in().await.expect("logged in");
-    let caller = moved.engine.authenticate(&moved.terms, &pair.access_token).await.expect("known");
+    let caller = moved.engine.authenticate(&moved.client, &pair.access_token).await.expect("known");
     let passwords = (PASSWORD, "another horse battery");
-    moved.engine.change_password(&moved.terms, &caller, passwords, None, &somebody()).await.expect("changed");
+    moved
+        .engine
+        .change_password(&moved.client, &caller, passwords, None, &somebody())
+        .await
+        .expect("changed");
     assert_eq!(moved.refresh(OLD).await.unwrap_err(), Refusal::SessionEnded(Some(EndCause::PasswordChanged)));
     let again = moved.session(|session| session.token = ForeignToken::hashed([5; 32])).await;
     assert!(refused(&again).contains("changed its password"), "nor does a later import bring one in");
@@ -150,7 +159,7 @@ async fn r15_disabling_ends_sessions_not_yet_adopted() {
 async fn t21_logging_out_with_an_old_token_ends_its_session() {
     let moved = Move::begun(Retry::Refuse).await;
     moved.session(|_| {}).await;
-    moved.engine.log_out(&moved.terms, OLD, EndCause::Logout, &somebody()).await.expect("logged out");
+    moved.engine.log_out(&moved.client, OLD, EndCause::Logout, &somebody()).await.expect("logged out");
     assert_eq!(moved.refresh(OLD).await.unwrap_err(), Refusal::SessionEnded(Some(EndCause::Logout)));
 }
 
@@ -160,7 +169,7 @@ async fn importing_again_changes_nothing_and_revives_nothing() {
     assert_eq!(moved.user("42").await, Imported::AlreadyThere);
     assert_eq!(moved.session(|_| {}).await, Imported::New);
     assert_eq!(moved.session(|_| {}).await, Imported::AlreadyThere);
-    moved.engine.log_out(&moved.terms, OLD, EndCause::Logout, &somebody()).await.expect("logged out");
+    moved.engine.log_out(&moved.client, OLD, EndCause::Logout, &somebody()).await.expect("logged out");
     assert_eq!(moved.session(|_| {}).await, Imported::AlreadyThere);
     assert_eq!(moved.refresh(OLD).await.unwrap_err(), Refusal::SessionEnded(Some(EndCause::Logout)));
 
@@ -201,9 +210,9 @@ async fn an_access_token_names_the_user_as_before_and_our_account_beside() {
     assert_eq!(claims["sub"], "42");
     assert_eq!(claims["account_id"], pair.account.to_string());
     assert!(claims.get("aud").is_none());
-    let caller = moved.engine.authenticate(&moved.terms, &pair.access_token).await.expect("ours");
+    let caller = moved.engine.authenticate(&moved.client, &pair.access_token).await.expect("ours");
     assert_eq!(caller.key.account, pair.account);
-    let named = Terms { access: AccessTerms::default(), ..moved.terms.clone() };
+    let named = ClientPolicy { access: AccessTokenShape::default(), ..moved.client.clone() };
     assert!(
         moved.engine.authenticate(&named, &pair.access_token).await.is_err(),
         "there, an audience is missing"
@@ -217,16 +226,16 @@ async fn t10_a_row_that_is_moved_to_another_account_is_nobodys() {
     let row = moved.engine.explain(id()).await.expect("explain").expect("known").session;
     let keys = moved.engine.keys();
     let foreign = imported().token;
-    assert_eq!(foreign.placeholder(PAGE, row.key.account, &keys, NOW), row.secret_hash);
+    assert_eq!(foreign.placeholder(PROFILE, row.key.account, &keys, NOW), row.secret_hash);
     let mut elsewhere = row.clone();
     elsewhere.key.account = sprag::session::AccountId(uuid::Uuid::from_u128(7));
     assert!(foreign.is_unadopted(&row, &keys, NOW));
     assert!(!foreign.is_unadopted(&elsewhere, &keys, NOW));
-    let mut other_page = row;
-    other_page.profile = ProfileId(3);
-    assert!(!foreign.is_unadopted(&other_page, &keys, NOW));
-    let others = KeyRing::generate(Algorithm::Hs256, &SeededChance::new(99), NOW).expect("a ring");
-    assert_ne!(foreign.placeholder(PAGE, elsewhere.key.account, &others, NOW), elsewhere.secret_hash);
+    let mut other_profile = row;
+    other_profile.profile = ProfileId(3);
+    assert!(!foreign.is_unadopted(&other_profile, &keys, NOW));
+    let others = KeyRing::generate(Algorithm::Hs256, &SeededRandom::new(99), NOW).expect("a ring");
+    assert_ne!(foreign.placeholder(PROFILE, elsewhere.key.account, &others, NOW), elsewhere.secret_hash);
 }
 
 #[tokio::test]
@@ -238,11 +247,15 @@ async fn one_log_in_after_a_move_ends_one_session_and_not_all_beyond_the_limit()
             |session: &mut ImportedSession<'_>| session.token = ForeignToken::new(&token).expect("a token");
         assert_eq!(moved.session(one).await, Imported::New);
     }
-    for adopts in [true, false] {
-        let terms = Terms { adopts, ..moved.terms.clone() };
+    for takes_imported_tokens in [true, false] {
+        let client = ClientPolicy { takes_imported_tokens, ..moved.client.clone() };
         let log_in = LogIn { name: "user42", password: PASSWORD, device: None, superseded: None };
-        let pair = moved.engine.log_in(&terms, log_in, &somebody()).await.expect("logged in");
-        assert_eq!(moved.engine.sessions_of(pair.account).await.expect("listed").len(), 110, "{adopts}");
+        let pair = moved.engine.log_in(&client, log_in, &somebody()).await.expect("logged in");
+        assert_eq!(
+            moved.engine.sessions_of(pair.account).await.expect("listed").len(),
+            110,
+            "{takes_imported_tokens}"
+        );
     }
 }
 
@@ -253,7 +266,7 @@ async fn an_account_that_was_not_moved_keeps_to_the_limit() {
     let account = moved.engine.create_account(user, &somebody()).await.expect("made");
     let log_in = LogIn { name: "ann", password: PASSWORD, device: None, superseded: None };
     for _ in 0..Limits::default().sessions_per_account + 3 {
-        moved.engine.log_in(&moved.terms, log_in, &somebody()).await.expect("logged in");
+        moved.engine.log_in(&moved.client, log_in, &somebody()).await.expect("logged in");
     }
     assert_eq!(moved.engine.sessions_of(account.id).await.expect("listed").len(), 100);
 }
@@ -268,7 +281,7 @@ async fn r52_what_comes_from_elsewhere_is_cut_to_size_and_has_no_control_charact
         device: Some(&long),
         ..imported()
     };
-    assert_eq!(moved.engine.import_session(&moved.terms, session).await.expect("import"), Imported::New);
+    assert_eq!(moved.engine.import_session(&moved.client, session).await.expect("import"), Imported::New);
     let detail = moved.engine.explain(id()).await.expect("explain").expect("known").detail;
     assert_eq!(detail.ip.as_deref(), Some("1.2.3.4 [31m"));
     let kept = format!("[2J{}", "x".repeat(253));

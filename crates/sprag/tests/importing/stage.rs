@@ -1,25 +1,25 @@
-//! A page that takes the place of another system, and what that system had.
+//! A profile that takes the place of another system, and what that system had.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use sprag::access::Algorithm;
-use sprag::chance::SeededChance;
 use sprag::clock::{HandClock, Timestamp};
 use sprag::engine::{
-    AccessTerms, Client, Engine, Imported, ImportedSession, ImportedUser, Issuer, Limits, LogIn, Renewal,
-    Subject, Terms, TokenPair,
+    AccessTokenShape, ClientPolicy, Engine, Imported, ImportedSession, ImportedUser, Issuer, Limits, LogIn,
+    RefreshRequest, Requester, Subject, TokenPair,
 };
 use sprag::keys::KeyRing;
 use sprag::password::Hasher;
 use sprag::policy::{Policy, Retry};
+use sprag::random::SeededRandom;
 use sprag::session::{EndCause, ProfileId, SessionId};
 use sprag::store::Store;
 use sprag::store::memory::MemoryStore;
 use sprag::token::{Encoding, ForeignToken, hash_instance};
 use sprag::{Error, Refusal};
 
-pub(crate) const PAGE: ProfileId = ProfileId(2);
+pub(crate) const PROFILE: ProfileId = ProfileId(2);
 pub(crate) const NOW: Timestamp = Timestamp(1_800_000_000_000);
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
 pub(crate) const WINDOW: Duration = Duration::from_secs(30);
@@ -29,12 +29,12 @@ pub(crate) const PASSWORD: &str = "correct horse battery";
 pub(crate) struct Move {
     pub(crate) engine: Engine,
     pub(crate) clock: Arc<HandClock>,
-    pub(crate) terms: Terms,
+    pub(crate) client: ClientPolicy,
     pub(crate) hash: String,
 }
 
 impl Move {
-    /// A page that takes the place of another system, and one user of that system.
+    /// A profile that takes the place of another system, and one user of that system.
     pub(crate) async fn begun(retry: Retry) -> Self {
         Self::begun_on(Arc::new(MemoryStore::new()), retry).await
     }
@@ -42,26 +42,26 @@ impl Move {
     /// The same on a store that is given.
     pub(crate) async fn begun_on(store: Arc<dyn Store>, retry: Retry) -> Self {
         let clock = Arc::new(HandClock::at(NOW));
-        let chance = Arc::new(SeededChance::new(3));
-        let keys = KeyRing::generate(Algorithm::Hs256, chance.as_ref(), NOW).expect("a ring");
+        let random = Arc::new(SeededRandom::new(3));
+        let keys = KeyRing::generate(Algorithm::Hs256, random.as_ref(), NOW).expect("a ring");
         let issuer = Issuer { issuer: "https://id.example".into(), audience: "https://api.example".into() };
         let hasher = Hasher::start(1, 64).expect("a hashing thread");
         let password = sprag::password::Password::chosen(PASSWORD).expect("a password");
-        let hash = hasher.hash(password, chance.as_ref()).await.expect("a hash");
-        let engine = Engine::new(store, clock.clone(), chance, keys, hasher, issuer, Limits::default());
-        let terms = Terms {
-            profile: PAGE,
-            client_id: "page".into(),
+        let hash = hasher.hash(password, random.as_ref()).await.expect("a hash");
+        let engine = Engine::new(store, clock.clone(), random, keys, hasher, issuer, Limits::default());
+        let client = ClientPolicy {
+            profile: PROFILE,
+            client_id: "profile".into(),
             policy: Policy { retry, ..Policy::default() },
             encoding: Encoding::Opaque,
-            access: AccessTerms {
+            access: AccessTokenShape {
                 subject: Subject::External,
                 has_no_audience: true,
-                ..AccessTerms::default()
+                ..AccessTokenShape::default()
             },
-            adopts: true,
+            takes_imported_tokens: true,
         };
-        let moved = Self { engine, clock, terms, hash };
+        let moved = Self { engine, clock, client, hash };
         assert_eq!(moved.user("42").await, Imported::New);
         moved
     }
@@ -74,18 +74,18 @@ impl Move {
             password_hash: &self.hash,
             ..ImportedUser::default()
         };
-        self.engine.import_user(&self.terms, user).await.expect("import")
+        self.engine.import_user(&self.client, user).await.expect("import")
     }
 
     pub(crate) async fn session(&self, change: impl FnOnce(&mut ImportedSession<'_>)) -> Imported {
         let mut session = imported();
         change(&mut session);
-        self.engine.import_session(&self.terms, session).await.expect("import")
+        self.engine.import_session(&self.client, session).await.expect("import")
     }
 
     pub(crate) async fn refresh(&self, token: &str) -> Result<TokenPair, Refusal> {
         let refreshed =
-            self.engine.refresh(&self.terms, Renewal { token, retry_id: None }, &somebody()).await;
+            self.engine.refresh(&self.client, RefreshRequest { token, retry_id: None }, &somebody()).await;
         refreshed.answer.map_err(|error| match error {
             Error::Refused(refusal) => refusal,
             Error::Failed(fault) => panic!("{fault:?}"),
@@ -99,7 +99,7 @@ impl Move {
 
     pub(crate) async fn log_in(&self) -> Result<TokenPair, Error> {
         let log_in = LogIn { name: "user42", password: PASSWORD, device: None, superseded: None };
-        self.engine.log_in(&self.terms, log_in, &somebody()).await
+        self.engine.log_in(&self.client, log_in, &somebody()).await
     }
 }
 
@@ -117,11 +117,11 @@ pub(crate) fn imported() -> ImportedSession<'static> {
 }
 
 pub(crate) fn id() -> SessionId {
-    imported().token.session(PAGE)
+    imported().token.session(PROFILE)
 }
 
-pub(crate) fn somebody() -> Client {
-    Client { ip: None, user_agent: None, instance: hash_instance("somebody") }
+pub(crate) fn somebody() -> Requester {
+    Requester { ip: None, user_agent: None, instance: hash_instance("somebody") }
 }
 
 pub(crate) fn refused(outcome: &Imported) -> &str {

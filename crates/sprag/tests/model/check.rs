@@ -1,4 +1,4 @@
-//! The model as stateright sees it: its promises, and what it must come by to be worth anything.
+//! The model as stateright sees it: its promises, and which states it must reach to be worth anything.
 
 use sprag::ratchet::Row;
 use sprag::session::EndCause;
@@ -24,7 +24,7 @@ pub(crate) enum Sight {
     Retried,
     Kept,
     SameRequest,
-    Adopted,
+    FastForwarded,
     ReuseFound,
     LockstepFound,
     IdleFound,
@@ -82,7 +82,7 @@ impl Question {
             assert!(answer.broken.contains(&promise.name()), "{}: found no way to break that", self.name);
         } else {
             assert!(answer.broken.is_empty(), "{}: {:?}, by\n{}", self.name, answer.broken, answer.story);
-            assert!(answer.unseen.is_empty(), "{}: never came by {:?}", self.name, answer.unseen);
+            assert!(answer.unseen.is_empty(), "{}: never reached {:?}", self.name, answer.unseen);
         }
         answer
     }
@@ -173,7 +173,7 @@ impl Sight {
             Self::SameRequest => Property::sometimes("a late request is answered again", |_, world| {
                 is_answered(world, Row::SameRequest, true)
             }),
-            Self::Adopted => Property::sometimes("a token ahead is adopted", |_, world| {
+            Self::FastForwarded => Property::sometimes("a token ahead is followed", |_, world| {
                 is_answered(world, Row::Ahead, true)
             }),
             Self::ReuseFound => {

@@ -10,7 +10,7 @@ const RULES: Rules = Rules {
     window: 3,
     idle: NEVER,
     retry: Retry::Answer,
-    ahead: Ahead::Adopt,
+    ahead: Ahead::FastForward,
     lockstep: Lockstep::Alert,
     fault: None,
 };
@@ -84,7 +84,7 @@ pub(crate) fn kept() -> Vec<Question> {
             locked(Setting { tabs: 3, ..WITH_IDS }),
             &[Sight::SameRequest],
         ),
-        kept("two tabs, a backup restored after a pause", quiet(), &[Sight::Adopted, Sight::Retried]),
+        kept("two tabs, a backup restored after a pause", quiet(), &[Sight::FastForwarded, Sight::Retried]),
         kept(
             "two tabs, logged out or disabled meanwhile",
             Setting { has_ends: true, ..two_step },

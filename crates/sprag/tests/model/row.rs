@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sprag::clock::Timestamp;
 use sprag::policy::{Ahead, Lockstep, Policy, Retry};
-use sprag::ratchet::{Found, Judgement, Presented, Rotation, Row, Standing, Verdict, judge};
+use sprag::ratchet::{Found, Judgement, Presented, Rotation, Row, SessionState, Verdict, judge};
 use sprag::session::{
     AccountId, EndCause, Ended, Epoch, Generation, ProfileId, Session, SessionId, SessionKey,
 };
@@ -123,22 +123,22 @@ impl LittleRow {
     pub(crate) fn judge(&self, ask: Ask, rules: Rules) -> Judgement {
         let mut policy = rules.policy();
         let mut token = ask.presented();
-        let mut standing = self.standing(0, rules);
-        let is_spent = token.generation < standing.session.generation;
+        let mut state = self.state(0, rules);
+        let is_spent = token.generation < state.session.generation;
         match rules.fault {
-            Some(Fault::PredecessorAlways) if token.generation.next() == standing.session.generation => {
-                standing.session.rotated_at = NOW;
+            Some(Fault::PredecessorAlways) if token.generation.next() == state.session.generation => {
+                state.session.rotated_at = NOW;
             }
             Some(Fault::ExpiryFirst) if is_spent => {
-                let newest = Presented { generation: standing.session.generation, ..token.clone() };
-                let judged = judged(&newest, &standing, ask, &policy);
+                let newest = Presented { generation: state.session.generation, ..token.clone() };
+                let judged = judged(&newest, &state, ask, &policy);
                 if judged.row == Row::Expired {
                     return judged;
                 }
             }
             _ => {}
         }
-        let judgement = judged(&token, &standing, ask, &policy);
+        let judgement = judged(&token, &state, ask, &policy);
         let is_planted = match rules.fault {
             Some(Fault::NoJustTurned) => judgement.row == Row::JustTurned,
             Some(Fault::Fork) => judgement.row == Row::JustSpent,
@@ -147,15 +147,15 @@ impl LittleRow {
         if is_planted {
             // A policy that answers no retries has no row 13 either: it turns whatever is newest.
             policy.retry = Retry::Refuse;
-            token.generation = standing.session.generation;
-            return judged(&token, &standing, ask, &policy);
+            token.generation = state.session.generation;
+            return judged(&token, &state, ask, &policy);
         }
         judgement
     }
 
     /// The rotation for a password change, where there is one.
     fn sealing(&self, ask: Ask, rules: Rules) -> Option<Rotation> {
-        Rotation::sealing(&ask.presented(), &self.standing(0, rules), NOW, &rules.policy())
+        Rotation::sealing(&ask.presented(), &self.state(0, rules), NOW, &rules.policy())
     }
 
     /// What the server means to do about a request.
@@ -172,26 +172,26 @@ impl LittleRow {
 
     /// Carries out a verdict that was reached `since` ticks ago, if its condition still holds.
     pub(crate) fn write(&mut self, verdict: &Verdict, since: u8, rules: Rules) -> Wrote {
-        let mut standing = self.standing(since, rules);
+        let mut state = self.state(since, rules);
         let is_blind = rules.fault == Some(Fault::BlindWrite);
         if rules.fault == Some(Fault::EndForgotten) {
-            standing.session.ended = None;
-            standing.epoch = standing.session.epoch;
+            state.session.ended = None;
+            state.epoch = state.session.epoch;
         }
         match verdict {
-            Verdict::Rotate(rotation) if is_blind || rotation.applies_to(&standing) => {
-                rotation.apply(&mut standing.session);
-                self.take(&standing.session, since);
+            Verdict::Rotate(rotation) if is_blind || rotation.applies_to(&state) => {
+                rotation.apply(&mut state.session);
+                self.take(&state.session, since);
                 self.retry = rotation.retry_hash.map(|hash| party(hash[0]));
                 self.true_age = self.age;
                 Wrote::Turned
             }
-            Verdict::Retry(retried) if is_blind || retried.applies_to(&standing) => {
-                retried.apply(&mut standing.session);
+            Verdict::Retry(retried) if is_blind || retried.applies_to(&state) => {
+                retried.apply(&mut state.session);
                 if rules.fault == Some(Fault::SlidingWindow) {
-                    standing.session.rotated_at = NOW;
+                    state.session.rotated_at = NOW;
                 }
-                self.take(&standing.session, since);
+                self.take(&state.session, since);
                 Wrote::Else
             }
             Verdict::Rotate(_) | Verdict::Retry(_) => Wrote::Missed,
@@ -214,7 +214,7 @@ impl LittleRow {
     }
 
     /// The row as the ratchet sees it; `since` ticks have passed since the verdict was reached.
-    fn standing(&self, since: u8, rules: Rules) -> Standing {
+    fn state(&self, since: u8, rules: Rules) -> SessionState {
         let turned = Timestamp(NOW.0 + TICK * (i64::from(since) - i64::from(self.age)));
         let session = Session {
             key: KEY,
@@ -235,7 +235,7 @@ impl LittleRow {
             streak_generation: self.streak_generation.map(|generation| Generation(u64::from(generation))),
             ended: self.ended.map(|_| Ended { at: turned, cause: EndCause::Logout }),
         };
-        Standing { session, is_disabled: false, epoch: Epoch(i64::from(self.has_epoch_moved)) }
+        SessionState { session, is_disabled: false, epoch: Epoch(i64::from(self.has_epoch_moved)) }
     }
 
     /// Lets time pass; ages beyond `most` are all alike.
@@ -266,8 +266,8 @@ impl LittleRow {
     }
 }
 
-fn judged(token: &Presented, standing: &Standing, ask: Ask, policy: &Policy) -> Judgement {
-    judge(Some(token), &Found::Session(Box::new(standing.clone())), ask.misses, NOW, policy)
+fn judged(token: &Presented, state: &SessionState, ask: Ask, policy: &Policy) -> Judgement {
+    judge(Some(token), &Found::Session(Box::new(state.clone())), ask.misses, NOW, policy)
 }
 
 impl Ask {

@@ -96,7 +96,7 @@ fn valid(maker: &mut Maker) {
     maker.accepts(true, "shared", "a shared secret has no `kid`", &token, "shared", NOW);
     let more = with(&claims(), "roles", json!(["reader", "writer"]));
     let token = maker.signed("eddsa", &maker.header("eddsa", 0), &more);
-    maker.accepts(true, "configured-claims", "the page's own claims come last", &token, "eddsa", NOW);
+    maker.accepts(true, "configured-claims", "the profile's own claims come last", &token, "eddsa", NOW);
     let long = with(&maker.header("eddsa", 0), "typ", json!("application/at+jwt"));
     let token = maker.signed("eddsa", &long, &claims());
     maker.accepts(false, "typ-long", "RFC 9068 section 4 allows it", &token, "eddsa", NOW);

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 
 use serde_json::Value;
 
-use crate::client::Reply;
+use crate::http_client::Reply;
 
 /// The widest line.
 const WIDTH: usize = 100;

@@ -14,7 +14,7 @@ use sprag::session::{EndCause, SessionId};
 
 use super::stage::Stage;
 use crate::cli::why;
-use crate::client::{Client, Reply};
+use crate::http_client::{HttpClient, Reply};
 
 /// The reuse interval of the story: long enough for a retry, short enough to wait for.
 pub(super) const REUSE_INTERVAL: Duration = Duration::from_secs(2);
@@ -28,7 +28,7 @@ const PASSWORD: &str = "correct horse battery staple";
 /// Tells the story with a client and, where an administrator speaks, with the engine.
 pub(super) struct Story<W> {
     stage: Stage<W>,
-    client: Client,
+    client: HttpClient,
     engine: Arc<Engine>,
 }
 
@@ -40,7 +40,7 @@ struct Device {
 }
 
 impl<W: Write> Story<W> {
-    pub(super) fn new(stage: Stage<W>, client: Client, engine: Arc<Engine>) -> Self {
+    pub(super) fn new(stage: Stage<W>, client: HttpClient, engine: Arc<Engine>) -> Self {
         Self { stage, client, engine }
     }
 
@@ -82,7 +82,7 @@ impl<W: Write> Story<W> {
         self.stage
             .sent('$', &format!("printf %s … | sprag user create --username {USER} --password-stdin"))?;
         let user = NewUser { username: Some(USER), password: PASSWORD, ..NewUser::default() };
-        let operator = sprag::engine::Client { ip: None, user_agent: None, instance: [0; 16] };
+        let operator = sprag::engine::Requester { ip: None, user_agent: None, instance: [0; 16] };
         let made = self.engine.create_account(user, &operator).await;
         if let Ok(account) = &made {
             self.stage.sent('<', &format!("account {}", account.id))?;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use sprag::access::Algorithm;
-use sprag::chance::Chance;
 use sprag::clock::Timestamp;
 use sprag::keys::{KeyEntry, KeyRing, Purpose};
+use sprag::random::Random;
 
 use crate::profile::Profile;
 
@@ -52,14 +52,14 @@ pub(super) fn rotate(
     spans: Spans,
     after: Duration,
     now: Timestamp,
-    chance: &dyn Chance,
+    random: &dyn Random,
 ) -> Rotated {
     let signs_from = now.plus(after);
     let is_replaced = |key: &KeyEntry| key.purpose == purpose && key.retired_at.is_none_or(|at| at > now);
     let before: Vec<_> = ring.entries().into_iter().filter(is_replaced).collect();
     let (id, span) = match purpose {
-        Purpose::Refresh => (ring.add_refresh(chance, now, signs_from).to_string(), spans.refresh),
-        Purpose::Access => (ring.add_access(algorithm, chance, now, signs_from), spans.access),
+        Purpose::Refresh => (ring.add_refresh(random, now, signs_from).to_string(), spans.refresh),
+        Purpose::Access => (ring.add_access(algorithm, random, now, signs_from), spans.access),
     };
     for key in &before {
         // One that would begin to sign after the new one has signed nothing by then, and never shall.
@@ -79,7 +79,7 @@ pub(super) fn rotate(
 
 #[cfg(test)]
 mod tests {
-    use sprag::chance::SeededChance;
+    use sprag::random::SeededRandom;
 
     use super::*;
 
@@ -90,18 +90,18 @@ mod tests {
 
     struct Given {
         ring: KeyRing,
-        chance: SeededChance,
+        random: SeededRandom,
     }
 
     fn a_ring() -> Given {
-        let chance = SeededChance::new(7);
-        let ring = KeyRing::generate(Algorithm::EdDsa, &chance, Timestamp(0)).unwrap();
-        Given { ring, chance }
+        let random = SeededRandom::new(7);
+        let ring = KeyRing::generate(Algorithm::EdDsa, &random, Timestamp(0)).unwrap();
+        Given { ring, random }
     }
 
     impl Given {
         fn rotate(&mut self, purpose: Purpose, after: Duration, now: Timestamp) -> Rotated {
-            rotate(&mut self.ring, purpose, Algorithm::EdDsa, SPANS, after, now, &self.chance)
+            rotate(&mut self.ring, purpose, Algorithm::EdDsa, SPANS, after, now, &self.random)
         }
 
         fn signing(&self, purpose: Purpose, at: Timestamp) -> String {
@@ -161,13 +161,13 @@ mod tests {
     }
 
     #[test]
-    fn the_spans_are_those_of_the_longest_page() {
-        let pages: Vec<_> =
+    fn the_spans_are_those_of_the_longest_profile() {
+        let profiles: Vec<_> =
             crate::profile::builtin_names().map(|name| Profile::builtin(name).unwrap().unwrap()).collect();
-        let spans = Spans::of(&pages);
-        for page in &pages {
-            assert!(spans.refresh >= page.policy.absolute_lifetime + page.policy.idle_timeout);
-            assert!(spans.access >= page.policy.access_ttl + LEEWAY);
+        let spans = Spans::of(&profiles);
+        for profile in &profiles {
+            assert!(spans.refresh >= profile.policy.absolute_lifetime + profile.policy.idle_timeout);
+            assert!(spans.access >= profile.policy.access_ttl + LEEWAY);
         }
     }
 }

@@ -11,16 +11,16 @@ use anyhow::{Context as _, bail};
 use sprag::Engine;
 use sprag::account::{Account, Name, Particulars};
 use sprag::audit::{Event, EventKind};
-use sprag::chance::{self, SystemChance};
 use sprag::clock::Timestamp;
 use sprag::error::Fault;
+use sprag::random::{self, SystemRandom};
 use sprag::session::{AccountId, Epoch, Session, SessionDetail, SessionId, SessionKey};
 use sprag::store::{NewAccount, Opened, Opening, Slice};
 use sprag::token::{Encoding, RefreshToken};
 use tokio::task::JoinSet;
 
 use super::driver::LiveSession;
-use super::page::Page;
+use super::load_profile::LoadProfile;
 use super::progress::Progress;
 use crate::profile::{self, Profile};
 
@@ -31,7 +31,7 @@ const PER_ACCOUNT: u64 = 10;
 const WIDTH: usize = 256;
 
 /// How many accounts are read at a time.
-const PAGE_ROWS: u32 = 1000;
+const PROFILE_ROWS: u32 = 1000;
 
 /// How many sessions are counted at a time.
 const COUNTED_ROWS: u32 = 10_000;
@@ -56,11 +56,11 @@ pub(super) struct Filled {
 /// What is there already counts, so filling that was interrupted goes on where it stopped.
 pub(super) async fn fill(
     engine: &Arc<Engine>,
-    page: &Page,
+    profile: &LoadProfile,
     live: u64,
     stored: Option<u64>,
 ) -> anyhow::Result<Filled> {
-    let maker = Arc::new(Maker { engine: Arc::clone(engine), profile: page.profile.clone() });
+    let maker = Arc::new(Maker { engine: Arc::clone(engine), profile: profile.profile.clone() });
     let mut found = survey(engine, stored.is_some()).await?;
     let missing = stored.map_or(0, |stored| stored.saturating_sub(found.sessions + live));
     let mut accounts = found.own_accounts;
@@ -87,14 +87,14 @@ async fn survey(engine: &Engine, counts_sessions: bool) -> Result<Survey, Fault>
     }
     let mut after = None;
     loop {
-        let accounts = engine.store().accounts(after, PAGE_ROWS).await?;
+        let accounts = engine.store().accounts(after, PROFILE_ROWS).await?;
         for account in &accounts {
             if account.username.as_ref().is_some_and(|name| name.starts_with(NAME_PREFIX)) {
                 survey.own_accounts.push(account.id);
             }
         }
         after = accounts.last().map(|account| account.id);
-        if accounts.len() < PAGE_ROWS as usize {
+        if accounts.len() < PROFILE_ROWS as usize {
             return Ok(survey);
         }
     }
@@ -198,7 +198,7 @@ struct Maker {
 impl Maker {
     async fn make_account(&self) -> anyhow::Result<AccountId> {
         let now = self.engine.now();
-        let id = AccountId(chance::id(&SystemChance::default(), now));
+        let id = AccountId(random::id(&SystemRandom::default(), now));
         let username = format!("{NAME_PREFIX}{}", id.0.simple());
         let name = Name::username(&username).context("the name of an account for load is refused")?;
         let account = Account {
@@ -224,9 +224,9 @@ impl Maker {
     }
 
     async fn open_session(&self, account: AccountId) -> anyhow::Result<RefreshToken> {
-        let (chance, now) = (SystemChance::default(), self.engine.now());
-        let key = SessionKey { account, session: SessionId(chance::id(&chance, now)) };
-        let token = RefreshToken::first(self.profile.id, key, &chance);
+        let (random, now) = (SystemRandom::default(), self.engine.now());
+        let key = SessionKey { account, session: SessionId(random::id(&random, now)) };
+        let token = RefreshToken::first(self.profile.id, key, &random);
         let policy = &self.profile.policy;
         let session = Session::begun(key, self.profile.id, token.secret_hash(), Epoch(0), policy, now);
         let opening = Opening {
@@ -293,11 +293,11 @@ mod tests {
     #[tokio::test]
     async fn a_store_is_filled_up_to_the_number_asked_for_and_no_further() {
         let engine = Arc::new(engine());
-        let page = page();
-        let filled = fill(&engine, &page, 10, Some(57)).await.unwrap();
+        let profile = profile();
+        let filled = fill(&engine, &profile, 10, Some(57)).await.unwrap();
         assert_eq!((filled.live.len(), filled.stored), (10, Some(57)));
         assert_eq!(survey(&engine, true).await.unwrap().sessions, 57);
-        let again = fill(&engine, &page, 3, Some(57)).await.unwrap();
+        let again = fill(&engine, &profile, 3, Some(57)).await.unwrap();
         assert_eq!((again.live.len(), again.stored), (3, Some(60)), "what is there counts");
         assert_eq!(survey(&engine, true).await.unwrap().sessions, 60);
     }
@@ -307,29 +307,29 @@ mod tests {
         let engine = Arc::new(engine());
         let user =
             sprag::engine::NewUser { username: Some("ann"), password: "correct horse", ..Default::default() };
-        let nobody = sprag::engine::Client { ip: None, user_agent: None, instance: [0; 16] };
+        let nobody = sprag::engine::Requester { ip: None, user_agent: None, instance: [0; 16] };
         let ann = engine.create_account(user, &nobody).await.unwrap();
-        let page = page();
-        fill(&engine, &page, 30, None).await.unwrap();
+        let profile = profile();
+        fill(&engine, &profile, 30, None).await.unwrap();
         assert_eq!(engine.sessions_of(ann.id).await.unwrap(), []);
         assert_eq!(survey(&engine, true).await.unwrap().own_accounts.len(), 3);
     }
 
-    fn page() -> Page {
+    fn profile() -> LoadProfile {
         let shipped = profile::builtin_names().map(|name| Profile::builtin(name).unwrap().unwrap());
-        Page::pick(shipped.collect()).unwrap()
+        LoadProfile::pick(shipped.collect()).unwrap()
     }
 
     fn engine() -> Engine {
         use sprag::clock::{Clock as _, SystemClock};
         use sprag::{engine, keys::KeyRing, password::Hasher, store::memory::MemoryStore};
-        let chance = SystemChance::default();
-        let keys = KeyRing::generate(sprag::access::Algorithm::Es256, &chance, SystemClock.now()).unwrap();
+        let random = SystemRandom::default();
+        let keys = KeyRing::generate(sprag::access::Algorithm::Es256, &random, SystemClock.now()).unwrap();
         let issuer = engine::Issuer { issuer: "http://localhost".into(), audience: "test".into() };
         Engine::new(
             Arc::new(MemoryStore::default()),
             Arc::new(SystemClock),
-            Arc::new(chance),
+            Arc::new(random),
             keys,
             Hasher::start(1, 4).unwrap(),
             issuer,

@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
 
 use super::driver::LiveSession;
-use super::page::Page;
+use super::load_profile::LoadProfile;
 use super::progress::Progress;
 use super::wire::text_in;
-use crate::client::Client;
+use crate::http_client::HttpClient;
 
 /// How many connections log out at once.
 const LEAVING: usize = 16;
@@ -24,18 +24,21 @@ pub(super) struct User {
 /// Logs `user` in `count` times.
 pub(super) async fn log_in(
     address: SocketAddr,
-    page: &Page,
+    profile: &LoadProfile,
     user: &User,
     count: usize,
 ) -> anyhow::Result<Vec<LiveSession>> {
-    let Some(call) = &page.login else {
-        bail!("the page {} has no log-in with a name and a password; use --in-store", page.profile.name);
+    let Some(call) = &profile.login else {
+        bail!(
+            "the profile {} has no log-in with a name and a password; use --in-store",
+            profile.profile.name
+        );
     };
     let mut body = Map::new();
     body.insert(call.name_field.clone(), json!(user.name));
     body.insert(call.password_field.clone(), json!(user.password));
-    let (body, field) = (Value::Object(body), page.field());
-    let mut client = Client::to(address);
+    let (body, field) = (Value::Object(body), profile.field());
+    let mut client = HttpClient::to(address);
     let mut progress = Progress::new("logging in", count as u64);
     let mut sessions = Vec::with_capacity(count);
     while sessions.len() < count {
@@ -64,8 +67,8 @@ fn advice(status: u16) -> &'static str {
 }
 
 /// Logs all of them out, and says how many of them could not be.
-pub(super) async fn log_out(address: SocketAddr, page: &Page, sessions: Vec<LiveSession>) -> usize {
-    let Some(path) = &page.logout_path else { return sessions.len() };
+pub(super) async fn log_out(address: SocketAddr, profile: &LoadProfile, sessions: Vec<LiveSession>) -> usize {
+    let Some(path) = &profile.logout_path else { return sessions.len() };
     let mut shares: Vec<Vec<LiveSession>> = Vec::new();
     shares.resize_with(LEAVING.min(sessions.len().max(1)), Vec::new);
     let count = shares.len();
@@ -74,7 +77,7 @@ pub(super) async fn log_out(address: SocketAddr, page: &Page, sessions: Vec<Live
     }
     let mut leaving = JoinSet::new();
     for share in shares {
-        let (path, field) = (path.clone(), page.token_field.clone());
+        let (path, field) = (path.clone(), profile.token_field.clone());
         leaving.spawn(log_out_in_turn(address, path, field, share));
     }
     leaving.join_all().await.into_iter().sum()
@@ -86,7 +89,7 @@ async fn log_out_in_turn(
     field: String,
     sessions: Vec<LiveSession>,
 ) -> usize {
-    let mut client = Client::to(address);
+    let mut client = HttpClient::to(address);
     let mut left_behind = 0;
     for session in sessions {
         let body = json!({ field.as_str(): String::from_utf8_lossy(session.token()) });

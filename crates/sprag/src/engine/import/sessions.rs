@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use super::super::login::detail;
-use super::super::{Client, Engine, Terms};
+use super::super::{ClientPolicy, Engine, Requester};
 use super::{Imported, ImportedSession, refused};
 use crate::account::Name;
 use crate::audit::EventKind;
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::session::{AccountId, EndCause, Epoch, Generation, Session, SessionKey};
-use crate::store::{Adoption, Opened, Opening};
+use crate::store::{Opened, Opening, TokenBinding};
 use crate::token::{First, ForeignToken, RefreshToken};
 
 /// How much is kept of what a client or a user called itself, in bytes.
@@ -52,10 +52,10 @@ impl Engine {
     /// A [`Fault`], as [`import_user`](Self::import_user).
     pub async fn import_session(
         &self,
-        terms: &Terms,
+        client: &ClientPolicy,
         session: ImportedSession<'_>,
     ) -> Result<Imported, Fault> {
-        self.import_session_of(&Run::default(), terms, session).await
+        self.import_session_of(&Run::default(), client, session).await
     }
 
     /// The same in a run with others.
@@ -65,18 +65,18 @@ impl Engine {
     pub async fn import_session_of(
         &self,
         run: &Run,
-        terms: &Terms,
+        client: &ClientPolicy,
         session: ImportedSession<'_>,
     ) -> Result<Imported, Fault> {
         let now = self.now();
         if let Some((cause, why)) = over(&session, now) {
-            let Some(key) = self.unadopted(terms, &session.token, now).await? else {
+            let Some(key) = self.unadopted(client, &session.token, now).await? else {
                 return Ok(Imported::Over(why));
             };
-            let has_ended = self.store.end(key, Client::nobody().ending(cause, now)).await?;
-            return Ok(if has_ended { Imported::Changed(OVER_THERE) } else { Imported::Over(why) });
+            let has_ended = self.store.end(key, Requester::nobody().ending(cause, now)).await?;
+            return Ok(if has_ended { Imported::Changed(ENDED_IN_SOURCE) } else { Imported::Over(why) });
         }
-        let opening = match self.look_at_session(run, terms, &session, now).await? {
+        let opening = match self.look_at_session(run, client, &session, now).await? {
             Ok(opening) => opening,
             Err(outcome) => return Ok(outcome),
         };
@@ -99,32 +99,32 @@ impl Engine {
     pub async fn preview_session(
         &self,
         run: &Run,
-        terms: &Terms,
+        client: &ClientPolicy,
         session: ImportedSession<'_>,
     ) -> Result<Imported, Fault> {
         let now = self.now();
         if let Some((_, why)) = over(&session, now) {
-            let unadopted = self.unadopted(terms, &session.token, now).await?;
-            return Ok(unadopted.map_or(Imported::Over(why), |_| Imported::Changed(OVER_THERE)));
+            let unadopted = self.unadopted(client, &session.token, now).await?;
+            return Ok(unadopted.map_or(Imported::Over(why), |_| Imported::Changed(ENDED_IN_SOURCE)));
         }
-        let looked = self.look_at_session(run, terms, &session, now).await?;
+        let looked = self.look_at_session(run, client, &session, now).await?;
         Ok(looked.map_or_else(|outcome| outcome, |_| Imported::New))
     }
 
     async fn look_at_session(
         &self,
         run: &Run,
-        terms: &Terms,
+        client: &ClientPolicy,
         session: &ImportedSession<'_>,
         now: Timestamp,
     ) -> Result<Result<Opening, Imported>, Fault> {
-        let Ok(external) = Name::external(terms.profile, session.user) else {
+        let Ok(external) = Name::external(client.profile, session.user) else {
             return Ok(Err(refused("it names no user")));
         };
         let Some(account) = self.store.credential(&external).await?.map(|found| found.account) else {
             return Ok(Err(refused("its user is not here; import the users first")));
         };
-        let key = SessionKey { account: account.id, session: session.token.session(terms.profile) };
+        let key = SessionKey { account: account.id, session: session.token.session(client.profile) };
         if let Some((there, _)) = self.store.named(key.session).await? {
             return Ok(Err(found(&there, account.id)));
         }
@@ -141,8 +141,8 @@ impl Engine {
             let gone = refused("it was imported before and has ended since");
             return Ok(Err(there.map_or(gone, |(there, _)| found(&there, account.id))));
         }
-        let placeholder = session.token.placeholder(terms.profile, account.id, &self.keys.load(), now);
-        Ok(Ok(opening(terms, session, key, placeholder, now)))
+        let placeholder = session.token.placeholder(client.profile, account.id, &self.keys.load(), now);
+        Ok(Ok(opening(client, session, key, placeholder, now)))
     }
 
     /// Whether an account's journal told of a session before this run came to it.
@@ -158,14 +158,14 @@ impl Engine {
         Ok(until > 1 && self.store.mentions(key, until).await?)
     }
 
-    /// The live session here whose client has not come by with its token yet.
+    /// The live session here whose client has not presented its imported token yet.
     async fn unadopted(
         &self,
-        terms: &Terms,
+        client: &ClientPolicy,
         token: &ForeignToken,
         now: Timestamp,
     ) -> Result<Option<SessionKey>, Fault> {
-        let found = self.store.named(token.session(terms.profile)).await?;
+        let found = self.store.named(token.session(client.profile)).await?;
         let waiting = found.filter(|(session, _)| {
             session.is_live(now) && token.is_unadopted(session, &self.keys.load(), now)
         });
@@ -175,16 +175,16 @@ impl Engine {
     /// The token of generation 0 that another system's token stands for, if a session was imported for it.
     ///
     /// The first time, the session gets the secret that this very text makes; the verdict is the ratchet's.
-    pub(in crate::engine) async fn adopt(
+    pub(in crate::engine) async fn bind_imported_token(
         &self,
-        terms: &Terms,
+        client: &ClientPolicy,
         text: &str,
     ) -> Result<Option<RefreshToken>, Fault> {
-        let Some((first, session)) = self.find_foreign(terms, text).await? else { return Ok(None) };
+        let Some((first, session)) = self.find_foreign(client, text).await? else { return Ok(None) };
         if first.is_unadopted {
             let (from, to) = (session.secret_hash, first.token.secret_hash());
             // Where somebody else was faster it was with the same text, and so with the same secret.
-            self.store.adopt_session(Adoption { key: session.key, from, to }).await?;
+            self.store.bind_imported_token(TokenBinding { key: session.key, from, to }).await?;
         }
         Ok(Some(first.token))
     }
@@ -194,20 +194,30 @@ impl Engine {
     ///
     /// # Errors
     /// A [`Fault`].
-    pub async fn whose(&self, terms: &Terms, text: &str) -> Result<Option<(SessionKey, Generation)>, Fault> {
+    pub async fn whose(
+        &self,
+        client: &ClientPolicy,
+        text: &str,
+    ) -> Result<Option<(SessionKey, Generation)>, Fault> {
         let now = self.now();
-        if let Some(token) = self.parse(terms, text, now) {
+        if let Some(token) = self.parse(client, text, now) {
             return Ok(Some((token.key, token.generation)));
         }
-        let found = self.find_foreign(terms, text).await?;
+        let found = self.find_foreign(client, text).await?;
         let live = found.filter(|(_, session)| session.is_live(now));
         Ok(live.map(|(first, _)| (first.token.key, first.token.generation)))
     }
 
-    async fn find_foreign(&self, terms: &Terms, text: &str) -> Result<Option<(First, Session)>, Fault> {
-        let Some(foreign) = ForeignToken::new(text).filter(|_| terms.adopts) else { return Ok(None) };
-        let found = self.store.named(foreign.session(terms.profile)).await?;
-        let Some((session, _)) = found.filter(|(session, _)| session.profile == terms.profile) else {
+    async fn find_foreign(
+        &self,
+        client: &ClientPolicy,
+        text: &str,
+    ) -> Result<Option<(First, Session)>, Fault> {
+        let Some(foreign) = ForeignToken::new(text).filter(|_| client.takes_imported_tokens) else {
+            return Ok(None);
+        };
+        let found = self.store.named(foreign.session(client.profile)).await?;
+        let Some((session, _)) = found.filter(|(session, _)| session.profile == client.profile) else {
             return Ok(None);
         };
         let first = foreign.recognise(text, &session, &self.keys.load(), self.now());
@@ -217,18 +227,18 @@ impl Engine {
 
 const MOVED: &str = "its account has changed its password or was disabled since it was imported";
 
-/// What became of a session whose client will not come by.
-const OVER_THERE: &str = "it is over there";
+/// What became of a session whose client will not present its token.
+const ENDED_IN_SOURCE: &str = "it has ended in the source system";
 
 impl ImportedSession<'_> {
-    /// Whether it is over in its former home: revoked, inactive or expired.
+    /// Whether it is over in the source system: revoked, inactive or expired.
     #[must_use]
     pub fn is_over(&self, now: Timestamp) -> bool {
         over(self, now).is_some()
     }
 }
 
-/// Why a session is not live in its former home, if it is not.
+/// Why a session is not live in the source system, if it is not.
 fn over(session: &ImportedSession<'_>, now: Timestamp) -> Option<(EndCause, &'static str)> {
     if !session.is_live {
         return Some((EndCause::Revoked, "it is revoked or inactive there"));
@@ -246,17 +256,17 @@ fn found(there: &Session, account: AccountId) -> Imported {
 }
 
 fn opening(
-    terms: &Terms,
+    client: &ClientPolicy,
     session: &ImportedSession<'_>,
     key: SessionKey,
     placeholder: [u8; 32],
     now: Timestamp,
 ) -> Opening {
-    let client =
-        Client { ip: session.ip.map(label), user_agent: session.user_agent.map(label), instance: [0; 16] };
+    let requester =
+        Requester { ip: session.ip.map(label), user_agent: session.user_agent.map(label), instance: [0; 16] };
     let device = session.device.map(label);
     let created_at = session.created_at.unwrap_or(now).min(now);
-    let begun = Session::begun(key, terms.profile, placeholder, Epoch(0), &terms.policy, now);
+    let begun = Session::begun(key, client.profile, placeholder, Epoch(0), &client.policy, now);
     let row = Session {
         created_at,
         rotated_at: created_at,
@@ -265,12 +275,12 @@ fn opening(
     };
     Opening {
         session: row,
-        detail: detail(&client, device.as_deref()),
+        detail: detail(&requester, device.as_deref()),
         replaces: None,
         // However many it had, nobody is logged out by moving.
         most: u32::MAX,
         spares_the_rest: true,
-        event: client.event(key, EventKind::SessionImported, now, None),
+        event: requester.event(key, EventKind::SessionImported, now, None),
     }
 }
 

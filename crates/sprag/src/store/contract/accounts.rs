@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Subject;
-use super::world::{NOW, PAGE, SECOND, World, ending, event, opening, rotation, token};
+use super::world::{NOW, PROFILE, SECOND, World, ending, event, opening, rotation, token};
 use crate::account::{Account, External, Name, Particulars};
 use crate::audit::EventKind;
 use crate::password::NO_PASSWORD;
@@ -19,9 +19,9 @@ pub(super) async fn an_account_is_found_by_each_of_its_names(subject: Arc<dyn Su
     stranger.account.email = Some("Ann@example.org".to_owned());
     stranger.account.is_admin = true;
     let text = |text: &str| Some(text.to_owned());
-    stranger.names.push(Name::external(PAGE, "507f1f77bcf86cd799439011").expect("this is a key"));
+    stranger.names.push(Name::external(PROFILE, "507f1f77bcf86cd799439011").expect("this is a key"));
     stranger.account.particulars = Particulars {
-        external: Some(External { page: PAGE, id: "507f1f77bcf86cd799439011".to_owned() }),
+        external: Some(External { profile: PROFILE, id: "507f1f77bcf86cd799439011".to_owned() }),
         role: text("editor"),
         name: text("Ann Example"),
         given_name: text("Ann"),
@@ -68,18 +68,18 @@ pub(super) async fn an_account_with_a_taken_name_leaves_nothing_behind(subject: 
     assert!(world.store().credential(&third.names[0]).await.expect("credential").is_none());
 }
 
-pub(super) async fn accounts_are_listed_in_pages(subject: Arc<dyn Subject>) {
+pub(super) async fn accounts_are_listed_in_slices(subject: Arc<dyn Subject>) {
     let world = World::of(subject);
     let mut made = Vec::new();
     for _ in 0..5 {
         made.push(world.person().await);
     }
-    let page = async |after: Option<&Account>, limit| {
+    let listed = async |after: Option<&Account>, limit| {
         world.store().accounts(after.map(|after| after.id), limit).await.expect("accounts")
     };
-    assert_eq!(page(None, 3).await, made[..3]);
-    assert_eq!(page(Some(&made[2]), 3).await, made[3..]);
-    assert_eq!(page(Some(&made[4]), 3).await, []);
+    assert_eq!(listed(None, 3).await, made[..3]);
+    assert_eq!(listed(Some(&made[2]), 3).await, made[3..]);
+    assert_eq!(listed(Some(&made[4]), 3).await, []);
 }
 
 pub(super) async fn disabling_ends_everything_and_enabling_revives_nothing(subject: Arc<dyn Subject>) {
@@ -131,20 +131,20 @@ pub(super) async fn a_password_change_with_a_token_turns_its_session(subject: Ar
     let account = world.person().await;
     let (current, other) = (world.log_in(&account).await, world.log_in(&account).await);
     let at = NOW.plus(SECOND);
-    let standing = world.standing(current.key).await;
-    let turn = Rotation::sealing(&token(&current), &standing, at, &Policy::default()).expect("it is live");
+    let state = world.state(current.key).await;
+    let turn = Rotation::sealing(&token(&current), &state, at, &Policy::default()).expect("it is live");
     let change = changing(&account, CurrentSession::Turns(turn));
     let changed = world.store().change_password(change).await.expect("change_password");
     assert_eq!(changed, PasswordChanged::Done(Rotated { expires_at: current.expires_at }));
 
-    let standing = world.standing(current.key).await;
-    assert_eq!((standing.session.epoch, standing.epoch), (Epoch(1), Epoch(1)));
-    assert_eq!((standing.session.generation, standing.session.is_sealed), (Generation(1), true));
+    let state = world.state(current.key).await;
+    assert_eq!((state.session.epoch, state.epoch), (Epoch(1), Epoch(1)));
+    assert_eq!((state.session.generation, state.session.is_sealed), (Generation(1), true));
     assert_eq!(world.cause(other.key).await, Some(EndCause::PasswordChanged));
     assert_eq!(world.ends(account.id).await, [(other.key.session, EndCause::PasswordChanged)]);
     let found = world.store().credential_of(account.id).await.expect("credential_of").expect("it is there");
     assert_eq!(found.password_hash, "new hash");
-    let turn = rotation(&standing.session, at.plus(60 * SECOND));
+    let turn = rotation(&state.session, at.plus(60 * SECOND));
     assert!(world.store().rotate(turn, None).await.expect("rotate").is_some(), "it goes on");
 }
 
@@ -205,7 +205,7 @@ pub(super) async fn a_password_change_that_comes_late_changes_nothing(subject: A
     assert_eq!(world.chain(account.id).await, before);
     assert_eq!(world.store().of(account.id, None, 100).await.expect("of").len(), 3);
     for session in [current, second, foreign] {
-        assert_eq!(world.standing(session.key).await.session, session);
+        assert_eq!(world.state(session.key).await.session, session);
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) async fn a_journal_tells_which_sessions_it_mentions(subject: Arc<dyn 
     assert!(!mentions(SessionKey { account: other.id, ..session }, 1000).await, "it is somebody else's");
 }
 
-pub(super) async fn entries_and_heads_are_read_in_pages(subject: Arc<dyn Subject>) {
+pub(super) async fn entries_and_heads_are_read_in_slices(subject: Arc<dyn Subject>) {
     let world = World::of(subject);
     let mut written: Vec<Entry> = Vec::new();
     for _ in 0..4 {
@@ -58,14 +58,14 @@ pub(super) async fn entries_and_heads_are_read_in_pages(subject: Arc<dyn Subject
         }
         written.extend(world.chain(account).await);
     }
-    let page = async |after: Option<&Entry>, limit| {
+    let listed = async |after: Option<&Entry>, limit| {
         let after = after.map(|entry| (entry.event.account, entry.number));
         world.store().entries(after, limit).await.expect("entries")
     };
-    assert_eq!(page(None, 5).await, written[..5]);
-    assert_eq!(page(Some(&written[4]), 5).await, written[5..10], "a page may end within a chain");
-    assert_eq!(page(Some(&written[9]), 5).await, written[10..]);
-    assert_eq!(page(Some(&written[11]), 5).await, []);
+    assert_eq!(listed(None, 5).await, written[..5]);
+    assert_eq!(listed(Some(&written[4]), 5).await, written[5..10], "a page may end within a chain");
+    assert_eq!(listed(Some(&written[9]), 5).await, written[10..]);
+    assert_eq!(listed(Some(&written[11]), 5).await, []);
     let newest = world.store().entries_of(written[0].event.account, 2).await.expect("entries_of");
     assert_eq!(newest, [written[2].clone(), written[1].clone()], "newest first");
 
@@ -90,7 +90,7 @@ pub(super) async fn a_clock_gone_back_does_not_show(subject: Arc<dyn Subject>) {
     };
     assert_eq!(record(account, NOW.minus(DAY)).await, Some(NOW), "no entry is older than the one before it");
     let sealed = NOW.plus(DAY);
-    assert!(world.store().seal(checkpoint(1, sealed)).await.expect("seal"));
+    assert!(world.store().add_checkpoint(checkpoint(1, sealed)).await.expect("seal"));
     assert_eq!(record(account, NOW).await, Some(sealed), "nor than what a checkpoint covers");
     assert_eq!(record(NOBODY, NOW).await, Some(sealed));
     assert_eq!(record(account, sealed.plus(SECOND)).await, Some(sealed.plus(SECOND)));
@@ -101,10 +101,10 @@ pub(super) async fn checkpoints_are_kept_by_number(subject: Arc<dyn Subject>) {
     assert_eq!(world.store().last_checkpoint().await.expect("last_checkpoint"), None);
     let made: Vec<Checkpoint> = (1..=3).map(|number| checkpoint(number, NOW)).collect();
     for checkpoint in &made {
-        assert!(world.store().seal(checkpoint.clone()).await.expect("seal"));
+        assert!(world.store().add_checkpoint(checkpoint.clone()).await.expect("seal"));
     }
     let twin = Checkpoint { root: [0; 32], ..made[1].clone() };
-    assert!(!world.store().seal(twin).await.expect("seal"), "a number is given once");
+    assert!(!world.store().add_checkpoint(twin).await.expect("seal"), "a number is given once");
     assert_eq!(world.store().last_checkpoint().await.expect("last_checkpoint"), made.last().cloned());
     assert_eq!(world.store().checkpoints(0, 2).await.expect("checkpoints"), made[..2]);
     assert_eq!(world.store().checkpoints(2, 2).await.expect("checkpoints"), made[2..]);

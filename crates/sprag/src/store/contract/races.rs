@@ -28,7 +28,7 @@ pub(super) async fn one_generation_turns_once_however_many_try(subject: Arc<dyn 
         });
         let turned = tries.collect::<JoinSet<_>>().join_all().await;
         assert_eq!(turned.iter().flatten().count(), 1, "of 32 in round {round}");
-        session = world.standing(session.key).await.session;
+        session = world.state(session.key).await.session;
         assert_eq!(session.generation, Generation(u64::from(round) + 1));
     }
 }
@@ -98,8 +98,8 @@ pub(super) async fn no_log_in_outlives_a_password_change(subject: Arc<dyn Subjec
                 assert_eq!(world.store().find(session.key).await.expect("find"), None);
             }
         }
-        let standing = world.standing(successor.key).await;
-        assert_eq!((standing.session.ended, standing.session.epoch), (None, Epoch(1)));
+        let state = world.state(successor.key).await;
+        assert_eq!((state.session.ended, state.session.epoch), (None, Epoch(1)));
     })
     .await;
 }

@@ -46,7 +46,7 @@ pub(super) async fn of_two_first_rings_one_is_admitted(subject: Arc<dyn Subject>
 pub(super) async fn a_ring_that_is_adopted_takes_the_place_of_all_others(subject: Arc<dyn Subject>) {
     let world = World::of(subject);
     assert!(world.admits(&[1, 2]).await);
-    world.store().adopt(ring(&[3, 4]), NOW).await.expect("adopt");
+    world.store().replace(ring(&[3, 4]), NOW).await.expect("replace");
     assert!(!world.admits(&[1, 2]).await);
     assert!(world.admits(&[4]).await && world.admits(&[3]).await);
 }

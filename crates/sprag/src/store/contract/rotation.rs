@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Subject;
-use super::world::{DAY, NOW, PAGE, SECOND, World, ending, event, retried, rotation};
+use super::world::{DAY, NOW, PROFILE, SECOND, World, ending, event, retried, rotation};
 use crate::audit::EventKind;
 use crate::clock::Timestamp;
 use crate::policy::MAX_RETRIES;
-use crate::ratchet::{Retried, Rotation, Standing};
+use crate::ratchet::{Retried, Rotation, SessionState};
 use crate::session::{EndCause, Ended, Epoch, Generation, ProfileId, Session};
 
 /// How many rows and orders are made up: enough that each single condition decides many times alone.
@@ -21,18 +21,18 @@ pub(super) async fn a_row_turns_exactly_where_the_rotation_applies(subject: Arc<
     let world = World::of(subject);
     let mut applied = 0;
     for case in 0..CASES {
-        let standing = any_standing(&world).await;
-        let rotation = any_rotation(&world, &standing.session);
-        let applies = rotation.applies_to(&standing);
+        let state = any_standing(&world).await;
+        let rotation = any_rotation(&world, &state.session);
+        let applies = rotation.applies_to(&state);
         let rotated = world.store().rotate(rotation.clone(), None).await.expect("rotate");
-        assert_eq!(rotated.is_some(), applies, "case {case}: {rotation:?} on {standing:?}");
-        let mut expected = standing;
+        assert_eq!(rotated.is_some(), applies, "case {case}: {rotation:?} on {state:?}");
+        let mut expected = state;
         if let Some(rotated) = rotated {
             applied += 1;
             rotation.apply(&mut expected.session);
             assert_eq!(rotated.expires_at, expected.session.expires_at, "case {case}");
         }
-        assert_eq!(world.standing(expected.session.key).await, expected, "case {case}: {rotation:?}");
+        assert_eq!(world.state(expected.session.key).await, expected, "case {case}: {rotation:?}");
     }
     assert!((FEW..CASES - FEW).contains(&applied), "{applied} of {CASES} applied: too one-sided");
 }
@@ -41,18 +41,18 @@ pub(super) async fn a_retry_counts_exactly_where_it_applies(subject: Arc<dyn Sub
     let world = World::of(subject);
     let mut applied = 0;
     for case in 0..CASES {
-        let standing = any_standing(&world).await;
-        let retried = any_retry(&world, &standing.session);
-        let applies = retried.applies_to(&standing);
+        let state = any_standing(&world).await;
+        let retried = any_retry(&world, &state.session);
+        let applies = retried.applies_to(&state);
         let counted = world.store().retry(retried.clone(), None).await.expect("retry");
-        assert_eq!(counted.is_some(), applies, "case {case}: {retried:?} on {standing:?}");
-        let mut expected = standing;
+        assert_eq!(counted.is_some(), applies, "case {case}: {retried:?} on {state:?}");
+        let mut expected = state;
         if let Some(counted) = counted {
             applied += 1;
             retried.apply(&mut expected.session);
             assert_eq!(counted.expires_at, expected.session.expires_at, "case {case}");
         }
-        assert_eq!(world.standing(expected.session.key).await, expected, "case {case}: {retried:?}");
+        assert_eq!(world.state(expected.session.key).await, expected, "case {case}: {retried:?}");
     }
     assert!((FEW..CASES - FEW).contains(&applied), "{applied} of {CASES} applied: too one-sided");
 }
@@ -67,7 +67,7 @@ pub(super) async fn an_event_is_written_only_with_its_rotation(subject: Arc<dyn 
     let second = world.store().rotate(turn, told(EventKind::SessionRotated)).await.expect("rotate");
     assert!(first.is_some() && second.is_none(), "one generation turns once");
 
-    let turned = world.standing(session.key).await.session;
+    let turned = world.state(session.key).await.session;
     let counted =
         world.store().retry(retried(&turned, NOW), told(EventKind::ForeignRetry)).await.expect("retry");
     let missed =
@@ -89,16 +89,16 @@ pub(super) async fn nothing_moves_once_an_end_is_acknowledged(subject: Arc<dyn S
     let account = world.person().await;
     let session = world.log_in(&account).await;
     assert!(world.store().end(session.key, ending(EndCause::Logout)).await.expect("end"));
-    let ended = world.standing(session.key).await;
+    let ended = world.state(session.key).await;
     let turn = rotation(&session, NOW.plus(2 * SECOND));
     assert_eq!(world.store().rotate(turn, None).await.expect("rotate"), None);
     assert_eq!(world.store().retry(retried(&session, NOW), None).await.expect("retry"), None);
     assert!(!world.store().end(session.key, ending(EndCause::Reuse)).await.expect("end"));
-    assert_eq!(world.standing(session.key).await, ended);
+    assert_eq!(world.state(session.key).await, ended);
 }
 
 /// A row of any kind, and its account in any state. Most of it is as it should be, so that what is not decides.
-async fn any_standing(world: &World) -> Standing {
+async fn any_standing(world: &World) -> SessionState {
     let account = world.person().await;
     let mut session = world.session(&account);
     session.generation = Generation(world.one_of(&[0, 0, 1, 1, 2, 41]));
@@ -120,9 +120,9 @@ async fn any_standing(world: &World) -> Standing {
     let epoch = Epoch(i64::from(world.pick(12) == 0));
     let disabled_at = (world.pick(12) == 0).then_some(NOW);
     world.subject().place_account(account.id, epoch, disabled_at).await;
-    let standing = Standing { session, is_disabled: disabled_at.is_some(), epoch };
-    assert_eq!(world.standing(standing.session.key).await, standing, "a row is found as it was put");
-    standing
+    let state = SessionState { session, is_disabled: disabled_at.is_some(), epoch };
+    assert_eq!(world.state(state.session.key).await, state, "a row is found as it was put");
+    state
 }
 
 fn any_expiry(world: &World) -> Timestamp {
@@ -138,7 +138,7 @@ fn any_rotation(world: &World, session: &Session) -> Rotation {
     let mut rotation = rotation(session, NOW);
     rotation.from = Generation(near(world, session.generation.0));
     rotation.to = Generation(rotation.from.0 + world.one_of(&[1, 1, 5]));
-    rotation.profile = ProfileId(PAGE.0 + u16::from(world.pick(16) == 0));
+    rotation.profile = ProfileId(PROFILE.0 + u16::from(world.pick(16) == 0));
     rotation.secret_hash[31] ^= u8::from(world.pick(16) == 0);
     rotation.retry_hash = world.one_of(&[None, Some([4; 16])]);
     rotation.unless_turned_within = world.one_of(&[None, Some(30 * SECOND), Some(Duration::ZERO)]);
@@ -152,7 +152,7 @@ fn any_rotation(world: &World, session: &Session) -> Rotation {
 fn any_retry(world: &World, session: &Session) -> Retried {
     let mut retried = retried(session, NOW);
     retried.generation = Generation(near(world, session.generation.0));
-    retried.profile = ProfileId(PAGE.0 + u16::from(world.pick(16) == 0));
+    retried.profile = ProfileId(PROFILE.0 + u16::from(world.pick(16) == 0));
     retried.secret_hash[0] ^= u8::from(world.pick(16) == 0);
     retried.streak = world.one_of(&[None, Some(1), Some(3)]);
     if world.pick(24) == 0 {

@@ -9,10 +9,10 @@ use super::accounts::changing;
 use super::world::{DAY, NOW, SECOND, World, ending, event, opening, rotation};
 use crate::account::Account;
 use crate::audit::EventKind;
-use crate::ratchet::Standing;
+use crate::ratchet::SessionState;
 use crate::session::{EndCause, Ended, Epoch, Session, SessionId};
 use crate::store::{
-    Adoption, CurrentSession, MAX_ENDED_KEPT, Opened, Opening, PasswordChanged, Slice, Swept,
+    CurrentSession, MAX_ENDED_KEPT, Opened, Opening, PasswordChanged, Slice, Swept, TokenBinding,
 };
 
 pub(super) async fn a_session_is_found_as_it_was_opened(subject: Arc<dyn Subject>) {
@@ -24,8 +24,8 @@ pub(super) async fn a_session_is_found_as_it_was_opened(subject: Arc<dyn Subject
     let opening = opening(session.clone());
     assert_eq!(world.store().open(opening.clone()).await.expect("open"), Opened::Open);
 
-    let expected = Standing { session: session.clone(), is_disabled: false, epoch: account.epoch };
-    assert_eq!(world.standing(session.key).await, expected);
+    let expected = SessionState { session: session.clone(), is_disabled: false, epoch: account.epoch };
+    assert_eq!(world.state(session.key).await, expected);
     let named = world.store().named(session.key.session).await.expect("named");
     assert_eq!(named, Some((session, opening.detail)));
     let chain = world.chain(account.id).await;
@@ -57,7 +57,7 @@ pub(super) async fn an_id_opens_once(subject: Arc<dyn Subject>) {
     let session = world.log_in(&account).await;
     let twin = Session { secret_hash: [9; 32], ..session.clone() };
     assert!(world.store().open(opening(twin)).await.is_err(), "a second session of one id is a fault");
-    assert_eq!(world.standing(session.key).await.session, session);
+    assert_eq!(world.state(session.key).await.session, session);
     assert_eq!(world.chain(account.id).await.len(), 2, "made, and opened once");
 }
 
@@ -186,10 +186,10 @@ pub(super) async fn of_one_accounts_ended_sessions_the_last_thousand_are_kept(su
     assert!(matches!(changed, PasswordChanged::Done(_)));
     let expected = [&current, &second].into_iter().chain(&ended[..most - 1]).map(|session| session.key);
     assert_eq!(kept().await, expected.collect::<Vec<_>>(), "the one that ends last is kept, the first goes");
-    assert_eq!(world.standing(elsewhere.key).await.session, elsewhere, "what others have is not touched");
+    assert_eq!(world.state(elsewhere.key).await.session, elsewhere, "what others have is not touched");
 }
 
-pub(super) async fn sessions_are_listed_in_pages(subject: Arc<dyn Subject>) {
+pub(super) async fn sessions_are_listed_in_slices(subject: Arc<dyn Subject>) {
     let world = World::of(subject);
     let (account, other) = (world.person().await, world.person().await);
     let mut keys = Vec::new();
@@ -199,15 +199,15 @@ pub(super) async fn sessions_are_listed_in_pages(subject: Arc<dyn Subject>) {
     }
     let gone = crate::session::SessionKey { account: account.id, session: keys[1] };
     assert!(world.store().end(gone, ending(EndCause::Admin)).await.expect("end"));
-    let page = async |after: Option<SessionId>, limit| {
+    let listed = async |after: Option<SessionId>, limit| {
         let found = world.store().of(account.id, after, limit).await.expect("of");
         found.into_iter().map(|(session, _)| session.key.session).collect::<Vec<_>>()
     };
-    assert_eq!(page(None, 2).await, keys[..2], "ended ones too, oldest first");
-    assert_eq!(page(Some(keys[1]), 2).await, keys[2..4]);
-    assert_eq!(page(Some(keys[3]), 2).await, keys[4..]);
-    assert_eq!(page(Some(keys[4]), 2).await, []);
-    assert_eq!(page(None, 0).await, []);
+    assert_eq!(listed(None, 2).await, keys[..2], "ended ones too, oldest first");
+    assert_eq!(listed(Some(keys[1]), 2).await, keys[2..4]);
+    assert_eq!(listed(Some(keys[3]), 2).await, keys[4..]);
+    assert_eq!(listed(Some(keys[4]), 2).await, []);
+    assert_eq!(listed(None, 0).await, []);
 }
 
 pub(super) async fn an_end_is_told_once(subject: Arc<dyn Subject>) {
@@ -305,16 +305,17 @@ pub(super) async fn a_session_is_adopted_once_and_an_ended_one_stays_ended(subje
     let account = world.person().await;
     let imported = world.log_in(&account).await;
     let ended = world.log_in(&account).await;
-    let adoption = |session: &Session| Adoption { key: session.key, from: session.secret_hash, to: [9; 32] };
+    let binding =
+        |session: &Session| TokenBinding { key: session.key, from: session.secret_hash, to: [9; 32] };
 
-    let strange = Adoption { from: [8; 32], ..adoption(&imported) };
-    assert!(!store.adopt_session(strange).await.expect("adopt"), "it has another placeholder");
-    assert!(store.adopt_session(adoption(&imported)).await.expect("adopt"));
-    assert!(!store.adopt_session(adoption(&imported)).await.expect("adopt"), "it has been adopted");
+    let strange = TokenBinding { from: [8; 32], ..binding(&imported) };
+    assert!(!store.bind_imported_token(strange).await.expect("bind"), "it has another placeholder");
+    assert!(store.bind_imported_token(binding(&imported)).await.expect("bind"));
+    assert!(!store.bind_imported_token(binding(&imported)).await.expect("bind"), "its token is bound");
     let found = store.find(imported.key).await.expect("find").expect("it is there").session;
     assert_eq!(found, Session { secret_hash: [9; 32], ..imported }, "nothing else of it has changed");
 
     assert!(store.end(ended.key, ending(EndCause::Logout)).await.expect("end"));
-    assert!(store.adopt_session(adoption(&ended)).await.expect("adopt"));
+    assert!(store.bind_imported_token(binding(&ended)).await.expect("bind"));
     assert_eq!(world.cause(ended.key).await, Some(EndCause::Logout));
 }

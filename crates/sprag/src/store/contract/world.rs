@@ -7,10 +7,10 @@ use std::time::Duration;
 use super::Subject;
 use crate::account::{Account, Name, Particulars};
 use crate::audit::{Entry, Event, EventKind};
-use crate::chance::{self, Chance as _, SeededChance};
 use crate::clock::Timestamp;
 use crate::policy::Policy;
-use crate::ratchet::{Presented, Retried, Rotation, Standing};
+use crate::random::{self, Random as _, SeededRandom};
+use crate::ratchet::{Presented, Retried, Rotation, SessionState};
 use crate::session::{
     AccountId, EndCause, Epoch, Generation, ProfileId, Session, SessionDetail, SessionId, SessionKey,
 };
@@ -22,19 +22,19 @@ pub(super) const NOW: Timestamp = Timestamp(1_800_000_000_000);
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// The page every session is of unless a check says otherwise.
-pub(super) const PAGE: ProfileId = ProfileId(7);
+/// The profile every session is of unless a check says otherwise.
+pub(super) const PROFILE: ProfileId = ProfileId(7);
 
 /// A store with people in it.
 pub(super) struct World {
     subject: Arc<dyn Subject>,
-    chance: SeededChance,
+    random: SeededRandom,
     made: AtomicU64,
 }
 
 impl World {
     pub(super) fn of(subject: Arc<dyn Subject>) -> Arc<Self> {
-        Arc::new(Self { subject, chance: SeededChance::new(1), made: AtomicU64::new(0) })
+        Arc::new(Self { subject, random: SeededRandom::new(1), made: AtomicU64::new(0) })
     }
 
     pub(super) fn store(&self) -> &dyn Store {
@@ -47,7 +47,7 @@ impl World {
 
     /// A number below `bound`.
     pub(super) fn pick(&self, bound: u64) -> u64 {
-        u64::from_be_bytes(chance::bytes(&self.chance)) % bound
+        u64::from_be_bytes(random::bytes(&self.random)) % bound
     }
 
     pub(super) fn one_of<T: Copy>(&self, values: &[T]) -> T {
@@ -57,7 +57,7 @@ impl World {
     /// An id younger than all before it.
     fn id(&self) -> uuid::Uuid {
         let made = self.made.fetch_add(1, Ordering::Relaxed);
-        chance::id(&self.chance, NOW.plus(Duration::from_millis(made)))
+        random::id(&self.random, NOW.plus(Duration::from_millis(made)))
     }
 
     /// An account that is about to be made under a user name of its own.
@@ -92,10 +92,10 @@ impl World {
     /// A fresh session of an account, not opened yet.
     pub(super) fn session(&self, account: &Account) -> Session {
         let mut secret_hash = [0; 32];
-        self.chance.fill(&mut secret_hash);
+        self.random.fill(&mut secret_hash);
         Session {
             key: SessionKey { account: account.id, session: SessionId(self.id()) },
-            profile: PAGE,
+            profile: PROFILE,
             generation: Generation(0),
             secret_hash,
             epoch: account.epoch,
@@ -126,12 +126,12 @@ impl World {
         assert_eq!(opened, Opened::Open, "the account stands as the session says");
     }
 
-    pub(super) async fn standing(&self, key: SessionKey) -> Standing {
+    pub(super) async fn state(&self, key: SessionKey) -> SessionState {
         self.store().find(key).await.expect("find").expect("the session is there")
     }
 
     pub(super) async fn cause(&self, key: SessionKey) -> Option<EndCause> {
-        self.standing(key).await.session.ended.map(|ended| ended.cause)
+        self.state(key).await.session.ended.map(|ended| ended.cause)
     }
 
     /// An account's whole chain, oldest first, checked link by link.
@@ -198,7 +198,7 @@ pub(super) fn token(session: &Session) -> Presented {
 
 /// The rotation that a session's newest token asks for.
 pub(super) fn rotation(session: &Session, at: Timestamp) -> Rotation {
-    Rotation::hoped(&token(session), at, &Policy::default()).expect("the generation is not the last")
+    Rotation::optimistic(&token(session), at, &Policy::default()).expect("the generation is not the last")
 }
 
 /// The retry that a session's spent token asks for.

@@ -6,14 +6,14 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::PostgresStore;
+use super::connection::{Connection, Sql};
+use super::error::QueryError;
 use super::journal::Chain;
-use super::link::{Link, Sql};
 use super::pool::Outcome;
+use super::rotate::rotate_one;
 use super::rows;
 use super::sessions::{end, insert, lock_live};
 use super::sweep::thin_out;
-use super::trouble::Trouble;
-use super::turn::rotate_one;
 use crate::account::{Account, Name};
 use crate::audit::Event;
 use crate::error::Fault;
@@ -91,23 +91,28 @@ pub(super) const REHASH: Sql = Sql {
 #[async_trait]
 impl Accounts for PostgresStore {
     async fn create(&self, new: NewAccount) -> Result<bool, Fault> {
-        self.pool.write("create an account", &new, |link, new| create(link, new).boxed()).await
+        self.pool
+            .transaction("create an account", &new, |connection, new| create(connection, new).boxed())
+            .await
     }
 
     async fn account(&self, id: AccountId) -> Result<Option<Account>, Fault> {
-        let found =
-            self.pool.read("find an account", &id, |link, id| credential_of(link, *id).boxed()).await?;
+        let found = self
+            .pool
+            .statement("find an account", &id, |connection, id| credential_of(connection, *id).boxed())
+            .await?;
         Ok(found.map(|credential| credential.account))
     }
 
     async fn credential(&self, name: &Name) -> Result<Option<Credential>, Fault> {
         self.pool
-            .read("find an account by its name", name, |link, name| {
+            .statement("find an account by its name", name, |connection, name| {
                 async move {
-                    let Some(row) = link.optional(&IDENTITY, &[&name.kind.name(), &name.value]).await? else {
+                    let Some(row) = connection.optional(&IDENTITY, &[&name.kind.name(), &name.value]).await?
+                    else {
                         return Ok(None);
                     };
-                    credential_of(link, AccountId(row.try_get("account_id")?)).await
+                    credential_of(connection, AccountId(row.try_get("account_id")?)).await
                 }
                 .boxed()
             })
@@ -116,7 +121,9 @@ impl Accounts for PostgresStore {
 
     async fn credential_of(&self, id: AccountId) -> Result<Option<Credential>, Fault> {
         self.pool
-            .read("find an account's password hash", &id, |link, id| credential_of(link, *id).boxed())
+            .statement("find an account's password hash", &id, |connection, id| {
+                credential_of(connection, *id).boxed()
+            })
             .await
     }
 
@@ -134,9 +141,9 @@ impl Accounts for PostgresStore {
         // No account has the first id there is.
         let after = after.map_or(Uuid::nil(), |after| after.0);
         self.pool
-            .read("list accounts", &(after, i64::from(limit)), |link, (after, limit)| {
+            .statement("list accounts", &(after, i64::from(limit)), |connection, (after, limit)| {
                 async move {
-                    let found = link.query(&ACCOUNTS, &[after, limit]).await?;
+                    let found = connection.query(&ACCOUNTS, &[after, limit]).await?;
                     found.iter().map(rows::account).collect()
                 }
                 .boxed()
@@ -146,18 +153,18 @@ impl Accounts for PostgresStore {
 
     async fn disable(&self, account: AccountId, event: Event) -> Result<bool, Fault> {
         self.pool
-            .write("disable an account", &(account, event), |link, (account, event)| {
-                disable(link, *account, event).boxed()
+            .transaction("disable an account", &(account, event), |connection, (account, event)| {
+                disable(connection, *account, event).boxed()
             })
             .await
     }
 
     async fn enable(&self, account: AccountId, event: Event) -> Result<bool, Fault> {
         self.pool
-            .write("enable an account", &(account, event), |link, (account, event)| {
+            .transaction("enable an account", &(account, event), |connection, (account, event)| {
                 async move {
-                    let mut chain = Chain::of(link, event.account).await?;
-                    let is_enabled = link.execute(&ENABLE, &[&account.0]).await? > 0;
+                    let mut chain = Chain::of(connection, event.account).await?;
+                    let is_enabled = connection.execute(&ENABLE, &[&account.0]).await? > 0;
                     if is_enabled {
                         chain.append(event.clone()).await?;
                     }
@@ -175,18 +182,22 @@ impl Accounts for PostgresStore {
         };
         let changed = self
             .pool
-            .write("change a password", &(&change, undated.as_ref()), |link, (change, undated)| {
-                async move {
-                    if let Some(undated) = undated {
-                        undated.leaves();
+            .transaction(
+                "change a password",
+                &(&change, undated.as_ref()),
+                |connection, (change, undated)| {
+                    async move {
+                        if let Some(undated) = undated {
+                            undated.leaves();
+                        }
+                        Ok(match change_password(connection, change).await? {
+                            Some(rotated) => Outcome::Keep(PasswordChanged::Done(rotated)),
+                            None => Outcome::Undo(PasswordChanged::Moved),
+                        })
                     }
-                    Ok(match change_password(link, change).await? {
-                        Some(rotated) => Outcome::Keep(PasswordChanged::Done(rotated)),
-                        None => Outcome::Undo(PasswordChanged::Moved),
-                    })
-                }
-                .boxed()
-            })
+                    .boxed()
+                },
+            )
             .await?;
         if let Some(undated) = undated {
             undated.answered(matches!(changed, PasswordChanged::Done(_))).await;
@@ -206,16 +217,16 @@ impl Accounts for PostgresStore {
         let Some(event) = event else {
             return self
                 .pool
-                .read(DOING, &given, |link, (account, old, new)| {
-                    async move { Ok(link.execute(&REHASH, &[&account.0, old, new]).await? > 0) }.boxed()
+                .statement(DOING, &given, |connection, (account, old, new)| {
+                    async move { Ok(connection.execute(&REHASH, &[&account.0, old, new]).await? > 0) }.boxed()
                 })
                 .await;
         };
         self.pool
-            .write(DOING, &(given, event), |link, ((account, old, new), event)| {
+            .transaction(DOING, &(given, event), |connection, ((account, old, new), event)| {
                 async move {
-                    let mut chain = Chain::of(link, event.account).await?;
-                    let is_replaced = link.execute(&REHASH, &[&account.0, old, new]).await? > 0;
+                    let mut chain = Chain::of(connection, event.account).await?;
+                    let is_replaced = connection.execute(&REHASH, &[&account.0, old, new]).await? > 0;
                     if is_replaced {
                         chain.append(event.clone()).await?;
                     }
@@ -237,9 +248,10 @@ impl Accounts for PostgresStore {
             types: &[Type::UUID, Type::UUID, Type::TEXT],
         };
         self.pool
-            .read("look for accounts without a password", &(first, last), |link, (first, last)| {
+            .statement("look for accounts without a password", &(first, last), |connection, (first, last)| {
                 async move {
-                    let found = link.query(&WITHOUT_PASSWORD, &[&first.0, &last.0, &NO_PASSWORD]).await?;
+                    let found =
+                        connection.query(&WITHOUT_PASSWORD, &[&first.0, &last.0, &NO_PASSWORD]).await?;
                     found.iter().map(|row| Ok(AccountId(row.try_get("id")?))).collect()
                 }
                 .boxed()
@@ -248,12 +260,12 @@ impl Accounts for PostgresStore {
     }
 }
 
-async fn credential_of(link: &Link, id: AccountId) -> Result<Option<Credential>, Trouble> {
-    let found = link.optional(&CREDENTIAL_OF, &[&id.0]).await?;
+async fn credential_of(connection: &Connection, id: AccountId) -> Result<Option<Credential>, QueryError> {
+    let found = connection.optional(&CREDENTIAL_OF, &[&id.0]).await?;
     found.map(|row| rows::credential(&row)).transpose()
 }
 
-async fn create(link: &Link, new: &NewAccount) -> Result<Outcome<bool>, Trouble> {
+async fn create(connection: &Connection, new: &NewAccount) -> Result<Outcome<bool>, QueryError> {
     const INSERT_NAME: Sql = Sql {
         text: "
         insert into identity (kind, value, account_id)
@@ -287,58 +299,66 @@ async fn create(link: &Link, new: &NewAccount) -> Result<Outcome<bool>, Trouble>
     };
     let NewAccount { account, names, password_hash, event } = new;
     for name in names {
-        if link.execute(&INSERT_NAME, &[&name.kind.name(), &name.value, &account.id.0]).await? == 0 {
+        if connection.execute(&INSERT_NAME, &[&name.kind.name(), &name.value, &account.id.0]).await? == 0 {
             return Ok(Outcome::Undo(false));
         }
     }
     let external = account.particulars.external.as_ref();
-    link.execute(
-        &INSERT_ACCOUNT,
-        &[
-            &account.id.0,
-            &account.epoch.0,
-            &account.disabled_at.map(|at| at.0),
-            &account.is_admin,
-            &account.created_at.0,
-            &account.username,
-            &account.email,
-            password_hash,
-            &external.map(|external| &external.id),
-            &external.map(|external| i32::from(external.page.0)),
-            &account.particulars.role,
-            &account.particulars.name,
-            &account.particulars.given_name,
-            &account.particulars.family_name,
-        ],
-    )
-    .await?;
-    Chain::of(link, event.account).await?.append(event.clone()).await?;
+    connection
+        .execute(
+            &INSERT_ACCOUNT,
+            &[
+                &account.id.0,
+                &account.epoch.0,
+                &account.disabled_at.map(|at| at.0),
+                &account.is_admin,
+                &account.created_at.0,
+                &account.username,
+                &account.email,
+                password_hash,
+                &external.map(|external| &external.id),
+                &external.map(|external| i32::from(external.profile.0)),
+                &account.particulars.role,
+                &account.particulars.name,
+                &account.particulars.given_name,
+                &account.particulars.family_name,
+            ],
+        )
+        .await?;
+    Chain::of(connection, event.account).await?.append(event.clone()).await?;
     Ok(Outcome::Keep(true))
 }
 
-async fn disable(link: &Link, account: AccountId, event: &Event) -> Result<Outcome<bool>, Trouble> {
-    let mut chain = Chain::of(link, account).await?;
-    if link.execute(&DISABLE, &[&account.0, &event.at.0]).await? == 0 {
+async fn disable(
+    connection: &Connection,
+    account: AccountId,
+    event: &Event,
+) -> Result<Outcome<bool>, QueryError> {
+    let mut chain = Chain::of(connection, account).await?;
+    if connection.execute(&DISABLE, &[&account.0, &event.at.0]).await? == 0 {
         return Ok(Outcome::Keep(false));
     }
     chain.append(event.clone()).await?;
-    let live = lock_live(link, account).await?;
-    end(link, &mut chain, &live, &Ending::along_with(event, EndCause::Disabled)).await?;
+    let live = lock_live(connection, account).await?;
+    end(connection, &mut chain, &live, &Ending::along_with(event, EndCause::Disabled)).await?;
     Ok(Outcome::Keep(true))
 }
 
 /// `None` where the account or the session has moved on; the caller then undoes what was done.
-async fn change_password(link: &Link, change: &PasswordChange) -> Result<Option<Rotated>, Trouble> {
+async fn change_password(
+    connection: &Connection,
+    change: &PasswordChange,
+) -> Result<Option<Rotated>, QueryError> {
     let PasswordChange { account, verified_under, password_hash, current, ending, event } = change;
-    let mut chain = Chain::of(link, *account).await?;
+    let mut chain = Chain::of(connection, *account).await?;
     if !chain.stands(*verified_under) {
         return Ok(None);
     }
-    let mut live = lock_live(link, *account).await?;
+    let mut live = lock_live(connection, *account).await?;
     let epoch = verified_under.next();
     let (key, rotated) = match current {
         CurrentSession::Turns(rotation) => {
-            let turned = rotate_one(link, rotation).await?;
+            let turned = rotate_one(connection, rotation).await?;
             let Some(turned) = turned.filter(|_| rotation.key.account == *account) else {
                 return Ok(None);
             };
@@ -348,15 +368,15 @@ async fn change_password(link: &Link, change: &PasswordChange) -> Result<Option<
             if !live.contains(old) {
                 return Ok(None);
             }
-            insert(link, new, detail).await?;
+            insert(connection, new, detail).await?;
             (new.key, Rotated { expires_at: new.expires_at })
         }
     };
-    link.execute(&MOVE_SESSION, &[&key.account.0, &key.session.0, &epoch.0]).await?;
-    link.execute(&MOVE_ACCOUNT, &[&account.0, password_hash, &epoch.0]).await?;
+    connection.execute(&MOVE_SESSION, &[&key.account.0, &key.session.0, &epoch.0]).await?;
+    connection.execute(&MOVE_ACCOUNT, &[&account.0, password_hash, &epoch.0]).await?;
     chain.append(event.clone()).await?;
     live.retain(|session| *session != key.session);
-    end(link, &mut chain, &live, ending).await?;
-    thin_out(link, *account).await?;
+    end(connection, &mut chain, &live, ending).await?;
+    thin_out(connection, *account).await?;
     Ok(Some(rotated))
 }

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::link::{Link, Sql};
-use super::trouble::Trouble;
+use super::connection::{Connection, Sql};
+use super::error::QueryError;
 use crate::clock::{Clock, Timestamp};
 
 /// A measurement is replaced by one of a shorter round trip, which tells more exactly when the server looked at its
@@ -29,17 +29,17 @@ pub(super) struct DatabaseClock {
 
 impl DatabaseClock {
     /// A clock set by that database.
-    pub(super) async fn set_by(link: &Link) -> Result<Self, Trouble> {
+    pub(super) async fn set_by(connection: &Connection) -> Result<Self, QueryError> {
         let zero = || AtomicI64::new(0);
         let clock = Self { start: Instant::now(), offset: zero(), measured: zero(), round_trip: zero() };
-        let (offset, round_trip) = clock.measure(link).await?;
+        let (offset, round_trip) = clock.measure(connection).await?;
         clock.set(offset, round_trip);
         Ok(clock)
     }
 
     /// Asks the database again.
-    pub(super) async fn adjust(&self, link: &Link) -> Result<(), Trouble> {
-        let (offset, round_trip) = self.measure(link).await?;
+    pub(super) async fn adjust(&self, connection: &Connection) -> Result<(), QueryError> {
+        let (offset, round_trip) = self.measure(connection).await?;
         let is_better = micros(round_trip) <= self.round_trip.load(Ordering::Relaxed);
         if is_better || self.age() >= STALE {
             self.set(offset, round_trip);
@@ -60,9 +60,9 @@ impl DatabaseClock {
     }
 
     /// The database's time at `start`, taking it that the server looked half way through the round trip.
-    async fn measure(&self, link: &Link) -> Result<(i64, Duration), Trouble> {
+    async fn measure(&self, connection: &Connection) -> Result<(i64, Duration), QueryError> {
         let asked = self.start.elapsed();
-        let row = link.one(&NOW, &[]).await?;
+        let row = connection.one(&NOW, &[]).await?;
         let answered = self.start.elapsed();
         let now: i64 = row.try_get("micros")?;
         Ok((now - micros((asked + answered) / 2), answered.saturating_sub(asked)))

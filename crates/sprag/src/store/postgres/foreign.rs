@@ -10,8 +10,8 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
 use super::Server;
-use super::link::{Dialer, Link};
-use super::trouble::Trouble;
+use super::connection::{Connection, Connector};
+use super::error::QueryError;
 use crate::error::Fault;
 
 const DOING: &str = "read the source database";
@@ -24,7 +24,7 @@ const MAX_NAMES: i64 = 200;
 
 /// A table of a database that need not be ours: a standby will do. One transaction that cannot write sees it all.
 pub struct ForeignTable {
-    link: Link,
+    connection: Connection,
     name: String,
     columns: Vec<String>,
 }
@@ -40,15 +40,15 @@ pub enum Unreadable {
     Fault(#[from] Fault),
 }
 
-impl From<Trouble> for Unreadable {
-    fn from(trouble: Trouble) -> Self {
-        Self::Fault(trouble.fault(DOING))
+impl From<QueryError> for Unreadable {
+    fn from(error: QueryError) -> Self {
+        Self::Fault(error.fault(DOING))
     }
 }
 
 impl From<tokio_postgres::Error> for Unreadable {
     fn from(error: tokio_postgres::Error) -> Self {
-        Trouble::from(error).into()
+        QueryError::from(error).into()
     }
 }
 
@@ -58,22 +58,23 @@ impl ForeignTable {
     /// # Errors
     /// There is no such table, or a [`Fault`] if the server cannot be reached.
     pub async fn open(server: &Server, name: &str) -> Result<Self, Unreadable> {
-        let link = Dialer::new(server, PATIENCE)?.dial_any().await?;
-        link.run("begin isolation level repeatable read, read only").await?;
+        let connection = Connector::new(server, PATIENCE)?.connect_to_any().await?;
+        connection.run("begin isolation level repeatable read, read only").await?;
         // Reading a large table takes as long as it takes.
-        link.run("set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0")
+        connection
+            .run("set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0")
             .await?;
         let quoted = name.split('.').map(quoted).collect::<Vec<_>>().join(".");
-        let shape = link.client().prepare(&format!("select * from {quoted} limit 0")).await;
+        let shape = connection.client().prepare(&format!("select * from {quoted} limit 0")).await;
         let columns = match shape {
             Ok(shape) => shape.columns().iter().map(|column| column.name().to_owned()).collect(),
             Err(error) if is_about_the_name(&error) => {
-                link.run("rollback").await?;
-                return Err(Unreadable::NoTable(tables(&link).await?));
+                connection.run("rollback").await?;
+                return Err(Unreadable::NoTable(tables(&connection).await?));
             }
             Err(error) => return Err(error.into()),
         };
-        Ok(Self { link, name: quoted, columns })
+        Ok(Self { connection, name: quoted, columns })
     }
 
     /// The table's columns.
@@ -88,9 +89,9 @@ impl ForeignTable {
     /// A [`Fault`].
     pub async fn count(&self) -> Result<u64, Fault> {
         let text = format!("select count(*) from {}", self.name);
-        let row = self.link.client().query_one(&text, &[]).await;
+        let row = self.connection.client().query_one(&text, &[]).await;
         let count = row.and_then(|row| row.try_get::<_, i64>(0));
-        let count = count.map_err(|error| Trouble::from(error).fault(DOING))?;
+        let count = count.map_err(|error| QueryError::from(error).fault(DOING))?;
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
@@ -106,9 +107,9 @@ impl ForeignTable {
             self.name
         );
         let none: [&(dyn ToSql + Sync); 0] = [];
-        let stream = self.link.client().query_raw(&text, none).await;
-        let stream = stream.map_err(|error| Trouble::from(error).fault(DOING))?;
-        Ok(ForeignRows { stream: Box::pin(stream), _link: self.link })
+        let stream = self.connection.client().query_raw(&text, none).await;
+        let stream = stream.map_err(|error| QueryError::from(error).fault(DOING))?;
+        Ok(ForeignRows { stream: Box::pin(stream), _connection: self.connection })
     }
 }
 
@@ -121,7 +122,7 @@ impl fmt::Debug for ForeignTable {
 /// The rows of a table, each a JSON object. What nobody has asked for yet waits at the server.
 pub struct ForeignRows {
     stream: Pin<Box<RowStream>>,
-    _link: Link,
+    _connection: Connection,
 }
 
 impl ForeignRows {
@@ -132,7 +133,7 @@ impl ForeignRows {
     pub async fn next(&mut self) -> Result<Option<String>, Fault> {
         let Some(row) = self.stream.next().await else { return Ok(None) };
         let text = row.and_then(|row| row.try_get::<_, String>(0));
-        text.map(Some).map_err(|error| Trouble::from(error).fault(DOING))
+        text.map(Some).map_err(|error| QueryError::from(error).fault(DOING))
     }
 }
 
@@ -154,7 +155,7 @@ fn is_about_the_name(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|code| about.contains(code))
 }
 
-async fn tables(link: &Link) -> Result<Vec<String>, Trouble> {
+async fn tables(connection: &Connection) -> Result<Vec<String>, QueryError> {
     const TABLES: &str = "
         select case when table_schema = current_schema() then table_name::text
                     else table_schema || '.' || table_name end as name
@@ -162,7 +163,7 @@ async fn tables(link: &Link) -> Result<Vec<String>, Trouble> {
         where table_schema not in ('pg_catalog', 'information_schema')
         order by table_schema <> current_schema(), 1
         limit $1";
-    let rows = link.client().query(TABLES, &[&MAX_NAMES]).await?;
+    let rows = connection.client().query(TABLES, &[&MAX_NAMES]).await?;
     Ok(rows.iter().map(|row| row.try_get("name")).collect::<Result<_, _>>()?)
 }
 

@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection as SqliteConnection, ErrorCode, OpenFlags};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, spawn_blocking};
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
@@ -18,9 +18,9 @@ use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 use super::Settings;
-use super::link::{Dialer, Link, Sql};
+use super::connection::{Connection, Connector, Sql};
+use super::error::QueryError;
 use super::migration;
-use super::trouble::Trouble;
 use crate::error::Fault;
 use crate::keys::Fingerprint;
 
@@ -104,30 +104,33 @@ pub async fn import(
 ) -> Result<Counts, Fault> {
     let path = from.to_owned();
     let source = in_background(move || Source::lock(path)).await?;
-    let dialer = Dialer::new(&settings.server, settings.connect_timeout)?;
-    let link = dialer.dial().await.map_err(|trouble| trouble.fault("reach the database to import into"))?;
-    migration::check(&link).await?;
-    if !link.is_ours() {
+    let connector = Connector::new(&settings.server, settings.connect_timeout)?;
+    let connection = connector
+        .connect_to_primary()
+        .await
+        .map_err(|error| error.fault("reach the database to import into"))?;
+    migration::check(&connection).await?;
+    if !connection.is_ours() {
         return Err(obstacle(Obstacle::Pooled));
     }
-    expect_same_schema(&source, &link).await?;
+    expect_same_schema(&source, &connection).await?;
     source.expect_ring(ring)?;
-    prepare(&link, &source.tables).await?;
+    prepare(&connection, &source.tables).await?;
     let (tables, mut source) = (source.tables.clone(), source);
     let mut counts = Counts { tables: Vec::with_capacity(tables.len()) };
     for table in tables {
         let count;
-        (source, count) = move_table(source, &link, &table, &progress).await?;
+        (source, count) = move_table(source, &connection, &table, &progress).await?;
         counts.tables.push((table, count));
     }
     for (table, here) in &counts.tables {
-        let there = count(&link, table).await.map_err(|trouble| trouble.fault(DOING))?;
+        let there = count(&connection, table).await.map_err(|error| error.fault(DOING))?;
         if there != *here {
             return Err(obstacle(Obstacle::Miscounted { table: table.clone(), here: *here, there }));
         }
     }
-    link.run("commit").await.map_err(|trouble| {
-        trouble.fault(
+    connection.run("commit").await.map_err(|error| {
+        error.fault(
             "hear whether the import was kept; import again: if it was, that says that the target is not empty",
         )
     })?;
@@ -138,7 +141,7 @@ pub async fn import(
 /// The SQLite file, locked against everybody else.
 struct Source {
     path: PathBuf,
-    connection: Connection,
+    connection: SqliteConnection,
     tables: Vec<String>,
     migrations: Vec<(i64, String)>,
 }
@@ -161,7 +164,7 @@ impl Source {
     /// other does an idle server show.
     fn locked(path: &Path) -> rusqlite::Result<Self> {
         let access = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, access)?;
+        let connection = SqliteConnection::open_with_flags(path, access)?;
         connection.busy_timeout(SOURCE_PATIENCE)?;
         connection.pragma_update_and_check(None, "locking_mode", "exclusive", |_| Ok(()))?;
         connection.pragma_update(None, "trusted_schema", false)?;
@@ -287,8 +290,8 @@ fn cell(value: ValueRef<'_>, wanted: &Type) -> Option<Cell> {
     }
 }
 
-async fn expect_same_schema(source: &Source, link: &Link) -> Result<(), Fault> {
-    let there = migration::schema(link).await.map_err(|trouble| trouble.fault(DOING))?;
+async fn expect_same_schema(source: &Source, connection: &Connection) -> Result<(), Fault> {
+    let there = migration::schema(connection).await.map_err(|error| error.fault(DOING))?;
     let there: Vec<_> = there.into_iter().map(|applied| (applied.version, applied.name)).collect();
     if there == source.migrations {
         return Ok(());
@@ -305,7 +308,7 @@ async fn expect_same_schema(source: &Source, link: &Link) -> Result<(), Fault> {
 }
 
 /// Begins the transaction, and sees to it that nobody else writes until it ends and that nobody has before.
-async fn prepare(link: &Link, tables: &[String]) -> Result<(), Fault> {
+async fn prepare(connection: &Connection, tables: &[String]) -> Result<(), Fault> {
     // A move takes as long as it takes. Plans that look through whole tables are right here, for once.
     const UNHURRIED: Sql = Sql {
         text: "
@@ -317,39 +320,40 @@ async fn prepare(link: &Link, tables: &[String]) -> Result<(), Fault> {
     };
     let all: Vec<_> = tables.iter().map(|table| quoted(table)).collect();
     let locked = async {
-        link.run("begin isolation level read committed").await?;
-        link.query(&UNHURRIED, &[]).await?;
-        link.run(&format!("lock table {} in exclusive mode", all.join(", "))).await
+        connection.run("begin isolation level read committed").await?;
+        connection.query(&UNHURRIED, &[]).await?;
+        connection.run(&format!("lock table {} in exclusive mode", all.join(", "))).await
     };
     match locked.await {
-        Err(Trouble::Database(error)) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+        Err(QueryError::Database(error)) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
             return Err(obstacle(Obstacle::TargetInUse));
         }
-        locked => locked.map_err(|trouble| trouble.fault(DOING))?,
+        locked => locked.map_err(|error| error.fault(DOING))?,
     }
     for table in tables {
-        if count(link, table).await.map_err(|trouble| trouble.fault(DOING))? > 0 {
+        if count(connection, table).await.map_err(|error| error.fault(DOING))? > 0 {
             return Err(obstacle(Obstacle::NotEmpty(table.clone())));
         }
     }
     Ok(())
 }
 
-async fn count(link: &Link, table: &str) -> Result<u64, Trouble> {
+async fn count(connection: &Connection, table: &str) -> Result<u64, QueryError> {
     let text = format!("select count(*) as count from {}", quoted(table));
-    let row = link.client().query_one(&text, &[]).await?;
+    let row = connection.client().query_one(&text, &[]).await?;
     Ok(u64::try_from(row.try_get::<_, i64>("count")?).unwrap_or(0))
 }
 
 /// Moves one table; gives the source back, and how many rows it has.
 async fn move_table(
     source: Source,
-    link: &Link,
+    connection: &Connection,
     table: &str,
     progress: &impl Fn(&str, u64, u64),
 ) -> Result<(Source, u64), Fault> {
-    let broken = |error: tokio_postgres::Error| Trouble::from(error).fault(DOING);
-    let shape = link.client().prepare(&format!("select * from {}", quoted(table))).await.map_err(broken)?;
+    let broken = |error: tokio_postgres::Error| QueryError::from(error).fault(DOING);
+    let shape =
+        connection.client().prepare(&format!("select * from {}", quoted(table))).await.map_err(broken)?;
     let mut columns: Vec<_> =
         shape.columns().iter().map(|column| (column.name().to_owned(), column.type_().clone())).collect();
     columns.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -369,7 +373,7 @@ async fn move_table(
         Ok(source)
     });
     let text = format!("copy {} ({}) from stdin (format binary)", quoted(table), names.join(", "));
-    let sink = link.client().copy_in(&text).await.map_err(broken)?;
+    let sink = connection.client().copy_in(&text).await.map_err(broken)?;
     let mut writer = pin!(BinaryCopyInWriter::new(sink, &types));
     let mut done = 0;
     while let Some(slice) = receive.recv().await {
@@ -382,7 +386,7 @@ async fn move_table(
     let source = joined(reading.await)?;
     writer.finish().await.map_err(broken)?;
     // The planner knows nothing of a table that has just been filled.
-    link.run(&format!("analyze {}", quoted(table))).await.map_err(|trouble| trouble.fault(DOING))?;
+    connection.run(&format!("analyze {}", quoted(table))).await.map_err(|error| error.fault(DOING))?;
     Ok((source, total))
 }
 

@@ -5,11 +5,11 @@ use futures_util::{FutureExt as _, try_join};
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
-use super::link::{Link, Sql};
+use super::connection::{Connection, Sql};
+use super::error::QueryError;
 use super::pool::Outcome;
+use super::rotate::integer;
 use super::rows;
-use super::trouble::Trouble;
-use super::turn::integer;
 use super::{Batching, PostgresStore};
 use crate::audit::{Checkpoint, Entry, Event, Head};
 use crate::clock::Timestamp;
@@ -73,7 +73,7 @@ pub(super) const APPEND: Sql = Sql {
 
 /// The end of one account's chain, inside the transaction that adds to it, and with it the account's lock.
 pub(super) struct Chain<'l> {
-    link: &'l Link,
+    connection: &'l Connection,
     head: Head,
     sealed_before: Timestamp,
     account: Option<(Epoch, Option<Timestamp>)>,
@@ -82,21 +82,21 @@ pub(super) struct Chain<'l> {
 impl<'l> Chain<'l> {
     /// Locks the account, then looks for its chain's end. The three statements leave together and run in this order,
     /// each seeing what was committed when it began.
-    pub(super) async fn of(link: &'l Link, account: AccountId) -> Result<Self, Trouble> {
+    pub(super) async fn of(connection: &'l Connection, account: AccountId) -> Result<Self, QueryError> {
         let id: &[&(dyn ToSql + Sync)] = &[&account.0];
         let (locked, head, sealed) = try_join!(
-            link.optional(&LOCK_ACCOUNT, id),
-            link.optional(&HEAD, id),
-            link.optional(&SEALED_BEFORE, &[]),
+            connection.optional(&LOCK_ACCOUNT, id),
+            connection.optional(&HEAD, id),
+            connection.optional(&SEALED_BEFORE, &[]),
         )?;
         let locked = locked.map(|row| {
             let disabled_at: Option<i64> = row.try_get("disabled_at")?;
-            Ok::<_, Trouble>((Epoch(row.try_get("epoch")?), disabled_at.map(Timestamp)))
+            Ok::<_, QueryError>((Epoch(row.try_get("epoch")?), disabled_at.map(Timestamp)))
         });
         let head = head.map(|row| rows::head(&row)).transpose()?;
         let sealed = sealed.map(|row| row.try_get::<_, i64>("before")).transpose()?;
         Ok(Self {
-            link,
+            connection,
             head: head.unwrap_or_else(|| Head::new(account)),
             sealed_before: Timestamp(sealed.unwrap_or(i64::MIN)),
             account: locked.transpose()?,
@@ -112,11 +112,11 @@ impl<'l> Chain<'l> {
         self.account == Some((epoch, None))
     }
 
-    pub(super) async fn append(&mut self, event: Event) -> Result<(), Trouble> {
+    pub(super) async fn append(&mut self, event: Event) -> Result<(), QueryError> {
         self.append_all(vec![event]).await
     }
 
-    pub(super) async fn append_all(&mut self, events: Vec<Event>) -> Result<(), Trouble> {
+    pub(super) async fn append_all(&mut self, events: Vec<Event>) -> Result<(), QueryError> {
         if events.is_empty() {
             return Ok(());
         }
@@ -143,7 +143,7 @@ impl<'l> Chain<'l> {
             &column(&entries, |entry| entry.previous.as_slice()),
             &column(&entries, |entry| entry.hash.as_slice()),
         ];
-        self.link.execute(&APPEND, &parameters).await.map(drop)
+        self.connection.execute(&APPEND, &parameters).await.map(drop)
     }
 }
 
@@ -151,9 +151,9 @@ impl<'l> Chain<'l> {
 impl Journal for PostgresStore {
     async fn record(&self, event: Event) -> Result<(), Fault> {
         self.pool
-            .write("record an event", &event, |link, event| {
+            .transaction("record an event", &event, |connection, event| {
                 async move {
-                    Chain::of(link, event.account).await?.append(event.clone()).await?;
+                    Chain::of(connection, event.account).await?.append(event.clone()).await?;
                     Ok(Outcome::Keep(()))
                 }
                 .boxed()
@@ -172,13 +172,17 @@ impl Journal for PostgresStore {
             types: &[Type::UUID, Type::INT8],
         };
         self.pool
-            .read("read an account's journal", &(account, i64::from(limit)), |link, (account, limit)| {
-                async move {
-                    let found = link.query(&ENTRIES_OF, &[&account.0, limit]).await?;
-                    found.iter().map(rows::entry).collect()
-                }
-                .boxed()
-            })
+            .statement(
+                "read an account's journal",
+                &(account, i64::from(limit)),
+                |connection, (account, limit)| {
+                    async move {
+                        let found = connection.query(&ENTRIES_OF, &[&account.0, limit]).await?;
+                        found.iter().map(rows::entry).collect()
+                    }
+                    .boxed()
+                },
+            )
             .await
     }
 
@@ -195,8 +199,8 @@ impl Journal for PostgresStore {
         };
         let given = (session.account.0, session.session.0, integer(until));
         self.pool
-            .read("look for a session in the journal", &given, |link, (account, session, until)| {
-                async move { Ok(link.optional(&MENTIONS, &[account, session, until]).await?.is_some()) }
+            .statement("look for a session in the journal", &given, |connection, (account, session, until)| {
+                async move { Ok(connection.optional(&MENTIONS, &[account, session, until]).await?.is_some()) }
                     .boxed()
             })
             .await
@@ -215,12 +219,13 @@ impl Journal for PostgresStore {
         // No number is below 1, so this is before the first entry of all.
         let (account, number) = after.unwrap_or((AccountId(Uuid::nil()), 0));
         self.pool
-            .read(
+            .statement(
                 "read the journal",
                 &(account, number, i64::from(limit)),
-                |link, (account, number, limit)| {
+                |connection, (account, number, limit)| {
                     async move {
-                        let found = link.query(&ENTRIES, &[&account.0, &integer(*number), limit]).await?;
+                        let found =
+                            connection.query(&ENTRIES, &[&account.0, &integer(*number), limit]).await?;
                         found.iter().map(rows::entry).collect()
                     }
                     .boxed()
@@ -236,10 +241,14 @@ impl Journal for PostgresStore {
         limit: u32,
     ) -> Result<Vec<Head>, Fault> {
         self.pool
-            .read("read the heads of the journal", &(self.batching, before, after, limit), |link, given| {
-                let (batching, before, after, limit) = *given;
-                heads(link, batching, before, after, limit).boxed()
-            })
+            .statement(
+                "read the heads of the journal",
+                &(self.batching, before, after, limit),
+                |connection, given| {
+                    let (batching, before, after, limit) = *given;
+                    heads(connection, batching, before, after, limit).boxed()
+                },
+            )
             .await
     }
 
@@ -253,9 +262,9 @@ impl Journal for PostgresStore {
             types: &[],
         };
         self.pool
-            .read("read the last checkpoint", &(), |link, ()| {
+            .statement("read the last checkpoint", &(), |connection, ()| {
                 async move {
-                    let found = link.optional(&LAST_CHECKPOINT, &[]).await?;
+                    let found = connection.optional(&LAST_CHECKPOINT, &[]).await?;
                     found.map(|row| rows::checkpoint(&row)).transpose()
                 }
                 .boxed()
@@ -274,26 +283,30 @@ impl Journal for PostgresStore {
             types: &[Type::INT8, Type::INT8],
         };
         self.pool
-            .read("read the checkpoints", &(integer(after), i64::from(limit)), |link, (after, limit)| {
-                async move {
-                    let found = link.query(&CHECKPOINTS, &[after, limit]).await?;
-                    found.iter().map(rows::checkpoint).collect()
-                }
-                .boxed()
-            })
+            .statement(
+                "read the checkpoints",
+                &(integer(after), i64::from(limit)),
+                |connection, (after, limit)| {
+                    async move {
+                        let found = connection.query(&CHECKPOINTS, &[after, limit]).await?;
+                        found.iter().map(rows::checkpoint).collect()
+                    }
+                    .boxed()
+                },
+            )
             .await
     }
 
-    async fn seal(&self, checkpoint: Checkpoint) -> Result<bool, Fault> {
+    async fn add_checkpoint(&self, checkpoint: Checkpoint) -> Result<bool, Fault> {
         self.pool
-            .write("store a checkpoint", &checkpoint, |link, checkpoint| {
-                async move { Ok(Outcome::Keep(seal(link, checkpoint).await?)) }.boxed()
+            .transaction("store a checkpoint", &checkpoint, |connection, checkpoint| {
+                async move { Ok(Outcome::Keep(add_checkpoint(connection, checkpoint).await?)) }.boxed()
             })
             .await
     }
 }
 
-async fn seal(link: &Link, checkpoint: &Checkpoint) -> Result<bool, Trouble> {
+async fn add_checkpoint(connection: &Connection, checkpoint: &Checkpoint) -> Result<bool, QueryError> {
     const SEAL: Sql = Sql {
         text: "
         insert into checkpoint (number, before, chains, entries, root, previous, tag, key_id)
@@ -310,7 +323,7 @@ async fn seal(link: &Link, checkpoint: &Checkpoint) -> Result<bool, Trouble> {
             Type::INT2,
         ],
     };
-    let stored = link
+    let stored = connection
         .execute(
             &SEAL,
             &[
@@ -331,12 +344,12 @@ async fn seal(link: &Link, checkpoint: &Checkpoint) -> Result<bool, Trouble> {
 /// Hops from account to account, for a chain may be long, and only its end is wanted: in the server where it can, which
 /// a distributed engine's cannot.
 async fn heads(
-    link: &Link,
+    connection: &Connection,
     batching: Batching,
     before: Timestamp,
     after: Option<AccountId>,
     limit: u32,
-) -> Result<Vec<Head>, Trouble> {
+) -> Result<Vec<Head>, QueryError> {
     const HEADS: Sql = Sql {
         text: "
         with recursive chain (account_id) as (
@@ -360,18 +373,18 @@ async fn heads(
         types: &[Type::UUID, Type::INT8, Type::INT8],
     };
     if batching == Batching::Rows {
-        return heads_one_by_one(link, before, after, limit as usize).await;
+        return heads_one_by_one(connection, before, after, limit as usize).await;
     }
-    let found = link.query(&HEADS, &[&first_after(after), &before.0, &i64::from(limit)]).await?;
+    let found = connection.query(&HEADS, &[&first_after(after), &before.0, &i64::from(limit)]).await?;
     found.iter().map(rows::head).collect()
 }
 
 async fn heads_one_by_one(
-    link: &Link,
+    connection: &Connection,
     before: Timestamp,
     after: Option<AccountId>,
     limit: usize,
-) -> Result<Vec<Head>, Trouble> {
+) -> Result<Vec<Head>, QueryError> {
     const NEXT_CHAIN: Sql = Sql {
         text: "
         select account_id
@@ -394,9 +407,9 @@ async fn heads_one_by_one(
     let mut heads = Vec::new();
     let mut account = after;
     while heads.len() < limit {
-        let Some(row) = link.optional(&NEXT_CHAIN, &[&first_after(account)]).await? else { break };
+        let Some(row) = connection.optional(&NEXT_CHAIN, &[&first_after(account)]).await? else { break };
         let found = AccountId(row.try_get("account_id")?);
-        let last = link.optional(&LAST_BEFORE, &[&found.0, &before.0]).await?;
+        let last = connection.optional(&LAST_BEFORE, &[&found.0, &before.0]).await?;
         heads.extend(last.map(|row| rows::head(&row)).transpose()?);
         account = Some(found);
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tokio_postgres::types::Type;
 
-use super::link::{Dialer, Link, Sql};
-use super::trouble::{Remedy, Trouble};
+use super::connection::{Connection, Connector, Sql};
+use super::error::{QueryError, Remedy};
 use crate::error::Fault;
 use crate::store::schema::{self, Applied, Migrated, Migrations};
 
@@ -26,16 +26,16 @@ const LOCK_PAUSE: Duration = Duration::from_millis(100);
 const DOING: &str = "migrate the database";
 
 /// Applies what is lacking, in one transaction: a crash in the middle leaves nothing half done.
-pub(super) async fn migrate(dialer: &Dialer) -> Result<Vec<Migrated>, Fault> {
-    let link = dialer.dial().await.map_err(|trouble| trouble.fault(DOING))?;
-    if link.is_ours() {
+pub(super) async fn migrate(connector: &Connector) -> Result<Vec<Migrated>, Fault> {
+    let connection = connector.connect_to_primary().await.map_err(|error| error.fault(DOING))?;
+    if connection.is_ours() {
         // What changes a large table takes its time.
-        link.run("set statement_timeout = 0").await.map_err(|trouble| trouble.fault(DOING))?;
+        connection.run("set statement_timeout = 0").await.map_err(|error| error.fault(DOING))?;
     }
     loop {
         // Tables before history: another node commits both at once, so that its tables are never seen without.
-        let taken = taken_name(&link).await.map_err(|trouble| trouble.fault(DOING))?;
-        let found = schema(&link).await.map_err(|trouble| trouble.fault(DOING))?;
+        let taken = taken_name(&connection).await.map_err(|error| error.fault(DOING))?;
+        let found = schema(&connection).await.map_err(|error| error.fault(DOING))?;
         schema::refuse_newer(MIGRATIONS, &found)?;
         if let (true, Some(taken)) = (found.is_empty(), taken) {
             return Err(foreign(&taken));
@@ -43,19 +43,19 @@ pub(super) async fn migrate(dialer: &Dialer) -> Result<Vec<Migrated>, Fault> {
         if schema::expect_usable(MIGRATIONS, &found).is_ok() {
             return Ok(Vec::new());
         }
-        match apply_lacking(&link).await {
+        match apply_lacking(&connection).await {
             Ok(Some(applied)) => return Ok(applied),
             // Another node is at it, or was quicker: look again.
             Ok(None) => sleep(LOCK_PAUSE).await,
-            Err(trouble) if trouble.remedy() == Remedy::Repeat => sleep(LOCK_PAUSE).await,
-            Err(trouble) => return Err(trouble.fault(DOING)),
+            Err(error) if error.remedy() == Remedy::Repeat => sleep(LOCK_PAUSE).await,
+            Err(error) => return Err(error.fault(DOING)),
         }
     }
 }
 
 /// Refuses a database whose schema this build cannot use, before anything about it is changed.
-pub(super) async fn check(link: &Link) -> Result<(), Fault> {
-    let found = schema(link).await.map_err(|trouble| trouble.fault("look at the schema"))?;
+pub(super) async fn check(connection: &Connection) -> Result<(), Fault> {
+    let found = schema(connection).await.map_err(|error| error.fault("look at the schema"))?;
     expect_usable(&found)
 }
 
@@ -64,7 +64,7 @@ pub(super) fn expect_usable(found: &[Applied]) -> Result<(), Fault> {
 }
 
 /// The schema's history; empty where there is none.
-pub(super) async fn schema(link: &Link) -> Result<Vec<Applied>, Trouble> {
+pub(super) async fn schema(connection: &Connection) -> Result<Vec<Applied>, QueryError> {
     const HAS_HISTORY: Sql =
         Sql { text: "select to_regclass('refinery_schema_history') is not null as has_history", types: &[] };
     const HISTORY: Sql = Sql {
@@ -74,10 +74,10 @@ pub(super) async fn schema(link: &Link) -> Result<Vec<Applied>, Trouble> {
         order by version",
         types: &[],
     };
-    if !link.one(&HAS_HISTORY, &[]).await?.try_get::<_, bool>("has_history")? {
+    if !connection.one(&HAS_HISTORY, &[]).await?.try_get::<_, bool>("has_history")? {
         return Ok(Vec::new());
     }
-    let lines = link.query(&HISTORY, &[]).await?;
+    let lines = connection.query(&HISTORY, &[]).await?;
     let lines = lines.iter().map(|line| {
         Ok(Applied {
             version: line.try_get("version")?,
@@ -89,7 +89,7 @@ pub(super) async fn schema(link: &Link) -> Result<Vec<Applied>, Trouble> {
 }
 
 /// A table of one of our names, if there is one.
-async fn taken_name(link: &Link) -> Result<Option<String>, Trouble> {
+async fn taken_name(connection: &Connection) -> Result<Option<String>, QueryError> {
     const FOREIGN: Sql = Sql {
         text: "
         select current_schema()::text || '.' || name as taken
@@ -98,7 +98,7 @@ async fn taken_name(link: &Link) -> Result<Option<String>, Trouble> {
         limit 1",
         types: &[],
     };
-    let taken = link.optional(&FOREIGN, &[]).await?;
+    let taken = connection.optional(&FOREIGN, &[]).await?;
     Ok(taken.map(|row| row.try_get("taken")).transpose()?)
 }
 
@@ -114,36 +114,37 @@ fn foreign(taken: &str) -> Fault {
 }
 
 /// `None` where another node is migrating, or has done so meanwhile.
-async fn apply_lacking(link: &Link) -> Result<Option<Vec<Migrated>>, Trouble> {
+async fn apply_lacking(connection: &Connection) -> Result<Option<Vec<Migrated>>, QueryError> {
     const TRY_LOCK: Sql =
         Sql { text: "select pg_try_advisory_xact_lock($1) as is_locked", types: &[Type::INT8] };
-    link.run("begin isolation level read committed").await?;
+    connection.run("begin isolation level read committed").await?;
     let applied = async {
-        if !link.one(&TRY_LOCK, &[&LOCK]).await?.try_get::<_, bool>("is_locked")? {
+        if !connection.one(&TRY_LOCK, &[&LOCK]).await?.try_get::<_, bool>("is_locked")? {
             return Ok(None);
         }
         // The same table as refinery's, which the SQLite store has too.
-        link.run(
-            "create table if not exists refinery_schema_history (
+        connection
+            .run(
+                "create table if not exists refinery_schema_history (
                  version int4 primary key, name varchar(255), applied_on varchar(255), checksum varchar(255)
              )",
-        )
-        .await?;
-        apply(link, &schema(link).await?).await.map(Some)
+            )
+            .await?;
+        apply(connection, &schema(connection).await?).await.map(Some)
     };
     match applied.await {
-        Ok(Some(applied)) => link.run("commit").await.map(|()| Some(applied)),
-        Ok(None) => link.run("rollback").await.map(|()| None),
-        Err(trouble) => {
-            if trouble.remedy() != Remedy::Reconnect {
-                link.run("rollback").await?;
+        Ok(Some(applied)) => connection.run("commit").await.map(|()| Some(applied)),
+        Ok(None) => connection.run("rollback").await.map(|()| None),
+        Err(error) => {
+            if error.remedy() != Remedy::Reconnect {
+                connection.run("rollback").await?;
             }
-            Err(trouble)
+            Err(error)
         }
     }
 }
 
-async fn apply(link: &Link, found: &[Applied]) -> Result<Vec<Migrated>, Trouble> {
+async fn apply(connection: &Connection, found: &[Applied]) -> Result<Vec<Migrated>, QueryError> {
     const NOTE: Sql = Sql {
         text: "
         insert into refinery_schema_history (version, name, applied_on, checksum)
@@ -156,9 +157,9 @@ async fn apply(link: &Link, found: &[Applied]) -> Result<Vec<Migrated>, Trouble>
         if found.iter().any(|line| line.version == version) {
             continue;
         }
-        link.run(migration.sql().unwrap_or_default()).await?;
+        connection.run(migration.sql().unwrap_or_default()).await?;
         let number = i32::try_from(version).unwrap_or(i32::MAX);
-        link.execute(&NOTE, &[&number, &migration.name(), &migration.checksum().to_string()]).await?;
+        connection.execute(&NOTE, &[&number, &migration.name(), &migration.checksum().to_string()]).await?;
         applied.push(Migrated { version, name: migration.name().to_owned() });
     }
     Ok(applied)

@@ -1,4 +1,4 @@
-//! Everything that is no lane's: a small pool of connections, waited for a bounded time.
+//! Everything that is no batcher's: a small pool of connections, waited for a bounded time.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,9 +10,9 @@ use deadpool::managed::{
 use futures_util::future::BoxFuture;
 
 use super::Settings;
+use super::connection::{Connection, Connector};
+use super::error::{QueryError, Remedy};
 use super::health::Health;
-use super::link::{Dialer, Link};
-use super::trouble::{Remedy, Trouble};
 use crate::error::Fault;
 
 /// What a transaction came to: kept, or undone, which is an answer too.
@@ -25,43 +25,47 @@ pub(super) enum Outcome<T> {
 /// A small pool of connections.
 #[derive(Debug)]
 pub(super) struct Pool {
-    links: managed::Pool<Maker>,
+    connections: managed::Pool<Maker>,
     health: Arc<Health>,
     deadline: Duration,
 }
 
 impl Pool {
-    pub(super) fn new(dialer: &Dialer, settings: &Settings, health: &Arc<Health>) -> Result<Self, Fault> {
+    pub(super) fn new(
+        connector: &Connector,
+        settings: &Settings,
+        health: &Arc<Health>,
+    ) -> Result<Self, Fault> {
         let timeouts = Timeouts {
             wait: Some(settings.pool_wait),
             create: Some(settings.connect_timeout + Duration::from_millis(100)),
             recycle: Some(settings.connect_timeout),
         };
-        let maker = Maker { dialer: dialer.clone(), health: Arc::clone(health) };
-        let links = managed::Pool::builder(maker)
+        let maker = Maker { connector: connector.clone(), health: Arc::clone(health) };
+        let connections = managed::Pool::builder(maker)
             .config(PoolConfig { max_size: settings.pool.max(1), timeouts, ..PoolConfig::default() })
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| Fault::internal("prepare the connections to the database", error))?;
-        Ok(Self { links, health: Arc::clone(health), deadline: settings.deadline })
+        Ok(Self { connections, health: Arc::clone(health), deadline: settings.deadline })
     }
 
     /// Does `work` with one statement, or several that need no transaction; again where it lost to another.
-    pub(super) async fn read<P, T>(
+    pub(super) async fn statement<P, T>(
         &self,
         doing: &'static str,
         given: &P,
-        work: impl for<'a> Fn(&'a Link, &'a P) -> BoxFuture<'a, Result<T, Trouble>>,
+        work: impl for<'a> Fn(&'a Connection, &'a P) -> BoxFuture<'a, Result<T, QueryError>>,
     ) -> Result<T, Fault> {
         self.perform(doing, given, None, work).await
     }
 
     /// Does `work` in one transaction, and all of it again where it lost to another.
-    pub(super) async fn write<P, T>(
+    pub(super) async fn transaction<P, T>(
         &self,
         doing: &'static str,
         given: &P,
-        work: impl for<'a> Fn(&'a Link, &'a P) -> BoxFuture<'a, Result<Outcome<T>, Trouble>>,
+        work: impl for<'a> Fn(&'a Connection, &'a P) -> BoxFuture<'a, Result<Outcome<T>, QueryError>>,
     ) -> Result<T, Fault> {
         let is_kept: IsKept<Outcome<T>> = |outcome| matches!(outcome, Outcome::Keep(_));
         let (Outcome::Keep(value) | Outcome::Undo(value)) =
@@ -73,8 +77,8 @@ impl Pool {
         &self,
         doing: &'static str,
         given: &P,
-        transaction: Option<IsKept<T>>,
-        work: impl for<'a> Fn(&'a Link, &'a P) -> BoxFuture<'a, Result<T, Trouble>>,
+        is_kept: Option<IsKept<T>>,
+        work: impl for<'a> Fn(&'a Connection, &'a P) -> BoxFuture<'a, Result<T, QueryError>>,
     ) -> Result<T, Fault> {
         if self.health.is_away() {
             let why = "the database is away; this ends by itself once it is back";
@@ -84,29 +88,29 @@ impl Pool {
         let tries = async {
             loop {
                 let mut borrowed = self.borrow(asked_at).await?;
-                let outcome = match transaction {
+                let outcome = match is_kept {
                     Some(is_kept) => transact(&borrowed, given, is_kept, &work).await,
                     None => work(&borrowed, given).await,
                 };
                 borrowed.give_back_unless_broken(outcome.as_ref().err());
                 match outcome {
-                    Err(trouble) if trouble.remedy() == Remedy::Repeat => {}
+                    Err(error) if error.remedy() == Remedy::Repeat => {}
                     outcome => return outcome,
                 }
             }
         };
         let outcome = tokio::time::timeout(self.deadline, tries).await;
-        outcome.unwrap_or(Err(Trouble::Silent(self.deadline))).map_err(|trouble| trouble.fault(doing))
+        outcome.unwrap_or(Err(QueryError::Silent(self.deadline))).map_err(|error| error.fault(doing))
     }
 
-    async fn borrow(&self, asked_at: Instant) -> Result<Borrowed, Trouble> {
-        let found = self.links.get().await.map_err(|error| match error {
-            PoolError::Backend(trouble) => trouble,
-            PoolError::Timeout(managed::TimeoutType::Wait) => Trouble::Crowded,
-            PoolError::Timeout(_) => Trouble::Silent(asked_at.elapsed()),
-            error => Trouble::Unreadable(error.to_string()),
+    async fn borrow(&self, asked_at: Instant) -> Result<Borrowed, QueryError> {
+        let found = self.connections.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => error,
+            PoolError::Timeout(managed::TimeoutType::Wait) => QueryError::Crowded,
+            PoolError::Timeout(_) => QueryError::Silent(asked_at.elapsed()),
+            error => QueryError::Unreadable(error.to_string()),
         })?;
-        Ok(Borrowed { link: Some(found), is_sound: false })
+        Ok(Borrowed { connection: Some(found), is_sound: false })
     }
 }
 
@@ -114,22 +118,22 @@ impl Pool {
 type IsKept<T> = fn(&T) -> bool;
 
 async fn transact<P, T>(
-    link: &Link,
+    connection: &Connection,
     given: &P,
     is_kept: IsKept<T>,
-    work: impl for<'a> Fn(&'a Link, &'a P) -> BoxFuture<'a, Result<T, Trouble>>,
-) -> Result<T, Trouble> {
-    link.begin().await?;
-    match work(link, given).await {
+    work: impl for<'a> Fn(&'a Connection, &'a P) -> BoxFuture<'a, Result<T, QueryError>>,
+) -> Result<T, QueryError> {
+    connection.begin().await?;
+    match work(connection, given).await {
         Ok(value) => {
-            link.run(if is_kept(&value) { "commit" } else { "rollback" }).await?;
+            connection.run(if is_kept(&value) { "commit" } else { "rollback" }).await?;
             Ok(value)
         }
-        Err(trouble) => {
-            if trouble.remedy() != Remedy::Reconnect {
-                link.run("rollback").await?;
+        Err(error) => {
+            if error.remedy() != Remedy::Reconnect {
+                connection.run("rollback").await?;
             }
-            Err(trouble)
+            Err(error)
         }
     }
 }
@@ -137,51 +141,51 @@ async fn transact<P, T>(
 /// A connection out of the pool. It goes back only when it is known to be in no transaction and waiting for nothing;
 /// where a deadline cut the work short, it is closed.
 struct Borrowed {
-    link: Option<Object<Maker>>,
+    connection: Option<Object<Maker>>,
     is_sound: bool,
 }
 
 impl Borrowed {
-    fn give_back_unless_broken(&mut self, trouble: Option<&Trouble>) {
-        self.is_sound = trouble.is_none_or(|trouble| trouble.remedy() != Remedy::Reconnect);
+    fn give_back_unless_broken(&mut self, error: Option<&QueryError>) {
+        self.is_sound = error.is_none_or(|error| error.remedy() != Remedy::Reconnect);
     }
 }
 
 impl std::ops::Deref for Borrowed {
-    type Target = Link;
+    type Target = Connection;
 
-    fn deref(&self) -> &Link {
-        self.link.as_ref().expect("the connection is there until this is dropped")
+    fn deref(&self) -> &Connection {
+        self.connection.as_ref().expect("the connection is there until this is dropped")
     }
 }
 
 impl Drop for Borrowed {
     fn drop(&mut self) {
-        if let Some(link) = self.link.take()
+        if let Some(connection) = self.connection.take()
             && !self.is_sound
         {
-            Object::take(link).abandon();
+            Object::take(connection).abandon();
         }
     }
 }
 
 #[derive(Debug)]
 struct Maker {
-    dialer: Dialer,
+    connector: Connector,
     health: Arc<Health>,
 }
 
 impl managed::Manager for Maker {
-    type Type = Link;
-    type Error = Trouble;
+    type Type = Connection;
+    type Error = QueryError;
 
-    async fn create(&self) -> Result<Link, Trouble> {
-        self.dialer.dial().await
+    async fn create(&self) -> Result<Connection, QueryError> {
+        self.connector.connect_to_primary().await
     }
 
     /// A connection from before the database was last away may lead to a server that is no more, without a word.
-    async fn recycle(&self, link: &mut Link, metrics: &Metrics) -> RecycleResult<Trouble> {
-        if link.is_closed() || self.health.was_away_within(metrics.last_used()) {
+    async fn recycle(&self, connection: &mut Connection, metrics: &Metrics) -> RecycleResult<QueryError> {
+        if connection.is_closed() || self.health.was_away_within(metrics.last_used()) {
             return Err(RecycleError::message("closed, or from before the database was away"));
         }
         Ok(())

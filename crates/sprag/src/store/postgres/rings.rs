@@ -5,9 +5,9 @@ use futures_util::FutureExt as _;
 use tokio_postgres::types::Type;
 
 use super::PostgresStore;
-use super::link::{Link, Sql};
+use super::connection::{Connection, Sql};
+use super::error::QueryError;
 use super::pool::Outcome;
-use super::trouble::Trouble;
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::keys::Fingerprint;
@@ -44,15 +44,19 @@ impl Rings for PostgresStore {
     async fn admit(&self, ring: Vec<Fingerprint>, at: Timestamp) -> Result<bool, Fault> {
         let given = given(&ring, at);
         self.pool
-            .write("compare the key ring with the database's", &given, |link, given| {
-                admit(link, given).boxed()
+            .transaction("compare the key ring with the database's", &given, |connection, given| {
+                admit(connection, given).boxed()
             })
             .await
     }
 
-    async fn adopt(&self, ring: Vec<Fingerprint>, at: Timestamp) -> Result<(), Fault> {
+    async fn replace(&self, ring: Vec<Fingerprint>, at: Timestamp) -> Result<(), Fault> {
         let given = given(&ring, at);
-        self.pool.write("adopt the key ring", &given, |link, given| adopt(link, given).boxed()).await
+        self.pool
+            .transaction("replace the key ring", &given, |connection, given| {
+                replace(connection, given).boxed()
+            })
+            .await
     }
 }
 
@@ -60,18 +64,18 @@ fn given(ring: &[Fingerprint], at: Timestamp) -> Given {
     (ring.iter().map(|fingerprint| fingerprint.0.to_vec()).collect(), at)
 }
 
-async fn admit(link: &Link, (ring, at): &Given) -> Result<Outcome<bool>, Trouble> {
-    link.query(&WAIT_FOR_RINGS, &[&LOCK]).await?;
-    if !link.one(&IS_KIN, &[ring]).await?.try_get::<_, bool>("is_admitted")? {
+async fn admit(connection: &Connection, (ring, at): &Given) -> Result<Outcome<bool>, QueryError> {
+    connection.query(&WAIT_FOR_RINGS, &[&LOCK]).await?;
+    if !connection.one(&IS_KIN, &[ring]).await?.try_get::<_, bool>("is_admitted")? {
         return Ok(Outcome::Undo(false));
     }
-    link.execute(&NOTE_RING, &[ring, &at.0]).await?;
+    connection.execute(&NOTE_RING, &[ring, &at.0]).await?;
     Ok(Outcome::Keep(true))
 }
 
-async fn adopt(link: &Link, (ring, at): &Given) -> Result<Outcome<()>, Trouble> {
-    link.query(&WAIT_FOR_RINGS, &[&LOCK]).await?;
-    link.execute(&FORGET_RINGS, &[]).await?;
-    link.execute(&NOTE_RING, &[ring, &at.0]).await?;
+async fn replace(connection: &Connection, (ring, at): &Given) -> Result<Outcome<()>, QueryError> {
+    connection.query(&WAIT_FOR_RINGS, &[&LOCK]).await?;
+    connection.execute(&FORGET_RINGS, &[]).await?;
+    connection.execute(&NOTE_RING, &[ring, &at.0]).await?;
     Ok(Outcome::Keep(()))
 }

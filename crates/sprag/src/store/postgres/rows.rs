@@ -3,21 +3,21 @@
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::trouble::Trouble;
+use super::error::QueryError;
 use crate::account::{Account, External, Particulars};
 use crate::audit::{Checkpoint, Entry, Event, EventKind, Head};
 use crate::clock::Timestamp;
-use crate::ratchet::Standing;
+use crate::ratchet::SessionState;
 use crate::session::{
     AccountId, EndCause, Ended, Epoch, Generation, ProfileId, Session, SessionDetail, SessionId, SessionKey,
 };
 use crate::store::Credential;
 
-type Result<T> = std::result::Result<T, Trouble>;
+type Result<T> = std::result::Result<T, QueryError>;
 
-pub(super) fn standing(row: &Row) -> Result<Standing> {
+pub(super) fn state(row: &Row) -> Result<SessionState> {
     let epoch: Option<i64> = row.try_get("account_epoch")?;
-    Ok(Standing {
+    Ok(SessionState {
         session: session(row)?,
         is_disabled: row.try_get("is_disabled")?,
         epoch: Epoch(epoch.unwrap_or_default()),
@@ -85,10 +85,10 @@ pub(super) fn account(row: &Row) -> Result<Account> {
 }
 
 fn external(row: &Row) -> Result<Option<External>> {
-    let page: Option<i32> = row.try_get("external_page")?;
-    let page = page.map(|page| small(page, "external_page").map(ProfileId)).transpose()?;
+    let profile: Option<i32> = row.try_get("external_page")?;
+    let profile = profile.map(|profile| small(profile, "external_page").map(ProfileId)).transpose()?;
     let id: Option<String> = row.try_get("external_id")?;
-    Ok(page.zip(id).map(|(page, id)| External { page, id }))
+    Ok(profile.zip(id).map(|(profile, id)| External { profile, id }))
 }
 
 pub(super) fn credential(row: &Row) -> Result<Credential> {
@@ -98,8 +98,8 @@ pub(super) fn credential(row: &Row) -> Result<Credential> {
 pub(super) fn entry(row: &Row) -> Result<Entry> {
     let account = AccountId(row.try_get("account_id")?);
     let number = count(row, "id")?;
-    whole_entry(row, account, number).map_err(|trouble| {
-        Trouble::Unreadable(format!("account {account}, entry {number} cannot be read: {trouble}"))
+    whole_entry(row, account, number).map_err(|error| {
+        QueryError::Unreadable(format!("account {account}, entry {number} cannot be read: {error}"))
     })
 }
 
@@ -154,8 +154,8 @@ fn optional_bytes<const N: usize>(row: &Row, column: &str) -> Result<Option<[u8;
     found.map(|found| found.try_into().map_err(|_| wrong_length(column, found.len(), N))).transpose()
 }
 
-fn wrong_length(column: &str, found: usize, expected: usize) -> Trouble {
-    Trouble::Unreadable(format!("column {column} holds {found} bytes, not {expected}"))
+fn wrong_length(column: &str, found: usize, expected: usize) -> QueryError {
+    QueryError::Unreadable(format!("column {column} holds {found} bytes, not {expected}"))
 }
 
 fn count(row: &Row, column: &str) -> Result<u64> {
@@ -167,11 +167,11 @@ fn optional_count(row: &Row, column: &str) -> Result<Option<u64>> {
 }
 
 fn non_negative(value: i64, column: &str) -> Result<u64> {
-    u64::try_from(value).map_err(|_| Trouble::Unreadable(format!("column {column} holds {value}")))
+    u64::try_from(value).map_err(|_| QueryError::Unreadable(format!("column {column} holds {value}")))
 }
 
 fn small<T: TryFrom<S>, S: Copy + std::fmt::Display>(value: S, column: &str) -> Result<T> {
-    T::try_from(value).map_err(|_| Trouble::Unreadable(format!("column {column} holds {value}")))
+    T::try_from(value).map_err(|_| QueryError::Unreadable(format!("column {column} holds {value}")))
 }
 
 fn cause(row: &Row, column: &str) -> Result<Option<EndCause>> {
@@ -180,6 +180,6 @@ fn cause(row: &Row, column: &str) -> Result<Option<EndCause>> {
 }
 
 /// A name in the database that this build does not know: a newer build wrote it, or somebody else.
-fn unknown(column: &str, name: &str) -> Trouble {
-    Trouble::Unreadable(format!("column {column} holds {name:?}, which this build does not know"))
+fn unknown(column: &str, name: &str) -> QueryError {
+    QueryError::Unreadable(format!("column {column} holds {name:?}, which this build does not know"))
 }

@@ -1,4 +1,4 @@
-//! Sessions: what the lanes do not carry.
+//! Sessions: what the batchers do not carry.
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
@@ -7,21 +7,21 @@ use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 use super::PostgresStore;
+use super::connection::{Connection, Sql};
+use super::error::QueryError;
+use super::find::FindOrder;
 use super::journal::Chain;
-use super::link::{Link, Sql};
-use super::look::Look;
 use super::pool::Outcome;
+use super::rotate::{RotateOrder, integer, rotate_one, rotated};
 use super::rows;
 use super::sweep::thin_out;
-use super::trouble::Trouble;
-use super::turn::{Turn, integer, rotate_one, rotated};
 use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::policy::MAX_RETRIES;
-use crate::ratchet::{Retried, Rotation, Standing};
+use crate::ratchet::{Retried, Rotation, SessionState};
 use crate::session::{AccountId, EndCause, Session, SessionDetail, SessionId, SessionKey};
-use crate::store::{Adoption, Ending, Opened, Opening, Rotated, Sessions, Slice, Swept};
+use crate::store::{Ending, Opened, Opening, Rotated, Sessions, Slice, Swept, TokenBinding};
 
 pub(super) const RETRY: Sql = Sql {
     text: "
@@ -124,7 +124,7 @@ pub(super) const END: Sql = Sql {
     types: &[Type::UUID, Type::UUID_ARRAY, Type::INT8, Type::TEXT],
 };
 
-/// Locks rows in the order of keys, as the lanes do, so that nobody waits in a circle.
+/// Locks rows in the order of keys, as the batchers do, so that nobody waits in a circle.
 pub(super) const LOCK: Sql = Sql {
     text: "
     select id
@@ -160,32 +160,38 @@ pub(super) const NOTE_IP: Sql = Sql {
 #[async_trait]
 impl Sessions for PostgresStore {
     async fn open(&self, opening: Opening) -> Result<Opened, Fault> {
-        self.pool.write("open a session", &opening, |link, opening| open(link, opening).boxed()).await
+        self.pool
+            .transaction("open a session", &opening, |connection, opening| open(connection, opening).boxed())
+            .await
     }
 
-    async fn find(&self, key: SessionKey) -> Result<Option<Standing>, Fault> {
-        self.looks.ask(Look(key)).await
+    async fn find(&self, key: SessionKey) -> Result<Option<SessionState>, Fault> {
+        self.finds.ask(FindOrder(key)).await
     }
 
     async fn rotate(&self, rotation: Rotation, event: Option<Event>) -> Result<Option<Rotated>, Fault> {
         let Some(event) = event else {
-            return self.turns.ask(Turn { rotation, restamp_after: self.restamp_after }).await;
+            return self.rotations.ask(RotateOrder { rotation, restamp_after: self.restamp_after }).await;
         };
         let undated = self.undated(&rotation);
         let turned = self
             .pool
-            .write("rotate a session", &(&rotation, event, &undated), |link, (rotation, event, undated)| {
-                async move {
-                    let mut chain = Chain::of(link, event.account).await?;
-                    undated.leaves();
-                    let rotated = rotate_one(link, rotation).await?;
-                    if rotated.is_some() {
-                        chain.append(event.clone()).await?;
+            .transaction(
+                "rotate a session",
+                &(&rotation, event, &undated),
+                |connection, (rotation, event, undated)| {
+                    async move {
+                        let mut chain = Chain::of(connection, event.account).await?;
+                        undated.leaves();
+                        let rotated = rotate_one(connection, rotation).await?;
+                        if rotated.is_some() {
+                            chain.append(event.clone()).await?;
+                        }
+                        Ok(Outcome::Keep(rotated))
                     }
-                    Ok(Outcome::Keep(rotated))
-                }
-                .boxed()
-            })
+                    .boxed()
+                },
+            )
             .await?;
         undated.answered(turned.is_some()).await;
         Ok(turned)
@@ -194,13 +200,16 @@ impl Sessions for PostgresStore {
     async fn retry(&self, retried: Retried, event: Option<Event>) -> Result<Option<Rotated>, Fault> {
         const DOING: &str = "count a retry";
         let Some(event) = event else {
-            return self.pool.read(DOING, &retried, |link, retried| count_retry(link, retried).boxed()).await;
+            return self
+                .pool
+                .statement(DOING, &retried, |connection, retried| count_retry(connection, retried).boxed())
+                .await;
         };
         self.pool
-            .write(DOING, &(retried, event), |link, (retried, event)| {
+            .transaction(DOING, &(retried, event), |connection, (retried, event)| {
                 async move {
-                    let mut chain = Chain::of(link, event.account).await?;
-                    let counted = count_retry(link, retried).await?;
+                    let mut chain = Chain::of(connection, event.account).await?;
+                    let counted = count_retry(connection, retried).await?;
                     if counted.is_some() {
                         chain.append(event.clone()).await?;
                     }
@@ -211,8 +220,8 @@ impl Sessions for PostgresStore {
             .await
     }
 
-    async fn adopt_session(&self, adoption: Adoption) -> Result<bool, Fault> {
-        const ADOPT: Sql = Sql {
+    async fn bind_imported_token(&self, binding: TokenBinding) -> Result<bool, Fault> {
+        const BIND: Sql = Sql {
             text: "
             update session
             set secret_hash = $4
@@ -222,11 +231,11 @@ impl Sessions for PostgresStore {
             types: &[Type::UUID, Type::UUID, Type::BYTEA, Type::BYTEA],
         };
         self.pool
-            .read("adopt a session", &adoption, |link, Adoption { key, from, to }| {
+            .statement("bind an imported token", &binding, |connection, TokenBinding { key, from, to }| {
                 async move {
                     let given: [&(dyn ToSql + Sync); 4] =
                         [&key.account.0, &key.session.0, &from.as_slice(), &to.as_slice()];
-                    Ok(link.execute(&ADOPT, &given).await? > 0)
+                    Ok(connection.execute(&BIND, &given).await? > 0)
                 }
                 .boxed()
             })
@@ -241,10 +250,10 @@ impl Sessions for PostgresStore {
             return Err(Fault::unavailable(DOING, why));
         }
         self.pool
-            .write(DOING, &(key, ending), |link, (key, ending)| {
+            .transaction(DOING, &(key, ending), |connection, (key, ending)| {
                 async move {
-                    let mut chain = Chain::of(link, key.account).await?;
-                    Ok(Outcome::Keep(end(link, &mut chain, &[key.session], ending).await? > 0))
+                    let mut chain = Chain::of(connection, key.account).await?;
+                    Ok(Outcome::Keep(end(connection, &mut chain, &[key.session], ending).await? > 0))
                 }
                 .boxed()
             })
@@ -258,15 +267,15 @@ impl Sessions for PostgresStore {
         ending: Ending,
     ) -> Result<u64, Fault> {
         self.pool
-            .write(
+            .transaction(
                 "end an account's sessions",
                 &(account, except, ending),
-                |link, (account, except, ending)| {
+                |connection, (account, except, ending)| {
                     async move {
-                        let mut chain = Chain::of(link, *account).await?;
-                        let mut live = lock_live(link, *account).await?;
+                        let mut chain = Chain::of(connection, *account).await?;
+                        let mut live = lock_live(connection, *account).await?;
                         live.retain(|session| Some(*session) != *except);
-                        Ok(Outcome::Keep(end(link, &mut chain, &live, ending).await?))
+                        Ok(Outcome::Keep(end(connection, &mut chain, &live, ending).await?))
                     }
                     .boxed()
                 },
@@ -296,13 +305,17 @@ impl Sessions for PostgresStore {
         // No session has the first id there is.
         let after = after.map_or(Uuid::nil(), |after| after.0);
         self.pool
-            .read("list an account's sessions", &(account, after, i64::from(limit)), |link, given| {
-                async move {
-                    let found = link.query(&OF, &[&given.0.0, &given.1, &given.2]).await?;
-                    found.iter().map(both).collect()
-                }
-                .boxed()
-            })
+            .statement(
+                "list an account's sessions",
+                &(account, after, i64::from(limit)),
+                |connection, given| {
+                    async move {
+                        let found = connection.query(&OF, &[&given.0.0, &given.1, &given.2]).await?;
+                        found.iter().map(both).collect()
+                    }
+                    .boxed()
+                },
+            )
             .await
     }
 
@@ -318,8 +331,8 @@ impl Sessions for PostgresStore {
             types: &[Type::UUID],
         };
         self.pool
-            .read("find a session by its id", &session, |link, session| {
-                async move { link.optional(&NAMED, &[&session.0]).await?.map(|row| both(&row)).transpose() }
+            .statement("find a session by its id", &session, |connection, session| {
+                async move { connection.optional(&NAMED, &[&session.0]).await?.map(|row| both(&row)).transpose() }
                     .boxed()
             })
             .await
@@ -330,13 +343,13 @@ impl Sessions for PostgresStore {
     }
 }
 
-fn both(row: &Row) -> Result<(Session, SessionDetail), Trouble> {
+fn both(row: &Row) -> Result<(Session, SessionDetail), QueryError> {
     Ok((rows::session(row)?, rows::detail(row)?))
 }
 
 /// Counts a retry where [`Retried::applies_to`] holds.
-async fn count_retry(link: &Link, retried: &Retried) -> Result<Option<Rotated>, Trouble> {
-    let row = link
+async fn count_retry(connection: &Connection, retried: &Retried) -> Result<Option<Rotated>, QueryError> {
+    let row = connection
         .optional(
             &RETRY,
             &[
@@ -354,14 +367,14 @@ async fn count_retry(link: &Link, retried: &Retried) -> Result<Option<Rotated>, 
     row.map(|row| rotated(&row)).transpose()
 }
 
-async fn open(link: &Link, opening: &Opening) -> Result<Outcome<Opened>, Trouble> {
+async fn open(connection: &Connection, opening: &Opening) -> Result<Outcome<Opened>, QueryError> {
     let Opening { session, detail, replaces, most, event, .. } = opening;
     let account = session.key.account;
-    let mut chain = Chain::of(link, account).await?;
+    let mut chain = Chain::of(connection, account).await?;
     if !chain.stands(session.epoch) {
         return Ok(Outcome::Undo(Opened::AccountMoved));
     }
-    insert(link, session, detail).await?;
+    insert(connection, session, detail).await?;
     chain.append(event.clone()).await?;
     let mut over: Vec<_> = replaces.iter().copied().collect();
     if *most < u32::MAX {
@@ -369,99 +382,108 @@ async fn open(link: &Link, opening: &Opening) -> Result<Outcome<Opened>, Trouble
             // The account's row is locked: nobody else opens or ends one of its sessions meanwhile.
             Some(id) if opening.spares_the_rest => {
                 let given: [&(dyn ToSql + Sync); 3] = [&account.0, &id.0, &event.at.0];
-                link.optional(&LIVES, &given).await?.is_some()
+                connection.optional(&LIVES, &given).await?.is_some()
             }
             _ => false,
         };
-        let surplus = surplus(link, session.key, *most, event.at, *replaces).await?;
+        let surplus = surplus(connection, session.key, *most, event.at, *replaces).await?;
         over.extend(surplus.into_iter().take(opening.may_give_way(has_replaced_a_live_one)));
     }
     let ids: Vec<_> = over.iter().map(|session| session.0).collect();
     if !ids.is_empty() {
-        link.query(&LOCK, &[&account.0, &ids]).await?;
-        end(link, &mut chain, &over, &Ending::along_with(event, EndCause::Replaced)).await?;
+        connection.query(&LOCK, &[&account.0, &ids]).await?;
+        end(connection, &mut chain, &over, &Ending::along_with(event, EndCause::Replaced)).await?;
     }
     if *most < u32::MAX {
-        thin_out(link, account).await?;
+        thin_out(connection, account).await?;
     }
     Ok(Outcome::Keep(Opened::Open))
 }
 
-pub(super) async fn insert(link: &Link, session: &Session, detail: &SessionDetail) -> Result<(), Trouble> {
-    link.execute(
-        &INSERT,
-        &[
-            &session.key.account.0,
-            &session.key.session.0,
-            &i32::from(session.profile.0),
-            &integer(session.generation.0),
-            &session.secret_hash.as_slice(),
-            &session.epoch.0,
-            &session.created_at.0,
-            &session.rotated_at.0,
-            &session.idle_expires_at.0,
-            &session.expires_at.0,
-            &session.retry_hash.as_ref().map(<[u8; 16]>::as_slice),
-            &session.instance_hash.as_slice(),
-            &i16::from(session.retries),
-            &session.is_sealed,
-            &i16::from(session.streak),
-            &session.streak_generation.map(|generation| integer(generation.0)),
-            &session.ended.map(|ended| ended.at.0),
-            &session.ended.map(|ended| ended.cause.name()),
-        ],
-    )
-    .await?;
-    link.execute(
-        &INSERT_DETAIL,
-        &[
-            &session.key.account.0,
-            &session.key.session.0,
-            &detail.ip,
-            &detail.user_agent,
-            &detail.device,
-            &detail.ended_ip,
-        ],
-    )
-    .await?;
+pub(super) async fn insert(
+    connection: &Connection,
+    session: &Session,
+    detail: &SessionDetail,
+) -> Result<(), QueryError> {
+    connection
+        .execute(
+            &INSERT,
+            &[
+                &session.key.account.0,
+                &session.key.session.0,
+                &i32::from(session.profile.0),
+                &integer(session.generation.0),
+                &session.secret_hash.as_slice(),
+                &session.epoch.0,
+                &session.created_at.0,
+                &session.rotated_at.0,
+                &session.idle_expires_at.0,
+                &session.expires_at.0,
+                &session.retry_hash.as_ref().map(<[u8; 16]>::as_slice),
+                &session.instance_hash.as_slice(),
+                &i16::from(session.retries),
+                &session.is_sealed,
+                &i16::from(session.streak),
+                &session.streak_generation.map(|generation| integer(generation.0)),
+                &session.ended.map(|ended| ended.at.0),
+                &session.ended.map(|ended| ended.cause.name()),
+            ],
+        )
+        .await?;
+    connection
+        .execute(
+            &INSERT_DETAIL,
+            &[
+                &session.key.account.0,
+                &session.key.session.0,
+                &detail.ip,
+                &detail.user_agent,
+                &detail.device,
+                &detail.ended_ip,
+            ],
+        )
+        .await?;
     Ok(())
 }
 
 async fn surplus(
-    link: &Link,
+    connection: &Connection,
     new: SessionKey,
     most: u32,
     now: Timestamp,
     replaced: Option<SessionId>,
-) -> Result<Vec<SessionId>, Trouble> {
+) -> Result<Vec<SessionId>, QueryError> {
     let others = i64::from(most.saturating_sub(1));
     let replaced = replaced.map(|replaced| replaced.0);
     let given: [&(dyn ToSql + Sync); 5] = [&new.account.0, &new.session.0, &now.0, &others, &replaced];
-    let found = link.query(&SURPLUS, &given).await?;
+    let found = connection.query(&SURPLUS, &given).await?;
     found.iter().rev().map(|row| Ok(SessionId(row.try_get("id")?))).collect()
 }
 
 /// Locks an account's live sessions, in the order of their ids.
-pub(super) async fn lock_live(link: &Link, account: AccountId) -> Result<Vec<SessionId>, Trouble> {
-    let live = link.query(&LOCK_LIVE, &[&account.0]).await?;
+pub(super) async fn lock_live(
+    connection: &Connection,
+    account: AccountId,
+) -> Result<Vec<SessionId>, QueryError> {
+    let live = connection.query(&LOCK_LIVE, &[&account.0]).await?;
     live.iter().map(|row| Ok(SessionId(row.try_get("id")?))).collect()
 }
 
 /// Ends those of a chain's account's sessions that live, in this order; says how many did. Where there are several,
 /// their rows are locked already.
 pub(super) async fn end(
-    link: &Link,
+    connection: &Connection,
     chain: &mut Chain<'_>,
     sessions: &[SessionId],
     ending: &Ending,
-) -> Result<u64, Trouble> {
+) -> Result<u64, QueryError> {
     if sessions.is_empty() {
         return Ok(0);
     }
     let account = chain.account();
-    let ended = mark_ended(link, account, sessions, ending).await?;
+    let ended = mark_ended(connection, account, sessions, ending).await?;
     if let Some(ip) = ending.ip.as_ref().filter(|_| !ended.is_empty()) {
-        link.execute(&NOTE_IP, &[&account.0, &ended, ip]).await?;
+        connection.execute(&NOTE_IP, &[&account.0, &ended, ip]).await?;
     }
     let told = sessions.iter().filter(|session| ended.contains(&session.0));
     let events = told.map(|session| ending.event(SessionKey { account, session: *session }));
@@ -471,12 +493,12 @@ pub(super) async fn end(
 
 /// Ends rows, and says which; the journal is the caller's.
 pub(super) async fn mark_ended(
-    link: &Link,
+    connection: &Connection,
     account: AccountId,
     sessions: &[SessionId],
     ending: &Ending,
-) -> Result<Vec<Uuid>, Trouble> {
+) -> Result<Vec<Uuid>, QueryError> {
     let ids: Vec<_> = sessions.iter().map(|session| session.0).collect();
-    let ended = link.query(&END, &[&account.0, &ids, &ending.at.0, &ending.cause.name()]).await?;
+    let ended = connection.query(&END, &[&account.0, &ids, &ending.at.0, &ending.cause.name()]).await?;
     ended.iter().map(|row| Ok(row.try_get("id")?)).collect()
 }

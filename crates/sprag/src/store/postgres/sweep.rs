@@ -6,12 +6,12 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::PostgresStore;
+use super::connection::{Connection, Sql};
+use super::error::QueryError;
 use super::journal::Chain;
-use super::link::{Link, Sql};
 use super::pool::Outcome;
 use super::rows;
 use super::sessions::mark_ended;
-use super::trouble::Trouble;
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::session::{AccountId, EndCause, SessionKey};
@@ -81,12 +81,13 @@ struct Due {
 impl PostgresStore {
     pub(super) async fn sweep_slice(&self, slice: Slice) -> Result<Swept, Fault> {
         const DOING: &str = "sweep sessions";
-        let (mut swept, due) = self.pool.read(DOING, &slice, |link, slice| look(link, slice).boxed()).await?;
+        let (mut swept, due) =
+            self.pool.statement(DOING, &slice, |connection, slice| look(connection, slice).boxed()).await?;
         for due in due {
             let (ended, removed) = self
                 .pool
-                .write(DOING, &(slice, due), |link, (slice, due)| {
-                    async move { Ok(Outcome::Keep(apply(link, slice, due).await?)) }.boxed()
+                .transaction(DOING, &(slice, due), |connection, (slice, due)| {
+                    async move { Ok(Outcome::Keep(apply(connection, slice, due).await?)) }.boxed()
                 })
                 .await?;
             swept.ended += ended;
@@ -97,21 +98,21 @@ impl PostgresStore {
 }
 
 /// Removes an account's ended sessions beyond [`MAX_ENDED_KEPT`], those that ended longest ago.
-pub(super) async fn thin_out(link: &Link, account: AccountId) -> Result<(), Trouble> {
-    let found = link.query(&BEYOND, &[&account.0, &i64::from(MAX_ENDED_KEPT)]).await?;
+pub(super) async fn thin_out(connection: &Connection, account: AccountId) -> Result<(), QueryError> {
+    let found = connection.query(&BEYOND, &[&account.0, &i64::from(MAX_ENDED_KEPT)]).await?;
     let beyond: Vec<Uuid> = found.iter().map(|row| row.try_get("id")).collect::<Result<_, _>>()?;
-    remove(link, account, &beyond).await.map(drop)
+    remove(connection, account, &beyond).await.map(drop)
 }
 
 /// Looks through the slice.
-async fn look(link: &Link, slice: &Slice) -> Result<(Swept, Vec<Due>), Trouble> {
+async fn look(connection: &Connection, slice: &Slice) -> Result<(Swept, Vec<Due>), QueryError> {
     let rows = slice.rows.max(1);
     // No session has the first id there is.
     let (account, session) =
         slice.after.map_or((Uuid::nil(), Uuid::nil()), |after| (after.account.0, after.session.0));
     let mut swept = Swept::default();
     let mut due: Vec<Due> = Vec::new();
-    for row in link.query(&LOOK, &[&account, &session, &i64::from(rows)]).await? {
+    for row in connection.query(&LOOK, &[&account, &session, &i64::from(rows)]).await? {
         let key = rows::key(&row)?;
         swept.seen += 1;
         swept.next = Some(key);
@@ -137,11 +138,11 @@ async fn look(link: &Link, slice: &Slice) -> Result<(Swept, Vec<Due>), Trouble> 
 }
 
 /// Does what is due, where it still is; says how many ended and how many went.
-async fn apply(link: &Link, slice: &Slice, due: &Due) -> Result<(u64, u64), Trouble> {
-    let mut chain = Chain::of(link, due.account).await?;
-    let removed = remove(link, due.account, &due.goes).await?;
+async fn apply(connection: &Connection, slice: &Slice, due: &Due) -> Result<(u64, u64), QueryError> {
+    let mut chain = Chain::of(connection, due.account).await?;
+    let removed = remove(connection, due.account, &due.goes).await?;
     let ids: Vec<_> = due.ends.iter().map(|(key, _)| key.session.0).collect();
-    let still = link.query(&STILL_EXPIRED, &[&due.account.0, &ids, &slice.now.0]).await?;
+    let still = connection.query(&STILL_EXPIRED, &[&due.account.0, &ids, &slice.now.0]).await?;
     let still: Vec<Uuid> = still.iter().map(|row| row.try_get("id")).collect::<Result<_, _>>()?;
     let mut ended = Vec::new();
     for cause in [EndCause::Expired, EndCause::Idle] {
@@ -149,7 +150,7 @@ async fn apply(link: &Link, slice: &Slice, due: &Due) -> Result<(u64, u64), Trou
         let over: Vec<_> = over.map(|(key, _)| key.session).collect();
         if !over.is_empty() {
             let ending = Ending::by_itself(cause, slice.now);
-            ended.extend(mark_ended(link, due.account, &over, &ending).await?);
+            ended.extend(mark_ended(connection, due.account, &over, &ending).await?);
         }
     }
     let told = due.ends.iter().filter(|(key, _)| ended.contains(&key.session.0));
@@ -159,12 +160,12 @@ async fn apply(link: &Link, slice: &Slice, due: &Due) -> Result<(u64, u64), Trou
 }
 
 /// Removes sessions that have ended, which nothing undoes.
-async fn remove(link: &Link, account: AccountId, sessions: &[Uuid]) -> Result<u64, Trouble> {
+async fn remove(connection: &Connection, account: AccountId, sessions: &[Uuid]) -> Result<u64, QueryError> {
     if sessions.is_empty() {
         return Ok(0);
     }
-    let gone = link.query(&REMOVE, &[&account.0, &sessions]).await?;
+    let gone = connection.query(&REMOVE, &[&account.0, &sessions]).await?;
     let gone: Vec<Uuid> = gone.iter().map(|row| row.try_get("id")).collect::<Result<_, _>>()?;
-    link.execute(&REMOVE_DETAIL, &[&account.0, &gone]).await?;
+    connection.execute(&REMOVE_DETAIL, &[&account.0, &gone]).await?;
     Ok(gone.len() as u64)
 }

@@ -200,7 +200,7 @@ fn create(connection: &Connection, new: NewAccount) -> Result<Outcome<bool>> {
         account.email,
         password_hash,
         external.map(|external| &external.id),
-        external.map(|external| external.page.0),
+        external.map(|external| external.profile.0),
         account.particulars.role,
         account.particulars.name,
         account.particulars.given_name,

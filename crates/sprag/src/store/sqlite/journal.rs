@@ -178,7 +178,7 @@ impl Journal for SqliteStore {
             .await
     }
 
-    async fn seal(&self, checkpoint: Checkpoint) -> Result<bool, Fault> {
+    async fn add_checkpoint(&self, checkpoint: Checkpoint) -> Result<bool, Fault> {
         let work = move |connection: &Connection| {
             let mut statement = connection.prepare_cached(
                 "insert into checkpoint (number, before, chains, entries, root, previous, tag, key_id)

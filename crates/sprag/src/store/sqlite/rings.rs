@@ -24,13 +24,13 @@ impl Rings for SqliteStore {
         self.writer.write("compare the key ring with the database's", work).await
     }
 
-    async fn adopt(&self, ring: Vec<Fingerprint>, at: Timestamp) -> Result<(), Fault> {
+    async fn replace(&self, ring: Vec<Fingerprint>, at: Timestamp) -> Result<(), Fault> {
         let work = move |connection: &Connection| {
             connection.execute("delete from key_ring", [])?;
             note(connection, &ring, at)?;
             Ok(Outcome::Keep(()))
         };
-        self.writer.write("adopt the key ring", work).await
+        self.writer.write("replace the key ring", work).await
     }
 }
 

@@ -83,9 +83,9 @@ pub(super) fn account(row: &Row<'_>) -> Result<Account> {
 }
 
 fn external(row: &Row<'_>) -> Result<Option<External>> {
-    let page: Option<u16> = row.get("external_page")?;
+    let profile: Option<u16> = row.get("external_page")?;
     let id: Option<String> = row.get("external_id")?;
-    Ok(page.zip(id).map(|(page, id)| External { page: ProfileId(page), id }))
+    Ok(profile.zip(id).map(|(profile, id)| External { profile: ProfileId(profile), id }))
 }
 
 pub(super) fn credential(row: &Row<'_>) -> Result<Credential> {

@@ -13,9 +13,9 @@ use super::writer::Outcome;
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::policy::MAX_RETRIES;
-use crate::ratchet::{Retried, Rotation, Standing};
+use crate::ratchet::{Retried, Rotation, SessionState};
 use crate::session::{AccountId, EndCause, Epoch, Session, SessionDetail, SessionId, SessionKey};
-use crate::store::{Adoption, Ending, Opened, Opening, Rotated, Sessions, Slice, Swept};
+use crate::store::{Ending, Opened, Opening, Rotated, Sessions, Slice, Swept, TokenBinding};
 
 /// Turns a row where [`Rotation::applies_to`] holds, account and all.
 pub(super) const ROTATE: &str = "
@@ -54,7 +54,7 @@ impl Sessions for SqliteStore {
         self.writer.write("open a session", move |connection| open(connection, &opening)).await
     }
 
-    async fn find(&self, key: SessionKey) -> Result<Option<Standing>, Fault> {
+    async fn find(&self, key: SessionKey) -> Result<Option<SessionState>, Fault> {
         self.readers
             .read("find a session", move |connection| {
                 let mut statement = connection.prepare_cached(
@@ -65,15 +65,15 @@ impl Sessions for SqliteStore {
                      left join account a on a.id = s.account_id
                      where s.account_id = ?1 and s.id = ?2",
                 )?;
-                let standing = |row: &rusqlite::Row<'_>| {
+                let state = |row: &rusqlite::Row<'_>| {
                     let epoch: Option<i64> = row.get("account_epoch")?;
-                    Ok(Standing {
+                    Ok(SessionState {
                         session: rows::session(row)?,
                         is_disabled: row.get("is_disabled")?,
                         epoch: Epoch(epoch.unwrap_or_default()),
                     })
                 };
-                statement.query_row([bytes(&key.account.0), bytes(&key.session.0)], standing).optional()
+                statement.query_row([bytes(&key.account.0), bytes(&key.session.0)], state).optional()
             })
             .await
     }
@@ -112,7 +112,7 @@ impl Sessions for SqliteStore {
         self.writer.write("count a retry", work).await
     }
 
-    async fn adopt_session(&self, adoption: Adoption) -> Result<bool, Fault> {
+    async fn bind_imported_token(&self, binding: TokenBinding) -> Result<bool, Fault> {
         let work = move |connection: &Connection| {
             let mut statement = connection.prepare_cached(
                 "update session
@@ -121,12 +121,11 @@ impl Sessions for SqliteStore {
                    and id = ?2
                    and secret_hash = ?3",
             )?;
-            let Adoption { key, from, to } = adoption;
-            let adopted =
-                statement.execute(params![bytes(&key.account.0), bytes(&key.session.0), from, to])?;
-            Ok(Outcome::Keep(adopted > 0))
+            let TokenBinding { key, from, to } = binding;
+            let bound = statement.execute(params![bytes(&key.account.0), bytes(&key.session.0), from, to])?;
+            Ok(Outcome::Keep(bound > 0))
         };
-        self.writer.write("adopt a session", work).await
+        self.writer.write("bind an imported token", work).await
     }
 
     async fn end(&self, key: SessionKey, ending: Ending) -> Result<bool, Fault> {

@@ -477,7 +477,7 @@ mod tests {
         };
         let at =
             Timestamp(1_800_000_000_000).plus(Duration::from_secs(60) * u32::try_from(generation).unwrap());
-        Rotation::hoped(&token, at, &Policy::default()).unwrap()
+        Rotation::optimistic(&token, at, &Policy::default()).unwrap()
     }
 
     /// When the session turned, and what else a rotation could move.

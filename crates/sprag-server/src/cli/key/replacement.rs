@@ -1,0 +1,56 @@
+//! Another key ring for a database whose own is lost.
+
+use std::process::ExitCode;
+
+use sprag::audit::{Event, EventKind, NOBODY};
+use sprag::clock::Timestamp;
+
+use super::ring_in_force;
+use crate::cli::output::{say, tell};
+use crate::cli::{block_on, requester};
+use crate::config::Config;
+use crate::database::{self, Opened};
+use crate::ring_file::RingSource;
+
+/// Lets servers use the configured ring, which shares no key with the one before, and no server that ring any more.
+pub(super) fn replace(config: &Config, is_meant: bool) -> anyhow::Result<ExitCode> {
+    let ring = ring_in_force(config)?.fingerprints();
+    database::expect(config)?;
+    let (source, shown) = (RingSource::of(config), database::shown(config));
+    block_on(async {
+        let Opened { store, clock } = database::open(config).await?;
+        if store.admit(ring.clone(), clock.now()).await? {
+            say(format_args!("the key ring {source} is that of {shown} already; nothing was changed"))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        if !is_meant {
+            tell(format_args!(
+                "The tokens of {shown} were made with another key ring. Taking the one {source} in its place refuses\n\
+                 all of them: everybody must log in again. Nothing was changed. If the other ring is in a backup or on\n\
+                 another node, use that one. If it is lost for good, stop every server and run: sprag key replace --now"
+            ));
+            return Ok(ExitCode::FAILURE);
+        }
+        store.replace(ring, clock.now()).await?;
+        store.record(told(clock.now())).await?;
+        say(format_args!(
+            "The key ring {source} is that of {shown} now. Every refresh token of the one before is refused, and a server\n\
+             that still runs with that one refuses the new tokens: stop it, give it this ring and start it again."
+        ))?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn told(at: Timestamp) -> Event {
+    let requester = requester();
+    Event {
+        account: NOBODY,
+        at,
+        kind: EventKind::KeysChanged,
+        session: None,
+        cause: None,
+        ip: requester.ip,
+        user_agent: requester.user_agent,
+        note: Some("took a key ring in place of another that shares no key with the one before".to_owned()),
+    }
+}

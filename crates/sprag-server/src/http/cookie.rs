@@ -1,0 +1,261 @@
+//! How a refresh token travels: found in cookie or body, sent back the way the profile asks.
+
+use std::borrow::Cow;
+
+use axum::response::Response;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue, ORIGIN, SET_COOKIE};
+use percent_encoding::percent_decode_str;
+use sprag::Engine;
+use sprag::engine::{ClientPolicy, Refresh, TokenPair};
+use sprag::session::{Generation, SessionKey};
+
+use super::App;
+use super::refusal::Problem;
+use super::request::cookies;
+use crate::profile::{CookieSpec, OriginRule, RefreshTransport, SameSite, Transport};
+
+/// How long a device cookie lasts: 400 days, the longest that browsers allow (RFC 6265bis section 4.1.2.2).
+const DEVICE_COOKIE_SECONDS: i64 = 400 * 24 * 3600;
+
+/// How many cookies of one name are looked into; each may take a look into the store.
+const MAX_COOKIES: usize = 16;
+
+/// A refresh token as it came.
+#[derive(Debug)]
+pub(super) struct Carried {
+    pub(super) text: String,
+    pub(super) by: By,
+}
+
+/// A text that is a token of some session.
+struct Genuine<'a> {
+    text: &'a str,
+    key: SessionKey,
+    generation: Generation,
+    is_ours: bool,
+}
+
+/// The way a refresh token came, and by default goes back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum By {
+    Body,
+    Cookie,
+}
+
+/// Finds the refresh token of a request.
+///
+/// A browser may send two cookies of one name, one of them planted by a neighbouring subdomain: only those that are of
+/// a session count, and two sessions are one too many. Another system's token is of a session while that lives. Cookie
+/// and body together must be of one session, at most one generation apart; the newer counts. A token of another system
+/// may be any number of generations old there: the client that keeps it has not noticed that it has been replaced.
+/// Nothing changes where they are not.
+pub(super) async fn find(
+    transport: &RefreshTransport,
+    client: &ClientPolicy,
+    engine: &Engine,
+    headers: &HeaderMap,
+    body: Option<&str>,
+) -> Result<Option<Carried>, Problem> {
+    let Some(cookie) = &transport.cookie else { return Ok(body.map(|text| Carried::new(text, By::Body))) };
+    let mut values: Vec<Cow<'_, str>> = cookies(headers, &cookie.name).map(decoded).collect();
+    values.dedup();
+    let from_cookie = match values.as_slice() {
+        [] => None,
+        [only] => Some(only.as_ref()),
+        several => Some(the_genuine_one(several, client, engine).await?),
+    };
+    match (from_cookie, body) {
+        (None, None) => Ok(None),
+        (None, Some(text)) => Ok(Some(Carried::new(text, By::Body))),
+        (Some(text), None) => Ok(Some(Carried::new(text, By::Cookie))),
+        (Some(cookie), Some(body)) if cookie == body => Ok(Some(Carried::new(cookie, By::Cookie))),
+        (Some(cookie), Some(body)) => {
+            let newer = the_newer_one(cookie, body, client, engine).await?;
+            Ok(Some(Carried::new(newer, By::Cookie)))
+        }
+    }
+}
+
+/// A cookie's value without the percent signs that Express and others write; none of our tokens has one. What is not
+/// encoded well stays as it is, as there.
+fn decoded(value: &str) -> Cow<'_, str> {
+    if !value.contains('%') {
+        return value.into();
+    }
+    let bytes: Vec<u8> = percent_decode_str(value).collect();
+    let is_encoded_well = bytes.len() + 2 * value.matches('%').count() == value.len();
+    match String::from_utf8(bytes) {
+        Ok(text) if is_encoded_well => text.into(),
+        _ => value.into(),
+    }
+}
+
+async fn the_genuine_one<'a>(
+    values: &'a [Cow<'_, str>],
+    client: &ClientPolicy,
+    engine: &Engine,
+) -> Result<&'a str, Problem> {
+    if values.len() > MAX_COOKIES {
+        return Err(Problem::invalid("too many cookies of one name; delete the cookies and log in again"));
+    }
+    let mut genuine: Vec<Genuine<'_>> = Vec::new();
+    for text in values {
+        if let Some((key, generation)) = engine.whose(client, text).await? {
+            let is_ours = engine.parse(client, text, engine.now()).is_some();
+            genuine.push(Genuine { text, key, generation, is_ours });
+        }
+    }
+    if genuine.iter().any(|found| found.is_ours) {
+        drop_what_is_left_over(&mut genuine, engine).await?;
+    }
+    if genuine.iter().any(|found| found.key != genuine[0].key) {
+        return Err(Problem::invalid(
+            "two cookies carry refresh tokens of different sessions; delete the cookies and log in again",
+        ));
+    }
+    // None is genuine: any of them gets the refusal it deserves.
+    let newest = genuine.iter().rev().max_by_key(|found| found.generation);
+    Ok(newest.map_or(&values[0], |found| found.text))
+}
+
+/// Another system's token that was taken long ago stays in its cookie where that has another path than ours, also when
+/// somebody else logs in: beside a token of ours it says nothing.
+async fn drop_what_is_left_over(genuine: &mut Vec<Genuine<'_>>, engine: &Engine) -> Result<(), Problem> {
+    let mut kept = Vec::with_capacity(genuine.len());
+    for found in genuine.drain(..) {
+        let session = if found.is_ours { None } else { engine.store().named(found.key.session).await? };
+        if session.is_none_or(|(session, _)| session.generation == Generation(0)) {
+            kept.push(found);
+        }
+    }
+    *genuine = kept;
+    Ok(())
+}
+
+async fn the_newer_one<'a>(
+    cookie: &'a str,
+    body: &'a str,
+    client: &ClientPolicy,
+    engine: &Engine,
+) -> Result<&'a str, Problem> {
+    let is_foreign = |text| engine.parse(client, text, engine.now()).is_none();
+    match (engine.whose(client, cookie).await?, engine.whose(client, body).await?) {
+        (Some((one, a)), Some((other, b)))
+            if one == other && (a.0.abs_diff(b.0) <= 1 || is_foreign(cookie) || is_foreign(body)) =>
+        {
+            Ok(if a >= b { cookie } else { body })
+        }
+        _ => Err(Problem::invalid(
+            "the cookie and the body do not carry refresh tokens of one session; send only one",
+        )),
+    }
+}
+
+impl Carried {
+    pub(super) fn new(text: &str, by: By) -> Self {
+        Self { text: text.to_owned(), by }
+    }
+}
+
+/// Refuses a request that a browser sent from another site (cross-site request forgery).
+///
+/// `Sec-Fetch-Site` decides where there is one; otherwise `Origin` must be ours. Where there is neither, no browser
+/// of today sent it: a profile says whether that is enough. Sites that are named in the settings count as ours.
+pub(super) fn require_own_site(cookie: &CookieSpec, app: &App, headers: &HeaderMap) -> Result<(), Problem> {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let is_named = |origin: &str| app.other_origins.iter().any(|named| named == origin);
+    let is_own = match (text(HeaderName::from_static("sec-fetch-site")), text(ORIGIN)) {
+        (_, Some(origin)) if is_named(origin) => true,
+        (Some(site), _) => site == "same-origin",
+        (None, Some(origin)) => origin == app.origin,
+        (None, None) => !headers.contains_key(ORIGIN) && cookie.origin == OriginRule::IfSent,
+    };
+    if is_own { Ok(()) } else { Err(Problem::CrossSite) }
+}
+
+/// Whether an answer carries the refresh token in its cookie and in its body.
+pub(super) fn ways(transport: &RefreshTransport, by: By) -> (bool, bool) {
+    match (transport.transport, by) {
+        (Transport::Body, _) | (Transport::Asked, By::Body) => (false, true),
+        (Transport::Cookie, _) | (Transport::Asked, By::Cookie) => (true, false),
+        (Transport::Both, _) => (true, true),
+    }
+}
+
+/// The name of the cookie that marks the device.
+pub(super) fn device_cookie(transport: &RefreshTransport) -> Option<String> {
+    transport.cookie.as_ref().map(|cookie| format!("{}-device", cookie.name))
+}
+
+/// Puts a new refresh token into its cookie. One that stays as it is is not sent: an answer that was overtaken would
+/// put back an older one.
+pub(super) fn set(response: &mut Response, cookie: &CookieSpec, pair: &TokenPair) {
+    if let Refresh::New(token) = &pair.refresh {
+        add(response, &written(cookie, &cookie.name, token.as_str(), pair.refresh_expires_in));
+    }
+}
+
+/// Marks the device, so that its retries are known from another client's.
+pub(super) fn mark_device(response: &mut Response, cookie: &CookieSpec, name: &str, mark: [u8; 16]) {
+    let mark = data_encoding::BASE64URL_NOPAD.encode(&mark);
+    add(response, &written(cookie, name, &mark, DEVICE_COOKIE_SECONDS));
+}
+
+/// Clears the cookie, with the attributes it was set with. Only a log-out does so: a refusal that cleared it could
+/// wipe the cookie of a newer log-in.
+pub(super) fn clear(response: &mut Response, cookie: &CookieSpec) {
+    add(response, &written(cookie, &cookie.name, "", 0));
+}
+
+/// Clears the cookie of the system before, where it had another path: beside ours it would stay, and a browser that
+/// somebody else logs in with would show two sessions. It goes first, for clients that tell cookies by name only.
+pub(super) fn clear_former(response: &mut Response, cookie: &CookieSpec) {
+    let Some(path) = &cookie.former_path else { return };
+    let former = CookieSpec { path: path.clone(), ..cookie.clone() };
+    let others: Vec<HeaderValue> = response.headers().get_all(SET_COOKIE).iter().cloned().collect();
+    response.headers_mut().remove(SET_COOKIE);
+    add(response, &written(&former, &former.name, "", 0));
+    for other in others {
+        response.headers_mut().append(SET_COOKIE, other);
+    }
+}
+
+fn written(cookie: &CookieSpec, name: &str, value: &str, max_age_seconds: i64) -> String {
+    let secure = if cookie.secure { "; Secure" } else { "" };
+    let (path, same_site) = (&cookie.path, same_site(cookie.same_site));
+    format!("{name}={value}; Path={path}; Max-Age={max_age_seconds}{secure}; HttpOnly; SameSite={same_site}")
+}
+
+fn same_site(rule: SameSite) -> &'static str {
+    match rule {
+        SameSite::Strict => "Strict",
+        SameSite::Lax => "Lax",
+        SameSite::None => "None",
+    }
+}
+
+fn add(response: &mut Response, cookie: &str) {
+    let value = HeaderValue::from_str(cookie).expect("names, paths and tokens are visible ASCII");
+    response.headers_mut().append(SET_COOKIE, value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_is_decoded_whole_or_left_as_it_is() {
+        for (value, text) in [
+            ("a%2Bb%2Fc%3D", "a+b/c="),
+            ("a+b/c==", "a+b/c=="),
+            ("%c3%a9", "\u{e9}"),
+            ("100%", "100%"),
+            ("%2B%", "%2B%"),
+            ("%2B%zz", "%2B%zz"),
+            ("%2B%ff", "%2B%ff"),
+            ("%252B", "%2B"),
+        ] {
+            assert_eq!(decoded(value), text);
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! What is said where nothing is: in the shape of the profile whose routes are nearest, for its clients may ask here.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+
+use super::refusal::Problem;
+use super::{ServedProfile, response};
+use crate::profile::Route;
+
+/// The profiles, each with the folder in which all its routes lie.
+#[derive(Clone)]
+pub(super) struct NotFound(Arc<[(String, Arc<ServedProfile>)]>);
+
+impl NotFound {
+    pub(super) fn new(profiles: &[Arc<ServedProfile>]) -> Self {
+        Self(profiles.iter().map(|profile| (folder(&profile.profile.routes), Arc::clone(profile))).collect())
+    }
+
+    pub(super) fn answer(&self, path: &str) -> Response {
+        let around = self.0.iter().filter(|(folder, _)| path.starts_with(folder.as_str()));
+        let nearest = around.max_by_key(|(folder, _)| folder.len());
+        // Where there is one profile only, nobody else is asked.
+        let only = if self.0.len() == 1 { self.0.first() } else { None };
+        match nearest.or(only) {
+            Some((_, profile)) => response::refused(&profile.profile.refusal, Problem::NotFound, false),
+            None => response::plainly_refused(Problem::NotFound),
+        }
+    }
+}
+
+/// `/api/auth/` of `/api/auth/login` and `/api/auth/token/refresh`.
+fn folder(routes: &[Route]) -> String {
+    let mut paths = routes.iter().map(|route| route.path.as_str());
+    let first = paths.next().unwrap_or_default();
+    let common = paths.fold(first, |common, path| {
+        let same = common.bytes().zip(path.bytes()).take_while(|(a, b)| a == b).count();
+        &common[..same]
+    });
+    common[..common.rfind('/').map_or(0, |slash| slash + 1)].to_owned()
+}

@@ -1,0 +1,111 @@
+//! What is the same for every profile: health, readiness, metrics, public keys, and the description of it all.
+
+use std::error::Error as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::Router;
+use axum::middleware::map_response;
+use axum::response::Response;
+use axum::routing::get;
+use hyper::StatusCode;
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use serde_json::json;
+use sprag::Fault;
+use tokio::time::timeout;
+
+use super::App;
+use super::refusal::Problem;
+use super::response::{plainly_refused, with_body};
+use crate::openapi;
+use crate::profile::Profile;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const JWKS: HeaderValue = HeaderValue::from_static("application/jwk-set+json");
+const OPEN_METRICS: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+
+/// Public keys may be kept for five minutes: a retired key is distrusted everywhere by then.
+const KEYS_MAY_BE_KEPT: HeaderValue = HeaderValue::from_static("public, max-age=300");
+
+/// How many tokens ahead of the database make readiness say that it went back in time.
+const REGRESSIONS_WORTH_SAYING: u64 = 1;
+
+/// A clock that shows a moment before this is wrong: 2026-01-01.
+const SANE_SINCE_MILLIS: i64 = 1_767_225_600_000;
+
+pub(super) fn routes(app: &Arc<App>, profiles: &[Profile], public_url: &str) -> Router {
+    let document = openapi::document(profiles, public_url);
+    let (ready, metrics, keys) = (Arc::clone(app), Arc::clone(app), Arc::clone(app));
+    Router::new()
+        .route("/healthz", reading(get(async || json_body(StatusCode::OK, br#"{"status":"ok"}"#.to_vec()))))
+        .route("/readyz", reading(get(move || readiness(ready))))
+        .route("/metrics", reading(get(async move || measured(&metrics))))
+        .route("/.well-known/jwks.json", reading(get(async move || public_keys(&keys))))
+        .merge(openapi::docs_router(document).layer(map_response(framed_by_nobody)))
+}
+
+/// A route that only reads answers other methods as clearly as a profile does.
+fn reading(methods: axum::routing::MethodRouter) -> axum::routing::MethodRouter {
+    methods.fallback(async || {
+        let mut response = plainly_refused(Problem::MethodNotAllowed);
+        super::response::allow(&mut response, "GET, HEAD");
+        response
+    })
+}
+
+async fn readiness(app: Arc<App>) -> Response {
+    if !app.is_ready.load(Ordering::Relaxed) {
+        return not_ready("shutting_down", "the server is shutting down");
+    }
+    if app.engine.now().0 < SANE_SINCE_MILLIS {
+        return not_ready("clock", "the clock is wrong; set the time of this machine");
+    }
+    let looked = timeout(app.deadline, app.engine.store().ready()).await;
+    if let Err(fault) = looked.unwrap_or_else(|late| Err(Fault::unavailable("hear from the store", late))) {
+        let source = fault.source().map(ToString::to_string);
+        tracing::warn!(%fault, source, "not ready: the store does not answer as it should");
+        return not_ready("unavailable", "the store cannot be reached or is not migrated; see the log");
+    }
+    let regressions = app.metrics.state_regressions();
+    let mut body = json!({ "status": "ready" });
+    if regressions >= REGRESSIONS_WORTH_SAYING {
+        body["state_regressions"] = regressions.into();
+        body["detail"] = "tokens ahead of the database were presented: was a backup restored?".into();
+    }
+    json_body(StatusCode::OK, body.to_string().into_bytes())
+}
+
+/// The viewer asks for passwords; no other site may show it inside a page of its own.
+async fn framed_by_nobody(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("frame-ancestors 'none'"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+fn not_ready(code: &str, detail: &str) -> Response {
+    let body = json!({ "status": "not ready", "code": code, "detail": detail });
+    json_body(StatusCode::SERVICE_UNAVAILABLE, body.to_string().into_bytes())
+}
+
+fn measured(app: &App) -> Response {
+    match app.metrics.text() {
+        Ok(text) => with_body(StatusCode::OK, OPEN_METRICS, text.into_bytes()),
+        Err(_) => plainly_refused(Problem::Panicked),
+    }
+}
+
+fn public_keys(app: &App) -> Response {
+    let keys = sprag::access::jwks(&app.engine.keys(), app.engine.now());
+    let mut response = with_body(StatusCode::OK, JWKS, keys.to_string().into_bytes());
+    response.headers_mut().insert(CACHE_CONTROL, KEYS_MAY_BE_KEPT);
+    response
+}
+
+fn json_body(status: StatusCode, body: Vec<u8>) -> Response {
+    with_body(status, JSON, body)
+}

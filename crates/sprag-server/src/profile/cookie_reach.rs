@@ -1,0 +1,44 @@
+//! Whether what a profile hands out has a way back: a refresh token that no call takes, or that a browser does not send
+//! there, is one that reaches nobody.
+
+use super::error::{ProfileError, quote};
+use super::{Action, Input, Profile};
+
+/// Checks that the cookie reaches the calls that need it, and that there are such calls.
+///
+/// # Errors
+/// One of them is out of the cookie's reach, or there is none.
+pub(super) fn check(profile: &Profile) -> Result<(), ProfileError> {
+    let wrong = |line, what, hint: String| {
+        Err(ProfileError { file: profile.file.clone(), line, what, hint: Some(hint) })
+    };
+    let mut takers = profile.routes.iter().filter(|route| match route.action {
+        Action::Refresh => true,
+        Action::Revoke => !route.takes.takes(Input::RefreshToken),
+        // A log-out and a password change do with the access token.
+        _ => false,
+    });
+    if let Some(cookie) = &profile.refresh.cookie
+        && let Some(route) = takers.find(|route| !cookie.covers(&route.path))
+    {
+        let what = format!(
+            "the cookie's path {} does not cover {}, so no browser would send the refresh token there",
+            quote(&cookie.path),
+            quote(&route.path)
+        );
+        return wrong(
+            route.line,
+            what,
+            format!("widen the path of refresh_token.cookie on line {}", cookie.line),
+        );
+    }
+    let mut routes = profile.routes.iter();
+    let giver = profile.routes.iter().find(|route| route.opens_session());
+    match giver.filter(|_| !routes.any(|route| route.action.needs_refresh_token())) {
+        Some(giver) => {
+            let what = format!("{} hands out a refresh token that no call takes", giver.action.name());
+            wrong(giver.line, what, "add a [[route]] that does = \"refresh\"".to_owned())
+        }
+        None => Ok(()),
+    }
+}

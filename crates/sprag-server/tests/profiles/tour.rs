@@ -1,0 +1,140 @@
+//! What each call of a profile answers where all is well, and how the profile says no: compared with snapshots.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+use sprag::session::EndCause;
+use sprag_server::profile::{Action, CODES, FieldAtFault, Input, Registration, Route};
+
+use crate::call::{Answer, Call};
+use crate::data::{Data, Texts};
+use crate::shape::{shape, tokens};
+use crate::stage::{PASSWORD, Stage, profile, slug};
+
+/// A client that has logged in, as far as a profile lets it.
+#[derive(Clone, Default)]
+pub(crate) struct LoggedIn {
+    pub(crate) access: String,
+    pub(crate) refresh: String,
+    /// The session's id.
+    pub(crate) session: String,
+    /// That of another session, for calls that tell nobody of the own one.
+    pub(crate) other: String,
+}
+
+/// Compares with the snapshot of that name.
+pub(crate) fn compare(name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/profiles/snapshots"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name.to_owned(), text));
+}
+
+/// A call of the profile gets what it is for.
+pub(crate) async fn succeeds(name: &'static str, data: &'static Data, position: usize) {
+    let stage = Stage::of(name, data, &Texts::new()).await;
+    let route = stage.profile.routes[position].clone();
+    let client = logs_in(&stage).await;
+    let answer = stage.world.is_asked(call(&stage, &route, &client)).await;
+    assert_eq!(answer.status, route.status, "{}: {}", route.on(), answer.text());
+    compare(&format!("{name}__wire_{}", slug(&route)), &shape(&stage.profile, &answer));
+}
+
+/// What a profile says for each code there is.
+pub(crate) fn refusals(name: &str) {
+    let profile = profile(name);
+    let said = CODES.iter().map(|code| {
+        let mut body = Vec::new();
+        let cause = (code.name == "session_ended").then(|| EndCause::LogoutAll.name());
+        let is_of_field =
+            ["field_missing", "field_invalid", "name_invalid", "name_taken", "password_rejected"];
+        let message = "the usual sentence";
+        let field = FieldAtFault { name: "the-field", code: code.name, message };
+        let field = is_of_field.contains(&code.name).then_some(field);
+        let status = profile.refusal.write(code.name, message, cause, field.as_slice(), &mut body);
+        format!("{}: {} {}", code.name, status.as_u16(), String::from_utf8_lossy(&body))
+    });
+    let said = said.collect::<Vec<_>>().join("\n");
+    compare(&format!("{name}__refusals"), &format!("{}\n{said}", profile.refusal.content_type));
+}
+
+/// Where the call of a path is, as that client makes it.
+pub(crate) fn path(route: &Route, client: &LoggedIn) -> String {
+    let id = if route.action == Action::Explain { &client.other } else { &client.session };
+    route.path.replace("{id}", id)
+}
+
+/// Logs the profile's administrator in, who may do whatever an account may.
+pub(crate) async fn logs_in(stage: &Stage) -> LoggedIn {
+    let route = stage.profile.routes.iter().find(|route| route.action == Action::Login).expect("a log-in");
+    let first = stage.world.is_asked(call(stage, route, &LoggedIn::default())).await;
+    assert_eq!(first.status, route.status, "{}", first.text());
+    if stage.profile.routes.iter().all(|route| route.action != Action::Explain) {
+        return kept(stage, &first, &first);
+    }
+    // Sessions of one moment would be listed in any order.
+    stage.world.winds(1);
+    let answer = stage.world.is_asked(call(stage, route, &LoggedIn::default())).await;
+    assert_eq!(answer.status, route.status, "{}", answer.text());
+    kept(stage, &answer, &first)
+}
+
+fn kept(stage: &Stage, answer: &Answer, other: &Answer) -> LoggedIn {
+    let id = |answer: &Answer| {
+        let (_, refresh) = tokens(answer);
+        let engine = &stage.world.engine;
+        let token = engine.parse(&stage.profile.client_policy(), &refresh.expect("a token"), engine.now());
+        token.expect("a token of the profile").key.session.to_string()
+    };
+    let (access, refresh) = tokens(answer);
+    let (access, refresh) = (access.expect("an access token"), refresh.expect("a refresh token"));
+    LoggedIn { access, refresh, session: id(answer), other: id(other) }
+}
+
+/// A call with all that it needs.
+pub(crate) fn call(stage: &Stage, route: &Route, client: &LoggedIn) -> Call {
+    let fields = fields(route, client);
+    let call = bodiless(stage, route, client);
+    if fields.is_empty() { call } else { call.json(&Value::Object(fields)) }
+}
+
+/// The same without its body.
+pub(crate) fn bodiless(stage: &Stage, route: &Route, client: &LoggedIn) -> Call {
+    let call = Call::new(route.method.as_str(), &path(route, client)).header("user-agent", "Phone/1.0");
+    if needs_bearer(stage, route) { call.bearer(&client.access) } else { call }
+}
+
+/// Whether a call takes an access token.
+pub(crate) fn needs_bearer(stage: &Stage, route: &Route) -> bool {
+    let is_for_admins = route.action == Action::Register && stage.profile.registration == Registration::Admin;
+    route.action.needs_access_token() || is_for_admins
+}
+
+/// The fields of its body, one for each input.
+pub(crate) fn fields(route: &Route, client: &LoggedIn) -> Map<String, Value> {
+    let mut seen = Vec::new();
+    let mut fields = Map::new();
+    for field in route.takes.fields() {
+        let value = match field.input {
+            _ if seen.contains(&field.input) => continue,
+            Input::Name if field.name.contains("mail") => "root@example.org",
+            Input::Name => "root",
+            Input::Username => "carol",
+            Input::Email if route.action == Action::Login => "root@example.org",
+            Input::Email => "carol@example.org",
+            Input::Password | Input::CurrentPassword => PASSWORD,
+            Input::NewPassword => "another good password",
+            Input::FullName => "Carol Jones",
+            Input::GivenName => "Carol",
+            Input::FamilyName => "Jones",
+            Input::RefreshToken => client.refresh.as_str(),
+            Input::Device => "Carol's phone",
+            Input::Transport => "body",
+            Input::SessionId => client.session.as_str(),
+        };
+        seen.push(field.input);
+        fields.insert(field.name.clone(), value.into());
+    }
+    fields
+}

@@ -1,0 +1,64 @@
+//! The only source of randomness.
+
+use std::fmt;
+use std::sync::Mutex;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::rand::{self, SecureRandom};
+use uuid::Uuid;
+
+use crate::clock::Timestamp;
+
+/// Hands out unpredictable bytes.
+pub trait Random: Send + Sync + fmt::Debug {
+    /// Fills `bytes` with bytes that nobody can foresee.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// `N` unpredictable bytes.
+pub fn bytes<const N: usize>(random: &dyn Random) -> [u8; N] {
+    let mut bytes = [0; N];
+    random.fill(&mut bytes);
+    bytes
+}
+
+/// A fresh id whose order is its age (`UUIDv7`, RFC 9562 section 5.7).
+pub fn id(random: &dyn Random, now: Timestamp) -> Uuid {
+    let millis = u64::try_from(now.0).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &bytes::<10>(random)).into_uuid()
+}
+
+/// The operating system's random source.
+#[derive(Debug, Default)]
+pub struct SystemRandom(rand::SystemRandom);
+
+impl Random for SystemRandom {
+    fn fill(&self, bytes: &mut [u8]) {
+        self.0.fill(bytes).expect("the operating system's random source answers once the system is up");
+    }
+}
+
+/// The same bytes for the same seed, for tests. Nothing it makes is secret.
+#[derive(Debug)]
+pub struct SeededRandom(Mutex<(u64, u64)>);
+
+impl SeededRandom {
+    /// A source whose bytes follow from `seed`.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self(Mutex::new((seed, 0)))
+    }
+}
+
+impl Random for SeededRandom {
+    fn fill(&self, bytes: &mut [u8]) {
+        let mut state = self.0.lock().expect("no holder of this lock panics");
+        for chunk in bytes.chunks_mut(32) {
+            let mut input = [0; 16];
+            input[..8].copy_from_slice(&state.0.to_be_bytes());
+            input[8..].copy_from_slice(&state.1.to_be_bytes());
+            state.1 += 1;
+            chunk.copy_from_slice(&digest(&SHA256, &input).as_ref()[..chunk.len()]);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What goes wrong on the way to the database, and what follows from it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_postgres::error::SqlState;
+
+use crate::error::Fault;
+
+/// What went wrong with one statement or one connection.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum QueryError {
+    /// Not the driver's error as its source: that shows the row that failed, and there are hashes in it.
+    #[error("{}", told(.0))]
+    Database(tokio_postgres::Error),
+    #[error("{0}: {1}")]
+    At(String, Box<QueryError>),
+    #[error("no answer within {0:?}")]
+    Silent(Duration),
+    #[error(
+        "this server can only be read (a standby, or default_transaction_read_only is on); connect to the primary, or \
+         name all hosts in the URL so that the primary among them is found"
+    )]
+    ReadOnly,
+    #[error(
+        "synchronous_commit is off there, so that what is committed may still be lost; set it to on, for instance: \
+         alter role … set synchronous_commit = on"
+    )]
+    Forgetful,
+    #[error("the server warned while it committed, so that a failover may lose this; the log has its words")]
+    Doubtful,
+    #[error("all connections are in use; try again, or set more of them (database_connections)")]
+    Crowded,
+    #[error("{0}")]
+    Unreadable(String),
+}
+
+impl From<tokio_postgres::Error> for QueryError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// What can be done about it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Remedy {
+    /// The transaction lost to another and left nothing behind: the same again.
+    Repeat,
+    /// The connection is of no use any more, and what was under way on it may or may not have happened.
+    Reconnect,
+    /// The statement failed and nothing of it happened; the connection is sound.
+    Wait,
+    /// It is our own defect.
+    None,
+}
+
+impl QueryError {
+    pub(super) fn remedy(&self) -> Remedy {
+        let code = match self {
+            Self::Database(error) => match error.code() {
+                Some(code) => code,
+                None if is_conversion(error) => return Remedy::None,
+                None => return Remedy::Reconnect,
+            },
+            Self::At(_, error) => return error.remedy(),
+            Self::Silent(_) | Self::ReadOnly | Self::Forgetful | Self::Doubtful => return Remedy::Reconnect,
+            Self::Crowded => return Remedy::Wait,
+            Self::Unreadable(_) => return Remedy::None,
+        };
+        let lost_a_race = [
+            SqlState::T_R_SERIALIZATION_FAILURE,
+            SqlState::T_R_DEADLOCK_DETECTED,
+            SqlState::LOCK_NOT_AVAILABLE,
+        ];
+        if lost_a_race.contains(code) || self.is_taken_entry() {
+            return Remedy::Repeat;
+        }
+        match code.code().get(..2) {
+            // Connection exceptions, an operator's intervention, a system error; and a primary that is none any more.
+            Some("08" | "57" | "58" | "XX") | None => Remedy::Reconnect,
+            Some("25") => Remedy::Reconnect,
+            // Data, constraints, syntax; but a privilege or a table may yet come.
+            Some("22" | "23") => Remedy::None,
+            Some("42") if *code != SqlState::INSUFFICIENT_PRIVILEGE => Remedy::None,
+            _ => Remedy::Wait,
+        }
+    }
+
+    /// Whether another has taken the number in the account's chain. (A sharded table's constraint has a number more.)
+    fn is_taken_entry(&self) -> bool {
+        let Self::Database(error) = self else { return false };
+        error.as_db_error().is_some_and(|error| {
+            *error.code() == SqlState::UNIQUE_VIOLATION
+                && error.constraint().is_some_and(|name| name.starts_with("event_pkey"))
+        })
+    }
+
+    pub(super) fn fault(self, doing: &'static str) -> Fault {
+        if self.remedy() == Remedy::None {
+            Fault::internal(doing, self)
+        } else {
+            Fault::unavailable(doing, self)
+        }
+    }
+}
+
+/// The same trouble, told to each who waited for it.
+pub(super) fn shared_fault(error: &Arc<QueryError>, doing: &'static str) -> Fault {
+    let told = Told(Arc::clone(error));
+    if error.remedy() == Remedy::None {
+        Fault::internal(doing, told)
+    } else {
+        Fault::unavailable(doing, told)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Told(Arc<QueryError>);
+
+/// A value that did not fit its column or its type: the driver gives no code for it.
+fn is_conversion(error: &tokio_postgres::Error) -> bool {
+    let Some(source) = std::error::Error::source(error) else { return false };
+    source.downcast_ref::<tokio_postgres::types::WrongType>().is_some()
+        || source.downcast_ref::<tokio_postgres::types::WasNull>().is_some()
+}
+
+/// The server's own words where there are some; they never repeat a parameter.
+fn told(error: &tokio_postgres::Error) -> String {
+    match (error.as_db_error(), std::error::Error::source(error)) {
+        (Some(error), _) => format!("{} ({})", error.message(), error.code().code()),
+        (None, Some(source)) => format!("{error}: {source}"),
+        (None, None) => error.to_string(),
+    }
+}

@@ -1,0 +1,315 @@
+//! The hot path: many rotations in one statement.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
+
+use super::Batching;
+use super::batcher::{Order, Outcome};
+use super::connection::{Connection, Sql};
+use super::error::QueryError;
+use super::health::{Health, Unsure};
+use crate::clock::{Timestamp, millis};
+use crate::ratchet::Rotation;
+use crate::session::SessionKey;
+use crate::store::Rotated;
+
+/// Turns every row where [`Rotation::applies_to`] holds, account and all; answers with each one's place in the batch.
+pub(super) const ROTATE_MANY: Sql = Sql {
+    text: "
+    update session s
+    set generation = b.to_generation,
+        rotated_at = b.at,
+        idle_expires_at = b.idle_expires_at,
+        retry_hash = b.retry_hash,
+        instance_hash = b.instance_hash,
+        retries = 0,
+        is_sealed = b.is_sealing
+    from unnest($1::uuid[], $2::uuid[], $3::int[], $4::bytea[], $5::bigint[], $6::bigint[], $7::bigint[],
+                $8::bigint[], $9::bytea[], $10::bytea[], $11::bigint[], $12::boolean[])
+         with ordinality
+         as b (account_id, id, profile, secret_hash, from_generation, to_generation, at,
+               idle_expires_at, retry_hash, instance_hash, turned_since, is_sealing, place)
+    join account a on a.id = b.account_id
+    where s.account_id = b.account_id
+      and s.id = b.id
+      and s.profile = b.profile
+      and s.secret_hash = b.secret_hash
+      and s.generation = b.from_generation
+      and s.ended_at is null
+      and s.idle_expires_at > b.at
+      and s.expires_at > b.at
+      and a.disabled_at is null
+      and a.epoch = s.epoch
+      and (b.turned_since is null or s.generation = 0 or s.rotated_at < b.turned_since)
+    returning b.place, s.expires_at",
+    types: &[
+        Type::UUID_ARRAY,
+        Type::UUID_ARRAY,
+        Type::INT4_ARRAY,
+        Type::BYTEA_ARRAY,
+        Type::INT8_ARRAY,
+        Type::INT8_ARRAY,
+        Type::INT8_ARRAY,
+        Type::INT8_ARRAY,
+        Type::BYTEA_ARRAY,
+        Type::BYTEA_ARRAY,
+        Type::INT8_ARRAY,
+        Type::BOOL_ARRAY,
+    ],
+};
+
+/// The same for one row, which a distributed engine sends to the one shard that has it.
+pub(super) const ROTATE_ONE: Sql = Sql {
+    text: "
+    update session s
+    set generation = $6,
+        rotated_at = $7,
+        idle_expires_at = $8,
+        retry_hash = $9,
+        instance_hash = $10,
+        retries = 0,
+        is_sealed = $12
+    from account a
+    where s.account_id = $1
+      and s.id = $2
+      and a.id = s.account_id
+      and s.profile = $3
+      and s.secret_hash = $4
+      and s.generation = $5
+      and s.ended_at is null
+      and s.idle_expires_at > $7
+      and s.expires_at > $7
+      and a.disabled_at is null
+      and a.epoch = s.epoch
+      and ($11::bigint is null or s.generation = 0 or s.rotated_at < $11)
+    returning s.expires_at",
+    types: &[
+        Type::UUID,
+        Type::UUID,
+        Type::INT4,
+        Type::BYTEA,
+        Type::INT8,
+        Type::INT8,
+        Type::INT8,
+        Type::INT8,
+        Type::BYTEA,
+        Type::BYTEA,
+        Type::INT8,
+        Type::BOOL,
+    ],
+};
+
+/// Moves the moment rows turned, where nothing has turned them since and nobody has been answered. One that turned before
+/// it was asked for here did so for somebody else, and keeps its date.
+pub(super) const REDATE_MANY: Sql = Sql {
+    text: "
+    update session s
+    set rotated_at = b.now
+    from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[])
+         with ordinality
+         as b (account_id, id, generation, at, now, place)
+    where s.account_id = b.account_id
+      and s.id = b.id
+      and s.generation = b.generation
+      and s.rotated_at >= b.at
+      and s.rotated_at < b.now
+      and s.retries = 0
+      and s.ended_at is null
+    returning b.place",
+    types: &[Type::UUID_ARRAY, Type::UUID_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY],
+};
+
+/// Which rotations can matter no more: the row has moved on, has ended or is gone.
+pub(super) const OVER_MANY: Sql = Sql {
+    text: "
+    select b.place
+    from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[])
+         with ordinality
+         as b (account_id, id, from_generation, to_generation, place)
+    left join session s on s.account_id = b.account_id and s.id = b.id
+    where s.id is null
+       or s.generation not in (b.from_generation, b.to_generation)
+       or s.ended_at is not null",
+    types: &[Type::UUID_ARRAY, Type::UUID_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY],
+};
+
+/// A rotation as it travels, with what tells the time of its answer.
+#[derive(Clone, Debug)]
+pub(super) struct RotateOrder {
+    pub(super) rotation: Rotation,
+    pub(super) restamp_after: Duration,
+}
+
+#[async_trait]
+impl Order for RotateOrder {
+    type Answer = Rotated;
+
+    const DOING: &'static str = "rotate a session";
+
+    fn key(&self) -> SessionKey {
+        self.rotation.key
+    }
+
+    async fn begin(connection: &Connection, health: &Health) -> Result<(), QueryError> {
+        redate_watched(connection, health).await
+    }
+
+    /// Where the first has turned the row, nothing stands where the others expect it.
+    fn follow(&self, first: &Self, outcome: &Option<Rotated>) -> Option<Option<Rotated>> {
+        let is_lost = outcome.is_some() && first.rotation.from == self.rotation.from;
+        is_lost.then_some(None)
+    }
+
+    async fn send(connection: &Connection, batching: Batching, orders: &[&Self]) -> Vec<Outcome<Rotated>> {
+        if batching == Batching::Rows {
+            // All are written before the first is answered.
+            let one = orders.iter().map(|order| rotate_one(connection, &order.rotation));
+            return join_all(one).await.into_iter().map(|outcome| outcome.map_err(Arc::new)).collect();
+        }
+        match rotate_many(connection, orders).await {
+            Ok(found) => found.into_iter().map(Ok).collect(),
+            Err(error) => {
+                let error = Arc::new(error);
+                orders.iter().map(|_| Err(Arc::clone(&error))).collect()
+            }
+        }
+    }
+
+    /// Dates those that took long from now: only from now on can a client have had its answer.
+    async fn settle(connection: &Connection, done: &[(&Self, Instant)]) -> Result<(), QueryError> {
+        let late = done.iter().filter(|(order, queued)| queued.elapsed() >= order.restamp_after);
+        let late: Vec<_> =
+            late.map(|(order, queued)| (Unsure::of(&order.rotation), queued.elapsed())).collect();
+        redate(connection, &late).await.map(drop)
+    }
+
+    fn lose(health: &Health, lost: &[(&Self, Instant)]) {
+        health.watch(lost.iter().map(|(order, queued)| (&order.rotation, *queued)));
+    }
+}
+
+/// A count as it stands in a column. Generations end at 2^53 - 1, far below where this would matter.
+pub(super) fn integer(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// The moment a row must have turned before, where row 13 applies.
+fn turned_since(rotation: &Rotation) -> Option<i64> {
+    let window = rotation.unless_turned_within.filter(|window| !window.is_zero())?;
+    Some(rotation.at.minus(window).0)
+}
+
+/// Turns a row where the rotation applies.
+pub(super) async fn rotate_one(
+    connection: &Connection,
+    rotation: &Rotation,
+) -> Result<Option<Rotated>, QueryError> {
+    let row = connection
+        .optional(
+            &ROTATE_ONE,
+            &[
+                &rotation.key.account.0,
+                &rotation.key.session.0,
+                &i32::from(rotation.profile.0),
+                &rotation.secret_hash.as_slice(),
+                &integer(rotation.from.0),
+                &integer(rotation.to.0),
+                &rotation.at.0,
+                &rotation.idle_expires_at.0,
+                &rotation.retry_hash.as_ref().map(<[u8; 16]>::as_slice),
+                &rotation.instance_hash.as_slice(),
+                &turned_since(rotation),
+                &rotation.is_sealing,
+            ],
+        )
+        .await?;
+    row.map(|row| rotated(&row)).transpose()
+}
+
+pub(super) fn rotated(row: &Row) -> Result<Rotated, QueryError> {
+    Ok(Rotated { expires_at: Timestamp(row.try_get("expires_at")?) })
+}
+
+async fn rotate_many(
+    connection: &Connection,
+    orders: &[&RotateOrder],
+) -> Result<Vec<Option<Rotated>>, QueryError> {
+    fn column<'a, T>(orders: &'a [&RotateOrder], of: impl Fn(&'a Rotation) -> T) -> Vec<T> {
+        orders.iter().map(|order| of(&order.rotation)).collect()
+    }
+    let parameters: [&(dyn ToSql + Sync); 12] = [
+        &column(orders, |rotation| rotation.key.account.0),
+        &column(orders, |rotation| rotation.key.session.0),
+        &column(orders, |rotation| i32::from(rotation.profile.0)),
+        &column(orders, |rotation| rotation.secret_hash.as_slice()),
+        &column(orders, |rotation| integer(rotation.from.0)),
+        &column(orders, |rotation| integer(rotation.to.0)),
+        &column(orders, |rotation| rotation.at.0),
+        &column(orders, |rotation| rotation.idle_expires_at.0),
+        &column(orders, |rotation| rotation.retry_hash.as_ref().map(<[u8; 16]>::as_slice)),
+        &column(orders, |rotation| rotation.instance_hash.as_slice()),
+        &column(orders, turned_since),
+        &column(orders, |rotation| rotation.is_sealing),
+    ];
+    let mut found = vec![None; orders.len()];
+    for row in connection.query(&ROTATE_MANY, &parameters).await? {
+        if let Some(found) = found.get_mut(place(&row)?) {
+            *found = Some(rotated(&row)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Where a row stands in the batch that was sent.
+pub(super) fn place(row: &Row) -> Result<usize, QueryError> {
+    let place: i64 = row.try_get("place")?;
+    usize::try_from(place - 1).map_err(|_| QueryError::Unreadable(format!("place {place} in a batch")))
+}
+
+/// Has rotations count from so long after their arrival, those of them that happened; says which.
+async fn redate(connection: &Connection, late: &[(Unsure, Duration)]) -> Result<Vec<Unsure>, QueryError> {
+    if late.is_empty() {
+        return Ok(Vec::new());
+    }
+    let parameters: [&(dyn ToSql + Sync); 5] = [
+        &late.iter().map(|(unsure, _)| unsure.key.account.0).collect::<Vec<_>>(),
+        &late.iter().map(|(unsure, _)| unsure.key.session.0).collect::<Vec<_>>(),
+        &late.iter().map(|(unsure, _)| integer(unsure.to.0)).collect::<Vec<_>>(),
+        &late.iter().map(|(unsure, _)| unsure.at.0).collect::<Vec<_>>(),
+        &late.iter().map(|(unsure, delay)| unsure.at.0.saturating_add(millis(*delay))).collect::<Vec<_>>(),
+    ];
+    named(late, &connection.query(&REDATE_MANY, &parameters).await?)
+}
+
+/// Dates those of the watched rotations that turn out to have happened from now, and forgets those that can matter no
+/// more. One that has not happened may be waiting in the server still.
+pub(super) async fn redate_watched(connection: &Connection, health: &Health) -> Result<(), QueryError> {
+    let watched = health.watched();
+    if watched.is_empty() {
+        return Ok(());
+    }
+    let found = redate(connection, &watched).await?;
+    let parameters: [&(dyn ToSql + Sync); 4] = [
+        &watched.iter().map(|(unsure, _)| unsure.key.account.0).collect::<Vec<_>>(),
+        &watched.iter().map(|(unsure, _)| unsure.key.session.0).collect::<Vec<_>>(),
+        &watched.iter().map(|(unsure, _)| integer(unsure.from.0)).collect::<Vec<_>>(),
+        &watched.iter().map(|(unsure, _)| integer(unsure.to.0)).collect::<Vec<_>>(),
+    ];
+    let over = named(&watched, &connection.query(&OVER_MANY, &parameters).await?)?;
+    health.settle(&watched, &found, &over);
+    Ok(())
+}
+
+/// Those whose places in the batch came back.
+fn named(sent: &[(Unsure, Duration)], rows: &[Row]) -> Result<Vec<Unsure>, QueryError> {
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        found.extend(sent.get(place(row)?).map(|(unsure, _)| *unsure));
+    }
+    Ok(found)
+}
