@@ -11,8 +11,6 @@ use crate::{Algorithm, MAX_LEEWAY, MIN_SECRET_BYTES};
 pub enum SetupError {
     /// The issuer is empty, or has blanks, a query or a fragment.
     Issuer(String),
-    /// Neither an audience was named nor that there is none.
-    NoAudience,
     /// The leeway is longer than [`MAX_LEEWAY`].
     Leeway,
     /// There is no such algorithm.
@@ -46,7 +44,6 @@ impl SetupError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Issuer(_) => "issuer",
-            Self::NoAudience => "no_audience",
             Self::Leeway => "leeway",
             Self::UnknownAlgorithm(_) => "unknown_algorithm",
             Self::ShortSecret => "short_secret",
@@ -67,9 +64,6 @@ impl fmt::Display for SetupError {
             Self::Issuer(issuer) => write!(
                 f,
                 "`{issuer}` is no issuer; give the public URL of the Sprag server, as its tokens have it in `iss`"
-            ),
-            Self::NoAudience => f.write_str(
-                "it is not said whom tokens must be for; name the audience, or say no_audience() if they name none",
             ),
             Self::Leeway => write!(
                 f,

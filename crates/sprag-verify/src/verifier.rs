@@ -32,9 +32,11 @@ pub struct Verifier {
 /// Settings of a [`Verifier`]; [`Verifier::builder`] begins them.
 #[must_use]
 pub struct Builder {
-    rules: Rules,
+    issuer: String,
     audience: Option<Audience>,
     algorithm: Option<Algorithm>,
+    leeway: Duration,
+    clock: Clock,
 }
 
 /// What is expected of a token, its keys aside.
@@ -58,14 +60,13 @@ enum Audience {
 impl Verifier {
     /// Begins with the issuer: what the server's tokens have in `iss`, which is its public URL.
     pub fn builder(issuer: impl Into<String>) -> Builder {
-        let rules = Rules {
+        Builder {
             issuer: issuer.into(),
-            audience: Audience::Nobody,
-            algorithm: Algorithm::Es256,
+            audience: None,
+            algorithm: None,
             leeway: DEFAULT_LEEWAY,
             clock: Arc::new(system_time),
-        };
-        Builder { rules, audience: None, algorithm: None }
+        }
     }
 
     /// Verifies a token and says what is in it.
@@ -86,14 +87,15 @@ impl Verifier {
 }
 
 impl Builder {
-    /// The audience that tokens must name: this API. RFC 9068 section 4 has every API check it.
+    /// The audience that tokens must name (RFC 9068 section 4): what the server's setting `audience` says. Unless it is
+    /// said otherwise, the issuer, which is that setting's default too.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audience = Some(Audience::Named(audience.into()));
         self
     }
 
-    /// Says that tokens name no audience, which is how the server issues them until one is configured.
-    /// A token that names one is then refused.
+    /// Says that tokens name no audience: those of a profile with `audience = false`. A token that names one is then
+    /// refused.
     pub fn no_audience(mut self) -> Self {
         self.audience = Some(Audience::Nobody);
         self
@@ -108,13 +110,13 @@ impl Builder {
     /// How far the clocks of issuer and API may differ: [`DEFAULT_LEEWAY`] unless it is said otherwise,
     /// [`MAX_LEEWAY`] at most.
     pub fn leeway(mut self, leeway: Duration) -> Self {
-        self.rules.leeway = leeway;
+        self.leeway = leeway;
         self
     }
 
     /// Another clock than the system's: for tests, or where time comes from elsewhere.
     pub fn clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.rules.clock = Arc::new(clock);
+        self.clock = Arc::new(clock);
         self
     }
 
@@ -153,15 +155,15 @@ impl Builder {
 
     /// Checks the settings.
     pub(crate) fn rules(self) -> Result<Rules, SetupError> {
-        let Rules { issuer, leeway, clock, algorithm, .. } = self.rules;
+        let Self { issuer, audience, algorithm, leeway, clock } = self;
         if issuer.is_empty() || issuer.contains(|c: char| c.is_whitespace() || matches!(c, '?' | '#')) {
             return Err(SetupError::Issuer(issuer));
         }
         if leeway > MAX_LEEWAY {
             return Err(SetupError::Leeway);
         }
-        let audience = self.audience.ok_or(SetupError::NoAudience)?;
-        let algorithm = self.algorithm.unwrap_or(algorithm);
+        let audience = audience.unwrap_or_else(|| Audience::Named(issuer.clone()));
+        let algorithm = algorithm.unwrap_or(Algorithm::Es256);
         Ok(Rules { issuer, audience, algorithm, leeway, clock })
     }
 }
@@ -222,6 +224,11 @@ impl fmt::Debug for Rules {
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("rules", &self.rules).finish_non_exhaustive()
+        f.debug_struct("Builder")
+            .field("issuer", &self.issuer)
+            .field("audience", &self.audience)
+            .field("algorithm", &self.algorithm)
+            .field("leeway", &self.leeway)
+            .finish_non_exhaustive()
     }
 }
