@@ -35,7 +35,11 @@ mod tests {
     fn one_header_with_one_token_is_read_and_nothing_else() {
         let read = |values: &[&'static str]| bearer(values.iter().map(|value| value.as_bytes()));
         assert_eq!(read(&["Bearer a.b.c"]), Ok(Some("a.b.c")));
-        assert_eq!(read(&["bEARER   a.b.c"]), Ok(Some("a.b.c")), "the scheme has no case (RFC 9110 section 11.1)");
+        assert_eq!(
+            read(&["bEARER   a.b.c"]),
+            Ok(Some("a.b.c")),
+            "the scheme has no case (RFC 9110 section 11.1)"
+        );
         assert_eq!(read(&[]), Ok(None));
         assert_eq!(read(&["Basic a.b.c"]), Ok(None));
         assert_eq!(read(&["Bearera.b.c"]), Ok(None));

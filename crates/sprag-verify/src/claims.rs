@@ -101,7 +101,11 @@ impl Claims {
     }
 
     /// Reads and judges the claims of a token whose signature has been verified.
-    pub(crate) fn read(mut members: Map<String, Value>, rules: &Rules, now: SystemTime) -> Result<Self, Error> {
+    pub(crate) fn read(
+        mut members: Map<String, Value>,
+        rules: &Rules,
+        now: SystemTime,
+    ) -> Result<Self, Error> {
         let issuer: String = take(&mut members, "iss", text)?;
         let audience = take_optional(&mut members, "aud", text)?;
         let subject = take(&mut members, "sub", text)?;

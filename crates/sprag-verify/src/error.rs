@@ -140,18 +140,34 @@ impl fmt::Display for Error {
             Self::Credentials => {
                 "the request must carry one Authorization header with one bearer token; send each once"
             }
-            Self::TooLong => "the access token is too long to be one of ours; send the token as it was issued",
-            Self::Segments => "the access token is not three segments; send the token as it was issued, whole",
-            Self::Encoding => "a segment of the access token is not base64url; send the token as it was issued",
-            Self::Json => "the access token does not hold JSON that says each thing once; use a token of our issuer",
-            Self::Header => "the header of the access token is not one of our issuer's; use a token of our issuer",
-            Self::Type => "the token is not an access token; send the access token, not another one of the pair",
+            Self::TooLong => {
+                "the access token is too long to be one of ours; send the token as it was issued"
+            }
+            Self::Segments => {
+                "the access token is not three segments; send the token as it was issued, whole"
+            }
+            Self::Encoding => {
+                "a segment of the access token is not base64url; send the token as it was issued"
+            }
+            Self::Json => {
+                "the access token does not hold JSON that says each thing once; use a token of our issuer"
+            }
+            Self::Header => {
+                "the header of the access token is not one of our issuer's; use a token of our issuer"
+            }
+            Self::Type => {
+                "the token is not an access token; send the access token, not another one of the pair"
+            }
             Self::UnknownKey => "the access token is signed with a key that is not accepted; refresh it",
-            Self::Algorithm => "the access token is not signed with the algorithm that is accepted here; refresh it",
+            Self::Algorithm => {
+                "the access token is not signed with the algorithm that is accepted here; refresh it"
+            }
             Self::Signature => "the signature of the access token is wrong; send the token as it was issued",
             Self::Issuer => "the access token is from another issuer; log in at the one that this API trusts",
             Self::Audience => "the access token is for another audience; get one that is meant for this API",
-            Self::NotYet => "the access token is not valid yet; the clocks of its issuer and this API differ, set them",
+            Self::NotYet => {
+                "the access token is not valid yet; the clocks of its issuer and this API differ, set them"
+            }
             Self::Expired => "the access token has expired; refresh it, then repeat the request",
             Self::Claim(name) => {
                 return write!(
@@ -160,7 +176,9 @@ impl fmt::Display for Error {
                 );
             }
             #[cfg(feature = "http")]
-            Self::Keys(_) => "the keys to verify access tokens cannot be had just now; try again with this token",
+            Self::Keys(_) => {
+                "the keys to verify access tokens cannot be had just now; try again with this token"
+            }
             #[cfg(feature = "axum")]
             Self::NoLayer => "this route does not verify access tokens; its API must add the layer that does",
         };

@@ -20,8 +20,8 @@ mod freshness;
 
 use address::Address;
 use cache::{Cache, Limits};
-use fetch::Fetcher;
 pub use fetch::FetchError;
+use fetch::Fetcher;
 pub use freshness::{DEFAULT_MAX_AGE, MAX_MAX_AGE, MIN_MAX_AGE};
 
 /// Verifies access tokens with the keys that their issuer publishes. Cheap to clone; clones share the keys.

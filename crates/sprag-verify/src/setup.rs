@@ -110,7 +110,9 @@ impl fmt::Display for SetupError {
                 "no certificate authority is known here; install the system's (ca-certificates), \
                  or hand in PEM with trusted_certificates()",
             ),
-            Self::Zero(setting) => write!(f, "{setting} must be longer than nothing; choose a second or more"),
+            Self::Zero(setting) => {
+                write!(f, "{setting} must be longer than nothing; choose a second or more")
+            }
         }
     }
 }

@@ -195,7 +195,12 @@ impl Rules {
     /// Whether now lies in the time of the token, give or take the leeway.
     ///
     /// Where the leeway would lead past the end of time, the clock is broken, and nothing is accepted.
-    pub(crate) fn judge_time(&self, begins: SystemTime, ends: SystemTime, now: SystemTime) -> Result<(), Error> {
+    pub(crate) fn judge_time(
+        &self,
+        begins: SystemTime,
+        ends: SystemTime,
+        now: SystemTime,
+    ) -> Result<(), Error> {
         if now.checked_add(self.leeway).is_none_or(|latest| begins > latest) {
             return Err(Error::NotYet);
         }
@@ -206,7 +211,10 @@ impl Rules {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that asks the machine, where no clock was handed in")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that asks the machine, where no clock was handed in"
+)]
 fn system_time() -> SystemTime {
     SystemTime::now()
 }

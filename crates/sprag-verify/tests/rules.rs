@@ -23,9 +23,13 @@ fn verify_claims(changes: Value) -> Result<Claims, Error> {
 
 #[test]
 fn how_and_when_somebody_logged_in_is_told_where_the_token_says_so() {
-    let claims = verify_claims(json!({ "auth_time": NOW - 60, "amr": ["pwd", "otp"], "acr": "aal2" })).unwrap();
+    let claims =
+        verify_claims(json!({ "auth_time": NOW - 60, "amr": ["pwd", "otp"], "acr": "aal2" })).unwrap();
     assert_eq!(claims.authenticated_at(), Some(at(NOW - 60)));
-    assert_eq!((claims.methods(), claims.assurance()), (&["pwd".to_owned(), "otp".to_owned()][..], Some("aal2")));
+    assert_eq!(
+        (claims.methods(), claims.assurance()),
+        (&["pwd".to_owned(), "otp".to_owned()][..], Some("aal2"))
+    );
     let claims = verify_claims(json!({})).unwrap();
     assert_eq!((claims.authenticated_at(), claims.methods(), claims.assurance()), (None, &[][..], None));
 }
@@ -171,7 +175,9 @@ fn a_key_set_says_each_thing_once_and_holds_no_secret() {
     for other in passed_over {
         assert_eq!(read(json!([other])).unwrap().algorithms(), [], "{other}");
     }
-    for broken in [with("x", json!("AA")), with("x", json!("A+")), with("y", json!(1)), with("x", key["y"].clone())] {
+    for broken in
+        [with("x", json!("AA")), with("x", json!("A+")), with("y", json!(1)), with("x", key["y"].clone())]
+    {
         assert_eq!(read(json!([broken])).unwrap_err().code(), "key_set", "{broken}");
     }
     for text in ["", "[]", "{}", r#"{"keys":{}}"#, r#"{"keys":[1]}"#, r#"{"keys":[],"keys":[]}"#] {

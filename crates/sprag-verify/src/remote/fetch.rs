@@ -65,7 +65,9 @@ impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("could not fetch the issuer's keys: ")?;
         match self {
-            Self::Connect(why) => write!(f, "no connection ({why}); check the address, and whether the issuer runs"),
+            Self::Connect(why) => {
+                write!(f, "no connection ({why}); check the address, and whether the issuer runs")
+            }
             Self::Tls(why) => write!(f, "no TLS connection ({why}); check the issuer's certificate"),
             Self::Timeout(limit) => write!(f, "no answer within {limit:?}; check whether the issuer runs"),
             Self::Status(status @ 300..400) => {
@@ -73,7 +75,9 @@ impl fmt::Display for FetchError {
             }
             Self::Status(status) => write!(f, "it answered {status}; check the address"),
             Self::TooLarge => write!(f, "the answer is over {MAX_KEY_SET_BYTES} bytes; check the address"),
-            Self::Http(why) => write!(f, "the answer broke off ({why}); check what stands between here and the issuer"),
+            Self::Http(why) => {
+                write!(f, "the answer broke off ({why}); check what stands between here and the issuer")
+            }
             Self::Keys(why) => write!(f, "{why}"),
             Self::Stopped => f.write_str("the runtime stopped it; nothing is to be done"),
         }
