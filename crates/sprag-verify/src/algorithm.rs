@@ -1,9 +1,8 @@
 //! The algorithms that Sprag signs access tokens with.
 
+use std::error;
 use std::fmt;
 use std::str::FromStr;
-
-use crate::SetupError;
 
 /// How access tokens are signed. A verifier takes exactly one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -40,11 +39,22 @@ impl fmt::Display for Algorithm {
     }
 }
 
-impl FromStr for Algorithm {
-    type Err = SetupError;
+/// The name is not that of an algorithm that can be verified here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct UnknownAlgorithm;
 
-    fn from_str(name: &str) -> Result<Self, SetupError> {
-        let named = Self::ALL.into_iter().find(|algorithm| algorithm.name() == name);
-        named.ok_or_else(|| SetupError::UnknownAlgorithm(name.to_owned()))
+impl fmt::Display for UnknownAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("there is no such algorithm here; choose ES256, EdDSA, RS256 or HS256")
+    }
+}
+
+impl error::Error for UnknownAlgorithm {}
+
+impl FromStr for Algorithm {
+    type Err = UnknownAlgorithm;
+
+    fn from_str(name: &str) -> Result<Self, UnknownAlgorithm> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name).ok_or(UnknownAlgorithm)
     }
 }

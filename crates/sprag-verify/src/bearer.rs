@@ -1,6 +1,6 @@
 //! The token in a request's `Authorization` header.
 
-use crate::Error;
+use crate::error::Error;
 
 /// Takes the bearer token out of the `Authorization` headers of a request (RFC 6750 section 2.1), for frameworks that
 /// this crate has no feature for. Hand in the values of all such headers that came.

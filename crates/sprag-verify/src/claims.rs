@@ -6,8 +6,8 @@ use data_encoding::BASE64URL_NOPAD;
 use serde_core::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::Error;
-use crate::verifier::Rules;
+use crate::error::Error;
+use crate::rules::Rules;
 
 /// The claims of a token that has been verified; only a verifier makes them.
 #[derive(Clone, PartialEq, Debug)]

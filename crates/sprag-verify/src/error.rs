@@ -4,7 +4,7 @@ use std::error;
 use std::fmt;
 
 #[cfg(feature = "http")]
-use crate::FetchError;
+use crate::fetch_error::FetchError;
 
 /// Why a request is not let in, with the answer that it should get.
 ///

@@ -6,12 +6,12 @@ use aws_lc_rs::hmac;
 use aws_lc_rs::signature::ParsedPublicKey;
 use serde_json::Value;
 
-use crate::{Algorithm, MIN_SECRET_BYTES, SetupError, strict};
+use crate::algorithm::Algorithm;
+use crate::limits::{MAX_KEY_SET_BYTES, MIN_SECRET_BYTES};
+use crate::setup::SetupError;
+use crate::strict;
 
 mod jwk;
-
-/// The longest key set that is read.
-pub const MAX_KEY_SET_BYTES: usize = 64 * 1024;
 
 /// The keys of an issuer: a published set of public keys, or one shared secret.
 #[derive(Clone)]
@@ -66,7 +66,7 @@ impl KeySet {
     /// Whoever holds it can also mint tokens. Prefer a key pair where there is a choice.
     ///
     /// # Errors
-    /// [`SetupError::ShortSecret`] below [`MIN_SECRET_BYTES`] bytes.
+    /// [`SetupError::ShortSecret`] below [`MIN_SECRET_BYTES`].
     pub fn shared_secret(secret: &[u8]) -> Result<Self, SetupError> {
         Self::secret(None, secret)
     }
@@ -74,7 +74,7 @@ impl KeySet {
     /// An HS256 secret of the server's own key ring, whose tokens name it.
     ///
     /// # Errors
-    /// [`SetupError::ShortSecret`] below [`MIN_SECRET_BYTES`] bytes.
+    /// [`SetupError::ShortSecret`] below [`MIN_SECRET_BYTES`].
     pub fn named_secret(kid: &str, secret: &[u8]) -> Result<Self, SetupError> {
         Self::secret(Some(kid.to_owned()), secret)
     }
@@ -95,9 +95,9 @@ impl KeySet {
     }
 
     /// Makes sure that there is a key for `wanted`.
-    pub(crate) fn holding(self, wanted: Algorithm) -> Result<Self, SetupError> {
+    pub(crate) fn require(&self, wanted: Algorithm) -> Result<(), SetupError> {
         let found = self.algorithms();
-        if found.contains(&wanted) { Ok(self) } else { Err(SetupError::NoKey { wanted, found }) }
+        if found.contains(&wanted) { Ok(()) } else { Err(SetupError::NoKey { wanted, found }) }
     }
 
     /// The key that a token calls so, or the one without a name of a token that names none.

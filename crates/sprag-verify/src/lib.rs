@@ -83,24 +83,32 @@ pub mod axum;
 mod bearer;
 mod claims;
 mod error;
+#[cfg(feature = "http")]
+mod fetch_error;
 mod keys;
+mod limits;
 #[cfg(feature = "http")]
 mod remote;
+mod rules;
 mod setup;
 mod strict;
 mod token;
 mod verifier;
 
-pub use algorithm::Algorithm;
+pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use bearer::bearer;
 pub use claims::Claims;
 pub use error::Error;
-pub use keys::{KeySet, MAX_KEY_SET_BYTES};
 #[cfg(feature = "http")]
-pub use remote::{DEFAULT_MAX_AGE, FetchError, MAX_MAX_AGE, MIN_MAX_AGE, RemoteBuilder, RemoteVerifier};
+pub use fetch_error::FetchError;
+pub use keys::KeySet;
+pub use limits::{DEFAULT_LEEWAY, MAX_KEY_SET_BYTES, MAX_LEEWAY, MAX_TOKEN_BYTES, MIN_SECRET_BYTES};
+#[cfg(feature = "http")]
+pub use limits::{DEFAULT_MAX_AGE, MAX_MAX_AGE, MIN_MAX_AGE};
+#[cfg(feature = "http")]
+pub use remote::{RemoteBuilder, RemoteVerifier};
 pub use setup::SetupError;
-pub use token::MAX_TOKEN_BYTES;
-pub use verifier::{Builder, DEFAULT_LEEWAY, MAX_LEEWAY, MIN_SECRET_BYTES, Verifier};
+pub use verifier::{Builder, Verifier};
 
 /// The guide's code compiles, too.
 #[cfg(all(doctest, feature = "axum"))]

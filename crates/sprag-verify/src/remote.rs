@@ -9,9 +9,14 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::algorithm::Algorithm;
+use crate::claims::Claims;
+use crate::error::Error;
+use crate::fetch_error::FetchError;
+use crate::rules::Rules;
+use crate::setup::SetupError;
 use crate::token::Token;
-use crate::verifier::{Builder, Rules};
-use crate::{Algorithm, Claims, Error, SetupError};
+use crate::verifier::Builder;
 
 mod address;
 mod cache;
@@ -20,14 +25,13 @@ mod freshness;
 
 use address::Address;
 use cache::{Cache, Limits};
-pub use fetch::FetchError;
 use fetch::Fetcher;
-pub use freshness::{DEFAULT_MAX_AGE, MAX_MAX_AGE, MIN_MAX_AGE};
 
 /// Verifies access tokens with the keys that their issuer publishes. Cheap to clone; clones share the keys.
 ///
-/// - **Fresh.** Keys are kept as long as the issuer's `Cache-Control` says, within [`MIN_MAX_AGE`] and [`MAX_MAX_AGE`],
-///   and for [`DEFAULT_MAX_AGE`] where it does not say.
+/// - **Fresh.** Keys are kept as long as the issuer's `Cache-Control` says, within
+///   [`MIN_MAX_AGE`](crate::MIN_MAX_AGE) and [`MAX_MAX_AGE`](crate::MAX_MAX_AGE), and for
+///   [`DEFAULT_MAX_AGE`](crate::DEFAULT_MAX_AGE) where it does not say.
 /// - **One fetch at a time.** Whoever needs keys while they are on the way waits for them. A fetch goes on when the
 ///   request that caused it is given up.
 /// - **Unknown keys.** A token that names a key which is not there may be the first after a rotation: it causes a fetch,
@@ -64,7 +68,7 @@ impl RemoteVerifier {
         if token.wants_newer_keys(&keys, self.rules.algorithm) {
             keys = self.cache.newer_keys(|keys| !token.wants_newer_keys(keys, self.rules.algorithm)).await?;
         }
-        self.rules.verify(&token, &keys, (self.rules.clock)())
+        token.verify(&keys, &self.rules, (self.rules.clock)())
     }
 
     /// Fetches the keys now, whatever is there: at the start, so that a wrong address is noticed before the first request.
@@ -151,7 +155,7 @@ impl RemoteBuilder {
         if let Some((name, _)) = spans.into_iter().find(|(_, span)| span.is_zero()) {
             return Err(SetupError::Zero(name));
         }
-        let url = self.url.unwrap_or_else(|| Address::of_issuer(rules.issuer()));
+        let url = self.url.unwrap_or_else(|| Address::of_issuer(&rules.issuer));
         let address = Address::parse(&url)?;
         let tls = if address.is_tls { Some(tls(self.trusted.as_deref())?) } else { None };
         let fetcher = Fetcher { address, tls, timeout: self.timeout };

@@ -3,7 +3,8 @@
 use std::error;
 use std::fmt;
 
-use crate::{Algorithm, MAX_LEEWAY, MIN_SECRET_BYTES};
+use crate::algorithm::Algorithm;
+use crate::limits::{MAX_LEEWAY, MIN_SECRET_BYTES};
 
 /// Why a verifier cannot be made: for whoever starts the API, not for its clients.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -13,8 +14,6 @@ pub enum SetupError {
     Issuer(String),
     /// The leeway is longer than [`MAX_LEEWAY`].
     Leeway,
-    /// There is no such algorithm.
-    UnknownAlgorithm(String),
     /// The shared secret is shorter than [`MIN_SECRET_BYTES`].
     ShortSecret,
     /// The key set is not a JWK set (RFC 7517 section 5); this is what is wrong with it.
@@ -45,7 +44,6 @@ impl SetupError {
         match self {
             Self::Issuer(_) => "issuer",
             Self::Leeway => "leeway",
-            Self::UnknownAlgorithm(_) => "unknown_algorithm",
             Self::ShortSecret => "short_secret",
             Self::KeySet(_) => "key_set",
             Self::PrivateKey => "private_key",
@@ -70,9 +68,6 @@ impl fmt::Display for SetupError {
                 "the leeway is over {} s; choose less, and set the machine's clock by NTP",
                 MAX_LEEWAY.as_secs()
             ),
-            Self::UnknownAlgorithm(name) => {
-                write!(f, "there is no algorithm `{name}` here; choose ES256, EdDSA, RS256 or HS256")
-            }
             Self::ShortSecret => write!(
                 f,
                 "the shared secret is too short; use at least {MIN_SECRET_BYTES} random bytes, here and at the server"

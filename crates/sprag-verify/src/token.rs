@@ -1,12 +1,18 @@
 //! The text of a token, taken apart before anything in it is believed.
 
+use std::time::SystemTime;
+
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Map, Value};
 
-use crate::{Algorithm, Error, KeySet, strict};
-
-/// The longest token that is looked at.
-pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
+#[cfg(feature = "http")]
+use crate::algorithm::Algorithm;
+use crate::claims::Claims;
+use crate::error::Error;
+use crate::keys::KeySet;
+use crate::limits::MAX_TOKEN_BYTES;
+use crate::rules::Rules;
+use crate::strict;
 
 /// A token in its parts, whose header has the form of ours. Nothing about it is proved yet.
 pub(crate) struct Token<'a> {
@@ -45,16 +51,16 @@ impl<'a> Token<'a> {
     ///
     /// `kid` is nothing but a name to look up; the key decides the algorithm, and both that and what the header says
     /// must be the one that is wanted.
-    pub(crate) fn proved(&self, keys: &KeySet, wanted: Algorithm) -> Result<Map<String, Value>, Error> {
+    pub(crate) fn verify(&self, keys: &KeySet, rules: &Rules, now: SystemTime) -> Result<Claims, Error> {
         let kid = self.kid.as_deref();
         let algorithm = keys.algorithm_of(kid).ok_or(Error::UnknownKey)?;
-        if algorithm != wanted || self.alg != wanted.name() {
+        if algorithm != rules.algorithm || self.alg != rules.algorithm.name() {
             return Err(Error::Algorithm);
         }
         if !keys.verifies(kid, self.signed.as_bytes(), &self.signature) {
             return Err(Error::Signature);
         }
-        strict::object(&self.claims).ok_or(Error::Json)
+        Claims::read(strict::object(&self.claims).ok_or(Error::Json)?, rules, now)
     }
 }
 

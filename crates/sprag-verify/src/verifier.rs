@@ -4,20 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::algorithm::Algorithm;
+use crate::claims::Claims;
+use crate::error::Error;
+use crate::keys::KeySet;
+use crate::limits::{DEFAULT_LEEWAY, MAX_LEEWAY};
+use crate::rules::{Audience, Clock, Rules};
+use crate::setup::SetupError;
 use crate::token::Token;
-use crate::{Algorithm, Claims, Error, KeySet, SetupError};
-
-/// How far the clocks of issuer and API may differ unless it is said otherwise.
-pub const DEFAULT_LEEWAY: Duration = Duration::from_secs(60);
-
-/// The longest leeway: beyond it, a leaked token would live noticeably longer than its issuer said.
-pub const MAX_LEEWAY: Duration = Duration::from_secs(5 * 60);
-
-/// The shortest shared secret (RFC 7518 section 3.2: as long as the hash).
-pub const MIN_SECRET_BYTES: usize = 32;
-
-/// Tells the time.
-pub(crate) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// Verifies access tokens with keys that were handed in. Cheap to clone.
 ///
@@ -37,24 +31,6 @@ pub struct Builder {
     algorithm: Option<Algorithm>,
     leeway: Duration,
     clock: Clock,
-}
-
-/// What is expected of a token, its keys aside.
-#[derive(Clone)]
-pub(crate) struct Rules {
-    issuer: String,
-    audience: Audience,
-    pub(crate) algorithm: Algorithm,
-    leeway: Duration,
-    pub(crate) clock: Clock,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-enum Audience {
-    /// Tokens name nobody.
-    Nobody,
-    /// Tokens name this API.
-    Named(String),
 }
 
 impl Verifier {
@@ -82,7 +58,7 @@ impl Verifier {
     /// # Errors
     /// As [`verify`](Self::verify).
     pub fn verify_at(&self, token: &str, now: SystemTime) -> Result<Claims, Error> {
-        self.rules.verify(&Token::parse(token)?, &self.keys, now)
+        Token::parse(token)?.verify(&self.keys, &self.rules, now)
     }
 }
 
@@ -143,7 +119,7 @@ impl Builder {
     /// A [`SetupError`] if the settings cannot be used, or no key is for the algorithm.
     pub fn keys(self, keys: KeySet) -> Result<Verifier, SetupError> {
         let rules = self.rules()?;
-        let keys = keys.holding(rules.algorithm)?;
+        keys.require(rules.algorithm)?;
         Ok(Verifier { rules: Arc::new(rules), keys: Arc::new(keys) })
     }
 
@@ -168,66 +144,12 @@ impl Builder {
     }
 }
 
-impl Rules {
-    #[cfg(feature = "http")]
-    pub(crate) fn issuer(&self) -> &str {
-        &self.issuer
-    }
-
-    /// Verifies a token that was taken apart already.
-    pub(crate) fn verify(&self, token: &Token<'_>, keys: &KeySet, now: SystemTime) -> Result<Claims, Error> {
-        Claims::read(token.proved(keys, self.algorithm)?, self, now)
-    }
-
-    /// Whether the token is from whom and for whom it must be.
-    pub(crate) fn judge_parties(&self, issuer: &str, audience: Option<&str>) -> Result<(), Error> {
-        if issuer != self.issuer {
-            return Err(Error::Issuer);
-        }
-        match (&self.audience, audience) {
-            (Audience::Nobody, None) => Ok(()),
-            (Audience::Named(_), None) => Err(Error::Claim("aud".to_owned())),
-            (Audience::Named(expected), Some(named)) if expected == named => Ok(()),
-            (Audience::Nobody | Audience::Named(_), Some(_)) => Err(Error::Audience),
-        }
-    }
-
-    /// Whether now lies in the time of the token, give or take the leeway.
-    ///
-    /// Where the leeway would lead past the end of time, the clock is broken, and nothing is accepted.
-    pub(crate) fn judge_time(
-        &self,
-        begins: SystemTime,
-        ends: SystemTime,
-        now: SystemTime,
-    ) -> Result<(), Error> {
-        if now.checked_add(self.leeway).is_none_or(|latest| begins > latest) {
-            return Err(Error::NotYet);
-        }
-        if ends.checked_add(self.leeway).is_none_or(|end| now >= end) {
-            return Err(Error::Expired);
-        }
-        Ok(())
-    }
-}
-
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that asks the machine, where no clock was handed in"
 )]
 fn system_time() -> SystemTime {
     SystemTime::now()
-}
-
-impl fmt::Debug for Rules {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rules")
-            .field("issuer", &self.issuer)
-            .field("audience", &self.audience)
-            .field("algorithm", &self.algorithm)
-            .field("leeway", &self.leeway)
-            .finish_non_exhaustive()
-    }
 }
 
 impl fmt::Debug for Builder {

@@ -8,8 +8,9 @@ use http::Request;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::Guard;
-use crate::{Claims, Error};
+use super::guard::Guard;
+use crate::claims::Claims;
+use crate::error::Error;
 
 /// A layer that lets requests through which carry a good access token, and puts its [`Claims`] into their extensions.
 #[derive(Clone, Debug)]

@@ -6,7 +6,8 @@ use aws_lc_rs::signature::{
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Map, Value};
 
-use crate::{Algorithm, SetupError};
+use crate::algorithm::Algorithm;
+use crate::setup::SetupError;
 
 /// What only the owner of a key may know (RFC 7518 sections 6.2.2, 6.3.2 and 6.4).
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use hyper::Uri;
 
-use crate::SetupError;
+use crate::setup::SetupError;
 
 /// The address of a key set, with what a connection needs.
 #[derive(Clone, Debug)]

@@ -4,13 +4,16 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::{Mutex as Flight, OwnedMutexGuard};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::task::JoinHandle;
 
-use super::fetch::{FetchError, Fetched, Fetcher};
+use super::fetch::{Fetched, Fetcher};
 use super::freshness::max_age;
-use crate::verifier::Clock;
-use crate::{Algorithm, Error, KeySet};
+use crate::algorithm::Algorithm;
+use crate::error::Error;
+use crate::fetch_error::FetchError;
+use crate::keys::KeySet;
+use crate::rules::Clock;
 
 /// How long and how often.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +34,7 @@ pub(super) struct Cache {
     clock: Clock,
     state: Mutex<State>,
     /// Held by the one fetch that is under way.
-    flight: Arc<Flight<()>>,
+    fetching: Arc<AsyncMutex<()>>,
 }
 
 #[derive(Default)]
@@ -58,33 +61,33 @@ enum Need {
     /// A fetch is due, and its outcome is waited for.
     Now,
     /// There are no keys, and it is too early for another try.
-    Hopeless(FetchError),
+    Unavailable(FetchError),
 }
 
 impl Cache {
     pub(super) fn new(fetcher: Fetcher, limits: Limits, algorithm: Algorithm, clock: Clock) -> Self {
-        Self { fetcher, limits, algorithm, clock, state: Mutex::default(), flight: Arc::default() }
+        Self { fetcher, limits, algorithm, clock, state: Mutex::default(), fetching: Arc::default() }
     }
 
     /// The keys to verify with now.
     pub(super) async fn keys(self: &Arc<Self>) -> Result<Arc<KeySet>, Error> {
         match self.need() {
             Need::None(keys) => return Ok(keys),
-            Need::Hopeless(why) => return Err(Error::Keys(why)),
+            Need::Unavailable(why) => return Err(Error::Keys(why)),
             Need::Later(keys) => {
                 self.fetch_behind();
                 return Ok(keys);
             }
             Need::Now => {}
         }
-        let flight = self.board().await;
+        let permit = self.wait_to_fetch().await;
         // Whoever waited for another's fetch finds its keys here, or learns that it failed.
         if matches!(self.need(), Need::Now) {
-            self.fly(flight).await.map_err(|_| Error::Keys(FetchError::Stopped))?;
+            self.start_fetch(permit).await.map_err(|_| Error::Keys(FetchError::Stopped))?;
         }
         match self.need() {
             Need::None(keys) | Need::Later(keys) => Ok(keys),
-            Need::Hopeless(why) => Err(Error::Keys(why)),
+            Need::Unavailable(why) => Err(Error::Keys(why)),
             Need::Now => Err(Error::Keys(self.last_failure().unwrap_or(FetchError::Stopped))),
         }
     }
@@ -95,10 +98,10 @@ impl Cache {
         is_enough: impl Fn(&KeySet) -> bool,
     ) -> Result<Arc<KeySet>, Error> {
         if self.may_ask_for_key(&is_enough) {
-            let flight = self.board().await;
+            let permit = self.wait_to_fetch().await;
             if self.may_ask_for_key(&is_enough) {
                 self.state().asked_for_key_at = Some((self.clock)());
-                self.fly(flight).await.map_err(|_| Error::Keys(FetchError::Stopped))?;
+                self.start_fetch(permit).await.map_err(|_| Error::Keys(FetchError::Stopped))?;
             }
         }
         let state = self.state();
@@ -113,8 +116,8 @@ impl Cache {
 
     /// Fetches now, whatever is at hand.
     pub(super) async fn fetch(self: &Arc<Self>) -> Result<(), FetchError> {
-        let flight = self.board().await;
-        self.fly(flight).await.map_err(|_| FetchError::Stopped)?;
+        let permit = self.wait_to_fetch().await;
+        self.start_fetch(permit).await.map_err(|_| FetchError::Stopped)?;
         self.last_failure().map_or(Ok(()), Err)
     }
 
@@ -139,7 +142,7 @@ impl Cache {
             (Some(held), Some((at, _))) if !is_within(held.fetched_at, held.max_age, *at) => {
                 Need::Later(Arc::clone(&held.keys))
             }
-            (None, Some((_, why))) if is_too_early.is_some() => Need::Hopeless(why.clone()),
+            (None, Some((_, why))) if is_too_early.is_some() => Need::Unavailable(why.clone()),
             _ => Need::Now,
         }
     }
@@ -153,24 +156,24 @@ impl Cache {
     }
 
     /// Waits until no fetch is under way, and keeps others from beginning one.
-    async fn board(&self) -> OwnedMutexGuard<()> {
-        Arc::clone(&self.flight).lock_owned().await
+    async fn wait_to_fetch(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.fetching).lock_owned().await
     }
 
     /// Fetches on a task of its own, so that it ends even where the request that wanted it is given up.
-    fn fly(self: &Arc<Self>, flight: OwnedMutexGuard<()>) -> JoinHandle<()> {
+    fn start_fetch(self: &Arc<Self>, permit: OwnedMutexGuard<()>) -> JoinHandle<()> {
         let cache = Arc::clone(self);
         tokio::spawn(async move {
             cache.renew().await;
-            drop(flight);
+            drop(permit);
         })
     }
 
     /// Fetches without anybody waiting, unless somebody does already.
     fn fetch_behind(self: &Arc<Self>) {
-        let Ok(flight) = Arc::clone(&self.flight).try_lock_owned() else { return };
+        let Ok(permit) = Arc::clone(&self.fetching).try_lock_owned() else { return };
         if matches!(self.need(), Need::Later(_)) {
-            drop(self.fly(flight));
+            drop(self.start_fetch(permit));
         }
     }
 
@@ -188,7 +191,7 @@ impl Cache {
             // A set that the issuer stands by takes the place of the last, even where it has nothing for us: keys that
             // are not in it any more have been retired.
             Ok(held) => {
-                let lacks = KeySet::clone(&held.keys).holding(self.algorithm).err();
+                let lacks = held.keys.require(self.algorithm).err();
                 state.held = Some(held);
                 lacks.map(|why| (now, FetchError::Keys(why)))
             }

@@ -1,7 +1,6 @@
 //! One request for the keys: no redirects, nothing sent but the request, everything bounded.
 
-use std::error;
-use std::fmt;
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,71 +19,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::address::Address;
-use crate::keys::MAX_KEY_SET_BYTES;
-
-/// Why the keys could not be had. For the log and for health checks: clients are told only to come back.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum FetchError {
-    /// No connection came about.
-    Connect(String),
-    /// The issuer's certificate was not accepted, or TLS failed otherwise.
-    Tls(String),
-    /// There was no answer in time.
-    Timeout(Duration),
-    /// The answer was another than 200; redirects are not followed.
-    Status(u16),
-    /// The answer was longer than [`MAX_KEY_SET_BYTES`].
-    TooLarge,
-    /// The answer broke off, or was no HTTP.
-    Http(String),
-    /// The answer was no set of keys that can be used.
-    Keys(crate::SetupError),
-    /// What fetched the keys was stopped, as happens when a process ends.
-    Stopped,
-}
-
-impl FetchError {
-    /// The stable name of the reason, for counters.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Connect(_) => "connect",
-            Self::Tls(_) => "tls",
-            Self::Timeout(_) => "timeout",
-            Self::Status(_) => "status",
-            Self::TooLarge => "too_large",
-            Self::Http(_) => "http",
-            Self::Keys(_) => "keys",
-            Self::Stopped => "stopped",
-        }
-    }
-}
-
-impl fmt::Display for FetchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("could not fetch the issuer's keys: ")?;
-        match self {
-            Self::Connect(why) => {
-                write!(f, "no connection ({why}); check the address, and whether the issuer runs")
-            }
-            Self::Tls(why) => write!(f, "no TLS connection ({why}); check the issuer's certificate"),
-            Self::Timeout(limit) => write!(f, "no answer within {limit:?}; check whether the issuer runs"),
-            Self::Status(status @ 300..400) => {
-                write!(f, "it answered {status}, and redirects are not followed; give the final address")
-            }
-            Self::Status(status) => write!(f, "it answered {status}; check the address"),
-            Self::TooLarge => write!(f, "the answer is over {MAX_KEY_SET_BYTES} bytes; check the address"),
-            Self::Http(why) => {
-                write!(f, "the answer broke off ({why}); check what stands between here and the issuer")
-            }
-            Self::Keys(why) => write!(f, "{why}"),
-            Self::Stopped => f.write_str("the runtime stopped it; nothing is to be done"),
-        }
-    }
-}
-
-impl error::Error for FetchError {}
+use crate::fetch_error::FetchError;
+use crate::limits::MAX_KEY_SET_BYTES;
 
 /// How the keys are asked for.
 pub(super) struct Fetcher {
@@ -108,7 +44,7 @@ impl Fetcher {
     async fn connect_and_ask(&self) -> Result<Fetched, FetchError> {
         let stream = self.connect().await.map_err(|error| FetchError::Connect(error.to_string()))?;
         let Some(tls) = &self.tls else { return self.ask(TokioIo::new(stream)).await };
-        let failed = |error: &dyn error::Error| FetchError::Tls(error.to_string());
+        let failed = |error: &dyn Error| FetchError::Tls(error.to_string());
         let name = ServerName::try_from(self.address.host.clone()).map_err(|error| failed(&error))?;
         let connected = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await;
         self.ask(TokioIo::new(connected.map_err(|error| failed(&error))?)).await

@@ -5,14 +5,7 @@ use std::time::Duration;
 use hyper::HeaderMap;
 use hyper::header::{AGE, CACHE_CONTROL};
 
-/// How long keys are kept where the issuer does not say.
-pub const DEFAULT_MAX_AGE: Duration = Duration::from_secs(5 * 60);
-
-/// Keys are kept at least this long, so that no header makes every request of the API one to the issuer.
-pub const MIN_MAX_AGE: Duration = Duration::from_secs(30);
-
-/// Keys are kept at most this long, so that a key that was retired after a leak is not accepted for longer.
-pub const MAX_MAX_AGE: Duration = Duration::from_secs(60 * 60);
+use crate::limits::{DEFAULT_MAX_AGE, MAX_MAX_AGE, MIN_MAX_AGE};
 
 /// Reads it from `Cache-Control` and `Age`.
 pub(super) fn max_age(headers: &HeaderMap) -> Duration {
