@@ -28,7 +28,7 @@ struct Key {
 #[derive(Clone)]
 enum Material {
     Public(Algorithm, ParsedPublicKey),
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
 }
 
 impl KeySet {
@@ -83,7 +83,7 @@ impl KeySet {
         if secret.len() < MIN_SECRET_BYTES {
             return Err(SetupError::ShortSecret);
         }
-        let material = Material::Secret(hmac::Key::new(hmac::HMAC_SHA256, secret));
+        let material = Material::Secret(Box::new(hmac::Key::new(hmac::HMAC_SHA256, secret)));
         Ok(Self(vec![Key { kid, material }]))
     }
 
