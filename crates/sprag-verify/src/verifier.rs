@@ -15,8 +15,8 @@ use crate::token::Token;
 
 /// Verifies access tokens with keys that were handed in. Cheap to clone.
 ///
-/// It neither reads a file nor opens a connection. Where the keys are to be fetched and renewed, `RemoteVerifier`
-/// (feature `http`) does that around the same rules.
+/// It neither reads a file nor opens a connection: when the issuer's keys change, make a new one. `RemoteVerifier`
+/// (feature `http`) has the same rules, and fetches and renews the keys by itself.
 #[derive(Clone, Debug)]
 pub struct Verifier {
     rules: Arc<Rules>,
