@@ -164,6 +164,15 @@ async fn claims_of_another_layer_do_not_get_past_one_that_finds_no_token() {
 }
 
 #[tokio::test]
+async fn claims_that_another_middleware_left_are_not_taken_for_verified_ones() {
+    let builder = Verifier::builder(ISSUER).audience(AUDIENCE).clock(Clock::new().reader());
+    let strangers = builder.shared_secret(SECRET).unwrap().verify(&hs256(&claims(json!({})))).unwrap();
+    let mut request = Request::get("/layer-or-not").body(Body::empty()).unwrap();
+    request.extensions_mut().insert(strangers);
+    assert_eq!(text(app(&guard()).oneshot(request).await.unwrap()).await, "nobody");
+}
+
+#[tokio::test]
 async fn while_keys_cannot_be_had_nobody_is_told_to_log_in_again() {
     let key = Key::new("first");
     let issuer = Issuer::start(Answer { status: 503, headers: Vec::new(), body: String::new() }).await;

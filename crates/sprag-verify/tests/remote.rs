@@ -212,23 +212,22 @@ async fn while_the_issuer_is_away_its_last_keys_are_used_for_a_day() {
 
 #[tokio::test]
 async fn a_second_try_while_the_issuer_is_away_is_waited_for_by_nobody() {
-    let (clock, key) = (Clock::new(), Key::new("first"));
-    let issuer = Issuer::start_held(Answer::keys(jwks(&[&key]))).await;
-    let verifier = builder(&issuer, &clock).build().unwrap();
-    issuer.release();
+    let (clock, key, issuer, verifier) = scene().await;
     verifier.verify(&token(&key)).await.unwrap();
     issuer.answer_from_now_on(away());
     clock.wind(300);
     verifier.verify(&token(&key)).await.unwrap();
+    issuer.hold();
     clock.wind(10);
-    // The tries before have been answered; this one is on the way while the tokens are let in.
     for _ in 0..10 {
         verifier.verify(&token(&key)).await.unwrap();
     }
+    let before = Some(FetchError::Status(503));
+    assert_eq!(verifier.last_failure(), before, "the tokens are let in before the try has an outcome");
     for _ in 0..3 {
         issuer.await_request().await;
     }
-    assert_eq!(issuer.asked(), 3);
+    assert_eq!(issuer.asked(), 3, "and there is one such try");
 }
 
 #[tokio::test]

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 use sprag_verify::{Algorithm, Claims, Error, KeySet, MAX_LEEWAY, SetupError, Verifier};
 
@@ -136,6 +138,29 @@ fn a_verifier_takes_one_algorithm_whatever_its_keys_are() {
     assert!(refused.to_string().contains("algorithm() with what it has: ES256"), "{refused}");
     let refused = builder().algorithm(Algorithm::Es256).shared_secret(SECRET).unwrap_err();
     assert_eq!(refused.code(), "no_key");
+}
+
+#[test]
+fn a_key_of_another_algorithm_in_the_set_is_no_way_around_it() {
+    let pair = Ed25519KeyPair::generate().unwrap();
+    let x = BASE64URL_NOPAD.encode(pair.public_key().as_ref());
+    let set =
+        json!({ "keys": [Key::new("a").jwk(), { "kty": "OKP", "crv": "Ed25519", "kid": "ed", "x": x }] });
+    let look = |wanted: Algorithm, named: &str| {
+        let header = json!({ "alg": named, "kid": "ed", "typ": "at+jwt" }).to_string();
+        let segments =
+            [header, claims(json!({})).to_string()].map(|json| BASE64URL_NOPAD.encode(json.as_bytes()));
+        let signed = segments.join(".");
+        let token = format!("{signed}.{}", BASE64URL_NOPAD.encode(pair.sign(signed.as_bytes()).as_ref()));
+        let builder = Verifier::builder(ISSUER).audience(AUDIENCE).algorithm(wanted);
+        builder.jwks(set.to_string()).unwrap().verify_at(&token, at(NOW)).map(|_| ())
+    };
+    assert_eq!(look(Algorithm::EdDsa, "EdDSA"), Ok(()));
+    for (wanted, named) in
+        [(Algorithm::Es256, "EdDSA"), (Algorithm::Es256, "ES256"), (Algorithm::EdDsa, "ES256")]
+    {
+        assert_eq!(look(wanted, named), Err(Error::Algorithm), "{wanted} {named}");
+    }
 }
 
 #[test]

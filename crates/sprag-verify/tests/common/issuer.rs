@@ -74,6 +74,11 @@ impl Issuer {
         self.shared.gate.add_permits(1_000_000);
     }
 
+    /// Answers nobody any more until it is released.
+    pub(crate) fn hold(&self) {
+        self.shared.gate.forget_permits(usize::MAX);
+    }
+
     /// Waits until a request has arrived that was not waited for yet.
     pub(crate) async fn await_request(&self) {
         self.shared.arrived.acquire().await.unwrap().forget();
