@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn a_profile_names_the_actions_that_its_reader_was_given() {
         let error = read("on = \"POST /login\"\ndoes = \"login\"").unwrap_err();
-        assert_eq!(error, "x.toml:5: does cannot be \"login\"; use one of \"options\"");
+        assert_eq!(error, "x.toml:5: route.does cannot be \"login\"; use one of \"options\"");
         let error = read("on = \"GET /options\"\ndoes = \"options\"").unwrap_err();
         assert!(error.contains("options cannot be a GET"), "{error}");
         let error = read("on = \"POST /options/{id}\"\ndoes = \"options\"").unwrap_err();
