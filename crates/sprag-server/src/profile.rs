@@ -31,7 +31,7 @@ use sprag::session::ProfileId;
 use toml::de::DeTable;
 
 use route::Surroundings;
-use section::{MAX_PAGE_BYTES, Section, Source};
+use section::{MAX_PROFILE_BYTES, Section, Source};
 
 pub use sprag::token::Encoding;
 
@@ -196,8 +196,8 @@ impl Profile {
     /// The first thing that is wrong, with its line.
     pub(crate) fn read(actions: &[Action], name: &str, file: &str, text: &str) -> Result<Self, ProfileError> {
         let source = Source { file, text };
-        if text.len() > MAX_PAGE_BYTES {
-            return Err(source.error(0, format!("a page has at most {MAX_PAGE_BYTES} bytes")));
+        if text.len() > MAX_PROFILE_BYTES {
+            return Err(source.error(0, format!("a profile has at most {MAX_PROFILE_BYTES} bytes")));
         }
         let table = DeTable::parse(text).map_err(|error| toml_hints::of(source, &error))?;
         let profile = Section::root(source, table.get_ref(), &KEYS)?;
@@ -224,7 +224,7 @@ impl Profile {
             registration,
             access: settings::access(&profile)?,
             environment: settings::environment(&profile)?,
-            import: profile.get("import").map(|field| ImportShape::parse(&field)).transpose()?,
+            import: profile.get("import").map(|field| import::parse(&field)).transpose()?,
         };
         overlap::check_alone(&profile)?;
         cookie_reach::check(&profile)?;

@@ -360,8 +360,8 @@ async fn the_document_and_its_reader_come_from_the_binary() {
     let answer = fetch(&router, "/openapi.json").await;
     assert_eq!(serde_json::from_str::<Value>(&answer.1).expect("JSON"), ours());
     assert!(fetch(&router, "/docs").await.0.is_redirection());
-    let page = fetch(&router, "/docs/").await;
-    assert_eq!(page.0, StatusCode::OK);
+    let viewer = fetch(&router, "/docs/").await;
+    assert_eq!(viewer.0, StatusCode::OK);
     let start = fetch(&router, "/docs/swagger-initializer.js").await.1;
     assert!(start.contains("/openapi.json") && start.contains("\"validatorUrl\": \"none\""), "{start}");
     assert!(!start.contains("https://"), "{start}");

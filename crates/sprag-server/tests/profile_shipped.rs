@@ -185,7 +185,7 @@ fn an_account_without_an_email_has_null_there() {
 }
 
 #[test]
-fn sessions_are_listed_and_do_not_tell_when_they_last_turned() {
+fn sessions_are_listed_and_do_not_tell_when_they_last_rotated() {
     let key = SessionKey { account: AccountId(Uuid::nil()), session: SessionId(Uuid::from_u128(3)) };
     let begun = Session::begun(key, ProfileId(1), [0; 32], Epoch(0), &Policy::default(), Timestamp(0));
     let session = Session {

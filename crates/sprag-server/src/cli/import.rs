@@ -7,12 +7,12 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow, bail};
 use sprag::Engine;
 use sprag::engine::Limits;
+use sprag_import::{Mode, Source, SourceError, Summary, Taker, Trial};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::output::tell;
 use super::{block_on, misused, resolve};
 use crate::config::{Config, Database, ProfileRef, Sources};
-use crate::import::{self, Mode, Source, SourceError, Summary, Taker, Trial};
 use crate::node::{Node, load_profiles};
 use crate::profile::{ImportColumn, ImportKind, Profile, TableShape};
 use crate::{database, logs};
@@ -24,7 +24,7 @@ mod report;
 /// How many records are under way at a time. SQLite commits together what waits together.
 const AT_ONCE_SQLITE: usize = 256;
 
-/// The same for each connection to PostgreSQL: while one waits for its commit, the next ones queue.
+/// How many rows are under way for each connection to PostgreSQL: while one waits for its commit, the next ones queue.
 const AT_ONCE_FOR_EACH_CONNECTION: usize = 4;
 
 #[derive(Debug, clap::Args)]
@@ -65,7 +65,7 @@ pub(super) fn run(kind: ImportKind, args: &Args, sources: &Sources) -> anyhow::R
     logs::start(&config)?;
     let mapped: Vec<_> = columns.iter().map(|column| column.field).collect();
     let shape = shape(kind, &profile, columns)?;
-    expect_adoption(kind, &profile)?;
+    expect_imported_tokens(kind, &profile)?;
     let source = Source::parse(&args.from).map_err(|error| unreadable(&args.from, error))?;
     block_on(async {
         let table = args.table.as_deref().or(shape.table.as_deref());
@@ -83,7 +83,7 @@ pub(super) fn run(kind: ImportKind, args: &Args, sources: &Sources) -> anyhow::R
         let taker = Taker::of(kind, mode, shape, profile.client_policy());
         let interrupt = interrupt().context("could not listen for signals")?;
         let feed = opened.start(wanted)?;
-        let (summary, stopped) = import::run(feed, &taker, at_once, interrupt, &mut report).await;
+        let (summary, stopped) = sprag_import::run(feed, &taker, at_once, interrupt, &mut report).await;
         let code = report.end(&summary, stopped)?;
         warn_if_all_are_silent(&summary);
         Ok(code)
@@ -162,7 +162,7 @@ fn shape(kind: ImportKind, profile: &Profile, columns: Vec<ImportColumn>) -> any
 }
 
 /// Sessions whose tokens the profile would refuse need not be moved.
-fn expect_adoption(kind: ImportKind, profile: &Profile) -> anyhow::Result<()> {
+fn expect_imported_tokens(kind: ImportKind, profile: &Profile) -> anyhow::Result<()> {
     if kind == ImportKind::Sessions && !profile.refresh.takes_imported_tokens {
         bail!(
             "the profile {} refuses the tokens of another system, so nobody could use the sessions; put adopts = true under \
@@ -187,7 +187,7 @@ fn unreadable(source: &str, error: SourceError) -> anyhow::Error {
 
 /// A column that is empty in every line is most likely the wrong one.
 fn warn_if_all_are_silent(summary: &Summary) {
-    let silent = summary.over_reasons.get(import::UNSAID).copied().unwrap_or(0);
+    let silent = summary.over_reasons.get(sprag_import::UNSAID).copied().unwrap_or(0);
     if silent > 0 && silent == summary.seen() {
         tell(format_args!(
             "sprag: every session was left out, for its status is empty there; look whether the column is the right one. Where \

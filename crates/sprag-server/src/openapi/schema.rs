@@ -20,7 +20,7 @@ pub(super) fn node(node: &Node) -> Value {
     mixed(node, &[])
 }
 
-/// The same where the elements of a list may also be as `others` are.
+/// The schema of a node whose list may also have elements as `others` are.
 pub(super) fn mixed(node: &Node, others: &[&Node]) -> Value {
     match node {
         Node::Constant(value) => constant(value),
@@ -158,7 +158,7 @@ fn pattern(input: Input) -> Option<String> {
 /// A character that a name may have: no `@`, white space or control character.
 const PLAIN: &str = "[^@\\s\\u0000-\\u001f\\u007f-\\u009f]";
 
-/// The same, but not the dot that no domain begins with.
+/// Such a character, but not the dot that no domain begins with.
 const PLAIN_NO_DOT: &str = "[^@.\\s\\u0000-\\u001f\\u007f-\\u009f]";
 
 fn one_of_them(fields: &[&TakenField]) -> Value {

@@ -63,12 +63,12 @@ facts! {
     AccountEmail = "account.email", Text;
     /// Whether the account may administer others.
     AccountIsAdmin = "account.is_admin", Flag;
-    /// What the account may do, as other systems call it: `admin` or `user`, or what it brought along from its former
-    /// home.
+    /// What the account may do, as other systems call it: `admin` or `user`, or what it brought along from its
+    /// source system.
     AccountRole = "account.role", Text;
     /// What other systems know the account by: its key in the source system, else its id.
     AccountSubject = "account.subject", Text;
-    /// The same, as a number where it is one.
+    /// What other systems know the account by, as a number where it is one.
     AccountSubjectNumber = "account.subject_number", NumberOrText;
     /// What people call the account's owner, if that is known.
     AccountName = "account.name", Text;
@@ -84,9 +84,9 @@ facts! {
     ItemId = "session.id", Id;
     /// When a listed session was opened.
     ItemCreatedAt = "session.created_at", Time;
-    /// The hour in which a listed session last turned.
+    /// The hour in which a listed session last rotated.
     ItemLastUsedAt = "session.last_used_at", Time;
-    /// The hour in which a listed session ends unless it turns before.
+    /// The hour in which a listed session ends unless it rotates before.
     ItemIdleExpiresAt = "session.idle_expires_at", Time;
     /// When a listed session ends at the latest.
     ItemExpiresAt = "session.expires_at", Time;

@@ -60,7 +60,7 @@ impl Template {
         }
     }
 
-    /// The same as a value, for those who are not in a hurry; `null` where there is no body.
+    /// The body as a value, for those who are not in a hurry; `null` where there is none.
     #[must_use]
     pub fn render(&self, facts: &Facts<'_>) -> Value {
         let mut out = Vec::new();

@@ -1,4 +1,4 @@
-//! Pages of other sites: those that are named may call every call of every page, and no other site may.
+//! Pages of other sites: those that are named may call every call of every profile, and no other site may.
 
 use sprag_server::profile::Profile;
 

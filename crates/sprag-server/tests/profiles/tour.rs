@@ -99,7 +99,7 @@ pub(crate) fn call(stage: &Stage, route: &Route, client: &LoggedIn) -> Call {
     if fields.is_empty() { call } else { call.json(&Value::Object(fields)) }
 }
 
-/// The same without its body.
+/// A call of a route without its body.
 pub(crate) fn bodiless(stage: &Stage, route: &Route, client: &LoggedIn) -> Call {
     let call = Call::new(route.method.as_str(), &path(route, client)).header("user-agent", "Phone/1.0");
     if needs_bearer(stage, route) { call.bearer(&client.access) } else { call }

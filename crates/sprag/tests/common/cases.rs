@@ -7,7 +7,7 @@ use sprag::policy::{Ahead, Lockstep, MAX_GAP, MAX_GENERATION, MAX_RETRIES, Retry
 use sprag::ratchet::{Denial, MAX_MISSES, Notice, Row};
 use sprag::session::EndCause;
 
-use crate::given::{Given, Id, W, Where};
+use crate::common::given::{Given, Id, W, Where};
 
 /// A verdict, without what a store alone needs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,7 +79,7 @@ const TURN: Does = Rotate(5, 6);
 const LATE_TAB: Given = Given { n: 4, age: 1000, ..QUIET };
 /// The token before the newest, long after it was spent.
 const STALE: Given = Given { n: 4, ..QUIET };
-/// The same, sent by the request that spent it.
+/// The token before the newest, long after, sent by the request that spent it.
 const RESENT: Given = Given { id: Id::Same, ..STALE };
 /// The token before that.
 const OLDER: Given = Given { n: 3, ..QUIET };
