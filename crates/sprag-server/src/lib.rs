@@ -16,5 +16,5 @@ pub mod metrics;
 pub mod node;
 pub mod openapi;
 pub mod profile;
+mod quoted;
 pub mod ring_file;
-mod text;

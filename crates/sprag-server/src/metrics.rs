@@ -15,7 +15,7 @@ use sprag::ratchet::Row;
 /// Everything this server counts.
 pub struct Metrics {
     registry: Registry,
-    verdicts: [Counter; 15],
+    verdicts: [Counter; VERDICTS.len()],
     requests: Family<RequestLabels, Counter>,
     refresh_seconds: Histogram,
     /// Connections open now.
@@ -47,15 +47,35 @@ impl EncodeLabelValue for Status {
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct RowLabels {
     row: u64,
+    verdict: &'static str,
 }
+
+/// The rows of the verdict table, each with what an operator reads of it; the names are stable.
+const VERDICTS: [(Row, &str); 15] = [
+    (Row::Malformed, "malformed"),
+    (Row::StoreFault, "store_fault"),
+    (Row::Unknown, "unknown"),
+    (Row::SecretMismatch, "secret_mismatch"),
+    (Row::Ended, "ended"),
+    (Row::Ahead, "ahead"),
+    (Row::LongSpent, "reuse_long_spent"),
+    (Row::SameRequest, "same_request"),
+    (Row::JustSpent, "just_spent"),
+    (Row::Spent, "reuse"),
+    (Row::AccountMoved, "account_moved"),
+    (Row::Expired, "expired"),
+    (Row::JustTurned, "just_rotated"),
+    (Row::Current, "rotated"),
+    (Row::Missed, "missed"),
+];
 
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("sprag");
         let rows = Family::<RowLabels, Counter>::default();
         registry.register("verdicts", "Refreshes by the row of the verdict table that decided", rows.clone());
-        let verdicts =
-            std::array::from_fn(|index| rows.get_or_create(&RowLabels { row: index as u64 + 1 }).clone());
+        let verdicts = VERDICTS
+            .map(|(row, verdict)| rows.get_or_create(&RowLabels { row: row as u64, verdict }).clone());
         let metrics = Self {
             verdicts,
             requests: Family::default(),
@@ -131,5 +151,24 @@ impl Metrics {
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_row_is_counted_from_the_start_under_its_number_and_a_name_of_its_own() {
+        let mut names = std::collections::BTreeSet::new();
+        for (index, (row, name)) in VERDICTS.iter().enumerate() {
+            assert_eq!(*row as usize, index + 1, "{name}");
+            assert!(names.insert(name), "{name}");
+        }
+        let metrics = Metrics::default();
+        metrics.refreshed(Row::Spent, Duration::ZERO);
+        let text = metrics.text().unwrap();
+        assert!(text.contains("sprag_verdicts_total{row=\"10\",verdict=\"reuse\"} 1\n"), "{text}");
+        assert!(text.contains("sprag_verdicts_total{row=\"14\",verdict=\"rotated\"} 0\n"), "{text}");
     }
 }

@@ -226,7 +226,7 @@ impl World {
     pub async fn verdicts(&self) -> BTreeMap<u8, u64> {
         let text = self.sends(Call::get("/metrics")).await.text();
         let counted = text.lines().filter_map(|line| line.strip_prefix("sprag_verdicts_total{row=\""));
-        let pairs = counted.filter_map(|rest| rest.split_once("\"} "));
+        let pairs = counted.filter_map(|rest| Some((rest.split_once('"')?.0, rest.split_once("} ")?.1)));
         let read = pairs.map(|(row, count)| Some((row.parse().ok()?, count.parse().ok()?)));
         read.collect::<Option<_>>().expect("numbers")
     }

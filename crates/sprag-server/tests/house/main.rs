@@ -224,6 +224,23 @@ fn no_code_knows_a_profile_by_name() {
 }
 
 #[test]
+fn only_the_actions_themselves_know_an_action_by_name() {
+    let server = root().join("crates/sprag-server/src");
+    let mut broken = Vec::new();
+    for room in ["profile", "openapi", "edge"] {
+        for path in files(&server.join(room), &[".rs"]) {
+            for (number, line) in code(&path) {
+                let marks = ["crate::api", "Action::named(", "action.name() =", "match action"];
+                if let Some(mark) = marks.iter().find(|mark| line.contains(**mark)) {
+                    broken.push(format!("{}:{number}: {mark}", path.display()));
+                }
+            }
+        }
+    }
+    complain("what these rooms must know of an action, its file in api/ declares", &broken);
+}
+
+#[test]
 fn links_between_documents_lead_somewhere() {
     let mut broken = Vec::new();
     for path in files(&root(), &[".md"]) {
