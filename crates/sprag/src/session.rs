@@ -88,7 +88,7 @@ pub struct Session {
     pub generation: Generation,
     /// SHA-256 of the session secret, which only the client's token carries.
     pub secret_hash: SecretHash,
-    /// The account's epoch when the session was opened, or last re-authenticated.
+    /// The account's epoch when the session was opened.
     pub epoch: Epoch,
     /// When it was opened.
     pub created_at: Timestamp,
@@ -104,8 +104,6 @@ pub struct Session {
     pub instance_hash: ShortHash,
     /// How many retries the present generation has answered.
     pub retries: u8,
-    /// Whether the last rotation came from a password change or step-up, whose spent token gets nothing.
-    pub is_sealed: bool,
     /// In how many generations running another client instance has retried.
     pub streak: u8,
     /// The last generation that counted for `streak`.
@@ -137,7 +135,6 @@ impl Session {
             retry_hash: None,
             instance_hash: [0; 16],
             retries: 0,
-            is_sealed: false,
             streak: 0,
             streak_generation: None,
             ended: None,
