@@ -9,6 +9,10 @@ use uuid::Uuid;
 use crate::clock::Timestamp;
 use crate::policy::Policy;
 
+mod methods;
+
+pub use methods::Methods;
+
 /// Who a session belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
