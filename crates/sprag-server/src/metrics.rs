@@ -15,7 +15,7 @@ use sprag::ratchet::Row;
 /// Everything this server counts.
 pub struct Metrics {
     registry: Registry,
-    verdicts: [Counter; 15],
+    verdicts: [Counter; Row::ALL.len()],
     requests: Family<RequestLabels, Counter>,
     refresh_seconds: Histogram,
     /// Connections open now.
@@ -46,7 +46,7 @@ impl EncodeLabelValue for Status {
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct RowLabels {
-    row: u64,
+    row: &'static str,
 }
 
 impl Default for Metrics {
@@ -54,8 +54,7 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("sprag");
         let rows = Family::<RowLabels, Counter>::default();
         registry.register("verdicts", "Refreshes by the row of the verdict table that decided", rows.clone());
-        let verdicts =
-            std::array::from_fn(|index| rows.get_or_create(&RowLabels { row: index as u64 + 1 }).clone());
+        let verdicts = Row::ALL.map(|row| rows.get_or_create(&RowLabels { row: row.number() }).clone());
         let metrics = Self {
             verdicts,
             requests: Family::default(),
@@ -100,7 +99,7 @@ impl Default for Metrics {
 impl Metrics {
     /// Counts one refresh.
     pub fn refreshed(&self, row: Row, took: Duration) {
-        self.verdicts[row as usize - 1].inc();
+        self.verdicts[row as usize].inc();
         if row == Row::Ahead {
             self.aheads.inc();
         }

@@ -8,6 +8,7 @@ mod world;
 
 mod access;
 mod accounts;
+mod amended;
 mod canary;
 mod cookies;
 mod faults;

@@ -1,7 +1,7 @@
 //! Accounts: making them, changing a password, disabling and enabling.
 
 use super::login::{detail, new_session};
-use super::pair::fresh_life;
+use super::pair::Told;
 use super::{Caller, ClientPolicy, Engine, Requester, TokenPair, tried_too_often};
 use crate::account::{Account, Name, Particulars, is_particular};
 use crate::audit::{Event, EventKind};
@@ -11,7 +11,7 @@ use crate::password::{Match, NO_PASSWORD, Password};
 use crate::random;
 use crate::ratchet::{MAX_MISSES, SessionState};
 use crate::session::{AccountId, EndCause, Epoch, Session};
-use crate::store::{Ending, NewAccount, PasswordChange, PasswordChanged};
+use crate::store::{Ending, NewAccount, PasswordChange, PasswordChanged, Rotated};
 use crate::token::RefreshToken;
 
 /// An account to be made.
@@ -132,22 +132,24 @@ impl Engine {
             let device = self.store.named(caller.key.session).await?.and_then(|(_, detail)| detail.device);
             let now = self.now();
             let token = self.replacement(client, &state, own.as_ref(), now)?;
-            let expires_at = state.session.expires_at;
+            // It is no log-in: the session ends no later than the one before, and was authenticated when that one was.
+            let Session { expires_at, authenticated_at, methods, .. } = state.session;
             let successor = new_session(client, &token, state.epoch.next(), requester, now);
+            let successor = Session { expires_at, authenticated_at, methods, ..successor };
+            let told = Told::fresh(client, Rotated::of(&successor), now);
             let change = PasswordChange {
                 account,
                 verified_under: credential.account.epoch,
                 password_hash: password_hash.clone(),
                 replaced: caller.key.session,
-                successor: Box::new(Session { expires_at, ..successor }),
+                successor: Box::new(successor),
                 detail: detail(requester, device.as_deref()),
                 ending: requester.ending(EndCause::PasswordChanged, now),
                 event: about(account, EventKind::PasswordChanged, now, requester, None),
             };
             match self.store.change_password(change).await? {
                 PasswordChanged::Done => {
-                    let life = fresh_life(client, expires_at, now);
-                    return Ok(self.new_pair(client, Some(&credential.account), &token, life, now)?);
+                    return Ok(self.new_pair(client, Some(&credential.account), &token, told, now)?);
                 }
                 PasswordChanged::Moved => {}
             }

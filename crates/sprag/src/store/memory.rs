@@ -425,7 +425,7 @@ impl Tables {
     ) -> Option<Rotated> {
         let (session, _) = self.sessions.get_mut(&key).filter(|_| applies)?;
         change(session);
-        let rotated = Rotated { expires_at: session.expires_at };
+        let rotated = Rotated::of(session);
         if let Some(event) = event {
             self.append(event);
         }
