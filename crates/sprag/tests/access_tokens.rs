@@ -63,7 +63,11 @@ fn a_token_says_when_and_how_its_user_was_authenticated() {
     assert_eq!(says(Methods::PASSWORD), [at.clone(), json!(["pwd"]), json!("aal1")]);
     let both = Methods::PASSWORD | Methods::OTP;
     assert_eq!(says(both), [at.clone(), json!(["pwd", "otp", "mfa"]), json!("aal2")]);
-    assert_eq!(says(Methods::NONE), [at, Value::Null, Value::Null], "where nothing is known, nothing is said");
+    assert_eq!(
+        says(Methods::NONE),
+        [at, Value::Null, Value::Null],
+        "where nothing is known, nothing is said"
+    );
 }
 
 fn verify(text: &str, keys: &KeyRing, now: Timestamp) -> Result<AccessToken, Rejected> {

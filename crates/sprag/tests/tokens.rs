@@ -112,11 +112,17 @@ fn a_jwt_tells_its_session_s_end_to_the_hour() {
             r#"{{"type":"refresh","sub":"{account}","sid":"{session}","gen":41,"pid":3,"exp":{},"sec":"{secret}"}}"#,
             exp.seconds()
         );
-        assert_eq!(written.as_str(), forger.refresh_jwt(1, r#"{"alg":"HS256","kid":"1","typ":"rt+jwt"}"#, &claims));
+        assert_eq!(
+            written.as_str(),
+            forger.refresh_jwt(1, r#"{"alg":"HS256","kid":"1","typ":"rt+jwt"}"#, &claims)
+        );
         let read = RefreshToken::parse(written.as_str(), &keys, LATER).unwrap();
         assert_eq!(facts(&read), facts(&token(41)));
         assert_eq!(read.encode(Encoding::Jwt, &keys, NOW), written);
-        assert_eq!(token(41).ending(ends_at).encode(Encoding::Opaque, &keys, NOW).as_str(), text(Encoding::Opaque, &keys));
+        assert_eq!(
+            token(41).ending(ends_at).encode(Encoding::Opaque, &keys, NOW).as_str(),
+            text(Encoding::Opaque, &keys)
+        );
     }
 }
 

@@ -317,10 +317,9 @@ mod tests {
     use super::super::SqliteStore;
     use super::super::sessions::ROTATE;
     use super::*;
-    use crate::clock::Timestamp;
     use crate::error::FaultKind;
     use crate::policy::Policy;
-    use crate::ratchet::Presented;
+    use crate::ratchet::{Moment, Presented};
     use crate::session::{AccountId, Generation, ProfileId, SessionId, SessionKey};
 
     /// A writer over an account table with nothing in it.
