@@ -37,6 +37,8 @@ pub(crate) const TABS: Setting = Setting {
 
 pub(crate) const ONE_TAB: Setting = Setting { tabs: 1, ..TABS };
 const DUPLICATED: Setting = Setting { has_duplicates: true, ..TABS };
+/// Of a duplicated request one answer may be lost.
+const ONE_ANSWER: Setting = Setting { has_duplicates: true, losses: Losses::OfCopies, ..ONE_TAB };
 /// Of each generation one message is lost, and repeated within W.
 const LOSSY: Setting = Setting { losses: Losses::OnePerGeneration, ..TABS };
 /// Anything may be lost, and is repeated under the same retry id, however late.
@@ -78,6 +80,11 @@ pub(crate) fn kept() -> Vec<Question> {
         ),
         kept("two tabs on two networks", Setting { has_two_networks: true, ..TABS }, &[Sight::Retried]),
         kept("two tabs, answers lost, retry ids", WITH_IDS, &[Sight::SameRequest, Sight::TwinSpared]),
+        kept(
+            "one tab, one answer to duplicated requests, retry ids",
+            Setting { has_retry_ids: true, ..ONE_ANSWER },
+            &[Sight::SameRequest],
+        ),
         kept("one tab, an answer lost", Setting { tabs: 1, ..LOSSY }, &[Sight::Retried]),
         kept("two tabs that take turns, an answer lost", locked(LOSSY), &[Sight::Retried]),
         kept(
@@ -138,7 +145,6 @@ fn robbed(retry_id_theft: RetryIdTheft) -> Setting {
 /// What remains: where the table as designed takes an honest client for a thief, or finds a thief late.
 pub(crate) fn remainders() -> Vec<Question> {
     let ends = |name, setting| Question { name, setting, breaks: Some(Promise::HonestSpared), sights: &[] };
-    let one_answer = Setting { has_duplicates: true, losses: Losses::OfCopies, ..ONE_TAB };
     vec![
         ends("two tabs, delays of W", within(1, TABS)),
         ends("two tabs that store whichever answer comes last", Setting { keeps_newer: false, ..TABS }),
@@ -147,8 +153,7 @@ pub(crate) fn remainders() -> Vec<Question> {
             "two tabs on two networks, retries refused",
             Setting { has_two_networks: true, rules: Rules { retry: Retry::Refuse, ..RULES }, ..TABS },
         ),
-        ends("one tab, one answer to duplicated requests", one_answer),
-        ends("the same with retry ids", Setting { has_retry_ids: true, ..one_answer }),
+        ends("one tab, one answer to duplicated requests", ONE_ANSWER),
         ends("two tabs, a backup restored under them", Setting { restores: Restores::Anytime, ..TABS }),
         Question {
             name: "one tab and a thief of retry ids, found next",

@@ -58,7 +58,7 @@ impl World {
         if given.is_some() {
             self.unseen = None;
             self.has_contested = false;
-        } else if is_in_step && matches!(verdict, Verdict::Contest(_) | Verdict::Refuse(Denial::Spent)) {
+        } else if is_in_step && rules.retry == Retry::Refuse && is_spent_refusal(verdict) {
             self.has_contested = true;
         }
         if !is_in_step && !is_found && *verdict != Verdict::Fault {
@@ -71,6 +71,11 @@ impl World {
         let accusing = [EndCause::Reuse, EndCause::Lockstep, EndCause::Ahead].map(EndCause::name);
         !self.has_thief_struck && self.row.ended.is_some_and(|cause| accusing.contains(&cause))
     }
+}
+
+/// Whether nothing ends for now.
+fn is_spent_refusal(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Contest(_) | Verdict::Refuse(Denial::Spent))
 }
 
 fn is_reuse(verdict: &Verdict) -> bool {
