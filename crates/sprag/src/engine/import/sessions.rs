@@ -58,7 +58,7 @@ impl Engine {
         self.import_session_of(&Run::default(), client, session).await
     }
 
-    /// The same in a run with others.
+    /// Makes such a session in a run with others.
     ///
     /// # Errors
     /// A [`Fault`], as [`import_user`](Self::import_user).

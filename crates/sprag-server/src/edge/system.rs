@@ -16,13 +16,12 @@ use serde_json::json;
 use sprag::Fault;
 use tokio::time::timeout;
 
-use super::App;
+use super::app::App;
 use super::refusal::Problem;
-use super::response::{plainly_refused, with_body};
+use super::response::{self, JSON, plainly_refused, with_body};
 use crate::openapi;
 use crate::profile::Profile;
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const JWKS: HeaderValue = HeaderValue::from_static("application/jwk-set+json");
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -36,7 +35,7 @@ const REGRESSIONS_WORTH_SAYING: u64 = 1;
 /// A clock that shows a moment before this is wrong: 2026-01-01.
 const SANE_SINCE_MILLIS: i64 = 1_767_225_600_000;
 
-pub(super) fn routes(app: &Arc<App>, profiles: &[Profile], public_url: &str) -> Router {
+pub(crate) fn routes(app: &Arc<App>, profiles: &[Profile], public_url: &str) -> Router {
     let document = openapi::document(profiles, public_url);
     let (ready, metrics, keys) = (Arc::clone(app), Arc::clone(app), Arc::clone(app));
     Router::new()
@@ -51,7 +50,7 @@ pub(super) fn routes(app: &Arc<App>, profiles: &[Profile], public_url: &str) -> 
 fn reading(methods: axum::routing::MethodRouter) -> axum::routing::MethodRouter {
     methods.fallback(async || {
         let mut response = plainly_refused(Problem::MethodNotAllowed);
-        super::response::allow(&mut response, "GET, HEAD");
+        response::allow(&mut response, "GET, HEAD");
         response
     })
 }

@@ -2,29 +2,25 @@
 
 use std::borrow::Cow;
 
-use axum::response::Response;
-use hyper::header::{HeaderMap, HeaderName, HeaderValue, ORIGIN, SET_COOKIE};
+use hyper::header::{HeaderMap, HeaderName, ORIGIN};
 use percent_encoding::percent_decode_str;
 use sprag::Engine;
-use sprag::engine::{ClientPolicy, Refresh, TokenPair};
+use sprag::engine::ClientPolicy;
 use sprag::session::{Generation, SessionKey};
 
-use super::App;
+use super::app::App;
 use super::refusal::Problem;
 use super::request::cookies;
-use crate::profile::{CookieSpec, OriginRule, RefreshTransport, SameSite, Transport};
-
-/// How long a device cookie lasts: 400 days, the longest that browsers allow (RFC 6265bis section 4.1.2.2).
-const DEVICE_COOKIE_SECONDS: i64 = 400 * 24 * 3600;
+use crate::profile::{CookieSpec, OriginRule, RefreshTransport, Transport};
 
 /// How many cookies of one name are looked into; each may take a look into the store.
 const MAX_COOKIES: usize = 16;
 
 /// A refresh token as it came.
 #[derive(Debug)]
-pub(super) struct Carried {
-    pub(super) text: String,
-    pub(super) by: By,
+pub(crate) struct Carried {
+    pub(crate) text: String,
+    pub(crate) by: By,
 }
 
 /// A text that is a token of some session.
@@ -37,7 +33,7 @@ struct Genuine<'a> {
 
 /// The way a refresh token came, and by default goes back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum By {
+pub(crate) enum By {
     Body,
     Cookie,
 }
@@ -49,7 +45,7 @@ pub(super) enum By {
 /// and body together must be of one session, at most one generation apart; the newer counts. A token of another system
 /// may be any number of generations old there: the client that keeps it has not noticed that it has been replaced.
 /// Nothing changes where they are not.
-pub(super) async fn find(
+pub(crate) async fn find(
     transport: &RefreshTransport,
     client: &ClientPolicy,
     engine: &Engine,
@@ -152,7 +148,7 @@ async fn the_newer_one<'a>(
 }
 
 impl Carried {
-    pub(super) fn new(text: &str, by: By) -> Self {
+    pub(crate) fn new(text: &str, by: By) -> Self {
         Self { text: text.to_owned(), by }
     }
 }
@@ -161,7 +157,7 @@ impl Carried {
 ///
 /// `Sec-Fetch-Site` decides where there is one; otherwise `Origin` must be ours. Where there is neither, no browser
 /// of today sent it: a profile says whether that is enough. Sites that are named in the settings count as ours.
-pub(super) fn require_own_site(cookie: &CookieSpec, app: &App, headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) fn require_own_site(cookie: &CookieSpec, app: &App, headers: &HeaderMap) -> Result<(), Problem> {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let is_named = |origin: &str| app.other_origins.iter().any(|named| named == origin);
     let is_own = match (text(HeaderName::from_static("sec-fetch-site")), text(ORIGIN)) {
@@ -174,69 +170,12 @@ pub(super) fn require_own_site(cookie: &CookieSpec, app: &App, headers: &HeaderM
 }
 
 /// Whether an answer carries the refresh token in its cookie and in its body.
-pub(super) fn ways(transport: &RefreshTransport, by: By) -> (bool, bool) {
+pub(crate) fn ways(transport: &RefreshTransport, by: By) -> (bool, bool) {
     match (transport.transport, by) {
         (Transport::Body, _) | (Transport::Asked, By::Body) => (false, true),
         (Transport::Cookie, _) | (Transport::Asked, By::Cookie) => (true, false),
         (Transport::Both, _) => (true, true),
     }
-}
-
-/// The name of the cookie that marks the device.
-pub(super) fn device_cookie(transport: &RefreshTransport) -> Option<String> {
-    transport.cookie.as_ref().map(|cookie| format!("{}-device", cookie.name))
-}
-
-/// Puts a new refresh token into its cookie. One that stays as it is is not sent: an answer that was overtaken would
-/// put back an older one.
-pub(super) fn set(response: &mut Response, cookie: &CookieSpec, pair: &TokenPair) {
-    if let Refresh::New(token) = &pair.refresh {
-        add(response, &written(cookie, &cookie.name, token.as_str(), pair.refresh_expires_in));
-    }
-}
-
-/// Marks the device, so that its retries are known from another client's.
-pub(super) fn mark_device(response: &mut Response, cookie: &CookieSpec, name: &str, mark: [u8; 16]) {
-    let mark = data_encoding::BASE64URL_NOPAD.encode(&mark);
-    add(response, &written(cookie, name, &mark, DEVICE_COOKIE_SECONDS));
-}
-
-/// Clears the cookie, with the attributes it was set with. Only a log-out does so: a refusal that cleared it could
-/// wipe the cookie of a newer log-in.
-pub(super) fn clear(response: &mut Response, cookie: &CookieSpec) {
-    add(response, &written(cookie, &cookie.name, "", 0));
-}
-
-/// Clears the cookie of the system before, where it had another path: beside ours it would stay, and a browser that
-/// somebody else logs in with would show two sessions. It goes first, for clients that tell cookies by name only.
-pub(super) fn clear_former(response: &mut Response, cookie: &CookieSpec) {
-    let Some(path) = &cookie.former_path else { return };
-    let former = CookieSpec { path: path.clone(), ..cookie.clone() };
-    let others: Vec<HeaderValue> = response.headers().get_all(SET_COOKIE).iter().cloned().collect();
-    response.headers_mut().remove(SET_COOKIE);
-    add(response, &written(&former, &former.name, "", 0));
-    for other in others {
-        response.headers_mut().append(SET_COOKIE, other);
-    }
-}
-
-fn written(cookie: &CookieSpec, name: &str, value: &str, max_age_seconds: i64) -> String {
-    let secure = if cookie.secure { "; Secure" } else { "" };
-    let (path, same_site) = (&cookie.path, same_site(cookie.same_site));
-    format!("{name}={value}; Path={path}; Max-Age={max_age_seconds}{secure}; HttpOnly; SameSite={same_site}")
-}
-
-fn same_site(rule: SameSite) -> &'static str {
-    match rule {
-        SameSite::Strict => "Strict",
-        SameSite::Lax => "Lax",
-        SameSite::None => "None",
-    }
-}
-
-fn add(response: &mut Response, cookie: &str) {
-    let value = HeaderValue::from_str(cookie).expect("names, paths and tokens are visible ASCII");
-    response.headers_mut().append(SET_COOKIE, value);
 }
 
 #[cfg(test)]
