@@ -120,7 +120,10 @@ fn dependencies_point_one_way() {
             let imports = line.trim_start().starts_with("use crate::");
             let allowed =
                 ["use crate::session::", "use crate::clock::", "use crate::policy::", "use crate::verdict::"];
-            if ["ratchet.rs", "verdict.rs"].contains(&room.as_str()) && imports && !allowed.iter().any(|a| line.trim_start().starts_with(a)) {
+            if ["ratchet.rs", "verdict.rs"].contains(&room.as_str())
+                && imports
+                && !allowed.iter().any(|a| line.trim_start().starts_with(a))
+            {
                 broken.push(format!("{room}:{number}: the ratchet knows sessions, time and policy only"));
             }
             if room.starts_with("session") && line.contains("crate::store") {

@@ -1,6 +1,6 @@
 -- What the ratchet and access tokens must know of a session besides; and what is no longer needed goes. A build that does
 -- not know this migration refuses the database from now on, for it names a column that has gone: stop every node, migrate,
--- start the new build (docs/guide/growing.md).
+-- start the new build (docs/guide/three-nodes.md).
 --
 -- A session from before was authenticated when it was opened, by whatever means (no bit is set); it knows the instance that
 -- last turned it and no other; nobody has taken it, and nothing is contested. All that needs no row to be written anew.

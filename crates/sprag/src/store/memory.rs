@@ -450,8 +450,8 @@ impl Tables {
     }
 
     fn append(&mut self, mut event: Event) {
-        if let Some(sealed) = self.checkpoints.last() {
-            event.at = event.at.max(sealed.before);
+        if let Some(covered) = self.checkpoints.last() {
+            event.at = event.at.max(covered.before);
         }
         let chain = self.chains.entry(event.account).or_default();
         let head = chain.last().map_or_else(|| Head::new(event.account), Entry::head);
