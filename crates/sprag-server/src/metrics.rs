@@ -142,9 +142,9 @@ mod tests {
     #[test]
     fn each_row_is_counted_from_the_start_under_its_number_and_a_name_of_its_own() {
         let mut names = std::collections::BTreeSet::new();
-        for (index, (row, name)) in VERDICTS.iter().enumerate() {
-            assert_eq!(*row as usize, index + 1, "{name}");
-            assert!(names.insert(name), "{name}");
+        for (index, row) in Row::ALL.into_iter().enumerate() {
+            assert_eq!(row as usize, index, "{row:?}");
+            assert!(names.insert(row.name()) && names.insert(row.number()), "{row:?}");
         }
         let metrics = Metrics::default();
         metrics.refreshed(Row::Spent, Duration::ZERO);

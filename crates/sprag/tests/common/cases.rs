@@ -9,7 +9,6 @@ use sprag::session::EndCause;
 
 use crate::common::given::{Given, Id, W, Where};
 
-#[path = "spent_cases.rs"]
 mod spent_cases;
 
 use spent_cases::{contests, just_spent, long_spent, outages, same_request, spent, streaks, twins};

@@ -8,7 +8,7 @@ use super::Does::{self, Contest, End, Keep, Refuse, Rotate};
 use super::{
     AGAIN, Case, FRESH, LATE_TAB, NOT_NOW, OLDER, QUIET, REFUSING, RESENT, REUSE, STALE, STRICT, TURN, case,
 };
-use crate::given::{Given, Id, W};
+use crate::common::given::{Given, Id, W};
 
 /// Row 7.
 pub(super) fn long_spent() -> Vec<Case> {
