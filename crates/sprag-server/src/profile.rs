@@ -249,7 +249,7 @@ impl Profile {
                 access: settings::access(profile)?,
             },
             environment: settings::environment(profile)?,
-            import: profile.get("import").map(|field| ImportShape::parse(&field)).transpose()?,
+            import: profile.get("import").map(|field| import::parse(&field)).transpose()?,
             old_keys,
         };
         overlap::check_alone(&profile)?;

@@ -6,7 +6,7 @@ use super::chosen::Chosen;
 use super::error::ConfigError;
 use super::setting::{Fallback, Setting};
 use super::value::{self, Parsed, is_this_machine};
-use crate::text::quoted;
+use crate::quoted::quoted;
 
 /// The settings of this feature.
 pub(super) const SETTINGS: &[Setting] = &[

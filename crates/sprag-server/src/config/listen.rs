@@ -12,7 +12,7 @@ use super::error::ConfigError;
 use super::origin::Origin;
 use super::setting::{Fallback, Setting};
 use super::value::{self, Parsed, is_this_machine};
-use crate::text::quoted;
+use crate::quoted::quoted;
 
 /// The settings of this feature.
 pub(super) const SETTINGS: &[Setting] = &[

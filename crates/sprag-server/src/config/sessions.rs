@@ -10,7 +10,7 @@ use super::error::ConfigError;
 use super::origin::Origin;
 use super::setting::{Fallback, Setting};
 use super::value::{self, Parsed};
-use crate::text::{quoted, spell};
+use crate::quoted::{quoted, spell};
 
 /// The settings of this feature.
 pub(super) const SETTINGS: &[Setting] = &[

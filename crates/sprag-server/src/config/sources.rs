@@ -14,7 +14,7 @@ use super::origin::{Found, Origin};
 use super::setting::{env_of, key_of};
 use super::settings::{self, Setting};
 use crate::old_names::{self, OldName, sentence};
-use crate::text::quoted;
+use crate::quoted::quoted;
 
 /// The file of settings that is read if it is there.
 const FILE: &str = "sprag.toml";

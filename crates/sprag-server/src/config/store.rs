@@ -11,7 +11,7 @@ use super::error::ConfigError;
 use super::origin::Origin;
 use super::setting::{Fallback, Setting};
 use super::value::Parsed;
-use crate::text::quoted;
+use crate::quoted::quoted;
 
 /// The settings of this feature.
 pub(super) const SETTINGS: &[Setting] = &[

@@ -8,7 +8,7 @@ use super::origin::{Found, Origin};
 use super::secret::{Secret, weakness};
 use super::setting::{Fallback, Setting};
 use super::value::Parsed;
-use crate::text::quoted;
+use crate::quoted::quoted;
 use serde::de::IgnoredAny;
 
 /// The settings of this feature.

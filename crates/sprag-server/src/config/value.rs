@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use crate::text::quoted;
+use crate::quoted::quoted;
 
 /// What a parser says: a value, or what is wrong with the text.
 pub(super) type Parsed<T> = Result<T, String>;
@@ -76,7 +76,7 @@ pub(super) fn is_this_machine(url: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::spell;
+    use crate::quoted::spell;
 
     #[test]
     fn a_span_is_a_number_and_a_unit_and_nothing_else() {

@@ -6,7 +6,7 @@ use sprag::access::RESERVED_CLAIMS;
 use sprag::engine::Subject;
 use sprag::policy::{Ahead, Lockstep, MAX_REUSE_INTERVAL, Policy, Retry};
 
-use crate::text::spell;
+use crate::quoted::spell;
 
 use super::error::{ProfileError, quote, suggest};
 use super::fact::Fact;

@@ -1,13 +1,9 @@
 //! Stories: what people, their devices and thieves live through at the wire, told through the real router over
 //! the real store. No sockets, no sleeping: time is wound by hand.
 
-mod call;
-mod people;
-mod seam;
-mod world;
-
 mod access;
 mod accounts;
+mod amended;
 mod canary;
 mod cookies;
 mod faults;
@@ -21,3 +17,5 @@ mod sessions;
 mod theft;
 mod verdicts;
 mod window;
+
+use sprag_testkit::{call, people, seam, world};

@@ -68,8 +68,8 @@ table! {
     /// The token was spent a moment ago and this profile answers no retries.
     TOKEN_SPENT: "token_spent", 401,
         "this refresh token has been used already; use the one that replaced it",
-        "A refresh token used already, on a profile that answers no retries, inside the reuse interval; nothing ends",
-        "";
+        "A refresh token used already, inside the reuse interval, on a profile that answers no retries, or by a request whose twin was answered before; nothing ends",
+        "`foreign_retry`, `late_twin` or `contested` where another client is about";
     /// The token's or session's lifetime is over.
     TOKEN_EXPIRED: "token_expired", 401,
         "this token has expired; refresh it or log in again",
