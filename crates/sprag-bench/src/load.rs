@@ -452,7 +452,7 @@ mod tests {
         flags.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
         let mut config = Config::resolve(flags, [], folder.path()).unwrap();
         let profiles = load_profiles(&config.profiles, Some(&config)).unwrap();
-        let listener = TcpListener::bind(config.listen).await.unwrap();
+        let listener = TcpListener::bind(config.listen.address).await.unwrap();
         config.bound_to(listener.local_addr().unwrap());
         let node = Node::make(config, profiles).await.unwrap();
         let router = node.router(&node.app());

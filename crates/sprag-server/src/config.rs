@@ -48,7 +48,6 @@ pub use reference::{DEFAULTS, args, flags, reference, table};
 pub use secret::{MIN_SECRET_BYTES, Secret};
 pub use sessions::{Lifetimes, Sessions};
 pub use sources::{Flags, Sources};
-pub(crate) use store::has_password;
 pub use store::{Database, Store};
 pub use tokens::Tokens;
 

@@ -478,14 +478,10 @@ fn the_default_file_can_be_taken_as_it_is() {
     let config = nothing().toml(&lines.join("\n")).config();
     let plain = nothing().config();
     let ours = Policy::default();
-    let lifetimes = Lifetimes {
-        reuse_interval: Some(ours.reuse_interval),
-        retry: Some(ours.retry),
-        access_ttl: Some(ours.access_ttl),
-        idle_timeout: Some(ours.idle_timeout),
-        absolute_lifetime: Some(ours.absolute_lifetime),
-    };
-    assert_eq!(config.sessions.lifetimes, lifetimes);
+    let lifetimes = config.sessions.lifetimes;
+    assert_eq!((lifetimes.reuse_interval, lifetimes.retry), (Some(ours.reuse_interval), Some(ours.retry)));
+    let spans = [lifetimes.access_ttl, lifetimes.idle_timeout, lifetimes.absolute_lifetime];
+    assert_eq!(spans, [ours.access_ttl, ours.idle_timeout, ours.absolute_lifetime].map(Some));
     assert_eq!(config.store.database, plain.store.database);
     assert_eq!(
         (config.listen.public_url, config.tokens.audience),

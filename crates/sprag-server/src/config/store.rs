@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use sprag::store::postgres::{Batching, Server};
+use sprag::store::postgres::{Batching, Server, has_password};
 
 use super::chosen::Chosen;
 use super::error::ConfigError;
@@ -146,15 +146,6 @@ fn database(text: &str) -> Parsed<Database> {
         "" => Err(format!("this is not a database URL; {DATABASE_LIKE}")),
         _ => Err(format!("there is no store for {}; {DATABASE_LIKE}", quoted(scheme))),
     }
-}
-
-/// Whether a database URL has a password in it, wherever libpq reads one from.
-pub(crate) fn has_password(text: &str) -> bool {
-    let Some((_, rest)) = text.split_once("://") else { return false };
-    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-    // A password may hold a slash that nobody has escaped: all before the last @ is taken for the user's part.
-    let user = place.rsplit_once('@').map_or("", |(user, _)| user);
-    user.contains(':') || query.split('&').any(|pair| pair.starts_with("password="))
 }
 
 /// How waiting rotations leave for PostgreSQL.

@@ -74,7 +74,7 @@ pub(super) fn policy(profile: &Section<'_>) -> Result<Policy, ProfileError> {
         set(&mut policy.reuse_interval, &section, "reuse_interval", reuse_interval)?;
         let retries = [("answer", Retry::Answer), ("refuse", Retry::Refuse)];
         set(&mut policy.retry, &section, "retry", |field| field.one_of(&retries))?;
-        // "adopt" is what it was called first, and stays right: nobody's profile is wrong for it.
+        // `ahead = "adopt"` is an older word for the first, and stays right: nobody's profile is wrong for it.
         let aheads =
             [("fast_forward", Ahead::FastForward), ("refuse", Ahead::Refuse), ("adopt", Ahead::FastForward)];
         set(&mut policy.ahead, &section, "ahead", |field| field.one_of(&aheads))?;

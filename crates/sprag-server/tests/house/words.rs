@@ -16,6 +16,10 @@ struct Gone {
     but_at: &'static [&'static str],
 }
 
+/// Where names that have been replaced are listed, and shown to work.
+const OLD_NAMES: &[&str] =
+    &["crates/sprag-server/src/old_names.rs", "crates/sprag-server/tests/old_names.rs"];
+
 const PAGES_OF_SITES: &[&str] = &[
     "page of this site",
     "page of a named site",
@@ -94,12 +98,18 @@ const GONE: &[Gone] = &[
         // A setting's name.
         but_in: &[&["database lanes", "besides the lanes"]],
         // Argon2 has lanes.
-        but_at: &["crates/sprag/src/password"],
+        but_at: &[
+            "crates/sprag/src/password",
+            "crates/sprag-server/src/old_names.rs",
+            "crates/sprag-server/tests/old_names.rs",
+        ],
     },
-    gone(
-        "adopt*",
-        "fast-forward (a token ahead); bind (an imported token); replace (a key ring)",
-        &[
+    Gone {
+        word: "adopt*",
+        say: "fast-forward (a token ahead); bind (an imported token); replace (a key ring)",
+        but_at: OLD_NAMES,
+        but_in: &[
+            &["refuse it ends adopt", "adopt still works"],
             // `ahead = "adopt"` and the event `ahead_adopted`.
             &[
                 "ahead adopt",
@@ -120,7 +130,7 @@ const GONE: &[Gone] = &[
             // `sprag key adopt`.
             &["key adopt", "alias adopt"],
         ],
-    ),
+    },
     gone(
         "seal*",
         "checkpoint (the journal); replace the session (a password change). Sealed means encrypted, and such uses \
@@ -129,7 +139,7 @@ const GONE: &[Gone] = &[
             // A column of migration 1, which the build before goes on reading.
             &["retries is sealed"],
             // `sprag audit verify --seal`.
-            &["alias seal", "json seal", "verify seal"],
+            &["alias seal", "json seal", "verify seal", "old seal", "seal still works"],
             &[
                 "sealed payload*",
                 "sealed secret*",
