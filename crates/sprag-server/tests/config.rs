@@ -476,8 +476,7 @@ fn the_default_file_can_be_taken_as_it_is() {
     let expected = SETTINGS.iter().filter(|setting| setting.file_key().is_some()).count();
     assert_eq!(lines.len(), expected);
     let config = nothing().toml(&lines.join("\n")).config();
-    let plain = nothing().config();
-    let ours = Policy::default();
+    let (plain, ours) = (nothing().config(), Policy::default());
     let lifetimes = config.sessions.lifetimes;
     assert_eq!((lifetimes.reuse_interval, lifetimes.retry), (Some(ours.reuse_interval), Some(ours.retry)));
     let spans = [lifetimes.access_ttl, lifetimes.idle_timeout, lifetimes.absolute_lifetime];
