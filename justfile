@@ -24,6 +24,8 @@ story name:
 
 lint:
     cargo clippy --workspace --all-targets --locked -- -D warnings
+    cargo clippy -p sprag-verify --locked -- -D warnings
+    cargo clippy -p sprag-verify --features http --locked -- -D warnings
 
 fmt:
     cargo fmt --all

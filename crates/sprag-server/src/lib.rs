@@ -12,5 +12,5 @@ mod http_client;
 pub mod metrics;
 pub mod openapi;
 pub mod profile;
+mod quoted;
 pub mod run;
-mod text;

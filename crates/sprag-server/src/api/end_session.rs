@@ -5,8 +5,8 @@ use serde_json::Map;
 use sprag::Refusal;
 use sprag::session::{EndCause, SessionId, SessionKey};
 
-use super::answer::shaped;
 use super::context::{Call, RouteContext};
+use super::response::shaped;
 use crate::edge::refusal::Problem;
 use crate::profile::{Answer, Fact, Facts, Input, Needs, Offer, Spec, Unmet};
 

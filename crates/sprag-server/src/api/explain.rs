@@ -3,8 +3,8 @@
 use axum::response::Response;
 use sprag::session::SessionId;
 
-use super::answer::shaped;
 use super::context::{Call, RouteContext};
+use super::response::shaped;
 use crate::edge::refusal::Problem;
 use crate::profile::{Answer, Fact, Facts, Needs, Offer, SessionFacts, Spec, Unmet};
 

@@ -4,8 +4,8 @@ use axum::response::Response;
 use hyper::http::request::Parts;
 use sprag::engine::Requester;
 
-use super::answer::{cleared, shaped};
 use super::context::{Call, RouteContext};
+use super::response::{cleared, shaped};
 use crate::edge::refusal::Problem;
 use crate::edge::request;
 use crate::profile::{Facts, Inputs, Needs, Spec};

@@ -2,8 +2,8 @@
 
 use axum::response::Response;
 
-use super::answer::shaped;
 use super::context::{Call, RouteContext};
+use super::response::shaped;
 use crate::edge::refusal::Problem;
 use crate::profile::{Answer, Fact, Facts, Needs, Spec};
 

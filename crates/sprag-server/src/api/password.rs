@@ -2,8 +2,8 @@
 
 use axum::response::Response;
 
-use super::answer::token_pair;
 use super::context::{Call, RouteContext};
+use super::response::token_pair;
 use crate::edge::refusal::Problem;
 use crate::edge::transport::By;
 use crate::profile::{Answer, Fact, Input, Needs, Offer, Pair, Spec, Unmet};

@@ -5,8 +5,8 @@ use sprag::account::Name;
 use sprag::engine::NewUser;
 use sprag::{Error, Refusal};
 
-use super::answer::{shaped, token_pair};
 use super::context::{Call, RouteContext, device};
+use super::response::{shaped, token_pair};
 use crate::edge::refusal::Problem;
 use crate::profile::{
     Answer, Fact, Facts, Input, Needs, Pair, Spec, Whose, asks_for_transport, names_account,

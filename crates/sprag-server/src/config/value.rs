@@ -11,7 +11,7 @@ use url::{Host, Url};
 
 use super::{Database, LogFormat, ProfileRef, Secret};
 use crate::edge::proxies::{NotProxies, Proxies};
-pub(super) use crate::text::quoted;
+pub(super) use crate::quoted::quoted;
 use sprag::access::Algorithm;
 use sprag::policy::Retry;
 use sprag::store::postgres::{Batching, Server};

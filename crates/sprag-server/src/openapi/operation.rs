@@ -96,7 +96,7 @@ fn responses(profile: &Profile, route: &Route, ids: &[String]) -> Value {
 
 fn set_cookie(profile: &Profile, route: &Route) -> Option<Value> {
     let cookie = profile.refresh.cookie.as_ref()?;
-    // Whoever may come by the cookie and gets no new one leaves.
+    // Whoever may show the cookie and gets no new one leaves.
     if !route.action.reads_cookie() && !route.gives_pair() {
         return None;
     }
@@ -149,5 +149,29 @@ fn place(node: &Node, wanted: Fact) -> Option<String> {
             nodes.iter().enumerate().find_map(|(at, node)| Some(format!("/{at}{}", place(node, wanted)?)))
         }
         Node::Each(node) => Some(format!("/0{}", place(node, wanted)?)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::{Action, Spec};
+
+    const OPTIONS: Spec = Spec {
+        answer: Answer::Json {
+            schema: || json!({ "type": "object" }),
+            example: || json!({ "rp": "a site" }),
+        },
+        ..Spec::named("options", "What a standard has")
+    };
+
+    #[test]
+    fn an_answer_that_no_profile_shapes_is_described_by_its_action() {
+        let text = "id = 1\nabout = \"a test\"\n[[route]]\non = \"POST /options\"\ndoes = \"options\"\n";
+        let profile = Profile::read(&[Action::of(&OPTIONS)], "x", "x.toml", text).unwrap();
+        let described = describe(&profile, 0, &["x_options".to_owned()]);
+        assert_eq!(described["summary"], "What a standard has");
+        let media = json!({ "schema": { "type": "object" }, "example": { "rp": "a site" } });
+        assert_eq!(described["responses"]["200"]["content"]["application/json"], media);
     }
 }

@@ -1,4 +1,4 @@
-//! How texts from outside are repeated to people.
+//! How a text that somebody gave is repeated to them.
 
 /// A text as it is repeated in a sentence: in quotes, without control characters, and not at any length.
 pub(crate) fn quoted(text: &str) -> String {
