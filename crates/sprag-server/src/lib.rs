@@ -10,6 +10,7 @@ pub mod edge;
 pub mod http;
 mod http_client;
 pub mod metrics;
+pub mod old_names;
 pub mod openapi;
 pub mod profile;
 mod quoted;

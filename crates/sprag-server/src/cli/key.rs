@@ -179,7 +179,7 @@ fn is_given(key: &KeyEntry) -> bool {
 fn rotate_keys(args: &Rotate, config: &Config, spans: Spans, now: Timestamp) -> anyhow::Result<ExitCode> {
     let path = file_of(config)?;
     let after = if args.now { Duration::ZERO } else { args.after };
-    let has_own_access_keys = config.hs256_secret.is_none();
+    let has_own_access_keys = config.tokens.hs256_secret.is_none();
     if args.access && !has_own_access_keys {
         bail!(
             "access tokens are signed with the secret in SPRAG_HS256_SECRET, which is yours: change it there, and at \
@@ -187,7 +187,7 @@ fn rotate_keys(args: &Rotate, config: &Config, spans: Spans, now: Timestamp) -> 
         );
     }
     let random = SystemRandom::default();
-    let algorithm = config.signing_algorithm;
+    let algorithm = config.tokens.signing_algorithm;
     let work = |ring: &mut KeyRing| {
         let mut done = Vec::new();
         if !args.access {

@@ -109,7 +109,7 @@ struct Record<'a> {
 
 async fn list(node: &Node, args: &Filter) -> anyhow::Result<ExitCode> {
     let engine = &node.engine;
-    let profiles = node.profiles.iter().map(|profile| (profile.id.0, profile.name.as_str()));
+    let profiles = node.profiles.iter().map(|profile| (profile.client.id.0, profile.name.as_str()));
     let mut listing = Listing {
         list: List::new(if args.all { &ALL } else { &LIVE }, args.json),
         shows_ended: args.all,

@@ -47,9 +47,13 @@ pub fn start(node: &Node) -> JoinSet<()> {
 /// All jobs of a server.
 fn jobs(node: &Node) -> Vec<Job> {
     let (engine, metrics) = (&node.engine, &node.metrics);
-    let sweep = node.config.sweep_interval.map(|every| {
+    let sweep = node.config.sessions.sweep_interval.map(|every| {
         let (engine, metrics) = (Arc::clone(engine), Arc::clone(metrics));
-        Job { name: "sweep", every, work: Box::new(Sweep { engine, metrics, keep: node.config.keep_ended }) }
+        Job {
+            name: "sweep",
+            every,
+            work: Box::new(Sweep { engine, metrics, keep: node.config.sessions.keep_ended }),
+        }
     });
     let watch = RingWatch::of(node);
     let watch = watch.map(|watch| Job { name: "key ring", every: RING_INTERVAL, work: Box::new(watch) });

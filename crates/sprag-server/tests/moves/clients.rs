@@ -75,8 +75,8 @@ struct Call {
 
 impl Call {
     fn of(profile: &Profile) -> Result<Self, Failed> {
-        let route: Option<&Route> = profile.routes.iter().find(|route| route.action.name() == "refresh");
-        let (Some(route), Some(takes)) = (route, profile.refresh.body.clone()) else {
+        let route: Option<&Route> = profile.wire.routes.iter().find(|route| route.action.name() == "refresh");
+        let (Some(route), Some(takes)) = (route, profile.wire.refresh.body.clone()) else {
             return Err("the profile has no refresh in the body".into());
         };
         let probe = Facts { refresh_token: Some("here"), ..Facts::default() };
