@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn what_a_standard_has_is_answered_with_200_and_no_profile_shapes_it() {
-        let route = read("on = \"POST /options\"\ndoes = \"options\"").unwrap().routes.remove(0);
+        let route = read("on = \"POST /options\"\ndoes = \"options\"").unwrap().wire.routes.remove(0);
         assert_eq!((route.status, route.gives.is_none()), (200, true));
         for shaped in ["gives = {}", "status = 204"] {
             let error = read(&format!("on = \"POST /options\"\ndoes = \"options\"\n{shaped}")).unwrap_err();
