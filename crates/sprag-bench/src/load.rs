@@ -13,9 +13,9 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use clap::builder::RangedU64ValueParser;
 use sprag_server::config::Config;
-use sprag_server::database;
-use sprag_server::node::Node;
 use sprag_server::profile::{Profile, parse_duration};
+use sprag_server::run::database;
+use sprag_server::run::node::Node;
 use url::{Host, Url};
 
 use crate::output::{say, say_json, tell};
@@ -343,7 +343,7 @@ mod tests {
     use sprag::engine::NewUser;
     use sprag_server::config::Flags;
     use sprag_server::edge::serve::{Bounds, serve};
-    use sprag_server::node::load_profiles;
+    use sprag_server::run::node::load_profiles;
     use tokio::net::TcpListener;
 
     use super::*;

@@ -13,12 +13,13 @@ use sprag::engine::Requester;
 use sprag::session::ShortHash;
 
 use crate::config::{self, Sources};
-use crate::database;
-use crate::node::{Node, resolve};
-use crate::{logs, old_names, openapi};
+use crate::run::database;
+use crate::run::logs;
+use crate::run::node::{Node, resolve};
+use crate::{old_names, openapi};
 
 mod audit;
-pub mod demo;
+mod demo;
 #[cfg(feature = "import")]
 mod import;
 mod import_store;
@@ -28,12 +29,12 @@ mod migrate;
 mod no_import;
 mod output;
 mod profile;
-pub mod serve;
+mod serve;
 mod session;
 mod settings;
 mod sweep;
 mod user;
-pub mod why;
+mod why;
 
 #[cfg(not(feature = "import"))]
 use no_import as import;

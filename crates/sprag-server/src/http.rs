@@ -102,7 +102,8 @@ async fn in_time(context: &RouteContext, mut parts: Parts, body: Body) -> Result
     let deadline = context.app.deadline;
     let carried_out = async {
         let id = if action.takes_id() { id_in_path(&mut parts).await } else { None };
-        api::run(context, Call { parts, id, body }).await
+        let caller = context.let_in(&parts).await?;
+        api::run(context, Call { parts, id, caller, body }).await
     };
     tokio::time::timeout(deadline, carried_out).await.unwrap_or_else(|_| {
         if action.is_rotation() {

@@ -102,6 +102,7 @@ fn needs(action: Action) -> &'static str {
     match action.needs() {
         Needs::Nothing => "–",
         Needs::AccessToken => "access token",
+        Needs::AccessTokenOrCookie => "access token, or the cookie beside it",
         Needs::Administrator => "an administrator's access token",
         Needs::AdministratorUnlessOpen => "an administrator's access token, unless open",
         Needs::RefreshToken => "refresh token",

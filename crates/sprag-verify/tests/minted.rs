@@ -11,7 +11,7 @@ use sprag::access::{self, AccessClaims};
 use sprag::clock::Timestamp;
 use sprag::keys::KeyRing;
 use sprag::random::SystemRandom;
-use sprag::session::{AccountId, SessionId};
+use sprag::session::{AccountId, Methods, SessionId};
 use sprag_verify::{Algorithm, Error, KeySet, Verifier};
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -38,6 +38,8 @@ fn token(ring: &KeyRing, claims: &Map<String, Value>) -> String {
         issued_at: NOW,
         expires_at: Timestamp(NOW.0 + 900_000),
         id: *b"sixteen bytes id",
+        authenticated_at: Timestamp(NOW.0 - 60_000),
+        methods: Methods::PASSWORD | Methods::OTP,
         claims: Some(claims),
     };
     access::mint(ring, NOW, &claims).unwrap()
@@ -72,6 +74,11 @@ fn what_the_server_mints_is_verified_with_every_algorithm() {
         assert_eq!(claims.session(), "0198d1e0-7c00-7fed-9cba-ba9876543210");
         assert_eq!((claims.client_id(), claims.id()), ("sprag", "c2l4dGVlbiBieXRlcyBpZA"));
         assert_eq!((claims.issued_at(), claims.expires_at()), (now(), now() + Duration::from_secs(900)));
+        assert_eq!(claims.authenticated_at(), Some(now() - Duration::from_secs(60)));
+        assert_eq!(
+            (claims.methods(), claims.assurance()),
+            (&["pwd", "otp", "mfa"].map(String::from)[..], Some("aal2"))
+        );
         assert_eq!(claims.get::<Vec<String>>("roles").unwrap().unwrap(), ["reader"]);
     }
 }

@@ -15,7 +15,7 @@ use crate::edge::cookie;
 use crate::edge::refusal::Problem;
 use crate::edge::request::{self, Received};
 use crate::edge::transport::{self, By, Carried};
-use crate::profile::{Fact, Input, Inputs, Profile, Route, TakeError, Transport};
+use crate::profile::{Fact, Input, Inputs, Needs, Profile, Route, TakeError, Transport};
 
 /// How much of a device's label is remembered, in bytes.
 const MAX_DEVICE_BYTES: usize = 200;
@@ -49,11 +49,18 @@ pub(crate) struct Call {
     pub(crate) parts: Parts,
     /// What stands for `{id}` in its path, where the route has that.
     pub(crate) id: Option<String>,
+    /// Whose access token it carries, where the action needs one.
+    pub(crate) caller: Option<Caller>,
     /// Its body, or why there is none.
     pub(crate) body: Received,
 }
 
 impl Call {
+    /// Whose access token it carries, if what the action [`needs`](crate::profile::Spec::needs) is one.
+    pub(crate) fn caller(&mut self) -> Result<Caller, Problem> {
+        self.caller.take().ok_or_else(|| Refusal::TokenMissing.into())
+    }
+
     /// The fields of its body. They can be had once.
     pub(crate) fn fields(&mut self) -> Result<Map<String, Value>, Problem> {
         request::fields(&self.parts, std::mem::replace(&mut self.body, Ok(bytes::Bytes::new())))
@@ -91,6 +98,23 @@ impl RouteContext {
         request::requester(parts, &self.app.proxies, self.served.device_cookie.as_deref())
     }
 
+    /// Lets a request in that brings what its action needs, and says whose access token it is if that is one. A refresh
+    /// token is looked at by the action itself.
+    pub(crate) async fn let_in(&self, parts: &Parts) -> Result<Option<Caller>, Problem> {
+        let action = self.route.action;
+        if action.needs_admin(self.served.profile.client.registration) {
+            return self.admin(parts).await.map(Some);
+        }
+        match action.needs() {
+            Needs::AccessToken | Needs::Administrator => self.caller(parts).await.map(Some),
+            Needs::Nothing
+            | Needs::AccessTokenOrCookie
+            | Needs::AdministratorUnlessOpen
+            | Needs::RefreshToken
+            | Needs::RefreshOrAccessToken => Ok(None),
+        }
+    }
+
     /// Whose access token the request carries.
     pub(crate) async fn caller(&self, parts: &Parts) -> Result<Caller, Problem> {
         let bearer = request::bearer(&parts.headers).ok_or(Refusal::TokenMissing)?;
@@ -98,7 +122,7 @@ impl RouteContext {
     }
 
     /// Whose access token the request carries, if it is an administrator's.
-    pub(crate) async fn admin(&self, parts: &Parts) -> Result<Caller, Problem> {
+    async fn admin(&self, parts: &Parts) -> Result<Caller, Problem> {
         let caller = self.caller(parts).await?;
         let is_admin = self.app.engine.account(caller.key.account).await?.is_admin;
         if is_admin { Ok(caller) } else { Err(Refusal::Forbidden.into()) }

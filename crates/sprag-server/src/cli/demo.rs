@@ -14,7 +14,7 @@ use super::output::{self, say};
 use crate::config::{Config, Flags};
 use crate::edge::serve::{Bounds, serve};
 use crate::http_client::HttpClient;
-use crate::node::{Node, load_profiles};
+use crate::run::node::{Node, load_profiles};
 
 mod stage;
 mod story;
@@ -24,7 +24,7 @@ use story::{REUSE_INTERVAL, Story};
 
 /// How `sprag demo` is told.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Leave the temporary data directory in place and say where it is
     #[arg(long)]
     keep: bool,
@@ -34,7 +34,7 @@ pub struct Args {
 ///
 /// # Errors
 /// The server of the story cannot be started.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let folder = tempfile::Builder::new().prefix("sprag-demo-").tempdir();
     let folder =
         folder.context("could not make a temporary directory; is there room, and is TMPDIR right?")?;

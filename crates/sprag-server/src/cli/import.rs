@@ -13,9 +13,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::output::tell;
 use super::{block_on, misused, resolve};
 use crate::config::{Config, Database, ProfileRef, Sources};
-use crate::node::{Node, load_profiles};
 use crate::profile::{ImportColumn, ImportKind, Profile, TableShape};
-use crate::{database, logs};
+use crate::run::node::{Node, load_profiles};
+use crate::run::{database, logs};
 use report::{Heading, Report};
 
 mod refused;

@@ -11,8 +11,8 @@ use sprag::store::postgres::import::{Counts, import};
 use super::output::{Progress, counted, say};
 use super::{block_on, resolve};
 use crate::config::{Config, Database, Sources};
-use crate::ring_file::RingSource;
-use crate::{database, logs};
+use crate::run::ring_file::RingSource;
+use crate::run::{database, logs};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -18,10 +18,10 @@ use sprag::random::SystemRandom;
 use super::output::{Column, List, minute, moment, rfc3339, say, tell};
 use super::{block_on, resolve};
 use crate::config::{Config, Sources};
-use crate::database;
-use crate::logs;
 use crate::profile::parse_duration;
-use crate::ring_file::{self, RingSource};
+use crate::run::database;
+use crate::run::logs;
+use crate::run::ring_file::{self, RingSource};
 use replacement::replace;
 use rotation::{Rotated, Spans, rotate};
 

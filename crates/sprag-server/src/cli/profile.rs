@@ -8,8 +8,8 @@ use clap::Subcommand;
 
 use super::output::{say, tell};
 use crate::config::ProfileRef;
-use crate::node::load_profiles;
 use crate::profile::{self, Profile, builtin_names, refusals_reference};
+use crate::run::node::load_profiles;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {

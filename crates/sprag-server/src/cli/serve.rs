@@ -14,10 +14,10 @@ use tokio::sync::oneshot;
 
 use crate::config::{Config, Database};
 use crate::edge::serve::{Bounds, serve};
-use crate::jobs;
-use crate::node::Node;
 use crate::profile::{Input, Profile, Registration, Route, Whose};
-use crate::ring_file::RingSource;
+use crate::run::jobs;
+use crate::run::node::Node;
+use crate::run::ring_file::RingSource;
 use sprag::access::Algorithm;
 
 /// How long requests are still accepted after SIGTERM while `/readyz` says "not ready", so that a load balancer can
@@ -28,7 +28,7 @@ const NOTICE: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// The address is taken, or the store, the keys or a profile cannot be used.
-pub fn run(mut config: Config, profiles: Vec<Profile>) -> anyhow::Result<ExitCode> {
+pub(super) fn run(mut config: Config, profiles: Vec<Profile>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.listen.threads.get())
         .thread_name("sprag")

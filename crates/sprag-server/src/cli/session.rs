@@ -15,8 +15,8 @@ use super::output::{Column, List, minute, moment, rfc3339, say};
 use super::user::{self, called};
 use super::{Opens, import, on_node, plainly, requester};
 use crate::config::Sources;
-use crate::node::Node;
 use crate::profile::ImportKind;
+use crate::run::node::Node;
 
 /// How many sessions are read at a time.
 const PROFILE: u32 = 200;

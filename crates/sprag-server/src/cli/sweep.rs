@@ -9,8 +9,8 @@ use tokio::time::sleep;
 use super::output::{Progress, counted, say, say_json};
 use super::{Opens, on_node};
 use crate::config::{Sources, spell};
-use crate::jobs::SWEEP_PAUSE;
-use crate::node::Node;
+use crate::run::jobs::SWEEP_PAUSE;
+use crate::run::node::Node;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

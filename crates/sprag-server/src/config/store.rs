@@ -194,22 +194,6 @@ mod tests {
     }
 
     #[test]
-    fn a_password_in_a_database_url_is_found_wherever_it_stands() {
-        for text in [
-            "postgres://me:hunter2@db/sprag",
-            "postgres://me:hunter2@db1:5432,db2:5432/sprag",
-            "postgres://me:hunter2/b@db/sprag",
-            "postgres://:hunter2@/sprag",
-            "postgresql://me@db/sprag?sslmode=require&password=hunter2",
-        ] {
-            assert!(has_password(text), "{text}");
-        }
-        for text in ["postgres://me@db:5432/sprag", "postgres://db:1,[::1]:2/sprag?user=me", "sqlite:a@b:c"] {
-            assert!(!has_password(text), "{text}");
-        }
-    }
-
-    #[test]
     fn a_database_is_a_file_named_plainly() {
         for path in ["sprag.db", "/var/lib/sprag/sprag.db", "./a b.db", "/data/memory.db"] {
             assert_eq!(database(&format!("sqlite:{path}")), Ok(Database::Sqlite(PathBuf::from(path))));

@@ -6,8 +6,8 @@ use sprag::audit::EventKind;
 use sprag::engine::{Imported, ImportedUser};
 use sprag::session::AccountId;
 use sprag_server::config::{Config, ConfigError, Flags, ProfileRef};
-use sprag_server::node::load_profiles;
 use sprag_server::profile::{Profile, Route};
+use sprag_server::run::node::load_profiles;
 
 use crate::data::{Data, Setting, Texts};
 use crate::people::KNOWN;

@@ -10,7 +10,7 @@ use sprag::store::sqlite::{self, SqliteStore};
 use sprag::store::{Migrated, Store};
 
 use crate::config::{Config, Database};
-use crate::ring_file;
+use crate::run::ring_file;
 
 /// An open store and the clock that everyone who works on it goes by.
 #[derive(Clone)]

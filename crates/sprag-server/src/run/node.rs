@@ -12,11 +12,11 @@ use sprag::random::SystemRandom;
 use sprag::{Engine, Fault};
 
 use crate::config::{Config, Database, ProfileRef, Sources};
-use crate::database::{self, Opened};
 use crate::http::{self, App};
 use crate::metrics::Metrics;
 use crate::profile::{self, Profile};
-use crate::ring_file::RingSource;
+use crate::run::database::{self, Opened};
+use crate::run::ring_file::RingSource;
 
 /// One server, or one command beside it: everything it needs to work on a store.
 #[derive(Debug)]
