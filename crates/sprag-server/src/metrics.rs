@@ -15,7 +15,7 @@ use sprag::ratchet::Row;
 /// Everything this server counts.
 pub struct Metrics {
     registry: Registry,
-    verdicts: [Counter; VERDICTS.len()],
+    verdicts: [Counter; Row::ALL.len()],
     requests: Family<RequestLabels, Counter>,
     refresh_seconds: Histogram,
     /// Connections open now.
@@ -46,36 +46,17 @@ impl EncodeLabelValue for Status {
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct RowLabels {
-    row: u64,
+    row: &'static str,
     verdict: &'static str,
 }
-
-/// The rows of the verdict table, each with what an operator reads of it; the names are stable.
-const VERDICTS: [(Row, &str); 15] = [
-    (Row::Malformed, "malformed"),
-    (Row::StoreFault, "store_fault"),
-    (Row::Unknown, "unknown"),
-    (Row::SecretMismatch, "secret_mismatch"),
-    (Row::Ended, "ended"),
-    (Row::Ahead, "ahead"),
-    (Row::LongSpent, "reuse_long_spent"),
-    (Row::SameRequest, "same_request"),
-    (Row::JustSpent, "just_spent"),
-    (Row::Spent, "reuse"),
-    (Row::AccountMoved, "account_moved"),
-    (Row::Expired, "expired"),
-    (Row::JustTurned, "just_rotated"),
-    (Row::Current, "rotated"),
-    (Row::Missed, "missed"),
-];
 
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("sprag");
         let rows = Family::<RowLabels, Counter>::default();
         registry.register("verdicts", "Refreshes by the row of the verdict table that decided", rows.clone());
-        let verdicts = VERDICTS
-            .map(|(row, verdict)| rows.get_or_create(&RowLabels { row: row as u64, verdict }).clone());
+        let labels = |row: Row| RowLabels { row: row.number(), verdict: row.name() };
+        let verdicts = Row::ALL.map(|row| rows.get_or_create(&labels(row)).clone());
         let metrics = Self {
             verdicts,
             requests: Family::default(),
@@ -120,7 +101,7 @@ impl Default for Metrics {
 impl Metrics {
     /// Counts one refresh.
     pub fn refreshed(&self, row: Row, took: Duration) {
-        self.verdicts[row as usize - 1].inc();
+        self.verdicts[row as usize].inc();
         if row == Row::Ahead {
             self.aheads.inc();
         }
@@ -161,9 +142,9 @@ mod tests {
     #[test]
     fn each_row_is_counted_from_the_start_under_its_number_and_a_name_of_its_own() {
         let mut names = std::collections::BTreeSet::new();
-        for (index, (row, name)) in VERDICTS.iter().enumerate() {
-            assert_eq!(*row as usize, index + 1, "{name}");
-            assert!(names.insert(name), "{name}");
+        for (index, row) in Row::ALL.into_iter().enumerate() {
+            assert_eq!(row as usize, index, "{row:?}");
+            assert!(names.insert(row.name()) && names.insert(row.number()), "{row:?}");
         }
         let metrics = Metrics::default();
         metrics.refreshed(Row::Spent, Duration::ZERO);

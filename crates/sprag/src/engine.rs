@@ -230,20 +230,10 @@ impl Engine {
         }
         let key = SessionKey { account: token.subject, session: token.session };
         let state = self.store.find(key).await?.ok_or(Refusal::SessionEnded(None))?;
-        let session = &state.session;
-        if let Some(ended) = session.ended {
-            return Err(Refusal::SessionEnded(Some(ended.cause)).into());
+        match crate::ratchet::access(&state, now) {
+            Some(denial) => Err(Refusal::from(denial).into()),
+            None => Ok(Caller { key, state }),
         }
-        if state.is_disabled {
-            return Err(Refusal::AccountDisabled.into());
-        }
-        if session.epoch != state.epoch {
-            return Err(Refusal::SessionEnded(None).into());
-        }
-        if now >= session.expires_at || now >= session.idle_expires_at {
-            return Err(Refusal::TokenExpired.into());
-        }
-        Ok(Caller { key, state })
     }
 
     /// The account that an access token of this profile names, also where it has expired or its session is over; none where

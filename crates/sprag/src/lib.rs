@@ -21,6 +21,7 @@ pub mod ratchet;
 pub mod session;
 pub mod store;
 pub mod token;
+mod verdict;
 
 pub use engine::Engine;
 pub use error::{Error, Fault, FaultKind, Refusal};

@@ -14,7 +14,9 @@ use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::keys::Fingerprint;
 use crate::ratchet::{Retried, Rotation, SessionState};
-use crate::session::{AccountId, EndCause, Epoch, SecretHash, Session, SessionDetail, SessionId, SessionKey};
+use crate::session::{
+    AccountId, EndCause, Epoch, Methods, SecretHash, Session, SessionDetail, SessionId, SessionKey,
+};
 
 pub mod contract;
 pub mod memory;
@@ -61,7 +63,7 @@ pub trait Sessions: Send + Sync {
     /// Turns a row where [`Rotation::applies_to`] holds; `None` where it does not. Never inserts but the event.
     async fn rotate(&self, rotation: Rotation, event: Option<Event>) -> Result<Option<Rotated>, Fault>;
 
-    /// Counts a retry where [`Retried::applies_to`] holds; `None` where it does not.
+    /// Notes that a spent token came back where [`Retried::applies_to`] holds; `None` where it does not.
     async fn retry(&self, retried: Retried, event: Option<Event>) -> Result<Option<Rotated>, Fault>;
 
     /// Gives an imported session its secret, where [`TokenBinding::applies_to`] holds; `false` where it does not. Nothing
@@ -120,8 +122,8 @@ pub trait Accounts: Send + Sync {
     /// Lets an account log in again; its ended sessions stay ended. `false` if there is none or it was enabled.
     async fn enable(&self, account: AccountId, event: Event) -> Result<bool, Fault>;
 
-    /// Replaces the password, moves the epoch, ends the other sessions and turns or replaces the current one,
-    /// if everything still stands as [`PasswordChange`] says. Of the ended ones then [`MAX_ENDED_KEPT`] stay.
+    /// Replaces the password, moves the epoch, ends every session and opens one in place of that which asked, if
+    /// everything still stands as [`PasswordChange`] says. Of the ended ones then [`MAX_ENDED_KEPT`] stay.
     async fn change_password(&self, change: PasswordChange) -> Result<PasswordChanged, Fault>;
 
     /// Replaces a password hash, if it is still `old`; epoch and sessions stay. Without an event where it is one of the
@@ -228,8 +230,29 @@ pub enum Opened {
 /// What a write to a row leaves for the answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rotated {
+    /// When the session ends unless it turns before.
+    pub idle_expires_at: Timestamp,
     /// When the session ends at the latest.
     pub expires_at: Timestamp,
+    /// When its user last showed who they are.
+    pub authenticated_at: Timestamp,
+    /// How they did.
+    pub methods: Methods,
+}
+
+impl Rotated {
+    /// What a row leaves for the answer as it stands.
+    #[must_use]
+    pub fn of(session: &Session) -> Self {
+        let Session { idle_expires_at, expires_at, authenticated_at, methods, .. } = *session;
+        Self { idle_expires_at, expires_at, authenticated_at, methods }
+    }
+
+    /// When the session ends unless it turns before, and in any case.
+    #[must_use]
+    pub fn ends_at(&self) -> Timestamp {
+        self.idle_expires_at.min(self.expires_at)
+    }
 }
 
 /// The first time that a client presents the token of the source system: only that token makes the new secret, so the
@@ -361,35 +384,23 @@ pub struct PasswordChange {
     pub verified_under: Epoch,
     /// The new password's hash (PHC string).
     pub password_hash: String,
-    /// What becomes of the session that asked for it.
-    pub current: CurrentSession,
-    /// How the other sessions end.
+    /// The session that asked for it, which must not have ended.
+    pub replaced: SessionId,
+    /// The one that takes its place, in the epoch that the change begins.
+    pub successor: Box<Session>,
+    /// What people read of the new one.
+    pub detail: SessionDetail,
+    /// How all the sessions from before end.
     pub ending: Ending,
     /// What is journalled of it.
     pub event: Event,
-}
-
-/// What becomes of the session that changes the password.
-#[derive(Clone, Debug)]
-pub enum CurrentSession {
-    /// It presented its refresh token and turns; [`Rotation::is_sealing`] holds. It takes on the new epoch.
-    Turns(Rotation),
-    /// It showed only an access token. A new session, in the new epoch, takes its place if it still lives.
-    GivesWay {
-        /// The session that asked.
-        old: SessionId,
-        /// The one that takes its place.
-        new: Box<Session>,
-        /// What people read of the new one.
-        detail: SessionDetail,
-    },
 }
 
 /// What a password change came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PasswordChanged {
     /// It is done.
-    Done(Rotated),
+    Done,
     /// The account or the session has moved on meanwhile; nothing was changed.
     Moved,
 }

@@ -30,7 +30,7 @@ pub(crate) struct ServedProfile {
 impl ServedProfile {
     pub(crate) fn new(profile: Profile) -> Self {
         let client = profile.client_policy();
-        let device_cookie = cookie::device_cookie(&profile.refresh);
+        let device_cookie = cookie::device_cookie(&profile.wire.refresh);
         Self { profile, client, device_cookie }
     }
 }
@@ -102,7 +102,7 @@ impl RouteContext {
     /// token is looked at by the action itself.
     pub(crate) async fn let_in(&self, parts: &Parts) -> Result<Option<Caller>, Problem> {
         let action = self.route.action;
-        if action.needs_admin(self.served.profile.registration) {
+        if action.needs_admin(self.served.profile.client.registration) {
             return self.admin(parts).await.map(Some);
         }
         match action.needs() {
@@ -134,7 +134,7 @@ impl RouteContext {
         parts: &Parts,
         inputs: &Inputs<'_>,
     ) -> Result<Option<Carried>, Problem> {
-        let (transport, engine) = (&self.served.profile.refresh, &self.app.engine);
+        let (transport, engine) = (&self.served.profile.wire.refresh, &self.app.engine);
         let body = inputs.get(Input::RefreshToken);
         let carried = transport::find(transport, &self.served.client, engine, &parts.headers, body).await?;
         if let (Some(Carried { by: By::Cookie, .. }), Some(cookie)) = (&carried, &transport.cookie) {
@@ -145,14 +145,14 @@ impl RouteContext {
 
     /// The refresh token in the request's cookie, whatever its body says.
     pub(crate) async fn cookie_token(&self, parts: &Parts) -> Result<Option<Carried>, Problem> {
-        let (transport, engine) = (&self.served.profile.refresh, &self.app.engine);
+        let (transport, engine) = (&self.served.profile.wire.refresh, &self.app.engine);
         transport::find(transport, &self.served.client, engine, &parts.headers, None).await
     }
 
     /// How the refresh token of a new session shall travel. An answer that sets a cookie must have been asked for by a
     /// page of this site, or another site could log a visitor in as somebody else.
     pub(crate) fn way_asked_for(&self, parts: &Parts, inputs: &Inputs<'_>) -> Result<By, Problem> {
-        let transport = &self.served.profile.refresh;
+        let transport = &self.served.profile.wire.refresh;
         let by = match (transport.transport, inputs.get(Input::Transport)) {
             (Transport::Cookie | Transport::Both, _) | (Transport::Asked, Some("cookie")) => By::Cookie,
             (Transport::Body | Transport::Asked, _) => By::Body,
@@ -172,7 +172,8 @@ impl RouteContext {
 
     /// Marks the device of a new session whose token travels in the cookie, and clears what the system before left.
     pub(crate) fn mark_device(&self, parts: &Parts, by: By, response: &mut Response) {
-        let (Some(cookie), Some(name)) = (&self.served.profile.refresh.cookie, &self.served.device_cookie)
+        let (Some(cookie), Some(name)) =
+            (&self.served.profile.wire.refresh.cookie, &self.served.device_cookie)
         else {
             return;
         };

@@ -1,8 +1,7 @@
 //! Accounts: making them, changing a password, disabling and enabling.
 
 use super::login::{detail, new_session};
-use super::pair::fresh_life;
-use super::refresh::present;
+use super::pair::Told;
 use super::{Caller, ClientPolicy, Engine, Requester, TokenPair, tried_too_often};
 use crate::account::{Account, Name, Particulars, is_particular};
 use crate::audit::{Event, EventKind};
@@ -10,9 +9,9 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
 use crate::password::{Match, NO_PASSWORD, Password};
 use crate::random;
-use crate::ratchet::{MAX_MISSES, Rotation, SessionState};
-use crate::session::{AccountId, EndCause, Epoch, SessionDetail};
-use crate::store::{CurrentSession, Ending, NewAccount, PasswordChange, PasswordChanged};
+use crate::ratchet::{MAX_MISSES, SessionState};
+use crate::session::{AccountId, EndCause, Epoch, Session};
+use crate::store::{Ending, NewAccount, PasswordChange, PasswordChanged, Rotated};
 use crate::token::RefreshToken;
 
 /// An account to be made.
@@ -92,11 +91,11 @@ impl Engine {
         Ok(self.store.account(id).await?.ok_or(Refusal::AccountUnknown)?)
     }
 
-    /// Changes the caller's password: the account's epoch moves, the other sessions end, this one turns at once.
+    /// Changes the caller's password: the account's epoch moves, every session ends, and a new one takes the place of
+    /// the caller's. So nothing that was handed out before works after it.
     ///
-    /// Only the client's refresh token holds the session secret from which a successor is derived. Where the caller
-    /// shows that token too, its session turns; where it shows only the access token, a new session takes the place
-    /// of the old one.
+    /// Where the caller shows its refresh token too, the new session's secret is made of the old one
+    /// ([`RefreshToken::replacement`]); where it shows only the access token, it is a fresh one.
     ///
     /// # Errors
     /// [`Refusal::CurrentPasswordWrong`], [`Refusal::PasswordRejected`], or [`Refusal::SessionEnded`] if the session
@@ -132,21 +131,25 @@ impl Engine {
             }
             let device = self.store.named(caller.key.session).await?.and_then(|(_, detail)| detail.device);
             let now = self.now();
-            let detail = detail(requester, device.as_deref());
-            let (token, session) = self.successor(client, &state, own.as_ref(), (requester, detail), now)?;
-            let expires_at = state.session.expires_at;
+            let token = self.replacement(client, &state, own.as_ref(), now)?;
+            // It is no log-in: the session ends no later than the one before, and was authenticated when that one was.
+            let Session { expires_at, authenticated_at, methods, .. } = state.session;
+            let successor = new_session(client, &token, state.epoch.next(), requester, now);
+            let successor = Session { expires_at, authenticated_at, methods, ..successor };
+            let told = Told::fresh(client, Rotated::of(&successor), now);
             let change = PasswordChange {
                 account,
                 verified_under: credential.account.epoch,
                 password_hash: password_hash.clone(),
-                current: session,
+                replaced: caller.key.session,
+                successor: Box::new(successor),
+                detail: detail(requester, device.as_deref()),
                 ending: requester.ending(EndCause::PasswordChanged, now),
                 event: about(account, EventKind::PasswordChanged, now, requester, None),
             };
             match self.store.change_password(change).await? {
-                PasswordChanged::Done(_) => {
-                    let life = fresh_life(client, expires_at, now);
-                    return Ok(self.new_pair(client, Some(&credential.account), &token, life, now)?);
+                PasswordChanged::Done => {
+                    return Ok(self.new_pair(client, Some(&credential.account), &token, told, now)?);
                 }
                 PasswordChanged::Moved => {}
             }
@@ -154,30 +157,24 @@ impl Engine {
         Err(tried_too_often("change a password").into())
     }
 
-    /// The token that will follow a password change, and what becomes of the session for it.
-    fn successor(
+    /// The first token of the session that takes the place of this one.
+    fn replacement(
         &self,
         client: &ClientPolicy,
         state: &SessionState,
         own: Option<&RefreshToken>,
-        (requester, detail): (&Requester, SessionDetail),
         now: Timestamp,
-    ) -> Result<(RefreshToken, CurrentSession), Refusal> {
+    ) -> Result<RefreshToken, Refusal> {
         let session = &state.session;
         if let Some(ended) = session.ended {
             return Err(Refusal::SessionEnded(Some(ended.cause)));
         }
-        if let Some(token) = own {
-            let presented = present(token, None, requester);
-            if let Some(rotation) = Rotation::sealing(&presented, state, now, &client.policy) {
-                return Ok((token.at(rotation.to), CurrentSession::Turns(rotation)));
-            }
-        }
         let key = self.key_of_new_session(session.key.account, now);
-        let token = RefreshToken::first(client.profile, key, self.random.as_ref());
-        let mut successor = new_session(client, &token, state.epoch.next(), requester, now);
-        successor.expires_at = session.expires_at;
-        Ok((token, CurrentSession::GivesWay { old: session.key.session, new: Box::new(successor), detail }))
+        // A tag alone is not enough: the token's secret must be the row's.
+        Ok(match own.filter(|token| token.secret_hash() == session.secret_hash) {
+            Some(token) => token.replacement(key, &self.keys.load(), now),
+            None => RefreshToken::first(client.profile, key, self.random.as_ref()),
+        })
     }
 
     /// Gives an account that has no password its first one; `false` if it has one, which then stays as it is.

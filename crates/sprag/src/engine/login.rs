@@ -1,14 +1,14 @@
 //! Log-in: a name and a password for a new session.
 
-use super::pair::fresh_life;
+use super::pair::Told;
 use super::{ClientPolicy, Engine, Requester, TokenPair};
 use crate::account::{Account, Name};
 use crate::audit::{Event, EventKind, NOBODY};
 use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
 use crate::password::{Match, Password};
-use crate::session::{AccountId, Epoch, Session, SessionDetail, SessionId, SessionKey};
-use crate::store::{Opened, Opening};
+use crate::session::{AccountId, Epoch, Methods, Session, SessionDetail, SessionId, SessionKey};
+use crate::store::{Opened, Opening, Rotated};
 use crate::token::RefreshToken;
 
 /// A request to log in.
@@ -95,7 +95,8 @@ impl Engine {
         let key = self.key_of_new_session(account.id, now);
         let token = RefreshToken::first(client.profile, key, self.random.as_ref());
         let session = new_session(client, &token, account.epoch, requester, now);
-        let expires_at = session.expires_at;
+        let session = Session { methods: Methods::PASSWORD, ..session };
+        let told = Told::fresh(client, Rotated::of(&session), now);
         let opening = Opening {
             event: requester.event(key, EventKind::SessionOpened, now, None),
             detail: detail(requester, device),
@@ -106,10 +107,7 @@ impl Engine {
             spares_the_rest: account.particulars.external.is_some(),
         };
         match self.store.open(opening).await? {
-            Opened::Open => {
-                let life = fresh_life(client, expires_at, now);
-                Ok(self.new_pair(client, Some(account), &token, life, now)?)
-            }
+            Opened::Open => Ok(self.new_pair(client, Some(account), &token, told, now)?),
             Opened::AccountMoved => Err(Refusal::CredentialsInvalid.into()),
         }
     }

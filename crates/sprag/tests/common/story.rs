@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use sprag::clock::Timestamp;
 use sprag::policy::{Ahead, Lockstep, Policy, Retry};
-use sprag::ratchet::{Denial, Found, Presented, Rotation, Row, SessionState, Verdict, judge};
+use sprag::ratchet::{Denial, Found, Moment, Presented, Row, SessionState, Verdict, judge};
 use sprag::session::{
     AccountId, EndCause, Ended, Epoch, Generation, ProfileId, Session, SessionId, SessionKey,
 };
@@ -18,8 +18,6 @@ use crate::common::ledger::{Asker, Ledger, Rules, Said};
 pub(crate) enum Step {
     /// Somebody presents the token that is so many generations behind the newest ever given.
     Refresh(u64, Asker),
-    /// Somebody changes the password, with that token.
-    CheckpointKey(u64, Asker),
     /// The clock moves so many milliseconds, perhaps back.
     Wind(i64),
     Disable,
@@ -32,7 +30,7 @@ pub(crate) enum Step {
     Restore,
 }
 
-/// What one refresh or password change came to.
+/// What one refresh came to.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) now: Timestamp,
@@ -43,15 +41,20 @@ pub(crate) struct Seen {
     pub(crate) before: SessionState,
     /// The row after.
     pub(crate) after: Session,
-    /// Which row of the table decided; none for a password change.
-    pub(crate) row: Option<Row>,
-    /// None for a password change that was refused.
-    pub(crate) said: Option<Said>,
+    /// Which row of the table decided.
+    pub(crate) row: Row,
+    pub(crate) said: Said,
 }
 
 impl Seen {
     pub(crate) fn is_success(&self) -> bool {
-        matches!(self.said, Some(Said::Successor(_) | Said::Unchanged))
+        matches!(self.said, Said::Successor(_) | Said::Unchanged)
+    }
+
+    /// Whether neither its account nor the clock bars even the newest token.
+    pub(crate) fn goes_on(&self) -> bool {
+        let SessionState { session, is_disabled, epoch } = &self.before;
+        !is_disabled && *epoch == session.epoch && session.is_live(self.now)
     }
 
     /// Milliseconds since the row turned.
@@ -71,21 +74,11 @@ pub(crate) fn tell(rules: Rules, steps: &[Step]) -> Result<Vec<Seen>, TestCaseEr
 
     for step in steps {
         match *step {
-            Step::Refresh(behind, asker) | Step::CheckpointKey(behind, asker) => {
+            Step::Refresh(behind, asker) => {
                 let generation = Generation(u64::saturating_sub(newest, behind));
-                let is_seal = matches!(step, Step::CheckpointKey(..));
                 let before = state.clone();
-                let (row, said) = if is_seal {
-                    (None, seal(&mut state, generation, asker, now, rules))
-                } else {
-                    let (row, said) = refresh(&mut state, generation, asker, now, rules)?;
-                    (Some(row), Some(said))
-                };
-                let promised = if is_seal {
-                    ledger.seal(generation.0, asker, now)
-                } else {
-                    Some(ledger.present(generation.0, asker, now))
-                };
+                let (row, said) = refresh(&mut state, generation, asker, now, rules)?;
+                let promised = ledger.present(generation.0, asker, now);
                 prop_assert_eq!(said, promised, "{:?} of generation {} at {:?}", step, generation.0, before);
                 prop_assert_eq!(state.session.generation.0, ledger.newest());
                 newest = newest.max(state.session.generation.0);
@@ -122,7 +115,9 @@ fn refresh(
 ) -> Result<(Row, Said), TestCaseError> {
     let token = presented(state, generation, asker);
     let found = Found::Session(Box::new(state.clone()));
-    let judgement = judge(Some(&token), &found, 0, now, &policy(rules));
+    let policy = policy(rules);
+    let moment = Moment::uninterrupted(now, policy.reuse_interval);
+    let judgement = judge(Some(&token), &found, 0, moment, &policy);
     let session = &mut state.session;
     let said = match judgement.verdict {
         Verdict::Refuse(Denial::Spent) => Said::NotNow,
@@ -132,12 +127,16 @@ fn refresh(
             session.ended = Some(Ended { at: now, cause });
             Said::Over(cause)
         }
-        Verdict::Repeat => Said::Successor(session.generation.0),
         Verdict::Keep => Said::Unchanged,
         Verdict::Retry(retried) => {
             prop_assert!(retried.applies_to(state), "a retry was ordered that does not apply");
             retried.apply(&mut state.session);
             Said::Successor(state.session.generation.0)
+        }
+        Verdict::Contest(contest) => {
+            prop_assert!(contest.applies_to(state), "a contest was noted that does not apply");
+            contest.apply(&mut state.session);
+            Said::NotNow
         }
         Verdict::Rotate(rotation) => {
             prop_assert!(rotation.applies_to(state), "a rotation was ordered that does not apply");
@@ -149,19 +148,6 @@ fn refresh(
         }
     };
     Ok((judgement.row, said))
-}
-
-fn seal(
-    state: &mut SessionState,
-    generation: Generation,
-    asker: Asker,
-    now: Timestamp,
-    rules: Rules,
-) -> Option<Said> {
-    let token = presented(state, generation, asker);
-    let rotation = Rotation::sealing(&token, state, now, &policy(rules))?;
-    rotation.apply(&mut state.session);
-    Some(Said::Successor(state.session.generation.0))
 }
 
 fn presented(state: &SessionState, generation: Generation, asker: Asker) -> Presented {
@@ -178,6 +164,7 @@ fn presented(state: &SessionState, generation: Generation, asker: Asker) -> Pres
 fn opened(rules: Rules, now: Timestamp) -> SessionState {
     let key = SessionKey { account: AccountId(Uuid::from_u128(1)), session: SessionId(Uuid::from_u128(2)) };
     let session = Session::begun(key, ProfileId(1), [7; 32], Epoch(0), &policy(rules), now);
+    let session = Session { instance_hash: [1; 16], ..session };
     SessionState { session, is_disabled: false, epoch: Epoch(0) }
 }
 
@@ -221,7 +208,6 @@ pub(crate) fn any_story() -> impl Strategy<Value = Vec<Step>> {
         48 => any_refresh(),
         32 => any_wind(),
         3 => prop_oneof![Just(-1), Just(-W), Just(-40 * W), -W..0].prop_map(Step::Wind),
-        2 => (any_behind(), any_asker()).prop_map(|(behind, asker)| Step::CheckpointKey(behind, asker)),
         1 => Just(Step::Disable),
         1 => Just(Step::Enable),
         1 => Just(Step::MoveEpoch),
@@ -238,13 +224,14 @@ fn any_refresh() -> impl Strategy<Value = Step> {
 
 /// Mostly the newest, sometimes one behind, seldom any older.
 fn any_behind() -> impl Strategy<Value = u64> {
-    prop_oneof![20 => Just(0), 9 => Just(1), 1 => Just(2), 1 => 0..40_u64]
+    prop_oneof![20 => Just(0), 9 => Just(1), 2 => Just(2), 1 => 0..40_u64]
 }
 
 /// Mostly without a retry id; few ids, so that they meet again.
 fn any_asker() -> impl Strategy<Value = Asker> {
     let retry_id = prop_oneof![3 => Just(None), 1 => (1..3_u8).prop_map(Some)];
-    (retry_id, 0..2_u8).prop_map(|(retry_id, instance)| Asker { retry_id, instance })
+    (retry_id, prop_oneof![4 => Just(1_u8), 3 => Just(2), 1 => Just(3)])
+        .prop_map(|(retry_id, instance)| Asker { retry_id, instance })
 }
 
 fn any_wind() -> impl Strategy<Value = Step> {
