@@ -215,13 +215,11 @@ const STILL_THERE: &[(&str, &str)] = &[
     ("pages", "crates/sprag/src/engine/sessions.rs"),
     ("lane*", "crates/sprag/src/store/"),
     ("renewal*", "crates/sprag/"),
-    ("renewal*", "crates/sprag-server/src/"),
     ("renewal*", "docs/guide/embedding.md"),
 ];
 
 /// Where an old name still stands: the name, and how the path begins. The list only gets shorter.
-const NAMES_STILL_THERE: &[(&str, &str)] =
-    &[("Refresh", "crates/sprag/src/engine/"), ("answer", "crates/sprag-server/src/api")];
+const NAMES_STILL_THERE: &[(&str, &str)] = &[("Refresh", "crates/sprag/src/engine/")];
 
 /// Comments that still lean on what stands above them. The list only gets shorter.
 const STILL_LEANING: &[&str] = &[
