@@ -69,9 +69,10 @@ fuzz seconds="60":
 openapi *args:
     scripts/openapi {{args}}
 
-# Write the reference of settings anew
+# Write the references of settings and of refusals anew
 reference:
     cargo run -q -- config --reference > docs/reference/config.md
+    cargo run -q -- profile refusals > docs/reference/errors.md
 
 # Review changed snapshots (cargo install cargo-insta)
 snapshots:

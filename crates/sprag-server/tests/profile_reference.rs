@@ -2,20 +2,24 @@
 
 use std::collections::BTreeSet;
 
+use sprag::access::RESERVED_CLAIMS;
 use sprag_server::profile::{
-    Action, Answer, CODES, Fact, ImportField, Input, Needs, OWN_CLAIMS, Profile, SETTINGS, SYSTEM_PATHS,
-    builtin_names,
+    Action, Answer, CODES, Fact, ImportField, Input, Needs, Profile, SETTINGS, SYSTEM_PATHS, builtin_names,
+    refusals_reference,
 };
 
 const REFERENCE: &str = include_str!("../../../docs/reference/profiles.md");
+
+/// The reference of refusals, to which that of profiles leads for their codes.
+const REFUSALS: &str = include_str!("../../../docs/reference/errors.md");
 
 #[test]
 fn everything_a_profile_may_name_is_in_the_reference() {
     let facts = Fact::ALL.iter().map(|fact| format!("`${}`", fact.name()));
     let inputs = Input::ALL.iter().map(|input| format!("`${}`", input.name()));
-    let plain = Action::ALL.iter().map(|action| action.name()).chain(CODES.iter().map(|code| code.name));
+    let plain = Action::ALL.iter().map(|action| action.name());
     let plain = plain.chain(ImportField::ALL.iter().map(|field| field.name()));
-    let plain = plain.chain(SYSTEM_PATHS.iter().chain(OWN_CLAIMS).chain(SETTINGS).copied());
+    let plain = plain.chain(SYSTEM_PATHS.iter().chain(&RESERVED_CLAIMS).chain(SETTINGS).copied());
     for word in facts.chain(inputs).chain(plain.map(|word| format!("`{word}`"))) {
         assert!(REFERENCE.contains(&word), "docs/reference/profiles.md has no {word}");
     }
@@ -54,13 +58,15 @@ fn the_profiles_in_the_reference_are_right() {
 }
 
 #[test]
-fn the_statuses_in_the_reference_are_the_usual_ones() {
+fn the_reference_of_refusals_says_what_the_table_says() {
+    assert!(REFUSALS == refusals_reference(), "docs/reference/errors.md is stale; run: just reference");
+    assert!(
+        REFERENCE.contains("](errors.md#codes)"),
+        "docs/reference/profiles.md does not lead to the codes"
+    );
     for code in CODES {
-        let word = format!("`{}`", code.name);
-        let status = code.status.as_str();
-        let rows = REFERENCE.lines().filter(|line| line.starts_with("| 4") || line.starts_with("| 5"));
-        let row = rows.into_iter().find(|line| line.contains(&word)).expect(&word);
-        assert!(row.split('|').nth(1).is_some_and(|statuses| statuses.contains(status)), "{row}");
+        let row = format!("| `{}` | {} | {} |", code.name, code.status, code.when);
+        assert!(REFUSALS.contains(&row), "docs/reference/errors.md has no row {row}");
     }
 }
 
@@ -96,6 +102,7 @@ fn needs(action: Action) -> &'static str {
     match action.needs() {
         Needs::Nothing => "–",
         Needs::AccessToken => "access token",
+        Needs::AccessTokenOrCookie => "access token, or the cookie beside it",
         Needs::Administrator => "an administrator's access token",
         Needs::AdministratorUnlessOpen => "an administrator's access token, unless open",
         Needs::RefreshToken => "refresh token",

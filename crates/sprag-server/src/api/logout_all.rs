@@ -11,7 +11,7 @@ use crate::edge::request;
 use crate::profile::{Facts, Inputs, Needs, Spec};
 
 pub(crate) const SPEC: Spec = Spec {
-    needs: Needs::AccessToken,
+    needs: Needs::AccessTokenOrCookie,
     reads_cookie: true,
     ..Spec::named("logout_all", "Log out everywhere: end every session of the account")
 };

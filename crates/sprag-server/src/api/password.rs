@@ -30,7 +30,7 @@ fn requires_both_passwords(offer: &Offer<'_>) -> Result<(), Unmet> {
 }
 
 pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Response, Problem> {
-    let caller = context.caller(&call.parts).await?;
+    let caller = call.caller()?;
     let fields = call.fields()?;
     let inputs = context.inputs(&fields)?;
     let requester = context.requester(&call.parts)?;

@@ -36,9 +36,6 @@ pub(crate) const SPEC: Spec = Spec {
 };
 
 pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Response, Problem> {
-    if context.route.action.needs_admin(context.served.profile.registration) {
-        context.admin(&call.parts).await?;
-    }
     let fields = call.fields()?;
     let parts = &call.parts;
     let inputs = context.inputs(&fields)?;

@@ -14,8 +14,8 @@ pub(crate) const SPEC: Spec = Spec {
     ..Spec::named("sessions", "List the live sessions")
 };
 
-pub(super) async fn run(context: &RouteContext, call: Call) -> Result<Response, Problem> {
-    let caller = context.caller(&call.parts).await?;
+pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Response, Problem> {
+    let caller = call.caller()?;
     let listed = context.app.engine.sessions_of(caller.key.account).await?;
     let sessions: Vec<_> = listed
         .iter()

@@ -29,7 +29,9 @@ pub struct Route {
     pub gives: Template,
     /// The status of its answer.
     pub status: u16,
-    /// The line of the profile it stands on.
+    /// The file it stands in: the profile's, or that of one it extends.
+    pub file: String,
+    /// The line it stands on there.
     pub line: usize,
 }
 
@@ -85,7 +87,8 @@ impl Route {
         let (method, path) = method_and_path(&on, action, around.actions)?;
         let takes = takes(&section, action, around.refresh)?;
         let (gives, status) = gives(&section, action)?;
-        let route = Self { method, path, action, takes, gives, status, line: on.line() };
+        let route =
+            Self { method, path, action, takes, gives, status, file: on.file().to_owned(), line: on.line() };
         route.check_inputs(&section, around)?;
         if route.gives_pair() {
             route.check_pair(&section, around)?;
@@ -268,7 +271,7 @@ mod tests {
 
     #[test]
     fn what_a_standard_has_is_answered_with_200_and_no_profile_shapes_it() {
-        let route = read("on = \"POST /options\"\ndoes = \"options\"").unwrap().routes.remove(0);
+        let route = read("on = \"POST /options\"\ndoes = \"options\"").unwrap().wire.routes.remove(0);
         assert_eq!((route.status, route.gives.is_none()), (200, true));
         for shaped in ["gives = {}", "status = 204"] {
             let error = read(&format!("on = \"POST /options\"\ndoes = \"options\"\n{shaped}")).unwrap_err();

@@ -201,7 +201,6 @@ const STILL_THERE: &[(&str, &str)] = &[
     ("dialer*", "crates/sprag/src/store/"),
     ("former home*", "crates/sprag/tests/"),
     ("hope*", "crates/sprag/tests/"),
-    ("page", "crates/sprag-server/tests/import/given.rs"),
     ("page", "crates/sprag/src/engine/sessions.rs"),
     ("pages", "crates/sprag/src/engine/sessions.rs"),
     ("lane*", "crates/sprag/src/store/"),
