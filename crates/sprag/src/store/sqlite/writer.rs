@@ -174,14 +174,11 @@ impl Committer {
     /// Dates the rotations of a batch that took long from now: only from now on can a client have had its answer.
     fn restamp(&mut self, jobs: &[Job]) {
         let now = Instant::now();
-        let mut late = jobs
-            .iter()
-            .filter_map(Job::order)
-            .filter_map(|order| {
-                let took = now.saturating_duration_since(order.queued);
-                Some((order, counts_from(order.rotation.at, took, self.restamp_after)?))
-            })
-            .peekable();
+        let late = jobs.iter().filter_map(Job::order).filter_map(|order| {
+            let took = now.saturating_duration_since(order.queued);
+            Some((order, counts_from(order.rotation.at, took, self.restamp_after)?))
+        });
+        let mut late = late.peekable();
         if late.peek().is_none() {
             return;
         }
