@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use axum::Router;
-use sprag::engine::{Issuer, Limits};
+use sprag::engine::Limits;
 use sprag::keys::KeyRing;
 use sprag::password::Hasher;
 use sprag::random::SystemRandom;
@@ -82,11 +82,11 @@ impl Node {
         Opened { store, clock }: Opened,
         has_new_ring: bool,
     ) -> anyhow::Result<Self> {
-        let (ring, random) = (RingSource::of(&config), Arc::new(SystemRandom::default()));
+        let ring = RingSource::of(&config);
         let hasher = Hasher::start(config.hash_threads.get(), config.hash_queue.get())?;
-        let issuer = Issuer { issuer: config.issuer().to_owned(), audience: config.audience.clone() };
         let limits = Limits { sessions_per_account: config.sessions_per_account.get() };
-        let engine = Engine::new(store, clock, random, keys, hasher, issuer, limits);
+        let engine = Engine::builder(store).clock(clock).keys(keys).hasher(hasher).limits(limits);
+        let engine = engine.issuer(config.issuer()).audience(config.audience.clone()).build()?;
         Ok(Self { config, profiles, metrics: Arc::default(), engine: Arc::new(engine), ring, has_new_ring })
     }
 

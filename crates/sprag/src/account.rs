@@ -70,6 +70,22 @@ pub fn is_particular(text: &str) -> bool {
 }
 
 impl Account {
+    /// An account that was just made: enabled, in its first epoch, without names. A name leads to it only if it is stored
+    /// with it.
+    #[must_use]
+    pub fn new(id: AccountId, created_at: Timestamp) -> Self {
+        Self {
+            id,
+            username: None,
+            email: None,
+            is_admin: false,
+            disabled_at: None,
+            epoch: Epoch(0),
+            created_at,
+            particulars: Particulars::default(),
+        }
+    }
+
     /// Its key in the system whose place this profile took, if it comes from there.
     #[must_use]
     pub fn external_id(&self, profile: ProfileId) -> Option<&str> {
@@ -103,7 +119,7 @@ pub enum NameKind {
     Username,
     /// An e-mail address; always contains `@`.
     Email,
-    /// The key of the account in the source system. Nobody logs in with it.
+    /// The key of the account in the source system, or in the application that embeds the engine. Nobody logs in with it.
     External,
 }
 

@@ -47,7 +47,7 @@ pub enum Refusal {
     #[error("the current password is wrong")]
     CurrentPasswordWrong,
     /// The password cannot be taken.
-    #[error("a password has {min} to {max} bytes; choose another", min = crate::password::MIN_BYTES, max = crate::password::MAX_BYTES)]
+    #[error("a password has {min} to {max} bytes; choose another", min = crate::policy::MIN_PASSWORD_BYTES, max = crate::policy::MAX_PASSWORD_BYTES)]
     PasswordRejected,
     /// The user name or e-mail cannot be taken.
     #[error("{0}")]

@@ -13,17 +13,18 @@ use std::fmt;
 use aws_lc_rs::hmac;
 use zeroize::Zeroizing;
 
-use crate::access::Algorithm;
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::random::{self, Random};
 
 mod access;
+mod algorithm;
 mod file;
 mod refresh;
 mod weak;
 
 pub(crate) use access::AccessKey;
+pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use file::{KeyRingError, Problem};
 pub(crate) use refresh::RefreshKey;
 pub use weak::WeakSecret;

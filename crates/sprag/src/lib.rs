@@ -10,6 +10,8 @@
 pub mod access;
 pub mod account;
 pub mod audit;
+pub mod authn;
+pub mod checkpoints;
 pub mod clock;
 pub mod engine;
 pub mod error;
@@ -18,6 +20,7 @@ pub mod password;
 pub mod policy;
 pub mod random;
 pub mod ratchet;
+mod requester;
 pub mod session;
 pub mod store;
 pub mod token;

@@ -3,7 +3,7 @@
 use axum::response::Response;
 use hyper::http::request::Parts;
 use serde_json::Map;
-use sprag::engine::{Caller, LogIn, NewUser, Requester};
+use sprag::engine::{Caller, NewUser, OpenRequest, Requester};
 use sprag::session::{EndCause, SessionId, SessionKey};
 use sprag::{Error, Refusal};
 
@@ -33,14 +33,14 @@ pub(super) async fn login(
     let by = way_asked_for(context, parts, &inputs)?;
     // Cookies of two sessions say nothing of which one to replace; they must not keep anybody from logging in.
     let carried = if by == By::Cookie { context.cookie_token(parts).await.unwrap_or_default() } else { None };
-    let log_in = LogIn {
-        name,
-        password,
+    let request = OpenRequest {
         device: device.as_deref(),
         superseded: carried.as_ref().map(|carried| carried.text.as_str()),
     };
-    let pair = context.app.engine.log_in(&context.served.client, log_in, &requester).await;
-    let pair = pair.map_err(|error| context.naming(Input::Password, error))?;
+    let engine = &context.app.engine;
+    let somebody = engine.authn().password(name, password, &requester).await;
+    let somebody = somebody.map_err(|error| context.naming(Input::Password, error))?;
+    let pair = engine.open_session(&context.served.client, somebody, request, &requester).await?;
     let account = context.account_if_told(pair.account).await?;
     let mut response = token_pair(context, &pair, context.ways(by), account.as_ref());
     mark_device(context, parts, by, &mut response);
@@ -71,20 +71,24 @@ pub(super) async fn register(
     let user = NewUser {
         username,
         email,
-        password,
+        password: Some(password),
         is_admin: false,
+        external_id: None,
         name: inputs.get(Input::FullName),
         given_name: inputs.get(Input::GivenName),
         family_name: inputs.get(Input::FamilyName),
     };
     let engine = &context.app.engine;
     let Some(by) = by else {
-        let account = engine.create_account(user, &requester).await;
+        let account = engine.accounts().create(user, &requester).await;
         let account = account.map_err(|error| context.naming_names(&user, error))?;
         return Ok(shaped(context, &Facts { account: Some(&account), ..Facts::default() }));
     };
-    let signed_up = engine.sign_up(&context.served.client, user, device.as_deref(), &requester).await;
-    let (account, pair) = signed_up.map_err(|error| context.naming_names(&user, error))?;
+    let somebody = engine.accounts().sign_up(user, &requester).await;
+    let somebody = somebody.map_err(|error| context.naming_names(&user, error))?;
+    let account = somebody.account().clone();
+    let request = OpenRequest { device: device.as_deref(), superseded: None };
+    let pair = engine.open_session(&context.served.client, somebody, request, &requester).await?;
     let mut response = token_pair(context, &pair, context.ways(by), Some(&account));
     mark_device(context, parts, by, &mut response);
     Ok(response)
@@ -137,7 +141,7 @@ async fn end_session_of_caller(
         Err(Problem::Engine(Error::Refused(Refusal::SessionEnded(_)))) => return Ok(()),
         Err(problem) => return Err(problem),
     };
-    match context.app.engine.end_session(caller.key, cause, requester).await {
+    match context.app.engine.sessions().end(caller.key, cause, requester).await {
         Ok(()) | Err(Error::Refused(Refusal::SessionUnknown)) => Ok(()),
         Err(error) => Err(error.into()),
     }
@@ -148,7 +152,7 @@ async fn end_session_of_caller(
 pub(super) async fn logout_all(context: &RouteContext, parts: &Parts) -> Result<Response, Problem> {
     let requester = context.requester(parts)?;
     match context.caller(parts).await {
-        Ok(caller) => drop(context.app.engine.log_out_everywhere(&caller, &requester).await?),
+        Ok(caller) => drop(context.app.engine.sessions().log_out_everywhere(&caller, &requester).await?),
         Err(problem)
             if problem.is_about_token() && has_cookie_to_leave_by(context, parts, &requester).await? => {}
         Err(problem) => return Err(problem),
@@ -165,20 +169,20 @@ async fn has_cookie_to_leave_by(
     let Some(carried) = context.refresh_token(parts, &Inputs::default()).await? else { return Ok(false) };
     let (engine, client) = (&context.app.engine, &context.served.client);
     // Where the access token still says whose it was, the cookie must be theirs.
-    let of = request::bearer(&parts.headers).and_then(|bearer| engine.account_named(client, bearer));
-    Ok(engine.log_out_everywhere_with(client, &carried.text, of, requester).await?)
+    let of = request::bearer(&parts.headers).and_then(|bearer| engine.tokens().account_named(client, bearer));
+    Ok(engine.sessions().log_out_everywhere_with(client, &carried.text, of, requester).await?)
 }
 
 pub(super) async fn me(context: &RouteContext, parts: &Parts) -> Result<Response, Problem> {
     let caller = context.caller(parts).await?;
-    let account = context.app.engine.account(caller.key.account).await?;
+    let account = context.app.engine.accounts().get(caller.key.account).await?;
     let facts = Facts { account: Some(&account), session_id: Some(caller.key.session), ..Facts::default() };
     Ok(shaped(context, &facts))
 }
 
 pub(super) async fn sessions(context: &RouteContext, parts: &Parts) -> Result<Response, Problem> {
     let caller = context.caller(parts).await?;
-    let listed = context.app.engine.sessions_of(caller.key.account).await?;
+    let listed = context.app.engine.sessions().of(caller.key.account).await?;
     let sessions: Vec<_> = listed
         .iter()
         .map(|listed| SessionFacts {
@@ -204,7 +208,7 @@ pub(super) async fn end_session(
     let id = context.inputs(&fields)?.get(Input::SessionId).or(id);
     let session: SessionId = id.and_then(|id| id.parse().ok()).ok_or(Refusal::SessionUnknown)?;
     let key = SessionKey { account: caller.key.account, session };
-    context.app.engine.end_session(key, EndCause::Revoked, &context.requester(parts)?).await?;
+    context.app.engine.sessions().end(key, EndCause::Revoked, &context.requester(parts)?).await?;
     Ok(shaped(context, &Facts { session_id: Some(session), ..Facts::default() }))
 }
 
@@ -216,7 +220,7 @@ pub(super) async fn explain(context: &RouteContext, parts: &Parts, id: &str) -> 
     if id == caller.key.session {
         return Err(Problem::OwnSession);
     }
-    let explained = context.app.engine.explain(id).await?.ok_or(Problem::NoSuchSession)?;
+    let explained = context.app.engine.sessions().explain(id).await?.ok_or(Problem::NoSuchSession)?;
     let (session, detail) = (&explained.session, &explained.detail);
     Ok(shaped(
         context,
@@ -247,8 +251,10 @@ pub(super) async fn password(
     let refresh_token = carried.as_ref().map(|carried| carried.text.as_str());
     let engine = &context.app.engine;
     let passwords = (current, new);
-    let pair =
-        engine.change_password(&context.served.client, &caller, passwords, refresh_token, &requester).await;
+    let pair = engine
+        .accounts()
+        .change_password(&context.served.client, &caller, passwords, refresh_token, &requester)
+        .await;
     let pair = pair.map_err(|error| context.naming(Input::NewPassword, error))?;
     let account = context.account_if_told(pair.account).await?;
     Ok(token_pair(context, &pair, context.ways(by), account.as_ref()))

@@ -119,7 +119,7 @@ fn property(action: Action, field: &TakenField, is_needed: bool, written: Writte
     match field.input {
         Input::Password | Input::CurrentPassword | Input::NewPassword => {
             schema["format"] = "password".into();
-            schema["maxLength"] = sprag::password::MAX_BYTES.into();
+            schema["maxLength"] = sprag::policy::MAX_PASSWORD_BYTES.into();
         }
         Input::FullName | Input::GivenName | Input::FamilyName => {
             schema["maxLength"] = sprag::account::MAX_PARTICULAR_BYTES.into();
@@ -135,7 +135,7 @@ fn property(action: Action, field: &TakenField, is_needed: bool, written: Writte
     }
     let is_chosen = action == Action::Register && field.input == Input::Password;
     if is_chosen || field.input == Input::NewPassword {
-        schema["minLength"] = sprag::password::MIN_BYTES.into();
+        schema["minLength"] = sprag::policy::MIN_PASSWORD_BYTES.into();
     }
     schema
 }
