@@ -36,7 +36,7 @@ pub use secret::{MIN_SECRET_BYTES, Secret};
 pub use sources::{Flags, Origin, Sources};
 pub(crate) use value::{has_password, quoted};
 
-use crate::proxies::Proxies;
+use crate::edge::proxies::Proxies;
 use mapping::Mapping;
 use settings::{SETTINGS, Setting};
 use sources::Found;

@@ -13,8 +13,6 @@ use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, any, on};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use hyper::Method;
-use hyper::header::{HeaderValue, RETRY_AFTER};
 use hyper::http::request::Parts;
 use serde_json::{Map, Value};
 use sprag::account::{Account, Name};
@@ -23,26 +21,16 @@ use sprag::ratchet::Row;
 use sprag::session::{AccountId, EndCause};
 use sprag::{Engine, Error, Fault, Refusal};
 
-use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
-
+use crate::api::{actions, refresh};
+use crate::edge::cookie::{self, By, Carried};
+use crate::edge::cors;
+use crate::edge::not_found::NotFound;
+use crate::edge::proxies::Proxies;
+use crate::edge::refusal::Problem;
+use crate::edge::request::{self, Received};
+use crate::edge::{response, system};
 use crate::metrics::Metrics;
 use crate::profile::{Action, Fact, Input, Inputs, Profile, Route, TakeError};
-use crate::proxies::Proxies;
-
-mod actions;
-mod cookie;
-mod multipart;
-mod not_found;
-mod refresh;
-mod refusal;
-mod request;
-mod response;
-mod system;
-
-use cookie::{By, Carried};
-use not_found::NotFound;
-use refusal::Problem;
-use request::Received;
 
 /// How long a request may take once its body is there: whatever hangs behind the engine, the store or the queue of
 /// the hashing threads, it is answered 503 then, within three seconds in all.
@@ -100,17 +88,17 @@ impl fmt::Debug for App {
 
 /// A profile and what the engine needs to know of it.
 pub(crate) struct ServedProfile {
-    profile: Profile,
-    client: ClientPolicy,
-    device_cookie: Option<String>,
+    pub(crate) profile: Profile,
+    pub(crate) client: ClientPolicy,
+    pub(crate) device_cookie: Option<String>,
 }
 
 /// One route of one profile.
 #[derive(Clone)]
-struct RouteContext {
-    app: Arc<App>,
-    served: Arc<ServedProfile>,
-    route: Arc<Route>,
+pub(crate) struct RouteContext {
+    pub(crate) app: Arc<App>,
+    pub(crate) served: Arc<ServedProfile>,
+    pub(crate) route: Arc<Route>,
 }
 
 /// The whole service: every route of every profile, and what is the same for all of them.
@@ -153,31 +141,11 @@ pub fn router(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str) -> Route
             response
         };
         let methods = methods.fallback(wrong_method);
-        router = router.route(&path, callable(app, methods));
+        router = router.route(&path, cors::callable(app, methods));
     }
     let not_found = NotFound::new(&all_served);
     let nothing = any(move |request: Request| async move { not_found.answer(request.uri().path()) });
-    router.fallback_service(callable(app, nothing))
-}
-
-/// Lets pages of the other sites that are named call it.
-fn callable(app: &App, methods: MethodRouter) -> MethodRouter {
-    if app.other_origins.is_empty() { methods } else { methods.layer(cors(app)) }
-}
-
-/// Tells browsers which other sites' pages may call: exactly those that are named (Fetch standard, CORS protocol).
-///
-/// A named site may send whatever header its pages send, as `X-Requested-With`: it is trusted with the session itself.
-fn cors(app: &App) -> CorsLayer {
-    const PREFLIGHT_IS_KEPT: Duration = Duration::from_secs(600);
-    let origins = app.other_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
-    CorsLayer::new()
-        .allow_origin(AllowOrigin::list(origins))
-        .allow_credentials(true)
-        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([RETRY_AFTER])
-        .max_age(PREFLIGHT_IS_KEPT)
+    router.fallback_service(cors::callable(app, nothing))
 }
 
 /// Carries out one request; whatever happens, it is answered in the shape of its profile.
@@ -236,7 +204,7 @@ impl RouteContext {
     /// Carries out one request in time. Only the client's own time for sending its body does not count.
     ///
     /// What was asked of the store by then may still happen, as where an answer is lost; nothing was acknowledged.
-    async fn carries_out(&self, parts: Parts, body: Body) -> Result<Response, Problem> {
+    pub(crate) async fn carries_out(&self, parts: Parts, body: Body) -> Result<Response, Problem> {
         let action = self.route.action;
         let body =
             if action.inputs().is_empty() { Ok(Bytes::new()) } else { request::receive(&parts, body).await };
@@ -251,17 +219,17 @@ impl RouteContext {
     }
 
     /// The body's fields as the route's inputs.
-    fn inputs<'a>(&self, fields: &'a Map<String, Value>) -> Result<Inputs<'a>, Problem> {
+    pub(crate) fn inputs<'a>(&self, fields: &'a Map<String, Value>) -> Result<Inputs<'a>, Problem> {
         self.route.takes.read(fields).map_err(Problem::Field)
     }
 
     /// What to say where none of `wanted` came.
-    fn missing(&self, wanted: &[Input]) -> Problem {
+    pub(crate) fn missing(&self, wanted: &[Input]) -> Problem {
         Problem::Field(TakeError::missing(self.field_of(wanted)))
     }
 
     /// What the engine said, and of a password that cannot be taken also in which field it came.
-    fn naming(&self, input: Input, error: Error) -> Problem {
+    pub(crate) fn naming(&self, input: Input, error: Error) -> Problem {
         match error {
             Error::Refused(Refusal::PasswordRejected) => Problem::AtField(self.field_of(&[input]), error),
             error => error.into(),
@@ -269,7 +237,7 @@ impl RouteContext {
     }
 
     /// The same of an account to be made, and of a name that cannot be taken.
-    fn naming_names(&self, user: &NewUser<'_>, error: Error) -> Problem {
+    pub(crate) fn naming_names(&self, user: &NewUser<'_>, error: Error) -> Problem {
         let username = [Input::Username, Input::Name];
         let email = [Input::Email, Input::Name];
         let is_wrong = |name: Option<Result<Name, Refusal>>| name.is_some_and(|name| name.is_err());
@@ -296,31 +264,35 @@ impl RouteContext {
     }
 
     /// The name on the wire of the first of `inputs` that the route takes.
-    fn field_of(&self, inputs: &[Input]) -> String {
+    pub(crate) fn field_of(&self, inputs: &[Input]) -> String {
         let field = self.route.takes.fields().iter().find(|field| inputs.contains(&field.input));
         let name = field.map(|field| field.name.as_str());
         name.or(inputs.first().map(|input| input.name())).unwrap_or_default().to_owned()
     }
 
-    fn requester(&self, parts: &Parts) -> Result<Requester, Problem> {
+    pub(crate) fn requester(&self, parts: &Parts) -> Result<Requester, Problem> {
         request::requester(parts, &self.app.proxies, self.served.device_cookie.as_deref())
     }
 
     /// Whose access token the request carries.
-    async fn caller(&self, parts: &Parts) -> Result<Caller, Problem> {
+    pub(crate) async fn caller(&self, parts: &Parts) -> Result<Caller, Problem> {
         let bearer = request::bearer(&parts.headers).ok_or(Refusal::TokenMissing)?;
         Ok(self.app.engine.authenticate(&self.served.client, bearer).await?)
     }
 
     /// The same of an administrator.
-    async fn admin(&self, parts: &Parts) -> Result<Caller, Problem> {
+    pub(crate) async fn admin(&self, parts: &Parts) -> Result<Caller, Problem> {
         let caller = self.caller(parts).await?;
         let is_admin = self.app.engine.accounts().get(caller.key.account).await?.is_admin;
         if is_admin { Ok(caller) } else { Err(Refusal::Forbidden.into()) }
     }
 
     /// The refresh token of the request, in cookie or body; in a cookie only from a page of this site.
-    async fn refresh_token(&self, parts: &Parts, inputs: &Inputs<'_>) -> Result<Option<Carried>, Problem> {
+    pub(crate) async fn refresh_token(
+        &self,
+        parts: &Parts,
+        inputs: &Inputs<'_>,
+    ) -> Result<Option<Carried>, Problem> {
         let (transport, engine) = (&self.served.profile.refresh, &self.app.engine);
         let body = inputs.get(Input::RefreshToken);
         let carried = cookie::find(transport, &self.served.client, engine, &parts.headers, body).await?;
@@ -331,23 +303,23 @@ impl RouteContext {
     }
 
     /// The refresh token in the request's cookie, whatever its body says.
-    async fn cookie_token(&self, parts: &Parts) -> Result<Option<Carried>, Problem> {
+    pub(crate) async fn cookie_token(&self, parts: &Parts) -> Result<Option<Carried>, Problem> {
         let (transport, engine) = (&self.served.profile.refresh, &self.app.engine);
         cookie::find(transport, &self.served.client, engine, &parts.headers, None).await
     }
 
-    fn ways(&self, by: By) -> (bool, bool) {
+    pub(crate) fn ways(&self, by: By) -> (bool, bool) {
         cookie::ways(&self.served.profile.refresh, by)
     }
 
     /// The account, read only where the answer tells more of it than its id.
-    async fn account_if_told(&self, id: AccountId) -> Result<Option<Account>, Problem> {
+    pub(crate) async fn account_if_told(&self, id: AccountId) -> Result<Option<Account>, Problem> {
         let is_told =
             Fact::ACCOUNT.iter().any(|fact| *fact != Fact::AccountId && self.route.gives.names(*fact));
         if is_told { Ok(Some(self.app.engine.accounts().get(id).await?)) } else { Ok(None) }
     }
 
-    fn asks_for_bearer(&self) -> bool {
+    pub(crate) fn asks_for_bearer(&self) -> bool {
         self.route.action.needs_access_token() || self.route.action == Action::Register
     }
 }

@@ -12,9 +12,9 @@ use tokio::sync::oneshot;
 
 use super::output::{self, say};
 use crate::config::{Config, Flags};
+use crate::edge::serve::{Bounds, serve};
 use crate::http_client::HttpClient;
 use crate::node::{Node, load_profiles};
-use crate::serve::{Bounds, serve};
 
 mod stage;
 mod story;

@@ -13,11 +13,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::config::{Config, Database};
+use crate::edge::serve::{Bounds, serve};
 use crate::jobs;
 use crate::node::Node;
 use crate::profile::{Action, Input, Profile, Registration, Route};
 use crate::ring_file::RingSource;
-use crate::serve::{Bounds, serve};
 use sprag::access::Algorithm;
 
 /// How long requests are still accepted after SIGTERM while `/readyz` says "not ready", so that a load balancer can

@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 use url::{Host, Url};
 
 use super::{Database, LogFormat, ProfileRef, Secret};
-use crate::proxies::{NotProxies, Proxies};
+use crate::edge::proxies::{NotProxies, Proxies};
 use sprag::access::Algorithm;
 use sprag::policy::Retry;
 use sprag::store::postgres::{Batching, Server};

@@ -1,7 +1,7 @@
 //! Behind proxies: what those that are named say of the client is believed, and nothing else is.
 
 use serde_json::json;
-use sprag_server::proxies::Proxies;
+use sprag_server::edge::proxies::Proxies;
 
 use crate::call::Call;
 use crate::people::{Device, LOGIN, LOGOUT, REFRESH, SESSIONS};

@@ -21,10 +21,10 @@ use sprag::random::SystemRandom;
 use sprag::session::{AccountId, Session, SessionId, SessionKey};
 use sprag::store::Store;
 use sprag::store::sqlite::{Settings, SqliteStore};
+use sprag_server::edge::proxies::Proxies;
 use sprag_server::http::{App, router};
 use sprag_server::metrics::Metrics;
 use sprag_server::profile::{Profile, check_together};
-use sprag_server::proxies::Proxies;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 

@@ -6,6 +6,9 @@
 //! stands in no head and no chunk's size, and hyper answers 400 and closes.
 //!
 //! This never decides what a request says. Where hyper is certain to refuse, it stops looking.
+//!
+//! It is here because hyper has no strict mode that would refuse such requests itself (hyperium/hyper#3860); where a
+//! release has one, this file goes.
 
 /// How much of a line is kept: a name and a number. A longer line of the two that frame a body is refused.
 const LINE_BYTES: usize = 128;
@@ -14,7 +17,7 @@ const LINE_BYTES: usize = 128;
 const HTTP_2: &[u8] = b"PRI * HTTP/2.0";
 
 /// Follows one connection.
-pub(super) struct Framing {
+pub(crate) struct Framing {
     state: ParserState,
     line: [u8; LINE_BYTES],
     /// The length of the line so far, beyond what is kept of it too.
@@ -59,7 +62,7 @@ impl Default for Framing {
 
 impl Framing {
     /// Looks at the next bytes, and spoils them where they can be read in two ways.
-    pub(super) fn follow(&mut self, bytes: &mut [u8]) {
+    pub(crate) fn follow(&mut self, bytes: &mut [u8]) {
         let mut at = 0;
         while at < bytes.len() {
             match self.state {

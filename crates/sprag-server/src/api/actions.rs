@@ -7,17 +7,18 @@ use sprag::engine::{Caller, NewUser, OpenRequest, Requester};
 use sprag::session::{EndCause, SessionId, SessionKey};
 use sprag::{Error, Refusal};
 
-use super::cookie::{self, By, Carried};
-use super::refusal::Problem;
-use super::request::Received;
-use super::response::{shaped, token_pair};
-use super::{RouteContext, request};
+use crate::edge::cookie::{self, By, Carried};
+use crate::edge::refusal::Problem;
+use crate::edge::request;
+use crate::edge::request::Received;
+use crate::edge::response::{shaped, token_pair};
+use crate::http::RouteContext;
 use crate::profile::{Facts, Input, Inputs, Registration, SessionFacts, Transport};
 
 /// How much of a device's label is remembered, in bytes.
 const MAX_DEVICE_BYTES: usize = 200;
 
-pub(super) async fn login(
+pub(crate) async fn login(
     context: &RouteContext,
     parts: &Parts,
     body: Received,
@@ -47,7 +48,7 @@ pub(super) async fn login(
     Ok(response)
 }
 
-pub(super) async fn register(
+pub(crate) async fn register(
     context: &RouteContext,
     parts: &Parts,
     body: Received,
@@ -98,7 +99,7 @@ pub(super) async fn register(
 ///
 /// The cookie is cleared only where it came, or an access token did: another site can do neither, and a form that it
 /// posts here must not sign the visitor out.
-pub(super) async fn logout(
+pub(crate) async fn logout(
     context: &RouteContext,
     parts: &Parts,
     body: Received,
@@ -149,7 +150,7 @@ async fn end_session_of_caller(
 
 /// Ends every session of the account. Where the access token says no longer whose it is, the cookie beside it does:
 /// whoever presses "log out" must not stay in because their access token is too old.
-pub(super) async fn logout_all(context: &RouteContext, parts: &Parts) -> Result<Response, Problem> {
+pub(crate) async fn logout_all(context: &RouteContext, parts: &Parts) -> Result<Response, Problem> {
     let requester = context.requester(parts)?;
     match context.caller(parts).await {
         Ok(caller) => drop(context.app.engine.sessions().log_out_everywhere(&caller, &requester).await?),
@@ -173,14 +174,14 @@ async fn has_cookie_to_leave_by(
     Ok(engine.sessions().log_out_everywhere_with(client, &carried.text, of, requester).await?)
 }
 
-pub(super) async fn me(context: &RouteContext, parts: &Parts) -> Result<Response, Problem> {
+pub(crate) async fn me(context: &RouteContext, parts: &Parts) -> Result<Response, Problem> {
     let caller = context.caller(parts).await?;
     let account = context.app.engine.accounts().get(caller.key.account).await?;
     let facts = Facts { account: Some(&account), session_id: Some(caller.key.session), ..Facts::default() };
     Ok(shaped(context, &facts))
 }
 
-pub(super) async fn sessions(context: &RouteContext, parts: &Parts) -> Result<Response, Problem> {
+pub(crate) async fn sessions(context: &RouteContext, parts: &Parts) -> Result<Response, Problem> {
     let caller = context.caller(parts).await?;
     let listed = context.app.engine.sessions().of(caller.key.account).await?;
     let sessions: Vec<_> = listed
@@ -196,7 +197,7 @@ pub(super) async fn sessions(context: &RouteContext, parts: &Parts) -> Result<Re
 }
 
 /// Ends the session that the path names, or the body where the profile has its id there.
-pub(super) async fn end_session(
+pub(crate) async fn end_session(
     context: &RouteContext,
     parts: &Parts,
     id: Option<&str>,
@@ -214,7 +215,7 @@ pub(super) async fn end_session(
 
 /// What happened to a session, told to an administrator. Nobody is told of the session they ask with: whoever holds a
 /// copy of its tokens could read when the other one refreshes.
-pub(super) async fn explain(context: &RouteContext, parts: &Parts, id: &str) -> Result<Response, Problem> {
+pub(crate) async fn explain(context: &RouteContext, parts: &Parts, id: &str) -> Result<Response, Problem> {
     let caller = context.admin(parts).await?;
     let id: SessionId = id.parse().map_err(|_| Problem::NoSuchSession)?;
     if id == caller.key.session {
@@ -234,7 +235,7 @@ pub(super) async fn explain(context: &RouteContext, parts: &Parts, id: &str) -> 
     ))
 }
 
-pub(super) async fn password(
+pub(crate) async fn password(
     context: &RouteContext,
     parts: &Parts,
     body: Received,

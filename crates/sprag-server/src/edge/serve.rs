@@ -22,7 +22,6 @@ use tower::Service as _;
 
 use crate::metrics::Metrics;
 
-mod framing;
 mod stream;
 
 use stream::Stream;

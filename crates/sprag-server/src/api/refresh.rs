@@ -7,13 +7,14 @@ use hyper::http::request::Parts;
 use sprag::Refusal;
 use sprag::engine::RefreshRequest;
 
-use super::cookie::{self, By};
-use super::refusal::Problem;
-use super::request::Received;
-use super::response::token_pair;
-use super::{RouteContext, request};
+use crate::edge::cookie::{self, By};
+use crate::edge::refusal::Problem;
+use crate::edge::request;
+use crate::edge::request::Received;
+use crate::edge::response::token_pair;
+use crate::http::RouteContext;
 
-pub(super) async fn refresh(
+pub(crate) async fn refresh(
     context: &RouteContext,
     parts: &Parts,
     body: Received,

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::refusal::Problem;
 
 /// The fields of a form whose whole body is there.
-pub(super) fn fields(content_type: &str, body: Bytes) -> Result<Map<String, Value>, Problem> {
+pub(crate) fn fields(content_type: &str, body: Bytes) -> Result<Map<String, Value>, Problem> {
     let boundary = multer::parse_boundary(content_type).map_err(|_| {
         Problem::invalid(
             "the Content-Type names no boundary of the form; let whatever writes the form set it",

@@ -9,7 +9,7 @@ use crate::profile::{FieldAtFault, TakeError};
 
 /// Everything that can be answered instead of success.
 #[derive(Debug)]
-pub(super) enum Problem {
+pub(crate) enum Problem {
     /// The engine refused or failed.
     Engine(Error),
     /// The request cannot be understood.
@@ -40,41 +40,41 @@ pub(super) enum Problem {
 
 /// What a refusal says, before a profile gives it its shape; the code decides the status.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Answer {
-    pub(super) code: &'static str,
-    pub(super) message: Cow<'static, str>,
-    pub(super) cause: Option<&'static str>,
-    pub(super) fields: Vec<AtFault>,
-    pub(super) retry_after_seconds: Option<u32>,
+pub(crate) struct Answer {
+    pub(crate) code: &'static str,
+    pub(crate) message: Cow<'static, str>,
+    pub(crate) cause: Option<&'static str>,
+    pub(crate) fields: Vec<AtFault>,
+    pub(crate) retry_after_seconds: Option<u32>,
 }
 
 /// A field that is missing or wrong.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct AtFault {
-    pub(super) name: String,
-    pub(super) code: &'static str,
-    pub(super) message: Cow<'static, str>,
+pub(crate) struct AtFault {
+    pub(crate) name: String,
+    pub(crate) code: &'static str,
+    pub(crate) message: Cow<'static, str>,
 }
 
 impl AtFault {
-    pub(super) fn told(&self) -> FieldAtFault<'_> {
+    pub(crate) fn told(&self) -> FieldAtFault<'_> {
         FieldAtFault { name: &self.name, code: self.code, message: &self.message }
     }
 }
 
 impl Problem {
-    pub(super) fn invalid(what: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn invalid(what: impl Into<Cow<'static, str>>) -> Self {
         Self::Invalid(what.into())
     }
 
     /// Whether an access token is what stands in the way: there is one, and it does not say who is asking.
-    pub(super) fn is_about_token(&self) -> bool {
+    pub(crate) fn is_about_token(&self) -> bool {
         use Refusal::{SessionEnded, TokenExpired, TokenInvalid};
         matches!(self, Self::Engine(Error::Refused(TokenInvalid | TokenExpired | SessionEnded(_))))
     }
 
     /// What is said of it. Faults are logged here, once, where they are answered; the client learns no detail.
-    pub(super) fn answer(self) -> Answer {
+    pub(crate) fn answer(self) -> Answer {
         match self {
             Self::Engine(Error::Refused(refusal)) => of_refusal(&refusal),
             Self::Engine(Error::Failed(fault)) => of_fault(&fault),

@@ -9,9 +9,9 @@ use sprag::Engine;
 use sprag::engine::{ClientPolicy, Refresh, TokenPair};
 use sprag::session::{Generation, SessionKey};
 
-use super::App;
 use super::refusal::Problem;
 use super::request::cookies;
+use crate::http::App;
 use crate::profile::{CookieSpec, OriginRule, RefreshTransport, SameSite, Transport};
 
 /// How long a device cookie lasts: 400 days, the longest that browsers allow (RFC 6265bis section 4.1.2.2).
@@ -22,9 +22,9 @@ const MAX_COOKIES: usize = 16;
 
 /// A refresh token as it came.
 #[derive(Debug)]
-pub(super) struct Carried {
-    pub(super) text: String,
-    pub(super) by: By,
+pub(crate) struct Carried {
+    pub(crate) text: String,
+    pub(crate) by: By,
 }
 
 /// A text that is a token of some session.
@@ -37,7 +37,7 @@ struct Genuine<'a> {
 
 /// The way a refresh token came, and by default goes back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum By {
+pub(crate) enum By {
     Body,
     Cookie,
 }
@@ -49,7 +49,7 @@ pub(super) enum By {
 /// and body together must be of one session, at most one generation apart; the newer counts. A token of another system
 /// may be any number of generations old there: the client that keeps it has not noticed that it has been replaced.
 /// Nothing changes where they are not.
-pub(super) async fn find(
+pub(crate) async fn find(
     transport: &RefreshTransport,
     client: &ClientPolicy,
     engine: &Engine,
@@ -153,7 +153,7 @@ async fn the_newer_one<'a>(
 }
 
 impl Carried {
-    pub(super) fn new(text: &str, by: By) -> Self {
+    pub(crate) fn new(text: &str, by: By) -> Self {
         Self { text: text.to_owned(), by }
     }
 }
@@ -162,7 +162,7 @@ impl Carried {
 ///
 /// `Sec-Fetch-Site` decides where there is one; otherwise `Origin` must be ours. Where there is neither, no browser
 /// of today sent it: a profile says whether that is enough. Sites that are named in the settings count as ours.
-pub(super) fn require_own_site(cookie: &CookieSpec, app: &App, headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) fn require_own_site(cookie: &CookieSpec, app: &App, headers: &HeaderMap) -> Result<(), Problem> {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let is_named = |origin: &str| app.other_origins.iter().any(|named| named == origin);
     let is_own = match (text(HeaderName::from_static("sec-fetch-site")), text(ORIGIN)) {
@@ -175,7 +175,7 @@ pub(super) fn require_own_site(cookie: &CookieSpec, app: &App, headers: &HeaderM
 }
 
 /// Whether an answer carries the refresh token in its cookie and in its body.
-pub(super) fn ways(transport: &RefreshTransport, by: By) -> (bool, bool) {
+pub(crate) fn ways(transport: &RefreshTransport, by: By) -> (bool, bool) {
     match (transport.transport, by) {
         (Transport::Body, _) | (Transport::Asked, By::Body) => (false, true),
         (Transport::Cookie, _) | (Transport::Asked, By::Cookie) => (true, false),
@@ -184,33 +184,33 @@ pub(super) fn ways(transport: &RefreshTransport, by: By) -> (bool, bool) {
 }
 
 /// The name of the cookie that marks the device.
-pub(super) fn device_cookie(transport: &RefreshTransport) -> Option<String> {
+pub(crate) fn device_cookie(transport: &RefreshTransport) -> Option<String> {
     transport.cookie.as_ref().map(|cookie| format!("{}-device", cookie.name))
 }
 
 /// Puts a new refresh token into its cookie. One that stays as it is is not sent: an answer that was overtaken would
 /// put back an older one.
-pub(super) fn set(response: &mut Response, cookie: &CookieSpec, pair: &TokenPair) {
+pub(crate) fn set(response: &mut Response, cookie: &CookieSpec, pair: &TokenPair) {
     if let Refresh::New(token) = &pair.refresh {
         add(response, &written(cookie, &cookie.name, token.as_str(), pair.refresh_expires_in));
     }
 }
 
 /// Marks the device, so that its retries are known from another client's.
-pub(super) fn mark_device(response: &mut Response, cookie: &CookieSpec, name: &str, mark: [u8; 16]) {
+pub(crate) fn mark_device(response: &mut Response, cookie: &CookieSpec, name: &str, mark: [u8; 16]) {
     let mark = data_encoding::BASE64URL_NOPAD.encode(&mark);
     add(response, &written(cookie, name, &mark, DEVICE_COOKIE_SECONDS));
 }
 
 /// Clears the cookie, with the attributes it was set with. Only a log-out does so: a refusal that cleared it could
 /// wipe the cookie of a newer log-in.
-pub(super) fn clear(response: &mut Response, cookie: &CookieSpec) {
+pub(crate) fn clear(response: &mut Response, cookie: &CookieSpec) {
     add(response, &written(cookie, &cookie.name, "", 0));
 }
 
 /// Clears the cookie of the system before, where it had another path: beside ours it would stay, and a browser that
 /// somebody else logs in with would show two sessions. It goes first, for clients that tell cookies by name only.
-pub(super) fn clear_former(response: &mut Response, cookie: &CookieSpec) {
+pub(crate) fn clear_former(response: &mut Response, cookie: &CookieSpec) {
     let Some(path) = &cookie.former_path else { return };
     let former = CookieSpec { path: path.clone(), ..cookie.clone() };
     let others: Vec<HeaderValue> = response.headers().get_all(SET_COOKIE).iter().cloned().collect();

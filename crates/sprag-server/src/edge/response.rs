@@ -11,8 +11,9 @@ use hyper::header::{
 use sprag::account::Account;
 use sprag::engine::TokenPair;
 
+use super::cookie;
 use super::refusal::{Answer, AtFault, Problem};
-use super::{RouteContext, cookie};
+use crate::http::RouteContext;
 use crate::profile::{Facts, FieldAtFault, RefusalShape};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -22,7 +23,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// A token pair, in the body, the cookie or both.
-pub(super) fn token_pair(
+pub(crate) fn token_pair(
     context: &RouteContext,
     pair: &TokenPair,
     (in_cookie, in_body): (bool, bool),
@@ -52,7 +53,7 @@ pub(super) fn token_pair(
 }
 
 /// An answer in the shape of the route.
-pub(super) fn shaped(context: &RouteContext, facts: &Facts<'_>) -> Response {
+pub(crate) fn shaped(context: &RouteContext, facts: &Facts<'_>) -> Response {
     let status = StatusCode::from_u16(context.route.status).unwrap_or(StatusCode::OK);
     if context.route.gives.is_none() {
         return bodiless(status);
@@ -64,7 +65,7 @@ pub(super) fn shaped(context: &RouteContext, facts: &Facts<'_>) -> Response {
 }
 
 /// A refusal or a failure in the shape of the profile.
-pub(super) fn refused(shape: &RefusalShape, problem: Problem, asks_for_bearer: bool) -> Response {
+pub(crate) fn refused(shape: &RefusalShape, problem: Problem, asks_for_bearer: bool) -> Response {
     let answer = problem.answer();
     let mut body = Vec::with_capacity(256);
     let fields: Vec<FieldAtFault<'_>> = answer.fields.iter().map(AtFault::told).collect();
@@ -76,7 +77,7 @@ pub(super) fn refused(shape: &RefusalShape, problem: Problem, asks_for_bearer: b
 }
 
 /// The same where no profile is concerned.
-pub(super) fn plainly_refused(problem: Problem) -> Response {
+pub(crate) fn plainly_refused(problem: Problem) -> Response {
     refused(&RefusalShape::default(), problem, false)
 }
 
@@ -98,20 +99,20 @@ fn add_headers(response: &mut Response, answer: &Answer, asks_for_bearer: bool) 
 }
 
 /// Names the methods a path takes, beside the 405 that tells so.
-pub(super) fn allow(response: &mut Response, methods: &str) {
+pub(crate) fn allow(response: &mut Response, methods: &str) {
     if let Ok(methods) = HeaderValue::from_str(methods) {
         response.headers_mut().insert(ALLOW, methods);
     }
 }
 
-pub(super) fn bodiless(status: StatusCode) -> Response {
+pub(crate) fn bodiless(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
     response
 }
 
-pub(super) fn with_body(status: StatusCode, content_type: HeaderValue, body: Vec<u8>) -> Response {
+pub(crate) fn with_body(status: StatusCode, content_type: HeaderValue, body: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();

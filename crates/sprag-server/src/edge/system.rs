@@ -16,9 +16,9 @@ use serde_json::json;
 use sprag::Fault;
 use tokio::time::timeout;
 
-use super::App;
 use super::refusal::Problem;
 use super::response::{plainly_refused, with_body};
+use crate::http::App;
 use crate::openapi;
 use crate::profile::Profile;
 
@@ -36,7 +36,7 @@ const REGRESSIONS_WORTH_SAYING: u64 = 1;
 /// A clock that shows a moment before this is wrong: 2026-01-01.
 const SANE_SINCE_MILLIS: i64 = 1_767_225_600_000;
 
-pub(super) fn routes(app: &Arc<App>, profiles: &[Profile], public_url: &str) -> Router {
+pub(crate) fn routes(app: &Arc<App>, profiles: &[Profile], public_url: &str) -> Router {
     let document = openapi::document(profiles, public_url);
     let (ready, metrics, keys) = (Arc::clone(app), Arc::clone(app), Arc::clone(app));
     Router::new()

@@ -20,8 +20,8 @@ use sprag::token::hash_instance;
 use zeroize::Zeroizing;
 
 use super::multipart;
+use super::proxies::{FORWARDED_FOR, Proxies};
 use super::refusal::Problem;
-use crate::proxies::{FORWARDED_FOR, Proxies};
 
 /// The largest body, in bytes.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -39,10 +39,10 @@ const MAX_USER_AGENT_BYTES: usize = 256;
 const MAX_ID_BYTES: usize = 255;
 
 /// A request's body, whole; or why there is none, which is said once the body is asked for.
-pub(super) type Received = Result<Bytes, Problem>;
+pub(crate) type Received = Result<Bytes, Problem>;
 
 /// Waits for a request's body.
-pub(super) async fn receive(parts: &Parts, body: Body) -> Received {
+pub(crate) async fn receive(parts: &Parts, body: Body) -> Received {
     if parts.headers.contains_key(CONTENT_ENCODING) {
         return Err(Problem::UnsupportedMediaType("send the body as it is, without a Content-Encoding"));
     }
@@ -56,7 +56,7 @@ pub(super) async fn receive(parts: &Parts, body: Body) -> Received {
 }
 
 /// The fields of a request's body; none where it has no body.
-pub(super) fn fields(parts: &Parts, body: Received) -> Result<Map<String, Value>, Problem> {
+pub(crate) fn fields(parts: &Parts, body: Received) -> Result<Map<String, Value>, Problem> {
     let bytes = body?;
     if bytes.is_empty() {
         return Ok(Map::new());
@@ -169,13 +169,13 @@ fn is_unicode(form: &[u8]) -> bool {
 }
 
 /// The token of an `Authorization: Bearer` header (RFC 6750 section 2.1).
-pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// The values of all cookies of one name, in the order they came; a browser may send several.
-pub(super) fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
+pub(crate) fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
     let pairs = headers.get_all(COOKIE).into_iter().filter_map(|header| header.to_str().ok());
     pairs
         .flat_map(|header| header.split(';'))
@@ -185,7 +185,7 @@ pub(super) fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterato
 }
 
 /// The retry id, if the client sent one.
-pub(super) fn retry_id(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+pub(crate) fn retry_id(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     short_header(headers, "idempotency-key")
 }
 
@@ -209,7 +209,7 @@ fn ask_for_proxies() {
 }
 
 /// Who is asking. `device_cookie` is the name of the profile's device cookie, if it has one.
-pub(super) fn requester(
+pub(crate) fn requester(
     parts: &Parts,
     proxies: &Proxies,
     device_cookie: Option<&str>,
@@ -260,7 +260,7 @@ fn prefix(address: IpAddr) -> String {
 }
 
 /// Text from outside as it may stand in a journal or on a terminal: no control characters, and not too long.
-pub(super) fn printable(bytes: &[u8], most: usize) -> String {
+pub(crate) fn printable(bytes: &[u8], most: usize) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut kept = String::new();
     for c in text.chars().filter(|c| !c.is_control()) {

@@ -5,19 +5,20 @@ use std::sync::Arc;
 use axum::response::Response;
 
 use super::refusal::Problem;
-use super::{ServedProfile, response};
+use super::response;
+use crate::http::ServedProfile;
 use crate::profile::Route;
 
 /// The profiles, each with the folder in which all its routes lie.
 #[derive(Clone)]
-pub(super) struct NotFound(Arc<[(String, Arc<ServedProfile>)]>);
+pub(crate) struct NotFound(Arc<[(String, Arc<ServedProfile>)]>);
 
 impl NotFound {
-    pub(super) fn new(profiles: &[Arc<ServedProfile>]) -> Self {
+    pub(crate) fn new(profiles: &[Arc<ServedProfile>]) -> Self {
         Self(profiles.iter().map(|profile| (folder(&profile.profile.routes), Arc::clone(profile))).collect())
     }
 
-    pub(super) fn answer(&self, path: &str) -> Response {
+    pub(crate) fn answer(&self, path: &str) -> Response {
         let around = self.0.iter().filter(|(folder, _)| path.starts_with(folder.as_str()));
         let nearest = around.max_by_key(|(folder, _)| folder.len());
         // Where there is one profile only, nobody else is asked.

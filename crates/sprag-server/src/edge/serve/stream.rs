@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-use super::framing::Framing;
+use crate::edge::smuggling::Framing;
 
 /// How long a peer may leave its answers unread once no buffer takes more of them.
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);

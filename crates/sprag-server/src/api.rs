@@ -1,0 +1,4 @@
+//! What a route can do: one file for each action.
+
+pub(crate) mod actions;
+pub(crate) mod refresh;

@@ -1,0 +1,14 @@
+//! Where the network meets the server: connections and their bounds, what a request brings, and how answers and
+//! refusals look on the wire. What is decided lies behind it, in `api`.
+
+pub(crate) mod cookie;
+pub(crate) mod cors;
+mod multipart;
+pub(crate) mod not_found;
+pub mod proxies;
+pub(crate) mod refusal;
+pub(crate) mod request;
+pub(crate) mod response;
+pub mod serve;
+mod smuggling;
+pub(crate) mod system;
