@@ -32,6 +32,10 @@ use crate::edge::{response, system};
 use crate::metrics::Metrics;
 use crate::profile::{Action, Fact, Input, Inputs, Profile, Route, TakeError};
 
+mod mount;
+
+pub use mount::Mount;
+
 /// How long a request may take once its body is there: whatever hangs behind the engine, the store or the queue of
 /// the hashing threads, it is answered 503 then, within three seconds in all.
 const DEADLINE: Duration = Duration::from_millis(2900);
@@ -101,15 +105,46 @@ pub(crate) struct RouteContext {
     pub(crate) route: Arc<Route>,
 }
 
-/// The whole service: every route of every profile, and what is the same for all of them.
+/// The whole service, for a listener of its own: every route of every profile, what is the same for all of them, and what
+/// is said where nothing is.
 ///
 /// The profiles must have passed [`check_together`](crate::profile::check_together): routes that clash panic here.
 pub fn router(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str) -> Router {
-    let mut router = system::routes(app, &profiles, public_url);
+    let all_served = served(profiles);
+    let not_found = NotFound::new(&all_served);
+    let nothing = any(move |request: Request| async move { not_found.answer(request.uri().path()) });
+    let router = routes(app, &all_served, public_url, &Mount::merged());
+    router.fallback_service(cors::callable(app, nothing))
+}
+
+/// The service as part of an application: [`router`] without an answer for paths that are not its own, so that it can be
+/// merged into another router or nested below a prefix, as `mount` says.
+///
+/// ```no_run
+/// # fn f(app: &std::sync::Arc<sprag_server::http::App>, profiles: Vec<sprag_server::profile::Profile>) -> axum::Router {
+/// use sprag_server::http::{self, Mount};
+///
+/// let mount = Mount::nested("/sessions").without_metrics();
+/// let ours = http::mounted(app, profiles, "https://app.example.org", &mount);
+/// axum::Router::new().nest("/sessions", ours)
+/// # }
+/// ```
+///
+/// Serve it with `into_make_service_with_connect_info::<SocketAddr>()`, or by [`serve`](crate::edge::serve::serve): else the
+/// journal and the list of sessions tell no address.
+pub fn mounted(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, mount: &Mount) -> Router {
+    routes(app, &served(mount.seen_from_outside(profiles)), public_url, mount)
+}
+
+fn served(profiles: Vec<Profile>) -> Vec<Arc<ServedProfile>> {
+    profiles.into_iter().map(|profile| Arc::new(ServedProfile::new(profile))).collect()
+}
+
+fn routes(app: &Arc<App>, all_served: &[Arc<ServedProfile>], public_url: &str, mount: &Mount) -> Router {
+    let profiles: Vec<_> = all_served.iter().map(|served| served.profile.clone()).collect();
+    let mut router = system::routes(app, &profiles, public_url, mount);
     let mut paths: Vec<(String, MethodRouter, Vec<String>, Arc<ServedProfile>)> = Vec::new();
-    let all_served: Vec<Arc<ServedProfile>> =
-        profiles.into_iter().map(|profile| Arc::new(ServedProfile::new(profile))).collect();
-    for served in &all_served {
+    for served in all_served {
         for route in &served.profile.routes {
             let context = RouteContext {
                 app: Arc::clone(app),
@@ -143,9 +178,7 @@ pub fn router(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str) -> Route
         let methods = methods.fallback(wrong_method);
         router = router.route(&path, cors::callable(app, methods));
     }
-    let not_found = NotFound::new(&all_served);
-    let nothing = any(move |request: Request| async move { not_found.answer(request.uri().path()) });
-    router.fallback_service(cors::callable(app, nothing))
+    router
 }
 
 /// Carries out one request; whatever happens, it is answered in the shape of its profile.

@@ -13,7 +13,7 @@ use sprag::{Engine, Fault};
 
 use crate::config::{Config, Database, ProfileRef};
 use crate::database::{self, Opened};
-use crate::http::{self, App};
+use crate::http::{self, App, Mount};
 use crate::metrics::Metrics;
 use crate::profile::{self, Profile};
 use crate::ring_file::RingSource;
@@ -99,7 +99,12 @@ impl Node {
         Arc::new(app.behind(self.config.trusted_proxies.clone()))
     }
 
-    /// The whole service.
+    /// The service as part of an application: to be merged into its router, or nested, as `mount` says.
+    pub fn mounted(&self, app: &Arc<App>, mount: &Mount) -> Router {
+        http::mounted(app, self.profiles.clone(), self.config.issuer(), mount)
+    }
+
+    /// The whole service, for a listener of its own.
     pub fn router(&self, app: &Arc<App>) -> Router {
         http::router(app, self.profiles.clone(), self.config.issuer())
     }
