@@ -13,12 +13,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use sprag::access::Algorithm;
 use sprag::clock::{Clock as _, SystemClock};
 use sprag::engine::{
     AccessTokenShape, ClientPolicy, OpenRequest, RefreshRequest, Requester, Subject, TokenPair,
 };
-use sprag::keys::KeyRing;
+use sprag::keys::{Algorithm, KeyRing};
 use sprag::random::SystemRandom;
 use sprag::session::{EndCause, Methods, ProfileId};
 use sprag::store::memory::MemoryStore;

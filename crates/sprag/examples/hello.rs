@@ -5,17 +5,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sprag::access::Algorithm;
 use sprag::clock::{Clock as _, HandClock, SystemClock};
 use sprag::engine::{ClientPolicy, Engine, NewUser, OpenRequest, RefreshRequest, Requester};
-use sprag::keys::KeyRing;
+use sprag::keys::{Algorithm, KeyRing};
 use sprag::random::SystemRandom;
 use sprag::session::ProfileId;
 use sprag::store::memory::MemoryStore;
 use sprag::token::hash_instance;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // The clock is one that we wind ourselves; what else the engine needs has a default.
     let clock = Arc::new(HandClock::at(SystemClock.now()));
     let keys = KeyRing::generate(Algorithm::Es256, &SystemRandom::default(), clock.now())?;

@@ -51,9 +51,9 @@ fn long() -> Vec<Question> {
             &[Sight::Missed, Sight::LoggedOut],
         ),
         kept(
-            "two tabs, interleaved, passwords changed, a backup restored after a pause",
-            Setting { has_duplicates: false, has_seals: true, restores: Restores::Quietly, ..crowded },
-            &[Sight::FastForwarded, Sight::NotNow],
+            "two tabs, interleaved, a backup restored after a pause",
+            Setting { has_duplicates: false, restores: Restores::Quietly, ..crowded },
+            &[Sight::FastForwarded, Sight::Missed],
         ),
         kept(
             "two tabs and a thief, interleaved",

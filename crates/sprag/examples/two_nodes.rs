@@ -1,14 +1,15 @@
 //! Two nodes on one PostgreSQL: a session opened at one is refreshed at the other, and ended at both at once.
 //!
 //! `cargo run -p sprag --example two_nodes --features postgres -- postgres://user:password@host/database`
+//!
+//! It makes a key ring at each run, so the database must be an empty one.
 
 use std::sync::Arc;
 
 use sprag::Engine;
-use sprag::access::Algorithm;
 use sprag::clock::{Clock as _, SystemClock};
 use sprag::engine::{ClientPolicy, OpenRequest, RefreshRequest, Requester};
-use sprag::keys::KeyRing;
+use sprag::keys::{Algorithm, KeyRing};
 use sprag::random::SystemRandom;
 use sprag::session::{EndCause, Methods, ProfileId};
 use sprag::store::Rings as _;

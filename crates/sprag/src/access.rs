@@ -1,6 +1,21 @@
 //! Access tokens: short-lived JWTs after RFC 9068 that any API verifies by itself.
 //!
 //! [`mint`] makes them, [`verify`] is as strict as a verifier can be, [`jwks`] publishes the keys.
+//!
+//! ```
+//! use sprag::access::{self, Expected};
+//! use sprag::clock::{Clock as _, SystemClock};
+//! use sprag::keys::{Algorithm, KeyRing};
+//! use sprag::random::SystemRandom;
+//!
+//! let now = SystemClock.now();
+//! let ring = KeyRing::generate(Algorithm::Es256, &SystemRandom::default(), now)?;
+//! assert_eq!(access::jwks(&ring, now)["keys"][0]["kty"], "EC");
+//!
+//! let expected = Expected { issuer: "https://auth.example.org", audience: None };
+//! assert!(access::verify("not.a.token", &ring, expected, now).is_err());
+//! # Ok::<(), sprag::Fault>(())
+//! ```
 
 use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;

@@ -1,4 +1,14 @@
 //! Who logs in: accounts and the names they log in under.
+//!
+//! ```
+//! use sprag::account::{Name, NameKind};
+//!
+//! let typed = Name::either(" Ann@Example.org ")?;
+//! assert_eq!(typed.kind, NameKind::Email);
+//! assert_eq!(typed, Name::email("ann@example.org")?, "spellings that people take for one name are one");
+//! assert!(Name::username("ann smith").is_err());
+//! # Ok::<(), sprag::Refusal>(())
+//! ```
 
 use unicode_normalization::UnicodeNormalization as _;
 

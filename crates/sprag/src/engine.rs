@@ -9,10 +9,9 @@
 //! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 //! use std::sync::Arc;
 //!
-//! use sprag::access::Algorithm;
+//! use sprag::keys::{Algorithm, KeyRing};
 //! use sprag::clock::{Clock as _, SystemClock};
 //! use sprag::engine::{ClientPolicy, Engine, NewUser, OpenRequest, RefreshRequest, Requester};
-//! use sprag::keys::KeyRing;
 //! use sprag::random::SystemRandom;
 //! use sprag::session::ProfileId;
 //! use sprag::store::memory::MemoryStore;

@@ -4,6 +4,19 @@
 //! prefers those threads to these, and when the queue is full the answer is "busy" at once.
 //!
 //! Hashes that other systems made are compared by their own rule; whoever is let in by one has it replaced.
+//!
+//! ```
+//! use sprag::password::{Hasher, Match, Password};
+//! use sprag::random::SystemRandom;
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let hasher = Hasher::start_default()?;
+//! let stored = hasher.hash(Password::chosen("correct horse battery")?, &SystemRandom::default()).await?;
+//! let typed = Password::typed("correct horse")?;
+//! assert_eq!(hasher.verify(typed, Some(stored)).await?, Match::No);
+//! # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod compare;
 mod stored;

@@ -1,4 +1,14 @@
 //! What a profile asks of its sessions: plain typed values, each with the reason for its default.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use sprag::policy::{Lockstep, Policy};
+//!
+//! // Every refresh rotates, a spent token is reuse at once, and nobody refreshes in step for long.
+//! let strict = Policy { reuse_interval: Duration::ZERO, lockstep: Lockstep::End, ..Policy::default() };
+//! # let _ = strict;
+//! ```
 
 use std::time::Duration;
 

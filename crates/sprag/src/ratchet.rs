@@ -195,9 +195,6 @@ pub struct Rotation {
     pub instance_hash: ShortHash,
     /// Row 13: not where the row has turned before, at most this long ago.
     pub unless_turned_within: Option<Duration>,
-    /// Whether this is a password change or step-up: the token it spends gets no retry, and the row
-    /// takes on the account's new epoch.
-    pub is_sealing: bool,
 }
 
 /// The order to count one answered retry.
@@ -279,7 +276,7 @@ fn judge_spent(token: &Presented, state: &SessionState, now: Timestamp, policy: 
     let session = &state.session;
     let age = now.millis_since(session.rotated_at);
     let in_window = is_within(age, policy.reuse_interval);
-    let answers = policy.retry == Retry::Answer && !session.is_sealed;
+    let answers = policy.retry == Retry::Answer;
 
     if token.generation.next() < session.generation {
         let bears_with_it = !answers && (in_window || age < 0);
@@ -391,24 +388,7 @@ impl Rotation {
             retry_hash: token.retry_hash,
             instance_hash: token.instance_hash,
             unless_turned_within: damps.then_some(policy.reuse_interval),
-            is_sealing: false,
         }
-    }
-
-    /// The rotation after a password change or step-up made with this session's token: it turns at once, even
-    /// if it just did. `None` where [`judge`] would refuse or end: no password buys a spent token a new one.
-    #[must_use]
-    pub fn sealing(token: &Presented, state: &SessionState, now: Timestamp, policy: &Policy) -> Option<Self> {
-        let found = Found::Session(Box::new(state.clone()));
-        let verdict = judge(Some(token), &found, 0, now, policy).verdict;
-        let goes_on = !matches!(verdict, Verdict::Refuse(_) | Verdict::End(..) | Verdict::Fault);
-        let mut rotation = Self::of(token, now, policy);
-        rotation.from = state.session.generation;
-        rotation.to = rotation.from.max(token.generation).next();
-        rotation.retry_hash = None;
-        rotation.unless_turned_within = None;
-        rotation.is_sealing = true;
-        (goes_on && rotation.applies_to(state)).then_some(rotation)
     }
 
     /// Whether a store must apply this rotation to that row: its condition, which every store states in SQL.
@@ -431,7 +411,6 @@ impl Rotation {
         session.retry_hash = self.retry_hash;
         session.instance_hash = self.instance_hash;
         session.retries = 0;
-        session.is_sealed = self.is_sealing;
     }
 }
 

@@ -1,4 +1,7 @@
 //! What a session is, and how one ends.
+//!
+//! A session is one row, however often it is refreshed: [`Session`] is what a verdict reads of it, [`SessionDetail`] what
+//! people read, [`EndCause`] why it is over, and [`Methods`] how its owner showed who they are.
 
 use std::fmt;
 use std::str::FromStr;
@@ -92,7 +95,7 @@ pub struct Session {
     pub generation: Generation,
     /// SHA-256 of the session secret, which only the client's token carries.
     pub secret_hash: SecretHash,
-    /// The account's epoch when the session was opened, or last re-authenticated.
+    /// The account's epoch when the session was opened.
     pub epoch: Epoch,
     /// When it was opened.
     pub created_at: Timestamp,
@@ -108,8 +111,6 @@ pub struct Session {
     pub instance_hash: ShortHash,
     /// How many retries the present generation has answered.
     pub retries: u8,
-    /// Whether the last rotation came from a password change or step-up, whose spent token gets nothing.
-    pub is_sealed: bool,
     /// In how many generations running another client instance has retried.
     pub streak: u8,
     /// The last generation that counted for `streak`.
@@ -141,7 +142,6 @@ impl Session {
             retry_hash: None,
             instance_hash: [0; 16],
             retries: 0,
-            is_sealed: false,
             streak: 0,
             streak_generation: None,
             ended: None,

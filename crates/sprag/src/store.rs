@@ -120,8 +120,8 @@ pub trait Accounts: Send + Sync {
     /// Lets an account log in again; its ended sessions stay ended. `false` if there is none or it was enabled.
     async fn enable(&self, account: AccountId, event: Event) -> Result<bool, Fault>;
 
-    /// Replaces the password, moves the epoch, ends the other sessions and turns or replaces the current one,
-    /// if everything still stands as [`PasswordChange`] says. Of the ended ones then [`MAX_ENDED_KEPT`] stay.
+    /// Replaces the password, moves the epoch, ends every session and opens one in place of that which asked, if
+    /// everything still stands as [`PasswordChange`] says. Of the ended ones then [`MAX_ENDED_KEPT`] stay.
     async fn change_password(&self, change: PasswordChange) -> Result<PasswordChanged, Fault>;
 
     /// Replaces a password hash, if it is still `old`; epoch and sessions stay. Without an event where it is one of the
@@ -361,35 +361,23 @@ pub struct PasswordChange {
     pub verified_under: Epoch,
     /// The new password's hash (PHC string).
     pub password_hash: String,
-    /// What becomes of the session that asked for it.
-    pub current: CurrentSession,
-    /// How the other sessions end.
+    /// The session that asked for it, which must not have ended.
+    pub replaced: SessionId,
+    /// The one that takes its place, in the epoch that the change begins.
+    pub successor: Box<Session>,
+    /// What people read of the new one.
+    pub detail: SessionDetail,
+    /// How all the sessions from before end.
     pub ending: Ending,
     /// What is journalled of it.
     pub event: Event,
-}
-
-/// What becomes of the session that changes the password.
-#[derive(Clone, Debug)]
-pub enum CurrentSession {
-    /// It presented its refresh token and turns; [`Rotation::is_sealing`] holds. It takes on the new epoch.
-    Turns(Rotation),
-    /// It showed only an access token. A new session, in the new epoch, takes its place if it still lives.
-    GivesWay {
-        /// The session that asked.
-        old: SessionId,
-        /// The one that takes its place.
-        new: Box<Session>,
-        /// What people read of the new one.
-        detail: SessionDetail,
-    },
 }
 
 /// What a password change came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PasswordChanged {
     /// It is done.
-    Done(Rotated),
+    Done,
     /// The account or the session has moved on meanwhile; nothing was changed.
     Moved,
 }

@@ -8,6 +8,7 @@
 use std::fmt;
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
+use aws_lc_rs::hmac;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
@@ -64,6 +65,22 @@ impl RefreshToken {
     #[must_use]
     pub fn at(&self, generation: Generation) -> Self {
         Self { profile: self.profile, key: self.key, generation, secret: self.secret.clone() }
+    }
+
+    /// The first token of the session `key` that takes the place of this token's session.
+    ///
+    /// The new session secret is `HMAC(K, "replace" ‖ old secret ‖ new session id)`, where K is a key of the ring made
+    /// for this alone. Only who has the old secret and the ring can make it, and from one request always the same one is
+    /// made, so that a lost answer can be given again.
+    #[must_use]
+    pub fn replacement(&self, key: SessionKey, keys: &KeyRing, now: Timestamp) -> Self {
+        let mut context = hmac::Context::with_key(&keys.signing_refresh(now).replace);
+        context.update(b"replace");
+        context.update(self.secret.as_slice());
+        context.update(key.session.0.as_bytes());
+        let mut secret = Zeroizing::new([0; SECRET_BYTES]);
+        secret.copy_from_slice(&context.sign().as_ref()[..SECRET_BYTES]);
+        Self { profile: self.profile, key, generation: Generation(0), secret }
     }
 
     /// What the database keeps of the session secret: its SHA-256.

@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use sprag::access::{self, Algorithm, Expected};
+use sprag::access::{self, Expected};
 use sprag::clock::{HandClock, Timestamp};
 use sprag::engine::{AccessTokenShape, ClientPolicy, Engine, NewUser, OpenRequest, Requester, Subject};
-use sprag::keys::KeyRing;
+use sprag::keys::{Algorithm, KeyRing};
 use sprag::password::Hasher;
 use sprag::random::SeededRandom;
 use sprag::session::{AccountId, EndCause, Methods, ProfileId};

@@ -57,25 +57,6 @@ fn the_hoped_rotation_applies_to_a_case_just_where_it_is_judged_current() {
     }
 }
 
-#[test]
-fn a_sealing_rotation_is_made_just_where_the_session_goes_on() {
-    for case in all_cases() {
-        let given = Given { misses: 0, ..case.given };
-        if given.place != Where::Here {
-            continue;
-        }
-        let goes_on = matches!(said(&given.judged().verdict), Repeat | Does::Retry(_) | Keep | Rotate(..));
-        let sealing = Rotation::sealing(&given.token(), &given.state(), given.now(), &given.policy());
-        assert_eq!(sealing.is_some(), goes_on, "{}", case.name);
-
-        let Some(sealing) = sealing else { continue };
-        let mut session = given.state().session;
-        sealing.apply(&mut session);
-        assert_eq!(session.generation.0, given.g.max(given.n) + 1, "{}", case.name);
-        assert!(session.is_sealed && session.retry_hash.is_none(), "{}", case.name);
-    }
-}
-
 /// Two requests may be judged by the same row before either is written; the second order must miss.
 #[test]
 fn what_was_judged_by_a_row_that_has_changed_does_not_apply() {

@@ -50,6 +50,11 @@ fn facts(token: &RefreshToken) -> (ProfileId, SessionKey, Generation, [u8; 32]) 
     (token.profile, token.key, token.generation, token.secret_hash())
 }
 
+fn session_secret(opaque: &str) -> Vec<u8> {
+    let bytes = data_encoding::BASE64URL_NOPAD.decode(opaque["spr_".len()..].as_bytes()).expect("base64url");
+    bytes[44..60].to_vec()
+}
+
 #[test]
 fn what_is_written_is_read() {
     let keys = ring();
@@ -305,6 +310,42 @@ fn t16_a_retry_across_a_key_switch_gets_the_same_generation_under_the_new_key() 
         assert_eq!(refused, Malformed::UnknownKey);
         assert!(RefreshToken::parse(again.as_str(), &retired, LATER).is_ok());
     }
+}
+
+/// One request always leads to one secret, so that a lost answer can be given again; and whoever lacks the old secret, the
+/// ring or the new session's id comes to another.
+#[test]
+fn a_session_that_takes_anothers_place_has_a_secret_made_of_the_old_one() {
+    let (keys, place) = (ring(), session(9));
+    let old = token(41);
+    let new = old.replacement(place, &keys, NOW);
+    assert_eq!((new.profile, new.key, new.generation), (old.profile, place, Generation(0)));
+    assert_eq!(
+        new.secret_hash(),
+        token(7).replacement(place, &keys, NOW).secret_hash(),
+        "whichever generation"
+    );
+
+    let other_ring = KeyRing::generate(Algorithm::EdDsa, &SeededRandom::new(8), NOW).expect("a ring");
+    let stranger = RefreshToken::first(ProfileId(3), session(1), &SeededRandom::new(3));
+    let others = [
+        old.secret_hash(),
+        old.replacement(session(10), &keys, NOW).secret_hash(),
+        old.replacement(place, &other_ring, NOW).secret_hash(),
+        stranger.replacement(place, &keys, NOW).secret_hash(),
+    ];
+    assert!(!others.contains(&new.secret_hash()));
+}
+
+/// Computed by hand, as the reference says: HKDF for the key, HMAC for the secret, and nothing shared with a tag.
+#[test]
+fn the_secret_of_a_replacement_is_what_the_reference_says() {
+    let (keys, place) = (ring(), session(9));
+    let old = session_secret(&text(Encoding::Opaque, &keys));
+    let message = [b"replace", old.as_slice(), place.session.0.as_bytes()].concat();
+    let expected = Forger::new(&keys.to_json()).refresh_tag(1, "sprag replace v1", &message);
+    let new = token(41).replacement(place, &keys, NOW).encode(Encoding::Opaque, &keys, NOW);
+    assert_eq!(session_secret(new.as_str()), expected[..16]);
 }
 
 #[test]

@@ -205,7 +205,8 @@ async fn a_password_change_whose_answer_is_lost_leaves_a_way_in() {
     world.seam.becomes(Mood::LosesAnswerOf("change_password"));
     browser.changes_password(&ann.password, "another password").await.refused(503, "unavailable");
     world.seam.becomes(Mood::Well);
-    browser.presents(&browser.refresh).await.refused(401, "token_spent");
+    let answer = browser.presents(&browser.refresh).await;
+    answer.refused(401, "session_ended").because("password_changed");
     ann.tries_to_log_in(&browser, &ann.password).await.refused(401, "credentials_invalid");
     ann.tries_to_log_in(&browser, "another password").await.is(200);
 }

@@ -1,10 +1,11 @@
 //! Passwords: which are taken, kept exactly as typed, and what changing one does.
 
 use serde_json::json;
-use sprag::session::EndCause;
 
 use crate::call::{Answer, Call};
-use crate::people::{COOKIE, Device, LOGIN, LOGOUT, ME, PASSWORD, REFRESH, REGISTER, Way};
+use crate::people::{
+    COOKIE, Device, LOGIN, LOGOUT, LOGOUT_ALL, ME, PASSWORD, REFRESH, REGISTER, SESSIONS, Way,
+};
 use crate::world::{ORIGIN, W, World};
 
 const NEW: &str = "ann's next battery staple";
@@ -136,7 +137,7 @@ async fn t22_changing_the_password_with_the_access_token_alone_makes_a_new_sessi
 }
 
 #[tokio::test]
-async fn t22_changing_the_password_in_a_browser_turns_its_session_and_ends_the_others() {
+async fn t22_changing_the_password_in_a_browser_replaces_its_session_and_ends_the_others() {
     let world = World::new();
     let ann = world.ann().await;
     let mut browser = ann.logs_in_by_cookie().await;
@@ -146,37 +147,49 @@ async fn t22_changing_the_password_in_a_browser_turns_its_session_and_ends_the_o
     let answer = browser.changes_password(&ann.password, NEW).await.is(200);
     assert!(answer.cookie(COOKIE).is_some());
     browser.keeps(&answer);
-    assert_eq!(browser.session, before.session);
-    assert_eq!(browser.row().await.generation.0, 2, "it turns at once, W or not");
-
-    let journal = ann.journal().await;
-    before.presents(&before.refresh).await.refused(401, "token_spent");
-    assert_eq!(browser.row().await.ended, None, "what was handed out before gets nothing, and ends nothing");
-    assert!(ann.journal_since(&journal).await.is_empty());
-    phone.refreshes().await.refused(401, "session_ended").because("password_changed");
+    assert_ne!(browser.session, before.session, "R17");
+    assert_eq!(browser.row().await.expires_at, before.row().await.expires_at, "R19: no longer than before");
+    for device in [&mut before.clone(), &mut phone] {
+        device.refreshes().await.refused(401, "session_ended").because("password_changed");
+        device.asks(ME).await.refused(401, "session_ended").because("password_changed");
+    }
     assert!(browser.is_logged_in().await);
+    assert!(browser.refreshes().await.is(200).cookie(COOKIE).is_some());
 }
 
+/// Whoever holds a token from before, access or refresh, spent or newest, finds a session that is over, and nothing that
+/// it does with it reaches the owner's new one.
 #[tokio::test]
-async fn t22_after_the_window_the_token_from_before_the_change_is_reuse() {
-    let world = World::new();
-    let ann = world.ann().await;
-    let browser = ann.logs_in_by_cookie().await;
-    browser.changes_password(&ann.password, NEW).await.is(200);
-    world.winds(W + 1);
-    browser.presents(&browser.refresh).await.refused(401, "session_ended").because("reuse");
-}
-
-#[tokio::test]
-async fn a_spent_cookie_buys_no_successor_with_a_password() {
-    let world = World::new();
-    let ann = world.ann().await;
-    let browser = ann.logs_in_by_cookie().await;
-    browser.presents(&browser.refresh).await.is(200);
-    world.winds(W + 1);
-    let answer = browser.changes_password(&ann.password, NEW).await.is(200);
-    assert_ne!(answer.field("session_id"), browser.session.to_string(), "a session of its own instead");
-    assert_eq!(browser.row().await.ended.map(|ended| ended.cause), Some(EndCause::PasswordChanged));
+async fn t22_what_was_handed_out_before_a_password_change_neither_sees_nor_ends_anything_after_it() {
+    for way in Way::BOTH {
+        let world = World::new();
+        let ann = world.ann().await;
+        let first = ann.logs_in_by(way).await;
+        let mut owner = first.clone();
+        owner.refreshes().await.is(200);
+        let newest = owner.clone();
+        let answer = owner.changes_password(&ann.password, NEW).await.is(200);
+        owner.keeps(&answer);
+        let journal = ann.journal().await;
+        for thief in [&first, &newest] {
+            for wound in [0, W + 1] {
+                world.winds(wound);
+                let answer = thief.presents(&thief.refresh).await;
+                answer.refused(401, "session_ended").because("password_changed");
+            }
+        }
+        let list = newest.bearer_call("GET", SESSIONS);
+        world.sends(list).await.refused(401, "session_ended").because("password_changed");
+        let end = newest.bearer_call("DELETE", &format!("{SESSIONS}/{}", owner.session));
+        world.sends(end).await.refused(401, "session_ended").because("password_changed");
+        world.sends(newest.bearer_call("POST", LOGOUT_ALL)).await.refused(401, "session_ended");
+        for thief in [&first, &newest] {
+            let call = Call::post(LOGOUT).json(&json!({ "refresh_token": thief.refresh }));
+            world.sends(call).await.is(204);
+        }
+        assert!(owner.is_logged_in().await);
+        assert!(ann.journal_since(&journal).await.is_empty(), "and nothing of the owner's was ended");
+    }
 }
 
 #[tokio::test]
@@ -273,7 +286,7 @@ async fn a_tab_that_refreshes_while_another_changes_the_password_loses_nothing()
     world.seam.before("change_password", world.later(refresh, 200));
     let answer = browser.changes_password(&ann.password, NEW).await.is(200);
     browser.keeps(&answer);
-    assert_eq!(browser.row().await.generation.0, 2);
+    assert_eq!(browser.row().await.generation.0, 0, "of the session that took the place of the one both had");
     assert!(browser.is_logged_in().await);
 }
 

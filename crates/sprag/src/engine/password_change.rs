@@ -2,27 +2,26 @@
 
 use super::opening::{detail, new_session};
 use super::pair::fresh_life;
-use super::refresh::present;
 use super::{Accounts, Caller, ClientPolicy, Engine, Requester, TokenPair, tried_too_often};
 use crate::audit::EventKind;
 use crate::clock::Timestamp;
 use crate::error::{Error, Refusal};
 use crate::password::Password;
-use crate::ratchet::{MAX_MISSES, Rotation, SessionState};
-use crate::session::{EndCause, SessionDetail};
-use crate::store::{CurrentSession, PasswordChange, PasswordChanged};
+use crate::ratchet::{MAX_MISSES, SessionState};
+use crate::session::{EndCause, Session};
+use crate::store::{PasswordChange, PasswordChanged};
 use crate::token::RefreshToken;
 
 impl Accounts<'_> {
-    /// Changes the caller's password: the account's epoch moves, the other sessions end, this one turns at once.
+    /// Changes the caller's password: the account's epoch moves, every session ends, and a new one takes the place of
+    /// the caller's. So nothing that was handed out before works after it.
     ///
-    /// Only the client's refresh token holds the session secret from which a successor is derived. Where the caller
-    /// shows that token too, its session turns; where it shows only the access token, a new session takes the place
-    /// of the old one.
+    /// Where the caller shows its refresh token too, the new session's secret is made of the old one
+    /// ([`RefreshToken::replacement`]); where it shows only the access token, it is a fresh one.
     ///
     /// # Errors
     /// [`Refusal::CurrentPasswordWrong`], [`Refusal::PasswordRejected`], or [`Refusal::SessionEnded`] if the session
-    /// or the account moved on meanwhile; a [`Fault`].
+    /// or the account moved on meanwhile; a [`Fault`](crate::Fault).
     pub async fn change_password(
         &self,
         client: &ClientPolicy,
@@ -31,9 +30,9 @@ impl Accounts<'_> {
         refresh_token: Option<&str>,
         requester: &Requester,
     ) -> Result<TokenPair, Error> {
+        let Self(engine) = self;
         let (current, new) = (Password::typed(passwords.0)?, Password::chosen(passwords.1)?);
         let account = caller.key.account;
-        let Self(engine) = self;
         let owner = engine.authn().current_password(account, current, requester).await?;
         let password_hash = engine.hasher.hash(new, engine.random.as_ref()).await?;
         let own = match refresh_token {
@@ -48,20 +47,21 @@ impl Accounts<'_> {
             }
             let device = engine.store.named(caller.key.session).await?.and_then(|(_, detail)| detail.device);
             let now = engine.now();
-            let detail = detail(requester, device.as_deref());
-            let (token, session) =
-                engine.successor(client, &state, own.as_ref(), (requester, detail), now)?;
+            let token = engine.replacement(client, &state, own.as_ref(), now)?;
             let expires_at = state.session.expires_at;
+            let successor = new_session(client, &token, state.epoch.next(), requester, now);
             let change = PasswordChange {
                 account,
                 verified_under: owner.epoch(),
                 password_hash: password_hash.clone(),
-                current: session,
+                replaced: caller.key.session,
+                successor: Box::new(Session { expires_at, ..successor }),
+                detail: detail(requester, device.as_deref()),
                 ending: requester.ending(EndCause::PasswordChanged, now),
                 event: requester.event_of_account(account, EventKind::PasswordChanged, now, None),
             };
             match engine.store.change_password(change).await? {
-                PasswordChanged::Done(_) => {
+                PasswordChanged::Done => {
                     let life = fresh_life(client, expires_at, now);
                     return Ok(engine.new_pair(client, Some(owner.account()), &token, life, now)?);
                 }
@@ -73,29 +73,23 @@ impl Accounts<'_> {
 }
 
 impl Engine {
-    /// The token that will follow a password change, and what becomes of the session for it.
-    fn successor(
+    /// The first token of the session that takes the place of this one.
+    fn replacement(
         &self,
         client: &ClientPolicy,
         state: &SessionState,
         own: Option<&RefreshToken>,
-        (requester, detail): (&Requester, SessionDetail),
         now: Timestamp,
-    ) -> Result<(RefreshToken, CurrentSession), Refusal> {
+    ) -> Result<RefreshToken, Refusal> {
         let session = &state.session;
         if let Some(ended) = session.ended {
             return Err(Refusal::SessionEnded(Some(ended.cause)));
         }
-        if let Some(token) = own {
-            let presented = present(token, None, requester);
-            if let Some(rotation) = Rotation::sealing(&presented, state, now, &client.policy) {
-                return Ok((token.at(rotation.to), CurrentSession::Turns(rotation)));
-            }
-        }
         let key = self.key_of_new_session(session.key.account, now);
-        let token = RefreshToken::first(client.profile, key, self.random.as_ref());
-        let mut successor = new_session(client, &token, state.epoch.next(), requester, now);
-        successor.expires_at = session.expires_at;
-        Ok((token, CurrentSession::GivesWay { old: session.key.session, new: Box::new(successor), detail }))
+        // A tag alone is not enough: the token's secret must be the row's.
+        Ok(match own.filter(|token| token.secret_hash() == session.secret_hash) {
+            Some(token) => token.replacement(key, &self.keys.load(), now),
+            None => RefreshToken::first(client.profile, key, self.random.as_ref()),
+        })
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct RefreshKey {
     pub(crate) jwt: hmac::Key,
     /// Binds imported sessions to their accounts, and makes their secrets of the tokens that are presented.
     pub(crate) foreign: hmac::Key,
+    /// Makes the secret of a session that takes another's place, of that one's secret.
+    pub(crate) replace: hmac::Key,
     /// Tags journal checkpoints.
     pub(crate) audit: hmac::Key,
     pub(super) fingerprint: Fingerprint,
@@ -34,6 +36,7 @@ impl RefreshKey {
             opaque: sub_key(&derived, b"sprag refresh v1"),
             jwt: sub_key(&derived, b"sprag refresh jwt v1"),
             foreign: sub_key(&derived, b"sprag foreign token v1"),
+            replace: sub_key(&derived, b"sprag replace v1"),
             audit: sub_key(&derived, b"sprag audit v1"),
             fingerprint: fingerprint(&sub_key(&derived, b"sprag fingerprint v1")),
         }

@@ -105,8 +105,7 @@ checks! {
         an_account_with_a_taken_name_leaves_nothing_behind,
         accounts_are_listed_in_slices,
         disabling_ends_everything_and_enabling_revives_nothing,
-        a_password_change_with_a_token_turns_its_session,
-        a_password_change_without_a_token_opens_a_new_session,
+        a_password_change_replaces_the_session_and_ends_the_others,
         a_password_change_that_comes_late_changes_nothing,
         a_hash_is_replaced_only_if_it_is_still_the_old_one,
         accounts_without_a_password_are_found;

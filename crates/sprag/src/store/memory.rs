@@ -10,8 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::{
-    Accounts, Credential, CurrentSession, Ending, Journal, MAX_ENDED_KEPT, NewAccount, Opened, Opening,
-    PasswordChange, PasswordChanged, Rings, Rotated, Sessions, Slice, Store, Swept, TokenBinding,
+    Accounts, Credential, Ending, Journal, MAX_ENDED_KEPT, NewAccount, Opened, Opening, PasswordChange,
+    PasswordChanged, Rings, Rotated, Sessions, Slice, Store, Swept, TokenBinding,
 };
 use crate::account::{Account, Name};
 use crate::audit::{Checkpoint, Entry, Event, Head};
@@ -245,38 +245,21 @@ impl Accounts for MemoryStore {
         if !tables.stands(account, change.verified_under) {
             return Ok(PasswordChanged::Moved);
         }
+        let replaced = tables.sessions.get(&SessionKey { account, session: change.replaced });
+        if replaced.is_none_or(|(replaced, _)| replaced.ended.is_some()) {
+            return Ok(PasswordChanged::Moved);
+        }
         let epoch = change.verified_under.next();
-        let (mut session, detail) = match change.current {
-            CurrentSession::Turns(rotation) => {
-                let state = tables.state(rotation.key).filter(|state| rotation.applies_to(state));
-                let Some(SessionState { mut session, .. }) =
-                    state.filter(|_| rotation.key.account == account)
-                else {
-                    return Ok(PasswordChanged::Moved);
-                };
-                rotation.apply(&mut session);
-                (session, None)
-            }
-            CurrentSession::GivesWay { old, new, detail } => {
-                let old = tables.state(SessionKey { account, session: old });
-                if old.is_none_or(|old| old.session.ended.is_some()) {
-                    return Ok(PasswordChanged::Moved);
-                }
-                tables.expect_vacant(new.key)?;
-                (*new, Some(detail))
-            }
-        };
-        session.epoch = epoch;
-        let (key, expires_at) = (session.key, session.expires_at);
+        let successor = Session { epoch, ..*change.successor };
+        tables.expect_vacant(successor.key)?;
         tables.append(change.event);
-        tables.end_all(account, Some(key.session), &change.ending);
-        let detail = detail.unwrap_or_else(|| tables.sessions[&key].1.clone());
-        tables.sessions.insert(key, (session, detail));
+        tables.end_all(account, None, &change.ending);
+        tables.sessions.insert(successor.key, (successor, change.detail));
         tables.thin_out(account);
         let kept = tables.accounts.get_mut(&account).expect("the account stands, as looked up above");
         kept.account.epoch = epoch;
         kept.password_hash = change.password_hash;
-        Ok(PasswordChanged::Done(Rotated { expires_at }))
+        Ok(PasswordChanged::Done)
     }
 
     async fn rehash(

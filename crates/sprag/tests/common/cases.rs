@@ -50,7 +50,6 @@ pub(crate) const QUIET: Given = Given {
     g: 5,
     has_retry_id: true,
     retries: 0,
-    is_sealed: false,
     streak: (0, None),
     ended: None,
     is_disabled: false,
@@ -86,7 +85,6 @@ const OLDER: Given = Given { n: 3, ..QUIET };
 /// The newest token, a second after the row turned.
 const FRESH: Given = Given { age: 1000, ..QUIET };
 
-const SEALED: Given = Given { is_sealed: true, has_retry_id: false, ..QUIET };
 const STRICT: Given = Given { window: 0, ..QUIET };
 const REFUSING: Given = Given { retry: Retry::Refuse, ..QUIET };
 
@@ -102,7 +100,6 @@ pub(crate) fn all_cases() -> Vec<Case> {
         barred(),
         expiry(),
         current(),
-        sealed(),
         strict(),
         misses(),
         order(),
@@ -160,7 +157,6 @@ fn ahead() -> Vec<Case> {
         noticed("one ahead", by(1, QUIET), Rotate(5, 7)),
         noticed("one ahead, though it turned a moment ago", by(1, FRESH), Rotate(5, 7)),
         noticed("one ahead, clock gone back", Given { n: 6, age: -1, ..QUIET }, Rotate(5, 7)),
-        noticed("one ahead of a sealed rotation", by(1, SEALED), Rotate(5, 7)),
         noticed("ahead of a row that never turned", Given { g: 0, n: 3, ..QUIET }, Rotate(0, 4)),
         noticed("as far ahead as is followed", by(MAX_GAP, QUIET), Rotate(5, 6 + MAX_GAP)),
         noticed("one further than is followed", by(MAX_GAP + 1, QUIET), refused),
@@ -376,32 +372,6 @@ fn current() -> Vec<Case> {
         case("first refresh, age W + 1 ms", first(W + 1), Row::Current, Rotate(0, 1)),
         case("second refresh, age W", Given { g: 1, n: 1, ..at(W) }, Row::JustTurned, Keep),
         case("newest, retries refused, age 0", Given { age: 0, ..REFUSING }, Row::Current, TURN),
-    ]
-}
-
-/// After a password change or step-up.
-fn sealed() -> Vec<Case> {
-    let at = |n, age| Given { n, age, ..SEALED };
-    vec![
-        case("sealed, the token it spent, age 0", at(4, 0), Row::JustSpent, NOT_NOW),
-        case("sealed, the token it spent, age W", at(4, W), Row::JustSpent, NOT_NOW),
-        case("sealed, the token it spent, age W + 1 ms", at(4, W + 1), Row::Spent, REUSE),
-        case(
-            "sealed, that token with a retry id",
-            Given { id: Id::Same, ..at(4, 0) },
-            Row::JustSpent,
-            NOT_NOW,
-        ),
-        case("sealed, two behind, age W", at(3, W), Row::LongSpent, NOT_NOW),
-        case("sealed, two behind, age W + 1 ms", at(3, W + 1), Row::LongSpent, REUSE),
-        case("sealed, newest, age W", at(5, W), Row::JustTurned, Keep),
-        case("sealed, newest, age W + 1 ms", at(5, W + 1), Row::Current, TURN),
-        case(
-            "sealed, disabled, the token it spent",
-            Given { is_disabled: true, ..at(4, 0) },
-            Row::JustSpent,
-            NOT_NOW,
-        ),
     ]
 }
 

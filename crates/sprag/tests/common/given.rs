@@ -49,7 +49,6 @@ pub(crate) struct Given {
     /// Whether a retry id made the last rotation.
     pub(crate) has_retry_id: bool,
     pub(crate) retries: u8,
-    pub(crate) is_sealed: bool,
     /// The streak and the last generation that counted for it.
     pub(crate) streak: (u8, Option<u64>),
     pub(crate) ended: Option<EndCause>,
@@ -104,7 +103,6 @@ impl Given {
             retry_hash: self.has_retry_id.then_some(RETRY_ID),
             instance_hash: OWN,
             retries: self.retries,
-            is_sealed: self.is_sealed,
             streak: self.streak.0,
             streak_generation: self.streak.1.map(Generation),
             ended: self.ended.map(|cause| Ended { at: TURNED, cause }),

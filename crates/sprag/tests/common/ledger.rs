@@ -46,8 +46,6 @@ struct Token {
     born: i64,
     /// Who spent the token before it, to get this one.
     bought_by: Asker,
-    /// Whether it came with a password change.
-    is_sealed: bool,
     /// How often it was given again.
     given_again: u8,
     /// Whether another instance was among those it was given again to.
@@ -77,7 +75,7 @@ impl Ledger {
             has_epoch_moved: false,
             ended: None,
         };
-        ledger.give(now.0, Asker { retry_id: None, instance: 0 }, false);
+        ledger.give(now.0, Asker { retry_id: None, instance: 0 });
         ledger
     }
 
@@ -102,7 +100,7 @@ impl Ledger {
             if self.rules.answers_retries && is_young && !is_first {
                 return Said::Unchanged;
             }
-            return self.give(now, asker, false);
+            return self.give(now, asker);
         }
         self.present_spent(generation, asker, now)
     }
@@ -110,7 +108,7 @@ impl Ledger {
     fn present_spent(&mut self, generation: u64, asker: Asker, now: i64) -> Said {
         let newest = self.newest();
         let successor = &self.tokens[self.tokens.len() - 1];
-        let is_refusing = !self.rules.answers_retries || successor.is_sealed;
+        let is_refusing = !self.rules.answers_retries;
         let is_soon = self.is_in_window(now);
         let is_before = now < successor.born;
 
@@ -118,9 +116,7 @@ impl Ledger {
             let is_spared = is_refusing && (is_soon || is_before);
             return if is_spared { Said::NotNow } else { self.end(EndCause::Reuse) };
         }
-        let is_same_request = asker.retry_id.is_some()
-            && asker.retry_id == successor.bought_by.retry_id
-            && !successor.is_sealed;
+        let is_same_request = asker.retry_id.is_some() && asker.retry_id == successor.bought_by.retry_id;
         if is_same_request || (is_soon && !is_refusing) {
             if let Some(cause) = self.reason_to_stop(now) {
                 return self.end(cause);
@@ -139,9 +135,9 @@ impl Ledger {
             return self.end(cause);
         }
         while self.newest() < generation {
-            self.give(now, asker, false);
+            self.give(now, asker);
         }
-        self.give(now, asker, false)
+        self.give(now, asker)
     }
 
     fn give_again(&mut self, asker: Asker) -> Said {
@@ -162,21 +158,8 @@ impl Ledger {
         Said::Successor(newest)
     }
 
-    /// A password change made with this token: a new token at once, wherever a refresh would have gone well.
-    pub(crate) fn seal(&mut self, generation: u64, asker: Asker, now: Timestamp) -> Option<Said> {
-        let mut trial = self.clone();
-        let goes_on = matches!(trial.present(generation, asker, now), Said::Successor(_) | Said::Unchanged);
-        if !goes_on {
-            return None;
-        }
-        while self.newest() < generation {
-            self.give(now.0, asker, false);
-        }
-        Some(self.give(now.0, Asker { retry_id: None, ..asker }, true))
-    }
-
-    fn give(&mut self, now: i64, bought_by: Asker, is_sealed: bool) -> Said {
-        self.tokens.push(Token { born: now, bought_by, is_sealed, given_again: 0, went_abroad: false });
+    fn give(&mut self, now: i64, bought_by: Asker) -> Said {
+        self.tokens.push(Token { born: now, bought_by, given_again: 0, went_abroad: false });
         self.idles_out = now + self.rules.idle;
         Said::Successor(self.newest())
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use sprag::clock::Timestamp;
 use sprag::policy::{Ahead, Lockstep, Policy, Retry};
-use sprag::ratchet::{Denial, Found, Presented, Rotation, Row, SessionState, Verdict, judge};
+use sprag::ratchet::{Denial, Found, Presented, Row, SessionState, Verdict, judge};
 use sprag::session::{
     AccountId, EndCause, Ended, Epoch, Generation, ProfileId, Session, SessionId, SessionKey,
 };
@@ -18,8 +18,6 @@ use crate::ledger::{Asker, Ledger, Rules, Said};
 pub(crate) enum Step {
     /// Somebody presents the token that is so many generations behind the newest ever given.
     Refresh(u64, Asker),
-    /// Somebody changes the password, with that token.
-    CheckpointKey(u64, Asker),
     /// The clock moves so many milliseconds, perhaps back.
     Wind(i64),
     Disable,
@@ -32,7 +30,7 @@ pub(crate) enum Step {
     Restore,
 }
 
-/// What one refresh or password change came to.
+/// What one refresh came to.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) now: Timestamp,
@@ -43,15 +41,14 @@ pub(crate) struct Seen {
     pub(crate) before: SessionState,
     /// The row after.
     pub(crate) after: Session,
-    /// Which row of the table decided; none for a password change.
-    pub(crate) row: Option<Row>,
-    /// None for a password change that was refused.
-    pub(crate) said: Option<Said>,
+    /// Which row of the table decided.
+    pub(crate) row: Row,
+    pub(crate) said: Said,
 }
 
 impl Seen {
     pub(crate) fn is_success(&self) -> bool {
-        matches!(self.said, Some(Said::Successor(_) | Said::Unchanged))
+        matches!(self.said, Said::Successor(_) | Said::Unchanged)
     }
 
     /// Milliseconds since the row turned.
@@ -71,21 +68,11 @@ pub(crate) fn tell(rules: Rules, steps: &[Step]) -> Result<Vec<Seen>, TestCaseEr
 
     for step in steps {
         match *step {
-            Step::Refresh(behind, asker) | Step::CheckpointKey(behind, asker) => {
+            Step::Refresh(behind, asker) => {
                 let generation = Generation(u64::saturating_sub(newest, behind));
-                let is_seal = matches!(step, Step::CheckpointKey(..));
                 let before = state.clone();
-                let (row, said) = if is_seal {
-                    (None, seal(&mut state, generation, asker, now, rules))
-                } else {
-                    let (row, said) = refresh(&mut state, generation, asker, now, rules)?;
-                    (Some(row), Some(said))
-                };
-                let promised = if is_seal {
-                    ledger.seal(generation.0, asker, now)
-                } else {
-                    Some(ledger.present(generation.0, asker, now))
-                };
+                let (row, said) = refresh(&mut state, generation, asker, now, rules)?;
+                let promised = ledger.present(generation.0, asker, now);
                 prop_assert_eq!(said, promised, "{:?} of generation {} at {:?}", step, generation.0, before);
                 prop_assert_eq!(state.session.generation.0, ledger.newest());
                 newest = newest.max(state.session.generation.0);
@@ -151,19 +138,6 @@ fn refresh(
     Ok((judgement.row, said))
 }
 
-fn seal(
-    state: &mut SessionState,
-    generation: Generation,
-    asker: Asker,
-    now: Timestamp,
-    rules: Rules,
-) -> Option<Said> {
-    let token = presented(state, generation, asker);
-    let rotation = Rotation::sealing(&token, state, now, &policy(rules))?;
-    rotation.apply(&mut state.session);
-    Some(Said::Successor(state.session.generation.0))
-}
-
 fn presented(state: &SessionState, generation: Generation, asker: Asker) -> Presented {
     Presented {
         key: state.session.key,
@@ -221,7 +195,6 @@ pub(crate) fn any_story() -> impl Strategy<Value = Vec<Step>> {
         48 => any_refresh(),
         32 => any_wind(),
         3 => prop_oneof![Just(-1), Just(-W), Just(-40 * W), -W..0].prop_map(Step::Wind),
-        2 => (any_behind(), any_asker()).prop_map(|(behind, asker)| Step::CheckpointKey(behind, asker)),
         1 => Just(Step::Disable),
         1 => Just(Step::Enable),
         1 => Just(Step::MoveEpoch),

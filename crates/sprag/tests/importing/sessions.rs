@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use sprag::access::Algorithm;
 use sprag::clock::Clock as _;
 use sprag::engine::{
     AccessTokenShape, ClientPolicy, Imported, ImportedSession, Limits, NewUser, OpenRequest, RefreshRequest,
 };
-use sprag::keys::KeyRing;
+use sprag::keys::{Algorithm, KeyRing};
 use sprag::policy::Retry;
 use sprag::random::SeededRandom;
 use sprag::session::{EndCause, ProfileId};

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sprag::access::Algorithm;
 use sprag::clock::{HandClock, Timestamp};
 use sprag::engine::{
     AccessTokenShape, ClientPolicy, Engine, Imported, ImportedSession, ImportedUser, OpenRequest,
     RefreshRequest, Requester, Subject, TokenPair,
 };
-use sprag::keys::KeyRing;
+use sprag::keys::{Algorithm, KeyRing};
 use sprag::password::Hasher;
 use sprag::policy::{Policy, Retry};
 use sprag::random::SeededRandom;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sprag::clock::Timestamp;
 use sprag::policy::{Ahead, Lockstep, Policy, Retry};
-use sprag::ratchet::{Found, Judgement, Presented, Rotation, Row, SessionState, Verdict, judge};
+use sprag::ratchet::{Found, Judgement, Presented, Row, SessionState, Verdict, judge};
 use sprag::session::{
     AccountId, EndCause, Ended, Epoch, Generation, ProfileId, Session, SessionId, SessionKey,
 };
@@ -60,8 +60,6 @@ pub(crate) struct Ask {
     pub(crate) party: Party,
     /// Whose retry id comes with it; there is one for each generation and party.
     pub(crate) retry: Option<Party>,
-    /// Whether it comes with a password change.
-    pub(crate) is_seal: bool,
     pub(crate) misses: u8,
 }
 
@@ -75,7 +73,6 @@ pub(crate) struct LittleRow {
     pub(crate) true_age: i8,
     retry: Option<Party>,
     instance: Party,
-    pub(crate) is_sealed: bool,
     streak: u8,
     streak_generation: Option<u8>,
     pub(crate) ended: Option<&'static str>,
@@ -100,7 +97,6 @@ impl LittleRow {
         true_age: 0,
         retry: None,
         instance: Party::Client,
-        is_sealed: false,
         streak: 0,
         streak_generation: None,
         ended: None,
@@ -153,21 +149,10 @@ impl LittleRow {
         judgement
     }
 
-    /// The rotation for a password change, where there is one.
-    fn sealing(&self, ask: Ask, rules: Rules) -> Option<Rotation> {
-        Rotation::sealing(&ask.presented(), &self.state(0, rules), NOW, &rules.policy())
-    }
-
     /// What the server means to do about a request.
     pub(crate) fn verdict(&self, ask: Ask, rules: Rules) -> (Row, Verdict) {
         let judgement = self.judge(ask, rules);
-        match judgement.verdict {
-            Verdict::Repeat | Verdict::Retry(_) | Verdict::Keep | Verdict::Rotate(_) if ask.is_seal => {
-                let sealing = self.sealing(ask, rules).expect("sealing goes on where the verdict does");
-                (Row::Current, Verdict::Rotate(sealing))
-            }
-            verdict => (judgement.row, verdict),
-        }
+        (judgement.row, judgement.verdict)
     }
 
     /// Carries out a verdict that was reached `since` ticks ago, if its condition still holds.
@@ -208,7 +193,6 @@ impl LittleRow {
         self.age = i8::try_from(age).expect("ages are small");
         self.generation = little(session.generation);
         self.instance = party(session.instance_hash[0]);
-        self.is_sealed = session.is_sealed;
         self.streak = session.streak;
         self.streak_generation = session.streak_generation.map(little);
     }
@@ -230,7 +214,6 @@ impl LittleRow {
             instance_hash: [byte(self.instance); 16],
             // Not counted here: a refused seventeenth retry ends nothing, and the space stays small.
             retries: 0,
-            is_sealed: self.is_sealed,
             streak: self.streak,
             streak_generation: self.streak_generation.map(|generation| Generation(u64::from(generation))),
             ended: self.ended.map(|_| Ended { at: turned, cause: EndCause::Logout }),

@@ -50,7 +50,6 @@ pub(crate) struct Setting {
     pub(crate) messages: usize,
     /// Whether reading and writing the row are two steps that others can come between.
     pub(crate) is_two_step: bool,
-    pub(crate) has_seals: bool,
     pub(crate) has_thief: bool,
     pub(crate) retry_id_theft: RetryIdTheft,
     pub(crate) has_ends: bool,

@@ -27,7 +27,7 @@ impl World {
         rules: Rules,
     ) {
         let is_in_window = rules.window > 0 && read.has_turned_within(rules.window);
-        let is_refusing = rules.retry == Retry::Refuse || read.is_sealed;
+        let is_refusing = rules.retry == Retry::Refuse;
         let is_before = read.true_age < 0;
         let is_same_request = read.was_turned_by(ask);
         let (may_answer, may_spare) = match read.generation.saturating_sub(ask.generation) {
@@ -37,7 +37,7 @@ impl World {
         };
         if let Some(given) = given {
             let is_kept = *verdict == Verdict::Keep && given == ask.generation;
-            let is_successor = given == ask.generation + 1 || (ask.is_seal && given == read.generation + 1);
+            let is_successor = given == ask.generation + 1;
             if !(is_kept || is_successor) || given != self.row.generation {
                 self.broken = Some(Broken::OneSuccessor);
             } else if !may_answer {

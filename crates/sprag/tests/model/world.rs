@@ -42,7 +42,6 @@ pub(crate) enum At {
 pub(crate) struct Message {
     pub(crate) at: At,
     pub(crate) generation: u8,
-    pub(crate) is_seal: bool,
     pub(crate) is_copy: bool,
     pub(crate) is_after_end: bool,
     pub(crate) age: u8,
@@ -98,10 +97,9 @@ pub(crate) struct World {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Action {
     Tick,
-    /// A tab refreshes, or changes the password.
+    /// A tab refreshes.
     Ask {
         tab: usize,
-        is_seal: bool,
     },
     /// A tab whose answer is overdue looks whether the store has moved on, and else repeats its request.
     Again {
@@ -194,10 +192,7 @@ impl World {
             let has_room = state.messages.len() < setting.messages;
             match state.waiting {
                 None if is_free && has_room => {
-                    actions.push(Action::Ask { tab, is_seal: false });
-                    if setting.has_seals {
-                        actions.push(Action::Ask { tab, is_seal: true });
-                    }
+                    actions.push(Action::Ask { tab });
                 }
                 Some(Waiting { age: OVERDUE.., .. }) if state.messages.is_empty() => {
                     actions.push(Action::Again { tab });
@@ -244,9 +239,9 @@ impl World {
     pub(crate) fn step(&mut self, action: Action, setting: &Setting) {
         match action {
             Action::Tick => self.tick(setting),
-            Action::Ask { tab, is_seal } => self.send(tab, self.store, is_seal),
+            Action::Ask { tab } => self.send(tab, self.store),
             Action::Again { tab } => match self.tabs[tab].waiting {
-                Some(waiting) if waiting.generation == self.store => self.send(tab, self.store, false),
+                Some(waiting) if waiting.generation == self.store => self.send(tab, self.store),
                 _ => self.tabs[tab].waiting = None,
             },
             Action::Arrive { tab, message, leaves_copy } => {
@@ -319,12 +314,11 @@ impl World {
         }
     }
 
-    fn send(&mut self, tab: usize, generation: u8, is_seal: bool) {
+    fn send(&mut self, tab: usize, generation: u8) {
         self.tabs[tab].waiting = Some(Waiting { generation, age: 0 });
         self.tabs[tab].messages.push(Message {
             at: At::Asked,
             generation,
-            is_seal,
             is_copy: false,
             is_after_end: self.is_end_acknowledged,
             age: 0,
@@ -390,7 +384,7 @@ impl World {
     /// The thief's requests need no network: the worst moment for each is among the others.
     fn thief_asks(&mut self, generation: u8, has_retry_id: bool, setting: &Setting) {
         let retry = has_retry_id.then_some(Party::Client);
-        let ask = Ask { generation, party: Party::Thief, retry, is_seal: false, misses: 0 };
+        let ask = Ask { generation, party: Party::Thief, retry, misses: 0 };
         let read = self.row;
         let (_, verdict) = read.verdict(ask, setting.rules);
         let wrote = self.row.write(&verdict, 0, setting.rules);
@@ -430,7 +424,6 @@ impl Message {
             generation: self.generation,
             party: Party::Client,
             retry: setting.has_retry_ids.then_some(Party::Client),
-            is_seal: self.is_seal,
             misses: self.misses,
         }
     }

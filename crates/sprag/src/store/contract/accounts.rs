@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use super::Subject;
-use super::world::{NOW, PROFILE, SECOND, World, ending, event, opening, rotation, token};
+use super::world::{NOW, PROFILE, SECOND, World, ending, event, opening, rotation};
 use crate::account::{Account, External, Name, Particulars};
 use crate::audit::EventKind;
 use crate::password::NO_PASSWORD;
-use crate::policy::Policy;
-use crate::ratchet::Rotation;
-use crate::session::{EndCause, Epoch, Generation, Session, SessionDetail};
-use crate::store::{CurrentSession, Opened, PasswordChange, PasswordChanged, Rotated};
+use crate::session::{EndCause, Epoch, Session, SessionDetail};
+use crate::store::{Opened, PasswordChange, PasswordChanged};
 
 pub(super) async fn an_account_is_found_by_each_of_its_names(subject: Arc<dyn Subject>) {
     let world = World::of(subject);
@@ -126,43 +124,29 @@ pub(super) async fn disabling_ends_everything_and_enabling_revives_nothing(subje
     assert!(!world.store().enable(nobody, told).await.expect("enable"));
 }
 
-pub(super) async fn a_password_change_with_a_token_turns_its_session(subject: Arc<dyn Subject>) {
-    let world = World::of(subject);
-    let account = world.person().await;
-    let (current, other) = (world.log_in(&account).await, world.log_in(&account).await);
-    let at = NOW.plus(SECOND);
-    let state = world.state(current.key).await;
-    let turn = Rotation::sealing(&token(&current), &state, at, &Policy::default()).expect("it is live");
-    let change = changing(&account, CurrentSession::Turns(turn));
-    let changed = world.store().change_password(change).await.expect("change_password");
-    assert_eq!(changed, PasswordChanged::Done(Rotated { expires_at: current.expires_at }));
-
-    let state = world.state(current.key).await;
-    assert_eq!((state.session.epoch, state.epoch), (Epoch(1), Epoch(1)));
-    assert_eq!((state.session.generation, state.session.is_sealed), (Generation(1), true));
-    assert_eq!(world.cause(other.key).await, Some(EndCause::PasswordChanged));
-    assert_eq!(world.ends(account.id).await, [(other.key.session, EndCause::PasswordChanged)]);
-    let found = world.store().credential_of(account.id).await.expect("credential_of").expect("it is there");
-    assert_eq!(found.password_hash, "new hash");
-    let turn = rotation(&state.session, at.plus(60 * SECOND));
-    assert!(world.store().rotate(turn, None).await.expect("rotate").is_some(), "it goes on");
-}
-
-pub(super) async fn a_password_change_without_a_token_opens_a_new_session(subject: Arc<dyn Subject>) {
+pub(super) async fn a_password_change_replaces_the_session_and_ends_the_others(subject: Arc<dyn Subject>) {
     let world = World::of(subject);
     let account = world.person().await;
     let (first, second) = (world.log_in(&account).await, world.log_in(&account).await);
     let successor = world.session(&account);
     let detail = SessionDetail { device: Some("Ann's desk".to_owned()), ..SessionDetail::default() };
-    let new = Box::new(successor.clone());
-    let current = CurrentSession::GivesWay { old: first.key.session, new, detail: detail.clone() };
-    let changed = world.store().change_password(changing(&account, current)).await.expect("change_password");
-    assert_eq!(changed, PasswordChanged::Done(Rotated { expires_at: successor.expires_at }));
-    for session in [first, second] {
+    let change = PasswordChange { detail: detail.clone(), ..changing(&account, &first, successor.clone()) };
+    let changed = world.store().change_password(change).await.expect("change_password");
+    assert_eq!(changed, PasswordChanged::Done);
+    for session in [&first, &second] {
         assert_eq!(world.cause(session.key).await, Some(EndCause::PasswordChanged));
     }
+    let ended = [&first, &second].map(|session| (session.key.session, EndCause::PasswordChanged));
+    assert_eq!(world.ends(account.id).await, ended);
     let (row, found) = world.store().named(successor.key.session).await.expect("named").expect("it is there");
     assert_eq!((row.epoch, row.ended, found), (Epoch(1), None, detail), "it is in the new epoch");
+    assert_eq!(world.state(successor.key).await.epoch, Epoch(1));
+    let found = world.store().credential_of(account.id).await.expect("credential_of").expect("it is there");
+    assert_eq!(found.password_hash, "new hash");
+    let later = NOW.plus(60 * SECOND);
+    let turns = async |session| world.store().rotate(rotation(session, later), None).await.expect("rotate");
+    assert_eq!(turns(&first).await, None, "nothing from before goes on");
+    assert!(turns(&row).await.is_some(), "the new one does");
 }
 
 pub(super) async fn a_password_change_that_comes_late_changes_nothing(subject: Arc<dyn Subject>) {
@@ -174,25 +158,17 @@ pub(super) async fn a_password_change_that_comes_late_changes_nothing(subject: A
     let told = event(disabled.id, EventKind::AccountDisabled);
     assert!(world.store().disable(disabled.id, told).await.expect("disable"));
     let disabled = world.store().account(disabled.id).await.expect("account").expect("it is there");
-    let mut stale = rotation(&current, NOW);
-    stale.from = Generation(5);
-    let gives_way = |old: &Session| CurrentSession::GivesWay {
-        old: old.key.session,
-        new: Box::new(world.session(&account)),
-        detail: SessionDetail::default(),
-    };
-    let successor = gives_way(&current);
+    let unknown = world.session(&account);
     let logged_out = world.log_in(&account).await;
     assert!(world.store().end(logged_out.key, ending(EndCause::Logout)).await.expect("end"));
     let moved = Account { epoch: Epoch(3), ..account.clone() };
     let late = [
-        changing(&moved, successor.clone()),
-        changing(&world.stranger().account, successor),
-        changing(&disabled, CurrentSession::Turns(rotation(&current, NOW))),
-        changing(&account, CurrentSession::Turns(stale)),
-        changing(&account, CurrentSession::Turns(rotation(&foreign, NOW))),
-        changing(&account, gives_way(&foreign)),
-        changing(&account, gives_way(&logged_out)),
+        changing(&moved, &current, world.session(&account)),
+        changing(&world.stranger().account, &current, world.session(&account)),
+        changing(&disabled, &current, world.session(&disabled)),
+        changing(&account, &foreign, world.session(&account)),
+        changing(&account, &logged_out, world.session(&account)),
+        changing(&account, &unknown, world.session(&account)),
     ];
     let before = world.chain(account.id).await;
     for change in late {
@@ -254,12 +230,14 @@ pub(super) async fn accounts_without_a_password_are_found(subject: Arc<dyn Subje
     assert_eq!(found(0, 5).await, [ids[0], ids[4]]);
 }
 
-pub(super) fn changing(account: &Account, current: CurrentSession) -> PasswordChange {
+pub(super) fn changing(account: &Account, replaced: &Session, successor: Session) -> PasswordChange {
     PasswordChange {
         account: account.id,
         verified_under: account.epoch,
         password_hash: "new hash".to_owned(),
-        current,
+        replaced: replaced.key.session,
+        successor: Box::new(successor),
+        detail: SessionDetail::default(),
         ending: ending(EndCause::PasswordChanged),
         event: event(account.id, EventKind::PasswordChanged),
     }

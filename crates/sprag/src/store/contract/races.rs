@@ -5,10 +5,11 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::Subject;
+use super::accounts::changing;
 use super::world::{NOW, SECOND, World, ending, event, opening, rotation};
 use crate::audit::EventKind;
-use crate::session::{EndCause, Epoch, Generation, SessionDetail};
-use crate::store::{CurrentSession, Opened, PasswordChange, PasswordChanged};
+use crate::session::{EndCause, Epoch, Generation};
+use crate::store::{Opened, PasswordChange, PasswordChanged};
 
 /// How many pairs race. Each pair starts at the same moment on its own rows.
 const RACES: usize = 1_000;
@@ -76,22 +77,14 @@ pub(super) async fn no_log_in_outlives_the_disabling_of_its_account(subject: Arc
 pub(super) async fn no_log_in_outlives_a_password_change(subject: Arc<dyn Subject>) {
     race(subject, async |world: Arc<World>| {
         let account = world.person().await;
-        let old = world.log_in(&account).await.key.session;
+        let old = world.log_in(&account).await;
         let session = world.session(&account);
         let successor = world.session(&account);
-        let new = Box::new(successor.clone());
         let (opener, wanted) = (Arc::clone(&world), opening(session.clone()));
         let opening = tokio::spawn(async move { opener.store().open(wanted).await });
-        let change = PasswordChange {
-            account: account.id,
-            verified_under: account.epoch,
-            password_hash: "new".to_owned(),
-            current: CurrentSession::GivesWay { old, new, detail: SessionDetail::default() },
-            ending: ending(EndCause::PasswordChanged),
-            event: event(account.id, EventKind::PasswordChanged),
-        };
+        let change = changing(&account, &old, successor.clone());
         let changed = world.store().change_password(change).await.expect("change_password");
-        assert!(matches!(changed, PasswordChanged::Done(_)));
+        assert_eq!(changed, PasswordChanged::Done);
         match opening.await.expect("the task ends").expect("open") {
             Opened::Open => assert_eq!(world.cause(session.key).await, Some(EndCause::PasswordChanged)),
             Opened::AccountMoved => {
@@ -107,22 +100,17 @@ pub(super) async fn no_log_in_outlives_a_password_change(subject: Arc<dyn Subjec
 pub(super) async fn one_password_change_wins(subject: Arc<dyn Subject>) {
     let world = World::of(subject);
     let account = world.person().await;
-    let old = world.log_in(&account).await.key.session;
+    let old = world.log_in(&account).await;
     let changes = (0..16).map(|number| {
-        let new = Box::new(world.session(&account));
         let change = PasswordChange {
-            account: account.id,
-            verified_under: account.epoch,
             password_hash: format!("hash {number}"),
-            current: CurrentSession::GivesWay { old, new, detail: SessionDetail::default() },
-            ending: ending(EndCause::PasswordChanged),
-            event: event(account.id, EventKind::PasswordChanged),
+            ..changing(&account, &old, world.session(&account))
         };
         let world = Arc::clone(&world);
         async move { world.store().change_password(change).await.expect("change_password") }
     });
     let changed = changes.collect::<JoinSet<_>>().join_all().await;
-    let done = changed.iter().filter(|changed| matches!(changed, PasswordChanged::Done(_)));
+    let done = changed.iter().filter(|changed| **changed == PasswordChanged::Done);
     assert_eq!(done.count(), 1, "of 16 that verified the same password");
     assert_eq!(world.store().of(account.id, None, 100).await.expect("of").len(), 2);
     assert_eq!(world.chain(account.id).await.len(), 4, "made, logged in, changed once, and so one end");

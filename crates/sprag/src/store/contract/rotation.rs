@@ -108,7 +108,6 @@ async fn any_standing(world: &World) -> SessionState {
     session.expires_at = any_expiry(world);
     session.retry_hash = world.one_of(&[None, Some([3; 16])]);
     session.retries = world.one_of(&[0, 1, MAX_RETRIES - 1, MAX_RETRIES, MAX_RETRIES + 1]);
-    session.is_sealed = world.one_of(&[false, true]);
     session.streak = world.one_of(&[0, 2, u8::MAX]);
     let counted = session.generation.0.saturating_sub(world.pick(3));
     session.streak_generation = world.one_of(&[None, Some(Generation(counted))]);
@@ -142,7 +141,6 @@ fn any_rotation(world: &World, session: &Session) -> Rotation {
     rotation.secret_hash[31] ^= u8::from(world.pick(16) == 0);
     rotation.retry_hash = world.one_of(&[None, Some([4; 16])]);
     rotation.unless_turned_within = world.one_of(&[None, Some(30 * SECOND), Some(Duration::ZERO)]);
-    rotation.is_sealing = world.one_of(&[false, true]);
     if world.pick(24) == 0 {
         rotation.key.session.0 = uuid::Uuid::max();
     }

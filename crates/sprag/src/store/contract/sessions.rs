@@ -11,9 +11,7 @@ use crate::account::Account;
 use crate::audit::EventKind;
 use crate::ratchet::SessionState;
 use crate::session::{EndCause, Ended, Epoch, Session, SessionId};
-use crate::store::{
-    CurrentSession, MAX_ENDED_KEPT, Opened, Opening, PasswordChanged, Slice, Swept, TokenBinding,
-};
+use crate::store::{MAX_ENDED_KEPT, Opened, Opening, PasswordChanged, Slice, Swept, TokenBinding};
 
 pub(super) async fn a_session_is_found_as_it_was_opened(subject: Arc<dyn Subject>) {
     let world = World::of(subject);
@@ -181,11 +179,13 @@ pub(super) async fn of_one_accounts_ended_sessions_the_last_thousand_are_kept(su
     let opened = world.chain(account.id).await.len();
     assert_eq!(opened, 1 + 2 + ended.len(), "the journal keeps what it was told");
 
-    let change = changing(&account, CurrentSession::Turns(rotation(&current, NOW.plus(SECOND))));
+    let successor = world.session(&account);
+    let change = changing(&account, &current, successor.clone());
     let changed = world.store().change_password(change).await.expect("change_password");
-    assert!(matches!(changed, PasswordChanged::Done(_)));
-    let expected = [&current, &second].into_iter().chain(&ended[..most - 1]).map(|session| session.key);
-    assert_eq!(kept().await, expected.collect::<Vec<_>>(), "the one that ends last is kept, the first goes");
+    assert_eq!(changed, PasswordChanged::Done);
+    let expected = [&current, &second].into_iter().chain(&ended[..most - 2]).chain([&successor]);
+    let expected: Vec<_> = expected.map(|session| session.key).collect();
+    assert_eq!(kept().await, expected, "the two that end last are kept, the first two go");
     assert_eq!(world.state(elsewhere.key).await.session, elsewhere, "what others have is not touched");
 }
 

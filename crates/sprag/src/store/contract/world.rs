@@ -97,7 +97,6 @@ impl World {
             retry_hash: None,
             instance_hash: [1; 16],
             retries: 0,
-            is_sealed: false,
             streak: 0,
             streak_generation: None,
             ended: None,

@@ -10,7 +10,6 @@ use super::connection::{Connection, Sql};
 use super::error::QueryError;
 use super::journal::Chain;
 use super::pool::Outcome;
-use super::rotate::rotate_one;
 use super::rows;
 use super::sessions::{end, insert, lock_live};
 use super::sweep::thin_out;
@@ -18,10 +17,8 @@ use crate::account::{Account, Name};
 use crate::audit::Event;
 use crate::error::Fault;
 use crate::password::NO_PASSWORD;
-use crate::session::{AccountId, EndCause};
-use crate::store::{
-    Accounts, Credential, CurrentSession, Ending, NewAccount, PasswordChange, PasswordChanged, Rotated,
-};
+use crate::session::{AccountId, EndCause, Session};
+use crate::store::{Accounts, Credential, Ending, NewAccount, PasswordChange, PasswordChanged};
 
 pub(super) const CREDENTIAL_OF: Sql = Sql {
     text: "
@@ -40,15 +37,6 @@ pub(super) const IDENTITY: Sql = Sql {
     where kind = $1
       and value = $2",
     types: &[Type::TEXT, Type::TEXT],
-};
-
-pub(super) const MOVE_SESSION: Sql = Sql {
-    text: "
-    update session
-    set epoch = $3
-    where account_id = $1
-      and id = $2",
-    types: &[Type::UUID, Type::UUID, Type::INT8],
 };
 
 pub(super) const MOVE_ACCOUNT: Sql = Sql {
@@ -176,33 +164,11 @@ impl Accounts for PostgresStore {
     }
 
     async fn change_password(&self, change: PasswordChange) -> Result<PasswordChanged, Fault> {
-        let undated = match &change.current {
-            CurrentSession::Turns(rotation) => Some(self.undated(rotation)),
-            CurrentSession::GivesWay { .. } => None,
-        };
-        let changed = self
-            .pool
-            .transaction(
-                "change a password",
-                &(&change, undated.as_ref()),
-                |connection, (change, undated)| {
-                    async move {
-                        if let Some(undated) = undated {
-                            undated.leaves();
-                        }
-                        Ok(match change_password(connection, change).await? {
-                            Some(rotated) => Outcome::Keep(PasswordChanged::Done(rotated)),
-                            None => Outcome::Undo(PasswordChanged::Moved),
-                        })
-                    }
-                    .boxed()
-                },
-            )
-            .await?;
-        if let Some(undated) = undated {
-            undated.answered(matches!(changed, PasswordChanged::Done(_))).await;
-        }
-        Ok(changed)
+        self.pool
+            .transaction("change a password", &change, |connection, change| {
+                change_password(connection, change).boxed()
+            })
+            .await
     }
 
     async fn rehash(
@@ -344,39 +310,26 @@ async fn disable(
     Ok(Outcome::Keep(true))
 }
 
-/// `None` where the account or the session has moved on; the caller then undoes what was done.
+/// Undone where the account or the session has moved on.
 async fn change_password(
     connection: &Connection,
     change: &PasswordChange,
-) -> Result<Option<Rotated>, QueryError> {
-    let PasswordChange { account, verified_under, password_hash, current, ending, event } = change;
-    let mut chain = Chain::of(connection, *account).await?;
-    if !chain.stands(*verified_under) {
-        return Ok(None);
+) -> Result<Outcome<PasswordChanged>, QueryError> {
+    let account = change.account;
+    let mut chain = Chain::of(connection, account).await?;
+    if !chain.stands(change.verified_under) {
+        return Ok(Outcome::Undo(PasswordChanged::Moved));
     }
-    let mut live = lock_live(connection, *account).await?;
-    let epoch = verified_under.next();
-    let (key, rotated) = match current {
-        CurrentSession::Turns(rotation) => {
-            let turned = rotate_one(connection, rotation).await?;
-            let Some(turned) = turned.filter(|_| rotation.key.account == *account) else {
-                return Ok(None);
-            };
-            (rotation.key, turned)
-        }
-        CurrentSession::GivesWay { old, new, detail } => {
-            if !live.contains(old) {
-                return Ok(None);
-            }
-            insert(connection, new, detail).await?;
-            (new.key, Rotated { expires_at: new.expires_at })
-        }
-    };
-    connection.execute(&MOVE_SESSION, &[&key.account.0, &key.session.0, &epoch.0]).await?;
-    connection.execute(&MOVE_ACCOUNT, &[&account.0, password_hash, &epoch.0]).await?;
-    chain.append(event.clone()).await?;
-    live.retain(|session| *session != key.session);
-    end(connection, &mut chain, &live, ending).await?;
-    thin_out(connection, *account).await?;
-    Ok(Some(rotated))
+    let live = lock_live(connection, account).await?;
+    if !live.contains(&change.replaced) {
+        return Ok(Outcome::Undo(PasswordChanged::Moved));
+    }
+    let epoch = change.verified_under.next();
+    connection.execute(&MOVE_ACCOUNT, &[&account.0, &change.password_hash, &epoch.0]).await?;
+    chain.append(change.event.clone()).await?;
+    end(connection, &mut chain, &live, &change.ending).await?;
+    let successor = Session { epoch, ..(*change.successor).clone() };
+    insert(connection, &successor, &change.detail).await?;
+    thin_out(connection, account).await?;
+    Ok(Outcome::Keep(PasswordChanged::Done))
 }

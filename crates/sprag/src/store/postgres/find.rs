@@ -20,7 +20,7 @@ pub(super) const FIND_MANY: Sql = Sql {
     text: "
     select b.place,
            s.account_id, s.id, s.generation, s.epoch, s.created_at, s.rotated_at, s.idle_expires_at,
-           s.expires_at, s.streak_generation, s.ended_at, s.profile, s.retries, s.streak, s.is_sealed,
+           s.expires_at, s.streak_generation, s.ended_at, s.profile, s.retries, s.streak,
            s.secret_hash, s.retry_hash, s.instance_hash, s.ended_cause,
            a.epoch as account_epoch,
            a.id is null or a.disabled_at is not null as is_disabled
@@ -34,7 +34,7 @@ pub(super) const FIND_MANY: Sql = Sql {
 pub(super) const FIND_ONE: Sql = Sql {
     text: "
     select s.account_id, s.id, s.generation, s.epoch, s.created_at, s.rotated_at, s.idle_expires_at,
-           s.expires_at, s.streak_generation, s.ended_at, s.profile, s.retries, s.streak, s.is_sealed,
+           s.expires_at, s.streak_generation, s.ended_at, s.profile, s.retries, s.streak,
            s.secret_hash, s.retry_hash, s.instance_hash, s.ended_cause,
            a.epoch as account_epoch,
            a.id is null or a.disabled_at is not null as is_disabled

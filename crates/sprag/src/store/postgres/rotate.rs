@@ -27,13 +27,12 @@ pub(super) const ROTATE_MANY: Sql = Sql {
         idle_expires_at = b.idle_expires_at,
         retry_hash = b.retry_hash,
         instance_hash = b.instance_hash,
-        retries = 0,
-        is_sealed = b.is_sealing
+        retries = 0
     from unnest($1::uuid[], $2::uuid[], $3::int[], $4::bytea[], $5::bigint[], $6::bigint[], $7::bigint[],
-                $8::bigint[], $9::bytea[], $10::bytea[], $11::bigint[], $12::boolean[])
+                $8::bigint[], $9::bytea[], $10::bytea[], $11::bigint[])
          with ordinality
          as b (account_id, id, profile, secret_hash, from_generation, to_generation, at,
-               idle_expires_at, retry_hash, instance_hash, turned_since, is_sealing, place)
+               idle_expires_at, retry_hash, instance_hash, turned_since, place)
     join account a on a.id = b.account_id
     where s.account_id = b.account_id
       and s.id = b.id
@@ -59,7 +58,6 @@ pub(super) const ROTATE_MANY: Sql = Sql {
         Type::BYTEA_ARRAY,
         Type::BYTEA_ARRAY,
         Type::INT8_ARRAY,
-        Type::BOOL_ARRAY,
     ],
 };
 
@@ -72,8 +70,7 @@ pub(super) const ROTATE_ONE: Sql = Sql {
         idle_expires_at = $8,
         retry_hash = $9,
         instance_hash = $10,
-        retries = 0,
-        is_sealed = $12
+        retries = 0
     from account a
     where s.account_id = $1
       and s.id = $2
@@ -100,7 +97,6 @@ pub(super) const ROTATE_ONE: Sql = Sql {
         Type::BYTEA,
         Type::BYTEA,
         Type::INT8,
-        Type::BOOL,
     ],
 };
 
@@ -224,7 +220,6 @@ pub(super) async fn rotate_one(
                 &rotation.retry_hash.as_ref().map(<[u8; 16]>::as_slice),
                 &rotation.instance_hash.as_slice(),
                 &turned_since(rotation),
-                &rotation.is_sealing,
             ],
         )
         .await?;
@@ -242,7 +237,7 @@ async fn rotate_many(
     fn column<'a, T>(orders: &'a [&RotateOrder], of: impl Fn(&'a Rotation) -> T) -> Vec<T> {
         orders.iter().map(|order| of(&order.rotation)).collect()
     }
-    let parameters: [&(dyn ToSql + Sync); 12] = [
+    let parameters: [&(dyn ToSql + Sync); 11] = [
         &column(orders, |rotation| rotation.key.account.0),
         &column(orders, |rotation| rotation.key.session.0),
         &column(orders, |rotation| i32::from(rotation.profile.0)),
@@ -254,7 +249,6 @@ async fn rotate_many(
         &column(orders, |rotation| rotation.retry_hash.as_ref().map(<[u8; 16]>::as_slice)),
         &column(orders, |rotation| rotation.instance_hash.as_slice()),
         &column(orders, turned_since),
-        &column(orders, |rotation| rotation.is_sealing),
     ];
     let mut found = vec![None; orders.len()];
     for row in connection.query(&ROTATE_MANY, &parameters).await? {

@@ -49,7 +49,6 @@ pub(super) fn session(row: &Row) -> Result<Session> {
         retry_hash: optional_bytes(row, "retry_hash")?,
         instance_hash: bytes(row, "instance_hash")?,
         retries: small(row.try_get::<_, i16>("retries")?, "retries")?,
-        is_sealed: row.try_get("is_sealed")?,
         streak: small(row.try_get::<_, i16>("streak")?, "streak")?,
         streak_generation: optional_count(row, "streak_generation")?.map(Generation),
         ended,

@@ -54,7 +54,7 @@ pub(super) const INSERT: Sql = Sql {
         idle_expires_at, expires_at, retry_hash, instance_hash, retries, is_sealed,
         streak, streak_generation, ended_at, ended_cause
     )
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, false, $14, $15, $16, $17)",
     types: &[
         Type::UUID,
         Type::UUID,
@@ -69,7 +69,6 @@ pub(super) const INSERT: Sql = Sql {
         Type::BYTEA,
         Type::BYTEA,
         Type::INT2,
-        Type::BOOL,
         Type::INT2,
         Type::INT8,
         Type::INT8,
@@ -292,7 +291,7 @@ impl Sessions for PostgresStore {
         const OF: Sql = Sql {
             text: "
             select s.account_id, s.id, s.generation, s.epoch, s.created_at, s.rotated_at, s.idle_expires_at,
-                   s.expires_at, s.streak_generation, s.ended_at, s.profile, s.retries, s.streak, s.is_sealed,
+                   s.expires_at, s.streak_generation, s.ended_at, s.profile, s.retries, s.streak,
                    s.secret_hash, s.retry_hash, s.instance_hash, s.ended_cause, d.ip, d.user_agent, d.device, d.ended_ip
             from session s
             left join session_detail d on d.account_id = s.account_id and d.session_id = s.id
@@ -323,7 +322,7 @@ impl Sessions for PostgresStore {
         const NAMED: Sql = Sql {
             text: "
             select s.account_id, s.id, s.generation, s.epoch, s.created_at, s.rotated_at, s.idle_expires_at,
-                   s.expires_at, s.streak_generation, s.ended_at, s.profile, s.retries, s.streak, s.is_sealed,
+                   s.expires_at, s.streak_generation, s.ended_at, s.profile, s.retries, s.streak,
                    s.secret_hash, s.retry_hash, s.instance_hash, s.ended_cause, d.ip, d.user_agent, d.device, d.ended_ip
             from session_detail d
             join session s on s.account_id = d.account_id and s.id = d.session_id
@@ -422,7 +421,6 @@ pub(super) async fn insert(
                 &session.retry_hash.as_ref().map(<[u8; 16]>::as_slice),
                 &session.instance_hash.as_slice(),
                 &i16::from(session.retries),
-                &session.is_sealed,
                 &i16::from(session.streak),
                 &session.streak_generation.map(|generation| integer(generation.0)),
                 &session.ended.map(|ended| ended.at.0),

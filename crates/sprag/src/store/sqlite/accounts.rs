@@ -6,17 +6,15 @@ use rusqlite::{Connection, OptionalExtension as _, Result, params};
 use super::SqliteStore;
 use super::journal::Chain;
 use super::rows::{self, START, bytes};
-use super::sessions::{ROTATE, end_all, insert, turn};
+use super::sessions::{end_all, insert};
 use super::sweep::thin_out;
 use super::writer::Outcome;
 use crate::account::{Account, Name};
 use crate::audit::Event;
 use crate::error::Fault;
 use crate::password::NO_PASSWORD;
-use crate::session::{AccountId, EndCause, Epoch};
-use crate::store::{
-    Accounts, Credential, CurrentSession, Ending, NewAccount, PasswordChange, PasswordChanged, Rotated,
-};
+use crate::session::{AccountId, EndCause, Epoch, Session};
+use crate::store::{Accounts, Credential, Ending, NewAccount, PasswordChange, PasswordChanged};
 
 #[async_trait]
 impl Accounts for SqliteStore {
@@ -106,14 +104,7 @@ impl Accounts for SqliteStore {
     }
 
     async fn change_password(&self, change: PasswordChange) -> Result<PasswordChanged, Fault> {
-        self.writer
-            .write("change a password", move |connection| {
-                Ok(match change_password(connection, change)? {
-                    Some(rotated) => Outcome::Keep(PasswordChanged::Done(rotated)),
-                    None => Outcome::Undo(PasswordChanged::Moved),
-                })
-            })
-            .await
+        self.writer.write("change a password", move |connection| change_password(connection, change)).await
     }
 
     async fn rehash(
@@ -228,43 +219,22 @@ fn disable(connection: &Connection, account: AccountId, event: Event) -> Result<
     Ok(Outcome::Keep(true))
 }
 
-/// `None` where the account or the session has moved on; the caller then undoes what was done.
-fn change_password(connection: &Connection, change: PasswordChange) -> Result<Option<Rotated>> {
-    let PasswordChange { account, verified_under, password_hash, current, ending, event } = change;
-    if !stands(connection, account, verified_under)? {
-        return Ok(None);
+/// Undone where the account or the session has moved on.
+fn change_password(connection: &Connection, change: PasswordChange) -> Result<Outcome<PasswordChanged>> {
+    let PasswordChange { account, verified_under, password_hash, replaced, successor, detail, ending, event } =
+        change;
+    let mut statement = connection.prepare_cached(
+        "select 1
+         from session
+         where account_id = ?1
+           and id = ?2
+           and ended_at is null",
+    )?;
+    let is_there = statement.exists([bytes(&account.0), bytes(&replaced.0)])?;
+    if !is_there || !stands(connection, account, verified_under)? {
+        return Ok(Outcome::Undo(PasswordChanged::Moved));
     }
     let epoch = verified_under.next();
-    let (key, rotated) = match current {
-        CurrentSession::Turns(rotation) => {
-            let turned = turn(&mut connection.prepare_cached(ROTATE)?, &rotation).optional()?;
-            let Some(turned) = turned.filter(|_| rotation.key.account == account) else {
-                return Ok(None);
-            };
-            (rotation.key, turned)
-        }
-        CurrentSession::GivesWay { old, new, detail } => {
-            let mut statement = connection.prepare_cached(
-                "select 1
-                 from session
-                 where account_id = ?1
-                   and id = ?2
-                   and ended_at is null",
-            )?;
-            if !statement.exists([bytes(&account.0), bytes(&old.0)])? {
-                return Ok(None);
-            }
-            insert(connection, &new, &detail)?;
-            (new.key, Rotated { expires_at: new.expires_at })
-        }
-    };
-    let mut statement = connection.prepare_cached(
-        "update session
-         set epoch = ?3
-         where account_id = ?1
-           and id = ?2",
-    )?;
-    statement.execute(params![bytes(&key.account.0), bytes(&key.session.0), epoch.0])?;
     let mut statement = connection.prepare_cached(
         "update account
          set password_hash = ?2,
@@ -274,7 +244,8 @@ fn change_password(connection: &Connection, change: PasswordChange) -> Result<Op
     statement.execute(params![bytes(&account.0), password_hash, epoch.0])?;
     let mut chain = Chain::of(connection, account)?;
     chain.append(event)?;
-    end_all(connection, &mut chain, Some(key.session), &ending)?;
+    end_all(connection, &mut chain, None, &ending)?;
+    insert(connection, &Session { epoch, ..*successor }, &detail)?;
     thin_out(connection, account)?;
-    Ok(Some(rotated))
+    Ok(Outcome::Keep(PasswordChanged::Done))
 }

@@ -47,7 +47,6 @@ pub(super) fn session(row: &Row<'_>) -> Result<Session> {
         retry_hash: row.get("retry_hash")?,
         instance_hash: row.get("instance_hash")?,
         retries: row.get("retries")?,
-        is_sealed: row.get("is_sealed")?,
         streak: row.get("streak")?,
         streak_generation: optional_count(row, "streak_generation")?.map(Generation),
         ended,

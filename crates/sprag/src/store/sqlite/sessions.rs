@@ -25,8 +25,7 @@ pub(super) const ROTATE: &str = "
         idle_expires_at = ?8,
         retry_hash = ?9,
         instance_hash = ?10,
-        retries = 0,
-        is_sealed = ?12
+        retries = 0
     where account_id = ?1
       and id = ?2
       and profile = ?3
@@ -211,7 +210,6 @@ pub(super) fn turn(statement: &mut CachedStatement<'_>, rotation: &Rotation) -> 
             rotation.retry_hash,
             rotation.instance_hash,
             turned_since.map(|window| rotation.at.minus(window).0),
-            rotation.is_sealing,
         ],
         rotated,
     )
@@ -302,7 +300,7 @@ pub(super) fn insert(connection: &Connection, session: &Session, detail: &Sessio
              idle_expires_at, expires_at, retry_hash, instance_hash, retries, is_sealed,
              streak, streak_generation, ended_at, ended_cause
          )
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, false, ?14, ?15, ?16, ?17)",
     )?;
     statement.execute(params![
         bytes(&session.key.account.0),
@@ -318,7 +316,6 @@ pub(super) fn insert(connection: &Connection, session: &Session, detail: &Sessio
         session.retry_hash,
         session.instance_hash,
         session.retries,
-        session.is_sealed,
         session.streak,
         session.streak_generation.map(|generation| integer(generation.0)).transpose()?,
         session.ended.map(|ended| ended.at.0),
@@ -468,7 +465,7 @@ mod tests {
         SqliteStore::migrate(&path).unwrap();
         let connection = Connection::open(&path).unwrap();
         let mut statement = connection.prepare(&format!("explain query plan {ROTATE}")).unwrap();
-        let nothing = rusqlite::params_from_iter([rusqlite::types::Null; 12]);
+        let nothing = rusqlite::params_from_iter([rusqlite::types::Null; 11]);
         let plan = statement.query_map(nothing, |row| row.get::<_, String>("detail")).unwrap();
         let plan: Vec<String> = plan.map(|step| step.unwrap()).collect();
         let expected = [
