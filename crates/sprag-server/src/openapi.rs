@@ -7,6 +7,7 @@ mod schema;
 mod system;
 
 use std::collections::BTreeSet;
+use std::future::ready;
 
 use axum::Router;
 use axum::middleware::map_response;
@@ -84,12 +85,12 @@ pub fn docs_router<S: Clone + Send + Sync + 'static>(document: Value, prefix: &s
     let config = Config::new([format!("{prefix}/openapi.json")]).validator_url("none");
     let config = config.display_request_duration(true).deep_linking(true);
     let viewer: Router<S> = SwaggerUi::new("/docs").config(config).into();
-    let leads_on = format!("{prefix}/docs/");
-    let viewer = viewer.layer(map_response(async move |mut response: Response| {
-        if let Some(location) = response.headers_mut().get_mut(LOCATION) {
-            *location = HeaderValue::from_str(&leads_on).unwrap_or_else(|_| location.clone());
+    let leads_on = HeaderValue::try_from(format!("{prefix}/docs/")).ok();
+    let viewer = viewer.layer(map_response(move |mut response: Response| {
+        if let (Some(location), Some(there)) = (response.headers_mut().get_mut(LOCATION), &leads_on) {
+            location.clone_from(there);
         }
-        response
+        ready(response)
     }));
     let document = Bytes::from(document.to_string());
     viewer.route("/openapi.json", get(async move || ([(CONTENT_TYPE, "application/json")], document)))
