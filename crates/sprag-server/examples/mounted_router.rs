@@ -1,7 +1,7 @@
 //! The server's router inside an axum application: merged beside its routes, and nested below a prefix.
 //!
 //! `cargo run -p sprag-server --example mounted_router` serves it on a free port of this machine, with its data in the
-//! folder `sprag-data`.
+//! folder `sprag-data`: nested, or merged with `-- merged`.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -19,13 +19,15 @@ pub(crate) async fn main() -> anyhow::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let node = node(&format!("http://{address}"), Path::new("sprag-data")).await?;
-    println!(
-        "curl http://{address}/sessions/api/v1/auth/login --json '{{\"username\": \"ann\", \"password\": \"…\"}}'"
-    );
+    let (router, prefix) = match std::env::args().nth(1).as_deref() {
+        Some("merged") => (merged(&node), ""),
+        _ => (nested(&node), "/sessions"),
+    };
+    println!("curl http://{address}{prefix}/.well-known/jwks.json");
     // The jobs stop when the set is dropped.
     let _jobs = jobs::start(&node);
     // The service asks for the peer's address: the journal and the list of sessions tell it.
-    let service = nested(&node).into_make_service_with_connect_info::<SocketAddr>();
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).await?;
     Ok(())
 }
