@@ -59,7 +59,7 @@ bench:
 load:
     scripts/load
 
-# The same on PostgreSQL, beside pgbench (--quick for three minutes)
+# Rotations per second on PostgreSQL, beside pgbench (--quick for three minutes)
 load-postgres *args:
     scripts/load-postgres {{args}}
 

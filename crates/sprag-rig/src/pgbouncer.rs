@@ -20,7 +20,7 @@ impl PgBouncer {
         Self::start_with(server, pool_size, &[])
     }
 
-    /// The same with settings of its own in the section `[pgbouncer]`.
+    /// Starts a pooler with settings of its own in the section `[pgbouncer]`.
     pub fn start_with(server: &Postgres, pool_size: usize, settings: &[(&str, &str)]) -> Self {
         let program = tools::program("pgbouncer").display().to_string();
         // It has no state to keep, and stopping it gently means another signal with each version.

@@ -11,8 +11,8 @@ const MAX_TRIES: usize = 1000;
 /// A port of 127.0.0.1 that is free now; taken by chance, since other test processes look for one as well.
 pub(crate) fn free() -> u16 {
     for _ in 0..MAX_TRIES {
-        let chance = RandomState::new().build_hasher().finish();
-        let port = RANGE.start + (chance % u64::from(RANGE.end - RANGE.start)) as u16;
+        let random = RandomState::new().build_hasher().finish();
+        let port = RANGE.start + (random % u64::from(RANGE.end - RANGE.start)) as u16;
         if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
             return port;
         }

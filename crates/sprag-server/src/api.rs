@@ -1,4 +1,64 @@
-//! What a route can do: one file for each action.
+//! What a route can do: one file for each action, with what there is to know of it (`SPEC`) and what it does (`run`).
+//!
+//! To add one, write its file and name it here twice: as a module, and in the list. `docs/adding/an-action.md` is the
+//! recipe. The loader of profiles, the router, the description and the reference read the list.
 
-pub(crate) mod actions;
-pub(crate) mod refresh;
+use std::future::{Future, ready};
+use std::pin::Pin;
+
+use axum::response::Response;
+
+use crate::edge::refusal::Problem;
+use crate::profile::Action;
+
+mod answer;
+mod context;
+mod load;
+
+mod end_session;
+mod explain;
+mod login;
+mod logout;
+mod logout_all;
+mod me;
+mod password;
+mod refresh;
+mod register;
+mod revoke;
+mod sessions;
+
+pub(crate) use context::{Call, RouteContext, ServedProfile};
+
+/// What becomes of one request.
+type Outcome<'a> = Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send + 'a>>;
+
+macro_rules! actions {
+    ($($action:ident),* $(,)?) => {
+        impl Action {
+            /// Every action, in the order of the reference.
+            pub const ALL: &'static [Self] = &[$(Self::of(&$action::SPEC)),*];
+        }
+
+        /// Carries out what the route of `context` does.
+        pub(crate) fn run(context: &RouteContext, call: Call) -> Outcome<'_> {
+            let action = context.route.action;
+            $(
+                if action == Action::of(&$action::SPEC) {
+                    return Box::pin($action::run(context, call));
+                }
+            )*
+            // No profile can name an action that is not in the list.
+            Box::pin(ready(Err(Problem::NotFound)))
+        }
+    };
+}
+
+actions![login, refresh, logout, logout_all, me, register, sessions, end_session, explain, password, revoke];
+
+impl Action {
+    /// The action of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|action| action.name() == name)
+    }
+}

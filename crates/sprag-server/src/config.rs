@@ -34,7 +34,7 @@ pub use reference::{DEFAULTS, args, flags, reference, table};
 pub use rules::spell;
 pub use secret::{MIN_SECRET_BYTES, Secret};
 pub use sources::{Flags, Origin, Sources};
-pub(crate) use value::{has_password, quoted};
+pub(crate) use value::has_password;
 
 use crate::edge::proxies::Proxies;
 use mapping::Mapping;

@@ -1,8 +1,10 @@
 //! Where the network meets the server: connections and their bounds, what a request brings, and how answers and
 //! refusals look on the wire. What is decided lies behind it, in `api`.
 
+pub mod app;
 pub(crate) mod cookie;
 pub(crate) mod cors;
+pub(crate) mod mount;
 mod multipart;
 pub(crate) mod not_found;
 pub mod proxies;
@@ -12,3 +14,4 @@ pub(crate) mod response;
 pub mod serve;
 mod smuggling;
 pub(crate) mod system;
+pub(crate) mod transport;

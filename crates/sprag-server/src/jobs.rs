@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_ring_of_other_descent_stays_out_until_it_is_adopted() {
+    async fn a_ring_of_other_descent_stays_out_until_it_replaces_the_others() {
         let engine = engine_with(ring(1)).await;
         change_ring(&engine, ring(2)).await.unwrap();
         assert_eq!(engine.keys().fingerprints(), ring(1).fingerprints());

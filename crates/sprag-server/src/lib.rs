@@ -18,3 +18,4 @@ pub mod node;
 pub mod openapi;
 pub mod profile;
 pub mod ring_file;
+mod text;

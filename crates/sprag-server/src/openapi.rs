@@ -1,9 +1,11 @@
 //! The description of what is served, made from the profiles that are served: `/openapi.json` and `/docs`.
 
 mod example;
+mod names;
 mod operation;
 mod refusals;
 mod schema;
+mod security;
 mod system;
 
 use std::collections::BTreeSet;
@@ -35,7 +37,7 @@ pub fn document(profiles: &[Profile], public_url: &str) -> Value {
     schemas.insert("RefusalCode".to_owned(), refusal_code());
     schemas.insert(PROBLEM.to_owned(), refusals::schema(&RefusalShape::default()));
     for profile in profiles {
-        schemas.insert(refusals::schema_name(profile), refusals::schema(&profile.refusal));
+        schemas.insert(names::refusal_schema(profile), refusals::schema(&profile.refusal));
         if let Some(cookie) = &profile.refresh.cookie {
             let scheme = json!({
                 "type": "apiKey",
@@ -43,9 +45,9 @@ pub fn document(profiles: &[Profile], public_url: &str) -> Value {
                 "name": cookie.name,
                 "description": "The refresh token. A request that brings it needs a matching Origin or Sec-Fetch-Site.",
             });
-            schemes.insert(operation::cookie_scheme(profile), scheme);
+            schemes.insert(names::cookie_scheme(profile), scheme);
         }
-        let ids = operation::ids(profile, &mut taken);
+        let ids = names::ids(profile, &mut taken);
         for (at, route) in profile.routes.iter().enumerate() {
             let operation = operation::describe(profile, at, &ids);
             put(&mut paths, &route.path, &route.method.as_str().to_ascii_lowercase(), operation);

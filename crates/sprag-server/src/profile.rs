@@ -4,14 +4,18 @@
 //! it is `on`, what it `does`, `takes` and `gives`, and the shape of a refusal. Nothing here or elsewhere knows
 //! a profile by name. `docs/reference/profiles.md` is the reference.
 
+mod action;
 mod cookie_reach;
 mod duration;
 mod error;
 mod fact;
+mod facts;
 mod import;
+mod node;
 mod overlap;
 mod refusal;
 mod route;
+mod rules;
 mod section;
 mod settings;
 mod shipped;
@@ -27,21 +31,27 @@ use sprag::session::ProfileId;
 use toml::de::DeTable;
 
 use route::Surroundings;
-use section::{MAX_PAGE_BYTES, Section, Source};
+use section::{MAX_PROFILE_BYTES, Section, Source};
 
 pub use sprag::token::Encoding;
 
+pub(crate) use action::Spec;
+pub use action::{Action, Answer, Needs, Pair, Whose};
 pub use duration::{MAX_DURATION, parse as parse_duration};
 pub use error::ProfileError;
-pub use fact::{Fact, FactKind, Facts, FieldFacts, RefusalFacts, SessionFacts};
+pub use fact::{Fact, FactKind};
+pub use facts::{Facts, FieldFacts, RefusalFacts, SessionFacts};
 pub use import::{ImportColumn, ImportField, ImportKind, ImportShape, TableShape};
+pub(crate) use node::Node;
 pub use overlap::{ClashError, ClashSite, SYSTEM_PATHS, check_together};
 pub use refusal::{CODES, Code, FieldAtFault, RefusalShape};
-pub use route::{Action, Route};
+pub use route::Route;
+pub(crate) use rules::{
+    Offer, Unmet, asks_for_transport, leaves_token_to_cookie, names_account, requires_password,
+};
 pub use settings::{OWN_CLAIMS, SETTINGS};
 pub use shipped::builtin_names;
 pub use takes::{Input, Inputs, TakeError, TakenField, Takes};
-pub(crate) use template::Node;
 pub use template::Template;
 
 /// The wire contract of one front end.
@@ -180,14 +190,14 @@ pub enum Registration {
 }
 
 impl Profile {
-    /// Reads a profile. `file` is only for messages.
+    /// Reads a profile whose routes do one of `actions`. `file` is only for messages.
     ///
     /// # Errors
     /// The first thing that is wrong, with its line.
-    pub fn parse(name: &str, file: &str, text: &str) -> Result<Self, ProfileError> {
+    pub(crate) fn read(actions: &[Action], name: &str, file: &str, text: &str) -> Result<Self, ProfileError> {
         let source = Source { file, text };
-        if text.len() > MAX_PAGE_BYTES {
-            return Err(source.error(0, format!("a page has at most {MAX_PAGE_BYTES} bytes")));
+        if text.len() > MAX_PROFILE_BYTES {
+            return Err(source.error(0, format!("a profile has at most {MAX_PROFILE_BYTES} bytes")));
         }
         let table = DeTable::parse(text).map_err(|error| toml_hints::of(source, &error))?;
         let profile = Section::root(source, table.get_ref(), &KEYS)?;
@@ -195,7 +205,7 @@ impl Profile {
         let about = profile.require("about")?.text()?.to_owned();
         let (encoding, refresh) = settings::refresh_token(&profile)?;
         let registration = registration(&profile)?;
-        let routes = routes(&profile, &Surroundings { refresh: &refresh, registration })?;
+        let routes = routes(&profile, &Surroundings { actions, refresh: &refresh, registration })?;
         let profile = Self {
             name: name.to_owned(),
             file: file.to_owned(),
@@ -243,12 +253,6 @@ impl Profile {
             access: AccessTokenShape { claims, subject, has_no_audience },
             takes_imported_tokens: self.refresh.takes_imported_tokens,
         }
-    }
-
-    /// A profile that is part of the binary; `None` if there is none of that name.
-    #[must_use]
-    pub fn builtin(name: &str) -> Option<Result<Self, ProfileError>> {
-        shipped::builtin_text(name).map(|text| Self::parse(name, &format!("profiles/{name}.toml"), text))
     }
 
     /// The text of a shipped profile, to read or to start an own one from.

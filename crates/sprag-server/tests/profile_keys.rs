@@ -116,7 +116,7 @@ fn claims_tell_what_the_account_brought_along() {
 }
 
 #[test]
-fn a_key_of_the_former_home_is_a_number_where_it_was_one() {
+fn a_key_of_the_source_system_is_a_number_where_it_was_one() {
     for (key, number) in [
         ("7", json!(7)),
         ("0", json!(0)),

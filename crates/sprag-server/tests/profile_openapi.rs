@@ -7,7 +7,7 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use sprag_server::openapi::{docs_router, document};
 use sprag_server::profile::{
-    Action, CODES, FieldAtFault, Input, Profile, Registration, Route, SYSTEM_PATHS, builtin_names,
+    CODES, FieldAtFault, Input, Profile, Registration, Route, SYSTEM_PATHS, builtin_names,
 };
 use tower::ServiceExt as _;
 
@@ -188,39 +188,37 @@ fn every_code_that_a_call_may_answer_is_documented_with_its_status_and_an_exampl
 
 /// Whether a call may be answered with `code`: written down a second time, by code and not by action.
 fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
-    use Action::{
-        EndSession, Explain, Login, Logout, LogoutAll, Me, Password, Refresh, Register, Revoke, Sessions,
-    };
-    let is = |actions: &[Action]| actions.contains(&route.action);
+    let is = |actions: &[&str]| actions.contains(&route.action.name());
     let takes = |input| route.takes.takes(input);
-    let asks_for_access_token = is(&[LogoutAll, Me, Sessions, EndSession, Explain, Password])
-        || (is(&[Register]) && profile.registration == Registration::Admin);
-    let reads_body = is(&[Login, Register, Refresh, Logout, Revoke, Password]) || takes(Input::SessionId);
+    let asks_for_access_token = is(&["logout_all", "me", "sessions", "end_session", "explain", "password"])
+        || (is(&["register"]) && profile.registration == Registration::Admin);
+    let reads_body =
+        is(&["login", "register", "refresh", "logout", "revoke", "password"]) || takes(Input::SessionId);
     let has_cookie = profile.refresh.cookie.is_some();
     match code {
         "method_not_allowed" | "rate_limited" | "internal" | "unavailable" | "busy" => true,
-        "request_invalid" => !is(&[Me, Sessions, Explain]),
+        "request_invalid" => !is(&["me", "sessions", "explain"]),
         "field_missing" => {
-            is(&[Login, Register, Password]) || Input::ALL.iter().any(|i| route.takes.requires(*i))
+            is(&["login", "register", "password"]) || Input::ALL.iter().any(|i| route.takes.requires(*i))
         }
         "field_invalid" => Input::ALL.iter().any(|input| takes(*input)),
         "request_timeout" | "request_too_large" | "media_type_unsupported" => reads_body,
-        "token_missing" => asks_for_access_token || is(&[Refresh, Logout, Revoke]),
-        "token_invalid" | "token_expired" => asks_for_access_token || is(&[Refresh, Logout]),
-        "token_spent" | "too_many_retries" => is(&[Refresh]),
-        "session_ended" => asks_for_access_token || is(&[Refresh]),
-        "account_disabled" => asks_for_access_token || is(&[Login, Refresh, Logout]),
+        "token_missing" => asks_for_access_token || is(&["refresh", "logout", "revoke"]),
+        "token_invalid" | "token_expired" => asks_for_access_token || is(&["refresh", "logout"]),
+        "token_spent" | "too_many_retries" => is(&["refresh"]),
+        "session_ended" => asks_for_access_token || is(&["refresh"]),
+        "account_disabled" => asks_for_access_token || is(&["login", "refresh", "logout"]),
         "account_unknown" => asks_for_access_token,
-        "credentials_invalid" => is(&[Login]),
-        "current_password_wrong" => is(&[Password]),
-        "forbidden" => is(&[Explain]) || (is(&[Register]) && asks_for_access_token),
+        "credentials_invalid" => is(&["login"]),
+        "current_password_wrong" => is(&["password"]),
+        "forbidden" => is(&["explain"]) || (is(&["register"]) && asks_for_access_token),
         "origin_refused" => {
-            let carries = is(&[Login, Refresh, Logout, LogoutAll, Revoke, Password]);
+            let carries = is(&["login", "refresh", "logout", "logout_all", "revoke", "password"]);
             has_cookie && (carries || route.opens_session())
         }
-        "session_unknown" => is(&[EndSession, Explain]),
-        "name_taken" | "name_invalid" => is(&[Register]),
-        "password_rejected" => is(&[Login, Register, Password]),
+        "session_unknown" => is(&["end_session", "explain"]),
+        "name_taken" | "name_invalid" => is(&["register"]),
+        "password_rejected" => is(&["login", "register", "password"]),
         "not_found" => false,
         _ => panic!("say here which calls answer {code:?}, and in src/openapi/refusals.rs"),
     }
@@ -362,8 +360,8 @@ async fn the_document_and_its_reader_come_from_the_binary() {
     let answer = fetch(&router, "/openapi.json").await;
     assert_eq!(serde_json::from_str::<Value>(&answer.1).expect("JSON"), ours());
     assert!(fetch(&router, "/docs").await.0.is_redirection());
-    let page = fetch(&router, "/docs/").await;
-    assert_eq!(page.0, StatusCode::OK);
+    let viewer = fetch(&router, "/docs/").await;
+    assert_eq!(viewer.0, StatusCode::OK);
     let start = fetch(&router, "/docs/swagger-initializer.js").await.1;
     assert!(start.contains("/openapi.json") && start.contains("\"validatorUrl\": \"none\""), "{start}");
     assert!(!start.contains("https://"), "{start}");

@@ -10,7 +10,7 @@ const REFERENCE: &str = include_str!("../../../docs/reference/profiles.md");
 fn everything_a_profile_may_name_is_in_the_reference() {
     let facts = Fact::ALL.iter().map(|fact| format!("`${}`", fact.name()));
     let inputs = Input::ALL.iter().map(|input| format!("`${}`", input.name()));
-    let plain = Action::ALL.iter().map(|(name, _)| *name).chain(CODES.iter().map(|code| code.name));
+    let plain = Action::ALL.iter().map(|action| action.name()).chain(CODES.iter().map(|code| code.name));
     let plain = plain.chain(ImportField::ALL.iter().map(|field| field.name()));
     let plain = plain.chain(SYSTEM_PATHS.iter().chain(OWN_CLAIMS).chain(SETTINGS).copied());
     for word in facts.chain(inputs).chain(plain.map(|word| format!("`{word}`"))) {

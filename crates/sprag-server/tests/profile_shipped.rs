@@ -12,8 +12,8 @@ use sprag::session::{
     AccountId, EndCause, Epoch, Generation, ProfileId, Session, SessionDetail, SessionId, SessionKey,
 };
 use sprag_server::profile::{
-    Action, Encoding, Facts, Input, OriginRule, Profile, Registration, Route, SameSite, SessionFacts,
-    Transport, builtin_names, check_together,
+    Encoding, Facts, Input, OriginRule, Profile, Registration, Route, SameSite, SessionFacts, Transport,
+    builtin_names, check_together,
 };
 use uuid::Uuid;
 
@@ -65,22 +65,23 @@ fn our_profile_says_what_the_design_says() {
     let cookie = profile.refresh.cookie.as_ref().expect("a cookie");
     assert!(cookie.name.starts_with("__Host-") && cookie.secure && cookie.path == "/");
     assert_eq!((cookie.same_site, cookie.origin), (SameSite::Strict, OriginRule::Required));
-    let calls: Vec<_> = profile.routes.iter().map(|route| (route.on(), route.action, route.status)).collect();
+    let calls: Vec<_> =
+        profile.routes.iter().map(|route| (route.on(), route.action.name(), route.status)).collect();
     let call = |on: &str, action, status| (on.to_owned(), action, status);
     assert_eq!(
         calls,
         [
-            call("POST /api/v1/auth/login", Action::Login, 200),
-            call("POST /api/v1/auth/refresh", Action::Refresh, 200),
-            call("POST /api/v1/auth/logout", Action::Logout, 204),
-            call("POST /api/v1/auth/logout-all", Action::LogoutAll, 204),
-            call("POST /api/v1/auth/logout/all", Action::LogoutAll, 204),
-            call("GET /api/v1/auth/me", Action::Me, 200),
-            call("POST /api/v1/auth/register", Action::Register, 201),
-            call("GET /api/v1/auth/sessions", Action::Sessions, 200),
-            call("DELETE /api/v1/auth/sessions/{id}", Action::EndSession, 204),
-            call("GET /api/v1/auth/admin/sessions/{id}", Action::Explain, 200), // ours, beyond the design
-            call("POST /api/v1/auth/password", Action::Password, 200),
+            call("POST /api/v1/auth/login", "login", 200),
+            call("POST /api/v1/auth/refresh", "refresh", 200),
+            call("POST /api/v1/auth/logout", "logout", 204),
+            call("POST /api/v1/auth/logout-all", "logout_all", 204),
+            call("POST /api/v1/auth/logout/all", "logout_all", 204),
+            call("GET /api/v1/auth/me", "me", 200),
+            call("POST /api/v1/auth/register", "register", 201),
+            call("GET /api/v1/auth/sessions", "sessions", 200),
+            call("DELETE /api/v1/auth/sessions/{id}", "end_session", 204),
+            call("GET /api/v1/auth/admin/sessions/{id}", "explain", 200), // ours, beyond the design
+            call("POST /api/v1/auth/password", "password", 200),
         ]
     );
     assert!(profile.routes.iter().filter(|route| route.status == 204).all(|route| route.gives.is_none()));
@@ -178,7 +179,7 @@ fn an_account_without_an_email_has_null_there() {
 }
 
 #[test]
-fn sessions_are_listed_and_do_not_tell_when_they_last_turned() {
+fn sessions_are_listed_and_do_not_tell_when_they_last_rotated() {
     let key = SessionKey { account: AccountId(Uuid::nil()), session: SessionId(Uuid::from_u128(3)) };
     let begun = Session::begun(key, ProfileId(1), [0; 32], Epoch(0), &Policy::default(), Timestamp(0));
     let session = Session {

@@ -151,7 +151,7 @@ event_kinds! {
     SessionImported = "session_imported",
     /// A session ended.
     SessionEnded = "session_ended",
-    /// A session turned; journalled only where the profile asks for it.
+    /// A session rotated; journalled only where the profile asks for it.
     SessionRotated = "session_rotated",
     /// Another client instance presented a token just spent.
     ForeignRetry = "foreign_retry",

@@ -40,7 +40,7 @@ impl Random for SystemRandom {
     }
 }
 
-/// The same bytes for the same seed, for tests. Nothing it makes is secret.
+/// Randomness that a seed repeats, for tests. Nothing it makes is secret.
 #[derive(Debug)]
 pub struct SeededRandom(Mutex<(u64, u64)>);
 

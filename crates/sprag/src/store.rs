@@ -261,7 +261,7 @@ pub struct Ending {
     pub at: Timestamp,
     /// By whom, as seen from here.
     pub ip: Option<String>,
-    /// The same, as it called itself.
+    /// By which program, as it called itself.
     pub user_agent: Option<String>,
     /// What else the journal should say.
     pub note: Option<String>,

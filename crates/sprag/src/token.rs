@@ -61,7 +61,7 @@ impl RefreshToken {
         Self { profile, key, generation: Generation(0), secret }
     }
 
-    /// The same session's token at another generation: this is how a successor is made.
+    /// This session's token at another generation: so a successor is made.
     #[must_use]
     pub fn at(&self, generation: Generation) -> Self {
         Self { profile: self.profile, key: self.key, generation, secret: self.secret.clone() }

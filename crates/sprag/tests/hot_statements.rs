@@ -13,7 +13,7 @@ use tokio_postgres::{Client, NoTls};
 
 /// What may go to every shard, or to none: no log-in, refresh, end or password change waits for it.
 const COLD: &[&str] = &[
-    // Listings of everything, for the audit and for administrators, page by page; and the sweep's walk.
+    // Listings of everything, for the audit and for administrators, slice by slice; and the sweep's walk.
     "ENTRIES",
     "HEADS",
     "NEXT_CHAIN",

@@ -1,25 +1,43 @@
-//! One refresh on the wire: the token out of cookie or body, the pair back in the profile's shape.
+//! `refresh`: a new token pair for a refresh token.
 
 use std::time::Instant;
 
 use axum::response::Response;
-use hyper::http::request::Parts;
 use sprag::Refusal;
 use sprag::engine::RefreshRequest;
 
-use crate::edge::cookie::{self, By};
+use super::answer::token_pair;
+use super::context::{Call, RouteContext};
 use crate::edge::refusal::Problem;
-use crate::edge::request;
-use crate::edge::request::Received;
-use crate::edge::response::token_pair;
-use crate::http::RouteContext;
+use crate::edge::transport::By;
+use crate::edge::{cookie, request};
+use crate::profile::{Answer, Fact, Input, Needs, Pair, Spec, leaves_token_to_cookie};
 
-pub(crate) async fn refresh(
-    context: &RouteContext,
-    parts: &Parts,
-    body: Received,
-) -> Result<Response, Problem> {
-    let fields = request::fields(parts, body)?;
+pub(crate) const SPEC: Spec = Spec {
+    needs: Needs::RefreshToken,
+    reads_cookie: true,
+    pair: Pair::OfThisSession,
+    takes: &[Input::RefreshToken],
+    rules: &[leaves_token_to_cookie],
+    reads_body: true,
+    // It reads the session's row and no more, so of the account it can tell nothing but the id.
+    answer: Answer::Shaped { anywhere: &[Fact::PAIR, &[Fact::AccountId]], each: &[] },
+    refuses: &[
+        "token_missing",
+        "token_invalid",
+        "token_spent",
+        "token_expired",
+        "session_ended",
+        "account_disabled",
+        "too_many_retries",
+    ],
+    is_rotation: true,
+    ..Spec::named("refresh", "Turn the session: a new token pair for a refresh token")
+};
+
+pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Response, Problem> {
+    let fields = call.fields()?;
+    let parts = &call.parts;
     let carried = context.refresh_token(parts, &context.inputs(&fields)?).await?;
     let carried = carried.ok_or(Refusal::TokenMissing)?;
     let requester = context.requester(parts)?;
@@ -30,8 +48,7 @@ pub(crate) async fn refresh(
     context.app.metrics.refreshed(refreshed.row, begun.elapsed());
 
     let pair = refreshed.answer?;
-    // No profile can tell more of the account here than its id (`Action::facts`): a refresh reads the session and no more.
-    let mut response = token_pair(context, &pair, context.ways(carried.by), None);
+    let mut response = token_pair(context, &pair, carried.by, None);
     let engine = &context.app.engine;
     if let (By::Cookie, Some(cookie)) = (carried.by, &context.served.profile.refresh.cookie)
         && engine.tokens().parse(&context.served.client, &carried.text).is_none()

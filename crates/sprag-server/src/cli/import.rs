@@ -24,7 +24,7 @@ mod report;
 /// How many records are under way at a time. SQLite commits together what waits together.
 const AT_ONCE_SQLITE: usize = 256;
 
-/// The same for each connection to PostgreSQL: while one waits for its commit, the next ones queue.
+/// How many rows are under way for each connection to PostgreSQL: while one waits for its commit, the next ones queue.
 const AT_ONCE_FOR_EACH_CONNECTION: usize = 4;
 
 #[derive(Debug, clap::Args)]
@@ -65,7 +65,7 @@ pub(super) fn run(kind: ImportKind, args: &Args, sources: &Sources) -> anyhow::R
     logs::start(&config)?;
     let mapped: Vec<_> = columns.iter().map(|column| column.field).collect();
     let shape = shape(kind, &profile, columns)?;
-    expect_adoption(kind, &profile)?;
+    expect_imported_tokens(kind, &profile)?;
     let source = Source::parse(&args.from).map_err(|error| unreadable(&args.from, error))?;
     block_on(async {
         let table = args.table.as_deref().or(shape.table.as_deref());
@@ -162,7 +162,7 @@ fn shape(kind: ImportKind, profile: &Profile, columns: Vec<ImportColumn>) -> any
 }
 
 /// Sessions whose tokens the profile would refuse need not be moved.
-fn expect_adoption(kind: ImportKind, profile: &Profile) -> anyhow::Result<()> {
+fn expect_imported_tokens(kind: ImportKind, profile: &Profile) -> anyhow::Result<()> {
     if kind == ImportKind::Sessions && !profile.refresh.takes_imported_tokens {
         bail!(
             "the profile {} refuses the tokens of another system, so nobody could use the sessions; put adopts = true under \

@@ -16,7 +16,7 @@ use crate::config::{Config, Database};
 use crate::edge::serve::{Bounds, serve};
 use crate::jobs;
 use crate::node::Node;
-use crate::profile::{Action, Input, Profile, Registration, Route};
+use crate::profile::{Input, Profile, Registration, Route, Whose};
 use crate::ring_file::RingSource;
 use sprag::access::Algorithm;
 
@@ -98,7 +98,7 @@ fn warn_of_missing_secrets(node: &Node) {
 fn warn_of_open_doors(profiles: &[Profile]) {
     let is_open = |profile: &&Profile| {
         profile.registration == Registration::Open
-            && profile.routes.iter().any(|route| route.action == Action::Register)
+            && profile.routes.iter().any(|route| route.action.account() == Whose::New)
     };
     let open = profiles.iter().find(is_open);
     let guarded = profiles.iter().find(|profile| profile.registration == Registration::Admin);
@@ -165,7 +165,9 @@ fn welcome(node: &Node, listen: SocketAddr) -> String {
         Database::Postgres(server) => format!("PostgreSQL, {server}"),
     };
     let mut routes = node.profiles.iter().flat_map(|profile| &profile.routes);
-    let login = routes.find(|route| route.action == Action::Login).map(|route| FirstLogin::at(url, route));
+    let login = routes
+        .find(|route| route.action.account() == Whose::Named && route.opens_session())
+        .map(|route| FirstLogin::at(url, route));
     let names = login.as_ref().map_or("--username ann", |login| login.names);
     let mut screen = format!(
         "\n  sprag {version}\n\n  \

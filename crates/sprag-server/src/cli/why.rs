@@ -121,7 +121,7 @@ fn event(entry: &Entry) -> String {
     text
 }
 
-/// The same for machines.
+/// The explanation for machines.
 fn as_json(explanation: &Explanation, now: Timestamp) -> Value {
     let session = &explanation.session;
     let detail = &explanation.detail;

@@ -11,22 +11,13 @@ use url::{Host, Url};
 
 use super::{Database, LogFormat, ProfileRef, Secret};
 use crate::edge::proxies::{NotProxies, Proxies};
+pub(super) use crate::text::quoted;
 use sprag::access::Algorithm;
 use sprag::policy::Retry;
 use sprag::store::postgres::{Batching, Server};
 
 /// What a parser says: a value, or what is wrong with the text.
 pub(super) type Parsed<T> = Result<T, String>;
-
-/// A text as it is repeated in a sentence: in quotes, without control characters, and not at any length.
-pub(crate) fn quoted(text: &str) -> String {
-    const LONGEST: usize = 80;
-    if text.chars().count() <= LONGEST {
-        return format!("{text:?}");
-    }
-    let start: String = text.chars().take(LONGEST).collect();
-    format!("{start:?}…")
-}
 
 /// A span of time within bounds, which are spelled as spans too.
 pub(super) fn span(text: &str, least: &str, most: &str) -> Parsed<Duration> {
@@ -413,11 +404,5 @@ mod tests {
         for text in ["inof", "sprag", "sprag=loud", "info,,"] {
             assert!(log_filter(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn what_is_repeated_is_short_and_printable() {
-        assert_eq!(quoted("a\x1b[2J"), "\"a\\u{1b}[2J\"");
-        assert!(quoted(&"x".repeat(5000)).len() < 100);
     }
 }

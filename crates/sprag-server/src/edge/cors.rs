@@ -7,7 +7,7 @@ use hyper::Method;
 use hyper::header::{HeaderValue, RETRY_AFTER};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
-use crate::http::App;
+use super::app::App;
 
 /// Lets pages of the other sites that are named call it.
 pub(crate) fn callable(app: &App, methods: MethodRouter) -> MethodRouter {

@@ -6,16 +6,15 @@ use axum::response::Response;
 
 use super::refusal::Problem;
 use super::response;
-use crate::http::ServedProfile;
-use crate::profile::Route;
+use crate::profile::{Profile, RefusalShape, Route};
 
-/// The profiles, each with the folder in which all its routes lie.
+/// How each profile says no, with the folder in which all its routes lie.
 #[derive(Clone)]
-pub(crate) struct NotFound(Arc<[(String, Arc<ServedProfile>)]>);
+pub(crate) struct NotFound(Arc<[(String, RefusalShape)]>);
 
 impl NotFound {
-    pub(crate) fn new(profiles: &[Arc<ServedProfile>]) -> Self {
-        Self(profiles.iter().map(|profile| (folder(&profile.profile.routes), Arc::clone(profile))).collect())
+    pub(crate) fn new(profiles: &[Profile]) -> Self {
+        Self(profiles.iter().map(|profile| (folder(&profile.routes), profile.refusal.clone())).collect())
     }
 
     pub(crate) fn answer(&self, path: &str) -> Response {
@@ -24,7 +23,7 @@ impl NotFound {
         // Where there is one profile only, nobody else is asked.
         let only = if self.0.len() == 1 { self.0.first() } else { None };
         match nearest.or(only) {
-            Some((_, profile)) => response::refused(&profile.profile.refusal, Problem::NotFound, false),
+            Some((_, shape)) => response::refused(shape, Problem::NotFound, false),
             None => response::plainly_refused(Problem::NotFound),
         }
     }

@@ -1,6 +1,4 @@
-//! Answers in a profile's shape.
-
-use std::time::Duration;
+//! What every answer has: its status, its headers, and the shape of a refusal.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -8,61 +6,15 @@ use hyper::StatusCode;
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
-use sprag::account::Account;
-use sprag::engine::TokenPair;
 
-use super::cookie;
 use super::refusal::{Answer, AtFault, Problem};
-use crate::http::RouteContext;
-use crate::profile::{Facts, FieldAtFault, RefusalShape};
+use crate::profile::{FieldAtFault, RefusalShape};
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Answers must not be stored: they carry tokens, or say something of a session that may be over a moment later
 /// (RFC 6749 section 5.1).
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-
-/// A token pair, in the body, the cookie or both.
-pub(crate) fn token_pair(
-    context: &RouteContext,
-    pair: &TokenPair,
-    (in_cookie, in_body): (bool, bool),
-    account: Option<&Account>,
-) -> Response {
-    let now = context.app.engine.now();
-    let (expires_in, refresh_expires_in) =
-        (u64::try_from(pair.expires_in).ok(), u64::try_from(pair.refresh_expires_in).ok());
-    let after = |seconds: Option<u64>| seconds.map(|seconds| now.plus(Duration::from_secs(seconds)));
-    let facts = Facts {
-        access_token: Some(&pair.access_token),
-        refresh_token: in_body.then(|| pair.refresh.text()),
-        expires_in,
-        refresh_expires_in,
-        expires_at: after(expires_in),
-        refresh_expires_at: after(refresh_expires_in),
-        session_id: Some(pair.session),
-        account_id: Some(pair.account),
-        account,
-        ..Facts::default()
-    };
-    let mut response = shaped(context, &facts);
-    if let (true, Some(cookie)) = (in_cookie, &context.served.profile.refresh.cookie) {
-        cookie::set(&mut response, cookie, pair);
-    }
-    response
-}
-
-/// An answer in the shape of the route.
-pub(crate) fn shaped(context: &RouteContext, facts: &Facts<'_>) -> Response {
-    let status = StatusCode::from_u16(context.route.status).unwrap_or(StatusCode::OK);
-    if context.route.gives.is_none() {
-        return bodiless(status);
-    }
-    let mut body = Vec::with_capacity(1024);
-    let facts = Facts { profile: Some(context.served.profile.id), ..*facts };
-    context.route.gives.write(&facts, &mut body);
-    with_body(status, JSON, body)
-}
 
 /// A refusal or a failure in the shape of the profile.
 pub(crate) fn refused(shape: &RefusalShape, problem: Problem, asks_for_bearer: bool) -> Response {
@@ -76,7 +28,7 @@ pub(crate) fn refused(shape: &RefusalShape, problem: Problem, asks_for_bearer: b
     response
 }
 
-/// The same where no profile is concerned.
+/// A refusal or a failure where no profile is concerned.
 pub(crate) fn plainly_refused(problem: Problem) -> Response {
     refused(&RefusalShape::default(), problem, false)
 }

@@ -16,13 +16,13 @@ use serde_json::json;
 use sprag::Fault;
 use tokio::time::timeout;
 
+use super::app::App;
+use super::mount::Mount;
 use super::refusal::Problem;
-use super::response::{plainly_refused, with_body};
-use crate::http::{App, Mount};
+use super::response::{self, JSON, plainly_refused, with_body};
 use crate::openapi;
 use crate::profile::Profile;
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const JWKS: HeaderValue = HeaderValue::from_static("application/jwk-set+json");
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -62,7 +62,7 @@ pub(crate) fn routes(app: &Arc<App>, profiles: &[Profile], public_url: &str, mou
 fn reading(methods: axum::routing::MethodRouter) -> axum::routing::MethodRouter {
     methods.fallback(async || {
         let mut response = plainly_refused(Problem::MethodNotAllowed);
-        super::response::allow(&mut response, "GET, HEAD");
+        response::allow(&mut response, "GET, HEAD");
         response
     })
 }

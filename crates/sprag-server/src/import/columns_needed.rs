@@ -80,7 +80,7 @@ impl Opened {
         Ok(wanted)
     }
 
-    /// The same fields, of which what the source may lack is optional.
+    /// The fields of `shape`, of which what the source may lack is optional.
     #[must_use]
     pub fn settled(&self, mut shape: TableShape, mapped: &[ImportField]) -> TableShape {
         let lacks = |column: &ImportColumn| {

@@ -22,7 +22,7 @@ use tokio::sync::Mutex;
 
 use super::optional_fields;
 use super::record::Record;
-use super::revoked_tokens::OverThere;
+use super::revoked_tokens::RevokedTokens;
 use super::row::{self, Reason, Session, User};
 use crate::profile::{ImportKind, TableShape};
 
@@ -38,7 +38,7 @@ pub struct Taker {
     client: ClientPolicy,
     turns: Vec<Mutex<()>>,
     run: Run,
-    over: OverThere,
+    over: RevokedTokens,
 }
 
 /// What became of a record.
@@ -158,7 +158,7 @@ impl Taker {
     /// Takes users or sessions in, on the terms of the profile that takes the place of the system they come from.
     #[must_use]
     pub fn of(kind: ImportKind, mode: Mode, shape: TableShape, client: ClientPolicy) -> Self {
-        let (run, over) = (Run::default(), OverThere::default());
+        let (run, over) = (Run::default(), RevokedTokens::default());
         Self { mode, kind, shape, client, turns: turns(), run, over }
     }
 

@@ -13,7 +13,7 @@ use sprag::session::SessionId;
 
 /// The sessions of tokens that are over. No token is in it, nor any token's hash.
 #[derive(Default)]
-pub(super) struct OverThere(Mutex<Option<Connection>>);
+pub(super) struct RevokedTokens(Mutex<Option<Connection>>);
 
 /// The cache's size: 32 MiB. The file begins when it is full.
 const SETTINGS: &str = "
@@ -22,7 +22,7 @@ const SETTINGS: &str = "
     pragma synchronous = off;
     create table over (id blob primary key) strict, without rowid;";
 
-impl OverThere {
+impl RevokedTokens {
     /// Remembers one.
     pub(super) fn note(&self, session: SessionId) -> Result<(), Fault> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn what_was_noted_is_known_however_much_it_is() {
-        let over = OverThere::default();
+        let over = RevokedTokens::default();
         let id = |number: u128| SessionId(uuid::Uuid::from_u128(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
         assert!(!over.has(id(1)).unwrap(), "nothing yet");
         for number in (0..5000).chain(0..10) {

@@ -80,7 +80,7 @@ impl User {
 }
 
 impl User {
-    /// The same user, for a store that is not meant to hold a hash.
+    /// This user, for a store that is not meant to hold a hash.
     pub(super) fn without_password(&self) -> Self {
         Self { password_hash: String::new(), ..self.clone() }
     }

@@ -23,7 +23,7 @@ const LAST_COUNTED: i64 = 7_258_118_400_000;
 /// The year 9999 in milliseconds, with which some say never, in any zone.
 const NEVER: RangeInclusive<i64> = 253_370_678_400_000..=253_402_387_199_999;
 
-/// The same in writing, in any zone. No calendar of ours has all of these days.
+/// Days that stand for never, in any zone. No calendar of ours has all of them.
 const LAST_DAYS: [&str; 4] = ["9999-12-30", "9999-12-31", "10000-01-01", "+010000-01-01"];
 
 /// A fraction is told of seconds since 1973 at the earliest; what is less is a year and a month, or a version.
@@ -109,7 +109,7 @@ pub(super) fn time(value: &Value) -> Result<Option<Timestamp>, Wrong> {
     let text = match value {
         Value::Null => return Ok(None),
         Value::String(text) => text.trim().to_owned(),
-        // The same digits mean the same, in quotes or not.
+        // Digits mean what they mean, in quotes or not.
         Value::Number(number) => number.to_string(),
         _ => return Err(WRONG),
     };
@@ -291,7 +291,7 @@ mod tests {
             json!("10000-01-01T00:59:59+01:00"),
             json!(253_402_300_799_i64),
             json!("253402300799"),
-            // The same west of Greenwich.
+            // Never, as it is written west of Greenwich.
             json!(253_402_318_799_i64),
             json!(253_402_318_799_000_i64),
             json!(253_402_300_799_000_i64),

@@ -9,7 +9,7 @@ use sprag::session::{AccountId, Epoch, Session, SessionDetail, SessionId, Sessio
 use sprag::token::Encoding;
 use uuid::Uuid;
 
-use crate::profile::{Action, Fact, Facts, Input, Profile, Route, SessionFacts, TakenField, Transport};
+use crate::profile::{Fact, Facts, Input, Profile, Route, SessionFacts, TakenField, Transport, Whose};
 
 /// When the examples happen: noon, 1 July 2026.
 const NOON: Timestamp = Timestamp(1_782_907_200_000);
@@ -32,7 +32,7 @@ pub(super) fn listed(examples: Vec<Example>) -> Value {
 pub(super) fn requests(profile: &Profile, route: &Route) -> Vec<Example> {
     let fields = route.takes.fields();
     let same = |one: &TakenField, other: &TakenField| {
-        one.input == other.input || (is_name(one) && is_name(other) && route.action == Action::Login)
+        one.input == other.input || (is_name(one) && is_name(other) && route.action.account() == Whose::Named)
     };
     let alternatives: Vec<&TakenField> =
         fields.iter().filter(|field| fields.iter().filter(|other| same(field, other)).count() > 1).collect();
@@ -116,6 +116,11 @@ fn is_name(field: &TakenField) -> bool {
     matches!(field.input, Input::Name | Input::Username | Input::Email)
 }
 
+/// Whom an example is about: ann has an account, ben is about to have one.
+fn person(route: &Route) -> &'static str {
+    if route.action.account() == Whose::New { "ben" } else { "ann" }
+}
+
 fn request(profile: &Profile, route: &Route, is_sent: &dyn Fn(&TakenField) -> bool) -> Value {
     let mut body = Map::new();
     for field in route.takes.fields().iter().filter(|field| is_sent(field)) {
@@ -125,7 +130,7 @@ fn request(profile: &Profile, route: &Route, is_sent: &dyn Fn(&TakenField) -> bo
 }
 
 fn sent(profile: &Profile, route: &Route, field: &TakenField) -> String {
-    let person = if route.action == Action::Register { "ben" } else { "ann" };
+    let person = person(route);
     match field.input {
         Input::Name if field.name.contains("mail") => format!("{person}@example.org"),
         Input::Name | Input::Username => person.to_owned(),
@@ -145,12 +150,13 @@ fn sent(profile: &Profile, route: &Route, field: &TakenField) -> String {
 fn answer(profile: &Profile, route: &Route, is_in_body: bool) -> Value {
     let policy = &profile.policy;
     let (access, refresh) = (access_token(), refresh_token(profile.encoding));
-    let account = account(if route.action == Action::Register { "ben" } else { "ann" });
+    let account = account(person(route));
     let rows = [session(profile, 2, NOON.plus(policy.access_ttl)), session(profile, 3, NOON)];
     let details = [detail("192.0.2.7", "ann's laptop"), detail("198.51.100.23", "ann's telephone")];
     let sessions =
         [0, 1].map(|at| SessionFacts { session: &rows[at], detail: &details[at], is_current: at == 0 });
-    let is_explanation = route.action == Action::Explain;
+    // A list is of sessions or of what happened to one.
+    let tells_of_events = route.action.facts_of_each() == Fact::EVENT;
     let events = [rotation(&rows[0])];
     let facts = Facts {
         access_token: Some(&access),
@@ -162,9 +168,9 @@ fn answer(profile: &Profile, route: &Route, is_in_body: bool) -> Value {
         session_id: Some(rows[0].key.session),
         account_id: Some(account.id),
         account: (!route.gives_pair() || tells_of_account(route)).then_some(&account),
-        sessions: if is_explanation { &[] } else { &sessions },
-        session: Some(sessions[0]).filter(|_| is_explanation),
-        events: if is_explanation { &events } else { &[] },
+        sessions: if tells_of_events { &[] } else { &sessions },
+        session: Some(sessions[0]).filter(|_| tells_of_events),
+        events: if tells_of_events { &events } else { &[] },
         ..Facts::default()
     };
     route.gives.render(&facts)

@@ -1,20 +1,14 @@
 //! One route as an OpenAPI operation.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value, json};
 
 use super::schema::Written;
+use super::security::{security, takes_bearer_instead, takes_cookie};
 use super::{example, refusals, schema};
-use crate::profile::{Action, Fact, Input, Node, Profile, Registration, Route, Transport};
+use crate::profile::{Answer, Fact, Input, Needs, Node, Profile, Route, Transport};
 
 /// What a refresh may say of itself in a header: 1 to 255 visible characters, and blanks between them.
 const ID_PATTERN: &str = "^[!-~]([ -~]{0,253}[!-~])?$";
-
-/// Operation ids for the profile's routes, in their order; `taken` are those of other profiles.
-pub(super) fn ids(profile: &Profile, taken: &mut BTreeSet<String>) -> Vec<String> {
-    profile.routes.iter().map(|route| operation_id(profile, route.action, taken)).collect()
-}
 
 /// Describes the profile's route number `at`; `ids` are those of its routes.
 pub(super) fn describe(profile: &Profile, at: usize, ids: &[String]) -> Value {
@@ -22,7 +16,7 @@ pub(super) fn describe(profile: &Profile, at: usize, ids: &[String]) -> Value {
     let mut operation = json!({
         "tags": [profile.name],
         "operationId": ids[at],
-        "summary": summary(route),
+        "summary": route.summary(),
         "security": security(profile, route),
         "responses": responses(profile, route, ids),
     });
@@ -34,82 +28,6 @@ pub(super) fn describe(profile: &Profile, at: usize, ids: &[String]) -> Value {
         operation["requestBody"] = body;
     }
     operation
-}
-
-/// The name of the security scheme for the profile's cookie.
-pub(super) fn cookie_scheme(profile: &Profile) -> String {
-    format!("cookie_{}", component(&profile.name))
-}
-
-/// A profile's name as OpenAPI takes it in the name of a component.
-pub(super) fn component(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
-}
-
-/// Whether the route needs an access token.
-pub(super) fn needs_bearer(profile: &Profile, route: &Route) -> bool {
-    let is_guarded_register = route.action == Action::Register && profile.registration == Registration::Admin;
-    route.action.needs_access_token() || is_guarded_register
-}
-
-/// Whether an access token does where no refresh token came.
-pub(super) fn takes_bearer_instead(route: &Route) -> bool {
-    route.action == Action::Logout
-}
-
-/// Whether the refresh token of a request may come in a cookie.
-pub(super) fn takes_cookie(profile: &Profile, route: &Route) -> bool {
-    profile.refresh.cookie.is_some()
-        && (route.action.needs_refresh_token()
-            || matches!(route.action, Action::Password | Action::LogoutAll))
-}
-
-fn operation_id(profile: &Profile, action: Action, taken: &mut BTreeSet<String>) -> String {
-    let id = format!("{}_{}", component(&profile.name), action.name());
-    let numbered = (2..).map(|number| format!("{id}_{number}"));
-    let free = std::iter::once(id.clone()).chain(numbered).find(|id| !taken.contains(id)).unwrap_or(id);
-    taken.insert(free.clone());
-    free
-}
-
-fn summary(route: &Route) -> &'static str {
-    match route.action {
-        Action::Login => "Log in",
-        Action::Refresh => "Turn the session: a new token pair for a refresh token",
-        Action::Logout => "Log out: end the session of this refresh token",
-        Action::LogoutAll => "Log out everywhere: end every session of the account",
-        Action::Me => "Who is logged in",
-        Action::Register if route.opens_session() => "Make an account and log in",
-        Action::Register => "Make an account",
-        Action::Sessions => "List the live sessions",
-        Action::EndSession => "End one session",
-        Action::Explain => "What happened to a session, for administrators",
-        Action::Password => "Change the password; the other sessions end",
-        Action::Revoke => "Revoke: end the session of this refresh token",
-    }
-}
-
-/// Each way to be let in, an alternative to the others.
-fn security(profile: &Profile, route: &Route) -> Value {
-    if needs_bearer(profile, route) {
-        return json!([{ "bearer": [] }]);
-    }
-    if !route.action.needs_refresh_token() {
-        return json!([]);
-    }
-    let mut ways = Vec::new();
-    if takes_cookie(profile, route) {
-        let mut cookie = Map::new();
-        cookie.insert(cookie_scheme(profile), json!([]));
-        ways.push(cookie.into());
-    }
-    if takes_bearer_instead(route) {
-        ways.push(json!({ "bearer": [] }));
-    }
-    if route.takes.takes(Input::RefreshToken) && !ways.is_empty() {
-        ways.push(json!({}));
-    }
-    ways.into()
 }
 
 fn parameters(route: &Route) -> Vec<Value> {
@@ -125,7 +43,7 @@ fn parameters(route: &Route) -> Vec<Value> {
         parameters.push(json!({ "name": name, "in": "header", "schema": schema,
             "description": description, "example": example }));
     };
-    if route.action == Action::Refresh {
+    if route.action.is_rotation() {
         let about = "A retry id of the client's choice: a refresh repeated with the same one gets the same answer, \
                      however late.";
         header("Idempotency-Key", "one-example-of-a-retry-id", about);
@@ -154,7 +72,10 @@ fn request_body(profile: &Profile, route: &Route) -> Option<Value> {
 }
 
 fn responses(profile: &Profile, route: &Route, ids: &[String]) -> Value {
-    let mut answer = json!({ "description": summary(route) });
+    let mut answer = json!({ "description": route.summary() });
+    if let Answer::Json { schema, example } = route.action.answer() {
+        answer["content"] = json!({ "application/json": { "schema": schema(), "example": example() } });
+    }
     if let Some(root) = route.gives.root() {
         let examples = example::listed(example::answers(profile, route));
         let media = json!({ "schema": schema::node(root), "examples": examples });
@@ -175,8 +96,8 @@ fn responses(profile: &Profile, route: &Route, ids: &[String]) -> Value {
 
 fn set_cookie(profile: &Profile, route: &Route) -> Option<Value> {
     let cookie = profile.refresh.cookie.as_ref()?;
-    let is_cleared = route.action.needs_refresh_token() || route.action == Action::LogoutAll;
-    if !is_cleared && !route.gives_pair() {
+    // Whoever may come by the cookie and gets no new one leaves.
+    if !route.action.reads_cookie() && !route.gives_pair() {
         return None;
     }
     let when = match profile.refresh.transport {
@@ -202,8 +123,8 @@ fn links(profile: &Profile, route: &Route, ids: &[String]) -> Map<String, Value>
             let about = "With the refresh token of this answer, where it is in the body";
             links.insert(id.clone(), json!({ "operationId": id, "requestBody": body, "description": about }));
         }
-        if let (Some(session), Action::EndSession, true) = (&session, next.action, next.path.contains("{id}"))
-        {
+        let is_of_own_session = next.action.needs() == Needs::AccessToken && next.path.contains("{id}");
+        if let (Some(session), true) = (&session, is_of_own_session) {
             let parameters = json!({ "id": format!("$response.body#{session}") });
             let about = "With the first session of this answer";
             links.insert(

@@ -6,14 +6,10 @@ use serde_json::{Map, Value, json};
 use sprag::Refusal;
 use sprag::session::EndCause;
 
-use super::operation::{component, needs_bearer, takes_bearer_instead, takes_cookie};
+use super::names::refusal_schema;
+use super::security::{needs_bearer, takes_bearer_instead, takes_cookie};
 use super::{example, schema};
-use crate::profile::{Action, CODES, FieldAtFault, Profile, RefusalShape, Route};
-
-/// The name of the profile's refusals among the schemas.
-pub(super) fn schema_name(profile: &Profile) -> String {
-    format!("Refusal_{}", component(&profile.name))
-}
+use crate::profile::{CODES, FieldAtFault, Profile, RefusalShape, Route, Whose};
 
 /// The codes of fields at fault; a list of them may have both.
 const FIELD_CODES: [&str; 2] = ["field_missing", "field_invalid"];
@@ -43,11 +39,11 @@ pub(super) fn responses(profile: &Profile, route: &Route) -> Map<String, Value> 
     for code in codes(profile, route) {
         by_status.entry(profile.refusal.status(code).as_u16()).or_default().push(code);
     }
-    let schema = schema_name(profile);
+    let schema = refusal_schema(profile);
     let field = |code: &str| example::field_at_fault(route, code);
     let response = |(status, codes): (u16, Vec<&str>)| {
         let mut response = self::response(&profile.refusal, &schema, &codes, &field);
-        if status == 401 && asks_for_bearer(route) {
+        if status == 401 && route.action.asks_for_bearer() {
             response["headers"] = json!({ "WWW-Authenticate": challenge() });
         }
         (status.to_string(), response)
@@ -110,11 +106,6 @@ fn header(code: &str) -> Option<(&'static str, Value)> {
     Some((name, json!({ "schema": { "type": kind }, "description": description })))
 }
 
-/// Whether a 401 says that an access token is wanted.
-fn asks_for_bearer(route: &Route) -> bool {
-    route.action.needs_access_token() || route.action == Action::Register
-}
-
 fn challenge() -> Value {
     json!({ "schema": { "type": "string" }, "description": "The challenge of RFC 6750" })
 }
@@ -126,13 +117,13 @@ fn codes(profile: &Profile, route: &Route) -> Vec<&'static str> {
         // A Sprag-Instance that is none.
         codes.push("request_invalid");
     }
-    if reads_body(route) {
+    if route.action.reads_body() || !route.takes.fields().is_empty() {
         codes.extend(["request_invalid", "request_timeout", "request_too_large", "media_type_unsupported"]);
     }
     if !route.takes.fields().is_empty() {
         codes.push("field_invalid");
     }
-    let is_named = matches!(route.action, Action::Login | Action::Register);
+    let is_named = route.action.account() != Whose::Requester;
     if is_named || route.takes.fields().iter().any(|field| !field.is_optional) {
         codes.push("field_missing");
     }
@@ -142,48 +133,17 @@ fn codes(profile: &Profile, route: &Route) -> Vec<&'static str> {
     if needs_bearer(profile, route) {
         codes.extend(["session_ended", "account_unknown"]);
     }
+    if route.action.needs_admin(profile.registration) {
+        codes.push("forbidden");
+    }
     let sets_cookie = profile.refresh.cookie.is_some() && route.opens_session();
     if takes_cookie(profile, route) || sets_cookie {
         codes.push("origin_refused");
     }
-    codes.extend(own(profile, route));
+    codes.extend(route.action.refuses());
     codes.sort_unstable();
     codes.dedup();
     codes
-}
-
-/// Whether the call looks into the body, also where the profile names no field of it.
-fn reads_body(route: &Route) -> bool {
-    match route.action {
-        Action::LogoutAll | Action::Me | Action::Sessions | Action::Explain => false,
-        Action::EndSession => !route.takes.fields().is_empty(),
-        _ => true,
-    }
-}
-
-/// What only this action refuses.
-fn own(profile: &Profile, route: &Route) -> &'static [&'static str] {
-    match route.action {
-        Action::Login => &["credentials_invalid", "account_disabled", "password_rejected"],
-        Action::Refresh => &[
-            "token_missing",
-            "token_invalid",
-            "token_spent",
-            "token_expired",
-            "session_ended",
-            "account_disabled",
-            "too_many_retries",
-        ],
-        Action::Register if needs_bearer(profile, route) => {
-            &["name_invalid", "name_taken", "password_rejected", "forbidden"]
-        }
-        Action::Register => &["name_invalid", "name_taken", "password_rejected"],
-        Action::EndSession => &["session_unknown"],
-        Action::Explain => &["session_unknown", "forbidden"],
-        Action::Password => &["current_password_wrong", "password_rejected"],
-        Action::Revoke => &["token_missing"],
-        Action::Logout | Action::LogoutAll | Action::Me | Action::Sessions => &[],
-    }
 }
 
 fn example(shape: &RefusalShape, code: &str, field: Option<&str>) -> Value {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use sprag::session::EndCause;
 
-use crate::profile::{Action, Fact, FactKind, Input, Node, Route, TakenField};
+use crate::profile::{Fact, FactKind, Input, Node, Route, TakenField, Whose};
 
 /// What a request's body is written in.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(super) fn node(node: &Node) -> Value {
     mixed(node, &[])
 }
 
-/// The same where the elements of a list may also be as `others` are.
+/// The schema of a node whose list may also have elements as `others` are.
 pub(super) fn mixed(node: &Node, others: &[&Node]) -> Value {
     match node {
         Node::Constant(value) => constant(value),
@@ -74,7 +74,7 @@ pub(super) fn request(route: &Route, written: Written) -> Value {
         if is_alone {
             required.push(field.name.as_str());
         }
-        properties.insert(field.name.clone(), property(route.action, field, is_alone, written));
+        properties.insert(field.name.clone(), property(route.action.account(), field, is_alone, written));
     }
     for input in Input::ALL.iter().copied().filter(|input| takes.requires(*input)) {
         let fields: Vec<&TakenField> = takes.fields().iter().filter(|field| field.input == input).collect();
@@ -83,7 +83,7 @@ pub(super) fn request(route: &Route, written: Written) -> Value {
         }
     }
     let names = [Input::Name, Input::Username, Input::Email];
-    let is_named = matches!(route.action, Action::Login | Action::Register);
+    let is_named = route.action.account() != Whose::Requester;
     if is_named && !names.iter().any(|name| takes.requires(*name)) {
         let fields: Vec<&TakenField> =
             takes.fields().iter().filter(|field| names.contains(&field.input)).collect();
@@ -109,7 +109,7 @@ pub(super) fn request(route: &Route, written: Written) -> Value {
 }
 
 /// `null` and the empty text count as absent.
-fn property(action: Action, field: &TakenField, is_needed: bool, written: Written) -> Value {
+fn property(whose: Whose, field: &TakenField, is_needed: bool, written: Written) -> Value {
     let may_be_null = !is_needed && written == Written::Json;
     let kind = if may_be_null { json!(["string", "null"]) } else { json!("string") };
     let mut schema = json!({ "type": kind, "description": field.input.about() });
@@ -129,11 +129,11 @@ fn property(action: Action, field: &TakenField, is_needed: bool, written: Writte
         Input::Transport => schema["enum"] = json!(["body", "cookie", ""]),
         _ => {}
     }
-    if let Some(pattern) = pattern(field.input).filter(|_| action == Action::Register) {
+    if let Some(pattern) = pattern(field.input).filter(|_| whose == Whose::New) {
         let pattern = if is_needed { pattern } else { format!("({pattern})?") };
         schema["pattern"] = format!("^{pattern}$").into();
     }
-    let is_chosen = action == Action::Register && field.input == Input::Password;
+    let is_chosen = whose == Whose::New && field.input == Input::Password;
     if is_chosen || field.input == Input::NewPassword {
         schema["minLength"] = sprag::policy::MIN_PASSWORD_BYTES.into();
     }
@@ -158,7 +158,7 @@ fn pattern(input: Input) -> Option<String> {
 /// A character that a name may have: no `@`, white space or control character.
 const PLAIN: &str = "[^@\\s\\u0000-\\u001f\\u007f-\\u009f]";
 
-/// The same, but not the dot that no domain begins with.
+/// Such a character, but not the dot that no domain begins with.
 const PLAIN_NO_DOT: &str = "[^@.\\s\\u0000-\\u001f\\u007f-\\u009f]";
 
 fn one_of_them(fields: &[&TakenField]) -> Value {

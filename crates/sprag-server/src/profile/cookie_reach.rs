@@ -2,7 +2,7 @@
 //! there, is one that reaches nobody.
 
 use super::error::{ProfileError, quote};
-use super::{Action, Input, Profile};
+use super::{Input, Needs, Profile};
 
 /// Checks that the cookie reaches the calls that need it, and that there are such calls.
 ///
@@ -12,11 +12,11 @@ pub(super) fn check(profile: &Profile) -> Result<(), ProfileError> {
     let wrong = |line, what, hint: String| {
         Err(ProfileError { file: profile.file.clone(), line, what, hint: Some(hint) })
     };
-    let mut takers = profile.routes.iter().filter(|route| match route.action {
-        Action::Refresh => true,
-        Action::Revoke => !route.takes.takes(Input::RefreshToken),
-        // A log-out and a password change do with the access token.
-        _ => false,
+    // What gives a new token sends it back in the cookie; anything else may do with a token in the body. What also goes
+    // by an access token does without either.
+    let mut takers = profile.routes.iter().filter(|route| {
+        let is_needed = route.action.needs() == Needs::RefreshToken;
+        is_needed && (route.gives_pair() || !route.takes.takes(Input::RefreshToken))
     });
     if let Some(cookie) = &profile.refresh.cookie
         && let Some(route) = takers.find(|route| !cookie.covers(&route.path))

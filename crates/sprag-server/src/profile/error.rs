@@ -19,7 +19,7 @@ pub struct ProfileError {
 }
 
 impl ProfileError {
-    /// The same error with advice.
+    /// This error with advice.
     #[must_use]
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

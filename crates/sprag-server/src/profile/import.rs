@@ -284,8 +284,8 @@ impl TableShape {
         if let Some(missing) = musts.iter().find(|field| !has(**field)) {
             return Err((format!("import.{}.columns has no {:?}", kind.name(), missing.name()), "add it"));
         }
-        let hoped_for = |column: &&ImportColumn| column.is_optional && !column.field.may_be_lacking();
-        if let Some(column) = self.columns.iter().find(hoped_for) {
+        let merely_optional = |column: &&ImportColumn| column.is_optional && !column.field.may_be_lacking();
+        if let Some(column) = self.columns.iter().find(merely_optional) {
             let what = format!("nothing can be imported without {:?}", column.field.name());
             return Err((what, "leave out the question mark"));
         }

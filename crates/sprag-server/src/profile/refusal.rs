@@ -6,9 +6,11 @@ use axum::http::StatusCode;
 use serde_json::Value;
 
 use super::error::{ProfileError, quote, suggest};
-use super::fact::{Fact, Facts, FieldFacts, RefusalFacts};
+use super::fact::Fact;
+use super::facts::{Facts, FieldFacts, RefusalFacts};
+use super::node::Node;
 use super::section::Field;
-use super::template::{Node, Scope, Template};
+use super::template::{Scope, Template};
 
 /// What stands in the `code` of a refusal or fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

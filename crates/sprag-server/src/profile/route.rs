@@ -2,8 +2,10 @@
 
 use axum::http::Method;
 
+use super::action::{Action, Answer, Pair};
 use super::error::{ProfileError, quote, suggest};
 use super::fact::Fact;
+use super::rules::Offer;
 use super::section::{Field, Section};
 use super::takes::{Input, Takes};
 use super::template::{Scope, Template};
@@ -31,111 +33,9 @@ pub struct Route {
     pub line: usize,
 }
 
-/// What a route does; a profile writes the names that [`name`](Action::name) gives.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Action {
-    /// Opens a session for a name and a password.
-    Login,
-    /// Turns a session.
-    Refresh,
-    /// Ends the session of the refresh token that is presented.
-    Logout,
-    /// Ends every session of the account.
-    LogoutAll,
-    /// Tells who is logged in.
-    Me,
-    /// Makes an account; opens a session for it where the answer tells of a token pair.
-    Register,
-    /// Lists the live sessions.
-    Sessions,
-    /// Ends one session by its id.
-    EndSession,
-    /// Tells an administrator what happened to one session.
-    Explain,
-    /// Changes the password; ends the other sessions.
-    Password,
-    /// Ends the session of the refresh token that is presented, with the cause `revoked`.
-    Revoke,
-}
-
-impl Action {
-    /// Every action, by the name a profile writes.
-    pub const ALL: &'static [(&'static str, Self)] = &[
-        ("login", Self::Login),
-        ("refresh", Self::Refresh),
-        ("logout", Self::Logout),
-        ("logout_all", Self::LogoutAll),
-        ("me", Self::Me),
-        ("register", Self::Register),
-        ("sessions", Self::Sessions),
-        ("end_session", Self::EndSession),
-        ("explain", Self::Explain),
-        ("password", Self::Password),
-        ("revoke", Self::Revoke),
-    ];
-
-    /// The name a profile writes.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(_, action)| *action == self).map_or("", |(name, _)| name)
-    }
-
-    /// Whether it changes nothing, so that it may be a GET.
-    #[must_use]
-    pub fn only_reads(self) -> bool {
-        matches!(self, Self::Me | Self::Sessions | Self::Explain)
-    }
-
-    /// Whether it needs a refresh token, from the body or a cookie.
-    #[must_use]
-    pub fn needs_refresh_token(self) -> bool {
-        matches!(self, Self::Refresh | Self::Logout | Self::Revoke)
-    }
-
-    /// Whether it needs an access token. `register` does where only an administrator may.
-    #[must_use]
-    pub fn needs_access_token(self) -> bool {
-        let has_own = matches!(self, Self::Me | Self::Sessions | Self::EndSession | Self::Explain);
-        has_own || matches!(self, Self::LogoutAll | Self::Password)
-    }
-
-    /// What it can take from a body.
-    #[must_use]
-    pub fn inputs(self) -> &'static [Input] {
-        use Input::{
-            CurrentPassword, Device, Email, FamilyName, FullName, GivenName, Name, NewPassword, Password,
-            RefreshToken, Transport, Username,
-        };
-        match self {
-            Self::Login => &[Name, Username, Email, Password, Device, Transport],
-            Self::Register => {
-                &[Name, Username, Email, Password, FullName, GivenName, FamilyName, Device, Transport]
-            }
-            Self::Refresh | Self::Logout | Self::Revoke => &[RefreshToken],
-            Self::EndSession => &[Input::SessionId],
-            Self::Password => &[CurrentPassword, NewPassword, RefreshToken],
-            Self::LogoutAll | Self::Me | Self::Sessions | Self::Explain => &[],
-        }
-    }
-
-    /// What its answer can tell anywhere.
-    #[must_use]
-    pub fn facts(self) -> Vec<Fact> {
-        match self {
-            Self::Login | Self::Register | Self::Password => [Fact::PAIR, Fact::ACCOUNT].concat(),
-            // A refresh reads the session's row and no more.
-            Self::Refresh => [Fact::PAIR, &[Fact::AccountId]].concat(),
-            Self::Me => [&[Fact::SessionId], Fact::ACCOUNT].concat(),
-            Self::Sessions => vec![Fact::SessionId, Fact::AccountId],
-            Self::EndSession => vec![Fact::SessionId],
-            Self::Explain => [&[Fact::SessionId, Fact::AccountId], Fact::ITEM, Fact::ENDED].concat(),
-            Self::Logout | Self::LogoutAll | Self::Revoke => Vec::new(),
-        }
-    }
-}
-
 /// What a route must agree with.
 pub(super) struct Surroundings<'a> {
+    pub(super) actions: &'a [Action],
     pub(super) refresh: &'a RefreshTransport,
     pub(super) registration: Registration,
 }
@@ -144,17 +44,26 @@ impl Route {
     /// Whether it hands out the token pair of a session it has just opened.
     #[must_use]
     pub fn opens_session(&self) -> bool {
-        match self.action {
-            Action::Login => true,
-            Action::Register => Fact::PAIR.iter().any(|fact| self.gives.names(*fact)),
-            _ => false,
+        match self.action.pair() {
+            Pair::OfNewSession => true,
+            Pair::OfNewSessionIfTold { .. } => self.gives.names_any(Fact::PAIR),
+            Pair::Never | Pair::OfThisSession => false,
         }
     }
 
     /// Whether its answer carries a token pair.
     #[must_use]
     pub fn gives_pair(&self) -> bool {
-        self.opens_session() || matches!(self.action, Action::Refresh | Action::Password)
+        self.opens_session() || self.action.pair() == Pair::OfThisSession
+    }
+
+    /// What it is for, in the words of an API's description.
+    #[must_use]
+    pub fn summary(&self) -> &'static str {
+        match self.action.pair() {
+            Pair::OfNewSessionIfTold { summary } if self.opens_session() => summary,
+            _ => self.action.summary(),
+        }
     }
 
     /// `POST /api/v1/auth/login`.
@@ -170,9 +79,10 @@ impl Route {
     pub(super) fn parse(field: &Field<'_>, around: &Surroundings<'_>) -> Result<Self, ProfileError> {
         let section = field.section(&["on", "does", "takes", "gives", "status"])?;
         let does = section.require("does")?;
-        let action = does.one_of(Action::ALL)?;
+        let known: Vec<_> = around.actions.iter().map(|action| (action.name(), *action)).collect();
+        let action = does.one_of(&known)?;
         let on = section.require("on")?;
-        let (method, path) = method_and_path(&on, action)?;
+        let (method, path) = method_and_path(&on, action, around.actions)?;
         let takes = takes(&section, action, around.refresh)?;
         let (gives, status) = gives(&section, action)?;
         let route = Self { method, path, action, takes, gives, status, line: on.line() };
@@ -185,44 +95,18 @@ impl Route {
 
     /// An action that lacks an input could never succeed.
     fn check_inputs(&self, section: &Section<'_>, around: &Surroundings<'_>) -> Result<(), ProfileError> {
-        let takes = &self.takes;
-        let has_name = [Input::Name, Input::Username, Input::Email].into_iter().any(|name| takes.takes(name));
-        let has_both = takes.requires(Input::CurrentPassword) && takes.requires(Input::NewPassword);
-        let has_one_id = self.path.contains("{id}") != takes.requires(Input::SessionId);
-        let has_cookie = around.refresh.cookie.is_some();
-        let is_asked = around.refresh.transport == Transport::Asked;
-        let asks = takes.takes(Input::Transport);
-        let (needs, hint) = match self.action {
-            Action::Login | Action::Register if !has_name => {
-                ("a name", "add a field to takes, as username = \"$name\"")
-            }
-            Action::Login | Action::Register if !takes.requires(Input::Password) => {
-                ("a password", "add a field to takes, as password = \"$password\"")
-            }
-            Action::Login | Action::Register if is_asked && self.opens_session() && !asks => (
-                "a way to ask for the cookie",
-                "take \"$transport?\", or set refresh_token.transport to \"both\"",
-            ),
-            Action::Login | Action::Register if !is_asked && asks => {
-                ("no transport, since the profile decides it", "set refresh_token.transport to \"asked\"")
-            }
-            Action::Password if !has_both => (
-                "the current and the new password",
-                "add two fields to takes, holding \"$current_password\" and \"$new_password\"",
-            ),
-            Action::Explain if !self.path.contains("{id}") => ("the session's id", "write {id} in the path"),
-            Action::EndSession if !has_one_id => {
-                ("one place for the session's id", "write {id} in the path or take \"$session_id\", not both")
-            }
-            Action::Refresh | Action::Logout | Action::Revoke
-                if has_cookie && takes.requires(Input::RefreshToken) =>
-            {
-                ("no field where there is a cookie", "write \"$refresh_token?\"")
-            }
-            _ => return Ok(()),
+        let offer = Offer {
+            path: &self.path,
+            takes: &self.takes,
+            opens_session: self.opens_session(),
+            refresh: around.refresh,
         };
-        let what = format!("{} needs {needs}", self.action.name());
-        Err(section.get("takes").map_or_else(|| section.error(&what), |field| field.error(&what)).hint(hint))
+        let unmet = self.action.rules().iter().find_map(|rule| rule(&offer).err());
+        unmet.map_or(Ok(()), |unmet| {
+            let what = format!("{} needs {}", self.action.name(), unmet.needs);
+            let error = section.get("takes").map_or_else(|| section.error(&what), |field| field.error(&what));
+            Err(error.hint(unmet.hint))
+        })
     }
 
     /// A pair that does not reach the client, or reaches somebody else, is an error of the profile.
@@ -235,7 +119,7 @@ impl Route {
                 .hint(hint))
         };
         let gives = &self.gives;
-        if self.action == Action::Register && around.registration == Registration::Admin {
+        if self.opens_session() && self.action.needs_admin(around.registration) {
             let hint = "set registration = \"open\", or give no tokens";
             return wrong("would give the administrator the tokens of somebody else's session", hint);
         }
@@ -260,7 +144,11 @@ impl Route {
     }
 }
 
-fn method_and_path(on: &Field<'_>, action: Action) -> Result<(Method, String), ProfileError> {
+fn method_and_path(
+    on: &Field<'_>,
+    action: Action,
+    actions: &[Action],
+) -> Result<(Method, String), ProfileError> {
     let text = on.text()?;
     let Some((word, path)) = text.split_once(' ') else {
         return Err(on
@@ -276,19 +164,19 @@ fn method_and_path(on: &Field<'_>, action: Action) -> Result<(Method, String), P
         let hint = "browsers send GET from any link; write POST";
         return Err(on.error(format!("{} cannot be a GET", action.name())).hint(hint));
     }
-    if let Some(what) = path_error(path, action) {
+    if let Some(what) = path_error(path, action, actions) {
         return Err(on.error(format!("the path {} {what}", quote(path))));
     }
     Ok((method.clone(), path.to_owned()))
 }
 
 /// What is wrong with a path, as the end of a sentence that begins with it.
-fn path_error(path: &str, action: Action) -> Option<&'static str> {
+fn path_error(path: &str, action: Action, actions: &[Action]) -> Option<String> {
     let Some(rest) = path.strip_prefix('/') else {
-        return Some("must begin with a slash");
+        return Some("must begin with a slash".to_owned());
     };
     if path.len() > MAX_PATH_BYTES {
-        return Some("is longer than 200 bytes");
+        return Some("is longer than 200 bytes".to_owned());
     }
     let is_plain =
         |segment: &str| segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte));
@@ -296,19 +184,23 @@ fn path_error(path: &str, action: Action) -> Option<&'static str> {
     let parameters = segments.iter().filter(|segment| **segment == "{id}").count();
     let last = segments.len() - 1;
     if segments.iter().enumerate().any(|(position, segment)| segment.is_empty() && position < last) {
-        return Some("has two slashes in a row");
+        return Some("has two slashes in a row".to_owned());
     }
     if segments.iter().any(|segment| matches!(*segment, "." | "..")) {
-        return Some("has a segment of dots, which clients resolve before they send it");
+        return Some("has a segment of dots, which clients resolve before they send it".to_owned());
     }
     if segments.iter().any(|segment| *segment != "{id}" && !is_plain(segment)) {
-        return Some("may have letters, digits, - _ . ~ and, as a whole segment, {id}");
+        return Some("may have letters, digits, - _ . ~ and, as a whole segment, {id}".to_owned());
     }
     match parameters {
         0 => None,
-        1 if matches!(action, Action::EndSession | Action::Explain) => None,
-        1 => Some("has {id}, which only end_session and explain take"),
-        _ => Some("has {id} twice"),
+        1 if action.takes_id() => None,
+        1 => {
+            let takers = actions.iter().filter(|action| action.takes_id()).map(|action| action.name());
+            let takers: Vec<_> = takers.collect();
+            Some(format!("has {{id}}, which only {} take", takers.join(" and ")))
+        }
+        _ => Some("has {id} twice".to_owned()),
     }
 }
 
@@ -327,13 +219,16 @@ fn takes(section: &Section<'_>, action: Action, refresh: &RefreshTransport) -> R
 }
 
 fn gives(section: &Section<'_>, action: Action) -> Result<(Template, u16), ProfileError> {
+    if let Answer::Json { .. } = action.answer() {
+        return match section.get("gives").or(section.get("status")) {
+            Some(field) => Err(field
+                .error(format!("{} answers as a standard has it, which no profile shapes", action.name()))
+                .hint("leave gives and status out")),
+            None => Ok((Template::NONE, 200)),
+        };
+    }
     let anywhere = action.facts();
-    let each = match action {
-        Action::Sessions => Fact::ITEM,
-        Action::Explain => Fact::EVENT,
-        _ => &[],
-    };
-    let scope = Scope { anywhere: &anywhere, each };
+    let scope = Scope { anywhere: &anywhere, each: action.facts_of_each() };
     let gives = section.get("gives").map(|field| Template::parse(&field, scope)).transpose()?;
     let status = section.get("status").map(|field| Ok((field.number(200..=299)?, field))).transpose()?;
     match (gives, status) {

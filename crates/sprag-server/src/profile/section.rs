@@ -12,7 +12,7 @@ use super::duration;
 use super::error::{ProfileError, QUOTE_LIMIT, quote, suggest};
 
 /// The longest profile that is read.
-pub(super) const MAX_PAGE_BYTES: usize = 64 * 1024;
+pub(super) const MAX_PROFILE_BYTES: usize = 64 * 1024;
 
 /// The text of a profile and the name of its file.
 #[derive(Clone, Copy)]

@@ -5,29 +5,15 @@ use serde_json::{Map, Number, Value};
 use toml::de::DeValue;
 
 use super::error::{ProfileError, list, quote, suggest};
-use super::fact::{Fact, Facts, Item, Scalar};
+use super::fact::Fact;
+use super::facts::{Facts, Item, Scalar};
+use super::node::Node;
 use super::section::{Field, integer};
 
 /// The body of an answer, or none.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Template {
     root: Option<Node>,
-}
-
-/// A value of the template.
-#[derive(Clone, PartialEq, Debug)]
-pub(crate) enum Node {
-    /// What stands there.
-    Constant(Value),
-    /// The value of a fact; `null` where there is none, or nothing at all if it is optional.
-    Fact { fact: Fact, is_optional: bool },
-    /// An object, its keys in the order of the profile.
-    Object(Vec<(String, Node)>),
-    /// An array.
-    List(Vec<Node>),
-    /// An array with this element once for each listed session, each event of the one that is explained, or each field
-    /// at fault.
-    Each(Box<Node>),
 }
 
 /// What a template may name.
@@ -74,7 +60,7 @@ impl Template {
         }
     }
 
-    /// The same as a value, for those who are not in a hurry; `null` where there is no body.
+    /// The body as a value, for those who are not in a hurry; `null` where there is none.
     #[must_use]
     pub fn render(&self, facts: &Facts<'_>) -> Value {
         let mut out = Vec::new();
@@ -146,26 +132,6 @@ impl Node {
         match self {
             Self::Fact { fact, is_optional: true } => facts.value(*fact, item).is_some(),
             _ => true,
-        }
-    }
-
-    /// The element of the first array that is repeated.
-    pub(super) fn element(&self) -> Option<&Self> {
-        match self {
-            Self::Constant(_) | Self::Fact { .. } => None,
-            Self::Object(fields) => fields.iter().find_map(|(_, node)| node.element()),
-            Self::List(nodes) => nodes.iter().find_map(Self::element),
-            Self::Each(node) => Some(node),
-        }
-    }
-
-    fn any(&self, wanted: &dyn Fn(Fact, bool) -> bool) -> bool {
-        match self {
-            Self::Constant(_) => false,
-            Self::Fact { fact, is_optional } => wanted(*fact, *is_optional),
-            Self::Object(fields) => fields.iter().any(|(_, node)| node.any(wanted)),
-            Self::List(nodes) => nodes.iter().any(|node| node.any(wanted)),
-            Self::Each(node) => node.any(wanted),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Chance from a seed, so that what a run chose can be chosen again.
+//! Randomness from a seed, so that what a run chose can be chosen again.
 
 /// SplitMix64.
 pub(crate) struct Random(u64);

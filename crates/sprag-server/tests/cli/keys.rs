@@ -205,7 +205,7 @@ fn a_ring_in_the_environment_is_shown_and_not_changed() {
 }
 
 #[test]
-fn a_ring_of_other_descent_is_refused_until_it_is_adopted() {
+fn a_ring_of_other_descent_is_refused_until_it_replaces_the_others() {
     let folder = a_folder_with_ann();
     let server = folder.serve();
     let pair = server.log_in("ann", ANNS_PASSWORD, None);

@@ -21,7 +21,7 @@ fn what_is_over_is_swept_away() {
 }
 
 #[test]
-fn an_intact_journal_is_said_to_be_and_sealed_where_asked() {
+fn an_intact_journal_is_said_to_be_and_gets_a_checkpoint_where_asked() {
     let folder = a_folder_with_ann();
     assert_snapshot!(folder.run(&["audit", "verify"]).succeeds(), @r"
     The journal is intact: 1 entry in 1 chain, 0 checkpoints.

@@ -34,12 +34,12 @@ impl Stage {
         self.node_with(flags, &[])
     }
 
-    /// The same by another way to the database.
+    /// A node that reaches the database another way.
     pub(crate) fn node_by(&self, database_url: &str, flags: &[&str]) -> Server {
         self.node_with(flags, &[(DATABASE_URL, database_url)])
     }
 
-    /// The same in an environment.
+    /// A node in an environment.
     pub(crate) fn node_with(&self, flags: &[&str], environment: &[(&str, &str)]) -> Server {
         let same_everywhere = ["--public-url", "http://localhost:1", "--sweep-interval", "0s"];
         self.home.start_with(&[&same_everywhere, flags].concat(), environment)

@@ -48,7 +48,7 @@ pub(crate) fn a_shop() -> Folder {
     folder.set("SPRAG_PROFILES", "./shop.toml").set("SPRAG_LOG", "error")
 }
 
-/// The same with a profile whose lines say who is active and what is revoked.
+/// A shop with a profile whose lines say who is active and what is revoked.
 pub(crate) fn a_shop_with_statuses() -> Folder {
     let folder = a_shop();
     let profile =

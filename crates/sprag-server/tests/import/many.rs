@@ -18,7 +18,7 @@ fn many() -> Vec<Value> {
 fn thousands_of_users_come_in_at_once() {
     let shop = a_shop();
     let mut records = many();
-    // The same user again, much later.
+    // One user once more, much later.
     records.push(user(1, "user1"));
     shop.write("users.jsonl", lines(&records));
     let summary = shop.imports_all(&["user", "import", "--from", "users.jsonl"]);

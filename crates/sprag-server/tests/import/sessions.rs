@@ -75,7 +75,7 @@ fn a_hash_may_be_kept_as_bytes() {
 }
 
 #[test]
-fn what_is_over_there_is_left_out_and_is_no_refusal() {
+fn what_has_ended_in_the_source_system_is_left_out_and_is_no_refusal() {
     let shop = a_shop_that_says_what_is_revoked();
     let session = |digit: u32, expires_at: &str, is_revoked: bool| {
         let token = format!("{digit}{TOKEN}");

@@ -26,7 +26,7 @@ fn a_source_without_the_status_is_refused_up_front() {
 }
 
 #[test]
-fn a_status_is_never_merely_hoped_for() {
+fn a_status_is_never_merely_expected() {
     let shop = a_shop();
     shop.write("lines.jsonl", lines(&[user(1, "ann")]));
     for (kind, field) in [

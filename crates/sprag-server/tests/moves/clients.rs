@@ -3,7 +3,7 @@
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 use sprag_server::http_client::HttpClient;
-use sprag_server::profile::{Action, Fact, Facts, Profile, Route};
+use sprag_server::profile::{Fact, Facts, Profile, Route};
 
 use crate::old::{Old, PASSWORD};
 use crate::server::Server;
@@ -80,7 +80,7 @@ struct Call {
 
 impl Call {
     fn of(profile: &Profile) -> Result<Self, Failed> {
-        let route: Option<&Route> = profile.routes.iter().find(|route| route.action == Action::Refresh);
+        let route: Option<&Route> = profile.routes.iter().find(|route| route.action.name() == "refresh");
         let (Some(route), Some(takes)) = (route, profile.refresh.body.clone()) else {
             return Err("the profile has no refresh in the body".into());
         };

@@ -95,7 +95,7 @@ fn r15_after_an_acknowledged_change_of_the_password_no_node_refreshes_the_other_
         let own = people.pop().unwrap();
         let node = cluster.addresses()[usize::try_from(round).unwrap() % NODES];
         let tokens = own.tokens.lock().unwrap().clone();
-        // The same password again: its epoch moves all the same.
+        // Even where the password stays as it is, the epoch moves.
         let body = json!({ "current_password": PASSWORD, "new_password": PASSWORD, "refresh_token": tokens.refresh });
         let change = Request::post("/api/v1/auth/password", &body).bearer(&tokens.access);
         all_race(&cluster, &people, || {

@@ -1,4 +1,4 @@
-"""Holds a real server against its OpenAPI document, page by page, with schemathesis; see docs/reference/openapi.md.
+"""Holds a real server against its OpenAPI document, profile by profile, with schemathesis; see docs/reference/openapi.md.
 
 Exits with 1 where a check failed or could not run.
 """

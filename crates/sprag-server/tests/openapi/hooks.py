@@ -173,7 +173,7 @@ EXAMPLE_FIELDS = [
 EXAMPLE_TOKENS = [value for _, value in EXAMPLE_FIELDS if is_refresh_token(value)]
 TOKEN_FIELDS = {name for name, value in EXAMPLE_FIELDS if is_refresh_token(value)}
 
-# The same in every example; src/openapi/example.rs makes it.
+# Every example has this session; src/openapi/example.rs makes it.
 EXAMPLE_SESSION = next(
     (
         text

@@ -1,6 +1,6 @@
-//! Pages of other sites: those that are named may call every call of every page, and no other site may.
+//! Pages of other sites: those that are named may call every call of every profile, and no other site may.
 
-use sprag_server::profile::{Action, Profile};
+use sprag_server::profile::Profile;
 
 use crate::call::Call;
 use crate::data::{Data, Texts};
@@ -15,7 +15,7 @@ pub(crate) async fn are_kept_apart(name: &'static str, data: &'static Data) {
     let stage = Stage::of(name, data, &Texts::from([named])).await;
     let client = logs_in(&stage).await;
     preflights(&stage, &client).await;
-    let login = route(&stage.profile, Action::Login);
+    let login = route(&stage.profile, "login");
     let asked = stage.world.is_asked(call(&stage, login, &client).header("origin", FOREIGN)).await;
     assert_eq!(asked.header("access-control-allow-origin"), "", "a foreign site reads nothing");
     if stage.profile.refresh.cookie.is_some() {
@@ -46,7 +46,7 @@ async fn preflights(stage: &Stage, client: &LoggedIn) {
 /// A cookie counts with a page of a named site, and with no other.
 async fn cookies(stage: &Stage, client: &LoggedIn) {
     let cookie = stage.profile.refresh.cookie.as_ref().expect("a profile with a cookie");
-    let refresh = route(&stage.profile, Action::Refresh);
+    let refresh = route(&stage.profile, "refresh");
     let from = |origin: &str| {
         let call = bodiless(stage, refresh, client).cookie(&cookie.name, &client.refresh);
         call.header("origin", origin).header("sec-fetch-site", "cross-site")
@@ -62,7 +62,7 @@ async fn cookies(stage: &Stage, client: &LoggedIn) {
     assert_eq!(taken.header("access-control-allow-credentials"), "true");
 
     // Nor may it log a visitor in as somebody else.
-    let login = route(&stage.profile, Action::Login);
+    let login = route(&stage.profile, "login");
     let mut body = fields(login, client);
     if let Some(field) = login.takes.fields().iter().find(|field| field.input.name() == "transport") {
         body.insert(field.name.clone(), "cookie".into());
@@ -76,6 +76,6 @@ async fn cookies(stage: &Stage, client: &LoggedIn) {
     assert_eq!(stage.world.is_asked(log_in(NAMED)).await.status, login.status);
 }
 
-fn route(profile: &Profile, action: Action) -> &sprag_server::profile::Route {
-    profile.routes.iter().find(|route| route.action == action).expect("a call")
+fn route<'a>(profile: &'a Profile, action: &str) -> &'a sprag_server::profile::Route {
+    profile.routes.iter().find(|route| route.action.name() == action).expect("a call")
 }

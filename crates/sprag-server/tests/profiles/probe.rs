@@ -1,7 +1,7 @@
 //! A fixed set of bad requests to every call of every profile: each is refused in the profile's own shape and changes nothing.
 
 use serde_json::{Map, Value, json};
-use sprag_server::profile::{Action, Input, Route};
+use sprag_server::profile::{Input, Route};
 
 use crate::call::{Answer, Call};
 use crate::data::{Data, Texts};
@@ -74,7 +74,7 @@ fn malformed(stage: &Stage, route: &Route, client: &LoggedIn) -> Vec<(String, Ca
         let call = bodiless(stage, route, client);
         (what.to_owned(), if kind.is_empty() { call.bytes(body) } else { call.text(kind, body) })
     }));
-    if route.action == Action::Register {
+    if route.action.name() == "register" {
         bad.extend(
             registrations(route, &good).into_iter().map(|(what, body)| (what.to_owned(), with(&body))),
         );
@@ -216,7 +216,7 @@ pub(crate) async fn tokens_that_were(name: &'static str, data: &'static Data, po
         ended.expect("a session that lives");
         told.push(present(&stage, &route, &client, "of an ended session").await);
     }
-    if route.action == Action::Login {
+    if route.action.name() == "login" {
         let wrong = |field: &str, value: &str| {
             let mut body = fields(&route, &LoggedIn::default());
             body.insert(field.to_owned(), value.into());
@@ -240,7 +240,8 @@ pub(crate) async fn tokens_that_were(name: &'static str, data: &'static Data, po
 }
 
 async fn refreshes(stage: &Stage, client: &LoggedIn) {
-    let route = stage.profile.routes.iter().find(|route| route.action == Action::Refresh).expect("a refresh");
+    let route =
+        stage.profile.routes.iter().find(|route| route.action.name() == "refresh").expect("a refresh");
     let answer = stage.world.is_asked(call(stage, route, client)).await;
     assert_eq!(answer.status, route.status, "{}", answer.text());
 }

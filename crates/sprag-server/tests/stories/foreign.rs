@@ -14,7 +14,7 @@ use crate::world::{ORIGIN, Plan, W, World, days, our_profile};
 /// Carol's token of before, as such systems make them: base64 of random bytes.
 const OLD: &str = "kZ3vTq8LxWn2RbYcJd7HsGm9/uEpX0fKVq5a1+2c3d4=";
 
-/// The same as Express writes it into a cookie.
+/// The old token as Express writes it into a cookie.
 const OLD_ENCODED: &str = "kZ3vTq8LxWn2RbYcJd7HsGm9%2FuEpX0fKVq5a1%2B2c3d4%3D";
 
 /// Another one of before.

@@ -2,8 +2,6 @@
 
 use serde_json::{Value, json};
 
-use sprag_server::profile::Action;
-
 use crate::call::Call;
 use crate::people::{Device, LOGIN, LOGOUT, ME, PASSWORD, REFRESH, REGISTER, SESSIONS};
 use crate::world::{World, our_profile};
@@ -271,7 +269,7 @@ async fn r36_nothing_changes_by_asking() {
         for method in ["GET", "HEAD"] {
             let answer = siege.world.sends(Call::new(method, &path).bearer(&siege.admin.0)).await;
             // There is no session x to be told of.
-            let fits = if route.action == Action::Explain { [404, 404] } else { [200, 405] };
+            let fits = if route.action.name() == "explain" { [404, 404] } else { [200, 405] };
             assert!(fits.contains(&answer.status), "{method} {path}: {}", answer.status);
         }
     }

@@ -181,12 +181,15 @@ async fn t3_r20_nothing_a_thief_can_ask_tells_that_the_victim_has_refreshed() {
         let reading = our_profile(&[]).routes.into_iter().filter(|route| route.action.only_reads());
         let paths: Vec<(String, u16)> = reading
             .map(|route| {
-                let status = if route.action == Action::Explain { 403 } else { 200 };
+                let status = if route.action.name() == "explain" { 403 } else { 200 };
                 (route.path.replace("{id}", &phone.session.to_string()), status)
             })
             .chain(["/readyz", "/healthz", "/.well-known/jwks.json"].map(|path| (path.to_owned(), 200)))
             .collect();
-        assert!(paths.contains(&(ME.to_owned(), 200)) && Action::Sessions.only_reads());
+        assert!(
+            paths.contains(&(ME.to_owned(), 200))
+                && Action::named("sessions").is_some_and(Action::only_reads)
+        );
         for _ in 0..5 {
             let mut before = Vec::new();
             for (path, status) in &paths {

@@ -95,7 +95,7 @@ fn forged(world: &World, key: sprag::session::SessionKey) -> String {
     token.encode(Encoding::Opaque, &world.stolen_ring(), world.now()).as_str().to_owned()
 }
 
-/// The same session's genuine token of another generation, which its holder cannot make without the key.
+/// A session's genuine token of another generation, which its holder cannot make without the key.
 pub(crate) fn at_generation(world: &World, token: &str, generation: u64) -> String {
     let ring = world.stolen_ring();
     let token = RefreshToken::parse(token, &ring, world.now()).expect("a genuine token");
@@ -230,7 +230,7 @@ async fn row_5_an_ended_session_says_why_it_ended() {
 }
 
 #[tokio::test]
-async fn row_6_r12_a_token_ahead_of_the_database_is_adopted_with_an_alarm() {
+async fn row_6_r12_a_token_ahead_of_the_database_goes_on_with_an_alarm() {
     let world = World::new();
     let ann = world.ann().await;
     for way in Way::BOTH {

@@ -113,7 +113,7 @@ pub fn verify(
     if now >= token.expires_at { Err(Rejected::Expired) } else { Ok(token) }
 }
 
-/// The same of a token that may have expired: it says whose it was, and lets nobody in.
+/// Verifies a token that may have expired: it says whose it was, and lets nobody in.
 pub(crate) fn genuine(
     text: &str,
     keys: &KeyRing,

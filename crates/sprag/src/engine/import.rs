@@ -55,7 +55,7 @@ pub struct ImportedSession<'a> {
     pub user: &'a str,
     /// What is known of its token.
     pub token: ForeignToken,
-    /// When it was opened, or last turned.
+    /// When it was opened, or last rotated.
     pub created_at: Option<Timestamp>,
     /// When its token expires.
     pub expires_at: Timestamp,
@@ -76,7 +76,7 @@ pub enum Imported {
     New,
     /// An earlier import brought it, and it is as it was.
     AlreadyThere,
-    /// The same, and it has no password here still, as its hash cannot be verified for this reason.
+    /// An earlier import brought it, and it has no password here still, as its hash cannot be verified for this reason.
     StillWithoutPassword(String),
     /// An earlier import brought it; what has changed there since is so here now, too: of a user who has changed nothing
     /// here, that it may not log in, and another password hash; of a session whose client has not presented its token, that it is

@@ -27,7 +27,7 @@ pub struct TokenPair {
     pub refresh: Refresh,
     /// Seconds until the refresh token expires unless it is used.
     ///
-    /// Counted as if the session had turned just now, or to the hour: a thief in step must not read from it when
+    /// Counted as if the session had rotated just now, or to the hour: a thief in step must not read from it when
     /// the victim refreshes.
     pub refresh_expires_in: i64,
 }

@@ -287,12 +287,12 @@ async fn suited(connection: &Connection) -> Result<Batching, QueryError> {
 async fn warn_of_what_is_risky(connection: &Connection) -> Result<(), QueryError> {
     const RISKY: Sql = Sql {
         text: "select current_setting('fsync', true) = 'off'
-                      or current_setting('full_profile_writes', true) = 'off' as is_risky",
+                      or current_setting('full_page_writes', true) = 'off' as is_risky",
         types: &[],
     };
     if connection.one(&RISKY, &[]).await?.try_get::<_, Option<bool>>("is_risky")? == Some(true) {
         tracing::warn!(
-            "fsync or full_profile_writes is off on the database's server: a power cut can lose or corrupt what was \
+            "fsync or full_page_writes is off on the database's server: a power cut can lose or corrupt what was \
              committed; turn both on"
         );
     }

@@ -78,7 +78,7 @@ const TURN: Does = Rotate(5, 6);
 const LATE_TAB: Given = Given { n: 4, age: 1000, ..QUIET };
 /// The token before the newest, long after it was spent.
 const STALE: Given = Given { n: 4, ..QUIET };
-/// The same, sent by the request that spent it.
+/// The token before the newest, long after, sent by the request that spent it.
 const RESENT: Given = Given { id: Id::Same, ..STALE };
 /// The token before that.
 const OLDER: Given = Given { n: 3, ..QUIET };

@@ -38,7 +38,7 @@ impl Move {
         Self::begun_on(Arc::new(MemoryStore::new()), retry).await
     }
 
-    /// The same on a store that is given.
+    /// A move that begins on a store that is given.
     pub(crate) async fn begun_on(store: Arc<dyn Store>, retry: Retry) -> Self {
         let clock = Arc::new(HandClock::at(NOW));
         let random = Arc::new(SeededRandom::new(3));

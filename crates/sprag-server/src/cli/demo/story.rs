@@ -59,7 +59,7 @@ impl<W: Write> Story<W> {
         self.a_user_is_made().await?;
         let first = self.ann_logs_in().await?;
         self.a_protected_call(&first).await?;
-        let newest = self.the_session_turns(&first).await?;
+        let newest = self.the_session_rotates(&first).await?;
         self.an_answer_is_lost(&first, &newest).await?;
         self.a_spent_token_comes_back_late(&first, &newest).await?;
         self.why(&first).await?;
@@ -104,7 +104,7 @@ impl<W: Write> Story<W> {
         Ok(())
     }
 
-    async fn the_session_turns(&mut self, device: &Device) -> anyhow::Result<String> {
+    async fn the_session_rotates(&mut self, device: &Device) -> anyhow::Result<String> {
         self.stage.step("Refresh: the session turns, and the token just used is spent")?;
         let reply = self.refresh(&device.refresh).await?;
         let newest = token_in(&reply, "refresh_token")?;

@@ -55,22 +55,22 @@ pub(super) struct Round {
 /// A live session, by its newest refresh token. It does not print.
 pub(super) struct LiveSession {
     token: Vec<u8>,
-    turns: u64,
+    rotations: u64,
 }
 
 impl LiveSession {
     pub(super) fn new(token: &[u8]) -> Self {
-        Self { token: token.to_vec(), turns: 0 }
+        Self { token: token.to_vec(), rotations: 0 }
     }
 
     pub(super) fn token(&self) -> &[u8] {
         &self.token
     }
 
-    fn turn(&mut self, token: &[u8]) {
+    fn rotated(&mut self, token: &[u8]) {
         self.token.clear();
         self.token.extend_from_slice(token);
-        self.turns += 1;
+        self.rotations += 1;
     }
 }
 
@@ -237,7 +237,7 @@ impl Worker {
         } = self;
         let Some(mut session) = sessions.pop_front() else { return false };
         let is_measured = begun >= window.from;
-        let retry_id = sends_retry_ids.then_some(session.turns);
+        let retry_id = sends_retry_ids.then_some(session.rotations);
         write_request(request, head, retry_id, token_field, &session.token);
         match ask(wire, *address, request).await {
             Ok(answer) => {
@@ -245,7 +245,7 @@ impl Worker {
                 let outcome = outcome_of(&answer, given, &session.token);
                 count_answer(tally, outcome, begun, is_measured);
                 if let (Outcome::Rotated, Some(token)) = (outcome, given) {
-                    session.turn(token);
+                    session.rotated(token);
                 }
                 let (has_failed, closes) = (answer.status != 200, answer.closes);
                 if !is_final(answer.status) {
@@ -257,7 +257,7 @@ impl Worker {
                 has_failed
             }
             Err(error) => {
-                // The server may have turned the session or not. Its client would ask again with the same token.
+                // The server may have rotated the session or not. Its client would ask again with the same token.
                 sessions.push_back(session);
                 self.broke(&error, is_measured)
             }

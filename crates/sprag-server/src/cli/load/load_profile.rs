@@ -3,7 +3,7 @@
 use anyhow::bail;
 
 use super::wire::Field;
-use crate::profile::{Action, Input, Profile, Route};
+use crate::profile::{Input, Profile, Route};
 
 /// A profile whose refresh tokens travel in bodies, and the paths on it.
 pub(super) struct LoadProfile {
@@ -38,9 +38,9 @@ impl LoadProfile {
         let token_field = profile.refresh.body.clone()?;
         let path_of = |action| route_for(&profile, action).map(|route| route.path.clone());
         Some(Self {
-            refresh_path: path_of(Action::Refresh)?,
-            logout_path: path_of(Action::Logout),
-            login: route_for(&profile, Action::Login).and_then(log_in_call),
+            refresh_path: path_of("refresh")?,
+            logout_path: path_of("logout"),
+            login: route_for(&profile, "login").and_then(log_in_call),
             token_field,
             profile,
         })
@@ -51,8 +51,8 @@ impl LoadProfile {
     }
 }
 
-fn route_for(profile: &Profile, action: Action) -> Option<&Route> {
-    profile.routes.iter().find(|route| route.action == action && route.method == hyper::Method::POST)
+fn route_for<'a>(profile: &'a Profile, action: &str) -> Option<&'a Route> {
+    profile.routes.iter().find(|route| route.action.name() == action && route.method == hyper::Method::POST)
 }
 
 fn log_in_call(route: &Route) -> Option<LogInCall> {

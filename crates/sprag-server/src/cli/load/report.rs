@@ -190,7 +190,7 @@ impl Report {
         let kept = sum(|line| line.kept);
         if kept * 2 > refreshed {
             warnings.push(format!(
-                "{kept} of {refreshed} refreshes kept their token, since their session had turned a moment before: \
+                "{kept} of {refreshed} refreshes kept their token, since their session had rotated a moment before: \
                  that is not the work of a rotation. Start the server with --reuse-interval 0s to measure rotations"
             ));
         }

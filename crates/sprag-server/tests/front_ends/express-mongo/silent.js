@@ -1,4 +1,4 @@
-// The same app with the document's silent refresh.
+// The app of index.js with the document's silent refresh.
 import './silent-refresh.js';
 
 export { app } from './index.js';

@@ -52,7 +52,7 @@ scene('a refresh that fails leads to the log-in page', async ({ unplugged }) => 
   assert.equal(user.refreshes().length, 1);
 });
 
-// See above: a 401 does not reach the line that leads to the log-in page.
+// A 401 does not reach the line that leads to the log-in page.
 scene('a refresh that is refused is asked for again and again, as it was', async ({ faithful }) => {
   const { user, tab } = await faithful.loggedIn();
   await faithful.sprag.endSessions(user.name);

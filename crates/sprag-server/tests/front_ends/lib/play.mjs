@@ -89,12 +89,12 @@ class Stage {
   async open() {
     this.site = await listen((request, response) => this.answer(request, response, true));
     this.backEnd = await listen((request, response) => this.answer(request, response, false));
-    // The same pages' code may call the back end on the pages' own origin, or on another one.
+    // The pages' code may call the back end on their own origin, or on another one.
     const origins = { SPRAG_PUBLIC_URL: this.site.url, SPRAG_CORS_ORIGINS: this.site.url };
     this.sprag = await startSprag({ page: this.page, env: { ...origins, ...this.env } });
   }
 
-  /** The same for one scene, which has users of its own. */
+  /** This stage for one scene, which has users of its own. */
   forScene() {
     return Object.assign(Object.create(this), { people: [] });
   }

@@ -15,7 +15,7 @@ export const callsAreAllAnswered = (path = '/') => async ({ answering }) => {
   assert.deepEqual(user.refreshes().map((call) => call.status), [200, 200, 200]);
 };
 
-/** The same where retries are refused, as they were by the document's own system: one of the three wins. */
+/** Three calls at one moment where retries are refused, as the document's own system did: one of the three wins. */
 export async function callsLeadToLogin({ faithful }) {
   const { user, tab } = await faithful.loggedIn();
   faithful.expire(await tab.accessToken());

@@ -1,4 +1,4 @@
-//! The journal: chains, pages and checkpoints.
+//! The journal: chains, slices and checkpoints.
 
 use std::sync::Arc;
 
@@ -63,7 +63,7 @@ pub(super) async fn entries_and_heads_are_read_in_slices(subject: Arc<dyn Subjec
         world.store().entries(after, limit).await.expect("entries")
     };
     assert_eq!(listed(None, 5).await, written[..5]);
-    assert_eq!(listed(Some(&written[4]), 5).await, written[5..10], "a page may end within a chain");
+    assert_eq!(listed(Some(&written[4]), 5).await, written[5..10], "a slice may end within a chain");
     assert_eq!(listed(Some(&written[9]), 5).await, written[10..]);
     assert_eq!(listed(Some(&written[11]), 5).await, []);
     let newest = world.store().entries_of(written[0].event.account, 2).await.expect("entries_of");

@@ -84,7 +84,7 @@ impl Connector {
         Ok(Self { hosts: server.hosts(), tls, mode: server.tls, timeout, bounds: None })
     }
 
-    /// The same for connections on which nobody waits longer than `deadline`, nor longer than `lock` for a row that
+    /// A connector of connections on which nobody waits longer than `deadline`, nor longer than `lock` for a row that
     /// somebody else holds.
     pub(super) fn bounded(&self, deadline: Duration, lock: Duration) -> Self {
         Self { bounds: Some(Bounds { statement: deadline, lock }), ..self.clone() }

@@ -104,7 +104,7 @@ impl QueryError {
     }
 }
 
-/// The same trouble, told to each who waited for it.
+/// One error as a fault of each who waited for what it stopped.
 pub(super) fn shared_fault(error: &Arc<QueryError>, doing: &'static str) -> Fault {
     let told = Told(Arc::clone(error));
     if error.remedy() == Remedy::None {

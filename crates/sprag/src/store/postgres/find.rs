@@ -30,7 +30,7 @@ pub(super) const FIND_MANY: Sql = Sql {
     types: &[Type::UUID_ARRAY, Type::UUID_ARRAY],
 };
 
-/// The same for one row.
+/// Finds one row, which a distributed engine asks the one shard for that has it.
 pub(super) const FIND_ONE: Sql = Sql {
     text: "
     select s.account_id, s.id, s.generation, s.epoch, s.created_at, s.rotated_at, s.idle_expires_at,

@@ -122,7 +122,7 @@ async fn apply_lacking(connection: &Connection) -> Result<Option<Vec<Migrated>>,
         if !connection.one(&TRY_LOCK, &[&LOCK]).await?.try_get::<_, bool>("is_locked")? {
             return Ok(None);
         }
-        // The same table as refinery's, which the SQLite store has too.
+        // This is refinery's table, which the SQLite store has too.
         connection
             .run(
                 "create table if not exists refinery_schema_history (

@@ -61,7 +61,7 @@ pub(super) const ROTATE_MANY: Sql = Sql {
     ],
 };
 
-/// The same for one row, which a distributed engine sends to the one shard that has it.
+/// Rotates one row, which a distributed engine sends to the one shard that has it.
 pub(super) const ROTATE_ONE: Sql = Sql {
     text: "
     update session s

@@ -34,7 +34,7 @@ pub(super) enum TlsMode {
     Require,
     /// Encrypted, and the certificate leads to a trusted root.
     VerifyCa,
-    /// The same, and it is the certificate of that host.
+    /// Encrypted, the certificate leads to a trusted root, and it is that host's.
     VerifyFull,
 }
 

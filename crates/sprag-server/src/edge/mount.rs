@@ -46,7 +46,7 @@ impl Mount {
         Self { has_health: false, ..self }
     }
 
-    /// Leaves out `/metrics`: the application reads [`App::metrics`](super::App::metrics) and shows them where it likes.
+    /// Leaves out `/metrics`: the application reads [`App::metrics`](super::app::App::metrics) and shows them where it likes.
     pub fn without_metrics(self) -> Self {
         Self { has_metrics: false, ..self }
     }
@@ -73,7 +73,7 @@ impl Mount {
     }
 
     /// The profiles as clients see them: a cookie's path begins with the prefix. One of the whole site stays so.
-    pub(super) fn seen_from_outside(&self, mut profiles: Vec<Profile>) -> Vec<Profile> {
+    pub(crate) fn seen_from_outside(&self, mut profiles: Vec<Profile>) -> Vec<Profile> {
         for profile in &mut profiles {
             if let Some(cookie) = profile.refresh.cookie.as_mut().filter(|cookie| cookie.path != "/") {
                 cookie.path.insert_str(0, &self.prefix);

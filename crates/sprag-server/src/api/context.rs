@@ -1,0 +1,168 @@
+//! What an action works with: the request, the route and profile that it came by, and the engine behind them.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use hyper::http::request::Parts;
+use serde_json::{Map, Value};
+use sprag::account::Account;
+use sprag::engine::{Caller, ClientPolicy, Requester};
+use sprag::session::AccountId;
+use sprag::{Error, Refusal};
+
+use crate::edge::app::App;
+use crate::edge::cookie;
+use crate::edge::refusal::Problem;
+use crate::edge::request::{self, Received};
+use crate::edge::transport::{self, By, Carried};
+use crate::profile::{Fact, Input, Inputs, Profile, Route, TakeError, Transport};
+
+/// How much of a device's label is remembered, in bytes.
+const MAX_DEVICE_BYTES: usize = 200;
+
+/// A profile and what the engine needs to know of it.
+pub(crate) struct ServedProfile {
+    pub(crate) profile: Profile,
+    pub(crate) client: ClientPolicy,
+    pub(crate) device_cookie: Option<String>,
+}
+
+impl ServedProfile {
+    pub(crate) fn new(profile: Profile) -> Self {
+        let client = profile.client_policy();
+        let device_cookie = cookie::device_cookie(&profile.refresh);
+        Self { profile, client, device_cookie }
+    }
+}
+
+/// One route of one profile.
+#[derive(Clone)]
+pub(crate) struct RouteContext {
+    pub(crate) app: Arc<App>,
+    pub(crate) served: Arc<ServedProfile>,
+    pub(crate) route: Arc<Route>,
+}
+
+/// One request for an action.
+pub(crate) struct Call {
+    /// The head of the request.
+    pub(crate) parts: Parts,
+    /// What stands for `{id}` in its path, where the route has that.
+    pub(crate) id: Option<String>,
+    /// Its body, or why there is none.
+    pub(crate) body: Received,
+}
+
+impl Call {
+    /// The fields of its body. They can be had once.
+    pub(crate) fn fields(&mut self) -> Result<Map<String, Value>, Problem> {
+        request::fields(&self.parts, std::mem::replace(&mut self.body, Ok(bytes::Bytes::new())))
+    }
+}
+
+impl RouteContext {
+    /// The body's fields as the route's inputs.
+    pub(crate) fn inputs<'a>(&self, fields: &'a Map<String, Value>) -> Result<Inputs<'a>, Problem> {
+        self.route.takes.read(fields).map_err(Problem::Field)
+    }
+
+    /// What came for the first of `wanted` that came at all.
+    pub(crate) fn require<'a>(&self, inputs: &Inputs<'a>, wanted: &[Input]) -> Result<&'a str, Problem> {
+        let missing = || Problem::Field(TakeError::missing(self.field_of(wanted)));
+        wanted.iter().find_map(|input| inputs.get(*input)).ok_or_else(missing)
+    }
+
+    /// What the engine said, and of a password that cannot be taken also in which field it came.
+    pub(crate) fn naming(&self, input: Input, error: Error) -> Problem {
+        match error {
+            Error::Refused(Refusal::PasswordRejected) => Problem::AtField(self.field_of(&[input]), error),
+            error => error.into(),
+        }
+    }
+
+    /// The name on the wire of the first of `inputs` that the route takes.
+    pub(crate) fn field_of(&self, inputs: &[Input]) -> String {
+        let field = self.route.takes.fields().iter().find(|field| inputs.contains(&field.input));
+        let name = field.map(|field| field.name.as_str());
+        name.or(inputs.first().map(|input| input.name())).unwrap_or_default().to_owned()
+    }
+
+    pub(crate) fn requester(&self, parts: &Parts) -> Result<Requester, Problem> {
+        request::requester(parts, &self.app.proxies, self.served.device_cookie.as_deref())
+    }
+
+    /// Whose access token the request carries.
+    pub(crate) async fn caller(&self, parts: &Parts) -> Result<Caller, Problem> {
+        let bearer = request::bearer(&parts.headers).ok_or(Refusal::TokenMissing)?;
+        Ok(self.app.engine.authenticate(&self.served.client, bearer).await?)
+    }
+
+    /// Whose access token the request carries, if it is an administrator's.
+    pub(crate) async fn admin(&self, parts: &Parts) -> Result<Caller, Problem> {
+        let caller = self.caller(parts).await?;
+        let is_admin = self.app.engine.accounts().get(caller.key.account).await?.is_admin;
+        if is_admin { Ok(caller) } else { Err(Refusal::Forbidden.into()) }
+    }
+
+    /// The refresh token of the request, in cookie or body; in a cookie only from a page of this site.
+    pub(crate) async fn refresh_token(
+        &self,
+        parts: &Parts,
+        inputs: &Inputs<'_>,
+    ) -> Result<Option<Carried>, Problem> {
+        let (transport, engine) = (&self.served.profile.refresh, &self.app.engine);
+        let body = inputs.get(Input::RefreshToken);
+        let carried = transport::find(transport, &self.served.client, engine, &parts.headers, body).await?;
+        if let (Some(Carried { by: By::Cookie, .. }), Some(cookie)) = (&carried, &transport.cookie) {
+            transport::require_own_site(cookie, &self.app, &parts.headers)?;
+        }
+        Ok(carried)
+    }
+
+    /// The refresh token in the request's cookie, whatever its body says.
+    pub(crate) async fn cookie_token(&self, parts: &Parts) -> Result<Option<Carried>, Problem> {
+        let (transport, engine) = (&self.served.profile.refresh, &self.app.engine);
+        transport::find(transport, &self.served.client, engine, &parts.headers, None).await
+    }
+
+    /// How the refresh token of a new session shall travel. An answer that sets a cookie must have been asked for by a
+    /// page of this site, or another site could log a visitor in as somebody else.
+    pub(crate) fn way_asked_for(&self, parts: &Parts, inputs: &Inputs<'_>) -> Result<By, Problem> {
+        let transport = &self.served.profile.refresh;
+        let by = match (transport.transport, inputs.get(Input::Transport)) {
+            (Transport::Cookie | Transport::Both, _) | (Transport::Asked, Some("cookie")) => By::Cookie,
+            (Transport::Body | Transport::Asked, _) => By::Body,
+        };
+        if let (By::Cookie, Some(cookie)) = (by, &transport.cookie) {
+            transport::require_own_site(cookie, &self.app, &parts.headers)?;
+        }
+        Ok(by)
+    }
+
+    /// The account, read only where the answer tells more of it than its id.
+    pub(crate) async fn account_if_told(&self, id: AccountId) -> Result<Option<Account>, Problem> {
+        let is_told =
+            Fact::ACCOUNT.iter().any(|fact| *fact != Fact::AccountId && self.route.gives.names(*fact));
+        if is_told { Ok(Some(self.app.engine.accounts().get(id).await?)) } else { Ok(None) }
+    }
+
+    /// Marks the device of a new session whose token travels in the cookie, and clears what the system before left.
+    pub(crate) fn mark_device(&self, parts: &Parts, by: By, response: &mut Response) {
+        let (Some(cookie), Some(name)) = (&self.served.profile.refresh.cookie, &self.served.device_cookie)
+        else {
+            return;
+        };
+        if by == By::Cookie {
+            cookie::clear_former(response, cookie);
+        }
+        let is_marked = request::cookies(&parts.headers, name).next().is_some();
+        if by == By::Cookie && !is_marked {
+            cookie::mark_device(response, cookie, name, self.app.engine.random());
+        }
+    }
+}
+
+/// What people will read of the device. Clients send what their browser says of itself, however long that is.
+pub(crate) fn device(inputs: &Inputs<'_>) -> Option<String> {
+    inputs.get(Input::Device).map(|label| request::printable(label.as_bytes(), MAX_DEVICE_BYTES))
+}

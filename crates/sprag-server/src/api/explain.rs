@@ -1,0 +1,48 @@
+//! `explain`: tells an administrator what happened to one session, of any account.
+
+use axum::response::Response;
+use sprag::session::SessionId;
+
+use super::answer::shaped;
+use super::context::{Call, RouteContext};
+use crate::edge::refusal::Problem;
+use crate::profile::{Answer, Fact, Facts, Needs, Offer, SessionFacts, Spec, Unmet};
+
+pub(crate) const SPEC: Spec = Spec {
+    needs: Needs::Administrator,
+    rules: &[has_id],
+    takes_id: true,
+    answer: Answer::Shaped {
+        anywhere: &[&[Fact::SessionId, Fact::AccountId], Fact::ITEM, Fact::ENDED],
+        each: Fact::EVENT,
+    },
+    refuses: &["session_unknown"],
+    only_reads: true,
+    ..Spec::named("explain", "What happened to a session, for administrators")
+};
+
+fn has_id(offer: &Offer<'_>) -> Result<(), Unmet> {
+    Unmet::unless(offer.path.contains("{id}"), "the session's id", "write {id} in the path")
+}
+
+/// Nobody is told of the session they ask with: whoever holds a copy of its tokens could read when the other one
+/// refreshes.
+pub(super) async fn run(context: &RouteContext, call: Call) -> Result<Response, Problem> {
+    let caller = context.admin(&call.parts).await?;
+    let id: SessionId = call.id.unwrap_or_default().parse().map_err(|_| Problem::NoSuchSession)?;
+    if id == caller.key.session {
+        return Err(Problem::OwnSession);
+    }
+    let explained = context.app.engine.sessions().explain(id).await?.ok_or(Problem::NoSuchSession)?;
+    let (session, detail) = (&explained.session, &explained.detail);
+    Ok(shaped(
+        context,
+        &Facts {
+            session_id: Some(id),
+            account_id: Some(session.key.account),
+            session: Some(SessionFacts { session, detail, is_current: false }),
+            events: &explained.events,
+            ..Facts::default()
+        },
+    ))
+}

@@ -1,0 +1,52 @@
+//! `login`: opens a session for a name and a password.
+
+use axum::response::Response;
+use sprag::engine::OpenRequest;
+
+use super::answer::token_pair;
+use super::context::{Call, RouteContext, device};
+use crate::edge::refusal::Problem;
+use crate::edge::transport::By;
+use crate::profile::{
+    Answer, Fact, Input, Pair, Spec, Whose, asks_for_transport, names_account, requires_password,
+};
+
+/// Any of them names the account.
+const NAMES: &[Input] = &[Input::Name, Input::Username, Input::Email];
+
+pub(crate) const SPEC: Spec = Spec {
+    account: Whose::Named,
+    pair: Pair::OfNewSession,
+    takes: &[Input::Name, Input::Username, Input::Email, Input::Password, Input::Device, Input::Transport],
+    rules: &[names_account, requires_password, asks_for_transport],
+    reads_body: true,
+    answer: Answer::Shaped { anywhere: &[Fact::PAIR, Fact::ACCOUNT], each: &[] },
+    refuses: &["credentials_invalid", "account_disabled", "password_rejected"],
+    ..Spec::named("login", "Log in")
+};
+
+pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Response, Problem> {
+    let fields = call.fields()?;
+    let parts = &call.parts;
+    let inputs = context.inputs(&fields)?;
+    let requester = context.requester(parts)?;
+    let name = context.require(&inputs, NAMES)?;
+    let password = context.require(&inputs, &[Input::Password])?;
+    let device = device(&inputs);
+
+    let by = context.way_asked_for(parts, &inputs)?;
+    // Cookies of two sessions say nothing of which one to replace; they must not keep anybody from logging in.
+    let carried = if by == By::Cookie { context.cookie_token(parts).await.unwrap_or_default() } else { None };
+    let request = OpenRequest {
+        device: device.as_deref(),
+        superseded: carried.as_ref().map(|carried| carried.text.as_str()),
+    };
+    let engine = &context.app.engine;
+    let somebody = engine.authn().password(name, password, &requester).await;
+    let somebody = somebody.map_err(|error| context.naming(Input::Password, error))?;
+    let pair = engine.open_session(&context.served.client, somebody, request, &requester).await?;
+    let account = context.account_if_told(pair.account).await?;
+    let mut response = token_pair(context, &pair, by, account.as_ref());
+    context.mark_device(parts, by, &mut response);
+    Ok(response)
+}

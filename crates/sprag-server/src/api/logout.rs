@@ -1,0 +1,80 @@
+//! `logout`: ends the session of the refresh token that is presented.
+
+use axum::response::Response;
+use hyper::http::request::Parts;
+use sprag::engine::Requester;
+use sprag::session::EndCause;
+use sprag::{Error, Refusal};
+
+use super::answer::{cleared, shaped};
+use super::context::{Call, RouteContext};
+use crate::edge::refusal::Problem;
+use crate::edge::request;
+use crate::edge::transport::{By, Carried};
+use crate::profile::{Facts, Input, Needs, Spec, leaves_token_to_cookie};
+
+pub(crate) const SPEC: Spec = Spec {
+    needs: Needs::RefreshOrAccessToken,
+    reads_cookie: true,
+    takes: &[Input::RefreshToken],
+    rules: &[leaves_token_to_cookie],
+    reads_body: true,
+    ..Spec::named("logout", "Log out: end the session of this refresh token")
+};
+
+pub(super) async fn run(context: &RouteContext, call: Call) -> Result<Response, Problem> {
+    end_session_of_token(context, call, EndCause::Logout).await
+}
+
+/// Ends the session of a refresh token; at a log-out where none came, of the access token.
+///
+/// The cookie is cleared only where it came, or an access token did: another site can do neither, and a form that it
+/// posts here must not sign the visitor out.
+pub(super) async fn end_session_of_token(
+    context: &RouteContext,
+    mut call: Call,
+    cause: EndCause,
+) -> Result<Response, Problem> {
+    let fields = call.fields()?;
+    let parts = &call.parts;
+    let inputs = context.inputs(&fields)?;
+    let requester = context.requester(parts)?;
+    let engine = &context.app.engine;
+    let is_revocation = cause == EndCause::Revoked;
+    let carried = match (context.refresh_token(parts, &inputs).await, inputs.get(Input::RefreshToken)) {
+        // Somebody may revoke another session than the one that their browser's cookie is of.
+        (Err(Problem::Invalid(_)), Some(named)) if is_revocation => Some(Carried::new(named, By::Body)),
+        (carried, _) => carried?,
+    };
+    let is_ours = match carried {
+        Some(carried) => {
+            engine.log_out(&context.served.client, &carried.text, cause, &requester).await?;
+            carried.by == By::Cookie
+        }
+        None if !is_revocation && request::bearer(&parts.headers).is_some() => {
+            end_session_of_caller(context, parts, cause, &requester).await?;
+            true
+        }
+        None => return Err(Refusal::TokenMissing.into()),
+    };
+    let response = shaped(context, &Facts::default());
+    Ok(if is_ours { cleared(context, response) } else { response })
+}
+
+/// A session that has ended already, or that somebody else ends at this moment, is what was asked for.
+async fn end_session_of_caller(
+    context: &RouteContext,
+    parts: &Parts,
+    cause: EndCause,
+    requester: &Requester,
+) -> Result<(), Problem> {
+    let caller = match context.caller(parts).await {
+        Ok(caller) => caller,
+        Err(Problem::Engine(Error::Refused(Refusal::SessionEnded(_)))) => return Ok(()),
+        Err(problem) => return Err(problem),
+    };
+    match context.app.engine.sessions().end(caller.key, cause, requester).await {
+        Ok(()) | Err(Error::Refused(Refusal::SessionUnknown)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

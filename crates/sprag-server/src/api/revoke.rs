@@ -1,0 +1,23 @@
+//! `revoke`: ends the session of the refresh token that is presented, with the cause `revoked`.
+
+use axum::response::Response;
+use sprag::session::EndCause;
+
+use super::context::{Call, RouteContext};
+use super::logout::end_session_of_token;
+use crate::edge::refusal::Problem;
+use crate::profile::{Input, Needs, Spec, leaves_token_to_cookie};
+
+pub(crate) const SPEC: Spec = Spec {
+    needs: Needs::RefreshToken,
+    reads_cookie: true,
+    takes: &[Input::RefreshToken],
+    rules: &[leaves_token_to_cookie],
+    reads_body: true,
+    refuses: &["token_missing"],
+    ..Spec::named("revoke", "Revoke: end the session of this refresh token")
+};
+
+pub(super) async fn run(context: &RouteContext, call: Call) -> Result<Response, Problem> {
+    end_session_of_token(context, call, EndCause::Revoked).await
+}

@@ -1,0 +1,30 @@
+//! `sessions`: lists the live sessions of the account.
+
+use axum::response::Response;
+
+use super::answer::shaped;
+use super::context::{Call, RouteContext};
+use crate::edge::refusal::Problem;
+use crate::profile::{Answer, Fact, Facts, Needs, SessionFacts, Spec};
+
+pub(crate) const SPEC: Spec = Spec {
+    needs: Needs::AccessToken,
+    answer: Answer::Shaped { anywhere: &[&[Fact::SessionId, Fact::AccountId]], each: Fact::ITEM },
+    only_reads: true,
+    ..Spec::named("sessions", "List the live sessions")
+};
+
+pub(super) async fn run(context: &RouteContext, call: Call) -> Result<Response, Problem> {
+    let caller = context.caller(&call.parts).await?;
+    let listed = context.app.engine.sessions().of(caller.key.account).await?;
+    let sessions: Vec<_> = listed
+        .iter()
+        .map(|listed| SessionFacts {
+            session: &listed.session,
+            detail: &listed.detail,
+            is_current: listed.session.key == caller.key,
+        })
+        .collect();
+    let (session_id, account_id) = (Some(caller.key.session), Some(caller.key.account));
+    Ok(shaped(context, &Facts { sessions: &sessions, session_id, account_id, ..Facts::default() }))
+}

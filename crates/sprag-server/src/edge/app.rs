@@ -1,0 +1,65 @@
+//! What every request shares.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sprag::Engine;
+
+use super::proxies::Proxies;
+use crate::metrics::Metrics;
+
+/// How long a request may take once its body is there: whatever hangs behind the engine, the store or the queue of
+/// the hashing threads, it is answered 503 then, within three seconds in all.
+const DEADLINE: Duration = Duration::from_millis(2900);
+
+/// What every request shares.
+pub struct App {
+    /// Decides.
+    pub engine: Arc<Engine>,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// The origin of the public address, with which `Origin` headers are compared.
+    pub origin: String,
+    /// The origins of other sites whose pages may call from a browser.
+    pub other_origins: Vec<String>,
+    /// Who is believed about where a request comes from.
+    pub proxies: Proxies,
+    /// How long a request may take once its body is there.
+    pub deadline: Duration,
+    /// Off while the server shuts down, so that a load balancer sends no more requests.
+    pub is_ready: AtomicBool,
+}
+
+impl App {
+    /// What requests share, ready to serve.
+    pub fn new(engine: Arc<Engine>, metrics: Arc<Metrics>, origin: String) -> Self {
+        let (other_origins, proxies) = (Vec::new(), Proxies::default());
+        let is_ready = AtomicBool::new(true);
+        Self { engine, metrics, origin, other_origins, proxies, deadline: DEADLINE, is_ready }
+    }
+
+    /// Lets pages of other sites call from a browser, with cookies too.
+    #[must_use]
+    pub fn called_from(self, other_origins: Vec<String>) -> Self {
+        Self { other_origins, ..self }
+    }
+
+    /// Believes these about where a request comes from.
+    #[must_use]
+    pub fn behind(self, proxies: Proxies) -> Self {
+        Self { proxies, ..self }
+    }
+
+    /// Makes `/readyz` say "not ready" from now on.
+    pub fn begin_shutdown(&self) {
+        self.is_ready.store(false, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,256 @@
+//! What one answer has to tell: the values of its facts.
+
+use sprag::account::Account;
+use sprag::audit::{Entry, Event};
+use sprag::clock::Timestamp;
+use sprag::session::{AccountId, ProfileId, Session, SessionDetail, SessionId};
+use uuid::Uuid;
+
+use super::fact::Fact;
+use super::node::Node;
+
+/// What one answer has to tell; the HTTP layer fills in what its action knows.
+#[derive(Clone, Copy, Default)]
+pub struct Facts<'a> {
+    /// The new access token.
+    pub access_token: Option<&'a str>,
+    /// The refresh token to keep. Where a refresh left it unchanged, the one presented: a client that stores
+    /// the answer must not lose it. `None` where it travels in a cookie only.
+    pub refresh_token: Option<&'a str>,
+    /// Seconds until the access token expires.
+    pub expires_in: Option<u64>,
+    /// Seconds until the refresh token expires unless it is used.
+    pub refresh_expires_in: Option<u64>,
+    /// When the access token expires.
+    pub expires_at: Option<Timestamp>,
+    /// When the refresh token expires unless it is used.
+    pub refresh_expires_at: Option<Timestamp>,
+    /// The session that this answer is about.
+    pub session_id: Option<SessionId>,
+    /// Whose answer this is, where the account itself was not read.
+    pub account_id: Option<AccountId>,
+    /// The profile that answers: by which key it knows the account from before.
+    pub profile: Option<ProfileId>,
+    /// The account, where it was read.
+    pub account: Option<&'a Account>,
+    /// The account's live sessions.
+    pub sessions: &'a [SessionFacts<'a>],
+    /// The session that is explained.
+    pub session: Option<SessionFacts<'a>>,
+    /// What happened to it, oldest first.
+    pub events: &'a [Entry],
+    /// What was refused.
+    pub refusal: Option<RefusalFacts<'a>>,
+}
+
+/// A session of a list. Times that move with a rotation are shown to the hour, whoever asks.
+#[derive(Clone, Copy)]
+pub struct SessionFacts<'a> {
+    /// The row.
+    pub session: &'a Session,
+    /// What people read of it.
+    pub detail: &'a SessionDetail,
+    /// Whether it is the session that asks.
+    pub is_current: bool,
+}
+
+/// What one element of a list is about.
+#[derive(Clone, Copy)]
+pub(super) enum Item<'a> {
+    Session(&'a SessionFacts<'a>),
+    Event(&'a Event),
+    Field(&'a FieldFacts<'a>),
+}
+
+impl<'a> Item<'a> {
+    /// How this element is written, where that is not how the list has it.
+    pub(super) fn own_shape(self) -> Option<&'a Node> {
+        match self {
+            Self::Field(field) => field.shape,
+            Self::Session(_) | Self::Event(_) => None,
+        }
+    }
+}
+
+/// What a refusal has to tell, its status and sentence already as the profile wants them.
+#[derive(Clone, Copy)]
+pub struct RefusalFacts<'a> {
+    /// The stable code.
+    pub code: &'a str,
+    /// One sentence for a person.
+    pub message: &'a str,
+    /// Why the session of a genuine token has ended.
+    pub cause: Option<&'a str>,
+    /// The fields of the request that are missing or wrong.
+    pub fields: &'a [FieldFacts<'a>],
+    /// The status of the answer.
+    pub status: u16,
+    /// The name of that status.
+    pub title: &'a str,
+}
+
+/// One field of a request that is missing or wrong.
+#[derive(Clone, Copy)]
+pub struct FieldFacts<'a> {
+    /// Its name on the wire.
+    pub name: &'a str,
+    /// The code that it alone would have.
+    pub code: &'a str,
+    /// What is wrong with it, as the profile says it.
+    pub message: &'a str,
+    /// How the profile writes such a fault in a list, where it differs from the list's own.
+    pub(super) shape: Option<&'a Node>,
+}
+
+/// The value of a fact.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum Scalar<'a> {
+    Text(&'a str),
+    Number(u64),
+    Flag(bool),
+    Time(Timestamp),
+    Id(Uuid),
+}
+
+impl<'a> Facts<'a> {
+    /// What a list has an element for: the sessions of a listing, the events of a session that is explained, or the
+    /// fields at fault of a request. A refusal that finds fault with no field has one element all the same.
+    pub(super) fn items(&self) -> impl Iterator<Item = Option<Item<'a>>> + use<'a> {
+        let events = self.events.iter().map(|entry| Item::Event(&entry.event));
+        let fields = self.refusal.map_or(&[][..], |refusal| refusal.fields);
+        let nothing = (self.refusal.is_some() && fields.is_empty()).then_some(None);
+        let items = self.sessions.iter().map(Item::Session).chain(events);
+        items.chain(fields.iter().map(Item::Field)).map(Some).chain(nothing)
+    }
+
+    /// The value of `fact`; `item` is what the element of a list is about that is being told.
+    pub(super) fn value(&self, fact: Fact, item: Option<Item<'a>>) -> Option<Scalar<'a>> {
+        match fact {
+            Fact::AccessToken => self.access_token.map(Scalar::Text),
+            Fact::RefreshToken => self.refresh_token.map(Scalar::Text),
+            Fact::ExpiresIn => self.expires_in.map(Scalar::Number),
+            Fact::RefreshExpiresIn => self.refresh_expires_in.map(Scalar::Number),
+            Fact::ExpiresAt => self.expires_at.map(Scalar::Time),
+            Fact::RefreshExpiresAt => self.refresh_expires_at.map(Scalar::Time),
+            Fact::SessionId => self.session_id.map(|id| Scalar::Id(id.0)),
+            Fact::AccountId => {
+                self.account.map(|account| account.id).or(self.account_id).map(|id| Scalar::Id(id.0))
+            }
+            Fact::AccountUsername
+            | Fact::AccountEmail
+            | Fact::AccountIsAdmin
+            | Fact::AccountRole
+            | Fact::AccountSubject
+            | Fact::AccountSubjectNumber
+            | Fact::AccountName
+            | Fact::AccountGivenName
+            | Fact::AccountFamilyName
+            | Fact::AccountIsActive
+            | Fact::AccountCreatedAt => account_value(self.account?, self.profile, fact),
+            Fact::ItemId
+            | Fact::ItemCreatedAt
+            | Fact::ItemLastUsedAt
+            | Fact::ItemIdleExpiresAt
+            | Fact::ItemExpiresAt
+            | Fact::ItemIp
+            | Fact::ItemUserAgent
+            | Fact::ItemDevice
+            | Fact::ItemIsCurrent
+            | Fact::SessionEndedAt
+            | Fact::SessionEndedCause
+            | Fact::SessionEndedIp => match item {
+                Some(Item::Session(session)) => session_value(session, fact),
+                _ => session_value(&self.session?, fact),
+            },
+            Fact::EventAt
+            | Fact::EventKind
+            | Fact::EventCause
+            | Fact::EventIp
+            | Fact::EventUserAgent
+            | Fact::EventNote => match item? {
+                Item::Event(event) => event_value(event, fact),
+                Item::Session(_) | Item::Field(_) => None,
+            },
+            Fact::Message | Fact::Code | Fact::Cause | Fact::Status | Fact::Title | Fact::Field => {
+                refusal_value(self.refusal.as_ref()?, item, fact)
+            }
+        }
+    }
+}
+
+fn account_value(account: &Account, profile: Option<ProfileId>, fact: Fact) -> Option<Scalar<'_>> {
+    match fact {
+        Fact::AccountUsername => account.username.as_deref().map(Scalar::Text),
+        Fact::AccountEmail => account.email.as_deref().map(Scalar::Text),
+        Fact::AccountIsAdmin => Some(Scalar::Flag(account.is_admin)),
+        Fact::AccountRole => Some(Scalar::Text(account.role())),
+        Fact::AccountSubject => Some(subject(account, profile)),
+        Fact::AccountSubjectNumber => {
+            Some(subject_number(account, profile).unwrap_or_else(|| subject(account, profile)))
+        }
+        Fact::AccountName => account.particulars.name.as_deref().map(Scalar::Text),
+        Fact::AccountGivenName => account.particulars.given_name.as_deref().map(Scalar::Text),
+        Fact::AccountFamilyName => account.particulars.family_name.as_deref().map(Scalar::Text),
+        Fact::AccountIsActive => Some(Scalar::Flag(account.disabled_at.is_none())),
+        Fact::AccountCreatedAt => Some(Scalar::Time(account.created_at)),
+        _ => None,
+    }
+}
+
+fn subject(account: &Account, profile: Option<ProfileId>) -> Scalar<'_> {
+    let key = profile.and_then(|profile| account.external_id(profile));
+    key.map_or(Scalar::Id(account.id.0), Scalar::Text)
+}
+
+/// A key that was a number in the source system: written as numbers are, and small enough for every JSON reader.
+fn subject_number(account: &Account, profile: Option<ProfileId>) -> Option<Scalar<'_>> {
+    const EXACT: u64 = (1 << 53) - 1;
+    let text = account.external_id(profile?)?;
+    let number: u64 = text.parse().ok().filter(|number| *number <= EXACT)?;
+    (number.to_string() == text).then_some(Scalar::Number(number))
+}
+
+fn event_value(event: &Event, fact: Fact) -> Option<Scalar<'_>> {
+    match fact {
+        Fact::EventAt => Some(Scalar::Time(event.at)),
+        Fact::EventKind => Some(Scalar::Text(event.kind.name())),
+        Fact::EventCause => event.cause.map(|cause| Scalar::Text(cause.name())),
+        Fact::EventIp => event.ip.as_deref().map(Scalar::Text),
+        Fact::EventUserAgent => event.user_agent.as_deref().map(Scalar::Text),
+        Fact::EventNote => event.note.as_deref().map(Scalar::Text),
+        _ => None,
+    }
+}
+
+fn session_value<'a>(item: &SessionFacts<'a>, fact: Fact) -> Option<Scalar<'a>> {
+    let (session, detail) = (item.session, item.detail);
+    match fact {
+        Fact::ItemId => Some(Scalar::Id(session.key.session.0)),
+        Fact::ItemCreatedAt => Some(Scalar::Time(session.created_at)),
+        Fact::ItemLastUsedAt => Some(Scalar::Time(session.rotated_at.hour())),
+        Fact::ItemIdleExpiresAt => Some(Scalar::Time(session.idle_expires_at.hour())),
+        Fact::ItemExpiresAt => Some(Scalar::Time(session.expires_at)),
+        Fact::ItemIp => detail.ip.as_deref().map(Scalar::Text),
+        Fact::ItemUserAgent => detail.user_agent.as_deref().map(Scalar::Text),
+        Fact::ItemDevice => detail.device.as_deref().map(Scalar::Text),
+        Fact::ItemIsCurrent => Some(Scalar::Flag(item.is_current)),
+        Fact::SessionEndedAt => session.ended.map(|ended| Scalar::Time(ended.at)),
+        Fact::SessionEndedCause => session.ended.map(|ended| Scalar::Text(ended.cause.name())),
+        Fact::SessionEndedIp => detail.ended_ip.as_deref().map(Scalar::Text),
+        _ => None,
+    }
+}
+
+/// In a list of fields at fault each tells of itself.
+fn refusal_value<'a>(refusal: &RefusalFacts<'a>, item: Option<Item<'a>>, fact: Fact) -> Option<Scalar<'a>> {
+    let field = if let Some(Item::Field(field)) = item { Some(field) } else { None };
+    match fact {
+        Fact::Message => Some(Scalar::Text(field.map_or(refusal.message, |field| field.message))),
+        Fact::Code => Some(Scalar::Text(field.map_or(refusal.code, |field| field.code))),
+        Fact::Cause => refusal.cause.map(Scalar::Text),
+        Fact::Status => Some(Scalar::Number(u64::from(refusal.status))),
+        Fact::Title => Some(Scalar::Text(refusal.title)),
+        Fact::Field => field.or(refusal.fields.first()).map(|field| Scalar::Text(field.name)),
+        _ => None,
+    }
+}
