@@ -49,13 +49,13 @@ model:
 
 # Kill the real binary again and again under load and check every acknowledgement (--kills, --operations, --seed, --database)
 soak *args:
-    cargo build && cargo run --example kill_soak -- {{args}}
+    cargo build -p sprag-server && cargo run -p sprag-bench -- soak {{args}}
 
 # Rotations in the store, without HTTP
 bench:
     cargo bench -p sprag
 
-# Refreshes over HTTP, beside health checks in the same run; writes what docs/reference/performance.md shows
+# Refreshes over HTTP, beside health checks in the same run; writes what docs/reference/performance.md shows (SPRAG_SERVER_BINARY names another build to load)
 load:
     scripts/load
 

@@ -7,23 +7,25 @@ use std::io;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use sprag::engine::Requester;
 use sprag::session::ShortHash;
 
-use crate::config::{self, Config, Sources};
+use crate::config::{self, Sources};
 use crate::database;
-use crate::node::{self, Node};
-use crate::profile::Profile;
+use crate::node::{Node, resolve};
 use crate::{logs, openapi};
 
 mod audit;
 pub mod demo;
+#[cfg(feature = "import")]
 mod import;
 mod import_store;
 mod key;
-pub mod load;
 mod migrate;
+#[cfg(not(feature = "import"))]
+mod no_import;
 mod output;
 mod profile;
 pub mod serve;
@@ -32,6 +34,9 @@ mod settings;
 mod sweep;
 mod user;
 pub mod why;
+
+#[cfg(not(feature = "import"))]
+use no_import as import;
 
 /// Sessions that turn one way.
 #[derive(Debug, Parser)]
@@ -74,16 +79,21 @@ enum Command {
     Profile(profile::Command),
     /// Tell the story of a session, with a server of its own
     Demo(demo::Args),
-    /// Load a server with refreshes and report what it commits
-    Load(load::Args),
 }
+
+/// What to do instead of `sprag load`, a command of earlier builds.
+const LOAD_HAS_MOVED: &str = "a server carries no load generator; run `sprag-bench load` in its place, which takes the same flags: \
+     cargo run --release -p sprag-bench -- load";
 
 /// Runs the command that the process was started with.
 ///
 /// # Errors
 /// What went wrong, where, and what to do about it.
 pub fn run() -> anyhow::Result<ExitCode> {
-    let matches = Cli::command().args(config::args()).get_matches();
+    let matches = match Cli::command().args(config::args()).try_get_matches() {
+        Err(error) if is_unknown(&error, "load") => return Ok(misused(LOAD_HAS_MOVED)),
+        parsed => parsed.unwrap_or_else(|error| error.exit()),
+    };
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match carry_out(cli.command, config::flags(&matches)) {
         // Whoever read our output has seen enough, as in `sprag user list | head`.
@@ -117,26 +127,17 @@ fn carry_out(command: Command, flags: config::Flags) -> anyhow::Result<ExitCode>
         Command::Profile(command) => profile::run(&command),
         Command::Why(args) => on_node(&sources()?, Opens::Existing, async |node| why::run(&args, node).await),
         Command::Demo(args) => demo::run(args),
-        Command::Load(args) => {
-            let (config, profiles) = resolve(&sources()?)?;
-            load::run(args, config, profiles)
-        }
     }
+}
+
+/// Whether the command line names a command of that name, and there is none.
+fn is_unknown(error: &clap::Error, name: &str) -> bool {
+    matches!(error.get(ContextKind::InvalidSubcommand), Some(ContextValue::String(given)) if given == name)
 }
 
 /// Standard output is the only thing that a command writes to without saying what it was doing.
 fn is_closed_output(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-}
-
-/// The configuration and the profiles it names. The profiles come first, since they may bring names for settings.
-fn resolve(sources: &Sources) -> anyhow::Result<(Config, Vec<Profile>)> {
-    let names = sources.profiles()?;
-    let mapping: Vec<_> =
-        node::load_profiles(&names, None)?.into_iter().flat_map(|profile| profile.environment).collect();
-    let config = sources.resolve(&mapping)?;
-    let profiles = node::load_profiles(&config.profiles, Some(&config))?;
-    Ok((config, profiles))
 }
 
 /// What a command does with the store.

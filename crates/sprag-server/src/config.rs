@@ -26,7 +26,7 @@ use std::time::Duration;
 use serde::Serialize;
 use sprag::access::Algorithm;
 use sprag::policy::Retry;
-use sprag::store::postgres::{Batching, Server};
+use sprag::store::postgres::{Batching, Server, has_password};
 use url::Url;
 
 pub use error::ConfigError;
@@ -34,7 +34,6 @@ pub use reference::{DEFAULTS, args, flags, reference, table};
 pub use rules::spell;
 pub use secret::{MIN_SECRET_BYTES, Secret};
 pub use sources::{Flags, Origin, Sources};
-pub(crate) use value::has_password;
 
 use crate::edge::proxies::Proxies;
 use mapping::Mapping;
@@ -374,7 +373,7 @@ impl Chosen {
     /// A password is a secret wherever it stands; a URL without one may stand where other settings do.
     fn expect_hidden_password(&self) -> Result<(), ConfigError> {
         let (setting, found) = self.of("database-url");
-        let Some(found) = found.filter(|found| value::has_password(&found.text)) else { return Ok(()) };
+        let Some(found) = found.filter(|found| has_password(&found.text)) else { return Ok(()) };
         let danger = match found.origin {
             Origin::Flag(_) => "a flag can be read in the list of processes",
             Origin::File { .. } => "a file of settings gets copied about",

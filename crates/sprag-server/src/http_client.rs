@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 client for servers on this machine: the demo, the load generator and the tests speak through it.
+//! A small HTTP/1.1 client for servers on this machine: the demo and the tests speak through it.
 //!
 //! It is for loopback. It has no TLS, follows no redirect and keeps no cookies, and one [`HttpClient`] is one connection
 //! with one request at a time.

@@ -10,7 +10,6 @@ pub mod database;
 pub mod edge;
 pub mod http;
 pub mod http_client;
-pub mod import;
 pub mod jobs;
 pub mod logs;
 pub mod metrics;

@@ -11,7 +11,7 @@ use sprag::password::Hasher;
 use sprag::random::SystemRandom;
 use sprag::{Engine, Fault};
 
-use crate::config::{Config, Database, ProfileRef};
+use crate::config::{Config, Database, ProfileRef, Sources};
 use crate::database::{self, Opened};
 use crate::http::{self, App, Mount};
 use crate::metrics::Metrics;
@@ -156,6 +156,19 @@ async fn expect_kinship(
          0600, or set SPRAG_KEY_RING to its text. If it is lost for good, `sprag key replace` takes this one in its place, \
          and everybody must log in again"
     )
+}
+
+/// The configuration and the profiles it names. The profiles come first, since they may bring names for settings.
+///
+/// # Errors
+/// A setting or a profile is wrong; the message says which, where it came from, and what to do.
+pub fn resolve(sources: &Sources) -> anyhow::Result<(Config, Vec<Profile>)> {
+    let names = sources.profiles()?;
+    let mapping: Vec<_> =
+        load_profiles(&names, None)?.into_iter().flat_map(|profile| profile.environment).collect();
+    let config = sources.resolve(&mapping)?;
+    let profiles = load_profiles(&config.profiles, Some(&config))?;
+    Ok((config, profiles))
 }
 
 /// Loads the profiles that are named, with what was set for all of them; without a configuration, as they are.

@@ -224,7 +224,7 @@ impl Profile {
             registration,
             access: settings::access(&profile)?,
             environment: settings::environment(&profile)?,
-            import: profile.get("import").map(|field| ImportShape::parse(&field)).transpose()?,
+            import: profile.get("import").map(|field| import::parse(&field)).transpose()?,
         };
         overlap::check_alone(&profile)?;
         cookie_reach::check(&profile)?;

@@ -1,11 +1,8 @@
 //! What is wrong with a profile is told with its line and a way out.
 
-#[path = "common/wrong_profile.rs"]
-mod wrong_profile;
-
 use sprag_server::profile::{Profile, check_together};
 
-use wrong_profile::{assert_wrong_in, error};
+use sprag_testkit::wrong_profile::{assert_wrong_in, error};
 
 /// A profile in which everything may stand that a test wants to replace.
 const PROFILE: &str = r#"id = 7

@@ -1,11 +1,8 @@
 //! `[import]` of a profile: what it says, and what is wrong with it, by line.
 
-#[path = "common/wrong_profile.rs"]
-mod wrong_profile;
-
 use sprag_server::profile::{ImportField, ImportKind, Profile};
 
-use wrong_profile::{assert_wrong_in, error};
+use sprag_testkit::wrong_profile::{assert_wrong_in, error};
 
 /// A profile in which everything may stand that a test wants to replace.
 const PROFILE: &str = r#"id = 7

@@ -1,8 +1,5 @@
 //! What a profile says for APIs and people of another system: claims and `sub` of the account, its key there, old tokens.
 
-#[path = "common/wrong_profile.rs"]
-mod wrong_profile;
-
 use serde_json::{Value, json};
 use sprag::account::{Account, External, Particulars};
 use sprag::clock::Timestamp;
@@ -11,7 +8,7 @@ use sprag::session::{AccountId, ProfileId};
 use sprag_server::profile::{Facts, Profile};
 use uuid::Uuid;
 
-use wrong_profile::assert_wrong_in;
+use sprag_testkit::wrong_profile::assert_wrong_in;
 
 const PROFILE: &str = r#"id = 1000
 about = "a profile for tests"

@@ -1,9 +1,6 @@
 //! What TOML has against a profile is told with a way out; and what a profile hands out must have a way back.
 
-#[path = "common/wrong_profile.rs"]
-mod wrong_profile;
-
-use wrong_profile::{assert_wrong_in, error};
+use sprag_testkit::wrong_profile::{assert_wrong_in, error};
 
 const PROFILE: &str = r#"id = 7
 about = "a profile for tests"

@@ -2,28 +2,16 @@
 //!
 //! Ids, tokens and the jitter of an access token's life are replaced; all else is exact, since clients rely on it.
 
-#[expect(dead_code, reason = "the stories use all of it")]
-#[path = "stories/call.rs"]
-mod call;
-#[path = "common/head.rs"]
-mod head;
-#[expect(dead_code, reason = "the stories use all of it")]
-#[path = "stories/people.rs"]
-mod people;
-#[expect(dead_code, reason = "the stories use all of it")]
-#[path = "stories/seam.rs"]
-mod seam;
-#[expect(dead_code, reason = "the stories use all of it")]
-#[path = "stories/world.rs"]
-mod world;
-
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-use call::{Answer, Call};
-use head::head;
-use people::{DEVICE_COOKIE, Device, LOGIN, LOGOUT, LOGOUT_ALL, ME, PASSWORD, REFRESH, REGISTER, SESSIONS};
-use world::{ORIGIN, W, World, days};
+use sprag_testkit::call::{Answer, Call};
+use sprag_testkit::head::head;
+use sprag_testkit::people::{
+    DEVICE_COOKIE, Device, LOGIN, LOGOUT, LOGOUT_ALL, ME, PASSWORD, REFRESH, REGISTER, SESSIONS,
+};
+use sprag_testkit::seam::Mood;
+use sprag_testkit::world::{ORIGIN, W, World, days};
 
 /// What every answer of its kind has; only what is beside these stands in the snapshots.
 const USUAL: [(&str, &str); 4] = [
@@ -402,7 +390,7 @@ async fn requests_that_cannot_be_read() {
 async fn when_something_breaks() {
     let world = World::new();
     let mut phone = world.ann().await.logs_in().await;
-    world.seam.becomes(seam::Mood::FailsAfter(0));
+    world.seam.becomes(Mood::FailsAfter(0));
     assert_snapshot!(shape(&phone.refreshes().await), @r#"
         503
         retry-after: 1
@@ -412,7 +400,7 @@ async fn when_something_breaks() {
         503
         {"status":"not ready","code":"unavailable","detail":"the store cannot be reached or is not migrated; see the log"}
         "#);
-    world.seam.becomes(seam::Mood::PanicsAt("rotate"));
+    world.seam.becomes(Mood::PanicsAt("rotate"));
     assert_snapshot!(shape(&phone.refreshes().await), @r#"
         500
         Internal Server Error, internal, something broke here; try again later

@@ -2,24 +2,20 @@
 //!
 //! `cargo run --release --example model_check -p sprag`
 
-#[path = "../tests/model/check.rs"]
-mod check;
-#[path = "../tests/model/questions.rs"]
-mod questions;
-#[path = "../tests/model/row.rs"]
-mod row;
-#[path = "../tests/model/setting.rs"]
-mod setting;
-#[path = "../tests/model/settle.rs"]
-mod settle;
-#[path = "../tests/model/watch.rs"]
-mod watch;
-#[path = "../tests/model/world.rs"]
-mod world;
+#[path = "../tests/model"]
+mod model {
+    pub(crate) mod check;
+    pub(crate) mod questions;
+    pub(crate) mod row;
+    pub(crate) mod setting;
+    pub(crate) mod settle;
+    pub(crate) mod watch;
+    pub(crate) mod world;
+}
 
-use check::{Question, Sight};
-use questions::{ONE_TAB, TABS, THIEF, WITH_IDS};
-use setting::{Restores, RetryIdTheft, Setting};
+use model::check::{Question, Sight};
+use model::questions::{self, ONE_TAB, TABS, THIEF, WITH_IDS};
+use model::setting::{Restores, RetryIdTheft, Setting};
 
 fn main() {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);

@@ -10,11 +10,12 @@ use sprag::session::{AccountId, ProfileId, SessionId, SessionKey};
 use sprag::token::{Encoding, RefreshToken};
 use uuid::Uuid;
 
-#[path = "support/forge.rs"]
 #[expect(dead_code, reason = "each test file uses its part")]
-mod forge;
+mod support {
+    pub(crate) mod forge;
+}
 
-use forge::{Forger, base64, hs256};
+use support::forge::{Forger, base64, hs256};
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const LATER: Timestamp = Timestamp(NOW.0 + 600_000);

@@ -1,24 +1,20 @@
 //! The ratchet among tabs, a network, a thief, crashes and restored backups: every order of events there is.
 //!
-//! [`row`] runs the ratchet itself. What was checked, and how to repeat the long run, stands in
+//! [`model::row`] runs the ratchet itself. What was checked, and how to repeat the long run, stands in
 //! `docs/reference/model-check.md`.
 
-#[path = "model/check.rs"]
-mod check;
-#[path = "model/questions.rs"]
-mod questions;
-#[path = "model/row.rs"]
-mod row;
-#[path = "model/setting.rs"]
-mod setting;
-#[path = "model/settle.rs"]
-mod settle;
-#[path = "model/watch.rs"]
-mod watch;
-#[path = "model/world.rs"]
-mod world;
+mod model {
+    pub(crate) mod check;
+    pub(crate) mod questions;
+    pub(crate) mod row;
+    pub(crate) mod setting;
+    pub(crate) mod settle;
+    pub(crate) mod watch;
+    pub(crate) mod world;
+}
 
-use check::Question;
+use model::check::Question;
+use model::questions;
 
 #[test]
 fn every_promise_is_kept() {

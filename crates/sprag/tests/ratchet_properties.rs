@@ -1,19 +1,19 @@
 //! Promises of the ratchet that hold whatever happens, each named after the requirement it keeps.
 //!
-//! Every story is told to the ratchet and to a naive [`ledger`] that keeps every token; they must agree at
+//! Every story is told to the ratchet and to a naive [`common::ledger`] that keeps every token; they must agree at
 //! each step. More than usual: `PROPTEST_CASES=100000 cargo test -p sprag --test ratchet_properties`.
 
-#[path = "common/given.rs"]
-mod given;
-#[path = "common/ledger.rs"]
-mod ledger;
-#[path = "common/story.rs"]
-mod story;
+mod common {
+    pub(crate) mod given;
+    pub(crate) mod ledger;
+    pub(crate) mod story;
+}
 
 use std::collections::{BTreeSet, HashMap};
 
-use given::{Given, Id, W, Where};
-use ledger::Said;
+use common::given::{Given, Id, W, Where};
+use common::ledger::Said;
+use common::story::{any_life, any_rules, any_story, tell};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
@@ -21,7 +21,6 @@ use sprag::clock::Timestamp;
 use sprag::policy::{Ahead, Lockstep, MAX_GENERATION, Retry};
 use sprag::ratchet::{Found, Judgement, Rotation, Row, SessionState, Verdict, judge};
 use sprag::session::{EndCause, Generation};
-use story::{any_life, any_rules, any_story, tell};
 
 proptest! {
     /// F16: the ratchet and the ledger say the same, whatever happens.

@@ -1,15 +1,15 @@
 //! The ratchet judges every case of the verdict table as the table says; `common/cases.rs` lists them.
 
-#[path = "common/cases.rs"]
-mod cases;
-#[path = "common/given.rs"]
-mod given;
+mod common {
+    pub(crate) mod cases;
+    pub(crate) mod given;
+}
 
 use std::collections::BTreeSet;
 
-use cases::Does::{self, End, Fault, Keep, Refuse, Repeat, Rotate};
-use cases::{QUIET, all_cases};
-use given::{Given, Where};
+use common::cases::Does::{self, End, Fault, Keep, Refuse, Repeat, Rotate};
+use common::cases::{QUIET, all_cases};
+use common::given::{Given, Where};
 use sprag::policy::MAX_RETRIES;
 use sprag::ratchet::{Retried, Rotation, Row, Verdict};
 use sprag::session::SessionId;

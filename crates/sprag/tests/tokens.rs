@@ -9,11 +9,12 @@ use sprag::session::{AccountId, Generation, ProfileId, SessionId, SessionKey};
 use sprag::token::{Encoding, MAX_BYTES, Malformed, RefreshToken, hash_instance, hash_retry_id};
 use uuid::Uuid;
 
-#[path = "support/forge.rs"]
 #[expect(dead_code, reason = "each test file uses its part")]
-mod forge;
+mod support {
+    pub(crate) mod forge;
+}
 
-use forge::{Forger, base64};
+use support::forge::{Forger, base64};
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const LATER: Timestamp = Timestamp(NOW.0 + 3_600_000);

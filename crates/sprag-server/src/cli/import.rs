@@ -7,12 +7,12 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow, bail};
 use sprag::Engine;
 use sprag::engine::Limits;
+use sprag_import::{Mode, Source, SourceError, Summary, Taker, Trial};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::output::tell;
 use super::{block_on, misused, resolve};
 use crate::config::{Config, Database, ProfileRef, Sources};
-use crate::import::{self, Mode, Source, SourceError, Summary, Taker, Trial};
 use crate::node::{Node, load_profiles};
 use crate::profile::{ImportColumn, ImportKind, Profile, TableShape};
 use crate::{database, logs};
@@ -83,7 +83,7 @@ pub(super) fn run(kind: ImportKind, args: &Args, sources: &Sources) -> anyhow::R
         let taker = Taker::of(kind, mode, shape, profile.client_policy());
         let interrupt = interrupt().context("could not listen for signals")?;
         let feed = opened.start(wanted)?;
-        let (summary, stopped) = import::run(feed, &taker, at_once, interrupt, &mut report).await;
+        let (summary, stopped) = sprag_import::run(feed, &taker, at_once, interrupt, &mut report).await;
         let code = report.end(&summary, stopped)?;
         warn_if_all_are_silent(&summary);
         Ok(code)
@@ -187,7 +187,7 @@ fn unreadable(source: &str, error: SourceError) -> anyhow::Error {
 
 /// A column that is empty in every line is most likely the wrong one.
 fn warn_if_all_are_silent(summary: &Summary) {
-    let silent = summary.over_reasons.get(import::UNSAID).copied().unwrap_or(0);
+    let silent = summary.over_reasons.get(sprag_import::UNSAID).copied().unwrap_or(0);
     if silent > 0 && silent == summary.seen() {
         tell(format_args!(
             "sprag: every session was left out, for its status is empty there; look whether the column is the right one. Where \

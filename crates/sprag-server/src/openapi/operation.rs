@@ -96,7 +96,7 @@ fn responses(profile: &Profile, route: &Route, ids: &[String]) -> Value {
 
 fn set_cookie(profile: &Profile, route: &Route) -> Option<Value> {
     let cookie = profile.refresh.cookie.as_ref()?;
-    // Whoever may come by the cookie and gets no new one leaves.
+    // Whoever may show the cookie and gets no new one leaves.
     if !route.action.reads_cookie() && !route.gives_pair() {
         return None;
     }

@@ -1,14 +1,16 @@
 //! What the tests find: folders with and without `ann`, servers that know her, and texts without ids and times.
 
-use std::fs;
-
-use serde_json::{Value, json};
+use sprag_testkit::folder;
+pub(crate) use sprag_testkit::folder::{Folder, Server};
 use uuid::Uuid;
-
-pub(crate) use crate::folder::{Folder, Server, an_empty_folder};
 
 /// The password of `ann`.
 pub(crate) const ANNS_PASSWORD: &str = "ann's long password";
+
+/// An empty folder for the binary under test.
+pub(crate) fn an_empty_folder() -> Folder {
+    folder::an_empty_folder(env!("CARGO_BIN_EXE_sprag"))
+}
 
 /// A folder with a database and keys, in which `ann` is an administrator.
 pub(crate) fn a_folder_with_ann() -> Folder {
@@ -17,30 +19,6 @@ pub(crate) fn a_folder_with_ann() -> Folder {
         ["user", "create", "--username", "ann", "--email", "ann@example.org", "--password-stdin", "--admin"];
     folder.run_with(format!("{ANNS_PASSWORD}\n"), &created).succeeds();
     folder
-}
-
-impl Folder {
-    pub(crate) fn is_empty(&self) -> bool {
-        fs::read_dir(self.path(".")).unwrap().next().is_none()
-    }
-}
-
-impl Server {
-    pub(crate) fn log_in(&self, name: &str, password: &str, device: Option<&str>) -> Value {
-        let body = json!({ "username": name, "password": password, "device": device });
-        let (status, pair) = self.post("/api/v1/auth/login", &body);
-        assert_eq!(status, 200, "{pair}");
-        pair
-    }
-
-    /// Refreshes with a token pair: the status, and the new pair or the refusal.
-    pub(crate) fn refresh(&self, pair: &Value) -> (u16, Value) {
-        self.post("/api/v1/auth/refresh", &json!({ "refresh_token": pair["refresh_token"] }))
-    }
-
-    pub(crate) fn get(&self, path: &str) -> (u16, Value) {
-        self.ask(&format!("GET {path} HTTP/1.1\r\n"), "")
-    }
 }
 
 /// The text with ids and times replaced by others of the same width, so that it can be compared.

@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
-#[path = "../common/folder.rs"]
-mod folder;
 mod given;
 mod keys;
 mod manners;

@@ -95,3 +95,13 @@ fn no_command_prints_a_secret() {
         }
     }
 }
+
+#[test]
+fn whoever_asks_for_load_is_told_which_program_makes_it() {
+    let folder = an_empty_folder();
+    let told = folder.run(&["load", "--in-store", "--chains", "4"]).was_misused();
+    assert!(told.contains("run `sprag-bench load` in its place"), "{told}");
+    assert!(folder.is_empty());
+    assert!(folder.run(&["loaf"]).was_misused().contains("unrecognized subcommand 'loaf'"));
+    assert!(!folder.run(&["--help"]).succeeds().contains("load"));
+}

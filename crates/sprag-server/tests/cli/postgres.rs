@@ -45,16 +45,6 @@ fn every_command_works_on_postgresql_beside_a_running_server() {
 }
 
 #[test]
-fn load_fills_a_store_on_postgresql() {
-    let node = a_node_on(&Postgres::shared().fresh_database());
-    let server = node.serve();
-    let url = format!("http://{}", server.address);
-    let load = ["load", "--url", &url, "--in-store", "--chains", "4", "--duration", "1s", "--json"];
-    let outcome = node.run(&load);
-    assert_eq!(outcome.code, 0, "{}", outcome.err);
-}
-
-#[test]
 fn a_second_node_needs_the_keys_of_the_first() {
     let database = Postgres::shared().fresh_database();
     let first = a_node_on(&database);

@@ -4,18 +4,6 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
-#[path = "../binary/people.rs"]
-mod people;
-#[path = "../binary/server.rs"]
-#[expect(dead_code, reason = "the tests on SQLite use more of it")]
-mod server;
-#[path = "../binary/token.rs"]
-#[expect(dead_code, reason = "the tests on SQLite use more of it")]
-mod token;
-#[path = "../binary/wire.rs"]
-#[expect(dead_code, reason = "the tests on SQLite use more of it")]
-mod wire;
-
 mod clocks;
 mod crash;
 mod crowd;
@@ -30,6 +18,7 @@ mod start;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
+use sprag_testkit::binary::{people, server, token, wire};
 
 /// The binary under test.
 const SPRAG: &str = env!("CARGO_BIN_EXE_sprag");

@@ -3,7 +3,6 @@
 //! Each folder here that holds a `….test.mjs` is a profile's; its scenes are the tests. What a profile's front end is stands in
 //! that folder alone, so that no Rust file knows one.
 
-mod rooms;
 mod tools;
 
 use std::collections::BTreeMap;
@@ -13,7 +12,8 @@ use std::sync::{Arc, OnceLock};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use crate::rooms::Room;
+use sprag_testkit::rooms::{self, Room};
+
 use crate::tools::Tools;
 
 /// How each scene ended: why it failed, or nothing.

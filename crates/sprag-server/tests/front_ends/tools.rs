@@ -9,9 +9,9 @@ use std::process::{Command, Output, Stdio};
 use std::time::SystemTime;
 
 use serde::Deserialize;
+use sprag_testkit::rooms::Room;
 
 use crate::Ended;
-use crate::rooms::Room;
 
 /// The oldest Node that runs them: Debian 12's. Earlier ones take no reporter of one's own.
 const OLDEST_NODE: (u32, u32) = (18, 19);

@@ -90,7 +90,7 @@ fn listed(recipe: &str) -> Vec<String> {
 /// Whether a listed file is there; of one that is still to be made, as `api/<action>.rs`, whether its folder is. Paths are
 /// from the project's folder, or from a crate's `src`.
 fn is_there(listed: &str) -> bool {
-    let path = match listed.split_once('<') {
+    let path = match listed.split_once(['<', '*']) {
         Some((folder, _)) => folder.rsplit_once('/').map_or("", |(folder, _)| folder),
         None => listed,
     };

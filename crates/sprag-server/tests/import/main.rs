@@ -6,8 +6,6 @@ mod bad_lines;
 mod databases;
 mod dry_run;
 mod files;
-#[path = "../common/folder.rs"]
-mod folder;
 mod given;
 mod guides;
 mod many;

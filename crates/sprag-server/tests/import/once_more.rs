@@ -5,8 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 use sprag_rig::Postgres;
 
-use crate::folder::Folder;
-use crate::given::{HASH, TOKEN, a_shop, a_shop_with_statuses, lines, user};
+use crate::given::{Folder, HASH, TOKEN, a_shop, a_shop_with_statuses, lines, user};
 
 const USERS: [&str; 4] = ["user", "import", "--from", "users.jsonl"];
 const SESSIONS: [&str; 4] = ["session", "import", "--from", "sessions.jsonl"];

@@ -46,29 +46,11 @@
 //! `access-token`, `refresh-token`, `uuid`, `time`, `number`, `text`. `"<refresh-token r1>"` keeps it under a name, and
 //! `"{r1}"` in a request or an answer is what was kept; `"{password}"` is everybody's password.
 
-#[expect(dead_code, reason = "the stories use all of it")]
-#[path = "../stories/call.rs"]
-mod call;
-#[expect(dead_code, reason = "the stories use all of it")]
-#[path = "../stories/people.rs"]
-mod people;
-#[expect(dead_code, reason = "the stories use all of it")]
-#[path = "../stories/seam.rs"]
-mod seam;
-#[expect(dead_code, reason = "the stories use all of it")]
-#[path = "../stories/world.rs"]
-mod world;
-
 mod data;
-#[path = "../common/head.rs"]
-mod head;
 mod hole;
 mod origins;
 mod probe;
 mod promises;
-#[path = "../front_ends/rooms.rs"]
-#[expect(dead_code, reason = "the table of promises needs the names of scenes only")]
-mod rooms;
 mod scene;
 mod shape;
 mod stage;
@@ -78,6 +60,7 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use sprag_server::profile::builtin_names;
+use sprag_testkit::{call, head, people, rooms, world};
 
 use data::Data;
 

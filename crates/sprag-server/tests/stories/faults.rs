@@ -259,10 +259,3 @@ async fn r57_too_many_log_ins_are_turned_away_at_once_and_refreshes_go_on() {
     assert_eq!(ann.journal_since(&journal).await, vec!["session_opened"; done.len()]);
     assert!(done.into_iter().all(|answer| answer.status == 200 && answer.cookie(COOKIE).is_none()));
 }
-
-impl crate::call::Answer {
-    #[track_caller]
-    fn is_not_ready(&self, code: &str) {
-        assert_eq!((self.status, self.code().as_str()), (503, code));
-    }
-}

@@ -1,11 +1,6 @@
 //! Stories: what people, their devices and thieves live through at the wire, told through the real router over
 //! the real store. No sockets, no sleeping: time is wound by hand.
 
-mod call;
-mod people;
-mod seam;
-mod world;
-
 mod access;
 mod accounts;
 mod canary;
@@ -21,3 +16,5 @@ mod sessions;
 mod theft;
 mod verdicts;
 mod window;
+
+use sprag_testkit::{call, people, seam, world};

@@ -59,7 +59,7 @@ mod sessions;
 mod sweep;
 mod tls;
 
-pub use server::{BadUrl, Server};
+pub use server::{BadUrl, Server, has_password};
 
 /// What may be tuned. The defaults suit a node with two cores beside a database that does the same for others.
 #[derive(Clone, Debug)]

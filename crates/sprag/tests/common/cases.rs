@@ -7,7 +7,7 @@ use sprag::policy::{Ahead, Lockstep, MAX_GAP, MAX_GENERATION, MAX_RETRIES, Retry
 use sprag::ratchet::{Denial, MAX_MISSES, Notice, Row};
 use sprag::session::EndCause;
 
-use crate::given::{Given, Id, W, Where};
+use crate::common::given::{Given, Id, W, Where};
 
 /// A verdict, without what a store alone needs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -11,7 +11,7 @@ use sprag::session::{
 };
 use uuid::Uuid;
 
-use crate::ledger::{Asker, Ledger, Rules, Said};
+use crate::common::ledger::{Asker, Ledger, Rules, Said};
 
 /// One thing that happens.
 #[derive(Clone, Copy, Debug)]

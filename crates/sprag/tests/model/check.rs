@@ -4,8 +4,8 @@ use sprag::ratchet::Row;
 use sprag::session::EndCause;
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
-use crate::setting::Setting;
-use crate::world::{Action, At, Broken, World};
+use crate::model::setting::Setting;
+use crate::model::world::{Action, At, Broken, World};
 
 /// A promise, by the name under which the checker reports it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

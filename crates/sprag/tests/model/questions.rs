@@ -2,9 +2,9 @@
 
 use sprag::policy::{Ahead, Lockstep, Retry};
 
-use crate::check::{Promise, Question, Sight};
-use crate::row::{Fault, NEVER, Rules};
-use crate::setting::{Losses, Restores, RetryIdTheft, Setting};
+use crate::model::check::{Promise, Question, Sight};
+use crate::model::row::{Fault, NEVER, Rules};
+use crate::model::setting::{Losses, Restores, RetryIdTheft, Setting};
 
 const RULES: Rules = Rules {
     window: 3,

@@ -1,6 +1,6 @@
 //! Who is about in the model, and what may happen to them.
 
-use crate::row::Rules;
+use crate::model::row::Rules;
 
 /// What the network may lose, and how clients cope.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,7 +1,7 @@
 //! Which worlds are the same, and how to tell of one.
 
-use crate::setting::{Restores, Setting};
-use crate::world::{At, Message, Tab, World, bit};
+use crate::model::setting::{Restores, Setting};
+use crate::model::world::{At, Message, Tab, World, bit};
 
 impl World {
     /// The world in a line.

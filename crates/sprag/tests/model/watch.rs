@@ -4,8 +4,8 @@ use sprag::policy::Retry;
 use sprag::ratchet::Verdict;
 use sprag::session::EndCause;
 
-use crate::row::{Ask, LittleRow, Rules};
-use crate::world::{Broken, World};
+use crate::model::row::{Ask, LittleRow, Rules};
+use crate::model::world::{Broken, World};
 
 impl World {
     /// The generation that whoever asked holds now, if it was answered.

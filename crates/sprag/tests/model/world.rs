@@ -8,8 +8,8 @@
 use sprag::ratchet::{Row, Verdict};
 use sprag::session::EndCause;
 
-use crate::row::{Ask, LittleRow, Party, Wrote};
-use crate::setting::{Losses, Restores, RetryIdTheft, Setting};
+use crate::model::row::{Ask, LittleRow, Party, Wrote};
+use crate::model::setting::{Losses, Restores, RetryIdTheft, Setting};
 
 /// A promise that was broken.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

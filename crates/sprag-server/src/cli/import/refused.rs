@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use serde_json::{Map, Value};
 
-use crate::import::{Fate, Remark};
+use sprag_import::{Fate, Remark};
 
 /// Only its owner reads it: it says who is in the system.
 const MODE: u32 = 0o600;

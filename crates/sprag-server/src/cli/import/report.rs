@@ -11,8 +11,8 @@ use serde_json::json;
 
 use super::super::output::{self, plain, say, say_json, tell};
 use super::refused::RefusedFile;
-use crate::import::{Fate, Progress, Remark, Stopped, Summary};
 use crate::profile::ImportKind;
+use sprag_import::{Fate, Progress, Remark, Stopped, Summary};
 
 /// How many refused lines are shown where no file keeps them.
 const SHOWN: usize = 20;

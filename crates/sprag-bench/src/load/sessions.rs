@@ -1,0 +1,110 @@
+//! Sessions opened and ended over HTTP, as any client does it: slow and honest.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, bail};
+use serde_json::{Map, Value, json};
+use tokio::task::JoinSet;
+
+use super::driver::LiveSession;
+use super::load_profile::LoadProfile;
+use super::progress::Progress;
+use super::wire::{Client, text_in};
+
+/// How many connections log out at once.
+const LEAVING: usize = 16;
+
+/// A user who logs in again and again.
+pub(super) struct User {
+    pub(super) name: String,
+    pub(super) password: String,
+}
+
+/// Logs `user` in `count` times.
+pub(super) async fn log_in(
+    address: SocketAddr,
+    profile: &LoadProfile,
+    user: &User,
+    count: usize,
+) -> anyhow::Result<Vec<LiveSession>> {
+    let Some(call) = &profile.login else {
+        bail!(
+            "the profile {} has no log-in with a name and a password; use --in-store",
+            profile.profile.name
+        );
+    };
+    let mut body = Map::new();
+    body.insert(call.name_field.clone(), json!(user.name));
+    body.insert(call.password_field.clone(), json!(user.password));
+    let (body, field) = (Value::Object(body), profile.field());
+    let mut client = Client::to(address);
+    let mut progress = Progress::new("logging in", count as u64);
+    let mut sessions = Vec::with_capacity(count);
+    while sessions.len() < count {
+        let reply = client.post(&call.path, &body).await.context("could not log in")?;
+        let token = text_in(&reply.body, &field).filter(|_| reply.status == 200);
+        let Some(token) = token else {
+            bail!(
+                "log-in number {} was answered {}{}",
+                sessions.len() + 1,
+                super::tally::refusal_text(reply.status, &reply.body),
+                advice(reply.status)
+            );
+        };
+        sessions.push(LiveSession::new(token));
+        progress.at(sessions.len() as u64);
+    }
+    Ok(sessions)
+}
+
+fn advice(status: u16) -> &'static str {
+    match status {
+        401 => "; check the user name and the password",
+        429 => "; start the server with --rate-limits off to load it",
+        _ => "",
+    }
+}
+
+/// Logs all of them out, and says how many of them could not be.
+pub(super) async fn log_out(address: SocketAddr, profile: &LoadProfile, sessions: Vec<LiveSession>) -> usize {
+    let Some(path) = &profile.logout_path else { return sessions.len() };
+    let mut shares: Vec<Vec<LiveSession>> = Vec::new();
+    shares.resize_with(LEAVING.min(sessions.len().max(1)), Vec::new);
+    let count = shares.len();
+    for (index, session) in sessions.into_iter().enumerate() {
+        shares[index % count].push(session);
+    }
+    let mut leaving = JoinSet::new();
+    for share in shares {
+        let (path, field) = (path.clone(), profile.token_field.clone());
+        leaving.spawn(log_out_in_turn(address, path, field, share));
+    }
+    leaving.join_all().await.into_iter().sum()
+}
+
+async fn log_out_in_turn(
+    address: SocketAddr,
+    path: String,
+    field: String,
+    sessions: Vec<LiveSession>,
+) -> usize {
+    let mut client = Client::to(address);
+    let mut left_behind = 0;
+    for session in sessions {
+        let body = json!({ field.as_str(): String::from_utf8_lossy(session.token()) });
+        let reply = client.post(&path, &body).await;
+        left_behind += usize::from(!reply.is_ok_and(|reply| reply.status < 300));
+    }
+    left_behind
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_is_given_where_there_is_some() {
+        assert!(advice(429).contains("--rate-limits off"));
+        assert_eq!(advice(500), "");
+    }
+}

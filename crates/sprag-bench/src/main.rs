@@ -1,0 +1,66 @@
+//! The program `sprag-bench`: it loads a server with refreshes and says what it commits, and it kills one under load and
+//! judges what its clients saw. It is for those who work on Sprag and is never shipped.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use sprag_server::config::{self, Sources};
+use sprag_server::node;
+
+mod load;
+mod output;
+mod soak;
+
+/// Load a Sprag server, or kill it under load.
+#[derive(Debug, Parser)]
+#[command(name = "sprag-bench", version, about, max_term_width = 100, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Load a server with refreshes and report what it commits
+    Load(load::Args),
+    /// Kill a server under refresh load, again and again, and judge what its clients saw
+    Soak(soak::Args),
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(error) => {
+            // With nobody to read it, the exit code still tells.
+            let _ = writeln!(std::io::stderr(), "sprag-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<ExitCode> {
+    let matches = command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match cli.command {
+        Command::Load(args) => {
+            let flags = matches.subcommand_matches("load").map(config::flags).unwrap_or_default();
+            let (config, profiles) = node::resolve(&Sources::from_process(flags)?)?;
+            load::run(args, config, profiles)
+        }
+        Command::Soak(args) => soak::run(&args),
+    }
+}
+
+/// `load` takes the server's own settings, so that it finds the store that the server has.
+fn command() -> clap::Command {
+    Cli::command().mut_subcommand("load", |load| load.args(config::args()))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn no_command_has_a_flag_that_a_setting_has() {
+        super::command().debug_assert();
+    }
+}

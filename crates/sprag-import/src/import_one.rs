@@ -1,0 +1,363 @@
+//! Hands a record to the engine: for good, or to hear what it would say.
+
+use std::fs::Permissions;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use data_encoding::HEXLOWER;
+use sprag::access::Algorithm;
+use sprag::clock::Timestamp;
+use sprag::clock::{Clock as _, SystemClock};
+use sprag::engine::{ClientPolicy, Imported, ImportedUser, Limits, Run};
+use sprag::keys::KeyRing;
+use sprag::password::Hasher;
+use sprag::random::SystemRandom;
+use sprag::store::sqlite::{self, SqliteStore};
+use sprag::{Engine, Fault, FaultKind};
+use tempfile::TempDir;
+use tokio::sync::Mutex;
+
+use super::optional_fields;
+use super::record::Record;
+use super::revoked_tokens::RevokedTokens;
+use super::row::{self, Reason, Session, User};
+use crate::shape::{ImportKind, TableShape};
+
+/// How often a store that does not answer is asked once more, and after what pause each time.
+const PATIENCE: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
+
+/// Takes records in.
+pub struct Taker {
+    mode: Mode,
+    kind: ImportKind,
+    shape: TableShape,
+    /// The terms of the profile that takes the other system's place.
+    client: ClientPolicy,
+    turns: Vec<Mutex<()>>,
+    run: Run,
+    over: RevokedTokens,
+}
+
+/// What became of a record.
+pub(super) struct Taken {
+    pub(super) outcome: Imported,
+    /// What of it was left out, and why.
+    pub(super) left_out: Vec<Reason>,
+}
+
+impl Taken {
+    pub(super) fn refused(reason: Reason) -> Self {
+        Self { outcome: Imported::Refused(reason), left_out: Vec::new() }
+    }
+}
+
+/// Many more than are under way at a time, so that hardly anybody waits for a stranger.
+const TURNS: usize = 4096;
+
+/// Whether something is written.
+pub enum Mode {
+    /// Into this store.
+    Real(Arc<Engine>),
+    /// Nowhere that lasts.
+    Trial(Trial),
+}
+
+impl Mode {
+    fn now(&self) -> Timestamp {
+        match self {
+            Self::Real(engine) => engine.now(),
+            Self::Trial(trial) => trial.scratch.now(),
+        }
+    }
+}
+
+/// A dry run: the store is asked what it would say, and what it would take goes into a store that is thrown away, so
+/// that lines which clash with each other are found by what finds them in earnest. No password hash goes there: a process
+/// that is killed leaves its files behind.
+pub struct Trial {
+    /// The store that would be written to, if there is one yet.
+    asked: Option<Arc<Engine>>,
+    scratch: Engine,
+    #[cfg_attr(not(test), expect(dead_code, reason = "it lasts as long as this does"))]
+    folder: TempDir,
+}
+
+/// Only its owner looks into the folder of a dry run.
+const FOLDER_MODE: u32 = 0o700;
+
+/// Nothing there must be fast, and the folder for temporary files may be in memory.
+const SCRATCH_LOG_KIB: u32 = 8 * 1024;
+
+impl Trial {
+    /// A trial beside the store that would be written to.
+    ///
+    /// # Errors
+    /// No store can be made in the folder for temporary files.
+    pub fn beside(asked: Option<Arc<Engine>>, limits: Limits) -> anyhow::Result<Self> {
+        const DOING: &str = "could not make a store for the dry run in the folder for temporary files";
+        let mode = Permissions::from_mode(FOLDER_MODE);
+        let folder = tempfile::Builder::new().prefix("sprag-dry-run-").permissions(mode).tempdir();
+        let folder = folder.context(DOING)?;
+        let path = folder.path().join("scratch.db");
+        SqliteStore::migrate(&path).context(DOING)?;
+        let settings = sqlite::Settings {
+            checkpoint_every_kib: SCRATCH_LOG_KIB / 2,
+            log_limit_kib: SCRATCH_LOG_KIB,
+            ..sqlite::Settings::default()
+        };
+        let store = SqliteStore::open(&path, settings).context(DOING)?;
+        let keys = KeyRing::generate(Algorithm::Es256, &SystemRandom::default(), SystemClock.now())?;
+        let scratch = Engine::builder(Arc::new(store)).keys(keys).issuer("").hasher(Hasher::start(1, 1)?);
+        let scratch = scratch.limits(limits).build()?;
+        Ok(Self { asked, scratch, folder })
+    }
+
+    /// What becomes of a row, as the store that is asked says; and where it would be taken, whether another row of the
+    /// source has been in its way.
+    async fn take(&self, row: &Row, run: &Run, client: &ClientPolicy) -> Result<Imported, Fault> {
+        match self.ask(row, run, client).await? {
+            said @ (Imported::New | Imported::WithoutPassword(_)) => {
+                row.prepare(self, client).await?;
+                let taken = row.without_password().import(&self.scratch, run, client).await?;
+                Ok(match (taken, said) {
+                    (Imported::New, said) => said,
+                    (Imported::AlreadyThere, Imported::WithoutPassword(why)) => {
+                        Imported::StillWithoutPassword(why)
+                    }
+                    (taken, _) => taken,
+                })
+            }
+            // What is over ends what another row of the source would have brought.
+            Imported::Over(why) => {
+                let taken = row.import(&self.scratch, run, client).await?;
+                Ok(if matches!(taken, Imported::Changed(_)) { taken } else { Imported::Over(why) })
+            }
+            said => Ok(said),
+        }
+    }
+
+    async fn ask(&self, row: &Row, run: &Run, client: &ClientPolicy) -> Result<Imported, Fault> {
+        let Some(asked) = &self.asked else {
+            let said = row.preview(&self.scratch, run, client).await?;
+            // Nobody has a hash there that could be another.
+            let is_about_hash = matches!(said, Imported::Changed(_));
+            return if is_about_hash {
+                row.without_password().preview(&self.scratch, run, client).await
+            } else {
+                Ok(said)
+            };
+        };
+        row.preview(asked, run, client).await
+    }
+}
+
+impl Taker {
+    /// Takes users or sessions in, on the terms of the profile that takes the place of the system they come from.
+    #[must_use]
+    pub fn of(kind: ImportKind, mode: Mode, shape: TableShape, client: ClientPolicy) -> Self {
+        let (run, over) = (Run::default(), RevokedTokens::default());
+        Self { mode, kind, shape, client, turns: turns(), run, over }
+    }
+
+    /// What a report may call the record.
+    pub(super) fn shown_id(&self, record: &Record) -> Option<String> {
+        row::shown_id(record, &self.shape)
+    }
+
+    /// Takes one record in. A store that does not answer is asked again a few times; an import can be repeated.
+    pub(super) async fn take(&self, record: &Record) -> Result<Taken, Fault> {
+        let (shape, left_out) = optional_fields::fitting(record, &self.shape);
+        let read = match self.kind {
+            ImportKind::Users => User::read(record, &shape).map(Row::User),
+            ImportKind::Sessions => Session::read(record, &shape).map(Row::Session),
+        };
+        let row = match read {
+            Ok(row) => row,
+            Err(reason) => return Ok(Taken::refused(reason)),
+        };
+        let mut turns = Vec::new();
+        for turn in row.turns(&self.client) {
+            turns.push(self.turns[turn].lock().await);
+        }
+        let outcome = if self.has_twin_that_is_over(&row)? {
+            Imported::Over("another line there has its token, and is over")
+        } else {
+            self.take_row(&row).await?
+        };
+        Ok(Taken { outcome, left_out })
+    }
+
+    /// Whether another row of the same token has said that it is over. If this one does, that is remembered.
+    fn has_twin_that_is_over(&self, row: &Row) -> Result<bool, Fault> {
+        let Row::Session(session) = row else { return Ok(false) };
+        let session = session.imported();
+        let id = session.token.session(self.client.profile);
+        if session.is_over(self.mode.now()) {
+            return self.over.note(id).map(|()| false);
+        }
+        self.over.has(id)
+    }
+
+    async fn take_row(&self, row: &Row) -> Result<Imported, Fault> {
+        let mut pauses = PATIENCE.iter();
+        loop {
+            match (self.try_to_take(row).await, pauses.next()) {
+                (Err(fault), Some(pause)) if fault.kind != FaultKind::Internal => {
+                    tokio::time::sleep(*pause).await;
+                }
+                (taken, _) => return taken,
+            }
+        }
+    }
+
+    async fn try_to_take(&self, row: &Row) -> Result<Imported, Fault> {
+        let client = &self.client;
+        match &self.mode {
+            Mode::Real(engine) => row.import(engine, &self.run, client).await,
+            Mode::Trial(trial) => trial.take(row, &self.run, client).await,
+        }
+    }
+}
+
+fn turns() -> Vec<Mutex<()>> {
+    (0..TURNS).map(|_| Mutex::new(())).collect()
+}
+
+#[derive(Clone)]
+enum Row {
+    User(User),
+    Session(Session),
+}
+
+impl Row {
+    /// Whose turns it waits for. What stands twice in a source would else be under way twice, and get in its own way;
+    /// and of two users with one name the first shall have it. In order, so that no two wait for each other.
+    fn turns(&self, client: &ClientPolicy) -> Vec<usize> {
+        let mut turns: Vec<_> = match self {
+            Self::User(user) => user.claims().iter().map(|claim| turn_of(claim)).collect(),
+            Self::Session(session) => {
+                vec![turn_of(&session.imported().token.session(client.profile).to_string())]
+            }
+        };
+        turns.sort_unstable();
+        turns.dedup();
+        turns
+    }
+
+    async fn import(&self, engine: &Engine, run: &Run, client: &ClientPolicy) -> Result<Imported, Fault> {
+        match self {
+            Self::User(user) => engine.imports().user(client, user.imported()).await,
+            Self::Session(session) => {
+                let outcome = engine.imports().session_of(run, client, session.imported()).await?;
+                Ok(session.explained(outcome))
+            }
+        }
+    }
+
+    async fn preview(&self, engine: &Engine, run: &Run, client: &ClientPolicy) -> Result<Imported, Fault> {
+        match self {
+            Self::User(user) => engine.imports().preview_user(client, user.imported()).await,
+            Self::Session(session) => {
+                let outcome = engine.imports().preview_session(run, client, session.imported()).await?;
+                Ok(session.explained(outcome))
+            }
+        }
+    }
+
+    fn without_password(&self) -> Self {
+        match self {
+            Self::User(user) => Self::User(user.without_password()),
+            session @ Self::Session(_) => session.clone(),
+        }
+    }
+
+    /// A session needs its user, whom the scratch store does not have; anybody will do who is known by that id. Where
+    /// no store was asked, there are no users either, and the session is refused as it would be.
+    async fn prepare(&self, trial: &Trial, client: &ClientPolicy) -> Result<(), Fault> {
+        let (Self::Session(session), Some(_)) = (self, &trial.asked) else { return Ok(()) };
+        let name = name_of_its_own(&session.user);
+        let somebody =
+            ImportedUser { external_id: &session.user, username: Some(&name), ..ImportedUser::default() };
+        trial.scratch.imports().user(client, somebody).await.map(drop)
+    }
+}
+
+/// A user name that only this id leads to, whatever stands in the id.
+fn name_of_its_own(id: &str) -> String {
+    const KEPT_BYTES: usize = 48;
+    let head = &id.as_bytes()[..id.len().min(KEPT_BYTES)];
+    format!("u{}{:016x}", HEXLOWER.encode(head), hash(id))
+}
+
+fn turn_of(text: &str) -> usize {
+    usize::try_from(hash(text) % TURNS as u64).unwrap_or(0)
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use serde_json::json;
+
+    use sprag::engine::AccessTokenShape;
+    use sprag::policy::Policy;
+    use sprag::session::ProfileId;
+    use sprag::token::Encoding;
+
+    use super::*;
+    use crate::shape::{ImportColumn, ImportField};
+
+    const HASH: &str = "$2b$12$EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW";
+
+    #[tokio::test]
+    async fn a_dry_run_leaves_no_hash_in_its_files() {
+        let column = |(field, name)| ImportColumn::parse(field, name).unwrap();
+        let columns = [
+            (ImportField::ExternalId, "id"),
+            (ImportField::Username, "name"),
+            (ImportField::PasswordHash, "hash"),
+        ];
+        let shape = columns.map(column).into_iter().fold(TableShape::default(), TableShape::with);
+        let client = ClientPolicy {
+            profile: ProfileId(1000),
+            client_id: "x".to_owned(),
+            policy: Policy::default(),
+            encoding: Encoding::Opaque,
+            access: AccessTokenShape::default(),
+            takes_imported_tokens: false,
+        };
+        let trial = Trial::beside(None, Limits { sessions_per_account: 10 }).unwrap();
+        let folder = trial.folder.path().to_owned();
+        assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, FOLDER_MODE);
+        let taker = Taker::of(ImportKind::Users, Mode::Trial(trial), shape, client);
+        let take = async |id: u32, name: &str, hash: &str| {
+            let record = json!({ "id": id, "name": name, "hash": hash });
+            taker.take(record.as_object().unwrap()).await.unwrap().outcome
+        };
+        assert_eq!(take(1, "annabel", HASH).await, Imported::New);
+        assert_eq!(take(1, "annabel", HASH).await, Imported::AlreadyThere);
+        let namesake = take(2, "annabel", HASH).await;
+        assert!(matches!(namesake, Imported::Refused(_)), "{namesake:?}");
+        let bad = take(3, "bartholomew", "plain-text-of-his").await;
+        assert!(matches!(bad, Imported::WithoutPassword(_)), "{bad:?}");
+        let again = take(3, "bartholomew", "plain-text-of-his").await;
+        assert!(matches!(again, Imported::StillWithoutPassword(_)), "{again:?}");
+        let files = fs::read_dir(&folder).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
+        let files: Vec<_> = files.collect();
+        let holds =
+            |text: &str| files.iter().any(|file| file.windows(text.len()).any(|at| at == text.as_bytes()));
+        assert!(holds("annabel"), "these are the files of the scratch store");
+        assert!(!holds(HASH) && !holds("plain-text-of-his"));
+        drop(taker);
+        assert!(!folder.exists());
+    }
+}

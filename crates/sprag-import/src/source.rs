@@ -1,0 +1,284 @@
+//! Where users and sessions come from.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use anyhow::Context as _;
+use sprag::store::postgres::foreign::ForeignTable;
+use sprag::store::postgres::{BadUrl, Server};
+
+use super::columns_needed::{Known, Lacking};
+use super::csv::Records;
+use super::reader::{Feed, Sender};
+use super::{columns, jsonl, postgres, sqlite};
+use sprag::store::postgres::has_password;
+
+/// How much of a file is read at once.
+const BLOCK_BYTES: usize = 64 * 1024;
+
+/// How many JSON lines are looked at to learn which members they have.
+pub(super) const SAMPLED: usize = 100;
+
+/// A file, a pipe or a database.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// JSON lines on standard input.
+    Input,
+    /// A file of JSON lines.
+    Lines(PathBuf),
+    /// A CSV file.
+    Csv(PathBuf),
+    /// A SQLite file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL database.
+    Postgres(Box<Server>),
+}
+
+/// Why a source cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// It is none of the kinds there are.
+    #[error(
+        "its kind cannot be told: a file of JSON lines ends in .jsonl, .ndjson or .json, one of CSV in .csv; a SQLite file \
+         or postgres://USER@HOST/DATABASE will do, and - for JSON lines on standard input"
+    )]
+    Kind,
+    /// It is a URL of PostgreSQL with something wrong in it.
+    #[error("{0}; a URL of PostgreSQL is like postgres://USER@HOST/DATABASE")]
+    Url(#[from] BadUrl),
+    /// Whoever lists the processes of the machine would see it.
+    #[error(
+        "there is a password in it, and everybody on this machine could read it; write the URL into a file of mode 0600 \
+         and name that: --from @FILE"
+    )]
+    Password,
+    /// It has no table of that name.
+    #[error(
+        "it has no table {name:?}{}{}; name another with --table",
+        columns::nearest(name, tables),
+        columns::listed("tables", tables)
+    )]
+    NoTable {
+        /// The name.
+        name: String,
+        /// The tables that it has.
+        tables: Vec<String>,
+    },
+    /// No table was named.
+    #[error("it is a database, and nothing says which table to read; name it with --table")]
+    Unnamed,
+    /// It is a URL or a list of parameters that nobody here reads. The text is not repeated: there may be a password in it.
+    #[error(
+        "it is no file, and no URL that is understood; one of PostgreSQL is like postgres://USER@HOST/DATABASE, and what \
+         another database holds comes as CSV or JSON lines. The text is not shown here, for there may be a password in it"
+    )]
+    Foreign,
+    /// It has not the columns that are needed.
+    #[error(transparent)]
+    Lacking(#[from] Lacking),
+    /// It cannot be read.
+    #[error(transparent)]
+    Unreadable(anyhow::Error),
+}
+
+/// A source whose columns are known.
+pub struct Opened {
+    /// What it has: columns, or the members of its first objects.
+    pub columns: Vec<String>,
+    /// How sure it is that there are no others.
+    pub known: Known,
+    /// How much there is to read, in the measure of [`Item::done`](super::Item::done), where that is known.
+    pub total: Option<u64>,
+    rows: Rows,
+}
+
+enum Rows {
+    Flowing(Feed),
+    Sqlite(sqlite::Table),
+    Postgres(ForeignTable),
+}
+
+impl Source {
+    /// The source that a text names.
+    ///
+    /// # Errors
+    /// It cannot be told what it is.
+    pub fn parse(text: &str) -> Result<Self, SourceError> {
+        if let Some(path) = text.strip_prefix('@') {
+            let url = std::fs::read_to_string(path).context("could not read the URL in that file");
+            return Self::named(url.map_err(SourceError::Unreadable)?.trim());
+        }
+        let is_postgres = matches!(Location::of(text), Location::Postgres(_));
+        if is_postgres && has_password(&text.to_ascii_lowercase()) {
+            return Err(SourceError::Password);
+        }
+        Self::named(text)
+    }
+
+    fn named(text: &str) -> Result<Self, SourceError> {
+        if text == "-" {
+            return Ok(Self::Input);
+        }
+        let path = match Location::of(text) {
+            Location::Postgres(place) => {
+                return Ok(Self::Postgres(Box::new(format!("postgres://{place}").parse()?)));
+            }
+            Location::Sqlite(path) => return Ok(Self::Sqlite(path.into())),
+            Location::Foreign => return Err(SourceError::Foreign),
+            Location::Path(path) => path,
+        };
+        let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+        match extension.as_deref() {
+            Some("jsonl" | "ndjson" | "json") => Ok(Self::Lines(path.to_owned())),
+            Some("csv") => Ok(Self::Csv(path.to_owned())),
+            _ if is_sqlite(path).map_err(SourceError::Unreadable)? => Ok(Self::Sqlite(path.to_owned())),
+            _ => Err(SourceError::Kind),
+        }
+    }
+
+    /// Looks into it.
+    ///
+    /// # Errors
+    /// It cannot be read, or has no such table.
+    pub async fn open(&self, table: Option<&str>) -> Result<Opened, SourceError> {
+        match self {
+            Self::Input => lines(io::stdin(), None).await.map_err(SourceError::Unreadable),
+            Self::Lines(path) => {
+                let (file, bytes) = open(path).map_err(SourceError::Unreadable)?;
+                lines(file, bytes).await.map_err(SourceError::Unreadable)
+            }
+            Self::Csv(path) => csv(path).map_err(SourceError::Unreadable),
+            Self::Sqlite(path) => {
+                let table = sqlite::Table::open(path, table.ok_or(SourceError::Unnamed)?)?;
+                let (columns, total) = (table.columns.clone(), Some(table.count));
+                Ok(Opened { columns, known: Known::Named, total, rows: Rows::Sqlite(table) })
+            }
+            Self::Postgres(server) => {
+                let (table, count) = postgres::open(server, table.ok_or(SourceError::Unnamed)?).await?;
+                let columns = table.columns().to_vec();
+                Ok(Opened { columns, known: Known::Named, total: Some(count), rows: Rows::Postgres(table) })
+            }
+        }
+    }
+}
+
+/// What a text says of where a source is.
+enum Location<'a> {
+    /// What stands behind the scheme.
+    Postgres(&'a str),
+    Sqlite(&'a Path),
+    Path(&'a Path),
+    /// Something with a password in it, perhaps.
+    Foreign,
+}
+
+impl<'a> Location<'a> {
+    fn of(text: &'a str) -> Self {
+        if let Some((scheme, place)) = text.split_once("://") {
+            let schemes = ["postgres", "postgresql"];
+            if schemes.iter().any(|ours| scheme.eq_ignore_ascii_case(ours)) {
+                return Self::Postgres(place);
+            }
+        }
+        let path = text.strip_prefix("sqlite:").unwrap_or(text);
+        let lower = text.to_ascii_lowercase();
+        let has_user = path.split_once('@').is_some_and(|(user, _)| user.contains(':'));
+        let marks = ["password", "passwd", "pwd="];
+        let is_foreign = path.contains("://") || has_user || marks.iter().any(|mark| lower.contains(mark));
+        match Path::new(path) {
+            // A file may be called what it likes.
+            path if is_foreign && !path.exists() => Self::Foreign,
+            path if text.starts_with("sqlite:") => Self::Sqlite(path),
+            path => Self::Path(path),
+        }
+    }
+}
+
+/// Never with a password.
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Input => f.write_str("standard input"),
+            Self::Lines(path) | Self::Csv(path) | Self::Sqlite(path) => path.display().fmt(f),
+            Self::Postgres(server) => server.fmt(f),
+        }
+    }
+}
+
+impl Opened {
+    /// Begins to read. Of a table only those of its columns that are `wanted` are read.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn start(self, wanted: Vec<String>) -> anyhow::Result<Feed> {
+        match self.rows {
+            Rows::Flowing(feed) => Ok(feed),
+            Rows::Sqlite(table) => in_background(move |sender| table.read(&wanted, sender)),
+            Rows::Postgres(table) => {
+                let (sender, feed) = Feed::new();
+                tokio::spawn(async move {
+                    let read = postgres::read(table, &wanted, &sender).await;
+                    sender.finish_soon(read).await;
+                });
+                Ok(feed)
+            }
+        }
+    }
+}
+
+async fn lines(input: impl io::Read + Send + 'static, total: Option<u64>) -> anyhow::Result<Opened> {
+    let mut feed =
+        in_background(move |sender| jsonl::read(BufReader::with_capacity(BLOCK_BYTES, input), sender))?;
+    let mut columns: Vec<String> = Vec::new();
+    let mut looked_at = 0;
+    for item in feed.look_ahead(SAMPLED).await? {
+        looked_at += 1;
+        for name in item.record.iter().flat_map(|record| record.keys()) {
+            if !columns.contains(name) {
+                columns.push(name.clone());
+            }
+        }
+    }
+    let known = if looked_at < SAMPLED { Known::Seen } else { Known::Sampled };
+    Ok(Opened { columns, known, total, rows: Rows::Flowing(feed) })
+}
+
+fn csv(path: &Path) -> anyhow::Result<Opened> {
+    let (file, bytes) = open(path)?;
+    let mut records = Records::new(BufReader::with_capacity(BLOCK_BYTES, file));
+    let header = records.header()?;
+    let columns = header.iter().filter(|name| !name.is_empty()).cloned().collect();
+    let feed = in_background(move |sender| records.read(&header, sender))?;
+    Ok(Opened { columns, known: Known::Named, total: bytes, rows: Rows::Flowing(feed) })
+}
+
+/// Reads on a thread that nobody waits for: one that hangs at a pipe must not keep the process.
+fn in_background(read: impl FnOnce(&Sender) -> anyhow::Result<()> + Send + 'static) -> anyhow::Result<Feed> {
+    let (sender, feed) = Feed::new();
+    let reader = move || {
+        let read = read(&sender);
+        sender.finish(read);
+    };
+    let started = thread::Builder::new().name("import-source".to_owned()).spawn(reader);
+    started.context("could not start a thread to read with")?;
+    Ok(feed)
+}
+
+/// The file, and how many bytes it has, unless it is a pipe.
+fn open(path: &Path) -> anyhow::Result<(File, Option<u64>)> {
+    let file = File::open(path).context("could not open it")?;
+    let about = file.metadata().context("could not open it")?;
+    anyhow::ensure!(!about.is_dir(), "it is a folder; name a file in it");
+    let bytes = about.is_file().then_some(about.len());
+    Ok((file, bytes))
+}
+
+fn is_sqlite(path: &Path) -> anyhow::Result<bool> {
+    let (file, _) = open(path)?;
+    let mut head = Vec::new();
+    file.take(sqlite::MAGIC.len() as u64).read_to_end(&mut head).context("could not read it")?;
+    Ok(head == sqlite::MAGIC)
+}

@@ -1,0 +1,57 @@
+//! What people and their apps do with the server's own profile.
+
+use std::io;
+
+use data_encoding::HEXLOWER;
+use serde_json::json;
+
+use crate::binary::server::PASSWORD;
+use crate::binary::token::facts;
+use crate::binary::wire::{Answer, Connection, Request};
+
+pub const LOGIN: &str = "/api/v1/auth/login";
+pub const REFRESH: &str = "/api/v1/auth/refresh";
+pub const LOGOUT: &str = "/api/v1/auth/logout";
+pub const ME: &str = "/api/v1/auth/me";
+
+/// What a client keeps of a token pair.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    pub access: String,
+    pub refresh: String,
+}
+
+impl Pair {
+    pub fn of(answer: &Answer) -> Self {
+        assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+        Self { access: answer.member("access_token"), refresh: answer.member("refresh_token") }
+    }
+}
+
+pub fn login(name: &str, password: &str) -> Request {
+    Request::post(LOGIN, &json!({ "username": name, "password": password }))
+}
+
+pub fn refresh(token: &str) -> Request {
+    Request::post(REFRESH, &json!({ "refresh_token": token }))
+}
+
+/// A refresh that carries a retry id: one for each token, the same whenever it is asked again.
+pub fn refresh_with_id(token: &str) -> Request {
+    let facts = facts(token);
+    let id = format!("{}-{}", HEXLOWER.encode(&facts.session), facts.generation);
+    refresh(token).header("Idempotency-Key", &id)
+}
+
+pub fn logout(token: &str) -> Request {
+    Request::post(LOGOUT, &json!({ "refresh_token": token }))
+}
+
+pub fn me(access: &str) -> Request {
+    Request::get(ME).bearer(access)
+}
+
+/// Logs in with the password of all test accounts.
+pub fn log_in(connection: &mut Connection, name: &str) -> io::Result<Pair> {
+    Ok(Pair::of(&connection.ask(&login(name, PASSWORD))?))
+}

@@ -1,0 +1,189 @@
+//! A store between the engine and the real one, through which a story can look, interrupt and break things.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use async_trait::async_trait;
+use sprag::Fault;
+use sprag::account::{Account, Name};
+use sprag::audit::{Checkpoint, Entry, Event, Head};
+use sprag::clock::Timestamp;
+use sprag::keys::Fingerprint;
+use sprag::ratchet::{Retried, Rotation, SessionState};
+use sprag::session::{AccountId, Session, SessionDetail, SessionId, SessionKey};
+use sprag::store::{
+    Accounts, Credential, Ending, Journal, NewAccount, Opened, Opening, PasswordChange, PasswordChanged,
+    Rings, Rotated, Sessions, Slice, Store, Swept, TokenBinding,
+};
+
+/// What the store does from now on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mood {
+    /// It works.
+    Well,
+    /// Calls fail before they have done anything, but for the first so many.
+    FailsAfter(u32),
+    /// Calls are never answered, but for the first so many.
+    HangsAfter(u32),
+    /// The call of that name commits, and its answer is lost.
+    LosesAnswerOf(&'static str),
+    /// The call of that name panics.
+    PanicsAt(&'static str),
+    /// Turning a row matches none, so many times.
+    MissesRotations(u32),
+}
+
+type Interlude = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The store the engine sees.
+pub struct Seam {
+    store: RwLock<Arc<dyn Store>>,
+    state: Mutex<State>,
+}
+
+struct State {
+    mood: Mood,
+    calls: Vec<&'static str>,
+    interlude: Option<(&'static str, Interlude)>,
+}
+
+impl Seam {
+    pub fn over(store: Arc<dyn Store>) -> Self {
+        let state = State { mood: Mood::Well, calls: Vec::new(), interlude: None };
+        Self { store: RwLock::new(store), state: Mutex::new(state) }
+    }
+
+    /// The store behind it, which knows no moods.
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts another store in its place, as a restored backup or a failover does.
+    pub fn replace(&self, store: Arc<dyn Store>) {
+        *self.store.write().unwrap_or_else(PoisonError::into_inner) = store;
+    }
+
+    pub fn becomes(&self, mood: Mood) {
+        self.state().mood = mood;
+    }
+
+    /// Lets `interlude` happen just before the next call of that name: what a race would do, without one.
+    pub fn before(&self, call: &'static str, interlude: impl Future<Output = ()> + Send + 'static) {
+        self.state().interlude = Some((call, Box::pin(interlude)));
+    }
+
+    /// The names of the calls since this was asked last.
+    pub fn calls(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.state().calls)
+    }
+
+    async fn begin(&self, call: &'static str) -> Result<Arc<dyn Store>, Fault> {
+        let interlude = self.state().interlude.take_if(|(name, _)| *name == call);
+        if let Some((_, interlude)) = interlude {
+            interlude.await;
+        }
+        match self.mood_at(call) {
+            Mood::FailsAfter(0) => Err(Fault::unavailable("reach the store", "the story says so")),
+            Mood::HangsAfter(0) => std::future::pending().await,
+            Mood::PanicsAt(name) if name == call => panic!("the story says that the store panics at {call}"),
+            _ => Ok(self.store()),
+        }
+    }
+
+    /// Notes the call, and says in which mood it is met.
+    fn mood_at(&self, call: &'static str) -> Mood {
+        let mut state = self.state();
+        state.calls.push(call);
+        let mood = state.mood;
+        if let Mood::FailsAfter(left @ 1..) | Mood::HangsAfter(left @ 1..) = &mut state.mood {
+            *left -= 1;
+        }
+        mood
+    }
+
+    fn finish<T>(&self, call: &'static str, outcome: Result<T, Fault>) -> Result<T, Fault> {
+        if self.state().mood == Mood::LosesAnswerOf(call) {
+            return Err(Fault::unavailable("hear from the store", "the answer came after the deadline"));
+        }
+        outcome
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+macro_rules! pass_through {
+    ($(fn $call:ident($($input:ident: $kind:ty),*) -> $out:ty;)* impl $promise:ident { $($own:tt)* }) => {
+        #[async_trait]
+        impl $promise for Seam {
+            $($own)*
+
+            $(async fn $call(&self, $($input: $kind),*) -> Result<$out, Fault> {
+                let store = self.begin(stringify!($call)).await?;
+                self.finish(stringify!($call), store.$call($($input),*).await)
+            })*
+        }
+    };
+}
+
+pass_through! {
+    fn ready() -> ();
+    impl Store {}
+}
+
+pass_through! {
+    fn admit(ring: Vec<Fingerprint>, at: Timestamp) -> bool;
+    fn replace(ring: Vec<Fingerprint>, at: Timestamp) -> ();
+    impl Rings {}
+}
+
+pass_through! {
+    fn open(opening: Opening) -> Opened;
+    fn find(key: SessionKey) -> Option<SessionState>;
+    fn retry(retried: Retried, event: Option<Event>) -> Option<Rotated>;
+    fn bind_imported_token(binding: TokenBinding) -> bool;
+    fn end(key: SessionKey, ending: Ending) -> bool;
+    fn end_all(account: AccountId, except: Option<SessionId>, ending: Ending) -> u64;
+    fn of(account: AccountId, after: Option<SessionId>, limit: u32) -> Vec<(Session, SessionDetail)>;
+    fn named(session: SessionId) -> Option<(Session, SessionDetail)>;
+    fn sweep(slice: Slice) -> Swept;
+
+    impl Sessions {
+        async fn rotate(&self, rotation: Rotation, event: Option<Event>) -> Result<Option<Rotated>, Fault> {
+            let store = self.begin("rotate").await?;
+            if let Mood::MissesRotations(left @ 1..) = &mut self.state().mood {
+                *left -= 1;
+                return Ok(None);
+            }
+            self.finish("rotate", store.rotate(rotation, event).await)
+        }
+    }
+}
+
+pass_through! {
+    fn create(new: NewAccount) -> bool;
+    fn account(id: AccountId) -> Option<Account>;
+    fn credential(name: &Name) -> Option<Credential>;
+    fn credential_of(id: AccountId) -> Option<Credential>;
+    fn accounts(after: Option<AccountId>, limit: u32) -> Vec<Account>;
+    fn disable(account: AccountId, event: Event) -> bool;
+    fn enable(account: AccountId, event: Event) -> bool;
+    fn change_password(change: PasswordChange) -> PasswordChanged;
+    fn rehash(account: AccountId, old: &str, new: &str, event: Option<Event>) -> bool;
+    fn without_password(first: AccountId, last: AccountId) -> Vec<AccountId>;
+    impl Accounts {}
+}
+
+pass_through! {
+    fn record(event: Event) -> ();
+    fn entries_of(account: AccountId, limit: u32) -> Vec<Entry>;
+    fn mentions(session: SessionKey, until: u64) -> bool;
+    fn entries(after: Option<(AccountId, u64)>, limit: u32) -> Vec<Entry>;
+    fn heads(before: Timestamp, after: Option<AccountId>, limit: u32) -> Vec<Head>;
+    fn last_checkpoint() -> Option<Checkpoint>;
+    fn checkpoints(after: u64, limit: u32) -> Vec<Checkpoint>;
+    fn add_checkpoint(checkpoint: Checkpoint) -> bool;
+    impl Journal {}
+}

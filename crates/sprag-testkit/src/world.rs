@@ -1,0 +1,320 @@
+//! A world for a story: a server without sockets, its store, a clock wound by hand, and ways to look behind it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use http_body_util::BodyExt as _;
+use rusqlite::Connection;
+use sprag::Engine;
+use sprag::access::Algorithm;
+use sprag::audit::{Entry, Severity};
+use sprag::clock::{Clock as _, HandClock, Timestamp};
+use sprag::engine::Limits;
+use sprag::keys::KeyRing;
+use sprag::password::Hasher;
+use sprag::random::SystemRandom;
+use sprag::session::{AccountId, Session, SessionId, SessionKey};
+use sprag::store::Store;
+use sprag::store::sqlite::{Settings, SqliteStore};
+use sprag_server::edge::proxies::Proxies;
+use sprag_server::http::{App, router};
+use sprag_server::metrics::Metrics;
+use sprag_server::profile::{Profile, check_together};
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+
+use crate::call::{Answer, Call};
+use crate::seam::Seam;
+
+/// When every story begins: noon, 1 July 2026.
+pub const BEGINNING: Timestamp = Timestamp(1_782_907_200_000);
+
+/// W of our profile, in seconds.
+pub const W: u64 = 30;
+
+/// The origin of the server's own site.
+pub const ORIGIN: &str = "https://auth.example.org";
+
+/// A story takes as long as it takes: a slow disk must not turn into answers that it does not tell of.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const DAY: u64 = 24 * 3600;
+
+pub fn days(days: u64) -> u64 {
+    days * DAY
+}
+
+/// What a world is built from, where the usual will not do.
+pub struct Plan {
+    pub profiles: Vec<Profile>,
+    pub hash_queue: usize,
+    pub sessions_per_account: u32,
+    /// The secret that another system's APIs verify with; without one, keys are made.
+    pub hs256_secret: Option<String>,
+    /// Other sites whose pages may call.
+    pub other_origins: Vec<String>,
+    /// Who is believed about where a request comes from.
+    pub proxies: Proxies,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            profiles: vec![our_profile(&[])],
+            hash_queue: 64,
+            sessions_per_account: 100,
+            hs256_secret: None,
+            other_origins: Vec::new(),
+            proxies: Proxies::default(),
+        }
+    }
+}
+
+/// A server and everything around it.
+pub struct World {
+    pub clock: Arc<HandClock>,
+    pub seam: Arc<Seam>,
+    pub engine: Arc<Engine>,
+    pub folder: TempDir,
+    /// Every token and cookie that was ever handed out.
+    pub handed_out: Mutex<Vec<String>>,
+    router: Router,
+    profiles: Vec<Profile>,
+    other_origins: Vec<String>,
+    proxies: Proxies,
+    database: PathBuf,
+}
+
+impl World {
+    /// A world with our own profile, as it is shipped.
+    pub fn new() -> Self {
+        Self::planned(Plan::default())
+    }
+
+    /// A world with our own profile, some lines of it changed.
+    pub fn with(changes: &[(&str, &str)]) -> Self {
+        Self::planned(Plan { profiles: vec![our_profile(changes)], ..Plan::default() })
+    }
+
+    pub fn planned(plan: Plan) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let database = folder.path().join("sprag.db");
+        let seam = Arc::new(Seam::over(open_store(&database)));
+        let clock = Arc::new(HandClock::at(BEGINNING));
+        let mut keys =
+            KeyRing::generate(Algorithm::Es256, &SystemRandom::default(), BEGINNING).expect("keys");
+        if let Some(secret) = &plan.hs256_secret {
+            keys.with_hs256_secret(secret.as_bytes()).expect("a secret that is not weak");
+        }
+        let engine = Engine::builder(Arc::clone(&seam) as Arc<dyn Store>).clock(Arc::clone(&clock) as _);
+        let engine = engine.keys(keys).issuer(ORIGIN).audience("sprag-stories");
+        let engine = engine.hasher(Hasher::start(1, plan.hash_queue).expect("a thread"));
+        let limits = Limits { sessions_per_account: plan.sessions_per_account };
+        let engine = Arc::new(engine.limits(limits).build().expect("an engine"));
+        check_together(&plan.profiles).expect("profiles that go together");
+        let Plan { profiles, other_origins, proxies, .. } = plan;
+        let router = serve(&engine, &profiles, &other_origins, &proxies, PATIENCE);
+        let handed_out = Mutex::default();
+        Self { clock, seam, engine, folder, handed_out, router, profiles, other_origins, proxies, database }
+    }
+
+    /// From now on what is not done is given up almost at once.
+    pub fn loses_patience(&mut self) {
+        self.router =
+            serve(&self.engine, &self.profiles, &self.other_origins, &self.proxies, Duration::from_millis(5));
+    }
+
+    /// Sends a request and checks nothing: profiles differ in what they answer.
+    pub async fn is_asked(&self, call: Call) -> Answer {
+        ask(self.router.clone(), call).await
+    }
+
+    /// Sends a request and checks what holds for every answer.
+    pub async fn sends(&self, call: Call) -> Answer {
+        let answer = self.is_asked(call).await;
+        answer.check();
+        let cookies = answer.set_cookies().into_iter().filter_map(|cookie| {
+            let (_, rest) = cookie.split_once('=')?;
+            Some(rest.split(';').next().unwrap_or_default().to_owned())
+        });
+        let tokens = [answer.access_token(), answer.refresh_token()].into_iter().chain(cookies);
+        let mut handed_out = self.handed_out.lock().expect("no test panics here");
+        handed_out.extend(tokens.filter(|token| !token.is_empty()));
+        drop(handed_out);
+        answer
+    }
+
+    /// Sends a request later, for an interlude, and expects that status.
+    pub fn later(&self, call: Call, status: u16) -> impl Future<Output = ()> + Send + 'static {
+        let router = self.router.clone();
+        async move {
+            ask(router, call).await.is(status);
+        }
+    }
+
+    pub fn winds(&self, seconds: u64) {
+        self.clock.wind(Duration::from_secs(seconds));
+    }
+
+    pub fn winds_back(&self, seconds: u64) {
+        self.clock.wind_back(Duration::from_secs(seconds));
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The key ring, as whoever stole it would have it.
+    pub fn stolen_ring(&self) -> KeyRing {
+        KeyRing::from_json(&self.engine.keys().to_json()).expect("the ring's own text")
+    }
+
+    /// Changes the ring in force, as a node does that reads the file again.
+    pub fn changes_keys(&self, change: impl FnOnce(&mut KeyRing)) {
+        let mut ring = self.stolen_ring();
+        change(&mut ring);
+        self.engine.upkeep().replace_keys(ring);
+    }
+
+    pub async fn row(&self, id: SessionId) -> Session {
+        let found = self.seam.store().named(id).await.expect("a store that works");
+        found.expect("a session of that id").0
+    }
+
+    /// All sessions of an account, ended ones too, oldest first.
+    pub async fn rows(&self, account: AccountId) -> Vec<Session> {
+        let rows = self.seam.store().of(account, None, 1000).await.expect("a store that works");
+        rows.into_iter().map(|(session, _)| session).collect()
+    }
+
+    pub async fn entries(&self, account: AccountId) -> Vec<Entry> {
+        let mut entries = self.seam.store().entries_of(account, 1000).await.expect("a store that works");
+        entries.reverse();
+        assert!(entries.iter().all(Entry::is_intact), "the chain is whole");
+        entries
+    }
+
+    /// An account's journal, oldest first: `session_opened`, `critical session_ended reuse`, ….
+    pub async fn journal(&self, account: AccountId) -> Vec<String> {
+        self.entries(account).await.iter().map(in_words).collect()
+    }
+
+    /// Everything the store holds, as one text.
+    pub async fn dump(&self) -> String {
+        let store = self.seam.store();
+        let mut dump = String::new();
+        for account in store.accounts(None, 1000).await.expect("a store that works") {
+            let credential = store.credential_of(account.id).await.expect("a store that works");
+            let sessions = store.of(account.id, None, 1000).await.expect("a store that works");
+            let _ = writeln!(dump, "{credential:#?}\n{sessions:#?}");
+        }
+        let entries = store.entries(None, 10_000).await.expect("a store that works");
+        let _ = writeln!(dump, "{entries:#?}");
+        dump
+    }
+
+    /// How often each row of the verdict table has decided, as the metrics count it.
+    pub async fn verdicts(&self) -> BTreeMap<u8, u64> {
+        let text = self.sends(Call::get("/metrics")).await.text();
+        let counted = text.lines().filter_map(|line| line.strip_prefix("sprag_verdicts_total{row=\""));
+        let pairs = counted.filter_map(|rest| rest.split_once("\"} "));
+        let read = pairs.map(|(row, count)| Some((row.parse().ok()?, count.parse().ok()?)));
+        read.collect::<Option<_>>().expect("numbers")
+    }
+
+    /// Writes to the database behind the server's back.
+    pub fn meddles(&self, sql: &str) {
+        let connection = Connection::open(&self.database).expect("the database");
+        connection.busy_timeout(Duration::from_secs(5)).expect("a connection");
+        connection.execute_batch(sql).expect("SQL");
+    }
+
+    pub fn database(&self) -> Connection {
+        Connection::open(&self.database).expect("the database")
+    }
+
+    /// Takes a backup of the database.
+    pub fn backs_up(&self) -> PathBuf {
+        let backup = self.folder.path().join("backup.db");
+        self.database().execute("vacuum into ?1", [backup.to_str()]).expect("a backup");
+        backup
+    }
+
+    /// Restores a backup: the server goes on with the database as it was then.
+    pub fn restores(&self, backup: &Path) {
+        self.seam.replace(open_store(backup));
+    }
+}
+
+async fn ask(router: Router, call: Call) -> Answer {
+    let line = call.line();
+    let response = match router.oneshot(call.into_request()).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.expect("a body in memory").to_bytes().to_vec();
+    Answer { line, status: parts.status.as_u16(), headers: parts.headers, body }
+}
+
+fn serve(
+    engine: &Arc<Engine>,
+    profiles: &[Profile],
+    other_origins: &[String],
+    proxies: &Proxies,
+    deadline: Duration,
+) -> Router {
+    let app = App::new(Arc::clone(engine), Arc::new(Metrics::default()), ORIGIN.to_owned());
+    let mut app = app.called_from(other_origins.to_vec()).behind(proxies.clone());
+    app.deadline = deadline;
+    router(&Arc::new(app), profiles.to_vec(), ORIGIN)
+}
+
+/// The one place that chooses what the stories' data is kept in.
+fn open_store(path: &Path) -> Arc<dyn Store> {
+    SqliteStore::migrate(path).expect("a database");
+    let settings = Settings { readers: 1, deadline: PATIENCE, busy_timeout: PATIENCE, ..Settings::default() };
+    Arc::new(SqliteStore::open(path, settings).expect("a migrated database"))
+}
+
+/// Our own profile with some of its text replaced; each replaced text must be there.
+pub fn our_profile(changes: &[(&str, &str)]) -> Profile {
+    let mut text = Profile::builtin_text("sprag").expect("our profile").to_owned();
+    for (from, to) in changes {
+        assert!(text.contains(from), "our profile has no {from}");
+        text = text.replace(from, to);
+    }
+    Profile::parse("sprag", "sprag.toml", &text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A second profile beside ours, with an id, a cookie and paths of its own.
+pub fn second_profile(changes: &[(&str, &str)]) -> Profile {
+    let own = [("id = 1\n", "id = 2\n"), ("/api/v1/auth", "/second"), ("__Host-sprag", "__Host-second")];
+    let mut profile = our_profile(&[&own, changes].concat());
+    profile.name = "second".to_owned();
+    profile
+}
+
+pub fn ip(text: &str) -> IpAddr {
+    text.parse().expect("an address")
+}
+
+pub fn key(account: AccountId, session: SessionId) -> SessionKey {
+    SessionKey { account, session }
+}
+
+fn in_words(entry: &Entry) -> String {
+    let event = &entry.event;
+    let mut words = Vec::new();
+    if event.severity() != Severity::Notice {
+        words.push(event.severity().name());
+    }
+    words.push(event.kind.name());
+    words.extend(event.cause.map(|cause| cause.name()));
+    words.join(" ")
+}
