@@ -158,7 +158,9 @@ async fn a_nested_routers_cookie_comes_back_to_it() {
     node.profiles = vec![shipped.expect("it can be read")];
     let mount = Mount::nested("/sessions");
     let router = Router::new().nest(mount.prefix(), node.mounted(&node.app(), &mount));
-    let ann = json!({ "name": "Ann", "username": "ann", "email": "ann@example.org", "password": PASSWORD });
+    let ann = json!({
+        "firstName": "Ann", "lastName": "Smith", "email": "ann@example.org", "password": PASSWORD
+    });
     let site = [("origin", ORIGIN)];
     let made = asks(&router, "POST /sessions/api/auth/register", &site, ann.clone()).await;
     assert!(made.status.is_success(), "{}", made.text);

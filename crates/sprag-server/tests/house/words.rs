@@ -197,7 +197,6 @@ const GONE_NAMES: &[(&str, &str)] = &[
 /// Where an old word still stands: the word, and how the path begins. The list only gets shorter.
 const STILL_THERE: &[(&str, &str)] = &[
     ("adopt*", "crates/sprag/"),
-    ("chance", "docs/guide/embedding.md"),
     ("dialer*", "crates/sprag/src/store/"),
     ("former home*", "crates/sprag/tests/"),
     ("hope*", "crates/sprag/tests/"),
@@ -207,7 +206,6 @@ const STILL_THERE: &[(&str, &str)] = &[
     ("lane*", "crates/sprag/src/store/"),
     ("renewal*", "crates/sprag/"),
     ("renewal*", "crates/sprag-server/src/"),
-    ("renewal*", "docs/guide/embedding.md"),
     ("seal*", "crates/sprag/"),
     ("seal*", "docs/decisions/0002-password-change.md"),
 ];
