@@ -37,8 +37,11 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }
 
+    /// What it sets a cookie to, one that lives.
     fn cookie(&self) -> &str {
-        self.headers[header::SET_COOKIE].to_str().expect("a cookie is ASCII")
+        let cookies = self.headers.get_all(header::SET_COOKIE).iter();
+        let mut texts = cookies.map(|cookie| cookie.to_str().expect("a cookie is ASCII"));
+        texts.find(|cookie| !cookie.contains("Max-Age=0")).expect("a cookie that lives")
     }
 }
 
