@@ -24,6 +24,8 @@ story name:
 
 lint:
     cargo clippy --workspace --all-targets --locked -- -D warnings
+    cargo clippy -p sprag-verify --locked -- -D warnings
+    cargo clippy -p sprag-verify --features http --locked -- -D warnings
 
 fmt:
     cargo fmt --all
@@ -71,9 +73,10 @@ fuzz seconds="60":
 openapi *args:
     scripts/openapi {{args}}
 
-# Write the reference of settings anew
+# Write the references of settings and of refusals anew
 reference:
     cargo run -q -- config --reference > docs/reference/config.md
+    cargo run -q -- profile refusals > docs/reference/errors.md
 
 # Review changed snapshots (cargo install cargo-insta)
 snapshots:

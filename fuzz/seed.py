@@ -26,8 +26,9 @@ for vector in json.loads((vectors / "access.json").read_text())["vectors"]:
     seed("access_token", vector["name"], vector["token"].encode())
     if vector["expect"].get("refused") not in ("encoding", "segments", "too_long"):
         header, claims, _ = map(decoded, vector["token"].split("."))
-        seed("access_token_signed", vector["name"], claims)
-        seed("access_token_signed", vector["name"] + "-header", header + b"\n" + claims)
+        for target in ("access_token_signed", "verify_token"):
+            seed(target, vector["name"], claims)
+            seed(target, vector["name"] + "-header", header + b"\n" + claims)
 
 for name, ring in json.loads((vectors / "keys.json").read_text())["rings"].items():
     seed("key_ring", name, json.dumps(ring).encode())

@@ -1,4 +1,5 @@
-//! Lists the profiles in `profiles/`, so that they are part of the binary and no Rust file has to name one.
+//! Lists the profiles in `profiles/` and what they share in `profiles/base/`, so that they are part of the binary and no
+//! Rust file has to name one.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -10,18 +11,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=profiles");
     let root = env::var_os("CARGO_MANIFEST_DIR").ok_or("Cargo sets CARGO_MANIFEST_DIR")?;
     let out = env::var_os("OUT_DIR").ok_or("Cargo sets OUT_DIR")?;
-    let mut profiles: Vec<PathBuf> = fs::read_dir(Path::new(&root).join("profiles"))?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<_, Box<dyn Error>>>()?;
-    profiles.retain(|profile| profile.extension().is_some_and(|extension| extension == "toml"));
-    profiles.sort();
-    let mut table = String::from("const SHIPPED: &[(&str, &str)] = &[\n");
-    for profile in &profiles {
-        let name =
-            profile.file_stem().and_then(|stem| stem.to_str()).ok_or("a profile's name is not UTF-8")?;
-        writeln!(table, "    ({name:?}, include_str!({profile:?})),")?;
+    let profiles = Path::new(&root).join("profiles");
+    let shipped = table("SHIPPED", &profiles)? + &table("BASES", &profiles.join("base"))?;
+    fs::write(Path::new(&out).join("shipped.rs"), shipped)?;
+    Ok(())
+}
+
+/// A constant with the name and the text of each TOML file in the folder.
+fn table(constant: &str, folder: &Path) -> Result<String, Box<dyn Error>> {
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_, Box<dyn Error>>>()?;
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
+    let mut table = format!("const {constant}: &[(&str, &str)] = &[\n");
+    for file in &files {
+        let name = file.file_stem().and_then(|stem| stem.to_str()).ok_or("a profile's name is not UTF-8")?;
+        writeln!(table, "    ({name:?}, include_str!({file:?})),")?;
     }
     table.push_str("];\n");
-    fs::write(Path::new(&out).join("shipped.rs"), table)?;
-    Ok(())
+    Ok(table)
 }

@@ -13,9 +13,9 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use clap::builder::RangedU64ValueParser;
 use sprag_server::config::Config;
-use sprag_server::database;
-use sprag_server::node::Node;
 use sprag_server::profile::{Profile, parse_duration};
+use sprag_server::run::database;
+use sprag_server::run::node::Node;
 use url::{Host, Url};
 
 use crate::output::{say, say_json, tell};
@@ -122,7 +122,7 @@ pub(crate) struct Args {
 /// # Errors
 /// The server cannot be reached or may not be loaded, or there are no sessions to refresh.
 pub(crate) fn run(args: Args, config: Config, profiles: Vec<Profile>) -> anyhow::Result<ExitCode> {
-    let url = args.url.clone().map_or_else(|| listening_url(config.listen), Ok)?;
+    let url = args.url.clone().map_or_else(|| listening_url(config.listen.address), Ok)?;
     let profile = LoadProfile::pick(profiles)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("could not start a runtime for the load generator")?;
@@ -230,7 +230,7 @@ impl Sources<'_> {
         let args = self.args;
         match &args.username {
             _ if !args.needs_sessions() => Ok((Vec::new(), None)),
-            Some(name) => Ok((self.by_log_in(name, config.sessions_per_account.get()).await?, None)),
+            Some(name) => Ok((self.by_log_in(name, config.sessions.per_account.get()).await?, None)),
             None if args.in_store => self.in_store(config).await,
             None => bail!(
                 "a refresh needs sessions: --in-store makes them in the configured store, --username NAME \
@@ -343,7 +343,7 @@ mod tests {
     use sprag::engine::NewUser;
     use sprag_server::config::Flags;
     use sprag_server::edge::serve::{Bounds, serve};
-    use sprag_server::node::load_profiles;
+    use sprag_server::run::node::load_profiles;
     use tokio::net::TcpListener;
 
     use super::*;
@@ -386,7 +386,8 @@ mod tests {
                 NewUser { username: Some("ann"), password: Some("correct horse"), ..NewUser::default() };
             let operator = sprag::engine::Requester { ip: None, user_agent: None, instance: [0; 16] };
             let ann = node.engine.accounts().create(user, &operator).await.unwrap();
-            let (address, profile) = (node.config.listen, LoadProfile::pick(node.profiles.clone()).unwrap());
+            let (address, profile) =
+                (node.config.listen.address, LoadProfile::pick(node.profiles.clone()).unwrap());
             let user = sessions::User { name: "ann".into(), password: "correct horse".into() };
             let live = sessions::log_in(address, &profile, &user, 5).await.unwrap();
             let round = Round {
@@ -452,12 +453,14 @@ mod tests {
         flags.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
         let mut config = Config::resolve(flags, [], folder.path()).unwrap();
         let profiles = load_profiles(&config.profiles, Some(&config)).unwrap();
-        let listener = TcpListener::bind(config.listen).await.unwrap();
+        let listener = TcpListener::bind(config.listen.address).await.unwrap();
         config.bound_to(listener.local_addr().unwrap());
         let node = Node::make(config, profiles).await.unwrap();
         let router = node.router(&node.app());
-        let bounds =
-            Bounds { connections: node.config.max_connections.get(), grace: node.config.shutdown_grace };
+        let bounds = Bounds {
+            connections: node.config.listen.max_connections.get(),
+            grace: node.config.listen.shutdown_grace,
+        };
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let stopped = async { stopped.await.unwrap_or_default() };
         let server = tokio::spawn(serve(listener, router, Arc::clone(&node.metrics), bounds, stopped));

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use sprag_server::config::{self, Sources};
-use sprag_server::node;
+use sprag_server::run::node;
 
 mod load;
 mod output;

@@ -1,7 +1,8 @@
 //! CSV (RFC 4180) with a header line, record by record, however long one may be.
 //!
 //! Stricter than most readers: a quote that stands where none may would let one record swallow those that follow it,
-//! and a line that was never looked at is in no report.
+//! and a line that was never looked at is in no report. That is why this reader is our own: the csv crate takes such a text
+//! as well as it can and has no strict mode (BurntSushi/rust-csv#77).
 
 use std::borrow::Cow;
 use std::io::{self, BufRead};

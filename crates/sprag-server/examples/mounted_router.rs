@@ -10,8 +10,8 @@ use axum::Router;
 use axum::routing::get;
 use sprag_server::config::{Config, Flags};
 use sprag_server::http::Mount;
-use sprag_server::jobs;
-use sprag_server::node::{Node, load_profiles};
+use sprag_server::run::jobs;
+use sprag_server::run::node::{Node, load_profiles};
 use tokio::net::TcpListener;
 
 #[tokio::main]

@@ -11,9 +11,9 @@ use axum::response::Response;
 use crate::edge::refusal::Problem;
 use crate::profile::Action;
 
-mod answer;
 mod context;
 mod load;
+mod response;
 
 mod end_session;
 mod explain;
@@ -60,5 +60,44 @@ impl Action {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|action| action.name() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::profile::{CODES, Input, Pair};
+
+    #[test]
+    fn each_action_has_a_name_of_its_own_as_profiles_write_names() {
+        let names: BTreeSet<&str> = Action::ALL.iter().map(|action| action.name()).collect();
+        assert_eq!(names.len(), Action::ALL.len());
+        for name in names {
+            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
+            assert_eq!(Action::named(name).map(Action::name), Some(name));
+        }
+        assert_eq!(Action::named("Login"), None);
+    }
+
+    #[test]
+    fn no_action_contradicts_itself() {
+        for action in Action::ALL {
+            let takes_token = action.inputs().contains(&Input::RefreshToken);
+            if action.needs_refresh_token() {
+                assert!(takes_token, "{action:?} needs a refresh token and takes none");
+            }
+            if takes_token {
+                assert!(action.reads_cookie(), "{action:?} takes a refresh token, but not from the cookie");
+            }
+            if action.only_reads() {
+                assert!(action.inputs().is_empty(), "{action:?} may be a GET, which has no body");
+                assert_eq!(action.pair(), Pair::Never, "{action:?} may be a GET, which any link sends");
+            }
+            for code in action.refuses() {
+                assert!(CODES.iter().any(|known| known.name == *code), "{action:?} refuses with {code:?}");
+            }
+        }
     }
 }

@@ -8,17 +8,18 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::error::{ContextKind, ContextValue};
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use sprag::engine::Requester;
 use sprag::session::ShortHash;
 
 use crate::config::{self, Sources};
-use crate::database;
-use crate::node::{Node, resolve};
-use crate::{logs, openapi};
+use crate::run::database;
+use crate::run::logs;
+use crate::run::node::{Node, resolve};
+use crate::{old_names, openapi};
 
 mod audit;
-pub mod demo;
+mod demo;
 #[cfg(feature = "import")]
 mod import;
 mod import_store;
@@ -28,12 +29,12 @@ mod migrate;
 mod no_import;
 mod output;
 mod profile;
-pub mod serve;
+mod serve;
 mod session;
 mod settings;
 mod sweep;
 mod user;
-pub mod why;
+mod why;
 
 #[cfg(not(feature = "import"))]
 use no_import as import;
@@ -95,10 +96,20 @@ pub fn run() -> anyhow::Result<ExitCode> {
         parsed => parsed.unwrap_or_else(|error| error.exit()),
     };
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into()).collect();
+    old_names::of_command(&name(&matches), &words).iter().for_each(output::tell);
     match carry_out(cli.command, config::flags(&matches)) {
         // Whoever read our output has seen enough, as in `sprag user list | head`.
         Err(error) if is_closed_output(&error) => Ok(ExitCode::SUCCESS),
         outcome => outcome,
+    }
+}
+
+/// The command with the one below it, as in `key replace`, whatever it was called on the command line.
+fn name(matches: &ArgMatches) -> String {
+    match matches.subcommand() {
+        Some((first, below)) => format!("{first} {}", name(below)).trim_end().to_owned(),
+        None => String::new(),
     }
 }
 

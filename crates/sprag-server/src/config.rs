@@ -1,160 +1,90 @@
 //! The configuration: flag over environment over `.env` over file over default, resolved once.
 //!
-//! [`settings`] is the table that everything is derived from. [`Sources`] reads what was given;
-//! [`Config`] is what it comes to, typed. Nothing outside this module reads the environment.
+//! Each feature has a file here with its settings, what they come to, and how they are read; [`settings`] collects the
+//! tables, and [`Config`] what they come to. [`Sources`] reads what was given. Nothing outside this module reads the
+//! environment.
 //!
 //! Whoever serves profiles resolves in two steps, because a profile may bring names of its own for settings:
 //! [`Sources::from_process`], then [`Sources::profiles`], then [`Sources::resolve`] with the profiles' names.
 
+mod browsers;
+mod chosen;
 mod dotenv;
 mod error;
+mod file;
+mod limits;
+mod listen;
+mod logs;
 mod mapping;
+mod origin;
+mod passwords;
+mod profiles;
+mod proxies;
 mod reference;
-mod rules;
 mod secret;
+mod sessions;
+mod setting;
 pub mod settings;
 mod sources;
+mod store;
+mod tokens;
 mod value;
 
-use std::fmt;
 use std::net::SocketAddr;
-use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
-use std::thread::available_parallelism;
-use std::time::Duration;
 
 use serde::Serialize;
-use sprag::access::Algorithm;
-use sprag::policy::Retry;
-use sprag::store::postgres::{Batching, Server, has_password};
-use url::Url;
+use sprag::policy::Policy;
 
+pub use crate::quoted::spell;
+pub use browsers::Browsers;
 pub use error::ConfigError;
+pub use listen::Listen;
+pub use logs::{LogFormat, Logs};
+pub use origin::Origin;
+pub use passwords::Passwords;
+pub use profiles::ProfileRef;
 pub use reference::{DEFAULTS, args, flags, reference, table};
-pub use rules::spell;
 pub use secret::{MIN_SECRET_BYTES, Secret};
-pub use sources::{Flags, Origin, Sources};
+pub use sessions::{Lifetimes, Sessions};
+pub use sources::{Flags, Sources};
+pub use store::{Database, Store};
+pub use tokens::Tokens;
 
 use crate::edge::proxies::Proxies;
+use chosen::Chosen;
 use mapping::Mapping;
 use settings::{SETTINGS, Setting};
-use sources::Found;
 
 /// Everything that can be set, as it is in force.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where to listen. Port 0 is any free one: see [`Config::bound_to`].
-    pub listen: SocketAddr,
-    /// The URL clients reach this server by: an origin, with no path.
-    pub public_url: Url,
-    /// The folder of the database file and the key ring.
-    pub data_dir: PathBuf,
-    /// The database.
-    pub database: Database,
-    /// How many connections to PostgreSQL are opened at most, besides the lanes.
-    pub database_connections: NonZeroUsize,
-    /// On how many connections to PostgreSQL waiting refreshes leave.
-    pub database_lanes: NonZeroUsize,
-    /// How they leave.
-    pub database_batch: Batching,
+    /// Where the server is reached, and how much it takes on at once.
+    pub listen: Listen,
+    /// The proxies that are believed about where a request comes from.
+    pub trusted_proxies: Proxies,
+    /// Where sessions, accounts and keys are kept.
+    pub store: Store,
     /// The file of settings that was read.
     pub file: Option<PathBuf>,
     /// The profiles to serve; one at least, none twice.
     pub profiles: Vec<ProfileRef>,
-    /// What was set for every profile.
-    pub lifetimes: Lifetimes,
-    /// How access tokens are signed.
-    pub signing_algorithm: Algorithm,
-    /// The HS256 secret, if one was given: never weak, and only where the algorithm is HS256. Without one the key ring
-    /// has its own.
-    pub hs256_secret: Option<Secret>,
-    /// The key ring's JSON, if it is not in the data directory.
-    pub key_ring: Option<Secret>,
-    /// Whom access tokens are for.
-    pub audience: String,
-    /// The origins whose pages may call this server from a browser.
-    pub cors_origins: Vec<String>,
-    /// The proxies that are believed about where a request comes from.
-    pub trusted_proxies: Proxies,
-    /// Whether cookies are `Secure`, on every profile; `None` leaves each profile its own.
-    pub secure_cookies: Option<bool>,
-    /// How many live sessions one account may have.
-    pub sessions_per_account: NonZeroU32,
+    /// How long sessions live and are kept, and how many an account may have.
+    pub sessions: Sessions,
+    /// How access tokens are signed, and for whom they are.
+    pub tokens: Tokens,
+    /// What browsers may do.
+    pub browsers: Browsers,
     /// Whether clients are limited in how often they may ask.
     pub has_rate_limits: bool,
-    /// How many connections are open at once.
-    pub max_connections: NonZeroUsize,
-    /// How many passwords are hashed at once.
-    pub hash_threads: NonZeroUsize,
-    /// How many passwords may wait to be hashed.
-    pub hash_queue: NonZeroUsize,
-    /// How many threads serve requests.
-    pub threads: NonZeroUsize,
-    /// How long an ended session is kept, so that its client can be told why.
-    pub keep_ended: Duration,
-    /// How often sessions that are over are swept away; `None` is never.
-    pub sweep_interval: Option<Duration>,
-    /// How long requests under way may take to finish at shutdown.
-    pub shutdown_grace: Duration,
-    /// What is logged: a filter that `tracing_subscriber::EnvFilter` has accepted.
-    pub log: String,
-    /// How it is logged.
-    pub log_format: LogFormat,
+    /// How many passwords are hashed at once, and how many wait.
+    pub passwords: Passwords,
+    /// What is logged, and how.
+    pub logs: Logs,
     lines: Vec<Line>,
     origins: Vec<(&'static str, Origin)>,
     odd_lines: Vec<usize>,
-}
-
-/// Lifetimes that were set for every profile; `None` leaves each profile its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lifetimes {
-    /// How long after a rotation the token just spent is answered again.
-    pub reuse_interval: Option<Duration>,
-    /// What it gets.
-    pub retry: Option<Retry>,
-    /// How long an access token lives.
-    pub access_ttl: Option<Duration>,
-    /// How long a session lives without a refresh.
-    pub idle_timeout: Option<Duration>,
-    /// How long a session lives at all.
-    pub absolute_lifetime: Option<Duration>,
-}
-
-/// Where sessions and accounts are kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Database {
-    /// In this SQLite file.
-    Sqlite(PathBuf),
-    /// On this PostgreSQL server.
-    Postgres(Box<Server>),
-}
-
-/// The URL without its password.
-impl fmt::Display for Database {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            Self::Postgres(server) => server.fmt(f),
-        }
-    }
-}
-
-/// A profile, as it was named.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ProfileRef {
-    /// One that is shipped with the server, if there is one of that name.
-    Shipped(String),
-    /// A file.
-    File(PathBuf),
-}
-
-/// How logs are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// For machines, one object a line.
-    Json,
+    old_names: Vec<String>,
 }
 
 /// One line of `sprag config`.
@@ -222,8 +152,7 @@ impl Config {
 
     /// Where the value of the setting of that name came from.
     pub(crate) fn origin(&self, name: &str) -> &Origin {
-        let mut those = self.origins.iter().filter(|(setting, _)| *setting == name);
-        those.next().map_or(&Origin::Default, |(_, origin)| origin)
+        origin_in(&self.origins, name)
     }
 
     /// What is to be told of lines in `.env` that nothing was taken from, in a sentence that repeats none of them.
@@ -232,27 +161,47 @@ impl Config {
         dotenv::left_out(&self.odd_lines)
     }
 
+    /// A sentence for each name that was given and has been replaced by another.
+    #[must_use]
+    pub fn old_names(&self) -> &[String] {
+        &self.old_names
+    }
+
+    /// Adds what is to be said of names in profiles.
+    pub(crate) fn add_old_names(&mut self, told: impl IntoIterator<Item = String>) {
+        self.old_names.extend(told);
+    }
+
     /// The issuer of our tokens: the public URL without a slash at its end.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        self.public_url.as_str().trim_end_matches('/')
+        self.listen.issuer()
+    }
+
+    /// The profile's policy with what was set for every profile in its place.
+    ///
+    /// # Errors
+    ///
+    /// Lifetimes that contradict each other once both are taken together.
+    pub fn over(&self, profile: &str, policy: Policy) -> Result<Policy, ConfigError> {
+        self.sessions.lifetimes.over(profile, policy, |name| self.origin(name))
     }
 
     /// Takes note of the address that was bound. Where port 0 was asked for and nobody set a public URL, this
     /// is when the URL is known, and the audience with it.
     pub fn bound_to(&mut self, address: SocketAddr) {
-        self.listen = address;
-        if !self.is_default("public-url") || self.public_url.set_port(Some(address.port())).is_err() {
+        self.listen.address = address;
+        if !self.is_default("public-url") || self.listen.public_url.set_port(Some(address.port())).is_err() {
             return;
         }
         let issuer = self.issuer().to_owned();
         if self.is_default("audience") {
-            self.audience.clone_from(&issuer);
+            self.tokens.audience.clone_from(&issuer);
         }
         for line in &mut self.lines {
             match line.name {
                 "public-url" => line.value.clone_from(&issuer),
-                "audience" => line.value.clone_from(&self.audience),
+                "audience" => line.value.clone_from(&self.tokens.audience),
                 _ => {}
             }
         }
@@ -266,7 +215,7 @@ impl Sources {
     ///
     /// As [`Config::resolve`].
     pub fn profiles(&self) -> Result<Vec<ProfileRef>, ConfigError> {
-        Chosen::from(self, &Mapping::default())?.typed("profiles", value::profiles)
+        profiles::from(&self.chosen(&Mapping::default())?)
     }
 
     /// Understands everything that was given; `mapping` as in [`Config::resolve_with`].
@@ -275,203 +224,62 @@ impl Sources {
     ///
     /// As [`Config::resolve`].
     pub fn resolve(&self, mapping: &[(String, String)]) -> Result<Config, ConfigError> {
-        let mut chosen = Chosen::from(self, &Mapping::new(mapping)?)?;
-        chosen.settle_foreign_secret();
-        let mut config = chosen.config(self.file_path())?;
-        config.origins = chosen.origins();
-        config.odd_lines = self.odd_lines().to_vec();
-        config.lifetimes.in_order("", |name| config.origin(name))?;
-        rules::reachable(&config, &chosen.origin("public-url"))?;
-        let secret = config.hs256_secret.as_ref();
-        rules::signing(config.signing_algorithm, secret, &chosen.origin("hs256-secret"))?;
-        config.lines = SETTINGS.iter().map(|setting| chosen.line(setting, &config)).collect();
+        let mut chosen = self.chosen(&Mapping::new(mapping)?)?;
+        tokens::settle_foreign_secret(&mut chosen);
+        let mut config = self.collect(&chosen)?;
+        let origins = &config.origins;
+        config.sessions.lifetimes.in_order("", |name| origin_in(origins, name))?;
+        config.listen.check(&chosen.origin("public-url"))?;
+        config.tokens.check(&chosen.origin("hs256-secret"))?;
+        config.lines = SETTINGS.iter().map(|setting| line(setting, &chosen, &config)).collect();
         Ok(config)
     }
-}
 
-/// For each setting what was found for it, in the table's order.
-struct Chosen(Vec<(&'static Setting, Option<Found>)>);
-
-impl Chosen {
-    fn from(sources: &Sources, mapping: &Mapping) -> Result<Self, ConfigError> {
-        let found = SETTINGS.iter().map(|setting| Ok((setting, sources.find(setting, mapping)?)));
-        found.collect::<Result<_, _>>().map(Self)
+    fn chosen(&self, mapping: &Mapping) -> Result<Chosen, ConfigError> {
+        let found = SETTINGS.iter().map(|setting| Ok((setting, self.find(setting, mapping)?)));
+        found.collect::<Result<_, _>>().map(Chosen)
     }
 
-    fn of(&self, name: &str) -> (&'static Setting, Option<&Found>) {
-        let mut those = self.0.iter().filter(|(setting, _)| setting.name == name);
-        let (setting, found) = those.next().expect("the code asks for settings that are in the table");
-        (setting, found.as_ref())
-    }
-
-    fn origin(&self, name: &str) -> Origin {
-        self.of(name).1.map_or(Origin::Default, |found| found.origin.clone())
-    }
-
-    fn origins(&self) -> Vec<(&'static str, Origin)> {
-        self.0.iter().map(|(setting, _)| (setting.name, self.origin(setting.name))).collect()
-    }
-
-    /// The value as it was given, understood; `None` where nobody gave one.
-    fn given<T>(
-        &self,
-        name: &str,
-        parse: impl Fn(&str) -> value::Parsed<T>,
-    ) -> Result<Option<T>, ConfigError> {
-        let (setting, found) = self.of(name);
-        let Some(found) = found else { return Ok(None) };
-        let refuse =
-            |problem| ConfigError::Value { setting: setting.name, origin: found.origin.clone(), problem };
-        parse(&found.text).map(Some).map_err(refuse)
-    }
-
-    /// The value as it was given, or else the default, understood.
-    fn typed<T>(&self, name: &str, parse: impl Fn(&str) -> value::Parsed<T>) -> Result<T, ConfigError> {
-        let (setting, _) = self.of(name);
-        let refuse = |problem| ConfigError::Value { setting: setting.name, origin: Origin::Default, problem };
-        match self.given(name, &parse)? {
-            Some(value) => Ok(value),
-            None => parse(setting.default.text()).map_err(refuse),
-        }
-    }
-
-    fn span(&self, name: &str, least: &str, most: &str) -> Result<Duration, ConfigError> {
-        self.typed(name, |text| value::span(text, least, most))
-    }
-
-    fn profile_span(&self, name: &str, least: &str, most: &str) -> Result<Option<Duration>, ConfigError> {
-        self.given(name, |text| value::span(text, least, most))
-    }
-
-    fn count(&self, name: &str, most: usize) -> Result<NonZeroUsize, ConfigError> {
-        let (least, most) = (NonZeroUsize::MIN, NonZeroUsize::new(most).unwrap_or(NonZeroUsize::MAX));
-        self.typed(name, |text| value::count(text, least, most))
-    }
-
-    /// A profile that has its own name for the HS256 secret says that its tokens are signed so, as they were
-    /// before us: HS256 then is the default. Where another algorithm was chosen, that secret is someone
-    /// else's affair. Our own name for it says nothing of the kind.
-    fn settle_foreign_secret(&mut self) {
-        let origin = self.origin("hs256-secret");
-        match &origin {
-            Origin::Environment(name) | Origin::Dotenv { name, .. } if name != "SPRAG_HS256_SECRET" => {}
-            _ => return,
-        }
-        let hs256 = Algorithm::Hs256.name();
-        let algorithm = self.of("signing-algorithm").1.map(|found| found.text.clone());
-        let (name, found) = match algorithm {
-            None => ("signing-algorithm", Some(Found { text: hs256.to_owned(), origin })),
-            Some(chosen) if chosen != hs256 => ("hs256-secret", None),
-            Some(_) => return,
-        };
-        self.0
-            .iter_mut()
-            .filter(|(setting, _)| setting.name == name)
-            .for_each(|place| place.1 = found.clone());
-    }
-
-    /// A password is a secret wherever it stands; a URL without one may stand where other settings do.
-    fn expect_hidden_password(&self) -> Result<(), ConfigError> {
-        let (setting, found) = self.of("database-url");
-        let Some(found) = found.filter(|found| has_password(&found.text)) else { return Ok(()) };
-        let danger = match found.origin {
-            Origin::Flag(_) => "a flag can be read in the list of processes",
-            Origin::File { .. } => "a file of settings gets copied about",
-            Origin::Environment(_) | Origin::Dotenv { .. } | Origin::Default => return Ok(()),
-        };
-        let problem = format!(
-            "there is a password in it, and {danger}; set {} in the environment or .env",
-            setting.env
-        );
-        Err(ConfigError::Value { setting: setting.name, origin: found.origin.clone(), problem })
-    }
-
-    fn config(&self, file: Option<&str>) -> Result<Config, ConfigError> {
-        let cores = available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let four = NonZeroUsize::MIN.saturating_add(3);
-        let listen = self.typed("listen", value::address)?;
-        let public_url = match self.given("public-url", value::public_url)? {
-            Some(url) => url,
-            None => own_url(listen)?,
-        };
-        let data_dir = self.typed("data-dir", value::path)?;
-        let database = self.given("database-url", value::database)?;
-        self.expect_hidden_password()?;
-        let audience = self.given("audience", value::audience)?;
-        let hash_threads = self.given("hash-threads", |text| {
-            value::count(text, NonZeroUsize::MIN, NonZeroUsize::MIN.saturating_add(255))
-        })?;
-        let sweep_interval = self.span("sweep-interval", "0s", "24h")?;
-        let sessions = NonZeroU32::MIN.saturating_add(9_999);
+    fn collect(&self, chosen: &Chosen) -> Result<Config, ConfigError> {
+        let listen = Listen::from(chosen)?;
         Ok(Config {
+            trusted_proxies: proxies::from(chosen)?,
+            store: Store::from(chosen)?,
+            file: self.file_path().map(PathBuf::from),
+            profiles: profiles::from(chosen)?,
+            sessions: Sessions::from(chosen)?,
+            tokens: Tokens::from(chosen, listen.issuer())?,
+            browsers: Browsers::from(chosen)?,
+            has_rate_limits: limits::from(chosen)?,
+            passwords: Passwords::from(chosen)?,
+            logs: Logs::from(chosen)?,
             listen,
-            audience: audience.unwrap_or_else(|| public_url.as_str().trim_end_matches('/').to_owned()),
-            public_url,
-            database: database.unwrap_or_else(|| Database::Sqlite(data_dir.join("sprag.db"))),
-            data_dir,
-            database_connections: self.count("database-connections", 1000)?,
-            database_lanes: self.count("database-lanes", 4)?,
-            database_batch: self.typed("database-batch", value::batching)?,
-            file: file.map(PathBuf::from),
-            profiles: self.typed("profiles", value::profiles)?,
-            lifetimes: Lifetimes {
-                reuse_interval: self.profile_span("reuse-interval", "0s", "300s")?,
-                retry: self.given("retry", value::retry)?,
-                access_ttl: self.profile_span("access-ttl", "1s", "24h")?,
-                idle_timeout: self.profile_span("idle-timeout", "1s", "3650d")?,
-                absolute_lifetime: self.profile_span("absolute-lifetime", "1s", "3650d")?,
-            },
-            signing_algorithm: self.typed("signing-algorithm", value::algorithm)?,
-            hs256_secret: self.given("hs256-secret", |text| Ok(Secret::new(text.to_owned())))?,
-            key_ring: self.given("key-ring", value::key_ring)?,
-            cors_origins: self.given("cors-origins", value::origins)?.unwrap_or_default(),
-            trusted_proxies: self.given("trusted-proxies", value::proxies)?.unwrap_or_default(),
-            secure_cookies: self.given("secure-cookies", value::switch)?,
-            sessions_per_account: self
-                .typed("sessions-per-account", |text| value::count(text, NonZeroU32::MIN, sessions))?,
-            has_rate_limits: self.typed("rate-limits", value::switch)?,
-            max_connections: self.count("max-connections", 1_000_000)?,
-            hash_threads: hash_threads.unwrap_or(cores.min(four)),
-            hash_queue: self.count("hash-queue", 10_000)?,
-            threads: self
-                .typed("threads", |text| value::count(text, 0, 1024))
-                .map(|count| NonZeroUsize::new(count).unwrap_or(cores))?,
-            keep_ended: self.span("keep-ended", "0s", "3650d")?,
-            sweep_interval: (!sweep_interval.is_zero()).then_some(sweep_interval),
-            shutdown_grace: self.span("shutdown-grace", "0s", "10m")?,
-            log: self.typed("log", value::log_filter)?,
-            log_format: self.typed("log-format", value::log_format)?,
             lines: Vec::new(),
-            origins: Vec::new(),
-            odd_lines: Vec::new(),
+            origins: chosen.origins(),
+            odd_lines: self.odd_lines().to_vec(),
+            old_names: self.old_names(),
         })
     }
-
-    fn line(&self, setting: &'static Setting, config: &Config) -> Line {
-        let found = self.of(setting.name).1;
-        let value = match (setting.name, found) {
-            (_, Some(_)) if setting.is_secret => "(set, hidden)".to_owned(),
-            ("public-url", _) => config.issuer().to_owned(),
-            ("database-url", _) => config.database.to_string(),
-            ("config", _) => {
-                config.file.as_ref().map_or("none".to_owned(), |path| path.display().to_string())
-            }
-            ("audience", _) => config.audience.clone(),
-            ("hash-threads", _) => config.hash_threads.to_string(),
-            ("threads", _) => config.threads.to_string(),
-            (_, Some(found)) => found.text.clone(),
-            (_, None) => setting.default.text().to_owned(),
-        };
-        let origin = found.map_or(Origin::Default, |found| found.origin.clone()).to_string();
-        Line { name: setting.name, value, origin }
-    }
 }
 
-/// The URL under which this machine reaches the address.
-fn own_url(listen: SocketAddr) -> Result<Url, ConfigError> {
-    Url::parse(&format!("http://{listen}")).map_err(|error| ConfigError::Value {
-        setting: "public-url",
-        origin: Origin::Default,
-        problem: format!("{listen} makes no URL ({error}); set --public-url"),
-    })
+fn origin_in<'a>(origins: &'a [(&'static str, Origin)], name: &str) -> &'a Origin {
+    let mut those = origins.iter().filter(|(setting, _)| *setting == name);
+    those.next().map_or(&Origin::Default, |(_, origin)| origin)
+}
+
+/// A setting's line: the text that was given, or what it comes to where that says more.
+fn line(setting: &'static Setting, chosen: &Chosen, config: &Config) -> Line {
+    let found = chosen.of(setting.name).1;
+    let value = match (setting.name, found) {
+        (_, Some(_)) if setting.is_secret => "(set, hidden)".to_owned(),
+        ("public-url", _) => config.issuer().to_owned(),
+        ("database-url", _) => config.store.database.to_string(),
+        ("config", _) => config.file.as_ref().map_or("none".to_owned(), |path| path.display().to_string()),
+        ("audience", _) => config.tokens.audience.clone(),
+        ("hash-threads", _) => config.passwords.hash_threads.to_string(),
+        ("threads", _) => config.listen.threads.to_string(),
+        (_, Some(found)) => found.text.clone(),
+        (_, None) => setting.default.text().to_owned(),
+    };
+    Line { name: setting.name, value, origin: chosen.origin(setting.name).to_string() }
 }

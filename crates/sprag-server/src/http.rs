@@ -57,7 +57,7 @@ fn routes(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, mount: &Moun
     let mut router = system::routes(app, &profiles, public_url, mount);
     let mut paths: Vec<(String, MethodRouter, Vec<String>, Arc<ServedProfile>)> = Vec::new();
     for served in profiles.into_iter().map(|profile| Arc::new(ServedProfile::new(profile))) {
-        for route in &served.profile.routes {
+        for route in &served.profile.wire.routes {
             let context = RouteContext {
                 app: Arc::clone(app),
                 served: Arc::clone(&served),
@@ -95,7 +95,7 @@ fn refusing_others(
     }
     let allowed = names.join(", ");
     methods.fallback(move || async move {
-        let mut response = response::refused(&served.profile.refusal, Problem::MethodNotAllowed, false);
+        let mut response = response::refused(&served.profile.wire.refusal, Problem::MethodNotAllowed, false);
         response::allow(&mut response, &allowed);
         response
     })
@@ -104,7 +104,7 @@ fn refusing_others(
 /// Answers one request; whatever happens, it is answered in the shape of its profile.
 async fn answer(context: RouteContext, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let (action, shape) = (context.route.action, &context.served.profile.refusal);
+    let (action, shape) = (context.route.action, &context.served.profile.wire.refusal);
     let outcome = AssertUnwindSafe(in_time(&context, parts, body)).catch_unwind().await;
     let response = match outcome {
         Ok(Ok(response)) => response,
@@ -128,7 +128,8 @@ async fn in_time(context: &RouteContext, mut parts: Parts, body: Body) -> Result
     let deadline = context.app.deadline;
     let carried_out = async {
         let id = if action.takes_id() { id_in_path(&mut parts).await } else { None };
-        api::run(context, Call { parts, id, body }).await
+        let caller = context.let_in(&parts).await?;
+        api::run(context, Call { parts, id, caller, body }).await
     };
     tokio::time::timeout(deadline, carried_out).await.unwrap_or_else(|_| {
         if action.is_rotation() {

@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 client for servers on this machine: the demo and the tests speak through it.
+//! A small HTTP/1.1 client for servers on this machine: the demo speaks through it.
 //!
 //! It is for loopback. It has no TLS, follows no redirect and keeps no cookies, and one [`HttpClient`] is one connection
 //! with one request at a time.
@@ -10,14 +10,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue};
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Uri};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use tokio::net::TcpStream;
-use url::{Host, Url};
 
 /// How long one request may take, from connecting to the last byte of its answer.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -26,7 +24,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const MAX_REPLY_BYTES: usize = 16 * 1024 * 1024;
 
 /// One keep-alive connection to a server, opened when it is first needed and again when it has closed.
-pub struct HttpClient {
+pub(crate) struct HttpClient {
     address: SocketAddr,
     host: HeaderValue,
     sender: Option<SendRequest<Full<Bytes>>>,
@@ -34,26 +32,16 @@ pub struct HttpClient {
 
 /// An answer, read to its end.
 #[derive(Clone, Debug)]
-pub struct Reply {
+pub(crate) struct Reply {
     /// The status code.
-    pub status: u16,
-    /// The header fields.
-    pub headers: HeaderMap,
+    pub(crate) status: u16,
     /// The body.
-    pub body: Bytes,
+    pub(crate) body: Bytes,
 }
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// The address is not one this client can use.
-    #[error("cannot use {address}: {why}")]
-    Address {
-        /// What was given.
-        address: String,
-        /// What is wrong, and what to give instead.
-        why: &'static str,
-    },
+pub(crate) enum ClientError {
     /// Nobody can be reached there.
     #[error("could not connect to {address}; see that the server runs and listens there")]
     Connect {
@@ -91,28 +79,14 @@ pub enum ClientError {
 impl HttpClient {
     /// A client of the server at this address; it connects with its first request.
     #[must_use]
-    pub fn to(address: SocketAddr) -> Self {
+    pub(crate) fn to(address: SocketAddr) -> Self {
         let host = HeaderValue::try_from(address.to_string()).expect("an address is visible ASCII");
         Self { address, host, sender: None }
     }
 
-    /// A client of the server at `url`, connected. Only the URL's host and port count.
-    ///
-    /// # Errors
-    /// [`ClientError::Address`] if it is not an `http` URL whose host is known here, [`ClientError::Connect`] if
-    /// nobody listens there.
-    pub async fn connect(url: &Url) -> Result<Self, ClientError> {
-        let address = resolve(url).await?;
-        let host = authority(url).ok_or_else(|| bad_address(url, "it names no host"))?;
-        let sender = tokio::time::timeout(DEADLINE, open(address))
-            .await
-            .map_err(|_| ClientError::TooSlow { address })??;
-        Ok(Self { address, host, sender: Some(sender) })
-    }
-
     /// Where the server is.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
@@ -123,7 +97,7 @@ impl HttpClient {
     ///
     /// # Errors
     /// A [`ClientError`] if there is no complete answer.
-    pub async fn send(
+    pub(crate) async fn send(
         &mut self,
         method: Method,
         path: &str,
@@ -145,26 +119,10 @@ impl HttpClient {
     ///
     /// # Errors
     /// As [`send`](Self::send).
-    pub async fn read(&mut self, path: &str, bearer: Option<&str>) -> Result<Reply, ClientError> {
+    pub(crate) async fn read(&mut self, path: &str, bearer: Option<&str>) -> Result<Reply, ClientError> {
         let bearer = bearer.map(|token| format!("Bearer {token}"));
         let headers: Vec<_> = bearer.iter().map(|value| (AUTHORIZATION.as_str(), value.as_str())).collect();
         self.send(Method::GET, path, &headers, None).await
-    }
-
-    /// Sends a `POST` with a JSON body, with an access token if there is one.
-    ///
-    /// # Errors
-    /// As [`send`](Self::send).
-    pub async fn post_json(
-        &mut self,
-        path: &str,
-        body: &Value,
-        bearer: Option<&str>,
-    ) -> Result<Reply, ClientError> {
-        let bearer = bearer.map(|token| format!("Bearer {token}"));
-        let mut headers = vec![(CONTENT_TYPE.as_str(), "application/json")];
-        headers.extend(bearer.iter().map(|value| (AUTHORIZATION.as_str(), value.as_str())));
-        self.send(Method::POST, path, &headers, Some(Bytes::from(body.to_string()))).await
     }
 
     fn request(
@@ -222,51 +180,15 @@ impl Reply {
     ///
     /// # Errors
     /// If it is none, or has another form.
-    pub fn json<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
         serde_json::from_slice(&self.body)
     }
 
     /// The body as text, with what is not UTF-8 replaced.
     #[must_use]
-    pub fn text(&self) -> std::borrow::Cow<'_, str> {
+    pub(crate) fn text(&self) -> std::borrow::Cow<'_, str> {
         String::from_utf8_lossy(&self.body)
     }
-
-    /// The value of a header field, if it is there once or more and is text.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-}
-
-/// The address of an `http` URL's host and port, as this machine resolves it.
-///
-/// # Errors
-/// [`ClientError::Address`] if the scheme is another one or the host is not known.
-pub async fn resolve(url: &Url) -> Result<SocketAddr, ClientError> {
-    if url.scheme() != "http" {
-        return Err(bad_address(url, "this client speaks plain HTTP only; give an http:// URL"));
-    }
-    let port = url.port_or_known_default().unwrap_or(80);
-    match url.host() {
-        Some(Host::Ipv4(ip)) => Ok(SocketAddr::from((ip, port))),
-        Some(Host::Ipv6(ip)) => Ok(SocketAddr::from((ip, port))),
-        Some(Host::Domain(name)) => {
-            let found = tokio::net::lookup_host((name, port)).await.ok().and_then(|mut all| all.next());
-            found.ok_or_else(|| bad_address(url, "its host is not known here; check the name"))
-        }
-        None => Err(bad_address(url, "it names no host")),
-    }
-}
-
-fn bad_address(url: &Url, why: &'static str) -> ClientError {
-    ClientError::Address { address: url.to_string(), why }
-}
-
-fn authority(url: &Url) -> Option<HeaderValue> {
-    let host = url.host_str()?;
-    let text = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-    HeaderValue::try_from(text).ok()
 }
 
 async fn open(address: SocketAddr) -> Result<SendRequest<Full<Bytes>>, ClientError> {
@@ -289,7 +211,7 @@ async fn read(
 ) -> Result<Reply, Box<dyn std::error::Error + Send + Sync>> {
     let (head, body) = response.into_parts();
     let body = Limited::new(body, MAX_REPLY_BYTES).collect().await?.to_bytes();
-    Ok(Reply { status: head.status.as_u16(), headers: head.headers, body })
+    Ok(Reply { status: head.status.as_u16(), body })
 }
 
 #[cfg(test)]
@@ -324,15 +246,6 @@ mod tests {
             assert_eq!((reply.status, reply.text().as_ref()), (200, format!("GET {path} HTTP/1.1").as_str()));
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-    }
-
-    #[tokio::test]
-    async fn only_http_urls_are_used() {
-        let error = HttpClient::connect(&Url::parse("https://127.0.0.1:1").unwrap()).await.unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "cannot use https://127.0.0.1:1/: this client speaks plain HTTP only; give an http:// URL"
-        );
     }
 
     #[tokio::test]

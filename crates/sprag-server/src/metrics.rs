@@ -15,7 +15,7 @@ use sprag::ratchet::Row;
 /// Everything this server counts.
 pub struct Metrics {
     registry: Registry,
-    verdicts: [Counter; 15],
+    verdicts: [Counter; Row::ALL.len()],
     requests: Family<RequestLabels, Counter>,
     refresh_seconds: Histogram,
     /// Connections open now.
@@ -46,7 +46,8 @@ impl EncodeLabelValue for Status {
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct RowLabels {
-    row: u64,
+    row: &'static str,
+    verdict: &'static str,
 }
 
 impl Default for Metrics {
@@ -54,8 +55,8 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("sprag");
         let rows = Family::<RowLabels, Counter>::default();
         registry.register("verdicts", "Refreshes by the row of the verdict table that decided", rows.clone());
-        let verdicts =
-            std::array::from_fn(|index| rows.get_or_create(&RowLabels { row: index as u64 + 1 }).clone());
+        let labels = |row: Row| RowLabels { row: row.number(), verdict: row.name() };
+        let verdicts = Row::ALL.map(|row| rows.get_or_create(&labels(row)).clone());
         let metrics = Self {
             verdicts,
             requests: Family::default(),
@@ -100,7 +101,7 @@ impl Default for Metrics {
 impl Metrics {
     /// Counts one refresh.
     pub fn refreshed(&self, row: Row, took: Duration) {
-        self.verdicts[row as usize - 1].inc();
+        self.verdicts[row as usize].inc();
         if row == Row::Ahead {
             self.aheads.inc();
         }
@@ -131,5 +132,24 @@ impl Metrics {
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_row_is_counted_from_the_start_under_its_number_and_a_name_of_its_own() {
+        let mut names = std::collections::BTreeSet::new();
+        for (index, row) in Row::ALL.into_iter().enumerate() {
+            assert_eq!(row as usize, index, "{row:?}");
+            assert!(names.insert(row.name()) && names.insert(row.number()), "{row:?}");
+        }
+        let metrics = Metrics::default();
+        metrics.refreshed(Row::Spent, Duration::ZERO);
+        let text = metrics.text().unwrap();
+        assert!(text.contains("sprag_verdicts_total{row=\"10\",verdict=\"reuse\"} 1\n"), "{text}");
+        assert!(text.contains("sprag_verdicts_total{row=\"14\",verdict=\"rotated\"} 0\n"), "{text}");
     }
 }

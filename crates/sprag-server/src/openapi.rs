@@ -37,8 +37,8 @@ pub fn document(profiles: &[Profile], public_url: &str) -> Value {
     schemas.insert("RefusalCode".to_owned(), refusal_code());
     schemas.insert(PROBLEM.to_owned(), refusals::schema(&RefusalShape::default()));
     for profile in profiles {
-        schemas.insert(names::refusal_schema(profile), refusals::schema(&profile.refusal));
-        if let Some(cookie) = &profile.refresh.cookie {
+        schemas.insert(names::refusal_schema(profile), refusals::schema(&profile.wire.refusal));
+        if let Some(cookie) = &profile.wire.refresh.cookie {
             let scheme = json!({
                 "type": "apiKey",
                 "in": "cookie",
@@ -48,7 +48,7 @@ pub fn document(profiles: &[Profile], public_url: &str) -> Value {
             schemes.insert(names::cookie_scheme(profile), scheme);
         }
         let ids = names::ids(profile, &mut taken);
-        for (at, route) in profile.routes.iter().enumerate() {
+        for (at, route) in profile.wire.routes.iter().enumerate() {
             let operation = operation::describe(profile, at, &ids);
             put(&mut paths, &route.path, &route.method.as_str().to_ascii_lowercase(), operation);
         }
@@ -113,8 +113,7 @@ fn bearer() -> Value {
 }
 
 fn refusal_code() -> Value {
-    let rows =
-        CODES.iter().map(|code| format!("- `{}` ({}): {}", code.name, code.status.as_u16(), code.when));
+    let rows = CODES.iter().map(|code| format!("- `{}` ({}): {}", code.name, code.status, code.when));
     json!({
         "type": "string",
         "enum": CODES.iter().map(|code| code.name).collect::<Vec<_>>(),

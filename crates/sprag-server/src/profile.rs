@@ -8,11 +8,13 @@ mod action;
 mod cookie_reach;
 mod duration;
 mod error;
+mod extends;
 mod fact;
 mod facts;
 mod import;
 mod node;
 mod overlap;
+mod reference;
 mod refusal;
 mod route;
 mod rules;
@@ -25,13 +27,12 @@ mod toml_hints;
 
 use std::sync::Arc;
 
+use extends::Text;
+use route::Surroundings;
+use section::Section;
 use sprag::engine::{AccessTokenShape, Claims, ClientPolicy, Subject};
 use sprag::policy::Policy;
 use sprag::session::ProfileId;
-use toml::de::DeTable;
-
-use route::Surroundings;
-use section::{MAX_PROFILE_BYTES, Section, Source};
 
 pub use sprag::token::Encoding;
 
@@ -39,52 +40,72 @@ pub(crate) use action::Spec;
 pub use action::{Action, Answer, Needs, Pair, Whose};
 pub use duration::{MAX_DURATION, parse as parse_duration};
 pub use error::ProfileError;
+pub use extends::resolved;
 pub use fact::{Fact, FactKind};
 pub use facts::{Facts, FieldFacts, RefusalFacts, SessionFacts};
 pub use import::{ImportColumn, ImportField, ImportKind, ImportShape, TableShape};
 pub(crate) use node::Node;
 pub use overlap::{ClashError, ClashSite, SYSTEM_PATHS, check_together};
-pub use refusal::{CODES, Code, FieldAtFault, RefusalShape};
+pub use reference::refusals_reference;
+pub use refusal::{FieldAtFault, RefusalShape};
 pub use route::Route;
 pub(crate) use rules::{
     Offer, Unmet, asks_for_transport, leaves_token_to_cookie, names_account, requires_password,
 };
-pub use settings::{OWN_CLAIMS, SETTINGS};
+pub use settings::SETTINGS;
 pub use shipped::builtin_names;
+pub use sprag::error::{CODES, Code};
 pub use takes::{Input, Inputs, TakeError, TakenField, Takes};
 pub use template::Template;
 
-/// The wire contract of one front end.
+/// One front end: how it is spoken to, the rules its sessions live under, the client that it is, and where its users come
+/// from.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Profile {
-    /// The name of the profile, without `.toml`.
+    /// The name of the profile, without `.toml`; the `client_id` of its access tokens.
     pub name: String,
     /// The file it came from, for messages.
     pub file: String,
-    /// What its tokens carry.
-    pub id: ProfileId,
-    /// The line on which it declares that.
-    pub id_line: usize,
     /// Whom it is for, in a sentence.
     pub about: String,
+    /// How it is spoken to.
+    pub wire: Wire,
     /// The rules its sessions live under.
     pub policy: Policy,
-    /// How its refresh tokens are written.
-    pub encoding: Encoding,
-    /// How its refresh tokens travel.
-    pub refresh: RefreshTransport,
-    /// Its calls, in the order of the profile.
-    pub routes: Vec<Route>,
-    /// How it says no.
-    pub refusal: RefusalShape,
-    /// Who may register.
-    pub registration: Registration,
-    /// What its access tokens say.
-    pub access: AccessShape,
+    /// The client that it stands for.
+    pub client: Client,
     /// Foreign names of environment variables, and the setting each stands for.
     pub environment: Vec<(String, String)>,
     /// Where the system that it takes the place of keeps its users and sessions.
     pub import: Option<ImportShape>,
+    /// A sentence for each key that it writes under the name that the key had before.
+    pub old_keys: Vec<String>,
+}
+
+/// How a front end is spoken to: nothing here decides anything.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Wire {
+    /// Its calls, in the order of the profile.
+    pub routes: Vec<Route>,
+    /// How its refresh tokens travel.
+    pub refresh: RefreshTransport,
+    /// How it says no.
+    pub refusal: RefusalShape,
+}
+
+/// The client, as OAuth has the word, that a profile stands for.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Client {
+    /// What its tokens carry, so that those of another client are nothing here.
+    pub id: ProfileId,
+    /// The line on which the profile declares that.
+    pub id_line: usize,
+    /// Who may register with it.
+    pub registration: Registration,
+    /// How its refresh tokens are written.
+    pub encoding: Encoding,
+    /// What its access tokens say.
+    pub access: AccessShape,
 }
 
 /// How refresh tokens travel.
@@ -127,6 +148,8 @@ pub enum Transport {
 /// The cookie that carries a refresh token; always `HttpOnly`, never with a `Domain`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CookieSpec {
+    /// The file it stands in.
+    pub file: String,
     /// The line of the profile it stands on.
     pub line: usize,
     /// Its name.
@@ -195,36 +218,39 @@ impl Profile {
     /// # Errors
     /// The first thing that is wrong, with its line.
     pub(crate) fn read(actions: &[Action], name: &str, file: &str, text: &str) -> Result<Self, ProfileError> {
-        let source = Source { file, text };
-        if text.len() > MAX_PROFILE_BYTES {
-            return Err(source.error(0, format!("a profile has at most {MAX_PROFILE_BYTES} bytes")));
-        }
-        let table = DeTable::parse(text).map_err(|error| toml_hints::of(source, &error))?;
-        let profile = Section::root(source, table.get_ref(), &KEYS)?;
-        let id = profile.require("id")?;
-        let about = profile.require("about")?.text()?.to_owned();
-        let (encoding, refresh) = settings::refresh_token(&profile)?;
-        let registration = registration(&profile)?;
-        let routes = routes(&profile, &Surroundings { actions, refresh: &refresh, registration })?;
+        let texts = extends::texts(file, text)?;
+        let tables = texts.iter().map(Text::table).collect::<Result<Vec<_>, _>>()?;
+        let layers: Vec<_> =
+            texts.iter().zip(&tables).map(|(text, table)| (text.source(), table.get_ref())).collect();
+        let profile = Section::root(&layers, &KEYS)?;
+        Self::of(actions, name, file, &profile)
+    }
+
+    /// Reads a profile whose bases are known.
+    fn of(actions: &[Action], name: &str, file: &str, profile: &Section<'_>) -> Result<Self, ProfileError> {
+        let id = profile.require_own("id")?;
+        let about = profile.require_own("about")?.text()?.to_owned();
+        let (encoding, refresh) = settings::refresh_token(profile)?;
+        let registration = registration(profile)?;
+        let routes = routes(profile, &Surroundings { actions, refresh: &refresh, registration })?;
+        let old_keys = profile.old_keys();
+        let refusal = profile.get("refusal").map(|field| RefusalShape::parse(&field)).transpose()?;
         let profile = Self {
             name: name.to_owned(),
             file: file.to_owned(),
-            id: ProfileId(id.number(1..=u16::MAX)?),
-            id_line: id.line(),
             about,
-            policy: settings::policy(&profile)?,
-            encoding,
-            refresh,
-            routes,
-            refusal: profile
-                .get("refusal")
-                .map(|field| RefusalShape::parse(&field))
-                .transpose()?
-                .unwrap_or_default(),
-            registration,
-            access: settings::access(&profile)?,
-            environment: settings::environment(&profile)?,
+            wire: Wire { routes, refresh, refusal: refusal.unwrap_or_default() },
+            policy: settings::policy(profile)?,
+            client: Client {
+                id: ProfileId(id.number(1..=u16::MAX)?),
+                id_line: id.line(),
+                registration,
+                encoding,
+                access: settings::access(profile)?,
+            },
+            environment: settings::environment(profile)?,
             import: profile.get("import").map(|field| import::parse(&field)).transpose()?,
+            old_keys,
         };
         overlap::check_alone(&profile)?;
         cookie_reach::check(&profile)?;
@@ -234,11 +260,11 @@ impl Profile {
     /// What the profile asks of the engine.
     #[must_use]
     pub fn client_policy(&self) -> ClientPolicy {
-        let AccessShape { claims, subject, has_no_audience } = self.access.clone();
+        let AccessShape { claims, subject, has_no_audience } = self.client.access.clone();
         let claims = if claims.is_none() {
             Claims::None
         } else if claims.names_any(Fact::ACCOUNT) {
-            let profile = Some(self.id);
+            let profile = Some(self.client.id);
             Claims::OfAccount(Arc::new(move |account| {
                 claims.members(&Facts { account: Some(account), profile, ..Facts::default() })
             }))
@@ -246,12 +272,12 @@ impl Profile {
             Claims::Constant(claims.members(&Facts::default()))
         };
         ClientPolicy {
-            profile: self.id,
+            profile: self.client.id,
             client_id: self.name.clone(),
             policy: self.policy.clone(),
-            encoding: self.encoding,
+            encoding: self.client.encoding,
             access: AccessTokenShape { claims, subject, has_no_audience },
-            takes_imported_tokens: self.refresh.takes_imported_tokens,
+            takes_imported_tokens: self.wire.refresh.takes_imported_tokens,
         }
     }
 
@@ -260,10 +286,17 @@ impl Profile {
     pub fn builtin_text(name: &str) -> Option<&'static str> {
         shipped::builtin_text(name)
     }
+
+    /// The file and the text of a shipped profile, or of what shipped profiles share and extend.
+    #[must_use]
+    pub fn base(name: &str) -> Option<(String, &'static str)> {
+        shipped::base(name)
+    }
 }
 
 /// The keys of a profile, in the order of the reference.
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
+    "extends",
     "id",
     "about",
     "lifetimes",
@@ -285,11 +318,7 @@ fn registration(profile: &Section<'_>) -> Result<Registration, ProfileError> {
 }
 
 fn routes(profile: &Section<'_>, around: &Surroundings<'_>) -> Result<Vec<Route>, ProfileError> {
-    let field = profile
-        .require("route")
-        .map_err(|error| error.hint("write [[route]] with on, does, takes and gives"))?;
-    let elements = field
-        .elements()
-        .map_err(|error| error.hint("begin each call with the line [[route]], with two brackets"))?;
+    profile.require("route").map_err(|error| error.hint("write [[route]] with on, does, takes and gives"))?;
+    let elements = extends::routes(&profile.each("route"))?;
     elements.iter().map(|element| Route::parse(element, around)).collect()
 }

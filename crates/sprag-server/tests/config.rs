@@ -144,24 +144,24 @@ fn the_table_is_sound() {
         assert!(setting.help.ends_with('.'), "{}", setting.name);
         assert_eq!(SETTINGS.iter().filter(|other| other.name == setting.name).count(), 1);
     }
-    let longest = nothing().flag("reuse-interval", "300s").config().lifetimes.reuse_interval;
+    let longest = nothing().flag("reuse-interval", "300s").config().sessions.lifetimes.reuse_interval;
     assert_eq!(longest, Some(MAX_REUSE_INTERVAL));
 }
 
 #[test]
 fn with_nothing_given_it_serves_this_machine_from_this_folder() {
     let config = nothing().config();
-    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.listen.address.to_string(), "127.0.0.1:8080");
     assert_eq!(config.issuer(), "http://127.0.0.1:8080");
-    assert_eq!(config.audience, "http://127.0.0.1:8080");
-    assert_eq!(config.database, Database::Sqlite(PathBuf::from("./sprag-data/sprag.db")));
+    assert_eq!(config.tokens.audience, "http://127.0.0.1:8080");
+    assert_eq!(config.store.database, Database::Sqlite(PathBuf::from("./sprag-data/sprag.db")));
     assert_eq!(config.profiles, [ProfileRef::Shipped("sprag".to_owned())]);
-    assert_eq!(config.lifetimes, Lifetimes::default());
-    assert_eq!(config.signing_algorithm, Algorithm::Es256);
+    assert_eq!(config.sessions.lifetimes, Lifetimes::default());
+    assert_eq!(config.tokens.signing_algorithm, Algorithm::Es256);
     assert!(config.has_rate_limits);
-    assert!((1..=4).contains(&config.hash_threads.get()));
-    assert_eq!(config.sweep_interval, Some(Duration::from_secs(600)));
-    assert_eq!(config.keep_ended, Duration::from_secs(30 * 86_400));
+    assert!((1..=4).contains(&config.passwords.hash_threads.get()));
+    assert_eq!(config.sessions.sweep_interval, Some(Duration::from_secs(600)));
+    assert_eq!(config.sessions.keep_ended, Duration::from_secs(30 * 86_400));
     assert_eq!(config.file, None);
     assert!(config.lines().iter().all(|line| line.origin == "default"));
 }
@@ -254,7 +254,7 @@ fn a_value_in_dotenv_that_readers_disagree_on_is_refused() {
     let told = nothing().profile("AUD", "audience").dotenv("AUD=shop#1").refusal();
     assert!(told.starts_with("AUD in .env line 1: there is a # in it"), "{told}");
     let config = nothing().dotenv("SPRAG_AUDIENCE='shop$\\#'\nTITLE=My \"shop\nOTHER=\"a ${HOME}\"").config();
-    assert_eq!((config.audience.as_str(), config.left_out()), ("shop$\\#", None));
+    assert_eq!((config.tokens.audience.as_str(), config.left_out()), ("shop$\\#", None));
     let told = nothing().dotenv("SPRAG_LOG=info\nSPRAG_LOG=debug").refusal();
     assert_eq!(told, "SPRAG_LOG in .env line 1: it stands there again on line 2; keep one of them");
     let told = nothing().dotenv("A=1\nSPRAG_LOG=My shop").refusal();
@@ -267,7 +267,7 @@ fn a_value_in_dotenv_that_readers_disagree_on_is_refused() {
 #[expect(clippy::disallowed_methods, reason = "it looks at what must not be written")]
 fn the_process_environment_is_left_as_it_is() {
     let config = nothing().dotenv("SPRAG_AUDIENCE=only-in-dotenv").config();
-    assert_eq!(config.audience, "only-in-dotenv");
+    assert_eq!(config.tokens.audience, "only-in-dotenv");
     assert!(std::env::vars_os().all(|(name, _)| name != "SPRAG_AUDIENCE"));
 }
 
@@ -292,7 +292,7 @@ fn the_url_is_known_once_the_port_is() {
     let mut config = nothing().flag("listen", "127.0.0.1:0").config();
     config.bound_to("127.0.0.1:4321".parse().unwrap());
     assert_eq!(
-        (config.issuer(), config.audience.as_str()),
+        (config.issuer(), config.tokens.audience.as_str()),
         ("http://127.0.0.1:4321", "http://127.0.0.1:4321")
     );
     assert_eq!(shown(&config, "public-url"), pair("http://127.0.0.1:4321", "default"));
@@ -300,7 +300,7 @@ fn the_url_is_known_once_the_port_is() {
     let set = nothing().flag("listen", "127.0.0.1:0").flag("public-url", "https://a.example");
     let mut config = set.flag("audience", "shop").config();
     config.bound_to("127.0.0.1:4321".parse().unwrap());
-    assert_eq!((config.issuer(), config.audience.as_str()), ("https://a.example", "shop"));
+    assert_eq!((config.issuer(), config.tokens.audience.as_str()), ("https://a.example", "shop"));
 }
 
 #[test]
@@ -325,14 +325,14 @@ fn lifetimes_that_contradict_each_other_are_refused_also_against_the_profile() {
 #[test]
 fn an_hs256_secret_can_be_relied_on() {
     let hs256 = || nothing().flag("signing-algorithm", "HS256");
-    assert!(hs256().config().hs256_secret.is_none(), "the key ring has one of its own");
+    assert!(hs256().config().tokens.hs256_secret.is_none(), "the key ring has one of its own");
     for weak in ["hunter2hunter2", "your-super-secret-key-change-this", "your-super-secure-secret-key-here"] {
         let told = hs256().env("SPRAG_HS256_SECRET", weak).refusal();
         assert!(told.starts_with("SPRAG_HS256_SECRET in the environment: this secret"), "{told}");
         assert!(!told.contains(weak), "{told}");
     }
     let config = hs256().env("SPRAG_HS256_SECRET", SECRET).config();
-    assert_eq!(config.hs256_secret.as_ref().map(|secret| secret.expose()), Some(SECRET));
+    assert_eq!(config.tokens.hs256_secret.as_ref().map(|secret| secret.expose()), Some(SECRET));
     assert!(!format!("{config:?}").contains(SECRET));
     assert!(!table(config.lines()).contains(SECRET));
 
@@ -347,7 +347,7 @@ fn an_hs256_secret_can_be_relied_on() {
 fn a_postgresql_server_is_taken_and_its_password_shown_nowhere() {
     const URL: &str = "postgres://me:hunter2@db.example.com/sprag";
     let config = nothing().env("SPRAG_DATABASE_URL", URL).config();
-    assert!(matches!(config.database, Database::Postgres(_)));
+    assert!(matches!(config.store.database, Database::Postgres(_)));
     assert!(shown(&config, "database-url").0.contains("db.example.com"));
     assert!(!format!("{config:?} {}", table(config.lines())).contains("hunter2"));
 
@@ -375,15 +375,18 @@ fn a_system_that_is_replaced_keeps_its_dotenv() {
     let text = format!("JWT_SECRET={SECRET}\nJWT_EXPIRE=15m  # recommended\nREFRESH_TOKEN_EXPIRE_DAYS=7\n");
     let config = with_profiles_names().dotenv(&text).config();
     let week = Some(Duration::from_secs(7 * 86_400));
-    assert_eq!(config.lifetimes.access_ttl, Some(Duration::from_secs(900)));
-    assert_eq!((config.lifetimes.idle_timeout, config.lifetimes.absolute_lifetime), (week, week));
-    assert_eq!(config.signing_algorithm, Algorithm::Hs256);
+    assert_eq!(config.sessions.lifetimes.access_ttl, Some(Duration::from_secs(900)));
+    assert_eq!(
+        (config.sessions.lifetimes.idle_timeout, config.sessions.lifetimes.absolute_lifetime),
+        (week, week)
+    );
+    assert_eq!(config.tokens.signing_algorithm, Algorithm::Hs256);
     assert_eq!(shown(&config, "signing-algorithm"), pair("HS256", ".env line 1 (JWT_SECRET)"));
     assert_eq!(shown(&config, "hs256-secret"), pair("(set, hidden)", ".env line 1 (JWT_SECRET)"));
 
     let config = with_profiles_names().dotenv(&text).flag("signing-algorithm", "ES256").config();
-    assert_eq!(config.signing_algorithm, Algorithm::Es256);
-    assert!(config.hs256_secret.is_none());
+    assert_eq!(config.tokens.signing_algorithm, Algorithm::Es256);
+    assert!(config.tokens.hs256_secret.is_none());
 
     let told = with_profiles_names().dotenv("JWT_SECRET=your-super-secret-key-change-this").refusal();
     assert!(told.starts_with("JWT_SECRET in .env line 1: this secret is a placeholder"), "{told}");
@@ -482,19 +485,21 @@ fn the_default_file_can_be_taken_as_it_is() {
         idle_timeout: Some(ours.idle_timeout),
         absolute_lifetime: Some(ours.absolute_lifetime),
     };
-    assert_eq!(config.lifetimes, lifetimes);
-    assert_eq!(config.database, plain.database);
-    assert_eq!((config.public_url, config.audience), (plain.public_url, plain.audience));
-    assert_eq!((config.threads, config.sweep_interval), (plain.threads, plain.sweep_interval));
+    assert_eq!(config.sessions.lifetimes, lifetimes);
+    assert_eq!(config.store.database, plain.store.database);
+    assert_eq!(
+        (config.listen.public_url, config.tokens.audience),
+        (plain.listen.public_url, plain.tokens.audience)
+    );
+    assert_eq!(
+        (config.listen.threads, config.sessions.sweep_interval),
+        (plain.listen.threads, plain.sessions.sweep_interval)
+    );
 }
 
 #[test]
 fn the_reference_says_what_the_table_says() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/config.md");
     let profile = fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        profile == reference(),
-        "docs/reference/config.md is stale; run: \
-         cargo run -p sprag-server -- config --reference > docs/reference/config.md"
-    );
+    assert!(profile == reference(), "docs/reference/config.md is stale; run: just reference");
 }

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, Request, StatusCode, header};
 use serde_json::{Value, json};
 use sprag::engine::{NewUser, Requester};
 use sprag_server::http::Mount;
-use sprag_server::node::Node;
+use sprag_server::run::node::Node;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 

@@ -13,7 +13,7 @@ use sprag_testkit::wrong_profile::assert_wrong_in;
 const PROFILE: &str = r#"id = 1000
 about = "a profile for tests"
 registration = "open"
-refresh_token = { body = "refreshToken", adopts = true }
+refresh_token = { body = "refreshToken", imported_tokens = true }
 access_token = { subject = "external", audience = false, claims = { role = "$account.role", name = "$account.name?" } }
 
 [[route]]
@@ -56,7 +56,7 @@ fn account(particulars: Particulars) -> Account {
 }
 
 fn imported(external_id: &str) -> Account {
-    let external = Some(External { profile: profile(PROFILE).id, id: external_id.to_owned() });
+    let external = Some(External { profile: profile(PROFILE).client.id, id: external_id.to_owned() });
     account(Particulars { external, ..Particulars::default() })
 }
 
@@ -65,10 +65,10 @@ fn registered(account: &Account) -> Value {
         account: Some(account),
         access_token: Some("a"),
         refresh_token: Some("r"),
-        profile: Some(profile(PROFILE).id),
+        profile: Some(profile(PROFILE).client.id),
         ..Facts::default()
     };
-    profile(PROFILE).routes[0].gives.render(&facts)
+    profile(PROFILE).wire.routes[0].gives.render(&facts)
 }
 
 fn claims(account: &Account) -> Value {
@@ -128,7 +128,8 @@ fn a_key_of_the_source_system_is_a_number_where_it_was_one() {
         assert_eq!((&answer["id"], &answer["key"]), (&number, &json!(key)), "{key}");
     }
     let id = json!("00000000-0000-0000-0000-000000000001");
-    let external = Some(External { profile: ProfileId(profile(PROFILE).id.0 + 1), id: "7".to_owned() });
+    let external =
+        Some(External { profile: ProfileId(profile(PROFILE).client.id.0 + 1), id: "7".to_owned() });
     let stranger = registered(&account(Particulars { external, ..Particulars::default() }));
     assert_eq!(stranger["id"], id, "another system's key means nothing here");
     let answer = registered(&account(Particulars::default()));
@@ -170,8 +171,16 @@ fn what_is_wrong_with_them_has_its_line_and_a_way_out() {
         "audiences = false",
         r#"5: unknown key "audiences"; did you mean "audience"?"#,
     );
-    assert_wrong("adopts = true", "adopts = 1", "4: refresh_token.adopts must be true or false, not 1");
-    assert_wrong("adopts = true", "adopt = true", r#"4: unknown key "adopt"; did you mean "adopts"?"#);
+    assert_wrong(
+        "imported_tokens = true",
+        "imported_tokens = 1",
+        "4: refresh_token.imported_tokens must be true or false, not 1",
+    );
+    assert_wrong(
+        "imported_tokens = true",
+        "import_tokens = true",
+        r#"4: unknown key "import_tokens"; did you mean "imported_tokens"?"#,
+    );
     assert_wrong(
         "role = \"$account.role\"",
         "account_id = \"$account.id\"",
@@ -226,6 +235,6 @@ fn a_former_path_of_the_cookie_is_another_one() {
         ),
         "{error}"
     );
-    let cookie = profile("/old").expect("a profile").refresh.cookie.expect("a cookie");
+    let cookie = profile("/old").expect("a profile").wire.refresh.cookie.expect("a cookie");
     assert_eq!(cookie.former_path.as_deref(), Some("/old"));
 }

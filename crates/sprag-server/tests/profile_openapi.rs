@@ -25,7 +25,7 @@ fn ours() -> Value {
 fn every_route_of_every_profile_is_described() {
     for profile in builtin_names().map(shipped) {
         let document = document(std::slice::from_ref(&profile), URL);
-        for route in &profile.routes {
+        for route in &profile.wire.routes {
             let method = route.method.as_str().to_ascii_lowercase();
             let operation = &document["paths"][&route.path][&method];
             assert!(
@@ -159,7 +159,7 @@ fn a_list_of_fields_at_fault_may_have_missing_and_wrong_ones() {
         let (missing, wrong) = (fault("a", "field_missing"), fault("b", "field_invalid"));
         for fields in [vec![missing, wrong], vec![wrong, missing], vec![missing, missing]] {
             let mut body = Vec::new();
-            profile.refusal.write(fields[0].code, "is at fault", None, &fields, &mut body);
+            profile.wire.refusal.write(fields[0].code, "is at fault", None, &fields, &mut body);
             let body: Value = serde_json::from_slice(&body).expect("JSON");
             assert!(validator.is_valid(&body), "{}: {body}", profile.name);
         }
@@ -170,13 +170,13 @@ fn a_list_of_fields_at_fault_may_have_missing_and_wrong_ones() {
 fn every_code_that_a_call_may_answer_is_documented_with_its_status_and_an_example() {
     for profile in builtin_names().map(shipped) {
         let document = document(std::slice::from_ref(&profile), URL);
-        for route in &profile.routes {
+        for route in &profile.wire.routes {
             let method = route.method.as_str().to_ascii_lowercase();
             let responses = &document["paths"][&route.path][&method]["responses"];
             for code in CODES {
-                let status = profile.refusal.status(code.name).as_u16().to_string();
+                let status = profile.wire.refusal.status(code.name).as_u16().to_string();
                 let example =
-                    &responses[&status]["content"][&profile.refusal.content_type]["examples"][code.name];
+                    &responses[&status]["content"][&profile.wire.refusal.content_type]["examples"][code.name];
                 let place = format!("{} {}: {} ({status})", profile.name, route.on(), code.name);
                 assert_eq!(example.is_object(), may_answer(&profile, route, code.name), "{place}");
             }
@@ -191,10 +191,10 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
     let is = |actions: &[&str]| actions.contains(&route.action.name());
     let takes = |input| route.takes.takes(input);
     let asks_for_access_token = is(&["logout_all", "me", "sessions", "end_session", "explain", "password"])
-        || (is(&["register"]) && profile.registration == Registration::Admin);
+        || (is(&["register"]) && profile.client.registration == Registration::Admin);
     let reads_body =
         is(&["login", "register", "refresh", "logout", "revoke", "password"]) || takes(Input::SessionId);
-    let has_cookie = profile.refresh.cookie.is_some();
+    let has_cookie = profile.wire.refresh.cookie.is_some();
     match code {
         "method_not_allowed" | "rate_limited" | "internal" | "unavailable" | "busy" => true,
         "request_invalid" => !is(&["me", "sessions", "explain"]),
@@ -292,17 +292,17 @@ fn a_log_in_is_described_as_it_is() {
     assert_eq!(
         login["responses"]["401"],
         json!({
-            "description": "The account may not log in. Or: The name is unknown or the password wrong",
+            "description": "The account may not log in; told only to who knows the password or has a genuine token. Or: Unknown name or wrong password; not told apart, in answer or time",
             "content": { "application/problem+json": {
                 "examples": {
-                    "account_disabled": { "summary": "The account may not log in", "value": {
+                    "account_disabled": { "summary": "The account may not log in; told only to who knows the password or has a genuine token", "value": {
                         "type": "about:blank",
                         "title": "Unauthorized",
                         "status": 401,
                         "detail": "this account is disabled; ask whoever runs this service",
                         "code": "account_disabled",
                     } },
-                    "credentials_invalid": { "summary": "The name is unknown or the password wrong", "value": {
+                    "credentials_invalid": { "summary": "Unknown name or wrong password; not told apart, in answer or time", "value": {
                         "type": "about:blank",
                         "title": "Unauthorized",
                         "status": 401,

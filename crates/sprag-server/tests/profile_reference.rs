@@ -1,18 +1,25 @@
 //! The reference of the profile format is complete, and its examples are right.
 
+use std::collections::BTreeSet;
+
+use sprag::access::RESERVED_CLAIMS;
 use sprag_server::profile::{
-    Action, CODES, Fact, ImportField, Input, OWN_CLAIMS, Profile, SETTINGS, SYSTEM_PATHS, builtin_names,
+    Action, Answer, CODES, Fact, ImportField, Input, Needs, Profile, SETTINGS, SYSTEM_PATHS, builtin_names,
+    refusals_reference,
 };
 
 const REFERENCE: &str = include_str!("../../../docs/reference/profiles.md");
+
+/// The reference of refusals, to which that of profiles leads for their codes.
+const REFUSALS: &str = include_str!("../../../docs/reference/errors.md");
 
 #[test]
 fn everything_a_profile_may_name_is_in_the_reference() {
     let facts = Fact::ALL.iter().map(|fact| format!("`${}`", fact.name()));
     let inputs = Input::ALL.iter().map(|input| format!("`${}`", input.name()));
-    let plain = Action::ALL.iter().map(|action| action.name()).chain(CODES.iter().map(|code| code.name));
+    let plain = Action::ALL.iter().map(|action| action.name());
     let plain = plain.chain(ImportField::ALL.iter().map(|field| field.name()));
-    let plain = plain.chain(SYSTEM_PATHS.iter().chain(OWN_CLAIMS).chain(SETTINGS).copied());
+    let plain = plain.chain(SYSTEM_PATHS.iter().chain(&RESERVED_CLAIMS).chain(SETTINGS).copied());
     for word in facts.chain(inputs).chain(plain.map(|word| format!("`{word}`"))) {
         assert!(REFERENCE.contains(&word), "docs/reference/profiles.md has no {word}");
     }
@@ -51,12 +58,81 @@ fn the_profiles_in_the_reference_are_right() {
 }
 
 #[test]
-fn the_statuses_in_the_reference_are_the_usual_ones() {
+fn the_reference_of_refusals_says_what_the_table_says() {
+    assert!(REFUSALS == refusals_reference(), "docs/reference/errors.md is stale; run: just reference");
+    assert!(
+        REFERENCE.contains("](errors.md#codes)"),
+        "docs/reference/profiles.md does not lead to the codes"
+    );
     for code in CODES {
-        let word = format!("`{}`", code.name);
-        let status = code.status.as_str();
-        let rows = REFERENCE.lines().filter(|line| line.starts_with("| 4") || line.starts_with("| 5"));
-        let row = rows.into_iter().find(|line| line.contains(&word)).expect(&word);
-        assert!(row.split('|').nth(1).is_some_and(|statuses| statuses.contains(status)), "{row}");
+        let row = format!("| `{}` | {} | {} |", code.name, code.status, code.when);
+        assert!(REFUSALS.contains(&row), "docs/reference/errors.md has no row {row}");
     }
+}
+
+#[test]
+fn the_table_of_actions_says_what_each_needs_takes_and_gives() {
+    let after = REFERENCE
+        .split("| `does` | what it does | needs | can take | can give |\n")
+        .nth(1)
+        .expect("the table");
+    let rows: Vec<Vec<&str>> = after
+        .lines()
+        .skip(1)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    let named: BTreeSet<String> = rows.iter().map(|row| row[0].to_owned()).collect();
+    let known: BTreeSet<String> = Action::ALL.iter().map(|action| format!("`{}`", action.name())).collect();
+    assert_eq!(named, known, "docs/reference/profiles.md has one row for each action");
+    for action in Action::ALL {
+        let name = action.name();
+        let row = rows.iter().find(|row| row[0] == format!("`{name}`")).expect("it is there");
+        assert_eq!(row[2], needs(*action), "{name} needs");
+        let taken: BTreeSet<&str> = row[3].split('`').filter(|word| word.starts_with('$')).collect();
+        let inputs: Vec<String> = action.inputs().iter().map(|input| format!("${}", input.name())).collect();
+        assert_eq!(taken, inputs.iter().map(String::as_str).collect(), "{name} can take");
+        assert_eq!(given(row[4]), (names(&action.facts()), names(action.facts_of_each())), "{name} can give");
+        let is_json = matches!(action.answer(), Answer::Json { .. });
+        assert_eq!(row[4] == "JSON as its standard has it", is_json, "{name} can give");
+    }
+}
+
+fn needs(action: Action) -> &'static str {
+    match action.needs() {
+        Needs::Nothing => "–",
+        Needs::AccessToken => "access token",
+        Needs::AccessTokenOrCookie => "access token, or the cookie beside it",
+        Needs::Administrator => "an administrator's access token",
+        Needs::AdministratorUnlessOpen => "an administrator's access token, unless open",
+        Needs::RefreshToken => "refresh token",
+        Needs::RefreshOrAccessToken => "refresh token, or else the access token",
+    }
+}
+
+/// The names of what can stand anywhere, and of what can stand in a list.
+type Given = (BTreeSet<&'static str>, BTreeSet<&'static str>);
+
+fn given(cell: &str) -> Given {
+    let (mut anywhere, mut each) = (BTreeSet::new(), BTreeSet::new());
+    for word in cell.split(", ") {
+        match word {
+            "constants" | "JSON as its standard has it" => {}
+            "pair" => anywhere.extend(names(Fact::PAIR)),
+            "account" => anywhere.extend(names(Fact::ACCOUNT)),
+            "explained session" => anywhere.extend(names(&[Fact::ITEM, Fact::ENDED].concat())),
+            "session list" => each.extend(names(Fact::ITEM)),
+            "event list" => each.extend(names(Fact::EVENT)),
+            word => {
+                let name = word.trim_matches('`').strip_prefix('$');
+                let fact = name.and_then(Fact::named).unwrap_or_else(|| panic!("{word} is no fact"));
+                anywhere.extend(names(&[fact]));
+            }
+        }
+    }
+    (anywhere, each)
+}
+
+fn names(facts: &[Fact]) -> BTreeSet<&'static str> {
+    facts.iter().map(|fact| fact.name()).collect()
 }

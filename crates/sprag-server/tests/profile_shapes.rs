@@ -16,7 +16,7 @@ fn profile(text: &str) -> Profile {
 }
 
 fn route<'a>(profile: &'a Profile, on: &str) -> &'a Route {
-    profile.routes.iter().find(|route| route.on() == on).expect(on)
+    profile.wire.routes.iter().find(|route| route.on() == on).expect(on)
 }
 
 fn ann() -> Account {
@@ -43,7 +43,7 @@ fn pair(account: &Account) -> Facts<'_> {
 fn refused(profile: &Profile, code: &str, message: &str, field: Option<&str>) -> (u16, Value) {
     let mut out = Vec::new();
     let field = field.map(|name| FieldAtFault { name, code, message });
-    let status = profile.refusal.write(code, message, None, field.as_slice(), &mut out);
+    let status = profile.wire.refusal.write(code, message, None, field.as_slice(), &mut out);
     (status.as_u16(), serde_json::from_slice(&out).expect("JSON"))
 }
 
@@ -111,7 +111,7 @@ JWT_EXPIRE = "access-ttl"
 fn camel_case_with_a_cookie_and_the_user_in_the_answer() {
     let profile = profile(CAMEL);
     let account = ann();
-    assert_eq!(profile.refresh.transport, Transport::Both);
+    assert_eq!(profile.wire.refresh.transport, Transport::Both);
     assert_eq!(profile.policy.retry, Retry::Refuse);
     assert_eq!(
         route(&profile, "POST /api/auth/login").gives.render(&pair(&account)),
@@ -136,7 +136,7 @@ fn camel_case_with_a_cookie_and_the_user_in_the_answer() {
         refused(&profile, "name_taken", "taken", None),
         (400, json!({ "success": false, "message": "User already exists" }))
     );
-    assert_eq!(profile.refusal.content_type, "application/json");
+    assert_eq!(profile.wire.refusal.content_type, "application/json");
     let variables: Vec<&str> = profile.environment.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(variables, ["JWT_SECRET", "JWT_EXPIRE"]);
 }
@@ -205,7 +205,7 @@ JWT_REFRESH_TOKEN_EXPIRE_DAYS = "idle-timeout:days"
 #[test]
 fn detail_and_validation_errors_as_a_list() {
     let profile = profile(DETAIL);
-    assert_eq!(profile.registration, Registration::Admin);
+    assert_eq!(profile.client.registration, Registration::Admin);
     assert_eq!(profile.policy.access_jitter_percent, 0, "expires_in is exact");
     assert_eq!(refused(&profile, "token_expired", "over", None), (401, json!({ "detail": "Token expired" })));
     assert_eq!(refused(&profile, "forbidden", "not you", None), (403, json!({ "detail": "not you" })));
@@ -230,7 +230,7 @@ fn detail_and_validation_errors_as_a_list() {
             })
             .collect();
         let mut out = Vec::new();
-        profile.refusal.write(code, "no", None, &told, &mut out);
+        profile.wire.refusal.write(code, "no", None, &told, &mut out);
         serde_json::from_slice::<Value>(&out).expect("JSON")["detail"].clone()
     };
     let missing = |name: &str| json!({ "type": "missing", "loc": ["body", name], "msg": "Field required" });
@@ -273,8 +273,8 @@ gives = { access_token = "$access_token", refresh_token = "$refresh_token", toke
 gives = { detail = "$message" }
 "#,
     );
-    assert_eq!(profile.encoding, Encoding::Jwt);
-    assert_eq!(profile.access.claims.render(&Facts::default())["type"], "access");
+    assert_eq!(profile.client.encoding, Encoding::Jwt);
+    assert_eq!(profile.client.access.claims.render(&Facts::default())["type"], "access");
     let account = ann();
     assert_eq!(
         route(&profile, "POST /auth/token/refresh").gives.render(&pair(&account)),
@@ -326,7 +326,7 @@ content_type = "application/vnd.api+json"
             json!({ "status": "error", "error": { "code": "busy", "number": 503, "title": "Service Unavailable" } })
         )
     );
-    assert_eq!(profile.refusal.content_type, "application/vnd.api+json");
+    assert_eq!(profile.wire.refusal.content_type, "application/vnd.api+json");
 }
 
 #[test]
@@ -358,7 +358,7 @@ message = "Required"
     let fields = [("user", "field_missing", "missing"), ("password", "field_invalid", "must be a text")];
     let fields = fields.map(|(name, code, message)| FieldAtFault { name, code, message });
     let mut out = Vec::new();
-    profile.refusal.write("field_missing", "the usual", None, &fields, &mut out);
+    profile.wire.refusal.write("field_missing", "the usual", None, &fields, &mut out);
     assert_eq!(
         serde_json::from_slice::<Value>(&out).expect("JSON"),
         json!({
@@ -410,7 +410,7 @@ proptest! {
 
 fn mount(profile: &Profile) {
     let mut router = axum::Router::<()>::new();
-    for route in &profile.routes {
+    for route in &profile.wire.routes {
         let method = axum::routing::MethodFilter::try_from(route.method.clone()).expect("a method of axum");
         router = router.route(&route.path, axum::routing::on(method, async || {}));
     }

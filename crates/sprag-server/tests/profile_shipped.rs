@@ -26,16 +26,20 @@ fn ours() -> Profile {
 }
 
 fn route<'a>(profile: &'a Profile, on: &str) -> &'a Route {
-    profile.routes.iter().find(|route| route.on() == on).expect(on)
+    profile.wire.routes.iter().find(|route| route.on() == on).expect(on)
 }
 
 #[test]
 fn every_shipped_profile_parses_and_has_an_id_of_its_own() {
     let profiles: Vec<Profile> = builtin_names().map(shipped).collect();
     for (position, profile) in profiles.iter().enumerate() {
-        assert!(profiles[..position].iter().all(|earlier| earlier.id != profile.id), "{}", profile.name);
         assert!(
-            profile.id.0 < 1000 && !profile.about.is_empty(),
+            profiles[..position].iter().all(|earlier| earlier.client.id != profile.client.id),
+            "{}",
+            profile.name
+        );
+        assert!(
+            profile.client.id.0 < 1000 && !profile.about.is_empty(),
             "ids from 1000 on are for other people's profiles"
         );
         check_together(std::slice::from_ref(profile)).unwrap_or_else(|error| panic!("{error}"));
@@ -46,7 +50,7 @@ fn every_shipped_profile_parses_and_has_an_id_of_its_own() {
 #[test]
 fn the_router_takes_every_shipped_profile() {
     for profile in builtin_names().map(shipped) {
-        let _ = profile.routes.iter().fold(Router::<()>::new(), |router, route| {
+        let _ = profile.wire.routes.iter().fold(Router::<()>::new(), |router, route| {
             let method = MethodFilter::try_from(route.method.clone()).expect("a method of axum");
             router.route(&route.path, on(method, async || {}))
         });
@@ -56,17 +60,17 @@ fn the_router_takes_every_shipped_profile() {
 #[test]
 fn our_profile_says_what_the_design_says() {
     let profile = ours();
-    assert_eq!(profile.id, ProfileId(1));
-    assert_eq!(profile.encoding, Encoding::Opaque);
-    assert_eq!(profile.registration, Registration::Admin);
+    assert_eq!(profile.client.id, ProfileId(1));
+    assert_eq!(profile.client.encoding, Encoding::Opaque);
+    assert_eq!(profile.client.registration, Registration::Admin);
     assert_eq!(profile.policy, Policy::default(), "the profile spells the defaults out");
-    assert_eq!(profile.refresh.body.as_deref(), Some("refresh_token"));
-    assert_eq!(profile.refresh.transport, Transport::Asked);
-    let cookie = profile.refresh.cookie.as_ref().expect("a cookie");
+    assert_eq!(profile.wire.refresh.body.as_deref(), Some("refresh_token"));
+    assert_eq!(profile.wire.refresh.transport, Transport::Asked);
+    let cookie = profile.wire.refresh.cookie.as_ref().expect("a cookie");
     assert!(cookie.name.starts_with("__Host-") && cookie.secure && cookie.path == "/");
     assert_eq!((cookie.same_site, cookie.origin), (SameSite::Strict, OriginRule::Required));
     let calls: Vec<_> =
-        profile.routes.iter().map(|route| (route.on(), route.action.name(), route.status)).collect();
+        profile.wire.routes.iter().map(|route| (route.on(), route.action.name(), route.status)).collect();
     let call = |on: &str, action, status| (on.to_owned(), action, status);
     assert_eq!(
         calls,
@@ -84,7 +88,9 @@ fn our_profile_says_what_the_design_says() {
             call("POST /api/v1/auth/password", "password", 200),
         ]
     );
-    assert!(profile.routes.iter().filter(|route| route.status == 204).all(|route| route.gives.is_none()));
+    assert!(
+        profile.wire.routes.iter().filter(|route| route.status == 204).all(|route| route.gives.is_none())
+    );
     assert!(!route(&profile, "POST /api/v1/auth/register").opens_session());
 }
 
@@ -217,8 +223,11 @@ fn a_refusal_is_problem_details() {
     let profile = ours();
     let mut out = Vec::new();
     let cause = Some(EndCause::Reuse.name());
-    let status = profile.refusal.write("session_ended", "this session has ended", cause, &[], &mut out);
-    assert_eq!((status.as_u16(), profile.refusal.content_type.as_str()), (401, "application/problem+json"));
+    let status = profile.wire.refusal.write("session_ended", "this session has ended", cause, &[], &mut out);
+    assert_eq!(
+        (status.as_u16(), profile.wire.refusal.content_type.as_str()),
+        (401, "application/problem+json")
+    );
     assert_eq!(
         String::from_utf8(out).expect("UTF-8"),
         r#"{"type":"about:blank","title":"Unauthorized","status":401,"detail":"this session has ended","code":"session_ended","cause":"reuse"}"#

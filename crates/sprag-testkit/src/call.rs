@@ -8,6 +8,9 @@ use hyper::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request};
 use serde_json::Value;
 
+/// The cookie of our profile.
+pub const REFRESH_COOKIE: &str = "__Host-sprag_refresh";
+
 /// A request under construction.
 #[derive(Clone)]
 pub struct Call {
@@ -149,7 +152,7 @@ impl Answer {
     /// The refresh token of the answer, in the body or else in the cookie; empty where there is none.
     pub fn refresh_token(&self) -> String {
         let in_body = self.field("refresh_token");
-        if in_body.is_empty() { self.cookie(crate::people::COOKIE).unwrap_or_default() } else { in_body }
+        if in_body.is_empty() { self.cookie(REFRESH_COOKIE).unwrap_or_default() } else { in_body }
     }
 
     pub fn header(&self, name: &str) -> String {

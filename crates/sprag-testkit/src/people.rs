@@ -9,7 +9,7 @@ use sprag::random::{self, SystemRandom};
 use sprag::session::{AccountId, Session, SessionId};
 use sprag::store::NewAccount;
 
-use crate::call::{Answer, Call};
+use crate::call::{Answer, Call, REFRESH_COOKIE};
 use crate::world::{ORIGIN, World, ip};
 
 pub const LOGIN: &str = "/api/v1/auth/login";
@@ -23,7 +23,7 @@ pub const ADMIN_SESSIONS: &str = "/api/v1/auth/admin/sessions";
 pub const PASSWORD: &str = "/api/v1/auth/password";
 
 /// The cookie of our profile, and the one that marks a device.
-pub const COOKIE: &str = "__Host-sprag_refresh";
+pub const COOKIE: &str = REFRESH_COOKIE;
 pub const DEVICE_COOKIE: &str = "__Host-sprag_refresh-device";
 
 /// Passwords whose hashes were made once and for all, as hashing takes long.

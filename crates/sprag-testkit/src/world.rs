@@ -218,12 +218,16 @@ impl World {
         dump
     }
 
-    /// How often each row of the verdict table has decided, as the metrics count it.
+    /// How often each row of the verdict table has decided, as the metrics count it; row 12b stands under 112.
     pub async fn verdicts(&self) -> BTreeMap<u8, u64> {
         let text = self.sends(Call::get("/metrics")).await.text();
         let counted = text.lines().filter_map(|line| line.strip_prefix("sprag_verdicts_total{row=\""));
-        let pairs = counted.filter_map(|rest| rest.split_once("\"} "));
-        let read = pairs.map(|(row, count)| Some((row.parse().ok()?, count.parse().ok()?)));
+        let pairs = counted.filter_map(|rest| Some((rest.split_once('"')?.0, rest.split_once("} ")?.1)));
+        let number = |row: &str| match row.strip_suffix('b') {
+            Some(row) => row.parse::<u8>().ok()?.checked_add(100),
+            None => row.parse().ok(),
+        };
+        let read = pairs.map(|(row, count)| Some((number(row)?, count.parse().ok()?)));
         read.collect::<Option<_>>().expect("numbers")
     }
 

@@ -11,7 +11,7 @@ use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_grou
 use rusqlite::{Connection, params};
 use sprag::clock::Timestamp;
 use sprag::policy::Policy;
-use sprag::ratchet::{Presented, Rotation};
+use sprag::ratchet::{Moment, Presented, Rotation};
 use sprag::session::{AccountId, Generation, ProfileId, SessionId, SessionKey};
 use sprag::store::Sessions as _;
 use sprag::store::sqlite::{Settings, SqliteStore};
@@ -95,7 +95,8 @@ fn order(row: u64, generation: u64) -> Rotation {
         instance_hash: [9; 16],
     };
     let policy = Policy { reuse_interval: std::time::Duration::ZERO, ..Policy::default() };
-    Rotation::optimistic(&token, NOW, &policy).expect("the generation is not the last")
+    Rotation::optimistic(&token, Moment::uninterrupted(NOW, policy.reuse_interval), &policy)
+        .expect("the generation is not the last")
 }
 
 /// An id that depends on the row's number alone and lies anywhere.
@@ -119,8 +120,10 @@ fn fill(path: &Path, page_bytes: u32, rows: u64) {
         let hash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g";
         let mut statement = transaction.prepare_cached(insert).expect("prepare");
         statement.execute(params![id.as_bytes(), NOW.0, hash]).expect("insert");
-        let insert = "insert into session
-                      values (?1, ?1, 1, 0, ?2, 0, ?3, ?3, ?4, ?4, ?5, ?5, 0, 0, 0, null, null, null)";
+        let insert =
+            "insert into session (account_id, id, profile, generation, secret_hash, epoch, created_at,
+                          rotated_at, idle_expires_at, expires_at, retry_hash, instance_hash, retries, streak)
+                      values (?1, ?1, 1, 0, ?2, 0, ?3, ?3, ?4, ?4, ?5, ?5, 0, 0)";
         let mut statement = transaction.prepare_cached(insert).expect("prepare");
         let (secret_hash, instance_hash) = ([7_u8; 32], [9_u8; 16]);
         let expires_at = NOW.0 + 1_000_000_000;

@@ -25,7 +25,7 @@ use serde_json::{Map, Value, json};
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::keys::KeyRing;
-use crate::session::{AccountId, SessionId};
+use crate::session::{AccountId, Methods, SessionId};
 
 mod strict;
 mod verify;
@@ -34,9 +34,25 @@ pub use crate::keys::{Algorithm, UnknownAlgorithm};
 pub(crate) use verify::genuine;
 pub use verify::{Expected, LEEWAY_SECONDS, MAX_BYTES, Rejected, verify};
 
-/// The claims that Sprag sets itself; a profile may not configure them.
-pub const RESERVED_CLAIMS: [&str; 10] =
-    ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "client_id", "account_id"];
+/// The claims that Sprag sets itself, or may one day: those that say for whom, by whom, when and how a token came about.
+/// A profile may not configure them.
+pub const RESERVED_CLAIMS: [&str; 15] = [
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "nbf",
+    "iat",
+    "jti",
+    "sid",
+    "client_id",
+    "account_id",
+    "azp",
+    "cnf",
+    "auth_time",
+    "amr",
+    "acr",
+];
 
 /// What an access token is to say.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +73,10 @@ pub struct AccessClaims<'a> {
     pub issued_at: Timestamp,
     /// When it stops being accepted; whole seconds count.
     pub expires_at: Timestamp,
+    /// When its session's user last showed who they are: `auth_time`, in whole seconds.
+    pub authenticated_at: Timestamp,
+    /// How they did: `amr` and `acr`, or neither where nothing is known.
+    pub methods: Methods,
     /// Its own id, fresh for each token.
     pub id: [u8; 16],
     /// What the profile adds.
@@ -135,6 +155,11 @@ impl Serialize for Payload<'_> {
         map.serialize_entry("iat", &claims.issued_at.seconds())?;
         map.serialize_entry("exp", &claims.expires_at.seconds())?;
         map.serialize_entry("jti", &BASE64URL_NOPAD.encode(&claims.id))?;
+        map.serialize_entry("auth_time", &claims.authenticated_at.seconds())?;
+        if let Some(acr) = claims.methods.acr() {
+            map.serialize_entry("amr", &claims.methods.amr().collect::<Vec<_>>())?;
+            map.serialize_entry("acr", acr)?;
+        }
         for (name, value) in claims.claims.into_iter().flatten() {
             map.serialize_entry(name, value)?;
         }

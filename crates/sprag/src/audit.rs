@@ -141,7 +141,7 @@ event_kinds! {
     AccountDisabled = "account_disabled",
     /// An account may log in again; its old sessions stay ended.
     AccountEnabled = "account_enabled",
-    /// A password was changed; other sessions ended.
+    /// A password was changed; every session ended, and another took the place of the one that asked.
     PasswordChanged = "password_changed",
     /// A log-in failed.
     LoginFailed = "login_failed",
@@ -155,6 +155,11 @@ event_kinds! {
     SessionRotated = "session_rotated",
     /// Another client instance presented a token just spent.
     ForeignRetry = "foreign_retry",
+    /// A token was presented by another client instance after an unknown one had spent it: its session's newest
+    /// generation is contested.
+    Contested = "contested",
+    /// A request came twice, and another had turned its session in between; nothing ended.
+    LateTwin = "late_twin",
     /// Another client instance did so for generations running.
     Lockstep = "lockstep",
     /// A token was ahead of the database, and the session went on from it.
@@ -178,11 +183,17 @@ impl Event {
     #[must_use]
     pub fn severity(&self) -> Severity {
         match (self.kind, self.cause) {
-            (EventKind::SecretMismatch | EventKind::AheadAdopted | EventKind::Lockstep, _)
+            (
+                EventKind::SecretMismatch
+                | EventKind::AheadAdopted
+                | EventKind::Lockstep
+                | EventKind::Contested,
+                _,
+            )
             | (EventKind::SessionEnded, Some(EndCause::Reuse | EndCause::Lockstep | EndCause::Ahead)) => {
                 Severity::Critical
             }
-            (EventKind::ForeignRetry | EventKind::LoginFailed, _) => Severity::Warning,
+            (EventKind::ForeignRetry | EventKind::LateTwin | EventKind::LoginFailed, _) => Severity::Warning,
             _ => Severity::Notice,
         }
     }

@@ -51,8 +51,8 @@ use crate::keys::KeyRing;
 use crate::password::Hasher;
 use crate::random::Random;
 use crate::ratchet::SessionState;
-use crate::session::{AccountId, EndCause, SessionId, SessionKey};
-use crate::store::{Opened, Opening, Store};
+use crate::session::{AccountId, EndCause, Session, SessionId, SessionKey};
+use crate::store::{Opened, Opening, Rotated, Store};
 use crate::token::RefreshToken;
 
 mod account;
@@ -79,6 +79,8 @@ pub use tokens::Tokens;
 pub use upkeep::Upkeep;
 
 pub use crate::requester::Requester;
+
+use pair::Told;
 
 /// Joins ratchet, store, keys and ways to authenticate into the actions a client asks for.
 pub struct Engine {
@@ -143,7 +145,8 @@ impl Engine {
         let key = self.key_of_new_session(account.id, now);
         let token = RefreshToken::first(client.profile, key, self.random.as_ref());
         let session = opening::new_session(client, &token, somebody.epoch(), requester, now);
-        let expires_at = session.expires_at;
+        let session = Session { authenticated_at: somebody.at(), methods: somebody.methods(), ..session };
+        let told = Told::fresh(client, Rotated::of(&session), now);
         let opening = Opening {
             event: requester.event(key, EventKind::SessionOpened, now, None),
             detail: opening::detail(requester, request.device),
@@ -154,10 +157,7 @@ impl Engine {
             spares_the_rest: account.particulars.external.is_some(),
         };
         match self.store.open(opening).await? {
-            Opened::Open => {
-                let life = pair::fresh_life(client, expires_at, now);
-                Ok(self.new_pair(client, Some(account), &token, life, now)?)
-            }
+            Opened::Open => Ok(self.new_pair(client, Some(account), &token, told, now)?),
             Opened::AccountMoved => Err(Refusal::CredentialsInvalid.into()),
         }
     }
@@ -178,20 +178,10 @@ impl Engine {
         }
         let key = SessionKey { account: token.subject, session: token.session };
         let state = self.store.find(key).await?.ok_or(Refusal::SessionEnded(None))?;
-        let session = &state.session;
-        if let Some(ended) = session.ended {
-            return Err(Refusal::SessionEnded(Some(ended.cause)).into());
+        match crate::ratchet::access(&state, now) {
+            Some(denial) => Err(Refusal::from(denial).into()),
+            None => Ok(Caller { key, state }),
         }
-        if state.is_disabled {
-            return Err(Refusal::AccountDisabled.into());
-        }
-        if session.epoch != state.epoch {
-            return Err(Refusal::SessionEnded(None).into());
-        }
-        if now >= session.expires_at || now >= session.idle_expires_at {
-            return Err(Refusal::TokenExpired.into());
-        }
-        Ok(Caller { key, state })
     }
 
     /// Logs out with a refresh token, spent or not; a token that is none of ours changes nothing and is no error

@@ -21,7 +21,10 @@
 use std::error::Error as StdError;
 
 use crate::ratchet::Denial;
-use crate::session::EndCause;
+
+pub use refusals::{CODES, Code, Refusal};
+
+pub mod refusals;
 
 /// What the engine's actions return instead of success.
 #[derive(Debug, thiserror::Error)]
@@ -32,80 +35,6 @@ pub enum Error {
     /// We broke.
     #[error(transparent)]
     Failed(#[from] Fault),
-}
-
-/// A "no" with a stable code and a sentence for a person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// No token came with the request.
-    #[error("no token was sent; log in, or send the token this call needs")]
-    TokenMissing,
-    /// The token is not one of ours, or not for this profile.
-    #[error("this token is not valid here; log in again")]
-    TokenInvalid,
-    /// The token was spent a moment ago and this profile answers no retries.
-    #[error("this refresh token has been used already; use the one that replaced it")]
-    TokenSpent,
-    /// The token's or session's lifetime is over.
-    #[error("this token has expired; refresh it or log in again")]
-    TokenExpired,
-    /// The session is over.
-    #[error("this session has ended{}; log in again", .0.map(because).unwrap_or_default())]
-    SessionEnded(Option<EndCause>),
-    /// The account may not log in.
-    #[error("this account is disabled; ask whoever runs this service")]
-    AccountDisabled,
-    /// One spent token was presented too often.
-    #[error("this refresh token was presented too many times; use the one that replaced it")]
-    TooManyRetries,
-    /// Unknown name or wrong password: deliberately not told apart.
-    #[error("the name or the password is wrong")]
-    CredentialsInvalid,
-    /// The present password, asked for once more, is wrong.
-    #[error("the current password is wrong")]
-    CurrentPasswordWrong,
-    /// The password cannot be taken.
-    #[error("a password has {min} to {max} bytes; choose another", min = crate::policy::MIN_PASSWORD_BYTES, max = crate::policy::MAX_PASSWORD_BYTES)]
-    PasswordRejected,
-    /// The user name or e-mail cannot be taken.
-    #[error("{0}")]
-    NameInvalid(&'static str),
-    /// Another account has that user name or e-mail.
-    #[error("another account has this user name or e-mail; choose another")]
-    NameTaken,
-    /// Only an administrator may do this.
-    #[error("only an administrator may do this")]
-    Forbidden,
-    /// The account has no such session.
-    #[error("there is no such live session; list the sessions to see which there are")]
-    SessionUnknown,
-    /// There is no such account.
-    #[error("there is no such account")]
-    AccountUnknown,
-}
-
-impl Refusal {
-    /// The stable code, part of the wire. `docs/reference/errors.md` documents each.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::TokenMissing => "token_missing",
-            Self::TokenInvalid => "token_invalid",
-            Self::TokenSpent => "token_spent",
-            Self::TokenExpired => "token_expired",
-            Self::SessionEnded(_) => "session_ended",
-            Self::AccountDisabled => "account_disabled",
-            Self::TooManyRetries => "too_many_retries",
-            Self::CredentialsInvalid => "credentials_invalid",
-            Self::CurrentPasswordWrong => "current_password_wrong",
-            Self::PasswordRejected => "password_rejected",
-            Self::NameInvalid(_) => "name_invalid",
-            Self::NameTaken => "name_taken",
-            Self::Forbidden => "forbidden",
-            Self::SessionUnknown => "session_unknown",
-            Self::AccountUnknown => "account_unknown",
-        }
-    }
 }
 
 impl From<Denial> for Refusal {
@@ -119,10 +48,6 @@ impl From<Denial> for Refusal {
             Denial::TooManyRetries => Self::TooManyRetries,
         }
     }
-}
-
-fn because(cause: EndCause) -> String {
-    format!(" because {}", cause.sentence())
 }
 
 /// A failure of ours: what was being attempted, and what stopped it.
@@ -141,12 +66,24 @@ pub struct Fault {
 /// Whether trying again later may help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultKind {
-    /// The store failed, timed out, is full or is shutting down: 503 `unavailable`.
+    /// The store failed, timed out, is full or is shutting down.
     Unavailable,
-    /// A bounded queue is full: 503 `busy`, at once.
+    /// A bounded queue is full, which is said at once.
     Busy,
-    /// A defect: 500 `internal`.
+    /// A defect.
     Internal,
+}
+
+impl FaultKind {
+    /// What a client is told of such a fault, which is no detail: a row of the table of refusals.
+    #[must_use]
+    pub fn row(self) -> &'static Code {
+        match self {
+            Self::Unavailable => &refusals::UNAVAILABLE,
+            Self::Busy => &refusals::BUSY,
+            Self::Internal => &refusals::INTERNAL,
+        }
+    }
 }
 
 impl Fault {

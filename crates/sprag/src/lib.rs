@@ -32,6 +32,7 @@ mod requester;
 pub mod session;
 pub mod store;
 pub mod token;
+mod verdict;
 
 pub use engine::Engine;
 pub use error::{Error, Fault, FaultKind, Refusal};

@@ -309,6 +309,15 @@ mod tests {
     }
 
     #[test]
+    fn whose_password_is_refused_is_told_how_long_one_is() {
+        let told = Refusal::PasswordRejected.to_string();
+        assert!(
+            told.starts_with(&format!("a password has {MIN_PASSWORD_BYTES} to {MAX_PASSWORD_BYTES} bytes")),
+            "{told}"
+        );
+    }
+
+    #[test]
     fn a_password_does_not_print() {
         assert_eq!(format!("{:?}", typed("hunter2hunter2")), "Password");
     }

@@ -105,10 +105,22 @@ pub struct Session {
     pub idle_expires_at: Timestamp,
     /// When it ends at the latest; never moves.
     pub expires_at: Timestamp,
+    /// When its user last showed who they are; never moves.
+    pub authenticated_at: Timestamp,
+    /// How they did; never moves.
+    pub methods: Methods,
     /// The retry id that made the last rotation, hashed.
     pub retry_hash: Option<ShortHash>,
-    /// The client instance that made the last rotation, hashed.
+    /// The retry id that made the rotation before the last, hashed.
+    pub previous_retry_hash: Option<ShortHash>,
+    /// The client instance that made the last rotation, hashed; [`NO_INSTANCE`] where none has been seen.
     pub instance_hash: ShortHash,
+    /// The last other instance that the row had, hashed. These two are the ones that it knows.
+    pub other_instance_hash: Option<ShortHash>,
+    /// The generation that an instance last turned the row to which it did not know then.
+    pub taken_generation: Option<Generation>,
+    /// The generation that is contested: somebody else had a right to turn the row to it, or the one who did had none.
+    pub contested_generation: Option<Generation>,
     /// How many retries the present generation has answered.
     pub retries: u8,
     /// In how many generations running another client instance has retried.
@@ -139,8 +151,14 @@ impl Session {
             rotated_at: now,
             idle_expires_at: now.plus(policy.idle_timeout),
             expires_at: now.plus(policy.absolute_lifetime),
+            authenticated_at: now,
+            methods: Methods::NONE,
             retry_hash: None,
-            instance_hash: [0; 16],
+            previous_retry_hash: None,
+            instance_hash: NO_INSTANCE,
+            other_instance_hash: None,
+            taken_generation: None,
+            contested_generation: None,
             retries: 0,
             streak: 0,
             streak_generation: None,
@@ -160,6 +178,9 @@ pub type SecretHash = [u8; 32];
 
 /// The first half of a SHA-256: of a retry id or client instance, compared only for equality.
 pub type ShortHash = [u8; 16];
+
+/// No client instance: of a session that came from another system and that nobody has refreshed here.
+pub const NO_INSTANCE: ShortHash = [0; 16];
 
 /// How a session ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

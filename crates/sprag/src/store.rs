@@ -14,7 +14,9 @@ use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::keys::Fingerprint;
 use crate::ratchet::{Retried, Rotation, SessionState};
-use crate::session::{AccountId, EndCause, Epoch, SecretHash, Session, SessionDetail, SessionId, SessionKey};
+use crate::session::{
+    AccountId, EndCause, Epoch, Methods, SecretHash, Session, SessionDetail, SessionId, SessionKey,
+};
 
 pub mod contract;
 pub mod memory;
@@ -61,7 +63,7 @@ pub trait Sessions: Send + Sync {
     /// Turns a row where [`Rotation::applies_to`] holds; `None` where it does not. Never inserts but the event.
     async fn rotate(&self, rotation: Rotation, event: Option<Event>) -> Result<Option<Rotated>, Fault>;
 
-    /// Counts a retry where [`Retried::applies_to`] holds; `None` where it does not.
+    /// Notes that a spent token came back where [`Retried::applies_to`] holds; `None` where it does not.
     async fn retry(&self, retried: Retried, event: Option<Event>) -> Result<Option<Rotated>, Fault>;
 
     /// Gives an imported session its secret, where [`TokenBinding::applies_to`] holds; `false` where it does not. Nothing
@@ -228,8 +230,29 @@ pub enum Opened {
 /// What a write to a row leaves for the answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rotated {
+    /// When the session ends unless it turns before.
+    pub idle_expires_at: Timestamp,
     /// When the session ends at the latest.
     pub expires_at: Timestamp,
+    /// When its user last showed who they are.
+    pub authenticated_at: Timestamp,
+    /// How they did.
+    pub methods: Methods,
+}
+
+impl Rotated {
+    /// What a row leaves for the answer as it stands.
+    #[must_use]
+    pub fn of(session: &Session) -> Self {
+        let Session { idle_expires_at, expires_at, authenticated_at, methods, .. } = *session;
+        Self { idle_expires_at, expires_at, authenticated_at, methods }
+    }
+
+    /// When the session ends unless it turns before, and in any case.
+    #[must_use]
+    pub fn ends_at(&self) -> Timestamp {
+        self.idle_expires_at.min(self.expires_at)
+    }
 }
 
 /// The first time that a client presents the token of the source system: only that token makes the new secret, so the

@@ -6,6 +6,7 @@
 //! key, and any other text is refused.
 
 use std::fmt;
+use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use aws_lc_rs::hmac;
@@ -51,6 +52,8 @@ pub struct RefreshToken {
     /// n: the generation it stands for.
     pub generation: Generation,
     secret: Zeroizing<[u8; SECRET_BYTES]>,
+    /// What a JWT tells its holder of the session's end, in seconds; nothing is judged by it.
+    exp: Option<i64>,
 }
 
 impl RefreshToken {
@@ -58,13 +61,22 @@ impl RefreshToken {
     #[must_use]
     pub fn first(profile: ProfileId, key: SessionKey, random: &dyn Random) -> Self {
         let secret = Zeroizing::new(random::bytes(random));
-        Self { profile, key, generation: Generation(0), secret }
+        Self { profile, key, generation: Generation(0), secret, exp: None }
     }
 
     /// This session's token at another generation: so a successor is made.
     #[must_use]
     pub fn at(&self, generation: Generation) -> Self {
-        Self { profile: self.profile, key: self.key, generation, secret: self.secret.clone() }
+        Self { profile: self.profile, key: self.key, generation, secret: self.secret.clone(), exp: None }
+    }
+
+    /// This token, telling when its session ends as far as its row says: to the hour, rounded up. Front ends that expect a
+    /// JWT read it to decide whether to try at all; the opaque encoding does not tell it.
+    #[must_use]
+    pub fn ending(&self, at: Timestamp) -> Self {
+        let hour = at.hour();
+        let rounded = if hour == at { hour } else { hour.plus(Duration::from_secs(3600)) };
+        Self { exp: Some(rounded.seconds()), ..self.at(self.generation) }
     }
 
     /// The first token of the session `key` that takes the place of this token's session.
@@ -80,7 +92,7 @@ impl RefreshToken {
         context.update(key.session.0.as_bytes());
         let mut secret = Zeroizing::new([0; SECRET_BYTES]);
         secret.copy_from_slice(&context.sign().as_ref()[..SECRET_BYTES]);
-        Self { profile: self.profile, key, generation: Generation(0), secret }
+        Self { profile: self.profile, key, generation: Generation(0), secret, exp: None }
     }
 
     /// What the database keeps of the session secret: its SHA-256.

@@ -1,12 +1,13 @@
 //! What must hold of access tokens; the numbers are those of the security requirements.
 
+use data_encoding::BASE64URL_NOPAD;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use sprag::access::{self, AccessClaims, AccessToken, Algorithm, Expected, MAX_BYTES, Rejected};
 use sprag::clock::Timestamp;
 use sprag::keys::KeyRing;
 use sprag::random::SeededRandom;
-use sprag::session::{AccountId, ProfileId, SessionId, SessionKey};
+use sprag::session::{AccountId, Methods, ProfileId, SessionId, SessionKey};
 use sprag::token::{Encoding, RefreshToken};
 use uuid::Uuid;
 
@@ -30,6 +31,8 @@ const GRANT: AccessClaims<'static> = AccessClaims {
     session: SessionId(Uuid::from_u128(0x0195_abcd_0000_7000_8000_0000_0000_0002)),
     issued_at: NOW,
     expires_at: Timestamp(NOW.0 + 900_000),
+    authenticated_at: Timestamp(NOW.0 - 3_599_001),
+    methods: Methods::PASSWORD,
     id: *b"sixteen bytes id",
     claims: None,
 };
@@ -40,6 +43,32 @@ fn ring(algorithm: Algorithm) -> KeyRing {
 
 fn minted(keys: &KeyRing) -> String {
     access::mint(keys, NOW, &GRANT).expect("an access token")
+}
+
+fn claims_in(text: &str) -> Value {
+    let claims = text.split('.').nth(1).expect("claims");
+    serde_json::from_slice(&BASE64URL_NOPAD.decode(claims.as_bytes()).expect("base64url")).expect("JSON")
+}
+
+/// When and how the session's user showed who they are: in whole seconds, in the values of RFC 8176, and as a level.
+#[test]
+fn a_token_says_when_and_how_its_user_was_authenticated() {
+    let keys = ring(Algorithm::EdDsa);
+    let says = |methods| {
+        let text = access::mint(&keys, NOW, &AccessClaims { methods, ..GRANT }).expect("an access token");
+        verify(&text, &keys, NOW).expect("it is genuine");
+        let claims = claims_in(&text);
+        ["auth_time", "amr", "acr"].map(|name| claims.get(name).cloned().unwrap_or_default())
+    };
+    let at = json!(NOW.0 / 1000 - 3_600);
+    assert_eq!(says(Methods::PASSWORD), [at.clone(), json!(["pwd"]), json!("aal1")]);
+    let both = Methods::PASSWORD | Methods::OTP;
+    assert_eq!(says(both), [at.clone(), json!(["pwd", "otp", "mfa"]), json!("aal2")]);
+    assert_eq!(
+        says(Methods::NONE),
+        [at, Value::Null, Value::Null],
+        "where nothing is known, nothing is said"
+    );
 }
 
 fn verify(text: &str, keys: &KeyRing, now: Timestamp) -> Result<AccessToken, Rejected> {

@@ -25,7 +25,7 @@ const COLD: &[&str] = &[
     // Checkpoints, once an hour; a reference table.
     "LAST_CHECKPOINT",
     "CHECKPOINTS",
-    "SEAL",
+    "ADD_CHECKPOINT",
     // Moving a whole store, once.
     "UNHURRIED",
     // Looks at the server and its schema, at the start of a connection or of a node.

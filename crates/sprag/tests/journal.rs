@@ -26,14 +26,14 @@ const CAT: AccountId = AccountId(Uuid::from_u128(3));
 #[tokio::test]
 async fn a_journal_left_alone_is_sound() {
     let ledger = Ledger::written().await;
-    let first = ledger.sealed(NOW).await;
+    let first = ledger.covered(NOW).await;
     assert_eq!((first.number, first.chains, first.entries), (1, 3, 15));
     assert_eq!(checkpoints::add(&ledger.store, &Key, NOW).await.unwrap(), Checkpointing::NothingNew);
     let later = NOW.plus(SETTLED * 2);
     assert_eq!(checkpoints::add(&ledger.store, &Key, later).await.unwrap(), Checkpointing::NothingNew);
 
     ledger.store.record(told(BEN, NOW)).await.unwrap();
-    let second = ledger.sealed(later).await;
+    let second = ledger.covered(later).await;
     assert_eq!((second.number, second.entries, second.previous), (2, 16, first.tag));
     let report = ledger.verified().await;
     assert!(report.is_sound(), "{report:?}");
@@ -42,7 +42,7 @@ async fn a_journal_left_alone_is_sound() {
 }
 
 #[tokio::test]
-async fn the_memory_store_can_be_sealed_and_verified_too() {
+async fn the_memory_store_can_be_covered_and_verified_too() {
     let store = MemoryStore::new();
     assert_eq!(checkpoints::add(&store, &Key, NOW).await.unwrap(), Checkpointing::NothingNew);
     write(&store).await;
@@ -57,9 +57,9 @@ async fn the_memory_store_can_be_sealed_and_verified_too() {
 async fn what_is_still_being_written_is_left_for_the_next_checkpoint() {
     let ledger = Ledger::written().await;
     ledger.store.record(told(CAT, NOW)).await.unwrap();
-    assert_eq!(ledger.sealed(NOW).await.entries, 15);
+    assert_eq!(ledger.covered(NOW).await.entries, 15);
     assert!(ledger.verified().await.is_sound());
-    assert_eq!(ledger.sealed(NOW.plus(SETTLED * 2)).await.entries, 16);
+    assert_eq!(ledger.covered(NOW.plus(SETTLED * 2)).await.entries, 16);
 }
 
 #[tokio::test]
@@ -125,21 +125,21 @@ async fn a_backdated_entry_is_named() {
 #[tokio::test]
 async fn a_chain_cut_short_shows_against_the_checkpoint() {
     let ledger = Ledger::written().await;
-    ledger.sealed(NOW).await;
+    ledger.covered(NOW).await;
     ledger.tamper("delete from event where account_id = ?1 and id > 3", [BEN.0.as_bytes()]);
     let flaw = CheckpointFlaw::EntriesLost { covered: 15, found: 13 };
     ledger.finds(&[Finding::Checkpoint { number: 1, flaw }]).await;
 
     let later = NOW.plus(SETTLED * 2);
     ledger.store.record(told(ANN, NOW)).await.unwrap();
-    let sealing = checkpoints::add(&ledger.store, &Key, later).await.unwrap();
-    assert_eq!(sealing, Checkpointing::Broken(flaw), "no checkpoint is made over it");
+    let made = checkpoints::add(&ledger.store, &Key, later).await.unwrap();
+    assert_eq!(made, Checkpointing::Broken(flaw), "no checkpoint is made over it");
 }
 
 #[tokio::test]
 async fn a_deleted_chain_shows_against_the_checkpoint() {
     let ledger = Ledger::written().await;
-    ledger.sealed(NOW).await;
+    ledger.covered(NOW).await;
     ledger.tamper("delete from event where account_id = ?1", [BEN.0.as_bytes()]);
     let flaw = CheckpointFlaw::ChainsLost { covered: 3, found: 2 };
     ledger.finds(&[Finding::Checkpoint { number: 1, flaw }]).await;
@@ -148,7 +148,7 @@ async fn a_deleted_chain_shows_against_the_checkpoint() {
 #[tokio::test]
 async fn a_chain_written_anew_to_its_end_shows_against_the_checkpoint() {
     let ledger = Ledger::written().await;
-    ledger.sealed(NOW).await;
+    ledger.covered(NOW).await;
     let chain = ledger.chain(BEN).await;
     let mut head = chain[1].head();
     for entry in &chain[2..] {
@@ -163,9 +163,9 @@ async fn a_chain_written_anew_to_its_end_shows_against_the_checkpoint() {
 async fn a_forged_checkpoint_is_named() {
     for change in ["chains = 2", "entries = 13", "before = before + 1", "tag = zeroblob(32)", "key_id = 9"] {
         let ledger = Ledger::written().await;
-        ledger.sealed(NOW).await;
+        ledger.covered(NOW).await;
         ledger.store.record(told(ANN, NOW)).await.unwrap();
-        ledger.sealed(NOW.plus(SETTLED * 2)).await;
+        ledger.covered(NOW.plus(SETTLED * 2)).await;
         ledger.tamper(&format!("update checkpoint set {change} where number = 1"), []);
         let findings = ledger.verified().await.findings;
         let forged = Finding::Checkpoint { number: 1, flaw: CheckpointFlaw::Forged };
@@ -178,7 +178,7 @@ async fn a_checkpoint_taken_out_or_put_in_is_named() {
     let ledger = Ledger::written().await;
     for round in 1..=3 {
         ledger.store.record(told(ANN, NOW)).await.unwrap();
-        ledger.sealed(NOW.plus(SETTLED * 2 * round)).await;
+        ledger.covered(NOW.plus(SETTLED * 2 * round)).await;
         if round < 3 {
             ledger.store.record(told(ANN, NOW.plus(SETTLED * 2 * round))).await.unwrap();
         }
@@ -202,8 +202,8 @@ async fn a_checkpoint_made_with_another_key_is_forged() {
     }
     let ledger = Ledger::written().await;
     ledger.tamper("delete from event where account_id = ?1", [BEN.0.as_bytes()]);
-    let sealing = checkpoints::add(&ledger.store, &OtherKey, NOW).await.unwrap();
-    assert!(matches!(sealing, Checkpointing::Added(_)));
+    let made = checkpoints::add(&ledger.store, &OtherKey, NOW).await.unwrap();
+    assert!(matches!(made, Checkpointing::Added(_)));
     ledger.finds(&[Finding::Checkpoint { number: 1, flaw: CheckpointFlaw::Forged }]).await;
 }
 
@@ -226,7 +226,7 @@ impl Ledger {
         Self { store, path, _directory: directory }
     }
 
-    async fn sealed(&self, now: Timestamp) -> Checkpoint {
+    async fn covered(&self, now: Timestamp) -> Checkpoint {
         match checkpoints::add(&self.store, &Key, now).await.expect("checkpoint") {
             Checkpointing::Added(checkpoint) => checkpoint,
             other => panic!("a checkpoint should be made, not {other:?}"),

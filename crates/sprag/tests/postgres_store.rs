@@ -10,7 +10,7 @@ use sprag::Fault;
 use sprag::clock::Timestamp;
 use sprag::error::FaultKind;
 use sprag::policy::Policy;
-use sprag::ratchet::{Presented, Rotation};
+use sprag::ratchet::{Moment, Presented, Rotation};
 use sprag::session::{AccountId, Generation, ProfileId, SessionId, SessionKey};
 use sprag::store::postgres::{PostgresStore, Settings};
 use sprag::store::{Sessions as _, Store as _};
@@ -304,9 +304,9 @@ async fn filled_in(server: &Postgres, rows: u64) -> Database {
         database.psql(&format!(
             "insert into account (id, epoch, is_admin, created_at, password_hash) values ('{id}', 0, false, 0, 'hash');
              insert into session (account_id, id, profile, generation, secret_hash, epoch, created_at, rotated_at,
-                 idle_expires_at, expires_at, instance_hash, retries, is_sealed, streak)
+                 idle_expires_at, expires_at, instance_hash, retries, streak)
              values ('{id}', '{id}', 1, 0, decode(repeat('07', 32), 'hex'), 0, 0, 0,
-                 9000000000000, 9000000000000, decode(repeat('09', 16), 'hex'), 0, false, 0)"
+                 9000000000000, 9000000000000, decode(repeat('09', 16), 'hex'), 0, 0)"
         ));
     }
     database
@@ -329,7 +329,8 @@ fn order(store: &PostgresStore, row: u64, generation: u64) -> Rotation {
     };
     let policy = Policy { reuse_interval: Duration::ZERO, ..Policy::default() };
     let now: Timestamp = store.clock().now();
-    Rotation::optimistic(&token, now, &policy).expect("the generation is not the last")
+    Rotation::optimistic(&token, Moment::uninterrupted(now, policy.reuse_interval), &policy)
+        .expect("the generation is not the last")
 }
 
 fn generation(database: &Database) -> i64 {

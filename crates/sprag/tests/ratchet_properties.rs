@@ -19,7 +19,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use sprag::clock::Timestamp;
 use sprag::policy::{Ahead, Lockstep, MAX_GENERATION, Retry};
-use sprag::ratchet::{Found, Judgement, Rotation, Row, SessionState, Verdict, judge};
+use sprag::ratchet::{Found, Judgement, Moment, Rotation, Row, SessionState, Verdict, judge};
 use sprag::session::{EndCause, Generation};
 
 proptest! {
@@ -79,16 +79,26 @@ proptest! {
             let is_same_request =
                 seen.asker.retry_id.is_some() && session.retry_hash == seen.asker.retry_id.map(|id| [id; 16]);
             let is_in_window = rules.window > 0 && seen.age() <= rules.window;
+            let instance = [seen.asker.instance; 16];
+            let is_other = session.other_instance_hash == Some(instance);
+            let is_known = session.instance_hash == instance || is_other;
+            let is_taken = session.taken_generation.is_some_and(|taken| taken.0 > seen.generation);
+            let is_twin = seen.asker.retry_id.is_some()
+                && session.previous_retry_hash == seen.asker.retry_id.map(|id| [id; 16]);
             let is_theft = match session.generation.0.checked_sub(seen.generation) {
-                None | Some(0) => false,
-                Some(1) => !is_in_window && !is_same_request,
-                Some(_) => rules.answers_retries || !is_in_window,
+                None => false,
+                Some(0) => session.contested_generation == Some(session.generation) && !is_other && seen.goes_on(),
+                Some(1) => !is_in_window && !(is_same_request && is_known),
+                Some(behind) => {
+                    let is_own = !rules.answers_retries && is_known && !is_taken;
+                    !is_in_window || !(is_own || (behind == 2 && is_twin))
+                }
             };
             if session.ended.is_none() {
                 prop_assert_eq!(is_theft, seen.said == Said::Over(EndCause::Reuse), "{:?}", seen);
             }
         }
-        let thefts = told.iter().filter(|seen| matches!(seen.row, Row::LongSpent | Row::Spent));
+        let thefts = told.iter().filter(|seen| matches!(seen.row, Row::LongSpent | Row::Spent | Row::Contested));
         let ended = thefts.filter(|seen| seen.said == Said::Over(EndCause::Reuse)).count();
         prop_assert!(ended <= 1);
     }
@@ -96,7 +106,7 @@ proptest! {
     #[test]
     fn r7_spent_is_judged_before_expired(given in any_given(), behind in 2..5_u64) {
         let n = given.g.saturating_sub(behind);
-        let spent = Given { n, retry: Retry::Answer, ..given };
+        let spent = Given { n, retry: Retry::Answer, id: Id::None, ..given };
         if is_live(&spent) && spent.g >= behind {
             prop_assert_eq!(spent.judged().row, Row::LongSpent);
             prop_assert!(matches!(spent.judged().verdict, Verdict::End(EndCause::Reuse, _)));
@@ -108,7 +118,7 @@ proptest! {
         let forged = Given { has_wrong_secret: true, place: Where::Here, ..given };
         prop_assert_eq!(forged.judged().row, Row::SecretMismatch);
         prop_assert!(matches!(forged.judged().verdict, Verdict::Refuse(_)));
-        let optimistic = Rotation::optimistic(&forged.token(), forged.now(), &forged.policy());
+        let optimistic = Rotation::optimistic(&forged.token(), forged.moment(), &forged.policy());
         prop_assert!(!optimistic.is_some_and(|rotation| rotation.applies_to(&forged.state())));
     }
 
@@ -164,7 +174,7 @@ proptest! {
     #[test]
     fn the_hoped_rotation_applies_just_where_it_is_judged(given in any_given()) {
         let given = Given { place: Where::Here, misses: 0, ..given };
-        let optimistic = Rotation::optimistic(&given.token(), given.now(), &given.policy());
+        let optimistic = Rotation::optimistic(&given.token(), given.moment(), &given.policy());
         let applied = optimistic.filter(|rotation| rotation.applies_to(&given.state()));
         let judged = given.judged();
         let ordered = (judged.row == Row::Current).then_some(judged.verdict);
@@ -176,7 +186,7 @@ proptest! {
         let state = given.state();
         match given.judged().verdict {
             Verdict::Rotate(rotation) => prop_assert!(rotation.applies_to(&state)),
-            Verdict::Retry(retried) => prop_assert!(retried.applies_to(&state)),
+            Verdict::Retry(retried) | Verdict::Contest(retried) => prop_assert!(retried.applies_to(&state)),
             _ => {}
         }
     }
@@ -190,7 +200,7 @@ proptest! {
         prop_assert!(!rotation.applies_to(&state));
 
         let other = Given { g: given.g, n: given.g, age: given.age, place: Where::Here, ..other };
-        let optimistic = Rotation::optimistic(&other.token(), other.now(), &other.policy());
+        let optimistic = Rotation::optimistic(&other.token(), other.moment(), &other.policy());
         prop_assert!(!optimistic.is_some_and(|late| late.applies_to(&state)));
     }
 
@@ -200,7 +210,8 @@ proptest! {
         let is_short = given.g < 1 << 40 && given.n < 1 << 40;
         if is_short && given.g > 0 {
             let streak = (given.streak.0, given.streak.1.map(|last| last + by));
-            let shifted = Given { g: given.g + by, n: given.n + by, streak, ..given };
+            let (taken, contested) = (given.taken.map(|n| n + by), given.contested.map(|n| n + by));
+            let shifted = Given { g: given.g + by, n: given.n + by, streak, taken, contested, ..given };
             prop_assert_eq!(outline(&given.judged(), 0), outline(&shifted.judged(), by));
         }
     }
@@ -214,18 +225,24 @@ proptest! {
         for moment in [&mut session.rotated_at, &mut session.idle_expires_at, &mut session.expires_at] {
             moment.0 += by;
         }
-        let now = Timestamp(given.now().0 + by);
-        let shifted = judged_at(&given, state, now);
+        let moment = given.moment();
+        let later = |at: Timestamp| Timestamp(at.0 + by);
+        let moment = Moment { now: later(moment.now), window_start: later(moment.window_start) };
+        let shifted = judged_at(&given, state, moment);
         prop_assert_eq!(outline(&given.judged(), 0), outline(&shifted, 0));
     }
 
-    /// And on this: a token two behind is as spent as the very first.
+    /// And on this: a token three behind is as spent as the very first, unless the row was taken in between; so is one two
+    /// behind that does not come with the retry id that made the rotation before the last.
     #[test]
     fn long_spent_tokens_are_judged_alike(given in any_given(), behind in 2..1000_u64) {
-        if given.g >= behind {
-            let two = Given { n: given.g - 2, ..given };
-            let many = Given { n: given.g - behind, ..given };
-            prop_assert_eq!(two.judged(), many.judged());
+        let least = if given.id == Id::BeforeLast { 3 } else { 2 };
+        if given.g >= behind && behind >= least {
+            let is_between = |taken: u64| given.retry == Retry::Refuse && taken + least <= given.g;
+            let taken = given.taken.filter(|taken| !is_between(*taken));
+            let few = Given { n: given.g - least, taken, ..given };
+            let many = Given { n: given.g - behind, taken, ..given };
+            prop_assert_eq!(few.judged(), many.judged());
         }
     }
 }
@@ -234,24 +251,24 @@ proptest! {
 #[test]
 fn stories_come_by_every_row_but_those_of_the_edge() {
     let mut runner = TestRunner::deterministic();
-    let mut rows = BTreeSet::new();
+    let mut rows: BTreeSet<Row> = BTreeSet::new();
     for _ in 0..2000 {
         let rules = any_rules().new_tree(&mut runner).unwrap().current();
         let steps = any_story().new_tree(&mut runner).unwrap().current();
         rows.extend(tell(rules, &steps).unwrap().iter().map(|seen| seen.row));
     }
     let edge = [Row::Malformed, Row::StoreFault, Row::Unknown, Row::SecretMismatch, Row::Missed];
-    let inner = (1..=15).filter(|number| !edge.map(|row| row as u8).contains(number));
-    assert_eq!(rows.iter().map(|row| *row as u8).collect::<Vec<_>>(), inner.collect::<Vec<_>>());
+    let inner = Row::ALL.into_iter().filter(|row| !edge.contains(row));
+    assert_eq!(rows.into_iter().collect::<Vec<_>>(), inner.collect::<Vec<_>>());
 }
 
 fn is_live(given: &Given) -> bool {
     given.place == Where::Here && given.ended.is_none() && !given.has_wrong_secret && !given.has_other_profile
 }
 
-fn judged_at(given: &Given, state: SessionState, now: Timestamp) -> Judgement {
+fn judged_at(given: &Given, state: SessionState, moment: Moment) -> Judgement {
     let found = Found::Session(Box::new(state));
-    judge(Some(&given.token()), &found, given.misses, now, &given.policy())
+    judge(Some(&given.token()), &found, given.misses, moment, &given.policy())
 }
 
 /// A judgement without its times, its generations counted from `base`.
@@ -264,8 +281,9 @@ fn outline(judgement: &Judgement, base: u64) -> Judgement {
             lower(&mut rotation.to);
             rotation.at = Timestamp(0);
             rotation.idle_expires_at = Timestamp(0);
+            rotation.unless_turned_since = None;
         }
-        Verdict::Retry(retried) => {
+        Verdict::Retry(retried) | Verdict::Contest(retried) => {
             lower(&mut retried.generation);
             retried.at = Timestamp(0);
         }
@@ -280,15 +298,18 @@ fn any_given() -> impl Strategy<Value = Given> {
     let age = prop_oneof![Just(-1), Just(0), Just(1), Just(W), Just(W + 1), -2 * W..3 * W];
     let expiry = || prop_oneof![1 => Just(0), 1 => Just(1), 6 => Just(1_000_000), 1 => -10..10_i64];
     let seldom = || prop::bool::weighted(0.05);
-    let place = prop_oneof![18 => Just(Where::Here), 1 => Just(Where::Nowhere), 1 => Just(Where::Fault)];
+    let behind = || prop_oneof![2 => Just(None), 1 => Just(Some(0_u64)), 2 => (0..4_u64).prop_map(Some)];
+    let place = prop_oneof![18 => Just(Where::Here), 1 => Just(Where::Nowhere)];
     let row = (
         (g, any::<bool>(), prop_oneof![Just(0_u8), Just(15), Just(16)]),
+        (any::<bool>(), any::<bool>(), behind(), behind()),
         (0..5_u8, prop_oneof![2 => Just(None), 3 => (0..3_u64).prop_map(Some)]),
         prop_oneof![9 => Just(None), 1 => prop::sample::select(EndCause::ALL.to_vec()).prop_map(Some)],
         (seldom(), seldom(), expiry(), expiry()),
     );
-    let id = prop_oneof![3 => Just(Id::None), 1 => Just(Id::Same), 1 => Just(Id::Other)];
-    let token = (n, age, id, any::<bool>(), seldom(), seldom(), 0..5_u8);
+    let id = prop_oneof![3 => Just(Id::None), 1 => Just(Id::Same), 1 => Just(Id::Other), 1 => Just(Id::BeforeLast)];
+    let token =
+        (n, (age, prop_oneof![3 => Just(0), 1 => 0..3 * W]), id, any::<bool>(), seldom(), seldom(), 0..5_u8);
     let policy = (
         prop_oneof![4 => Just(W), 1 => Just(0), 1 => Just(1)],
         prop_oneof![3 => Just(Retry::Answer), 1 => Just(Retry::Refuse)],
@@ -296,13 +317,19 @@ fn any_given() -> impl Strategy<Value = Given> {
         prop_oneof![Just(Lockstep::Alert), Just(Lockstep::End)],
     );
     (place, row, token, policy).prop_map(|(place, row, token, policy)| {
-        let ((g, has_retry_id, retries), streak, ended, (off, moved, idle_in, expires_in)) = row;
-        let (n, age, id, is_foreign, has_wrong_secret, has_other_profile, misses) = token;
+        let ((g, has_retry_id, retries), instances, streak, ended, (off, moved, idle_in, expires_in)) = row;
+        let (has_earlier_id, knows_foreign, taken, contested) = instances;
+        let back = |behind: Option<u64>| behind.map(|behind| u64::saturating_sub(g, behind));
+        let (n, (age, outage), id, is_foreign, has_wrong_secret, has_other_profile, misses) = token;
         let (window, retry, ahead, lockstep) = policy;
         Given {
             place,
             g,
             has_retry_id,
+            has_earlier_id,
+            knows_foreign,
+            taken: back(taken),
+            contested: back(contested),
             retries,
             streak: (streak.0, streak.1.map(|behind| u64::saturating_sub(g, behind))),
             ended,
@@ -312,6 +339,7 @@ fn any_given() -> impl Strategy<Value = Given> {
             expires_in,
             n: g.saturating_add_signed(n),
             age,
+            outage,
             id,
             is_foreign,
             has_wrong_secret,

@@ -93,6 +93,40 @@ fn the_format_is_what_the_reference_says() {
     assert_eq!(self::text(Encoding::Jwt, &keys), jwt);
 }
 
+/// For front ends that expect a JWT to say when it ends: to the hour, rounded up, so that a retry yields the same bytes and
+/// nothing tells when the session turned. Nothing is judged by it.
+#[test]
+fn a_jwt_tells_its_session_s_end_to_the_hour() {
+    const HOUR: i64 = 3_600_000;
+    let keys = ring();
+    let forger = Forger::new(&keys.to_json());
+    let SessionKey { account, session } = session(1);
+    let secret = base64(session_secret(&text(Encoding::Opaque, &keys)));
+    let on_the_hour = Timestamp(NOW.0 / HOUR * HOUR);
+    for (ends_at, exp) in [
+        (on_the_hour, on_the_hour),
+        (Timestamp(on_the_hour.0 + 1), Timestamp(on_the_hour.0 + HOUR)),
+        (Timestamp(on_the_hour.0 + HOUR - 1), Timestamp(on_the_hour.0 + HOUR)),
+    ] {
+        let written = token(41).ending(ends_at).encode(Encoding::Jwt, &keys, NOW);
+        let claims = format!(
+            r#"{{"type":"refresh","sub":"{account}","sid":"{session}","gen":41,"pid":3,"exp":{},"sec":"{secret}"}}"#,
+            exp.seconds()
+        );
+        assert_eq!(
+            written.as_str(),
+            forger.refresh_jwt(1, r#"{"alg":"HS256","kid":"1","typ":"rt+jwt"}"#, &claims)
+        );
+        let read = RefreshToken::parse(written.as_str(), &keys, LATER).unwrap();
+        assert_eq!(facts(&read), facts(&token(41)));
+        assert_eq!(read.encode(Encoding::Jwt, &keys, NOW), written);
+        assert_eq!(
+            token(41).ending(ends_at).encode(Encoding::Opaque, &keys, NOW).as_str(),
+            text(Encoding::Opaque, &keys)
+        );
+    }
+}
+
 #[test]
 fn r9_every_proper_prefix_is_refused() {
     let keys = ring();

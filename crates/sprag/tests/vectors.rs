@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use sprag::access::{self, AccessClaims, Algorithm, Expected, Rejected};
 use sprag::clock::Timestamp;
 use sprag::keys::KeyRing;
+use sprag::session::Methods;
 use sprag::token::{Encoding, RefreshToken};
 
 const REFRESH_OPAQUE: &str = "refresh-opaque.json";
@@ -99,6 +100,8 @@ fn is_minted_alike(vector: &Value, keys: &KeyRing, token: &access::AccessToken) 
         session: token.session,
         issued_at: token.issued_at,
         expires_at: token.expires_at,
+        authenticated_at: Timestamp(vector["expect"]["auth_time"].as_i64().expect("a time") * 1000),
+        methods: Methods::from_bits(vector["expect"]["methods"].as_u64().expect("bits") as u16),
         id: token.id,
         claims: claims.as_ref(),
     };

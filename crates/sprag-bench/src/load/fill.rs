@@ -217,9 +217,9 @@ impl Maker {
     async fn open_session(&self, account: AccountId) -> anyhow::Result<RefreshToken> {
         let (random, now) = (SystemRandom::default(), self.engine.now());
         let key = SessionKey { account, session: SessionId(random::id(&random, now)) };
-        let token = RefreshToken::first(self.profile.id, key, &random);
+        let token = RefreshToken::first(self.profile.client.id, key, &random);
         let policy = &self.profile.policy;
-        let session = Session::begun(key, self.profile.id, token.secret_hash(), Epoch(0), policy, now);
+        let session = Session::begun(key, self.profile.client.id, token.secret_hash(), Epoch(0), policy, now);
         let opening = Opening {
             session,
             detail: SessionDetail { device: Some("sprag load".into()), ..SessionDetail::default() },
@@ -237,7 +237,7 @@ impl Maker {
     }
 
     fn write(&self, token: &RefreshToken) -> LiveSession {
-        let encoding = match self.profile.encoding {
+        let encoding = match self.profile.client.encoding {
             profile::Encoding::Opaque => Encoding::Opaque,
             profile::Encoding::Jwt => Encoding::Jwt,
         };

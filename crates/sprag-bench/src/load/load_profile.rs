@@ -35,7 +35,7 @@ impl LoadProfile {
     }
 
     fn of(profile: Profile) -> Option<Self> {
-        let token_field = profile.refresh.body.clone()?;
+        let token_field = profile.wire.refresh.body.clone()?;
         let path_of = |action| route_for(&profile, action).map(|route| route.path.clone());
         Some(Self {
             refresh_path: path_of("refresh")?,
@@ -52,7 +52,11 @@ impl LoadProfile {
 }
 
 fn route_for<'a>(profile: &'a Profile, action: &str) -> Option<&'a Route> {
-    profile.routes.iter().find(|route| route.action.name() == action && route.method == hyper::Method::POST)
+    profile
+        .wire
+        .routes
+        .iter()
+        .find(|route| route.action.name() == action && route.method == hyper::Method::POST)
 }
 
 fn log_in_call(route: &Route) -> Option<LogInCall> {
@@ -77,7 +81,7 @@ mod tests {
     fn every_shipped_profile_tells_what_the_generator_needs() {
         for name in profile::builtin_names() {
             let profile = Profile::builtin(name).unwrap().unwrap();
-            let has_body = profile.refresh.body.is_some();
+            let has_body = profile.wire.refresh.body.is_some();
             let profile = LoadProfile::pick(vec![profile]);
             assert_eq!(profile.is_ok(), has_body, "{name}");
         }

@@ -15,7 +15,7 @@ use crate::edge::cookie;
 use crate::edge::refusal::Problem;
 use crate::edge::request::{self, Received};
 use crate::edge::transport::{self, By, Carried};
-use crate::profile::{Fact, Input, Inputs, Profile, Route, TakeError, Transport};
+use crate::profile::{Fact, Input, Inputs, Needs, Profile, Route, TakeError, Transport};
 
 /// How much of a device's label is remembered, in bytes.
 const MAX_DEVICE_BYTES: usize = 200;
@@ -30,7 +30,7 @@ pub(crate) struct ServedProfile {
 impl ServedProfile {
     pub(crate) fn new(profile: Profile) -> Self {
         let client = profile.client_policy();
-        let device_cookie = cookie::device_cookie(&profile.refresh);
+        let device_cookie = cookie::device_cookie(&profile.wire.refresh);
         Self { profile, client, device_cookie }
     }
 }
@@ -49,11 +49,18 @@ pub(crate) struct Call {
     pub(crate) parts: Parts,
     /// What stands for `{id}` in its path, where the route has that.
     pub(crate) id: Option<String>,
+    /// Whose access token it carries, where the action needs one.
+    pub(crate) caller: Option<Caller>,
     /// Its body, or why there is none.
     pub(crate) body: Received,
 }
 
 impl Call {
+    /// Whose access token it carries, if what the action [`needs`](crate::profile::Spec::needs) is one.
+    pub(crate) fn caller(&mut self) -> Result<Caller, Problem> {
+        self.caller.take().ok_or_else(|| Refusal::TokenMissing.into())
+    }
+
     /// The fields of its body. They can be had once.
     pub(crate) fn fields(&mut self) -> Result<Map<String, Value>, Problem> {
         request::fields(&self.parts, std::mem::replace(&mut self.body, Ok(bytes::Bytes::new())))
@@ -91,6 +98,23 @@ impl RouteContext {
         request::requester(parts, &self.app.proxies, self.served.device_cookie.as_deref())
     }
 
+    /// Lets a request in that brings what its action needs, and says whose access token it is if that is one. A refresh
+    /// token is looked at by the action itself.
+    pub(crate) async fn let_in(&self, parts: &Parts) -> Result<Option<Caller>, Problem> {
+        let action = self.route.action;
+        if action.needs_admin(self.served.profile.client.registration) {
+            return self.admin(parts).await.map(Some);
+        }
+        match action.needs() {
+            Needs::AccessToken | Needs::Administrator => self.caller(parts).await.map(Some),
+            Needs::Nothing
+            | Needs::AccessTokenOrCookie
+            | Needs::AdministratorUnlessOpen
+            | Needs::RefreshToken
+            | Needs::RefreshOrAccessToken => Ok(None),
+        }
+    }
+
     /// Whose access token the request carries.
     pub(crate) async fn caller(&self, parts: &Parts) -> Result<Caller, Problem> {
         let bearer = request::bearer(&parts.headers).ok_or(Refusal::TokenMissing)?;
@@ -98,7 +122,7 @@ impl RouteContext {
     }
 
     /// Whose access token the request carries, if it is an administrator's.
-    pub(crate) async fn admin(&self, parts: &Parts) -> Result<Caller, Problem> {
+    async fn admin(&self, parts: &Parts) -> Result<Caller, Problem> {
         let caller = self.caller(parts).await?;
         let is_admin = self.app.engine.accounts().get(caller.key.account).await?.is_admin;
         if is_admin { Ok(caller) } else { Err(Refusal::Forbidden.into()) }
@@ -110,7 +134,7 @@ impl RouteContext {
         parts: &Parts,
         inputs: &Inputs<'_>,
     ) -> Result<Option<Carried>, Problem> {
-        let (transport, engine) = (&self.served.profile.refresh, &self.app.engine);
+        let (transport, engine) = (&self.served.profile.wire.refresh, &self.app.engine);
         let body = inputs.get(Input::RefreshToken);
         let carried = transport::find(transport, &self.served.client, engine, &parts.headers, body).await?;
         if let (Some(Carried { by: By::Cookie, .. }), Some(cookie)) = (&carried, &transport.cookie) {
@@ -121,14 +145,14 @@ impl RouteContext {
 
     /// The refresh token in the request's cookie, whatever its body says.
     pub(crate) async fn cookie_token(&self, parts: &Parts) -> Result<Option<Carried>, Problem> {
-        let (transport, engine) = (&self.served.profile.refresh, &self.app.engine);
+        let (transport, engine) = (&self.served.profile.wire.refresh, &self.app.engine);
         transport::find(transport, &self.served.client, engine, &parts.headers, None).await
     }
 
     /// How the refresh token of a new session shall travel. An answer that sets a cookie must have been asked for by a
     /// page of this site, or another site could log a visitor in as somebody else.
     pub(crate) fn way_asked_for(&self, parts: &Parts, inputs: &Inputs<'_>) -> Result<By, Problem> {
-        let transport = &self.served.profile.refresh;
+        let transport = &self.served.profile.wire.refresh;
         let by = match (transport.transport, inputs.get(Input::Transport)) {
             (Transport::Cookie | Transport::Both, _) | (Transport::Asked, Some("cookie")) => By::Cookie,
             (Transport::Body | Transport::Asked, _) => By::Body,
@@ -148,7 +172,8 @@ impl RouteContext {
 
     /// Marks the device of a new session whose token travels in the cookie, and clears what the system before left.
     pub(crate) fn mark_device(&self, parts: &Parts, by: By, response: &mut Response) {
-        let (Some(cookie), Some(name)) = (&self.served.profile.refresh.cookie, &self.served.device_cookie)
+        let (Some(cookie), Some(name)) =
+            (&self.served.profile.wire.refresh.cookie, &self.served.device_cookie)
         else {
             return;
         };

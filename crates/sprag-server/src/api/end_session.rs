@@ -5,8 +5,8 @@ use serde_json::Map;
 use sprag::Refusal;
 use sprag::session::{EndCause, SessionId, SessionKey};
 
-use super::answer::shaped;
 use super::context::{Call, RouteContext};
+use super::response::shaped;
 use crate::edge::refusal::Problem;
 use crate::profile::{Answer, Fact, Facts, Input, Needs, Offer, Spec, Unmet};
 
@@ -29,7 +29,7 @@ fn has_one_id(offer: &Offer<'_>) -> Result<(), Unmet> {
 }
 
 pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Response, Problem> {
-    let caller = context.caller(&call.parts).await?;
+    let caller = call.caller()?;
     let is_in_body = context.route.takes.takes(Input::SessionId);
     let fields = if is_in_body { call.fields()? } else { Map::new() };
     let id = context.inputs(&fields)?.get(Input::SessionId).or(call.id.as_deref());

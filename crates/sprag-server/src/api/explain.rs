@@ -3,8 +3,8 @@
 use axum::response::Response;
 use sprag::session::SessionId;
 
-use super::answer::shaped;
 use super::context::{Call, RouteContext};
+use super::response::shaped;
 use crate::edge::refusal::Problem;
 use crate::profile::{Answer, Fact, Facts, Needs, Offer, SessionFacts, Spec, Unmet};
 
@@ -27,8 +27,8 @@ fn has_id(offer: &Offer<'_>) -> Result<(), Unmet> {
 
 /// Nobody is told of the session they ask with: whoever holds a copy of its tokens could read when the other one
 /// refreshes.
-pub(super) async fn run(context: &RouteContext, call: Call) -> Result<Response, Problem> {
-    let caller = context.admin(&call.parts).await?;
+pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Response, Problem> {
+    let caller = call.caller()?;
     let id: SessionId = call.id.unwrap_or_default().parse().map_err(|_| Problem::NoSuchSession)?;
     if id == caller.key.session {
         return Err(Problem::OwnSession);

@@ -3,8 +3,8 @@
 use axum::response::Response;
 use sprag::engine::OpenRequest;
 
-use super::answer::token_pair;
 use super::context::{Call, RouteContext, device};
+use super::response::token_pair;
 use crate::edge::refusal::Problem;
 use crate::edge::transport::By;
 use crate::profile::{

@@ -6,8 +6,8 @@ use sprag::engine::Requester;
 use sprag::session::EndCause;
 use sprag::{Error, Refusal};
 
-use super::answer::{cleared, shaped};
 use super::context::{Call, RouteContext};
+use super::response::{cleared, shaped};
 use crate::edge::refusal::Problem;
 use crate::edge::request;
 use crate::edge::transport::{By, Carried};

@@ -4,14 +4,14 @@ use axum::response::Response;
 use hyper::http::request::Parts;
 use sprag::engine::Requester;
 
-use super::answer::{cleared, shaped};
 use super::context::{Call, RouteContext};
+use super::response::{cleared, shaped};
 use crate::edge::refusal::Problem;
 use crate::edge::request;
 use crate::profile::{Facts, Inputs, Needs, Spec};
 
 pub(crate) const SPEC: Spec = Spec {
-    needs: Needs::AccessToken,
+    needs: Needs::AccessTokenOrCookie,
     reads_cookie: true,
     ..Spec::named("logout_all", "Log out everywhere: end every session of the account")
 };

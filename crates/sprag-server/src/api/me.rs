@@ -2,8 +2,8 @@
 
 use axum::response::Response;
 
-use super::answer::shaped;
 use super::context::{Call, RouteContext};
+use super::response::shaped;
 use crate::edge::refusal::Problem;
 use crate::profile::{Answer, Fact, Facts, Needs, Spec};
 
@@ -14,8 +14,8 @@ pub(crate) const SPEC: Spec = Spec {
     ..Spec::named("me", "Who is logged in")
 };
 
-pub(super) async fn run(context: &RouteContext, call: Call) -> Result<Response, Problem> {
-    let caller = context.caller(&call.parts).await?;
+pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Response, Problem> {
+    let caller = call.caller()?;
     let account = context.app.engine.accounts().get(caller.key.account).await?;
     let facts = Facts { account: Some(&account), session_id: Some(caller.key.session), ..Facts::default() };
     Ok(shaped(context, &facts))

@@ -2,8 +2,8 @@
 
 use axum::response::Response;
 
-use super::answer::token_pair;
 use super::context::{Call, RouteContext};
+use super::response::token_pair;
 use crate::edge::refusal::Problem;
 use crate::edge::transport::By;
 use crate::profile::{Answer, Fact, Input, Needs, Offer, Pair, Spec, Unmet};
@@ -30,7 +30,7 @@ fn requires_both_passwords(offer: &Offer<'_>) -> Result<(), Unmet> {
 }
 
 pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Response, Problem> {
-    let caller = context.caller(&call.parts).await?;
+    let caller = call.caller()?;
     let fields = call.fields()?;
     let inputs = context.inputs(&fields)?;
     let requester = context.requester(&call.parts)?;

@@ -6,8 +6,8 @@ use axum::response::Response;
 use sprag::Refusal;
 use sprag::engine::RefreshRequest;
 
-use super::answer::token_pair;
 use super::context::{Call, RouteContext};
+use super::response::token_pair;
 use crate::edge::refusal::Problem;
 use crate::edge::transport::By;
 use crate::edge::{cookie, request};
@@ -41,16 +41,16 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let carried = context.refresh_token(parts, &context.inputs(&fields)?).await?;
     let carried = carried.ok_or(Refusal::TokenMissing)?;
     let requester = context.requester(parts)?;
-    let renewal = RefreshRequest { token: &carried.text, retry_id: request::retry_id(&parts.headers)? };
+    let request = RefreshRequest { token: &carried.text, retry_id: request::retry_id(&parts.headers)? };
 
     let begun = Instant::now();
-    let refreshed = context.app.engine.refresh(&context.served.client, renewal, &requester).await;
+    let refreshed = context.app.engine.refresh(&context.served.client, request, &requester).await;
     context.app.metrics.refreshed(refreshed.row, begun.elapsed());
 
     let pair = refreshed.answer?;
     let mut response = token_pair(context, &pair, carried.by, None);
     let engine = &context.app.engine;
-    if let (By::Cookie, Some(cookie)) = (carried.by, &context.served.profile.refresh.cookie)
+    if let (By::Cookie, Some(cookie)) = (carried.by, &context.served.profile.wire.refresh.cookie)
         && engine.tokens().parse(&context.served.client, &carried.text).is_none()
     {
         cookie::clear_former(&mut response, cookie);

@@ -5,8 +5,8 @@ use sprag::account::Name;
 use sprag::engine::{NewUser, OpenRequest};
 use sprag::{Error, Refusal};
 
-use super::answer::{shaped, token_pair};
 use super::context::{Call, RouteContext, device};
+use super::response::{shaped, token_pair};
 use crate::edge::refusal::Problem;
 use crate::profile::{
     Answer, Fact, Facts, Input, Needs, Pair, Spec, Whose, asks_for_transport, names_account,
@@ -36,9 +36,6 @@ pub(crate) const SPEC: Spec = Spec {
 };
 
 pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Response, Problem> {
-    if context.route.action.needs_admin(context.served.profile.registration) {
-        context.admin(&call.parts).await?;
-    }
     let fields = call.fields()?;
     let parts = &call.parts;
     let inputs = context.inputs(&fields)?;

@@ -2,8 +2,8 @@
 
 use axum::response::Response;
 
-use super::answer::shaped;
 use super::context::{Call, RouteContext};
+use super::response::shaped;
 use crate::edge::refusal::Problem;
 use crate::profile::{Answer, Fact, Facts, Needs, SessionFacts, Spec};
 
@@ -14,8 +14,8 @@ pub(crate) const SPEC: Spec = Spec {
     ..Spec::named("sessions", "List the live sessions")
 };
 
-pub(super) async fn run(context: &RouteContext, call: Call) -> Result<Response, Problem> {
-    let caller = context.caller(&call.parts).await?;
+pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Response, Problem> {
+    let caller = call.caller()?;
     let listed = context.app.engine.sessions().of(caller.key.account).await?;
     let sessions: Vec<_> = listed
         .iter()

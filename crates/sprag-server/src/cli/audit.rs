@@ -11,7 +11,7 @@ use sprag::checkpoints::{self, Checkpointing, Finding, Report};
 use super::output::{Progress, counted, moment, rfc3339, say, say_json};
 use super::{Opens, on_node};
 use crate::config::Sources;
-use crate::node::Node;
+use crate::run::node::Node;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {

@@ -14,7 +14,7 @@ use super::output::{self, say};
 use crate::config::{Config, Flags};
 use crate::edge::serve::{Bounds, serve};
 use crate::http_client::HttpClient;
-use crate::node::{Node, load_profiles};
+use crate::run::node::{Node, load_profiles};
 
 mod stage;
 mod story;
@@ -24,7 +24,7 @@ use story::{REUSE_INTERVAL, Story};
 
 /// How `sprag demo` is told.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Leave the temporary data directory in place and say where it is
     #[arg(long)]
     keep: bool,
@@ -34,7 +34,7 @@ pub struct Args {
 ///
 /// # Errors
 /// The server of the story cannot be started.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let folder = tempfile::Builder::new().prefix("sprag-demo-").tempdir();
     let folder =
         folder.context("could not make a temporary directory; is there room, and is TMPDIR right?")?;
@@ -56,7 +56,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// Tells the story to a server that keeps everything in `folder`; gives back what went otherwise.
 async fn tell(folder: &TempDir, stage: Stage<impl Write>) -> anyhow::Result<Vec<String>> {
     beside_own_server(folder, REUSE_INTERVAL, async |node| {
-        let client = HttpClient::to(node.config.listen);
+        let client = HttpClient::to(node.config.listen.address);
         Story::new(stage, client, Arc::clone(&node.engine)).tell().await
     })
     .await
@@ -70,12 +70,15 @@ pub(super) async fn beside_own_server<T>(
 ) -> anyhow::Result<T> {
     let mut config = config(folder, reuse_interval)?;
     let profiles = load_profiles(&config.profiles, Some(&config))?;
-    let listener = TcpListener::bind(config.listen).await;
+    let listener = TcpListener::bind(config.listen.address).await;
     let listener = listener.context("could not listen on a free port of 127.0.0.1")?;
     config.bound_to(listener.local_addr().context("could not learn the port that was bound")?);
     let node = Node::make(config, profiles).await?;
     let router = node.router(&node.app());
-    let bounds = Bounds { connections: node.config.max_connections.get(), grace: node.config.shutdown_grace };
+    let bounds = Bounds {
+        connections: node.config.listen.max_connections.get(),
+        grace: node.config.listen.shutdown_grace,
+    };
     let (stop, stopped) = oneshot::channel::<()>();
     let metrics = Arc::clone(&node.metrics);
     let server = tokio::spawn(async move {

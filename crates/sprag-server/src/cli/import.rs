@@ -13,9 +13,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::output::tell;
 use super::{block_on, misused, resolve};
 use crate::config::{Config, Database, ProfileRef, Sources};
-use crate::node::{Node, load_profiles};
 use crate::profile::{ImportColumn, ImportKind, Profile, TableShape};
-use crate::{database, logs};
+use crate::run::node::{Node, load_profiles};
+use crate::run::{database, logs};
 use report::{Heading, Report};
 
 mod refused;
@@ -163,9 +163,9 @@ fn shape(kind: ImportKind, profile: &Profile, columns: Vec<ImportColumn>) -> any
 
 /// Sessions whose tokens the profile would refuse need not be moved.
 fn expect_imported_tokens(kind: ImportKind, profile: &Profile) -> anyhow::Result<()> {
-    if kind == ImportKind::Sessions && !profile.refresh.takes_imported_tokens {
+    if kind == ImportKind::Sessions && !profile.wire.refresh.takes_imported_tokens {
         bail!(
-            "the profile {} refuses the tokens of another system, so nobody could use the sessions; put adopts = true under \
+            "the profile {} refuses the tokens of another system, so nobody could use the sessions; put imported_tokens = true under \
              [refresh_token] in {}",
             profile.name,
             profile.file
@@ -197,16 +197,16 @@ fn warn_if_all_are_silent(summary: &Summary) {
 }
 
 fn at_once(config: &Config) -> usize {
-    match config.database {
+    match config.store.database {
         Database::Sqlite(_) => AT_ONCE_SQLITE,
-        Database::Postgres(_) => config.database_connections.get() * AT_ONCE_FOR_EACH_CONNECTION,
+        Database::Postgres(_) => config.store.connections.get() * AT_ONCE_FOR_EACH_CONNECTION,
     }
 }
 
 /// Opens the store, or what a dry run needs of it.
 async fn mode(kind: ImportKind, args: &Args, config: Config, profiles: Vec<Profile>) -> anyhow::Result<Mode> {
-    let limits = Limits { sessions_per_account: config.sessions_per_account.get() };
-    let is_missing = matches!(&config.database, Database::Sqlite(path) if !path.exists());
+    let limits = Limits { sessions_per_account: config.sessions.per_account.get() };
+    let is_missing = matches!(&config.store.database, Database::Sqlite(path) if !path.exists());
     let open = async |config, profiles| -> anyhow::Result<Arc<Engine>> {
         Ok(Node::open(config, profiles).await?.engine)
     };

@@ -11,8 +11,8 @@ use sprag::store::postgres::import::{Counts, import};
 use super::output::{Progress, counted, say};
 use super::{block_on, resolve};
 use crate::config::{Config, Database, Sources};
-use crate::ring_file::RingSource;
-use crate::{database, logs};
+use crate::run::ring_file::RingSource;
+use crate::run::{database, logs};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -24,11 +24,11 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
     let (config, _) = resolve(sources)?;
     logs::start(&config)?;
-    let Database::Postgres(server) = &config.database else {
+    let Database::Postgres(server) = &config.store.database else {
         bail!(
             "the configured database is {}, and a store is imported into PostgreSQL; set SPRAG_DATABASE_URL to \
              postgres://USER@HOST/DATABASE",
-            config.database
+            config.store.database
         )
     };
     let (source, ring) = expect_ring(&config)?;

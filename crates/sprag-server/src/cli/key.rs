@@ -18,10 +18,10 @@ use sprag::random::SystemRandom;
 use super::output::{Column, List, minute, moment, rfc3339, say, tell};
 use super::{block_on, resolve};
 use crate::config::{Config, Sources};
-use crate::database;
-use crate::logs;
 use crate::profile::parse_duration;
-use crate::ring_file::{self, RingSource};
+use crate::run::database;
+use crate::run::logs;
+use crate::run::ring_file::{self, RingSource};
 use replacement::replace;
 use rotation::{Rotated, Spans, rotate};
 
@@ -179,7 +179,7 @@ fn is_given(key: &KeyEntry) -> bool {
 fn rotate_keys(args: &Rotate, config: &Config, spans: Spans, now: Timestamp) -> anyhow::Result<ExitCode> {
     let path = file_of(config)?;
     let after = if args.now { Duration::ZERO } else { args.after };
-    let has_own_access_keys = config.hs256_secret.is_none();
+    let has_own_access_keys = config.tokens.hs256_secret.is_none();
     if args.access && !has_own_access_keys {
         bail!(
             "access tokens are signed with the secret in SPRAG_HS256_SECRET, which is yours: change it there, and at \
@@ -187,7 +187,7 @@ fn rotate_keys(args: &Rotate, config: &Config, spans: Spans, now: Timestamp) -> 
         );
     }
     let random = SystemRandom::default();
-    let algorithm = config.signing_algorithm;
+    let algorithm = config.tokens.signing_algorithm;
     let work = |ring: &mut KeyRing| {
         let mut done = Vec::new();
         if !args.access {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::output::say;
 use super::{block_on, resolve};
 use crate::config::Sources;
-use crate::{database, logs};
+use crate::run::{database, logs};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

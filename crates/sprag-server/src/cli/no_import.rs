@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use super::misused;
+use anyhow::bail;
+
 use crate::config::Sources;
 use crate::profile::ImportKind;
 
@@ -16,9 +17,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(kind: ImportKind, _args: &Args, _sources: &Sources) -> anyhow::Result<ExitCode> {
-    Ok(misused(&format!(
+    bail!(
         "this build of sprag imports no {}, since it was made without the feature `import`; take a release, or build with \
          cargo build -p sprag-server --features import",
         kind.name()
-    )))
+    )
 }

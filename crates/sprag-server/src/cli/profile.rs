@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::Subcommand;
 
 use super::output::{say, tell};
 use crate::config::ProfileRef;
-use crate::node::load_profiles;
-use crate::profile::{Profile, builtin_names};
+use crate::profile::{self, Profile, builtin_names, refusals_reference};
+use crate::run::node::load_profiles;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -22,9 +22,14 @@ pub(super) enum Command {
     },
     /// Print a shipped profile, to read or to start an own one from
     Show {
-        /// Its name; `sprag profile list` prints them all
+        /// Its name; `sprag profile list` prints them all. Or the path of one of your own
         name: Option<String>,
+        /// With what it extends put in, in one piece
+        #[arg(long)]
+        resolved: bool,
     },
+    /// Print every refusal that a profile can word, as docs/reference/errors.md
+    Refusals,
 }
 
 pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
@@ -33,24 +38,38 @@ pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Check { file } => {
             refuse_shipped(file)?;
             let profiles = load_profiles(&[ProfileRef::File(file.clone())], None)?;
+            profiles.iter().flat_map(|profile| &profile.old_keys).for_each(tell);
             profiles.iter().try_for_each(|profile| say(summary(profile)))?;
         }
-        Command::Show { name: None } => {
+        Command::Show { name: None, .. } => {
             tell(
                 "sprag: there is no name; `sprag profile list` prints those of the shipped profiles, and \
                  `sprag profile show NAME` prints one of them",
             );
             return Ok(ExitCode::from(2));
         }
-        Command::Show { name: Some(name) } => {
-            let Some(text) = Profile::builtin_text(name) else {
-                let known = builtin_names().collect::<Vec<_>>().join(", ");
-                bail!("there is no shipped profile {name:?}; there are {known}")
-            };
+        Command::Show { name: Some(name), resolved } => {
+            let (file, text) = text_of(name)?;
+            let text = if *resolved { profile::resolved(&file, &text)? } else { text };
             say(text.trim_end())?;
         }
+        Command::Refusals => say(refusals_reference().trim_end())?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The file and the text of a profile that is named, or of what shipped ones share.
+fn text_of(name: &str) -> anyhow::Result<(String, String)> {
+    if name.contains('/') || name.ends_with(".toml") {
+        let text =
+            std::fs::read_to_string(name).with_context(|| format!("could not read the profile {name}"))?;
+        return Ok((name.to_owned(), text));
+    }
+    let Some((file, text)) = Profile::base(name) else {
+        let known = builtin_names().collect::<Vec<_>>().join(", ");
+        bail!("there is no shipped profile {name:?}; there are {known}")
+    };
+    Ok((file, text.to_owned()))
 }
 
 /// The name of a shipped profile in place of a file is a slip that "no such file" does not explain.
@@ -66,15 +85,15 @@ fn refuse_shipped(file: &Path) -> anyhow::Result<()> {
 }
 
 fn summary(profile: &Profile) -> String {
-    let path_width = profile.routes.iter().map(|route| route.path.len()).max().unwrap_or(0);
+    let path_width = profile.wire.routes.iter().map(|route| route.path.len()).max().unwrap_or(0);
     let head = format!(
         "{} is a profile: {}, id {}, {} calls",
         profile.file,
         profile.name,
-        profile.id.0,
-        profile.routes.len()
+        profile.client.id.0,
+        profile.wire.routes.len()
     );
-    profile.routes.iter().fold(head, |text, route| {
+    profile.wire.routes.iter().fold(head, |text, route| {
         format!("{text}\n  {:6} {:path_width$}  {}", route.method.as_str(), route.path, route.action.name())
     })
 }

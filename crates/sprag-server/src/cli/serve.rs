@@ -14,10 +14,10 @@ use tokio::sync::oneshot;
 
 use crate::config::{Config, Database};
 use crate::edge::serve::{Bounds, serve};
-use crate::jobs;
-use crate::node::Node;
 use crate::profile::{Input, Profile, Registration, Route, Whose};
-use crate::ring_file::RingSource;
+use crate::run::jobs;
+use crate::run::node::Node;
+use crate::run::ring_file::RingSource;
 use sprag::access::Algorithm;
 
 /// How long requests are still accepted after SIGTERM while `/readyz` says "not ready", so that a load balancer can
@@ -28,18 +28,18 @@ const NOTICE: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// The address is taken, or the store, the keys or a profile cannot be used.
-pub fn run(mut config: Config, profiles: Vec<Profile>) -> anyhow::Result<ExitCode> {
+pub(super) fn run(mut config: Config, profiles: Vec<Profile>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(config.threads.get())
+        .worker_threads(config.listen.threads.get())
         .thread_name("sprag")
         .enable_all()
         .build()
         .context("could not start the runtime")?;
     runtime.block_on(async move {
-        let listener = TcpListener::bind(config.listen).await.with_context(|| {
+        let listener = TcpListener::bind(config.listen.address).await.with_context(|| {
             format!(
                 "could not listen on {}: is another server running there? choose another address with --listen",
-                config.listen
+                config.listen.address
             )
         })?;
         config.bound_to(listener.local_addr().context("could not learn the address that was bound")?);
@@ -51,15 +51,15 @@ pub fn run(mut config: Config, profiles: Vec<Profile>) -> anyhow::Result<ExitCod
 
 /// What is allowed and yet worth a thought at every start.
 fn warn_of_what_is_allowed(node: &Node) {
-    if node.config.signing_algorithm == Algorithm::Hs256 {
+    if node.config.tokens.signing_algorithm == Algorithm::Hs256 {
         tracing::warn!(
             "access tokens are signed with HS256: every API that verifies them can also mint them; use ES256 or EdDSA \
              as soon as your APIs can"
         );
     }
-    let is_https = node.config.public_url.scheme() == "https";
+    let is_https = node.config.listen.public_url.scheme() == "https";
     for profile in node.profiles.iter().filter(|_| is_https) {
-        if profile.refresh.cookie.as_ref().is_some_and(|cookie| !cookie.secure) {
+        if profile.wire.refresh.cookie.as_ref().is_some_and(|cookie| !cookie.secure) {
             tracing::warn!(
                 profile = profile.name,
                 "this profile's cookie is not Secure although the public URL is https; set secure = true in the profile"
@@ -77,8 +77,9 @@ fn warn_of_what_is_allowed(node: &Node) {
 fn warn_of_missing_secrets(node: &Node) {
     let config = &node.config;
     // Whoever chose another algorithm has thought of the APIs.
-    let is_chosen = config.signing_algorithm != Algorithm::Hs256 && !config.is_default("signing-algorithm");
-    if config.hs256_secret.is_some() || is_chosen {
+    let is_chosen =
+        config.tokens.signing_algorithm != Algorithm::Hs256 && !config.is_default("signing-algorithm");
+    if config.tokens.hs256_secret.is_some() || is_chosen {
         return;
     }
     for profile in &node.profiles {
@@ -97,11 +98,11 @@ fn warn_of_missing_secrets(node: &Node) {
 /// Accounts are not of a profile: who may register at one may log in at all.
 fn warn_of_open_doors(profiles: &[Profile]) {
     let is_open = |profile: &&Profile| {
-        profile.registration == Registration::Open
-            && profile.routes.iter().any(|route| route.action.account() == Whose::New)
+        profile.client.registration == Registration::Open
+            && profile.wire.routes.iter().any(|route| route.action.account() == Whose::New)
     };
     let open = profiles.iter().find(is_open);
-    let guarded = profiles.iter().find(|profile| profile.registration == Registration::Admin);
+    let guarded = profiles.iter().find(|profile| profile.client.registration == Registration::Admin);
     if let (Some(open), Some(guarded)) = (open, guarded) {
         tracing::warn!(
             "anybody may register at the profile {}, and accounts are shared between profiles: whoever does may also log in at \
@@ -116,13 +117,13 @@ async fn serve_node(node: &Node, listener: TcpListener) -> anyhow::Result<ExitCo
     let app = node.app();
     let router = node.router(&app);
     let jobs = jobs::start(node);
-    let grace = node.config.shutdown_grace;
+    let grace = node.config.listen.shutdown_grace;
     let notice = NOTICE.min(grace / 2);
-    let bounds = Bounds { connections: node.config.max_connections.get(), grace: grace - notice };
+    let bounds = Bounds { connections: node.config.listen.max_connections.get(), grace: grace - notice };
     let (stop, stopped) = oneshot::channel();
     let signals = stop_signals().context("could not listen for signals")?;
     // Nobody may be reading; that is no reason not to serve.
-    let _ = std::io::stdout().write_all(welcome(node, node.config.listen).as_bytes());
+    let _ = std::io::stdout().write_all(welcome(node, node.config.listen.address).as_bytes());
     tokio::spawn(async move {
         let is_patient = signals.await;
         app.begin_shutdown();
@@ -160,11 +161,11 @@ fn welcome(node: &Node, listen: SocketAddr) -> String {
     let config = &node.config;
     let url = config.issuer();
     let profiles: Vec<_> = node.profiles.iter().map(|profile| profile.name.as_str()).collect();
-    let database = match &config.database {
+    let database = match &config.store.database {
         Database::Sqlite(path) => format!("SQLite, {}", path.display()),
         Database::Postgres(server) => format!("PostgreSQL, {server}"),
     };
-    let mut routes = node.profiles.iter().flat_map(|profile| &profile.routes);
+    let mut routes = node.profiles.iter().flat_map(|profile| &profile.wire.routes);
     let login = routes
         .find(|route| route.action.account() == Whose::Named && route.opens_session())
         .map(|route| FirstLogin::at(url, route));
@@ -180,10 +181,10 @@ fn welcome(node: &Node, listen: SocketAddr) -> String {
          make a user    printf '%s' 'a long password' | sprag user create {names} --password-stdin\n",
         version = env!("CARGO_PKG_VERSION"),
         profiles = profiles.join(", "),
-        algorithm = config.signing_algorithm.name(),
+        algorithm = config.tokens.signing_algorithm.name(),
     );
     if let (true, RingSource::File(path), Database::Postgres(_)) =
-        (node.has_new_ring, &node.ring, &config.database)
+        (node.has_new_ring, &node.ring, &config.store.database)
     {
         screen += &format!(
             "    add a node     give it these same keys first: copy {} into its data directory,\n                   \

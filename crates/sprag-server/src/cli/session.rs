@@ -15,8 +15,8 @@ use super::output::{Column, List, minute, moment, rfc3339, say};
 use super::user::{self, called};
 use super::{Opens, import, on_node, plainly, requester};
 use crate::config::Sources;
-use crate::node::Node;
 use crate::profile::ImportKind;
+use crate::run::node::Node;
 
 /// How many sessions are read at a time.
 const PROFILE: u32 = 200;
@@ -109,7 +109,7 @@ struct Record<'a> {
 
 async fn list(node: &Node, args: &Filter) -> anyhow::Result<ExitCode> {
     let engine = &node.engine;
-    let profiles = node.profiles.iter().map(|profile| (profile.id.0, profile.name.as_str()));
+    let profiles = node.profiles.iter().map(|profile| (profile.client.id.0, profile.name.as_str()));
     let mut listing = Listing {
         list: List::new(if args.all { &ALL } else { &LIVE }, args.json),
         shows_ended: args.all,

@@ -30,6 +30,7 @@ pub(super) fn print_reference() -> anyhow::Result<ExitCode> {
 
 pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
     let (config, _) = resolve(sources)?;
+    config.old_names().iter().for_each(tell);
     if let Some(told) = config.left_out() {
         tell(told);
     }

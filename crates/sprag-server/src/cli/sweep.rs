@@ -9,8 +9,8 @@ use tokio::time::sleep;
 use super::output::{Progress, counted, say, say_json};
 use super::{Opens, on_node};
 use crate::config::{Sources, spell};
-use crate::jobs::SWEEP_PAUSE;
-use crate::node::Node;
+use crate::run::jobs::SWEEP_PAUSE;
+use crate::run::node::Node;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -26,7 +26,7 @@ pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
             let Swept { seen, ended, removed, next: _ } = total;
             say_json(&json!({ "seen": seen, "ended": ended, "removed": removed }))?;
         } else {
-            let kept = spell(node.config.keep_ended);
+            let kept = spell(node.config.sessions.keep_ended);
             say(format_args!(
                 "looked at {}: {} had expired and {} ended, {} that ended more than {kept} ago {} removed",
                 counted(total.seen, "session", "sessions"),
@@ -44,7 +44,7 @@ async fn sweep(node: &Node) -> anyhow::Result<Swept> {
     let mut progress = Progress::new();
     let mut total = Swept::default();
     loop {
-        let swept = node.engine.upkeep().sweep(total.next, node.config.keep_ended).await?;
+        let swept = node.engine.upkeep().sweep(total.next, node.config.sessions.keep_ended).await?;
         total.seen += swept.seen;
         total.ended += swept.ended;
         total.removed += swept.removed;

@@ -13,11 +13,11 @@ use sprag::session::SessionId;
 use super::output::{say, say_json};
 use super::session::session_id;
 use crate::config;
-use crate::node::Node;
+use crate::run::node::Node;
 
 /// What `sprag why` is asked.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// The session's id, as log-in and `sprag session list` give it
     #[arg(value_name = "SESSION", value_parser = session_id)]
     session: SessionId,
@@ -31,9 +31,9 @@ pub struct Args {
 ///
 /// # Errors
 /// The store cannot be read.
-pub async fn run(args: &Args, node: &Node) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(args: &Args, node: &Node) -> anyhow::Result<ExitCode> {
     let Some(explanation) = node.engine.sessions().explain(args.session).await? else {
-        let kept = config::spell(node.config.keep_ended);
+        let kept = config::spell(node.config.sessions.keep_ended);
         bail!(
             "there is no session {} here, or no longer: one that ended is kept for {kept} (--keep-ended)",
             args.session
@@ -50,7 +50,7 @@ pub async fn run(args: &Args, node: &Node) -> anyhow::Result<ExitCode> {
 
 /// What is known of a session, for people.
 #[must_use]
-pub fn explain(explanation: &Explanation, now: Timestamp) -> String {
+pub(super) fn explain(explanation: &Explanation, now: Timestamp) -> String {
     let session = &explanation.session;
     let detail = &explanation.detail;
     let mut text = format!("session  {}\naccount  {}\n", session.key.session, session.key.account);

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::sources::Origin;
+use super::origin::Origin;
 
 /// Why a configuration was refused.
 #[derive(Debug, thiserror::Error)]

@@ -2,7 +2,7 @@
 
 use super::error::{ConfigError, hint};
 use super::settings::{SETTINGS, Setting};
-use super::value::quoted;
+use crate::quoted::quoted;
 
 /// Which variable means which setting.
 #[derive(Debug, Default)]

@@ -7,6 +7,7 @@ use clap::{Arg, ArgMatches};
 use super::Line;
 use super::settings::{SETTINGS, Setting};
 use super::sources::Flags;
+use crate::old_names;
 
 /// The defaults and the reasons for them, as a file of settings with every line commented out.
 pub const DEFAULTS: &str = include_str!("../../config.default.toml");
@@ -26,14 +27,26 @@ pub fn args() -> Vec<Arg> {
                 .help_heading("Settings")
                 .global(true)
         })
+        .chain(old_flags())
         .collect()
+}
+
+/// Flags that have been renamed: taken, and not shown.
+fn old_flags() -> impl Iterator<Item = Arg> {
+    old_names::settings().map(|name| Arg::new(name.old).long(name.old).hide(true).global(true))
 }
 
 /// Which of these flags were given; a command that has none of them gave none.
 #[must_use]
 pub fn flags(matches: &ArgMatches) -> Flags {
-    let given = |setting: &Setting| matches.try_get_one::<String>(setting.name).ok().flatten().cloned();
-    SETTINGS.iter().filter_map(|setting| Some((setting.name, given(setting)?))).collect()
+    let given = |name: &str| matches.try_get_one::<String>(name).ok().flatten().cloned();
+    let old = old_names::settings().map(|name| name.old);
+    SETTINGS
+        .iter()
+        .map(|setting| setting.name)
+        .chain(old)
+        .filter_map(|name| Some((name, given(name)?)))
+        .collect()
 }
 
 /// The lines as `sprag config` prints them.
@@ -85,8 +98,8 @@ fn explanation(setting: &Setting) -> String {
 const HEAD: &str = "\
 # Settings
 
-<!-- Made from the table in `crates/sprag-server/src/config/settings.rs` and from `config.default.toml`.
-     Make it anew: cargo run -p sprag-server -- config --reference > docs/reference/config.md -->
+<!-- Made from the tables in `crates/sprag-server/src/config/` and from `config.default.toml`.
+     Make it anew: just reference -->
 
 A setting is taken from the first place that gives it:
 

@@ -1,7 +1,6 @@
 //! Where settings come from: flags, the environment, `.env`, `sprag.toml`. Nearest first.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -11,8 +10,11 @@ use toml::de::{DeTable, DeValue};
 use super::dotenv::{self, Dotenv};
 use super::error::{ConfigError, hint};
 use super::mapping::Mapping;
-use super::settings::{SETTINGS, Setting};
-use super::value::quoted;
+use super::origin::{Found, Origin};
+use super::setting::{env_of, key_of};
+use super::settings::{self, Setting};
+use crate::old_names::{self, OldName, sentence};
+use crate::quoted::quoted;
 
 /// The file of settings that is read if it is there.
 const FILE: &str = "sprag.toml";
@@ -37,69 +39,9 @@ pub struct Sources {
 /// One line of `sprag.toml`.
 struct Entry {
     setting: &'static Setting,
+    key: String,
     text: String,
     line: usize,
-}
-
-/// Where a value came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// The command line.
-    Flag(&'static str),
-    /// The process environment, under this name.
-    Environment(String),
-    /// `.env`.
-    Dotenv {
-        /// Under this name.
-        name: String,
-        /// On this line.
-        line: usize,
-    },
-    /// The file of settings.
-    File {
-        /// The file, as it was named.
-        path: String,
-        /// On this line.
-        line: usize,
-    },
-    /// Nobody set it.
-    Default,
-}
-
-impl Origin {
-    /// How a sentence about the value begins.
-    #[must_use]
-    pub fn subject(&self, setting: &str) -> String {
-        match self {
-            Self::Flag(name) => format!("--{name}"),
-            Self::Environment(name) => format!("{name} in the environment"),
-            Self::Dotenv { name, line } => format!("{name} in {} line {line}", dotenv::NAME),
-            Self::File { path, line } => format!("{} in {path} line {line}", setting.replace('-', "_")),
-            Self::Default => format!("the default of {setting}"),
-        }
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Flag(name) => write!(f, "flag --{name}"),
-            Self::Environment(name) => write!(f, "environment {name}"),
-            Self::Dotenv { name, line } if name.starts_with("SPRAG_") => {
-                write!(f, "{} line {line}", dotenv::NAME)
-            }
-            Self::Dotenv { name, line } => write!(f, "{} line {line} ({name})", dotenv::NAME),
-            Self::File { path, line } => write!(f, "{path} line {line}"),
-            Self::Default => f.write_str("default"),
-        }
-    }
-}
-
-/// A text and where it came from. Not `Debug`, as it may be a secret.
-#[derive(Clone)]
-pub(super) struct Found {
-    pub(super) text: String,
-    pub(super) origin: Origin,
 }
 
 impl Sources {
@@ -205,7 +147,42 @@ impl Sources {
         if let Some(text) = self.flags.get(setting.name) {
             return Ok(Some(Found { text: text.clone(), origin: Origin::Flag(setting.name) }));
         }
-        self.variable(setting, setting.env)
+        if let Some(found) = self.variable(setting, setting.env)? {
+            return Ok(Some(found));
+        }
+        self.by_old_name(setting)
+    }
+
+    /// What was given under the name that a setting had before.
+    fn by_old_name(&self, setting: &'static Setting) -> Result<Option<Found>, ConfigError> {
+        let Some(old) = setting.old_name() else { return Ok(None) };
+        if let Some(text) = self.flags.get(old) {
+            return Ok(Some(Found { text: text.clone(), origin: Origin::Flag(old) }));
+        }
+        self.variable(setting, &env_of(old))
+    }
+
+    /// A sentence for each old name that was given, with where it stands.
+    pub(super) fn old_names(&self) -> Vec<String> {
+        let mut told = Vec::new();
+        for OldName { old, new, .. } in old_names::settings() {
+            if self.flags.contains_key(old) {
+                told.push(sentence("the command line", &format!("--{old}"), &format!("--{new}")));
+            }
+            let (old_variable, new_variable) = (env_of(old), env_of(new));
+            if self.environment.contains_key(&old_variable) {
+                told.push(sentence("the environment", &old_variable, &new_variable));
+            }
+            for found in self.dotenv.variables.iter().filter(|found| found.name == old_variable) {
+                let place = format!("{} line {}", dotenv::NAME, found.line);
+                told.push(sentence(&place, &old_variable, &new_variable));
+            }
+            let path = self.file_path.as_deref().unwrap_or(FILE);
+            for entry in self.file.iter().filter(|entry| entry.key == key_of(old)) {
+                told.push(sentence(&format!("{path} line {}", entry.line), &entry.key, &key_of(new)));
+            }
+        }
+        told
     }
 
     /// What a profile's own names for settings give; two that disagree are refused.
@@ -270,8 +247,10 @@ impl Sources {
 
     fn in_file(&self, setting: &'static Setting) -> Option<Found> {
         let path = self.file_path.as_ref()?;
-        let entry = self.file.iter().find(|entry| entry.setting.name == setting.name)?;
-        let origin = Origin::File { path: path.clone(), line: entry.line };
+        let those = self.file.iter().filter(|entry| entry.setting.name == setting.name);
+        // The name that it has now goes before the one that it had.
+        let entry = those.min_by_key(|entry| entry.key != key_of(setting.name))?;
+        let origin = Origin::File { path: path.clone(), line: entry.line, key: entry.key.clone() };
         Some(Found { text: entry.text.clone(), origin })
     }
 
@@ -281,10 +260,14 @@ impl Sources {
         let of_dotenv = self.dotenv.variables.iter();
         let of_dotenv = of_dotenv.map(|found| (&found.name, format!("{} line {}", dotenv::NAME, found.line)));
         for (name, place) in of_process.chain(of_dotenv) {
-            if name.starts_with("SPRAG_") && !SETTINGS.iter().any(|setting| setting.env == name) {
+            let is_old = || old_names::settings().any(|old| env_of(old.old) == *name);
+            if name.starts_with("SPRAG_")
+                && !settings::SETTINGS.iter().any(|setting| setting.env == name)
+                && !is_old()
+            {
                 return Err(ConfigError::Unknown {
                     what: format!("{name} in {place}"),
-                    hint: hint(name, SETTINGS.iter().map(|setting| setting.env)),
+                    hint: hint(name, settings::SETTINGS.iter().map(|setting| setting.env)),
                 });
             }
         }
@@ -345,13 +328,19 @@ fn entries(text: &str, path: &str) -> Result<Vec<Entry>, ConfigError> {
                 place: place(line),
                 problem: format!("{name}: {problem}"),
             })?;
-        entries.push(Entry { setting, text, line });
+        entries.push(Entry { setting, key: name.to_owned(), text, line });
     }
     Ok(entries)
 }
 
 fn known(key: &str, place: &str) -> Result<&'static Setting, ConfigError> {
-    if let Some(setting) = SETTINGS.iter().find(|setting| setting.file_key().as_deref() == Some(key)) {
+    if let Some(setting) =
+        settings::SETTINGS.iter().find(|setting| setting.file_key().as_deref() == Some(key))
+    {
+        return Ok(setting);
+    }
+    let by_old_name = |setting: &&Setting| setting.old_name().is_some_and(|old| key_of(old) == key);
+    if let Some(setting) = settings::SETTINGS.iter().find(by_old_name) {
         return Ok(setting);
     }
     if let Some(setting) = Setting::named(&key.replace('_', "-")).filter(|setting| setting.is_secret) {
@@ -363,7 +352,7 @@ fn known(key: &str, place: &str) -> Result<&'static Setting, ConfigError> {
             ),
         });
     }
-    let keys: Vec<String> = SETTINGS.iter().filter_map(Setting::file_key).collect();
+    let keys: Vec<String> = settings::SETTINGS.iter().filter_map(Setting::file_key).collect();
     Err(ConfigError::Unknown {
         what: format!("{} in {place}", quoted(key)),
         hint: hint(key, keys.iter().map(String::as_str)),

@@ -75,7 +75,7 @@ impl Mount {
     /// The profiles as clients see them: a cookie's path begins with the prefix. One of the whole site stays so.
     pub(crate) fn seen_from_outside(&self, mut profiles: Vec<Profile>) -> Vec<Profile> {
         for profile in &mut profiles {
-            if let Some(cookie) = profile.refresh.cookie.as_mut().filter(|cookie| cookie.path != "/") {
+            if let Some(cookie) = profile.wire.refresh.cookie.as_mut().filter(|cookie| cookie.path != "/") {
                 cookie.path.insert_str(0, &self.prefix);
             }
         }

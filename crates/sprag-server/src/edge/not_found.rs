@@ -14,7 +14,12 @@ pub(crate) struct NotFound(Arc<[(String, RefusalShape)]>);
 
 impl NotFound {
     pub(crate) fn new(profiles: &[Profile]) -> Self {
-        Self(profiles.iter().map(|profile| (folder(&profile.routes), profile.refusal.clone())).collect())
+        Self(
+            profiles
+                .iter()
+                .map(|profile| (folder(&profile.wire.routes), profile.wire.refusal.clone()))
+                .collect(),
+        )
     }
 
     pub(crate) fn answer(&self, path: &str) -> Response {

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use hyper::header::HeaderMap;
 use ipnet::{IpNet, Ipv4Net};
 
-use crate::text::quoted;
+use crate::quoted::quoted;
 
 /// The one header that is read, of those that say where a request comes from.
 pub(crate) const FORWARDED_FOR: &str = "x-forwarded-for";

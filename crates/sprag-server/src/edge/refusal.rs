@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 
-use sprag::{Error, Fault, FaultKind, Refusal};
+use sprag::error::refusals as rows;
+use sprag::error::{Code, Error, Fault, FaultKind, Refusal};
 
 use crate::profile::{FieldAtFault, TakeError};
 
@@ -78,37 +79,27 @@ impl Problem {
         match self {
             Self::Engine(Error::Refused(refusal)) => of_refusal(&refusal),
             Self::Engine(Error::Failed(fault)) => of_fault(&fault),
-            Self::Invalid(what) => plain("request_invalid", what),
+            Self::Invalid(what) => said(&rows::REQUEST_INVALID, what),
             Self::Field(error) => of_fields(error),
             Self::AtField(name, error) => {
                 let answer = Self::Engine(error).answer();
                 let field = AtFault { name, code: answer.code, message: answer.message.clone() };
                 Answer { fields: vec![field], ..answer }
             }
-            Self::TooLarge => plain("request_too_large", "the body is larger than 64 KiB; send less"),
-            Self::TooSlow => {
-                plain("request_timeout", "the body did not arrive within 10 seconds; send the request again")
-            }
-            Self::UnsupportedMediaType(what) => plain("media_type_unsupported", what),
-            Self::MethodNotAllowed => {
-                plain("method_not_allowed", "this address takes another method; the Allow header names it")
-            }
-            Self::NotFound => {
-                plain("not_found", "there is nothing at this address; /docs lists what there is")
-            }
+            Self::TooLarge => plain(&rows::REQUEST_TOO_LARGE),
+            Self::TooSlow => plain(&rows::REQUEST_TIMEOUT),
+            Self::UnsupportedMediaType(what) => said(&rows::MEDIA_TYPE_UNSUPPORTED, what),
+            Self::MethodNotAllowed => plain(&rows::METHOD_NOT_ALLOWED),
+            Self::NotFound => plain(&rows::NOT_FOUND),
             Self::OwnSession => {
-                plain("forbidden", "nobody is told of the session they ask with; ask from another one")
+                said(&rows::FORBIDDEN, "nobody is told of the session they ask with; ask from another one")
             }
-            Self::NoSuchSession => plain(
-                "session_unknown",
+            Self::NoSuchSession => said(
+                &rows::SESSION_UNKNOWN,
                 "nothing is known of a session with this id, live or ended; look whether the id is whole",
             ),
-            Self::CrossSite => plain(
-                "origin_refused",
-                "this request carries or asks for a session cookie, and no Origin or Sec-Fetch-Site header shows \
-                 that a page of this site sent it; send it from such a page, or the token in the body",
-            ),
-            Self::Panicked => plain("internal", "something broke here; try again later"),
+            Self::CrossSite => plain(&rows::ORIGIN_REFUSED),
+            Self::Panicked => plain(&rows::INTERNAL),
         }
     }
 }
@@ -121,13 +112,13 @@ impl<E: Into<Error>> From<E> for Problem {
 
 fn of_fields(mut error: TakeError) -> Answer {
     let others = std::mem::take(&mut error.others);
-    let (code, message) = (error.code, error.to_string());
+    let (code, message) = (error.code, error.to_string().into());
     let at_fault = |error: TakeError| {
         let message = error.to_string().into();
         AtFault { name: error.field, code: error.code, message }
     };
     let fields = std::iter::once(error).chain(others).map(at_fault).collect();
-    Answer { fields, ..plain(code, message) }
+    Answer { code, message, cause: None, fields, retry_after_seconds: None }
 }
 
 fn of_refusal(refusal: &Refusal) -> Answer {
@@ -136,30 +127,40 @@ fn of_refusal(refusal: &Refusal) -> Answer {
         _ => None,
     };
     let retry_after_seconds = matches!(refusal, Refusal::TooManyRetries).then_some(30);
-    let message = refusal.to_string();
-    Answer { cause, retry_after_seconds, ..plain(refusal.code(), message) }
+    Answer { cause, retry_after_seconds, ..said(refusal.row(), refusal.to_string()) }
 }
 
 fn of_fault(fault: &Fault) -> Answer {
     let source = fault.source().map(ToString::to_string);
-    match fault.kind {
+    let retry_after_seconds = match fault.kind {
         FaultKind::Busy => {
             tracing::debug!(fault = %fault, "too much work at once; said so");
-            let message = "too many requests of this kind at once; try again in a second";
-            Answer { retry_after_seconds: Some(1), ..plain("busy", message) }
+            Some(1)
         }
         FaultKind::Unavailable => {
             tracing::error!(fault = %fault, source, "a request could not be served; told the client to come back");
-            let message = "the service cannot answer just now; try again in a second, with the same token";
-            Answer { retry_after_seconds: Some(1), ..plain("unavailable", message) }
+            Some(1)
         }
         FaultKind::Internal => {
             tracing::error!(fault = %fault, source, "a request met a defect");
-            plain("internal", "something broke here; try again later")
+            None
         }
-    }
+    };
+    Answer { retry_after_seconds, ..plain(fault.kind.row()) }
 }
 
-fn plain(code: &'static str, message: impl Into<Cow<'static, str>>) -> Answer {
-    Answer { code, message: message.into(), cause: None, fields: Vec::new(), retry_after_seconds: None }
+/// What the table of refusals says, where nothing more is known.
+fn plain(row: &Code) -> Answer {
+    said(row, row.sentence)
+}
+
+/// A row with a sentence of its own for the case at hand.
+fn said(row: &Code, message: impl Into<Cow<'static, str>>) -> Answer {
+    Answer {
+        code: row.name,
+        message: message.into(),
+        cause: None,
+        fields: Vec::new(),
+        retry_after_seconds: None,
+    }
 }

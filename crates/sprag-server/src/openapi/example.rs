@@ -57,7 +57,7 @@ pub(super) fn answers(profile: &Profile, route: &Route) -> Vec<Example> {
         summary: summary.to_owned(),
         value: answer(profile, route, in_body),
     };
-    match profile.refresh.transport {
+    match profile.wire.refresh.transport {
         Transport::Asked if route.gives_pair() => vec![
             example("in_body", "The refresh token travels in the body", true),
             example("in_cookie", "The refresh token travels in the cookie", false),
@@ -140,7 +140,7 @@ fn sent(profile: &Profile, route: &Route, field: &TakenField) -> String {
         Input::Email => format!("{person}@example.org"),
         Input::Password | Input::CurrentPassword => "an example of a password".to_owned(),
         Input::NewPassword => "another example of a password".to_owned(),
-        Input::RefreshToken => refresh_token(profile.encoding),
+        Input::RefreshToken => refresh_token(profile.client.encoding),
         Input::Device => format!("{person}'s laptop"),
         Input::Transport => "body".to_owned(),
         Input::SessionId => session_id(),
@@ -149,7 +149,7 @@ fn sent(profile: &Profile, route: &Route, field: &TakenField) -> String {
 
 fn answer(profile: &Profile, route: &Route, is_in_body: bool) -> Value {
     let policy = &profile.policy;
-    let (access, refresh) = (access_token(), refresh_token(profile.encoding));
+    let (access, refresh) = (access_token(), refresh_token(profile.client.encoding));
     let account = account(person(route));
     let rows = [session(profile, 2, NOON.plus(policy.access_ttl)), session(profile, 3, NOON)];
     let details = [detail("192.0.2.7", "ann's laptop"), detail("198.51.100.23", "ann's telephone")];
@@ -215,7 +215,7 @@ fn capitalised(name: &str) -> String {
 
 fn session(profile: &Profile, number: u8, rotated_at: Timestamp) -> Session {
     let key = SessionKey { account: AccountId(id(1)), session: SessionId(id(number)) };
-    let begun = Session::begun(key, profile.id, [0; 32], Epoch(0), &profile.policy, NOON);
+    let begun = Session::begun(key, profile.client.id, [0; 32], Epoch(0), &profile.policy, NOON);
     Session { rotated_at, idle_expires_at: rotated_at.plus(profile.policy.idle_timeout), ..begun }
 }
 

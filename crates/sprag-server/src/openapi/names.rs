@@ -6,7 +6,7 @@ use crate::profile::{Action, Profile};
 
 /// Operation ids for the profile's routes, in their order; `taken` are those of other profiles.
 pub(super) fn ids(profile: &Profile, taken: &mut BTreeSet<String>) -> Vec<String> {
-    profile.routes.iter().map(|route| operation_id(profile, route.action, taken)).collect()
+    profile.wire.routes.iter().map(|route| operation_id(profile, route.action, taken)).collect()
 }
 
 fn operation_id(profile: &Profile, action: Action, taken: &mut BTreeSet<String>) -> String {

@@ -12,7 +12,7 @@ const ID_PATTERN: &str = "^[!-~]([ -~]{0,253}[!-~])?$";
 
 /// Describes the profile's route number `at`; `ids` are those of its routes.
 pub(super) fn describe(profile: &Profile, at: usize, ids: &[String]) -> Value {
-    let route = &profile.routes[at];
+    let route = &profile.wire.routes[at];
     let mut operation = json!({
         "tags": [profile.name],
         "operationId": ids[at],
@@ -95,12 +95,12 @@ fn responses(profile: &Profile, route: &Route, ids: &[String]) -> Value {
 }
 
 fn set_cookie(profile: &Profile, route: &Route) -> Option<Value> {
-    let cookie = profile.refresh.cookie.as_ref()?;
+    let cookie = profile.wire.refresh.cookie.as_ref()?;
     // Whoever may show the cookie and gets no new one leaves.
     if !route.action.reads_cookie() && !route.gives_pair() {
         return None;
     }
-    let when = match profile.refresh.transport {
+    let when = match profile.wire.refresh.transport {
         Transport::Asked => " where the cookie was asked for",
         _ => "",
     };
@@ -115,7 +115,7 @@ fn links(profile: &Profile, route: &Route, ids: &[String]) -> Map<String, Value>
     let Some(root) = route.gives.root() else { return links };
     let token = if route.gives_pair() { place(root, Fact::RefreshToken) } else { None };
     let session = place(root, Fact::ItemId);
-    for (next, id) in profile.routes.iter().zip(ids) {
+    for (next, id) in profile.wire.routes.iter().zip(ids) {
         let field = next.takes.fields().iter().find(|field| field.input == Input::RefreshToken);
         if let (Some(token), Some(field), true) = (&token, field, next.action.needs_refresh_token()) {
             let mut body = Map::new();
@@ -149,5 +149,29 @@ fn place(node: &Node, wanted: Fact) -> Option<String> {
             nodes.iter().enumerate().find_map(|(at, node)| Some(format!("/{at}{}", place(node, wanted)?)))
         }
         Node::Each(node) => Some(format!("/0{}", place(node, wanted)?)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::{Action, Spec};
+
+    const OPTIONS: Spec = Spec {
+        answer: Answer::Json {
+            schema: || json!({ "type": "object" }),
+            example: || json!({ "rp": "a site" }),
+        },
+        ..Spec::named("options", "What a standard has")
+    };
+
+    #[test]
+    fn an_answer_that_no_profile_shapes_is_described_by_its_action() {
+        let text = "id = 1\nabout = \"a test\"\n[[route]]\non = \"POST /options\"\ndoes = \"options\"\n";
+        let profile = Profile::read(&[Action::of(&OPTIONS)], "x", "x.toml", text).unwrap();
+        let described = describe(&profile, 0, &["x_options".to_owned()]);
+        assert_eq!(described["summary"], "What a standard has");
+        let media = json!({ "schema": { "type": "object" }, "example": { "rp": "a site" } });
+        assert_eq!(described["responses"]["200"]["content"]["application/json"], media);
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use sprag::Refusal;
+use sprag::error::refusals::{FIELD_INVALID, FIELD_MISSING, SESSION_ENDED};
 use sprag::session::EndCause;
 
 use super::names::refusal_schema;
@@ -12,7 +13,7 @@ use super::{example, schema};
 use crate::profile::{CODES, FieldAtFault, Profile, RefusalShape, Route, Whose};
 
 /// The codes of fields at fault; a list of them may have both.
-const FIELD_CODES: [&str; 2] = ["field_missing", "field_invalid"];
+const FIELD_CODES: [&str; 2] = [FIELD_MISSING.name, FIELD_INVALID.name];
 
 /// The schema of a profile's refusals.
 pub(super) fn schema(shape: &RefusalShape) -> Value {
@@ -37,12 +38,12 @@ pub(super) fn schema(shape: &RefusalShape) -> Value {
 pub(super) fn responses(profile: &Profile, route: &Route) -> Map<String, Value> {
     let mut by_status: BTreeMap<u16, Vec<&'static str>> = BTreeMap::new();
     for code in codes(profile, route) {
-        by_status.entry(profile.refusal.status(code).as_u16()).or_default().push(code);
+        by_status.entry(profile.wire.refusal.status(code).as_u16()).or_default().push(code);
     }
     let schema = refusal_schema(profile);
     let field = |code: &str| example::field_at_fault(route, code);
     let response = |(status, codes): (u16, Vec<&str>)| {
-        let mut response = self::response(&profile.refusal, &schema, &codes, &field);
+        let mut response = self::response(&profile.wire.refusal, &schema, &codes, &field);
         if status == 401 && route.action.asks_for_bearer() {
             response["headers"] = json!({ "WWW-Authenticate": challenge() });
         }
@@ -133,10 +134,10 @@ fn codes(profile: &Profile, route: &Route) -> Vec<&'static str> {
     if needs_bearer(profile, route) {
         codes.extend(["session_ended", "account_unknown"]);
     }
-    if route.action.needs_admin(profile.registration) {
+    if route.action.needs_admin(profile.client.registration) {
         codes.push("forbidden");
     }
-    let sets_cookie = profile.refresh.cookie.is_some() && route.opens_session();
+    let sets_cookie = profile.wire.refresh.cookie.is_some() && route.opens_session();
     if takes_cookie(profile, route) || sets_cookie {
         codes.push("origin_refused");
     }
@@ -147,36 +148,16 @@ fn codes(profile: &Profile, route: &Route) -> Vec<&'static str> {
 }
 
 fn example(shape: &RefusalShape, code: &str, field: Option<&str>) -> Value {
-    let when = CODES.iter().find(|known| known.name == code).map_or("", |known| known.when);
-    let refusal = ENGINE.iter().find(|refusal| refusal.code() == code);
-    let message = match (refusal, field) {
-        (Some(refusal), _) => refusal.to_string(),
-        (None, Some(field)) if code == "field_missing" => format!("the field {field:?} is missing"),
-        (None, Some(field)) if code == "field_invalid" => format!("the field {field:?} must be a text"),
-        _ => when.to_owned(),
+    let row = CODES.iter().find(|known| known.name == code);
+    let cause = (code == SESSION_ENDED.name).then_some(EndCause::Logout);
+    let message = match (cause, field) {
+        (Some(cause), _) => Refusal::SessionEnded(Some(cause)).to_string(),
+        (None, Some(field)) if code == FIELD_MISSING.name => format!("the field {field:?} is missing"),
+        (None, Some(field)) if code == FIELD_INVALID.name => format!("the field {field:?} must be a text"),
+        _ => row.map_or("", |row| row.sentence).to_owned(),
     };
-    let cause = (code == "session_ended").then_some(EndCause::Logout.name());
     let mut out = Vec::new();
     let field = field.map(|name| FieldAtFault { name, code, message: &message });
-    shape.write(code, &message, cause, field.as_slice(), &mut out);
+    shape.write(code, &message, cause.map(EndCause::name), field.as_slice(), &mut out);
     serde_json::from_slice(&out).unwrap_or_default()
 }
-
-/// The refusals whose sentence the engine writes.
-const ENGINE: &[Refusal] = &[
-    Refusal::TokenMissing,
-    Refusal::TokenInvalid,
-    Refusal::TokenSpent,
-    Refusal::TokenExpired,
-    Refusal::SessionEnded(Some(EndCause::Logout)),
-    Refusal::AccountDisabled,
-    Refusal::TooManyRetries,
-    Refusal::CredentialsInvalid,
-    Refusal::CurrentPasswordWrong,
-    Refusal::PasswordRejected,
-    Refusal::NameInvalid("a user name has no @, white space or control character"),
-    Refusal::NameTaken,
-    Refusal::Forbidden,
-    Refusal::SessionUnknown,
-    Refusal::AccountUnknown,
-];

@@ -7,7 +7,7 @@ use crate::profile::{Input, Needs, Profile, Route};
 
 /// Whether the route needs an access token.
 pub(super) fn needs_bearer(profile: &Profile, route: &Route) -> bool {
-    route.action.needs_access_token() || route.action.needs_admin(profile.registration)
+    route.action.needs_access_token() || route.action.needs_admin(profile.client.registration)
 }
 
 /// Whether an access token does where no refresh token came.
@@ -17,7 +17,7 @@ pub(super) fn takes_bearer_instead(route: &Route) -> bool {
 
 /// Whether the refresh token of a request may come in a cookie.
 pub(super) fn takes_cookie(profile: &Profile, route: &Route) -> bool {
-    profile.refresh.cookie.is_some() && route.action.reads_cookie()
+    profile.wire.refresh.cookie.is_some() && route.action.reads_cookie()
 }
 
 /// Each way to be let in, an alternative to the others.

@@ -76,6 +76,8 @@ pub enum Needs {
     Nothing,
     /// An access token.
     AccessToken,
+    /// An access token; beside one that no longer says whose it is, the refresh token in the cookie does.
+    AccessTokenOrCookie,
     /// The access token of an administrator.
     Administrator,
     /// The access token of an administrator, unless the profile lets anybody register.
@@ -171,7 +173,7 @@ impl Action {
     /// Whether it needs an access token, whatever the profile says of who may register.
     #[must_use]
     pub fn needs_access_token(self) -> bool {
-        matches!(self.0.needs, Needs::AccessToken | Needs::Administrator)
+        matches!(self.0.needs, Needs::AccessToken | Needs::AccessTokenOrCookie | Needs::Administrator)
     }
 
     /// Whether it needs an access token on some profile, so that a 401 asks for one.

@@ -2,23 +2,23 @@
 //! there, is one that reaches nobody.
 
 use super::error::{ProfileError, quote};
-use super::{Input, Needs, Profile};
+use super::{Input, Needs, Profile, Route};
 
 /// Checks that the cookie reaches the calls that need it, and that there are such calls.
 ///
 /// # Errors
 /// One of them is out of the cookie's reach, or there is none.
 pub(super) fn check(profile: &Profile) -> Result<(), ProfileError> {
-    let wrong = |line, what, hint: String| {
-        Err(ProfileError { file: profile.file.clone(), line, what, hint: Some(hint) })
+    let wrong = |route: &Route, what, hint: String| {
+        Err(ProfileError { file: route.file.clone(), line: route.line, what, hint: Some(hint) })
     };
     // What gives a new token sends it back in the cookie; anything else may do with a token in the body. What also goes
     // by an access token does without either.
-    let mut takers = profile.routes.iter().filter(|route| {
+    let mut takers = profile.wire.routes.iter().filter(|route| {
         let is_needed = route.action.needs() == Needs::RefreshToken;
         is_needed && (route.gives_pair() || !route.takes.takes(Input::RefreshToken))
     });
-    if let Some(cookie) = &profile.refresh.cookie
+    if let Some(cookie) = &profile.wire.refresh.cookie
         && let Some(route) = takers.find(|route| !cookie.covers(&route.path))
     {
         let what = format!(
@@ -27,17 +27,22 @@ pub(super) fn check(profile: &Profile) -> Result<(), ProfileError> {
             quote(&route.path)
         );
         return wrong(
-            route.line,
+            route,
             what,
-            format!("widen the path of refresh_token.cookie on line {}", cookie.line),
+            match &cookie.file {
+                file if *file == route.file => {
+                    format!("widen the path of refresh_token.cookie on line {}", cookie.line)
+                }
+                file => format!("widen the path of refresh_token.cookie at {file}:{}", cookie.line),
+            },
         );
     }
-    let mut routes = profile.routes.iter();
-    let giver = profile.routes.iter().find(|route| route.opens_session());
+    let mut routes = profile.wire.routes.iter();
+    let giver = profile.wire.routes.iter().find(|route| route.opens_session());
     match giver.filter(|_| !routes.any(|route| route.action.needs_refresh_token())) {
         Some(giver) => {
             let what = format!("{} hands out a refresh token that no call takes", giver.action.name());
-            wrong(giver.line, what, "add a [[route]] that does = \"refresh\"".to_owned())
+            wrong(giver, what, "add a [[route]] that does = \"refresh\"".to_owned())
         }
         None => Ok(()),
     }

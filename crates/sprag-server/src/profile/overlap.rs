@@ -7,7 +7,7 @@ use std::fmt;
 
 use axum::http::Method;
 
-use super::{Profile, ProfileError};
+use super::{CookieSpec, Profile, ProfileError};
 
 /// The paths that the server answers itself, whatever its profiles say; so are all paths below `/docs/`.
 pub const SYSTEM_PATHS: &[&str] =
@@ -75,20 +75,21 @@ pub fn check_together(profiles: &[Profile]) -> Result<(), ClashError> {
 /// Two of its routes clash, or one with a path of the server.
 pub(super) fn check_alone(profile: &Profile) -> Result<(), ProfileError> {
     check_routes(std::slice::from_ref(profile)).map_err(|clash| {
-        let line = match clash.second {
-            ClashSite::Line { line, .. } => line,
-            ClashSite::Server => 1,
+        let (file, line) = match clash.second {
+            ClashSite::Line { file, line } => (file, line),
+            ClashSite::Server => (profile.file.clone(), 1),
         };
         let what = format!("{} already belongs to {}", clash.what, clash.first);
-        ProfileError { file: profile.file.clone(), line, what, hint: Some("change one of them".to_owned()) }
+        ProfileError { file, line, what, hint: Some("change one of them".to_owned()) }
     })
 }
 
 fn check_ids(profiles: &[Profile]) -> Result<(), ClashError> {
-    let site = |profile: &Profile| ClashSite::Line { file: profile.file.clone(), line: profile.id_line };
+    let site =
+        |profile: &Profile| ClashSite::Line { file: profile.file.clone(), line: profile.client.id_line };
     for (position, second) in profiles.iter().enumerate() {
-        if let Some(first) = profiles[..position].iter().find(|first| first.id == second.id) {
-            let what = format!("the id {}, which tokens carry,", second.id.0);
+        if let Some(first) = profiles[..position].iter().find(|first| first.client.id == second.client.id) {
+            let what = format!("the id {}, which tokens carry,", second.client.id.0);
             return Err(ClashError { what, first: site(first), second: site(second) });
         }
     }
@@ -99,11 +100,14 @@ fn check_ids(profiles: &[Profile]) -> Result<(), ClashError> {
 fn check_cookies(profiles: &[Profile]) -> Result<(), ClashError> {
     for (position, second) in profiles.iter().enumerate() {
         for first in &profiles[..position] {
-            let (Some(one), Some(other)) = (&first.refresh.cookie, &second.refresh.cookie) else { continue };
+            let (Some(one), Some(other)) = (&first.wire.refresh.cookie, &second.wire.refresh.cookie) else {
+                continue;
+            };
             if one.name == other.name && (one.covers(&other.path) || other.covers(&one.path)) {
                 let what = format!("the cookie {:?}", other.name);
-                let site = |profile: &Profile, line| ClashSite::Line { file: profile.file.clone(), line };
-                let (first, second) = (site(first, one.line), site(second, other.line));
+                let site =
+                    |cookie: &CookieSpec| ClashSite::Line { file: cookie.file.clone(), line: cookie.line };
+                let (first, second) = (site(one), site(other));
                 return Err(ClashError { what, first, second });
             }
         }
@@ -116,8 +120,8 @@ fn check_cookies(profiles: &[Profile]) -> Result<(), ClashError> {
 fn check_routes(profiles: &[Profile]) -> Result<(), ClashError> {
     let mut owners: HashMap<(&Method, &str), ClashSite> = HashMap::new();
     for profile in profiles {
-        for route in &profile.routes {
-            let second = ClashSite::Line { file: profile.file.clone(), line: route.line };
+        for route in &profile.wire.routes {
+            let second = ClashSite::Line { file: route.file.clone(), line: route.line };
             if SYSTEM_PATHS.contains(&route.path.as_str()) || route.path.starts_with("/docs/") {
                 return Err(ClashError { what: route.on(), first: ClashSite::Server, second });
             }

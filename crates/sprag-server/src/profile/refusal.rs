@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
 use serde_json::Value;
+use sprag::error::{CODES, Code};
 
 use super::error::{ProfileError, quote, suggest};
 use super::fact::Fact;
@@ -11,86 +12,6 @@ use super::facts::{Facts, FieldFacts, RefusalFacts};
 use super::node::Node;
 use super::section::Field;
 use super::template::{Scope, Template};
-
-/// What stands in the `code` of a refusal or fault.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Code {
-    /// The code; stable, part of the wire.
-    pub name: &'static str,
-    /// Its status, unless a profile has another.
-    pub status: StatusCode,
-    /// When it is answered.
-    pub when: &'static str,
-}
-
-/// Every code; `docs/reference/errors.md` documents each.
-pub const CODES: &[Code] = &[
-    code(
-        "request_invalid",
-        StatusCode::BAD_REQUEST,
-        "The request cannot be understood, or its cookie and body name different sessions",
-    ),
-    code("field_missing", StatusCode::BAD_REQUEST, "A field that this call needs is not in the body"),
-    code("field_invalid", StatusCode::BAD_REQUEST, "A field of the body holds something it cannot hold"),
-    code("token_missing", StatusCode::UNAUTHORIZED, "No token was sent"),
-    code("token_invalid", StatusCode::UNAUTHORIZED, "The token is not one of ours, or not for this profile"),
-    code("token_spent", StatusCode::UNAUTHORIZED, "The refresh token was spent a moment ago; nothing ended"),
-    code("token_expired", StatusCode::UNAUTHORIZED, "The lifetime of the token or its session is over"),
-    code(
-        "session_ended",
-        StatusCode::UNAUTHORIZED,
-        "The session is over; a genuine token also learns the cause",
-    ),
-    code("account_disabled", StatusCode::UNAUTHORIZED, "The account may not log in"),
-    code("credentials_invalid", StatusCode::UNAUTHORIZED, "The name is unknown or the password wrong"),
-    // Not 401: front ends answer that with a refresh, and the token is not what is wrong.
-    code("current_password_wrong", StatusCode::FORBIDDEN, "The current password is wrong"),
-    code(
-        "forbidden",
-        StatusCode::FORBIDDEN,
-        "Only an administrator may do this, or the session asks about itself",
-    ),
-    code("origin_refused", StatusCode::FORBIDDEN, "A cookie came with a request from another origin"),
-    code("not_found", StatusCode::NOT_FOUND, "There is no such path"),
-    code("session_unknown", StatusCode::NOT_FOUND, "The account has no such live session"),
-    code("account_unknown", StatusCode::NOT_FOUND, "There is no such account"),
-    code("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, "The path does not take this method"),
-    code("request_timeout", StatusCode::REQUEST_TIMEOUT, "The request did not arrive in time"),
-    code("name_taken", StatusCode::CONFLICT, "Another account has this user name or e-mail"),
-    code("request_too_large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
-    code(
-        "media_type_unsupported",
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "The body is of a type that this call does not read",
-    ),
-    code("name_invalid", StatusCode::BAD_REQUEST, "This cannot be a user name or e-mail"),
-    code("password_rejected", StatusCode::BAD_REQUEST, "This password cannot be taken"),
-    code(
-        "too_many_retries",
-        StatusCode::TOO_MANY_REQUESTS,
-        "One spent refresh token was presented too often",
-    ),
-    code(
-        "rate_limited",
-        StatusCode::TOO_MANY_REQUESTS,
-        "Too many requests; Retry-After says when to come again",
-    ),
-    code("internal", StatusCode::INTERNAL_SERVER_ERROR, "The server has a defect; its log says more"),
-    code(
-        "unavailable",
-        StatusCode::SERVICE_UNAVAILABLE,
-        "The store does not answer; nothing ended; Retry-After says when to come again",
-    ),
-    code(
-        "busy",
-        StatusCode::SERVICE_UNAVAILABLE,
-        "More work is waiting than is accepted; Retry-After says when to come again",
-    ),
-];
-
-const fn code(name: &'static str, status: StatusCode, when: &'static str) -> Code {
-    Code { name, status, when }
-}
 
 /// How a profile says no.
 #[derive(Clone, PartialEq, Debug)]
@@ -232,8 +153,12 @@ impl RefusalShape {
 const SCOPE: Scope<'static> = Scope { anywhere: Fact::REFUSAL, each: &[Fact::Field] };
 
 fn usual_status(code: &str) -> StatusCode {
-    let known = CODES.iter().find(|known| known.name == code);
-    known.map_or(StatusCode::INTERNAL_SERVER_ERROR, |known| known.status)
+    CODES.iter().find(|known| known.name == code).map_or(StatusCode::INTERNAL_SERVER_ERROR, status_of)
+}
+
+/// The status of a row of the table of refusals.
+fn status_of(code: &Code) -> StatusCode {
+    StatusCode::from_u16(code.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 fn exception(code: &str, field: &Field<'_>) -> Result<(&'static str, Exception), ProfileError> {
@@ -246,7 +171,7 @@ fn exception(code: &str, field: &Field<'_>) -> Result<(&'static str, Exception),
         Some(field) => {
             StatusCode::from_u16(field.number(400..=599)?).map_err(|error| field.error(error.to_string()))?
         }
-        None => usual.status,
+        None => status_of(usual),
     };
     let message = section.get("message").map(|field| field.text().map(str::to_owned)).transpose()?;
     let gives = section.get("gives").map(|field| Template::parse(&field, SCOPE)).transpose()?;
@@ -262,42 +187,4 @@ fn media_type(field: &Field<'_>) -> Result<String, ProfileError> {
     Err(field
         .error(format!("{} is not a JSON media type", quote(text)))
         .hint("write \"application/json\" or one that ends in \"+json\""))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use sprag::Refusal;
-
-    #[test]
-    fn every_refusal_of_the_engine_has_a_status() {
-        let refusals = [
-            Refusal::TokenMissing,
-            Refusal::TokenInvalid,
-            Refusal::TokenSpent,
-            Refusal::TokenExpired,
-            Refusal::SessionEnded(None),
-            Refusal::AccountDisabled,
-            Refusal::TooManyRetries,
-            Refusal::CredentialsInvalid,
-            Refusal::CurrentPasswordWrong,
-            Refusal::PasswordRejected,
-            Refusal::NameInvalid(""),
-            Refusal::NameTaken,
-            Refusal::Forbidden,
-            Refusal::SessionUnknown,
-            Refusal::AccountUnknown,
-        ];
-        for refusal in refusals {
-            let status = RefusalShape::default().status(refusal.code());
-            assert!(status.is_client_error(), "{} has {status}", refusal.code());
-        }
-    }
-
-    #[test]
-    fn a_code_stands_once_in_the_list() {
-        for (position, code) in CODES.iter().enumerate() {
-            assert!(CODES[..position].iter().all(|earlier| earlier.name != code.name), "{}", code.name);
-        }
-    }
 }

@@ -29,7 +29,9 @@ pub struct Route {
     pub gives: Template,
     /// The status of its answer.
     pub status: u16,
-    /// The line of the profile it stands on.
+    /// The file it stands in: the profile's, or that of one it extends.
+    pub file: String,
+    /// The line it stands on there.
     pub line: usize,
 }
 
@@ -85,7 +87,8 @@ impl Route {
         let (method, path) = method_and_path(&on, action, around.actions)?;
         let takes = takes(&section, action, around.refresh)?;
         let (gives, status) = gives(&section, action)?;
-        let route = Self { method, path, action, takes, gives, status, line: on.line() };
+        let route =
+            Self { method, path, action, takes, gives, status, file: on.file().to_owned(), line: on.line() };
         route.check_inputs(&section, around)?;
         if route.gives_pair() {
             route.check_pair(&section, around)?;
@@ -198,7 +201,11 @@ fn path_error(path: &str, action: Action, actions: &[Action]) -> Option<String> 
         1 => {
             let takers = actions.iter().filter(|action| action.takes_id()).map(|action| action.name());
             let takers: Vec<_> = takers.collect();
-            Some(format!("has {{id}}, which only {} take", takers.join(" and ")))
+            Some(match takers.as_slice() {
+                [] => "has {id}, which no action takes".to_owned(),
+                [only] => format!("has {{id}}, which only {only} takes"),
+                several => format!("has {{id}}, which only {} take", several.join(" and ")),
+            })
         }
         _ => Some("has {id} twice".to_owned()),
     }
@@ -242,5 +249,45 @@ fn gives(section: &Section<'_>, action: Action) -> Result<(Template, u16), Profi
         (None, Some((status, field))) => Err(field
             .error(format!("an answer with status {status} has a body"))
             .hint("add gives, which may be {}, or write status = 204")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::profile::{Profile, Spec};
+
+    const OPTIONS: Spec = Spec {
+        answer: Answer::Json { schema: || json!({ "type": "object" }), example: || json!({}) },
+        ..Spec::named("options", "What a standard has")
+    };
+
+    fn read(route: &str) -> Result<Profile, String> {
+        let text = format!("id = 1\nabout = \"a test\"\n[[route]]\n{route}\n");
+        Profile::read(&[Action::of(&OPTIONS)], "x", "x.toml", &text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_a_standard_has_is_answered_with_200_and_no_profile_shapes_it() {
+        let route = read("on = \"POST /options\"\ndoes = \"options\"").unwrap().wire.routes.remove(0);
+        assert_eq!((route.status, route.gives.is_none()), (200, true));
+        for shaped in ["gives = {}", "status = 204"] {
+            let error = read(&format!("on = \"POST /options\"\ndoes = \"options\"\n{shaped}")).unwrap_err();
+            let told = "x.toml:6: options answers as a standard has it, which no profile shapes; leave gives and \
+                        status out";
+            assert_eq!(error, told);
+        }
+    }
+
+    #[test]
+    fn a_profile_names_the_actions_that_its_reader_was_given() {
+        let error = read("on = \"POST /login\"\ndoes = \"login\"").unwrap_err();
+        assert_eq!(error, "x.toml:5: route.does cannot be \"login\"; use one of \"options\"");
+        let error = read("on = \"GET /options\"\ndoes = \"options\"").unwrap_err();
+        assert!(error.contains("options cannot be a GET"), "{error}");
+        let error = read("on = \"POST /options/{id}\"\ndoes = \"options\"").unwrap_err();
+        assert!(error.contains("has {id}, which no action takes"), "{error}");
     }
 }

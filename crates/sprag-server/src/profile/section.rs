@@ -10,6 +10,7 @@ use toml::de::{DeArray, DeString, DeTable, DeValue};
 
 use super::duration;
 use super::error::{ProfileError, QUOTE_LIMIT, quote, suggest};
+use crate::old_names::{self, Kind, OLD_NAMES, OldName, sentence};
 
 /// The longest profile that is read.
 pub(super) const MAX_PROFILE_BYTES: usize = 64 * 1024;
@@ -27,40 +28,79 @@ impl Source<'_> {
         ProfileError { file: self.file.to_owned(), line: self.line(at), what: what.into(), hint: None }
     }
 
-    fn line(self, at: usize) -> usize {
+    pub(super) fn line(self, at: usize) -> usize {
         let before = self.text.as_bytes().iter().take(at);
         1 + before.filter(|byte| **byte == b'\n').count()
     }
 }
 
-/// A table of the profile.
+/// Keys whose table is one value: where a profile and the one it extends both have it, the nearer one takes the whole
+/// place. All other tables are merged key by key.
+const WHOLE: [&str; 4] = ["gives", "takes", "claims", "columns"];
+
+/// A table of the profile, above the tables of that name in the profiles that it extends.
 #[derive(Clone)]
 pub(super) struct Section<'a> {
-    source: Source<'a>,
     /// `lifetimes`, `refresh_token.cookie`; empty for the profile itself.
     name: String,
+    /// The table's own place.
+    source: Source<'a>,
     at: usize,
+    /// The nearest first, and one at least.
+    layers: Vec<Layer<'a>>,
+}
+
+/// A table as it stands in one file.
+#[derive(Clone, Copy)]
+struct Layer<'a> {
+    source: Source<'a>,
     table: &'a DeTable<'a>,
 }
 
 impl<'a> Section<'a> {
-    /// The profile itself.
+    /// The profile itself, before those that it extends.
     ///
     /// # Errors
     /// A key that is not `known`.
     pub(super) fn root(
-        source: Source<'a>,
-        table: &'a DeTable<'a>,
+        tables: &[(Source<'a>, &'a DeTable<'a>)],
         known: &[&str],
     ) -> Result<Self, ProfileError> {
-        let section = Self { source, name: String::new(), at: 0, table };
+        let layers: Vec<_> = tables.iter().map(|(source, table)| Layer { source: *source, table }).collect();
+        let source = layers.first().map_or(Source { file: "", text: "" }, |layer| layer.source);
+        let section = Self { name: String::new(), source, at: 0, layers };
         section.only(known)?;
         Ok(section)
     }
 
-    /// The value under `key`, if there is one.
+    /// The value under `key`, if there is one: the nearest, and if that is a table, with those below it.
     pub(super) fn get(&self, key: &str) -> Option<Field<'a>> {
-        self.table.get_key_value(key).map(|(key, value)| self.field(key, value))
+        let mut found = self.layers.iter().filter_map(|layer| Some((*layer, self.entry(layer, key)?)));
+        let (layer, (name, value)) = found.next()?;
+        let mut field = self.field(layer.source, name, value);
+        if field.value.is_table() && !WHOLE.contains(&key) {
+            let below = found.filter_map(|(Layer { source, .. }, (_, value))| {
+                Some(Layer { source, table: value.get_ref().as_table()? })
+            });
+            field.below = below.collect();
+        }
+        Some(field)
+    }
+
+    /// The value under `key` in the profile's own file.
+    ///
+    /// # Errors
+    /// There is none; that of a profile it extends does not count.
+    pub(super) fn require_own(&self, key: &str) -> Result<Field<'a>, ProfileError> {
+        let own = Self { layers: self.layers.iter().take(1).copied().collect(), ..self.clone() };
+        own.require(key)
+    }
+
+    /// The value under `key`, once for each file that has it, the nearest first.
+    pub(super) fn each(&self, key: &str) -> Vec<Field<'a>> {
+        let entry = |layer: &Layer<'a>| Some((layer.source, self.entry(layer, key)?));
+        let found = self.layers.iter().filter_map(entry);
+        found.map(|(source, (name, value))| self.field(source, name, value)).collect()
     }
 
     /// The value under `key`.
@@ -75,12 +115,36 @@ impl<'a> Section<'a> {
         self.get(key).ok_or_else(missing)
     }
 
-    /// Every value with its key, in the order of the profile.
+    /// Every value with its key, in the order of the profile, and then what only those that it extends have.
     pub(super) fn fields(&self) -> Vec<(&'a str, Field<'a>)> {
-        let mut fields: Vec<_> =
-            self.table.iter().map(|(key, value)| (key.get_ref().as_ref(), self.field(key, value))).collect();
-        fields.sort_by_key(|(_, field)| field.at);
+        let mut fields: Vec<(&'a str, Field<'a>)> = Vec::new();
+        for layer in &self.layers {
+            let mut keys: Vec<_> = layer.table.keys().collect();
+            keys.sort_by_key(|key| key.span().start);
+            for key in keys {
+                let key: &'a str = key.get_ref().as_ref();
+                if fields.iter().all(|(known, _)| *known != key) {
+                    fields.extend(self.get(key).map(|field| (key, field)));
+                }
+            }
+        }
         fields
+    }
+
+    /// A sentence for each key that stands here under the name it had before, in whatever file.
+    pub(super) fn old_keys(&self) -> Vec<String> {
+        let mut told = Vec::new();
+        for OldName { old, new, .. } in OLD_NAMES.iter().filter(|name| name.kind == Kind::ProfileKey) {
+            let Some((table, key)) = old.rsplit_once('.') else { continue };
+            for field in self.each(table) {
+                let Some((key, _)) = field.value.as_table().and_then(|table| table.get_key_value(key)) else {
+                    continue;
+                };
+                let place = format!("{}:{}", field.source.file, field.source.line(key.span().start));
+                told.push(sentence(&place, old, new));
+            }
+        }
+        told
     }
 
     /// An error at the head of this table.
@@ -89,22 +153,47 @@ impl<'a> Section<'a> {
     }
 
     fn only(&self, known: &[&str]) -> Result<(), ProfileError> {
-        match self.fields().into_iter().find(|(key, _)| !known.contains(key)) {
-            Some((key, field)) => {
-                Err(field.error(format!("unknown key {}", quote(key))).hint(suggest(key, known)))
+        for layer in &self.layers {
+            let mut entries: Vec<_> = layer.table.iter().collect();
+            entries.sort_by_key(|(key, _)| key.span().start);
+            let is_known = |key: &str| known.contains(&key) || self.is_old(key);
+            if let Some((key, _)) = entries.into_iter().find(|(key, _)| !is_known(key.get_ref())) {
+                let error =
+                    layer.source.error(key.span().start, format!("unknown key {}", quote(key.get_ref())));
+                return Err(error.hint(suggest(key.get_ref(), known)));
             }
-            None => Ok(()),
         }
+        Ok(())
     }
 
-    fn field(&self, key: &'a Spanned<DeString<'a>>, value: &'a Spanned<DeValue<'a>>) -> Field<'a> {
+    /// What a file has under a key, or under the name that the key had before.
+    fn entry(
+        &self,
+        layer: &Layer<'a>,
+        key: &str,
+    ) -> Option<(&'a Spanned<DeString<'a>>, &'a Spanned<DeValue<'a>>)> {
+        let old = || old_names::old(Kind::ProfileKey, &self.path(key))?.old.rsplit('.').next();
+        layer.table.get_key_value(key).or_else(|| layer.table.get_key_value(old()?))
+    }
+
+    fn is_old(&self, key: &str) -> bool {
+        let path = self.path(key);
+        OLD_NAMES.iter().any(|name| name.kind == Kind::ProfileKey && name.old == path)
+    }
+
+    fn path(&self, key: &str) -> String {
         let dot = if self.name.is_empty() { "" } else { "." };
-        Field {
-            source: self.source,
-            name: format!("{}{dot}{}", self.name, key.get_ref()),
-            at: key.span().start,
-            value: value.get_ref(),
-        }
+        format!("{}{dot}{key}", self.name)
+    }
+
+    fn field(
+        &self,
+        source: Source<'a>,
+        key: &'a Spanned<DeString<'a>>,
+        value: &'a Spanned<DeValue<'a>>,
+    ) -> Field<'a> {
+        let (name, at) = (self.path(key.get_ref()), key.span().start);
+        Field { source, name, at, value: value.get_ref(), below: Vec::new() }
     }
 }
 
@@ -115,6 +204,8 @@ pub(super) struct Field<'a> {
     name: String,
     at: usize,
     value: &'a DeValue<'a>,
+    /// If it is a table: those of that name in the profiles that are extended.
+    below: Vec<Layer<'a>>,
 }
 
 impl<'a> Field<'a> {
@@ -126,6 +217,11 @@ impl<'a> Field<'a> {
     /// The line it stands on.
     pub(super) fn line(&self) -> usize {
         self.source.line(self.at)
+    }
+
+    /// The file it stands in.
+    pub(super) fn file(&self) -> &'a str {
+        self.source.file
     }
 
     /// An error at this value.
@@ -200,7 +296,9 @@ impl<'a> Field<'a> {
     /// It is something else.
     pub(super) fn open_section(&self) -> Result<Section<'a>, ProfileError> {
         let table = self.value.as_table().ok_or_else(|| self.wrong("a table"))?;
-        Ok(Section { source: self.source, name: self.name.clone(), at: self.at, table })
+        let own = Layer { source: self.source, table };
+        let layers = std::iter::once(own).chain(self.below.iter().copied()).collect();
+        Ok(Section { source: self.source, name: self.name.clone(), at: self.at, layers })
     }
 
     /// The elements of an array, each under this value's name and its own line.
@@ -214,6 +312,7 @@ impl<'a> Field<'a> {
             name: self.name.clone(),
             at: value.span().start,
             value: value.get_ref(),
+            below: Vec::new(),
         };
         Ok(array.iter().map(element).collect())
     }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use sprag::access::RESERVED_CLAIMS;
 use sprag::engine::Subject;
 use sprag::policy::{Ahead, Lockstep, MAX_REUSE_INTERVAL, Policy, Retry};
 
-use crate::config::spell;
+use crate::quoted::spell;
 
 use super::error::{ProfileError, quote, suggest};
 use super::fact::Fact;
@@ -15,23 +16,6 @@ use super::{AccessShape, CookieSpec, Encoding, OriginRule, RefreshTransport, Sam
 
 /// The most by which an access token's life may be shortened at random.
 const MAX_JITTER_PERCENT: u8 = 50;
-
-/// The claims that an access token always has; a profile cannot set them.
-pub const OWN_CLAIMS: &[&str] = &[
-    "iss",
-    "sub",
-    "aud",
-    "exp",
-    "iat",
-    "nbf",
-    "jti",
-    "sid",
-    "client_id",
-    "account_id",
-    "azp",
-    "cnf",
-    "auth_time",
-];
 
 /// The settings that a foreign environment name may stand for.
 pub const SETTINGS: &[&str] = &[
@@ -90,7 +74,9 @@ pub(super) fn policy(profile: &Section<'_>) -> Result<Policy, ProfileError> {
         set(&mut policy.reuse_interval, &section, "reuse_interval", reuse_interval)?;
         let retries = [("answer", Retry::Answer), ("refuse", Retry::Refuse)];
         set(&mut policy.retry, &section, "retry", |field| field.one_of(&retries))?;
-        let aheads = [("adopt", Ahead::FastForward), ("refuse", Ahead::Refuse)];
+        // "adopt" is what it was called first, and stays right: nobody's profile is wrong for it.
+        let aheads =
+            [("fast_forward", Ahead::FastForward), ("refuse", Ahead::Refuse), ("adopt", Ahead::FastForward)];
         set(&mut policy.ahead, &section, "ahead", |field| field.one_of(&aheads))?;
         let locksteps = [("alert", Lockstep::Alert), ("end", Lockstep::End)];
         set(&mut policy.lockstep, &section, "lockstep", |field| field.one_of(&locksteps))?;
@@ -128,7 +114,7 @@ pub(super) fn access(profile: &Section<'_>) -> Result<AccessShape, ProfileError>
 
 fn claims(field: &Field<'_>) -> Result<Template, ProfileError> {
     for (claim, field) in field.open_section()?.fields() {
-        if OWN_CLAIMS.contains(&claim) {
+        if RESERVED_CLAIMS.contains(&claim) {
             let hint = "choose another name";
             return Err(field.error(format!("the claim {claim:?} is always set by the server")).hint(hint));
         }
@@ -148,7 +134,7 @@ pub(super) fn refresh_token(profile: &Section<'_>) -> Result<(Encoding, RefreshT
             RefreshTransport { body, cookie: None, transport: Transport::Body, takes_imported_tokens: false },
         ));
     };
-    let section = field.section(&["encoding", "body", "cookie", "transport", "adopts"])?;
+    let section = field.section(&["encoding", "body", "cookie", "transport", "imported_tokens"])?;
     let mut encoding = Encoding::Opaque;
     let encodings = [("opaque", Encoding::Opaque), ("jwt", Encoding::Jwt)];
     set(&mut encoding, &section, "encoding", |field| field.one_of(&encodings))?;
@@ -180,7 +166,7 @@ pub(super) fn refresh_token(profile: &Section<'_>) -> Result<(Encoding, RefreshT
         return Err(section.error("the cookie would never be set").hint(hint));
     }
     let mut takes_imported_tokens = false;
-    set(&mut takes_imported_tokens, &section, "adopts", Field::flag)?;
+    set(&mut takes_imported_tokens, &section, "imported_tokens", Field::flag)?;
     Ok((encoding, RefreshTransport { body, cookie, transport, takes_imported_tokens }))
 }
 
@@ -228,6 +214,7 @@ fn cookie(field: &Field<'_>) -> Result<CookieSpec, ProfileError> {
     let section = field.section(&["name", "path", "former_path", "same_site", "secure", "origin"])?;
     let name = section.require("name")?;
     let mut cookie = CookieSpec {
+        file: field.file().to_owned(),
         line: field.line(),
         name: cookie_name(&name)?,
         path: "/".to_owned(),

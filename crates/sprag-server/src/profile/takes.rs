@@ -1,6 +1,7 @@
 //! Where an action finds its inputs: wire field on the left, input on the right.
 
 use serde_json::{Map, Value};
+use sprag::error::refusals as rows;
 
 use super::error::{ProfileError, list, quote, suggest};
 use super::section::Field;
@@ -120,11 +121,11 @@ pub struct TakeError {
 
 impl TakeError {
     fn invalid(field: &TakenField, what: &'static str) -> Self {
-        Self { field: field.name.clone(), what, code: "field_invalid", others: Vec::new() }
+        Self { field: field.name.clone(), what, code: rows::FIELD_INVALID.name, others: Vec::new() }
     }
 
     pub(crate) fn missing(field: String) -> Self {
-        Self { field, what: "is missing", code: "field_missing", others: Vec::new() }
+        Self { field, what: "is missing", code: rows::FIELD_MISSING.name, others: Vec::new() }
     }
 }
 

@@ -218,12 +218,15 @@ fn a_ring_of_other_descent_is_refused_until_it_replaces_the_others() {
     assert!(told.contains("the key ring in SPRAG_KEY_RING shares no key with the one"), "{told}");
     let told = stray.run(&["key", "replace"]).fails();
     assert!(told.contains("everybody must log in again. Nothing was changed."), "{told}");
-    let told = stray.run(&["key", "adopt", "--now"]).succeeds();
+    let told = stray.run(&["key", "replace", "--now"]).succeeds();
     assert!(
         told.starts_with("The key ring in SPRAG_KEY_RING is that of ./sprag-data/sprag.db now."),
         "{told}"
     );
-    assert!(stray.run(&["key", "adopt", "--now"]).succeeds().contains("already; nothing was changed"));
+    let again = stray.run(&["key", "adopt", "--now"]);
+    assert!(again.code == 0 && again.out.contains("already; nothing was changed"), "{}", again.out);
+    let sentence = "sprag key replace: adopt still works and is now called replace; write the new name";
+    assert_eq!(again.err.trim_end(), sentence);
     let server = stray.serve();
     assert_eq!(server.refresh(&pair).1["code"], "token_invalid");
     server.log_in("ann", ANNS_PASSWORD, None);

@@ -83,3 +83,46 @@ fn lines_of_dotenv_that_nothing_was_taken_from_are_told_beside_the_settings() {
     );
     assert!(run.code == 0 && run.out.contains(".env line 1"), "{}", run.out);
 }
+
+#[test]
+fn a_name_of_before_is_told_of_on_the_screen_and_in_the_log() {
+    let folder = an_empty_folder();
+    folder.write("sprag.toml", "database_lanes = 1\nprofiles = ['./shop.toml']\n");
+    let profile = folder.run(&["profile", "show", "sprag"]).succeeds();
+    folder.write("shop.toml", profile.replacen("body =", "adopts = true\nbody =", 1));
+    let setting = "sprag.toml line 1: database_lanes still works and is now called database_batchers";
+    let key =
+        "shop.toml:10: refresh_token.adopts still works and is now called refresh_token.imported_tokens";
+    let shown = folder.run(&["config"]);
+    assert!(shown.code == 0 && shown.err.contains(setting) && shown.err.contains(key), "{}", shown.err);
+    let logged = folder.run(&["migrate"]);
+    assert!(logged.code == 0 && logged.err.contains(setting) && logged.err.contains(key), "{}", logged.err);
+    assert!(logged.err.contains("WARN"), "{}", logged.err);
+    let checked = folder.run(&["profile", "check", "shop.toml"]);
+    assert!(checked.code == 0 && checked.err.contains(key), "{}", checked.err);
+}
+
+#[test]
+fn a_profile_is_shown_as_it_is_written_and_in_one_piece() {
+    let folder = an_empty_folder();
+    folder.write(
+        "shop.toml",
+        "extends = \"sprag\"\nid = 1000\nabout = \"a shop\"\nlifetimes = { refresh = \"1h\" }\n",
+    );
+    assert!(folder.run(&["profile", "show", "./shop.toml"]).succeeds().starts_with("extends = \"sprag\""));
+    let whole = folder.run(&["profile", "show", "./shop.toml", "--resolved"]).succeeds();
+    let lifetimes = "[lifetimes]\nrefresh = \"1h\"\naccess = \"15m\"\nabsolute = \"30d\"\n";
+    assert!(whole.contains(lifetimes) && !whole.contains("extends"), "{whole}");
+    folder.write("whole.toml", &whole);
+    let of = |file: &str| {
+        let told = folder.run(&["profile", "check", file]).succeeds();
+        told.split_once('\n').unwrap().1.to_owned()
+    };
+    assert_eq!(of("whole.toml"), of("shop.toml"));
+}
+
+#[test]
+fn the_refusals_are_printed_as_their_reference() {
+    let printed = an_empty_folder().run(&["profile", "refusals"]).succeeds();
+    assert!(printed.starts_with("# Refusals and faults\n") && printed.contains("| `token_spent` | 401 |"));
+}

@@ -54,6 +54,9 @@ fn a_journal_that_was_tampered_with_names_the_first_bad_entry() {
     let outcome = folder.run(&["audit", "verify", "--json", "--seal"]);
     let report: Value = serde_json::from_str(&outcome.out).unwrap();
     assert_eq!((outcome.code, &report["is_intact"], &report["checkpoints"]), (1, &json!(false), &json!(0)));
+    let sentence =
+        "sprag audit verify: --seal still works and is now called --checkpoint; write the new name";
+    assert_eq!(outcome.err.trim_end(), sentence);
     assert_eq!((&report["flaws"], &report["findings"][0]["entry"]), (&json!(1), &json!(2)));
 }
 

@@ -52,7 +52,8 @@ fn live_through(what: &str, trouble: impl FnOnce(&Postgres, &Proxy), heal: impl 
     let back = crowd.live_through(Rhythm::Called, |outside| {
         strike(outside, TROUBLE, || trouble(&database_server, &proxy), || heal(&database_server, &proxy))
     });
-    let come_out: u64 = nodes.iter().map(|node| metric(node, "sprag_verdicts_total{row=\"9\"}")).sum();
+    let come_out: u64 =
+        nodes.iter().map(|node| metric(node, "sprag_verdicts_total{row=\"9\",verdict=\"just_spent\"}")).sum();
     eprintln!("{what}: {come_out} rotations had happened unanswered");
     crowd.assert_unharmed(&stage, what);
     crowd.assert_back_soon(back, what);

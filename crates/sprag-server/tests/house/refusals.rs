@@ -8,7 +8,7 @@ use crate::{code, complain, files, root};
 const NOT_YET: &[&str] = &["rate_limited"];
 
 /// Where codes are listed and described, not answered.
-const TABLES: &[&str] = &["profile/refusal.rs", "error/refusals.rs", "openapi/"];
+const TABLES: &[&str] = &["error/refusals.rs", "profile/reference.rs", "openapi/"];
 
 /// A name as a variant has it, `token_spent` as `TokenSpent`.
 fn variant(code: &str) -> String {

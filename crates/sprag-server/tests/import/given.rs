@@ -31,7 +31,7 @@ pub(crate) const TOKEN_SHA256: &str = "1de0ce3bd33eee703cae6e22eb4881099ae2f1d1e
 
 const PROFILE: &str = r#"id = 1000
 about = "A shop that has had a system of its own"
-refresh_token = { body = "refreshToken", adopts = true }
+refresh_token = { body = "refreshToken", imported_tokens = true }
 
 [[route]]
 on = "POST /login"

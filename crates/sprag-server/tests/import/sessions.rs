@@ -143,9 +143,9 @@ fn a_session_needs_its_user_a_token_and_a_profile_that_takes_it() {
     assert!(told.contains("line 1 (user 2): its user is not here; import the users first"), "{told}");
     assert!(told.contains("line 2 (user 1): the column \"token\" holds no token"), "{told}");
 
-    shop.write("shop.toml", shop.read("shop.toml").replace(", adopts = true", ""));
+    shop.write("shop.toml", shop.read("shop.toml").replace(", imported_tokens = true", ""));
     let told = shop.run(&SESSIONS).fails();
-    assert!(told.contains("put adopts = true under [refresh_token] in ./shop.toml"), "{told}");
+    assert!(told.contains("put imported_tokens = true under [refresh_token] in ./shop.toml"), "{told}");
     let elsewhere = a_shop();
     elsewhere.write("sessions.jsonl", lines(&[session(1, TOKEN)]));
     let told = elsewhere.run(&SESSIONS).fails();

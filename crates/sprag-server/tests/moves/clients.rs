@@ -1,9 +1,11 @@
 //! The clients: each has the token that the old system gave it, and knows nothing of a move.
 
+use std::thread;
+
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
-use sprag_server::http_client::HttpClient;
 use sprag_server::profile::{Fact, Facts, Profile, Route};
+use sprag_testkit::binary::wire::{Connection, Request};
 
 use crate::old::{Old, PASSWORD};
 use crate::server::Server;
@@ -16,25 +18,22 @@ const COMES_AGAIN: usize = 10;
 
 /// Each client presents its old token and is given a new one; some come again with that.
 pub(crate) fn all_stay_in(server: &Server, profile: &Profile, tokens: &[String]) -> Result<(), Failed> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let call = Call::of(profile)?;
-    runtime.block_on(async {
-        let share = tokens.len().div_ceil(AT_ONCE);
-        let crowds = tokens.chunks(share).map(|tokens| crowd(server, &call, tokens));
-        for outcome in futures_util::future::join_all(crowds).await {
-            outcome?;
-        }
-        Ok(())
+    let share = tokens.len().div_ceil(AT_ONCE);
+    thread::scope(|scope| {
+        let crowds = tokens.chunks(share).map(|tokens| scope.spawn(|| crowd(server, &call, tokens)));
+        let crowds: Vec<_> = crowds.collect();
+        crowds.into_iter().try_for_each(|crowd| crowd.join().expect("no client panics"))
     })
 }
 
-async fn crowd(server: &Server, call: &Call, tokens: &[String]) -> Result<(), Failed> {
-    let mut client = HttpClient::to(server.address);
+fn crowd(server: &Server, call: &Call, tokens: &[String]) -> Result<(), Failed> {
+    let mut connection = Connection::open(server.address)?;
     for (position, token) in tokens.iter().enumerate() {
         let next =
-            call.refresh(&mut client, token).await?.map_err(|refusal| format!("logged out: {refusal}"))?;
+            call.refresh(&mut connection, token)?.map_err(|refusal| format!("logged out: {refusal}"))?;
         if position % COMES_AGAIN == 0 {
-            let again = call.refresh(&mut client, &next).await?;
+            let again = call.refresh(&mut connection, &next)?;
             let again = again.map_err(|refusal| format!("the new token is refused: {refusal}"))?;
             if again == next {
                 return Err("the session did not turn".into());
@@ -50,23 +49,19 @@ pub(crate) fn dead_ones_stay_dead(
     profile: &Profile,
     tokens: &[String],
 ) -> Result<(), Failed> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let call = Call::of(profile)?;
-    runtime.block_on(async {
-        let mut client = HttpClient::to(server.address);
-        for token in tokens {
-            if call.refresh(&mut client, token).await?.is_ok() {
-                return Err("a session that was over lives again".into());
-            }
+    let mut connection = Connection::open(server.address)?;
+    for token in tokens {
+        if call.refresh(&mut connection, token)?.is_ok() {
+            return Err("a session that was over lives again".into());
         }
-        Ok(())
-    })
+    }
+    Ok(())
 }
 
 pub(crate) fn log_in_with_the_old_password(server: &Server, old: &Old) -> Result<(), Failed> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let body = json!({ (old.log_in.name.as_str()): old.log_in.value, "password": PASSWORD });
-    let reply = runtime.block_on(HttpClient::to(server.address).post_json(&old.log_in.path, &body, None))?;
+    let reply = Connection::open(server.address)?.ask(&Request::post(&old.log_in.path, &body))?;
     if reply.status == 200 { Ok(()) } else { Err(format!("{}: {:?}", reply.status, reply.body).into()) }
 }
 
@@ -80,8 +75,8 @@ struct Call {
 
 impl Call {
     fn of(profile: &Profile) -> Result<Self, Failed> {
-        let route: Option<&Route> = profile.routes.iter().find(|route| route.action.name() == "refresh");
-        let (Some(route), Some(takes)) = (route, profile.refresh.body.clone()) else {
+        let route: Option<&Route> = profile.wire.routes.iter().find(|route| route.action.name() == "refresh");
+        let (Some(route), Some(takes)) = (route, profile.wire.refresh.body.clone()) else {
             return Err("the profile has no refresh in the body".into());
         };
         let probe = Facts { refresh_token: Some("here"), ..Facts::default() };
@@ -92,9 +87,9 @@ impl Call {
     }
 
     /// The new token, or the refusal.
-    async fn refresh(&self, client: &mut HttpClient, token: &str) -> Result<Result<String, String>, Failed> {
+    fn refresh(&self, connection: &mut Connection, token: &str) -> Result<Result<String, String>, Failed> {
         let body = json!({ (self.takes.as_str()): token });
-        let reply = client.post_json(&self.path, &body, None).await?;
+        let reply = connection.ask(&Request::post(&self.path, &body))?;
         let answer: Value = serde_json::from_slice(&reply.body)?;
         match (reply.status, answer[&self.gives].as_str()) {
             (200, Some(next)) => Ok(Ok(next.to_owned())),

@@ -46,7 +46,7 @@ fn follow(profile: &str) -> Result<(), Failed> {
 fn every_profile_has_its_move() -> Result<(), Failed> {
     let taking = sprag_server::profile::builtin_names().filter(|name| {
         let profile = sprag_server::profile::Profile::builtin(name).and_then(Result::ok);
-        profile.is_some_and(|profile| profile.refresh.takes_imported_tokens)
+        profile.is_some_and(|profile| profile.wire.refresh.takes_imported_tokens)
     });
     let missing: Vec<&str> =
         taking.filter(|name| !profiles().iter().any(|profile| profile == name)).collect();

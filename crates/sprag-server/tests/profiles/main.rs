@@ -95,7 +95,7 @@ fn of_profile(profile: &'static str) -> Vec<Trial> {
         tour::refusals(profile);
         Ok(())
     }));
-    for (position, route) in stage::profile(profile).routes.into_iter().enumerate() {
+    for (position, route) in stage::profile(profile).wire.routes.into_iter().enumerate() {
         let call = stage::slug(&route);
         trials.push(trial(format!("{profile}::wire-{call}"), tour::succeeds(profile, data, position)));
         trials.push(trial(format!("{profile}::bad-input-{call}"), probe::bad_input(profile, data, position)));

@@ -18,13 +18,13 @@ pub(crate) async fn are_kept_apart(name: &'static str, data: &'static Data) {
     let login = route(&stage.profile, "login");
     let asked = stage.world.is_asked(call(&stage, login, &client).header("origin", FOREIGN)).await;
     assert_eq!(asked.header("access-control-allow-origin"), "", "a foreign site reads nothing");
-    if stage.profile.refresh.cookie.is_some() {
+    if stage.profile.wire.refresh.cookie.is_some() {
         cookies(&stage, &client).await;
     }
 }
 
 async fn preflights(stage: &Stage, client: &LoggedIn) {
-    for route in &stage.profile.routes {
+    for route in &stage.profile.wire.routes {
         for (origin, allowed) in
             [(NAMED, NAMED), ("http://localhost:3000", "http://localhost:3000"), (FOREIGN, "")]
         {
@@ -45,7 +45,7 @@ async fn preflights(stage: &Stage, client: &LoggedIn) {
 
 /// A cookie counts with a page of a named site, and with no other.
 async fn cookies(stage: &Stage, client: &LoggedIn) {
-    let cookie = stage.profile.refresh.cookie.as_ref().expect("a profile with a cookie");
+    let cookie = stage.profile.wire.refresh.cookie.as_ref().expect("a profile with a cookie");
     let refresh = route(&stage.profile, "refresh");
     let from = |origin: &str| {
         let call = bodiless(stage, refresh, client).cookie(&cookie.name, &client.refresh);
@@ -53,7 +53,12 @@ async fn cookies(stage: &Stage, client: &LoggedIn) {
     };
     let before = stage.kept().await;
     let refused = stage.world.is_asked(from(FOREIGN)).await;
-    assert_eq!(refused.status, stage.profile.refusal.status("origin_refused").as_u16(), "{}", refused.text());
+    assert_eq!(
+        refused.status,
+        stage.profile.wire.refusal.status("origin_refused").as_u16(),
+        "{}",
+        refused.text()
+    );
     assert!(refused.set_cookies().is_empty());
     assert_eq!(stage.kept().await, before, "a foreign site changes nothing");
     let taken = stage.world.is_asked(from(NAMED)).await;
@@ -72,10 +77,15 @@ async fn cookies(stage: &Stage, client: &LoggedIn) {
         call.header("sec-fetch-site", "cross-site").json(&serde_json::Value::Object(body.clone()))
     };
     let refused = stage.world.is_asked(log_in(FOREIGN)).await;
-    assert_eq!(refused.status, stage.profile.refusal.status("origin_refused").as_u16(), "{}", refused.text());
+    assert_eq!(
+        refused.status,
+        stage.profile.wire.refusal.status("origin_refused").as_u16(),
+        "{}",
+        refused.text()
+    );
     assert_eq!(stage.world.is_asked(log_in(NAMED)).await.status, login.status);
 }
 
 fn route<'a>(profile: &'a Profile, action: &str) -> &'a sprag_server::profile::Route {
-    profile.routes.iter().find(|route| route.action.name() == action).expect("a call")
+    profile.wire.routes.iter().find(|route| route.action.name() == action).expect("a call")
 }

@@ -15,7 +15,7 @@ const TOO_MANY_BYTES: usize = 65_537;
 /// Requests that cannot be read, or lack something.
 pub(crate) async fn bad_input(name: &'static str, data: &'static Data, position: usize) {
     let stage = Stage::of(name, data, &Texts::new()).await;
-    let route = stage.profile.routes[position].clone();
+    let route = stage.profile.wire.routes[position].clone();
     let client = logs_in(&stage).await;
     let mut told = Vec::new();
     for (what, call) in malformed(&stage, &route, &client) {
@@ -31,7 +31,7 @@ pub(crate) async fn bad_input(name: &'static str, data: &'static Data, position:
 /// Refused, as the profile refuses, with nothing handed out.
 fn expect_refusal(stage: &Stage, what: &str, answer: &Answer) {
     assert!((400..500).contains(&answer.status), "{what}: {} {}", answer.status, answer.text());
-    assert_eq!(answer.header("content-type"), stage.profile.refusal.content_type, "{what}");
+    assert_eq!(answer.header("content-type"), stage.profile.wire.refusal.content_type, "{what}");
     assert!(answer.json().is_object(), "{what}: {}", answer.text());
     assert_eq!(tokens(answer), (None, None), "{what}");
     assert!(answer.set_cookies().is_empty(), "{what}");
@@ -160,7 +160,7 @@ fn bodies(good: &Map<String, Value>) -> Vec<(&'static str, &'static str, Vec<u8>
 fn other_methods(stage: &Stage, route: &Route, client: &LoggedIn) -> Vec<(String, Call)> {
     let on_this_path = |method: &str| {
         let is_taken = |other: &Route| other.path == route.path && other.method.as_str() == method;
-        stage.profile.routes.iter().any(is_taken)
+        stage.profile.wire.routes.iter().any(is_taken)
     };
     let path = path(route, client);
     let others = ["GET", "POST", "PUT", "PATCH", "DELETE"].into_iter().filter(|method| !on_this_path(method));
@@ -184,7 +184,7 @@ fn bearers(stage: &Stage, route: &Route, client: &LoggedIn) -> Vec<(String, Call
 /// Tokens that were good once, and what presenting them does.
 pub(crate) async fn tokens_that_were(name: &'static str, data: &'static Data, position: usize) {
     let stage = Stage::of(name, data, &Texts::new()).await;
-    let route = stage.profile.routes[position].clone();
+    let route = stage.profile.wire.routes[position].clone();
     let mut told = Vec::new();
     if route.action.needs_refresh_token() {
         for (what, seconds) in [("inside the reuse interval", 10), ("after it", 31)] {
@@ -241,7 +241,7 @@ pub(crate) async fn tokens_that_were(name: &'static str, data: &'static Data, po
 
 async fn refreshes(stage: &Stage, client: &LoggedIn) {
     let route =
-        stage.profile.routes.iter().find(|route| route.action.name() == "refresh").expect("a refresh");
+        stage.profile.wire.routes.iter().find(|route| route.action.name() == "refresh").expect("a refresh");
     let answer = stage.world.is_asked(call(stage, route, client)).await;
     assert_eq!(answer.status, route.status, "{}", answer.text());
 }

@@ -6,8 +6,8 @@ use sprag::audit::EventKind;
 use sprag::engine::{Imported, ImportedUser};
 use sprag::session::AccountId;
 use sprag_server::config::{Config, ConfigError, Flags, ProfileRef};
-use sprag_server::node::load_profiles;
 use sprag_server::profile::{Profile, Route};
+use sprag_server::run::node::load_profiles;
 
 use crate::data::{Data, Setting, Texts};
 use crate::people::KNOWN;
@@ -42,10 +42,10 @@ impl Stage {
         let profiles = load_profiles(&shipped, Some(&config));
         let profiles = profiles.unwrap_or_else(|error| panic!("{error:#}"));
         let secret =
-            config.hs256_secret.as_ref().expect("the file gives an HS256 secret").expose().to_owned();
+            config.tokens.hs256_secret.as_ref().expect("the file gives an HS256 secret").expose().to_owned();
         let profile = profiles[0].clone();
         let hs256_secret = Some(secret.clone());
-        let other_origins = config.cors_origins;
+        let other_origins = config.browsers.cors_origins;
         let stage = Self {
             world: World::planned(Plan { profiles, hs256_secret, other_origins, ..Plan::default() }),
             profile,

@@ -34,7 +34,7 @@ pub(crate) fn compare(name: &str, text: &str) {
 /// A call of the profile gets what it is for.
 pub(crate) async fn succeeds(name: &'static str, data: &'static Data, position: usize) {
     let stage = Stage::of(name, data, &Texts::new()).await;
-    let route = stage.profile.routes[position].clone();
+    let route = stage.profile.wire.routes[position].clone();
     let client = logs_in(&stage).await;
     let answer = stage.world.is_asked(call(&stage, &route, &client)).await;
     assert_eq!(answer.status, route.status, "{}: {}", route.on(), answer.text());
@@ -52,11 +52,11 @@ pub(crate) fn refusals(name: &str) {
         let message = "the usual sentence";
         let field = FieldAtFault { name: "the-field", code: code.name, message };
         let field = is_of_field.contains(&code.name).then_some(field);
-        let status = profile.refusal.write(code.name, message, cause, field.as_slice(), &mut body);
+        let status = profile.wire.refusal.write(code.name, message, cause, field.as_slice(), &mut body);
         format!("{}: {} {}", code.name, status.as_u16(), String::from_utf8_lossy(&body))
     });
     let said = said.collect::<Vec<_>>().join("\n");
-    compare(&format!("{name}__refusals"), &format!("{}\n{said}", profile.refusal.content_type));
+    compare(&format!("{name}__refusals"), &format!("{}\n{said}", profile.wire.refusal.content_type));
 }
 
 /// Where the call of a path is, as that client makes it.
@@ -67,10 +67,11 @@ pub(crate) fn path(route: &Route, client: &LoggedIn) -> String {
 
 /// Logs the profile's administrator in, who may do whatever an account may.
 pub(crate) async fn logs_in(stage: &Stage) -> LoggedIn {
-    let route = stage.profile.routes.iter().find(|route| route.action.name() == "login").expect("a log-in");
+    let route =
+        stage.profile.wire.routes.iter().find(|route| route.action.name() == "login").expect("a log-in");
     let first = stage.world.is_asked(call(stage, route, &LoggedIn::default())).await;
     assert_eq!(first.status, route.status, "{}", first.text());
-    if stage.profile.routes.iter().all(|route| route.action.name() != "explain") {
+    if stage.profile.wire.routes.iter().all(|route| route.action.name() != "explain") {
         return kept(stage, &first, &first);
     }
     // Sessions of one moment would be listed in any order.
@@ -108,7 +109,7 @@ pub(crate) fn bodiless(stage: &Stage, route: &Route, client: &LoggedIn) -> Call 
 /// Whether a call takes an access token.
 pub(crate) fn needs_bearer(stage: &Stage, route: &Route) -> bool {
     let is_for_admins =
-        route.action.name() == "register" && stage.profile.registration == Registration::Admin;
+        route.action.name() == "register" && stage.profile.client.registration == Registration::Admin;
     route.action.needs_access_token() || is_for_admins
 }
 

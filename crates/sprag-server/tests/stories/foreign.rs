@@ -22,7 +22,7 @@ const OTHER: &str = "Qm9/uEpX0fKVq5a1+2c3d4kZ3vTq8LxWn2RbYcJd7Hs=";
 
 /// A profile that took the place of a system whose cookie a neighbouring subdomain can plant.
 fn profile() -> Profile {
-    let takes_imported_tokens = ("transport = \"asked\"", "adopts = true\ntransport = \"asked\"");
+    let takes_imported_tokens = ("transport = \"asked\"", "imported_tokens = true\ntransport = \"asked\"");
     our_profile(&[("__Host-sprag_refresh", "refresh"), takes_imported_tokens])
 }
 
@@ -193,7 +193,7 @@ async fn the_cookie_of_the_system_before_is_cleared_where_it_was_as_soon_as_it_i
     let changes = [("path = \"/\"", "path = \"/api/v1/auth\", former_path = \"/\"")];
     let text = [
         ("__Host-sprag_refresh", "refresh"),
-        ("transport = \"asked\"", "adopts = true\ntransport = \"asked\""),
+        ("transport = \"asked\"", "imported_tokens = true\ntransport = \"asked\""),
     ];
     let profile = our_profile(&[&text[..], &changes].concat());
     let world = World::planned(Plan { profiles: vec![profile], ..Plan::default() });

@@ -240,7 +240,7 @@ async fn r52_what_a_client_calls_itself_is_kept_short_and_harmless() {
 async fn r54_a_wrong_method_is_405_and_names_the_right_ones() {
     let siege = Siege::begins().await;
     let mut allowed: std::collections::BTreeMap<String, Vec<String>> = std::collections::BTreeMap::new();
-    for route in our_profile(&[]).routes {
+    for route in our_profile(&[]).wire.routes {
         allowed.entry(route.path.replace("{id}", "x")).or_default().push(route.method.to_string());
     }
     for path in ["/healthz", "/readyz", "/metrics", "/.well-known/jwks.json"] {
@@ -264,7 +264,7 @@ async fn r54_a_wrong_method_is_405_and_names_the_right_ones() {
 #[tokio::test]
 async fn r36_nothing_changes_by_asking() {
     let siege = Siege::begins().await;
-    for route in our_profile(&[]).routes {
+    for route in our_profile(&[]).wire.routes {
         let path = route.path.replace("{id}", "x");
         for method in ["GET", "HEAD"] {
             let answer = siege.world.sends(Call::new(method, &path).bearer(&siege.admin.0)).await;

@@ -3,6 +3,7 @@
 
 mod access;
 mod accounts;
+mod amended;
 mod canary;
 mod cookies;
 mod faults;

@@ -40,7 +40,7 @@ async fn t11_a_restored_backup_logs_nobody_out_and_raises_an_alarm() {
 
 #[tokio::test]
 async fn t11_where_the_profile_refuses_it_a_restored_backup_ends_the_sessions_it_finds_ahead() {
-    let world = World::with(&[("ahead = \"adopt\"", "ahead = \"refuse\"")]);
+    let world = World::with(&[("ahead = \"fast_forward\"", "ahead = \"refuse\"")]);
     let ann = world.ann().await;
     let (mut phone, mut laptop) = (ann.logs_in().await, ann.logs_in().await);
     laptop.refreshes().await.is(200);

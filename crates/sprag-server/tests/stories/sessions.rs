@@ -300,7 +300,7 @@ async fn a_refresh_that_finds_its_session_ended_meanwhile_is_refused() {
 #[tokio::test]
 async fn every_route_that_needs_an_access_token_says_so() {
     let world = World::new();
-    let routes = our_profile(&[]).routes;
+    let routes = our_profile(&[]).wire.routes;
     for route in routes.iter().filter(|route| route.action.needs_access_token()) {
         let path = route.path.replace("{id}", "00000000-0000-0000-0000-000000000000");
         let call = Call::new(route.method.as_str(), &path);

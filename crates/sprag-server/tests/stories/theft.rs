@@ -178,7 +178,7 @@ async fn t3_r20_nothing_a_thief_can_ask_tells_that_the_victim_has_refreshed() {
         phone.refreshes().await.is(200);
         world.winds(W + 1);
         let thief = phone.is_robbed();
-        let reading = our_profile(&[]).routes.into_iter().filter(|route| route.action.only_reads());
+        let reading = our_profile(&[]).wire.routes.into_iter().filter(|route| route.action.only_reads());
         let paths: Vec<(String, u16)> = reading
             .map(|route| {
                 let status = if route.action.name() == "explain" { 403 } else { 200 };

@@ -250,7 +250,7 @@ async fn row_6_r12_a_token_ahead_of_the_database_goes_on_with_an_alarm() {
 #[tokio::test]
 async fn row_6_where_the_profile_refuses_it_or_the_gap_is_too_wide_the_session_ends() {
     for (ahead, gap) in [("refuse", 1), ("adopt", 1025)] {
-        let world = World::with(&[("ahead = \"adopt\"", &format!("ahead = \"{ahead}\""))]);
+        let world = World::with(&[("ahead = \"fast_forward\"", &format!("ahead = \"{ahead}\""))]);
         let ann = world.ann().await;
         for way in Way::BOTH {
             let phone = ann.logs_in_by(way).await;

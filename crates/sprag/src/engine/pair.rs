@@ -11,6 +11,7 @@ use crate::clock::{Timestamp, millis};
 use crate::error::Fault;
 use crate::random;
 use crate::session::{AccountId, SessionId};
+use crate::store::Rotated;
 use crate::token::{RefreshToken, TokenText};
 
 /// The access and refresh token handed out together.
@@ -77,11 +78,11 @@ impl Engine {
         client: &ClientPolicy,
         account: Option<&Account>,
         token: &RefreshToken,
-        refresh_expires_in: i64,
+        told: Told,
         now: Timestamp,
     ) -> Result<TokenPair, Fault> {
-        let text = token.encode(client.encoding, &self.keys.load(), now);
-        self.pair(client, account, token, Refresh::New(text), refresh_expires_in, now)
+        let text = token.ending(told.row.ends_at()).encode(client.encoding, &self.keys.load(), now);
+        self.pair(client, account, token, Refresh::New(text), told, now)
     }
 
     /// A pair. `account` is the token's, read where [`AccessTokenShape::tells_of_account`](super::AccessTokenShape) holds.
@@ -91,9 +92,10 @@ impl Engine {
         account: Option<&Account>,
         token: &RefreshToken,
         refresh: Refresh,
-        refresh_expires_in: i64,
+        told: Told,
         now: Timestamp,
     ) -> Result<TokenPair, Fault> {
+        let Told { row, refresh_expires_in } = told;
         let random: [u8; 18] = random::bytes(self.random.as_ref());
         let (id, jitter) = random.split_at(16);
         let life = shortened(
@@ -126,6 +128,8 @@ impl Engine {
             session: token.key.session,
             issued_at,
             expires_at: Timestamp(issued_at.0 + expires_in * 1000),
+            authenticated_at: row.authenticated_at,
+            methods: row.methods,
             id: id.try_into().expect("18 bytes split at 16 leave 16"),
             claims,
         };
@@ -140,10 +144,29 @@ impl Engine {
     }
 }
 
-/// Seconds a refresh token lives that was handed out just now.
-pub(super) fn fresh_life(client: &ClientPolicy, expires_at: Timestamp, now: Timestamp) -> i64 {
-    let left = expires_at.millis_since(now).min(millis(client.policy.idle_timeout));
-    left.max(0) / 1000
+/// What a session's row says for an answer, and for how many seconds the refresh token in it is said to live.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    row: Rotated,
+    refresh_expires_in: i64,
+}
+
+impl Told {
+    /// Of a session that has turned just now, or is told of as if it had.
+    pub(super) fn fresh(client: &ClientPolicy, row: Rotated, now: Timestamp) -> Self {
+        let left = row.expires_at.millis_since(now).min(millis(client.policy.idle_timeout));
+        Self { row, refresh_expires_in: left.max(0) / 1000 }
+    }
+
+    /// Of one that turned however long ago, so that its token's life may be shorter than a fresh one's. It is told to the
+    /// hour, rounded up: a cookie of no life would take a live session's token away.
+    pub(super) fn to_the_hour(client: &ClientPolicy, row: Rotated, now: Timestamp) -> Self {
+        const HOUR_MILLIS: i64 = 3_600_000;
+        let left = row.ends_at().millis_since(now).max(0);
+        let hours = left / HOUR_MILLIS + i64::from(left % HOUR_MILLIS > 0);
+        let fresh = Self::fresh(client, row, now);
+        Self { refresh_expires_in: fresh.refresh_expires_in.min(hours * 3600), ..fresh }
+    }
 }
 
 /// `ttl` less a share of it, between nothing and `percent`, that `randomness` picks.

@@ -1,7 +1,7 @@
 //! Changing a password, and what becomes of the session that asks for it.
 
 use super::opening::{detail, new_session};
-use super::pair::fresh_life;
+use super::pair::Told;
 use super::{Accounts, Caller, ClientPolicy, Engine, Requester, TokenPair, tried_too_often};
 use crate::audit::EventKind;
 use crate::clock::Timestamp;
@@ -9,7 +9,7 @@ use crate::error::{Error, Refusal};
 use crate::password::Password;
 use crate::ratchet::{MAX_MISSES, SessionState};
 use crate::session::{EndCause, Session};
-use crate::store::{PasswordChange, PasswordChanged};
+use crate::store::{PasswordChange, PasswordChanged, Rotated};
 use crate::token::RefreshToken;
 
 impl Accounts<'_> {
@@ -48,22 +48,24 @@ impl Accounts<'_> {
             let device = engine.store.named(caller.key.session).await?.and_then(|(_, detail)| detail.device);
             let now = engine.now();
             let token = engine.replacement(client, &state, own.as_ref(), now)?;
-            let expires_at = state.session.expires_at;
+            // It is no log-in: the session ends no later than the one before, and was authenticated when that one was.
+            let Session { expires_at, authenticated_at, methods, .. } = state.session;
             let successor = new_session(client, &token, state.epoch.next(), requester, now);
+            let successor = Session { expires_at, authenticated_at, methods, ..successor };
+            let told = Told::fresh(client, Rotated::of(&successor), now);
             let change = PasswordChange {
                 account,
                 verified_under: owner.epoch(),
                 password_hash: password_hash.clone(),
                 replaced: caller.key.session,
-                successor: Box::new(Session { expires_at, ..successor }),
+                successor: Box::new(successor),
                 detail: detail(requester, device.as_deref()),
                 ending: requester.ending(EndCause::PasswordChanged, now),
                 event: requester.event_of_account(account, EventKind::PasswordChanged, now, None),
             };
             match engine.store.change_password(change).await? {
                 PasswordChanged::Done => {
-                    let life = fresh_life(client, expires_at, now);
-                    return Ok(engine.new_pair(client, Some(owner.account()), &token, life, now)?);
+                    return Ok(engine.new_pair(client, Some(owner.account()), &token, told, now)?);
                 }
                 PasswordChanged::Moved => {}
             }

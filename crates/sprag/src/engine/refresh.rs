@@ -1,25 +1,20 @@
 //! Refresh: from a presented token to a verdict carried out.
 
-use std::time::Duration;
-
 use zeroize::Zeroizing;
 
-use super::pair::fresh_life;
+use super::pair::Told;
 use super::{ClientPolicy, Engine, Refresh, Requester, TokenPair, tried_too_often};
 use crate::account::Account;
 use crate::audit::{Event, EventKind};
-use crate::clock::{Timestamp, millis};
+use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
 use crate::ratchet::{
-    Denial, Found, Judgement, MAX_MISSES, Notice, Presented, Rotation, Row, Verdict, judge,
+    Denial, Found, Judgement, MAX_MISSES, Moment, Notice, Presented, Retried, Rotation, Row, Verdict, judge,
+    judged_at,
 };
 use crate::session::{AccountId, EndCause};
 use crate::store::{Ending, Rotated};
 use crate::token::{RefreshToken, hash_retry_id};
-
-/// How far apart two nodes may be that follow one clock: each is off by half the time that its slowest question for
-/// the time may take. Further, and a clock went backwards.
-const CLOCKS_DIFFER: Duration = Duration::from_secs(1);
 
 /// A request to refresh.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +46,7 @@ impl Engine {
         let token = match self.recognise(client, renewal.token, now).await {
             Ok(Some(token)) => token,
             Ok(None) => {
-                let malformed = judge(None, &Found::Nothing, 0, now, &client.policy);
+                let malformed = judge(None, &Found::Nothing, 0, moment(client, now), &client.policy);
                 return RefreshOutcome { row: malformed.row, answer: Err(Refusal::TokenInvalid.into()) };
             }
             Err(fault) => return RefreshOutcome { row: Row::StoreFault, answer: Err(fault.into()) },
@@ -82,12 +77,11 @@ impl Engine {
                 Ok(None) => Found::Nothing,
                 Err(fault) => return RefreshOutcome { row: Row::StoreFault, answer: Err(fault.into()) },
             };
-            // A request is judged by when it came, or a slow store would push it out of its window. But where
-            // another has turned the row since, that moment would look like a clock gone back.
             if let Found::Session(state) = &found {
-                turn.now = self.not_before(state.session.rotated_at, turn.now);
+                turn.now = judged_at(state.session.rotated_at, turn.now, self.now());
             }
-            let judgement = judge(Some(&turn.presented), &found, misses, turn.now, &client.policy);
+            let moment = moment(client, turn.now);
+            let judgement = judge(Some(&turn.presented), &found, misses, moment, &client.policy);
             let row = judgement.row;
             match turn.carry_out(judgement, &found).await {
                 Ok(Some(pair)) => return RefreshOutcome { row, answer: Ok(pair) },
@@ -96,17 +90,6 @@ impl Engine {
             }
         }
         RefreshOutcome { row: Row::Missed, answer: Err(tried_too_often("refresh a session").into()) }
-    }
-
-    /// The moment to judge by: `asked`, or now where the row has turned since. Two nodes that read one clock at the
-    /// same time do not read quite the same: what another has just dated is no later than now.
-    fn not_before(&self, turned: Timestamp, asked: Timestamp) -> Timestamp {
-        if turned <= asked {
-            return asked;
-        }
-        let now = self.now();
-        let is_one_clock = turned.millis_since(now) <= millis(CLOCKS_DIFFER);
-        if is_one_clock { now.max(turned) } else { now }
     }
 
     /// A token of this profile, its own or one of the system whose place it took, or none.
@@ -154,7 +137,8 @@ impl RefreshInProgress<'_> {
     /// Most refreshes are row 14. Asking the store for that first saves reading the row; where it does not
     /// apply, nothing has changed and the row is read and judged.
     async fn rotate_optimistically(&self) -> Result<Option<TokenPair>, Fault> {
-        let Some(rotation) = Rotation::optimistic(&self.presented, self.now, &self.client.policy) else {
+        let moment = moment(self.client, self.now);
+        let Some(rotation) = Rotation::optimistic(&self.presented, moment, &self.client.policy) else {
             return Ok(None);
         };
         let successor = self.token.at(rotation.to);
@@ -162,7 +146,7 @@ impl RefreshInProgress<'_> {
         let Some(rotated) = self.engine.store.rotate(rotation, event).await? else {
             return Ok(None);
         };
-        self.hand_out(&successor, rotated).map(Some)
+        self.hand_out(&successor, Told::fresh(self.client, rotated, self.now)).map(Some)
     }
 
     /// Does what the verdict says. `None` means that a write matched no row: judge again.
@@ -177,21 +161,34 @@ impl RefreshInProgress<'_> {
             }
             Verdict::End(cause, denial) => self.end(cause, denial, judgement.notice).await,
             Verdict::Keep => Ok(Some(self.keep(found)?)),
-            Verdict::Repeat => Ok(Some(self.repeat(found)?)),
             Verdict::Retry(retried) => {
                 let successor = self.token.at(retried.generation);
-                let event = judgement.notice.map(|notice| self.event(notice));
-                let counted = self.engine.store.retry(retried, event).await?;
-                Ok(counted.map(|row| self.hand_out(&successor, row)).transpose()?)
+                let counted = self.note_return(retried, judgement.notice).await?;
+                let told = |row| match judgement.row {
+                    Row::SameRequest => Told::to_the_hour(self.client, row, self.now),
+                    _ => Told::fresh(self.client, row, self.now),
+                };
+                Ok(counted.map(|row| self.hand_out(&successor, told(row))).transpose()?)
             }
+            Verdict::Contest(contest) => match self.note_return(contest, judgement.notice).await? {
+                Some(_) => Err(Refusal::from(Denial::Spent).into()),
+                None => Ok(None),
+            },
             Verdict::Rotate(rotation) => {
                 let successor = self.token.at(rotation.to);
                 let event = judgement.notice.map(|notice| self.event(notice));
                 let event = event.or_else(|| self.rotation_event(&rotation));
                 let rotated = self.engine.store.rotate(rotation, event).await?;
-                Ok(rotated.map(|row| self.hand_out(&successor, row)).transpose()?)
+                let told = |row| Told::fresh(self.client, row, self.now);
+                Ok(rotated.map(|row| self.hand_out(&successor, told(row))).transpose()?)
             }
         }
+    }
+
+    /// Has the row note that a spent token came back. `None` where it has moved on.
+    async fn note_return(&self, retried: Retried, notice: Option<Notice>) -> Result<Option<Rotated>, Fault> {
+        let event = notice.map(|notice| self.event(notice));
+        self.engine.store.retry(retried, event).await
     }
 
     async fn end(
@@ -212,36 +209,25 @@ impl RefreshInProgress<'_> {
         if has_ended { Err(Refusal::from(denial).into()) } else { Ok(None) }
     }
 
-    fn hand_out(&self, successor: &RefreshToken, rotated: Rotated) -> Result<TokenPair, Fault> {
-        let life = fresh_life(self.client, rotated.expires_at, self.now);
-        self.engine.new_pair(self.client, self.account.as_ref(), successor, life, self.now)
+    fn hand_out(&self, successor: &RefreshToken, told: Told) -> Result<TokenPair, Fault> {
+        self.engine.new_pair(self.client, self.account.as_ref(), successor, told, self.now)
     }
 
     /// Row 13: the client's own token, unchanged.
     fn keep(&self, found: &Found) -> Result<TokenPair, Fault> {
         let session = session_in(found)?;
-        let life = fresh_life(self.client, session.expires_at, self.now);
+        let told = Told::fresh(self.client, Rotated::of(session), self.now);
         let kept = Refresh::Kept(Zeroizing::new(self.text.to_owned()));
-        self.engine.pair(self.client, self.account.as_ref(), &self.token, kept, life, self.now)
-    }
-
-    /// Row 8: the successor as it was given, however long ago; so its life may be shorter than a fresh one's. It is
-    /// told to the hour, rounded up: a cookie of no life would take a live session's token away.
-    fn repeat(&self, found: &Found) -> Result<TokenPair, Fault> {
-        const HOUR_MILLIS: i64 = 3_600_000;
-        let session = session_in(found)?;
-        let left = session.idle_expires_at.min(session.expires_at).millis_since(self.now).max(0);
-        let hours = left / HOUR_MILLIS + i64::from(left % HOUR_MILLIS > 0);
-        let life = (hours * 3600).min(fresh_life(self.client, session.expires_at, self.now));
-        let successor = self.token.at(session.generation);
-        self.engine.new_pair(self.client, self.account.as_ref(), &successor, life, self.now)
+        self.engine.pair(self.client, self.account.as_ref(), &self.token, kept, told, self.now)
     }
 
     fn event(&self, notice: Notice) -> Event {
         let kind = match notice {
             Notice::SecretMismatch => EventKind::SecretMismatch,
             Notice::Ahead { .. } => EventKind::AheadAdopted,
-            Notice::ForeignRetry { .. } => EventKind::ForeignRetry,
+            Notice::ForeignRetry { .. } | Notice::ForeignSpent => EventKind::ForeignRetry,
+            Notice::Contested => EventKind::Contested,
+            Notice::LateTwin => EventKind::LateTwin,
             Notice::Lockstep { .. } => EventKind::Lockstep,
         };
         self.requester.event(self.presented.key, kind, self.now, Some(note(notice)))
@@ -253,6 +239,11 @@ impl RefreshInProgress<'_> {
             self.requester.event(rotation.key, EventKind::SessionRotated, self.now, Some(note))
         })
     }
+}
+
+/// The moment to judge a request of this client's by.
+pub(super) fn moment(client: &ClientPolicy, now: Timestamp) -> Moment {
+    Moment::uninterrupted(now, client.policy.reuse_interval)
 }
 
 pub(super) fn present(token: &RefreshToken, retry_id: Option<&str>, requester: &Requester) -> Presented {
@@ -269,7 +260,7 @@ pub(super) fn present(token: &RefreshToken, retry_id: Option<&str>, requester: &
 fn session_in(found: &Found) -> Result<&crate::session::Session, Fault> {
     match found {
         Found::Session(state) => Ok(&state.session),
-        Found::Fault | Found::Nothing => {
+        Found::Nothing => {
             Err(Fault::internal("answer from a session's row", "the verdict needs one and there is none"))
         }
     }
@@ -288,6 +279,12 @@ pub(super) fn note(notice: Notice) -> String {
         Notice::ForeignRetry { streak } => {
             format!("another client presented the token just spent, in {streak} generations running")
         }
+        Notice::ForeignSpent => "another client presented the token just spent, and was refused".into(),
+        Notice::Contested => {
+            "another client presented a token after an unknown one had spent it: only the client from before may go on"
+                .into()
+        }
+        Notice::LateTwin => "a request came twice, and another had refreshed in between: nothing ended".into(),
         Notice::Lockstep { streak } => {
             format!("another client refreshes in step with this session, in {streak} generations running")
         }

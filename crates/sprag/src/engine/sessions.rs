@@ -1,10 +1,10 @@
 //! What a user or an administrator does with sessions: list them, end them, ask why one ended.
 
-use super::refresh::{note, present};
+use super::refresh::{moment, note, present};
 use super::{Caller, ClientPolicy, Engine, Requester};
 use crate::audit::{Entry, Event, EventKind};
 use crate::error::{Error, Fault, Refusal};
-use crate::ratchet::{Denial, Found, Verdict, judge};
+use crate::ratchet::{LogOut, at_log_out};
 use crate::session::{AccountId, EndCause, Session, SessionDetail, SessionId, SessionKey};
 use crate::store::Ending;
 
@@ -161,24 +161,19 @@ impl Engine {
         let Some(token) = self.recognise(client, text, now).await? else { return Ok(None) };
         let Some(state) = self.store.find(token.key).await? else { return Ok(None) };
         let presented = present(&token, None, requester);
-        let is_newest_or_before = token.generation.0.saturating_add(1) >= state.session.generation.0;
-        let found = Found::Session(Box::new(state));
-        let judgement = judge(Some(&presented), &found, 0, now, &client.policy);
-        let (cause, is_current) = match judgement.verdict {
-            // A token that would be reuse at a refresh is reuse here too.
-            Verdict::End(EndCause::Reuse, _) => (EndCause::Reuse, false),
-            Verdict::Refuse(Denial::Invalid) => {
+        let moment = moment(client, now);
+        match at_log_out(&presented, state, cause, moment, &client.policy) {
+            LogOut::Nothing => Ok(None),
+            LogOut::SecretMismatch => {
                 let note = Some("at log-out".into());
                 let event = requester.event(token.key, EventKind::SecretMismatch, now, note);
                 self.store.record(event).await?;
-                return Ok(None);
+                Ok(None)
             }
-            Verdict::Refuse(Denial::Ended(_)) => return Ok(None),
-            Verdict::Repeat | Verdict::Retry(_) | Verdict::Keep | Verdict::Rotate(_) => (cause, true),
-            Verdict::Refuse(Denial::Spent | Denial::TooManyRetries) => (cause, is_newest_or_before),
-            Verdict::Refuse(_) | Verdict::End(..) | Verdict::Fault => (cause, false),
-        };
-        let ending = Ending { note: judgement.notice.map(note), ..requester.ending(cause, now) };
-        Ok(Some(Leaving { key: token.key, ending, is_current }))
+            LogOut::Ends { cause, is_current, notice } => {
+                let ending = Ending { note: notice.map(note), ..requester.ending(cause, now) };
+                Ok(Some(Leaving { key: token.key, ending, is_current }))
+            }
+        }
     }
 }

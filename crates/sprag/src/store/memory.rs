@@ -425,7 +425,7 @@ impl Tables {
     ) -> Option<Rotated> {
         let (session, _) = self.sessions.get_mut(&key).filter(|_| applies)?;
         change(session);
-        let rotated = Rotated { expires_at: session.expires_at };
+        let rotated = Rotated::of(session);
         if let Some(event) = event {
             self.append(event);
         }
@@ -450,8 +450,8 @@ impl Tables {
     }
 
     fn append(&mut self, mut event: Event) {
-        if let Some(sealed) = self.checkpoints.last() {
-            event.at = event.at.max(sealed.before);
+        if let Some(covered) = self.checkpoints.last() {
+            event.at = event.at.max(covered.before);
         }
         let chain = self.chains.entry(event.account).or_default();
         let head = chain.last().map_or_else(|| Head::new(event.account), Entry::head);

@@ -99,7 +99,8 @@ impl ForeignToken {
             let mac = Zeroizing::new(mac(&key.foreign, &parts));
             let mut secret = Zeroizing::new([0; SECRET_BYTES]);
             secret.copy_from_slice(&mac[..SECRET_BYTES]);
-            let token = RefreshToken { profile, key: session.key, generation: Generation(0), secret };
+            let token =
+                RefreshToken { profile, key: session.key, generation: Generation(0), secret, exp: None };
             let placeholder = self.placeholder_under(key, profile, account);
             let is_unadopted = is_same(&placeholder, &session.secret_hash);
             let is_its = is_unadopted || is_same(&token.secret_hash(), &session.secret_hash);

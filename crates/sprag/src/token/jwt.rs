@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! {"alg":"HS256","kid":"1","typ":"rt+jwt"}
-//! {"type":"refresh","sub":"…","sid":"…","gen":7,"pid":1,"sec":"…"}
+//! {"type":"refresh","sub":"…","sid":"…","gen":7,"pid":1,"exp":1800604800,"sec":"…"}
 //! ```
 //!
-//! There is no `iat`, `exp` or `jti`: a retry must yield the same bytes, and nothing a client holds may tell
-//! when its session turned.
+//! `exp` is when the session ends as far as its row says, rounded up to the hour: for readers only, never judged by.
+//! Tokens of builds before it have none. There is no `iat` or `jti`: a retry must yield the same bytes, and nothing a
+//! client holds may tell when its session turned.
 //!
 //! Reading takes the claims out by their fixed form, writes the token anew and compares the two texts in
 //! constant time. That one comparison is the check of the tag and of the canonical form together.
@@ -26,10 +27,11 @@ use crate::session::{AccountId, Generation, ProfileId, SessionId, SessionKey};
 
 /// The longest header, with a key id of three digits.
 const HEADER_BYTES: usize = 42;
-/// The longest claims, with a generation of 20 digits (more than is accepted, yet writable) and a profile of five.
-const CLAIMS_BYTES: usize = 178;
+/// The longest claims, with a generation of 20 digits (more than is accepted, yet writable), a profile of five and an end
+/// of 20 characters.
+const CLAIMS_BYTES: usize = 205;
 /// The longest text: header, claims and tag in base64url, and two dots.
-const TEXT_CHARS: usize = 56 + 1 + 238 + 1 + 43;
+const TEXT_CHARS: usize = 56 + 1 + 274 + 1 + 43;
 /// The session secret in base64url.
 const SECRET_CHARS: usize = 22;
 
@@ -49,10 +51,14 @@ pub(super) fn write(token: &RefreshToken, key: &RefreshKey) -> TokenText {
     let mut rest = claims.as_mut_slice();
     write!(
         rest,
-        r#"{{"type":"refresh","sub":"{}","sid":"{}","gen":{},"pid":{},"sec":"{secret}"}}"#,
+        r#"{{"type":"refresh","sub":"{}","sid":"{}","gen":{},"pid":{},"#,
         token.key.account, token.key.session, token.generation.0, token.profile.0
     )
     .expect(ROOM);
+    if let Some(exp) = token.exp {
+        write!(rest, r#""exp":{exp},"#).expect(ROOM);
+    }
+    write!(rest, r#""sec":"{secret}"}}"#).expect(ROOM);
     let room = rest.len();
     text.push('.');
     BASE64URL_NOPAD.encode_append(&claims[..CLAIMS_BYTES - room], &mut text);
@@ -105,6 +111,10 @@ fn read_claims(claims: &str) -> Option<RefreshToken> {
     let (session, rest) = rest.strip_prefix(r#","sid":""#)?.split_once('"')?;
     let (generation, rest) = rest.strip_prefix(r#","gen":"#)?.split_once(',')?;
     let (profile, rest) = rest.strip_prefix(r#""pid":"#)?.split_once(',')?;
+    let (exp, rest) = match rest.strip_prefix(r#""exp":"#) {
+        Some(rest) => rest.split_once(',').map(|(exp, rest)| (Some(exp), rest))?,
+        None => (None, rest),
+    };
     let secret_text = rest.strip_prefix(r#""sec":""#)?.strip_suffix(r#""}"#)?;
     if secret_text.len() != SECRET_CHARS {
         return None;
@@ -119,6 +129,7 @@ fn read_claims(claims: &str) -> Option<RefreshToken> {
         },
         generation: Generation(generation.parse().ok()?),
         secret,
+        exp: exp.map(str::parse).transpose().ok()?,
     })
 }
 

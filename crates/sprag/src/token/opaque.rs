@@ -66,6 +66,7 @@ pub(super) fn read(body: &str, keys: &KeyRing, now: Timestamp) -> Result<Refresh
         },
         generation: Generation(u64::from_be_bytes(take(&mut rest))),
         secret: Zeroizing::new(take(&mut rest)),
+        exp: None,
     };
     if token.generation.0 > MAX_GENERATION {
         return Err(Malformed::Generation);

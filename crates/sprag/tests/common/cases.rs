@@ -3,11 +3,15 @@
 //! Each case starts from [`QUIET`], a live session at generation 5 whose newest token is presented long after
 //! it last turned, and says what is different.
 
-use sprag::policy::{Ahead, Lockstep, MAX_GAP, MAX_GENERATION, MAX_RETRIES, Retry};
+use sprag::policy::{Ahead, Lockstep, MAX_GAP, MAX_GENERATION, Retry};
 use sprag::ratchet::{Denial, MAX_MISSES, Notice, Row};
 use sprag::session::EndCause;
 
 use crate::common::given::{Given, Id, W, Where};
+
+mod spent_cases;
+
+use spent_cases::{contests, just_spent, long_spent, outages, same_request, spent, streaks, twins};
 
 /// A verdict, without what a store alone needs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -15,15 +19,16 @@ pub(crate) enum Does {
     Refuse(Denial),
     Fault,
     End(EndCause, Denial),
-    Repeat,
     /// With the streak to note.
     Retry(Option<u8>),
+    /// Spent, and the newest generation is contested.
+    Contest,
     Keep,
     /// From g to.
     Rotate(u64, u64),
 }
 
-use Does::{End, Fault, Keep, Refuse, Repeat, Rotate};
+use Does::{End, Fault, Keep, Refuse, Rotate};
 
 pub(crate) struct Case {
     pub(crate) name: &'static str,
@@ -49,6 +54,10 @@ pub(crate) const QUIET: Given = Given {
     place: Where::Here,
     g: 5,
     has_retry_id: true,
+    has_earlier_id: true,
+    knows_foreign: false,
+    taken: None,
+    contested: None,
     retries: 0,
     streak: (0, None),
     ended: None,
@@ -58,6 +67,7 @@ pub(crate) const QUIET: Given = Given {
     expires_in: 86_400_000,
     n: 5,
     age: 600_000,
+    outage: 0,
     id: Id::None,
     is_foreign: false,
     has_wrong_secret: false,
@@ -93,10 +103,13 @@ pub(crate) fn all_cases() -> Vec<Case> {
         before_any_generation(),
         ahead(),
         long_spent(),
+        twins(),
         same_request(),
         just_spent(),
         streaks(),
         spent(),
+        contests(),
+        outages(),
         barred(),
         expiry(),
         current(),
@@ -116,7 +129,6 @@ fn before_any_generation() -> Vec<Case> {
     let invalid = Refuse(Denial::Invalid);
     vec![
         case("not a token of ours", Given { place: Where::NotLooked, ..QUIET }, Row::Malformed, invalid),
-        case("the store is at fault", Given { place: Where::Fault, ..QUIET }, Row::StoreFault, Fault),
         case(
             "no such session",
             Given { place: Where::Nowhere, ..QUIET },
@@ -184,126 +196,6 @@ fn ahead() -> Vec<Case> {
 /// A row so many generations before the last, and a token so many before it.
 fn last(row: u64, token: u64) -> Given {
     Given { g: MAX_GENERATION - row, n: MAX_GENERATION - token, ..QUIET }
-}
-
-/// Row 7.
-fn long_spent() -> Vec<Case> {
-    let in_window = Given { n: 3, ..FRESH };
-    let refusing = |age| Given { n: 3, age, ..REFUSING };
-    vec![
-        case("two behind", OLDER, Row::LongSpent, REUSE),
-        case("the very first token", Given { n: 0, ..QUIET }, Row::LongSpent, REUSE),
-        case("two behind, a moment after the turn", in_window, Row::LongSpent, REUSE),
-        case("two behind, clock gone back", Given { age: -1, ..in_window }, Row::LongSpent, REUSE),
-        case("two behind, same request", Given { id: Id::Same, ..in_window }, Row::LongSpent, REUSE),
-        case("two behind, the row has idled out", Given { idle_in: 0, ..OLDER }, Row::LongSpent, REUSE),
-        case("two behind, retries refused, age 0", refusing(0), Row::LongSpent, NOT_NOW),
-        case("two behind, retries refused, age W", refusing(W), Row::LongSpent, NOT_NOW),
-        case("two behind, retries refused, age W + 1 ms", refusing(W + 1), Row::LongSpent, REUSE),
-        case("two behind, retries refused, clock gone back", refusing(-1), Row::LongSpent, NOT_NOW),
-    ]
-}
-
-/// Row 8.
-fn same_request() -> Vec<Case> {
-    let at = |age| Given { age, ..RESENT };
-    vec![
-        case("same request at once", at(0), Row::SameRequest, Repeat),
-        case("same request at W", at(W), Row::SameRequest, Repeat),
-        case("same request at W + 1 ms", at(W + 1), Row::SameRequest, Repeat),
-        case("same request a week later", at(7 * 86_400_000), Row::SameRequest, Repeat),
-        case("same request, clock gone back", at(-1), Row::SameRequest, Repeat),
-        case(
-            "same request, retries used up",
-            Given { retries: MAX_RETRIES, ..at(0) },
-            Row::SameRequest,
-            Repeat,
-        ),
-        case(
-            "same request, retries refused",
-            Given { retry: Retry::Refuse, ..RESENT },
-            Row::SameRequest,
-            Repeat,
-        ),
-        case("same request, W = 0", Given { window: 0, ..RESENT }, Row::SameRequest, Repeat),
-        case(
-            "same request, foreign instance",
-            Given { is_foreign: true, ..RESENT },
-            Row::SameRequest,
-            Repeat,
-        ),
-        case("other request, late", Given { id: Id::Other, ..STALE }, Row::Spent, REUSE),
-        case("other request, in time", Given { id: Id::Other, ..LATE_TAB }, Row::JustSpent, AGAIN),
-        case("no request id on either side", Given { has_retry_id: false, ..STALE }, Row::Spent, REUSE),
-        case("same id, newest token", Given { id: Id::Same, ..QUIET }, Row::Current, TURN),
-    ]
-}
-
-/// Row 9.
-fn just_spent() -> Vec<Case> {
-    let at = |age| Given { n: 4, age, ..QUIET };
-    let refusing = |age| Given { n: 4, age, ..REFUSING };
-    let retried = |retries| Given { retries, ..LATE_TAB };
-    vec![
-        case("one behind, age 0", at(0), Row::JustSpent, AGAIN),
-        case("one behind, age W", at(W), Row::JustSpent, AGAIN),
-        case("the first token, just spent", Given { g: 1, n: 0, ..LATE_TAB }, Row::JustSpent, AGAIN),
-        case("sixteenth retry", retried(MAX_RETRIES - 1), Row::JustSpent, AGAIN),
-        case("seventeenth retry", retried(MAX_RETRIES), Row::JustSpent, Refuse(Denial::TooManyRetries)),
-        case("one behind, retries refused, age 0", refusing(0), Row::JustSpent, NOT_NOW),
-        case("one behind, retries refused, age W", refusing(W), Row::JustSpent, NOT_NOW),
-        case("one behind, clock gone back", at(-1), Row::JustSpent, NOT_NOW),
-        case("one behind, retries refused, clock gone back", refusing(-1), Row::JustSpent, NOT_NOW),
-    ]
-}
-
-/// Row 9: who is asking?
-fn streaks() -> Vec<Case> {
-    let foreign = |streak| Given { is_foreign: true, streak, ..LATE_TAB };
-    let ending = |streak| Given { lockstep: Lockstep::End, ..foreign(streak) };
-    let row = Row::JustSpent;
-    let noted = |streak| Does::Retry(Some(streak));
-    let warn = |streak| Notice::ForeignRetry { streak };
-    let alert = |streak| Notice::Lockstep { streak };
-    vec![
-        case("foreign retry, the first", foreign((0, None)), row, noted(1)).noticing(warn(1)),
-        case("foreign retry, two running", foreign((1, Some(4))), row, noted(2)).noticing(warn(2)),
-        case("foreign retry, three running", foreign((2, Some(4))), row, noted(3)).noticing(alert(3)),
-        case("foreign retry, four running", foreign((3, Some(4))), row, noted(4)).noticing(alert(4)),
-        case("foreign retry, streak full", foreign((255, Some(4))), row, noted(255)).noticing(alert(255)),
-        case("foreign retry after a pause", foreign((2, Some(3))), row, noted(1)).noticing(warn(1)),
-        case("foreign retry, counted already", foreign((3, Some(5))), row, AGAIN),
-        case("own retry in a streak", Given { streak: (3, Some(4)), ..LATE_TAB }, row, AGAIN),
-        case("two running, lockstep ends", ending((1, Some(4))), row, noted(2)).noticing(warn(2)),
-        case(
-            "three running, lockstep ends",
-            ending((2, Some(4))),
-            row,
-            End(EndCause::Lockstep, Denial::Ended(Some(EndCause::Lockstep))),
-        )
-        .noticing(alert(3)),
-        case(
-            "foreign retry, retries used up",
-            Given { retries: MAX_RETRIES, ..foreign((2, Some(4))) },
-            row,
-            Refuse(Denial::TooManyRetries),
-        ),
-    ]
-}
-
-/// Row 10.
-fn spent() -> Vec<Case> {
-    vec![
-        case("one behind, age W + 1 ms", Given { age: W + 1, ..STALE }, Row::Spent, REUSE),
-        case("one behind, long after", STALE, Row::Spent, REUSE),
-        case(
-            "one behind, retries refused, age W + 1 ms",
-            Given { n: 4, age: W + 1, ..REFUSING },
-            Row::Spent,
-            REUSE,
-        ),
-        case("the first token, long spent", Given { g: 1, n: 0, ..QUIET }, Row::Spent, REUSE),
-    ]
 }
 
 /// Row 11, and where rows 8 and 9 yield to it.
@@ -400,7 +292,7 @@ fn misses() -> Vec<Case> {
         case("two misses, late tab", missed(2, LATE_TAB), Row::JustSpent, AGAIN),
         case("three misses, late tab", missed(MAX_MISSES, LATE_TAB), Row::Missed, Fault),
         case("three misses, ahead", missed(MAX_MISSES, Given { n: 6, ..QUIET }), Row::Missed, Fault),
-        case("three misses, same request", missed(MAX_MISSES, RESENT), Row::SameRequest, Repeat),
+        case("three misses, same request", missed(MAX_MISSES, RESENT), Row::Missed, Fault),
         case("three misses, just turned", missed(MAX_MISSES, FRESH), Row::JustTurned, Keep),
         case("three misses, spent", missed(MAX_MISSES, STALE), Row::Spent, REUSE),
     ]
@@ -419,12 +311,6 @@ fn order() -> Vec<Case> {
     };
     let live = Given { ended: None, ..everything };
     vec![
-        case(
-            "a fault before all that is known",
-            Given { place: Where::Fault, ..everything },
-            Row::StoreFault,
-            Fault,
-        ),
         case(
             "secret before ended",
             Given { has_wrong_secret: true, ..everything },

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use sprag::clock::Timestamp;
 use sprag::policy::{Ahead, Lockstep, Policy, Retry};
-use sprag::ratchet::{Found, Judgement, Presented, SessionState, judge};
+use sprag::ratchet::{Found, Judgement, Moment, Presented, SessionState, judge};
 use sprag::session::{
-    AccountId, EndCause, Ended, Epoch, Generation, ProfileId, Session, SessionId, SessionKey, ShortHash,
+    AccountId, EndCause, Ended, Epoch, Generation, Methods, ProfileId, Session, SessionId, SessionKey,
+    ShortHash,
 };
 use uuid::Uuid;
 
@@ -23,6 +24,8 @@ pub(crate) enum Id {
     None,
     /// The one that made the last rotation.
     Same,
+    /// The one that made the rotation before the last.
+    BeforeLast,
     /// Another.
     Other,
 }
@@ -32,8 +35,6 @@ pub(crate) enum Id {
 pub(crate) enum Where {
     /// The tag did not verify, so nobody looked.
     NotLooked,
-    /// The store failed.
-    Fault,
     /// There is none.
     Nowhere,
     /// Found.
@@ -48,6 +49,14 @@ pub(crate) struct Given {
     pub(crate) g: u64,
     /// Whether a retry id made the last rotation.
     pub(crate) has_retry_id: bool,
+    /// Whether one made the rotation before the last.
+    pub(crate) has_earlier_id: bool,
+    /// Whether the foreign instance is the last other one that the row had.
+    pub(crate) knows_foreign: bool,
+    /// The generation that an instance unknown till then turned the row to.
+    pub(crate) taken: Option<u64>,
+    /// The generation that is contested.
+    pub(crate) contested: Option<u64>,
     pub(crate) retries: u8,
     /// The streak and the last generation that counted for it.
     pub(crate) streak: (u8, Option<u64>),
@@ -62,6 +71,8 @@ pub(crate) struct Given {
     pub(crate) n: u64,
     /// Milliseconds since the row turned.
     pub(crate) age: i64,
+    /// For how many of them nobody could be answered.
+    pub(crate) outage: i64,
     pub(crate) id: Id,
     pub(crate) is_foreign: bool,
     pub(crate) has_wrong_secret: bool,
@@ -76,6 +87,11 @@ pub(crate) struct Given {
 impl Given {
     pub(crate) fn now(&self) -> Timestamp {
         Timestamp(TURNED.0.saturating_add(self.age))
+    }
+
+    pub(crate) fn moment(&self) -> Moment {
+        let served = Moment::uninterrupted(self.now(), self.policy().reuse_interval);
+        Moment { window_start: Timestamp(served.window_start.0 - self.outage), ..served }
     }
 
     pub(crate) fn policy(&self) -> Policy {
@@ -100,8 +116,14 @@ impl Given {
             rotated_at: TURNED,
             idle_expires_at: Timestamp(now.0.saturating_add(self.idle_in)),
             expires_at: Timestamp(now.0.saturating_add(self.expires_in)),
+            authenticated_at: Timestamp(TURNED.0 - 86_400_000),
+            methods: Methods::PASSWORD,
             retry_hash: self.has_retry_id.then_some(RETRY_ID),
+            previous_retry_hash: self.has_earlier_id.then_some(EARLIER_ID),
             instance_hash: OWN,
+            other_instance_hash: self.knows_foreign.then_some(FOREIGN),
+            taken_generation: self.taken.map(Generation),
+            contested_generation: self.contested.map(Generation),
             retries: self.retries,
             streak: self.streak.0,
             streak_generation: self.streak.1.map(Generation),
@@ -120,6 +142,7 @@ impl Given {
             retry_hash: match self.id {
                 Id::None => None,
                 Id::Same => Some(RETRY_ID),
+                Id::BeforeLast => Some(EARLIER_ID),
                 Id::Other => Some([0xee; 16]),
             },
             instance_hash: if self.is_foreign { FOREIGN } else { OWN },
@@ -128,7 +151,6 @@ impl Given {
 
     pub(crate) fn found(&self) -> Found {
         match self.place {
-            Where::Fault => Found::Fault,
             Where::NotLooked | Where::Nowhere => Found::Nothing,
             Where::Here => Found::Session(Box::new(self.state())),
         }
@@ -136,11 +158,12 @@ impl Given {
 
     pub(crate) fn judged(&self) -> Judgement {
         let token = (self.place != Where::NotLooked).then(|| self.token());
-        judge(token.as_ref(), &self.found(), self.misses, self.now(), &self.policy())
+        judge(token.as_ref(), &self.found(), self.misses, self.moment(), &self.policy())
     }
 }
 
 pub(crate) const RETRY_ID: ShortHash = [1; 16];
+pub(crate) const EARLIER_ID: ShortHash = [4; 16];
 pub(crate) const OWN: ShortHash = [2; 16];
 pub(crate) const FOREIGN: ShortHash = [3; 16];
 

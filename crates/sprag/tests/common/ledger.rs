@@ -44,12 +44,28 @@ pub(crate) struct Asker {
 #[derive(Clone, Debug)]
 struct Token {
     born: i64,
-    /// Who spent the token before it, to get this one.
-    bought_by: Asker,
+    /// Who spent the token before it, to get this one; nobody that is remembered, if it was given and forgotten.
+    bought_by: Option<Asker>,
+    /// Whether that was somebody whom the session did not know then.
+    is_taken: bool,
+    /// Whether its buyer and the one from before have both come for it.
+    is_contested: bool,
     /// How often it was given again.
     given_again: u8,
     /// Whether another instance was among those it was given again to.
     went_abroad: bool,
+}
+
+impl Token {
+    fn given(born: i64, bought_by: Asker, is_taken: bool) -> Self {
+        Self { bought_by: Some(bought_by), is_taken, ..Self::forgotten(born) }
+    }
+
+    /// One that the ledger was taken back from.
+    fn forgotten(born: i64) -> Self {
+        let (is_taken, is_contested) = (false, false);
+        Self { born, bought_by: None, is_taken, is_contested, given_again: 0, went_abroad: false }
+    }
 }
 
 /// All tokens of one session; the last is the only unspent one.
@@ -75,7 +91,8 @@ impl Ledger {
             has_epoch_moved: false,
             ended: None,
         };
-        ledger.give(now.0, Asker { retry_id: None, instance: 0 });
+        ledger.tokens.push(Token::given(now.0, Asker { retry_id: None, instance: 1 }, false));
+        ledger.idles_out = now.0 + rules.idle;
         ledger
     }
 
@@ -93,6 +110,9 @@ impl Ledger {
             if let Some(cause) = self.reason_to_stop(now) {
                 return self.end(cause);
             }
+            if self.tokens[self.tokens.len() - 1].is_contested && self.other() != Some(asker.instance) {
+                return self.end(EndCause::Reuse);
+            }
             // The first token has no predecessor whose slow tabs must be spared.
             let is_first = generation == 0;
             let is_young = self.is_in_window(now)
@@ -107,21 +127,33 @@ impl Ledger {
 
     fn present_spent(&mut self, generation: u64, asker: Asker, now: i64) -> Said {
         let newest = self.newest();
-        let successor = &self.tokens[self.tokens.len() - 1];
         let is_refusing = !self.rules.answers_retries;
         let is_soon = self.is_in_window(now);
-        let is_before = now < successor.born;
+        let is_before = now < self.tokens[self.tokens.len() - 1].born;
+        let came_with = |retry_id: Option<u8>| asker.retry_id.is_some() && asker.retry_id == retry_id;
 
         if generation + 1 < newest {
-            let is_spared = is_refusing && (is_soon || is_before);
-            return if is_spared { Said::NotNow } else { self.end(EndCause::Reuse) };
+            let before_last = self.buyers().nth(1).and_then(|buyer| buyer.retry_id);
+            let is_twin = generation + 2 == newest && came_with(before_last);
+            let is_own = self.knows(asker.instance) && !self.was_taken_from(generation);
+            let is_spared = is_twin || (is_refusing && is_own);
+            return if is_spared && (is_soon || is_before) {
+                Said::NotNow
+            } else {
+                self.end(EndCause::Reuse)
+            };
         }
-        let is_same_request = asker.retry_id.is_some() && asker.retry_id == successor.bought_by.retry_id;
+        let is_same_request =
+            came_with(self.buyer().retry_id) && (is_soon || is_before || self.knows(asker.instance));
         if is_same_request || (is_soon && !is_refusing) {
             if let Some(cause) = self.reason_to_stop(now) {
                 return self.end(cause);
             }
-            return if is_same_request { Said::Successor(newest) } else { self.give_again(asker) };
+            return self.give_again(asker, !is_same_request);
+        }
+        if is_soon && asker.instance != self.buyer().instance && self.was_taken_from(generation) {
+            let goes_on = self.reason_to_stop(now).is_none();
+            self.tokens.last_mut().expect("one is the newest").is_contested |= goes_on;
         }
         if is_soon || is_before { Said::NotNow } else { self.end(EndCause::Reuse) }
     }
@@ -135,21 +167,21 @@ impl Ledger {
             return self.end(cause);
         }
         while self.newest() < generation {
-            self.give(now, asker);
+            self.tokens.push(Token::forgotten(now));
         }
         self.give(now, asker)
     }
 
-    fn give_again(&mut self, asker: Asker) -> Said {
+    fn give_again(&mut self, asker: Asker, may_end: bool) -> Said {
         let newest = self.newest();
         let last = self.tokens.len() - 1;
         if self.tokens[last].given_again == 16 {
             return Said::TooOften;
         }
-        let is_abroad = asker.instance != self.tokens[last].bought_by.instance;
+        let is_abroad = asker.instance != self.buyer().instance;
         if is_abroad && !self.tokens[last].went_abroad {
             let running = self.tokens[..last].iter().rev().take_while(|token| token.went_abroad).count() + 1;
-            if running >= 3 && self.rules.lockstep_ends {
+            if running >= 3 && self.rules.lockstep_ends && may_end {
                 return self.end(EndCause::Lockstep);
             }
             self.tokens[last].went_abroad = true;
@@ -159,9 +191,35 @@ impl Ledger {
     }
 
     fn give(&mut self, now: i64, bought_by: Asker) -> Said {
-        self.tokens.push(Token { born: now, bought_by, given_again: 0, went_abroad: false });
+        let is_taken = !self.knows(bought_by.instance);
+        self.tokens.push(Token::given(now, bought_by, is_taken));
         self.idles_out = now + self.rules.idle;
         Said::Successor(self.newest())
+    }
+
+    /// Who bought the newest token.
+    fn buyer(&self) -> Asker {
+        self.buyers().next().expect("somebody opened it")
+    }
+
+    /// Everybody who bought one and is remembered, the last first.
+    fn buyers(&self) -> impl Iterator<Item = Asker> {
+        self.tokens.iter().rev().filter_map(|token| token.bought_by)
+    }
+
+    /// The last other instance that bought one.
+    fn other(&self) -> Option<u8> {
+        let own = self.buyer().instance;
+        self.buyers().map(|buyer| buyer.instance).find(|instance| *instance != own)
+    }
+
+    fn knows(&self, instance: u8) -> bool {
+        instance == self.buyer().instance || self.other() == Some(instance)
+    }
+
+    /// Whether somebody unknown has bought a token since this one was the newest.
+    fn was_taken_from(&self, generation: u64) -> bool {
+        self.tokens.iter().zip(0..).any(|(token, number)| number > generation && token.is_taken)
     }
 
     pub(crate) fn newest(&self) -> u64 {

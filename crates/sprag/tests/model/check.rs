@@ -31,6 +31,8 @@ pub(crate) enum Sight {
     LoggedOut,
     Missed,
     NotNow,
+    TwinSpared,
+    Contested,
 }
 
 /// A question to the checker, and what it should answer.
@@ -190,6 +192,14 @@ impl Sight {
             }),
             Self::Missed => Property::sometimes("a write misses", |_, world: &World| {
                 world.messages().any(|message| message.misses > 0)
+            }),
+            Self::TwinSpared => {
+                Property::sometimes("a late twin is refused and nothing ends", |_, world: &World| {
+                    world.row.is_live() && is_answered(world, Row::LongSpent, false)
+                })
+            }
+            Self::Contested => Property::sometimes("a generation is contested", |_, world: &World| {
+                world.row.contested.is_some()
             }),
             Self::NotNow => {
                 Property::sometimes("a spent token is refused and nothing ends", |_, world: &World| {

@@ -26,6 +26,7 @@ pub(crate) const TABS: Setting = Setting {
     has_duplicates: false,
     messages: 2,
     is_two_step: false,
+    has_two_networks: false,
     has_thief: false,
     retry_id_theft: RetryIdTheft::No,
     has_ends: false,
@@ -36,6 +37,8 @@ pub(crate) const TABS: Setting = Setting {
 
 pub(crate) const ONE_TAB: Setting = Setting { tabs: 1, ..TABS };
 const DUPLICATED: Setting = Setting { has_duplicates: true, ..TABS };
+/// Of a duplicated request one answer may be lost.
+const ONE_ANSWER: Setting = Setting { has_duplicates: true, losses: Losses::OfCopies, ..ONE_TAB };
 /// Of each generation one message is lost, and repeated within W.
 const LOSSY: Setting = Setting { losses: Losses::OnePerGeneration, ..TABS };
 /// Anything may be lost, and is repeated under the same retry id, however late.
@@ -70,6 +73,18 @@ pub(crate) fn kept() -> Vec<Question> {
         ),
         kept("three tabs, reads and writes interleaved", Setting { tabs: 3, ..two_step }, &[Sight::Missed]),
         kept("two tabs, retries refused", refusing, &[Sight::NotNow]),
+        kept(
+            "one tab on two networks, retries refused",
+            Setting { tabs: 1, has_two_networks: true, ..refusing },
+            &[],
+        ),
+        kept("two tabs on two networks", Setting { has_two_networks: true, ..TABS }, &[Sight::Retried]),
+        kept("two tabs, answers lost, retry ids", WITH_IDS, &[Sight::SameRequest, Sight::TwinSpared]),
+        kept(
+            "one tab, one answer to duplicated requests, retry ids",
+            Setting { has_retry_ids: true, ..ONE_ANSWER },
+            &[Sight::SameRequest],
+        ),
         kept("one tab, an answer lost", Setting { tabs: 1, ..LOSSY }, &[Sight::Retried]),
         kept("two tabs that take turns, an answer lost", locked(LOSSY), &[Sight::Retried]),
         kept(
@@ -94,6 +109,11 @@ pub(crate) fn kept() -> Vec<Question> {
             "one tab and a thief, ended meanwhile",
             ended_meanwhile(),
             &[Sight::ReuseFound, Sight::LoggedOut],
+        ),
+        kept(
+            "one tab and a thief, retries refused",
+            Setting { tabs: 1, has_thief: true, ..refusing },
+            &[Sight::Contested, Sight::ReuseFound],
         ),
         kept("one tab and a thief, lockstep ends", lockstep, &[Sight::LockstepFound]),
         kept("two tabs and a thief, idling out", idling, &[Sight::IdleFound, Sight::ReuseFound]),
@@ -125,14 +145,15 @@ fn robbed(retry_id_theft: RetryIdTheft) -> Setting {
 /// What remains: where the table as designed takes an honest client for a thief, or finds a thief late.
 pub(crate) fn remainders() -> Vec<Question> {
     let ends = |name, setting| Question { name, setting, breaks: Some(Promise::HonestSpared), sights: &[] };
-    let one_answer = Setting { has_duplicates: true, losses: Losses::OfCopies, ..ONE_TAB };
     vec![
         ends("two tabs, delays of W", within(1, TABS)),
         ends("two tabs that store whichever answer comes last", Setting { keeps_newer: false, ..TABS }),
         ends("two tabs, an answer lost, delays of W/4", within(4, LOSSY)),
-        ends("two tabs, answers lost, retry ids", WITH_IDS),
-        ends("one tab, one answer to duplicated requests", one_answer),
-        ends("the same with retry ids", Setting { has_retry_ids: true, ..one_answer }),
+        ends(
+            "two tabs on two networks, retries refused",
+            Setting { has_two_networks: true, rules: Rules { retry: Retry::Refuse, ..RULES }, ..TABS },
+        ),
+        ends("one tab, one answer to duplicated requests", ONE_ANSWER),
         ends("two tabs, a backup restored under them", Setting { restores: Restores::Anytime, ..TABS }),
         Question {
             name: "one tab and a thief of retry ids, found next",
@@ -153,6 +174,7 @@ pub(crate) fn faults() -> Vec<Question> {
     };
     let idling = Setting { rules: Rules { idle: 5, ..RULES }, tabs: 1, ..THIEF };
     let two_step = Setting { is_two_step: true, ..TABS };
+    let refusing = Setting { rules: Rules { retry: Retry::Refuse, ..RULES }, tabs: 1, ..THIEF };
     let ended = Setting { has_ends: true, tabs: 1, ..two_step };
     vec![
         breaks(Promise::WindowAnchored, Fault::SlidingWindow, "sliding window", THIEF),
@@ -160,6 +182,8 @@ pub(crate) fn faults() -> Vec<Question> {
         breaks(Promise::OneSuccessor, Fault::Fork, "a fork in the window", TABS),
         breaks(Promise::SpentIsReuse, Fault::ExpiryFirst, "expiry before spent", idling),
         breaks(Promise::HonestSpared, Fault::NoJustTurned, "no row 13", TABS),
+        breaks(Promise::ThiefFound, Fault::ContestIgnored, "no row 12b", refusing),
+        breaks(Promise::HonestSpared, Fault::TwinIsReuse, "no exception for a twin", WITH_IDS),
         breaks(Promise::OneSuccessor, Fault::BlindWrite, "read, then write blindly", two_step),
         breaks(Promise::EndIsFinal, Fault::EndForgotten, "ends forgotten in the write's condition", ended),
     ]

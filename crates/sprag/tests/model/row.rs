@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use sprag::clock::Timestamp;
 use sprag::policy::{Ahead, Lockstep, Policy, Retry};
-use sprag::ratchet::{Found, Judgement, Presented, Row, SessionState, Verdict, judge};
+use sprag::ratchet::{
+    Denial, Found, Judgement, Moment, Notice, Presented, Row, SessionState, Verdict, judge,
+};
 use sprag::session::{
-    AccountId, EndCause, Ended, Epoch, Generation, ProfileId, Session, SessionId, SessionKey,
+    AccountId, EndCause, Ended, Epoch, Generation, Methods, ProfileId, Session, SessionId, SessionKey,
 };
 use uuid::Uuid;
 
@@ -18,6 +20,8 @@ use uuid::Uuid;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) enum Party {
     Client,
+    /// The same client from its other network, which makes another instance of it.
+    Elsewhere,
     Thief,
 }
 
@@ -38,6 +42,10 @@ pub(crate) enum Fault {
     BlindWrite,
     /// A write's condition forgets that sessions end and accounts move.
     EndForgotten,
+    /// Row 12b is missing: whoever presents the newest token of a contested generation goes on.
+    ContestIgnored,
+    /// Row 7 has no exception for a twin.
+    TwinIsReuse,
 }
 
 /// What the server lives under.
@@ -72,7 +80,12 @@ pub(crate) struct LittleRow {
     /// Ticks since the row truly turned; a [`Fault`] cannot touch it.
     pub(crate) true_age: i8,
     retry: Option<Party>,
+    /// Whose retry id made the rotation before the last.
+    previous_retry: Option<Party>,
     instance: Party,
+    other: Option<Party>,
+    taken: Option<u8>,
+    pub(crate) contested: Option<u8>,
     streak: u8,
     streak_generation: Option<u8>,
     pub(crate) ended: Option<&'static str>,
@@ -96,7 +109,11 @@ impl LittleRow {
         age: 0,
         true_age: 0,
         retry: None,
+        previous_retry: None,
         instance: Party::Client,
+        other: None,
+        taken: None,
+        contested: None,
         streak: 0,
         streak_generation: None,
         ended: None,
@@ -114,6 +131,26 @@ impl LittleRow {
     /// Whether this request made the last rotation.
     pub(crate) fn was_turned_by(&self, ask: Ask) -> bool {
         ask.retry.is_some() && ask.retry == self.retry && ask.generation + 1 == self.generation
+    }
+
+    /// Whether this request made the rotation before the last.
+    pub(crate) fn was_turned_before_by(&self, ask: Ask) -> bool {
+        ask.retry.is_some() && ask.retry == self.previous_retry && ask.generation + 2 == self.generation
+    }
+
+    /// Whether a party's instance is one of the two that the row knows.
+    pub(crate) fn knows(&self, party: Party) -> bool {
+        party == self.instance || self.other == Some(party)
+    }
+
+    /// Whether an unknown instance has turned the row since this generation was the newest.
+    pub(crate) fn was_taken_from(&self, generation: u8) -> bool {
+        self.taken.is_some_and(|taken| taken > generation)
+    }
+
+    /// Whether it has turned it to this generation, or to one before.
+    pub(crate) fn was_taken_before(&self, generation: u8) -> bool {
+        self.taken.is_some_and(|taken| taken <= generation)
     }
 
     pub(crate) fn judge(&self, ask: Ask, rules: Rules) -> Judgement {
@@ -138,11 +175,18 @@ impl LittleRow {
         let is_planted = match rules.fault {
             Some(Fault::NoJustTurned) => judgement.row == Row::JustTurned,
             Some(Fault::Fork) => judgement.row == Row::JustSpent,
+            Some(Fault::ContestIgnored) => judgement.row == Row::Contested,
+            Some(Fault::TwinIsReuse) if is_twin(&judgement) => {
+                let cause = EndCause::Reuse;
+                let verdict = Verdict::End(cause, Denial::Ended(Some(cause)));
+                return Judgement { verdict, notice: None, ..judgement };
+            }
             _ => false,
         };
         if is_planted {
             // A policy that answers no retries has no row 13 either: it turns whatever is newest.
             policy.retry = Retry::Refuse;
+            state.session.contested_generation = None;
             token.generation = state.session.generation;
             return judged(&token, &state, ask, &policy);
         }
@@ -159,6 +203,9 @@ impl LittleRow {
     pub(crate) fn write(&mut self, verdict: &Verdict, since: u8, rules: Rules) -> Wrote {
         let mut state = self.state(since, rules);
         let is_blind = rules.fault == Some(Fault::BlindWrite);
+        if rules.fault == Some(Fault::ContestIgnored) {
+            state.session.contested_generation = None;
+        }
         if rules.fault == Some(Fault::EndForgotten) {
             state.session.ended = None;
             state.epoch = state.session.epoch;
@@ -167,11 +214,12 @@ impl LittleRow {
             Verdict::Rotate(rotation) if is_blind || rotation.applies_to(&state) => {
                 rotation.apply(&mut state.session);
                 self.take(&state.session, since);
+                self.previous_retry = self.retry;
                 self.retry = rotation.retry_hash.map(|hash| party(hash[0]));
                 self.true_age = self.age;
                 Wrote::Turned
             }
-            Verdict::Retry(retried) if is_blind || retried.applies_to(&state) => {
+            Verdict::Retry(retried) | Verdict::Contest(retried) if is_blind || retried.applies_to(&state) => {
                 retried.apply(&mut state.session);
                 if rules.fault == Some(Fault::SlidingWindow) {
                     state.session.rotated_at = NOW;
@@ -179,12 +227,12 @@ impl LittleRow {
                 self.take(&state.session, since);
                 Wrote::Else
             }
-            Verdict::Rotate(_) | Verdict::Retry(_) => Wrote::Missed,
+            Verdict::Rotate(_) | Verdict::Retry(_) | Verdict::Contest(_) => Wrote::Missed,
             Verdict::End(cause, _) => {
                 self.ended.get_or_insert(cause.name());
                 Wrote::Else
             }
-            Verdict::Refuse(_) | Verdict::Fault | Verdict::Repeat | Verdict::Keep => Wrote::Else,
+            Verdict::Refuse(_) | Verdict::Fault | Verdict::Keep => Wrote::Else,
         }
     }
 
@@ -193,6 +241,9 @@ impl LittleRow {
         self.age = i8::try_from(age).expect("ages are small");
         self.generation = little(session.generation);
         self.instance = party(session.instance_hash[0]);
+        self.other = session.other_instance_hash.map(|hash| party(hash[0]));
+        self.taken = session.taken_generation.map(little);
+        self.contested = session.contested_generation.map(little);
         self.streak = session.streak;
         self.streak_generation = session.streak_generation.map(little);
     }
@@ -211,7 +262,15 @@ impl LittleRow {
             idle_expires_at: turned.plus(rules.policy().idle_timeout),
             expires_at: Timestamp(i64::MAX),
             retry_hash: self.retry.map(|party| retry_hash(party, self.generation.saturating_sub(1))),
+            authenticated_at: turned,
+            methods: Methods::NONE,
+            previous_retry_hash: self
+                .previous_retry
+                .map(|party| retry_hash(party, self.generation.saturating_sub(2))),
             instance_hash: [byte(self.instance); 16],
+            other_instance_hash: self.other.map(|party| [byte(party); 16]),
+            taken_generation: self.taken.map(|generation| Generation(u64::from(generation))),
+            contested_generation: self.contested.map(|generation| Generation(u64::from(generation))),
             // Not counted here: a refused seventeenth retry ends nothing, and the space stays small.
             retries: 0,
             streak: self.streak,
@@ -237,10 +296,16 @@ impl LittleRow {
     pub(crate) fn shift(&mut self, by: u8) {
         self.generation -= by;
         self.streak_generation = self.streak_generation.map(|generation| generation.saturating_sub(by));
+        self.taken = self.taken.and_then(|generation| generation.checked_sub(by)).filter(|taken| *taken > 0);
+        self.contested = self.contested.and_then(|generation| generation.checked_sub(by));
     }
 
-    /// Forgets a streak that can no longer run on.
-    pub(crate) fn settle(&mut self) {
+    /// Forgets a streak that can no longer run on, a contest that is over, and what this policy does not ask for.
+    pub(crate) fn settle(&mut self, rules: Rules) {
+        if rules.retry == Retry::Answer {
+            (self.taken, self.contested) = (None, None);
+        }
+        self.contested = self.contested.filter(|contested| *contested == self.generation);
         if self.streak_generation.is_some_and(|last| last + 1 < self.generation) {
             (self.streak, self.streak_generation) = (0, None);
         }
@@ -249,8 +314,13 @@ impl LittleRow {
     }
 }
 
+fn is_twin(judgement: &Judgement) -> bool {
+    judgement.notice == Some(Notice::LateTwin)
+}
+
 fn judged(token: &Presented, state: &SessionState, ask: Ask, policy: &Policy) -> Judgement {
-    judge(Some(token), &Found::Session(Box::new(state.clone())), ask.misses, NOW, policy)
+    let moment = Moment::uninterrupted(NOW, policy.reuse_interval);
+    judge(Some(token), &Found::Session(Box::new(state.clone())), ask.misses, moment, policy)
 }
 
 impl Ask {
@@ -309,9 +379,14 @@ fn byte(party: Party) -> u8 {
     match party {
         Party::Client => 1,
         Party::Thief => 2,
+        Party::Elsewhere => 3,
     }
 }
 
 fn party(byte: u8) -> Party {
-    if byte == 1 { Party::Client } else { Party::Thief }
+    match byte {
+        1 => Party::Client,
+        2 => Party::Thief,
+        _ => Party::Elsewhere,
+    }
 }

@@ -50,6 +50,8 @@ pub(crate) struct Setting {
     pub(crate) messages: usize,
     /// Whether reading and writing the row are two steps that others can come between.
     pub(crate) is_two_step: bool,
+    /// Whether each request may come from either of two networks, and so as either of two instances.
+    pub(crate) has_two_networks: bool,
     pub(crate) has_thief: bool,
     pub(crate) retry_id_theft: RetryIdTheft,
     pub(crate) has_ends: bool,

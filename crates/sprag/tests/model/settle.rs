@@ -1,5 +1,7 @@
 //! Which worlds are the same, and how to tell of one.
 
+use sprag::policy::Retry;
+
 use crate::model::setting::{Restores, Setting};
 use crate::model::world::{At, Message, Tab, World, bit};
 
@@ -15,9 +17,9 @@ impl World {
 
     /// Makes worlds equal that differ only in what cannot matter any more.
     pub(crate) fn settle(&mut self, setting: &Setting) {
-        self.row.settle();
+        self.row.settle(setting.rules);
         if setting.restores == Restores::Never {
-            self.forget_the_oldest();
+            self.forget_the_oldest(setting);
             self.count_from_the_oldest();
         }
         for tab in &mut self.tabs {
@@ -26,9 +28,15 @@ impl World {
         self.tabs.sort_unstable();
     }
 
-    /// A token two behind is as spent as the very first, and the row never goes back.
-    fn forget_the_oldest(&mut self) {
-        let floor = self.row.generation.saturating_sub(2);
+    /// A token two behind is as spent as the very first, and the row never goes back. With retry ids, or where it matters
+    /// who has taken the row from which token, that holds of one three behind.
+    fn forget_the_oldest(&mut self, setting: &Setting) {
+        let is_refusing = setting.rules.retry == Retry::Refuse;
+        let behind = if setting.has_retry_ids || is_refusing { 3 } else { 2 };
+        let floor = self.row.generation.saturating_sub(behind);
+        if is_refusing && self.row.was_taken_before(floor) {
+            return;
+        }
         let raise = |generation: &mut u8| *generation = (*generation).max(floor);
         raise(&mut self.store);
         for tab in &mut self.tabs {

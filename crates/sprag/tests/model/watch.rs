@@ -1,7 +1,7 @@
 //! What the model watches: promises that no state shows by itself, judged from what was known at the time.
 
 use sprag::policy::Retry;
-use sprag::ratchet::Verdict;
+use sprag::ratchet::{Denial, Verdict};
 use sprag::session::EndCause;
 
 use crate::model::row::{Ask, LittleRow, Rules};
@@ -11,9 +11,9 @@ impl World {
     /// The generation that whoever asked holds now, if it was answered.
     pub(crate) fn given(&self, ask: Ask, verdict: &Verdict) -> Option<u8> {
         match verdict {
-            Verdict::Rotate(_) | Verdict::Retry(_) | Verdict::Repeat => Some(self.row.generation),
+            Verdict::Rotate(_) | Verdict::Retry(_) => Some(self.row.generation),
             Verdict::Keep => Some(ask.generation),
-            Verdict::Refuse(_) | Verdict::Fault | Verdict::End(..) => None,
+            Verdict::Refuse(_) | Verdict::Contest(_) | Verdict::Fault | Verdict::End(..) => None,
         }
     }
 
@@ -29,11 +29,13 @@ impl World {
         let is_in_window = rules.window > 0 && read.has_turned_within(rules.window);
         let is_refusing = rules.retry == Retry::Refuse;
         let is_before = read.true_age < 0;
-        let is_same_request = read.was_turned_by(ask);
+        let is_near = is_in_window || is_before;
+        let is_same_request = read.was_turned_by(ask) && (is_near || read.knows(ask.party));
+        let is_own = is_refusing && read.knows(ask.party) && !read.was_taken_from(ask.generation);
         let (may_answer, may_spare) = match read.generation.saturating_sub(ask.generation) {
             0 => (true, true),
-            1 => (is_same_request || (is_in_window && !is_refusing), is_in_window || is_before),
-            _ => (false, is_refusing && (is_in_window || is_before)),
+            1 => (is_same_request || (is_in_window && !is_refusing), is_near),
+            _ => (false, is_near && (is_own || read.was_turned_before_by(ask))),
         };
         if let Some(given) = given {
             let is_kept = *verdict == Verdict::Keep && given == ask.generation;
@@ -55,6 +57,9 @@ impl World {
         let is_found = is_reuse(verdict) || matches!(verdict, Verdict::End(EndCause::Lockstep, _));
         if given.is_some() {
             self.unseen = None;
+            self.has_contested = false;
+        } else if is_in_step && rules.retry == Retry::Refuse && is_spent_refusal(verdict) {
+            self.has_contested = true;
         }
         if !is_in_step && !is_found && *verdict != Verdict::Fault {
             self.broken = Some(Broken::ThiefFound);
@@ -66,6 +71,11 @@ impl World {
         let accusing = [EndCause::Reuse, EndCause::Lockstep, EndCause::Ahead].map(EndCause::name);
         !self.has_thief_struck && self.row.ended.is_some_and(|cause| accusing.contains(&cause))
     }
+}
+
+/// Whether nothing ends for now.
+fn is_spent_refusal(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Contest(_) | Verdict::Refuse(Denial::Spent))
 }
 
 fn is_reuse(verdict: &Verdict) -> bool {

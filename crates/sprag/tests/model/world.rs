@@ -42,6 +42,8 @@ pub(crate) enum At {
 pub(crate) struct Message {
     pub(crate) at: At,
     pub(crate) generation: u8,
+    /// Whether it comes from the client's other network.
+    pub(crate) is_elsewhere: bool,
     pub(crate) is_copy: bool,
     pub(crate) is_after_end: bool,
     pub(crate) age: u8,
@@ -90,6 +92,8 @@ pub(crate) struct World {
     pub(crate) thief_ids: u16,
     pub(crate) has_thief_struck: bool,
     pub(crate) unseen: Option<Unseen>,
+    /// Whether the victim was refused a token that the thief had spent a moment before, and has not gone on since.
+    pub(crate) has_contested: bool,
     pub(crate) broken: Option<Broken>,
 }
 
@@ -100,10 +104,12 @@ pub(crate) enum Action {
     /// A tab refreshes.
     Ask {
         tab: usize,
+        is_elsewhere: bool,
     },
     /// A tab whose answer is overdue looks whether the store has moved on, and else repeats its request.
     Again {
         tab: usize,
+        is_elsewhere: bool,
     },
     /// A request comes to the server; with duplicates, a copy of it stays under way.
     Arrive {
@@ -151,6 +157,7 @@ impl World {
             thief_ids: 0,
             has_thief_struck: false,
             unseen: None,
+            has_contested: false,
             broken: None,
         }
     }
@@ -192,10 +199,16 @@ impl World {
             let has_room = state.messages.len() < setting.messages;
             match state.waiting {
                 None if is_free && has_room => {
-                    actions.push(Action::Ask { tab });
+                    actions.push(Action::Ask { tab, is_elsewhere: false });
+                    if setting.has_two_networks {
+                        actions.push(Action::Ask { tab, is_elsewhere: true });
+                    }
                 }
                 Some(Waiting { age: OVERDUE.., .. }) if state.messages.is_empty() => {
-                    actions.push(Action::Again { tab });
+                    actions.push(Action::Again { tab, is_elsewhere: false });
+                    if setting.has_two_networks {
+                        actions.push(Action::Again { tab, is_elsewhere: true });
+                    }
                 }
                 _ => {}
             }
@@ -239,9 +252,9 @@ impl World {
     pub(crate) fn step(&mut self, action: Action, setting: &Setting) {
         match action {
             Action::Tick => self.tick(setting),
-            Action::Ask { tab } => self.send(tab, self.store),
-            Action::Again { tab } => match self.tabs[tab].waiting {
-                Some(waiting) if waiting.generation == self.store => self.send(tab, self.store),
+            Action::Ask { tab, is_elsewhere } => self.send(tab, self.store, is_elsewhere),
+            Action::Again { tab, is_elsewhere } => match self.tabs[tab].waiting {
+                Some(waiting) if waiting.generation == self.store => self.send(tab, self.store, is_elsewhere),
                 _ => self.tabs[tab].waiting = None,
             },
             Action::Arrive { tab, message, leaves_copy } => {
@@ -314,11 +327,12 @@ impl World {
         }
     }
 
-    fn send(&mut self, tab: usize, generation: u8) {
+    fn send(&mut self, tab: usize, generation: u8, is_elsewhere: bool) {
         self.tabs[tab].waiting = Some(Waiting { generation, age: 0 });
         self.tabs[tab].messages.push(Message {
             at: At::Asked,
             generation,
+            is_elsewhere,
             is_copy: false,
             is_after_end: self.is_end_acknowledged,
             age: 0,
@@ -330,7 +344,10 @@ impl World {
     /// The server reads the row; what needs no write it answers at once.
     fn read(&mut self, tab: usize, message: Message, setting: &Setting) {
         let (_, verdict) = self.row.verdict(message.ask(setting), setting.rules);
-        let needs_write = matches!(verdict, Verdict::Rotate(_) | Verdict::Retry(_) | Verdict::End(..));
+        let needs_write = matches!(
+            verdict,
+            Verdict::Rotate(_) | Verdict::Retry(_) | Verdict::Contest(_) | Verdict::End(..)
+        );
         if needs_write && setting.is_two_step {
             self.tabs[tab].messages.push(message);
         } else {
@@ -395,6 +412,10 @@ impl World {
             self.broken = Some(Broken::EndIsFinal);
         }
         let is_spared = has_retry_id && setting.retry_id_theft == RetryIdTheft::FoundLater;
+        // It was known then that one of the two had no right to the newest token: it must not be the one that goes on.
+        if wrote == Wrote::Turned && self.has_contested {
+            self.broken = Some(Broken::ThiefFound);
+        }
         if wrote == Wrote::Turned && !is_spared {
             self.unseen = Some(Unseen { is_one: self.unseen.is_none(), age: 0 });
         }
@@ -411,6 +432,7 @@ impl World {
             message.is_after_end &= self.is_end_acknowledged;
         }
         self.unseen = None;
+        self.has_contested = false;
     }
 
     pub(crate) fn messages(&self) -> impl Iterator<Item = &Message> {
@@ -422,7 +444,7 @@ impl Message {
     fn ask(&self, setting: &Setting) -> Ask {
         Ask {
             generation: self.generation,
-            party: Party::Client,
+            party: if self.is_elsewhere { Party::Elsewhere } else { Party::Client },
             retry: setting.has_retry_ids.then_some(Party::Client),
             misses: self.misses,
         }

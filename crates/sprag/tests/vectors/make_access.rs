@@ -52,6 +52,8 @@ impl Maker {
                 "issued_at": read.issued_at.seconds(),
                 "expires_at": read.expires_at.seconds(),
                 "id": HEXLOWER.encode(&read.id),
+                "auth_time": claims.get("auth_time"),
+                "methods": if claims.get("amr").is_some() { 1 } else { 0 },
                 "claims": more,
                 "minted": is_minted,
             },
@@ -97,6 +99,12 @@ fn valid(maker: &mut Maker) {
     let more = with(&claims(), "roles", json!(["reader", "writer"]));
     let token = maker.signed("eddsa", &maker.header("eddsa", 0), &more);
     maker.accepts(true, "configured-claims", "the profile's own claims come last", &token, "eddsa", NOW);
+    let unknown = without(&without(&claims(), "amr"), "acr");
+    let token = maker.signed("eddsa", &maker.header("eddsa", 0), &unknown);
+    maker.accepts(true, "methods-unknown", "nothing is known: neither `amr` nor `acr`", &token, "eddsa", NOW);
+    let earlier = without(&unknown, "auth_time");
+    let token = maker.signed("eddsa", &maker.header("eddsa", 0), &earlier);
+    maker.accepts(false, "before-auth-time", "builds before said none of the three", &token, "eddsa", NOW);
     let long = with(&maker.header("eddsa", 0), "typ", json!("application/at+jwt"));
     let token = maker.signed("eddsa", &long, &claims());
     maker.accepts(false, "typ-long", "RFC 9068 section 4 allows it", &token, "eddsa", NOW);
@@ -251,6 +259,9 @@ fn claims() -> Value {
         "iat": NOW / 1000,
         "exp": NOW / 1000 + 900,
         "jti": base64(b"sixteen bytes id"),
+        "auth_time": NOW / 1000 - 60,
+        "amr": ["pwd"],
+        "acr": "aal1",
     })
 }
 

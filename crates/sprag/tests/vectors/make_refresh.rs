@@ -40,6 +40,7 @@ pub(crate) fn write(encoding: Encoding) {
         }
         Encoding::Jwt => {
             hostile_text(&mut maker, &jwt(HEADER, &claims(0)));
+            ends(&mut maker);
             hostile_json(&mut maker);
             save(REFRESH_JWT, "Refresh tokens in the JWT encoding", &maker.rings, maker.vectors);
         }
@@ -105,6 +106,35 @@ fn valid(maker: &mut Maker) {
     }
     let last = maker.genuine("hs256", 1, 1, (1 << 53) - 2, SECRET);
     maker.reads("last-but-one", "its successor is the last generation, 2^53-1", &last, "hs256", NOW);
+}
+
+/// `exp` is for readers: any whole number of seconds is read and written again, and nothing is judged by it.
+fn ends(maker: &mut Maker) {
+    let forger = Forger::new(&maker.rings["hs256"].to_string());
+    let with = |exp: &str| {
+        let claims = claims(0).replace(r#","sec""#, &format!(r#","exp":{exp},"sec""#));
+        forger.refresh_jwt(1, HEADER, &claims)
+    };
+    let reads = [
+        ("exp", "what builds since write: the end of the session, to the hour", "1800604800"),
+        ("exp-over", "a session that has ended is found to have by its row", "1799999999"),
+        ("exp-negative", "before 1970 is a time too", "-1"),
+    ];
+    for (name, why, exp) in reads {
+        maker.reads(name, why, &with(exp), "hs256", NOW);
+    }
+    for (name, exp) in [
+        ("exp-text", r#""1800604800""#),
+        ("exp-fraction", "1800604800.5"),
+        ("exp-null", "null"),
+        ("exp-empty", ""),
+        ("exp-beyond", "99999999999999999999"),
+    ] {
+        maker.refuses("claims", name, "no whole number of seconds, under a genuine tag", &with(exp));
+    }
+    for (name, exp) in [("exp-plus", "+1800604800"), ("exp-zero-first", "01800604800")] {
+        maker.refuses("tag", name, "the same time in another text", &with(exp));
+    }
 }
 
 fn keys_over_time(maker: &mut Maker) {

@@ -9,8 +9,8 @@ use super::ring_in_force;
 use crate::cli::output::{say, tell};
 use crate::cli::{block_on, requester};
 use crate::config::Config;
-use crate::database::{self, Opened};
-use crate::ring_file::RingSource;
+use crate::run::database::{self, Opened};
+use crate::run::ring_file::RingSource;
 
 /// Lets servers use the configured ring, which shares no key with the one before, and no server that ring any more.
 pub(super) fn replace(config: &Config, is_meant: bool) -> anyhow::Result<ExitCode> {

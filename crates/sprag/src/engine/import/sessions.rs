@@ -10,7 +10,7 @@ use crate::account::Name;
 use crate::audit::EventKind;
 use crate::clock::Timestamp;
 use crate::error::Fault;
-use crate::session::{AccountId, EndCause, Epoch, Generation, Session, SessionKey};
+use crate::session::{AccountId, EndCause, Epoch, Generation, NO_INSTANCE, Session, SessionKey};
 use crate::store::{Opened, Opening, TokenBinding};
 use crate::token::{First, ForeignToken, RefreshToken};
 
@@ -256,14 +256,19 @@ fn opening(
     placeholder: [u8; 32],
     now: Timestamp,
 ) -> Opening {
-    let requester =
-        Requester { ip: session.ip.map(label), user_agent: session.user_agent.map(label), instance: [0; 16] };
+    let requester = Requester {
+        ip: session.ip.map(label),
+        user_agent: session.user_agent.map(label),
+        instance: NO_INSTANCE,
+    };
     let device = session.device.map(label);
     let created_at = session.created_at.unwrap_or(now).min(now);
     let begun = Session::begun(key, client.profile, placeholder, Epoch(0), &client.policy, now);
     let row = Session {
         created_at,
         rotated_at: created_at,
+        // By whatever means: its system does not say.
+        authenticated_at: created_at,
         idle_expires_at: session.expires_at.min(begun.expires_at),
         ..begun
     };

@@ -89,11 +89,11 @@ pub(super) async fn a_clock_gone_back_does_not_show(subject: Arc<dyn Subject>) {
         world.chain(account).await.last().map(|entry| entry.event.at)
     };
     assert_eq!(record(account, NOW.minus(DAY)).await, Some(NOW), "no entry is older than the one before it");
-    let sealed = NOW.plus(DAY);
-    assert!(world.store().add_checkpoint(checkpoint(1, sealed)).await.expect("seal"));
-    assert_eq!(record(account, NOW).await, Some(sealed), "nor than what a checkpoint covers");
-    assert_eq!(record(NOBODY, NOW).await, Some(sealed));
-    assert_eq!(record(account, sealed.plus(SECOND)).await, Some(sealed.plus(SECOND)));
+    let covered = NOW.plus(DAY);
+    assert!(world.store().add_checkpoint(checkpoint(1, covered)).await.expect("add_checkpoint"));
+    assert_eq!(record(account, NOW).await, Some(covered), "nor than what a checkpoint covers");
+    assert_eq!(record(NOBODY, NOW).await, Some(covered));
+    assert_eq!(record(account, covered.plus(SECOND)).await, Some(covered.plus(SECOND)));
 }
 
 pub(super) async fn checkpoints_are_kept_by_number(subject: Arc<dyn Subject>) {
@@ -101,10 +101,10 @@ pub(super) async fn checkpoints_are_kept_by_number(subject: Arc<dyn Subject>) {
     assert_eq!(world.store().last_checkpoint().await.expect("last_checkpoint"), None);
     let made: Vec<Checkpoint> = (1..=3).map(|number| checkpoint(number, NOW)).collect();
     for checkpoint in &made {
-        assert!(world.store().add_checkpoint(checkpoint.clone()).await.expect("seal"));
+        assert!(world.store().add_checkpoint(checkpoint.clone()).await.expect("add_checkpoint"));
     }
     let twin = Checkpoint { root: [0; 32], ..made[1].clone() };
-    assert!(!world.store().add_checkpoint(twin).await.expect("seal"), "a number is given once");
+    assert!(!world.store().add_checkpoint(twin).await.expect("add_checkpoint"), "a number is given once");
     assert_eq!(world.store().last_checkpoint().await.expect("last_checkpoint"), made.last().cloned());
     assert_eq!(world.store().checkpoints(0, 2).await.expect("checkpoints"), made[..2]);
     assert_eq!(world.store().checkpoints(2, 2).await.expect("checkpoints"), made[2..]);

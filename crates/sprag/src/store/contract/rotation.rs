@@ -1,7 +1,6 @@
 //! A row moves where, and only where, the ratchet says it does.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::Subject;
 use super::world::{DAY, NOW, PROFILE, SECOND, World, ending, event, retried, rotation};
@@ -9,10 +8,16 @@ use crate::audit::EventKind;
 use crate::clock::Timestamp;
 use crate::policy::MAX_RETRIES;
 use crate::ratchet::{Retried, Rotation, SessionState};
-use crate::session::{EndCause, Ended, Epoch, Generation, ProfileId, Session};
+use crate::session::{
+    EndCause, Ended, Epoch, Generation, Methods, NO_INSTANCE, ProfileId, Session, ShortHash,
+};
+use crate::store::Rotated;
 
 /// How many rows and orders are made up: enough that each single condition decides many times alone.
 const CASES: u32 = 1_500;
+
+/// The client instances about, and none.
+const INSTANCES: [ShortHash; 4] = [[1; 16], [2; 16], [9; 16], NO_INSTANCE];
 
 /// The fewest of them that must apply, and must not, for the check to mean anything.
 const FEW: u32 = 100;
@@ -30,7 +35,7 @@ pub(super) async fn a_row_turns_exactly_where_the_rotation_applies(subject: Arc<
         if let Some(rotated) = rotated {
             applied += 1;
             rotation.apply(&mut expected.session);
-            assert_eq!(rotated.expires_at, expected.session.expires_at, "case {case}");
+            assert_eq!(rotated, Rotated::of(&expected.session), "case {case}");
         }
         assert_eq!(world.state(expected.session.key).await, expected, "case {case}: {rotation:?}");
     }
@@ -50,7 +55,7 @@ pub(super) async fn a_retry_counts_exactly_where_it_applies(subject: Arc<dyn Sub
         if let Some(counted) = counted {
             applied += 1;
             retried.apply(&mut expected.session);
-            assert_eq!(counted.expires_at, expected.session.expires_at, "case {case}");
+            assert_eq!(counted, Rotated::of(&expected.session), "case {case}");
         }
         assert_eq!(world.state(expected.session.key).await, expected, "case {case}: {retried:?}");
     }
@@ -106,7 +111,14 @@ async fn any_standing(world: &World) -> SessionState {
     session.rotated_at = Timestamp(NOW.0 - age);
     session.idle_expires_at = any_expiry(world);
     session.expires_at = any_expiry(world);
+    session.authenticated_at = world.one_of(&[NOW, Timestamp(NOW.0 - 1), Timestamp(0)]);
+    session.methods = Methods::from_bits(world.one_of(&[0, 1, 0b1010, (1 << 15) - 1]));
     session.retry_hash = world.one_of(&[None, Some([3; 16])]);
+    session.previous_retry_hash = world.one_of(&[None, Some([5; 16])]);
+    session.instance_hash = world.one_of(&INSTANCES);
+    session.other_instance_hash = world.one_of(&[None, None, Some([1; 16]), Some([2; 16])]);
+    session.taken_generation = any_generation(world, &session);
+    session.contested_generation = any_generation(world, &session);
     session.retries = world.one_of(&[0, 1, MAX_RETRIES - 1, MAX_RETRIES, MAX_RETRIES + 1]);
     session.streak = world.one_of(&[0, 2, u8::MAX]);
     let counted = session.generation.0.saturating_sub(world.pick(3));
@@ -122,6 +134,12 @@ async fn any_standing(world: &World) -> SessionState {
     let state = SessionState { session, is_disabled: disabled_at.is_some(), epoch };
     assert_eq!(world.state(state.session.key).await, state, "a row is found as it was put");
     state
+}
+
+/// Mostly none; else one about the row's own.
+fn any_generation(world: &World, session: &Session) -> Option<Generation> {
+    let back = session.generation.0.saturating_sub(world.pick(3));
+    world.one_of(&[None, None, Some(Generation(back)), Some(session.generation)])
 }
 
 fn any_expiry(world: &World) -> Timestamp {
@@ -140,7 +158,9 @@ fn any_rotation(world: &World, session: &Session) -> Rotation {
     rotation.profile = ProfileId(PROFILE.0 + u16::from(world.pick(16) == 0));
     rotation.secret_hash[31] ^= u8::from(world.pick(16) == 0);
     rotation.retry_hash = world.one_of(&[None, Some([4; 16])]);
-    rotation.unless_turned_within = world.one_of(&[None, Some(30 * SECOND), Some(Duration::ZERO)]);
+    rotation.instance_hash = world.one_of(&INSTANCES);
+    let since = [NOW, NOW.minus(30 * SECOND), NOW.minus(90 * SECOND)];
+    rotation.unless_turned_since = world.one_of(&[None, Some(since[0]), Some(since[1]), Some(since[2])]);
     if world.pick(24) == 0 {
         rotation.key.session.0 = uuid::Uuid::max();
     }
@@ -153,6 +173,7 @@ fn any_retry(world: &World, session: &Session) -> Retried {
     retried.profile = ProfileId(PROFILE.0 + u16::from(world.pick(16) == 0));
     retried.secret_hash[0] ^= u8::from(world.pick(16) == 0);
     retried.streak = world.one_of(&[None, Some(1), Some(3)]);
+    retried.contests = world.one_of(&[false, false, true]);
     if world.pick(24) == 0 {
         retried.key.session.0 = uuid::Uuid::max();
     }

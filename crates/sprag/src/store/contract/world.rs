@@ -10,10 +10,8 @@ use crate::audit::{Entry, Event, EventKind};
 use crate::clock::Timestamp;
 use crate::policy::Policy;
 use crate::random::{self, Random as _, SeededRandom};
-use crate::ratchet::{Presented, Retried, Rotation, SessionState};
-use crate::session::{
-    AccountId, EndCause, Generation, ProfileId, Session, SessionDetail, SessionId, SessionKey,
-};
+use crate::ratchet::{Moment, Presented, Retried, Rotation, SessionState};
+use crate::session::{AccountId, EndCause, ProfileId, Session, SessionDetail, SessionId, SessionKey};
 use crate::store::{Ending, NewAccount, Opened, Opening, Store};
 
 /// The moment at which everything happens unless a check says otherwise.
@@ -84,23 +82,10 @@ impl World {
     pub(super) fn session(&self, account: &Account) -> Session {
         let mut secret_hash = [0; 32];
         self.random.fill(&mut secret_hash);
-        Session {
-            key: SessionKey { account: account.id, session: SessionId(self.id()) },
-            profile: PROFILE,
-            generation: Generation(0),
-            secret_hash,
-            epoch: account.epoch,
-            created_at: NOW,
-            rotated_at: NOW,
-            idle_expires_at: NOW.plus(DAY),
-            expires_at: NOW.plus(30 * DAY),
-            retry_hash: None,
-            instance_hash: [1; 16],
-            retries: 0,
-            streak: 0,
-            streak_generation: None,
-            ended: None,
-        }
+        let key = SessionKey { account: account.id, session: SessionId(self.id()) };
+        let policy = Policy { idle_timeout: DAY, absolute_lifetime: 30 * DAY, ..Policy::default() };
+        let begun = Session::begun(key, PROFILE, secret_hash, account.epoch, &policy, NOW);
+        Session { instance_hash: [1; 16], ..begun }
     }
 
     /// A session that has been opened.
@@ -188,7 +173,9 @@ pub(super) fn token(session: &Session) -> Presented {
 
 /// The rotation that a session's newest token asks for.
 pub(super) fn rotation(session: &Session, at: Timestamp) -> Rotation {
-    Rotation::optimistic(&token(session), at, &Policy::default()).expect("the generation is not the last")
+    let policy = Policy::default();
+    let moment = Moment::uninterrupted(at, policy.reuse_interval);
+    Rotation::optimistic(&token(session), moment, &policy).expect("the generation is not the last")
 }
 
 /// The retry that a session's spent token asks for.
@@ -200,5 +187,6 @@ pub(super) fn retried(session: &Session, at: Timestamp) -> Retried {
         generation: session.generation,
         at,
         streak: None,
+        contests: false,
     }
 }

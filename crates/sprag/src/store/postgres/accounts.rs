@@ -23,7 +23,7 @@ use crate::store::{Accounts, Credential, Ending, NewAccount, PasswordChange, Pas
 pub(super) const CREDENTIAL_OF: Sql = Sql {
     text: "
     select id, epoch, disabled_at, is_admin, created_at, username, email, password_hash,
-           external_id, external_page, role, name, given_name, family_name
+           external_id, external_profile, role, name, given_name, family_name
     from account
     where id = $1",
     types: &[Type::UUID],
@@ -119,7 +119,7 @@ impl Accounts for PostgresStore {
         const ACCOUNTS: Sql = Sql {
             text: "
             select id, epoch, disabled_at, is_admin, created_at, username, email,
-                   external_id, external_page, role, name, given_name, family_name
+                   external_id, external_profile, role, name, given_name, family_name
             from account
             where id > $1
             order by id
@@ -243,7 +243,7 @@ async fn create(connection: &Connection, new: &NewAccount) -> Result<Outcome<boo
         text: "
         insert into account (
             id, epoch, disabled_at, is_admin, created_at, username, email, password_hash,
-            external_id, external_page, role, name, given_name, family_name
+            external_id, external_profile, role, name, given_name, family_name
         )
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         types: &[

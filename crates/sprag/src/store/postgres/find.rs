@@ -21,7 +21,8 @@ pub(super) const FIND_MANY: Sql = Sql {
     select b.place,
            s.account_id, s.id, s.generation, s.epoch, s.created_at, s.rotated_at, s.idle_expires_at,
            s.expires_at, s.streak_generation, s.ended_at, s.profile, s.retries, s.streak,
-           s.secret_hash, s.retry_hash, s.instance_hash, s.ended_cause,
+           s.secret_hash, s.retry_hash, s.previous_retry_hash, s.instance_hash, s.other_instance_hash,
+           s.taken_generation, s.contested_generation, s.authenticated_at, s.methods, s.ended_cause,
            a.epoch as account_epoch,
            a.id is null or a.disabled_at is not null as is_disabled
     from unnest($1::uuid[], $2::uuid[]) with ordinality as b (account_id, id, place)
@@ -35,7 +36,8 @@ pub(super) const FIND_ONE: Sql = Sql {
     text: "
     select s.account_id, s.id, s.generation, s.epoch, s.created_at, s.rotated_at, s.idle_expires_at,
            s.expires_at, s.streak_generation, s.ended_at, s.profile, s.retries, s.streak,
-           s.secret_hash, s.retry_hash, s.instance_hash, s.ended_cause,
+           s.secret_hash, s.retry_hash, s.previous_retry_hash, s.instance_hash, s.other_instance_hash,
+           s.taken_generation, s.contested_generation, s.authenticated_at, s.methods, s.ended_cause,
            a.epoch as account_epoch,
            a.id is null or a.disabled_at is not null as is_disabled
     from session s

@@ -37,7 +37,7 @@ pub(super) const HEAD: Sql = Sql {
     types: &[Type::UUID],
 };
 
-const SEALED_BEFORE: Sql = Sql {
+const COVERED_BEFORE: Sql = Sql {
     text: "
     select before
     from checkpoint
@@ -75,7 +75,7 @@ pub(super) const APPEND: Sql = Sql {
 pub(super) struct Chain<'l> {
     connection: &'l Connection,
     head: Head,
-    sealed_before: Timestamp,
+    covered_before: Timestamp,
     account: Option<(Epoch, Option<Timestamp>)>,
 }
 
@@ -84,21 +84,21 @@ impl<'l> Chain<'l> {
     /// each seeing what was committed when it began.
     pub(super) async fn of(connection: &'l Connection, account: AccountId) -> Result<Self, QueryError> {
         let id: &[&(dyn ToSql + Sync)] = &[&account.0];
-        let (locked, head, sealed) = try_join!(
+        let (locked, head, covered) = try_join!(
             connection.optional(&LOCK_ACCOUNT, id),
             connection.optional(&HEAD, id),
-            connection.optional(&SEALED_BEFORE, &[]),
+            connection.optional(&COVERED_BEFORE, &[]),
         )?;
         let locked = locked.map(|row| {
             let disabled_at: Option<i64> = row.try_get("disabled_at")?;
             Ok::<_, QueryError>((Epoch(row.try_get("epoch")?), disabled_at.map(Timestamp)))
         });
         let head = head.map(|row| rows::head(&row)).transpose()?;
-        let sealed = sealed.map(|row| row.try_get::<_, i64>("before")).transpose()?;
+        let covered = covered.map(|row| row.try_get::<_, i64>("before")).transpose()?;
         Ok(Self {
             connection,
             head: head.unwrap_or_else(|| Head::new(account)),
-            sealed_before: Timestamp(sealed.unwrap_or(i64::MIN)),
+            covered_before: Timestamp(covered.unwrap_or(i64::MIN)),
             account: locked.transpose()?,
         })
     }
@@ -122,7 +122,7 @@ impl<'l> Chain<'l> {
         }
         let mut entries = Vec::with_capacity(events.len());
         for mut event in events {
-            event.at = event.at.max(self.sealed_before);
+            event.at = event.at.max(self.covered_before);
             let entry = self.head.add(event);
             self.head = entry.head();
             entries.push(entry);
@@ -307,7 +307,7 @@ impl Journal for PostgresStore {
 }
 
 async fn add_checkpoint(connection: &Connection, checkpoint: &Checkpoint) -> Result<bool, QueryError> {
-    const SEAL: Sql = Sql {
+    const ADD_CHECKPOINT: Sql = Sql {
         text: "
         insert into checkpoint (number, before, chains, entries, root, previous, tag, key_id)
         values ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -325,7 +325,7 @@ async fn add_checkpoint(connection: &Connection, checkpoint: &Checkpoint) -> Res
     };
     let stored = connection
         .execute(
-            &SEAL,
+            &ADD_CHECKPOINT,
             &[
                 &integer(checkpoint.number),
                 &checkpoint.before.0,

@@ -15,6 +15,10 @@ pub(super) const MIGRATIONS: &Migrations = &[
     ("V1__sessions", include_str!("../../../migrations/postgres/V1__sessions.sql")),
     ("V2__needs_1_key_ring", include_str!("../../../migrations/postgres/V2__needs_1_key_ring.sql")),
     ("V3__needs_2_particulars", include_str!("../../../migrations/postgres/V3__needs_2_particulars.sql")),
+    (
+        "V4__needs_4_ratchet_and_credentials",
+        include_str!("../../../migrations/postgres/V4__needs_4_ratchet_and_credentials.sql"),
+    ),
 ];
 
 /// Who holds this lock migrates. A number as good as any: "sprag" in ASCII.

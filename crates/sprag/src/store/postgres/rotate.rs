@@ -13,8 +13,9 @@ use super::batcher::{Order, Outcome};
 use super::connection::{Connection, Sql};
 use super::error::QueryError;
 use super::health::{Health, Unsure};
-use crate::clock::{Timestamp, millis};
-use crate::ratchet::Rotation;
+use super::rows;
+use crate::clock::Timestamp;
+use crate::ratchet::{Rotation, counts_from};
 use crate::session::SessionKey;
 use crate::store::Rotated;
 
@@ -25,7 +26,17 @@ pub(super) const ROTATE_MANY: Sql = Sql {
     set generation = b.to_generation,
         rotated_at = b.at,
         idle_expires_at = b.idle_expires_at,
+        previous_retry_hash = s.retry_hash,
         retry_hash = b.retry_hash,
+        taken_generation = case
+            when s.instance_hash in (b.instance_hash, '\\x00000000000000000000000000000000'::bytea) or s.other_instance_hash = b.instance_hash then s.taken_generation
+            else b.to_generation
+        end,
+        other_instance_hash = case
+            when s.instance_hash in (b.instance_hash, '\\x00000000000000000000000000000000'::bytea) then s.other_instance_hash
+            else s.instance_hash
+        end,
+        contested_generation = null,
         instance_hash = b.instance_hash,
         retries = 0
     from unnest($1::uuid[], $2::uuid[], $3::int[], $4::bytea[], $5::bigint[], $6::bigint[], $7::bigint[],
@@ -45,7 +56,9 @@ pub(super) const ROTATE_MANY: Sql = Sql {
       and a.disabled_at is null
       and a.epoch = s.epoch
       and (b.turned_since is null or s.generation = 0 or s.rotated_at < b.turned_since)
-    returning b.place, s.expires_at",
+      and (s.contested_generation is distinct from b.to_generation - 1 or s.other_instance_hash = b.instance_hash)
+    returning b.place, s.idle_expires_at, s.expires_at,
+              coalesce(s.authenticated_at, s.created_at) as authenticated_at, s.methods",
     types: &[
         Type::UUID_ARRAY,
         Type::UUID_ARRAY,
@@ -68,7 +81,17 @@ pub(super) const ROTATE_ONE: Sql = Sql {
     set generation = $6,
         rotated_at = $7,
         idle_expires_at = $8,
+        previous_retry_hash = s.retry_hash,
         retry_hash = $9,
+        taken_generation = case
+            when s.instance_hash in ($10, '\\x00000000000000000000000000000000'::bytea) or s.other_instance_hash = $10 then s.taken_generation
+            else $6
+        end,
+        other_instance_hash = case
+            when s.instance_hash in ($10, '\\x00000000000000000000000000000000'::bytea) then s.other_instance_hash
+            else s.instance_hash
+        end,
+        contested_generation = null,
         instance_hash = $10,
         retries = 0
     from account a
@@ -84,7 +107,9 @@ pub(super) const ROTATE_ONE: Sql = Sql {
       and a.disabled_at is null
       and a.epoch = s.epoch
       and ($11::bigint is null or s.generation = 0 or s.rotated_at < $11)
-    returning s.expires_at",
+      and (s.contested_generation is distinct from $6 - 1 or s.other_instance_hash = $10)
+    returning s.idle_expires_at, s.expires_at, coalesce(s.authenticated_at, s.created_at) as authenticated_at,
+              s.methods",
     types: &[
         Type::UUID,
         Type::UUID,
@@ -178,9 +203,13 @@ impl Order for RotateOrder {
 
     /// Dates those that took long from now: only from now on can a client have had its answer.
     async fn settle(connection: &Connection, done: &[(&Self, Instant)]) -> Result<(), QueryError> {
-        let late = done.iter().filter(|(order, queued)| queued.elapsed() >= order.restamp_after);
-        let late: Vec<_> =
-            late.map(|(order, queued)| (Unsure::of(&order.rotation), queued.elapsed())).collect();
+        let late: Vec<_> = done
+            .iter()
+            .filter_map(|(order, queued)| {
+                let from = counts_from(order.rotation.at, queued.elapsed(), order.restamp_after)?;
+                Some((Unsure::of(&order.rotation), from))
+            })
+            .collect();
         redate(connection, &late).await.map(drop)
     }
 
@@ -196,8 +225,7 @@ pub(super) fn integer(count: u64) -> i64 {
 
 /// The moment a row must have turned before, where row 13 applies.
 fn turned_since(rotation: &Rotation) -> Option<i64> {
-    let window = rotation.unless_turned_within.filter(|window| !window.is_zero())?;
-    Some(rotation.at.minus(window).0)
+    rotation.unless_turned_since.map(|since| since.0)
 }
 
 /// Turns a row where the rotation applies.
@@ -227,7 +255,7 @@ pub(super) async fn rotate_one(
 }
 
 pub(super) fn rotated(row: &Row) -> Result<Rotated, QueryError> {
-    Ok(Rotated { expires_at: Timestamp(row.try_get("expires_at")?) })
+    rows::rotated(row)
 }
 
 async fn rotate_many(
@@ -265,8 +293,8 @@ pub(super) fn place(row: &Row) -> Result<usize, QueryError> {
     usize::try_from(place - 1).map_err(|_| QueryError::Unreadable(format!("place {place} in a batch")))
 }
 
-/// Has rotations count from so long after their arrival, those of them that happened; says which.
-async fn redate(connection: &Connection, late: &[(Unsure, Duration)]) -> Result<Vec<Unsure>, QueryError> {
+/// Has rotations count from another moment, those of them that happened; says which.
+async fn redate(connection: &Connection, late: &[(Unsure, Timestamp)]) -> Result<Vec<Unsure>, QueryError> {
     if late.is_empty() {
         return Ok(Vec::new());
     }
@@ -275,7 +303,7 @@ async fn redate(connection: &Connection, late: &[(Unsure, Duration)]) -> Result<
         &late.iter().map(|(unsure, _)| unsure.key.session.0).collect::<Vec<_>>(),
         &late.iter().map(|(unsure, _)| integer(unsure.to.0)).collect::<Vec<_>>(),
         &late.iter().map(|(unsure, _)| unsure.at.0).collect::<Vec<_>>(),
-        &late.iter().map(|(unsure, delay)| unsure.at.0.saturating_add(millis(*delay))).collect::<Vec<_>>(),
+        &late.iter().map(|(_, from)| from.0).collect::<Vec<_>>(),
     ];
     named(late, &connection.query(&REDATE_MANY, &parameters).await?)
 }
@@ -287,7 +315,11 @@ pub(super) async fn redate_watched(connection: &Connection, health: &Health) -> 
     if watched.is_empty() {
         return Ok(());
     }
-    let found = redate(connection, &watched).await?;
+    // Nobody has been answered for any of them, however short a time it took.
+    let late = watched
+        .iter()
+        .filter_map(|(unsure, took)| Some((*unsure, counts_from(unsure.at, *took, Duration::ZERO)?)));
+    let found = redate(connection, &late.collect::<Vec<_>>()).await?;
     let parameters: [&(dyn ToSql + Sync); 4] = [
         &watched.iter().map(|(unsure, _)| unsure.key.account.0).collect::<Vec<_>>(),
         &watched.iter().map(|(unsure, _)| unsure.key.session.0).collect::<Vec<_>>(),
@@ -300,7 +332,7 @@ pub(super) async fn redate_watched(connection: &Connection, health: &Health) -> 
 }
 
 /// Those whose places in the batch came back.
-fn named(sent: &[(Unsure, Duration)], rows: &[Row]) -> Result<Vec<Unsure>, QueryError> {
+fn named<T>(sent: &[(Unsure, T)], rows: &[Row]) -> Result<Vec<Unsure>, QueryError> {
     let mut found = Vec::with_capacity(rows.len());
     for row in rows {
         found.extend(sent.get(place(row)?).map(|(unsure, _)| *unsure));

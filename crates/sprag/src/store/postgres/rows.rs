@@ -9,9 +9,10 @@ use crate::audit::{Checkpoint, Entry, Event, EventKind, Head};
 use crate::clock::Timestamp;
 use crate::ratchet::SessionState;
 use crate::session::{
-    AccountId, EndCause, Ended, Epoch, Generation, ProfileId, Session, SessionDetail, SessionId, SessionKey,
+    AccountId, EndCause, Ended, Epoch, Generation, Methods, ProfileId, Session, SessionDetail, SessionId,
+    SessionKey,
 };
-use crate::store::Credential;
+use crate::store::{Credential, Rotated};
 
 type Result<T> = std::result::Result<T, QueryError>;
 
@@ -46,13 +47,41 @@ pub(super) fn session(row: &Row) -> Result<Session> {
         rotated_at: Timestamp(row.try_get("rotated_at")?),
         idle_expires_at: Timestamp(row.try_get("idle_expires_at")?),
         expires_at: Timestamp(row.try_get("expires_at")?),
+        authenticated_at: Timestamp(match row.try_get("authenticated_at")? {
+            Some(at) => at,
+            None => row.try_get("created_at")?,
+        }),
+        methods: methods(row)?,
         retry_hash: optional_bytes(row, "retry_hash")?,
+        previous_retry_hash: optional_bytes(row, "previous_retry_hash")?,
         instance_hash: bytes(row, "instance_hash")?,
+        other_instance_hash: optional_bytes(row, "other_instance_hash")?,
+        taken_generation: optional_count(row, "taken_generation")?.map(Generation),
+        contested_generation: optional_count(row, "contested_generation")?.map(Generation),
         retries: small(row.try_get::<_, i16>("retries")?, "retries")?,
         streak: small(row.try_get::<_, i16>("streak")?, "streak")?,
         streak_generation: optional_count(row, "streak_generation")?.map(Generation),
         ended,
     })
+}
+
+/// What a write to a row leaves for the answer.
+pub(super) fn rotated(row: &Row) -> Result<Rotated> {
+    Ok(Rotated {
+        idle_expires_at: Timestamp(row.try_get("idle_expires_at")?),
+        expires_at: Timestamp(row.try_get("expires_at")?),
+        authenticated_at: Timestamp(row.try_get("authenticated_at")?),
+        methods: methods(row)?,
+    })
+}
+
+fn methods(row: &Row) -> Result<Methods> {
+    small(row.try_get::<_, i16>("methods")?, "methods").map(Methods::from_bits)
+}
+
+/// A set of methods as it stands in a column: its highest bit is never used.
+pub(super) fn smallint(methods: Methods) -> i16 {
+    methods.bits().cast_signed()
 }
 
 pub(super) fn detail(row: &Row) -> Result<SessionDetail> {
@@ -84,8 +113,8 @@ pub(super) fn account(row: &Row) -> Result<Account> {
 }
 
 fn external(row: &Row) -> Result<Option<External>> {
-    let profile: Option<i32> = row.try_get("external_page")?;
-    let profile = profile.map(|profile| small(profile, "external_page").map(ProfileId)).transpose()?;
+    let profile: Option<i32> = row.try_get("external_profile")?;
+    let profile = profile.map(|profile| small(profile, "external_profile").map(ProfileId)).transpose()?;
     let id: Option<String> = row.try_get("external_id")?;
     Ok(profile.zip(id).map(|(profile, id)| External { profile, id }))
 }

@@ -19,14 +19,15 @@ use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::policy::MAX_RETRIES;
-use crate::ratchet::{Retried, Rotation, SessionState};
+use crate::ratchet::{Retried, Rotation, SessionState, waits};
 use crate::session::{AccountId, EndCause, Session, SessionDetail, SessionId, SessionKey};
 use crate::store::{Ending, Opened, Opening, Rotated, Sessions, Slice, Swept, TokenBinding};
 
 pub(super) const RETRY: Sql = Sql {
     text: "
     update session s
-    set retries = s.retries + 1,
+    set retries = s.retries + case when $9::boolean then 0 else 1 end,
+        contested_generation = case when $9::boolean then $5 else s.contested_generation end,
         streak = coalesce($7::smallint, s.streak),
         streak_generation = case when $7::smallint is null then s.streak_generation else $5 end
     from account a
@@ -41,20 +42,32 @@ pub(super) const RETRY: Sql = Sql {
       and s.expires_at > $6
       and a.disabled_at is null
       and a.epoch = s.epoch
-      and s.retries < $8
+      and case when $9::boolean then s.contested_generation is distinct from $5 else s.retries < $8 end
       and ($7::smallint is null or s.streak_generation is distinct from $5)
-    returning s.expires_at",
-    types: &[Type::UUID, Type::UUID, Type::INT4, Type::BYTEA, Type::INT8, Type::INT8, Type::INT2, Type::INT2],
+    returning s.idle_expires_at, s.expires_at, coalesce(s.authenticated_at, s.created_at) as authenticated_at,
+              s.methods",
+    types: &[
+        Type::UUID,
+        Type::UUID,
+        Type::INT4,
+        Type::BYTEA,
+        Type::INT8,
+        Type::INT8,
+        Type::INT2,
+        Type::INT2,
+        Type::BOOL,
+    ],
 };
 
 pub(super) const INSERT: Sql = Sql {
     text: "
     insert into session (
         account_id, id, profile, generation, secret_hash, epoch, created_at, rotated_at,
-        idle_expires_at, expires_at, retry_hash, instance_hash, retries, is_sealed,
+        idle_expires_at, expires_at, authenticated_at, methods, retry_hash, previous_retry_hash,
+        instance_hash, other_instance_hash, taken_generation, contested_generation, retries,
         streak, streak_generation, ended_at, ended_cause
     )
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, false, $14, $15, $16, $17)",
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)",
     types: &[
         Type::UUID,
         Type::UUID,
@@ -66,8 +79,14 @@ pub(super) const INSERT: Sql = Sql {
         Type::INT8,
         Type::INT8,
         Type::INT8,
+        Type::INT8,
+        Type::INT2,
         Type::BYTEA,
         Type::BYTEA,
+        Type::BYTEA,
+        Type::BYTEA,
+        Type::INT8,
+        Type::INT8,
         Type::INT2,
         Type::INT2,
         Type::INT8,
@@ -243,7 +262,7 @@ impl Sessions for PostgresStore {
 
     async fn end(&self, key: SessionKey, ending: Ending) -> Result<bool, Fault> {
         const DOING: &str = "end a session";
-        if ending.cause == EndCause::Reuse && self.health.is_only_just_back() {
+        if waits(ending.cause, self.health.is_only_just_back()) {
             let why = "the database was away a moment ago, and this token's rotation may be from then; nobody is \
                        accused until that is known";
             return Err(Fault::unavailable(DOING, why));
@@ -292,7 +311,9 @@ impl Sessions for PostgresStore {
             text: "
             select s.account_id, s.id, s.generation, s.epoch, s.created_at, s.rotated_at, s.idle_expires_at,
                    s.expires_at, s.streak_generation, s.ended_at, s.profile, s.retries, s.streak,
-                   s.secret_hash, s.retry_hash, s.instance_hash, s.ended_cause, d.ip, d.user_agent, d.device, d.ended_ip
+                   s.secret_hash, s.retry_hash, s.previous_retry_hash, s.instance_hash, s.other_instance_hash,
+                   s.taken_generation, s.contested_generation, s.authenticated_at, s.methods, s.ended_cause,
+                   d.ip, d.user_agent, d.device, d.ended_ip
             from session s
             left join session_detail d on d.account_id = s.account_id and d.session_id = s.id
             where s.account_id = $1
@@ -323,7 +344,9 @@ impl Sessions for PostgresStore {
             text: "
             select s.account_id, s.id, s.generation, s.epoch, s.created_at, s.rotated_at, s.idle_expires_at,
                    s.expires_at, s.streak_generation, s.ended_at, s.profile, s.retries, s.streak,
-                   s.secret_hash, s.retry_hash, s.instance_hash, s.ended_cause, d.ip, d.user_agent, d.device, d.ended_ip
+                   s.secret_hash, s.retry_hash, s.previous_retry_hash, s.instance_hash, s.other_instance_hash,
+                   s.taken_generation, s.contested_generation, s.authenticated_at, s.methods, s.ended_cause,
+                   d.ip, d.user_agent, d.device, d.ended_ip
             from session_detail d
             join session s on s.account_id = d.account_id and s.id = d.session_id
             where d.session_id = $1",
@@ -346,7 +369,7 @@ fn both(row: &Row) -> Result<(Session, SessionDetail), QueryError> {
     Ok((rows::session(row)?, rows::detail(row)?))
 }
 
-/// Counts a retry where [`Retried::applies_to`] holds.
+/// Notes that a spent token came back where [`Retried::applies_to`] holds.
 async fn count_retry(connection: &Connection, retried: &Retried) -> Result<Option<Rotated>, QueryError> {
     let row = connection
         .optional(
@@ -360,6 +383,7 @@ async fn count_retry(connection: &Connection, retried: &Retried) -> Result<Optio
                 &retried.at.0,
                 &retried.streak.map(i16::from),
                 &i16::from(MAX_RETRIES),
+                &retried.contests,
             ],
         )
         .await?;
@@ -418,8 +442,14 @@ pub(super) async fn insert(
                 &session.rotated_at.0,
                 &session.idle_expires_at.0,
                 &session.expires_at.0,
+                &session.authenticated_at.0,
+                &rows::smallint(session.methods),
                 &session.retry_hash.as_ref().map(<[u8; 16]>::as_slice),
+                &session.previous_retry_hash.as_ref().map(<[u8; 16]>::as_slice),
                 &session.instance_hash.as_slice(),
+                &session.other_instance_hash.as_ref().map(<[u8; 16]>::as_slice),
+                &session.taken_generation.map(|generation| integer(generation.0)),
+                &session.contested_generation.map(|generation| integer(generation.0)),
                 &i16::from(session.retries),
                 &i16::from(session.streak),
                 &session.streak_generation.map(|generation| integer(generation.0)),

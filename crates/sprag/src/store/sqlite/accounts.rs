@@ -27,7 +27,7 @@ impl Accounts for SqliteStore {
             .read("find an account", move |connection| {
                 let mut statement = connection.prepare_cached(
                     "select id, epoch, disabled_at, is_admin, created_at, username, email,
-                            external_id, external_page, role, name, given_name, family_name
+                            external_id, external_profile, role, name, given_name, family_name
                      from account
                      where id = ?1",
                 )?;
@@ -69,7 +69,7 @@ impl Accounts for SqliteStore {
             .read("list accounts", move |connection| {
                 let mut statement = connection.prepare_cached(
                     "select id, epoch, disabled_at, is_admin, created_at, username, email,
-                            external_id, external_page, role, name, given_name, family_name
+                            external_id, external_profile, role, name, given_name, family_name
                      from account
                      where id > ?1
                      order by id
@@ -176,7 +176,7 @@ fn create(connection: &Connection, new: NewAccount) -> Result<Outcome<bool>> {
     let mut statement = connection.prepare_cached(
         "insert into account (
              id, epoch, disabled_at, is_admin, created_at, username, email, password_hash,
-             external_id, external_page, role, name, given_name, family_name
+             external_id, external_profile, role, name, given_name, family_name
          )
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     )?;

@@ -16,7 +16,7 @@ use crate::store::Journal;
 pub(super) struct Chain<'c> {
     connection: &'c Connection,
     head: Head,
-    sealed_before: Timestamp,
+    covered_before: Timestamp,
 }
 
 impl<'c> Chain<'c> {
@@ -35,11 +35,11 @@ impl<'c> Chain<'c> {
              order by number desc
              limit 1",
         )?;
-        let sealed_before = statement.query_row([], |row| row.get(0)).optional()?;
+        let covered_before = statement.query_row([], |row| row.get(0)).optional()?;
         Ok(Self {
             connection,
             head: head.unwrap_or_else(|| Head::new(account)),
-            sealed_before: Timestamp(sealed_before.unwrap_or(i64::MIN)),
+            covered_before: Timestamp(covered_before.unwrap_or(i64::MIN)),
         })
     }
 
@@ -48,7 +48,7 @@ impl<'c> Chain<'c> {
     }
 
     pub(super) fn append(&mut self, mut event: Event) -> Result<()> {
-        event.at = event.at.max(self.sealed_before);
+        event.at = event.at.max(self.covered_before);
         let entry = self.head.add(event);
         let event = &entry.event;
         let mut statement = self.connection.prepare_cached(

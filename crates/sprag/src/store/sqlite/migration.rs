@@ -17,6 +17,10 @@ const MIGRATIONS: &Migrations = &[
     ("V1__sessions", include_str!("../../../migrations/sqlite/V1__sessions.sql")),
     ("V2__needs_1_key_ring", include_str!("../../../migrations/sqlite/V2__needs_1_key_ring.sql")),
     ("V3__needs_2_particulars", include_str!("../../../migrations/sqlite/V3__needs_2_particulars.sql")),
+    (
+        "V4__needs_4_ratchet_and_credentials",
+        include_str!("../../../migrations/sqlite/V4__needs_4_ratchet_and_credentials.sql"),
+    ),
 ];
 
 /// Applies what is lacking, in one transaction: a crash in the middle leaves nothing half done.

@@ -8,7 +8,8 @@ use crate::account::{Account, External, Particulars};
 use crate::audit::{Checkpoint, Entry, Event, EventKind, Head};
 use crate::clock::Timestamp;
 use crate::session::{
-    AccountId, EndCause, Ended, Epoch, Generation, ProfileId, Session, SessionDetail, SessionId, SessionKey,
+    AccountId, EndCause, Ended, Epoch, Generation, Methods, ProfileId, Session, SessionDetail, SessionId,
+    SessionKey,
 };
 use crate::store::Credential;
 
@@ -44,8 +45,17 @@ pub(super) fn session(row: &Row<'_>) -> Result<Session> {
         rotated_at: Timestamp(row.get("rotated_at")?),
         idle_expires_at: Timestamp(row.get("idle_expires_at")?),
         expires_at: Timestamp(row.get("expires_at")?),
+        authenticated_at: Timestamp(match row.get("authenticated_at")? {
+            Some(at) => at,
+            None => row.get("created_at")?,
+        }),
+        methods: Methods::from_bits(row.get("methods")?),
         retry_hash: row.get("retry_hash")?,
+        previous_retry_hash: row.get("previous_retry_hash")?,
         instance_hash: row.get("instance_hash")?,
+        other_instance_hash: row.get("other_instance_hash")?,
+        taken_generation: optional_count(row, "taken_generation")?.map(Generation),
+        contested_generation: optional_count(row, "contested_generation")?.map(Generation),
         retries: row.get("retries")?,
         streak: row.get("streak")?,
         streak_generation: optional_count(row, "streak_generation")?.map(Generation),
@@ -82,7 +92,7 @@ pub(super) fn account(row: &Row<'_>) -> Result<Account> {
 }
 
 fn external(row: &Row<'_>) -> Result<Option<External>> {
-    let profile: Option<u16> = row.get("external_page")?;
+    let profile: Option<u16> = row.get("external_profile")?;
     let id: Option<String> = row.get("external_id")?;
     Ok(profile.zip(id).map(|(profile, id)| External { profile: ProfileId(profile), id }))
 }

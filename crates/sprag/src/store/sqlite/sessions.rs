@@ -1,7 +1,5 @@
 //! Sessions: the hot path and what surrounds it.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Result, params};
 
@@ -14,7 +12,9 @@ use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::policy::MAX_RETRIES;
 use crate::ratchet::{Retried, Rotation, SessionState};
-use crate::session::{AccountId, EndCause, Epoch, Session, SessionDetail, SessionId, SessionKey};
+use crate::session::{
+    AccountId, EndCause, Epoch, Generation, Methods, Session, SessionDetail, SessionId, SessionKey,
+};
 use crate::store::{Ending, Opened, Opening, Rotated, Sessions, Slice, Swept, TokenBinding};
 
 /// Turns a row where [`Rotation::applies_to`] holds, account and all.
@@ -23,8 +23,12 @@ pub(super) const ROTATE: &str = "
     set generation = ?6,
         rotated_at = ?7,
         idle_expires_at = ?8,
+        previous_retry_hash = retry_hash,
         retry_hash = ?9,
+        taken_generation = iif(instance_hash in (?10, zeroblob(16)) or other_instance_hash is ?10, taken_generation, ?6),
+        other_instance_hash = iif(instance_hash in (?10, zeroblob(16)), other_instance_hash, instance_hash),
         instance_hash = ?10,
+        contested_generation = null,
         retries = 0
     where account_id = ?1
       and id = ?2
@@ -36,7 +40,8 @@ pub(super) const ROTATE: &str = "
       and expires_at > ?7
       and epoch = (select epoch from account where id = ?1 and disabled_at is null)
       and not (?11 is not null and generation > 0 and rotated_at >= ?11)
-    returning expires_at";
+      and (contested_generation is not ?6 - 1 or other_instance_hash is ?10)
+    returning idle_expires_at, expires_at, coalesce(authenticated_at, created_at), methods";
 
 /// Moves the moment a row turned, where nothing has turned it since.
 const RESTAMP: &str = "
@@ -196,7 +201,6 @@ fn both(row: &rusqlite::Row<'_>) -> Result<(Session, SessionDetail)> {
 
 /// Runs [`ROTATE`].
 pub(super) fn turn(statement: &mut CachedStatement<'_>, rotation: &Rotation) -> Result<Rotated> {
-    let turned_since = rotation.unless_turned_within.filter(|window| !window.is_zero());
     statement.query_row(
         params![
             bytes(&rotation.key.account.0),
@@ -209,30 +213,31 @@ pub(super) fn turn(statement: &mut CachedStatement<'_>, rotation: &Rotation) -> 
             rotation.idle_expires_at.0,
             rotation.retry_hash,
             rotation.instance_hash,
-            turned_since.map(|window| rotation.at.minus(window).0),
+            rotation.unless_turned_since.map(|since| since.0),
         ],
         rotated,
     )
 }
 
-/// Has a rotation count from `delay` after its arrival.
-pub(super) fn restamp(connection: &Connection, rotation: &Rotation, delay: Duration) -> Result<()> {
+/// Has a rotation count from another moment.
+pub(super) fn restamp(connection: &Connection, rotation: &Rotation, from: Timestamp) -> Result<()> {
     let mut statement = connection.prepare_cached(RESTAMP)?;
     statement.execute(params![
         bytes(&rotation.key.account.0),
         bytes(&rotation.key.session.0),
         integer(rotation.to.0)?,
         rotation.at.0,
-        rotation.at.plus(delay).0,
+        from.0,
     ])?;
     Ok(())
 }
 
-/// Counts a retry where [`Retried::applies_to`] holds.
+/// Notes that a spent token came back where [`Retried::applies_to`] holds.
 fn count_retry(connection: &Connection, retried: &Retried) -> Result<Rotated> {
     let mut statement = connection.prepare_cached(
         "update session
-         set retries = retries + 1,
+         set retries = retries + iif(?9, 0, 1),
+             contested_generation = iif(?9, ?5, contested_generation),
              streak = coalesce(?7, streak),
              streak_generation = iif(?7 is null, streak_generation, ?5)
          where account_id = ?1
@@ -244,9 +249,9 @@ fn count_retry(connection: &Connection, retried: &Retried) -> Result<Rotated> {
            and idle_expires_at > ?6
            and expires_at > ?6
            and epoch = (select epoch from account where id = ?1 and disabled_at is null)
-           and retries < ?8
+           and iif(?9, contested_generation is not ?5, retries < ?8)
            and (?7 is null or streak_generation is not ?5)
-         returning expires_at",
+         returning idle_expires_at, expires_at, coalesce(authenticated_at, created_at), methods",
     )?;
     statement.query_row(
         params![
@@ -258,13 +263,19 @@ fn count_retry(connection: &Connection, retried: &Retried) -> Result<Rotated> {
             retried.at.0,
             retried.streak,
             MAX_RETRIES,
+            retried.contests,
         ],
         rotated,
     )
 }
 
 fn rotated(row: &rusqlite::Row<'_>) -> Result<Rotated> {
-    Ok(Rotated { expires_at: Timestamp(row.get(0)?) })
+    Ok(Rotated {
+        idle_expires_at: Timestamp(row.get(0)?),
+        expires_at: Timestamp(row.get(1)?),
+        authenticated_at: Timestamp(row.get(2)?),
+        methods: Methods::from_bits(row.get(3)?),
+    })
 }
 
 fn open(connection: &Connection, opening: &Opening) -> Result<Outcome<Opened>> {
@@ -297,10 +308,12 @@ pub(super) fn insert(connection: &Connection, session: &Session, detail: &Sessio
     let mut statement = connection.prepare_cached(
         "insert into session (
              account_id, id, profile, generation, secret_hash, epoch, created_at, rotated_at,
-             idle_expires_at, expires_at, retry_hash, instance_hash, retries, is_sealed,
+             idle_expires_at, expires_at, authenticated_at, methods, retry_hash, previous_retry_hash,
+             instance_hash, other_instance_hash, taken_generation, contested_generation, retries,
              streak, streak_generation, ended_at, ended_cause
          )
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, false, ?14, ?15, ?16, ?17)",
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
+                 ?23)",
     )?;
     statement.execute(params![
         bytes(&session.key.account.0),
@@ -313,11 +326,17 @@ pub(super) fn insert(connection: &Connection, session: &Session, detail: &Sessio
         session.rotated_at.0,
         session.idle_expires_at.0,
         session.expires_at.0,
+        session.authenticated_at.0,
+        session.methods.bits(),
         session.retry_hash,
+        session.previous_retry_hash,
         session.instance_hash,
+        session.other_instance_hash,
+        optional(session.taken_generation)?,
+        optional(session.contested_generation)?,
         session.retries,
         session.streak,
-        session.streak_generation.map(|generation| integer(generation.0)).transpose()?,
+        optional(session.streak_generation)?,
         session.ended.map(|ended| ended.at.0),
         session.ended.map(|ended| ended.cause.name()),
     ])?;
@@ -334,6 +353,10 @@ pub(super) fn insert(connection: &Connection, session: &Session, detail: &Sessio
         detail.ended_ip,
     ])?;
     Ok(())
+}
+
+fn optional(generation: Option<Generation>) -> Result<Option<i64>> {
+    generation.map(|generation| integer(generation.0)).transpose()
 }
 
 fn lives(connection: &Connection, key: SessionKey, now: Timestamp) -> Result<bool> {

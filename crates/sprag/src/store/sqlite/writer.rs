@@ -26,8 +26,9 @@ use super::connection::{self, Role};
 use super::job::{Broken, Job, Order, Write};
 use super::readers::{await_answer, send, spawn};
 use super::sessions::{restamp, turn};
+use crate::clock::Timestamp;
 use crate::error::Fault;
-use crate::ratchet::Rotation;
+use crate::ratchet::{Rotation, counts_from};
 use crate::store::Rotated;
 
 pub(super) const ROTATING: &str = "rotate a session";
@@ -173,11 +174,14 @@ impl Committer {
     /// Dates the rotations of a batch that took long from now: only from now on can a client have had its answer.
     fn restamp(&mut self, jobs: &[Job]) {
         let now = Instant::now();
-        let delayed = jobs
+        let mut late = jobs
             .iter()
             .filter_map(Job::order)
-            .map(|order| (order, now.saturating_duration_since(order.queued)));
-        let mut late = delayed.filter(|(_, delay)| *delay >= self.restamp_after).peekable();
+            .filter_map(|order| {
+                let took = now.saturating_duration_since(order.queued);
+                Some((order, counts_from(order.rotation.at, took, self.restamp_after)?))
+            })
+            .peekable();
         if late.peek().is_none() {
             return;
         }
@@ -262,11 +266,11 @@ fn commit(connection: &Connection, jobs: &mut [Job]) -> rusqlite::Result<()> {
 /// One transaction; an error is the caller's, as with [`commit`].
 fn restamp_all<'a>(
     connection: &Connection,
-    late: impl Iterator<Item = (&'a Order, Duration)>,
+    late: impl Iterator<Item = (&'a Order, Timestamp)>,
 ) -> rusqlite::Result<()> {
     execute(connection, "begin immediate")?;
-    for (order, delay) in late {
-        restamp(connection, &order.rotation, delay)?;
+    for (order, from) in late {
+        restamp(connection, &order.rotation, from)?;
     }
     execute(connection, "commit")
 }
@@ -313,10 +317,9 @@ mod tests {
     use super::super::SqliteStore;
     use super::super::sessions::ROTATE;
     use super::*;
-    use crate::clock::Timestamp;
     use crate::error::FaultKind;
     use crate::policy::Policy;
-    use crate::ratchet::Presented;
+    use crate::ratchet::{Moment, Presented};
     use crate::session::{AccountId, Generation, ProfileId, SessionId, SessionKey};
 
     /// A writer over an account table with nothing in it.
@@ -459,8 +462,9 @@ mod tests {
 
     /// A session of the first account's.
     fn insert_session(connection: &Connection) -> rusqlite::Result<Outcome<()>> {
-        let sql = "insert into session
-                   values (?1, ?1, 1, 0, ?2, 0, 0, 0, ?3, ?3, null, ?1, 0, 0, 0, null, null, null)";
+        let sql = "insert into session (account_id, id, profile, generation, secret_hash, epoch, created_at, rotated_at,
+                       idle_expires_at, expires_at, instance_hash, retries, streak)
+                   values (?1, ?1, 1, 0, ?2, 0, 0, 0, ?3, ?3, ?1, 0, 0)";
         connection.execute(sql, params![[1_u8; 16], [7_u8; 32], EXPIRES_AT]).map(|_| Outcome::Keep(()))
     }
 
@@ -477,7 +481,8 @@ mod tests {
         };
         let at =
             Timestamp(1_800_000_000_000).plus(Duration::from_secs(60) * u32::try_from(generation).unwrap());
-        Rotation::optimistic(&token, at, &Policy::default()).unwrap()
+        let policy = Policy::default();
+        Rotation::optimistic(&token, Moment::uninterrupted(at, policy.reuse_interval), &policy).unwrap()
     }
 
     /// When the session turned, and what else a rotation could move.

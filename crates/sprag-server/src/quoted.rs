@@ -1,4 +1,6 @@
-//! How texts from outside are repeated to people.
+//! How a text that somebody gave is repeated to them.
+
+use std::time::Duration;
 
 /// A text as it is repeated in a sentence: in quotes, without control characters, and not at any length.
 pub(crate) fn quoted(text: &str) -> String {
@@ -8,6 +10,20 @@ pub(crate) fn quoted(text: &str) -> String {
     }
     let start: String = text.chars().take(LONGEST).collect();
     format!("{start:?}…")
+}
+
+/// A span as a setting would be written.
+#[must_use]
+pub fn spell(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let (size, unit) = match seconds {
+        0 => (1, 's'),
+        _ if seconds.is_multiple_of(86_400) => (86_400, 'd'),
+        _ if seconds.is_multiple_of(3600) => (3600, 'h'),
+        _ if seconds.is_multiple_of(60) => (60, 'm'),
+        _ => (1, 's'),
+    };
+    format!("{}{unit}", seconds / size)
 }
 
 #[cfg(test)]

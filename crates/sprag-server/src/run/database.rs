@@ -10,7 +10,7 @@ use sprag::store::sqlite::{self, SqliteStore};
 use sprag::store::{Migrated, Store};
 
 use crate::config::{Config, Database};
-use crate::ring_file;
+use crate::run::ring_file;
 
 /// An open store and the clock that everyone who works on it goes by.
 #[derive(Clone)]
@@ -27,7 +27,7 @@ pub struct Opened {
 /// # Errors
 /// It cannot be reached or written, is from a newer build, or is not ours.
 pub async fn migrate(config: &Config) -> anyhow::Result<Vec<Migrated>> {
-    let applied = match &config.database {
+    let applied = match &config.store.database {
         Database::Sqlite(path) => {
             if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
                 ring_file::make_dir(folder)?;
@@ -44,7 +44,7 @@ pub async fn migrate(config: &Config) -> anyhow::Result<Vec<Migrated>> {
 /// # Errors
 /// It cannot be reached, is not migrated or is from a newer build, or does not keep what it acknowledges.
 pub async fn open(config: &Config) -> anyhow::Result<Opened> {
-    let opened = match &config.database {
+    let opened = match &config.store.database {
         Database::Sqlite(path) => open_file(path),
         Database::Postgres(server) => PostgresStore::open(settings(config, server)).await.map(|store| {
             let clock = store.clock();
@@ -63,7 +63,7 @@ fn open_file(path: &Path) -> Result<Opened, sprag::Fault> {
 ///
 /// Where the database does not answer, this machine's: a leaked key must be retired even then.
 pub async fn clock(config: &Config) -> Arc<dyn Clock> {
-    if let Database::Sqlite(_) = &config.database {
+    if let Database::Sqlite(_) = &config.store.database {
         return Arc::new(SystemClock);
     }
     match open(config).await {
@@ -85,7 +85,7 @@ pub async fn clock(config: &Config) -> Arc<dyn Clock> {
 /// # Errors
 /// There is no such file.
 pub fn expect(config: &Config) -> anyhow::Result<()> {
-    match &config.database {
+    match &config.store.database {
         Database::Sqlite(path) if !path.exists() => bail!(
             "there is no database at {}; name its folder with --data-dir, or make one here with: sprag migrate",
             path.display()
@@ -97,7 +97,7 @@ pub fn expect(config: &Config) -> anyhow::Result<()> {
 /// How messages name the database: never with its password.
 #[must_use]
 pub fn shown(config: &Config) -> String {
-    match &config.database {
+    match &config.store.database {
         Database::Sqlite(path) => path.display().to_string(),
         Database::Postgres(server) => server.to_string(),
     }
@@ -107,9 +107,9 @@ pub fn shown(config: &Config) -> String {
 #[must_use]
 pub fn settings(config: &Config, server: &Server) -> postgres::Settings {
     postgres::Settings {
-        batching: config.database_batch,
-        batchers: config.database_lanes.get(),
-        pool: config.database_connections.get(),
+        batching: config.store.batch,
+        batchers: config.store.batchers.get(),
+        pool: config.store.connections.get(),
         ..postgres::Settings::new(server.clone())
     }
 }

@@ -12,11 +12,11 @@ use sprag::random::SystemRandom;
 use sprag::{Engine, Fault};
 
 use crate::config::{Config, Database, ProfileRef, Sources};
-use crate::database::{self, Opened};
 use crate::http::{self, App, Mount};
 use crate::metrics::Metrics;
 use crate::profile::{self, Profile};
-use crate::ring_file::RingSource;
+use crate::run::database::{self, Opened};
+use crate::run::ring_file::RingSource;
 
 /// One server, or one command beside it: everything it needs to work on a store.
 #[derive(Debug)]
@@ -54,7 +54,8 @@ impl Node {
         }
         let keys = ring.load(&config, &SystemRandom::default(), opened.clock.now())?;
         expect_kinship(&ring, &keys, &config, &opened).await?;
-        if let (true, RingSource::File(path), Database::Postgres(_)) = (has_new_ring, &ring, &config.database)
+        if let (true, RingSource::File(path), Database::Postgres(_)) =
+            (has_new_ring, &ring, &config.store.database)
         {
             tracing::warn!(
                 file = %path.display(),
@@ -83,10 +84,10 @@ impl Node {
         has_new_ring: bool,
     ) -> anyhow::Result<Self> {
         let ring = RingSource::of(&config);
-        let hasher = Hasher::start(config.hash_threads.get(), config.hash_queue.get())?;
-        let limits = Limits { sessions_per_account: config.sessions_per_account.get() };
+        let hasher = Hasher::start(config.passwords.hash_threads.get(), config.passwords.hash_queue.get())?;
+        let limits = Limits { sessions_per_account: config.sessions.per_account.get() };
         let engine = Engine::builder(store).clock(clock).keys(keys).hasher(hasher).limits(limits);
-        let engine = engine.issuer(config.issuer()).audience(config.audience.clone()).build()?;
+        let engine = engine.issuer(config.issuer()).audience(config.tokens.audience.clone()).build()?;
         Ok(Self { config, profiles, metrics: Arc::default(), engine: Arc::new(engine), ring, has_new_ring })
     }
 
@@ -95,7 +96,7 @@ impl Node {
     pub fn app(&self) -> Arc<App> {
         let (engine, metrics) = (Arc::clone(&self.engine), Arc::clone(&self.metrics));
         let app = App::new(engine, metrics, self.config.issuer().to_owned());
-        let app = app.called_from(self.config.cors_origins.clone());
+        let app = app.called_from(self.config.browsers.cors_origins.clone());
         Arc::new(app.behind(self.config.trusted_proxies.clone()))
     }
 
@@ -125,7 +126,7 @@ async fn expect_nobody(ring: &RingSource, config: &Config, opened: &Opened) -> a
         return Ok(());
     }
     let (database, ring) = (database::shown(config), ring.display());
-    match &config.database {
+    match &config.store.database {
         Database::Sqlite(_) => bail!(
             "there is a database at {database} but no key ring at {ring}; restore the ring from its backup, or move the \
              database away to begin with neither"
@@ -166,8 +167,9 @@ pub fn resolve(sources: &Sources) -> anyhow::Result<(Config, Vec<Profile>)> {
     let names = sources.profiles()?;
     let mapping: Vec<_> =
         load_profiles(&names, None)?.into_iter().flat_map(|profile| profile.environment).collect();
-    let config = sources.resolve(&mapping)?;
+    let mut config = sources.resolve(&mapping)?;
     let profiles = load_profiles(&config.profiles, Some(&config))?;
+    config.add_old_names(profiles.iter().flat_map(|profile| profile.old_keys.iter().cloned()));
     Ok((config, profiles))
 }
 
@@ -185,8 +187,8 @@ pub fn load_profiles(names: &[ProfileRef], config: Option<&Config>) -> anyhow::R
         if let Some(config) = config {
             profile.policy = config.over(&profile.name, profile.policy)?;
         }
-        let secure_cookies = config.and_then(|config| config.secure_cookies);
-        if let (Some(cookie), Some(is_secure)) = (&mut profile.refresh.cookie, secure_cookies) {
+        let secure_cookies = config.and_then(|config| config.browsers.secure_cookies);
+        if let (Some(cookie), Some(is_secure)) = (&mut profile.wire.refresh.cookie, secure_cookies) {
             if !is_secure && cookie.needs_secure() {
                 bail!(
                     "secure-cookies is off, and browsers keep the cookie {} of the profile {} only if it is secure; leave \

@@ -20,7 +20,7 @@ pub(super) fn token_pair(
     by: By,
     account: Option<&Account>,
 ) -> Response {
-    let (in_cookie, in_body) = transport::ways(&context.served.profile.refresh, by);
+    let (in_cookie, in_body) = transport::ways(&context.served.profile.wire.refresh, by);
     let now = context.app.engine.now();
     let (expires_in, refresh_expires_in) =
         (u64::try_from(pair.expires_in).ok(), u64::try_from(pair.refresh_expires_in).ok());
@@ -38,7 +38,7 @@ pub(super) fn token_pair(
         ..Facts::default()
     };
     let mut response = shaped(context, &facts);
-    if let (true, Some(cookie)) = (in_cookie, &context.served.profile.refresh.cookie) {
+    if let (true, Some(cookie)) = (in_cookie, &context.served.profile.wire.refresh.cookie) {
         cookie::set(&mut response, cookie, pair);
     }
     response
@@ -51,14 +51,14 @@ pub(super) fn shaped(context: &RouteContext, facts: &Facts<'_>) -> Response {
         return bodiless(status);
     }
     let mut body = Vec::with_capacity(1024);
-    let facts = Facts { profile: Some(context.served.profile.id), ..*facts };
+    let facts = Facts { profile: Some(context.served.profile.client.id), ..*facts };
     context.route.gives.write(&facts, &mut body);
     with_body(status, JSON, body)
 }
 
 /// A log-out's answer: the cookie is cleared, and the one that the system before left.
 pub(super) fn cleared(context: &RouteContext, mut response: Response) -> Response {
-    if let Some(cookie) = &context.served.profile.refresh.cookie {
+    if let Some(cookie) = &context.served.profile.wire.refresh.cookie {
         cookie::clear(&mut response, cookie);
         cookie::clear_former(&mut response, cookie);
     }

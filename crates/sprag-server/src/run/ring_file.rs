@@ -45,7 +45,11 @@ impl RingSource {
     /// Where `config` says that the ring comes from.
     #[must_use]
     pub fn of(config: &Config) -> Self {
-        if config.key_ring.is_some() { Self::Given } else { Self::File(config.data_dir.join("keys.json")) }
+        if config.tokens.key_ring.is_some() {
+            Self::Given
+        } else {
+            Self::File(config.store.data_dir.join("keys.json"))
+        }
     }
 
     /// Whether there is none yet, where one can be made.
@@ -60,9 +64,9 @@ impl RingSource {
     /// # Errors
     /// The file or the text is no ring, others may read the file, or the secret that was given is weak.
     pub fn load(&self, config: &Config, random: &dyn Random, now: Timestamp) -> anyhow::Result<KeyRing> {
-        let wanted = config.signing_algorithm;
+        let wanted = config.tokens.signing_algorithm;
         if let Self::File(path) = self {
-            make_dir(&config.data_dir)?;
+            make_dir(&config.store.data_dir)?;
             if !path.exists() {
                 create(path, &KeyRing::generate(wanted, random, now)?, random)?;
             }
@@ -94,7 +98,7 @@ impl RingSource {
     /// # Errors
     /// The file or the text is no ring, others may read the file, or the secret that was given is weak.
     pub fn read(&self, config: &Config) -> anyhow::Result<KeyRing> {
-        let mut ring = match (self, &config.key_ring) {
+        let mut ring = match (self, &config.tokens.key_ring) {
             (Self::File(path), _) => read(path)?,
             (Self::Given, Some(text)) => {
                 KeyRing::from_json(text.expose()).context("could not read the key ring in SPRAG_KEY_RING")?
@@ -103,7 +107,7 @@ impl RingSource {
                 bail!("no key ring was given; set SPRAG_KEY_RING, or unset it to use the file")
             }
         };
-        if let Some(secret) = &config.hs256_secret {
+        if let Some(secret) = &config.tokens.hs256_secret {
             ring.with_hs256_secret(secret.expose().as_bytes())?;
         }
         Ok(ring)

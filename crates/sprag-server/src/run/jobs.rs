@@ -1,15 +1,17 @@
 //! What a running server does by itself: sweep, read the key ring again, add a checkpoint to the journal.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::config::Config;
 use crate::metrics::Metrics;
-use crate::node::Node;
-use crate::ring_file::{self, RingSource};
+use crate::run::node::Node;
+use crate::run::ring_file::{self, RingSource, Stamp};
 use sprag::checkpoints::Checkpointing;
 use sprag::keys::KeyRing;
 use sprag::{Engine, Fault};
@@ -23,31 +25,72 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(3600);
 /// The pause between two slices of a sweep, in which refreshes go first.
 pub(crate) const SWEEP_PAUSE: Duration = Duration::from_millis(20);
 
-/// Starts the jobs; they stop when the set is dropped.
-pub fn start(node: &Node) -> JoinSet<()> {
-    let mut jobs = JoinSet::new();
-    if let Some(every) = node.config.sweep_interval {
-        let (engine, metrics) = (Arc::clone(&node.engine), Arc::clone(&node.metrics));
-        jobs.spawn(sweep_now_and_then(engine, metrics, every, node.config.keep_ended));
-    }
-    if let RingSource::File(_) = &node.ring {
-        jobs.spawn(watch_ring(Arc::clone(&node.engine), node.ring.clone(), node.config.clone()));
-    }
-    jobs.spawn(add_checkpoints(Arc::clone(&node.engine)));
-    jobs
+/// Something that a running server does by itself, again and again.
+struct Job {
+    /// What the log calls it.
+    name: &'static str,
+    every: Duration,
+    work: Box<dyn Work>,
 }
 
-async fn sweep_now_and_then(engine: Arc<Engine>, metrics: Arc<Metrics>, every: Duration, keep: Duration) {
-    let mut ticks = interval(every);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
+/// What a job does each time. Every node does it for itself.
+#[async_trait]
+trait Work: Send {
+    async fn run(&mut self);
+}
+
+/// Starts the jobs; they stop when the set is dropped.
+pub fn start(node: &Node) -> JoinSet<()> {
+    jobs(node).into_iter().map(Job::repeat).collect()
+}
+
+/// All jobs of a server.
+fn jobs(node: &Node) -> Vec<Job> {
+    let (engine, metrics) = (&node.engine, &node.metrics);
+    let sweep = node.config.sessions.sweep_interval.map(|every| {
+        let (engine, metrics) = (Arc::clone(engine), Arc::clone(metrics));
+        Job {
+            name: "sweep",
+            every,
+            work: Box::new(Sweep { engine, metrics, keep: node.config.sessions.keep_ended }),
+        }
+    });
+    let watch = RingWatch::of(node);
+    let watch = watch.map(|watch| Job { name: "key ring", every: RING_INTERVAL, work: Box::new(watch) });
+    let checkpoints = Box::new(Checkpoints { engine: Arc::clone(engine) });
+    let checkpoints = Job { name: "checkpoint", every: CHECKPOINT_INTERVAL, work: checkpoints };
+    [sweep, watch, Some(checkpoints)].into_iter().flatten().collect()
+}
+
+impl Job {
+    /// Does it at once, and then again and again.
+    async fn repeat(mut self) {
+        let mut ticks = interval(self.every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            tracing::trace!(job = self.name, "a job runs");
+            self.work.run().await;
+        }
+    }
+}
+
+/// Ends the sessions that have expired, and removes those that ended long ago.
+struct Sweep {
+    engine: Arc<Engine>,
+    metrics: Arc<Metrics>,
+    keep: Duration,
+}
+
+#[async_trait]
+impl Work for Sweep {
+    async fn run(&mut self) {
         let mut after = None;
         loop {
-            match engine.upkeep().sweep(after, keep).await {
+            match self.engine.upkeep().sweep(after, self.keep).await {
                 Ok(swept) => {
-                    metrics.swept_ended.inc_by(swept.ended);
-                    metrics.swept_removed.inc_by(swept.removed);
+                    self.metrics.swept_ended.inc_by(swept.ended);
+                    self.metrics.swept_removed.inc_by(swept.removed);
                     after = swept.next;
                 }
                 Err(fault) => {
@@ -56,28 +99,42 @@ async fn sweep_now_and_then(engine: Arc<Engine>, metrics: Arc<Metrics>, every: D
                 }
             }
             if after.is_none() {
-                break;
+                return;
             }
             sleep(SWEEP_PAUSE).await;
         }
     }
 }
 
-async fn watch_ring(engine: Arc<Engine>, source: RingSource, config: Config) {
-    let RingSource::File(path) = &source else { return };
-    let mut known = ring_file::stamp(path);
-    let mut ticks = interval(RING_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let found = ring_file::stamp(path);
-        if found == known || found.is_none() {
-            continue;
+/// Reads the key ring's file again when it has changed.
+struct RingWatch {
+    engine: Arc<Engine>,
+    config: Config,
+    source: RingSource,
+    path: PathBuf,
+    known: Option<Stamp>,
+}
+
+impl RingWatch {
+    /// `None` where the ring is in no file.
+    fn of(node: &Node) -> Option<Self> {
+        let RingSource::File(path) = &node.ring else { return None };
+        let (engine, config, source) = (Arc::clone(&node.engine), node.config.clone(), node.ring.clone());
+        Some(Self { engine, config, source, path: path.clone(), known: ring_file::stamp(path) })
+    }
+}
+
+#[async_trait]
+impl Work for RingWatch {
+    async fn run(&mut self) {
+        let found = ring_file::stamp(&self.path);
+        if found == self.known || found.is_none() {
+            return;
         }
-        match source.read(&config) {
+        match self.source.read(&self.config) {
             Ok(keys) => {
-                if change_ring(&engine, keys).await.is_ok() {
-                    known = found;
+                if change_ring(&self.engine, keys).await.is_ok() {
+                    self.known = found;
                 }
             }
             Err(error) => {
@@ -120,12 +177,15 @@ async fn change_ring(engine: &Engine, keys: KeyRing) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn add_checkpoints(engine: Arc<Engine>) {
-    let mut ticks = interval(CHECKPOINT_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        match engine.upkeep().add_checkpoint().await {
+/// Binds the journal's chains together.
+struct Checkpoints {
+    engine: Arc<Engine>,
+}
+
+#[async_trait]
+impl Work for Checkpoints {
+    async fn run(&mut self) {
+        match self.engine.upkeep().add_checkpoint().await {
             Ok(Checkpointing::Added(checkpoint)) => {
                 // In the log as well, so that a copy of it stands where a writer to the database cannot reach.
                 let tag = data_encoding::HEXLOWER.encode(&checkpoint.tag);
@@ -154,6 +214,7 @@ mod tests {
     use sprag::store::memory::MemoryStore;
 
     use super::*;
+    use crate::config::Flags;
 
     const NOW: Timestamp = Timestamp(1_782_907_200_000);
 
@@ -167,6 +228,25 @@ mod tests {
         let engine = engine.build().unwrap();
         assert!(engine.store().admit(engine.keys().fingerprints(), NOW).await.unwrap());
         engine
+    }
+
+    /// The jobs of a server with these settings.
+    async fn names(settings: &[(&str, &str)]) -> Vec<&'static str> {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data").display().to_string();
+        let given = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let environment = given.chain([("SPRAG_DATA_DIR".to_owned(), data)]);
+        let config = Config::resolve(Flags::new(), environment, folder.path()).unwrap();
+        let node = Node::make(config, Vec::new()).await.unwrap();
+        jobs(&node).into_iter().map(|job| job.name).collect()
+    }
+
+    #[tokio::test]
+    async fn a_server_sweeps_watches_its_ring_and_adds_checkpoints() {
+        assert_eq!(names(&[]).await, ["sweep", "key ring", "checkpoint"]);
+        let ring = ring(1).to_json();
+        let without = [("SPRAG_SWEEP_INTERVAL", "0s"), ("SPRAG_KEY_RING", ring.as_str())];
+        assert_eq!(names(&without).await, ["checkpoint"], "no file to watch, and nothing to sweep");
     }
 
     #[tokio::test]

@@ -1,0 +1,68 @@
+//! Where a value came from, and how that is said.
+
+use std::fmt;
+
+use super::dotenv;
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The command line.
+    Flag(&'static str),
+    /// The process environment, under this name.
+    Environment(String),
+    /// `.env`.
+    Dotenv {
+        /// Under this name.
+        name: String,
+        /// On this line.
+        line: usize,
+    },
+    /// The file of settings.
+    File {
+        /// The file, as it was named.
+        path: String,
+        /// On this line.
+        line: usize,
+        /// Under this key.
+        key: String,
+    },
+    /// Nobody set it.
+    Default,
+}
+
+impl Origin {
+    /// How a sentence about the value begins.
+    #[must_use]
+    pub fn subject(&self, setting: &str) -> String {
+        match self {
+            Self::Flag(name) => format!("--{name}"),
+            Self::Environment(name) => format!("{name} in the environment"),
+            Self::Dotenv { name, line } => format!("{name} in {} line {line}", dotenv::NAME),
+            Self::File { path, line, key } => format!("{key} in {path} line {line}"),
+            Self::Default => format!("the default of {setting}"),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(name) => write!(f, "flag --{name}"),
+            Self::Environment(name) => write!(f, "environment {name}"),
+            Self::Dotenv { name, line } if name.starts_with("SPRAG_") => {
+                write!(f, "{} line {line}", dotenv::NAME)
+            }
+            Self::Dotenv { name, line } => write!(f, "{} line {line} ({name})", dotenv::NAME),
+            Self::File { path, line, .. } => write!(f, "{path} line {line}"),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// A text and where it came from. Not `Debug`, as it may be a secret.
+#[derive(Clone)]
+pub(super) struct Found {
+    pub(super) text: String,
+    pub(super) origin: Origin,
+}

@@ -1,0 +1,7 @@
+//! Running a server: what a configuration comes to, where its keys and its store are, and what it does by itself.
+
+pub mod database;
+pub mod jobs;
+pub mod logs;
+pub mod node;
+pub mod ring_file;

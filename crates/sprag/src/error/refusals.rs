@@ -1,0 +1,285 @@
+//! The table of refusals: a row for each way of saying "no", and everything that is known of it.
+//!
+//! The wire's codes and usual statuses, the sentences, the description of the API and `docs/reference/errors.md` are all
+//! taken from here. Most rows are what a [`Refusal`] or a [`Fault`](super::Fault) of the library comes to; those that say "the server" are made by `sprag-server` alone, before the library is asked.
+//! `docs/adding/a-refusal.md` says how to add one.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use crate::session::EndCause;
+
+/// A row: one way of saying "no".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// What stands in the `code` of the answer; stable, part of the wire.
+    pub name: &'static str,
+    /// The status of HTTP that it has, unless a profile gives it another.
+    pub status: u16,
+    /// What a person is told, and what to do about it, where nothing more is known of the case at hand.
+    pub sentence: &'static str,
+    /// When it is answered, in Markdown.
+    pub when: &'static str,
+    /// What the journal says of it, in Markdown; mostly nothing, as a refusal is no event.
+    pub event: &'static str,
+}
+
+macro_rules! table {
+    ($($(#[doc = $doc:literal])* $row:ident: $name:literal, $status:literal, $sentence:literal, $when:literal, $event:literal;)*) => {
+        $($(#[doc = $doc])* pub const $row: Code = Code {
+            name: $name,
+            status: $status,
+            sentence: $sentence,
+            when: $when,
+            event: $event,
+        };)*
+
+        /// Every row, in the order in which they are shown.
+        pub const CODES: &[Code] = &[$($row),*];
+    };
+}
+
+table! {
+    /// The server: the request cannot be read.
+    REQUEST_INVALID: "request_invalid", 400,
+        "this request cannot be understood; send what /docs describes",
+        "The body cannot be read, or what was sent contradicts itself: no JSON, no object, deeper than 32 levels, cookie and body of two sessions",
+        "";
+    /// The server: a field is not there.
+    FIELD_MISSING: "field_missing", 400,
+        "a field that this call needs is missing; send it",
+        "A field that is needed did not come",
+        "";
+    /// The server: a field cannot be read.
+    FIELD_INVALID: "field_invalid", 400,
+        "a field must be a text; send it as one",
+        "A field holds something other than a text",
+        "";
+    /// No token came with the request.
+    TOKEN_MISSING: "token_missing", 401,
+        "no token was sent; log in, or send the token this call needs",
+        "No token came with a call that needs one",
+        "";
+    /// The token is not one of ours, or not for this profile.
+    TOKEN_INVALID: "token_invalid", 401,
+        "this token is not valid here; log in again",
+        "Not a token of ours, or another profile's: malformed, wrong tag, retired key",
+        "counted; `secret_mismatch` where the tag was right";
+    /// The token was spent a moment ago and this profile answers no retries.
+    TOKEN_SPENT: "token_spent", 401,
+        "this refresh token has been used already; use the one that replaced it",
+        "A refresh token used already, inside the reuse interval, on a profile that answers no retries, or by a request whose twin was answered before; nothing ends",
+        "`foreign_retry`, `late_twin` or `contested` where another client is about";
+    /// The token's or session's lifetime is over.
+    TOKEN_EXPIRED: "token_expired", 401,
+        "this token has expired; refresh it or log in again",
+        "The access token, or the session's idle timeout or lifetime, has run out",
+        "`session_ended`";
+    /// The session is over.
+    SESSION_ENDED: "session_ended", 401,
+        "this session has ended; log in again",
+        "The session is over; a genuine token also learns the cause",
+        "`session_ended`, once";
+    /// The account may not log in.
+    ACCOUNT_DISABLED: "account_disabled", 401,
+        "this account is disabled; ask whoever runs this service",
+        "The account may not log in; told only to who knows the password or has a genuine token",
+        "`session_ended` or `login_failed`";
+    /// Unknown name or wrong password: deliberately not told apart.
+    CREDENTIALS_INVALID: "credentials_invalid", 401,
+        "the name or the password is wrong",
+        "Unknown name or wrong password; not told apart, in answer or time",
+        "`login_failed`";
+    /// The present password, asked for once more, is wrong. Not 401: front ends answer that with a refresh, and the token
+    /// is not what is wrong.
+    CURRENT_PASSWORD_WRONG: "current_password_wrong", 403,
+        "the current password is wrong",
+        "A password change with the wrong current password; not 401, or clients would refresh",
+        "`login_failed`";
+    /// Only an administrator may do this.
+    FORBIDDEN: "forbidden", 403,
+        "only an administrator may do this",
+        "Only an administrator may do this; or one asked what happened to the session they ask with, which nobody is told",
+        "";
+    /// The server: a request that a cookie authenticates, from another site.
+    ORIGIN_REFUSED: "origin_refused", 403,
+        "this request carries or asks for a session cookie, and no Origin or Sec-Fetch-Site header shows that a page of this site sent it; send it from such a page, or the token in the body",
+        "A request with a session cookie, and nothing shows that a page of this site, or of one named by `cors-origins`, sent it",
+        "";
+    /// The server: nothing is there.
+    NOT_FOUND: "not_found", 404,
+        "there is nothing at this address; /docs lists what there is",
+        "There is nothing at this address",
+        "";
+    /// The account has no such session.
+    SESSION_UNKNOWN: "session_unknown", 404,
+        "there is no such live session; list the sessions to see which there are",
+        "The account has no such live session",
+        "";
+    /// There is no such account.
+    ACCOUNT_UNKNOWN: "account_unknown", 404,
+        "there is no such account",
+        "There is no such account",
+        "";
+    /// The server: the path has no such method.
+    METHOD_NOT_ALLOWED: "method_not_allowed", 405,
+        "this address takes another method; the Allow header names it",
+        "The address takes another method; `Allow` names it",
+        "";
+    /// The server: the body is slow.
+    REQUEST_TIMEOUT: "request_timeout", 408,
+        "the body did not arrive within 10 seconds; send the request again",
+        "The body did not arrive within 10 seconds",
+        "";
+    /// Another account has that user name or e-mail.
+    NAME_TAKEN: "name_taken", 409,
+        "another account has this user name or e-mail; choose another",
+        "Another account has this user name or e-mail address",
+        "";
+    /// The server: the body is large.
+    REQUEST_TOO_LARGE: "request_too_large", 413,
+        "the body is larger than 64 KiB; send less",
+        "The body is larger than 64 KiB",
+        "";
+    /// The server: the body is of a kind that is not read.
+    MEDIA_TYPE_UNSUPPORTED: "media_type_unsupported", 415,
+        "the body is neither JSON nor a form, or is compressed; send plain JSON",
+        "Neither JSON nor a form (urlencoded or multipart), or compressed",
+        "";
+    /// The user name or e-mail cannot be taken.
+    NAME_INVALID: "name_invalid", 400,
+        "this cannot be a user name or an e-mail address; choose another",
+        "A user name or e-mail address that cannot be one, or a name of a person that is too long",
+        "";
+    /// The password cannot be taken.
+    PASSWORD_REJECTED: "password_rejected", 400,
+        "a password has 8 to 1024 bytes; choose another",
+        "A password of fewer than 8 or more than 1024 bytes; never truncated",
+        "";
+    /// One spent token was presented too often.
+    TOO_MANY_RETRIES: "too_many_retries", 429,
+        "this refresh token was presented too many times; use the one that replaced it",
+        "One spent token answered 16 times already; use its successor",
+        "";
+    /// The server, once it limits how often a client may ask; a profile may word it already.
+    RATE_LIMITED: "rate_limited", 429,
+        "too many requests; come again when Retry-After says",
+        "Too many requests of one kind; come back after `Retry-After`. Nothing is limited yet",
+        "";
+    /// A defect.
+    INTERNAL: "internal", 500,
+        "something broke here; try again later",
+        "A defect of ours; the log has it",
+        "";
+    /// The store fails.
+    UNAVAILABLE: "unavailable", 503,
+        "the service cannot answer just now; try again in a second, with the same token",
+        "The store fails, is full or too slow; nothing was acknowledged, nothing ended; come back after `Retry-After`",
+        "";
+    /// A bounded queue is full.
+    BUSY: "busy", 503,
+        "too many requests of this kind at once; try again in a second",
+        "Too many passwords wait to be hashed; come back after `Retry-After`",
+        "";
+}
+
+/// A "no" with a stable code and a sentence for a person; [`Refusal::row`] is what the [table](CODES) says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No token came with the request.
+    TokenMissing,
+    /// The token is not one of ours, or not for this profile.
+    TokenInvalid,
+    /// The token was spent a moment ago and this profile answers no retries.
+    TokenSpent,
+    /// The token's or session's lifetime is over.
+    TokenExpired,
+    /// The session is over; whoever has a genuine token of it learns why.
+    SessionEnded(Option<EndCause>),
+    /// The account may not log in.
+    AccountDisabled,
+    /// One spent token was presented too often.
+    TooManyRetries,
+    /// Unknown name or wrong password: deliberately not told apart.
+    CredentialsInvalid,
+    /// The present password, asked for once more, is wrong.
+    CurrentPasswordWrong,
+    /// The password cannot be taken.
+    PasswordRejected,
+    /// The user name or e-mail cannot be taken, for this reason.
+    NameInvalid(&'static str),
+    /// Another account has that user name or e-mail.
+    NameTaken,
+    /// Only an administrator may do this.
+    Forbidden,
+    /// The account has no such session.
+    SessionUnknown,
+    /// There is no such account.
+    AccountUnknown,
+}
+
+impl Refusal {
+    /// Its row in the table of refusals.
+    #[must_use]
+    pub fn row(&self) -> &'static Code {
+        match self {
+            Self::TokenMissing => &TOKEN_MISSING,
+            Self::TokenInvalid => &TOKEN_INVALID,
+            Self::TokenSpent => &TOKEN_SPENT,
+            Self::TokenExpired => &TOKEN_EXPIRED,
+            Self::SessionEnded(_) => &SESSION_ENDED,
+            Self::AccountDisabled => &ACCOUNT_DISABLED,
+            Self::TooManyRetries => &TOO_MANY_RETRIES,
+            Self::CredentialsInvalid => &CREDENTIALS_INVALID,
+            Self::CurrentPasswordWrong => &CURRENT_PASSWORD_WRONG,
+            Self::PasswordRejected => &PASSWORD_REJECTED,
+            Self::NameInvalid(_) => &NAME_INVALID,
+            Self::NameTaken => &NAME_TAKEN,
+            Self::Forbidden => &FORBIDDEN,
+            Self::SessionUnknown => &SESSION_UNKNOWN,
+            Self::AccountUnknown => &ACCOUNT_UNKNOWN,
+        }
+    }
+
+    /// The stable code, part of the wire.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.row().name
+    }
+}
+
+/// The row's sentence, or what more is known of the case at hand.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SessionEnded(Some(cause)) => {
+                write!(f, "this session has ended because {}; log in again", cause.sentence())
+            }
+            Self::NameInvalid(reason) => f.write_str(reason),
+            _ => f.write_str(self.row().sentence),
+        }
+    }
+}
+
+impl StdError for Refusal {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_stands_once_in_the_table() {
+        for (position, code) in CODES.iter().enumerate() {
+            assert!(CODES[..position].iter().all(|earlier| earlier.name != code.name), "{}", code.name);
+        }
+    }
+
+    #[test]
+    fn a_row_has_the_status_of_an_error_and_its_words() {
+        for code in CODES {
+            assert!((400..=599).contains(&code.status), "{}", code.name);
+            assert!(!code.sentence.is_empty() && !code.sentence.ends_with('.'), "{}", code.name);
+            assert!(code.when.starts_with(char::is_uppercase) && !code.when.ends_with('.'), "{}", code.name);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What becomes of a database of the version before: its sessions go on, under the rules that are newer than they are.
+#![cfg(any(feature = "sqlite", feature = "postgres"))]
+
+use std::fs;
+use std::path::Path;
+
+use sprag::clock::Timestamp;
+use sprag::policy::{MAX_RETRIES, Policy};
+use sprag::ratchet::{Moment, Presented, Rotation};
+use sprag::session::{AccountId, EndCause, Generation, Methods, ProfileId, Session, SessionId, SessionKey};
+use sprag::store::Store;
+use uuid::Uuid;
+
+/// The last migration of the version before.
+const BEFORE: i64 = 3;
+const OPENED: Timestamp = Timestamp(1_800_000_000_000);
+const TURNED: Timestamp = Timestamp(OPENED.0 + 60_000);
+
+const HISTORY: &str = "create table refinery_schema_history (
+    version int4 primary key, name varchar(255), applied_on varchar(255), checksum varchar(255))";
+
+/// Of the version before's sessions: one that goes on, one whose password was changed a moment ago, and one that has ended.
+const LIVE: u8 = 1;
+const SEALED: u8 = 2;
+const ENDED: u8 = 3;
+
+fn key(session: u8) -> SessionKey {
+    let id = |byte: u8| Uuid::from_bytes([byte; 16]);
+    SessionKey { account: AccountId(id(9)), session: SessionId(id(session)) }
+}
+
+/// The SQL of every migration up to the version before, in order.
+fn sql_before(engine: &str) -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(engine);
+    let names = fs::read_dir(&folder).expect("migrations").map(|entry| entry.expect("an entry").path());
+    let mut paths: Vec<_> = names.collect();
+    paths.sort();
+    let before = usize::try_from(BEFORE).expect("a small number");
+    paths[..before].iter().map(|path| fs::read_to_string(path).expect("SQL")).collect()
+}
+
+/// Rows as that build wrote them; `hex` makes a blob of hexadecimal digits.
+fn rows(hex: impl Fn(&str) -> String, id: impl Fn(u8) -> String, truth: [&str; 2]) -> String {
+    let (opened, turned, ends) = (OPENED.0, TURNED.0, OPENED.0 + 86_400_000);
+    let [is_false, is_true] = truth;
+    let (secret, instance) = (hex(&"07".repeat(32)), hex(&"02".repeat(16)));
+    let account = id(9);
+    let session = |number: u8, is_sealed: &str, ended: &str| {
+        let id = id(number);
+        format!(
+            "insert into session (account_id, id, profile, generation, secret_hash, epoch, created_at, rotated_at,
+                 idle_expires_at, expires_at, retry_hash, instance_hash, retries, is_sealed, streak, streak_generation,
+                 ended_at, ended_cause)
+             values ({account}, {id}, 1, 4, {secret}, 0, {opened}, {turned}, {ends}, {ends}, null, {instance}, 2,
+                 {is_sealed}, 0, null, {ended});"
+        )
+    };
+    [
+        format!(
+            "insert into account (id, epoch, is_admin, created_at, username, password_hash, external_id, external_page)
+             values ({account}, 0, {is_false}, {opened}, 'ann', 'hash', 'old-7', 5);"
+        ),
+        session(LIVE, is_false, "null, null"),
+        session(SEALED, is_true, "null, null"),
+        session(ENDED, is_true, &format!("{turned}, 'logout'")),
+    ]
+    .concat()
+}
+
+async fn goes_on_as_it_should(store: &dyn Store) {
+    let find = async |session| store.find(key(session)).await.expect("find").expect("it is there");
+    let live = find(LIVE).await.session;
+    let expected = Session {
+        generation: Generation(4),
+        authenticated_at: OPENED,
+        methods: Methods::NONE,
+        instance_hash: [2; 16],
+        previous_retry_hash: None,
+        other_instance_hash: None,
+        taken_generation: None,
+        contested_generation: None,
+        retries: 2,
+        ..live.clone()
+    };
+    assert_eq!(live, expected);
+    assert_eq!(find(SEALED).await.session.retries, MAX_RETRIES, "its spent token still gets nothing");
+    let ended = find(ENDED).await.session;
+    assert_eq!((ended.ended.map(|ended| ended.cause), ended.retries), (Some(EndCause::Logout), 2));
+    let ann = store.account(key(LIVE).account).await.expect("account").expect("it is there");
+    let external = ann.particulars.external.expect("it came from another system");
+    assert_eq!((external.id.as_str(), external.profile), ("old-7", ProfileId(5)));
+
+    // Its own instance and then another turn it.
+    let mut row = live;
+    for instance in [2, 3] {
+        let token = Presented {
+            key: row.key,
+            profile: row.profile,
+            generation: row.generation,
+            secret_hash: [7; 32],
+            retry_hash: None,
+            instance_hash: [instance; 16],
+        };
+        let policy = Policy::default();
+        let now = Timestamp(row.rotated_at.0 + 60_000);
+        let moment = Moment::uninterrupted(now, policy.reuse_interval);
+        let rotation = Rotation::optimistic(&token, moment, &policy).expect("not the last generation");
+        let rotated = store.rotate(rotation, None).await.expect("rotate").expect("it turns");
+        assert_eq!((rotated.authenticated_at, rotated.methods), (OPENED, Methods::NONE));
+        row = find(LIVE).await.session;
+    }
+    assert_eq!((row.other_instance_hash, row.taken_generation), (Some([2; 16]), Some(Generation(6))));
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn a_sqlite_file_of_the_version_before_goes_on() {
+    use sprag::store::sqlite::{Settings, SqliteStore};
+
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (path, reference) = (directory.path().join("sprag.db"), directory.path().join("reference.db"));
+    SqliteStore::migrate(&reference).expect("migrate");
+    let connection = rusqlite::Connection::open(&path).expect("a database");
+    connection.execute_batch(HISTORY).expect("the table of migrations");
+    sql_before("sqlite").iter().for_each(|sql| connection.execute_batch(sql).expect("a migration"));
+    let copied = format!(
+        "attach '{}' as reference;
+         insert into main.refinery_schema_history
+         select * from reference.refinery_schema_history where version <= {BEFORE};
+         detach reference;",
+        reference.display()
+    );
+    connection.execute_batch(&copied).expect("the history");
+    let id = |byte: u8| format!("x'{}'", format!("{byte:02x}").repeat(16));
+    connection.execute_batch(&rows(|hex| format!("x'{hex}'"), id, ["0", "1"])).expect("rows");
+    drop(connection);
+
+    let applied = SqliteStore::migrate(&path).expect("migrate");
+    assert_eq!(applied.iter().map(|migrated| migrated.version).collect::<Vec<_>>(), [BEFORE + 1]);
+    goes_on_as_it_should(&SqliteStore::open(&path, Settings::default()).expect("open")).await;
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_postgresql_database_of_the_version_before_goes_on() {
+    use sprag::store::postgres::{PostgresStore, Server, Settings};
+
+    let (database, reference) =
+        (sprag_rig::Postgres::shared().fresh_database(), sprag_rig::Postgres::shared().fresh_database());
+    let settings = |url: &str| Settings::new(url.parse::<Server>().expect("an address"));
+    PostgresStore::migrate(&settings(&reference.url())).await.expect("migrate");
+    let history = reference.psql(&format!(
+        "select string_agg(format('(%s, %L, %L, %L)', version, name, applied_on, checksum), ', ')
+         from refinery_schema_history where version <= {BEFORE}"
+    ));
+    database.psql(HISTORY);
+    sql_before("postgres").iter().for_each(|sql| drop(database.psql(sql)));
+    database.psql(&format!("insert into refinery_schema_history values {history}"));
+    let id = |byte: u8| format!("'{}'", Uuid::from_bytes([byte; 16]));
+    database.psql(&rows(|hex| format!("decode('{hex}', 'hex')"), id, ["false", "true"]));
+
+    let applied = PostgresStore::migrate(&settings(&database.url())).await.expect("migrate");
+    assert_eq!(applied.iter().map(|migrated| migrated.version).collect::<Vec<_>>(), [BEFORE + 1]);
+    goes_on_as_it_should(&PostgresStore::open(settings(&database.url())).await.expect("open")).await;
+}
