@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use serde_json::{Value, json};
-use sprag::account::{Account, Name, Particulars};
+use sprag::account::{Account, Name};
 use sprag::audit::{Event, EventKind};
 use sprag::random::{self, SystemRandom};
-use sprag::session::{AccountId, Epoch, Session, SessionId};
+use sprag::session::{AccountId, Session, SessionId};
 use sprag::store::NewAccount;
 
 use crate::call::{Answer, Call, REFRESH_COOKIE};
@@ -69,14 +69,10 @@ impl World {
         let id = AccountId(random::id(&SystemRandom::default(), self.now()));
         let email = format!("{name}@example.org");
         let account = Account {
-            id,
             username: Some(name.to_owned()),
             email: Some(email.clone()),
             is_admin,
-            disabled_at: None,
-            epoch: Epoch(0),
-            created_at: self.now(),
-            particulars: Particulars::default(),
+            ..Account::new(id, self.now())
         };
         let event = Event {
             account: id,
@@ -139,12 +135,13 @@ impl<'w> Person<'w> {
     }
 
     pub async fn is_disabled(&self) {
-        let done = self.world.engine.disable(self.id, &nobody()).await.expect("a store that works");
+        let done =
+            self.world.engine.accounts().disable(self.id, &nobody()).await.expect("a store that works");
         assert!(done, "{} was enabled", self.name);
     }
 
     pub async fn is_enabled(&self) {
-        let done = self.world.engine.enable(self.id, &nobody()).await.expect("a store that works");
+        let done = self.world.engine.accounts().enable(self.id, &nobody()).await.expect("a store that works");
         assert!(done, "{} was disabled", self.name);
     }
 }

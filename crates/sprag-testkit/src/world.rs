@@ -14,7 +14,7 @@ use sprag::Engine;
 use sprag::access::Algorithm;
 use sprag::audit::{Entry, Severity};
 use sprag::clock::{Clock as _, HandClock, Timestamp};
-use sprag::engine::{Issuer, Limits};
+use sprag::engine::Limits;
 use sprag::keys::KeyRing;
 use sprag::password::Hasher;
 use sprag::random::SystemRandom;
@@ -106,20 +106,16 @@ impl World {
         let database = folder.path().join("sprag.db");
         let seam = Arc::new(Seam::over(open_store(&database)));
         let clock = Arc::new(HandClock::at(BEGINNING));
-        let random = Arc::new(SystemRandom::default());
-        let mut keys = KeyRing::generate(Algorithm::Es256, random.as_ref(), BEGINNING).expect("keys");
+        let mut keys =
+            KeyRing::generate(Algorithm::Es256, &SystemRandom::default(), BEGINNING).expect("keys");
         if let Some(secret) = &plan.hs256_secret {
             keys.with_hs256_secret(secret.as_bytes()).expect("a secret that is not weak");
         }
-        let engine = Arc::new(Engine::new(
-            Arc::clone(&seam) as Arc<dyn Store>,
-            Arc::clone(&clock) as _,
-            random,
-            keys,
-            Hasher::start(1, plan.hash_queue).expect("a thread"),
-            Issuer { issuer: ORIGIN.to_owned(), audience: "sprag-stories".to_owned() },
-            Limits { sessions_per_account: plan.sessions_per_account },
-        ));
+        let engine = Engine::builder(Arc::clone(&seam) as Arc<dyn Store>).clock(Arc::clone(&clock) as _);
+        let engine = engine.keys(keys).issuer(ORIGIN).audience("sprag-stories");
+        let engine = engine.hasher(Hasher::start(1, plan.hash_queue).expect("a thread"));
+        let limits = Limits { sessions_per_account: plan.sessions_per_account };
+        let engine = Arc::new(engine.limits(limits).build().expect("an engine"));
         check_together(&plan.profiles).expect("profiles that go together");
         let Plan { profiles, other_origins, proxies, .. } = plan;
         let router = serve(&engine, &profiles, &other_origins, &proxies, PATIENCE);
@@ -182,7 +178,7 @@ impl World {
     pub fn changes_keys(&self, change: impl FnOnce(&mut KeyRing)) {
         let mut ring = self.stolen_ring();
         change(&mut ring);
-        self.engine.replace_keys(ring);
+        self.engine.upkeep().replace_keys(ring);
     }
 
     pub async fn row(&self, id: SessionId) -> Session {

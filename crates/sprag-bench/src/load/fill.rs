@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use sprag::Engine;
-use sprag::account::{Account, Name, Particulars};
+use sprag::account::{Account, Name};
 use sprag::audit::{Event, EventKind};
 use sprag::clock::Timestamp;
 use sprag::error::Fault;
@@ -201,16 +201,7 @@ impl Maker {
         let id = AccountId(random::id(&SystemRandom::default(), now));
         let username = format!("{NAME_PREFIX}{}", id.0.simple());
         let name = Name::username(&username).context("the name of an account for load is refused")?;
-        let account = Account {
-            id,
-            username: Some(username),
-            email: None,
-            is_admin: false,
-            disabled_at: None,
-            epoch: Epoch(0),
-            created_at: now,
-            particulars: Particulars::default(),
-        };
+        let account = Account { username: Some(username), ..Account::new(id, now) };
         let new = NewAccount {
             account,
             names: vec![name],
@@ -305,13 +296,16 @@ mod tests {
     #[tokio::test]
     async fn accounts_of_people_are_left_alone() {
         let engine = Arc::new(engine());
-        let user =
-            sprag::engine::NewUser { username: Some("ann"), password: "correct horse", ..Default::default() };
+        let user = sprag::engine::NewUser {
+            username: Some("ann"),
+            password: Some("correct horse"),
+            ..Default::default()
+        };
         let nobody = sprag::engine::Requester { ip: None, user_agent: None, instance: [0; 16] };
-        let ann = engine.create_account(user, &nobody).await.unwrap();
+        let ann = engine.accounts().create(user, &nobody).await.unwrap();
         let profile = profile();
         fill(&engine, &profile, 30, None).await.unwrap();
-        assert_eq!(engine.sessions_of(ann.id).await.unwrap(), []);
+        assert_eq!(engine.sessions().of(ann.id).await.unwrap(), []);
         assert_eq!(survey(&engine, true).await.unwrap().own_accounts.len(), 3);
     }
 
@@ -322,18 +316,10 @@ mod tests {
 
     fn engine() -> Engine {
         use sprag::clock::{Clock as _, SystemClock};
-        use sprag::{engine, keys::KeyRing, password::Hasher, store::memory::MemoryStore};
+        use sprag::{keys::KeyRing, password::Hasher, store::memory::MemoryStore};
         let random = SystemRandom::default();
         let keys = KeyRing::generate(sprag::access::Algorithm::Es256, &random, SystemClock.now()).unwrap();
-        let issuer = engine::Issuer { issuer: "http://localhost".into(), audience: "test".into() };
-        Engine::new(
-            Arc::new(MemoryStore::default()),
-            Arc::new(SystemClock),
-            Arc::new(random),
-            keys,
-            Hasher::start(1, 4).unwrap(),
-            issuer,
-            engine::Limits::default(),
-        )
+        let engine = Engine::builder(Arc::new(MemoryStore::default())).keys(keys).issuer("http://localhost");
+        engine.hasher(Hasher::start(1, 4).unwrap()).build().unwrap()
     }
 }

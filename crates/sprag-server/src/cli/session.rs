@@ -211,14 +211,14 @@ async fn revoke(engine: &Engine, id: SessionId) -> anyhow::Result<ExitCode> {
         say(format_args!("session {id} ended already, at {at}: {cause}; nothing was changed"))?;
         return Ok(ExitCode::SUCCESS);
     }
-    engine.end_session(session.key, EndCause::Admin, &requester()).await.map_err(plainly)?;
+    engine.sessions().end(session.key, EndCause::Admin, &requester()).await.map_err(plainly)?;
     say(format_args!("session {id} has ended; its access token runs out by itself"))?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn revoke_all(engine: &Engine, who: &str) -> anyhow::Result<ExitCode> {
     let account = user::find(engine, who).await?;
-    let (name, ended) = (called(&account), engine.end_sessions_of(account.id, &requester()).await?);
+    let (name, ended) = (called(&account), engine.sessions().end_all_of(account.id, &requester()).await?);
     match ended {
         0 => say(format_args!("{name} has no live session; nothing was changed"))?,
         1 => say(format_args!("1 session of {name} has ended; its access token runs out by itself"))?,

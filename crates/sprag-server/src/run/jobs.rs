@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::run::node::Node;
 use crate::run::ring_file::{self, RingSource, Stamp};
-use sprag::audit::verify::Checkpointing;
+use sprag::checkpoints::Checkpointing;
 use sprag::keys::KeyRing;
 use sprag::{Engine, Fault};
 
@@ -87,7 +87,7 @@ impl Work for Sweep {
     async fn run(&mut self) {
         let mut after = None;
         loop {
-            match self.engine.sweep(after, self.keep).await {
+            match self.engine.upkeep().sweep(after, self.keep).await {
                 Ok(swept) => {
                     self.metrics.swept_ended.inc_by(swept.ended);
                     self.metrics.swept_removed.inc_by(swept.removed);
@@ -171,7 +171,7 @@ async fn change_ring(engine: &Engine, keys: KeyRing) -> Result<(), Fault> {
         }
     }
     tracing::info!("the key ring has changed and was read again");
-    if let Err(fault) = engine.change_keys(keys).await {
+    if let Err(fault) = engine.upkeep().change_keys(keys).await {
         tracing::error!(%fault, "the new key ring is in force, but the journal does not say so");
     }
     Ok(())
@@ -185,7 +185,7 @@ struct Checkpoints {
 #[async_trait]
 impl Work for Checkpoints {
     async fn run(&mut self) {
-        match self.engine.add_checkpoint().await {
+        match self.engine.upkeep().add_checkpoint().await {
             Ok(Checkpointing::Added(checkpoint)) => {
                 // In the log as well, so that a copy of it stands where a writer to the database cannot reach.
                 let tag = data_encoding::HEXLOWER.encode(&checkpoint.tag);
@@ -209,9 +209,8 @@ impl Work for Checkpoints {
 mod tests {
     use sprag::access::Algorithm;
     use sprag::clock::{HandClock, Timestamp};
-    use sprag::engine::{Issuer, Limits};
     use sprag::password::Hasher;
-    use sprag::random::{SeededRandom, SystemRandom};
+    use sprag::random::SeededRandom;
     use sprag::store::memory::MemoryStore;
 
     use super::*;
@@ -224,10 +223,9 @@ mod tests {
     }
 
     async fn engine_with(keys: KeyRing) -> Engine {
-        let issuer = Issuer { issuer: "http://localhost".into(), audience: "test".into() };
-        let (store, clock) = (Arc::new(MemoryStore::default()), Arc::new(HandClock::at(NOW)));
-        let (random, hasher) = (Arc::new(SystemRandom::default()), Hasher::start(1, 1).unwrap());
-        let engine = Engine::new(store, clock, random, keys, hasher, issuer, Limits::default());
+        let engine = Engine::builder(Arc::new(MemoryStore::default())).keys(keys).issuer("http://localhost");
+        let engine = engine.clock(Arc::new(HandClock::at(NOW))).hasher(Hasher::start(1, 1).unwrap());
+        let engine = engine.build().unwrap();
         assert!(engine.store().admit(engine.keys().fingerprints(), NOW).await.unwrap());
         engine
     }

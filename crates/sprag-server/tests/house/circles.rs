@@ -32,8 +32,6 @@ const STILL_THERE: &[&str] = &[
     "sprag-import: postgres -> source",
     "sprag-import: sqlite -> source",
     "sprag-server: profile::template -> profile::fact",
-    "sprag: audit -> store",
-    "sprag: keys -> access",
     "sprag: store::postgres::sweep -> store::postgres::sessions",
     "sprag: store::sqlite::accounts -> store::sqlite::sessions",
     "sprag: store::sqlite::job -> store::sqlite::writer",

@@ -207,7 +207,6 @@ const GONE_NAMES: &[(&str, &str)] = &[
 /// Where an old word still stands: the word, and how the path begins. The list only gets shorter.
 const STILL_THERE: &[(&str, &str)] = &[
     ("adopt*", "crates/sprag/"),
-    ("chance", "docs/guide/embedding.md"),
     ("dialer*", "crates/sprag/src/store/"),
     ("former home*", "crates/sprag/tests/"),
     ("hope*", "crates/sprag/tests/"),
@@ -215,7 +214,6 @@ const STILL_THERE: &[(&str, &str)] = &[
     ("pages", "crates/sprag/src/engine/sessions.rs"),
     ("lane*", "crates/sprag/src/store/"),
     ("renewal*", "crates/sprag/"),
-    ("renewal*", "docs/guide/embedding.md"),
 ];
 
 /// Where an old name still stands: the name, and how the path begins. The list only gets shorter.

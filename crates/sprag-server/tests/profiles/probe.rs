@@ -212,7 +212,7 @@ pub(crate) async fn tokens_that_were(name: &'static str, data: &'static Data, po
         let id = client.session.parse().expect("an id");
         let key = stage.world.row(id).await.key;
         let nobody = crate::people::nobody();
-        let ended = stage.world.engine.end_session(key, sprag::session::EndCause::Admin, &nobody).await;
+        let ended = stage.world.engine.sessions().end(key, sprag::session::EndCause::Admin, &nobody).await;
         ended.expect("a session that lives");
         told.push(present(&stage, &route, &client, "of an ended session").await);
     }

@@ -73,7 +73,8 @@ impl Stage {
             let imported = self
                 .world
                 .engine
-                .import_user(&self.profile.client_policy(), user)
+                .imports()
+                .user(&self.profile.client_policy(), user)
                 .await
                 .expect("a store that works");
             assert_eq!(imported, Imported::New, "{name}");
@@ -84,7 +85,7 @@ impl Stage {
     pub(crate) async fn account(&self, data: &Data, name: &str) -> AccountId {
         let someone = data.people.get(name).unwrap_or_else(|| panic!("the file has no people.{name}"));
         let known_by = someone.username.as_deref().or(someone.email.as_deref()).expect("a name");
-        self.world.engine.find_account(known_by).await.expect("an account").id
+        self.world.engine.accounts().find(known_by).await.expect("an account").id
     }
 
     /// Everything that bad input must leave as it was: accounts, sessions, and the journal but for log-ins that failed.

@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 
-use super::account::about;
 use super::{ClientPolicy, Engine, Requester};
 use crate::account::{Account, External, Name, Particulars};
 use crate::audit::EventKind;
@@ -100,18 +99,18 @@ enum Looked {
     Outcome(Imported),
 }
 
-impl Engine {
+/// Brings in accounts and live sessions of another system. From [`Engine::imports`].
+#[derive(Clone, Copy, Debug)]
+pub struct Imports<'a>(pub(super) &'a Engine);
+
+impl Imports<'_> {
     /// Makes an account as it was in the system whose place the profile took.
     ///
     /// # Errors
     /// A [`Fault`]; then nothing was made, or the same call finds it [`AlreadyThere`](Imported::AlreadyThere).
-    pub async fn import_user(
-        &self,
-        client: &ClientPolicy,
-        user: ImportedUser<'_>,
-    ) -> Result<Imported, Fault> {
+    pub async fn user(&self, client: &ClientPolicy, user: ImportedUser<'_>) -> Result<Imported, Fault> {
         let looked = match self.look_at_user(client, &user).await? {
-            Looked::New(new, unusable) if self.store.create((*new).clone()).await? => {
+            Looked::New(new, unusable) if self.0.store.create((*new).clone()).await? => {
                 return Ok(made(unusable));
             }
             // Somebody else has made it, or taken its name, since it was looked at.
@@ -128,7 +127,7 @@ impl Engine {
         }
     }
 
-    /// What [`import_user`](Self::import_user) would say; writes nothing.
+    /// What [`user`](Self::user) would say; writes nothing.
     ///
     /// # Errors
     /// A [`Fault`].
@@ -145,14 +144,14 @@ impl Engine {
     }
 
     async fn look_at_user(&self, client: &ClientPolicy, user: &ImportedUser<'_>) -> Result<Looked, Fault> {
-        let now = self.now();
-        let id = AccountId(random::id(self.random.as_ref(), user.created_at.unwrap_or(now).min(now)));
+        let now = self.0.now();
+        let id = AccountId(random::id(self.0.random.as_ref(), user.created_at.unwrap_or(now).min(now)));
         let (new, unusable) = match new_account(client.profile, user, id, now) {
             Ok(new) => new,
             Err(outcome) => return Ok(Looked::Outcome(outcome)),
         };
         let (external, names) = (&new.names[0], &new.names[1..]);
-        if let Some(found) = self.store.credential(external).await? {
+        if let Some(found) = self.0.store.credential(external).await? {
             let is_same = names_of(&found.account).any(|name| names.contains(&name));
             return Ok(if is_same {
                 Looked::There(Box::new(found), unusable)
@@ -161,7 +160,7 @@ impl Engine {
             });
         }
         for name in names {
-            if let Some(found) = self.store.credential(name).await? {
+            if let Some(found) = self.0.store.credential(name).await? {
                 // Another import has brought this very user since its key was looked for.
                 if found.account.external_id(client.profile) == Some(user.external_id) {
                     return Ok(Looked::There(Box::new(found), unusable));
@@ -177,7 +176,7 @@ impl Engine {
     async fn take_over(&self, found: &Credential, user: &ImportedUser<'_>) -> Result<Changes, Fault> {
         let account = found.account.id;
         let event = |kind, note: Option<&str>| {
-            about(account, kind, self.now(), &Requester::nobody(), note.map(str::to_owned))
+            Requester::nobody().event_of_account(account, kind, self.0.now(), note.map(str::to_owned))
         };
         let mut changes = Changes::due(found, user);
         if changes.hash {
@@ -186,11 +185,11 @@ impl Engine {
                 Some("by an import: it has another hash in the source system"),
             );
             let (old, new) = (found.password_hash.as_str(), user.password_hash);
-            changes.hash = self.store.rehash(account, old, new, Some(told)).await?;
+            changes.hash = self.0.store.rehash(account, old, new, Some(told)).await?;
         }
         if changes.disabling {
             let told = event(EventKind::AccountDisabled, Some("by an import"));
-            changes.disabling = self.store.disable(account, told).await?;
+            changes.disabling = self.0.store.disable(account, told).await?;
         }
         Ok(changes)
     }
@@ -286,17 +285,16 @@ fn new_account(
         Err(why) => (NO_PASSWORD, Some(why)),
     };
     let account = Account {
-        id,
         username: username.map(|name| name.trim().to_owned()),
         email: email.map(|email| email.trim().to_owned()),
         is_admin: user.is_admin,
         disabled_at: user.is_disabled.then_some(now),
         // Enabling it one day must not let in a session from before, so it is as if it had been disabled here.
         epoch: Epoch(i64::from(user.is_disabled)),
-        created_at: user.created_at.unwrap_or(now).min(now),
         particulars: particulars(profile, user)?,
+        ..Account::new(id, user.created_at.unwrap_or(now).min(now))
     };
-    let event = about(id, EventKind::AccountImported, now, &Requester::nobody(), None);
+    let event = Requester::nobody().event_of_account(id, EventKind::AccountImported, now, None);
     Ok((NewAccount { account, names, password_hash: password_hash.to_owned(), event }, unusable))
 }
 

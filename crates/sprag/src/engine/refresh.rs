@@ -12,7 +12,7 @@ use crate::ratchet::{
     Denial, Found, Judgement, MAX_MISSES, Moment, Notice, Presented, Retried, Rotation, Row, Verdict, judge,
     judged_at,
 };
-use crate::session::{AccountId, EndCause, SessionKey};
+use crate::session::{AccountId, EndCause};
 use crate::store::{Ending, Rotated};
 use crate::token::{RefreshToken, hash_retry_id};
 
@@ -115,7 +115,7 @@ impl Engine {
     }
 
     /// A token of this profile, or none: row 1 tells no difference between malformed, forged and another profile's.
-    pub fn parse(&self, client: &ClientPolicy, text: &str, now: Timestamp) -> Option<RefreshToken> {
+    pub(super) fn parse(&self, client: &ClientPolicy, text: &str, now: Timestamp) -> Option<RefreshToken> {
         let token = RefreshToken::parse(text, &self.keys.load(), now).ok()?;
         (token.profile == client.profile).then_some(token)
     }
@@ -238,27 +238,6 @@ impl RefreshInProgress<'_> {
             let note = format!("generation {} replaced generation {}", rotation.to.0, rotation.from.0);
             self.requester.event(rotation.key, EventKind::SessionRotated, self.now, Some(note))
         })
-    }
-}
-
-impl Requester {
-    pub(super) fn event(
-        &self,
-        key: SessionKey,
-        kind: EventKind,
-        at: Timestamp,
-        note: Option<String>,
-    ) -> Event {
-        Event {
-            account: key.account,
-            at,
-            kind,
-            session: Some(key.session),
-            cause: None,
-            ip: self.ip.clone(),
-            user_agent: self.user_agent.clone(),
-            note,
-        }
     }
 }
 

@@ -1,16 +1,16 @@
 //! The store in one PostgreSQL database, for any number of nodes.
 //!
-//! Waiting rotations leave together, as one statement for each round trip, on one or two connections ([`batcher`],
-//! [`turn`]); so do looks at rows ([`look`]). Everything else uses a small pool of connections that is waited for
-//! only so long ([`pool`]). No node keeps anything another needs: what decides is in the row and in the condition of
-//! the statement, and the time is the database's ([`clock`]).
+//! Waiting rotations leave together, as one statement for each round trip, on one or two connections (`batcher`,
+//! `rotate`); so do looks at rows (`find`). Everything else uses a small pool of connections that is waited for
+//! only so long (`pool`). No node keeps anything another needs: what decides is in the row and in the condition of
+//! the statement, and the time is the database's (`clock`).
 //!
 //! Only a primary that keeps what it commits is used. Every queue is bounded and every request has a deadline: what
 //! waits longer, or finds a queue full, is answered with a fault. When the database goes away and comes back, this
-//! goes on by itself ([`health`]).
+//! goes on by itself (`health`).
 //!
 //! Behind a pooler that hands each transaction another connection (PgBouncer's transaction mode), statements are not
-//! prepared; this is found out when connecting ([`link`]).
+//! prepared; this is found out when connecting (`connection`).
 //!
 //! Call [`PostgresStore::migrate`], then [`PostgresStore::open`], inside a Tokio runtime with its timer enabled.
 

@@ -2,8 +2,8 @@
 //!
 //! One thread writes. It takes whatever has queued while the last commit ran, commits it in one transaction,
 //! and only then answers: so many rotations share one sync to disk, and none is acknowledged that could
-//! still be lost ([`writer`]). Reads go to threads of their own ([`readers`]), and what has been committed is
-//! copied from the log into the file by another one ([`checkpointer`]), off the writer's path.
+//! still be lost (`writer`). Reads go to threads of their own (`readers`), and what has been committed is
+//! copied from the log into the file by another one (`checkpointer`), off the writer's path.
 //!
 //! Every queue is bounded and every request has a deadline: what waits longer, or finds a queue full, is
 //! answered with a fault. Other processes may use the same file meanwhile, as the command line does.

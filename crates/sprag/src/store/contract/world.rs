@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::Subject;
-use crate::account::{Account, Name, Particulars};
+use crate::account::{Account, Name};
 use crate::audit::{Entry, Event, EventKind};
 use crate::clock::Timestamp;
 use crate::policy::Policy;
 use crate::random::{self, Random as _, SeededRandom};
 use crate::ratchet::{Moment, Presented, Retried, Rotation, SessionState};
-use crate::session::{AccountId, EndCause, Epoch, ProfileId, Session, SessionDetail, SessionId, SessionKey};
+use crate::session::{AccountId, EndCause, ProfileId, Session, SessionDetail, SessionId, SessionKey};
 use crate::store::{Ending, NewAccount, Opened, Opening, Store};
 
 /// The moment at which everything happens unless a check says otherwise.
@@ -64,16 +64,7 @@ impl World {
         let username = format!("person-{id}");
         NewAccount {
             names: vec![Name::username(&username).expect("this is a user name")],
-            account: Account {
-                id,
-                username: Some(username),
-                email: None,
-                is_admin: false,
-                disabled_at: None,
-                epoch: Epoch(0),
-                created_at: NOW,
-                particulars: Particulars::default(),
-            },
+            account: Account { username: Some(username), ..Account::new(id, NOW) },
             password_hash: format!("hash of {id}"),
             event: event(id, EventKind::AccountCreated),
         }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-use super::{Checkpoint, Entry, Hash, Head};
+use crate::audit::{Checkpoint, Entry, Hash, Head};
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::keys::KeyRing;
@@ -176,7 +176,7 @@ pub enum CheckpointFlaw {
 ///
 /// # Errors
 /// A [`Fault`] if the store fails.
-pub async fn checkpoint(
+pub async fn add(
     journal: &dyn Journal,
     key: &dyn CheckpointKey,
     now: Timestamp,
