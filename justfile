@@ -12,7 +12,7 @@ demo:
     cargo run -- demo
 
 # Everything a change must pass
-check: fmt-check lint test deny typos
+check: fmt-check lint doc test deny typos
 
 # Set up and run every test
 test *args:
@@ -32,6 +32,10 @@ fmt:
 
 fmt-check:
     cargo fmt --all --check
+
+# The documentation of the Rust crates, which must have no warning
+doc *args:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked {{args}}
 
 # Licences, bans and sources of the dependencies (cargo install cargo-deny)
 deny:

@@ -382,9 +382,10 @@ mod tests {
     #[tokio::test]
     async fn sessions_are_opened_refreshed_and_ended_over_http() {
         let told = beside_own_server(&[], async |node| {
-            let user = NewUser { username: Some("ann"), password: "correct horse", ..NewUser::default() };
+            let user =
+                NewUser { username: Some("ann"), password: Some("correct horse"), ..NewUser::default() };
             let operator = sprag::engine::Requester { ip: None, user_agent: None, instance: [0; 16] };
-            let ann = node.engine.create_account(user, &operator).await.unwrap();
+            let ann = node.engine.accounts().create(user, &operator).await.unwrap();
             let (address, profile) = (node.config.listen, LoadProfile::pick(node.profiles.clone()).unwrap());
             let user = sessions::User { name: "ann".into(), password: "correct horse".into() };
             let live = sessions::log_in(address, &profile, &user, 5).await.unwrap();
@@ -404,9 +405,9 @@ mod tests {
             let driven = tokio::task::spawn_blocking(move || driver::drive(&round, live)).await.unwrap();
             let (tally, live) = driven.unwrap();
             assert_eq!(live.len(), 5);
-            assert_eq!(node.engine.sessions_of(ann.id).await.unwrap().len(), 5);
+            assert_eq!(node.engine.sessions().of(ann.id).await.unwrap().len(), 5);
             assert_eq!(sessions::log_out(address, &profile, live).await, 0);
-            assert_eq!(node.engine.sessions_of(ann.id).await.unwrap(), []);
+            assert_eq!(node.engine.sessions().of(ann.id).await.unwrap(), []);
             Line::new(Endpoint::Refresh, &tally, Duration::from_millis(200))
         })
         .await;

@@ -11,7 +11,7 @@ use data_encoding::HEXLOWER;
 use sprag::access::Algorithm;
 use sprag::clock::Timestamp;
 use sprag::clock::{Clock as _, SystemClock};
-use sprag::engine::{ClientPolicy, Imported, ImportedUser, Issuer, Limits, Run};
+use sprag::engine::{ClientPolicy, Imported, ImportedUser, Limits, Run};
 use sprag::keys::KeyRing;
 use sprag::password::Hasher;
 use sprag::random::SystemRandom;
@@ -109,10 +109,9 @@ impl Trial {
             ..sqlite::Settings::default()
         };
         let store = SqliteStore::open(&path, settings).context(DOING)?;
-        let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom::default()));
-        let keys = KeyRing::generate(Algorithm::Es256, random.as_ref(), clock.now())?;
-        let issuer = Issuer { issuer: String::new(), audience: String::new() };
-        let scratch = Engine::new(Arc::new(store), clock, random, keys, Hasher::start(1, 1)?, issuer, limits);
+        let keys = KeyRing::generate(Algorithm::Es256, &SystemRandom::default(), SystemClock.now())?;
+        let scratch = Engine::builder(Arc::new(store)).keys(keys).issuer("").hasher(Hasher::start(1, 1)?);
+        let scratch = scratch.limits(limits).build()?;
         Ok(Self { asked, scratch, folder })
     }
 
@@ -250,9 +249,9 @@ impl Row {
 
     async fn import(&self, engine: &Engine, run: &Run, client: &ClientPolicy) -> Result<Imported, Fault> {
         match self {
-            Self::User(user) => engine.import_user(client, user.imported()).await,
+            Self::User(user) => engine.imports().user(client, user.imported()).await,
             Self::Session(session) => {
-                let outcome = engine.import_session_of(run, client, session.imported()).await?;
+                let outcome = engine.imports().session_of(run, client, session.imported()).await?;
                 Ok(session.explained(outcome))
             }
         }
@@ -260,9 +259,9 @@ impl Row {
 
     async fn preview(&self, engine: &Engine, run: &Run, client: &ClientPolicy) -> Result<Imported, Fault> {
         match self {
-            Self::User(user) => engine.preview_user(client, user.imported()).await,
+            Self::User(user) => engine.imports().preview_user(client, user.imported()).await,
             Self::Session(session) => {
-                let outcome = engine.preview_session(run, client, session.imported()).await?;
+                let outcome = engine.imports().preview_session(run, client, session.imported()).await?;
                 Ok(session.explained(outcome))
             }
         }
@@ -282,7 +281,7 @@ impl Row {
         let name = name_of_its_own(&session.user);
         let somebody =
             ImportedUser { external_id: &session.user, username: Some(&name), ..ImportedUser::default() };
-        trial.scratch.import_user(client, somebody).await.map(drop)
+        trial.scratch.imports().user(client, somebody).await.map(drop)
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod app;
 pub(crate) mod cookie;
 pub(crate) mod cors;
+pub(crate) mod mount;
 mod multipart;
 pub(crate) mod not_found;
 pub mod proxies;

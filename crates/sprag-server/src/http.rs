@@ -21,13 +21,40 @@ use crate::edge::{cors, request, response, system};
 use crate::profile::Profile;
 
 pub use crate::edge::app::App;
+pub use crate::edge::mount::Mount;
 
-/// The whole service: every route of every profile, and what is the same for all of them.
+/// The whole service, for a listener of its own: every route of every profile, what is the same for all of them, and what
+/// is said where nothing is.
 ///
 /// The profiles must have passed [`check_together`](crate::profile::check_together): routes that clash panic here.
 pub fn router(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str) -> Router {
-    let mut router = system::routes(app, &profiles, public_url);
     let not_found = NotFound::new(&profiles);
+    let nothing = any(move |request: Request| async move { not_found.answer(request.uri().path()) });
+    let router = routes(app, profiles, public_url, &Mount::merged());
+    router.fallback_service(cors::callable(app, nothing))
+}
+
+/// The service as part of an application: [`router`] without an answer for paths that are not its own, so that it can be
+/// merged into another router or nested below a prefix, as `mount` says.
+///
+/// ```no_run
+/// # fn f(app: &std::sync::Arc<sprag_server::http::App>, profiles: Vec<sprag_server::profile::Profile>) -> axum::Router {
+/// use sprag_server::http::{self, Mount};
+///
+/// let mount = Mount::nested("/sessions").without_metrics();
+/// let ours = http::mounted(app, profiles, "https://app.example.org", &mount);
+/// axum::Router::new().nest("/sessions", ours)
+/// # }
+/// ```
+///
+/// Serve it with `into_make_service_with_connect_info::<SocketAddr>()`, or by [`serve`](crate::edge::serve::serve): else the
+/// journal and the list of sessions tell no address.
+pub fn mounted(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, mount: &Mount) -> Router {
+    routes(app, mount.seen_from_outside(profiles), public_url, mount)
+}
+
+fn routes(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, mount: &Mount) -> Router {
+    let mut router = system::routes(app, &profiles, public_url, mount);
     let mut paths: Vec<(String, MethodRouter, Vec<String>, Arc<ServedProfile>)> = Vec::new();
     for served in profiles.into_iter().map(|profile| Arc::new(ServedProfile::new(profile))) {
         for route in &served.profile.routes {
@@ -54,8 +81,7 @@ pub fn router(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str) -> Route
         let methods = refusing_others(methods, names, served);
         router = router.route(&path, cors::callable(app, methods));
     }
-    let nothing = any(move |request: Request| async move { not_found.answer(request.uri().path()) });
-    router.fallback_service(cors::callable(app, nothing))
+    router
 }
 
 /// The methods of a path, and a refusal of all others that names them.

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::node::Node;
 use crate::ring_file::{self, RingSource};
-use sprag::audit::verify::Checkpointing;
+use sprag::checkpoints::Checkpointing;
 use sprag::keys::KeyRing;
 use sprag::{Engine, Fault};
 
@@ -44,7 +44,7 @@ async fn sweep_now_and_then(engine: Arc<Engine>, metrics: Arc<Metrics>, every: D
         ticks.tick().await;
         let mut after = None;
         loop {
-            match engine.sweep(after, keep).await {
+            match engine.upkeep().sweep(after, keep).await {
                 Ok(swept) => {
                     metrics.swept_ended.inc_by(swept.ended);
                     metrics.swept_removed.inc_by(swept.removed);
@@ -114,7 +114,7 @@ async fn change_ring(engine: &Engine, keys: KeyRing) -> Result<(), Fault> {
         }
     }
     tracing::info!("the key ring has changed and was read again");
-    if let Err(fault) = engine.change_keys(keys).await {
+    if let Err(fault) = engine.upkeep().change_keys(keys).await {
         tracing::error!(%fault, "the new key ring is in force, but the journal does not say so");
     }
     Ok(())
@@ -125,7 +125,7 @@ async fn add_checkpoints(engine: Arc<Engine>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        match engine.add_checkpoint().await {
+        match engine.upkeep().add_checkpoint().await {
             Ok(Checkpointing::Added(checkpoint)) => {
                 // In the log as well, so that a copy of it stands where a writer to the database cannot reach.
                 let tag = data_encoding::HEXLOWER.encode(&checkpoint.tag);
@@ -149,9 +149,8 @@ async fn add_checkpoints(engine: Arc<Engine>) {
 mod tests {
     use sprag::access::Algorithm;
     use sprag::clock::{HandClock, Timestamp};
-    use sprag::engine::{Issuer, Limits};
     use sprag::password::Hasher;
-    use sprag::random::{SeededRandom, SystemRandom};
+    use sprag::random::SeededRandom;
     use sprag::store::memory::MemoryStore;
 
     use super::*;
@@ -163,10 +162,9 @@ mod tests {
     }
 
     async fn engine_with(keys: KeyRing) -> Engine {
-        let issuer = Issuer { issuer: "http://localhost".into(), audience: "test".into() };
-        let (store, clock) = (Arc::new(MemoryStore::default()), Arc::new(HandClock::at(NOW)));
-        let (random, hasher) = (Arc::new(SystemRandom::default()), Hasher::start(1, 1).unwrap());
-        let engine = Engine::new(store, clock, random, keys, hasher, issuer, Limits::default());
+        let engine = Engine::builder(Arc::new(MemoryStore::default())).keys(keys).issuer("http://localhost");
+        let engine = engine.clock(Arc::new(HandClock::at(NOW))).hasher(Hasher::start(1, 1).unwrap());
+        let engine = engine.build().unwrap();
         assert!(engine.store().admit(engine.keys().fingerprints(), NOW).await.unwrap());
         engine
     }

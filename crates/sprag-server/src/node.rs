@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use axum::Router;
-use sprag::engine::{Issuer, Limits};
+use sprag::engine::Limits;
 use sprag::keys::KeyRing;
 use sprag::password::Hasher;
 use sprag::random::SystemRandom;
+use sprag::store::Slice;
 use sprag::{Engine, Fault};
 
 use crate::config::{Config, Database, ProfileRef, Sources};
 use crate::database::{self, Opened};
-use crate::http::{self, App};
+use crate::http::{self, App, Mount};
 use crate::metrics::Metrics;
 use crate::profile::{self, Profile};
 use crate::ring_file::RingSource;
@@ -82,11 +83,11 @@ impl Node {
         Opened { store, clock }: Opened,
         has_new_ring: bool,
     ) -> anyhow::Result<Self> {
-        let (ring, random) = (RingSource::of(&config), Arc::new(SystemRandom::default()));
+        let ring = RingSource::of(&config);
         let hasher = Hasher::start(config.hash_threads.get(), config.hash_queue.get())?;
-        let issuer = Issuer { issuer: config.issuer().to_owned(), audience: config.audience.clone() };
         let limits = Limits { sessions_per_account: config.sessions_per_account.get() };
-        let engine = Engine::new(store, clock, random, keys, hasher, issuer, limits);
+        let engine = Engine::builder(store).clock(clock).keys(keys).hasher(hasher).limits(limits);
+        let engine = engine.issuer(config.issuer()).audience(config.audience.clone()).build()?;
         Ok(Self { config, profiles, metrics: Arc::default(), engine: Arc::new(engine), ring, has_new_ring })
     }
 
@@ -99,7 +100,12 @@ impl Node {
         Arc::new(app.behind(self.config.trusted_proxies.clone()))
     }
 
-    /// The whole service.
+    /// The service as part of an application: to be merged into its router, or nested, as `mount` says.
+    pub fn mounted(&self, app: &Arc<App>, mount: &Mount) -> Router {
+        http::mounted(app, self.profiles.clone(), self.config.issuer(), mount)
+    }
+
+    /// The whole service, for a listener of its own.
     pub fn router(&self, app: &Arc<App>) -> Router {
         http::router(app, self.profiles.clone(), self.config.issuer())
     }
@@ -111,7 +117,7 @@ async fn expect_nobody(ring: &RingSource, config: &Config, opened: &Opened) -> a
     let RingSource::File(ring) = ring else { return Ok(()) };
     let Opened { store, clock } = opened;
     let look = async {
-        Ok::<_, Fault>((store.accounts(None, 1).await?, store.admit(Vec::new(), clock.now()).await?))
+        Ok::<_, Fault>((store.accounts(Slice::first(1)).await?, store.admit(Vec::new(), clock.now()).await?))
     };
     let (somebody, is_ringless) = look
         .await

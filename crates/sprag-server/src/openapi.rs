@@ -9,8 +9,14 @@ mod security;
 mod system;
 
 use std::collections::BTreeSet;
+use std::future::ready;
 
 use axum::Router;
+use axum::middleware::map_response;
+use axum::response::Response;
+use axum::routing::get;
+use bytes::Bytes;
+use hyper::header::{CONTENT_TYPE, HeaderValue, LOCATION};
 use serde_json::{Map, Value, json};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
@@ -72,13 +78,24 @@ pub fn document(profiles: &[Profile], public_url: &str) -> Value {
     })
 }
 
-/// Serves `document` at `/openapi.json`, and Swagger UI at `/docs/` with `/docs` leading there.
+/// Serves `document` at `/openapi.json`, and Swagger UI at `/docs/` with `/docs` leading there; clients see these paths
+/// below `prefix`, which is empty where the router stands at the root.
 ///
 /// Everything comes from the binary; the HTML page asks no other host.
-pub fn docs_router<S: Clone + Send + Sync + 'static>(document: Value) -> Router<S> {
+pub fn docs_router<S: Clone + Send + Sync + 'static>(document: Value, prefix: &str) -> Router<S> {
     // Swagger UI otherwise sends the document to a validator of its makers.
-    let config = Config::default().validator_url("none").display_request_duration(true).deep_linking(true);
-    SwaggerUi::new("/docs").external_url_unchecked("/openapi.json", document).config(config).into()
+    let config = Config::new([format!("{prefix}/openapi.json")]).validator_url("none");
+    let config = config.display_request_duration(true).deep_linking(true);
+    let viewer: Router<S> = SwaggerUi::new("/docs").config(config).into();
+    let leads_on = HeaderValue::try_from(format!("{prefix}/docs/")).ok();
+    let viewer = viewer.layer(map_response(move |mut response: Response| {
+        if let (Some(location), Some(there)) = (response.headers_mut().get_mut(LOCATION), &leads_on) {
+            location.clone_from(there);
+        }
+        ready(response)
+    }));
+    let document = Bytes::from(document.to_string());
+    viewer.route("/openapi.json", get(async move || ([(CONTENT_TYPE, "application/json")], document)))
 }
 
 fn put(paths: &mut Map<String, Value>, path: &str, method: &str, operation: Value) {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sprag::account::{Account, External, Particulars};
 use sprag::clock::Timestamp;
 use sprag::engine::{Claims, Subject};
-use sprag::session::{AccountId, Epoch, ProfileId};
+use sprag::session::{AccountId, ProfileId};
 use sprag_server::profile::{Facts, Profile};
 use uuid::Uuid;
 
@@ -49,14 +49,9 @@ fn assert_wrong(old: &str, new: &str, expected: &str) {
 
 fn account(particulars: Particulars) -> Account {
     Account {
-        id: AccountId(Uuid::from_u128(1)),
-        username: None,
         email: Some("ann@example.org".to_owned()),
-        is_admin: false,
-        disabled_at: None,
-        epoch: Epoch(0),
-        created_at: Timestamp(0),
         particulars,
+        ..Account::new(AccountId(Uuid::from_u128(1)), Timestamp(0))
     }
 }
 

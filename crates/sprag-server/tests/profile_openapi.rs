@@ -356,7 +356,7 @@ fn several_profiles_share_one_document() {
 
 #[tokio::test]
 async fn the_document_and_its_reader_come_from_the_binary() {
-    let router: Router = docs_router(ours());
+    let router: Router = docs_router(ours(), "");
     let answer = fetch(&router, "/openapi.json").await;
     assert_eq!(serde_json::from_str::<Value>(&answer.1).expect("JSON"), ours());
     assert!(fetch(&router, "/docs").await.0.is_redirection());

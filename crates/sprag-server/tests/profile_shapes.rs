@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use sprag::account::{Account, Particulars};
+use sprag::account::Account;
 use sprag::clock::Timestamp;
 use sprag::policy::Retry;
-use sprag::session::{AccountId, Epoch, SessionId};
+use sprag::session::{AccountId, SessionId};
 use sprag_server::profile::{
     Encoding, Facts, FieldAtFault, Input, Profile, Registration, Route, Transport, check_together,
 };
@@ -21,14 +21,9 @@ fn route<'a>(profile: &'a Profile, on: &str) -> &'a Route {
 
 fn ann() -> Account {
     Account {
-        id: AccountId(Uuid::from_u128(1)),
-        username: None,
         email: Some("ann@example.org".to_owned()),
         is_admin: true,
-        disabled_at: None,
-        epoch: Epoch(0),
-        created_at: Timestamp(0),
-        particulars: Particulars::default(),
+        ..Account::new(AccountId(Uuid::from_u128(1)), Timestamp(0))
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::{MethodFilter, on};
 use serde_json::{Value, json};
-use sprag::account::{Account, Particulars};
+use sprag::account::Account;
 use sprag::clock::Timestamp;
 use sprag::policy::Policy;
 use sprag::session::{
@@ -156,14 +156,8 @@ fn a_token_pair_is_written_in_the_order_of_the_profile() {
 #[test]
 fn an_account_without_an_email_has_null_there() {
     let account = Account {
-        id: AccountId(Uuid::from_u128(1)),
         username: Some("Änn".to_owned()),
-        email: None,
-        is_admin: false,
-        disabled_at: None,
-        epoch: Epoch(0),
-        created_at: Timestamp(1_700_000_000_123),
-        particulars: Particulars::default(),
+        ..Account::new(AccountId(Uuid::from_u128(1)), Timestamp(1_700_000_000_123))
     };
     let profile = ours();
     let facts = Facts {

@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use serde_json::{Value, json};
-use sprag::account::{Account, Name, Particulars};
+use sprag::account::{Account, Name};
 use sprag::audit::{Event, EventKind};
 use sprag::random::{self, SystemRandom};
-use sprag::session::{AccountId, Epoch, Session, SessionId};
-use sprag::store::NewAccount;
+use sprag::session::{AccountId, Session, SessionId};
+use sprag::store::{Commit, Expect, Step, Was};
 
 use crate::call::{Answer, Call};
 use crate::world::{ORIGIN, World, ip};
@@ -69,14 +69,10 @@ impl World {
         let id = AccountId(random::id(&SystemRandom::default(), self.now()));
         let email = format!("{name}@example.org");
         let account = Account {
-            id,
             username: Some(name.to_owned()),
             email: Some(email.clone()),
             is_admin,
-            disabled_at: None,
-            epoch: Epoch(0),
-            created_at: self.now(),
-            particulars: Particulars::default(),
+            ..Account::new(id, self.now())
         };
         let event = Event {
             account: id,
@@ -88,9 +84,15 @@ impl World {
             user_agent: None,
             note: None,
         };
-        let names = vec![Name::username(name).expect("a name"), Name::email(&email).expect("an address")];
-        let new = NewAccount { account, names, password_hash: hash.to_owned(), event };
-        assert!(self.seam.store().create(new).await.expect("a store that works"), "{name} is new");
+        let steps = vec![
+            Step::CreateAccount(Box::new(account)),
+            Step::AddName(Name::username(name).expect("a name")),
+            Step::AddName(Name::email(&email).expect("an address")),
+            Step::put_password(Was::Missing, hash.to_owned(), self.now()),
+        ];
+        let commit = Commit { account: id, expect: Expect::Anything, steps, events: vec![event] };
+        let made = self.seam.store().commit(commit).await.expect("a store that works");
+        assert!(made.is_done(), "{name} is new");
         Person { world: self, name, id, password: format!("{name}'s battery staple") }
     }
 }
@@ -139,12 +141,13 @@ impl<'w> Person<'w> {
     }
 
     pub async fn is_disabled(&self) {
-        let done = self.world.engine.disable(self.id, &nobody()).await.expect("a store that works");
+        let done =
+            self.world.engine.accounts().disable(self.id, &nobody()).await.expect("a store that works");
         assert!(done, "{} was enabled", self.name);
     }
 
     pub async fn is_enabled(&self) {
-        let done = self.world.engine.enable(self.id, &nobody()).await.expect("a store that works");
+        let done = self.world.engine.accounts().enable(self.id, &nobody()).await.expect("a store that works");
         assert!(done, "{} was disabled", self.name);
     }
 }

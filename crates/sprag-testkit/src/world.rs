@@ -14,13 +14,13 @@ use sprag::Engine;
 use sprag::access::Algorithm;
 use sprag::audit::{Entry, Severity};
 use sprag::clock::{Clock as _, HandClock, Timestamp};
-use sprag::engine::{Issuer, Limits};
+use sprag::engine::Limits;
 use sprag::keys::KeyRing;
 use sprag::password::Hasher;
 use sprag::random::SystemRandom;
 use sprag::session::{AccountId, Session, SessionId, SessionKey};
-use sprag::store::Store;
 use sprag::store::sqlite::{Settings, SqliteStore};
+use sprag::store::{Slice, Store};
 use sprag_server::edge::proxies::Proxies;
 use sprag_server::http::{App, router};
 use sprag_server::metrics::Metrics;
@@ -106,20 +106,16 @@ impl World {
         let database = folder.path().join("sprag.db");
         let seam = Arc::new(Seam::over(open_store(&database)));
         let clock = Arc::new(HandClock::at(BEGINNING));
-        let random = Arc::new(SystemRandom::default());
-        let mut keys = KeyRing::generate(Algorithm::Es256, random.as_ref(), BEGINNING).expect("keys");
+        let mut keys =
+            KeyRing::generate(Algorithm::Es256, &SystemRandom::default(), BEGINNING).expect("keys");
         if let Some(secret) = &plan.hs256_secret {
             keys.with_hs256_secret(secret.as_bytes()).expect("a secret that is not weak");
         }
-        let engine = Arc::new(Engine::new(
-            Arc::clone(&seam) as Arc<dyn Store>,
-            Arc::clone(&clock) as _,
-            random,
-            keys,
-            Hasher::start(1, plan.hash_queue).expect("a thread"),
-            Issuer { issuer: ORIGIN.to_owned(), audience: "sprag-stories".to_owned() },
-            Limits { sessions_per_account: plan.sessions_per_account },
-        ));
+        let engine = Engine::builder(Arc::clone(&seam) as Arc<dyn Store>).clock(Arc::clone(&clock) as _);
+        let engine = engine.keys(keys).issuer(ORIGIN).audience("sprag-stories");
+        let engine = engine.hasher(Hasher::start(1, plan.hash_queue).expect("a thread"));
+        let limits = Limits { sessions_per_account: plan.sessions_per_account };
+        let engine = Arc::new(engine.limits(limits).build().expect("an engine"));
         check_together(&plan.profiles).expect("profiles that go together");
         let Plan { profiles, other_origins, proxies, .. } = plan;
         let router = serve(&engine, &profiles, &other_origins, &proxies, PATIENCE);
@@ -182,7 +178,7 @@ impl World {
     pub fn changes_keys(&self, change: impl FnOnce(&mut KeyRing)) {
         let mut ring = self.stolen_ring();
         change(&mut ring);
-        self.engine.replace_keys(ring);
+        self.engine.upkeep().replace_keys(ring);
     }
 
     pub async fn row(&self, id: SessionId) -> Session {
@@ -192,12 +188,13 @@ impl World {
 
     /// All sessions of an account, ended ones too, oldest first.
     pub async fn rows(&self, account: AccountId) -> Vec<Session> {
-        let rows = self.seam.store().of(account, None, 1000).await.expect("a store that works");
+        let rows = self.seam.store().of(account, Slice::first(1000)).await.expect("a store that works");
         rows.into_iter().map(|(session, _)| session).collect()
     }
 
     pub async fn entries(&self, account: AccountId) -> Vec<Entry> {
-        let mut entries = self.seam.store().entries_of(account, 1000).await.expect("a store that works");
+        let mut entries =
+            self.seam.store().entries_of(account, Slice::first(1000)).await.expect("a store that works");
         entries.reverse();
         assert!(entries.iter().all(Entry::is_intact), "the chain is whole");
         entries
@@ -212,12 +209,12 @@ impl World {
     pub async fn dump(&self) -> String {
         let store = self.seam.store();
         let mut dump = String::new();
-        for account in store.accounts(None, 1000).await.expect("a store that works") {
+        for account in store.accounts(Slice::first(1000)).await.expect("a store that works") {
             let credential = store.credential_of(account.id).await.expect("a store that works");
-            let sessions = store.of(account.id, None, 1000).await.expect("a store that works");
+            let sessions = store.of(account.id, Slice::first(1000)).await.expect("a store that works");
             let _ = writeln!(dump, "{credential:#?}\n{sessions:#?}");
         }
-        let entries = store.entries(None, 10_000).await.expect("a store that works");
+        let entries = store.entries(Slice::first(10_000)).await.expect("a store that works");
         let _ = writeln!(dump, "{entries:#?}");
         dump
     }

@@ -5,44 +5,31 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sprag::access::Algorithm;
 use sprag::clock::{Clock as _, HandClock, SystemClock};
-use sprag::engine::{
-    AccessTokenShape, ClientPolicy, Engine, Issuer, Limits, LogIn, NewUser, RefreshRequest, Requester,
-};
-use sprag::keys::KeyRing;
-use sprag::password::Hasher;
-use sprag::policy::Policy;
+use sprag::engine::{ClientPolicy, Engine, NewUser, OpenRequest, RefreshRequest, Requester};
+use sprag::keys::{Algorithm, KeyRing};
 use sprag::random::SystemRandom;
 use sprag::session::ProfileId;
 use sprag::store::memory::MemoryStore;
-use sprag::token::{Encoding, hash_instance};
+use sprag::token::hash_instance;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // What the engine needs is handed in; here the clock is one that we wind ourselves.
+pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // The clock is one that we wind ourselves; what else the engine needs has a default.
     let clock = Arc::new(HandClock::at(SystemClock.now()));
-    let random = Arc::new(SystemRandom::default());
-    let keys = KeyRing::generate(Algorithm::Es256, random.as_ref(), clock.now())?;
-    let url = "https://auth.example.org".to_owned();
-    let issuer = Issuer { issuer: url.clone(), audience: url };
-    let (store, hasher) = (Arc::new(MemoryStore::default()), Hasher::start(1, 8)?);
-    let engine = Engine::new(store, clock.clone(), random, keys, hasher, issuer, Limits::default());
+    let keys = KeyRing::generate(Algorithm::Es256, &SystemRandom::default(), clock.now())?;
+    let engine = Engine::builder(Arc::new(MemoryStore::default())).clock(clock.clone()).keys(keys);
+    let engine = engine.issuer("https://auth.example.org").build()?;
 
-    let client = ClientPolicy {
-        profile: ProfileId(1),
-        client_id: "hello".into(),
-        policy: Policy::default(),
-        encoding: Encoding::Opaque,
-        access: AccessTokenShape::default(),
-        takes_imported_tokens: false,
-    };
+    let client = ClientPolicy::new(ProfileId(1), "hello");
     let ann = Requester { ip: None, user_agent: None, instance: hash_instance("ann's laptop") };
     let password = "correct horse battery";
-    engine.create_account(NewUser { username: Some("ann"), password, ..NewUser::default() }, &ann).await?;
+    let user = NewUser { username: Some("ann"), password: Some(password), ..NewUser::default() };
+    engine.accounts().create(user, &ann).await?;
 
-    let log_in = LogIn { name: "ann", password, device: Some("laptop"), superseded: None };
-    let first = engine.log_in(&client, log_in, &ann).await?;
+    let known = engine.authn().password("ann", password, &ann).await?;
+    let laptop = OpenRequest { device: Some("laptop"), superseded: None };
+    let first = engine.open_session(&client, known, laptop, &ann).await?;
     let renewal = RefreshRequest { token: first.refresh.text(), retry_id: None };
 
     let second = engine.refresh(&client, renewal, &ann).await.answer?;
@@ -57,7 +44,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let refusal = refused.answer.err().ok_or("an old token is refused")?;
     println!("an hour later, an old token: {refusal}");
 
-    let why = engine.explain(first.session).await?.ok_or("the session is known")?;
+    let why = engine.sessions().explain(first.session).await?.ok_or("the session is known")?;
     println!("why it ended: {}", why.session.ended.map(|ended| ended.cause.sentence()).unwrap_or_default());
     Ok(())
 }

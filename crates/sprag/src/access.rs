@@ -1,9 +1,21 @@
 //! Access tokens: short-lived JWTs after RFC 9068 that any API verifies by itself.
 //!
 //! [`mint`] makes them, [`verify`] is as strict as a verifier can be, [`jwks`] publishes the keys.
-
-use std::fmt;
-use std::str::FromStr;
+//!
+//! ```
+//! use sprag::access::{self, Expected};
+//! use sprag::clock::{Clock as _, SystemClock};
+//! use sprag::keys::{Algorithm, KeyRing};
+//! use sprag::random::SystemRandom;
+//!
+//! let now = SystemClock.now();
+//! let ring = KeyRing::generate(Algorithm::Es256, &SystemRandom::default(), now)?;
+//! assert_eq!(access::jwks(&ring, now)["keys"][0]["kty"], "EC");
+//!
+//! let expected = Expected { issuer: "https://auth.example.org", audience: None };
+//! assert!(access::verify("not.a.token", &ring, expected, now).is_err());
+//! # Ok::<(), sprag::Fault>(())
+//! ```
 
 use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
@@ -18,6 +30,7 @@ use crate::session::{AccountId, Methods, SessionId};
 mod strict;
 mod verify;
 
+pub use crate::keys::{Algorithm, UnknownAlgorithm};
 pub(crate) use verify::genuine;
 pub use verify::{Expected, LEEWAY_SECONDS, MAX_BYTES, Rejected, verify};
 
@@ -40,54 +53,6 @@ pub const RESERVED_CLAIMS: [&str; 15] = [
     "amr",
     "acr",
 ];
-
-/// How access tokens are signed.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Algorithm {
-    /// ECDSA on P-256 with SHA-256; the default, as every JWT library verifies it.
-    Es256,
-    /// Ed25519.
-    EdDsa,
-    /// RSA with PKCS#1 v1.5 padding and SHA-256.
-    Rs256,
-    /// HMAC-SHA-256 with a shared secret: whoever verifies can also mint.
-    Hs256,
-}
-
-impl Algorithm {
-    /// Every algorithm, the default first.
-    pub const ALL: [Self; 4] = [Self::Es256, Self::EdDsa, Self::Rs256, Self::Hs256];
-
-    /// Its registered name (RFC 7518 section 3.1, RFC 8037 section 3.1).
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Es256 => "ES256",
-            Self::EdDsa => "EdDSA",
-            Self::Rs256 => "RS256",
-            Self::Hs256 => "HS256",
-        }
-    }
-}
-
-impl fmt::Display for Algorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// The name is not that of an algorithm we sign with.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("no such signing algorithm; choose ES256, EdDSA, RS256 or HS256")]
-pub struct UnknownAlgorithm;
-
-impl FromStr for Algorithm {
-    type Err = UnknownAlgorithm;
-
-    fn from_str(name: &str) -> Result<Self, UnknownAlgorithm> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name).ok_or(UnknownAlgorithm)
-    }
-}
 
 /// What an access token is to say.
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,14 @@
 //! Who logs in: accounts and the names they log in under.
+//!
+//! ```
+//! use sprag::account::{Name, NameKind};
+//!
+//! let typed = Name::either(" Ann@Example.org ")?;
+//! assert_eq!(typed.kind, NameKind::Email);
+//! assert_eq!(typed, Name::email("ann@example.org")?, "spellings that people take for one name are one");
+//! assert!(Name::username("ann smith").is_err());
+//! # Ok::<(), sprag::Refusal>(())
+//! ```
 
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -70,6 +80,22 @@ pub fn is_particular(text: &str) -> bool {
 }
 
 impl Account {
+    /// An account that was just made: enabled, in its first epoch, without names. A name leads to it only if it is stored
+    /// with it.
+    #[must_use]
+    pub fn new(id: AccountId, created_at: Timestamp) -> Self {
+        Self {
+            id,
+            username: None,
+            email: None,
+            is_admin: false,
+            disabled_at: None,
+            epoch: Epoch(0),
+            created_at,
+            particulars: Particulars::default(),
+        }
+    }
+
     /// Its key in the system whose place this profile took, if it comes from there.
     #[must_use]
     pub fn external_id(&self, profile: ProfileId) -> Option<&str> {
@@ -103,7 +129,7 @@ pub enum NameKind {
     Username,
     /// An e-mail address; always contains `@`.
     Email,
-    /// The key of the account in the source system. Nobody logs in with it.
+    /// The key of the account in the source system, or in the application that embeds the engine. Nobody logs in with it.
     External,
 }
 

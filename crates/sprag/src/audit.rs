@@ -9,8 +9,6 @@ use uuid::Uuid;
 use crate::clock::Timestamp;
 use crate::session::{AccountId, EndCause, SessionId};
 
-pub mod verify;
-
 /// The chain for what concerns no account, such as a log-in under a name that nobody has.
 pub const NOBODY: AccountId = AccountId(Uuid::nil());
 

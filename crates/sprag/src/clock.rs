@@ -1,4 +1,14 @@
 //! The only source of time, and of ids that carry it.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use sprag::clock::{Clock, HandClock, Timestamp};
+//!
+//! let clock = HandClock::at(Timestamp(1_800_000_000_000)); // a test winds it
+//! clock.wind(Duration::from_secs(30));
+//! assert_eq!(clock.now().seconds(), 1_800_000_030);
+//! ```
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};

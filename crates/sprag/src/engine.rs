@@ -1,43 +1,87 @@
-//! The front door: log in, refresh, log out, list, end, explain.
+//! The front door: open a session, refresh it, say who calls, log out.
 //!
 //! An [`Engine`] joins the rooms of this crate: it parses what was presented, asks the ratchet, tells the store,
-//! and mints what is handed out. It decides nothing about a session itself.
+//! and mints what is handed out. It decides nothing about a session itself. What every request needs are its own methods;
+//! what is rarer is behind a handle: [`Engine::authn`], [`Engine::accounts`], [`Engine::sessions`], [`Engine::tokens`],
+//! [`Engine::upkeep`], [`Engine::imports`].
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! use std::sync::Arc;
+//!
+//! use sprag::keys::{Algorithm, KeyRing};
+//! use sprag::clock::{Clock as _, SystemClock};
+//! use sprag::engine::{ClientPolicy, Engine, NewUser, OpenRequest, RefreshRequest, Requester};
+//! use sprag::random::SystemRandom;
+//! use sprag::session::ProfileId;
+//! use sprag::store::memory::MemoryStore;
+//!
+//! let keys = KeyRing::generate(Algorithm::Es256, &SystemRandom::default(), SystemClock.now())?;
+//! let engine = Engine::builder(Arc::new(MemoryStore::new()))
+//!     .keys(keys)
+//!     .issuer("https://auth.example.org")
+//!     .build()?;
+//! let (web, requester) = (ClientPolicy::new(ProfileId(1), "web"), Requester::nobody());
+//!
+//! let user = NewUser { username: Some("ann"), password: Some("correct horse battery"), ..NewUser::default() };
+//! engine.accounts().create(user, &requester).await?;
+//!
+//! let ann = engine.authn().password("ann", "correct horse battery", &requester).await?;
+//! let pair = engine.open_session(&web, ann, OpenRequest::default(), &requester).await?;
+//! let request = RefreshRequest { token: pair.refresh.text(), retry_id: None };
+//! let next = engine.refresh(&web, request, &requester).await.answer?;
+//!
+//! let caller = engine.authenticate(&web, &next.access_token).await?;
+//! assert_eq!(caller.key.session, pair.session);
+//! # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use serde_json::{Map, Value};
 
 use crate::access::{self, AccessToken, Expected, Rejected};
-use crate::account::Account;
+use crate::audit::EventKind;
+use crate::authn::{Authenticated, Authn};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Fault, Refusal};
 use crate::keys::KeyRing;
 use crate::password::Hasher;
-use crate::policy::Policy;
 use crate::random::Random;
 use crate::ratchet::SessionState;
-use crate::session::{AccountId, ProfileId, SessionId, SessionKey, ShortHash};
-use crate::store::Store;
-use crate::token::Encoding;
+use crate::session::{AccountId, EndCause, Session, SessionId, SessionKey};
+use crate::store::{Committed, Room, Rotated, Store};
+use crate::token::RefreshToken;
 
 mod account;
+mod builder;
+mod client_policy;
+mod commits;
 mod import;
-mod login;
+mod opening;
 mod pair;
+mod password_change;
 mod refresh;
 mod sessions;
+mod tokens;
 mod upkeep;
 
-pub use account::NewUser;
-pub use import::{Imported, ImportedSession, ImportedUser, Run};
-pub use login::LogIn;
+pub use account::{Accounts, NewUser};
+pub use builder::EngineBuilder;
+pub use client_policy::{AccessTokenShape, Claims, ClientPolicy, Subject, Telling};
+pub use import::{Imported, ImportedSession, ImportedUser, Imports, Run};
+pub use opening::OpenRequest;
 pub use pair::{Refresh, TokenPair};
 pub use refresh::{RefreshOutcome, RefreshRequest};
-pub use sessions::{Explanation, Listed};
+pub use sessions::{Explanation, Listed, Sessions};
+pub use tokens::Tokens;
+pub use upkeep::Upkeep;
 
-/// Joins ratchet, store, keys and passwords into the actions a client asks for.
+pub use crate::requester::Requester;
+
+/// Joins ratchet, store, keys and ways to authenticate into the actions a client asks for.
 pub struct Engine {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
@@ -50,11 +94,9 @@ pub struct Engine {
 
 /// Who issues access tokens, and for whom.
 #[derive(Clone, Debug)]
-pub struct Issuer {
-    /// The `iss` claim: this server's public address.
-    pub issuer: String,
-    /// The `aud` claim: the API that accepts the tokens.
-    pub audience: String,
+struct Issuer {
+    issuer: String,
+    audience: String,
 }
 
 /// Bounds that hold for every profile.
@@ -71,106 +113,6 @@ impl Default for Limits {
     }
 }
 
-/// What one profile asks of the engine: whose tokens, under which policy, in which form.
-#[derive(Clone, Debug)]
-pub struct ClientPolicy {
-    /// The profile's id, carried in every refresh token.
-    pub profile: ProfileId,
-    /// The profile's name: the `client_id` claim.
-    pub client_id: String,
-    /// The rules its sessions live under.
-    pub policy: Policy,
-    /// The form of its refresh tokens.
-    pub encoding: Encoding,
-    /// What its access tokens say.
-    pub access: AccessTokenShape,
-    /// Whether a client may present the refresh token of the system that the profile took the place of, where a session
-    /// was imported for it.
-    pub takes_imported_tokens: bool,
-}
-
-/// What the access tokens of a profile say, so that the APIs that verify them find what they look for.
-#[derive(Clone, Debug, Default)]
-pub struct AccessTokenShape {
-    /// Claims besides the registered ones.
-    pub claims: Claims,
-    /// What `sub` is.
-    pub subject: Subject,
-    /// Whether they name no audience.
-    pub has_no_audience: bool,
-}
-
-/// What the `sub` of an access token is. Where the account has no such name, it is its id.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Subject {
-    /// The account's id.
-    #[default]
-    Id,
-    /// Its key in the source system.
-    External,
-    /// Its user name.
-    Username,
-    /// Its e-mail address.
-    Email,
-}
-
-impl Subject {
-    /// The name of that kind on `profile`; `None` where the id is the subject.
-    #[must_use]
-    pub fn of(self, account: &Account, profile: ProfileId) -> Option<&str> {
-        match self {
-            Self::Id => None,
-            Self::External => account.external_id(profile),
-            Self::Username => account.username.as_deref(),
-            Self::Email => account.email.as_deref(),
-        }
-    }
-}
-
-/// Claims of a profile's access tokens besides the registered ones.
-#[derive(Clone, Default)]
-pub enum Claims {
-    /// There are none.
-    #[default]
-    None,
-    /// Every token has the same.
-    Constant(Map<String, Value>),
-    /// They tell of the account. Then a refresh reads it, which others need not.
-    OfAccount(Arc<Telling>),
-}
-
-/// What a token says of its account.
-pub type Telling = dyn Fn(&Account) -> Map<String, Value> + Send + Sync;
-
-impl AccessTokenShape {
-    /// Whether a token tells of its account more than its id.
-    #[must_use]
-    pub fn tells_of_account(&self) -> bool {
-        self.subject != Subject::Id || matches!(self.claims, Claims::OfAccount(_))
-    }
-}
-
-impl fmt::Debug for Claims {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "None",
-            Self::Constant(_) => "Constant",
-            Self::OfAccount(_) => "OfAccount",
-        })
-    }
-}
-
-/// Who is asking, as far as a request shows.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Requester {
-    /// The address.
-    pub ip: Option<String>,
-    /// What the client calls itself.
-    pub user_agent: Option<String>,
-    /// The client instance, hashed.
-    pub instance: ShortHash,
-}
-
 /// A caller whose access token has verified and whose session is live.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Caller {
@@ -181,37 +123,48 @@ pub struct Caller {
 }
 
 impl Engine {
-    /// An engine over what is handed in.
-    pub fn new(
-        store: Arc<dyn Store>,
-        clock: Arc<dyn Clock>,
-        random: Arc<dyn Random>,
-        keys: KeyRing,
-        hasher: Hasher,
-        issuer: Issuer,
-        limits: Limits,
-    ) -> Self {
-        Self { store, clock, random, keys: ArcSwap::from_pointee(keys), hasher, issuer, limits }
+    /// Begins to put an engine together over a store.
+    pub fn builder(store: Arc<dyn Store>) -> EngineBuilder {
+        EngineBuilder::new(store)
     }
 
-    /// The store behind it.
-    pub fn store(&self) -> &Arc<dyn Store> {
-        &self.store
-    }
-
-    /// The present moment, by the engine's clock.
-    pub fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-
-    /// The key ring in force.
-    pub fn keys(&self) -> Arc<KeyRing> {
-        self.keys.load_full()
-    }
-
-    /// Puts another key ring in force, for every request from now on.
-    pub fn replace_keys(&self, keys: KeyRing) {
-        self.keys.store(Arc::new(keys));
+    /// Opens a session for somebody who has shown who they are: the one way in.
+    ///
+    /// # Errors
+    /// [`Refusal::CredentialsInvalid`] if the account has moved on since they showed it; a [`Fault`].
+    pub async fn open_session(
+        &self,
+        client: &ClientPolicy,
+        somebody: Authenticated,
+        request: OpenRequest<'_>,
+        requester: &Requester,
+    ) -> Result<TokenPair, Error> {
+        let now = self.now();
+        let account = somebody.account();
+        let key = self.key_of_new_session(account.id, now);
+        let token = RefreshToken::first(client.profile, key, self.random.as_ref());
+        let session = opening::new_session(client, &token, somebody.epoch(), requester, now);
+        let session = Session { authenticated_at: somebody.at(), methods: somebody.methods(), ..session };
+        let told = pair::Told::fresh(client, Rotated::of(&session), now);
+        let opening = commits::Opening {
+            event: requester.event(key, EventKind::SessionOpened, now, None),
+            detail: opening::detail(requester, request.device),
+            session,
+            room: Some(Room {
+                replaces: self.session_to_replace(client, account.id, request.superseded).await?,
+                most: self.limits.sessions_per_account,
+                // It may have come with more, and nobody is logged out by moving.
+                spares_the_rest: account.particulars.external.is_some(),
+                ending: requester.ending(EndCause::Replaced, now),
+            }),
+        };
+        match self.store.commit(opening.commit()).await? {
+            Committed::Done { .. } => Ok(self.new_pair(client, Some(account), &token, told, now)?),
+            Committed::AccountMoved => Err(Refusal::CredentialsInvalid.into()),
+            Committed::Missed { .. } => {
+                Err(Fault::internal("open a session", "there is a session of this id already").into())
+            }
+        }
     }
 
     /// Says who is calling, from an access token of this profile.
@@ -236,16 +189,71 @@ impl Engine {
         }
     }
 
-    /// The account that an access token of this profile names, also where it has expired or its session is over; none where
-    /// it is none of ours. It lets nobody in.
-    pub fn account_named(&self, client: &ClientPolicy, bearer: &str) -> Option<AccountId> {
-        let named = access::genuine(bearer, &self.keys.load(), self.expected(client), self.now());
-        named.ok().filter(|token| token.client_id == client.client_id).map(|token| token.subject)
+    /// Logs out with a refresh token, spent or not; a token that is none of ours changes nothing and is no error
+    /// (RFC 7009 section 2.2).
+    ///
+    /// # Errors
+    /// A [`Fault`] if the end could not be committed: then the client must not be told that it was.
+    pub async fn log_out(
+        &self,
+        client: &ClientPolicy,
+        text: &str,
+        cause: EndCause,
+        requester: &Requester,
+    ) -> Result<(), Fault> {
+        let Some(leaving) = self.leaving(client, text, cause, requester).await? else { return Ok(()) };
+        self.store.commit(commits::end(leaving.key, leaving.ending)).await.map(drop)
+    }
+
+    /// The store behind it.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The present moment, by the engine's clock.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The key ring in force.
+    pub fn keys(&self) -> Arc<KeyRing> {
+        self.keys.load_full()
     }
 
     /// `N` bytes that nobody can foresee.
     pub fn random<const N: usize>(&self) -> [u8; N] {
         crate::random::bytes(self.random.as_ref())
+    }
+
+    /// The ways to show who one is.
+    pub fn authn(&self) -> Authn<'_> {
+        let (store, clock) = (self.store.as_ref(), self.clock.as_ref());
+        Authn { store, clock, random: self.random.as_ref(), hasher: &self.hasher }
+    }
+
+    /// Accounts: make, find, change the password, disable, enable.
+    pub fn accounts(&self) -> Accounts<'_> {
+        Accounts(self)
+    }
+
+    /// Sessions: list, end, explain.
+    pub fn sessions(&self) -> Sessions<'_> {
+        Sessions(self)
+    }
+
+    /// Tokens: read them without letting anybody in.
+    pub fn tokens(&self) -> Tokens<'_> {
+        Tokens(self)
+    }
+
+    /// What a running server does by itself: sweep, add checkpoints, change keys.
+    pub fn upkeep(&self) -> Upkeep<'_> {
+        Upkeep(self)
+    }
+
+    /// Accounts and live sessions of another system.
+    pub fn imports(&self) -> Imports<'_> {
+        Imports(self)
     }
 
     fn expected(&self, client: &ClientPolicy) -> Expected<'_> {

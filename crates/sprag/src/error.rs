@@ -1,4 +1,22 @@
 //! The two ways of not succeeding: [`Refusal`], an answer, and [`Fault`], our failure.
+//!
+//! They are not to be mixed up: a client that takes a database that is away for a refusal logs somebody out.
+//!
+//! ```
+//! use sprag::{Error, FaultKind, Refusal};
+//!
+//! fn status(error: &Error) -> u16 {
+//!     match error {
+//!         Error::Refused(Refusal::Forbidden) => 403,
+//!         Error::Refused(_) => 401,
+//!         Error::Failed(fault) if fault.kind == FaultKind::Internal => 500,
+//!         Error::Failed(_) => 503,
+//!     }
+//! }
+//!
+//! assert_eq!(status(&Refusal::SessionEnded(None).into()), 401);
+//! assert_eq!(Refusal::SessionEnded(None).code(), "session_ended");
+//! ```
 
 use std::error::Error as StdError;
 
@@ -47,7 +65,7 @@ pub enum Refusal {
     #[error("the current password is wrong")]
     CurrentPasswordWrong,
     /// The password cannot be taken.
-    #[error("a password has {min} to {max} bytes; choose another", min = crate::password::MIN_BYTES, max = crate::password::MAX_BYTES)]
+    #[error("a password has {min} to {max} bytes; choose another", min = crate::policy::MIN_PASSWORD_BYTES, max = crate::policy::MAX_PASSWORD_BYTES)]
     PasswordRejected,
     /// The user name or e-mail cannot be taken.
     #[error("{0}")]

@@ -7,23 +7,44 @@
 //! A key is accepted as soon as it is in the ring and signs only later: distribute first, then sign. At a
 //! moment, the signing key is the accepted one with the newest `signs_from` that has come; of two alike, the
 //! later in the ring.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use sprag::clock::{Clock as _, SystemClock};
+//! use sprag::keys::{Algorithm, KeyRing, Purpose};
+//! use sprag::random::SystemRandom;
+//!
+//! let (random, now) = (SystemRandom::default(), SystemClock.now());
+//! let mut ring = KeyRing::generate(Algorithm::Es256, &random, now)?;
+//! // Verifiers have an hour to fetch the new key; then it signs.
+//! let in_an_hour = now.plus(Duration::from_secs(3600));
+//! let next = ring.add_access(Algorithm::EdDsa, &random, now, in_an_hour);
+//! assert_ne!(ring.signing_id(Purpose::Access, now), next);
+//! assert_eq!(ring.signing_id(Purpose::Access, in_an_hour), next);
+//!
+//! let secret = ring.to_json(); // for a file that only the server may read
+//! assert_eq!(KeyRing::from_json(&secret)?.fingerprints(), ring.fingerprints());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::fmt;
 
 use aws_lc_rs::hmac;
 use zeroize::Zeroizing;
 
-use crate::access::Algorithm;
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::random::{self, Random};
 
 mod access;
+mod algorithm;
 mod file;
 mod refresh;
 mod weak;
 
 pub(crate) use access::AccessKey;
+pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use file::{KeyRingError, Problem};
 pub(crate) use refresh::RefreshKey;
 pub use weak::WeakSecret;

@@ -1,8 +1,16 @@
 //! Sessions that turn one way.
 //!
 //! Short access tokens, rotating refresh tokens, one row per session, and a verdict for every token that
-//! is presented: turn, answer once more, keep, refuse, or end. Start at [`engine::Engine`], the front door;
-//! [`ratchet::judge`] is the heart; [`store`] lists what a store must promise.
+//! is presented: rotate, answer once more, keep, refuse, or end. Start at [`engine`], the front door, whose documentation
+//! begins with a whole session; [`authn`] is how people show who they are, those that only your application knows
+//! included; [`ratchet::judge`] is the heart; [`store`] lists what a store must promise.
+//!
+//! # Features
+//!
+//! None is on by default: there is a store in memory, and you choose what you keep sessions in.
+//!
+//! - `sqlite`: the store in one file (`store::sqlite`).
+//! - `postgres`: the store on PostgreSQL and what speaks its protocol, for any number of nodes (`store::postgres`).
 //!
 //! This crate knows no HTTP, reads no configuration or environment, and has no global state: time
 //! ([`clock`]), randomness ([`random`]), keys ([`keys`]) and storage ([`store`]) are handed in.
@@ -10,6 +18,8 @@
 pub mod access;
 pub mod account;
 pub mod audit;
+pub mod authn;
+pub mod checkpoints;
 pub mod clock;
 pub mod engine;
 pub mod error;
@@ -18,6 +28,7 @@ pub mod password;
 pub mod policy;
 pub mod random;
 pub mod ratchet;
+mod requester;
 pub mod session;
 pub mod store;
 pub mod token;

@@ -4,6 +4,19 @@
 //! prefers those threads to these, and when the queue is full the answer is "busy" at once.
 //!
 //! Hashes that other systems made are compared by their own rule; whoever is let in by one has it replaced.
+//!
+//! ```
+//! use sprag::password::{Hasher, Match, Password};
+//! use sprag::random::SystemRandom;
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let hasher = Hasher::start_default()?;
+//! let stored = hasher.hash(Password::chosen("correct horse battery")?, &SystemRandom::default()).await?;
+//! let typed = Password::typed("correct horse")?;
+//! assert_eq!(hasher.verify(typed, Some(stored)).await?, Match::No);
+//! # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod compare;
 mod stored;
@@ -22,21 +35,17 @@ use zeroize::Zeroizing;
 use self::compare::Comparer;
 use self::stored::Stored;
 use crate::error::{Fault, Refusal};
+use crate::policy::{MAX_PASSWORD_BYTES, MIN_PASSWORD_BYTES};
 use crate::random::{self, Random};
-
-/// The shortest new password, in bytes of UTF-8.
-pub const MIN_BYTES: usize = 8;
-
-/// The longest password, in bytes of UTF-8; a longer one is refused, never truncated.
-pub const MAX_BYTES: usize = 1024;
 
 /// How far below the threads that answer requests the hashing threads stand (`nice`).
 const NICENESS: i32 = 10;
 
-/// What an account without a password has in place of a hash. It is the hash of no password: its output was not
-/// computed.
-pub(crate) const NO_PASSWORD: &str =
-    "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgc2FsdCE$aXQgbWF0Y2hlcyBubyBwYXNzd29yZCBhdCBhbGwhISE";
+/// How many threads hash passwords unless somebody says otherwise; each takes 19 MiB while it does.
+const DEFAULT_THREADS: usize = 4;
+
+/// How many passwords wait to be hashed unless somebody says otherwise.
+const DEFAULT_QUEUE: usize = 32;
 
 /// A password somebody typed: any Unicode, kept exactly.
 #[derive(Clone)]
@@ -46,9 +55,9 @@ impl Password {
     /// A password to compare with a stored one. It may be shorter than a new one, as old accounts' may be.
     ///
     /// # Errors
-    /// [`Refusal::PasswordRejected`] if it has more than [`MAX_BYTES`] bytes or none.
+    /// [`Refusal::PasswordRejected`] if it has more than [`MAX_PASSWORD_BYTES`] bytes or none.
     pub fn typed(text: &str) -> Result<Self, Refusal> {
-        if text.is_empty() || text.len() > MAX_BYTES {
+        if text.is_empty() || text.len() > MAX_PASSWORD_BYTES {
             return Err(Refusal::PasswordRejected);
         }
         Ok(Self(Zeroizing::new(text.to_owned())))
@@ -57,9 +66,9 @@ impl Password {
     /// A password to be stored.
     ///
     /// # Errors
-    /// [`Refusal::PasswordRejected`] if it has fewer than [`MIN_BYTES`] or more than [`MAX_BYTES`] bytes.
+    /// [`Refusal::PasswordRejected`] if it has fewer than [`MIN_PASSWORD_BYTES`] or more than [`MAX_PASSWORD_BYTES`] bytes.
     pub fn chosen(text: &str) -> Result<Self, Refusal> {
-        if text.len() < MIN_BYTES { Err(Refusal::PasswordRejected) } else { Self::typed(text) }
+        if text.len() < MIN_PASSWORD_BYTES { Err(Refusal::PasswordRejected) } else { Self::typed(text) }
     }
 }
 
@@ -149,6 +158,15 @@ impl Hasher {
             .collect::<Result<_, _>>()
             .map_err(|error| Fault::unavailable("start a thread that hashes passwords", error))?;
         Ok(Self { queue: Some(sender), threads })
+    }
+
+    /// Starts as many threads as a machine with other work can spare: one per core, at most four, behind a queue of 32.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the system gives no thread.
+    pub fn start_default() -> Result<Self, Fault> {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        Self::start(cores.min(DEFAULT_THREADS), DEFAULT_QUEUE)
     }
 
     /// Hashes a new password to a PHC string.
@@ -259,12 +277,12 @@ mod tests {
     #[tokio::test]
     async fn r42_a_long_password_counts_to_its_last_byte() {
         let hasher = Hasher::start(1, 4).unwrap();
-        let long = "x".repeat(MAX_BYTES);
-        let almost = format!("{}y", "x".repeat(MAX_BYTES - 1));
+        let long = "x".repeat(MAX_PASSWORD_BYTES);
+        let almost = format!("{}y", "x".repeat(MAX_PASSWORD_BYTES - 1));
         let hash = hasher.hash(typed(&long), &SeededRandom::new(1)).await.unwrap();
         assert_eq!(hasher.verify(typed(&almost), Some(hash.clone())).await.unwrap(), Match::No);
         assert_eq!(hasher.verify(typed(&long), Some(hash)).await.unwrap(), Match::Yes);
-        assert!(Password::typed(&"x".repeat(MAX_BYTES + 1)).is_err());
+        assert!(Password::typed(&"x".repeat(MAX_PASSWORD_BYTES + 1)).is_err());
     }
 
     #[test]

@@ -1,4 +1,14 @@
 //! What a profile asks of its sessions: plain typed values, each with the reason for its default.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use sprag::policy::{Lockstep, Policy};
+//!
+//! // Every refresh rotates, a spent token is reuse at once, and nobody refreshes in step for long.
+//! let strict = Policy { reuse_interval: Duration::ZERO, lockstep: Lockstep::End, ..Policy::default() };
+//! # let _ = strict;
+//! ```
 
 use std::time::Duration;
 
@@ -22,6 +32,12 @@ pub const MAX_GENERATION: u64 = (1 << 53) - 1;
 
 /// The longest reuse interval that is accepted.
 pub const MAX_REUSE_INTERVAL: Duration = Duration::from_secs(300);
+
+/// The shortest new password, in bytes of UTF-8.
+pub const MIN_PASSWORD_BYTES: usize = 8;
+
+/// The longest password, in bytes of UTF-8; a longer one is refused, never truncated.
+pub const MAX_PASSWORD_BYTES: usize = 1024;
 
 /// The rules that one profile's sessions live under.
 #[derive(Clone, Debug, PartialEq, Eq)]

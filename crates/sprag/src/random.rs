@@ -1,4 +1,6 @@
 //! The only source of randomness.
+//!
+//! [`SystemRandom`] asks the operating system; a test that must come out alike uses [`SeededRandom`].
 
 use std::fmt;
 use std::sync::Mutex;

@@ -1,4 +1,7 @@
 //! What a session is, and how one ends.
+//!
+//! A session is one row, however often it is refreshed: [`Session`] is what a verdict reads of it, [`SessionDetail`] what
+//! people read, [`EndCause`] why it is over, and [`Methods`] how its owner showed who they are.
 
 use std::fmt;
 use std::str::FromStr;

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use rusqlite::{Connection, Params, params};
-use sprag::audit::verify::{
+use sprag::audit::{Checkpoint, Entry, Event, EventKind, Hash, Head};
+use sprag::checkpoints::{
     self, CheckpointFlaw, CheckpointKey, Checkpointing, EntryFlaw, Finding, Report, SETTLED,
 };
-use sprag::audit::{Checkpoint, Entry, Event, EventKind, Hash, Head};
 use sprag::clock::Timestamp;
 use sprag::session::AccountId;
-use sprag::store::Journal;
 use sprag::store::memory::MemoryStore;
 use sprag::store::sqlite::{Settings, SqliteStore};
+use sprag::store::{Commits, Journal as _, Slice};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -28,9 +28,9 @@ async fn a_journal_left_alone_is_sound() {
     let ledger = Ledger::written().await;
     let first = ledger.covered(NOW).await;
     assert_eq!((first.number, first.chains, first.entries), (1, 3, 15));
-    assert_eq!(verify::checkpoint(&ledger.store, &Key, NOW).await.unwrap(), Checkpointing::NothingNew);
+    assert_eq!(checkpoints::add(&ledger.store, &Key, NOW).await.unwrap(), Checkpointing::NothingNew);
     let later = NOW.plus(SETTLED * 2);
-    assert_eq!(verify::checkpoint(&ledger.store, &Key, later).await.unwrap(), Checkpointing::NothingNew);
+    assert_eq!(checkpoints::add(&ledger.store, &Key, later).await.unwrap(), Checkpointing::NothingNew);
 
     ledger.store.record(told(BEN, NOW)).await.unwrap();
     let second = ledger.covered(later).await;
@@ -44,11 +44,11 @@ async fn a_journal_left_alone_is_sound() {
 #[tokio::test]
 async fn the_memory_store_can_be_covered_and_verified_too() {
     let store = MemoryStore::new();
-    assert_eq!(verify::checkpoint(&store, &Key, NOW).await.unwrap(), Checkpointing::NothingNew);
+    assert_eq!(checkpoints::add(&store, &Key, NOW).await.unwrap(), Checkpointing::NothingNew);
     write(&store).await;
-    assert!(matches!(verify::checkpoint(&store, &Key, NOW).await.unwrap(), Checkpointing::Added(_)));
+    assert!(matches!(checkpoints::add(&store, &Key, NOW).await.unwrap(), Checkpointing::Added(_)));
     let mut read = Vec::new();
-    let report = verify::verify(&store, &Key, |entries| read.push(entries)).await.unwrap();
+    let report = checkpoints::verify(&store, &Key, |entries| read.push(entries)).await.unwrap();
     assert!(report.is_sound(), "{report:?}");
     assert_eq!(read, [15], "progress is told");
 }
@@ -76,7 +76,7 @@ async fn an_altered_entry_is_named() {
 async fn an_entry_that_cannot_be_read_is_named() {
     let ledger = Ledger::written().await;
     ledger.tamper("update event set kind = 'picnic' where account_id = ?1 and id = 3", [BEN.0.as_bytes()]);
-    let fault = verify::verify(&ledger.store, &Key, |_| ()).await.unwrap_err();
+    let fault = checkpoints::verify(&ledger.store, &Key, |_| ()).await.unwrap_err();
     let source = fault.source.expect("it has a cause").to_string();
     assert!(source.contains(&format!("account {BEN}, entry 3")), "{source}");
     assert!(source.contains("picnic"), "{source}");
@@ -132,7 +132,7 @@ async fn a_chain_cut_short_shows_against_the_checkpoint() {
 
     let later = NOW.plus(SETTLED * 2);
     ledger.store.record(told(ANN, NOW)).await.unwrap();
-    let made = verify::checkpoint(&ledger.store, &Key, later).await.unwrap();
+    let made = checkpoints::add(&ledger.store, &Key, later).await.unwrap();
     assert_eq!(made, Checkpointing::Broken(flaw), "no checkpoint is made over it");
 }
 
@@ -202,7 +202,7 @@ async fn a_checkpoint_made_with_another_key_is_forged() {
     }
     let ledger = Ledger::written().await;
     ledger.tamper("delete from event where account_id = ?1", [BEN.0.as_bytes()]);
-    let made = verify::checkpoint(&ledger.store, &OtherKey, NOW).await.unwrap();
+    let made = checkpoints::add(&ledger.store, &OtherKey, NOW).await.unwrap();
     assert!(matches!(made, Checkpointing::Added(_)));
     ledger.finds(&[Finding::Checkpoint { number: 1, flaw: CheckpointFlaw::Forged }]).await;
 }
@@ -227,14 +227,14 @@ impl Ledger {
     }
 
     async fn covered(&self, now: Timestamp) -> Checkpoint {
-        match verify::checkpoint(&self.store, &Key, now).await.expect("checkpoint") {
+        match checkpoints::add(&self.store, &Key, now).await.expect("checkpoint") {
             Checkpointing::Added(checkpoint) => checkpoint,
             other => panic!("a checkpoint should be made, not {other:?}"),
         }
     }
 
     async fn verified(&self) -> Report {
-        verify::verify(&self.store, &Key, |_| ()).await.expect("verify")
+        checkpoints::verify(&self.store, &Key, |_| ()).await.expect("verify")
     }
 
     async fn finds(&self, findings: &[Finding]) {
@@ -244,7 +244,7 @@ impl Ledger {
     }
 
     async fn chain(&self, account: AccountId) -> Vec<Entry> {
-        let mut chain = self.store.entries_of(account, 100).await.expect("entries_of");
+        let mut chain = self.store.entries_of(account, Slice::first(100)).await.expect("entries_of");
         chain.reverse();
         chain
     }
@@ -273,7 +273,7 @@ impl Ledger {
 }
 
 /// Five entries for each of three people, long enough ago to be covered.
-async fn write(journal: &dyn Journal) {
+async fn write(journal: &dyn Commits) {
     for seconds in 0..5 {
         for account in [ANN, BEN, CAT] {
             let at = NOW.minus(SETTLED * 10).plus(Duration::from_secs(seconds));

@@ -100,7 +100,7 @@ impl RouteContext {
     /// Whose access token the request carries, if it is an administrator's.
     pub(crate) async fn admin(&self, parts: &Parts) -> Result<Caller, Problem> {
         let caller = self.caller(parts).await?;
-        let is_admin = self.app.engine.account(caller.key.account).await?.is_admin;
+        let is_admin = self.app.engine.accounts().get(caller.key.account).await?.is_admin;
         if is_admin { Ok(caller) } else { Err(Refusal::Forbidden.into()) }
     }
 
@@ -143,7 +143,7 @@ impl RouteContext {
     pub(crate) async fn account_if_told(&self, id: AccountId) -> Result<Option<Account>, Problem> {
         let is_told =
             Fact::ACCOUNT.iter().any(|fact| *fact != Fact::AccountId && self.route.gives.names(*fact));
-        if is_told { Ok(Some(self.app.engine.account(id).await?)) } else { Ok(None) }
+        if is_told { Ok(Some(self.app.engine.accounts().get(id).await?)) } else { Ok(None) }
     }
 
     /// Marks the device of a new session whose token travels in the cookie, and clears what the system before left.

@@ -35,6 +35,6 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let id = context.inputs(&fields)?.get(Input::SessionId).or(call.id.as_deref());
     let session: SessionId = id.and_then(|id| id.parse().ok()).ok_or(Refusal::SessionUnknown)?;
     let key = SessionKey { account: caller.key.account, session };
-    context.app.engine.end_session(key, EndCause::Revoked, &context.requester(&call.parts)?).await?;
+    context.app.engine.sessions().end(key, EndCause::Revoked, &context.requester(&call.parts)?).await?;
     Ok(shaped(context, &Facts { session_id: Some(session), ..Facts::default() }))
 }

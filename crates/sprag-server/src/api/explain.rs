@@ -33,7 +33,7 @@ pub(super) async fn run(context: &RouteContext, call: Call) -> Result<Response, 
     if id == caller.key.session {
         return Err(Problem::OwnSession);
     }
-    let explained = context.app.engine.explain(id).await?.ok_or(Problem::NoSuchSession)?;
+    let explained = context.app.engine.sessions().explain(id).await?.ok_or(Problem::NoSuchSession)?;
     let (session, detail) = (&explained.session, &explained.detail);
     Ok(shaped(
         context,

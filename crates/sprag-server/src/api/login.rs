@@ -1,7 +1,7 @@
 //! `login`: opens a session for a name and a password.
 
 use axum::response::Response;
-use sprag::engine::LogIn;
+use sprag::engine::OpenRequest;
 
 use super::context::{Call, RouteContext, device};
 use super::response::token_pair;
@@ -37,14 +37,14 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let by = context.way_asked_for(parts, &inputs)?;
     // Cookies of two sessions say nothing of which one to replace; they must not keep anybody from logging in.
     let carried = if by == By::Cookie { context.cookie_token(parts).await.unwrap_or_default() } else { None };
-    let log_in = LogIn {
-        name,
-        password,
+    let request = OpenRequest {
         device: device.as_deref(),
         superseded: carried.as_ref().map(|carried| carried.text.as_str()),
     };
-    let pair = context.app.engine.log_in(&context.served.client, log_in, &requester).await;
-    let pair = pair.map_err(|error| context.naming(Input::Password, error))?;
+    let engine = &context.app.engine;
+    let somebody = engine.authn().password(name, password, &requester).await;
+    let somebody = somebody.map_err(|error| context.naming(Input::Password, error))?;
+    let pair = engine.open_session(&context.served.client, somebody, request, &requester).await?;
     let account = context.account_if_told(pair.account).await?;
     let mut response = token_pair(context, &pair, by, account.as_ref());
     context.mark_device(parts, by, &mut response);

@@ -73,7 +73,7 @@ async fn end_session_of_caller(
         Err(Problem::Engine(Error::Refused(Refusal::SessionEnded(_)))) => return Ok(()),
         Err(problem) => return Err(problem),
     };
-    match context.app.engine.end_session(caller.key, cause, requester).await {
+    match context.app.engine.sessions().end(caller.key, cause, requester).await {
         Ok(()) | Err(Error::Refused(Refusal::SessionUnknown)) => Ok(()),
         Err(error) => Err(error.into()),
     }

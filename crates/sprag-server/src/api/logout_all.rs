@@ -22,7 +22,7 @@ pub(super) async fn run(context: &RouteContext, call: Call) -> Result<Response, 
     let parts = &call.parts;
     let requester = context.requester(parts)?;
     match context.caller(parts).await {
-        Ok(caller) => drop(context.app.engine.log_out_everywhere(&caller, &requester).await?),
+        Ok(caller) => drop(context.app.engine.sessions().log_out_everywhere(&caller, &requester).await?),
         Err(problem)
             if problem.is_about_token() && has_cookie_to_leave_by(context, parts, &requester).await? => {}
         Err(problem) => return Err(problem),
@@ -39,6 +39,6 @@ async fn has_cookie_to_leave_by(
     let Some(carried) = context.refresh_token(parts, &Inputs::default()).await? else { return Ok(false) };
     let (engine, client) = (&context.app.engine, &context.served.client);
     // Where the access token still says whose it was, the cookie must be theirs.
-    let of = request::bearer(&parts.headers).and_then(|bearer| engine.account_named(client, bearer));
-    Ok(engine.log_out_everywhere_with(client, &carried.text, of, requester).await?)
+    let of = request::bearer(&parts.headers).and_then(|bearer| engine.tokens().account_named(client, bearer));
+    Ok(engine.sessions().log_out_everywhere_with(client, &carried.text, of, requester).await?)
 }

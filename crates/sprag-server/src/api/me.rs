@@ -16,7 +16,7 @@ pub(crate) const SPEC: Spec = Spec {
 
 pub(super) async fn run(context: &RouteContext, call: Call) -> Result<Response, Problem> {
     let caller = context.caller(&call.parts).await?;
-    let account = context.app.engine.account(caller.key.account).await?;
+    let account = context.app.engine.accounts().get(caller.key.account).await?;
     let facts = Facts { account: Some(&account), session_id: Some(caller.key.session), ..Facts::default() };
     Ok(shaped(context, &facts))
 }

@@ -41,8 +41,10 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let refresh_token = carried.as_ref().map(|carried| carried.text.as_str());
     let engine = &context.app.engine;
     let passwords = (current, new);
-    let pair =
-        engine.change_password(&context.served.client, &caller, passwords, refresh_token, &requester).await;
+    let pair = engine
+        .accounts()
+        .change_password(&context.served.client, &caller, passwords, refresh_token, &requester)
+        .await;
     let pair = pair.map_err(|error| context.naming(Input::NewPassword, error))?;
     let account = context.account_if_told(pair.account).await?;
     Ok(token_pair(context, &pair, by, account.as_ref()))

@@ -51,7 +51,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let mut response = token_pair(context, &pair, carried.by, None);
     let engine = &context.app.engine;
     if let (By::Cookie, Some(cookie)) = (carried.by, &context.served.profile.refresh.cookie)
-        && engine.parse(&context.served.client, &carried.text, engine.now()).is_none()
+        && engine.tokens().parse(&context.served.client, &carried.text).is_none()
     {
         cookie::clear_former(&mut response, cookie);
     }

@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use sprag::account::Name;
-use sprag::engine::NewUser;
+use sprag::engine::{NewUser, OpenRequest};
 use sprag::{Error, Refusal};
 
 use super::context::{Call, RouteContext, device};
@@ -56,7 +56,8 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let user = NewUser {
         username,
         email,
-        password,
+        password: Some(password),
+        external_id: None,
         is_admin: false,
         name: inputs.get(Input::FullName),
         given_name: inputs.get(Input::GivenName),
@@ -64,12 +65,15 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     };
     let engine = &context.app.engine;
     let Some(by) = by else {
-        let account = engine.create_account(user, &requester).await;
+        let account = engine.accounts().create(user, &requester).await;
         let account = account.map_err(|error| naming_names(context, &user, error))?;
         return Ok(shaped(context, &Facts { account: Some(&account), ..Facts::default() }));
     };
-    let signed_up = engine.sign_up(&context.served.client, user, device.as_deref(), &requester).await;
-    let (account, pair) = signed_up.map_err(|error| naming_names(context, &user, error))?;
+    let somebody = engine.accounts().sign_up(user, &requester).await;
+    let somebody = somebody.map_err(|error| naming_names(context, &user, error))?;
+    let account = somebody.account().clone();
+    let request = OpenRequest { device: device.as_deref(), superseded: None };
+    let pair = engine.open_session(&context.served.client, somebody, request, &requester).await?;
     let mut response = token_pair(context, &pair, by, Some(&account));
     context.mark_device(parts, by, &mut response);
     Ok(response)

@@ -16,7 +16,7 @@ pub(crate) const SPEC: Spec = Spec {
 
 pub(super) async fn run(context: &RouteContext, call: Call) -> Result<Response, Problem> {
     let caller = context.caller(&call.parts).await?;
-    let listed = context.app.engine.sessions_of(caller.key.account).await?;
+    let listed = context.app.engine.sessions().of(caller.key.account).await?;
     let sessions: Vec<_> = listed
         .iter()
         .map(|listed| SessionFacts {

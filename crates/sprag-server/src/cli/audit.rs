@@ -6,7 +6,7 @@ use clap::Subcommand;
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use sprag::audit::Checkpoint;
-use sprag::audit::verify::{self, Checkpointing, Finding, Report};
+use sprag::checkpoints::{self, Checkpointing, Finding, Report};
 
 use super::output::{Progress, counted, moment, rfc3339, say, say_json};
 use super::{Opens, on_node};
@@ -49,12 +49,12 @@ async fn read_all(node: &Node) -> anyhow::Result<Report> {
     let mut progress = Progress::new();
     let keys = node.engine.keys();
     let show = |entries| progress.show(format_args!("read {entries} entries"));
-    Ok(verify::verify(node.engine.store().as_ref(), keys.as_ref(), show).await?)
+    Ok(checkpoints::verify(node.engine.store().as_ref(), keys.as_ref(), show).await?)
 }
 
 /// Adds a checkpoint; what it finds wrong meanwhile counts.
 async fn add_checkpoint(node: &Node, report: &mut Report) -> anyhow::Result<()> {
-    match node.engine.add_checkpoint().await? {
+    match node.engine.upkeep().add_checkpoint().await? {
         Checkpointing::NothingNew => {}
         Checkpointing::Added(checkpoint) => {
             report.checkpoints += 1;

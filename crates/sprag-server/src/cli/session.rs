@@ -10,6 +10,7 @@ use sprag::Engine;
 use sprag::account::Account;
 use sprag::clock::Timestamp;
 use sprag::session::{AccountId, EndCause, ProfileId, Session, SessionDetail, SessionId};
+use sprag::store::Slice;
 
 use super::output::{Column, List, minute, moment, rfc3339, say};
 use super::user::{self, called};
@@ -121,7 +122,7 @@ async fn list(node: &Node, args: &Filter) -> anyhow::Result<ExitCode> {
     } else {
         let mut after = None;
         loop {
-            let profile = engine.store().accounts(after, user::PROFILE).await?;
+            let profile = engine.store().accounts(Slice::after(after, user::PROFILE)).await?;
             after = profile.last().map(|account| account.id);
             for account in &profile {
                 listing.add_all_of(engine, account).await?;
@@ -147,7 +148,7 @@ impl Listing<'_> {
     async fn add_all_of(&mut self, engine: &Engine, account: &Account) -> anyhow::Result<()> {
         let mut after = None;
         loop {
-            let profile = engine.store().of(account.id, after, PROFILE).await?;
+            let profile = engine.store().of(account.id, Slice::after(after, PROFILE)).await?;
             after = profile.last().map(|(session, _)| session.key.session);
             for (session, detail) in &profile {
                 self.add(account, session, detail)?;
@@ -211,14 +212,14 @@ async fn revoke(engine: &Engine, id: SessionId) -> anyhow::Result<ExitCode> {
         say(format_args!("session {id} ended already, at {at}: {cause}; nothing was changed"))?;
         return Ok(ExitCode::SUCCESS);
     }
-    engine.end_session(session.key, EndCause::Admin, &requester()).await.map_err(plainly)?;
+    engine.sessions().end(session.key, EndCause::Admin, &requester()).await.map_err(plainly)?;
     say(format_args!("session {id} has ended; its access token runs out by itself"))?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn revoke_all(engine: &Engine, who: &str) -> anyhow::Result<ExitCode> {
     let account = user::find(engine, who).await?;
-    let (name, ended) = (called(&account), engine.end_sessions_of(account.id, &requester()).await?);
+    let (name, ended) = (called(&account), engine.sessions().end_all_of(account.id, &requester()).await?);
     match ended {
         0 => say(format_args!("{name} has no live session; nothing was changed"))?,
         1 => say(format_args!("1 session of {name} has ended; its access token runs out by itself"))?,

@@ -44,7 +44,7 @@ async fn sweep(node: &Node) -> anyhow::Result<Swept> {
     let mut progress = Progress::new();
     let mut total = Swept::default();
     loop {
-        let swept = node.engine.sweep(total.next, node.config.keep_ended).await?;
+        let swept = node.engine.upkeep().sweep(total.next, node.config.keep_ended).await?;
         total.seen += swept.seen;
         total.ended += swept.ended;
         total.removed += swept.removed;

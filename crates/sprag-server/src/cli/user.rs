@@ -8,8 +8,9 @@ use clap::{ArgGroup, Subcommand};
 use serde::Serialize;
 use sprag::account::Account;
 use sprag::engine::NewUser;
-use sprag::password::MAX_BYTES;
+use sprag::policy::MAX_PASSWORD_BYTES;
 use sprag::session::AccountId;
+use sprag::store::Slice;
 use sprag::{Engine, Error, Refusal};
 use zeroize::Zeroizing;
 
@@ -97,7 +98,7 @@ pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCod
 
 /// The account that somebody means.
 pub(super) async fn find(engine: &Engine, who: &str) -> anyhow::Result<Account> {
-    match engine.find_account(who).await {
+    match engine.accounts().find(who).await {
         Err(Error::Refused(Refusal::AccountUnknown)) => {
             bail!("there is no account {:?}; `sprag user list` shows all there are", plain(who))
         }
@@ -134,8 +135,12 @@ fn set_first_password(who: &str, password_stdin: bool, sources: &Sources) -> any
     let password = password_from(io::stdin().lock())?;
     on_node(sources, Opens::Existing, async |node| {
         let account = find(&node.engine, who).await?;
-        let is_set =
-            node.engine.set_first_password(account.id, &password, &requester()).await.map_err(plainly)?;
+        let is_set = node
+            .engine
+            .accounts()
+            .set_first_password(account.id, &password, &requester())
+            .await
+            .map_err(plainly)?;
         if !is_set {
             bail!(
                 "{} has a password, which stays as it is; whoever knows it changes it where they are logged in",
@@ -156,11 +161,11 @@ fn create(args: &Create, sources: &Sources) -> anyhow::Result<ExitCode> {
         let user = NewUser {
             username: args.username.as_deref(),
             email: args.email.as_deref(),
-            password: &password,
+            password: Some(&password),
             is_admin: args.admin,
             ..NewUser::default()
         };
-        let account = node.engine.create_account(user, &requester()).await.map_err(plainly)?;
+        let account = node.engine.accounts().create(user, &requester()).await.map_err(plainly)?;
         let role = if account.is_admin { ", an administrator" } else { "" };
         say(format_args!("made account {} for {}{role}", account.id, called(&account)))?;
         Ok(ExitCode::SUCCESS)
@@ -170,11 +175,11 @@ fn create(args: &Create, sources: &Sources) -> anyhow::Result<ExitCode> {
 /// All of the input but a newline at its end; no more is read than a password may have.
 fn password_from(input: impl io::Read) -> anyhow::Result<Zeroizing<String>> {
     const DOING: &str = "could not read the password from standard input";
-    let limit = MAX_BYTES + "\r\n".len() + 1;
+    let limit = MAX_PASSWORD_BYTES + "\r\n".len() + 1;
     let mut bytes = Zeroizing::new(Vec::with_capacity(limit));
     input.take(limit as u64).read_to_end(&mut bytes).context(DOING)?;
     let text = bytes.strip_suffix(b"\n").map_or(&bytes[..], |line| line.strip_suffix(b"\r").unwrap_or(line));
-    if text.len() > MAX_BYTES {
+    if text.len() > MAX_PASSWORD_BYTES {
         return Err(Refusal::PasswordRejected.into());
     }
     match str::from_utf8(text) {
@@ -198,7 +203,7 @@ async fn list(engine: &Engine, is_json: bool) -> anyhow::Result<ExitCode> {
     let mut list = List::new(&COLUMNS, is_json);
     let mut after = None;
     loop {
-        let profile = engine.store().accounts(after, PROFILE).await?;
+        let profile = engine.store().accounts(Slice::after(after, PROFILE)).await?;
         after = profile.last().map(|account| account.id);
         let without = match (profile.first(), profile.last()) {
             (Some(first), Some(last)) => engine.store().without_password(first.id, last.id).await?,
@@ -247,7 +252,7 @@ fn cells(account: &Account, has_password: bool) -> Vec<String> {
 async fn disable(engine: &Engine, who: &str) -> anyhow::Result<ExitCode> {
     let account = find(engine, who).await?;
     let name = called(&account);
-    if engine.disable(account.id, &requester()).await.map_err(plainly)? {
+    if engine.accounts().disable(account.id, &requester()).await.map_err(plainly)? {
         say(format_args!(
             "{name} is disabled, and its sessions have ended; access tokens run out by themselves"
         ))?;
@@ -261,7 +266,7 @@ async fn disable(engine: &Engine, who: &str) -> anyhow::Result<ExitCode> {
 async fn enable(engine: &Engine, who: &str) -> anyhow::Result<ExitCode> {
     let account = find(engine, who).await?;
     let name = called(&account);
-    if engine.enable(account.id, &requester()).await.map_err(plainly)? {
+    if engine.accounts().enable(account.id, &requester()).await.map_err(plainly)? {
         say(format_args!("{name} may log in again; the sessions it had stay ended"))?;
     } else {
         say(format_args!("{name} is not disabled; nothing was changed"))?;
@@ -285,7 +290,7 @@ mod tests {
 
     #[test]
     fn a_password_is_read_whole_or_refused() {
-        let longest = "é".repeat(MAX_BYTES / 2);
+        let longest = "é".repeat(MAX_PASSWORD_BYTES / 2);
         assert_eq!(*password_from(format!("{longest}\n").as_bytes()).unwrap(), longest);
         let refused = password_from(format!("{longest}x\n").as_bytes()).unwrap_err();
         assert_eq!(refused.to_string(), Refusal::PasswordRejected.to_string());

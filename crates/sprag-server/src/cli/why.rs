@@ -32,7 +32,7 @@ pub struct Args {
 /// # Errors
 /// The store cannot be read.
 pub async fn run(args: &Args, node: &Node) -> anyhow::Result<ExitCode> {
-    let Some(explanation) = node.engine.explain(args.session).await? else {
+    let Some(explanation) = node.engine.sessions().explain(args.session).await? else {
         let kept = config::spell(node.config.keep_ended);
         bail!(
             "there is no session {} here, or no longer: one that ended is kept for {kept} (--keep-ended)",

@@ -17,6 +17,7 @@ use sprag::Fault;
 use tokio::time::timeout;
 
 use super::app::App;
+use super::mount::Mount;
 use super::refusal::Problem;
 use super::response::{self, JSON, plainly_refused, with_body};
 use crate::openapi;
@@ -35,15 +36,26 @@ const REGRESSIONS_WORTH_SAYING: u64 = 1;
 /// A clock that shows a moment before this is wrong: 2026-01-01.
 const SANE_SINCE_MILLIS: i64 = 1_767_225_600_000;
 
-pub(crate) fn routes(app: &Arc<App>, profiles: &[Profile], public_url: &str) -> Router {
-    let document = openapi::document(profiles, public_url);
+pub(crate) fn routes(app: &Arc<App>, profiles: &[Profile], public_url: &str, mount: &Mount) -> Router {
     let (ready, metrics, keys) = (Arc::clone(app), Arc::clone(app), Arc::clone(app));
-    Router::new()
-        .route("/healthz", reading(get(async || json_body(StatusCode::OK, br#"{"status":"ok"}"#.to_vec()))))
-        .route("/readyz", reading(get(move || readiness(ready))))
-        .route("/metrics", reading(get(async move || measured(&metrics))))
-        .route("/.well-known/jwks.json", reading(get(async move || public_keys(&keys))))
-        .merge(openapi::docs_router(document).layer(map_response(framed_by_nobody)))
+    let alive = async || json_body(StatusCode::OK, br#"{"status":"ok"}"#.to_vec());
+    let fixed = [
+        ("/healthz", get(alive)),
+        ("/readyz", get(move || readiness(ready))),
+        ("/metrics", get(async move || measured(&metrics))),
+        ("/.well-known/jwks.json", get(async move || public_keys(&keys))),
+    ];
+    let served = fixed.into_iter().filter(|(path, _)| mount.serves(path));
+    let router = served.fold(Router::new(), |router, (path, methods)| router.route(path, reading(methods)));
+    if !mount.serves("/docs") {
+        return router;
+    }
+    let mut document = openapi::document(profiles, &format!("{public_url}{}", mount.prefix()));
+    if let Some(paths) = document["paths"].as_object_mut() {
+        paths.retain(|path, _| mount.serves(path));
+    }
+    let docs = openapi::docs_router(document, mount.prefix());
+    router.merge(docs.layer(map_response(framed_by_nobody)))
 }
 
 /// A route that only reads answers other methods as clearly as a profile does.

@@ -96,8 +96,8 @@ async fn the_genuine_one<'a>(
     }
     let mut genuine: Vec<Genuine<'_>> = Vec::new();
     for text in values {
-        if let Some((key, generation)) = engine.whose(client, text).await? {
-            let is_ours = engine.parse(client, text, engine.now()).is_some();
+        if let Some((key, generation)) = engine.tokens().session_of(client, text).await? {
+            let is_ours = engine.tokens().parse(client, text).is_some();
             genuine.push(Genuine { text, key, generation, is_ours });
         }
     }
@@ -134,8 +134,9 @@ async fn the_newer_one<'a>(
     client: &ClientPolicy,
     engine: &Engine,
 ) -> Result<&'a str, Problem> {
-    let is_foreign = |text| engine.parse(client, text, engine.now()).is_none();
-    match (engine.whose(client, cookie).await?, engine.whose(client, body).await?) {
+    let is_foreign = |text| engine.tokens().parse(client, text).is_none();
+    match (engine.tokens().session_of(client, cookie).await?, engine.tokens().session_of(client, body).await?)
+    {
         (Some((one, a)), Some((other, b)))
             if one == other && (a.0.abs_diff(b.0) <= 1 || is_foreign(cookie) || is_foreign(body)) =>
         {

@@ -196,19 +196,15 @@ fn tells_of_account(route: &Route) -> bool {
 
 fn account(name: &str) -> Account {
     Account {
-        id: AccountId(id(1)),
         username: Some(name.to_owned()),
         email: Some(format!("{name}@example.org")),
-        is_admin: false,
-        disabled_at: None,
-        epoch: Epoch(0),
-        created_at: NOON,
         particulars: Particulars {
             name: Some(format!("{} Example", capitalised(name))),
             given_name: Some(capitalised(name)),
             family_name: Some("Example".to_owned()),
             ..Particulars::default()
         },
+        ..Account::new(AccountId(id(1)), NOON)
     }
 }
 

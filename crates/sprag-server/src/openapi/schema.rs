@@ -119,7 +119,7 @@ fn property(whose: Whose, field: &TakenField, is_needed: bool, written: Written)
     match field.input {
         Input::Password | Input::CurrentPassword | Input::NewPassword => {
             schema["format"] = "password".into();
-            schema["maxLength"] = sprag::password::MAX_BYTES.into();
+            schema["maxLength"] = sprag::policy::MAX_PASSWORD_BYTES.into();
         }
         Input::FullName | Input::GivenName | Input::FamilyName => {
             schema["maxLength"] = sprag::account::MAX_PARTICULAR_BYTES.into();
@@ -135,7 +135,7 @@ fn property(whose: Whose, field: &TakenField, is_needed: bool, written: Written)
     }
     let is_chosen = whose == Whose::New && field.input == Input::Password;
     if is_chosen || field.input == Input::NewPassword {
-        schema["minLength"] = sprag::password::MIN_BYTES.into();
+        schema["minLength"] = sprag::policy::MIN_PASSWORD_BYTES.into();
     }
     schema
 }

@@ -35,14 +35,8 @@ const STILL_THERE: &[&str] = &[
     "sprag-server: import::sqlite -> import::source",
     "sprag-server: profile::template -> profile::fact",
     "sprag-server: profile -> config",
-    "sprag: audit -> store",
-    "sprag: error -> password",
-    "sprag: keys -> access",
-    "sprag: store::postgres::sweep -> store::postgres::sessions",
-    "sprag: store::sqlite::accounts -> store::sqlite::sessions",
     "sprag: store::sqlite::job -> store::sqlite::writer",
     "sprag: store::sqlite::writer -> store::sqlite::sessions",
-    "sprag: store::sqlite::sweep -> store::sqlite::sessions",
     "sprag: token::jwt -> token",
 ];
 

@@ -57,7 +57,7 @@ impl Play<'_> {
         }
         if let Some(name) = &step.disables {
             let account = self.stage.account(self.data, name).await;
-            let done = self.stage.world.engine.disable(account, &nobody()).await;
+            let done = self.stage.world.engine.accounts().disable(account, &nobody()).await;
             assert!(done.expect("a store that works"), "{name} was enabled");
         }
         if let Some(expected) = &step.sweeps {
@@ -91,12 +91,13 @@ impl Play<'_> {
             device: None,
         };
         let client = self.stage.profile.client_policy();
-        let imported = self.stage.world.engine.import_session(&client, session).await;
+        let imported = self.stage.world.engine.imports().session(&client, session).await;
         assert_eq!(imported.expect("a store that works"), Imported::New);
     }
 
     async fn sweep(&self, expected: &Sweep) -> Result<(), String> {
-        let swept = self.stage.world.engine.sweep(None, KEEP_ENDED).await.expect("a store that works");
+        let swept =
+            self.stage.world.engine.upkeep().sweep(None, KEEP_ENDED).await.expect("a store that works");
         if (swept.ended, swept.removed) == (expected.ended, expected.removed) {
             return Ok(());
         }
@@ -211,8 +212,13 @@ impl Play<'_> {
         let token = self.kept.get(&why.of).unwrap_or_else(|| panic!("nothing was kept under {}", why.of));
         let engine = &self.stage.world.engine;
         let token =
-            engine.parse(&self.stage.profile.client_policy(), token, engine.now()).expect("a token of ours");
-        let told = engine.explain(token.key.session).await.expect("a store that works").expect("a session");
+            engine.tokens().parse(&self.stage.profile.client_policy(), token).expect("a token of ours");
+        let told = engine
+            .sessions()
+            .explain(token.key.session)
+            .await
+            .expect("a store that works")
+            .expect("a session");
         let mut says: Vec<String> = told.events.iter().map(in_words).collect();
         let with = |word: &str, text: &Option<String>| {
             text.as_deref().map(|text| format!(" {word} {text}")).unwrap_or_default()

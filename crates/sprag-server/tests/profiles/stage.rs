@@ -5,6 +5,7 @@ use std::path::Path;
 use sprag::audit::EventKind;
 use sprag::engine::{Imported, ImportedUser};
 use sprag::session::AccountId;
+use sprag::store::Slice;
 use sprag_server::config::{Config, ConfigError, Flags, ProfileRef};
 use sprag_server::node::load_profiles;
 use sprag_server::profile::{Profile, Route};
@@ -73,7 +74,8 @@ impl Stage {
             let imported = self
                 .world
                 .engine
-                .import_user(&self.profile.client_policy(), user)
+                .imports()
+                .user(&self.profile.client_policy(), user)
                 .await
                 .expect("a store that works");
             assert_eq!(imported, Imported::New, "{name}");
@@ -84,18 +86,18 @@ impl Stage {
     pub(crate) async fn account(&self, data: &Data, name: &str) -> AccountId {
         let someone = data.people.get(name).unwrap_or_else(|| panic!("the file has no people.{name}"));
         let known_by = someone.username.as_deref().or(someone.email.as_deref()).expect("a name");
-        self.world.engine.find_account(known_by).await.expect("an account").id
+        self.world.engine.accounts().find(known_by).await.expect("an account").id
     }
 
     /// Everything that bad input must leave as it was: accounts, sessions, and the journal but for log-ins that failed.
     pub(crate) async fn kept(&self) -> String {
         let store = self.world.seam.store();
         let mut kept = Vec::new();
-        for account in store.accounts(None, 1000).await.expect("a store that works") {
-            let sessions = store.of(account.id, None, 1000).await.expect("a store that works");
+        for account in store.accounts(Slice::first(1000)).await.expect("a store that works") {
+            let sessions = store.of(account.id, Slice::first(1000)).await.expect("a store that works");
             kept.push(format!("{account:?} {sessions:?}"));
         }
-        let entries = store.entries(None, 10_000).await.expect("a store that works");
+        let entries = store.entries(Slice::first(10_000)).await.expect("a store that works");
         let lasting = entries.iter().filter(|entry| entry.event.kind != EventKind::LoginFailed);
         kept.extend(lasting.map(|entry| format!("{:?}", entry.event)));
         kept.join("\n")

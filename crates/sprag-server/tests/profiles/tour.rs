@@ -84,7 +84,7 @@ fn kept(stage: &Stage, answer: &Answer, other: &Answer) -> LoggedIn {
     let id = |answer: &Answer| {
         let (_, refresh) = tokens(answer);
         let engine = &stage.world.engine;
-        let token = engine.parse(&stage.profile.client_policy(), &refresh.expect("a token"), engine.now());
+        let token = engine.tokens().parse(&stage.profile.client_policy(), &refresh.expect("a token"));
         token.expect("a token of the profile").key.session.to_string()
     };
     let (access, refresh) = tokens(answer);

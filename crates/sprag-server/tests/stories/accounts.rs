@@ -241,9 +241,9 @@ async fn r16_a_log_in_that_verified_before_the_account_was_disabled_opens_nothin
     for comes_back in [false, true] {
         let (engine, id) = (Arc::clone(&world.engine), ann.id);
         world.seam.before("open", async move {
-            engine.disable(id, &nobody()).await.expect("a store that works");
+            engine.accounts().disable(id, &nobody()).await.expect("a store that works");
             if comes_back {
-                engine.enable(id, &nobody()).await.expect("a store that works");
+                engine.accounts().enable(id, &nobody()).await.expect("a store that works");
             }
         });
         ann.tries_to_log_in(&device, &ann.password).await.refused(401, "credentials_invalid");

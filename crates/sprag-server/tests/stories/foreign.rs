@@ -36,7 +36,7 @@ async fn carol_comes_with(world: &World, token: &str) {
     let (_, password_hash) = KNOWN[0];
     let user =
         ImportedUser { external_id: "7", username: Some("carol"), password_hash, ..ImportedUser::default() };
-    world.engine.import_user(&client, user).await.expect("a store that works");
+    world.engine.imports().user(&client, user).await.expect("a store that works");
     let session = ImportedSession {
         user: "7",
         token: ForeignToken::new(token).expect("a token of another system"),
@@ -47,7 +47,7 @@ async fn carol_comes_with(world: &World, token: &str) {
         user_agent: None,
         device: None,
     };
-    let imported = world.engine.import_session(&client, session).await;
+    let imported = world.engine.imports().session(&client, session).await;
     assert_eq!(imported.expect("a store that works"), Imported::New);
 }
 

@@ -268,7 +268,7 @@ async fn a_password_change_of_an_account_that_is_disabled_meanwhile_does_not_hap
         let device = ann.logs_in_by(way).await;
         let (engine, id) = (std::sync::Arc::clone(&world.engine), ann.id);
         world.seam.before("change_password", async move {
-            engine.disable(id, &crate::people::nobody()).await.expect("a store that works");
+            engine.accounts().disable(id, &crate::people::nobody()).await.expect("a store that works");
         });
         let answer = device.changes_password(&ann.password, NEW).await;
         answer.refused(401, "session_ended").because("disabled");

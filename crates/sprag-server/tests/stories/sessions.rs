@@ -290,7 +290,7 @@ async fn a_refresh_that_finds_its_session_ended_meanwhile_is_refused() {
         let mut phone = ann.logs_in_by(way).await;
         let (engine, id) = (std::sync::Arc::clone(&world.engine), ann.id);
         world.seam.before("rotate", async move {
-            engine.end_sessions_of(id, &crate::people::nobody()).await.expect("a store that works");
+            engine.sessions().end_all_of(id, &crate::people::nobody()).await.expect("a store that works");
         });
         phone.refreshes().await.refused(401, "session_ended").because("admin");
         assert_eq!(phone.row().await.generation.0, 0);

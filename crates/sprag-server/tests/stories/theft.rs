@@ -41,7 +41,7 @@ async fn a_theft_can_be_explained_afterwards() {
     world.winds(W + 1);
     phone.presents(&phone.refresh).await.refused(401, "session_ended");
 
-    let explained = world.engine.explain(phone.session).await.expect("a store that works");
+    let explained = world.engine.sessions().explain(phone.session).await.expect("a store that works");
     let explained = explained.expect("a session");
     let ended = explained.session.ended.expect("it has ended");
     assert_eq!((ended.cause.name(), ended.at), ("reuse", world.now()));

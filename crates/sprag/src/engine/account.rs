@@ -1,18 +1,15 @@
-//! Accounts: making them, changing a password, disabling and enabling.
+//! Accounts: making them, finding them, disabling and enabling.
 
-use super::login::{detail, new_session};
-use super::pair::Told;
-use super::{Caller, ClientPolicy, Engine, Requester, TokenPair, tried_too_often};
-use crate::account::{Account, Name, Particulars, is_particular};
-use crate::audit::{Event, EventKind};
+use super::commits::{self, NewAccount};
+use super::{Engine, Requester};
+use crate::account::{Account, External, Name, Particulars, is_particular};
+use crate::audit::EventKind;
+use crate::authn::Authenticated;
 use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
-use crate::password::{Match, NO_PASSWORD, Password};
+use crate::password::Password;
 use crate::random;
-use crate::ratchet::{MAX_MISSES, SessionState};
-use crate::session::{AccountId, EndCause, Epoch, Session};
-use crate::store::{Ending, NewAccount, PasswordChange, PasswordChanged, Rotated};
-use crate::token::RefreshToken;
+use crate::session::{AccountId, Methods, ProfileId};
 
 /// An account to be made.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,8 +18,10 @@ pub struct NewUser<'a> {
     pub username: Option<&'a str>,
     /// An e-mail address, if it shall have one.
     pub email: Option<&'a str>,
-    /// Its password, as typed.
-    pub password: &'a str,
+    /// The key that another system, or your own application, has for its owner, and the profile it belongs to.
+    pub external_id: Option<(ProfileId, &'a str)>,
+    /// Its password, as typed; none where its owner shows by other means who they are.
+    pub password: Option<&'a str>,
     /// Whether it may administer others.
     pub is_admin: bool,
     /// What people call its owner.
@@ -33,148 +32,127 @@ pub struct NewUser<'a> {
     pub family_name: Option<&'a str>,
 }
 
-impl Engine {
-    /// Makes an account.
+impl NewUser<'_> {
+    /// The names that will lead to it.
+    fn names(&self) -> Result<Vec<Name>, Refusal> {
+        let external = self.external_id.map(|(profile, id)| Name::external(profile, id));
+        let names = [external, self.username.map(Name::username), self.email.map(Name::email)];
+        let names = names.into_iter().flatten().collect::<Result<Vec<_>, _>>()?;
+        if names.is_empty() {
+            return Err(Refusal::NameInvalid("an account needs a user name or an e-mail address"));
+        }
+        Ok(names)
+    }
+
+    fn account(&self, id: AccountId, now: Timestamp) -> Result<Account, Refusal> {
+        let external = self.external_id.map(|(profile, id)| External { profile, id: id.to_owned() });
+        let particulars = Particulars {
+            external,
+            name: particular(self.name)?,
+            given_name: particular(self.given_name)?,
+            family_name: particular(self.family_name)?,
+            ..Particulars::default()
+        };
+        Ok(Account {
+            username: self.username.map(|name| name.trim().to_owned()),
+            email: self.email.map(|email| email.trim().to_owned()),
+            is_admin: self.is_admin,
+            particulars,
+            ..Account::new(id, now)
+        })
+    }
+}
+
+/// Makes, finds and changes accounts. From [`Engine::accounts`].
+#[derive(Clone, Copy, Debug)]
+pub struct Accounts<'a>(pub(super) &'a Engine);
+
+impl Accounts<'_> {
+    /// Makes an account; without a password, nobody logs in to it by one.
     ///
     /// # Errors
     /// [`Refusal::NameInvalid`], [`Refusal::PasswordRejected`] or [`Refusal::NameTaken`]; a [`Fault`].
-    pub async fn create_account(&self, user: NewUser<'_>, requester: &Requester) -> Result<Account, Error> {
-        let names = [user.username.map(Name::username), user.email.map(Name::email)];
-        let names = names.into_iter().flatten().collect::<Result<Vec<_>, _>>()?;
-        if names.is_empty() {
-            return Err(Refusal::NameInvalid("an account needs a user name or an e-mail address").into());
-        }
-        let password = Password::chosen(user.password)?;
-        let password_hash = self.hasher.hash(password, self.random.as_ref()).await?;
-        let now = self.now();
-        let account = Account {
-            id: AccountId(random::id(self.random.as_ref(), now)),
-            username: user.username.map(|name| name.trim().to_owned()),
-            email: user.email.map(|email| email.trim().to_owned()),
-            is_admin: user.is_admin,
-            disabled_at: None,
-            epoch: Epoch(0),
-            created_at: now,
-            particulars: Particulars {
-                name: particular(user.name)?,
-                given_name: particular(user.given_name)?,
-                family_name: particular(user.family_name)?,
-                ..Particulars::default()
-            },
-        };
-        let event = about(account.id, EventKind::AccountCreated, now, requester, None);
-        let new = NewAccount { account: account.clone(), names, password_hash, event };
-        if self.store.create(new).await? { Ok(account) } else { Err(Refusal::NameTaken.into()) }
-    }
-
-    /// Makes an account and opens its first session.
-    ///
-    /// # Errors
-    /// As [`create_account`](Self::create_account). A [`Fault`] may leave the account made, and its owner logs in.
-    pub async fn sign_up(
-        &self,
-        client: &ClientPolicy,
-        user: NewUser<'_>,
-        device: Option<&str>,
-        requester: &Requester,
-    ) -> Result<(Account, TokenPair), Error> {
-        let account = self.create_account(user, requester).await?;
-        let pair = self.open(client, &account, device, None, requester).await?;
-        Ok((account, pair))
-    }
-
-    /// The account of a caller.
-    ///
-    /// # Errors
-    /// [`Refusal::AccountUnknown`] if it has gone meanwhile; a [`Fault`].
-    pub async fn account(&self, id: AccountId) -> Result<Account, Error> {
-        Ok(self.store.account(id).await?.ok_or(Refusal::AccountUnknown)?)
-    }
-
-    /// Changes the caller's password: the account's epoch moves, every session ends, and a new one takes the place of
-    /// the caller's. So nothing that was handed out before works after it.
-    ///
-    /// Where the caller shows its refresh token too, the new session's secret is made of the old one
-    /// ([`RefreshToken::replacement`]); where it shows only the access token, it is a fresh one.
-    ///
-    /// # Errors
-    /// [`Refusal::CurrentPasswordWrong`], [`Refusal::PasswordRejected`], or [`Refusal::SessionEnded`] if the session
-    /// or the account moved on meanwhile; a [`Fault`].
-    pub async fn change_password(
-        &self,
-        client: &ClientPolicy,
-        caller: &Caller,
-        passwords: (&str, &str),
-        refresh_token: Option<&str>,
-        requester: &Requester,
-    ) -> Result<TokenPair, Error> {
-        let (current, new) = (Password::typed(passwords.0)?, Password::chosen(passwords.1)?);
-        let account = caller.key.account;
-        let credential = self.store.credential_of(account).await?.ok_or(Refusal::AccountUnknown)?;
-        let matched = self.hasher.verify(current, Some(credential.password_hash)).await?;
-        if matched == Match::No {
-            let why = Some("the current password, asked for to change it, was wrong".into());
-            let event = about(account, EventKind::LoginFailed, self.now(), requester, why);
-            self.store.record(event).await?;
-            return Err(Refusal::CurrentPasswordWrong.into());
-        }
-        let password_hash = self.hasher.hash(new, self.random.as_ref()).await?;
-        let own = match refresh_token {
-            Some(text) => self.recognise(client, text, self.now()).await?,
+    pub async fn create(&self, user: NewUser<'_>, requester: &Requester) -> Result<Account, Error> {
+        let Self(engine) = self;
+        let names = user.names()?;
+        let password_hash = match user.password {
+            Some(password) => {
+                Some(engine.hasher.hash(Password::chosen(password)?, engine.random.as_ref()).await?)
+            }
             None => None,
         };
-        let own = own.filter(|token| token.key == caller.key);
-        for _ in 0..=MAX_MISSES {
-            let state = self.store.find(caller.key).await?.ok_or(Refusal::SessionEnded(None))?;
-            if state.session.ended.is_none() && state.epoch != credential.account.epoch {
-                return Err(Refusal::SessionEnded(None).into());
-            }
-            let device = self.store.named(caller.key.session).await?.and_then(|(_, detail)| detail.device);
-            let now = self.now();
-            let token = self.replacement(client, &state, own.as_ref(), now)?;
-            // It is no log-in: the session ends no later than the one before, and was authenticated when that one was.
-            let Session { expires_at, authenticated_at, methods, .. } = state.session;
-            let successor = new_session(client, &token, state.epoch.next(), requester, now);
-            let successor = Session { expires_at, authenticated_at, methods, ..successor };
-            let told = Told::fresh(client, Rotated::of(&successor), now);
-            let change = PasswordChange {
-                account,
-                verified_under: credential.account.epoch,
-                password_hash: password_hash.clone(),
-                replaced: caller.key.session,
-                successor: Box::new(successor),
-                detail: detail(requester, device.as_deref()),
-                ending: requester.ending(EndCause::PasswordChanged, now),
-                event: about(account, EventKind::PasswordChanged, now, requester, None),
-            };
-            match self.store.change_password(change).await? {
-                PasswordChanged::Done => {
-                    return Ok(self.new_pair(client, Some(&credential.account), &token, told, now)?);
-                }
-                PasswordChanged::Moved => {}
-            }
+        let now = engine.now();
+        let account = user.account(AccountId(random::id(engine.random.as_ref(), now)), now)?;
+        let event = requester.event_of_account(account.id, EventKind::AccountCreated, now, None);
+        let new = NewAccount { account: account.clone(), names, password_hash, event };
+        if NewAccount::is_made(engine.store.commit(new.commit()).await?)? {
+            Ok(account)
+        } else {
+            Err(Refusal::NameTaken.into())
         }
-        Err(tried_too_often("change a password").into())
     }
 
-    /// The first token of the session that takes the place of this one.
-    fn replacement(
+    /// Makes an account for somebody who is here and chose its password, if it has one, so that their first session can be
+    /// opened at once.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub async fn sign_up(&self, user: NewUser<'_>, requester: &Requester) -> Result<Authenticated, Error> {
+        let methods = if user.password.is_some() { Methods::PASSWORD } else { Methods::NONE };
+        Ok(Authenticated::by_sign_up(self.create(user, requester).await?, methods))
+    }
+
+    /// The account of one of your own users, known by the key that your application has for them; made where there is none
+    /// yet, without a name or a password.
+    ///
+    /// Keys of two profiles have nothing to do with each other. With [`Subject::External`](super::Subject) that key is
+    /// the `sub` of the profile's access tokens.
+    ///
+    /// # Errors
+    /// [`Refusal::NameInvalid`] if the key cannot be one; a [`Fault`].
+    pub async fn of_own_user(
         &self,
-        client: &ClientPolicy,
-        state: &SessionState,
-        own: Option<&RefreshToken>,
-        now: Timestamp,
-    ) -> Result<RefreshToken, Refusal> {
-        let session = &state.session;
-        if let Some(ended) = session.ended {
-            return Err(Refusal::SessionEnded(Some(ended.cause)));
+        profile: ProfileId,
+        key: &str,
+        requester: &Requester,
+    ) -> Result<Account, Error> {
+        let Self(engine) = self;
+        let name = Name::external(profile, key)?;
+        if let Some(found) = engine.store.credential(&name).await? {
+            return Ok(found.account);
         }
-        let key = self.key_of_new_session(session.key.account, now);
-        // A tag alone is not enough: the token's secret must be the row's.
-        Ok(match own.filter(|token| token.secret_hash() == session.secret_hash) {
-            Some(token) => token.replacement(key, &self.keys.load(), now),
-            None => RefreshToken::first(client.profile, key, self.random.as_ref()),
-        })
+        let user = NewUser { external_id: Some((profile, key)), ..NewUser::default() };
+        match self.create(user, requester).await {
+            // Another request has made it since.
+            Err(Error::Refused(Refusal::NameTaken)) => {
+                Ok(engine.store.credential(&name).await?.ok_or(Refusal::AccountUnknown)?.account)
+            }
+            made => made,
+        }
+    }
+
+    /// The account of that id.
+    ///
+    /// # Errors
+    /// [`Refusal::AccountUnknown`] if there is none, or no longer; a [`Fault`].
+    pub async fn get(&self, id: AccountId) -> Result<Account, Error> {
+        Ok(self.0.store.account(id).await?.ok_or(Refusal::AccountUnknown)?)
+    }
+
+    /// The account that a user name, an e-mail address or an id leads to.
+    ///
+    /// # Errors
+    /// [`Refusal::AccountUnknown`]; a [`Fault`].
+    pub async fn find(&self, who: &str) -> Result<Account, Error> {
+        let Self(engine) = self;
+        if let Ok(id) = who.parse::<AccountId>()
+            && let Some(account) = engine.store.account(id).await?
+        {
+            return Ok(account);
+        }
+        let name = Name::either(who).map_err(|_| Refusal::AccountUnknown)?;
+        let found: Result<_, Fault> = engine.store.credential(&name).await;
+        Ok(found?.ok_or(Refusal::AccountUnknown)?.account)
     }
 
     /// Gives an account that has no password its first one; `false` if it has one, which then stays as it is.
@@ -187,12 +165,14 @@ impl Engine {
         password: &str,
         requester: &Requester,
     ) -> Result<bool, Error> {
+        let Self(engine) = self;
         let password = Password::chosen(password)?;
-        self.account(account).await?;
-        let hash = self.hasher.hash(password, self.random.as_ref()).await?;
+        self.get(account).await?;
+        let hash = engine.hasher.hash(password, engine.random.as_ref()).await?;
         let note = Some("its first, set by an operator".into());
-        let event = about(account, EventKind::PasswordChanged, self.now(), requester, note);
-        Ok(self.store.rehash(account, NO_PASSWORD, &hash, Some(event)).await?)
+        let event = requester.event_of_account(account, EventKind::PasswordChanged, engine.now(), note);
+        let commit = commits::rehash(account, None, hash, event.at, Some(event));
+        Ok(engine.store.commit(commit).await?.is_done())
     }
 
     /// Disables an account and ends its sessions; `false` if it was disabled already.
@@ -200,9 +180,10 @@ impl Engine {
     /// # Errors
     /// [`Refusal::AccountUnknown`]; a [`Fault`].
     pub async fn disable(&self, account: AccountId, requester: &Requester) -> Result<bool, Error> {
-        self.account(account).await?;
-        let event = about(account, EventKind::AccountDisabled, self.now(), requester, None);
-        Ok(self.store.disable(account, event).await?)
+        let Self(engine) = self;
+        self.get(account).await?;
+        let event = requester.event_of_account(account, EventKind::AccountDisabled, engine.now(), None);
+        Ok(engine.store.commit(commits::disable(account, event)).await?.is_done())
     }
 
     /// Lets an account log in again; `false` if it could. Its ended sessions stay ended.
@@ -210,24 +191,10 @@ impl Engine {
     /// # Errors
     /// [`Refusal::AccountUnknown`]; a [`Fault`].
     pub async fn enable(&self, account: AccountId, requester: &Requester) -> Result<bool, Error> {
-        self.account(account).await?;
-        let event = about(account, EventKind::AccountEnabled, self.now(), requester, None);
-        Ok(self.store.enable(account, event).await?)
-    }
-
-    /// The account that a user name, an e-mail address or an id leads to.
-    ///
-    /// # Errors
-    /// [`Refusal::AccountUnknown`]; a [`Fault`].
-    pub async fn find_account(&self, who: &str) -> Result<Account, Error> {
-        if let Ok(id) = who.parse::<AccountId>()
-            && let Some(account) = self.store.account(id).await?
-        {
-            return Ok(account);
-        }
-        let name = Name::either(who).map_err(|_| Refusal::AccountUnknown)?;
-        let found: Result<_, Fault> = self.store.credential(&name).await;
-        Ok(found?.ok_or(Refusal::AccountUnknown)?.account)
+        let Self(engine) = self;
+        self.get(account).await?;
+        let event = requester.event_of_account(account, EventKind::AccountEnabled, engine.now(), None);
+        Ok(engine.store.commit(commits::enable(account, event)).await?.is_done())
     }
 }
 
@@ -239,29 +206,4 @@ pub(super) fn particular(text: Option<&str>) -> Result<Option<String>, Refusal> 
         }
         text => Ok(text.map(str::to_owned)),
     }
-}
-
-impl Requester {
-    /// Nobody in person: what happens by an import or by itself.
-    #[must_use]
-    pub fn nobody() -> Self {
-        Self { ip: None, user_agent: None, instance: [0; 16] }
-    }
-
-    /// How a session ends that this client ends.
-    #[must_use]
-    pub fn ending(&self, cause: EndCause, at: Timestamp) -> Ending {
-        Ending { cause, at, ip: self.ip.clone(), user_agent: self.user_agent.clone(), note: None }
-    }
-}
-
-pub(super) fn about(
-    account: AccountId,
-    kind: EventKind,
-    at: Timestamp,
-    requester: &Requester,
-    note: Option<String>,
-) -> Event {
-    let (ip, user_agent) = (requester.ip.clone(), requester.user_agent.clone());
-    Event { account, at, kind, session: None, cause: None, ip, user_agent, note }
 }

@@ -6,16 +6,16 @@
 
 use std::borrow::Cow;
 
-use super::account::about;
+use super::commits::{self, NewAccount};
 use super::{ClientPolicy, Engine, Requester};
 use crate::account::{Account, External, Name, Particulars};
 use crate::audit::EventKind;
 use crate::clock::Timestamp;
 use crate::error::{Fault, Refusal};
-use crate::password::{NO_PASSWORD, Unusable, check_hash, is_todays};
+use crate::password::{Unusable, check_hash, is_todays};
 use crate::random;
 use crate::session::{AccountId, Epoch, ProfileId};
-use crate::store::{Credential, NewAccount};
+use crate::store::Credential;
 use crate::token::ForeignToken;
 
 mod sessions;
@@ -100,22 +100,24 @@ enum Looked {
     Outcome(Imported),
 }
 
-impl Engine {
+/// Brings in accounts and live sessions of another system. From [`Engine::imports`].
+#[derive(Clone, Copy, Debug)]
+pub struct Imports<'a>(pub(super) &'a Engine);
+
+impl Imports<'_> {
     /// Makes an account as it was in the system whose place the profile took.
     ///
     /// # Errors
     /// A [`Fault`]; then nothing was made, or the same call finds it [`AlreadyThere`](Imported::AlreadyThere).
-    pub async fn import_user(
-        &self,
-        client: &ClientPolicy,
-        user: ImportedUser<'_>,
-    ) -> Result<Imported, Fault> {
+    pub async fn user(&self, client: &ClientPolicy, user: ImportedUser<'_>) -> Result<Imported, Fault> {
         let looked = match self.look_at_user(client, &user).await? {
-            Looked::New(new, unusable) if self.store.create((*new).clone()).await? => {
-                return Ok(made(unusable));
+            Looked::New(new, unusable) => {
+                if NewAccount::is_made(self.0.store.commit(new.commit()).await?)? {
+                    return Ok(made(unusable));
+                }
+                // Somebody else has made it, or taken its name, since it was looked at.
+                self.look_at_user(client, &user).await?
             }
-            // Somebody else has made it, or taken its name, since it was looked at.
-            Looked::New(..) => self.look_at_user(client, &user).await?,
             looked => looked,
         };
         match looked {
@@ -128,7 +130,7 @@ impl Engine {
         }
     }
 
-    /// What [`import_user`](Self::import_user) would say; writes nothing.
+    /// What [`user`](Self::user) would say; writes nothing.
     ///
     /// # Errors
     /// A [`Fault`].
@@ -145,14 +147,14 @@ impl Engine {
     }
 
     async fn look_at_user(&self, client: &ClientPolicy, user: &ImportedUser<'_>) -> Result<Looked, Fault> {
-        let now = self.now();
-        let id = AccountId(random::id(self.random.as_ref(), user.created_at.unwrap_or(now).min(now)));
+        let now = self.0.now();
+        let id = AccountId(random::id(self.0.random.as_ref(), user.created_at.unwrap_or(now).min(now)));
         let (new, unusable) = match new_account(client.profile, user, id, now) {
             Ok(new) => new,
             Err(outcome) => return Ok(Looked::Outcome(outcome)),
         };
         let (external, names) = (&new.names[0], &new.names[1..]);
-        if let Some(found) = self.store.credential(external).await? {
+        if let Some(found) = self.0.store.credential(external).await? {
             let is_same = names_of(&found.account).any(|name| names.contains(&name));
             return Ok(if is_same {
                 Looked::There(Box::new(found), unusable)
@@ -161,7 +163,7 @@ impl Engine {
             });
         }
         for name in names {
-            if let Some(found) = self.store.credential(name).await? {
+            if let Some(found) = self.0.store.credential(name).await? {
                 // Another import has brought this very user since its key was looked for.
                 if found.account.external_id(client.profile) == Some(user.external_id) {
                     return Ok(Looked::There(Box::new(found), unusable));
@@ -177,7 +179,7 @@ impl Engine {
     async fn take_over(&self, found: &Credential, user: &ImportedUser<'_>) -> Result<Changes, Fault> {
         let account = found.account.id;
         let event = |kind, note: Option<&str>| {
-            about(account, kind, self.now(), &Requester::nobody(), note.map(str::to_owned))
+            Requester::nobody().event_of_account(account, kind, self.0.now(), note.map(str::to_owned))
         };
         let mut changes = Changes::due(found, user);
         if changes.hash {
@@ -185,12 +187,13 @@ impl Engine {
                 EventKind::PasswordChanged,
                 Some("by an import: it has another hash in the source system"),
             );
-            let (old, new) = (found.password_hash.as_str(), user.password_hash);
-            changes.hash = self.store.rehash(account, old, new, Some(told)).await?;
+            let (old, new) = (found.password_hash.as_deref(), user.password_hash.to_owned());
+            let rehash = commits::rehash(account, old, new, told.at, Some(told));
+            changes.hash = self.0.store.commit(rehash).await?.is_done();
         }
         if changes.disabling {
             let told = event(EventKind::AccountDisabled, Some("by an import"));
-            changes.disabling = self.store.disable(account, told).await?;
+            changes.disabling = self.0.store.commit(commits::disable(account, told)).await?.is_done();
         }
         Ok(changes)
     }
@@ -207,10 +210,10 @@ impl Changes {
     /// What changed in the source system, where nothing has changed here: no password, and no log-in that made the hash
     /// anew.
     fn due(found: &Credential, user: &ImportedUser<'_>) -> Self {
-        let (account, stored) = (&found.account, found.password_hash.as_str());
+        let (account, stored) = (&found.account, found.password_hash.as_deref());
         let is_untouched = account.epoch == Epoch(0);
-        let is_as_imported = stored == NO_PASSWORD || !is_todays(stored);
-        let has_another = stored != user.password_hash && check_hash(user.password_hash).is_ok();
+        let is_as_imported = !stored.is_some_and(is_todays);
+        let has_another = stored != Some(user.password_hash) && check_hash(user.password_hash).is_ok();
         Self {
             hash: is_untouched && is_as_imported && has_another,
             disabling: is_untouched && user.is_disabled && account.disabled_at.is_none(),
@@ -226,9 +229,7 @@ fn there(found: &Credential, changes: Changes, unusable: Option<Unusable>) -> Im
         }
         (Changes { hash: true, .. }, _) => Imported::Changed("it has another password hash there"),
         (Changes { disabling: true, .. }, _) => Imported::Changed("it may not log in there any more"),
-        (_, Some(why)) if found.password_hash == NO_PASSWORD => {
-            Imported::StillWithoutPassword(why.to_string())
-        }
+        (_, Some(why)) if found.password_hash.is_none() => Imported::StillWithoutPassword(why.to_string()),
         _ => Imported::AlreadyThere,
     }
 }
@@ -280,24 +281,23 @@ fn new_account(
     }
     names.dedup();
     let (password_hash, unusable) = match check_hash(user.password_hash) {
-        Ok(()) => (user.password_hash, None),
-        Err(Unusable::NoPassword) => (NO_PASSWORD, None),
-        Err(_) if user.password_hash.is_empty() => (NO_PASSWORD, None),
-        Err(why) => (NO_PASSWORD, Some(why)),
+        Ok(()) => (Some(user.password_hash.to_owned()), None),
+        Err(Unusable::NoPassword) => (None, None),
+        Err(_) if user.password_hash.is_empty() => (None, None),
+        Err(why) => (None, Some(why)),
     };
     let account = Account {
-        id,
         username: username.map(|name| name.trim().to_owned()),
         email: email.map(|email| email.trim().to_owned()),
         is_admin: user.is_admin,
         disabled_at: user.is_disabled.then_some(now),
         // Enabling it one day must not let in a session from before, so it is as if it had been disabled here.
         epoch: Epoch(i64::from(user.is_disabled)),
-        created_at: user.created_at.unwrap_or(now).min(now),
         particulars: particulars(profile, user)?,
+        ..Account::new(id, user.created_at.unwrap_or(now).min(now))
     };
-    let event = about(id, EventKind::AccountImported, now, &Requester::nobody(), None);
-    Ok((NewAccount { account, names, password_hash: password_hash.to_owned(), event }, unusable))
+    let event = Requester::nobody().event_of_account(id, EventKind::AccountImported, now, None);
+    Ok((NewAccount { account, names, password_hash, event }, unusable))
 }
 
 fn particulars(profile: ProfileId, user: &ImportedUser<'_>) -> Result<Particulars, Imported> {

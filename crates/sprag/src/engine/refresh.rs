@@ -2,6 +2,7 @@
 
 use zeroize::Zeroizing;
 
+use super::commits;
 use super::pair::Told;
 use super::{ClientPolicy, Engine, Refresh, Requester, TokenPair, tried_too_often};
 use crate::account::Account;
@@ -12,7 +13,7 @@ use crate::ratchet::{
     Denial, Found, Judgement, MAX_MISSES, Moment, Notice, Presented, Retried, Rotation, Row, Verdict, judge,
     judged_at,
 };
-use crate::session::{AccountId, EndCause, SessionKey};
+use crate::session::{AccountId, EndCause};
 use crate::store::{Ending, Rotated};
 use crate::token::{RefreshToken, hash_retry_id};
 
@@ -115,7 +116,7 @@ impl Engine {
     }
 
     /// A token of this profile, or none: row 1 tells no difference between malformed, forged and another profile's.
-    pub fn parse(&self, client: &ClientPolicy, text: &str, now: Timestamp) -> Option<RefreshToken> {
+    pub(super) fn parse(&self, client: &ClientPolicy, text: &str, now: Timestamp) -> Option<RefreshToken> {
         let token = RefreshToken::parse(text, &self.keys.load(), now).ok()?;
         (token.profile == client.profile).then_some(token)
     }
@@ -205,7 +206,7 @@ impl RefreshInProgress<'_> {
             note: notice.map(note),
         };
         // Somebody else may have ended it a moment before: then that cause is the one to tell.
-        let has_ended = self.engine.store.end(self.presented.key, ending).await?;
+        let has_ended = self.engine.store.commit(commits::end(self.presented.key, ending)).await?.is_done();
         if has_ended { Err(Refusal::from(denial).into()) } else { Ok(None) }
     }
 
@@ -238,27 +239,6 @@ impl RefreshInProgress<'_> {
             let note = format!("generation {} replaced generation {}", rotation.to.0, rotation.from.0);
             self.requester.event(rotation.key, EventKind::SessionRotated, self.now, Some(note))
         })
-    }
-}
-
-impl Requester {
-    pub(super) fn event(
-        &self,
-        key: SessionKey,
-        kind: EventKind,
-        at: Timestamp,
-        note: Option<String>,
-    ) -> Event {
-        Event {
-            account: key.account,
-            at,
-            kind,
-            session: Some(key.session),
-            cause: None,
-            ip: self.ip.clone(),
-            user_agent: self.user_agent.clone(),
-            note,
-        }
     }
 }
 

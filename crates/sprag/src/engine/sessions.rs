@@ -1,12 +1,13 @@
 //! What a user or an administrator does with sessions: list them, end them, ask why one ended.
 
+use super::commits;
 use super::refresh::{moment, note, present};
 use super::{Caller, ClientPolicy, Engine, Requester};
 use crate::audit::{Entry, Event, EventKind};
 use crate::error::{Error, Fault, Refusal};
 use crate::ratchet::{LogOut, at_log_out};
 use crate::session::{AccountId, EndCause, Session, SessionDetail, SessionId, SessionKey};
-use crate::store::Ending;
+use crate::store::{Ending, Slice};
 
 /// How many rows a page of a listing reads at a time.
 const PAGE: u32 = 200;
@@ -39,30 +40,18 @@ pub struct Explanation {
 }
 
 /// A session that is to end, and how.
-struct Leaving {
-    key: SessionKey,
-    ending: Ending,
+pub(super) struct Leaving {
+    pub(super) key: SessionKey,
+    pub(super) ending: Ending,
     /// Whether the token is one that its client may still have in good faith, of a session that has not run out.
     is_current: bool,
 }
 
-impl Engine {
-    /// Logs out with a refresh token, spent or not; a token that is none of ours changes nothing and is no error
-    /// (RFC 7009 section 2.2).
-    ///
-    /// # Errors
-    /// A [`Fault`] if the end could not be committed: then the client must not be told that it was.
-    pub async fn log_out(
-        &self,
-        client: &ClientPolicy,
-        text: &str,
-        cause: EndCause,
-        requester: &Requester,
-    ) -> Result<(), Fault> {
-        let Some(leaving) = self.leaving(client, text, cause, requester).await? else { return Ok(()) };
-        self.store.end(leaving.key, leaving.ending).await.map(drop)
-    }
+/// Lists, ends and explains sessions. From [`Engine::sessions`].
+#[derive(Clone, Copy, Debug)]
+pub struct Sessions<'a>(pub(super) &'a Engine);
 
+impl Sessions<'_> {
     /// Ends all sessions of the account that a refresh token is of: the newest of its session, or the one before.
     ///
     /// False, and then the others live on: if it is none of a live session; if it is an older one, or its session has run
@@ -77,22 +66,95 @@ impl Engine {
         of: Option<AccountId>,
         requester: &Requester,
     ) -> Result<bool, Fault> {
-        let Some(leaving) = self.leaving(client, text, EndCause::LogoutAll, requester).await? else {
+        let Some(leaving) = self.0.leaving(client, text, EndCause::LogoutAll, requester).await? else {
             return Ok(false);
         };
         if of.is_some_and(|account| account != leaving.key.account) {
             return Ok(false);
         }
         if leaving.is_current {
-            self.store.end_all(leaving.key.account, None, leaving.ending).await?;
+            let _ = self.0.store.commit(commits::end_all(leaving.key.account, leaving.ending)).await?;
         } else {
-            self.store.end(leaving.key, leaving.ending).await?;
+            // If it has ended meanwhile, that is as well.
+            let _ = self.0.store.commit(commits::end(leaving.key, leaving.ending)).await?;
         }
         Ok(leaving.is_current)
     }
 
+    /// Ends all sessions of the caller's account, this one too.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn log_out_everywhere(&self, caller: &Caller, requester: &Requester) -> Result<u64, Fault> {
+        let ending = requester.ending(EndCause::LogoutAll, self.0.now());
+        self.0.store.commit(commits::end_all(caller.key.account, ending)).await.map(commits::ended)
+    }
+
+    /// Ends one session of an account.
+    ///
+    /// # Errors
+    /// [`Refusal::SessionUnknown`] if the account has no such live session; a [`Fault`].
+    pub async fn end(&self, key: SessionKey, cause: EndCause, requester: &Requester) -> Result<(), Error> {
+        let ending = requester.ending(cause, self.0.now());
+        let has_ended = self.0.store.commit(commits::end(key, ending)).await?.is_done();
+        if has_ended { Ok(()) } else { Err(Refusal::SessionUnknown.into()) }
+    }
+
+    /// Ends all sessions of an account, as an administrator.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn end_all_of(&self, account: AccountId, requester: &Requester) -> Result<u64, Fault> {
+        let ending = requester.ending(EndCause::Admin, self.0.now());
+        self.0.store.commit(commits::end_all(account, ending)).await.map(commits::ended)
+    }
+
+    /// An account's live sessions, oldest first.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn of(&self, account: AccountId) -> Result<Vec<Listed>, Fault> {
+        let now = self.0.now();
+        let mut live = Vec::new();
+        let mut after = None;
+        for _ in 0..PAGES {
+            let page = self.0.store.of(account, Slice::after(after, PAGE)).await?;
+            after = page.last().map(|(session, _)| session.key.session);
+            let is_last = page.len() < PAGE as usize;
+            live.extend(
+                page.into_iter().filter_map(|(session, detail)| {
+                    session.is_live(now).then_some(Listed { session, detail })
+                }),
+            );
+            if is_last {
+                break;
+            }
+        }
+        // The order of ids, but for imported sessions, whose ids have none.
+        live.sort_by_key(|listed| listed.session.created_at);
+        Ok(live)
+    }
+
+    /// What is known of a session and what happened to it; `None` if there is none of that id, or no longer.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn explain(&self, id: SessionId) -> Result<Option<Explanation>, Fault> {
+        let Some((session, detail)) = self.0.store.named(id).await? else { return Ok(None) };
+        let entries = self.0.store.entries_of(session.key.account, Slice::first(EVENTS)).await?;
+        let concerns_it = |event: &Event| match event.session {
+            Some(named) => named == id,
+            None => event.at >= session.created_at && event.kind != EventKind::LoginFailed,
+        };
+        let mut events: Vec<_> = entries.into_iter().filter(|entry| concerns_it(&entry.event)).collect();
+        events.reverse();
+        Ok(Some(Explanation { session, detail, events }))
+    }
+}
+
+impl Engine {
     /// Which session a token presented at log-out ends, and how; none where it is of no live one.
-    async fn leaving(
+    pub(super) async fn leaving(
         &self,
         client: &ClientPolicy,
         text: &str,
@@ -117,78 +179,5 @@ impl Engine {
                 Ok(Some(Leaving { key: token.key, ending, is_current }))
             }
         }
-    }
-
-    /// Ends all sessions of the caller's account, this one too.
-    ///
-    /// # Errors
-    /// A [`Fault`].
-    pub async fn log_out_everywhere(&self, caller: &Caller, requester: &Requester) -> Result<u64, Fault> {
-        let ending = requester.ending(EndCause::LogoutAll, self.now());
-        self.store.end_all(caller.key.account, None, ending).await
-    }
-
-    /// Ends one session of an account.
-    ///
-    /// # Errors
-    /// [`Refusal::SessionUnknown`] if the account has no such live session; a [`Fault`].
-    pub async fn end_session(
-        &self,
-        key: SessionKey,
-        cause: EndCause,
-        requester: &Requester,
-    ) -> Result<(), Error> {
-        let has_ended = self.store.end(key, requester.ending(cause, self.now())).await?;
-        if has_ended { Ok(()) } else { Err(Refusal::SessionUnknown.into()) }
-    }
-
-    /// Ends all sessions of an account, as an administrator.
-    ///
-    /// # Errors
-    /// A [`Fault`].
-    pub async fn end_sessions_of(&self, account: AccountId, requester: &Requester) -> Result<u64, Fault> {
-        self.store.end_all(account, None, requester.ending(EndCause::Admin, self.now())).await
-    }
-
-    /// An account's live sessions, oldest first.
-    ///
-    /// # Errors
-    /// A [`Fault`].
-    pub async fn sessions_of(&self, account: AccountId) -> Result<Vec<Listed>, Fault> {
-        let now = self.now();
-        let mut live = Vec::new();
-        let mut after = None;
-        for _ in 0..PAGES {
-            let page = self.store.of(account, after, PAGE).await?;
-            after = page.last().map(|(session, _)| session.key.session);
-            let is_last = page.len() < PAGE as usize;
-            live.extend(
-                page.into_iter().filter_map(|(session, detail)| {
-                    session.is_live(now).then_some(Listed { session, detail })
-                }),
-            );
-            if is_last {
-                break;
-            }
-        }
-        // The order of ids, but for imported sessions, whose ids have none.
-        live.sort_by_key(|listed| listed.session.created_at);
-        Ok(live)
-    }
-
-    /// What is known of a session and what happened to it; `None` if there is none of that id, or no longer.
-    ///
-    /// # Errors
-    /// A [`Fault`].
-    pub async fn explain(&self, id: SessionId) -> Result<Option<Explanation>, Fault> {
-        let Some((session, detail)) = self.store.named(id).await? else { return Ok(None) };
-        let entries = self.store.entries_of(session.key.account, EVENTS).await?;
-        let concerns_it = |event: &Event| match event.session {
-            Some(named) => named == id,
-            None => event.at >= session.created_at && event.kind != EventKind::LoginFailed,
-        };
-        let mut events: Vec<_> = entries.into_iter().filter(|entry| concerns_it(&entry.event)).collect();
-        events.reverse();
-        Ok(Some(Explanation { session, detail, events }))
     }
 }

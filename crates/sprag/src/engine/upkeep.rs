@@ -1,25 +1,31 @@
 //! What a running server does by itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Engine;
-use crate::audit::verify::{self, Checkpointing};
 use crate::audit::{Event, EventKind, NOBODY};
+use crate::checkpoints::{self, Checkpointing};
 use crate::error::Fault;
 use crate::keys::{KeyEntry, KeyRing};
 use crate::session::SessionKey;
-use crate::store::{Slice, Swept};
+use crate::store::{Slice, Sweep, Swept};
 
 /// How many rows a sweep looks at in one transaction: few enough that no refresh notices.
 const SWEEP_ROWS: u32 = 500;
 
-impl Engine {
+/// What a running server does by itself. From [`Engine::upkeep`].
+#[derive(Clone, Copy, Debug)]
+pub struct Upkeep<'a>(pub(super) &'a Engine);
+
+impl Upkeep<'_> {
     /// Sweeps one slice: ends what has expired and removes what ended longer ago than `keep_ended`.
     ///
     /// # Errors
     /// A [`Fault`].
     pub async fn sweep(&self, after: Option<SessionKey>, keep_ended: Duration) -> Result<Swept, Fault> {
-        self.store.sweep(Slice { after, rows: SWEEP_ROWS, now: self.now(), keep_ended }).await
+        let slice = Slice::after(after, SWEEP_ROWS);
+        self.0.store.sweep(Sweep { slice, now: self.0.now(), keep_ended }).await
     }
 
     /// Puts a changed key ring in force, and journals what changed.
@@ -27,11 +33,11 @@ impl Engine {
     /// # Errors
     /// A [`Fault`] if it could not be journalled; the ring is in force all the same.
     pub async fn change_keys(&self, keys: KeyRing) -> Result<(), Fault> {
-        let note = difference(&self.keys().entries(), &keys.entries());
+        let note = difference(&self.0.keys().entries(), &keys.entries());
         self.replace_keys(keys);
         let event = Event {
             account: NOBODY,
-            at: self.now(),
+            at: self.0.now(),
             kind: EventKind::KeysChanged,
             session: None,
             cause: None,
@@ -39,7 +45,12 @@ impl Engine {
             user_agent: None,
             note: Some(note),
         };
-        self.store.record(event).await
+        self.0.store.record(event).await
+    }
+
+    /// Puts another key ring in force, for every request from now on, and journals nothing.
+    pub fn replace_keys(&self, keys: KeyRing) {
+        self.0.keys.store(Arc::new(keys));
     }
 
     /// Binds all chains of the journal together by a checkpoint, if there is anything new to bind.
@@ -47,7 +58,7 @@ impl Engine {
     /// # Errors
     /// A [`Fault`].
     pub async fn add_checkpoint(&self) -> Result<Checkpointing, Fault> {
-        verify::checkpoint(self.store.as_ref(), self.keys().as_ref(), self.now()).await
+        checkpoints::add(self.0.store.as_ref(), self.0.keys().as_ref(), self.0.now()).await
     }
 }
 

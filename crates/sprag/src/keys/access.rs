@@ -14,8 +14,7 @@ use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::{Key, Life};
-use crate::access::Algorithm;
+use super::{Algorithm, Key, Life};
 use crate::error::Fault;
 use crate::random::{self, Random};
 

@@ -6,9 +6,9 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::refresh::SECRET_BYTES;
 use super::{
-    AccessKey, Key, KeyRing, Life, MAX_ACCESS_KEYS, MAX_REFRESH_KEYS, Purpose, RefreshKey, WeakSecret, weak,
+    AccessKey, Algorithm, Key, KeyRing, Life, MAX_ACCESS_KEYS, MAX_REFRESH_KEYS, Purpose, RefreshKey,
+    WeakSecret, weak,
 };
-use crate::access::Algorithm;
 use crate::clock::Timestamp;
 
 /// The version of the format that this build writes.

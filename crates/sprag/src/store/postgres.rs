@@ -1,16 +1,16 @@
 //! The store in one PostgreSQL database, for any number of nodes.
 //!
-//! Waiting rotations leave together, as one statement for each round trip, on one or two connections ([`batcher`],
-//! [`turn`]); so do looks at rows ([`look`]). Everything else uses a small pool of connections that is waited for
-//! only so long ([`pool`]). No node keeps anything another needs: what decides is in the row and in the condition of
-//! the statement, and the time is the database's ([`clock`]).
+//! Waiting rotations leave together, as one statement for each round trip, on one or two connections (`batcher`,
+//! `rotate`); so do looks at rows (`find`). Everything else uses a small pool of connections that is waited for
+//! only so long (`pool`). No node keeps anything another needs: what decides is in the row and in the condition of
+//! the statement, and the time is the database's (`clock`).
 //!
 //! Only a primary that keeps what it commits is used. Every queue is bounded and every request has a deadline: what
 //! waits longer, or finds a queue full, is answered with a fault. When the database goes away and comes back, this
-//! goes on by itself ([`health`]).
+//! goes on by itself (`health`).
 //!
 //! Behind a pooler that hands each transaction another connection (PgBouncer's transaction mode), statements are not
-//! prepared; this is found out when connecting ([`link`]).
+//! prepared; this is found out when connecting (`connection`).
 //!
 //! Call [`PostgresStore::migrate`], then [`PostgresStore::open`], inside a Tokio runtime with its timer enabled.
 
@@ -38,9 +38,9 @@ use health::Health;
 use pool::Pool;
 use rotate::{RotateOrder, redate_watched};
 
-mod accounts;
 mod batcher;
 mod clock;
+mod commit;
 mod connection;
 mod error;
 mod find;
@@ -51,11 +51,13 @@ pub mod import;
 mod journal;
 mod migration;
 mod pool;
+mod queries;
 mod rings;
 mod rotate;
 mod rows;
 mod server;
 mod sessions;
+mod steps;
 mod sweep;
 mod tls;
 
@@ -193,12 +195,6 @@ impl PostgresStore {
         })
     }
 
-    /// The database's clock, which every node on it must follow.
-    #[must_use]
-    pub fn clock(&self) -> Arc<dyn Clock> {
-        Arc::clone(&self.clock) as Arc<dyn Clock>
-    }
-
     /// How waiting rotations are sent; never [`Batching::Auto`].
     #[must_use]
     pub fn batching(&self) -> Batching {
@@ -263,6 +259,11 @@ impl Store for PostgresStore {
             return Err(Fault::unavailable(DOING, format!("its clock was last read {age:?} ago")));
         }
         Ok(())
+    }
+
+    /// The database's, which every node on it must follow.
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock) as Arc<dyn Clock>
     }
 }
 

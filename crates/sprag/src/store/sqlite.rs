@@ -2,8 +2,8 @@
 //!
 //! One thread writes. It takes whatever has queued while the last commit ran, commits it in one transaction,
 //! and only then answers: so many rotations share one sync to disk, and none is acknowledged that could
-//! still be lost ([`writer`]). Reads go to threads of their own ([`readers`]), and what has been committed is
-//! copied from the log into the file by another one ([`checkpointer`]), off the writer's path.
+//! still be lost (`writer`). Reads go to threads of their own (`readers`), and what has been committed is
+//! copied from the log into the file by another one (`checkpointer`), off the writer's path.
 //!
 //! Every queue is bounded and every request has a deadline: what waits longer, or finds a queue full, is
 //! answered with a fault. Other processes may use the same file meanwhile, as the command line does.
@@ -11,25 +11,29 @@
 //! Call [`SqliteStore::migrate`], then [`SqliteStore::open`], inside a Tokio runtime with its timer enabled.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::{Migrated, Store};
+use crate::clock::{Clock, SystemClock};
 use crate::error::Fault;
 use readers::Readers;
 use writer::Writer;
 
-mod accounts;
 mod checkpointer;
+mod commit;
 mod connection;
 mod job;
 mod journal;
 mod migration;
+mod queries;
 mod readers;
 mod rings;
 mod rows;
 mod sessions;
+mod steps;
 mod sweep;
 mod writer;
 
@@ -128,5 +132,10 @@ impl Store for SqliteStore {
     async fn ready(&self) -> Result<(), Fault> {
         let found = self.readers.read("look at the schema", migration::history).await?;
         migration::expect_usable(&found)
+    }
+
+    /// This machine's: nobody else has the file.
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(SystemClock)
     }
 }

@@ -20,7 +20,8 @@ async fn a_token_of_which_one_row_is_over_is_over() {
         let mut session = imported();
         over(&mut session);
         let run = Run::default();
-        let previewed = moved.engine.preview_session(&run, &moved.client, session).await.expect("preview");
+        let previewed =
+            moved.engine.imports().preview_session(&run, &moved.client, session).await.expect("preview");
         assert_eq!(
             (moved.cause().await, &previewed),
             (None, &Imported::Changed("it has ended in the source system"))
@@ -46,7 +47,7 @@ async fn a_token_opens_one_account() {
         assert_eq!(moved.session(|_| {}).await, Imported::AlreadyThere);
     }
     let pair = moved.refresh(OLD).await.expect("taken");
-    let owner = moved.engine.find_account("user42").await.expect("known");
+    let owner = moved.engine.accounts().find("user42").await.expect("known");
     assert_eq!(pair.account, owner.id);
 }
 
@@ -55,16 +56,16 @@ async fn what_a_run_remembers_lets_nothing_in_that_was_here_before_it() {
     let moved = Move::begun(Retry::Refuse).await;
     moved.session(|_| {}).await;
     moved.engine.log_out(&moved.client, OLD, EndCause::Logout, &somebody()).await.expect("logged out");
-    let slice = sprag::store::Slice {
-        after: None,
-        rows: 100,
+    let sweep = sprag::store::Sweep {
+        slice: sprag::store::Slice::first(100),
         now: moved.engine.now(),
         keep_ended: std::time::Duration::ZERO,
     };
-    assert_eq!(moved.engine.store().sweep(slice).await.expect("swept").removed, 1);
+    assert_eq!(moved.engine.store().sweep(sweep).await.expect("swept").removed, 1);
     let run = Run::default();
-    let import =
-        async |session| moved.engine.import_session_of(&run, &moved.client, session).await.expect("import");
+    let import = async |session| {
+        moved.engine.imports().session_of(&run, &moved.client, session).await.expect("import")
+    };
     let other = ImportedSession { token: ForeignToken::hashed([7; 32]), ..imported() };
     assert_eq!(import(other).await, Imported::New);
     assert!(refused(&import(imported()).await).contains("ended since"));
@@ -81,17 +82,18 @@ async fn who_still_has_no_password_is_named_by_each_run() {
         ..ImportedUser::default()
     };
     let import = async |user| {
-        let previewed = moved.engine.preview_user(&moved.client, user).await.expect("preview");
-        assert_eq!(moved.engine.import_user(&moved.client, user).await.expect("import"), previewed);
+        let previewed = moved.engine.imports().preview_user(&moved.client, user).await.expect("preview");
+        assert_eq!(moved.engine.imports().user(&moved.client, user).await.expect("import"), previewed);
         previewed
     };
     let Imported::WithoutPassword(why) = import(user("cut")).await else { panic!("it is no hash") };
     assert_eq!(import(user("cut")).await, Imported::StillWithoutPassword(why.clone()));
     assert_eq!(import(user("")).await, Imported::AlreadyThere, "there it has none either now");
-    let account = moved.engine.find_account("ann@example.org").await.expect("known").id;
-    assert!(moved.engine.set_first_password(account, PASSWORD, &somebody()).await.expect("set"));
+    let account = moved.engine.accounts().find("ann@example.org").await.expect("known").id;
+    assert!(moved.engine.accounts().set_first_password(account, PASSWORD, &somebody()).await.expect("set"));
     assert_eq!(import(user("cut")).await, Imported::AlreadyThere, "it has one here");
-    let journal = moved.engine.store().entries_of(account, 10).await.expect("entries_of");
+    let journal =
+        moved.engine.store().entries_of(account, sprag::store::Slice::first(10)).await.expect("entries_of");
     let told: Vec<_> = journal.iter().rev().map(|entry| entry.event.kind).collect();
     assert_eq!(told, [EventKind::AccountImported, EventKind::PasswordChanged]);
 

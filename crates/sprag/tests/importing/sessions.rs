@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use sprag::access::Algorithm;
 use sprag::clock::Clock as _;
 use sprag::engine::{
-    AccessTokenShape, ClientPolicy, Imported, ImportedSession, Limits, LogIn, NewUser, RefreshRequest,
+    AccessTokenShape, ClientPolicy, Imported, ImportedSession, Limits, NewUser, OpenRequest, RefreshRequest,
 };
-use sprag::keys::KeyRing;
+use sprag::keys::{Algorithm, KeyRing};
 use sprag::policy::Retry;
 use sprag::random::SeededRandom;
 use sprag::session::{EndCause, ProfileId};
-use sprag::store::Slice;
+use sprag::store::{Slice, Sweep};
 use sprag::token::{Encoding, ForeignToken, RefreshToken};
 use sprag::{Error, Refusal};
 
@@ -26,7 +25,7 @@ async fn an_old_token_is_taken_once_and_then_the_session_turns_like_any_other() 
     assert!(first.refresh.text().starts_with("spr_"));
     let second = moved.refresh(first.refresh.text()).await.expect("the new one turns");
     assert_ne!(first.refresh.text(), second.refresh.text());
-    let listed = moved.engine.sessions_of(first.account).await.expect("listed");
+    let listed = moved.engine.sessions().of(first.account).await.expect("listed");
     assert_eq!(listed[0].detail.device.as_deref(), Some("Ann's telephone"));
     assert_eq!(listed[0].detail.ip.as_deref(), Some("192.0.2.7"));
     assert_eq!(listed[0].session.created_at, NOW.minus(DAY));
@@ -71,7 +70,7 @@ async fn r01_many_who_present_one_old_token_make_one_successor() {
 async fn r10_neither_what_was_imported_nor_the_keys_make_a_token() {
     let moved = Move::begun(Retry::Refuse).await;
     moved.session(|_| {}).await;
-    let row = moved.engine.explain(id()).await.expect("explain").expect("known").session;
+    let row = moved.engine.sessions().explain(id()).await.expect("explain").expect("known").session;
     // Whoever has the database and the keys: the right tag over every secret that the row could suggest.
     let keys = moved.engine.keys();
     for secret in [row.secret_hash[..16].to_vec(), row.secret_hash[16..].to_vec(), id().0.as_bytes().to_vec()]
@@ -137,6 +136,7 @@ async fn t22_a_password_change_ends_sessions_not_yet_adopted() {
     let passwords = (PASSWORD, "another horse battery");
     moved
         .engine
+        .accounts()
         .change_password(&moved.client, &caller, passwords, None, &somebody())
         .await
         .expect("changed");
@@ -149,8 +149,8 @@ async fn t22_a_password_change_ends_sessions_not_yet_adopted() {
 async fn r15_disabling_ends_sessions_not_yet_adopted() {
     let moved = Move::begun(Retry::Refuse).await;
     moved.session(|_| {}).await;
-    let account = moved.engine.find_account("user42").await.expect("known");
-    assert!(moved.engine.disable(account.id, &somebody()).await.expect("disabled"));
+    let account = moved.engine.accounts().find("user42").await.expect("known");
+    assert!(moved.engine.accounts().disable(account.id, &somebody()).await.expect("disabled"));
     assert_eq!(moved.refresh(OLD).await.unwrap_err(), Refusal::SessionEnded(Some(EndCause::Disabled)));
     assert_eq!(moved.cause().await, Some(EndCause::Disabled));
 }
@@ -173,8 +173,8 @@ async fn importing_again_changes_nothing_and_revives_nothing() {
     assert_eq!(moved.session(|_| {}).await, Imported::AlreadyThere);
     assert_eq!(moved.refresh(OLD).await.unwrap_err(), Refusal::SessionEnded(Some(EndCause::Logout)));
 
-    let slice = Slice { after: None, rows: 100, now: moved.clock.now(), keep_ended: Duration::ZERO };
-    assert_eq!(moved.engine.store().sweep(slice).await.expect("swept").removed, 1);
+    let sweep = Sweep { slice: Slice::first(100), now: moved.clock.now(), keep_ended: Duration::ZERO };
+    assert_eq!(moved.engine.store().sweep(sweep).await.expect("swept").removed, 1);
     assert!(refused(&moved.session(|_| {}).await).contains("ended since"), "swept away is not forgotten");
 }
 
@@ -223,7 +223,7 @@ async fn an_access_token_names_the_user_as_before_and_our_account_beside() {
 async fn t10_a_row_that_is_moved_to_another_account_is_nobodys() {
     let moved = Move::begun(Retry::Refuse).await;
     moved.session(|_| {}).await;
-    let row = moved.engine.explain(id()).await.expect("explain").expect("known").session;
+    let row = moved.engine.sessions().explain(id()).await.expect("explain").expect("known").session;
     let keys = moved.engine.keys();
     let foreign = imported().token;
     assert_eq!(foreign.placeholder(PROFILE, row.key.account, &keys, NOW), row.secret_hash);
@@ -249,10 +249,11 @@ async fn one_log_in_after_a_move_ends_one_session_and_not_all_beyond_the_limit()
     }
     for takes_imported_tokens in [true, false] {
         let client = ClientPolicy { takes_imported_tokens, ..moved.client.clone() };
-        let log_in = LogIn { name: "user42", password: PASSWORD, device: None, superseded: None };
-        let pair = moved.engine.log_in(&client, log_in, &somebody()).await.expect("logged in");
+        let known = moved.engine.authn().password("user42", PASSWORD, &somebody()).await.expect("known");
+        let pair = moved.engine.open_session(&client, known, OpenRequest::default(), &somebody()).await;
+        let pair = pair.expect("logged in");
         assert_eq!(
-            moved.engine.sessions_of(pair.account).await.expect("listed").len(),
+            moved.engine.sessions().of(pair.account).await.expect("listed").len(),
             110,
             "{takes_imported_tokens}"
         );
@@ -262,13 +263,12 @@ async fn one_log_in_after_a_move_ends_one_session_and_not_all_beyond_the_limit()
 #[tokio::test]
 async fn an_account_that_was_not_moved_keeps_to_the_limit() {
     let moved = Move::begun(Retry::Refuse).await;
-    let user = NewUser { username: Some("ann"), password: PASSWORD, ..NewUser::default() };
-    let account = moved.engine.create_account(user, &somebody()).await.expect("made");
-    let log_in = LogIn { name: "ann", password: PASSWORD, device: None, superseded: None };
+    let user = NewUser { username: Some("ann"), password: Some(PASSWORD), ..NewUser::default() };
+    let account = moved.engine.accounts().create(user, &somebody()).await.expect("made");
     for _ in 0..Limits::default().sessions_per_account + 3 {
-        moved.engine.log_in(&moved.client, log_in, &somebody()).await.expect("logged in");
+        moved.log_in_as("ann", PASSWORD).await.expect("logged in");
     }
-    assert_eq!(moved.engine.sessions_of(account.id).await.expect("listed").len(), 100);
+    assert_eq!(moved.engine.sessions().of(account.id).await.expect("listed").len(), 100);
 }
 
 #[tokio::test]
@@ -281,8 +281,8 @@ async fn r52_what_comes_from_elsewhere_is_cut_to_size_and_has_no_control_charact
         device: Some(&long),
         ..imported()
     };
-    assert_eq!(moved.engine.import_session(&moved.client, session).await.expect("import"), Imported::New);
-    let detail = moved.engine.explain(id()).await.expect("explain").expect("known").detail;
+    assert_eq!(moved.engine.imports().session(&moved.client, session).await.expect("import"), Imported::New);
+    let detail = moved.engine.sessions().explain(id()).await.expect("explain").expect("known").detail;
     assert_eq!(detail.ip.as_deref(), Some("1.2.3.4 [31m"));
     let kept = format!("[2J{}", "x".repeat(253));
     assert_eq!((detail.user_agent.as_deref(), detail.device.as_deref()), (Some(&*kept), Some(&*kept)));

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sprag::access::Algorithm;
 use sprag::clock::{HandClock, Timestamp};
 use sprag::engine::{
-    AccessTokenShape, ClientPolicy, Engine, Imported, ImportedSession, ImportedUser, Issuer, Limits, LogIn,
+    AccessTokenShape, ClientPolicy, Engine, Imported, ImportedSession, ImportedUser, OpenRequest,
     RefreshRequest, Requester, Subject, TokenPair,
 };
-use sprag::keys::KeyRing;
+use sprag::keys::{Algorithm, KeyRing};
 use sprag::password::Hasher;
 use sprag::policy::{Policy, Retry};
 use sprag::random::SeededRandom;
@@ -44,11 +43,12 @@ impl Move {
         let clock = Arc::new(HandClock::at(NOW));
         let random = Arc::new(SeededRandom::new(3));
         let keys = KeyRing::generate(Algorithm::Hs256, random.as_ref(), NOW).expect("a ring");
-        let issuer = Issuer { issuer: "https://id.example".into(), audience: "https://api.example".into() };
         let hasher = Hasher::start(1, 64).expect("a hashing thread");
         let password = sprag::password::Password::chosen(PASSWORD).expect("a password");
         let hash = hasher.hash(password, random.as_ref()).await.expect("a hash");
-        let engine = Engine::new(store, clock.clone(), random, keys, hasher, issuer, Limits::default());
+        let engine = Engine::builder(store).clock(clock.clone()).random(random).keys(keys).hasher(hasher);
+        let engine = engine.issuer("https://id.example").audience("https://api.example").build();
+        let engine = engine.expect("an engine");
         let client = ClientPolicy {
             profile: PROFILE,
             client_id: "profile".into(),
@@ -74,13 +74,13 @@ impl Move {
             password_hash: &self.hash,
             ..ImportedUser::default()
         };
-        self.engine.import_user(&self.client, user).await.expect("import")
+        self.engine.imports().user(&self.client, user).await.expect("import")
     }
 
     pub(crate) async fn session(&self, change: impl FnOnce(&mut ImportedSession<'_>)) -> Imported {
         let mut session = imported();
         change(&mut session);
-        self.engine.import_session(&self.client, session).await.expect("import")
+        self.engine.imports().session(&self.client, session).await.expect("import")
     }
 
     pub(crate) async fn refresh(&self, token: &str) -> Result<TokenPair, Refusal> {
@@ -93,13 +93,17 @@ impl Move {
     }
 
     pub(crate) async fn cause(&self) -> Option<EndCause> {
-        let explained = self.engine.explain(id()).await.expect("explain").expect("it is known");
+        let explained = self.engine.sessions().explain(id()).await.expect("explain").expect("it is known");
         explained.session.ended.map(|ended| ended.cause)
     }
 
     pub(crate) async fn log_in(&self) -> Result<TokenPair, Error> {
-        let log_in = LogIn { name: "user42", password: PASSWORD, device: None, superseded: None };
-        self.engine.log_in(&self.client, log_in, &somebody()).await
+        self.log_in_as("user42", PASSWORD).await
+    }
+
+    pub(crate) async fn log_in_as(&self, name: &str, password: &str) -> Result<TokenPair, Error> {
+        let known = self.engine.authn().password(name, password, &somebody()).await?;
+        self.engine.open_session(&self.client, known, OpenRequest::default(), &somebody()).await
     }
 }
 

@@ -1,9 +1,10 @@
 //! Users: who is taken, who is not, and what of them.
 
 use sprag::audit::EventKind;
-use sprag::engine::{ClientPolicy, Imported, ImportedSession, ImportedUser, LogIn, RefreshRequest};
+use sprag::engine::{ClientPolicy, Imported, ImportedSession, ImportedUser, RefreshRequest};
 use sprag::policy::Retry;
 use sprag::session::ProfileId;
+use sprag::store::Slice;
 use sprag::token::ForeignToken;
 use sprag::{Error, Refusal};
 
@@ -25,14 +26,17 @@ async fn a_user_that_cannot_be_is_refused_with_a_reason_and_leaves_nothing() {
         (ImportedUser { username: Some("user42"), ..good }, "another account has this user name"),
         (ImportedUser { name: Some("a\u{7}b"), ..good }, "control character"),
     ] {
-        let previewed = moved.engine.preview_user(&moved.client, user).await.expect("preview");
-        let outcome = moved.engine.import_user(&moved.client, user).await.expect("import");
+        let previewed = moved.engine.imports().preview_user(&moved.client, user).await.expect("preview");
+        let outcome = moved.engine.imports().user(&moved.client, user).await.expect("import");
         assert_eq!(previewed, outcome);
         assert!(refused(&outcome).contains(why), "{outcome:?}");
     }
-    assert!(moved.engine.find_account("ann@example.org").await.is_err());
-    assert_eq!(moved.engine.preview_user(&moved.client, good).await.expect("preview"), Imported::New);
-    assert!(moved.engine.find_account("ann@example.org").await.is_err(), "a preview writes nothing");
+    assert!(moved.engine.accounts().find("ann@example.org").await.is_err());
+    assert_eq!(
+        moved.engine.imports().preview_user(&moved.client, good).await.expect("preview"),
+        Imported::New
+    );
+    assert!(moved.engine.accounts().find("ann@example.org").await.is_err(), "a preview writes nothing");
 }
 
 #[tokio::test]
@@ -44,11 +48,10 @@ async fn a_user_name_that_is_an_e_mail_address_is_one() {
         email: Some("ann@example.org"),
         ..ImportedUser::default()
     };
-    assert_eq!(moved.engine.import_user(&moved.client, user).await.expect("import"), Imported::New);
-    let account = moved.engine.find_account("ann@example.org").await.expect("known");
+    assert_eq!(moved.engine.imports().user(&moved.client, user).await.expect("import"), Imported::New);
+    let account = moved.engine.accounts().find("ann@example.org").await.expect("known");
     assert_eq!((account.username, account.email.as_deref()), (None, Some("ann@example.org")));
-    let log_in = LogIn { name: "ann@example.org", password: "", device: None, superseded: None };
-    assert!(moved.engine.log_in(&moved.client, log_in, &somebody()).await.is_err(), "it has no password");
+    assert!(moved.log_in_as("ann@example.org", "").await.is_err(), "it has no password");
 }
 
 #[tokio::test]
@@ -57,18 +60,18 @@ async fn keys_of_two_former_homes_have_nothing_to_do_with_each_other() {
     let other = ClientPolicy { profile: ProfileId(3), ..moved.client.clone() };
     let mallory =
         ImportedUser { external_id: "42", email: Some("mallory@example.org"), ..ImportedUser::default() };
-    assert_eq!(moved.engine.import_user(&other, mallory).await.expect("import"), Imported::New);
+    assert_eq!(moved.engine.imports().user(&other, mallory).await.expect("import"), Imported::New);
     let session = imported();
-    assert_eq!(moved.engine.import_session(&other, session).await.expect("import"), Imported::New);
+    assert_eq!(moved.engine.imports().session(&other, session).await.expect("import"), Imported::New);
     let renewal = RefreshRequest { token: OLD, retry_id: None };
     let pair = moved.engine.refresh(&other, renewal, &somebody()).await.answer.expect("taken");
-    let account = moved.engine.account(pair.account).await.expect("an account");
+    let account = moved.engine.accounts().get(pair.account).await.expect("an account");
     assert_eq!(account.email.as_deref(), Some("mallory@example.org"));
     assert_eq!((account.external_id(ProfileId(3)), account.external_id(PROFILE)), (Some("42"), None));
     assert_eq!(moved.refresh(OLD).await.unwrap_err(), Refusal::TokenInvalid, "nor do their tokens");
 
     let impostor = ImportedUser { external_id: "42", username: Some("other"), ..ImportedUser::default() };
-    let outcome = moved.engine.import_user(&moved.client, impostor).await.expect("import");
+    let outcome = moved.engine.imports().user(&moved.client, impostor).await.expect("import");
     assert!(refused(&outcome).contains("has other names"), "a key that stands twice is not the same user");
 }
 
@@ -85,21 +88,22 @@ async fn a_hash_of_no_use_costs_the_password_and_not_the_session() {
             password_hash: hash,
             ..ImportedUser::default()
         };
-        let outcome = moved.engine.import_user(&moved.client, user).await.expect("import");
+        let outcome = moved.engine.imports().user(&moved.client, user).await.expect("import");
         assert_eq!(matches!(outcome, Imported::WithoutPassword(_)), has_reason, "{hash}: {outcome:?}");
-        let log_in = LogIn { name: &email, password: hash, device: None, superseded: None };
-        assert!(moved.engine.log_in(&moved.client, log_in, &somebody()).await.is_err());
-        let account = moved.engine.find_account(&email).await.expect("known").id;
+        assert!(moved.log_in_as(&email, hash).await.is_err());
+        let account = moved.engine.accounts().find(&email).await.expect("known").id;
         for is_first in [true, false] {
-            let set = moved.engine.set_first_password(account, PASSWORD, &somebody()).await;
+            let set = moved.engine.accounts().set_first_password(account, PASSWORD, &somebody()).await;
             assert_eq!(set.expect("set"), is_first, "only where there is none");
         }
-        let log_in = LogIn { password: PASSWORD, ..log_in };
-        moved.engine.log_in(&moved.client, log_in, &somebody()).await.expect("its first password");
+        moved.log_in_as(&email, PASSWORD).await.expect("its first password");
         let token = format!("{OLD}{key}");
         let session =
             ImportedSession { user: key, token: ForeignToken::new(&token).expect("one"), ..imported() };
-        assert_eq!(moved.engine.import_session(&moved.client, session).await.expect("import"), Imported::New);
+        assert_eq!(
+            moved.engine.imports().session(&moved.client, session).await.expect("import"),
+            Imported::New
+        );
         moved.refresh(&token).await.expect("logged in as before");
     }
 }
@@ -116,14 +120,14 @@ async fn a_user_name_of_another_kind_does_not_cost_the_account() {
             password_hash: &moved.hash,
             ..ImportedUser::default()
         };
-        assert_eq!(moved.engine.import_user(&moved.client, user).await.expect("import"), Imported::New);
+        assert_eq!(moved.engine.imports().user(&moved.client, user).await.expect("import"), Imported::New);
         assert_eq!(
-            moved.engine.import_user(&moved.client, user).await.expect("import"),
+            moved.engine.imports().user(&moved.client, user).await.expect("import"),
             Imported::AlreadyThere
         );
-        let account = moved.engine.find_account(&email).await.expect("known");
+        let account = moved.engine.accounts().find(&email).await.expect("known");
         assert_eq!(account.username.as_deref(), Some(username), "shown as it was");
-        assert_eq!(moved.engine.find_account(username).await.is_ok(), logs_in);
+        assert_eq!(moved.engine.accounts().find(username).await.is_ok(), logs_in);
     }
 }
 
@@ -138,24 +142,25 @@ async fn what_changed_there_is_taken_over_as_long_as_nothing_changed_here() {
         is_disabled,
         ..ImportedUser::default()
     };
-    let import = async |user| moved.engine.import_user(&moved.client, user).await.expect("import");
-    let log_in = || LogIn { name: "ann@example.org", password: PASSWORD, device: None, superseded: None };
+    let import = async |user| moved.engine.imports().user(&moved.client, user).await.expect("import");
+    let log_in = || moved.log_in_as("ann@example.org", PASSWORD);
     assert_eq!(import(user(bcrypt, false)).await, Imported::New);
     let changed = |what| Imported::Changed(what);
     let hash = changed("it has another password hash there");
     assert_eq!(import(user(&moved.hash, false)).await, hash);
-    moved.engine.log_in(&moved.client, log_in(), &somebody()).await.expect("the password it has there now");
+    log_in().await.expect("the password it has there now");
     assert_eq!(import(user(bcrypt, false)).await, Imported::AlreadyThere);
-    moved.engine.log_in(&moved.client, log_in(), &somebody()).await.expect("a hash made here stays");
+    log_in().await.expect("a hash made here stays");
     let disabled = user(&moved.hash, true);
-    let previewed = moved.engine.preview_user(&moved.client, disabled).await.expect("preview");
+    let previewed = moved.engine.imports().preview_user(&moved.client, disabled).await.expect("preview");
     assert_eq!(previewed, changed("it may not log in there any more"));
     assert_eq!(import(disabled).await, previewed);
     assert_eq!(import(disabled).await, Imported::AlreadyThere, "once");
-    let refused = moved.engine.log_in(&moved.client, log_in(), &somebody()).await;
+    let refused = log_in().await;
     assert!(matches!(refused, Err(Error::Refused(Refusal::AccountDisabled))));
-    let account = moved.engine.store().accounts(None, 10).await.expect("accounts").pop().expect("ann").id;
-    let journal = moved.engine.store().entries_of(account, 10).await.expect("entries_of");
+    let account =
+        moved.engine.store().accounts(Slice::first(10)).await.expect("accounts").pop().expect("ann").id;
+    let journal = moved.engine.store().entries_of(account, Slice::first(10)).await.expect("entries_of");
     let told: Vec<_> = journal.iter().rev().map(|entry| entry.event.kind).collect();
     let expected = [
         EventKind::AccountImported,
@@ -176,10 +181,10 @@ async fn enabling_an_account_that_came_disabled_lets_no_session_from_before_in()
         is_disabled: true,
         ..ImportedUser::default()
     };
-    assert_eq!(moved.engine.import_user(&moved.client, user).await.expect("import"), Imported::New);
+    assert_eq!(moved.engine.imports().user(&moved.client, user).await.expect("import"), Imported::New);
     let of_dis = |session: &mut ImportedSession<'_>| session.user = "7";
     assert!(refused(&moved.session(of_dis).await).contains("disabled"));
-    let account = moved.engine.find_account("dis").await.expect("known");
-    assert!(moved.engine.enable(account.id, &somebody()).await.expect("enabled"));
+    let account = moved.engine.accounts().find("dis").await.expect("known");
+    assert!(moved.engine.accounts().enable(account.id, &somebody()).await.expect("enabled"));
     assert!(refused(&moved.session(of_dis).await).contains("was disabled"));
 }

@@ -81,9 +81,9 @@ impl<W: Write> Story<W> {
         self.stage.step("A user is made")?;
         self.stage
             .sent('$', &format!("printf %s … | sprag user create --username {USER} --password-stdin"))?;
-        let user = NewUser { username: Some(USER), password: PASSWORD, ..NewUser::default() };
+        let user = NewUser { username: Some(USER), password: Some(PASSWORD), ..NewUser::default() };
         let operator = sprag::engine::Requester { ip: None, user_agent: None, instance: [0; 16] };
-        let made = self.engine.create_account(user, &operator).await;
+        let made = self.engine.accounts().create(user, &operator).await;
         if let Ok(account) = &made {
             self.stage.sent('<', &format!("account {}", account.id))?;
         }
@@ -141,7 +141,7 @@ impl<W: Write> Story<W> {
     async fn why(&mut self, device: &Device) -> anyhow::Result<()> {
         self.stage.step("The administrator asks why")?;
         self.stage.sent('$', &format!("sprag why {}", device.session))?;
-        let found = self.engine.explain(device.session).await.context("could not ask why")?;
+        let found = self.engine.sessions().explain(device.session).await.context("could not ask why")?;
         let Some(explanation) = found else { bail!("the session is unknown") };
         self.stage.say(&why::explain(&explanation, self.engine.now()))?;
         let cause = explanation.session.ended.map(|ended| ended.cause);

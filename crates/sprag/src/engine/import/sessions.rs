@@ -3,15 +3,16 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::super::login::detail;
-use super::super::{ClientPolicy, Engine, Requester};
-use super::{Imported, ImportedSession, refused};
+use super::super::commits::{self, Opening};
+use super::super::opening::detail;
+use super::super::{ClientPolicy, Engine, Requester, tried_too_often};
+use super::{Imported, ImportedSession, Imports, refused};
 use crate::account::Name;
 use crate::audit::EventKind;
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::session::{AccountId, EndCause, Epoch, Generation, NO_INSTANCE, Session, SessionKey};
-use crate::store::{Opened, Opening, TokenBinding};
+use crate::store::{Committed, Slice};
 use crate::token::{First, ForeignToken, RefreshToken};
 
 /// How much is kept of what a client or a user called itself, in bytes.
@@ -45,35 +46,36 @@ impl Run {
     }
 }
 
-impl Engine {
+impl Imports<'_> {
     /// Makes the session whose token of generation 0 is the other system's token, in a run of its own.
     ///
     /// # Errors
-    /// A [`Fault`], as [`import_user`](Self::import_user).
-    pub async fn import_session(
+    /// A [`Fault`], as [`user`](Self::user).
+    pub async fn session(
         &self,
         client: &ClientPolicy,
         session: ImportedSession<'_>,
     ) -> Result<Imported, Fault> {
-        self.import_session_of(&Run::default(), client, session).await
+        self.session_of(&Run::default(), client, session).await
     }
 
     /// Makes such a session in a run with others.
     ///
     /// # Errors
-    /// A [`Fault`], as [`import_user`](Self::import_user).
-    pub async fn import_session_of(
+    /// A [`Fault`], as [`user`](Self::user).
+    pub async fn session_of(
         &self,
         run: &Run,
         client: &ClientPolicy,
         session: ImportedSession<'_>,
     ) -> Result<Imported, Fault> {
-        let now = self.now();
+        let now = self.0.now();
         if let Some((cause, why)) = over(&session, now) {
             let Some(key) = self.unadopted(client, &session.token, now).await? else {
                 return Ok(Imported::Over(why));
             };
-            let has_ended = self.store.end(key, Requester::nobody().ending(cause, now)).await?;
+            let ending = Requester::nobody().ending(cause, now);
+            let has_ended = self.0.store.commit(commits::end(key, ending)).await?.is_done();
             return Ok(if has_ended { Imported::Changed(ENDED_IN_SOURCE) } else { Imported::Over(why) });
         }
         let opening = match self.look_at_session(run, client, &session, now).await? {
@@ -81,18 +83,20 @@ impl Engine {
             Err(outcome) => return Ok(outcome),
         };
         let key = opening.session.key;
-        match self.store.open(opening).await {
-            Ok(Opened::Open) => Ok(Imported::New),
-            Ok(Opened::AccountMoved) => Ok(refused(MOVED)),
+        let outcome = self.0.store.commit(opening.commit()).await;
+        match outcome {
+            Ok(Committed::Done { .. }) => Ok(Imported::New),
+            Ok(Committed::AccountMoved) => Ok(refused(MOVED)),
             // Another import may have brought it since it was looked for.
-            Err(fault) => match self.store.named(key.session).await {
-                Ok(Some((there, _))) => Ok(found(&there, key.account)),
-                _ => Err(fault),
+            Ok(Committed::Missed { .. }) | Err(_) => match (self.0.store.named(key.session).await, outcome) {
+                (Ok(Some((there, _))), _) => Ok(found(&there, key.account)),
+                (_, Err(fault)) | (Err(fault), _) => Err(fault),
+                (Ok(None), Ok(_)) => Err(tried_too_often("import a session")),
             },
         }
     }
 
-    /// What [`import_session_of`](Self::import_session_of) would say; writes nothing.
+    /// What [`session_of`](Self::session_of) would say; writes nothing.
     ///
     /// # Errors
     /// A [`Fault`].
@@ -102,7 +106,7 @@ impl Engine {
         client: &ClientPolicy,
         session: ImportedSession<'_>,
     ) -> Result<Imported, Fault> {
-        let now = self.now();
+        let now = self.0.now();
         if let Some((_, why)) = over(&session, now) {
             let unadopted = self.unadopted(client, &session.token, now).await?;
             return Ok(unadopted.map_or(Imported::Over(why), |_| Imported::Changed(ENDED_IN_SOURCE)));
@@ -121,11 +125,11 @@ impl Engine {
         let Ok(external) = Name::external(client.profile, session.user) else {
             return Ok(Err(refused("it names no user")));
         };
-        let Some(account) = self.store.credential(&external).await?.map(|found| found.account) else {
+        let Some(account) = self.0.store.credential(&external).await?.map(|found| found.account) else {
             return Ok(Err(refused("its user is not here; import the users first")));
         };
         let key = SessionKey { account: account.id, session: session.token.session(client.profile) };
-        if let Some((there, _)) = self.store.named(key.session).await? {
+        if let Some((there, _)) = self.0.store.named(key.session).await? {
             return Ok(Err(found(&there, account.id)));
         }
         if account.disabled_at.is_some() {
@@ -137,11 +141,11 @@ impl Engine {
         // It may have been here, ended and been swept away; what has ended stays so.
         if self.was_told_of(run, key).await? {
             // Or somebody else has imported it since the row was looked for.
-            let there = self.store.named(key.session).await?;
+            let there = self.0.store.named(key.session).await?;
             let gone = refused("it was imported before and has ended since");
             return Ok(Err(there.map_or(gone, |(there, _)| found(&there, account.id))));
         }
-        let placeholder = session.token.placeholder(client.profile, account.id, &self.keys.load(), now);
+        let placeholder = session.token.placeholder(client.profile, account.id, &self.0.keys.load(), now);
         Ok(Ok(opening(client, session, key, placeholder, now)))
     }
 
@@ -150,12 +154,12 @@ impl Engine {
         let until = match run.length(key.account) {
             Some(length) => length,
             None => {
-                let newest = self.store.entries_of(key.account, 1).await?;
+                let newest = self.0.store.entries_of(key.account, Slice::first(1)).await?;
                 run.remember(key.account, newest.first().map_or(0, |entry| entry.number))
             }
         };
         // The first entry tells that the account was made.
-        Ok(until > 1 && self.store.mentions(key, until).await?)
+        Ok(until > 1 && self.0.store.mentions(key, until).await?)
     }
 
     /// The live session here whose client has not presented its imported token yet.
@@ -165,13 +169,15 @@ impl Engine {
         token: &ForeignToken,
         now: Timestamp,
     ) -> Result<Option<SessionKey>, Fault> {
-        let found = self.store.named(token.session(client.profile)).await?;
+        let found = self.0.store.named(token.session(client.profile)).await?;
         let waiting = found.filter(|(session, _)| {
-            session.is_live(now) && token.is_unadopted(session, &self.keys.load(), now)
+            session.is_live(now) && token.is_unadopted(session, &self.0.keys.load(), now)
         });
         Ok(waiting.map(|(session, _)| session.key))
     }
+}
 
+impl Engine {
     /// The token of generation 0 that another system's token stands for, if a session was imported for it.
     ///
     /// The first time, the session gets the secret that this very text makes; the verdict is the ratchet's.
@@ -184,27 +190,19 @@ impl Engine {
         if first.is_unadopted {
             let (from, to) = (session.secret_hash, first.token.secret_hash());
             // Where somebody else was faster it was with the same text, and so with the same secret.
-            self.store.bind_imported_token(TokenBinding { key: session.key, from, to }).await?;
+            let _ = self.store.commit(commits::bind_imported_token(session.key, from, to)).await?;
         }
         Ok(Some(first.token))
     }
 
-    /// The session that a text is a token of, ours or another system's, and the generation it stands for. Nothing
-    /// changes: another system's token counts only as long as its session lives.
-    ///
-    /// # Errors
-    /// A [`Fault`].
-    pub async fn whose(
+    /// The live session that was imported for another system's token, and the generation which that token stands for.
+    pub(in crate::engine) async fn live_session_of_imported(
         &self,
         client: &ClientPolicy,
         text: &str,
     ) -> Result<Option<(SessionKey, Generation)>, Fault> {
-        let now = self.now();
-        if let Some(token) = self.parse(client, text, now) {
-            return Ok(Some((token.key, token.generation)));
-        }
         let found = self.find_foreign(client, text).await?;
-        let live = found.filter(|(_, session)| session.is_live(now));
+        let live = found.filter(|(_, session)| session.is_live(self.now()));
         Ok(live.map(|(first, _)| (first.token.key, first.token.generation)))
     }
 
@@ -281,10 +279,8 @@ fn opening(
     Opening {
         session: row,
         detail: detail(&requester, device.as_deref()),
-        replaces: None,
         // However many it had, nobody is logged out by moving.
-        most: u32::MAX,
-        spares_the_rest: true,
+        room: None,
         event: requester.event(key, EventKind::SessionImported, now, None),
     }
 }

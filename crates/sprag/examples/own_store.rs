@@ -1,0 +1,129 @@
+//! A store of your own, and the suite that says whether it keeps what a store must promise.
+//!
+//! `cargo run -p sprag --example own_store`
+//!
+//! Whatever you keep sessions in, five traits are to be implemented: [`Sessions`], [`Commits`], [`Queries`], [`Journal`]
+//! and [`Rings`]; their documentation says what each method promises, `store/memory.rs` is the shortest store that keeps it all, and
+//! [`contract::run`] tries yours. This one stands in front of another and counts how often a rotation found its row moved
+//! on, which is what you would watch on a database of your own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use sprag::Fault;
+use sprag::account::{Account, Name};
+use sprag::audit::{Checkpoint, Entry, Event, Head};
+use sprag::clock::{Clock, Timestamp};
+use sprag::keys::Fingerprint;
+use sprag::ratchet::{Retried, Rotation, SessionState};
+use sprag::session::{AccountId, Epoch, Session, SessionDetail, SessionId, SessionKey};
+use sprag::store::contract::{self, Subject};
+use sprag::store::memory::MemoryStore;
+use sprag::store::{
+    Commit, Commits, Committed, Credential, Journal, Queries, Rings, Rotated, Sessions, Slice, Store, Sweep,
+    Swept,
+};
+
+#[tokio::main]
+pub(crate) async fn main() {
+    let misses = Arc::new(AtomicU64::new(0));
+    contract::run(async || Counted { inner: MemoryStore::new(), misses: Arc::clone(&misses) }).await;
+    println!("it keeps every promise; {} rotations found their row moved on", misses.load(Ordering::Relaxed));
+}
+
+/// A store that counts.
+struct Counted {
+    inner: MemoryStore,
+    misses: Arc<AtomicU64>,
+}
+
+/// Passes calls on as they are.
+macro_rules! passed_on {
+    (impl $promise:ident { $(fn $call:ident($($input:ident: $kind:ty),*) -> $out:ty;)* } $($own:tt)*) => {
+        #[async_trait]
+        impl $promise for Counted {
+            $(async fn $call(&self, $($input: $kind),*) -> Result<$out, Fault> {
+                self.inner.$call($($input),*).await
+            })*
+
+            $($own)*
+        }
+    };
+}
+
+passed_on! {
+    impl Commits {
+        fn commit(commit: Commit) -> Committed;
+    }
+}
+
+passed_on! {
+    impl Sessions {
+        fn find(key: SessionKey) -> Option<SessionState>;
+        fn retry(retried: Retried, event: Option<Event>) -> Option<Rotated>;
+        fn sweep(sweep: Sweep) -> Swept;
+    }
+
+    /// The one hot call: a single conditional write of one row, and its event in the same transaction.
+    async fn rotate(&self, rotation: Rotation, event: Option<Event>) -> Result<Option<Rotated>, Fault> {
+        let rotated = self.inner.rotate(rotation, event).await?;
+        if rotated.is_none() {
+            self.misses.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(rotated)
+    }
+}
+
+passed_on! {
+    impl Queries {
+        fn account(id: AccountId) -> Option<Account>;
+        fn credential(name: &Name) -> Option<Credential>;
+        fn credential_of(id: AccountId) -> Option<Credential>;
+        fn accounts(slice: Slice<AccountId>) -> Vec<Account>;
+        fn without_password(first: AccountId, last: AccountId) -> Vec<AccountId>;
+        fn of(account: AccountId, slice: Slice<SessionId>) -> Vec<(Session, SessionDetail)>;
+        fn named(session: SessionId) -> Option<(Session, SessionDetail)>;
+    }
+}
+
+passed_on! {
+    impl Journal {
+        fn entries_of(account: AccountId, slice: Slice<u64>) -> Vec<Entry>;
+        fn mentions(session: SessionKey, until: u64) -> bool;
+        fn entries(slice: Slice<(AccountId, u64)>) -> Vec<Entry>;
+        fn heads(before: Timestamp, slice: Slice<AccountId>) -> Vec<Head>;
+        fn last_checkpoint() -> Option<Checkpoint>;
+        fn checkpoints(slice: Slice<u64>) -> Vec<Checkpoint>;
+        fn add_checkpoint(checkpoint: Checkpoint) -> bool;
+    }
+}
+
+passed_on! {
+    impl Rings {
+        fn admit(ring: Vec<Fingerprint>, at: Timestamp) -> bool;
+        fn replace(ring: Vec<Fingerprint>, at: Timestamp) -> ();
+    }
+}
+
+passed_on! {
+    impl Store {
+        fn ready() -> ();
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        self.inner.clock()
+    }
+}
+
+/// What the suite needs besides: to set an account's state behind the store's back, as a restored backup does.
+#[async_trait]
+impl Subject for Counted {
+    fn store(&self) -> &dyn Store {
+        self
+    }
+
+    async fn place_account(&self, id: AccountId, epoch: Epoch, disabled_at: Option<Timestamp>) {
+        self.inner.place_account(id, epoch, disabled_at);
+    }
+}

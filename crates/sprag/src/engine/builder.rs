@@ -1,0 +1,108 @@
+//! Putting an engine together.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::{Engine, Issuer, Limits};
+use crate::clock::Clock;
+use crate::error::Fault;
+use crate::keys::KeyRing;
+use crate::password::Hasher;
+use crate::random::{Random, SystemRandom};
+use crate::store::Store;
+
+/// Puts an [`Engine`] together: a store, keys and an issuer are needed, and the rest has a default.
+#[must_use = "build() makes the engine"]
+pub struct EngineBuilder {
+    store: Arc<dyn Store>,
+    keys: Option<KeyRing>,
+    issuer: Option<String>,
+    audience: Option<String>,
+    clock: Option<Arc<dyn Clock>>,
+    random: Option<Arc<dyn Random>>,
+    hasher: Option<Hasher>,
+    limits: Limits,
+}
+
+impl EngineBuilder {
+    pub(super) fn new(store: Arc<dyn Store>) -> Self {
+        let (keys, issuer, audience, clock, random, hasher) = (None, None, None, None, None, None);
+        Self { store, keys, issuer, audience, clock, random, hasher, limits: Limits::default() }
+    }
+
+    /// The keys that sign and verify all tokens. Every node on one store needs the same ring, and a ring that is lost logs
+    /// everybody out, so there is no default.
+    pub fn keys(mut self, keys: KeyRing) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
+    /// The `iss` claim of access tokens: this server's public address.
+    pub fn issuer(mut self, url: impl Into<String>) -> Self {
+        self.issuer = Some(url.into());
+        self
+    }
+
+    /// The `aud` claim: the API that accepts the access tokens. The issuer, where none is named.
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.audience = Some(audience.into());
+        self
+    }
+
+    /// Another clock than the store's, which every node on one store goes by: one that a test winds.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Another source of randomness than the operating system's, for tests that must come out alike.
+    pub fn random(mut self, random: Arc<dyn Random>) -> Self {
+        self.random = Some(random);
+        self
+    }
+
+    /// Threads that hash passwords, other than [`Hasher::start_default`] gives.
+    pub fn hasher(mut self, hasher: Hasher) -> Self {
+        self.hasher = Some(hasher);
+        self
+    }
+
+    /// Bounds that hold for every profile.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The engine.
+    ///
+    /// # Errors
+    /// An internal [`Fault`] if no keys or no issuer were given; another if the system gives no thread to hash passwords.
+    pub fn build(self) -> Result<Engine, Fault> {
+        const DOING: &str = "build an engine";
+        let missing = |what: &'static str| Fault::internal(DOING, what);
+        let keys = self.keys.ok_or_else(|| missing("it has no keys; give it a key ring with keys(..)"))?;
+        let issuer =
+            self.issuer.ok_or_else(|| missing("it has no issuer; give its public address to issuer(..)"))?;
+        let hasher = match self.hasher {
+            Some(hasher) => hasher,
+            None => Hasher::start_default()?,
+        };
+        let clock = self.clock.unwrap_or_else(|| self.store.clock());
+        Ok(Engine {
+            store: self.store,
+            clock,
+            random: self.random.unwrap_or_else(|| Arc::new(SystemRandom::default())),
+            keys: ArcSwap::from_pointee(keys),
+            hasher,
+            issuer: Issuer { audience: self.audience.unwrap_or_else(|| issuer.clone()), issuer },
+            limits: self.limits,
+        })
+    }
+}
+
+impl std::fmt::Debug for EngineBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EngineBuilder").field("issuer", &self.issuer).finish_non_exhaustive()
+    }
+}

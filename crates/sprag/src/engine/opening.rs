@@ -1,0 +1,57 @@
+//! What a session begins with.
+
+use super::{ClientPolicy, Engine, Requester};
+use crate::clock::Timestamp;
+use crate::error::Fault;
+use crate::ratchet::SessionState;
+use crate::session::{AccountId, Epoch, Session, SessionDetail, SessionId};
+use crate::token::RefreshToken;
+
+/// What a client asks of a new session.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OpenRequest<'a> {
+    /// What the user calls the device.
+    pub device: Option<&'a str>,
+    /// The refresh token this device still has from before, if it shows one: that session gives way.
+    pub superseded: Option<&'a str>,
+}
+
+impl Engine {
+    /// The session on the same device whose place a new one takes. A tag alone is not enough to end a session: the token's
+    /// secret must be the row's.
+    pub(super) async fn session_to_replace(
+        &self,
+        client: &ClientPolicy,
+        account: AccountId,
+        superseded: Option<&str>,
+    ) -> Result<Option<SessionId>, Fault> {
+        let Some(text) = superseded else { return Ok(None) };
+        let token = self.recognise(client, text, self.now()).await?;
+        let Some(token) = token.filter(|token| token.key.account == account) else { return Ok(None) };
+        let found = self.store.find(token.key).await?;
+        let is_its = |state: &SessionState| {
+            state.session.secret_hash == token.secret_hash() && state.session.ended.is_none()
+        };
+        Ok(found.filter(is_its).map(|_| token.key.session))
+    }
+}
+
+pub(super) fn new_session(
+    client: &ClientPolicy,
+    token: &RefreshToken,
+    epoch: Epoch,
+    requester: &Requester,
+    now: Timestamp,
+) -> Session {
+    let begun = Session::begun(token.key, client.profile, token.secret_hash(), epoch, &client.policy, now);
+    Session { instance_hash: requester.instance, ..begun }
+}
+
+pub(super) fn detail(requester: &Requester, device: Option<&str>) -> SessionDetail {
+    SessionDetail {
+        ip: requester.ip.clone(),
+        user_agent: requester.user_agent.clone(),
+        device: device.map(str::to_owned),
+        ended_ip: None,
+    }
+}

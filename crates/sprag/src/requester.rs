@@ -1,0 +1,54 @@
+//! Who is asking, as far as a request shows.
+
+use crate::audit::{Event, EventKind};
+use crate::clock::Timestamp;
+use crate::session::{AccountId, EndCause, SessionKey, ShortHash};
+use crate::store::Ending;
+
+/// Who is asking, as far as a request shows: what the journal and the list of sessions tell of them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Requester {
+    /// The address of the peer, behind whatever proxies are trusted.
+    pub ip: Option<String>,
+    /// What the client calls itself.
+    pub user_agent: Option<String>,
+    /// The client instance, hashed by [`hash_instance`](crate::token::hash_instance).
+    pub instance: ShortHash,
+}
+
+impl Requester {
+    /// Nobody in person: what happens by an import or by itself.
+    #[must_use]
+    pub fn nobody() -> Self {
+        Self { ip: None, user_agent: None, instance: [0; 16] }
+    }
+
+    /// How a session ends that this client ends.
+    #[must_use]
+    pub fn ending(&self, cause: EndCause, at: Timestamp) -> Ending {
+        Ending { cause, at, ip: self.ip.clone(), user_agent: self.user_agent.clone(), note: None }
+    }
+
+    /// What happened to a session by this client.
+    pub(crate) fn event(
+        &self,
+        key: SessionKey,
+        kind: EventKind,
+        at: Timestamp,
+        note: Option<String>,
+    ) -> Event {
+        Event { session: Some(key.session), ..self.event_of_account(key.account, kind, at, note) }
+    }
+
+    /// What happened to an account by this client.
+    pub(crate) fn event_of_account(
+        &self,
+        account: AccountId,
+        kind: EventKind,
+        at: Timestamp,
+        note: Option<String>,
+    ) -> Event {
+        let (ip, user_agent) = (self.ip.clone(), self.user_agent.clone());
+        Event { account, at, kind, session: None, cause: None, ip, user_agent, note }
+    }
+}
