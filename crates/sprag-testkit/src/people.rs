@@ -7,7 +7,7 @@ use sprag::account::{Account, Name};
 use sprag::audit::{Event, EventKind};
 use sprag::random::{self, SystemRandom};
 use sprag::session::{AccountId, Session, SessionId};
-use sprag::store::NewAccount;
+use sprag::store::{Commit, Expect, Step, Was};
 
 use crate::call::{Answer, Call, REFRESH_COOKIE};
 use crate::world::{ORIGIN, World, ip};
@@ -84,9 +84,15 @@ impl World {
             user_agent: None,
             note: None,
         };
-        let names = vec![Name::username(name).expect("a name"), Name::email(&email).expect("an address")];
-        let new = NewAccount { account, names, password_hash: hash.to_owned(), event };
-        assert!(self.seam.store().create(new).await.expect("a store that works"), "{name} is new");
+        let steps = vec![
+            Step::CreateAccount(Box::new(account)),
+            Step::AddName(Name::username(name).expect("a name")),
+            Step::AddName(Name::email(&email).expect("an address")),
+            Step::put_password(Was::Missing, hash.to_owned(), self.now()),
+        ];
+        let commit = Commit { account: id, expect: Expect::Anything, steps, events: vec![event] };
+        let made = self.seam.store().commit(commit).await.expect("a store that works");
+        assert!(made.is_done(), "{name} is new");
         Person { world: self, name, id, password: format!("{name}'s battery staple") }
     }
 }

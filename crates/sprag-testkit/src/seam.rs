@@ -8,13 +8,13 @@ use async_trait::async_trait;
 use sprag::Fault;
 use sprag::account::{Account, Name};
 use sprag::audit::{Checkpoint, Entry, Event, Head};
-use sprag::clock::Timestamp;
+use sprag::clock::{Clock, Timestamp};
 use sprag::keys::Fingerprint;
 use sprag::ratchet::{Retried, Rotation, SessionState};
 use sprag::session::{AccountId, Session, SessionDetail, SessionId, SessionKey};
 use sprag::store::{
-    Accounts, Credential, Ending, Journal, NewAccount, Opened, Opening, PasswordChange, PasswordChanged,
-    Rings, Rotated, Sessions, Slice, Store, Swept, TokenBinding,
+    Commit, Commits, Committed, Credential, Journal, Queries, Rings, Rotated, Sessions, Slice, Step, Store,
+    Sweep, Swept,
 };
 
 /// What the store does from now on.
@@ -130,7 +130,12 @@ macro_rules! pass_through {
 
 pass_through! {
     fn ready() -> ();
-    impl Store {}
+
+    impl Store {
+        fn clock(&self) -> Arc<dyn Clock> {
+            self.store().clock()
+        }
+    }
 }
 
 pass_through! {
@@ -139,16 +144,43 @@ pass_through! {
     impl Rings {}
 }
 
+#[async_trait]
+impl Commits for Seam {
+    async fn commit(&self, commit: Commit) -> Result<Committed, Fault> {
+        let call = intent(&commit);
+        let store = self.begin(call).await?;
+        self.finish(call, store.commit(commit).await)
+    }
+}
+
+/// What a story calls a commit: by what it is for.
+fn intent(commit: &Commit) -> &'static str {
+    let has = |wanted: fn(&Step) -> bool| commit.steps.iter().any(wanted);
+    let moves_epoch = has(|step| matches!(step, Step::MoveEpoch));
+    match commit.steps.last() {
+        None => "record",
+        _ if has(|step| matches!(step, Step::OpenSession { .. })) => {
+            if moves_epoch {
+                "change_password"
+            } else {
+                "open"
+            }
+        }
+        _ if has(|step| matches!(step, Step::CreateAccount(_))) => "create",
+        _ if has(|step| matches!(step, Step::Disable { .. })) => "disable",
+        Some(Step::Enable) => "enable",
+        Some(Step::EndSession { .. }) => "end",
+        Some(Step::EndSessions { .. }) => "end_all",
+        Some(Step::PutCredential { .. }) => "rehash",
+        Some(Step::BindImportedToken { .. }) => "bind_imported_token",
+        Some(step) => panic!("no story has a name for a commit that is for {step:?}"),
+    }
+}
+
 pass_through! {
-    fn open(opening: Opening) -> Opened;
     fn find(key: SessionKey) -> Option<SessionState>;
     fn retry(retried: Retried, event: Option<Event>) -> Option<Rotated>;
-    fn bind_imported_token(binding: TokenBinding) -> bool;
-    fn end(key: SessionKey, ending: Ending) -> bool;
-    fn end_all(account: AccountId, except: Option<SessionId>, ending: Ending) -> u64;
-    fn of(account: AccountId, after: Option<SessionId>, limit: u32) -> Vec<(Session, SessionDetail)>;
-    fn named(session: SessionId) -> Option<(Session, SessionDetail)>;
-    fn sweep(slice: Slice) -> Swept;
+    fn sweep(sweep: Sweep) -> Swept;
 
     impl Sessions {
         async fn rotate(&self, rotation: Rotation, event: Option<Event>) -> Result<Option<Rotated>, Fault> {
@@ -163,27 +195,23 @@ pass_through! {
 }
 
 pass_through! {
-    fn create(new: NewAccount) -> bool;
     fn account(id: AccountId) -> Option<Account>;
     fn credential(name: &Name) -> Option<Credential>;
     fn credential_of(id: AccountId) -> Option<Credential>;
-    fn accounts(after: Option<AccountId>, limit: u32) -> Vec<Account>;
-    fn disable(account: AccountId, event: Event) -> bool;
-    fn enable(account: AccountId, event: Event) -> bool;
-    fn change_password(change: PasswordChange) -> PasswordChanged;
-    fn rehash(account: AccountId, old: &str, new: &str, event: Option<Event>) -> bool;
+    fn accounts(slice: Slice<AccountId>) -> Vec<Account>;
     fn without_password(first: AccountId, last: AccountId) -> Vec<AccountId>;
-    impl Accounts {}
+    fn of(account: AccountId, slice: Slice<SessionId>) -> Vec<(Session, SessionDetail)>;
+    fn named(session: SessionId) -> Option<(Session, SessionDetail)>;
+    impl Queries {}
 }
 
 pass_through! {
-    fn record(event: Event) -> ();
-    fn entries_of(account: AccountId, limit: u32) -> Vec<Entry>;
+    fn entries_of(account: AccountId, slice: Slice<u64>) -> Vec<Entry>;
     fn mentions(session: SessionKey, until: u64) -> bool;
-    fn entries(after: Option<(AccountId, u64)>, limit: u32) -> Vec<Entry>;
-    fn heads(before: Timestamp, after: Option<AccountId>, limit: u32) -> Vec<Head>;
+    fn entries(slice: Slice<(AccountId, u64)>) -> Vec<Entry>;
+    fn heads(before: Timestamp, slice: Slice<AccountId>) -> Vec<Head>;
     fn last_checkpoint() -> Option<Checkpoint>;
-    fn checkpoints(after: u64, limit: u32) -> Vec<Checkpoint>;
+    fn checkpoints(slice: Slice<u64>) -> Vec<Checkpoint>;
     fn add_checkpoint(checkpoint: Checkpoint) -> bool;
     impl Journal {}
 }

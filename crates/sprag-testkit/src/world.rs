@@ -19,8 +19,8 @@ use sprag::keys::KeyRing;
 use sprag::password::Hasher;
 use sprag::random::SystemRandom;
 use sprag::session::{AccountId, Session, SessionId, SessionKey};
-use sprag::store::Store;
 use sprag::store::sqlite::{Settings, SqliteStore};
+use sprag::store::{Slice, Store};
 use sprag_server::edge::proxies::Proxies;
 use sprag_server::http::{App, router};
 use sprag_server::metrics::Metrics;
@@ -188,12 +188,13 @@ impl World {
 
     /// All sessions of an account, ended ones too, oldest first.
     pub async fn rows(&self, account: AccountId) -> Vec<Session> {
-        let rows = self.seam.store().of(account, None, 1000).await.expect("a store that works");
+        let rows = self.seam.store().of(account, Slice::first(1000)).await.expect("a store that works");
         rows.into_iter().map(|(session, _)| session).collect()
     }
 
     pub async fn entries(&self, account: AccountId) -> Vec<Entry> {
-        let mut entries = self.seam.store().entries_of(account, 1000).await.expect("a store that works");
+        let mut entries =
+            self.seam.store().entries_of(account, Slice::first(1000)).await.expect("a store that works");
         entries.reverse();
         assert!(entries.iter().all(Entry::is_intact), "the chain is whole");
         entries
@@ -208,12 +209,12 @@ impl World {
     pub async fn dump(&self) -> String {
         let store = self.seam.store();
         let mut dump = String::new();
-        for account in store.accounts(None, 1000).await.expect("a store that works") {
+        for account in store.accounts(Slice::first(1000)).await.expect("a store that works") {
             let credential = store.credential_of(account.id).await.expect("a store that works");
-            let sessions = store.of(account.id, None, 1000).await.expect("a store that works");
+            let sessions = store.of(account.id, Slice::first(1000)).await.expect("a store that works");
             let _ = writeln!(dump, "{credential:#?}\n{sessions:#?}");
         }
-        let entries = store.entries(None, 10_000).await.expect("a store that works");
+        let entries = store.entries(Slice::first(10_000)).await.expect("a store that works");
         let _ = writeln!(dump, "{entries:#?}");
         dump
     }

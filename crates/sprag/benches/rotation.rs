@@ -115,11 +115,10 @@ fn fill(path: &Path, page_bytes: u32, rows: u64) {
     ids.sort_unstable();
     let transaction = connection.transaction().expect("begin");
     for id in &ids {
-        let insert = "insert into account (id, epoch, is_admin, created_at, username, email, password_hash) \
-             values (?1, 0, 0, ?2, 'ann', 'ann@example.org', ?3)";
-        let hash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g";
+        let insert = "insert into account (id, epoch, is_admin, created_at, username, email) \
+             values (?1, 0, 0, ?2, 'ann', 'ann@example.org')";
         let mut statement = transaction.prepare_cached(insert).expect("prepare");
-        statement.execute(params![id.as_bytes(), NOW.0, hash]).expect("insert");
+        statement.execute(params![id.as_bytes(), NOW.0]).expect("insert");
         let insert =
             "insert into session (account_id, id, profile, generation, secret_hash, epoch, created_at,
                           rotated_at, idle_expires_at, expires_at, retry_hash, instance_hash, retries, streak)

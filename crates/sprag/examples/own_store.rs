@@ -2,8 +2,8 @@
 //!
 //! `cargo run -p sprag --example own_store`
 //!
-//! Whatever you keep sessions in, four traits are to be implemented: [`Sessions`], [`Accounts`], [`Journal`] and [`Rings`];
-//! their documentation says what each method promises, `store/memory.rs` is the shortest store that keeps it all, and
+//! Whatever you keep sessions in, five traits are to be implemented: [`Sessions`], [`Commits`], [`Queries`], [`Journal`]
+//! and [`Rings`]; their documentation says what each method promises, `store/memory.rs` is the shortest store that keeps it all, and
 //! [`contract::run`] tries yours. This one stands in front of another and counts how often a rotation found its row moved
 //! on, which is what you would watch on a database of your own.
 
@@ -14,15 +14,15 @@ use async_trait::async_trait;
 use sprag::Fault;
 use sprag::account::{Account, Name};
 use sprag::audit::{Checkpoint, Entry, Event, Head};
-use sprag::clock::Timestamp;
+use sprag::clock::{Clock, Timestamp};
 use sprag::keys::Fingerprint;
 use sprag::ratchet::{Retried, Rotation, SessionState};
 use sprag::session::{AccountId, Epoch, Session, SessionDetail, SessionId, SessionKey};
 use sprag::store::contract::{self, Subject};
 use sprag::store::memory::MemoryStore;
 use sprag::store::{
-    Accounts, Credential, Ending, Journal, NewAccount, Opened, Opening, PasswordChange, PasswordChanged,
-    Rings, Rotated, Sessions, Slice, Store, Swept, TokenBinding,
+    Commit, Commits, Committed, Credential, Journal, Queries, Rings, Rotated, Sessions, Slice, Store, Sweep,
+    Swept,
 };
 
 #[tokio::main]
@@ -53,16 +53,16 @@ macro_rules! passed_on {
 }
 
 passed_on! {
+    impl Commits {
+        fn commit(commit: Commit) -> Committed;
+    }
+}
+
+passed_on! {
     impl Sessions {
-        fn open(opening: Opening) -> Opened;
         fn find(key: SessionKey) -> Option<SessionState>;
         fn retry(retried: Retried, event: Option<Event>) -> Option<Rotated>;
-        fn bind_imported_token(binding: TokenBinding) -> bool;
-        fn end(key: SessionKey, ending: Ending) -> bool;
-        fn end_all(account: AccountId, except: Option<SessionId>, ending: Ending) -> u64;
-        fn of(account: AccountId, after: Option<SessionId>, limit: u32) -> Vec<(Session, SessionDetail)>;
-        fn named(session: SessionId) -> Option<(Session, SessionDetail)>;
-        fn sweep(slice: Slice) -> Swept;
+        fn sweep(sweep: Sweep) -> Swept;
     }
 
     /// The one hot call: a single conditional write of one row, and its event in the same transaction.
@@ -76,29 +76,25 @@ passed_on! {
 }
 
 passed_on! {
-    impl Accounts {
-        fn create(new: NewAccount) -> bool;
+    impl Queries {
         fn account(id: AccountId) -> Option<Account>;
         fn credential(name: &Name) -> Option<Credential>;
         fn credential_of(id: AccountId) -> Option<Credential>;
-        fn accounts(after: Option<AccountId>, limit: u32) -> Vec<Account>;
-        fn disable(account: AccountId, event: Event) -> bool;
-        fn enable(account: AccountId, event: Event) -> bool;
-        fn change_password(change: PasswordChange) -> PasswordChanged;
-        fn rehash(account: AccountId, old: &str, new: &str, event: Option<Event>) -> bool;
+        fn accounts(slice: Slice<AccountId>) -> Vec<Account>;
         fn without_password(first: AccountId, last: AccountId) -> Vec<AccountId>;
+        fn of(account: AccountId, slice: Slice<SessionId>) -> Vec<(Session, SessionDetail)>;
+        fn named(session: SessionId) -> Option<(Session, SessionDetail)>;
     }
 }
 
 passed_on! {
     impl Journal {
-        fn record(event: Event) -> ();
-        fn entries_of(account: AccountId, limit: u32) -> Vec<Entry>;
+        fn entries_of(account: AccountId, slice: Slice<u64>) -> Vec<Entry>;
         fn mentions(session: SessionKey, until: u64) -> bool;
-        fn entries(after: Option<(AccountId, u64)>, limit: u32) -> Vec<Entry>;
-        fn heads(before: Timestamp, after: Option<AccountId>, limit: u32) -> Vec<Head>;
+        fn entries(slice: Slice<(AccountId, u64)>) -> Vec<Entry>;
+        fn heads(before: Timestamp, slice: Slice<AccountId>) -> Vec<Head>;
         fn last_checkpoint() -> Option<Checkpoint>;
-        fn checkpoints(after: u64, limit: u32) -> Vec<Checkpoint>;
+        fn checkpoints(slice: Slice<u64>) -> Vec<Checkpoint>;
         fn add_checkpoint(checkpoint: Checkpoint) -> bool;
     }
 }
@@ -113,6 +109,10 @@ passed_on! {
 passed_on! {
     impl Store {
         fn ready() -> ();
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        self.inner.clock()
     }
 }
 

@@ -12,8 +12,8 @@ use sprag::engine::{ClientPolicy, OpenRequest, RefreshRequest, Requester};
 use sprag::keys::{Algorithm, KeyRing};
 use sprag::random::SystemRandom;
 use sprag::session::{EndCause, Methods, ProfileId};
-use sprag::store::Rings as _;
 use sprag::store::postgres::{PostgresStore, Settings};
+use sprag::store::{Rings as _, Store as _};
 use zeroize::Zeroizing;
 
 const PROFILE: ProfileId = ProfileId(100);

@@ -18,7 +18,7 @@ use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::keys::KeyRing;
 use crate::session::AccountId;
-use crate::store::Journal;
+use crate::store::{Journal, Slice};
 
 /// How old an entry is before a checkpoint covers it: what is being written, at most a few seconds old, is
 /// left for the next one.
@@ -230,7 +230,7 @@ pub async fn verify(
     let mut chain = None;
     let mut after = None;
     loop {
-        let profile = journal.entries(after, PROFILE).await?;
+        let profile = journal.entries(Slice::after(after, PROFILE)).await?;
         for entry in &profile {
             let account = entry.event.account;
             if chain.as_ref().is_none_or(|chain: &Walk| chain.head.account != account) {
@@ -261,7 +261,7 @@ async fn verify_checkpoints(
 ) -> Result<(), Fault> {
     let (mut number, mut previous) = (0, [0; 32]);
     loop {
-        let profile = journal.checkpoints(number, PROFILE).await?;
+        let profile = journal.checkpoints(Slice::after(Some(number), PROFILE)).await?;
         for checkpoint in &profile {
             report.checkpoints += 1;
             let is_ours = key.verifies(checkpoint.key_id, &tagged_bytes(checkpoint), &checkpoint.tag);
@@ -398,7 +398,7 @@ async fn tally_heads(journal: &dyn Journal, before: Timestamp) -> Result<Tally, 
     let mut tally = Tally::new();
     let mut after = None;
     loop {
-        let profile = journal.heads(before, after, PROFILE).await?;
+        let profile = journal.heads(before, Slice::after(after, PROFILE)).await?;
         for head in &profile {
             tally.add(head, head.number);
         }

@@ -52,12 +52,13 @@ use crate::password::Hasher;
 use crate::random::Random;
 use crate::ratchet::SessionState;
 use crate::session::{AccountId, EndCause, Session, SessionId, SessionKey};
-use crate::store::{Opened, Opening, Rotated, Store};
+use crate::store::{Committed, Room, Rotated, Store};
 use crate::token::RefreshToken;
 
 mod account;
 mod builder;
 mod client_policy;
+mod commits;
 mod import;
 mod opening;
 mod pair;
@@ -147,18 +148,24 @@ impl Engine {
         let session = opening::new_session(client, &token, somebody.epoch(), requester, now);
         let session = Session { authenticated_at: somebody.at(), methods: somebody.methods(), ..session };
         let told = Told::fresh(client, Rotated::of(&session), now);
-        let opening = Opening {
+        let opening = commits::Opening {
             event: requester.event(key, EventKind::SessionOpened, now, None),
             detail: opening::detail(requester, request.device),
             session,
-            replaces: self.session_to_replace(client, account.id, request.superseded).await?,
-            most: self.limits.sessions_per_account,
-            // It may have come with more, and nobody is logged out by moving.
-            spares_the_rest: account.particulars.external.is_some(),
+            room: Some(Room {
+                replaces: self.session_to_replace(client, account.id, request.superseded).await?,
+                most: self.limits.sessions_per_account,
+                // It may have come with more, and nobody is logged out by moving.
+                spares_the_rest: account.particulars.external.is_some(),
+                ending: requester.ending(EndCause::Replaced, now),
+            }),
         };
-        match self.store.open(opening).await? {
-            Opened::Open => Ok(self.new_pair(client, Some(account), &token, told, now)?),
-            Opened::AccountMoved => Err(Refusal::CredentialsInvalid.into()),
+        match self.store.commit(opening.commit()).await? {
+            Committed::Done { .. } => Ok(self.new_pair(client, Some(account), &token, told, now)?),
+            Committed::AccountMoved => Err(Refusal::CredentialsInvalid.into()),
+            Committed::Missed { .. } => {
+                Err(Fault::internal("open a session", "there is a session of this id already").into())
+            }
         }
     }
 
@@ -197,7 +204,7 @@ impl Engine {
         requester: &Requester,
     ) -> Result<(), Fault> {
         let Some(leaving) = self.leaving(client, text, cause, requester).await? else { return Ok(()) };
-        self.store.end(leaving.key, leaving.ending).await.map(drop)
+        self.store.commit(commits::end(leaving.key, leaving.ending)).await.map(drop)
     }
 
     /// The store behind it.

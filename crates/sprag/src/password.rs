@@ -47,11 +47,6 @@ const DEFAULT_THREADS: usize = 4;
 /// How many passwords wait to be hashed unless somebody says otherwise.
 const DEFAULT_QUEUE: usize = 32;
 
-/// What an account without a password has in place of a hash. It is the hash of no password: its output was not
-/// computed.
-pub(crate) const NO_PASSWORD: &str =
-    "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgc2FsdCE$aXQgbWF0Y2hlcyBubyBwYXNzd29yZCBhdCBhbGwhISE";
-
 /// A password somebody typed: any Unicode, kept exactly.
 #[derive(Clone)]
 pub struct Password(Zeroizing<String>);

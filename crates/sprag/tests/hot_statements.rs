@@ -60,6 +60,7 @@ const SHARD_KEYS: &[(&str, &str)] = &[
     ("account", "id"),
     ("session", "account_id"),
     ("session_detail", "account_id"),
+    ("credential", "account_id"),
     ("event", "account_id"),
     ("identity", "value"),
 ];
@@ -173,7 +174,9 @@ fn tables(words: &[String]) -> Vec<(String, String)> {
         &["set", "where", "on", "join", "left", "order", "limit", "for", "(", "returning", "values"];
     let mut tables = Vec::new();
     for (at, word) in words.iter().enumerate() {
-        let is_update = word == "update" && words.get(at.wrapping_sub(1)).is_none_or(|word| word != "for");
+        // "for update" locks, and "do update" is about the table that is inserted into.
+        let before = words.get(at.wrapping_sub(1)).map(String::as_str);
+        let is_update = word == "update" && !matches!(before, Some("for" | "do"));
         if !(is_update || ["from", "join", "into"].contains(&word.as_str())) {
             continue;
         }

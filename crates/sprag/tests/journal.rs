@@ -12,9 +12,9 @@ use sprag::checkpoints::{
 };
 use sprag::clock::Timestamp;
 use sprag::session::AccountId;
-use sprag::store::Journal;
 use sprag::store::memory::MemoryStore;
 use sprag::store::sqlite::{Settings, SqliteStore};
+use sprag::store::{Commits, Journal as _, Slice};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -244,7 +244,7 @@ impl Ledger {
     }
 
     async fn chain(&self, account: AccountId) -> Vec<Entry> {
-        let mut chain = self.store.entries_of(account, 100).await.expect("entries_of");
+        let mut chain = self.store.entries_of(account, Slice::first(100)).await.expect("entries_of");
         chain.reverse();
         chain
     }
@@ -273,7 +273,7 @@ impl Ledger {
 }
 
 /// Five entries for each of three people, long enough ago to be covered.
-async fn write(journal: &dyn Journal) {
+async fn write(journal: &dyn Commits) {
     for seconds in 0..5 {
         for account in [ANN, BEN, CAT] {
             let at = NOW.minus(SETTLED * 10).plus(Duration::from_secs(seconds));

@@ -13,7 +13,7 @@ use sprag::policy::Policy;
 use sprag::ratchet::{Moment, Presented, Rotation};
 use sprag::session::{AccountId, Generation, ProfileId, SessionId, SessionKey};
 use sprag::store::postgres::{PostgresStore, Settings};
-use sprag::store::{Sessions as _, Store as _};
+use sprag::store::{Queries as _, Sessions as _, Slice, Store as _};
 use sprag_rig::{Database, Postgres, Proxy};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -101,7 +101,8 @@ async fn a_deadline_is_kept_when_the_server_hangs() {
     proxy.hang();
     let asked = Instant::now();
     let turn = store.rotate(order(&store, 0, 0), None);
-    let (turned, found, listed) = tokio::join!(turn, store.find(key(0)), store.of(key(0).account, None, 10));
+    let (turned, found, listed) =
+        tokio::join!(turn, store.find(key(0)), store.of(key(0).account, Slice::first(10)));
     for fault in
         [turned.expect_err("no answer"), found.expect_err("no answer"), listed.expect_err("no answer")]
     {
@@ -141,7 +142,7 @@ async fn connections_that_were_closed_while_idle_cost_nobody_a_fault() {
     let store = opened(&database.url()).await;
     for generation in 0..3 {
         store.find(key(1)).await.expect("find");
-        store.of(key(1).account, None, 10).await.expect("list");
+        store.of(key(1).account, Slice::first(10)).await.expect("list");
         store.rotate(order(&store, 0, generation), None).await.expect("rotate").expect("it turns");
         database.psql(
             "select pg_terminate_backend(pid) from pg_stat_activity
@@ -151,7 +152,7 @@ async fn connections_that_were_closed_while_idle_cost_nobody_a_fault() {
         sleep(Duration::from_millis(100)).await;
     }
     store.rotate(order(&store, 0, 3), None).await.expect("rotate").expect("it turns");
-    store.of(key(1).account, None, 10).await.expect("list");
+    store.of(key(1).account, Slice::first(10)).await.expect("list");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -277,6 +278,26 @@ fn way_to(database: &Database) -> (Proxy, String) {
     (proxy, url)
 }
 
+#[tokio::test]
+async fn password_hashes_move_into_the_credentials_and_who_has_none_gets_no_row() {
+    const NO_PASSWORD: &str =
+        "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgc2FsdCE$aXQgbWF0Y2hlcyBubyBwYXNzd29yZCBhdCBhbGwhISE";
+    let database = Postgres::shared().fresh_database();
+    database.psql(include_str!("../migrations/postgres/V1__sessions.sql"));
+    database.psql(include_str!("../migrations/postgres/V3__needs_2_particulars.sql"));
+    for (number, hash) in [(1, "a hash"), (2, NO_PASSWORD)] {
+        database.psql(&format!(
+            "insert into account (id, epoch, is_admin, created_at, password_hash)
+             values ('{}', 0, false, {number}, '{hash}')",
+            Uuid::from_u128(number)
+        ));
+    }
+    database.psql(include_str!("../migrations/postgres/V4__needs_4_ratchet_and_credentials.sql"));
+    let found = "select account_id || ' ' || kind || ' ' || id || ' ' || convert_from(secret, 'UTF8') from credential";
+    assert_eq!(database.psql(found), format!("{} password {} a hash", Uuid::from_u128(1), Uuid::nil()));
+    assert!(database.try_psql("select password_hash from account").is_err(), "it stands in one place");
+}
+
 fn settings(url: &str) -> Settings {
     Settings::new(url.parse().expect("a URL"))
 }
@@ -302,7 +323,7 @@ async fn filled_in(server: &Postgres, rows: u64) -> Database {
     for row in 0..rows {
         let id = key(row).account;
         database.psql(&format!(
-            "insert into account (id, epoch, is_admin, created_at, password_hash) values ('{id}', 0, false, 0, 'hash');
+            "insert into account (id, epoch, is_admin, created_at) values ('{id}', 0, false, 0);
              insert into session (account_id, id, profile, generation, secret_hash, epoch, created_at, rotated_at,
                  idle_expires_at, expires_at, instance_hash, retries, streak)
              values ('{id}', '{id}', 1, 0, decode(repeat('07', 32), 'hex'), 0, 0, 0,

@@ -226,6 +226,41 @@ async fn a_locked_file_is_a_fault_and_passes_by_itself() {
     assert!(store.rotate(order(0, 0), None).await.unwrap().is_some());
 }
 
+/// The hash of no password, which an account without one had before it had no row instead.
+const NO_PASSWORD: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgc2FsdCE$aXQgbWF0Y2hlcyBubyBwYXNzd29yZCBhdCBhbGwhISE";
+
+#[test]
+fn password_hashes_move_into_the_credentials_and_who_has_none_gets_no_row() {
+    let (first, last) = (
+        [
+            include_str!("../migrations/sqlite/V1__sessions.sql"),
+            include_str!("../migrations/sqlite/V3__needs_2_particulars.sql"),
+        ],
+        include_str!("../migrations/sqlite/V4__needs_4_ratchet_and_credentials.sql"),
+    );
+    let connection = Connection::open_in_memory().expect("open");
+    first.iter().for_each(|sql| connection.execute_batch(sql).expect("the schema of before"));
+    let insert =
+        "insert into account (id, epoch, is_admin, created_at, password_hash) values (?1, 0, 0, ?2, ?3)";
+    for (number, hash) in [(1_u8, "a hash"), (2, NO_PASSWORD), (3, "another")] {
+        connection.execute(insert, params![[number; 16], number, hash]).expect("insert");
+    }
+    connection.execute_batch(last).expect("migrate");
+    let mut statement = connection
+        .prepare("select account_id, kind, id, cast(secret as text), created_at from credential order by 1")
+        .expect("prepare");
+    let found = statement.query_map([], |row| {
+        Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get::<_, String>(3)?, row.get(4)?))
+    });
+    let found: Vec<([u8; 16], String, [u8; 16], String, u8)> =
+        found.expect("query").map(|row| row.expect("a row")).collect();
+    let row =
+        |number: u8, hash: &str| ([number; 16], "password".to_owned(), [0; 16], hash.to_owned(), number);
+    assert_eq!(found, [row(1, "a hash"), row(3, "another")]);
+    assert!(connection.prepare("select password_hash from account").is_err(), "it stands in one place");
+}
+
 /// Has 64 callers turn `rows` sessions through those generations.
 async fn turn(store: &Arc<SqliteStore>, rows: u64, generations: std::ops::Range<u64>) {
     let callers = (0..64).map(|caller| {
@@ -267,8 +302,7 @@ fn fill(path: &Path, rows: u64) {
     let transaction = connection.transaction().expect("begin");
     for row in 0..rows {
         let id = key(row).account.0.into_bytes();
-        let account = "insert into account (id, epoch, is_admin, created_at, username, email, password_hash) \
-             values (?1, 0, 0, 0, null, null, 'hash')";
+        let account = "insert into account (id, epoch, is_admin, created_at) values (?1, 0, 0, 0)";
         transaction.execute(account, [id]).expect("insert");
         let session =
             "insert into session (account_id, id, profile, generation, secret_hash, epoch, created_at,

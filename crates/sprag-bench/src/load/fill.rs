@@ -1,7 +1,6 @@
 //! Sessions made straight in the configured store, beside the running server.
 //!
-//! They belong to accounts that this generator makes for them, whose password hash matches no password: nobody can
-//! log in there. Accounts of people are left alone.
+//! They belong to accounts that this generator makes for them, which have no password: nobody can log in there. Accounts of people are left alone.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,7 +14,7 @@ use sprag::clock::Timestamp;
 use sprag::error::Fault;
 use sprag::random::{self, SystemRandom};
 use sprag::session::{AccountId, Epoch, Session, SessionDetail, SessionId, SessionKey};
-use sprag::store::{NewAccount, Opened, Opening, Slice};
+use sprag::store::{Commit, Committed, Expect, Slice, Step, Sweep};
 use sprag::token::{Encoding, RefreshToken};
 use sprag_server::profile::{self, Profile};
 use tokio::task::JoinSet;
@@ -38,10 +37,6 @@ const COUNTED_ROWS: u32 = 10_000;
 
 /// What the user name of every account made here begins with.
 const NAME_PREFIX: &str = "sprag-load-";
-
-/// A hash that was computed from no password.
-const NO_PASSWORD: &str =
-    "$argon2id$v=19$m=19456,t=2,p=1$c3ByYWcgbG9hZCBzYWx0$bm8gcGFzc3dvcmQgaGFzIHRoaXMgb3V0cHV0ISEhISE";
 
 /// What was made.
 pub(super) struct Filled {
@@ -87,7 +82,7 @@ async fn survey(engine: &Engine, counts_sessions: bool) -> Result<Survey, Fault>
     }
     let mut after = None;
     loop {
-        let accounts = engine.store().accounts(after, PROFILE_ROWS).await?;
+        let accounts = engine.store().accounts(Slice::after(after, PROFILE_ROWS)).await?;
         for account in &accounts {
             if account.username.as_ref().is_some_and(|name| name.starts_with(NAME_PREFIX)) {
                 survey.own_accounts.push(account.id);
@@ -104,15 +99,15 @@ async fn survey(engine: &Engine, counts_sessions: bool) -> Result<Survey, Fault>
 /// nothing and says how many it has seen.
 async fn count_sessions(engine: &Engine) -> Result<u64, Fault> {
     let mut progress = Progress::new("counting sessions", 0);
-    let mut slice =
-        Slice { after: None, rows: COUNTED_ROWS, now: Timestamp(i64::MIN), keep_ended: Duration::ZERO };
+    let slice = Slice::first(COUNTED_ROWS);
+    let mut sweep = Sweep { slice, now: Timestamp(i64::MIN), keep_ended: Duration::ZERO };
     let mut count = 0;
     loop {
-        let swept = engine.store().sweep(slice).await?;
+        let swept = engine.store().sweep(sweep).await?;
         count += swept.seen;
         progress.at(count);
-        slice.after = swept.next;
-        if slice.after.is_none() {
+        sweep.slice.after = swept.next;
+        if swept.next.is_none() {
             return Ok(count);
         }
     }
@@ -202,13 +197,14 @@ impl Maker {
         let username = format!("{NAME_PREFIX}{}", id.0.simple());
         let name = Name::username(&username).context("the name of an account for load is refused")?;
         let account = Account { username: Some(username), ..Account::new(id, now) };
-        let new = NewAccount {
-            account,
-            names: vec![name],
-            password_hash: NO_PASSWORD.to_owned(),
-            event: self.event(id, EventKind::AccountCreated, None),
+        let commit = Commit {
+            account: id,
+            expect: Expect::Anything,
+            steps: vec![Step::CreateAccount(Box::new(account)), Step::AddName(name)],
+            events: vec![self.event(id, EventKind::AccountCreated, None)],
         };
-        if !self.engine.store().create(new).await.context("could not make an account for load")? {
+        let made = self.engine.store().commit(commit).await.context("could not make an account for load")?;
+        if !made.is_done() {
             bail!("an account for load has a name that is taken");
         }
         Ok(id)
@@ -220,17 +216,16 @@ impl Maker {
         let token = RefreshToken::first(self.profile.client.id, key, &random);
         let policy = &self.profile.policy;
         let session = Session::begun(key, self.profile.client.id, token.secret_hash(), Epoch(0), policy, now);
-        let opening = Opening {
-            session,
-            detail: SessionDetail { device: Some("sprag load".into()), ..SessionDetail::default() },
-            replaces: None,
-            most: u32::MAX,
-            spares_the_rest: false,
-            event: self.event(account, EventKind::SessionOpened, Some(key.session)),
+        let detail = SessionDetail { device: Some("sprag load".into()), ..SessionDetail::default() };
+        let commit = Commit {
+            account,
+            expect: Expect::Standing(session.epoch),
+            steps: vec![Step::OpenSession { session: Box::new(session), detail }],
+            events: vec![self.event(account, EventKind::SessionOpened, Some(key.session))],
         };
-        match self.engine.store().open(opening).await.context("could not open a session for load")? {
-            Opened::Open => Ok(token),
-            Opened::AccountMoved => {
+        match self.engine.store().commit(commit).await.context("could not open a session for load")? {
+            Committed::Done { .. } => Ok(token),
+            Committed::AccountMoved | Committed::Missed { .. } => {
                 bail!("an account for load was changed meanwhile; let it be and run again")
             }
         }

@@ -10,6 +10,7 @@ use sprag::Engine;
 use sprag::account::Account;
 use sprag::clock::Timestamp;
 use sprag::session::{AccountId, EndCause, ProfileId, Session, SessionDetail, SessionId};
+use sprag::store::Slice;
 
 use super::output::{Column, List, minute, moment, rfc3339, say};
 use super::user::{self, called};
@@ -121,7 +122,7 @@ async fn list(node: &Node, args: &Filter) -> anyhow::Result<ExitCode> {
     } else {
         let mut after = None;
         loop {
-            let profile = engine.store().accounts(after, user::PROFILE).await?;
+            let profile = engine.store().accounts(Slice::after(after, user::PROFILE)).await?;
             after = profile.last().map(|account| account.id);
             for account in &profile {
                 listing.add_all_of(engine, account).await?;
@@ -147,7 +148,7 @@ impl Listing<'_> {
     async fn add_all_of(&mut self, engine: &Engine, account: &Account) -> anyhow::Result<()> {
         let mut after = None;
         loop {
-            let profile = engine.store().of(account.id, after, PROFILE).await?;
+            let profile = engine.store().of(account.id, Slice::after(after, PROFILE)).await?;
             after = profile.last().map(|(session, _)| session.key.session);
             for (session, detail) in &profile {
                 self.add(account, session, detail)?;

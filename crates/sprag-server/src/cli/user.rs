@@ -10,6 +10,7 @@ use sprag::account::Account;
 use sprag::engine::NewUser;
 use sprag::policy::MAX_PASSWORD_BYTES;
 use sprag::session::AccountId;
+use sprag::store::Slice;
 use sprag::{Engine, Error, Refusal};
 use zeroize::Zeroizing;
 
@@ -202,7 +203,7 @@ async fn list(engine: &Engine, is_json: bool) -> anyhow::Result<ExitCode> {
     let mut list = List::new(&COLUMNS, is_json);
     let mut after = None;
     loop {
-        let profile = engine.store().accounts(after, PROFILE).await?;
+        let profile = engine.store().accounts(Slice::after(after, PROFILE)).await?;
         after = profile.last().map(|account| account.id);
         let without = match (profile.first(), profile.last()) {
             (Some(first), Some(last)) => engine.store().without_password(first.id, last.id).await?,

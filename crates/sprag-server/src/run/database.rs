@@ -1,6 +1,5 @@
 //! The store that a configuration names: bringing it up to date, opening it, and whose clock counts for it.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
@@ -45,18 +44,16 @@ pub async fn migrate(config: &Config) -> anyhow::Result<Vec<Migrated>> {
 /// It cannot be reached, is not migrated or is from a newer build, or does not keep what it acknowledges.
 pub async fn open(config: &Config) -> anyhow::Result<Opened> {
     let opened = match &config.store.database {
-        Database::Sqlite(path) => open_file(path),
-        Database::Postgres(server) => PostgresStore::open(settings(config, server)).await.map(|store| {
-            let clock = store.clock();
-            Opened { store: Arc::new(store), clock }
-        }),
+        Database::Sqlite(path) => SqliteStore::open(path, sqlite::Settings::default()).map(Opened::over),
+        Database::Postgres(server) => PostgresStore::open(settings(config, server)).await.map(Opened::over),
     };
     opened.with_context(|| format!("could not open the database {}", shown(config)))
 }
 
-fn open_file(path: &Path) -> Result<Opened, sprag::Fault> {
-    let store = SqliteStore::open(path, sqlite::Settings::default())?;
-    Ok(Opened { store: Arc::new(store), clock: Arc::new(SystemClock) })
+impl Opened {
+    fn over(store: impl Store + 'static) -> Self {
+        Self { clock: store.clock(), store: Arc::new(store) }
+    }
 }
 
 /// The clock of the configured database, for what is done without it.

@@ -9,6 +9,7 @@ use sprag::engine::Limits;
 use sprag::keys::KeyRing;
 use sprag::password::Hasher;
 use sprag::random::SystemRandom;
+use sprag::store::Slice;
 use sprag::{Engine, Fault};
 
 use crate::config::{Config, Database, ProfileRef, Sources};
@@ -117,7 +118,7 @@ async fn expect_nobody(ring: &RingSource, config: &Config, opened: &Opened) -> a
     let RingSource::File(ring) = ring else { return Ok(()) };
     let Opened { store, clock } = opened;
     let look = async {
-        Ok::<_, Fault>((store.accounts(None, 1).await?, store.admit(Vec::new(), clock.now()).await?))
+        Ok::<_, Fault>((store.accounts(Slice::first(1)).await?, store.admit(Vec::new(), clock.now()).await?))
     };
     let (somebody, is_ringless) = look
         .await

@@ -32,11 +32,8 @@ const STILL_THERE: &[&str] = &[
     "sprag-import: postgres -> source",
     "sprag-import: sqlite -> source",
     "sprag-server: profile::template -> profile::fact",
-    "sprag: store::postgres::sweep -> store::postgres::sessions",
-    "sprag: store::sqlite::accounts -> store::sqlite::sessions",
     "sprag: store::sqlite::job -> store::sqlite::writer",
     "sprag: store::sqlite::writer -> store::sqlite::sessions",
-    "sprag: store::sqlite::sweep -> store::sqlite::sessions",
     "sprag: token::jwt -> token",
 ];
 

@@ -62,7 +62,8 @@ fn it_leaves_every_row_as_it_was() {
     let ann = json!({ "id": 1, "username": "ann", "hashed_password": HASH, "is_active": true });
     shop.write("users.jsonl", lines(&[ann]));
     shop.imports_all(&DRY[..4]);
-    let tables = ["account", "identity", "session", "session_detail", "event", "checkpoint", "key_ring"];
+    let tables =
+        ["account", "credential", "identity", "session", "session_detail", "event", "checkpoint", "key_ring"];
     let state = || tables.map(|table| target.psql(&format!("select t::text from {table} t order by 1")));
     let before = state();
     let mut users = clashing();

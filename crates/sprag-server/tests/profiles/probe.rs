@@ -1,6 +1,7 @@
 //! A fixed set of bad requests to every call of every profile: each is refused in the profile's own shape and changes nothing.
 
 use serde_json::{Map, Value, json};
+use sprag::store::Slice;
 use sprag_server::profile::{Input, Route};
 
 use crate::call::{Answer, Call};
@@ -258,7 +259,7 @@ async fn present(stage: &Stage, route: &Route, client: &LoggedIn, what: &str) ->
 /// What the journal has of everybody, in the order it was written.
 async fn journal(stage: &Stage) -> Vec<String> {
     let mut entries = Vec::new();
-    for account in stage.world.seam.store().accounts(None, 1000).await.expect("a store that works") {
+    for account in stage.world.seam.store().accounts(Slice::first(1000)).await.expect("a store that works") {
         entries.extend(stage.world.entries(account.id).await);
     }
     entries.sort_by_key(|entry| entry.event.at);

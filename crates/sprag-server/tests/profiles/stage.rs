@@ -5,6 +5,7 @@ use std::path::Path;
 use sprag::audit::EventKind;
 use sprag::engine::{Imported, ImportedUser};
 use sprag::session::AccountId;
+use sprag::store::Slice;
 use sprag_server::config::{Config, ConfigError, Flags, ProfileRef};
 use sprag_server::profile::{Profile, Route};
 use sprag_server::run::node::load_profiles;
@@ -92,11 +93,11 @@ impl Stage {
     pub(crate) async fn kept(&self) -> String {
         let store = self.world.seam.store();
         let mut kept = Vec::new();
-        for account in store.accounts(None, 1000).await.expect("a store that works") {
-            let sessions = store.of(account.id, None, 1000).await.expect("a store that works");
+        for account in store.accounts(Slice::first(1000)).await.expect("a store that works") {
+            let sessions = store.of(account.id, Slice::first(1000)).await.expect("a store that works");
             kept.push(format!("{account:?} {sessions:?}"));
         }
-        let entries = store.entries(None, 10_000).await.expect("a store that works");
+        let entries = store.entries(Slice::first(10_000)).await.expect("a store that works");
         let lasting = entries.iter().filter(|entry| entry.event.kind != EventKind::LoginFailed);
         kept.extend(lasting.map(|entry| format!("{:?}", entry.event)));
         kept.join("\n")

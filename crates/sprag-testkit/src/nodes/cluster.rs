@@ -96,8 +96,10 @@ impl Cluster {
         self.database.psql(&format!(
             "create temporary table made as
                  select gen_random_uuid() as id, 'user-' || number as name from generate_series(1, {count} - 1) as number;
-             insert into account (id, epoch, is_admin, created_at, username, password_hash)
-                 select made.id, 0, false, created_at, made.name, password_hash from made, account where username = 'user-0';
+             insert into credential (account_id, kind, id, secret, created_at)
+                 select made.id, kind, credential.id, secret, created_at from made, credential;
+             insert into account (id, epoch, is_admin, created_at, username)
+                 select made.id, 0, false, created_at, made.name from made, account where username = 'user-0';
              insert into identity (kind, value, account_id) select 'username', name, id from made;"
         ));
     }

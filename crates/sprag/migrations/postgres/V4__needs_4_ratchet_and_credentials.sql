@@ -23,3 +23,25 @@ alter table session drop column is_sealed;
 
 -- A profile is called so everywhere.
 alter table account rename column external_page to external_profile;
+
+-- Whatever proves who somebody is stands in a table of its own: a password is one kind, and an account may have several
+-- of others. So the password hash leaves the account's row, and an account without a password has no row here; the hash
+-- of no password, which stood in its place before, is not brought along.
+--
+-- What a credential is verified with is bytes: of a password its hash as text in UTF-8, a PHC string or that of the system
+-- it was imported from. It never lets anybody in by itself.
+create table credential (
+    account_id uuid   not null,
+    kind       text   not null,          -- 'password'
+    id         uuid   not null,          -- tells those of one kind apart; zeroes for the password
+    secret     bytea  not null,          -- what it is verified with
+    created_at bigint not null,
+    primary key (account_id, kind, id)
+);
+
+insert into credential (account_id, kind, id, secret, created_at)
+select id, 'password', '00000000-0000-0000-0000-000000000000', convert_to(password_hash, 'UTF8'), created_at
+from account
+where password_hash <> '$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgc2FsdCE$aXQgbWF0Y2hlcyBubyBwYXNzd29yZCBhdCBhbGwhISE';
+
+alter table account drop column password_hash;

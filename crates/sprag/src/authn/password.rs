@@ -10,6 +10,7 @@ use crate::error::{Error, Refusal};
 use crate::password::{Match, Password};
 use crate::requester::Requester;
 use crate::session::{AccountId, Methods};
+use crate::store::{Commit, Expect, Step, Was};
 
 impl Authn<'_> {
     /// Says who knows the password of the account that a user name or e-mail address leads to, both as typed.
@@ -29,7 +30,7 @@ impl Authn<'_> {
             Ok(name) => self.store.credential(&name).await?,
             Err(_) => None,
         };
-        let stored = credential.as_ref().map(|credential| credential.password_hash.clone());
+        let stored = credential.as_ref().and_then(|credential| credential.password_hash.clone());
         let matched = self.hasher.verify(password.clone(), stored).await?;
         let account = credential.as_ref().map_or(NOBODY, |credential| credential.account.id);
         let Some(credential) = credential.filter(|_| matched != Match::No) else {
@@ -43,8 +44,8 @@ impl Authn<'_> {
             self.note_failure(account.id, requester, "the account is disabled").await?;
             return Err(Refusal::AccountDisabled.into());
         }
-        if matched == Match::Outdated {
-            self.renew(account.id, password, &credential.password_hash).await;
+        if let Some(old) = credential.password_hash.filter(|_| matched == Match::Outdated) {
+            self.renew(account.id, password, old).await;
         }
         Ok(Authenticated { account, methods: Methods::PASSWORD, at: self.clock.now() })
     }
@@ -60,7 +61,7 @@ impl Authn<'_> {
         requester: &Requester,
     ) -> Result<Authenticated, Error> {
         let credential = self.store.credential_of(account).await?.ok_or(Refusal::AccountUnknown)?;
-        if self.hasher.verify(current, Some(credential.password_hash)).await? == Match::No {
+        if self.hasher.verify(current, credential.password_hash).await? == Match::No {
             let why = "the current password, asked for to change it, was wrong";
             self.note_failure(account, requester, why).await?;
             return Err(Refusal::CurrentPasswordWrong.into());
@@ -70,9 +71,14 @@ impl Authn<'_> {
     }
 
     /// Hashes a password anew with today's parameters. If that fails, the next log-in tries again.
-    async fn renew(&self, account: AccountId, password: Password, old: &str) {
+    async fn renew(&self, account: AccountId, password: Password, old: String) {
         let renewed = match self.hasher.hash(password, self.random).await {
-            Ok(newer) => self.store.rehash(account, old, &newer, None).await.map(drop),
+            Ok(newer) => {
+                let was = Was::This(old.into_bytes());
+                let steps = vec![Step::put_password(was, newer, self.clock.now())];
+                let commit = Commit { account, expect: Expect::Anything, steps, events: Vec::new() };
+                self.store.commit(commit).await.map(drop)
+            }
             Err(fault) => Err(fault),
         };
         if let Err(fault) = renewed {

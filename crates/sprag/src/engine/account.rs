@@ -1,15 +1,15 @@
 //! Accounts: making them, finding them, disabling and enabling.
 
+use super::commits::{self, NewAccount};
 use super::{Engine, Requester};
 use crate::account::{Account, External, Name, Particulars, is_particular};
 use crate::audit::EventKind;
 use crate::authn::Authenticated;
 use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
-use crate::password::{NO_PASSWORD, Password};
+use crate::password::Password;
 use crate::random;
 use crate::session::{AccountId, Methods, ProfileId};
-use crate::store::NewAccount;
 
 /// An account to be made.
 #[derive(Clone, Copy, Debug, Default)]
@@ -76,14 +76,20 @@ impl Accounts<'_> {
         let Self(engine) = self;
         let names = user.names()?;
         let password_hash = match user.password {
-            Some(password) => engine.hasher.hash(Password::chosen(password)?, engine.random.as_ref()).await?,
-            None => NO_PASSWORD.to_owned(),
+            Some(password) => {
+                Some(engine.hasher.hash(Password::chosen(password)?, engine.random.as_ref()).await?)
+            }
+            None => None,
         };
         let now = engine.now();
         let account = user.account(AccountId(random::id(engine.random.as_ref(), now)), now)?;
         let event = requester.event_of_account(account.id, EventKind::AccountCreated, now, None);
         let new = NewAccount { account: account.clone(), names, password_hash, event };
-        if engine.store.create(new).await? { Ok(account) } else { Err(Refusal::NameTaken.into()) }
+        if NewAccount::is_made(engine.store.commit(new.commit()).await?)? {
+            Ok(account)
+        } else {
+            Err(Refusal::NameTaken.into())
+        }
     }
 
     /// Makes an account for somebody who is here and chose its password, if it has one, so that their first session can be
@@ -165,7 +171,8 @@ impl Accounts<'_> {
         let hash = engine.hasher.hash(password, engine.random.as_ref()).await?;
         let note = Some("its first, set by an operator".into());
         let event = requester.event_of_account(account, EventKind::PasswordChanged, engine.now(), note);
-        Ok(engine.store.rehash(account, NO_PASSWORD, &hash, Some(event)).await?)
+        let commit = commits::rehash(account, None, hash, event.at, Some(event));
+        Ok(engine.store.commit(commit).await?.is_done())
     }
 
     /// Disables an account and ends its sessions; `false` if it was disabled already.
@@ -176,7 +183,7 @@ impl Accounts<'_> {
         let Self(engine) = self;
         self.get(account).await?;
         let event = requester.event_of_account(account, EventKind::AccountDisabled, engine.now(), None);
-        Ok(engine.store.disable(account, event).await?)
+        Ok(engine.store.commit(commits::disable(account, event)).await?.is_done())
     }
 
     /// Lets an account log in again; `false` if it could. Its ended sessions stay ended.
@@ -187,7 +194,7 @@ impl Accounts<'_> {
         let Self(engine) = self;
         self.get(account).await?;
         let event = requester.event_of_account(account, EventKind::AccountEnabled, engine.now(), None);
-        Ok(engine.store.enable(account, event).await?)
+        Ok(engine.store.commit(commits::enable(account, event)).await?.is_done())
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::{Engine, Issuer, Limits};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::error::Fault;
 use crate::keys::KeyRing;
 use crate::password::Hasher;
@@ -50,8 +50,7 @@ impl EngineBuilder {
         self
     }
 
-    /// Another clock than this machine's: one that follows the database's, where several nodes share a database, or
-    /// one that a test winds.
+    /// Another clock than the store's, which every node on one store goes by: one that a test winds.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
         self
@@ -89,9 +88,10 @@ impl EngineBuilder {
             Some(hasher) => hasher,
             None => Hasher::start_default()?,
         };
+        let clock = self.clock.unwrap_or_else(|| self.store.clock());
         Ok(Engine {
             store: self.store,
-            clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock)),
+            clock,
             random: self.random.unwrap_or_else(|| Arc::new(SystemRandom::default())),
             keys: ArcSwap::from_pointee(keys),
             hasher,

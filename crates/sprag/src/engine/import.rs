@@ -6,15 +6,16 @@
 
 use std::borrow::Cow;
 
+use super::commits::{self, NewAccount};
 use super::{ClientPolicy, Engine, Requester};
 use crate::account::{Account, External, Name, Particulars};
 use crate::audit::EventKind;
 use crate::clock::Timestamp;
 use crate::error::{Fault, Refusal};
-use crate::password::{NO_PASSWORD, Unusable, check_hash, is_todays};
+use crate::password::{Unusable, check_hash, is_todays};
 use crate::random;
 use crate::session::{AccountId, Epoch, ProfileId};
-use crate::store::{Credential, NewAccount};
+use crate::store::Credential;
 use crate::token::ForeignToken;
 
 mod sessions;
@@ -110,11 +111,13 @@ impl Imports<'_> {
     /// A [`Fault`]; then nothing was made, or the same call finds it [`AlreadyThere`](Imported::AlreadyThere).
     pub async fn user(&self, client: &ClientPolicy, user: ImportedUser<'_>) -> Result<Imported, Fault> {
         let looked = match self.look_at_user(client, &user).await? {
-            Looked::New(new, unusable) if self.0.store.create((*new).clone()).await? => {
-                return Ok(made(unusable));
+            Looked::New(new, unusable) => {
+                if NewAccount::is_made(self.0.store.commit(new.commit()).await?)? {
+                    return Ok(made(unusable));
+                }
+                // Somebody else has made it, or taken its name, since it was looked at.
+                self.look_at_user(client, &user).await?
             }
-            // Somebody else has made it, or taken its name, since it was looked at.
-            Looked::New(..) => self.look_at_user(client, &user).await?,
             looked => looked,
         };
         match looked {
@@ -184,12 +187,13 @@ impl Imports<'_> {
                 EventKind::PasswordChanged,
                 Some("by an import: it has another hash in the source system"),
             );
-            let (old, new) = (found.password_hash.as_str(), user.password_hash);
-            changes.hash = self.0.store.rehash(account, old, new, Some(told)).await?;
+            let (old, new) = (found.password_hash.as_deref(), user.password_hash.to_owned());
+            let rehash = commits::rehash(account, old, new, told.at, Some(told));
+            changes.hash = self.0.store.commit(rehash).await?.is_done();
         }
         if changes.disabling {
             let told = event(EventKind::AccountDisabled, Some("by an import"));
-            changes.disabling = self.0.store.disable(account, told).await?;
+            changes.disabling = self.0.store.commit(commits::disable(account, told)).await?.is_done();
         }
         Ok(changes)
     }
@@ -206,10 +210,10 @@ impl Changes {
     /// What changed in the source system, where nothing has changed here: no password, and no log-in that made the hash
     /// anew.
     fn due(found: &Credential, user: &ImportedUser<'_>) -> Self {
-        let (account, stored) = (&found.account, found.password_hash.as_str());
+        let (account, stored) = (&found.account, found.password_hash.as_deref());
         let is_untouched = account.epoch == Epoch(0);
-        let is_as_imported = stored == NO_PASSWORD || !is_todays(stored);
-        let has_another = stored != user.password_hash && check_hash(user.password_hash).is_ok();
+        let is_as_imported = !stored.is_some_and(is_todays);
+        let has_another = stored != Some(user.password_hash) && check_hash(user.password_hash).is_ok();
         Self {
             hash: is_untouched && is_as_imported && has_another,
             disabling: is_untouched && user.is_disabled && account.disabled_at.is_none(),
@@ -225,9 +229,7 @@ fn there(found: &Credential, changes: Changes, unusable: Option<Unusable>) -> Im
         }
         (Changes { hash: true, .. }, _) => Imported::Changed("it has another password hash there"),
         (Changes { disabling: true, .. }, _) => Imported::Changed("it may not log in there any more"),
-        (_, Some(why)) if found.password_hash == NO_PASSWORD => {
-            Imported::StillWithoutPassword(why.to_string())
-        }
+        (_, Some(why)) if found.password_hash.is_none() => Imported::StillWithoutPassword(why.to_string()),
         _ => Imported::AlreadyThere,
     }
 }
@@ -279,10 +281,10 @@ fn new_account(
     }
     names.dedup();
     let (password_hash, unusable) = match check_hash(user.password_hash) {
-        Ok(()) => (user.password_hash, None),
-        Err(Unusable::NoPassword) => (NO_PASSWORD, None),
-        Err(_) if user.password_hash.is_empty() => (NO_PASSWORD, None),
-        Err(why) => (NO_PASSWORD, Some(why)),
+        Ok(()) => (Some(user.password_hash.to_owned()), None),
+        Err(Unusable::NoPassword) => (None, None),
+        Err(_) if user.password_hash.is_empty() => (None, None),
+        Err(why) => (None, Some(why)),
     };
     let account = Account {
         username: username.map(|name| name.trim().to_owned()),
@@ -295,7 +297,7 @@ fn new_account(
         ..Account::new(id, user.created_at.unwrap_or(now).min(now))
     };
     let event = Requester::nobody().event_of_account(id, EventKind::AccountImported, now, None);
-    Ok((NewAccount { account, names, password_hash: password_hash.to_owned(), event }, unusable))
+    Ok((NewAccount { account, names, password_hash, event }, unusable))
 }
 
 fn particulars(profile: ProfileId, user: &ImportedUser<'_>) -> Result<Particulars, Imported> {

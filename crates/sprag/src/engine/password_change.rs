@@ -1,5 +1,6 @@
 //! Changing a password, and what becomes of the session that asks for it.
 
+use super::commits::PasswordChange;
 use super::opening::{detail, new_session};
 use super::pair::Told;
 use super::{Accounts, Caller, ClientPolicy, Engine, Requester, TokenPair, tried_too_often};
@@ -9,7 +10,7 @@ use crate::error::{Error, Refusal};
 use crate::password::Password;
 use crate::ratchet::{MAX_MISSES, SessionState};
 use crate::session::{EndCause, Session};
-use crate::store::{PasswordChange, PasswordChanged, Rotated};
+use crate::store::Rotated;
 use crate::token::RefreshToken;
 
 impl Accounts<'_> {
@@ -54,20 +55,16 @@ impl Accounts<'_> {
             let successor = Session { expires_at, authenticated_at, methods, ..successor };
             let told = Told::fresh(client, Rotated::of(&successor), now);
             let change = PasswordChange {
-                account,
                 verified_under: owner.epoch(),
                 password_hash: password_hash.clone(),
                 replaced: caller.key.session,
-                successor: Box::new(successor),
+                successor,
                 detail: detail(requester, device.as_deref()),
                 ending: requester.ending(EndCause::PasswordChanged, now),
                 event: requester.event_of_account(account, EventKind::PasswordChanged, now, None),
             };
-            match engine.store.change_password(change).await? {
-                PasswordChanged::Done => {
-                    return Ok(engine.new_pair(client, Some(owner.account()), &token, told, now)?);
-                }
-                PasswordChanged::Moved => {}
+            if engine.store.commit(change.commit()).await?.is_done() {
+                return Ok(engine.new_pair(client, Some(owner.account()), &token, told, now)?);
             }
         }
         Err(tried_too_often("change a password").into())

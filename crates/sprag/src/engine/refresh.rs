@@ -2,6 +2,7 @@
 
 use zeroize::Zeroizing;
 
+use super::commits;
 use super::pair::Told;
 use super::{ClientPolicy, Engine, Refresh, Requester, TokenPair, tried_too_often};
 use crate::account::Account;
@@ -205,7 +206,7 @@ impl RefreshInProgress<'_> {
             note: notice.map(note),
         };
         // Somebody else may have ended it a moment before: then that cause is the one to tell.
-        let has_ended = self.engine.store.end(self.presented.key, ending).await?;
+        let has_ended = self.engine.store.commit(commits::end(self.presented.key, ending)).await?.is_done();
         if has_ended { Err(Refusal::from(denial).into()) } else { Ok(None) }
     }
 

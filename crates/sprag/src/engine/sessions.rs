@@ -1,12 +1,13 @@
 //! What a user or an administrator does with sessions: list them, end them, ask why one ended.
 
+use super::commits;
 use super::refresh::{moment, note, present};
 use super::{Caller, ClientPolicy, Engine, Requester};
 use crate::audit::{Entry, Event, EventKind};
 use crate::error::{Error, Fault, Refusal};
 use crate::ratchet::{LogOut, at_log_out};
 use crate::session::{AccountId, EndCause, Session, SessionDetail, SessionId, SessionKey};
-use crate::store::Ending;
+use crate::store::{Ending, Slice};
 
 /// How many rows a page of a listing reads at a time.
 const PAGE: u32 = 200;
@@ -72,9 +73,10 @@ impl Sessions<'_> {
             return Ok(false);
         }
         if leaving.is_current {
-            self.0.store.end_all(leaving.key.account, None, leaving.ending).await?;
+            let _ = self.0.store.commit(commits::end_all(leaving.key.account, leaving.ending)).await?;
         } else {
-            self.0.store.end(leaving.key, leaving.ending).await?;
+            // If it has ended meanwhile, that is as well.
+            let _ = self.0.store.commit(commits::end(leaving.key, leaving.ending)).await?;
         }
         Ok(leaving.is_current)
     }
@@ -85,7 +87,7 @@ impl Sessions<'_> {
     /// A [`Fault`].
     pub async fn log_out_everywhere(&self, caller: &Caller, requester: &Requester) -> Result<u64, Fault> {
         let ending = requester.ending(EndCause::LogoutAll, self.0.now());
-        self.0.store.end_all(caller.key.account, None, ending).await
+        self.0.store.commit(commits::end_all(caller.key.account, ending)).await.map(commits::ended)
     }
 
     /// Ends one session of an account.
@@ -93,7 +95,8 @@ impl Sessions<'_> {
     /// # Errors
     /// [`Refusal::SessionUnknown`] if the account has no such live session; a [`Fault`].
     pub async fn end(&self, key: SessionKey, cause: EndCause, requester: &Requester) -> Result<(), Error> {
-        let has_ended = self.0.store.end(key, requester.ending(cause, self.0.now())).await?;
+        let ending = requester.ending(cause, self.0.now());
+        let has_ended = self.0.store.commit(commits::end(key, ending)).await?.is_done();
         if has_ended { Ok(()) } else { Err(Refusal::SessionUnknown.into()) }
     }
 
@@ -102,7 +105,8 @@ impl Sessions<'_> {
     /// # Errors
     /// A [`Fault`].
     pub async fn end_all_of(&self, account: AccountId, requester: &Requester) -> Result<u64, Fault> {
-        self.0.store.end_all(account, None, requester.ending(EndCause::Admin, self.0.now())).await
+        let ending = requester.ending(EndCause::Admin, self.0.now());
+        self.0.store.commit(commits::end_all(account, ending)).await.map(commits::ended)
     }
 
     /// An account's live sessions, oldest first.
@@ -114,7 +118,7 @@ impl Sessions<'_> {
         let mut live = Vec::new();
         let mut after = None;
         for _ in 0..PAGES {
-            let page = self.0.store.of(account, after, PAGE).await?;
+            let page = self.0.store.of(account, Slice::after(after, PAGE)).await?;
             after = page.last().map(|(session, _)| session.key.session);
             let is_last = page.len() < PAGE as usize;
             live.extend(
@@ -137,7 +141,7 @@ impl Sessions<'_> {
     /// A [`Fault`].
     pub async fn explain(&self, id: SessionId) -> Result<Option<Explanation>, Fault> {
         let Some((session, detail)) = self.0.store.named(id).await? else { return Ok(None) };
-        let entries = self.0.store.entries_of(session.key.account, EVENTS).await?;
+        let entries = self.0.store.entries_of(session.key.account, Slice::first(EVENTS)).await?;
         let concerns_it = |event: &Event| match event.session {
             Some(named) => named == id,
             None => event.at >= session.created_at && event.kind != EventKind::LoginFailed,

@@ -9,7 +9,7 @@ use crate::checkpoints::{self, Checkpointing};
 use crate::error::Fault;
 use crate::keys::{KeyEntry, KeyRing};
 use crate::session::SessionKey;
-use crate::store::{Slice, Swept};
+use crate::store::{Slice, Sweep, Swept};
 
 /// How many rows a sweep looks at in one transaction: few enough that no refresh notices.
 const SWEEP_ROWS: u32 = 500;
@@ -24,7 +24,8 @@ impl Upkeep<'_> {
     /// # Errors
     /// A [`Fault`].
     pub async fn sweep(&self, after: Option<SessionKey>, keep_ended: Duration) -> Result<Swept, Fault> {
-        self.0.store.sweep(Slice { after, rows: SWEEP_ROWS, now: self.0.now(), keep_ended }).await
+        let slice = Slice::after(after, SWEEP_ROWS);
+        self.0.store.sweep(Sweep { slice, now: self.0.now(), keep_ended }).await
     }
 
     /// Puts a changed key ring in force, and journals what changed.

@@ -40,11 +40,13 @@ use crate::clock::Timestamp;
 use crate::session::{AccountId, Epoch};
 
 mod accounts;
+mod commits;
 mod journal;
 mod races;
 mod rings;
 mod rotation;
 mod sessions;
+mod steps;
 mod world;
 
 /// A store to be checked, and the one thing that no method of a store does.
@@ -115,6 +117,11 @@ checks! {
         a_journal_tells_which_sessions_it_mentions,
         a_clock_gone_back_does_not_show,
         checkpoints_are_kept_by_number;
+    steps:
+        a_commit_does_what_its_steps_say_or_nothing,
+        a_commit_is_about_one_account,
+        of_commits_with_one_expectation_one_wins,
+        a_credential_is_replaced_once_however_many_try;
     rings:
         the_first_ring_is_admitted_and_whichever_shares_a_key,
         of_two_first_rings_one_is_admitted,

@@ -5,56 +5,70 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
+use super::reference::Rows;
 use super::{
-    Accounts, Credential, Ending, Journal, MAX_ENDED_KEPT, NewAccount, Opened, Opening, PasswordChange,
-    PasswordChanged, Rings, Rotated, Sessions, Slice, Store, Swept, TokenBinding,
+    Commit, Commits, Committed, Credential, CredentialId, Ending, Journal, Queries, Rings, Rotated, Sessions,
+    Slice, Store, Sweep, Swept,
 };
 use crate::account::{Account, Name};
 use crate::audit::{Checkpoint, Entry, Event, Head};
-use crate::clock::Timestamp;
+use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::error::Fault;
 use crate::keys::Fingerprint;
-use crate::password::NO_PASSWORD;
 use crate::ratchet::{Retried, Rotation, SessionState};
-use crate::session::{AccountId, EndCause, Ended, Epoch, Session, SessionDetail, SessionId, SessionKey};
+use crate::session::{AccountId, EndCause, Epoch, Session, SessionDetail, SessionId, SessionKey};
 
 /// A store that lives and dies with the process.
-#[derive(Debug, Default)]
-pub struct MemoryStore(Mutex<Tables>);
+#[derive(Debug)]
+pub struct MemoryStore {
+    tables: Mutex<Tables>,
+    clock: Arc<dyn Clock>,
+}
 
 #[derive(Debug, Default)]
 struct Tables {
-    accounts: BTreeMap<AccountId, Credential>,
+    rows: BTreeMap<AccountId, Rows>,
     names: HashMap<Name, AccountId>,
-    sessions: BTreeMap<SessionKey, (Session, SessionDetail)>,
     chains: BTreeMap<AccountId, Vec<Entry>>,
     checkpoints: Vec<Checkpoint>,
     rings: BTreeSet<Fingerprint>,
 }
 
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::with_clock(Arc::new(SystemClock))
+    }
+}
+
 impl MemoryStore {
-    /// An empty store.
+    /// An empty store that goes by the machine's clock.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets an account's epoch and state and leaves its sessions as they are, which no method of [`Store`] does:
+    /// An empty store that goes by a clock that somebody winds.
+    #[must_use]
+    pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
+        Self { tables: Mutex::default(), clock }
+    }
+
+    /// Sets an account's epoch and state and leaves its sessions as they are, which no [`Step`](super::Step) does alone:
     /// what the contract needs to see that a row is never written to against its account's state.
     pub fn place_account(&self, id: AccountId, epoch: Epoch, disabled_at: Option<Timestamp>) {
-        if let Some(kept) = self.tables().accounts.get_mut(&id) {
-            kept.account.epoch = epoch;
-            kept.account.disabled_at = disabled_at;
+        if let Some(account) = self.tables().rows.get_mut(&id).and_then(|rows| rows.account.as_mut()) {
+            account.epoch = epoch;
+            account.disabled_at = disabled_at;
         }
     }
 
     /// A panic elsewhere leaves the maps whole: nothing here panics between two changes that belong together.
     fn tables(&self) -> MutexGuard<'_, Tables> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -63,40 +77,35 @@ impl Store for MemoryStore {
     async fn ready(&self) -> Result<(), Fault> {
         Ok(())
     }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+}
+
+#[async_trait]
+impl Commits for MemoryStore {
+    async fn commit(&self, commit: Commit) -> Result<Committed, Fault> {
+        commit.expect_one_account()?;
+        let mut tables = self.tables();
+        let nothing = Rows::default();
+        let before = tables.rows.get(&commit.account).unwrap_or(&nothing);
+        let (rows, events) = match commit.apply(before, |name| tables.names.contains_key(name)) {
+            Ok(applied) => applied,
+            Err(committed) => return Ok(committed),
+        };
+        let ended = events.len() - commit.events.len();
+        tables.names.extend(rows.names.iter().map(|name| (name.clone(), commit.account)));
+        if rows.account.is_some() {
+            tables.rows.insert(commit.account, rows);
+        }
+        events.into_iter().for_each(|event| tables.append(event));
+        Ok(Committed::Done { ended: ended as u64 })
+    }
 }
 
 #[async_trait]
 impl Sessions for MemoryStore {
-    async fn open(&self, opening: Opening) -> Result<Opened, Fault> {
-        let mut tables = self.tables();
-        let account = opening.session.key.account;
-        if !tables.stands(account, opening.session.epoch) {
-            return Ok(Opened::AccountMoved);
-        }
-        tables.expect_vacant(opening.session.key)?;
-        tables.append(opening.event.clone());
-        let ending = Ending::along_with(&opening.event, EndCause::Replaced);
-        let mut has_replaced_a_live_one = false;
-        if let Some(session) = opening.replaces {
-            let key = SessionKey { account, session };
-            has_replaced_a_live_one =
-                tables.sessions.get(&key).is_some_and(|(row, _)| row.is_live(ending.at));
-            tables.end(key, &ending);
-        }
-        let is_bounded = opening.most < u32::MAX;
-        if is_bounded {
-            let surplus = tables.surplus(account, opening.most, ending.at);
-            for key in surplus.into_iter().take(opening.may_give_way(has_replaced_a_live_one)) {
-                tables.end(key, &ending);
-            }
-        }
-        tables.sessions.insert(opening.session.key, (opening.session, opening.detail));
-        if is_bounded {
-            tables.thin_out(account);
-        }
-        Ok(Opened::Open)
-    }
-
     async fn find(&self, key: SessionKey) -> Result<Option<SessionState>, Fault> {
         Ok(self.tables().state(key))
     }
@@ -113,59 +122,21 @@ impl Sessions for MemoryStore {
         Ok(tables.write(applies, retried.key, event, |session| retried.apply(session)))
     }
 
-    async fn bind_imported_token(&self, binding: TokenBinding) -> Result<bool, Fault> {
+    async fn sweep(&self, sweep: Sweep) -> Result<Swept, Fault> {
         let mut tables = self.tables();
-        let row = tables.sessions.get_mut(&binding.key).filter(|(session, _)| binding.applies_to(session));
-        Ok(row.map(|(session, _)| session.secret_hash = binding.to).is_some())
-    }
-
-    async fn end(&self, key: SessionKey, ending: Ending) -> Result<bool, Fault> {
-        Ok(self.tables().end(key, &ending))
-    }
-
-    async fn end_all(
-        &self,
-        account: AccountId,
-        except: Option<SessionId>,
-        ending: Ending,
-    ) -> Result<u64, Fault> {
-        Ok(self.tables().end_all(account, except, &ending))
-    }
-
-    async fn of(
-        &self,
-        account: AccountId,
-        after: Option<SessionId>,
-        limit: u32,
-    ) -> Result<Vec<(Session, SessionDetail)>, Fault> {
-        let tables = self.tables();
-        let later = tables.of(account).filter(|(key, _)| after.is_none_or(|after| key.session > after));
-        Ok(later.map(|(_, row)| row.clone()).take(limit as usize).collect())
-    }
-
-    async fn named(&self, session: SessionId) -> Result<Option<(Session, SessionDetail)>, Fault> {
-        let tables = self.tables();
-        Ok(tables.sessions.iter().find(|(key, _)| key.session == session).map(|(_, row)| row.clone()))
-    }
-
-    async fn sweep(&self, slice: Slice) -> Result<Swept, Fault> {
-        let mut tables = self.tables();
-        let rows = slice.rows.max(1) as usize;
-        let seen: Vec<Session> = tables
-            .sessions
-            .range((slice.after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded))
-            .take(rows)
-            .map(|(_, (session, _))| session.clone())
-            .collect();
+        let rows = sweep.slice.limit.max(1) as usize;
+        let seen: Vec<Session> = tables.sessions_after(sweep.slice.after).take(rows).cloned().collect();
         let mut swept = Swept { seen: seen.len() as u64, ..Swept::default() };
         for session in &seen {
-            match (session.ended, expiry(session, slice.now)) {
-                (Some(ended), _) if ended.at <= slice.removes_until() => {
-                    tables.sessions.remove(&session.key);
+            match (session.ended, expiry(session, sweep.now)) {
+                (Some(ended), _) if ended.at <= sweep.removes_until() => {
+                    tables.of(session.key.account).sessions.remove(&session.key.session);
                     swept.removed += 1;
                 }
                 (None, Some(cause)) => {
-                    tables.end(session.key, &Ending::by_itself(cause, slice.now));
+                    let ending = Ending::by_itself(cause, sweep.now);
+                    tables.of(session.key.account).end(session.key.session, &ending);
+                    tables.append(ending.event(session.key));
                     swept.ended += 1;
                 }
                 _ => {}
@@ -177,126 +148,58 @@ impl Sessions for MemoryStore {
 }
 
 #[async_trait]
-impl Accounts for MemoryStore {
-    async fn create(&self, new: NewAccount) -> Result<bool, Fault> {
-        let mut tables = self.tables();
-        let id = new.account.id;
-        let is_repeated = new.names.iter().enumerate().any(|(i, name)| new.names[..i].contains(name));
-        if is_repeated || new.names.iter().any(|name| tables.names.contains_key(name)) {
-            return Ok(false);
-        }
-        if tables.accounts.contains_key(&id) {
-            return Err(Fault::internal("create an account", "there is an account of this id already"));
-        }
-        tables.names.extend(new.names.into_iter().map(|name| (name, id)));
-        tables.accounts.insert(id, Credential { account: new.account, password_hash: new.password_hash });
-        tables.append(new.event);
-        Ok(true)
-    }
-
+impl Queries for MemoryStore {
     async fn account(&self, id: AccountId) -> Result<Option<Account>, Fault> {
-        Ok(self.tables().accounts.get(&id).map(|kept| kept.account.clone()))
+        Ok(self.tables().rows.get(&id).and_then(|rows| rows.account.clone()))
     }
 
     async fn credential(&self, name: &Name) -> Result<Option<Credential>, Fault> {
         let tables = self.tables();
-        Ok(tables.names.get(name).and_then(|id| tables.accounts.get(id)).cloned())
+        Ok(tables.names.get(name).and_then(|id| tables.credential(*id)))
     }
 
     async fn credential_of(&self, id: AccountId) -> Result<Option<Credential>, Fault> {
-        Ok(self.tables().accounts.get(&id).cloned())
+        Ok(self.tables().credential(id))
     }
 
-    async fn accounts(&self, after: Option<AccountId>, limit: u32) -> Result<Vec<Account>, Fault> {
+    async fn accounts(&self, slice: Slice<AccountId>) -> Result<Vec<Account>, Fault> {
         let tables = self.tables();
         let later =
-            tables.accounts.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
-        Ok(later.map(|(_, kept)| kept.account.clone()).take(limit as usize).collect())
-    }
-
-    async fn disable(&self, account: AccountId, event: Event) -> Result<bool, Fault> {
-        let mut tables = self.tables();
-        let Some(kept) = tables.accounts.get_mut(&account).filter(|kept| kept.account.disabled_at.is_none())
-        else {
-            return Ok(false);
-        };
-        kept.account.disabled_at = Some(event.at);
-        kept.account.epoch = kept.account.epoch.next();
-        let ending = Ending::along_with(&event, EndCause::Disabled);
-        tables.append(event);
-        tables.end_all(account, None, &ending);
-        Ok(true)
-    }
-
-    async fn enable(&self, account: AccountId, event: Event) -> Result<bool, Fault> {
-        let mut tables = self.tables();
-        let Some(kept) = tables.accounts.get_mut(&account).filter(|kept| kept.account.disabled_at.is_some())
-        else {
-            return Ok(false);
-        };
-        kept.account.disabled_at = None;
-        tables.append(event);
-        Ok(true)
-    }
-
-    async fn change_password(&self, change: PasswordChange) -> Result<PasswordChanged, Fault> {
-        let mut tables = self.tables();
-        let account = change.account;
-        if !tables.stands(account, change.verified_under) {
-            return Ok(PasswordChanged::Moved);
-        }
-        let replaced = tables.sessions.get(&SessionKey { account, session: change.replaced });
-        if replaced.is_none_or(|(replaced, _)| replaced.ended.is_some()) {
-            return Ok(PasswordChanged::Moved);
-        }
-        let epoch = change.verified_under.next();
-        let successor = Session { epoch, ..*change.successor };
-        tables.expect_vacant(successor.key)?;
-        tables.append(change.event);
-        tables.end_all(account, None, &change.ending);
-        tables.sessions.insert(successor.key, (successor, change.detail));
-        tables.thin_out(account);
-        let kept = tables.accounts.get_mut(&account).expect("the account stands, as looked up above");
-        kept.account.epoch = epoch;
-        kept.password_hash = change.password_hash;
-        Ok(PasswordChanged::Done)
-    }
-
-    async fn rehash(
-        &self,
-        account: AccountId,
-        old: &str,
-        new: &str,
-        event: Option<Event>,
-    ) -> Result<bool, Fault> {
-        let mut tables = self.tables();
-        let Some(kept) = tables.accounts.get_mut(&account).filter(|kept| kept.password_hash == old) else {
-            return Ok(false);
-        };
-        new.clone_into(&mut kept.password_hash);
-        event.into_iter().for_each(|event| tables.append(event));
-        Ok(true)
+            tables.rows.range((slice.after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
+        Ok(later.filter_map(|(_, rows)| rows.account.clone()).take(slice.limit as usize).collect())
     }
 
     async fn without_password(&self, first: AccountId, last: AccountId) -> Result<Vec<AccountId>, Fault> {
         let tables = self.tables();
-        let among = tables.accounts.range(first..=last);
-        let found = among.filter(|(_, kept)| kept.password_hash == NO_PASSWORD);
+        let among = tables.rows.range(first..=last);
+        let found = among.filter(|(_, rows)| !rows.credentials.contains_key(&CredentialId::PASSWORD));
         Ok(found.map(|(id, _)| *id).collect())
+    }
+
+    async fn of(
+        &self,
+        account: AccountId,
+        slice: Slice<SessionId>,
+    ) -> Result<Vec<(Session, SessionDetail)>, Fault> {
+        let tables = self.tables();
+        let Some(rows) = tables.rows.get(&account) else { return Ok(Vec::new()) };
+        let from = slice.after.map_or(Bound::Unbounded, Bound::Excluded);
+        let later = rows.sessions.range((from, Bound::Unbounded));
+        Ok(later.map(|(_, row)| row.clone()).take(slice.limit as usize).collect())
+    }
+
+    async fn named(&self, session: SessionId) -> Result<Option<(Session, SessionDetail)>, Fault> {
+        Ok(self.tables().rows.values().find_map(|rows| rows.sessions.get(&session).cloned()))
     }
 }
 
 #[async_trait]
 impl Journal for MemoryStore {
-    async fn record(&self, event: Event) -> Result<(), Fault> {
-        self.tables().append(event);
-        Ok(())
-    }
-
-    async fn entries_of(&self, account: AccountId, limit: u32) -> Result<Vec<Entry>, Fault> {
+    async fn entries_of(&self, account: AccountId, slice: Slice<u64>) -> Result<Vec<Entry>, Fault> {
         let tables = self.tables();
         let chain = tables.chains.get(&account).map(Vec::as_slice).unwrap_or_default();
-        Ok(chain.iter().rev().take(limit as usize).cloned().collect())
+        let older = chain.iter().rev().filter(|entry| slice.after.is_none_or(|after| entry.number < after));
+        Ok(older.take(slice.limit as usize).cloned().collect())
     }
 
     async fn mentions(&self, session: SessionKey, until: u64) -> Result<bool, Fault> {
@@ -306,7 +209,8 @@ impl Journal for MemoryStore {
         Ok(first.any(|entry| entry.event.session == Some(session.session)))
     }
 
-    async fn entries(&self, after: Option<(AccountId, u64)>, limit: u32) -> Result<Vec<Entry>, Fault> {
+    async fn entries(&self, slice: Slice<(AccountId, u64)>) -> Result<Vec<Entry>, Fault> {
+        let Slice { after, limit } = slice;
         let tables = self.tables();
         let from = after.map_or(Bound::Unbounded, |(account, _)| Bound::Included(account));
         let later = tables.chains.range((from, Bound::Unbounded)).flat_map(|(_, chain)| chain);
@@ -315,12 +219,8 @@ impl Journal for MemoryStore {
         Ok(later.take(limit as usize).cloned().collect())
     }
 
-    async fn heads(
-        &self,
-        before: Timestamp,
-        after: Option<AccountId>,
-        limit: u32,
-    ) -> Result<Vec<Head>, Fault> {
+    async fn heads(&self, before: Timestamp, slice: Slice<AccountId>) -> Result<Vec<Head>, Fault> {
+        let Slice { after, limit } = slice;
         let tables = self.tables();
         let later = tables.chains.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
         let heads = later.filter_map(|(_, chain)| {
@@ -333,10 +233,11 @@ impl Journal for MemoryStore {
         Ok(self.tables().checkpoints.last().cloned())
     }
 
-    async fn checkpoints(&self, after: u64, limit: u32) -> Result<Vec<Checkpoint>, Fault> {
+    async fn checkpoints(&self, slice: Slice<u64>) -> Result<Vec<Checkpoint>, Fault> {
         let tables = self.tables();
-        let later = tables.checkpoints.iter().filter(|checkpoint| checkpoint.number > after);
-        Ok(later.take(limit as usize).cloned().collect())
+        let is_later = |number| slice.after.is_none_or(|after| number > after);
+        let later = tables.checkpoints.iter().filter(|checkpoint| is_later(checkpoint.number));
+        Ok(later.take(slice.limit as usize).cloned().collect())
     }
 
     async fn add_checkpoint(&self, checkpoint: Checkpoint) -> Result<bool, Fault> {
@@ -367,15 +268,10 @@ impl Rings for MemoryStore {
 }
 
 impl Tables {
-    /// Whether an account may log in and is in that epoch.
-    fn stands(&self, account: AccountId, epoch: Epoch) -> bool {
-        let kept = self.accounts.get(&account);
-        kept.is_some_and(|kept| kept.account.disabled_at.is_none() && kept.account.epoch == epoch)
-    }
-
     fn state(&self, key: SessionKey) -> Option<SessionState> {
-        let (session, _) = self.sessions.get(&key)?;
-        let account = self.accounts.get(&key.account).map(|kept| &kept.account);
+        let rows = self.rows.get(&key.account)?;
+        let (session, _) = rows.sessions.get(&key.session)?;
+        let account = rows.account.as_ref();
         Some(SessionState {
             session: session.clone(),
             is_disabled: account.is_none_or(|account| account.disabled_at.is_some()),
@@ -383,37 +279,24 @@ impl Tables {
         })
     }
 
-    fn of(&self, account: AccountId) -> impl Iterator<Item = (&SessionKey, &(Session, SessionDetail))> {
-        let first = SessionKey { account, session: SessionId(uuid::Uuid::nil()) };
-        let last = SessionKey { account, session: SessionId(uuid::Uuid::max()) };
-        self.sessions.range(first..=last)
+    fn of(&mut self, account: AccountId) -> &mut Rows {
+        self.rows.entry(account).or_default()
     }
 
-    fn expect_vacant(&self, key: SessionKey) -> Result<(), Fault> {
-        if self.sessions.contains_key(&key) {
-            return Err(Fault::internal("open a session", "there is a session of this id already"));
-        }
-        Ok(())
+    fn credential(&self, id: AccountId) -> Option<Credential> {
+        let rows = self.rows.get(&id)?;
+        let hash = rows.credentials.get(&CredentialId::PASSWORD);
+        let password_hash = hash.map(|hash| String::from_utf8_lossy(hash).into_owned());
+        Some(Credential { account: rows.account.clone()?, password_hash })
     }
 
-    /// The live sessions that give way, longest unused first, so that with one more there are `most`.
-    fn surplus(&self, account: AccountId, most: u32, now: Timestamp) -> Vec<SessionKey> {
-        let live = self.of(account).map(|(_, (session, _))| session);
-        let mut live: Vec<&Session> = live.filter(|session| session.is_live(now)).collect();
-        live.sort_by_key(|session| (session.rotated_at, session.key));
-        let stay = most.saturating_sub(1) as usize;
-        live.iter().take(live.len().saturating_sub(stay)).map(|session| session.key).collect()
-    }
-
-    /// Removes the ended sessions beyond [`MAX_ENDED_KEPT`], those that ended longest ago.
-    fn thin_out(&mut self, account: AccountId) {
-        let ended = self.of(account).filter_map(|(key, (session, _))| Some((session.ended?.at, *key)));
-        let mut ended: Vec<(Timestamp, SessionKey)> = ended.collect();
-        ended.sort_unstable();
-        let beyond = ended.len().saturating_sub(MAX_ENDED_KEPT as usize);
-        for (_, key) in &ended[..beyond] {
-            self.sessions.remove(key);
-        }
+    /// All sessions after that one, in the order of their keys.
+    fn sessions_after(&self, after: Option<SessionKey>) -> impl Iterator<Item = &Session> {
+        let from = after.map_or(Bound::Unbounded, |after| Bound::Included(after.account));
+        let sessions = self.rows.range((from, Bound::Unbounded)).flat_map(|(_, rows)| rows.sessions.values());
+        sessions
+            .map(|(session, _)| session)
+            .filter(move |session| after.is_none_or(|after| session.key > after))
     }
 
     fn write(
@@ -423,30 +306,14 @@ impl Tables {
         event: Option<Event>,
         change: impl FnOnce(&mut Session),
     ) -> Option<Rotated> {
-        let (session, _) = self.sessions.get_mut(&key).filter(|_| applies)?;
+        let (session, _) =
+            self.rows.get_mut(&key.account)?.sessions.get_mut(&key.session).filter(|_| applies)?;
         change(session);
         let rotated = Rotated::of(session);
         if let Some(event) = event {
             self.append(event);
         }
         Some(rotated)
-    }
-
-    fn end(&mut self, key: SessionKey, ending: &Ending) -> bool {
-        let live = self.sessions.get_mut(&key).filter(|(session, _)| session.ended.is_none());
-        let Some((session, detail)) = live else {
-            return false;
-        };
-        session.ended = Some(Ended { at: ending.at, cause: ending.cause });
-        detail.ended_ip.clone_from(&ending.ip);
-        self.append(ending.event(key));
-        true
-    }
-
-    fn end_all(&mut self, account: AccountId, except: Option<SessionId>, ending: &Ending) -> u64 {
-        let keys: Vec<SessionKey> =
-            self.of(account).map(|(key, _)| *key).filter(|key| Some(key.session) != except).collect();
-        keys.into_iter().map(|key| u64::from(self.end(key, ending))).sum()
     }
 
     fn append(&mut self, mut event: Event) {

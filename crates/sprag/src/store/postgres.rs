@@ -38,9 +38,9 @@ use health::Health;
 use pool::Pool;
 use rotate::{RotateOrder, redate_watched};
 
-mod accounts;
 mod batcher;
 mod clock;
+mod commit;
 mod connection;
 mod error;
 mod find;
@@ -51,11 +51,13 @@ pub mod import;
 mod journal;
 mod migration;
 mod pool;
+mod queries;
 mod rings;
 mod rotate;
 mod rows;
 mod server;
 mod sessions;
+mod steps;
 mod sweep;
 mod tls;
 
@@ -193,12 +195,6 @@ impl PostgresStore {
         })
     }
 
-    /// The database's clock, which every node on it must follow.
-    #[must_use]
-    pub fn clock(&self) -> Arc<dyn Clock> {
-        Arc::clone(&self.clock) as Arc<dyn Clock>
-    }
-
     /// How waiting rotations are sent; never [`Batching::Auto`].
     #[must_use]
     pub fn batching(&self) -> Batching {
@@ -263,6 +259,11 @@ impl Store for PostgresStore {
             return Err(Fault::unavailable(DOING, format!("its clock was last read {age:?} ago")));
         }
         Ok(())
+    }
+
+    /// The database's, which every node on it must follow.
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock) as Arc<dyn Clock>
     }
 }
 

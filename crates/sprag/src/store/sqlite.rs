@@ -11,25 +11,29 @@
 //! Call [`SqliteStore::migrate`], then [`SqliteStore::open`], inside a Tokio runtime with its timer enabled.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::{Migrated, Store};
+use crate::clock::{Clock, SystemClock};
 use crate::error::Fault;
 use readers::Readers;
 use writer::Writer;
 
-mod accounts;
 mod checkpointer;
+mod commit;
 mod connection;
 mod job;
 mod journal;
 mod migration;
+mod queries;
 mod readers;
 mod rings;
 mod rows;
 mod sessions;
+mod steps;
 mod sweep;
 mod writer;
 
@@ -128,5 +132,10 @@ impl Store for SqliteStore {
     async fn ready(&self) -> Result<(), Fault> {
         let found = self.readers.read("look at the schema", migration::history).await?;
         migration::expect_usable(&found)
+    }
+
+    /// This machine's: nobody else has the file.
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(SystemClock)
     }
 }

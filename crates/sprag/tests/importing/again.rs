@@ -56,13 +56,12 @@ async fn what_a_run_remembers_lets_nothing_in_that_was_here_before_it() {
     let moved = Move::begun(Retry::Refuse).await;
     moved.session(|_| {}).await;
     moved.engine.log_out(&moved.client, OLD, EndCause::Logout, &somebody()).await.expect("logged out");
-    let slice = sprag::store::Slice {
-        after: None,
-        rows: 100,
+    let sweep = sprag::store::Sweep {
+        slice: sprag::store::Slice::first(100),
         now: moved.engine.now(),
         keep_ended: std::time::Duration::ZERO,
     };
-    assert_eq!(moved.engine.store().sweep(slice).await.expect("swept").removed, 1);
+    assert_eq!(moved.engine.store().sweep(sweep).await.expect("swept").removed, 1);
     let run = Run::default();
     let import = async |session| {
         moved.engine.imports().session_of(&run, &moved.client, session).await.expect("import")
@@ -93,7 +92,8 @@ async fn who_still_has_no_password_is_named_by_each_run() {
     let account = moved.engine.accounts().find("ann@example.org").await.expect("known").id;
     assert!(moved.engine.accounts().set_first_password(account, PASSWORD, &somebody()).await.expect("set"));
     assert_eq!(import(user("cut")).await, Imported::AlreadyThere, "it has one here");
-    let journal = moved.engine.store().entries_of(account, 10).await.expect("entries_of");
+    let journal =
+        moved.engine.store().entries_of(account, sprag::store::Slice::first(10)).await.expect("entries_of");
     let told: Vec<_> = journal.iter().rev().map(|entry| entry.event.kind).collect();
     assert_eq!(told, [EventKind::AccountImported, EventKind::PasswordChanged]);
 

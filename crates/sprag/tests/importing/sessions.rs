@@ -10,7 +10,7 @@ use sprag::keys::{Algorithm, KeyRing};
 use sprag::policy::Retry;
 use sprag::random::SeededRandom;
 use sprag::session::{EndCause, ProfileId};
-use sprag::store::Slice;
+use sprag::store::{Slice, Sweep};
 use sprag::token::{Encoding, ForeignToken, RefreshToken};
 use sprag::{Error, Refusal};
 
@@ -173,8 +173,8 @@ async fn importing_again_changes_nothing_and_revives_nothing() {
     assert_eq!(moved.session(|_| {}).await, Imported::AlreadyThere);
     assert_eq!(moved.refresh(OLD).await.unwrap_err(), Refusal::SessionEnded(Some(EndCause::Logout)));
 
-    let slice = Slice { after: None, rows: 100, now: moved.clock.now(), keep_ended: Duration::ZERO };
-    assert_eq!(moved.engine.store().sweep(slice).await.expect("swept").removed, 1);
+    let sweep = Sweep { slice: Slice::first(100), now: moved.clock.now(), keep_ended: Duration::ZERO };
+    assert_eq!(moved.engine.store().sweep(sweep).await.expect("swept").removed, 1);
     assert!(refused(&moved.session(|_| {}).await).contains("ended since"), "swept away is not forgotten");
 }
 

@@ -4,6 +4,7 @@ use sprag::audit::EventKind;
 use sprag::engine::{ClientPolicy, Imported, ImportedSession, ImportedUser, RefreshRequest};
 use sprag::policy::Retry;
 use sprag::session::ProfileId;
+use sprag::store::Slice;
 use sprag::token::ForeignToken;
 use sprag::{Error, Refusal};
 
@@ -157,8 +158,9 @@ async fn what_changed_there_is_taken_over_as_long_as_nothing_changed_here() {
     assert_eq!(import(disabled).await, Imported::AlreadyThere, "once");
     let refused = log_in().await;
     assert!(matches!(refused, Err(Error::Refused(Refusal::AccountDisabled))));
-    let account = moved.engine.store().accounts(None, 10).await.expect("accounts").pop().expect("ann").id;
-    let journal = moved.engine.store().entries_of(account, 10).await.expect("entries_of");
+    let account =
+        moved.engine.store().accounts(Slice::first(10)).await.expect("accounts").pop().expect("ann").id;
+    let journal = moved.engine.store().entries_of(account, Slice::first(10)).await.expect("entries_of");
     let told: Vec<_> = journal.iter().rev().map(|entry| entry.event.kind).collect();
     let expected = [
         EventKind::AccountImported,

@@ -3,15 +3,16 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use super::super::commits::{self, Opening};
 use super::super::opening::detail;
-use super::super::{ClientPolicy, Engine, Requester};
+use super::super::{ClientPolicy, Engine, Requester, tried_too_often};
 use super::{Imported, ImportedSession, Imports, refused};
 use crate::account::Name;
 use crate::audit::EventKind;
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::session::{AccountId, EndCause, Epoch, Generation, NO_INSTANCE, Session, SessionKey};
-use crate::store::{Opened, Opening, TokenBinding};
+use crate::store::{Committed, Slice};
 use crate::token::{First, ForeignToken, RefreshToken};
 
 /// How much is kept of what a client or a user called itself, in bytes.
@@ -73,7 +74,8 @@ impl Imports<'_> {
             let Some(key) = self.unadopted(client, &session.token, now).await? else {
                 return Ok(Imported::Over(why));
             };
-            let has_ended = self.0.store.end(key, Requester::nobody().ending(cause, now)).await?;
+            let ending = Requester::nobody().ending(cause, now);
+            let has_ended = self.0.store.commit(commits::end(key, ending)).await?.is_done();
             return Ok(if has_ended { Imported::Changed(ENDED_IN_SOURCE) } else { Imported::Over(why) });
         }
         let opening = match self.look_at_session(run, client, &session, now).await? {
@@ -81,13 +83,15 @@ impl Imports<'_> {
             Err(outcome) => return Ok(outcome),
         };
         let key = opening.session.key;
-        match self.0.store.open(opening).await {
-            Ok(Opened::Open) => Ok(Imported::New),
-            Ok(Opened::AccountMoved) => Ok(refused(MOVED)),
+        let outcome = self.0.store.commit(opening.commit()).await;
+        match outcome {
+            Ok(Committed::Done { .. }) => Ok(Imported::New),
+            Ok(Committed::AccountMoved) => Ok(refused(MOVED)),
             // Another import may have brought it since it was looked for.
-            Err(fault) => match self.0.store.named(key.session).await {
-                Ok(Some((there, _))) => Ok(found(&there, key.account)),
-                _ => Err(fault),
+            Ok(Committed::Missed { .. }) | Err(_) => match (self.0.store.named(key.session).await, outcome) {
+                (Ok(Some((there, _))), _) => Ok(found(&there, key.account)),
+                (_, Err(fault)) | (Err(fault), _) => Err(fault),
+                (Ok(None), Ok(_)) => Err(tried_too_often("import a session")),
             },
         }
     }
@@ -150,7 +154,7 @@ impl Imports<'_> {
         let until = match run.length(key.account) {
             Some(length) => length,
             None => {
-                let newest = self.0.store.entries_of(key.account, 1).await?;
+                let newest = self.0.store.entries_of(key.account, Slice::first(1)).await?;
                 run.remember(key.account, newest.first().map_or(0, |entry| entry.number))
             }
         };
@@ -186,7 +190,7 @@ impl Engine {
         if first.is_unadopted {
             let (from, to) = (session.secret_hash, first.token.secret_hash());
             // Where somebody else was faster it was with the same text, and so with the same secret.
-            self.store.bind_imported_token(TokenBinding { key: session.key, from, to }).await?;
+            let _ = self.store.commit(commits::bind_imported_token(session.key, from, to)).await?;
         }
         Ok(Some(first.token))
     }
@@ -275,10 +279,8 @@ fn opening(
     Opening {
         session: row,
         detail: detail(&requester, device.as_deref()),
-        replaces: None,
         // However many it had, nobody is logged out by moving.
-        most: u32::MAX,
-        spares_the_rest: true,
+        room: None,
         event: requester.event(key, EventKind::SessionImported, now, None),
     }
 }

@@ -9,6 +9,7 @@ use super::world::{DAY, NOW, SECOND, World, ending, event};
 use crate::audit::{Checkpoint, Entry, Event, EventKind, NOBODY};
 use crate::clock::Timestamp;
 use crate::session::{AccountId, EndCause, SessionKey};
+use crate::store::Slice;
 
 pub(super) async fn entries_form_a_chain_however_many_write(subject: Arc<dyn Subject>) {
     let world = World::of(subject);
@@ -21,7 +22,7 @@ pub(super) async fn entries_form_a_chain_however_many_write(subject: Arc<dyn Sub
     for key in sessions {
         let writer = Arc::clone(&world);
         writes.spawn(async move {
-            assert!(writer.store().end(key, ending(EndCause::Logout)).await.expect("end"));
+            assert!(writer.end(key, ending(EndCause::Logout)).await.expect("end"));
         });
         let writer = Arc::clone(&world);
         writes.spawn(async move {
@@ -60,17 +61,20 @@ pub(super) async fn entries_and_heads_are_read_in_slices(subject: Arc<dyn Subjec
     }
     let listed = async |after: Option<&Entry>, limit| {
         let after = after.map(|entry| (entry.event.account, entry.number));
-        world.store().entries(after, limit).await.expect("entries")
+        world.store().entries(Slice::after(after, limit)).await.expect("entries")
     };
     assert_eq!(listed(None, 5).await, written[..5]);
     assert_eq!(listed(Some(&written[4]), 5).await, written[5..10], "a slice may end within a chain");
     assert_eq!(listed(Some(&written[9]), 5).await, written[10..]);
     assert_eq!(listed(Some(&written[11]), 5).await, []);
-    let newest = world.store().entries_of(written[0].event.account, 2).await.expect("entries_of");
+    let newest =
+        world.store().entries_of(written[0].event.account, Slice::first(2)).await.expect("entries_of");
     assert_eq!(newest, [written[2].clone(), written[1].clone()], "newest first");
+    let older = world.store().entries_of(written[0].event.account, Slice::after(Some(2), 2)).await;
+    assert_eq!(older.expect("entries_of"), [written[0].clone()], "what is before entry 2");
 
     let heads = async |before: Timestamp, after: Option<AccountId>, limit| {
-        world.store().heads(before, after, limit).await.expect("heads")
+        world.store().heads(before, Slice::after(after, limit)).await.expect("heads")
     };
     let at = |number: usize| -> Vec<_> { written.iter().skip(number).step_by(3).map(Entry::head).collect() };
     assert_eq!(heads(NOW, None, 10).await, [], "nothing is before the first entries");
@@ -106,9 +110,9 @@ pub(super) async fn checkpoints_are_kept_by_number(subject: Arc<dyn Subject>) {
     let twin = Checkpoint { root: [0; 32], ..made[1].clone() };
     assert!(!world.store().add_checkpoint(twin).await.expect("add_checkpoint"), "a number is given once");
     assert_eq!(world.store().last_checkpoint().await.expect("last_checkpoint"), made.last().cloned());
-    assert_eq!(world.store().checkpoints(0, 2).await.expect("checkpoints"), made[..2]);
-    assert_eq!(world.store().checkpoints(2, 2).await.expect("checkpoints"), made[2..]);
-    assert_eq!(world.store().checkpoints(3, 2).await.expect("checkpoints"), []);
+    assert_eq!(world.store().checkpoints(Slice::first(2)).await.expect("checkpoints"), made[..2]);
+    assert_eq!(world.store().checkpoints(Slice::after(Some(2), 2)).await.expect("checkpoints"), made[2..]);
+    assert_eq!(world.store().checkpoints(Slice::after(Some(3), 2)).await.expect("checkpoints"), []);
 }
 
 fn checkpoint(number: u64, before: Timestamp) -> Checkpoint {

@@ -6,10 +6,11 @@ use tokio::task::JoinSet;
 
 use super::Subject;
 use super::accounts::changing;
+use super::commits::{Opened, PasswordChange};
 use super::world::{NOW, SECOND, World, ending, event, opening, rotation};
 use crate::audit::EventKind;
 use crate::session::{EndCause, Epoch, Generation};
-use crate::store::{Opened, PasswordChange, PasswordChanged};
+use crate::store::Slice;
 
 /// How many pairs race. Each pair starts at the same moment on its own rows.
 const RACES: usize = 1_000;
@@ -40,7 +41,7 @@ pub(super) async fn no_rotation_succeeds_after_an_acknowledged_end(subject: Arc<
         let session = world.log_in(&account).await;
         let (turner, turn) = (Arc::clone(&world), rotation(&session, NOW));
         let turning = tokio::spawn(async move { turner.store().rotate(turn, None).await });
-        let ended = world.store().end(session.key, ending(EndCause::Logout)).await.expect("end");
+        let ended = world.end(session.key, ending(EndCause::Logout)).await.expect("end");
         assert!(ended, "the session was live");
 
         let mut next = session.clone();
@@ -61,9 +62,9 @@ pub(super) async fn no_log_in_outlives_the_disabling_of_its_account(subject: Arc
         let account = world.person().await;
         let session = world.session(&account);
         let (opener, wanted) = (Arc::clone(&world), opening(session.clone()));
-        let opening = tokio::spawn(async move { opener.store().open(wanted).await });
+        let opening = tokio::spawn(async move { opener.open(wanted).await });
         let told = event(account.id, EventKind::AccountDisabled);
-        assert!(world.store().disable(account.id, told).await.expect("disable"));
+        assert!(world.disable(account.id, told).await.expect("disable"));
         match opening.await.expect("the task ends").expect("open") {
             Opened::Open => assert_eq!(world.cause(session.key).await, Some(EndCause::Disabled)),
             Opened::AccountMoved => {
@@ -81,10 +82,10 @@ pub(super) async fn no_log_in_outlives_a_password_change(subject: Arc<dyn Subjec
         let session = world.session(&account);
         let successor = world.session(&account);
         let (opener, wanted) = (Arc::clone(&world), opening(session.clone()));
-        let opening = tokio::spawn(async move { opener.store().open(wanted).await });
+        let opening = tokio::spawn(async move { opener.open(wanted).await });
         let change = changing(&account, &old, successor.clone());
-        let changed = world.store().change_password(change).await.expect("change_password");
-        assert_eq!(changed, PasswordChanged::Done);
+        let changed = world.change_password(change).await.expect("change_password");
+        assert!(changed);
         match opening.await.expect("the task ends").expect("open") {
             Opened::Open => assert_eq!(world.cause(session.key).await, Some(EndCause::PasswordChanged)),
             Opened::AccountMoved => {
@@ -107,12 +108,12 @@ pub(super) async fn one_password_change_wins(subject: Arc<dyn Subject>) {
             ..changing(&account, &old, world.session(&account))
         };
         let world = Arc::clone(&world);
-        async move { world.store().change_password(change).await.expect("change_password") }
+        async move { world.change_password(change).await.expect("change_password") }
     });
     let changed = changes.collect::<JoinSet<_>>().join_all().await;
-    let done = changed.iter().filter(|changed| **changed == PasswordChanged::Done);
+    let done = changed.iter().filter(|changed| **changed == true);
     assert_eq!(done.count(), 1, "of 16 that verified the same password");
-    assert_eq!(world.store().of(account.id, None, 100).await.expect("of").len(), 2);
+    assert_eq!(world.store().of(account.id, Slice::first(100)).await.expect("of").len(), 2);
     assert_eq!(world.chain(account.id).await.len(), 4, "made, logged in, changed once, and so one end");
 }
 
@@ -123,7 +124,7 @@ pub(super) async fn a_name_is_given_once(subject: Arc<dyn Subject>) {
     let tries = strangers.iter().cloned().map(|mut stranger| {
         let world = Arc::clone(&world);
         stranger.names.push(shared.clone());
-        async move { world.store().create(stranger).await.expect("create") }
+        async move { world.create(stranger).await.expect("create") }
     });
     let made = tries.collect::<JoinSet<_>>().join_all().await;
     assert_eq!(made.into_iter().filter(|made| *made).count(), 1, "of 16 that want the same name");

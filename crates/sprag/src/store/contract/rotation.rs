@@ -93,12 +93,12 @@ pub(super) async fn nothing_moves_once_an_end_is_acknowledged(subject: Arc<dyn S
     let world = World::of(subject);
     let account = world.person().await;
     let session = world.log_in(&account).await;
-    assert!(world.store().end(session.key, ending(EndCause::Logout)).await.expect("end"));
+    assert!(world.end(session.key, ending(EndCause::Logout)).await.expect("end"));
     let ended = world.state(session.key).await;
     let turn = rotation(&session, NOW.plus(2 * SECOND));
     assert_eq!(world.store().rotate(turn, None).await.expect("rotate"), None);
     assert_eq!(world.store().retry(retried(&session, NOW), None).await.expect("retry"), None);
-    assert!(!world.store().end(session.key, ending(EndCause::Reuse)).await.expect("end"));
+    assert!(!world.end(session.key, ending(EndCause::Reuse)).await.expect("end"));
     assert_eq!(world.state(session.key).await, ended);
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::Subject;
+use super::commits::{NewAccount, Opened, Opening};
 use crate::account::{Account, Name};
 use crate::audit::{Entry, Event, EventKind};
 use crate::clock::Timestamp;
@@ -12,7 +13,7 @@ use crate::policy::Policy;
 use crate::random::{self, Random as _, SeededRandom};
 use crate::ratchet::{Moment, Presented, Retried, Rotation, SessionState};
 use crate::session::{AccountId, EndCause, ProfileId, Session, SessionDetail, SessionId, SessionKey};
-use crate::store::{Ending, NewAccount, Opened, Opening, Store};
+use crate::store::{Ending, Slice, Store};
 
 /// The moment at which everything happens unless a check says otherwise.
 pub(super) const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -53,7 +54,7 @@ impl World {
     }
 
     /// An id younger than all before it.
-    fn id(&self) -> uuid::Uuid {
+    pub(super) fn id(&self) -> uuid::Uuid {
         let made = self.made.fetch_add(1, Ordering::Relaxed);
         random::id(&self.random, NOW.plus(Duration::from_millis(made)))
     }
@@ -65,7 +66,7 @@ impl World {
         NewAccount {
             names: vec![Name::username(&username).expect("this is a user name")],
             account: Account { username: Some(username), ..Account::new(id, NOW) },
-            password_hash: format!("hash of {id}"),
+            password_hash: Some(format!("hash of {id}")),
             event: event(id, EventKind::AccountCreated),
         }
     }
@@ -74,7 +75,7 @@ impl World {
     pub(super) async fn person(&self) -> Account {
         let stranger = self.stranger();
         let account = stranger.account.clone();
-        assert!(self.store().create(stranger).await.expect("create"), "a new name is free");
+        assert!(self.create(stranger).await.expect("create"), "a new name is free");
         account
     }
 
@@ -97,7 +98,7 @@ impl World {
 
     /// Puts a row as it is, whatever it says: an opening checks only the account.
     pub(super) async fn put(&self, session: Session) {
-        let opened = self.store().open(opening(session)).await.expect("open");
+        let opened = self.open(opening(session)).await.expect("open");
         assert_eq!(opened, Opened::Open, "the account stands as the session says");
     }
 
@@ -111,7 +112,7 @@ impl World {
 
     /// An account's whole chain, oldest first, checked link by link.
     pub(super) async fn chain(&self, account: AccountId) -> Vec<Entry> {
-        let mut entries = self.store().entries_of(account, 100_000).await.expect("entries_of");
+        let mut entries = self.store().entries_of(account, Slice::first(100_000)).await.expect("entries_of");
         entries.reverse();
         let mut previous = crate::audit::CHAIN_START;
         for (entry, number) in entries.iter().zip(1..) {

@@ -15,7 +15,8 @@ use crate::audit::{Checkpoint, Entry, Event, Head};
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::session::{AccountId, Epoch, SessionKey};
-use crate::store::Journal;
+use crate::store::steps::AccountState;
+use crate::store::{Journal, Slice};
 
 /// Has whoever adds to an account's chain wait for the one before, so that both find a number.
 pub(super) const LOCK_ACCOUNT: Sql = Sql {
@@ -76,7 +77,7 @@ pub(super) struct Chain<'l> {
     connection: &'l Connection,
     head: Head,
     covered_before: Timestamp,
-    account: Option<(Epoch, Option<Timestamp>)>,
+    account: Option<AccountState>,
 }
 
 impl<'l> Chain<'l> {
@@ -91,7 +92,8 @@ impl<'l> Chain<'l> {
         )?;
         let locked = locked.map(|row| {
             let disabled_at: Option<i64> = row.try_get("disabled_at")?;
-            Ok::<_, QueryError>((Epoch(row.try_get("epoch")?), disabled_at.map(Timestamp)))
+            let epoch = Epoch(row.try_get("epoch")?);
+            Ok::<_, QueryError>(AccountState { epoch, is_disabled: disabled_at.is_some() })
         });
         let head = head.map(|row| rows::head(&row)).transpose()?;
         let covered = covered.map(|row| row.try_get::<_, i64>("before")).transpose()?;
@@ -103,13 +105,9 @@ impl<'l> Chain<'l> {
         })
     }
 
-    pub(super) fn account(&self) -> AccountId {
-        self.head.account
-    }
-
-    /// Whether the account may log in and is in that epoch. So it stays until the transaction ends.
-    pub(super) fn stands(&self, epoch: Epoch) -> bool {
-        self.account == Some((epoch, None))
+    /// The account as it stands, if there is one. So it stays until the transaction ends, but for what that changes.
+    pub(super) fn account_state(&self) -> Option<AccountState> {
+        self.account
     }
 
     pub(super) async fn append(&mut self, event: Event) -> Result<(), QueryError> {
@@ -149,35 +147,25 @@ impl<'l> Chain<'l> {
 
 #[async_trait]
 impl Journal for PostgresStore {
-    async fn record(&self, event: Event) -> Result<(), Fault> {
-        self.pool
-            .transaction("record an event", &event, |connection, event| {
-                async move {
-                    Chain::of(connection, event.account).await?.append(event.clone()).await?;
-                    Ok(Outcome::Keep(()))
-                }
-                .boxed()
-            })
-            .await
-    }
-
-    async fn entries_of(&self, account: AccountId, limit: u32) -> Result<Vec<Entry>, Fault> {
+    async fn entries_of(&self, account: AccountId, slice: Slice<u64>) -> Result<Vec<Entry>, Fault> {
         const ENTRIES_OF: Sql = Sql {
             text: "
             select account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash
             from event
             where account_id = $1
+              and id < $2
             order by id desc
-            limit $2",
-            types: &[Type::UUID, Type::INT8],
+            limit $3",
+            types: &[Type::UUID, Type::INT8, Type::INT8],
         };
+        let after = slice.after.map_or(i64::MAX, integer);
         self.pool
             .statement(
                 "read an account's journal",
-                &(account, i64::from(limit)),
-                |connection, (account, limit)| {
+                &(account, after, i64::from(slice.limit)),
+                |connection, (account, after, limit)| {
                     async move {
-                        let found = connection.query(&ENTRIES_OF, &[&account.0, limit]).await?;
+                        let found = connection.query(&ENTRIES_OF, &[&account.0, after, limit]).await?;
                         found.iter().map(rows::entry).collect()
                     }
                     .boxed()
@@ -206,7 +194,7 @@ impl Journal for PostgresStore {
             .await
     }
 
-    async fn entries(&self, after: Option<(AccountId, u64)>, limit: u32) -> Result<Vec<Entry>, Fault> {
+    async fn entries(&self, slice: Slice<(AccountId, u64)>) -> Result<Vec<Entry>, Fault> {
         const ENTRIES: Sql = Sql {
             text: "
             select account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash
@@ -217,11 +205,11 @@ impl Journal for PostgresStore {
             types: &[Type::UUID, Type::INT8, Type::INT8],
         };
         // No number is below 1, so this is before the first entry of all.
-        let (account, number) = after.unwrap_or((AccountId(Uuid::nil()), 0));
+        let (account, number) = slice.after.unwrap_or((AccountId(Uuid::nil()), 0));
         self.pool
             .statement(
                 "read the journal",
-                &(account, number, i64::from(limit)),
+                &(account, number, i64::from(slice.limit)),
                 |connection, (account, number, limit)| {
                     async move {
                         let found =
@@ -234,18 +222,13 @@ impl Journal for PostgresStore {
             .await
     }
 
-    async fn heads(
-        &self,
-        before: Timestamp,
-        after: Option<AccountId>,
-        limit: u32,
-    ) -> Result<Vec<Head>, Fault> {
+    async fn heads(&self, before: Timestamp, slice: Slice<AccountId>) -> Result<Vec<Head>, Fault> {
         self.pool
             .statement(
                 "read the heads of the journal",
-                &(self.batching, before, after, limit),
+                &(self.batching, before, slice),
                 |connection, given| {
-                    let (batching, before, after, limit) = *given;
+                    let (batching, before, Slice { after, limit }) = *given;
                     heads(connection, batching, before, after, limit).boxed()
                 },
             )
@@ -272,7 +255,7 @@ impl Journal for PostgresStore {
             .await
     }
 
-    async fn checkpoints(&self, after: u64, limit: u32) -> Result<Vec<Checkpoint>, Fault> {
+    async fn checkpoints(&self, slice: Slice<u64>) -> Result<Vec<Checkpoint>, Fault> {
         const CHECKPOINTS: Sql = Sql {
             text: "
             select number, before, chains, entries, root, previous, tag, key_id
@@ -285,7 +268,7 @@ impl Journal for PostgresStore {
         self.pool
             .statement(
                 "read the checkpoints",
-                &(integer(after), i64::from(limit)),
+                &(slice.after.map_or(i64::MIN, integer), i64::from(slice.limit)),
                 |connection, (after, limit)| {
                     async move {
                         let found = connection.query(&CHECKPOINTS, &[after, limit]).await?;

@@ -120,7 +120,11 @@ fn external(row: &Row) -> Result<Option<External>> {
 }
 
 pub(super) fn credential(row: &Row) -> Result<Credential> {
-    Ok(Credential { account: account(row)?, password_hash: row.try_get("password_hash")? })
+    let secret: Option<Vec<u8>> = row.try_get("secret")?;
+    let password_hash = secret.map(String::from_utf8).transpose();
+    let password_hash =
+        password_hash.map_err(|error| QueryError::Unreadable(format!("column secret: {error}")))?;
+    Ok(Credential { account: account(row)?, password_hash })
 }
 
 pub(super) fn entry(row: &Row) -> Result<Entry> {

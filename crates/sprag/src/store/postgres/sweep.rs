@@ -11,11 +11,11 @@ use super::error::QueryError;
 use super::journal::Chain;
 use super::pool::Outcome;
 use super::rows;
-use super::sessions::mark_ended;
+use super::steps::mark_ended;
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::session::{AccountId, EndCause, SessionKey};
-use crate::store::{Ending, MAX_ENDED_KEPT, Slice, Swept};
+use crate::store::{Ending, MAX_ENDED_KEPT, Sweep, Swept};
 
 /// Walks the key. It is the one statement that goes to every shard.
 const LOOK: Sql = Sql {
@@ -79,15 +79,15 @@ struct Due {
 }
 
 impl PostgresStore {
-    pub(super) async fn sweep_slice(&self, slice: Slice) -> Result<Swept, Fault> {
+    pub(super) async fn sweep_slice(&self, sweep: Sweep) -> Result<Swept, Fault> {
         const DOING: &str = "sweep sessions";
         let (mut swept, due) =
-            self.pool.statement(DOING, &slice, |connection, slice| look(connection, slice).boxed()).await?;
+            self.pool.statement(DOING, &sweep, |connection, sweep| look(connection, sweep).boxed()).await?;
         for due in due {
             let (ended, removed) = self
                 .pool
-                .transaction(DOING, &(slice, due), |connection, (slice, due)| {
-                    async move { Ok(Outcome::Keep(apply(connection, slice, due).await?)) }.boxed()
+                .transaction(DOING, &(sweep, due), |connection, (sweep, due)| {
+                    async move { Ok(Outcome::Keep(apply(connection, sweep, due).await?)) }.boxed()
                 })
                 .await?;
             swept.ended += ended;
@@ -105,11 +105,11 @@ pub(super) async fn thin_out(connection: &Connection, account: AccountId) -> Res
 }
 
 /// Looks through the slice.
-async fn look(connection: &Connection, slice: &Slice) -> Result<(Swept, Vec<Due>), QueryError> {
-    let rows = slice.rows.max(1);
+async fn look(connection: &Connection, sweep: &Sweep) -> Result<(Swept, Vec<Due>), QueryError> {
+    let rows = sweep.slice.limit.max(1);
     // No session has the first id there is.
     let (account, session) =
-        slice.after.map_or((Uuid::nil(), Uuid::nil()), |after| (after.account.0, after.session.0));
+        sweep.slice.after.map_or((Uuid::nil(), Uuid::nil()), |after| (after.account.0, after.session.0));
     let mut swept = Swept::default();
     let mut due: Vec<Due> = Vec::new();
     for row in connection.query(&LOOK, &[&account, &session, &i64::from(rows)]).await? {
@@ -118,10 +118,10 @@ async fn look(connection: &Connection, slice: &Slice) -> Result<(Swept, Vec<Due>
         swept.next = Some(key);
         let ended_at: Option<i64> = row.try_get("ended_at")?;
         let cause = match ended_at {
-            Some(at) if Timestamp(at) <= slice.removes_until() => None,
+            Some(at) if Timestamp(at) <= sweep.removes_until() => None,
             Some(_) => continue,
-            None if slice.now.0 >= row.try_get("expires_at")? => Some(EndCause::Expired),
-            None if slice.now.0 >= row.try_get("idle_expires_at")? => Some(EndCause::Idle),
+            None if sweep.now.0 >= row.try_get("expires_at")? => Some(EndCause::Expired),
+            None if sweep.now.0 >= row.try_get("idle_expires_at")? => Some(EndCause::Idle),
             None => continue,
         };
         if due.last().is_none_or(|last| last.account != key.account) {
@@ -138,23 +138,23 @@ async fn look(connection: &Connection, slice: &Slice) -> Result<(Swept, Vec<Due>
 }
 
 /// Does what is due, where it still is; says how many ended and how many went.
-async fn apply(connection: &Connection, slice: &Slice, due: &Due) -> Result<(u64, u64), QueryError> {
+async fn apply(connection: &Connection, sweep: &Sweep, due: &Due) -> Result<(u64, u64), QueryError> {
     let mut chain = Chain::of(connection, due.account).await?;
     let removed = remove(connection, due.account, &due.goes).await?;
     let ids: Vec<_> = due.ends.iter().map(|(key, _)| key.session.0).collect();
-    let still = connection.query(&STILL_EXPIRED, &[&due.account.0, &ids, &slice.now.0]).await?;
+    let still = connection.query(&STILL_EXPIRED, &[&due.account.0, &ids, &sweep.now.0]).await?;
     let still: Vec<Uuid> = still.iter().map(|row| row.try_get("id")).collect::<Result<_, _>>()?;
     let mut ended = Vec::new();
     for cause in [EndCause::Expired, EndCause::Idle] {
         let over = due.ends.iter().filter(|(key, why)| *why == cause && still.contains(&key.session.0));
         let over: Vec<_> = over.map(|(key, _)| key.session).collect();
         if !over.is_empty() {
-            let ending = Ending::by_itself(cause, slice.now);
+            let ending = Ending::by_itself(cause, sweep.now);
             ended.extend(mark_ended(connection, due.account, &over, &ending).await?);
         }
     }
     let told = due.ends.iter().filter(|(key, _)| ended.contains(&key.session.0));
-    let events = told.map(|(key, cause)| Ending::by_itself(*cause, slice.now).event(*key));
+    let events = told.map(|(key, cause)| Ending::by_itself(*cause, sweep.now).event(*key));
     chain.append_all(events.collect()).await?;
     Ok((ended.len() as u64, removed))
 }

@@ -10,7 +10,7 @@ use crate::audit::{Checkpoint, Entry, Event, Head};
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::session::{AccountId, SessionKey};
-use crate::store::Journal;
+use crate::store::{Journal, Slice};
 
 /// The end of one account's chain, inside the transaction that adds to it.
 pub(super) struct Chain<'c> {
@@ -43,10 +43,6 @@ impl<'c> Chain<'c> {
         })
     }
 
-    pub(super) fn account(&self) -> AccountId {
-        self.head.account
-    }
-
     pub(super) fn append(&mut self, mut event: Event) -> Result<()> {
         event.at = event.at.max(self.covered_before);
         let entry = self.head.add(event);
@@ -77,25 +73,20 @@ impl<'c> Chain<'c> {
 
 #[async_trait]
 impl Journal for SqliteStore {
-    async fn record(&self, event: Event) -> Result<(), Fault> {
-        let work = move |connection: &Connection| {
-            Chain::of(connection, event.account)?.append(event)?;
-            Ok(Outcome::Keep(()))
-        };
-        self.writer.write("record an event", work).await
-    }
-
-    async fn entries_of(&self, account: AccountId, limit: u32) -> Result<Vec<Entry>, Fault> {
+    async fn entries_of(&self, account: AccountId, slice: Slice<u64>) -> Result<Vec<Entry>, Fault> {
         self.readers
             .read("read an account's journal", move |connection| {
                 let mut statement = connection.prepare_cached(
                     "select *
                      from event
                      where account_id = ?1
+                       and id < ?2
                      order by id desc
-                     limit ?2",
+                     limit ?3",
                 )?;
-                let found = statement.query_map(params![bytes(&account.0), limit], rows::entry)?;
+                let after = slice.after.map(integer).transpose()?.unwrap_or(i64::MAX);
+                let found =
+                    statement.query_map(params![bytes(&account.0), after, slice.limit], rows::entry)?;
                 found.collect()
             })
             .await
@@ -117,7 +108,8 @@ impl Journal for SqliteStore {
             .await
     }
 
-    async fn entries(&self, after: Option<(AccountId, u64)>, limit: u32) -> Result<Vec<Entry>, Fault> {
+    async fn entries(&self, slice: Slice<(AccountId, u64)>) -> Result<Vec<Entry>, Fault> {
+        let Slice { after, limit } = slice;
         self.readers
             .read("read the journal", move |connection| {
                 let mut statement = connection.prepare_cached(
@@ -135,15 +127,10 @@ impl Journal for SqliteStore {
             .await
     }
 
-    async fn heads(
-        &self,
-        before: Timestamp,
-        after: Option<AccountId>,
-        limit: u32,
-    ) -> Result<Vec<Head>, Fault> {
+    async fn heads(&self, before: Timestamp, slice: Slice<AccountId>) -> Result<Vec<Head>, Fault> {
         self.readers
             .read("read the heads of the journal", move |connection| {
-                heads(connection, before, after, limit as usize)
+                heads(connection, before, slice.after, slice.limit as usize)
             })
             .await
     }
@@ -162,7 +149,7 @@ impl Journal for SqliteStore {
             .await
     }
 
-    async fn checkpoints(&self, after: u64, limit: u32) -> Result<Vec<Checkpoint>, Fault> {
+    async fn checkpoints(&self, slice: Slice<u64>) -> Result<Vec<Checkpoint>, Fault> {
         self.readers
             .read("read the checkpoints", move |connection| {
                 let mut statement = connection.prepare_cached(
@@ -172,7 +159,8 @@ impl Journal for SqliteStore {
                      order by number
                      limit ?2",
                 )?;
-                let found = statement.query_map(params![integer(after)?, limit], rows::checkpoint)?;
+                let after = slice.after.map(integer).transpose()?.unwrap_or(i64::MIN);
+                let found = statement.query_map(params![after, slice.limit], rows::checkpoint)?;
                 found.collect()
             })
             .await

@@ -98,7 +98,11 @@ fn external(row: &Row<'_>) -> Result<Option<External>> {
 }
 
 pub(super) fn credential(row: &Row<'_>) -> Result<Credential> {
-    Ok(Credential { account: account(row)?, password_hash: row.get("password_hash")? })
+    let secret: Option<Vec<u8>> = row.get("secret")?;
+    let password_hash = secret.map(String::from_utf8).transpose();
+    let password_hash =
+        password_hash.map_err(|error| Error::FromSqlConversionFailure(0, Type::Blob, error.into()))?;
+    Ok(Credential { account: account(row)?, password_hash })
 }
 
 pub(super) fn entry(row: &Row<'_>) -> Result<Entry> {

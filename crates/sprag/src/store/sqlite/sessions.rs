@@ -1,21 +1,18 @@
-//! Sessions: the hot path and what surrounds it.
+//! Sessions: the hot path, and the row that it moves.
 
 use async_trait::async_trait;
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Result, params};
 
 use super::SqliteStore;
 use super::journal::Chain;
-use super::rows::{self, START, bytes, integer};
-use super::sweep::thin_out;
+use super::rows::{self, bytes, integer};
 use super::writer::Outcome;
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::policy::MAX_RETRIES;
 use crate::ratchet::{Retried, Rotation, SessionState};
-use crate::session::{
-    AccountId, EndCause, Epoch, Generation, Methods, Session, SessionDetail, SessionId, SessionKey,
-};
-use crate::store::{Ending, Opened, Opening, Rotated, Sessions, Slice, Swept, TokenBinding};
+use crate::session::{Epoch, Generation, Methods, Session, SessionDetail, SessionKey};
+use crate::store::{Rotated, Sessions, Sweep, Swept};
 
 /// Turns a row where [`Rotation::applies_to`] holds, account and all.
 pub(super) const ROTATE: &str = "
@@ -54,10 +51,6 @@ const RESTAMP: &str = "
 
 #[async_trait]
 impl Sessions for SqliteStore {
-    async fn open(&self, opening: Opening) -> Result<Opened, Fault> {
-        self.writer.write("open a session", move |connection| open(connection, &opening)).await
-    }
-
     async fn find(&self, key: SessionKey) -> Result<Option<SessionState>, Fault> {
         self.readers
             .read("find a session", move |connection| {
@@ -116,87 +109,9 @@ impl Sessions for SqliteStore {
         self.writer.write("count a retry", work).await
     }
 
-    async fn bind_imported_token(&self, binding: TokenBinding) -> Result<bool, Fault> {
-        let work = move |connection: &Connection| {
-            let mut statement = connection.prepare_cached(
-                "update session
-                 set secret_hash = ?4
-                 where account_id = ?1
-                   and id = ?2
-                   and secret_hash = ?3",
-            )?;
-            let TokenBinding { key, from, to } = binding;
-            let bound = statement.execute(params![bytes(&key.account.0), bytes(&key.session.0), from, to])?;
-            Ok(Outcome::Keep(bound > 0))
-        };
-        self.writer.write("bind an imported token", work).await
+    async fn sweep(&self, sweep: Sweep) -> Result<Swept, Fault> {
+        self.sweep_slice(sweep).await
     }
-
-    async fn end(&self, key: SessionKey, ending: Ending) -> Result<bool, Fault> {
-        let work = move |connection: &Connection| {
-            let mut chain = Chain::of(connection, key.account)?;
-            Ok(Outcome::Keep(end(connection, &mut chain, key, &ending)?))
-        };
-        self.writer.write("end a session", work).await
-    }
-
-    async fn end_all(
-        &self,
-        account: AccountId,
-        except: Option<SessionId>,
-        ending: Ending,
-    ) -> Result<u64, Fault> {
-        let work = move |connection: &Connection| {
-            let mut chain = Chain::of(connection, account)?;
-            Ok(Outcome::Keep(end_all(connection, &mut chain, except, &ending)?))
-        };
-        self.writer.write("end an account's sessions", work).await
-    }
-
-    async fn of(
-        &self,
-        account: AccountId,
-        after: Option<SessionId>,
-        limit: u32,
-    ) -> Result<Vec<(Session, SessionDetail)>, Fault> {
-        self.readers
-            .read("list an account's sessions", move |connection| {
-                let mut statement = connection.prepare_cached(
-                    "select s.*, d.ip, d.user_agent, d.device, d.ended_ip
-                     from session s
-                     left join session_detail d on d.account_id = s.account_id and d.session_id = s.id
-                     where s.account_id = ?1 and s.id > ?2
-                     order by s.id
-                     limit ?3",
-                )?;
-                let after = after.as_ref().map_or(START, |after| bytes(&after.0));
-                let found = statement.query_map(params![bytes(&account.0), after, limit], both)?;
-                found.collect()
-            })
-            .await
-    }
-
-    async fn named(&self, session: SessionId) -> Result<Option<(Session, SessionDetail)>, Fault> {
-        self.readers
-            .read("find a session by its id", move |connection| {
-                let mut statement = connection.prepare_cached(
-                    "select s.*, d.ip, d.user_agent, d.device, d.ended_ip
-                     from session_detail d
-                     join session s on s.account_id = d.account_id and s.id = d.session_id
-                     where d.session_id = ?1",
-                )?;
-                statement.query_row([bytes(&session.0)], both).optional()
-            })
-            .await
-    }
-
-    async fn sweep(&self, slice: Slice) -> Result<Swept, Fault> {
-        self.sweep_slice(slice).await
-    }
-}
-
-fn both(row: &rusqlite::Row<'_>) -> Result<(Session, SessionDetail)> {
-    Ok((rows::session(row)?, rows::detail(row)?))
 }
 
 /// Runs [`ROTATE`].
@@ -278,33 +193,8 @@ fn rotated(row: &rusqlite::Row<'_>) -> Result<Rotated> {
     })
 }
 
-fn open(connection: &Connection, opening: &Opening) -> Result<Outcome<Opened>> {
-    let Opening { session, detail, replaces, most, event, .. } = opening;
-    if !super::accounts::stands(connection, session.key.account, session.epoch)? {
-        return Ok(Outcome::Undo(Opened::AccountMoved));
-    }
-    insert(connection, session, detail)?;
-    let mut chain = Chain::of(connection, session.key.account)?;
-    chain.append(event.clone())?;
-    let ending = Ending::along_with(event, EndCause::Replaced);
-    let account = session.key.account;
-    let mut has_replaced_a_live_one = false;
-    if let Some(session) = *replaces {
-        let key = SessionKey { account, session };
-        has_replaced_a_live_one = opening.spares_the_rest && lives(connection, key, ending.at)?;
-        end(connection, &mut chain, key, &ending)?;
-    }
-    if *most < u32::MAX {
-        let surplus = surplus(connection, session.key, *most, ending.at)?;
-        for session in surplus.into_iter().take(opening.may_give_way(has_replaced_a_live_one)) {
-            end(connection, &mut chain, SessionKey { account, session }, &ending)?;
-        }
-        thin_out(connection, account)?;
-    }
-    Ok(Outcome::Keep(Opened::Open))
-}
-
-pub(super) fn insert(connection: &Connection, session: &Session, detail: &SessionDetail) -> Result<()> {
+/// Stores a row and what people read of it; `false` where there is a session of its id.
+pub(super) fn insert(connection: &Connection, session: &Session, detail: &SessionDetail) -> Result<bool> {
     let mut statement = connection.prepare_cached(
         "insert into session (
              account_id, id, profile, generation, secret_hash, epoch, created_at, rotated_at,
@@ -313,9 +203,10 @@ pub(super) fn insert(connection: &Connection, session: &Session, detail: &Sessio
              streak, streak_generation, ended_at, ended_cause
          )
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
-                 ?23)",
+                 ?23)
+         on conflict do nothing",
     )?;
-    statement.execute(params![
+    let stored = statement.execute(params![
         bytes(&session.key.account.0),
         bytes(&session.key.session.0),
         session.profile.0,
@@ -340,6 +231,9 @@ pub(super) fn insert(connection: &Connection, session: &Session, detail: &Sessio
         session.ended.map(|ended| ended.at.0),
         session.ended.map(|ended| ended.cause.name()),
     ])?;
+    if stored == 0 {
+        return Ok(false);
+    }
     let mut statement = connection.prepare_cached(
         "insert into session_detail (account_id, session_id, ip, user_agent, device, ended_ip)
          values (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -352,128 +246,11 @@ pub(super) fn insert(connection: &Connection, session: &Session, detail: &Sessio
         detail.device,
         detail.ended_ip,
     ])?;
-    Ok(())
+    Ok(true)
 }
 
 fn optional(generation: Option<Generation>) -> Result<Option<i64>> {
     generation.map(|generation| integer(generation.0)).transpose()
-}
-
-fn lives(connection: &Connection, key: SessionKey, now: Timestamp) -> Result<bool> {
-    let mut statement = connection.prepare_cached(
-        "select exists (
-             select 1
-             from session
-             where account_id = ?1
-               and id = ?2
-               and ended_at is null
-               and idle_expires_at > ?3
-               and expires_at > ?3
-         )",
-    )?;
-    statement.query_row(params![bytes(&key.account.0), bytes(&key.session.0), now.0], |row| row.get(0))
-}
-
-/// The live sessions that give way to a new one, longest unused first, so that `most` are left.
-fn surplus(connection: &Connection, new: SessionKey, most: u32, now: Timestamp) -> Result<Vec<SessionId>> {
-    let mut statement = connection.prepare_cached(
-        "select id
-         from session
-         where account_id = ?1
-           and id <> ?2
-           and ended_at is null
-           and idle_expires_at > ?3
-           and expires_at > ?3
-         order by rotated_at desc, id desc
-         limit -1 offset ?4",
-    )?;
-    let found = statement.query_map(
-        params![bytes(&new.account.0), bytes(&new.session.0), now.0, most.saturating_sub(1)],
-        |row| rows::id(row, "id").map(SessionId),
-    )?;
-    let mut surplus: Vec<SessionId> = found.collect::<Result<_>>()?;
-    surplus.reverse();
-    Ok(surplus)
-}
-
-/// Ends one session; `false` where there is none or it had ended.
-pub(super) fn end(
-    connection: &Connection,
-    chain: &mut Chain<'_>,
-    key: SessionKey,
-    ending: &Ending,
-) -> Result<bool> {
-    let mut statement = connection.prepare_cached(
-        "update session
-         set ended_at = ?3,
-             ended_cause = ?4
-         where account_id = ?1
-           and id = ?2
-           and ended_at is null",
-    )?;
-    let is_ended = statement.execute(params![
-        bytes(&key.account.0),
-        bytes(&key.session.0),
-        ending.at.0,
-        ending.cause.name()
-    ])? > 0;
-    if is_ended {
-        note_ending(connection, chain, key, ending)?;
-    }
-    Ok(is_ended)
-}
-
-/// Ends all of a chain's account's live sessions, but one; in the order of their ids.
-pub(super) fn end_all(
-    connection: &Connection,
-    chain: &mut Chain<'_>,
-    except: Option<SessionId>,
-    ending: &Ending,
-) -> Result<u64> {
-    let account = chain.account();
-    let mut statement = connection.prepare_cached(
-        "update session
-         set ended_at = ?3,
-             ended_cause = ?4
-         where account_id = ?1
-           and id is not ?2
-           and ended_at is null
-         returning id",
-    )?;
-    let found = statement.query_map(
-        params![
-            bytes(&account.0),
-            except.as_ref().map(|except| bytes(&except.0)),
-            ending.at.0,
-            ending.cause.name()
-        ],
-        |row| rows::id(row, "id").map(SessionId),
-    )?;
-    let mut ended: Vec<SessionId> = found.collect::<Result<_>>()?;
-    ended.sort_unstable();
-    for session in &ended {
-        note_ending(connection, chain, SessionKey { account, session: *session }, ending)?;
-    }
-    Ok(ended.len() as u64)
-}
-
-/// What people read of an end.
-fn note_ending(
-    connection: &Connection,
-    chain: &mut Chain<'_>,
-    key: SessionKey,
-    ending: &Ending,
-) -> Result<()> {
-    if let Some(ip) = &ending.ip {
-        let mut statement = connection.prepare_cached(
-            "update session_detail
-             set ended_ip = ?3
-             where account_id = ?1
-               and session_id = ?2",
-        )?;
-        statement.execute(params![bytes(&key.account.0), bytes(&key.session.0), ip])?;
-    }
-    chain.append(ending.event(key))
 }
 
 #[cfg(test)]

@@ -6,12 +6,12 @@ use rusqlite::{Connection, Result, params};
 use super::SqliteStore;
 use super::journal::Chain;
 use super::rows::{self, START, bytes};
-use super::sessions::end;
+use super::steps::end;
 use super::writer::Outcome;
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::session::{AccountId, EndCause, SessionId, SessionKey};
-use crate::store::{Ending, MAX_ENDED_KEPT, Slice, Swept};
+use crate::store::{Ending, MAX_ENDED_KEPT, Sweep, Swept};
 
 /// A row that the sweep has something to do with.
 struct Due {
@@ -21,13 +21,13 @@ struct Due {
 }
 
 impl SqliteStore {
-    pub(super) async fn sweep_slice(&self, slice: Slice) -> Result<Swept, Fault> {
+    pub(super) async fn sweep_slice(&self, sweep: Sweep) -> Result<Swept, Fault> {
         const DOING: &str = "sweep sessions";
-        let (seen, due) = self.readers.read(DOING, move |connection| look(connection, &slice)).await?;
+        let (seen, due) = self.readers.read(DOING, move |connection| look(connection, &sweep)).await?;
         if due.is_empty() {
             return Ok(seen);
         }
-        let work = move |connection: &Connection| Ok(Outcome::Keep(apply(connection, &slice, seen, &due)?));
+        let work = move |connection: &Connection| Ok(Outcome::Keep(apply(connection, &sweep, seen, &due)?));
         self.writer.write(DOING, work).await
     }
 }
@@ -51,8 +51,8 @@ pub(super) fn thin_out(connection: &Connection, account: AccountId) -> Result<()
 }
 
 /// Looks through the slice.
-fn look(connection: &Connection, slice: &Slice) -> Result<(Swept, Vec<Due>)> {
-    let rows = slice.rows.max(1);
+fn look(connection: &Connection, sweep: &Sweep) -> Result<(Swept, Vec<Due>)> {
+    let rows = sweep.slice.limit.max(1);
     let mut statement = connection.prepare_cached(
         "select account_id, id, idle_expires_at, expires_at, ended_at
          from session
@@ -60,10 +60,9 @@ fn look(connection: &Connection, slice: &Slice) -> Result<(Swept, Vec<Due>)> {
          order by account_id, id
          limit ?3",
     )?;
-    let (account, session) = slice
-        .after
-        .as_ref()
-        .map_or((START, START), |after| (bytes(&after.account.0), bytes(&after.session.0)));
+    let after = sweep.slice.after;
+    let (account, session) =
+        after.as_ref().map_or((START, START), |after| (bytes(&after.account.0), bytes(&after.session.0)));
     let mut found = statement.query(params![account, session, rows])?;
     let mut swept = Swept::default();
     let mut due = Vec::new();
@@ -74,12 +73,12 @@ fn look(connection: &Connection, slice: &Slice) -> Result<(Swept, Vec<Due>)> {
         swept.next = Some(key);
         let ended_at: Option<i64> = row.get("ended_at")?;
         match ended_at {
-            Some(at) if Timestamp(at) <= slice.removes_until() => due.push(Due { key, cause: None }),
+            Some(at) if Timestamp(at) <= sweep.removes_until() => due.push(Due { key, cause: None }),
             Some(_) => {}
-            None if slice.now.0 >= row.get("expires_at")? => {
+            None if sweep.now.0 >= row.get("expires_at")? => {
                 due.push(Due { key, cause: Some(EndCause::Expired) });
             }
-            None if slice.now.0 >= row.get("idle_expires_at")? => {
+            None if sweep.now.0 >= row.get("idle_expires_at")? => {
                 due.push(Due { key, cause: Some(EndCause::Idle) });
             }
             None => {}
@@ -90,14 +89,16 @@ fn look(connection: &Connection, slice: &Slice) -> Result<(Swept, Vec<Due>)> {
 }
 
 /// Does what is due, where it still is.
-fn apply(connection: &Connection, slice: &Slice, mut swept: Swept, due: &[Due]) -> Result<Swept> {
+fn apply(connection: &Connection, sweep: &Sweep, mut swept: Swept, due: &[Due]) -> Result<Swept> {
     for Due { key, cause } in due {
         match *cause {
             None if remove(connection, *key)? => swept.removed += 1,
-            Some(cause) if is_still_expired(connection, *key, slice.now)? => {
-                let mut chain = Chain::of(connection, key.account)?;
-                let ending = Ending::by_itself(cause, slice.now);
-                swept.ended += u64::from(end(connection, &mut chain, *key, &ending)?);
+            Some(cause) if is_still_expired(connection, *key, sweep.now)? => {
+                let ending = Ending::by_itself(cause, sweep.now);
+                if end(connection, *key, &ending)? {
+                    Chain::of(connection, key.account)?.append(ending.event(*key))?;
+                    swept.ended += 1;
+                }
             }
             _ => {}
         }

@@ -329,8 +329,7 @@ mod tests {
     }
 
     fn insert(connection: &Connection, id: u8) -> rusqlite::Result<Outcome<()>> {
-        let insert = "insert into account (id, epoch, is_admin, created_at, password_hash)
-                      values (?1, 0, 0, 0, 'hash')";
+        let insert = "insert into account (id, epoch, is_admin, created_at) values (?1, 0, 0, 0)";
         connection.execute(insert, [[id; 16]]).map(|_| Outcome::Keep(()))
     }
 

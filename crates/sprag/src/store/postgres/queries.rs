@@ -1,0 +1,203 @@
+//! What is read of accounts and sessions.
+
+use async_trait::async_trait;
+use futures_util::FutureExt as _;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use super::PostgresStore;
+use super::connection::{Connection, Sql};
+use super::error::QueryError;
+use super::rows;
+use crate::account::{Account, Name};
+use crate::error::Fault;
+use crate::session::{AccountId, Session, SessionDetail, SessionId};
+use crate::store::{Credential, CredentialId, Queries, Slice};
+
+pub(super) const CREDENTIAL_OF: Sql = Sql {
+    text: "
+    select a.id, a.epoch, a.disabled_at, a.is_admin, a.created_at, a.username, a.email,
+           a.external_id, a.external_profile, a.role, a.name, a.given_name, a.family_name, c.secret
+    from account a
+    left join credential c on c.account_id = a.id and c.kind = $2 and c.id = $3
+    where a.id = $1",
+    types: &[Type::UUID, Type::TEXT, Type::UUID],
+};
+
+/// Two statements, not a join: the name and the account stand on different shards.
+pub(super) const IDENTITY: Sql = Sql {
+    text: "
+    select account_id
+    from identity
+    where kind = $1
+      and value = $2",
+    types: &[Type::TEXT, Type::TEXT],
+};
+
+#[async_trait]
+impl Queries for PostgresStore {
+    async fn account(&self, id: AccountId) -> Result<Option<Account>, Fault> {
+        const ACCOUNT: Sql = Sql {
+            text: "
+            select id, epoch, disabled_at, is_admin, created_at, username, email,
+                   external_id, external_profile, role, name, given_name, family_name
+            from account
+            where id = $1",
+            types: &[Type::UUID],
+        };
+        self.pool
+            .statement("find an account", &id, |connection, id| {
+                async move {
+                    let found = connection.optional(&ACCOUNT, &[&id.0]).await?;
+                    found.map(|row| rows::account(&row)).transpose()
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    async fn credential(&self, name: &Name) -> Result<Option<Credential>, Fault> {
+        self.pool
+            .statement("find an account by its name", name, |connection, name| {
+                async move {
+                    let Some(row) = connection.optional(&IDENTITY, &[&name.kind.name(), &name.value]).await?
+                    else {
+                        return Ok(None);
+                    };
+                    credential_of(connection, AccountId(row.try_get("account_id")?)).await
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    async fn credential_of(&self, id: AccountId) -> Result<Option<Credential>, Fault> {
+        self.pool
+            .statement("find an account's password hash", &id, |connection, id| {
+                credential_of(connection, *id).boxed()
+            })
+            .await
+    }
+
+    async fn accounts(&self, slice: Slice<AccountId>) -> Result<Vec<Account>, Fault> {
+        const ACCOUNTS: Sql = Sql {
+            text: "
+            select id, epoch, disabled_at, is_admin, created_at, username, email,
+                   external_id, external_profile, role, name, given_name, family_name
+            from account
+            where id > $1
+            order by id
+            limit $2",
+            types: &[Type::UUID, Type::INT8],
+        };
+        // No account has the first id there is.
+        let after = slice.after.map_or(Uuid::nil(), |after| after.0);
+        self.pool
+            .statement("list accounts", &(after, i64::from(slice.limit)), |connection, (after, limit)| {
+                async move {
+                    let found = connection.query(&ACCOUNTS, &[after, limit]).await?;
+                    found.iter().map(rows::account).collect()
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    async fn without_password(&self, first: AccountId, last: AccountId) -> Result<Vec<AccountId>, Fault> {
+        const WITHOUT_PASSWORD: Sql = Sql {
+            text: "
+            select a.id
+            from account a
+            where a.id between $1 and $2
+              and not exists (
+                  select 1
+                  from credential c
+                  where c.account_id = a.id
+                    and c.kind = $3
+                    and c.id = $4
+              )
+            order by a.id",
+            types: &[Type::UUID, Type::UUID, Type::TEXT, Type::UUID],
+        };
+        self.pool
+            .statement("look for accounts without a password", &(first, last), |connection, (first, last)| {
+                async move {
+                    let CredentialId { kind, id } = CredentialId::PASSWORD;
+                    let found =
+                        connection.query(&WITHOUT_PASSWORD, &[&first.0, &last.0, &kind.name(), &id]).await?;
+                    found.iter().map(|row| Ok(AccountId(row.try_get("id")?))).collect()
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    async fn of(
+        &self,
+        account: AccountId,
+        slice: Slice<SessionId>,
+    ) -> Result<Vec<(Session, SessionDetail)>, Fault> {
+        const OF: Sql = Sql {
+            text: "
+            select s.account_id, s.id, s.generation, s.epoch, s.created_at, s.rotated_at, s.idle_expires_at,
+                   s.expires_at, s.streak_generation, s.ended_at, s.profile, s.retries, s.streak,
+                   s.secret_hash, s.retry_hash, s.previous_retry_hash, s.instance_hash, s.other_instance_hash,
+                   s.taken_generation, s.contested_generation, s.authenticated_at, s.methods, s.ended_cause,
+                   d.ip, d.user_agent, d.device, d.ended_ip
+            from session s
+            left join session_detail d on d.account_id = s.account_id and d.session_id = s.id
+            where s.account_id = $1
+              and s.id > $2
+            order by s.id
+            limit $3",
+            types: &[Type::UUID, Type::UUID, Type::INT8],
+        };
+        // No session has the first id there is.
+        let after = slice.after.map_or(Uuid::nil(), |after| after.0);
+        self.pool
+            .statement(
+                "list an account's sessions",
+                &(account, after, i64::from(slice.limit)),
+                |connection, given| {
+                    async move {
+                        let found = connection.query(&OF, &[&given.0.0, &given.1, &given.2]).await?;
+                        found.iter().map(both).collect()
+                    }
+                    .boxed()
+                },
+            )
+            .await
+    }
+
+    async fn named(&self, session: SessionId) -> Result<Option<(Session, SessionDetail)>, Fault> {
+        const NAMED: Sql = Sql {
+            text: "
+            select s.account_id, s.id, s.generation, s.epoch, s.created_at, s.rotated_at, s.idle_expires_at,
+                   s.expires_at, s.streak_generation, s.ended_at, s.profile, s.retries, s.streak,
+                   s.secret_hash, s.retry_hash, s.previous_retry_hash, s.instance_hash, s.other_instance_hash,
+                   s.taken_generation, s.contested_generation, s.authenticated_at, s.methods, s.ended_cause,
+                   d.ip, d.user_agent, d.device, d.ended_ip
+            from session_detail d
+            join session s on s.account_id = d.account_id and s.id = d.session_id
+            where d.session_id = $1",
+            types: &[Type::UUID],
+        };
+        self.pool
+            .statement("find a session by its id", &session, |connection, session| {
+                async move { connection.optional(&NAMED, &[&session.0]).await?.map(|row| both(&row)).transpose() }
+                    .boxed()
+            })
+            .await
+    }
+}
+
+fn both(row: &Row) -> Result<(Session, SessionDetail), QueryError> {
+    Ok((rows::session(row)?, rows::detail(row)?))
+}
+
+async fn credential_of(connection: &Connection, id: AccountId) -> Result<Option<Credential>, QueryError> {
+    let CredentialId { kind, id: password } = CredentialId::PASSWORD;
+    let found = connection.optional(&CREDENTIAL_OF, &[&id.0, &kind.name(), &password]).await?;
+    found.map(|row| rows::credential(&row)).transpose()
+}

@@ -1,0 +1,68 @@
+//! What is read of accounts and sessions besides a refresh's own row.
+
+use async_trait::async_trait;
+
+use crate::account::{Account, Name};
+use crate::error::Fault;
+use crate::session::{AccountId, Session, SessionDetail, SessionId};
+
+/// Looks at accounts and sessions.
+#[async_trait]
+pub trait Queries: Send + Sync {
+    /// Finds an account.
+    async fn account(&self, id: AccountId) -> Result<Option<Account>, Fault>;
+
+    /// Finds the account a name leads to, with its password hash.
+    async fn credential(&self, name: &Name) -> Result<Option<Credential>, Fault>;
+
+    /// Finds an account with its password hash.
+    async fn credential_of(&self, id: AccountId) -> Result<Option<Credential>, Fault>;
+
+    /// Accounts in the order they were made.
+    async fn accounts(&self, slice: Slice<AccountId>) -> Result<Vec<Account>, Fault>;
+
+    /// Those of the accounts from `first` to `last`, in the order of their ids, that have no password.
+    async fn without_password(&self, first: AccountId, last: AccountId) -> Result<Vec<AccountId>, Fault>;
+
+    /// An account's sessions, ended ones too, in the order of their ids.
+    async fn of(
+        &self,
+        account: AccountId,
+        slice: Slice<SessionId>,
+    ) -> Result<Vec<(Session, SessionDetail)>, Fault>;
+
+    /// The session of that id, whoever's it is.
+    async fn named(&self, session: SessionId) -> Result<Option<(Session, SessionDetail)>, Fault>;
+}
+
+/// A part of a listing: everything that is listed is read so.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Slice<K> {
+    /// The last one of the slice before; `None` at the beginning.
+    pub after: Option<K>,
+    /// How many at most.
+    pub limit: u32,
+}
+
+impl<K> Slice<K> {
+    /// The first slice of a listing.
+    #[must_use]
+    pub fn first(limit: u32) -> Self {
+        Self { after: None, limit }
+    }
+
+    /// The slice after that one; the first where there is none.
+    #[must_use]
+    pub fn after(after: Option<K>, limit: u32) -> Self {
+        Self { after, limit }
+    }
+}
+
+/// An account and what its password must match.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// The account.
+    pub account: Account,
+    /// Its password hash (PHC string, or that of the system it was imported from), if it has a password.
+    pub password_hash: Option<String>,
+}

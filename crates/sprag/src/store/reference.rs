@@ -1,0 +1,171 @@
+//! What a commit does, as one pure function on what belongs to one account. The memory store is made of it, and the
+//! contract throws random commits at it and at every other store, and fails where they disagree.
+
+use std::collections::BTreeMap;
+
+use super::steps::{
+    AccountState, Commit, Committed, CredentialId, Ending, MAX_ENDED_KEPT, Room, Step, Was, admits,
+};
+use crate::account::{Account, Name};
+use crate::audit::Event;
+use crate::clock::Timestamp;
+use crate::session::{Ended, Session, SessionDetail, SessionId, SessionKey};
+
+/// What belongs to one account. Before it is made, it has nothing.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Rows {
+    pub(super) account: Option<Account>,
+    pub(super) names: Vec<Name>,
+    pub(super) credentials: BTreeMap<CredentialId, Vec<u8>>,
+    pub(super) sessions: BTreeMap<SessionId, (Session, SessionDetail)>,
+}
+
+impl Commit {
+    /// What the rows are after the commit and what its journal tells, if it is done; `is_taken` says whether a name leads
+    /// to somebody already.
+    pub(super) fn apply(
+        &self,
+        before: &Rows,
+        is_taken: impl Fn(&Name) -> bool,
+    ) -> Result<(Rows, Vec<Event>), Committed> {
+        if !self.expect.holds(before.account.as_ref().map(AccountState::of)) {
+            return Err(Committed::AccountMoved);
+        }
+        let (mut rows, mut events) = (before.clone(), self.events.clone());
+        for (place, step) in self.steps.iter().enumerate() {
+            let ended = rows.take(step, &is_taken).ok_or(Committed::Missed { step: place })?;
+            let key = |session| SessionKey { account: self.account, session };
+            events.extend(ended.iter().map(|(session, ending)| ending.event(key(*session))));
+        }
+        Ok((rows, events))
+    }
+}
+
+/// The sessions that a step ended, and how.
+type EndedBy<'s> = Vec<(SessionId, &'s Ending)>;
+
+impl Rows {
+    /// Takes a step; `None` where it does not apply, and then what it did is to be thrown away.
+    fn take<'s>(&mut self, step: &'s Step, is_taken: impl Fn(&Name) -> bool) -> Option<EndedBy<'s>> {
+        match step {
+            Step::CreateAccount(account) => {
+                if self.account.is_some() {
+                    return None;
+                }
+                self.account = Some((**account).clone());
+            }
+            Step::AddName(name) => {
+                if self.account.is_none() || is_taken(name) || self.names.contains(name) {
+                    return None;
+                }
+                self.names.push(name.clone());
+            }
+            Step::PutCredential { id, was, to, .. } => self.put_credential(*id, was, to)?,
+            Step::MoveEpoch => {
+                let account = self.account.as_mut()?;
+                account.epoch = account.epoch.next();
+            }
+            Step::Disable { at } => {
+                let account = self.account.as_mut().filter(|account| account.disabled_at.is_none())?;
+                account.disabled_at = Some(*at);
+            }
+            Step::Enable => {
+                let account = self.account.as_mut().filter(|account| account.disabled_at.is_some())?;
+                account.disabled_at = None;
+            }
+            Step::OpenSession { session, detail } => self.open(session, detail)?,
+            Step::ForgetEnded => self.forget_ended(),
+            Step::BindImportedToken { session, from, to } => {
+                let (row, _) = self.sessions.get_mut(session).filter(|(row, _)| row.secret_hash == *from)?;
+                row.secret_hash = *to;
+            }
+            Step::MakeRoom(room) => return Some(self.make_room(room)),
+            Step::EndSession { session, ending } => {
+                return self.end(*session, ending).then(|| vec![(*session, ending)]);
+            }
+            Step::EndSessions { except, with, ending } => {
+                return self.end_sessions(*except, *with, ending);
+            }
+        }
+        Some(Vec::new())
+    }
+
+    fn put_credential(&mut self, id: CredentialId, was: &Was, to: &[u8]) -> Option<()> {
+        let found = self.credentials.get(&id);
+        let applies = match was {
+            Was::Missing => found.is_none(),
+            Was::This(was) => found == Some(was),
+            Was::Any => true,
+        };
+        (applies && self.account.is_some()).then(|| {
+            self.credentials.insert(id, to.to_vec());
+        })
+    }
+
+    fn open(&mut self, session: &Session, detail: &SessionDetail) -> Option<()> {
+        let account = self.account.as_ref().map(AccountState::of);
+        let id = session.key.session;
+        (admits(account, session) && !self.sessions.contains_key(&id)).then(|| {
+            self.sessions.insert(id, (session.clone(), detail.clone()));
+        })
+    }
+
+    /// Ends a session; `false` if there is none or it had ended.
+    pub(super) fn end(&mut self, session: SessionId, ending: &Ending) -> bool {
+        let live = self.sessions.get_mut(&session).filter(|(row, _)| row.ended.is_none());
+        let Some((row, detail)) = live else { return false };
+        row.ended = Some(Ended { at: ending.at, cause: ending.cause });
+        detail.ended_ip.clone_from(&ending.ip);
+        true
+    }
+
+    fn end_sessions<'s>(
+        &mut self,
+        except: Option<SessionId>,
+        with: Option<SessionId>,
+        ending: &'s Ending,
+    ) -> Option<EndedBy<'s>> {
+        let live = self.sessions.iter().filter(|(id, (row, _))| row.ended.is_none() && Some(**id) != except);
+        let live: Vec<SessionId> = live.map(|(id, _)| *id).collect();
+        if with.is_some_and(|with| !live.contains(&with)) {
+            return None;
+        }
+        Some(live.into_iter().filter(|id| self.end(*id, ending)).map(|id| (id, ending)).collect())
+    }
+
+    fn make_room<'s>(&mut self, room: &'s Room) -> EndedBy<'s> {
+        let (now, ending) = (room.ending.at, &room.ending);
+        let replaced = room.replaces.filter(|id| self.sessions.contains_key(id));
+        let has_replaced_a_live_one = replaced.is_some_and(|id| self.sessions[&id].0.is_live(now));
+        let mut ended: Vec<SessionId> = replaced.into_iter().filter(|id| self.end(*id, ending)).collect();
+        let surplus = self.surplus(room.most, now);
+        for id in surplus.into_iter().take(room.may_give_way(has_replaced_a_live_one)) {
+            self.end(id, ending);
+            ended.push(id);
+        }
+        ended.into_iter().map(|id| (id, ending)).collect()
+    }
+
+    /// The live sessions that give way, longest unused first, so that with one more there are `most`.
+    fn surplus(&self, most: u32, now: Timestamp) -> Vec<SessionId> {
+        let mut live: Vec<&Session> = self
+            .sessions
+            .values()
+            .map(|(session, _)| session)
+            .filter(|session| session.is_live(now))
+            .collect();
+        live.sort_by_key(|session| (session.rotated_at, session.key));
+        let stay = most.saturating_sub(1) as usize;
+        live.iter().take(live.len().saturating_sub(stay)).map(|session| session.key.session).collect()
+    }
+
+    fn forget_ended(&mut self) {
+        let ended = self.sessions.iter().filter_map(|(id, (session, _))| Some((session.ended?.at, *id)));
+        let mut ended: Vec<(Timestamp, SessionId)> = ended.collect();
+        ended.sort_unstable();
+        let beyond = ended.len().saturating_sub(MAX_ENDED_KEPT as usize);
+        for (_, id) in &ended[..beyond] {
+            self.sessions.remove(id);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! A commit: the account as it is expected, step by step, and then the journal; all in one savepoint.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension as _, Result};
+
+use super::SqliteStore;
+use super::journal::Chain;
+use super::rows::bytes;
+use super::steps;
+use super::writer::Outcome;
+use crate::error::Fault;
+use crate::session::{AccountId, Epoch, SessionKey};
+use crate::store::steps::{AccountState, admits};
+use crate::store::{Commit, Commits, Committed, Step};
+
+#[async_trait]
+impl Commits for SqliteStore {
+    async fn commit(&self, commit: Commit) -> Result<Committed, Fault> {
+        commit.expect_one_account()?;
+        self.writer.write(commit.doing(), move |connection| run(connection, commit)).await
+    }
+}
+
+fn run(connection: &Connection, commit: Commit) -> Result<Outcome<Committed>> {
+    let Commit { account, expect, steps, events } = commit;
+    let mut state = state(connection, account)?;
+    if !expect.holds(state) {
+        return Ok(Outcome::Undo(Committed::AccountMoved));
+    }
+    let mut ends = Vec::new();
+    for (place, step) in steps.iter().enumerate() {
+        let Some(ended) = take(connection, account, state, step)? else {
+            return Ok(Outcome::Undo(Committed::Missed { step: place }));
+        };
+        state = AccountState::after(state, step);
+        ends.extend(ended);
+    }
+    let ended = ends.len() as u64;
+    if !events.is_empty() || !ends.is_empty() {
+        let mut chain = Chain::of(connection, account)?;
+        let ends =
+            ends.iter().map(|(session, ending)| ending.event(SessionKey { account, session: *session }));
+        events.into_iter().chain(ends).try_for_each(|event| chain.append(event))?;
+    }
+    Ok(Outcome::Keep(Committed::Done { ended }))
+}
+
+/// The account as it stands; `None` if there is none.
+fn state(connection: &Connection, account: AccountId) -> Result<Option<AccountState>> {
+    let mut statement = connection.prepare_cached(
+        "select epoch, disabled_at is not null as is_disabled
+         from account
+         where id = ?1",
+    )?;
+    let state = |row: &rusqlite::Row<'_>| {
+        Ok(AccountState { epoch: Epoch(row.get("epoch")?), is_disabled: row.get("is_disabled")? })
+    };
+    statement.query_row([bytes(&account.0)], state).optional()
+}
+
+/// Takes a step, and says which sessions ended by it; `None` where it does not apply.
+fn take<'s>(
+    connection: &Connection,
+    account: AccountId,
+    state: Option<AccountState>,
+    step: &'s Step,
+) -> Result<Option<steps::EndedBy<'s>>> {
+    let applies = match step {
+        Step::CreateAccount(account) => steps::create_account(connection, account)?,
+        Step::AddName(name) => state.is_some() && steps::add_name(connection, account, name)?,
+        Step::PutCredential { id, was, to, at } => {
+            state.is_some() && steps::put_credential(connection, account, *id, (was, to), *at)?
+        }
+        Step::MoveEpoch => steps::move_epoch(connection, account)?,
+        Step::Disable { at } => steps::disable(connection, account, *at)?,
+        Step::Enable => steps::enable(connection, account)?,
+        Step::OpenSession { session, detail } => {
+            admits(state, session) && super::sessions::insert(connection, session, detail)?
+        }
+        Step::ForgetEnded => super::sweep::thin_out(connection, account).map(|()| true)?,
+        Step::BindImportedToken { session, from, to } => {
+            steps::bind_imported_token(connection, SessionKey { account, session: *session }, (from, to))?
+        }
+        Step::MakeRoom(room) => return steps::make_room(connection, account, room).map(Some),
+        Step::EndSession { session, ending } => {
+            let has_ended = steps::end(connection, SessionKey { account, session: *session }, ending)?;
+            return Ok(has_ended.then(|| vec![(*session, ending)]));
+        }
+        Step::EndSessions { except, with, ending } => {
+            return steps::end_sessions(connection, account, (*except, *with), ending);
+        }
+    };
+    Ok(applies.then(Vec::new))
+}

@@ -1,0 +1,366 @@
+//! What is written rarely, all by one verb: a [`Commit`] is a list of [`Step`]s that happen together or not at all.
+//!
+//! A step is named by what is meant, carries the condition under which it applies, and tells the caller nothing that it
+//! read. What each does to an account's rows is written once more in Rust, as a pure function ([`reference`]): the
+//! memory store is made of it, and the contract holds every other store against it.
+//!
+//! [`reference`]: super::reference
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use crate::account::{Account, Name};
+use crate::audit::{Event, EventKind};
+use crate::clock::Timestamp;
+use crate::error::Fault;
+use crate::session::{AccountId, EndCause, Epoch, SecretHash, Session, SessionDetail, SessionId, SessionKey};
+
+/// How many ended sessions of one account are kept, however recently they ended.
+///
+/// Whoever opens a session, by a log-in or a password change, removes those beyond it that ended longest ago
+/// ([`Step::ForgetEnded`]), with what people read of them; the journal stays. So an account has at most this many rows
+/// besides its live ones and those the sweep has yet to end, and looking through them all, as an opening does, takes a
+/// bounded time however fast somebody logs in.
+pub const MAX_ENDED_KEPT: u32 = 1000;
+
+/// Everything that is written but what a refresh and a sweep write.
+#[async_trait]
+pub trait Commits: Send + Sync {
+    /// Takes a commit's steps in their order, in one transaction with its events, if the account is as expected and
+    /// every step applies; otherwise nothing is stored, and nothing journalled.
+    ///
+    /// In the journal the commit's own events come first, in their order, then one for each session that ended by it: by
+    /// step, and within a step in the order that the step says.
+    ///
+    /// # Errors
+    /// A [`Fault`]; then nothing was stored, or the store will show what was.
+    async fn commit(&self, commit: Commit) -> Result<Committed, Fault>;
+
+    /// Adds an event to its account's chain: a commit without steps.
+    ///
+    /// # Errors
+    /// A [`Fault`], as [`commit`](Self::commit).
+    async fn record(&self, event: Event) -> Result<(), Fault> {
+        self.commit(Commit::telling(event)).await.map(drop)
+    }
+}
+
+/// What is to be written about one account, all of it or nothing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Commit {
+    /// Whose rows and whose journal.
+    pub account: AccountId,
+    /// What must hold of the account before the first step.
+    pub expect: Expect,
+    /// What changes, in this order: each step finds what those before it left.
+    pub steps: Vec<Step>,
+    /// What the journal says of it, besides the ends of sessions. All of this account.
+    pub events: Vec<Event>,
+}
+
+/// What must hold of an account for a commit to be more than nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Expect {
+    /// Nothing: the steps' own conditions decide.
+    Anything,
+    /// It may log in, and it is in the epoch in which something was verified.
+    Standing(Epoch),
+}
+
+/// One change, and the condition under which it applies. A step that does not apply undoes its whole commit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// Makes the account, where there is none of its id.
+    CreateAccount(Box<Account>),
+    /// Has a name lead to the account, where there is the account and the name leads to nobody.
+    AddName(Name),
+    /// Keeps what one of the account's credentials is verified with, where there is the account and of the credential what
+    /// [`Was`] says.
+    PutCredential {
+        /// Which credential.
+        id: CredentialId,
+        /// What it takes the place of.
+        was: Was,
+        /// What the credential is verified with from now on.
+        to: Vec<u8>,
+        /// When it was made.
+        at: Timestamp,
+    },
+    /// Moves the account's epoch by one, where there is the account: what was handed out before stops working.
+    MoveEpoch,
+    /// Disables the account, where it may log in. Its sessions and its epoch are other steps' business.
+    Disable {
+        /// Since when.
+        at: Timestamp,
+    },
+    /// Lets the account log in, where it is disabled.
+    Enable,
+    /// Ends the sessions that give way to one that a later step opens. It always applies.
+    MakeRoom(Room),
+    /// Opens a session, where there is none of its id and the account may log in and is in the session's epoch.
+    OpenSession {
+        /// Its row, one of the account's.
+        session: Box<Session>,
+        /// What people read of it.
+        detail: SessionDetail,
+    },
+    /// Ends one of the account's sessions, where it has not ended.
+    EndSession {
+        /// Which.
+        session: SessionId,
+        /// How.
+        ending: Ending,
+    },
+    /// Ends all of the account's sessions that have not ended, in the order of their ids; where one is named that must be
+    /// among them, only if it is.
+    EndSessions {
+        /// The one that stays.
+        except: Option<SessionId>,
+        /// The one that must be among them.
+        with: Option<SessionId>,
+        /// How.
+        ending: Ending,
+    },
+    /// Removes those of the account's ended sessions that ended before the last [`MAX_ENDED_KEPT`].
+    /// It always applies; the journal stays.
+    ForgetEnded,
+    /// Gives an imported session its secret, where its row has what it was imported with. Nothing else of the row changes,
+    /// so an ended one stays ended.
+    BindImportedToken {
+        /// Which.
+        session: SessionId,
+        /// What its row has had in place of a secret's hash since it was imported.
+        from: SecretHash,
+        /// SHA-256 of its secret from now on.
+        to: SecretHash,
+    },
+}
+
+/// Which sessions give way to a new one: first the one whose place it takes, if it has not ended, then the longest unused
+/// of those that live, until the new one makes [`most`](Self::most) of them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Room {
+    /// The session of the same account on the same device whose place the new one takes, if there is one.
+    pub replaces: Option<SessionId>,
+    /// How many live sessions the account may have, the new one included.
+    pub most: u32,
+    /// Whether just one session gives way where there are too many: the one that is replaced, or else the longest unused.
+    /// The account may have brought more than `most` from the source system, and nobody is logged out by moving.
+    pub spares_the_rest: bool,
+    /// How they end; what lives is seen at its moment.
+    pub ending: Ending,
+}
+
+impl Room {
+    /// How many sessions may give way, besides the one that is replaced; whether that one lived until then is for the
+    /// store to see in the same transaction, or log-ins at one moment would all take the place of one.
+    pub(super) fn may_give_way(&self, has_replaced_a_live_one: bool) -> usize {
+        match (self.spares_the_rest, has_replaced_a_live_one) {
+            (false, _) => usize::MAX,
+            (true, true) => 0,
+            (true, false) => 1,
+        }
+    }
+}
+
+/// How sessions are ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ending {
+    /// Why.
+    pub cause: EndCause,
+    /// When.
+    pub at: Timestamp,
+    /// By whom, as seen from here.
+    pub ip: Option<String>,
+    /// By which program, as it called itself.
+    pub user_agent: Option<String>,
+    /// What else the journal should say.
+    pub note: Option<String>,
+}
+
+impl Ending {
+    /// The journal's event for one session that ends so.
+    #[must_use]
+    pub fn event(&self, key: SessionKey) -> Event {
+        Event {
+            account: key.account,
+            at: self.at,
+            kind: EventKind::SessionEnded,
+            session: Some(key.session),
+            cause: Some(self.cause),
+            ip: self.ip.clone(),
+            user_agent: self.user_agent.clone(),
+            note: self.note.clone(),
+        }
+    }
+
+    /// An ending that nobody asked for in person.
+    #[must_use]
+    pub fn by_itself(cause: EndCause, at: Timestamp) -> Self {
+        Self { cause, at, ip: None, user_agent: None, note: None }
+    }
+
+    /// An ending that follows from what `event` tells: the same moment, address and client.
+    #[must_use]
+    pub fn along_with(event: &Event, cause: EndCause) -> Self {
+        Self { cause, at: event.at, ip: event.ip.clone(), user_agent: event.user_agent.clone(), note: None }
+    }
+}
+
+/// Which of an account's credentials.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct CredentialId {
+    /// What kind it is.
+    pub kind: CredentialKind,
+    /// Tells those of one kind apart.
+    pub id: Uuid,
+}
+
+impl CredentialId {
+    /// The password: an account has at most one.
+    pub const PASSWORD: Self = Self { kind: CredentialKind::Password, id: Uuid::nil() };
+}
+
+/// What somebody shows to prove who they are.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum CredentialKind {
+    /// A password, verified with its hash (a PHC string, or that of the system it was imported from).
+    Password,
+}
+
+impl CredentialKind {
+    /// The stable name, as it stands in the store.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+        }
+    }
+}
+
+/// What a credential takes the place of, in what it is verified with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Was {
+    /// Nothing: the account must have none of that id.
+    Missing,
+    /// This: what the account has must be verified with it.
+    This(Vec<u8>),
+    /// Whatever there is, or nothing: something else that the commit expects decides.
+    Any,
+}
+
+/// What a commit came to.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Committed {
+    /// All of it is stored.
+    Done {
+        /// How many sessions ended by it.
+        ended: u64,
+    },
+    /// The account is not as the commit expects; nothing was stored.
+    AccountMoved,
+    /// A step did not apply; nothing was stored.
+    Missed {
+        /// Its place among the steps, from 0.
+        step: usize,
+    },
+}
+
+impl Committed {
+    /// Whether it is stored.
+    #[must_use]
+    pub fn is_done(self) -> bool {
+        matches!(self, Self::Done { .. })
+    }
+}
+
+impl Commit {
+    /// A commit that only has the journal tell something.
+    #[must_use]
+    pub fn telling(event: Event) -> Self {
+        Self { account: event.account, expect: Expect::Anything, steps: Vec::new(), events: vec![event] }
+    }
+
+    /// What is being done, for the fault that says that it failed.
+    pub(super) fn doing(&self) -> &'static str {
+        self.steps.first().map_or("record an event", Step::doing)
+    }
+
+    /// Refuses a commit that reaches into another account's rows or journal, which only a mistake in the caller makes.
+    pub(super) fn expect_one_account(&self) -> Result<(), Fault> {
+        let is_own = |step: &Step| match step {
+            Step::CreateAccount(account) => account.id == self.account,
+            Step::OpenSession { session, .. } => session.key.account == self.account,
+            _ => true,
+        };
+        if self.steps.iter().all(is_own) && self.events.iter().all(|event| event.account == self.account) {
+            return Ok(());
+        }
+        Err(Fault::internal(self.doing(), format!("a commit for account {} names another one", self.account)))
+    }
+}
+
+impl Step {
+    /// Keeps a password's hash.
+    #[must_use]
+    pub fn put_password(was: Was, hash: String, at: Timestamp) -> Self {
+        Self::PutCredential { id: CredentialId::PASSWORD, was, to: hash.into_bytes(), at }
+    }
+
+    fn doing(&self) -> &'static str {
+        match self {
+            Self::CreateAccount(_) => "create an account",
+            Self::AddName(_) => "give an account a name",
+            Self::PutCredential { .. } => "store a credential",
+            Self::MoveEpoch => "move an account's epoch",
+            Self::Disable { .. } => "disable an account",
+            Self::Enable => "enable an account",
+            Self::MakeRoom(_) | Self::OpenSession { .. } => "open a session",
+            Self::EndSession { .. } => "end a session",
+            Self::EndSessions { .. } => "end an account's sessions",
+            Self::ForgetEnded => "forget ended sessions",
+            Self::BindImportedToken { .. } => "bind an imported token",
+        }
+    }
+}
+
+/// What a commit depends on of its account, as the steps taken so far have left it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct AccountState {
+    pub(super) epoch: Epoch,
+    pub(super) is_disabled: bool,
+}
+
+impl AccountState {
+    pub(super) fn of(account: &Account) -> Self {
+        Self { epoch: account.epoch, is_disabled: account.disabled_at.is_some() }
+    }
+
+    /// What is left of the account by a step that has been taken.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(super) fn after(before: Option<Self>, step: &Step) -> Option<Self> {
+        match step {
+            Step::CreateAccount(account) => Some(Self::of(account)),
+            Step::MoveEpoch => before.map(|state| Self { epoch: state.epoch.next(), ..state }),
+            Step::Disable { .. } => before.map(|state| Self { is_disabled: true, ..state }),
+            Step::Enable => before.map(|state| Self { is_disabled: false, ..state }),
+            _ => before,
+        }
+    }
+}
+
+impl Expect {
+    /// Whether it holds of an account; `None` is no account.
+    pub(super) fn holds(self, account: Option<AccountState>) -> bool {
+        match self {
+            Self::Anything => true,
+            Self::Standing(epoch) => account == Some(AccountState { epoch, is_disabled: false }),
+        }
+    }
+}
+
+/// Whether a session may be opened in that state of its account.
+pub(super) fn admits(account: Option<AccountState>, session: &Session) -> bool {
+    Expect::Standing(session.epoch).holds(account)
+}
