@@ -217,7 +217,7 @@ impl<'w> Device<'w> {
         call
     }
 
-    /// The same with its access token.
+    /// A call of this device with its access token.
     pub fn bearer_call(&self, method: &str, path: &str) -> Call {
         self.call(method, path).bearer(&self.access)
     }
@@ -250,7 +250,7 @@ impl<'w> Device<'w> {
         self.world.sends(self.showing(token, REFRESH)).await
     }
 
-    /// The same with a retry id.
+    /// Presents a refresh token with a retry id.
     pub async fn presents_again(&self, token: &str, retry_id: &str) -> Answer {
         self.world.sends(self.showing(token, REFRESH).header("idempotency-key", retry_id)).await
     }

@@ -30,17 +30,17 @@ pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let known = engine.authn().password("ann", password, &ann).await?;
     let laptop = OpenRequest { device: Some("laptop"), superseded: None };
     let first = engine.open_session(&client, known, laptop, &ann).await?;
-    let renewal = RefreshRequest { token: first.refresh.text(), retry_id: None };
+    let request = RefreshRequest { token: first.refresh.text(), retry_id: None };
 
-    let second = engine.refresh(&client, renewal, &ann).await.answer?;
+    let second = engine.refresh(&client, request, &ann).await.answer?;
     println!("refreshed: a new token, {} s of access", second.expires_in);
 
-    let again = engine.refresh(&client, renewal, &ann).await.answer?;
+    let again = engine.refresh(&client, request, &ann).await.answer?;
     println!("the answer was lost? same successor: {}", again.refresh.text() == second.refresh.text());
 
     clock.wind(Duration::from_secs(3600));
     let thief = Requester { instance: hash_instance("somebody else's"), ..ann };
-    let refused = engine.refresh(&client, renewal, &thief).await;
+    let refused = engine.refresh(&client, request, &thief).await;
     let refusal = refused.answer.err().ok_or("an old token is refused")?;
     println!("an hour later, an old token: {refusal}");
 

@@ -73,7 +73,7 @@ pub use builder::EngineBuilder;
 pub use client_policy::{AccessTokenShape, Claims, ClientPolicy, Subject, Telling};
 pub use import::{Imported, ImportedSession, ImportedUser, Imports, Run};
 pub use opening::OpenRequest;
-pub use pair::{Refresh, TokenPair};
+pub use pair::{RefreshTokenText, TokenPair};
 pub use refresh::{RefreshOutcome, RefreshRequest};
 pub use sessions::{Explanation, Listed, Sessions};
 pub use tokens::Tokens;

@@ -83,7 +83,7 @@ impl Default for Policy {
 /// What a spent token gets inside the reuse interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// The same successor once more: an answer was lost, or a second tab was slower.
+    /// The successor that was given before, once more: an answer was lost, or a second tab was slower.
     Answer,
     /// A refusal that ends nothing.
     Refuse,

@@ -123,7 +123,7 @@ proptest! {
     }
 
     #[test]
-    fn r12_a_token_ahead_is_adopted_or_the_session_ends(given in any_given(), gap in 1..2000_u64) {
+    fn r12_a_token_ahead_is_followed_or_the_session_ends(given in any_given(), gap in 1..2000_u64) {
         let ahead = Given { n: given.g.saturating_add(gap), misses: 0, ..given };
         if is_live(&ahead) {
             let judged = ahead.judged();
@@ -172,7 +172,7 @@ proptest! {
 
     /// A store that is asked for the optimistic rotation first must come to what judging first comes to.
     #[test]
-    fn the_hoped_rotation_applies_just_where_it_is_judged(given in any_given()) {
+    fn the_optimistic_rotation_applies_just_where_it_is_judged(given in any_given()) {
         let given = Given { place: Where::Here, misses: 0, ..given };
         let optimistic = Rotation::optimistic(&given.token(), given.moment(), &given.policy());
         let applied = optimistic.filter(|rotation| rotation.applies_to(&given.state()));

@@ -48,7 +48,7 @@ fn every_row_decides_some_case_and_every_name_is_its_own() {
 }
 
 #[test]
-fn the_hoped_rotation_applies_to_a_case_just_where_it_is_judged_current() {
+fn the_optimistic_rotation_applies_to_a_case_just_where_it_is_judged_current() {
     for case in all_cases() {
         let given = Given { misses: 0, ..case.given };
         if given.place != Where::Here {

@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use hyper::header::{HeaderValue, SET_COOKIE};
-use sprag::engine::{Refresh, TokenPair};
+use sprag::engine::{RefreshTokenText, TokenPair};
 
 use crate::profile::{CookieSpec, RefreshTransport, SameSite};
 
@@ -17,7 +17,7 @@ pub(crate) fn device_cookie(transport: &RefreshTransport) -> Option<String> {
 /// Puts a new refresh token into its cookie. One that stays as it is is not sent: an answer that was overtaken would
 /// put back an older one.
 pub(crate) fn set(response: &mut Response, cookie: &CookieSpec, pair: &TokenPair) {
-    if let Refresh::New(token) = &pair.refresh {
+    if let RefreshTokenText::New(token) = &pair.refresh {
         add(response, &written(cookie, &cookie.name, token.as_str(), pair.refresh_expires_in));
     }
 }

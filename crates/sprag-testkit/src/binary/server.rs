@@ -85,7 +85,7 @@ impl Home {
         self.start_with(flags, &[])
     }
 
-    /// The same with an environment.
+    /// Starts a server in an environment, and waits until it listens.
     pub fn start_with(&self, flags: &[&str], environment: &[(&str, &str)]) -> Server {
         let mut server = self.begin(flags, environment);
         server.await_address();

@@ -66,7 +66,7 @@ impl Cluster {
         self.homes[node].run(command, input)
     }
 
-    /// The same, and it must do what it was asked for.
+    /// Runs a command that must do what it was asked for.
     pub fn done(&self, node: usize, args: &[&str], input: &str) -> Ran {
         let ran = self.run(node, args, input);
         assert!(ran.status.success(), "{args:?}: {ran:?}");

@@ -25,7 +25,7 @@ pub struct TokenPair {
     /// Seconds until the access token expires.
     pub expires_in: i64,
     /// The refresh token.
-    pub refresh: Refresh,
+    pub refresh: RefreshTokenText,
     /// Seconds until the refresh token expires unless it is used.
     ///
     /// Counted as if the session had rotated just now, or to the hour: a thief in step must not read from it when
@@ -45,14 +45,14 @@ impl std::fmt::Debug for TokenPair {
 }
 
 /// A refresh token as it is handed out.
-pub enum Refresh {
+pub enum RefreshTokenText {
     /// One that replaces the client's.
     New(TokenText),
     /// The one the client presented; it stays in force.
     Kept(Zeroizing<String>),
 }
 
-impl std::fmt::Debug for Refresh {
+impl std::fmt::Debug for RefreshTokenText {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::New(_) => "New",
@@ -61,7 +61,7 @@ impl std::fmt::Debug for Refresh {
     }
 }
 
-impl Refresh {
+impl RefreshTokenText {
     /// The token's text.
     #[must_use]
     pub fn text(&self) -> &str {
@@ -82,7 +82,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<TokenPair, Fault> {
         let text = token.ending(told.row.ends_at()).encode(client.encoding, &self.keys.load(), now);
-        self.pair(client, account, token, Refresh::New(text), told, now)
+        self.pair(client, account, token, RefreshTokenText::New(text), told, now)
     }
 
     /// A pair. `account` is the token's, read where [`AccessTokenShape::tells_of_account`](super::AccessTokenShape) holds.
@@ -91,7 +91,7 @@ impl Engine {
         client: &ClientPolicy,
         account: Option<&Account>,
         token: &RefreshToken,
-        refresh: Refresh,
+        refresh: RefreshTokenText,
         told: Told,
         now: Timestamp,
     ) -> Result<TokenPair, Fault> {

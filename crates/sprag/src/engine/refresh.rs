@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::commits;
 use super::pair::Told;
-use super::{ClientPolicy, Engine, Refresh, Requester, TokenPair, tried_too_often};
+use super::{ClientPolicy, Engine, RefreshTokenText, Requester, TokenPair, tried_too_often};
 use crate::account::Account;
 use crate::audit::{Event, EventKind};
 use crate::clock::Timestamp;
@@ -40,11 +40,11 @@ impl Engine {
     pub async fn refresh(
         &self,
         client: &ClientPolicy,
-        renewal: RefreshRequest<'_>,
+        request: RefreshRequest<'_>,
         requester: &Requester,
     ) -> RefreshOutcome {
         let now = self.now();
-        let token = match self.recognise(client, renewal.token, now).await {
+        let token = match self.recognise(client, request.token, now).await {
             Ok(Some(token)) => token,
             Ok(None) => {
                 let malformed = judge(None, &Found::Nothing, 0, moment(client, now), &client.policy);
@@ -62,9 +62,9 @@ impl Engine {
             client,
             requester,
             now,
-            text: renewal.token,
+            text: request.token,
             account,
-            presented: present(&token, renewal.retry_id, requester),
+            presented: present(&token, request.retry_id, requester),
             token,
         };
         match turn.rotate_optimistically().await {
@@ -218,7 +218,7 @@ impl RefreshInProgress<'_> {
     fn keep(&self, found: &Found) -> Result<TokenPair, Fault> {
         let session = session_in(found)?;
         let told = Told::fresh(self.client, Rotated::of(session), self.now);
-        let kept = Refresh::Kept(Zeroizing::new(self.text.to_owned()));
+        let kept = RefreshTokenText::Kept(Zeroizing::new(self.text.to_owned()));
         self.engine.pair(self.client, self.account.as_ref(), &self.token, kept, told, self.now)
     }
 

@@ -9,12 +9,12 @@ use crate::ratchet::{LogOut, at_log_out};
 use crate::session::{AccountId, EndCause, Session, SessionDetail, SessionId, SessionKey};
 use crate::store::{Ending, Slice};
 
-/// How many rows a page of a listing reads at a time.
-const PAGE: u32 = 200;
+/// How many rows a slice of a listing has.
+const SLICE: u32 = 200;
 
-/// How many pages a listing reads at most. They hold the 10,000 live sessions that may be set at most and the
+/// How many slices a listing reads at most. They hold the 10,000 live sessions that may be set at most and the
 /// [`MAX_ENDED_KEPT`](crate::store::MAX_ENDED_KEPT) ended ones, with room to spare.
-const PAGES: usize = 100;
+const SLICES: usize = 100;
 
 /// How many of an account's events an explanation looks through: a few weeks where every rotation is journalled.
 const EVENTS: u32 = 10_000;
@@ -117,12 +117,12 @@ impl Sessions<'_> {
         let now = self.0.now();
         let mut live = Vec::new();
         let mut after = None;
-        for _ in 0..PAGES {
-            let page = self.0.store.of(account, Slice::after(after, PAGE)).await?;
-            after = page.last().map(|(session, _)| session.key.session);
-            let is_last = page.len() < PAGE as usize;
+        for _ in 0..SLICES {
+            let slice = self.0.store.of(account, Slice::after(after, SLICE)).await?;
+            after = slice.last().map(|(session, _)| session.key.session);
+            let is_last = slice.len() < SLICE as usize;
             live.extend(
-                page.into_iter().filter_map(|(session, detail)| {
+                slice.into_iter().filter_map(|(session, detail)| {
                     session.is_live(now).then_some(Listed { session, detail })
                 }),
             );

@@ -86,7 +86,7 @@ checks! {
         of_one_accounts_ended_sessions_the_last_thousand_are_kept,
         sessions_are_listed_in_slices,
         an_end_is_told_once,
-        a_session_is_adopted_once_and_an_ended_one_stays_ended,
+        an_imported_token_is_bound_once_and_an_ended_session_stays_ended,
         ending_all_spares_the_exception_and_other_accounts,
         a_sweep_ends_what_has_expired_and_removes_what_ended_long_ago,
         a_sweep_goes_slice_by_slice_to_the_end;
@@ -125,7 +125,7 @@ checks! {
     rings:
         the_first_ring_is_admitted_and_whichever_shares_a_key,
         of_two_first_rings_one_is_admitted,
-        a_ring_that_is_adopted_takes_the_place_of_all_others;
+        a_ring_that_replaces_takes_the_place_of_all_others;
 }
 
 /// Runs every check, each on a fresh subject.

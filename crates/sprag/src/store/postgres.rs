@@ -167,7 +167,7 @@ impl PostgresStore {
         const DOING: &str = "open the database";
         let connector = Connector::new(&settings.server, settings.connect_timeout)?;
         // In a batcher nobody waits long for a row that somebody holds, for all others in the batch wait too.
-        let lane_dialer = connector.bounded(settings.deadline, settings.deadline / 5);
+        let bounded = connector.bounded(settings.deadline, settings.deadline / 5);
         let connector = connector.bounded(settings.deadline, settings.deadline);
         let connection = connector.connect_to_primary().await.map_err(|error| error.fault(DOING))?;
         migration::check(&connection).await?;
@@ -184,8 +184,8 @@ impl PostgresStore {
         let mut heart = JoinSet::new();
         heart.spawn(keep_beating(connection, connector.clone(), Arc::clone(&clock), Arc::clone(&health)));
         Ok(Self {
-            rotations: Batchers::start(settings.batchers, &lane_dialer, &settings, batching, &health),
-            finds: Batchers::start(1, &lane_dialer, &settings, batching, &health),
+            rotations: Batchers::start(settings.batchers, &bounded, &settings, batching, &health),
+            finds: Batchers::start(1, &bounded, &settings, batching, &health),
             pool: Pool::new(&connector, &settings, &health)?,
             clock,
             health,

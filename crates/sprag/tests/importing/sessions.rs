@@ -99,11 +99,11 @@ async fn what_is_no_old_token_finds_nothing() {
         assert_eq!(moved.refresh(text).await.unwrap_err(), Refusal::TokenInvalid, "{text:?}");
     }
     let stranger = ClientPolicy { profile: ProfileId(9), ..moved.client.clone() };
-    let renewal = RefreshRequest { token: OLD, retry_id: None };
-    let elsewhere = moved.engine.refresh(&stranger, renewal, &somebody()).await.answer;
+    let request = RefreshRequest { token: OLD, retry_id: None };
+    let elsewhere = moved.engine.refresh(&stranger, request, &somebody()).await.answer;
     assert!(matches!(elsewhere, Err(Error::Refused(Refusal::TokenInvalid))), "another profile's");
     let closed = ClientPolicy { takes_imported_tokens: false, ..moved.client.clone() };
-    let at_closed = moved.engine.refresh(&closed, renewal, &somebody()).await.answer;
+    let at_closed = moved.engine.refresh(&closed, request, &somebody()).await.answer;
     assert!(
         matches!(at_closed, Err(Error::Refused(Refusal::TokenInvalid))),
         "a profile that takes no imported tokens"
@@ -128,7 +128,7 @@ async fn an_old_token_expires_when_it_would_have() {
 }
 
 #[tokio::test]
-async fn t22_a_password_change_ends_sessions_not_yet_adopted() {
+async fn t22_a_password_change_ends_imported_sessions_too() {
     let moved = Move::begun(Retry::Refuse).await;
     moved.session(|_| {}).await;
     let pair = moved.log_in().await.expect("logged in");
@@ -146,7 +146,7 @@ async fn t22_a_password_change_ends_sessions_not_yet_adopted() {
 }
 
 #[tokio::test]
-async fn r15_disabling_ends_sessions_not_yet_adopted() {
+async fn r15_disabling_ends_imported_sessions_too() {
     let moved = Move::begun(Retry::Refuse).await;
     moved.session(|_| {}).await;
     let account = moved.engine.accounts().find("user42").await.expect("known");

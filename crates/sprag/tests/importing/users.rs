@@ -55,7 +55,7 @@ async fn a_user_name_that_is_an_e_mail_address_is_one() {
 }
 
 #[tokio::test]
-async fn keys_of_two_former_homes_have_nothing_to_do_with_each_other() {
+async fn keys_of_two_source_systems_have_nothing_to_do_with_each_other() {
     let moved = Move::begun(Retry::Refuse).await;
     let other = ClientPolicy { profile: ProfileId(3), ..moved.client.clone() };
     let mallory =
@@ -63,8 +63,8 @@ async fn keys_of_two_former_homes_have_nothing_to_do_with_each_other() {
     assert_eq!(moved.engine.imports().user(&other, mallory).await.expect("import"), Imported::New);
     let session = imported();
     assert_eq!(moved.engine.imports().session(&other, session).await.expect("import"), Imported::New);
-    let renewal = RefreshRequest { token: OLD, retry_id: None };
-    let pair = moved.engine.refresh(&other, renewal, &somebody()).await.answer.expect("taken");
+    let request = RefreshRequest { token: OLD, retry_id: None };
+    let pair = moved.engine.refresh(&other, request, &somebody()).await.answer.expect("taken");
     let account = moved.engine.accounts().get(pair.account).await.expect("an account");
     assert_eq!(account.email.as_deref(), Some("mallory@example.org"));
     assert_eq!((account.external_id(ProfileId(3)), account.external_id(PROFILE)), (Some("42"), None));

@@ -43,7 +43,7 @@ pub(super) async fn of_two_first_rings_one_is_admitted(subject: Arc<dyn Subject>
     assert_eq!(admitted, 1);
 }
 
-pub(super) async fn a_ring_that_is_adopted_takes_the_place_of_all_others(subject: Arc<dyn Subject>) {
+pub(super) async fn a_ring_that_replaces_takes_the_place_of_all_others(subject: Arc<dyn Subject>) {
     let world = World::of(subject);
     assert!(world.admits(&[1, 2]).await);
     world.store().replace(ring(&[3, 4]), NOW).await.expect("replace");

@@ -26,7 +26,7 @@ pub(super) async fn a_row_turns_exactly_where_the_rotation_applies(subject: Arc<
     let world = World::of(subject);
     let mut applied = 0;
     for case in 0..CASES {
-        let state = any_standing(&world).await;
+        let state = any_state(&world).await;
         let rotation = any_rotation(&world, &state.session);
         let applies = rotation.applies_to(&state);
         let rotated = world.store().rotate(rotation.clone(), None).await.expect("rotate");
@@ -46,7 +46,7 @@ pub(super) async fn a_retry_counts_exactly_where_it_applies(subject: Arc<dyn Sub
     let world = World::of(subject);
     let mut applied = 0;
     for case in 0..CASES {
-        let state = any_standing(&world).await;
+        let state = any_state(&world).await;
         let retried = any_retry(&world, &state.session);
         let applies = retried.applies_to(&state);
         let counted = world.store().retry(retried.clone(), None).await.expect("retry");
@@ -103,7 +103,7 @@ pub(super) async fn nothing_moves_once_an_end_is_acknowledged(subject: Arc<dyn S
 }
 
 /// A row of any kind, and its account in any state. Most of it is as it should be, so that what is not decides.
-async fn any_standing(world: &World) -> SessionState {
+async fn any_state(world: &World) -> SessionState {
     let account = world.person().await;
     let mut session = world.session(&account);
     session.generation = Generation(world.one_of(&[0, 0, 1, 1, 2, 41]));

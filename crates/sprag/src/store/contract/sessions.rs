@@ -300,7 +300,9 @@ pub(super) async fn a_sweep_goes_slice_by_slice_to_the_end(subject: Arc<dyn Subj
     assert_eq!((swept.seen, swept.next), (1, Some(keys[0])), "a slice has at least one row");
 }
 
-pub(super) async fn a_session_is_adopted_once_and_an_ended_one_stays_ended(subject: Arc<dyn Subject>) {
+pub(super) async fn an_imported_token_is_bound_once_and_an_ended_session_stays_ended(
+    subject: Arc<dyn Subject>,
+) {
     let world = World::of(subject);
     let store = world.store();
     let account = world.person().await;
