@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::reader::{Item, MAX_RECORD_BYTES, Sender, TOO_LONG};
 use super::record::{Position, Record};
-use super::source::SourceError;
+use super::source_error::SourceError;
 use super::value;
 
 /// What every SQLite file begins with.
