@@ -151,11 +151,16 @@ impl TokenText {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether this is the text, compared in constant time.
+    fn is(&self, text: &str) -> bool {
+        self.as_str().as_bytes().ct_eq(text.as_bytes()).into()
+    }
 }
 
 impl PartialEq for TokenText {
     fn eq(&self, other: &Self) -> bool {
-        is_same_text(self.as_str(), other.as_str())
+        self.is(other.as_str())
     }
 }
 
@@ -240,8 +245,4 @@ fn short_hash(label: &[u8], text: &str) -> ShortHash {
     let mut hash = [0; 16];
     hash.copy_from_slice(&context.finish().as_ref()[..16]);
     hash
-}
-
-fn is_same_text(one: &str, other: &str) -> bool {
-    one.as_bytes().ct_eq(other.as_bytes()).into()
 }
