@@ -82,8 +82,8 @@ impl RefreshToken {
     /// The first token of the session `key` that takes the place of this token's session.
     ///
     /// The new session secret is `HMAC(K, "replace" ‖ old secret ‖ new session id)`, where K is a key of the ring made
-    /// for this alone. Only who has the old secret and the ring can make it, and from one request always the same one is
-    /// made, so that a lost answer can be given again.
+    /// for this alone. Only who has the old secret and the ring can make it, so an answer that was lost can be made again
+    /// from the request that it answered.
     #[must_use]
     pub fn replacement(&self, key: SessionKey, keys: &KeyRing, now: Timestamp) -> Self {
         let mut context = hmac::Context::with_key(&keys.signing_refresh(now).replace);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::response::Response;
+use data_encoding::BASE64URL_NOPAD;
 use hyper::http::request::Parts;
 use serde_json::{Map, Value};
 use sprag::account::Account;
@@ -170,8 +171,22 @@ impl RouteContext {
         if is_told { Ok(Some(self.app.engine.accounts().get(id).await?)) } else { Ok(None) }
     }
 
-    /// Marks the device of a new session whose token travels in the cookie, and clears what the system before left.
-    pub(crate) fn mark_device(&self, parts: &Parts, by: By, response: &mut Response) {
+    /// The mark of a device that has none yet, where the token of its new session will travel in the cookie.
+    ///
+    /// All further requests bring it, so the session belongs to that instance from the beginning: otherwise its first
+    /// refresh would seem to come from another device than its log-in.
+    pub(crate) fn new_mark(&self, parts: &Parts, by: By, requester: &mut Requester) -> Option<String> {
+        let name = self.served.device_cookie.as_deref()?;
+        if by != By::Cookie || request::cookies(&parts.headers, name).next().is_some() {
+            return None;
+        }
+        let mark = BASE64URL_NOPAD.encode(&self.app.engine.random::<16>());
+        requester.instance = request::marked_instance(&mark);
+        Some(mark)
+    }
+
+    /// Sets the mark of a new session's device, and clears what the system before left.
+    pub(crate) fn mark_device(&self, by: By, mark: Option<&str>, response: &mut Response) {
         let (Some(cookie), Some(name)) =
             (&self.served.profile.wire.refresh.cookie, &self.served.device_cookie)
         else {
@@ -180,9 +195,8 @@ impl RouteContext {
         if by == By::Cookie {
             cookie::clear_former(response, cookie);
         }
-        let is_marked = request::cookies(&parts.headers, name).next().is_some();
-        if by == By::Cookie && !is_marked {
-            cookie::mark_device(response, cookie, name, self.app.engine.random());
+        if let Some(mark) = mark {
+            cookie::mark_device(response, cookie, name, mark);
         }
     }
 }
