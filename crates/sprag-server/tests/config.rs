@@ -495,6 +495,6 @@ fn the_default_file_can_be_taken_as_it_is() {
 #[test]
 fn the_reference_says_what_the_table_says() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/config.md");
-    let profile = fs::read_to_string(path).unwrap_or_default();
-    assert!(profile == reference(), "docs/reference/config.md is stale; run: just reference");
+    let text = fs::read_to_string(path).unwrap_or_default();
+    assert!(text == reference(), "docs/reference/config.md is stale; run: just reference");
 }

@@ -20,7 +20,7 @@ use crate::config::Sources;
 use crate::profile::ImportKind;
 
 /// How many accounts are read at a time.
-pub(super) const PROFILE: u32 = 200;
+pub(super) const SLICE: u32 = 200;
 
 const COLUMNS: [Column; 5] = [
     Column::whole("ACCOUNT"),
@@ -203,17 +203,17 @@ async fn list(engine: &Engine, is_json: bool) -> anyhow::Result<ExitCode> {
     let mut list = List::new(&COLUMNS, is_json);
     let mut after = None;
     loop {
-        let profile = engine.store().accounts(Slice::after(after, PROFILE)).await?;
-        after = profile.last().map(|account| account.id);
-        let without = match (profile.first(), profile.last()) {
+        let slice = engine.store().accounts(Slice::after(after, SLICE)).await?;
+        after = slice.last().map(|account| account.id);
+        let without = match (slice.first(), slice.last()) {
             (Some(first), Some(last)) => engine.store().without_password(first.id, last.id).await?,
             _ => Vec::new(),
         };
-        for account in &profile {
+        for account in &slice {
             let has_password = !without.contains(&account.id);
             list.add(&record(account, has_password), cells(account, has_password))?;
         }
-        if profile.len() < PROFILE as usize {
+        if slice.len() < SLICE as usize {
             break;
         }
     }

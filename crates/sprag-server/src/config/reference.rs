@@ -65,12 +65,12 @@ pub fn table(lines: &[Line]) -> String {
 /// `docs/reference/config.md`: the table, and for each setting the reason for its default from [`DEFAULTS`].
 #[must_use]
 pub fn reference() -> String {
-    let mut profile = String::from(HEAD);
+    let mut text = String::from(HEAD);
     for setting in SETTINGS {
         let flag = if setting.has_flag() { format!("`--{}`", setting.name) } else { "–".to_owned() };
         let key = setting.file_key().map_or("–".to_owned(), |key| format!("`{key}`"));
         let _ = write!(
-            profile,
+            text,
             "\n## {}\n\n| flag | environment | file | default |\n|---|---|---|---|\n| {flag} | `{}` | {key} | {} |\n\n{}\n",
             setting.name,
             setting.env,
@@ -81,7 +81,7 @@ pub fn reference() -> String {
             explanation(setting)
         );
     }
-    profile
+    text
 }
 
 /// The comment that stands above a setting in [`DEFAULTS`]: its meaning, and then why its default is the
