@@ -11,10 +11,11 @@ use sprag::engine::NewUser;
 use sprag::policy::MAX_PASSWORD_BYTES;
 use sprag::session::AccountId;
 use sprag::store::Slice;
+use sprag::text::shown;
 use sprag::{Engine, Error, Refusal};
 use zeroize::Zeroizing;
 
-use super::output::{Column, List, minute, moment, plain, rfc3339, say};
+use super::output::{Column, List, minute, moment, rfc3339, say};
 use super::{Opens, import, misused, on_node, plainly, requester};
 use crate::config::Sources;
 use crate::profile::ImportKind;
@@ -100,7 +101,7 @@ pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCod
 pub(super) async fn find(engine: &Engine, who: &str) -> anyhow::Result<Account> {
     match engine.accounts().find(who).await {
         Err(Error::Refused(Refusal::AccountUnknown)) => {
-            bail!("there is no account {:?}; `sprag user list` shows all there are", plain(who))
+            bail!("there is no account {:?}; `sprag user list` shows all there are", shown(who))
         }
         found => found.map_err(plainly),
     }
@@ -109,7 +110,7 @@ pub(super) async fn find(engine: &Engine, who: &str) -> anyhow::Result<Account> 
 /// What people call an account.
 pub(super) fn called(account: &Account) -> String {
     let name = account.username.as_ref().or(account.email.as_ref());
-    name.map_or_else(|| account.id.to_string(), |name| plain(name))
+    name.map_or_else(|| account.id.to_string(), |name| shown(name))
 }
 
 /// Why a password is not read from where it would have to be, if it is not.

@@ -116,7 +116,7 @@ that says where it stands and what would be right: a value that is not understoo
 no setting (also of a variable that begins with `SPRAG_`, unless it is one that Kubernetes adds for a service of
 that name), a combination that is not safe.
 
-- A span of time is a whole number and a unit: `30s`, `15m`, `12h`, `7d`.
+- A duration is a whole number and a unit: `30s`, `15m`, `12h`, `7d`.
 - Secrets, a database URL with a password in it too, are taken from the environment and `.env` only: flags can be read
   in the list of processes, and files of settings get copied about.
 - In `.env`, put a value with blanks, `#`, `$`, backslashes or double quotes in it into single quotes, and one with a
