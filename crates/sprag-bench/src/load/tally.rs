@@ -134,8 +134,8 @@ impl Tally {
 
 /// What a refusal said, as an example.
 pub(super) fn refusal_text(status: u16, body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(MAX_EXAMPLE_BYTES)]);
-    format!("{status} {}", text::label(&text, MAX_EXAMPLE_BYTES))
+    let body = String::from_utf8_lossy(&body[..body.len().min(MAX_EXAMPLE_BYTES)]);
+    format!("{status} {}", text::label(&body, MAX_EXAMPLE_BYTES))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "latencies are at most minutes")]

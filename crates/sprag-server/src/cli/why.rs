@@ -82,7 +82,7 @@ pub(super) fn explain(explanation: &Explanation, now: Timestamp) -> String {
 fn state(explanation: &Explanation, now: Timestamp) -> String {
     let session = &explanation.session;
     if let Some(ended) = session.ended {
-        let by = explanation.detail.ended_ip.as_deref().map(printable);
+        let by = explanation.detail.ended_ip.as_deref().map(shown);
         let by = by.map(|ip| format!(", by a request from {ip}")).unwrap_or_default();
         return format!(
             "ended {}{by}\n         cause {}: {}",

@@ -221,7 +221,7 @@ pub(crate) fn requester(
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
     let address = peer.map(|ConnectInfo(peer)| proxies.client(peer.ip(), &parts.headers));
     let user_agent = parts.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let user_agent = user_agent.map(|text| text::label(&text, MAX_USER_AGENT_BYTES));
+    let user_agent = user_agent.map(|agent| text::label(&agent, MAX_USER_AGENT_BYTES));
     let instance = instance(&parts.headers, device_cookie, user_agent.as_deref(), address)?;
     Ok(Requester { ip: address.map(|ip| ip.to_string()), user_agent, instance })
 }

@@ -65,7 +65,7 @@ impl ForeignTable {
         connection
             .run("set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0")
             .await?;
-        let quoted = name.split('.').map(quoted).collect::<Vec<_>>().join(".");
+        let quoted = name.split('.').map(sql_name).collect::<Vec<_>>().join(".");
         let shape = connection.client().prepare(&format!("select * from {quoted} limit 0")).await;
         let columns = match shape {
             Ok(shape) => shape.columns().iter().map(|column| column.name().to_owned()).collect(),
