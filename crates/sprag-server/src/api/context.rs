@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use sprag::account::Account;
 use sprag::engine::{Caller, ClientPolicy, Requester};
 use sprag::session::AccountId;
+use sprag::text;
 use sprag::{Error, Refusal};
 
 use crate::edge::app::App;
@@ -203,5 +204,5 @@ impl RouteContext {
 
 /// What people will read of the device. Clients send what their browser says of itself, however long that is.
 pub(crate) fn device(inputs: &Inputs<'_>) -> Option<String> {
-    inputs.get(Input::Device).map(|label| request::printable(label.as_bytes(), MAX_DEVICE_BYTES))
+    inputs.get(Input::Device).map(|label| text::label(label, MAX_DEVICE_BYTES))
 }
