@@ -1,6 +1,5 @@
 //! What people wrote under a name of before goes on working, and they are told the name of today.
 
-
 use std::fs;
 
 use sprag_server::config::{Config, ConfigError, Flags};

@@ -161,7 +161,7 @@ impl Engine {
             }),
         };
         match self.store.commit(opening.commit()).await? {
-            Committed::Done { .. } => Ok(self.new_pair(client, Some(account), &token, told, now)?),
+            Committed::Done { .. } => Ok(self.pair(client, Some(account), &token, None, told, now)?),
             Committed::AccountMoved => Err(Refusal::CredentialsInvalid.into()),
             Committed::Missed { .. } => {
                 Err(Fault::internal("open a session", "there is a session of this id already").into())

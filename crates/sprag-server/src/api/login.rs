@@ -4,7 +4,6 @@ use axum::response::Response;
 use sprag::engine::OpenRequest;
 
 use super::context::{Call, RouteContext, device};
-use super::response::token_pair;
 use crate::edge::refusal::Problem;
 use crate::edge::transport::By;
 use crate::profile::{
@@ -47,7 +46,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let somebody = somebody.map_err(|error| context.naming(Input::Password, error))?;
     let pair = engine.open_session(&context.served.client, somebody, request, &requester).await?;
     let account = context.account_if_told(pair.account).await?;
-    let mut response = token_pair(context, &pair, by, account.as_ref());
+    let mut response = context.token_pair(&pair, by, account.as_ref());
     context.mark_device(by, mark.as_deref(), &mut response);
     Ok(response)
 }
