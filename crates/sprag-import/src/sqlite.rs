@@ -12,7 +12,7 @@ use sprag::text::sql_name;
 
 use super::reader::{Item, MAX_RECORD_BYTES, Sender, TOO_LONG};
 use super::record::{Position, Record};
-use super::source::SourceError;
+use super::source_error::SourceError;
 use super::value;
 
 /// What every SQLite file begins with.

@@ -13,7 +13,6 @@ use crate::profile::Action;
 
 mod context;
 mod load;
-mod response;
 
 mod end_session;
 mod explain;
@@ -29,6 +28,9 @@ mod sessions;
 
 pub(crate) use context::{Call, RouteContext, ServedProfile};
 
+/// How an action is carried out.
+pub(crate) type Handler = for<'a> fn(&'a RouteContext, Call) -> Outcome<'a>;
+
 /// What becomes of one request.
 type Outcome<'a> = Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send + 'a>>;
 
@@ -39,16 +41,15 @@ macro_rules! actions {
             pub const ALL: &'static [Self] = &[$(Self::of(&$action::SPEC)),*];
         }
 
-        /// Carries out what the route of `context` does.
-        pub(crate) fn run(context: &RouteContext, call: Call) -> Outcome<'_> {
-            let action = context.route.action;
+        /// What carries `action` out.
+        pub(crate) fn handler(action: Action) -> Handler {
             $(
                 if action == Action::of(&$action::SPEC) {
-                    return Box::pin($action::run(context, call));
+                    return |context, call| Box::pin($action::run(context, call));
                 }
             )*
             // No profile can name an action that is not in the list.
-            Box::pin(ready(Err(Problem::NotFound)))
+            |_, _| Box::pin(ready(Err(Problem::NotFound)))
         }
     };
 }

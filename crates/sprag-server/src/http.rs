@@ -62,6 +62,7 @@ fn routes(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, mount: &Moun
                 app: Arc::clone(app),
                 served: Arc::clone(&served),
                 route: Arc::new(route.clone()),
+                run: api::handler(route.action),
             };
             let filter = MethodFilter::try_from(route.method.clone()).unwrap_or(MethodFilter::POST);
             let handler = move |request: Request| answer(context, request);
@@ -129,7 +130,7 @@ async fn in_time(context: &RouteContext, mut parts: Parts, body: Body) -> Result
     let carried_out = async {
         let id = if action.takes_id() { id_in_path(&mut parts).await } else { None };
         let caller = context.let_in(&parts).await?;
-        api::run(context, Call { parts, id, caller, body }).await
+        (context.run)(context, Call { parts, id, caller, body }).await
     };
     tokio::time::timeout(deadline, carried_out).await.unwrap_or_else(|_| {
         if action.is_rotation() {

@@ -1,7 +1,5 @@
 //! What people wrote under a name of before goes on working, and they are told the name of today.
 
-#![expect(clippy::unwrap_used, reason = "these are tests")]
-
 use std::fs;
 
 use sprag_server::config::{Config, ConfigError, Flags};

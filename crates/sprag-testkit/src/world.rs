@@ -90,6 +90,12 @@ pub struct World {
     database: PathBuf,
 }
 
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl World {
     /// A world with our own profile, as it is shipped.
     pub fn new() -> Self {

@@ -104,8 +104,8 @@ struct Issuer {
 /// Bounds that hold for every profile.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How many live sessions an account may have; the longest unused give way to a new one. An account that came from
-    /// another system may have brought more: there, one gives way at a time.
+    /// How many live sessions an account may have; the longest unused give way to a new one. An account that is known
+    /// by another system's key may have brought more: there, one gives way at a time.
     pub sessions_per_account: u32,
 }
 
@@ -161,7 +161,7 @@ impl Engine {
             }),
         };
         match self.store.commit(opening.commit()).await? {
-            Committed::Done { .. } => Ok(self.new_pair(client, Some(account), &token, told, now)?),
+            Committed::Done { .. } => Ok(self.pair(client, Some(account), &token, None, told, now)?),
             Committed::AccountMoved => Err(Refusal::CredentialsInvalid.into()),
             Committed::Missed { .. } => {
                 Err(Fault::internal("open a session", "there is a session of this id already").into())

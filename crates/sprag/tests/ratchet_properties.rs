@@ -88,7 +88,7 @@ proptest! {
             let is_theft = match session.generation.0.checked_sub(seen.generation) {
                 None => false,
                 Some(0) => session.contested_generation == Some(session.generation) && !is_other && seen.goes_on(),
-                Some(1) => !is_in_window && !(is_same_request && is_known),
+                Some(1) => !(is_in_window || (is_same_request && is_known)),
                 Some(behind) => {
                     let is_own = !rules.answers_retries && is_known && !is_taken;
                     !is_in_window || !(is_own || (behind == 2 && is_twin))

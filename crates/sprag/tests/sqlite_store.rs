@@ -253,8 +253,8 @@ fn password_hashes_move_into_the_credentials_and_who_has_none_gets_no_row() {
     let found = statement.query_map([], |row| {
         Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get::<_, String>(3)?, row.get(4)?))
     });
-    let found: Vec<([u8; 16], String, [u8; 16], String, u8)> =
-        found.expect("query").map(|row| row.expect("a row")).collect();
+    type Row = ([u8; 16], String, [u8; 16], String, u8);
+    let found: Vec<Row> = found.expect("query").map(|row| row.expect("a row")).collect();
     let row =
         |number: u8, hash: &str| ([number; 16], "password".to_owned(), [0; 16], hash.to_owned(), number);
     assert_eq!(found, [row(1, "a hash"), row(3, "another")]);

@@ -52,7 +52,7 @@ fn facts(token: &RefreshToken) -> (ProfileId, SessionKey, Generation, [u8; 32]) 
 }
 
 fn session_secret(opaque: &str) -> Vec<u8> {
-    let bytes = data_encoding::BASE64URL_NOPAD.decode(opaque["spr_".len()..].as_bytes()).expect("base64url");
+    let bytes = data_encoding::BASE64URL_NOPAD.decode(&opaque.as_bytes()["spr_".len()..]).expect("base64url");
     bytes[44..60].to_vec()
 }
 

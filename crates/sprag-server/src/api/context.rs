@@ -1,22 +1,28 @@
-//! What an action works with: the request, the route and profile that it came by, and the engine behind them.
+//! What an action works with: the request, the route and profile that it came by, the engine behind them, and the answer in
+//! the profile's shape.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::response::Response;
+use data_encoding::BASE64URL_NOPAD;
+use hyper::StatusCode;
 use hyper::http::request::Parts;
 use serde_json::{Map, Value};
 use sprag::account::Account;
-use sprag::engine::{Caller, ClientPolicy, Requester};
+use sprag::engine::{Caller, ClientPolicy, Requester, TokenPair};
 use sprag::session::AccountId;
 use sprag::text;
 use sprag::{Error, Refusal};
 
+use super::Handler;
 use crate::edge::app::App;
 use crate::edge::cookie;
 use crate::edge::refusal::Problem;
 use crate::edge::request::{self, Received};
+use crate::edge::response::{JSON, bodiless, with_body};
 use crate::edge::transport::{self, By, Carried};
-use crate::profile::{Fact, Input, Inputs, Needs, Profile, Route, TakeError, Transport};
+use crate::profile::{Fact, Facts, Input, Inputs, Needs, Profile, Route, TakeError, Transport};
 
 /// How much of a device's label is remembered, in bytes.
 const MAX_DEVICE_BYTES: usize = 200;
@@ -42,6 +48,8 @@ pub(crate) struct RouteContext {
     pub(crate) app: Arc<App>,
     pub(crate) served: Arc<ServedProfile>,
     pub(crate) route: Arc<Route>,
+    /// What carries out the route's action.
+    pub(crate) run: Handler,
 }
 
 /// One request for an action.
@@ -130,24 +138,35 @@ impl RouteContext {
     }
 
     /// The refresh token of the request, in cookie or body; in a cookie only from a page of this site.
+    ///
+    /// Where both have one, they must be of one session, at most one generation apart; the newer counts. A token of another
+    /// system may be any number of generations old there: the client that keeps it has not noticed that it has been
+    /// replaced. Nothing changes where they are not.
     pub(crate) async fn refresh_token(
         &self,
         parts: &Parts,
         inputs: &Inputs<'_>,
     ) -> Result<Option<Carried>, Problem> {
-        let (transport, engine) = (&self.served.profile.wire.refresh, &self.app.engine);
-        let body = inputs.get(Input::RefreshToken);
-        let carried = transport::find(transport, &self.served.client, engine, &parts.headers, body).await?;
-        if let (Some(Carried { by: By::Cookie, .. }), Some(cookie)) = (&carried, &transport.cookie) {
-            transport::require_own_site(cookie, &self.app, &parts.headers)?;
-        }
-        Ok(carried)
+        let in_body = inputs.get(Input::RefreshToken).map(|text| Carried::new(text, By::Body));
+        let Some(cookie) = &self.served.profile.wire.refresh.cookie else { return Ok(in_body) };
+        let carried = match (self.cookie_token(parts).await?, in_body) {
+            (None, in_body) => return Ok(in_body),
+            (Some(in_cookie), Some(in_body)) if in_cookie.text != in_body.text => {
+                let (client, engine) = (&self.served.client, &self.app.engine);
+                let newer = transport::the_newer_one(&in_cookie.text, &in_body.text, client, engine).await?;
+                Carried::new(newer, By::Cookie)
+            }
+            (Some(in_cookie), _) => in_cookie,
+        };
+        transport::require_own_site(cookie, &self.app, &parts.headers)?;
+        Ok(Some(carried))
     }
 
     /// The refresh token in the request's cookie, whatever its body says.
     pub(crate) async fn cookie_token(&self, parts: &Parts) -> Result<Option<Carried>, Problem> {
-        let (transport, engine) = (&self.served.profile.wire.refresh, &self.app.engine);
-        transport::find(transport, &self.served.client, engine, &parts.headers, None).await
+        let Some(cookie) = &self.served.profile.wire.refresh.cookie else { return Ok(None) };
+        let (client, engine) = (&self.served.client, &self.app.engine);
+        transport::find_in_cookies(cookie, client, engine, &parts.headers).await
     }
 
     /// How the refresh token of a new session shall travel. An answer that sets a cookie must have been asked for by a
@@ -171,8 +190,69 @@ impl RouteContext {
         if is_told { Ok(Some(self.app.engine.accounts().get(id).await?)) } else { Ok(None) }
     }
 
-    /// Marks the device of a new session whose token travels in the cookie, and clears what the system before left.
-    pub(crate) fn mark_device(&self, parts: &Parts, by: By, response: &mut Response) {
+    /// A token pair, in the body, the cookie or both; `by` is how the refresh token came or was asked for.
+    pub(crate) fn token_pair(&self, pair: &TokenPair, by: By, account: Option<&Account>) -> Response {
+        let (in_cookie, in_body) = transport::ways(&self.served.profile.wire.refresh, by);
+        let now = self.app.engine.now();
+        let (expires_in, refresh_expires_in) =
+            (u64::try_from(pair.expires_in).ok(), u64::try_from(pair.refresh_expires_in).ok());
+        let after = |seconds: Option<u64>| seconds.map(|seconds| now.plus(Duration::from_secs(seconds)));
+        let facts = Facts {
+            access_token: Some(&pair.access_token),
+            refresh_token: in_body.then(|| pair.refresh.text()),
+            expires_in,
+            refresh_expires_in,
+            expires_at: after(expires_in),
+            refresh_expires_at: after(refresh_expires_in),
+            session_id: Some(pair.session),
+            account_id: Some(pair.account),
+            account,
+            ..Facts::default()
+        };
+        let mut response = self.shaped(&facts);
+        if let (true, Some(cookie)) = (in_cookie, &self.served.profile.wire.refresh.cookie) {
+            cookie::set(&mut response, cookie, pair);
+        }
+        response
+    }
+
+    /// An answer in the shape of the route.
+    pub(crate) fn shaped(&self, facts: &Facts<'_>) -> Response {
+        let status = StatusCode::from_u16(self.route.status).unwrap_or(StatusCode::OK);
+        if self.route.gives.is_none() {
+            return bodiless(status);
+        }
+        let mut body = Vec::with_capacity(1024);
+        let facts = Facts { profile: Some(self.served.profile.client.id), ..*facts };
+        self.route.gives.write(&facts, &mut body);
+        with_body(status, JSON, body)
+    }
+
+    /// A log-out's answer: the cookie is cleared, and the one that the system before left.
+    pub(crate) fn cleared(&self, mut response: Response) -> Response {
+        if let Some(cookie) = &self.served.profile.wire.refresh.cookie {
+            cookie::clear(&mut response, cookie);
+            cookie::clear_former(&mut response, cookie);
+        }
+        response
+    }
+
+    /// The mark of a device that has none yet, where the token of its new session will travel in the cookie.
+    ///
+    /// All further requests bring it, so the session belongs to that instance from the beginning: otherwise its first
+    /// refresh would seem to come from another device than its log-in.
+    pub(crate) fn new_mark(&self, parts: &Parts, by: By, requester: &mut Requester) -> Option<String> {
+        let name = self.served.device_cookie.as_deref()?;
+        if by != By::Cookie || request::cookies(&parts.headers, name).next().is_some() {
+            return None;
+        }
+        let mark = BASE64URL_NOPAD.encode(&self.app.engine.random::<16>());
+        requester.instance = request::marked_instance(&mark);
+        Some(mark)
+    }
+
+    /// Sets the mark of a new session's device, and clears what the system before left.
+    pub(crate) fn mark_device(&self, by: By, mark: Option<&str>, response: &mut Response) {
         let (Some(cookie), Some(name)) =
             (&self.served.profile.wire.refresh.cookie, &self.served.device_cookie)
         else {
@@ -181,9 +261,8 @@ impl RouteContext {
         if by == By::Cookie {
             cookie::clear_former(response, cookie);
         }
-        let is_marked = request::cookies(&parts.headers, name).next().is_some();
-        if by == By::Cookie && !is_marked {
-            cookie::mark_device(response, cookie, name, self.app.engine.random());
+        if let Some(mark) = mark {
+            cookie::mark_device(response, cookie, name, mark);
         }
     }
 }

@@ -6,7 +6,6 @@ use sprag::Refusal;
 use sprag::session::{EndCause, SessionId, SessionKey};
 
 use super::context::{Call, RouteContext};
-use super::response::shaped;
 use crate::edge::refusal::Problem;
 use crate::profile::{Answer, Fact, Facts, Input, Needs, Offer, Spec, Unmet};
 
@@ -36,5 +35,5 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let session: SessionId = id.and_then(|id| id.parse().ok()).ok_or(Refusal::SessionUnknown)?;
     let key = SessionKey { account: caller.key.account, session };
     context.app.engine.sessions().end(key, EndCause::Revoked, &context.requester(&call.parts)?).await?;
-    Ok(shaped(context, &Facts { session_id: Some(session), ..Facts::default() }))
+    Ok(context.shaped(&Facts { session_id: Some(session), ..Facts::default() }))
 }

@@ -4,7 +4,6 @@ use axum::response::Response;
 use sprag::session::SessionId;
 
 use super::context::{Call, RouteContext};
-use super::response::shaped;
 use crate::edge::refusal::Problem;
 use crate::profile::{Answer, Fact, Facts, Needs, Offer, SessionFacts, Spec, Unmet};
 
@@ -35,14 +34,11 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     }
     let explained = context.app.engine.sessions().explain(id).await?.ok_or(Problem::NoSuchSession)?;
     let (session, detail) = (&explained.session, &explained.detail);
-    Ok(shaped(
-        context,
-        &Facts {
-            session_id: Some(id),
-            account_id: Some(session.key.account),
-            session: Some(SessionFacts { session, detail, is_current: false }),
-            events: &explained.events,
-            ..Facts::default()
-        },
-    ))
+    Ok(context.shaped(&Facts {
+        session_id: Some(id),
+        account_id: Some(session.key.account),
+        session: Some(SessionFacts { session, detail, is_current: false }),
+        events: &explained.events,
+        ..Facts::default()
+    }))
 }

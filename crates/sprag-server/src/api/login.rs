@@ -4,7 +4,6 @@ use axum::response::Response;
 use sprag::engine::OpenRequest;
 
 use super::context::{Call, RouteContext, device};
-use super::response::token_pair;
 use crate::edge::refusal::Problem;
 use crate::edge::transport::By;
 use crate::profile::{
@@ -29,12 +28,13 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let fields = call.fields()?;
     let parts = &call.parts;
     let inputs = context.inputs(&fields)?;
-    let requester = context.requester(parts)?;
+    let mut requester = context.requester(parts)?;
     let name = context.require(&inputs, NAMES)?;
     let password = context.require(&inputs, &[Input::Password])?;
     let device = device(&inputs);
 
     let by = context.way_asked_for(parts, &inputs)?;
+    let mark = context.new_mark(parts, by, &mut requester);
     // Cookies of two sessions say nothing of which one to replace; they must not keep anybody from logging in.
     let carried = if by == By::Cookie { context.cookie_token(parts).await.unwrap_or_default() } else { None };
     let request = OpenRequest {
@@ -46,7 +46,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let somebody = somebody.map_err(|error| context.naming(Input::Password, error))?;
     let pair = engine.open_session(&context.served.client, somebody, request, &requester).await?;
     let account = context.account_if_told(pair.account).await?;
-    let mut response = token_pair(context, &pair, by, account.as_ref());
-    context.mark_device(parts, by, &mut response);
+    let mut response = context.token_pair(&pair, by, account.as_ref());
+    context.mark_device(by, mark.as_deref(), &mut response);
     Ok(response)
 }

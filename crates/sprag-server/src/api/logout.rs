@@ -7,7 +7,6 @@ use sprag::session::EndCause;
 use sprag::{Error, Refusal};
 
 use super::context::{Call, RouteContext};
-use super::response::{cleared, shaped};
 use crate::edge::refusal::Problem;
 use crate::edge::request;
 use crate::edge::transport::{By, Carried};
@@ -57,8 +56,8 @@ pub(super) async fn end_session_of_token(
         }
         None => return Err(Refusal::TokenMissing.into()),
     };
-    let response = shaped(context, &Facts::default());
-    Ok(if is_ours { cleared(context, response) } else { response })
+    let response = context.shaped(&Facts::default());
+    Ok(if is_ours { context.cleared(response) } else { response })
 }
 
 /// A session that has ended already, or that somebody else ends at this moment, is what was asked for.

@@ -5,7 +5,6 @@ use hyper::http::request::Parts;
 use sprag::engine::Requester;
 
 use super::context::{Call, RouteContext};
-use super::response::{cleared, shaped};
 use crate::edge::refusal::Problem;
 use crate::edge::request;
 use crate::profile::{Facts, Inputs, Needs, Spec};
@@ -27,7 +26,7 @@ pub(super) async fn run(context: &RouteContext, call: Call) -> Result<Response, 
             if problem.is_about_token() && has_cookie_to_leave_by(context, parts, &requester).await? => {}
         Err(problem) => return Err(problem),
     }
-    Ok(cleared(context, shaped(context, &Facts::default())))
+    Ok(context.cleared(context.shaped(&Facts::default())))
 }
 
 /// Whether there is a cookie whose account has been logged out everywhere by now.

@@ -3,7 +3,6 @@
 use axum::response::Response;
 
 use super::context::{Call, RouteContext};
-use super::response::shaped;
 use crate::edge::refusal::Problem;
 use crate::profile::{Answer, Fact, Facts, Needs, Spec};
 
@@ -18,5 +17,5 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let caller = call.caller()?;
     let account = context.app.engine.accounts().get(caller.key.account).await?;
     let facts = Facts { account: Some(&account), session_id: Some(caller.key.session), ..Facts::default() };
-    Ok(shaped(context, &facts))
+    Ok(context.shaped(&facts))
 }

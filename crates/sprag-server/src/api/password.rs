@@ -3,7 +3,6 @@
 use axum::response::Response;
 
 use super::context::{Call, RouteContext};
-use super::response::token_pair;
 use crate::edge::refusal::Problem;
 use crate::edge::transport::By;
 use crate::profile::{Answer, Fact, Input, Needs, Offer, Pair, Spec, Unmet};
@@ -47,5 +46,5 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
         .await;
     let pair = pair.map_err(|error| context.naming(Input::NewPassword, error))?;
     let account = context.account_if_told(pair.account).await?;
-    Ok(token_pair(context, &pair, by, account.as_ref()))
+    Ok(context.token_pair(&pair, by, account.as_ref()))
 }

@@ -7,7 +7,6 @@ use sprag::Refusal;
 use sprag::engine::RefreshRequest;
 
 use super::context::{Call, RouteContext};
-use super::response::token_pair;
 use crate::edge::refusal::Problem;
 use crate::edge::transport::By;
 use crate::edge::{cookie, request};
@@ -48,7 +47,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     context.app.metrics.refreshed(refreshed.row, begun.elapsed());
 
     let pair = refreshed.answer?;
-    let mut response = token_pair(context, &pair, carried.by, None);
+    let mut response = context.token_pair(&pair, carried.by, None);
     let engine = &context.app.engine;
     if let (By::Cookie, Some(cookie)) = (carried.by, &context.served.profile.wire.refresh.cookie)
         && engine.tokens().parse(&context.served.client, &carried.text).is_none()

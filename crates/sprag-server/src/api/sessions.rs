@@ -3,7 +3,6 @@
 use axum::response::Response;
 
 use super::context::{Call, RouteContext};
-use super::response::shaped;
 use crate::edge::refusal::Problem;
 use crate::profile::{Answer, Fact, Facts, Needs, SessionFacts, Spec};
 
@@ -26,5 +25,5 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
         })
         .collect();
     let (session_id, account_id) = (Some(caller.key.session), Some(caller.key.account));
-    Ok(shaped(context, &Facts { sessions: &sessions, session_id, account_id, ..Facts::default() }))
+    Ok(context.shaped(&Facts { sessions: &sessions, session_id, account_id, ..Facts::default() }))
 }

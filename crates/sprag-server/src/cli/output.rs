@@ -4,6 +4,7 @@
 
 use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -164,6 +165,12 @@ pub(super) fn say_json(record: &impl Serialize) -> anyhow::Result<()> {
 pub(super) fn tell(text: impl Display) {
     // With nobody to read it there is nobody to tell.
     let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Says how a command is used where clap cannot.
+pub(super) fn misused(sentence: &str) -> ExitCode {
+    tell(format_args!("sprag: {sentence}"));
+    ExitCode::from(2)
 }
 
 /// `1 session`, `2 sessions`.

@@ -12,9 +12,10 @@ use sprag::clock::Timestamp;
 use sprag::session::{AccountId, EndCause, ProfileId, Session, SessionDetail, SessionId};
 use sprag::store::Slice;
 
+use super::import;
+use super::on_node::{Opens, on_node, plainly, requester};
 use super::output::{Column, List, minute, moment, rfc3339, say};
 use super::user::{self, called};
-use super::{Opens, import, on_node, plainly, requester};
 use crate::config::Sources;
 use crate::profile::ImportKind;
 use crate::run::node::Node;

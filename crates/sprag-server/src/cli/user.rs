@@ -15,8 +15,9 @@ use sprag::text::shown;
 use sprag::{Engine, Error, Refusal};
 use zeroize::Zeroizing;
 
-use super::output::{Column, List, minute, moment, rfc3339, say};
-use super::{Opens, import, misused, on_node, plainly, requester};
+use super::import;
+use super::on_node::{Opens, on_node, plainly, requester};
+use super::output::{Column, List, minute, misused, moment, rfc3339, say};
 use crate::config::Sources;
 use crate::profile::ImportKind;
 

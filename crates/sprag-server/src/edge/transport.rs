@@ -38,38 +38,24 @@ pub(crate) enum By {
     Cookie,
 }
 
-/// Finds the refresh token of a request.
+/// Finds the refresh token in a request's cookies.
 ///
 /// A browser may send two cookies of one name, one of them planted by a neighbouring subdomain: only those that are of
-/// a session count, and two sessions are one too many. Another system's token is of a session while that lives. Cookie
-/// and body together must be of one session, at most one generation apart; the newer counts. A token of another system
-/// may be any number of generations old there: the client that keeps it has not noticed that it has been replaced.
-/// Nothing changes where they are not.
-pub(crate) async fn find(
-    transport: &RefreshTransport,
+/// a session count, and two sessions are one too many. Another system's token is of a session while that lives.
+pub(crate) async fn find_in_cookies(
+    cookie: &CookieSpec,
     client: &ClientPolicy,
     engine: &Engine,
     headers: &HeaderMap,
-    body: Option<&str>,
 ) -> Result<Option<Carried>, Problem> {
-    let Some(cookie) = &transport.cookie else { return Ok(body.map(|text| Carried::new(text, By::Body))) };
     let mut values: Vec<Cow<'_, str>> = cookies(headers, &cookie.name).map(decoded).collect();
     values.dedup();
-    let from_cookie = match values.as_slice() {
-        [] => None,
-        [only] => Some(only.as_ref()),
-        several => Some(the_genuine_one(several, client, engine).await?),
+    let found = match values.as_slice() {
+        [] => return Ok(None),
+        [only] => only,
+        several => the_genuine_one(several, client, engine).await?,
     };
-    match (from_cookie, body) {
-        (None, None) => Ok(None),
-        (None, Some(text)) => Ok(Some(Carried::new(text, By::Body))),
-        (Some(text), None) => Ok(Some(Carried::new(text, By::Cookie))),
-        (Some(cookie), Some(body)) if cookie == body => Ok(Some(Carried::new(cookie, By::Cookie))),
-        (Some(cookie), Some(body)) => {
-            let newer = the_newer_one(cookie, body, client, engine).await?;
-            Ok(Some(Carried::new(newer, By::Cookie)))
-        }
-    }
+    Ok(Some(Carried::new(found, By::Cookie)))
 }
 
 /// A cookie's value without the percent signs that Express and others write; none of our tokens has one. What is not
@@ -128,7 +114,8 @@ async fn drop_what_is_left_over(genuine: &mut Vec<Genuine<'_>>, engine: &Engine)
     Ok(())
 }
 
-async fn the_newer_one<'a>(
+/// Which of two tokens of one session is the newer one.
+pub(crate) async fn the_newer_one<'a>(
     cookie: &'a str,
     body: &'a str,
     client: &ClientPolicy,

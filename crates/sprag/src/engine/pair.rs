@@ -73,29 +73,23 @@ impl RefreshTokenText {
 }
 
 impl Engine {
-    pub(super) fn new_pair(
-        &self,
-        client: &ClientPolicy,
-        account: Option<&Account>,
-        token: &RefreshToken,
-        told: Told,
-        now: Timestamp,
-    ) -> Result<TokenPair, Fault> {
-        let text = token.ending(told.row.ends_at()).encode(client.encoding, &self.keys.load(), now);
-        self.pair(client, account, token, RefreshTokenText::New(text), told, now)
-    }
-
-    /// A pair. `account` is the token's, read where [`AccessTokenShape::tells_of_account`](super::AccessTokenShape) holds.
+    /// An access token, and `token` written anew or the client's own text of it kept. `account` is the token's, read where
+    /// [`AccessTokenShape::tells_of_account`](super::AccessTokenShape) holds.
     pub(super) fn pair(
         &self,
         client: &ClientPolicy,
         account: Option<&Account>,
         token: &RefreshToken,
-        refresh: RefreshTokenText,
+        kept: Option<&str>,
         told: Told,
         now: Timestamp,
     ) -> Result<TokenPair, Fault> {
         let Told { row, refresh_expires_in } = told;
+        let keys = self.keys.load();
+        let refresh = match kept {
+            Some(text) => RefreshTokenText::Kept(Zeroizing::new(text.to_owned())),
+            None => RefreshTokenText::New(token.ending(row.ends_at()).encode(client.encoding, &keys, now)),
+        };
         let random: [u8; 18] = random::bytes(self.random.as_ref());
         let (id, jitter) = random.split_at(16);
         let life = shortened(
@@ -136,7 +130,7 @@ impl Engine {
         Ok(TokenPair {
             account: token.key.account,
             session: token.key.session,
-            access_token: access::mint(&self.keys.load(), now, &claims)?,
+            access_token: access::mint(&keys, now, &claims)?,
             expires_in,
             refresh,
             refresh_expires_in,

@@ -64,7 +64,7 @@ impl Accounts<'_> {
                 event: requester.event_of_account(account, EventKind::PasswordChanged, now, None),
             };
             if engine.store.commit(change.commit()).await?.is_done() {
-                return Ok(engine.new_pair(client, Some(owner.account()), &token, told, now)?);
+                return Ok(engine.pair(client, Some(owner.account()), &token, None, told, now)?);
             }
         }
         Err(tried_too_often("change a password").into())

@@ -1,10 +1,8 @@
 //! Refresh: from a presented token to a verdict carried out.
 
-use zeroize::Zeroizing;
-
 use super::commits;
 use super::pair::Told;
-use super::{ClientPolicy, Engine, RefreshTokenText, Requester, TokenPair, tried_too_often};
+use super::{ClientPolicy, Engine, Requester, TokenPair, tried_too_often};
 use crate::account::Account;
 use crate::audit::{Event, EventKind};
 use crate::clock::Timestamp;
@@ -100,7 +98,9 @@ impl Engine {
         text: &str,
         now: Timestamp,
     ) -> Result<Option<RefreshToken>, Fault> {
-        match self.parse(client, text, now) {
+        // Row 1 tells no difference between malformed, forged and another profile's.
+        let token = RefreshToken::parse(text, &self.keys.load(), now).ok();
+        match token.filter(|token| token.profile == client.profile) {
             Some(token) => Ok(Some(token)),
             None => self.bind_imported_token(client, text).await,
         }
@@ -113,12 +113,6 @@ impl Engine {
         id: AccountId,
     ) -> Result<Option<Account>, Fault> {
         if client.access.tells_of_account() { self.store.account(id).await } else { Ok(None) }
-    }
-
-    /// A token of this profile, or none: row 1 tells no difference between malformed, forged and another profile's.
-    pub(super) fn parse(&self, client: &ClientPolicy, text: &str, now: Timestamp) -> Option<RefreshToken> {
-        let token = RefreshToken::parse(text, &self.keys.load(), now).ok()?;
-        (token.profile == client.profile).then_some(token)
     }
 }
 
@@ -147,11 +141,13 @@ impl RefreshInProgress<'_> {
         let Some(rotated) = self.engine.store.rotate(rotation, event).await? else {
             return Ok(None);
         };
-        self.hand_out(&successor, Told::fresh(self.client, rotated, self.now)).map(Some)
+        let told = Told::fresh(self.client, rotated, self.now);
+        self.engine.pair(self.client, self.account.as_ref(), &successor, None, told, self.now).map(Some)
     }
 
     /// Does what the verdict says. `None` means that a write matched no row: judge again.
     async fn carry_out(&self, judgement: Judgement, found: &Found) -> Result<Option<TokenPair>, Error> {
+        let account = self.account.as_ref();
         match judgement.verdict {
             Verdict::Fault => Err(tried_too_often("refresh a session").into()),
             Verdict::Refuse(denial) => {
@@ -164,12 +160,12 @@ impl RefreshInProgress<'_> {
             Verdict::Keep => Ok(Some(self.keep(found)?)),
             Verdict::Retry(retried) => {
                 let successor = self.token.at(retried.generation);
-                let counted = self.note_return(retried, judgement.notice).await?;
-                let told = |row| match judgement.row {
+                let Some(row) = self.note_return(retried, judgement.notice).await? else { return Ok(None) };
+                let told = match judgement.row {
                     Row::SameRequest => Told::to_the_hour(self.client, row, self.now),
                     _ => Told::fresh(self.client, row, self.now),
                 };
-                Ok(counted.map(|row| self.hand_out(&successor, told(row))).transpose()?)
+                Ok(Some(self.engine.pair(self.client, account, &successor, None, told, self.now)?))
             }
             Verdict::Contest(contest) => match self.note_return(contest, judgement.notice).await? {
                 Some(_) => Err(Refusal::from(Denial::Spent).into()),
@@ -179,9 +175,9 @@ impl RefreshInProgress<'_> {
                 let successor = self.token.at(rotation.to);
                 let event = judgement.notice.map(|notice| self.event(notice));
                 let event = event.or_else(|| self.rotation_event(&rotation));
-                let rotated = self.engine.store.rotate(rotation, event).await?;
-                let told = |row| Told::fresh(self.client, row, self.now);
-                Ok(rotated.map(|row| self.hand_out(&successor, told(row))).transpose()?)
+                let Some(row) = self.engine.store.rotate(rotation, event).await? else { return Ok(None) };
+                let told = Told::fresh(self.client, row, self.now);
+                Ok(Some(self.engine.pair(self.client, account, &successor, None, told, self.now)?))
             }
         }
     }
@@ -210,16 +206,11 @@ impl RefreshInProgress<'_> {
         if has_ended { Err(Refusal::from(denial).into()) } else { Ok(None) }
     }
 
-    fn hand_out(&self, successor: &RefreshToken, told: Told) -> Result<TokenPair, Fault> {
-        self.engine.new_pair(self.client, self.account.as_ref(), successor, told, self.now)
-    }
-
     /// Row 13: the client's own token, unchanged.
     fn keep(&self, found: &Found) -> Result<TokenPair, Fault> {
         let session = session_in(found)?;
         let told = Told::fresh(self.client, Rotated::of(session), self.now);
-        let kept = RefreshTokenText::Kept(Zeroizing::new(self.text.to_owned()));
-        self.engine.pair(self.client, self.account.as_ref(), &self.token, kept, told, self.now)
+        self.engine.pair(self.client, self.account.as_ref(), &self.token, Some(self.text), told, self.now)
     }
 
     fn event(&self, notice: Notice) -> Event {

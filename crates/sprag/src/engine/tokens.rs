@@ -15,7 +15,9 @@ impl Tokens<'_> {
     /// nobody.
     #[must_use]
     pub fn parse(&self, client: &ClientPolicy, text: &str) -> Option<RefreshToken> {
-        self.0.parse(client, text, self.0.now())
+        let Self(engine) = self;
+        let token = RefreshToken::parse(text, &engine.keys.load(), engine.now()).ok();
+        token.filter(|token| token.profile == client.profile)
     }
 
     /// The session that a text is a refresh token of, ours or another system's, and the generation it stands for. Another

@@ -111,7 +111,7 @@ pub(super) async fn one_password_change_wins(subject: Arc<dyn Subject>) {
         async move { world.change_password(change).await.expect("change_password") }
     });
     let changed = changes.collect::<JoinSet<_>>().join_all().await;
-    let done = changed.iter().filter(|changed| **changed == true);
+    let done = changed.iter().filter(|changed| **changed);
     assert_eq!(done.count(), 1, "of 16 that verified the same password");
     assert_eq!(world.store().of(account.id, Slice::first(100)).await.expect("of").len(), 2);
     assert_eq!(world.chain(account.id).await.len(), 4, "made, logged in, changed once, and so one end");
