@@ -220,7 +220,7 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
         "name_taken" | "name_invalid" => is(&["register"]),
         "password_rejected" => is(&["login", "register", "password"]),
         "not_found" => false,
-        _ => panic!("say here which calls answer {code:?}, and in src/openapi/refusals.rs"),
+        _ => panic!("say here which calls answer {code:?}; see docs/adding/a-refusal.md"),
     }
 }
 
