@@ -19,6 +19,8 @@ mod import_one;
 #[cfg(feature = "sources")]
 mod jsonl;
 #[cfg(feature = "sources")]
+mod lacking;
+#[cfg(feature = "sources")]
 mod lines;
 #[cfg(feature = "sources")]
 mod mongo;
@@ -40,14 +42,16 @@ mod shape;
 #[cfg(feature = "sources")]
 mod source;
 #[cfg(feature = "sources")]
+mod source_error;
+#[cfg(feature = "sources")]
 mod sqlite;
 #[cfg(feature = "sources")]
 mod value;
 
 #[cfg(feature = "sources")]
-pub use columns_needed::{Known, Lacking};
-#[cfg(feature = "sources")]
 pub use import_one::{Mode, Taker, Trial};
+#[cfg(feature = "sources")]
+pub use lacking::{Known, Lacking};
 #[cfg(feature = "sources")]
 pub use reader::{Feed, Item};
 #[cfg(feature = "sources")]
@@ -58,4 +62,6 @@ pub use row::UNSAID;
 pub use run::{Fate, Progress, Remark, Stopped, Summary, run};
 pub use shape::{ImportColumn, ImportField, ImportKind, ImportShape, MAX_NAME_BYTES, TableShape};
 #[cfg(feature = "sources")]
-pub use source::{Opened, Source, SourceError};
+pub use source::{Opened, Source};
+#[cfg(feature = "sources")]
+pub use source_error::SourceError;

@@ -7,7 +7,7 @@ use sprag::store::postgres::foreign::{ForeignTable, Unreadable};
 use super::jsonl;
 use super::reader::{Item, MAX_RECORD_BYTES, Sender, TOO_LONG};
 use super::record::Position;
-use super::source::SourceError;
+use super::source_error::SourceError;
 
 pub(super) async fn open(server: &Server, name: &str) -> Result<(ForeignTable, u64), SourceError> {
     let table = ForeignTable::open(server, name).await.map_err(|unreadable| match unreadable {

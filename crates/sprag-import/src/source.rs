@@ -8,19 +8,16 @@ use std::thread;
 
 use anyhow::Context as _;
 use sprag::store::postgres::foreign::ForeignTable;
-use sprag::store::postgres::{BadUrl, Server};
+use sprag::store::postgres::{Server, has_password};
 
-use super::columns_needed::{Known, Lacking};
 use super::csv::Records;
+use super::lacking::{Known, SAMPLED};
 use super::reader::{Feed, Sender};
-use super::{columns, jsonl, postgres, sqlite};
-use sprag::store::postgres::has_password;
+use super::source_error::SourceError;
+use super::{jsonl, postgres, sqlite};
 
 /// How much of a file is read at once.
 const BLOCK_BYTES: usize = 64 * 1024;
-
-/// How many JSON lines are looked at to learn which members they have.
-pub(super) const SAMPLED: usize = 100;
 
 /// A file, a pipe or a database.
 #[derive(Clone, Debug)]
@@ -35,53 +32,6 @@ pub enum Source {
     Sqlite(PathBuf),
     /// A PostgreSQL database.
     Postgres(Box<Server>),
-}
-
-/// Why a source cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    /// It is none of the kinds there are.
-    #[error(
-        "its kind cannot be told: a file of JSON lines ends in .jsonl, .ndjson or .json, one of CSV in .csv; a SQLite file \
-         or postgres://USER@HOST/DATABASE will do, and - for JSON lines on standard input"
-    )]
-    Kind,
-    /// It is a URL of PostgreSQL with something wrong in it.
-    #[error("{0}; a URL of PostgreSQL is like postgres://USER@HOST/DATABASE")]
-    Url(#[from] BadUrl),
-    /// Whoever lists the processes of the machine would see it.
-    #[error(
-        "there is a password in it, and everybody on this machine could read it; write the URL into a file of mode 0600 \
-         and name that: --from @FILE"
-    )]
-    Password,
-    /// It has no table of that name.
-    #[error(
-        "it has no table {name:?}{}{}; name another with --table",
-        columns::nearest(name, tables),
-        columns::listed("tables", tables)
-    )]
-    NoTable {
-        /// The name.
-        name: String,
-        /// The tables that it has.
-        tables: Vec<String>,
-    },
-    /// No table was named.
-    #[error("it is a database, and nothing says which table to read; name it with --table")]
-    Unnamed,
-    /// It is a URL or a list of parameters that nobody here reads. The text is not repeated: there may be a password in it.
-    #[error(
-        "it is no file, and no URL that is understood; one of PostgreSQL is like postgres://USER@HOST/DATABASE, and what \
-         another database holds comes as CSV or JSON lines. The text is not shown here, for there may be a password in it"
-    )]
-    Foreign,
-    /// It has not the columns that are needed.
-    #[error(transparent)]
-    Lacking(#[from] Lacking),
-    /// It cannot be read.
-    #[error(transparent)]
-    Unreadable(anyhow::Error),
 }
 
 /// A source whose columns are known.

@@ -8,10 +8,11 @@ use anyhow::{Context as _, anyhow};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, ffi};
 use serde_json::Value;
+use sprag::text::sql_name;
 
 use super::reader::{Item, MAX_RECORD_BYTES, Sender, TOO_LONG};
 use super::record::{Position, Record};
-use super::source::SourceError;
+use super::source_error::SourceError;
 use super::value;
 
 /// What every SQLite file begins with.
@@ -41,7 +42,7 @@ impl Table {
         if !tables.iter().any(|table| table.eq_ignore_ascii_case(name)) {
             return Err(SourceError::NoTable { name: name.to_owned(), tables });
         }
-        let name = quoted(name);
+        let name = sql_name(name);
         let statement = connection.prepare(&format!("select * from {name}")).map_err(unreadable)?;
         let columns = statement.column_names().map(str::to_owned).collect();
         drop(statement);
@@ -53,7 +54,7 @@ impl Table {
 
     /// Sends those columns of every row, until the end or until nobody listens.
     pub(super) fn read(self, columns: &[String], feed: &Sender) -> anyhow::Result<()> {
-        let names: Vec<_> = columns.iter().map(|column| quoted(column)).collect();
+        let names: Vec<_> = columns.iter().map(|column| sql_name(column)).collect();
         let text = format!("select {} from {}", names.join(", "), self.name);
         let mut number = 0;
         let mut read = || -> rusqlite::Result<()> {
@@ -129,10 +130,6 @@ fn explained(error: rusqlite::Error) -> anyhow::Error {
         _ => return error.into(),
     };
     anyhow!(way_out)
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 #[cfg(test)]

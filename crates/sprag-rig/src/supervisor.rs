@@ -72,8 +72,9 @@ impl Supervisor {
         let mut inner = self.lock();
         inner.learn();
         assert!(inner.running.is_none(), "{} runs already", words[0]);
-        let words: Vec<_> = tools::drop_privileges().iter().chain(words).map(|word| quoted(word)).collect();
-        let dir = quoted(&self.dir.display().to_string());
+        let words: Vec<_> =
+            tools::drop_privileges().iter().chain(words).map(|word| shell_word(word)).collect();
+        let dir = shell_word(&self.dir.display().to_string());
         let run = format!(
             "cd {dir}\necho \"$$\" >pid\necho \"started $$\"\nexec {} </dev/null >>log 2>&1\n",
             words.join(" ")
@@ -196,6 +197,6 @@ fn listen(output: ChildStdout) -> Receiver<News> {
 }
 
 /// A word as the shell reads it back unchanged.
-fn quoted(word: &str) -> String {
+fn shell_word(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }

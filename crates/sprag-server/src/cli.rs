@@ -6,17 +6,15 @@
 use std::io;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::error::{ContextKind, ContextValue};
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use sprag::engine::Requester;
-use sprag::session::ShortHash;
 
 use crate::config::{self, Sources};
-use crate::run::database;
 use crate::run::logs;
-use crate::run::node::{Node, resolve};
+use crate::run::node::resolve;
 use crate::{old_names, openapi};
+use on_node::{Opens, on_node};
+use output::misused;
 
 mod audit;
 mod demo;
@@ -27,6 +25,7 @@ mod key;
 mod migrate;
 #[cfg(not(feature = "import"))]
 mod no_import;
+mod on_node;
 mod output;
 mod profile;
 mod serve;
@@ -149,64 +148,6 @@ fn is_unknown(error: &clap::Error, name: &str) -> bool {
 /// Standard output is the only thing that a command writes to without saying what it was doing.
 fn is_closed_output(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-}
-
-/// What a command does with the store.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Opens {
-    /// It makes the store where there is none.
-    MayMake,
-    /// There is nothing to do without one, so that a wrong folder is noticed instead of filled.
-    Existing,
-}
-
-/// Runs `work` on the configured store, beside a running server or without one.
-fn on_node<W>(sources: &Sources, opens: Opens, work: W) -> anyhow::Result<ExitCode>
-where
-    W: AsyncFnOnce(&Node) -> anyhow::Result<ExitCode>,
-{
-    let (config, profiles) = resolve(sources)?;
-    logs::start(&config)?;
-    if opens == Opens::Existing {
-        database::expect(&config)?;
-    }
-    block_on(async {
-        let node = match opens {
-            Opens::MayMake => Node::make(config, profiles).await?,
-            Opens::Existing => Node::open(config, profiles).await?,
-        };
-        work(&node).await
-    })
-}
-
-fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("could not start the runtime")?.block_on(work)
-}
-
-/// The command line, as the journal knows it: which of the machine's users it was, for there is no address.
-fn requester() -> Requester {
-    let user = rustix::process::getuid().as_raw();
-    let version = env!("CARGO_PKG_VERSION");
-    Requester {
-        ip: None,
-        user_agent: Some(format!("sprag {version} command line, uid {user}")),
-        instance: ShortHash::default(),
-    }
-}
-
-/// A refusal is its own sentence.
-fn plainly(error: sprag::Error) -> anyhow::Error {
-    match error {
-        sprag::Error::Refused(refusal) => refusal.into(),
-        sprag::Error::Failed(fault) => fault.into(),
-    }
-}
-
-/// Says how a command is used where clap cannot.
-fn misused(sentence: &str) -> ExitCode {
-    output::tell(format_args!("sprag: {sentence}"));
-    ExitCode::from(2)
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use sprag::policy::Policy;
 
-pub use crate::quoted::spell;
+pub use crate::duration::spell;
 pub use browsers::Browsers;
 pub use error::ConfigError;
 pub use listen::Listen;

@@ -6,6 +6,7 @@
 mod api;
 pub mod cli;
 pub mod config;
+mod duration;
 pub mod edge;
 pub mod http;
 mod http_client;

@@ -6,7 +6,6 @@
 
 mod action;
 mod cookie_reach;
-mod duration;
 mod error;
 mod extends;
 mod fact;
@@ -36,9 +35,9 @@ use sprag::session::ProfileId;
 
 pub use sprag::token::Encoding;
 
+pub use crate::duration::{MAX_DURATION, parse as parse_duration};
 pub(crate) use action::Spec;
 pub use action::{Action, Answer, Needs, Pair, Whose};
-pub use duration::{MAX_DURATION, parse as parse_duration};
 pub use error::ProfileError;
 pub use extends::resolved;
 pub use fact::{Fact, FactKind};

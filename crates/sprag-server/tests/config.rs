@@ -192,8 +192,8 @@ fn a_refusal_says_which_value_from_where_and_what_would_be_right() {
     let told = nothing().dotenv("A=1\nB=2\nSPRAG_REUSE_INTERVAL='5 parsecs'").refusal();
     assert_eq!(
         told,
-        "SPRAG_REUSE_INTERVAL in .env line 3: \"5 parsecs\" is not a span of time; \
-         write 30s, 15m, 12h or 7d (0s to 300s here)"
+        "SPRAG_REUSE_INTERVAL in .env line 3: \"5 parsecs\" is not a duration; \
+         write a whole number and s, m, h or d, as \"15m\" (0s to 300s here)"
     );
     let told = nothing().toml("sessions_per_account = 0").refusal();
     assert_eq!(
@@ -398,7 +398,7 @@ fn a_profiles_name_for_a_setting_is_as_strict_as_ours() {
     let expected = "ACCESS_TOKEN_EXPIRE_MINUTES in the environment: \"30m\" is not a whole number of minutes";
     assert_eq!(told, expected);
     let told = with_profiles_names().env("JWT_EXPIRE", "900").refusal();
-    assert!(told.starts_with("JWT_EXPIRE in the environment: \"900\" is not a span of time"), "{told}");
+    assert!(told.starts_with("JWT_EXPIRE in the environment: \"900\" is not a duration"), "{told}");
     let both = || with_profiles_names().env("JWT_EXPIRE", "15m").env("ACCESS_TOKEN_EXPIRE_MINUTES", "30");
     let told = both().refusal();
     assert!(
@@ -495,6 +495,6 @@ fn the_default_file_can_be_taken_as_it_is() {
 #[test]
 fn the_reference_says_what_the_table_says() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/config.md");
-    let profile = fs::read_to_string(path).unwrap_or_default();
-    assert!(profile == reference(), "docs/reference/config.md is stale; run: just reference");
+    let text = fs::read_to_string(path).unwrap_or_default();
+    assert!(text == reference(), "docs/reference/config.md is stale; run: just reference");
 }

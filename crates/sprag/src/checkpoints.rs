@@ -25,7 +25,7 @@ use crate::store::{Journal, Slice};
 pub const SETTLED: Duration = Duration::from_secs(60);
 
 /// How many rows are read at a time.
-const PROFILE: u32 = 1000;
+const SLICE: u32 = 1000;
 
 /// How many findings a report lists; the rest is only counted.
 pub const MAX_FINDINGS: usize = 100;
@@ -230,8 +230,8 @@ pub async fn verify(
     let mut chain = None;
     let mut after = None;
     loop {
-        let profile = journal.entries(Slice::after(after, PROFILE)).await?;
-        for entry in &profile {
+        let slice = journal.entries(Slice::after(after, SLICE)).await?;
+        for entry in &slice {
             let account = entry.event.account;
             if chain.as_ref().is_none_or(|chain: &Walk| chain.head.account != account) {
                 finish(&mut tally, chain.take());
@@ -240,7 +240,7 @@ pub async fn verify(
             report.entries += 1;
             chain.get_or_insert_with(|| Walk::new(account)).step(entry, before, &mut report);
         }
-        let Some(last) = profile.last() else { break };
+        let Some(last) = slice.last() else { break };
         after = Some((last.event.account, last.number));
         progress(report.entries);
     }
@@ -261,8 +261,8 @@ async fn verify_checkpoints(
 ) -> Result<(), Fault> {
     let (mut number, mut previous) = (0, [0; 32]);
     loop {
-        let profile = journal.checkpoints(Slice::after(Some(number), PROFILE)).await?;
-        for checkpoint in &profile {
+        let slice = journal.checkpoints(Slice::after(Some(number), SLICE)).await?;
+        for checkpoint in &slice {
             report.checkpoints += 1;
             let is_ours = key.verifies(checkpoint.key_id, &tagged_bytes(checkpoint), &checkpoint.tag);
             let flaw = if !is_ours {
@@ -282,7 +282,7 @@ async fn verify_checkpoints(
             }
             (number, previous) = (checkpoint.number, checkpoint.tag);
         }
-        if profile.is_empty() {
+        if slice.is_empty() {
             return Ok(());
         }
     }
@@ -398,11 +398,11 @@ async fn tally_heads(journal: &dyn Journal, before: Timestamp) -> Result<Tally, 
     let mut tally = Tally::new();
     let mut after = None;
     loop {
-        let profile = journal.heads(before, Slice::after(after, PROFILE)).await?;
-        for head in &profile {
+        let slice = journal.heads(before, Slice::after(after, SLICE)).await?;
+        for head in &slice {
             tally.add(head, head.number);
         }
-        let Some(last) = profile.last() else { return Ok(tally) };
+        let Some(last) = slice.last() else { return Ok(tally) };
         after = Some(last.account);
     }
 }

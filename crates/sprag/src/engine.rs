@@ -104,8 +104,8 @@ struct Issuer {
 /// Bounds that hold for every profile.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How many live sessions an account may have; the longest unused give way to a new one. An account that came from
-    /// another system may have brought more: there, one gives way at a time.
+    /// How many live sessions an account may have; the longest unused give way to a new one. An account that is known
+    /// by another system's key may have brought more: there, one gives way at a time.
     pub sessions_per_account: u32,
 }
 

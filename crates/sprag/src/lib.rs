@@ -31,6 +31,7 @@ pub mod ratchet;
 mod requester;
 pub mod session;
 pub mod store;
+pub mod text;
 pub mod token;
 mod verdict;
 

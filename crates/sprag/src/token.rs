@@ -82,8 +82,8 @@ impl RefreshToken {
     /// The first token of the session `key` that takes the place of this token's session.
     ///
     /// The new session secret is `HMAC(K, "replace" ‖ old secret ‖ new session id)`, where K is a key of the ring made
-    /// for this alone. Only who has the old secret and the ring can make it, and from one request always the same one is
-    /// made, so that a lost answer can be given again.
+    /// for this alone. Only who has the old secret and the ring can make it, so an answer that was lost can be made again
+    /// from the request that it answered.
     #[must_use]
     pub fn replacement(&self, key: SessionKey, keys: &KeyRing, now: Timestamp) -> Self {
         let mut context = hmac::Context::with_key(&keys.signing_refresh(now).replace);
@@ -151,11 +151,16 @@ impl TokenText {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether this is the text, compared in constant time.
+    fn is(&self, text: &str) -> bool {
+        self.as_str().as_bytes().ct_eq(text.as_bytes()).into()
+    }
 }
 
 impl PartialEq for TokenText {
     fn eq(&self, other: &Self) -> bool {
-        is_same_text(self.as_str(), other.as_str())
+        self.is(other.as_str())
     }
 }
 
@@ -240,8 +245,4 @@ fn short_hash(label: &[u8], text: &str) -> ShortHash {
     let mut hash = [0; 16];
     hash.copy_from_slice(&context.finish().as_ref()[..16]);
     hash
-}
-
-fn is_same_text(one: &str, other: &str) -> bool {
-    one.as_bytes().ct_eq(other.as_bytes()).into()
 }

@@ -6,8 +6,6 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 #[cfg(doc)]
 use crate::policy::{LOCKSTEP_STREAK, MAX_RETRIES};
-#[cfg(doc)]
-use crate::ratchet::judge;
 use crate::session::{EndCause, Epoch, Generation, ProfileId, SecretHash, Session, SessionKey, ShortHash};
 
 /// What a client presented, once its tag has verified.
@@ -246,8 +244,8 @@ pub enum Notice {
     },
 }
 
-/// The order to turn a row. Only [`judge`] and [`Rotation::optimistic`] make one; a store applies it where, and only
-/// where, [`Rotation::applies_to`] holds, in one statement.
+/// The order to turn a row. Only [`judge`](crate::ratchet::judge) and [`Rotation::optimistic`] make one; a store applies
+/// it where, and only where, [`Rotation::applies_to`] holds, in one statement.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Rotation {

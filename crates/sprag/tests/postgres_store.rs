@@ -81,6 +81,10 @@ async fn a_table_of_somebody_elses_is_left_alone() {
     database.psql("create table account (id int); insert into account values (7)");
     let refused = told(PostgresStore::migrate(&settings(&database.url())).await.map(drop));
     assert!(refused.contains("public.account"), "{refused}");
+    let other = Postgres::shared().fresh_database();
+    other.psql("create table credential (id int)");
+    let refused = told(PostgresStore::migrate(&settings(&other.url())).await.map(drop));
+    assert!(refused.contains("public.credential"), "{refused}");
     assert_eq!(database.psql("select id from account"), "7");
     assert_eq!(database.psql("select count(*) from pg_tables where schemaname = 'public'"), "1");
     // A schema of its own is a way out.
@@ -89,6 +93,20 @@ async fn a_table_of_somebody_elses_is_left_alone() {
     PostgresStore::migrate(&settings(&url)).await.expect("migrate");
     opened(&url).await.ready().await.expect("ready");
     assert_eq!(database.psql("select count(*) from pg_tables where schemaname = 'public'"), "1");
+}
+
+/// The owner migrates, another role serves: what a migration adds must be granted, and whoever forgot it is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_may_not_read_a_table_is_told_which() {
+    let database = migrated().await;
+    database.psql("create role ungranted login; grant select on all tables in schema public to ungranted");
+    let url = database.url().replace("postgres://postgres@", "postgres://ungranted@");
+    let store = opened(&url).await;
+    store.ready().await.expect("ready");
+    database.psql("revoke select on credential from ungranted");
+    for told in [told(store.ready().await), told(PostgresStore::open(settings(&url)).await.map(drop))] {
+        assert!(told.contains("the role ungranted may not read the table credential"), "{told}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

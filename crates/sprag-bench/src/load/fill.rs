@@ -30,7 +30,7 @@ const PER_ACCOUNT: u64 = 10;
 const WIDTH: usize = 256;
 
 /// How many accounts are read at a time.
-const PROFILE_ROWS: u32 = 1000;
+const SLICE_ROWS: u32 = 1000;
 
 /// How many sessions are counted at a time.
 const COUNTED_ROWS: u32 = 10_000;
@@ -82,14 +82,14 @@ async fn survey(engine: &Engine, counts_sessions: bool) -> Result<Survey, Fault>
     }
     let mut after = None;
     loop {
-        let accounts = engine.store().accounts(Slice::after(after, PROFILE_ROWS)).await?;
+        let accounts = engine.store().accounts(Slice::after(after, SLICE_ROWS)).await?;
         for account in &accounts {
             if account.username.as_ref().is_some_and(|name| name.starts_with(NAME_PREFIX)) {
                 survey.own_accounts.push(account.id);
             }
         }
         after = accounts.last().map(|account| account.id);
-        if accounts.len() < PROFILE_ROWS as usize {
+        if accounts.len() < SLICE_ROWS as usize {
             return Ok(survey);
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use sprag::text;
 
 /// The longest latency that is told apart, in microseconds; a longer one counts as this.
 const MAX_LATENCY_MICROS: u64 = 120_000_000;
@@ -133,9 +134,8 @@ impl Tally {
 
 /// What a refusal said, as an example.
 pub(super) fn refusal_text(status: u16, body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(MAX_EXAMPLE_BYTES)]);
-    let text: String = text.chars().filter(|c| !c.is_control()).collect();
-    format!("{status} {text}")
+    let body = String::from_utf8_lossy(&body[..body.len().min(MAX_EXAMPLE_BYTES)]);
+    format!("{status} {}", text::label(&body, MAX_EXAMPLE_BYTES))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "latencies are at most minutes")]

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::Response;
+use data_encoding::BASE64URL_NOPAD;
 use hyper::StatusCode;
 use hyper::http::request::Parts;
 use serde_json::{Map, Value};
 use sprag::account::Account;
 use sprag::engine::{Caller, ClientPolicy, Requester, TokenPair};
 use sprag::session::AccountId;
+use sprag::text;
 use sprag::{Error, Refusal};
 
 use super::Handler;
@@ -235,8 +237,22 @@ impl RouteContext {
         response
     }
 
-    /// Marks the device of a new session whose token travels in the cookie, and clears what the system before left.
-    pub(crate) fn mark_device(&self, parts: &Parts, by: By, response: &mut Response) {
+    /// The mark of a device that has none yet, where the token of its new session will travel in the cookie.
+    ///
+    /// All further requests bring it, so the session belongs to that instance from the beginning: otherwise its first
+    /// refresh would seem to come from another device than its log-in.
+    pub(crate) fn new_mark(&self, parts: &Parts, by: By, requester: &mut Requester) -> Option<String> {
+        let name = self.served.device_cookie.as_deref()?;
+        if by != By::Cookie || request::cookies(&parts.headers, name).next().is_some() {
+            return None;
+        }
+        let mark = BASE64URL_NOPAD.encode(&self.app.engine.random::<16>());
+        requester.instance = request::marked_instance(&mark);
+        Some(mark)
+    }
+
+    /// Sets the mark of a new session's device, and clears what the system before left.
+    pub(crate) fn mark_device(&self, by: By, mark: Option<&str>, response: &mut Response) {
         let (Some(cookie), Some(name)) =
             (&self.served.profile.wire.refresh.cookie, &self.served.device_cookie)
         else {
@@ -245,14 +261,13 @@ impl RouteContext {
         if by == By::Cookie {
             cookie::clear_former(response, cookie);
         }
-        let is_marked = request::cookies(&parts.headers, name).next().is_some();
-        if by == By::Cookie && !is_marked {
-            cookie::mark_device(response, cookie, name, self.app.engine.random());
+        if let Some(mark) = mark {
+            cookie::mark_device(response, cookie, name, mark);
         }
     }
 }
 
 /// What people will read of the device. Clients send what their browser says of itself, however long that is.
 pub(crate) fn device(inputs: &Inputs<'_>) -> Option<String> {
-    inputs.get(Input::Device).map(|label| request::printable(label.as_bytes(), MAX_DEVICE_BYTES))
+    inputs.get(Input::Device).map(|label| text::label(label, MAX_DEVICE_BYTES))
 }

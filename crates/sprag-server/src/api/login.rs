@@ -28,12 +28,13 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let fields = call.fields()?;
     let parts = &call.parts;
     let inputs = context.inputs(&fields)?;
-    let requester = context.requester(parts)?;
+    let mut requester = context.requester(parts)?;
     let name = context.require(&inputs, NAMES)?;
     let password = context.require(&inputs, &[Input::Password])?;
     let device = device(&inputs);
 
     let by = context.way_asked_for(parts, &inputs)?;
+    let mark = context.new_mark(parts, by, &mut requester);
     // Cookies of two sessions say nothing of which one to replace; they must not keep anybody from logging in.
     let carried = if by == By::Cookie { context.cookie_token(parts).await.unwrap_or_default() } else { None };
     let request = OpenRequest {
@@ -46,6 +47,6 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let pair = engine.open_session(&context.served.client, somebody, request, &requester).await?;
     let account = context.account_if_told(pair.account).await?;
     let mut response = context.token_pair(&pair, by, account.as_ref());
-    context.mark_device(parts, by, &mut response);
+    context.mark_device(by, mark.as_deref(), &mut response);
     Ok(response)
 }

@@ -38,7 +38,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let fields = call.fields()?;
     let parts = &call.parts;
     let inputs = context.inputs(&fields)?;
-    let requester = context.requester(parts)?;
+    let mut requester = context.requester(parts)?;
     let password = context.require(&inputs, &[Input::Password])?;
     let (username, email) = (inputs.get(Input::Username), inputs.get(Input::Email));
     let (username, email) = match inputs.get(Input::Name) {
@@ -65,13 +65,14 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
         let account = account.map_err(|error| naming_names(context, &user, error))?;
         return Ok(context.shaped(&Facts { account: Some(&account), ..Facts::default() }));
     };
+    let mark = context.new_mark(parts, by, &mut requester);
     let somebody = engine.accounts().sign_up(user, &requester).await;
     let somebody = somebody.map_err(|error| naming_names(context, &user, error))?;
     let account = somebody.account().clone();
     let request = OpenRequest { device: device.as_deref(), superseded: None };
     let pair = engine.open_session(&context.served.client, somebody, request, &requester).await?;
     let mut response = context.token_pair(&pair, by, Some(&account));
-    context.mark_device(parts, by, &mut response);
+    context.mark_device(by, mark.as_deref(), &mut response);
     Ok(response)
 }
 

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use sprag::audit::Checkpoint;
 use sprag::checkpoints::{self, Checkpointing, Finding, Report};
 
+use super::on_node::{Opens, on_node};
 use super::output::{Progress, counted, moment, rfc3339, say, say_json};
-use super::{Opens, on_node};
 use crate::config::Sources;
 use crate::run::node::Node;
 

@@ -10,11 +10,11 @@ use sprag::engine::Limits;
 use sprag_import::{Mode, Source, SourceError, Summary, Taker, Trial};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::output::tell;
-use super::{block_on, misused, resolve};
+use super::on_node::block_on;
+use super::output::{misused, tell};
 use crate::config::{Config, Database, ProfileRef, Sources};
 use crate::profile::{ImportColumn, ImportKind, Profile, TableShape};
-use crate::run::node::{Node, load_profiles};
+use crate::run::node::{Node, load_profiles, resolve};
 use crate::run::{database, logs};
 use report::{Heading, Report};
 

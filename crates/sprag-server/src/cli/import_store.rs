@@ -8,9 +8,10 @@ use anyhow::{Context as _, bail};
 use sprag::keys::KeyRing;
 use sprag::store::postgres::import::{Counts, import};
 
+use super::on_node::block_on;
 use super::output::{Progress, counted, say};
-use super::{block_on, resolve};
 use crate::config::{Config, Database, Sources};
+use crate::run::node::resolve;
 use crate::run::ring_file::RingSource;
 use crate::run::{database, logs};
 

@@ -15,12 +15,13 @@ use sprag::clock::Timestamp;
 use sprag::keys::{KeyEntry, KeyRing, Purpose};
 use sprag::random::SystemRandom;
 
+use super::on_node::block_on;
 use super::output::{Column, List, minute, moment, rfc3339, say, tell};
-use super::{block_on, resolve};
 use crate::config::{Config, Sources};
 use crate::profile::parse_duration;
 use crate::run::database;
 use crate::run::logs;
+use crate::run::node::resolve;
 use crate::run::ring_file::{self, RingSource};
 use replacement::replace;
 use rotation::{Rotated, Spans, rotate};

@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
+use super::on_node::block_on;
 use super::output::say;
-use super::{block_on, resolve};
 use crate::config::Sources;
+use crate::run::node::resolve;
 use crate::run::{database, logs};
 
 #[derive(Debug, clap::Args)]

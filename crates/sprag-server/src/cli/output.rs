@@ -4,10 +4,12 @@
 
 use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use sprag::clock::Timestamp;
+use sprag::text::shown;
 
 /// The widest line of a table: what two windows side by side still show.
 const MAX_WIDTH: usize = 100;
@@ -77,10 +79,10 @@ impl<W: Write> List<W> {
             }
             Form::Table { columns, held, widths: Some(widths) } => {
                 debug_assert!(held.is_empty(), "rows are held only until the widths are known");
-                write_row(&mut self.out, columns, widths, &plain_cells(cells))
+                write_row(&mut self.out, columns, widths, &shown_cells(cells))
             }
             Form::Table { held, .. } => {
-                held.push(plain_cells(cells));
+                held.push(shown_cells(cells));
                 if held.len() < HELD_ROWS { Ok(()) } else { self.settle() }
             }
         }
@@ -143,18 +145,8 @@ fn head(text: &str, chars: usize) -> &str {
     text.char_indices().nth(chars).map_or(text, |(end, _)| &text[..end])
 }
 
-fn plain_cells(cells: Vec<String>) -> Vec<String> {
-    cells.into_iter().map(|cell| plain(&cell)).collect()
-}
-
-/// Text of a stranger's, safe for a terminal: what would move the cursor, change colours or turn the direction of
-/// reading is shown as `�`.
-pub(super) fn plain(text: &str) -> String {
-    let is_harmful = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if is_harmful(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+fn shown_cells(cells: Vec<String>) -> Vec<String> {
+    cells.into_iter().map(|cell| shown(&cell)).collect()
 }
 
 /// Prints a result.
@@ -173,6 +165,12 @@ pub(super) fn say_json(record: &impl Serialize) -> anyhow::Result<()> {
 pub(super) fn tell(text: impl Display) {
     // With nobody to read it there is nobody to tell.
     let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Says how a command is used where clap cannot.
+pub(super) fn misused(sentence: &str) -> ExitCode {
+    tell(format_args!("sprag: {sentence}"));
+    ExitCode::from(2)
 }
 
 /// `1 session`, `2 sessions`.
@@ -275,11 +273,6 @@ mod tests {
             let document: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
             assert_eq!(document.len(), count);
         }
-    }
-
-    #[test]
-    fn a_strangers_text_moves_no_cursor() {
-        assert_eq!(plain("a\u{1b}[2Jb\nc\u{202e}d\u{9b}é"), "a�[2Jb�c�d�é");
     }
 
     #[test]

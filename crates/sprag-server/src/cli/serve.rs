@@ -174,7 +174,7 @@ fn welcome(node: &Node, listen: SocketAddr) -> String {
         "\n  sprag {version}\n\n  \
          listening   http://{listen}\n  \
          public URL  {url}\n  \
-         profiles       {profiles}\n  \
+         profiles    {profiles}\n  \
          data        {database}\n  \
          signing     {algorithm}\n\n  \
          What to do next\n\n    \

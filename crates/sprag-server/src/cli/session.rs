@@ -12,15 +12,16 @@ use sprag::clock::Timestamp;
 use sprag::session::{AccountId, EndCause, ProfileId, Session, SessionDetail, SessionId};
 use sprag::store::Slice;
 
+use super::import;
+use super::on_node::{Opens, on_node, plainly, requester};
 use super::output::{Column, List, minute, moment, rfc3339, say};
 use super::user::{self, called};
-use super::{Opens, import, on_node, plainly, requester};
 use crate::config::Sources;
 use crate::profile::ImportKind;
 use crate::run::node::Node;
 
 /// How many sessions are read at a time.
-const PROFILE: u32 = 200;
+const SLICE: u32 = 200;
 
 const LIVE: [Column; 5] = [
     Column::whole("SESSION"),
@@ -122,12 +123,12 @@ async fn list(node: &Node, args: &Filter) -> anyhow::Result<ExitCode> {
     } else {
         let mut after = None;
         loop {
-            let profile = engine.store().accounts(Slice::after(after, user::PROFILE)).await?;
-            after = profile.last().map(|account| account.id);
-            for account in &profile {
+            let slice = engine.store().accounts(Slice::after(after, user::SLICE)).await?;
+            after = slice.last().map(|account| account.id);
+            for account in &slice {
                 listing.add_all_of(engine, account).await?;
             }
-            if profile.len() < user::PROFILE as usize {
+            if slice.len() < user::SLICE as usize {
                 break;
             }
         }
@@ -148,12 +149,12 @@ impl Listing<'_> {
     async fn add_all_of(&mut self, engine: &Engine, account: &Account) -> anyhow::Result<()> {
         let mut after = None;
         loop {
-            let profile = engine.store().of(account.id, Slice::after(after, PROFILE)).await?;
-            after = profile.last().map(|(session, _)| session.key.session);
-            for (session, detail) in &profile {
+            let slice = engine.store().of(account.id, Slice::after(after, SLICE)).await?;
+            after = slice.last().map(|(session, _)| session.key.session);
+            for (session, detail) in &slice {
                 self.add(account, session, detail)?;
             }
-            if profile.len() < PROFILE as usize {
+            if slice.len() < SLICE as usize {
                 return Ok(());
             }
         }

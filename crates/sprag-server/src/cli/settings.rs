@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use super::output::{say, say_json, tell};
-use super::resolve;
 use crate::config::{self, Sources};
+use crate::run::node::resolve;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

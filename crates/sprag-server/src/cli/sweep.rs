@@ -6,8 +6,8 @@ use serde_json::json;
 use sprag::store::Swept;
 use tokio::time::sleep;
 
+use super::on_node::{Opens, on_node};
 use super::output::{Progress, counted, say, say_json};
-use super::{Opens, on_node};
 use crate::config::{Sources, spell};
 use crate::run::jobs::SWEEP_PAUSE;
 use crate::run::node::Node;

@@ -11,16 +11,18 @@ use sprag::engine::NewUser;
 use sprag::policy::MAX_PASSWORD_BYTES;
 use sprag::session::AccountId;
 use sprag::store::Slice;
+use sprag::text::shown;
 use sprag::{Engine, Error, Refusal};
 use zeroize::Zeroizing;
 
-use super::output::{Column, List, minute, moment, plain, rfc3339, say};
-use super::{Opens, import, misused, on_node, plainly, requester};
+use super::import;
+use super::on_node::{Opens, on_node, plainly, requester};
+use super::output::{Column, List, minute, misused, moment, rfc3339, say};
 use crate::config::Sources;
 use crate::profile::ImportKind;
 
 /// How many accounts are read at a time.
-pub(super) const PROFILE: u32 = 200;
+pub(super) const SLICE: u32 = 200;
 
 const COLUMNS: [Column; 5] = [
     Column::whole("ACCOUNT"),
@@ -100,7 +102,7 @@ pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCod
 pub(super) async fn find(engine: &Engine, who: &str) -> anyhow::Result<Account> {
     match engine.accounts().find(who).await {
         Err(Error::Refused(Refusal::AccountUnknown)) => {
-            bail!("there is no account {:?}; `sprag user list` shows all there are", plain(who))
+            bail!("there is no account {:?}; `sprag user list` shows all there are", shown(who))
         }
         found => found.map_err(plainly),
     }
@@ -109,7 +111,7 @@ pub(super) async fn find(engine: &Engine, who: &str) -> anyhow::Result<Account> 
 /// What people call an account.
 pub(super) fn called(account: &Account) -> String {
     let name = account.username.as_ref().or(account.email.as_ref());
-    name.map_or_else(|| account.id.to_string(), |name| plain(name))
+    name.map_or_else(|| account.id.to_string(), |name| shown(name))
 }
 
 /// Why a password is not read from where it would have to be, if it is not.
@@ -203,17 +205,17 @@ async fn list(engine: &Engine, is_json: bool) -> anyhow::Result<ExitCode> {
     let mut list = List::new(&COLUMNS, is_json);
     let mut after = None;
     loop {
-        let profile = engine.store().accounts(Slice::after(after, PROFILE)).await?;
-        after = profile.last().map(|account| account.id);
-        let without = match (profile.first(), profile.last()) {
+        let slice = engine.store().accounts(Slice::after(after, SLICE)).await?;
+        after = slice.last().map(|account| account.id);
+        let without = match (slice.first(), slice.last()) {
             (Some(first), Some(last)) => engine.store().without_password(first.id, last.id).await?,
             _ => Vec::new(),
         };
-        for account in &profile {
+        for account in &slice {
             let has_password = !without.contains(&account.id);
             list.add(&record(account, has_password), cells(account, has_password))?;
         }
-        if profile.len() < PROFILE as usize {
+        if slice.len() < SLICE as usize {
             break;
         }
     }

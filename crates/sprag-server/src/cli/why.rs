@@ -9,6 +9,7 @@ use sprag::audit::Entry;
 use sprag::clock::Timestamp;
 use sprag::engine::Explanation;
 use sprag::session::SessionId;
+use sprag::text::shown;
 
 use super::output::{say, say_json};
 use super::session::session_id;
@@ -59,7 +60,7 @@ pub(super) fn explain(explanation: &Explanation, now: Timestamp) -> String {
         [(", from ", &detail.ip), (", with ", &detail.user_agent), (", on the device ", &detail.device)];
     for (word, value) in whence {
         if let Some(value) = value {
-            let _ = write!(text, "{word}{}", printable(value));
+            let _ = write!(text, "{word}{}", shown(value));
         }
     }
     text += &match session.generation.0 {
@@ -81,7 +82,7 @@ pub(super) fn explain(explanation: &Explanation, now: Timestamp) -> String {
 fn state(explanation: &Explanation, now: Timestamp) -> String {
     let session = &explanation.session;
     if let Some(ended) = session.ended {
-        let by = explanation.detail.ended_ip.as_deref().map(printable);
+        let by = explanation.detail.ended_ip.as_deref().map(shown);
         let by = by.map(|ip| format!(", by a request from {ip}")).unwrap_or_default();
         return format!(
             "ended {}{by}\n         cause {}: {}",
@@ -110,13 +111,13 @@ fn event(entry: &Entry) -> String {
         let _ = write!(text, " ({cause})");
     }
     if let Some(ip) = &event.ip {
-        let _ = write!(text, "  from {}", printable(ip));
+        let _ = write!(text, "  from {}", shown(ip));
     }
     if let Some(user_agent) = &event.user_agent {
-        let _ = write!(text, " with {}", printable(user_agent));
+        let _ = write!(text, " with {}", shown(user_agent));
     }
     if let Some(note) = &event.note {
-        let _ = write!(text, "\n{:35}{}", "", printable(note));
+        let _ = write!(text, "\n{:35}{}", "", shown(note));
     }
     text
 }
@@ -176,11 +177,6 @@ fn formatted(at: Timestamp, format: &str) -> String {
         Ok(moment) => moment.strftime(format).to_string(),
         Err(_) => format!("{} ms after 1970", at.0),
     }
-}
-
-/// Text from outside, safe on a terminal.
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
 }
 
 #[cfg(test)]
@@ -257,7 +253,7 @@ mod tests {
         insta::assert_snapshot!(explain(&live(), seconds(601)), @r"
         session  01980000-0000-7000-8000-000000000002
         account  01980000-0000-7000-8000-000000000001
-        opened   2026-01-01 00:00:00 UTC, from 192.0.2.7, with Firefox/140.0, on the device Ann's [31mlaptop
+        opened   2026-01-01 00:00:00 UTC, from 192.0.2.7, with Firefox/140.0, on the device Ann's �[31mlaptop
         turned   3 times, the last time 2026-01-01 00:10:00 UTC
         state    live
                  ends 2026-01-08 00:10:00 UTC unless it turns before, and 2026-01-31 00:00:00 UTC at the latest
@@ -271,7 +267,7 @@ mod tests {
         insta::assert_snapshot!(explain(&stolen(), seconds(800)), @r"
         session  01980000-0000-7000-8000-000000000002
         account  01980000-0000-7000-8000-000000000001
-        opened   2026-01-01 00:00:00 UTC, from 192.0.2.7, with Firefox/140.0, on the device Ann's [31mlaptop
+        opened   2026-01-01 00:00:00 UTC, from 192.0.2.7, with Firefox/140.0, on the device Ann's �[31mlaptop
         turned   3 times, the last time 2026-01-01 00:10:00 UTC
         state    ended 2026-01-01 00:11:40 UTC, by a request from 198.51.100.9
                  cause reuse: an old token of this session was used again, which may mean it was stolen

@@ -65,12 +65,12 @@ pub fn table(lines: &[Line]) -> String {
 /// `docs/reference/config.md`: the table, and for each setting the reason for its default from [`DEFAULTS`].
 #[must_use]
 pub fn reference() -> String {
-    let mut profile = String::from(HEAD);
+    let mut text = String::from(HEAD);
     for setting in SETTINGS {
         let flag = if setting.has_flag() { format!("`--{}`", setting.name) } else { "–".to_owned() };
         let key = setting.file_key().map_or("–".to_owned(), |key| format!("`{key}`"));
         let _ = write!(
-            profile,
+            text,
             "\n## {}\n\n| flag | environment | file | default |\n|---|---|---|---|\n| {flag} | `{}` | {key} | {} |\n\n{}\n",
             setting.name,
             setting.env,
@@ -81,7 +81,7 @@ pub fn reference() -> String {
             explanation(setting)
         );
     }
-    profile
+    text
 }
 
 /// The comment that stands above a setting in [`DEFAULTS`]: its meaning, and then why its default is the
@@ -116,7 +116,7 @@ that says where it stands and what would be right: a value that is not understoo
 no setting (also of a variable that begins with `SPRAG_`, unless it is one that Kubernetes adds for a service of
 that name), a combination that is not safe.
 
-- A span of time is a whole number and a unit: `30s`, `15m`, `12h`, `7d`.
+- A duration is a whole number and a unit: `30s`, `15m`, `12h`, `7d`.
 - Secrets, a database URL with a password in it too, are taken from the environment and `.env` only: flags can be read
   in the list of processes, and files of settings get copied about.
 - In `.env`, put a value with blanks, `#`, `$`, backslashes or double quotes in it into single quotes, and one with a

@@ -10,7 +10,8 @@ use super::error::ConfigError;
 use super::origin::Origin;
 use super::setting::{Fallback, Setting};
 use super::value::{self, Parsed};
-use crate::quoted::{quoted, spell};
+use crate::duration::spell;
+use crate::quoted::quoted;
 
 /// The settings of this feature.
 pub(super) const SETTINGS: &[Setting] = &[

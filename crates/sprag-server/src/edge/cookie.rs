@@ -23,9 +23,8 @@ pub(crate) fn set(response: &mut Response, cookie: &CookieSpec, pair: &TokenPair
 }
 
 /// Marks the device, so that its retries are known from another client's.
-pub(crate) fn mark_device(response: &mut Response, cookie: &CookieSpec, name: &str, mark: [u8; 16]) {
-    let mark = data_encoding::BASE64URL_NOPAD.encode(&mark);
-    add(response, &written(cookie, name, &mark, DEVICE_COOKIE_SECONDS));
+pub(crate) fn mark_device(response: &mut Response, cookie: &CookieSpec, name: &str, mark: &str) {
+    add(response, &written(cookie, name, mark, DEVICE_COOKIE_SECONDS));
 }
 
 /// Clears the cookie, with the attributes it was set with. Only a log-out does so: a refusal that cleared it could

@@ -1,8 +1,9 @@
 //! Whether what a profile hands out has a way back: a refresh token that no call takes, or that a browser does not send
 //! there, is one that reaches nobody.
 
-use super::error::{ProfileError, quote};
+use super::error::ProfileError;
 use super::{Input, Needs, Profile, Route};
+use crate::quoted::quoted;
 
 /// Checks that the cookie reaches the calls that need it, and that there are such calls.
 ///
@@ -23,8 +24,8 @@ pub(super) fn check(profile: &Profile) -> Result<(), ProfileError> {
     {
         let what = format!(
             "the cookie's path {} does not cover {}, so no browser would send the refresh token there",
-            quote(&cookie.path),
-            quote(&route.path)
+            quoted(&cookie.path),
+            quoted(&route.path)
         );
         return wrong(
             route,

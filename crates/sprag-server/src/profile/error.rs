@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-/// How many characters of a profile an error repeats.
-pub(super) const QUOTE_LIMIT: usize = 60;
+use crate::quoted::LONGEST;
 
 /// Why a profile cannot be used: `profiles/x.toml:12: unknown key "lifetime"; did you mean "lifetimes"?`
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,7 +38,7 @@ impl std::error::Error for ProfileError {}
 /// Advice for a word that is not one of `known`: the nearest of them, or all.
 pub(super) fn suggest(word: &str, known: &[&str]) -> String {
     let near = |candidate: &&str| strsim::damerau_levenshtein(word, candidate);
-    let short_enough = word.len() <= QUOTE_LIMIT;
+    let short_enough = word.len() <= LONGEST;
     match known.iter().min_by_key(|candidate| near(candidate)) {
         Some(nearest) if short_enough && near(nearest) <= 1 + nearest.len() / 4 => {
             format!("did you mean {nearest:?}?")
@@ -52,12 +51,4 @@ pub(super) fn suggest(word: &str, known: &[&str]) -> String {
 /// `"a", "b", "c"`.
 pub(super) fn list(words: &[&str]) -> String {
     words.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", ")
-}
-
-/// A word of the profile in quotes, on one line and of bounded length.
-pub(super) fn quote(word: &str) -> String {
-    match word.char_indices().nth(QUOTE_LIMIT) {
-        Some((end, _)) => format!("{:?}…", &word[..end]),
-        None => format!("{word:?}"),
-    }
 }

@@ -10,9 +10,10 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{ProfileError, list, quote};
+use super::error::{ProfileError, list};
 use super::section::{Field, MAX_PROFILE_BYTES, Section, Source};
 use super::{KEYS, shipped, toml_hints};
+use crate::quoted::quoted;
 
 /// How many profiles one may extend, one through the other.
 const MAX_BASES: usize = 4;
@@ -77,7 +78,7 @@ fn base(text: &Text, above: &[Text]) -> Result<Option<Text>, ProfileError> {
             None => {
                 let known: Vec<&str> = shipped::base_names().collect();
                 let what =
-                    format!("there is no profile {} to extend; shipped are {}", quote(name), list(&known));
+                    format!("there is no profile {} to extend; shipped are {}", quoted(name), list(&known));
                 return wrong(what, "name a file by a path that ends in .toml");
             }
         }

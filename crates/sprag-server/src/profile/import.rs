@@ -3,8 +3,9 @@
 use sprag_import::MAX_NAME_BYTES;
 pub use sprag_import::{ImportColumn, ImportField, ImportKind, ImportShape, TableShape};
 
-use super::error::{ProfileError, quote};
+use super::error::ProfileError;
 use super::section::{Field, Section};
+use crate::quoted::quoted;
 
 /// Reads `[import]`.
 ///
@@ -39,7 +40,7 @@ fn columns(section: &Section<'_>, kind: ImportKind) -> Result<Vec<ImportColumn>,
     let known: Vec<_> = kind.fields().iter().map(|field| field.name()).collect();
     let section = section.require("columns")?.section(&known)?;
     let column = |(name, field): (&str, Field<'_>)| {
-        let known = kind.field(name).ok_or_else(|| field.error(format!("unknown key {}", quote(name))))?;
+        let known = kind.field(name).ok_or_else(|| field.error(format!("unknown key {}", quoted(name))))?;
         let wrong = |(what, hint)| field.error(format!("{name} {what}")).hint(hint);
         ImportColumn::parse(known, field.text()?).map_err(wrong)
     };
@@ -50,7 +51,7 @@ fn table_name(field: &Field<'_>) -> Result<String, ProfileError> {
     let name = field.text()?;
     if name.is_empty() || name.len() > MAX_NAME_BYTES || name.contains(char::is_control) {
         let hint = "it has 1 to 200 bytes, as \"users\"";
-        return Err(field.error(format!("{} is not the name of a table", quote(name))).hint(hint));
+        return Err(field.error(format!("{} is not the name of a table", quoted(name))).hint(hint));
     }
     Ok(name.to_owned())
 }

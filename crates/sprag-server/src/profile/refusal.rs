@@ -6,12 +6,13 @@ use axum::http::StatusCode;
 use serde_json::Value;
 use sprag::error::{CODES, Code};
 
-use super::error::{ProfileError, quote, suggest};
+use super::error::{ProfileError, suggest};
 use super::fact::Fact;
 use super::facts::{Facts, FieldFacts, RefusalFacts};
 use super::node::Node;
 use super::section::Field;
 use super::template::{Scope, Template};
+use crate::quoted::quoted;
 
 /// How a profile says no.
 #[derive(Clone, PartialEq, Debug)]
@@ -164,7 +165,7 @@ fn status_of(code: &Code) -> StatusCode {
 fn exception(code: &str, field: &Field<'_>) -> Result<(&'static str, Exception), ProfileError> {
     let Some(usual) = CODES.iter().find(|known| known.name == code) else {
         let known: Vec<&str> = CODES.iter().map(|known| known.name).collect();
-        return Err(field.error(format!("unknown code {}", quote(code))).hint(suggest(code, &known)));
+        return Err(field.error(format!("unknown code {}", quoted(code))).hint(suggest(code, &known)));
     };
     let section = field.section(&["status", "message", "gives"])?;
     let status = match section.get("status") {
@@ -185,6 +186,6 @@ fn media_type(field: &Field<'_>) -> Result<String, ProfileError> {
         return Ok(text.to_owned());
     }
     Err(field
-        .error(format!("{} is not a JSON media type", quote(text)))
+        .error(format!("{} is not a JSON media type", quoted(text)))
         .hint("write \"application/json\" or one that ends in \"+json\""))
 }

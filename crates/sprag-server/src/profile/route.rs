@@ -3,13 +3,14 @@
 use axum::http::Method;
 
 use super::action::{Action, Answer, Pair};
-use super::error::{ProfileError, quote, suggest};
+use super::error::{ProfileError, suggest};
 use super::fact::Fact;
 use super::rules::Offer;
 use super::section::{Field, Section};
 use super::takes::{Input, Takes};
 use super::template::{Scope, Template};
 use super::{RefreshTransport, Registration, Transport};
+use crate::quoted::quoted;
 
 /// The longest path.
 const MAX_PATH_BYTES: usize = 200;
@@ -155,20 +156,20 @@ fn method_and_path(
     let text = on.text()?;
     let Some((word, path)) = text.split_once(' ') else {
         return Err(on
-            .error(format!("{} is not a method and a path", quote(text)))
+            .error(format!("{} is not a method and a path", quoted(text)))
             .hint("write \"POST /login\""));
     };
     let methods = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
     let Some(method) = methods.iter().find(|method| method.as_str() == word) else {
         let known: Vec<&str> = methods.iter().map(Method::as_str).collect();
-        return Err(on.error(format!("unknown method {}", quote(word))).hint(suggest(word, &known)));
+        return Err(on.error(format!("unknown method {}", quoted(word))).hint(suggest(word, &known)));
     };
     if *method == Method::GET && !action.only_reads() {
         let hint = "browsers send GET from any link; write POST";
         return Err(on.error(format!("{} cannot be a GET", action.name())).hint(hint));
     }
     if let Some(what) = path_error(path, action, actions) {
-        return Err(on.error(format!("the path {} {what}", quote(path))));
+        return Err(on.error(format!("the path {} {what}", quoted(path))));
     }
     Ok((method.clone(), path.to_owned()))
 }

@@ -8,9 +8,10 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeArray, DeString, DeTable, DeValue};
 
-use super::duration;
-use super::error::{ProfileError, QUOTE_LIMIT, quote, suggest};
+use super::error::{ProfileError, suggest};
+use crate::duration;
 use crate::old_names::{self, Kind, OLD_NAMES, OldName, sentence};
+use crate::quoted::{LONGEST, quoted};
 
 /// The longest profile that is read.
 pub(super) const MAX_PROFILE_BYTES: usize = 64 * 1024;
@@ -159,7 +160,7 @@ impl<'a> Section<'a> {
             let is_known = |key: &str| known.contains(&key) || self.is_old(key);
             if let Some((key, _)) = entries.into_iter().find(|(key, _)| !is_known(key.get_ref())) {
                 let error =
-                    layer.source.error(key.span().start, format!("unknown key {}", quote(key.get_ref())));
+                    layer.source.error(key.span().start, format!("unknown key {}", quoted(key.get_ref())));
                 return Err(error.hint(suggest(key.get_ref(), known)));
             }
         }
@@ -276,7 +277,7 @@ impl<'a> Field<'a> {
         let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         let found = words.iter().find(|(known, _)| *known == word);
         found.map(|(_, meaning)| *meaning).ok_or_else(|| {
-            self.error(format!("{} cannot be {}", self.name, quote(word))).hint(suggest(word, &known))
+            self.error(format!("{} cannot be {}", self.name, quoted(word))).hint(suggest(word, &known))
         })
     }
 
@@ -319,8 +320,8 @@ impl<'a> Field<'a> {
 
     fn wrong(&self, expected: &str) -> ProfileError {
         let found = match self.value {
-            DeValue::String(text) => quote(text),
-            DeValue::Integer(number) => number.to_string().chars().take(QUOTE_LIMIT).collect(),
+            DeValue::String(text) => quoted(text),
+            DeValue::Integer(number) => number.to_string().chars().take(LONGEST).collect(),
             other => format!("{} {}", article(other.type_str()), other.type_str()),
         };
         self.error(format!("{} must be {expected}, not {found}", self.name))

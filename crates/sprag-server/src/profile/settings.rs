@@ -6,13 +6,14 @@ use sprag::access::RESERVED_CLAIMS;
 use sprag::engine::Subject;
 use sprag::policy::{Ahead, Lockstep, MAX_REUSE_INTERVAL, Policy, Retry};
 
-use crate::quoted::spell;
+use crate::duration::spell;
 
-use super::error::{ProfileError, quote, suggest};
+use super::error::{ProfileError, suggest};
 use super::fact::Fact;
 use super::section::{Field, Section};
 use super::template::{Scope, Template};
 use super::{AccessShape, CookieSpec, Encoding, OriginRule, RefreshTransport, SameSite, Transport};
+use crate::quoted::quoted;
 
 /// The most by which an access token's life may be shortened at random.
 const MAX_JITTER_PERCENT: u8 = 50;
@@ -182,7 +183,7 @@ pub(super) fn environment(profile: &Section<'_>) -> Result<Vec<(String, String)>
         let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if name.is_empty() || !is_name {
             let hint = "it has letters, digits and underscores";
-            return Err(field.error(format!("{} is not the name of a variable", quote(name))).hint(hint));
+            return Err(field.error(format!("{} is not the name of a variable", quoted(name))).hint(hint));
         }
         Ok((name.to_owned(), setting(&field)?.to_owned()))
     };
@@ -194,7 +195,7 @@ fn setting<'a>(field: &Field<'a>) -> Result<&'a str, ProfileError> {
     let text = field.text()?;
     let (setting, unit) = text.split_once(':').map_or((text, None), |(setting, unit)| (setting, Some(unit)));
     if !SETTINGS.contains(&setting) {
-        let what = format!("there is no setting {} for a variable to stand for", quote(setting));
+        let what = format!("there is no setting {} for a variable to stand for", quoted(setting));
         return Err(field.error(what).hint(suggest(setting, SETTINGS)));
     }
     match unit {
@@ -206,7 +207,7 @@ fn setting<'a>(field: &Field<'a>) -> Result<&'a str, ProfileError> {
         Some(_) if SWITCHES.contains(&setting) => Ok(text),
         Some(_) if !SPANS.contains(&setting) => Err(field.error(format!("{setting} has no unit"))),
         Some(unit) if UNITS.contains(&unit) => Ok(text),
-        Some(unit) => Err(field.error(format!("{} is not a unit", quote(unit))).hint(suggest(unit, UNITS))),
+        Some(unit) => Err(field.error(format!("{} is not a unit", quoted(unit))).hint(suggest(unit, UNITS))),
     }
 }
 
@@ -256,7 +257,7 @@ fn cookie_name(field: &Field<'_>) -> Result<String, ProfileError> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || name.len() > 64 || !name.bytes().all(is_token) {
         let hint = "it has 1 to 64 letters, digits, dashes and underscores";
-        return Err(field.error(format!("{} is not the name of a cookie", quote(name))).hint(hint));
+        return Err(field.error(format!("{} is not the name of a cookie", quoted(name))).hint(hint));
     }
     Ok(name.to_owned())
 }
@@ -266,7 +267,7 @@ fn cookie_path(field: &Field<'_>) -> Result<String, ProfileError> {
     let is_plain = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b';' && byte != b',');
     if !path.starts_with('/') || path.len() > 200 || !is_plain {
         let hint = "it begins with a slash, as \"/api/auth\"";
-        return Err(field.error(format!("{} is not the path of a cookie", quote(path))).hint(hint));
+        return Err(field.error(format!("{} is not the path of a cookie", quoted(path))).hint(hint));
     }
     Ok(path.to_owned())
 }

@@ -3,8 +3,9 @@
 use serde_json::{Map, Value};
 use sprag::error::refusals as rows;
 
-use super::error::{ProfileError, list, quote, suggest};
+use super::error::{ProfileError, list, suggest};
 use super::section::Field;
+use crate::quoted::quoted;
 
 macro_rules! inputs {
     ($($(#[doc = $doc:literal])* $input:ident = $name:literal;)*) => {
@@ -238,7 +239,7 @@ fn taken_field(name: &str, field: &Field<'_>, available: &[Input]) -> Result<Tak
                 Some(_) if !known.is_empty() => format!("it takes {}", list(&known)),
                 _ => suggest(word, &known),
             };
-            Err(field.error(format!("this action does not take {}", quote(text))).hint(hint))
+            Err(field.error(format!("this action does not take {}", quoted(text))).hint(hint))
         }
     }
 }

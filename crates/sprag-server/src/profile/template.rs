@@ -4,11 +4,12 @@ use serde::Serialize;
 use serde_json::{Map, Number, Value};
 use toml::de::DeValue;
 
-use super::error::{ProfileError, list, quote, suggest};
+use super::error::{ProfileError, list, suggest};
 use super::fact::Fact;
 use super::facts::{Facts, Item, Scalar};
 use super::node::Node;
 use super::section::{Field, integer};
+use crate::quoted::quoted;
 
 /// The body of an answer, or none.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -227,7 +228,7 @@ fn word(field: &Field<'_>, text: &str, scope: Scope<'_>, is_inside: bool) -> Res
             Ok(Node::Fact { fact, is_optional })
         }
         Some(_) if is_each => Err(field
-            .error(format!("{} stands outside a list", quote(text)))
+            .error(format!("{} stands outside a list", quoted(text)))
             .hint("put it into an array of one element, which is repeated for each of them")),
         _ => Err(not_available(field, text, scope)),
     }
@@ -244,5 +245,5 @@ fn not_available(field: &Field<'_>, text: &str, scope: Scope<'_>) -> ProfileErro
         _ if Fact::named(&word[1..]).is_some() => format!("available are {}", list(&known)),
         _ => suggest(word, &known),
     };
-    field.error(format!("{} is not available here", quote(text))).hint(hint)
+    field.error(format!("{} is not available here", quoted(text))).hint(hint)
 }

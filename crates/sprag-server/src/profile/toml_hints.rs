@@ -1,7 +1,8 @@
 //! What TOML itself has against a profile, with a way out: its own words name what its grammar missed, not what to write.
 
-use super::error::{ProfileError, quote};
+use super::error::ProfileError;
 use super::section::Source;
+use crate::quoted::quoted;
 
 /// How the parser begins to say what is wrong, and what to do about it.
 const HINTS: &[(&str, &str)] = &[
@@ -52,7 +53,7 @@ fn twice(source: Source<'_>, at: usize) -> ProfileError {
         let key = key[..key.find(['=', '\n']).unwrap_or(key.len())].trim();
         let same = |other: &str| has_key(other, key);
         let first = above.lines().rev().take_while(|other| header(other).is_none()).position(same);
-        let told = format!("the key {} stands here twice{}", quote(key), since(above, first));
+        let told = format!("the key {} stands here twice{}", quoted(key), since(above, first));
         return source.error(at, told).hint("keep one of them");
     };
     let name = table.rsplit('.').next().unwrap_or(table);
@@ -60,7 +61,7 @@ fn twice(source: Source<'_>, at: usize) -> ProfileError {
     let first = above.lines().rev().position(same);
     let is_key =
         first.and_then(|back| above.lines().rev().nth(back)).is_some_and(|other| header(other).is_none());
-    let told = format!("the table {} stands here twice{}", quote(table), since(above, first));
+    let told = format!("the table {} stands here twice{}", quoted(table), since(above, first));
     source.error(at, told).hint(match table.split('.').next() {
         _ if is_key => "keep one of them",
         Some("route") => {

@@ -219,7 +219,7 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_782_907_200_000);
 
     fn ring(seed: u64) -> KeyRing {
-        KeyRing::generate(Algorithm::EdDsa, &SeededRandom::new(seed), NOW).unwrap()
+        KeyRing::generate(Algorithm::Es256, &SeededRandom::new(seed), NOW).unwrap()
     }
 
     async fn engine_with(keys: KeyRing) -> Engine {

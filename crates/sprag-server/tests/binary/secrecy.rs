@@ -93,7 +93,7 @@ fn with_a_cookie(client: &mut Connection) -> Vec<String> {
     let second = cookie(&client.ask(&carry(REFRESH, &first)).unwrap());
     assert_eq!(client.ask(&carry(LOGOUT, &second)).unwrap().status, 204);
     let foreign = Request::post(REFRESH, &json!({})).header("Cookie", &format!("{COOKIE}={second}"));
-    assert_eq!(client.ask(&foreign).unwrap().status, 403, "a profile of nobody's is turned away");
+    assert_eq!(client.ask(&foreign).unwrap().status, 403, "no page of this site sent it");
     vec![first, second]
 }
 

@@ -17,26 +17,6 @@ use std::path::PathBuf;
 use crate::graph::{Graph, Module, Reference};
 use crate::{complain, files, root};
 
-/// What still uses back, as `crate: from -> to`. The list only gets shorter.
-const STILL_THERE: &[&str] = &[
-    "sprag-server: cli::audit -> cli",
-    "sprag-server: cli::import -> cli",
-    "sprag-server: cli::import_store -> cli",
-    "sprag-server: cli::key -> cli",
-    "sprag-server: cli::key::replacement -> cli::key",
-    "sprag-server: cli::migrate -> cli",
-    "sprag-server: cli::session -> cli",
-    "sprag-server: cli::sweep -> cli",
-    "sprag-server: cli::user -> cli",
-    "sprag-import: columns_needed -> source",
-    "sprag-import: postgres -> source",
-    "sprag-import: sqlite -> source",
-    "sprag-server: profile::template -> profile::fact",
-    "sprag: store::sqlite::job -> store::sqlite::writer",
-    "sprag: store::sqlite::writer -> store::sqlite::sessions",
-    "sprag: token::jwt -> token",
-];
-
 /// Who uses whom among the neighbours at one branch, each with the places where it does.
 type Uses = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 
@@ -122,21 +102,13 @@ fn tell(krate: &str, uses: &Uses, circle: &[String]) -> String {
 #[test]
 fn modules_use_each_other_in_no_circle() {
     let mut broken = Vec::new();
-    let mut unused: BTreeSet<&str> = STILL_THERE.iter().copied().collect();
     for lib in files(&root().join("crates"), &["src/lib.rs", "lib.rs"]) {
         let Some(src) = lib.parent().filter(|src| src.ends_with("src")) else { continue };
         let krate = src.parent().unwrap().file_name().unwrap().to_string_lossy().into_owned();
-        for uses in branches(&Graph::read(src).references()).values_mut() {
-            for (from, targets) in uses.iter_mut() {
-                targets.retain(|to, _| {
-                    let known = format!("{krate}: {from} -> {to}");
-                    !unused.remove(known.as_str()) && !STILL_THERE.contains(&known.as_str())
-                });
-            }
+        for uses in branches(&Graph::read(src).references()).values() {
             broken.extend(circles(uses).iter().map(|circle| tell(&krate, uses, circle)));
         }
     }
-    broken.extend(unused.iter().map(|known| format!("{known}: gone; take it out of STILL_THERE")));
     complain("these modules use each other; move what both need into a third, or join them", &broken);
 }
 

@@ -8,20 +8,6 @@ use crate::{complain, files, read, root};
 /// How many lines a recipe has at most: a screen.
 const MAX_RECIPE_LINES: usize = 60;
 
-/// Files that recipes name before they are there. The list only gets shorter.
-const TO_COME: &[&str] = &[
-    "crates/sprag/src/store/contract/commits.rs",
-    "crates/sprag/src/store/postgres/commit.rs",
-    "crates/sprag/src/store/postgres/steps.rs",
-    "crates/sprag/src/store/reference.rs",
-    "crates/sprag/src/store/sqlite/commit.rs",
-    "crates/sprag/src/store/sqlite/steps.rs",
-    "crates/sprag/src/store/steps.rs",
-];
-
-/// Names of the glossary that no code has yet. The list only gets shorter.
-const NAMES_TO_COME: &[&str] = &["Commit", "RefreshTokenText", "Step"];
-
 /// A document's lines outside of its blocks of code.
 fn prose(text: &str) -> impl Iterator<Item = &str> {
     let mut is_code = false;
@@ -109,9 +95,7 @@ fn a_recipe_fits_a_screen_and_names_files_that_are_there() {
         if listed.is_empty() {
             broken.push(format!("{} lists no file; begin an item with a path in backticks", path.display()));
         }
-        let arrived = listed.iter().filter(|file| TO_COME.contains(&file.as_str()) && is_there(file));
-        broken.extend(arrived.map(|file| format!("{file} is there now; take it out of TO_COME")));
-        let gone = listed.iter().filter(|file| !TO_COME.contains(&file.as_str()) && !is_there(file));
+        let gone = listed.iter().filter(|file| !is_there(file));
         broken.extend(gone.map(|file| format!("{} names {file}, which is not there", path.display())));
     }
     complain("recipes are short, and touch what is there", &broken);
@@ -152,10 +136,8 @@ fn names_in_the_glossary_are_names_in_the_code() {
     for path in quoted.filter(|path| path.chars().all(|letter| is_name(letter) || letter == ':')) {
         let is_code = path.contains("::") || path.starts_with(char::is_uppercase);
         let name = path.rsplit("::").next().unwrap_or_default();
-        match (known.contains(name), NAMES_TO_COME.contains(&name)) {
-            (false, false) if is_code => broken.push(format!("{path}: no code has that name")),
-            (true, true) => broken.push(format!("{path}: there now; take it out of NAMES_TO_COME")),
-            _ => {}
+        if is_code && !known.contains(name) {
+            broken.push(format!("{path}: no code has that name"));
         }
     }
     complain("docs/glossary.md says where a word stands in the code", &broken);

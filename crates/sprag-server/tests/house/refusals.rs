@@ -4,7 +4,8 @@ use sprag_server::profile::CODES;
 
 use crate::{code, complain, files, root};
 
-/// Codes of the table that nothing answers yet. The list only gets shorter.
+/// Codes of the table that nothing answers yet, and why they stand there: `rate_limited`, because a profile may word it, and
+/// a profile that does must load before anything is limited as well as after.
 const NOT_YET: &[&str] = &["rate_limited"];
 
 /// Where codes are listed and described, not answered.

@@ -204,31 +204,6 @@ const GONE_NAMES: &[(&str, &str)] = &[
     ("wanted", "columns_needed"),
 ];
 
-/// Where an old word still stands: the word, and how the path begins. The list only gets shorter.
-const STILL_THERE: &[(&str, &str)] = &[
-    ("adopt*", "crates/sprag/"),
-    ("dialer*", "crates/sprag/src/store/"),
-    ("former home*", "crates/sprag/tests/"),
-    ("hope*", "crates/sprag/tests/"),
-    ("page", "crates/sprag/src/engine/sessions.rs"),
-    ("pages", "crates/sprag/src/engine/sessions.rs"),
-    ("lane*", "crates/sprag/src/store/"),
-    ("renewal*", "crates/sprag/"),
-];
-
-/// Where an old name still stands: the name, and how the path begins. The list only gets shorter.
-const NAMES_STILL_THERE: &[(&str, &str)] = &[("Refresh", "crates/sprag/src/engine/")];
-
-/// Comments that still lean on what stands above them. The list only gets shorter.
-const STILL_LEANING: &[&str] = &[
-    "The same for all that live.",
-    "The same successor once more: an answer was lost, or a second tab was slower.",
-    "The same with a retry id.",
-    "The same with an environment.",
-    "The same with its access token.",
-    "The same, and it must do what it was asked for.",
-];
-
 /// What is never rewritten, or tells of old words. A migration that has run is known by its checksum.
 const EXEMPT: &[&str] = &[
     "docs/glossary.md",
@@ -325,20 +300,14 @@ fn begins(path: &str, starts: &[&str]) -> bool {
 #[test]
 fn words_that_were_replaced_do_not_come_back() {
     let mut broken = Vec::new();
-    let mut unseen: Vec<_> = STILL_THERE.to_vec();
     for (name, text) in texts() {
         let words = words(&text);
         for gone in GONE.iter().filter(|gone| !begins(&name, gone.but_at)) {
             for line in lines_with(&words, gone) {
-                let is_here = |(word, start): &(&str, &str)| *word == gone.word && name.starts_with(start);
-                unseen.retain(|known| !is_here(known));
-                if !STILL_THERE.iter().any(is_here) {
-                    broken.push(format!("{name}:{line}: not {:?}; say {}", gone.word, gone.say));
-                }
+                broken.push(format!("{name}:{line}: not {:?}; say {}", gone.word, gone.say));
             }
         }
     }
-    broken.extend(unseen.iter().map(|known| format!("{known:?} is gone; take it out of STILL_THERE")));
     complain(
         "docs/glossary.md has another word (where this one means something else, allow its phrase)",
         &broken,
@@ -348,21 +317,16 @@ fn words_that_were_replaced_do_not_come_back() {
 #[test]
 fn names_that_were_replaced_do_not_come_back() {
     let mut broken = Vec::new();
-    let mut unseen: Vec<_> = NAMES_STILL_THERE.to_vec();
     for (name, text) in texts().into_iter().filter(|(name, _)| name.ends_with(".rs")) {
         let stem = Path::new(&name).file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let lines = text.lines().enumerate().map(|(index, line)| (index + 1, defined(line)));
         let defined = lines.flat_map(|(line, names)| names.into_iter().map(move |defined| (line, defined)));
         for (line, defined) in [(1, stem.as_str())].into_iter().chain(defined) {
-            let Some((old, now)) = GONE_NAMES.iter().find(|(old, _)| *old == defined) else { continue };
-            let is_here = |(known, start): &(&str, &str)| known == old && name.starts_with(start);
-            unseen.retain(|known| !is_here(known));
-            if !NAMES_STILL_THERE.iter().any(is_here) {
+            if let Some((old, now)) = GONE_NAMES.iter().find(|(old, _)| *old == defined) {
                 broken.push(format!("{name}:{line}: {old} is called {now}"));
             }
         }
     }
-    broken.extend(unseen.iter().map(|known| format!("{known:?} is gone; take it out of NAMES_STILL_THERE")));
     complain("these types and files have other names now; see docs/glossary.md", &broken);
 }
 
@@ -378,7 +342,6 @@ fn defined(line: &str) -> Vec<&str> {
 fn comments_stand_alone() {
     let leaning =
         ["The same", "Same ", "As above", "As before", "Likewise", "Ditto", "See above", "Like above"];
-    let mut unseen = STILL_LEANING.to_vec();
     let mut broken = Vec::new();
     for (name, text) in texts() {
         let mark = |line: &str| {
@@ -392,15 +355,12 @@ fn comments_stand_alone() {
             let comment = mark(line);
             let opens = before.is_none();
             let said = comment.as_deref().map_or("", str::trim_start);
-            unseen.retain(|known| *known != said);
-            let is_known = STILL_LEANING.contains(&said);
-            if opens && !is_known && leaning.iter().any(|start| said.starts_with(start)) {
+            if opens && leaning.iter().any(|start| said.starts_with(start)) {
                 broken.push(format!("{name}:{}: {said}", index + 1));
             }
             before = comment;
         }
     }
-    broken.extend(unseen.iter().map(|known| format!("{known:?} is gone; take it out of STILL_LEANING")));
     complain("these comments lean on what stands above; name what they are about", &broken);
 }
 

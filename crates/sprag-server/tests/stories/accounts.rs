@@ -9,7 +9,7 @@ use crate::call::{Answer, Call};
 use crate::people::{DEVICE_COOKIE, Device, LOGIN, ME, REGISTER, Way, nobody};
 use crate::world::{ORIGIN, Plan, World, our_profile};
 
-fn new_user(name: &str) -> Value {
+pub(crate) fn new_user(name: &str) -> Value {
     json!({ "username": name, "email": format!("{name}@example.org"), "password": "eight or more" })
 }
 
@@ -83,7 +83,7 @@ async fn names_that_cannot_be_are_refused() {
 }
 
 /// Our profile with registration open to all, which logs the new account in.
-fn open_profile() -> Plan {
+pub(crate) fn open_profile() -> Plan {
     let changes = [
         ("registration = \"admin\"", "registration = \"open\""),
         (

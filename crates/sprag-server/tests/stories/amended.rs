@@ -151,3 +151,16 @@ async fn tabs_of_one_instance_contest_nothing() {
     assert!(ann.journal_since(&journal).await.is_empty());
     assert!(browser.is_logged_in().await);
 }
+
+/// A browser is marked by the answer to its first log-in and shows the mark from then on: it is no other device.
+#[tokio::test]
+async fn a_browser_that_logs_in_for_the_first_time_takes_its_session_from_nobody() {
+    let world = World::with(&[("retry = \"answer\"", "retry = \"refuse\"")]);
+    let mut browser = world.ann().await.logs_in_by_cookie().await;
+    let first = browser.refresh.clone();
+    browser.refreshes().await.is(200);
+    browser.refreshes().await.is(200);
+    assert_eq!(browser.row().await.taken_generation, None);
+    browser.presents(&first).await.refused(401, "token_spent");
+    assert_eq!(browser.row().await.ended, None, "a slow tab of the browser is no thief");
+}

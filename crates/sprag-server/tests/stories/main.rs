@@ -4,6 +4,7 @@
 mod access;
 mod accounts;
 mod amended;
+mod authentication;
 mod canary;
 mod cookies;
 mod faults;

@@ -250,13 +250,7 @@ impl<'w> Client<'w> {
         for _ in 0..MOST_TRIES {
             let answer = self.exchange(&login(&self.name, &self.password), false).pop().and_then(Result::ok);
             match answer {
-                Some(answer) if answer.status == 200 => {
-                    let Pair { refresh: token, access } = Pair::of(&answer);
-                    let session = facts(&token).session;
-                    let outcome = Outcome::Holds { generation: 0, text: fingerprint(&token) };
-                    self.history.push(Attempt { session, life: 0, is_beside: false, presented: 0, outcome });
-                    return Held { session, token, access, has_ended: false };
-                }
+                Some(answer) if answer.status == 200 => return self.opened(&answer),
                 Some(answer) if answer.status == 401 => {
                     let other = self.perhaps.as_mut().expect("the password has not changed by itself");
                     std::mem::swap(&mut self.password, other);
@@ -267,8 +261,21 @@ impl<'w> Client<'w> {
         panic!("no log-in worked in {MOST_TRIES} tries");
     }
 
+    /// The session that an answer opens.
+    fn opened(&mut self, answer: &Answer) -> Held {
+        let Pair { refresh: token, access } = Pair::of(answer);
+        let session = facts(&token).session;
+        let outcome = Outcome::Holds { generation: 0, text: fingerprint(&token) };
+        self.history.push(Attempt { session, life: 0, is_beside: false, presented: 0, outcome });
+        Held { session, token, access, has_ended: false }
+    }
+
     fn replace(&mut self, index: usize) {
         let next = self.log_in();
+        self.goes_on_with(index, next);
+    }
+
+    fn goes_on_with(&mut self, index: usize, next: Held) {
         let left = std::mem::replace(&mut self.sessions[index], next);
         self.left.push((left.session, facts(&left.token).generation));
     }
@@ -310,7 +317,8 @@ impl<'w> Client<'w> {
         panic!("no log-out was acknowledged in {MOST_TRIES} tries");
     }
 
-    /// Changes the password, which ends the other sessions. Where no answer tells, the next log-in will.
+    /// Changes the password, which ends every session; a new one takes the place of this one. Where no answer tells, the
+    /// next log-in will.
     fn change_password(&mut self, index: usize) {
         // An access token that ran out, or was minted before a log-out nobody answered, would say nothing here.
         self.refresh(index);
@@ -327,21 +335,22 @@ impl<'w> Client<'w> {
         let token = held.token.clone();
         let answer = self.exchange(&request, false).pop().and_then(Result::ok);
         if let Some(answer) = answer.filter(|answer| answer.status != 503) {
-            let outcome = self.outcome(index, &token, &answer);
-            let has_changed = matches!(outcome, Outcome::Holds { .. });
-            let is_old_password = answer.member("code") == "current_password_wrong";
-            if has_changed {
+            if answer.status == 200 {
                 (self.password, self.perhaps) = (new, None);
                 self.others_end(index, &Outcome::PasswordChanged);
-            }
-            if !is_old_password {
+                self.note(index, &token, false, Outcome::PasswordChanged);
+                let next = self.opened(&answer);
+                self.goes_on_with(index, next);
+            } else if answer.member("code") != "current_password_wrong" {
+                let outcome = self.outcome(index, &token, &answer);
                 self.note(index, &token, false, outcome);
             }
             return;
         }
         self.perhaps = Some(new.clone());
         self.others_end(index, &Outcome::PasswordMayHaveChanged);
-        // Its own token may be spent without a retry by now, and the successor is lost: nobody uses it any more.
+        self.note(index, &token, false, Outcome::PasswordMayHaveChanged);
+        // Its own session may have been replaced by one that nobody knows of: nobody uses it any more.
         self.replace(index);
         if self.password == new {
             self.others_end(index, &Outcome::PasswordChanged);

@@ -254,6 +254,11 @@ impl Store for PostgresStore {
         let schema =
             self.pool.statement(DOING, &(), |connection, ()| migration::schema(connection).boxed()).await?;
         migration::expect_usable(&schema)?;
+        let unreadable = self
+            .pool
+            .statement(DOING, &(), |connection, ()| migration::unreadable(connection).boxed())
+            .await?;
+        migration::expect_grants(unreadable)?;
         if self.clock.age() >= CLOCK_UNKNOWN {
             let age = self.clock.age();
             return Err(Fault::unavailable(DOING, format!("its clock was last read {age:?} ago")));

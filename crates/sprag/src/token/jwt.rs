@@ -19,7 +19,7 @@ use data_encoding::BASE64URL_NOPAD;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::{Malformed, RefreshToken, SECRET_BYTES, TokenText, is_same_text};
+use super::{Malformed, RefreshToken, SECRET_BYTES, TokenText};
 use crate::clock::Timestamp;
 use crate::keys::{KeyRing, RefreshKey};
 use crate::policy::MAX_GENERATION;
@@ -83,7 +83,7 @@ pub(super) fn read(text: &str, keys: &KeyRing, now: Timestamp) -> Result<Refresh
     if token.generation.0 > MAX_GENERATION {
         return Err(Malformed::Generation);
     }
-    if is_same_text(write(&token, key).as_str(), text) { Ok(token) } else { Err(Malformed::Tag) }
+    if write(&token, key).is(text) { Ok(token) } else { Err(Malformed::Tag) }
 }
 
 /// Whether a text is a refresh token in our encoding, genuine or not.

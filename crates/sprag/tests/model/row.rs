@@ -20,7 +20,7 @@ use uuid::Uuid;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) enum Party {
     Client,
-    /// The same client from its other network, which makes another instance of it.
+    /// The client from its other network, which makes another instance of it.
     Elsewhere,
     Thief,
 }

@@ -8,8 +8,9 @@ use std::time::Instant;
 
 use serde::Serialize;
 use serde_json::json;
+use sprag::text::shown;
 
-use super::super::output::{self, plain, say, say_json, tell};
+use super::super::output::{self, say, say_json, tell};
 use super::refused::RefusedFile;
 use crate::profile::ImportKind;
 use sprag_import::{Fate, Progress, Remark, Stopped, Summary};
@@ -143,7 +144,7 @@ fn or_taken(summary: &Summary) -> &'static str {
 }
 
 fn table(heading: &Heading, summary: &Summary) -> String {
-    let (kind, source) = (heading.kind.name(), plain(&heading.source));
+    let (kind, source) = (heading.kind.name(), shown(&heading.source));
     let mut lines = vec![if heading.is_dry_run {
         format!(
             "a dry run of {kind} from {source}: nothing was written; the same without --dry-run would have"
@@ -156,7 +157,7 @@ fn table(heading: &Heading, summary: &Summary) -> String {
     let mut add = |count: u64, what: &str, reasons: &[Reason<'_>]| {
         lines.push(format!("  {count:>width$}  {what}"));
         let reason = |Reason { reason, count }: &Reason<'_>| {
-            format!("  {:width$}  {count:>width$}  {}", "", plain(reason))
+            format!("  {:width$}  {count:>width$}  {}", "", shown(reason))
         };
         lines.extend(reasons.iter().map(reason));
     };
@@ -231,13 +232,13 @@ fn by_frequency<T: AsRef<str>>(reasons: &BTreeMap<T, u64>) -> Vec<Reason<'_>> {
 fn tell_first(mut first: Vec<Remark>, remarked: u64) {
     first.sort_by_key(|remark| remark.position.number);
     for Remark { fate, position, user, reason } in &first {
-        let user = user.as_ref().map(|user| format!(" (user {})", plain(user))).unwrap_or_default();
+        let user = user.as_ref().map(|user| format!(" (user {})", shown(user))).unwrap_or_default();
         let taken = match fate {
             Fate::Refused => "",
             Fate::WithoutPassword => "taken without a password: ",
             Fate::LeftOut => "taken with something left out: ",
         };
-        tell(format_args!("{position}{user}: {taken}{}", plain(reason)));
+        tell(format_args!("{position}{user}: {taken}{}", shown(reason)));
     }
     let more = remarked.saturating_sub(first.len() as u64);
     if more > 0 {

@@ -5,18 +5,17 @@ use std::process::ExitCode;
 use sprag::audit::{Event, EventKind, NOBODY};
 use sprag::clock::Timestamp;
 
-use super::ring_in_force;
+use crate::cli::on_node::{block_on, requester};
 use crate::cli::output::{say, tell};
-use crate::cli::{block_on, requester};
 use crate::config::Config;
 use crate::run::database::{self, Opened};
 use crate::run::ring_file::RingSource;
 
 /// Lets servers use the configured ring, which shares no key with the one before, and no server that ring any more.
 pub(super) fn replace(config: &Config, is_meant: bool) -> anyhow::Result<ExitCode> {
-    let ring = ring_in_force(config)?.fingerprints();
-    database::expect(config)?;
     let (source, shown) = (RingSource::of(config), database::shown(config));
+    let ring = source.read(config)?.fingerprints();
+    database::expect(config)?;
     block_on(async {
         let Opened { store, clock } = database::open(config).await?;
         if store.admit(ring.clone(), clock.now()).await? {

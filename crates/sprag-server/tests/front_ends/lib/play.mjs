@@ -1,4 +1,4 @@
-// A page's scenes on their stages: Sprag with that page, the site before it, one browser. Several play at once, each with
+// A profile's scenes on their stages: Sprag with that profile, the site before it, one browser. Several play at once, each with
 // users and browser contexts of its own.
 
 import { basename, dirname } from 'node:path';
@@ -29,16 +29,16 @@ export function scene(name, act) {
   written.push({ name, act });
 }
 
-/** Plays all scenes of a test file, whose folder bears the page's name. `stages` says for each how Sprag is set up. */
+/** Plays all scenes of a test file, whose folder bears the profile's name. `stages` says for each how Sprag is set up. */
 export function play(file, document, stages) {
   const folder = dirname(fileURLToPath(file));
-  const page = basename(folder);
-  test(page, { concurrency: AT_ONCE }, async (whole) => {
+  const profile = basename(folder);
+  test(profile, { concurrency: AT_ONCE }, async (whole) => {
     const browser = await startBrowser();
     const opened = [];
     try {
       for (const [name, env] of Object.entries(stages)) {
-        const stage = new Stage({ ...document, folder, page, name, env, browser });
+        const stage = new Stage({ ...document, folder, profile, name, env, browser });
         opened.push(stage);
         await stage.open();
       }
@@ -91,7 +91,7 @@ class Stage {
     this.backEnd = await listen((request, response) => this.answer(request, response, false));
     // The pages' code may call the back end on their own origin, or on another one.
     const origins = { SPRAG_PUBLIC_URL: this.site.url, SPRAG_CORS_ORIGINS: this.site.url };
-    this.sprag = await startSprag({ page: this.page, env: { ...origins, ...this.env } });
+    this.sprag = await startSprag({ profile: this.profile, env: { ...origins, ...this.env } });
   }
 
   /** This stage for one scene, which has users of its own. */

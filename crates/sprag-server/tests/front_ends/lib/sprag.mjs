@@ -13,8 +13,8 @@ export const PASSWORD = 'a long password for tests';
 const toUndo = new Set();
 process.on('exit', () => toUndo.forEach((undo) => undo()));
 
-/** Starts `sprag serve` with one page and the variables of that page's document, and waits until it listens. */
-export async function startSprag({ page, env }) {
+/** Starts `sprag serve` with one profile and the variables of its document, and waits until it listens. */
+export async function startSprag({ profile, env }) {
   const binary = process.env.SPRAG_TEST_BINARY;
   if (!binary) throw new Error('SPRAG_TEST_BINARY names no binary; set it to the path of sprag, as cargo test does');
   const folder = await mkdtemp(join(tmpdir(), 'sprag-front-'));
@@ -22,7 +22,7 @@ export async function startSprag({ page, env }) {
   await writeFile(join(folder, '.env'), lines.join(''), { mode: 0o600 });
   const where = { cwd: folder, env: {} };
 
-  const args = ['serve', '--listen', '127.0.0.1:0', '--profiles', page, '--rate-limits', 'off', '--log', 'warn'];
+  const args = ['serve', '--listen', '127.0.0.1:0', '--profiles', profile, '--rate-limits', 'off', '--log', 'warn'];
   const child = spawn(binary, args, { ...where, stdio: ['ignore', 'pipe', 'pipe'] });
   const undo = () => {
     child.kill('SIGKILL');

@@ -13,6 +13,7 @@ use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::session::{AccountId, EndCause, Epoch, Generation, NO_INSTANCE, Session, SessionKey};
 use crate::store::{Committed, Slice};
+use crate::text;
 use crate::token::{First, ForeignToken, RefreshToken};
 
 /// How much is kept of what a client or a user called itself, in bytes.
@@ -260,6 +261,7 @@ fn opening(
     placeholder: [u8; 32],
     now: Timestamp,
 ) -> Opening {
+    let label = |label: &str| text::label(label, MAX_LABEL_BYTES);
     let requester = Requester {
         ip: session.ip.map(label),
         user_agent: session.user_agent.map(label),
@@ -283,13 +285,4 @@ fn opening(
         room: None,
         event: requester.event(key, EventKind::SessionImported, now, None),
     }
-}
-
-/// A text from elsewhere as it may stand in a journal or on a terminal.
-fn label(text: &str) -> String {
-    let mut kept: String = text.chars().filter(|c| !c.is_control()).collect();
-    while kept.len() > MAX_LABEL_BYTES {
-        kept.pop();
-    }
-    kept
 }

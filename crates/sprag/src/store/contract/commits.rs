@@ -1,11 +1,9 @@
 //! The commits that the checks are about, as the engine makes them.
 
-use super::world::World;
 use crate::account::{Account, Name};
 use crate::audit::Event;
-use crate::error::Fault;
 use crate::session::{AccountId, EndCause, Epoch, SecretHash, Session, SessionDetail, SessionId, SessionKey};
-use crate::store::{Commit, Committed, Ending, Expect, Room, Step, Was};
+use crate::store::{Commit, Ending, Expect, Room, Step, Was};
 
 /// An account to be made.
 #[derive(Clone, Debug)]
@@ -95,80 +93,4 @@ pub(super) struct TokenBinding {
 /// A commit of one step, whatever the account is like.
 pub(super) fn alone(account: AccountId, step: Step, event: Option<Event>) -> Commit {
     Commit { account, expect: Expect::Anything, steps: vec![step], events: event.into_iter().collect() }
-}
-
-impl World {
-    async fn is_done(&self, commit: Commit) -> Result<bool, Fault> {
-        Ok(self.store().commit(commit).await?.is_done())
-    }
-
-    /// `false` if one of its names is taken.
-    pub(super) async fn create(&self, new: NewAccount) -> Result<bool, Fault> {
-        match self.store().commit(new.commit()).await? {
-            Committed::Done { .. } => Ok(true),
-            Committed::Missed { step } if step > 0 => Ok(false),
-            committed => panic!("an account of a new id is made, or its name is taken: {committed:?}"),
-        }
-    }
-
-    pub(super) async fn open(&self, opening: Opening) -> Result<Opened, Fault> {
-        match self.store().commit(opening.commit()).await? {
-            Committed::Done { .. } => Ok(Opened::Open),
-            Committed::AccountMoved => Ok(Opened::AccountMoved),
-            committed => panic!("the id of the session is new: {committed:?}"),
-        }
-    }
-
-    pub(super) async fn end(&self, key: SessionKey, ending: Ending) -> Result<bool, Fault> {
-        let step = Step::EndSession { session: key.session, ending };
-        self.is_done(alone(key.account, step, None)).await
-    }
-
-    pub(super) async fn end_all(
-        &self,
-        account: AccountId,
-        except: Option<SessionId>,
-        ending: Ending,
-    ) -> Result<u64, Fault> {
-        let step = Step::EndSessions { except, with: None, ending };
-        match self.store().commit(alone(account, step, None)).await? {
-            Committed::Done { ended } => Ok(ended),
-            committed => panic!("ending all that live always applies: {committed:?}"),
-        }
-    }
-
-    /// As the engine disables an account: its epoch moves and its sessions end.
-    pub(super) async fn disable(&self, account: AccountId, event: Event) -> Result<bool, Fault> {
-        let ending = Ending::along_with(&event, EndCause::Disabled);
-        let end_all = Step::EndSessions { except: None, with: None, ending };
-        let steps = vec![Step::Disable { at: event.at }, Step::MoveEpoch, end_all];
-        let commit = Commit { account, expect: Expect::Anything, steps, events: vec![event] };
-        self.is_done(commit).await
-    }
-
-    pub(super) async fn enable(&self, account: AccountId, event: Event) -> Result<bool, Fault> {
-        self.is_done(alone(account, Step::Enable, Some(event))).await
-    }
-
-    pub(super) async fn change_password(&self, change: PasswordChange) -> Result<bool, Fault> {
-        self.is_done(change.commit()).await
-    }
-
-    /// Puts a hash in the place of another, or of none.
-    pub(super) async fn rehash(
-        &self,
-        account: AccountId,
-        old: Option<&str>,
-        new: &str,
-        event: Option<Event>,
-    ) -> Result<bool, Fault> {
-        let was = old.map_or(Was::Missing, |old| Was::This(old.as_bytes().to_vec()));
-        self.is_done(alone(account, Step::put_password(was, new.to_owned(), super::world::NOW), event)).await
-    }
-
-    pub(super) async fn bind_imported_token(&self, binding: TokenBinding) -> Result<bool, Fault> {
-        let TokenBinding { key, from, to } = binding;
-        let step = Step::BindImportedToken { session: key.session, from, to };
-        self.is_done(alone(key.account, step, None)).await
-    }
 }

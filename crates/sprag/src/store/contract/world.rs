@@ -5,15 +5,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::Subject;
-use super::commits::{NewAccount, Opened, Opening};
+use super::commits::{NewAccount, Opened, Opening, PasswordChange, TokenBinding, alone};
 use crate::account::{Account, Name};
 use crate::audit::{Entry, Event, EventKind};
 use crate::clock::Timestamp;
+use crate::error::Fault;
 use crate::policy::Policy;
 use crate::random::{self, Random as _, SeededRandom};
 use crate::ratchet::{Moment, Presented, Retried, Rotation, SessionState};
 use crate::session::{AccountId, EndCause, ProfileId, Session, SessionDetail, SessionId, SessionKey};
-use crate::store::{Ending, Slice, Store};
+use crate::store::{Commit, Committed, Ending, Expect, Slice, Step, Store, Was};
 
 /// The moment at which everything happens unless a check says otherwise.
 pub(super) const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -129,6 +130,83 @@ impl World {
         let chain = self.chain(account).await;
         let ended = chain.iter().filter(|entry| entry.event.kind == EventKind::SessionEnded);
         ended.filter_map(|entry| entry.event.session.zip(entry.event.cause)).collect()
+    }
+}
+
+/// The commits that the checks ask for again and again.
+impl World {
+    async fn is_done(&self, commit: Commit) -> Result<bool, Fault> {
+        Ok(self.store().commit(commit).await?.is_done())
+    }
+
+    /// `false` if one of its names is taken.
+    pub(super) async fn create(&self, new: NewAccount) -> Result<bool, Fault> {
+        match self.store().commit(new.commit()).await? {
+            Committed::Done { .. } => Ok(true),
+            Committed::Missed { step } if step > 0 => Ok(false),
+            committed => panic!("an account of a new id is made, or its name is taken: {committed:?}"),
+        }
+    }
+
+    pub(super) async fn open(&self, opening: Opening) -> Result<Opened, Fault> {
+        match self.store().commit(opening.commit()).await? {
+            Committed::Done { .. } => Ok(Opened::Open),
+            Committed::AccountMoved => Ok(Opened::AccountMoved),
+            committed => panic!("the id of the session is new: {committed:?}"),
+        }
+    }
+
+    pub(super) async fn end(&self, key: SessionKey, ending: Ending) -> Result<bool, Fault> {
+        let step = Step::EndSession { session: key.session, ending };
+        self.is_done(alone(key.account, step, None)).await
+    }
+
+    pub(super) async fn end_all(
+        &self,
+        account: AccountId,
+        except: Option<SessionId>,
+        ending: Ending,
+    ) -> Result<u64, Fault> {
+        let step = Step::EndSessions { except, with: None, ending };
+        match self.store().commit(alone(account, step, None)).await? {
+            Committed::Done { ended } => Ok(ended),
+            committed => panic!("ending all that live always applies: {committed:?}"),
+        }
+    }
+
+    /// As the engine disables an account: its epoch moves and its sessions end.
+    pub(super) async fn disable(&self, account: AccountId, event: Event) -> Result<bool, Fault> {
+        let ending = Ending::along_with(&event, EndCause::Disabled);
+        let end_all = Step::EndSessions { except: None, with: None, ending };
+        let steps = vec![Step::Disable { at: event.at }, Step::MoveEpoch, end_all];
+        let commit = Commit { account, expect: Expect::Anything, steps, events: vec![event] };
+        self.is_done(commit).await
+    }
+
+    pub(super) async fn enable(&self, account: AccountId, event: Event) -> Result<bool, Fault> {
+        self.is_done(alone(account, Step::Enable, Some(event))).await
+    }
+
+    pub(super) async fn change_password(&self, change: PasswordChange) -> Result<bool, Fault> {
+        self.is_done(change.commit()).await
+    }
+
+    /// Puts a hash in the place of another, or of none.
+    pub(super) async fn rehash(
+        &self,
+        account: AccountId,
+        old: Option<&str>,
+        new: &str,
+        event: Option<Event>,
+    ) -> Result<bool, Fault> {
+        let was = old.map_or(Was::Missing, |old| Was::This(old.as_bytes().to_vec()));
+        self.is_done(alone(account, Step::put_password(was, new.to_owned(), NOW), event)).await
+    }
+
+    pub(super) async fn bind_imported_token(&self, binding: TokenBinding) -> Result<bool, Fault> {
+        let TokenBinding { key, from, to } = binding;
+        let step = Step::BindImportedToken { session: key.session, from, to };
+        self.is_done(alone(key.account, step, None)).await
     }
 }
 

@@ -13,6 +13,7 @@ use super::Server;
 use super::connection::{Connection, Connector};
 use super::error::QueryError;
 use crate::error::Fault;
+use crate::text::sql_name;
 
 const DOING: &str = "read the source database";
 
@@ -64,7 +65,7 @@ impl ForeignTable {
         connection
             .run("set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0")
             .await?;
-        let quoted = name.split('.').map(quoted).collect::<Vec<_>>().join(".");
+        let quoted = name.split('.').map(sql_name).collect::<Vec<_>>().join(".");
         let shape = connection.client().prepare(&format!("select * from {quoted} limit 0")).await;
         let columns = match shape {
             Ok(shape) => shape.columns().iter().map(|column| column.name().to_owned()).collect(),
@@ -100,7 +101,7 @@ impl ForeignTable {
     /// # Errors
     /// A [`Fault`].
     pub async fn rows(self, columns: &[String]) -> Result<ForeignRows, Fault> {
-        let columns: Vec<_> = columns.iter().map(|column| quoted(column)).collect();
+        let columns: Vec<_> = columns.iter().map(|column| sql_name(column)).collect();
         let text = format!(
             "select row_to_json(wanted)::text from (select {} from {}) as wanted",
             columns.join(", "),
@@ -165,8 +166,4 @@ async fn tables(connection: &Connection) -> Result<Vec<String>, QueryError> {
         limit $1";
     let rows = connection.client().query(TABLES, &[&MAX_NAMES]).await?;
     Ok(rows.iter().map(|row| row.try_get("name")).collect::<Result<_, _>>()?)
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -23,6 +23,7 @@ use super::error::QueryError;
 use super::migration;
 use crate::error::Fault;
 use crate::keys::Fingerprint;
+use crate::text::sql_name;
 
 /// How many rows travel together.
 const SLICE_ROWS: usize = 500;
@@ -209,7 +210,7 @@ impl Source {
     fn expect_columns(&self, table: &str, wanted: &[(String, Type)]) -> Result<u64, Fault> {
         let broken = |error| unreadable(&self.path, error);
         let statement =
-            self.connection.prepare(&format!("select * from {}", quoted(table))).map_err(broken)?;
+            self.connection.prepare(&format!("select * from {}", sql_name(table))).map_err(broken)?;
         let mut here: Vec<_> = statement.column_names().collect();
         here.sort_unstable();
         let there: Vec<_> = wanted.iter().map(|(name, _)| name.as_str()).collect();
@@ -217,7 +218,7 @@ impl Source {
             let (table, here, there) = (table.to_owned(), here.join(", "), there.join(", "));
             return Err(obstacle(Obstacle::OtherColumns { table, here, there }));
         }
-        let text = format!("select count(*) from {}", quoted(table));
+        let text = format!("select count(*) from {}", sql_name(table));
         let count = self.connection.query_row(&text, [], |row| row.get::<_, i64>(0)).map_err(broken)?;
         Ok(u64::try_from(count).unwrap_or(0))
     }
@@ -229,8 +230,8 @@ impl Source {
         columns: &[(String, Type)],
         slices: &mpsc::Sender<Vec<Vec<Cell>>>,
     ) -> Result<(), Fault> {
-        let names: Vec<_> = columns.iter().map(|(name, _)| quoted(name)).collect();
-        let text = format!("select {} from {}", names.join(", "), quoted(table));
+        let names: Vec<_> = columns.iter().map(|(name, _)| sql_name(name)).collect();
+        let text = format!("select {} from {}", names.join(", "), sql_name(table));
         let broken = |error| unreadable(&self.path, error);
         let mut statement = self.connection.prepare(&text).map_err(broken)?;
         let mut rows = statement.query([]).map_err(broken)?;
@@ -318,7 +319,7 @@ async fn prepare(connection: &Connection, tables: &[String]) -> Result<(), Fault
                        'lock_timeout', 'enable_seqscan')",
         types: &[],
     };
-    let all: Vec<_> = tables.iter().map(|table| quoted(table)).collect();
+    let all: Vec<_> = tables.iter().map(|table| sql_name(table)).collect();
     let locked = async {
         connection.run("begin isolation level read committed").await?;
         connection.query(&UNHURRIED, &[]).await?;
@@ -339,7 +340,7 @@ async fn prepare(connection: &Connection, tables: &[String]) -> Result<(), Fault
 }
 
 async fn count(connection: &Connection, table: &str) -> Result<u64, QueryError> {
-    let text = format!("select count(*) as count from {}", quoted(table));
+    let text = format!("select count(*) as count from {}", sql_name(table));
     let row = connection.client().query_one(&text, &[]).await?;
     Ok(u64::try_from(row.try_get::<_, i64>("count")?).unwrap_or(0))
 }
@@ -353,11 +354,11 @@ async fn move_table(
 ) -> Result<(Source, u64), Fault> {
     let broken = |error: tokio_postgres::Error| QueryError::from(error).fault(DOING);
     let shape =
-        connection.client().prepare(&format!("select * from {}", quoted(table))).await.map_err(broken)?;
+        connection.client().prepare(&format!("select * from {}", sql_name(table))).await.map_err(broken)?;
     let mut columns: Vec<_> =
         shape.columns().iter().map(|column| (column.name().to_owned(), column.type_().clone())).collect();
     columns.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let names: Vec<_> = columns.iter().map(|(name, _)| quoted(name)).collect();
+    let names: Vec<_> = columns.iter().map(|(name, _)| sql_name(name)).collect();
     let types: Vec<_> = columns.iter().map(|(_, kind)| kind.clone()).collect();
 
     let (send, mut receive) = mpsc::channel(SLICES);
@@ -372,7 +373,7 @@ async fn move_table(
         source.read(&owned_table, &owned_columns, &send)?;
         Ok(source)
     });
-    let text = format!("copy {} ({}) from stdin (format binary)", quoted(table), names.join(", "));
+    let text = format!("copy {} ({}) from stdin (format binary)", sql_name(table), names.join(", "));
     let sink = connection.client().copy_in(&text).await.map_err(broken)?;
     let mut writer = pin!(BinaryCopyInWriter::new(sink, &types));
     let mut done = 0;
@@ -386,7 +387,7 @@ async fn move_table(
     let source = joined(reading.await)?;
     writer.finish().await.map_err(broken)?;
     // The planner knows nothing of a table that has just been filled.
-    connection.run(&format!("analyze {}", quoted(table))).await.map_err(|error| error.fault(DOING))?;
+    connection.run(&format!("analyze {}", sql_name(table))).await.map_err(|error| error.fault(DOING))?;
     Ok((source, total))
 }
 
@@ -401,11 +402,6 @@ fn unreadable(path: &Path, error: rusqlite::Error) -> Fault {
         Some(ErrorCode::NotADatabase) => Obstacle::Foreign(path),
         _ => Obstacle::Unreadable { path, error },
     })
-}
-
-/// A table's or column's name as both engines read it.
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 async fn in_background<T: Send + 'static>(

@@ -60,7 +60,8 @@ pub(super) async fn migrate(connector: &Connector) -> Result<Vec<Migrated>, Faul
 /// Refuses a database whose schema this build cannot use, before anything about it is changed.
 pub(super) async fn check(connection: &Connection) -> Result<(), Fault> {
     let found = schema(connection).await.map_err(|error| error.fault("look at the schema"))?;
-    expect_usable(&found)
+    expect_usable(&found)?;
+    expect_grants(unreadable(connection).await.map_err(|error| error.fault("look at the grants"))?)
 }
 
 pub(super) fn expect_usable(found: &[Applied]) -> Result<(), Fault> {
@@ -92,17 +93,48 @@ pub(super) async fn schema(connection: &Connection) -> Result<Vec<Applied>, Quer
     lines.collect()
 }
 
+/// The tables that the server reads and writes, in the order of the migrations.
+const TABLES: [&str; 8] =
+    ["account", "identity", "session", "session_detail", "event", "checkpoint", "key_ring", "credential"];
+
+/// The role and a table that it may not read, if there is one: a migration that the owner applied may have made it since
+/// the grants were given.
+pub(super) async fn unreadable(connection: &Connection) -> Result<Option<(String, String)>, QueryError> {
+    const UNREADABLE: Sql = Sql {
+        text: "
+        select current_user::text as role, name
+        from unnest($1::text[]) as name
+        where not has_table_privilege(quote_ident(name), 'select')
+        limit 1",
+        types: &[Type::TEXT_ARRAY],
+    };
+    let found = connection.optional(&UNREADABLE, &[&TABLES.as_slice()]).await?;
+    found.map(|row| Ok((row.try_get("role")?, row.try_get("name")?))).transpose()
+}
+
+/// Refuses a role that cannot read what it must: every log-in would fail, while sessions seem to be served.
+pub(super) fn expect_grants(unreadable: Option<(String, String)>) -> Result<(), Fault> {
+    let Some((role, table)) = unreadable else { return Ok(()) };
+    Err(Fault::unavailable(
+        "use the database",
+        format!(
+            "the role {role} may not read the table {table}; as the owner of the tables, grant it what \
+             docs/guide/production.md lists"
+        ),
+    ))
+}
+
 /// A table of one of our names, if there is one.
 async fn taken_name(connection: &Connection) -> Result<Option<String>, QueryError> {
     const FOREIGN: Sql = Sql {
         text: "
         select current_schema()::text || '.' || name as taken
-        from unnest(array['account', 'identity', 'session', 'session_detail', 'event', 'checkpoint']) as name
+        from unnest($1::text[]) as name
         where to_regclass(quote_ident(current_schema()) || '.' || name) is not null
         limit 1",
-        types: &[],
+        types: &[Type::TEXT_ARRAY],
     };
-    let taken = connection.optional(&FOREIGN, &[]).await?;
+    let taken = connection.optional(&FOREIGN, &[&TABLES.as_slice()]).await?;
     Ok(taken.map(|row| row.try_get("taken")).transpose()?)
 }
 

@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Result};
 
 use super::SqliteStore;
+use super::job::Outcome;
 use super::journal::Chain;
 use super::rows::bytes;
 use super::steps;
-use super::writer::Outcome;
 use crate::error::Fault;
 use crate::session::{AccountId, Epoch, SessionKey};
 use crate::store::steps::{AccountState, admits};

@@ -157,6 +157,16 @@ fn located(path: &Path, error: &io::Error) -> String {
     format!("{}: {error}", path.display())
 }
 
+/// Whether an error concerns the statement alone. SQLite may also have rolled the whole transaction back by
+/// itself, and then nothing of the batch is left.
+pub(super) fn is_its_own(connection: &Connection, error: &rusqlite::Error) -> bool {
+    concerns_statement_only(error) && !connection.is_autocommit()
+}
+
+pub(super) fn execute(connection: &Connection, sql: &'static str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(|_| ())
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::SqliteStore;

@@ -7,11 +7,19 @@ use std::time::Instant;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
-use super::connection;
-use super::writer::{Outcome, ROTATING, execute, is_its_own};
+use super::connection::{self, execute, is_its_own};
 use crate::error::Fault;
 use crate::ratchet::Rotation;
 use crate::store::Rotated;
+
+pub(super) const ROTATING: &str = "rotate a session";
+
+/// What a write came to: kept with the batch, or undone, which is an answer too.
+#[derive(Debug)]
+pub(super) enum Outcome<T> {
+    Keep(T),
+    Undo(T),
+}
 
 /// What waits to be written. The rotation, by far the most frequent, is told apart so that it needs no box, no
 /// savepoint and no dispatch.

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Result, params};
 
 use super::SqliteStore;
+use super::job::Outcome;
 use super::rows::{self, START, bytes, integer};
-use super::writer::Outcome;
 use crate::audit::{Checkpoint, Entry, Event, Head};
 use crate::clock::Timestamp;
 use crate::error::Fault;

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, Result, params};
 
 use super::SqliteStore;
-use super::writer::Outcome;
+use super::job::Outcome;
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::keys::Fingerprint;

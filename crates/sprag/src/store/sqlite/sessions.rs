@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Result, params};
 
 use super::SqliteStore;
+use super::job::Outcome;
 use super::journal::Chain;
 use super::rows::{self, bytes, integer};
-use super::writer::Outcome;
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::policy::MAX_RETRIES;

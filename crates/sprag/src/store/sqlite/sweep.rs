@@ -4,10 +4,10 @@
 use rusqlite::{Connection, Result, params};
 
 use super::SqliteStore;
+use super::job::Outcome;
 use super::journal::Chain;
 use super::rows::{self, START, bytes};
 use super::steps::end;
-use super::writer::Outcome;
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::session::{AccountId, EndCause, SessionId, SessionKey};

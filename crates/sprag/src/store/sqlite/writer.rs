@@ -22,23 +22,14 @@ use tokio::sync::oneshot;
 
 use super::Settings;
 use super::checkpointer::{Checkpointer, Log};
-use super::connection::{self, Role};
-use super::job::{Broken, Job, Order, Write};
+use super::connection::{self, Role, execute, is_its_own};
+use super::job::{Broken, Job, Order, Outcome, ROTATING, Write};
 use super::readers::{await_answer, send, spawn};
 use super::sessions::{restamp, turn};
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::ratchet::{Rotation, counts_from};
 use crate::store::Rotated;
-
-pub(super) const ROTATING: &str = "rotate a session";
-
-/// What a write came to: kept with the batch, or undone, which is an answer too.
-#[derive(Debug)]
-pub(super) enum Outcome<T> {
-    Keep(T),
-    Undo(T),
-}
 
 /// The one thread that writes, fed from a bounded queue.
 #[derive(Debug)]
@@ -272,12 +263,6 @@ fn restamp_all<'a>(
     execute(connection, "commit")
 }
 
-/// Whether an error concerns the statement alone. SQLite may also have rolled the whole transaction back by
-/// itself, and then nothing of the batch is left.
-pub(super) fn is_its_own(connection: &Connection, error: &rusqlite::Error) -> bool {
-    connection::concerns_statement_only(error) && !connection.is_autocommit()
-}
-
 /// Rolls back what SQLite has not rolled back by itself, and closes.
 fn give_up(connection: Connection) {
     let rolled_back = if connection.is_autocommit() { Ok(()) } else { connection.execute_batch("rollback") };
@@ -296,10 +281,6 @@ fn open(path: &Path, role: Role, log: &Arc<Log>) -> Result<Connection, Fault> {
     };
     connection.wal_hook(Some(hook)).map_err(|error| connection::fault("watch the log", error))?;
     Ok(connection)
-}
-
-pub(super) fn execute(connection: &Connection, sql: &'static str) -> rusqlite::Result<()> {
-    connection.prepare_cached(sql)?.execute([]).map(|_| ())
 }
 
 fn closed(fault: &Fault) -> Broken {

@@ -1,8 +1,8 @@
-//! Durations as a profile writes them: a whole number and one unit.
+//! Durations as settings, profiles and the command line write them: a whole number and one unit.
 
 use std::time::Duration;
 
-use super::error::quote;
+use crate::quoted::quoted;
 
 /// The longest duration that is read: ten years, far beyond what a session should live.
 pub const MAX_DURATION: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
@@ -13,7 +13,7 @@ pub const MAX_DURATION: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// A sentence that says what is wrong: no unit, more than one, a fraction, a sign, white space, or too long.
 pub fn parse(text: &str) -> Result<Duration, String> {
     let wrong =
-        || format!("{} is not a duration; write a whole number and s, m, h or d, as \"15m\"", quote(text));
+        || format!("{} is not a duration; write a whole number and s, m, h or d, as \"15m\"", quoted(text));
     let unit_at = text.len().saturating_sub(1);
     let (number, unit) = text.split_at_checked(unit_at).ok_or_else(wrong)?;
     let unit_seconds = match unit {
@@ -30,7 +30,21 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     seconds
         .map(Duration::from_secs)
         .filter(|duration| *duration <= MAX_DURATION)
-        .ok_or_else(|| format!("{} is longer than ten years; choose less", quote(text)))
+        .ok_or_else(|| format!("{} is longer than ten years; choose less", quoted(text)))
+}
+
+/// A duration as a setting would be written.
+#[must_use]
+pub fn spell(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (size, unit) = match seconds {
+        0 => (1, 's'),
+        _ if seconds.is_multiple_of(86_400) => (86_400, 'd'),
+        _ if seconds.is_multiple_of(3600) => (3600, 'h'),
+        _ if seconds.is_multiple_of(60) => (60, 'm'),
+        _ => (1, 's'),
+    };
+    format!("{}{unit}", seconds / size)
 }
 
 #[cfg(test)]
@@ -46,13 +60,22 @@ mod tests {
 
     #[test]
     fn nothing_else_is() {
-        let wrong =
-            ["", "s", "15", "15 m", " 15m", "-1s", "+1s", "1.5h", "1h30m", "15min", "1w", "١m", "1µ", "é"];
+        let wrong = [
+            "", "s", "15", "15 m", " 15m", "15m ", "-1s", "+1s", "1.5h", "1h30m", "15min", "5ms", "3S", "1w",
+            "١m", "1µ", "3é", "é",
+        ];
         for text in wrong {
             assert!(parse(text).is_err_and(|error| error.contains("is not a duration")), "{text}");
         }
         for text in ["3651d", "99999999999999999999s", "18446744073709551615d"] {
             assert!(parse(text).is_err_and(|error| error.contains("longer than ten years")), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_duration_is_spelled_in_the_largest_unit_that_fits() {
+        for text in ["0s", "30s", "90s", "15m", "36h", "7d"] {
+            assert_eq!(parse(text).map(spell).as_deref(), Ok(text));
         }
     }
 }
