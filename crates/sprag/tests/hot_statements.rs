@@ -37,6 +37,7 @@ const COLD: &[&str] = &[
     "HAS_HISTORY",
     "HISTORY",
     "FOREIGN",
+    "UNREADABLE",
     "TRY_LOCK",
     "NOTE",
     // The key ring, at the start of a node and when the ring changes.
