@@ -112,7 +112,8 @@ pub fn mint(keys: &KeyRing, now: Timestamp, claims: &AccessClaims<'_>) -> Result
         return Err(Fault::internal(DOING, "a configured claim has the name of one that Sprag sets"));
     }
     let key = keys.signing_access(now);
-    let payload = serde_json::to_vec(&Payload(claims)).map_err(|error| Fault::internal(DOING, error))?;
+    let mut payload = Vec::with_capacity(512);
+    serde_json::to_writer(&mut payload, &Payload(claims)).map_err(|error| Fault::internal(DOING, error))?;
     let mut text = String::with_capacity(key.header.len() + payload.len() * 4 / 3 + 128);
     text.push_str(&key.header);
     text.push('.');

@@ -22,8 +22,13 @@ pub(super) const ROTATE: &str = "
         idle_expires_at = ?8,
         previous_retry_hash = retry_hash,
         retry_hash = ?9,
-        taken_generation = iif(instance_hash in (?10, zeroblob(16)) or other_instance_hash is ?10, taken_generation, ?6),
-        other_instance_hash = iif(instance_hash in (?10, zeroblob(16)), other_instance_hash, instance_hash),
+        taken_generation = iif(
+            instance_hash = ?10
+            or instance_hash = x'00000000000000000000000000000000'
+            or other_instance_hash is ?10, taken_generation, ?6),
+        other_instance_hash = iif(
+            instance_hash = ?10
+            or instance_hash = x'00000000000000000000000000000000', other_instance_hash, instance_hash),
         instance_hash = ?10,
         contested_generation = null,
         retries = 0
