@@ -21,7 +21,7 @@ pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
     let shown = database::shown(&config);
     if args.check {
         database::expect(&config)?;
-        block_on(async { Ok(database::open(&config).await?.store.ready().await?) })?;
+        block_on(async { Ok(database::open(&config).await?.ready().await?) })?;
         say(format_args!("{shown} is up to date"))?;
         return Ok(ExitCode::SUCCESS);
     }

@@ -11,16 +11,6 @@ use sprag::store::{Migrated, Store};
 use crate::config::{Config, Database};
 use crate::run::ring_file;
 
-/// An open store and the clock that everyone who works on it goes by.
-#[derive(Clone)]
-pub struct Opened {
-    /// The store.
-    pub store: Arc<dyn Store>,
-    /// This machine's clock for a file that only this machine has, the database's where many machines share it: so
-    /// their own clocks do not matter to a verdict.
-    pub clock: Arc<dyn Clock>,
-}
-
 /// Applies the migrations that the database lacks, and makes it where it is a file; says which it applied.
 ///
 /// # Errors
@@ -42,18 +32,16 @@ pub async fn migrate(config: &Config) -> anyhow::Result<Vec<Migrated>> {
 ///
 /// # Errors
 /// It cannot be reached, is not migrated or is from a newer build, or does not keep what it acknowledges.
-pub async fn open(config: &Config) -> anyhow::Result<Opened> {
+pub async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     let opened = match &config.store.database {
-        Database::Sqlite(path) => SqliteStore::open(path, sqlite::Settings::default()).map(Opened::over),
-        Database::Postgres(server) => PostgresStore::open(settings(config, server)).await.map(Opened::over),
+        Database::Sqlite(path) => SqliteStore::open(path, sqlite::Settings::default()).map(shared),
+        Database::Postgres(server) => PostgresStore::open(settings(config, server)).await.map(shared),
     };
     opened.with_context(|| format!("could not open the database {}", shown(config)))
 }
 
-impl Opened {
-    fn over(store: impl Store + 'static) -> Self {
-        Self { clock: store.clock(), store: Arc::new(store) }
-    }
+fn shared(store: impl Store + 'static) -> Arc<dyn Store> {
+    Arc::new(store)
 }
 
 /// The clock of the configured database, for what is done without it.
@@ -64,7 +52,7 @@ pub async fn clock(config: &Config) -> Arc<dyn Clock> {
         return Arc::new(SystemClock);
     }
     match open(config).await {
-        Ok(opened) => opened.clock,
+        Ok(store) => store.clock(),
         Err(error) => {
             let error = format!("{error:#}");
             tracing::warn!(

@@ -9,14 +9,14 @@ use sprag::engine::Limits;
 use sprag::keys::KeyRing;
 use sprag::password::Hasher;
 use sprag::random::SystemRandom;
-use sprag::store::Slice;
+use sprag::store::{Slice, Store};
 use sprag::{Engine, Fault};
 
 use crate::config::{Config, Database, ProfileRef, Sources};
 use crate::http::{self, App, Mount};
 use crate::metrics::Metrics;
 use crate::profile::{self, Profile};
-use crate::run::database::{self, Opened};
+use crate::run::database;
 use crate::run::ring_file::RingSource;
 
 /// One server, or one command beside it: everything it needs to work on a store.
@@ -49,12 +49,12 @@ impl Node {
             ring.read(&config)?;
         }
         database::migrate(&config).await?;
-        let opened = database::open(&config).await?;
+        let store = database::open(&config).await?;
         if has_new_ring {
-            expect_nobody(&ring, &config, &opened).await?;
+            expect_nobody(&ring, &config, store.as_ref()).await?;
         }
-        let keys = ring.load(&config, &SystemRandom::default(), opened.clock.now())?;
-        expect_kinship(&ring, &keys, &config, &opened).await?;
+        let keys = ring.load(&config, &SystemRandom::default(), store.clock().now())?;
+        expect_kinship(&ring, &keys, &config, store.as_ref()).await?;
         if let (true, RingSource::File(path), Database::Postgres(_)) =
             (has_new_ring, &ring, &config.store.database)
         {
@@ -64,7 +64,7 @@ impl Node {
                  directory, mode 0600, or set SPRAG_KEY_RING there to its text"
             );
         }
-        Self::join(config, profiles, keys, opened, has_new_ring)
+        Self::join(config, profiles, keys, store, has_new_ring)
     }
 
     /// Opens store and keys for a command beside the server: what it finds stays as it is.
@@ -73,21 +73,21 @@ impl Node {
     /// What is wrong, where, and what to do about it.
     pub async fn open(config: Config, profiles: Vec<Profile>) -> anyhow::Result<Self> {
         let keys = RingSource::of(&config).read(&config)?;
-        let opened = database::open(&config).await?;
-        Self::join(config, profiles, keys, opened, false)
+        let store = database::open(&config).await?;
+        Self::join(config, profiles, keys, store, false)
     }
 
     fn join(
         config: Config,
         profiles: Vec<Profile>,
         keys: KeyRing,
-        Opened { store, clock }: Opened,
+        store: Arc<dyn Store>,
         has_new_ring: bool,
     ) -> anyhow::Result<Self> {
         let ring = RingSource::of(&config);
         let hasher = Hasher::start(config.passwords.hash_threads.get(), config.passwords.hash_queue.get())?;
         let limits = Limits { sessions_per_account: config.sessions.per_account.get() };
-        let engine = Engine::builder(store).clock(clock).keys(keys).hasher(hasher).limits(limits);
+        let engine = Engine::builder(store).keys(keys).hasher(hasher).limits(limits);
         let engine = engine.issuer(config.issuer()).audience(config.tokens.audience.clone()).build()?;
         Ok(Self { config, profiles, metrics: Arc::default(), engine: Arc::new(engine), ring, has_new_ring })
     }
@@ -114,11 +114,13 @@ impl Node {
 
 /// A new ring beside accounts that have tokens of an old one, or beside a node that has just made one, would refuse
 /// every one of them.
-async fn expect_nobody(ring: &RingSource, config: &Config, opened: &Opened) -> anyhow::Result<()> {
+async fn expect_nobody(ring: &RingSource, config: &Config, store: &dyn Store) -> anyhow::Result<()> {
     let RingSource::File(ring) = ring else { return Ok(()) };
-    let Opened { store, clock } = opened;
     let look = async {
-        Ok::<_, Fault>((store.accounts(Slice::first(1)).await?, store.admit(Vec::new(), clock.now()).await?))
+        Ok::<_, Fault>((
+            store.accounts(Slice::first(1)).await?,
+            store.admit(Vec::new(), store.clock().now()).await?,
+        ))
     };
     let (somebody, is_ringless) = look
         .await
@@ -145,9 +147,9 @@ async fn expect_kinship(
     source: &RingSource,
     ring: &KeyRing,
     config: &Config,
-    opened: &Opened,
+    store: &dyn Store,
 ) -> anyhow::Result<()> {
-    let is_admitted = opened.store.admit(ring.fingerprints(), opened.clock.now()).await;
+    let is_admitted = store.admit(ring.fingerprints(), store.clock().now()).await;
     let database = database::shown(config);
     if is_admitted.with_context(|| format!("could not compare the key ring with the database {database}"))? {
         return Ok(());

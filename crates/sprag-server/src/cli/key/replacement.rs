@@ -8,7 +8,7 @@ use sprag::clock::Timestamp;
 use crate::cli::on_node::{block_on, requester};
 use crate::cli::output::{say, tell};
 use crate::config::Config;
-use crate::run::database::{self, Opened};
+use crate::run::database;
 use crate::run::ring_file::RingSource;
 
 /// Lets servers use the configured ring, which shares no key with the one before, and no server that ring any more.
@@ -17,7 +17,8 @@ pub(super) fn replace(config: &Config, is_meant: bool) -> anyhow::Result<ExitCod
     let ring = source.read(config)?.fingerprints();
     database::expect(config)?;
     block_on(async {
-        let Opened { store, clock } = database::open(config).await?;
+        let store = database::open(config).await?;
+        let clock = store.clock();
         if store.admit(ring.clone(), clock.now()).await? {
             say(format_args!("the key ring {source} is that of {shown} already; nothing was changed"))?;
             return Ok(ExitCode::SUCCESS);
