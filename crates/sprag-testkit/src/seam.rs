@@ -10,11 +10,12 @@ use sprag::account::{Account, Name};
 use sprag::audit::{Checkpoint, Entry, Event, Head};
 use sprag::clock::{Clock, Timestamp};
 use sprag::keys::Fingerprint;
+use sprag::outages::{Marked, Marking};
 use sprag::ratchet::{Retried, Rotation, SessionState};
 use sprag::session::{AccountId, Session, SessionDetail, SessionId, SessionKey};
 use sprag::store::{
-    Commit, Commits, Committed, Credential, Journal, Queries, Rings, Rotated, Sessions, Slice, Step, Store,
-    Sweep, Swept,
+    Commit, Commits, Committed, Credential, Journal, Marks, Queries, Rings, Rotated, Sessions, Slice, Step,
+    Store, Sweep, Swept,
 };
 
 /// What the store does from now on.
@@ -142,6 +143,12 @@ pass_through! {
     fn admit(ring: Vec<Fingerprint>, at: Timestamp) -> bool;
     fn replace(ring: Vec<Fingerprint>, at: Timestamp) -> ();
     impl Rings {}
+}
+
+pass_through! {
+    fn marked() -> Marked;
+    fn mark(marking: Marking) -> ();
+    impl Marks {}
 }
 
 #[async_trait]

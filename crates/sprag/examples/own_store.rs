@@ -2,8 +2,8 @@
 //!
 //! `cargo run -p sprag --example own_store`
 //!
-//! Whatever you keep sessions in, five traits are to be implemented: [`Sessions`], [`Commits`], [`Queries`], [`Journal`]
-//! and [`Rings`]; their documentation says what each method promises, `store/memory.rs` is the shortest store that keeps it all, and
+//! Whatever you keep sessions in, six traits are to be implemented: [`Sessions`], [`Commits`], [`Queries`], [`Journal`],
+//! [`Rings`] and [`Marks`]; their documentation says what each method promises, `store/memory.rs` is the shortest store that keeps it all, and
 //! [`contract::run`] tries yours. This one stands in front of another and counts how often a rotation found its row moved
 //! on, which is what you would watch on a database of your own.
 
@@ -16,13 +16,14 @@ use sprag::account::{Account, Name};
 use sprag::audit::{Checkpoint, Entry, Event, Head};
 use sprag::clock::{Clock, Timestamp};
 use sprag::keys::Fingerprint;
+use sprag::outages::{Marked, Marking};
 use sprag::ratchet::{Retried, Rotation, SessionState};
 use sprag::session::{AccountId, Epoch, Session, SessionDetail, SessionId, SessionKey};
 use sprag::store::contract::{self, Subject};
 use sprag::store::memory::MemoryStore;
 use sprag::store::{
-    Commit, Commits, Committed, Credential, Journal, Queries, Rings, Rotated, Sessions, Slice, Store, Sweep,
-    Swept,
+    Commit, Commits, Committed, Credential, Journal, Marks, Queries, Rings, Rotated, Sessions, Slice, Store,
+    Sweep, Swept,
 };
 
 #[tokio::main]
@@ -103,6 +104,13 @@ passed_on! {
     impl Rings {
         fn admit(ring: Vec<Fingerprint>, at: Timestamp) -> bool;
         fn replace(ring: Vec<Fingerprint>, at: Timestamp) -> ();
+    }
+}
+
+passed_on! {
+    impl Marks {
+        fn marked() -> Marked;
+        fn mark(marking: Marking) -> ();
     }
 }
 

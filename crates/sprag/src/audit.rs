@@ -168,6 +168,14 @@ event_kinds! {
     SecretMismatch = "secret_mismatch",
     /// The key ring changed while the server ran.
     KeysChanged = "keys_changed",
+    /// The clock jumped, and is not believed.
+    ClockJumped = "clock_jumped",
+    /// The clock is back where it was expected.
+    ClockReturned = "clock_returned",
+    /// A clock that had jumped is believed: it was steady, or an operator said that it is right.
+    ClockBelieved = "clock_believed",
+    /// A clock that had jumped was taken for want of another.
+    ClockTaken = "clock_taken",
 }
 
 impl EventKind {
@@ -187,13 +195,21 @@ impl Event {
                 EventKind::SecretMismatch
                 | EventKind::AheadAdopted
                 | EventKind::Lockstep
-                | EventKind::Contested,
+                | EventKind::Contested
+                | EventKind::ClockTaken,
                 _,
             )
             | (EventKind::SessionEnded, Some(EndCause::Reuse | EndCause::Lockstep | EndCause::Ahead)) => {
                 Severity::Critical
             }
-            (EventKind::ForeignRetry | EventKind::LateTwin | EventKind::LoginFailed, _) => Severity::Warning,
+            (
+                EventKind::ForeignRetry
+                | EventKind::LateTwin
+                | EventKind::LoginFailed
+                | EventKind::ClockJumped
+                | EventKind::ClockBelieved,
+                _,
+            ) => Severity::Warning,
             _ => Severity::Notice,
         }
     }

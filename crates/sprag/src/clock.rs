@@ -14,6 +14,10 @@ use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+mod steady;
+
+pub use steady::{BootClock, ClockNews, Doubt, SteadyClock, TakenFor};
+
 /// A moment: whole milliseconds since the Unix epoch, UTC.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Timestamp(pub i64);
@@ -63,6 +67,19 @@ pub fn millis(span: Duration) -> i64 {
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The present moment.
     fn now(&self) -> Timestamp;
+
+    /// Why this clock carries on what it last told, if it does not believe what it reads.
+    fn doubt(&self) -> Option<Doubt> {
+        None
+    }
+
+    /// An operator says that what is read is right.
+    fn confirm(&self) {}
+
+    /// What has happened to it since this was asked last, oldest first.
+    fn news(&self) -> Vec<ClockNews> {
+        Vec::new()
+    }
 }
 
 /// The machine's clock.

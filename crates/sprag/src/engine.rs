@@ -64,6 +64,7 @@ mod opening;
 mod pair;
 mod password_change;
 mod refresh;
+mod service;
 mod sessions;
 mod tokens;
 mod upkeep;
@@ -82,6 +83,7 @@ pub use upkeep::Upkeep;
 pub use crate::requester::Requester;
 
 use pair::Told;
+use service::Service;
 
 /// Joins ratchet, store, keys and ways to authenticate into the actions a client asks for.
 pub struct Engine {
@@ -92,6 +94,7 @@ pub struct Engine {
     hasher: Hasher,
     issuer: Issuer,
     limits: Limits,
+    service: Service,
 }
 
 /// Who issues access tokens, and for whom.

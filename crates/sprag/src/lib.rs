@@ -24,6 +24,7 @@ pub mod clock;
 pub mod engine;
 pub mod error;
 pub mod keys;
+pub mod outages;
 pub mod password;
 pub mod policy;
 pub mod random;

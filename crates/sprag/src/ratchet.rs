@@ -247,6 +247,14 @@ pub enum LogOut {
     },
 }
 
+impl LogOut {
+    /// Whether it says of somebody that a token was stolen.
+    #[must_use]
+    pub fn accuses(&self) -> bool {
+        matches!(self, Self::Ends { cause: EndCause::Reuse, .. })
+    }
+}
+
 /// Judges a token that is presented to log out for `cause`.
 #[must_use]
 pub fn at_log_out(

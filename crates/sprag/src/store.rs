@@ -15,6 +15,7 @@ use crate::audit::{Checkpoint, Entry, Event, Head};
 use crate::clock::{Clock, Timestamp};
 use crate::error::Fault;
 use crate::keys::Fingerprint;
+use crate::outages::{Marked, Marking};
 use crate::ratchet::{Retried, Rotation, SessionState};
 use crate::session::{AccountId, Methods, Session, SessionKey};
 
@@ -39,7 +40,7 @@ pub use steps::{
 
 /// Everything the engine needs of a store.
 #[async_trait]
-pub trait Store: Sessions + Commits + Queries + Journal + Rings {
+pub trait Store: Sessions + Commits + Queries + Journal + Rings + Marks {
     /// Whether the store can be reached and its schema is the one this build expects.
     ///
     /// # Errors
@@ -104,6 +105,17 @@ pub trait Rings: Send + Sync {
 
     /// Notes the keys of a ring, and forgets all others: for a ring that is lost.
     async fn replace(&self, ring: Vec<Fingerprint>, at: Timestamp) -> Result<(), Fault>;
+}
+
+/// When nodes served, and when they could not: what [`outages`](crate::outages) judges by.
+#[async_trait]
+pub trait Marks: Send + Sync {
+    /// All marks, and all outages that are remembered.
+    async fn marked(&self) -> Result<Marked, Fault>;
+
+    /// Writes what a node has to say, the same way and as durably as a rotation: where no rotation could be committed, no
+    /// mark may move.
+    async fn mark(&self, marking: Marking) -> Result<(), Fault>;
 }
 
 /// What a write to a row leaves for the answer.

@@ -179,6 +179,14 @@ pub struct Judgement {
     pub notice: Option<Notice>,
 }
 
+impl Judgement {
+    /// Whether it says of somebody that a token was stolen.
+    #[must_use]
+    pub fn accuses(&self) -> bool {
+        matches!(self.verdict, Verdict::End(EndCause::Reuse, _))
+    }
+}
+
 /// What is to be done, and what the client is told.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Verdict {

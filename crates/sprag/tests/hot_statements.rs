@@ -45,6 +45,13 @@ const COLD: &[&str] = &[
     "IS_KIN",
     "FORGET_RINGS",
     "NOTE_RING",
+    // Each node's mark of life, once a second beside the refreshes, and before somebody is accused.
+    "MARKS",
+    "OUTAGES",
+    "MOVE_MARK",
+    "FORGET_MARK",
+    "NOTE_OUTAGE",
+    "FORGET_OUTAGES",
     // The move of a whole store.
     "UNHURRIED",
 ];

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 
 use crate::config::{Config, Database};
 use crate::edge::serve::{Bounds, serve};
@@ -117,6 +118,7 @@ async fn serve_node(node: &Node, listener: TcpListener) -> anyhow::Result<ExitCo
     let app = node.app();
     let router = node.router(&app);
     let jobs = jobs::start(node);
+    let confirmations = confirm_clock_when_told(node).context("could not listen for signals")?;
     let grace = node.config.listen.shutdown_grace;
     let notice = NOTICE.min(grace / 2);
     let bounds = Bounds { connections: node.config.listen.max_connections.get(), grace: grace - notice };
@@ -137,11 +139,28 @@ async fn serve_node(node: &Node, listener: TcpListener) -> anyhow::Result<ExitCo
     let metrics = Arc::clone(&node.metrics);
     let stopped = async { stopped.await.unwrap_or_default() };
     let has_finished = serve(listener, router, metrics, bounds, stopped).await;
-    drop(jobs);
+    drop((jobs, confirmations));
+    jobs::leave(node).await;
     if !has_finished {
         tracing::warn!("some requests did not finish within --shutdown-grace and were cut off");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// At SIGUSR1 the clock is believed as it stands: somebody has compared it with another one.
+fn confirm_clock_when_told(node: &Node) -> std::io::Result<JoinSet<()>> {
+    let mut told = signal(SignalKind::user_defined1())?;
+    let engine = Arc::clone(&node.engine);
+    let mut listening = JoinSet::new();
+    listening.spawn(async move {
+        while told.recv().await.is_some() {
+            match engine.upkeep().clock_doubt() {
+                Some(_) => engine.upkeep().confirm_clock(),
+                None => tracing::info!("SIGUSR1 confirms the clock, which was not in doubt; nothing changes"),
+            }
+        }
+    });
+    Ok(listening)
 }
 
 /// Resolves at SIGTERM (`true`: give notice first) or SIGINT (`false`: somebody waits at a terminal).

@@ -86,6 +86,12 @@ async fn readiness(app: Arc<App>) -> Response {
         body["state_regressions"] = regressions.into();
         body["detail"] = "tokens ahead of the database were presented: was a backup restored?".into();
     }
+    if let Some(doubt) = app.engine.upkeep().clock_doubt() {
+        body["clock_off_by_seconds"] = (doubt.off_by / 1000).into();
+        body["clock"] = "it has jumped and is not believed: the time before the jump goes on. Set it right, or confirm it \
+                         with SIGUSR1; the log says more"
+            .into();
+    }
     json_body(StatusCode::OK, body.to_string().into_bytes())
 }
 

@@ -120,6 +120,8 @@ fn ready() -> Value {
         "status": { "type": "string", "const": "ready" },
         "state_regressions": { "type": "integer", "minimum": 1, "description": regressions },
         "detail": { "type": "string", "description": "What to look at, where there is something" },
+        "clock_off_by_seconds": { "type": "integer", "description": "By how much the clock has jumped, where it is not believed" },
+        "clock": { "type": "string", "description": "What to do about the clock, where it is not believed" },
     });
     object(&["status"], properties)
 }

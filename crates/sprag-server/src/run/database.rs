@@ -48,7 +48,9 @@ fn shared(store: impl Store + 'static) -> Arc<dyn Store> {
 ///
 /// Where the database does not answer, this machine's: a leaked key must be retired even then.
 pub async fn clock(config: &Config) -> Arc<dyn Clock> {
-    if let Database::Sqlite(_) = &config.store.database {
+    if let Database::Sqlite(path) = &config.store.database
+        && !path.exists()
+    {
         return Arc::new(SystemClock);
     }
     match open(config).await {

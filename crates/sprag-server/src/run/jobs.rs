@@ -1,4 +1,5 @@
-//! What a running server does by itself: sweep, read the key ring again, add a checkpoint to the journal.
+//! What a running server does by itself: move its mark of life, sweep, read the key ring again, add a checkpoint to the
+//! journal.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,8 +14,12 @@ use crate::metrics::Metrics;
 use crate::run::node::Node;
 use crate::run::ring_file::{self, RingSource, Stamp};
 use sprag::checkpoints::Checkpointing;
+use sprag::clock::{ClockNews, Doubt, TakenFor};
 use sprag::keys::KeyRing;
 use sprag::{Engine, Fault};
+
+/// How often the node's mark of life is moved.
+const MARK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often the key ring's file is looked at.
 const RING_INTERVAL: Duration = Duration::from_secs(2);
@@ -39,9 +44,21 @@ trait Work: Send {
     async fn run(&mut self);
 }
 
-/// Starts the jobs; they stop when the set is dropped.
+/// Starts the jobs; they stop when the set is dropped. From now on the node serves, and whoever ends that in order says so
+/// ([`leave`]).
 pub fn start(node: &Node) -> JoinSet<()> {
+    node.engine.upkeep().serve_at(&node.place());
     jobs(node).into_iter().map(Job::repeat).collect()
+}
+
+/// Removes the node's mark of life, once nobody is served any more.
+pub async fn leave(node: &Node) {
+    if let Err(fault) = node.engine.upkeep().leave().await {
+        tracing::warn!(
+            %fault,
+            "the node's mark of life could not be removed; the time until somebody serves again counts as an outage"
+        );
+    }
 }
 
 /// All jobs of a server.
@@ -59,7 +76,9 @@ fn jobs(node: &Node) -> Vec<Job> {
     let watch = watch.map(|watch| Job { name: "key ring", every: RING_INTERVAL, work: Box::new(watch) });
     let checkpoints = Box::new(Checkpoints { engine: Arc::clone(engine) });
     let checkpoints = Job { name: "checkpoint", every: CHECKPOINT_INTERVAL, work: checkpoints };
-    [sweep, watch, Some(checkpoints)].into_iter().flatten().collect()
+    let marks = Box::new(Marks { engine: Arc::clone(engine), is_failing: false, untold: Vec::new() });
+    let marks = Job { name: "mark", every: MARK_INTERVAL, work: marks };
+    [Some(marks), sweep, watch, Some(checkpoints)].into_iter().flatten().collect()
 }
 
 impl Job {
@@ -71,6 +90,59 @@ impl Job {
             ticks.tick().await;
             tracing::trace!(job = self.name, "a job runs");
             self.work.run().await;
+        }
+    }
+}
+
+/// Moves the node's mark of life, and tells what became of the clock.
+struct Marks {
+    engine: Arc<Engine>,
+    is_failing: bool,
+    /// What the journal does not know yet.
+    untold: Vec<ClockNews>,
+}
+
+#[async_trait]
+impl Work for Marks {
+    async fn run(&mut self) {
+        let upkeep = self.engine.upkeep();
+        let moved = upkeep.mark().await;
+        match (&moved, self.is_failing) {
+            (Err(fault), false) => {
+                tracing::warn!(%fault, "the node's mark of life does not move; until it does, no time counts for reuse");
+            }
+            (Ok(()), true) => tracing::info!("the node's mark of life moves again"),
+            _ => {}
+        }
+        self.is_failing = moved.is_err();
+        for news in upkeep.clock_news() {
+            tell_of_clock(news);
+            self.untold.push(news);
+        }
+        while let Some(news) = self.untold.first() {
+            if upkeep.journal_clock(*news).await.is_err() {
+                return;
+            }
+            self.untold.remove(0);
+        }
+    }
+}
+
+fn tell_of_clock(news: ClockNews) {
+    match news {
+        ClockNews::Jumped(Doubt { off_by, .. }) => tracing::error!(
+            off_by_millis = off_by,
+            "the clock has jumped and is not believed; the time before the jump goes on. Look at the clock and its time \
+             server; if the clock is right now, send this process SIGUSR1, or wait five minutes"
+        ),
+        ClockNews::Returned => tracing::info!("the clock is back where it was expected, and counts again"),
+        ClockNews::Taken { by, why: TakenFor::WantOfAnother } => tracing::error!(
+            by_millis = by,
+            "critical: the clock was not steady for an hour and nobody confirmed it; it is taken as it stands now, and \
+             sessions may expire by it. Look at the clock and its time server"
+        ),
+        ClockNews::Taken { by, why: _ } => {
+            tracing::warn!(by_millis = by, "the clock that had jumped is believed where it stands now");
         }
     }
 }
@@ -242,11 +314,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_sweeps_watches_its_ring_and_adds_checkpoints() {
-        assert_eq!(names(&[]).await, ["sweep", "key ring", "checkpoint"]);
+    async fn a_server_marks_its_life_sweeps_watches_its_ring_and_adds_checkpoints() {
+        assert_eq!(names(&[]).await, ["mark", "sweep", "key ring", "checkpoint"]);
         let ring = ring(1).to_json();
         let without = [("SPRAG_SWEEP_INTERVAL", "0s"), ("SPRAG_KEY_RING", ring.as_str())];
-        assert_eq!(names(&without).await, ["checkpoint"], "no file to watch, and nothing to sweep");
+        assert_eq!(names(&without).await, ["mark", "checkpoint"], "no file to watch, and nothing to sweep");
     }
 
     #[tokio::test]

@@ -92,6 +92,19 @@ impl Node {
         Ok(Self { config, profiles, metrics: Arc::default(), engine: Arc::new(engine), ring, has_new_ring })
     }
 
+    /// Where it serves, as other nodes on its store tell it from themselves: whoever starts there takes its place. One file
+    /// is served by one.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match &self.config.store.database {
+            Database::Sqlite(_) => String::new(),
+            Database::Postgres(_) => {
+                let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+                format!("{} {}", host.trim(), self.config.listen.address)
+            }
+        }
+    }
+
     /// What requests share.
     #[must_use]
     pub fn app(&self) -> Arc<App> {

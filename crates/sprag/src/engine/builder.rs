@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::service::Service;
 use super::{Engine, Issuer, Limits};
 use crate::clock::Clock;
 use crate::error::Fault;
@@ -97,6 +98,7 @@ impl EngineBuilder {
             hasher,
             issuer: Issuer { audience: self.audience.unwrap_or_else(|| issuer.clone()), issuer },
             limits: self.limits,
+            service: Service::default(),
         })
     }
 }

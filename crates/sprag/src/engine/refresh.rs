@@ -45,7 +45,8 @@ impl Engine {
         let token = match self.recognise(client, request.token, now).await {
             Ok(Some(token)) => token,
             Ok(None) => {
-                let malformed = judge(None, &Found::Nothing, 0, moment(client, now), &client.policy);
+                let moment = Moment::uninterrupted(now, client.policy.reuse_interval);
+                let malformed = judge(None, &Found::Nothing, 0, moment, &client.policy);
                 return RefreshOutcome { row: malformed.row, answer: Err(Refusal::TokenInvalid.into()) };
             }
             Err(fault) => return RefreshOutcome { row: Row::StoreFault, answer: Err(fault.into()) },
@@ -79,8 +80,10 @@ impl Engine {
             if let Found::Session(state) = &found {
                 turn.now = judged_at(state.session.rotated_at, turn.now, self.now());
             }
-            let moment = moment(client, turn.now);
-            let judgement = judge(Some(&turn.presented), &found, misses, moment, &client.policy);
+            let judgement = match turn.judge(&found, misses).await {
+                Ok(judgement) => judgement,
+                Err(fault) => return RefreshOutcome { row: Row::StoreFault, answer: Err(fault.into()) },
+            };
             let row = judgement.row;
             match turn.carry_out(judgement, &found).await {
                 Ok(Some(pair)) => return RefreshOutcome { row, answer: Ok(pair) },
@@ -132,7 +135,7 @@ impl RefreshInProgress<'_> {
     /// Most refreshes are row 14. Asking the store for that first saves reading the row; where it does not
     /// apply, nothing has changed and the row is read and judged.
     async fn rotate_optimistically(&self) -> Result<Option<TokenPair>, Fault> {
-        let moment = moment(self.client, self.now);
+        let moment = self.engine.moment(self.client, self.now).await?;
         let Some(rotation) = Rotation::optimistic(&self.presented, moment, &self.client.policy) else {
             return Ok(None);
         };
@@ -143,6 +146,16 @@ impl RefreshInProgress<'_> {
         };
         let told = Told::fresh(self.client, rotated, self.now);
         self.engine.pair(self.client, self.account.as_ref(), &successor, None, told, self.now).map(Some)
+    }
+
+    /// The verdict, by what is known of outages; before it accuses anybody, by what is known now.
+    async fn judge(&self, found: &Found, misses: u8) -> Result<Judgement, Fault> {
+        let judged_by = |moment| judge(Some(&self.presented), found, misses, moment, &self.client.policy);
+        let judgement = judged_by(self.engine.moment(self.client, self.now).await?);
+        if !judgement.accuses() {
+            return Ok(judgement);
+        }
+        Ok(judged_by(self.engine.moment_to_accuse_by(self.client, self.now).await?))
     }
 
     /// Does what the verdict says. `None` means that a write matched no row: judge again.
@@ -231,11 +244,6 @@ impl RefreshInProgress<'_> {
             self.requester.event(rotation.key, EventKind::SessionRotated, self.now, Some(note))
         })
     }
-}
-
-/// The moment to judge a request of this client's by.
-pub(super) fn moment(client: &ClientPolicy, now: Timestamp) -> Moment {
-    Moment::uninterrupted(now, client.policy.reuse_interval)
 }
 
 pub(super) fn present(token: &RefreshToken, retry_id: Option<&str>, requester: &Requester) -> Presented {

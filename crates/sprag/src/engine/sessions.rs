@@ -1,7 +1,7 @@
 //! What a user or an administrator does with sessions: list them, end them, ask why one ended.
 
 use super::commits;
-use super::refresh::{moment, note, present};
+use super::refresh::{note, present};
 use super::{Caller, ClientPolicy, Engine, Requester};
 use crate::audit::{Entry, Event, EventKind};
 use crate::error::{Error, Fault, Refusal};
@@ -165,8 +165,12 @@ impl Engine {
         let Some(token) = self.recognise(client, text, now).await? else { return Ok(None) };
         let Some(state) = self.store.find(token.key).await? else { return Ok(None) };
         let presented = present(&token, None, requester);
-        let moment = moment(client, now);
-        match at_log_out(&presented, state, cause, moment, &client.policy) {
+        let judged_by = |moment| at_log_out(&presented, state.clone(), cause, moment, &client.policy);
+        let mut verdict = judged_by(self.moment(client, now).await?);
+        if verdict.accuses() {
+            verdict = judged_by(self.moment_to_accuse_by(client, now).await?);
+        }
+        match verdict {
             LogOut::Nothing => Ok(None),
             LogOut::SecretMismatch => {
                 let note = Some("at log-out".into());

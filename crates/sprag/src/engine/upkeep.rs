@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Engine;
+use super::{Engine, Requester};
 use crate::audit::{Event, EventKind, NOBODY};
 use crate::checkpoints::{self, Checkpointing};
+use crate::clock::{ClockNews, Doubt, TakenFor};
 use crate::error::Fault;
 use crate::keys::{KeyEntry, KeyRing};
 use crate::session::SessionKey;
@@ -26,6 +27,78 @@ impl Upkeep<'_> {
     pub async fn sweep(&self, after: Option<SessionKey>, keep_ended: Duration) -> Result<Swept, Fault> {
         let slice = Slice::after(after, SWEEP_ROWS);
         self.0.store.sweep(Sweep { slice, now: self.0.now(), keep_ended }).await
+    }
+
+    /// Says that this engine serves, at that place: it judges nobody before it has moved its mark of life, which somebody
+    /// must now have it do once a second ([`mark`](Self::mark)). Who starts at the same place, or on the same store when
+    /// nobody else serves, takes the time in between for an outage ([`outages`](crate::outages)).
+    pub fn serve_at(&self, place: &str) {
+        self.0.serve_at(place);
+    }
+
+    /// Moves this node's mark of life. Where it was not moved for long, that time counts as an outage.
+    ///
+    /// # Errors
+    /// A [`Fault`]; and as long as it lasts, nobody is judged.
+    pub async fn mark(&self) -> Result<(), Fault> {
+        self.0.move_mark().await
+    }
+
+    /// Removes this node's mark of life: it leaves in order.
+    ///
+    /// # Errors
+    /// A [`Fault`]; then its leaving looks like an outage.
+    pub async fn leave(&self) -> Result<(), Fault> {
+        self.0.remove_mark().await
+    }
+
+    /// Why the clock is not believed, if it is not.
+    #[must_use]
+    pub fn clock_doubt(&self) -> Option<Doubt> {
+        self.0.clock.doubt()
+    }
+
+    /// Believes the clock as it stands now. Only a person who has looked at another one can say so.
+    pub fn confirm_clock(&self) {
+        self.0.clock.confirm();
+    }
+
+    /// What has happened to the clock since this was asked last.
+    #[must_use]
+    pub fn clock_news(&self) -> Vec<ClockNews> {
+        self.0.clock.news()
+    }
+
+    /// Journals what happened to the clock.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn journal_clock(&self, news: ClockNews) -> Result<(), Fault> {
+        let (kind, note) = match news {
+            ClockNews::Jumped(Doubt { off_by, .. }) => (
+                EventKind::ClockJumped,
+                format!(
+                    "by {off_by} ms; the time before it is carried on until the clock is steady or confirmed"
+                ),
+            ),
+            ClockNews::Returned => (EventKind::ClockReturned, "it counts again".to_owned()),
+            ClockNews::Taken { by, why: TakenFor::Steady } => (
+                EventKind::ClockBelieved,
+                format!("it was steady for five minutes, {by} ms from where it was"),
+            ),
+            ClockNews::Taken { by, why: TakenFor::Confirmed } => {
+                (EventKind::ClockBelieved, format!("an operator confirmed it, {by} ms from where it was"))
+            }
+            ClockNews::Taken { by, why: TakenFor::WantOfAnother } => (
+                EventKind::ClockTaken,
+                format!(
+                    "it was not steady for an hour and nobody confirmed it; it is {by} ms from where it was"
+                ),
+            ),
+        };
+        let now = self.0.now();
+        let event = Requester::nobody().event_of_account(NOBODY, kind, now, Some(note));
+        self.0.store.record(event).await
     }
 
     /// Puts a changed key ring in force, and journals what changed.

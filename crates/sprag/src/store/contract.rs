@@ -42,6 +42,7 @@ use crate::session::{AccountId, Epoch};
 mod accounts;
 mod commits;
 mod journal;
+mod marks;
 mod races;
 mod rings;
 mod rotation;
@@ -126,6 +127,10 @@ checks! {
         the_first_ring_is_admitted_and_whichever_shares_a_key,
         of_two_first_rings_one_is_admitted,
         a_ring_that_replaces_takes_the_place_of_all_others;
+    marks:
+        a_mark_moves_and_goes_with_its_node,
+        an_outage_is_noted_once_and_only_grows,
+        nodes_move_their_marks_at_once;
 }
 
 /// Runs every check, each on a fresh subject.

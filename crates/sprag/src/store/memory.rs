@@ -11,14 +11,15 @@ use async_trait::async_trait;
 
 use super::reference::Rows;
 use super::{
-    Commit, Commits, Committed, Credential, CredentialId, Ending, Journal, Queries, Rings, Rotated, Sessions,
-    Slice, Store, Sweep, Swept,
+    Commit, Commits, Committed, Credential, CredentialId, Ending, Journal, Marks, Queries, Rings, Rotated,
+    Sessions, Slice, Store, Sweep, Swept,
 };
 use crate::account::{Account, Name};
 use crate::audit::{Checkpoint, Entry, Event, Head};
-use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::clock::{Clock, SteadyClock, SystemClock, Timestamp};
 use crate::error::Fault;
 use crate::keys::Fingerprint;
+use crate::outages::{Mark, Marked, Marking, NodeId, Outage};
 use crate::ratchet::{Retried, Rotation, SessionState};
 use crate::session::{AccountId, EndCause, Epoch, Session, SessionDetail, SessionId, SessionKey};
 
@@ -36,11 +37,13 @@ struct Tables {
     chains: BTreeMap<AccountId, Vec<Entry>>,
     checkpoints: Vec<Checkpoint>,
     rings: BTreeSet<Fingerprint>,
+    marks: BTreeMap<NodeId, Mark>,
+    outages: BTreeMap<(NodeId, Timestamp), Timestamp>,
 }
 
 impl Default for MemoryStore {
     fn default() -> Self {
-        Self::with_clock(Arc::new(SystemClock))
+        Self::with_clock(Arc::new(SteadyClock::over(Arc::new(SystemClock))))
     }
 }
 
@@ -263,6 +266,32 @@ impl Rings for MemoryStore {
 
     async fn replace(&self, ring: Vec<Fingerprint>, _: Timestamp) -> Result<(), Fault> {
         self.tables().rings = ring.into_iter().collect();
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Marks for MemoryStore {
+    async fn marked(&self) -> Result<Marked, Fault> {
+        let tables = self.tables();
+        let outages = tables.outages.iter();
+        let outages = outages.map(|((node, from), until)| Outage { node: *node, from: *from, until: *until });
+        Ok(Marked { marks: tables.marks.values().cloned().collect(), outages: outages.collect() })
+    }
+
+    async fn mark(&self, marking: Marking) -> Result<(), Fault> {
+        let mut tables = self.tables();
+        for node in &marking.forgets {
+            tables.marks.remove(node);
+        }
+        tables.outages.retain(|_, until| *until >= marking.forgets_before);
+        for Outage { node, from, until } in marking.outages {
+            let known = tables.outages.entry((node, from)).or_insert(until);
+            *known = until.max(*known);
+        }
+        if let Some(mark) = marking.mark {
+            tables.marks.insert(mark.node, mark);
+        }
         Ok(())
     }
 }

@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::{Migrated, Store};
-use crate::clock::Clock;
+use crate::clock::{Clock, SteadyClock};
 use crate::error::Fault;
 use crate::ratchet::Rotation;
 use batcher::Batchers;
@@ -49,6 +49,7 @@ mod health;
 #[cfg(feature = "sqlite")]
 pub mod import;
 mod journal;
+mod marks;
 mod migration;
 mod pool;
 mod queries;
@@ -138,7 +139,10 @@ pub struct PostgresStore {
     rotations: Batchers<RotateOrder>,
     finds: Batchers<FindOrder>,
     pool: Pool,
-    clock: Arc<DatabaseClock>,
+    /// For what nobody waits long for: the node's mark of life.
+    marks: Pool,
+    database_clock: Arc<DatabaseClock>,
+    clock: Arc<SteadyClock>,
     health: Arc<Health>,
     batching: Batching,
     restamp_after: Duration,
@@ -177,17 +181,26 @@ impl PostgresStore {
             chosen => chosen,
         };
         let clock = DatabaseClock::set_by(&connection).await.map_err(|error| error.fault(DOING))?;
-        let (clock, health) = (Arc::new(clock), Arc::new(Health::default()));
+        let (database_clock, health) = (Arc::new(clock), Arc::new(Health::default()));
+        let clock = SteadyClock::over(Arc::clone(&database_clock) as Arc<dyn Clock>);
+        let marked = marks::read(&connection).await.map_err(|error| error.fault(DOING))?;
+        if let Some((last, off_by)) = marked.last_known() {
+            clock.carry_on_from(last, off_by);
+        }
         if !connection.is_ours() {
             tracing::info!("the database is behind a connection pooler: statements are not prepared");
         }
         let mut heart = JoinSet::new();
-        heart.spawn(keep_beating(connection, connector.clone(), Arc::clone(&clock), Arc::clone(&health)));
+        let (heard, known) = (Arc::clone(&database_clock), Arc::clone(&health));
+        heart.spawn(keep_beating(connection, connector.clone(), heard, known));
+        let alone = Settings { pool: 1, ..settings.clone() };
         Ok(Self {
             rotations: Batchers::start(settings.batchers, &bounded, &settings, batching, &health),
             finds: Batchers::start(1, &bounded, &settings, batching, &health),
             pool: Pool::new(&connector, &settings, &health)?,
-            clock,
+            marks: Pool::new(&connector, &alone, &health)?,
+            database_clock,
+            clock: Arc::new(clock),
             health,
             batching,
             restamp_after: settings.restamp_after,
@@ -259,14 +272,14 @@ impl Store for PostgresStore {
             .statement(DOING, &(), |connection, ()| migration::unreadable(connection).boxed())
             .await?;
         migration::expect_grants(unreadable)?;
-        if self.clock.age() >= CLOCK_UNKNOWN {
-            let age = self.clock.age();
+        if self.database_clock.age() >= CLOCK_UNKNOWN {
+            let age = self.database_clock.age();
             return Err(Fault::unavailable(DOING, format!("its clock was last read {age:?} ago")));
         }
         Ok(())
     }
 
-    /// The database's, which every node on it must follow.
+    /// The database's, which every node on it must follow, as far as it is to be believed.
     fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.clock) as Arc<dyn Clock>
     }

@@ -1,11 +1,11 @@
 //! The database's clock, as a node follows it.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::connection::{Connection, Sql};
 use super::error::QueryError;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{BootClock, Clock, Timestamp};
 
 /// A measurement is replaced by one of a shorter round trip, which tells more exactly when the server looked at its
 /// clock, or after this long by any: clocks drift.
@@ -14,14 +14,13 @@ const STALE: Duration = Duration::from_secs(10);
 const NOW: Sql =
     Sql { text: "select (extract(epoch from clock_timestamp()) * 1000000)::bigint as micros", types: &[] };
 
-/// Tells the database's time: what it said when it was last asked, and what has passed here since. The node's own
-/// clock is never read, so it may be wrong or jump.
+/// Tells the database's time: what it said when it was last asked, and what has passed here since, suspended time
+/// included. The node's own clock is never read, so it may be wrong or jump.
 #[derive(Debug)]
 pub(super) struct DatabaseClock {
-    start: Instant,
-    /// The database's time at `start`, in microseconds.
+    /// The database's time when this machine was started, in microseconds.
     offset: AtomicI64,
-    /// When it was last measured, in milliseconds after `start`.
+    /// When it was last measured, in milliseconds after the start of the machine.
     measured: AtomicI64,
     /// The round trip of that measurement, in microseconds.
     round_trip: AtomicI64,
@@ -31,7 +30,7 @@ impl DatabaseClock {
     /// A clock set by that database.
     pub(super) async fn set_by(connection: &Connection) -> Result<Self, QueryError> {
         let zero = || AtomicI64::new(0);
-        let clock = Self { start: Instant::now(), offset: zero(), measured: zero(), round_trip: zero() };
+        let clock = Self { offset: zero(), measured: zero(), round_trip: zero() };
         let (offset, round_trip) = clock.measure(connection).await?;
         clock.set(offset, round_trip);
         Ok(clock)
@@ -50,20 +49,20 @@ impl DatabaseClock {
     /// How long ago it was last measured.
     pub(super) fn age(&self) -> Duration {
         let measured = u64::try_from(self.measured.load(Ordering::Relaxed)).unwrap_or(0);
-        self.start.elapsed().saturating_sub(Duration::from_millis(measured))
+        BootClock.elapsed().saturating_sub(Duration::from_millis(measured))
     }
 
     fn set(&self, offset: i64, round_trip: Duration) {
         self.round_trip.store(micros(round_trip), Ordering::Relaxed);
         self.offset.store(offset, Ordering::Relaxed);
-        self.measured.store(crate::clock::millis(self.start.elapsed()), Ordering::Relaxed);
+        self.measured.store(crate::clock::millis(BootClock.elapsed()), Ordering::Relaxed);
     }
 
-    /// The database's time at `start`, taking it that the server looked half way through the round trip.
+    /// The database's time when this machine was started, taking it that the server looked half way through the round trip.
     async fn measure(&self, connection: &Connection) -> Result<(i64, Duration), QueryError> {
-        let asked = self.start.elapsed();
+        let asked = BootClock.elapsed();
         let row = connection.one(&NOW, &[]).await?;
-        let answered = self.start.elapsed();
+        let answered = BootClock.elapsed();
         let now: i64 = row.try_get("micros")?;
         Ok((now - micros((asked + answered) / 2), answered.saturating_sub(asked)))
     }
@@ -71,7 +70,7 @@ impl DatabaseClock {
 
 impl Clock for DatabaseClock {
     fn now(&self) -> Timestamp {
-        let now = self.offset.load(Ordering::Relaxed).saturating_add(micros(self.start.elapsed()));
+        let now = self.offset.load(Ordering::Relaxed).saturating_add(micros(BootClock.elapsed()));
         Timestamp(now.div_euclid(1000))
     }
 }

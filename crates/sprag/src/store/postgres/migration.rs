@@ -19,6 +19,7 @@ pub(super) const MIGRATIONS: &Migrations = &[
         "V4__needs_4_ratchet_and_credentials",
         include_str!("../../../migrations/postgres/V4__needs_4_ratchet_and_credentials.sql"),
     ),
+    ("V5__needs_4_marks", include_str!("../../../migrations/postgres/V5__needs_4_marks.sql")),
 ];
 
 /// Who holds this lock migrates. A number as good as any: "sprag" in ASCII.
@@ -94,8 +95,18 @@ pub(super) async fn schema(connection: &Connection) -> Result<Vec<Applied>, Quer
 }
 
 /// The tables that the server reads and writes, in the order of the migrations.
-const TABLES: [&str; 8] =
-    ["account", "identity", "session", "session_detail", "event", "checkpoint", "key_ring", "credential"];
+const TABLES: [&str; 10] = [
+    "account",
+    "identity",
+    "session",
+    "session_detail",
+    "event",
+    "checkpoint",
+    "key_ring",
+    "credential",
+    "lease",
+    "outage",
+];
 
 /// The role and a table that it may not read, if there is one: a migration that the owner applied may have made it since
 /// the grants were given.

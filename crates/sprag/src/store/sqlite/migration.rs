@@ -21,6 +21,7 @@ const MIGRATIONS: &Migrations = &[
         "V4__needs_4_ratchet_and_credentials",
         include_str!("../../../migrations/sqlite/V4__needs_4_ratchet_and_credentials.sql"),
     ),
+    ("V5__needs_4_marks", include_str!("../../../migrations/sqlite/V5__needs_4_marks.sql")),
 ];
 
 /// Applies what is lacking, in one transaction: a crash in the middle leaves nothing half done.

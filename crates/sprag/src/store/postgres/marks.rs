@@ -1,0 +1,110 @@
+//! When nodes served, and when they could not. On a connection of its own, or a crowd of log-ins would look like an outage.
+
+use async_trait::async_trait;
+use futures_util::FutureExt as _;
+use tokio_postgres::types::Type;
+
+use super::PostgresStore;
+use super::connection::{Connection, Sql};
+use super::error::QueryError;
+use super::pool::Outcome;
+use crate::clock::Timestamp;
+use crate::error::Fault;
+use crate::outages::{Mark, Marked, Marking, NodeId, Outage};
+use crate::store::Marks;
+
+const MARKS: Sql = Sql {
+    text: "
+    select id, place, moved_at, clock_off_by
+    from lease
+    where kind = 'mark'",
+    types: &[],
+};
+
+const OUTAGES: Sql = Sql {
+    text: "
+    select node, from_at, until_at
+    from outage",
+    types: &[],
+};
+
+const MOVE_MARK: Sql = Sql {
+    text: "
+    insert into lease (kind, id, place, moved_at, clock_off_by)
+    values ('mark', $1, $2, $3, $4)
+    on conflict (kind, id) do update
+    set place = excluded.place,
+        moved_at = excluded.moved_at,
+        clock_off_by = excluded.clock_off_by",
+    types: &[Type::UUID, Type::TEXT, Type::INT8, Type::INT8],
+};
+
+const FORGET_MARK: Sql =
+    Sql { text: "delete from lease where kind = 'mark' and id = $1", types: &[Type::UUID] };
+
+const NOTE_OUTAGE: Sql = Sql {
+    text: "
+    insert into outage (node, from_at, until_at)
+    values ($1, $2, $3)
+    on conflict (node, from_at) do update
+    set until_at = greatest(outage.until_at, excluded.until_at)",
+    types: &[Type::UUID, Type::INT8, Type::INT8],
+};
+
+const FORGET_OUTAGES: Sql = Sql { text: "delete from outage where until_at < $1", types: &[Type::INT8] };
+
+#[async_trait]
+impl Marks for PostgresStore {
+    async fn marked(&self) -> Result<Marked, Fault> {
+        self.marks
+            .statement("look at the marks of life", &(), |connection, ()| read(connection).boxed())
+            .await
+    }
+
+    async fn mark(&self, marking: Marking) -> Result<(), Fault> {
+        self.marks
+            .transaction("move the mark of life", &marking, |connection, marking| {
+                write(connection, marking).boxed()
+            })
+            .await
+    }
+}
+
+pub(super) async fn read(connection: &Connection) -> Result<Marked, QueryError> {
+    let (marks, outages) =
+        futures_util::try_join!(connection.query(&MARKS, &[]), connection.query(&OUTAGES, &[]))?;
+    let marks = marks.iter().map(|row| {
+        Ok(Mark {
+            node: NodeId(row.try_get("id")?),
+            place: row.try_get("place")?,
+            moved_at: Timestamp(row.try_get("moved_at")?),
+            clock_off_by: row.try_get("clock_off_by")?,
+        })
+    });
+    let outages = outages.iter().map(|row| {
+        Ok(Outage {
+            node: NodeId(row.try_get("node")?),
+            from: Timestamp(row.try_get("from_at")?),
+            until: Timestamp(row.try_get("until_at")?),
+        })
+    });
+    Ok(Marked {
+        marks: marks.collect::<Result<_, QueryError>>()?,
+        outages: outages.collect::<Result<_, QueryError>>()?,
+    })
+}
+
+async fn write(connection: &Connection, marking: &Marking) -> Result<Outcome<()>, QueryError> {
+    for node in &marking.forgets {
+        connection.execute(&FORGET_MARK, &[&node.0]).await?;
+    }
+    connection.execute(&FORGET_OUTAGES, &[&marking.forgets_before.0]).await?;
+    for Outage { node, from, until } in &marking.outages {
+        connection.execute(&NOTE_OUTAGE, &[&node.0, &from.0, &until.0]).await?;
+    }
+    if let Some(mark) = &marking.mark {
+        let given = (&mark.node.0, &mark.place, &mark.moved_at.0, &mark.clock_off_by);
+        connection.execute(&MOVE_MARK, &[given.0, given.1, given.2, given.3]).await?;
+    }
+    Ok(Outcome::Keep(()))
+}

@@ -1,0 +1,95 @@
+//! When nodes served, and when they could not.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, Result, params};
+use uuid::Uuid;
+
+use super::SqliteStore;
+use super::connection::{self, Role};
+use super::job::Outcome;
+use crate::clock::Timestamp;
+use crate::error::Fault;
+use crate::outages::{Mark, Marked, Marking, NodeId, Outage};
+use crate::store::Marks;
+
+const LOOKING: &str = "look at the marks of life";
+
+#[async_trait]
+impl Marks for SqliteStore {
+    async fn marked(&self) -> std::result::Result<Marked, Fault> {
+        self.readers.read(LOOKING, read).await
+    }
+
+    async fn mark(&self, marking: Marking) -> std::result::Result<(), Fault> {
+        let work = move |connection: &Connection| write(connection, &marking).map(Outcome::Keep);
+        self.writer.write("move the mark of life", work).await
+    }
+}
+
+/// What a file that is not open yet knows.
+pub(super) fn look(path: &Path) -> std::result::Result<Marked, Fault> {
+    let connection = connection::open(path, Role::Reads { cache_kib: 64 })?;
+    read(&connection).map_err(|error| connection::fault(LOOKING, error))
+}
+
+fn read(connection: &Connection) -> Result<Marked> {
+    let mut marks = connection.prepare_cached(
+        "select id, place, moved_at, clock_off_by
+         from lease
+         where kind = 'mark'
+         order by id",
+    )?;
+    let marks = marks.query_map([], |row| {
+        Ok(Mark {
+            node: NodeId(Uuid::from_bytes(row.get("id")?)),
+            place: row.get("place")?,
+            moved_at: Timestamp(row.get("moved_at")?),
+            clock_off_by: row.get("clock_off_by")?,
+        })
+    })?;
+    let marks = marks.collect::<Result<_>>()?;
+    let mut outages = connection.prepare_cached(
+        "select node, from_at, until_at
+         from outage
+         order by node, from_at",
+    )?;
+    let outages = outages.query_map([], |row| {
+        Ok(Outage {
+            node: NodeId(Uuid::from_bytes(row.get("node")?)),
+            from: Timestamp(row.get("from_at")?),
+            until: Timestamp(row.get("until_at")?),
+        })
+    })?;
+    Ok(Marked { marks, outages: outages.collect::<Result<_>>()? })
+}
+
+fn write(connection: &Connection, marking: &Marking) -> Result<()> {
+    let mut forget = connection.prepare_cached("delete from lease where kind = 'mark' and id = ?1")?;
+    for node in &marking.forgets {
+        forget.execute([node.0.as_bytes()])?;
+    }
+    connection
+        .prepare_cached("delete from outage where until_at < ?1")?
+        .execute([marking.forgets_before.0])?;
+    let mut note = connection.prepare_cached(
+        "insert into outage (node, from_at, until_at)
+         values (?1, ?2, ?3)
+         on conflict (node, from_at) do update set until_at = max(until_at, excluded.until_at)",
+    )?;
+    for Outage { node, from, until } in &marking.outages {
+        note.execute(params![node.0.as_bytes(), from.0, until.0])?;
+    }
+    let Some(mark) = &marking.mark else { return Ok(()) };
+    let mut moves = connection.prepare_cached(
+        "insert into lease (kind, id, place, moved_at, clock_off_by)
+         values ('mark', ?1, ?2, ?3, ?4)
+         on conflict (kind, id) do update
+         set place = excluded.place,
+             moved_at = excluded.moved_at,
+             clock_off_by = excluded.clock_off_by",
+    )?;
+    moves.execute(params![mark.node.0.as_bytes(), mark.place, mark.moved_at.0, mark.clock_off_by])?;
+    Ok(())
+}
