@@ -8,6 +8,7 @@ mod end_to_end;
 mod flood;
 mod hostile;
 mod kill;
+mod outages;
 mod secrecy;
 mod startup;
 mod stop;

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod away;
 mod clocks;
 mod crash;
 mod crowd;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         failover::t12_what_an_asynchronous_failover_lost_is_noticed_and_ends_nobody,
         failover::t11_a_restored_backup_is_noticed_and_ends_nobody,
         held::f6_one_connection_and_a_held_account_keep_no_refresh_waiting,
+        away::who_was_put_off_while_the_database_was_away_is_no_thief_when_it_is_back,
         clocks::t14_f12_nodes_with_wrong_clocks_agree_with_the_database,
         pooler::everything_works_behind_a_pooler,
         start::a_database_that_forgets_what_it_commits_is_refused,

@@ -6,6 +6,7 @@ mod crowd;
 mod first_start;
 mod keys;
 mod kill;
+mod outages;
 mod races;
 mod rolling;
 mod schema;

@@ -211,8 +211,8 @@ impl Trust {
             self.begin_to_doubt(offset, boots);
             return self.carried(boots);
         }
-        if is_near(offset, self.last) {
-            self.believe(offset, boots);
+        if is_near(offset, self.anchor) {
+            (self.last, self.doubted) = (offset, None);
             self.tell(ClockNews::Returned);
             return read;
         }
@@ -246,6 +246,7 @@ impl Trust {
         };
         let offset = read.saturating_sub(boots);
         self.last = told.saturating_sub(boots);
+        (self.anchor, self.anchored_at) = (self.last, boots);
         if is_near(offset, self.last) {
             return;
         }
