@@ -26,7 +26,7 @@ pub(super) struct Service {
     /// When it first did.
     served_since: OnceLock<Timestamp>,
     outages: ArcSwap<Outages>,
-    /// One at a time moves the mark; who waited for one that failed fails with it, or thousands would try in turn.
+    /// One at a time moves the mark; who waited for two that failed fails with them, or thousands would try in turn.
     marking: Mutex<()>,
     failures: AtomicU64,
 }
@@ -130,7 +130,8 @@ impl Engine {
         if !self.service.is_behind(self.now()) {
             return Ok(());
         }
-        if self.service.failures.load(Ordering::Acquire) != failures {
+        // One attempt may have begun before the node was frozen and be given up for that; the next one tells.
+        if self.service.failures.load(Ordering::Acquire) >= failures + 2 {
             let why = "this node was away a moment ago and cannot write that down yet; nobody is judged until it can";
             return Err(Fault::unavailable("move the mark of life", why));
         }
