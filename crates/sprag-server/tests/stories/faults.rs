@@ -16,7 +16,8 @@ const EVERYTHING: [(&str, u32); 12] = [
     ("log in in vain", 2),
     ("refresh", 1),
     ("refresh again", 3),
-    ("be caught", 3),
+    // Before anybody is accused, the marks of life are read: an outage may excuse them.
+    ("be caught", 4),
     ("ask who I am", 2),
     ("list", 2),
     ("register", 3),

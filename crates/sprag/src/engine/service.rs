@@ -1,9 +1,9 @@
 //! Since when everybody could be answered: this node's mark of life, and the moment a request is judged by.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::Mutex;
 
 use super::{ClientPolicy, Engine};
@@ -20,11 +20,11 @@ const NEVER: i64 = i64::MIN;
 #[derive(Debug)]
 pub(super) struct Service {
     /// Who it is, once it serves. A command beside a server never does, and moves no mark.
-    own: OnceLock<Own>,
+    own: ArcSwapOption<Own>,
     /// When it last moved its mark.
     marked_at: AtomicI64,
     /// When it first did.
-    served_since: OnceLock<Timestamp>,
+    served_since: AtomicI64,
     outages: ArcSwap<Outages>,
     /// One at a time moves the mark; who waited for two that failed fails with them, or thousands would try in turn.
     marking: Mutex<()>,
@@ -40,9 +40,9 @@ struct Own {
 impl Default for Service {
     fn default() -> Self {
         Self {
-            own: OnceLock::new(),
+            own: ArcSwapOption::empty(),
             marked_at: AtomicI64::new(NEVER),
-            served_since: OnceLock::new(),
+            served_since: AtomicI64::new(NEVER),
             outages: ArcSwap::default(),
             marking: Mutex::default(),
             failures: AtomicU64::new(0),
@@ -53,7 +53,7 @@ impl Default for Service {
 impl Service {
     /// Whether this node must note a gap before it judges anything: it was frozen, or could not write.
     fn is_behind(&self, now: Timestamp) -> bool {
-        if self.own.get().is_none() {
+        if self.own.load().is_none() {
             return false;
         }
         let marked_at = self.marked_at.load(Ordering::Acquire);
@@ -66,7 +66,7 @@ impl Service {
     }
 
     fn node(&self) -> Option<NodeId> {
-        self.own.get().map(|own| own.node)
+        self.own.load().as_ref().map(|own| own.node)
     }
 }
 
@@ -82,7 +82,7 @@ impl Engine {
         Ok(self.service.moment(client, at))
     }
 
-    /// The same before somebody is accused of reuse: another node's outage may be a moment old.
+    /// The moment to accuse somebody of reuse by: the marks are read anew, for another node's outage may be a moment old.
     ///
     /// # Errors
     /// As [`moment`](Self::moment); and if nothing can be read of the others.
@@ -104,7 +104,9 @@ impl Engine {
     pub(super) fn serve_at(&self, place: &str) {
         let node = NodeId(random::id(self.random.as_ref(), self.now()));
         // Who serves already goes on as who it is.
-        let _ = self.service.own.set(Own { node, place: place.to_owned() });
+        if self.service.own.load().is_none() {
+            self.service.own.store(Some(Arc::new(Own { node, place: place.to_owned() })));
+        }
     }
 
     /// Moves this node's mark, with the gap since it last did.
@@ -115,11 +117,11 @@ impl Engine {
 
     /// Removes this node's mark, and leaves behind when it served last.
     pub(super) async fn remove_mark(&self) -> Result<(), Fault> {
-        let Some(own) = self.service.own.get() else { return Ok(()) };
+        let Some(own) = self.service.own.load_full() else { return Ok(()) };
         let _alone = self.service.marking.lock().await;
         let now = self.now();
         let last = Outage { node: own.node, from: now, until: now };
-        let outages = self.own_gap(own, now).into_iter().chain([last]).collect();
+        let outages = self.own_gap(&own, now).into_iter().chain([last]).collect();
         let forgets_before = now.minus(KEPT);
         self.store.mark(Marking { mark: None, outages, forgets: vec![own.node], forgets_before }).await
     }
@@ -147,7 +149,7 @@ impl Engine {
     }
 
     async fn try_to_move_mark(&self) -> Result<(), Fault> {
-        let Some(own) = self.service.own.get() else { return Ok(()) };
+        let Some(own) = self.service.own.load_full() else { return Ok(()) };
         let now = self.now();
         let mut marked = self.store.marked().await?;
         let mark = Mark {
@@ -156,9 +158,11 @@ impl Engine {
             moved_at: now,
             clock_off_by: self.clock.doubt().map(|doubt| doubt.off_by),
         };
-        let since = self.service.served_since.get();
-        let (mut outages, forgets) = marked.taken_over(&mark, since.copied().unwrap_or(now), since.is_none());
-        outages.extend(self.own_gap(own, now));
+        let since = self.service.served_since.load(Ordering::Acquire);
+        let is_first = since == NEVER;
+        let since = if is_first { now } else { Timestamp(since) };
+        let (mut outages, forgets) = marked.taken_over(&mark, since, is_first);
+        outages.extend(self.own_gap(&own, now));
         marked.marks.retain(|other| !forgets.contains(&other.node));
         marked.outages.extend_from_slice(&outages);
         for Outage { from, until, .. } in &outages {
@@ -171,7 +175,7 @@ impl Engine {
         self.service.outages.store(Arc::new(marked.outages(Some(own.node), now)));
         // Last, so that whoever finds the mark fresh finds the outages too.
         self.service.marked_at.store(now.0, Ordering::Release);
-        let _ = self.service.served_since.set(now);
+        self.service.served_since.store(since.0, Ordering::Release);
         Ok(())
     }
 
