@@ -20,6 +20,9 @@ const STATEMENTS: usize = 64;
 /// makes the trees two levels deeper, for a row stands in the inner pages too.
 const PAGE_BYTES: u32 = 2048;
 
+/// How long the log's file may stay when it starts afresh: what it is given under steady load.
+const LOG_KEEPS_BYTES: i64 = 128 * 1024 * 1024;
+
 /// What a connection is for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Role {
@@ -107,6 +110,8 @@ fn connect(path: &Path, role: Role) -> rusqlite::Result<Connection> {
             connection.busy_timeout(busy_timeout)?;
             connection.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
             connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+            // Whenever the log starts afresh, what it took beyond this is given back to the disk.
+            connection.pragma_update_and_check(None, "journal_size_limit", LOG_KEEPS_BYTES, |_| Ok(()))?;
             make_durable(&connection)?;
         }
     }
