@@ -146,3 +146,31 @@ fn a_backup_made_beside_a_running_server_is_a_whole_store_that_nobody_else_may_r
     assert_eq!(status, 200, "the session goes on from the backup: {after}");
     assert_eq!(folder.json(&["audit", "verify", "--json"])["is_intact"], json!(true));
 }
+
+#[test]
+fn a_database_that_cannot_be_used_is_named_with_its_fault() {
+    for (fault, told) in [("folder", "it is a folder"), ("text", "it is no SQLite database")] {
+        let folder = a_folder_with_ann();
+        let database = folder.path("sprag-data/sprag.db");
+        std::fs::remove_file(&database).unwrap();
+        match fault {
+            "folder" => std::fs::create_dir(&database).unwrap(),
+            _ => std::fs::write(&database, "this is a letter, and no database\n".repeat(100)).unwrap(),
+        }
+        for command in [
+            &["serve", "--listen", "127.0.0.1:0"][..],
+            &["migrate"],
+            &["migrate", "--check"],
+            &["user", "list"],
+            &["session", "list"],
+            &["audit", "verify"],
+            &["sweep"],
+            &["backup", "copy.db"],
+        ] {
+            let ran = folder.run(command);
+            assert_ne!(ran.code, 0, "{command:?}");
+            assert!(ran.err.contains("sprag.db"), "{command:?}: {}", ran.err);
+            assert!(ran.err.contains(told), "{command:?}: {}", ran.err);
+        }
+    }
+}

@@ -86,8 +86,19 @@ pub(super) fn look<T>(path: &Path, read: impl Fn(&Connection) -> rusqlite::Resul
 }
 
 fn cannot_open(path: &Path, error: &rusqlite::Error) -> Fault {
-    let message =
-        format!("{}: {error}; check that it exists, is ours and is a Sprag database", path.display());
+    let advice = match error.sqlite_error_code() {
+        _ if path.is_dir() => "it is a folder; name a file in it",
+        Some(ErrorCode::NotADatabase) => {
+            "it is no SQLite database; name Sprag's, or put it back from a backup"
+        }
+        Some(ErrorCode::DatabaseCorrupt) => "it is damaged; put it back from a backup",
+        Some(ErrorCode::DatabaseBusy) => "another program has locked it; let that one finish",
+        Some(ErrorCode::ReadOnly) => {
+            "it may not be written here; check its owner, its mode and its file system"
+        }
+        _ => "check that it exists, is ours and is a Sprag database",
+    };
+    let message = format!("{}: {error}; {advice}", path.display());
     Fault::unavailable("open the database", message)
 }
 
