@@ -17,6 +17,7 @@ use on_node::{Opens, on_node};
 use output::misused;
 
 mod audit;
+mod backup;
 mod demo;
 #[cfg(feature = "import")]
 mod import;
@@ -52,6 +53,8 @@ enum Command {
     Serve,
     /// Bring the database up to date
     Migrate(migrate::Args),
+    /// Copy the SQLite database into a file, beside a running server
+    Backup(backup::Args),
     /// Move a whole SQLite store into the configured, empty PostgreSQL database; its sessions live on
     ImportStore(import_store::Args),
     /// Make, list, disable and enable accounts
@@ -121,6 +124,7 @@ fn carry_out(command: Command, flags: config::Flags) -> anyhow::Result<ExitCode>
             serve::run(config, profiles)
         }
         Command::Migrate(args) => migrate::run(&args, &sources()?),
+        Command::Backup(args) => backup::run(&args, &sources()?),
         Command::ImportStore(args) => import_store::run(&args, &sources()?),
         Command::User(command) => user::run(command, &sources()?),
         Command::Session(command) => session::run(command, &sources()?),

@@ -11,6 +11,7 @@ pub mod proxies;
 pub(crate) mod refusal;
 pub(crate) mod request;
 pub(crate) mod response;
+mod seldom;
 pub mod serve;
 mod smuggling;
 pub(crate) mod system;

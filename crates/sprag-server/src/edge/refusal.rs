@@ -6,6 +6,7 @@ use std::error::Error as StdError;
 use sprag::error::refusals as rows;
 use sprag::error::{Code, Error, Fault, FaultKind, Refusal};
 
+use super::seldom;
 use crate::profile::{FieldAtFault, TakeError};
 
 /// Everything that can be answered instead of success.
@@ -138,11 +139,21 @@ fn of_fault(fault: &Fault) -> Answer {
             Some(1)
         }
         FaultKind::Unavailable => {
-            tracing::error!(fault = %fault, source, "a request could not be served; told the client to come back");
+            if let Some(left_out) = seldom::left_out(fault.doing) {
+                tracing::error!(
+                    fault = %fault,
+                    source,
+                    left_out,
+                    "a request could not be served; told the client to come back (left_out: how many more since the \
+                     last such line)"
+                );
+            }
             Some(1)
         }
         FaultKind::Internal => {
-            tracing::error!(fault = %fault, source, "a request met a defect");
+            if let Some(left_out) = seldom::left_out(fault.doing) {
+                tracing::error!(fault = %fault, source, left_out, "a request met a defect");
+            }
             None
         }
     };

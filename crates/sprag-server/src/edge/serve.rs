@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower::Service as _;
 
+use super::seldom;
 use crate::metrics::Metrics;
 
 mod stream;
@@ -77,7 +78,9 @@ pub async fn serve(
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    tracing::warn!(%error, "could not accept a connection; trying again shortly");
+                    if let Some(left_out) = seldom::left_out("accept a connection") {
+                        tracing::warn!(%error, left_out, "could not accept a connection; trying again shortly");
+                    }
                     tokio::time::sleep(PAUSE_AFTER_FAILED_ACCEPT).await;
                     continue;
                 }

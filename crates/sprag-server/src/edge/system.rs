@@ -20,6 +20,7 @@ use super::app::App;
 use super::mount::Mount;
 use super::refusal::Problem;
 use super::response::{self, JSON, plainly_refused, with_body};
+use super::seldom;
 use crate::openapi;
 use crate::profile::Profile;
 
@@ -77,7 +78,9 @@ async fn readiness(app: Arc<App>) -> Response {
     let looked = timeout(app.deadline, app.engine.store().ready()).await;
     if let Err(fault) = looked.unwrap_or_else(|late| Err(Fault::unavailable("hear from the store", late))) {
         let source = fault.source().map(ToString::to_string);
-        tracing::warn!(%fault, source, "not ready: the store does not answer as it should");
+        if let Some(left_out) = seldom::left_out("say whether the store is ready") {
+            tracing::warn!(%fault, source, left_out, "not ready: the store does not answer as it should");
+        }
         return not_ready("unavailable", "the store cannot be reached or is not migrated; see the log");
     }
     let regressions = app.metrics.state_regressions();

@@ -1,5 +1,7 @@
 //! The store that a configuration names: bringing it up to date, opening it, and whose clock counts for it.
 
+use std::io::ErrorKind;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
@@ -9,7 +11,7 @@ use sprag::store::sqlite::{self, SqliteStore};
 use sprag::store::{Migrated, Store};
 
 use crate::config::{Config, Database};
-use crate::run::ring_file;
+use crate::run::ring_file::{self, RingSource};
 
 /// Applies the migrations that the database lacks, and makes it where it is a file; says which it applied.
 ///
@@ -18,6 +20,7 @@ use crate::run::ring_file;
 pub async fn migrate(config: &Config) -> anyhow::Result<Vec<Migrated>> {
     let applied = match &config.store.database {
         Database::Sqlite(path) => {
+            refuse_lost(config, path)?;
             if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
                 ring_file::make_dir(folder)?;
             }
@@ -26,6 +29,28 @@ pub async fn migrate(config: &Config) -> anyhow::Result<Vec<Migrated>> {
         Database::Postgres(server) => PostgresStore::migrate(&settings(config, server)).await,
     };
     applied.with_context(|| format!("could not prepare the database {}", shown(config)))
+}
+
+/// Refuses to make a new database in place of one that is lost: beside a key ring there was one, and an empty one would
+/// log everybody out and forget every account without a word. An empty file is no database either, and SQLite would
+/// remove the log beside it.
+fn refuse_lost(config: &Config, path: &Path) -> anyhow::Result<()> {
+    let size_bytes = std::fs::metadata(path).map(|metadata| metadata.len());
+    let what = match size_bytes {
+        Ok(0) => "is empty",
+        Err(error) if error.kind() == ErrorKind::NotFound => "is missing",
+        Ok(_) | Err(_) => return Ok(()),
+    };
+    match RingSource::of(config) {
+        RingSource::File(ring) if ring.exists() => bail!(
+            "the database {} {what}, but there is a key ring at {}, so it has been used; put the database back, with \
+             its -wal file if there is one, or from a backup (docs/guide/backup.md); to begin anew without any account, \
+             move the key ring away as well",
+            path.display(),
+            ring.display()
+        ),
+        RingSource::File(_) | RingSource::Given => Ok(()),
+    }
 }
 
 /// Opens a database that has been migrated.

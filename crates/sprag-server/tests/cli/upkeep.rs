@@ -1,5 +1,7 @@
 //! `sprag sweep`, `sprag audit` and `sprag migrate`.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
@@ -93,4 +95,82 @@ fn a_ring_is_made_beside_an_empty_database_and_never_beside_accounts() {
         folder.run_with(ANNS_PASSWORD, &["user", "create", "--username", "bob", "--password-stdin"]).fails();
     assert!(told.contains("no key ring at ./sprag-data/keys.json; restore the ring"), "{told}");
     assert!(!folder.path("sprag-data/keys.json").exists());
+}
+
+#[test]
+fn a_database_that_is_lost_beside_its_key_ring_is_not_made_anew() {
+    for is_missing in [true, false] {
+        let folder = a_folder_with_ann();
+        let database = folder.path("sprag-data/sprag.db");
+        if is_missing {
+            std::fs::remove_file(&database).unwrap();
+        } else {
+            std::fs::write(&database, "").unwrap();
+        }
+        for command in [
+            &["serve", "--listen", "127.0.0.1:0"][..],
+            &["migrate"],
+            &["user", "create", "--username", "bob", "--password-stdin"],
+        ] {
+            let ran = folder.run_with("bob's long password", command);
+            assert_ne!(ran.code, 0, "{command:?}");
+            assert!(ran.err.contains("there is a key ring at"), "{command:?}: {}", ran.err);
+            assert!(ran.err.contains("put the database back"), "{command:?}: {}", ran.err);
+        }
+        let size = std::fs::metadata(&database).map_or(0, |metadata| metadata.len());
+        assert_eq!(size, 0, "nothing was made in its place");
+    }
+}
+
+#[test]
+fn a_backup_made_beside_a_running_server_is_a_whole_store_that_nobody_else_may_read() {
+    let folder = a_folder_with_ann();
+    let server = folder.serve();
+    let pair = server.log_in("ann", ANNS_PASSWORD, None);
+    assert!(folder.run(&["backup", "copy.db"]).succeeds().contains("is a backup of"));
+    let copy = folder.path("copy.db");
+    assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(!folder.path("copy.db.part").exists(), "no draft is left over");
+    let told = folder.run(&["backup", "copy.db"]).fails();
+    assert!(told.contains("overwrites nothing"), "{told}");
+    let (status, after) = server.refresh(&pair);
+    assert_eq!(status, 200, "{after}");
+    drop(server);
+
+    for log in ["sprag-data/sprag.db-wal", "sprag-data/sprag.db-shm"] {
+        let _ = std::fs::remove_file(folder.path(log));
+    }
+    std::fs::rename(&copy, folder.path("sprag-data/sprag.db")).unwrap();
+    let server = folder.serve();
+    let (status, after) = server.refresh(&after);
+    assert_eq!(status, 200, "the session goes on from the backup: {after}");
+    assert_eq!(folder.json(&["audit", "verify", "--json"])["is_intact"], json!(true));
+}
+
+#[test]
+fn a_database_that_cannot_be_used_is_named_with_its_fault() {
+    for (fault, told) in [("folder", "it is a folder"), ("text", "it is no SQLite database")] {
+        let folder = a_folder_with_ann();
+        let database = folder.path("sprag-data/sprag.db");
+        std::fs::remove_file(&database).unwrap();
+        match fault {
+            "folder" => std::fs::create_dir(&database).unwrap(),
+            _ => std::fs::write(&database, "this is a letter, and no database\n".repeat(100)).unwrap(),
+        }
+        for command in [
+            &["serve", "--listen", "127.0.0.1:0"][..],
+            &["migrate"],
+            &["migrate", "--check"],
+            &["user", "list"],
+            &["session", "list"],
+            &["audit", "verify"],
+            &["sweep"],
+            &["backup", "copy.db"],
+        ] {
+            let ran = folder.run(command);
+            assert_ne!(ran.code, 0, "{command:?}");
+            assert!(ran.err.contains("sprag.db"), "{command:?}: {}", ran.err);
+            assert!(ran.err.contains(told), "{command:?}: {}", ran.err);
+        }
+    }
 }

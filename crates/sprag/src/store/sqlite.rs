@@ -22,6 +22,7 @@ use crate::error::Fault;
 use readers::Readers;
 use writer::Writer;
 
+mod backup;
 mod checkpointer;
 mod commit;
 mod connection;
@@ -113,6 +114,15 @@ impl SqliteStore {
     /// A [`Fault`] if the file cannot be written, or is from a newer build, or has been tampered with.
     pub fn migrate(path: &Path) -> Result<Vec<Migrated>, Fault> {
         migration::migrate(path)
+    }
+
+    /// Copies the database into a file that is not there yet, mode 0600, as it stands at one moment, while others read and
+    /// write it.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the copy cannot be made, its name is taken, or the database is damaged or not one this build can use.
+    pub fn back_up(from: &Path, to: &Path) -> Result<(), Fault> {
+        backup::back_up(from, to)
     }
 
     /// Opens a file that has been migrated, and starts the threads that serve it.

@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use rusqlite::wal::CheckpointMode;
-use rusqlite::{Connection, MAIN_DB};
+use rusqlite::{Connection, ErrorCode, MAIN_DB};
 
 use super::Settings;
 use super::connection::{self, Role};
@@ -38,6 +38,12 @@ const LEAST_KIB: u64 = 256;
 /// How long the writer waits for readers to leave the log. They read for less, other than a backup, which must
 /// not hold up the writer.
 const RESTART_PATIENCE: Duration = Duration::from_millis(50);
+
+/// After this long without a commit the log's file is cut off, if it is large.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// What is large: a peak, such as a long read leaves behind, must not keep its place on the disk for good.
+const LARGE_KIB: u64 = 4 * 1024;
 
 /// What the writer and the checkpointer tell one another of the log.
 #[derive(Debug, Default)]
@@ -148,13 +154,48 @@ struct Copier {
 
 impl Copier {
     fn run(mut self, called: &Receiver<()>) {
-        while called.recv().is_ok() {
-            if let Err(fault) = self.copy() {
+        let mut pages_before = 0;
+        loop {
+            let done = match called.recv_timeout(IDLE) {
+                Ok(()) => self.copy(),
+                Err(RecvTimeoutError::Timeout) => {
+                    let pages = self.log.pages.load(Ordering::Relaxed);
+                    let is_idle = pages == std::mem::replace(&mut pages_before, pages);
+                    if is_idle { self.cut_off() } else { Ok(()) }
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            if let Err(fault) = done {
                 self.connection = None;
                 let source = fault.source.as_ref().map(ToString::to_string).unwrap_or_default();
                 tracing::warn!("{fault}, the log is kept and copied later: {source}");
             }
         }
+    }
+
+    /// Copies what is left of a large log and cuts its file off. Where somebody reads or writes meanwhile, it is tried
+    /// again later.
+    fn cut_off(&mut self) -> Result<(), Fault> {
+        let mut file = self.path.as_os_str().to_owned();
+        file.push("-wal");
+        let size_bytes = std::fs::metadata(file).map_or(0, |metadata| metadata.len());
+        if size_bytes <= LARGE_KIB.min(self.limit_kib) * 1024 {
+            return Ok(());
+        }
+        self.connected()?.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE).map(drop).or_else(
+            |error| match error.sqlite_error_code() {
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Ok(()),
+                _ => Err(connection::fault("cut the log off", error)),
+            },
+        )
+    }
+
+    fn connected(&mut self) -> Result<&Connection, Fault> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => connection::open(&self.path, self.role)?,
+        };
+        Ok(self.connection.insert(connection))
     }
 
     /// Says how long the log may become, as there is room on the disk.
@@ -173,13 +214,9 @@ impl Copier {
 
     fn copy(&mut self) -> Result<(), Fault> {
         self.give_room();
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => connection::open(&self.path, self.role)?,
-        };
-        let connection = self.connection.insert(connection);
         for _ in 0..PASSES {
-            let (length, copied) = connection
+            let (length, copied) = self
+                .connected()?
                 .wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE)
                 .map_err(|error| connection::fault("copy the log into the database", error))?;
             let length = u32::try_from(length).unwrap_or(0);
@@ -193,5 +230,49 @@ impl Copier {
         }
         self.log.must_restart.store(true, Ordering::Relaxed);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::super::SqliteStore;
+    use super::super::job::Outcome;
+    use super::super::writer::Writer;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_log_that_a_long_read_made_large_shrinks_once_the_read_is_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sprag.db");
+        SqliteStore::migrate(&path).unwrap();
+        let settings = Settings {
+            checkpoint_every_kib: 64,
+            log_limit_kib: 256,
+            deadline: Duration::from_secs(120),
+            ..Settings::default()
+        };
+        let writer = Writer::start(&path, &settings).unwrap();
+        let reader = Connection::open(&path).unwrap();
+        reader.execute_batch("begin; select count(*) from account").unwrap();
+        for _ in 0..40 {
+            let grow = |connection: &Connection| {
+                let sql = "insert into key_ring (fingerprint, first_seen_at)
+                           with recursive n(i) as (select 1 union all select i + 1 from n where i < 1000)
+                           select randomblob(16), i from n";
+                connection.execute(sql, []).map(|_| Outcome::Keep(()))
+            };
+            writer.write("fill the log", grow).await.unwrap();
+        }
+        let size = || std::fs::metadata(folder.path().join("sprag.db-wal")).unwrap().len();
+        let peak = size();
+        assert!(peak > 1024 * 1024, "the reader held the log: {peak}");
+        reader.execute_batch("commit").unwrap();
+        let patience = Instant::now() + Duration::from_secs(60);
+        while size() > 256 * 1024 {
+            assert!(Instant::now() < patience, "the log keeps the size of its peak: {} bytes", size());
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }

@@ -20,6 +20,9 @@ const STATEMENTS: usize = 64;
 /// makes the trees two levels deeper, for a row stands in the inner pages too.
 const PAGE_BYTES: u32 = 2048;
 
+/// How long the log's file may stay when it starts afresh: what it is given under steady load.
+const LOG_KEEPS_BYTES: i64 = 128 * 1024 * 1024;
+
 /// What a connection is for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Role {
@@ -83,8 +86,19 @@ pub(super) fn look<T>(path: &Path, read: impl Fn(&Connection) -> rusqlite::Resul
 }
 
 fn cannot_open(path: &Path, error: &rusqlite::Error) -> Fault {
-    let message =
-        format!("{}: {error}; check that it exists, is ours and is a Sprag database", path.display());
+    let advice = match error.sqlite_error_code() {
+        _ if path.is_dir() => "it is a folder; name a file in it",
+        Some(ErrorCode::NotADatabase) => {
+            "it is no SQLite database; name Sprag's, or put it back from a backup"
+        }
+        Some(ErrorCode::DatabaseCorrupt) => "it is damaged; put it back from a backup",
+        Some(ErrorCode::DatabaseBusy) => "another program has locked it; let that one finish",
+        Some(ErrorCode::ReadOnly) => {
+            "it may not be written here; check its owner, its mode and its file system"
+        }
+        _ => "check that it exists, is ours and is a Sprag database",
+    };
+    let message = format!("{}: {error}; {advice}", path.display());
     Fault::unavailable("open the database", message)
 }
 
@@ -107,6 +121,8 @@ fn connect(path: &Path, role: Role) -> rusqlite::Result<Connection> {
             connection.busy_timeout(busy_timeout)?;
             connection.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
             connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+            // Whenever the log starts afresh, what it took beyond this is given back to the disk.
+            connection.pragma_update_and_check(None, "journal_size_limit", LOG_KEEPS_BYTES, |_| Ok(()))?;
             make_durable(&connection)?;
         }
     }
