@@ -119,7 +119,7 @@ impl World {
         }
         let engine = Engine::builder(Arc::clone(&seam) as Arc<dyn Store>).clock(Arc::clone(&clock) as _);
         let engine = engine.keys(keys).issuer(ORIGIN).audience("sprag-stories");
-        let engine = engine.hasher(Hasher::start(1, plan.hash_queue).expect("a thread"));
+        let engine = engine.hasher(Hasher::start(1, plan.hash_queue).expect("a thread").failing_at_once());
         let limits = Limits { sessions_per_account: plan.sessions_per_account };
         let engine = Arc::new(engine.limits(limits).build().expect("an engine"));
         check_together(&plan.profiles).expect("profiles that go together");

@@ -19,6 +19,10 @@
 //! ```
 
 mod compare;
+mod memory;
+mod moment;
+mod prefix;
+mod queue;
 mod stored;
 mod work;
 
@@ -26,13 +30,17 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use password_hash::PasswordHasher as _;
+use data_encoding::BASE64_NOPAD;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use self::compare::Comparer;
+pub use self::prefix::Prefix;
+
+use self::compare::compare;
+use self::memory::Memory;
+use self::queue::{Queue, Waiting};
 use self::stored::Stored;
 use crate::error::{Fault, Refusal};
 use crate::policy::{MAX_PASSWORD_BYTES, MIN_PASSWORD_BYTES};
@@ -55,9 +63,10 @@ impl Password {
     /// A password to compare with a stored one. It may be shorter than a new one, as old accounts' may be.
     ///
     /// # Errors
-    /// [`Refusal::PasswordRejected`] if it has more than [`MAX_PASSWORD_BYTES`] bytes or none.
+    /// [`Refusal::PasswordRejected`] if it has more than [`MAX_PASSWORD_BYTES`] bytes or none, or one of them is zero:
+    /// bcrypt ends there, and what comes behind it would not count.
     pub fn typed(text: &str) -> Result<Self, Refusal> {
-        if text.is_empty() || text.len() > MAX_PASSWORD_BYTES {
+        if text.is_empty() || text.len() > MAX_PASSWORD_BYTES || text.contains('\0') {
             return Err(Refusal::PasswordRejected);
         }
         Ok(Self(Zeroizing::new(text.to_owned())))
@@ -66,7 +75,8 @@ impl Password {
     /// A password to be stored.
     ///
     /// # Errors
-    /// [`Refusal::PasswordRejected`] if it has fewer than [`MIN_PASSWORD_BYTES`] or more than [`MAX_PASSWORD_BYTES`] bytes.
+    /// [`Refusal::PasswordRejected`] if it has fewer than [`MIN_PASSWORD_BYTES`] or more than [`MAX_PASSWORD_BYTES`] bytes,
+    /// or one of them is zero.
     pub fn chosen(text: &str) -> Result<Self, Refusal> {
         if text.len() < MIN_PASSWORD_BYTES { Err(Refusal::PasswordRejected) } else { Self::typed(text) }
     }
@@ -83,7 +93,8 @@ impl fmt::Debug for Password {
 pub enum Match {
     /// It is another password, or there is none to compare with.
     No,
-    /// It is the password.
+    /// It is the password; or its beginning is, and the hash, bcrypt, looks at no more. Then the hash stays until its owner
+    /// chooses another password.
     Yes,
     /// It is the password, and its hash was made with other parameters than today's: hash it anew.
     Outdated,
@@ -133,13 +144,40 @@ pub(crate) fn is_todays(stored: &str) -> bool {
 
 /// The hashing threads. Dropping it lets what is queued finish.
 pub struct Hasher {
-    queue: Option<Sender<Job>>,
+    queue: Arc<Queue<Job>>,
     threads: Vec<JoinHandle<()>>,
+    slot: Duration,
 }
 
 enum Job {
     Hash(Password, [u8; 16], oneshot::Sender<Result<String, Fault>>),
-    Verify(Password, Option<String>, oneshot::Sender<Result<Match, Fault>>),
+    Verify(Password, Option<String>, Instant, oneshot::Sender<Result<Compared, Fault>>),
+}
+
+/// What a comparison came to, and how long it stood in the queue.
+pub(crate) struct Compared {
+    pub(crate) outcome: Match,
+    queued: Duration,
+}
+
+impl Waiting for Job {
+    fn is_gone(&self) -> bool {
+        match self {
+            Self::Hash(.., reply) => reply.is_closed(),
+            Self::Verify(.., reply) => reply.is_closed(),
+        }
+    }
+}
+
+impl Job {
+    /// Answers that there is no place. Nobody may wait for that any more, which is no loss.
+    fn give_way(self) {
+        let busy = Fault::busy("take in one more password");
+        match self {
+            Self::Hash(.., reply) => drop(reply.send(Err(busy))),
+            Self::Verify(.., reply) => drop(reply.send(Err(busy))),
+        }
+    }
 }
 
 impl Hasher {
@@ -148,16 +186,16 @@ impl Hasher {
     /// # Errors
     /// A [`Fault`] if the system gives no thread.
     pub fn start(threads: usize, queue: usize) -> Result<Self, Fault> {
-        let (sender, receiver) = bounded(queue);
-        let comparer = Arc::new(Comparer::default());
-        let threads = (0..threads.max(1))
-            .map(|_| {
-                let (jobs, comparer) = (receiver.clone(), Arc::clone(&comparer));
-                thread::Builder::new().name("sprag-hash".into()).spawn(move || hash_all(&jobs, &comparer))
-            })
-            .collect::<Result<_, _>>()
-            .map_err(|error| Fault::unavailable("start a thread that hashes passwords", error))?;
-        Ok(Self { queue: Some(sender), threads })
+        let queue = Arc::new(Queue::of(queue));
+        let mut hasher = Self { queue, threads: Vec::new(), slot: moment::SLOT };
+        for _ in 0..threads.max(1) {
+            let jobs = Arc::clone(&hasher.queue);
+            let thread = thread::Builder::new().name("sprag-hash".into()).spawn(move || hash_all(&jobs));
+            let thread =
+                thread.map_err(|error| Fault::unavailable("start a thread that hashes passwords", error))?;
+            hasher.threads.push(thread);
+        }
+        Ok(hasher)
     }
 
     /// Starts as many threads as a machine with other work can spare: one per core, at most four, behind a queue of 32.
@@ -169,38 +207,74 @@ impl Hasher {
         Self::start(cores.min(DEFAULT_THREADS), DEFAULT_QUEUE)
     }
 
+    /// Has failed attempts answered as soon as they have failed, for tests: how long that takes tells what a password was
+    /// compared with.
+    #[must_use]
+    pub fn failing_at_once(mut self) -> Self {
+        self.slot = Duration::ZERO;
+        self
+    }
+
     /// Hashes a new password to a PHC string.
     ///
     /// # Errors
-    /// A busy [`Fault`] at once if the queue is full.
+    /// A busy [`Fault`] if the queue is full.
     pub async fn hash(&self, password: Password, random: &dyn Random) -> Result<String, Fault> {
+        self.hash_from(Prefix::default(), password, random).await
+    }
+
+    /// Compares a password with a stored hash; without one it does the work of one made here and never matches.
+    ///
+    /// # Errors
+    /// A busy [`Fault`] if the queue is full; an internal one if the stored hash is [`Unusable`].
+    pub async fn verify(&self, password: Password, stored: Option<String>) -> Result<Match, Fault> {
+        self.verify_from(Prefix::default(), password, stored).await.map(|compared| compared.outcome)
+    }
+
+    /// Hashes a new password that came from this network.
+    pub(crate) async fn hash_from(
+        &self,
+        prefix: Prefix,
+        password: Password,
+        random: &dyn Random,
+    ) -> Result<String, Fault> {
         let (reply, answer) = oneshot::channel();
-        self.queue_up(Job::Hash(password, random::bytes(random), reply))?;
+        self.queue_up(prefix, Job::Hash(password, random::bytes(random), reply));
         answer.await.map_err(|gone| Fault::internal("hash a password", gone))?
     }
 
-    /// Compares a password with a stored hash; without one it takes as long and never matches.
-    ///
-    /// # Errors
-    /// A busy [`Fault`] at once if the queue is full; an internal one if the stored hash is [`Unusable`].
-    pub async fn verify(&self, password: Password, stored: Option<String>) -> Result<Match, Fault> {
+    /// Compares a password that came from this network.
+    pub(crate) async fn verify_from(
+        &self,
+        prefix: Prefix,
+        password: Password,
+        stored: Option<String>,
+    ) -> Result<Compared, Fault> {
         let (reply, answer) = oneshot::channel();
-        self.queue_up(Job::Verify(password, stored, reply))?;
+        self.queue_up(prefix, Job::Verify(password, stored, Instant::now(), reply));
         answer.await.map_err(|gone| Fault::internal("compare a password", gone))?
     }
 
-    fn queue_up(&self, job: Job) -> Result<(), Fault> {
-        let queue = self.queue.as_ref().expect("the queue is taken only when dropped");
-        queue.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => Fault::busy("take in one more password"),
-            TrySendError::Disconnected(_) => Fault::internal("reach the threads that hash passwords", "gone"),
-        })
+    /// Waits, on no hashing thread, until the moment at which an attempt that came then and has failed is answered.
+    pub(crate) async fn wait_to_refuse(&self, came: Instant, compared: &Compared, random: &dyn Random) {
+        if self.slot.is_zero() {
+            return;
+        }
+        let chance = u16::from_le_bytes(random::bytes(random));
+        let moment = moment::of_failure(came, compared.queued, Instant::now(), self.slot, chance);
+        tokio::time::sleep_until(moment.into()).await;
+    }
+
+    fn queue_up(&self, prefix: Prefix, job: Job) {
+        if let Some(left_over) = self.queue.add(prefix, job) {
+            left_over.give_way();
+        }
     }
 }
 
 impl Drop for Hasher {
     fn drop(&mut self) {
-        drop(self.queue.take());
+        self.queue.close();
         for thread in self.threads.drain(..) {
             // A hashing thread that panicked has answered nobody and left nothing to undo.
             let _ = thread.join();
@@ -214,26 +288,24 @@ impl fmt::Debug for Hasher {
     }
 }
 
-fn hash_all(jobs: &Receiver<Job>, comparer: &Comparer) {
+fn hash_all(jobs: &Queue<Job>) {
     let this_thread = Some(rustix::thread::gettid());
     if let Err(error) = rustix::process::setpriority_process(this_thread, NICENESS) {
         tracing::warn!(%error, "password hashing runs at normal priority: the system refused a lower one");
     }
-    // A client that has gone away waits for no answer: its job is skipped, and a failed send is no loss.
-    for job in jobs {
+    let mut memory = Memory::default();
+    // Of a client that has gone away the queue gives no job; one that goes now waits for no answer.
+    while let Some(job) = jobs.next() {
         match job {
-            Job::Hash(password, salt, reply) if !reply.is_closed() => {
-                let _ = reply.send(unharmed("hash a password", || hash(&password, &salt)));
+            Job::Hash(password, salt, reply) => {
+                let _ = reply.send(unharmed("hash a password", || hash(&password, &salt, &mut memory)));
             }
-            Job::Verify(password, stored, reply) if !reply.is_closed() => {
-                let compare = || comparer.compare(&password, stored.as_deref());
-                let compared = unharmed("compare a password", compare).map(|compared| {
-                    tracing::trace!(work = ?compared.work, "compared a password");
-                    compared.outcome
-                });
-                let _ = reply.send(compared);
+            Job::Verify(password, stored, since, reply) => {
+                let queued = since.elapsed();
+                let compare = || compare(&password, stored.as_deref(), &mut memory);
+                let compared = unharmed("compare a password", compare);
+                let _ = reply.send(compared.map(|outcome| Compared { outcome, queued }));
             }
-            Job::Hash(..) | Job::Verify(..) => {}
         }
     }
 }
@@ -243,12 +315,12 @@ fn unharmed<T>(doing: &'static str, work: impl FnOnce() -> Result<T, Fault>) -> 
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Fault::internal(doing, "it panicked")))
 }
 
-fn hash(password: &Password, salt: &[u8; 16]) -> Result<String, Fault> {
-    let argon2id = work::TODAY.argon2().expect("19 MiB, 2 passes, 1 lane are in range");
-    argon2id
-        .hash_password_with_salt(password.0.as_bytes(), salt)
-        .map(|hash| hash.to_string())
-        .map_err(|error| Fault::internal("hash a password", error))
+/// A new hash as a PHC string.
+fn hash(password: &Password, salt: &[u8; 16], memory: &mut Memory) -> Result<String, Fault> {
+    let mut output = [0; 32];
+    work::TODAY.run(password.0.as_bytes(), salt, &mut output, memory)?;
+    let (salt, output) = (BASE64_NOPAD.encode(salt), BASE64_NOPAD.encode(&output));
+    Ok(format!("$argon2id$v=19$m=19456,t=2,p=1${salt}${output}"))
 }
 
 #[cfg(test)]
@@ -261,7 +333,7 @@ mod tests {
     }
 
     fn compare(password: &str, stored: &str) -> Match {
-        Comparer::default().compare(&typed(password), Some(stored)).unwrap().outcome
+        super::compare(&typed(password), Some(stored), &mut Memory::default()).unwrap()
     }
 
     #[tokio::test]
@@ -287,7 +359,7 @@ mod tests {
 
     #[test]
     fn r42_composed_and_decomposed_forms_are_different_passwords() {
-        let stored = hash(&typed("caf\u{e9} au lait"), &[7; 16]).unwrap();
+        let stored = hash(&typed("caf\u{e9} au lait"), &[7; 16], &mut Memory::default()).unwrap();
         assert_eq!(compare("cafe\u{301} au lait", &stored), Match::No);
     }
 
@@ -296,11 +368,20 @@ mod tests {
         let hasher = Hasher::start(1, 1).unwrap();
         let mut waiting = Vec::new();
         let refused = (0..64).any(|_| {
-            let (reply, answer) = oneshot::channel();
+            let (reply, mut answer) = oneshot::channel();
+            hasher.queue_up(Prefix::default(), Job::Verify(typed("password"), None, Instant::now(), reply));
+            let is_refused = matches!(answer.try_recv(), Ok(Err(_)));
             waiting.push(answer);
-            hasher.queue_up(Job::Verify(typed("password"), None, reply)).is_err()
+            is_refused
         });
         assert!(refused, "one thread and one place cannot hold 64 passwords");
+    }
+
+    #[test]
+    fn a_password_with_a_zero_byte_is_refused_for_bcrypt_ends_there() {
+        for text in ["correct\0horse battery", "\0correct horse", "correct horse\0"] {
+            assert!(Password::typed(text).is_err() && Password::chosen(text).is_err());
+        }
     }
 
     #[test]

@@ -10,7 +10,8 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::Unusable;
-use super::work::{Digest, Work};
+use super::memory::Memory;
+use super::work::{BCRYPT_BYTES, Digest, Work};
 use crate::error::Fault;
 
 /// The longest stored hash that is read. Genuine ones stay below 256 bytes.
@@ -104,10 +105,19 @@ impl Stored {
     }
 
     /// Whether this is the password, in a time that does not depend on how nearly it is.
-    pub(super) fn matches(&self, password: &[u8]) -> Result<bool, Fault> {
+    pub(super) fn matches(&self, password: &[u8], memory: &mut Memory) -> Result<bool, Fault> {
         let mut output = Zeroizing::new(vec![0; self.output.len()]);
-        self.work.run(&self.prepared.apply(password), &self.salt, &mut output)?;
+        self.work.run(&self.prepared.apply(password), &self.salt, &mut output, memory)?;
         Ok(output.ct_eq(&self.output).into())
+    }
+
+    /// Whether a password that matches is known to its last byte.
+    ///
+    /// bcrypt by itself looks at 72 bytes. One of just 72 may be the beginning of the right one: the zero byte that ends
+    /// a shorter one is not looked at, either.
+    pub(super) fn knows_all_of(&self, password: &[u8]) -> bool {
+        let is_cut = matches!(self.work, Work::Bcrypt { .. }) && self.prepared == Prepared::AsTyped;
+        !is_cut || password.len() < BCRYPT_BYTES
     }
 }
 

@@ -1,6 +1,5 @@
 //! The slow functions behind password hashes, what each costs, and the most that is done for one log-in.
 
-use std::hint::black_box;
 use std::num::NonZeroU32;
 
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -8,6 +7,7 @@ use aws_lc_rs::pbkdf2;
 use zeroize::Zeroizing;
 
 use super::Unusable;
+use super::memory::Memory;
 use crate::error::Fault;
 
 /// Argon2id with 19 MiB, two passes and one lane: the first choice of OWASP's password storage cheat sheet.
@@ -46,12 +46,9 @@ const MAX_SCRYPT_R_AND_P: u32 = 32;
 const MAX_ITERATIONS: u32 = 10_000_000;
 
 /// bcrypt looks at this many bytes of a password and the zero byte behind it, and no further.
-const BCRYPT_BYTES: usize = 72;
+pub(super) const BCRYPT_BYTES: usize = 72;
 
-/// The salt of work whose result nobody looks at.
-const ANY_SALT: [u8; 16] = *b"nobody's salt...";
-
-/// A slow function and its parameters. Two with equal work take equally long.
+/// A slow function and its parameters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Work {
     Argon2 { algorithm: Algorithm, version: Version, memory_kib: u32, passes: u32, lanes: u32 },
@@ -71,15 +68,19 @@ pub(super) enum Digest {
 
 impl Work {
     /// Computes the hash of a password, as long as `output`.
-    pub(super) fn run(self, password: &[u8], salt: &[u8], output: &mut [u8]) -> Result<(), Fault> {
+    pub(super) fn run(
+        self,
+        password: &[u8],
+        salt: &[u8],
+        output: &mut [u8],
+        memory: &mut Memory,
+    ) -> Result<(), Fault> {
         let impossible =
             |function: &str| Fault::internal("hash a password", format!("{function} cannot do this"));
         match self {
             Self::Argon2 { .. } => {
                 let argon2 = self.argon2().ok_or_else(|| impossible("Argon2"))?;
-                argon2
-                    .hash_password_into(password, salt, output)
-                    .map_err(|error| Fault::internal("hash a password", error))?;
+                memory.argon2(&argon2, password, salt, output)?;
             }
             Self::Bcrypt { cost } => {
                 let salt = salt.try_into().map_err(|_| impossible("bcrypt"))?;
@@ -99,16 +100,6 @@ impl Work {
                 pbkdf2::derive(digest.algorithm(), iterations, salt, password, output);
             }
         }
-        Ok(())
-    }
-
-    /// Does the work for its time only.
-    pub(super) fn spend(self, password: &[u8]) -> Result<(), Fault> {
-        let mut output = [0; 32];
-        // No more than one block of PBKDF2: each costs all iterations.
-        let output = &mut output[..self.output_bytes().min(32)];
-        self.run(password, &ANY_SALT, output)?;
-        black_box(output);
         Ok(())
     }
 
@@ -176,27 +167,6 @@ impl Work {
             Self::Pbkdf2 { .. } => true,
         }
     }
-
-    /// About how long it takes, to tell which of two takes longer and by how much. Only the ratios matter.
-    pub(super) fn nanoseconds(self) -> u64 {
-        match self {
-            Self::Argon2 { memory_kib, passes, .. } => 660 * u64::from(memory_kib) * u64::from(passes),
-            Self::Bcrypt { cost } => 50_000 << cost,
-            Self::Scrypt { log_n, r, p } => (330 << log_n) * u64::from(r) * u64::from(p),
-            Self::Pbkdf2 { digest, iterations } => digest.nanoseconds() * u64::from(iterations.get()),
-        }
-    }
-
-    /// As much work as this one is more than another: PBKDF2, which comes in small steps.
-    pub(super) fn beyond(self, less: Self) -> Option<Self> {
-        let digest = match (self, less) {
-            (Self::Pbkdf2 { digest, .. }, Self::Pbkdf2 { digest: other, .. }) if digest == other => digest,
-            _ => Digest::Sha256,
-        };
-        let missing = self.nanoseconds().checked_sub(less.nanoseconds())? / digest.nanoseconds();
-        let iterations = NonZeroU32::new(u32::try_from(missing).unwrap_or(u32::MAX))?;
-        Some(Self::Pbkdf2 { digest, iterations })
-    }
 }
 
 fn at_most(most: impl Into<u64>, asked: impl Into<u64>, what: &'static str) -> Result<(), Unusable> {
@@ -221,14 +191,6 @@ impl Digest {
             Self::Sha256 => 32,
             Self::Sha384 => 48,
             Self::Sha512 => 64,
-        }
-    }
-
-    /// Of one iteration.
-    fn nanoseconds(self) -> u64 {
-        match self {
-            Self::Sha1 | Self::Sha256 => 210,
-            Self::Sha384 | Self::Sha512 => 480,
         }
     }
 

@@ -1,0 +1,73 @@
+//! The moment at which a failed attempt is answered, which says nothing of what it was compared with.
+//!
+//! How long a comparison takes tells an unknown name from an imported hash, and one kind of hash from another. Instead of
+//! making all of them do the work of the dearest, a failure waits, on no hashing thread, until a moment that depends on when
+//! the request came, on how long it stood in the queue (which others decide) and on chance.
+
+use std::time::{Duration, Instant};
+
+/// Twice what the dearest hash may take that an import brings unasked.
+pub(super) const SLOT: Duration = Duration::from_secs(1);
+
+/// By how much of the slot, at most, chance puts a failure off, to cover what is left: one part in so many.
+const SPREAD: u32 = 10;
+
+/// When a failed attempt is answered.
+///
+/// That is one slot and a little after the request came, its time in the queue apart; where the work has taken longer,
+/// the next whole slot.
+pub(super) fn of_failure(
+    came: Instant,
+    queued: Duration,
+    done: Instant,
+    slot: Duration,
+    chance: u16,
+) -> Instant {
+    let little = slot * u32::from(chance) / SPREAD / u32::from(u16::MAX);
+    let mut moment = came + queued + slot + little;
+    while !slot.is_zero() && moment < done {
+        moment += slot;
+    }
+    moment
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MILLIS: fn(u64) -> Duration = Duration::from_millis;
+
+    #[test]
+    fn whatever_it_was_compared_with_a_failure_is_answered_at_the_same_moment() {
+        let came = Instant::now();
+        for queued in [0, 40, 700].map(MILLIS) {
+            let moments = [0, 26, 250, 500, 999].map(|work| {
+                let done = came + queued + MILLIS(work);
+                of_failure(came, queued, done, SLOT, 0)
+            });
+            assert!(moments.iter().all(|moment| *moment == came + queued + SLOT), "{queued:?} in the queue");
+        }
+    }
+
+    #[test]
+    fn what_takes_longer_than_a_slot_waits_for_the_next_one() {
+        let came = Instant::now();
+        let moment = |work: u64| of_failure(came, MILLIS(5), came + MILLIS(5 + work), SLOT, 0);
+        assert_eq!(moment(1001), came + MILLIS(5) + 2 * SLOT);
+        assert_eq!(moment(2000), came + MILLIS(5) + 2 * SLOT);
+    }
+
+    #[test]
+    fn chance_puts_it_off_by_a_tenth_at_most() {
+        let came = Instant::now();
+        let moment = |chance| of_failure(came, Duration::ZERO, came, SLOT, chance);
+        assert_eq!(moment(u16::MAX), came + SLOT + SLOT / 10);
+        assert!(moment(u16::MAX / 2) > came + SLOT && moment(u16::MAX / 2) < moment(u16::MAX));
+    }
+
+    #[test]
+    fn without_a_slot_it_is_answered_at_once() {
+        let came = Instant::now();
+        assert_eq!(of_failure(came, Duration::ZERO, came + SLOT, Duration::ZERO, 9), came);
+    }
+}

@@ -1,0 +1,68 @@
+//! Where a password comes from, as far as its place in the queue goes.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+/// The network that a request comes from: 24 bits of an IPv4 address, 64 of an IPv6 one.
+///
+/// Whoever has one address has its neighbours, too: providers hand out IPv6 by 64 bits. Requests without an address, those
+/// of commands and of an embedder that tells none, are of one network of their own.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Prefix(Option<Bits>);
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Bits {
+    V4([u8; 3]),
+    V6([u16; 4]),
+}
+
+impl Prefix {
+    /// The network of a request from this address.
+    #[must_use]
+    pub fn of(address: Option<&str>) -> Self {
+        Self(address.and_then(|text| text.parse().ok()).map(Bits::of))
+    }
+}
+
+impl Bits {
+    fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self::of_v4(address),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                Self::V6([a, b, c, d])
+            }
+        }
+    }
+
+    fn of_v4(address: Ipv4Addr) -> Self {
+        let [a, b, c, _] = address.octets();
+        Self::V4([a, b, c])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_and_its_neighbours_are_one_network() {
+        let same = |one, other| Prefix::of(Some(one)) == Prefix::of(Some(other));
+        assert!(same("192.0.2.1", "192.0.2.254"));
+        assert!(!same("192.0.2.1", "192.0.3.1"));
+        assert!(same("2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff"));
+        assert!(!same("2001:db8::1", "2001:db8:0:1::1"));
+    }
+
+    #[test]
+    fn an_ipv4_address_within_ipv6_is_what_it_stands_for() {
+        let same = |one, other| Prefix::of(Some(one)) == Prefix::of(Some(other));
+        assert!(same("::ffff:192.0.2.1", "192.0.2.7"));
+        assert!(!same("::ffff:192.0.2.1", "::ffff:198.51.100.1"), "or all of IPv4 would be one network");
+    }
+
+    #[test]
+    fn who_tells_no_address_is_of_one_network() {
+        assert_eq!(Prefix::of(None), Prefix::default());
+        assert_eq!(Prefix::of(Some("a unix socket")), Prefix::default());
+    }
+}
