@@ -62,7 +62,7 @@ pub enum Mode {
     /// Into this store.
     Real(Arc<Engine>),
     /// Nowhere that lasts.
-    Trial(Trial),
+    Trial(Box<Trial>),
 }
 
 impl Mode {
@@ -341,7 +341,7 @@ mod tests {
         let trial = Trial::beside(None, Limits { sessions_per_account: 10 }).unwrap();
         let folder = trial.folder.path().to_owned();
         assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, FOLDER_MODE);
-        let taker = Taker::of(ImportKind::Users, Mode::Trial(trial), shape, client);
+        let taker = Taker::of(ImportKind::Users, Mode::Trial(Box::new(trial)), shape, client);
         let take = async |id: u32, name: &str, hash: &str| {
             let record = json!({ "id": id, "name": name, "hash": hash });
             taker.take(record.as_object().unwrap()).await.unwrap().outcome

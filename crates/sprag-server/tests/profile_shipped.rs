@@ -196,7 +196,9 @@ fn sessions_are_listed_and_do_not_tell_when_they_last_rotated() {
         ..begun
     };
     let detail = SessionDetail { ip: Some("192.0.2.1".to_owned()), ..SessionDetail::default() };
-    let item = |is_current| SessionFacts { session: &session, detail: &detail, is_current };
+    let idle_end_from_now = Timestamp(0).plus(Duration::from_secs(12_000));
+    let item =
+        |is_current| SessionFacts { session: &session, detail: &detail, is_current, idle_end_from_now };
     let profile = ours();
     let gives = &route(&profile, "GET /api/v1/auth/sessions").gives;
     assert_eq!(gives.render(&Facts::default()), json!({ "sessions": [] }));
@@ -207,8 +209,8 @@ fn sessions_are_listed_and_do_not_tell_when_they_last_rotated() {
             "id": "00000000-0000-0000-0000-000000000003",
             "current": true,
             "created_at": "1970-01-01T00:00:00Z",
-            "last_used_at": "1970-01-01T01:00:00Z",
-            "idle_expires_at": "1970-01-01T02:00:00Z",
+            "last_used_at": null,
+            "idle_expires_at": "1970-01-01T03:00:00Z",
             "expires_at": "9999-12-30T22:00:00.999999999Z",
             "ip": "192.0.2.1",
             "user_agent": null,
@@ -216,6 +218,8 @@ fn sessions_are_listed_and_do_not_tell_when_they_last_rotated() {
         })
     );
     assert_eq!(answer["sessions"][1]["current"], false);
+    assert_eq!(answer["sessions"][1]["last_used_at"], "1970-01-01T01:00:00Z");
+    assert_eq!(answer["sessions"][1]["idle_expires_at"], "1970-01-01T02:00:00Z");
 }
 
 #[test]

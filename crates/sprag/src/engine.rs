@@ -188,6 +188,10 @@ impl Engine {
         }
         let key = SessionKey { account: token.subject, session: token.session };
         let state = self.store.find(key).await?.ok_or(Refusal::SessionEnded(None))?;
+        // Whoever verifies by a shared secret can also write another `client_id`: the row says whose session it is.
+        if state.session.profile != client.profile {
+            return Err(Refusal::TokenInvalid.into());
+        }
         match crate::ratchet::access(&state, now) {
             Some(denial) => Err(Refusal::from(denial).into()),
             None => Ok(Caller { key, state }),

@@ -153,8 +153,12 @@ fn answer(profile: &Profile, route: &Route, is_in_body: bool) -> Value {
     let account = account(person(route));
     let rows = [session(profile, 2, NOON.plus(policy.access_ttl)), session(profile, 3, NOON)];
     let details = [detail("192.0.2.7", "ann's laptop"), detail("198.51.100.23", "ann's telephone")];
-    let sessions =
-        [0, 1].map(|at| SessionFacts { session: &rows[at], detail: &details[at], is_current: at == 0 });
+    let sessions = [0, 1].map(|at| SessionFacts {
+        session: &rows[at],
+        detail: &details[at],
+        is_current: at == 0,
+        idle_end_from_now: NOON.plus(policy.idle_timeout),
+    });
     // A list is of sessions or of what happened to one.
     let tells_of_events = route.action.facts_of_each() == Fact::EVENT;
     let events = [rotation(&rows[0])];

@@ -84,9 +84,9 @@ facts! {
     ItemId = "session.id", Id;
     /// When a listed session was opened.
     ItemCreatedAt = "session.created_at", Time;
-    /// The hour in which a listed session last rotated.
+    /// The hour in which a listed session last rotated; nothing for the session that asks.
     ItemLastUsedAt = "session.last_used_at", Time;
-    /// The hour in which a listed session ends unless it rotates before.
+    /// The hour in which a listed session ends unless it rotates before; for the session that asks, counted from now.
     ItemIdleExpiresAt = "session.idle_expires_at", Time;
     /// When a listed session ends at the latest.
     ItemExpiresAt = "session.expires_at", Time;

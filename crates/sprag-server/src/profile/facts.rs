@@ -43,7 +43,8 @@ pub struct Facts<'a> {
     pub refusal: Option<RefusalFacts<'a>>,
 }
 
-/// A session of a list. Times that move with a rotation are shown to the hour, whoever asks.
+/// A session of a list. Of others the times that move with a rotation are shown to the hour; of the session that asks none
+/// is, for rounding has edges, and whoever copied its tokens would see it cross one.
 #[derive(Clone, Copy)]
 pub struct SessionFacts<'a> {
     /// The row.
@@ -52,6 +53,23 @@ pub struct SessionFacts<'a> {
     pub detail: &'a SessionDetail,
     /// Whether it is the session that asks.
     pub is_current: bool,
+    /// When the idle timeout would end it, counted from this answer: what is told of the session that asks.
+    pub idle_end_from_now: Timestamp,
+}
+
+impl SessionFacts<'_> {
+    /// When the session ends unless it rotates. Of the one that asks it moves with the clock, never with a rotation.
+    fn idle_expires_at(&self) -> Timestamp {
+        if self.is_current {
+            self.idle_end_from_now.hour().min(self.session.expires_at)
+        } else {
+            self.session.idle_expires_at.hour()
+        }
+    }
+
+    fn last_used_at(&self) -> Option<Timestamp> {
+        (!self.is_current).then(|| self.session.rotated_at.hour())
+    }
 }
 
 /// What one element of a list is about.
@@ -227,8 +245,8 @@ fn session_value<'a>(item: &SessionFacts<'a>, fact: Fact) -> Option<Scalar<'a>> 
     match fact {
         Fact::ItemId => Some(Scalar::Id(session.key.session.0)),
         Fact::ItemCreatedAt => Some(Scalar::Time(session.created_at)),
-        Fact::ItemLastUsedAt => Some(Scalar::Time(session.rotated_at.hour())),
-        Fact::ItemIdleExpiresAt => Some(Scalar::Time(session.idle_expires_at.hour())),
+        Fact::ItemLastUsedAt => item.last_used_at().map(Scalar::Time),
+        Fact::ItemIdleExpiresAt => Some(Scalar::Time(item.idle_expires_at())),
         Fact::ItemExpiresAt => Some(Scalar::Time(session.expires_at)),
         Fact::ItemIp => detail.ip.as_deref().map(Scalar::Text),
         Fact::ItemUserAgent => detail.user_agent.as_deref().map(Scalar::Text),

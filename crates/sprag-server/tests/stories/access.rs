@@ -1,5 +1,6 @@
 //! Access tokens as this server itself takes them.
 
+use aws_lc_rs::hmac;
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
 use sprag::access::Algorithm;
@@ -33,6 +34,31 @@ async fn t25_an_access_token_of_another_profile_is_refused() {
     world.sends(phone.bearer_call("GET", "/second/me")).await.refused(401, "token_invalid");
     world.sends(phone.bearer_call("POST", "/second/logout-all")).await.refused(401, "token_invalid");
     phone.asks(ME).await.is(200);
+}
+
+#[tokio::test]
+async fn t25_who_knows_the_shared_secret_cannot_carry_a_session_to_another_profile() {
+    let secret = "wq8Zt1vK0m4Yx7Rj2Hs9Lc6Nf3Pb5Gd0";
+    let profiles = vec![our_profile(&[]), second_profile(&[])];
+    let plan = Plan { profiles, hs256_secret: Some(secret.to_owned()), ..Plan::default() };
+    let world = World::planned(plan);
+    let phone = world.ann().await.logs_in().await;
+    let parts: Vec<&str> = phone.access.split('.').collect();
+    let claims = BASE64URL_NOPAD.decode(parts[1].as_bytes()).expect("base64url");
+    let mut claims: Value = serde_json::from_slice(&claims).expect("JSON");
+    let signed = |claims: &Value| {
+        let text = format!("{}.{}", parts[0], BASE64URL_NOPAD.encode(claims.to_string().as_bytes()));
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+        let tag = hmac::sign(&key, text.as_bytes());
+        format!("{text}.{}", BASE64URL_NOPAD.encode(tag.as_ref()))
+    };
+    world.sends(Call::get(ME).bearer(&signed(&claims))).await.is(200);
+    claims["client_id"] = "second".into();
+    let forged = signed(&claims);
+    world.sends(Call::get("/second/me").bearer(&forged)).await.refused(401, "token_invalid");
+    let call = Call::new("POST", "/second/logout-all").bearer(&forged);
+    world.sends(call).await.refused(401, "token_invalid");
+    assert_eq!(phone.asks(ME).await.status, 200, "nothing has ended");
 }
 
 #[tokio::test]

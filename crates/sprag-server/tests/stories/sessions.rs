@@ -212,7 +212,8 @@ async fn the_list_shows_what_is_live_marks_what_asks_and_tells_times_to_the_hour
     assert_eq!(listed[0]["device"], "Ann's phone[31m", "no control characters");
     assert_eq!(listed[0]["ip"], "192.0.2.10");
     assert_eq!(listed[1]["created_at"], "2026-07-01T14:02:05Z", "when it was opened, to the second");
-    assert_eq!(listed[1]["last_used_at"], "2026-07-01T15:00:00Z", "R20: when it turned, to the hour");
+    assert_eq!(listed[0]["last_used_at"], "2026-07-01T12:00:00Z", "of another one to the hour");
+    assert_eq!(listed[1]["last_used_at"], json!(null), "R20: nothing that moves when it turns");
     assert_eq!(listed[1]["idle_expires_at"], "2026-07-08T15:00:00Z");
     assert_eq!(listed[1]["expires_at"], "2026-07-31T14:02:05Z");
 }

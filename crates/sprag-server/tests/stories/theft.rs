@@ -3,7 +3,7 @@
 use sprag_server::profile::Action;
 
 use crate::call::{Answer, Call};
-use crate::people::{Device, ME, Way};
+use crate::people::{Device, ME, SESSIONS, Way};
 use crate::world::{W, World, our_profile};
 
 #[tokio::test]
@@ -201,6 +201,19 @@ async fn t3_r20_nothing_a_thief_can_ask_tells_that_the_victim_has_refreshed() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn r20_the_session_that_asks_is_not_told_that_it_turned_in_another_hour() {
+    let world = World::new();
+    let mut phone = world.ann().await.logs_in().await;
+    world.winds(3600 - W / 2);
+    phone.refreshes().await.is(200);
+    world.winds(W + 1);
+    let thief = phone.is_robbed();
+    let before = everything_of(&thief.asks(SESSIONS).await.is(200));
+    phone.refreshes().await.is(200);
+    assert_eq!(everything_of(&thief.asks(SESSIONS).await.is(200)), before);
 }
 
 #[tokio::test]
