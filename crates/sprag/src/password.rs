@@ -260,8 +260,8 @@ impl Hasher {
         if self.slot.is_zero() {
             return;
         }
-        let chance = u16::from_le_bytes(random::bytes(random));
-        let moment = moment::of_failure(came, compared.queued, Instant::now(), self.slot, chance);
+        let spread = u16::from_le_bytes(random::bytes(random));
+        let moment = moment::of_failure(came, compared.queued, Instant::now(), self.slot, spread);
         tokio::time::sleep_until(moment.into()).await;
     }
 

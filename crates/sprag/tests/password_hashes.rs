@@ -50,15 +50,21 @@ fn family(hash: &str) -> &'static str {
     }
 }
 
+/// What the right password gives. Of 72 bytes or more plain bcrypt has not seen the tail: such a hash is never replaced.
+fn right(password: &str, hash: &str) -> Match {
+    let is_plain = family(hash) == "bcrypt" && !hash.contains("sha256");
+    if is_plain && password.len() >= 72 { Match::Yes } else { Match::Outdated }
+}
+
 async fn verify_all(meant: &str) {
     let vectors: Vec<_> = vectors().into_iter().filter(|vector| family(&vector.hash) == meant).collect();
     assert!(vectors.len() > 10, "{} vectors", vectors.len());
     for Vector { name, hash, password, wrong, same, .. } in vectors {
         assert_eq!(check_hash(&hash), Ok(()), "{name}");
-        assert_eq!(verify(&password, &hash).await, Some(Match::Outdated), "{name}");
+        assert_eq!(verify(&password, &hash).await, Some(right(&password, &hash)), "{name}");
         assert_eq!(verify(&wrong, &hash).await, Some(Match::No), "{name}, wrong password");
         if let Some(same) = same {
-            assert_eq!(verify(&same, &hash).await, Some(Match::Outdated), "{name}, same to the maker");
+            assert_eq!(verify(&same, &hash).await, Some(right(&same, &hash)), "{name}, same to the maker");
         }
     }
 }

@@ -2,14 +2,14 @@
 //!
 //! How long a comparison takes tells an unknown name from an imported hash, and one kind of hash from another. Instead of
 //! making all of them do the work of the dearest, a failure waits, on no hashing thread, until a moment that depends on when
-//! the request came, on how long it stood in the queue (which others decide) and on chance.
+//! the request came, on how long it stood in the queue (which others decide) and on randomness.
 
 use std::time::{Duration, Instant};
 
 /// Twice what the dearest hash may take that an import brings unasked.
 pub(super) const SLOT: Duration = Duration::from_secs(1);
 
-/// By how much of the slot, at most, chance puts a failure off, to cover what is left: one part in so many.
+/// By how much of the slot, at most, randomness puts a failure off, to cover what is left: one part in so many.
 const SPREAD: u32 = 10;
 
 /// When a failed attempt is answered.
@@ -21,9 +21,9 @@ pub(super) fn of_failure(
     queued: Duration,
     done: Instant,
     slot: Duration,
-    chance: u16,
+    random: u16,
 ) -> Instant {
-    let little = slot * u32::from(chance) / SPREAD / u32::from(u16::MAX);
+    let little = slot * u32::from(random) / SPREAD / u32::from(u16::MAX);
     let mut moment = came + queued + slot + little;
     while !slot.is_zero() && moment < done {
         moment += slot;
@@ -58,9 +58,9 @@ mod tests {
     }
 
     #[test]
-    fn chance_puts_it_off_by_a_tenth_at_most() {
+    fn randomness_puts_it_off_by_a_tenth_at_most() {
         let came = Instant::now();
-        let moment = |chance| of_failure(came, Duration::ZERO, came, SLOT, chance);
+        let moment = |random| of_failure(came, Duration::ZERO, came, SLOT, random);
         assert_eq!(moment(u16::MAX), came + SLOT + SLOT / 10);
         assert!(moment(u16::MAX / 2) > came + SLOT && moment(u16::MAX / 2) < moment(u16::MAX));
     }

@@ -1,6 +1,6 @@
 //! Where a password comes from, as far as its place in the queue goes.
 
-use std::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr};
 
 /// The network that a request comes from: 24 bits of an IPv4 address, 64 of an IPv6 one.
 ///
