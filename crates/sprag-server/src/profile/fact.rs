@@ -217,6 +217,7 @@ impl Fact {
                 | Self::AccountName
                 | Self::AccountGivenName
                 | Self::AccountFamilyName
+                | Self::ItemLastUsedAt
                 | Self::ItemIp
                 | Self::ItemUserAgent
                 | Self::ItemDevice

@@ -244,7 +244,9 @@ async fn t8_r10_nothing_in_the_database_opens_anything() {
         if let Ok(text) = String::from_utf8(value.clone()) {
             let device = Device::new(&world, "Phone/1.0", "192.0.2.10");
             let answer = ann.tries_to_log_in(&device, &text).await;
-            assert_eq!(answer.status, 401, "{text} is no password");
+            // A zero byte is refused before anything is compared.
+            let expected = if text.contains("\0") { 400 } else { 401 };
+            assert_eq!(answer.status, expected, "{text} is no password");
         }
     }
     assert!(phone.is_logged_in().await);
