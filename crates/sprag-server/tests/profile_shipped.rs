@@ -196,13 +196,13 @@ fn sessions_are_listed_and_do_not_tell_when_they_last_rotated() {
         ..begun
     };
     let detail = SessionDetail { ip: Some("192.0.2.1".to_owned()), ..SessionDetail::default() };
-    let idle_end_from_now = Timestamp(0).plus(Duration::from_secs(12_000));
-    let item =
-        |is_current| SessionFacts { session: &session, detail: &detail, is_current, idle_end_from_now };
+    let own_idle_end = Timestamp(0).plus(Duration::from_secs(12_000));
+    let item = |own_idle_end| SessionFacts { session: &session, detail: &detail, own_idle_end };
     let profile = ours();
     let gives = &route(&profile, "GET /api/v1/auth/sessions").gives;
     assert_eq!(gives.render(&Facts::default()), json!({ "sessions": [] }));
-    let answer = gives.render(&Facts { sessions: &[item(true), item(false)], ..Facts::default() });
+    let answer =
+        gives.render(&Facts { sessions: &[item(Some(own_idle_end)), item(None)], ..Facts::default() });
     assert_eq!(
         answer["sessions"][0],
         json!({

@@ -27,6 +27,7 @@ pub mod keys;
 pub mod outages;
 pub mod password;
 pub mod policy;
+pub mod prefix;
 pub mod random;
 pub mod ratchet;
 mod requester;

@@ -21,7 +21,6 @@
 mod compare;
 mod memory;
 mod moment;
-mod prefix;
 mod queue;
 mod stored;
 mod work;
@@ -32,11 +31,8 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use data_encoding::BASE64_NOPAD;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
-
-pub use self::prefix::Prefix;
 
 use self::compare::compare;
 use self::memory::Memory;
@@ -44,6 +40,7 @@ use self::queue::{Queue, Waiting};
 use self::stored::Stored;
 use crate::error::{Fault, Refusal};
 use crate::policy::{MAX_PASSWORD_BYTES, MIN_PASSWORD_BYTES};
+use crate::prefix::Prefix;
 use crate::random::{self, Random};
 
 /// How far below the threads that answer requests the hashing threads stand (`nice`).
@@ -319,8 +316,7 @@ fn unharmed<T>(doing: &'static str, work: impl FnOnce() -> Result<T, Fault>) -> 
 fn hash(password: &Password, salt: &[u8; 16], memory: &mut Memory) -> Result<String, Fault> {
     let mut output = [0; 32];
     work::TODAY.run(password.0.as_bytes(), salt, &mut output, memory)?;
-    let (salt, output) = (BASE64_NOPAD.encode(salt), BASE64_NOPAD.encode(&output));
-    Ok(format!("$argon2id$v=19$m=19456,t=2,p=1${salt}${output}"))
+    Ok(work::todays_phc(salt, &output))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::audit::{Event, EventKind};
 use crate::clock::Timestamp;
+use crate::prefix::Prefix;
 use crate::session::{AccountId, EndCause, SessionKey, ShortHash};
 use crate::store::Ending;
 
@@ -21,6 +22,12 @@ impl Requester {
     #[must_use]
     pub fn nobody() -> Self {
         Self { ip: None, user_agent: None, instance: [0; 16] }
+    }
+
+    /// The network they come from.
+    #[must_use]
+    pub fn prefix(&self) -> Prefix {
+        Prefix::of(self.ip.as_deref())
     }
 
     /// How a session ends that this client ends.

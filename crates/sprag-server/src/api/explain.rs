@@ -37,12 +37,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     Ok(context.shaped(&Facts {
         session_id: Some(id),
         account_id: Some(session.key.account),
-        session: Some(SessionFacts {
-            session,
-            detail,
-            is_current: false,
-            idle_end_from_now: session.idle_expires_at,
-        }),
+        session: Some(SessionFacts { session, detail, own_idle_end: None }),
         events: &explained.events,
         ..Facts::default()
     }))

@@ -16,14 +16,13 @@ pub(crate) const SPEC: Spec = Spec {
 pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Response, Problem> {
     let caller = call.caller()?;
     let listed = context.app.engine.sessions().of(caller.key.account).await?;
-    let idle_end_from_now = context.app.engine.now().plus(context.served.client.policy.idle_timeout);
+    let own_idle_end = context.app.engine.now().plus(context.served.client.policy.idle_timeout);
     let sessions: Vec<_> = listed
         .iter()
         .map(|listed| SessionFacts {
             session: &listed.session,
             detail: &listed.detail,
-            is_current: listed.session.key == caller.key,
-            idle_end_from_now,
+            own_idle_end: (listed.session.key == caller.key).then_some(own_idle_end),
         })
         .collect();
     let (session_id, account_id) = (Some(caller.key.session), Some(caller.key.account));

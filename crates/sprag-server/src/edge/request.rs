@@ -15,6 +15,7 @@ use hyper::http::request::Parts;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use sprag::engine::Requester;
+use sprag::prefix::Prefix;
 use sprag::session::ShortHash;
 use sprag::text;
 use sprag::token::hash_instance;
@@ -243,27 +244,13 @@ fn instance(
     }
     let family: String =
         user_agent.unwrap_or_default().chars().filter(|c| !c.is_ascii_digit() && *c != '.').collect();
-    let prefix = address.map(prefix).unwrap_or_default();
+    let prefix = address.map(Prefix::from).unwrap_or_default();
     Ok(hash_instance(&format!("guess\n{family}\n{prefix}")))
 }
 
 /// The instance of a device that brings this mark in its cookie.
 pub(crate) fn marked_instance(mark: &str) -> ShortHash {
     hash_instance(&format!("device\n{mark}"))
-}
-
-/// The network an address lies in: /24 of IPv4, /64 of IPv6. Within it, devices move about.
-fn prefix(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(v4) => {
-            let [a, b, c, _] = v4.octets();
-            format!("{a}.{b}.{c}")
-        }
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            format!("{a:x}:{b:x}:{c:x}:{d:x}")
-        }
-    }
 }
 
 #[cfg(test)]

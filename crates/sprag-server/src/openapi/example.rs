@@ -156,8 +156,7 @@ fn answer(profile: &Profile, route: &Route, is_in_body: bool) -> Value {
     let sessions = [0, 1].map(|at| SessionFacts {
         session: &rows[at],
         detail: &details[at],
-        is_current: at == 0,
-        idle_end_from_now: NOON.plus(policy.idle_timeout),
+        own_idle_end: (at == 0).then_some(NOON.plus(policy.idle_timeout)),
     });
     // A list is of sessions or of what happened to one.
     let tells_of_events = route.action.facts_of_each() == Fact::EVENT;

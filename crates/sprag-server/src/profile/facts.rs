@@ -51,24 +51,25 @@ pub struct SessionFacts<'a> {
     pub session: &'a Session,
     /// What people read of it.
     pub detail: &'a SessionDetail,
-    /// Whether it is the session that asks.
-    pub is_current: bool,
-    /// When the idle timeout would end it, counted from this answer: what is told of the session that asks.
-    pub idle_end_from_now: Timestamp,
+    /// Of the session that asks, and of no other: when the idle timeout would end it, counted from this answer.
+    pub own_idle_end: Option<Timestamp>,
 }
 
 impl SessionFacts<'_> {
     /// When the session ends unless it rotates. Of the one that asks it moves with the clock, never with a rotation.
     fn idle_expires_at(&self) -> Timestamp {
-        if self.is_current {
-            self.idle_end_from_now.hour().min(self.session.expires_at)
-        } else {
-            self.session.idle_expires_at.hour()
+        match self.own_idle_end {
+            Some(end) => end.hour().min(self.session.expires_at),
+            None => self.session.idle_expires_at.hour(),
         }
     }
 
+    fn is_current(&self) -> bool {
+        self.own_idle_end.is_some()
+    }
+
     fn last_used_at(&self) -> Option<Timestamp> {
-        (!self.is_current).then(|| self.session.rotated_at.hour())
+        (!self.is_current()).then(|| self.session.rotated_at.hour())
     }
 }
 
@@ -251,7 +252,7 @@ fn session_value<'a>(item: &SessionFacts<'a>, fact: Fact) -> Option<Scalar<'a>> 
         Fact::ItemIp => detail.ip.as_deref().map(Scalar::Text),
         Fact::ItemUserAgent => detail.user_agent.as_deref().map(Scalar::Text),
         Fact::ItemDevice => detail.device.as_deref().map(Scalar::Text),
-        Fact::ItemIsCurrent => Some(Scalar::Flag(item.is_current)),
+        Fact::ItemIsCurrent => Some(Scalar::Flag(item.is_current())),
         Fact::SessionEndedAt => session.ended.map(|ended| Scalar::Time(ended.at)),
         Fact::SessionEndedCause => session.ended.map(|ended| Scalar::Text(ended.cause.name())),
         Fact::SessionEndedIp => detail.ended_ip.as_deref().map(Scalar::Text),

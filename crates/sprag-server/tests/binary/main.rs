@@ -13,7 +13,7 @@ mod secrecy;
 mod startup;
 mod stop;
 
-use sprag_testkit::binary::{bad_disk, checker, disk_state, load, people, random, server, token, wire};
+use sprag_testkit::binary::{bad_disk, checker, disk_state, late, load, people, random, server, token, wire};
 
 /// The binary under test.
 const SPRAG: &str = env!("CARGO_BIN_EXE_sprag");

@@ -8,46 +8,19 @@ use rustix::process::Signal;
 
 use crate::SPRAG;
 use crate::bad_disk::{BadDisk, Fault};
+use crate::late::{self, are_found_out, go_on};
 use crate::load::Trouble as _;
 use crate::people::{Pair, log_in, logout, refresh};
 use crate::server::{Home, Server, await_some};
-use crate::token::facts;
 use crate::wire::{Connection, Request};
 
 /// A short interval, and outages that are longer.
 const WINDOW: [&str; 4] = ["--reuse-interval", "2s", "--sweep-interval", "0s"];
 const OUTAGE: Duration = Duration::from_secs(4);
-const LONGER_THAN_THE_WINDOW: Duration = Duration::from_millis(2300);
 const CLIENTS: usize = 8;
 
-/// Clients that refreshed once and never heard of it.
 fn unheard(server: &Server) -> Vec<Pair> {
-    let mut at = server.connect();
-    let held: Vec<_> = (0..CLIENTS).map(|_| log_in(&mut at, "ann").unwrap()).collect();
-    for pair in &held {
-        assert_eq!(at.ask(&refresh(&pair.refresh)).unwrap().status, 200, "and nobody reads it");
-    }
-    held
-}
-
-/// All of them come with the token that they have, and are answered as if the answer had only been late.
-#[track_caller]
-fn go_on(server: &Server, held: &[Pair], what: &str) {
-    let mut at = server.connect();
-    for pair in held {
-        let answer = at.ask(&refresh(&pair.refresh)).unwrap();
-        assert_eq!(answer.status, 200, "{what}: {}", String::from_utf8_lossy(&answer.body));
-        let (before, after) = (facts(&pair.refresh), facts(&Pair::of(&answer).refresh));
-        assert_eq!((after.session, after.generation), (before.session, before.generation + 1), "{what}");
-    }
-}
-
-/// Once enough of service lies behind, the same is reuse.
-#[track_caller]
-fn are_found_out(server: &Server, held: &[Pair]) {
-    sleep(LONGER_THAN_THE_WINDOW);
-    let refused = server.ask(&refresh(&held[0].refresh));
-    assert_eq!((refused.status, refused.member("cause").as_str()), (401, "reuse"), "a thief is still found");
+    late::unheard(server, "ann", CLIENTS)
 }
 
 #[test]

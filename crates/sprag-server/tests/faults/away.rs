@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use sprag_rig::Postgres;
 
-use crate::people::{Pair, log_in, refresh};
+use crate::late::{are_found_out, goes_on, unheard};
+use crate::people::{Pair, refresh};
 use crate::server::{Server, await_some};
 use crate::stage::{Stage, assert_put_off};
-use crate::token::facts;
 
 const WINDOW: [&str; 2] = ["--reuse-interval", "2s"];
 const OUTAGE: Duration = Duration::from_secs(5);
@@ -25,10 +25,7 @@ pub(crate) fn who_was_put_off_while_the_database_was_away_is_no_thief_when_it_is
     let stage = Stage::on(&database_server.fresh_database().url());
     let server = stage.node(&WINDOW);
     stage.home.create_user("ann");
-    let held: Vec<_> = (0..6).map(|_| log_in(&mut server.connect(), "ann").unwrap()).collect();
-    for pair in &held {
-        assert_eq!(server.ask(&refresh(&pair.refresh)).status, 200, "and nobody reads it");
-    }
+    let held = unheard(&server, "ann", 6);
     database_server.stop_fast();
     sleep(OUTAGE);
     for pair in &held {
@@ -37,11 +34,9 @@ pub(crate) fn who_was_put_off_while_the_database_was_away_is_no_thief_when_it_is
     database_server.start_again();
     for pair in &held {
         let answered = insisting(&server, &pair.refresh);
-        assert_eq!(facts(&answered.refresh).generation, facts(&pair.refresh).generation + 1);
+        goes_on(pair, &answered, "away");
     }
     sleep(LONGER_THAN_THE_WINDOW);
-    sleep(LONGER_THAN_THE_WINDOW);
-    let refused = server.ask(&refresh(&held[0].refresh));
-    assert_eq!((refused.status, refused.member("cause").as_str()), (401, "reuse"), "a thief is still found");
+    are_found_out(&server, &held);
     stage.home.verify_journal();
 }

@@ -19,7 +19,7 @@ mod start;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
-use sprag_testkit::binary::{people, server, token, wire};
+use sprag_testkit::binary::{late, people, server, token, wire};
 
 /// The binary under test.
 const SPRAG: &str = env!("CARGO_BIN_EXE_sprag");

@@ -11,7 +11,7 @@ mod races;
 mod rolling;
 mod schema;
 
-use sprag_testkit::binary::{checker, people, random, server, token, wire};
+use sprag_testkit::binary::{checker, late, people, random, server, token, wire};
 use sprag_testkit::nodes::{cluster, load};
 
 /// The binary under test.

@@ -9,7 +9,8 @@ use super::{Authenticated, Authn};
 use crate::account::Name;
 use crate::audit::{EventKind, NOBODY};
 use crate::error::{Error, Refusal};
-use crate::password::{Match, Password, Prefix};
+use crate::password::{Match, Password};
+use crate::prefix::Prefix;
 use crate::requester::Requester;
 use crate::session::{AccountId, Methods};
 use crate::store::{Commit, Expect, Step, Was};
@@ -27,7 +28,7 @@ impl Authn<'_> {
         password: &str,
         requester: &Requester,
     ) -> Result<Authenticated, Error> {
-        let (came, from) = (Instant::now(), Prefix::of(requester.ip.as_deref()));
+        let (came, from) = (Instant::now(), requester.prefix());
         let password = Password::typed(password)?;
         let credential = match Name::either(name) {
             Ok(name) => self.store.credential(&name).await?,
@@ -66,7 +67,7 @@ impl Authn<'_> {
         current: Password,
         requester: &Requester,
     ) -> Result<Authenticated, Error> {
-        let (came, from) = (Instant::now(), Prefix::of(requester.ip.as_deref()));
+        let (came, from) = (Instant::now(), requester.prefix());
         let credential = self.store.credential_of(account).await?.ok_or(Refusal::AccountUnknown)?;
         let compared = self.hasher.verify_from(from, current, credential.password_hash).await?;
         if compared.outcome == Match::No {

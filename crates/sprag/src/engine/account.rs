@@ -7,7 +7,7 @@ use crate::audit::EventKind;
 use crate::authn::Authenticated;
 use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
-use crate::password::{Password, Prefix};
+use crate::password::Password;
 use crate::random;
 use crate::session::{AccountId, Methods, ProfileId};
 
@@ -77,7 +77,7 @@ impl Accounts<'_> {
         let names = user.names()?;
         let password_hash = match user.password {
             Some(password) => {
-                let (password, from) = (Password::chosen(password)?, Prefix::of(requester.ip.as_deref()));
+                let (password, from) = (Password::chosen(password)?, requester.prefix());
                 Some(engine.hasher.hash_from(from, password, engine.random.as_ref()).await?)
             }
             None => None,

@@ -7,7 +7,7 @@ use super::{Accounts, Caller, ClientPolicy, Engine, Requester, TokenPair, tried_
 use crate::audit::EventKind;
 use crate::clock::Timestamp;
 use crate::error::{Error, Refusal};
-use crate::password::{Password, Prefix};
+use crate::password::Password;
 use crate::ratchet::{MAX_MISSES, SessionState};
 use crate::session::{EndCause, Session};
 use crate::store::Rotated;
@@ -33,7 +33,7 @@ impl Accounts<'_> {
     ) -> Result<TokenPair, Error> {
         let Self(engine) = self;
         let (current, new) = (Password::typed(passwords.0)?, Password::chosen(passwords.1)?);
-        let (account, from) = (caller.key.account, Prefix::of(requester.ip.as_deref()));
+        let (account, from) = (caller.key.account, requester.prefix());
         let owner = engine.authn().current_password(account, current, requester).await?;
         let password_hash = engine.hasher.hash_from(from, new, engine.random.as_ref()).await?;
         let own = match refresh_token {

@@ -151,11 +151,7 @@ impl RefreshInProgress<'_> {
     /// The verdict, by what is known of outages; before it accuses anybody, by what is known now.
     async fn judge(&self, found: &Found, misses: u8) -> Result<Judgement, Fault> {
         let judged_by = |moment| judge(Some(&self.presented), found, misses, moment, &self.client.policy);
-        let judgement = judged_by(self.engine.moment(self.client, self.now).await?);
-        if !judgement.accuses() {
-            return Ok(judgement);
-        }
-        Ok(judged_by(self.engine.moment_to_accuse_by(self.client, self.now).await?))
+        self.engine.judge_by(self.client, self.now, judged_by, Judgement::accuses).await
     }
 
     /// Does what the verdict says. `None` means that a write matched no row: judge again.

@@ -82,15 +82,30 @@ impl Engine {
         Ok(self.service.moment(client, at))
     }
 
+    /// A verdict on a request of this client's that came at `at`; one that accuses somebody of reuse is reached again by
+    /// what is known of outages by then.
+    ///
+    /// # Errors
+    /// As [`moment`](Self::moment); and if nothing can be read of the other nodes before somebody is accused.
+    pub(super) async fn judge_by<T>(
+        &self,
+        client: &ClientPolicy,
+        at: Timestamp,
+        judge: impl Fn(Moment) -> T,
+        accuses: impl Fn(&T) -> bool,
+    ) -> Result<T, Fault> {
+        let verdict = judge(self.moment(client, at).await?);
+        if !accuses(&verdict) {
+            return Ok(verdict);
+        }
+        Ok(judge(self.moment_to_accuse_by(client, at).await?))
+    }
+
     /// The moment to accuse somebody of reuse by: the marks are read anew, for another node's outage may be a moment old.
     ///
     /// # Errors
     /// As [`moment`](Self::moment); and if nothing can be read of the others.
-    pub(super) async fn moment_to_accuse_by(
-        &self,
-        client: &ClientPolicy,
-        at: Timestamp,
-    ) -> Result<Moment, Fault> {
+    async fn moment_to_accuse_by(&self, client: &ClientPolicy, at: Timestamp) -> Result<Moment, Fault> {
         if self.service.is_behind(self.now()) {
             self.catch_up().await?;
         } else {

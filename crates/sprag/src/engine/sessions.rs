@@ -166,11 +166,7 @@ impl Engine {
         let Some(state) = self.store.find(token.key).await? else { return Ok(None) };
         let presented = present(&token, None, requester);
         let judged_by = |moment| at_log_out(&presented, state.clone(), cause, moment, &client.policy);
-        let mut verdict = judged_by(self.moment(client, now).await?);
-        if verdict.accuses() {
-            verdict = judged_by(self.moment_to_accuse_by(client, now).await?);
-        }
-        match verdict {
+        match self.judge_by(client, now, judged_by, LogOut::accuses).await? {
             LogOut::Nothing => Ok(None),
             LogOut::SecretMismatch => {
                 let note = Some("at log-out".into());

@@ -5,8 +5,8 @@ use zeroize::Zeroize as _;
 
 use crate::error::Fault;
 
-/// How much is kept, in blocks of 1 KiB: what today's Argon2id takes.
-const KEPT: usize = 19 * 1024;
+/// How much is kept: what today's Argon2id takes.
+pub(super) const KEPT_KIB: u32 = 19 * 1024;
 
 /// The memory of today's Argon2id, for one thread: it is taken once, wiped after each password, and never given back.
 ///
@@ -24,9 +24,9 @@ impl Memory {
         salt: &[u8],
         output: &mut [u8],
     ) -> Result<(), Fault> {
+        // Of 1 KiB each.
         let blocks = argon2.params().block_count();
-        let is_more = blocks > KEPT;
-        let hashed = if is_more {
+        let hashed = if blocks > KEPT_KIB as usize {
             argon2.hash_password_into(password, salt, output)
         } else {
             if self.0.len() < blocks {

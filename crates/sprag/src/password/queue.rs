@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard};
 
-use super::Prefix;
+use crate::prefix::Prefix;
 
 /// What can wait in a queue.
 pub(super) trait Waiting {

@@ -4,20 +4,32 @@ use std::num::NonZeroU32;
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use aws_lc_rs::pbkdf2;
+use data_encoding::BASE64_NOPAD;
 use zeroize::Zeroizing;
 
 use super::Unusable;
-use super::memory::Memory;
+use super::memory::{KEPT_KIB, Memory};
 use crate::error::Fault;
+
+const VERSION: Version = Version::V0x13;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
 
 /// Argon2id with 19 MiB, two passes and one lane: the first choice of OWASP's password storage cheat sheet.
 pub(super) const TODAY: Work = Work::Argon2 {
     algorithm: Algorithm::Argon2id,
-    version: Version::V0x13,
-    memory_kib: 19 * 1024,
-    passes: 2,
-    lanes: 1,
+    version: VERSION,
+    memory_kib: KEPT_KIB,
+    passes: PASSES,
+    lanes: LANES,
 };
+
+/// What today's work came to, as a PHC string.
+pub(super) fn todays_phc(salt: &[u8], output: &[u8]) -> String {
+    let (version, salt, output) =
+        (u32::from(VERSION), BASE64_NOPAD.encode(salt), BASE64_NOPAD.encode(output));
+    format!("$argon2id$v={version}$m={KEPT_KIB},t={PASSES},p={LANES}${salt}${output}")
+}
 
 // An imported hash beyond these bounds would be a bomb, not a password. The seconds are those of one core of a
 // small server: all stay below the three that clients and proxies are told to expect of an answer.

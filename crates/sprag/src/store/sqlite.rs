@@ -136,7 +136,7 @@ impl SqliteStore {
         let writer = Writer::start(path, &settings)?;
         let readers = Readers::start(path, &settings)?;
         let clock = SteadyClock::over(Arc::new(SystemClock));
-        if let Some((last, off_by)) = marks::look(path)?.last_known() {
+        if let Some((last, off_by)) = connection::look(path, marks::read)?.last_known() {
             clock.carry_on_from(last, off_by);
         }
         Ok(Self { readers, writer, clock: Arc::new(clock) })

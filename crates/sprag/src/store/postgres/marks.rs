@@ -103,8 +103,8 @@ async fn write(connection: &Connection, marking: &Marking) -> Result<Outcome<()>
         connection.execute(&NOTE_OUTAGE, &[&node.0, &from.0, &until.0]).await?;
     }
     if let Some(mark) = &marking.mark {
-        let given = (&mark.node.0, &mark.place, &mark.moved_at.0, &mark.clock_off_by);
-        connection.execute(&MOVE_MARK, &[given.0, given.1, given.2, given.3]).await?;
+        let Mark { node, place, moved_at, clock_off_by } = mark;
+        connection.execute(&MOVE_MARK, &[&node.0, place, &moved_at.0, clock_off_by]).await?;
     }
     Ok(Outcome::Keep(()))
 }

@@ -1,25 +1,20 @@
 //! When nodes served, and when they could not.
 
-use std::path::Path;
-
 use async_trait::async_trait;
 use rusqlite::{Connection, Result, params};
 use uuid::Uuid;
 
 use super::SqliteStore;
-use super::connection::{self, Role};
 use super::job::Outcome;
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::outages::{Mark, Marked, Marking, NodeId, Outage};
 use crate::store::Marks;
 
-const LOOKING: &str = "look at the marks of life";
-
 #[async_trait]
 impl Marks for SqliteStore {
     async fn marked(&self) -> std::result::Result<Marked, Fault> {
-        self.readers.read(LOOKING, read).await
+        self.readers.read("look at the marks of life", read).await
     }
 
     async fn mark(&self, marking: Marking) -> std::result::Result<(), Fault> {
@@ -28,13 +23,7 @@ impl Marks for SqliteStore {
     }
 }
 
-/// What a file that is not open yet knows.
-pub(super) fn look(path: &Path) -> std::result::Result<Marked, Fault> {
-    let connection = connection::open(path, Role::Reads { cache_kib: 64 })?;
-    read(&connection).map_err(|error| connection::fault(LOOKING, error))
-}
-
-fn read(connection: &Connection) -> Result<Marked> {
+pub(super) fn read(connection: &Connection) -> Result<Marked> {
     let mut marks = connection.prepare_cached(
         "select id, place, moved_at, clock_off_by
          from lease

@@ -1,8 +1,10 @@
-//! Where a password comes from, as far as its place in the queue goes.
+//! The network that a request comes from.
+
+use std::fmt;
 
 use core::net::{IpAddr, Ipv4Addr};
 
-/// The network that a request comes from: 24 bits of an IPv4 address, 64 of an IPv6 one.
+/// The network that a request comes from: 24 bits of an IPv4 address, 64 of an IPv6 one. Within it, devices move about.
 ///
 /// Whoever has one address has its neighbours, too: providers hand out IPv6 by 64 bits. Requests without an address, those
 /// of commands and of an embedder that tells none, are of one network of their own.
@@ -20,6 +22,24 @@ impl Prefix {
     #[must_use]
     pub fn of(address: Option<&str>) -> Self {
         Self(address.and_then(|text| text.parse().ok()).map(Bits::of))
+    }
+}
+
+impl From<IpAddr> for Prefix {
+    fn from(address: IpAddr) -> Self {
+        Self(Some(Bits::of(address)))
+    }
+}
+
+/// The bits that count, as addresses are written; nothing where no address is known. Client instances are guessed by this
+/// text, so it never changes.
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(Bits::V4([a, b, c])) => write!(f, "{a}.{b}.{c}"),
+            Some(Bits::V6([a, b, c, d])) => write!(f, "{a:x}:{b:x}:{c:x}:{d:x}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -58,6 +78,14 @@ mod tests {
         let same = |one, other| Prefix::of(Some(one)) == Prefix::of(Some(other));
         assert!(same("::ffff:192.0.2.1", "192.0.2.7"));
         assert!(!same("::ffff:192.0.2.1", "::ffff:198.51.100.1"), "or all of IPv4 would be one network");
+    }
+
+    #[test]
+    fn it_is_written_as_it_was_when_instances_were_first_guessed_by_it() {
+        let written = |address| Prefix::of(address).to_string();
+        assert_eq!(written(Some("192.0.2.7")), "192.0.2");
+        assert_eq!(written(Some("2001:db8:0:a::1")), "2001:db8:0:a");
+        assert_eq!(written(None), "");
     }
 
     #[test]
