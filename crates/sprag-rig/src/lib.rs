@@ -12,6 +12,7 @@
 //! ```
 
 mod balancer;
+mod clock;
 mod listener;
 mod pgbouncer;
 mod ports;
@@ -22,6 +23,7 @@ mod supervisor;
 pub mod tools;
 
 pub use balancer::{Haproxy, Nginx};
+pub use clock::WoundClock;
 pub use pgbouncer::PgBouncer;
 pub use postgres::{Builder, Database, Identity, Postgres, Sync, TlsFiles};
 pub use proxy::Proxy;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::supervisor::Supervisor;
-use crate::{ports, process, tools};
+use crate::{WoundClock, ports, process, tools};
 
 mod database;
 mod standby;
@@ -53,12 +53,15 @@ pub struct Postgres {
     stream: Option<Stream>,
     /// The standbys that commits wait for.
     awaited: Mutex<Vec<String>>,
+    /// The clock that it goes by, where that is not the machine's.
+    clock: Option<WoundClock>,
 }
 
 /// What a server shall have beyond the usual before it starts.
 #[derive(Default)]
 pub struct Builder {
     settings: Vec<(String, String)>,
+    has_wound_clock: bool,
 }
 
 impl Builder {
@@ -69,6 +72,13 @@ impl Builder {
         self
     }
 
+    /// The server goes by a clock of its own, [`Postgres::clock`].
+    #[must_use]
+    pub fn with_a_clock_to_wind(mut self) -> Self {
+        self.has_wound_clock = true;
+        self
+    }
+
     /// Makes a cluster and starts its server.
     pub fn start(self) -> Postgres {
         self.prepared().started()
@@ -76,7 +86,8 @@ impl Builder {
 
     /// Makes a cluster, whose server is still to be started.
     fn prepared(self) -> Postgres {
-        let server = Postgres::in_new_directory();
+        let mut server = Postgres::in_new_directory();
+        server.clock = self.has_wound_clock.then(|| WoundClock::in_folder(server.dir()));
         server
             .run_tool("initdb", &["-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C", "-U", "postgres"]);
         let usual = SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -139,6 +150,14 @@ impl Postgres {
     /// What the server has logged so far.
     pub fn log(&self) -> String {
         self.supervisor.log()
+    }
+
+    /// The clock that the server goes by.
+    ///
+    /// # Panics
+    /// Where it was not started with one of its own.
+    pub fn clock(&self) -> &WoundClock {
+        self.clock.as_ref().expect("the server was started with a clock to wind")
     }
 
     /// One of PostgreSQL's programs, such as `pgbench`.
@@ -216,6 +235,7 @@ impl Postgres {
             supervisor,
             stream: None,
             awaited: Mutex::default(),
+            clock: None,
         }
     }
 
@@ -264,7 +284,9 @@ impl Postgres {
 
     /// Starts the server and waits until it takes connections; or answers the end of its log.
     fn try_start(&self) -> Result<(), String> {
-        let words = [
+        let environment = self.clock.as_ref().map(WoundClock::environment).into_iter().flatten();
+        let clock: Vec<String> = environment.map(|(name, value)| format!("{name}={value}")).collect();
+        let server = [
             self.bin("postgres").display().to_string(),
             format!("-D{}", self.data().display()),
             "-clisten_addresses=127.0.0.1".to_owned(),
@@ -272,6 +294,7 @@ impl Postgres {
             format!("-cunix_socket_directories={}", self.dir().display()),
             format!("-ccluster_name={}", self.name),
         ];
+        let words = [vec![tools::program("env").display().to_string()], clock, server.to_vec()].concat();
         let pid = self.supervisor.start(&words);
         let mut has_ended = false;
         process::wait_until("PostgreSQL to take connections", READY, || {

@@ -51,6 +51,18 @@ pub fn program(name: &str) -> PathBuf {
         .unwrap_or_else(|| missing(name))
 }
 
+/// The library that gives a process another time.
+///
+/// # Panics
+/// Where it is not installed.
+pub fn faketime() -> PathBuf {
+    let folders = fs::read_dir("/usr/lib").into_iter().flatten().filter_map(Result::ok);
+    let mut libraries = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
+    libraries.find(|library| library.exists()).unwrap_or_else(|| {
+        panic!("libfaketime is not installed, and this test needs it; run: sudo apt-get install faketime")
+    })
+}
+
 /// A command in a clean environment: no `PGOPTIONS` or locale of the caller's decides what a test sees.
 pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);

@@ -1,18 +1,18 @@
 //! Time in which nobody could be answered does not count: nobody who comes back after it is taken for a thief.
 
-use std::fs;
 use std::thread::sleep;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use sprag_rig::WoundClock;
 
 use crate::SPRAG;
 use crate::bad_disk::{BadDisk, Fault};
-use crate::late::{self, are_found_out, go_on};
+use crate::late::{self, are_found_out, clock_off_by, go_on};
 use crate::load::Trouble as _;
 use crate::people::{Pair, log_in, logout, refresh};
 use crate::server::{Home, Server, await_some};
-use crate::wire::{Connection, Request};
+use crate::wire::Connection;
 
 /// A short interval, and outages that are longer.
 const WINDOW: [&str; 4] = ["--reuse-interval", "2s", "--sweep-interval", "0s"];
@@ -105,54 +105,29 @@ fn a_full_disk_makes_nobody_a_thief() {
     are_found_out(&server, &held);
 }
 
-/// A server whose clock is what a file says.
+/// A server whose clock is wound.
 struct Wound {
     home: Home,
-    library: String,
-    file: String,
+    clock: WoundClock,
 }
 
 impl Wound {
     fn new() -> Self {
-        let folders = fs::read_dir("/usr/lib").unwrap().filter_map(Result::ok).map(|folder| folder.path());
-        let mut found = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1"));
-        let library = found.find(|library| library.exists());
-        let library = library.expect(
-            "libfaketime is not installed, and this test needs it; run: sudo apt-get install faketime",
-        );
         let home = Home::new(SPRAG);
         home.create_user("ann");
-        let file = home.path().join("clock").display().to_string();
-        let wound = Self { home, library: library.display().to_string(), file };
-        wound.jumps("+0");
-        wound
+        let clock = WoundClock::in_folder(home.path());
+        Self { home, clock }
     }
 
     fn jumps(&self, offset: &str) {
-        let draft = format!("{}.new", self.file);
-        fs::write(&draft, format!("{offset}\n")).unwrap();
-        fs::rename(draft, &self.file).unwrap();
-    }
-
-    fn environment(&self) -> [(&str, &str); 4] {
-        [
-            ("LD_PRELOAD", self.library.as_str()),
-            ("FAKETIME_TIMESTAMP_FILE", self.file.as_str()),
-            ("FAKETIME_NO_CACHE", "1"),
-            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-        ]
+        self.clock.jumps(offset);
     }
 
     fn start(&self) -> Server {
-        self.home.start_with(&WINDOW, &self.environment())
+        let environment = self.clock.environment();
+        let environment = environment.each_ref().map(|(name, value)| (*name, value.as_str()));
+        self.home.start_with(&WINDOW, &environment)
     }
-}
-
-/// What `/readyz` says of a clock that is not believed.
-fn doubt(server: &Server) -> Option<i64> {
-    let ready = server.ask(&Request::get("/readyz"));
-    assert_eq!(ready.status, 200, "a doubtful clock is no reason to send nothing here");
-    ready.json()["clock_off_by_seconds"].as_i64()
 }
 
 #[test]
@@ -162,12 +137,12 @@ fn a_clock_that_jumps_ends_nobody_and_is_noticed() {
     for (offset, seconds) in [("+40d", 40 * 24 * 3600), ("-1h", -3600), ("+1h", 3600)] {
         let held = unheard(&server);
         wound.jumps(offset);
-        let noticed = await_some(|| doubt(&server));
+        let noticed = await_some(|| clock_off_by(&server));
         assert!(noticed.is_some_and(|noticed| (noticed - seconds).abs() <= 2), "{offset}: {noticed:?}");
         go_on(&server, &held, offset);
         log_in(&mut server.connect(), "ann").unwrap();
         wound.jumps("+0");
-        assert!(await_some(|| doubt(&server).is_none().then_some(())).is_some());
+        assert!(await_some(|| clock_off_by(&server).is_none().then_some(())).is_some());
         are_found_out(&server, &held);
     }
     assert!(server.log().contains("the clock has jumped and is not believed"));
@@ -187,9 +162,9 @@ fn an_operator_confirms_a_clock_by_a_signal() {
     let wound = Wound::new();
     let server = wound.start();
     wound.jumps("+1h");
-    assert!(await_some(|| doubt(&server)).is_some());
+    assert!(await_some(|| clock_off_by(&server)).is_some());
     server.signal(Signal::USR1);
-    assert!(await_some(|| doubt(&server).is_none().then_some(())).is_some());
+    assert!(await_some(|| clock_off_by(&server).is_none().then_some(())).is_some());
     assert!(await_some(|| server.log().contains("is believed where it stands now").then_some(())).is_some());
 }
 
@@ -209,14 +184,14 @@ fn a_restart_in_the_middle_of_a_jump_ends_nobody_either() {
         assert!(await_some(is_marked).is_some());
         server.kill();
         let server = wound.start();
-        assert!(doubt(&server).is_some(), "{offset}");
+        assert!(clock_off_by(&server).is_some(), "{offset}");
         go_on(&server, &held, offset);
         let mut sweep = wound.home.command(&["sweep"]);
-        sweep.envs(wound.environment());
+        sweep.envs(wound.clock.environment());
         let swept = wound.home.run(sweep, "");
         assert!(swept.status.success() && swept.stdout.contains(": 0 had expired"), "{swept:?}");
         wound.jumps("+0");
-        assert!(await_some(|| doubt(&server).is_none().then_some(())).is_some());
+        assert!(await_some(|| clock_off_by(&server).is_none().then_some(())).is_some());
         go_on(&server, &held, offset);
     }
 }
@@ -229,6 +204,6 @@ fn a_clock_set_back_while_nobody_served_is_not_believed_at_the_start() {
     server.kill();
     wound.jumps("-1h");
     let server = wound.start();
-    assert!(doubt(&server).is_some_and(|seconds| seconds <= -3590));
+    assert!(clock_off_by(&server).is_some_and(|seconds| seconds <= -3590));
     go_on(&server, &held, "-1h");
 }

@@ -1,4 +1,4 @@
-//! The database is stopped in order, away for longer than clients may be late, and back; or its clock jumps.
+//! The database is stopped in order, away for longer than clients may be late, and back.
 
 use std::thread::sleep;
 use std::time::Duration;

@@ -54,6 +54,7 @@ fn main() -> ExitCode {
         failover::t11_a_restored_backup_is_noticed_and_ends_nobody,
         held::f6_one_connection_and_a_held_account_keep_no_refresh_waiting,
         away::who_was_put_off_while_the_database_was_away_is_no_thief_when_it_is_back,
+        clocks::a_clock_of_the_database_that_jumps_ends_nobody_and_is_noticed,
         clocks::t14_f12_nodes_with_wrong_clocks_agree_with_the_database,
         pooler::everything_works_behind_a_pooler,
         start::a_database_that_forgets_what_it_commits_is_refused,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::binary::people::{Pair, log_in, refresh};
 use crate::binary::server::Server;
 use crate::binary::token::facts;
+use crate::binary::wire::Request;
 
 /// Longer than the reuse interval of the servers that these clients ask, which is two seconds.
 const LONGER_THAN_THE_WINDOW: Duration = Duration::from_millis(2300);
@@ -45,4 +46,14 @@ pub fn are_found_out(server: &Server, held: &[Pair]) {
     sleep(LONGER_THAN_THE_WINDOW);
     let refused = server.ask(&refresh(&held[0].refresh));
     assert_eq!((refused.status, refused.member("cause").as_str()), (401, "reuse"), "a thief is still found");
+}
+
+/// What `/readyz` says of a clock that is not believed.
+///
+/// # Panics
+/// Where the server is not ready: a doubtful clock is no reason to send nothing to it.
+pub fn clock_off_by(server: &Server) -> Option<i64> {
+    let ready = server.ask(&Request::get("/readyz"));
+    assert_eq!(ready.status, 200, "a doubtful clock is no reason to send nothing here");
+    ready.json()["clock_off_by_seconds"].as_i64()
 }

@@ -8,7 +8,7 @@ use super::error::QueryError;
 use crate::clock::{BootClock, Clock, Timestamp};
 
 /// A measurement is replaced by one of a shorter round trip, which tells more exactly when the server looked at its
-/// clock, or after this long by any: clocks drift.
+/// clock, by any that it cannot agree with, or after this long by any: clocks drift.
 const STALE: Duration = Duration::from_secs(10);
 
 const NOW: Sql =
@@ -39,8 +39,12 @@ impl DatabaseClock {
     /// Asks the database again.
     pub(super) async fn adjust(&self, connection: &Connection) -> Result<(), QueryError> {
         let (offset, round_trip) = self.measure(connection).await?;
-        let is_better = micros(round_trip) <= self.round_trip.load(Ordering::Relaxed);
-        if is_better || self.age() >= STALE {
+        let known_to_within = self.round_trip.load(Ordering::Relaxed);
+        let is_better = micros(round_trip) <= known_to_within;
+        // More than both measurements can be wrong by: the clock was set.
+        let apart = offset.saturating_sub(self.offset.load(Ordering::Relaxed)).saturating_abs();
+        let has_moved = apart > micros(round_trip).saturating_add(known_to_within);
+        if is_better || has_moved || self.age() >= STALE {
             self.set(offset, round_trip);
         }
         Ok(())
