@@ -96,7 +96,7 @@ fn refusing_others(
     }
     let allowed = names.join(", ");
     methods.fallback(move || async move {
-        let mut response = response::refused(&served.profile.wire.refusal, Problem::MethodNotAllowed, false);
+        let mut response = response::refused(&served.profile.wire.refusal, Problem::MethodNotAllowed);
         response::allow(&mut response, &allowed);
         response
     })
@@ -109,10 +109,10 @@ async fn answer(context: RouteContext, request: Request) -> Response {
     let outcome = AssertUnwindSafe(in_time(&context, parts, body)).catch_unwind().await;
     let response = match outcome {
         Ok(Ok(response)) => response,
-        Ok(Err(problem)) => response::refused(shape, problem, action.asks_for_bearer()),
+        Ok(Err(problem)) => response::refused_by(action, shape, problem),
         Err(_) => {
             tracing::error!(action = action.name(), "a request met a defect and was given up");
-            response::refused(shape, Problem::Panicked, false)
+            response::refused(shape, Problem::Panicked)
         }
     };
     context.app.metrics.answered(action.name(), response.status().as_u16());

@@ -59,7 +59,10 @@ fn the_profiles_in_the_reference_are_right() {
 
 #[test]
 fn the_reference_of_refusals_says_what_the_table_says() {
-    assert!(REFUSALS == refusals_reference(), "docs/reference/errors.md is stale; run: just reference");
+    assert!(
+        REFUSALS == refusals_reference(Action::ALL),
+        "docs/reference/errors.md is stale; run: just reference"
+    );
     assert!(
         REFERENCE.contains("](errors.md#codes)"),
         "docs/reference/profiles.md does not lead to the codes"
@@ -102,6 +105,7 @@ fn needs(action: Action) -> &'static str {
     match action.needs() {
         Needs::Nothing => "–",
         Needs::AccessToken => "access token",
+        Needs::AccessTokenOrRepeat => "access token, or the same request again",
         Needs::AccessTokenOrCookie => "access token, or the cookie beside it",
         Needs::Administrator => "an administrator's access token",
         Needs::AdministratorUnlessOpen => "an administrator's access token, unless open",

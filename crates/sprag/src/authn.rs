@@ -8,23 +8,40 @@
 use crate::account::Account;
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Refusal};
-use crate::password::Hasher;
+use crate::password::{Hasher, Password};
 use crate::random::Random;
+use crate::requester::Requester;
 use crate::session::{AccountId, Epoch, Methods};
-use crate::store::Store;
+use crate::store::{Credential, Store};
 
 pub mod password;
 
 /// Somebody who has shown who they are, good for one session.
 ///
-/// It names the account's epoch at that moment. If the account is disabled or its password changed before the session is
-/// opened, the epoch has moved and none is.
+/// It names the account's epoch at that moment. If the epoch moves before the session is opened, what was shown is looked at
+/// again: if the account is disabled by then, or its password another one, none is.
 #[derive(Debug)]
 #[must_use = "it opens a session, or nothing has come of it"]
 pub struct Authenticated {
     account: Account,
     methods: Methods,
     at: Timestamp,
+    proof: Proof,
+}
+
+/// What somebody showed, for when the account moves on before their session is opened.
+struct Proof {
+    /// The password that they typed, if it was one.
+    password: Option<Password>,
+    /// What the account's password was verified with then, if it had one.
+    hash: Option<String>,
+}
+
+/// Prints what a log may show.
+impl std::fmt::Debug for Proof {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Proof")
+    }
 }
 
 impl Authenticated {
@@ -52,10 +69,11 @@ impl Authenticated {
         self.at
     }
 
-    /// Whoever made an account a moment ago, and chose its password where it has one.
-    pub(crate) fn by_sign_up(account: Account, methods: Methods) -> Self {
-        let at = account.created_at;
-        Self { account, methods, at }
+    /// Whoever made an account a moment ago, and chose its password, with its hash, where it has one.
+    pub(crate) fn by_sign_up(account: Account, password: Option<(Password, String)>) -> Self {
+        let methods = if password.is_some() { Methods::PASSWORD } else { Methods::NONE };
+        let ((password, hash), at) = (password.unzip(), account.created_at);
+        Self { account, methods, at, proof: Proof { password, hash } }
     }
 }
 
@@ -72,18 +90,51 @@ impl Authn<'_> {
     /// Takes an embedder's word for it that this account's owner is here, and showed so by these methods.
     ///
     /// For applications that authenticate people by themselves. Nothing is asked or compared: call it only after your own
-    /// log-in has succeeded, in the request that it succeeded in. The account is read here, with the epoch it stands in;
-    /// what moves it afterwards (disabling, say) keeps the session from being opened.
+    /// log-in has succeeded, in the request that it succeeded in. The account is read here, with the epoch it stands in; if
+    /// it is disabled afterwards, or its password here is changed, no session is opened.
     ///
     /// # Errors
     /// [`Refusal::AccountUnknown`], [`Refusal::AccountDisabled`]; a [`Fault`](crate::Fault) if the store fails.
     pub async fn vouch_for(&self, account: AccountId, methods: Methods) -> Result<Authenticated, Error> {
         let at = self.clock.now();
-        let account = self.store.account(account).await?.ok_or(Refusal::AccountUnknown)?;
+        let credential = self.store.credential_of(account).await?.ok_or(Refusal::AccountUnknown)?;
+        let Credential { account, password_hash: hash } = credential;
         if account.disabled_at.is_some() {
             return Err(Refusal::AccountDisabled.into());
         }
-        Ok(Authenticated { account, methods, at })
+        Ok(Authenticated { account, methods, at, proof: Proof { password: None, hash } })
+    }
+
+    /// Looks again at what somebody showed whose account has moved on since.
+    ///
+    /// Whoever is disabled by now hears that. Where the password is the one that was verified, the account was disabled and
+    /// enabled again, and they are who they were; with another one, what they typed is compared once more.
+    ///
+    /// # Errors
+    /// [`Refusal::AccountDisabled`]; [`Refusal::CredentialsInvalid`] if the password is another one, or the account is gone; a
+    /// [`Fault`](crate::Fault).
+    pub(crate) async fn look_again(
+        &self,
+        somebody: Authenticated,
+        requester: &Requester,
+    ) -> Result<Authenticated, Error> {
+        let Authenticated { account, methods, at, proof } = somebody;
+        let found = self.store.credential_of(account.id).await?.ok_or(Refusal::CredentialsInvalid)?;
+        if found.account.disabled_at.is_some() {
+            self.note_failure(account.id, requester, password::DISABLED).await?;
+            return Err(Refusal::AccountDisabled.into());
+        }
+        if found.password_hash == proof.hash {
+            return Ok(Authenticated { account: found.account, methods, at, proof });
+        }
+        let Some(password) = proof.password else { return Err(Refusal::CredentialsInvalid.into()) };
+        match self.compare(found, password, requester).await? {
+            Ok(somebody) => Ok(Authenticated { methods, ..somebody }),
+            Err(wrong) => {
+                self.refuse(wrong, "another password was set meanwhile", requester).await?;
+                Err(Refusal::CredentialsInvalid.into())
+            }
+        }
     }
 }
 

@@ -50,7 +50,7 @@ use crate::error::{Error, Fault, Refusal};
 use crate::keys::KeyRing;
 use crate::password::Hasher;
 use crate::random::Random;
-use crate::ratchet::SessionState;
+use crate::ratchet::{MAX_MISSES, SessionState};
 use crate::session::{AccountId, EndCause, Session, SessionId, SessionKey};
 use crate::store::{Committed, Room, Rotated, Store};
 use crate::token::RefreshToken;
@@ -75,6 +75,7 @@ pub use client_policy::{AccessTokenShape, Claims, ClientPolicy, Subject, Telling
 pub use import::{Imported, ImportedSession, ImportedUser, Imports, Run};
 pub use opening::OpenRequest;
 pub use pair::{RefreshTokenText, TokenPair};
+pub use password_change::PasswordChangeRequest;
 pub use refresh::{RefreshOutcome, RefreshRequest};
 pub use sessions::{Explanation, Listed, Sessions};
 pub use tokens::Tokens;
@@ -135,8 +136,12 @@ impl Engine {
 
     /// Opens a session for somebody who has shown who they are: the one way in.
     ///
+    /// Where the account has moved on since, what they showed is looked at again: being disabled and enabled again makes no
+    /// password wrong.
+    ///
     /// # Errors
-    /// [`Refusal::CredentialsInvalid`] if the account has moved on since they showed it; a [`Fault`].
+    /// [`Refusal::AccountDisabled`] if the account has been disabled since; [`Refusal::CredentialsInvalid`] if its password
+    /// is another one by now, or it is gone; a [`Fault`].
     pub async fn open_session(
         &self,
         client: &ClientPolicy,
@@ -148,28 +153,36 @@ impl Engine {
         let account = somebody.account();
         let key = self.key_of_new_session(account.id, now);
         let token = RefreshToken::first(client.profile, key, self.random.as_ref());
-        let session = opening::new_session(client, &token, somebody.epoch(), requester, now);
-        let session = Session { authenticated_at: somebody.at(), methods: somebody.methods(), ..session };
-        let told = Told::fresh(client, Rotated::of(&session), now);
-        let opening = commits::Opening {
-            event: requester.event(key, EventKind::SessionOpened, now, None),
-            detail: opening::detail(requester, request.device),
-            session,
-            room: Some(Room {
-                replaces: self.session_to_replace(client, account.id, request.superseded).await?,
-                most: self.limits.sessions_per_account,
-                // It may have come with more, and nobody is logged out by moving.
-                spares_the_rest: account.particulars.external.is_some(),
-                ending: requester.ending(EndCause::Replaced, now),
-            }),
+        let room = Room {
+            replaces: self.session_to_replace(client, account.id, request.superseded).await?,
+            most: self.limits.sessions_per_account,
+            // It may have come with more, and nobody is logged out by moving.
+            spares_the_rest: account.particulars.external.is_some(),
+            ending: requester.ending(EndCause::Replaced, now),
         };
-        match self.store.commit(opening.commit()).await? {
-            Committed::Done { .. } => Ok(self.pair(client, Some(account), &token, None, told, now)?),
-            Committed::AccountMoved => Err(Refusal::CredentialsInvalid.into()),
-            Committed::Missed { .. } => {
-                Err(Fault::internal("open a session", "there is a session of this id already").into())
+        let mut somebody = somebody;
+        for _ in 0..=MAX_MISSES {
+            let session = opening::new_session(client, &token, somebody.epoch(), requester, now);
+            let session = Session { authenticated_at: somebody.at(), methods: somebody.methods(), ..session };
+            let told = Told::fresh(client, Rotated::of(&session), now);
+            let opening = commits::Opening {
+                event: requester.event(key, EventKind::SessionOpened, now, None),
+                detail: opening::detail(requester, request.device),
+                session,
+                room: Some(room.clone()),
+            };
+            match self.store.commit(opening.commit()).await? {
+                Committed::Done { .. } => {
+                    return Ok(self.pair(client, Some(somebody.account()), &token, None, told, now)?);
+                }
+                Committed::AccountMoved => somebody = self.authn().look_again(somebody, requester).await?,
+                Committed::Missed { .. } => {
+                    let what = "there is a session of this id already";
+                    return Err(Fault::internal("open a session", what).into());
+                }
             }
         }
+        Err(tried_too_often("open a session").into())
     }
 
     /// Says who is calling, from an access token of this profile.

@@ -26,8 +26,13 @@ pub fn bytes<const N: usize>(random: &dyn Random) -> [u8; N] {
 
 /// A fresh id whose order is its age (`UUIDv7`, RFC 9562 section 5.7).
 pub fn id(random: &dyn Random, now: Timestamp) -> Uuid {
-    let millis = u64::try_from(now.0).unwrap_or(0);
-    uuid::Builder::from_unix_timestamp_millis(millis, &bytes::<10>(random)).into_uuid()
+    id_of(&bytes(random), now)
+}
+
+/// The id of that form which has these bytes in place of random ones: whoever has them makes it again.
+pub(crate) fn id_of(bytes: &[u8; 10], at: Timestamp) -> Uuid {
+    let millis = u64::try_from(at.0).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, bytes).into_uuid()
 }
 
 /// The operating system's random source.

@@ -96,7 +96,7 @@ fn judge_ahead(token: &Presented, state: &SessionState, moment: Moment, policy: 
 /// idle victim would never be noticed.
 fn judge_spent(token: &Presented, state: &SessionState, moment: Moment, policy: &Policy) -> Judgement {
     let session = &state.session;
-    let age = Age::of(session, moment, policy);
+    let age = Age::of(session.rotated_at, moment, policy);
     if token.generation.next() < session.generation {
         return judge_long_spent(token, session, age, policy);
     }
@@ -306,6 +306,15 @@ pub fn waits(cause: EndCause, may_have_missed_rotations: bool) -> bool {
     cause == EndCause::Reuse && may_have_missed_rotations
 }
 
+/// Whether the change of password that ended this session is answered once more, to who presents a token of it with the
+/// request again.
+#[must_use]
+pub fn answers_change_again(token: &Presented, row: &Session, moment: Moment, policy: &Policy) -> bool {
+    let is_its_own = row.profile == token.profile && bool::from(row.secret_hash.ct_eq(&token.secret_hash));
+    let ended = row.ended.filter(|ended| ended.cause == EndCause::PasswordChanged);
+    is_its_own && ended.is_some_and(|ended| Age::of(ended.at, moment, policy) == Age::Inside)
+}
+
 /// When a row last turned, seen from now. A window of nothing holds nothing; nor does a clock gone back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Age {
@@ -316,10 +325,10 @@ enum Age {
 }
 
 impl Age {
-    fn of(session: &Session, moment: Moment, policy: &Policy) -> Self {
-        if session.rotated_at > moment.now {
+    fn of(turned: Timestamp, moment: Moment, policy: &Policy) -> Self {
+        if turned > moment.now {
             Self::Before
-        } else if !policy.reuse_interval.is_zero() && session.rotated_at >= moment.window_start {
+        } else if !policy.reuse_interval.is_zero() && turned >= moment.window_start {
             Self::Inside
         } else {
             Self::Outside

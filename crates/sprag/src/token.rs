@@ -9,7 +9,6 @@ use std::fmt;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
-use aws_lc_rs::hmac;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
@@ -21,9 +20,11 @@ use crate::session::{Generation, ProfileId, SecretHash, SessionKey, ShortHash};
 mod foreign;
 mod jwt;
 mod opaque;
+mod replacement;
 
 pub(crate) use foreign::First;
 pub use foreign::ForeignToken;
+pub use replacement::Replacing;
 
 /// What every opaque refresh token begins with; secret scanners look for it.
 pub const PREFIX: &str = "spr_";
@@ -77,22 +78,6 @@ impl RefreshToken {
         let hour = at.hour();
         let rounded = if hour == at { hour } else { hour.plus(Duration::from_secs(3600)) };
         Self { exp: Some(rounded.seconds()), ..self.at(self.generation) }
-    }
-
-    /// The first token of the session `key` that takes the place of this token's session.
-    ///
-    /// The new session secret is `HMAC(K, "replace" ‖ old secret ‖ new session id)`, where K is a key of the ring made
-    /// for this alone. Only who has the old secret and the ring can make it, so an answer that was lost can be made again
-    /// from the request that it answered.
-    #[must_use]
-    pub fn replacement(&self, key: SessionKey, keys: &KeyRing, now: Timestamp) -> Self {
-        let mut context = hmac::Context::with_key(&keys.signing_refresh(now).replace);
-        context.update(b"replace");
-        context.update(self.secret.as_slice());
-        context.update(key.session.0.as_bytes());
-        let mut secret = Zeroizing::new([0; SECRET_BYTES]);
-        secret.copy_from_slice(&context.sign().as_ref()[..SECRET_BYTES]);
-        Self { profile: self.profile, key, generation: Generation(0), secret, exp: None }
     }
 
     /// What the database keeps of the session secret: its SHA-256.

@@ -6,7 +6,7 @@ use sprag::clock::Timestamp;
 use sprag::keys::KeyRing;
 use sprag::random::SeededRandom;
 use sprag::session::{AccountId, Generation, ProfileId, SessionId, SessionKey};
-use sprag::token::{Encoding, MAX_BYTES, Malformed, RefreshToken, hash_instance, hash_retry_id};
+use sprag::token::{Encoding, MAX_BYTES, Malformed, RefreshToken, Replacing, hash_instance, hash_retry_id};
 use uuid::Uuid;
 
 #[expect(dead_code, reason = "each test file uses its part")]
@@ -381,6 +381,51 @@ fn the_secret_of_a_replacement_is_what_the_reference_says() {
     let expected = Forger::new(&keys.to_json()).refresh_tag(1, "sprag replace v1", &message);
     let new = token(41).replacement(place, &keys, NOW).encode(Encoding::Opaque, &keys, NOW);
     assert_eq!(session_secret(new.as_str()), expected[..16]);
+}
+
+fn request() -> Replacing {
+    Replacing { retry_hash: hash_retry_id("change-1"), instance_hash: hash_instance("phone"), at: NOW }
+}
+
+/// Whoever repeats the request comes to the same session, under the key that signed then; another request to another one.
+#[test]
+fn a_session_that_takes_anothers_place_is_found_by_the_request_that_asked_for_it() {
+    let (mut keys, request) = (ring(), request());
+    let old = token(41);
+    let new = old.replacement_by(&request, &keys, NOW);
+    assert_eq!(new.key.account, old.key.account);
+    assert_eq!(new.secret_hash(), old.replacement(new.key, &keys, NOW).secret_hash());
+    let stranger = RefreshToken::first(ProfileId(3), session(1), &SeededRandom::new(3));
+    let others = [
+        old.replacement_by(&Replacing { retry_hash: hash_retry_id("change-2"), ..request }, &keys, NOW),
+        old.replacement_by(&Replacing { instance_hash: hash_instance("curl"), ..request }, &keys, NOW),
+        old.replacement_by(&Replacing { at: LATER, ..request }, &keys, NOW),
+        stranger.replacement_by(&request, &keys, NOW),
+    ];
+    assert!(others.iter().all(|other| other.key.session != new.key.session));
+
+    keys.add_refresh(&SeededRandom::new(11), NOW, NOW);
+    let found: Vec<_> = old.replacements_by(&request, &keys, NOW).map(|one| one.key.session).collect();
+    assert_eq!(found.len(), 2, "one for each key that is accepted");
+    assert!(found.contains(&new.key.session));
+    keys.retire("1", LATER);
+    let mut left = old.replacements_by(&request, &keys, LATER);
+    assert!(left.all(|one| one.key.session != new.key.session), "and none for a key that has retired");
+}
+
+#[test]
+fn the_id_of_a_replacement_is_what_the_reference_says() {
+    let keys = ring();
+    let old = session_secret(&text(Encoding::Opaque, &keys));
+    let (retry, instance) = (hash_retry_id("change-1"), hash_instance("phone"));
+    let old_id = token(41).key.session.0;
+    let message = [b"session id", old.as_slice(), old_id.as_bytes(), &retry, &instance].concat();
+    let mac = Forger::new(&keys.to_json()).refresh_tag(1, "sprag replace v1", &message);
+    let millis = u64::try_from(NOW.0).unwrap();
+    let bytes = mac[..10].try_into().unwrap();
+    let expected = uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid();
+    assert_eq!(token(41).replacement_by(&request(), &keys, NOW).key.session.0, expected);
+    assert_eq!(expected.get_version_num(), 7);
 }
 
 #[test]

@@ -116,6 +116,12 @@ impl RouteContext {
         }
         match action.needs() {
             Needs::AccessToken | Needs::Administrator => self.caller(parts).await.map(Some),
+            Needs::AccessTokenOrRepeat => match self.caller(parts).await {
+                Err(problem) if problem.is_of_the_past() && request::retry_id(&parts.headers)?.is_some() => {
+                    Ok(None)
+                }
+                caller => caller.map(Some),
+            },
             Needs::Nothing
             | Needs::AccessTokenOrCookie
             | Needs::AdministratorUnlessOpen

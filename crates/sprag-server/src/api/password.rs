@@ -1,14 +1,16 @@
 //! `password`: changes the password; the other sessions end.
 
 use axum::response::Response;
+use sprag::engine::PasswordChangeRequest;
 
 use super::context::{Call, RouteContext};
 use crate::edge::refusal::Problem;
+use crate::edge::request;
 use crate::edge::transport::By;
 use crate::profile::{Answer, Fact, Input, Needs, Offer, Pair, Spec, Unmet};
 
 pub(crate) const SPEC: Spec = Spec {
-    needs: Needs::AccessToken,
+    needs: Needs::AccessTokenOrRepeat,
     reads_cookie: true,
     pair: Pair::OfThisSession,
     takes: &[Input::CurrentPassword, Input::NewPassword, Input::RefreshToken],
@@ -16,6 +18,12 @@ pub(crate) const SPEC: Spec = Spec {
     reads_body: true,
     answer: Answer::Shaped { anywhere: &[Fact::PAIR, Fact::ACCOUNT], each: &[] },
     refuses: &["current_password_wrong", "password_rejected"],
+    retry_id: Some(
+        "A retry id of the client's choice: with it, and with the refresh token beside the access token, a change whose \
+         answer was lost can be asked for again, and is answered with the new session inside the reuse interval.",
+    ),
+    unavailable: "the service cannot answer just now, and the password may have been changed or not; send the same request again \
+                  in a second, with its Idempotency-Key if it has one, or log in with the new password",
     ..Spec::named("password", "Change the password; the other sessions end")
 };
 
@@ -29,22 +37,36 @@ fn requires_both_passwords(offer: &Offer<'_>) -> Result<(), Unmet> {
 }
 
 pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Response, Problem> {
-    let caller = call.caller()?;
     let fields = call.fields()?;
+    let parts = &call.parts;
     let inputs = context.inputs(&fields)?;
-    let requester = context.requester(&call.parts)?;
+    let requester = context.requester(parts)?;
     let current = context.require(&inputs, &[Input::CurrentPassword])?;
     let new = context.require(&inputs, &[Input::NewPassword])?;
-    let carried = context.refresh_token(&call.parts, &inputs).await?;
+    let carried = context.refresh_token(parts, &inputs).await?;
     let by = carried.as_ref().map_or(By::Body, |carried| carried.by);
-    let refresh_token = carried.as_ref().map(|carried| carried.text.as_str());
-    let engine = &context.app.engine;
-    let passwords = (current, new);
-    let pair = engine
-        .accounts()
-        .change_password(&context.served.client, &caller, passwords, refresh_token, &requester)
-        .await;
-    let pair = pair.map_err(|error| context.naming(Input::NewPassword, error))?;
+    let request = PasswordChangeRequest {
+        current,
+        new,
+        refresh_token: carried.as_ref().map(|carried| carried.text.as_str()),
+        retry_id: request::retry_id(&parts.headers)?,
+    };
+    let (client, accounts) = (&context.served.client, context.app.engine.accounts());
+    let answered_before = match (&call.caller, request::bearer(&parts.headers)) {
+        (None, Some(bearer)) => accounts.change_password_again(client, bearer, request, &requester).await?,
+        _ => None,
+    };
+    let pair = match (answered_before, call.caller) {
+        (Some(pair), _) => pair,
+        (None, caller) => {
+            let caller = match caller {
+                Some(caller) => caller,
+                None => context.caller(parts).await?,
+            };
+            let pair = accounts.change_password(client, &caller, request, &requester).await;
+            pair.map_err(|error| context.naming(Input::NewPassword, error))?
+        }
+    };
     let account = context.account_if_told(pair.account).await?;
     Ok(context.token_pair(&pair, by, account.as_ref()))
 }

@@ -31,6 +31,10 @@ pub(crate) const SPEC: Spec = Spec {
         "too_many_retries",
     ],
     is_rotation: true,
+    retry_id: Some(
+        "A retry id of the client's choice: a refresh repeated with the same one gets the same answer, however late.",
+    ),
+    unavailable: "the service cannot answer just now; try again in a second, with the same token",
     ..Spec::named("refresh", "Turn the session: a new token pair for a refresh token")
 };
 

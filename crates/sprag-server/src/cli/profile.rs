@@ -53,7 +53,7 @@ pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
             let text = if *resolved { profile::resolved(&file, &text)? } else { text };
             say(text.trim_end())?;
         }
-        Command::Refusals => say(refusals_reference().trim_end())?,
+        Command::Refusals => say(refusals_reference(profile::Action::ALL).trim_end())?,
     }
     Ok(ExitCode::SUCCESS)
 }

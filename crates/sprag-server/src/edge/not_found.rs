@@ -28,7 +28,7 @@ impl NotFound {
         // Where there is one profile only, nobody else is asked.
         let only = if self.0.len() == 1 { self.0.first() } else { None };
         match nearest.or(only) {
-            Some((_, shape)) => response::refused(shape, Problem::NotFound, false),
+            Some((_, shape)) => response::refused(shape, Problem::NotFound),
             None => response::plainly_refused(Problem::NotFound),
         }
     }

@@ -75,6 +75,12 @@ impl Problem {
         matches!(self, Self::Engine(Error::Refused(TokenInvalid | TokenExpired | SessionEnded(_))))
     }
 
+    /// Whether an access token stands in the way that was good once.
+    pub(crate) fn is_of_the_past(&self) -> bool {
+        use Refusal::{SessionEnded, TokenExpired};
+        matches!(self, Self::Engine(Error::Refused(TokenExpired | SessionEnded(_))))
+    }
+
     /// What is said of it. Faults are logged here, once, where they are answered; the client learns no detail.
     pub(crate) fn answer(self) -> Answer {
         match self {

@@ -7,8 +7,10 @@ use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 
+use sprag::error::refusals::UNAVAILABLE;
+
 use super::refusal::{Answer, AtFault, Problem};
-use crate::profile::{FieldAtFault, RefusalShape};
+use crate::profile::{Action, FieldAtFault, RefusalShape};
 
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -16,21 +18,33 @@ pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 /// (RFC 6749 section 5.1).
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// A refusal or a failure in the shape of the profile.
-pub(crate) fn refused(shape: &RefusalShape, problem: Problem, asks_for_bearer: bool) -> Response {
-    let answer = problem.answer();
+/// A refusal or a failure in the shape of the profile, before any action is asked.
+pub(crate) fn refused(shape: &RefusalShape, problem: Problem) -> Response {
+    write(shape, &problem.answer(), false)
+}
+
+/// A refusal or a failure of an action, in the shape of the profile.
+pub(crate) fn refused_by(action: Action, shape: &RefusalShape, problem: Problem) -> Response {
+    let mut answer = problem.answer();
+    if answer.code == UNAVAILABLE.name {
+        answer.message = action.unavailable().into();
+    }
+    write(shape, &answer, action.asks_for_bearer())
+}
+
+fn write(shape: &RefusalShape, answer: &Answer, asks_for_bearer: bool) -> Response {
     let mut body = Vec::with_capacity(256);
     let fields: Vec<FieldAtFault<'_>> = answer.fields.iter().map(AtFault::told).collect();
     let status = shape.write(answer.code, &answer.message, answer.cause, &fields, &mut body);
     let content_type = HeaderValue::from_str(&shape.content_type).unwrap_or(JSON);
     let mut response = with_body(status, content_type, body);
-    add_headers(&mut response, &answer, asks_for_bearer);
+    add_headers(&mut response, answer, asks_for_bearer);
     response
 }
 
 /// A refusal or a failure where no profile is concerned.
 pub(crate) fn plainly_refused(problem: Problem) -> Response {
-    refused(&RefusalShape::default(), problem, false)
+    refused(&RefusalShape::default(), problem)
 }
 
 fn add_headers(response: &mut Response, answer: &Answer, asks_for_bearer: bool) {

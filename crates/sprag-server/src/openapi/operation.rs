@@ -7,7 +7,7 @@ use super::security::{security, takes_bearer_instead, takes_cookie};
 use super::{example, refusals, schema};
 use crate::profile::{Answer, Fact, Input, Needs, Node, Profile, Route, Transport};
 
-/// What a refresh may say of itself in a header: 1 to 255 visible characters, and blanks between them.
+/// What a request may say of itself in a header: 1 to 255 visible characters, and blanks between them.
 const ID_PATTERN: &str = "^[!-~]([ -~]{0,253}[!-~])?$";
 
 /// Describes the profile's route number `at`; `ids` are those of its routes.
@@ -43,9 +43,7 @@ fn parameters(route: &Route) -> Vec<Value> {
         parameters.push(json!({ "name": name, "in": "header", "schema": schema,
             "description": description, "example": example }));
     };
-    if route.action.is_rotation() {
-        let about = "A retry id of the client's choice: a refresh repeated with the same one gets the same answer, \
-                     however late.";
+    if let Some(about) = route.action.retry_id() {
         header("Idempotency-Key", "one-example-of-a-retry-id", about);
     }
     if !route.action.only_reads() {

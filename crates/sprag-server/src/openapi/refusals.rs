@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use sprag::Refusal;
-use sprag::error::refusals::{FIELD_INVALID, FIELD_MISSING, SESSION_ENDED};
+use sprag::error::refusals::{FIELD_INVALID, FIELD_MISSING, SESSION_ENDED, UNAVAILABLE};
 use sprag::session::EndCause;
 
 use super::names::refusal_schema;
@@ -41,9 +41,12 @@ pub(super) fn responses(profile: &Profile, route: &Route) -> Map<String, Value> 
         by_status.entry(profile.wire.refusal.status(code).as_u16()).or_default().push(code);
     }
     let schema = refusal_schema(profile);
-    let field = |code: &str| example::field_at_fault(route, code);
+    let case = |code: &str| Case {
+        field: example::field_at_fault(route, code),
+        sentence: (code == UNAVAILABLE.name).then_some(route.action.unavailable()),
+    };
     let response = |(status, codes): (u16, Vec<&str>)| {
-        let mut response = self::response(&profile.wire.refusal, &schema, &codes, &field);
+        let mut response = self::response(&profile.wire.refusal, &schema, &codes, &case);
         if status == 401 && route.action.asks_for_bearer() {
             response["headers"] = json!({ "WWW-Authenticate": challenge() });
         }
@@ -54,19 +57,28 @@ pub(super) fn responses(profile: &Profile, route: &Route) -> Map<String, Value> 
     responses
 }
 
-/// One response for several codes, with an example for each; `field` says which field is at fault.
+/// What is known of a refusal at one route, beside its code.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Case<'a> {
+    /// The field at fault.
+    field: Option<&'a str>,
+    /// What a person is told there, if not what the table says.
+    sentence: Option<&'static str>,
+}
+
+/// One response for several codes, with an example for each.
 pub(super) fn response<'a>(
     shape: &RefusalShape,
     schema: &str,
     codes: &[&str],
-    field: &dyn Fn(&str) -> Option<&'a str>,
+    case: &dyn Fn(&str) -> Case<'a>,
 ) -> Value {
     let mut examples = Map::new();
     let mut whens = Vec::new();
     let mut headers = Map::new();
     for code in CODES.iter().filter(|code| codes.contains(&code.name)) {
         whens.push(code.when);
-        let value = example(shape, code.name, field(code.name));
+        let value = example(shape, code.name, case(code.name));
         examples.insert(code.name.to_owned(), json!({ "summary": code.when, "value": value }));
         if let Some((name, header)) = header(code.name) {
             headers.insert(name.to_owned(), header);
@@ -147,14 +159,14 @@ fn codes(profile: &Profile, route: &Route) -> Vec<&'static str> {
     codes
 }
 
-fn example(shape: &RefusalShape, code: &str, field: Option<&str>) -> Value {
+fn example(shape: &RefusalShape, code: &str, Case { field, sentence }: Case<'_>) -> Value {
     let row = CODES.iter().find(|known| known.name == code);
     let cause = (code == SESSION_ENDED.name).then_some(EndCause::Logout);
     let message = match (cause, field) {
         (Some(cause), _) => Refusal::SessionEnded(Some(cause)).to_string(),
         (None, Some(field)) if code == FIELD_MISSING.name => format!("the field {field:?} is missing"),
         (None, Some(field)) if code == FIELD_INVALID.name => format!("the field {field:?} must be a text"),
-        _ => row.map_or("", |row| row.sentence).to_owned(),
+        _ => sentence.or(row.map(|row| row.sentence)).unwrap_or_default().to_owned(),
     };
     let mut out = Vec::new();
     let field = field.map(|name| FieldAtFault { name, code, message: &message });

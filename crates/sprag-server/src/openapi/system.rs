@@ -97,7 +97,8 @@ fn describe(fixed: &Fixed) -> Value {
         refusals.push(("500", "internal"));
     }
     for (status, code) in refusals {
-        let refusal = refusals::response(&RefusalShape::default(), PROBLEM, &[code], &|_| None);
+        let refusal =
+            refusals::response(&RefusalShape::default(), PROBLEM, &[code], &|_| refusals::Case::default());
         responses.insert(status.to_owned(), refusal);
     }
     refusals::add_bare(&mut responses);

@@ -5,6 +5,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use serde_json::Value;
+use sprag::error::refusals::UNAVAILABLE;
 
 use super::Registration;
 use super::fact::Fact;
@@ -43,8 +44,13 @@ pub(crate) struct Spec {
     pub(crate) refuses: &'static [&'static str],
     /// Whether it changes nothing, so that it may be a GET.
     pub(crate) only_reads: bool,
-    /// Whether the ratchet decides: a request may bring a retry id, and the verdict is counted.
+    /// Whether the ratchet decides, and the verdict is counted.
     pub(crate) is_rotation: bool,
+    /// What a retry id of the request is good for; nothing where it is not read.
+    pub(crate) retry_id: Option<&'static str>,
+    /// What a person is told where the store fails: whether what was asked for may have happened, and what to do. Most
+    /// actions write, and whoever hears of a failure cannot know whether it came before or after.
+    pub(crate) unavailable: &'static str,
 }
 
 impl Spec {
@@ -65,6 +71,8 @@ impl Spec {
             refuses: &[],
             only_reads: false,
             is_rotation: false,
+            retry_id: None,
+            unavailable: UNAVAILABLE.sentence,
         }
     }
 }
@@ -76,6 +84,8 @@ pub enum Needs {
     Nothing,
     /// An access token.
     AccessToken,
+    /// An access token; with a retry id also one that is good no longer, for the request may have been carried out already.
+    AccessTokenOrRepeat,
     /// An access token; beside one that no longer says whose it is, the refresh token in the cookie does.
     AccessTokenOrCookie,
     /// The access token of an administrator.
@@ -173,7 +183,13 @@ impl Action {
     /// Whether it needs an access token, whatever the profile says of who may register.
     #[must_use]
     pub fn needs_access_token(self) -> bool {
-        matches!(self.0.needs, Needs::AccessToken | Needs::AccessTokenOrCookie | Needs::Administrator)
+        matches!(
+            self.0.needs,
+            Needs::AccessToken
+                | Needs::AccessTokenOrRepeat
+                | Needs::AccessTokenOrCookie
+                | Needs::Administrator
+        )
     }
 
     /// Whether it needs an access token on some profile, so that a 401 asks for one.
@@ -258,10 +274,22 @@ impl Action {
         self.0.refuses
     }
 
-    /// Whether the ratchet decides: a request may bring a retry id, and the verdict is counted.
+    /// Whether the ratchet decides, and the verdict is counted.
     #[must_use]
     pub const fn is_rotation(self) -> bool {
         self.0.is_rotation
+    }
+
+    /// What a retry id of the request is good for, if it is read.
+    #[must_use]
+    pub const fn retry_id(self) -> Option<&'static str> {
+        self.0.retry_id
+    }
+
+    /// What a person is told where the store fails.
+    #[must_use]
+    pub const fn unavailable(self) -> &'static str {
+        self.0.unavailable
     }
 
     pub(super) const fn rules(self) -> &'static [Rule] {

@@ -4,15 +4,21 @@ use std::fmt::Write as _;
 
 use sprag::error::CODES;
 
-/// The reference of refusals, whole.
+use super::Action;
+
+/// The reference of refusals, whole: of all calls, and what `actions` say where the store fails.
 #[must_use]
-pub fn refusals_reference() -> String {
+pub fn refusals_reference(actions: &[Action]) -> String {
     let mut rows = CODES.to_vec();
     rows.sort_by_key(|row| row.status);
     let mut reference = String::from(HEAD);
+    // Writing to a String cannot fail.
     for row in rows {
-        // Writing to a String cannot fail.
         let _ = writeln!(reference, "| `{}` | {} | {} | {} |", row.name, row.status, row.when, row.event);
+    }
+    reference += UNANSWERED;
+    for action in actions {
+        let _ = writeln!(reference, "| `{}` | {} |", action.name(), action.unavailable());
     }
     reference + TAIL
 }
@@ -45,13 +51,26 @@ token of a session that has ended, so it tells a stranger nothing.
 
 - 401 on an API call: refresh once, then repeat the call.
 - 401 on a refresh: log in again. A cookie is not cleared by a refusal; a dead one does no harm.
-- 503: try again after `Retry-After` seconds, **with the same token**. Nothing has ended.
+- 503 on a refresh: try again after `Retry-After` seconds, **with the same token**. Whether the session rotated or not, the
+  answer is the one that was missed.
+- 503 on another call: what was asked for may have happened. [What to do then](#unavailable) depends on the call.
 - Anything else in the 400s: mend the request; repeating it changes nothing.
 
 ## Codes
 
 | code | status | when | event |
 | --- | --- | --- | --- |
+";
+
+const UNANSWERED: &str = "
+## Unavailable
+
+`unavailable` means that the store failed, and whoever hears it cannot know when: before anything was written, or after it was
+committed, when only the answer was lost. `busy` means that nothing was done. Nothing is acknowledged by either. Each call says
+what that leaves, in the sentence of its answer; a profile that words `unavailable` itself says its own instead.
+
+| call | what it says |
+| --- | --- |
 ";
 
 const TAIL: &str = "

@@ -9,6 +9,7 @@ mod flood;
 mod hostile;
 mod kill;
 mod outages;
+mod passwords;
 mod secrecy;
 mod startup;
 mod stop;

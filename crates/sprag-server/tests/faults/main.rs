@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod away;
+mod changes;
 mod clocks;
 mod crash;
 mod crowd;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         failover::t12_what_an_asynchronous_failover_lost_is_noticed_and_ends_nobody,
         failover::t11_a_restored_backup_is_noticed_and_ends_nobody,
         held::f6_one_connection_and_a_held_account_keep_no_refresh_waiting,
+        changes::a_change_of_password_that_was_put_off_is_answered_when_it_comes_again,
         away::who_was_put_off_while_the_database_was_away_is_no_thief_when_it_is_back,
         clocks::a_clock_of_the_database_that_jumps_ends_nobody_and_is_noticed,
         clocks::t14_f12_nodes_with_wrong_clocks_agree_with_the_database,

@@ -7,6 +7,7 @@ mod first_start;
 mod keys;
 mod kill;
 mod outages;
+mod passwords;
 mod races;
 mod rolling;
 mod schema;

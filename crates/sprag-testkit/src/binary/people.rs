@@ -47,6 +47,12 @@ pub fn logout(token: &str) -> Request {
     Request::post(LOGOUT, &json!({ "refresh_token": token }))
 }
 
+/// A change of the password to another one, with the refresh token and a retry id, as a careful client asks for it.
+pub fn change_password(pair: &Pair, current: &str, new: &str) -> Request {
+    let body = json!({ "current_password": current, "new_password": new, "refresh_token": pair.refresh });
+    Request::post("/api/v1/auth/password", &body).bearer(&pair.access).header("Idempotency-Key", "change-1")
+}
+
 pub fn me(access: &str) -> Request {
     Request::get(ME).bearer(access)
 }

@@ -5,15 +5,25 @@
 
 use std::time::Instant;
 
-use super::{Authenticated, Authn};
-use crate::account::Name;
+use super::{Authenticated, Authn, Proof};
+use crate::account::{Account, Name};
 use crate::audit::{EventKind, NOBODY};
 use crate::error::{Error, Refusal};
-use crate::password::{Match, Password};
+use crate::password::{Compared, Match, Password};
 use crate::prefix::Prefix;
 use crate::requester::Requester;
 use crate::session::{AccountId, Methods};
-use crate::store::{Commit, Expect, Step, Was};
+use crate::store::{Commit, Credential, Expect, Step, Was};
+
+/// What the journal says of who may not log in though the password is right.
+pub(super) const DISABLED: &str = "the account is disabled";
+
+/// Another password than the account's, which nobody has been told yet.
+pub(crate) struct Wrong {
+    account: AccountId,
+    came: Instant,
+    compared: Compared,
+}
 
 impl Authn<'_> {
     /// Says who knows the password of the account that a user name or e-mail address leads to, both as typed.
@@ -47,37 +57,58 @@ impl Authn<'_> {
         };
         let account = credential.account;
         if account.disabled_at.is_some() {
-            self.note_failure(account.id, requester, "the account is disabled").await?;
+            self.note_failure(account.id, requester, DISABLED).await?;
             self.hasher.wait_to_refuse(came, &compared, self.random).await;
             return Err(Refusal::AccountDisabled.into());
         }
-        if let Some(old) = credential.password_hash.filter(|_| matched == Match::Outdated) {
-            self.renew(account.id, password, old, from).await;
+        let hash = credential.password_hash;
+        if let Some(old) = hash.clone().filter(|_| matched == Match::Outdated) {
+            self.renew(account.id, password.clone(), old, from).await;
         }
-        Ok(Authenticated { account, methods: Methods::PASSWORD, at: self.clock.now() })
+        Ok(self.by_password(account, password, hash))
     }
 
-    /// Says that whoever uses a session of this account knows its password too.
+    /// Says that whoever uses a session of this account knows its password too, or that what they typed is another one.
     ///
     /// # Errors
-    /// [`Refusal::CurrentPasswordWrong`], [`Refusal::AccountUnknown`]; a [`Fault`](crate::Fault).
-    pub(crate) async fn current_password(
+    /// [`Refusal::AccountUnknown`]; a [`Fault`](crate::Fault).
+    pub(crate) async fn password_of(
         &self,
         account: AccountId,
-        current: Password,
+        password: Password,
         requester: &Requester,
-    ) -> Result<Authenticated, Error> {
-        let (came, from) = (Instant::now(), requester.prefix());
+    ) -> Result<Result<Authenticated, Wrong>, Error> {
         let credential = self.store.credential_of(account).await?.ok_or(Refusal::AccountUnknown)?;
-        let compared = self.hasher.verify_from(from, current, credential.password_hash).await?;
+        self.compare(credential, password, requester).await
+    }
+
+    /// Compares a password with an account's.
+    pub(super) async fn compare(
+        &self,
+        credential: Credential,
+        password: Password,
+        requester: &Requester,
+    ) -> Result<Result<Authenticated, Wrong>, Error> {
+        let came = Instant::now();
+        let Credential { account, password_hash: hash } = credential;
+        let compared = self.hasher.verify_from(requester.prefix(), password.clone(), hash.clone()).await?;
         if compared.outcome == Match::No {
-            let why = "the current password, asked for to change it, was wrong";
-            self.note_failure(account, requester, why).await?;
-            self.hasher.wait_to_refuse(came, &compared, self.random).await;
-            return Err(Refusal::CurrentPasswordWrong.into());
+            return Ok(Err(Wrong { account: account.id, came, compared }));
         }
-        let (account, at) = (credential.account, self.clock.now());
-        Ok(Authenticated { account, methods: Methods::PASSWORD, at })
+        Ok(Ok(self.by_password(account, password, hash)))
+    }
+
+    /// Notes in the journal that a password was wrong, and waits until the moment at which that may be told.
+    pub(crate) async fn refuse(&self, wrong: Wrong, why: &str, requester: &Requester) -> Result<(), Error> {
+        self.note_failure(wrong.account, requester, why).await?;
+        self.hasher.wait_to_refuse(wrong.came, &wrong.compared, self.random).await;
+        Ok(())
+    }
+
+    /// Whoever typed the password that this hash is of.
+    fn by_password(&self, account: Account, password: Password, hash: Option<String>) -> Authenticated {
+        let proof = Proof { password: Some(password), hash };
+        Authenticated { account, methods: Methods::PASSWORD, at: self.clock.now(), proof }
     }
 
     /// Hashes a password anew with today's parameters. If that fails, the next log-in tries again.
@@ -96,7 +127,12 @@ impl Authn<'_> {
         }
     }
 
-    async fn note_failure(&self, account: AccountId, requester: &Requester, why: &str) -> Result<(), Error> {
+    pub(super) async fn note_failure(
+        &self,
+        account: AccountId,
+        requester: &Requester,
+        why: &str,
+    ) -> Result<(), Error> {
         let (kind, now) = (EventKind::LoginFailed, self.clock.now());
         let event = requester.event_of_account(account, kind, now, Some(why.to_owned()));
         Ok(self.store.record(event).await?)

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
 use crate::password::Password;
 use crate::random;
-use crate::session::{AccountId, Methods, ProfileId};
+use crate::session::{AccountId, ProfileId};
 
 /// An account to be made.
 #[derive(Clone, Copy, Debug, Default)]
@@ -73,21 +73,32 @@ impl Accounts<'_> {
     /// # Errors
     /// [`Refusal::NameInvalid`], [`Refusal::PasswordRejected`] or [`Refusal::NameTaken`]; a [`Fault`].
     pub async fn create(&self, user: NewUser<'_>, requester: &Requester) -> Result<Account, Error> {
+        self.make(user, requester).await.map(|(account, _)| account)
+    }
+
+    /// Makes an account, and gives its password, if it has one, with the hash that it is kept as.
+    async fn make(
+        &self,
+        user: NewUser<'_>,
+        requester: &Requester,
+    ) -> Result<(Account, Option<(Password, String)>), Error> {
         let Self(engine) = self;
         let names = user.names()?;
-        let password_hash = match user.password {
+        let password = match user.password {
             Some(password) => {
                 let (password, from) = (Password::chosen(password)?, requester.prefix());
-                Some(engine.hasher.hash_from(from, password, engine.random.as_ref()).await?)
+                let hash = engine.hasher.hash_from(from, password.clone(), engine.random.as_ref()).await?;
+                Some((password, hash))
             }
             None => None,
         };
         let now = engine.now();
         let account = user.account(AccountId(random::id(engine.random.as_ref(), now)), now)?;
         let event = requester.event_of_account(account.id, EventKind::AccountCreated, now, None);
+        let password_hash = password.as_ref().map(|(_, hash)| hash.clone());
         let new = NewAccount { account: account.clone(), names, password_hash, event };
         if NewAccount::is_made(engine.store.commit(new.commit()).await?)? {
-            Ok(account)
+            Ok((account, password))
         } else {
             Err(Refusal::NameTaken.into())
         }
@@ -99,8 +110,8 @@ impl Accounts<'_> {
     /// # Errors
     /// As [`create`](Self::create).
     pub async fn sign_up(&self, user: NewUser<'_>, requester: &Requester) -> Result<Authenticated, Error> {
-        let methods = if user.password.is_some() { Methods::PASSWORD } else { Methods::NONE };
-        Ok(Authenticated::by_sign_up(self.create(user, requester).await?, methods))
+        let (account, password) = self.make(user, requester).await?;
+        Ok(Authenticated::by_sign_up(account, password))
     }
 
     /// The account of one of your own users, known by the key that your application has for them; made where there is none

@@ -40,8 +40,15 @@ impl Tokens<'_> {
     /// where it is none of ours.
     #[must_use]
     pub fn account_named(&self, client: &ClientPolicy, bearer: &str) -> Option<AccountId> {
-        let Self(engine) = self;
-        let named = access::genuine(bearer, &engine.keys.load(), engine.expected(client), engine.now());
-        named.ok().filter(|token| token.client_id == client.client_id).map(|token| token.subject)
+        self.0.session_named(client, bearer).map(|key| key.account)
+    }
+}
+
+impl Engine {
+    /// The session that an access token of this profile names, also where it has expired or that session is over.
+    pub(super) fn session_named(&self, client: &ClientPolicy, bearer: &str) -> Option<SessionKey> {
+        let named = access::genuine(bearer, &self.keys.load(), self.expected(client), self.now());
+        let named = named.ok().filter(|token| token.client_id == client.client_id);
+        named.map(|token| SessionKey { account: token.subject, session: token.session })
     }
 }

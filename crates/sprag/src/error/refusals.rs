@@ -174,12 +174,12 @@ table! {
     /// The store fails.
     UNAVAILABLE: "unavailable", 503,
         "the service cannot answer just now; try again in a second, with the same token",
-        "The store fails, is full or too slow; nothing was acknowledged, nothing ended; come back after `Retry-After`",
+        "The store fails, is full or too slow; what was asked for may have happened and was not acknowledged; come back after `Retry-After`",
         "";
     /// A bounded queue is full.
     BUSY: "busy", 503,
         "too many requests of this kind at once; try again in a second",
-        "Too many passwords wait to be hashed; come back after `Retry-After`",
+        "Too many passwords wait to be hashed, and nothing was done; come back after `Retry-After`",
         "";
 }
 

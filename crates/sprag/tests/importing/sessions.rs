@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use sprag::clock::Clock as _;
 use sprag::engine::{
-    AccessTokenShape, ClientPolicy, Imported, ImportedSession, Limits, NewUser, OpenRequest, RefreshRequest,
+    AccessTokenShape, ClientPolicy, Imported, ImportedSession, Limits, NewUser, OpenRequest,
+    PasswordChangeRequest, RefreshRequest,
 };
 use sprag::keys::{Algorithm, KeyRing};
 use sprag::policy::Retry;
@@ -133,13 +134,10 @@ async fn t22_a_password_change_ends_imported_sessions_too() {
     moved.session(|_| {}).await;
     let pair = moved.log_in().await.expect("logged in");
     let caller = moved.engine.authenticate(&moved.client, &pair.access_token).await.expect("known");
-    let passwords = (PASSWORD, "another horse battery");
-    moved
-        .engine
-        .accounts()
-        .change_password(&moved.client, &caller, passwords, None, &somebody())
-        .await
-        .expect("changed");
+    let new = "another horse battery";
+    let change = PasswordChangeRequest { current: PASSWORD, new, refresh_token: None, retry_id: None };
+    let accounts = moved.engine.accounts();
+    accounts.change_password(&moved.client, &caller, change, &somebody()).await.expect("changed");
     assert_eq!(moved.refresh(OLD).await.unwrap_err(), Refusal::SessionEnded(Some(EndCause::PasswordChanged)));
     let again = moved.session(|session| session.token = ForeignToken::hashed([5; 32])).await;
     assert!(refused(&again).contains("changed its password"), "nor does a later import bring one in");
