@@ -29,6 +29,7 @@ mod no_import;
 mod on_node;
 mod output;
 mod profile;
+mod restore;
 mod serve;
 mod session;
 mod settings;
@@ -50,11 +51,13 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the server
-    Serve,
+    Serve(serve::Args),
     /// Bring the database up to date
     Migrate(migrate::Args),
     /// Copy the SQLite database into a file, beside a running server
     Backup(backup::Args),
+    /// Put a backup in the place of the SQLite database, while no server runs
+    Restore(restore::Args),
     /// Move a whole SQLite store into the configured, empty PostgreSQL database; its sessions live on
     ImportStore(import_store::Args),
     /// Make, list, disable and enable accounts
@@ -118,13 +121,14 @@ fn name(matches: &ArgMatches) -> String {
 fn carry_out(command: Command, flags: config::Flags) -> anyhow::Result<ExitCode> {
     let sources = || Sources::from_process(flags).map_err(anyhow::Error::from);
     match command {
-        Command::Serve => {
+        Command::Serve(args) => {
             let (config, profiles) = resolve(&sources()?)?;
             logs::start(&config)?;
-            serve::run(config, profiles)
+            serve::run(&args, config, profiles)
         }
         Command::Migrate(args) => migrate::run(&args, &sources()?),
         Command::Backup(args) => backup::run(&args, &sources()?),
+        Command::Restore(args) => restore::run(&args, &sources()?),
         Command::ImportStore(args) => import_store::run(&args, &sources()?),
         Command::User(command) => user::run(command, &sources()?),
         Command::Session(command) => session::run(command, &sources()?),

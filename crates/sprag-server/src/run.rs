@@ -1,7 +1,10 @@
 //! Running a server: what a configuration comes to, where its keys and its store are, and what it does by itself.
 
+pub mod accepted;
 pub mod database;
+pub mod high_water;
 pub mod jobs;
+pub mod keeper;
 pub mod logs;
 pub mod node;
 pub mod ring_file;

@@ -176,6 +176,12 @@ event_kinds! {
     ClockBelieved = "clock_believed",
     /// A clock that had jumped was taken for want of another.
     ClockTaken = "clock_taken",
+    /// The store is behind what was last seen of it: it went back.
+    StoreWentBack = "store_went_back",
+    /// A backup was put in place of the store.
+    StoreRestored = "store_restored",
+    /// An operator accepted that the store went back.
+    StoreAccepted = "store_accepted",
 }
 
 impl EventKind {
@@ -196,7 +202,9 @@ impl Event {
                 | EventKind::AheadAdopted
                 | EventKind::Lockstep
                 | EventKind::Contested
-                | EventKind::ClockTaken,
+                | EventKind::ClockTaken
+                | EventKind::StoreWentBack
+                | EventKind::StoreRestored,
                 _,
             )
             | (EventKind::SessionEnded, Some(EndCause::Reuse | EndCause::Lockstep | EndCause::Ahead)) => {
@@ -207,7 +215,8 @@ impl Event {
                 | EventKind::LateTwin
                 | EventKind::LoginFailed
                 | EventKind::ClockJumped
-                | EventKind::ClockBelieved,
+                | EventKind::ClockBelieved
+                | EventKind::StoreAccepted,
                 _,
             ) => Severity::Warning,
             _ => Severity::Notice,

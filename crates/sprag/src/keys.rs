@@ -274,6 +274,23 @@ impl KeyRing {
         key.is_some_and(|key| hmac::verify(&key.audit, bytes, tag).is_ok())
     }
 
+    /// Tags what was last seen of a store with the signing refresh key; returns that key's fingerprint too.
+    #[must_use]
+    pub fn high_water_tag(&self, now: Timestamp, bytes: &[u8]) -> (Fingerprint, [u8; 32]) {
+        let key = self.signing_refresh(now);
+        let mut tag = [0; 32];
+        tag.copy_from_slice(hmac::sign(&key.high_water, bytes).as_ref());
+        (key.fingerprint, tag)
+    }
+
+    /// Whether `tag` is what [`high_water_tag`](Self::high_water_tag) makes of `bytes` with that key, retired or not; `None`
+    /// where the ring does not have it.
+    #[must_use]
+    pub fn high_water_verify(&self, key: Fingerprint, bytes: &[u8], tag: &[u8]) -> Option<bool> {
+        let key = self.refresh.iter().find(|known| known.fingerprint == key)?;
+        Some(hmac::verify(&key.high_water, bytes, tag).is_ok())
+    }
+
     pub(crate) fn signing_refresh(&self, now: Timestamp) -> &RefreshKey {
         signing(&self.refresh, now)
     }

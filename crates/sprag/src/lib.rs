@@ -23,6 +23,7 @@ pub mod checkpoints;
 pub mod clock;
 pub mod engine;
 pub mod error;
+pub mod high_water;
 pub mod keys;
 pub mod outages;
 pub mod password;

@@ -10,10 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 use crate::audit::{Checkpoint, Entry, Event, Head};
 use crate::clock::{Clock, Timestamp};
 use crate::error::Fault;
+use crate::high_water::Progress;
 use crate::keys::Fingerprint;
 use crate::outages::{Marked, Marking};
 use crate::ratchet::{Retried, Rotation, SessionState};
@@ -50,6 +52,38 @@ pub trait Store: Sessions + Commits + Queries + Journal + Rings + Marks {
     /// The clock that everyone who works on the store goes by: one that all of them share, or verdicts would depend on
     /// whose clock is fast.
     fn clock(&self) -> Arc<dyn Clock>;
+
+    /// Follows how far the store has come, as it is published after each commit or, at the latest, when
+    /// [`count_commits`](Self::count_commits) is called; never ahead of what is durable. `None` in a store that does not
+    /// outlive its process.
+    fn progress(&self) -> Option<watch::Receiver<Progress>> {
+        None
+    }
+
+    /// Counts what was committed here since this was last called, where that is not done with each commit.
+    ///
+    /// # Errors
+    /// A [`Fault`]; then what was committed is counted the next time.
+    async fn count_commits(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    /// How far the store has come at this moment, read from it anew.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    async fn read_progress(&self) -> Result<Option<Progress>, Fault> {
+        Ok(None)
+    }
+
+    /// Lets the store count on beyond `seen`, and remember since when somebody should be told that it went back: a store that
+    /// went back, or one that somebody accepts as it is.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    async fn count_on(&self, _seen: u64, _went_back_at: Option<Timestamp>) -> Result<(), Fault> {
+        Ok(())
+    }
 }
 
 /// Sessions as a refresh and the sweep see them: one row each, found by its key.

@@ -52,6 +52,10 @@ const COLD: &[&str] = &[
     "FORGET_MARK",
     "NOTE_OUTAGE",
     "FORGET_OUTAGES",
+    // How far the store has come: once a second beside the refreshes, and for whoever asks whether the store is ready.
+    "POSITION",
+    "COUNT",
+    "COUNT_ON",
     // The move of a whole store.
     "UNHURRIED",
 ];

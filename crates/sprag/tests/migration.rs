@@ -136,7 +136,10 @@ async fn a_sqlite_file_of_the_version_before_goes_on() {
     drop(connection);
 
     let applied = SqliteStore::migrate(&path).expect("migrate");
-    assert_eq!(applied.iter().map(|migrated| migrated.version).collect::<Vec<_>>(), [BEFORE + 1, BEFORE + 2]);
+    assert_eq!(
+        applied.iter().map(|migrated| migrated.version).collect::<Vec<_>>(),
+        [BEFORE + 1, BEFORE + 2, BEFORE + 3]
+    );
     goes_on_as_it_should(&SqliteStore::open(&path, Settings::default()).expect("open")).await;
 }
 
@@ -160,6 +163,9 @@ async fn a_postgresql_database_of_the_version_before_goes_on() {
     database.psql(&rows(|hex| format!("decode('{hex}', 'hex')"), id, ["false", "true"]));
 
     let applied = PostgresStore::migrate(&settings(&database.url())).await.expect("migrate");
-    assert_eq!(applied.iter().map(|migrated| migrated.version).collect::<Vec<_>>(), [BEFORE + 1, BEFORE + 2]);
+    assert_eq!(
+        applied.iter().map(|migrated| migrated.version).collect::<Vec<_>>(),
+        [BEFORE + 1, BEFORE + 2, BEFORE + 3]
+    );
     goes_on_as_it_should(&PostgresStore::open(settings(&database.url())).await.expect("open")).await;
 }

@@ -5,18 +5,21 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
-use sprag::audit::Checkpoint;
+use sprag::audit::{Checkpoint, Event, EventKind};
 use sprag::checkpoints::{self, Checkpointing, Finding, Report};
 
-use super::on_node::{Opens, on_node};
+use super::on_node::{Opens, on_node, requester};
 use super::output::{Progress, counted, moment, rfc3339, say, say_json};
 use crate::config::Sources;
+use crate::run::high_water::{HighWater, told};
 use crate::run::node::Node;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Go through the whole journal and name whatever was altered, removed or added
     Verify(Verify),
+    /// Accept that the store went back, so that /readyz says so no longer
+    Accept,
 }
 
 #[derive(Debug, clap::Args)]
@@ -30,19 +33,48 @@ pub(super) struct Verify {
 }
 
 pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCode> {
-    let Command::Verify(args) = command;
+    let args = match command {
+        Command::Verify(args) => args,
+        Command::Accept => return on_node(sources, Opens::Existing, accept),
+    };
     on_node(sources, Opens::Existing, async |node| {
+        let doubt =
+            HighWater::of(&node.config).doubt(&node.engine.keys(), node.engine.store().as_ref()).await?;
         let mut report = read_all(node).await?;
-        if args.checkpoint && report.is_sound() {
+        if args.checkpoint && report.is_sound() && doubt.is_none() {
             add_checkpoint(node, &mut report).await?;
         }
         if args.json {
-            say_json(&record(&report))?;
+            let mut record = record(&report);
+            record["store_went_back"] = json!(doubt.map(|doubt| doubt.to_string()));
+            say_json(&record)?;
         } else {
-            say(summary(&report))?;
+            let told = doubt.map(|doubt| format!("The database {doubt}.\n"));
+            say(told.unwrap_or_default() + &summary(&report))?;
         }
-        Ok(if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if report.is_sound() && doubt.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     })
+}
+
+/// An operator has looked at what was lost.
+async fn accept(node: &Node) -> anyhow::Result<ExitCode> {
+    let store = node.engine.store();
+    let went_back_at = store.read_progress().await?.and_then(|progress| progress.went_back_at);
+    let Some(at) = went_back_at else {
+        say("there is nothing to accept: nobody has noticed that the store went back; nothing was changed")?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let requester = requester();
+    let note = format!("that it went back was noticed at {}", moment(at));
+    let event = Event {
+        ip: requester.ip,
+        user_agent: requester.user_agent,
+        ..told(EventKind::StoreAccepted, node.engine.now(), note)
+    };
+    store.record(event).await?;
+    store.count_on(0, None).await?;
+    say("accepted: /readyz no longer says that the store went back, and the journal keeps that it did")?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn read_all(node: &Node) -> anyhow::Result<Report> {

@@ -10,7 +10,7 @@ use super::output::say;
 use crate::config::{Database, Sources};
 use crate::run::node::resolve;
 use crate::run::ring_file::RingSource;
-use crate::run::{database, logs};
+use crate::run::{database, high_water, logs};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -29,6 +29,7 @@ pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
         )
     };
     database::expect(&config)?;
+    high_water::expect_level(&config, path)?;
     SqliteStore::back_up(path, &args.file)?;
     say(format_args!(
         "{} is a backup of {}, whole and as it stood when the copy began.\n\

@@ -7,13 +7,14 @@ use std::sync::Mutex;
 use anyhow::{Context as _, bail};
 use sprag::keys::KeyRing;
 use sprag::store::postgres::import::{Counts, import};
+use sprag::store::sqlite::SqliteStore;
 
 use super::on_node::block_on;
 use super::output::{Progress, counted, say};
 use crate::config::{Config, Database, Sources};
 use crate::run::node::resolve;
 use crate::run::ring_file::RingSource;
-use crate::run::{database, logs};
+use crate::run::{database, high_water, logs};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -33,6 +34,10 @@ pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
         )
     };
     let (source, ring) = expect_ring(&config)?;
+    // What is no database at all is told below.
+    if SqliteStore::look_at_progress(&args.from).is_ok() {
+        high_water::expect_level(&config, &args.from)?;
+    }
     let progress = Mutex::new(Progress::new());
     let show = |table: &str, done: u64, total: u64| {
         if let Ok(mut progress) = progress.lock() {

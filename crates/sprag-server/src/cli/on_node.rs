@@ -8,6 +8,7 @@ use sprag::session::ShortHash;
 
 use crate::config::Sources;
 use crate::run::database;
+use crate::run::keeper::settle;
 use crate::run::logs;
 use crate::run::node::{Node, resolve};
 
@@ -35,7 +36,11 @@ where
             Opens::MayMake => Node::make(config, profiles).await?,
             Opens::Existing => Node::open(config, profiles).await?,
         };
-        work(&node).await
+        let outcome = work(&node).await;
+        if let Err(fault) = settle(&node).await {
+            tracing::warn!(%fault, "what was committed last is not counted; if it is lost, nobody is told");
+        }
+        outcome
     })
 }
 

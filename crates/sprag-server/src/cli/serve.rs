@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use crate::config::{Config, Database};
 use crate::edge::serve::{Bounds, serve};
 use crate::profile::{Input, Profile, Registration, Route, Whose};
+use crate::run::accepted::accept_older;
 use crate::run::jobs;
 use crate::run::node::Node;
 use crate::run::ring_file::RingSource;
@@ -25,11 +26,18 @@ use sprag::access::Algorithm;
 /// turn away first.
 const NOTICE: Duration = Duration::from_secs(1);
 
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct Args {
+    /// Go on, this once, with a SQLite database that has gone back behind what was last seen of it
+    #[arg(long)]
+    accept_older_store: bool,
+}
+
 /// Runs the server until it is told to stop.
 ///
 /// # Errors
 /// The address is taken, or the store, the keys or a profile cannot be used.
-pub(super) fn run(mut config: Config, profiles: Vec<Profile>) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args, mut config: Config, profiles: Vec<Profile>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.listen.threads.get())
         .thread_name("sprag")
@@ -44,6 +52,12 @@ pub(super) fn run(mut config: Config, profiles: Vec<Profile>) -> anyhow::Result<
             )
         })?;
         config.bound_to(listener.local_addr().context("could not learn the address that was bound")?);
+        if args.accept_older_store && !accept_older(&config).await? {
+            tracing::warn!(
+                "--accept-older-store is set and there is nothing to accept; start without it, or what is lost the next time is \
+                 accepted without a question"
+            );
+        }
         let node = Node::make(config, profiles).await?;
         warn_of_what_is_allowed(&node);
         serve_node(&node, listener).await

@@ -89,6 +89,13 @@ async fn readiness(app: Arc<App>) -> Response {
         body["state_regressions"] = regressions.into();
         body["detail"] = "tokens ahead of the database were presented: was a backup restored?".into();
     }
+    let progress = app.engine.store().progress().map(|progress| *progress.borrow());
+    if let Some(at) = progress.and_then(|progress| progress.went_back_at) {
+        body["store_went_back_at"] = (at.0 / 1000).into();
+        body["store"] = "it lost what had been committed before that second, by a failover or a restored backup; the journal \
+                         says more. Once that is dealt with: sprag audit accept"
+            .into();
+    }
     if let Some(doubt) = app.engine.upkeep().clock_doubt() {
         body["clock_off_by_seconds"] = (doubt.off_by / 1000).into();
         body["clock"] = "it has jumped and is not believed: the time before the jump goes on. Set it right, or confirm it \

@@ -121,6 +121,8 @@ fn ready() -> Value {
         "status": { "type": "string", "const": "ready" },
         "state_regressions": { "type": "integer", "minimum": 1, "description": regressions },
         "detail": { "type": "string", "description": "What to look at, where there is something" },
+        "store_went_back_at": { "type": "integer", "description": "When it was noticed that the store had lost what was committed, in seconds since 1970, until somebody accepts it" },
+        "store": { "type": "string", "description": "What to do about a store that went back" },
         "clock_off_by_seconds": { "type": "integer", "description": "By how much the clock has jumped, where it is not believed" },
         "clock": { "type": "string", "description": "What to do about the clock, where it is not believed" },
     });

@@ -11,6 +11,7 @@ use sprag::store::sqlite::{self, SqliteStore};
 use sprag::store::{Migrated, Store};
 
 use crate::config::{Config, Database};
+use crate::run::high_water;
 use crate::run::ring_file::{self, RingSource};
 
 /// Applies the migrations that the database lacks, and makes it where it is a file; says which it applied.
@@ -21,6 +22,7 @@ pub async fn migrate(config: &Config) -> anyhow::Result<Vec<Migrated>> {
     let applied = match &config.store.database {
         Database::Sqlite(path) => {
             refuse_lost(config, path)?;
+            high_water::expect_level(config, path)?;
             if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
                 ring_file::make_dir(folder)?;
             }
@@ -59,10 +61,23 @@ fn refuse_lost(config: &Config, path: &Path) -> anyhow::Result<()> {
 /// It cannot be reached, is not migrated or is from a newer build, or does not keep what it acknowledges.
 pub async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     let opened = match &config.store.database {
-        Database::Sqlite(path) => SqliteStore::open(path, sqlite::Settings::default()).map(shared),
+        Database::Sqlite(path) => {
+            high_water::expect_level(config, path)?;
+            SqliteStore::open(path, sqlite::Settings::default()).map(shared)
+        }
         Database::Postgres(server) => PostgresStore::open(settings(config, server)).await.map(shared),
     };
     opened.with_context(|| format!("could not open the database {}", shown(config)))
+}
+
+/// Opens a SQLite file that went back, which is bound to be accepted.
+///
+/// # Errors
+/// It cannot be opened, or is from a newer build.
+pub fn open_doubtful(path: &Path) -> anyhow::Result<Arc<dyn Store>> {
+    let opened =
+        SqliteStore::migrate(path).and_then(|_| SqliteStore::open(path, sqlite::Settings::default()));
+    opened.map(shared).with_context(|| format!("could not open the database {}", path.display()))
 }
 
 fn shared(store: impl Store + 'static) -> Arc<dyn Store> {

@@ -11,6 +11,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::config::Config;
 use crate::metrics::Metrics;
+use crate::run::keeper::{Keeper, settle};
 use crate::run::node::Node;
 use crate::run::ring_file::{self, RingSource, Stamp};
 use sprag::checkpoints::Checkpointing;
@@ -48,7 +49,9 @@ trait Work: Send {
 /// ([`leave`]).
 pub fn start(node: &Node) -> JoinSet<()> {
     node.engine.upkeep().serve_at(&node.place());
-    jobs(node).into_iter().map(Job::repeat).collect()
+    let mut jobs: JoinSet<()> = jobs(node).into_iter().map(Job::repeat).collect();
+    jobs.spawn(Keeper::of(node).keep());
+    jobs
 }
 
 /// Removes the node's mark of life, once nobody is served any more.
@@ -58,6 +61,9 @@ pub async fn leave(node: &Node) {
             %fault,
             "the node's mark of life could not be removed; the time until somebody serves again counts as an outage"
         );
+    }
+    if let Err(fault) = settle(node).await {
+        tracing::warn!(%fault, "what was committed last is not counted; if it is lost, nobody is told");
     }
 }
 

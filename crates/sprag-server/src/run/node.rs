@@ -17,6 +17,7 @@ use crate::http::{self, App, Mount};
 use crate::metrics::Metrics;
 use crate::profile::{self, Profile};
 use crate::run::database;
+use crate::run::high_water::HighWater;
 use crate::run::ring_file::RingSource;
 
 /// One server, or one command beside it: everything it needs to work on a store.
@@ -34,6 +35,10 @@ pub struct Node {
     pub ring: RingSource,
     /// Whether they were made at this start, as there were none.
     pub has_new_ring: bool,
+    /// Where it keeps what it last saw of the store; `None` where it cannot.
+    pub high_water: Option<HighWater>,
+    /// How far the store had come when it was opened.
+    pub opened_at: u64,
 }
 
 impl Node {
@@ -50,11 +55,14 @@ impl Node {
         }
         database::migrate(&config).await?;
         let store = database::open(&config).await?;
+        let high_water = HighWater::of(&config);
+        let known = high_water.look(store.as_ref()).await?;
         if has_new_ring {
             expect_nobody(&ring, &config, store.as_ref()).await?;
         }
         let keys = ring.load(&config, &SystemRandom::default(), store.clock().now())?;
         expect_kinship(&ring, &keys, &config, store.as_ref()).await?;
+        let is_kept = high_water.begin(&config, &keys, store.as_ref(), known).await?;
         if let (true, RingSource::File(path), Database::Postgres(_)) =
             (has_new_ring, &ring, &config.store.database)
         {
@@ -64,7 +72,8 @@ impl Node {
                  directory, mode 0600, or set SPRAG_KEY_RING there to its text"
             );
         }
-        Self::join(config, profiles, keys, store, has_new_ring)
+        let node = Self::join(config, profiles, keys, store, has_new_ring)?;
+        Ok(Self { high_water: is_kept.then_some(high_water), ..node })
     }
 
     /// Opens store and keys for a command beside the server: what it finds stays as it is.
@@ -85,11 +94,15 @@ impl Node {
         has_new_ring: bool,
     ) -> anyhow::Result<Self> {
         let ring = RingSource::of(&config);
+        // A command makes no folder for it.
+        let high_water = config.store.data_dir.is_dir().then(|| HighWater::of(&config));
+        let opened_at = store.progress().map_or(0, |progress| progress.borrow().position);
         let hasher = Hasher::start(config.passwords.hash_threads.get(), config.passwords.hash_queue.get())?;
         let limits = Limits { sessions_per_account: config.sessions.per_account.get() };
         let engine = Engine::builder(store).keys(keys).hasher(hasher).limits(limits);
         let engine = engine.issuer(config.issuer()).audience(config.tokens.audience.clone()).build()?;
-        Ok(Self { config, profiles, metrics: Arc::default(), engine: Arc::new(engine), ring, has_new_ring })
+        let (metrics, engine) = (Arc::default(), Arc::new(engine));
+        Ok(Self { config, profiles, metrics, engine, ring, has_new_ring, high_water, opened_at })
     }
 
     /// Where it serves, as other nodes on its store tell it from themselves: whoever starts there takes its place. One file

@@ -13,6 +13,7 @@ mod passwords;
 mod secrecy;
 mod startup;
 mod stop;
+mod went_back;
 
 use sprag_testkit::binary::{bad_disk, checker, disk_state, late, load, people, random, server, token, wire};
 

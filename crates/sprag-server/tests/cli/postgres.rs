@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sprag_rig::{Database, Postgres};
 
-use crate::given::{ANNS_PASSWORD, Folder, an_empty_folder};
+use crate::given::{ANNS_PASSWORD, Folder, Server, an_empty_folder};
 
 const CREATE_ANN: [&str; 7] =
     ["user", "create", "--username", "ann", "--email", "ann@example.org", "--password-stdin"];
@@ -42,6 +42,60 @@ fn every_command_works_on_postgresql_beside_a_running_server() {
     assert_eq!(server.refresh(&pair).1["cause"], "admin");
     node.run(&["user", "disable", "ann"]).succeeds();
     node.run(&["user", "enable", "ann"]).succeeds();
+}
+
+/// What `/readyz` says of a store that went back; looked for until it is as expected.
+fn await_notice(server: &Server, is_expected: bool) {
+    let begun = std::time::Instant::now();
+    loop {
+        let (status, ready) = server.get("/readyz");
+        assert_eq!(status, 200, "a store that went back is no reason to send nothing here: {ready}");
+        if ready["store_went_back_at"].is_i64() == is_expected {
+            return;
+        }
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{ready}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_database_that_lost_commits_is_told_by_every_node_until_somebody_accepts_it() {
+    const LOSE: &str = "update store_position set position = 0";
+    let database = Postgres::shared().fresh_database();
+    let node = a_node_on(&database);
+    assert_eq!(node.run_with(ANNS_PASSWORD, &CREATE_ANN).code, 0);
+    let other = a_node_on(&database).set("SPRAG_KEY_RING", &node.read("sprag-data/keys.json"));
+    let (server, beside) = (node.serve(), other.serve());
+    await_notice(&server, false);
+    assert!(node.run(&["audit", "accept"]).succeeds().contains("nothing to accept"));
+
+    // As a failover does that loses the last of what a running node saw.
+    database.psql(LOSE);
+    server.log_in("ann", ANNS_PASSWORD, None);
+    await_notice(&server, true);
+    await_notice(&beside, true);
+    assert!(node.run(&["audit", "accept"]).succeeds().starts_with("accepted"));
+    await_notice(&server, false);
+    await_notice(&beside, false);
+    drop((server, beside));
+
+    // As a dump does that is restored while nothing runs.
+    node.run(&["audit", "verify"]).succeeds();
+    database.psql(LOSE);
+    let told = node.run(&["audit", "verify"]);
+    assert_eq!(told.code, 1);
+    assert!(told.out.contains("has gone back"), "{}", told.out);
+    assert!(node.run(&["audit", "verify", "--json"]).out.contains("store_went_back"));
+    let server = node.serve();
+    await_notice(&server, true);
+    assert_eq!(node.run(&["audit", "verify"]).code, 0, "it is journalled, and counts on");
+    let told = database.psql("select count(*) from event where kind = 'store_went_back'");
+    assert_eq!(told.trim(), "2", "each loss is told once");
+    drop(server);
+    let server = node.serve();
+    await_notice(&server, true);
+    node.run(&["audit", "accept"]).succeeds();
+    await_notice(&server, false);
 }
 
 #[test]

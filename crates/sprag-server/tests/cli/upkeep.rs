@@ -130,21 +130,84 @@ fn a_backup_made_beside_a_running_server_is_a_whole_store_that_nobody_else_may_r
     assert!(folder.run(&["backup", "copy.db"]).succeeds().contains("is a backup of"));
     let copy = folder.path("copy.db");
     assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
-    assert!(!folder.path("copy.db.part").exists(), "no draft is left over");
+    assert!(!folder.path("copy.db.sprag-part").exists(), "no draft is left over");
     let told = folder.run(&["backup", "copy.db"]).fails();
     assert!(told.contains("overwrites nothing"), "{told}");
     let (status, after) = server.refresh(&pair);
     assert_eq!(status, 200, "{after}");
+    let told = folder.run(&["restore", "copy.db"]).fails();
+    assert!(told.contains("is in use; stop the server"), "{told}");
     drop(server);
 
-    for log in ["sprag-data/sprag.db-wal", "sprag-data/sprag.db-shm"] {
-        let _ = std::fs::remove_file(folder.path(log));
-    }
-    std::fs::rename(&copy, folder.path("sprag-data/sprag.db")).unwrap();
+    let told = folder.run(&["restore", "copy.db"]).succeeds();
+    assert!(told.contains("sprag.db.replaced-1 now"), "{told}");
+    assert!(!folder.path("sprag-data/sprag.db-wal").exists(), "the log of the one before would undo it");
+    assert!(folder.path("sprag-data/sprag.db.replaced-1-wal").exists());
+    assert!(copy.exists(), "the backup stays");
     let server = folder.serve();
     let (status, after) = server.refresh(&after);
     assert_eq!(status, 200, "the session goes on from the backup: {after}");
     assert_eq!(folder.json(&["audit", "verify", "--json"])["is_intact"], json!(true));
+}
+
+#[test]
+fn a_restore_that_was_cut_short_anywhere_is_refused_or_done_and_can_be_done_again() {
+    // Which files have been moved when it ends: the log alone, or the database too.
+    for moved in [&["-wal"][..], &["-wal", ""]] {
+        let folder = a_folder_with_ann();
+        let server = folder.serve();
+        server.log_in("ann", ANNS_PASSWORD, None);
+        folder.run(&["backup", "copy.db"]).succeeds();
+        server.log_in("ann", ANNS_PASSWORD, None);
+        drop(server);
+        for suffix in moved {
+            let database = folder.path("sprag-data/sprag.db").display().to_string();
+            std::fs::rename(format!("{database}{suffix}"), format!("{database}.replaced-1{suffix}")).unwrap();
+        }
+        std::fs::write(folder.path("sprag-data/sprag.db.restoring"), "half of it").unwrap();
+        let told = folder.run(&["serve", "--listen", "127.0.0.1:0"]);
+        assert_ne!(told.code, 0, "{moved:?}: a restore that was cut short starts: {}", told.out);
+        folder.run(&["restore", "copy.db"]).succeeds();
+        assert!(folder.path("sprag-data/sprag.db.replaced-1").exists(), "{moved:?}: what was there is kept");
+        assert_eq!(folder.json(&["session", "list", "--json"]).as_array().unwrap().len(), 1);
+        assert!(!folder.path("sprag-data/sprag.db.restoring").exists(), "no draft is left over");
+    }
+}
+
+#[test]
+fn what_is_no_backup_is_not_put_in_the_databases_place() {
+    let folder = a_folder_with_ann();
+    folder.write("letter.db", "this is a letter, and no database\n".repeat(100));
+    rusqlite::Connection::open(folder.path("other.db"))
+        .unwrap()
+        .execute_batch("create table other (x)")
+        .unwrap();
+    rusqlite::Connection::open(folder.path("empty.db")).unwrap().execute_batch("vacuum").unwrap();
+    let another = a_folder_with_ann();
+    another.run(&["backup", "copy.db"]).succeeds();
+    std::fs::copy(another.path("copy.db"), folder.path("another.db")).unwrap();
+    let before = std::fs::read(folder.path("sprag-data/sprag.db")).unwrap();
+    for (file, complaint) in [
+        ("another.db", "were made with another key ring"),
+        ("letter.db", "it is no SQLite database"),
+        ("other.db", "no tables of Sprag's"),
+        ("empty.db", "no tables of Sprag's"),
+        ("missing.db", "there is no file missing.db"),
+        ("sprag-data/sprag.db", "is the database itself"),
+    ] {
+        let told = folder.run(&["restore", file]).fails();
+        assert!(told.contains(complaint), "{file}: {told}");
+        assert_eq!(std::fs::read(folder.path("sprag-data/sprag.db")).unwrap(), before, "{file}");
+    }
+    folder.run(&["user", "list"]).succeeds();
+}
+
+#[test]
+fn a_backup_that_was_cut_short_does_not_stand_in_the_way_of_the_next() {
+    let folder = a_folder_with_ann();
+    folder.write("copy.db.sprag-part", "half a backup");
+    assert!(folder.run(&["backup", "copy.db"]).succeeds().contains("is a backup of"));
+    assert!(!folder.path("copy.db.sprag-part").exists());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use sprag_rig::{Postgres, Sync};
 
 use crate::crowd::{Crowd, Rhythm};
 use crate::people::{Pair, log_in, refresh};
-use crate::server::Server;
+use crate::server::{Server, await_some};
 use crate::stage::{Stage, metric};
 use crate::token::facts;
 use crate::wire::Request;
@@ -40,6 +40,8 @@ pub(crate) fn f4_a_synchronous_standby_takes_over_and_loses_nothing() {
     assert!(crowd.rotations() > 64, "they should have rotated, not {} times", crowd.rotations());
     for node in &nodes {
         assert_eq!(metric(node, "sprag_state_regressions_total"), 0, "no token is ahead of the database");
+        let ready = node.ask(&Request::get("/readyz")).json();
+        assert!(ready["store_went_back_at"].is_null(), "nothing was lost, and nothing is told: {ready}");
     }
     stage.home.verify_journal();
 }
@@ -101,6 +103,8 @@ fn assert_noticed(stage: &Stage, node: &Server, crowd: &Crowd, lost: &Pair) {
     assert!(regressions >= tokens.len() as u64, "{regressions} of {} were noticed", tokens.len());
     let ready = node.ask(&Request::get("/readyz"));
     assert_eq!((ready.status, ready.json()["state_regressions"].as_u64()), (200, Some(regressions)));
+    let went_back_at = || node.ask(&Request::get("/readyz")).json()["store_went_back_at"].as_i64();
+    assert!(await_some(went_back_at).is_some(), "the database is behind what was seen of it");
     for token in &tokens {
         let why = stage.why(token);
         assert!(why.contains("ahead_adopted") && why.contains("must have gone back in time"), "{why}");

@@ -92,6 +92,16 @@ impl Home {
         server
     }
 
+    /// Starts a server on another data folder, and waits until it listens.
+    pub fn start_in(&self, data: &Path, environment: &[(&str, &str)]) -> Server {
+        let mut command = Command::new(&self.sprag);
+        command.env_clear().current_dir(self.path()).args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]);
+        command.arg(data).envs(environment.iter().copied());
+        let mut server = self.spawn(command, Stdio::null());
+        server.await_address();
+        server
+    }
+
     /// Starts a server, on a port of its own unless one is named, and does not wait for it.
     pub fn begin(&self, flags: &[&str], environment: &[(&str, &str)]) -> Server {
         let mut command = self.command(&["serve", "--rate-limits", "off"]);

@@ -23,6 +23,8 @@ pub(crate) struct RefreshKey {
     pub(crate) replace: hmac::Key,
     /// Tags journal checkpoints.
     pub(crate) audit: hmac::Key,
+    /// Tags what was last seen of a store.
+    pub(crate) high_water: hmac::Key,
     pub(super) fingerprint: Fingerprint,
 }
 
@@ -38,6 +40,7 @@ impl RefreshKey {
             foreign: sub_key(&derived, b"sprag foreign token v1"),
             replace: sub_key(&derived, b"sprag replace v1"),
             audit: sub_key(&derived, b"sprag audit v1"),
+            high_water: sub_key(&derived, b"sprag high water v1"),
             fingerprint: fingerprint(&sub_key(&derived, b"sprag fingerprint v1")),
         }
     }

@@ -43,6 +43,7 @@ mod accounts;
 mod commits;
 mod journal;
 mod marks;
+mod progress;
 mod races;
 mod rings;
 mod rotation;
@@ -131,6 +132,9 @@ checks! {
         a_mark_moves_and_goes_with_its_node,
         an_outage_is_noted_once_and_only_grows,
         nodes_move_their_marks_at_once;
+    progress:
+        what_is_committed_moves_the_store_on_and_what_nobody_misses_does_not,
+        a_store_counts_on_beyond_what_was_seen_and_remembers_since_when;
 }
 
 /// Runs every check, each on a fresh subject.

@@ -22,12 +22,14 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::{Migrated, Store};
-use crate::clock::{Clock, SteadyClock};
+use crate::clock::{Clock, SteadyClock, Timestamp};
 use crate::error::Fault;
+use crate::high_water::Progress;
 use crate::ratchet::Rotation;
 use batcher::Batchers;
 use clock::DatabaseClock;
@@ -52,6 +54,7 @@ mod journal;
 mod marks;
 mod migration;
 mod pool;
+mod position;
 mod queries;
 mod rings;
 mod rotate;
@@ -144,6 +147,7 @@ pub struct PostgresStore {
     database_clock: Arc<DatabaseClock>,
     clock: Arc<SteadyClock>,
     health: Arc<Health>,
+    progress: watch::Sender<Progress>,
     batching: Batching,
     restamp_after: Duration,
     _heart: JoinSet<()>,
@@ -190,6 +194,7 @@ impl PostgresStore {
         if !connection.is_ours() {
             tracing::info!("the database is behind a connection pooler: statements are not prepared");
         }
+        let progress = position::read(&connection).await.map_err(|error| error.fault(DOING))?;
         let mut heart = JoinSet::new();
         let (heard, known) = (Arc::clone(&database_clock), Arc::clone(&health));
         heart.spawn(keep_beating(connection, connector.clone(), heard, known));
@@ -197,11 +202,12 @@ impl PostgresStore {
         Ok(Self {
             rotations: Batchers::start(settings.batchers, &bounded, &settings, batching, &health),
             finds: Batchers::start(1, &bounded, &settings, batching, &health),
-            pool: Pool::new(&connector, &settings, &health)?,
-            marks: Pool::new(&connector, &alone, &health)?,
+            pool: Pool::new(&connector, &settings, &health, true)?,
+            marks: Pool::new(&connector, &alone, &health, false)?,
             database_clock,
             clock: Arc::new(clock),
             health,
+            progress: watch::Sender::new(progress),
             batching,
             restamp_after: settings.restamp_after,
             _heart: heart,
@@ -212,6 +218,13 @@ impl PostgresStore {
     #[must_use]
     pub fn batching(&self) -> Batching {
         self.batching
+    }
+
+    /// Remembers, until the next count, that something was committed outside of a transaction.
+    fn note(&self, has_changed: bool) {
+        if has_changed {
+            self.health.has_committed();
+        }
     }
 
     /// A rotation that is about to go through the pool; see [`Undated`].
@@ -272,6 +285,11 @@ impl Store for PostgresStore {
             .statement(DOING, &(), |connection, ()| migration::unreadable(connection).boxed())
             .await?;
         migration::expect_grants(unreadable)?;
+        // What another node noticed, or somebody accepted. Where this node has come to it hears when it counts.
+        let went_back_at = position::look(self).await?.went_back_at;
+        self.progress.send_if_modified(|known| {
+            std::mem::replace(&mut known.went_back_at, went_back_at) != went_back_at
+        });
         if self.database_clock.age() >= CLOCK_UNKNOWN {
             let age = self.database_clock.age();
             return Err(Fault::unavailable(DOING, format!("its clock was last read {age:?} ago")));
@@ -282,6 +300,22 @@ impl Store for PostgresStore {
     /// The database's, which every node on it must follow, as far as it is to be believed.
     fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.clock) as Arc<dyn Clock>
+    }
+
+    fn progress(&self) -> Option<watch::Receiver<Progress>> {
+        Some(self.progress.subscribe())
+    }
+
+    async fn count_commits(&self) -> Result<(), Fault> {
+        position::count(self).await
+    }
+
+    async fn read_progress(&self) -> Result<Option<Progress>, Fault> {
+        position::look(self).await.map(Some)
+    }
+
+    async fn count_on(&self, seen: u64, went_back_at: Option<Timestamp>) -> Result<(), Fault> {
+        position::count_on(self, seen, went_back_at).await
     }
 }
 

@@ -10,28 +10,38 @@
 //!
 //! Call [`SqliteStore::migrate`], then [`SqliteStore::open`], inside a Tokio runtime with its timer enabled.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rusqlite::{Connection, params};
+use tokio::sync::watch;
 
 use super::{Migrated, Store};
-use crate::clock::{Clock, SteadyClock, SystemClock};
+use crate::clock::{Clock, SteadyClock, SystemClock, Timestamp};
 use crate::error::Fault;
+use crate::high_water::Progress;
+use job::Outcome;
 use readers::Readers;
 use writer::Writer;
+
+pub use restore::{RestoreOrder, Restored};
 
 mod backup;
 mod checkpointer;
 mod commit;
 mod connection;
+mod in_use;
 mod job;
 mod journal;
 mod marks;
 mod migration;
+mod position;
 mod queries;
 mod readers;
+mod restore;
 mod rings;
 mod rows;
 mod sessions;
@@ -103,6 +113,9 @@ pub struct SqliteStore {
     readers: Readers,
     writer: Writer,
     clock: Arc<SteadyClock>,
+    progress: watch::Sender<Progress>,
+    /// Nobody puts another file in its place meanwhile.
+    _in_use: File,
 }
 
 impl SqliteStore {
@@ -131,15 +144,59 @@ impl SqliteStore {
     /// A [`Fault`] if the file cannot be opened, is not migrated, is from a newer build, or does not keep the
     /// settings that make a commit durable.
     pub fn open(path: &Path, settings: Settings) -> Result<Self, Fault> {
+        let in_use = in_use::share(path)?;
         migration::check(path)?;
         connection::restrict(path)?;
-        let writer = Writer::start(path, &settings)?;
+        let mut progress = position::look(path)?.ok_or_else(|| {
+            let what =
+                format!("{} does not say which store it is; put it back from a backup", path.display());
+            Fault::unavailable("open the database", what)
+        })?;
+        // Looked for after the position was read: what was in a log by then and is in none now has been copied.
+        if !position::has_log(path) {
+            progress.copied = progress.position;
+        }
+        let progress = watch::Sender::new(progress);
+        let writer = Writer::start(path, &settings, progress.clone())?;
         let readers = Readers::start(path, &settings)?;
         let clock = SteadyClock::over(Arc::new(SystemClock));
         if let Some((last, off_by)) = connection::look(path, marks::read)?.last_known() {
             clock.carry_on_from(last, off_by);
         }
-        Ok(Self { readers, writer, clock: Arc::new(clock) })
+        Ok(Self { readers, writer, clock: Arc::new(clock), progress, _in_use: in_use })
+    }
+
+    /// What a file says of which store it is and how far it has come, before anything about it is changed; and the position in
+    /// the file alone, whatever its log says, where nobody has the store open. `None` where it says nothing: it is from an
+    /// earlier build, or its tables are gone.
+    ///
+    /// # Errors
+    /// A [`Fault`] if there is no such file, or it is no database.
+    pub fn look_at_progress(path: &Path) -> Result<(Option<Progress>, Option<u64>), Fault> {
+        let alone = in_use::alone(path)?;
+        let copied = alone.as_ref().and_then(|_| position::look_without_log(path));
+        Ok((position::look(path)?, copied))
+    }
+
+    /// Puts a backup in the place of the store: whatever is there is set aside, and the log that belongs to it too. Says where
+    /// the one before is now, if there was one. A crash in the middle leaves what was there, or nothing, and never a mixture; restore again then.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the backup is damaged, of another ring or of a build that this one cannot follow, or somebody has the
+    /// store open; then nothing has changed. Or if a file cannot be written or moved; it says which.
+    pub async fn restore(backup: &Path, path: &Path, order: RestoreOrder) -> Result<Restored, Fault> {
+        restore::restore(backup, path, order).await
+    }
+
+    /// What is wrong with a file, as far as SQLite sees it, which goes through all of it; `None` where nothing is.
+    ///
+    /// # Errors
+    /// A [`Fault`] if it cannot be read.
+    pub fn flaw(path: &Path) -> Result<Option<String>, Fault> {
+        let flaw: String = connection::look(path, |connection| {
+            connection.query_row("pragma integrity_check(1)", [], |row| row.get(0))
+        })?;
+        Ok((flaw != "ok").then_some(flaw))
     }
 }
 
@@ -153,5 +210,21 @@ impl Store for SqliteStore {
     /// This machine's, as far as it is to be believed: nobody else has the file.
     fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.clock) as Arc<dyn Clock>
+    }
+
+    fn progress(&self) -> Option<watch::Receiver<Progress>> {
+        Some(self.progress.subscribe())
+    }
+
+    async fn read_progress(&self) -> Result<Option<Progress>, Fault> {
+        self.readers.read("look how far the store has come", position::read).await
+    }
+
+    async fn count_on(&self, seen: u64, went_back_at: Option<Timestamp>) -> Result<(), Fault> {
+        let work = move |connection: &Connection| {
+            let given = params![seen.cast_signed(), went_back_at.map(|at| at.0)];
+            connection.query_row(position::COUNT_ON, given, |_| Ok(Outcome::Keep(())))
+        };
+        self.writer.write("count on from where the store was", work).await
     }
 }

@@ -9,12 +9,14 @@ use crate::cli::on_node::{block_on, requester};
 use crate::cli::output::{say, tell};
 use crate::config::Config;
 use crate::run::database;
+use crate::run::high_water::HighWater;
 use crate::run::ring_file::RingSource;
 
 /// Lets servers use the configured ring, which shares no key with the one before, and no server that ring any more.
 pub(super) fn replace(config: &Config, is_meant: bool) -> anyhow::Result<ExitCode> {
     let (source, shown) = (RingSource::of(config), database::shown(config));
-    let ring = source.read(config)?.fingerprints();
+    let keys = source.read(config)?;
+    let ring = keys.fingerprints();
     database::expect(config)?;
     block_on(async {
         let store = database::open(config).await?;
@@ -33,6 +35,11 @@ pub(super) fn replace(config: &Config, is_meant: bool) -> anyhow::Result<ExitCod
         }
         store.replace(ring, clock.now()).await?;
         store.record(told(clock.now())).await?;
+        store.count_commits().await?;
+        if let Some(progress) = store.read_progress().await? {
+            // Nobody could verify the one before.
+            HighWater::of(config).write(&keys, clock.now(), progress)?;
+        }
         say(format_args!(
             "The key ring {source} is that of {shown} now. Every refresh token of the one before is refused, and a server\n\
              that still runs with that one refuses the new tokens: stop it, give it this ring and start it again."

@@ -1,6 +1,7 @@
 //! Whether the database answers, and what follows from its having been away.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -43,6 +44,8 @@ impl Unsure {
 #[derive(Debug, Default)]
 pub(super) struct Health {
     seen: Mutex<Seen>,
+    /// Whether something was committed that has not been counted yet.
+    has_written: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -82,6 +85,16 @@ impl Health {
             seen.failing_since = Some(asked_at);
             tracing::error!("the database does not answer; requests get 503 until it does: {why}");
         }
+    }
+
+    /// Something was committed, and this node has heard so.
+    pub(super) fn has_committed(&self) {
+        self.has_written.store(true, Ordering::Release);
+    }
+
+    /// Whether something was committed since this was last asked.
+    pub(super) fn take_committed(&self) -> bool {
+        self.has_written.swap(false, Ordering::AcqRel)
     }
 
     /// Whether it has been away so long that waiting for it makes no sense.

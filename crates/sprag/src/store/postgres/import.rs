@@ -174,7 +174,9 @@ impl Source {
             .prepare(
                 "select name
                  from sqlite_schema
-                 where type = 'table' and name <> ?1 and name not like 'sqlite\\_%' escape '\\'
+                 where type = 'table'
+                   and name not in (?1, 'store_position')
+                   and name not like 'sqlite\\_%' escape '\\'
                  order by name",
             )?
             .query_map([HISTORY], |row| row.get(0))?

@@ -20,6 +20,7 @@ pub(super) const MIGRATIONS: &Migrations = &[
         include_str!("../../../migrations/postgres/V4__needs_4_ratchet_and_credentials.sql"),
     ),
     ("V5__needs_4_marks", include_str!("../../../migrations/postgres/V5__needs_4_marks.sql")),
+    ("V6__needs_4_position", include_str!("../../../migrations/postgres/V6__needs_4_position.sql")),
 ];
 
 /// Who holds this lock migrates. A number as good as any: "sprag" in ASCII.
@@ -95,7 +96,7 @@ pub(super) async fn schema(connection: &Connection) -> Result<Vec<Applied>, Quer
 }
 
 /// The tables that the server reads and writes, in the order of the migrations.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "account",
     "identity",
     "session",
@@ -106,6 +107,7 @@ const TABLES: [&str; 10] = [
     "credential",
     "lease",
     "outage",
+    "store_position",
 ];
 
 /// The role and a table that it may not read, if there is one: a migration that the owner applied may have made it since

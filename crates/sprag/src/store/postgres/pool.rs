@@ -22,12 +22,13 @@ pub(super) enum Outcome<T> {
     Undo(T),
 }
 
-/// A small pool of connections.
+/// A small pool of connections. What is committed through it moves the store on, where `is_counted` says so.
 #[derive(Debug)]
 pub(super) struct Pool {
     connections: managed::Pool<Maker>,
     health: Arc<Health>,
     deadline: Duration,
+    is_counted: bool,
 }
 
 impl Pool {
@@ -35,6 +36,7 @@ impl Pool {
         connector: &Connector,
         settings: &Settings,
         health: &Arc<Health>,
+        is_counted: bool,
     ) -> Result<Self, Fault> {
         let timeouts = Timeouts {
             wait: Some(settings.pool_wait),
@@ -47,7 +49,7 @@ impl Pool {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| Fault::internal("prepare the connections to the database", error))?;
-        Ok(Self { connections, health: Arc::clone(health), deadline: settings.deadline })
+        Ok(Self { connections, health: Arc::clone(health), deadline: settings.deadline, is_counted })
     }
 
     /// Does `work` with one statement, or several that need no transaction; again where it lost to another.
@@ -68,9 +70,15 @@ impl Pool {
         work: impl for<'a> Fn(&'a Connection, &'a P) -> BoxFuture<'a, Result<Outcome<T>, QueryError>>,
     ) -> Result<T, Fault> {
         let is_kept: IsKept<Outcome<T>> = |outcome| matches!(outcome, Outcome::Keep(_));
-        let (Outcome::Keep(value) | Outcome::Undo(value)) =
-            self.perform(doing, given, Some(is_kept), work).await?;
-        Ok(value)
+        match self.perform(doing, given, Some(is_kept), work).await? {
+            Outcome::Keep(value) => {
+                if self.is_counted {
+                    self.health.has_committed();
+                }
+                Ok(value)
+            }
+            Outcome::Undo(value) => Ok(value),
+        }
     }
 
     async fn perform<P, T>(

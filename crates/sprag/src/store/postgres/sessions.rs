@@ -107,7 +107,8 @@ impl Sessions for PostgresStore {
 
     async fn rotate(&self, rotation: Rotation, event: Option<Event>) -> Result<Option<Rotated>, Fault> {
         let Some(event) = event else {
-            return self.rotations.ask(RotateOrder { rotation, restamp_after: self.restamp_after }).await;
+            let order = RotateOrder { rotation, restamp_after: self.restamp_after };
+            return self.rotations.ask(order).await.inspect(|rotated| self.note(rotated.is_some()));
         };
         let undated = self.undated(&rotation);
         let turned = self
@@ -136,10 +137,11 @@ impl Sessions for PostgresStore {
     async fn retry(&self, retried: Retried, event: Option<Event>) -> Result<Option<Rotated>, Fault> {
         const DOING: &str = "count a retry";
         let Some(event) = event else {
-            return self
+            let counted = self
                 .pool
                 .statement(DOING, &retried, |connection, retried| count_retry(connection, retried).boxed())
                 .await;
+            return counted.inspect(|counted| self.note(counted.is_some()));
         };
         self.pool
             .transaction(DOING, &(retried, event), |connection, (retried, event)| {

@@ -1,6 +1,6 @@
 //! A copy of the database while others write to it.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -18,27 +18,64 @@ pub(super) fn back_up(from: &Path, to: &Path) -> Result<(), Fault> {
         return Err(taken(to));
     }
     let draft = draft(to);
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft);
-    made.map_err(|error| Fault::unavailable(DOING, format!("cannot make {}: {error}", draft.display())))?;
+    let lock = begin(&draft)?;
     let done = copy(from, &draft).and_then(|()| put_in_place(&draft, to));
     // Half a backup is no backup. Where it is in place it has another name by now.
     let _ = fs::remove_file(&draft);
+    drop(lock);
     done
 }
 
+/// An empty file of nobody else's. One that is left of a backup that was cut short is taken over: nothing else has such a
+/// name, and whoever is at work on it holds its lock.
+fn begin(draft: &Path) -> Result<File, Fault> {
+    let cannot = |error: &dyn std::fmt::Display| {
+        Fault::unavailable(DOING, format!("cannot make {}: {error}", draft.display()))
+    };
+    let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(draft);
+    let file = made.map_err(|error| cannot(&error))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(cannot(&"another backup is writing it")),
+        Err(TryLockError::Error(error)) => return Err(cannot(&error)),
+    }
+    file.set_len(0).map_err(|error| cannot(&error))?;
+    Ok(file)
+}
+
 fn copy(from: &Path, draft: &Path) -> Result<(), Fault> {
-    let name = draft.to_str().ok_or_else(|| {
-        Fault::unavailable(DOING, format!("{} is not written in UTF-8; choose another name", draft.display()))
+    let history = vacuum(from, draft)?;
+    migration::expect_usable(&history)
+}
+
+/// Copies a backup into a file that is not there yet, mode 0600; one of an earlier build is a backup too.
+pub(super) fn copy_usable(from: &Path, to: &Path) -> Result<(), Fault> {
+    if !from.is_file() {
+        let what = format!("there is no file {}; name one that `sprag backup` made", from.display());
+        return Err(Fault::unavailable("restore the database", what));
+    }
+    connection::create(to)?;
+    if vacuum(from, to)?.is_empty() {
+        let what =
+            format!("{} holds no tables of Sprag's; name one that `sprag backup` made", from.display());
+        return Err(Fault::unavailable("restore the database", what));
+    }
+    Ok(())
+}
+
+/// Copies a database into an empty file and looks through the copy; says which migrations it has.
+fn vacuum(from: &Path, to: &Path) -> Result<Vec<crate::store::schema::Applied>, Fault> {
+    let name = to.to_str().ok_or_else(|| {
+        Fault::unavailable(DOING, format!("{} is not written in UTF-8; choose another name", to.display()))
     })?;
     connection::look(from, |connection| connection.execute("vacuum into ?1", [name]).map(drop))?;
-    let found =
-        connection::look(draft, |connection| Ok((flaw(connection)?, migration::history(connection)?)));
+    let found = connection::look(to, |connection| Ok((flaw(connection)?, migration::history(connection)?)));
     let (flaw, history) = found?;
     if flaw != "ok" {
         let what = format!("{} is damaged, and so would its copy be: {flaw}", from.display());
         return Err(Fault::unavailable(DOING, what));
     }
-    migration::expect_usable(&history)
+    Ok(history)
 }
 
 /// What is wrong with a file; "ok" where nothing is.
@@ -61,7 +98,7 @@ fn put_in_place(draft: &Path, to: &Path) -> Result<(), Fault> {
 
 fn draft(to: &Path) -> PathBuf {
     let mut name = to.as_os_str().to_owned();
-    name.push(".part");
+    name.push(".sprag-part");
     name.into()
 }
 

@@ -16,11 +16,13 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode, MAIN_DB};
+use tokio::sync::watch;
 
 use super::Settings;
 use super::connection::{self, Role};
 use super::readers::spawn;
 use crate::error::Fault;
+use crate::high_water::Progress;
 
 /// How many passive checkpoints follow one another at most to leave the writer little.
 const PASSES: u8 = 4;
@@ -79,7 +81,12 @@ pub(super) struct Checkpointer {
 }
 
 impl Checkpointer {
-    pub(super) fn start(path: &Path, settings: &Settings, log: Arc<Log>) -> Result<Self, Fault> {
+    pub(super) fn start(
+        path: &Path,
+        settings: &Settings,
+        log: Arc<Log>,
+        progress: watch::Sender<Progress>,
+    ) -> Result<Self, Fault> {
         let role = Role::Writes { cache_kib: 64, busy_timeout: Duration::ZERO };
         let connection = connection::open(path, role)?;
         let page_bytes: u32 = connection
@@ -94,6 +101,7 @@ impl Checkpointer {
             every_kib: settings.checkpoint_every_kib.into(),
             limit_kib: settings.log_limit_kib.into(),
             log,
+            progress,
         };
         copier.give_room();
         let thread = spawn("sprag-checkpoint", move || copier.run(&called))?;
@@ -150,6 +158,7 @@ struct Copier {
     every_kib: u64,
     limit_kib: u64,
     log: Arc<Log>,
+    progress: watch::Sender<Progress>,
 }
 
 impl Copier {
@@ -182,12 +191,26 @@ impl Copier {
         if size_bytes <= LARGE_KIB.min(self.limit_kib) * 1024 {
             return Ok(());
         }
-        self.connected()?.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE).map(drop).or_else(
-            |error| match error.sqlite_error_code() {
+        let position = self.progress.borrow().position;
+        match self.connected()?.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE) {
+            Ok(_) => {
+                self.has_copied(position);
+                Ok(())
+            }
+            Err(error) => match error.sqlite_error_code() {
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Ok(()),
                 _ => Err(connection::fault("cut the log off", error)),
             },
-        )
+        }
+    }
+
+    /// All that was committed up to that position stands in the file, and is on the disk.
+    fn has_copied(&self, position: u64) {
+        self.progress.send_if_modified(|known| {
+            let is_more = position > known.copied;
+            known.copied = known.copied.max(position);
+            is_more
+        });
     }
 
     fn connected(&mut self) -> Result<&Connection, Fault> {
@@ -215,10 +238,14 @@ impl Copier {
     fn copy(&mut self) -> Result<(), Fault> {
         self.give_room();
         for _ in 0..PASSES {
+            let position = self.progress.borrow().position;
             let (length, copied) = self
                 .connected()?
                 .wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE)
                 .map_err(|error| connection::fault("copy the log into the database", error))?;
+            if length == copied {
+                self.has_copied(position);
+            }
             let length = u32::try_from(length).unwrap_or(0);
             let now = self.log.pages.load(Ordering::Relaxed);
             if length <= self.log.limit_pages.load(Ordering::Relaxed) {
@@ -239,6 +266,7 @@ mod tests {
 
     use super::super::SqliteStore;
     use super::super::job::Outcome;
+    use super::super::position;
     use super::super::writer::Writer;
     use super::*;
 
@@ -253,7 +281,8 @@ mod tests {
             deadline: Duration::from_secs(120),
             ..Settings::default()
         };
-        let writer = Writer::start(&path, &settings).unwrap();
+        let progress = tokio::sync::watch::Sender::new(position::look(&path).unwrap().unwrap());
+        let writer = Writer::start(&path, &settings, progress).unwrap();
         let reader = Connection::open(&path).unwrap();
         reader.execute_batch("begin; select count(*) from account").unwrap();
         for _ in 0..40 {

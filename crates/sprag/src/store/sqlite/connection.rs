@@ -6,6 +6,7 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::error::Fault;
@@ -74,6 +75,7 @@ pub(super) fn open(path: &Path, role: Role) -> Result<Connection, Fault> {
 pub(super) fn look<T>(path: &Path, read: impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<T, Fault> {
     let look = |access| {
         let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        keep_log(&connection)?;
         read(&connection)
     };
     let looked = match look(OpenFlags::SQLITE_OPEN_READ_ONLY) {
@@ -83,6 +85,12 @@ pub(super) fn look<T>(path: &Path, read: impl Fn(&Connection) -> rusqlite::Resul
         looked => looked,
     };
     looked.map_err(|error| cannot_open(path, &error))
+}
+
+/// Whoever closes last copies the log into the file and removes it, unless told otherwise: of a damaged log that would be the
+/// undamaged beginning, and the rest would be gone.
+fn keep_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map(drop)
 }
 
 fn cannot_open(path: &Path, error: &rusqlite::Error) -> Fault {

@@ -31,9 +31,18 @@ pub(super) enum Job {
     },
     Write {
         work: Box<dyn Work>,
-        /// The rotation it carries out, if it does.
-        order: Option<Order>,
+        counts: Counts,
     },
+}
+
+/// What a write is besides.
+pub(super) enum Counts {
+    /// It carries out a rotation.
+    Rotation(Order),
+    /// It moves the store on.
+    Yes,
+    /// Nobody misses it if it is lost.
+    No,
 }
 
 /// A rotation and when it was asked for.
@@ -124,8 +133,14 @@ impl Job {
     pub(super) fn order(&self) -> Option<&Order> {
         match self {
             Self::Rotate { order, outcome, .. } => matches!(outcome, Ok(Some(_))).then_some(order),
-            Self::Write { order, .. } => order.as_ref(),
+            Self::Write { counts: Counts::Rotation(order), .. } => Some(order),
+            Self::Write { .. } => None,
         }
+    }
+
+    /// Whether it moves the store on, where it changes something.
+    pub(super) fn is_counted(&self) -> bool {
+        !matches!(self, Self::Write { counts: Counts::No, .. })
     }
 
     pub(super) fn answer(self, committed: Result<(), Broken>) {

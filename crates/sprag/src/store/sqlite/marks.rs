@@ -19,7 +19,7 @@ impl Marks for SqliteStore {
 
     async fn mark(&self, marking: Marking) -> std::result::Result<(), Fault> {
         let work = move |connection: &Connection| write(connection, &marking).map(Outcome::Keep);
-        self.writer.write("move the mark of life", work).await
+        self.writer.write_uncounted("move the mark of life", work).await
     }
 }
 

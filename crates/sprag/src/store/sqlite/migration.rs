@@ -22,6 +22,7 @@ const MIGRATIONS: &Migrations = &[
         include_str!("../../../migrations/sqlite/V4__needs_4_ratchet_and_credentials.sql"),
     ),
     ("V5__needs_4_marks", include_str!("../../../migrations/sqlite/V5__needs_4_marks.sql")),
+    ("V6__needs_4_position", include_str!("../../../migrations/sqlite/V6__needs_4_position.sql")),
 ];
 
 /// Applies what is lacking, in one transaction: a crash in the middle leaves nothing half done.

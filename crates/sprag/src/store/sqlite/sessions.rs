@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Result, params};
 
 use super::SqliteStore;
+use super::connection::execute;
 use super::job::Outcome;
 use super::journal::Chain;
 use super::rows::{self, bytes, integer};
@@ -139,8 +140,19 @@ pub(super) fn turn(statement: &mut CachedStatement<'_>, rotation: &Rotation) -> 
     )
 }
 
-/// Has a rotation count from another moment.
-pub(super) fn restamp(connection: &Connection, rotation: &Rotation, from: Timestamp) -> Result<()> {
+/// Has rotations count from other moments, in one transaction; an error leaves it to the caller to roll back.
+pub(super) fn restamp_all<'a>(
+    connection: &Connection,
+    late: impl Iterator<Item = (&'a Rotation, Timestamp)>,
+) -> Result<()> {
+    execute(connection, "begin immediate")?;
+    for (rotation, from) in late {
+        restamp(connection, rotation, from)?;
+    }
+    execute(connection, "commit")
+}
+
+fn restamp(connection: &Connection, rotation: &Rotation, from: Timestamp) -> Result<()> {
     let mut statement = connection.prepare_cached(RESTAMP)?;
     statement.execute(params![
         bytes(&rotation.key.account.0),

@@ -18,16 +18,17 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, MAIN_DB, OptionalExtension as _};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::Settings;
 use super::checkpointer::{Checkpointer, Log};
 use super::connection::{self, Role, execute, is_its_own};
-use super::job::{Broken, Job, Order, Outcome, ROTATING, Write};
+use super::job::{Broken, Counts, Job, Order, Outcome, ROTATING, Write};
+use super::position;
 use super::readers::{await_answer, send, spawn};
-use super::sessions::{restamp, turn};
-use crate::clock::Timestamp;
+use super::sessions::{restamp_all, turn};
 use crate::error::Fault;
+use crate::high_water::Progress;
 use crate::ratchet::{Rotation, counts_from};
 use crate::store::Rotated;
 
@@ -40,7 +41,12 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(path: &Path, settings: &Settings) -> Result<Self, Fault> {
+    /// Starts it on a store that has come as far as `progress` says; whoever follows that hears of each commit.
+    pub(super) fn start(
+        path: &Path,
+        settings: &Settings,
+        progress: watch::Sender<Progress>,
+    ) -> Result<Self, Fault> {
         let log = Arc::new(Log::default());
         let role = Role::Writes { cache_kib: settings.writer_cache_kib, busy_timeout: settings.busy_timeout };
         let connection = open(path, role, &log)?;
@@ -50,8 +56,9 @@ impl Writer {
             role,
             connection: Some(connection),
             batch: settings.batch.max(1),
-            checkpointer: Checkpointer::start(path, settings, Arc::clone(&log))?,
+            checkpointer: Checkpointer::start(path, settings, Arc::clone(&log), progress.clone())?,
             log,
+            progress,
             restamp_after: settings.restamp_after,
             failing: None,
         };
@@ -73,7 +80,7 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<Outcome<T>> + Send + 'static,
     {
-        self.put(ROTATING, Some(Order::now(rotation)), work).await
+        self.put(ROTATING, Counts::Rotation(Order::now(rotation)), work).await
     }
 
     /// Has the writer do `work` in its next transaction, by itself in a savepoint; `doing` names it in faults.
@@ -82,17 +89,27 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<Outcome<T>> + Send + 'static,
     {
-        self.put(doing, None, work).await
+        self.put(doing, Counts::Yes, work).await
     }
 
-    async fn put<T, F>(&self, doing: &'static str, order: Option<Order>, work: F) -> Result<T, Fault>
+    /// As [`write`](Self::write), but what is written may be lost without a word: where nothing else is in the batch, it does
+    /// not count as progress.
+    pub(super) async fn write_uncounted<T, F>(&self, doing: &'static str, work: F) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<Outcome<T>> + Send + 'static,
+    {
+        self.put(doing, Counts::No, work).await
+    }
+
+    async fn put<T, F>(&self, doing: &'static str, counts: Counts, work: F) -> Result<T, Fault>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<Outcome<T>> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         let work = Box::new(Write { doing, work: Some(work), outcome: None, reply });
-        send(self.jobs.as_ref(), Job::Write { work, order }, doing)?;
+        send(self.jobs.as_ref(), Job::Write { work, counts }, doing)?;
         await_answer(answer, self.deadline, doing).await
     }
 }
@@ -115,6 +132,8 @@ struct Committer {
     batch: usize,
     checkpointer: Checkpointer,
     log: Arc<Log>,
+    /// How far the store has come, once that is durable.
+    progress: watch::Sender<Progress>,
     restamp_after: Duration,
     /// What stopped the last batch, until one succeeds.
     failing: Option<Broken>,
@@ -147,8 +166,11 @@ impl Committer {
             None => self.reopen()?,
         };
         match catch_unwind(AssertUnwindSafe(|| commit(&connection, jobs))) {
-            Ok(Ok(())) => {
+            Ok(Ok(progress)) => {
                 self.connection = Some(connection);
+                if let Some(progress) = progress {
+                    self.progress.send_modify(|known| *known = Progress { copied: known.copied, ..progress });
+                }
                 Ok(())
             }
             Ok(Err(error)) => {
@@ -167,7 +189,7 @@ impl Committer {
         let now = Instant::now();
         let late = jobs.iter().filter_map(Job::order).filter_map(|order| {
             let took = now.saturating_duration_since(order.queued);
-            Some((order, counts_from(order.rotation.at, took, self.restamp_after)?))
+            Some((&order.rotation, counts_from(order.rotation.at, took, self.restamp_after)?))
         });
         let mut late = late.peekable();
         if late.peek().is_none() {
@@ -232,11 +254,14 @@ impl Committer {
     }
 }
 
-/// One transaction. An error leaves it to the caller to roll back and give up the connection.
-fn commit(connection: &Connection, jobs: &mut [Job]) -> rusqlite::Result<()> {
+/// One transaction, and how far the store has come by it, where something changed that is counted. An error leaves it to the
+/// caller to roll back and give up the connection.
+fn commit(connection: &Connection, jobs: &mut [Job]) -> rusqlite::Result<Option<Progress>> {
     execute(connection, "begin immediate")?;
     let mut rotate = connection.prepare_cached(super::sessions::ROTATE)?;
+    let mut has_changed = false;
     for job in jobs {
+        let before = connection.total_changes();
         match job {
             // A client that has given up is not served; one that asks again is.
             Job::Rotate { reply, .. } if reply.is_closed() => {}
@@ -246,21 +271,12 @@ fn commit(connection: &Connection, jobs: &mut [Job]) -> rusqlite::Result<()> {
             },
             Job::Write { work, .. } => work.run(connection)?,
         }
+        has_changed |= job.is_counted() && connection.total_changes() != before;
     }
     drop(rotate);
-    execute(connection, "commit")
-}
-
-/// One transaction; an error is the caller's, as with [`commit`].
-fn restamp_all<'a>(
-    connection: &Connection,
-    late: impl Iterator<Item = (&'a Order, Timestamp)>,
-) -> rusqlite::Result<()> {
-    execute(connection, "begin immediate")?;
-    for (order, from) in late {
-        restamp(connection, &order.rotation, from)?;
-    }
-    execute(connection, "commit")
+    let progress = if has_changed { position::count(connection)? } else { None };
+    execute(connection, "commit")?;
+    Ok(progress)
 }
 
 /// Rolls back what SQLite has not rolled back by itself, and closes.
@@ -295,6 +311,7 @@ mod tests {
     use super::super::SqliteStore;
     use super::super::sessions::ROTATE;
     use super::*;
+    use crate::clock::Timestamp;
     use crate::error::FaultKind;
     use crate::policy::Policy;
     use crate::ratchet::{Moment, Presented};
@@ -305,7 +322,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sprag.db");
         SqliteStore::migrate(&path).unwrap();
-        let writer = Writer::start(&path, settings).unwrap();
+        let progress = watch::Sender::new(position::look(&path).unwrap().unwrap());
+        let writer = Writer::start(&path, settings, progress).unwrap();
         (directory, path, writer)
     }
 
@@ -402,7 +420,7 @@ mod tests {
                     let work = move |connection: &Connection| {
                         turn(&mut connection.prepare_cached(ROTATE)?, &rotation).map(Outcome::Keep)
                     };
-                    writer.put(ROTATING, Some(late), work).await.unwrap();
+                    writer.put(ROTATING, Counts::Rotation(late), work).await.unwrap();
                 } else {
                     let (reply, answer) = oneshot::channel();
                     let job = Job::Rotate { order: late, outcome: Ok(None), reply };

@@ -1,0 +1,69 @@
+//! `sprag restore`: a backup in the place of the SQLite database, while nobody has it open.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use sprag::audit::{Event, EventKind};
+use sprag::clock::{Clock as _, SystemClock};
+use sprag::store::sqlite::{RestoreOrder, SqliteStore};
+
+use super::on_node::{block_on, requester};
+use super::output::say;
+use crate::config::{Database, Sources};
+use crate::run::high_water::{HighWater, seen_of_file, told};
+use crate::run::node::resolve;
+use crate::run::ring_file::{self, RingSource};
+use crate::run::{database, logs};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A file that `sprag backup` made; it stays as it is
+    file: PathBuf,
+}
+
+pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
+    let (config, _) = resolve(sources)?;
+    logs::start(&config)?;
+    let Database::Sqlite(path) = &config.store.database else {
+        bail!(
+            "{} is restored with PostgreSQL's own means, into an empty database; nodes that start on it see that it went \
+             back, and say so (docs/guide/backup.md)",
+            database::shown(&config)
+        )
+    };
+    // Without the ring nobody's token would be good, and no mark could be made.
+    let ring = RingSource::of(&config);
+    let keys = ring
+        .read(&config)
+        .with_context(|| format!("put the key ring back first; {} was not restored", args.file.display()))?;
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        ring_file::make_dir(folder)?;
+    }
+    let seen = seen_of_file(&config, path)?;
+    let requester = requester();
+    let now = SystemClock.now();
+    let event = Event {
+        ip: requester.ip,
+        user_agent: requester.user_agent,
+        ..told(EventKind::StoreRestored, now, format!("from {}", args.file.display()))
+    };
+    let order = RestoreOrder { ring: keys.fingerprints(), seen, event };
+    let restored = block_on(async { Ok(SqliteStore::restore(&args.file, path, order).await?) })?;
+    HighWater::of(&config).write(&keys, now, restored.progress)?;
+    let aside = restored.aside.map(|aside| {
+        format!(
+            "\nWhat was there is {} now, with its log beside it, if it had one; remove it once all is well.",
+            aside.display()
+        )
+    });
+    say(format_args!(
+        "{} is what {} held. Start the server with the key ring {ring}; clients go on.{}\n\
+         Sessions that were ended since the backup are live again, and passwords are those of then; where that matters, log \
+         everyone out: docs/guide/backup.md.",
+        path.display(),
+        args.file.display(),
+        aside.unwrap_or_default()
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
