@@ -53,6 +53,10 @@ model:
 soak *args:
     cargo build -p sprag-server && cargo run -p sprag-bench -- soak {{args}}
 
+# A million requests with a byte too many or too few, a marker behind each (--cases, --seed, --at-once, --server-binary)
+siege-framing *args:
+    cargo build -p sprag-server -p sprag-bench && cargo run -p sprag-bench -- framing {{args}}
+
 # Rotations in the store, without HTTP
 bench:
     cargo bench -p sprag

@@ -8,6 +8,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use sprag_server::config::{self, Sources};
 use sprag_server::run::node;
 
+mod framing;
 mod load;
 mod output;
 mod soak;
@@ -26,6 +27,8 @@ enum Command {
     Load(load::Args),
     /// Kill a server under refresh load, again and again, and judge what its clients saw
     Soak(soak::Args),
+    /// Send a server requests with a byte too many or too few, and judge what it answers
+    Framing(framing::Args),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +52,7 @@ fn run() -> anyhow::Result<ExitCode> {
             load::run(args, config, profiles)
         }
         Command::Soak(args) => soak::run(&args),
+        Command::Framing(args) => framing::run(&args),
     }
 }
 

@@ -48,7 +48,7 @@ enum Database {
 /// # Errors
 /// There is no server to kill.
 pub(crate) fn run(soak: &Args) -> anyhow::Result<ExitCode> {
-    let sprag = soak.server()?;
+    let sprag = server(soak.server_binary.as_ref())?;
     let is_sound = match soak.database {
         Database::Sqlite => on_a_file(&sprag, soak),
         Database::Postgres => on_postgres(&sprag, soak),
@@ -56,22 +56,20 @@ pub(crate) fn run(soak: &Args) -> anyhow::Result<ExitCode> {
     Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-impl Args {
-    /// The `sprag` that was named, or the one that was built beside this program.
-    fn server(&self) -> anyhow::Result<PathBuf> {
-        let beside = || {
-            Ok(std::env::current_exe()
-                .context("could not learn where this program lies")?
-                .with_file_name("sprag"))
-        };
-        let sprag = self.server_binary.clone().map_or_else(beside, anyhow::Ok)?;
-        ensure!(
-            sprag.is_file(),
-            "there is no server at {}; build it with `cargo build -p sprag-server`, or name one with --server-binary",
-            sprag.display()
-        );
-        Ok(sprag)
-    }
+/// The `sprag` that was named, or the one that was built beside this program.
+pub(crate) fn server(named: Option<&PathBuf>) -> anyhow::Result<PathBuf> {
+    let beside = || {
+        Ok(std::env::current_exe()
+            .context("could not learn where this program lies")?
+            .with_file_name("sprag"))
+    };
+    let sprag = named.cloned().map_or_else(beside, anyhow::Ok)?;
+    ensure!(
+        sprag.is_file(),
+        "there is no server at {}; build it with `cargo build -p sprag-server`, or name one with --server-binary",
+        sprag.display()
+    );
+    Ok(sprag)
 }
 
 fn on_a_file(sprag: &Path, soak: &Args) -> bool {

@@ -17,7 +17,7 @@ use sprag::ratchet::Row;
 use crate::api::{self, Call, RouteContext, ServedProfile};
 use crate::edge::not_found::NotFound;
 use crate::edge::refusal::Problem;
-use crate::edge::{cors, request, response, system};
+use crate::edge::{ambiguity, cors, request, response, system};
 use crate::profile::Profile;
 
 pub use crate::edge::app::App;
@@ -29,7 +29,9 @@ pub use crate::edge::mount::Mount;
 /// The profiles must have passed [`check_together`](crate::profile::check_together): routes that clash panic here.
 pub fn router(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str) -> Router {
     let not_found = NotFound::new(&profiles);
+    let shaped = not_found.clone();
     let nothing = any(move |request: Request| async move { not_found.answer(request.uri().path()) });
+    let nothing = ambiguity::refused_before(nothing, move |path, problem| shaped.refused(path, problem));
     let router = routes(app, profiles, public_url, &Mount::merged());
     router.fallback_service(cors::callable(app, nothing))
 }
@@ -79,7 +81,9 @@ fn routes(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, mount: &Moun
         }
     }
     for (path, methods, names, served) in paths {
-        let methods = refusing_others(methods, names, served);
+        let methods = refusing_others(methods, names, Arc::clone(&served));
+        let say = move |_: &str, problem| response::refused(&served.profile.wire.refusal, problem, false);
+        let methods = ambiguity::refused_before(methods, say);
         router = router.route(&path, cors::callable(app, methods));
     }
     router

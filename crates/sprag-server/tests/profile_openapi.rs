@@ -196,13 +196,15 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
         is(&["login", "register", "refresh", "logout", "revoke", "password"]) || takes(Input::SessionId);
     let has_cookie = profile.wire.refresh.cookie.is_some();
     match code {
+        // Chunks are read to their end whatever the call.
+        "request_ambiguous" | "request_timeout" | "request_too_large" => true,
         "method_not_allowed" | "rate_limited" | "internal" | "unavailable" | "busy" => true,
         "request_invalid" => !is(&["me", "sessions", "explain"]),
         "field_missing" => {
             is(&["login", "register", "password"]) || Input::ALL.iter().any(|i| route.takes.requires(*i))
         }
         "field_invalid" => Input::ALL.iter().any(|input| takes(*input)),
-        "request_timeout" | "request_too_large" | "media_type_unsupported" => reads_body,
+        "media_type_unsupported" => reads_body,
         "token_missing" => asks_for_access_token || is(&["refresh", "logout", "revoke"]),
         "token_invalid" | "token_expired" => asks_for_access_token || is(&["refresh", "logout"]),
         "token_spent" | "too_many_retries" => is(&["refresh"]),

@@ -6,6 +6,7 @@
 pub mod bad_disk;
 pub mod checker;
 pub mod disk_state;
+pub mod framing;
 pub mod late;
 pub mod load;
 pub mod people;

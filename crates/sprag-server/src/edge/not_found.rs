@@ -23,13 +23,18 @@ impl NotFound {
     }
 
     pub(crate) fn answer(&self, path: &str) -> Response {
+        self.refused(path, Problem::NotFound)
+    }
+
+    /// A refusal at this path, whatever it is.
+    pub(crate) fn refused(&self, path: &str, problem: Problem) -> Response {
         let around = self.0.iter().filter(|(folder, _)| path.starts_with(folder.as_str()));
         let nearest = around.max_by_key(|(folder, _)| folder.len());
         // Where there is one profile only, nobody else is asked.
         let only = if self.0.len() == 1 { self.0.first() } else { None };
         match nearest.or(only) {
-            Some((_, shape)) => response::refused(shape, Problem::NotFound),
-            None => response::plainly_refused(Problem::NotFound),
+            Some((_, shape)) => response::refused(shape, problem),
+            None => response::plainly_refused(problem),
         }
     }
 }

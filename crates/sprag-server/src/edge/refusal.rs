@@ -14,6 +14,8 @@ use crate::profile::{FieldAtFault, TakeError};
 pub(crate) enum Problem {
     /// The engine refused or failed.
     Engine(Error),
+    /// Somebody else might read another request, for this reason.
+    Ambiguous(&'static str),
     /// The request cannot be understood.
     Invalid(Cow<'static, str>),
     /// A field of the body is missing or wrong.
@@ -86,6 +88,12 @@ impl Problem {
         match self {
             Self::Engine(Error::Refused(refusal)) => of_refusal(&refusal),
             Self::Engine(Error::Failed(fault)) => of_fault(&fault),
+            Self::Ambiguous(why) => said(
+                &rows::REQUEST_AMBIGUOUS,
+                format!(
+                    "others may read this request otherwise: {why}; mend it, and send it on a new connection"
+                ),
+            ),
             Self::Invalid(what) => said(&rows::REQUEST_INVALID, what),
             Self::Field(error) => of_fields(error),
             Self::AtField(name, error) => {

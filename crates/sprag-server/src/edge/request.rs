@@ -48,6 +48,11 @@ pub(crate) async fn receive(parts: &Parts, body: Body) -> Received {
     if parts.headers.contains_key(CONTENT_ENCODING) {
         return Err(Problem::UnsupportedMediaType("send the body as it is, without a Content-Encoding"));
     }
+    whole(body).await
+}
+
+/// All of a body, in time.
+pub(crate) async fn whole(body: Body) -> Received {
     let whole = Limited::new(body, MAX_BODY_BYTES).collect();
     match tokio::time::timeout(BODY_DEADLINE, whole).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),

@@ -20,7 +20,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower::Service as _;
 
-use super::seldom;
+use super::smuggling::{MAX_HEAD_BYTES, Refused};
+use super::{ambiguity, seldom};
 use crate::metrics::Metrics;
 
 mod stream;
@@ -33,9 +34,6 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long an HTTP/2 connection may stay open without asking anything; answering pings is not asking.
 const IDLE_DEADLINE: Duration = Duration::from_secs(60);
-
-/// The largest request head, in bytes; a larger one is answered 431.
-const MAX_HEAD_BYTES: usize = 16 * 1024;
 
 /// The most header fields; more are answered 431.
 const MAX_HEADERS: usize = 100;
@@ -96,17 +94,24 @@ pub async fn serve(
         let router = router.clone();
         let asked = Arc::new(Asked::default());
         let asks = Arc::clone(&asked);
+        let refused = Arc::new(Refused::default());
+        let stream = Stream::new(stream, Arc::clone(&refused));
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             let asking = asks.begin();
+            let ambiguous = refused.hear().map(ambiguity::answer);
             request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
-            let answer = router.clone().call(request.map(Body::new));
+            request.extensions_mut().insert(Arc::clone(&refused));
+            let asked = ambiguous.is_none().then(|| router.clone().call(request.map(Body::new)));
             async move {
-                let answer = answer.await.unwrap_or_else(|never| match never {});
+                let answer = match (ambiguous, asked) {
+                    (None, Some(asked)) => asked.await.unwrap_or_else(|never| match never {}),
+                    (ambiguous, _) => ambiguous.unwrap_or_default(),
+                };
                 drop(asking);
                 Ok::<_, Infallible>(answer)
             }
         });
-        let connection = builder.serve_connection(TokioIo::new(Stream::new(stream)), service).into_owned();
+        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
         let connection = graceful.watch(connection);
         let metrics = Arc::clone(&metrics);
         tokio::spawn(async move {

@@ -1,261 +1,283 @@
 //! Where one HTTP/1 request ends and the next begins, for whoever might read it otherwise than we do.
 //!
-//! hyper is as lenient as RFC 9112 lets it be: a line may end in a bare line feed, and of `Content-Length` and
-//! `Transfer-Encoding` together the latter counts. A proxy in front that is lenient in another way would see
-//! other requests than we do (request smuggling). So such bytes are spoiled before hyper sees them: a zero
-//! stands in no head and no chunk's size, and hyper answers 400 and closes.
+//! hyper is as lenient as RFC 9112 lets it be. A proxy in front that is lenient in another way would see other requests than
+//! we do (request smuggling). So the framing is read here first, and strictly. What is not sure to be read alike by everybody
+//! never reaches hyper, and neither does anything behind it: the request is answered 400, the connection closed, and no byte
+//! of it looked at again.
 //!
-//! This never decides what a request says. Where hyper is certain to refuse, it stops looking.
+//! A head is held until its end has come. hyper gets it whole, or in its place a request that stands for a refusal. Of
+//! chunks it gets what has been read; where they go wrong, the body breaks off.
 //!
 //! It is here because hyper has no strict mode that would refuse such requests itself (hyperium/hyper#3860); where a
 //! release has one, this file goes.
 
-/// How much of a line is kept: a name and a number. A longer line of the two that frame a body is refused.
-const LINE_BYTES: usize = 128;
+use std::ops::Range;
+use std::sync::Arc;
 
-/// The first line of HTTP/2, which has no lines after it.
-const HTTP_2: &[u8] = b"PRI * HTTP/2.0";
+mod head;
+mod refused;
+
+use head::{Ambiguous, Body, Head};
+pub(crate) use refused::Refused;
+
+/// The largest request head, in bytes; of a larger one hyper gets as much, and answers 431.
+pub(crate) const MAX_HEAD_BYTES: usize = 16 * 1024;
+
+/// The longest line of a chunk's size, in bytes, without its end.
+const MAX_SIZE_BYTES: usize = 8;
+
+/// What begins HTTP/2. It is no request of HTTP/1, and can stand nowhere but at a connection's beginning.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// What hyper is given in place of a head that is refused, behind its method. It is told from a request by its number, which
+/// no client can choose.
+const STAND_IN: &[u8] = b" / HTTP/1.1\r\nHost: refused\r\nConnection: close\r\n\r\n";
 
 /// Follows one connection.
+#[derive(Debug)]
 pub(crate) struct Framing {
     state: ParserState,
-    line: [u8; LINE_BYTES],
-    /// The length of the line so far, beyond what is kept of it too.
-    length: usize,
-    last: u8,
-    body_bytes: Option<u64>,
-    coding: Option<Coding>,
+    /// What has come and has not been given on.
+    held: Vec<u8>,
+    /// Where in it begins what has not been given on, where the line under way, and how far it has been looked through.
+    sure: usize,
+    line_at: usize,
+    looked: usize,
+    head: Head,
+    /// How many heads have been given on.
+    heads: u64,
+    /// Whether an empty line has been left out before the next head.
+    has_skipped: bool,
+    refused: Arc<Refused>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum ParserState {
-    FirstLine,
-    Headers,
+    /// Nothing but perhaps a part of HTTP/2's first bytes has come.
+    Begun,
+    Head,
     /// So many bytes of it are left; then another request begins.
     Body(u64),
     ChunkSize,
     Chunk(u64),
     ChunkEnd,
-    Trailers,
-    /// HTTP/2, or something that hyper refuses.
-    Unseen,
+    /// What ends the chunks.
+    LastEnd,
+    /// HTTP/2 frames its requests itself.
+    Http2,
+    /// A head was refused: what stands for it is the last that was given.
+    HeadRefused,
+    /// A body was refused: it breaks off here.
+    BodyRefused,
 }
 
+/// What may still come of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Coding {
-    Chunked,
-    Other,
-}
-
-impl Default for Framing {
-    fn default() -> Self {
-        Self {
-            state: ParserState::FirstLine,
-            line: [0; LINE_BYTES],
-            length: 0,
-            last: 0,
-            body_bytes: None,
-            coding: None,
-        }
-    }
+pub(crate) enum Outlook {
+    Open,
+    /// Nothing more, until the answer has been sent.
+    AwaitsAnswer,
+    /// Nothing more, as if the peer had closed.
+    Ended,
 }
 
 impl Framing {
-    /// Looks at the next bytes, and spoils them where they can be read in two ways.
-    pub(crate) fn follow(&mut self, bytes: &mut [u8]) {
-        let mut at = 0;
-        while at < bytes.len() {
-            match self.state {
-                ParserState::Unseen => return,
-                ParserState::Body(left) | ParserState::Chunk(left) => {
-                    let here = left.min((bytes.len() - at) as u64);
-                    at += usize::try_from(here).unwrap_or(bytes.len());
-                    self.pass(left - here);
-                }
-                _ => {
-                    if self.take(bytes[at]) == Line::Ambiguous {
-                        bytes[at] = 0;
-                        self.state = ParserState::Unseen;
-                    }
-                    at += 1;
-                }
-            }
-        }
+    pub(crate) fn new(refused: Arc<Refused>) -> Self {
+        let (held, head) = (Vec::new(), Head::default());
+        let (sure, line_at, looked, heads, has_skipped) = (0, 0, 0, 0, false);
+        Self { state: ParserState::Begun, held, sure, line_at, looked, head, heads, has_skipped, refused }
     }
 
-    fn pass(&mut self, left: u64) {
-        self.state = match self.state {
-            ParserState::Body(_) if left == 0 => ParserState::FirstLine,
-            ParserState::Body(_) => ParserState::Body(left),
-            _ if left == 0 => ParserState::ChunkEnd,
-            _ => ParserState::Chunk(left),
-        };
-    }
-
-    /// Takes one byte of a line.
-    fn take(&mut self, byte: u8) -> Line {
-        let before = std::mem::replace(&mut self.last, byte);
-        if byte != b'\n' {
-            if let Some(state) = self.line.get_mut(self.length) {
-                *state = byte;
-            }
-            self.length += 1;
-            return Line::Plain;
-        }
-        if before != b'\r' {
-            return Line::Ambiguous;
-        }
-        let length = std::mem::take(&mut self.length) - 1;
-        let (line, is_whole) = (self.line, length <= LINE_BYTES);
-        self.end_line(&line[..length.min(LINE_BYTES)], is_whole)
-    }
-
-    fn end_line(&mut self, line: &[u8], is_whole: bool) -> Line {
+    /// Takes the next bytes, and adds to `given` what may go on.
+    pub(crate) fn follow(&mut self, bytes: &[u8], given: &mut Vec<u8>) {
         match self.state {
-            // hyper skips empty lines before a request.
-            ParserState::FirstLine if line.is_empty() => {}
-            ParserState::FirstLine if line == HTTP_2 => self.state = ParserState::Unseen,
-            ParserState::FirstLine => {
-                (self.state, self.body_bytes, self.coding) = (ParserState::Headers, None, None);
-            }
-            ParserState::Headers if line.is_empty() => self.end_head(),
-            ParserState::Headers => return self.header(line, is_whole),
-            ParserState::ChunkSize => match chunk_size(line) {
-                _ if !is_whole => return Line::Ambiguous,
-                Some(0) => self.state = ParserState::Trailers,
-                Some(size) => self.state = ParserState::Chunk(size),
-                None => self.state = ParserState::Unseen,
-            },
-            ParserState::ChunkEnd if line.is_empty() => self.state = ParserState::ChunkSize,
-            ParserState::Trailers if line.is_empty() => self.state = ParserState::FirstLine,
-            ParserState::Trailers => {}
-            ParserState::ChunkEnd | ParserState::Body(_) | ParserState::Chunk(_) | ParserState::Unseen => {
-                self.state = ParserState::Unseen
+            ParserState::Http2 => return given.extend_from_slice(bytes),
+            ParserState::HeadRefused | ParserState::BodyRefused => return,
+            _ => self.held.extend_from_slice(bytes),
+        }
+        while self.sure < self.held.len() {
+            match self.step(given) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(Ambiguous(why)) => return self.refuse(why, given),
             }
         }
-        Line::Plain
-    }
-
-    fn header(&mut self, line: &[u8], is_whole: bool) -> Line {
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else { return Line::Plain };
-        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-        if name.eq_ignore_ascii_case(b"content-length") {
-            match number(value, 10) {
-                Some(bytes) => self.body_bytes = Some(bytes),
-                None => self.state = ParserState::Unseen,
-            }
-        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
-            let last = value.rsplit(|byte| *byte == b',').next().unwrap_or(value).trim_ascii();
-            let is_chunked = last.eq_ignore_ascii_case(b"chunked");
-            self.coding = Some(if is_chunked { Coding::Chunked } else { Coding::Other });
+        if self.sure == self.held.len() {
+            self.held = Vec::new();
         } else {
-            return Line::Plain;
+            self.held.drain(..self.sure);
         }
-        let is_doubted = !is_whole || (self.body_bytes.is_some() && self.coding.is_some());
-        if is_doubted { Line::Ambiguous } else { Line::Plain }
+        self.line_at -= self.sure;
+        self.looked -= self.sure;
+        self.sure = 0;
     }
 
-    fn end_head(&mut self) {
-        self.state = match (self.coding, self.body_bytes.unwrap_or(0)) {
-            (Some(Coding::Chunked), _) => ParserState::ChunkSize,
-            (Some(Coding::Other), _) => ParserState::Unseen,
-            (None, 0) => ParserState::FirstLine,
-            (None, bytes) => ParserState::Body(bytes),
+    /// What may still come.
+    pub(crate) fn outlook(&self) -> Outlook {
+        match self.state {
+            ParserState::HeadRefused => Outlook::AwaitsAnswer,
+            ParserState::BodyRefused => Outlook::Ended,
+            _ => Outlook::Open,
+        }
+    }
+
+    /// Goes on as far as one state goes; whether there was enough to go on with.
+    fn step(&mut self, given: &mut Vec<u8>) -> Result<bool, Ambiguous> {
+        match self.state {
+            ParserState::Begun => return Ok(self.begin(given)),
+            ParserState::Head => return self.head_line(given),
+            ParserState::Body(left) => {
+                let left = self.pass(left, given);
+                self.state = if left == 0 { ParserState::Head } else { ParserState::Body(left) };
+            }
+            ParserState::Chunk(left) => {
+                let left = self.pass(left, given);
+                self.state = if left == 0 { ParserState::ChunkEnd } else { ParserState::Chunk(left) };
+            }
+            ParserState::ChunkSize => {
+                let Some(line) = self.line(MAX_SIZE_BYTES, head::NO_SIZE)? else { return Ok(false) };
+                match head::chunk_size(&self.held[line])? {
+                    // It is given on with the line behind it, so that a body ends only where its end is sure.
+                    0 => {
+                        self.state = ParserState::LastEnd;
+                        return Ok(self.line_at < self.held.len());
+                    }
+                    size => self.state = ParserState::Chunk(size),
+                }
+                self.release(given);
+            }
+            ParserState::ChunkEnd => {
+                if self.line(0, head::LONG_CHUNK)?.is_none() {
+                    return Ok(false);
+                }
+                self.state = ParserState::ChunkSize;
+                self.release(given);
+            }
+            ParserState::LastEnd => {
+                if self.line(0, head::TRAILERS)?.is_none() {
+                    return Ok(false);
+                }
+                self.state = ParserState::Head;
+                self.release(given);
+            }
+            ParserState::Http2 | ParserState::HeadRefused | ParserState::BodyRefused => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Tells HTTP/2 from HTTP/1 by a connection's first bytes, once there are enough of them.
+    fn begin(&mut self, given: &mut Vec<u8>) -> bool {
+        let common = self.held.len().min(PREFACE.len());
+        if self.held[..common] != PREFACE[..common] {
+            self.state = ParserState::Head;
+        } else if common == PREFACE.len() {
+            self.state = ParserState::Http2;
+            (self.line_at, self.looked) = (self.held.len(), self.held.len());
+            self.release(given);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    fn head_line(&mut self, given: &mut Vec<u8>) -> Result<bool, Ambiguous> {
+        let line = match self.line(usize::MAX, "")? {
+            Some(line) => line,
+            None if self.held.len() - self.sure < MAX_HEAD_BYTES => return Ok(false),
+            None => return Ok(self.overflow(given)),
         };
+        // RFC 9112 section 2.2 lets an empty line stand before a request; hyper needs none.
+        if line.start == self.sure && line.is_empty() {
+            if std::mem::replace(&mut self.has_skipped, true) {
+                return Err(Ambiguous("empty lines stand before it"));
+            }
+            self.sure = self.line_at;
+            return Ok(true);
+        }
+        if self.line_at - self.sure > MAX_HEAD_BYTES {
+            return Ok(self.overflow(given));
+        }
+        if !line.is_empty() {
+            self.head.read(&self.held[line])?;
+            return Ok(self.line_at < self.held.len());
+        }
+        self.state = match self.head.body()? {
+            Body::Bytes(0) => ParserState::Head,
+            Body::Bytes(bytes) => ParserState::Body(bytes),
+            Body::Chunks => ParserState::ChunkSize,
+        };
+        (self.head, self.has_skipped) = (Head::default(), false);
+        self.heads += 1;
+        self.release(given);
+        Ok(true)
     }
-}
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Line {
-    Plain,
-    Ambiguous,
-}
+    /// Gives on what is sure to be too much for a head, and not its end.
+    fn overflow(&mut self, given: &mut Vec<u8>) -> bool {
+        self.refused.whole("its head is too large");
+        given.extend_from_slice(&self.held[self.sure..self.sure + MAX_HEAD_BYTES]);
+        self.stop(ParserState::HeadRefused);
+        false
+    }
 
-/// The size at the beginning of a chunk's line; blanks or an extension may follow.
-fn chunk_size(line: &[u8]) -> Option<u64> {
-    let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
-    number(&line[..digits], 16)
-}
+    /// The next whole line without its end; `None` until it has come. A line ends in CR LF, and has neither within. One that
+    /// is longer than `max_bytes` is `excess`.
+    fn line(&mut self, max_bytes: usize, excess: &'static str) -> Result<Option<Range<usize>>, Ambiguous> {
+        while let Some(byte) = self.held.get(self.looked) {
+            let at = self.looked;
+            let is_after_cr = at > self.line_at && self.held[at - 1] == b'\r';
+            self.looked += 1;
+            match byte {
+                b'\n' if is_after_cr => {
+                    let line = self.line_at..at - 1;
+                    self.line_at = self.looked;
+                    return Ok(Some(line));
+                }
+                b'\n' => return Err(Ambiguous("a line ends in a line feed alone")),
+                0 => return Err(Ambiguous("there is a zero byte in it")),
+                _ if is_after_cr => return Err(Ambiguous("a carriage return stands within a line")),
+                byte if *byte != b'\r' && at - self.line_at >= max_bytes => return Err(Ambiguous(excess)),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
 
-/// Digits and nothing else, or it is no number.
-fn number(digits: &[u8], radix: u32) -> Option<u64> {
-    let is_plain = digits.iter().all(u8::is_ascii_hexdigit);
-    let text = std::str::from_utf8(digits).ok().filter(|_| is_plain)?;
-    u64::from_str_radix(text, radix).ok()
+    /// Gives on what is left of a body, as far as it has come; how much is left then.
+    fn pass(&mut self, left: u64, given: &mut Vec<u8>) -> u64 {
+        let here = usize::try_from(left).unwrap_or(usize::MAX).min(self.held.len() - self.sure);
+        self.line_at = self.sure + here;
+        self.looked = self.line_at;
+        self.release(given);
+        left - here as u64
+    }
+
+    /// Gives on everything up to the line under way.
+    fn release(&mut self, given: &mut Vec<u8>) {
+        given.extend_from_slice(&self.held[self.sure..self.line_at]);
+        self.sure = self.line_at;
+    }
+
+    /// Nothing of what comes is looked at from now on.
+    fn refuse(&mut self, why: &'static str, given: &mut Vec<u8>) {
+        if matches!(self.state, ParserState::Begun | ParserState::Head) {
+            self.refused.head(self.heads, why);
+            // A HEAD is answered without a body: what follows the head of an answer to it would be read as another answer.
+            given.extend_from_slice(if self.head.is_of_head() { b"HEAD" } else { b"GET" });
+            given.extend_from_slice(STAND_IN);
+            self.stop(ParserState::HeadRefused);
+        } else {
+            self.refused.body(why);
+            self.stop(ParserState::BodyRefused);
+        }
+    }
+
+    fn stop(&mut self, state: ParserState) {
+        self.state = state;
+        self.held = Vec::new();
+        (self.sure, self.line_at, self.looked) = (0, 0, 0);
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What hyper would be given, the bytes coming `step` at a time.
-    fn given(text: &str, step: usize) -> String {
-        let mut framing = Framing::default();
-        let mut bytes = text.as_bytes().to_vec();
-        for part in bytes.chunks_mut(step) {
-            framing.follow(part);
-        }
-        String::from_utf8(bytes).unwrap()
-    }
-
-    fn is_left_alone(text: &str) {
-        for step in [1, 2, 3, 7, 4096] {
-            assert_eq!(given(text, step), text, "{step} at a time");
-        }
-    }
-
-    fn is_spoiled_after(honest: &str, rest: &str) {
-        for step in [1, 2, 3, 7, 4096] {
-            let given = given(&format!("{honest}{rest}"), step);
-            assert!(given.starts_with(honest), "{step} at a time: {given:?}");
-            assert!(given[honest.len()..].contains('\0'), "{step} at a time: {given:?}");
-        }
-    }
-
-    #[test]
-    fn honest_requests_are_left_alone_one_after_the_other() {
-        is_left_alone(concat!(
-            "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
-            "POST / HTTP/1.1\r\nContent-Length: 11\r\n\r\nbare\nlines\n",
-            "POST / HTTP/1.1\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n",
-            "3;of=it\r\na\nb\r\nA\r\n\n\n\n\n\n\n\n\n\n\n\r\n0\r\nX: trailer\r\n\r\n",
-            "GET /last HTTP/1.1\r\n\r\n",
-        ));
-    }
-
-    #[test]
-    fn http2_is_not_looked_at() {
-        is_left_alone("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\n\x04\n\n");
-    }
-
-    #[test]
-    fn r56_a_bare_line_feed_is_spoiled_wherever_a_line_ends() {
-        is_spoiled_after("", "GET / HTTP/1.1\n\n");
-        is_spoiled_after("GET / HTTP/1.1\r\n", "X: a\nContent-Length: 5\r\n\r\n");
-        is_spoiled_after("GET / HTTP/1.1\r\nX: a\r\n", "\n");
-        is_spoiled_after("GET / HTTP/1.1\r\n\r\n", "\nGET / HTTP/1.1\r\n\r\n");
-        is_spoiled_after("POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n\n\n", "GET / HTTP/1.1\n\n");
-        is_spoiled_after("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "0\n\r\n");
-        is_spoiled_after("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", "X: a\n\r\n");
-    }
-
-    #[test]
-    fn r56_two_ways_to_tell_the_length_are_one_too_many() {
-        let length = "content-LENGTH: 4\r\n";
-        let coding = "Transfer-Encoding: chunked\r\n";
-        is_spoiled_after(&format!("POST / HTTP/1.1\r\n{length}"), &format!("X: y\r\n{coding}\r\n"));
-        is_spoiled_after(&format!("POST / HTTP/1.1\r\n{coding}"), &format!("X: y\r\n{length}\r\n"));
-        // The head before has no say in it.
-        is_left_alone(&format!(
-            "POST / HTTP/1.1\r\n{length}\r\n1234POST / HTTP/1.1\r\n{coding}\r\n0\r\n\r\n"
-        ));
-    }
-
-    #[test]
-    fn a_line_that_frames_a_body_and_is_longer_than_what_is_kept_is_spoiled() {
-        let blanks = " ".repeat(200);
-        is_spoiled_after("POST / HTTP/1.1\r\n", &format!("Content-Length: {blanks}5\r\n\r\n"));
-        is_spoiled_after("POST / HTTP/1.1\r\n", &format!("Transfer-Encoding: {blanks}chunked\r\n\r\n"));
-        is_left_alone(&format!("GET / HTTP/1.1\r\nCookie: {blanks}\r\n\r\nGET / HTTP/1.1\r\n\r\n"));
-    }
-}
+mod tests;

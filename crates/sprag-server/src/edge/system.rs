@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::Router;
-use axum::middleware::map_response;
+use axum::middleware::{from_fn, map_response};
 use axum::response::Response;
 use axum::routing::get;
 use hyper::StatusCode;
@@ -16,6 +16,7 @@ use serde_json::json;
 use sprag::Fault;
 use tokio::time::timeout;
 
+use super::ambiguity;
 use super::app::App;
 use super::mount::Mount;
 use super::refusal::Problem;
@@ -49,14 +50,14 @@ pub(crate) fn routes(app: &Arc<App>, profiles: &[Profile], public_url: &str, mou
     let served = fixed.into_iter().filter(|(path, _)| mount.serves(path));
     let router = served.fold(Router::new(), |router, (path, methods)| router.route(path, reading(methods)));
     if !mount.serves("/docs") {
-        return router;
+        return router.layer(from_fn(ambiguity::plainly_refused));
     }
     let mut document = openapi::document(profiles, &format!("{public_url}{}", mount.prefix()));
     if let Some(paths) = document["paths"].as_object_mut() {
         paths.retain(|path, _| mount.serves(path));
     }
     let docs = openapi::docs_router(document, mount.prefix());
-    router.merge(docs.layer(map_response(framed_by_nobody)))
+    router.merge(docs.layer(map_response(framed_by_nobody))).layer(from_fn(ambiguity::plainly_refused))
 }
 
 /// A route that only reads answers other methods as clearly as a profile does.

@@ -125,13 +125,16 @@ fn challenge() -> Value {
 
 /// The codes a route may answer with.
 fn codes(profile: &Profile, route: &Route) -> Vec<&'static str> {
-    let mut codes = vec!["method_not_allowed", "rate_limited", "internal", "unavailable", "busy"];
+    let mut codes =
+        vec!["request_ambiguous", "method_not_allowed", "rate_limited", "internal", "unavailable", "busy"];
+    // Chunks are read to their end whether the call asks for a body or not.
+    codes.extend(["request_timeout", "request_too_large"]);
     if !route.action.only_reads() {
         // A Sprag-Instance that is none.
         codes.push("request_invalid");
     }
     if route.action.reads_body() || !route.takes.fields().is_empty() {
-        codes.extend(["request_invalid", "request_timeout", "request_too_large", "media_type_unsupported"]);
+        codes.extend(["request_invalid", "media_type_unsupported"]);
     }
     if !route.takes.fields().is_empty() {
         codes.push("field_invalid");

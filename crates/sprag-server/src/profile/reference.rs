@@ -74,6 +74,8 @@ what that leaves, in the sentence of its answer; a profile that words `unavailab
 ";
 
 const TAIL: &str = "
+What is refused with `request_ambiguous` is [listed on its own](framing.md).
+
 Where a field of the request is at fault, `field` names it: with `field_missing`, `field_invalid`, `name_invalid`,
 `password_rejected`, and with `name_taken`, where it is the first that was sent, not which of the two is taken.
 

@@ -6,6 +6,7 @@ mod checker_tests;
 mod disk;
 mod end_to_end;
 mod flood;
+mod framing;
 mod hostile;
 mod kill;
 mod outages;

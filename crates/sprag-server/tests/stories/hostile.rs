@@ -189,6 +189,30 @@ async fn a_form_with_a_field_twice_is_refused() {
     siege.is_over().await;
 }
 
+/// Also where an application serves the router by itself, over whatever version of HTTP.
+#[tokio::test]
+async fn r56_of_two_fields_that_decide_neither_is_taken() {
+    let siege = Siege::begins().await;
+    let twice = [
+        "host",
+        "authorization",
+        "content-length",
+        "origin",
+        "sec-fetch-site",
+        "idempotency-key",
+        "sprag-instance",
+    ];
+    for (door, body) in siege.doors() {
+        for name in twice {
+            let call = door.clone().without(name).json(&body).header(name, "1").header(name, "1");
+            siege.repels(call, 400, "request_ambiguous").await;
+        }
+        let call = door.json(&body).header("content-type", "application/x-www-form-urlencoded");
+        siege.repels(call, 400, "request_ambiguous").await;
+    }
+    siege.is_over().await;
+}
+
 #[tokio::test]
 async fn headers_that_are_too_long_or_not_ascii_are_refused() {
     let siege = Siege::begins().await;

@@ -45,6 +45,11 @@ table! {
         "this request cannot be understood; send what /docs describes",
         "The body cannot be read, or what was sent contradicts itself: no JSON, no object, deeper than 32 levels, cookie and body of two sessions",
         "";
+    /// The server: somebody else might read another request.
+    REQUEST_AMBIGUOUS: "request_ambiguous", 400,
+        "others may read this request otherwise; mend it, and send it on a new connection",
+        "A proxy in front might read another request: two lengths, a bare line feed, no `Host` or two, two `Authorization` lines. The connection is closed, and nothing behind the request is looked at",
+        "";
     /// The server: a field is not there.
     FIELD_MISSING: "field_missing", 400,
         "a field that this call needs is missing; send it",

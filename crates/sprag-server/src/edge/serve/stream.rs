@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -9,21 +10,37 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-use crate::edge::smuggling::Framing;
+use crate::edge::smuggling::{Framing, Outlook, Refused};
 
 /// How long a peer may leave its answers unread once no buffer takes more of them.
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long, and how much of it, what a peer still sends is thrown away behind a refusal. A connection that is closed over
+/// bytes nobody has read is reset, and the reset may overtake the answer.
+const LINGER_DEADLINE: Duration = Duration::from_secs(1);
+const MAX_LINGER_BYTES: usize = 256 * 1024;
 
 /// A connection that looks at what comes and does not wait for ever to send.
 pub(super) struct Stream {
     inner: TcpStream,
     framing: Framing,
+    /// What the framing has given and nobody has taken yet.
+    given: Vec<u8>,
+    refused: Arc<Refused>,
     stalled: Option<Pin<Box<Sleep>>>,
+    lingering: Option<Lingering>,
+}
+
+/// What is left of the patience with a peer that was refused.
+struct Lingering {
+    deadline: Pin<Box<Sleep>>,
+    bytes: usize,
 }
 
 impl Stream {
-    pub(super) fn new(inner: TcpStream) -> Self {
-        Self { inner, framing: Framing::default(), stalled: None }
+    pub(super) fn new(inner: TcpStream, refused: Arc<Refused>) -> Self {
+        let (framing, given) = (Framing::new(Arc::clone(&refused)), Vec::new());
+        Self { inner, framing, given, refused, stalled: None, lingering: None }
     }
 
     fn unless_stalled(
@@ -39,6 +56,37 @@ impl Stream {
         ready!(stalled.as_mut().poll(context));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer does not read its answers")))
     }
+
+    /// Hands out what has been given, as much as there is room for.
+    fn hand_out(&mut self, buffer: &mut ReadBuf<'_>) {
+        let here = self.given.len().min(buffer.remaining());
+        buffer.put_slice(&self.given[..here]);
+        if here == self.given.len() {
+            self.given = Vec::new();
+        } else {
+            self.given.drain(..here);
+        }
+    }
+}
+
+impl Lingering {
+    fn begin() -> Self {
+        Self { deadline: Box::pin(sleep(LINGER_DEADLINE)), bytes: MAX_LINGER_BYTES }
+    }
+
+    /// Throws away what comes until the peer has closed too, or for long enough.
+    fn poll(&mut self, inner: &mut TcpStream, context: &mut Context<'_>) -> Poll<()> {
+        let mut room = [0; 4096];
+        while self.bytes > 0 && self.deadline.as_mut().poll(context).is_pending() {
+            let mut buffer = ReadBuf::new(&mut room);
+            let read = ready!(Pin::new(&mut *inner).poll_read(context, &mut buffer));
+            match (read, buffer.filled().len()) {
+                (Ok(()), bytes @ 1..) => self.bytes = self.bytes.saturating_sub(bytes),
+                _ => break,
+            }
+        }
+        Poll::Ready(())
+    }
 }
 
 impl AsyncRead for Stream {
@@ -47,9 +95,23 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
-        self.framing.follow(&mut buffer.filled_mut()[before..]);
+        let Self { inner, framing, given, .. } = &mut *self;
+        while given.is_empty() {
+            match framing.outlook() {
+                Outlook::Open => {}
+                // Whoever writes the answer wakes the connection.
+                Outlook::AwaitsAnswer => return Poll::Pending,
+                Outlook::Ended => return Poll::Ready(Ok(())),
+            }
+            let before = buffer.filled().len();
+            ready!(Pin::new(&mut *inner).poll_read(context, buffer))?;
+            if buffer.filled().len() == before {
+                return Poll::Ready(Ok(()));
+            }
+            framing.follow(&buffer.filled()[before..], given);
+            buffer.set_filled(before);
+        }
+        self.hand_out(buffer);
         Poll::Ready(Ok(()))
     }
 }
@@ -82,6 +144,13 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(context)
+        let Self { inner, refused, lingering, .. } = &mut *self;
+        if lingering.is_none() {
+            ready!(Pin::new(&mut *inner).poll_shutdown(context))?;
+        }
+        if refused.is_any() {
+            ready!(lingering.get_or_insert_with(Lingering::begin).poll(inner, context));
+        }
+        Poll::Ready(Ok(()))
     }
 }
