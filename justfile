@@ -57,6 +57,10 @@ soak *args:
 siege-framing *args:
     cargo build -p sprag-server -p sprag-bench && cargo run -p sprag-bench -- framing {{args}}
 
+# Attack the release binary and say what honest clients notice (memory, connections, login; --only, --seconds, --connections)
+siege-lite *args:
+    cargo build --release -p sprag-server -p sprag-bench && cargo run --release -p sprag-bench -- siege {{args}}
+
 # Rotations in the store, without HTTP
 bench:
     cargo bench -p sprag

@@ -23,7 +23,7 @@ use crate::output::{say, say_json, tell};
 mod driver;
 mod fill;
 mod load_profile;
-mod memory;
+pub(crate) mod memory;
 mod progress;
 mod report;
 mod schedule;
@@ -342,7 +342,7 @@ mod tests {
     use clap::Parser as _;
     use sprag::engine::NewUser;
     use sprag_server::config::Flags;
-    use sprag_server::edge::serve::{Bounds, serve};
+    use sprag_server::edge::serve::serve;
     use sprag_server::run::node::load_profiles;
     use tokio::net::TcpListener;
 
@@ -457,10 +457,7 @@ mod tests {
         config.bound_to(listener.local_addr().unwrap());
         let node = Node::make(config, profiles).await.unwrap();
         let router = node.router(&node.app());
-        let bounds = Bounds {
-            connections: node.config.listen.max_connections.get(),
-            grace: node.config.listen.shutdown_grace,
-        };
+        let bounds = node.bounds();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let stopped = async { stopped.await.unwrap_or_default() };
         let server = tokio::spawn(serve(listener, router, Arc::clone(&node.metrics), bounds, stopped));

@@ -1,5 +1,5 @@
-//! The program `sprag-bench`: it loads a server with refreshes and says what it commits, and it kills one under load and
-//! judges what its clients saw. It is for those who work on Sprag and is never shipped.
+//! The program `sprag-bench`: it loads a server with refreshes and says what it commits, it kills one under load and
+//! judges what its clients saw, and it attacks one and says what honest clients notice. It is for those who work on Sprag and is never shipped.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -11,9 +11,10 @@ use sprag_server::run::node;
 mod framing;
 mod load;
 mod output;
+mod siege;
 mod soak;
 
-/// Load a Sprag server, or kill it under load.
+/// Load a Sprag server, kill it under load, or attack it.
 #[derive(Debug, Parser)]
 #[command(name = "sprag-bench", version, about, max_term_width = 100, arg_required_else_help = true)]
 struct Cli {
@@ -29,6 +30,8 @@ enum Command {
     Soak(soak::Args),
     /// Send a server requests with a byte too many or too few, and judge what it answers
     Framing(framing::Args),
+    /// Attack a server and judge what honest clients notice
+    Siege(siege::Args),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +56,7 @@ fn run() -> anyhow::Result<ExitCode> {
         }
         Command::Soak(args) => soak::run(&args),
         Command::Framing(args) => framing::run(&args),
+        Command::Siege(args) => siege::run(&args),
     }
 }
 

@@ -40,6 +40,7 @@ pub use crate::duration::spell;
 pub use browsers::Browsers;
 pub use error::ConfigError;
 pub use listen::Listen;
+pub(crate) use listen::share_of;
 pub use logs::{LogFormat, Logs};
 pub use origin::Origin;
 pub use passwords::Passwords;
@@ -277,6 +278,7 @@ fn line(setting: &'static Setting, chosen: &Chosen, config: &Config) -> Line {
         ("config", _) => config.file.as_ref().map_or("none".to_owned(), |path| path.display().to_string()),
         ("audience", _) => config.tokens.audience.clone(),
         ("hash-threads", _) => config.passwords.hash_threads.to_string(),
+        ("max-connections-per-network", _) => config.listen.max_connections_per_network.to_string(),
         ("threads", _) => config.listen.threads.to_string(),
         (_, Some(found)) => found.text.clone(),
         (_, None) => setting.default.text().to_owned(),

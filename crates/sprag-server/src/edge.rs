@@ -3,6 +3,7 @@
 
 pub(crate) mod ambiguity;
 pub mod app;
+pub(crate) mod connections;
 pub(crate) mod cookie;
 pub(crate) mod cors;
 pub(crate) mod mount;

@@ -82,7 +82,7 @@ fn routes(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, mount: &Moun
     }
     for (path, methods, names, served) in paths {
         let methods = refusing_others(methods, names, Arc::clone(&served));
-        let say = move |_: &str, problem| response::refused(&served.profile.wire.refusal, problem, false);
+        let say = move |_: &str, problem| response::refused(&served.profile.wire.refusal, problem);
         let methods = ambiguity::refused_before(methods, say);
         router = router.route(&path, cors::callable(app, methods));
     }

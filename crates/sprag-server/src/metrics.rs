@@ -22,6 +22,8 @@ pub struct Metrics {
     pub connections: Gauge,
     /// Connections closed at once because there were too many.
     pub connections_refused: Counter,
+    /// Connections closed because others needed their place or the memory they held.
+    pub connections_gave_way: Counter,
     /// Sessions that a sweep ended because they had expired.
     pub swept_ended: Counter,
     /// Ended sessions that a sweep removed.
@@ -65,6 +67,7 @@ impl Default for Metrics {
             ]),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
+            connections_gave_way: Counter::default(),
             swept_ended: Counter::default(),
             swept_removed: Counter::default(),
             aheads: Counter::default(),
@@ -82,6 +85,11 @@ impl Default for Metrics {
             "connections_refused",
             "Connections closed at once because there were too many",
             metrics.connections_refused.clone(),
+        );
+        registry.register(
+            "connections_gave_way",
+            "Connections closed because others needed their place or the memory they held",
+            metrics.connections_gave_way.clone(),
         );
         registry.register("swept_ended", "Expired sessions ended by a sweep", metrics.swept_ended.clone());
         registry.register(

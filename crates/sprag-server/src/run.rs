@@ -7,4 +7,5 @@ pub mod jobs;
 pub mod keeper;
 pub mod logs;
 pub mod node;
+pub(crate) mod open_files;
 pub mod ring_file;

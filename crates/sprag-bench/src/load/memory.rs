@@ -6,15 +6,15 @@ use anyhow::Context as _;
 
 /// What the kernel says of a process's memory, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     /// Held now.
-    pub(super) resident_bytes: u64,
+    pub(crate) resident_bytes: u64,
     /// The most it has held.
-    pub(super) peak_bytes: u64,
+    pub(crate) peak_bytes: u64,
 }
 
 impl Memory {
-    pub(super) fn of(pid: u32) -> anyhow::Result<Self> {
+    pub(crate) fn of(pid: u32) -> anyhow::Result<Self> {
         let path = Path::new("/proc").join(pid.to_string()).join("status");
         let text = std::fs::read_to_string(&path)
             .with_context(|| format!("could not read {}; is --pid {pid} the server's?", path.display()))?;

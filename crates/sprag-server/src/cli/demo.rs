@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::output::{self, say};
 use crate::config::{Config, Flags};
-use crate::edge::serve::{Bounds, serve};
+use crate::edge::serve::serve;
 use crate::http_client::HttpClient;
 use crate::run::node::{Node, load_profiles};
 
@@ -75,10 +75,7 @@ pub(super) async fn beside_own_server<T>(
     config.bound_to(listener.local_addr().context("could not learn the port that was bound")?);
     let node = Node::make(config, profiles).await?;
     let router = node.router(&node.app());
-    let bounds = Bounds {
-        connections: node.config.listen.max_connections.get(),
-        grace: node.config.listen.shutdown_grace,
-    };
+    let bounds = node.bounds();
     let (stop, stopped) = oneshot::channel::<()>();
     let metrics = Arc::clone(&node.metrics);
     let server = tokio::spawn(async move {

@@ -14,12 +14,12 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::config::{Config, Database};
-use crate::edge::serve::{Bounds, serve};
+use crate::edge::serve::{Bounds, listen, serve};
 use crate::profile::{Input, Profile, Registration, Route, Whose};
 use crate::run::accepted::accept_older;
-use crate::run::jobs;
 use crate::run::node::Node;
 use crate::run::ring_file::RingSource;
+use crate::run::{jobs, open_files};
 use sprag::access::Algorithm;
 
 /// How long requests are still accepted after SIGTERM while `/readyz` says "not ready", so that a load balancer can
@@ -45,7 +45,7 @@ pub(super) fn run(args: &Args, mut config: Config, profiles: Vec<Profile>) -> an
         .build()
         .context("could not start the runtime")?;
     runtime.block_on(async move {
-        let listener = TcpListener::bind(config.listen.address).await.with_context(|| {
+        let listener = listen(config.listen.address).with_context(|| {
             format!(
                 "could not listen on {}: is another server running there? choose another address with --listen",
                 config.listen.address
@@ -80,6 +80,9 @@ fn warn_of_what_is_allowed(node: &Node) {
                 "this profile's cookie is not Secure although the public URL is https; set secure = true in the profile"
             );
         }
+    }
+    if let Some(told) = open_files::too_few_for(node.config.listen.max_connections.get()) {
+        tracing::warn!("{told}");
     }
     if let Some(told) = node.config.left_out() {
         tracing::warn!("{told}");
@@ -135,7 +138,7 @@ async fn serve_node(node: &Node, listener: TcpListener) -> anyhow::Result<ExitCo
     let confirmations = confirm_clock_when_told(node).context("could not listen for signals")?;
     let grace = node.config.listen.shutdown_grace;
     let notice = NOTICE.min(grace / 2);
-    let bounds = Bounds { connections: node.config.listen.max_connections.get(), grace: grace - notice };
+    let bounds = Bounds { grace: grace - notice, ..node.bounds() };
     let (stop, stopped) = oneshot::channel();
     let signals = stop_signals().context("could not listen for signals")?;
     // Nobody may be reading; that is no reason not to serve.

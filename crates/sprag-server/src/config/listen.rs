@@ -14,6 +14,9 @@ use super::setting::{Fallback, Setting};
 use super::value::{self, Parsed, is_this_machine};
 use crate::quoted::quoted;
 
+/// The most connections that can be asked for.
+const MAX_CONNECTIONS: usize = 1_000_000;
+
 /// The settings of this feature.
 pub(super) const SETTINGS: &[Setting] = &[
     Setting {
@@ -41,11 +44,32 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: "max-connections",
         env: "SPRAG_MAX_CONNECTIONS",
         placeholder: "COUNT",
-        help: "How many connections are open at once; one more is closed at once (1 to 1000000).",
+        help: "How many connections are open at once; the longest idle one gives way to one more (1 to 1000000).",
         default: Fallback::Value("4096"),
         is_secret: false,
         right: "64",
         wrong: "many",
+    },
+    Setting {
+        name: "max-connections-per-network",
+        env: "SPRAG_MAX_CONNECTIONS_PER_NETWORK",
+        placeholder: "COUNT",
+        help: "How many of them may come from one network, 24 bits of an IPv4 address or 64 of an IPv6 one; trusted-proxies \
+               have no such limit (1 to 1000000).",
+        default: Fallback::Derived("a quarter of max-connections, 64 at least"),
+        is_secret: false,
+        right: "16",
+        wrong: "few",
+    },
+    Setting {
+        name: "keep-alive",
+        env: "SPRAG_KEEP_ALIVE",
+        placeholder: "SPAN",
+        help: "How long a connection may be idle between two requests (1s to 1h).",
+        default: Fallback::Value("75s"),
+        is_secret: false,
+        right: "2m",
+        wrong: "75",
     },
     Setting {
         name: "threads",
@@ -78,6 +102,10 @@ pub struct Listen {
     pub public_url: Url,
     /// How many connections are open at once.
     pub max_connections: NonZeroUsize,
+    /// How many of them may come from one network.
+    pub max_connections_per_network: NonZeroUsize,
+    /// How long a connection may be idle between two requests.
+    pub keep_alive: Duration,
     /// How many threads serve requests.
     pub threads: NonZeroUsize,
     /// How long requests under way may take to finish at shutdown.
@@ -92,11 +120,17 @@ impl Listen {
             Some(url) => url,
             None => own_url(address)?,
         };
+        let max_connections = chosen.count("max-connections", MAX_CONNECTIONS)?;
+        let per_network =
+            chosen.given("max-connections-per-network", |text| value::count(text, 1, MAX_CONNECTIONS))?;
+        let per_network = per_network.unwrap_or_else(|| share_of(max_connections.get()));
         let threads = chosen.typed("threads", |text| value::count(text, 0, 1024))?;
         Ok(Self {
             address,
             public_url,
-            max_connections: chosen.count("max-connections", 1_000_000)?,
+            max_connections,
+            max_connections_per_network: NonZeroUsize::new(per_network).unwrap_or(NonZeroUsize::MIN),
+            keep_alive: chosen.span("keep-alive", "1s", "1h")?,
             threads: NonZeroUsize::new(threads).unwrap_or(cores),
             shutdown_grace: chosen.span("shutdown-grace", "0s", "10m")?,
         })
@@ -120,6 +154,11 @@ impl Listen {
             self.address.port()
         )))
     }
+}
+
+/// How many of so many connections one network may have where nobody says: a quarter, unless there are few.
+pub(crate) fn share_of(connections: usize) -> usize {
+    (connections / 4).max(64).min(connections)
 }
 
 /// The URL under which this machine reaches the address.

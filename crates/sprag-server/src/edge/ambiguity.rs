@@ -15,6 +15,7 @@ use hyper::header::{
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Version};
 
+use super::connections::Asking;
 use super::refusal::Problem;
 use super::smuggling::Refused;
 use super::{request, response};
@@ -81,7 +82,7 @@ async fn in_one_way(request: Request) -> Result<Request, Problem> {
     if !parts.headers.contains_key(TRANSFER_ENCODING) {
         return Ok(Request::from_parts(parts, body));
     }
-    match request::whole(body).await {
+    match request::whole(body, parts.extensions.get::<Asking>()).await {
         Ok(bytes) => Ok(Request::from_parts(parts, Body::from(bytes))),
         Err(problem) => {
             Err(refused.and_then(|refused| refused.why_body()).map_or(problem, Problem::Ambiguous))

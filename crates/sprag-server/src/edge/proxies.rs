@@ -52,7 +52,8 @@ impl Proxies {
         self.0.is_empty()
     }
 
-    fn believes(&self, address: IpAddr) -> bool {
+    /// Whether the word of that address is taken.
+    pub(crate) fn believes(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
 }

@@ -1,5 +1,6 @@
 //! What a request brings: fields from JSON or a form, tokens from headers and cookies, and who is asking.
 
+use std::error::Error;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Once;
@@ -21,6 +22,7 @@ use sprag::text;
 use sprag::token::hash_instance;
 use zeroize::Zeroizing;
 
+use super::connections::Asking;
 use super::multipart;
 use super::proxies::{FORWARDED_FOR, Proxies};
 use super::refusal::Problem;
@@ -48,18 +50,36 @@ pub(crate) async fn receive(parts: &Parts, body: Body) -> Received {
     if parts.headers.contains_key(CONTENT_ENCODING) {
         return Err(Problem::UnsupportedMediaType("send the body as it is, without a Content-Encoding"));
     }
-    whole(body).await
+    whole(body, parts.extensions.get::<Asking>()).await
 }
 
-/// All of a body, in time.
-pub(crate) async fn whole(body: Body) -> Received {
-    let whole = Limited::new(body, MAX_BODY_BYTES).collect();
+/// All of a body, in time; it counts for who is asking until it is answered.
+pub(crate) async fn whole(body: Body, asking: Option<&Asking>) -> Received {
+    let whole = in_one_piece(Limited::new(body, MAX_BODY_BYTES), asking);
     match tokio::time::timeout(BODY_DEADLINE, whole).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Ok(whole)) => Ok(whole),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::TooLarge),
         Ok(Err(_)) => Err(Problem::invalid("the body broke off; send the request again")),
         Err(_) => Err(Problem::TooSlow),
     }
+}
+
+/// A body as it comes, copied together: whoever sends it byte by byte would otherwise have each byte kept in a buffer of
+/// its own.
+async fn in_one_piece(
+    mut body: Limited<Body>,
+    asking: Option<&Asking>,
+) -> Result<Bytes, Box<dyn Error + Send + Sync>> {
+    let mut whole = Vec::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame?.into_data() {
+            if let Some(asking) = asking {
+                asking.hold(data.len());
+            }
+            whole.extend_from_slice(&data);
+        }
+    }
+    Ok(whole.into())
 }
 
 /// The fields of a request's body; none where it has no body.

@@ -18,6 +18,10 @@ pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 /// (RFC 6749 section 5.1).
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
+/// Marks an answer whose body lies in memory once, however many clients are sent it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IsShared;
+
 /// A refusal or a failure in the shape of the profile, before any action is asked.
 pub(crate) fn refused(shape: &RefusalShape, problem: Problem) -> Response {
     write(shape, &problem.answer(), false)

@@ -20,7 +20,7 @@ use super::ambiguity;
 use super::app::App;
 use super::mount::Mount;
 use super::refusal::Problem;
-use super::response::{self, JSON, plainly_refused, with_body};
+use super::response::{self, IsShared, JSON, plainly_refused, with_body};
 use super::seldom;
 use crate::openapi;
 use crate::profile::Profile;
@@ -106,8 +106,10 @@ async fn readiness(app: Arc<App>) -> Response {
     json_body(StatusCode::OK, body.to_string().into_bytes())
 }
 
-/// The viewer asks for passwords; no other site may show it inside a page of its own.
+/// The viewer asks for passwords; no other site may show it inside a page of its own. Its files and the description are
+/// in memory once.
 async fn framed_by_nobody(mut response: Response) -> Response {
+    response.extensions_mut().insert(IsShared);
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("frame-ancestors 'none'"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

@@ -12,13 +12,14 @@ use sprag::random::SystemRandom;
 use sprag::store::{Slice, Store};
 use sprag::{Engine, Fault};
 
-use crate::config::{Config, Database, ProfileRef, Sources};
+use crate::config::{self, Config, Database, ProfileRef, Sources};
+use crate::edge::serve::Bounds;
 use crate::http::{self, App, Mount};
 use crate::metrics::Metrics;
 use crate::profile::{self, Profile};
-use crate::run::database;
 use crate::run::high_water::HighWater;
 use crate::run::ring_file::RingSource;
+use crate::run::{database, open_files};
 
 /// One server, or one command beside it: everything it needs to work on a store.
 #[derive(Debug)]
@@ -125,6 +126,27 @@ impl Node {
         let app = App::new(engine, metrics, self.config.issuer().to_owned());
         let app = app.called_from(self.config.browsers.cors_origins.clone());
         Arc::new(app.behind(self.config.trusted_proxies.clone()))
+    }
+
+    /// What its listener is bounded by, as far as this machine's limit of open files leaves room for it.
+    #[must_use]
+    pub fn bounds(&self) -> Bounds {
+        let listen = &self.config.listen;
+        let connections = open_files::room().min(listen.max_connections.get());
+        let share = listen.max_connections_per_network.get().min(connections);
+        let is_default = self.config.is_default("max-connections-per-network");
+        Bounds {
+            connections,
+            connections_per_network: if is_default {
+                share.min(config::share_of(connections))
+            } else {
+                share
+            },
+            proxies: self.config.trusted_proxies.clone(),
+            keep_alive: listen.keep_alive,
+            grace: listen.shutdown_grace,
+            ..Bounds::default()
+        }
     }
 
     /// The service as part of an application: to be merged into its router, or nested, as `mount` says.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod checker_tests;
+mod connections;
 mod disk;
 mod end_to_end;
 mod flood;

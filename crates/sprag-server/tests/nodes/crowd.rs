@@ -22,7 +22,7 @@ pub(crate) struct Seen {
 /// The complaints kept of each of them.
 const MOST_COMPLAINTS: usize = 5;
 
-/// A node closes what has been idle for 10 s. Whoever has not used one for this long opens another.
+/// A node that stops closes what is idle. Whoever has not used a connection for this long opens another.
 const IDLE: Duration = Duration::from_secs(4);
 
 /// Has each of these refresh at one address after the other, and use its access token at the next, while something is

@@ -10,10 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
+use crate::edge::connections::Connection;
 use crate::edge::smuggling::{Framing, Outlook, Refused};
-
-/// How long a peer may leave its answers unread once no buffer takes more of them.
-const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long, and how much of it, what a peer still sends is thrown away behind a refusal. A connection that is closed over
 /// bytes nobody has read is reset, and the reset may overtake the answer.
@@ -27,6 +25,9 @@ pub(super) struct Stream {
     /// What the framing has given and nobody has taken yet.
     given: Vec<u8>,
     refused: Arc<Refused>,
+    connection: Arc<Connection>,
+    /// How long a peer may leave its answers unread once no buffer takes more of them.
+    unread: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
     lingering: Option<Lingering>,
 }
@@ -38,9 +39,14 @@ struct Lingering {
 }
 
 impl Stream {
-    pub(super) fn new(inner: TcpStream, refused: Arc<Refused>) -> Self {
+    pub(super) fn new(
+        inner: TcpStream,
+        refused: Arc<Refused>,
+        connection: Arc<Connection>,
+        unread: Duration,
+    ) -> Self {
         let (framing, given) = (Framing::new(Arc::clone(&refused)), Vec::new());
-        Self { inner, framing, given, refused, stalled: None, lingering: None }
+        Self { inner, framing, given, refused, connection, unread, stalled: None, lingering: None }
     }
 
     fn unless_stalled(
@@ -52,7 +58,8 @@ impl Stream {
             self.stalled = None;
             return written;
         }
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(WRITE_DEADLINE)));
+        let unread = self.unread;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(unread)));
         ready!(stalled.as_mut().poll(context));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer does not read its answers")))
     }
@@ -95,7 +102,7 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { inner, framing, given, .. } = &mut *self;
+        let Self { inner, framing, given, connection, .. } = &mut *self;
         while given.is_empty() {
             match framing.outlook() {
                 Outlook::Open => {}
@@ -103,11 +110,13 @@ impl AsyncRead for Stream {
                 Outlook::AwaitsAnswer => return Poll::Pending,
                 Outlook::Ended => return Poll::Ready(Ok(())),
             }
+            ready!(connection.poll_room(context));
             let before = buffer.filled().len();
             ready!(Pin::new(&mut *inner).poll_read(context, buffer))?;
             if buffer.filled().len() == before {
                 return Poll::Ready(Ok(()));
             }
+            connection.read(&buffer.filled()[before..]);
             framing.follow(&buffer.filled()[before..], given);
             buffer.set_filled(before);
         }

@@ -1,0 +1,391 @@
+//! Connections that are open: how many a network may have, how much they may make the server hold, and which of them
+//! gives way where that is too much.
+//!
+//! What a client has sent and is not answered yet, and what it was answered and has not taken yet, lies in memory. All of
+//! it counts for its connection, the network that this is from, and all together.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use sprag::prefix::Prefix;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use crate::metrics::Metrics;
+
+mod bounds;
+mod held;
+mod state;
+mod waiting;
+
+pub use bounds::Bounds;
+use held::Held;
+pub(crate) use state::Over;
+use state::{Due, Rank, State};
+use waiting::Waiting;
+
+/// What a request or an answer takes beside its bytes, about.
+const EACH_BYTES: usize = 4 * 1024;
+
+/// What part of everything a network may hold and still be served while there is too much.
+const MODEST_SHARES: usize = 64;
+
+/// All connections that are open.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    bounds: Bounds,
+    metrics: Arc<Metrics>,
+    open: Mutex<Open>,
+    held: Held,
+    waiting: Waiting,
+}
+
+/// Those that are open by network; those of proxies that are believed are of none.
+#[derive(Debug, Default)]
+struct Open {
+    networks: HashMap<Option<Prefix>, Network>,
+    count: usize,
+    next: u64,
+}
+
+#[derive(Debug, Default)]
+struct Network {
+    members: HashMap<u64, Arc<Connection>>,
+    held: Arc<Held>,
+}
+
+/// One connection that is open.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    connections: Arc<Connections>,
+    number: u64,
+    network: Option<Prefix>,
+    network_held: Arc<Held>,
+    is_waiting: Arc<AtomicBool>,
+    state: Mutex<State>,
+    told: Notify,
+}
+
+/// A connection's place among those that are open; free again once it is dropped.
+#[derive(Debug)]
+pub(crate) struct Seat(Arc<Connection>);
+
+/// One request under way, with what is held for it; over when the last of it is dropped, answered or not.
+#[derive(Clone, Debug)]
+pub(crate) struct Asking(Arc<Request>);
+
+#[derive(Debug)]
+struct Request {
+    connection: Arc<Connection>,
+    bytes: AtomicUsize,
+}
+
+/// An answer that is not wholly sent, with what is held for it.
+#[derive(Debug)]
+pub(crate) struct Unsent {
+    connection: Arc<Connection>,
+    answer: u64,
+    bytes: usize,
+}
+
+/// Bytes of an answer, which count until the last of them is sent.
+struct HeldBytes {
+    bytes: Bytes,
+    more: usize,
+    unsent: Arc<Unsent>,
+}
+
+impl Connections {
+    pub(crate) fn new(bounds: Bounds, metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self {
+            bounds,
+            metrics,
+            open: Mutex::default(),
+            held: Held::default(),
+            waiting: Waiting::default(),
+        })
+    }
+
+    /// How long an answer may wait for its client to take some of it.
+    pub(crate) fn unread(&self) -> Duration {
+        self.bounds.unread
+    }
+
+    /// A place for a newcomer. Where its network has as many as it may, or there are as many as there may be at all, another
+    /// one gives way; `None` where all of them are at requests that have just begun.
+    pub(crate) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Seat> {
+        self.admit_at(peer, Instant::now())
+    }
+
+    fn admit_at(self: &Arc<Self>, peer: IpAddr, now: Instant) -> Option<Seat> {
+        let is_proxy = self.bounds.proxies.believes(peer.to_canonical());
+        let network = (!is_proxy).then(|| Prefix::from(peer));
+        let mut open = self.open();
+        let of_network = open.networks.get(&network).map_or(0, |network| network.members.len());
+        if !is_proxy && of_network >= self.bounds.connections_per_network {
+            self.send_off(&mut open, now, |of| *of == network)?;
+        } else if open.count >= self.bounds.connections {
+            self.make_place(&mut open, now, network)?;
+        }
+        Some(Seat(open.add(self, network, now)))
+    }
+
+    /// Has one of the network with the most connections give way, as the system has no place for more.
+    pub(crate) fn give_way(&self) {
+        self.make_place(&mut self.open(), Instant::now(), None);
+    }
+
+    /// The network with the most connections loses one; only a proxy takes a place from a proxy.
+    fn make_place(&self, open: &mut Open, now: Instant, newcomer: Option<Prefix>) -> Option<()> {
+        let strangers = open.networks.iter().filter(|(network, _)| network.is_some());
+        let fullest = strangers.max_by_key(|(_, of)| of.members.len()).map(|(network, _)| *network);
+        let has_gone = fullest.and_then(|fullest| self.send_off(open, now, |of| *of == fullest));
+        has_gone.or_else(|| self.send_off(open, now, |of| of.is_some() || newcomer.is_none()))
+    }
+
+    /// Closes the connection that has been idle for longest, of those networks.
+    fn send_off(&self, open: &mut Open, now: Instant, among: impl Fn(&Option<Prefix>) -> bool) -> Option<()> {
+        let networks = open.networks.iter().filter(|(network, _)| among(network));
+        let members = networks.flat_map(|(_, network)| network.members.values());
+        let (rank, longest) =
+            members.filter_map(|one| Some((one.state().rank()?, one))).min_by_key(|(rank, _)| *rank)?;
+        if !rank.may_go(now) {
+            return None;
+        }
+        let longest = Arc::clone(longest);
+        longest.give_way();
+        open.remove(&longest);
+        Some(())
+    }
+
+    /// Closes connections until no more is held than may be: of a network that has too much, else of the one that has most.
+    fn free_memory(&self, asked_by: &Connection) {
+        let open = self.open();
+        loop {
+            let of_network = asked_by.network_held.counted();
+            let is_its_own = asked_by.network.is_some() && of_network > self.bounds.held_bytes_per_network();
+            let network = if is_its_own {
+                open.networks.get(&asked_by.network)
+            } else if self.held.counted() > self.bounds.held_bytes() {
+                open.networks.values().max_by_key(|network| network.held.counted())
+            } else {
+                None
+            };
+            let holders = network.into_iter().flat_map(|network| network.members.values());
+            let Some(longest) =
+                holders.filter_map(|one| Some((one.rank_if_it_holds()?, one))).min_by_key(|(rank, _)| *rank)
+            else {
+                return;
+            };
+            longest.1.give_way();
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    fn add(&mut self, all: &Arc<Connections>, network: Option<Prefix>, now: Instant) -> Arc<Connection> {
+        let number = self.next;
+        self.next += 1;
+        self.count += 1;
+        let of = self.networks.entry(network).or_default();
+        let connection = Arc::new(Connection {
+            connections: Arc::clone(all),
+            number,
+            network,
+            network_held: Arc::clone(&of.held),
+            is_waiting: Arc::default(),
+            state: Mutex::new(State::new(now)),
+            told: Notify::new(),
+        });
+        of.members.insert(number, Arc::clone(&connection));
+        connection
+    }
+
+    fn remove(&mut self, connection: &Connection) {
+        let Some(of) = self.networks.get_mut(&connection.network) else { return };
+        if of.members.remove(&connection.number).is_some() {
+            self.count -= 1;
+        }
+        if of.members.is_empty() {
+            self.networks.remove(&connection.network);
+        }
+    }
+}
+
+impl Seat {
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
+        &self.0
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.connections.open().remove(&self.0);
+        self.0.connections.waiting.wake();
+    }
+}
+
+impl Connection {
+    /// Bytes have come from the peer.
+    pub(crate) fn read(&self, bytes: &[u8]) {
+        self.state().read(bytes, Instant::now());
+    }
+
+    /// A request has come whose head has so many bytes.
+    pub(crate) fn ask(self: &Arc<Self>, head_bytes: usize) -> Asking {
+        self.state().begin(Instant::now());
+        let bytes = EACH_BYTES + head_bytes;
+        self.hold(bytes);
+        Asking(Arc::new(Request { connection: Arc::clone(self), bytes: AtomicUsize::new(bytes) }))
+    }
+
+    /// An answer has been made that takes so many bytes by itself.
+    pub(crate) fn answer(self: &Arc<Self>, own_bytes: usize) -> Arc<Unsent> {
+        let answer = self.state().answer(Instant::now());
+        let bytes = EACH_BYTES + own_bytes;
+        self.hold(bytes);
+        Arc::new(Unsent { connection: Arc::clone(self), answer, bytes })
+    }
+
+    /// Resolves once it is to be closed, and why.
+    pub(crate) async fn over(&self) -> Over {
+        loop {
+            let look = self.state().look(&self.connections.bounds, Instant::now());
+            let again = match look {
+                Due::Over(over) => return over,
+                Due::Again(at) => at,
+            };
+            tokio::select! {
+                () = sleep_until(again) => {}
+                () = self.told.notified() => return Over::GivesWay,
+            }
+        }
+    }
+
+    /// Whether there is room for what comes next. Where others have been told to give way and have not gone yet, it waits,
+    /// unless its network holds next to nothing.
+    pub(crate) fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
+        if self.has_room() {
+            return Poll::Ready(());
+        }
+        self.connections.waiting.unless(|| self.has_room(), &self.is_waiting, context)
+    }
+
+    fn has_room(&self) -> bool {
+        let bounds = &self.connections.bounds;
+        let (in_all, of_network) = (self.connections.held.really(), self.network_held.really());
+        let is_of_network = self.network.is_some();
+        let is_crowded = is_of_network && of_network > bounds.held_bytes_per_network();
+        let is_modest = !is_of_network || of_network <= bounds.held_bytes() / MODEST_SHARES;
+        !is_crowded && (in_all <= bounds.held_bytes() || (is_modest && in_all <= 2 * bounds.held_bytes()))
+    }
+
+    fn hold(&self, bytes: usize) {
+        let all = &self.connections;
+        let is_counted = {
+            let mut state = self.state();
+            let is_counted = state.hold(bytes);
+            self.network_held.add(bytes, is_counted);
+            all.held.add(bytes, is_counted);
+            is_counted
+        };
+        let is_crowded =
+            self.network.is_some() && self.network_held.counted() > all.bounds.held_bytes_per_network();
+        if is_counted && (is_crowded || all.held.counted() > all.bounds.held_bytes()) {
+            all.free_memory(self);
+        }
+    }
+
+    fn release(&self, bytes: usize) {
+        {
+            let mut state = self.state();
+            let is_counted = state.release(bytes);
+            self.network_held.remove(bytes, is_counted);
+            self.connections.held.remove(bytes, is_counted);
+        }
+        self.connections.waiting.wake();
+    }
+
+    /// It is closed as soon as its task runs; what it holds counts for nobody from now on.
+    fn give_way(&self) {
+        let mut state = self.state();
+        self.network_held.write_off(state.held_bytes());
+        self.connections.held.write_off(state.held_bytes());
+        state.give_way();
+        self.connections.metrics.connections_gave_way.inc();
+        self.told.notify_one();
+    }
+
+    fn rank_if_it_holds(&self) -> Option<Rank> {
+        let state = self.state();
+        state.rank().filter(|_| state.held_bytes() > 0)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Asking {
+    /// So many bytes of its body have come and are kept until it is answered.
+    pub(crate) fn hold(&self, bytes: usize) {
+        self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.0.connection.hold(bytes);
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        self.connection.state().finish(Instant::now());
+        self.connection.release(self.bytes.load(Ordering::Relaxed));
+    }
+}
+
+impl Unsent {
+    /// Bytes of this answer that count until they are sent; `more` are not counted with the answer.
+    pub(crate) fn holding(self: &Arc<Self>, bytes: Bytes, more: usize) -> Bytes {
+        self.connection.hold(more);
+        Bytes::from_owner(HeldBytes { bytes, more, unsent: Arc::clone(self) })
+    }
+
+    /// The peer has taken something, and there is more.
+    pub(crate) fn gets_on(&self) {
+        self.connection.state().gets_on(self.answer, Instant::now());
+    }
+
+    /// There is nothing to be taken at the moment.
+    pub(crate) fn pauses(&self) {
+        self.connection.state().pauses(self.answer);
+    }
+}
+
+impl Drop for Unsent {
+    fn drop(&mut self) {
+        self.connection.state().is_sent(self.answer, Instant::now());
+        self.connection.release(self.bytes);
+    }
+}
+
+impl AsRef<[u8]> for HeldBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for HeldBytes {
+    fn drop(&mut self) {
+        self.unsent.connection.release(self.more);
+    }
+}
+
+#[cfg(test)]
+mod tests;

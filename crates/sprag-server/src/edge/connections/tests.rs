@@ -1,0 +1,119 @@
+//! Who gives way to whom.
+
+use super::*;
+
+fn connections(bounds: Bounds) -> Arc<Connections> {
+    Connections::new(bounds, Arc::default())
+}
+
+fn from(all: &Arc<Connections>, peer: &str) -> Option<Seat> {
+    all.admit(peer.parse().unwrap())
+}
+
+fn is_told(place: &Seat) -> bool {
+    place.0.state().rank().is_none()
+}
+
+fn of_network(bounds: &Bounds) -> usize {
+    bounds.held_bytes_per_network()
+}
+
+#[test]
+fn the_longest_idle_of_a_network_gives_way_to_its_newcomer_and_no_other() {
+    let all = connections(Bounds { connections: 9, connections_per_network: 2, ..Bounds::default() });
+    let stranger = from(&all, "198.51.100.1").unwrap();
+    let first = from(&all, "192.0.2.1").unwrap();
+    let second = from(&all, "::ffff:192.0.2.2").unwrap();
+    drop(first.connection().ask(0));
+    let _third = from(&all, "192.0.2.3").unwrap();
+    assert!(is_told(&second) && !is_told(&first) && !is_told(&stranger));
+}
+
+#[test]
+fn a_proxy_that_is_named_counts_for_no_network_and_gives_way_to_nobody_else() {
+    let proxies = "10.0.0.0/8".parse().unwrap();
+    let all =
+        connections(Bounds { connections: 3, connections_per_network: 1, proxies, ..Bounds::default() });
+    let proxied: Vec<_> = (0..3).map(|_| from(&all, "10.1.1.1").unwrap()).collect();
+    assert!(from(&all, "192.0.2.1").is_none(), "what a proxy keeps open is not a stranger's to take");
+    assert!(from(&all, "10.1.1.2").is_some() && is_told(&proxied[0]));
+}
+
+#[test]
+fn where_all_places_are_taken_the_network_with_most_of_them_loses_one() {
+    let all = connections(Bounds { connections: 4, connections_per_network: 3, ..Bounds::default() });
+    let alone = from(&all, "198.51.100.1").unwrap();
+    let crowd: Vec<_> = (1..4).map(|host| from(&all, &format!("192.0.2.{host}")).unwrap()).collect();
+    let newcomer = from(&all, "203.0.113.1").unwrap();
+    assert!(is_told(&crowd[0]) && !is_told(&crowd[1]) && !is_told(&alone) && !is_told(&newcomer));
+    drop(crowd);
+    assert_eq!(all.open().count, 2, "nobody is counted twice, gone or not");
+}
+
+#[test]
+fn whoever_has_just_begun_a_request_is_left_alone() {
+    let all = connections(Bounds { connections_per_network: 1, ..Bounds::default() });
+    let busy = from(&all, "192.0.2.1").unwrap();
+    let _asking = busy.connection().ask(0);
+    assert!(from(&all, "192.0.2.2").is_none() && !is_told(&busy));
+    let later = Instant::now() + Duration::from_secs(2);
+    let newcomer = all.admit_at("192.0.2.2".parse().unwrap(), later);
+    assert!(newcomer.is_some() && is_told(&busy), "a request does not hold a place for long");
+}
+
+#[test]
+fn what_a_network_holds_beyond_its_share_is_closed_beginning_with_the_longest_without_progress() {
+    let bounds = Bounds::default();
+    let third = of_network(&bounds) / 3;
+    let all = connections(bounds);
+    let stranger = from(&all, "198.51.100.1").unwrap();
+    let places: Vec<_> = (1..4).map(|host| from(&all, &format!("192.0.2.{host}")).unwrap()).collect();
+    let _other = stranger.connection().answer(third);
+    let held: Vec<_> = places.iter().map(|place| place.connection().answer(third)).collect();
+    assert!(is_told(&places[0]) && !is_told(&places[1]) && !is_told(&places[2]) && !is_told(&stranger));
+    drop(held);
+    assert_eq!(all.held.counted(), third + EACH_BYTES, "what was written off is not given back twice");
+}
+
+#[test]
+fn what_all_hold_together_has_a_bound_too_and_whoever_holds_most_gives_way() {
+    let bounds = Bounds::default();
+    let part = of_network(&bounds) * 2 / 3;
+    let all = connections(bounds.clone());
+    let places: Vec<_> = (0..7).map(|net| from(&all, &format!("192.0.{net}.1")).unwrap()).collect();
+    let small = from(&all, "198.51.100.1").unwrap();
+    let asking = small.connection().ask(10);
+    asking.hold(1000);
+    let _held: Vec<_> = places.iter().map(|place| place.connection().answer(part)).collect();
+    assert!(all.held.counted() <= bounds.held_bytes());
+    assert!(places.iter().any(is_told) && !is_told(&small));
+}
+
+#[test]
+fn whoever_has_been_told_to_go_holds_up_its_network_until_it_has_gone_and_nobody_else() {
+    let bounds = Bounds::default();
+    let share = of_network(&bounds);
+    let all = connections(bounds);
+    let (one, other) = (from(&all, "192.0.2.1").unwrap(), from(&all, "192.0.2.2").unwrap());
+    let stranger = from(&all, "198.51.100.1").unwrap();
+    let held = one.connection().answer(share);
+    assert!(is_told(&one), "it holds more than its network may");
+    let context = &mut Context::from_waker(std::task::Waker::noop());
+    assert!(other.connection().poll_room(context).is_pending(), "what was told to go is still in memory");
+    assert!(stranger.connection().poll_room(context).is_ready());
+    drop(held);
+    assert!(other.connection().poll_room(context).is_ready());
+}
+
+#[test]
+fn bytes_count_until_the_last_of_them_is_gone() {
+    let all = connections(Bounds::default());
+    let place = from(&all, "192.0.2.1").unwrap();
+    let unsent = place.connection().answer(0);
+    let mut bytes = unsent.holding(Bytes::from_static(b"streamed"), 8);
+    drop(unsent);
+    let part = bytes.split_to(3);
+    assert_eq!((&part[..], all.held.counted()), (&b"str"[..], EACH_BYTES + 8));
+    drop((part, bytes));
+    assert_eq!(all.held.counted(), 0);
+}
