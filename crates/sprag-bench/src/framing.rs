@@ -32,7 +32,7 @@ pub(crate) struct Args {
 /// # Errors
 /// There is no server to attack.
 pub(crate) fn run(siege: &Args) -> anyhow::Result<ExitCode> {
-    let sprag = crate::soak::server(siege.server_binary.as_ref())?;
+    let sprag = super::server_beside(siege.server_binary.clone())?;
     let home = Home::new(&sprag);
     let server = home.start(&[]);
     let begun = Instant::now();

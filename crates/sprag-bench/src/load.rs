@@ -29,7 +29,7 @@ mod report;
 mod schedule;
 mod sessions;
 mod tally;
-mod wire;
+pub(crate) mod wire;
 
 use driver::{Endpoint, LiveSession, Round};
 use load_profile::LoadProfile;

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context as _, ensure};
 use clap::ValueEnum;
 use sprag_rig::Postgres;
 use sprag_testkit::binary::bad_disk::KillsInCommits;
@@ -48,28 +47,12 @@ enum Database {
 /// # Errors
 /// There is no server to kill.
 pub(crate) fn run(soak: &Args) -> anyhow::Result<ExitCode> {
-    let sprag = server(soak.server_binary.as_ref())?;
+    let sprag = super::server_beside(soak.server_binary.clone())?;
     let is_sound = match soak.database {
         Database::Sqlite => on_a_file(&sprag, soak),
         Database::Postgres => on_postgres(&sprag, soak),
     };
     Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// The `sprag` that was named, or the one that was built beside this program.
-pub(crate) fn server(named: Option<&PathBuf>) -> anyhow::Result<PathBuf> {
-    let beside = || {
-        Ok(std::env::current_exe()
-            .context("could not learn where this program lies")?
-            .with_file_name("sprag"))
-    };
-    let sprag = named.cloned().map_or_else(beside, anyhow::Ok)?;
-    ensure!(
-        sprag.is_file(),
-        "there is no server at {}; build it with `cargo build -p sprag-server`, or name one with --server-binary",
-        sprag.display()
-    );
-    Ok(sprag)
 }
 
 fn on_a_file(sprag: &Path, soak: &Args) -> bool {

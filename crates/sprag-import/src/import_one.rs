@@ -11,7 +11,7 @@ use data_encoding::HEXLOWER;
 use sprag::access::Algorithm;
 use sprag::clock::Timestamp;
 use sprag::clock::{Clock as _, SystemClock};
-use sprag::engine::{ClientPolicy, Imported, ImportedUser, Limits, Run};
+use sprag::engine::{ClientPolicy, Imported, ImportedUser, Limits, Run, SlowHashes};
 use sprag::keys::KeyRing;
 use sprag::password::Hasher;
 use sprag::random::SystemRandom;
@@ -37,8 +37,15 @@ pub struct Taker {
     /// The terms of the profile that takes the other system's place.
     client: ClientPolicy,
     turns: Vec<Mutex<()>>,
-    run: Run,
+    terms: Terms,
     over: RevokedTokens,
+}
+
+/// What holds for all rows of one import.
+#[derive(Default)]
+struct Terms {
+    run: Run,
+    slow: SlowHashes,
 }
 
 /// What became of a record.
@@ -120,11 +127,11 @@ impl Trial {
 
     /// What becomes of a row, as the store that is asked says; and where it would be taken, whether another row of the
     /// source has been in its way.
-    async fn take(&self, row: &Row, run: &Run, client: &ClientPolicy) -> Result<Imported, Fault> {
-        match self.ask(row, run, client).await? {
+    async fn take(&self, row: &Row, terms: &Terms, client: &ClientPolicy) -> Result<Imported, Fault> {
+        match self.ask(row, terms, client).await? {
             said @ (Imported::New | Imported::WithoutPassword(_)) => {
                 row.prepare(self, client).await?;
-                let taken = row.without_password().import(&self.scratch, run, client).await?;
+                let taken = row.without_password().import(&self.scratch, terms, client).await?;
                 Ok(match (taken, said) {
                     (Imported::New, said) => said,
                     (Imported::AlreadyThere, Imported::WithoutPassword(why)) => {
@@ -135,25 +142,25 @@ impl Trial {
             }
             // What is over ends what another row of the source would have brought.
             Imported::Over(why) => {
-                let taken = row.import(&self.scratch, run, client).await?;
+                let taken = row.import(&self.scratch, terms, client).await?;
                 Ok(if matches!(taken, Imported::Changed(_)) { taken } else { Imported::Over(why) })
             }
             said => Ok(said),
         }
     }
 
-    async fn ask(&self, row: &Row, run: &Run, client: &ClientPolicy) -> Result<Imported, Fault> {
+    async fn ask(&self, row: &Row, terms: &Terms, client: &ClientPolicy) -> Result<Imported, Fault> {
         let Some(asked) = &self.asked else {
-            let said = row.preview(&self.scratch, run, client).await?;
+            let said = row.preview(&self.scratch, terms, client).await?;
             // Nobody has a hash there that could be another.
             let is_about_hash = matches!(said, Imported::Changed(_));
             return if is_about_hash {
-                row.without_password().preview(&self.scratch, run, client).await
+                row.without_password().preview(&self.scratch, terms, client).await
             } else {
                 Ok(said)
             };
         };
-        row.preview(asked, run, client).await
+        row.preview(asked, terms, client).await
     }
 }
 
@@ -161,8 +168,15 @@ impl Taker {
     /// Takes users or sessions in, on the terms of the profile that takes the place of the system they come from.
     #[must_use]
     pub fn of(kind: ImportKind, mode: Mode, shape: TableShape, client: ClientPolicy) -> Self {
-        let (run, over) = (Run::default(), RevokedTokens::default());
-        Self { mode, kind, shape, client, turns: turns(), run, over }
+        let (terms, over) = (Terms::default(), RevokedTokens::default());
+        Self { mode, kind, shape, client, turns: turns(), terms, over }
+    }
+
+    /// The same, with another answer to password hashes that are slow on this machine. By default they are left out.
+    #[must_use]
+    pub fn slow_hashes(mut self, slow: SlowHashes) -> Self {
+        self.terms.slow = slow;
+        self
     }
 
     /// What a report may call the record.
@@ -219,8 +233,8 @@ impl Taker {
     async fn try_to_take(&self, row: &Row) -> Result<Imported, Fault> {
         let client = &self.client;
         match &self.mode {
-            Mode::Real(engine) => row.import(engine, &self.run, client).await,
-            Mode::Trial(trial) => trial.take(row, &self.run, client).await,
+            Mode::Real(engine) => row.import(engine, &self.terms, client).await,
+            Mode::Trial(trial) => trial.take(row, &self.terms, client).await,
         }
     }
 }
@@ -250,21 +264,29 @@ impl Row {
         turns
     }
 
-    async fn import(&self, engine: &Engine, run: &Run, client: &ClientPolicy) -> Result<Imported, Fault> {
+    async fn import(&self, engine: &Engine, terms: &Terms, client: &ClientPolicy) -> Result<Imported, Fault> {
         match self {
-            Self::User(user) => engine.imports().user(client, user.imported()).await,
+            Self::User(user) => engine.imports().slow_hashes(terms.slow).user(client, user.imported()).await,
             Self::Session(session) => {
-                let outcome = engine.imports().session_of(run, client, session.imported()).await?;
+                let outcome = engine.imports().session_of(&terms.run, client, session.imported()).await?;
                 Ok(session.explained(outcome))
             }
         }
     }
 
-    async fn preview(&self, engine: &Engine, run: &Run, client: &ClientPolicy) -> Result<Imported, Fault> {
+    async fn preview(
+        &self,
+        engine: &Engine,
+        terms: &Terms,
+        client: &ClientPolicy,
+    ) -> Result<Imported, Fault> {
         match self {
-            Self::User(user) => engine.imports().preview_user(client, user.imported()).await,
+            Self::User(user) => {
+                engine.imports().slow_hashes(terms.slow).preview_user(client, user.imported()).await
+            }
             Self::Session(session) => {
-                let outcome = engine.imports().preview_session(run, client, session.imported()).await?;
+                let outcome =
+                    engine.imports().preview_session(&terms.run, client, session.imported()).await?;
                 Ok(session.explained(outcome))
             }
         }

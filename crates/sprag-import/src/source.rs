@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::Context as _;
+use sprag::files::{self, FileFault};
 use sprag::store::postgres::foreign::ForeignTable;
 use sprag::store::postgres::{Server, has_password};
 
@@ -45,6 +46,9 @@ pub struct Opened {
     rows: Rows,
 }
 
+/// The most that is read of a file with a URL in it.
+const MAX_URL_KIB: u64 = 16;
+
 enum Rows {
     Flowing(Feed),
     Sqlite(sqlite::Table),
@@ -58,8 +62,10 @@ impl Source {
     /// It cannot be told what it is.
     pub fn parse(text: &str) -> Result<Self, SourceError> {
         if let Some(path) = text.strip_prefix('@') {
-            let url = std::fs::read_to_string(path).context("could not read the URL in that file");
-            return Self::named(url.map_err(SourceError::Unreadable)?.trim());
+            let url = files::read_text(Path::new(path), MAX_URL_KIB);
+            let url = url.and_then(|url| if url.trim().is_empty() { Err(FileFault::Empty) } else { Ok(url) });
+            let url = url.context("could not read the URL in that file").map_err(SourceError::Unreadable)?;
+            return Self::named(url.trim());
         }
         let is_postgres = matches!(Location::of(text), Location::Postgres(_));
         if is_postgres && has_password(&text.to_ascii_lowercase()) {
@@ -219,9 +225,8 @@ fn in_background(read: impl FnOnce(&Sender) -> anyhow::Result<()> + Send + 'stat
 
 /// The file, and how many bytes it has, unless it is a pipe.
 fn open(path: &Path) -> anyhow::Result<(File, Option<u64>)> {
-    let file = File::open(path).context("could not open it")?;
-    let about = file.metadata().context("could not open it")?;
-    anyhow::ensure!(!about.is_dir(), "it is a folder; name a file in it");
+    let file = files::open(path)?;
+    let about = file.metadata().map_err(FileFault::from)?;
     let bytes = about.is_file().then_some(about.len());
     Ok((file, bytes))
 }

@@ -10,8 +10,8 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::{self, Sources};
-use crate::run::logs;
 use crate::run::node::resolve;
+use crate::run::{logs, memory_dumps};
 use crate::{old_names, openapi};
 use on_node::{Opens, on_node};
 use output::misused;
@@ -96,6 +96,10 @@ const LOAD_HAS_MOVED: &str = "a server carries no load generator; run `sprag-ben
 /// # Errors
 /// What went wrong, where, and what to do about it.
 pub fn run() -> anyhow::Result<ExitCode> {
+    // Before anything secret is read. Every command reads something that is, or is given it.
+    if let Err(why) = memory_dumps::prevent() {
+        output::tell(why);
+    }
     let matches = match Cli::command().args(config::args()).try_get_matches() {
         Err(error) if is_unknown(&error, "load") => return Ok(misused(LOAD_HAS_MOVED)),
         parsed => parsed.unwrap_or_else(|error| error.exit()),

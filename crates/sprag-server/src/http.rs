@@ -13,6 +13,7 @@ use futures_util::FutureExt as _;
 use hyper::http::request::Parts;
 use sprag::Fault;
 use sprag::ratchet::Row;
+use sprag::seldom;
 
 use crate::api::{self, Call, RouteContext, ServedProfile};
 use crate::edge::not_found::NotFound;
@@ -115,7 +116,10 @@ async fn answer(context: RouteContext, request: Request) -> Response {
         Ok(Ok(response)) => response,
         Ok(Err(problem)) => response::refused_by(action, shape, problem),
         Err(_) => {
-            tracing::error!(action = action.name(), "a request met a defect and was given up");
+            if let Some(left_out) = seldom::left_out("carry out a request") {
+                let action = action.name();
+                tracing::error!(action, left_out, "a request met a defect and was given up");
+            }
             response::refused(shape, Problem::Panicked)
         }
     };

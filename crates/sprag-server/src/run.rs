@@ -2,10 +2,12 @@
 
 pub mod accepted;
 pub mod database;
+pub mod exposed_files;
 pub mod high_water;
 pub mod jobs;
 pub mod keeper;
 pub mod logs;
+pub mod memory_dumps;
 pub mod node;
 pub(crate) mod open_files;
 pub mod ring_file;

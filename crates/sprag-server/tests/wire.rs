@@ -107,7 +107,7 @@ async fn logging_in() {
         "#);
     assert_snapshot!(shape(&ann.tries_to_log_in(&phone, &"x".repeat(1025)).await), @r#"
         400
-        Bad Request, password_rejected, a password has 8 to 1024 bytes; choose another
+        Bad Request, password_rejected, a password has 8 to 1024 bytes, and none of them is zero; choose another
         {"field":"password"}
         "#);
     assert_snapshot!(shape(&world.sends(Call::post(LOGIN)).await), @r#"
@@ -237,7 +237,7 @@ async fn who_i_am_and_which_sessions_i_have() {
     phone.refreshes().await.is(200);
     assert_snapshot!(shape(&phone.asks(SESSIONS).await), @r#"
         200
-        {"sessions":[{"id":"[id]","current":true,"created_at":"2026-07-01T12:00:00Z","last_used_at":null,"idle_expires_at":"2026-07-08T14:00:00Z","expires_at":"2026-07-31T12:00:00Z","ip":"192.0.2.10","user_agent":"Phone/1.0","device":null},{"id":"[id]","current":false,"created_at":"2026-07-01T14:01:30Z","last_used_at":"2026-07-01T14:00:00Z","idle_expires_at":"2026-07-08T14:00:00Z","expires_at":"2026-07-31T14:01:30Z","ip":"192.0.2.20","user_agent":"Browser/1.0","device":null}]}
+        {"sessions":[{"id":"[id]","current":true,"created_at":"2026-07-01T12:00:00Z","idle_expires_at":"2026-07-08T14:00:00Z","expires_at":"2026-07-31T12:00:00Z","ip":"192.0.2.10","user_agent":"Phone/1.0","device":null},{"id":"[id]","current":false,"created_at":"2026-07-01T14:01:30Z","last_used_at":"2026-07-01T14:00:00Z","idle_expires_at":"2026-07-08T14:00:00Z","expires_at":"2026-07-31T14:01:30Z","ip":"192.0.2.20","user_agent":"Browser/1.0","device":null}]}
         "#);
     assert_snapshot!(shape(&phone.ends(phone.session).await), @r#"
         204
@@ -286,7 +286,7 @@ async fn registering() {
     let weak = json!({ "username": "dave", "password": "short" });
     assert_snapshot!(shape(&world.sends(register(weak)).await), @r#"
         400
-        Bad Request, password_rejected, a password has 8 to 1024 bytes; choose another
+        Bad Request, password_rejected, a password has 8 to 1024 bytes, and none of them is zero; choose another
         {"field":"password"}
         "#);
     let bob = world.bob().await.logs_in().await;
@@ -307,7 +307,7 @@ async fn changing_a_password() {
         "#);
     assert_snapshot!(shape(&phone.changes_password(&ann.password, "short").await), @r#"
         400
-        Bad Request, password_rejected, a password has 8 to 1024 bytes; choose another
+        Bad Request, password_rejected, a password has 8 to 1024 bytes, and none of them is zero; choose another
         {"field":"new_password"}
         "#);
     assert_snapshot!(shape(&browser.changes_password(&ann.password, "eight or more").await), @r#"

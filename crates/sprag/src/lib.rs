@@ -12,8 +12,9 @@
 //! - `sqlite`: the store in one file (`store::sqlite`).
 //! - `postgres`: the store on PostgreSQL and what speaks its protocol, for any number of nodes (`store::postgres`).
 //!
-//! This crate knows no HTTP, reads no configuration or environment, and has no global state: time
-//! ([`clock`]), randomness ([`random`]), keys ([`keys`]) and storage ([`store`]) are handed in.
+//! This crate knows no HTTP, reads no configuration or environment, and has no global state but for
+//! how often it has logged a fault ([`seldom`]): time ([`clock`]), randomness ([`random`]), keys ([`keys`]) and storage
+//! ([`store`]) are handed in.
 
 pub mod access;
 pub mod account;
@@ -24,6 +25,7 @@ pub mod clock;
 pub mod engine;
 pub mod error;
 pub mod high_water;
+pub mod files;
 pub mod keys;
 pub mod outages;
 pub mod password;
@@ -32,6 +34,7 @@ pub mod prefix;
 pub mod random;
 pub mod ratchet;
 mod requester;
+pub mod seldom;
 pub mod session;
 pub mod store;
 pub mod text;

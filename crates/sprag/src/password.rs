@@ -21,6 +21,7 @@
 mod compare;
 mod memory;
 mod moment;
+mod pace;
 mod queue;
 mod stored;
 mod work;
@@ -31,17 +32,21 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use zeroize::Zeroizing;
 
 use self::compare::compare;
 use self::memory::Memory;
+use self::pace::Pace;
 use self::queue::{Queue, Waiting};
 use self::stored::Stored;
+use self::work::Work;
 use crate::error::{Fault, Refusal};
 use crate::policy::{MAX_PASSWORD_BYTES, MIN_PASSWORD_BYTES};
 use crate::prefix::Prefix;
 use crate::random::{self, Random};
+
+pub use self::pace::Slow;
 
 /// How far below the threads that answer requests the hashing threads stand (`nice`).
 const NICENESS: i32 = 10;
@@ -124,6 +129,9 @@ pub enum Unusable {
         /// Of what.
         what: &'static str,
     },
+    /// A hash whose comparison would take more of this machine's time than an import may bring unasked.
+    #[error("{0}; let this user set a new password, or take such hashes with --allow-slow-hashes")]
+    TooSlow(Slow),
 }
 
 /// Whether a stored hash can be compared with a password. It looks at the hash only, and is fast.
@@ -132,6 +140,11 @@ pub enum Unusable {
 /// [`Unusable`], whose sentence says why not. It repeats nothing of the hash.
 pub fn check_hash(stored: &str) -> Result<(), Unusable> {
     Stored::parse(stored).map(drop)
+}
+
+/// Whether comparing with a stored hash is among the dearest things that are done for one log-in.
+fn is_heavy(stored: &str) -> bool {
+    Stored::parse(stored).is_ok_and(|stored| stored.work.is_heavy())
 }
 
 /// Whether a stored hash is of the kind that new ones are.
@@ -144,16 +157,30 @@ pub struct Hasher {
     queue: Arc<Queue<Job>>,
     threads: Vec<JoinHandle<()>>,
     slot: Duration,
+    pace: Pace,
+    /// Of the dearest comparisons one is done at a time, so that they leave the other threads to everybody else.
+    heavy: Arc<Semaphore>,
 }
 
 enum Job {
     Hash(Password, [u8; 16], oneshot::Sender<Result<String, Fault>>),
-    Verify(Password, Option<String>, Instant, oneshot::Sender<Result<Compared, Fault>>),
+    Verify(Verify, oneshot::Sender<Result<Compared, Fault>>),
+    Measure(Work, oneshot::Sender<Result<Duration, Fault>>),
+}
+
+struct Verify {
+    password: Password,
+    stored: Option<String>,
+    /// Since when it waits.
+    since: Instant,
+    /// Held until it is done, whether or not its client still waits.
+    heavy: Option<OwnedSemaphorePermit>,
 }
 
 /// What a comparison came to, and how long it stood in the queue.
 pub(crate) struct Compared {
-    pub(crate) outcome: Match,
+    /// A [`Fault`] where the stored hash is of no use, or brought its library down.
+    pub(crate) outcome: Result<Match, Fault>,
     queued: Duration,
 }
 
@@ -162,6 +189,7 @@ impl Waiting for Job {
         match self {
             Self::Hash(.., reply) => reply.is_closed(),
             Self::Verify(.., reply) => reply.is_closed(),
+            Self::Measure(.., reply) => reply.is_closed(),
         }
     }
 }
@@ -173,6 +201,7 @@ impl Job {
         match self {
             Self::Hash(.., reply) => drop(reply.send(Err(busy))),
             Self::Verify(.., reply) => drop(reply.send(Err(busy))),
+            Self::Measure(.., reply) => drop(reply.send(Err(busy))),
         }
     }
 }
@@ -184,7 +213,9 @@ impl Hasher {
     /// A [`Fault`] if the system gives no thread.
     pub fn start(threads: usize, queue: usize) -> Result<Self, Fault> {
         let queue = Arc::new(Queue::of(queue));
-        let mut hasher = Self { queue, threads: Vec::new(), slot: moment::SLOT };
+        let (threads_started, heavy) = (Vec::new(), Arc::new(Semaphore::new(1)));
+        let (slot, pace) = (moment::SLOT, Pace::default());
+        let mut hasher = Self { queue, threads: threads_started, slot, pace, heavy };
         for _ in 0..threads.max(1) {
             let jobs = Arc::clone(&hasher.queue);
             let thread = thread::Builder::new().name("sprag-hash".into()).spawn(move || hash_all(&jobs));
@@ -225,7 +256,7 @@ impl Hasher {
     /// # Errors
     /// A busy [`Fault`] if the queue is full; an internal one if the stored hash is [`Unusable`].
     pub async fn verify(&self, password: Password, stored: Option<String>) -> Result<Match, Fault> {
-        self.verify_from(Prefix::default(), password, stored).await.map(|compared| compared.outcome)
+        self.verify_from(Prefix::default(), password, stored).await?.outcome
     }
 
     /// Hashes a new password that came from this network.
@@ -247,9 +278,33 @@ impl Hasher {
         password: Password,
         stored: Option<String>,
     ) -> Result<Compared, Fault> {
+        let since = Instant::now();
+        let is_heavy = stored.as_deref().is_some_and(is_heavy);
+        let heavy = if is_heavy { Arc::clone(&self.heavy).acquire_owned().await.ok() } else { None };
         let (reply, answer) = oneshot::channel();
-        self.queue_up(prefix, Job::Verify(password, stored, Instant::now(), reply));
+        self.queue_up(prefix, Job::Verify(Verify { password, stored, since, heavy }, reply));
         answer.await.map_err(|gone| Fault::internal("compare a password", gone))?
+    }
+
+    /// Whether a stored hash can be compared with a password, as [`check_hash`] says, and in at most half a second of this
+    /// machine's time. That is measured once for each function and size of memory.
+    ///
+    /// # Errors
+    /// A busy [`Fault`] if it was to be measured and the queue is full.
+    pub async fn check_cost(&self, stored: &str) -> Result<Result<(), Unusable>, Fault> {
+        let work = match Stored::parse(stored) {
+            Ok(stored) => stored.work,
+            Err(why) => return Ok(Err(why)),
+        };
+        if work == work::TODAY {
+            return Ok(Ok(()));
+        }
+        let measure = async |sample| {
+            let (reply, answer) = oneshot::channel();
+            self.queue_up(Prefix::default(), Job::Measure(sample, reply));
+            answer.await.map_err(|gone| Fault::internal("measure how long a hash takes", gone))?
+        };
+        Ok(self.pace.slow(work, measure).await?.map_or(Ok(()), |slow| Err(Unusable::TooSlow(slow))))
     }
 
     /// Waits, on no hashing thread, until the moment at which an attempt that came then and has failed is answered.
@@ -297,11 +352,16 @@ fn hash_all(jobs: &Queue<Job>) {
             Job::Hash(password, salt, reply) => {
                 let _ = reply.send(unharmed("hash a password", || hash(&password, &salt, &mut memory)));
             }
-            Job::Verify(password, stored, since, reply) => {
+            Job::Verify(Verify { password, stored, since, heavy }, reply) => {
                 let queued = since.elapsed();
                 let compare = || compare(&password, stored.as_deref(), &mut memory);
-                let compared = unharmed("compare a password", compare);
-                let _ = reply.send(compared.map(|outcome| Compared { outcome, queued }));
+                let outcome = unharmed("compare a password", compare);
+                drop(heavy);
+                let _ = reply.send(Ok(Compared { outcome, queued }));
+            }
+            Job::Measure(work, reply) => {
+                let doing = "measure how long a hash takes";
+                let _ = reply.send(unharmed(doing, || pace::measured(work, &mut memory)));
             }
         }
     }
@@ -365,12 +425,31 @@ mod tests {
         let mut waiting = Vec::new();
         let refused = (0..64).any(|_| {
             let (reply, mut answer) = oneshot::channel();
-            hasher.queue_up(Prefix::default(), Job::Verify(typed("password"), None, Instant::now(), reply));
+            let (password, since) = (typed("password"), Instant::now());
+            let verify = Verify { password, stored: None, since, heavy: None };
+            hasher.queue_up(Prefix::default(), Job::Verify(verify, reply));
             let is_refused = matches!(answer.try_recv(), Ok(Err(_)));
             waiting.push(answer);
             is_refused
         });
         assert!(refused, "one thread and one place cannot hold 64 passwords");
+    }
+
+    #[tokio::test]
+    async fn the_dearest_hashes_take_one_thread_and_leave_the_others_to_everybody_else() {
+        let hasher = Hasher::start(2, 8).unwrap();
+        let salt_and_output = "WUwWdfR/kOeISZK8gRW1qehO34T7syXU4cskKcDMaUxAdQt41mu/.";
+        let dear = format!("$2b$15${salt_and_output}");
+        assert!(is_heavy(&dear) && !is_heavy(&format!("$2b$12${salt_and_output}")));
+        let under_way = Arc::clone(&hasher.heavy).acquire_owned().await.unwrap();
+        let dear = std::pin::pin!(hasher.verify(typed("password"), Some(dear)));
+        let cheap = hasher.verify(typed("password"), None);
+        tokio::select! {
+            biased;
+            _ = dear => panic!("a second one of the dearest was compared at the same time"),
+            outcome = cheap => assert_eq!(outcome.unwrap(), Match::No),
+        }
+        drop(under_way);
     }
 
     #[test]
@@ -387,6 +466,7 @@ mod tests {
             told.starts_with(&format!("a password has {MIN_PASSWORD_BYTES} to {MAX_PASSWORD_BYTES} bytes")),
             "{told}"
         );
+        assert!(told.contains("none of them is zero"), "whose password has a zero byte hears why: {told}");
     }
 
     #[test]

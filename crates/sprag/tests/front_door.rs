@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use sprag::access::{self, Expected};
 use sprag::clock::{HandClock, Timestamp};
@@ -12,6 +13,7 @@ use sprag::password::Hasher;
 use sprag::random::SeededRandom;
 use sprag::session::{AccountId, EndCause, Methods, ProfileId};
 use sprag::store::memory::MemoryStore;
+use sprag::store::{Commit, Expect, Step, Was};
 use sprag::{Error, FaultKind, Refusal};
 use uuid::Uuid;
 
@@ -25,7 +27,7 @@ fn ring() -> KeyRing {
 
 fn engine() -> Engine {
     let engine = Engine::builder(Arc::new(MemoryStore::new())).keys(ring()).issuer("https://id.example");
-    let engine = engine.clock(Arc::new(HandClock::at(NOW))).hasher(Hasher::start(1, 4).unwrap());
+    let engine = engine.clock(Arc::new(HandClock::at(NOW))).hasher(Hasher::start(1, 16).unwrap());
     engine.build().unwrap()
 }
 
@@ -143,4 +145,86 @@ fn an_engine_without_keys_or_issuer_says_what_to_give_it() {
         let why = fault.source.unwrap().to_string();
         assert!(why.contains(what), "{why}");
     }
+}
+
+/// Somebody with that stored hash, whatever it is.
+async fn with_hash(engine: &Engine, name: &str, hash: &str) -> AccountId {
+    let user = NewUser { username: Some(name), ..NewUser::default() };
+    let account = engine.accounts().create(user, &somebody()).await.unwrap().id;
+    let steps = vec![Step::put_password(Was::Missing, hash.to_owned(), NOW)];
+    let commit = Commit { account, expect: Expect::Anything, steps, events: Vec::new() };
+    assert!(engine.store().commit(commit).await.unwrap().is_done());
+    account
+}
+
+const SALT_AND_OUTPUT: &str = "WUwWdfR/kOeISZK8gRW1qehO34T7syXU4cskKcDMaUxAdQt41mu/.";
+
+#[tokio::test]
+async fn a_hash_that_cannot_be_read_is_answered_like_any_wrong_password() {
+    let engine = engine();
+    for (name, broken) in [
+        ("cut", format!("$2b$12${}", &SALT_AND_OUTPUT[..40])),
+        ("bomb", format!("$2b$31${SALT_AND_OUTPUT}")),
+        ("foreign", "$6$salt$hash".to_owned()),
+        ("empty", String::new()),
+        ("odd", "x".repeat(4096)),
+    ] {
+        with_hash(&engine, name, &broken).await;
+        let refused = refusal(engine.authn().password(name, PASSWORD, &somebody()).await);
+        assert_eq!(
+            refused,
+            Refusal::CredentialsInvalid,
+            "{name}: another answer tells that there is an account"
+        );
+    }
+}
+
+/// Every way in which an attempt can fail takes a slot at least, whatever was compared; the least is no measured time.
+#[tokio::test]
+async fn whatever_an_attempt_fails_by_its_answer_waits() {
+    let engine = engine();
+    let user = |name| NewUser { username: Some(name), password: Some(PASSWORD), ..NewUser::default() };
+    engine.accounts().create(user("ann"), &somebody()).await.unwrap();
+    let bob = engine.accounts().create(user("bob"), &somebody()).await.unwrap();
+    let off = engine.accounts().create(user("off"), &somebody()).await.unwrap();
+    let known = engine.authn().vouch_for(bob.id, Methods::KEY).await.unwrap();
+    let pair = engine.open_session(&client(), known, OpenRequest::default(), &somebody()).await.unwrap();
+    let bob = engine.authenticate(&client(), &pair.access_token).await.unwrap();
+    assert!(engine.accounts().disable(off.id, &somebody()).await.unwrap());
+    with_hash(&engine, "bcrypt", &format!("$2b$04${SALT_AND_OUTPUT}")).await;
+    let pbkdf2 = "pbkdf2_sha256$1000$salt$NchZBNOfzpHCCgpgL4bPYnFoWVBAAmlaodgtrIFRQ5Y=";
+    with_hash(&engine, "pbkdf2", pbkdf2).await;
+    with_hash(&engine, "broken", "$2b$04$cut").await;
+    let nobody = NewUser { username: Some("none"), ..NewUser::default() };
+    engine.accounts().create(nobody, &somebody()).await.unwrap();
+
+    let late = async |what: &str, refused: Refusal, expected: Refusal, since: Instant| {
+        assert_eq!(refused, expected, "{what}");
+        let took = since.elapsed();
+        assert!(took >= Duration::from_secs(1), "{what} was answered after {took:?}, when its work was done");
+    };
+    let (requester, since) = (somebody(), Instant::now());
+    let log_in = async |name: &str, password: &str, expected: Refusal| {
+        let refused = refusal(engine.authn().password(name, password, &requester).await);
+        late(name, refused, expected, since).await;
+    };
+    let wrong = "correct horse batterx";
+    let change = async {
+        let passwords = (wrong, "another horse battery");
+        let changed = engine.accounts().change_password(&client(), &bob, passwords, None, &requester).await;
+        late("a change of password", refusal(changed), Refusal::CurrentPasswordWrong, since).await;
+    };
+    let invalid = || Refusal::CredentialsInvalid;
+    tokio::join!(
+        change,
+        log_in("ann", wrong, invalid()),
+        log_in("nobody", wrong, invalid()),
+        log_in("a\u{7}name", wrong, invalid()),
+        log_in("off", wrong, invalid()),
+        log_in("off", PASSWORD, Refusal::AccountDisabled),
+        log_in("bcrypt", wrong, invalid()),
+        log_in("pbkdf2", wrong, invalid()),
+        log_in("broken", wrong, invalid()),
+        log_in("none", wrong, invalid()),
+    );
 }

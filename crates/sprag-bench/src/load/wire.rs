@@ -14,32 +14,32 @@ use tokio::net::TcpStream;
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// How long one request may take, connecting included.
-pub(super) const DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
 /// How much is read at a time; most answers come at once.
 const READ_BYTES: usize = 4 * 1024;
 
 /// One connection.
-pub(super) struct Wire {
+pub(crate) struct Wire {
     stream: TcpStream,
     received: Vec<u8>,
 }
 
 /// An answer, complete.
 #[derive(PartialEq, Eq, Debug)]
-pub(super) struct Answer<'a> {
-    pub(super) status: u16,
-    pub(super) body: &'a [u8],
+pub(crate) struct Answer<'a> {
+    pub(crate) status: u16,
+    pub(crate) body: &'a [u8],
     /// Whether the server will close the connection.
-    pub(super) closes: bool,
+    pub(crate) closes: bool,
 }
 
 /// A field of a JSON object as it stands before its text: `"name":"`.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Field(Vec<u8>);
+pub(crate) struct Field(Vec<u8>);
 
 impl Field {
-    pub(super) fn named(name: &str) -> Self {
+    pub(crate) fn named(name: &str) -> Self {
         Self(format!("\"{name}\":\"").into_bytes())
     }
 }
@@ -54,14 +54,14 @@ struct Head {
 }
 
 impl Wire {
-    pub(super) async fn open(address: SocketAddr) -> io::Result<Self> {
+    pub(crate) async fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, received: Vec::with_capacity(READ_BYTES) })
     }
 
     /// Sends one request and reads its answer.
-    pub(super) async fn exchange(&mut self, request: &[u8]) -> io::Result<Answer<'_>> {
+    pub(crate) async fn exchange(&mut self, request: &[u8]) -> io::Result<Answer<'_>> {
         self.stream.write_all(request).await?;
         self.received.clear();
         let mut head = None;
@@ -87,25 +87,25 @@ impl Wire {
 }
 
 /// A client that logs people in and out: one connection, opened when it is first needed and again when it has closed.
-pub(super) struct Client {
+pub(crate) struct Client {
     address: SocketAddr,
     wire: Option<Wire>,
 }
 
 /// An answer that is kept.
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Client {
-    pub(super) fn to(address: SocketAddr) -> Self {
+    pub(crate) fn to(address: SocketAddr) -> Self {
         Self { address, wire: None }
     }
 
     /// Sends a JSON body and reads the answer, whatever its status. Nothing is sent a second time: the server may have done
     /// what was asked.
-    pub(super) async fn post(&mut self, path: &str, body: &Value) -> io::Result<Reply> {
+    pub(crate) async fn post(&mut self, path: &str, body: &Value) -> io::Result<Reply> {
         let body = body.to_string();
         let mut request = post_head(&self.address.to_string(), path);
         write!(request, "content-length: {}\r\n\r\n{body}", body.len())?;
@@ -127,7 +127,7 @@ impl Client {
 }
 
 /// Gives an exchange up that takes longer than [`DEADLINE`].
-pub(super) async fn in_time<T>(asked: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+pub(crate) async fn in_time<T>(asked: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     let late = |_| {
         io::Error::new(ErrorKind::TimedOut, format!("no complete answer within {} s", DEADLINE.as_secs()))
     };
@@ -164,7 +164,7 @@ fn read_head(received: &[u8]) -> io::Result<Option<Head>> {
 }
 
 /// The text in `field` of an answer's body, without parsing the body: the bytes between its name and the next quote.
-pub(super) fn text_in<'a>(body: &'a [u8], field: &Field) -> Option<&'a [u8]> {
+pub(crate) fn text_in<'a>(body: &'a [u8], field: &Field) -> Option<&'a [u8]> {
     let begin = find(body, &field.0)? + field.0.len();
     let length = body[begin..].iter().position(|byte| *byte == b'"')?;
     Some(&body[begin..begin + length])
@@ -183,19 +183,19 @@ fn find(hay: &[u8], needle: &[u8]) -> Option<usize> {
 }
 
 /// The whole text of `GET path`.
-pub(super) fn get_request(host: &str, path: &str) -> Vec<u8> {
+pub(crate) fn get_request(host: &str, path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n").into_bytes()
 }
 
 /// What every request that sends one field in a JSON object begins with; [`write_request`] adds the rest.
-pub(super) fn post_head(host: &str, path: &str) -> Vec<u8> {
+pub(crate) fn post_head(host: &str, path: &str) -> Vec<u8> {
     let head = format!("POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n");
     head.into_bytes()
 }
 
 /// Writes the request that sends `text` in `field`, under a retry id if there is one. The text must need no escape
 /// in JSON, as no token does.
-pub(super) fn write_request(
+pub(crate) fn write_request(
     request: &mut Vec<u8>,
     head: &[u8],
     retry_id: Option<u64>,

@@ -22,6 +22,7 @@ use crate::edge::refusal::Problem;
 use crate::edge::request::{self, Received};
 use crate::edge::response::{JSON, bodiless, with_body};
 use crate::edge::transport::{self, By, Carried};
+use crate::edge::wiped::WipedFields;
 use crate::profile::{Fact, Facts, Input, Inputs, Needs, Profile, Route, TakeError, Transport};
 
 /// How much of a device's label is remembered, in bytes.
@@ -71,7 +72,7 @@ impl Call {
     }
 
     /// The fields of its body. They can be had once.
-    pub(crate) fn fields(&mut self) -> Result<Map<String, Value>, Problem> {
+    pub(crate) fn fields(&mut self) -> Result<WipedFields, Problem> {
         request::fields(&self.parts, std::mem::replace(&mut self.body, Ok(bytes::Bytes::new())))
     }
 }

@@ -1,12 +1,12 @@
 //! `end_session`: ends one session of the account, which the path names, or the body where the profile has its id there.
 
 use axum::response::Response;
-use serde_json::Map;
 use sprag::Refusal;
 use sprag::session::{EndCause, SessionId, SessionKey};
 
 use super::context::{Call, RouteContext};
 use crate::edge::refusal::Problem;
+use crate::edge::wiped::WipedFields;
 use crate::profile::{Answer, Fact, Facts, Input, Needs, Offer, Spec, Unmet};
 
 pub(crate) const SPEC: Spec = Spec {
@@ -31,7 +31,7 @@ fn has_one_id(offer: &Offer<'_>) -> Result<(), Unmet> {
 pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Response, Problem> {
     let caller = call.caller()?;
     let is_in_body = context.route.takes.takes(Input::SessionId);
-    let fields = if is_in_body { call.fields()? } else { Map::new() };
+    let fields = if is_in_body { call.fields()? } else { WipedFields::default() };
     let id = context.inputs(&fields)?.get(Input::SessionId).or(call.id.as_deref());
     let session: SessionId = id.and_then(|id| id.parse().ok()).ok_or(Refusal::SessionUnknown)?;
     let key = SessionKey { account: caller.key.account, session };

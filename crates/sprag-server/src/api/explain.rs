@@ -34,11 +34,16 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     }
     let explained = context.app.engine.sessions().explain(id).await?.ok_or(Problem::NoSuchSession)?;
     let (session, detail) = (&explained.session, &explained.detail);
+    let mut events = explained.events;
+    // As in the list of sessions: a copy of one of its own tokens must not tell when its owner refreshes with the others.
+    if session.key.account == caller.key.account {
+        events.iter_mut().for_each(|entry| entry.event.at = entry.event.at.hour());
+    }
     Ok(context.shaped(&Facts {
         session_id: Some(id),
         account_id: Some(session.key.account),
         session: Some(SessionFacts { session, detail, own_idle_end: None }),
-        events: &explained.events,
+        events: &events,
         ..Facts::default()
     }))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
 use sprag::Engine;
-use sprag::engine::Limits;
+use sprag::engine::{Limits, SlowHashes};
 use sprag_import::{Mode, Source, SourceError, Summary, Taker, Trial};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -15,7 +15,7 @@ use super::output::{misused, tell};
 use crate::config::{Config, Database, ProfileRef, Sources};
 use crate::profile::{ImportColumn, ImportKind, Profile, TableShape};
 use crate::run::node::{Node, load_profiles, resolve};
-use crate::run::{database, logs};
+use crate::run::{database, exposed_files, logs};
 use report::{Heading, Report};
 
 mod refused;
@@ -46,6 +46,10 @@ pub(super) struct Args {
     /// Write nothing, and report what would be taken in and what refused
     #[arg(long)]
     dry_run: bool,
+    /// Take password hashes, too, whose comparison takes more than half a second of this machine's time; users who have one
+    /// are otherwise taken without a password
+    #[arg(long)]
+    allow_slow_hashes: bool,
     /// Write what is refused, or taken with something left out, and why, into this file, as JSON lines
     #[arg(long, value_name = "FILE")]
     refused: Option<PathBuf>,
@@ -67,6 +71,7 @@ pub(super) fn run(kind: ImportKind, args: &Args, sources: &Sources) -> anyhow::R
     let shape = shape(kind, &profile, columns)?;
     expect_imported_tokens(kind, &profile)?;
     let source = Source::parse(&args.from).map_err(|error| unreadable(&args.from, error))?;
+    exposed_files::warn_of_source(&args.from);
     block_on(async {
         let table = args.table.as_deref().or(shape.table.as_deref());
         let opened = source.open(table).await.map_err(|error| unreadable(&source.to_string(), error))?;
@@ -80,7 +85,8 @@ pub(super) fn run(kind: ImportKind, args: &Args, sources: &Sources) -> anyhow::R
         // Before there is a store: where the list cannot be written, nothing shall be left behind.
         let mut report = Report::begin(heading, total, args.refused.as_deref())?;
         let mode = mode(kind, args, config, profiles).await?;
-        let taker = Taker::of(kind, mode, shape, profile.client_policy());
+        let slow = if args.allow_slow_hashes { SlowHashes::Taken } else { SlowHashes::LeftOut };
+        let taker = Taker::of(kind, mode, shape, profile.client_policy()).slow_hashes(slow);
         let interrupt = interrupt().context("could not listen for signals")?;
         let feed = opened.start(wanted)?;
         let (summary, stopped) = sprag_import::run(feed, &taker, at_once, interrupt, &mut report).await;

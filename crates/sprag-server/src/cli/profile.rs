@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::Subcommand;
 
 use super::output::{say, tell};
 use crate::config::ProfileRef;
 use crate::profile::{self, Profile, builtin_names, refusals_reference};
-use crate::run::node::load_profiles;
+use crate::run::node::{load_profiles, profile_text};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -61,9 +61,7 @@ pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
 /// The file and the text of a profile that is named, or of what shipped ones share.
 fn text_of(name: &str) -> anyhow::Result<(String, String)> {
     if name.contains('/') || name.ends_with(".toml") {
-        let text =
-            std::fs::read_to_string(name).with_context(|| format!("could not read the profile {name}"))?;
-        return Ok((name.to_owned(), text));
+        return Ok((name.to_owned(), profile_text(Path::new(name))?));
     }
     let Some((file, text)) = Profile::base(name) else {
         let known = builtin_names().collect::<Vec<_>>().join(", ");

@@ -19,7 +19,7 @@ use crate::profile::{Input, Profile, Registration, Route, Whose};
 use crate::run::accepted::accept_older;
 use crate::run::node::Node;
 use crate::run::ring_file::RingSource;
-use crate::run::{jobs, open_files};
+use crate::run::{exposed_files, jobs, open_files};
 use sprag::access::Algorithm;
 
 /// How long requests are still accepted after SIGTERM while `/readyz` says "not ready", so that a load balancer can
@@ -66,6 +66,7 @@ pub(super) fn run(args: &Args, mut config: Config, profiles: Vec<Profile>) -> an
 
 /// What is allowed and yet worth a thought at every start.
 fn warn_of_what_is_allowed(node: &Node) {
+    exposed_files::warn(&node.config);
     if node.config.tokens.signing_algorithm == Algorithm::Hs256 {
         tracing::warn!(
             "access tokens are signed with HS256: every API that verifies them can also mint them; use ES256 or EdDSA \

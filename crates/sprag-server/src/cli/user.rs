@@ -8,6 +8,7 @@ use clap::{ArgGroup, Subcommand};
 use serde::Serialize;
 use sprag::account::Account;
 use sprag::engine::NewUser;
+use sprag::files::FileFault;
 use sprag::policy::MAX_PASSWORD_BYTES;
 use sprag::session::AccountId;
 use sprag::store::Slice;
@@ -179,7 +180,10 @@ fn password_from(input: impl io::Read) -> anyhow::Result<Zeroizing<String>> {
     const DOING: &str = "could not read the password from standard input";
     let limit = MAX_PASSWORD_BYTES + "\r\n".len() + 1;
     let mut bytes = Zeroizing::new(Vec::with_capacity(limit));
-    input.take(limit as u64).read_to_end(&mut bytes).context(DOING)?;
+    input.take(limit as u64).read_to_end(&mut bytes).map_err(FileFault::from).context(DOING)?;
+    if bytes.is_empty() {
+        bail!("{DOING}: nothing came; pipe it in: printf '%s' 'a long password' | sprag user …");
+    }
     let text = bytes.strip_suffix(b"\n").map_or(&bytes[..], |line| line.strip_suffix(b"\r").unwrap_or(line));
     if text.len() > MAX_PASSWORD_BYTES {
         return Err(Refusal::PasswordRejected.into());

@@ -1,6 +1,6 @@
 //! What is wrong with a configuration, in a sentence that says where and what to do.
 
-use std::io;
+use sprag::files::FileFault;
 
 use super::origin::Origin;
 
@@ -40,7 +40,7 @@ pub enum ConfigError {
         path: String,
         /// What stopped it.
         #[source]
-        source: io::Error,
+        source: FileFault,
     },
     /// Values that are each accepted and together are not safe, or contradict each other.
     #[error("{0}")]

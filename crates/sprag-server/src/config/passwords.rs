@@ -24,7 +24,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: "hash-queue",
         env: "SPRAG_HASH_QUEUE",
         placeholder: "COUNT",
-        help: "How many passwords may wait to be hashed; one more is answered 503 at once (1 to 10000).",
+        help: "How many passwords may wait to be hashed, served one network after the other; where it is full, the newest of the \
+               network that has most waiting is answered 503 at once (1 to 10000).",
         default: Fallback::Value("32"),
         is_secret: false,
         right: "8",

@@ -1,11 +1,12 @@
 //! Where settings come from: flags, the environment, `.env`, `sprag.toml`. Nearest first.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::File;
-use std::io::{self, Read};
+use std::fs;
 use std::path::Path;
 
+use sprag::files::{self, FileFault};
 use toml::de::{DeTable, DeValue};
+use zeroize::Zeroizing;
 
 use super::dotenv::{self, Dotenv};
 use super::error::{ConfigError, hint};
@@ -20,7 +21,7 @@ use crate::quoted::quoted;
 const FILE: &str = "sprag.toml";
 
 /// The most that is read of `.env` or `sprag.toml`; more is a mistake.
-const MAX_FILE_BYTES: u64 = 1024 * 1024;
+const MAX_FILE_KIB: u64 = 1024;
 
 /// The flags that were given: a setting's name and the text of its value.
 pub type Flags = HashMap<&'static str, String>;
@@ -281,7 +282,7 @@ impl Sources {
         match text_of(&dir.join(path)) {
             Ok(Some(text)) => self.file = entries(&text, path)?,
             Ok(None) if named.is_none() => return Ok(()),
-            Ok(None) => return Err(unreadable(path, io::Error::from(io::ErrorKind::NotFound))),
+            Ok(None) => return Err(unreadable(path, FileFault::Missing)),
             Err(source) => return Err(unreadable(path, source)),
         }
         self.file_path = Some(path.to_owned());
@@ -289,23 +290,16 @@ impl Sources {
     }
 }
 
-fn unreadable(path: &str, source: io::Error) -> ConfigError {
+fn unreadable(path: &str, source: FileFault) -> ConfigError {
     ConfigError::File { path: path.to_owned(), source }
 }
 
-/// The file's text; `None` if there is no such file.
-fn text_of(path: &Path) -> io::Result<Option<String>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let mut text = String::new();
-    let size_bytes = file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
-    if size_bytes as u64 > MAX_FILE_BYTES {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 1 MiB"));
+/// The file's text; `None` if there is no such file. A link to nothing is one that cannot be read.
+fn text_of(path: &Path) -> Result<Option<Zeroizing<String>>, FileFault> {
+    match files::read_text(path, MAX_FILE_KIB) {
+        Err(FileFault::Missing) if fs::symlink_metadata(path).is_err() => Ok(None),
+        read => read.map(Some),
     }
-    Ok(Some(text))
 }
 
 /// The lines of `sprag.toml`.

@@ -5,8 +5,8 @@ use std::error::Error as StdError;
 
 use sprag::error::refusals as rows;
 use sprag::error::{Code, Error, Fault, FaultKind, Refusal};
+use sprag::seldom;
 
-use super::seldom;
 use crate::profile::{FieldAtFault, TakeError};
 
 /// Everything that can be answered instead of success.

@@ -26,6 +26,7 @@ use super::connections::Asking;
 use super::multipart;
 use super::proxies::{FORWARDED_FOR, Proxies};
 use super::refusal::Problem;
+use super::wiped::{self, WipedFields};
 
 /// The largest body, in bytes.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -57,7 +58,7 @@ pub(crate) async fn receive(parts: &Parts, body: Body) -> Received {
 pub(crate) async fn whole(body: Body, asking: Option<&Asking>) -> Received {
     let whole = in_one_piece(Limited::new(body, MAX_BODY_BYTES), asking);
     match tokio::time::timeout(BODY_DEADLINE, whole).await {
-        Ok(Ok(whole)) => Ok(whole),
+        Ok(Ok(whole)) => Ok(wiped::owned(whole)),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::TooLarge),
         Ok(Err(_)) => Err(Problem::invalid("the body broke off; send the request again")),
         Err(_) => Err(Problem::TooSlow),
@@ -83,18 +84,24 @@ async fn in_one_piece(
 }
 
 /// The fields of a request's body; none where it has no body.
-pub(crate) fn fields(parts: &Parts, body: Received) -> Result<Map<String, Value>, Problem> {
+pub(crate) fn fields(parts: &Parts, body: Received) -> Result<WipedFields, Problem> {
     let bytes = body?;
     if bytes.is_empty() {
-        return Ok(Map::new());
+        return Ok(WipedFields::default());
     }
+    let fields = fields_in(parts, &bytes);
+    wiped::wipe(bytes);
+    fields.map(WipedFields::from)
+}
+
+fn fields_in(parts: &Parts, bytes: &Bytes) -> Result<Map<String, Value>, Problem> {
     let content_type =
         parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = content_type.split(';').next().unwrap_or_default().trim();
     match kind.to_ascii_lowercase().as_str() {
-        "application/json" => json(&bytes),
-        "application/x-www-form-urlencoded" => form(&bytes),
-        "multipart/form-data" => multipart::fields(content_type, bytes),
+        "application/json" => json(bytes),
+        "application/x-www-form-urlencoded" => form(bytes),
+        "multipart/form-data" => multipart::fields(content_type, bytes.clone()),
         _ => Err(Problem::UnsupportedMediaType(
             "send Content-Type: application/json, application/x-www-form-urlencoded or multipart/form-data",
         )),

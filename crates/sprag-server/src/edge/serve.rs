@@ -17,12 +17,13 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
+use sprag::seldom;
 use tokio::net::{TcpListener, TcpSocket};
 use tower::Service as _;
 
+use super::ambiguity;
 use super::connections::{Connection, Connections};
 use super::smuggling::{MAX_HEAD_BYTES, Refused};
-use super::{ambiguity, seldom};
 use crate::metrics::Metrics;
 
 mod outgoing;

@@ -14,6 +14,7 @@ use hyper::header::{
 };
 use serde_json::json;
 use sprag::Fault;
+use sprag::seldom;
 use tokio::time::timeout;
 
 use super::ambiguity;
@@ -21,7 +22,6 @@ use super::app::App;
 use super::mount::Mount;
 use super::refusal::Problem;
 use super::response::{self, IsShared, JSON, plainly_refused, with_body};
-use super::seldom;
 use crate::openapi;
 use crate::profile::Profile;
 

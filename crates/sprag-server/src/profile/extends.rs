@@ -4,9 +4,9 @@
 //! key by key, any other value is the nearest one's, and a route takes the place of the base's route with the same
 //! `on`. What is wrong in a base is told with the base's file and line.
 
-use std::fs;
 use std::path::Path;
 
+use sprag::files;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -66,8 +66,8 @@ fn base(text: &Text, above: &[Text]) -> Result<Option<Text>, ProfileError> {
     let base = if name.contains('/') || name.ends_with(".toml") {
         let path =
             Path::new(&text.file).parent().unwrap_or(Path::new("")).join(name.trim_start_matches("./"));
-        match fs::read_to_string(&path) {
-            Ok(text) => Text { file: path.display().to_string(), text },
+        match files::read_text(&path, MAX_PROFILE_BYTES as u64 / 1024 + 1) {
+            Ok(text) => Text { file: path.display().to_string(), text: String::clone(&text) },
             Err(error) => {
                 return wrong(format!("could not read the base {}: {error}", path.display()), NAMES);
             }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use axum::Router;
 use sprag::engine::Limits;
+use sprag::files::{self, FileFault};
 use sprag::keys::KeyRing;
 use sprag::password::Hasher;
 use sprag::random::SystemRandom;
@@ -20,6 +21,9 @@ use crate::profile::{self, Profile};
 use crate::run::high_water::HighWater;
 use crate::run::ring_file::RingSource;
 use crate::run::{database, open_files};
+
+/// The most that is read of a profile before it is said to be none.
+const MAX_PROFILE_KIB: u64 = 1024;
 
 /// One server, or one command beside it: everything it needs to work on a store.
 #[derive(Debug)]
@@ -266,9 +270,19 @@ fn shipped(name: &str) -> anyhow::Result<Profile> {
     Ok(profile?)
 }
 
-fn from_file(path: &Path) -> anyhow::Result<Profile> {
-    let text = std::fs::read_to_string(path);
+/// The text of a profile's file.
+///
+/// # Errors
+/// It cannot be read, or there is nothing in it; the message says what to do.
+pub fn profile_text(path: &Path) -> anyhow::Result<String> {
+    let text = files::read_text(path, MAX_PROFILE_KIB);
+    let text = text.and_then(|text| if text.trim().is_empty() { Err(FileFault::Empty) } else { Ok(text) });
     let text = text.with_context(|| format!("could not read the profile {}", path.display()))?;
+    Ok(String::clone(&text))
+}
+
+fn from_file(path: &Path) -> anyhow::Result<Profile> {
+    let text = profile_text(path)?;
     let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     Ok(Profile::parse(&name, &path.display().to_string(), &text)?)
 }

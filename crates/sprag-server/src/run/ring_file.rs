@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use sprag::access::Algorithm;
 use sprag::clock::Timestamp;
+use sprag::files::{self, FileFault};
 use sprag::keys::KeyRing;
 use sprag::random::{self, Random};
 
@@ -18,6 +19,9 @@ use crate::config::Config;
 /// How long an API may keep the public keys it has fetched (`Cache-Control` of `/.well-known/jwks.json`): only then
 /// may a new key sign.
 pub const KEYS_ARE_FETCHED_AFTER: Duration = Duration::from_secs(300);
+
+/// More than a ring with all the keys that it can have.
+const MAX_RING_KIB: u64 = 256;
 
 /// Where this server's key ring comes from.
 #[derive(Clone, Debug)]
@@ -55,7 +59,8 @@ impl RingSource {
     /// Whether there is none yet, where one can be made.
     #[must_use]
     pub fn is_missing(&self) -> bool {
-        matches!(self, Self::File(path) if !path.exists())
+        // A link to nothing is no sign that there never was one.
+        matches!(self, Self::File(path) if fs::symlink_metadata(path).is_err())
     }
 
     /// Reads the ring for a server, or makes one where there is none. Where another algorithm is asked for than the
@@ -67,7 +72,7 @@ impl RingSource {
         let wanted = config.tokens.signing_algorithm;
         if let Self::File(path) = self {
             make_dir(&config.store.data_dir)?;
-            if !path.exists() {
+            if self.is_missing() {
                 create(path, &KeyRing::generate(wanted, random, now)?, random)?;
             }
         }
@@ -132,19 +137,24 @@ pub fn make_dir(dir: &Path) -> anyhow::Result<()> {
 /// It is not there or cannot be read, others may read it too, or it is no ring.
 pub fn read(path: &Path) -> anyhow::Result<KeyRing> {
     let shown = path.display();
-    if !path.exists() {
+    if fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
         bail!(
             "there is no key ring at {shown}; name its folder with --data-dir; the first `sprag serve` makes one"
         );
     }
-    let mode = fs::metadata(path).with_context(|| format!("could not look at {shown}"))?.mode();
+    let reading = || format!("could not read the key ring in {shown}");
+    let about = files::open(path).and_then(|file| Ok(file.metadata()?));
+    let mode = about.with_context(reading)?.mode();
     if mode & 0o077 != 0 {
         bail!("{shown} holds keys and others may read it (mode {:o}); run: chmod 600 {shown}", mode & 0o777);
     }
-    let text = zeroize::Zeroizing::new(
-        fs::read_to_string(path).with_context(|| format!("could not read the key ring in {shown}"))?,
-    );
-    KeyRing::from_json(&text).with_context(|| format!("could not read the key ring in {shown}"))
+    let text = files::read_text(path, MAX_RING_KIB).with_context(reading)?;
+    if text.trim().is_empty() {
+        return Err(FileFault::Empty).with_context(reading);
+    }
+    KeyRing::from_json(&text).with_context(|| {
+        format!("could not read the key ring in {shown}; if it is cut short or changed, restore it from its backup")
+    })
 }
 
 /// What tells whether the file has changed; `None` where it cannot be looked at.

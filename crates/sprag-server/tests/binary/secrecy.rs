@@ -165,3 +165,14 @@ fn the_search_finds_what_is_there() {
     assert!(forms(PASSWORD.as_bytes()).iter().any(|form| contains(text.as_bytes(), form)));
     assert!(!forms(NEW_PASSWORD.as_bytes()).iter().any(|form| contains(text.as_bytes(), form)));
 }
+
+#[test]
+fn a_crash_leaves_no_core_with_keys_in_it() {
+    let home = Home::new(SPRAG);
+    let server = home.start(&[]);
+    let limits = fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    let numbers: Vec<_> = core.split_whitespace().filter(|word| word.parse::<u64>().is_ok()).collect();
+    assert_eq!(numbers, ["0", "0"], "neither is one written, nor can the limit be raised again: {core}");
+    server.stop();
+}

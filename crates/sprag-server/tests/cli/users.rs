@@ -46,7 +46,7 @@ fn an_account_is_refused_with_the_reason() {
     );
     assert_snapshot!(
         create(b"short\n", &["--username", "bob", "--password-stdin"]).fails(),
-        @"sprag: a password has 8 to 1024 bytes; choose another"
+        @"sprag: a password has 8 to 1024 bytes, and none of them is zero; choose another"
     );
     assert_snapshot!(
         create(b"\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8", &["--username", "bob", "--password-stdin"]).fails(),

@@ -79,3 +79,35 @@ fn it_leaves_every_row_as_it_was() {
     assert_eq!(dry["changed"], 1, "what was just taken is over again: {dry}");
     assert_eq!(state(), before);
 }
+
+/// A hash that takes seconds, by somebody who set bcrypt's cost high; which password it is of plays no part.
+const SLOW: &str = "$2b$15$EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW";
+
+#[test]
+fn it_names_the_hashes_that_are_too_slow_here_and_they_come_when_they_are_asked_for() {
+    let shop = a_shop();
+    let slow = |id: u64, name: &str| json!({ "id": id, "username": name, "hashed_password": SLOW });
+    let cheap = HASH.replace("$12$", "$04$");
+    let quick = json!({ "id": 3, "username": "zoe", "hashed_password": cheap });
+    shop.write("users.jsonl", lines(&[slow(1, "ann"), slow(2, "bob"), quick]));
+    let (dry, outcome) = shop.import(&DRY);
+    assert_eq!((&dry["new"], &dry["without_password"], outcome.code), (&json!(3), &json!(2), 0), "{dry}");
+    let reason = &dry["without_password_reasons"][0];
+    let sentence = reason["reason"].as_str().unwrap();
+    assert_eq!(reason["count"], 2, "how many: {dry}");
+    assert!(sentence.starts_with("bcrypt with cost 15 takes "), "of what: {sentence}");
+    assert!(sentence.contains(" s of this machine's time"), "how long: {sentence}");
+    assert!(sentence.ends_with("--allow-slow-hashes"), "what to do: {sentence}");
+
+    let (real, _) = shop.import(&DRY[..4]);
+    assert_eq!((&real["new"], &real["without_password"]), (&json!(3), &json!(2)), "{real}");
+    let allowing = [DRY[0], DRY[1], DRY[2], DRY[3], "--allow-slow-hashes"];
+    let (allowed, _) = shop.import(&allowing);
+    assert_eq!(
+        (&allowed["changed"], &allowed["still_without_password"]),
+        (&json!(2), &json!(0)),
+        "{allowed}"
+    );
+    let has_password = |user: &Value| user["has_password"] == true;
+    assert!(shop.users().iter().all(has_password), "asked for, they are taken");
+}

@@ -163,7 +163,7 @@ fn an_empty_file_is_no_error_but_a_missing_one_is() {
     let told = shop.run(&["user", "import", "--from", "users.csv"]).fails();
     assert!(told.contains("users.csv: it is empty; its first line must name the columns"), "{told}");
     for (from, expected) in [
-        ("nowhere.jsonl", "could not read nowhere.jsonl: could not open it: No such file"),
+        ("nowhere.jsonl", "could not read nowhere.jsonl: there is no such file"),
         ("shop.toml", "its kind cannot be told: a file of JSON lines ends in .jsonl"),
         (".", "it is a folder; name a file in it"),
         ("@nowhere", "could not read @nowhere: could not read the URL in that file"),

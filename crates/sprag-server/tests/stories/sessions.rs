@@ -213,7 +213,7 @@ async fn the_list_shows_what_is_live_marks_what_asks_and_tells_times_to_the_hour
     assert_eq!(listed[0]["ip"], "192.0.2.10");
     assert_eq!(listed[1]["created_at"], "2026-07-01T14:02:05Z", "when it was opened, to the second");
     assert_eq!(listed[0]["last_used_at"], "2026-07-01T12:00:00Z", "of another one to the hour");
-    assert_eq!(listed[1]["last_used_at"], json!(null), "R20: nothing that moves when it turns");
+    assert_eq!(listed[1].get("last_used_at"), None, "R20: nothing that moves when it turns");
     assert_eq!(listed[1]["idle_expires_at"], "2026-07-08T15:00:00Z");
     assert_eq!(listed[1]["expires_at"], "2026-07-31T14:02:05Z");
 }
@@ -347,4 +347,28 @@ async fn r20_an_administrator_is_not_told_of_the_session_they_ask_with() {
     let own = format!("{ADMIN_SESSIONS}/{}", admin.session);
     let answer = world.sends(admin.bearer_call("GET", &own)).await.refused(403, "forbidden");
     assert_eq!(answer.field("detail"), "nobody is told of the session they ask with; ask from another one");
+}
+
+#[tokio::test]
+async fn r20_of_another_session_of_their_own_an_administrator_is_told_the_hours() {
+    let world = World::with(&[("journal_rotations = false", "journal_rotations = true")]);
+    let (ann, root) = (world.ann().await, world.root().await);
+    let (mut own, mut anns) = (root.logs_in().await, ann.logs_in().await);
+    world.winds(2 * 3600 + 125);
+    own.refreshes().await.is(200);
+    anns.refreshes().await.is(200);
+    let admin = root.logs_in_by_cookie().await;
+    let rotated_at = async |session: String| {
+        let path = format!("{ADMIN_SESSIONS}/{session}");
+        let told = world.sends(admin.bearer_call("GET", &path)).await.is(200).json();
+        let events = told["events"].as_array().expect("events").clone();
+        let rotated = events.iter().find(|event| event["kind"] == "session_rotated").expect("it has rotated");
+        rotated["at"].clone()
+    };
+    assert_eq!(rotated_at(anns.session.to_string()).await, "2026-07-01T14:02:05Z", "of others the moment");
+    let own_hour = rotated_at(own.session.to_string()).await;
+    assert_eq!(
+        own_hour, "2026-07-01T14:00:00Z",
+        "a copy of the asker's tokens must not tell when they refresh"
+    );
 }

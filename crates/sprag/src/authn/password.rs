@@ -8,10 +8,11 @@ use std::time::Instant;
 use super::{Authenticated, Authn, Proof};
 use crate::account::{Account, Name};
 use crate::audit::{EventKind, NOBODY};
-use crate::error::{Error, Refusal};
+use crate::error::{Error, Fault, Refusal};
 use crate::password::{Compared, Match, Password};
 use crate::prefix::Prefix;
 use crate::requester::Requester;
+use crate::seldom;
 use crate::session::{AccountId, Methods};
 use crate::store::{Commit, Credential, Expect, Step, Was};
 
@@ -46,8 +47,8 @@ impl Authn<'_> {
         };
         let stored = credential.as_ref().and_then(|credential| credential.password_hash.clone());
         let compared = self.hasher.verify_from(from, password.clone(), stored).await?;
-        let matched = compared.outcome;
         let account = credential.as_ref().map_or(NOBODY, |credential| credential.account.id);
+        let matched = matched(&compared.outcome, account);
         let Some(credential) = credential.filter(|_| matched != Match::No) else {
             // On the account's chain, or on nobody's: both cost one write, so that time does not tell them apart.
             // The name that was typed is not recorded, for people type passwords there.
@@ -92,7 +93,7 @@ impl Authn<'_> {
         let came = Instant::now();
         let Credential { account, password_hash: hash } = credential;
         let compared = self.hasher.verify_from(requester.prefix(), password.clone(), hash.clone()).await?;
-        if compared.outcome == Match::No {
+        if matched(&compared.outcome, account.id) == Match::No {
             return Ok(Err(Wrong { account: account.id, came, compared }));
         }
         Ok(Ok(self.by_password(account, password, hash)))
@@ -123,7 +124,9 @@ impl Authn<'_> {
             Err(fault) => Err(fault),
         };
         if let Err(fault) = renewed {
-            tracing::warn!(%fault, %account, "an outdated password hash was not renewed");
+            if let Some(left_out) = seldom::left_out("renew a password hash") {
+                tracing::warn!(%fault, %account, left_out, "an outdated password hash was not renewed");
+            }
         }
     }
 
@@ -137,4 +140,21 @@ impl Authn<'_> {
         let event = requester.event_of_account(account, kind, now, Some(why.to_owned()));
         Ok(self.store.record(event).await?)
     }
+}
+
+/// What a comparison came to. A stored hash that nothing can be compared with matches no password: an answer of its own would
+/// tell that there is such an account.
+fn matched(outcome: &Result<Match, Fault>, account: AccountId) -> Match {
+    outcome.as_ref().copied().unwrap_or_else(|fault| {
+        if let Some(left_out) = seldom::left_out("compare with a stored hash") {
+            let why = fault.source.as_ref().map(ToString::to_string).unwrap_or_default();
+            tracing::error!(
+                %account,
+                left_out,
+                "the stored password hash of this account cannot be used, and nobody logs in with it; let its owner set a new \
+                 password: {fault}: {why}"
+            );
+        }
+        Match::No
+    })
 }

@@ -102,9 +102,26 @@ enum Looked {
 
 /// Brings in accounts and live sessions of another system. From [`Engine::imports`].
 #[derive(Clone, Copy, Debug)]
-pub struct Imports<'a>(pub(super) &'a Engine);
+pub struct Imports<'a>(pub(super) &'a Engine, pub(super) SlowHashes);
+
+/// What becomes of a password hash whose comparison takes more than half a second of this machine's time: each log-in with it,
+/// and each try, keeps a hashing thread that long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum SlowHashes {
+    /// It is left out, and its user taken without a password.
+    #[default]
+    LeftOut,
+    /// It is taken like any other.
+    Taken,
+}
 
 impl Imports<'_> {
+    /// The same, with another answer to hashes that are slow here. By default they are left out.
+    #[must_use]
+    pub fn slow_hashes(self, slow: SlowHashes) -> Self {
+        Self(self.0, slow)
+    }
+
     /// Makes an account as it was in the system whose place the profile took.
     ///
     /// # Errors
@@ -123,7 +140,7 @@ impl Imports<'_> {
         match looked {
             Looked::New(..) => Ok(refused("another account has one of its names")),
             Looked::There(found, unusable) => {
-                let changes = self.take_over(&found, &user).await?;
+                let changes = self.take_over(&found, &user, unusable.is_none()).await?;
                 Ok(there(&found, changes, unusable))
             }
             Looked::Outcome(outcome) => Ok(outcome),
@@ -141,7 +158,9 @@ impl Imports<'_> {
     ) -> Result<Imported, Fault> {
         Ok(match self.look_at_user(client, &user).await? {
             Looked::New(_, unusable) => made(unusable),
-            Looked::There(found, unusable) => there(&found, Changes::due(&found, &user), unusable),
+            Looked::There(found, unusable) => {
+                there(&found, Changes::due(&found, &user, unusable.is_none()), unusable)
+            }
             Looked::Outcome(outcome) => outcome,
         })
     }
@@ -149,7 +168,8 @@ impl Imports<'_> {
     async fn look_at_user(&self, client: &ClientPolicy, user: &ImportedUser<'_>) -> Result<Looked, Fault> {
         let now = self.0.now();
         let id = AccountId(random::id(self.0.random.as_ref(), user.created_at.unwrap_or(now).min(now)));
-        let (new, unusable) = match new_account(client.profile, user, id, now) {
+        let hash = self.usable(user.password_hash).await?;
+        let (new, unusable) = match new_account(client.profile, user, hash, id, now) {
             Ok(new) => new,
             Err(outcome) => return Ok(Looked::Outcome(outcome)),
         };
@@ -175,13 +195,26 @@ impl Imports<'_> {
         Ok(Looked::New(Box::new(new), unusable))
     }
 
+    /// Whether passwords can be compared with that hash here, and in a time that was allowed.
+    async fn usable(&self, hash: &str) -> Result<Result<(), Unusable>, Fault> {
+        match self.1 {
+            SlowHashes::LeftOut => self.0.hasher.check_cost(hash).await,
+            SlowHashes::Taken => Ok(check_hash(hash)),
+        }
+    }
+
     /// Takes over what changed in the source system; says what did here.
-    async fn take_over(&self, found: &Credential, user: &ImportedUser<'_>) -> Result<Changes, Fault> {
+    async fn take_over(
+        &self,
+        found: &Credential,
+        user: &ImportedUser<'_>,
+        is_usable: bool,
+    ) -> Result<Changes, Fault> {
         let account = found.account.id;
         let event = |kind, note: Option<&str>| {
             Requester::nobody().event_of_account(account, kind, self.0.now(), note.map(str::to_owned))
         };
-        let mut changes = Changes::due(found, user);
+        let mut changes = Changes::due(found, user, is_usable);
         if changes.hash {
             let told = event(
                 EventKind::PasswordChanged,
@@ -209,11 +242,13 @@ struct Changes {
 impl Changes {
     /// What changed in the source system, where nothing has changed here: no password, and no log-in that made the hash
     /// anew.
-    fn due(found: &Credential, user: &ImportedUser<'_>) -> Self {
+    fn due(found: &Credential, user: &ImportedUser<'_>, is_usable: bool) -> Self {
         let (account, stored) = (&found.account, found.password_hash.as_deref());
         let is_untouched = account.epoch == Epoch(0);
         let is_as_imported = !stored.is_some_and(is_todays);
-        let has_another = stored != Some(user.password_hash) && check_hash(user.password_hash).is_ok();
+        // Of a user who never had a password it is nothing, and no reason to name anybody.
+        let has_another =
+            stored != Some(user.password_hash) && is_usable && check_hash(user.password_hash).is_ok();
         Self {
             hash: is_untouched && is_as_imported && has_another,
             disabling: is_untouched && user.is_disabled && account.disabled_at.is_none(),
@@ -256,6 +291,7 @@ fn names_of(account: &Account) -> impl Iterator<Item = Name> {
 fn new_account(
     profile: ProfileId,
     user: &ImportedUser<'_>,
+    hash: Result<(), Unusable>,
     id: AccountId,
     now: Timestamp,
 ) -> Result<(NewAccount, Option<Unusable>), Imported> {
@@ -280,7 +316,7 @@ fn new_account(
         Some(name) => names.push(name.map_err(no)?),
     }
     names.dedup();
-    let (password_hash, unusable) = match check_hash(user.password_hash) {
+    let (password_hash, unusable) = match hash {
         Ok(()) => (Some(user.password_hash.to_owned()), None),
         Err(Unusable::NoPassword) => (None, None),
         Err(_) if user.password_hash.is_empty() => (None, None),

@@ -158,8 +158,8 @@ table! {
         "";
     /// The password cannot be taken.
     PASSWORD_REJECTED: "password_rejected", 400,
-        "a password has 8 to 1024 bytes; choose another",
-        "A password of fewer than 8 or more than 1024 bytes; never truncated",
+        "a password has 8 to 1024 bytes, and none of them is zero; choose another",
+        "A password of fewer than 8 or more than 1024 bytes, or with a zero byte; never truncated",
         "";
     /// One spent token was presented too often.
     TOO_MANY_RETRIES: "too_many_retries", 429,

@@ -1,5 +1,6 @@
 //! The slow functions behind password hashes, what each costs, and the most that is done for one log-in.
 
+use std::fmt;
 use std::num::NonZeroU32;
 
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -56,6 +57,10 @@ const MAX_SCRYPT_R_AND_P: u32 = 32;
 /// The most iterations of PBKDF2: 2.3 s. SHA-512 takes twice as long and may be iterated half as often. Django's
 /// default, the highest, has grown to a million.
 const MAX_ITERATIONS: u32 = 10_000_000;
+
+/// What stands for all of a kind when it is measured what they cost here: bcrypt of this cost, PBKDF2 of so many iterations.
+const SAMPLED_BCRYPT_COST: u32 = 8;
+const SAMPLED_ITERATIONS: NonZeroU32 = NonZeroU32::new(20_000).expect("20,000 is not zero");
 
 /// bcrypt looks at this many bytes of a password and the zero byte behind it, and no further.
 pub(super) const BCRYPT_BYTES: usize = 72;
@@ -125,6 +130,44 @@ impl Work {
         }
     }
 
+    /// Cheaper work that takes the same time but for two factors: so many times, by so many parts.
+    pub(super) fn sample(self) -> (Self, u32, u32) {
+        match self {
+            Self::Bcrypt { cost } => {
+                let steps = |count: u32| 1_u32.checked_shl(count).unwrap_or(u32::MAX);
+                let times = steps(cost.saturating_sub(SAMPLED_BCRYPT_COST));
+                let parts = steps(SAMPLED_BCRYPT_COST.saturating_sub(cost));
+                (Self::Bcrypt { cost: SAMPLED_BCRYPT_COST }, times, parts)
+            }
+            Self::Pbkdf2 { digest, iterations } => {
+                let sample = Self::Pbkdf2 { digest, iterations: SAMPLED_ITERATIONS };
+                (sample, iterations.get(), SAMPLED_ITERATIONS.get())
+            }
+            // More memory than the caches hold takes longer, byte by byte, so each size has a sample of its own.
+            Self::Argon2 { algorithm, version, memory_kib, passes, lanes } => {
+                let sampled = memory_kib.checked_next_power_of_two().unwrap_or(memory_kib);
+                let sample = Self::Argon2 { algorithm, version, memory_kib: sampled, passes: 1, lanes };
+                (sample, memory_kib.saturating_mul(passes), sampled)
+            }
+            Self::Scrypt { log_n, r, p } => (Self::Scrypt { log_n, r, p: 1 }, p, 1),
+        }
+    }
+
+    /// Whether it takes more than about a quarter of the most that is done for one log-in: then one is done at a time.
+    pub(super) fn is_heavy(self) -> bool {
+        match self {
+            Self::Argon2 { memory_kib, passes, .. } => {
+                u64::from(memory_kib) * u64::from(passes) > MAX_ARGON2_KIB_PASSES / 2
+            }
+            Self::Bcrypt { cost } => cost > MAX_BCRYPT_COST - 2,
+            Self::Scrypt { log_n, r, p } => (u64::from(r) << log_n) / 8 * u64::from(p) > MAX_SCRYPT_KIB / 4,
+            Self::Pbkdf2 { digest: Digest::Sha1 | Digest::Sha256, iterations } => {
+                iterations.get() > MAX_ITERATIONS / 4
+            }
+            Self::Pbkdf2 { iterations, .. } => iterations.get() > MAX_ITERATIONS / 8,
+        }
+    }
+
     /// Argon2 with these parameters, if this is Argon2 and can be done.
     pub(super) fn argon2(self) -> Option<Argon2<'static>> {
         let Self::Argon2 { algorithm, version, memory_kib, passes, lanes } = self else { return None };
@@ -181,6 +224,27 @@ impl Work {
     }
 }
 
+/// The function and its parameters, as those who chose them would know them again.
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Argon2 { algorithm, memory_kib, passes, lanes, .. } => {
+                let name = match algorithm {
+                    Algorithm::Argon2id => "Argon2id",
+                    Algorithm::Argon2i => "Argon2i",
+                    Algorithm::Argon2d => "Argon2d",
+                };
+                write!(f, "{name} with m={memory_kib}, t={passes}, p={lanes}")
+            }
+            Self::Bcrypt { cost } => write!(f, "bcrypt with cost {cost}"),
+            Self::Scrypt { log_n, r, p } => write!(f, "scrypt with N=2^{log_n}, r={r}, p={p}"),
+            Self::Pbkdf2 { digest, iterations } => {
+                write!(f, "PBKDF2 with {} and {iterations} iterations", digest.name())
+            }
+        }
+    }
+}
+
 fn at_most(most: impl Into<u64>, asked: impl Into<u64>, what: &'static str) -> Result<(), Unusable> {
     let most = most.into();
     if asked.into() > most { Err(Unusable::TooCostly { most, what }) } else { Ok(()) }
@@ -195,6 +259,15 @@ impl Digest {
             "sha512" => Self::Sha512,
             _ => return None,
         })
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sha1 => "SHA-1",
+            Self::Sha256 => "SHA-256",
+            Self::Sha384 => "SHA-384",
+            Self::Sha512 => "SHA-512",
+        }
     }
 
     fn output_bytes(self) -> usize {

@@ -1,7 +1,7 @@
 //! Users: who is taken, who is not, and what of them.
 
 use sprag::audit::EventKind;
-use sprag::engine::{ClientPolicy, Imported, ImportedSession, ImportedUser, RefreshRequest};
+use sprag::engine::{ClientPolicy, Imported, ImportedSession, ImportedUser, RefreshRequest, SlowHashes};
 use sprag::policy::Retry;
 use sprag::session::ProfileId;
 use sprag::store::Slice;
@@ -187,4 +187,52 @@ async fn enabling_an_account_that_came_disabled_lets_no_session_from_before_in()
     let account = moved.engine.accounts().find("dis").await.expect("known");
     assert!(moved.engine.accounts().enable(account.id, &somebody()).await.expect("enabled"));
     assert!(refused(&moved.session(of_dis).await).contains("was disabled"));
+}
+
+/// A bcrypt hash of nobody's password with that cost.
+fn bcrypt(cost: u32) -> String {
+    format!("$2b${cost:02}$WUwWdfR/kOeISZK8gRW1qehO34T7syXU4cskKcDMaUxAdQt41mu/.")
+}
+
+#[tokio::test]
+async fn a_hash_that_would_keep_a_thread_for_seconds_is_named_and_left_out_unless_asked_for() {
+    let moved = Move::begun(Retry::Refuse).await;
+    let (slow, cheap) = (bcrypt(15), bcrypt(4));
+    let user = |hash| ImportedUser {
+        external_id: "7",
+        email: Some("ann@example.org"),
+        password_hash: hash,
+        ..ImportedUser::default()
+    };
+    let imports = moved.engine.imports();
+    let previewed = imports.preview_user(&moved.client, user(&slow)).await.expect("preview");
+    let Imported::WithoutPassword(why) = &previewed else { panic!("{previewed:?}") };
+    assert!(
+        why.starts_with("bcrypt with cost 15 takes ") && why.contains(" s of this machine's time"),
+        "{why}"
+    );
+    assert_eq!(imports.user(&moved.client, user(&slow)).await.expect("import"), previewed);
+    let account = moved.engine.accounts().find("ann@example.org").await.expect("taken").id;
+    let stored = async || {
+        let credential = moved.engine.store().credential_of(account).await.expect("look");
+        credential.expect("known").password_hash
+    };
+    assert_eq!(stored().await, None, "its user has no password");
+    let again = imports.user(&moved.client, user(&slow)).await.expect("import");
+    assert_eq!(again, Imported::StillWithoutPassword(why.clone()));
+
+    let asked = imports.slow_hashes(SlowHashes::Taken);
+    let taken = asked.user(&moved.client, user(&slow)).await.expect("import");
+    assert_eq!(taken, Imported::Changed("it has another password hash there"));
+    assert_eq!(stored().await, Some(slow.clone()), "asked for, it is taken");
+    let again = imports.user(&moved.client, user(&slow)).await.expect("import");
+    assert_eq!((again, stored().await), (Imported::AlreadyThere, Some(slow.clone())), "and stays");
+    let changed = imports.user(&moved.client, user(&cheap)).await.expect("import");
+    assert_eq!(changed, Imported::Changed("it has another password hash there"));
+    let before = imports.user(&moved.client, user(&bcrypt(15))).await.expect("import");
+    assert_eq!(
+        (before, stored().await),
+        (Imported::AlreadyThere, Some(cheap.clone())),
+        "none takes the place of a cheap one"
+    );
 }

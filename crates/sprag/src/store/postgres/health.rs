@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::ratchet::Rotation;
+use crate::seldom;
 use crate::session::{Generation, SessionKey};
 
 /// A database that is away for less is only slow.
@@ -83,7 +84,13 @@ impl Health {
         seen.failed_at = Some(Instant::now());
         if seen.failing_since.is_none() {
             seen.failing_since = Some(asked_at);
-            tracing::error!("the database does not answer; requests get 503 until it does: {why}");
+            // A database that comes and goes would otherwise be told of with every heartbeat.
+            if let Some(left_out) = seldom::left_out("hear from the database") {
+                tracing::error!(
+                    left_out,
+                    "the database does not answer; requests get 503 until it does: {why}"
+                );
+            }
         }
     }
 
@@ -125,8 +132,11 @@ impl Health {
                 seen.unsure.push(Watched { unsure, asked_at, looked_for_since: None, redated_at: None });
             }
         }
-        if beyond > 0 {
+        if beyond > 0
+            && let Some(left_out) = seldom::left_out("watch what has become of rotations")
+        {
             tracing::warn!(
+                left_out,
                 "the outcome of {beyond} rotations is unknown, and too many others are watched already; where one \
                  happened, a late retry may seem theft"
             );

@@ -2,6 +2,8 @@
 //!
 //! A disk that is full or a database that is away refuses thousands of requests a second, and a line for each would fill
 //! what room is left.
+//!
+//! Only how often is remembered here, and only to say it: nothing that is decided depends on it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -17,7 +19,8 @@ static TOLD: Mutex<Seldom> = Mutex::new(Seldom(BTreeMap::new()));
 struct Seldom(BTreeMap<&'static str, (Instant, u64)>);
 
 /// How many of that kind were left out since it was last told; `None` where it is too soon to tell of one more.
-pub(super) fn left_out(kind: &'static str) -> Option<u64> {
+#[must_use]
+pub fn left_out(kind: &'static str) -> Option<u64> {
     TOLD.lock().unwrap_or_else(PoisonError::into_inner).left_out(kind, Instant::now())
 }
 

@@ -1,0 +1,169 @@
+//! `sprag-bench enumeration`: asks a real server with wrong passwords of all kinds, and says whether the time of a refusal
+//! tells one from another.
+//!
+//! Each mix is a store with users whose password hashes came from somewhere. Every kind of user is asked for equally often,
+//! in random order, beside names that nobody has; then each kind is compared with those names.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail, ensure};
+use serde_json::json;
+use sprag::random::SeededRandom;
+use sprag_testkit::folder::{self, Folder};
+
+use attempts::{Attempt, Bounds, Measured};
+use kinds::{Kind, MIXES, Mix};
+
+mod attempts;
+mod kinds;
+mod ranks;
+
+/// How many users there are of each kind: many, so that no account's row or chain is hotter than others.
+const USERS_OF_A_KIND: usize = 100;
+
+/// By how much names that nobody has are put off, to show that such a difference would be found.
+const CONTROL_MILLIS: f64 = 10.0;
+
+/// A smaller probability means that the times differ.
+const LEAST_PROBABILITY: f64 = 0.01;
+
+/// A profile whose users came from another system.
+const PROFILE: &str = r#"id = 1000
+about = "A system whose users came from another one"
+refresh_token = { body = "refresh_token" }
+
+[[route]]
+on = "POST /login"
+does = "login"
+takes = { name = "$name", password = "$password" }
+gives = { token = "$access_token", refresh_token = "$refresh_token" }
+
+[[route]]
+on = "POST /refresh"
+does = "refresh"
+gives = { token = "$access_token", refresh_token = "$refresh_token" }
+
+[import.users]
+table = "users"
+columns = { external_id = "id", username = "name", password_hash = "hash", is_active = "is_active" }
+"#;
+
+/// How many, and of what.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// How often each kind is asked for in each mix
+    #[arg(long, default_value_t = 1000)]
+    each: usize,
+    /// How many requests are under way at a time
+    #[arg(long, default_value_t = 30)]
+    in_flight: usize,
+    /// Only this mix; can be given again
+    #[arg(long, value_name = "NAME")]
+    mix: Vec<String>,
+    /// What randomness begins with
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The server to ask [default: the `sprag` that was built beside this program]
+    #[arg(long, value_name = "PATH")]
+    server_binary: Option<PathBuf>,
+}
+
+/// Runs every mix that was asked for. Fails where a kind can be told from names that nobody has.
+///
+/// # Errors
+/// There is no server to ask, no such mix, or an attempt was not refused as it should be.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let sprag = super::server_beside(args.server_binary.clone())?;
+    let unknown = args.mix.iter().find(|name| MIXES.iter().all(|mix| mix.name != **name));
+    if let Some(name) = unknown {
+        let names: Vec<_> = MIXES.iter().map(|mix| mix.name).collect();
+        bail!("there is no mix {name:?}; there are {}", names.join(", "));
+    }
+    let mut is_silent = true;
+    for mix in MIXES.iter().filter(|mix| args.mix.is_empty() || args.mix.iter().any(|name| mix.name == name))
+    {
+        let folder = folder::an_empty_folder(sprag.clone());
+        is_silent &= told_by_times(args, mix, folder)?;
+    }
+    Ok(if is_silent { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs one mix, prints its table, and says whether its times tell nothing.
+fn told_by_times(args: &Args, mix: &Mix, folder: Folder) -> anyhow::Result<bool> {
+    let random = SeededRandom::new(args.seed);
+    let folder = folder.set("SPRAG_PROFILES", "./profile.toml").set("SPRAG_LOG", "error");
+    let folder = folder.set("SPRAG_HASH_THREADS", "2").set("SPRAG_HASH_QUEUE", "1000");
+    folder.write("profile.toml", PROFILE);
+    folder.write("users.jsonl", users(mix, &random));
+    let imported = folder.run(&["user", "import", "--from", "users.jsonl", "--json"]);
+    ensure!(imported.code == 0, "the users could not be imported: {}", imported.err);
+
+    let server = folder.serve();
+    attempts::expect_one_answer(server.address, mix)?;
+    let planned = attempts::planned(mix, args.each, USERS_OF_A_KIND, &random);
+    let bounds = Bounds { in_flight: args.in_flight };
+    let measured = attempts::measure(server.address, planned, bounds)?;
+    drop(server);
+    Ok(report(mix, &measured))
+}
+
+/// The users of a mix, as JSON lines.
+fn users(mix: &Mix, random: &SeededRandom) -> String {
+    let mut lines = String::new();
+    for kind in mix.kinds.iter().filter(|kind| **kind != Kind::Nobody) {
+        for number in 0..USERS_OF_A_KIND {
+            let (name, hash) = (Attempt::of(*kind, number).name, kind.hash(random));
+            let is_active = *kind != Kind::Disabled;
+            let user = json!({ "id": name, "name": name, "hash": hash, "is_active": is_active });
+            lines += &format!("{user}\n");
+        }
+    }
+    lines
+}
+
+/// Compares every kind with nobody; prints the table; says whether none differs.
+fn report(mix: &Mix, measured: &BTreeMap<Kind, Vec<Measured>>) -> bool {
+    let millis = |kind: Kind| -> Vec<f64> {
+        measured.get(&kind).into_iter().flatten().map(|one| one.millis).collect()
+    };
+    let nobody = millis(Kind::Nobody);
+    let compared: Vec<_> = mix.kinds.iter().filter(|kind| **kind != Kind::Nobody).collect();
+    let raw: Vec<f64> = compared.iter().map(|kind| ranks::probability(&millis(**kind), &nobody)).collect();
+    let together = ranks::holm(&raw);
+    println!("\n### {}\n", mix.name);
+    println!("| kind | n | median ms | p | p among {} |", compared.len());
+    println!("|---|--:|--:|--:|--:|");
+    println!("| {} | {} | {:.1} | | |", Kind::Nobody.name(), nobody.len(), ranks::median(&nobody));
+    for ((kind, raw), together) in compared.iter().zip(&raw).zip(&together) {
+        let times = millis(**kind);
+        let (n, median) = (times.len(), ranks::median(&times));
+        println!("| {} | {n} | {median:.1} | {raw:.3} | {together:.3} |", kind.name());
+    }
+    let later: Vec<f64> = nobody.iter().map(|millis| millis + CONTROL_MILLIS).collect();
+    let control = ranks::probability(&later, &nobody);
+    println!("\nThe same names {CONTROL_MILLIS} ms later would have been told: p = {control:.1e}.");
+    together.iter().all(|probability| *probability > LEAST_PROBABILITY)
+}
+
+/// The first of the answers that differs, for the message.
+fn differing<'a>(answers: &'a [(Kind, String)]) -> Option<(&'a Kind, &'a str, &'a str)> {
+    let (_, first) = answers.first()?;
+    answers
+        .iter()
+        .find(|(_, answer)| answer != first)
+        .map(|(kind, answer)| (kind, answer.as_str(), first.as_str()))
+}
+
+/// Fails where one kind is answered otherwise than another.
+fn expect_alike(answers: &[(Kind, String)]) -> anyhow::Result<()> {
+    let first = answers.first().context("nobody was asked for")?;
+    ensure!(first.1.starts_with("http/1.1 401 "), "a wrong password was answered with {}", first.1);
+    match differing(answers) {
+        Some((kind, answer, usual)) => {
+            bail!("{} is answered with {answer:?}, and nobody with {usual:?}", kind.name())
+        }
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,88 @@
+//! What a request brings that may be a password or a token, wiped once it has been used.
+//!
+//! What the HTTP library has read ahead and what the readers of JSON and forms copy while they read is theirs, and is freed
+//! as it is.
+
+use std::ops::Deref;
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+use zeroize::Zeroize as _;
+
+/// The fields of a body.
+#[derive(Default)]
+pub(crate) struct WipedFields(Map<String, Value>);
+
+impl From<Map<String, Value>> for WipedFields {
+    fn from(fields: Map<String, Value>) -> Self {
+        Self(fields)
+    }
+}
+
+impl Deref for WipedFields {
+    type Target = Map<String, Value>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl Drop for WipedFields {
+    fn drop(&mut self) {
+        self.0.values_mut().for_each(wipe_value);
+    }
+}
+
+fn wipe_value(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(values) => values.iter_mut().for_each(wipe_value),
+        Value::Object(fields) => fields.values_mut().for_each(wipe_value),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// The same body in memory of its own, which [`wipe`] can wipe; what the library shares with it is wiped where nobody else
+/// has it.
+pub(crate) fn owned(shared: Bytes) -> Bytes {
+    let owned = Bytes::from(shared.to_vec());
+    wipe(shared);
+    owned
+}
+
+/// Wipes a body, unless somebody else has it, too. Says whether it did.
+pub(crate) fn wipe(body: Bytes) -> bool {
+    match body.try_into_mut() {
+        Ok(mut bytes) => {
+            bytes.as_mut().zeroize();
+            true
+        }
+        Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_text_of_a_body_is_wiped() {
+        let mut value =
+            json!({ "password": "secret", "list": ["secret", { "inner": "secret" }], "number": 7 });
+        wipe_value(&mut value);
+        assert_eq!(value, json!({ "password": "", "list": ["", { "inner": "" }], "number": 7 }));
+    }
+
+    #[test]
+    fn a_body_of_its_own_is_wiped_and_one_that_is_shared_is_left_to_whoever_has_it() {
+        let shared = Bytes::from(b"password=secret".to_vec());
+        let ours = owned(shared.clone());
+        assert_eq!(ours, shared);
+        assert!(wipe(ours), "the library keeps what it shares, and this is no such body");
+        let other = shared.clone();
+        assert!(!wipe(other), "it would be wiped under whoever reads it");
+        assert_eq!(shared, "password=secret");
+    }
+}
