@@ -84,6 +84,10 @@ fuzz seconds="60":
 openapi *args:
     scripts/openapi {{args}}
 
+# Make the list of known secrets anew from public lists, or --check them (crates/sprag-secret/known/README.md)
+known-secrets *args:
+    scripts/known-secrets {{args}}
+
 # Write the references of settings and of refusals anew
 reference:
     cargo run -q -- config --reference > docs/reference/config.md

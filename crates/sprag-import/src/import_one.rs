@@ -24,7 +24,7 @@ use super::optional_fields;
 use super::record::Record;
 use super::revoked_tokens::RevokedTokens;
 use super::row::{self, Reason, Session, User};
-use crate::shape::{ImportKind, TableShape};
+use crate::shape::{ImportField, ImportKind, TableShape};
 
 /// How often a store that does not answer is asked once more, and after what pause each time.
 const PATIENCE: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
@@ -48,16 +48,34 @@ struct Terms {
     slow: SlowHashes,
 }
 
+/// Why a user name is left out.
+const TAKEN_USER_NAME: &str =
+    "its user name is the e-mail address of another account, so it logs in with its e-mail address only";
+
+/// What of a record waits until all others have been taken in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waits {
+    Nothing,
+    ItsUserName,
+    All,
+}
+
 /// What became of a record.
 pub(super) struct Taken {
-    pub(super) outcome: Imported,
+    /// `None` of one that was told before.
+    pub(super) outcome: Option<Imported>,
     /// What of it was left out, and why.
     pub(super) left_out: Vec<Reason>,
 }
 
 impl Taken {
     pub(super) fn refused(reason: Reason) -> Self {
-        Self { outcome: Imported::Refused(reason), left_out: Vec::new() }
+        Self { outcome: Some(Imported::Refused(reason)), left_out: Vec::new() }
+    }
+
+    /// One that was told before, and of which something was left out since.
+    pub(super) fn before(left_out: Option<Reason>) -> Self {
+        Self { outcome: None, left_out: left_out.into_iter().collect() }
     }
 }
 
@@ -184,6 +202,40 @@ impl Taker {
         row::shown_id(record, &self.shape)
     }
 
+    /// What of a record waits until all others have been taken in: an e-mail address belongs to whoever has it as their
+    /// address, whatever line they stand on, and not to who has it as a user name.
+    pub(super) fn waits(&self, record: &Result<Record, Reason>) -> Waits {
+        let has_addresses = self.shape.column(ImportField::Email).is_some();
+        let (ImportKind::Users, true, Ok(record)) = (self.kind, has_addresses, record) else {
+            return Waits::Nothing;
+        };
+        let (shape, _) = optional_fields::fitting(record, &self.shape);
+        match User::read(record, &shape) {
+            Ok(user) if !user.is_named_like_an_address() => Waits::Nothing,
+            Ok(user) if user.has_an_address() => Waits::ItsUserName,
+            Ok(_) => Waits::All,
+            Err(_) => Waits::Nothing,
+        }
+    }
+
+    /// Has the user name that waited lead to its user, if it leads to nobody else.
+    pub(super) async fn claim_user_name(&self, record: &Record) -> Result<Option<Reason>, Fault> {
+        let (shape, _) = optional_fields::fitting(record, &self.shape);
+        let Ok(user) = User::read(record, &shape) else { return Ok(None) };
+        let (client, user) = (&self.client, user.imported());
+        let is_its_own = match &self.mode {
+            Mode::Real(engine) => engine.imports().claim_user_name(client, user).await?,
+            Mode::Trial(trial) => {
+                let is_free = match &trial.asked {
+                    Some(asked) => asked.imports().preview_user_name(client, user).await?,
+                    None => true,
+                };
+                is_free && trial.scratch.imports().claim_user_name(client, user).await?
+            }
+        };
+        Ok((!is_its_own).then(|| TAKEN_USER_NAME.into()))
+    }
+
     /// Takes one record in. A store that does not answer is asked again a few times; an import can be repeated.
     pub(super) async fn take(&self, record: &Record) -> Result<Taken, Fault> {
         let (shape, left_out) = optional_fields::fitting(record, &self.shape);
@@ -204,7 +256,7 @@ impl Taker {
         } else {
             self.take_row(&row).await?
         };
-        Ok(Taken { outcome, left_out })
+        Ok(Taken { outcome: Some(outcome), left_out })
     }
 
     /// Whether another row of the same token has said that it is over. If this one does, that is remembered.
@@ -339,7 +391,7 @@ mod tests {
     use sprag::token::Encoding;
 
     use super::*;
-    use crate::shape::{ImportColumn, ImportField};
+    use crate::shape::ImportColumn;
 
     const HASH: &str = "$2b$12$EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW";
 
@@ -366,7 +418,7 @@ mod tests {
         let taker = Taker::of(ImportKind::Users, Mode::Trial(Box::new(trial)), shape, client);
         let take = async |id: u32, name: &str, hash: &str| {
             let record = json!({ "id": id, "name": name, "hash": hash });
-            taker.take(record.as_object().unwrap()).await.unwrap().outcome
+            taker.take(record.as_object().unwrap()).await.unwrap().outcome.unwrap()
         };
         assert_eq!(take(1, "annabel", HASH).await, Imported::New);
         assert_eq!(take(1, "annabel", HASH).await, Imported::AlreadyThere);

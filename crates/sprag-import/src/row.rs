@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use serde_json::Value;
+use sprag::account::{Name, NameKind};
 use sprag::clock::Timestamp;
 use sprag::engine::{Imported, ImportedSession, ImportedUser};
 use sprag::token::ForeignToken;
@@ -75,11 +76,24 @@ impl User {
             is_admin: self.is_admin,
             is_disabled: self.is_disabled,
             created_at: self.created_at,
+            claims_later: self.is_named_like_an_address(),
         }
     }
 }
 
 impl User {
+    /// Whether its user name looks like an e-mail address that is not its own.
+    pub(super) fn is_named_like_an_address(&self) -> bool {
+        let Some(Ok(name)) = self.username.as_deref().map(Name::either) else { return false };
+        let own = self.email.as_deref().and_then(|email| Name::email(email).ok());
+        name.kind == NameKind::Email && own.is_none_or(|own| own != name)
+    }
+
+    /// Whether it has an e-mail address by which it can be taken in before.
+    pub(super) fn has_an_address(&self) -> bool {
+        self.email.as_deref().is_some_and(|email| Name::email(email).is_ok())
+    }
+
     /// This user, for a store that is not meant to hold a hash.
     pub(super) fn without_password(&self) -> Self {
         Self { password_hash: String::new(), ..self.clone() }
@@ -88,7 +102,8 @@ impl User {
     /// What nobody else can have as well, near enough as it is compared.
     pub(super) fn claims(&self) -> Vec<String> {
         let names = [&self.username, &self.email].into_iter().flatten();
-        let names = names.map(|name| name.trim().to_lowercase());
+        let names = names
+            .map(|name| Name::either(name).map_or_else(|_| name.trim().to_lowercase(), |name| name.value));
         names.chain([self.external_id.clone()]).collect()
     }
 }

@@ -2,15 +2,15 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 
 use anyhow::Context as _;
 use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
+use futures_util::stream::{self, FuturesUnordered};
 use sprag::Fault;
 use sprag::engine::Imported;
 
-use super::import_one::{Taken, Taker};
+use super::import_one::{Taken, Taker, Waits};
 use super::reader::{Feed, Item};
 use super::record::Position;
 
@@ -131,7 +131,7 @@ pub async fn run(
 ) -> (Summary, Option<Stopped>) {
     let (mut summary, mut stopped, mut has_more) = (Summary::default(), None, true);
     let mut interrupt = pin!(interrupt);
-    let mut flying = FuturesUnordered::new();
+    let (mut flying, mut waiting) = (FuturesUnordered::new(), Vec::new());
     loop {
         tokio::select! {
             biased;
@@ -141,7 +141,10 @@ pub async fn run(
             item = feed.next(), if has_more && flying.len() < at_once => match item {
                 Ok(Some(item)) => {
                     summary.last = Some(item.position);
-                    flying.push(taken(taker, item));
+                    match taker.waits(&item.record) {
+                        Waits::All => waiting.push((Waits::All, item)),
+                        Waits::Nothing | Waits::ItsUserName => flying.push(taken(taker, item)),
+                    }
                 }
                 Ok(None) => has_more = false,
                 Err(error) => (stopped, has_more) = (Some(Stopped::Failed(error)), false),
@@ -155,10 +158,42 @@ pub async fn run(
                     if !matches!(stopped, Some(Stopped::Failed(_))) {
                         stopped = Some(Stopped::Failed(error));
                     }
+                } else if taker.waits(&item.record) == Waits::ItsUserName {
+                    waiting.push((Waits::ItsUserName, item));
                 }
             }
-            else => return (summary, stopped),
+            else => break,
         }
+    }
+    if stopped.is_none() {
+        stopped = follow(waiting, taker, at_once, interrupt, (&mut summary, progress)).await;
+    }
+    (summary, stopped)
+}
+
+/// What waited until all other records were taken in follows.
+async fn follow(
+    waiting: Vec<(Waits, Item)>,
+    taker: &Taker,
+    at_once: usize,
+    mut interrupt: Pin<&mut impl Future<Output = ()>>,
+    (summary, progress): (&mut Summary, &mut dyn Progress),
+) -> Option<Stopped> {
+    let follow = |(waits, item)| async move {
+        if waits == Waits::All { taken(taker, item).await } else { named(taker, item).await }
+    };
+    let mut flying = stream::iter(waiting).map(follow).buffer_unordered(at_once.max(1));
+    loop {
+        let followed = tokio::select! {
+            biased;
+            () = &mut interrupt => return Some(Stopped::Interrupted),
+            followed = flying.next() => followed,
+        };
+        let (item, outcome) = followed?;
+        if let Err(error) = note(summary, progress, &item, taker, outcome) {
+            return Some(Stopped::Failed(error));
+        }
+        progress.reached(summary, item.done);
     }
 }
 
@@ -168,6 +203,15 @@ async fn taken(taker: &Taker, item: Item) -> (Item, Result<Taken, Fault>) {
         Err(reason) => Ok(Taken::refused(reason.clone())),
     };
     (item, outcome)
+}
+
+/// The user name of a record that is taken in.
+async fn named(taker: &Taker, item: Item) -> (Item, Result<Taken, Fault>) {
+    let left_out = match &item.record {
+        Ok(record) => taker.claim_user_name(record).await,
+        Err(_) => Ok(None),
+    };
+    (item, left_out.map(Taken::before))
 }
 
 fn note(
@@ -183,13 +227,14 @@ fn note(
     };
     let Taken { outcome, left_out } =
         taken.with_context(|| format!("{} could not be taken in", item.position))?;
-    if !left_out.is_empty() && !matches!(outcome, Imported::Refused(_) | Imported::Over(_)) {
+    if !left_out.is_empty() && !matches!(outcome, Some(Imported::Refused(_) | Imported::Over(_))) {
         summary.left_out += 1;
         for reason in left_out {
             count(&mut summary.left_out_reasons, reason.clone());
             remark(Fate::LeftOut, reason)?;
         }
     }
+    let Some(outcome) = outcome else { return Ok(()) };
     match outcome {
         Imported::New => summary.new += 1,
         Imported::WithoutPassword(reason) => {

@@ -143,7 +143,7 @@ fn carry_out(command: Command, flags: config::Flags) -> anyhow::Result<ExitCode>
         Command::Config(args) => settings::run(&args, &sources()?),
         Command::Openapi => {
             let (config, profiles) = resolve(&sources()?)?;
-            output::say(format_args!("{:#}", openapi::document(&profiles, config.issuer())))?;
+            output::say_json(&openapi::document(&profiles, config.issuer()))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Profile(command) => profile::run(&command),

@@ -46,7 +46,7 @@ pub use origin::Origin;
 pub use passwords::Passwords;
 pub use profiles::ProfileRef;
 pub use reference::{DEFAULTS, args, flags, reference, table};
-pub use secret::{MIN_SECRET_BYTES, Secret};
+pub use secret::Secret;
 pub use sessions::{Lifetimes, Sessions};
 pub use sources::{Flags, Sources};
 pub use store::{Database, Store};

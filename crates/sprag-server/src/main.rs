@@ -8,7 +8,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             // With nobody to read it, the exit code still tells.
-            let _ = writeln!(std::io::stderr(), "sprag: {error:#}");
+            let _ = writeln!(std::io::stderr(), "sprag: {}", sprag::text::shown_lines(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }

@@ -206,6 +206,8 @@ pass_through! {
     fn credential(name: &Name) -> Option<Credential>;
     fn credential_of(id: AccountId) -> Option<Credential>;
     fn accounts(slice: Slice<AccountId>) -> Vec<Account>;
+    fn alike(name: &Name) -> Vec<(Name, AccountId)>;
+    fn names_of_earlier_builds(slice: Slice<Name>) -> Vec<(Name, AccountId)>;
     fn without_password(first: AccountId, last: AccountId) -> Vec<AccountId>;
     fn of(account: AccountId, slice: Slice<SessionId>) -> Vec<(Session, SessionDetail)>;
     fn named(session: SessionId) -> Option<(Session, SessionDetail)>;

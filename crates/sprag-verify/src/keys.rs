@@ -5,9 +5,10 @@ use std::fmt;
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::ParsedPublicKey;
 use serde_json::Value;
+use sprag_secret::WeakSecret;
 
 use crate::algorithm::Algorithm;
-use crate::limits::{MAX_KEY_SET_BYTES, MIN_SECRET_BYTES};
+use crate::limits::MAX_KEY_SET_BYTES;
 use crate::setup::SetupError;
 use crate::strict;
 
@@ -66,7 +67,8 @@ impl KeySet {
     /// Whoever holds it can also mint tokens. Prefer a key pair where there is a choice.
     ///
     /// # Errors
-    /// [`SetupError::ShortSecret`] below [`MIN_SECRET_BYTES`].
+    /// [`SetupError::ShortSecret`] below [`MIN_SECRET_BYTES`](crate::MIN_SECRET_BYTES), [`SetupError::WeakSecret`] for one
+    /// that can be guessed.
     pub fn shared_secret(secret: &[u8]) -> Result<Self, SetupError> {
         Self::secret(None, secret)
     }
@@ -74,15 +76,17 @@ impl KeySet {
     /// An HS256 secret of the server's own key ring, whose tokens name it.
     ///
     /// # Errors
-    /// [`SetupError::ShortSecret`] below [`MIN_SECRET_BYTES`].
+    /// [`SetupError::ShortSecret`] below [`MIN_SECRET_BYTES`](crate::MIN_SECRET_BYTES), [`SetupError::WeakSecret`] for one
+    /// that can be guessed.
     pub fn named_secret(kid: &str, secret: &[u8]) -> Result<Self, SetupError> {
         Self::secret(Some(kid.to_owned()), secret)
     }
 
     fn secret(kid: Option<String>, secret: &[u8]) -> Result<Self, SetupError> {
-        if secret.len() < MIN_SECRET_BYTES {
-            return Err(SetupError::ShortSecret);
-        }
+        sprag_secret::check(secret).map_err(|weak| match weak {
+            WeakSecret::Short => SetupError::ShortSecret,
+            weak => SetupError::WeakSecret(weak),
+        })?;
         let material = Material::Secret(Box::new(hmac::Key::new(hmac::HMAC_SHA256, secret)));
         Ok(Self(vec![Key { kid, material }]))
     }

@@ -108,6 +108,7 @@ pub use limits::{DEFAULT_MAX_AGE, MAX_MAX_AGE, MIN_MAX_AGE};
 #[cfg(feature = "http")]
 pub use remote::{RemoteBuilder, RemoteVerifier};
 pub use setup::SetupError;
+pub use sprag_secret::WeakSecret;
 pub use verifier::{Builder, Verifier};
 
 /// The guide's code compiles, too.

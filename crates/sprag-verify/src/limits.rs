@@ -9,7 +9,7 @@ pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 pub const MAX_KEY_SET_BYTES: usize = 64 * 1024;
 
 /// The shortest shared secret (RFC 7518 section 3.2: as long as the hash).
-pub const MIN_SECRET_BYTES: usize = 32;
+pub const MIN_SECRET_BYTES: usize = sprag_secret::MIN_BYTES;
 
 /// How far the clocks of issuer and API may differ unless it is said otherwise.
 pub const DEFAULT_LEEWAY: Duration = Duration::from_secs(60);

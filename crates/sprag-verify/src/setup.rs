@@ -3,6 +3,8 @@
 use std::error;
 use std::fmt;
 
+use sprag_secret::WeakSecret;
+
 use crate::algorithm::Algorithm;
 use crate::limits::{MAX_LEEWAY, MIN_SECRET_BYTES};
 
@@ -16,6 +18,8 @@ pub enum SetupError {
     Leeway,
     /// The shared secret is shorter than [`MIN_SECRET_BYTES`].
     ShortSecret,
+    /// The shared secret is on a public list or can be guessed otherwise.
+    WeakSecret(WeakSecret),
     /// The key set is not a JWK set (RFC 7517 section 5); this is what is wrong with it.
     KeySet(&'static str),
     /// The key set contains a private key or a secret: whoever can read the set can mint tokens.
@@ -45,6 +49,7 @@ impl SetupError {
             Self::Issuer(_) => "issuer",
             Self::Leeway => "leeway",
             Self::ShortSecret => "short_secret",
+            Self::WeakSecret(_) => "weak_secret",
             Self::KeySet(_) => "key_set",
             Self::PrivateKey => "private_key",
             Self::KidTwice(_) => "kid_twice",
@@ -71,6 +76,10 @@ impl fmt::Display for SetupError {
             Self::ShortSecret => write!(
                 f,
                 "the shared secret is too short; use at least {MIN_SECRET_BYTES} random bytes, here and at the server"
+            ),
+            Self::WeakSecret(weak) => write!(
+                f,
+                "the shared secret {weak}; use at least {MIN_SECRET_BYTES} random bytes, here and at the server"
             ),
             Self::KeySet(what) => {
                 write!(f, "this is no set of keys: {what}; give what /.well-known/jwks.json answers")

@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
-use sprag_verify::{Algorithm, Claims, Error, KeySet, MAX_LEEWAY, SetupError, Verifier};
+use sprag_verify::{Algorithm, Claims, Error, KeySet, MAX_LEEWAY, SetupError, Verifier, WeakSecret};
 
 #[path = "common/forge.rs"]
 mod forge;
@@ -167,6 +167,9 @@ fn a_key_of_another_algorithm_in_the_set_is_no_way_around_it() {
 fn settings_that_cannot_be_meant_are_refused_at_the_start() {
     let builder = || Verifier::builder(ISSUER);
     assert_eq!(builder().shared_secret(&SECRET[..31]).unwrap_err(), SetupError::ShortSecret);
+    let listed = builder().shared_secret(b"FAE8649B15526F4349498C51D8552452").unwrap_err();
+    assert_eq!(listed, SetupError::WeakSecret(WeakSecret::Known), "a public list has it");
+    assert!(listed.to_string().contains("public list"), "{listed}");
     let long = builder().leeway(MAX_LEEWAY + Duration::from_secs(1));
     assert_eq!(long.shared_secret(SECRET).unwrap_err(), SetupError::Leeway);
     for issuer in ["", "https://id.example?x", "https://id.example#x", "https://id example"] {

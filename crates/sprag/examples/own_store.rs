@@ -80,6 +80,8 @@ passed_on! {
     impl Queries {
         fn account(id: AccountId) -> Option<Account>;
         fn credential(name: &Name) -> Option<Credential>;
+        fn alike(name: &Name) -> Vec<(Name, AccountId)>;
+        fn names_of_earlier_builds(slice: Slice<Name>) -> Vec<(Name, AccountId)>;
         fn credential_of(id: AccountId) -> Option<Credential>;
         fn accounts(slice: Slice<AccountId>) -> Vec<Account>;
         fn without_password(first: AccountId, last: AccountId) -> Vec<AccountId>;

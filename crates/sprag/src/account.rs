@@ -6,15 +6,18 @@
 //! let typed = Name::either(" Ann@Example.org ")?;
 //! assert_eq!(typed.kind, NameKind::Email);
 //! assert_eq!(typed, Name::email("ann@example.org")?, "spellings that people take for one name are one");
-//! assert!(Name::username("ann smith").is_err());
+//! assert_eq!(Name::username("Ann  Smith")?, Name::username("ａｎｎ ｓｍｉｔｈ")?);
+//! assert!(Name::username("ann\u{200b}").is_err(), "what nobody sees tells no two names apart");
 //! # Ok::<(), sprag::Refusal>(())
 //! ```
 
-use unicode_normalization::UnicodeNormalization as _;
-
 use crate::clock::Timestamp;
-use crate::error::Refusal;
 use crate::session::{AccountId, Epoch, ProfileId};
+
+mod form;
+mod name;
+
+pub use name::{Name, NameKind};
 
 /// The longest user name, in bytes of its normal form.
 pub const MAX_USERNAME_BYTES: usize = 128;
@@ -73,7 +76,8 @@ pub struct External {
     pub id: String,
 }
 
-/// Whether a text can be kept among an account's particulars: not too long, and without control characters.
+/// Whether a text can be kept among an account's particulars: not too long, and without control characters. People's names
+/// may have the joiners and marks that a name to log in with may not.
 #[must_use]
 pub fn is_particular(text: &str) -> bool {
     text.len() <= MAX_PARTICULAR_BYTES && !text.contains(char::is_control)
@@ -109,95 +113,4 @@ impl Account {
         let usual = if self.is_admin { "admin" } else { "user" };
         self.particulars.role.as_deref().unwrap_or(usual)
     }
-}
-
-/// A name that leads to one account: a user name or an e-mail address, in the form that is compared.
-///
-/// Spellings that people take for the same name are the same: NFKC, then lower case, without white space around.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Name {
-    /// Which kind of name.
-    pub kind: NameKind,
-    /// The form that is compared.
-    pub value: String,
-}
-
-/// Which kind of name.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum NameKind {
-    /// A user name; never contains `@`.
-    Username,
-    /// An e-mail address; always contains `@`.
-    Email,
-    /// The key of the account in the source system, or in the application that embeds the engine. Nobody logs in with it.
-    External,
-}
-
-impl NameKind {
-    /// The stable name, as it stands in the store.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Username => "username",
-            Self::Email => "email",
-            Self::External => "external",
-        }
-    }
-}
-
-impl Name {
-    /// A user name.
-    ///
-    /// # Errors
-    /// [`Refusal::NameInvalid`] if it is empty, too long, or has an `@`, white space or control character.
-    pub fn username(text: &str) -> Result<Self, Refusal> {
-        let value = normal_form(text);
-        if value.is_empty() || value.len() > MAX_USERNAME_BYTES {
-            return Err(Refusal::NameInvalid("a user name has 1 to 128 bytes"));
-        }
-        if value.contains('@') || value.contains(|c: char| c.is_control() || c.is_whitespace()) {
-            return Err(Refusal::NameInvalid("a user name has no @, white space or control character"));
-        }
-        Ok(Self { kind: NameKind::Username, value })
-    }
-
-    /// An e-mail address. Only a message sent there can show that it exists; this refuses what cannot be one.
-    ///
-    /// # Errors
-    /// [`Refusal::NameInvalid`] if it is too long, or not one local part, one `@` and one domain.
-    pub fn email(text: &str) -> Result<Self, Refusal> {
-        let value = normal_form(text);
-        let is_plain = !value.contains(|c: char| c.is_control() || c.is_whitespace());
-        let parts = value.rsplit_once('@').filter(|(local, domain)| {
-            !local.is_empty() && !local.contains('@') && !domain.is_empty() && !domain.starts_with('.')
-        });
-        if !is_plain || parts.is_none() || value.len() > MAX_EMAIL_BYTES {
-            return Err(Refusal::NameInvalid("this is not an e-mail address such as ann@example.org"));
-        }
-        Ok(Self { kind: NameKind::Email, value })
-    }
-
-    /// The key of an account in the source system, exactly as it is there; each profile's source system has its own keys.
-    ///
-    /// # Errors
-    /// [`Refusal::NameInvalid`] if it is empty, too long or has a control character.
-    pub fn external(profile: ProfileId, text: &str) -> Result<Self, Refusal> {
-        if text.is_empty() || text.len() > MAX_EXTERNAL_ID_BYTES || text.contains(char::is_control) {
-            let what = "the key of a source system has 1 to 255 bytes and no control character";
-            return Err(Refusal::NameInvalid(what));
-        }
-        Ok(Self { kind: NameKind::External, value: format!("{}/{text}", profile.0) })
-    }
-
-    /// What somebody typed where either is accepted: with an `@` it is an e-mail address.
-    ///
-    /// # Errors
-    /// As [`Name::username`] or [`Name::email`].
-    pub fn either(text: &str) -> Result<Self, Refusal> {
-        if text.contains('@') { Self::email(text) } else { Self::username(text) }
-    }
-}
-
-fn normal_form(text: &str) -> String {
-    text.trim().nfkc().collect::<String>().to_lowercase()
 }

@@ -137,6 +137,8 @@ event_kinds! {
     AccountCreated = "account_created",
     /// An account came from another system.
     AccountImported = "account_imported",
+    /// An account logs in under another name.
+    AccountRenamed = "account_renamed",
     /// An account was disabled; its sessions ended.
     AccountDisabled = "account_disabled",
     /// An account may log in again; its old sessions stay ended.

@@ -41,13 +41,12 @@ mod access;
 mod algorithm;
 mod file;
 mod refresh;
-mod weak;
 
 pub(crate) use access::AccessKey;
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use file::{KeyRingError, Problem};
 pub(crate) use refresh::RefreshKey;
-pub use weak::WeakSecret;
+pub use sprag_secret::WeakSecret;
 
 /// How many refresh keys a ring holds: as many as a token's one-byte key id can name.
 pub const MAX_REFRESH_KEYS: usize = 255;
@@ -200,9 +199,9 @@ impl KeyRing {
     /// mint. Called again, the later secret signs and the earlier ones are still accepted.
     ///
     /// # Errors
-    /// [`KeyRingError::Secret`] if it is shorter than 32 bytes, a known placeholder or otherwise guessable.
+    /// [`KeyRingError::Secret`] if it is shorter than 32 bytes, on a public list of secrets or otherwise guessable.
     pub fn with_hs256_secret(&mut self, secret: &[u8]) -> Result<(), KeyRingError> {
-        weak::check(secret).map_err(KeyRingError::Secret)?;
+        sprag_secret::check(secret).map_err(KeyRingError::Secret)?;
         let number = self.access.iter().filter(|key| key.life.is_given).count() + 1;
         self.access.push(AccessKey::shared(format!("given-{number}"), secret, Life::given()));
         Ok(())

@@ -33,6 +33,7 @@ mod schema;
 pub mod sqlite;
 mod steps;
 
+pub(crate) use queries::meant_by;
 pub use queries::{Credential, Queries, Slice};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use schema::Migrated;

@@ -7,6 +7,31 @@ pub fn shown(text: &str) -> String {
     text.chars().map(|c| if is_harmful(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
+/// Lines for a terminal, whoever's text is in them: as [`shown`], but that lines end and are indented.
+#[must_use]
+pub fn shown_lines(text: &str) -> String {
+    let is_layout = |c| matches!(c, '\n' | '\t');
+    text.chars()
+        .map(|c| if is_harmful(c) && !is_layout(c) { char::REPLACEMENT_CHARACTER } else { c })
+        .collect()
+}
+
+/// JSON that may be looked at on a terminal: what [`shown`] would replace stands in it as an escape, so that it says what it
+/// said.
+#[must_use]
+pub fn shown_json(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_harmful(c) && !matches!(c, '\n' | '\t' | '\r') {
+            let mut units = [0; 2];
+            c.encode_utf16(&mut units).iter().for_each(|unit| escaped.push_str(&format!("\\u{unit:04x}")));
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
+}
+
 /// What somebody calls itself, as it is kept for people to read: without what [`shown`] would replace, and of at most
 /// `most` bytes.
 #[must_use]
@@ -27,11 +52,16 @@ pub fn sql_name(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Control characters, separators of lines, and what turns the direction of reading.
+/// Control characters, separators of lines, what turns the direction of reading, and what takes no room and joins nothing.
 fn is_harmful(c: char) -> bool {
     let turns =
         matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
+    let is_nothing = matches!(
+        c,
+        '\u{200b}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    );
+    c.is_control() || turns || is_nothing || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 #[cfg(test)]
@@ -42,6 +72,16 @@ mod tests {
     fn a_strangers_text_moves_no_cursor() {
         assert_eq!(shown("a\u{1b}[2Jb\nc\u{202e}d\u{9b}é"), "a�[2Jb�c�d�é");
         assert_eq!(shown("a\u{2028}b\u{61c}"), "a�b�");
+    }
+
+    #[test]
+    fn lines_are_shown_as_lines_and_nothing_else_moves() {
+        assert_eq!(shown_lines("a\tb\nc\u{202e}d\r\u{85}e\u{2029}f\u{1b}"), "a\tb\nc�d��e�f�");
+        assert_eq!(shown_lines("क्‍ष \u{200d}"), "क्‍ष \u{200d}", "people's names have joiners");
+        assert_eq!(
+            shown_json("{\"a\":\"x\u{202e}\u{2028}\u{e0041}\"}\n"),
+            "{\"a\":\"x\\u202e\\u2028\\udb40\\udc41\"}\n"
+        );
     }
 
     #[test]

@@ -22,6 +22,11 @@ const COLD: &[&str] = &[
     "LOOK",
     // A session by its id alone: `sprag why`.
     "NAMED",
+    // Names that an earlier build made, by their form: only for a name that nobody has and that has letters beyond ASCII or
+    // an international domain; and their listing, and the migration that goes through all names.
+    "EARLIER_NAMES",
+    "NAMES_OF_EARLIER_BUILDS",
+    "NEXT_NAMES",
     // Checkpoints, once an hour; a reference table.
     "LAST_CHECKPOINT",
     "CHECKPOINTS",

@@ -4,11 +4,12 @@
 use std::fs;
 use std::path::Path;
 
+use sprag::account::Name;
 use sprag::clock::Timestamp;
 use sprag::policy::{MAX_RETRIES, Policy};
 use sprag::ratchet::{Moment, Presented, Rotation};
 use sprag::session::{AccountId, EndCause, Generation, Methods, ProfileId, Session, SessionId, SessionKey};
-use sprag::store::Store;
+use sprag::store::{Slice, Store};
 use uuid::Uuid;
 
 /// The last migration of the version before.
@@ -60,6 +61,13 @@ fn rows(hex: impl Fn(&str) -> String, id: impl Fn(u8) -> String, truth: [&str; 2
             "insert into account (id, epoch, is_admin, created_at, username, password_hash, external_id, external_page)
              values ({account}, 0, {is_false}, {opened}, 'ann', 'hash', 'old-7', 5);"
         ),
+        format!(
+            "insert into identity (kind, value, account_id)
+             values ('username', 'ann', {account}), ('external', '5/old-7', {account}),
+                    ('username', 'κώστας', {account}), ('username', 'an\u{200d}n', {account}),
+                    ('email', 'ann@bücher.example', {account}), ('email', 'ann@xn--bcher-kva.example', {other});",
+            other = id(8)
+        ),
         session(LIVE, is_false, "null, null"),
         session(SEALED, is_true, "null, null"),
         session(ENDED, is_true, &format!("{turned}, 'logout'")),
@@ -67,7 +75,26 @@ fn rows(hex: impl Fn(&str) -> String, id: impl Fn(u8) -> String, truth: [&str; 2
     .concat()
 }
 
+/// Each name leads where it did, and those of an earlier build are told.
+async fn names_go_on(store: &dyn Store) {
+    let listed = store.names_of_earlier_builds(Slice::first(10)).await.expect("names");
+    let mut values: Vec<&str> = listed.iter().map(|(name, _)| name.value.as_str()).collect();
+    values.sort_unstable();
+    assert_eq!(values, ["an\u{200d}n", "ann@bücher.example", "κώστας"]);
+    for typed in ["ann", "ΚΏΣΤΑΣ", "κώστας", "κώστασ", "an\u{200d}n", "ANN@bücher.example"]
+    {
+        let mut found = None;
+        for name in Name::meant_by(typed) {
+            found = found.or(store.credential(&name).await.expect("credential"));
+        }
+        assert_eq!(found.map(|found| found.account.id), Some(key(LIVE).account), "{typed}");
+    }
+    let clash = store.alike(&Name::email("ann@bücher.example").expect("an address")).await.expect("alike");
+    assert_eq!(clash.len(), 2, "two accounts have one address: {clash:?}");
+}
+
 async fn goes_on_as_it_should(store: &dyn Store) {
+    names_go_on(store).await;
     let find = async |session| store.find(key(session)).await.expect("find").expect("it is there");
     let live = find(LIVE).await.session;
     let expected = Session {

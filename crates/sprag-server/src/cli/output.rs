@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use sprag::clock::Timestamp;
-use sprag::text::shown;
+use sprag::text::{shown, shown_json, shown_lines};
 
 /// The widest line of a table: what two windows side by side still show.
 const MAX_WIDTH: usize = 100;
@@ -75,7 +75,7 @@ impl<W: Write> List<W> {
         match &mut self.form {
             Form::Json => {
                 self.out.write_all(if self.count == 1 { b"[\n" } else { b",\n" })?;
-                serde_json::to_writer(&mut self.out, record).map_err(io::Error::from)
+                self.out.write_all(shown_json(&serde_json::to_string(record)?).as_bytes())
             }
             Form::Table { columns, held, widths: Some(widths) } => {
                 debug_assert!(held.is_empty(), "rows are held only until the widths are known");
@@ -149,22 +149,26 @@ fn shown_cells(cells: Vec<String>) -> Vec<String> {
     cells.into_iter().map(|cell| shown(&cell)).collect()
 }
 
-/// Prints a result.
+/// Prints a result: whoever's text is in it moves no cursor and turns no line around.
 pub(super) fn say(text: impl Display) -> io::Result<()> {
+    write_line(shown_lines(&text.to_string()))
+}
+
+/// Prints a result for machines.
+pub(super) fn say_json(record: &impl Serialize) -> anyhow::Result<()> {
+    Ok(write_line(shown_json(&serde_json::to_string_pretty(record)?))?)
+}
+
+fn write_line(text: String) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{text}")?;
     out.flush()
 }
 
-/// Prints a result for machines.
-pub(super) fn say_json(record: &impl Serialize) -> anyhow::Result<()> {
-    Ok(say(serde_json::to_string_pretty(record)?)?)
-}
-
 /// Tells whoever watches something about the result.
 pub(super) fn tell(text: impl Display) {
     // With nobody to read it there is nobody to tell.
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", shown_lines(&text.to_string()));
 }
 
 /// Says how a command is used where clap cannot.

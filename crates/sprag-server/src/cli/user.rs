@@ -22,6 +22,8 @@ use super::output::{Column, List, minute, misused, moment, rfc3339, say};
 use crate::config::Sources;
 use crate::profile::ImportKind;
 
+mod names;
+
 /// How many accounts are read at a time.
 pub(super) const SLICE: u32 = 200;
 
@@ -45,6 +47,14 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// List the names that an earlier build made and that are compared in another form today, with who else has that form
+    Names {
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Have an account log in under another user name or e-mail address, in place of the one it has
+    Rename(names::Rename),
     /// Give an account that came without a password its first one, read from standard input
     Password {
         /// A user name, an e-mail address or an account's id
@@ -89,6 +99,12 @@ pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCod
         Command::Import(args) => import::run(ImportKind::Users, &args, sources),
         Command::List { json } => {
             on_node(sources, Opens::Existing, async |node| list(&node.engine, json).await)
+        }
+        Command::Names { json } => {
+            on_node(sources, Opens::Existing, async |node| names::list(&node.engine, json).await)
+        }
+        Command::Rename(args) => {
+            on_node(sources, Opens::Existing, async |node| names::rename(&node.engine, &args).await)
         }
         Command::Disable { who } => {
             on_node(sources, Opens::Existing, async |node| disable(&node.engine, &who).await)

@@ -128,7 +128,7 @@ that name), a combination that is not safe.
 
 What is refused together: listening for other machines without a public URL; an access token that outlives the
 idle timeout, or an idle timeout longer than the absolute lifetime (also against a profile's own); an HS256
-secret that is shorter than 32 bytes or a placeholder, or while another algorithm signs. Where
+secret that is shorter than 32 bytes, a placeholder or on a public list of secrets, or one while another algorithm signs. Where
 a profile has a name of its own for the HS256 secret and that variable is set, HS256 is the default; if another
 algorithm is set, that variable is left to whom it belongs.
 ";

@@ -2,13 +2,8 @@
 
 use std::fmt;
 
+use sprag_secret::{MIN_BYTES, WeakSecret};
 use zeroize::Zeroizing;
-
-/// The fewest bytes an HS256 secret may have: as many as its hash puts out (RFC 7518 section 3.2).
-pub const MIN_SECRET_BYTES: usize = 32;
-
-/// The fewest different bytes in a secret. 32 random hexadecimal digits have fewer once in 27 million times.
-const MIN_DIFFERENT_BYTES: usize = 8;
 
 /// A secret from the environment: prints as its name and is wiped when it is dropped.
 #[derive(Clone)]
@@ -34,80 +29,18 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What documentation, tutorials and templates write where a secret should be, in small letters and digits
-/// only. One that contains such words is refused however long it is.
-const PLACEHOLDERS: &[&str] = &[
-    "yoursupersecret",
-    "yoursupersecure",
-    "yoursecret",
-    "yourjwtsecret",
-    "yoursecure",
-    "yourownsecret",
-    "yourverylong",
-    "yourprivatekey",
-    "yoursigningkey",
-    "your256bit",
-    "secretkeyhere",
-    "secrethere",
-    "changethis",
-    "changeme",
-    "changeit",
-    "changebefore",
-    "changeinprod",
-    "pleasechange",
-    "replaceme",
-    "replacethis",
-    "replacewith",
-    "supersecret",
-    "superstrong",
-    "mysecret",
-    "myjwtsecret",
-    "jwtsecret",
-    "thisisasecret",
-    "thisisnotasecret",
-    "thisismysecret",
-    "notasecret",
-    "topsecret",
-    "secretsecret",
-    "insecure",
-    "placeholder",
-    "examplekey",
-    "examplesecret",
-    "keyboardcat",
-    "astringsecretatleast256bitslong",
-    "correcthorsebatterystaple",
-    "0123456789abcdef",
-    "abcdefghijklmnop",
-    "12345678901234567890",
-    "password",
-    // The key in FastAPI's tutorial.
-    "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
-];
-
 /// What is wrong with an HS256 secret; what it is is not said.
 pub(super) fn weakness(secret: &str) -> Option<String> {
+    let weak = sprag_secret::check(secret.as_bytes()).err()?;
     let make = "make one with: openssl rand -base64 48";
-    if secret.len() < MIN_SECRET_BYTES {
-        return Some(format!(
+    Some(match weak {
+        WeakSecret::Short => format!(
             "this secret has {} bytes, and whoever sees one token can try short ones until it fits; \
-             an HS256 secret has {MIN_SECRET_BYTES} or more; {make}",
+             an HS256 secret has {MIN_BYTES} or more; {make}",
             secret.len()
-        ));
-    }
-    let plain: String = secret
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .map(|letter| letter.to_ascii_lowercase())
-        .collect();
-    if PLACEHOLDERS.iter().any(|placeholder| plain.contains(placeholder)) {
-        return Some(format!("this secret is a placeholder, which anyone can look up; {make}"));
-    }
-    let mut seen = [false; 256];
-    secret.bytes().for_each(|byte| seen[usize::from(byte)] = true);
-    if seen.iter().filter(|&&is_seen| is_seen).count() < MIN_DIFFERENT_BYTES {
-        return Some(format!("this secret repeats too few different letters; {make}"));
-    }
-    None
+        ),
+        weak => format!("this secret {weak}; {make}"),
+    })
 }
 
 #[cfg(test)]
@@ -128,7 +61,7 @@ mod tests {
             "00000000000000000000000000000000",
             "abcabcabcabcabcabcabcabcabcabcabcabc",
         ] {
-            assert!(secret.len() >= MIN_SECRET_BYTES, "{secret}");
+            assert!(secret.len() >= MIN_BYTES, "{secret}");
             assert!(weakness(secret).is_some(), "{secret}");
         }
     }

@@ -142,8 +142,9 @@ fn property(whose: Whose, field: &TakenField, is_needed: bool, written: Written)
 
 /// What can be a name, as far as a pattern can tell; [`Name`](sprag::account::Name) also counts bytes.
 fn pattern(input: Input) -> Option<String> {
-    let username = format!("{PLAIN}+");
-    let email = format!("{PLAIN}+@{PLAIN_NO_DOT}{PLAIN}*");
+    let username = format!("{PLAIN}+( +{PLAIN}+)*");
+    let label = format!("{LETTER}+(-+{LETTER}+)*");
+    let email = format!("{PLAIN}+@{label}(\\.{label})*");
     match input {
         Input::Username => Some(format!("\\s*{username}\\s*")),
         Input::Email => Some(format!("\\s*{email}\\s*")),
@@ -155,11 +156,14 @@ fn pattern(input: Input) -> Option<String> {
     }
 }
 
-/// A character that a name may have: no `@`, white space or control character.
-const PLAIN: &str = "[^@\\s\\u0000-\\u001f\\u007f-\\u009f]";
+/// A character that a name may have: no `@`, white space, control or bidi character, nor another that nobody sees. Some of
+/// the rarest are refused, too, which no pattern of every language can tell.
+const PLAIN: &str =
+    "[^@\\s\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff]";
 
-/// Such a character, but not the dot that no domain begins with.
-const PLAIN_NO_DOT: &str = "[^@.\\s\\u0000-\\u001f\\u007f-\\u009f]";
+/// A letter or digit that the label of a domain may have, of any script.
+const LETTER: &str =
+    "[^\\s\\u0000-\\u002f\\u003a-\\u0040\\u005b-\\u0060\\u007b-\\u00b6\\u061c\\u200b-\\u206f\\ufeff]";
 
 fn one_of_them(fields: &[&TakenField]) -> Value {
     let brings = |field: &&TakenField| {

@@ -232,7 +232,7 @@ fn a_header_with_other_separators_is_told_and_one_without_a_name_is_passed_over(
 fn the_first_twenty_are_shown_in_order_and_the_rest_is_counted() {
     let shop = a_shop();
     let records: Vec<_> =
-        (1..=50).map(|id| json!({ "id": id, "username": "a b", "hashed_password": HASH })).collect();
+        (1..=50).map(|id| json!({ "id": id, "username": "a\u{200b}b", "hashed_password": HASH })).collect();
     shop.write("users.jsonl", lines(&records));
     let outcome = shop.run(&["user", "import", "--from", "users.jsonl"]);
     assert_eq!(outcome.code, 1);
@@ -242,7 +242,8 @@ fn the_first_twenty_are_shown_in_order_and_the_rest_is_counted() {
         assert!(line.starts_with(&format!("line {} (user {}): ", index + 1, index + 1)), "{line}");
     }
     assert_eq!(told[20], "and 30 more; --refused FILE keeps all of them");
-    let reason = "a user name has no @, white space or control character";
+    let reason =
+        "a name has no character that cannot be seen, that turns the direction of reading or breaks the line";
     let expected = format!(
         "users from users.jsonl\n   0  new\n   0  already there\n  50  refused\n      50  {reason}\n"
     );
@@ -253,7 +254,7 @@ fn the_first_twenty_are_shown_in_order_and_the_rest_is_counted() {
 fn a_strangers_text_reaches_no_terminal() {
     let shop = a_shop();
     let harm = "\u{1b}[2J\u{202e}";
-    let record = json!({ "id": harm, "username": "a b", "hashed_password": HASH });
+    let record = json!({ "id": harm, "username": "a\u{200b}b", "hashed_password": HASH });
     shop.write("users.jsonl", lines(&[record]));
     let outcome = shop.run(&["user", "import", "--from", "users.jsonl"]);
     assert!(!outcome.err.contains(['\u{1b}', '\u{202e}']), "{:?}", outcome.err);

@@ -10,6 +10,7 @@ mod given;
 mod guides;
 mod many;
 mod mapping;
+mod names;
 mod once_more;
 mod secrets;
 mod sessions;

@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use super::{Authenticated, Authn, Proof};
-use crate::account::{Account, Name};
+use crate::account::Account;
 use crate::audit::{EventKind, NOBODY};
 use crate::error::{Error, Fault, Refusal};
 use crate::password::{Compared, Match, Password};
@@ -14,7 +14,7 @@ use crate::prefix::Prefix;
 use crate::requester::Requester;
 use crate::seldom;
 use crate::session::{AccountId, Methods};
-use crate::store::{Commit, Credential, Expect, Step, Was};
+use crate::store::{Commit, Credential, Expect, Step, Was, meant_by};
 
 /// What the journal says of who may not log in though the password is right.
 pub(super) const DISABLED: &str = "the account is disabled";
@@ -41,10 +41,7 @@ impl Authn<'_> {
     ) -> Result<Authenticated, Error> {
         let (came, from) = (Instant::now(), requester.prefix());
         let password = Password::typed(password)?;
-        let credential = match Name::either(name) {
-            Ok(name) => self.store.credential(&name).await?,
-            Err(_) => None,
-        };
+        let credential = meant_by(self.store, name).await?;
         let stored = credential.as_ref().and_then(|credential| credential.password_hash.clone());
         let compared = self.hasher.verify_from(from, password.clone(), stored).await?;
         let account = credential.as_ref().map_or(NOBODY, |credential| credential.account.id);

@@ -2,7 +2,7 @@
 
 use super::commits::{self, NewAccount};
 use super::{Engine, Requester};
-use crate::account::{Account, External, Name, Particulars, is_particular};
+use crate::account::{Account, External, Name, NameKind, Particulars, is_particular};
 use crate::audit::EventKind;
 use crate::authn::Authenticated;
 use crate::clock::Timestamp;
@@ -10,6 +10,7 @@ use crate::error::{Error, Fault, Refusal};
 use crate::password::Password;
 use crate::random;
 use crate::session::{AccountId, ProfileId};
+use crate::store::{Commit, Expect, Step, meant_by};
 
 /// An account to be made.
 #[derive(Clone, Copy, Debug, Default)]
@@ -162,9 +163,39 @@ impl Accounts<'_> {
         {
             return Ok(account);
         }
-        let name = Name::either(who).map_err(|_| Refusal::AccountUnknown)?;
-        let found: Result<_, Fault> = engine.store.credential(&name).await;
+        let found: Result<_, Fault> = meant_by(engine.store.as_ref(), who).await;
         Ok(found?.ok_or(Refusal::AccountUnknown)?.account)
+    }
+
+    /// Has an account log in under another user name or e-mail address, in place of the one that it has; `false` if it has
+    /// none of that kind that leads to it.
+    ///
+    /// # Errors
+    /// [`Refusal::AccountUnknown`], [`Refusal::NameInvalid`], [`Refusal::NameTaken`]; a [`Fault`].
+    pub async fn rename(
+        &self,
+        account: AccountId,
+        told_as: NameKind,
+        text: &str,
+        requester: &Requester,
+    ) -> Result<bool, Error> {
+        let Self(engine) = self;
+        let to = if told_as == NameKind::Email { Name::email(text) } else { Name::username(text) }?;
+        let account = self.get(account).await?;
+        let has = if told_as == NameKind::Email { &account.email } else { &account.username };
+        let mut from = None;
+        for name in has.iter().flat_map(|had| Name::meant_by(had)) {
+            let alike = engine.store.alike(&name).await?;
+            from = from.or(alike.into_iter().find(|(name_like, id)| *id == account.id && *name_like == name));
+        }
+        let Some((from, id)) = from else { return Ok(false) };
+        let event = requester.event_of_account(id, EventKind::AccountRenamed, engine.now(), None);
+        let step = Step::Rename { from, to, told_as, text: text.trim().to_owned() };
+        let commit = Commit { account: id, expect: Expect::Anything, steps: vec![step], events: vec![event] };
+        match engine.store.commit(commit).await?.is_done() {
+            true => Ok(true),
+            false => Err(Refusal::NameTaken.into()),
+        }
     }
 
     /// Gives an account that has no password its first one; `false` if it has one, which then stays as it is.

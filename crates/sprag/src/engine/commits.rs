@@ -40,6 +40,11 @@ impl NewAccount {
     }
 }
 
+/// Has a name lead to an account, if it leads to nobody.
+pub(super) fn add_name(account: AccountId, name: Name) -> Commit {
+    Commit { account, expect: Expect::Anything, steps: vec![Step::AddName(name)], events: Vec::new() }
+}
+
 /// A session to be opened, in the epoch in which its account showed who it is.
 #[derive(Clone, Debug)]
 pub(super) struct Opening {

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use super::commits::{self, NewAccount};
 use super::{ClientPolicy, Engine, Requester};
-use crate::account::{Account, External, Name, Particulars};
+use crate::account::{Account, External, Name, NameKind, Particulars};
 use crate::audit::EventKind;
 use crate::clock::Timestamp;
 use crate::error::{Fault, Refusal};
@@ -47,6 +47,9 @@ pub struct ImportedUser<'a> {
     pub is_disabled: bool,
     /// When it was made there.
     pub created_at: Option<Timestamp>,
+    /// Whether a user name that looks like an e-mail address is only told, until [`Imports::claim_user_name`] asks for it
+    /// after all addresses have been taken in.
+    pub claims_later: bool,
 }
 
 /// A session of another system, whose client has its refresh token.
@@ -203,6 +206,55 @@ impl Imports<'_> {
         }
     }
 
+    /// Has the user name of an account lead to it where that looks like an e-mail address, other than its own; `false` if it
+    /// leads to somebody else. Whoever has an address as their e-mail address comes before who has it as a user name, so
+    /// this is asked when all of them have been taken in.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn claim_user_name(
+        &self,
+        client: &ClientPolicy,
+        user: ImportedUser<'_>,
+    ) -> Result<bool, Fault> {
+        let Some((id, name)) = self.user_name_of(client, &user).await? else { return Ok(true) };
+        let step = commits::add_name(id, name.clone());
+        if self.0.store.commit(step).await?.is_done() {
+            return Ok(true);
+        }
+        let alike = self.0.store.alike(&name).await?;
+        Ok(alike.iter().any(|(_, owner)| *owner == id))
+    }
+
+    /// What [`claim_user_name`](Self::claim_user_name) would say; writes nothing.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn preview_user_name(
+        &self,
+        client: &ClientPolicy,
+        user: ImportedUser<'_>,
+    ) -> Result<bool, Fault> {
+        let Some(Ok(name)) = user.username.map(Name::either) else { return Ok(true) };
+        let found = self.0.store.credential(&name).await?;
+        Ok(found.is_none_or(|found| found.account.external_id(client.profile) == Some(user.external_id)))
+    }
+
+    /// The account that an import brought, and its user name, if it is one that looks like an e-mail address.
+    async fn user_name_of(
+        &self,
+        client: &ClientPolicy,
+        user: &ImportedUser<'_>,
+    ) -> Result<Option<(AccountId, Name)>, Fault> {
+        let name = user.username.and_then(|name| Name::either(name).ok());
+        let external = Name::external(client.profile, user.external_id);
+        let (Some(name), Ok(external)) = (name.filter(|name| name.kind == NameKind::Email), external) else {
+            return Ok(None);
+        };
+        let found = self.0.store.credential(&external).await?;
+        Ok(found.map(|found| (found.account.id, name)))
+    }
+
     /// Takes over what changed in the source system; says what did here.
     async fn take_over(
         &self,
@@ -313,6 +365,7 @@ fn new_account(
         // Whoever has an e-mail address logs in with that; the user name is shown as it was.
         None | Some(Err(_)) if email.is_some() => {}
         None => return Err(refused("it has neither a user name nor an e-mail address")),
+        Some(Ok(name)) if user.claims_later && name.kind == NameKind::Email && email.is_some() => {}
         Some(name) => names.push(name.map_err(no)?),
     }
     names.dedup();

@@ -7,7 +7,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use super::refresh::SECRET_BYTES;
 use super::{
     AccessKey, Algorithm, Key, KeyRing, Life, MAX_ACCESS_KEYS, MAX_REFRESH_KEYS, Purpose, RefreshKey,
-    WeakSecret, weak,
+    WeakSecret,
 };
 use crate::clock::Timestamp;
 
@@ -223,6 +223,7 @@ impl RefreshEntry {
         }
         let secret = self.secret.bytes()?;
         let secret: &[u8; SECRET_BYTES] = secret.as_slice().try_into().map_err(|_| Problem::Key)?;
+        sprag_secret::check(secret).map_err(Problem::Weak)?;
         let life = read_life(self.created_at, self.signs_from, self.retired_at);
         Ok(RefreshKey::new(self.id, life, secret))
     }
@@ -252,7 +253,7 @@ impl AccessEntry {
         }
         let secret = self.secret.bytes()?;
         if algorithm == Algorithm::Hs256 {
-            weak::check(&secret).map_err(Problem::Weak)?;
+            sprag_secret::check(&secret).map_err(Problem::Weak)?;
         }
         let life = read_life(self.created_at, self.signs_from, self.retired_at);
         AccessKey::restore(self.kid, algorithm, secret, life, self.shared).ok_or(Problem::Key)

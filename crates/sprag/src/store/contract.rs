@@ -107,6 +107,9 @@ checks! {
     accounts:
         an_account_is_found_by_each_of_its_names,
         an_account_with_a_taken_name_leaves_nothing_behind,
+        a_name_of_an_earlier_build_leads_where_it_did_and_is_given_to_nobody_else,
+        two_names_of_earlier_builds_that_have_one_form_lead_to_their_own_accounts,
+        an_account_is_renamed_and_its_old_name_is_free,
         accounts_are_listed_in_slices,
         disabling_ends_everything_and_enabling_revives_nothing,
         a_password_change_replaces_the_session_and_ends_the_others,

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
+use super::queries::the_one_meant;
 use super::reference::Rows;
 use super::{
     Commit, Commits, Committed, Credential, CredentialId, Ending, Journal, Marks, Queries, Rings, Rotated,
@@ -93,11 +94,15 @@ impl Commits for MemoryStore {
         let mut tables = self.tables();
         let nothing = Rows::default();
         let before = tables.rows.get(&commit.account).unwrap_or(&nothing);
-        let (rows, events) = match commit.apply(before, |name| tables.names.contains_key(name)) {
+        let given_up = before.names.clone();
+        let is_taken =
+            |name: &Name, but: Option<&Name>| tables.alike(name).iter().any(|(like, _)| Some(like) != but);
+        let (rows, events) = match commit.apply(before, is_taken) {
             Ok(applied) => applied,
             Err(committed) => return Ok(committed),
         };
         let ended = events.len() - commit.events.len();
+        given_up.iter().for_each(|name| drop(tables.names.remove(name)));
         tables.names.extend(rows.names.iter().map(|name| (name.clone(), commit.account)));
         if rows.account.is_some() {
             tables.rows.insert(commit.account, rows);
@@ -158,7 +163,25 @@ impl Queries for MemoryStore {
 
     async fn credential(&self, name: &Name) -> Result<Option<Credential>, Fault> {
         let tables = self.tables();
-        Ok(tables.names.get(name).and_then(|id| tables.credential(*id)))
+        let found = the_one_meant(name, &tables.alike(name));
+        Ok(found.and_then(|id| tables.credential(id)))
+    }
+
+    async fn alike(&self, name: &Name) -> Result<Vec<(Name, AccountId)>, Fault> {
+        Ok(self.tables().alike(name))
+    }
+
+    async fn names_of_earlier_builds(&self, slice: Slice<Name>) -> Result<Vec<(Name, AccountId)>, Fault> {
+        let tables = self.tables();
+        let key = |name: &Name| (name.kind.name(), name.value.clone());
+        let earlier = tables.names.iter().filter(|(name, _)| name.form_today().is_some());
+        let mut later: Vec<_> = earlier
+            .filter(|(name, _)| slice.after.as_ref().is_none_or(|after| key(name) > key(after)))
+            .map(|(name, id)| (name.clone(), *id))
+            .collect();
+        later.sort_by_key(|(name, _)| key(name));
+        later.truncate(slice.limit as usize);
+        Ok(later)
     }
 
     async fn credential_of(&self, id: AccountId) -> Result<Option<Credential>, Fault> {
@@ -297,6 +320,19 @@ impl Marks for MemoryStore {
 }
 
 impl Tables {
+    /// Who has this name, or one of an earlier build in this form.
+    fn alike(&self, name: &Name) -> Vec<(Name, AccountId)> {
+        let same = self.names.get_key_value(name).map(|(name, id)| (name.clone(), *id));
+        if !name.may_be_of_an_earlier_build() || name.form_today().is_some() {
+            return same.into_iter().collect();
+        }
+        let earlier = self
+            .names
+            .iter()
+            .filter(|(like, _)| like.kind == name.kind && like.form_today().as_ref() == Some(&name.value));
+        same.into_iter().chain(earlier.map(|(name, id)| (name.clone(), *id))).collect()
+    }
+
     fn state(&self, key: SessionKey) -> Option<SessionState> {
         let rows = self.rows.get(&key.account)?;
         let (session, _) = rows.sessions.get(&key.session)?;

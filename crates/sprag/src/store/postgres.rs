@@ -53,6 +53,7 @@ pub mod import;
 mod journal;
 mod marks;
 mod migration;
+mod name_forms;
 mod pool;
 mod position;
 mod queries;

@@ -12,8 +12,16 @@ pub trait Queries: Send + Sync {
     /// Finds an account.
     async fn account(&self, id: AccountId) -> Result<Option<Account>, Fault>;
 
-    /// Finds the account a name leads to, with its password hash.
+    /// Finds the account a name leads to, with its password hash: the one that has it as its name, or else the only one
+    /// that has a name of an earlier build in this [form](Name::form_today).
     async fn credential(&self, name: &Name) -> Result<Option<Credential>, Fault>;
+
+    /// The names that have this name's form today, and whose they are: that name itself, and those that an earlier build
+    /// made.
+    async fn alike(&self, name: &Name) -> Result<Vec<(Name, AccountId)>, Fault>;
+
+    /// Names that an earlier build made and that have another form today, or none, with whose they are.
+    async fn names_of_earlier_builds(&self, slice: Slice<Name>) -> Result<Vec<(Name, AccountId)>, Fault>;
 
     /// Finds an account with its password hash.
     async fn credential_of(&self, id: AccountId) -> Result<Option<Credential>, Fault>;
@@ -65,4 +73,27 @@ pub struct Credential {
     pub account: Account,
     /// Its password hash (PHC string, or that of the system it was imported from), if it has a password.
     pub password_hash: Option<String>,
+}
+
+/// The account that somebody means by what they typed.
+pub(crate) async fn meant_by(
+    store: &(impl Queries + ?Sized),
+    typed: &str,
+) -> Result<Option<Credential>, Fault> {
+    for name in Name::meant_by(typed) {
+        if let Some(found) = store.credential(&name).await? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// Of those who have a name alike, the one that it leads to: whose name it is, or else the only one. Where two names of
+/// earlier builds have become one, each is found by its own spelling, and by no other.
+pub(super) fn the_one_meant(name: &Name, alike: &[(Name, AccountId)]) -> Option<AccountId> {
+    let same = alike.iter().find(|(like, _)| like == name);
+    match (same, alike) {
+        (Some((_, id)), _) | (None, [(_, id)]) => Some(*id),
+        _ => None,
+    }
 }

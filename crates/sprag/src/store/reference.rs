@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::steps::{
     AccountState, Commit, Committed, CredentialId, Ending, MAX_ENDED_KEPT, Room, Step, Was, admits,
 };
-use crate::account::{Account, Name};
+use crate::account::{Account, Name, NameKind};
 use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::session::{Ended, Session, SessionDetail, SessionId, SessionKey};
@@ -22,11 +22,11 @@ pub(super) struct Rows {
 
 impl Commit {
     /// What the rows are after the commit and what its journal tells, if it is done; `is_taken` says whether a name leads
-    /// to somebody already.
+    /// to somebody already, but for the one that is given up for it.
     pub(super) fn apply(
         &self,
         before: &Rows,
-        is_taken: impl Fn(&Name) -> bool,
+        is_taken: impl Fn(&Name, Option<&Name>) -> bool,
     ) -> Result<(Rows, Vec<Event>), Committed> {
         if !self.expect.holds(before.account.as_ref().map(AccountState::of)) {
             return Err(Committed::AccountMoved);
@@ -46,7 +46,11 @@ type EndedBy<'s> = Vec<(SessionId, &'s Ending)>;
 
 impl Rows {
     /// Takes a step; `None` where it does not apply, and then what it did is to be thrown away.
-    fn take<'s>(&mut self, step: &'s Step, is_taken: impl Fn(&Name) -> bool) -> Option<EndedBy<'s>> {
+    fn take<'s>(
+        &mut self,
+        step: &'s Step,
+        is_taken: impl Fn(&Name, Option<&Name>) -> bool,
+    ) -> Option<EndedBy<'s>> {
         match step {
             Step::CreateAccount(account) => {
                 if self.account.is_some() {
@@ -55,10 +59,21 @@ impl Rows {
                 self.account = Some((**account).clone());
             }
             Step::AddName(name) => {
-                if self.account.is_none() || is_taken(name) || self.names.contains(name) {
+                if self.account.is_none() || is_taken(name, None) || self.names.contains(name) {
                     return None;
                 }
                 self.names.push(name.clone());
+            }
+            Step::Rename { from, to, told_as, text } => {
+                let place = self.names.iter().position(|name| name == from)?;
+                if is_taken(to, Some(from)) || (to != from && self.names.contains(to)) {
+                    return None;
+                }
+                self.names[place] = to.clone();
+                let account = self.account.as_mut()?;
+                let told =
+                    if *told_as == NameKind::Username { &mut account.username } else { &mut account.email };
+                *told = Some(text.clone());
             }
             Step::PutCredential { id, was, to, .. } => self.put_credential(*id, was, to)?,
             Step::MoveEpoch => {

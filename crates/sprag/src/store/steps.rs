@@ -9,7 +9,7 @@
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use crate::account::{Account, Name};
+use crate::account::{Account, Name, NameKind};
 use crate::audit::{Event, EventKind};
 use crate::clock::Timestamp;
 use crate::error::Fault;
@@ -72,8 +72,20 @@ pub enum Expect {
 pub enum Step {
     /// Makes the account, where there is none of its id.
     CreateAccount(Box<Account>),
-    /// Has a name lead to the account, where there is the account and the name leads to nobody.
+    /// Has a name lead to the account, where there is the account and the name leads to nobody: neither as it stands in
+    /// the store nor as the [form](Name::form_today) of a name that an earlier build made.
     AddName(Name),
+    /// Has another name lead to the account in place of one that does, where nobody else has the new one.
+    Rename {
+        /// The name that leads to it, as it stands in the store.
+        from: Name,
+        /// The name that takes its place.
+        to: Name,
+        /// Which of the account's names is told anew: [`NameKind::Username`] or [`NameKind::Email`].
+        told_as: NameKind,
+        /// How it was typed.
+        text: String,
+    },
     /// Keeps what one of the account's credentials is verified with, where there is the account and of the credential what
     /// [`Was`] says.
     PutCredential {
@@ -312,6 +324,7 @@ impl Step {
         match self {
             Self::CreateAccount(_) => "create an account",
             Self::AddName(_) => "give an account a name",
+            Self::Rename { .. } => "rename an account",
             Self::PutCredential { .. } => "store a credential",
             Self::MoveEpoch => "move an account's epoch",
             Self::Disable { .. } => "disable an account",

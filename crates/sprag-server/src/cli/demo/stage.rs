@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use serde_json::Value;
+use sprag::text::{shown, shown_lines};
 
 use crate::http_client::Reply;
 
@@ -49,7 +50,7 @@ impl<W: Write> Stage<W> {
     }
 
     pub(super) fn headline(&mut self, text: &str) -> io::Result<()> {
-        let text = self.paint(Colour::Bold, text);
+        let text = self.paint(Colour::Bold, &shown(text));
         writeln!(self.out, "\n  {text}")
     }
 
@@ -83,7 +84,7 @@ impl<W: Write> Stage<W> {
 
     /// Says something besides.
     pub(super) fn say(&mut self, text: &str) -> io::Result<()> {
-        for line in text.lines() {
+        for line in shown_lines(text).lines() {
             let lead = &line[..line.len() - line.trim_start().len()];
             let lines = wrapped(line, WIDTH - INDENT, lead);
             for line in lines {
@@ -145,7 +146,7 @@ impl<W: Write> Stage<W> {
     }
 
     fn paragraph(&mut self, colour: Colour, mark: char, text: &str) -> io::Result<()> {
-        let lines = wrapped(text, WIDTH - INDENT - 2, "  ");
+        let lines = wrapped(&shown_lines(text), WIDTH - INDENT - 2, "  ");
         for (index, line) in lines.iter().enumerate() {
             let mark = if index == 0 { mark } else { ' ' };
             let line = self.paint(colour, &format!("{mark} {line}"));

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::Subject;
-use super::commits::{Opened, PasswordChange};
+use super::commits::{Opened, PasswordChange, alone};
 use super::world::{NOW, PROFILE, SECOND, World, ending, event, opening, rotation};
-use crate::account::{Account, External, Name, Particulars};
+use crate::account::{Account, External, Name, NameKind, Particulars};
 use crate::audit::EventKind;
-use crate::session::{EndCause, Epoch, Session, SessionDetail};
-use crate::store::{Committed, Slice};
+use crate::session::{AccountId, EndCause, Epoch, Session, SessionDetail};
+use crate::store::{Committed, Slice, Step};
 
 pub(super) async fn an_account_is_found_by_each_of_its_names(subject: Arc<dyn Subject>) {
     let world = World::of(subject);
@@ -66,6 +66,112 @@ pub(super) async fn an_account_with_a_taken_name_leaves_nothing_behind(subject: 
     assert_eq!(twin, Committed::Missed { step: 0 }, "an id is given once");
     assert_eq!(world.chain(first.account.id).await.len(), 1);
     assert!(world.store().credential(&third.names[0]).await.expect("credential").is_none());
+}
+
+/// A name as an earlier build made it.
+fn earlier(kind: NameKind, value: &str) -> Name {
+    Name { kind, value: value.to_owned() }
+}
+
+/// An account with that one name.
+async fn named(world: &World, name: Name) -> AccountId {
+    let mut stranger = world.stranger();
+    stranger.names = vec![name];
+    let id = stranger.account.id;
+    assert!(world.create(stranger).await.expect("create"), "the name is free");
+    id
+}
+
+/// Whom a name leads to.
+async fn owner(world: &World, name: &Name) -> Option<AccountId> {
+    world.store().credential(name).await.expect("credential").map(|found| found.account.id)
+}
+
+pub(super) async fn a_name_of_an_earlier_build_leads_where_it_did_and_is_given_to_nobody_else(
+    subject: Arc<dyn Subject>,
+) {
+    let world = World::of(subject);
+    let kostas = earlier(NameKind::Username, "κώστας");
+    let anna = earlier(NameKind::Email, "anna@bücher.example");
+    let unseen = earlier(NameKind::Username, "an\u{200d}n");
+    let ids = [
+        named(&world, kostas.clone()).await,
+        named(&world, anna.clone()).await,
+        named(&world, unseen.clone()).await,
+    ];
+    let today = [
+        Name::username("ΚΏΣΤΑΣ").expect("a user name"),
+        Name::email("Anna@xn--bcher-kva.example").expect("an address"),
+    ];
+    for (name, id) in [&kostas, &anna, &unseen].into_iter().zip(ids).chain(today.iter().zip(ids)) {
+        assert_eq!(owner(&world, name).await, Some(id), "{name:?}");
+    }
+    for name in today {
+        let mut thief = world.stranger();
+        thief.names.push(name.clone());
+        assert!(!world.create(thief).await.expect("create"), "{name:?} is taken");
+        let alike = world.store().alike(&name).await.expect("alike");
+        assert_eq!(alike.len(), 1, "{alike:?}");
+    }
+    let mut listed = Vec::new();
+    loop {
+        let after = listed.last().map(|(name, _): &(Name, AccountId)| name.clone());
+        let slice = world.store().names_of_earlier_builds(Slice::after(after, 2)).await.expect("names");
+        if slice.is_empty() {
+            break;
+        }
+        listed.extend(slice);
+    }
+    assert_eq!(listed.len(), 3, "{listed:?}");
+    assert!([kostas, anna, unseen].into_iter().zip(ids).all(|pair| listed.contains(&pair)), "{listed:?}");
+}
+
+pub(super) async fn two_names_of_earlier_builds_that_have_one_form_lead_to_their_own_accounts(
+    subject: Arc<dyn Subject>,
+) {
+    let world = World::of(subject);
+    let (two, three) = (earlier(NameKind::Username, "σίσυφος"), earlier(NameKind::Username, "ςίσυφος"));
+    let form = Name::username("ΣΊΣΥΦΟΣ").expect("a user name");
+    let ids = [named(&world, two.clone()).await, named(&world, three.clone()).await];
+    assert_eq!([owner(&world, &two).await, owner(&world, &three).await], ids.map(Some));
+    assert_eq!(owner(&world, &form).await, None, "nobody can say which of them is meant");
+    assert_eq!(world.store().alike(&form).await.expect("alike").len(), 2);
+
+    let to = Name::username("sisyphos").expect("a user name");
+    let text = "Sisyphos".to_owned();
+    let step = Step::Rename { from: three.clone(), to: to.clone(), told_as: NameKind::Username, text };
+    assert!(world.store().commit(alone(ids[1], step, None)).await.expect("commit").is_done());
+    assert_eq!(owner(&world, &form).await, Some(ids[0]), "it is one account's only, now");
+    assert_eq!(owner(&world, &to).await, Some(ids[1]));
+    assert_eq!(owner(&world, &three).await, None);
+}
+
+pub(super) async fn an_account_is_renamed_and_its_old_name_is_free(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let (account, other) = (world.person().await, world.person().await);
+    let name =
+        |account: &Account| Name::username(account.username.as_deref().expect("it has one")).expect("a name");
+    let rename = |from: Name, to: &str| Step::Rename {
+        from,
+        to: Name::username(to).expect("a user name"),
+        told_as: NameKind::Username,
+        text: to.to_owned(),
+    };
+    let commit = async |step| world.store().commit(alone(account.id, step, None)).await.expect("commit");
+    assert!(!commit(rename(name(&other), "mine")).await.is_done(), "it is not its own");
+    let taken = other.username.clone().expect("it has one");
+    assert!(!commit(rename(name(&account), &taken)).await.is_done(), "it is somebody else's");
+    assert_eq!(owner(&world, &name(&account)).await, Some(account.id), "nothing was changed");
+
+    assert!(commit(rename(name(&account), "New Name")).await.is_done());
+    let renamed = world.store().account(account.id).await.expect("account").expect("it is there");
+    assert_eq!(renamed, Account { username: Some("New Name".to_owned()), ..account.clone() });
+    assert_eq!(owner(&world, &name(&renamed)).await, Some(account.id));
+    assert_eq!(
+        named(&world, name(&account)).await,
+        owner(&world, &name(&account)).await.expect("it was free")
+    );
+    assert!(commit(rename(name(&renamed), "NEW NAME")).await.is_done(), "it may be spelled anew");
 }
 
 pub(super) async fn accounts_are_listed_in_slices(subject: Arc<dyn Subject>) {

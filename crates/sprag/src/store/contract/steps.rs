@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use super::Subject;
 use super::commits::alone;
 use super::world::{DAY, NOW, SECOND, World, event};
-use crate::account::Account;
+use crate::account::{Account, NameKind};
 use crate::audit::{Entry, Event, EventKind};
 use crate::session::{EndCause, Ended, Epoch, Session, SessionDetail, SessionId};
 use crate::store::reference::Rows;
@@ -34,7 +34,7 @@ pub(super) async fn a_commit_does_what_its_steps_say_or_nothing(subject: Arc<dyn
             let told = world.chain(account.id).await;
             let committed = world.store().commit(commit.clone()).await.expect("commit");
             let mut expected = told.clone();
-            match commit.apply(&rows, |name| *name == taken()) {
+            match commit.apply(&rows, |name, _| *name == taken()) {
                 Ok((after, events)) => {
                     let ended = (events.len() - commit.events.len()) as u64;
                     assert_eq!(committed, Committed::Done { ended }, "{commit:?} on {rows:?}");
@@ -48,7 +48,7 @@ pub(super) async fn a_commit_does_what_its_steps_say_or_nothing(subject: Arc<dyn
             assert_eq!(read(&world, &account, &rows).await, rows, "{commit:?}");
         }
     }
-    assert_eq!(met.len(), 12, "every kind of step was met: {met:?}");
+    assert_eq!(met.len(), 13, "every kind of step was met: {met:?}");
     for (kind, (applied, missed)) in met {
         let is_even = applied >= FEW && (missed >= FEW || ALWAYS.contains(&kind));
         assert!(is_even, "{kind} applied {applied} times and missed {missed} times: too one-sided");
@@ -196,7 +196,7 @@ fn any_step(world: &World, account: &Account, rows: &Rows) -> Step {
         ip: world.one_of(&[None, Some("192.0.2.9")]).map(str::to_owned),
         ..Ending::by_itself(world.one_of(&[EndCause::Logout, EndCause::Admin]), at)
     };
-    match world.pick(13) {
+    match world.pick(14) {
         0 => Step::CreateAccount(Box::new(account.clone())),
         1 if world.pick(3) == 0 => Step::AddName(taken()),
         1 => Step::AddName(world.stranger().names.remove(0)),
@@ -235,12 +235,21 @@ fn any_step(world: &World, account: &Account, rows: &Rows) -> Step {
             let held = rows.sessions.get(&session).map_or([5; 32], |(row, _)| row.secret_hash);
             Step::BindImportedToken { session, from: world.one_of(&[held, held, [6; 32]]), to: [7; 32] }
         }
+        12 => any_rename(world, rows),
         _ => Step::EndSessions {
             except: any_session_of(world, rows).filter(|_| world.pick(2) == 0),
             with: any_session_of(world, rows).filter(|_| world.pick(2) == 0),
             ending,
         },
     }
+}
+
+fn any_rename(world: &World, rows: &Rows) -> Step {
+    let held = rows.names.first().filter(|_| world.pick(4) > 0).cloned();
+    let (from, other) = (held.unwrap_or_else(taken), world.stranger().names.remove(0));
+    let to = if world.pick(4) == 0 { taken() } else { other };
+    let told_as = world.one_of(&[NameKind::Username, NameKind::Email]);
+    Step::Rename { from, text: to.value.clone(), to, told_as }
 }
 
 fn any_was(world: &World) -> Was {
@@ -262,6 +271,7 @@ fn kind(step: &Step) -> &'static str {
     match step {
         Step::CreateAccount(_) => "CreateAccount",
         Step::AddName(_) => "AddName",
+        Step::Rename { .. } => "Rename",
         Step::PutCredential { .. } => "PutCredential",
         Step::MoveEpoch => "MoveEpoch",
         Step::Disable { .. } => "Disable",

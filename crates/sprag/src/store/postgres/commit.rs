@@ -70,6 +70,9 @@ async fn take<'s>(
     let applies = match step {
         Step::CreateAccount(account) => steps::create_account(connection, account).await?,
         Step::AddName(name) => state.is_some() && steps::add_name(connection, account, name).await?,
+        Step::Rename { from, to, told_as, text } => {
+            steps::rename(connection, account, (from, to), (*told_as, text)).await?
+        }
         Step::PutCredential { id, was, to, at } => {
             state.is_some() && steps::put_credential(connection, account, *id, (was, to), *at).await?
         }

@@ -7,6 +7,7 @@ use tokio_postgres::types::Type;
 
 use super::connection::{Connection, Connector, Sql};
 use super::error::{QueryError, Remedy};
+use super::name_forms;
 use crate::error::Fault;
 use crate::store::schema::{self, Applied, Migrated, Migrations};
 
@@ -20,8 +21,12 @@ pub(super) const MIGRATIONS: &Migrations = &[
         include_str!("../../../migrations/postgres/V4__needs_4_ratchet_and_credentials.sql"),
     ),
     ("V5__needs_4_marks", include_str!("../../../migrations/postgres/V5__needs_4_marks.sql")),
-    ("V6__needs_4_position", include_str!("../../../migrations/postgres/V6__needs_4_position.sql")),
+    ("V6__needs_6_names", include_str!("../../../migrations/postgres/V6__needs_6_names.sql")),
+    ("V7__needs_6_position", include_str!("../../../migrations/postgres/V7__needs_6_position.sql")),
 ];
+
+/// The migration after which each name gets its form of today.
+const NAMES: i64 = 6;
 
 /// Who holds this lock migrates. A number as good as any: "sprag" in ASCII.
 const LOCK: i64 = 0x73_70_72_61_67;
@@ -207,6 +212,9 @@ async fn apply(connection: &Connection, found: &[Applied]) -> Result<Vec<Migrate
             continue;
         }
         connection.run(migration.sql().unwrap_or_default()).await?;
+        if version == NAMES {
+            name_forms::fill(connection).await?;
+        }
         let number = i32::try_from(version).unwrap_or(i32::MAX);
         connection.execute(&NOTE, &[&number, &migration.name(), &migration.checksum().to_string()]).await?;
         applied.push(Migrated { version, name: migration.name().to_owned() });

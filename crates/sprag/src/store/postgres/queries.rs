@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 use super::PostgresStore;
@@ -13,6 +13,7 @@ use super::rows;
 use crate::account::{Account, Name};
 use crate::error::Fault;
 use crate::session::{AccountId, Session, SessionDetail, SessionId};
+use crate::store::queries::the_one_meant;
 use crate::store::{Credential, CredentialId, Queries, Slice};
 
 pub(super) const CREDENTIAL_OF: Sql = Sql {
@@ -28,10 +29,21 @@ pub(super) const CREDENTIAL_OF: Sql = Sql {
 /// Two statements, not a join: the name and the account stand on different shards.
 pub(super) const IDENTITY: Sql = Sql {
     text: "
-    select account_id
+    select kind, value, account_id
     from identity
     where kind = $1
       and value = $2",
+    types: &[Type::TEXT, Type::TEXT],
+};
+
+/// Names of earlier builds are found by their form on whichever shard they are; so only names that can be of one are
+/// looked for so.
+pub(super) const EARLIER_NAMES: Sql = Sql {
+    text: "
+    select kind, value, account_id
+    from identity
+    where kind = $1
+      and form = $2",
     types: &[Type::TEXT, Type::TEXT],
 };
 
@@ -61,11 +73,41 @@ impl Queries for PostgresStore {
         self.pool
             .statement("find an account by its name", name, |connection, name| {
                 async move {
-                    let Some(row) = connection.optional(&IDENTITY, &[&name.kind.name(), &name.value]).await?
-                    else {
-                        return Ok(None);
-                    };
-                    credential_of(connection, AccountId(row.try_get("account_id")?)).await
+                    match the_one_meant(name, &alike(connection, name).await?) {
+                        Some(id) => credential_of(connection, id).await,
+                        None => Ok(None),
+                    }
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    async fn alike(&self, name: &Name) -> Result<Vec<(Name, AccountId)>, Fault> {
+        self.pool
+            .statement("find names alike", name, |connection, name| alike(connection, name).boxed())
+            .await
+    }
+
+    async fn names_of_earlier_builds(&self, slice: Slice<Name>) -> Result<Vec<(Name, AccountId)>, Fault> {
+        const NAMES_OF_EARLIER_BUILDS: Sql = Sql {
+            text: "
+            select kind, value, account_id
+            from identity
+            where form is not null
+              and (kind, value) > ($1, $2)
+            order by kind, value
+            limit $3",
+            types: &[Type::TEXT, Type::TEXT, Type::INT8],
+        };
+        self.pool
+            .statement("list names of earlier builds", &slice, |connection, slice| {
+                async move {
+                    let after = slice.after.as_ref();
+                    let (kind, value) = after.map_or(("", ""), |after| (after.kind.name(), &after.value));
+                    let given: [&(dyn ToSql + Sync); 3] = [&kind, &value, &i64::from(slice.limit)];
+                    let found = connection.query(&NAMES_OF_EARLIER_BUILDS, &given).await?;
+                    found.iter().map(rows::name).collect()
                 }
                 .boxed()
             })
@@ -200,4 +242,17 @@ async fn credential_of(connection: &Connection, id: AccountId) -> Result<Option<
     let CredentialId { kind, id: password } = CredentialId::PASSWORD;
     let found = connection.optional(&CREDENTIAL_OF, &[&id.0, &kind.name(), &password]).await?;
     found.map(|row| rows::credential(&row)).transpose()
+}
+
+/// The name itself, and those of earlier builds in its form, if it can be of one.
+pub(super) async fn alike(
+    connection: &Connection,
+    name: &Name,
+) -> Result<Vec<(Name, AccountId)>, QueryError> {
+    let given: [&(dyn ToSql + Sync); 2] = [&name.kind.name(), &name.value];
+    let mut found = connection.query(&IDENTITY, &given).await?;
+    if name.may_be_of_an_earlier_build() && name.form_today().is_none() {
+        found.extend(connection.query(&EARLIER_NAMES, &given).await?);
+    }
+    found.iter().map(rows::name).collect()
 }

@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::error::QueryError;
-use crate::account::{Account, External, Particulars};
+use crate::account::{Account, External, Name, NameKind, Particulars};
 use crate::audit::{Checkpoint, Entry, Event, EventKind, Head};
 use crate::clock::Timestamp;
 use crate::ratchet::SessionState;
@@ -125,6 +125,16 @@ pub(super) fn credential(row: &Row) -> Result<Credential> {
     let password_hash =
         password_hash.map_err(|error| QueryError::Unreadable(format!("column secret: {error}")))?;
     Ok(Credential { account: account(row)?, password_hash })
+}
+
+pub(super) fn name(row: &Row) -> Result<(Name, AccountId)> {
+    let kind: &str = row.try_get("kind")?;
+    let Some(kind) = NameKind::named(kind) else {
+        return Err(QueryError::Unreadable(format!(
+            "a name is of the kind {kind:?}, which this build does not know"
+        )));
+    };
+    Ok((Name { kind, value: row.try_get("value")? }, AccountId(row.try_get("account_id")?)))
 }
 
 pub(super) fn entry(row: &Row) -> Result<Entry> {

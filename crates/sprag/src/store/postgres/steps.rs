@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use super::connection::{Connection, Sql};
 use super::error::QueryError;
-use crate::account::{Account, Name};
+use super::queries::alike;
+use crate::account::{Account, Name, NameKind};
 use crate::clock::Timestamp;
 use crate::session::{AccountId, SecretHash, SessionId, SessionKey};
 use crate::store::{CredentialId, Ending, Room, Was};
@@ -65,12 +66,53 @@ pub(super) async fn add_name(
 ) -> Result<bool, QueryError> {
     const INSERT_NAME: Sql = Sql {
         text: "
-        insert into identity (kind, value, account_id)
-        values ($1, $2, $3)
+        insert into identity (kind, value, account_id, form)
+        values ($1, $2, $3, $4)
         on conflict do nothing",
+        types: &[Type::TEXT, Type::TEXT, Type::UUID, Type::TEXT],
+    };
+    // No name of an earlier build is made any more, so what is looked for before cannot be made in between.
+    if name.may_be_of_an_earlier_build() && !alike(connection, name).await?.is_empty() {
+        return Ok(false);
+    }
+    let given: [&(dyn ToSql + Sync); 4] = [&name.kind.name(), &name.value, &account.0, &name.form_today()];
+    Ok(connection.execute(&INSERT_NAME, &given).await? > 0)
+}
+
+pub(super) async fn rename(
+    connection: &Connection,
+    account: AccountId,
+    (from, to): (&Name, &Name),
+    (told_as, text): (NameKind, &str),
+) -> Result<bool, QueryError> {
+    const FORGET_NAME: Sql = Sql {
+        text: "
+        delete from identity
+        where kind = $1
+          and value = $2
+          and account_id = $3",
         types: &[Type::TEXT, Type::TEXT, Type::UUID],
     };
-    Ok(connection.execute(&INSERT_NAME, &[&name.kind.name(), &name.value, &account.0]).await? > 0)
+    const TELL_USERNAME: Sql = Sql {
+        text: "
+        update account
+        set username = $2
+        where id = $1",
+        types: &[Type::UUID, Type::TEXT],
+    };
+    const TELL_EMAIL: Sql = Sql {
+        text: "
+        update account
+        set email = $2
+        where id = $1",
+        types: &[Type::UUID, Type::TEXT],
+    };
+    let forgotten = connection.execute(&FORGET_NAME, &[&from.kind.name(), &from.value, &account.0]).await?;
+    if forgotten == 0 || !add_name(connection, account, to).await? {
+        return Ok(false);
+    }
+    let tell = if told_as == NameKind::Username { &TELL_USERNAME } else { &TELL_EMAIL };
+    Ok(connection.execute(tell, &[&account.0, &text]).await? > 0)
 }
 
 pub(super) const ADD_CREDENTIAL: Sql = Sql {

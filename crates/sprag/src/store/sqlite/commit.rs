@@ -68,6 +68,9 @@ fn take<'s>(
     let applies = match step {
         Step::CreateAccount(account) => steps::create_account(connection, account)?,
         Step::AddName(name) => state.is_some() && steps::add_name(connection, account, name)?,
+        Step::Rename { from, to, told_as, text } => {
+            steps::rename(connection, account, (from, to), (*told_as, text))?
+        }
         Step::PutCredential { id, was, to, at } => {
             state.is_some() && steps::put_credential(connection, account, *id, (was, to), *at)?
         }

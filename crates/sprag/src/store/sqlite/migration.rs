@@ -3,12 +3,15 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use refinery::Runner;
+use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 
 use super::connection::{self, Role};
+use crate::account::{Name, NameKind};
 use crate::error::Fault;
 use crate::store::schema::{self, Applied, Migrated, Migrations};
 
@@ -22,8 +25,12 @@ const MIGRATIONS: &Migrations = &[
         include_str!("../../../migrations/sqlite/V4__needs_4_ratchet_and_credentials.sql"),
     ),
     ("V5__needs_4_marks", include_str!("../../../migrations/sqlite/V5__needs_4_marks.sql")),
-    ("V6__needs_4_position", include_str!("../../../migrations/sqlite/V6__needs_4_position.sql")),
+    ("V6__needs_6_names", include_str!("../../../migrations/sqlite/V6__needs_6_names.sql")),
+    ("V7__needs_6_position", include_str!("../../../migrations/sqlite/V7__needs_6_position.sql")),
 ];
+
+/// After how many names it is told how far it is.
+const TOLD_EVERY: u64 = 500_000;
 
 /// Applies what is lacking, in one transaction: a crash in the middle leaves nothing half done.
 pub(super) fn migrate(path: &Path) -> Result<Vec<Migrated>, Fault> {
@@ -44,6 +51,7 @@ pub(super) fn migrate(path: &Path) -> Result<Vec<Migrated>, Fault> {
     connection.set_transaction_behavior(TransactionBehavior::Immediate);
     let before = history(&connection).map_err(|error| connection::fault(DOING, error))?;
     schema::refuse_newer(MIGRATIONS, &before)?;
+    name_forms(&connection).map_err(|error| connection::fault(DOING, error))?;
     let report = Runner::new(&schema::read(MIGRATIONS))
         .set_grouped(true)
         .run(&mut connection)
@@ -51,6 +59,20 @@ pub(super) fn migrate(path: &Path) -> Result<Vec<Migrated>, Fault> {
     drop(lock);
     let applied = report.applied_migrations().iter();
     Ok(applied.map(|m| Migrated { version: m.version().into(), name: m.name().to_owned() }).collect())
+}
+
+/// Lets migration V6 ask for the form of today of a name that an earlier build made.
+fn name_forms(connection: &Connection) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    let asked = AtomicU64::new(0);
+    connection.create_scalar_function("sprag_form", 2, flags, move |given| {
+        let seen = asked.fetch_add(1, Ordering::Relaxed) + 1;
+        if seen.is_multiple_of(TOLD_EVERY) {
+            tracing::info!(seen, "names are given their form of today");
+        }
+        let (kind, value): (String, String) = (given.get(0)?, given.get(1)?);
+        Ok(NameKind::named(&kind).and_then(|kind| Name { kind, value }.form_today()))
+    })
 }
 
 /// Refuses a file whose schema is not usable by this build, before anything about it is changed.

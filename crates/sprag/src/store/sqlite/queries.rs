@@ -1,13 +1,14 @@
 //! What is read of accounts and sessions, on the threads that read.
 
 use async_trait::async_trait;
-use rusqlite::{OptionalExtension as _, Result, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Result, Row, params};
 
 use super::SqliteStore;
 use super::rows::{self, START, bytes};
 use crate::account::{Account, Name};
 use crate::error::Fault;
 use crate::session::{AccountId, Session, SessionDetail, SessionId};
+use crate::store::queries::the_one_meant;
 use crate::store::{Credential, CredentialId, Queries, Slice};
 
 #[async_trait]
@@ -27,36 +28,40 @@ impl Queries for SqliteStore {
     }
 
     async fn credential(&self, name: &Name) -> Result<Option<Credential>, Fault> {
-        let Name { kind, value } = name.clone();
+        let name = name.clone();
         self.readers
             .read("find an account by its name", move |connection| {
+                let Some(id) = the_one_meant(&name, &alike(connection, &name)?) else { return Ok(None) };
+                credential_of(connection, id)
+            })
+            .await
+    }
+
+    async fn alike(&self, name: &Name) -> Result<Vec<(Name, AccountId)>, Fault> {
+        let name = name.clone();
+        self.readers.read("find names alike", move |connection| alike(connection, &name)).await
+    }
+
+    async fn names_of_earlier_builds(&self, slice: Slice<Name>) -> Result<Vec<(Name, AccountId)>, Fault> {
+        self.readers
+            .read("list names of earlier builds", move |connection| {
                 let mut statement = connection.prepare_cached(
-                    "select a.*, c.secret
-                     from identity i
-                     join account a on a.id = i.account_id
-                     left join credential c on c.account_id = a.id and c.kind = ?3 and c.id = ?4
-                     where i.kind = ?1 and i.value = ?2",
+                    "select kind, value, account_id
+                     from identity
+                     where form is not null and (kind, value) > (?1, ?2)
+                     order by kind, value
+                     limit ?3",
                 )?;
-                let CredentialId { kind: password, id } = CredentialId::PASSWORD;
-                let given = params![kind.name(), value, password.name(), bytes(&id)];
-                statement.query_row(given, rows::credential).optional()
+                let after = slice.after.as_ref().map_or(("", ""), |after| (after.kind.name(), &after.value));
+                let found = statement.query_map(params![after.0, after.1, slice.limit], rows::name)?;
+                found.collect()
             })
             .await
     }
 
     async fn credential_of(&self, id: AccountId) -> Result<Option<Credential>, Fault> {
         self.readers
-            .read("find an account's password hash", move |connection| {
-                let mut statement = connection.prepare_cached(
-                    "select a.*, c.secret
-                     from account a
-                     left join credential c on c.account_id = a.id and c.kind = ?2 and c.id = ?3
-                     where a.id = ?1",
-                )?;
-                let CredentialId { kind, id: password } = CredentialId::PASSWORD;
-                let given = params![bytes(&id.0), kind.name(), bytes(&password)];
-                statement.query_row(given, rows::credential).optional()
-            })
+            .read("find an account's password hash", move |connection| credential_of(connection, id))
             .await
     }
 
@@ -141,4 +146,39 @@ impl Queries for SqliteStore {
 
 fn both(row: &Row<'_>) -> Result<(Session, SessionDetail)> {
     Ok((rows::session(row)?, rows::detail(row)?))
+}
+
+fn credential_of(connection: &Connection, id: AccountId) -> Result<Option<Credential>> {
+    let mut statement = connection.prepare_cached(
+        "select a.*, c.secret
+         from account a
+         left join credential c on c.account_id = a.id and c.kind = ?2 and c.id = ?3
+         where a.id = ?1",
+    )?;
+    let CredentialId { kind, id: password } = CredentialId::PASSWORD;
+    let given = params![bytes(&id.0), kind.name(), bytes(&password)];
+    statement.query_row(given, rows::credential).optional()
+}
+
+/// The name itself, and those of earlier builds in its form, if it can be of one.
+pub(super) fn alike(connection: &Connection, name: &Name) -> Result<Vec<(Name, AccountId)>> {
+    let mut same = connection.prepare_cached(
+        "select kind, value, account_id
+         from identity
+         where kind = ?1 and value = ?2",
+    )?;
+    let mut found: Vec<_> =
+        same.query_map(params![name.kind.name(), name.value], rows::name)?.collect::<Result<_>>()?;
+    if name.may_be_of_an_earlier_build() && name.form_today().is_none() {
+        let mut earlier = connection.prepare_cached(
+            "select kind, value, account_id
+             from identity
+             where kind = ?1 and form = ?2
+             order by value",
+        )?;
+        for row in earlier.query_map(params![name.kind.name(), name.value], rows::name)? {
+            found.push(row?);
+        }
+    }
+    Ok(found)
 }

@@ -4,7 +4,7 @@ use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Error, Result, Row};
 use uuid::Uuid;
 
-use crate::account::{Account, External, Particulars};
+use crate::account::{Account, External, Name, NameKind, Particulars};
 use crate::audit::{Checkpoint, Entry, Event, EventKind, Head};
 use crate::clock::Timestamp;
 use crate::session::{
@@ -103,6 +103,15 @@ pub(super) fn credential(row: &Row<'_>) -> Result<Credential> {
     let password_hash =
         password_hash.map_err(|error| Error::FromSqlConversionFailure(0, Type::Blob, error.into()))?;
     Ok(Credential { account: account(row)?, password_hash })
+}
+
+pub(super) fn name(row: &Row<'_>) -> Result<(Name, AccountId)> {
+    let kind: String = row.get("kind")?;
+    let Some(kind) = NameKind::named(&kind) else {
+        let odd = format!("a name is of the kind {kind:?}, which this build does not know");
+        return Err(Error::FromSqlConversionFailure(0, Type::Text, odd.into()));
+    };
+    Ok((Name { kind, value: row.get("value")? }, AccountId(id(row, "account_id")?)))
 }
 
 pub(super) fn entry(row: &Row<'_>) -> Result<Entry> {

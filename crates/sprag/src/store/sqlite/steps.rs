@@ -2,8 +2,9 @@
 
 use rusqlite::{Connection, Result, params};
 
+use super::queries::alike;
 use super::rows::{self, bytes};
-use crate::account::{Account, Name};
+use crate::account::{Account, Name, NameKind};
 use crate::clock::Timestamp;
 use crate::session::{AccountId, SecretHash, SessionId, SessionKey};
 use crate::store::{CredentialId, Ending, Room, Was};
@@ -41,11 +42,44 @@ pub(super) fn create_account(connection: &Connection, account: &Account) -> Resu
 
 pub(super) fn add_name(connection: &Connection, account: AccountId, name: &Name) -> Result<bool> {
     let mut statement = connection.prepare_cached(
-        "insert into identity (kind, value, account_id)
-         values (?1, ?2, ?3)
+        "insert into identity (kind, value, account_id, form)
+         values (?1, ?2, ?3, ?4)
          on conflict do nothing",
     )?;
-    Ok(statement.execute(params![name.kind.name(), name.value, bytes(&account.0)])? > 0)
+    if !alike(connection, name)?.is_empty() {
+        return Ok(false);
+    }
+    let given = params![name.kind.name(), name.value, bytes(&account.0), name.form_today()];
+    Ok(statement.execute(given)? > 0)
+}
+
+pub(super) fn rename(
+    connection: &Connection,
+    account: AccountId,
+    (from, to): (&Name, &Name),
+    (told_as, text): (NameKind, &str),
+) -> Result<bool> {
+    const FORGET: &str = "
+        delete from identity
+        where kind = ?1
+          and value = ?2
+          and account_id = ?3";
+    const TELL_USERNAME: &str = "
+        update account
+        set username = ?2
+        where id = ?1";
+    const TELL_EMAIL: &str = "
+        update account
+        set email = ?2
+        where id = ?1";
+    let account_bytes = bytes(&account.0);
+    let forgotten =
+        connection.prepare_cached(FORGET)?.execute(params![from.kind.name(), from.value, account_bytes])?;
+    if forgotten == 0 || !add_name(connection, account, to)? {
+        return Ok(false);
+    }
+    let tell = if told_as == NameKind::Username { TELL_USERNAME } else { TELL_EMAIL };
+    Ok(connection.prepare_cached(tell)?.execute(params![bytes(&account.0), text])? > 0)
 }
 
 pub(super) fn put_credential(
