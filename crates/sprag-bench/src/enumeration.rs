@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{bail, ensure};
 use serde_json::json;
 use sprag::random::SeededRandom;
 use sprag_testkit::folder::{self, Folder};
 
+use crate::server_binary;
 use attempts::{Attempt, Bounds, Measured};
 use kinds::{Kind, MIXES, Mix};
 
@@ -75,7 +76,7 @@ pub(crate) struct Args {
 /// # Errors
 /// There is no server to ask, no such mix, or an attempt was not refused as it should be.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let sprag = super::server_beside(args.server_binary.clone())?;
+    let sprag = server_binary::beside(args.server_binary.clone())?;
     let unknown = args.mix.iter().find(|name| MIXES.iter().all(|mix| mix.name != **name));
     if let Some(name) = unknown {
         let names: Vec<_> = MIXES.iter().map(|mix| mix.name).collect();
@@ -145,25 +146,4 @@ fn report(mix: &Mix, measured: &BTreeMap<Kind, Vec<Measured>>) -> bool {
     let control = ranks::probability(&later, &nobody);
     println!("\nThe same names {CONTROL_MILLIS} ms later would have been told: p = {control:.1e}.");
     together.iter().all(|probability| *probability > LEAST_PROBABILITY)
-}
-
-/// The first of the answers that differs, for the message.
-fn differing<'a>(answers: &'a [(Kind, String)]) -> Option<(&'a Kind, &'a str, &'a str)> {
-    let (_, first) = answers.first()?;
-    answers
-        .iter()
-        .find(|(_, answer)| answer != first)
-        .map(|(kind, answer)| (kind, answer.as_str(), first.as_str()))
-}
-
-/// Fails where one kind is answered otherwise than another.
-fn expect_alike(answers: &[(Kind, String)]) -> anyhow::Result<()> {
-    let first = answers.first().context("nobody was asked for")?;
-    ensure!(first.1.starts_with("http/1.1 401 "), "a wrong password was answered with {}", first.1);
-    match differing(answers) {
-        Some((kind, answer, usual)) => {
-            bail!("{} is answered with {answer:?}, and nobody with {usual:?}", kind.name())
-        }
-        None => Ok(()),
-    }
 }

@@ -32,7 +32,7 @@ pub(crate) struct Args {
 /// # Errors
 /// There is no server to attack.
 pub(crate) fn run(siege: &Args) -> anyhow::Result<ExitCode> {
-    let sprag = super::server_beside(siege.server_binary.clone())?;
+    let sprag = crate::server_binary::beside(siege.server_binary.clone())?;
     let home = Home::new(&sprag);
     let server = home.start(&[]);
     let begun = Instant::now();

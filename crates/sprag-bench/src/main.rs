@@ -2,10 +2,8 @@
 //! judges what its clients saw, and it attacks one and says what honest clients notice. It is for those who work on Sprag and is never shipped.
 
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, ensure};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use sprag_server::config::{self, Sources};
 use sprag_server::run::node;
@@ -14,6 +12,7 @@ mod framing;
 mod enumeration;
 mod load;
 mod output;
+mod server_binary;
 mod siege;
 mod soak;
 
@@ -64,22 +63,6 @@ fn run() -> anyhow::Result<ExitCode> {
         Command::Siege(args) => siege::run(&args),
         Command::Enumeration(args) => enumeration::run(&args),
     }
-}
-
-/// The `sprag` that was named, or the one that was built beside this program.
-fn server_beside(named: Option<PathBuf>) -> anyhow::Result<PathBuf> {
-    let beside = || {
-        Ok(std::env::current_exe()
-            .context("could not learn where this program lies")?
-            .with_file_name("sprag"))
-    };
-    let sprag = named.map_or_else(beside, anyhow::Ok)?;
-    ensure!(
-        sprag.is_file(),
-        "there is no server at {}; build it with `cargo build -p sprag-server`, or name one with --server-binary",
-        sprag.display()
-    );
-    Ok(sprag)
 }
 
 /// `load` takes the server's own settings, so that it finds the store that the server has.

@@ -62,7 +62,7 @@ struct Figure {
 /// # Errors
 /// There is no server to attack, or it cannot be reached.
 pub(crate) fn run(siege: &Args) -> anyhow::Result<ExitCode> {
-    let sprag = super::server_beside(siege.server_binary.clone())?;
+    let sprag = crate::server_binary::beside(siege.server_binary.clone())?;
     let target =
         Target::new(&sprag.display().to_string(), Duration::from_secs(siege.seconds), siege.connections);
     let runtime = tokio::runtime::Runtime::new().context("could not start the runtime")?;

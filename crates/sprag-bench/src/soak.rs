@@ -16,6 +16,8 @@ use sprag_testkit::binary::load::{self, Kills, Plan, Trouble};
 use sprag_testkit::binary::server::Home;
 use sprag_testkit::nodes::load as nodes_load;
 
+use crate::server_binary;
+
 /// How long, and how rough.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -47,7 +49,7 @@ enum Database {
 /// # Errors
 /// There is no server to kill.
 pub(crate) fn run(soak: &Args) -> anyhow::Result<ExitCode> {
-    let sprag = super::server_beside(soak.server_binary.clone())?;
+    let sprag = server_binary::beside(soak.server_binary.clone())?;
     let is_sound = match soak.database {
         Database::Sqlite => on_a_file(&sprag, soak),
         Database::Postgres => on_postgres(&sprag, soak),

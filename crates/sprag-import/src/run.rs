@@ -179,7 +179,7 @@ async fn follow(
     mut interrupt: Pin<&mut impl Future<Output = ()>>,
     (summary, progress): (&mut Summary, &mut dyn Progress),
 ) -> Option<Stopped> {
-    let follow = |(waits, item)| async move {
+    let follow = |(waits, item): (Waits, Item)| async move {
         if waits == Waits::All { taken(taker, item).await } else { named(taker, item).await }
     };
     let mut flying = stream::iter(waiting).map(follow).buffer_unordered(at_once.max(1));

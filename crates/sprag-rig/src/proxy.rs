@@ -101,6 +101,11 @@ impl Proxy {
         state.requests.is_held || state.answers.is_held
     }
 
+    /// Whether anybody is connected.
+    pub fn is_in_use(&self) -> bool {
+        !self.shared.lock().open.is_empty()
+    }
+
     /// The server hears what clients ask, and they do not hear its answers.
     pub fn hold_answers(&self) {
         self.shared.change(|state| state.answers.is_held = true);

@@ -16,6 +16,7 @@ use crate::{old_names, openapi};
 use on_node::{Opens, on_node};
 use output::misused;
 
+mod accounts;
 mod audit;
 mod backup;
 mod demo;

@@ -134,7 +134,7 @@ async fn in_time(context: &RouteContext, mut parts: Parts, body: Body) -> Result
     let action = context.route.action;
     let body =
         if action.inputs().is_empty() { Ok(Bytes::new()) } else { request::receive(&parts, body).await };
-    let deadline = context.app.deadline;
+    let deadline = context.app.patience();
     let carried_out = async {
         let id = if action.takes_id() { id_in_path(&mut parts).await } else { None };
         let caller = context.let_in(&parts).await?;

@@ -50,6 +50,12 @@ pub trait Store: Sessions + Commits + Queries + Journal + Rings + Marks {
     /// A [`Fault`] that says what is wrong.
     async fn ready(&self) -> Result<(), Fault>;
 
+    /// How much longer a client's request takes because what is kept is kept far away, as last measured; whoever has a
+    /// deadline for it adds this. Zero where the way is short.
+    fn detour(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// The clock that everyone who works on the store goes by: one that all of them share, or verdicts would depend on
     /// whose clock is fast.
     fn clock(&self) -> Arc<dyn Clock>;

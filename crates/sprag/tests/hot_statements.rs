@@ -36,7 +36,6 @@ const COLD: &[&str] = &[
     // Looks at the server and its schema, at the start of a connection or of a node.
     "NOW",
     "INSPECT",
-    "SET",
     "ENGINE",
     "RISKY",
     "HAS_HISTORY",

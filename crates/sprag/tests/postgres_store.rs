@@ -267,6 +267,45 @@ async fn tls_is_what_its_mode_says() {
     is("verify-full", ca, Err("does not support TLS")).await;
 }
 
+/// As libpq has it, `prefer` means that encryption is not worth a refusal.
+#[tokio::test(flavor = "multi_thread")]
+async fn prefer_goes_on_without_tls_wherever_tls_does_not_come_about() {
+    let (server, files) = Postgres::with_tls();
+    let ca = Some(files.ca.as_path());
+    let rules = server.dir().join("data/pg_hba.conf");
+    let before = std::fs::read_to_string(&rules).expect("the rules can be read");
+    // A server that takes this user without TLS only.
+    let lines: String = ["127.0.0.1/32", "::1/128"]
+        .iter()
+        .flat_map(|from| {
+            [format!("hostnossl all all {from} trust\n"), format!("hostssl all all {from} reject\n")]
+        })
+        .collect();
+    std::fs::write(&rules, format!("local all all trust\n{lines}")).expect("the rules can be written");
+    server.set("log_connections", "on");
+    assert_eq!(encrypted(&server, "prefer", None).await, Ok(false));
+    for (mode, roots) in [("require", None), ("verify-ca", ca), ("verify-full", ca)] {
+        let told = encrypted(&server, mode, roots).await.expect_err(mode);
+        assert!(told.contains("28000"), "{mode}: {told}");
+    }
+    // One that takes it with TLS only.
+    let lines =
+        lines.replace("hostnossl", "host?").replace("hostssl", "hostnossl").replace("host?", "hostssl");
+    std::fs::write(&rules, format!("local all all trust\n{lines}")).expect("the rules can be written");
+    server.set("log_connections", "off");
+    let wanted = [("prefer", Ok(true)), ("allow", Ok(true)), ("require", Ok(true))];
+    for (mode, wanted) in wanted {
+        assert_eq!(encrypted(&server, mode, None).await, wanted, "{mode}");
+    }
+    assert!(encrypted(&server, "disable", None).await.is_err());
+    // One whose TLS is of another age.
+    std::fs::write(&rules, before).expect("the rules can be written");
+    server.set("ssl_min_protocol_version", "TLSv1");
+    server.set("ssl_max_protocol_version", "TLSv1.1");
+    assert_eq!(encrypted(&server, "prefer", None).await, Ok(false));
+    assert!(encrypted(&server, "require", None).await.is_err());
+}
+
 /// Whether a store's connections are encrypted, or why there are none.
 async fn encrypted(server: &Postgres, mode: &str, roots: Option<&Path>) -> Result<bool, String> {
     let roots = roots.map(|roots| format!("&sslrootcert={}", roots.display())).unwrap_or_default();
@@ -286,6 +325,27 @@ async fn encrypted(server: &Postgres, mode: &str, roots: Option<&Path>) -> Resul
     let (all, secret) = counts.split_once('|').expect("two counts");
     assert!(all != "0" && (secret == all || secret == "0"), "{counts}");
     Ok(secret == all)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_becomes_the_primary_is_found_while_another_is_silent() {
+    let database = migrated().await;
+    let to_be_read = |is_so: &str| {
+        let name = database.name();
+        Postgres::shared().psql(&format!("alter database {name} set default_transaction_read_only = {is_so}"))
+    };
+    let ((frozen, _), (standby, _)) = (way_to(&database), way_to(&database));
+    frozen.hang();
+    to_be_read("on");
+    let (hosts, name) = (format!("{},{}", frozen.addr(), standby.addr()), database.name());
+    // Nobody is given up before this test is.
+    let url = format!("postgres://postgres@{hosts}/{name}?connect_timeout=600");
+    let patient = Settings { start_patience: Duration::from_secs(600), ..settings(&url) };
+    let opening = tokio::spawn(PostgresStore::open(patient));
+    until("the standby is asked", async || standby.is_in_use()).await;
+    to_be_read("off");
+    let opened = tokio::time::timeout(PATIENCE, opening).await.expect("it is found");
+    opened.expect("no panic").expect("open").ready().await.expect("ready");
 }
 
 /// A proxy before the server, and the database's address by way of it.

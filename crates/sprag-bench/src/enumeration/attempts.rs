@@ -7,11 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use serde_json::json;
 use sprag::random::{self, Random};
 
-use super::expect_alike;
 use super::kinds::{Kind, Mix};
 use crate::load::wire::Client;
 
@@ -144,6 +143,27 @@ fn raw_answer(server: SocketAddr, attempt: &Attempt) -> std::io::Result<String> 
     stream.read_to_string(&mut answer)?;
     let kept = answer.lines().map(str::to_ascii_lowercase).filter(|line| !line.starts_with("date:"));
     Ok(kept.collect::<Vec<_>>().join("\n"))
+}
+
+/// The first of the answers that differs, for the message.
+fn differing<'a>(answers: &'a [(Kind, String)]) -> Option<(&'a Kind, &'a str, &'a str)> {
+    let (_, first) = answers.first()?;
+    answers
+        .iter()
+        .find(|(_, answer)| answer != first)
+        .map(|(kind, answer)| (kind, answer.as_str(), first.as_str()))
+}
+
+/// Fails where one kind is answered otherwise than another.
+fn expect_alike(answers: &[(Kind, String)]) -> anyhow::Result<()> {
+    let first = answers.first().context("nobody was asked for")?;
+    ensure!(first.1.starts_with("http/1.1 401 "), "a wrong password was answered with {}", first.1);
+    match differing(answers) {
+        Some((kind, answer, usual)) => {
+            bail!("{} is answered with {answer:?}, and nobody with {usual:?}", kind.name())
+        }
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -48,6 +48,15 @@ impl Postgres {
         (server.started(), files)
     }
 
+    /// A certificate that was made elsewhere, with those of its authorities below it if they are to be sent along, and its
+    /// key: as PEM.
+    pub fn identity(&self, name: &str, certificate: &str, key: &str) -> Identity {
+        Identity {
+            certificate: self.supervisor.write(&format!("{name}.crt"), certificate),
+            key: self.supervisor.write(&format!("{name}.key"), key),
+        }
+    }
+
     /// Shows another certificate to connections from now on.
     pub fn present(&self, identity: &Identity) {
         // Between the two settings certificate and key do not match; the server keeps the old pair until they do.

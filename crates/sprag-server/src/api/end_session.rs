@@ -15,7 +15,8 @@ pub(crate) const SPEC: Spec = Spec {
     rules: &[has_one_id],
     takes_id: true,
     answer: Answer::Shaped { anywhere: &[&[Fact::SessionId]], each: &[] },
-    unavailable: "the service cannot answer just now, and the session may have ended or not; try again in a second: if there is no such session then, it has ended",
+    unavailable: "the service cannot answer just now, and the session may have ended or not; try again in a \
+                  second: if there is no such session then, it has ended",
     refuses: &["session_unknown"],
     ..Spec::named("end_session", "End one session")
 };

@@ -12,7 +12,8 @@ use crate::profile::{Facts, Inputs, Needs, Spec};
 pub(crate) const SPEC: Spec = Spec {
     needs: Needs::AccessTokenOrCookie,
     reads_cookie: true,
-    unavailable: "the service cannot answer just now, and the sessions may have ended or not; log out again in a second: if yours has ended then, all have",
+    unavailable: "the service cannot answer just now, and the sessions may have ended or not; log out again \
+                  in a second; if yours has ended then, log in to see which are left",
     ..Spec::named("logout_all", "Log out everywhere: end every session of the account")
 };
 

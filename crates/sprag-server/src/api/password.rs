@@ -22,8 +22,9 @@ pub(crate) const SPEC: Spec = Spec {
         "A retry id of the client's choice: with it, and with the refresh token beside the access token, a change whose \
          answer was lost can be asked for again, and is answered with the new session inside the reuse interval.",
     ),
-    unavailable: "the service cannot answer just now, and the password may have been changed or not; send the same request again \
-                  in a second, with its Idempotency-Key if it has one, or log in with the new password",
+    unavailable: "the service cannot answer just now, and the password may have been changed or not; send the \
+                  same request again in a second, with its Idempotency-Key if it has one, or log in with \
+                  the new password",
     ..Spec::named("password", "Change the password; the other sessions end")
 };
 

@@ -30,7 +30,8 @@ pub(crate) const SPEC: Spec = Spec {
     rules: &[names_account, requires_password, asks_for_transport],
     reads_body: true,
     answer: Answer::Shaped { anywhere: &[Fact::PAIR, Fact::ACCOUNT], each: &[] },
-    unavailable: "the service cannot answer just now; try again in a second: if the name is taken then, the account has been made",
+    unavailable: "the service cannot answer just now, and the account may have been made; try again in a \
+                  second, and if the name is taken then, try to log in",
     refuses: &["name_invalid", "name_taken", "password_rejected"],
     ..Spec::named("register", "Make an account")
 };

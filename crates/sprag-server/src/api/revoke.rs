@@ -14,7 +14,8 @@ pub(crate) const SPEC: Spec = Spec {
     takes: &[Input::RefreshToken],
     rules: &[leaves_token_to_cookie],
     reads_body: true,
-    unavailable: "the service cannot answer just now, and the session may have ended or not; revoke it again in a second, with the same token",
+    unavailable: "the service cannot answer just now, and the session may have ended or not; revoke it again \
+                  in a second, with the same token",
     refuses: &["token_missing"],
     ..Spec::named("revoke", "Revoke: end the session of this refresh token")
 };

@@ -24,8 +24,9 @@ mod report;
 /// How many records are under way at a time. SQLite commits together what waits together.
 const AT_ONCE_SQLITE: usize = 256;
 
-/// How many rows are under way for each connection to PostgreSQL: while one waits for its commit, the next ones queue.
-const AT_ONCE_FOR_EACH_CONNECTION: usize = 4;
+/// How many rows are under way for each connection to PostgreSQL: while one waits for its commit, the next one queues. Were
+/// it more, the last would give up waiting where the database is far away.
+const AT_ONCE_FOR_EACH_CONNECTION: usize = 2;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -58,9 +58,14 @@ pub(super) fn run(args: &Args, mut config: Config, profiles: Vec<Profile>) -> an
                  accepted without a question"
             );
         }
-        let node = Node::make(config, profiles).await?;
+        let mut signals = Box::pin(stop_signals().context("could not listen for signals")?);
+        let node = tokio::select! {
+            node = Node::make(config, profiles) => node?,
+            // Nothing has begun that would have to end in order.
+            _ = &mut signals => return Ok(ExitCode::SUCCESS),
+        };
         warn_of_what_is_allowed(&node);
-        serve_node(&node, listener).await
+        serve_node(&node, listener, signals).await
     })
 }
 
@@ -84,6 +89,15 @@ fn warn_of_what_is_allowed(node: &Node) {
     }
     if let Some(told) = open_files::too_few_for(node.config.listen.max_connections.get()) {
         tracing::warn!("{told}");
+    }
+    if let Database::Postgres(server) = &node.config.store.database
+        && let Some(mode) = server.may_talk_in_clear()
+    {
+        tracing::warn!(
+            "sslmode={mode} goes on without TLS where the database's server has none, or somebody in between says so: \
+             password hashes and the database's password may cross the network in clear; write \
+             sslmode=verify-full&sslrootcert=FILE in the database's URL, or sslmode=disable where nobody can listen"
+        );
     }
     if let Some(told) = node.config.left_out() {
         tracing::warn!("{told}");
@@ -132,7 +146,11 @@ fn warn_of_open_doors(profiles: &[Profile]) {
     }
 }
 
-async fn serve_node(node: &Node, listener: TcpListener) -> anyhow::Result<ExitCode> {
+async fn serve_node(
+    node: &Node,
+    listener: TcpListener,
+    signals: impl Future<Output = bool> + Send + 'static,
+) -> anyhow::Result<ExitCode> {
     let app = node.app();
     let router = node.router(&app);
     let jobs = jobs::start(node);
@@ -141,7 +159,6 @@ async fn serve_node(node: &Node, listener: TcpListener) -> anyhow::Result<ExitCo
     let notice = NOTICE.min(grace / 2);
     let bounds = Bounds { grace: grace - notice, ..node.bounds() };
     let (stop, stopped) = oneshot::channel();
-    let signals = stop_signals().context("could not listen for signals")?;
     // Nobody may be reading; that is no reason not to serve.
     let _ = std::io::stdout().write_all(welcome(node, node.config.listen.address).as_bytes());
     tokio::spawn(async move {

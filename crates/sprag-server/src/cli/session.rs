@@ -12,10 +12,10 @@ use sprag::clock::Timestamp;
 use sprag::session::{AccountId, EndCause, ProfileId, Session, SessionDetail, SessionId};
 use sprag::store::Slice;
 
+use super::accounts::{self, called, find};
 use super::import;
 use super::on_node::{Opens, on_node, plainly, requester};
 use super::output::{Column, List, minute, moment, rfc3339, say};
-use super::user::{self, called};
 use crate::config::Sources;
 use crate::profile::ImportKind;
 use crate::run::node::Node;
@@ -119,16 +119,16 @@ async fn list(node: &Node, args: &Filter) -> anyhow::Result<ExitCode> {
         now: engine.now(),
     };
     if let Some(who) = &args.user {
-        listing.add_all_of(engine, &user::find(engine, who).await?).await?;
+        listing.add_all_of(engine, &find(engine, who).await?).await?;
     } else {
         let mut after = None;
         loop {
-            let slice = engine.store().accounts(Slice::after(after, user::SLICE)).await?;
+            let slice = engine.store().accounts(Slice::after(after, accounts::SLICE)).await?;
             after = slice.last().map(|account| account.id);
             for account in &slice {
                 listing.add_all_of(engine, account).await?;
             }
-            if slice.len() < user::SLICE as usize {
+            if slice.len() < accounts::SLICE as usize {
                 break;
             }
         }
@@ -219,7 +219,7 @@ async fn revoke(engine: &Engine, id: SessionId) -> anyhow::Result<ExitCode> {
 }
 
 async fn revoke_all(engine: &Engine, who: &str) -> anyhow::Result<ExitCode> {
-    let account = user::find(engine, who).await?;
+    let account = find(engine, who).await?;
     let (name, ended) = (called(&account), engine.sessions().end_all_of(account.id, &requester()).await?);
     match ended {
         0 => say(format_args!("{name} has no live session; nothing was changed"))?,

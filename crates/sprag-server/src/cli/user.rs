@@ -12,10 +12,10 @@ use sprag::files::FileFault;
 use sprag::policy::MAX_PASSWORD_BYTES;
 use sprag::session::AccountId;
 use sprag::store::Slice;
-use sprag::text::shown;
-use sprag::{Engine, Error, Refusal};
+use sprag::{Engine, Refusal};
 use zeroize::Zeroizing;
 
+use super::accounts::{SLICE, called, find};
 use super::import;
 use super::on_node::{Opens, on_node, plainly, requester};
 use super::output::{Column, List, minute, misused, moment, rfc3339, say};
@@ -23,9 +23,6 @@ use crate::config::Sources;
 use crate::profile::ImportKind;
 
 mod names;
-
-/// How many accounts are read at a time.
-pub(super) const SLICE: u32 = 200;
 
 const COLUMNS: [Column; 5] = [
     Column::whole("ACCOUNT"),
@@ -113,22 +110,6 @@ pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCod
             on_node(sources, Opens::Existing, async |node| enable(&node.engine, &who).await)
         }
     }
-}
-
-/// The account that somebody means.
-pub(super) async fn find(engine: &Engine, who: &str) -> anyhow::Result<Account> {
-    match engine.accounts().find(who).await {
-        Err(Error::Refused(Refusal::AccountUnknown)) => {
-            bail!("there is no account {:?}; `sprag user list` shows all there are", shown(who))
-        }
-        found => found.map_err(plainly),
-    }
-}
-
-/// What people call an account.
-pub(super) fn called(account: &Account) -> String {
-    let name = account.username.as_ref().or(account.email.as_ref());
-    name.map_or_else(|| account.id.to_string(), |name| shown(name))
 }
 
 /// Why a password is not read from where it would have to be, if it is not.

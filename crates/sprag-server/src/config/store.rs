@@ -3,6 +3,7 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use sprag::store::postgres::{Batching, Server, has_password};
 
@@ -34,6 +35,17 @@ pub(super) const SETTINGS: &[Setting] = &[
         is_secret: false,
         right: "sqlite:/var/lib/sprag/other.db",
         wrong: "mysql://localhost/sprag",
+    },
+    Setting {
+        name: "database-start-timeout",
+        env: "SPRAG_DATABASE_START_TIMEOUT",
+        placeholder: "TIME",
+        help: "On PostgreSQL, how long a start or a command goes on trying to reach a database that is not ready (0s to 1h); a \
+               wrong password, name or certificate is told at once.",
+        default: Fallback::Value("60s"),
+        is_secret: false,
+        right: "5m",
+        wrong: "2h",
     },
     Setting {
         name: "database-connections",
@@ -75,6 +87,8 @@ pub struct Store {
     pub data_dir: PathBuf,
     /// The database.
     pub database: Database,
+    /// How long a start or a command waits for a PostgreSQL database that is not ready.
+    pub start_timeout: Duration,
     /// How many connections to PostgreSQL are opened at most, besides the batchers.
     pub connections: NonZeroUsize,
     /// On how many connections to PostgreSQL waiting refreshes leave.
@@ -91,6 +105,7 @@ impl Store {
         Ok(Self {
             database: database.unwrap_or_else(|| Database::Sqlite(data_dir.join("sprag.db"))),
             data_dir,
+            start_timeout: chosen.span("database-start-timeout", "0s", "1h")?,
             connections: chosen.count("database-connections", 1000)?,
             batchers: chosen.count("database-batchers", 4)?,
             batch: chosen.typed("database-batch", batching)?,

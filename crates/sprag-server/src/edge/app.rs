@@ -11,7 +11,7 @@ use super::proxies::Proxies;
 use crate::metrics::Metrics;
 
 /// How long a request may take once its body is there: whatever hangs behind the engine, the store or the queue of
-/// the hashing threads, it is answered 503 then, within three seconds in all.
+/// the hashing threads, it is answered 503 then, within three seconds in all where the store is near.
 const DEADLINE: Duration = Duration::from_millis(2900);
 
 /// What every request shares.
@@ -26,7 +26,7 @@ pub struct App {
     pub other_origins: Vec<String>,
     /// Who is believed about where a request comes from.
     pub proxies: Proxies,
-    /// How long a request may take once its body is there.
+    /// How long a request may take once its body is there, where the store is near; see [`App::patience`].
     pub deadline: Duration,
     /// Off while the server shuts down, so that a load balancer sends no more requests.
     pub is_ready: AtomicBool,
@@ -50,6 +50,11 @@ impl App {
     #[must_use]
     pub fn behind(self, proxies: Proxies) -> Self {
         Self { proxies, ..self }
+    }
+
+    /// How long a request may take once its body is there: longer where the store is far away.
+    pub fn patience(&self) -> Duration {
+        self.deadline + self.engine.store().detour()
     }
 
     /// Makes `/readyz` say "not ready" from now on.

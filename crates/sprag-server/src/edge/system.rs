@@ -76,7 +76,7 @@ async fn readiness(app: Arc<App>) -> Response {
     if app.engine.now().0 < SANE_SINCE_MILLIS {
         return not_ready("clock", "the clock is wrong; set the time of this machine");
     }
-    let looked = timeout(app.deadline, app.engine.store().ready()).await;
+    let looked = timeout(app.patience(), app.engine.store().ready()).await;
     if let Err(fault) = looked.unwrap_or_else(|late| Err(Fault::unavailable("hear from the store", late))) {
         let source = fault.source().map(ToString::to_string);
         if let Some(left_out) = seldom::left_out("say whether the store is ready") {

@@ -16,11 +16,11 @@ pub fn refusals_reference(actions: &[Action]) -> String {
     for row in rows {
         let _ = writeln!(reference, "| `{}` | {} | {} | {} |", row.name, row.status, row.when, row.event);
     }
-    reference += UNANSWERED;
+    reference += TAIL;
     for action in actions {
         let _ = writeln!(reference, "| `{}` | {} |", action.name(), action.unavailable());
     }
-    reference + TAIL
+    reference
 }
 
 const HEAD: &str = "\
@@ -62,17 +62,6 @@ token of a session that has ended, so it tells a stranger nothing.
 | --- | --- | --- | --- |
 ";
 
-const UNANSWERED: &str = "
-## Unavailable
-
-`unavailable` means that the store failed, and whoever hears it cannot know when: before anything was written, or after it was
-committed, when only the answer was lost. `busy` means that nothing was done. Nothing is acknowledged by either. Each call says
-what that leaves, in the sentence of its answer; a profile that words `unavailable` itself says its own instead.
-
-| call | what it says |
-| --- | --- |
-";
-
 const TAIL: &str = "
 What is refused with `request_ambiguous` is [listed on its own](framing.md).
 
@@ -100,4 +89,13 @@ HTTP; they have no body.
 | `ahead` | its token was too far ahead of the database, or the profile refuses such tokens |
 
 `sprag why <session>` tells the whole story of one session.
+
+## Unavailable
+
+`unavailable` means that the store failed, and whoever hears it cannot know when: before anything was written, or after it was
+committed, when only the answer was lost. `busy` means that nothing was done. Nothing is acknowledged by either. Each call says
+what that leaves, in the sentence of its answer; a profile that words `unavailable` itself says its own instead.
+
+| call | what it says |
+| --- | --- |
 ";

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use sprag::clock::{Clock, SystemClock};
@@ -93,7 +94,10 @@ pub async fn clock(config: &Config) -> Arc<dyn Clock> {
     {
         return Arc::new(SystemClock);
     }
-    match open(config).await {
+    // Nor is it waited for.
+    let mut at_once = config.clone();
+    at_once.store.start_timeout = Duration::ZERO;
+    match open(&at_once).await {
         Ok(store) => store.clock(),
         Err(error) => {
             let error = format!("{error:#}");
@@ -134,6 +138,7 @@ pub fn shown(config: &Config) -> String {
 #[must_use]
 pub fn settings(config: &Config, server: &Server) -> postgres::Settings {
     postgres::Settings {
+        start_patience: config.store.start_timeout,
         batching: config.store.batch,
         batchers: config.store.batchers.get(),
         pool: config.store.connections.get(),

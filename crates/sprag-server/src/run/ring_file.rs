@@ -60,7 +60,7 @@ impl RingSource {
     #[must_use]
     pub fn is_missing(&self) -> bool {
         // A link to nothing is no sign that there never was one.
-        matches!(self, Self::File(path) if fs::symlink_metadata(path).is_err())
+        matches!(self, Self::File(path) if is_nothing(path))
     }
 
     /// Reads the ring for a server, or makes one where there is none. Where another algorithm is asked for than the
@@ -137,7 +137,7 @@ pub fn make_dir(dir: &Path) -> anyhow::Result<()> {
 /// It is not there or cannot be read, others may read it too, or it is no ring.
 pub fn read(path: &Path) -> anyhow::Result<KeyRing> {
     let shown = path.display();
-    if fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+    if is_nothing(path) {
         bail!(
             "there is no key ring at {shown}; name its folder with --data-dir; the first `sprag serve` makes one"
         );
@@ -155,6 +155,11 @@ pub fn read(path: &Path) -> anyhow::Result<KeyRing> {
     KeyRing::from_json(&text).with_context(|| {
         format!("could not read the key ring in {shown}; if it is cut short or changed, restore it from its backup")
     })
+}
+
+/// Whether nothing has that name, not even a link to nothing.
+fn is_nothing(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
 /// What tells whether the file has changed; `None` where it cannot be looked at.

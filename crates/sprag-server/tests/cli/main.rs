@@ -8,6 +8,7 @@ mod keys;
 mod manners;
 mod moving;
 mod postgres;
+mod roles;
 mod sessions;
 mod settings;
 mod upkeep;

@@ -120,7 +120,9 @@ fn a_second_node_needs_the_keys_of_the_first() {
 
 #[test]
 fn a_database_that_cannot_be_reached_is_named_without_its_password() {
-    let node = an_empty_folder().set("SPRAG_DATABASE_URL", "postgres://me:hunter2@127.0.0.1:1/sprag");
+    let node = an_empty_folder()
+        .set("SPRAG_DATABASE_URL", "postgres://me:hunter2@127.0.0.1:1/sprag")
+        .set("SPRAG_DATABASE_START_TIMEOUT", "0s");
     for command in [&["migrate"][..], &["migrate", "--check"], &["serve", "--listen", "127.0.0.1:0"]] {
         let told = node.run(command);
         assert_eq!(told.code, 1);

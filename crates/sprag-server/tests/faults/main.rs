@@ -10,6 +10,7 @@ mod clocks;
 mod crash;
 mod crowd;
 mod failover;
+mod far;
 mod frozen;
 mod held;
 mod pooler;
@@ -59,6 +60,13 @@ fn main() -> ExitCode {
         clocks::a_clock_of_the_database_that_jumps_ends_nobody_and_is_noticed,
         clocks::t14_f12_nodes_with_wrong_clocks_agree_with_the_database,
         pooler::everything_works_behind_a_pooler,
+        far::everything_works_on_a_database_two_tenths_of_a_second_away,
+        far::a_store_moves_to_a_database_that_is_far_away,
+        start::a_database_that_comes_up_later_is_waited_for,
+        start::a_database_that_never_comes_is_given_up_after_the_time_that_is_set,
+        start::a_wait_for_the_database_ends_at_once_when_told_to,
+        start::the_time_for_connecting_is_the_urls,
+        start::a_start_that_may_talk_to_another_machine_in_clear_warns_of_it,
         start::a_database_that_forgets_what_it_commits_is_refused,
         start::a_server_that_forgets_and_its_standby_are_refused,
         start::a_database_that_is_read_only_is_refused,

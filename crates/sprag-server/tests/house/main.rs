@@ -6,6 +6,7 @@ mod circles;
 mod documents;
 mod graph;
 mod refusals;
+mod units;
 mod way;
 mod words;
 

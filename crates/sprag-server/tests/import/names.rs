@@ -18,8 +18,8 @@ fn a_user_name_took_somebody_elses_address_because_it_came_first() {
     ];
     let shop = a_shop();
     shop.write("users.jsonl", lines(&users));
-    for arguments in [&[&import[..], &["--dry-run"]].concat(), &import[..]] {
-        let (summary, outcome) = shop.import(arguments);
+    for arguments in [[&import[..], &["--dry-run"]].concat(), import.to_vec()] {
+        let (summary, outcome) = shop.import(&arguments);
         assert_eq!(
             (&summary["new"], &summary["refused"]),
             (&json!(5), &json!(1)),

@@ -305,9 +305,13 @@ async fn a_503_says_of_each_call_that_it_may_have_happened_and_what_to_do_then()
         ("open", "if a session was opened, nobody has its tokens", &["200"]),
         ("rotate", "with the same token", &["200"]),
         ("end", "the session may have ended or not", &["204"]),
-        ("end_all", "if yours has ended then, all have", &["401 session_ended logout_all"]),
+        (
+            "end_all",
+            "if yours has ended then, log in to see which are left",
+            &["401 session_ended logout_all"],
+        ),
         ("end another", "if there is no such session then, it has ended", &["404 session_unknown"]),
-        ("create", "if the name is taken then, the account has been made", &["409 name_taken"]),
+        ("create", "the account may have been made", &["409 name_taken"]),
         ("change_password", "send the same request again", &["200"]),
     ];
     for (commit, said, then) in TOLD {

@@ -112,6 +112,11 @@ impl Home {
         self.spawn(command, Stdio::null())
     }
 
+    /// Starts a command and does not wait for its end.
+    pub fn begin_command(&self, args: &[&str]) -> Server {
+        self.spawn(self.command(args), Stdio::null())
+    }
+
     fn spawn(&self, mut command: Command, stdin: Stdio) -> Server {
         let number = self.starts.fetch_add(1, Ordering::Relaxed);
         let [stdout, stderr] = ["out", "log"].map(|what| self.path().join(format!("{what}-{number}")));

@@ -102,7 +102,9 @@ impl Commits for MemoryStore {
             Err(committed) => return Ok(committed),
         };
         let ended = events.len() - commit.events.len();
-        given_up.iter().for_each(|name| drop(tables.names.remove(name)));
+        for name in &given_up {
+            tables.names.remove(name);
+        }
         tables.names.extend(rows.names.iter().map(|name| (name.clone(), commit.account)));
         if rows.account.is_some() {
             tables.rows.insert(commit.account, rows);

@@ -16,6 +16,7 @@
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -37,10 +38,12 @@ use connection::{Connection, Connector, Sql};
 use error::QueryError;
 use find::FindOrder;
 use health::Health;
+use patience::patiently;
 use pool::Pool;
 use rotate::{RotateOrder, redate_watched};
 
 mod batcher;
+mod certificates;
 mod clock;
 mod commit;
 mod connection;
@@ -54,6 +57,7 @@ mod journal;
 mod marks;
 mod migration;
 mod name_forms;
+mod patience;
 mod pool;
 mod position;
 mod queries;
@@ -84,12 +88,15 @@ pub struct Settings {
     pub queue: usize,
     /// How many connections everything else shares.
     pub pool: usize,
-    /// How long a request waits for one of them.
+    /// How long a request waits for one of them; longer where the server is far away.
     pub pool_wait: Duration,
-    /// How long connecting to one host may take.
+    /// How long connecting to one host may take, unless the server's URL says so (`connect_timeout`). Seven round trips and
+    /// what the server itself needs must fit, with TLS and a password.
     pub connect_timeout: Duration,
-    /// How long a request waits for its answer, queueing included. What is late may still happen, as with a lost
-    /// answer.
+    /// How long [`PostgresStore::migrate`] and [`PostgresStore::open`] go on trying to reach a database that is not ready.
+    pub start_patience: Duration,
+    /// How long a request waits for its answer, queueing included; longer where the server is more than a tenth of a second
+    /// away. What is late may still happen, as with a lost answer.
     pub deadline: Duration,
     /// From what delay of its answer on a rotation counts from then, and not from its arrival; see
     /// [`sqlite::Settings::restamp_after`](super::sqlite::Settings::restamp_after).
@@ -122,7 +129,8 @@ impl Settings {
             queue: 1024,
             pool: 8,
             pool_wait: Duration::from_secs(1),
-            connect_timeout: Duration::from_secs(1),
+            connect_timeout: Duration::from_secs(5),
+            start_patience: Duration::ZERO,
             deadline: Duration::from_millis(2500),
             restamp_after: Duration::from_secs(1),
         }
@@ -134,6 +142,10 @@ const HEARTBEAT: Duration = Duration::from_millis(500);
 
 /// A heartbeat that takes longer is missed.
 const MISSED_BEAT: Duration = Duration::from_secs(2);
+
+/// How many round trips a client's request takes at most: a change of password looks at the session, finds the hash, and
+/// writes.
+const REQUEST_ROUND_TRIPS: u32 = 16;
 
 /// A node whose last look at the database's clock is older takes no requests.
 const CLOCK_UNKNOWN: Duration = Duration::from_secs(30);
@@ -164,7 +176,7 @@ impl PostgresStore {
     /// may not run beside, or has been tampered with.
     pub async fn migrate(settings: &Settings) -> Result<Vec<Migrated>, Fault> {
         let connector = Connector::new(&settings.server, settings.connect_timeout)?;
-        migration::migrate(&connector).await
+        patiently(settings, || migration::migrate(&connector)).await
     }
 
     /// Opens a database that has been migrated.
@@ -173,20 +185,32 @@ impl PostgresStore {
     /// A [`Fault`] if the database cannot be reached, is a standby, forgets what it commits
     /// (`synchronous_commit = off`), or its schema is not one this build can use.
     pub async fn open(settings: Settings) -> Result<Self, Fault> {
+        patiently(&settings, || Self::open_once(settings.clone())).await
+    }
+
+    async fn open_once(settings: Settings) -> Result<Self, Fault> {
         const DOING: &str = "open the database";
         let connector = Connector::new(&settings.server, settings.connect_timeout)?;
         // In a batcher nobody waits long for a row that somebody holds, for all others in the batch wait too.
         let bounded = connector.bounded(settings.deadline, settings.deadline / 5);
         let connector = connector.bounded(settings.deadline, settings.deadline);
         let connection = connector.connect_to_primary().await.map_err(|error| error.fault(DOING))?;
+        let clock = DatabaseClock::set_by(&connection).await.map_err(|error| error.fault(DOING))?;
+        let (database_clock, health) = (Arc::new(clock), Arc::new(Health::default()));
+        health.measured(database_clock.round_trip());
+        let pool = Pool::new(&connector, &settings, &health, true)?;
+        let alone = Settings { pool: 1, ..settings.clone() };
+        let marks = Pool::new(&connector, &alone, &health, false)?;
+        if !health.detour(1).is_zero() {
+            // A node whose first mark of life waits for a connection from far away would seem to have been away itself.
+            marks.keep_warm();
+        }
         migration::check(&connection).await?;
         warn_of_what_is_risky(&connection).await.map_err(|error| error.fault(DOING))?;
         let batching = match settings.batching {
             Batching::Auto => suited(&connection).await.map_err(|error| error.fault(DOING))?,
             chosen => chosen,
         };
-        let clock = DatabaseClock::set_by(&connection).await.map_err(|error| error.fault(DOING))?;
-        let (database_clock, health) = (Arc::new(clock), Arc::new(Health::default()));
         let clock = SteadyClock::over(Arc::clone(&database_clock) as Arc<dyn Clock>);
         let marked = marks::read(&connection).await.map_err(|error| error.fault(DOING))?;
         if let Some((last, off_by)) = marked.last_known() {
@@ -197,14 +221,18 @@ impl PostgresStore {
         }
         let progress = position::read(&connection).await.map_err(|error| error.fault(DOING))?;
         let mut heart = JoinSet::new();
-        let (heard, known) = (Arc::clone(&database_clock), Arc::clone(&health));
-        heart.spawn(keep_beating(connection, connector.clone(), heard, known));
-        let alone = Settings { pool: 1, ..settings.clone() };
+        heart.spawn(keep_beating(
+            connection,
+            connector,
+            Arc::clone(&database_clock),
+            pool.clone(),
+            Arc::clone(&health),
+        ));
         Ok(Self {
             rotations: Batchers::start(settings.batchers, &bounded, &settings, batching, &health),
             finds: Batchers::start(1, &bounded, &settings, batching, &health),
-            pool: Pool::new(&connector, &settings, &health, true)?,
-            marks: Pool::new(&connector, &alone, &health, false)?,
+            pool,
+            marks,
             database_clock,
             clock: Arc::new(clock),
             health,
@@ -298,6 +326,10 @@ impl Store for PostgresStore {
         Ok(())
     }
 
+    fn detour(&self) -> Duration {
+        self.health.detour(REQUEST_ROUND_TRIPS)
+    }
+
     /// The database's, which every node on it must follow, as far as it is to be believed.
     fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.clock) as Arc<dyn Clock>
@@ -358,15 +390,31 @@ async fn keep_beating(
     connection: Connection,
     connector: Connector,
     clock: Arc<DatabaseClock>,
+    pool: Pool,
     health: Arc<Health>,
 ) {
     let mut connection = Some(connection);
     loop {
-        let beating = beat(connection.take(), &connector, &clock, &health);
+        let beating = beat(connection.take(), &connector, &clock, &pool, &health);
         if AssertUnwindSafe(beating).catch_unwind().await.is_err() {
             tracing::error!("the heartbeat panicked, as told above; going on with a new connection");
         }
     }
+}
+
+/// Connects anew. A server that is far away takes longer than a beat may, and is given the time to connect; requests are
+/// told meanwhile that it does not answer.
+async fn reconnect(
+    connector: &Connector,
+    health: &Health,
+    asked_at: Instant,
+) -> Result<Connection, QueryError> {
+    let mut connecting = pin!(connector.connect_to_primary());
+    if let Ok(connected) = timeout(MISSED_BEAT, &mut connecting).await {
+        return connected;
+    }
+    health.fails(asked_at, &QueryError::Silent(MISSED_BEAT));
+    connecting.await
 }
 
 /// Looks at the clock, and for what was left unsure, on a connection of its own.
@@ -374,6 +422,7 @@ async fn beat(
     mut connection: Option<Connection>,
     connector: &Connector,
     clock: &DatabaseClock,
+    pool: &Pool,
     health: &Health,
 ) {
     let mut ticks = interval(HEARTBEAT);
@@ -381,17 +430,26 @@ async fn beat(
     loop {
         ticks.tick().await;
         let asked_at = Instant::now();
+        let kept = connection.take().filter(|connection| !connection.is_closed());
+        let is_kept = kept.is_some();
         let beats = async {
-            let at = match connection.take().filter(|connection| !connection.is_closed()) {
+            let at = match kept {
                 Some(connection) => connection,
-                None => connector.connect_to_primary().await?,
+                None => reconnect(connector, health, asked_at).await?,
             };
-            clock.adjust(&at).await?;
-            Ok(at)
+            match timeout(MISSED_BEAT, clock.adjust(&at)).await {
+                Ok(adjusted) => adjusted.map(|round_trip| (at, round_trip)),
+                Err(_) => Err(QueryError::Silent(MISSED_BEAT)),
+            }
         };
-        match timeout(MISSED_BEAT, beats).await.unwrap_or(Err(QueryError::Silent(MISSED_BEAT))) {
-            Ok(at) => {
+        match beats.await {
+            Ok((at, round_trip)) => {
                 health.works(asked_at);
+                health.measured(round_trip);
+                if !is_kept {
+                    health.is_reconnected();
+                }
+                pool.keep_warm();
                 let looked = timeout(MISSED_BEAT, redate_watched(&at, health)).await;
                 if let Ok(Err(error)) = &looked {
                     tracing::debug!(%error, "looking for rotations of unknown outcome is put off");

@@ -10,9 +10,9 @@ use sprag::session::AccountId;
 use sprag::store::Slice;
 use sprag::{Engine, Error, Refusal};
 
+use super::super::accounts::{SLICE, called, find};
 use super::super::on_node::{plainly, requester};
 use super::super::output::{Column, List, say};
-use super::{SLICE, called, find};
 
 const COLUMNS: [Column; 4] =
     [Column::cut("NAME"), Column::cut("FORM TODAY"), Column::whole("ACCOUNT"), Column::cut("ALSO OF")];

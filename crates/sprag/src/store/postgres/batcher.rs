@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
-use tokio::sync::{Mutex, Notify, mpsc, oneshot};
+use futures_util::future::join;
+use tokio::sync::{Mutex, MutexGuard, Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::connection::{Connection, Connector};
@@ -140,10 +141,11 @@ impl<O: Order> Batchers<O> {
         if self.queue.try_send(waiting).is_err() {
             return Err(Fault::unavailable(O::DOING, "the store's queue is full; try again in a moment"));
         }
-        match tokio::time::timeout(self.deadline, answer).await {
+        let deadline = self.health.patience(self.deadline);
+        match tokio::time::timeout(deadline, answer).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(Fault::unavailable(O::DOING, "the store is shutting down")),
-            Err(_) => Err(Fault::unavailable(O::DOING, QueryError::Silent(self.deadline))),
+            Err(_) => Err(Fault::unavailable(O::DOING, QueryError::Silent(deadline))),
         }
     }
 }
@@ -195,19 +197,40 @@ impl<O: Order> Batcher<O> {
     async fn run(&mut self) {
         let mut connection = self.connect().await;
         let (mut planned_at, mut used_at) = (Instant::now(), Instant::now());
-        while let Some(batch) = self.take().await {
+        loop {
+            let waiting = Arc::clone(&self.waiting);
+            let first = tokio::select! {
+                biased;
+                first = first(&waiting), if self.held.is_empty() => match first {
+                    Some(first) => Some(first),
+                    None => return,
+                },
+                // Connects before anybody waits for it: where the server is far away, that takes long.
+                () = self.health.reconnected(), if self.held.is_empty() => {
+                    if connection.is_closed() || self.health.was_away_within(used_at.elapsed()) {
+                        connection = self.connect().await;
+                        used_at = Instant::now();
+                    }
+                    continue;
+                }
+                else => None,
+            };
+            let batch = self.take(first).await;
             // A server that was restarted or replaced while nobody asked; nothing has been sent to it.
             if connection.is_closed() || self.health.was_away_within(used_at.elapsed()) {
                 connection = self.connect().await;
             }
-            let is_replanned = planned_at.elapsed() >= PLAN_AGE && connection.forget_plans().await.is_ok();
-            if is_replanned {
-                planned_at = Instant::now();
-            }
             used_at = Instant::now();
             let traffic = Arc::clone(&self.traffic);
             let under_way = traffic.leave();
-            let is_sound = self.carry(&connection, batch).await;
+            let is_sound = if planned_at.elapsed() >= PLAN_AGE {
+                planned_at = Instant::now();
+                // Leaves just before the batch, and nobody waits for it. Where it fails, so does what follows.
+                let (_, is_sound) = join(connection.forget_plans(), self.carry(&connection, batch)).await;
+                is_sound
+            } else {
+                self.carry(&connection, batch).await
+            };
             drop(under_way);
             if !is_sound {
                 std::mem::replace(&mut connection, self.connect().await).abandon();
@@ -236,14 +259,13 @@ impl<O: Order> Batcher<O> {
         }
     }
 
-    /// The next batch: sorted by key, so that two batchers never wait for each other's rows; no key twice, for one
-    /// statement changes a row once. `None` once nobody can order any more.
-    async fn take(&mut self) -> Option<Vec<Waiting<O>>> {
+    /// The next batch, with the `first` of it where none is held: sorted by key, so that two batchers never wait for each
+    /// other's rows; no key twice, for one statement changes a row once.
+    async fn take(&mut self, first: Option<First<'_, O>>) -> Vec<Waiting<O>> {
         let mut taken = std::mem::take(&mut self.held);
         let most = taken.len() + self.batch;
-        if taken.is_empty() {
-            let mut waiting = self.waiting.lock().await;
-            taken.push(waiting.recv().await?);
+        if let Some((first, mut waiting)) = first {
+            taken.push(first);
             take_queued(&mut taken, &mut waiting, most);
             self.gather(&mut taken, &mut waiting).await;
         } else if let Ok(mut waiting) = self.waiting.try_lock() {
@@ -255,7 +277,7 @@ impl<O: Order> Batcher<O> {
             taken.into_iter().partition(|waiting| keys.insert(waiting.order.key()));
         self.held = held;
         batch.sort_unstable_by_key(|waiting| waiting.order.key());
-        Some(batch)
+        batch
     }
 
     /// While another batcher is under way, waits for a batch that is worth a round trip of its own: two small ones cost the
@@ -335,6 +357,16 @@ impl<O: Order> Batcher<O> {
             O::lose(&self.health, &done);
         }
     }
+}
+
+/// An order that came first, and the queue in which others may be.
+type First<'q, O> = (Waiting<O>, MutexGuard<'q, mpsc::Receiver<Waiting<O>>>);
+
+/// Waits at the queue for the first order. Given up in between, it takes none. `None` once nobody can order any more.
+async fn first<O: Order>(queue: &Mutex<mpsc::Receiver<Waiting<O>>>) -> Option<First<'_, O>> {
+    let mut queue = queue.lock().await;
+    let first = queue.recv().await?;
+    Some((first, queue))
 }
 
 /// Takes what has queued, up to `most` in all.

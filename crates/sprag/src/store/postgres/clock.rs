@@ -36,8 +36,14 @@ impl DatabaseClock {
         Ok(clock)
     }
 
-    /// Asks the database again.
-    pub(super) async fn adjust(&self, connection: &Connection) -> Result<(), QueryError> {
+    /// How long the answer took by which it was last set.
+    pub(super) fn round_trip(&self) -> Duration {
+        let micros = u64::try_from(self.round_trip.load(Ordering::Relaxed)).unwrap_or(0);
+        Duration::from_micros(micros)
+    }
+
+    /// Asks the database again, and says how long its answer took.
+    pub(super) async fn adjust(&self, connection: &Connection) -> Result<Duration, QueryError> {
         let (offset, round_trip) = self.measure(connection).await?;
         let known_to_within = self.round_trip.load(Ordering::Relaxed);
         let is_better = micros(round_trip) <= known_to_within;
@@ -47,7 +53,7 @@ impl DatabaseClock {
         if is_better || has_moved || self.age() >= STALE {
             self.set(offset, round_trip);
         }
-        Ok(())
+        Ok(round_trip)
     }
 
     /// How long ago it was last measured.

@@ -1,7 +1,8 @@
 //! A commit: the account's lock, the account as it is expected, step by step, and then the journal, in one transaction.
 
 use async_trait::async_trait;
-use futures_util::FutureExt as _;
+use futures_util::future::join_all;
+use futures_util::{FutureExt as _, join};
 
 use super::PostgresStore;
 use super::connection::Connection;
@@ -46,18 +47,63 @@ async fn run(connection: &Connection, commit: &Commit) -> Result<Outcome<Committ
     if !commit.expect.holds(state) {
         return Ok(Outcome::Undo(Committed::AccountMoved));
     }
-    let mut ends = Vec::new();
-    for (place, step) in commit.steps.iter().enumerate() {
-        let Some(ended) = take(connection, account, state, step).await? else {
-            return Ok(Outcome::Undo(Committed::Missed { step: place }));
-        };
-        state = AccountState::after(state, step);
-        ends.extend(ended);
+    let (mut ends, mut place) = (Vec::new(), 0);
+    let (steps, forgets_last) = match commit.steps.split_last() {
+        Some((Step::ForgetEnded, before)) => (before, true),
+        _ => (commit.steps.as_slice(), false),
+    };
+    for flight in flights(steps) {
+        let taken = join_all(flight.iter().map(|step| {
+            let before = state;
+            state = AccountState::after(state, step);
+            take(connection, account, before, step)
+        }));
+        for ended in told_by_the_cause(taken.await) {
+            let Some(ended) = ended? else {
+                return Ok(Outcome::Undo(Committed::Missed { step: place }));
+            };
+            ends.extend(ended);
+            place += 1;
+        }
     }
     let ended = ends.len() as u64;
-    let ends = ends.iter().map(|(session, ending)| ending.event(SessionKey { account, session: *session }));
-    chain.append_all(commit.events.iter().cloned().chain(ends).collect()).await?;
+    let events = ends.iter().map(|(session, ending)| ending.event(SessionKey { account, session: *session }));
+    let events = commit.events.iter().cloned().chain(events).collect();
+    let forgets =
+        async { if forgets_last { super::sweep::thin_out(connection, account).await } else { Ok(()) } };
+    let (told, noted, forgotten) =
+        join!(chain.append_all(events), steps::note_ips(connection, account, &ends), forgets);
+    told.and(noted).and(forgotten)?;
     Ok(Outcome::Keep(Committed::Done { ended }))
+}
+
+/// Where a statement fails, so do all behind it, some of them an earlier step's; puts what failed by itself in their place.
+fn told_by_the_cause<T>(mut outcomes: Vec<Result<T, QueryError>>) -> Vec<Result<T, QueryError>> {
+    let is_aftermath = |outcome: &Result<T, _>| outcome.as_ref().is_err_and(QueryError::is_aftermath);
+    let is_cause = |outcome: &Result<T, _>| outcome.is_err() && !is_aftermath(outcome);
+    let places = (outcomes.iter().position(is_aftermath), outcomes.iter().position(is_cause));
+    if let (Some(first), Some(cause)) = places
+        && first < cause
+    {
+        outcomes.swap(first, cause);
+    }
+    outcomes
+}
+
+/// The steps that leave together, each with its first statement behind that of the one before, for the server may be far
+/// away. One that begins by reading names, in what it sends then, the rows that it has read; so nothing follows it in its
+/// flight but the opening of a session, which is none of them.
+fn flights(steps: &[Step]) -> Vec<&[Step]> {
+    let mut reads = false;
+    let chunks = steps.chunk_by(|before, after| {
+        reads = match before {
+            Step::MakeRoom(_) | Step::EndSessions { .. } | Step::ForgetEnded => true,
+            Step::OpenSession { .. } => reads,
+            _ => false,
+        };
+        !reads || matches!(after, Step::OpenSession { .. })
+    });
+    chunks.collect()
 }
 
 /// Takes a step, and says which sessions ended by it; `None` where it does not apply.

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use futures_util::FutureExt as _;
-use futures_util::future::select_ok;
+use futures_util::future::{join, select_ok};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::AbortHandle;
 use tokio_postgres::config::SslMode;
@@ -18,7 +18,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Config, Connection as Driver, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::error::QueryError;
+use super::error::{QueryError, handshake_failed};
 use super::server::{Server, TlsMode};
 use super::tls;
 use crate::error::Fault;
@@ -71,6 +71,9 @@ const PLANS: [(&str, &str); 5] = [
     ("plan_cache_mode", "force_generic_plan"),
 ];
 
+/// The pause before a host that refused is asked again while another is silent.
+const AGAIN: Duration = Duration::from_millis(250);
+
 /// How long is waited for the server to hear that something is given up.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -79,9 +82,16 @@ const CANCEL_PATIENCE: Duration = Duration::from_secs(1);
 const MARK: &str = "sprag.connection";
 
 impl Connector {
+    /// A connector that gives each host `timeout` to greet, unless the URL says otherwise (`connect_timeout`).
     pub(super) fn new(server: &Server, timeout: Duration) -> Result<Self, Fault> {
         let tls = tls::connector(server)?;
+        let timeout = server.connect_timeout().unwrap_or(timeout);
         Ok(Self { hosts: server.hosts(), tls, mode: server.tls, timeout, bounds: None })
+    }
+
+    /// How long connecting to one host may take.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// A connector of connections on which nobody waits longer than `deadline`, nor longer than `lock` for a row that
@@ -90,10 +100,23 @@ impl Connector {
         Self { bounds: Some(Bounds { statement: deadline, lock }), ..self.clone() }
     }
 
-    /// Connects to the primary among the hosts. All are asked at the same time, so that one that is frozen holds
-    /// nobody up.
+    /// Connects to the primary among the hosts. All are asked at the same time, and those that refuse again until each has
+    /// been heard or given up, so that one that is frozen holds nobody up: another may become the primary meanwhile.
     pub(super) async fn connect_to_primary(&self) -> Result<Connection, QueryError> {
-        let attempts = self.hosts.iter().map(|(shown, config)| self.connect_to_host(shown, config).boxed());
+        let unheard = AtomicUsize::new(self.hosts.len());
+        let attempts = self.hosts.iter().map(|(shown, config)| {
+            let unheard = &unheard;
+            let again_and_again = async move {
+                let mut found = self.connect_to_host(shown, config).await;
+                unheard.fetch_sub(1, Ordering::AcqRel);
+                while found.is_err() && unheard.load(Ordering::Acquire) > 0 {
+                    tokio::time::sleep(AGAIN).await;
+                    found = self.connect_to_host(shown, config).await;
+                }
+                found
+            };
+            again_and_again.boxed()
+        });
         let (connection, _) = select_ok(attempts).await?;
         Ok(connection)
     }
@@ -133,26 +156,28 @@ impl Connector {
             Err(QueryError::Database(error)) if is_about_options(&error) => self.connect(config).await?,
             connected => connected?,
         };
-        connection.inspect(&mark).await?;
-        let bounds = self.bounds.map(Bounds::settings).into_iter().flatten();
-        if connection.is_ours {
-            let plans = PLANS.map(|(name, value)| (name, value.to_owned()));
-            connection.set(&plans.into_iter().chain(bounds).collect::<Vec<_>>()).await?;
-        } else {
-            let local = bounds.filter(|(name, _)| *name != "client_connection_check_interval");
+        let bounds: Vec<_> = self.bounds.map(Bounds::settings).into_iter().flatten().collect();
+        let plans = PLANS.map(|(name, value)| (name, value.to_owned()));
+        connection.inspect(&mark, &plans.into_iter().chain(bounds.clone()).collect::<Vec<_>>()).await?;
+        if !connection.is_ours {
+            let local = bounds.iter().filter(|(name, _)| *name != "client_connection_check_interval");
             connection.begin.extend(local.map(|(name, value)| format!("; set local {name} = {value}")));
         }
         Ok(connection)
     }
 
+    /// Connects, and once more the other way where the mode leaves it open whether TLS is used, as libpq does: `allow` goes
+    /// on with TLS where the server refuses to talk without; `prefer` goes on without where the handshake fails, or where
+    /// the server takes this user with TLS not at all.
     async fn connect(&self, config: &Config) -> Result<Connection, QueryError> {
-        match self.connect_once(config).await {
-            Err(QueryError::Database(error))
-                if self.mode == TlsMode::Allow && error.as_db_error().is_some() =>
-            {
+        match (self.connect_once(config).await, self.mode) {
+            (Err(QueryError::Database(error)), TlsMode::Allow) if error.as_db_error().is_some() => {
                 self.connect_once(config.clone().ssl_mode(SslMode::Require)).await
             }
-            connected => connected,
+            (Err(QueryError::Database(error)), TlsMode::Prefer) if is_about_tls(&error) => {
+                self.connect_once(config.clone().ssl_mode(SslMode::Disable)).await
+            }
+            (connected, _) => connected,
         }
     }
 
@@ -220,15 +245,28 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Refuses a server that may not be written to or forgets what it commits.
-    async fn inspect(&mut self, mark: &str) -> Result<(), QueryError> {
+    /// Refuses a server that may not be written to or forgets what it commits, and sets what the server knows of
+    /// `settings`, where the connection is ours: all in one round trip, for the server may be far away. Generic plans are
+    /// not for Citus, which cannot make them for statements that go to several shards.
+    async fn inspect(&mut self, mark: &str, settings: &[(&'static str, String)]) -> Result<(), QueryError> {
         const INSPECT: Sql = Sql {
             text: "select coalesce(current_setting('sprag.connection', true), '') as mark,
                           current_setting('synchronous_commit') as synchronous_commit,
-                          pg_is_in_recovery() or current_setting('transaction_read_only') = 'on' as is_read_only",
-            types: &[],
+                          pg_is_in_recovery() or current_setting('transaction_read_only') = 'on' as is_read_only,
+                          (select count(set_config(wanted.name, wanted.value, false))
+                           from unnest($2::text[], $3::text[]) as wanted (name, value)
+                           where current_setting('sprag.connection', true) = $1
+                             and wanted.name in (select name from pg_settings)
+                             and case wanted.name
+                                     when 'plan_cache_mode'
+                                         then not exists (select from pg_extension where extname = 'citus')
+                                     else true
+                                 end) as how_many_set",
+            types: &[Type::TEXT, Type::TEXT_ARRAY, Type::TEXT_ARRAY],
         };
-        let row = self.one(&INSPECT, &[]).await?;
+        let (names, values): (Vec<_>, Vec<_>) =
+            settings.iter().map(|(name, value)| (*name, value.as_str())).unzip();
+        let row = self.one(&INSPECT, &[&mark, &names, &values]).await?;
         if row.try_get("is_read_only")? {
             return Err(QueryError::ReadOnly);
         }
@@ -238,20 +276,6 @@ impl Connection {
         }
         self.is_ours = row.try_get::<_, &str>("mark")? == mark;
         Ok(())
-    }
-
-    /// Sets what the server knows of these, for this connection.
-    async fn set(&self, settings: &[(&'static str, String)]) -> Result<(), QueryError> {
-        const SET: Sql = Sql {
-            text: "
-            select set_config(wanted.name, wanted.value, false)
-            from unnest($1::text[], $2::text[]) as wanted (name, value)
-            where wanted.name in (select name from pg_settings)",
-            types: &[Type::TEXT_ARRAY, Type::TEXT_ARRAY],
-        };
-        let (names, values): (Vec<_>, Vec<_>) =
-            settings.iter().map(|(name, value)| (*name, value.as_str())).unzip();
-        self.query(&SET, &[&names, &values]).await.map(drop)
     }
 
     pub(super) async fn begin(&self) -> Result<(), QueryError> {
@@ -292,12 +316,12 @@ impl Connection {
         sql: &Sql,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, QueryError> {
-        let rows = if self.is_ours {
-            let statement = self.prepared(sql).await?;
-            self.client.query(&statement, parameters).await?
-        } else {
-            let typed: Vec<_> = parameters.iter().copied().zip(sql.types.iter().cloned()).collect();
-            self.client.query_typed(sql.text, &typed).await?
+        let rows = match self.prepared(sql) {
+            Some(statement) => self.client.query(&statement, parameters).await?,
+            None => {
+                let typed: Vec<_> = parameters.iter().copied().zip(sql.types.iter().cloned()).collect();
+                self.first(sql, self.client.query_typed(sql.text, &typed)).await?
+            }
         };
         self.refuse_doubt()?;
         Ok(rows)
@@ -324,12 +348,12 @@ impl Connection {
         sql: &Sql,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<u64, QueryError> {
-        let count = if self.is_ours {
-            let statement = self.prepared(sql).await?;
-            self.client.execute(&statement, parameters).await?
-        } else {
-            let typed: Vec<_> = parameters.iter().copied().zip(sql.types.iter().cloned()).collect();
-            self.client.execute_typed(sql.text, &typed).await?
+        let count = match self.prepared(sql) {
+            Some(statement) => self.client.execute(&statement, parameters).await?,
+            None => {
+                let typed: Vec<_> = parameters.iter().copied().zip(sql.types.iter().cloned()).collect();
+                self.first(sql, self.client.execute_typed(sql.text, &typed)).await?
+            }
         };
         self.refuse_doubt()?;
         Ok(count)
@@ -350,14 +374,26 @@ impl Connection {
         &self.client
     }
 
-    async fn prepared(&self, sql: &Sql) -> Result<Statement, QueryError> {
-        let known = self.lock().get(sql.text).cloned();
-        if let Some(statement) = known {
-            return Ok(statement);
+    fn prepared(&self, sql: &Sql) -> Option<Statement> {
+        self.lock().get(sql.text).cloned()
+    }
+
+    /// Runs a statement for the first time, and has it prepared behind that for the next: both leave at once, so that
+    /// a connection's first use of a statement takes one round trip like every other.
+    async fn first<T>(
+        &self,
+        sql: &Sql,
+        run: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, tokio_postgres::Error> {
+        if !self.is_ours {
+            return run.await;
         }
-        let statement = self.client.prepare_typed(sql.text, sql.types).await?;
-        self.lock().insert(sql.text, statement.clone());
-        Ok(statement)
+        let (ran, prepared) = join(run, self.client.prepare_typed(sql.text, sql.types)).await;
+        // Behind a statement that failed in a transaction it fails too, and is prepared the next time.
+        if let Ok(statement) = prepared {
+            self.lock().insert(sql.text, statement);
+        }
+        ran
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<&'static str, Statement>> {
@@ -375,6 +411,14 @@ impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection").field("is_ours", &self.is_ours).finish_non_exhaustive()
     }
+}
+
+/// Whether going on without TLS may help: the handshake failed, or the server has no rule for this user with TLS.
+fn is_about_tls(error: &tokio_postgres::Error) -> bool {
+    error.code().map_or_else(
+        || handshake_failed(error),
+        |code| *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+    )
 }
 
 /// Whether a refusal may concern the options we sent.

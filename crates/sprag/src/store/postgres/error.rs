@@ -86,6 +86,31 @@ impl QueryError {
         }
     }
 
+    /// Whether it only failed because a statement before it in its transaction had.
+    pub(super) fn is_aftermath(&self) -> bool {
+        matches!(self, Self::Database(error) if error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION))
+    }
+
+    /// Whether the database may only not be ready yet, so that a start does well to try again. What somebody must set right
+    /// first is not waited for: a wrong password, a database that is not there, a certificate that is not trusted.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::At(_, error) => error.may_pass(),
+            // A standby may be about to be promoted.
+            Self::Silent(_) | Self::ReadOnly | Self::Crowded | Self::Doubtful => true,
+            Self::Forgetful | Self::Unreadable(_) => false,
+            Self::Database(error) => match error.as_db_error() {
+                Some(said) if *said.code() == SqlState::PROTOCOL_VIOLATION => {
+                    !is_poolers_refusal(said.message())
+                }
+                Some(said) => {
+                    matches!(said.code().code().get(..2), Some("08" | "40" | "53" | "55" | "57" | "58"))
+                }
+                None => is_broken_off(error),
+            },
+        }
+    }
+
     /// Whether another has taken the number in the account's chain. (A sharded table's constraint has a number more.)
     fn is_taken_entry(&self) -> bool {
         let Self::Database(error) = self else { return false };
@@ -117,6 +142,28 @@ pub(super) fn shared_fault(error: &Arc<QueryError>, doing: &'static str) -> Faul
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Told(Arc<QueryError>);
+
+/// Whether the TLS handshake failed, on whosever side. The driver tells by its words alone.
+pub(super) fn handshake_failed(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_none() && error.to_string().starts_with("error performing TLS handshake")
+}
+
+/// Whether nobody answered, or the answer broke off. What failed for a reason is no such: a certificate that is not
+/// trusted, a server without TLS where it must be, a way to log in that is not known.
+fn is_broken_off(error: &tokio_postgres::Error) -> bool {
+    let source = std::error::Error::source(error);
+    let io = source.and_then(|source| source.downcast_ref::<std::io::Error>());
+    if handshake_failed(error) {
+        let is_judged = |io: &std::io::Error| io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+        return io.is_some_and(|io| !is_judged(io));
+    }
+    error.is_closed() || io.is_some()
+}
+
+/// PgBouncer has one code for all that it refuses, a database that is starting included; its words are never translated.
+fn is_poolers_refusal(message: &str) -> bool {
+    ["no such database", "no such user", "authentication failed"].iter().any(|words| message.contains(words))
+}
 
 /// A value that did not fit its column or its type: the driver gives no code for it.
 fn is_conversion(error: &tokio_postgres::Error) -> bool {

@@ -1,9 +1,11 @@
 //! Whether the database answers, and what follows from its having been away.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
 
 use crate::ratchet::Rotation;
 use crate::seldom;
@@ -22,6 +24,18 @@ const WATCH: Duration = Duration::from_secs(60);
 
 /// How many such are watched. More come together only if connections break over and over.
 const MAX_WATCHED: usize = 8192;
+
+/// Of so many heartbeats the quickest tells how far away the database is: one that is only busy answers some of them soon.
+const MEASURED: usize = 4;
+
+/// A round trip that takes no longer fits into every deadline as often as a request needs it.
+const NEAR: Duration = Duration::from_millis(100);
+
+/// Nobody waits for a database that is farther away.
+const FARTHEST: Duration = Duration::from_millis(500);
+
+/// How many round trips a request to the store takes at most, with one to spare for a lock that is waited for.
+const ROUND_TRIPS: u32 = 12;
 
 /// A rotation of which nobody was told whether it happened.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -47,6 +61,7 @@ pub(super) struct Health {
     seen: Mutex<Seen>,
     /// Whether something was committed that has not been counted yet.
     has_written: AtomicBool,
+    reconnected: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -56,6 +71,7 @@ struct Seen {
     back_at: Option<Instant>,
     unsure: Vec<Watched>,
     beats: u32,
+    round_trips: VecDeque<Duration>,
 }
 
 #[derive(Debug)]
@@ -102,6 +118,34 @@ impl Health {
     /// Whether something was committed since this was last asked.
     pub(super) fn take_committed(&self) -> bool {
         self.has_written.swap(false, Ordering::AcqRel)
+    }
+
+    /// The database has answered after that long, asked for next to nothing.
+    pub(super) fn measured(&self, round_trip: Duration) {
+        let trips = &mut self.lock().round_trips;
+        trips.truncate(MEASURED - 1);
+        trips.push_front(round_trip);
+    }
+
+    /// How much longer than where the database is near this takes that needs so many round trips.
+    pub(super) fn detour(&self, round_trips: u32) -> Duration {
+        let quickest = self.lock().round_trips.iter().min().copied().unwrap_or_default();
+        quickest.min(FARTHEST).saturating_sub(NEAR) * round_trips
+    }
+
+    /// A deadline for a request to the store, where `near` is that of one whose database is near.
+    pub(super) fn patience(&self, near: Duration) -> Duration {
+        near + self.detour(ROUND_TRIPS)
+    }
+
+    /// The heartbeat has had to connect anew, so others may have to as well.
+    pub(super) fn is_reconnected(&self) {
+        self.reconnected.notify_waiters();
+    }
+
+    /// Resolves when the heartbeat has connected anew.
+    pub(super) async fn reconnected(&self) {
+        self.reconnected.notified().await;
     }
 
     /// Whether it has been away so long that waiting for it makes no sense.
@@ -180,5 +224,34 @@ impl Health {
 
     fn lock(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEADLINE: Duration = Duration::from_millis(2500);
+
+    fn after(millis: &[u64]) -> Duration {
+        let health = Health::default();
+        for millis in millis {
+            health.measured(Duration::from_millis(*millis));
+        }
+        health.patience(DEADLINE)
+    }
+
+    #[test]
+    fn who_asks_a_database_that_is_near_waits_no_longer() {
+        for near in [&[][..], &[0], &[100], &[1, 1900, 1900, 1900], &[1900, 1900, 1900, 1]] {
+            assert_eq!(after(near), DEADLINE, "{near:?}");
+        }
+    }
+
+    #[test]
+    fn who_asks_a_database_that_is_far_away_is_given_the_way_there_and_back() {
+        assert_eq!(after(&[400, 400, 420]), Duration::from_millis(2500 + 12 * 300));
+        assert_eq!(after(&[1, 400, 400, 400, 400]), Duration::from_millis(2500 + 12 * 300), "once it is");
+        assert_eq!(after(&[1900; 9]), Duration::from_millis(2500 + 12 * 400), "but not for ever");
     }
 }

@@ -1,7 +1,7 @@
 //! The journal: each account's chain, and the checkpoints over all of them.
 
 use async_trait::async_trait;
-use futures_util::{FutureExt as _, try_join};
+use futures_util::{FutureExt as _, join};
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
@@ -85,11 +85,13 @@ impl<'l> Chain<'l> {
     /// each seeing what was committed when it began.
     pub(super) async fn of(connection: &'l Connection, account: AccountId) -> Result<Self, QueryError> {
         let id: &[&(dyn ToSql + Sync)] = &[&account.0];
-        let (locked, head, covered) = try_join!(
+        let (locked, head, covered) = join!(
             connection.optional(&LOCK_ACCOUNT, id),
             connection.optional(&HEAD, id),
             connection.optional(&COVERED_BEFORE, &[]),
-        )?;
+        );
+        // Of several that fail, the first tells why.
+        let (locked, head, covered) = (locked?, head?, covered?);
         let locked = locked.map(|row| {
             let disabled_at: Option<i64> = row.try_get("disabled_at")?;
             let epoch = Epoch(row.try_get("epoch")?);

@@ -1,13 +1,13 @@
 //! When nodes served, and when they could not. On a connection of its own, or a crowd of log-ins would look like an outage.
 
 use async_trait::async_trait;
-use futures_util::FutureExt as _;
+use futures_util::future::try_join_all;
+use futures_util::{FutureExt as _, try_join};
 use tokio_postgres::types::Type;
 
 use super::PostgresStore;
 use super::connection::{Connection, Sql};
 use super::error::QueryError;
-use super::pool::Outcome;
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::outages::{Mark, Marked, Marking, NodeId, Outage};
@@ -63,7 +63,7 @@ impl Marks for PostgresStore {
 
     async fn mark(&self, marking: Marking) -> Result<(), Fault> {
         self.marks
-            .transaction("move the mark of life", &marking, |connection, marking| {
+            .statement("move the mark of life", &marking, |connection, marking| {
                 write(connection, marking).boxed()
             })
             .await
@@ -94,17 +94,27 @@ pub(super) async fn read(connection: &Connection) -> Result<Marked, QueryError> 
     })
 }
 
-async fn write(connection: &Connection, marking: &Marking) -> Result<Outcome<()>, QueryError> {
-    for node in &marking.forgets {
-        connection.execute(&FORGET_MARK, &[&node.0]).await?;
-    }
-    connection.execute(&FORGET_OUTAGES, &[&marking.forgets_before.0]).await?;
-    for Outage { node, from, until } in &marking.outages {
-        connection.execute(&NOTE_OUTAGE, &[&node.0, &from.0, &until.0]).await?;
-    }
-    if let Some(mark) = &marking.mark {
-        let Mark { node, place, moved_at, clock_off_by } = mark;
-        connection.execute(&MOVE_MARK, &[&node.0, place, &moved_at.0, clock_off_by]).await?;
-    }
-    Ok(Outcome::Keep(()))
+/// Writes all of it, or nothing, in one flight: were the server far away and each statement waited for, the mark would be
+/// old when it arrives. Where one fails, the end of the transaction undoes those before it.
+async fn write(connection: &Connection, marking: &Marking) -> Result<(), QueryError> {
+    let forgets = marking.forgets.iter();
+    let forgets =
+        forgets.map(|node| async move { connection.execute(&FORGET_MARK, &[&node.0]).await.map(drop) });
+    let forgets_before =
+        async { connection.execute(&FORGET_OUTAGES, &[&marking.forgets_before.0]).await.map(drop) };
+    let notes = marking.outages.iter().map(|Outage { node, from, until }| async move {
+        connection.execute(&NOTE_OUTAGE, &[&node.0, &from.0, &until.0]).await.map(drop)
+    });
+    let moves = marking.mark.iter().map(|Mark { node, place, moved_at, clock_off_by }| async move {
+        connection.execute(&MOVE_MARK, &[&node.0, place, &moved_at.0, clock_off_by]).await.map(drop)
+    });
+    try_join!(
+        connection.begin(),
+        try_join_all(forgets),
+        forgets_before,
+        try_join_all(notes),
+        try_join_all(moves),
+        connection.run("commit"),
+    )
+    .map(drop)
 }

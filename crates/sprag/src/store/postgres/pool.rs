@@ -1,13 +1,15 @@
 //! Everything that is no batcher's: a small pool of connections, waited for a bounded time.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use deadpool::Runtime;
 use deadpool::managed::{
     self, Metrics, Object, PoolConfig, PoolError, RecycleError, RecycleResult, Timeouts,
 };
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
+use futures_util::try_join;
 
 use super::Settings;
 use super::connection::{Connection, Connector};
@@ -22,13 +24,19 @@ pub(super) enum Outcome<T> {
     Undo(T),
 }
 
-/// A small pool of connections. What is committed through it moves the store on, where `is_counted` says so.
-#[derive(Debug)]
+/// How many connections wait for whoever comes next, if there may be so many. Where the server is far away, making one
+/// takes longer than a request waits.
+const READY: usize = 2;
+
+/// A small pool of connections, shared by its clones. What is committed through it moves the store on, where `is_counted`
+/// says so.
+#[derive(Clone, Debug)]
 pub(super) struct Pool {
     connections: managed::Pool<Maker>,
     health: Arc<Health>,
     deadline: Duration,
     is_counted: bool,
+    is_warming: Arc<AtomicBool>,
 }
 
 impl Pool {
@@ -40,8 +48,8 @@ impl Pool {
     ) -> Result<Self, Fault> {
         let timeouts = Timeouts {
             wait: Some(settings.pool_wait),
-            create: Some(settings.connect_timeout + Duration::from_millis(100)),
-            recycle: Some(settings.connect_timeout),
+            create: Some(connector.timeout() + Duration::from_millis(100)),
+            recycle: Some(connector.timeout()),
         };
         let maker = Maker { connector: connector.clone(), health: Arc::clone(health) };
         let connections = managed::Pool::builder(maker)
@@ -49,7 +57,27 @@ impl Pool {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| Fault::internal("prepare the connections to the database", error))?;
-        Ok(Self { connections, health: Arc::clone(health), deadline: settings.deadline, is_counted })
+        let is_warming = Arc::default();
+        Ok(Self { connections, health: Arc::clone(health), deadline: settings.deadline, is_counted, is_warming })
+    }
+
+    /// Lets go of connections that are of no use any more, and connects ahead of need, in the background.
+    pub(super) fn keep_warm(&self) {
+        let _gone = self.connections.retain(|connection, metrics| {
+            !connection.is_closed() && !self.health.was_away_within(metrics.last_used())
+        });
+        let status = self.connections.status();
+        let lacking = READY.min(status.max_size).saturating_sub(status.size);
+        if lacking == 0 || self.is_warming.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let pool = self.clone();
+        tokio::spawn(async move {
+            // All are held until the last is there, or one would be given out again and again.
+            let made = join_all((0..lacking).map(|_| pool.connections.get())).await;
+            drop(made);
+            pool.is_warming.store(false, Ordering::Release);
+        });
     }
 
     /// Does `work` with one statement, or several that need no transaction; again where it lost to another.
@@ -107,12 +135,19 @@ impl Pool {
                 }
             }
         };
-        let outcome = tokio::time::timeout(self.deadline, tries).await;
-        outcome.unwrap_or(Err(QueryError::Silent(self.deadline))).map_err(|error| error.fault(doing))
+        let deadline = self.health.patience(self.deadline);
+        let outcome = tokio::time::timeout(deadline, tries).await;
+        outcome.unwrap_or(Err(QueryError::Silent(deadline))).map_err(|error| error.fault(doing))
     }
 
+    /// On a task of its own: a connection that takes longer to make than this request waits is there for the next one.
     async fn borrow(&self, asked_at: Instant) -> Result<Borrowed, QueryError> {
-        let found = self.connections.get().await.map_err(|error| match error {
+        let connections = self.connections.clone();
+        let mut timeouts = connections.timeouts();
+        timeouts.wait = timeouts.wait.map(|wait| self.health.patience(wait));
+        let got = tokio::spawn(async move { connections.timeout_get(&timeouts).await }).await;
+        let got = got.map_err(|error| QueryError::Unreadable(error.to_string()))?;
+        let found = got.map_err(|error| match error {
             PoolError::Backend(error) => error,
             PoolError::Timeout(managed::TimeoutType::Wait) => QueryError::Crowded,
             PoolError::Timeout(_) => QueryError::Silent(asked_at.elapsed()),
@@ -131,9 +166,11 @@ async fn transact<P, T>(
     is_kept: IsKept<T>,
     work: impl for<'a> Fn(&'a Connection, &'a P) -> BoxFuture<'a, Result<T, QueryError>>,
 ) -> Result<T, QueryError> {
-    connection.begin().await?;
-    match work(connection, given).await {
-        Ok(value) => {
+    // The beginning leaves together with the first statements of the work, which lock or read only; where it fails, the
+    // work is dropped before it has seen an answer.
+    let worked = try_join!(connection.begin(), work(connection, given));
+    match worked {
+        Ok(((), value)) => {
             connection.run(if is_kept(&value) { "commit" } else { "rollback" }).await?;
             Ok(value)
         }

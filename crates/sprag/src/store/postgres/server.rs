@@ -8,6 +8,9 @@ use std::time::Duration;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
+/// A shorter wish would refuse servers that only have far to go, as libpq has it.
+const LEAST_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Where a PostgreSQL database is, and how to talk to it.
 ///
 /// Read from a URL, `postgres://user:password@host:port/database?sslmode=verify-full`, in libpq's words: several
@@ -64,6 +67,9 @@ pub enum BadUrl {
          operating system's"
     )]
     NoRoots(&'static str),
+    /// Encrypted from the first byte, and perhaps not at all.
+    #[error("sslnegotiation=direct goes with sslmode=require, verify-ca or verify-full, not with {0}")]
+    DirectTls(&'static str),
     /// No host in it.
     #[error("it names no host; write postgres://user@host/database, or ?host=/run/postgresql for a socket")]
     NoHost,
@@ -113,6 +119,11 @@ impl FromStr for Server {
         }
         if roots == Roots::Unnamed && matches!(tls, TlsMode::VerifyCa | TlsMode::VerifyFull) {
             return Err(BadUrl::NoRoots(tls.name()));
+        }
+        if rest.contains(&"sslnegotiation=direct")
+            && matches!(tls, TlsMode::Disable | TlsMode::Allow | TlsMode::Prefer)
+        {
+            return Err(BadUrl::DirectTls(tls.name()));
         }
         let plain =
             if rest.is_empty() { address.to_owned() } else { format!("{address}?{}", rest.join("&")) };
@@ -167,6 +178,21 @@ impl Server {
         each.collect()
     }
 
+    /// How long connecting to one host may take, where the URL says so (libpq's `connect_timeout`): in seconds, at least
+    /// two, and none or less for no wish.
+    pub(super) fn connect_timeout(&self) -> Option<Duration> {
+        let wish = self.config.get_connect_timeout().copied().filter(|wish| !wish.is_zero());
+        wish.map(|wish| wish.max(LEAST_CONNECT_TIMEOUT))
+    }
+
+    /// The `sslmode` in force, where it leaves open whether what goes to another machine is encrypted.
+    #[must_use]
+    pub fn may_talk_in_clear(&self) -> Option<&'static str> {
+        let is_elsewhere = self.hosts().iter().any(|(_, config)| !is_this_machine(config));
+        let is_open = matches!(self.tls, TlsMode::Allow | TlsMode::Prefer);
+        (is_open && is_elsewhere).then(|| self.tls.name())
+    }
+
     fn without_hosts(&self) -> Config {
         let given = &self.config;
         let mut config = Config::new();
@@ -198,6 +224,15 @@ impl Server {
             config.options(options);
         }
         config
+    }
+}
+
+/// Whether what is said to that one host stays on this machine, as far as its name or address tells.
+fn is_this_machine(one_host: &Config) -> bool {
+    match (one_host.get_hostaddrs().first(), one_host.get_hosts().first()) {
+        (Some(address), _) => address.is_loopback(),
+        (None, Some(Host::Tcp(name))) => name == "localhost" || name == "::1" || name.starts_with("127."),
+        (None, Some(Host::Unix(_)) | None) => true,
     }
 }
 
@@ -354,6 +389,46 @@ mod tests {
         assert!(
             complaint("postgres://db/app?sslmode=require&sslrootcert=system").contains("verify-full only")
         );
+    }
+
+    #[test]
+    fn a_time_for_connecting_is_understood_as_libpq_understands_it() {
+        let timeout = |query: &str| server(&format!("postgres://db/app?{query}")).connect_timeout();
+        assert_eq!(timeout("connect_timeout=7"), Some(Duration::from_secs(7)));
+        assert_eq!(timeout("connect_timeout=1"), Some(Duration::from_secs(2)));
+        for none in ["", "connect_timeout=0", "connect_timeout=-1"] {
+            assert_eq!(timeout(none), None, "{none}");
+        }
+        assert!(complaint("postgres://db/app?connect_timeout=soon").contains("connect_timeout"));
+    }
+
+    #[test]
+    fn whether_another_machine_is_talked_to_in_clear_is_known() {
+        let open = |url: &str| server(url).may_talk_in_clear();
+        for url in ["postgres://db1/app", "postgres://localhost,db2/app", "postgres://10.0.0.7/app"] {
+            assert_eq!(open(url), Some("prefer"), "{url}");
+        }
+        assert_eq!(open("postgres://localhost/app?hostaddr=10.0.0.7"), Some("prefer"));
+        assert_eq!(open("postgres://db1/app?sslmode=allow"), Some("allow"));
+        for said in ["disable", "require"] {
+            assert_eq!(open(&format!("postgres://db1/app?sslmode={said}")), None, "{said}");
+        }
+        let here =
+            ["postgres://localhost/app", "postgres://127.0.0.1/app", "postgres:///app?host=/run/postgresql"];
+        for url in here {
+            assert_eq!(open(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn tls_from_the_first_byte_is_refused_where_there_may_be_none() {
+        for mode in ["disable", "allow", "prefer"] {
+            let url = format!("postgres://db/app?sslmode={mode}&sslnegotiation=direct");
+            assert!(complaint(&url).contains(&format!("not with {mode}")), "{}", complaint(&url));
+        }
+        assert!(complaint("postgres://db/app?sslnegotiation=direct").contains("not with prefer"));
+        assert!(complaint("postgres://db/app?sslnegotiation=soon").contains("sslnegotiation"));
+        assert_eq!(server("postgres://db/app?sslmode=require&sslnegotiation=direct").tls, TlsMode::Require);
     }
 
     #[test]

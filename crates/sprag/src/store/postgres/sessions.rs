@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
-use tokio_postgres::types::Type;
+use futures_util::future::join;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::PostgresStore;
 use super::connection::{Connection, Sql};
@@ -95,7 +96,8 @@ pub(super) const INSERT: Sql = Sql {
 pub(super) const INSERT_DETAIL: Sql = Sql {
     text: "
     insert into session_detail (account_id, session_id, ip, user_agent, device, ended_ip)
-    values ($1, $2, $3, $4, $5, $6)",
+    values ($1, $2, $3, $4, $5, $6)
+    on conflict do nothing",
     types: &[Type::UUID, Type::UUID, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT],
 };
 
@@ -184,57 +186,56 @@ async fn count_retry(connection: &Connection, retried: &Retried) -> Result<Optio
     row.map(|row| rotated(&row)).transpose()
 }
 
-/// Stores a row and what people read of it; `false` where there is a session of its id.
+/// Stores a row and what people read of it, both in one flight; `false` where there is a session of its id.
 pub(super) async fn insert(
     connection: &Connection,
     session: &Session,
     detail: &SessionDetail,
 ) -> Result<bool, QueryError> {
-    let stored = connection
-        .execute(
-            &INSERT,
-            &[
-                &session.key.account.0,
-                &session.key.session.0,
-                &i32::from(session.profile.0),
-                &integer(session.generation.0),
-                &session.secret_hash.as_slice(),
-                &session.epoch.0,
-                &session.created_at.0,
-                &session.rotated_at.0,
-                &session.idle_expires_at.0,
-                &session.expires_at.0,
-                &session.authenticated_at.0,
-                &rows::smallint(session.methods),
-                &session.retry_hash.as_ref().map(<[u8; 16]>::as_slice),
-                &session.previous_retry_hash.as_ref().map(<[u8; 16]>::as_slice),
-                &session.instance_hash.as_slice(),
-                &session.other_instance_hash.as_ref().map(<[u8; 16]>::as_slice),
-                &session.taken_generation.map(|generation| integer(generation.0)),
-                &session.contested_generation.map(|generation| integer(generation.0)),
-                &i16::from(session.retries),
-                &i16::from(session.streak),
-                &session.streak_generation.map(|generation| integer(generation.0)),
-                &session.ended.map(|ended| ended.at.0),
-                &session.ended.map(|ended| ended.cause.name()),
-            ],
-        )
-        .await?;
-    if stored == 0 {
+    // Where there is such a session, there is its description too, and neither is an error: other steps may be under way.
+    let (stored, described) =
+        join(insert_row(connection, session), insert_detail(connection, session.key, detail)).await;
+    if stored? == 0 {
         return Ok(false);
     }
-    connection
-        .execute(
-            &INSERT_DETAIL,
-            &[
-                &session.key.account.0,
-                &session.key.session.0,
-                &detail.ip,
-                &detail.user_agent,
-                &detail.device,
-                &detail.ended_ip,
-            ],
-        )
-        .await?;
-    Ok(true)
+    described.map(|_| true)
+}
+
+async fn insert_row(connection: &Connection, session: &Session) -> Result<u64, QueryError> {
+    let given: [&(dyn ToSql + Sync); 23] = [
+        &session.key.account.0,
+        &session.key.session.0,
+        &i32::from(session.profile.0),
+        &integer(session.generation.0),
+        &session.secret_hash.as_slice(),
+        &session.epoch.0,
+        &session.created_at.0,
+        &session.rotated_at.0,
+        &session.idle_expires_at.0,
+        &session.expires_at.0,
+        &session.authenticated_at.0,
+        &rows::smallint(session.methods),
+        &session.retry_hash.as_ref().map(<[u8; 16]>::as_slice),
+        &session.previous_retry_hash.as_ref().map(<[u8; 16]>::as_slice),
+        &session.instance_hash.as_slice(),
+        &session.other_instance_hash.as_ref().map(<[u8; 16]>::as_slice),
+        &session.taken_generation.map(|generation| integer(generation.0)),
+        &session.contested_generation.map(|generation| integer(generation.0)),
+        &i16::from(session.retries),
+        &i16::from(session.streak),
+        &session.streak_generation.map(|generation| integer(generation.0)),
+        &session.ended.map(|ended| ended.at.0),
+        &session.ended.map(|ended| ended.cause.name()),
+    ];
+    connection.execute(&INSERT, &given).await
+}
+
+async fn insert_detail(
+    connection: &Connection,
+    key: SessionKey,
+    detail: &SessionDetail,
+) -> Result<u64, QueryError> {
+    let given: [&(dyn ToSql + Sync); 6] =
+        [&key.account.0, &key.session.0, &detail.ip, &detail.user_agent, &detail.device, &detail.ended_ip];
+    connection.execute(&INSERT_DETAIL, &given).await
 }

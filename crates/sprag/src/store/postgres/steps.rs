@@ -1,6 +1,8 @@
 //! What each step of a commit is in SQL, with its condition. One that changes nothing where it should says so. The
 //! account's row is locked already.
 
+use futures_util::future::{join, try_join_all};
+use futures_util::try_join;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
@@ -226,15 +228,19 @@ pub(super) async fn make_room<'s>(
     room: &'s Room,
 ) -> Result<EndedBy<'s>, QueryError> {
     let now = room.ending.at;
-    let has_replaced_a_live_one = match room.replaces {
-        Some(id) if room.spares_the_rest => {
-            connection.optional(&LIVES, &[&account.0, &id.0, &now.0]).await?.is_some()
+    let has_replaced_a_live_one = async {
+        match room.replaces {
+            Some(id) if room.spares_the_rest => {
+                Ok(connection.optional(&LIVES, &[&account.0, &id.0, &now.0]).await?.is_some())
+            }
+            _ => Ok(false),
         }
-        _ => false,
     };
     let others = i64::from(room.most.saturating_sub(1));
     let replaced = room.replaces.map(|replaced| replaced.0);
-    let surplus = connection.query(&SURPLUS, &[&account.0, &now.0, &others, &replaced]).await?;
+    let given: [&(dyn ToSql + Sync); 4] = [&account.0, &now.0, &others, &replaced];
+    let (has_replaced_a_live_one, surplus) =
+        try_join!(has_replaced_a_live_one, connection.query(&SURPLUS, &given))?;
     let surplus = surplus.iter().rev().map(|row| Ok(SessionId(row.try_get("id")?)));
     let surplus: Vec<SessionId> = surplus.collect::<Result<_, QueryError>>()?;
     let surplus = surplus.into_iter().take(room.may_give_way(has_replaced_a_live_one));
@@ -243,8 +249,11 @@ pub(super) async fn make_room<'s>(
         return Ok(Vec::new());
     }
     let ids: Vec<Uuid> = over.iter().map(|session| session.0).collect();
-    connection.query(&LOCK, &[&account.0, &ids]).await?;
-    end(connection, account, &over, &room.ending).await
+    let given: [&(dyn ToSql + Sync); 2] = [&account.0, &ids];
+    // Of two that fail, the first tells why.
+    let (locked, ended) =
+        join(connection.query(&LOCK, &given), end(connection, account, &over, &room.ending)).await;
+    locked.and(ended)
 }
 
 /// The live sessions that give way to a new one, besides the one that it replaces, longest unused last.
@@ -337,7 +346,7 @@ pub(super) async fn end_sessions<'s>(
 }
 
 /// Ends those of an account's sessions that have not ended, and says which, in this order. Where there are several, their
-/// rows are locked already. The journal is the caller's.
+/// rows are locked already. The journal is the caller's, and so are the addresses ([`note_ips`]).
 pub(super) async fn end<'s>(
     connection: &Connection,
     account: AccountId,
@@ -348,11 +357,23 @@ pub(super) async fn end<'s>(
         return Ok(Vec::new());
     }
     let ended = mark_ended(connection, account, sessions, ending).await?;
-    if let Some(ip) = ending.ip.as_ref().filter(|_| !ended.is_empty()) {
-        connection.execute(&NOTE_IP, &[&account.0, &ended, ip]).await?;
-    }
     let told = sessions.iter().filter(|session| ended.contains(&session.0));
     Ok(told.map(|session| (*session, ending)).collect())
+}
+
+/// Notes from which address those that ended were ended.
+pub(super) async fn note_ips(
+    connection: &Connection,
+    account: AccountId,
+    ends: &[(SessionId, &Ending)],
+) -> Result<(), QueryError> {
+    let one_ending = |(_, one): &(_, &Ending), (_, other): &(_, &Ending)| std::ptr::eq(*one, *other);
+    let noted = ends.chunk_by(one_ending).filter_map(|ended| {
+        let ip = ended.first()?.1.ip.as_ref()?;
+        let ids: Vec<Uuid> = ended.iter().map(|(session, _)| session.0).collect();
+        Some(async move { connection.execute(&NOTE_IP, &[&account.0, &ids, ip]).await })
+    });
+    try_join_all(noted).await.map(drop)
 }
 
 /// Ends rows, and says which; the journal is the caller's.

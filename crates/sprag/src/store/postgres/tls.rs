@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::certificates::{self, Trusted};
 use super::server::{Roots, Server, TlsMode};
 use crate::error::Fault;
 
@@ -22,16 +23,18 @@ pub(super) fn connector(server: &Server) -> Result<MakeRustlsConnect, Fault> {
     let checks_name = server.tls == TlsMode::VerifyFull;
     let roots = match &server.root_certificates {
         Roots::Unnamed => None,
-        Roots::System => Some(of_the_system()?),
+        Roots::System => Some((of_the_system()?, Vec::new())),
         Roots::File(path) => Some(in_file(path)?),
     };
+    let algorithms = provider.signature_verification_algorithms;
     let verifier: Arc<dyn ServerCertVerifier> = match roots {
-        None => Arc::new(Anyone(Arc::clone(&provider))),
-        Some(roots) => {
+        None => Arc::new(Verifier { algorithms, vouched: None }),
+        Some((roots, certificates)) => {
             let whole =
                 WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build();
             let whole = whole.map_err(|error| Fault::unavailable(DOING, error))?;
-            if checks_name { whole } else { Arc::new(AnyName(whole)) }
+            let trusted = Trusted::new(&certificates, algorithms);
+            Arc::new(Verifier { algorithms, vouched: Some(Vouched { whole, trusted, checks_name }) })
         }
     };
     let config = ClientConfig::builder_with_provider(provider)
@@ -55,67 +58,39 @@ fn of_the_system() -> Result<RootCertStore, Fault> {
     Ok(roots)
 }
 
-fn in_file(path: &Path) -> Result<RootCertStore, Fault> {
+fn in_file(path: &Path) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), Fault> {
     let wrong = |why: String| Fault::unavailable(DOING, format!("sslrootcert {}: {why}", path.display()));
     let mut roots = RootCertStore::empty();
     let found = CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))?;
-    for certificate in found {
-        let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
-        roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
+    let found: Result<Vec<_>, _> = found.collect();
+    let found = found.map_err(|error| wrong(error.to_string()))?;
+    for certificate in &found {
+        roots.add(certificate.clone()).map_err(|error| wrong(error.to_string()))?;
     }
     if roots.is_empty() {
         return Err(wrong("no certificate in it; it must be a PEM file".to_owned()));
     }
-    Ok(roots)
+    Ok((roots, found))
 }
 
-/// libpq's `prefer` and `require` without roots: encrypted, to whoever answers. The handshake's signature is checked
-/// all the same.
+/// What is checked of a server. That it holds its certificate's key is checked in every mode.
 #[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let schemes = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, schemes)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let schemes = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, schemes)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+struct Verifier {
+    algorithms: WebPkiSupportedAlgorithms,
+    /// Nobody vouches in libpq's `prefer` and `require` without roots: encrypted, to whoever answers.
+    vouched: Option<Vouched>,
 }
 
-/// libpq's `verify-ca`: the certificate must lead to a root, whatever host it is for.
+/// libpq's `verify-ca`: the certificate must lead to a root, whatever host it is for; and `verify-full`, where it must be
+/// the host's.
 #[derive(Debug)]
-struct AnyName(Arc<WebPkiServerVerifier>);
+struct Vouched {
+    whole: Arc<WebPkiServerVerifier>,
+    trusted: Trusted,
+    checks_name: bool,
+}
 
-impl ServerCertVerifier for AnyName {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -124,13 +99,20 @@ impl ServerCertVerifier for AnyName {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verified = self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        match verified {
+        let Some(Vouched { whole, trusted, checks_name }) = &self.vouched else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        match whole.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+            Ok(verified) => Ok(verified),
             // The name is what is checked last.
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
-            otherwise => otherwise,
+            )) if !checks_name => Ok(ServerCertVerified::assertion()),
+            Err(error) => {
+                let is_named = !checks_name || certificates::is_of(end_entity, server_name);
+                let is_vouched_for = is_named && trusted.vouch_for(end_entity, intermediates, now);
+                if is_vouched_for { Ok(ServerCertVerified::assertion()) } else { Err(error) }
+            }
         }
     }
 
@@ -138,21 +120,43 @@ impl ServerCertVerifier for AnyName {
         &self,
         message: &[u8],
         certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
+        signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, certificate, signature)
+        let verified = rustls::crypto::verify_tls12_signature(message, certificate, signed, &self.algorithms);
+        self.or_of_another_version(verified, message, certificate, signed)
     }
 
     fn verify_tls13_signature(
         &self,
         message: &[u8],
         certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
+        signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, certificate, signature)
+        let verified = rustls::crypto::verify_tls13_signature(message, certificate, signed, &self.algorithms);
+        self.or_of_another_version(verified, message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.algorithms.supported_schemes()
+    }
+}
+
+impl Verifier {
+    /// webpki cannot read a certificate of version 1, and so not its key.
+    fn or_of_another_version(
+        &self,
+        verified: Result<HandshakeSignatureValid, Error>,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        match verified {
+            Err(Error::InvalidCertificate(_))
+                if certificates::has_signed_handshake(certificate, message, signed, &self.algorithms) =>
+            {
+                Ok(HandshakeSignatureValid::assertion())
+            }
+            verified => verified,
+        }
     }
 }
