@@ -8,8 +8,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use sprag_server::config::{self, Sources};
 use sprag_server::run::node;
 
-mod framing;
 mod enumeration;
+mod framing;
 mod load;
 mod output;
 mod server_binary;

@@ -37,13 +37,13 @@ pub struct Taker {
     /// The terms of the profile that takes the other system's place.
     client: ClientPolicy,
     turns: Vec<Mutex<()>>,
-    terms: Terms,
+    import: OneImport,
     over: RevokedTokens,
 }
 
 /// What holds for all rows of one import.
 #[derive(Default)]
-struct Terms {
+struct OneImport {
     run: Run,
     slow: SlowHashes,
 }
@@ -145,11 +145,11 @@ impl Trial {
 
     /// What becomes of a row, as the store that is asked says; and where it would be taken, whether another row of the
     /// source has been in its way.
-    async fn take(&self, row: &Row, terms: &Terms, client: &ClientPolicy) -> Result<Imported, Fault> {
-        match self.ask(row, terms, client).await? {
+    async fn take(&self, row: &Row, import: &OneImport, client: &ClientPolicy) -> Result<Imported, Fault> {
+        match self.ask(row, import, client).await? {
             said @ (Imported::New | Imported::WithoutPassword(_)) => {
                 row.prepare(self, client).await?;
-                let taken = row.without_password().import(&self.scratch, terms, client).await?;
+                let taken = row.without_password().import(&self.scratch, import, client).await?;
                 Ok(match (taken, said) {
                     (Imported::New, said) => said,
                     (Imported::AlreadyThere, Imported::WithoutPassword(why)) => {
@@ -160,25 +160,25 @@ impl Trial {
             }
             // What is over ends what another row of the source would have brought.
             Imported::Over(why) => {
-                let taken = row.import(&self.scratch, terms, client).await?;
+                let taken = row.import(&self.scratch, import, client).await?;
                 Ok(if matches!(taken, Imported::Changed(_)) { taken } else { Imported::Over(why) })
             }
             said => Ok(said),
         }
     }
 
-    async fn ask(&self, row: &Row, terms: &Terms, client: &ClientPolicy) -> Result<Imported, Fault> {
+    async fn ask(&self, row: &Row, import: &OneImport, client: &ClientPolicy) -> Result<Imported, Fault> {
         let Some(asked) = &self.asked else {
-            let said = row.preview(&self.scratch, terms, client).await?;
+            let said = row.preview(&self.scratch, import, client).await?;
             // Nobody has a hash there that could be another.
             let is_about_hash = matches!(said, Imported::Changed(_));
             return if is_about_hash {
-                row.without_password().preview(&self.scratch, terms, client).await
+                row.without_password().preview(&self.scratch, import, client).await
             } else {
                 Ok(said)
             };
         };
-        row.preview(asked, terms, client).await
+        row.preview(asked, import, client).await
     }
 }
 
@@ -186,14 +186,14 @@ impl Taker {
     /// Takes users or sessions in, on the terms of the profile that takes the place of the system they come from.
     #[must_use]
     pub fn of(kind: ImportKind, mode: Mode, shape: TableShape, client: ClientPolicy) -> Self {
-        let (terms, over) = (Terms::default(), RevokedTokens::default());
-        Self { mode, kind, shape, client, turns: turns(), terms, over }
+        let (import, over) = (OneImport::default(), RevokedTokens::default());
+        Self { mode, kind, shape, client, turns: turns(), import, over }
     }
 
-    /// The same, with another answer to password hashes that are slow on this machine. By default they are left out.
+    /// Answers otherwise to password hashes that are slow on this machine. By default they are left out.
     #[must_use]
     pub fn slow_hashes(mut self, slow: SlowHashes) -> Self {
-        self.terms.slow = slow;
+        self.import.slow = slow;
         self
     }
 
@@ -285,8 +285,8 @@ impl Taker {
     async fn try_to_take(&self, row: &Row) -> Result<Imported, Fault> {
         let client = &self.client;
         match &self.mode {
-            Mode::Real(engine) => row.import(engine, &self.terms, client).await,
-            Mode::Trial(trial) => trial.take(row, &self.terms, client).await,
+            Mode::Real(engine) => row.import(engine, &self.import, client).await,
+            Mode::Trial(trial) => trial.take(row, &self.import, client).await,
         }
     }
 }
@@ -316,11 +316,16 @@ impl Row {
         turns
     }
 
-    async fn import(&self, engine: &Engine, terms: &Terms, client: &ClientPolicy) -> Result<Imported, Fault> {
+    async fn import(
+        &self,
+        engine: &Engine,
+        import: &OneImport,
+        client: &ClientPolicy,
+    ) -> Result<Imported, Fault> {
         match self {
-            Self::User(user) => engine.imports().slow_hashes(terms.slow).user(client, user.imported()).await,
+            Self::User(user) => engine.imports().slow_hashes(import.slow).user(client, user.imported()).await,
             Self::Session(session) => {
-                let outcome = engine.imports().session_of(&terms.run, client, session.imported()).await?;
+                let outcome = engine.imports().session_of(&import.run, client, session.imported()).await?;
                 Ok(session.explained(outcome))
             }
         }
@@ -329,16 +334,16 @@ impl Row {
     async fn preview(
         &self,
         engine: &Engine,
-        terms: &Terms,
+        import: &OneImport,
         client: &ClientPolicy,
     ) -> Result<Imported, Fault> {
         match self {
             Self::User(user) => {
-                engine.imports().slow_hashes(terms.slow).preview_user(client, user.imported()).await
+                engine.imports().slow_hashes(import.slow).preview_user(client, user.imported()).await
             }
             Self::Session(session) => {
                 let outcome =
-                    engine.imports().preview_session(&terms.run, client, session.imported()).await?;
+                    engine.imports().preview_session(&import.run, client, session.imported()).await?;
                 Ok(session.explained(outcome))
             }
         }

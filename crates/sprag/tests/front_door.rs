@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use sprag::access::{self, Expected};
 use sprag::clock::{HandClock, Timestamp};
-use sprag::engine::{AccessTokenShape, ClientPolicy, Engine, NewUser, OpenRequest, Requester, Subject};
+use sprag::engine::{
+    AccessTokenShape, ClientPolicy, Engine, NewUser, OpenRequest, PasswordChangeRequest, Requester, Subject,
+};
 use sprag::keys::{Algorithm, KeyRing};
 use sprag::password::Hasher;
 use sprag::random::SeededRandom;
@@ -210,8 +212,13 @@ async fn whatever_an_attempt_fails_by_its_answer_waits() {
     };
     let wrong = "correct horse batterx";
     let change = async {
-        let passwords = (wrong, "another horse battery");
-        let changed = engine.accounts().change_password(&client(), &bob, passwords, None, &requester).await;
+        let request = PasswordChangeRequest {
+            current: wrong,
+            new: "another horse battery",
+            refresh_token: None,
+            retry_id: None,
+        };
+        let changed = engine.accounts().change_password(&client(), &bob, request, &requester).await;
         late("a change of password", refusal(changed), Refusal::CurrentPasswordWrong, since).await;
     };
     let invalid = || Refusal::CredentialsInvalid;

@@ -17,7 +17,7 @@ use crate::load::wire::Client;
 /// Nobody's password.
 const WRONG: &str = "no horse has this battery";
 
-/// At most one attempt in so many may be put off: those that are left out would else be no chance.
+/// At most one attempt in so many may be put off: what is left would else be no random sample.
 const MOST_PUT_OFF_PARTS: usize = 100;
 
 /// One log-in to be tried.

@@ -9,7 +9,7 @@ pub(super) enum Kind {
     Nobody,
     /// A hash as it is made here.
     Argon2id,
-    /// The same, of a user who may not log in.
+    /// A hash as it is made here, of a user who may not log in.
     Disabled,
     /// No password.
     NoPassword,

@@ -5,6 +5,7 @@
 //! it counts for its connection, the network that this is from, and all together.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -278,6 +279,12 @@ impl Connection {
             return Poll::Ready(());
         }
         self.connections.waiting.unless(|| self.has_room(), &self.is_waiting, context)
+    }
+
+    /// Resolves once there is room for the answer to a request that has come already.
+    pub(crate) async fn room(&self) {
+        let is_waiting = Arc::default();
+        poll_fn(|context| self.connections.waiting.unless(|| self.has_room(), &is_waiting, context)).await;
     }
 
     fn has_room(&self) -> bool {

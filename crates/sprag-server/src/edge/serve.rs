@@ -146,6 +146,7 @@ fn service(
         request.extensions_mut().insert(asking.clone());
         let asked = ambiguous.is_none().then(|| router.clone().call(request.map(Body::new)));
         async move {
+            connection.room().await;
             let answer = match (ambiguous, asked) {
                 (None, Some(asked)) => asked.await.unwrap_or_else(|never| match never {}),
                 (ambiguous, _) => ambiguous.unwrap_or_default(),

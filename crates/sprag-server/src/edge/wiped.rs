@@ -42,7 +42,7 @@ fn wipe_value(value: &mut Value) {
     }
 }
 
-/// The same body in memory of its own, which [`wipe`] can wipe; what the library shares with it is wiped where nobody else
+/// Copies a body into memory of its own, which [`wipe`] can wipe; what the library shares with it is wiped where nobody else
 /// has it.
 pub(crate) fn owned(shared: Bytes) -> Bytes {
     let owned = Bytes::from(shared.to_vec());

@@ -5,9 +5,9 @@
 //! that no crash, and nobody who writes meanwhile, makes a store look older than its mark.
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -134,6 +134,7 @@ impl HighWater {
         let lock_path = self.file.with_extension("lock");
         let lock = private().truncate(false).open(&lock_path);
         let lock = lock.with_context(|| format!("could not open {}", lock_path.display()))?;
+        self.give_to_folders_owner(&lock);
         lock.lock().with_context(|| format!("could not lock {}", lock_path.display()))?;
         let mut marks = match self.read()? {
             Kept::Marks(marks) => marks,
@@ -150,6 +151,7 @@ impl HighWater {
     fn replace(&self, text: &str) -> io::Result<()> {
         let draft = self.file.with_extension("new");
         let written = private().truncate(true).open(&draft).and_then(|mut file| {
+            self.give_to_folders_owner(&file);
             file.write_all(text.as_bytes())?;
             file.sync_all()
         });
@@ -157,6 +159,17 @@ impl HighWater {
             // Half a mark is none.
             let _ = fs::remove_file(&draft);
         })
+    }
+
+    /// What root writes here beside a server must stay the server's to read.
+    fn give_to_folders_owner(&self, file: &File) {
+        let folder = self.file.parent().and_then(|folder| fs::metadata(folder).ok());
+        if let (Some(folder), Ok(made)) = (folder, file.metadata())
+            && (folder.uid(), folder.gid()) != (made.uid(), made.gid())
+        {
+            // Who may not has nothing to give away.
+            let _ = fchown(file, Some(folder.uid()), Some(folder.gid()));
+        }
     }
 
     fn read(&self) -> anyhow::Result<Kept> {

@@ -1,5 +1,8 @@
 //! `sprag user`.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
@@ -102,6 +105,8 @@ fn who_is_disabled_is_out_at_once_and_may_come_back() {
 fn an_account_that_came_without_a_password_is_given_one_once() {
     let folder = an_empty_folder();
     folder.write("users.jsonl", "{\"id\": 1, \"email\": \"ann@example.org\", \"hash\": null}\n");
+    // An import warns of a source that others may read.
+    fs::set_permissions(folder.path("users.jsonl"), Permissions::from_mode(0o600)).unwrap();
     let import = ["user", "import", "--profile", "sprag", "--from", "users.jsonl"];
     let map = ["--map", "external_id=id", "--map", "email=email", "--map", "password_hash=hash"];
     folder.run(&[&import[..], &map].concat()).succeeds();

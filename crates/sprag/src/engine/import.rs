@@ -119,7 +119,7 @@ pub enum SlowHashes {
 }
 
 impl Imports<'_> {
-    /// The same, with another answer to hashes that are slow here. By default they are left out.
+    /// Answers otherwise to password hashes that are slow on this machine. By default they are left out.
     #[must_use]
     pub fn slow_hashes(self, slow: SlowHashes) -> Self {
         Self(self.0, slow)

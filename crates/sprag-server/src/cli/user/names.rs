@@ -52,7 +52,7 @@ pub(super) async fn list(engine: &Engine, is_json: bool) -> anyhow::Result<ExitC
             let form = name.form_today().unwrap_or_default();
             let also_of = others(engine, name, &form, *account).await?;
             let ids: Vec<String> = also_of.iter().map(ToString::to_string).collect();
-            let refused = if form.is_empty() { "(refused today)" } else { &form };
+            let refused = if form.is_empty() { "(refused today)" } else { form.as_str() };
             let cells = vec![name.value.clone(), refused.to_owned(), account.to_string(), ids.join(" ")];
             let form = Some(form.as_str()).filter(|form| !form.is_empty());
             let record =

@@ -58,7 +58,13 @@ impl Pool {
             .build()
             .map_err(|error| Fault::internal("prepare the connections to the database", error))?;
         let is_warming = Arc::default();
-        Ok(Self { connections, health: Arc::clone(health), deadline: settings.deadline, is_counted, is_warming })
+        Ok(Self {
+            connections,
+            health: Arc::clone(health),
+            deadline: settings.deadline,
+            is_counted,
+            is_warming,
+        })
     }
 
     /// Lets go of connections that are of no use any more, and connects ahead of need, in the background.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::owner;
 use crate::error::Fault;
 
 /// How many statements a connection keeps prepared: more than there are in this store.
@@ -38,10 +39,12 @@ pub(super) enum Role {
 pub(super) fn create(path: &Path) -> Result<(), Fault> {
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     match made {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            Err(Fault::unavailable("create the database file", located(path, &error)))
+        Ok(file) => {
+            owner::give_to_folders_owner(&file, path);
+            Ok(())
         }
-        _ => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(Fault::unavailable("create the database file", located(path, &error))),
     }
 }
 

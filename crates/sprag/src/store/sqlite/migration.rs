@@ -11,6 +11,7 @@ use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 
 use super::connection::{self, Role};
+use super::owner;
 use crate::account::{Name, NameKind};
 use crate::error::Fault;
 use crate::store::schema::{self, Applied, Migrated, Migrations};
@@ -46,6 +47,7 @@ pub(super) fn migrate(path: &Path) -> Result<Vec<Migrated>, Fault> {
     let lock = lock.and_then(|file| file.lock().map(|()| file)).map_err(|error| {
         Fault::unavailable(DOING, format!("cannot lock {}: {error}", Path::new(&lock_path).display()))
     })?;
+    owner::give_to_folders_owner(&lock, path);
     let role = Role::Writes { cache_kib: 2048, busy_timeout: Duration::from_secs(10) };
     let mut connection = connection::open(path, role)?;
     connection.set_transaction_behavior(TransactionBehavior::Immediate);

@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::high_water::{Progress, StoreId};
 
-/// Counts one more commit. Its row shares no leaf with any other, so it costs a commit one page of the log.
+/// Counts one more commit, which costs it one more frame of the log.
 pub(super) fn count(connection: &Connection) -> Result<Option<Progress>> {
     let mut count = connection.prepare_cached(
         "update store_position

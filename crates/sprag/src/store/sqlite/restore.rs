@@ -122,9 +122,9 @@ fn put_in_place(draft: &Path, path: &Path) -> Result<Option<PathBuf>, Fault> {
 /// database follows.
 fn free_name(path: &Path) -> Result<PathBuf, Fault> {
     let has_log = position::has_log(path);
-    let is_free = |name: &PathBuf| !name.exists() && !(has_log && beside(name, "-wal").exists());
+    let is_taken = |name: &PathBuf| name.exists() || (has_log && beside(name, "-wal").exists());
     let mut names = (1..=MAX_ASIDE).map(|number| beside(path, &format!(".replaced-{number}")));
-    names.find(is_free).ok_or_else(|| {
+    names.find(|name| !is_taken(name)).ok_or_else(|| {
         refused(format!(
             "{MAX_ASIDE} stores that were replaced are kept beside {} already; move them away",
             path.display()

@@ -254,7 +254,7 @@ impl Committer {
     }
 }
 
-/// One transaction, and how far the store has come by it, where something changed that is counted. An error leaves it to the
+/// One transaction, and how far it moved the store on, where something changed that is counted. An error leaves it to the
 /// caller to roll back and give up the connection.
 fn commit(connection: &Connection, jobs: &mut [Job]) -> rusqlite::Result<Option<Progress>> {
     execute(connection, "begin immediate")?;
