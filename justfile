@@ -76,6 +76,10 @@ load:
 load-postgres *args:
     scripts/load-postgres {{args}}
 
+# The store on a real Citus cluster, with a worker taken away (needs PostgreSQL with Citus; `just citus start` leaves one running)
+citus *args:
+    scripts/citus {{args}}
+
 # Every fuzz target for a minute each (needs a nightly toolchain and cargo install cargo-fuzz)
 fuzz seconds="60":
     cd fuzz && for target in $(cargo +nightly fuzz list); do cargo +nightly fuzz run $target -- -max_total_time={{seconds}} || exit 1; done

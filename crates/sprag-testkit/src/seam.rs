@@ -210,6 +210,7 @@ pass_through! {
     fn names_of_earlier_builds(slice: Slice<Name>) -> Vec<(Name, AccountId)>;
     fn without_password(first: AccountId, last: AccountId) -> Vec<AccountId>;
     fn of(account: AccountId, slice: Slice<SessionId>) -> Vec<(Session, SessionDetail)>;
+    fn session(key: SessionKey) -> Option<(Session, SessionDetail)>;
     fn named(session: SessionId) -> Option<(Session, SessionDetail)>;
     impl Queries {}
 }

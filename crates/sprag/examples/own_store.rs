@@ -86,6 +86,7 @@ passed_on! {
         fn accounts(slice: Slice<AccountId>) -> Vec<Account>;
         fn without_password(first: AccountId, last: AccountId) -> Vec<AccountId>;
         fn of(account: AccountId, slice: Slice<SessionId>) -> Vec<(Session, SessionDetail)>;
+        fn session(key: SessionKey) -> Option<(Session, SessionDetail)>;
         fn named(session: SessionId) -> Option<(Session, SessionDetail)>;
     }
 }

@@ -26,6 +26,17 @@ pub struct AccountId(pub Uuid);
 #[serde(transparent)]
 pub struct SessionId(pub Uuid);
 
+impl SessionId {
+    /// Whether it is that of a session which was imported: made of its token, a UUID of version 8. All others are of
+    /// version 7.
+    ///
+    /// A store gives such an id once, whichever account it is for, and finds its account by it alone.
+    #[must_use]
+    pub fn is_imported(self) -> bool {
+        self.0.get_version_num() == 8
+    }
+}
+
 /// The profile whose sessions these are; every token carries it under its tag.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -16,11 +16,11 @@ const COLD: &[&str] = &[
     // Listings of everything, for the audit and for administrators, slice by slice; and the sweep's walk.
     "ENTRIES",
     "HEADS",
-    "NEXT_CHAIN",
+    "HEADS_OF_SHARDS",
     "ACCOUNTS",
     "WITHOUT_PASSWORD",
     "LOOK",
-    // A session by its id alone: `sprag why`.
+    // A session by its id alone that was not imported: `sprag why`, `session revoke`, an administrator's look.
     "NAMED",
     // Names that an earlier build made, by their form: only for a name that nobody has and that has letters beyond ASCII or
     // an international domain; and their listing, and the migration that goes through all names.
@@ -60,6 +60,8 @@ const COLD: &[&str] = &[
     "POSITION",
     "COUNT",
     "COUNT_ON",
+    // Whether every server of a distributed engine answers, once a second, on a connection of its own.
+    "LOOK_EVERYWHERE",
     // The move of a whole store.
     "UNHURRIED",
 ];
@@ -79,6 +81,7 @@ const SHARD_KEYS: &[(&str, &str)] = &[
     ("credential", "account_id"),
     ("event", "account_id"),
     ("identity", "value"),
+    ("imported_session", "session_id"),
 ];
 
 #[tokio::test]

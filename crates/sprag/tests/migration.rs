@@ -20,13 +20,20 @@ const TURNED: Timestamp = Timestamp(OPENED.0 + 60_000);
 const HISTORY: &str = "create table refinery_schema_history (
     version int4 primary key, name varchar(255), applied_on varchar(255), checksum varchar(255))";
 
-/// Of the version before's sessions: one that goes on, one whose password was changed a moment ago, and one that has ended.
+/// Of the version before's sessions: one that goes on, one whose password was changed a moment ago, one that has ended, and
+/// one that was imported.
 const LIVE: u8 = 1;
 const SEALED: u8 = 2;
 const ENDED: u8 = 3;
+const IMPORTED: u8 = 4;
+
+/// Sixteen times the same byte; of the imported session, with the version of what is made of a token.
+fn id(byte: u8) -> Uuid {
+    let id = Uuid::from_bytes([byte; 16]);
+    if byte == IMPORTED { uuid::Builder::from_custom_bytes([byte; 16]).into_uuid() } else { id }
+}
 
 fn key(session: u8) -> SessionKey {
-    let id = |byte: u8| Uuid::from_bytes([byte; 16]);
     SessionKey { account: AccountId(id(9)), session: SessionId(id(session)) }
 }
 
@@ -41,13 +48,13 @@ fn sql_before(engine: &str) -> Vec<String> {
 }
 
 /// Rows as that build wrote them; `hex` makes a blob of hexadecimal digits.
-fn rows(hex: impl Fn(&str) -> String, id: impl Fn(u8) -> String, truth: [&str; 2]) -> String {
+fn rows(hex: impl Fn(&str) -> String, written: impl Fn(Uuid) -> String, truth: [&str; 2]) -> String {
     let (opened, turned, ends) = (OPENED.0, TURNED.0, OPENED.0 + 86_400_000);
     let [is_false, is_true] = truth;
     let (secret, instance) = (hex(&"07".repeat(32)), hex(&"02".repeat(16)));
-    let account = id(9);
+    let account = written(id(9));
     let session = |number: u8, is_sealed: &str, ended: &str| {
-        let id = id(number);
+        let id = written(id(number));
         format!(
             "insert into session (account_id, id, profile, generation, secret_hash, epoch, created_at, rotated_at,
                  idle_expires_at, expires_at, retry_hash, instance_hash, retries, is_sealed, streak, streak_generation,
@@ -71,6 +78,11 @@ fn rows(hex: impl Fn(&str) -> String, id: impl Fn(u8) -> String, truth: [&str; 2
         session(LIVE, is_false, "null, null"),
         session(SEALED, is_true, "null, null"),
         session(ENDED, is_true, &format!("{turned}, 'logout'")),
+        session(IMPORTED, is_false, "null, null"),
+        format!(
+            "insert into session_detail (account_id, session_id) values ({account}, {});",
+            written(id(IMPORTED))
+        ),
     ]
     .concat()
 }
@@ -113,6 +125,8 @@ async fn goes_on_as_it_should(store: &dyn Store) {
     assert_eq!(find(SEALED).await.session.retries, MAX_RETRIES, "its spent token still gets nothing");
     let ended = find(ENDED).await.session;
     assert_eq!((ended.ended.map(|ended| ended.cause), ended.retries), (Some(EndCause::Logout), 2));
+    let named = store.named(key(IMPORTED).session).await.expect("named");
+    assert_eq!(named.map(|(session, _)| session.key), Some(key(IMPORTED)), "its token leads to it still");
     let ann = store.account(key(LIVE).account).await.expect("account").expect("it is there");
     let external = ann.particulars.external.expect("it came from another system");
     assert_eq!((external.id.as_str(), external.profile), ("old-7", ProfileId(5)));
@@ -158,22 +172,26 @@ async fn a_sqlite_file_of_the_version_before_goes_on() {
         reference.display()
     );
     connection.execute_batch(&copied).expect("the history");
-    let id = |byte: u8| format!("x'{}'", format!("{byte:02x}").repeat(16));
-    connection.execute_batch(&rows(|hex| format!("x'{hex}'"), id, ["0", "1"])).expect("rows");
+    let written = |id: Uuid| format!("x'{}'", id.simple());
+    connection.execute_batch(&rows(|hex| format!("x'{hex}'"), written, ["0", "1"])).expect("rows");
     drop(connection);
 
     let applied = SqliteStore::migrate(&path).expect("migrate");
     assert_eq!(
         applied.iter().map(|migrated| migrated.version).collect::<Vec<_>>(),
-        [BEFORE + 1, BEFORE + 2, BEFORE + 3]
+        [BEFORE + 1, BEFORE + 2, BEFORE + 3, BEFORE + 4, BEFORE + 5]
     );
     goes_on_as_it_should(&SqliteStore::open(&path, Settings::default()).expect("open")).await;
+    let connection = rusqlite::Connection::open(&path).expect("a database");
+    let noted = "select hex(session_id) || hex(account_id) from imported_session";
+    let noted: String = connection.query_row(noted, [], |row| row.get(0)).expect("one imported session");
+    assert_eq!(noted.to_lowercase(), format!("{}{}", id(IMPORTED).simple(), id(9).simple()));
 }
 
 #[cfg(feature = "postgres")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_postgresql_database_of_the_version_before_goes_on() {
-    use sprag::store::postgres::{PostgresStore, Server, Settings};
+    use sprag::store::postgres::{Batching, PostgresStore, Server, Settings};
 
     let (database, reference) =
         (sprag_rig::Postgres::shared().fresh_database(), sprag_rig::Postgres::shared().fresh_database());
@@ -186,13 +204,15 @@ async fn a_postgresql_database_of_the_version_before_goes_on() {
     database.psql(HISTORY);
     sql_before("postgres").iter().for_each(|sql| drop(database.psql(sql)));
     database.psql(&format!("insert into refinery_schema_history values {history}"));
-    let id = |byte: u8| format!("'{}'", Uuid::from_bytes([byte; 16]));
-    database.psql(&rows(|hex| format!("decode('{hex}', 'hex')"), id, ["false", "true"]));
+    let written = |id: Uuid| format!("'{id}'");
+    database.psql(&rows(|hex| format!("decode('{hex}', 'hex')"), written, ["false", "true"]));
 
     let applied = PostgresStore::migrate(&settings(&database.url())).await.expect("migrate");
     assert_eq!(
         applied.iter().map(|migrated| migrated.version).collect::<Vec<_>>(),
-        [BEFORE + 1, BEFORE + 2, BEFORE + 3]
+        [BEFORE + 1, BEFORE + 2, BEFORE + 3, BEFORE + 4, BEFORE + 5]
     );
-    goes_on_as_it_should(&PostgresStore::open(settings(&database.url())).await.expect("open")).await;
+    // As where the tables are spread, which finds an imported session by the table that the migration has filled.
+    let spread = Settings { batching: Batching::Rows, ..settings(&database.url()) };
+    goes_on_as_it_should(&PostgresStore::open(spread).await.expect("open")).await;
 }

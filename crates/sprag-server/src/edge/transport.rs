@@ -105,7 +105,7 @@ async fn the_genuine_one<'a>(
 async fn drop_what_is_left_over(genuine: &mut Vec<Genuine<'_>>, engine: &Engine) -> Result<(), Problem> {
     let mut kept = Vec::with_capacity(genuine.len());
     for found in genuine.drain(..) {
-        let session = if found.is_ours { None } else { engine.store().named(found.key.session).await? };
+        let session = if found.is_ours { None } else { engine.store().session(found.key).await? };
         if session.is_none_or(|(session, _)| session.generation == Generation(0)) {
             kept.push(found);
         }

@@ -113,7 +113,7 @@ impl Engine {
             if state.session.ended.is_none() && state.epoch != owner.epoch() {
                 return Err(Refusal::SessionEnded(None).into());
             }
-            let device = self.store.named(caller.key.session).await?.and_then(|(_, detail)| detail.device);
+            let device = self.store.session(caller.key).await?.and_then(|(_, detail)| detail.device);
             let now = self.now();
             let token = self.replacement(client, &state, own.as_ref(), retry_hash, requester, now)?;
             // It is no log-in: the session ends no later than the one before, and was authenticated when that one was.

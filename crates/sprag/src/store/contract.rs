@@ -41,6 +41,7 @@ use crate::session::{AccountId, Epoch};
 
 mod accounts;
 mod commits;
+mod imported;
 mod journal;
 mod marks;
 mod progress;
@@ -92,6 +93,10 @@ checks! {
         ending_all_spares_the_exception_and_other_accounts,
         a_sweep_ends_what_has_expired_and_removes_what_ended_long_ago,
         a_sweep_goes_slice_by_slice_to_the_end;
+    imported:
+        an_imported_session_is_found_by_its_id_alone_until_it_is_swept_away,
+        an_imported_session_is_one_accounts,
+        of_two_accounts_that_import_one_session_one_has_it;
     rotation:
         a_row_turns_exactly_where_the_rotation_applies,
         a_retry_counts_exactly_where_it_applies,

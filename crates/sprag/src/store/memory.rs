@@ -97,7 +97,11 @@ impl Commits for MemoryStore {
         let given_up = before.names.clone();
         let is_taken =
             |name: &Name, but: Option<&Name>| tables.alike(name).iter().any(|(like, _)| Some(like) != but);
-        let (rows, events) = match commit.apply(before, is_taken) {
+        let is_elsewhere = |id| {
+            let mut others = tables.rows.iter().filter(|(account, _)| **account != commit.account);
+            others.any(|(_, rows)| rows.sessions.contains_key(&id))
+        };
+        let (rows, events) = match commit.apply(before, is_taken, is_elsewhere) {
             Ok(applied) => applied,
             Err(committed) => return Ok(committed),
         };
@@ -214,6 +218,11 @@ impl Queries for MemoryStore {
         let from = slice.after.map_or(Bound::Unbounded, Bound::Excluded);
         let later = rows.sessions.range((from, Bound::Unbounded));
         Ok(later.map(|(_, row)| row.clone()).take(slice.limit as usize).collect())
+    }
+
+    async fn session(&self, key: SessionKey) -> Result<Option<(Session, SessionDetail)>, Fault> {
+        let tables = self.tables();
+        Ok(tables.rows.get(&key.account).and_then(|rows| rows.sessions.get(&key.session)).cloned())
     }
 
     async fn named(&self, session: SessionId) -> Result<Option<(Session, SessionDetail)>, Fault> {

@@ -41,6 +41,7 @@ use health::Health;
 use patience::patiently;
 use pool::Pool;
 use rotate::{RotateOrder, redate_watched};
+use spread::Spread;
 
 mod batcher;
 mod certificates;
@@ -66,6 +67,7 @@ mod rotate;
 mod rows;
 mod server;
 mod sessions;
+mod spread;
 mod steps;
 mod sweep;
 mod tls;
@@ -161,6 +163,7 @@ pub struct PostgresStore {
     clock: Arc<SteadyClock>,
     health: Arc<Health>,
     progress: watch::Sender<Progress>,
+    spread: Option<Arc<Spread>>,
     batching: Batching,
     restamp_after: Duration,
     _heart: JoinSet<()>,
@@ -191,13 +194,17 @@ impl PostgresStore {
     async fn open_once(settings: Settings) -> Result<Self, Fault> {
         const DOING: &str = "open the database";
         let connector = Connector::new(&settings.server, settings.connect_timeout)?;
-        // In a batcher nobody waits long for a row that somebody holds, for all others in the batch wait too.
-        let bounded = connector.bounded(settings.deadline, settings.deadline / 5);
         let connector = connector.bounded(settings.deadline, settings.deadline);
-        let connection = connector.connect_to_primary().await.map_err(|error| error.fault(DOING))?;
+        let mut connection = connector.connect_to_primary().await.map_err(|error| error.fault(DOING))?;
         let clock = DatabaseClock::set_by(&connection).await.map_err(|error| error.fault(DOING))?;
         let (database_clock, health) = (Arc::new(clock), Arc::new(Health::default()));
         health.measured(database_clock.round_trip());
+        let batching = match settings.batching {
+            Batching::Auto => suited(&connection).await.map_err(|error| error.fault(DOING))?,
+            chosen => chosen,
+        };
+        connection.suit(batching);
+        let connector = connector.suiting(batching);
         let pool = Pool::new(&connector, &settings, &health, true)?;
         let alone = Settings { pool: 1, ..settings.clone() };
         let marks = Pool::new(&connector, &alone, &health, false)?;
@@ -207,10 +214,8 @@ impl PostgresStore {
         }
         migration::check(&connection).await?;
         warn_of_what_is_risky(&connection).await.map_err(|error| error.fault(DOING))?;
-        let batching = match settings.batching {
-            Batching::Auto => suited(&connection).await.map_err(|error| error.fault(DOING))?,
-            chosen => chosen,
-        };
+        // In a batcher nobody waits long for a row that somebody holds, for all others in the batch wait too.
+        let bounded = connector.bounded(settings.deadline, settings.deadline / 5);
         let clock = SteadyClock::over(Arc::clone(&database_clock) as Arc<dyn Clock>);
         let marked = marks::read(&connection).await.map_err(|error| error.fault(DOING))?;
         if let Some((last, off_by)) = marked.last_known() {
@@ -221,6 +226,11 @@ impl PostgresStore {
         }
         let progress = position::read(&connection).await.map_err(|error| error.fault(DOING))?;
         let mut heart = JoinSet::new();
+        let clock = Arc::new(clock);
+        let spread = (batching == Batching::Rows).then(|| Arc::new(Spread::whole_at(clock.now())));
+        if let Some(spread) = &spread {
+            heart.spawn(spread::keep_looking(connector.clone(), Arc::clone(&clock) as _, Arc::clone(spread)));
+        }
         heart.spawn(keep_beating(
             connection,
             connector,
@@ -234,9 +244,10 @@ impl PostgresStore {
             pool,
             marks,
             database_clock,
-            clock: Arc::new(clock),
+            clock,
             health,
             progress: watch::Sender::new(progress),
+            spread,
             batching,
             restamp_after: settings.restamp_after,
             _heart: heart,

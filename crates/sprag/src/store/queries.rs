@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::account::{Account, Name};
 use crate::error::Fault;
-use crate::session::{AccountId, Session, SessionDetail, SessionId};
+use crate::session::{AccountId, Session, SessionDetail, SessionId, SessionKey};
 
 /// Looks at accounts and sessions.
 #[async_trait]
@@ -39,7 +39,11 @@ pub trait Queries: Send + Sync {
         slice: Slice<SessionId>,
     ) -> Result<Vec<(Session, SessionDetail)>, Fault>;
 
-    /// The session of that id, whoever's it is.
+    /// The session of that key.
+    async fn session(&self, key: SessionKey) -> Result<Option<(Session, SessionDetail)>, Fault>;
+
+    /// The session of that id, whoever's it is. On spread tables every server is asked, unless it was
+    /// [imported](SessionId::is_imported); who knows the account asks for its [`session`](Self::session).
     async fn named(&self, session: SessionId) -> Result<Option<(Session, SessionDetail)>, Fault>;
 }
 

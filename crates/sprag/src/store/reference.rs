@@ -22,18 +22,20 @@ pub(super) struct Rows {
 
 impl Commit {
     /// What the rows are after the commit and what its journal tells, if it is done; `is_taken` says whether a name leads
-    /// to somebody already, but for the one that is given up for it.
+    /// to somebody already, but for the one that is given up for it, and `is_elsewhere` whether another account has a session of
+    /// that id.
     pub(super) fn apply(
         &self,
         before: &Rows,
         is_taken: impl Fn(&Name, Option<&Name>) -> bool,
+        is_elsewhere: impl Fn(SessionId) -> bool,
     ) -> Result<(Rows, Vec<Event>), Committed> {
         if !self.expect.holds(before.account.as_ref().map(AccountState::of)) {
             return Err(Committed::AccountMoved);
         }
         let (mut rows, mut events) = (before.clone(), self.events.clone());
         for (place, step) in self.steps.iter().enumerate() {
-            let ended = rows.take(step, &is_taken).ok_or(Committed::Missed { step: place })?;
+            let ended = rows.take(step, &is_taken, &is_elsewhere).ok_or(Committed::Missed { step: place })?;
             let key = |session| SessionKey { account: self.account, session };
             events.extend(ended.iter().map(|(session, ending)| ending.event(key(*session))));
         }
@@ -50,6 +52,7 @@ impl Rows {
         &mut self,
         step: &'s Step,
         is_taken: impl Fn(&Name, Option<&Name>) -> bool,
+        is_elsewhere: impl Fn(SessionId) -> bool,
     ) -> Option<EndedBy<'s>> {
         match step {
             Step::CreateAccount(account) => {
@@ -88,7 +91,13 @@ impl Rows {
                 let account = self.account.as_mut().filter(|account| account.disabled_at.is_some())?;
                 account.disabled_at = None;
             }
-            Step::OpenSession { session, detail } => self.open(session, detail)?,
+            Step::OpenSession { session, detail } => {
+                let id = session.key.session;
+                if id.is_imported() && is_elsewhere(id) {
+                    return None;
+                }
+                self.open(session, detail)?;
+            }
             Step::ForgetEnded => self.forget_ended(),
             Step::BindImportedToken { session, from, to } => {
                 let (row, _) = self.sessions.get_mut(session).filter(|(row, _)| row.secret_hash == *from)?;

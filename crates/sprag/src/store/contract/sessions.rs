@@ -11,7 +11,7 @@ use super::world::{DAY, NOW, SECOND, World, ending, event, opening, rotation};
 use crate::account::Account;
 use crate::audit::EventKind;
 use crate::ratchet::SessionState;
-use crate::session::{EndCause, Ended, Epoch, Session, SessionId};
+use crate::session::{EndCause, Ended, Epoch, Session, SessionId, SessionKey};
 use crate::store::{Committed, MAX_ENDED_KEPT, Slice, Sweep, Swept};
 
 pub(super) async fn a_session_is_found_as_it_was_opened(subject: Arc<dyn Subject>) {
@@ -26,7 +26,11 @@ pub(super) async fn a_session_is_found_as_it_was_opened(subject: Arc<dyn Subject
     let expected = SessionState { session: session.clone(), is_disabled: false, epoch: account.epoch };
     assert_eq!(world.state(session.key).await, expected);
     let named = world.store().named(session.key.session).await.expect("named");
-    assert_eq!(named, Some((session, opening.detail)));
+    assert_eq!(named, Some((session.clone(), opening.detail)));
+    let own = world.store().session(session.key).await.expect("session");
+    assert_eq!(own, named);
+    let strange = SessionKey { account: world.person().await.id, ..session.key };
+    assert_eq!(world.store().session(strange).await.expect("session"), None, "it is another account's");
     let chain = world.chain(account.id).await;
     assert_eq!(chain.last().map(|entry| &entry.event), Some(&opening.event));
 }
@@ -199,7 +203,7 @@ pub(super) async fn sessions_are_listed_in_slices(subject: Arc<dyn Subject>) {
         keys.push(world.log_in(&account).await.key.session);
         world.log_in(&other).await;
     }
-    let gone = crate::session::SessionKey { account: account.id, session: keys[1] };
+    let gone = SessionKey { account: account.id, session: keys[1] };
     assert!(world.end(gone, ending(EndCause::Admin)).await.expect("end"));
     let listed = async |after: Option<SessionId>, limit| {
         let found = world.store().of(account.id, Slice::after(after, limit)).await.expect("of");

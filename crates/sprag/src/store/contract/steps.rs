@@ -34,7 +34,7 @@ pub(super) async fn a_commit_does_what_its_steps_say_or_nothing(subject: Arc<dyn
             let told = world.chain(account.id).await;
             let committed = world.store().commit(commit.clone()).await.expect("commit");
             let mut expected = told.clone();
-            match commit.apply(&rows, |name, _| *name == taken()) {
+            match commit.apply(&rows, |name, _| *name == taken(), |_| false) {
                 Ok((after, events)) => {
                     let ended = (events.len() - commit.events.len()) as u64;
                     assert_eq!(committed, Committed::Done { ended }, "{commit:?} on {rows:?}");

@@ -294,8 +294,8 @@ impl<O: Order> Batcher<O> {
         }
     }
 
-    /// One round trip, and again for those that lost to another transaction: each by itself then, so that a row that is
-    /// locked holds up nobody else. Says whether the connection is sound.
+    /// One round trip, and again for those that lost to another transaction, or had a statement in common that failed: each
+    /// by itself then, so that a row that is locked or cannot be reached holds up nobody else. Says whether the connection is sound.
     async fn carry(&mut self, connection: &Connection, batch: Vec<Waiting<O>>) -> bool {
         let mut left = batch;
         for repeat in 0..=MAX_REPEATS {
@@ -305,6 +305,8 @@ impl<O: Order> Batcher<O> {
                 return true;
             }
             let batching = if repeat == 0 { self.batching } else { Batching::Rows };
+            // What one of them is at fault for, all of a statement hear: then each goes by itself.
+            let are_told_together = batching != Batching::Rows && left.len() > 1;
             let orders: Vec<&O> = left.iter().map(|waiting| &waiting.order).collect();
             let sent = tokio::time::timeout(self.deadline, O::send(connection, batching, &orders)).await;
             let outcomes = sent.unwrap_or_else(|_| {
@@ -318,7 +320,7 @@ impl<O: Order> Batcher<O> {
             };
             let is_sound = !outcomes.iter().any(is_broken);
             let unheard;
-            (left, unheard) = answer(left, outcomes, is_sound && repeat < MAX_REPEATS);
+            (left, unheard) = answer(left, outcomes, is_sound && repeat < MAX_REPEATS, are_told_together);
             // What they asked for has happened, and they were told that nothing is known of it.
             let unheard: Vec<_> = unheard.iter().map(|(order, queued)| (order, *queued)).collect();
             O::lose(&self.health, &unheard);
@@ -349,7 +351,9 @@ impl<O: Order> Batcher<O> {
             let wanted = batch.iter().zip(outcomes).filter(|(_, outcome)| is_wanted(outcome));
             wanted.map(|(waiting, _)| (&waiting.order, waiting.queued)).collect()
         };
-        let lost = of(|outcome| outcome.as_ref().is_err_and(|error| error.remedy() == Remedy::Reconnect));
+        let lost = of(|outcome| {
+            outcome.as_ref().is_err_and(|error| matches!(error.remedy(), Remedy::Reconnect | Remedy::Part))
+        });
         O::lose(&self.health, &lost);
         let done = of(|outcome| matches!(outcome, Ok(Some(_))));
         let settled = tokio::time::timeout(self.deadline, O::settle(connection, &done)).await;
@@ -381,16 +385,18 @@ fn take_queued<T>(taken: &mut Vec<T>, waiting: &mut mpsc::Receiver<T>, most: usi
 /// Orders that were carried out when whoever asked had given up, and when each was asked for.
 type Unheard<O> = Vec<(O, Instant)>;
 
-/// Answers all but those that go again.
+/// Answers all but those that go again: those that lost to another transaction, and those that heard the fault of a
+/// statement that was for all of them.
 fn answer<O: Order>(
     batch: Vec<Waiting<O>>,
     outcomes: Vec<Outcome<O::Answer>>,
     may_repeat: bool,
+    are_told_together: bool,
 ) -> (Vec<Waiting<O>>, Unheard<O>) {
     let (mut again, mut unheard) = (Vec::new(), Vec::new());
     for (waiting, outcome) in batch.into_iter().zip(outcomes) {
         let outcome = match outcome {
-            Err(error) if may_repeat && error.remedy() == Remedy::Repeat => {
+            Err(error) if may_repeat && (are_told_together || error.remedy() == Remedy::Repeat) => {
                 again.push(waiting);
                 continue;
             }

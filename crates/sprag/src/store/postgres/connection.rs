@@ -18,6 +18,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Config, Connection as Driver, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::Batching;
 use super::error::{QueryError, handshake_failed};
 use super::server::{Server, TlsMode};
 use super::tls;
@@ -39,6 +40,7 @@ pub(super) struct Connector {
     mode: TlsMode,
     timeout: Duration,
     bounds: Option<Bounds>,
+    batching: Batching,
 }
 
 /// How long the server goes on with what nobody waits for any more. Whoever asked may have died or be cut off; locks that
@@ -62,7 +64,8 @@ impl Bounds {
 }
 
 /// What the server is asked to do for the hot statements: they find rows by their keys, whatever its statistics say of
-/// tables that have just been filled, and their plans are made once.
+/// tables that have just been filled, and their plans are made once. Not on Citus: it makes no plan for several shards while
+/// it does not know a statement's parameters, and fails.
 const PLANS: [(&str, &str); 5] = [
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
@@ -86,7 +89,14 @@ impl Connector {
     pub(super) fn new(server: &Server, timeout: Duration) -> Result<Self, Fault> {
         let tls = tls::connector(server)?;
         let timeout = server.connect_timeout().unwrap_or(timeout);
-        Ok(Self { hosts: server.hosts(), tls, mode: server.tls, timeout, bounds: None })
+        Ok(Self {
+            hosts: server.hosts(),
+            tls,
+            mode: server.tls,
+            timeout,
+            bounds: None,
+            batching: Batching::Auto,
+        })
     }
 
     /// How long connecting to one host may take.
@@ -98,6 +108,11 @@ impl Connector {
     /// somebody else holds.
     pub(super) fn bounded(&self, deadline: Duration, lock: Duration) -> Self {
         Self { bounds: Some(Bounds { statement: deadline, lock }), ..self.clone() }
+    }
+
+    /// A connector of connections whose statements suit an engine; see [`Connection::sends_rows`].
+    pub(super) fn suiting(&self, batching: Batching) -> Self {
+        Self { batching, ..self.clone() }
     }
 
     /// Connects to the primary among the hosts. All are asked at the same time, and those that refuse again until each has
@@ -190,9 +205,12 @@ impl Connector {
             driver,
             tls: self.tls.clone(),
             is_ours: false,
+            sends_rows: self.batching == Batching::Rows,
             is_doubtful,
             begin: "begin isolation level read committed".to_owned(),
+            transacts: AtomicBool::new(false),
             statements: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
         })
     }
 }
@@ -237,11 +255,18 @@ pub(super) struct Connection {
     tls: MakeRustlsConnect,
     /// Whether every statement goes to the same server process, so that one prepared there can be found again.
     is_ours: bool,
+    sends_rows: bool,
     /// Whether a commit did not wait for the standby; what was under way then counts as unknown.
     is_doubtful: Arc<AtomicBool>,
     /// What begins a transaction.
     begin: String,
+    /// Whether a transaction has begun whose end has not been sent.
+    transacts: AtomicBool,
     statements: Mutex<HashMap<&'static str, Statement>>,
+    /// Behind a pooler, outside of transactions, one statement is answered before the next is written: a pooler that takes a
+    /// server back at the first answer would hand what is still to come to whoever has that server then. In a transaction it
+    /// keeps the server until the end.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl Connection {
@@ -279,7 +304,14 @@ impl Connection {
     }
 
     pub(super) async fn begin(&self) -> Result<(), QueryError> {
+        self.transacts.store(true, Ordering::Release);
         self.run(&self.begin).await
+    }
+
+    /// Ends what [`begin`](Self::begin) began: what was sent before belongs to it still, what is sent from now on does not.
+    pub(super) async fn end(&self, is_kept: bool) -> Result<(), QueryError> {
+        self.transacts.store(false, Ordering::Release);
+        self.run(if is_kept { "commit" } else { "rollback" }).await
     }
 
     /// Has the server make its plans anew. One made while a table was nearly empty reads all of it, and would go on
@@ -307,6 +339,16 @@ impl Connection {
         self.is_ours
     }
 
+    /// Has statements suit an engine from now on, as those of [`Connector::suiting`] do.
+    pub(super) fn suit(&mut self, batching: Batching) {
+        self.sends_rows = batching == Batching::Rows;
+    }
+
+    /// Whether statements go to one row each, or to one account's rows, and so to one shard of a distributed engine.
+    pub(super) fn sends_rows(&self) -> bool {
+        self.sends_rows
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.client.is_closed()
     }
@@ -320,6 +362,7 @@ impl Connection {
             Some(statement) => self.client.query(&statement, parameters).await?,
             None => {
                 let typed: Vec<_> = parameters.iter().copied().zip(sql.types.iter().cloned()).collect();
+                let _turn = self.turn().await;
                 self.first(sql, self.client.query_typed(sql.text, &typed)).await?
             }
         };
@@ -352,6 +395,7 @@ impl Connection {
             Some(statement) => self.client.execute(&statement, parameters).await?,
             None => {
                 let typed: Vec<_> = parameters.iter().copied().zip(sql.types.iter().cloned()).collect();
+                let _turn = self.turn().await;
                 self.first(sql, self.client.execute_typed(sql.text, &typed)).await?
             }
         };
@@ -394,6 +438,11 @@ impl Connection {
             self.lock().insert(sql.text, statement);
         }
         ran
+    }
+
+    async fn turn(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        let may_go_at_once = self.is_ours || self.transacts.load(Ordering::Acquire);
+        if may_go_at_once { None } else { Some(self.turn.lock().await) }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<&'static str, Statement>> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{Severity, SqlState};
 
 use crate::error::Fault;
 
@@ -29,6 +29,11 @@ pub(super) enum QueryError {
     Forgetful,
     #[error("the server warned while it committed, so that a failover may lose this; the log has its words")]
     Doubtful,
+    #[error(
+        "the answer is about another row than was asked for: whatever stands between this node and the server mixes \
+         connections up"
+    )]
+    Astray,
     #[error("all connections are in use; try again, or set more of them (database_connections)")]
     Crowded,
     #[error("{0}")]
@@ -48,6 +53,9 @@ pub(super) enum Remedy {
     Repeat,
     /// The connection is of no use any more, and what was under way on it may or may not have happened.
     Reconnect,
+    /// A server behind the one that we talk to is gone, and what was under way there may or may not have happened; the
+    /// connection is sound, and what concerns other servers works.
+    Part,
     /// The statement failed and nothing of it happened; the connection is sound.
     Wait,
     /// It is our own defect.
@@ -63,7 +71,9 @@ impl QueryError {
                 None => return Remedy::Reconnect,
             },
             Self::At(_, error) => return error.remedy(),
-            Self::Silent(_) | Self::ReadOnly | Self::Forgetful | Self::Doubtful => return Remedy::Reconnect,
+            Self::Silent(_) | Self::ReadOnly | Self::Forgetful | Self::Doubtful | Self::Astray => {
+                return Remedy::Reconnect;
+            }
             Self::Crowded => return Remedy::Wait,
             Self::Unreadable(_) => return Remedy::None,
         };
@@ -74,6 +84,9 @@ impl QueryError {
         ];
         if lost_a_race.contains(code) || self.is_taken_entry() {
             return Remedy::Repeat;
+        }
+        if self.is_of_another_server() {
+            return Remedy::Part;
         }
         match code.code().get(..2) {
             // Connection exceptions, an operator's intervention, a system error; and a primary that is none any more.
@@ -98,7 +111,7 @@ impl QueryError {
             Self::At(_, error) => error.may_pass(),
             // A standby may be about to be promoted.
             Self::Silent(_) | Self::ReadOnly | Self::Crowded | Self::Doubtful => true,
-            Self::Forgetful | Self::Unreadable(_) => false,
+            Self::Forgetful | Self::Astray | Self::Unreadable(_) => false,
             Self::Database(error) => match error.as_db_error() {
                 Some(said) if *said.code() == SqlState::PROTOCOL_VIOLATION => {
                     !is_poolers_refusal(said.message())
@@ -117,6 +130,17 @@ impl QueryError {
         error.as_db_error().is_some_and(|error| {
             *error.code() == SqlState::UNIQUE_VIOLATION
                 && error.constraint().is_some_and(|name| name.starts_with("event_pkey"))
+        })
+    }
+
+    /// Whether a distributed engine has lost one of its servers under a statement, or is told by it that it stops or starts.
+    /// An end of our own connection is no mere error but fatal.
+    fn is_of_another_server(&self) -> bool {
+        let Self::Database(error) = self else { return false };
+        error.as_db_error().is_some_and(|error| {
+            let stops = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW];
+            let is_lost = error.code().code().starts_with("08") || stops.contains(error.code());
+            is_lost && error.parsed_severity() == Some(Severity::Error)
         })
     }
 

@@ -10,7 +10,7 @@ use super::Batching;
 use super::batcher::{Order, Outcome};
 use super::connection::{Connection, Sql};
 use super::error::QueryError;
-use super::rotate::place;
+use super::rotate::{expect_about, place};
 use super::rows;
 use crate::ratchet::SessionState;
 use crate::session::SessionKey;
@@ -91,7 +91,9 @@ pub(super) async fn find_one(
     key: SessionKey,
 ) -> Result<Option<SessionState>, QueryError> {
     let row = connection.optional(&FIND_ONE, &[&key.account.0, &key.session.0]).await?;
-    row.map(|row| rows::state(&row)).transpose()
+    let Some(state) = row.map(|row| rows::state(&row)).transpose()? else { return Ok(None) };
+    expect_about(key, state.session.key)?;
+    Ok(Some(state))
 }
 
 async fn find_many(

@@ -136,7 +136,21 @@ pub async fn import(
         )
     })?;
     drop(source);
+    look_over(&connection, &counts).await;
     Ok(counts)
+}
+
+/// The planner knows nothing of tables that have just been filled. Not in the transaction that fills them: Citus refuses that
+/// once it has written to a table that stands on every server.
+async fn look_over(connection: &Connection, counts: &Counts) {
+    for (table, _) in &counts.tables {
+        if let Err(error) = connection.run(&format!("analyze {}", sql_name(table))).await {
+            tracing::warn!(
+                "everything was moved, but the table {table} could not be analysed: {error}; until autovacuum has done so, some \
+                 statements may be slow"
+            );
+        }
+    }
 }
 
 /// The SQLite file, locked against everybody else.
@@ -388,8 +402,6 @@ async fn move_table(
     }
     let source = joined(reading.await)?;
     writer.finish().await.map_err(broken)?;
-    // The planner knows nothing of a table that has just been filled.
-    connection.run(&format!("analyze {}", sql_name(table))).await.map_err(|error| error.fault(DOING))?;
     Ok((source, total))
 }
 

@@ -1,16 +1,17 @@
 //! The journal: each account's chain, and the checkpoints over all of them.
 
 use async_trait::async_trait;
+use futures_util::future::try_join_all;
 use futures_util::{FutureExt as _, join};
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
+use super::PostgresStore;
 use super::connection::{Connection, Sql};
 use super::error::QueryError;
 use super::pool::Outcome;
 use super::rotate::integer;
 use super::rows;
-use super::{Batching, PostgresStore};
 use crate::audit::{Checkpoint, Entry, Event, Head};
 use crate::clock::Timestamp;
 use crate::error::Fault;
@@ -72,6 +73,28 @@ pub(super) const APPEND: Sql = Sql {
     ],
 };
 
+/// Adds one entry. Citus carries out the other statement, which makes its rows by itself, as a copy of all that it comes to.
+pub(super) const APPEND_ONE: Sql = Sql {
+    text: "
+    insert into event (
+        account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash
+    )
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    types: &[
+        Type::UUID,
+        Type::INT8,
+        Type::INT8,
+        Type::TEXT,
+        Type::UUID,
+        Type::TEXT,
+        Type::TEXT,
+        Type::TEXT,
+        Type::TEXT,
+        Type::BYTEA,
+        Type::BYTEA,
+    ],
+};
+
 /// The end of one account's chain, inside the transaction that adds to it, and with it the account's lock.
 pub(super) struct Chain<'l> {
     connection: &'l Connection,
@@ -127,6 +150,11 @@ impl<'l> Chain<'l> {
             self.head = entry.head();
             entries.push(entry);
         }
+        if self.connection.sends_rows() {
+            // They leave together, in their order.
+            let each = entries.iter().map(|entry| append_one(self.connection, entry));
+            return try_join_all(each).await.map(drop);
+        }
         fn column<'a, T>(entries: &'a [Entry], of: impl Fn(&'a Entry) -> T) -> Vec<T> {
             entries.iter().map(of).collect()
         }
@@ -145,6 +173,24 @@ impl<'l> Chain<'l> {
         ];
         self.connection.execute(&APPEND, &parameters).await.map(drop)
     }
+}
+
+async fn append_one(connection: &Connection, entry: &Entry) -> Result<(), QueryError> {
+    let Event { account, at, kind, session, cause, ip, user_agent, note } = &entry.event;
+    let parameters: [&(dyn ToSql + Sync); 11] = [
+        &account.0,
+        &integer(entry.number),
+        &at.0,
+        &kind.name(),
+        &session.map(|session| session.0),
+        &cause.map(|cause| cause.name()),
+        ip,
+        user_agent,
+        note,
+        &entry.previous.as_slice(),
+        &entry.hash.as_slice(),
+    ];
+    connection.execute(&APPEND_ONE, &parameters).await.map(drop)
 }
 
 #[async_trait]
@@ -226,14 +272,10 @@ impl Journal for PostgresStore {
 
     async fn heads(&self, before: Timestamp, slice: Slice<AccountId>) -> Result<Vec<Head>, Fault> {
         self.pool
-            .statement(
-                "read the heads of the journal",
-                &(self.batching, before, slice),
-                |connection, given| {
-                    let (batching, before, Slice { after, limit }) = *given;
-                    heads(connection, batching, before, after, limit).boxed()
-                },
-            )
+            .statement("read the heads of the journal", &(before, slice), |connection, given| {
+                let (before, Slice { after, limit }) = *given;
+                heads(connection, before, after, limit).boxed()
+            })
             .await
     }
 
@@ -327,10 +369,9 @@ async fn add_checkpoint(connection: &Connection, checkpoint: &Checkpoint) -> Res
 }
 
 /// Hops from account to account, for a chain may be long, and only its end is wanted: in the server where it can, which
-/// a distributed engine's cannot.
+/// a distributed engine's cannot. There every shard begins with its chains' first entries, all at the same time.
 async fn heads(
     connection: &Connection,
-    batching: Batching,
     before: Timestamp,
     after: Option<AccountId>,
     limit: u32,
@@ -357,48 +398,27 @@ async fn heads(
         limit $3",
         types: &[Type::UUID, Type::INT8, Type::INT8],
     };
-    if batching == Batching::Rows {
-        return heads_one_by_one(connection, before, after, limit as usize).await;
-    }
-    let found = connection.query(&HEADS, &[&first_after(after), &before.0, &i64::from(limit)]).await?;
+    const HEADS_OF_SHARDS: Sql = Sql {
+        text: "
+        select chain.account_id, head.id, head.at, head.hash
+        from event chain
+        cross join lateral (
+            select e.id, e.at, e.hash
+            from event e
+            where e.account_id = chain.account_id
+              and e.at < $2
+            order by e.id desc
+            limit 1
+        ) head
+        where chain.id = 1
+          and chain.account_id >= $1
+        order by chain.account_id
+        limit $3",
+        types: &[Type::UUID, Type::INT8, Type::INT8],
+    };
+    let heads = if connection.sends_rows() { &HEADS_OF_SHARDS } else { &HEADS };
+    let found = connection.query(heads, &[&first_after(after), &before.0, &i64::from(limit)]).await?;
     found.iter().map(rows::head).collect()
-}
-
-async fn heads_one_by_one(
-    connection: &Connection,
-    before: Timestamp,
-    after: Option<AccountId>,
-    limit: usize,
-) -> Result<Vec<Head>, QueryError> {
-    const NEXT_CHAIN: Sql = Sql {
-        text: "
-        select account_id
-        from event
-        where account_id >= $1
-        order by account_id
-        limit 1",
-        types: &[Type::UUID],
-    };
-    const LAST_BEFORE: Sql = Sql {
-        text: "
-        select account_id, id, at, hash
-        from event
-        where account_id = $1
-          and at < $2
-        order by id desc
-        limit 1",
-        types: &[Type::UUID, Type::INT8],
-    };
-    let mut heads = Vec::new();
-    let mut account = after;
-    while heads.len() < limit {
-        let Some(row) = connection.optional(&NEXT_CHAIN, &[&first_after(account)]).await? else { break };
-        let found = AccountId(row.try_get("account_id")?);
-        let last = connection.optional(&LAST_BEFORE, &[&found.0, &before.0]).await?;
-        heads.extend(last.map(|row| rows::head(&row)).transpose()?);
-        account = Some(found);
-    }
-    Ok(heads)
 }
 
 /// The first id there may be after an account's; the first of all after none. (Nobody's own chain has that one.)

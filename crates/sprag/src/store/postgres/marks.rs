@@ -1,14 +1,14 @@
 //! When nodes served, and when they could not. On a connection of its own, or a crowd of log-ins would look like an outage.
 
 use async_trait::async_trait;
-use futures_util::future::try_join_all;
-use futures_util::{FutureExt as _, try_join};
+use futures_util::future::join_all;
+use futures_util::{FutureExt as _, join};
 use tokio_postgres::types::Type;
 
 use super::PostgresStore;
 use super::connection::{Connection, Sql};
 use super::error::QueryError;
-use crate::clock::Timestamp;
+use crate::clock::{Clock as _, Timestamp};
 use crate::error::Fault;
 use crate::outages::{Mark, Marked, Marking, NodeId, Outage};
 use crate::store::Marks;
@@ -56,17 +56,33 @@ const FORGET_OUTAGES: Sql = Sql { text: "delete from outage where until_at < $1"
 #[async_trait]
 impl Marks for PostgresStore {
     async fn marked(&self) -> Result<Marked, Fault> {
-        self.marks
+        let mut marked = self
+            .marks
             .statement("look at the marks of life", &(), |connection, ()| read(connection).boxed())
-            .await
+            .await?;
+        if let Some(spread) = &self.spread {
+            // What this node is about to write down.
+            marked.outages.extend(spread.outages_to_judge_by(self.clock.now()));
+        }
+        Ok(marked)
     }
 
-    async fn mark(&self, marking: Marking) -> Result<(), Fault> {
+    async fn mark(&self, mut marking: Marking) -> Result<(), Fault> {
+        let node = marking.mark.as_ref().map(|mark| mark.node).or_else(|| marking.forgets.first().copied());
+        let found = match (&self.spread, node) {
+            (Some(spread), Some(node)) => spread.outages(node, self.clock.now()),
+            _ => Vec::new(),
+        };
+        marking.outages.extend(found.iter().copied());
         self.marks
             .statement("move the mark of life", &marking, |connection, marking| {
                 write(connection, marking).boxed()
             })
-            .await
+            .await?;
+        if let Some(spread) = &self.spread {
+            spread.noted(&found);
+        }
+        Ok(())
     }
 }
 
@@ -108,13 +124,15 @@ async fn write(connection: &Connection, marking: &Marking) -> Result<(), QueryEr
     let moves = marking.mark.iter().map(|Mark { node, place, moved_at, clock_off_by }| async move {
         connection.execute(&MOVE_MARK, &[&node.0, place, &moved_at.0, clock_off_by]).await.map(drop)
     });
-    try_join!(
+    let (began, forgotten, forgotten_before, noted, moved, kept) = join!(
         connection.begin(),
-        try_join_all(forgets),
+        join_all(forgets),
         forgets_before,
-        try_join_all(notes),
-        try_join_all(moves),
-        connection.run("commit"),
-    )
-    .map(drop)
+        join_all(notes),
+        join_all(moves),
+        connection.end(true),
+    );
+    // Each answer is waited for, or the next to use the connection would share a flight with them. The first that fails tells why.
+    let in_order = forgotten.into_iter().chain([forgotten_before]).chain(noted).chain(moved);
+    [began].into_iter().chain(in_order).chain([kept]).collect()
 }

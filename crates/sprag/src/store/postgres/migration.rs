@@ -23,6 +23,10 @@ pub(super) const MIGRATIONS: &Migrations = &[
     ("V5__needs_4_marks", include_str!("../../../migrations/postgres/V5__needs_4_marks.sql")),
     ("V6__needs_6_names", include_str!("../../../migrations/postgres/V6__needs_6_names.sql")),
     ("V7__needs_6_position", include_str!("../../../migrations/postgres/V7__needs_6_position.sql")),
+    (
+        "V8__needs_6_imported_sessions",
+        include_str!("../../../migrations/postgres/V8__needs_6_imported_sessions.sql"),
+    ),
 ];
 
 /// The migration after which each name gets its form of today.
@@ -101,7 +105,7 @@ pub(super) async fn schema(connection: &Connection) -> Result<Vec<Applied>, Quer
 }
 
 /// The tables that the server reads and writes, in the order of the migrations.
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 12] = [
     "account",
     "identity",
     "session",
@@ -113,6 +117,7 @@ const TABLES: [&str; 11] = [
     "lease",
     "outage",
     "store_position",
+    "imported_session",
 ];
 
 /// The role and a table that it may not read, if there is one: a migration that the owner applied may have made it since

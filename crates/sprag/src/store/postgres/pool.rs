@@ -177,12 +177,12 @@ async fn transact<P, T>(
     let worked = try_join!(connection.begin(), work(connection, given));
     match worked {
         Ok(((), value)) => {
-            connection.run(if is_kept(&value) { "commit" } else { "rollback" }).await?;
+            connection.end(is_kept(&value)).await?;
             Ok(value)
         }
         Err(error) => {
             if error.remedy() != Remedy::Reconnect {
-                connection.run("rollback").await?;
+                connection.end(false).await?;
             }
             Err(error)
         }

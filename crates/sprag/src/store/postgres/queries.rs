@@ -12,7 +12,7 @@ use super::error::QueryError;
 use super::rows;
 use crate::account::{Account, Name};
 use crate::error::Fault;
-use crate::session::{AccountId, Session, SessionDetail, SessionId};
+use crate::session::{AccountId, Session, SessionDetail, SessionId, SessionKey};
 use crate::store::queries::the_one_meant;
 use crate::store::{Credential, CredentialId, Queries, Slice};
 
@@ -45,6 +45,30 @@ pub(super) const EARLIER_NAMES: Sql = Sql {
     where kind = $1
       and form = $2",
     types: &[Type::TEXT, Type::TEXT],
+};
+
+/// A session with what people read of it.
+pub(super) const SESSION: Sql = Sql {
+    text: "
+    select s.account_id, s.id, s.generation, s.epoch, s.created_at, s.rotated_at, s.idle_expires_at,
+           s.expires_at, s.streak_generation, s.ended_at, s.profile, s.retries, s.streak,
+           s.secret_hash, s.retry_hash, s.previous_retry_hash, s.instance_hash, s.other_instance_hash,
+           s.taken_generation, s.contested_generation, s.authenticated_at, s.methods, s.ended_cause,
+           d.ip, d.user_agent, d.device, d.ended_ip
+    from session s
+    left join session_detail d on d.account_id = s.account_id and d.session_id = s.id
+    where s.account_id = $1
+      and s.id = $2",
+    types: &[Type::UUID, Type::UUID],
+};
+
+/// Whose an imported session is. Two statements, not a join: this stands on one shard and the session on another.
+pub(super) const IMPORTED_OWNER: Sql = Sql {
+    text: "
+    select account_id
+    from imported_session
+    where session_id = $1",
+    types: &[Type::UUID],
 };
 
 #[async_trait]
@@ -212,7 +236,15 @@ impl Queries for PostgresStore {
             .await
     }
 
-    async fn named(&self, session: SessionId) -> Result<Option<(Session, SessionDetail)>, Fault> {
+    async fn session(&self, key: SessionKey) -> Result<Option<(Session, SessionDetail)>, Fault> {
+        self.pool
+            .statement("find a session with its label", &key, |connection, key| {
+                session(connection, *key).boxed()
+            })
+            .await
+    }
+
+    async fn named(&self, id: SessionId) -> Result<Option<(Session, SessionDetail)>, Fault> {
         const NAMED: Sql = Sql {
             text: "
             select s.account_id, s.id, s.generation, s.epoch, s.created_at, s.rotated_at, s.idle_expires_at,
@@ -226,12 +258,33 @@ impl Queries for PostgresStore {
             types: &[Type::UUID],
         };
         self.pool
-            .statement("find a session by its id", &session, |connection, session| {
-                async move { connection.optional(&NAMED, &[&session.0]).await?.map(|row| both(&row)).transpose() }
-                    .boxed()
+            .statement("find a session by its id", &id, |connection, id| {
+                async move {
+                    if connection.sends_rows() && id.is_imported() {
+                        return imported(connection, *id).await;
+                    }
+                    connection.optional(&NAMED, &[&id.0]).await?.map(|row| both(&row)).transpose()
+                }
+                .boxed()
             })
             .await
     }
+}
+
+async fn session(
+    connection: &Connection,
+    key: SessionKey,
+) -> Result<Option<(Session, SessionDetail)>, QueryError> {
+    let found = connection.optional(&SESSION, &[&key.account.0, &key.session.0]).await?;
+    found.map(|row| both(&row)).transpose()
+}
+
+async fn imported(
+    connection: &Connection,
+    id: SessionId,
+) -> Result<Option<(Session, SessionDetail)>, QueryError> {
+    let Some(owner) = connection.optional(&IMPORTED_OWNER, &[&id.0]).await? else { return Ok(None) };
+    session(connection, SessionKey { account: AccountId(owner.try_get("account_id")?), session: id }).await
 }
 
 fn both(row: &Row) -> Result<(Session, SessionDetail), QueryError> {

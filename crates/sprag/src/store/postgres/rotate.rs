@@ -11,7 +11,7 @@ use tokio_postgres::types::{ToSql, Type};
 use super::Batching;
 use super::batcher::{Order, Outcome};
 use super::connection::{Connection, Sql};
-use super::error::QueryError;
+use super::error::{QueryError, Remedy};
 use super::health::{Health, Unsure};
 use super::rows;
 use crate::clock::Timestamp;
@@ -108,8 +108,8 @@ pub(super) const ROTATE_ONE: Sql = Sql {
       and a.epoch = s.epoch
       and ($11::bigint is null or s.generation = 0 or s.rotated_at < $11)
       and (s.contested_generation is distinct from $6 - 1 or s.other_instance_hash = $10)
-    returning s.idle_expires_at, s.expires_at, coalesce(s.authenticated_at, s.created_at) as authenticated_at,
-              s.methods",
+    returning s.account_id, s.id, s.idle_expires_at, s.expires_at,
+              coalesce(s.authenticated_at, s.created_at) as authenticated_at, s.methods",
     types: &[
         Type::UUID,
         Type::UUID,
@@ -157,6 +157,33 @@ pub(super) const OVER_MANY: Sql = Sql {
        or s.generation not in (b.from_generation, b.to_generation)
        or s.ended_at is not null",
     types: &[Type::UUID_ARRAY, Type::UUID_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY],
+};
+
+/// [`REDATE_MANY`] for one row, on its one shard.
+pub(super) const REDATE_ONE: Sql = Sql {
+    text: "
+    update session
+    set rotated_at = $5
+    where account_id = $1
+      and id = $2
+      and generation = $3
+      and rotated_at >= $4
+      and rotated_at < $5
+      and retries = 0
+      and ended_at is null",
+    types: &[Type::UUID, Type::UUID, Type::INT8, Type::INT8, Type::INT8],
+};
+
+/// [`OVER_MANY`] for one row: it is there while the rotation can matter still.
+pub(super) const MATTERS_ONE: Sql = Sql {
+    text: "
+    select id
+    from session
+    where account_id = $1
+      and id = $2
+      and generation in ($3, $4)
+      and ended_at is null",
+    types: &[Type::UUID, Type::UUID, Type::INT8, Type::INT8],
 };
 
 /// A rotation as it travels, with what tells the time of its answer.
@@ -251,7 +278,14 @@ pub(super) async fn rotate_one(
             ],
         )
         .await?;
-    row.map(|row| rotated(&row)).transpose()
+    let Some(row) = row else { return Ok(None) };
+    expect_about(rotation.key, rows::key(&row)?)?;
+    rotated(&row).map(Some)
+}
+
+/// Refuses an answer to somebody else's question, which a pooler may have let go astray.
+pub(super) fn expect_about(asked: SessionKey, told: SessionKey) -> Result<(), QueryError> {
+    if asked == told { Ok(()) } else { Err(QueryError::Astray) }
 }
 
 pub(super) fn rotated(row: &Row) -> Result<Rotated, QueryError> {
@@ -298,6 +332,9 @@ async fn redate(connection: &Connection, late: &[(Unsure, Timestamp)]) -> Result
     if late.is_empty() {
         return Ok(Vec::new());
     }
+    if connection.sends_rows() {
+        return singly(late, |(unsure, from)| redate_one(connection, unsure, *from)).await;
+    }
     let parameters: [&(dyn ToSql + Sync); 5] = [
         &late.iter().map(|(unsure, _)| unsure.key.account.0).collect::<Vec<_>>(),
         &late.iter().map(|(unsure, _)| unsure.key.session.0).collect::<Vec<_>>(),
@@ -320,15 +357,58 @@ pub(super) async fn redate_watched(connection: &Connection, health: &Health) -> 
         .iter()
         .filter_map(|(unsure, took)| Some((*unsure, counts_from(unsure.at, *took, Duration::ZERO)?)));
     let found = redate(connection, &late.collect::<Vec<_>>()).await?;
+    let over = over(connection, &watched).await?;
+    health.settle(&watched, &found, &over);
+    Ok(())
+}
+
+/// Those that can matter no more.
+async fn over(connection: &Connection, watched: &[(Unsure, Duration)]) -> Result<Vec<Unsure>, QueryError> {
+    if connection.sends_rows() {
+        return singly(watched, |(unsure, _)| is_over(connection, unsure)).await;
+    }
     let parameters: [&(dyn ToSql + Sync); 4] = [
         &watched.iter().map(|(unsure, _)| unsure.key.account.0).collect::<Vec<_>>(),
         &watched.iter().map(|(unsure, _)| unsure.key.session.0).collect::<Vec<_>>(),
         &watched.iter().map(|(unsure, _)| integer(unsure.from.0)).collect::<Vec<_>>(),
         &watched.iter().map(|(unsure, _)| integer(unsure.to.0)).collect::<Vec<_>>(),
     ];
-    let over = named(&watched, &connection.query(&OVER_MANY, &parameters).await?)?;
-    health.settle(&watched, &found, &over);
-    Ok(())
+    named(watched, &connection.query(&OVER_MANY, &parameters).await?)
+}
+
+/// Those of which a statement of its own says so. All leave together. Where one's shard is gone the others are told of all
+/// the same, and it is looked for again with the next heartbeat.
+async fn singly<'s, T, F>(
+    sent: &'s [(Unsure, T)],
+    ask: impl Fn(&'s (Unsure, T)) -> F,
+) -> Result<Vec<Unsure>, QueryError>
+where
+    F: Future<Output = Result<bool, QueryError>>,
+{
+    let mut found = Vec::with_capacity(sent.len());
+    for ((unsure, _), said) in sent.iter().zip(join_all(sent.iter().map(ask)).await) {
+        match said {
+            Ok(true) => found.push(*unsure),
+            Ok(false) => {}
+            Err(error) if error.remedy() == Remedy::Part => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+async fn redate_one(connection: &Connection, unsure: &Unsure, from: Timestamp) -> Result<bool, QueryError> {
+    let SessionKey { account, session } = unsure.key;
+    let given: [&(dyn ToSql + Sync); 5] =
+        [&account.0, &session.0, &integer(unsure.to.0), &unsure.at.0, &from.0];
+    Ok(connection.execute(&REDATE_ONE, &given).await? > 0)
+}
+
+async fn is_over(connection: &Connection, unsure: &Unsure) -> Result<bool, QueryError> {
+    let SessionKey { account, session } = unsure.key;
+    let given: [&(dyn ToSql + Sync); 4] =
+        [&account.0, &session.0, &integer(unsure.from.0), &integer(unsure.to.0)];
+    Ok(connection.optional(&MATTERS_ONE, &given).await?.is_none())
 }
 
 /// Those whose places in the batch came back.

@@ -1,8 +1,7 @@
 //! Sessions: what the batchers do not carry of a refresh, and the row that it moves.
 
 use async_trait::async_trait;
-use futures_util::FutureExt as _;
-use futures_util::future::join;
+use futures_util::{FutureExt as _, join};
 use tokio_postgres::types::{ToSql, Type};
 
 use super::PostgresStore;
@@ -101,6 +100,18 @@ pub(super) const INSERT_DETAIL: Sql = Sql {
     types: &[Type::UUID, Type::UUID, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT],
 };
 
+/// Notes whose an imported session is; nothing where its id is another account's. A row that is there for this very
+/// account was left behind by an older build.
+pub(super) const INSERT_IMPORTED: Sql = Sql {
+    text: "
+    insert into imported_session (session_id, account_id)
+    values ($1, $2)
+    on conflict (session_id) do update
+    set account_id = excluded.account_id
+    where imported_session.account_id = excluded.account_id",
+    types: &[Type::UUID, Type::UUID],
+};
+
 #[async_trait]
 impl Sessions for PostgresStore {
     async fn find(&self, key: SessionKey) -> Result<Option<SessionState>, Fault> {
@@ -186,19 +197,23 @@ async fn count_retry(connection: &Connection, retried: &Retried) -> Result<Optio
     row.map(|row| rotated(&row)).transpose()
 }
 
-/// Stores a row and what people read of it, both in one flight; `false` where there is a session of its id.
+/// Stores a row and what people read of it, all in one flight; `false` where there is a session of its id, if it was imported
+/// at any account.
 pub(super) async fn insert(
     connection: &Connection,
     session: &Session,
     detail: &SessionDetail,
 ) -> Result<bool, QueryError> {
     // Where there is such a session, there is its description too, and neither is an error: other steps may be under way.
-    let (stored, described) =
-        join(insert_row(connection, session), insert_detail(connection, session.key, detail)).await;
+    let (stored, described, noted) = join!(
+        insert_row(connection, session),
+        insert_detail(connection, session.key, detail),
+        note_imported(connection, session.key),
+    );
     if stored? == 0 {
         return Ok(false);
     }
-    described.map(|_| true)
+    described.and(noted)
 }
 
 async fn insert_row(connection: &Connection, session: &Session) -> Result<u64, QueryError> {
@@ -238,4 +253,12 @@ async fn insert_detail(
     let given: [&(dyn ToSql + Sync); 6] =
         [&key.account.0, &key.session.0, &detail.ip, &detail.user_agent, &detail.device, &detail.ended_ip];
     connection.execute(&INSERT_DETAIL, &given).await
+}
+
+/// Notes whose an imported session is; `false` where its id is another account's.
+async fn note_imported(connection: &Connection, key: SessionKey) -> Result<bool, QueryError> {
+    if !key.session.is_imported() {
+        return Ok(true);
+    }
+    Ok(connection.execute(&INSERT_IMPORTED, &[&key.session.0, &key.account.0]).await? > 0)
 }

@@ -14,7 +14,7 @@ use super::rows;
 use super::steps::mark_ended;
 use crate::clock::Timestamp;
 use crate::error::Fault;
-use crate::session::{AccountId, EndCause, SessionKey};
+use crate::session::{AccountId, EndCause, SessionId, SessionKey};
 use crate::store::{Ending, MAX_ENDED_KEPT, Sweep, Swept};
 
 /// Walks the key. It is the one statement that goes to every shard.
@@ -58,6 +58,14 @@ pub(super) const REMOVE_DETAIL: Sql = Sql {
     where account_id = $1
       and session_id = any ($2)",
     types: &[Type::UUID, Type::UUID_ARRAY],
+};
+
+pub(super) const REMOVE_IMPORTED: Sql = Sql {
+    text: "
+    delete from imported_session
+    where session_id = $1
+      and account_id = $2",
+    types: &[Type::UUID, Type::UUID],
 };
 
 pub(super) const BEYOND: Sql = Sql {
@@ -167,5 +175,8 @@ async fn remove(connection: &Connection, account: AccountId, sessions: &[Uuid]) 
     let gone = connection.query(&REMOVE, &[&account.0, &sessions]).await?;
     let gone: Vec<Uuid> = gone.iter().map(|row| row.try_get("id")).collect::<Result<_, _>>()?;
     connection.execute(&REMOVE_DETAIL, &[&account.0, &gone]).await?;
+    for id in gone.iter().filter(|id| SessionId(**id).is_imported()) {
+        connection.execute(&REMOVE_IMPORTED, &[id, &account.0]).await?;
+    }
     Ok(gone.len() as u64)
 }

@@ -28,6 +28,10 @@ const MIGRATIONS: &Migrations = &[
     ("V5__needs_4_marks", include_str!("../../../migrations/sqlite/V5__needs_4_marks.sql")),
     ("V6__needs_6_names", include_str!("../../../migrations/sqlite/V6__needs_6_names.sql")),
     ("V7__needs_6_position", include_str!("../../../migrations/sqlite/V7__needs_6_position.sql")),
+    (
+        "V8__needs_6_imported_sessions",
+        include_str!("../../../migrations/sqlite/V8__needs_6_imported_sessions.sql"),
+    ),
 ];
 
 /// After how many names it is told how far it is.

@@ -7,7 +7,7 @@ use super::SqliteStore;
 use super::rows::{self, START, bytes};
 use crate::account::{Account, Name};
 use crate::error::Fault;
-use crate::session::{AccountId, Session, SessionDetail, SessionId};
+use crate::session::{AccountId, Session, SessionDetail, SessionId, SessionKey};
 use crate::store::queries::the_one_meant;
 use crate::store::{Credential, CredentialId, Queries, Slice};
 
@@ -125,6 +125,20 @@ impl Queries for SqliteStore {
                 let after = slice.after.as_ref().map_or(START, |after| bytes(&after.0));
                 let found = statement.query_map(params![bytes(&account.0), after, slice.limit], both)?;
                 found.collect()
+            })
+            .await
+    }
+
+    async fn session(&self, key: SessionKey) -> Result<Option<(Session, SessionDetail)>, Fault> {
+        self.readers
+            .read("find a session with its label", move |connection| {
+                let mut statement = connection.prepare_cached(
+                    "select s.*, d.ip, d.user_agent, d.device, d.ended_ip
+                     from session s
+                     left join session_detail d on d.account_id = s.account_id and d.session_id = s.id
+                     where s.account_id = ?1 and s.id = ?2",
+                )?;
+                statement.query_row([bytes(&key.account.0), bytes(&key.session.0)], both).optional()
             })
             .await
     }

@@ -210,7 +210,7 @@ fn rotated(row: &rusqlite::Row<'_>) -> Result<Rotated> {
     })
 }
 
-/// Stores a row and what people read of it; `false` where there is a session of its id.
+/// Stores a row and what people read of it; `false` where there is a session of its id, if it was imported at any account.
 pub(super) fn insert(connection: &Connection, session: &Session, detail: &SessionDetail) -> Result<bool> {
     let mut statement = connection.prepare_cached(
         "insert into session (
@@ -263,7 +263,20 @@ pub(super) fn insert(connection: &Connection, session: &Session, detail: &Sessio
         detail.device,
         detail.ended_ip,
     ])?;
-    Ok(true)
+    if session.key.session.is_imported() { note_imported(connection, session.key) } else { Ok(true) }
+}
+
+/// Notes whose an imported session is; `false` where its id is another account's. A row that is there for this very
+/// account was left behind by an older build.
+fn note_imported(connection: &Connection, key: SessionKey) -> Result<bool> {
+    let mut statement = connection.prepare_cached(
+        "insert into imported_session (session_id, account_id)
+         values (?1, ?2)
+         on conflict (session_id) do update
+         set account_id = excluded.account_id
+         where account_id = excluded.account_id",
+    )?;
+    Ok(statement.execute([bytes(&key.session.0), bytes(&key.account.0)])? > 0)
 }
 
 fn optional(generation: Option<Generation>) -> Result<Option<i64>> {

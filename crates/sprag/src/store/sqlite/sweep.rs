@@ -126,6 +126,14 @@ fn remove(connection: &Connection, key: SessionKey) -> Result<bool> {
            and session_id = ?2",
     )?;
     statement.execute([bytes(&key.account.0), bytes(&key.session.0)])?;
+    if key.session.is_imported() {
+        let mut statement = connection.prepare_cached(
+            "delete from imported_session
+             where session_id = ?1
+               and account_id = ?2",
+        )?;
+        statement.execute([bytes(&key.session.0), bytes(&key.account.0)])?;
+    }
     let mut statement = connection.prepare_cached(
         "delete from session
          where account_id = ?1
