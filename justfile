@@ -57,12 +57,9 @@ soak *args:
 siege-framing *args:
     cargo build -p sprag-server -p sprag-bench && cargo run -p sprag-bench -- framing {{args}}
 
-# Attack the release binary and say what honest clients notice (memory, connections, login; --only, --seconds, --connections)
+# Attack the release binary and say what honest clients notice (memory, connections, login; --only, --seconds, --connections), then its framing
 siege-lite *args:
-    cargo build --release -p sprag-server -p sprag-bench && cargo run --release -p sprag-bench -- siege {{args}}
-# Ask a server with wrong passwords of all kinds, and say whether the time of a refusal tells one from another (--each, --mix, --in-flight, --seed)
-enumeration *args:
-    cargo build -p sprag-server && cargo run -p sprag-bench -- enumeration {{args}}
+    cargo build --release -p sprag-server -p sprag-bench && cargo run --release -p sprag-bench -- siege {{args}} && cargo run --release -p sprag-bench -- framing --cases 100000
 
 # Rotations in the store, without HTTP
 bench:

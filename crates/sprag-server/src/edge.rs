@@ -17,4 +17,5 @@ pub mod serve;
 mod smuggling;
 pub(crate) mod system;
 pub(crate) mod transport;
+pub(crate) mod turns;
 pub(crate) mod wiped;

@@ -17,11 +17,13 @@ use sprag::{Error, Refusal};
 
 use super::Handler;
 use crate::edge::app::App;
+use crate::edge::connections::Asking;
 use crate::edge::cookie;
 use crate::edge::refusal::Problem;
 use crate::edge::request::{self, Received};
 use crate::edge::response::{JSON, bodiless, with_body};
 use crate::edge::transport::{self, By, Carried};
+use crate::edge::turns::Turn;
 use crate::edge::wiped::WipedFields;
 use crate::profile::{Fact, Facts, Input, Inputs, Needs, Profile, Route, TakeError, Transport};
 
@@ -232,7 +234,23 @@ impl RouteContext {
         let mut body = Vec::with_capacity(1024);
         let facts = Facts { profile: Some(self.served.profile.client.id), ..*facts };
         self.route.gives.write(&facts, &mut body);
+        // What a client leaves unread counts by its length, and so must not take more.
+        if body.capacity() - body.len() > body.len() / 8 {
+            body.shrink_to_fit();
+        }
         with_body(status, JSON, body)
+    }
+
+    /// Waits for a turn to make an answer that may be large.
+    pub(crate) async fn turn(&self, parts: &Parts) -> Turn {
+        self.app.turns.next(parts.extensions.get::<Asking>()).await
+    }
+
+    /// An answer that may be large, and the turn to make it, which ends once the answer is counted.
+    pub(crate) fn large(&self, turn: Turn, facts: &Facts<'_>) -> Response {
+        let mut response = self.shaped(facts);
+        response.extensions_mut().insert(turn);
+        response
     }
 
     /// A log-out's answer: the cookie is cleared, and the one that the system before left.

@@ -32,6 +32,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     if id == caller.key.session {
         return Err(Problem::OwnSession);
     }
+    let turn = context.turn(&call.parts).await;
     let explained = context.app.engine.sessions().explain(id).await?.ok_or(Problem::NoSuchSession)?;
     let (session, detail) = (&explained.session, &explained.detail);
     let mut events = explained.events;
@@ -39,11 +40,12 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     if session.key.account == caller.key.account {
         events.iter_mut().for_each(|entry| entry.event.at = entry.event.at.hour());
     }
-    Ok(context.shaped(&Facts {
+    let facts = Facts {
         session_id: Some(id),
         account_id: Some(session.key.account),
         session: Some(SessionFacts { session, detail, own_idle_end: None }),
         events: &events,
         ..Facts::default()
-    }))
+    };
+    Ok(context.large(turn, &facts))
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use sprag::Engine;
 
 use super::proxies::Proxies;
+use super::turns::Turns;
 use crate::metrics::Metrics;
 
 /// How long a request may take once its body is there: whatever hangs behind the engine, the store or the queue of
@@ -30,6 +31,8 @@ pub struct App {
     pub deadline: Duration,
     /// Off while the server shuts down, so that a load balancer sends no more requests.
     pub is_ready: AtomicBool,
+    /// Who may make an answer that may be large.
+    pub(crate) turns: Turns,
 }
 
 impl App {
@@ -37,7 +40,8 @@ impl App {
     pub fn new(engine: Arc<Engine>, metrics: Arc<Metrics>, origin: String) -> Self {
         let (other_origins, proxies) = (Vec::new(), Proxies::default());
         let is_ready = AtomicBool::new(true);
-        Self { engine, metrics, origin, other_origins, proxies, deadline: DEADLINE, is_ready }
+        let turns = Turns::default();
+        Self { engine, metrics, origin, other_origins, proxies, deadline: DEADLINE, is_ready, turns }
     }
 
     /// Lets pages of other sites call from a browser, with cookies too.

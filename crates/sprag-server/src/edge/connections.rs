@@ -348,6 +348,16 @@ impl Asking {
         self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.0.connection.hold(bytes);
     }
+
+    /// Whether there is room for its answer.
+    pub(crate) fn has_room(&self) -> bool {
+        self.0.connection.has_room()
+    }
+
+    /// Resolves once there is.
+    pub(crate) async fn room(&self) {
+        self.0.connection.room().await;
+    }
 }
 
 impl Drop for Request {

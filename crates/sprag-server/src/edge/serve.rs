@@ -24,6 +24,7 @@ use tower::Service as _;
 use super::ambiguity;
 use super::connections::{Connection, Connections};
 use super::smuggling::{MAX_HEAD_BYTES, Refused};
+use super::turns::Turn;
 use crate::metrics::Metrics;
 
 mod outgoing;
@@ -147,12 +148,13 @@ fn service(
         let asked = ambiguous.is_none().then(|| router.clone().call(request.map(Body::new)));
         async move {
             connection.room().await;
-            let answer = match (ambiguous, asked) {
+            let mut answer = match (ambiguous, asked) {
                 (None, Some(asked)) => asked.await.unwrap_or_else(|never| match never {}),
                 (ambiguous, _) => ambiguous.unwrap_or_default(),
             };
+            let turn = answer.extensions_mut().remove::<Turn>();
             let answer = Outgoing::of(answer, &connection);
-            drop(asking);
+            drop((asking, turn));
             Ok(answer)
         }
     })
