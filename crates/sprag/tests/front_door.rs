@@ -96,21 +96,28 @@ async fn two_first_requests_of_one_own_user_make_one_account() {
 }
 
 #[tokio::test]
-async fn what_was_shown_before_an_account_was_disabled_opens_nothing_even_once_it_is_enabled() {
+async fn what_was_shown_before_an_account_was_disabled_opens_nothing_until_it_is_enabled() {
     let engine = engine();
     let user = NewUser { username: Some("ann"), password: Some(PASSWORD), ..NewUser::default() };
     let ann = engine.accounts().create(user, &somebody()).await.unwrap();
-    let by_password = engine.authn().password("ann", PASSWORD, &somebody()).await.unwrap();
-    let vouched = engine.authn().vouch_for(ann.id, Methods::NONE).await.unwrap();
+    let shown = async || {
+        let by_password = engine.authn().password("ann", PASSWORD, &somebody()).await.unwrap();
+        [by_password, engine.authn().vouch_for(ann.id, Methods::NONE).await.unwrap()]
+    };
+    let (disabled, enabled) = (shown().await, shown().await);
     engine.accounts().disable(ann.id, &somebody()).await.unwrap();
     let late = refusal(engine.authn().vouch_for(ann.id, Methods::NONE).await);
     assert_eq!(late, Refusal::AccountDisabled);
-    engine.accounts().enable(ann.id, &somebody()).await.unwrap();
-    for known in [by_password, vouched] {
-        let opened = engine.open_session(&client(), known, OpenRequest::default(), &somebody()).await;
-        assert_eq!(refusal(opened), Refusal::CredentialsInvalid);
+    let open = async |known| engine.open_session(&client(), known, OpenRequest::default(), &somebody()).await;
+    for known in disabled {
+        assert_eq!(refusal(open(known).await), Refusal::AccountDisabled);
     }
     assert_eq!(engine.sessions().of(ann.id).await.unwrap(), []);
+    engine.accounts().enable(ann.id, &somebody()).await.unwrap();
+    for known in enabled {
+        open(known).await.unwrap();
+    }
+    assert_eq!(engine.sessions().of(ann.id).await.unwrap().len(), 2);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use sprag::account::Account;
+use sprag::account::{Account, Name};
 use sprag::audit::{Event, EventKind};
 use sprag::clock::Timestamp;
 use sprag::outages::{Mark, Marking, NodeId};
@@ -86,7 +86,18 @@ async fn where_tables_are_spread_no_statement_is_for_the_rows_of_several_account
     let end = Commit { account, expect: Expect::Anything, steps: vec![end_all], events: Vec::new() };
     assert!(store.commit_of(end).await);
 
+    // Names of earlier builds are on whichever server; whose name it is needs none of them.
+    let name = Name::username("κώστας").expect("a name");
+    let steps = vec![Step::AddName(name.clone())];
+    assert!(store.commit_of(Commit { account, expect: Expect::Anything, steps, events: Vec::new() }).await);
+    assert!(store.credential(&name).await.expect("credential").is_some());
+
     let log = server.log();
+    assert_eq!(
+        log.matches("and form = $2").count(),
+        1,
+        "registering looks for names alike, a log-in does not"
+    );
     assert_eq!(log.matches("insert into event").count(), 4, "each entry by a statement of its own");
     for (wrong, why) in [
         ("unnest($1::uuid[]", "a batch goes to every server"),

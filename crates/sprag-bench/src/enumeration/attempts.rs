@@ -146,7 +146,7 @@ fn raw_answer(server: SocketAddr, attempt: &Attempt) -> std::io::Result<String> 
 }
 
 /// The first of the answers that differs, for the message.
-fn differing<'a>(answers: &'a [(Kind, String)]) -> Option<(&'a Kind, &'a str, &'a str)> {
+fn differing(answers: &[(Kind, String)]) -> Option<(&Kind, &str, &str)> {
     let (_, first) = answers.first()?;
     answers
         .iter()

@@ -1,6 +1,7 @@
 //! What a server refuses to start with: it leaves at once, with a sentence that names the place.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 
 use crate::SPRAG;
 use crate::server::{Home, Ran};
@@ -63,7 +64,12 @@ fn an_old_dotenv_stops_no_start_unless_a_variable_of_ours_is_in_doubt() {
     let home = Home::new(SPRAG);
     write_profile(&home, "shop", 1001, "admin", "JWT_SECRET");
     let profiles = [("SPRAG_PROFILES", "./shop.toml")];
-    let write = |line: &str| fs::write(home.path().join(".env"), format!("{OTHERS}{line}\n")).unwrap();
+    let write = |line: &str| {
+        let dotenv = home.path().join(".env");
+        fs::write(&dotenv, format!("{OTHERS}{line}\n")).unwrap();
+        // With a secret in it, others may not read it.
+        fs::set_permissions(dotenv, Permissions::from_mode(0o600)).unwrap();
+    };
 
     write(&format!("JWT_SECRET={SECRET}"));
     let ran = refused(&home, &profiles);

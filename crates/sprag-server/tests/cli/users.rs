@@ -145,7 +145,7 @@ fn an_operator_could_not_tell_which_accounts_have_names_alike() {
     assert_eq!(names, [(&json!("ςίσυφος"), &form), (&json!("σίσυφος"), &form)]);
     assert_eq!(listed[0]["also_of"], json!([listed[1]["account"]]));
     assert!(
-        folder.run(&["user", "disable", "ΣΊΣΥΦΟς"]).fails().contains("there is no account"),
+        folder.run(&["user", "disable", "σίσυφοσ"]).fails().contains("there is no account"),
         "who of them?"
     );
 
@@ -153,7 +153,7 @@ fn an_operator_could_not_tell_which_accounts_have_names_alike() {
     assert_snapshot!(taken, @"sprag: another account has this user name, or one that looks like it; nothing was changed");
     let renamed = folder.run(&["user", "rename", "ςίσυφος", "--username", "Sisyphos II"]).succeeds();
     assert!(renamed.trim_end().ends_with(" is Sisyphos II now, and logs in so"), "{renamed}");
-    assert!(folder.run(&["user", "disable", "ΣΊΣΥΦΟς"]).succeeds().starts_with("σίσυφος is disabled"));
+    assert!(folder.run(&["user", "disable", "σίσυφοσ"]).succeeds().starts_with("σίσυφος is disabled"));
     assert_eq!(folder.json(&["user", "names", "--json"])[0]["also_of"], json!([]));
     let none = folder.run(&["user", "rename", "sisyphos  ii", "--email", "s@example.org"]).fails();
     assert!(none.contains("has no e-mail address that leads to it"), "{none}");
@@ -162,6 +162,9 @@ fn an_operator_could_not_tell_which_accounts_have_names_alike() {
 #[test]
 fn what_a_person_reads_of_an_account_turned_the_line_around() {
     let folder = a_folder_with_ann();
+    let server = folder.serve();
+    server.log_in("ann", ANNS_PASSWORD, None);
+    drop(server);
     let database = rusqlite::Connection::open(folder.path("sprag-data/sprag.db")).unwrap();
     database.execute("update account set username = 'a\u{202e}nn\u{2028}x\u{85}'", []).unwrap();
     for args in [&["user", "list"][..], &["session", "list", "--all"], &["user", "list", "--json"]] {

@@ -31,7 +31,7 @@ impl Authn<'_> {
     ///
     /// # Errors
     /// [`Refusal::CredentialsInvalid`], [`Refusal::AccountDisabled`] (only to who knows the password),
-    /// [`Refusal::PasswordRejected`] for a password nobody can have; a [`Fault`](crate::Fault), busy if too many log in
+    /// [`Refusal::PasswordRejected`] for a password nobody can have; a [`Fault`], busy if too many log in
     /// at once.
     pub async fn password(
         &self,
@@ -120,10 +120,10 @@ impl Authn<'_> {
             }
             Err(fault) => Err(fault),
         };
-        if let Err(fault) = renewed {
-            if let Some(left_out) = seldom::left_out("renew a password hash") {
-                tracing::warn!(%fault, %account, left_out, "an outdated password hash was not renewed");
-            }
+        if let Err(fault) = renewed
+            && let Some(left_out) = seldom::left_out("renew a password hash")
+        {
+            tracing::warn!(%fault, %account, left_out, "an outdated password hash was not renewed");
         }
     }
 

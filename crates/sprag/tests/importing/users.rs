@@ -111,7 +111,12 @@ async fn a_hash_of_no_use_costs_the_password_and_not_the_session() {
 #[tokio::test]
 async fn a_user_name_of_another_kind_does_not_cost_the_account() {
     let moved = Move::begun(Retry::Refuse).await;
-    for (key, username, logs_in) in [("7", "John Doe", false), ("8", "john@elsewhere.example", true)] {
+    let cases = [
+        ("7", "John Doe", true),
+        ("8", "john@elsewhere.example", true),
+        ("9", "a name\u{a0}of sixty-five letters is longer than any name to log in with may be", false),
+    ];
+    for (key, username, logs_in) in cases {
         let email = format!("user{key}@example.org");
         let user = ImportedUser {
             external_id: key,
@@ -127,6 +132,8 @@ async fn a_user_name_of_another_kind_does_not_cost_the_account() {
         );
         let account = moved.engine.accounts().find(&email).await.expect("known");
         assert_eq!(account.username.as_deref(), Some(username), "shown as it was");
+        // What looks like an address is claimed once all addresses have been.
+        assert!(moved.engine.imports().claim_user_name(&moved.client, user).await.expect("claim"));
         assert_eq!(moved.engine.accounts().find(username).await.is_ok(), logs_in);
     }
 }

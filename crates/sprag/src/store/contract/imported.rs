@@ -17,7 +17,7 @@ fn imported(world: &World, account: &Account) -> Session {
     Session { key, ..world.session(account) }
 }
 
-/// The same session at another account.
+/// A session as it would be at another account.
 fn at(account: &Account, session: &Session) -> Session {
     Session { key: SessionKey { account: account.id, ..session.key }, ..session.clone() }
 }

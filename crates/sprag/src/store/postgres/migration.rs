@@ -216,7 +216,9 @@ async fn apply(connection: &Connection, found: &[Applied]) -> Result<Vec<Migrate
         if found.iter().any(|line| line.version == version) {
             continue;
         }
-        connection.run(migration.sql().unwrap_or_default()).await?;
+        for statement in statements(migration.sql().unwrap_or_default()) {
+            connection.run(&statement).await?;
+        }
         if version == NAMES {
             name_forms::fill(connection).await?;
         }
@@ -225,4 +227,57 @@ async fn apply(connection: &Connection, found: &[Applied]) -> Result<Vec<Migrate
         applied.push(Migrated { version, name: migration.name().to_owned() });
     }
     Ok(applied)
+}
+
+/// The statements of a migration, without comments. Each is sent by itself: Citus hands one that changes a spread table on to
+/// the other servers with all that it was sent with, and they take one at a time. None has a quotation in dollar signs.
+fn statements(sql: &str) -> Vec<String> {
+    let mut statements = vec![String::new()];
+    let mut is_quoted = false;
+    let mut chars = sql.chars().peekable();
+    while let Some(char) = chars.next() {
+        match char {
+            '-' if !is_quoted && chars.peek() == Some(&'-') => {
+                while chars.next_if(|char| *char != '\n').is_some() {}
+                continue;
+            }
+            ';' if !is_quoted => {
+                statements.push(String::new());
+                continue;
+            }
+            '\'' => is_quoted = !is_quoted,
+            _ => {}
+        }
+        if let Some(statement) = statements.last_mut() {
+            statement.push(char);
+        }
+    }
+    statements.retain(|statement| !statement.trim().is_empty());
+    statements
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_migration_is_sent_statement_by_statement() {
+        let sql = "-- What it is; 'and why\nselect 'a;--b'; -- one\n\nselect 2 - 1;\n-- the end;\n";
+        let sent: Vec<_> = statements(sql).iter().map(|statement| statement.trim().to_owned()).collect();
+        assert_eq!(sent, ["select 'a;--b'", "select 2 - 1"]);
+        for migration in schema::read(MIGRATIONS) {
+            let statements = statements(migration.sql().expect("its SQL"));
+            assert!(!statements.is_empty(), "{} sends nothing", migration.name());
+            for statement in statements {
+                let begins = statement.trim_start().to_lowercase();
+                let known = ["create ", "alter ", "insert ", "update ", "delete ", "drop "];
+                assert!(
+                    known.iter().any(|word| begins.starts_with(word)),
+                    "{}: {statement}",
+                    migration.name()
+                );
+                assert!(!statement.contains("$$"), "{}: {statement}", migration.name());
+            }
+        }
+    }
 }

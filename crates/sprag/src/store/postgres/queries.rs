@@ -97,7 +97,7 @@ impl Queries for PostgresStore {
         self.pool
             .statement("find an account by its name", name, |connection, name| {
                 async move {
-                    match the_one_meant(name, &alike(connection, name).await?) {
+                    match meant(connection, name).await? {
                         Some(id) => credential_of(connection, id).await,
                         None => Ok(None),
                     }
@@ -302,10 +302,27 @@ pub(super) async fn alike(
     connection: &Connection,
     name: &Name,
 ) -> Result<Vec<(Name, AccountId)>, QueryError> {
-    let given: [&(dyn ToSql + Sync); 2] = [&name.kind.name(), &name.value];
-    let mut found = connection.query(&IDENTITY, &given).await?;
-    if name.may_be_of_an_earlier_build() && name.form_today().is_none() {
-        found.extend(connection.query(&EARLIER_NAMES, &given).await?);
+    let mut found = same(connection, name).await?;
+    found.extend(earlier(connection, name).await?);
+    Ok(found)
+}
+
+/// [`the_one_meant`]. Whose name it is needs no other: nearly every log-in asks one shard.
+async fn meant(connection: &Connection, name: &Name) -> Result<Option<AccountId>, QueryError> {
+    match the_one_meant(name, &same(connection, name).await?) {
+        Some(id) => Ok(Some(id)),
+        None => Ok(the_one_meant(name, &earlier(connection, name).await?)),
     }
+}
+
+async fn same(connection: &Connection, name: &Name) -> Result<Vec<(Name, AccountId)>, QueryError> {
+    connection.query(&IDENTITY, &[&name.kind.name(), &name.value]).await?.iter().map(rows::name).collect()
+}
+
+async fn earlier(connection: &Connection, name: &Name) -> Result<Vec<(Name, AccountId)>, QueryError> {
+    if !name.may_be_of_an_earlier_build() || name.form_today().is_some() {
+        return Ok(Vec::new());
+    }
+    let found = connection.query(&EARLIER_NAMES, &[&name.kind.name(), &name.value]).await?;
     found.iter().map(rows::name).collect()
 }
