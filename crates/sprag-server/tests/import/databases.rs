@@ -54,7 +54,7 @@ fn users_come_from_postgresql() {
          insert into other.users (id, username, hashed_password, is_superuser, \"Odd Name\")
              values ('01997c5e-0000-4000-8000-000000000001', 'ann', '{HASH}', true, '{{\"a\": 1}}'),
                     ('01997c5e-0000-4000-8000-000000000002', 'ann2', '{HASH}', false, null),
-                    ('01997c5e-0000-4000-8000-000000000003', 'no good', '{HASH}', false, null);"
+                    ('01997c5e-0000-4000-8000-000000000003', 'no' || chr(8203) || 'good', '{HASH}', false, null);"
     ));
     let url = database.url();
     let import = ["user", "import", "--from", &url, "--table", "other.users"];

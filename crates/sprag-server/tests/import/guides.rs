@@ -42,6 +42,7 @@ fn the_errors_are_as_the_guide_quotes_them() {
             &lines(&[ann, named(2, "ann", "a@example.org"), named(3, "bob", "ann@example.org")]),
             &[],
         ),
+        import("user", &lines(&[named(5, "ann@example.org", "five@example.org")]), &[]),
         import("user", &lines(&[user(1, "zoe")]), &[]),
         import("user", &lines(&[json!({ "id": 4, "username": "eve", "hashed_password": "x" })]), &[]),
         import(

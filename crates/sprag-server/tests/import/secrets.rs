@@ -15,8 +15,8 @@ fn what_is_refused_is_told_without_its_secrets() {
         user(1, "ann"),
         json!({ "id": 2, "username": "bob", "hashed_password": bad_hash }),
         // The columns are confused, so that the hash stands where the id belongs.
-        json!({ "id": bad_hash, "username": "with space", "hashed_password": HASH }),
-        json!({ "id": HASH, "username": "with space", "hashed_password": HASH }),
+        json!({ "id": bad_hash, "username": "with\u{200b}nothing seen", "hashed_password": HASH }),
+        json!({ "id": HASH, "username": "with\u{200b}nothing seen", "hashed_password": HASH }),
     ];
     let mut text = lines(&users);
     text += &format!("\"{bad_hash}\"\n{{\"hashed_password\": \"{bad_hash}\", \n");
@@ -70,7 +70,10 @@ fn a_list_that_cannot_be_written_is_told_before_anything_is_made() {
 #[test]
 fn an_older_list_becomes_its_owners_alone() {
     let shop = a_shop();
-    shop.write("users.jsonl", lines(&[json!({ "id": 1, "username": "a b", "hashed_password": HASH })]));
+    shop.write(
+        "users.jsonl",
+        lines(&[json!({ "id": 1, "username": "a\u{200b}b", "hashed_password": HASH })]),
+    );
     shop.write("refused.jsonl", format!("{{\"line\":3,\"reason\":\"{}\"}}\n", "long ".repeat(100)));
     fs::set_permissions(shop.path("refused.jsonl"), Permissions::from_mode(0o644)).unwrap();
     shop.import(&["user", "import", "--from", "users.jsonl", "--refused", "refused.jsonl"]);

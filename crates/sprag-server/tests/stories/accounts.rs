@@ -68,7 +68,9 @@ async fn names_that_cannot_be_are_refused() {
     let root = world.root().await.logs_in().await;
     let before = world.dump().await;
     let long = "x".repeat(129);
-    for name in ["a@b", "two words", "tab\tbed", "bell\u{7}", "  ", &long, "nul\0"] {
+    for name in
+        ["a@b", "two\u{200b}words", "turned\u{202e}round", "tab\tbed", "bell\u{7}", "  ", &long, "nul\0"]
+    {
         let body = json!({ "username": name, "password": "eight or more" });
         world.sends(root.bearer_call("POST", REGISTER).json(&body)).await.refused(400, "name_invalid");
     }

@@ -84,7 +84,7 @@ impl Spread {
         spans.map(|(from, until)| Outage { node, from, until }).collect()
     }
 
-    /// [`outages`](Self::outages) for whoever judges: not before this node serves. Whose outages they are changes nothing.
+    /// What [`outages`](Self::outages) tells, for whoever judges: not before this node serves. Whose outages they are changes nothing.
     pub(super) fn outages_to_judge_by(&self, now: Timestamp) -> Vec<Outage> {
         if self.lock().serves { self.outages(NodeId(Uuid::nil()), now) } else { Vec::new() }
     }
