@@ -19,11 +19,11 @@ use super::Handler;
 use crate::edge::app::App;
 use crate::edge::connections::Asking;
 use crate::edge::cookie;
+use crate::edge::large_answers::Permit;
 use crate::edge::refusal::Problem;
 use crate::edge::request::{self, Received};
 use crate::edge::response::{JSON, bodiless, with_body};
 use crate::edge::transport::{self, By, Carried};
-use crate::edge::turns::Turn;
 use crate::edge::wiped::WipedFields;
 use crate::profile::{Fact, Facts, Input, Inputs, Needs, Profile, Route, TakeError, Transport};
 
@@ -241,15 +241,15 @@ impl RouteContext {
         with_body(status, JSON, body)
     }
 
-    /// Waits for a turn to make an answer that may be large.
-    pub(crate) async fn turn(&self, parts: &Parts) -> Turn {
-        self.app.turns.next(parts.extensions.get::<Asking>()).await
+    /// Waits until an answer may be made that may be large.
+    pub(crate) async fn permit(&self, parts: &Parts) -> Permit {
+        self.app.large_answers.next(parts.extensions.get::<Asking>()).await
     }
 
-    /// An answer that may be large, and the turn to make it, which ends once the answer is counted.
-    pub(crate) fn large(&self, turn: Turn, facts: &Facts<'_>) -> Response {
+    /// An answer that may be large, and the permit to make it, which ends once the answer is counted.
+    pub(crate) fn large(&self, permit: Permit, facts: &Facts<'_>) -> Response {
         let mut response = self.shaped(facts);
-        response.extensions_mut().insert(turn);
+        response.extensions_mut().insert(permit);
         response
     }
 

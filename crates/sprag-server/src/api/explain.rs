@@ -32,7 +32,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     if id == caller.key.session {
         return Err(Problem::OwnSession);
     }
-    let turn = context.turn(&call.parts).await;
+    let permit = context.permit(&call.parts).await;
     let explained = context.app.engine.sessions().explain(id).await?.ok_or(Problem::NoSuchSession)?;
     let (session, detail) = (&explained.session, &explained.detail);
     let mut events = explained.events;
@@ -47,5 +47,5 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
         events: &events,
         ..Facts::default()
     };
-    Ok(context.large(turn, &facts))
+    Ok(context.large(permit, &facts))
 }

@@ -15,7 +15,7 @@ pub(crate) const SPEC: Spec = Spec {
 
 pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Response, Problem> {
     let caller = call.caller()?;
-    let turn = context.turn(&call.parts).await;
+    let permit = context.permit(&call.parts).await;
     let listed = context.app.engine.sessions().of(caller.key.account).await?;
     let own_idle_end = context.app.engine.now().plus(context.served.client.policy.idle_timeout);
     let sessions: Vec<_> = listed
@@ -27,5 +27,5 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
         })
         .collect();
     let (session_id, account_id) = (Some(caller.key.session), Some(caller.key.account));
-    Ok(context.large(turn, &Facts { sessions: &sessions, session_id, account_id, ..Facts::default() }))
+    Ok(context.large(permit, &Facts { sessions: &sessions, session_id, account_id, ..Facts::default() }))
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use sprag::Engine;
 
+use super::large_answers::LargeAnswers;
 use super::proxies::Proxies;
-use super::turns::Turns;
 use crate::metrics::Metrics;
 
 /// How long a request may take once its body is there: whatever hangs behind the engine, the store or the queue of
@@ -32,7 +32,7 @@ pub struct App {
     /// Off while the server shuts down, so that a load balancer sends no more requests.
     pub is_ready: AtomicBool,
     /// Who may make an answer that may be large.
-    pub(crate) turns: Turns,
+    pub(crate) large_answers: LargeAnswers,
 }
 
 impl App {
@@ -40,8 +40,8 @@ impl App {
     pub fn new(engine: Arc<Engine>, metrics: Arc<Metrics>, origin: String) -> Self {
         let (other_origins, proxies) = (Vec::new(), Proxies::default());
         let is_ready = AtomicBool::new(true);
-        let turns = Turns::default();
-        Self { engine, metrics, origin, other_origins, proxies, deadline: DEADLINE, is_ready, turns }
+        let large_answers = LargeAnswers::default();
+        Self { engine, metrics, origin, other_origins, proxies, deadline: DEADLINE, is_ready, large_answers }
     }
 
     /// Lets pages of other sites call from a browser, with cookies too.

@@ -23,8 +23,8 @@ use tower::Service as _;
 
 use super::ambiguity;
 use super::connections::{Connection, Connections};
+use super::large_answers::Permit;
 use super::smuggling::{MAX_HEAD_BYTES, Refused};
-use super::turns::Turn;
 use crate::metrics::Metrics;
 
 mod outgoing;
@@ -145,16 +145,17 @@ fn service(
         let ambiguous = refused.hear().map(ambiguity::answer);
         request.extensions_mut().insert(Arc::clone(&refused));
         request.extensions_mut().insert(asking.clone());
-        let asked = ambiguous.is_none().then(|| router.clone().call(request.map(Body::new)));
+        let mut router = router.clone();
         async move {
+            // Whoever waits here has nothing made for it yet, which takes far more room than what it has sent.
             connection.room().await;
-            let mut answer = match (ambiguous, asked) {
-                (None, Some(asked)) => asked.await.unwrap_or_else(|never| match never {}),
-                (ambiguous, _) => ambiguous.unwrap_or_default(),
+            let mut answer = match ambiguous {
+                None => router.call(request.map(Body::new)).await.unwrap_or_else(|never| match never {}),
+                Some(answer) => answer,
             };
-            let turn = answer.extensions_mut().remove::<Turn>();
+            let permit = answer.extensions_mut().remove::<Permit>();
             let answer = Outgoing::of(answer, &connection);
-            drop((asking, turn));
+            drop((asking, permit));
             Ok(answer)
         }
     })

@@ -48,7 +48,7 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) fn f6_a_flood_of_refreshes_on_a_frozen_database_fills_no_memory() {
     let database_server = Postgres::start();
     let stage = Stage::on(&database_server.fresh_database().url());
-    // All come by one balancer, which is named: a network of clients may not have that many connections.
+    // All reach it through one balancer, which is named: a network of clients may not have that many connections.
     let node = stage.node(&["--reuse-interval", "2s", "--trusted-proxies", "127.0.0.1"]);
     let mut crowd = Crowd::log_in(&stage, &[&node], 16, 0);
     crowd.live_through(Rhythm::Each(Duration::from_millis(20)), |outside| {

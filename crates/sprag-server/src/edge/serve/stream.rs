@@ -18,6 +18,9 @@ use crate::edge::smuggling::{Framing, Outlook, Refused};
 const LINGER_DEADLINE: Duration = Duration::from_secs(1);
 const MAX_LINGER_BYTES: usize = 256 * 1024;
 
+/// How much is read at once: what a client has sent ahead lies here until its turn comes, on each connection.
+const READ_BYTES: usize = 4096;
+
 /// A connection that looks at what comes and does not wait for ever to send.
 pub(super) struct Stream {
     inner: TcpStream,
@@ -111,14 +114,14 @@ impl AsyncRead for Stream {
                 Outlook::Ended => return Poll::Ready(Ok(())),
             }
             ready!(connection.poll_room(context));
-            let before = buffer.filled().len();
-            ready!(Pin::new(&mut *inner).poll_read(context, buffer))?;
-            if buffer.filled().len() == before {
+            let mut read = [0; READ_BYTES];
+            let mut read = ReadBuf::new(&mut read);
+            ready!(Pin::new(&mut *inner).poll_read(context, &mut read))?;
+            if read.filled().is_empty() {
                 return Poll::Ready(Ok(()));
             }
-            connection.read(&buffer.filled()[before..]);
-            framing.follow(&buffer.filled()[before..], given);
-            buffer.set_filled(before);
+            connection.read(read.filled());
+            framing.follow(read.filled(), given);
         }
         self.hand_out(buffer);
         Poll::Ready(Ok(()))

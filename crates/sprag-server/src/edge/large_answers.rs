@@ -10,34 +10,34 @@ use super::connections::Asking;
 /// How many are made at once: enough to keep the store's readers busy.
 const AT_ONCE: usize = 32;
 
-/// Who may make such an answer.
+/// Who may make an answer that may be large.
 #[derive(Clone, Debug)]
-pub(crate) struct Turns(Arc<Semaphore>);
+pub(crate) struct LargeAnswers(Arc<Semaphore>);
 
-/// A turn, over when the last of it is dropped; it goes along with the answer until that is counted.
+/// That one may be made, until the last of it is dropped. It goes along with the answer until that is counted.
 #[derive(Clone, Debug)]
-pub(crate) struct Turn(
+pub(crate) struct Permit(
     #[expect(dead_code, reason = "it is held, not read")] Option<Arc<OwnedSemaphorePermit>>,
 );
 
-impl Default for Turns {
+impl Default for LargeAnswers {
     fn default() -> Self {
         Self(Arc::new(Semaphore::new(AT_ONCE)))
     }
 }
 
-impl Turns {
-    /// Waits for a turn. Whose network has no room left waits for that without one, and so keeps nobody else waiting.
-    pub(crate) async fn next(&self, asking: Option<&Asking>) -> Turn {
+impl LargeAnswers {
+    /// Waits until one may be made. Whose network has no room left waits for that without one, and so keeps nobody else waiting.
+    pub(crate) async fn next(&self, asking: Option<&Asking>) -> Permit {
         loop {
             // Nobody closes it.
-            let turn = Arc::clone(&self.0).acquire_owned().await.ok();
+            let permit = Arc::clone(&self.0).acquire_owned().await.ok();
             match asking {
                 Some(asking) if !asking.has_room() => {
-                    drop(turn);
+                    drop(permit);
                     asking.room().await;
                 }
-                _ => return Turn(turn.map(Arc::new)),
+                _ => return Permit(permit.map(Arc::new)),
             }
         }
     }
@@ -51,18 +51,18 @@ mod tests {
 
     use super::*;
 
-    fn is_ready(next: Pin<&mut impl Future<Output = Turn>>) -> bool {
+    fn is_ready(next: Pin<&mut impl Future<Output = Permit>>) -> bool {
         next.poll(&mut Context::from_waker(Waker::noop())).is_ready()
     }
 
     #[tokio::test]
     async fn only_so_many_large_answers_are_made_at_once() {
-        let turns = Turns::default();
+        let answers = LargeAnswers::default();
         let mut held = Vec::new();
         for _ in 0..AT_ONCE {
-            held.push(turns.next(None).await);
+            held.push(answers.next(None).await);
         }
-        let mut next = Box::pin(turns.next(None));
+        let mut next = Box::pin(answers.next(None));
         assert!(!is_ready(next.as_mut()));
         let with_the_answer = held.pop();
         assert!(!is_ready(next.as_mut()), "its answer is not counted yet");
