@@ -1,7 +1,7 @@
 -- Which database this is and how far it has come, so that one that went back is noticed: a server keeps the newest position
 -- that it saw outside of the database (docs/reference/went-back.md).
 --
--- A build that knows only V4 may run beside it: it neither reads nor needs this table, and does not count what it commits.
+-- A build that knows only V6 may run beside it: it neither reads nor needs this table, and does not count what it commits.
 -- The SQLite schema has the same table under the same file name.
 create table store_position (
     store        uuid   not null,        -- a copy is the same store; one made anew is another
