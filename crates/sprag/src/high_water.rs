@@ -29,6 +29,9 @@ pub struct Progress {
     pub copied: u64,
     /// When it was noticed that it had gone back, until somebody accepts that.
     pub went_back_at: Option<Timestamp>,
+    /// Whether this process has found, since it last told, that something is missing which it had counted, however far the
+    /// store has come since.
+    pub has_lost: bool,
 }
 
 /// What was last seen of a store, under a key of the ring.
@@ -80,6 +83,11 @@ pub enum Comparison {
         /// The position that it has.
         found: u64,
     },
+    /// It has come as far as was seen or further, and not by way of what was seen: something is missing.
+    Parted {
+        /// The position that was seen.
+        seen: u64,
+    },
     /// Where a store was seen there is another one, or one from before stores were told apart.
     Another {
         /// The position that was seen.
@@ -105,7 +113,10 @@ impl Comparison {
     #[must_use]
     pub fn seen(&self) -> u64 {
         match self {
-            Self::Behind { seen, .. } | Self::Another { seen } | Self::OlderFile { seen } => *seen,
+            Self::Behind { seen, .. }
+            | Self::Parted { seen }
+            | Self::Another { seen }
+            | Self::OlderFile { seen } => *seen,
             Self::Unknown | Self::Level | Self::Altered => 0,
         }
     }
@@ -237,7 +248,13 @@ mod tests {
     }
 
     fn store(number: u128, position: u64, copied: u64) -> Progress {
-        Progress { store: StoreId(Uuid::from_u128(number)), position, copied, went_back_at: None }
+        Progress {
+            store: StoreId(Uuid::from_u128(number)),
+            position,
+            copied,
+            went_back_at: None,
+            has_lost: false,
+        }
     }
 
     fn seen(progress: &[Progress]) -> HighWaterMarks {

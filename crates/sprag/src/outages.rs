@@ -36,6 +36,19 @@ pub const LONGEST_ABSENCE: Duration = Duration::from_secs(600);
 /// How long an outage is remembered once it is over. The longest reuse interval is 300 s.
 pub const KEPT: Duration = Duration::from_secs(3600);
 
+/// Where no mark is near the time that a starting process reads, nobody serves, or the clock has just jumped. A mark that
+/// moves within this long shows which.
+const MOVES_WITHIN: Duration = Duration::from_secs(2);
+
+/// Within this long a node that serves notices that the clock has jumped, and says so in its mark.
+const NOTICES_WITHIN: Duration = Duration::from_secs(4);
+
+/// How often a starting process looks whether a mark has moved.
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// A mark that is no further from the time that is read is near it, in milliseconds. The clock itself takes no more for small.
+const NEAR: i64 = 5_000;
+
 /// One run of one node: from its start to its end.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct NodeId(pub Uuid);
@@ -74,6 +87,10 @@ pub struct Marked {
     /// Those that are over.
     pub outages: Vec<Outage>,
 }
+
+/// The last that a process which starts could learn of the time, as [`Marked::last_known`] tells it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Known(pub(crate) Option<(Timestamp, Option<i64>)>);
 
 /// What a node writes about itself: all of it or nothing.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -117,6 +134,32 @@ impl Marked {
         let marks = self.marks.iter().map(|mark| (mark.moved_at, mark.clock_off_by));
         let outages = self.outages.iter().map(|outage| (outage.until, None));
         marks.chain(outages).max_by_key(|(at, _)| *at)
+    }
+
+    /// What a process that starts knows of the time before it, once it has looked at the marks for so long and found
+    /// `first` at first; `None` while it must look again. It must where all marks are far from the time that it reads: they
+    /// may be those of nodes that serve, and of a clock that jumped a moment ago, so that they have not said so yet.
+    #[must_use]
+    pub(crate) fn known_at_start(&self, first: &Self, now: Timestamp, looked_for: Duration) -> Option<Known> {
+        let last = self.last_known();
+        let is_near = last.is_some_and(|(at, _)| now.millis_since(at).saturating_abs() <= NEAR);
+        if self.marks.is_empty() || is_near {
+            return Some(Known(last));
+        }
+        let has_moved = |mark: &&Mark| {
+            first.marks.iter().any(|then| then.node == mark.node && then.moved_at != mark.moved_at)
+        };
+        let newest_moved = self.marks.iter().filter(has_moved).max_by_key(|mark| mark.moved_at);
+        match newest_moved {
+            Some(Mark { moved_at, clock_off_by: Some(off_by), .. }) => {
+                Some(Known(Some((*moved_at, Some(*off_by)))))
+            }
+            Some(Mark { moved_at, .. }) if looked_for >= NOTICES_WITHIN => {
+                Some(Known(Some((*moved_at, Some(now.millis_since(*moved_at))))))
+            }
+            None if looked_for >= MOVES_WITHIN => Some(Known(last)),
+            _ => None,
+        }
     }
 
     /// The outages of all nodes, seen from `own` at `now`: those that are over, and those of the others whose marks have
@@ -329,5 +372,30 @@ mod tests {
         let marks = vec![mark(1, "a", 100), mark(2, "b", 2000), mark(3, "d", 4999)];
         let (outages, forgotten) = Marked { marks, outages: Vec::new() }.taken_over(&own, at(4000), false);
         assert_eq!((outages, forgotten), (Vec::new(), vec![node(1)]));
+    }
+
+    #[test]
+    fn who_starts_far_from_every_mark_waits_whether_one_moves() {
+        let marks = |second: i64, clock_off_by: Option<i64>| Marked {
+            marks: vec![mark(1, "a", 100), Mark { clock_off_by, ..mark(2, "b", second) }],
+            outages: Vec::new(),
+        };
+        let (first, late) = (marks(1000, None), Duration::from_secs(9));
+        let known = |marked: &Marked, now: i64, looked_for: Duration| {
+            marked.known_at_start(&first, at(now), looked_for).map(|Known(known)| known)
+        };
+        assert_eq!(known(&first, 1004, Duration::ZERO), Some(Some((at(1000), None))), "one is near");
+        assert_eq!(known(&first, 9000, Duration::ZERO), None);
+        assert_eq!(known(&first, 9000, MOVES_WITHIN), Some(Some((at(1000), None))), "nobody serves");
+        assert_eq!(known(&marks(1001, None), 9000, MOVES_WITHIN), None, "somebody does, and will say more");
+        assert_eq!(known(&marks(1002, Some(7)), 9000, Duration::ZERO), Some(Some((at(1002), Some(7)))));
+        assert_eq!(
+            known(&marks(1005, None), 9005, late),
+            Some(Some((at(1005), Some(8_000_000)))),
+            "or does not"
+        );
+        assert_eq!(known(&marks(1001, None), 5, MOVES_WITHIN), None, "before all marks it is the same");
+        let left = Marked { marks: Vec::new(), outages: vec![outage(1, 90, 90)] };
+        assert_eq!(left.known_at_start(&left, at(9000), Duration::ZERO), Some(Known(Some((at(90), None)))));
     }
 }

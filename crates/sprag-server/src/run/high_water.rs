@@ -291,10 +291,12 @@ impl Doubt {
     /// That a store in use was seen at `seen` and is found where `found` says.
     #[must_use]
     pub fn between(seen: Progress, found: Progress) -> Self {
-        let comparison = if seen.store == found.store {
+        let comparison = if seen.store != found.store {
+            Comparison::Another { seen: seen.position }
+        } else if found.position < seen.position {
             Comparison::Behind { seen: seen.position, found: found.position }
         } else {
-            Comparison::Another { seen: seen.position }
+            Comparison::Parted { seen: seen.position }
         };
         Self { comparison, found: Some(found.position) }
     }
@@ -314,6 +316,10 @@ impl fmt::Display for Doubt {
                 f,
                 "has gone back: position {seen} was seen, and it is at {found}; what was committed since is lost, since the end \
                  of its log is damaged or gone, an older copy was put in its place, or a failover lost it"
+            ),
+            (Comparison::Parted { seen }, _) => write!(
+                f,
+                "has gone back and come on since: what had been counted up to position {seen} is not all there; a failover lost it"
             ),
             (Comparison::Another { seen }, Some(_)) => write!(
                 f,

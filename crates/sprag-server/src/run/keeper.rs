@@ -52,7 +52,7 @@ impl Keeper {
                 }
             }
             let found = *followed.borrow_and_update();
-            if found.store == newest.store && found.position >= newest.position {
+            if found.store == newest.store && found.position >= newest.position && !found.has_lost {
                 newest = found;
                 self.write(found).await;
             } else if self.tell(newest, found).await.is_err() {

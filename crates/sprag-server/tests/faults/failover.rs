@@ -96,6 +96,30 @@ pub(crate) fn t11_a_restored_backup_is_noticed_and_ends_nobody() {
     assert_noticed(&stage, &node, &crowd, &lost);
 }
 
+pub(crate) fn t12_the_last_count_that_is_lost_is_not_hidden_by_the_next_one() {
+    const LOSE: &str = "update store_position set position = position - 1;
+        update lease set moved_at = moved_at - 1 where kind = 'count'";
+    let database = Postgres::shared().fresh_database();
+    let stage = Stage::on(&database.url());
+    let node = stage.node(&WINDOW);
+    stage.home.create_user("ann");
+    let counts = || -> u64 { database.psql("select position from store_position").parse().unwrap() };
+    let counted_on = || {
+        let before = counts();
+        log_in(&mut node.connect(), "ann").unwrap();
+        await_some(|| (counts() > before).then_some(())).expect("a log-in is counted");
+    };
+    counted_on();
+    counted_on();
+    let went_back_at = || node.ask(&Request::get("/readyz")).json()["store_went_back_at"].as_i64();
+    assert_eq!(went_back_at(), None);
+    database.psql(LOSE);
+    counted_on();
+    assert!(await_some(went_back_at).is_some(), "it came as far again as was seen, by another way");
+    assert!(node.log().contains("what had been counted up to position"), "{}", node.log());
+    stage.home.verify_journal();
+}
+
 /// Every client was ahead of the database and is told of; who logged in after the lost moment is unknown to it.
 fn assert_noticed(stage: &Stage, node: &Server, crowd: &Crowd, lost: &Pair) {
     let regressions = metric(node, "sprag_state_regressions_total");

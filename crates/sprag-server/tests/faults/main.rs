@@ -53,6 +53,7 @@ fn main() -> ExitCode {
         slow::f6_a_flood_of_refreshes_on_a_frozen_database_fills_no_memory,
         failover::f4_a_synchronous_standby_takes_over_and_loses_nothing,
         failover::t12_what_an_asynchronous_failover_lost_is_noticed_and_ends_nobody,
+        failover::t12_the_last_count_that_is_lost_is_not_hidden_by_the_next_one,
         failover::t11_a_restored_backup_is_noticed_and_ends_nobody,
         held::f6_one_connection_and_a_held_account_keep_no_refresh_waiting,
         changes::a_change_of_password_that_was_put_off_is_answered_when_it_comes_again,

@@ -40,6 +40,7 @@ use find::FindOrder;
 use health::Health;
 use patience::patiently;
 use pool::Pool;
+use position::OwnCounts;
 use rotate::{RotateOrder, redate_watched};
 use spread::Spread;
 
@@ -163,6 +164,7 @@ pub struct PostgresStore {
     clock: Arc<SteadyClock>,
     health: Arc<Health>,
     progress: watch::Sender<Progress>,
+    counts: OwnCounts,
     spread: Option<Arc<Spread>>,
     batching: Batching,
     restamp_after: Duration,
@@ -217,16 +219,13 @@ impl PostgresStore {
         // In a batcher nobody waits long for a row that somebody holds, for all others in the batch wait too.
         let bounded = connector.bounded(settings.deadline, settings.deadline / 5);
         let clock = SteadyClock::over(Arc::clone(&database_clock) as Arc<dyn Clock>);
-        let marked = marks::read(&connection).await.map_err(|error| error.fault(DOING))?;
-        if let Some((last, off_by)) = marked.last_known() {
-            clock.carry_on_from(last, off_by);
-        }
+        marks::carry_on(&clock, &connection).await.map_err(|error| error.fault(DOING))?;
         if !connection.is_ours() {
             tracing::info!("the database is behind a connection pooler: statements are not prepared");
         }
         let progress = position::read(&connection).await.map_err(|error| error.fault(DOING))?;
         let mut heart = JoinSet::new();
-        let clock = Arc::new(clock);
+        let (counts, clock) = (OwnCounts::none_at(clock.now()), Arc::new(clock));
         let spread = (batching == Batching::Rows).then(|| Arc::new(Spread::whole_at(clock.now())));
         if let Some(spread) = &spread {
             heart.spawn(spread::keep_looking(connector.clone(), Arc::clone(&clock) as _, Arc::clone(spread)));
@@ -247,6 +246,7 @@ impl PostgresStore {
             clock,
             health,
             progress: watch::Sender::new(progress),
+            counts,
             spread,
             batching,
             restamp_after: settings.restamp_after,

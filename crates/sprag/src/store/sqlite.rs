@@ -145,6 +145,7 @@ impl SqliteStore {
     /// A [`Fault`] if the file cannot be opened, is not migrated, is from a newer build, or does not keep the
     /// settings that make a commit durable.
     pub fn open(path: &Path, settings: Settings) -> Result<Self, Fault> {
+        let is_alone = in_use::alone(path)?.is_some();
         let in_use = in_use::share(path)?;
         migration::check(path)?;
         connection::restrict(path)?;
@@ -161,9 +162,7 @@ impl SqliteStore {
         let writer = Writer::start(path, &settings, progress.clone())?;
         let readers = Readers::start(path, &settings)?;
         let clock = SteadyClock::over(Arc::new(SystemClock));
-        if let Some((last, off_by)) = connection::look(path, marks::read)?.last_known() {
-            clock.carry_on_from(last, off_by);
-        }
+        marks::carry_on(&clock, path, is_alone)?;
         Ok(Self { readers, writer, clock: Arc::new(clock), progress, _in_use: in_use })
     }
 

@@ -1,16 +1,19 @@
 //! When nodes served, and when they could not. On a connection of its own, or a crowd of log-ins would look like an outage.
 
+use std::time::Instant;
+
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use futures_util::{FutureExt as _, join};
+use tokio::time::sleep;
 use tokio_postgres::types::Type;
 
 use super::PostgresStore;
 use super::connection::{Connection, Sql};
 use super::error::QueryError;
-use crate::clock::{Clock as _, Timestamp};
+use crate::clock::{Clock as _, SteadyClock, Timestamp};
 use crate::error::Fault;
-use crate::outages::{Mark, Marked, Marking, NodeId, Outage};
+use crate::outages::{Known, LOOK_AGAIN, Mark, Marked, Marking, NodeId, Outage};
 use crate::store::Marks;
 
 const MARKS: Sql = Sql {
@@ -108,6 +111,23 @@ pub(super) async fn read(connection: &Connection) -> Result<Marked, QueryError> 
         marks: marks.collect::<Result<_, QueryError>>()?,
         outages: outages.collect::<Result<_, QueryError>>()?,
     })
+}
+
+/// Compares the clock of a process that starts with what is known of the time.
+pub(super) async fn carry_on(clock: &SteadyClock, connection: &Connection) -> Result<(), QueryError> {
+    let began = Instant::now();
+    let first = read(connection).await?;
+    let mut marked = first.clone();
+    loop {
+        if let Some(Known(last)) = marked.known_at_start(&first, clock.now(), began.elapsed()) {
+            if let Some((at, off_by)) = last {
+                clock.carry_on_from(at, off_by);
+            }
+            return Ok(());
+        }
+        sleep(LOOK_AGAIN).await;
+        marked = read(connection).await?;
+    }
 }
 
 /// Writes all of it, or nothing, in one flight: were the server far away and each statement waited for, the mark would be

@@ -1,14 +1,18 @@
 //! When nodes served, and when they could not.
 
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Instant;
+
 use async_trait::async_trait;
 use rusqlite::{Connection, Result, params};
 use uuid::Uuid;
 
-use super::SqliteStore;
 use super::job::Outcome;
-use crate::clock::Timestamp;
+use super::{SqliteStore, connection};
+use crate::clock::{Clock as _, SteadyClock, Timestamp};
 use crate::error::Fault;
-use crate::outages::{Mark, Marked, Marking, NodeId, Outage};
+use crate::outages::{Known, LOOK_AGAIN, Mark, Marked, Marking, NodeId, Outage};
 use crate::store::Marks;
 
 #[async_trait]
@@ -52,6 +56,26 @@ pub(super) fn read(connection: &Connection) -> Result<Marked> {
         })
     })?;
     Ok(Marked { marks, outages: outages.collect::<Result<_>>()? })
+}
+
+/// Compares the clock of a process that starts with what is known of the time. Where nobody else has the store open, no mark
+/// will move.
+pub(super) fn carry_on(clock: &SteadyClock, path: &Path, is_alone: bool) -> std::result::Result<(), Fault> {
+    let began = Instant::now();
+    let first = connection::look(path, read)?;
+    let mut marked = first.clone();
+    loop {
+        let known = marked.known_at_start(&first, clock.now(), began.elapsed());
+        let known = known.or_else(|| is_alone.then(|| Known(marked.last_known())));
+        if let Some(Known(last)) = known {
+            if let Some((at, off_by)) = last {
+                clock.carry_on_from(at, off_by);
+            }
+            return Ok(());
+        }
+        sleep(LOOK_AGAIN);
+        marked = connection::look(path, read)?;
+    }
 }
 
 fn write(connection: &Connection, marking: &Marking) -> Result<()> {

@@ -33,6 +33,7 @@ pub(super) fn of_row(row: &Row<'_>) -> Result<Progress> {
         position: position.max(0).unsigned_abs(),
         copied: 0,
         went_back_at: row.get::<_, Option<i64>>("went_back_at")?.map(Timestamp),
+        has_lost: false,
     })
 }
 
