@@ -12,13 +12,14 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use sprag::seldom;
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::watch;
 use tower::Service as _;
 
 use super::ambiguity;
@@ -83,7 +84,8 @@ pub async fn serve(
     bounds: Bounds,
     shutdown: impl Future<Output = ()>,
 ) -> bool {
-    let builder = connection_builder();
+    let builders = Arc::new(Builders::default());
+    let (serving, stops) = watch::channel(());
     let grace = bounds.grace;
     let connections = Connections::new(bounds, Arc::clone(&metrics));
     let graceful = GracefulShutdown::new();
@@ -113,21 +115,21 @@ pub async fn serve(
         let (refused, own) = (Arc::new(Refused::default()), place.connection());
         let stream = Stream::new(stream, Arc::clone(&refused), Arc::clone(own), connections.unread());
         let service = service(router.clone(), peer, Arc::clone(own), refused);
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-        let connection = graceful.watch(connection);
+        let until = Until { graceful: graceful.watcher(), stops: stops.clone() };
+        let connection = Arc::clone(&builders).serve(stream, service, until);
         let metrics = Arc::clone(&metrics);
         tokio::spawn(async move {
             metrics.connections.inc();
             tokio::select! {
                 outcome = connection => if let Err(error) = outcome {
-                    tracing::debug!(%error, "a connection broke off");
+                    tracing::debug!(error, "a connection broke off");
                 },
                 over = place.connection().over() => tracing::debug!(?over, "a connection was closed"),
             }
             metrics.connections.dec();
         });
     }
-    drop(listener);
+    drop((listener, serving));
     tokio::time::timeout(grace, graceful.shutdown()).await.is_ok()
 }
 
@@ -168,25 +170,67 @@ fn head_bytes(request: &Request<Incoming>) -> usize {
     headers.fold(path, |bytes, (name, value)| bytes + name.as_str().len() + value.len() + HEADER_BYTES)
 }
 
-fn connection_builder() -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        // It would count the idle time before a head as well.
-        .header_read_timeout(None)
-        .max_buf_size(MAX_HEAD_BYTES)
-        .max_headers(MAX_HEADERS);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
-        .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
-        .initial_stream_window_size(RECEIVE_WINDOW)
-        .initial_connection_window_size(RECEIVE_WINDOW)
-        .max_send_buf_size(SEND_BUFFER)
-        .keep_alive_interval(PING_INTERVAL)
-        .keep_alive_timeout(PING_INTERVAL);
-    builder
+/// How connections are served, by what their clients speak.
+///
+/// Which it is the framing tells. A builder that reads it from the first bytes itself hands those on as a part of their own,
+/// and then twice the room is kept for what each connection sends.
+struct Builders {
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+}
+
+/// How long a connection is served.
+struct Until {
+    /// What it is at is finished.
+    graceful: Watcher,
+    /// Nobody has said anything yet who is waited for when this closes.
+    stops: watch::Receiver<()>,
+}
+
+impl Default for Builders {
+    fn default() -> Self {
+        let mut http1 = http1::Builder::new();
+        http1
+            .timer(TokioTimer::new())
+            // It would count the idle time before a head as well.
+            .header_read_timeout(None)
+            .max_buf_size(MAX_HEAD_BYTES)
+            .max_headers(MAX_HEADERS);
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_STREAMS)
+            .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
+            .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
+            .initial_stream_window_size(RECEIVE_WINDOW)
+            .initial_connection_window_size(RECEIVE_WINDOW)
+            .max_send_buf_size(SEND_BUFFER)
+            .keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_INTERVAL);
+        Self { http1, http2 }
+    }
+}
+
+impl Builders {
+    /// Serves one connection until its client closes it, or it has been asked to finish.
+    async fn serve<S>(self: Arc<Self>, mut stream: Stream, service: S, until: Until) -> Result<(), String>
+    where
+        S: Service<Request<Incoming>, Response = Response<Outgoing>, Error = Infallible, Future: Send>
+            + Send
+            + 'static,
+    {
+        let Until { graceful, mut stops } = until;
+        let is_http2 = tokio::select! {
+            is_http2 = stream.is_http2() => is_http2.map_err(|error| error.to_string())?,
+            _ = stops.changed() => return Ok(()),
+        };
+        let stream = TokioIo::new(stream);
+        let served = if is_http2 {
+            // Boxed, so that a connection of the other kind takes no room for it.
+            Box::pin(graceful.watch(self.http2.serve_connection(stream, service))).await
+        } else {
+            graceful.watch(self.http1.serve_connection(stream, service)).await
+        };
+        served.map_err(|error| error.to_string())
+    }
 }

@@ -102,14 +102,16 @@ impl Framing {
                 Err(Ambiguous(why)) => return self.refuse(why, given),
             }
         }
-        if self.sure == self.held.len() {
-            self.held = Vec::new();
-        } else {
-            self.held.drain(..self.sure);
-        }
+        // Copied rather than moved to the front: the room of what has gone on would be kept as long as half a head is here.
+        self.held = self.held[self.sure..].to_vec();
         self.line_at -= self.sure;
         self.looked -= self.sure;
         self.sure = 0;
+    }
+
+    /// Whether it is HTTP/2; `None` until enough has come to tell.
+    pub(crate) fn is_http2(&self) -> Option<bool> {
+        (self.state != ParserState::Begun).then_some(self.state == ParserState::Http2)
     }
 
     /// What may still come.

@@ -1,5 +1,6 @@
 //! A connection's bytes: refused where they can be read in two ways, and not offered for ever to who reads none.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -67,6 +68,38 @@ impl Stream {
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer does not read its answers")))
     }
 
+    /// Whether the peer speaks HTTP/2, once its first bytes have come. One that sends none does not.
+    ///
+    /// # Errors
+    /// Nothing can be read.
+    pub(super) async fn is_http2(&mut self) -> io::Result<bool> {
+        poll_fn(|context| {
+            loop {
+                if let Some(is_http2) = self.framing.is_http2() {
+                    return Poll::Ready(Ok(is_http2));
+                }
+                if !ready!(self.poll_more(context))? {
+                    return Poll::Ready(Ok(false));
+                }
+            }
+        })
+        .await
+    }
+
+    /// Reads once, and has the framing follow; `false` where the peer sends no more.
+    fn poll_more(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        ready!(self.connection.poll_room(context));
+        let mut read = [0; READ_BYTES];
+        let mut read = ReadBuf::new(&mut read);
+        ready!(Pin::new(&mut self.inner).poll_read(context, &mut read))?;
+        if read.filled().is_empty() {
+            return Poll::Ready(Ok(false));
+        }
+        self.connection.read(read.filled());
+        self.framing.follow(read.filled(), &mut self.given);
+        Poll::Ready(Ok(true))
+    }
+
     /// Hands out what has been given, as much as there is room for.
     fn hand_out(&mut self, buffer: &mut ReadBuf<'_>) {
         let here = self.given.len().min(buffer.remaining());
@@ -105,23 +138,16 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { inner, framing, given, connection, .. } = &mut *self;
-        while given.is_empty() {
-            match framing.outlook() {
+        while self.given.is_empty() {
+            match self.framing.outlook() {
                 Outlook::Open => {}
                 // Whoever writes the answer wakes the connection.
                 Outlook::AwaitsAnswer => return Poll::Pending,
                 Outlook::Ended => return Poll::Ready(Ok(())),
             }
-            ready!(connection.poll_room(context));
-            let mut read = [0; READ_BYTES];
-            let mut read = ReadBuf::new(&mut read);
-            ready!(Pin::new(&mut *inner).poll_read(context, &mut read))?;
-            if read.filled().is_empty() {
+            if !ready!(self.poll_more(context))? {
                 return Poll::Ready(Ok(()));
             }
-            connection.read(read.filled());
-            framing.follow(read.filled(), given);
         }
         self.hand_out(buffer);
         Poll::Ready(Ok(()))
