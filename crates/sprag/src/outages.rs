@@ -142,7 +142,10 @@ impl Marked {
     #[must_use]
     pub(crate) fn known_at_start(&self, first: &Self, now: Timestamp, looked_for: Duration) -> Option<Known> {
         let last = self.last_known();
-        let is_near = last.is_some_and(|(at, _)| now.millis_since(at).saturating_abs() <= NEAR);
+        // A mark that tells how wrong the clock is may stand still: then too nothing more is to be learned from it.
+        let ahead =
+            |at: Timestamp, off_by: Option<i64>| now.millis_since(at).saturating_sub(off_by.unwrap_or(0));
+        let is_near = last.is_some_and(|(at, off_by)| ahead(at, off_by).saturating_abs() <= NEAR);
         if self.marks.is_empty() || is_near {
             return Some(Known(last));
         }
