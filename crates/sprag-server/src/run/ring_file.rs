@@ -63,39 +63,70 @@ impl RingSource {
         matches!(self, Self::File(path) if is_nothing(path))
     }
 
-    /// Reads the ring for a server, or makes one where there is none. Where another algorithm is asked for than the
-    /// ring will sign with, a key of it is added, which signs once every API has had time to fetch it.
+    /// Reads the ring, or makes one where there is none.
     ///
     /// # Errors
     /// The file or the text is no ring, others may read the file, or the secret that was given is weak.
     pub fn load(&self, config: &Config, random: &dyn Random, now: Timestamp) -> anyhow::Result<KeyRing> {
-        let wanted = config.tokens.signing_algorithm;
         if let Self::File(path) = self {
             make_dir(&config.store.data_dir)?;
             if self.is_missing() {
-                create(path, &KeyRing::generate(wanted, random, now)?, random)?;
+                let ring = KeyRing::generate(config.tokens.signing_algorithm, random, now)?;
+                create(path, &ring, random)?;
             }
         }
-        let mut ring = self.read(config)?;
+        self.read(config)
+    }
+
+    /// The ring as a server signs with it: where another algorithm is asked for than the ring will sign with, a key of it is
+    /// added, which signs once every API has had time to fetch it.
+    ///
+    /// # Errors
+    /// The file cannot be replaced, or the ring is not ours to change.
+    pub fn settle_algorithm(
+        &self,
+        ring: KeyRing,
+        config: &Config,
+        random: &dyn Random,
+        now: Timestamp,
+    ) -> anyhow::Result<KeyRing> {
+        let wanted = config.tokens.signing_algorithm;
         // A shared secret is published nowhere, so there is nothing to wait for.
         let is_published = wanted != Algorithm::Hs256;
         let fetched = if is_published { now.plus(KEYS_ARE_FETCHED_AFTER) } else { now };
-        if ring.algorithm(fetched) != wanted {
-            match self {
-                Self::File(path) => {
-                    let add = |ring: &mut KeyRing| drop(ring.add_access(wanted, random, now, fetched));
-                    ring = change(path, add, random)?.0;
-                    let seconds = fetched.millis_since(now) / 1000;
-                    tracing::info!("a key for {wanted} was added to the key ring; it signs in {seconds} s");
-                }
-                Self::Given => bail!(
-                    "the key ring in SPRAG_KEY_RING signs with {}, not {wanted}; add a key of that algorithm to it, \
-                     or set SPRAG_SIGNING_ALGORITHM",
-                    ring.algorithm(fetched)
-                ),
-            }
+        if ring.algorithm(fetched) == wanted {
+            return Ok(ring);
         }
-        Ok(ring)
+        match self {
+            Self::File(path) => {
+                let add = |ring: &mut KeyRing| drop(ring.add_access(wanted, random, now, fetched));
+                change(path, add, random)?;
+                let seconds = fetched.millis_since(now) / 1000;
+                tracing::info!("a key for {wanted} was added to the key ring; it signs in {seconds} s");
+                self.read(config)
+            }
+            Self::Given => bail!(
+                "the key ring {self} signs with {}, not {wanted}; add a key of that algorithm to it, or set \
+                 SPRAG_SIGNING_ALGORITHM",
+                ring.algorithm(fetched)
+            ),
+        }
+    }
+
+    /// What a command says where its settings differ from the ring beside it. It only looks: a key of its own would be what
+    /// the server signs with.
+    pub fn tell_difference(&self, ring: &KeyRing, config: &Config, now: Timestamp) {
+        let asked = config.tokens.signing_algorithm;
+        let signs = ring.algorithm(now.plus(KEYS_ARE_FETCHED_AFTER));
+        if signs == asked {
+            return;
+        }
+        let origin = config.origin("signing-algorithm");
+        tracing::warn!(
+            "the key ring {self} signs with {signs}, and signing-algorithm is {asked} here ({origin}); no key was changed, for \
+             only the server and `sprag key` do that; give this command the settings of the server, or at least \
+             SPRAG_SIGNING_ALGORITHM={signs}"
+        );
     }
 
     /// Reads the ring as it is, with the secret that was given.
