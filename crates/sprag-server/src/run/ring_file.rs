@@ -1,9 +1,9 @@
 //! The key ring's file: made once, readable by its owner only, replaced as a whole, read again when it changes.
 
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -155,11 +155,7 @@ impl RingSource {
 /// # Errors
 /// The system refuses it.
 pub fn make_dir(dir: &Path) -> anyhow::Result<()> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .with_context(|| format!("could not make the data directory {}", dir.display()))
+    files::make_folders(dir).with_context(|| format!("could not make the data directory {}", dir.display()))
 }
 
 /// Reads the ring's file.
@@ -209,15 +205,17 @@ pub fn change<T>(
     change: impl FnOnce(&mut KeyRing) -> T,
     random: &dyn Random,
 ) -> anyhow::Result<(KeyRing, T)> {
-    let lock_path = path.with_extension("lock");
-    let lock = private().truncate(false).open(&lock_path);
+    // What a link leads to may be what several nodes share: then they share the lock, too.
+    let whole = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let lock_path = whole.with_extension("lock");
+    let lock = files::open_lock(&lock_path, &[&whole]);
     let lock = lock.with_context(|| format!("could not open {}", lock_path.display()))?;
     lock.lock().with_context(|| format!("could not lock {}", lock_path.display()))?;
     let mut ring = read(path)?;
     let outcome = change(&mut ring);
-    let draft = write_draft(path, &ring, random)?;
-    fs::rename(&draft, path).with_context(|| format!("could not replace {}", path.display()))?;
-    settle(path)?;
+    let replaced = files::replace(path, &draft(random), ring.to_json().as_bytes());
+    replaced.with_context(|| format!("could not replace {}, which is as it was", path.display()))?;
+    settle(&whole)?;
     Ok((ring, outcome))
 }
 
@@ -234,8 +232,8 @@ fn create(path: &Path, ring: &KeyRing, random: &dyn Random) -> anyhow::Result<()
 }
 
 fn write_draft(path: &Path, ring: &KeyRing, random: &dyn Random) -> anyhow::Result<PathBuf> {
-    let draft = path.with_extension(format!("{:016x}", u64::from_be_bytes(random::bytes(random))));
-    let written = private().create_new(true).open(&draft).and_then(|mut file: File| {
+    let draft = path.with_extension(draft(random));
+    let written = files::make(&draft, &[]).and_then(|mut file: File| {
         file.write_all(ring.to_json().as_bytes())?;
         file.sync_all()
     });
@@ -247,17 +245,16 @@ fn write_draft(path: &Path, ring: &KeyRing, random: &dyn Random) -> anyhow::Resu
     Ok(draft)
 }
 
-/// A key ring that is lost logs everyone out: the folder's entry must reach the disk too.
-fn settle(path: &Path) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let synced = File::open(folder).and_then(|folder| folder.sync_all());
-    synced.with_context(|| format!("could not make sure that {} is on the disk", path.display()))
+/// What a ring's file ends in before it has its name: of two at once each has its own.
+fn draft(random: &dyn Random) -> String {
+    format!("{:016x}", u64::from_be_bytes(random::bytes(random)))
 }
 
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).mode(0o600);
-    options
+/// A key ring that is lost logs everyone out: the folder's entry must reach the disk too.
+fn settle(path: &Path) -> anyhow::Result<()> {
+    let folder = files::folder_of(path);
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.with_context(|| format!("could not make sure that {} is on the disk", path.display()))
 }
 
 #[cfg(test)]
