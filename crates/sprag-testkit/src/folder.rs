@@ -20,7 +20,10 @@ pub struct Folder {
 pub struct Outcome {
     pub code: i32,
     pub out: String,
+    /// What it said on standard error, but for the notes.
     pub err: String,
+    /// The lines of its log that are no more than notes.
+    pub notes: String,
 }
 
 /// A folder for that binary.
@@ -67,11 +70,10 @@ impl Folder {
         // A command that reads no input may be gone before it is written.
         let _ = child.stdin.take().unwrap().write_all(input.as_ref());
         let output = child.wait_with_output().unwrap();
-        Outcome {
-            code: output.status.code().unwrap(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
+        let told = String::from_utf8(output.stderr).unwrap();
+        let (notes, err) = told.split_inclusive('\n').partition(|line| line.contains(" INFO "));
+        let code = output.status.code().unwrap();
+        Outcome { code, out: String::from_utf8(output.stdout).unwrap(), err, notes }
     }
 
     /// What a command prints for machines.

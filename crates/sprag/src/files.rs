@@ -7,6 +7,12 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
+pub use owner::{
+    expect_kept, folder_of, give_to_owner_of, have_one_owner, make, make_folders, open_lock, replace,
+};
+
+mod owner;
+
 /// Why a file cannot be used, as a sentence goes on after its name.
 #[derive(Debug, thiserror::Error)]
 pub enum FileFault {
@@ -37,6 +43,17 @@ pub enum FileFault {
     /// Nothing is in it.
     #[error("it is empty; write it again, or restore it from its backup")]
     Empty,
+    /// Replaced, it would no longer be its owner's.
+    #[error(
+        "it belongs to user {uid} and group {gid}, and whoever puts another in its place would take it from them; run this as \
+         that user (sudo -u '#{uid}' …), or as root"
+    )]
+    Taken {
+        /// Whose it is.
+        uid: u32,
+        /// Which group's.
+        gid: u32,
+    },
     /// Something else.
     #[error("the system said: {0}; look whether its disk works")]
     Failed(#[source] io::Error),

@@ -220,7 +220,7 @@ async fn mode(kind: ImportKind, args: &Args, config: Config, profiles: Vec<Profi
     match (args.dry_run, kind) {
         // Users may come before there is a store; sessions come after their users.
         (true, ImportKind::Users) if is_missing => Ok(Mode::Trial(Box::new(Trial::beside(None, limits)?))),
-        (false, ImportKind::Users) => Ok(Mode::Real(Node::make(config, profiles).await?.engine)),
+        (false, ImportKind::Users) => Ok(Mode::Real(Node::make_beside(config, profiles).await?.engine)),
         (is_dry_run, _) => {
             database::expect(&config)?;
             let engine = open(config, profiles).await?;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use anyhow::{Context as _, bail};
+use sprag::clock::{Clock as _, SystemClock};
 use sprag::keys::KeyRing;
 use sprag::store::postgres::import::{Counts, import};
 use sprag::store::sqlite::SqliteStore;
@@ -69,6 +70,7 @@ fn expect_ring(config: &Config) -> anyhow::Result<(RingSource, KeyRing)> {
         );
     }
     let keys = ring.read(config)?;
+    ring.tell_difference(&keys, config, SystemClock.now());
     Ok((ring, keys))
 }
 

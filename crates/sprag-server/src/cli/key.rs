@@ -93,7 +93,11 @@ pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCod
     logs::start(&config)?;
     let now = block_on(async { Ok(database::clock(&config).await.now()) })?;
     match command {
-        Command::List { json } => list(&ring_in_force(&config)?, now, json),
+        Command::List { json } => {
+            let ring = ring_in_force(&config)?;
+            RingSource::of(&config).tell_difference(&ring, &config, now);
+            list(&ring, now, json)
+        }
         Command::Rotate(args) => rotate_keys(&args, &config, Spans::of(&profiles), now),
         Command::Retire { id, now: true } => retire(&config, &id, now),
         Command::Replace { now: is_meant } => replace(&config, is_meant),
@@ -188,21 +192,25 @@ fn rotate_keys(args: &Rotate, config: &Config, spans: Spans, now: Timestamp) -> 
         );
     }
     let random = SystemRandom::default();
-    let algorithm = config.tokens.signing_algorithm;
+    // Another shell than the server's may not have its settings: what nobody asked for stays as it is.
+    let asked = (!config.is_default("signing-algorithm")).then_some(config.tokens.signing_algorithm);
     let work = |ring: &mut KeyRing| {
         let mut done = Vec::new();
+        let before = ring.algorithm(Timestamp(i64::MAX));
+        let algorithm = asked.unwrap_or(before);
         if !args.access {
             done.push(rotate(ring, Purpose::Refresh, algorithm, spans, after, now, &random));
         }
         if !args.refresh && has_own_access_keys {
             done.push(rotate(ring, Purpose::Access, algorithm, spans, after, now, &random));
         }
-        done
+        (done, before)
     };
-    let (_, done) = ring_file::change(&path, work, &random)?;
+    let (_, (done, before)) = ring_file::change(&path, work, &random)?;
     for rotated in &done {
         say(timetable(rotated, now))?;
         warn(rotated.purpose, after);
+        warn_of_another_algorithm(before, rotated.algorithm);
     }
     if !args.refresh && !has_own_access_keys {
         tell("Access tokens are signed with the secret in SPRAG_HS256_SECRET, which was not changed.");
@@ -249,6 +257,16 @@ fn warn(purpose: Purpose, after: Duration) {
             KEPT.as_secs() / 60
         )),
         Purpose::Refresh | Purpose::Access => {}
+    }
+}
+
+fn warn_of_another_algorithm(before: Algorithm, after: Option<Algorithm>) {
+    if let Some(after) = after.filter(|after| *after != before) {
+        tell(format_args!(
+            "Warning: access tokens are signed with {after} from then on, and with {before} until then. Every API must take\n\
+             {after}, and the server must be set to it, SPRAG_SIGNING_ALGORITHM={after}, or it adds a key for its own at its\n\
+             next start.\n"
+        ));
     }
 }
 

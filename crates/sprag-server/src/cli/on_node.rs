@@ -33,7 +33,7 @@ where
     }
     block_on(async {
         let node = match opens {
-            Opens::MayMake => Node::make(config, profiles).await?,
+            Opens::MayMake => Node::make_beside(config, profiles).await?,
             Opens::Existing => Node::open(config, profiles).await?,
         };
         let outcome = work(&node).await;

@@ -37,6 +37,7 @@ pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
     let keys = ring
         .read(&config)
         .with_context(|| format!("put the key ring back first; {} was not restored", args.file.display()))?;
+    ring.tell_difference(&keys, &config, SystemClock.now());
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         ring_file::make_dir(folder)?;
     }

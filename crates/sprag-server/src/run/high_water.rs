@@ -5,14 +5,14 @@
 //! that no crash, and nobody who writes meanwhile, makes a store look older than its mark.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use sprag::audit::{Event, EventKind, NOBODY};
 use sprag::clock::Timestamp;
+use sprag::files;
 use sprag::high_water::{Comparison, Found, HighWaterMarks, Progress};
 use sprag::keys::KeyRing;
 use sprag::store::Store;
@@ -132,44 +132,19 @@ impl HighWater {
     /// The file cannot be read, locked or replaced.
     pub fn write(&self, keys: &KeyRing, now: Timestamp, progress: Progress) -> anyhow::Result<()> {
         let lock_path = self.file.with_extension("lock");
-        let lock = private().truncate(false).open(&lock_path);
+        let lock = files::open_lock(&lock_path, &[&self.file]);
         let lock = lock.with_context(|| format!("could not open {}", lock_path.display()))?;
-        self.give_to_folders_owner(&lock);
         lock.lock().with_context(|| format!("could not lock {}", lock_path.display()))?;
         let mut marks = match self.read()? {
             Kept::Marks(marks) => marks,
             Kept::Nothing | Kept::Unreadable => HighWaterMarks::default(),
         };
         if marks.put(keys, now, &self.place, progress) {
-            let written = self.replace(&marks.to_text());
+            // That the name is on the disk, too, is not waited for: an older mark does no harm.
+            let written = files::replace(&self.file, "new", marks.to_text().as_bytes());
             written.with_context(|| format!("could not write {}", self.file.display()))?;
         }
         Ok(())
-    }
-
-    /// Whole and on the disk before it has its name. That the name is, too, is not waited for: an older mark does no harm.
-    fn replace(&self, text: &str) -> io::Result<()> {
-        let draft = self.file.with_extension("new");
-        let written = private().truncate(true).open(&draft).and_then(|mut file| {
-            self.give_to_folders_owner(&file);
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        });
-        written.and_then(|()| fs::rename(&draft, &self.file)).inspect_err(|_| {
-            // Half a mark is none.
-            let _ = fs::remove_file(&draft);
-        })
-    }
-
-    /// What root writes here beside a server must stay the server's to read.
-    fn give_to_folders_owner(&self, file: &File) {
-        let folder = self.file.parent().and_then(|folder| fs::metadata(folder).ok());
-        if let (Some(folder), Ok(made)) = (folder, file.metadata())
-            && (folder.uid(), folder.gid()) != (made.uid(), made.gid())
-        {
-            // Who may not has nothing to give away.
-            let _ = fchown(file, Some(folder.uid()), Some(folder.gid()));
-        }
     }
 
     fn read(&self) -> anyhow::Result<Kept> {
@@ -341,10 +316,4 @@ impl fmt::Display for Doubt {
             (Comparison::Unknown | Comparison::Level, _) => f.write_str("is where it was last seen"),
         }
     }
-}
-
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).mode(0o600);
-    options
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use axum::Router;
+use sprag::clock::Timestamp;
 use sprag::engine::Limits;
 use sprag::files::{self, FileFault};
 use sprag::keys::KeyRing;
@@ -46,12 +47,34 @@ pub struct Node {
     pub opened_at: u64,
 }
 
+/// Who opens the store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Who {
+    /// It signs with the keys, and has them be what its settings say.
+    Server,
+    /// It only needs them.
+    Command,
+}
+
 impl Node {
     /// Opens store and keys for a server, making and migrating them where needed.
     ///
     /// # Errors
     /// What is wrong, where, and what to do about it.
     pub async fn make(config: Config, profiles: Vec<Profile>) -> anyhow::Result<Self> {
+        Self::prepare(config, profiles, Who::Server).await
+    }
+
+    /// Opens store and keys for a command that may come before the server: it makes what is missing, and changes no key that
+    /// is there.
+    ///
+    /// # Errors
+    /// What is wrong, where, and what to do about it.
+    pub async fn make_beside(config: Config, profiles: Vec<Profile>) -> anyhow::Result<Self> {
+        Self::prepare(config, profiles, Who::Command).await
+    }
+
+    async fn prepare(config: Config, profiles: Vec<Profile>, who: Who) -> anyhow::Result<Self> {
         let ring = RingSource::of(&config);
         // What can be wrong with a ring that is there is said before anything is made.
         let has_new_ring = ring.is_missing();
@@ -65,8 +88,16 @@ impl Node {
         if has_new_ring {
             expect_nobody(&ring, &config, store.as_ref()).await?;
         }
-        let keys = ring.load(&config, &SystemRandom::default(), store.clock().now())?;
+        let (random, now) = (SystemRandom::default(), store.clock().now());
+        let mut keys = ring.load(&config, &random, now)?;
         expect_kinship(&ring, &keys, &config, store.as_ref()).await?;
+        match who {
+            Who::Server => keys = ring.settle_algorithm(keys, &config, &random, now)?,
+            Who::Command => ring.tell_difference(&keys, &config, now),
+        }
+        if has_new_ring && who == Who::Command {
+            tell_new_ring(&ring, &keys, now);
+        }
         let is_kept = high_water.begin(&config, &keys, store.as_ref(), known).await?;
         if let (true, RingSource::File(path), Database::Postgres(_)) =
             (has_new_ring, &ring, &config.store.database)
@@ -86,8 +117,10 @@ impl Node {
     /// # Errors
     /// What is wrong, where, and what to do about it.
     pub async fn open(config: Config, profiles: Vec<Profile>) -> anyhow::Result<Self> {
-        let keys = RingSource::of(&config).read(&config)?;
+        let ring = RingSource::of(&config);
+        let keys = ring.read(&config)?;
         let store = database::open(&config).await?;
+        ring.tell_difference(&keys, &config, store.clock().now());
         Self::join(config, profiles, keys, store, false)
     }
 
@@ -162,6 +195,15 @@ impl Node {
     pub fn router(&self, app: &Arc<App>) -> Router {
         http::router(app, self.profiles.clone(), self.config.issuer())
     }
+}
+
+/// The server that comes next begins with this ring, whatever its own settings say.
+fn tell_new_ring(ring: &RingSource, keys: &KeyRing, now: Timestamp) {
+    tracing::info!(
+        "there was no key ring {ring}, so this command made one, which signs with {}; a server that is set to another algorithm \
+         signs with that five minutes after its start",
+        keys.algorithm(now)
+    );
 }
 
 /// A new ring beside accounts that have tokens of an old one, or beside a node that has just made one, would refuse

@@ -1,9 +1,9 @@
 //! The key ring's file: made once, readable by its owner only, replaced as a whole, read again when it changes.
 
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -63,39 +63,70 @@ impl RingSource {
         matches!(self, Self::File(path) if is_nothing(path))
     }
 
-    /// Reads the ring for a server, or makes one where there is none. Where another algorithm is asked for than the
-    /// ring will sign with, a key of it is added, which signs once every API has had time to fetch it.
+    /// Reads the ring, or makes one where there is none.
     ///
     /// # Errors
     /// The file or the text is no ring, others may read the file, or the secret that was given is weak.
     pub fn load(&self, config: &Config, random: &dyn Random, now: Timestamp) -> anyhow::Result<KeyRing> {
-        let wanted = config.tokens.signing_algorithm;
         if let Self::File(path) = self {
             make_dir(&config.store.data_dir)?;
             if self.is_missing() {
-                create(path, &KeyRing::generate(wanted, random, now)?, random)?;
+                let ring = KeyRing::generate(config.tokens.signing_algorithm, random, now)?;
+                create(path, &ring, random)?;
             }
         }
-        let mut ring = self.read(config)?;
+        self.read(config)
+    }
+
+    /// The ring as a server signs with it: where another algorithm is asked for than the ring will sign with, a key of it is
+    /// added, which signs once every API has had time to fetch it.
+    ///
+    /// # Errors
+    /// The file cannot be replaced, or the ring is not ours to change.
+    pub fn settle_algorithm(
+        &self,
+        ring: KeyRing,
+        config: &Config,
+        random: &dyn Random,
+        now: Timestamp,
+    ) -> anyhow::Result<KeyRing> {
+        let wanted = config.tokens.signing_algorithm;
         // A shared secret is published nowhere, so there is nothing to wait for.
         let is_published = wanted != Algorithm::Hs256;
         let fetched = if is_published { now.plus(KEYS_ARE_FETCHED_AFTER) } else { now };
-        if ring.algorithm(fetched) != wanted {
-            match self {
-                Self::File(path) => {
-                    let add = |ring: &mut KeyRing| drop(ring.add_access(wanted, random, now, fetched));
-                    ring = change(path, add, random)?.0;
-                    let seconds = fetched.millis_since(now) / 1000;
-                    tracing::info!("a key for {wanted} was added to the key ring; it signs in {seconds} s");
-                }
-                Self::Given => bail!(
-                    "the key ring in SPRAG_KEY_RING signs with {}, not {wanted}; add a key of that algorithm to it, \
-                     or set SPRAG_SIGNING_ALGORITHM",
-                    ring.algorithm(fetched)
-                ),
-            }
+        if ring.algorithm(fetched) == wanted {
+            return Ok(ring);
         }
-        Ok(ring)
+        match self {
+            Self::File(path) => {
+                let add = |ring: &mut KeyRing| drop(ring.add_access(wanted, random, now, fetched));
+                change(path, add, random)?;
+                let seconds = fetched.millis_since(now) / 1000;
+                tracing::info!("a key for {wanted} was added to the key ring; it signs in {seconds} s");
+                self.read(config)
+            }
+            Self::Given => bail!(
+                "the key ring {self} signs with {}, not {wanted}; add a key of that algorithm to it, or set \
+                 SPRAG_SIGNING_ALGORITHM",
+                ring.algorithm(fetched)
+            ),
+        }
+    }
+
+    /// What a command says where its settings differ from the ring beside it. It only looks: a key of its own would be what
+    /// the server signs with.
+    pub fn tell_difference(&self, ring: &KeyRing, config: &Config, now: Timestamp) {
+        let asked = config.tokens.signing_algorithm;
+        let signs = ring.algorithm(now.plus(KEYS_ARE_FETCHED_AFTER));
+        if signs == asked {
+            return;
+        }
+        let origin = config.origin("signing-algorithm");
+        tracing::warn!(
+            "the key ring {self} signs with {signs}, and signing-algorithm is {asked} here ({origin}); no key was changed, for \
+             only the server and `sprag key` do that; give this command the settings of the server, or at least \
+             SPRAG_SIGNING_ALGORITHM={signs}"
+        );
     }
 
     /// Reads the ring as it is, with the secret that was given.
@@ -124,11 +155,7 @@ impl RingSource {
 /// # Errors
 /// The system refuses it.
 pub fn make_dir(dir: &Path) -> anyhow::Result<()> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .with_context(|| format!("could not make the data directory {}", dir.display()))
+    files::make_folders(dir).with_context(|| format!("could not make the data directory {}", dir.display()))
 }
 
 /// Reads the ring's file.
@@ -178,15 +205,17 @@ pub fn change<T>(
     change: impl FnOnce(&mut KeyRing) -> T,
     random: &dyn Random,
 ) -> anyhow::Result<(KeyRing, T)> {
-    let lock_path = path.with_extension("lock");
-    let lock = private().truncate(false).open(&lock_path);
+    // What a link leads to may be what several nodes share: then they share the lock, too.
+    let whole = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let lock_path = whole.with_extension("lock");
+    let lock = files::open_lock(&lock_path, &[&whole]);
     let lock = lock.with_context(|| format!("could not open {}", lock_path.display()))?;
     lock.lock().with_context(|| format!("could not lock {}", lock_path.display()))?;
     let mut ring = read(path)?;
     let outcome = change(&mut ring);
-    let draft = write_draft(path, &ring, random)?;
-    fs::rename(&draft, path).with_context(|| format!("could not replace {}", path.display()))?;
-    settle(path)?;
+    let replaced = files::replace(path, &draft(random), ring.to_json().as_bytes());
+    replaced.with_context(|| format!("could not replace {}, which is as it was", path.display()))?;
+    settle(&whole)?;
     Ok((ring, outcome))
 }
 
@@ -203,8 +232,8 @@ fn create(path: &Path, ring: &KeyRing, random: &dyn Random) -> anyhow::Result<()
 }
 
 fn write_draft(path: &Path, ring: &KeyRing, random: &dyn Random) -> anyhow::Result<PathBuf> {
-    let draft = path.with_extension(format!("{:016x}", u64::from_be_bytes(random::bytes(random))));
-    let written = private().create_new(true).open(&draft).and_then(|mut file: File| {
+    let draft = path.with_extension(draft(random));
+    let written = files::make(&draft, &[]).and_then(|mut file: File| {
         file.write_all(ring.to_json().as_bytes())?;
         file.sync_all()
     });
@@ -216,17 +245,16 @@ fn write_draft(path: &Path, ring: &KeyRing, random: &dyn Random) -> anyhow::Resu
     Ok(draft)
 }
 
-/// A key ring that is lost logs everyone out: the folder's entry must reach the disk too.
-fn settle(path: &Path) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let synced = File::open(folder).and_then(|folder| folder.sync_all());
-    synced.with_context(|| format!("could not make sure that {} is on the disk", path.display()))
+/// What a ring's file ends in before it has its name: of two at once each has its own.
+fn draft(random: &dyn Random) -> String {
+    format!("{:016x}", u64::from_be_bytes(random::bytes(random)))
 }
 
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).mode(0o600);
-    options
+/// A key ring that is lost logs everyone out: the folder's entry must reach the disk too.
+fn settle(path: &Path) -> anyhow::Result<()> {
+    let folder = files::folder_of(path);
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.with_context(|| format!("could not make sure that {} is on the disk", path.display()))
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use insta::assert_snapshot;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::given::{ANNS_PASSWORD, Folder, Server, a_folder_with_ann, redacted};
+use crate::given::{ANNS_PASSWORD, Folder, Server, a_folder_with_ann, an_empty_folder, redacted};
 
 /// How long a server may take to notice that the ring has changed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -115,19 +115,99 @@ fn a_rotation_logs_nobody_out() {
 fn looking_at_the_ring_changes_nothing() {
     let folder = a_folder_with_ann();
     let ring = folder.read("sprag-data/keys.json");
-    folder.run(&["key", "list", "--signing-algorithm", "EdDSA"]).succeeds();
+    assert_eq!(folder.run(&["key", "list", "--signing-algorithm", "EdDSA"]).code, 0);
     folder.run(&["key", "retire", "1", "--signing-algorithm", "EdDSA"]).fails();
     assert_eq!(folder.read("sprag-data/keys.json"), ring);
 }
 
+/// Every command that opens the store beside a server, or reads its ring, and how each ends.
+const BESIDE_THE_SERVER: [(&[&str], i32); 11] = [
+    (&["user", "create", "--username", "bob", "--password-stdin"], 0),
+    (&["user", "import", "--profile", "express-mongo", "--from", "users.jsonl"], 0),
+    (&["user", "import", "--profile", "express-mongo", "--from", "users.jsonl", "--dry-run"], 0),
+    (&["user", "list"], 0),
+    (&["user", "disable", "bob"], 0),
+    (&["session", "list"], 0),
+    (&["sweep"], 0),
+    (&["audit", "verify", "--checkpoint"], 0),
+    (&["key", "list"], 0),
+    (&["restore", "none.db"], 1),
+    (&["why", "0191f7a8-8b1e-7cc0-8000-000000000000"], 1),
+];
+
 #[test]
-fn a_command_beside_the_server_changes_no_key_whatever_algorithm_its_shell_names() {
+fn a_command_changes_no_key_of_the_running_server_and_says_where_its_settings_differ() {
     let folder = a_folder_with_ann();
+    let hash = "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
+    let eve = json!({ "_id": "1", "email": "eve@example.org", "password": hash });
+    folder.write("users.jsonl", eve.to_string());
+    let server = folder.serve();
     let ring = folder.read("sprag-data/keys.json");
-    for command in [["user", "list"], ["audit", "verify"]] {
-        folder.run(&[command[0], command[1], "--signing-algorithm", "EdDSA"]).succeeds();
+    for (args, code) in BESIDE_THE_SERVER {
+        for settings in [&["--signing-algorithm", "EdDSA"][..], &[]] {
+            let ran = folder.run_with(ANNS_PASSWORD, &[args, settings].concat());
+            let differs = "signs with ES256, and signing-algorithm is EdDSA here (flag --signing-algorithm); no key was changed";
+            assert_eq!(ran.err.contains(differs), !settings.is_empty(), "{args:?}: {}", ran.err);
+            let has_said = ran.err.contains("SPRAG_SIGNING_ALGORITHM=ES256");
+            assert_eq!(has_said, !settings.is_empty(), "{args:?}: {}", ran.err);
+            let again = args[1] == "create" && settings.is_empty();
+            assert_eq!(ran.code, if again { 1 } else { code }, "{args:?}: {}", ran.err);
+        }
+        assert_eq!(folder.read("sprag-data/keys.json"), ring, "{args:?}");
     }
+    assert_eq!(published(&server), 1);
+}
+
+#[test]
+fn a_command_beside_a_server_whose_algorithm_its_shell_does_not_know_changes_no_key() {
+    let folder = an_empty_folder();
+    let created = ["user", "create", "--username", "ann", "--password-stdin", "--signing-algorithm", "EdDSA"];
+    let first = folder.run_with(ANNS_PASSWORD, &created);
+    assert_eq!(first.code, 0, "{}", first.err);
+    assert!(
+        first.notes.contains(
+            "no key ring at ./sprag-data/keys.json, so this command made one, which signs with EdDSA"
+        ),
+        "{}",
+        first.notes
+    );
+    let ring = folder.read("sprag-data/keys.json");
+    let bare = ["user", "create", "--username", "bob", "--password-stdin"];
+    let second = folder.run_with(ANNS_PASSWORD, &bare);
+    assert!(second.code == 0 && second.notes.is_empty(), "{}{}", second.err, second.notes);
+    assert!(
+        second.err.contains("signs with EdDSA, and signing-algorithm is ES256 here (default)"),
+        "{}",
+        second.err
+    );
     assert_eq!(folder.read("sprag-data/keys.json"), ring);
+    let given = an_empty_folder().set("SPRAG_KEY_RING", &ring);
+    let told = given.run_with(ANNS_PASSWORD, &bare);
+    assert!(
+        told.code == 0 && told.err.contains("the key ring in SPRAG_KEY_RING signs with EdDSA"),
+        "{}",
+        told.err
+    );
+}
+
+#[test]
+fn a_rotation_keeps_the_algorithm_that_nobody_changed_and_tells_of_another() {
+    let folder = an_empty_folder();
+    let created = ["user", "create", "--username", "ann", "--password-stdin", "--signing-algorithm", "EdDSA"];
+    folder.run_with(ANNS_PASSWORD, &created).succeeds();
+    let rotated = folder.run(&["key", "rotate"]).succeeds();
+    assert!(rotated.contains("Made EdDSA access key"), "{rotated}");
+    let changed = folder.run(&["key", "rotate", "--access", "--signing-algorithm", "RS256"]);
+    assert!(changed.code == 0 && changed.out.contains("Made RS256 access key"), "{}", changed.out);
+    assert!(
+        changed.err.starts_with(
+            "Warning: access tokens are signed with RS256 from then on, and with EdDSA until then."
+        ),
+        "{}",
+        changed.err
+    );
+    let again = folder.run(&["key", "rotate", "--access"]).succeeds();
+    assert!(again.contains("Made RS256 access key"), "{again}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod given;
 mod keys;
 mod manners;
 mod moving;
+mod owners;
 mod postgres;
 mod roles;
 mod sessions;

@@ -38,7 +38,6 @@ mod job;
 mod journal;
 mod marks;
 mod migration;
-mod owner;
 mod position;
 mod queries;
 mod readers;

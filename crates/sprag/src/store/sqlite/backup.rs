@@ -6,9 +6,11 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
+use rustix::fs::OFlags;
 
 use super::{connection, migration};
 use crate::error::Fault;
+use crate::files;
 
 const DOING: &str = "back the database up";
 
@@ -18,7 +20,7 @@ pub(super) fn back_up(from: &Path, to: &Path) -> Result<(), Fault> {
         return Err(taken(to));
     }
     let draft = draft(to);
-    let lock = begin(&draft)?;
+    let lock = begin(&draft, from)?;
     let done = copy(from, &draft).and_then(|()| put_in_place(&draft, to));
     // Half a backup is no backup. Where it is in place it has another name by now.
     let _ = fs::remove_file(&draft);
@@ -28,11 +30,17 @@ pub(super) fn back_up(from: &Path, to: &Path) -> Result<(), Fault> {
 
 /// An empty file of nobody else's. One that is left of a backup that was cut short is taken over: nothing else has such a
 /// name, and whoever is at work on it holds its lock.
-fn begin(draft: &Path) -> Result<File, Fault> {
+///
+/// In a folder of whoever owns the database it is theirs, too, so that they can restore it. Elsewhere it stays with whoever
+/// makes it: the owner of that folder may be somebody who is not to read it.
+fn begin(draft: &Path, from: &Path) -> Result<File, Fault> {
     let cannot = |error: &dyn std::fmt::Display| {
         Fault::unavailable(DOING, format!("cannot make {}: {error}", draft.display()))
     };
-    let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(draft);
+    let nofollow = OFlags::NOFOLLOW.bits().cast_signed();
+    let mut options = OpenOptions::new();
+    let made =
+        options.write(true).create(true).truncate(false).mode(0o600).custom_flags(nofollow).open(draft);
     let file = made.map_err(|error| cannot(&error))?;
     match file.try_lock() {
         Ok(()) => {}
@@ -40,6 +48,9 @@ fn begin(draft: &Path) -> Result<File, Fault> {
         Err(TryLockError::Error(error)) => return Err(cannot(&error)),
     }
     file.set_len(0).map_err(|error| cannot(&error))?;
+    if files::have_one_owner(files::folder_of(draft), from) {
+        files::give_to_owner_of(&file, from);
+    }
     Ok(file)
 }
 
@@ -49,12 +60,13 @@ fn copy(from: &Path, draft: &Path) -> Result<(), Fault> {
 }
 
 /// Copies a backup into a file that is not there yet, mode 0600; one of an earlier build is a backup too.
-pub(super) fn copy_usable(from: &Path, to: &Path) -> Result<(), Fault> {
+/// It is to be whose the first of `like` is that is there.
+pub(super) fn copy_usable(from: &Path, to: &Path, like: &[&Path]) -> Result<(), Fault> {
     if !from.is_file() {
         let what = format!("there is no file {}; name one that `sprag backup` made", from.display());
         return Err(Fault::unavailable("restore the database", what));
     }
-    connection::create(to)?;
+    connection::create(to, like)?;
     if vacuum(from, to)?.is_empty() {
         let what =
             format!("{} holds no tables of Sprag's; name one that `sprag backup` made", from.display());
@@ -85,11 +97,10 @@ fn flaw(connection: &Connection) -> rusqlite::Result<String> {
 
 /// Gives the copy its name once it is on the disk, and takes no other file's name.
 fn put_in_place(draft: &Path, to: &Path) -> Result<(), Fault> {
-    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let put = File::open(draft)
         .and_then(|file| file.sync_all())
         .and_then(|()| fs::hard_link(draft, to))
-        .and_then(|()| File::open(folder)?.sync_all());
+        .and_then(|()| File::open(files::folder_of(to))?.sync_all());
     put.map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => taken(to),
         _ => Fault::unavailable(DOING, format!("cannot make {}: {error}", to.display())),

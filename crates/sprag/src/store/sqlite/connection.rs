@@ -1,16 +1,16 @@
 //! Opening connections: file modes, and the settings that make a commit durable.
 
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::owner;
 use crate::error::Fault;
+use crate::files;
 
 /// How many statements a connection keeps prepared: more than there are in this store.
 const STATEMENTS: usize = 64;
@@ -32,19 +32,17 @@ pub(super) enum Role {
     Writes { cache_kib: u32, busy_timeout: Duration },
 }
 
-/// Makes the file if there is none, readable by nobody else; the log's files take on its mode.
+/// Makes the file if there is none, readable by nobody else; the log's files take on its mode and its owner. Whose it is,
+/// [`files::make`] says.
 ///
 /// The file is made, and never otherwise opened, outside SQLite: closing it here would drop the locks that
 /// this process holds on it.
-pub(super) fn create(path: &Path) -> Result<(), Fault> {
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    match made {
-        Ok(file) => {
-            owner::give_to_folders_owner(&file, path);
-            Ok(())
+pub(super) fn create(path: &Path, like: &[&Path]) -> Result<(), Fault> {
+    match files::make(path, like) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(Fault::unavailable("create the database file", located(path, &error)))
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(Fault::unavailable("create the database file", located(path, &error))),
+        _ => Ok(()),
     }
 }
 

@@ -2,13 +2,12 @@
 //!
 //! It is a file beside the database, for closing the database's own would drop SQLite's locks on it.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::owner;
 use crate::error::Fault;
+use crate::files;
 
 /// How often, and with what pauses between, the lock is tried before it counts as held.
 const LOOKS: u32 = 100;
@@ -62,8 +61,7 @@ fn open(path: &Path, doing: &'static str) -> Result<(File, String), Fault> {
     name.push("-in-use");
     let name = PathBuf::from(name);
     let shown = name.display().to_string();
-    let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&name);
+    let opened = files::open_lock(&name, &[path]);
     let lock = opened.map_err(|error| Fault::unavailable(doing, format!("cannot open {shown}: {error}")))?;
-    owner::give_to_folders_owner(&lock, path);
     Ok((lock, shown))
 }

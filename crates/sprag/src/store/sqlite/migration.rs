@@ -1,7 +1,5 @@
 //! Bringing the schema up to date, and refusing one that is not.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,9 +9,9 @@ use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 
 use super::connection::{self, Role};
-use super::owner;
 use crate::account::{Name, NameKind};
 use crate::error::Fault;
+use crate::files;
 use crate::store::schema::{self, Applied, Migrated, Migrations};
 
 /// All migrations, by file name and content.
@@ -40,18 +38,17 @@ const TOLD_EVERY: u64 = 500_000;
 /// Applies what is lacking, in one transaction: a crash in the middle leaves nothing half done.
 pub(super) fn migrate(path: &Path) -> Result<Vec<Migrated>, Fault> {
     const DOING: &str = "migrate the database";
-    connection::create(path)?;
+    connection::create(path, &[])?;
     refuse_foreign(path)?;
     connection::restrict(path)?;
     // refinery has no lock of its own: two processes would apply the same migration. Not a lock on the
     // database file itself, for closing that would drop SQLite's own locks.
     let mut lock_path = path.as_os_str().to_owned();
     lock_path.push("-migrating");
-    let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&lock_path);
+    let lock = files::open_lock(Path::new(&lock_path), &[path]);
     let lock = lock.and_then(|file| file.lock().map(|()| file)).map_err(|error| {
         Fault::unavailable(DOING, format!("cannot lock {}: {error}", Path::new(&lock_path).display()))
     })?;
-    owner::give_to_folders_owner(&lock, path);
     let role = Role::Writes { cache_kib: 2048, busy_timeout: Duration::from_secs(10) };
     let mut connection = connection::open(path, role)?;
     connection.set_transaction_behavior(TransactionBehavior::Immediate);

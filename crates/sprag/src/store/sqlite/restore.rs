@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use super::{Settings, SqliteStore, backup, connection, in_use, position};
 use crate::audit::Event;
 use crate::error::Fault;
+use crate::files;
 use crate::high_water::Progress;
 use crate::keys::Fingerprint;
 use crate::store::{Commits as _, Rings as _, Store as _};
@@ -54,7 +55,7 @@ pub(super) async fn restore(from: &Path, path: &Path, order: RestoreOrder) -> Re
     };
     let draft = beside(path, ".restoring");
     remove_draft(&draft)?;
-    let made = prepare(from, &draft, order).await;
+    let made = prepare(from, &draft, path, order).await;
     let placed = made.and_then(|progress| Ok(Restored { progress, aside: put_in_place(&draft, path)? }));
     if placed.is_err() {
         // What was wrong is told already; half a draft is of no use, and the next restore would remove it too.
@@ -65,8 +66,11 @@ pub(super) async fn restore(from: &Path, path: &Path, order: RestoreOrder) -> Re
 }
 
 /// A copy of the backup that this build can use, which counts on beyond what was seen of the store.
-async fn prepare(from: &Path, draft: &Path, order: RestoreOrder) -> Result<Progress, Fault> {
-    backup::copy_usable(from, draft)?;
+async fn prepare(from: &Path, draft: &Path, path: &Path, order: RestoreOrder) -> Result<Progress, Fault> {
+    // Where a restore was cut short there is no database, and the lock still says whose it was.
+    backup::copy_usable(from, draft, &[path, &beside(path, "-in-use")])?;
+    files::expect_kept(draft, path)
+        .map_err(|fault| refused(format!("{} cannot be replaced: {fault}", path.display())))?;
     SqliteStore::migrate(draft)?;
     let store = SqliteStore::open(draft, Settings::default())?;
     if !store.admit(order.ring, order.event.at).await? {
@@ -145,7 +149,7 @@ fn remove(path: &Path) -> Result<(), Fault> {
 
 /// Has the folder's entries reach the disk, so that what follows is never there without what came before.
 fn settle(path: &Path) -> Result<(), Fault> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = files::folder_of(path);
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| at(folder, &error))
 }
 
