@@ -458,7 +458,7 @@ mod tests {
         let node = Node::make(config, profiles).await.unwrap();
         let router = node.router(&node.app());
         let bounds = node.bounds();
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<Duration>();
         let stopped = async { stopped.await.unwrap_or_default() };
         let server = tokio::spawn(serve(listener, router, Arc::clone(&node.metrics), bounds, stopped));
         let outcome = act(&node).await;

@@ -10,8 +10,8 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::{self, Sources};
+use crate::run::memory_dumps;
 use crate::run::node::resolve;
-use crate::run::{logs, memory_dumps};
 use crate::{old_names, openapi};
 use on_node::{Opens, on_node};
 use output::misused;
@@ -124,13 +124,9 @@ fn name(matches: &ArgMatches) -> String {
 }
 
 fn carry_out(command: Command, flags: config::Flags) -> anyhow::Result<ExitCode> {
-    let sources = || Sources::from_process(flags).map_err(anyhow::Error::from);
+    let sources = || Sources::from_process(flags.clone()).map_err(anyhow::Error::from);
     match command {
-        Command::Serve(args) => {
-            let (config, profiles) = resolve(&sources()?)?;
-            logs::start(&config)?;
-            serve::run(&args, config, profiles)
-        }
+        Command::Serve(args) => serve::run(&args, flags),
         Command::Migrate(args) => migrate::run(&args, &sources()?),
         Command::Backup(args) => backup::run(&args, &sources()?),
         Command::Restore(args) => restore::run(&args, &sources()?),

@@ -145,6 +145,23 @@ impl Config {
         &self.lines
     }
 
+    /// The settings that come to something else than they did, by name.
+    #[must_use]
+    pub(crate) fn changed_since(&self, before: &Self) -> Vec<&'static str> {
+        let secret = |config: &Self, name| match name {
+            "key-ring" => config.tokens.key_ring.as_ref().map(|secret| secret.expose().to_owned()),
+            "hs256-secret" => config.tokens.hs256_secret.as_ref().map(|secret| secret.expose().to_owned()),
+            _ => None,
+        };
+        let pairs = self.lines.iter().zip(&before.lines);
+        let changed = pairs.filter(|(line, old)| {
+            line.value != old.value
+                || secret(self, line.name) != secret(before, line.name)
+                || (line.name == "database-url" && self.store.database != before.store.database)
+        });
+        changed.map(|(line, _)| line.name).collect()
+    }
+
     /// Whether nobody set the setting of that name.
     #[must_use]
     pub fn is_default(&self, name: &str) -> bool {

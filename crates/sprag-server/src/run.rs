@@ -10,4 +10,6 @@ pub mod logs;
 pub mod memory_dumps;
 pub mod node;
 pub(crate) mod open_files;
+pub(crate) mod reload;
 pub mod ring_file;
+pub mod ring_watch;

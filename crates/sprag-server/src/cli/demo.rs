@@ -76,7 +76,7 @@ pub(super) async fn beside_own_server<T>(
     let node = Node::make(config, profiles).await?;
     let router = node.router(&node.app());
     let bounds = node.bounds();
-    let (stop, stopped) = oneshot::channel::<()>();
+    let (stop, stopped) = oneshot::channel::<Duration>();
     let metrics = Arc::clone(&node.metrics);
     let server = tokio::spawn(async move {
         // Stops as soon as the other end is dropped, too.

@@ -9,22 +9,27 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde_json::{Map, Value};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use crate::config::{Config, Database};
-use crate::edge::serve::{Bounds, listen, serve};
+use crate::config::{Database, Flags, Sources};
+use crate::edge::serve::{Bounds, listen_within, serve};
 use crate::profile::{Input, Profile, Registration, Route, Whose};
 use crate::run::accepted::accept_older;
-use crate::run::node::Node;
+use crate::run::node::{Node, resolve};
+use crate::run::reload::Given;
 use crate::run::ring_file::RingSource;
-use crate::run::{exposed_files, jobs, open_files};
+use crate::run::ring_watch::RingWatch;
+use crate::run::{exposed_files, jobs, logs, open_files};
 use sprag::access::Algorithm;
 
 /// How long requests are still accepted after SIGTERM while `/readyz` says "not ready", so that a load balancer can
-/// turn away first.
+/// turn away first. Where nobody asks anything, it is over at once.
 const NOTICE: Duration = Duration::from_secs(1);
+
+/// How long the address may be taken at a start: a server that has just been told to stop gives it back within its notice.
+const ADDRESS_PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct Args {
@@ -37,7 +42,9 @@ pub(super) struct Args {
 ///
 /// # Errors
 /// The address is taken, or the store, the keys or a profile cannot be used.
-pub(super) fn run(args: &Args, mut config: Config, profiles: Vec<Profile>) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args, flags: Flags) -> anyhow::Result<ExitCode> {
+    let (mut config, profiles) = resolve(&Sources::from_process(flags.clone())?)?;
+    let filter = logs::start(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.listen.threads.get())
         .thread_name("sprag")
@@ -45,12 +52,19 @@ pub(super) fn run(args: &Args, mut config: Config, profiles: Vec<Profile>) -> an
         .build()
         .context("could not start the runtime")?;
     runtime.block_on(async move {
-        let listener = listen(config.listen.address).with_context(|| {
-            format!(
-                "could not listen on {}: is another server running there? choose another address with --listen",
-                config.listen.address
-            )
-        })?;
+        // Before anything that takes time: by itself it would end the process.
+        let told_to_reload = signal(SignalKind::hangup()).context("could not listen for signals")?;
+        let mut signals = Box::pin(stop_signals().context("could not listen for signals")?);
+        let listener = tokio::select! {
+            listener = listen_within(config.listen.address, ADDRESS_PATIENCE) => listener.with_context(|| {
+                format!(
+                    "could not listen on {}: is another server running there? choose another address with --listen",
+                    config.listen.address
+                )
+            })?,
+            _ = &mut signals => return Ok(ExitCode::SUCCESS),
+        };
+        let given = Given { flags, config: config.clone(), profiles: profiles.clone(), filter };
         config.bound_to(listener.local_addr().context("could not learn the address that was bound")?);
         if args.accept_older_store && !accept_older(&config).await? {
             tracing::warn!(
@@ -58,14 +72,16 @@ pub(super) fn run(args: &Args, mut config: Config, profiles: Vec<Profile>) -> an
                  accepted without a question"
             );
         }
-        let mut signals = Box::pin(stop_signals().context("could not listen for signals")?);
         let node = tokio::select! {
             node = Node::make(config, profiles) => node?,
             // Nothing has begun that would have to end in order.
             _ = &mut signals => return Ok(ExitCode::SUCCESS),
         };
         warn_of_what_is_allowed(&node);
-        serve_node(&node, listener, signals).await
+        let ring = RingWatch::of(&node);
+        let _reloading = reload_when_told(told_to_reload, given, ring.clone());
+        let jobs = jobs::start_with(&node, ring);
+        serve_node(&node, jobs, listener, signals).await
     })
 }
 
@@ -148,12 +164,12 @@ fn warn_of_open_doors(profiles: &[Profile]) {
 
 async fn serve_node(
     node: &Node,
+    jobs: JoinSet<()>,
     listener: TcpListener,
     signals: impl Future<Output = bool> + Send + 'static,
 ) -> anyhow::Result<ExitCode> {
     let app = node.app();
     let router = node.router(&app);
-    let jobs = jobs::start(node);
     let confirmations = confirm_clock_when_told(node).context("could not listen for signals")?;
     let grace = node.config.listen.shutdown_grace;
     let notice = NOTICE.min(grace / 2);
@@ -165,11 +181,8 @@ async fn serve_node(
         let is_patient = signals.await;
         app.begin_shutdown();
         tracing::info!("stopping: no longer ready; requests under way will finish");
-        if is_patient {
-            tokio::time::sleep(notice).await;
-        }
         // Without a receiver the server has stopped already.
-        let _ = stop.send(());
+        let _ = stop.send(if is_patient { notice } else { Duration::ZERO });
     });
     let metrics = Arc::clone(&node.metrics);
     let stopped = async { stopped.await.unwrap_or_default() };
@@ -180,6 +193,17 @@ async fn serve_node(
         tracing::warn!("some requests did not finish within --shutdown-grace and were cut off");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// At SIGHUP what can be read again is read again.
+fn reload_when_told(mut told: Signal, mut given: Given, ring: Option<RingWatch>) -> JoinSet<()> {
+    let mut listening = JoinSet::new();
+    listening.spawn(async move {
+        while told.recv().await.is_some() {
+            given.reload(ring.as_ref()).await;
+        }
+    });
+    listening
 }
 
 /// At SIGUSR1 the clock is believed as it stands: somebody has compared it with another one.

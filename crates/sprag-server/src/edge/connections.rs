@@ -33,6 +33,9 @@ use waiting::Waiting;
 /// What a request or an answer takes beside its bytes, about.
 const EACH_BYTES: usize = 4 * 1024;
 
+/// For how long nobody must have asked anything before the server counts as idle.
+const QUIET: Duration = Duration::from_millis(100);
+
 /// What part of everything a network may hold and still be served while there is too much.
 const MODEST_SHARES: usize = 64;
 
@@ -52,6 +55,8 @@ struct Open {
     networks: HashMap<Option<Prefix>, Network>,
     count: usize,
     next: u64,
+    /// When one that is gone was last at something.
+    last_of_gone: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -136,6 +141,36 @@ impl Connections {
         Some(Seat(open.add(self, network, now)))
     }
 
+    /// Resolves once nobody has asked anything for a moment, or after so long.
+    pub(crate) async fn quiet(&self, at_most: Duration) {
+        let end = Instant::now() + at_most;
+        loop {
+            let now = Instant::now();
+            let quiet_at = match self.open().last(now) {
+                Some(last) => last + QUIET,
+                None => return,
+            };
+            if quiet_at <= now || end <= now {
+                return;
+            }
+            sleep_until(quiet_at.min(end)).await;
+        }
+    }
+
+    /// Resolves once nobody has been at a request or an answer for a moment.
+    pub(crate) async fn idle(&self) {
+        let mut since = Instant::now();
+        loop {
+            sleep_until(since + QUIET).await;
+            let now = Instant::now();
+            let is_busy = self.open().members().any(|one| !one.state().is_idle());
+            if !is_busy {
+                return;
+            }
+            since = now;
+        }
+    }
+
     /// Has one of the network with the most connections give way, as the system has no place for more.
     pub(crate) fn give_way(&self) {
         self.make_place(&mut self.open(), Instant::now(), None);
@@ -211,7 +246,18 @@ impl Open {
         connection
     }
 
+    fn members(&self) -> impl Iterator<Item = &Arc<Connection>> {
+        self.networks.values().flat_map(|network| network.members.values())
+    }
+
+    /// When somebody was last at something, whoever is at it still included; `None` where nobody ever was.
+    fn last(&self, now: Instant) -> Option<Instant> {
+        let open = self.members().map(|one| one.state().last_at_something(now));
+        open.chain([self.last_of_gone]).flatten().max()
+    }
+
     fn remove(&mut self, connection: &Connection) {
+        self.last_of_gone = self.last_of_gone.max(connection.state().last_at_something(Instant::now()));
         let Some(of) = self.networks.get_mut(&connection.network) else { return };
         if of.members.remove(&connection.number).is_some() {
             self.count -= 1;

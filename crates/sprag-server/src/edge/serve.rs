@@ -20,6 +20,7 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use sprag::seldom;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tower::Service as _;
 
 use super::ambiguity;
@@ -62,6 +63,9 @@ const BACKLOG: u32 = 1024;
 /// How long to wait after the system refused a connection, for instance because no file descriptor is left.
 const PAUSE_AFTER_FAILED_ACCEPT: Duration = Duration::from_millis(50);
 
+/// How often an address that is taken is tried.
+const PAUSE_BETWEEN_BINDS: Duration = Duration::from_millis(25);
+
 /// Listens on an address, with room for connections that come all at once.
 ///
 /// # Errors
@@ -74,7 +78,31 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves `router` on `listener` until `shutdown` is ready and what is in flight has finished.
+/// Listens on an address as soon as whoever has it lets it go, or fails after so long.
+///
+/// # Errors
+/// The address is taken all the while, or not this machine's.
+pub async fn listen_within(address: SocketAddr, patience: Duration) -> io::Result<TcpListener> {
+    let end = Instant::now() + patience;
+    let mut is_told = false;
+    loop {
+        match listen(address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < end => {
+                if !is_told {
+                    tracing::info!(
+                        "{address} is taken; waiting a moment for the server there, which may be stopping"
+                    );
+                    is_told = true;
+                }
+                tokio::time::sleep(PAUSE_BETWEEN_BINDS).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Serves `router` on `listener` until `shutdown` is ready and what is in flight has finished. It says for how long
+/// newcomers are served still, if any come.
 ///
 /// Returns whether everything finished within the grace period.
 pub async fn serve(
@@ -82,14 +110,14 @@ pub async fn serve(
     router: Router,
     metrics: Arc<Metrics>,
     bounds: Bounds,
-    shutdown: impl Future<Output = ()>,
+    shutdown: impl Future<Output = Duration>,
 ) -> bool {
     let builders = Arc::new(Builders::default());
     let (serving, stops) = watch::channel(());
     let grace = bounds.grace;
     let connections = Connections::new(bounds, Arc::clone(&metrics));
     let graceful = GracefulShutdown::new();
-    let mut shutdown = pin!(shutdown);
+    let mut shutdown = pin!(async { connections.quiet(shutdown.await).await });
     loop {
         let (stream, peer) = tokio::select! {
             () = &mut shutdown => break,
@@ -130,7 +158,11 @@ pub async fn serve(
         });
     }
     drop((listener, serving));
-    tokio::time::timeout(grace, graceful.shutdown()).await.is_ok()
+    tokio::select! {
+        finished = tokio::time::timeout(grace, graceful.shutdown()) => finished.is_ok(),
+        // Whoever is connected and asks nothing is waited for no longer: some do not answer a farewell.
+        () = connections.idle() => true,
+    }
 }
 
 /// What a connection's requests are answered with.

@@ -1,7 +1,6 @@
 //! What a running server does by itself: move its mark of life, sweep, read the key ring again, add a checkpoint to the
 //! journal.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,15 +8,13 @@ use async_trait::async_trait;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::run::keeper::{Keeper, settle};
 use crate::run::node::Node;
-use crate::run::ring_file::{self, RingSource, Stamp};
+use crate::run::ring_watch::RingWatch;
+use sprag::Engine;
 use sprag::checkpoints::Checkpointing;
 use sprag::clock::{ClockNews, Doubt, TakenFor};
-use sprag::keys::KeyRing;
-use sprag::{Engine, Fault};
 
 /// How often the node's mark of life is moved.
 const MARK_INTERVAL: Duration = Duration::from_secs(1);
@@ -48,8 +45,13 @@ trait Work: Send {
 /// Starts the jobs; they stop when the set is dropped. From now on the node serves, and whoever ends that in order says so
 /// ([`leave`]).
 pub fn start(node: &Node) -> JoinSet<()> {
+    start_with(node, RingWatch::of(node))
+}
+
+/// Starts the jobs, where somebody else may have the ring looked at, too.
+pub fn start_with(node: &Node, ring: Option<RingWatch>) -> JoinSet<()> {
     node.engine.upkeep().serve_at(&node.place());
-    let mut jobs: JoinSet<()> = jobs(node).into_iter().map(Job::repeat).collect();
+    let mut jobs: JoinSet<()> = jobs(node, ring).into_iter().map(Job::repeat).collect();
     jobs.spawn(Keeper::of(node).keep());
     jobs
 }
@@ -68,7 +70,7 @@ pub async fn leave(node: &Node) {
 }
 
 /// All jobs of a server.
-fn jobs(node: &Node) -> Vec<Job> {
+fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
     let (engine, metrics) = (&node.engine, &node.metrics);
     let sweep = node.config.sessions.sweep_interval.map(|every| {
         let (engine, metrics) = (Arc::clone(engine), Arc::clone(metrics));
@@ -78,8 +80,7 @@ fn jobs(node: &Node) -> Vec<Job> {
             work: Box::new(Sweep { engine, metrics, keep: node.config.sessions.keep_ended }),
         }
     });
-    let watch = RingWatch::of(node);
-    let watch = watch.map(|watch| Job { name: "key ring", every: RING_INTERVAL, work: Box::new(watch) });
+    let watch = ring.map(|watch| Job { name: "key ring", every: RING_INTERVAL, work: Box::new(watch) });
     let checkpoints = Box::new(Checkpoints { engine: Arc::clone(engine) });
     let checkpoints = Job { name: "checkpoint", every: CHECKPOINT_INTERVAL, work: checkpoints };
     let marks = Box::new(Marks { engine: Arc::clone(engine), is_failing: false, untold: Vec::new() });
@@ -185,74 +186,11 @@ impl Work for Sweep {
 }
 
 /// Reads the key ring's file again when it has changed.
-struct RingWatch {
-    engine: Arc<Engine>,
-    config: Config,
-    source: RingSource,
-    path: PathBuf,
-    known: Option<Stamp>,
-}
-
-impl RingWatch {
-    /// `None` where the ring is in no file.
-    fn of(node: &Node) -> Option<Self> {
-        let RingSource::File(path) = &node.ring else { return None };
-        let (engine, config, source) = (Arc::clone(&node.engine), node.config.clone(), node.ring.clone());
-        Some(Self { engine, config, source, path: path.clone(), known: ring_file::stamp(path) })
-    }
-}
-
 #[async_trait]
 impl Work for RingWatch {
     async fn run(&mut self) {
-        let found = ring_file::stamp(&self.path);
-        if found == self.known || found.is_none() {
-            return;
-        }
-        match self.source.read(&self.config) {
-            Ok(keys) => {
-                if change_ring(&self.engine, keys).await.is_ok() {
-                    self.known = found;
-                }
-            }
-            Err(error) => {
-                let error = format!("{error:#}");
-                tracing::error!(
-                    error,
-                    "the key ring has changed and cannot be read; the one before stays in force"
-                );
-            }
-        }
+        self.look().await;
     }
-}
-
-/// Puts a changed ring in force, unless it is of other descent and the store knows none of its keys. Fails where only
-/// the store can tell and does not answer.
-async fn change_ring(engine: &Engine, keys: KeyRing) -> Result<(), Fault> {
-    let (before, after) = (engine.keys().fingerprints(), keys.fingerprints());
-    let is_kin = after.iter().any(|fingerprint| before.contains(fingerprint));
-    match engine.store().admit(after, engine.now()).await {
-        Ok(true) => {}
-        Ok(false) => {
-            tracing::error!(
-                "the key ring has changed and shares no key with the one that this database's tokens were made with, so \
-                 everybody would be refused; the one before stays in force: put it back, or, if it is lost for good, run: \
-                 sprag key replace"
-            );
-            return Ok(());
-        }
-        // A leaked key must be retired even while the store is away.
-        Err(fault) if is_kin => tracing::warn!(%fault, "the store does not know of the new key ring yet"),
-        Err(fault) => {
-            tracing::error!(%fault, "the key ring has changed, and nothing tells yet that it is this database's");
-            return Err(fault);
-        }
-    }
-    tracing::info!("the key ring has changed and was read again");
-    if let Err(fault) = engine.upkeep().change_keys(keys).await {
-        tracing::error!(%fault, "the new key ring is in force, but the journal does not say so");
-    }
-    Ok(())
 }
 
 /// Binds the journal's chains together.
@@ -286,27 +224,12 @@ impl Work for Checkpoints {
 #[cfg(test)]
 mod tests {
     use sprag::access::Algorithm;
-    use sprag::clock::{HandClock, Timestamp};
-    use sprag::password::Hasher;
+    use sprag::clock::Timestamp;
+    use sprag::keys::KeyRing;
     use sprag::random::SeededRandom;
-    use sprag::store::memory::MemoryStore;
 
     use super::*;
-    use crate::config::Flags;
-
-    const NOW: Timestamp = Timestamp(1_782_907_200_000);
-
-    fn ring(seed: u64) -> KeyRing {
-        KeyRing::generate(Algorithm::Es256, &SeededRandom::new(seed), NOW).unwrap()
-    }
-
-    async fn engine_with(keys: KeyRing) -> Engine {
-        let engine = Engine::builder(Arc::new(MemoryStore::default())).keys(keys).issuer("http://localhost");
-        let engine = engine.clock(Arc::new(HandClock::at(NOW))).hasher(Hasher::start(1, 1).unwrap());
-        let engine = engine.build().unwrap();
-        assert!(engine.store().admit(engine.keys().fingerprints(), NOW).await.unwrap());
-        engine
-    }
+    use crate::config::{Config, Flags};
 
     /// The jobs of a server with these settings.
     async fn names(settings: &[(&str, &str)]) -> Vec<&'static str> {
@@ -316,35 +239,15 @@ mod tests {
         let environment = given.chain([("SPRAG_DATA_DIR".to_owned(), data)]);
         let config = Config::resolve(Flags::new(), environment, folder.path()).unwrap();
         let node = Node::make(config, Vec::new()).await.unwrap();
-        jobs(&node).into_iter().map(|job| job.name).collect()
+        jobs(&node, RingWatch::of(&node)).into_iter().map(|job| job.name).collect()
     }
 
     #[tokio::test]
     async fn a_server_marks_its_life_sweeps_watches_its_ring_and_adds_checkpoints() {
         assert_eq!(names(&[]).await, ["mark", "sweep", "key ring", "checkpoint"]);
-        let ring = ring(1).to_json();
+        let ring =
+            KeyRing::generate(Algorithm::Es256, &SeededRandom::new(1), Timestamp(0)).unwrap().to_json();
         let without = [("SPRAG_SWEEP_INTERVAL", "0s"), ("SPRAG_KEY_RING", ring.as_str())];
         assert_eq!(names(&without).await, ["mark", "checkpoint"], "no file to watch, and nothing to sweep");
-    }
-
-    #[tokio::test]
-    async fn a_ring_that_was_added_to_comes_into_force_and_is_known_from_then_on() {
-        let engine = engine_with(ring(1)).await;
-        let mut keys = ring(1);
-        keys.add_refresh(&SeededRandom::new(2), NOW, NOW);
-        change_ring(&engine, keys).await.unwrap();
-        let known = engine.keys().fingerprints();
-        assert_eq!(known.len(), 2);
-        assert!(engine.store().admit(vec![known[1]], NOW).await.unwrap());
-    }
-
-    #[tokio::test]
-    async fn a_ring_of_other_descent_stays_out_until_it_replaces_the_others() {
-        let engine = engine_with(ring(1)).await;
-        change_ring(&engine, ring(2)).await.unwrap();
-        assert_eq!(engine.keys().fingerprints(), ring(1).fingerprints());
-        engine.store().replace(ring(2).fingerprints(), NOW).await.unwrap();
-        change_ring(&engine, ring(2)).await.unwrap();
-        assert_eq!(engine.keys().fingerprints(), ring(2).fingerprints());
     }
 }

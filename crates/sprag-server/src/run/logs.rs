@@ -7,16 +7,30 @@ use tracing::{Level, Metadata};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _, fmt, registry};
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, registry, reload};
 
 use crate::config::{Config, LogFormat};
+
+/// What is logged, which can be changed while a server runs.
+#[derive(Clone, Debug)]
+pub struct Filter(reload::Handle<EnvFilter, Registry>);
+
+impl Filter {
+    /// Logs what that configuration says from now on.
+    ///
+    /// # Errors
+    /// Logging has ended.
+    pub fn change(&self, config: &Config) -> anyhow::Result<()> {
+        Ok(self.0.reload(EnvFilter::try_new(&config.logs.filter)?)?)
+    }
+}
 
 /// Starts logging as `config` says, with what is to be said of names that were given.
 ///
 /// # Errors
 /// Logging was started before.
-pub fn start(config: &Config) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&config.logs.filter)?;
+pub fn start(config: &Config) -> anyhow::Result<Filter> {
+    let (filter, handle) = reload::Layer::new(EnvFilter::try_new(&config.logs.filter)?);
     let output = fmt::layer();
     let output = match config.logs.format {
         LogFormat::Json => {
@@ -32,7 +46,7 @@ pub fn start(config: &Config) -> anyhow::Result<()> {
     for told in config.old_names() {
         tracing::warn!("{told}");
     }
-    Ok(())
+    Ok(Filter(handle))
 }
 
 /// A line of the log as a person may read it: whoever's text is in it, it turns nothing around and begins no line. Colours

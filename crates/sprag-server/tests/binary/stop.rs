@@ -1,6 +1,6 @@
 //! The server is asked to stop: what is under way finishes, what is idle does not hold it up.
 
-use std::thread;
+use std::{fs, thread};
 
 use rustix::process::Signal;
 
@@ -86,4 +86,63 @@ fn what_does_not_finish_in_time_is_cut_off_and_said() {
 
     let server = home.start(&[]);
     Pair::of(&server.ask(&refresh(&pair.refresh)));
+}
+
+#[test]
+fn connections_that_asked_nothing_held_up_a_stop() {
+    let home = Home::new(SPRAG);
+    let mut server = home.start(&["--shutdown-grace", "10m"]);
+    let mut used = server.connect();
+    assert_eq!(used.ask(&Request::get("/healthz")).unwrap().status, 200);
+    let fresh = server.connect();
+    let mut half = server.connect();
+    half.write(b"GET /healthz HT").unwrap();
+    // It speaks HTTP/2 and answers no ping, which is how that version says farewell.
+    let mut silent = server.connect();
+    silent.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0), "{}", server.log());
+    drop((used, fresh, half, silent));
+}
+
+#[test]
+fn a_server_that_was_started_while_the_old_one_still_held_the_address_failed() {
+    let home = Home::new(SPRAG);
+    let mut old = home.start(&[]);
+    let address = old.address().to_string();
+    let mut new = home.begin(&["--listen", &address], &[]);
+    await_some(|| new.log().contains("is taken; waiting").then_some(())).expect("it waits for the address");
+    // Nor does this end it meanwhile.
+    new.signal(Signal::HUP);
+    old.signal(Signal::TERM);
+    assert_eq!(old.wait().code(), Some(0), "{}", old.log());
+    new.await_address();
+    assert_eq!(new.address(), old.address());
+    new.kill();
+    home.start(&["--listen", &address]).stop();
+}
+
+#[test]
+fn sighup_ended_the_server() {
+    let home = Home::new(SPRAG);
+    let write = |text: &str| fs::write(home.path().join(".env"), text).unwrap();
+    write("SPRAG_LOG=info\nSPRAG_THREADS=2\n");
+    let server = home.start(&[]);
+    let says = |wanted: &str| {
+        await_some(|| server.log().contains(wanted).then_some(()))
+            .unwrap_or_else(|| panic!("{wanted}: {}", server.log()));
+    };
+    server.signal(Signal::HUP);
+    says("SIGHUP: the key ring has not changed; the log filter has not changed; nothing else has changed");
+
+    write("SPRAG_LOG=info,sprag=trace\nSPRAG_THREADS=3\n");
+    server.signal(Signal::HUP);
+    says("the log filter is info,sprag=trace now; changed, and in force only after a restart: threads");
+    says("a job runs");
+
+    write("SPRAG_THREADS=many\n");
+    server.signal(Signal::HUP);
+    says("those before stay in force, and a restart would fail");
+    assert_eq!(server.ask(&Request::get("/readyz")).status, 200);
+    server.stop();
 }

@@ -163,7 +163,16 @@ impl State {
         (!self.gives_way).then_some(Rank { is_busy: !self.is_idle(), since: self.last })
     }
 
-    fn is_idle(&self) -> bool {
+    /// When its client was last at something: now, while a request is under way; `None` where it has asked nothing yet.
+    pub(super) fn last_at_something(&self, now: Instant) -> Option<Instant> {
+        match (self.is_idle(), self.has_asked) {
+            (false, _) => Some(now),
+            (true, true) => Some(self.last),
+            (true, false) => None,
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
         self.under_way == 0 && self.unsent.is_empty()
     }
 

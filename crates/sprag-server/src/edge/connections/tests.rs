@@ -117,3 +117,39 @@ fn bytes_count_until_the_last_of_them_is_gone() {
     drop((part, bytes));
     assert_eq!(all.held.counted(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_server_waited_before_it_stopped() {
+    let (all, notice) = (connections(Bounds::default()), Duration::from_secs(60));
+    let waits = async || {
+        let begun = Instant::now();
+        all.quiet(notice).await;
+        begun.elapsed()
+    };
+    assert_eq!(waits().await, Duration::ZERO, "nobody was ever there");
+    let kept = from(&all, "192.0.2.1").unwrap();
+    assert_eq!(waits().await, Duration::ZERO, "nobody has asked anything");
+    drop(kept.connection().ask(0));
+    assert_eq!(waits().await, QUIET, "somebody asks now and then");
+    tokio::time::advance(QUIET).await;
+    assert_eq!(waits().await, Duration::ZERO, "not any more");
+    let gone = from(&all, "192.0.2.1").unwrap();
+    drop(gone.connection().ask(0));
+    drop(gone);
+    assert_eq!(waits().await, QUIET, "whoever has gone may come again");
+    let _asking = kept.connection().ask(0);
+    assert_eq!(waits().await, notice, "nor is it longer than that");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_waits_for_requests_and_for_nothing_else() {
+    let all = connections(Bounds::default());
+    let kept = from(&all, "192.0.2.1").unwrap();
+    kept.connection().read(b"GET / HTT");
+    all.idle().await;
+    let asking = kept.connection().ask(0);
+    let waiting = tokio::time::timeout(Duration::from_secs(3600), all.idle());
+    assert!(waiting.await.is_err(), "a request is under way");
+    drop(asking);
+    all.idle().await;
+}
