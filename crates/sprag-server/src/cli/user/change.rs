@@ -117,13 +117,11 @@ pub(super) async fn delete(engine: &Engine, args: Delete) -> anyhow::Result<Exit
     let name = called(&account);
     if !args.yes {
         let live = live_sessions(engine, account.id).await?;
-        let names = [&account.username, &account.email].into_iter().flatten().map(|name| shown(name));
-        let question = format!(
-            "delete account {} ({}), with {}? It does not come back.",
-            account.id,
-            names.collect::<Vec<_>>().join(", "),
-            counted(live, "live session", "live sessions")
-        );
+        let address =
+            account.email.as_deref().map(|email| format!(" <{}>", shown(email))).unwrap_or_default();
+        let live = counted(live, "live session", "live sessions");
+        let question =
+            format!("delete {name}{address}, account {}, with {live}? It does not come back.", account.id);
         // Whoever thinks about it holds up nothing.
         let answer = tokio::task::spawn_blocking(move || terminal::confirms(&question)).await;
         if !answer.context("could not ask on the terminal")?? {
