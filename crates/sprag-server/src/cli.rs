@@ -35,6 +35,7 @@ mod serve;
 mod session;
 mod settings;
 mod sweep;
+mod terminal;
 mod user;
 mod why;
 
@@ -61,7 +62,7 @@ enum Command {
     Restore(restore::Args),
     /// Move a whole SQLite store into the configured, empty PostgreSQL database; its sessions live on
     ImportStore(import_store::Args),
-    /// Make, list, disable and enable accounts
+    /// Make, list, change, disable, enable and delete accounts
     #[command(subcommand)]
     User(user::Command),
     /// List and end sessions

@@ -55,7 +55,17 @@ impl Folder {
 
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.sprag);
-        command.args(args).current_dir(self.dir.path()).env_clear();
+        command.env_clear();
+        self.set_up(command, args)
+    }
+
+    /// Another program in the folder, which may run the binary.
+    pub fn command_of(&self, program: &str, args: &[&str]) -> Command {
+        self.set_up(Command::new(program), args)
+    }
+
+    fn set_up(&self, mut command: Command, args: &[&str]) -> Command {
+        command.args(args).current_dir(self.dir.path());
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command

@@ -67,6 +67,58 @@ pub struct Particulars {
     pub family_name: Option<String>,
 }
 
+/// Which of an account's [particulars](Particulars) is told anew.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Particular {
+    /// [`Particulars::role`].
+    Role,
+    /// [`Particulars::name`].
+    Name,
+    /// [`Particulars::given_name`].
+    GivenName,
+    /// [`Particulars::family_name`].
+    FamilyName,
+}
+
+impl Particular {
+    /// Every one of them.
+    pub const ALL: [Self; 4] = [Self::Role, Self::Name, Self::GivenName, Self::FamilyName];
+
+    /// What people call it.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Role => "role",
+            Self::Name => "name",
+            Self::GivenName => "given name",
+            Self::FamilyName => "family name",
+        }
+    }
+}
+
+impl Particulars {
+    /// What is told of it.
+    #[must_use]
+    pub fn told(&self, which: Particular) -> Option<&str> {
+        match which {
+            Particular::Role => self.role.as_deref(),
+            Particular::Name => self.name.as_deref(),
+            Particular::GivenName => self.given_name.as_deref(),
+            Particular::FamilyName => self.family_name.as_deref(),
+        }
+    }
+
+    /// Tells it anew.
+    pub(crate) fn tell(&mut self, which: Particular, text: Option<String>) {
+        *match which {
+            Particular::Role => &mut self.role,
+            Particular::Name => &mut self.name,
+            Particular::GivenName => &mut self.given_name,
+            Particular::FamilyName => &mut self.family_name,
+        } = text;
+    }
+}
+
 /// An account's key in the system it lived in before, which other systems still know it by.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct External {

@@ -139,6 +139,10 @@ event_kinds! {
     AccountImported = "account_imported",
     /// An account logs in under another name.
     AccountRenamed = "account_renamed",
+    /// What is told of an account, or what it may do, was changed; where it administers others no more, its sessions ended.
+    AccountChanged = "account_changed",
+    /// An account was deleted; its sessions ended, and its names are free.
+    AccountDeleted = "account_deleted",
     /// An account was disabled; its sessions ended.
     AccountDisabled = "account_disabled",
     /// An account may log in again; its old sessions stay ended.

@@ -56,6 +56,7 @@ use crate::store::{Committed, Room, Rotated, Store};
 use crate::token::RefreshToken;
 
 mod account;
+mod administration;
 mod builder;
 mod client_policy;
 mod commits;
@@ -70,6 +71,7 @@ mod tokens;
 mod upkeep;
 
 pub use account::{Accounts, NewUser};
+pub use administration::{AccountChanges, Changed};
 pub use builder::EngineBuilder;
 pub use client_policy::{AccessTokenShape, Claims, ClientPolicy, Subject, Telling};
 pub use import::{Imported, ImportedSession, ImportedUser, Imports, Run, SlowHashes};

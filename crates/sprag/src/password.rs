@@ -19,6 +19,8 @@
 //! ```
 
 mod compare;
+mod forms;
+mod job;
 mod memory;
 mod moment;
 mod pace;
@@ -27,29 +29,25 @@ mod stored;
 mod work;
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 use zeroize::Zeroizing;
 
-use self::compare::compare;
-use self::memory::Memory;
+use self::forms::forms;
+use self::job::{Job, Verify, hash_all};
 use self::pace::Pace;
-use self::queue::{Queue, Waiting};
+use self::queue::Queue;
 use self::stored::Stored;
-use self::work::Work;
 use crate::error::{Fault, Refusal};
 use crate::policy::{MAX_PASSWORD_BYTES, MIN_PASSWORD_BYTES};
 use crate::prefix::Prefix;
 use crate::random::{self, Random};
 
+pub(crate) use self::job::Compared;
 pub use self::pace::Slow;
-
-/// How far below the threads that answer requests the hashing threads stand (`nice`).
-const NICENESS: i32 = 10;
 
 /// How many threads hash passwords unless somebody says otherwise; each takes 19 MiB while it does.
 const DEFAULT_THREADS: usize = 4;
@@ -57,7 +55,7 @@ const DEFAULT_THREADS: usize = 4;
 /// How many passwords wait to be hashed unless somebody says otherwise.
 const DEFAULT_QUEUE: usize = 32;
 
-/// A password somebody typed: any Unicode, kept exactly.
+/// A password somebody typed: any Unicode, kept exactly. It is compared in its other forms (NFC, NFD, NFKC), too.
 #[derive(Clone)]
 pub struct Password(Zeroizing<String>);
 
@@ -162,50 +160,6 @@ pub struct Hasher {
     heavy: Arc<Semaphore>,
 }
 
-enum Job {
-    Hash(Password, [u8; 16], oneshot::Sender<Result<String, Fault>>),
-    Verify(Verify, oneshot::Sender<Result<Compared, Fault>>),
-    Measure(Work, oneshot::Sender<Result<Duration, Fault>>),
-}
-
-struct Verify {
-    password: Password,
-    stored: Option<String>,
-    /// Since when it waits.
-    since: Instant,
-    /// Held until it is done, whether or not its client still waits.
-    heavy: Option<OwnedSemaphorePermit>,
-}
-
-/// What a comparison came to, and how long it stood in the queue.
-pub(crate) struct Compared {
-    /// A [`Fault`] where the stored hash is of no use, or brought its library down.
-    pub(crate) outcome: Result<Match, Fault>,
-    queued: Duration,
-}
-
-impl Waiting for Job {
-    fn is_gone(&self) -> bool {
-        match self {
-            Self::Hash(.., reply) => reply.is_closed(),
-            Self::Verify(.., reply) => reply.is_closed(),
-            Self::Measure(.., reply) => reply.is_closed(),
-        }
-    }
-}
-
-impl Job {
-    /// Answers that there is no place. Nobody may wait for that any more, which is no loss.
-    fn give_way(self) {
-        let busy = Fault::busy("take in one more password");
-        match self {
-            Self::Hash(.., reply) => drop(reply.send(Err(busy))),
-            Self::Verify(.., reply) => drop(reply.send(Err(busy))),
-            Self::Measure(.., reply) => drop(reply.send(Err(busy))),
-        }
-    }
-}
-
 impl Hasher {
     /// Starts `threads` hashing threads behind a queue of `queue` passwords.
     ///
@@ -253,10 +207,17 @@ impl Hasher {
 
     /// Compares a password with a stored hash; without one it does the work of one made here and never matches.
     ///
+    /// Where it is not as it was typed that it matches, but in another form of Unicode, the hash is never said to be
+    /// [outdated](Match::Outdated): made anew from what was typed it would be of another text.
+    ///
     /// # Errors
     /// A busy [`Fault`] if the queue is full; an internal one if the stored hash is [`Unusable`].
     pub async fn verify(&self, password: Password, stored: Option<String>) -> Result<Match, Fault> {
-        self.verify_from(Prefix::default(), password, stored).await?.outcome
+        let compared = self.verify_from(Prefix::default(), password, stored).await?;
+        Ok(match compared.outcome? {
+            Match::Outdated if compared.is_another_form => Match::Yes,
+            matched => matched,
+        })
     }
 
     /// Hashes a new password that came from this network.
@@ -282,7 +243,8 @@ impl Hasher {
         let is_heavy = stored.as_deref().is_some_and(is_heavy);
         let heavy = if is_heavy { Arc::clone(&self.heavy).acquire_owned().await.ok() } else { None };
         let (reply, answer) = oneshot::channel();
-        self.queue_up(prefix, Job::Verify(Verify { password, stored, since, heavy }, reply));
+        let forms = forms(&password);
+        self.queue_up(prefix, Job::Verify(Verify { forms, stored, since, heavy }, reply));
         answer.await.map_err(|gone| Fault::internal("compare a password", gone))?
     }
 
@@ -313,7 +275,8 @@ impl Hasher {
             return;
         }
         let spread = u16::from_le_bytes(random::bytes(random));
-        let moment = moment::of_failure(came, compared.queued, Instant::now(), self.slot, spread);
+        let slot = self.slot * compared.forms;
+        let moment = moment::of_failure(came, compared.queued, Instant::now(), slot, spread);
         tokio::time::sleep_until(moment.into()).await;
     }
 
@@ -340,47 +303,11 @@ impl fmt::Debug for Hasher {
     }
 }
 
-fn hash_all(jobs: &Queue<Job>) {
-    let this_thread = Some(rustix::thread::gettid());
-    if let Err(error) = rustix::process::setpriority_process(this_thread, NICENESS) {
-        tracing::warn!(%error, "password hashing runs at normal priority: the system refused a lower one");
-    }
-    let mut memory = Memory::default();
-    // Of a client that has gone away the queue gives no job; one that goes now waits for no answer.
-    while let Some(job) = jobs.next() {
-        match job {
-            Job::Hash(password, salt, reply) => {
-                let _ = reply.send(unharmed("hash a password", || hash(&password, &salt, &mut memory)));
-            }
-            Job::Verify(Verify { password, stored, since, heavy }, reply) => {
-                let queued = since.elapsed();
-                let compare = || compare(&password, stored.as_deref(), &mut memory);
-                let outcome = unharmed("compare a password", compare);
-                drop(heavy);
-                let _ = reply.send(Ok(Compared { outcome, queued }));
-            }
-            Job::Measure(work, reply) => {
-                let doing = "measure how long a hash takes";
-                let _ = reply.send(unharmed(doing, || pace::measured(work, &mut memory)));
-            }
-        }
-    }
-}
-
-/// A stored hash that brings the library down must not take the thread with it, or soon nobody could log in.
-fn unharmed<T>(doing: &'static str, work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Fault::internal(doing, "it panicked")))
-}
-
-/// A new hash as a PHC string.
-fn hash(password: &Password, salt: &[u8; 16], memory: &mut Memory) -> Result<String, Fault> {
-    let mut output = [0; 32];
-    work::TODAY.run(password.0.as_bytes(), salt, &mut output, memory)?;
-    Ok(work::todays_phc(salt, &output))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::compare::compare as compare_with;
+    use super::job::hash;
+    use super::memory::Memory;
     use super::*;
     use crate::random::SeededRandom;
 
@@ -389,7 +316,7 @@ mod tests {
     }
 
     fn compare(password: &str, stored: &str) -> Match {
-        super::compare(&typed(password), Some(stored), &mut Memory::default()).unwrap()
+        compare_with(&[typed(password)], Some(stored), &mut Memory::default()).unwrap().matched
     }
 
     #[tokio::test]
@@ -414,9 +341,41 @@ mod tests {
     }
 
     #[test]
-    fn r42_composed_and_decomposed_forms_are_different_passwords() {
+    fn r42_a_password_is_hashed_in_the_form_it_was_typed_in() {
         let stored = hash(&typed("caf\u{e9} au lait"), &[7; 16], &mut Memory::default()).unwrap();
-        assert_eq!(compare("cafe\u{301} au lait", &stored), Match::No);
+        assert_eq!(compare("caf\u{e9} au lait", &stored), Match::Yes);
+        assert_eq!(compare("cafe\u{301} au lait", &stored), Match::No, "no form but this is compared here");
+    }
+
+    #[tokio::test]
+    async fn a_password_typed_on_a_system_that_composes_otherwise_was_refused() {
+        let hasher = Hasher::start(1, 4).unwrap();
+        let (composed, decomposed) = ("caf\u{e9} au lait", "cafe\u{301} au lait");
+        for (chosen, other) in [(composed, decomposed), (decomposed, composed)] {
+            let hash = hasher.hash(typed(chosen), &SeededRandom::new(1)).await.unwrap();
+            let verify = async |text: &str| hasher.verify(typed(text), Some(hash.clone())).await.unwrap();
+            assert_eq!(verify(other).await, Match::Yes);
+            assert_eq!(verify(chosen).await, Match::Yes);
+            assert_eq!(verify("cafe au lait").await, Match::No, "another letter is another password");
+            let compared =
+                hasher.verify_from(Prefix::default(), typed(other), Some(hash.clone())).await.unwrap();
+            assert_eq!(compared.form.0.as_str(), chosen, "and it is known which form the hash is of");
+        }
+    }
+
+    #[tokio::test]
+    async fn when_a_failure_is_answered_depends_on_what_was_typed_and_not_on_what_it_was_compared_with() {
+        let hasher = Hasher::start(1, 4).unwrap();
+        let hash = hasher.hash(typed("correct horse"), &SeededRandom::new(1)).await.unwrap();
+        let unusable = Some("nothing".to_owned());
+        for (text, slots) in [("wrong", 1), ("wr\u{f6}ng", 2), ("\u{fb01} wr\u{f6}ng", 3)] {
+            for stored in [None, Some(hash.clone()), unusable.clone()] {
+                let compared =
+                    hasher.verify_from(Prefix::default(), typed(text), stored.clone()).await.unwrap();
+                assert_ne!(compared.outcome.ok(), Some(Match::Yes));
+                assert_eq!(compared.forms, slots, "{text} compared with {stored:?}");
+            }
+        }
     }
 
     #[tokio::test]
@@ -425,8 +384,8 @@ mod tests {
         let mut waiting = Vec::new();
         let refused = (0..64).any(|_| {
             let (reply, mut answer) = oneshot::channel();
-            let (password, since) = (typed("password"), Instant::now());
-            let verify = Verify { password, stored: None, since, heavy: None };
+            let (forms, since) = (vec![typed("password")], Instant::now());
+            let verify = Verify { forms, stored: None, since, heavy: None };
             hasher.queue_up(Prefix::default(), Job::Verify(verify, reply));
             let is_refused = matches!(answer.try_recv(), Ok(Err(_)));
             waiting.push(answer);

@@ -1,28 +1,25 @@
 //! `sprag user`: who may log in.
 
-use std::io::{self, IsTerminal as _, Read as _};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
 use clap::{ArgGroup, Subcommand};
 use serde::Serialize;
+use sprag::Engine;
 use sprag::account::Account;
 use sprag::engine::NewUser;
-use sprag::files::FileFault;
-use sprag::policy::MAX_PASSWORD_BYTES;
 use sprag::session::AccountId;
 use sprag::store::Slice;
-use sprag::{Engine, Refusal};
-use zeroize::Zeroizing;
 
 use super::accounts::{SLICE, called, find};
 use super::import;
 use super::on_node::{Opens, on_node, plainly, requester};
-use super::output::{Column, List, minute, misused, moment, rfc3339, say};
+use super::output::{Column, List, minute, moment, rfc3339, say};
 use crate::config::Sources;
 use crate::profile::ImportKind;
 
+mod change;
 mod names;
+mod password;
 
 const COLUMNS: [Column; 5] = [
     Column::whole("ACCOUNT"),
@@ -34,7 +31,7 @@ const COLUMNS: [Column; 5] = [
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Make an account; its password is read from standard input
+    /// Make an account; its password is asked for, or read from standard input
     Create(Create),
     /// Take in the users of another system, with their passwords' hashes
     Import(import::Args),
@@ -52,7 +49,9 @@ pub(super) enum Command {
     },
     /// Have an account log in under another user name or e-mail address, in place of the one it has
     Rename(names::Rename),
-    /// Give an account that came without a password its first one, read from standard input
+    /// Change what an account is called, what it may do, and what is told of its owner
+    Set(change::Set),
+    /// Set an account's password, asked for or read from standard input, and end its sessions
     Password {
         /// A user name, an e-mail address or an account's id
         who: String,
@@ -70,6 +69,8 @@ pub(super) enum Command {
         /// A user name, an e-mail address or an account's id
         who: String,
     },
+    /// Delete an account for good: its sessions end, its names are free for others, its journal stays
+    Delete(change::Delete),
 }
 
 #[derive(Debug, clap::Args)]
@@ -92,7 +93,20 @@ pub(super) struct Create {
 pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCode> {
     match command {
         Command::Create(args) => create(&args, sources),
-        Command::Password { who, password_stdin } => set_first_password(&who, password_stdin, sources),
+        Command::Password { who, password_stdin } => {
+            let password = match password::read_new(password_stdin, "password")? {
+                Ok(password) => password,
+                Err(misused) => return Ok(misused),
+            };
+            on_node(sources, Opens::Existing, async |node| password::set(&node.engine, &who, &password).await)
+        }
+        Command::Set(args) => {
+            on_node(sources, Opens::Existing, async |node| change::set(&node.engine, &args).await)
+        }
+        Command::Delete(args) => match change::cannot_ask(&args) {
+            Some(misused) => Ok(misused),
+            None => on_node(sources, Opens::Existing, async |node| change::delete(&node.engine, args).await),
+        },
         Command::Import(args) => import::run(ImportKind::Users, &args, sources),
         Command::List { json } => {
             on_node(sources, Opens::Existing, async |node| list(&node.engine, json).await)
@@ -112,51 +126,11 @@ pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCod
     }
 }
 
-/// Why a password is not read from where it would have to be, if it is not.
-fn not_piped_in(is_asked_for: bool, command: &str) -> Option<String> {
-    if !is_asked_for {
-        return Some(format!(
-            "a password given as an argument could be read by others, so it is read from standard input; add \
-             --password-stdin and pipe it in: sprag user {command} … --password-stdin < FILE"
-        ));
-    }
-    io::stdin().is_terminal().then(|| {
-        format!(
-            "the password is read from standard input, and that is a terminal, which would show it; pipe it in: sprag \
-             user {command} … --password-stdin < FILE"
-        )
-    })
-}
-
-fn set_first_password(who: &str, password_stdin: bool, sources: &Sources) -> anyhow::Result<ExitCode> {
-    if let Some(why) = not_piped_in(password_stdin, "password") {
-        return Ok(misused(&why));
-    }
-    let password = password_from(io::stdin().lock())?;
-    on_node(sources, Opens::Existing, async |node| {
-        let account = find(&node.engine, who).await?;
-        let is_set = node
-            .engine
-            .accounts()
-            .set_first_password(account.id, &password, &requester())
-            .await
-            .map_err(plainly)?;
-        if !is_set {
-            bail!(
-                "{} has a password, which stays as it is; whoever knows it changes it where they are logged in",
-                called(&account)
-            );
-        }
-        say(format_args!("{} can log in with a password now", called(&account)))?;
-        Ok(ExitCode::SUCCESS)
-    })
-}
-
 fn create(args: &Create, sources: &Sources) -> anyhow::Result<ExitCode> {
-    if let Some(why) = not_piped_in(args.password_stdin, "create") {
-        return Ok(misused(&why));
-    }
-    let password = password_from(io::stdin().lock())?;
+    let password = match password::read_new(args.password_stdin, "create")? {
+        Ok(password) => password,
+        Err(misused) => return Ok(misused),
+    };
     on_node(sources, Opens::MayMake, async |node| {
         let user = NewUser {
             username: args.username.as_deref(),
@@ -172,31 +146,14 @@ fn create(args: &Create, sources: &Sources) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// All of the input but a newline at its end; no more is read than a password may have.
-fn password_from(input: impl io::Read) -> anyhow::Result<Zeroizing<String>> {
-    const DOING: &str = "could not read the password from standard input";
-    let limit = MAX_PASSWORD_BYTES + "\r\n".len() + 1;
-    let mut bytes = Zeroizing::new(Vec::with_capacity(limit));
-    input.take(limit as u64).read_to_end(&mut bytes).map_err(FileFault::from).context(DOING)?;
-    if bytes.is_empty() {
-        bail!("{DOING}: nothing came; pipe it in: printf '%s' 'a long password' | sprag user …");
-    }
-    let text = bytes.strip_suffix(b"\n").map_or(&bytes[..], |line| line.strip_suffix(b"\r").unwrap_or(line));
-    if text.len() > MAX_PASSWORD_BYTES {
-        return Err(Refusal::PasswordRejected.into());
-    }
-    match str::from_utf8(text) {
-        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
-        Err(_) => bail!("{DOING}: it is not UTF-8; write it in UTF-8"),
-    }
-}
-
 #[derive(Serialize)]
 struct Record<'a> {
     id: AccountId,
     username: Option<&'a str>,
     email: Option<&'a str>,
     is_admin: bool,
+    role: &'a str,
+    name: Option<&'a str>,
     has_password: bool,
     created_at: String,
     disabled_at: Option<String>,
@@ -230,6 +187,8 @@ fn record(account: &Account, has_password: bool) -> Record<'_> {
         username: account.username.as_deref(),
         email: account.email.as_deref(),
         is_admin: account.is_admin,
+        role: account.role(),
+        name: account.particulars.name.as_deref(),
         has_password,
         created_at: rfc3339(account.created_at),
         disabled_at: account.disabled_at.map(rfc3339),
@@ -275,29 +234,4 @@ async fn enable(engine: &Engine, who: &str) -> anyhow::Result<ExitCode> {
         say(format_args!("{name} is not disabled; nothing was changed"))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_newline_at_the_end_is_not_part_of_a_password() {
-        let read = |text: &str| password_from(text.as_bytes()).unwrap().to_string();
-        assert_eq!(read("a b c "), "a b c ");
-        assert_eq!(read("a b c \n"), "a b c ");
-        assert_eq!(read("a b c\r\n"), "a b c");
-        assert_eq!(read("a b c\n\n"), "a b c\n");
-        assert!(password_from(&b""[..]).is_err(), "an empty one is none");
-    }
-
-    #[test]
-    fn a_password_is_read_whole_or_refused() {
-        let longest = "é".repeat(MAX_PASSWORD_BYTES / 2);
-        assert_eq!(*password_from(format!("{longest}\n").as_bytes()).unwrap(), longest);
-        let refused = password_from(format!("{longest}x\n").as_bytes()).unwrap_err();
-        assert_eq!(refused.to_string(), Refusal::PasswordRejected.to_string());
-        assert!(password_from(io::repeat(b'x')).is_err(), "an endless one is not read to its end");
-        assert!(password_from(&b"\xff\xfe long enough"[..]).is_err());
-    }
 }

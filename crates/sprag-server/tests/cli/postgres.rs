@@ -9,7 +9,7 @@ const CREATE_ANN: [&str; 7] =
     ["user", "create", "--username", "ann", "--email", "ann@example.org", "--password-stdin"];
 
 /// A node of its own on that database. What it warns of there, that nothing is synced to the disk, is the rig's doing.
-fn a_node_on(database: &Database) -> Folder {
+pub(crate) fn a_node_on(database: &Database) -> Folder {
     an_empty_folder().set("SPRAG_DATABASE_URL", &database.url()).set("SPRAG_LOG", "error")
 }
 

@@ -61,7 +61,8 @@ impl Authn<'_> {
         }
         let hash = credential.password_hash;
         if let Some(old) = hash.clone().filter(|_| matched == Match::Outdated) {
-            self.renew(account.id, password.clone(), old, from).await;
+            // Of the form that matched: what was typed may be another text, which the hash is not of.
+            self.renew(account.id, compared.form.clone(), old, from).await;
         }
         Ok(self.by_password(account, password, hash))
     }

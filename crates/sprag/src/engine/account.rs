@@ -182,13 +182,9 @@ impl Accounts<'_> {
         let Self(engine) = self;
         let to = if told_as == NameKind::Email { Name::email(text) } else { Name::username(text) }?;
         let account = self.get(account).await?;
-        let has = if told_as == NameKind::Email { &account.email } else { &account.username };
-        let mut from = None;
-        for name in has.iter().flat_map(|had| Name::meant_by(had)) {
-            let alike = engine.store.alike(&name).await?;
-            from = from.or(alike.into_iter().find(|(name_like, id)| *id == account.id && *name_like == name));
-        }
-        let Some((from, id)) = from else { return Ok(false) };
+        let id = account.id;
+        let from = self.leading(&account, told_as).await?.into_iter().next();
+        let Some(from) = from else { return Ok(false) };
         let event = requester.event_of_account(id, EventKind::AccountRenamed, engine.now(), None);
         let step = Step::Rename { from, to, told_as, text: text.trim().to_owned() };
         let commit = Commit { account: id, expect: Expect::Anything, steps: vec![step], events: vec![event] };

@@ -109,6 +109,26 @@ pub(super) fn rehash(
     Commit { account, expect: Expect::Anything, steps, events: event.into_iter().collect() }
 }
 
+/// Sets a password whatever there was: nothing that was handed out works any more, and all sessions end.
+pub(super) fn set_password(account: AccountId, hash: String, event: Event) -> Commit {
+    let ending = Ending::along_with(&event, EndCause::PasswordChanged);
+    let steps = vec![
+        Step::put_password(Was::Any, hash, event.at),
+        Step::MoveEpoch,
+        Step::EndSessions { except: None, with: None, ending },
+    ];
+    Commit { account, expect: Expect::Anything, steps, events: vec![event] }
+}
+
+/// Deletes an account with the names that lead to it; its sessions end, and stay until they are swept away.
+pub(super) fn delete(account: AccountId, names: Vec<Name>, event: Event) -> Commit {
+    let ending = Ending::along_with(&event, EndCause::Admin);
+    let steps = std::iter::once(Step::EndSessions { except: None, with: None, ending })
+        .chain(names.into_iter().map(Step::DropName))
+        .chain([Step::DeleteAccount]);
+    Commit { account, expect: Expect::Anything, steps: steps.collect(), events: vec![event] }
+}
+
 /// Disables an account: nothing that was handed out works any more, and its sessions end.
 pub(super) fn disable(account: AccountId, event: Event) -> Commit {
     let ending = Ending::along_with(&event, EndCause::Disabled);

@@ -9,34 +9,43 @@ use crate::error::Fault;
 /// The salt of the hash that an unknown name's password is compared with, of which nobody looks at the result.
 const NOBODYS_SALT: [u8; 16] = *b"nobody's salt...";
 
-/// Does the work of the stored hash and no other; without one, that of a hash made here.
+/// What a comparison has found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Found {
+    pub(super) matched: Match,
+    /// The place of the form that matched; 0 where none did.
+    pub(super) form: usize,
+}
+
+/// Compares the forms of a password with a stored hash, one after the other until one matches. Does the work of the stored
+/// hash and no other; without one, that of a hash made here.
 ///
 /// How long that took tells whose hash it was. So no answer comes of it at once: who is refused is told so at a moment
 /// that says nothing (`moment.rs`).
-pub(super) fn compare(
-    password: &Password,
-    stored: Option<&str>,
-    memory: &mut Memory,
-) -> Result<Match, Fault> {
-    let password = password.0.as_bytes();
+pub(super) fn compare(forms: &[Password], stored: Option<&str>, memory: &mut Memory) -> Result<Found, Fault> {
+    const NOTHING: Found = Found { matched: Match::No, form: 0 };
     let Some(stored) = stored else {
-        TODAY.run(password, &NOBODYS_SALT, &mut [0; 32], memory)?;
-        return Ok(Match::No);
+        for form in forms {
+            TODAY.run(form.0.as_bytes(), &NOBODYS_SALT, &mut [0; 32], memory)?;
+        }
+        return Ok(NOTHING);
     };
     let stored =
         Stored::parse(stored).map_err(|unusable| Fault::internal("read a stored password hash", unusable))?;
-    let is_todays = stored.work == TODAY;
-    Ok(match stored.matches(password, memory)? {
-        false => Match::No,
-        true if is_todays => Match::Yes,
-        // Made anew from what was typed, a hash would refuse the right password for good if that had a wrong tail.
-        true if !stored.knows_all_of(password) => Match::Yes,
-        true => Match::Outdated,
-    })
+    for (form, password) in forms.iter().enumerate() {
+        let password = password.0.as_bytes();
+        if stored.matches(password, memory)? {
+            // Made anew from what was typed, a hash would refuse the right password for good if that had a wrong tail.
+            let stays = stored.work == TODAY || !stored.knows_all_of(password);
+            return Ok(Found { matched: if stays { Match::Yes } else { Match::Outdated }, form });
+        }
+    }
+    Ok(NOTHING)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::forms::forms;
     use super::*;
 
     const PASSWORD: &str = "correct horse battery staple";
@@ -44,8 +53,13 @@ mod tests {
         "$argon2id$v=19$m=64,t=2,p=2$7jqNz+H7EvOzILayoxnIvQ$XbRwpkuhCmUmd5PMukIOZp5J0vSJ9fS1xKLrLcCM8nU";
     const BOMB: &str = "$2b$31$WUwWdfR/kOeISZK8gRW1qehO34T7syXU4cskKcDMaUxAdQt41mu/.";
 
+    fn found(password: &str, stored: &str) -> Result<Found, Fault> {
+        let forms = forms(&Password::typed(password).unwrap());
+        compare(&forms, Some(stored), &mut Memory::default())
+    }
+
     fn compared(password: &str, stored: &str) -> Result<Match, Fault> {
-        compare(&Password::typed(password).unwrap(), Some(stored), &mut Memory::default())
+        found(password, stored).map(|found| found.matched)
     }
 
     /// As another system would have made it.
@@ -81,6 +95,36 @@ mod tests {
         let short = "x".repeat(71);
         assert_eq!(compared(&short, &bcrypt(&short)).unwrap(), Match::Outdated, "this one is known whole");
         assert_eq!(compared(&"x".repeat(72), &bcrypt(&short)).unwrap(), Match::No);
+    }
+
+    #[test]
+    fn a_system_that_hashed_another_form_than_is_typed_here_let_nobody_in() {
+        let (composed, decomposed) = ("caf\u{e9} \u{ff41}", "cafe\u{301} \u{ff41}");
+        let plain = "caf\u{e9} a";
+        for (hashed, form) in [(composed, 0), (decomposed, 1), (plain, 2)] {
+            let found = found(composed, &bcrypt(hashed)).unwrap();
+            assert_eq!(found, Found { matched: Match::Outdated, form }, "{hashed}");
+        }
+        assert_eq!(compared("cafe \u{ff41}", &bcrypt(composed)).unwrap(), Match::No);
+        assert_eq!(compared("cafe a", &bcrypt(plain)).unwrap(), Match::No, "a mark is no form");
+        assert_eq!(compared(plain, &bcrypt(composed)).unwrap(), Match::No, "what is plain has no wide form");
+    }
+
+    #[test]
+    fn a_form_that_fills_what_bcrypt_looks_at_is_not_made_anew() {
+        // 60 bytes as typed, and 90 as that system had it.
+        let (typed, there) = ("\u{e9}".repeat(30), "e\u{301}".repeat(30));
+        let matched = Found { matched: Match::Yes, form: 1 };
+        assert_eq!(found(&typed, &bcrypt(&there)).unwrap(), matched);
+        let other_tail = format!("{}{}", "\u{e9}".repeat(24), "wrong tail");
+        assert_eq!(
+            found(&other_tail, &bcrypt(&there)).unwrap(),
+            matched,
+            "bcrypt cannot tell it from the right one"
+        );
+        let short = "e\u{301}".repeat(10);
+        let known_whole = Found { matched: Match::Outdated, form: 1 };
+        assert_eq!(found(&"\u{e9}".repeat(10), &bcrypt(&short)).unwrap(), known_whole);
     }
 
     #[test]

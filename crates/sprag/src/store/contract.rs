@@ -117,6 +117,8 @@ checks! {
         an_account_is_renamed_and_its_old_name_is_free,
         accounts_are_listed_in_slices,
         disabling_ends_everything_and_enabling_revives_nothing,
+        a_deleted_account_is_gone_its_names_are_free_and_its_journal_stays,
+        what_is_told_of_an_account_is_told_anew,
         a_password_change_replaces_the_session_and_ends_the_others,
         a_password_change_that_comes_late_changes_nothing,
         a_hash_is_replaced_only_if_it_is_still_the_old_one,

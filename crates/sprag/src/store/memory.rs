@@ -94,7 +94,7 @@ impl Commits for MemoryStore {
         let mut tables = self.tables();
         let nothing = Rows::default();
         let before = tables.rows.get(&commit.account).unwrap_or(&nothing);
-        let given_up = before.names.clone();
+        let (given_up, was_there) = (before.names.clone(), before.account.is_some());
         let is_taken =
             |name: &Name, but: Option<&Name>| tables.alike(name).iter().any(|(like, _)| Some(like) != but);
         let is_elsewhere = |id| {
@@ -110,7 +110,8 @@ impl Commits for MemoryStore {
             tables.names.remove(name);
         }
         tables.names.extend(rows.names.iter().map(|name| (name.clone(), commit.account)));
-        if rows.account.is_some() {
+        // What is left of a deleted account: its sessions, until they are swept away.
+        if was_there || rows.account.is_some() {
             tables.rows.insert(commit.account, rows);
         }
         events.into_iter().for_each(|event| tables.append(event));
@@ -204,7 +205,9 @@ impl Queries for MemoryStore {
     async fn without_password(&self, first: AccountId, last: AccountId) -> Result<Vec<AccountId>, Fault> {
         let tables = self.tables();
         let among = tables.rows.range(first..=last);
-        let found = among.filter(|(_, rows)| !rows.credentials.contains_key(&CredentialId::PASSWORD));
+        let found = among.filter(|(_, rows)| {
+            rows.account.is_some() && !rows.credentials.contains_key(&CredentialId::PASSWORD)
+        });
         Ok(found.map(|(id, _)| *id).collect())
     }
 

@@ -59,6 +59,7 @@ mod journal;
 mod marks;
 mod migration;
 mod name_forms;
+mod particulars;
 mod patience;
 mod pool;
 mod position;

@@ -73,10 +73,23 @@ impl Rows {
                     return None;
                 }
                 self.names[place] = to.clone();
-                let account = self.account.as_mut()?;
-                let told =
-                    if *told_as == NameKind::Username { &mut account.username } else { &mut account.email };
-                *told = Some(text.clone());
+                self.tell_name(*told_as, text)?;
+            }
+            Step::DropName(name) => {
+                let place = self.names.iter().position(|held| held == name)?;
+                self.names.remove(place);
+            }
+            Step::TellName { told_as, text } => self.tell_name(*told_as, text)?,
+            Step::TellParticular { which, text } => {
+                self.account.as_mut()?.particulars.tell(*which, text.clone());
+            }
+            Step::SetAdministrator(is_admin) => {
+                let account = self.account.as_mut().filter(|account| account.is_admin != *is_admin)?;
+                account.is_admin = *is_admin;
+            }
+            Step::DeleteAccount => {
+                self.account.take()?;
+                self.credentials.clear();
             }
             Step::PutCredential { id, was, to, .. } => self.put_credential(*id, was, to)?,
             Step::MoveEpoch => {
@@ -112,6 +125,13 @@ impl Rows {
             }
         }
         Some(Vec::new())
+    }
+
+    fn tell_name(&mut self, told_as: NameKind, text: &str) -> Option<()> {
+        let account = self.account.as_mut()?;
+        let told = if told_as == NameKind::Username { &mut account.username } else { &mut account.email };
+        *told = Some(text.to_owned());
+        Some(())
     }
 
     fn put_credential(&mut self, id: CredentialId, was: &Was, to: &[u8]) -> Option<()> {

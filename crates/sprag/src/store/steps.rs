@@ -9,7 +9,7 @@
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use crate::account::{Account, Name, NameKind};
+use crate::account::{Account, Name, NameKind, Particular};
 use crate::audit::{Event, EventKind};
 use crate::clock::Timestamp;
 use crate::error::Fault;
@@ -86,6 +86,25 @@ pub enum Step {
         /// How it was typed.
         text: String,
     },
+    /// Has a name lead to the account no more, where it does.
+    DropName(Name),
+    /// Has people shown another text as the account's user name or e-mail address, where there is the account. Which names
+    /// lead to it is other steps' business.
+    TellName {
+        /// Which of the account's names: [`NameKind::Username`] or [`NameKind::Email`].
+        told_as: NameKind,
+        /// How it was typed.
+        text: String,
+    },
+    /// Tells one of the account's particulars anew, where there is the account.
+    TellParticular {
+        /// Which.
+        which: Particular,
+        /// What is told from now on, if anything is.
+        text: Option<String>,
+    },
+    /// Lets the account administer others (`true`), or no more, where it was otherwise.
+    SetAdministrator(bool),
     /// Keeps what one of the account's credentials is verified with, where there is the account and of the credential what
     /// [`Was`] says.
     PutCredential {
@@ -107,6 +126,9 @@ pub enum Step {
     },
     /// Lets the account log in, where it is disabled.
     Enable,
+    /// Removes the account with its credentials, where there is one. Its sessions, and the names that lead to it, are other
+    /// steps' business; the journal stays.
+    DeleteAccount,
     /// Ends the sessions that give way to one that a later step opens. It always applies.
     MakeRoom(Room),
     /// Opens a session, where there is none of its id and the account may log in and is in the session's epoch.
@@ -325,10 +347,14 @@ impl Step {
             Self::CreateAccount(_) => "create an account",
             Self::AddName(_) => "give an account a name",
             Self::Rename { .. } => "rename an account",
+            Self::DropName(_) => "take a name from an account",
+            Self::TellName { .. } | Self::TellParticular { .. } => "tell an account's particulars anew",
+            Self::SetAdministrator(_) => "let an account administer others, or no more",
             Self::PutCredential { .. } => "store a credential",
             Self::MoveEpoch => "move an account's epoch",
             Self::Disable { .. } => "disable an account",
             Self::Enable => "enable an account",
+            Self::DeleteAccount => "delete an account",
             Self::MakeRoom(_) | Self::OpenSession { .. } => "open a session",
             Self::EndSession { .. } => "end a session",
             Self::EndSessions { .. } => "end an account's sessions",
@@ -358,6 +384,7 @@ impl AccountState {
             Step::MoveEpoch => before.map(|state| Self { epoch: state.epoch.next(), ..state }),
             Step::Disable { .. } => before.map(|state| Self { is_disabled: true, ..state }),
             Step::Enable => before.map(|state| Self { is_disabled: false, ..state }),
+            Step::DeleteAccount => None,
             _ => before,
         }
     }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::Subject;
 use super::commits::{Opened, PasswordChange, alone};
 use super::world::{NOW, PROFILE, SECOND, World, ending, event, opening, rotation};
-use crate::account::{Account, External, Name, NameKind, Particulars};
+use crate::account::{Account, External, Name, NameKind, Particular, Particulars};
 use crate::audit::EventKind;
 use crate::session::{AccountId, EndCause, Epoch, Session, SessionDetail};
-use crate::store::{Committed, Slice, Step};
+use crate::store::{Commit, Committed, Expect, Slice, Step};
 
 pub(super) async fn an_account_is_found_by_each_of_its_names(subject: Arc<dyn Subject>) {
     let world = World::of(subject);
@@ -186,6 +186,94 @@ pub(super) async fn accounts_are_listed_in_slices(subject: Arc<dyn Subject>) {
     assert_eq!(listed(None, 3).await, made[..3]);
     assert_eq!(listed(Some(&made[2]), 3).await, made[3..]);
     assert_eq!(listed(Some(&made[4]), 3).await, []);
+}
+
+pub(super) async fn a_deleted_account_is_gone_its_names_are_free_and_its_journal_stays(
+    subject: Arc<dyn Subject>,
+) {
+    let world = World::of(subject);
+    let mut stranger = world.stranger();
+    let key = Name::external(PROFILE, "507f1f77bcf86cd799439011").expect("this is a key");
+    stranger.names.push(key.clone());
+    let (account, name) = (stranger.account.clone(), stranger.names[0].clone());
+    assert!(world.create(stranger).await.expect("create"));
+    let session = world.log_in(&account).await;
+    let before = world.chain(account.id).await;
+    let steps = vec![
+        Step::EndSessions { except: None, with: None, ending: ending(EndCause::Admin) },
+        Step::DropName(name.clone()),
+        Step::DeleteAccount,
+    ];
+    let events = vec![event(account.id, EventKind::AccountDeleted)];
+    let delete = Commit { account: account.id, expect: Expect::Anything, steps, events };
+    assert_eq!(
+        world.store().commit(delete.clone()).await.expect("commit"),
+        Committed::Done { ended: 1 },
+        "the session that it had"
+    );
+    assert_eq!(
+        world.store().commit(delete).await.expect("commit"),
+        Committed::Missed { step: 1 },
+        "an account is deleted once"
+    );
+    assert_eq!(world.store().account(account.id).await.expect("account"), None);
+    assert!(world.store().credential_of(account.id).await.expect("credential_of").is_none());
+    assert_eq!(world.store().accounts(Slice::first(10)).await.expect("accounts"), []);
+    let without = world.store().without_password(account.id, account.id).await.expect("without_password");
+    assert_eq!(without, [], "nor is it one without a password");
+    assert_eq!(world.cause(session.key).await, Some(EndCause::Admin), "its client is told why");
+    assert!(world.state(session.key).await.is_disabled);
+    assert_eq!(world.chain(account.id).await.len(), before.len() + 2, "it was deleted, and a session ended");
+
+    assert_eq!(owner(&world, &key).await, None);
+    let alike = world.store().alike(&key).await.expect("alike");
+    assert_eq!(alike, [(key.clone(), account.id)], "a name that was not dropped is still taken");
+    let mut heir = world.stranger();
+    heir.names = vec![key];
+    assert!(!world.create(heir).await.expect("create"));
+    assert_ne!(named(&world, name).await, account.id, "one that was dropped is free");
+
+    let session = world.session(&account);
+    let opened = world.open(opening(session)).await.expect("open");
+    assert_eq!(opened, Opened::AccountMoved, "who was about to log in does not");
+    world.store().record(event(account.id, EventKind::LoginFailed)).await.expect("record");
+    assert_eq!(world.chain(account.id).await.len(), before.len() + 3);
+}
+
+pub(super) async fn what_is_told_of_an_account_is_told_anew(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let (account, other) = (world.person().await, world.person().await);
+    let commit = async |step| world.store().commit(alone(account.id, step, None)).await.expect("commit");
+    for which in Particular::ALL {
+        let text = Some(which.words().to_owned());
+        assert!(commit(Step::TellParticular { which, text }).await.is_done());
+    }
+    let email = "Ann@example.org".to_owned();
+    let tell = Step::TellName { told_as: NameKind::Email, text: email.clone() };
+    assert!(commit(tell).await.is_done());
+    assert!(commit(Step::SetAdministrator(true)).await.is_done());
+    assert!(!commit(Step::SetAdministrator(true)).await.is_done(), "it was so already");
+    let text = |which: Particular| Some(which.words().to_owned());
+    let told = Particulars {
+        external: None,
+        role: text(Particular::Role),
+        name: text(Particular::Name),
+        given_name: text(Particular::GivenName),
+        family_name: text(Particular::FamilyName),
+    };
+    let expected =
+        Account { is_admin: true, email: Some(email.clone()), particulars: told.clone(), ..account.clone() };
+    let stored = async |id| world.store().account(id).await.expect("account");
+    assert_eq!(stored(account.id).await, Some(expected.clone()));
+    let address = Name::email(&email).expect("this is an e-mail address");
+    assert_eq!(owner(&world, &address).await, None, "what is told leads nowhere by itself");
+
+    let no_name = Step::TellParticular { which: Particular::Name, text: None };
+    assert!(commit(no_name).await.is_done());
+    assert!(commit(Step::SetAdministrator(false)).await.is_done());
+    let particulars = Particulars { name: None, ..told };
+    assert_eq!(stored(account.id).await, Some(Account { is_admin: false, particulars, ..expected }));
+    assert_eq!(stored(other.id).await, Some(other), "and of nobody else");
 }
 
 pub(super) async fn disabling_ends_everything_and_enabling_revives_nothing(subject: Arc<dyn Subject>) {

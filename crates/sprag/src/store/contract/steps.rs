@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use super::Subject;
 use super::commits::alone;
 use super::world::{DAY, NOW, SECOND, World, event};
-use crate::account::{Account, NameKind};
+use crate::account::{Account, NameKind, Particular};
 use crate::audit::{Entry, Event, EventKind};
 use crate::session::{EndCause, Ended, Epoch, Session, SessionDetail, SessionId};
 use crate::store::reference::Rows;
@@ -48,7 +48,7 @@ pub(super) async fn a_commit_does_what_its_steps_say_or_nothing(subject: Arc<dyn
             assert_eq!(read(&world, &account, &rows).await, rows, "{commit:?}");
         }
     }
-    assert_eq!(met.len(), 13, "every kind of step was met: {met:?}");
+    assert_eq!(met.len(), 18, "every kind of step was met: {met:?}");
     for (kind, (applied, missed)) in met {
         let is_even = applied >= FEW && (missed >= FEW || ALWAYS.contains(&kind));
         assert!(is_even, "{kind} applied {applied} times and missed {missed} times: too one-sided");
@@ -196,7 +196,7 @@ fn any_step(world: &World, account: &Account, rows: &Rows) -> Step {
         ip: world.one_of(&[None, Some("192.0.2.9")]).map(str::to_owned),
         ..Ending::by_itself(world.one_of(&[EndCause::Logout, EndCause::Admin]), at)
     };
-    match world.pick(14) {
+    match world.pick(19) {
         0 => Step::CreateAccount(Box::new(account.clone())),
         1 if world.pick(3) == 0 => Step::AddName(taken()),
         1 => Step::AddName(world.stranger().names.remove(0)),
@@ -236,6 +236,17 @@ fn any_step(world: &World, account: &Account, rows: &Rows) -> Step {
             Step::BindImportedToken { session, from: world.one_of(&[held, held, [6; 32]]), to: [7; 32] }
         }
         12 => any_rename(world, rows),
+        13 => Step::DropName(rows.names.first().filter(|_| world.pick(3) > 0).cloned().unwrap_or_else(taken)),
+        14 => Step::TellName {
+            told_as: world.one_of(&[NameKind::Username, NameKind::Email]),
+            text: world.one_of(&["Ann", "Bea"]).to_owned(),
+        },
+        15 => Step::TellParticular {
+            which: world.one_of(&Particular::ALL),
+            text: world.one_of(&[None, Some("editor")]).map(str::to_owned),
+        },
+        16 => Step::SetAdministrator(world.one_of(&[false, true])),
+        17 if world.pick(3) == 0 => Step::DeleteAccount,
         _ => Step::EndSessions {
             except: any_session_of(world, rows).filter(|_| world.pick(2) == 0),
             with: any_session_of(world, rows).filter(|_| world.pick(2) == 0),
@@ -272,6 +283,11 @@ fn kind(step: &Step) -> &'static str {
         Step::CreateAccount(_) => "CreateAccount",
         Step::AddName(_) => "AddName",
         Step::Rename { .. } => "Rename",
+        Step::DropName(_) => "DropName",
+        Step::TellName { .. } => "TellName",
+        Step::TellParticular { .. } => "TellParticular",
+        Step::SetAdministrator(_) => "SetAdministrator",
+        Step::DeleteAccount => "DeleteAccount",
         Step::PutCredential { .. } => "PutCredential",
         Step::MoveEpoch => "MoveEpoch",
         Step::Disable { .. } => "Disable",
@@ -316,8 +332,9 @@ async fn read(world: &World, account: &Account, expected: &Rows) -> Rows {
     credentials.extend(hash.map(|hash| (CredentialId::PASSWORD, hash.into_bytes())));
     let mut names = Vec::new();
     for name in &expected.names {
-        let owner = store.credential(name).await.expect("credential");
-        names.extend(owner.filter(|owner| owner.account.id == account.id).map(|_| name.clone()));
+        // Of a deleted account they may stay, so that nobody else has them.
+        let alike = store.alike(name).await.expect("alike");
+        names.extend(alike.into_iter().filter(|(_, owner)| *owner == account.id).map(|(name, _)| name));
     }
     let listed = store.of(account.id, Slice::first(1000)).await.expect("of");
     let sessions = listed.into_iter().map(|row| (row.0.key.session, row)).collect();

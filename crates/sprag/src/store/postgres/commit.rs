@@ -9,7 +9,7 @@ use super::connection::Connection;
 use super::error::QueryError;
 use super::journal::Chain;
 use super::pool::Outcome;
-use super::steps;
+use super::{particulars, steps};
 use crate::error::Fault;
 use crate::ratchet::waits;
 use crate::session::{AccountId, EndCause, SessionKey};
@@ -119,6 +119,17 @@ async fn take<'s>(
         Step::Rename { from, to, told_as, text } => {
             steps::rename(connection, account, (from, to), (*told_as, text)).await?
         }
+        Step::DropName(name) => steps::drop_name(connection, account, name).await?,
+        Step::TellName { told_as, text } => {
+            particulars::tell_name(connection, account, *told_as, text).await?
+        }
+        Step::TellParticular { which, text } => {
+            particulars::tell_particular(connection, account, *which, text.as_deref()).await?
+        }
+        Step::SetAdministrator(is_admin) => {
+            particulars::set_administrator(connection, account, *is_admin).await?
+        }
+        Step::DeleteAccount => particulars::delete_account(connection, account).await?,
         Step::PutCredential { id, was, to, at } => {
             state.is_some() && steps::put_credential(connection, account, *id, (was, to), *at).await?
         }

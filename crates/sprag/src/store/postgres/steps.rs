@@ -87,6 +87,16 @@ pub(super) async fn rename(
     (from, to): (&Name, &Name),
     (told_as, text): (NameKind, &str),
 ) -> Result<bool, QueryError> {
+    Ok(drop_name(connection, account, from).await?
+        && add_name(connection, account, to).await?
+        && super::particulars::tell_name(connection, account, told_as, text).await?)
+}
+
+pub(super) async fn drop_name(
+    connection: &Connection,
+    account: AccountId,
+    name: &Name,
+) -> Result<bool, QueryError> {
     const FORGET_NAME: Sql = Sql {
         text: "
         delete from identity
@@ -95,26 +105,7 @@ pub(super) async fn rename(
           and account_id = $3",
         types: &[Type::TEXT, Type::TEXT, Type::UUID],
     };
-    const TELL_USERNAME: Sql = Sql {
-        text: "
-        update account
-        set username = $2
-        where id = $1",
-        types: &[Type::UUID, Type::TEXT],
-    };
-    const TELL_EMAIL: Sql = Sql {
-        text: "
-        update account
-        set email = $2
-        where id = $1",
-        types: &[Type::UUID, Type::TEXT],
-    };
-    let forgotten = connection.execute(&FORGET_NAME, &[&from.kind.name(), &from.value, &account.0]).await?;
-    if forgotten == 0 || !add_name(connection, account, to).await? {
-        return Ok(false);
-    }
-    let tell = if told_as == NameKind::Username { &TELL_USERNAME } else { &TELL_EMAIL };
-    Ok(connection.execute(tell, &[&account.0, &text]).await? > 0)
+    Ok(connection.execute(&FORGET_NAME, &[&name.kind.name(), &name.value, &account.0]).await? > 0)
 }
 
 pub(super) const ADD_CREDENTIAL: Sql = Sql {

@@ -71,6 +71,13 @@ fn take<'s>(
         Step::Rename { from, to, told_as, text } => {
             steps::rename(connection, account, (from, to), (*told_as, text))?
         }
+        Step::DropName(name) => steps::drop_name(connection, account, name)?,
+        Step::TellName { told_as, text } => steps::tell_name(connection, account, *told_as, text)?,
+        Step::TellParticular { which, text } => {
+            steps::tell_particular(connection, account, *which, text.as_deref())?
+        }
+        Step::SetAdministrator(is_admin) => steps::set_administrator(connection, account, *is_admin)?,
+        Step::DeleteAccount => steps::delete_account(connection, account)?,
         Step::PutCredential { id, was, to, at } => {
             state.is_some() && steps::put_credential(connection, account, *id, (was, to), *at)?
         }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, Result, params};
 
 use super::queries::alike;
 use super::rows::{self, bytes};
-use crate::account::{Account, Name, NameKind};
+use crate::account::{Account, Name, NameKind, Particular};
 use crate::clock::Timestamp;
 use crate::session::{AccountId, SecretHash, SessionId, SessionKey};
 use crate::store::{CredentialId, Ending, Room, Was};
@@ -59,11 +59,27 @@ pub(super) fn rename(
     (from, to): (&Name, &Name),
     (told_as, text): (NameKind, &str),
 ) -> Result<bool> {
-    const FORGET: &str = "
-        delete from identity
-        where kind = ?1
-          and value = ?2
-          and account_id = ?3";
+    Ok(drop_name(connection, account, from)?
+        && add_name(connection, account, to)?
+        && tell_name(connection, account, told_as, text)?)
+}
+
+pub(super) fn drop_name(connection: &Connection, account: AccountId, name: &Name) -> Result<bool> {
+    let mut statement = connection.prepare_cached(
+        "delete from identity
+         where kind = ?1
+           and value = ?2
+           and account_id = ?3",
+    )?;
+    Ok(statement.execute(params![name.kind.name(), name.value, bytes(&account.0)])? > 0)
+}
+
+pub(super) fn tell_name(
+    connection: &Connection,
+    account: AccountId,
+    told_as: NameKind,
+    text: &str,
+) -> Result<bool> {
     const TELL_USERNAME: &str = "
         update account
         set username = ?2
@@ -72,14 +88,44 @@ pub(super) fn rename(
         update account
         set email = ?2
         where id = ?1";
-    let account_bytes = bytes(&account.0);
-    let forgotten =
-        connection.prepare_cached(FORGET)?.execute(params![from.kind.name(), from.value, account_bytes])?;
-    if forgotten == 0 || !add_name(connection, account, to)? {
-        return Ok(false);
-    }
     let tell = if told_as == NameKind::Username { TELL_USERNAME } else { TELL_EMAIL };
     Ok(connection.prepare_cached(tell)?.execute(params![bytes(&account.0), text])? > 0)
+}
+
+pub(super) fn tell_particular(
+    connection: &Connection,
+    account: AccountId,
+    which: Particular,
+    text: Option<&str>,
+) -> Result<bool> {
+    let tell = match which {
+        Particular::Role => "update account set role = ?2 where id = ?1",
+        Particular::Name => "update account set name = ?2 where id = ?1",
+        Particular::GivenName => "update account set given_name = ?2 where id = ?1",
+        Particular::FamilyName => "update account set family_name = ?2 where id = ?1",
+    };
+    Ok(connection.prepare_cached(tell)?.execute(params![bytes(&account.0), text])? > 0)
+}
+
+pub(super) fn set_administrator(connection: &Connection, account: AccountId, is_admin: bool) -> Result<bool> {
+    let mut statement = connection.prepare_cached(
+        "update account
+         set is_admin = ?2
+         where id = ?1
+           and is_admin <> ?2",
+    )?;
+    Ok(statement.execute(params![bytes(&account.0), is_admin])? > 0)
+}
+
+pub(super) fn delete_account(connection: &Connection, account: AccountId) -> Result<bool> {
+    const FORGET_CREDENTIALS: &str = "
+        delete from credential
+        where account_id = ?1";
+    const DELETE: &str = "
+        delete from account
+        where id = ?1";
+    connection.prepare_cached(FORGET_CREDENTIALS)?.execute([bytes(&account.0)])?;
+    Ok(connection.prepare_cached(DELETE)?.execute([bytes(&account.0)])? > 0)
 }
 
 pub(super) fn put_credential(

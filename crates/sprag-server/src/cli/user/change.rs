@@ -1,0 +1,147 @@
+//! `sprag user set` and `sprag user delete`: what an account is called and may do, and its end.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::{ArgGroup, ValueEnum};
+use sprag::engine::AccountChanges;
+use sprag::store::Slice;
+use sprag::text::shown;
+use sprag::{Engine, Error, Refusal};
+
+use super::super::accounts::{SLICE, called, find};
+use super::super::on_node::{plainly, requester};
+use super::super::output::{counted, misused, say, tell};
+use super::super::terminal;
+use super::password::and_ended;
+
+#[derive(Debug, clap::Args)]
+#[command(group(
+    ArgGroup::new("changes").required(true).multiple(true)
+        .args(["username", "email", "role", "name", "given_name", "family_name", "admin"])
+))]
+pub(in crate::cli) struct Set {
+    /// A user name, an e-mail address or an account's id
+    who: String,
+    /// The user name it logs in with from now on, in place of the one it has, if it has one
+    #[arg(long)]
+    username: Option<String>,
+    /// The e-mail address it logs in with from now on, in place of the one it has, if it has one
+    #[arg(long)]
+    email: Option<String>,
+    /// What it may do, as other systems call it; '' for the usual one, admin or user
+    #[arg(long)]
+    role: Option<String>,
+    /// What people call its owner; '' for nothing
+    #[arg(long)]
+    name: Option<String>,
+    /// The owner's given name; '' for nothing
+    #[arg(long)]
+    given_name: Option<String>,
+    /// The owner's family name; '' for nothing
+    #[arg(long)]
+    family_name: Option<String>,
+    /// Whether it administers others; the sessions of one that does so no more end
+    #[arg(long)]
+    admin: Option<Switch>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Switch {
+    On,
+    Off,
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Delete {
+    /// A user name, an e-mail address or an account's id
+    who: String,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Changes an account.
+pub(super) async fn set(engine: &Engine, args: &Set) -> anyhow::Result<ExitCode> {
+    let account = find(engine, &args.who).await?;
+    let changes = AccountChanges {
+        username: args.username.as_deref(),
+        email: args.email.as_deref(),
+        role: args.role.as_deref(),
+        name: args.name.as_deref(),
+        given_name: args.given_name.as_deref(),
+        family_name: args.family_name.as_deref(),
+        is_admin: args.admin.map(|admin| admin == Switch::On),
+    };
+    let changed = match engine.accounts().set(account.id, changes, &requester()).await {
+        Err(Error::Refused(Refusal::NameTaken)) => {
+            bail!(
+                "another account has this user name or e-mail address, or one that looks like it; nothing was changed"
+            )
+        }
+        changed => changed.map_err(plainly)?,
+    };
+    let name = called(&changed.account);
+    if changed.what.is_empty() {
+        say(format_args!("{name} was so already; nothing was changed"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    say(format_args!(
+        "changed of account {}, {name}: {}{}",
+        changed.account.id,
+        changed.what.join(", "),
+        and_ended(changed.ended)
+    ))?;
+    if let (Some(_), Some(role)) = (args.admin, &changed.account.particulars.role) {
+        tell(format_args!(
+            "sprag: access tokens go on telling the role {:?}; --role changes that",
+            shown(role)
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Why nobody can be asked whether an account shall be deleted, if nobody can.
+pub(super) fn cannot_ask(args: &Delete) -> Option<ExitCode> {
+    (!args.yes && !terminal::is_there()).then(|| {
+        misused(
+            "a deleted account does not come back, so it is asked for first, and standard input is no terminal; add --yes if \
+             it is meant",
+        )
+    })
+}
+
+/// Deletes an account, if whoever asks for it means it.
+pub(super) async fn delete(engine: &Engine, args: Delete) -> anyhow::Result<ExitCode> {
+    let account = find(engine, &args.who).await?;
+    let name = called(&account);
+    if !args.yes {
+        let live = live_sessions(engine, account.id).await?;
+        let address =
+            account.email.as_deref().map(|email| format!(" <{}>", shown(email))).unwrap_or_default();
+        let live = counted(live, "live session", "live sessions");
+        let question =
+            format!("delete {name}{address}, account {}, with {live}? It does not come back.", account.id);
+        // Whoever thinks about it holds up nothing.
+        let answer = tokio::task::spawn_blocking(move || terminal::confirms(&question)).await;
+        if !answer.context("could not ask on the terminal")?? {
+            say(format_args!("{name} stays; nothing was changed"))?;
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    let ended = engine.accounts().delete(account.id, &requester()).await.map_err(plainly)?;
+    say(format_args!("{name} is deleted{}; its journal stays", and_ended(ended)))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn live_sessions(engine: &Engine, account: sprag::session::AccountId) -> anyhow::Result<u64> {
+    let (mut live, mut after, now) = (0, None, engine.now());
+    loop {
+        let slice = engine.store().of(account, Slice::after(after, SLICE)).await?;
+        after = slice.last().map(|(session, _)| session.key.session);
+        live += slice.iter().filter(|(session, _)| session.is_live(now)).count() as u64;
+        if slice.len() < SLICE as usize {
+            return Ok(live);
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! What an operator does to an account: another password, other names, another role, and its end.
+
+use super::account::particular;
+use super::commits;
+use super::{Accounts, Requester, tried_too_often};
+use crate::account::{Account, Name, NameKind, Particular};
+use crate::audit::EventKind;
+use crate::clock::Timestamp;
+use crate::error::{Error, Fault, Refusal};
+use crate::password::Password;
+use crate::ratchet::MAX_MISSES;
+use crate::session::{AccountId, EndCause};
+use crate::store::{Commit, Committed, Expect, Step};
+
+/// What is to be changed of an account. What is `None` stays as it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AccountChanges<'a> {
+    /// The user name it logs in with from now on, in place of the one it has, if it has one.
+    pub username: Option<&'a str>,
+    /// The e-mail address it logs in with from now on, in place of the one it has, if it has one.
+    pub email: Option<&'a str>,
+    /// What it may do, as other systems call it; empty for `admin` or `user`, whichever it is.
+    pub role: Option<&'a str>,
+    /// What people call its owner; empty for nothing.
+    pub name: Option<&'a str>,
+    /// The owner's given name; empty for nothing.
+    pub given_name: Option<&'a str>,
+    /// The owner's family name; empty for nothing.
+    pub family_name: Option<&'a str>,
+    /// Whether it may administer others.
+    pub is_admin: Option<bool>,
+}
+
+/// What became of [`AccountChanges`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Changed {
+    /// The account as it is now.
+    pub account: Account,
+    /// What of it is another than before, in words for people; empty where all was so already.
+    pub what: Vec<&'static str>,
+    /// How many sessions ended.
+    pub ended: u64,
+}
+
+/// What is to be done for changes, on an account as it was looked at.
+#[derive(Default)]
+pub(super) struct Planned {
+    steps: Vec<Step>,
+    /// What people call that which changes of its names.
+    renamed: Vec<&'static str>,
+    /// What people call all else that changes.
+    changed: Vec<&'static str>,
+    /// Whether it administers others no more, so that its sessions end.
+    is_demoted: bool,
+}
+
+impl AccountChanges<'_> {
+    fn particulars(&self) -> [(Particular, Option<&str>); 4] {
+        [
+            (Particular::Role, self.role),
+            (Particular::Name, self.name),
+            (Particular::GivenName, self.given_name),
+            (Particular::FamilyName, self.family_name),
+        ]
+    }
+}
+
+impl Accounts<'_> {
+    /// Sets an account's password, whatever it had: its epoch moves and every session ends, so that nothing handed out
+    /// before works. Says how many sessions ended.
+    ///
+    /// # Errors
+    /// [`Refusal::AccountUnknown`], [`Refusal::PasswordRejected`]; a [`Fault`].
+    pub async fn set_password(
+        &self,
+        account: AccountId,
+        password: &str,
+        requester: &Requester,
+    ) -> Result<u64, Error> {
+        let Self(engine) = self;
+        let password = Password::chosen(password)?;
+        self.get(account).await?;
+        let hash = engine.hasher.hash(password, engine.random.as_ref()).await?;
+        let note = Some("set by an operator".into());
+        let event = requester.event_of_account(account, EventKind::PasswordChanged, engine.now(), note);
+        match engine.store.commit(commits::set_password(account, hash, event)).await? {
+            Committed::Done { ended } => Ok(ended),
+            // It was deleted since it was looked for.
+            Committed::AccountMoved | Committed::Missed { .. } => Err(Refusal::AccountUnknown.into()),
+        }
+    }
+
+    /// Changes what an account is called, what is told of it and what it may do, all of it or nothing. Sessions go on, and
+    /// their access tokens tell it from the next refresh on; those of an account that administers others no more end.
+    ///
+    /// # Errors
+    /// [`Refusal::AccountUnknown`], [`Refusal::NameInvalid`], [`Refusal::NameTaken`]; a [`Fault`].
+    pub async fn set(
+        &self,
+        account: AccountId,
+        changes: AccountChanges<'_>,
+        requester: &Requester,
+    ) -> Result<Changed, Error> {
+        let Self(engine) = self;
+        for _ in 0..=MAX_MISSES {
+            let found = self.get(account).await?;
+            let planned = self.planned(&found, &changes).await?;
+            let what = planned.what();
+            if what.is_empty() {
+                return Ok(Changed { account: found, what, ended: 0 });
+            }
+            let commit = planned.commit(account, None, requester, engine.now());
+            if let Committed::Done { ended } = engine.store.commit(commit).await? {
+                return Ok(Changed { account: self.get(account).await?, what, ended });
+            }
+        }
+        Err(tried_too_often("change an account").into())
+    }
+
+    /// Deletes an account: its sessions end, its user name and e-mail address are free for others, and its password and
+    /// what was told of its owner are gone. The journal stays, under the account's id; so does the key of the source system
+    /// that an import brought, so that no import brings the account back. Says how many sessions ended.
+    ///
+    /// # Errors
+    /// [`Refusal::AccountUnknown`]; a [`Fault`].
+    pub async fn delete(&self, account: AccountId, requester: &Requester) -> Result<u64, Error> {
+        let Self(engine) = self;
+        for _ in 0..=MAX_MISSES {
+            let found = self.get(account).await?;
+            let mut names = self.leading(&found, NameKind::Username).await?;
+            names.extend(self.leading(&found, NameKind::Email).await?);
+            names.sort_unstable_by_key(|name| (name.kind, name.value.clone()));
+            names.dedup();
+            let event = requester.event_of_account(account, EventKind::AccountDeleted, engine.now(), None);
+            let commit = commits::delete(account, names, event);
+            if let Committed::Done { ended } = engine.store.commit(commit).await? {
+                return Ok(ended);
+            }
+        }
+        Err(tried_too_often("delete an account").into())
+    }
+
+    /// The names of the store that lead to an account and are told as this kind.
+    pub(super) async fn leading(&self, account: &Account, told_as: NameKind) -> Result<Vec<Name>, Fault> {
+        let has = if told_as == NameKind::Email { &account.email } else { &account.username };
+        let mut leading = Vec::new();
+        for name in has.iter().flat_map(|had| Name::meant_by(had)) {
+            let alike = self.0.store.alike(&name).await?;
+            let its_own = alike.into_iter().find(|(like, id)| *id == account.id && *like == name);
+            leading.extend(its_own.map(|(name, _)| name));
+        }
+        Ok(leading)
+    }
+
+    /// What is to be done for changes.
+    async fn planned(&self, account: &Account, changes: &AccountChanges<'_>) -> Result<Planned, Error> {
+        let mut planned = Planned::default();
+        for (told_as, text) in [(NameKind::Username, changes.username), (NameKind::Email, changes.email)] {
+            if let Some(text) = text {
+                self.plan_name(&mut planned, account, told_as, text).await?;
+            }
+        }
+        for (which, text) in changes.particulars() {
+            let Some(text) = text else { continue };
+            planned.tell(account, which, particular(Some(text))?);
+        }
+        if let Some(is_admin) = changes.is_admin {
+            planned.administer(account, is_admin);
+        }
+        Ok(planned)
+    }
+
+    /// Has another name lead to the account in place of the one that it has, or beside what it has.
+    pub(super) async fn plan_name(
+        &self,
+        planned: &mut Planned,
+        account: &Account,
+        told_as: NameKind,
+        text: &str,
+    ) -> Result<(), Error> {
+        let to = if told_as == NameKind::Email { Name::email(text) } else { Name::username(text) }?;
+        let (text, has) = (
+            text.trim().to_owned(),
+            if told_as == NameKind::Email { &account.email } else { &account.username },
+        );
+        if has.as_ref() == Some(&text) {
+            return Ok(());
+        }
+        let alike = self.0.store.alike(&to).await?;
+        if alike.iter().any(|(_, owner)| *owner != account.id) {
+            return Err(Refusal::NameTaken.into());
+        }
+        let from = self.leading(account, told_as).await?.into_iter().next();
+        match from {
+            Some(from) => planned.steps.push(Step::Rename { from, to, told_as, text }),
+            None => {
+                planned.steps.extend(alike.is_empty().then_some(Step::AddName(to)));
+                planned.steps.push(Step::TellName { told_as, text });
+            }
+        }
+        planned.renamed.push(if told_as == NameKind::Email { "e-mail address" } else { "user name" });
+        Ok(())
+    }
+}
+
+impl Planned {
+    /// What of the account will be another than before, in words for people.
+    pub(super) fn what(&self) -> Vec<&'static str> {
+        self.renamed.iter().chain(&self.changed).copied().collect()
+    }
+
+    /// The commit that carries it out; the journal says by whom, if it was not by the requester's own hand.
+    pub(super) fn commit(
+        self,
+        account: AccountId,
+        by: Option<&str>,
+        requester: &Requester,
+        at: Timestamp,
+    ) -> Commit {
+        let Self { mut steps, renamed, changed, is_demoted } = self;
+        let event = |kind, note| requester.event_of_account(account, kind, at, note);
+        let mut events = Vec::new();
+        if !renamed.is_empty() {
+            events.push(event(EventKind::AccountRenamed, by.map(str::to_owned)));
+        }
+        if !changed.is_empty() {
+            let what = changed.join(", ");
+            let note = by.map_or_else(|| what.clone(), |by| format!("{by}: {what}"));
+            events.push(event(EventKind::AccountChanged, Some(note)));
+        }
+        if is_demoted {
+            let ending = requester.ending(EndCause::Revoked, at);
+            steps.push(Step::EndSessions { except: None, with: None, ending });
+        }
+        Commit { account, expect: Expect::Anything, steps, events }
+    }
+
+    /// Tells a particular anew, if it is another.
+    pub(super) fn tell(&mut self, account: &Account, which: Particular, text: Option<String>) {
+        if account.particulars.told(which) != text.as_deref() {
+            self.steps.push(Step::TellParticular { which, text });
+            self.changed.push(which.words());
+        }
+    }
+
+    /// Lets it administer others, or no more, if it was otherwise.
+    pub(super) fn administer(&mut self, account: &Account, is_admin: bool) {
+        if account.is_admin != is_admin {
+            self.steps.push(Step::SetAdministrator(is_admin));
+            self.changed.push(if is_admin { "administrator: on" } else { "administrator: off" });
+            self.is_demoted = !is_admin;
+        }
+    }
+}
