@@ -22,6 +22,7 @@ use crate::error::Fault;
 use crate::keys::Fingerprint;
 use crate::outages::{Mark, Marked, Marking, NodeId, Outage};
 use crate::ratchet::{Retried, Rotation, SessionState};
+use crate::security;
 use crate::session::{AccountId, EndCause, Epoch, Session, SessionDetail, SessionId, SessionKey};
 
 /// A store that lives and dies with the process.
@@ -113,6 +114,7 @@ impl Commits for MemoryStore {
         if rows.account.is_some() {
             tables.rows.insert(commit.account, rows);
         }
+        security::journalled(&events);
         events.into_iter().for_each(|event| tables.append(event));
         Ok(Committed::Done { ended: ended as u64 })
     }
