@@ -73,7 +73,8 @@ pub struct Outcome<'a> {
 
 impl<'a> Outcome<'a> {
     /// What an event of the journal says.
-    fn of(event: &'a Event) -> Self {
+    #[must_use]
+    pub fn of(event: &'a Event) -> Self {
         Self {
             account: Some(event.account).filter(|account| *account != audit::NOBODY),
             session: event.session,
