@@ -13,7 +13,7 @@ use futures_util::FutureExt as _;
 use hyper::http::request::Parts;
 use sprag::Fault;
 use sprag::ratchet::Row;
-use sprag::seldom;
+use sprag::{seldom, security};
 
 use crate::api::{self, Call, RouteContext, ServedProfile};
 use crate::edge::not_found::NotFound;
@@ -111,7 +111,8 @@ fn refusing_others(
 async fn answer(context: RouteContext, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let (action, shape) = (context.route.action, &context.served.profile.wire.refusal);
-    let outcome = AssertUnwindSafe(in_time(&context, parts, body)).catch_unwind().await;
+    let asked = security::asked_by(Arc::clone(&context.served.name), in_time(&context, parts, body));
+    let outcome = AssertUnwindSafe(asked).catch_unwind().await;
     let response = match outcome {
         Ok(Ok(response)) => response,
         Ok(Err(problem)) => response::refused_by(action, shape, problem),

@@ -86,6 +86,36 @@ pub struct Checkpoint {
     pub key_id: u8,
 }
 
+/// That all chains lost their oldest entries, as somebody wanted it, under a tag made with a key that the database does not
+/// hold.
+///
+/// Of each chain everything dated before a moment goes, but for the last entry that the newest checkpoint covered: by those the
+/// checkpoint can still be verified. What is left of a chain begins with an entry that names the hash of the last one that is
+/// gone, and all of those together are bound by the root. So a cut is as tamper-evident half way and done as before.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Cut {
+    /// Its number, from 1.
+    pub number: u64,
+    /// When it was decided on.
+    pub at: Timestamp,
+    /// Entries made before this moment go.
+    pub before: Timestamp,
+    /// Up to which moment the newest checkpoint covered the journal then.
+    pub covered_before: Timestamp,
+    /// How many chains have lost entries by now, by this cut or one before it.
+    pub chains: u64,
+    /// How many entries they have lost.
+    pub entries: u64,
+    /// SHA-256 over the last entry that each of them has lost, in the order of their accounts.
+    pub root: Hash,
+    /// The tag of the cut before it; zeroes for the first.
+    pub previous: Hash,
+    /// The tag over all of the above.
+    pub tag: Hash,
+    /// The key that made the tag.
+    pub key_id: u8,
+}
+
 /// How much an event should worry its reader.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Severity {
@@ -98,6 +128,9 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// Every severity, from the least.
+    pub const ALL: &'static [Self] = &[Self::Notice, Self::Warning, Self::Critical];
+
     /// The stable name.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -14,7 +14,10 @@ use crate::requester::Requester;
 use crate::session::{AccountId, Epoch, Methods};
 use crate::store::{Credential, Store};
 
+mod failures;
 pub mod password;
+
+pub(crate) use failures::Failures;
 
 /// Somebody who has shown who they are, good for one session.
 ///
@@ -84,6 +87,7 @@ pub struct Authn<'a> {
     pub(crate) clock: &'a dyn Clock,
     pub(crate) random: &'a dyn Random,
     pub(crate) hasher: &'a Hasher,
+    pub(crate) failures: &'a Failures,
 }
 
 impl Authn<'_> {

@@ -6,19 +6,28 @@
 //! whose key is not in the database. One checkpoint is made only over a journal that still holds what the last
 //! one covers, so that the newest vouches for all of them.
 //!
+//! Entries that have been kept long enough may be [cut off](cut) at the beginnings of the chains. Each [`Cut`] says how many
+//! and which, under such a tag, so that nobody else can remove one more and say that it was that.
+//!
 //! What remains: who can delete rows can take away the newest checkpoint together with all that came after
 //! the one before it. [`Report::newest`] is therefore worth keeping elsewhere.
 
+use std::future::Future;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-use crate::audit::{Checkpoint, Entry, Hash, Head};
+use crate::audit::{Checkpoint, Cut, Entry, Hash, Head};
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::keys::KeyRing;
 use crate::session::AccountId;
-use crate::store::{Journal, Slice};
+use crate::store::{Cuts, Journal, Slice};
+use cuts::{AllGone, Gone, Rule};
+
+mod cuts;
+
+pub use cuts::{CutFlaw, Cutting, cut};
 
 /// How old an entry is before a checkpoint covers it: what is being written, at most a few seconds old, is
 /// left for the next one.
@@ -26,6 +35,9 @@ pub const SETTLED: Duration = Duration::from_secs(60);
 
 /// How many rows are read at a time.
 const SLICE: u32 = 1000;
+
+/// How often the journal may be cut while it is verified, before that is given up.
+const MAX_CUTS_MEANWHILE: u8 = 3;
 
 /// How many findings a report lists; the rest is only counted.
 pub const MAX_FINDINGS: usize = 100;
@@ -71,6 +83,8 @@ pub struct Report {
     pub checkpoints: u64,
     /// The newest checkpoint whose tag verifies; the journal was held against it. Worth keeping elsewhere.
     pub newest: Option<Checkpoint>,
+    /// The newest cut whose tag verifies: what the journal has lost because it was kept long enough.
+    pub cut: Option<Cut>,
     /// What is wrong: of each chain the first bad entry, of the checkpoints each bad one. At most
     /// [`MAX_FINDINGS`].
     pub findings: Vec<Finding>,
@@ -105,6 +119,14 @@ pub enum Finding {
         number: u64,
         /// What is wrong with it.
         flaw: EntryFlaw,
+    },
+    /// A bad cut.
+    #[error("cut {number}: {flaw}")]
+    Cut {
+        /// The number of the cut.
+        number: u64,
+        /// What is wrong with it.
+        flaw: CutFlaw,
     },
     /// A bad checkpoint.
     #[error("checkpoint {number}: {flaw}")]
@@ -177,7 +199,7 @@ pub enum CheckpointFlaw {
 /// # Errors
 /// A [`Fault`] if the store fails.
 pub async fn add(
-    journal: &dyn Journal,
+    journal: &(impl Journal + ?Sized),
     key: &dyn CheckpointKey,
     now: Timestamp,
 ) -> Result<Checkpointing, Fault> {
@@ -211,6 +233,27 @@ pub async fn add(
     Ok(if is_stored { Checkpointing::Added(checkpoint) } else { Checkpointing::NothingNew })
 }
 
+/// Cuts off what was made longer than `keep` ago, as [`cut`] does, where the newest checkpoint is one of ours and the journal still
+/// holds what it covers; `Err` says what is wrong with it otherwise.
+///
+/// # Errors
+/// A [`Fault`] if the store fails.
+pub async fn cut_what_is_covered<P: Future<Output = ()> + Send>(
+    journal: &(impl Journal + Cuts + ?Sized),
+    key: &dyn CheckpointKey,
+    (now, keep): (Timestamp, Duration),
+    pause: impl FnMut(u64) -> P + Send,
+) -> Result<Result<Cutting, CheckpointFlaw>, Fault> {
+    let Some(newest) = journal.last_checkpoint().await? else { return Ok(Ok(Cutting::NothingOldEnough)) };
+    if !key.verifies(newest.key_id, &tagged_bytes(&newest), &newest.tag) {
+        return Ok(Err(CheckpointFlaw::Forged));
+    }
+    match tally_heads(journal, newest.before).await?.flaw(&newest) {
+        Some(flaw) => Ok(Err(flaw)),
+        None => cut(journal, key, (now, keep), &newest, pause).await.map(Ok),
+    }
+}
+
 /// Goes through the whole journal and says what is wrong with it; `progress` is told, now and then, how many
 /// entries have been read.
 ///
@@ -219,14 +262,33 @@ pub async fn add(
 /// # Errors
 /// A [`Fault`] if the store fails, also where it cannot make sense of a row.
 pub async fn verify(
-    journal: &dyn Journal,
+    journal: &(impl Journal + Cuts + ?Sized),
     key: &dyn CheckpointKey,
     mut progress: impl FnMut(u64) + Send,
 ) -> Result<Report, Fault> {
+    let number = |cut: Option<Cut>| cut.map_or(0, |cut| cut.number);
+    for _ in 0..MAX_CUTS_MEANWHILE {
+        let before = number(journal.last_cut().await?);
+        let report = verify_once(journal, key, &mut progress).await?;
+        // What a server cuts meanwhile would seem to be missing.
+        if number(journal.last_cut().await?) == before {
+            return Ok(report);
+        }
+    }
+    Err(Fault::unavailable("verify the journal", "it was cut again and again meanwhile; try once more"))
+}
+
+async fn verify_once(
+    journal: &(impl Journal + Cuts + ?Sized),
+    key: &dyn CheckpointKey,
+    progress: &mut (impl FnMut(u64) + Send),
+) -> Result<Report, Fault> {
     let mut report = Report::default();
     verify_checkpoints(journal, key, &mut report).await?;
+    verify_cuts(journal, key, &mut report).await?;
     let before = report.newest.as_ref().map_or(Timestamp(i64::MIN), |newest| newest.before);
-    let mut tally = Tally::new();
+    let rule = report.cut.as_ref().map(Rule::of);
+    let (mut tally, mut all_gone) = (Tally::new(), AllGone::new());
     let mut chain = None;
     let mut after = None;
     loop {
@@ -234,17 +296,22 @@ pub async fn verify(
         for entry in &slice {
             let account = entry.event.account;
             if chain.as_ref().is_none_or(|chain: &Walk| chain.head.account != account) {
-                finish(&mut tally, chain.take());
+                finish(&mut tally, &mut all_gone, chain.take());
                 report.chains += 1;
             }
             report.entries += 1;
-            chain.get_or_insert_with(|| Walk::new(account)).step(entry, before, &mut report);
+            chain.get_or_insert_with(|| Walk::from(entry, rule)).step(entry, before, &mut report);
         }
         let Some(last) = slice.last() else { break };
         after = Some((last.event.account, last.number));
         progress(report.entries);
     }
-    finish(&mut tally, chain);
+    finish(&mut tally, &mut all_gone, chain);
+    if let Some(cut) = report.cut.clone()
+        && let Some(flaw) = all_gone.flaw(&cut)
+    {
+        report.found(Finding::Cut { number: cut.number, flaw });
+    }
     if let Some(newest) = report.newest.clone()
         && let Some(flaw) = tally.flaw(&newest)
     {
@@ -255,7 +322,7 @@ pub async fn verify(
 
 /// Checks that the checkpoints follow one another and that each is ours.
 async fn verify_checkpoints(
-    journal: &dyn Journal,
+    journal: &(impl Journal + ?Sized),
     key: &dyn CheckpointKey,
     report: &mut Report,
 ) -> Result<(), Fault> {
@@ -288,9 +355,48 @@ async fn verify_checkpoints(
     }
 }
 
+/// Checks that the cuts follow one another and that each is ours.
+async fn verify_cuts(
+    journal: &(impl Cuts + ?Sized),
+    key: &dyn CheckpointKey,
+    report: &mut Report,
+) -> Result<(), Fault> {
+    let (mut number, mut previous) = (0, [0; 32]);
+    loop {
+        let slice = journal.cuts(Slice::after(Some(number), SLICE)).await?;
+        if slice.is_empty() {
+            return Ok(());
+        }
+        for cut in slice {
+            let is_ours = cuts::verifies(&cut, key);
+            let flaw = if !is_ours {
+                Some((cut.number, CutFlaw::Forged))
+            } else if cut.number != number + 1 {
+                Some((number + 1, CutFlaw::Missing))
+            } else if cut.previous != previous {
+                Some((cut.number, CutFlaw::Unlinked))
+            } else {
+                None
+            };
+            if let Some((number, flaw)) = flaw {
+                report.found(Finding::Cut { number, flaw });
+            }
+            (number, previous) = (cut.number, cut.tag);
+            if is_ours {
+                report.cut = Some(cut);
+            }
+        }
+    }
+}
+
 /// One chain, entry by entry.
 struct Walk {
     head: Head,
+    first: Entry,
+    /// By which rule it was cut, if any was, and the last entry before the rule's moment, and the last that was covered then.
+    rule: Option<Rule>,
+    last_to_go: Option<Entry>,
+    covered_then: Option<u64>,
     /// The last entry that the newest checkpoint covers, and how many it covers of this chain.
     covered: Option<Head>,
     entries_covered: u64,
@@ -298,8 +404,22 @@ struct Walk {
 }
 
 impl Walk {
-    fn new(account: AccountId) -> Self {
-        Self { head: Head::new(account), covered: None, entries_covered: 0, is_broken: false }
+    /// Begins with a chain's first entry. Where the journal was cut, it need not be the first that ever was: what is gone
+    /// counts, and is held against the cut in the end.
+    fn from(first: &Entry, rule: Option<Rule>) -> Self {
+        let unbroken = Head::new(first.event.account);
+        let Gone { number, hash } = Gone::before(first);
+        let head = if rule.is_some() && number > 0 { Head { number, hash, ..unbroken } } else { unbroken };
+        Self {
+            head,
+            first: first.clone(),
+            rule,
+            last_to_go: None,
+            covered_then: None,
+            covered: None,
+            entries_covered: head.number,
+            is_broken: false,
+        }
     }
 
     fn step(&mut self, entry: &Entry, before: Timestamp, report: &mut Report) {
@@ -310,6 +430,14 @@ impl Walk {
             report.found(Finding::Entry { account: entry.event.account, number, flaw });
         }
         self.head = entry.head();
+        if let Some(Rule { before, covered_before }) = self.rule {
+            if entry.event.at < before {
+                self.last_to_go = Some(entry.clone());
+            }
+            if entry.event.at < covered_before {
+                self.covered_then = Some(entry.number);
+            }
+        }
         if entry.event.at < before {
             self.covered = Some(self.head);
             self.entries_covered += 1;
@@ -387,14 +515,18 @@ impl Tally {
     }
 }
 
-fn finish(tally: &mut Tally, chain: Option<Walk>) {
-    if let Some(Walk { covered: Some(head), entries_covered, .. }) = chain {
+fn finish(tally: &mut Tally, all_gone: &mut AllGone, chain: Option<Walk>) {
+    let Some(Walk { first, rule, last_to_go, covered_then, covered, entries_covered, .. }) = chain else { return };
+    if rule.is_some() {
+        all_gone.add(first.event.account, &Gone::by_rule(&first, last_to_go.as_ref(), covered_then));
+    }
+    if let Some(head) = covered {
         tally.add(&head, entries_covered);
     }
 }
 
 /// What the chains come to by their heads alone: an entry's number says how many there are.
-async fn tally_heads(journal: &dyn Journal, before: Timestamp) -> Result<Tally, Fault> {
+async fn tally_heads(journal: &(impl Journal + ?Sized), before: Timestamp) -> Result<Tally, Fault> {
     let mut tally = Tally::new();
     let mut after = None;
     loop {

@@ -63,6 +63,24 @@ pub fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// A moment as people and machines read it, in UTC: `2026-11-21T03:02:11.123Z` (RFC 3339).
+#[must_use]
+pub fn rfc3339(at: Timestamp) -> String {
+    let (days, within) = (at.0.div_euclid(86_400_000), at.0.rem_euclid(86_400_000));
+    // Years that begin in March have their odd day at their end; 400 of them have 146,097 days.
+    let from_march = days.saturating_add(719_468);
+    let (era, day) = (from_march.div_euclid(146_097), from_march.rem_euclid(146_097));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = era * 400 + year + i64::from(month <= 2);
+    let (hour, minute) = (within / 3_600_000, within / 60_000 % 60);
+    let (second, millis) = (within / 1000 % 60, within % 1000);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+}
+
 /// Tells the time.
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The present moment.
@@ -127,6 +145,22 @@ impl Clock for HandClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_is_told_in_utc() {
+        for (millis, told) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (-1, "1969-12-31T23:59:59.999Z"),
+            (951_827_696_007, "2000-02-29T12:34:56.007Z"),
+            (951_868_800_000, "2000-03-01T00:00:00.000Z"),
+            (1_795_230_131_123, "2026-11-21T03:02:11.123Z"),
+            (4_107_542_399_999, "2100-02-28T23:59:59.999Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(rfc3339(Timestamp(millis)), told);
+        }
+        assert!(!rfc3339(Timestamp(i64::MAX)).is_empty() && !rfc3339(Timestamp(i64::MIN)).is_empty());
+    }
 
     #[test]
     fn the_hour_rounds_down_on_both_sides_of_the_epoch() {

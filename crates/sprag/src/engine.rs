@@ -44,7 +44,7 @@ use arc_swap::ArcSwap;
 
 use crate::access::{self, AccessToken, Expected, Rejected};
 use crate::audit::EventKind;
-use crate::authn::{Authenticated, Authn};
+use crate::authn::{Authenticated, Authn, Failures};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Fault, Refusal};
 use crate::keys::KeyRing;
@@ -95,6 +95,7 @@ pub struct Engine {
     random: Arc<dyn Random>,
     keys: ArcSwap<KeyRing>,
     hasher: Hasher,
+    failures: Failures,
     issuer: Issuer,
     limits: Limits,
     service: Service,
@@ -252,7 +253,7 @@ impl Engine {
     /// The ways to show who one is.
     pub fn authn(&self) -> Authn<'_> {
         let (store, clock) = (self.store.as_ref(), self.clock.as_ref());
-        Authn { store, clock, random: self.random.as_ref(), hasher: &self.hasher }
+        Authn { store, clock, random: self.random.as_ref(), hasher: &self.hasher, failures: &self.failures }
     }
 
     /// Accounts: make, find, change the password, disable, enable.

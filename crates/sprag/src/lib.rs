@@ -13,7 +13,7 @@
 //! - `postgres`: the store on PostgreSQL and what speaks its protocol, for any number of nodes (`store::postgres`).
 //!
 //! This crate knows no HTTP, reads no configuration or environment, and has no global state but for
-//! how often it has logged a fault ([`seldom`]): time ([`clock`]), randomness ([`random`]), keys ([`keys`]) and storage
+//! how often it has logged a fault ([`seldom`]) or a refusal ([`security`]): time ([`clock`]), randomness ([`random`]), keys ([`keys`]) and storage
 //! ([`store`]) are handed in.
 
 pub mod access;
@@ -34,6 +34,7 @@ pub mod prefix;
 pub mod random;
 pub mod ratchet;
 mod requester;
+pub mod security;
 pub mod seldom;
 pub mod session;
 pub mod store;

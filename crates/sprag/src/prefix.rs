@@ -8,10 +8,10 @@ use core::net::{IpAddr, Ipv4Addr};
 ///
 /// Whoever has one address has its neighbours, too: providers hand out IPv6 by 64 bits. Requests without an address, those
 /// of commands and of an embedder that tells none, are of one network of their own.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Prefix(Option<Bits>);
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 enum Bits {
     V4([u8; 3]),
     V6([u16; 4]),
@@ -22,6 +22,16 @@ impl Prefix {
     #[must_use]
     pub fn of(address: Option<&str>) -> Self {
         Self(address.and_then(|text| text.parse().ok()).map(Bits::of))
+    }
+
+    /// It, as people write a network.
+    #[must_use]
+    pub fn network(&self) -> String {
+        match self.0 {
+            Some(Bits::V4(_)) => format!("{self}.0/24"),
+            Some(Bits::V6(_)) => format!("{self}::/64"),
+            None => "an unknown network".to_owned(),
+        }
     }
 }
 
@@ -86,6 +96,14 @@ mod tests {
         assert_eq!(written(Some("192.0.2.7")), "192.0.2");
         assert_eq!(written(Some("2001:db8:0:a::1")), "2001:db8:0:a");
         assert_eq!(written(None), "");
+    }
+
+    #[test]
+    fn a_network_is_written_as_people_write_one() {
+        let written = |address| Prefix::of(address).network();
+        assert_eq!(written(Some("192.0.2.7")), "192.0.2.0/24");
+        assert_eq!(written(Some("2001:db8:0:a::1")), "2001:db8:0:a::/64");
+        assert_eq!(written(None), "an unknown network");
     }
 
     #[test]

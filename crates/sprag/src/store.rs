@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use crate::audit::{Checkpoint, Entry, Event, Head};
+use crate::audit::{Checkpoint, Cut, Entry, Event, Head};
 use crate::clock::{Clock, Timestamp};
 use crate::error::Fault;
 use crate::high_water::Progress;
@@ -43,7 +43,7 @@ pub use steps::{
 
 /// Everything the engine needs of a store.
 #[async_trait]
-pub trait Store: Sessions + Commits + Queries + Journal + Rings + Marks {
+pub trait Store: Sessions + Commits + Queries + Journal + Cuts + Rings + Marks {
     /// Whether the store can be reached and its schema is the one this build expects.
     ///
     /// # Errors
@@ -123,6 +123,14 @@ pub trait Journal: Send + Sync {
     /// All entries in the order of account and number.
     async fn entries(&self, slice: Slice<(AccountId, u64)>) -> Result<Vec<Entry>, Fault>;
 
+    /// Entries of all accounts made at `since` or later, newest first: by moment, account and number. However long the
+    /// journal is, a slice costs no more than its entries.
+    async fn recent(
+        &self,
+        since: Timestamp,
+        slice: Slice<(Timestamp, AccountId, u64)>,
+    ) -> Result<Vec<Entry>, Fault>;
+
     /// Each account's last entry made before `before`, in the order of accounts.
     async fn heads(&self, before: Timestamp, slice: Slice<AccountId>) -> Result<Vec<Head>, Fault>;
 
@@ -135,6 +143,28 @@ pub trait Journal: Send + Sync {
     /// Stores a checkpoint; `false` if its number is taken. From then on no entry is dated before the moment it
     /// covers, whatever a clock says, or the checkpoint would seem broken.
     async fn add_checkpoint(&self, checkpoint: Checkpoint) -> Result<bool, Fault>;
+}
+
+/// What was cut off the beginnings of the journal's chains, and cutting it off: all that ever removes an entry.
+#[async_trait]
+pub trait Cuts: Send + Sync {
+    /// Whether whoever asks may remove entries: the role that serves need not be allowed to.
+    async fn may_cut(&self) -> Result<bool, Fault>;
+
+    /// The first entry that each account still has, in the order of accounts.
+    async fn beginnings(&self, slice: Slice<AccountId>) -> Result<Vec<Entry>, Fault>;
+
+    /// The last cut.
+    async fn last_cut(&self) -> Result<Option<Cut>, Fault>;
+
+    /// Cuts by number.
+    async fn cuts(&self, slice: Slice<u64>) -> Result<Vec<Cut>, Fault>;
+
+    /// Stores a cut, before anything is removed by it; `false` if its number is taken.
+    async fn add_cut(&self, cut: Cut) -> Result<bool, Fault>;
+
+    /// Removes the entries of these accounts up to and with those numbers, all of them or none; says how many.
+    async fn cut_off(&self, ends: Vec<(AccountId, u64)>) -> Result<u64, Fault>;
 }
 
 /// Which key rings the store's tokens were made with. A node whose ring shares no key with them would refuse everybody.

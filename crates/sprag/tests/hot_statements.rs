@@ -15,6 +15,7 @@ use tokio_postgres::{Client, NoTls};
 const COLD: &[&str] = &[
     // Listings of everything, for the audit and for administrators, slice by slice; and the sweep's walk.
     "ENTRIES",
+    "RECENT",
     "HEADS",
     "HEADS_OF_SHARDS",
     "ACCOUNTS",
@@ -31,6 +32,13 @@ const COLD: &[&str] = &[
     "LAST_CHECKPOINT",
     "CHECKPOINTS",
     "ADD_CHECKPOINT",
+    // What the journal loses once it is older than it is kept: a listing of all accounts, and a small table.
+    "MAY_CUT",
+    "BEGINNINGS",
+    "BEGINNINGS_OF_SHARDS",
+    "LAST_CUT",
+    "CUTS",
+    "ADD_CUT",
     // Moving a whole store, once.
     "UNHURRIED",
     // Looks at the server and its schema, at the start of a connection or of a node.

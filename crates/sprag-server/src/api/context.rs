@@ -11,6 +11,8 @@ use hyper::http::request::Parts;
 use serde_json::{Map, Value};
 use sprag::account::Account;
 use sprag::engine::{Caller, ClientPolicy, Requester, TokenPair};
+use sprag::audit::Severity;
+use sprag::security::Outcome;
 use sprag::session::AccountId;
 use sprag::text;
 use sprag::{Error, Refusal};
@@ -30,18 +32,24 @@ use crate::profile::{Fact, Facts, Input, Inputs, Needs, Profile, Route, TakeErro
 /// How much of a device's label is remembered, in bytes.
 const MAX_DEVICE_BYTES: usize = 200;
 
+/// What the security log says where an administrator asks for something that only they may have.
+const ADMINISTRATOR_ASKED: &str = "administrator_asked";
+
 /// A profile and what the engine needs to know of it.
 pub(crate) struct ServedProfile {
     pub(crate) profile: Profile,
     pub(crate) client: ClientPolicy,
     pub(crate) device_cookie: Option<String>,
+    /// What the security log calls it.
+    pub(crate) name: Arc<str>,
 }
 
 impl ServedProfile {
     pub(crate) fn new(profile: Profile) -> Self {
         let client = profile.client_policy();
         let device_cookie = cookie::device_cookie(&profile.wire.refresh);
-        Self { profile, client, device_cookie }
+        let name = client.client_id.as_str().into();
+        Self { profile, client, device_cookie, name }
     }
 }
 
@@ -136,14 +144,38 @@ impl RouteContext {
     /// Whose access token the request carries.
     pub(crate) async fn caller(&self, parts: &Parts) -> Result<Caller, Problem> {
         let bearer = request::bearer(&parts.headers).ok_or(Refusal::TokenMissing)?;
-        Ok(self.app.engine.authenticate(&self.served.client, bearer).await?)
+        let caller = self.app.engine.authenticate(&self.served.client, bearer).await;
+        // That one has expired, or its session has ended, happens to everybody and tells of nothing.
+        if let Err(Error::Refused(refusal @ (Refusal::TokenInvalid | Refusal::AccountDisabled))) = &caller {
+            self.tell_security(parts, None, |told| Outcome { name: refusal.code(), ..told }.tell_seldom());
+        }
+        Ok(caller?)
     }
 
     /// Whose access token the request carries, if it is an administrator's.
     async fn admin(&self, parts: &Parts) -> Result<Caller, Problem> {
         let caller = self.caller(parts).await?;
-        let is_admin = self.app.engine.accounts().get(caller.key.account).await?.is_admin;
-        if is_admin { Ok(caller) } else { Err(Refusal::Forbidden.into()) }
+        if self.app.engine.accounts().get(caller.key.account).await?.is_admin {
+            self.tell_security(parts, Some(&caller), |told| Outcome { name: ADMINISTRATOR_ASKED, ..told }.tell());
+            return Ok(caller);
+        }
+        let refusal = Refusal::Forbidden;
+        self.tell_security(parts, Some(&caller), |told| {
+            Outcome { name: refusal.code(), severity: Severity::Warning, ..told }.tell_seldom();
+        });
+        Err(refusal.into())
+    }
+
+    /// Has the security log tell of this request, which `tell` gives a name.
+    pub(crate) fn tell_security(&self, parts: &Parts, caller: Option<&Caller>, tell: impl FnOnce(Outcome<'_>)) {
+        // Whoever sends a header that cannot be read is refused for that, too.
+        let Ok(Requester { ip, user_agent, .. }) = self.requester(parts) else { return };
+        tell(Outcome {
+            account: caller.map(|caller| caller.key.account),
+            session: caller.map(|caller| caller.key.session),
+            note: Some(self.route.action.name()),
+            ..Outcome::named("", Severity::Notice, ip.as_deref(), user_agent.as_deref())
+        });
     }
 
     /// The refresh token of the request, in cookie or body; in a cookie only from a page of this site.

@@ -1,6 +1,7 @@
 //! `explain`: tells an administrator what happened to one session, of any account.
 
 use axum::response::Response;
+use sprag::security::Outcome;
 use sprag::session::SessionId;
 
 use super::context::{Call, RouteContext};
@@ -32,6 +33,9 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     if id == caller.key.session {
         return Err(Problem::OwnSession);
     }
+    context.tell_security(&call.parts, Some(&caller), |told| {
+        Outcome { name: "explained", session: Some(id), ..told }.tell();
+    });
     let permit = context.permit(&call.parts).await;
     let explained = context.app.engine.sessions().explain(id).await?.ok_or(Problem::NoSuchSession)?;
     let (session, detail) = (&explained.session, &explained.detail);

@@ -2,12 +2,14 @@
 
 use std::io::{self, IsTerminal as _, Write};
 
+use sprag::security;
 use sprag::text::{shown, shown_json};
-use tracing::{Level, Metadata};
+use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, registry, reload};
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, registry, reload};
 
 use crate::config::{Config, LogFormat};
 
@@ -31,22 +33,33 @@ impl Filter {
 /// Logging was started before.
 pub fn start(config: &Config) -> anyhow::Result<Filter> {
     let (filter, handle) = reload::Layer::new(EnvFilter::try_new(&config.logs.filter)?);
+    let of_security = filter_fn(|metadata| metadata.target() == security::TARGET);
+    let of_all_else = filter_fn(|metadata| metadata.target() != security::TARGET && may_be_logged(metadata));
+    let layers = output(config.logs.format, true).with_filter(of_security);
+    let layers = layers.and_then(output(config.logs.format, false).with_filter(of_all_else));
+    registry().with(layers.with_filter(filter)).try_init()?;
+    for told in config.old_names() {
+        tracing::warn!("{told}");
+    }
+    Ok(Filter(handle))
+}
+
+/// Lines for people say by their target which are the security log's.
+fn output<S>(format: LogFormat, is_of_security: bool) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
     let output = fmt::layer();
-    let output = match config.logs.format {
+    match format {
         LogFormat::Json => {
             output.json().with_writer(|| Readable { out: io::stderr(), is_json: true }).boxed()
         }
         LogFormat::Text => output
             .with_ansi(io::stderr().is_terminal())
-            .with_target(false)
+            .with_target(is_of_security)
             .with_writer(|| Readable { out: io::stderr(), is_json: false })
             .boxed(),
-    };
-    registry().with(output.with_filter(filter_fn(may_be_logged)).with_filter(filter)).try_init()?;
-    for told in config.old_names() {
-        tracing::warn!("{told}");
     }
-    Ok(Filter(handle))
 }
 
 /// A line of the log as a person may read it: whoever's text is in it, it turns nothing around and begins no line. Colours

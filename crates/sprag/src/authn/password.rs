@@ -1,17 +1,19 @@
 //! A name and a password.
 //!
-//! An unknown name and a wrong password take the same path: the same work, the same entry in the journal, the same
-//! answer.
+//! An unknown name and a wrong password take the same path: the same work, the same note for the journal, the same answer at
+//! the same moment.
 
 use std::time::Instant;
 
+use super::failures::Told;
 use super::{Authenticated, Authn, Proof};
 use crate::account::Account;
-use crate::audit::{EventKind, NOBODY};
-use crate::error::{Error, Fault, Refusal};
+use crate::audit::{EventKind, NOBODY, Severity};
+use crate::error::{Error, Fault, FaultKind, Refusal};
 use crate::password::{Compared, Match, Password};
 use crate::prefix::Prefix;
 use crate::requester::Requester;
+use crate::security::Outcome;
 use crate::seldom;
 use crate::session::{AccountId, Methods};
 use crate::store::{Commit, Credential, Expect, Step, Was, meant_by};
@@ -43,11 +45,12 @@ impl Authn<'_> {
         let password = Password::typed(password)?;
         let credential = meant_by(self.store, name).await?;
         let stored = credential.as_ref().and_then(|credential| credential.password_hash.clone());
-        let compared = self.hasher.verify_from(from, password.clone(), stored).await?;
+        let compared = self.hasher.verify_from(from, password.clone(), stored).await;
+        let compared = compared.inspect_err(|fault| tell_busy(fault, requester))?;
         let account = credential.as_ref().map_or(NOBODY, |credential| credential.account.id);
         let matched = matched(&compared.outcome, account);
         let Some(credential) = credential.filter(|_| matched != Match::No) else {
-            // On the account's chain, or on nobody's: both cost one write, so that time does not tell them apart.
+            // On the account's chain, or on nobody's. Either may cost a write or none; what is waited for below covers that.
             // The name that was typed is not recorded, for people type passwords there.
             self.note_failure(account, requester, "unknown name or wrong password").await?;
             self.hasher.wait_to_refuse(came, &compared, self.random).await;
@@ -90,7 +93,8 @@ impl Authn<'_> {
     ) -> Result<Result<Authenticated, Wrong>, Error> {
         let came = Instant::now();
         let Credential { account, password_hash: hash } = credential;
-        let compared = self.hasher.verify_from(requester.prefix(), password.clone(), hash.clone()).await?;
+        let compared = self.hasher.verify_from(requester.prefix(), password.clone(), hash.clone()).await;
+        let compared = compared.inspect_err(|fault| tell_busy(fault, requester))?;
         if matched(&compared.outcome, account.id) == Match::No {
             return Ok(Err(Wrong { account: account.id, came, compared }));
         }
@@ -98,7 +102,12 @@ impl Authn<'_> {
     }
 
     /// Notes in the journal that a password was wrong, and waits until the moment at which that may be told.
-    pub(crate) async fn refuse(&self, wrong: Wrong, why: &str, requester: &Requester) -> Result<(), Error> {
+    pub(crate) async fn refuse(
+        &self,
+        wrong: Wrong,
+        why: &'static str,
+        requester: &Requester,
+    ) -> Result<(), Error> {
         self.note_failure(wrong.account, requester, why).await?;
         self.hasher.wait_to_refuse(wrong.came, &wrong.compared, self.random).await;
         Ok(())
@@ -128,15 +137,35 @@ impl Authn<'_> {
         }
     }
 
+    /// Notes that a log-in failed: in the journal, or where many did so before, in a count that the journal gets.
     pub(super) async fn note_failure(
         &self,
         account: AccountId,
         requester: &Requester,
-        why: &str,
+        why: &'static str,
     ) -> Result<(), Error> {
         let (kind, now) = (EventKind::LoginFailed, self.clock.now());
         let event = requester.event_of_account(account, kind, now, Some(why.to_owned()));
-        Ok(self.store.record(event).await?)
+        match self.failures.count(account, why, requester, now) {
+            Told::Each => self.store.record(event).await?,
+            Told::Nothing => Outcome::of(&event).tell_seldom(),
+            Told::Together(more) => {
+                let journalled = self.store.record(more.event(now)).await;
+                if journalled.is_err() {
+                    self.failures.put_back(more);
+                }
+                journalled?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Tells the security log of a password that nobody had the time to look at.
+fn tell_busy(fault: &Fault, requester: &Requester) {
+    if fault.kind == FaultKind::Busy {
+        let (ip, user_agent) = (requester.ip.as_deref(), requester.user_agent.as_deref());
+        Outcome::named(fault.kind.row().name, Severity::Warning, ip, user_agent).tell_seldom();
     }
 }
 

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 
 use super::service::Service;
 use super::{Engine, Issuer, Limits};
+use crate::authn::Failures;
 use crate::clock::Clock;
 use crate::error::Fault;
 use crate::keys::KeyRing;
@@ -96,6 +97,7 @@ impl EngineBuilder {
             random: self.random.unwrap_or_else(|| Arc::new(SystemRandom::default())),
             keys: ArcSwap::from_pointee(keys),
             hasher,
+            failures: Failures::default(),
             issuer: Issuer { audience: self.audience.unwrap_or_else(|| issuer.clone()), issuer },
             limits: self.limits,
             service: Service::default(),

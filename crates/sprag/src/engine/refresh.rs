@@ -4,14 +4,15 @@ use super::commits;
 use super::pair::Told;
 use super::{ClientPolicy, Engine, Requester, TokenPair, tried_too_often};
 use crate::account::Account;
-use crate::audit::{Event, EventKind};
+use crate::audit::{Event, EventKind, Severity};
 use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
 use crate::ratchet::{
     Denial, Found, Judgement, MAX_MISSES, Moment, Notice, Presented, Retried, Rotation, Row, Verdict, judge,
     judged_at,
 };
-use crate::session::{AccountId, EndCause};
+use crate::security::{self, Outcome};
+use crate::session::{AccountId, EndCause, SessionKey};
 use crate::store::{Ending, Rotated};
 use crate::token::{RefreshToken, hash_retry_id};
 
@@ -47,6 +48,7 @@ impl Engine {
             Ok(None) => {
                 let moment = Moment::uninterrupted(now, client.policy.reuse_interval);
                 let malformed = judge(None, &Found::Nothing, 0, moment, &client.policy);
+                tell_refused(malformed.row, Refusal::TokenInvalid, None, requester);
                 return RefreshOutcome { row: malformed.row, answer: Err(Refusal::TokenInvalid.into()) };
             }
             Err(fault) => return RefreshOutcome { row: Row::StoreFault, answer: Err(fault.into()) },
@@ -160,10 +162,12 @@ impl RefreshInProgress<'_> {
         match judgement.verdict {
             Verdict::Fault => Err(tried_too_often("refresh a session").into()),
             Verdict::Refuse(denial) => {
-                if let Some(notice) = judgement.notice {
-                    self.engine.store.record(self.event(notice)).await?;
+                let refusal = Refusal::from(denial);
+                match judgement.notice {
+                    Some(notice) => self.engine.store.record(self.event(notice)).await?,
+                    None => tell_refused(judgement.row, refusal, Some(self.presented.key), self.requester),
                 }
-                Err(Refusal::from(denial).into())
+                Err(refusal.into())
             }
             Verdict::End(cause, denial) => self.end(cause, denial, judgement.notice).await,
             Verdict::Keep => Ok(Some(self.keep(found)?)),
@@ -184,7 +188,10 @@ impl RefreshInProgress<'_> {
                 let successor = self.token.at(rotation.to);
                 let event = judgement.notice.map(|notice| self.event(notice));
                 let event = event.or_else(|| self.rotation_event(&rotation));
-                let Some(row) = self.engine.store.rotate(rotation, event).await? else { return Ok(None) };
+                let Some(row) = self.engine.store.rotate(rotation, event.clone()).await? else {
+                    return Ok(None);
+                };
+                security::journalled(&event);
                 let told = Told::fresh(self.client, row, self.now);
                 Ok(Some(self.engine.pair(self.client, account, &successor, None, told, self.now)?))
             }
@@ -194,7 +201,9 @@ impl RefreshInProgress<'_> {
     /// Has the row note that a spent token came back. `None` where it has moved on.
     async fn note_return(&self, retried: Retried, notice: Option<Notice>) -> Result<Option<Rotated>, Fault> {
         let event = notice.map(|notice| self.event(notice));
-        self.engine.store.retry(retried, event).await
+        let noted = self.engine.store.retry(retried, event.clone()).await?;
+        security::journalled(event.iter().filter(|_| noted.is_some()));
+        Ok(noted)
     }
 
     async fn end(
@@ -240,6 +249,19 @@ impl RefreshInProgress<'_> {
             self.requester.event(rotation.key, EventKind::SessionRotated, self.now, Some(note))
         })
     }
+}
+
+/// Tells the security log of a refusal that the journal does not keep.
+fn tell_refused(row: Row, refusal: Refusal, key: Option<SessionKey>, requester: &Requester) {
+    let (ip, user_agent) = (requester.ip.as_deref(), requester.user_agent.as_deref());
+    let outcome = Outcome {
+        account: key.map(|key| key.account),
+        session: key.map(|key| key.session),
+        cause: if let Refusal::SessionEnded(cause) = refusal { cause } else { None },
+        verdict: Some(row),
+        ..Outcome::named(refusal.code(), Severity::Notice, ip, user_agent)
+    };
+    outcome.tell_seldom();
 }
 
 pub(super) fn present(token: &RefreshToken, retry_id: Option<&str>, requester: &Requester) -> Presented {

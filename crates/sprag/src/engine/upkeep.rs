@@ -1,14 +1,16 @@
 //! What a running server does by itself.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Engine, Requester};
 use crate::audit::{Event, EventKind, NOBODY};
-use crate::checkpoints::{self, Checkpointing};
+use crate::checkpoints::{self, CheckpointFlaw, Checkpointing, Cutting};
 use crate::clock::{ClockNews, Doubt, TakenFor};
 use crate::error::Fault;
 use crate::keys::{KeyEntry, KeyRing};
+use crate::security;
 use crate::session::SessionKey;
 use crate::store::{Slice, Sweep, Swept};
 
@@ -50,6 +52,24 @@ impl Upkeep<'_> {
     /// A [`Fault`]; then its leaving looks like an outage.
     pub async fn leave(&self) -> Result<(), Fault> {
         self.0.remove_mark().await
+    }
+
+    /// Tells what was only counted and has waited long enough: the journal of failed log-ins, and the security log of refusals
+    /// that were left out; all of it, if `all`, as before the process ends. Whoever serves does this every few seconds.
+    ///
+    /// # Errors
+    /// A [`Fault`]; then what the journal does not know yet is told the next time.
+    pub async fn tell_counted(&self, all: bool) -> Result<(), Fault> {
+        security::tell_left_out();
+        let Self(engine) = self;
+        let mut due = engine.failures.due(engine.now(), all).into_iter();
+        while let Some(more) = due.next() {
+            if let Err(fault) = engine.store.record(more.event(engine.now())).await {
+                std::iter::once(more).chain(due).for_each(|more| engine.failures.put_back(more));
+                return Err(fault);
+            }
+        }
+        Ok(())
     }
 
     /// Why the clock is not believed, if it is not.
@@ -124,6 +144,20 @@ impl Upkeep<'_> {
     /// Puts another key ring in force, for every request from now on, and journals nothing.
     pub fn replace_keys(&self, keys: KeyRing) {
         self.0.keys.store(Arc::new(keys));
+    }
+
+    /// Cuts off the journal what was made longer than `keep` ago, so that it can still be verified; `pause` is awaited between two
+    /// slices and hears how many entries are gone so far. `Err` where the newest checkpoint shows tampering: then nothing is cut.
+    ///
+    /// # Errors
+    /// A [`Fault`]; the next time goes on from there.
+    pub async fn cut_journal<P: Future<Output = ()> + Send>(
+        &self,
+        keep: Duration,
+        pause: impl FnMut(u64) -> P + Send,
+    ) -> Result<Result<Cutting, CheckpointFlaw>, Fault> {
+        let (store, keys) = (self.0.store.as_ref(), self.0.keys());
+        checkpoints::cut_what_is_covered(store, keys.as_ref(), (self.0.now(), keep), pause).await
     }
 
     /// Binds all chains of the journal together by a checkpoint, if there is anything new to bind.

@@ -12,16 +12,17 @@ use async_trait::async_trait;
 use super::queries::the_one_meant;
 use super::reference::Rows;
 use super::{
-    Commit, Commits, Committed, Credential, CredentialId, Ending, Journal, Marks, Queries, Rings, Rotated,
+    Commit, Commits, Committed, Credential, CredentialId, Cuts, Ending, Journal, Marks, Queries, Rings, Rotated,
     Sessions, Slice, Store, Sweep, Swept,
 };
 use crate::account::{Account, Name};
-use crate::audit::{Checkpoint, Entry, Event, Head};
+use crate::audit::{Checkpoint, Cut, Entry, Event, Head};
 use crate::clock::{Clock, SteadyClock, SystemClock, Timestamp};
 use crate::error::Fault;
 use crate::keys::Fingerprint;
 use crate::outages::{Mark, Marked, Marking, NodeId, Outage};
 use crate::ratchet::{Retried, Rotation, SessionState};
+use crate::security;
 use crate::session::{AccountId, EndCause, Epoch, Session, SessionDetail, SessionId, SessionKey};
 
 /// A store that lives and dies with the process.
@@ -37,6 +38,7 @@ struct Tables {
     names: HashMap<Name, AccountId>,
     chains: BTreeMap<AccountId, Vec<Entry>>,
     checkpoints: Vec<Checkpoint>,
+    cuts: Vec<Cut>,
     rings: BTreeSet<Fingerprint>,
     marks: BTreeMap<NodeId, Mark>,
     outages: BTreeMap<(NodeId, Timestamp), Timestamp>,
@@ -114,6 +116,7 @@ impl Commits for MemoryStore {
         if was_there || rows.account.is_some() {
             tables.rows.insert(commit.account, rows);
         }
+        security::journalled(&events);
         events.into_iter().for_each(|event| tables.append(event));
         Ok(Committed::Done { ended: ended as u64 })
     }
@@ -259,6 +262,19 @@ impl Journal for MemoryStore {
         Ok(later.take(limit as usize).cloned().collect())
     }
 
+    async fn recent(
+        &self,
+        since: Timestamp,
+        slice: Slice<(Timestamp, AccountId, u64)>,
+    ) -> Result<Vec<Entry>, Fault> {
+        let tables = self.tables();
+        let key = |entry: &Entry| (entry.event.at, entry.event.account, entry.number);
+        let mut found: Vec<_> = tables.chains.values().flatten().filter(|entry| entry.event.at >= since).collect();
+        found.retain(|entry| slice.after.is_none_or(|after| key(entry) < after));
+        found.sort_by_key(|entry| std::cmp::Reverse(key(entry)));
+        Ok(found.into_iter().take(slice.limit as usize).cloned().collect())
+    }
+
     async fn heads(&self, before: Timestamp, slice: Slice<AccountId>) -> Result<Vec<Head>, Fault> {
         let Slice { after, limit } = slice;
         let tables = self.tables();
@@ -287,6 +303,52 @@ impl Journal for MemoryStore {
             tables.checkpoints.insert(place, checkpoint);
         }
         Ok(place.is_err())
+    }
+}
+
+#[async_trait]
+impl Cuts for MemoryStore {
+    async fn may_cut(&self) -> Result<bool, Fault> {
+        Ok(true)
+    }
+
+    async fn beginnings(&self, slice: Slice<AccountId>) -> Result<Vec<Entry>, Fault> {
+        let tables = self.tables();
+        let after = slice.after.map_or(Bound::Unbounded, Bound::Excluded);
+        let firsts = tables.chains.range((after, Bound::Unbounded)).filter_map(|(_, chain)| chain.first());
+        Ok(firsts.take(slice.limit as usize).cloned().collect())
+    }
+
+    async fn last_cut(&self) -> Result<Option<Cut>, Fault> {
+        Ok(self.tables().cuts.last().cloned())
+    }
+
+    async fn cuts(&self, slice: Slice<u64>) -> Result<Vec<Cut>, Fault> {
+        let tables = self.tables();
+        let later = tables.cuts.iter().filter(|cut| slice.after.is_none_or(|after| cut.number > after));
+        Ok(later.take(slice.limit as usize).cloned().collect())
+    }
+
+    async fn add_cut(&self, cut: Cut) -> Result<bool, Fault> {
+        let mut tables = self.tables();
+        let place = tables.cuts.binary_search_by_key(&cut.number, |kept| kept.number);
+        if let Err(place) = place {
+            tables.cuts.insert(place, cut);
+        }
+        Ok(place.is_err())
+    }
+
+    async fn cut_off(&self, ends: Vec<(AccountId, u64)>) -> Result<u64, Fault> {
+        let mut tables = self.tables();
+        let mut removed = 0;
+        for (account, end) in ends {
+            let Some(chain) = tables.chains.get_mut(&account) else { continue };
+            let before = chain.len();
+            chain.retain(|entry| entry.number > end);
+            removed += (before - chain.len()) as u64;
+        }
+        tables.chains.retain(|_, chain| !chain.is_empty());
+        Ok(removed)
     }
 }
 

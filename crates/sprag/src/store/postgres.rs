@@ -49,6 +49,7 @@ mod certificates;
 mod clock;
 mod commit;
 mod connection;
+mod cuts;
 mod error;
 mod find;
 pub mod foreign;

@@ -33,6 +33,7 @@ mod backup;
 mod checkpointer;
 mod commit;
 mod connection;
+mod cuts;
 mod in_use;
 mod job;
 mod journal;

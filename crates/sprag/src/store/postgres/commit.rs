@@ -10,8 +10,10 @@ use super::error::QueryError;
 use super::journal::Chain;
 use super::pool::Outcome;
 use super::{particulars, steps};
+use crate::audit::Event;
 use crate::error::Fault;
 use crate::ratchet::waits;
+use crate::security;
 use crate::session::{AccountId, EndCause, SessionKey};
 use crate::store::steps::{AccountState, admits};
 use crate::store::{Commit, Commits, Committed, Step};
@@ -26,7 +28,11 @@ impl Commits for PostgresStore {
                        accused until that is known";
             return Err(Fault::unavailable(doing, why));
         }
-        self.pool.transaction(doing, &commit, |connection, commit| run(connection, commit).boxed()).await
+        let carried_out =
+            self.pool.transaction(doing, &commit, |connection, commit| run(connection, commit).boxed());
+        let (committed, told) = carried_out.await?;
+        security::journalled(&told);
+        Ok(committed)
     }
 }
 
@@ -39,13 +45,16 @@ fn causes(commit: &Commit) -> impl Iterator<Item = EndCause> {
 }
 
 /// The account's row is locked first, and so stays as it is but for what the steps do to it: nobody else opens or ends
-/// one of its sessions meanwhile.
-async fn run(connection: &Connection, commit: &Commit) -> Result<Outcome<Committed>, QueryError> {
+/// one of its sessions meanwhile. Says what it told the journal, too.
+async fn run(
+    connection: &Connection,
+    commit: &Commit,
+) -> Result<Outcome<(Committed, Vec<Event>)>, QueryError> {
     let account = commit.account;
     let mut chain = Chain::of(connection, account).await?;
     let mut state = chain.account_state();
     if !commit.expect.holds(state) {
-        return Ok(Outcome::Undo(Committed::AccountMoved));
+        return Ok(Outcome::Undo((Committed::AccountMoved, Vec::new())));
     }
     let (mut ends, mut place) = (Vec::new(), 0);
     let (steps, forgets_last) = match commit.steps.split_last() {
@@ -60,7 +69,7 @@ async fn run(connection: &Connection, commit: &Commit) -> Result<Outcome<Committ
         }));
         for ended in told_by_the_cause(taken.await) {
             let Some(ended) = ended? else {
-                return Ok(Outcome::Undo(Committed::Missed { step: place }));
+                return Ok(Outcome::Undo((Committed::Missed { step: place }, Vec::new())));
             };
             ends.extend(ended);
             place += 1;
@@ -68,13 +77,13 @@ async fn run(connection: &Connection, commit: &Commit) -> Result<Outcome<Committ
     }
     let ended = ends.len() as u64;
     let events = ends.iter().map(|(session, ending)| ending.event(SessionKey { account, session: *session }));
-    let events = commit.events.iter().cloned().chain(events).collect();
+    let events: Vec<_> = commit.events.iter().cloned().chain(events).collect();
     let forgets =
         async { if forgets_last { super::sweep::thin_out(connection, account).await } else { Ok(()) } };
     let (told, noted, forgotten) =
-        join!(chain.append_all(events), steps::note_ips(connection, account, &ends), forgets);
+        join!(chain.append_all(events.clone()), steps::note_ips(connection, account, &ends), forgets);
     told.and(noted).and(forgotten)?;
-    Ok(Outcome::Keep(Committed::Done { ended }))
+    Ok(Outcome::Keep((Committed::Done { ended }, events)))
 }
 
 /// Where a statement fails, so do all behind it, some of them an earlier step's; puts what failed by itself in their place.

@@ -270,6 +270,38 @@ impl Journal for PostgresStore {
             .await
     }
 
+    async fn recent(
+        &self,
+        since: Timestamp,
+        slice: Slice<(Timestamp, AccountId, u64)>,
+    ) -> Result<Vec<Entry>, Fault> {
+        const RECENT: Sql = Sql {
+            text: "
+            select account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash
+            from event
+            where at >= $1
+              and (at, account_id, id) < ($2, $3, $4)
+            order by at desc, account_id desc, id desc
+            limit $5",
+            types: &[Type::INT8, Type::INT8, Type::UUID, Type::INT8, Type::INT8],
+        };
+        let last = (Timestamp(i64::MAX), AccountId(Uuid::max()), u64::MAX);
+        let (at, account, number) = slice.after.unwrap_or(last);
+        self.pool
+            .statement(
+                "read the newest of the journal",
+                &(since.0, at.0, account.0, integer(number), i64::from(slice.limit)),
+                |connection, (since, at, account, number, limit)| {
+                    async move {
+                        let found = connection.query(&RECENT, &[since, at, account, number, limit]).await?;
+                        found.iter().map(rows::entry).collect()
+                    }
+                    .boxed()
+                },
+            )
+            .await
+    }
+
     async fn heads(&self, before: Timestamp, slice: Slice<AccountId>) -> Result<Vec<Head>, Fault> {
         self.pool
             .statement("read the heads of the journal", &(before, slice), |connection, given| {
@@ -410,8 +442,8 @@ async fn heads(
             order by e.id desc
             limit 1
         ) head
-        where chain.id = 1
-          and chain.account_id >= $1
+        where chain.account_id >= $1
+          and not exists (select 1 from event e where e.account_id = chain.account_id and e.id < chain.id)
         order by chain.account_id
         limit $3",
         types: &[Type::UUID, Type::INT8, Type::INT8],
@@ -422,6 +454,6 @@ async fn heads(
 }
 
 /// The first id there may be after an account's; the first of all after none. (Nobody's own chain has that one.)
-fn first_after(account: Option<AccountId>) -> Uuid {
+pub(super) fn first_after(account: Option<AccountId>) -> Uuid {
     account.map_or(Uuid::nil(), |account| Uuid::from_u128(account.0.as_u128().saturating_add(1)))
 }

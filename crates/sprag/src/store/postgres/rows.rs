@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::error::QueryError;
 use crate::account::{Account, External, Name, NameKind, Particulars};
-use crate::audit::{Checkpoint, Entry, Event, EventKind, Head};
+use crate::audit::{Checkpoint, Cut, Entry, Event, EventKind, Head};
 use crate::clock::Timestamp;
 use crate::ratchet::SessionState;
 use crate::session::{
@@ -173,6 +173,21 @@ pub(super) fn checkpoint(row: &Row) -> Result<Checkpoint> {
     Ok(Checkpoint {
         number: count(row, "number")?,
         before: Timestamp(row.try_get("before")?),
+        chains: count(row, "chains")?,
+        entries: count(row, "entries")?,
+        root: bytes(row, "root")?,
+        previous: bytes(row, "previous")?,
+        tag: bytes(row, "tag")?,
+        key_id: small(row.try_get::<_, i16>("key_id")?, "key_id")?,
+    })
+}
+
+pub(super) fn cut(row: &Row) -> Result<Cut> {
+    Ok(Cut {
+        number: count(row, "number")?,
+        at: Timestamp(row.try_get("at")?),
+        before: Timestamp(row.try_get("before")?),
+        covered_before: Timestamp(row.try_get("covered_before")?),
         chains: count(row, "chains")?,
         entries: count(row, "entries")?,
         root: bytes(row, "root")?,

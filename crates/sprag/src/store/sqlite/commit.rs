@@ -8,7 +8,9 @@ use super::job::Outcome;
 use super::journal::Chain;
 use super::rows::bytes;
 use super::steps;
+use crate::audit::Event;
 use crate::error::Fault;
+use crate::security;
 use crate::session::{AccountId, Epoch, SessionKey};
 use crate::store::steps::{AccountState, admits};
 use crate::store::{Commit, Commits, Committed, Step};
@@ -17,32 +19,36 @@ use crate::store::{Commit, Commits, Committed, Step};
 impl Commits for SqliteStore {
     async fn commit(&self, commit: Commit) -> Result<Committed, Fault> {
         commit.expect_one_account()?;
-        self.writer.write(commit.doing(), move |connection| run(connection, commit)).await
+        let (committed, told) =
+            self.writer.write(commit.doing(), move |connection| run(connection, commit)).await?;
+        security::journalled(&told);
+        Ok(committed)
     }
 }
 
-fn run(connection: &Connection, commit: Commit) -> Result<Outcome<Committed>> {
+/// Carries a commit out, and says what it told the journal.
+fn run(connection: &Connection, commit: Commit) -> Result<Outcome<(Committed, Vec<Event>)>> {
     let Commit { account, expect, steps, events } = commit;
     let mut state = state(connection, account)?;
     if !expect.holds(state) {
-        return Ok(Outcome::Undo(Committed::AccountMoved));
+        return Ok(Outcome::Undo((Committed::AccountMoved, Vec::new())));
     }
     let mut ends = Vec::new();
     for (place, step) in steps.iter().enumerate() {
         let Some(ended) = take(connection, account, state, step)? else {
-            return Ok(Outcome::Undo(Committed::Missed { step: place }));
+            return Ok(Outcome::Undo((Committed::Missed { step: place }, Vec::new())));
         };
         state = AccountState::after(state, step);
         ends.extend(ended);
     }
     let ended = ends.len() as u64;
-    if !events.is_empty() || !ends.is_empty() {
+    let ends = ends.iter().map(|(session, ending)| ending.event(SessionKey { account, session: *session }));
+    let events: Vec<_> = events.into_iter().chain(ends).collect();
+    if !events.is_empty() {
         let mut chain = Chain::of(connection, account)?;
-        let ends =
-            ends.iter().map(|(session, ending)| ending.event(SessionKey { account, session: *session }));
-        events.into_iter().chain(ends).try_for_each(|event| chain.append(event))?;
+        events.iter().try_for_each(|event| chain.append(event.clone()))?;
     }
-    Ok(Outcome::Keep(Committed::Done { ended }))
+    Ok(Outcome::Keep((Committed::Done { ended }, events)))
 }
 
 /// The account as it stands; `None` if there is none.

@@ -30,6 +30,7 @@ const MIGRATIONS: &Migrations = &[
         "V8__needs_6_imported_sessions",
         include_str!("../../../migrations/sqlite/V8__needs_6_imported_sessions.sql"),
     ),
+    ("V9__needs_6_journal_cuts", include_str!("../../../migrations/sqlite/V9__needs_6_journal_cuts.sql")),
 ];
 
 /// After how many names it is told how far it is.

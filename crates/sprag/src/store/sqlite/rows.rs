@@ -5,7 +5,7 @@ use rusqlite::{Error, Result, Row};
 use uuid::Uuid;
 
 use crate::account::{Account, External, Name, NameKind, Particulars};
-use crate::audit::{Checkpoint, Entry, Event, EventKind, Head};
+use crate::audit::{Checkpoint, Cut, Entry, Event, EventKind, Head};
 use crate::clock::Timestamp;
 use crate::session::{
     AccountId, EndCause, Ended, Epoch, Generation, Methods, ProfileId, Session, SessionDetail, SessionId,
@@ -151,6 +151,21 @@ pub(super) fn checkpoint(row: &Row<'_>) -> Result<Checkpoint> {
     Ok(Checkpoint {
         number: count(row, "number")?,
         before: Timestamp(row.get("before")?),
+        chains: count(row, "chains")?,
+        entries: count(row, "entries")?,
+        root: row.get("root")?,
+        previous: row.get("previous")?,
+        tag: row.get("tag")?,
+        key_id: row.get("key_id")?,
+    })
+}
+
+pub(super) fn cut(row: &Row<'_>) -> Result<Cut> {
+    Ok(Cut {
+        number: count(row, "number")?,
+        at: Timestamp(row.get("at")?),
+        before: Timestamp(row.get("before")?),
+        covered_before: Timestamp(row.get("covered_before")?),
         chains: count(row, "chains")?,
         entries: count(row, "entries")?,
         root: row.get("root")?,
