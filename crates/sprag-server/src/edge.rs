@@ -6,6 +6,7 @@ pub mod app;
 pub(crate) mod connections;
 pub(crate) mod cookie;
 pub(crate) mod cors;
+pub(crate) mod instead;
 pub(crate) mod large_answers;
 pub(crate) mod mount;
 mod multipart;

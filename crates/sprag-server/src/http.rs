@@ -82,7 +82,7 @@ fn routes(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, mount: &Moun
         }
     }
     for (path, methods, names, served) in paths {
-        let methods = refusing_others(methods, names, Arc::clone(&served));
+        let methods = refusing_others(methods, names, Arc::clone(&served), Arc::clone(app));
         let say = move |_: &str, problem| response::refused(&served.profile.wire.refusal, problem);
         let methods = ambiguity::refused_before(methods, say);
         router = router.route(&path, cors::callable(app, methods));
@@ -95,12 +95,14 @@ fn refusing_others(
     methods: MethodRouter,
     mut names: Vec<String>,
     served: Arc<ServedProfile>,
+    app: Arc<App>,
 ) -> MethodRouter {
     if names.iter().any(|name| name == "GET") {
         names.push("HEAD".to_owned());
     }
     let allowed = names.join(", ");
-    methods.fallback(move || async move {
+    methods.fallback(move |request: Request| async move {
+        cors::tell_if_kept_out(&app, request.headers());
         let mut response = response::refused(&served.profile.wire.refusal, Problem::MethodNotAllowed);
         response::allow(&mut response, &allowed);
         response
@@ -110,6 +112,7 @@ fn refusing_others(
 /// Answers one request; whatever happens, it is answered in the shape of its profile.
 async fn answer(context: RouteContext, request: Request) -> Response {
     let (parts, body) = request.into_parts();
+    cors::tell_if_kept_out(&context.app, &parts.headers);
     let (action, shape) = (context.route.action, &context.served.profile.wire.refusal);
     let asked = security::asked_by(Arc::clone(&context.served.name), in_time(&context, parts, body));
     let outcome = AssertUnwindSafe(asked).catch_unwind().await;

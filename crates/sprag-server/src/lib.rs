@@ -13,6 +13,7 @@ mod http_client;
 pub mod metrics;
 pub mod old_names;
 pub mod openapi;
+mod page_origin;
 pub mod profile;
 mod quoted;
 pub mod run;

@@ -55,6 +55,7 @@ pub use settings::SETTINGS;
 pub use shipped::builtin_names;
 pub use sprag::error::{CODES, Code};
 pub use takes::{Input, Inputs, TakeError, TakenField, Takes};
+pub(crate) use takes::{name_instead, name_of_field_instead};
 pub use template::Template;
 
 /// One front end: how it is spoken to, the rules its sessions live under, the client that it is, and where its users come

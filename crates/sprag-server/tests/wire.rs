@@ -149,7 +149,7 @@ async fn refreshing() {
         "#);
     assert_snapshot!(shape(&world.sends(Call::post(REFRESH)).await), @r#"
         401
-        Unauthorized, token_missing, no token was sent; log in, or send the token this call needs
+        Unauthorized, token_missing, no refresh token was sent, which is looked for in the field "refresh_token" of the body or the cookie "__Host-sprag_refresh"; send it there, or log in
         "#);
     for _ in 0..16 {
         phone.presents(&spent).await.is(200);
@@ -214,12 +214,12 @@ async fn logging_out() {
         "#);
     assert_snapshot!(shape(&world.sends(Call::post(LOGOUT)).await), @r#"
         401
-        Unauthorized, token_missing, no token was sent; log in, or send the token this call needs
+        Unauthorized, token_missing, no refresh token was sent, which is looked for in the field "refresh_token" of the body or the cookie "__Host-sprag_refresh"; send it there, or log in
         "#);
     assert_snapshot!(shape(&world.sends(Call::post(LOGOUT_ALL)).await), @r#"
         401
         www-authenticate: Bearer
-        Unauthorized, token_missing, no token was sent; log in, or send the token this call needs
+        Unauthorized, token_missing, no access token was sent, which is looked for in the header Authorization, as "Bearer <token>"; send it there, or log in
         "#);
 }
 
@@ -320,7 +320,7 @@ async fn changing_a_password() {
     assert_snapshot!(shape(&answer), @r#"
         401
         www-authenticate: Bearer
-        Unauthorized, token_missing, no token was sent; log in, or send the token this call needs
+        Unauthorized, token_missing, no access token was sent, which is looked for in the header Authorization, as "Bearer <token>"; send it there, or log in
         "#);
     let phone = ann.tries_to_log_in(&phone, "eight or more").await.is(200);
     let body = json!({ "current_password": "eight or more", "new_password": "another one" });
@@ -358,7 +358,7 @@ async fn requests_that_cannot_be_read() {
     let gzip = Call::post(LOGIN).json(&json!({})).header("content-encoding", "gzip");
     assert_snapshot!(shape(&world.sends(gzip).await), @r#"
         415
-        Unsupported Media Type, media_type_unsupported, send the body as it is, without a Content-Encoding
+        Unsupported Media Type, media_type_unsupported, the body has the Content-Encoding "gzip", which is not read here; send the body as it is, without one
         "#);
     let form = Call::post(LOGIN).form(&[("password", "x"), ("password", "y")]);
     assert_snapshot!(shape(&world.sends(form).await), @r#"

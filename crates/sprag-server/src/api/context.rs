@@ -21,13 +21,14 @@ use super::Handler;
 use crate::edge::app::App;
 use crate::edge::connections::Asking;
 use crate::edge::cookie;
+use crate::edge::instead;
 use crate::edge::large_answers::Permit;
 use crate::edge::refusal::Problem;
 use crate::edge::request::{self, Received};
 use crate::edge::response::{JSON, bodiless, with_body};
 use crate::edge::transport::{self, By, Carried};
 use crate::edge::wiped::WipedFields;
-use crate::profile::{Fact, Facts, Input, Inputs, Needs, Profile, Route, TakeError, Transport};
+use crate::profile::{Fact, Facts, Input, Inputs, Needs, Profile, Route, Transport};
 
 /// How much of a device's label is remembered, in bytes.
 const MAX_DEVICE_BYTES: usize = 200;
@@ -95,7 +96,7 @@ impl RouteContext {
 
     /// What came for the first of `wanted` that came at all.
     pub(crate) fn require<'a>(&self, inputs: &Inputs<'a>, wanted: &[Input]) -> Result<&'a str, Problem> {
-        let missing = || Problem::Field(TakeError::missing(self.field_of(wanted)));
+        let missing = || Problem::Field(inputs.missing(self.field_of(wanted)));
         wanted.iter().find_map(|input| inputs.get(*input)).ok_or_else(missing)
     }
 
@@ -143,7 +144,8 @@ impl RouteContext {
 
     /// Whose access token the request carries.
     pub(crate) async fn caller(&self, parts: &Parts) -> Result<Caller, Problem> {
-        let bearer = request::bearer(&parts.headers).ok_or(Refusal::TokenMissing)?;
+        let missing = || Problem::TokenMissing(instead::of_access_token(parts));
+        let bearer = request::bearer(&parts.headers).ok_or_else(missing)?;
         let caller = self.app.engine.authenticate(&self.served.client, bearer).await;
         // That one has expired, or its session has ended, happens to everybody and tells of nothing.
         if let Err(Error::Refused(refusal @ (Refusal::TokenInvalid | Refusal::AccountDisabled))) = &caller {
@@ -201,6 +203,14 @@ impl RouteContext {
         };
         transport::require_own_site(cookie, &self.app, &parts.headers)?;
         Ok(Some(carried))
+    }
+
+    /// Why no refresh token came: where it is looked for, and what came in its place.
+    pub(crate) fn no_refresh_token(&self, parts: &Parts, fields: &Map<String, Value>) -> Problem {
+        let taken = self.route.takes.fields().iter().find(|field| field.input == Input::RefreshToken);
+        let field = taken.map(|field| field.name.as_str());
+        let cookie = self.served.profile.wire.refresh.cookie.as_ref().map(|cookie| cookie.name.as_str());
+        Problem::TokenMissing(instead::of_refresh_token(parts, fields, field, cookie))
     }
 
     /// The refresh token in the request's cookie, whatever its body says.
@@ -300,7 +310,7 @@ impl RouteContext {
     /// refresh would seem to come from another device than its log-in.
     pub(crate) fn new_mark(&self, parts: &Parts, by: By, requester: &mut Requester) -> Option<String> {
         let name = self.served.device_cookie.as_deref()?;
-        if by != By::Cookie || request::cookies(&parts.headers, name).next().is_some() {
+        if by != By::Cookie || cookie::cookies(&parts.headers, name).next().is_some() {
             return None;
         }
         let mark = BASE64URL_NOPAD.encode(&self.app.engine.random::<16>());

@@ -56,7 +56,7 @@ pub(super) async fn end_session_of_token(
             end_session_of_caller(context, parts, cause, &requester).await?;
             true
         }
-        None => return Err(Refusal::TokenMissing.into()),
+        None => return Err(context.no_refresh_token(parts, &fields)),
     };
     let response = context.shaped(&Facts::default());
     Ok(if is_ours { context.cleared(response) } else { response })

@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use axum::response::Response;
-use sprag::Refusal;
 use sprag::engine::RefreshRequest;
 
 use super::context::{Call, RouteContext};
@@ -42,7 +41,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let fields = call.fields()?;
     let parts = &call.parts;
     let carried = context.refresh_token(parts, &context.inputs(&fields)?).await?;
-    let carried = carried.ok_or(Refusal::TokenMissing)?;
+    let carried = carried.ok_or_else(|| context.no_refresh_token(parts, &fields))?;
     let requester = context.requester(parts)?;
     let request = RefreshRequest { token: &carried.text, retry_id: request::retry_id(&parts.headers)? };
 

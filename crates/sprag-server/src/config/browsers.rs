@@ -1,12 +1,10 @@
 //! What browsers may do: pages of other sites, and cookies.
 
-use url::Url;
-
 use super::chosen::Chosen;
 use super::error::ConfigError;
 use super::setting::{Fallback, Setting};
-use super::value::{self, Parsed, is_this_machine};
-use crate::quoted::quoted;
+use super::value::{self, Parsed};
+use crate::page_origin;
 
 /// The settings of this feature.
 pub(super) const SETTINGS: &[Setting] = &[
@@ -14,8 +12,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: "cors-origins",
         env: "SPRAG_CORS_ORIGINS",
         placeholder: "URLS",
-        help: "The origins of other sites whose pages may call this server from a browser, with cookies too; commas \
-               between them.",
+        help: "The origins of other sites and apps whose pages may call this server from a browser, with cookies too; \
+               commas between them.",
         default: Fallback::Derived("none"),
         is_secret: false,
         right: "https://app.example.com,http://localhost:3000",
@@ -53,32 +51,7 @@ impl Browsers {
 
 /// Origins with commas between them, as browsers send them.
 fn origins(text: &str) -> Parsed<Vec<String>> {
-    text.split(',').map(|text| origin(text.trim())).collect()
-}
-
-fn origin(text: &str) -> Parsed<String> {
-    const LIKE: &str = "an origin is a scheme, a host and perhaps a port, and nothing after them; write it like \
-                        https://app.example.com";
-    if text == "*" {
-        return Err("* would let every site use the visitor's session; name the sites one by one".to_owned());
-    }
-    let url = Url::parse(text).map_err(|_| format!("{} is not an origin: {LIKE}", quoted(text)))?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(format!("this origin has a user name in it: {LIKE}"));
-    }
-    let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-    if !matches!(url.scheme(), "https" | "http") || !is_bare {
-        return Err(format!("{} is not an origin: {LIKE}", quoted(text)));
-    }
-    if url.scheme() == "http" && !is_this_machine(&url) {
-        return Err(format!(
-            "{} is not https, so anyone on the way to that site could put a page of their own in its place and use \
-             the visitor's session; name the site by its https origin, or one of this machine, as \
-             http://localhost:3000",
-            quoted(text)
-        ));
-    }
-    Ok(url.origin().ascii_serialization())
+    text.split(',').map(|text| page_origin::named(text.trim())).collect()
 }
 
 #[cfg(test)]

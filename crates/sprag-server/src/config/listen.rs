@@ -11,7 +11,8 @@ use super::chosen::Chosen;
 use super::error::ConfigError;
 use super::origin::Origin;
 use super::setting::{Fallback, Setting};
-use super::value::{self, Parsed, is_this_machine};
+use super::value::{self, Parsed};
+use crate::page_origin::is_this_machine;
 use crate::quoted::quoted;
 
 /// The most connections that can be asked for.

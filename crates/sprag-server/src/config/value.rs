@@ -4,8 +4,6 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use url::{Host, Url};
-
 use crate::duration;
 use crate::quoted::quoted;
 
@@ -39,15 +37,5 @@ pub(super) fn switch(text: &str) -> Parsed<bool> {
         "on" => Ok(true),
         "off" => Ok(false),
         _ => Err(format!("{} is neither on nor off", quoted(text))),
-    }
-}
-
-/// Whether the host is this machine whatever a name server says; browsers trust http there.
-pub(super) fn is_this_machine(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }

@@ -1,27 +1,81 @@
 //! Which other sites' pages may call from a browser (Fetch standard, CORS protocol).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::routing::MethodRouter;
 use hyper::Method;
-use hyper::header::{HeaderValue, RETRY_AFTER};
+use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderValue, ORIGIN, RETRY_AFTER};
+use hyper::http::request::Parts;
+use sprag::seldom;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use super::app::App;
+use crate::page_origin;
+use crate::quoted::quoted;
 
 /// Lets pages of the other sites that are named call it.
-pub(crate) fn callable(app: &App, methods: MethodRouter) -> MethodRouter {
+pub(crate) fn callable(app: &Arc<App>, methods: MethodRouter) -> MethodRouter {
     if app.other_origins.is_empty() { methods } else { methods.layer(cors(app)) }
+}
+
+/// Lets everybody's pages read it, and sends nobody's cookies along: it is public, and the same for all.
+pub(crate) fn public(methods: MethodRouter) -> MethodRouter {
+    methods
+        .layer(CorsLayer::new().allow_origin(AllowOrigin::any()).allow_methods([Method::GET, Method::HEAD]))
+}
+
+/// Tells the log of a page that a browser will keep from calling, or from reading what it is told: at a preflight, and where
+/// the browser says that a script of another site asks.
+pub(crate) fn tell_if_kept_out(app: &App, headers: &HeaderMap) {
+    let Some(origin) = headers.get(ORIGIN) else { return };
+    let origin = String::from_utf8_lossy(origin.as_bytes());
+    let is_known = *origin == app.origin || app.other_origins.iter().any(|named| *named == origin);
+    let word = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
+    let is_of_script =
+        word("sec-fetch-mode") == Some(b"cors") && word("sec-fetch-site") != Some(b"same-origin");
+    if !is_known && (is_of_script || headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)) {
+        tell(app, &origin, "a browser keeps a page of another origin from this server");
+    }
+}
+
+/// Tells the log, once a second at most, that a page of this origin was refused, and what to set where it is to be let in.
+pub(crate) fn tell(app: &App, origin: &str, what: &'static str) {
+    let Some(left_out) = seldom::left_out("let a page of another origin in") else { return };
+    let todo = match page_origin::named(origin) {
+        Ok(_) if app.origin == origin => {
+            "it is our own, and the browser says that another site's page is behind it".to_owned()
+        }
+        Ok(named) => {
+            let all: Vec<&str> = app.other_origins.iter().map(String::as_str).chain([&*named]).collect();
+            format!("if it is a front end of yours, set SPRAG_CORS_ORIGINS={}", all.join(","))
+        }
+        Err(_) if page_origin::is_insecure(origin) => format!(
+            "an origin of plain http on another machine cannot be named: open the page by {}, or by https and name that in \
+             SPRAG_CORS_ORIGINS",
+            app.origin
+        ),
+        Err(why) => format!("it cannot be named in SPRAG_CORS_ORIGINS: {why}"),
+    };
+    tracing::warn!(origin = %quoted(origin), left_out, "{what}; {todo}");
 }
 
 /// Tells browsers which other sites' pages may call: exactly those that are named.
 ///
 /// A named site may send whatever header its pages send, as `X-Requested-With`: it is trusted with the session itself.
-fn cors(app: &App) -> CorsLayer {
+fn cors(app: &Arc<App>) -> CorsLayer {
     const PREFLIGHT_IS_KEPT: Duration = Duration::from_secs(600);
-    let origins = app.other_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
+    let app = Arc::clone(app);
+    let is_named = move |origin: &HeaderValue, parts: &Parts| {
+        let is_named = app.other_origins.iter().any(|named| named.as_bytes() == origin.as_bytes());
+        // Preflights are answered here; all else is told of where it is answered.
+        if !is_named && parts.method == Method::OPTIONS {
+            tell_if_kept_out(&app, &parts.headers);
+        }
+        is_named
+    };
     CorsLayer::new()
-        .allow_origin(AllowOrigin::list(origins))
+        .allow_origin(AllowOrigin::predicate(is_named))
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())

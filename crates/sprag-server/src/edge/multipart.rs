@@ -44,7 +44,10 @@ async fn read(mut form: Multipart<'_>) -> Result<Map<String, Value>, Problem> {
 fn is_text(field: &Field<'_>) -> bool {
     let is_plain = field.content_type().is_none_or(|kind| {
         let charset = kind.get_param("charset");
-        kind.essence_str() == "text/plain" && charset.is_none_or(|charset| charset == "utf-8")
+        let is_unicode = |name: &str| {
+            ["utf-8", "utf8", "us-ascii", "ascii"].iter().any(|one| name.eq_ignore_ascii_case(one))
+        };
+        kind.essence_str() == "text/plain" && charset.is_none_or(|charset| is_unicode(charset.as_str()))
     });
     field.file_name().is_none() && is_plain
 }
@@ -99,7 +102,12 @@ mod tests {
         for body in bodies {
             assert_eq!(read(KIND, body.as_bytes()), None, "{body}");
         }
-        for kind in ["text/plain", "text/plain; charset=UTF-8"] {
+        for kind in [
+            "text/plain",
+            "text/plain; charset=UTF-8",
+            "text/plain;charset=\"utf-8\"",
+            "text/plain; charset=Utf8",
+        ] {
             assert!(read(KIND, format!("{}--cut--", typed(kind)).as_bytes()).is_some(), "{kind}");
         }
         let not_unicode = part("name=\"a\"", "?").replace('?', "\u{1}").into_bytes();

@@ -27,7 +27,9 @@ pub(crate) enum Problem {
     /// The body came too slowly.
     TooSlow,
     /// The body is of a kind we do not read.
-    UnsupportedMediaType(&'static str),
+    UnsupportedMediaType(Cow<'static, str>),
+    /// No token came, with where it was looked for and what came in its place.
+    TokenMissing(String),
     /// The path has no such method.
     MethodNotAllowed,
     /// There is no such path.
@@ -36,8 +38,8 @@ pub(crate) enum Problem {
     OwnSession,
     /// An administrator asks for the story of a session that there is not.
     NoSuchSession,
-    /// A cookie-authenticated request from another site.
-    CrossSite,
+    /// A cookie-authenticated request from another site, with what more is known of it.
+    CrossSite(Option<String>),
     /// A defect brought this one request down.
     Panicked,
 }
@@ -104,6 +106,13 @@ impl Problem {
             Self::TooLarge => plain(&rows::REQUEST_TOO_LARGE),
             Self::TooSlow => plain(&rows::REQUEST_TIMEOUT),
             Self::UnsupportedMediaType(what) => said(&rows::MEDIA_TYPE_UNSUPPORTED, what),
+            Self::TokenMissing(why) => {
+                // Profiles that word this refusal as another system did tell their clients nothing of it.
+                if let Some(left_out) = seldom::left_out("find the token of a request") {
+                    tracing::debug!(left_out, "a call was refused: {why}");
+                }
+                said(&rows::TOKEN_MISSING, why)
+            }
             Self::MethodNotAllowed => plain(&rows::METHOD_NOT_ALLOWED),
             Self::NotFound => plain(&rows::NOT_FOUND),
             Self::OwnSession => {
@@ -113,7 +122,8 @@ impl Problem {
                 &rows::SESSION_UNKNOWN,
                 "nothing is known of a session with this id, live or ended; look whether the id is whole",
             ),
-            Self::CrossSite => plain(&rows::ORIGIN_REFUSED),
+            Self::CrossSite(None) => plain(&rows::ORIGIN_REFUSED),
+            Self::CrossSite(Some(what)) => said(&rows::ORIGIN_REFUSED, what),
             Self::Panicked => plain(&rows::INTERNAL),
         }
     }

@@ -11,7 +11,7 @@ use axum::extract::ConnectInfo;
 use bytes::Bytes;
 use data_encoding::HEXLOWER_PERMISSIVE;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, HeaderMap, USER_AGENT};
+use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use hyper::http::request::Parts;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
@@ -23,10 +23,12 @@ use sprag::token::hash_instance;
 use zeroize::Zeroizing;
 
 use super::connections::Asking;
+use super::cookie::cookies;
 use super::multipart;
 use super::proxies::{FORWARDED_FOR, Proxies};
 use super::refusal::Problem;
 use super::wiped::{self, WipedFields};
+use crate::quoted::quoted;
 
 /// The largest body, in bytes.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -48,8 +50,19 @@ pub(crate) type Received = Result<Bytes, Problem>;
 
 /// Waits for a request's body.
 pub(crate) async fn receive(parts: &Parts, body: Body) -> Received {
-    if parts.headers.contains_key(CONTENT_ENCODING) {
-        return Err(Problem::UnsupportedMediaType("send the body as it is, without a Content-Encoding"));
+    let codings = parts.headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes);
+    let mut codings = codings.flat_map(|line| line.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    // `identity` is the name of no coding at all (RFC 9110 section 8.4.1).
+    if let Some(coding) =
+        codings.find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
+    {
+        return Err(Problem::UnsupportedMediaType(
+            format!(
+                "the body has the Content-Encoding {}, which is not read here; send the body as it is, without one",
+                quoted(&String::from_utf8_lossy(coding))
+            )
+            .into(),
+        ));
     }
     whole(body, parts.extensions.get::<Asking>()).await
 }
@@ -95,20 +108,26 @@ pub(crate) fn fields(parts: &Parts, body: Received) -> Result<WipedFields, Probl
 }
 
 fn fields_in(parts: &Parts, bytes: &Bytes) -> Result<Map<String, Value>, Problem> {
-    let content_type =
-        parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type = parts.headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let content_type = content_type.unwrap_or_default();
     let kind = content_type.split(';').next().unwrap_or_default().trim();
+    // Some writers of text put the mark of its byte order before it, which says nothing of UTF-8.
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     match kind.to_ascii_lowercase().as_str() {
-        "application/json" => json(bytes),
-        "application/x-www-form-urlencoded" => form(bytes),
-        "multipart/form-data" => multipart::fields(content_type, bytes.clone()),
+        "application/json" => json(text),
+        "application/x-www-form-urlencoded" => form(text),
+        "multipart/form-data" => multipart::fields(&content_type, bytes.clone()),
         _ => Err(Problem::UnsupportedMediaType(
-            "send Content-Type: application/json, application/x-www-form-urlencoded or multipart/form-data",
+            "send Content-Type: application/json, application/x-www-form-urlencoded or multipart/form-data"
+                .into(),
         )),
     }
 }
 
 fn json(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
+    if str::from_utf8(bytes).is_err() {
+        return Err(Problem::invalid("the JSON body is not UTF-8; send it in that encoding"));
+    }
     if depth(bytes) > MAX_JSON_DEPTH {
         return Err(Problem::invalid("the JSON body nests deeper than 32 levels"));
     }
@@ -204,18 +223,10 @@ fn is_unicode(form: &[u8]) -> bool {
 
 /// The token of an `Authorization: Bearer` header (RFC 6750 section 2.1).
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
-/// The values of all cookies of one name, in the order they came; a browser may send several.
-pub(crate) fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
-    let pairs = headers.get_all(COOKIE).into_iter().filter_map(|header| header.to_str().ok());
-    pairs
-        .flat_map(|header| header.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .filter(move |(found, _)| *found == name)
-        .map(|(_, value)| value)
+    let value = headers.get(AUTHORIZATION)?.as_bytes();
+    let (scheme, token) = value.split_at(value.iter().position(|byte| *byte == b' ')?);
+    // What is no text is no token, and came all the same.
+    scheme.eq_ignore_ascii_case(b"bearer").then(|| str::from_utf8(token).unwrap_or_default().trim())
 }
 
 /// The retry id, if the client sent one.
@@ -269,7 +280,7 @@ fn instance(
 ) -> Result<ShortHash, Problem> {
     let named = short_header(headers, "sprag-instance")?;
     if let Some(mark) = device_cookie.and_then(|name| cookies(headers, name).next()) {
-        return Ok(marked_instance(mark));
+        return Ok(marked_instance(&mark));
     }
     if let Some(named) = named {
         return Ok(hash_instance(&format!("named\n{named}")));
@@ -287,7 +298,7 @@ pub(crate) fn marked_instance(mark: &str) -> ShortHash {
 
 #[cfg(test)]
 mod tests {
-    use hyper::header::HeaderValue;
+    use hyper::header::COOKIE;
 
     use super::*;
 
@@ -312,14 +323,6 @@ mod tests {
         assert!(json(br#"{"a": 1, "b": {"a": 2}}"#).is_ok());
         assert!(json(br#"{"a": "1", "a": "2"}"#).is_err());
         assert!(json(b"[]").is_err());
-    }
-
-    #[test]
-    fn cookies_come_in_order_and_by_exact_name() {
-        let mut headers = HeaderMap::new();
-        headers.append(COOKIE, HeaderValue::from_static("a=1; refresh=one; b=2"));
-        headers.append(COOKIE, HeaderValue::from_static("refresh=two;xrefresh=3"));
-        assert_eq!(cookies(&headers, "refresh").collect::<Vec<_>>(), ["one", "two"]);
     }
 
     #[test]

@@ -9,9 +9,12 @@ use sprag::engine::ClientPolicy;
 use sprag::session::{Generation, SessionKey};
 
 use super::app::App;
+use super::cookie::cookies;
+use super::cors;
 use super::refusal::Problem;
-use super::request::cookies;
+use crate::page_origin;
 use crate::profile::{CookieSpec, OriginRule, RefreshTransport, Transport};
+use crate::quoted::quoted;
 
 /// How many cookies of one name are looked into; each may take a look into the store.
 const MAX_COOKIES: usize = 16;
@@ -60,15 +63,15 @@ pub(crate) async fn find_in_cookies(
 
 /// A cookie's value without the percent signs that Express and others write; none of our tokens has one. What is not
 /// encoded well stays as it is, as there.
-fn decoded(value: &str) -> Cow<'_, str> {
+fn decoded(value: Cow<'_, str>) -> Cow<'_, str> {
     if !value.contains('%') {
-        return value.into();
+        return value;
     }
-    let bytes: Vec<u8> = percent_decode_str(value).collect();
+    let bytes: Vec<u8> = percent_decode_str(&value).collect();
     let is_encoded_well = bytes.len() + 2 * value.matches('%').count() == value.len();
     match String::from_utf8(bytes) {
         Ok(text) if is_encoded_well => text.into(),
-        _ => value.into(),
+        _ => value,
     }
 }
 
@@ -146,15 +149,50 @@ impl Carried {
 /// `Sec-Fetch-Site` decides where there is one; otherwise `Origin` must be ours. Where there is neither, no browser
 /// of today sent it: a profile says whether that is enough. Sites that are named in the settings count as ours.
 pub(crate) fn require_own_site(cookie: &CookieSpec, app: &App, headers: &HeaderMap) -> Result<(), Problem> {
-    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    // A word that cannot be read is no word of ours.
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let is_named = |origin: &str| app.other_origins.iter().any(|named| named == origin);
-    let is_own = match (text(HeaderName::from_static("sec-fetch-site")), text(ORIGIN)) {
+    let (site, origin) = (text(HeaderName::from_static("sec-fetch-site")), text(ORIGIN));
+    let is_own = match (site, origin) {
         (_, Some(origin)) if is_named(origin) => true,
         (Some(site), _) => site == "same-origin",
         (None, Some(origin)) => origin == app.origin,
-        (None, None) => !headers.contains_key(ORIGIN) && cookie.origin == OriginRule::IfSent,
+        (None, None) => cookie.origin == OriginRule::IfSent,
     };
-    if is_own { Ok(()) } else { Err(Problem::CrossSite) }
+    if is_own { Ok(()) } else { Err(not_of_our_site(app, site, origin)) }
+}
+
+/// Says in the log what to set, and to the client where the page would have to come from.
+fn not_of_our_site(app: &App, site: Option<&str>, origin: Option<&str>) -> Problem {
+    const SECURE: &str =
+        "browsers send Sec-Fetch-* to secure origins only, which are https and this machine itself";
+    let ours = &app.origin;
+    let Some(origin) = origin else {
+        return Problem::CrossSite(site.is_none().then(|| {
+            format!(
+                "this request carries or asks for a session cookie, and has neither Origin nor Sec-Fetch-Site; {SECURE}: \
+                 open the page by {ours}; what is no browser sends Origin: {ours}, or the token in the body"
+            )
+        }));
+    };
+    cors::tell(app, origin, "a request with a session's cookie was refused for the origin of its page");
+    // Only what is an origin is repeated to whoever sent it.
+    let is_origin = page_origin::named(origin).is_ok() || page_origin::is_insecure(origin);
+    if origin == ours || !is_origin {
+        return Problem::CrossSite(None);
+    }
+    let from =
+        format!("a page of {} sent this request, which carries or asks for a session cookie", quoted(origin));
+    Problem::CrossSite(Some(if site.is_none() && page_origin::is_insecure(origin) {
+        format!(
+            "{from}; {SECURE}, so nothing shows that it is a page of this site: open it by {ours}, or send the token in \
+             the body"
+        )
+    } else {
+        format!(
+            "{from}; open the page by {ours}, have its origin named in cors-origins, or send the token in the body"
+        )
+    }))
 }
 
 /// Whether an answer carries the refresh token in its cookie and in its body.
@@ -182,7 +220,7 @@ mod tests {
             ("%2B%ff", "%2B%ff"),
             ("%252B", "%2B"),
         ] {
-            assert_eq!(decoded(value), text);
+            assert_eq!(decoded(value.into()), text);
         }
     }
 }

@@ -5,7 +5,7 @@ use sprag::error::refusals as rows;
 
 use super::error::{ProfileError, list, suggest};
 use super::section::Field;
-use crate::quoted::quoted;
+use crate::quoted::{LONGEST, quoted};
 
 macro_rules! inputs {
     ($($(#[doc = $doc:literal])* $input:ident = $name:literal;)*) => {
@@ -96,6 +96,7 @@ pub struct TakenField {
 #[derive(Clone, Copy, Default)]
 pub struct Inputs<'a> {
     values: [Option<&'a str>; Input::ALL.len()],
+    body: Option<&'a Map<String, Value>>,
 }
 
 impl<'a> Inputs<'a> {
@@ -104,16 +105,23 @@ impl<'a> Inputs<'a> {
     pub fn get(&self, input: Input) -> Option<&'a str> {
         self.values[input as usize]
     }
+
+    /// Says that a field did not come, and which came in its place.
+    pub(crate) fn missing(&self, field: String) -> TakeError {
+        TakeError::missing(field, self.body.unwrap_or(&Map::new()))
+    }
 }
 
 /// A field of a request that is missing or wrong, the first of them in the order of the profile.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("the field {field:?} {what}")]
+#[error("the field {field:?} {what}{}", .instead.as_deref().map(came_instead).unwrap_or_default())]
 pub struct TakeError {
     /// The name on the wire.
     pub field: String,
     /// What is wrong with it, as the end of a sentence that begins with the field.
     pub what: &'static str,
+    /// The name of a field that came in its place.
+    pub instead: Option<String>,
     /// The refusal's code: `field_missing` or `field_invalid`.
     pub code: &'static str,
     /// The further fields that are, for profiles that list them all; these have none of their own.
@@ -122,13 +130,65 @@ pub struct TakeError {
 
 impl TakeError {
     fn invalid(field: &TakenField, what: &'static str) -> Self {
-        Self { field: field.name.clone(), what, code: rows::FIELD_INVALID.name, others: Vec::new() }
+        let (field, code) = (field.name.clone(), rows::FIELD_INVALID.name);
+        Self { field, what, instead: None, code, others: Vec::new() }
     }
 
-    pub(crate) fn missing(field: String) -> Self {
-        Self { field, what: "is missing", code: rows::FIELD_MISSING.name, others: Vec::new() }
+    /// The field did not come; perhaps another of the body was meant for it.
+    pub(crate) fn missing(field: String, body: &Map<String, Value>) -> Self {
+        let instead = name_of_field_instead(&field, body).filter(|_| !body.contains_key(&field));
+        let what = if body.contains_key(&field) { "came empty" } else { "is missing" };
+        Self { field, what, instead, code: rows::FIELD_MISSING.name, others: Vec::new() }
     }
 }
+
+fn came_instead(name: &str) -> String {
+    format!("; {} came in its place", quoted(name))
+}
+
+/// The name in a body that was probably meant for a field; also one level further down, as in `data.refreshToken`.
+pub(crate) fn name_of_field_instead(wanted: &str, body: &Map<String, Value>) -> Option<String> {
+    let above = name_instead(wanted, body.keys().map(String::as_str)).map(str::to_owned);
+    above.or_else(|| {
+        let inner = body.iter().filter_map(|(name, value)| Some((name, value.as_object()?)));
+        inner.take(MOST_NAMES).find_map(|(name, fields)| {
+            let found = fields.keys().find(|key| key.as_str() == wanted).map(String::as_str);
+            let found = found.or_else(|| name_instead(wanted, fields.keys().map(String::as_str)))?;
+            is_plain(name).then(|| format!("{name}.{found}"))
+        })
+    })
+}
+
+/// The name, among those that came, which was probably meant for another: written with other letters between its words,
+/// shorter or longer by a word, or mistyped. The other itself is not meant for itself, and only plain names are repeated to
+/// whoever sent them.
+pub(crate) fn name_instead<'a>(wanted: &str, came: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let plain = |name: &str| {
+        name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>()
+    };
+    let bare = plain(wanted);
+    let far = |name: &str| {
+        let name = plain(name);
+        match () {
+            () if name == bare => Some(0),
+            () if name.len() >= 4 && bare.ends_with(&name) || bare.starts_with(&name) && name.len() >= 4 => {
+                Some(1)
+            }
+            () if bare.len() >= 4 && name.contains(&bare) => Some(2),
+            () if strsim::damerau_levenshtein(&name, &bare) <= bare.len() / 5 => Some(3),
+            () => None,
+        }
+    };
+    let names = came.take(MOST_NAMES).filter(|name| is_plain(name) && *name != wanted);
+    names.filter_map(|name| Some((far(name)?, name))).min_by_key(|(far, _)| *far).map(|(_, name)| name)
+}
+
+fn is_plain(name: &str) -> bool {
+    name.len() <= LONGEST && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+}
+
+/// How many names of a body are looked at.
+const MOST_NAMES: usize = 64;
 
 impl TakenField {
     /// What `object` has in this field, or what is wrong with that; `null` and the empty text count as absent.
@@ -156,7 +216,7 @@ impl Takes {
     /// # Errors
     /// A field holds something other than a text, or a required input is missing.
     pub fn read<'a>(&self, object: &'a Map<String, Value>) -> Result<Inputs<'a>, TakeError> {
-        let mut inputs = Inputs::default();
+        let mut inputs = Inputs { body: Some(object), ..Inputs::default() };
         for field in &self.fields {
             if let Ok(Some(text)) = field.read(object) {
                 inputs.values[field.input as usize].get_or_insert(text);
@@ -182,7 +242,7 @@ impl Takes {
                 Ok(_) if field.is_optional || inputs.get(field.input).is_some() => continue,
                 // Another field for this input came, and is at fault itself.
                 Ok(_) if is_wrong(field.input) => continue,
-                Ok(_) => TakeError::missing(field.name.clone()),
+                Ok(_) => TakeError::missing(field.name.clone(), object),
             };
             if !named.contains(&field.input) {
                 named.push(field.input);

@@ -1,6 +1,7 @@
 //! Requests that somebody in front might read otherwise than the server: each is answered 400, the connection closed, and
 //! nothing behind it looked at. And requests that are honest, which are answered all the same.
 
+use http_body_util::BodyExt as _;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 use sprag_testkit::binary::framing;
@@ -293,6 +294,31 @@ async fn r56_over_http2_too_a_request_names_one_host_and_one_who_asks() {
         }
         let answer = sender.send_request(request.body(String::new()).unwrap()).await.unwrap();
         assert_eq!(answer.status().as_u16(), status, "{fields:?}");
+    }
+}
+
+/// Over HTTP/2 a client may send each cookie in a field of its own (RFC 9113 section 8.2.3).
+#[tokio::test]
+async fn over_http2_a_cookie_is_found_in_whichever_field_it_came() {
+    let home = Home::new(SPRAG);
+    let server = home.start(&[]);
+    let mut sender = http2(&server).await;
+    let ours: &[u8] = b"__Host-sprag_refresh=\"x\"";
+    let cases: [(&[&[u8]], &str); 4] = [
+        (&[b"a=1", b"b=2"], "token_missing"),
+        (&[b"a=1", ours, b"b=2"], "token_invalid"),
+        (&[b"name=J\xf6rg", ours], "token_invalid"),
+        (&[ours, b"name=J\xc3\xb6rg; \xff"], "token_invalid"),
+    ];
+    for (cookies, code) in cases {
+        let origin = format!("http://{}", server.address());
+        let mut request = hyper::Request::post(format!("{origin}{REFRESH}")).header("origin", origin);
+        for cookie in cookies {
+            request = request.header("cookie", hyper::header::HeaderValue::from_bytes(cookie).unwrap());
+        }
+        let answer = sender.send_request(request.body(String::new()).unwrap()).await.unwrap();
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        assert!(String::from_utf8_lossy(&body).contains(code), "{cookies:?}: {body:?}");
     }
 }
 

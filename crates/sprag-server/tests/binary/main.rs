@@ -10,6 +10,7 @@ mod flood;
 mod framing;
 mod hostile;
 mod kill;
+mod origins;
 mod outages;
 mod passwords;
 mod secrecy;

@@ -46,6 +46,8 @@
 //! `access-token`, `refresh-token`, `uuid`, `time`, `number`, `text`. `"<refresh-token r1>"` keeps it under a name, and
 //! `"{r1}"` in a request or an answer is what was kept; `"{password}"` is everybody's password.
 
+mod bodies;
+mod cookies;
 mod data;
 mod hole;
 mod origins;
@@ -91,6 +93,15 @@ fn of_profile(profile: &'static str) -> Vec<Trial> {
         trials.push(Trial::test(name, move || stage::means(profile, data, setting).map_err(Failed::from)));
     }
     trials.push(trial(format!("{profile}::origins"), origins::are_kept_apart(profile, data)));
+    trials.push(trial(format!("{profile}::bodies"), bodies::are_read_as_they_were(profile, data)));
+    trials.push(trial(
+        format!("{profile}::tokens-of-another-name"),
+        bodies::of_another_name_are_named(profile, data),
+    ));
+    trials.push(trial(
+        format!("{profile}::cookies"),
+        cookies::are_read_whatever_stands_beside_them(profile, data),
+    ));
     trials.push(Trial::test(format!("{profile}::refusals"), move || {
         tour::refusals(profile);
         Ok(())

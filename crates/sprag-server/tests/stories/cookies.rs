@@ -178,6 +178,41 @@ async fn t23_cookie_and_body_of_two_sessions_are_refused() {
     assert_eq!(world.dump().await, before);
 }
 
+#[tokio::test]
+async fn another_cookie_with_a_letter_that_is_not_ascii_keeps_no_session_alive_after_its_log_out() {
+    let world = World::new();
+    let ann = world.ann().await;
+    for other in ["name=J\u{f6}rg; ".as_bytes(), b"name=J\xf6rg; "] {
+        let mut browser = ann.logs_in_by_cookie().await;
+        let with = |path: &str, pair: &str| {
+            let call = browser.call("POST", path).without("cookie");
+            call.header("cookie", [other, pair.as_bytes()].concat())
+        };
+        let mark = format!("{DEVICE_COOKIE}={}", browser.jar[0].1);
+        let answer =
+            world.sends(with(REFRESH, &format!("{COOKIE}={}; {mark}", browser.refresh))).await.is(200);
+        let log_in = json!({ "username": "ann", "password": ann.password, "transport": "cookie" });
+        let again = world.sends(with(LOGIN, &mark).json(&log_in)).await.is(200);
+        assert_eq!(again.cookie(DEVICE_COOKIE), None, "the mark of the device is found, too");
+        let logged_out = with(LOGOUT, &format!("{COOKIE}={}", browser.refresh));
+        assert_eq!(world.sends(logged_out).await.is(204).cookie(COOKIE).as_deref(), Some(""));
+        browser.keeps(&answer);
+        browser.refreshes().await.refused(401, "session_ended").because("logout");
+    }
+    let letters = Call::post(REFRESH).header("origin", ORIGIN).header("cookie", format!("{COOKIE}=\u{f6}"));
+    world.sends(letters).await.refused(401, "token_invalid");
+}
+
+#[tokio::test]
+async fn r36_a_word_of_the_browser_that_cannot_be_read_is_not_taken_for_none() {
+    let world = World::with(&[("origin = \"required\"", "origin = \"if_sent\"")]);
+    let browser = world.ann().await.logs_in_by_cookie().await;
+    for name in ["origin", "sec-fetch-site"] {
+        let call = browser.call("POST", REFRESH).without("origin").header(name, b"\xff");
+        world.sends(call).await.refused(403, "origin_refused");
+    }
+}
+
 /// A profile whose cookie has no prefix, so that a neighbouring subdomain can plant one of its name.
 fn tossable() -> Plan {
     Plan { profiles: vec![our_profile(&[("__Host-sprag_refresh", "refresh")])], ..Plan::default() }

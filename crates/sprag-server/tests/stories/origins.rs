@@ -109,6 +109,55 @@ async fn r36_a_cookie_counts_with_a_site_that_is_named_and_with_no_other() {
 }
 
 #[tokio::test]
+async fn pages_of_apps_and_extensions_are_let_in_where_they_are_named() {
+    let named = [
+        "capacitor://localhost",
+        "ionic://localhost",
+        "tauri://localhost",
+        "moz-extension://0b8b1f1e-0000-4000-8000-1234567890ab",
+    ];
+    let other_origins = named.iter().map(|origin| (*origin).to_owned()).collect();
+    let world = World::planned(Plan { other_origins, ..Plan::default() });
+    let mut browser = world.ann().await.logs_in_by_cookie().await;
+    for origin in named {
+        let answer = world.sends(preflight(REFRESH, "POST", origin)).await.is(200);
+        assert_eq!(answer.header("access-control-allow-origin"), origin);
+        world.winds(W + 1);
+        let call = browser.call("POST", REFRESH).without("origin").header("origin", origin);
+        let answer = world.sends(call.header("sec-fetch-site", "cross-site")).await.is(200);
+        assert_eq!(answer.header("access-control-allow-origin"), origin);
+        browser.keeps(&answer);
+    }
+    for origin in [
+        "capacitor://localhost:1",
+        "capacitor://other",
+        "moz-extension://0b8b1f1e-0000-4000-8000-000000000000",
+    ] {
+        let call = browser.call("POST", REFRESH).without("origin").header("origin", origin);
+        let told = world.sends(call).await.refused(403, "origin_refused").field("detail");
+        assert!(told.contains(&format!("a page of \"{origin}\" sent this request")), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_over_http_from_the_local_network_is_told_why_it_is_refused() {
+    let world = World::new();
+    let browser = world.ann().await.logs_in_by_cookie().await;
+    let call = |headers: &[(&str, &str)]| {
+        let call = browser.call("POST", REFRESH).without("origin");
+        headers.iter().fold(call, |call, (name, value)| call.header(name, value))
+    };
+    const SECURE: &str =
+        "browsers send Sec-Fetch-* to secure origins only, which are https and this machine itself";
+    for headers in [&[("origin", "http://192.168.1.5:8080")][..], &[("origin", "http://nas.local")], &[]] {
+        let told = world.sends(call(headers)).await.refused(403, "origin_refused").field("detail");
+        assert!(told.contains(SECURE) && told.contains("by https://auth.example.org"), "{told}");
+    }
+    let https = world.sends(call(&[("origin", "https://192.168.1.5")])).await;
+    assert!(!https.refused(403, "origin_refused").field("detail").contains("Sec-Fetch"));
+}
+
+#[tokio::test]
 async fn r36_no_foreign_site_logs_a_visitor_in() {
     let world = world();
     let ann = world.ann().await;
