@@ -23,6 +23,7 @@ use crate::config::Sources;
 use crate::profile::ImportKind;
 
 mod names;
+mod next_id;
 
 const COLUMNS: [Column; 5] = [
     Column::whole("ACCOUNT"),
@@ -87,6 +88,9 @@ pub(super) struct Create {
     /// Let it administer others
     #[arg(long)]
     admin: bool,
+    /// The profile that gives it the key that other systems know it by, where several of those served give one
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
 }
 
 pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCode> {
@@ -158,7 +162,9 @@ fn create(args: &Create, sources: &Sources) -> anyhow::Result<ExitCode> {
     }
     let password = password_from(io::stdin().lock())?;
     on_node(sources, Opens::MayMake, async |node| {
+        node.settle_numbers().await?;
         let user = NewUser {
+            next_id: next_id::giver(&node.profiles, args.profile.as_deref())?,
             username: args.username.as_deref(),
             email: args.email.as_deref(),
             password: Some(&password),
@@ -167,7 +173,8 @@ fn create(args: &Create, sources: &Sources) -> anyhow::Result<ExitCode> {
         };
         let account = node.engine.accounts().create(user, &requester()).await.map_err(plainly)?;
         let role = if account.is_admin { ", an administrator" } else { "" };
-        say(format_args!("made account {} for {}{role}", account.id, called(&account)))?;
+        let known = next_id::told(&account, &node.profiles);
+        say(format_args!("made account {} for {}{role}{known}", account.id, called(&account)))?;
         Ok(ExitCode::SUCCESS)
     })
 }

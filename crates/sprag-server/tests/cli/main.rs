@@ -7,6 +7,8 @@ mod given;
 mod keys;
 mod manners;
 mod moving;
+mod numbers;
+mod offers;
 mod postgres;
 mod roles;
 mod sessions;

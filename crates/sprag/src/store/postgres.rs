@@ -58,6 +58,7 @@ mod journal;
 mod marks;
 mod migration;
 mod name_forms;
+mod numbers;
 mod patience;
 mod pool;
 mod position;

@@ -38,6 +38,7 @@ mod job;
 mod journal;
 mod marks;
 mod migration;
+mod numbers;
 mod owner;
 mod position;
 mod queries;

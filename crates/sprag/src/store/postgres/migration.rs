@@ -27,6 +27,7 @@ pub(super) const MIGRATIONS: &Migrations = &[
         "V8__needs_6_imported_sessions",
         include_str!("../../../migrations/postgres/V8__needs_6_imported_sessions.sql"),
     ),
+    ("V9__needs_6_next_ids", include_str!("../../../migrations/postgres/V9__needs_6_next_ids.sql")),
 ];
 
 /// The migration after which each name gets its form of today.
@@ -105,7 +106,7 @@ pub(super) async fn schema(connection: &Connection) -> Result<Vec<Applied>, Quer
 }
 
 /// The tables that the server reads and writes, in the order of the migrations.
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 13] = [
     "account",
     "identity",
     "session",
@@ -118,6 +119,7 @@ const TABLES: [&str; 12] = [
     "outage",
     "store_position",
     "imported_session",
+    "next_id",
 ];
 
 /// The role and a table that it may not read, if there is one: a migration that the owner applied may have made it since

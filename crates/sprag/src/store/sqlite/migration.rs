@@ -32,6 +32,7 @@ const MIGRATIONS: &Migrations = &[
         "V8__needs_6_imported_sessions",
         include_str!("../../../migrations/sqlite/V8__needs_6_imported_sessions.sql"),
     ),
+    ("V9__needs_6_next_ids", include_str!("../../../migrations/sqlite/V9__needs_6_next_ids.sql")),
 ];
 
 /// After how many names it is told how far it is.
