@@ -1,11 +1,10 @@
 //! Calls that a profile can have and has not: a route that is `optional` is off until `offers` names what it does.
 
 use super::action::Action;
-use super::error::{ProfileError, suggest};
+use super::error::ProfileError;
 use super::route::Route;
 use super::section::Section;
 use super::{Profile, Wire};
-use crate::quoted::quoted;
 
 /// Reads `offers`: which of the optional routes are on.
 ///
@@ -13,18 +12,9 @@ use crate::quoted::quoted;
 /// It names an action that no optional route does.
 pub(super) fn parse(profile: &Section<'_>, routes: &[Route]) -> Result<Vec<Action>, ProfileError> {
     let Some(field) = profile.get("offers") else { return Ok(Vec::new()) };
-    let mut offered = Vec::new();
-    for field in field.elements()? {
-        let name = field.text()?;
-        let known = names(routes.iter().filter(|route| route.is_optional));
-        let route = routes.iter().find(|route| route.is_optional && route.action.name() == name);
-        let Some(route) = route else {
-            let what = format!("offers names {}, and no optional route does that", quoted(name));
-            return Err(field.error(what).hint(suggest(name, &known)));
-        };
-        offered.push(route.action);
-    }
-    Ok(offered)
+    let optional = routes.iter().filter(|route| route.is_optional);
+    let known: Vec<_> = optional.map(|route| (route.action.name(), route.action)).collect();
+    field.elements()?.iter().map(|field| field.one_of(&known)).collect()
 }
 
 impl Wire {
@@ -45,7 +35,8 @@ impl Profile {
         let offered: Vec<Action> =
             offered.into_iter().filter(|action| actions.contains(&action.name())).collect();
         self.wire = self.wire.clone().offering(&offered);
-        actions.iter().map(|name| offered.iter().any(|action| action.name() == *name)).collect()
+        let known: Vec<_> = offered.iter().map(|action| action.name()).collect();
+        actions.iter().map(|name| known.contains(name)).collect()
     }
 
     /// The actions of the routes that are off, each once, in the order of the profile.

@@ -28,10 +28,10 @@ fn a_floor_below_a_number_of_the_source_system_is_refused_and_a_higher_one_taken
 
 #[test]
 fn an_import_keeps_below_the_floor_whoever_runs_it_and_never_takes_a_number_that_is_given_here() {
-    let shop = a_shop().set("SPRAG_NEXT_ID", "integer").set("SPRAG_NEXT_ID_FLOOR", "10000");
-    shop.run_with("a long password", &CREATE).succeeds();
+    let shop = a_shop();
+    let settings = ["--next-id", "integer", "--next-id-floor", "10000"];
+    shop.run_with("a long password", &[&CREATE[..], &settings].concat()).succeeds();
     // In a shell that knows nothing of the settings.
-    let shop = shop.set("SPRAG_NEXT_ID", "uuid").set("SPRAG_NEXT_ID_FLOOR", "");
     assert_eq!(import(&shop, 9999, "ann")["new"], 1);
     assert_eq!(import(&shop, 10_000, "bob")["new"], 1, "the floor itself is the source system's");
     for (id, name) in [(10_001, "carol"), (10_002, "dora"), (77_777, "erik")] {

@@ -9,8 +9,7 @@ use crate::SPRAG;
 use crate::cluster::Cluster;
 use crate::wire::{Connection, Request};
 
-const FLAGS: [&str; 8] =
-    ["--registration", "open", "--next-id", "integer", "--next-id-floor", "1000000", "--rate-limits", "off"];
+const FLAGS: [&str; 6] = ["--registration", "open", "--next-id", "integer", "--next-id-floor", "1000000"];
 
 /// How many accounts are made at each node, by how many at once.
 const EACH: usize = 12;

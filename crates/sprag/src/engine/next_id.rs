@@ -1,7 +1,6 @@
 //! The key that a new account is known by outside, of the kind that the app's tables have.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::Engine;
 use crate::account::Name;
@@ -27,18 +26,26 @@ pub enum NextId {
 
 /// What makes object ids of one process differ from those of every other, and from each other.
 #[derive(Debug, Default)]
-pub(super) struct ObjectIds(OnceLock<([u8; 5], AtomicU32)>);
+pub(super) struct ObjectIds(Mutex<Option<Counting>>);
+
+/// What was drawn when the first was asked for, and how far it has counted.
+#[derive(Clone, Copy, Debug)]
+struct Counting {
+    process: [u8; 5],
+    count: u32,
+}
 
 impl ObjectIds {
     /// 4 bytes of seconds, 5 of this process, 3 that count from anywhere.
     fn next(&self, random: &dyn Random, now: Timestamp) -> String {
-        let (process, count) = self.0.get_or_init(|| {
-            let start = u32::from_be_bytes(random::bytes(random));
-            (random::bytes(random), AtomicU32::new(start))
+        let mut drawn = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Counting { process, count } = drawn.unwrap_or_else(|| Counting {
+            process: random::bytes(random),
+            count: u32::from_be_bytes(random::bytes(random)),
         });
+        *drawn = Some(Counting { process, count: count.wrapping_add(1) });
         let seconds = now.0.div_euclid(1000).to_be_bytes();
-        let count = count.fetch_add(1, Ordering::Relaxed).to_be_bytes();
-        let bytes = [&seconds[4..], process, &count[1..]].concat();
+        let bytes = [&seconds[4..], &process, &count.to_be_bytes()[1..]].concat();
         data_encoding::HEXLOWER.encode(&bytes)
     }
 }
@@ -78,8 +85,7 @@ mod tests {
     #[test]
     fn an_object_id_is_24_digits_that_begin_with_the_second_and_none_comes_twice() {
         let (ids, random) = (ObjectIds::default(), SeededRandom::new(1));
-        let made: Vec<String> =
-            (0..1000).map(|_| ids.next(&random, Timestamp(0x65f1_c0ff_u64 as i64 * 1000))).collect();
+        let made: Vec<String> = (0..1000).map(|_| ids.next(&random, Timestamp(0x65f1_c0ff * 1000))).collect();
         assert!(made.iter().all(|id| id.len() == 24 && id.starts_with("65f1c0ff")), "{made:?}");
         assert!(made.iter().all(|id| id[8..18] == made[0][8..18]), "of one process");
         assert_eq!(made.iter().collect::<BTreeSet<_>>().len(), 1000);

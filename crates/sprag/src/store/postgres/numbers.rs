@@ -36,7 +36,7 @@ const RAISE_FLOOR: Sql = Sql {
 const NEXT_NUMBER: Sql = Sql {
     text: "
     insert into next_id (profile, floor, last)
-    values ($1, $2, $2 + 1)
+    values ($1, $2, $2::bigint + 1)
     on conflict (profile) do update
     set floor = greatest(next_id.floor, excluded.floor),
         last = greatest(next_id.last, excluded.floor) + 1
