@@ -7,6 +7,7 @@
 //! Whoever serves profiles resolves in two steps, because a profile may bring names of its own for settings:
 //! [`Sources::from_process`], then [`Sources::profiles`], then [`Sources::resolve`] with the profiles' names.
 
+mod accounts;
 mod browsers;
 mod chosen;
 mod dotenv;
@@ -37,6 +38,7 @@ use serde::Serialize;
 use sprag::policy::Policy;
 
 pub use crate::duration::spell;
+pub use accounts::Accounts;
 pub use browsers::Browsers;
 pub use error::ConfigError;
 pub use listen::Listen;
@@ -72,6 +74,8 @@ pub struct Config {
     pub profiles: Vec<ProfileRef>,
     /// How long sessions live and are kept, and how many an account may have.
     pub sessions: Sessions,
+    /// How accounts are made, and which calls that are off by default are on.
+    pub accounts: Accounts,
     /// How access tokens are signed, and for whom they are.
     pub tokens: Tokens,
     /// What browsers may do.
@@ -266,6 +270,7 @@ impl Sources {
             file: self.file_path().map(PathBuf::from),
             profiles: profiles::from(chosen)?,
             sessions: Sessions::from(chosen)?,
+            accounts: Accounts::from(chosen)?,
             tokens: Tokens::from(chosen, listen.issuer())?,
             browsers: Browsers::from(chosen)?,
             has_rate_limits: limits::from(chosen)?,

@@ -11,7 +11,9 @@ mod extends;
 mod fact;
 mod facts;
 mod import;
+mod next_id;
 mod node;
+mod offers;
 mod overlap;
 mod reference;
 mod refusal;
@@ -29,7 +31,7 @@ use std::sync::Arc;
 use extends::Text;
 use route::Surroundings;
 use section::Section;
-use sprag::engine::{AccessTokenShape, Claims, ClientPolicy, Subject};
+use sprag::engine::{AccessTokenShape, Claims, ClientPolicy, NextId, Subject};
 use sprag::policy::Policy;
 use sprag::session::ProfileId;
 
@@ -43,6 +45,8 @@ pub use extends::resolved;
 pub use fact::{Fact, FactKind};
 pub use facts::{Facts, FieldFacts, RefusalFacts, SessionFacts};
 pub use import::{ImportColumn, ImportField, ImportKind, ImportShape, TableShape};
+pub(crate) use next_id::KINDS as ID_KINDS;
+pub use next_id::{IdKind, MAX_FLOOR};
 pub(crate) use node::Node;
 pub use overlap::{ClashError, ClashSite, SYSTEM_PATHS, check_together};
 pub use reference::refusals_reference;
@@ -87,6 +91,8 @@ pub struct Profile {
 pub struct Wire {
     /// Its calls, in the order of the profile.
     pub routes: Vec<Route>,
+    /// Calls that it could have: optional ones that nothing turns on. Nobody is answered there.
+    pub off: Vec<Route>,
     /// How its refresh tokens travel.
     pub refresh: RefreshTransport,
     /// How it says no.
@@ -106,6 +112,8 @@ pub struct Client {
     pub encoding: Encoding,
     /// What its access tokens say.
     pub access: AccessShape,
+    /// Which key an account gets that is made with it.
+    pub next_id: NextId,
 }
 
 /// How refresh tokens travel.
@@ -233,13 +241,15 @@ impl Profile {
         let (encoding, refresh) = settings::refresh_token(profile)?;
         let registration = registration(profile)?;
         let routes = routes(profile, &Surroundings { actions, refresh: &refresh, registration })?;
+        let offered = offers::parse(profile, &routes)?;
         let old_keys = profile.old_keys();
         let refusal = profile.get("refusal").map(|field| RefusalShape::parse(&field)).transpose()?;
-        let profile = Self {
+        let mut profile = Self {
             name: name.to_owned(),
             file: file.to_owned(),
             about,
-            wire: Wire { routes, refresh, refusal: refusal.unwrap_or_default() },
+            // Until they have been checked, all of them.
+            wire: Wire { routes, off: Vec::new(), refresh, refusal: refusal.unwrap_or_default() },
             policy: settings::policy(profile)?,
             client: Client {
                 id: ProfileId(id.number(1..=u16::MAX)?),
@@ -247,6 +257,7 @@ impl Profile {
                 registration,
                 encoding,
                 access: settings::access(profile)?,
+                next_id: next_id::parse(profile)?,
             },
             environment: settings::environment(profile)?,
             import: profile.get("import").map(|field| import::parse(&field)).transpose()?,
@@ -254,6 +265,7 @@ impl Profile {
         };
         overlap::check_alone(&profile)?;
         cookie_reach::check(&profile)?;
+        profile.wire = profile.wire.offering(&offered);
         Ok(profile)
     }
 
@@ -278,6 +290,7 @@ impl Profile {
             encoding: self.client.encoding,
             access: AccessTokenShape { claims, subject, has_no_audience },
             takes_imported_tokens: self.wire.refresh.takes_imported_tokens,
+            next_id: self.client.next_id,
         }
     }
 
@@ -295,7 +308,7 @@ impl Profile {
 }
 
 /// The keys of a profile, in the order of the reference.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 15] = [
     "extends",
     "id",
     "about",
@@ -304,6 +317,9 @@ const KEYS: [&str; 12] = [
     "ratchet",
     "access_token",
     "registration",
+    "offers",
+    "next_id",
+    "next_id_floor",
     "route",
     "refusal",
     "environment",

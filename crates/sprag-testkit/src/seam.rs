@@ -12,9 +12,9 @@ use sprag::clock::{Clock, Timestamp};
 use sprag::keys::Fingerprint;
 use sprag::outages::{Marked, Marking};
 use sprag::ratchet::{Retried, Rotation, SessionState};
-use sprag::session::{AccountId, Session, SessionDetail, SessionId, SessionKey};
+use sprag::session::{AccountId, ProfileId, Session, SessionDetail, SessionId, SessionKey};
 use sprag::store::{
-    Commit, Commits, Committed, Credential, Cuts, Journal, Marks, Queries, Rings, Rotated, Sessions, Slice, Step,
+    Commit, Commits, Committed, Credential, Cuts, Journal, Marks, Numbering, Numbers, Queries, Rings, Rotated, Sessions, Slice, Step,
     Store, Sweep, Swept,
 };
 
@@ -149,6 +149,14 @@ pass_through! {
     fn marked() -> Marked;
     fn mark(marking: Marking) -> ();
     impl Marks {}
+}
+
+pass_through! {
+    fn numbering(profile: ProfileId) -> Option<Numbering>;
+    fn raise_floor(profile: ProfileId, floor: u64) -> Numbering;
+    fn next_number(profile: ProfileId, floor: u64) -> u64;
+    fn highest_number(profile: ProfileId) -> Option<u64>;
+    impl Numbers {}
 }
 
 #[async_trait]

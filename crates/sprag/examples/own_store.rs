@@ -2,8 +2,8 @@
 //!
 //! `cargo run -p sprag --example own_store`
 //!
-//! Whatever you keep sessions in, six traits are to be implemented: [`Sessions`], [`Commits`], [`Queries`], [`Journal`],
-//! [`Rings`] and [`Marks`]; their documentation says what each method promises, `store/memory.rs` is the shortest store that keeps it all, and
+//! Whatever you keep sessions in, seven traits are to be implemented: [`Sessions`], [`Commits`], [`Queries`], [`Journal`],
+//! [`Rings`], [`Marks`] and [`Numbers`]; their documentation says what each method promises, `store/memory.rs` is the shortest store that keeps it all, and
 //! [`contract::run`] tries yours. This one stands in front of another and counts how often a rotation found its row moved
 //! on, which is what you would watch on a database of your own.
 
@@ -18,12 +18,12 @@ use sprag::clock::{Clock, Timestamp};
 use sprag::keys::Fingerprint;
 use sprag::outages::{Marked, Marking};
 use sprag::ratchet::{Retried, Rotation, SessionState};
-use sprag::session::{AccountId, Epoch, Session, SessionDetail, SessionId, SessionKey};
+use sprag::session::{AccountId, Epoch, ProfileId, Session, SessionDetail, SessionId, SessionKey};
 use sprag::store::contract::{self, Subject};
 use sprag::store::memory::MemoryStore;
 use sprag::store::{
-    Commit, Commits, Committed, Credential, Journal, Marks, Queries, Rings, Rotated, Sessions, Slice, Store,
-    Sweep, Swept,
+    Commit, Commits, Committed, Credential, Journal, Marks, Numbering, Numbers, Queries, Rings, Rotated,
+    Sessions, Slice, Store, Sweep, Swept,
 };
 
 #[tokio::main]
@@ -114,6 +114,15 @@ passed_on! {
     impl Marks {
         fn marked() -> Marked;
         fn mark(marking: Marking) -> ();
+    }
+}
+
+passed_on! {
+    impl Numbers {
+        fn numbering(profile: ProfileId) -> Option<Numbering>;
+        fn raise_floor(profile: ProfileId, floor: u64) -> Numbering;
+        fn next_number(profile: ProfileId, floor: u64) -> u64;
+        fn highest_number(profile: ProfileId) -> Option<u64>;
     }
 }
 

@@ -61,6 +61,7 @@ mod builder;
 mod client_policy;
 mod commits;
 mod import;
+mod next_id;
 mod opening;
 mod pair;
 mod password_change;
@@ -75,6 +76,7 @@ pub use administration::{AccountChanges, Changed};
 pub use builder::EngineBuilder;
 pub use client_policy::{AccessTokenShape, Claims, ClientPolicy, Subject, Telling};
 pub use import::{Imported, ImportedSession, ImportedUser, Imports, Run, SlowHashes};
+pub use next_id::NextId;
 pub use opening::OpenRequest;
 pub use pair::{RefreshTokenText, TokenPair};
 pub use password_change::PasswordChangeRequest;
@@ -85,6 +87,7 @@ pub use upkeep::Upkeep;
 
 pub use crate::requester::Requester;
 
+use next_id::ObjectIds;
 use pair::Told;
 use service::Service;
 
@@ -99,6 +102,7 @@ pub struct Engine {
     issuer: Issuer,
     limits: Limits,
     service: Service,
+    object_ids: ObjectIds,
 }
 
 /// Who issues access tokens, and for whom.

@@ -23,6 +23,7 @@ use crate::session::{AccountId, Methods, Session, SessionKey};
 
 pub mod contract;
 pub mod memory;
+mod numbers;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod queries;
@@ -33,6 +34,7 @@ mod schema;
 pub mod sqlite;
 mod steps;
 
+pub use numbers::{MAX_NUMBER, Numbering, Numbers, number};
 pub(crate) use queries::meant_by;
 pub use queries::{Credential, Queries, Slice};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -43,7 +45,7 @@ pub use steps::{
 
 /// Everything the engine needs of a store.
 #[async_trait]
-pub trait Store: Sessions + Commits + Queries + Journal + Cuts + Rings + Marks {
+pub trait Store: Sessions + Commits + Queries + Journal + Cuts + Rings + Marks + Numbers {
     /// Whether the store can be reached and its schema is the one this build expects.
     ///
     /// # Errors

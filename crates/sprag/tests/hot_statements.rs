@@ -57,6 +57,11 @@ const COLD: &[&str] = &[
     "IS_KIN",
     "FORGET_RINGS",
     "NOTE_RING",
+    // Numbers for new accounts: one row for each profile that gives them, asked for by a registration; and looks at the start.
+    "NUMBERING",
+    "RAISE_FLOOR",
+    "NEXT_NUMBER",
+    "HIGHEST_NUMBER",
     // Each node's mark of life, once a second beside the refreshes, and before somebody is accused.
     "MARKS",
     "OUTAGES",

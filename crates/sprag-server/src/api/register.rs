@@ -56,6 +56,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
         email,
         password: Some(password),
         external_id: None,
+        next_id: Some((context.served.client.profile, context.served.client.next_id)),
         is_admin: false,
         name: inputs.get(Input::FullName),
         given_name: inputs.get(Input::GivenName),

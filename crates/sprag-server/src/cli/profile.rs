@@ -8,12 +8,12 @@ use clap::Subcommand;
 
 use super::output::{say, tell};
 use crate::config::ProfileRef;
-use crate::profile::{self, Profile, builtin_names, refusals_reference};
+use crate::profile::{self, Profile, Route, builtin_names, refusals_reference};
 use crate::run::node::{load_profiles, profile_text};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Print the names of the shipped profiles
+    /// Print the names of the shipped profiles, and which of their calls are off until a line turns them on
     List,
     /// Check a profile of your own, and list its calls
     Check {
@@ -34,7 +34,7 @@ pub(super) enum Command {
 
 pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::List => builtin_names().try_for_each(say)?,
+        Command::List => list()?,
         Command::Check { file } => {
             refuse_shipped(file)?;
             let profiles = load_profiles(&[ProfileRef::File(file.clone())], None)?;
@@ -56,6 +56,29 @@ pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Refusals => say(refusals_reference(profile::Action::ALL).trim_end())?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn list() -> anyhow::Result<()> {
+    let width = builtin_names().map(str::len).max().unwrap_or(0);
+    for name in builtin_names() {
+        let off = Profile::builtin(name).transpose()?.map(|profile| profile.turned_off()).unwrap_or_default();
+        match off.as_slice() {
+            [] => say(name)?,
+            off => say(format_args!("{name:width$}  {}", told_off(off)))?,
+        }
+    }
+    Ok(())
+}
+
+/// What turns calls on that are off.
+fn told_off(off: &[&str]) -> String {
+    let keys: Vec<_> = off.iter().map(|action| format!("{action:?}")).collect();
+    format!(
+        "off: {}; SPRAG_OFFERS={} turns them on, or offers = [{}] in a copy",
+        off.join(", "),
+        off.join(","),
+        keys.join(", ")
+    )
 }
 
 /// The file and the text of a profile that is named, or of what shipped ones share.
@@ -83,15 +106,22 @@ fn refuse_shipped(file: &Path) -> anyhow::Result<()> {
 }
 
 fn summary(profile: &Profile) -> String {
-    let path_width = profile.wire.routes.iter().map(|route| route.path.len()).max().unwrap_or(0);
-    let head = format!(
+    let (on, off) = (&profile.wire.routes, &profile.wire.off);
+    let path_width = on.iter().chain(off).map(|route| route.path.len()).max().unwrap_or(0);
+    let line = |route: &Route| {
+        format!("\n  {:6} {:path_width$}  {}", route.method.as_str(), route.path, route.action.name())
+    };
+    let mut text = format!(
         "{} is a profile: {}, id {}, {} calls",
         profile.file,
         profile.name,
         profile.client.id.0,
-        profile.wire.routes.len()
+        on.len()
     );
-    profile.wire.routes.iter().fold(head, |text, route| {
-        format!("{text}\n  {:6} {:path_width$}  {}", route.method.as_str(), route.path, route.action.name())
-    })
+    text.extend(on.iter().map(line));
+    text.extend(off.iter().map(|route| {
+        let name = route.action.name();
+        format!("{}, off until offers = [{name:?}] turns it on", line(route))
+    }));
+    text
 }

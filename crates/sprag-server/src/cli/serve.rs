@@ -273,8 +273,18 @@ fn welcome(node: &Node, listen: SocketAddr) -> String {
     if let Some(login) = login {
         screen += &format!("    log in         {}\n", login.command);
     }
+    screen += &calls_that_are_off(&node.profiles);
     screen += &format!("    read on        {url}/docs\n\n");
     screen
+}
+
+/// What a profile could offer and does not, with the line that turns it on.
+fn calls_that_are_off(profiles: &[Profile]) -> String {
+    let off = profiles.iter().map(|profile| (profile, profile.turned_off()));
+    let lines = off.filter(|(_, off)| !off.is_empty()).map(|(profile, off)| {
+        format!("    turn on        calls of {} that are off: SPRAG_OFFERS={}\n", profile.name, off.join(","))
+    });
+    lines.collect()
 }
 
 /// The first log-in, as the profile takes it.

@@ -19,6 +19,7 @@ use crate::profile::ImportKind;
 
 mod change;
 mod names;
+mod next_id;
 mod password;
 
 const COLUMNS: [Column; 5] = [
@@ -88,6 +89,9 @@ pub(super) struct Create {
     /// Let it administer others
     #[arg(long)]
     admin: bool,
+    /// The profile that gives it the key that other systems know it by, where several of those served give one
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
 }
 
 pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCode> {
@@ -132,7 +136,9 @@ fn create(args: &Create, sources: &Sources) -> anyhow::Result<ExitCode> {
         Err(misused) => return Ok(misused),
     };
     on_node(sources, Opens::MayMake, async |node| {
+        node.settle_numbers().await?;
         let user = NewUser {
+            next_id: next_id::giver(&node.profiles, args.profile.as_deref())?,
             username: args.username.as_deref(),
             email: args.email.as_deref(),
             password: Some(&password),
@@ -141,7 +147,8 @@ fn create(args: &Create, sources: &Sources) -> anyhow::Result<ExitCode> {
         };
         let account = node.engine.accounts().create(user, &requester()).await.map_err(plainly)?;
         let role = if account.is_admin { ", an administrator" } else { "" };
-        say(format_args!("made account {} for {}{role}", account.id, called(&account)))?;
+        let known = next_id::told(&account, &node.profiles);
+        say(format_args!("made account {} for {}{role}{known}", account.id, called(&account)))?;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -30,6 +30,8 @@ pub struct Route {
     pub gives: Template,
     /// The status of its answer.
     pub status: u16,
+    /// Whether it is off until `offers` names its action.
+    pub is_optional: bool,
     /// The file it stands in: the profile's, or that of one it extends.
     pub file: String,
     /// The line it stands on there.
@@ -80,7 +82,7 @@ impl Route {
     /// # Errors
     /// It does not say what it must, or contradicts itself or the profile.
     pub(super) fn parse(field: &Field<'_>, around: &Surroundings<'_>) -> Result<Self, ProfileError> {
-        let section = field.section(&["on", "does", "takes", "gives", "status"])?;
+        let section = field.section(&["on", "does", "takes", "gives", "status", "optional"])?;
         let does = section.require("does")?;
         let known: Vec<_> = around.actions.iter().map(|action| (action.name(), *action)).collect();
         let action = does.one_of(&known)?;
@@ -88,8 +90,9 @@ impl Route {
         let (method, path) = method_and_path(&on, action, around.actions)?;
         let takes = takes(&section, action, around.refresh)?;
         let (gives, status) = gives(&section, action)?;
-        let route =
-            Self { method, path, action, takes, gives, status, file: on.file().to_owned(), line: on.line() };
+        let is_optional = section.get("optional").map_or(Ok(false), |field| field.flag())?;
+        let (file, line) = (on.file().to_owned(), on.line());
+        let route = Self { method, path, action, takes, gives, status, is_optional, file, line };
         route.check_inputs(&section, around)?;
         if route.gives_pair() {
             route.check_pair(&section, around)?;

@@ -21,7 +21,7 @@ use crate::metrics::Metrics;
 use crate::profile::{self, Profile};
 use crate::run::high_water::HighWater;
 use crate::run::ring_file::RingSource;
-use crate::run::{database, open_files};
+use crate::run::{database, numbering, open_files, overrides};
 
 /// The most that is read of a profile before it is said to be none.
 const MAX_PROFILE_KIB: u64 = 1024;
@@ -90,6 +90,7 @@ impl Node {
         }
         let (random, now) = (SystemRandom::default(), store.clock().now());
         let mut keys = ring.load(&config, &random, now)?;
+        numbering::settle(&config, &profiles, store.as_ref()).await?;
         expect_kinship(&ring, &keys, &config, store.as_ref()).await?;
         match who {
             Who::Server => keys = ring.settle_algorithm(keys, &config, &random, now)?,
@@ -154,6 +155,14 @@ impl Node {
                 format!("{} {}", host.trim(), self.config.listen.address)
             }
         }
+    }
+
+    /// Sees to it that the numbers of new accounts are above every number that came from a source system.
+    ///
+    /// # Errors
+    /// They are not, or the store fails.
+    pub async fn settle_numbers(&self) -> anyhow::Result<()> {
+        numbering::settle(&self.config, &self.profiles, self.engine.store().as_ref()).await
     }
 
     /// What requests share.
@@ -297,6 +306,9 @@ pub fn load_profiles(names: &[ProfileRef], config: Option<&Config>) -> anyhow::R
             cookie.secure = is_secure;
         }
         profiles.push(profile);
+    }
+    if let Some(config) = config {
+        overrides::apply(config, &mut profiles)?;
     }
     profile::check_together(&profiles)?;
     Ok(profiles)

@@ -8,6 +8,8 @@ mod given;
 mod keys;
 mod manners;
 mod moving;
+mod numbers;
+mod offers;
 mod owners;
 mod postgres;
 mod roles;

@@ -11,6 +11,7 @@ mod guides;
 mod many;
 mod mapping;
 mod names;
+mod numbers;
 mod once_more;
 mod secrets;
 mod sessions;

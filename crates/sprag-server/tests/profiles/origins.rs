@@ -3,8 +3,8 @@
 use sprag_server::profile::Profile;
 
 use crate::call::Call;
-use crate::data::{Data, Texts};
-use crate::stage::Stage;
+use crate::data::Data;
+use crate::stage::{Stage, everything_on};
 use crate::tour::{LoggedIn, bodiless, call, fields, logs_in, path};
 
 const NAMED: &str = "https://app.example.com";
@@ -12,7 +12,9 @@ const FOREIGN: &str = "https://evil.example.net";
 
 pub(crate) async fn are_kept_apart(name: &'static str, data: &'static Data) {
     let named = ("SPRAG_CORS_ORIGINS".to_owned(), format!("{NAMED},http://localhost:3000"));
-    let stage = Stage::of(name, data, &Texts::from([named])).await;
+    let mut environment = everything_on(name);
+    environment.extend([named]);
+    let stage = Stage::of(name, data, &environment).await;
     let client = logs_in(&stage).await;
     preflights(&stage, &client).await;
     let login = route(&stage.profile, "login");

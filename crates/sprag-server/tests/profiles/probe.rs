@@ -5,9 +5,9 @@ use sprag::store::Slice;
 use sprag_server::profile::{Input, Route};
 
 use crate::call::{Answer, Call};
-use crate::data::{Data, Texts};
+use crate::data::Data;
 use crate::shape::{shape, tokens};
-use crate::stage::{Stage, slug};
+use crate::stage::{Stage, everything_on, slug};
 use crate::tour::{LoggedIn, bodiless, call, compare, fields, logs_in, needs_bearer, path};
 
 /// More than a body may have.
@@ -15,7 +15,7 @@ const TOO_MANY_BYTES: usize = 65_537;
 
 /// Requests that cannot be read, or lack something.
 pub(crate) async fn bad_input(name: &'static str, data: &'static Data, position: usize) {
-    let stage = Stage::of(name, data, &Texts::new()).await;
+    let stage = Stage::of(name, data, &everything_on(name)).await;
     let route = stage.profile.wire.routes[position].clone();
     let client = logs_in(&stage).await;
     let mut told = Vec::new();
@@ -184,7 +184,7 @@ fn bearers(stage: &Stage, route: &Route, client: &LoggedIn) -> Vec<(String, Call
 
 /// Tokens that were good once, and what presenting them does.
 pub(crate) async fn tokens_that_were(name: &'static str, data: &'static Data, position: usize) {
-    let stage = Stage::of(name, data, &Texts::new()).await;
+    let stage = Stage::of(name, data, &everything_on(name)).await;
     let route = stage.profile.wire.routes[position].clone();
     let mut told = Vec::new();
     if route.action.needs_refresh_token() {

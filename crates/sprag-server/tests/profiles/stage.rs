@@ -25,9 +25,23 @@ pub(crate) struct Stage {
     pub(crate) secret: String,
 }
 
-/// A profile as it is shipped.
+/// A profile as it is shipped, with the calls that are off turned on.
 pub(crate) fn profile(name: &str) -> Profile {
+    let mut profile = shipped(name);
+    let off = profile.turned_off();
+    profile.offer(&off);
+    profile
+}
+
+fn shipped(name: &str) -> Profile {
     Profile::builtin(name).expect("a shipped profile").unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The line that turns on what is off.
+pub(crate) fn everything_on(name: &str) -> Texts {
+    let off = shipped(name).turned_off();
+    let line = ("SPRAG_OFFERS".to_owned(), off.join(","));
+    if off.is_empty() { Texts::new() } else { Texts::from([line]) }
 }
 
 /// What a call is named in tests and snapshots: `post-auth-login`.

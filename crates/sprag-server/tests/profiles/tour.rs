@@ -7,9 +7,9 @@ use sprag::session::EndCause;
 use sprag_server::profile::{CODES, FieldAtFault, Input, Registration, Route};
 
 use crate::call::{Answer, Call};
-use crate::data::{Data, Texts};
+use crate::data::Data;
 use crate::shape::{shape, tokens};
-use crate::stage::{PASSWORD, Stage, profile, slug};
+use crate::stage::{PASSWORD, Stage, everything_on, profile, slug};
 
 /// A client that has logged in, as far as a profile lets it.
 #[derive(Clone, Default)]
@@ -33,7 +33,7 @@ pub(crate) fn compare(name: &str, text: &str) {
 
 /// A call of the profile gets what it is for.
 pub(crate) async fn succeeds(name: &'static str, data: &'static Data, position: usize) {
-    let stage = Stage::of(name, data, &Texts::new()).await;
+    let stage = Stage::of(name, data, &everything_on(name)).await;
     let route = stage.profile.wire.routes[position].clone();
     let client = logs_in(&stage).await;
     let answer = stage.world.is_asked(call(&stage, &route, &client)).await;

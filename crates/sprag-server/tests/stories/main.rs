@@ -12,6 +12,7 @@ mod faults;
 mod foreign;
 mod hostile;
 mod moved_on;
+mod next_ids;
 mod origins;
 mod passwords;
 mod proxies;

@@ -1,7 +1,8 @@
 //! Accounts: making them, finding them, disabling and enabling.
 
 use super::commits::{self, NewAccount};
-use super::{Engine, Requester};
+use super::next_id::NextId;
+use super::{Engine, Requester, tried_too_often};
 use crate::account::{Account, External, Name, NameKind, Particulars, is_particular};
 use crate::audit::EventKind;
 use crate::authn::Authenticated;
@@ -10,7 +11,10 @@ use crate::error::{Error, Fault, Refusal};
 use crate::password::Password;
 use crate::random;
 use crate::session::{AccountId, ProfileId};
-use crate::store::{Commit, Expect, Step, meant_by};
+use crate::store::{Commit, Committed, Expect, Step, meant_by};
+
+/// How many keys in a row may be an account's already. One is where an import ran past the floor.
+const MAX_KEYS_TAKEN: usize = 16;
 
 /// An account to be made.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,6 +25,8 @@ pub struct NewUser<'a> {
     pub email: Option<&'a str>,
     /// The key that another system, or your own application, has for its owner, and the profile it belongs to.
     pub external_id: Option<(ProfileId, &'a str)>,
+    /// Where it has no such key yet: which profile gives it one, and of which kind.
+    pub next_id: Option<(ProfileId, NextId)>,
     /// Its password, as typed; none where its owner shows by other means who they are.
     pub password: Option<&'a str>,
     /// Whether it may administer others.
@@ -93,16 +99,30 @@ impl Accounts<'_> {
             }
             None => None,
         };
-        let now = engine.now();
-        let account = user.account(AccountId(random::id(engine.random.as_ref(), now)), now)?;
-        let event = requester.event_of_account(account.id, EventKind::AccountCreated, now, None);
+        let id = AccountId(random::id(engine.random.as_ref(), engine.now()));
         let password_hash = password.as_ref().map(|(_, hash)| hash.clone());
-        let new = NewAccount { account: account.clone(), names, password_hash, event };
-        if NewAccount::is_made(engine.store.commit(new.commit()).await?)? {
-            Ok((account, password))
-        } else {
-            Err(Refusal::NameTaken.into())
+        for _ in 0..=MAX_KEYS_TAKEN {
+            let key = match user.next_id {
+                Some((profile, next)) => {
+                    engine.next_key(profile, next, &names).await?.map(|key| (profile, key))
+                }
+                None => None,
+            };
+            let given = key.as_ref().map(|(profile, key)| (*profile, key.as_str()));
+            let user = NewUser { external_id: given.or(user.external_id), ..user };
+            let now = engine.now();
+            let account = user.account(id, now)?;
+            let event = requester.event_of_account(id, EventKind::AccountCreated, now, None);
+            let (names, password_hash) = (user.names()?, password_hash.clone());
+            let new = NewAccount { account: account.clone(), names, password_hash, event };
+            match engine.store.commit(new.commit()).await? {
+                // An account has this key: an import brought it. It is the first of the names.
+                Committed::Missed { step: 1 } if key.is_some() => {}
+                committed if NewAccount::is_made(committed)? => return Ok((account, password)),
+                _ => return Err(Refusal::NameTaken.into()),
+            }
         }
+        Err(tried_too_often("make an account").into())
     }
 
     /// Makes an account for somebody who is here and chose its password, if it has one, so that their first session can be

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::next_id::ObjectIds;
 use super::service::Service;
 use super::{Engine, Issuer, Limits};
 use crate::authn::Failures;
@@ -101,6 +102,7 @@ impl EngineBuilder {
             issuer: Issuer { audience: self.audience.unwrap_or_else(|| issuer.clone()), issuer },
             limits: self.limits,
             service: Service::default(),
+            object_ids: ObjectIds::default(),
         })
     }
 }

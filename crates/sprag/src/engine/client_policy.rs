@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::next_id::NextId;
 use crate::account::Account;
 use crate::policy::Policy;
 use crate::session::ProfileId;
@@ -26,6 +27,8 @@ pub struct ClientPolicy {
     /// Whether a client may present the refresh token of the system that the profile took the place of, where a session
     /// was imported for it.
     pub takes_imported_tokens: bool,
+    /// Which key an account gets that is made with it.
+    pub next_id: NextId,
 }
 
 impl ClientPolicy {
@@ -40,6 +43,7 @@ impl ClientPolicy {
             encoding: Encoding::Opaque,
             access: AccessTokenShape::default(),
             takes_imported_tokens: false,
+            next_id: NextId::Uuid,
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::error::{Fault, Refusal};
 use crate::password::{Unusable, check_hash, is_todays};
 use crate::random;
 use crate::session::{AccountId, Epoch, ProfileId};
-use crate::store::Credential;
+use crate::store::{Credential, number};
 use crate::token::ForeignToken;
 
 mod sessions;
@@ -195,7 +195,24 @@ impl Imports<'_> {
                 return Ok(Looked::Outcome(Imported::Refused(what.into())));
             }
         }
-        Ok(Looked::New(Box::new(new), unusable))
+        match self.numbered_here(client, user.external_id).await? {
+            Some(why) => Ok(Looked::Outcome(Imported::Refused(why.into()))),
+            None => Ok(Looked::New(Box::new(new), unusable)),
+        }
+    }
+
+    /// Why a new user's key cannot be taken, if it is a number among those that new accounts get here.
+    async fn numbered_here(&self, client: &ClientPolicy, key: &str) -> Result<Option<String>, Fault> {
+        let Some(number) = number(key) else { return Ok(None) };
+        let numbering =
+            self.0.store.numbering(client.profile).await?.filter(|numbering| numbering.has(number));
+        Ok(numbering.map(|numbering| {
+            format!(
+                "its key is above {}, where those of new accounts of this profile begin; set next-id-floor above all keys \
+                 that the source system hands out, start the server once, and import again",
+                numbering.floor
+            )
+        }))
     }
 
     /// Whether passwords can be compared with that hash here, and in a time that was allowed.

@@ -44,6 +44,7 @@ mod commits;
 mod imported;
 mod journal;
 mod marks;
+mod numbers;
 mod progress;
 mod races;
 mod rings;
@@ -142,6 +143,12 @@ checks! {
         a_mark_moves_and_goes_with_its_node,
         an_outage_is_noted_once_and_only_grows,
         nodes_move_their_marks_at_once;
+    numbers:
+        numbers_begin_above_the_floor_and_each_profile_has_its_own,
+        a_raised_floor_is_jumped_to_and_a_lower_one_changes_nothing,
+        however_many_ask_no_number_is_handed_out_twice,
+        where_no_number_is_left_none_is_handed_out,
+        the_highest_number_is_found_whoever_gave_it;
     progress:
         what_is_committed_moves_the_store_on_and_what_nobody_misses_does_not,
         a_store_counts_on_beyond_what_was_seen_and_remembers_since_when;

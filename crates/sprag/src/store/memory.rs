@@ -9,13 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
+use super::numbers::{self, MAX_NUMBER};
 use super::queries::the_one_meant;
 use super::reference::Rows;
 use super::{
-    Commit, Commits, Committed, Credential, CredentialId, Cuts, Ending, Journal, Marks, Queries, Rings, Rotated,
+    Commit, Commits, Committed, Credential, CredentialId, Cuts, Ending, Journal, Marks, Numbering, Numbers, Queries, Rings, Rotated,
     Sessions, Slice, Store, Sweep, Swept,
 };
-use crate::account::{Account, Name};
+use crate::account::{Account, Name, NameKind};
 use crate::audit::{Checkpoint, Cut, Entry, Event, Head};
 use crate::clock::{Clock, SteadyClock, SystemClock, Timestamp};
 use crate::error::Fault;
@@ -23,7 +24,7 @@ use crate::keys::Fingerprint;
 use crate::outages::{Mark, Marked, Marking, NodeId, Outage};
 use crate::ratchet::{Retried, Rotation, SessionState};
 use crate::security;
-use crate::session::{AccountId, EndCause, Epoch, Session, SessionDetail, SessionId, SessionKey};
+use crate::session::{AccountId, EndCause, Epoch, ProfileId, Session, SessionDetail, SessionId, SessionKey};
 
 /// A store that lives and dies with the process.
 #[derive(Debug)]
@@ -42,6 +43,7 @@ struct Tables {
     rings: BTreeSet<Fingerprint>,
     marks: BTreeMap<NodeId, Mark>,
     outages: BTreeMap<(NodeId, Timestamp), Timestamp>,
+    numberings: BTreeMap<ProfileId, Numbering>,
 }
 
 impl Default for MemoryStore {
@@ -392,6 +394,41 @@ impl Marks for MemoryStore {
             tables.marks.insert(mark.node, mark);
         }
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Numbers for MemoryStore {
+    async fn numbering(&self, profile: ProfileId) -> Result<Option<Numbering>, Fault> {
+        Ok(self.tables().numberings.get(&profile).copied())
+    }
+
+    async fn raise_floor(&self, profile: ProfileId, floor: u64) -> Result<Numbering, Fault> {
+        numbers::stored(floor)?;
+        let mut tables = self.tables();
+        let numbering = tables.numberings.entry(profile).or_insert(Numbering::above(floor));
+        *numbering = numbering.raised(floor);
+        Ok(*numbering)
+    }
+
+    async fn next_number(&self, profile: ProfileId, floor: u64) -> Result<u64, Fault> {
+        numbers::stored(floor)?;
+        let mut tables = self.tables();
+        let numbering = tables.numberings.entry(profile).or_insert(Numbering::above(floor));
+        let raised = numbering.raised(floor);
+        if raised.last >= MAX_NUMBER {
+            return Err(numbers::used_up());
+        }
+        *numbering = Numbering { last: raised.last + 1, ..raised };
+        Ok(numbering.last)
+    }
+
+    async fn highest_number(&self, profile: ProfileId) -> Result<Option<u64>, Fault> {
+        let tables = self.tables();
+        let prefix = format!("{}/", profile.0);
+        let keys = tables.names.keys().filter(|name| name.kind == NameKind::External);
+        let keys = keys.filter_map(|name| name.value.strip_prefix(&prefix));
+        Ok(keys.filter_map(numbers::number).max())
     }
 }
 

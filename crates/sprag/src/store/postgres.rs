@@ -60,6 +60,7 @@ mod journal;
 mod marks;
 mod migration;
 mod name_forms;
+mod numbers;
 mod particulars;
 mod patience;
 mod pool;

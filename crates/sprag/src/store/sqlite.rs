@@ -39,6 +39,7 @@ mod job;
 mod journal;
 mod marks;
 mod migration;
+mod numbers;
 mod position;
 mod queries;
 mod readers;

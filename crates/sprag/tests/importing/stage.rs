@@ -60,6 +60,7 @@ impl Move {
                 ..AccessTokenShape::default()
             },
             takes_imported_tokens: true,
+            next_id: sprag::engine::NextId::Uuid,
         };
         let moved = Self { engine, clock, client, hash };
         assert_eq!(moved.user("42").await, Imported::New);

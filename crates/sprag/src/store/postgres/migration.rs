@@ -28,6 +28,7 @@ pub(super) const MIGRATIONS: &Migrations = &[
         include_str!("../../../migrations/postgres/V8__needs_6_imported_sessions.sql"),
     ),
     ("V9__needs_6_journal_cuts", include_str!("../../../migrations/postgres/V9__needs_6_journal_cuts.sql")),
+    ("V10__needs_6_next_ids", include_str!("../../../migrations/postgres/V10__needs_6_next_ids.sql")),
 ];
 
 /// The migration after which each name gets its form of today.
@@ -106,7 +107,7 @@ pub(super) async fn schema(connection: &Connection) -> Result<Vec<Applied>, Quer
 }
 
 /// The tables that the server reads and writes, in the order of the migrations.
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 14] = [
     "account",
     "identity",
     "session",
@@ -120,6 +121,7 @@ const TABLES: [&str; 13] = [
     "store_position",
     "imported_session",
     "journal_cut",
+    "next_id",
 ];
 
 /// The role and a table that it may not read, if there is one: a migration that the owner applied may have made it since

@@ -31,6 +31,7 @@ const MIGRATIONS: &Migrations = &[
         include_str!("../../../migrations/sqlite/V8__needs_6_imported_sessions.sql"),
     ),
     ("V9__needs_6_journal_cuts", include_str!("../../../migrations/sqlite/V9__needs_6_journal_cuts.sql")),
+    ("V10__needs_6_next_ids", include_str!("../../../migrations/sqlite/V10__needs_6_next_ids.sql")),
 ];
 
 /// After how many names it is told how far it is.

@@ -1,0 +1,109 @@
+//! How accounts are made, and which of the calls that are off by default are on.
+
+use super::chosen::Chosen;
+use super::error::ConfigError;
+use super::setting::{Fallback, Setting};
+use super::value::Parsed;
+use crate::profile::{ID_KINDS, IdKind, MAX_FLOOR, Registration};
+use crate::quoted::quoted;
+
+/// The settings of this feature.
+pub(super) const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "offers",
+        env: "SPRAG_OFFERS",
+        placeholder: "ACTIONS",
+        help: "Which of the calls that are off by default are on, on every profile that has them, with commas between them, \
+               as register,me,password; sprag profile list says what each profile has.",
+        default: Fallback::Derived("the profile's"),
+        is_secret: false,
+        right: "register,me",
+        wrong: "register,,me",
+    },
+    Setting {
+        name: "registration",
+        env: "SPRAG_REGISTRATION",
+        placeholder: "open|admin",
+        help: "Who may register an account, on every profile: open is anybody, admin an administrator.",
+        default: Fallback::Derived("the profile's"),
+        is_secret: false,
+        right: "open",
+        wrong: "closed",
+    },
+    Setting {
+        name: "next-id",
+        env: "SPRAG_NEXT_ID",
+        placeholder: "uuid|objectid|integer",
+        help: "Which key a new account gets that other systems know it by, on every profile: uuid is its id here, objectid as \
+               MongoDB makes them, integer a number above next-id-floor.",
+        default: Fallback::Derived("the profile's"),
+        is_secret: false,
+        right: "objectid",
+        wrong: "serial",
+    },
+    Setting {
+        name: "next-id-floor",
+        env: "SPRAG_NEXT_ID_FLOOR",
+        placeholder: "NUMBER",
+        help: "Above which number the keys of new accounts begin where they are integers (1 to 9000000000000000); choose one \
+               that the back end beside this server, which goes on numbering, never reaches.",
+        default: Fallback::Derived("the profile's"),
+        is_secret: false,
+        right: "1000000",
+        wrong: "0",
+    },
+];
+
+/// How accounts are made; `None` leaves each profile its own.
+#[derive(Clone, Debug)]
+pub struct Accounts {
+    /// The actions whose optional routes are on.
+    pub offers: Option<Vec<String>>,
+    /// Who may register.
+    pub registration: Option<Registration>,
+    /// Which kind of key a new account gets.
+    pub next_id: Option<IdKind>,
+    /// Above which number its key is, where that is a number.
+    pub next_id_floor: Option<u64>,
+}
+
+impl Accounts {
+    pub(super) fn from(chosen: &Chosen) -> Result<Self, ConfigError> {
+        Ok(Self {
+            offers: chosen.given("offers", actions)?,
+            registration: chosen.given("registration", registration)?,
+            next_id: chosen.given("next-id", kind)?,
+            next_id_floor: chosen.given("next-id-floor", floor)?,
+        })
+    }
+}
+
+/// Actions with commas between them. Which there are, the profiles know.
+fn actions(text: &str) -> Parsed<Vec<String>> {
+    let mut actions = Vec::new();
+    for name in text.split(',').map(str::trim) {
+        if name.is_empty() {
+            return Err(format!("{} has nothing between two commas; write register,me", quoted(text)));
+        }
+        actions.push(name.to_owned());
+    }
+    Ok(actions)
+}
+
+fn registration(text: &str) -> Parsed<Registration> {
+    match text {
+        "open" => Ok(Registration::Open),
+        "admin" => Ok(Registration::Admin),
+        _ => Err(format!("{} is neither open nor admin", quoted(text))),
+    }
+}
+
+fn kind(text: &str) -> Parsed<IdKind> {
+    let found = ID_KINDS.iter().find(|(word, _)| *word == text);
+    found.map(|(_, kind)| *kind).ok_or_else(|| format!("{} is none of uuid, objectid, integer", quoted(text)))
+}
+
+fn floor(text: &str) -> Parsed<u64> {
+    let floor = text.parse().ok().filter(|floor| (1..=MAX_FLOOR).contains(floor));
+    floor.ok_or_else(|| format!("{} is not a whole number from 1 to {MAX_FLOOR}", quoted(text)))
+}

@@ -1,0 +1,58 @@
+//! Calls that a profile can have and has not: a route that is `optional` is off until `offers` names what it does.
+
+use super::action::Action;
+use super::error::ProfileError;
+use super::route::Route;
+use super::section::Section;
+use super::{Profile, Wire};
+
+/// Reads `offers`: which of the optional routes are on.
+///
+/// # Errors
+/// It names an action that no optional route does.
+pub(super) fn parse(profile: &Section<'_>, routes: &[Route]) -> Result<Vec<Action>, ProfileError> {
+    let Some(field) = profile.get("offers") else { return Ok(Vec::new()) };
+    let optional = routes.iter().filter(|route| route.is_optional);
+    let known: Vec<_> = optional.map(|route| (route.action.name(), route.action)).collect();
+    field.elements()?.iter().map(|field| field.one_of(&known)).collect()
+}
+
+impl Wire {
+    /// The wire of all `routes`, of which the optional ones are on that do one of `offered`.
+    pub(super) fn offering(self, offered: &[Action]) -> Self {
+        let all = self.routes.into_iter().chain(self.off);
+        let (routes, off) = all.partition(|route| !route.is_optional || offered.contains(&route.action));
+        Self { routes, off, ..self }
+    }
+}
+
+impl Profile {
+    /// Turns the optional routes on that do one of these actions, and all others off, whatever the profile says; `false` for
+    /// each action that none of its routes does.
+    pub fn offer(&mut self, actions: &[&str]) -> Vec<bool> {
+        let all: Vec<Route> = self.wire.routes.iter().chain(&self.wire.off).cloned().collect();
+        let offered: Vec<Action> = all.iter().map(|route| route.action).collect();
+        let offered: Vec<Action> =
+            offered.into_iter().filter(|action| actions.contains(&action.name())).collect();
+        self.wire = self.wire.clone().offering(&offered);
+        let known: Vec<_> = offered.iter().map(|action| action.name()).collect();
+        actions.iter().map(|name| known.contains(name)).collect()
+    }
+
+    /// The actions of the routes that are off, each once, in the order of the profile.
+    #[must_use]
+    pub fn turned_off(&self) -> Vec<&'static str> {
+        names(self.wire.off.iter())
+    }
+}
+
+/// What routes do, each action once.
+fn names<'a>(routes: impl Iterator<Item = &'a Route>) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    for name in routes.map(|route| route.action.name()) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}

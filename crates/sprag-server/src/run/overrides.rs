@@ -1,0 +1,93 @@
+//! What was set for every profile, in the place of what each one says.
+
+use anyhow::bail;
+use sprag::engine::NextId;
+
+use crate::config::Config;
+use crate::profile::{IdKind, Profile, Registration};
+use crate::quoted::quoted;
+
+/// Changes the profiles as the settings say.
+///
+/// # Errors
+/// A setting asks for what none of the profiles has, or what one of them cannot do.
+pub(super) fn apply(config: &Config, profiles: &mut [Profile]) -> anyhow::Result<()> {
+    if let Some(names) = &config.accounts.offers {
+        offer(config, names, profiles)?;
+    }
+    if let Some(registration) = config.accounts.registration {
+        register_by(config, registration, profiles)?;
+    }
+    number_by(config, profiles)
+}
+
+fn offer(config: &Config, names: &[String], profiles: &mut [Profile]) -> anyhow::Result<()> {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut is_known = vec![false; names.len()];
+    for profile in profiles.iter_mut() {
+        let found = profile.offer(&names);
+        is_known.iter_mut().zip(found).for_each(|(is_known, found)| *is_known |= found);
+    }
+    let Some((unknown, _)) = names.iter().zip(is_known).find(|(_, is_known)| !is_known) else {
+        return Ok(());
+    };
+    let has = profiles.iter().map(|profile| {
+        let mut has: Vec<_> = profile.turned_off();
+        has.extend(
+            profile.wire.routes.iter().filter(|route| route.is_optional).map(|route| route.action.name()),
+        );
+        format!("{} has {}", profile.name, if has.is_empty() { "none".to_owned() } else { has.join(", ") })
+    });
+    bail!(
+        "{} names {}, and no call of the profiles that are served does that; of calls that can be turned on {}",
+        config.origin("offers").subject("offers"),
+        quoted(unknown),
+        has.collect::<Vec<_>>().join(", ")
+    )
+}
+
+/// Whoever registers with a route that logs in gets tokens, which an administrator must not get for somebody else.
+fn register_by(config: &Config, registration: Registration, profiles: &mut [Profile]) -> anyhow::Result<()> {
+    for profile in profiles {
+        profile.client.registration = registration;
+        let all = profile.wire.routes.iter().chain(&profile.wire.off);
+        let mut giving = all.filter(|route| route.opens_session() && route.action.needs_admin(registration));
+        if let Some(route) = giving.next() {
+            bail!(
+                "{} is admin, and {} of the profile {} would give the administrator the tokens of somebody else's session; \
+                 leave the setting out, or take a copy of the profile in which that call gives no tokens",
+                config.origin("registration").subject("registration"),
+                route.on(),
+                profile.name
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Numbers need a floor, and a floor needs numbers: a slip in one of the two would have new accounts meet old ones.
+fn number_by(config: &Config, profiles: &mut [Profile]) -> anyhow::Result<()> {
+    let (kind, floor) = (config.accounts.next_id, config.accounts.next_id_floor);
+    for profile in profiles.iter_mut() {
+        let own = if let NextId::Integer { floor } = profile.client.next_id { Some(floor) } else { None };
+        profile.client.next_id = match (kind, floor.or(own)) {
+            (None, _) if own.is_none() => profile.client.next_id,
+            (None | Some(IdKind::Integer), Some(floor)) => NextId::Integer { floor },
+            (None, None) | (Some(IdKind::Uuid), _) => NextId::Uuid,
+            (Some(IdKind::ObjectId), _) => NextId::ObjectId,
+            (Some(IdKind::Integer), None) => bail!(
+                "{} is integer, and nothing says above which number the keys of new accounts begin; set SPRAG_NEXT_ID_FLOOR \
+                 above every number that the back end beside this server will ever hand out",
+                config.origin("next-id").subject("next-id")
+            ),
+        };
+    }
+    let is_numbered = profiles.iter().any(|profile| matches!(profile.client.next_id, NextId::Integer { .. }));
+    if floor.is_some() && !is_numbered {
+        bail!(
+            "{} is set, and no profile gives new accounts numbers; set SPRAG_NEXT_ID=integer as well, or leave both out",
+            config.origin("next-id-floor").subject("next-id-floor")
+        );
+    }
+    Ok(())
+}
