@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use super::queries::the_one_meant;
 use super::reference::Rows;
 use super::{
-    Commit, Commits, Committed, Credential, CredentialId, Cuts, Ending, Journal, Marks, Queries, Rings, Rotated,
-    Sessions, Slice, Store, Sweep, Swept,
+    Commit, Commits, Committed, Credential, CredentialId, Cuts, Ending, Journal, Marks, Queries, Rings,
+    Rotated, Sessions, Slice, Store, Sweep, Swept,
 };
 use crate::account::{Account, Name};
 use crate::audit::{Checkpoint, Cut, Entry, Event, Head};
@@ -266,7 +266,8 @@ impl Journal for MemoryStore {
     ) -> Result<Vec<Entry>, Fault> {
         let tables = self.tables();
         let key = |entry: &Entry| (entry.event.at, entry.event.account, entry.number);
-        let mut found: Vec<_> = tables.chains.values().flatten().filter(|entry| entry.event.at >= since).collect();
+        let mut found: Vec<_> =
+            tables.chains.values().flatten().filter(|entry| entry.event.at >= since).collect();
         found.retain(|entry| slice.after.is_none_or(|after| key(entry) < after));
         found.sort_by_key(|entry| std::cmp::Reverse(key(entry)));
         Ok(found.into_iter().take(slice.limit as usize).cloned().collect())
