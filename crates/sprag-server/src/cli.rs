@@ -73,7 +73,7 @@ enum Command {
     Key(key::Command),
     /// End the sessions that have expired, and remove those that ended long ago
     Sweep(sweep::Args),
-    /// Prove the journal
+    /// Show the journal, prove it, and cut it
     #[command(subcommand)]
     Audit(audit::Command),
     /// Explain how a session lived and ended

@@ -13,7 +13,7 @@ use futures_util::FutureExt as _;
 use hyper::http::request::Parts;
 use sprag::Fault;
 use sprag::ratchet::Row;
-use sprag::{seldom, security};
+use sprag::{security, seldom};
 
 use crate::api::{self, Call, RouteContext, ServedProfile};
 use crate::edge::not_found::NotFound;

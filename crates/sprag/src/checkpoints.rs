@@ -15,17 +15,19 @@
 use std::future::Future;
 use std::time::Duration;
 
-use aws_lc_rs::digest::{Context, SHA256};
-
-use crate::audit::{Checkpoint, Cut, Entry, Hash, Head};
+use crate::audit::{Checkpoint, Cut, Hash};
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::keys::KeyRing;
 use crate::session::AccountId;
 use crate::store::{Cuts, Journal, Slice};
-use cuts::{AllGone, Gone, Rule};
+use cuts::{AllGone, Rule};
+use tally::Tally;
+use walk::{Walk, finish};
 
 mod cuts;
+mod tally;
+mod walk;
 
 pub use cuts::{CutFlaw, Cutting, cut};
 
@@ -386,142 +388,6 @@ async fn verify_cuts(
                 report.cut = Some(cut);
             }
         }
-    }
-}
-
-/// One chain, entry by entry.
-struct Walk {
-    head: Head,
-    first: Entry,
-    /// By which rule it was cut, if any was, and the last entry before the rule's moment, and the last that was covered then.
-    rule: Option<Rule>,
-    last_to_go: Option<Entry>,
-    covered_then: Option<u64>,
-    /// The last entry that the newest checkpoint covers, and how many it covers of this chain.
-    covered: Option<Head>,
-    entries_covered: u64,
-    is_broken: bool,
-}
-
-impl Walk {
-    /// Begins with a chain's first entry. Where the journal was cut, it need not be the first that ever was: what is gone
-    /// counts, and is held against the cut in the end.
-    fn from(first: &Entry, rule: Option<Rule>) -> Self {
-        let unbroken = Head::new(first.event.account);
-        let Gone { number, hash } = Gone::before(first);
-        let head = if rule.is_some() && number > 0 { Head { number, hash, ..unbroken } } else { unbroken };
-        Self {
-            head,
-            first: first.clone(),
-            rule,
-            last_to_go: None,
-            covered_then: None,
-            covered: None,
-            entries_covered: head.number,
-            is_broken: false,
-        }
-    }
-
-    fn step(&mut self, entry: &Entry, before: Timestamp, report: &mut Report) {
-        if !self.is_broken
-            && let Some((number, flaw)) = self.flaw(entry)
-        {
-            self.is_broken = true;
-            report.found(Finding::Entry { account: entry.event.account, number, flaw });
-        }
-        self.head = entry.head();
-        if let Some(Rule { before, covered_before }) = self.rule {
-            if entry.event.at < before {
-                self.last_to_go = Some(entry.clone());
-            }
-            if entry.event.at < covered_before {
-                self.covered_then = Some(entry.number);
-            }
-        }
-        if entry.event.at < before {
-            self.covered = Some(self.head);
-            self.entries_covered += 1;
-        }
-    }
-
-    fn flaw(&self, entry: &Entry) -> Option<(u64, EntryFlaw)> {
-        let expected = self.head.number + 1;
-        if entry.number != expected {
-            return Some((expected, EntryFlaw::Missing));
-        }
-        let flaw = if !entry.is_intact() {
-            self.written_as(entry)
-                .map_or(EntryFlaw::Altered, |written_as| EntryFlaw::Reordered { written_as })
-        } else if entry.previous != self.head.hash {
-            EntryFlaw::Unlinked
-        } else if entry.event.at < self.head.at {
-            EntryFlaw::Backdated
-        } else {
-            return None;
-        };
-        Some((expected, flaw))
-    }
-
-    /// The number under which an entry was written that stands under another; looked for nearby.
-    fn written_as(&self, entry: &Entry) -> Option<u64> {
-        const NEARBY: u64 = 1000;
-        let numbers = entry.number.saturating_sub(NEARBY)..=entry.number.saturating_add(NEARBY);
-        numbers.into_iter().find(|number| Entry { number: *number, ..entry.clone() }.is_intact())
-    }
-}
-
-/// What chains come to, taken in the order of their accounts.
-struct Tally {
-    chains: u64,
-    entries: u64,
-    /// When the newest entry was made. A checkpoint reaches no further: were it to reach to a moment that only a
-    /// wrong clock knew, all later entries would be dated after it.
-    newest: Timestamp,
-    heads: Context,
-}
-
-impl Tally {
-    fn new() -> Self {
-        let mut heads = Context::new(&SHA256);
-        heads.update(b"sprag heads v1");
-        Self { chains: 0, entries: 0, newest: Timestamp(i64::MIN), heads }
-    }
-
-    fn add(&mut self, head: &Head, entries: u64) {
-        self.chains += 1;
-        self.entries += entries;
-        self.newest = self.newest.max(head.at);
-        self.heads.update(head.account.0.as_bytes());
-        self.heads.update(&head.number.to_be_bytes());
-        self.heads.update(&head.at.0.to_be_bytes());
-        self.heads.update(&head.hash);
-    }
-
-    fn root(&self) -> Hash {
-        let mut root = [0; 32];
-        root.copy_from_slice(self.heads.clone().finish().as_ref());
-        root
-    }
-
-    /// In what way this is not what the checkpoint covers.
-    fn flaw(&self, covered: &Checkpoint) -> Option<CheckpointFlaw> {
-        if self.chains < covered.chains {
-            Some(CheckpointFlaw::ChainsLost { covered: covered.chains, found: self.chains })
-        } else if self.entries < covered.entries {
-            Some(CheckpointFlaw::EntriesLost { covered: covered.entries, found: self.entries })
-        } else {
-            (self.root() != covered.root).then_some(CheckpointFlaw::Rewritten)
-        }
-    }
-}
-
-fn finish(tally: &mut Tally, all_gone: &mut AllGone, chain: Option<Walk>) {
-    let Some(Walk { first, rule, last_to_go, covered_then, covered, entries_covered, .. }) = chain else { return };
-    if rule.is_some() {
-        all_gone.add(first.event.account, &Gone::by_rule(&first, last_to_go.as_ref(), covered_then));
-    }
-    if let Some(head) = covered {
-        tally.add(&head, entries_covered);
     }
 }
 

@@ -80,7 +80,12 @@ impl<'a> Outcome<'a> {
             session: event.session,
             cause: event.cause,
             note: event.note.as_deref(),
-            ..Self::named(event.kind.name(), event.severity(), event.ip.as_deref(), event.user_agent.as_deref())
+            ..Self::named(
+                event.kind.name(),
+                event.severity(),
+                event.ip.as_deref(),
+                event.user_agent.as_deref(),
+            )
         }
     }
 

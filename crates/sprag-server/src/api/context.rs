@@ -10,8 +10,8 @@ use hyper::StatusCode;
 use hyper::http::request::Parts;
 use serde_json::{Map, Value};
 use sprag::account::Account;
-use sprag::engine::{Caller, ClientPolicy, Requester, TokenPair};
 use sprag::audit::Severity;
+use sprag::engine::{Caller, ClientPolicy, Requester, TokenPair};
 use sprag::security::Outcome;
 use sprag::session::AccountId;
 use sprag::text;
@@ -158,7 +158,9 @@ impl RouteContext {
     async fn admin(&self, parts: &Parts) -> Result<Caller, Problem> {
         let caller = self.caller(parts).await?;
         if self.app.engine.accounts().get(caller.key.account).await?.is_admin {
-            self.tell_security(parts, Some(&caller), |told| Outcome { name: ADMINISTRATOR_ASKED, ..told }.tell());
+            self.tell_security(parts, Some(&caller), |told| {
+                Outcome { name: ADMINISTRATOR_ASKED, ..told }.tell()
+            });
             return Ok(caller);
         }
         let refusal = Refusal::Forbidden;
@@ -169,7 +171,12 @@ impl RouteContext {
     }
 
     /// Has the security log tell of this request, which `tell` gives a name.
-    pub(crate) fn tell_security(&self, parts: &Parts, caller: Option<&Caller>, tell: impl FnOnce(Outcome<'_>)) {
+    pub(crate) fn tell_security(
+        &self,
+        parts: &Parts,
+        caller: Option<&Caller>,
+        tell: impl FnOnce(Outcome<'_>),
+    ) {
         // Whoever sends a header that cannot be read is refused for that, too.
         let Ok(Requester { ip, user_agent, .. }) = self.requester(parts) else { return };
         tell(Outcome {

@@ -1,4 +1,4 @@
-//! `sprag audit`: whether the journal still says what was written.
+//! `sprag audit`: what the journal says, whether it still says what was written, and what it need not keep.
 
 use std::process::ExitCode;
 
@@ -14,10 +14,17 @@ use crate::config::Sources;
 use crate::run::high_water::{HighWater, told};
 use crate::run::node::Node;
 
+mod cut;
+mod list;
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Show what the journal says
+    List(list::Args),
     /// Go through the whole journal and name whatever was altered, removed or added
     Verify(Verify),
+    /// Remove what is older than keep-journal, so that the rest can still be verified; a server does so by itself where it may
+    Cut(cut::Args),
     /// Accept that the store went back, so that /readyz says so no longer
     Accept,
 }
@@ -35,6 +42,12 @@ pub(super) struct Verify {
 pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCode> {
     let args = match command {
         Command::Verify(args) => args,
+        Command::List(args) => {
+            return on_node(sources, Opens::Existing, async |node| list::run(&args, node).await);
+        }
+        Command::Cut(args) => {
+            return on_node(sources, Opens::Existing, async |node| cut::run(&args, node).await);
+        }
         Command::Accept => return on_node(sources, Opens::Existing, accept),
     };
     on_node(sources, Opens::Existing, async |node| {
@@ -102,7 +115,7 @@ async fn add_checkpoint(node: &Node, report: &mut Report) -> anyhow::Result<()> 
 }
 
 fn summary(report: &Report) -> String {
-    let Report { chains, entries, checkpoints, newest, findings, flaws } = report;
+    let Report { chains, entries, checkpoints, newest, cut, findings, flaws } = report;
     let extent = format!(
         "{} in {}, {}",
         counted(*entries, "entry", "entries"),
@@ -123,6 +136,9 @@ fn summary(report: &Report) -> String {
     if unlisted > 0 {
         text += &format!("\n  and {unlisted} more");
     }
+    if let Some(cut) = cut {
+        text += &format!("\n{}.", cut::told(cut));
+    }
     match newest {
         None => {
             text += "\nThere is no checkpoint yet, so it would not show if the end of a chain were cut off."
@@ -140,7 +156,7 @@ fn summary(report: &Report) -> String {
 }
 
 fn record(report: &Report) -> Value {
-    let Report { chains, entries, checkpoints, newest, findings, flaws } = report;
+    let Report { chains, entries, checkpoints, newest, cut, findings, flaws } = report;
     let newest = newest.as_ref().map(|newest| {
         json!({
             "number": newest.number,
@@ -156,6 +172,7 @@ fn record(report: &Report) -> Value {
             json!({ "account_id": account, "entry": number, "flaw": flaw.to_string() })
         }
         Finding::Checkpoint { number, flaw } => json!({ "checkpoint": number, "flaw": flaw.to_string() }),
+        Finding::Cut { number, flaw } => json!({ "cut": number, "flaw": flaw.to_string() }),
     });
     json!({
         "is_intact": report.is_sound(),
@@ -163,6 +180,7 @@ fn record(report: &Report) -> Value {
         "entries": entries,
         "checkpoints": checkpoints,
         "newest_checkpoint": newest,
+        "newest_cut": cut.as_ref().map(cut::record),
         "flaws": flaws,
         "findings": findings.collect::<Vec<_>>(),
     })

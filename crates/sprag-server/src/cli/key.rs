@@ -11,11 +11,13 @@ use anyhow::bail;
 use clap::Subcommand;
 use serde::Serialize;
 use sprag::access::Algorithm;
+use sprag::audit::{EventKind, Severity};
 use sprag::clock::Timestamp;
 use sprag::keys::{KeyEntry, KeyRing, Purpose};
 use sprag::random::SystemRandom;
+use sprag::security::Outcome;
 
-use super::on_node::block_on;
+use super::on_node::{block_on, requester};
 use super::output::{Column, List, minute, moment, rfc3339, say, tell};
 use crate::config::{Config, Sources};
 use crate::profile::parse_duration;
@@ -103,6 +105,14 @@ pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCod
         Command::Replace { now: is_meant } => replace(&config, is_meant),
         Command::Retire { id, now: false } => explain(&ring_in_force(&config)?, &id, now),
     }
+}
+
+/// The journal tells of it once a server has read the file.
+fn tell_security(note: &str) {
+    let user_agent = requester().user_agent;
+    let name = EventKind::KeysChanged.name();
+    Outcome { note: Some(note), ..Outcome::named(name, Severity::Notice, None, user_agent.as_deref()) }
+        .tell();
 }
 
 /// The ring as it is: looking at it changes nothing.
@@ -207,6 +217,7 @@ fn rotate_keys(args: &Rotate, config: &Config, spans: Spans, now: Timestamp) -> 
         (done, before)
     };
     let (_, (done, before)) = ring_file::change(&path, work, &random)?;
+    tell_security("rotated");
     for rotated in &done {
         say(timetable(rotated, now))?;
         warn(rotated.purpose, after);
@@ -333,6 +344,7 @@ fn retire(config: &Config, id: &str, now: Timestamp) -> anyhow::Result<ExitCode>
             purpose = key.purpose
         );
     }
+    tell_security("retired");
     say(format_args!(
         "Key {id} retired at {}; {} key {} signs.\n{}\nServers that use {} learn of it within {} seconds.\n\
          A server with a copy of it needs the new file now.",

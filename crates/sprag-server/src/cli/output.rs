@@ -159,6 +159,11 @@ pub(super) fn say_json(record: &impl Serialize) -> anyhow::Result<()> {
     Ok(write_line(shown_json(&serde_json::to_string_pretty(record)?))?)
 }
 
+/// Prints one of many results for machines, on a line of its own.
+pub(super) fn say_json_line(record: &impl Serialize) -> anyhow::Result<()> {
+    Ok(write_line(shown_json(&serde_json::to_string(record)?))?)
+}
+
 fn write_line(text: String) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{text}")?;

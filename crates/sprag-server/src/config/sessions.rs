@@ -87,6 +87,17 @@ pub(super) const SETTINGS: &[Setting] = &[
         wrong: "7w",
     },
     Setting {
+        name: "keep-journal",
+        env: "SPRAG_KEEP_JOURNAL",
+        placeholder: "SPAN",
+        help: "How long the journal's entries are kept, by a server that may remove them or by `sprag audit cut` (1s to 3650d, \
+               or forever).",
+        default: Fallback::Value("forever"),
+        is_secret: false,
+        right: "400d",
+        wrong: "0s",
+    },
+    Setting {
         name: "sweep-interval",
         env: "SPRAG_SWEEP_INTERVAL",
         placeholder: "SPAN",
@@ -107,6 +118,8 @@ pub struct Sessions {
     pub per_account: NonZeroU32,
     /// How long an ended session is kept, so that its client can be told why.
     pub keep_ended: Duration,
+    /// How long the journal's entries are kept; `None` is for ever.
+    pub keep_journal: Option<Duration>,
     /// How often sessions that are over are swept away; `None` is never.
     pub sweep_interval: Option<Duration>,
 }
@@ -135,6 +148,7 @@ impl Sessions {
         Ok(Self {
             lifetimes: Lifetimes::from(chosen)?,
             per_account,
+            keep_journal: chosen.typed("keep-journal", kept)?,
             keep_ended: chosen.span("keep-ended", "0s", "3650d")?,
             sweep_interval: (!sweep_interval.is_zero()).then_some(sweep_interval),
         })
@@ -205,6 +219,14 @@ impl Lifetimes {
             }
         }
         Ok(())
+    }
+}
+
+/// How long something is kept, if not for ever.
+fn kept(text: &str) -> Parsed<Option<Duration>> {
+    match text {
+        "forever" => Ok(None),
+        _ => value::span(text, "1s", "3650d").map(Some),
     }
 }
 

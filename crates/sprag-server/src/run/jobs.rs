@@ -12,9 +12,9 @@ use crate::metrics::Metrics;
 use crate::run::keeper::{Keeper, settle};
 use crate::run::node::Node;
 use crate::run::ring_watch::RingWatch;
-use sprag::Engine;
-use sprag::checkpoints::Checkpointing;
+use sprag::checkpoints::{Checkpointing, Cutting};
 use sprag::clock::{ClockNews, Doubt, TakenFor};
+use sprag::{Engine, Fault, seldom};
 
 /// How often the node's mark of life is moved.
 const MARK_INTERVAL: Duration = Duration::from_secs(1);
@@ -24,6 +24,12 @@ const RING_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How often the journal's chains are bound together by a checkpoint.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// How often what was only counted is looked through: failed log-ins for the journal, refusals for the security log.
+const COUNTED_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often the journal is cut, where it is not kept for ever.
+const CUT_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// The pause between two slices of a sweep, in which refreshes go first.
 pub(crate) const SWEEP_PAUSE: Duration = Duration::from_millis(20);
@@ -58,6 +64,9 @@ pub fn start_with(node: &Node, ring: Option<RingWatch>) -> JoinSet<()> {
 
 /// Removes the node's mark of life, once nobody is served any more.
 pub async fn leave(node: &Node) {
+    if let Err(fault) = node.engine.upkeep().tell_counted(true).await {
+        tracing::warn!(%fault, "how many log-ins failed in the last minute is not in the journal");
+    }
     if let Err(fault) = node.engine.upkeep().leave().await {
         tracing::warn!(
             %fault,
@@ -85,7 +94,13 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
     let checkpoints = Job { name: "checkpoint", every: CHECKPOINT_INTERVAL, work: checkpoints };
     let marks = Box::new(Marks { engine: Arc::clone(engine), is_failing: false, untold: Vec::new() });
     let marks = Job { name: "mark", every: MARK_INTERVAL, work: marks };
-    [Some(marks), sweep, watch, Some(checkpoints)].into_iter().flatten().collect()
+    let counted = Box::new(Counted { engine: Arc::clone(engine) });
+    let counted = Job { name: "counted", every: COUNTED_INTERVAL, work: counted };
+    let cuts = node.config.sessions.keep_journal.map(|keep| {
+        let cuts = Cuts { engine: Arc::clone(engine), keep, has_said_who: false };
+        Job { name: "cut", every: CUT_INTERVAL, work: Box::new(cuts) }
+    });
+    [Some(marks), sweep, watch, Some(checkpoints), Some(counted), cuts].into_iter().flatten().collect()
 }
 
 impl Job {
@@ -221,6 +236,59 @@ impl Work for Checkpoints {
     }
 }
 
+/// Tells what was only counted.
+struct Counted {
+    engine: Arc<Engine>,
+}
+
+#[async_trait]
+impl Work for Counted {
+    async fn run(&mut self) {
+        if let Err(fault) = self.engine.upkeep().tell_counted(false).await
+            && let Some(left_out) = seldom::left_out("journal counted failures")
+        {
+            tracing::warn!(%fault, left_out, "how many log-ins failed is not in the journal yet; trying again in 5 seconds");
+        }
+    }
+}
+
+/// Cuts off the journal what has been kept long enough.
+struct Cuts {
+    engine: Arc<Engine>,
+    keep: Duration,
+    has_said_who: bool,
+}
+
+#[async_trait]
+impl Work for Cuts {
+    async fn run(&mut self) {
+        match self.engine.upkeep().cut_journal(self.keep, |_| sleep(SWEEP_PAUSE)).await {
+            Ok(Ok(Cutting::Done { cut, removed })) => {
+                let tag = data_encoding::HEXLOWER.encode(&cut.tag);
+                tracing::info!(number = cut.number, removed, entries = cut.entries, tag, "journal cut");
+            }
+            Ok(Ok(Cutting::NothingOldEnough)) => {}
+            Ok(Ok(Cutting::NotAllowed)) => {
+                if !std::mem::replace(&mut self.has_said_who, true) {
+                    tracing::warn!(
+                        "keep-journal is set, and this server's role may not remove entries of the journal; run \
+                         `sprag audit cut` now and then as the owner of the tables (docs/guide/production.md)"
+                    );
+                }
+            }
+            Ok(Ok(Cutting::Broken(flaw))) => {
+                tracing::error!(%flaw, "the journal was tampered with and is not cut; run: sprag audit verify");
+            }
+            Ok(Err(flaw)) => {
+                tracing::error!(%flaw, "the journal was tampered with and is not cut; run: sprag audit verify");
+            }
+            Err(fault) => {
+                tracing::warn!(%fault, "the journal was not cut to its end; trying again in an hour")
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use sprag::access::Algorithm;
@@ -244,10 +312,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_marks_its_life_sweeps_watches_its_ring_and_adds_checkpoints() {
-        assert_eq!(names(&[]).await, ["mark", "sweep", "key ring", "checkpoint"]);
+        assert_eq!(names(&[]).await, ["mark", "sweep", "key ring", "checkpoint", "counted"]);
         let ring =
             KeyRing::generate(Algorithm::Es256, &SeededRandom::new(1), Timestamp(0)).unwrap().to_json();
         let without = [("SPRAG_SWEEP_INTERVAL", "0s"), ("SPRAG_KEY_RING", ring.as_str())];
-        assert_eq!(names(&without).await, ["mark", "checkpoint"], "no file to watch, and nothing to sweep");
+        assert_eq!(
+            names(&without).await,
+            ["mark", "checkpoint", "counted"],
+            "no file to watch, and nothing to sweep"
+        );
+        let kept = [("SPRAG_KEEP_JOURNAL", "400d")];
+        assert_eq!(names(&kept).await, ["mark", "sweep", "key ring", "checkpoint", "counted", "cut"]);
     }
 }

@@ -181,7 +181,11 @@ mod tests {
         together.extend(failures.due(after(3500), true));
         assert_eq!(each, FIRST_FEW);
         assert!(together.len() <= 60, "{} entries in an hour", together.len());
-        assert_eq!(together.iter().map(|more| more.count).sum::<u64>() + u64::from(each), 3500, "none is lost");
+        assert_eq!(
+            together.iter().map(|more| more.count).sum::<u64>() + u64::from(each),
+            3500,
+            "none is lost"
+        );
     }
 
     #[test]
@@ -193,15 +197,22 @@ mod tests {
             }
             assert_eq!(failures.count(account, WHY, &from(ip), START), Told::Nothing, "{account} {ip}");
         }
-        assert_eq!(failures.count(ANN, WHY, &from("192.0.2.99"), START), Told::Nothing, "it is the same network");
-        assert_eq!(failures.count(ANN, WHY, &from("192.0.2.7"), after(7200)), Told::Together(More {
-            key: (ANN, Some(Prefix::of(Some("192.0.2.7"))), WHY),
-            count: 3,
-            first: START,
-            last: after(7200),
-            ip: Some("192.0.2.7".to_owned()),
-            user_agent: None,
-        }));
+        assert_eq!(
+            failures.count(ANN, WHY, &from("192.0.2.99"), START),
+            Told::Nothing,
+            "it is the same network"
+        );
+        assert_eq!(
+            failures.count(ANN, WHY, &from("192.0.2.7"), after(7200)),
+            Told::Together(More {
+                key: (ANN, Some(Prefix::of(Some("192.0.2.7"))), WHY),
+                count: 3,
+                first: START,
+                last: after(7200),
+                ip: Some("192.0.2.7".to_owned()),
+                user_agent: None,
+            })
+        );
         assert_eq!(failures.count(ANN, WHY, &from("192.0.2.7"), after(7201)), Told::Each, "an hour later");
     }
 
@@ -230,7 +241,12 @@ mod tests {
     fn networks_without_end_took_memory_without_end() {
         let failures = Failures::default();
         for number in 0..25_000 {
-            failures.count(ANN, WHY, &from(&format!("2001:db8:{:x}:{:x}::1", number >> 12, number & 4095)), START);
+            failures.count(
+                ANN,
+                WHY,
+                &from(&format!("2001:db8:{:x}:{:x}::1", number >> 12, number & 4095)),
+                START,
+            );
         }
         assert_eq!(failures.0.lock().unwrap().len(), MOST + 1);
         let more = failures.due(START, true);

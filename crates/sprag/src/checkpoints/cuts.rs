@@ -260,7 +260,8 @@ async fn ends(
     after: &mut Option<AccountId>,
 ) -> Result<Option<Vec<(Entry, Gone)>>, Fault> {
     let slice = Slice::after(*after, SLICE);
-    let (firsts, covered) = (journal.beginnings(slice).await?, journal.heads(rule.covered_before, slice).await?);
+    let (firsts, covered) =
+        (journal.beginnings(slice).await?, journal.heads(rule.covered_before, slice).await?);
     let Some(last) = firsts.last() else { return Ok(None) };
     *after = Some(last.event.account);
     let mut covered = covered.into_iter().peekable();

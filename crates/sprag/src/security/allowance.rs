@@ -93,10 +93,12 @@ mod tests {
     #[test]
     fn a_flood_of_refusals_left_a_flood_of_lines() {
         let (mut networks, start) = (Networks::default(), Instant::now());
-        let told = (0..5000).filter_map(|millis| networks.take(network(1), start + Duration::from_millis(millis)));
+        let told =
+            (0..5000).filter_map(|millis| networks.take(network(1), start + Duration::from_millis(millis)));
         let told: Vec<u64> = told.collect();
         assert_eq!(told.len(), 10 + 4, "the first few, and one a second");
-        let left: u64 = networks.left_over(start + Duration::from_secs(9)).iter().map(|(_, left_out)| left_out).sum();
+        let left: u64 =
+            networks.left_over(start + Duration::from_secs(9)).iter().map(|(_, left_out)| left_out).sum();
         assert_eq!(told.len() as u64 + told.iter().sum::<u64>() + left, 5000, "each is told or counted");
     }
 
@@ -110,7 +112,8 @@ mod tests {
     #[test]
     fn a_flood_from_everywhere_is_counted_as_one_network() {
         let (mut networks, now) = (Networks::default(), Instant::now());
-        let from = |number: u32| Prefix::of(Some(&format!("2001:db8:{:x}:{:x}::1", number >> 16, number & 0xffff)));
+        let from =
+            |number: u32| Prefix::of(Some(&format!("2001:db8:{:x}:{:x}::1", number >> 16, number & 0xffff)));
         let told = (0..100_000).filter(|number| networks.take(from(*number), now).is_some()).count();
         assert_eq!(told, NETWORKS + ALLOWANCE as usize);
         assert!(networks.0.len() <= NETWORKS + 1);

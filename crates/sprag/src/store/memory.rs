@@ -271,7 +271,8 @@ impl Journal for MemoryStore {
     ) -> Result<Vec<Entry>, Fault> {
         let tables = self.tables();
         let key = |entry: &Entry| (entry.event.at, entry.event.account, entry.number);
-        let mut found: Vec<_> = tables.chains.values().flatten().filter(|entry| entry.event.at >= since).collect();
+        let mut found: Vec<_> =
+            tables.chains.values().flatten().filter(|entry| entry.event.at >= since).collect();
         found.retain(|entry| slice.after.is_none_or(|after| key(entry) < after));
         found.sort_by_key(|entry| std::cmp::Reverse(key(entry)));
         Ok(found.into_iter().take(slice.limit as usize).cloned().collect())
