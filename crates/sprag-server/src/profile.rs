@@ -22,7 +22,6 @@ mod settings;
 mod shipped;
 mod takes;
 mod template;
-mod toml_hints;
 
 use std::sync::Arc;
 

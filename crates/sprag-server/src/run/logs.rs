@@ -2,14 +2,18 @@
 
 use std::io::{self, IsTerminal as _, Write};
 
+use sprag::clock::{Clock as _, SystemClock};
 use sprag::text::{shown, shown_json};
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, fmt, registry};
 
 use crate::config::{Config, LogFormat};
+use crate::moment::rfc3339;
 
 /// Starts logging as `config` says, with what is to be said of names that were given.
 ///
@@ -17,7 +21,7 @@ use crate::config::{Config, LogFormat};
 /// Logging was started before.
 pub fn start(config: &Config) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.logs.filter)?;
-    let output = fmt::layer();
+    let output = fmt::layer().with_timer(ToTheMillisecond);
     let output = match config.logs.format {
         LogFormat::Json => {
             output.json().with_writer(|| Readable { out: io::stderr(), is_json: true }).boxed()
@@ -33,6 +37,15 @@ pub fn start(config: &Config) -> anyhow::Result<()> {
         tracing::warn!("{told}");
     }
     Ok(())
+}
+
+/// The moment of a line, written as every moment is.
+struct ToTheMillisecond;
+
+impl FormatTime for ToTheMillisecond {
+    fn format_time(&self, line: &mut Writer<'_>) -> std::fmt::Result {
+        line.write_str(&rfc3339(SystemClock.now()))
+    }
 }
 
 /// A line of the log as a person may read it: whoever's text is in it, it turns nothing around and begins no line. Colours
