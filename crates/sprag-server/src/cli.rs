@@ -37,6 +37,7 @@ mod settings;
 mod sweep;
 mod terminal;
 mod user;
+mod uses;
 mod why;
 
 #[cfg(not(feature = "import"))]
@@ -102,7 +103,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
     if let Err(why) = memory_dumps::prevent() {
         output::tell(why);
     }
-    let matches = match Cli::command().args(config::args()).try_get_matches() {
+    let matches = match uses::shown_where_used(Cli::command()).try_get_matches() {
         Err(error) if is_unknown(&error, "load") => return Ok(misused(LOAD_HAS_MOVED)),
         parsed => parsed.unwrap_or_else(|error| error.exit()),
     };
@@ -166,6 +167,6 @@ mod tests {
 
     #[test]
     fn no_command_has_a_flag_that_a_setting_has() {
-        Cli::command().args(config::args()).debug_assert();
+        uses::shown_where_used(Cli::command()).debug_assert();
     }
 }

@@ -1,6 +1,7 @@
 //! Where the network meets the server: connections and their bounds, what a request brings, and how answers and
 //! refusals look on the wire. What is decided lies behind it, in `api`.
 
+mod accept;
 pub(crate) mod ambiguity;
 pub mod app;
 pub(crate) mod connections;

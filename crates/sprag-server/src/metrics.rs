@@ -12,6 +12,15 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use sprag::ratchet::Row;
 
+/// A form of the text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+    /// The older form of Prometheus, version 0.0.4, which everything reads.
+    Plain,
+}
+
 /// Everything this server counts.
 pub struct Metrics {
     registry: Registry,
@@ -126,15 +135,46 @@ impl Metrics {
         self.aheads.inner().load(Ordering::Relaxed)
     }
 
-    /// All of it as text (OpenMetrics 1.0).
+    /// All of it as text.
     ///
     /// # Errors
     /// Only if formatting into memory fails.
-    pub fn text(&self) -> Result<String, fmt::Error> {
+    pub fn text(&self, form: Form) -> Result<String, fmt::Error> {
         let mut text = String::with_capacity(4096);
         text::encode(&mut text, &self.registry)?;
-        Ok(text)
+        Ok(match form {
+            Form::OpenMetrics => text,
+            Form::Plain => plain(&text),
+        })
     }
+}
+
+/// The older form of the text: a counter is described by the name that its samples have, and neither units nor an end are
+/// told of.
+fn plain(open_metrics: &str) -> String {
+    let type_of = |line: &str| {
+        let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
+        Some((name.to_owned(), kind == "counter"))
+    };
+    let counters: Vec<String> = open_metrics
+        .lines()
+        .filter_map(type_of)
+        .filter(|(_, is_counter)| *is_counter)
+        .map(|(name, _)| name)
+        .collect();
+    let mut text = String::with_capacity(open_metrics.len() + 256);
+    for line in open_metrics.lines().filter(|line| *line != "# EOF" && !line.starts_with("# UNIT ")) {
+        let described =
+            ["# HELP ", "# TYPE "].into_iter().find_map(|head| Some((head, line.strip_prefix(head)?)));
+        match described.and_then(|(head, rest)| Some((head, rest.split_once(' ')?))) {
+            Some((head, (name, rest))) if counters.iter().any(|counter| counter == name) => {
+                text.extend([head, name, "_total ", rest]);
+            }
+            _ => text.push_str(line),
+        }
+        text.push('\n');
+    }
+    text
 }
 
 impl fmt::Debug for Metrics {
@@ -156,8 +196,38 @@ mod tests {
         }
         let metrics = Metrics::default();
         metrics.refreshed(Row::Spent, Duration::ZERO);
-        let text = metrics.text().unwrap();
+        let text = metrics.text(Form::OpenMetrics).unwrap();
         assert!(text.contains("sprag_verdicts_total{row=\"10\",verdict=\"reuse\"} 1\n"), "{text}");
         assert!(text.contains("sprag_verdicts_total{row=\"14\",verdict=\"rotated\"} 0\n"), "{text}");
+    }
+
+    #[test]
+    fn the_older_form_calls_a_counter_what_its_samples_are_called() {
+        let metrics = Metrics::default();
+        metrics.refreshed(Row::Spent, Duration::from_millis(3));
+        metrics.answered("refresh", 200);
+        let text = metrics.text(Form::Plain).unwrap();
+        for line in [
+            "# HELP sprag_verdicts_total Refreshes by the row of the verdict table that decided.",
+            "# TYPE sprag_verdicts_total counter",
+            "sprag_verdicts_total{row=\"10\",verdict=\"reuse\"} 1",
+            "# TYPE sprag_requests_total counter",
+            "# TYPE sprag_connections gauge",
+            "sprag_connections 0",
+            "# TYPE sprag_refresh_seconds histogram",
+            "sprag_refresh_seconds_count 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        assert!(!text.contains("# EOF") && !text.contains("# UNIT") && text.ends_with('\n'), "{text}");
+        // Each family is described once, before its samples, and each sample is of a family that is.
+        let families: Vec<&str> =
+            text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+        for sample in text.lines().filter(|line| !line.starts_with('#')) {
+            let name = sample.split(['{', ' ']).next().unwrap();
+            let of_histogram = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
+            let family = of_histogram.filter(|family| families.contains(family)).unwrap_or(name);
+            assert_eq!(families.iter().filter(|known| **known == family).count(), 1, "{sample}");
+        }
     }
 }

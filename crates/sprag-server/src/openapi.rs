@@ -16,7 +16,7 @@ use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderValue, LOCATION};
+use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, HeaderValue, LOCATION};
 use serde_json::{Map, Value, json};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
@@ -78,6 +78,14 @@ pub fn document(profiles: &[Profile], public_url: &str) -> Value {
     })
 }
 
+/// Names the server as the one that the document was read from, by whichever name that was: what is tried in the viewer goes
+/// there, and no browser has to ask another origin. Clients see it below `prefix`.
+pub fn serve_where_it_was_read(document: &mut Value, prefix: &str) {
+    let below = if prefix.is_empty() { "/" } else { prefix };
+    let about = format!("The public URL is {}", document["servers"][0]["url"].as_str().unwrap_or_default());
+    document["servers"] = json!([{ "url": below, "description": about }]);
+}
+
 /// Serves `document` at `/openapi.json`, and Swagger UI at `/docs/` with `/docs` leading there; clients see these paths
 /// below `prefix`, which is empty where the router stands at the root.
 ///
@@ -95,7 +103,8 @@ pub fn docs_router<S: Clone + Send + Sync + 'static>(document: Value, prefix: &s
         ready(response)
     }));
     let document = Bytes::from(document.to_string());
-    viewer.route("/openapi.json", get(async move || ([(CONTENT_TYPE, "application/json")], document)))
+    let head = [(CONTENT_TYPE, "application/json"), (ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
+    viewer.route("/openapi.json", get(async move || (head, document)))
 }
 
 fn put(paths: &mut Map<String, Value>, path: &str, method: &str, operation: Value) {

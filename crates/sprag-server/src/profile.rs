@@ -24,7 +24,6 @@ mod settings;
 mod shipped;
 mod takes;
 mod template;
-mod toml_hints;
 
 use std::sync::Arc;
 

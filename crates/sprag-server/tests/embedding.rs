@@ -135,7 +135,9 @@ async fn a_nested_router_names_the_paths_that_clients_see() {
     let (node, _folder) = node().await;
     let router = mounted_router::nested(&node);
     let document = gets(&router, "/sessions/openapi.json").await.json();
-    assert_eq!(document["servers"][0]["url"], format!("{ORIGIN}/sessions"));
+    assert_eq!(document["servers"][0]["url"], "/sessions", "wherever it was read, and no other origin");
+    let about = format!("The public URL is {ORIGIN}/sessions");
+    assert_eq!(document["servers"][0]["description"], about);
     let paths = document["paths"].as_object().expect("paths");
     assert!(paths.contains_key("/api/v1/auth/login") && paths.contains_key("/metrics"));
     assert!(

@@ -43,7 +43,23 @@ fn what_toml_does_not_allow_has_its_line_too() {
         (
             "registration = \"open\"",
             "registration = open",
-            r#"3: string values must be quoted, expected literal string; put a text into double quotes, as "POST /login""#,
+            r#"3: the value of registration is a text and stands in no quotes; write registration = "open""#,
+        ),
+        (
+            "reuse_interval = \"30s\"",
+            "reuse_interval = 30s",
+            r#"5: the value of reuse_interval is a text and stands in no quotes; write reuse_interval = "30s""#,
+        ),
+        (
+            "success = false",
+            "success = False",
+            "8: the value of success is no word of TOML, which writes true and false in small letters; write success = false",
+        ),
+        ("id = 7", "id: 7", "1: : stands after id where TOML has an equals sign; write id = \"value\""),
+        (
+            "does = \"login\"",
+            "does = \u{201c}login\u{201d}",
+            "15: a typographic quote stands here (\u{201c}), which TOML does not know; write straight quotes, as in name = \"value\"",
         ),
         (
             "\"open\"",

@@ -230,14 +230,14 @@ async fn who_i_am_and_which_sessions_i_have() {
     let mut phone = ann.logs_in().await;
     assert_snapshot!(shape(&phone.asks(ME).await), @r#"
         200
-        {"id":"[id]","username":"ann","email":"ann@example.org","is_admin":false,"created_at":"2026-07-01T12:00:00Z","session_id":"[id]"}
+        {"id":"[id]","username":"ann","email":"ann@example.org","is_admin":false,"created_at":"2026-07-01T12:00:00.000Z","session_id":"[id]"}
         "#);
     world.winds(2 * 3600 + 90);
     ann.logs_in_by_cookie().await;
     phone.refreshes().await.is(200);
     assert_snapshot!(shape(&phone.asks(SESSIONS).await), @r#"
         200
-        {"sessions":[{"id":"[id]","current":true,"created_at":"2026-07-01T12:00:00Z","idle_expires_at":"2026-07-08T14:00:00Z","expires_at":"2026-07-31T12:00:00Z","ip":"192.0.2.10","user_agent":"Phone/1.0","device":null},{"id":"[id]","current":false,"created_at":"2026-07-01T14:01:30Z","last_used_at":"2026-07-01T14:00:00Z","idle_expires_at":"2026-07-08T14:00:00Z","expires_at":"2026-07-31T14:01:30Z","ip":"192.0.2.20","user_agent":"Browser/1.0","device":null}]}
+        {"sessions":[{"id":"[id]","current":true,"created_at":"2026-07-01T12:00:00.000Z","idle_expires_at":"2026-07-08T14:00:00.000Z","expires_at":"2026-07-31T12:00:00.000Z","ip":"192.0.2.10","user_agent":"Phone/1.0","device":null},{"id":"[id]","current":false,"created_at":"2026-07-01T14:01:30.000Z","last_used_at":"2026-07-01T14:00:00.000Z","idle_expires_at":"2026-07-08T14:00:00.000Z","expires_at":"2026-07-31T14:01:30.000Z","ip":"192.0.2.20","user_agent":"Browser/1.0","device":null}]}
         "#);
     assert_snapshot!(shape(&phone.ends(phone.session).await), @r#"
         204
@@ -270,7 +270,7 @@ async fn registering() {
     let user = json!({ "username": "Carol", "email": "carol@example.org", "password": "eight or more" });
     assert_snapshot!(shape(&world.sends(register(user.clone())).await), @r#"
         201
-        {"id":"[id]","username":"Carol","email":"carol@example.org","is_admin":false,"created_at":"2026-07-01T12:00:00Z"}
+        {"id":"[id]","username":"Carol","email":"carol@example.org","is_admin":false,"created_at":"2026-07-01T12:00:00.000Z"}
         "#);
     assert_snapshot!(shape(&world.sends(register(user)).await), @r#"
         409
@@ -420,6 +420,7 @@ async fn what_is_the_same_for_every_profile() {
         "#);
     assert_snapshot!(shape(&world.sends(Call::get("/.well-known/jwks.json")).await), @r#"
         200
+        access-control-allow-origin: *
         cache-control: public, max-age=300
         content-type: application/jwk-set+json
         {"keys":[{"crv":"P-256","kty":"EC","x":"[x]","y":"[y]","kid":"[kid]","alg":"ES256","use":"sig"}]}

@@ -14,8 +14,8 @@ use sprag::outages::{Marked, Marking};
 use sprag::ratchet::{Retried, Rotation, SessionState};
 use sprag::session::{AccountId, ProfileId, Session, SessionDetail, SessionId, SessionKey};
 use sprag::store::{
-    Commit, Commits, Committed, Credential, Cuts, Journal, Marks, Numbering, Numbers, Queries, Rings, Rotated, Sessions, Slice, Step,
-    Store, Sweep, Swept,
+    Commit, Commits, Committed, Credential, Cuts, Journal, Marks, Numbering, Numbers, Queries, Rings,
+    Rotated, Sessions, Slice, Step, Store, Sweep, Swept,
 };
 
 /// What the store does from now on.

@@ -8,8 +8,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use sprag::clock::Timestamp;
 use sprag::text::{shown, shown_json, shown_lines};
+
+pub(super) use crate::moment::{minute, rfc3339, told as moment};
 
 /// The widest line of a table: what two windows side by side still show.
 const MAX_WIDTH: usize = 100;
@@ -187,26 +188,6 @@ pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
-/// A moment in a sentence: `2026-11-21 03:02:11 UTC`.
-pub(super) fn moment(at: Timestamp) -> String {
-    format!("{} UTC", utc(at).strftime("%Y-%m-%d %H:%M:%S"))
-}
-
-/// A moment in a table whose heading says UTC: `2026-11-21 03:02`.
-pub(super) fn minute(at: Timestamp) -> String {
-    utc(at).strftime("%Y-%m-%d %H:%M").to_string()
-}
-
-/// A moment for machines (RFC 3339): `2026-11-21T03:02:11.123Z`.
-pub(super) fn rfc3339(at: Timestamp) -> String {
-    utc(at).to_string()
-}
-
-fn utc(at: Timestamp) -> jiff::Timestamp {
-    let end = if at.0 < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
-    jiff::Timestamp::from_millisecond(at.0).unwrap_or(end)
-}
-
 /// One line on the terminal that says how far something long has come; nothing where there is no terminal.
 pub(super) struct Progress {
     is_shown: bool,
@@ -282,14 +263,5 @@ mod tests {
             let document: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
             assert_eq!(document.len(), count);
         }
-    }
-
-    #[test]
-    fn moments_are_in_utc() {
-        let at = Timestamp(1_795_230_131_123);
-        assert_eq!(moment(at), "2026-11-21 03:02:11 UTC");
-        assert_eq!(minute(at), "2026-11-21 03:02");
-        assert_eq!(rfc3339(at), "2026-11-21T03:02:11.123Z");
-        assert!(!moment(Timestamp(i64::MAX)).is_empty() && !moment(Timestamp(i64::MIN)).is_empty());
     }
 }

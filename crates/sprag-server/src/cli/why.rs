@@ -11,7 +11,7 @@ use sprag::engine::Explanation;
 use sprag::session::SessionId;
 use sprag::text::shown;
 
-use super::output::{say, say_json};
+use super::output::{moment, rfc3339, say, say_json};
 use super::session::session_id;
 use crate::config;
 use crate::run::node::Node;
@@ -131,17 +131,17 @@ fn as_json(explanation: &Explanation, now: Timestamp) -> Value {
     json!({
         "session": session.key.session,
         "account": session.key.account,
-        "created_at": iso(session.created_at),
+        "created_at": rfc3339(session.created_at),
         "ip": detail.ip,
         "user_agent": detail.user_agent,
         "device": detail.device,
         "turns": session.generation.0,
-        "turned_at": (session.generation.0 > 0).then(|| iso(session.rotated_at)),
-        "idle_expires_at": iso(session.idle_expires_at),
-        "expires_at": iso(session.expires_at),
+        "turned_at": (session.generation.0 > 0).then(|| rfc3339(session.rotated_at)),
+        "idle_expires_at": rfc3339(session.idle_expires_at),
+        "expires_at": rfc3339(session.expires_at),
         "is_live": is_live,
         "ended": session.ended.map(|ended| json!({
-            "at": iso(ended.at),
+            "at": rfc3339(ended.at),
             "cause": ended.cause,
             "sentence": ended.cause.sentence(),
             "ip": detail.ended_ip,
@@ -154,7 +154,7 @@ fn event_as_json(entry: &Entry) -> Value {
     let event = &entry.event;
     json!({
         "number": entry.number,
-        "at": iso(event.at),
+        "at": rfc3339(event.at),
         "severity": event.severity().name(),
         "kind": event.kind.name(),
         "cause": event.cause,
@@ -162,21 +162,6 @@ fn event_as_json(entry: &Entry) -> Value {
         "user_agent": event.user_agent,
         "note": event.note,
     })
-}
-
-fn moment(at: Timestamp) -> String {
-    formatted(at, "%Y-%m-%d %H:%M:%S UTC")
-}
-
-fn iso(at: Timestamp) -> String {
-    formatted(at, "%Y-%m-%dT%H:%M:%S.%3fZ")
-}
-
-fn formatted(at: Timestamp, format: &str) -> String {
-    match jiff::Timestamp::from_millisecond(at.0) {
-        Ok(moment) => moment.strftime(format).to_string(),
-        Err(_) => format!("{} ms after 1970", at.0),
-    }
 }
 
 #[cfg(test)]
@@ -253,12 +238,12 @@ mod tests {
         insta::assert_snapshot!(explain(&live(), seconds(601)), @r"
         session  01980000-0000-7000-8000-000000000002
         account  01980000-0000-7000-8000-000000000001
-        opened   2026-01-01 00:00:00 UTC, from 192.0.2.7, with Firefox/140.0, on the device Ann's �[31mlaptop
-        turned   3 times, the last time 2026-01-01 00:10:00 UTC
+        opened   2026-01-01 00:00:00.000 UTC, from 192.0.2.7, with Firefox/140.0, on the device Ann's �[31mlaptop
+        turned   3 times, the last time 2026-01-01 00:10:00.000 UTC
         state    live
-                 ends 2026-01-08 00:10:00 UTC unless it turns before, and 2026-01-31 00:00:00 UTC at the latest
+                 ends 2026-01-08 00:10:00.000 UTC unless it turns before, and 2026-01-31 00:00:00.000 UTC at the latest
 
-        2026-01-01 00:00:00 UTC  notice    session_opened  from 192.0.2.7 with Firefox/140.0
+        2026-01-01 00:00:00.000 UTC  notice    session_opened  from 192.0.2.7 with Firefox/140.0
         ");
     }
 
@@ -267,13 +252,13 @@ mod tests {
         insta::assert_snapshot!(explain(&stolen(), seconds(800)), @r"
         session  01980000-0000-7000-8000-000000000002
         account  01980000-0000-7000-8000-000000000001
-        opened   2026-01-01 00:00:00 UTC, from 192.0.2.7, with Firefox/140.0, on the device Ann's �[31mlaptop
-        turned   3 times, the last time 2026-01-01 00:10:00 UTC
-        state    ended 2026-01-01 00:11:40 UTC, by a request from 198.51.100.9
+        opened   2026-01-01 00:00:00.000 UTC, from 192.0.2.7, with Firefox/140.0, on the device Ann's �[31mlaptop
+        turned   3 times, the last time 2026-01-01 00:10:00.000 UTC
+        state    ended 2026-01-01 00:11:40.000 UTC, by a request from 198.51.100.9
                  cause reuse: an old token of this session was used again, which may mean it was stolen
 
-        2026-01-01 00:00:00 UTC  notice    session_opened  from 192.0.2.7 with Firefox/140.0
-        2026-01-01 00:11:40 UTC  critical  session_ended (reuse)  from 198.51.100.9 with Firefox/140.0
+        2026-01-01 00:00:00.000 UTC  notice    session_opened  from 192.0.2.7 with Firefox/140.0
+        2026-01-01 00:11:40.000 UTC  critical  session_ended (reuse)  from 198.51.100.9 with Firefox/140.0
                                            an old token came back
         ");
     }
@@ -281,7 +266,7 @@ mod tests {
     #[test]
     fn one_that_ran_out_is_over_before_a_sweep_has_seen_it() {
         let text = explain(&live(), seconds(8 * 86_400));
-        assert!(text.contains("over: it was not refreshed before 2026-01-08 00:10:00 UTC"), "{text}");
+        assert!(text.contains("over: it was not refreshed before 2026-01-08 00:10:00.000 UTC"), "{text}");
         let text = explain(&live(), seconds(31 * 86_400));
         assert!(text.contains("over: it reached its longest lifetime"), "{text}");
     }

@@ -4,7 +4,7 @@ use super::chosen::Chosen;
 use super::error::ConfigError;
 use super::setting::{Fallback, Setting};
 use super::value::{self, Parsed};
-use crate::page_origin;
+use crate::web_origin;
 
 /// The settings of this feature.
 pub(super) const SETTINGS: &[Setting] = &[
@@ -51,7 +51,7 @@ impl Browsers {
 
 /// Origins with commas between them, as browsers send them.
 fn origins(text: &str) -> Parsed<Vec<String>> {
-    text.split(',').map(|text| page_origin::named(text.trim())).collect()
+    text.split(',').map(|text| web_origin::named(text.trim())).collect()
 }
 
 #[cfg(test)]

@@ -59,15 +59,16 @@ pub enum ConfigError {
 
 /// "did you mean …" if a known name is near or has this one in it, else where the names are listed.
 pub(super) fn hint<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let own = |name: &'a str| name.strip_prefix("SPRAG_").unwrap_or(name);
-    let wanted = name.strip_prefix("SPRAG_").unwrap_or(name);
-    let far = |candidate| match wanted.len() {
-        3.. if own(candidate).contains(wanted) => 1,
-        _ => distance(wanted, own(candidate)),
+    // Whoever writes capitals, or none, means the same name.
+    let wanted = name.to_lowercase();
+    let wanted = wanted.strip_prefix("sprag_").unwrap_or(&wanted);
+    let far = |candidate: &str| {
+        let own = candidate.strip_prefix("SPRAG_").unwrap_or(candidate).to_lowercase();
+        if wanted.len() >= 3 && own.contains(wanted) { 1 } else { distance(wanted, &own) }
     };
     match known.map(|candidate| (far(candidate), candidate)).min() {
         Some((far, candidate)) if far <= 1 + wanted.len() / 5 => format!("did you mean {candidate}?"),
-        _ => "`sprag --help` lists them".to_owned(),
+        _ => "`sprag config --reference` lists them".to_owned(),
     }
 }
 
@@ -107,7 +108,11 @@ mod tests {
         let known = ["SPRAG_LISTEN", "SPRAG_LOG"];
         assert_eq!(hint("SPRAG_LISTN", known.into_iter()), "did you mean SPRAG_LISTEN?");
         assert_eq!(hint("SPRAG_LIST", known.into_iter()), "did you mean SPRAG_LISTEN?");
-        assert_eq!(hint("SPRAG_TELEMETRY", known.into_iter()), "`sprag --help` lists them");
-        assert_eq!(hint("SPRAG_PORT", known.into_iter()), "`sprag --help` lists them");
+        for name in ["LISTEN", "Listen", "SPRAG_Listen", "sprag_listen"] {
+            assert_eq!(hint(name, known.into_iter()), "did you mean SPRAG_LISTEN?", "{name}");
+        }
+        assert_eq!(hint("publicUrl", ["public_url"].into_iter()), "did you mean public_url?");
+        assert_eq!(hint("SPRAG_TELEMETRY", known.into_iter()), "`sprag config --reference` lists them");
+        assert_eq!(hint("SPRAG_PORT", known.into_iter()), "`sprag config --reference` lists them");
     }
 }

@@ -12,8 +12,8 @@ use super::error::ConfigError;
 use super::origin::Origin;
 use super::setting::{Fallback, Setting};
 use super::value::{self, Parsed};
-use crate::page_origin::is_this_machine;
 use crate::quoted::quoted;
+use crate::web_origin::is_this_machine;
 
 /// The most connections that can be asked for.
 const MAX_CONNECTIONS: usize = 1_000_000;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use sprag::files::{self, FileFault};
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
 
@@ -16,6 +17,7 @@ use super::setting::{env_of, key_of};
 use super::settings::{self, Setting};
 use crate::old_names::{self, OldName, sentence};
 use crate::quoted::quoted;
+use crate::toml_hints::{self, Wording};
 
 /// The file of settings that is read if it is there.
 const FILE: &str = "sprag.toml";
@@ -307,24 +309,91 @@ fn entries(text: &str, path: &str) -> Result<Vec<Entry>, ConfigError> {
     let line_at =
         |offset: usize| 1 + text.as_bytes().iter().take(offset).filter(|&&byte| byte == b'\n').count();
     let place = |line: usize| format!("{path} line {line}");
-    let table = DeTable::parse(text).map_err(|error| ConfigError::Line {
-        place: place(error.span().map_or(1, |span| line_at(span.start))),
-        problem: format!("this is not TOML: {}", error.message().replace('\n', ", ")),
+    let table = DeTable::parse(text).map_err(|error| {
+        let wording = Wording { repeats: &|key| meant(key).is_some(), like: &|key, _| example(key) };
+        let told = toml_hints::told(text, &error, &wording);
+        let hint = told.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+        ConfigError::Line {
+            place: place(line_at(told.at)),
+            problem: format!("this is not TOML: {}{hint}", told.what),
+        }
     })?;
     let mut entries = Vec::new();
     for (key, value) in table.get_ref() {
         let line = line_at(key.span().start);
         let name: &str = key.get_ref();
+        refuse_table(name, value.get_ref(), &place(line))?;
         let setting = known(name, &place(line))?;
-        let text = as_text(value.get_ref())
-            .ok_or_else(|| "write the value as text in quotes, or as a whole number".to_owned())
-            .map_err(|problem| ConfigError::Line {
-                place: place(line),
-                problem: format!("{name}: {problem}"),
-            })?;
+        let text = as_text(value.get_ref()).ok_or_else(|| wrong_kind(setting, value.get_ref())).map_err(
+            |problem| ConfigError::Line { place: place(line), problem: format!("{name}: {problem}") },
+        )?;
         entries.push(Entry { setting, key: name.to_owned(), text, line });
     }
     Ok(entries)
+}
+
+/// The setting that a name in the file means, however it is written.
+fn meant(key: &str) -> Option<&'static Setting> {
+    let name = key.to_lowercase().replace('_', "-");
+    Setting::named(name.strip_prefix("sprag-").unwrap_or(&name))
+}
+
+/// A line for that setting, with a value that it takes; what stood there is not repeated, it may be a secret.
+fn example(key: &str) -> String {
+    match meant(key).filter(|setting| setting.file_key().is_some()) {
+        Some(setting) => format!("{} = {:?}, say", key_of(setting.name), setting.right),
+        None => "name = \"value\"".to_owned(),
+    }
+}
+
+/// A file of settings has no tables, whatever they are called; one with calls is a profile.
+fn refuse_table(name: &str, value: &DeValue<'_>, place: &str) -> Result<(), ConfigError> {
+    let is_of_tables = |items: &[Spanned<DeValue<'_>>]| items.iter().any(|item| item.get_ref().is_table());
+    let hint = match value {
+        DeValue::Array(items) if name == "route" && is_of_tables(items) => {
+            "this is a profile: keep it in a file of its own, and name that file here, as profiles = [\"./shop.toml\"]"
+        }
+        DeValue::Table(_) => {
+            "a file of settings has no tables: delete the line in brackets, or what stands before the dot, and let each setting \
+             stand on a line of its own"
+        }
+        _ => return Ok(()),
+    };
+    if let DeValue::Table(_) = value
+        && Setting::named(&name.replace('_', "-")).is_some()
+    {
+        return Err(ConfigError::Line {
+            place: place.to_owned(),
+            problem: format!("{name} is a setting and no table; write {}", example(name)),
+        });
+    }
+    Err(ConfigError::Unknown { what: format!("{} in {place}", quoted(name)), hint: hint.to_owned() })
+}
+
+/// What a value is, where TOML takes it for something that no setting is, and how to write it.
+fn wrong_kind(setting: &'static Setting, value: &DeValue<'_>) -> String {
+    let key = key_of(setting.name);
+    match value {
+        DeValue::Boolean(flag) if matches!(setting.right, "on" | "off") => {
+            format!(
+                "true and false are written on and off here; write {key} = {:?}",
+                if *flag { "on" } else { "off" }
+            )
+        }
+        _ => {
+            let is = match value {
+                DeValue::Boolean(_) => "true and false are nothing that it can be",
+                DeValue::Datetime(_) => "TOML takes this for a date or a time of day",
+                DeValue::Float(_) => "TOML takes this for a number with a fraction",
+                DeValue::Integer(_) => "TOML takes this for a number that is not in plain digits",
+                _ => "these are not texts alone",
+            };
+            format!(
+                "{is}; write the value as text in quotes, or as a whole number: {}",
+                example(setting.name)
+            )
+        }
+    }
 }
 
 fn known(key: &str, place: &str) -> Result<&'static Setting, ConfigError> {

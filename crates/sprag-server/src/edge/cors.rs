@@ -3,26 +3,45 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
 use axum::routing::MethodRouter;
-use hyper::Method;
-use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderValue, ORIGIN, RETRY_AFTER};
+use hyper::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderValue, ORIGIN, RETRY_AFTER,
+};
 use hyper::http::request::Parts;
+use hyper::{Method, StatusCode};
 use sprag::seldom;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use super::app::App;
-use crate::page_origin;
+use super::response;
 use crate::quoted::quoted;
+use crate::web_origin;
 
 /// Lets pages of the other sites that are named call it.
 pub(crate) fn callable(app: &Arc<App>, methods: MethodRouter) -> MethodRouter {
     if app.other_origins.is_empty() { methods } else { methods.layer(cors(app)) }
 }
 
-/// Lets everybody's pages read it, and sends nobody's cookies along: it is public, and the same for all.
+/// Lets pages of every origin read it, and takes nobody's cookies: it is public, and the same for all.
 pub(crate) fn public(methods: MethodRouter) -> MethodRouter {
-    methods
-        .layer(CorsLayer::new().allow_origin(AllowOrigin::any()).allow_methods([Method::GET, Method::HEAD]))
+    methods.layer(from_fn(async |request: Request, next: Next| {
+        let is_preflight = *request.method() == Method::OPTIONS
+            && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        let mut response = if is_preflight {
+            let mut response = response::bodiless(StatusCode::NO_CONTENT);
+            let headers = response.headers_mut();
+            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD"));
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
+            response
+        } else {
+            next.run(request).await
+        };
+        response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        response
+    }))
 }
 
 /// Tells the log of a page that a browser will keep from calling, or from reading what it is told: at a preflight, and where
@@ -42,7 +61,7 @@ pub(crate) fn tell_if_kept_out(app: &App, headers: &HeaderMap) {
 /// Tells the log, once a second at most, that a page of this origin was refused, and what to set where it is to be let in.
 pub(crate) fn tell(app: &App, origin: &str, what: &'static str) {
     let Some(left_out) = seldom::left_out("let a page of another origin in") else { return };
-    let todo = match page_origin::named(origin) {
+    let todo = match web_origin::named(origin) {
         Ok(_) if app.origin == origin => {
             "it is our own, and the browser says that another site's page is behind it".to_owned()
         }
@@ -50,7 +69,7 @@ pub(crate) fn tell(app: &App, origin: &str, what: &'static str) {
             let all: Vec<&str> = app.other_origins.iter().map(String::as_str).chain([&*named]).collect();
             format!("if it is a front end of yours, set SPRAG_CORS_ORIGINS={}", all.join(","))
         }
-        Err(_) if page_origin::is_insecure(origin) => format!(
+        Err(_) if web_origin::is_insecure(origin) => format!(
             "an origin of plain http on another machine cannot be named: open the page by {}, or by https and name that in \
              SPRAG_CORS_ORIGINS",
             app.origin

@@ -10,24 +10,23 @@ use axum::response::Response;
 use axum::routing::get;
 use hyper::StatusCode;
 use hyper::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue, REFERRER_POLICY, VARY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use serde_json::json;
 use sprag::Fault;
 use sprag::seldom;
 use tokio::time::timeout;
 
-use super::ambiguity;
 use super::app::App;
 use super::mount::Mount;
 use super::refusal::Problem;
 use super::response::{self, IsShared, JSON, plainly_refused, with_body};
+use super::{accept, ambiguity, cors};
 use crate::openapi;
 use crate::profile::Profile;
 
 const JWKS: HeaderValue = HeaderValue::from_static("application/jwk-set+json");
-const OPEN_METRICS: HeaderValue =
-    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
 /// Public keys may be kept for five minutes: a retired key is distrusted everywhere by then.
 const KEYS_MAY_BE_KEPT: HeaderValue = HeaderValue::from_static("public, max-age=300");
@@ -44,15 +43,18 @@ pub(crate) fn routes(app: &Arc<App>, profiles: &[Profile], public_url: &str, mou
     let fixed = [
         ("/healthz", get(alive)),
         ("/readyz", get(move || readiness(ready))),
-        ("/metrics", get(async move || measured(&metrics))),
-        ("/.well-known/jwks.json", get(async move || public_keys(&keys))),
+        ("/metrics", get(async move |headers: HeaderMap| measured(&metrics, &headers))),
     ];
     let served = fixed.into_iter().filter(|(path, _)| mount.serves(path));
     let router = served.fold(Router::new(), |router, (path, methods)| router.route(path, reading(methods)));
+    // Whoever verifies tokens within a browser fetches the keys from another origin.
+    let keys = cors::public(reading(get(async move || public_keys(&keys))));
+    let router = router.route("/.well-known/jwks.json", keys);
     if !mount.serves("/docs") {
         return router.layer(from_fn(ambiguity::plainly_refused));
     }
     let mut document = openapi::document(profiles, &format!("{public_url}{}", mount.prefix()));
+    openapi::serve_where_it_was_read(&mut document, mount.prefix());
     if let Some(paths) = document["paths"].as_object_mut() {
         paths.retain(|path, _| mount.serves(path));
     }
@@ -122,11 +124,12 @@ fn not_ready(code: &str, detail: &str) -> Response {
     json_body(StatusCode::SERVICE_UNAVAILABLE, body.to_string().into_bytes())
 }
 
-fn measured(app: &App) -> Response {
-    match app.metrics.text() {
-        Ok(text) => with_body(StatusCode::OK, OPEN_METRICS, text.into_bytes()),
-        Err(_) => plainly_refused(Problem::Panicked),
-    }
+fn measured(app: &App, headers: &HeaderMap) -> Response {
+    let form = accept::form_of_metrics(headers);
+    let Ok(text) = app.metrics.text(form) else { return plainly_refused(Problem::Panicked) };
+    let mut response = with_body(StatusCode::OK, accept::content_type(form), text.into_bytes());
+    response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
+    response
 }
 
 fn public_keys(app: &App) -> Response {

@@ -12,9 +12,9 @@ use super::app::App;
 use super::cookie::cookies;
 use super::cors;
 use super::refusal::Problem;
-use crate::page_origin;
 use crate::profile::{CookieSpec, OriginRule, RefreshTransport, Transport};
 use crate::quoted::quoted;
+use crate::web_origin;
 
 /// How many cookies of one name are looked into; each may take a look into the store.
 const MAX_COOKIES: usize = 16;
@@ -177,13 +177,13 @@ fn not_of_our_site(app: &App, site: Option<&str>, origin: Option<&str>) -> Probl
     };
     cors::tell(app, origin, "a request with a session's cookie was refused for the origin of its page");
     // Only what is an origin is repeated to whoever sent it.
-    let is_origin = page_origin::named(origin).is_ok() || page_origin::is_insecure(origin);
+    let is_origin = web_origin::named(origin).is_ok() || web_origin::is_insecure(origin);
     if origin == ours || !is_origin {
         return Problem::CrossSite(None);
     }
     let from =
         format!("a page of {} sent this request, which carries or asks for a session cookie", quoted(origin));
-    Problem::CrossSite(Some(if site.is_none() && page_origin::is_insecure(origin) {
+    Problem::CrossSite(Some(if site.is_none() && web_origin::is_insecure(origin) {
         format!(
             "{from}; {SECURE}, so nothing shows that it is a page of this site: open it by {ours}, or send the token in \
              the body"

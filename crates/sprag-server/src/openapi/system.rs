@@ -35,9 +35,9 @@ const FIXED: &[Fixed] = &[
     Fixed {
         path: "/metrics",
         summary: "Counters and histograms for Prometheus",
-        media_type: "application/openmetrics-text",
+        media_type: "text/plain",
         schema: || json!({ "type": "string" }),
-        example: || "# TYPE sprag_connections gauge\nsprag_connections 3\n# EOF\n".into(),
+        example: || "# TYPE sprag_connections gauge\nsprag_connections 3\n".into(),
     },
     Fixed {
         path: "/.well-known/jwks.json",
@@ -82,6 +82,11 @@ fn describe(fixed: &Fixed) -> Value {
         fixed.media_type.to_owned(),
         json!({ "schema": (fixed.schema)(), "example": (fixed.example)() }),
     );
+    if fixed.path == "/metrics" {
+        let example = "# TYPE sprag_connections gauge\nsprag_connections 3\n# EOF\n";
+        let media = json!({ "schema": (fixed.schema)(), "example": example });
+        content.insert("application/openmetrics-text".to_owned(), media);
+    }
     let mut responses = Map::new();
     responses.insert("200".to_owned(), json!({ "description": fixed.summary, "content": content }));
     if fixed.path == "/docs" {

@@ -12,8 +12,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{ProfileError, list};
 use super::section::{Field, MAX_PROFILE_BYTES, Section, Source};
-use super::{KEYS, shipped, toml_hints};
-use crate::quoted::quoted;
+use super::{KEYS, shipped};
+use crate::quoted::{LONGEST, quoted};
+use crate::toml_hints::{self, Wording};
 
 /// How many profiles one may extend, one through the other.
 const MAX_BASES: usize = 4;
@@ -36,7 +37,22 @@ impl Text {
         if self.text.len() > MAX_PROFILE_BYTES {
             return Err(source.error(0, format!("a profile has at most {MAX_PROFILE_BYTES} bytes")));
         }
-        DeTable::parse(&self.text).map_err(|error| toml_hints::of(source, &error))
+        DeTable::parse(&self.text).map_err(|error| {
+            let wording = Wording { repeats: &|_| true, like: &as_it_should_be };
+            let told = toml_hints::told(&self.text, &error, &wording);
+            let wrong = source.error(told.at, told.what);
+            told.hint.map_or(wrong.clone(), |hint| wrong.hint(hint))
+        })
+    }
+}
+
+/// A line whose value was written wrong.
+fn as_it_should_be(key: &str, value: &str) -> String {
+    let is_plain = value.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '"' | '\\') || c == ' ');
+    match value.to_ascii_lowercase().as_str() {
+        flag @ ("true" | "false") => format!("{key} = {flag}"),
+        _ if is_plain && value.len() <= LONGEST => format!("{key} = \"{value}\""),
+        _ => format!("{key} = \"value\""),
     }
 }
 

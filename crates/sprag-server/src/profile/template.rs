@@ -9,6 +9,7 @@ use super::fact::Fact;
 use super::facts::{Facts, Item, Scalar};
 use super::node::Node;
 use super::section::{Field, integer};
+use crate::moment::rfc3339;
 use crate::quoted::quoted;
 
 /// The body of an answer, or none.
@@ -143,10 +144,7 @@ impl Scalar<'_> {
             Self::Text(text) => put(out, text),
             Self::Number(number) => put(out, &number),
             Self::Flag(flag) => put(out, &flag),
-            Self::Time(at) => {
-                let end = if at.0 < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
-                put(out, &jiff::Timestamp::from_millisecond(at.0).unwrap_or(end).to_string());
-            }
+            Self::Time(at) => put(out, &rfc3339(at)),
             Self::Id(id) => put(out, id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer())),
         }
     }

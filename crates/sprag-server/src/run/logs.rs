@@ -2,16 +2,20 @@
 
 use std::io::{self, IsTerminal as _, Write};
 
+use sprag::clock::{Clock as _, SystemClock};
 use sprag::security;
 use sprag::text::{shown, shown_json};
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, registry, reload};
 
 use crate::config::{Config, LogFormat};
+use crate::moment::rfc3339;
 
 /// What is logged, which can be changed while a server runs.
 #[derive(Clone, Debug)]
@@ -49,7 +53,7 @@ fn output<S>(format: LogFormat, is_of_security: bool) -> Box<dyn Layer<S> + Send
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let output = fmt::layer();
+    let output = fmt::layer().with_timer(ToTheMillisecond);
     match format {
         LogFormat::Json => {
             output.json().with_writer(|| Readable { out: io::stderr(), is_json: true }).boxed()
@@ -59,6 +63,15 @@ where
             .with_target(is_of_security)
             .with_writer(|| Readable { out: io::stderr(), is_json: false })
             .boxed(),
+    }
+}
+
+/// The moment of a line, written as every moment is.
+struct ToTheMillisecond;
+
+impl FormatTime for ToTheMillisecond {
+    fn format_time(&self, line: &mut Writer<'_>) -> std::fmt::Result {
+        line.write_str(&rfc3339(SystemClock.now()))
     }
 }
 

@@ -75,9 +75,20 @@ fn verified(token: &str, published: &Answer, issuer: &str) -> Value {
 fn what_is_beside_the_profiles_answers() {
     let home = Home::new(SPRAG);
     let server = home.start(&[]);
-    let metrics = server.ask(&Request::get("/metrics"));
+    let metrics = server.ask(&Request::get("/metrics").header("Accept", "application/openmetrics-text"));
     assert!(metrics.header("content-type").unwrap().starts_with("application/openmetrics-text"));
     assert!(String::from_utf8_lossy(&metrics.body).ends_with("# EOF\n"));
+    for accept in ["text/plain;version=0.0.4", "*/*"] {
+        let metrics = server.ask(&Request::get("/metrics").header("Accept", accept));
+        assert_eq!(
+            metrics.header("content-type"),
+            Some("text/plain; version=0.0.4; charset=utf-8"),
+            "{accept}"
+        );
+        assert_eq!(metrics.header("vary"), Some("accept"));
+        let text = String::from_utf8_lossy(&metrics.body);
+        assert!(text.contains("# TYPE sprag_verdicts_total counter\n") && !text.contains("# EOF"), "{text}");
+    }
     let document = server.ask(&Request::get("/openapi.json")).json();
     assert!(document["paths"]["/api/v1/auth/refresh"]["post"].is_object(), "{document:#}");
     let mut docs = server.ask(&Request::get("/docs"));

@@ -44,7 +44,8 @@ fn redacted_word(word: &str) -> String {
         "2026-mm-dd"
     } else if is_shaped("00:00") {
         "hh:mm"
-    } else if is_shaped("00:00:00") {
+    } else if is_shaped("00:00:00.000") {
+        // A moment with another number of digits is not taken for one.
         "hh:mm:ss"
     } else {
         bare

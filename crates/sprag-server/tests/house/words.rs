@@ -34,6 +34,7 @@ const PAGES_OF_SITES: &[&str] = &[
     "pages of the other sites",
     "other sites whose pages",
     "other sites pages",
+    "sites and apps whose pages",
     "origins whose pages",
     "its pages then get the headers",
     "its page learns why",
@@ -157,7 +158,13 @@ const GONE: &[Gone] = &[
 
 /// Where pages are a browser's or a database's, and where profiles have none.
 const BROWSERS_AND_DISKS: &[&str] = &[
+    "crates/sprag-server/src/edge/cors.rs",
+    "crates/sprag-server/src/edge/transport.rs",
+    "crates/sprag-server/src/web_origin.rs",
+    "crates/sprag-server/tests/binary/origins.rs",
     "crates/sprag-server/tests/front_ends/",
+    "crates/sprag-server/tests/stories/origins.rs",
+    "docs/guide/cookies.md",
     "crates/sprag/benches/rotation.rs",
     "crates/sprag/src/store/sqlite/checkpointer.rs",
     "crates/sprag/src/store/sqlite/connection.rs",

@@ -168,3 +168,43 @@ async fn r36_no_foreign_site_logs_a_visitor_in() {
     world.sends(from(APP)).await.is(200);
     assert_eq!(world.rows(ann.id).await.len(), 1);
 }
+
+#[tokio::test]
+async fn the_public_keys_are_read_from_every_origin_and_with_nobodys_cookies() {
+    for world in [World::new(), world()] {
+        for origin in [APP, EVIL, "null", "capacitor://localhost"] {
+            for path in ["/.well-known/jwks.json", "/openapi.json"] {
+                let answer = world.sends(Call::get(path).header("origin", origin)).await.is(200);
+                assert_eq!(
+                    permissions(&answer.headers),
+                    ["access-control-allow-origin: *"],
+                    "{path} from {origin}"
+                );
+            }
+        }
+        let asks = preflight("/.well-known/jwks.json", "GET", EVIL);
+        let answer = world.sends(asks).await.is(204);
+        assert_eq!(
+            permissions(&answer.headers),
+            [
+                "access-control-allow-headers: *",
+                "access-control-allow-methods: GET, HEAD",
+                "access-control-allow-origin: *",
+            ]
+        );
+        let metrics = world.sends(Call::get("/metrics").header("origin", EVIL)).await.is(200);
+        assert_eq!(
+            permissions(&metrics.headers),
+            Vec::<String>::new(),
+            "these are for machines of one's own"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_tried_in_the_viewer_goes_to_the_host_that_it_was_opened_by() {
+    let document = World::new().sends(Call::get("/openapi.json")).await.is(200).json();
+    assert_eq!(document["servers"][0]["url"], "/", "{}", document["servers"]);
+    assert_eq!(document["servers"].as_array().map(Vec::len), Some(1));
+    assert_eq!(document["servers"][0]["description"], "The public URL is https://auth.example.org");
+}

@@ -211,11 +211,11 @@ async fn the_list_shows_what_is_live_marks_what_asks_and_tells_times_to_the_hour
     assert_eq!((&listed[0]["current"], &listed[1]["current"]), (&json!(false), &json!(true)));
     assert_eq!(listed[0]["device"], "Ann's phone[31m", "no control characters");
     assert_eq!(listed[0]["ip"], "192.0.2.10");
-    assert_eq!(listed[1]["created_at"], "2026-07-01T14:02:05Z", "when it was opened, to the second");
-    assert_eq!(listed[0]["last_used_at"], "2026-07-01T12:00:00Z", "of another one to the hour");
+    assert_eq!(listed[1]["created_at"], "2026-07-01T14:02:05.000Z", "when it was opened, to the second");
+    assert_eq!(listed[0]["last_used_at"], "2026-07-01T12:00:00.000Z", "of another one to the hour");
     assert_eq!(listed[1].get("last_used_at"), None, "R20: nothing that moves when it turns");
-    assert_eq!(listed[1]["idle_expires_at"], "2026-07-08T15:00:00Z");
-    assert_eq!(listed[1]["expires_at"], "2026-07-31T14:02:05Z");
+    assert_eq!(listed[1]["idle_expires_at"], "2026-07-08T15:00:00.000Z");
+    assert_eq!(listed[1]["expires_at"], "2026-07-31T14:02:05.000Z");
 }
 
 #[tokio::test]
@@ -365,10 +365,14 @@ async fn r20_of_another_session_of_their_own_an_administrator_is_told_the_hours(
         let rotated = events.iter().find(|event| event["kind"] == "session_rotated").expect("it has rotated");
         rotated["at"].clone()
     };
-    assert_eq!(rotated_at(anns.session.to_string()).await, "2026-07-01T14:02:05Z", "of others the moment");
+    assert_eq!(
+        rotated_at(anns.session.to_string()).await,
+        "2026-07-01T14:02:05.000Z",
+        "of others the moment"
+    );
     let own_hour = rotated_at(own.session.to_string()).await;
     assert_eq!(
-        own_hour, "2026-07-01T14:00:00Z",
+        own_hour, "2026-07-01T14:00:00.000Z",
         "a copy of the asker's tokens must not tell when they refresh"
     );
 }

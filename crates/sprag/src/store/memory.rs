@@ -13,8 +13,8 @@ use super::numbers::{self, MAX_NUMBER};
 use super::queries::the_one_meant;
 use super::reference::Rows;
 use super::{
-    Commit, Commits, Committed, Credential, CredentialId, Cuts, Ending, Journal, Marks, Numbering, Numbers, Queries, Rings, Rotated,
-    Sessions, Slice, Store, Sweep, Swept,
+    Commit, Commits, Committed, Credential, CredentialId, Cuts, Ending, Journal, Marks, Numbering, Numbers,
+    Queries, Rings, Rotated, Sessions, Slice, Store, Sweep, Swept,
 };
 use crate::account::{Account, Name, NameKind};
 use crate::audit::{Checkpoint, Cut, Entry, Event, Head};
