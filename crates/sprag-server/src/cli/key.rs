@@ -113,11 +113,13 @@ fn ring_in_force(config: &Config) -> anyhow::Result<KeyRing> {
 /// The file to change. A ring that was given in the environment is not ours to change.
 fn file_of(config: &Config) -> anyhow::Result<std::path::PathBuf> {
     match RingSource::of(config) {
-        RingSource::File(path) => ring_file::read(&path).map(|_| path),
-        RingSource::Given => bail!(
-            "the key ring is in SPRAG_KEY_RING, which a command cannot change; put its text into a file keys.json \
+        RingSource::File(path) | RingSource::Named(path) => {
+            ring_file::read(&path, &config.store.data_dir).map(|_| path)
+        }
+        RingSource::Given(place) => bail!(
+            "the key ring is in {place}, which a command cannot change; put its text into a file keys.json \
              of mode 0600 in an empty folder, run this command with --data-dir on that folder and without \
-             SPRAG_KEY_RING, and set SPRAG_KEY_RING to the file's new text on every server"
+             that, and give every server the file's new text in its place"
         ),
     }
 }
@@ -206,7 +208,7 @@ fn rotate_keys(args: &Rotate, config: &Config, spans: Spans, now: Timestamp) -> 
         }
         (done, before)
     };
-    let (_, (done, before)) = ring_file::change(&path, work, &random)?;
+    let (_, (done, before)) = ring_file::change(&path, &config.store.data_dir, work, &random)?;
     for rotated in &done {
         say(timetable(rotated, now))?;
         warn(rotated.purpose, after);
@@ -325,7 +327,9 @@ fn retire(config: &Config, id: &str, now: Timestamp) -> anyhow::Result<ExitCode>
     if retired_already(&key, now)? {
         return Ok(ExitCode::SUCCESS);
     }
-    let (ring, is_done) = ring_file::change(&path, |ring| ring.retire(id, now), &SystemRandom::default())?;
+    let data_dir = &config.store.data_dir;
+    let (ring, is_done) =
+        ring_file::change(&path, data_dir, |ring| ring.retire(id, now), &SystemRandom::default())?;
     if !is_done {
         bail!(
             "key {id} is the only {purpose} key that is to stay, and without one nobody can log in; add another \

@@ -48,6 +48,14 @@ fn of(config: &Config) -> Vec<String> {
     } else {
         look("settings are taken from it", Path::new(".env"), TRUSTED);
     }
+    for setting in SETTINGS {
+        // The key ring's is refused, not warned of.
+        if let (true, Origin::SecretFile { path, .. }) =
+            (setting.name != "key-ring", config.origin(setting.name))
+        {
+            look("a secret is in it", path, SECRET);
+        }
+    }
     if let Some(file) = &config.file {
         look("settings are taken from it", file, TRUSTED);
     }

@@ -196,9 +196,9 @@ struct RingWatch {
 impl RingWatch {
     /// `None` where the ring is in no file.
     fn of(node: &Node) -> Option<Self> {
-        let RingSource::File(path) = &node.ring else { return None };
+        let path = node.ring.file()?;
         let (engine, config, source) = (Arc::clone(&node.engine), node.config.clone(), node.ring.clone());
-        Some(Self { engine, config, source, path: path.clone(), known: ring_file::stamp(path) })
+        Some(Self { engine, config, source, path: path.to_owned(), known: ring_file::stamp(path) })
     }
 }
 

@@ -10,6 +10,7 @@ mod moving;
 mod owners;
 mod postgres;
 mod roles;
+mod secrets;
 mod sessions;
 mod settings;
 mod upkeep;
