@@ -18,7 +18,7 @@ use sprag::random::SystemRandom;
 use super::on_node::block_on;
 use super::output::{Column, List, minute, moment, rfc3339, say, tell};
 use crate::config::{Config, Sources};
-use crate::profile::parse_duration;
+use crate::profile::{Profile, parse_duration};
 use crate::run::database;
 use crate::run::logs;
 use crate::run::node::resolve;
@@ -98,7 +98,7 @@ pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCod
             RingSource::of(&config).tell_difference(&ring, &config, now);
             list(&ring, now, json)
         }
-        Command::Rotate(args) => rotate_keys(&args, &config, Spans::of(&profiles), now),
+        Command::Rotate(args) => rotate_keys(&args, &config, &profiles, now),
         Command::Retire { id, now: true } => retire(&config, &id, now),
         Command::Replace { now: is_meant } => replace(&config, is_meant),
         Command::Retire { id, now: false } => explain(&ring_in_force(&config)?, &id, now),
@@ -183,7 +183,13 @@ fn is_given(key: &KeyEntry) -> bool {
     key.created_at == Timestamp(0)
 }
 
-fn rotate_keys(args: &Rotate, config: &Config, spans: Spans, now: Timestamp) -> anyhow::Result<ExitCode> {
+fn rotate_keys(
+    args: &Rotate,
+    config: &Config,
+    profiles: &[Profile],
+    now: Timestamp,
+) -> anyhow::Result<ExitCode> {
+    let spans = Spans::of(profiles);
     let path = file_of(config)?;
     let after = if args.now { Duration::ZERO } else { args.after };
     let has_own_access_keys = config.tokens.hs256_secret.is_none();
@@ -217,11 +223,14 @@ fn rotate_keys(args: &Rotate, config: &Config, spans: Spans, now: Timestamp) -> 
     if !args.refresh && !has_own_access_keys {
         tell("Access tokens are signed with the secret in SPRAG_HS256_SECRET, which was not changed.");
     }
+    let names: Vec<_> = profiles.iter().map(|profile| profile.name.as_str()).collect();
     say(format_args!(
         "Servers that use {} learn of it within {} seconds.\n\
-         A server with a copy of it needs the new file before the new key signs.",
+         A server with a copy of it needs the new file before the new key signs.\n\
+         Keys are refused after the lifetimes that are set here, of the profiles {}: they must be the server's.",
         path.display(),
-        UNNOTICED.as_secs()
+        UNNOTICED.as_secs(),
+        names.join(", ")
     ))?;
     Ok(ExitCode::SUCCESS)
 }

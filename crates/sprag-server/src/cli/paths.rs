@@ -11,7 +11,7 @@ use anyhow::bail;
 pub(super) fn expect_path(argument: &str, path: &Path) -> anyhow::Result<()> {
     if !path.exists() && path.to_string_lossy().contains("://") {
         bail!(
-            "{argument} takes the path of a file, and this is a URL; it is not shown here, for there may be a password in it"
+            "{argument} takes the name or path of a file, and this is a URL; it is not shown here, for there may be a password in it"
         );
     }
     Ok(())

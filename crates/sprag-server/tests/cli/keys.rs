@@ -55,6 +55,7 @@ fn a_rotation_says_what_will_happen_when() {
 
     Servers that use ./sprag-data/keys.json learn of it within 2 seconds.
     A server with a copy of it needs the new file before the new key signs.
+    Keys are refused after the lifetimes that are set here, of the profiles sprag: they must be the server's.
     ");
     assert_snapshot!(redacted(&folder.run(&["key", "list"]).succeeds()), @r"
     FOR      KEY               ALG    STATE  MADE (UTC)        SIGNS (UTC)       RETIRES (UTC)

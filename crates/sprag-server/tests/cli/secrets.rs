@@ -86,7 +86,10 @@ fn no_part_of_a_sources_password_is_printed() {
             _ => a_folder_with_ann(),
         };
         let told = folder.run(&[args, &[IN_TWO_WAYS[0]]].concat()).fails();
-        assert!(told.contains("takes the path of a file") && !told.contains("hunter2"), "{args:?}: {told}");
+        assert!(
+            told.contains("takes the name or path of a file") && !told.contains("hunter2"),
+            "{args:?}: {told}"
+        );
     }
 }
 
