@@ -29,6 +29,7 @@ mod migrate;
 mod no_import;
 mod on_node;
 mod output;
+mod paths;
 mod profile;
 mod restore;
 mod serve;

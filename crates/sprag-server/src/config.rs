@@ -23,6 +23,7 @@ mod profiles;
 mod proxies;
 mod reference;
 mod secret;
+mod secret_files;
 mod sessions;
 mod setting;
 pub mod settings;

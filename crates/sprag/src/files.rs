@@ -11,7 +11,10 @@ pub use owner::{
     expect_kept, folder_of, give_to_owner_of, have_one_owner, make, make_folders, open_lock, replace,
 };
 
+pub use readers::is_for_our_group;
+
 mod owner;
+mod readers;
 
 /// Why a file cannot be used, as a sentence goes on after its name.
 #[derive(Debug, thiserror::Error)]
@@ -104,10 +107,14 @@ pub fn read_text(path: &Path, most_kib: u64) -> Result<Zeroizing<String>, FileFa
 /// What to tell where others than its owner may read or write a file or folder that only its owner should: the command
 /// that takes them that right. `None` where they may not, and where it cannot be looked at.
 ///
-/// `forbidden` is the rights of others that matter, as bits of a mode: 0o077 for what is secret, 0o022 for what is trusted.
+/// `forbidden` is the rights of others that matter, as bits of a mode: 0o077 for what is secret, 0o022 for what is trusted. A
+/// file that is mounted for a group of ours to read is none.
 #[must_use]
 pub fn open_to_others(path: &Path, forbidden: u32) -> Option<String> {
     let about = fs::metadata(path).ok()?;
+    if is_for_our_group(&about, &[folder_of(path)]) {
+        return None;
+    }
     let mode = about.permissions().mode() & 0o7777;
     let (may_read, may_write) = (mode & forbidden & 0o055 != 0, mode & forbidden & 0o022 != 0);
     let may = match (may_read, may_write) {

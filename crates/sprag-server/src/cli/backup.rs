@@ -7,6 +7,7 @@ use anyhow::bail;
 use sprag::store::sqlite::SqliteStore;
 
 use super::output::say;
+use super::paths::expect_path;
 use crate::config::{Database, Sources};
 use crate::run::node::resolve;
 use crate::run::ring_file::RingSource;
@@ -19,6 +20,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
+    expect_path("FILE", &args.file)?;
     let (config, _) = resolve(sources)?;
     logs::start(&config)?;
     let Database::Sqlite(path) = &config.store.database else {

@@ -1,6 +1,6 @@
 //! `sprag user import`, `sprag session import`: what another system kept, taken in.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::on_node::block_on;
 use super::output::{misused, tell};
+use super::paths::expect_path;
 use crate::config::{Config, Database, ProfileRef, Sources};
 use crate::profile::{ImportColumn, ImportKind, Profile, TableShape};
 use crate::run::node::{Node, load_profiles, resolve};
@@ -118,6 +119,7 @@ fn mapped(kind: ImportKind, text: &str) -> Result<ImportColumn, String> {
 /// The profile that was named, or the one that says where things are.
 fn profile(kind: ImportKind, args: &Args, config: &Config, profiles: &[Profile]) -> anyhow::Result<Profile> {
     if let Some(name) = &args.profile {
+        expect_path("--profile", Path::new(name))?;
         let served = profiles.iter().find(|profile| profile.name == *name || profile.file == *name);
         if let Some(profile) = served {
             return Ok(profile.clone());

@@ -12,6 +12,7 @@ use sprag::store::sqlite::SqliteStore;
 
 use super::on_node::block_on;
 use super::output::{Progress, counted, say};
+use super::paths::expect_path;
 use crate::config::{Config, Database, Sources};
 use crate::run::node::resolve;
 use crate::run::ring_file::RingSource;
@@ -25,6 +26,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
+    expect_path("--from", &args.from)?;
     let (config, _) = resolve(sources)?;
     logs::start(&config)?;
     let Database::Postgres(server) = &config.store.database else {

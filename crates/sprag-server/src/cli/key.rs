@@ -20,7 +20,7 @@ use sprag::security::Outcome;
 use super::on_node::{block_on, requester};
 use super::output::{Column, List, minute, moment, rfc3339, say, tell};
 use crate::config::{Config, Sources};
-use crate::profile::parse_duration;
+use crate::profile::{Profile, parse_duration};
 use crate::run::database;
 use crate::run::logs;
 use crate::run::node::resolve;
@@ -100,7 +100,7 @@ pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCod
             RingSource::of(&config).tell_difference(&ring, &config, now);
             list(&ring, now, json)
         }
-        Command::Rotate(args) => rotate_keys(&args, &config, Spans::of(&profiles), now),
+        Command::Rotate(args) => rotate_keys(&args, &config, &profiles, now),
         Command::Retire { id, now: true } => retire(&config, &id, now),
         Command::Replace { now: is_meant } => replace(&config, is_meant),
         Command::Retire { id, now: false } => explain(&ring_in_force(&config)?, &id, now),
@@ -123,11 +123,13 @@ fn ring_in_force(config: &Config) -> anyhow::Result<KeyRing> {
 /// The file to change. A ring that was given in the environment is not ours to change.
 fn file_of(config: &Config) -> anyhow::Result<std::path::PathBuf> {
     match RingSource::of(config) {
-        RingSource::File(path) => ring_file::read(&path).map(|_| path),
-        RingSource::Given => bail!(
-            "the key ring is in SPRAG_KEY_RING, which a command cannot change; put its text into a file keys.json \
+        RingSource::File(path) | RingSource::Named(path) => {
+            ring_file::read(&path, &config.store.data_dir).map(|_| path)
+        }
+        RingSource::Given(place) => bail!(
+            "the key ring is in {place}, which a command cannot change; put its text into a file keys.json \
              of mode 0600 in an empty folder, run this command with --data-dir on that folder and without \
-             SPRAG_KEY_RING, and set SPRAG_KEY_RING to the file's new text on every server"
+             that, and give every server the file's new text in its place"
         ),
     }
 }
@@ -191,7 +193,13 @@ fn is_given(key: &KeyEntry) -> bool {
     key.created_at == Timestamp(0)
 }
 
-fn rotate_keys(args: &Rotate, config: &Config, spans: Spans, now: Timestamp) -> anyhow::Result<ExitCode> {
+fn rotate_keys(
+    args: &Rotate,
+    config: &Config,
+    profiles: &[Profile],
+    now: Timestamp,
+) -> anyhow::Result<ExitCode> {
+    let spans = Spans::of(profiles);
     let path = file_of(config)?;
     let after = if args.now { Duration::ZERO } else { args.after };
     let has_own_access_keys = config.tokens.hs256_secret.is_none();
@@ -216,7 +224,7 @@ fn rotate_keys(args: &Rotate, config: &Config, spans: Spans, now: Timestamp) -> 
         }
         (done, before)
     };
-    let (_, (done, before)) = ring_file::change(&path, work, &random)?;
+    let (_, (done, before)) = ring_file::change(&path, &config.store.data_dir, work, &random)?;
     tell_security("rotated");
     for rotated in &done {
         say(timetable(rotated, now))?;
@@ -226,11 +234,14 @@ fn rotate_keys(args: &Rotate, config: &Config, spans: Spans, now: Timestamp) -> 
     if !args.refresh && !has_own_access_keys {
         tell("Access tokens are signed with the secret in SPRAG_HS256_SECRET, which was not changed.");
     }
+    let names: Vec<_> = profiles.iter().map(|profile| profile.name.as_str()).collect();
     say(format_args!(
         "Servers that use {} learn of it within {} seconds.\n\
-         A server with a copy of it needs the new file before the new key signs.",
+         A server with a copy of it needs the new file before the new key signs.\n\
+         Keys are refused after the lifetimes that are set here, of the profiles {}: they must be the server's.",
         path.display(),
-        UNNOTICED.as_secs()
+        UNNOTICED.as_secs(),
+        names.join(", ")
     ))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -336,7 +347,9 @@ fn retire(config: &Config, id: &str, now: Timestamp) -> anyhow::Result<ExitCode>
     if retired_already(&key, now)? {
         return Ok(ExitCode::SUCCESS);
     }
-    let (ring, is_done) = ring_file::change(&path, |ring| ring.retire(id, now), &SystemRandom::default())?;
+    let data_dir = &config.store.data_dir;
+    let (ring, is_done) =
+        ring_file::change(&path, data_dir, |ring| ring.retire(id, now), &SystemRandom::default())?;
     if !is_done {
         bail!(
             "key {id} is the only {purpose} key that is to stay, and without one nobody can log in; add another \

@@ -10,6 +10,7 @@ use sprag::store::sqlite::{RestoreOrder, SqliteStore};
 
 use super::on_node::{block_on, requester};
 use super::output::say;
+use super::paths::expect_path;
 use crate::config::{Database, Sources};
 use crate::run::high_water::{HighWater, seen_of_file, told};
 use crate::run::node::resolve;
@@ -23,6 +24,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
+    expect_path("FILE", &args.file)?;
     let (config, _) = resolve(sources)?;
     logs::start(&config)?;
     let Database::Sqlite(path) = &config.store.database else {

@@ -3,6 +3,7 @@
 use sprag::files::FileFault;
 
 use super::origin::Origin;
+use crate::quoted::without_password;
 
 /// Why a configuration was refused.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +35,7 @@ pub enum ConfigError {
         problem: String,
     },
     /// A file that cannot be read.
-    #[error("could not read {path}")]
+    #[error("could not read {}", without_password(.path))]
     File {
         /// The file, as it was named.
         path: String,

@@ -1,6 +1,7 @@
 //! Where a value came from, and how that is said.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use super::dotenv;
 
@@ -17,6 +18,18 @@ pub enum Origin {
         name: String,
         /// On this line.
         line: usize,
+    },
+    /// A file with nothing but this secret in it.
+    SecretFile {
+        /// The file.
+        path: PathBuf,
+        /// What names it.
+        named: Box<Origin>,
+    },
+    /// A credential that systemd hands over.
+    Credential {
+        /// Its file.
+        path: PathBuf,
     },
     /// The file of settings.
     File {
@@ -39,6 +52,10 @@ impl Origin {
             Self::Flag(name) => format!("--{name}"),
             Self::Environment(name) => format!("{name} in the environment"),
             Self::Dotenv { name, line } => format!("{name} in {} line {line}", dotenv::NAME),
+            Self::SecretFile { path, named } => {
+                format!("{}, which {} names", path.display(), named.subject(setting))
+            }
+            Self::Credential { path } => format!("the credential {}", path.display()),
             Self::File { path, line, key } => format!("{key} in {path} line {line}"),
             Self::Default => format!("the default of {setting}"),
         }
@@ -54,6 +71,8 @@ impl fmt::Display for Origin {
                 write!(f, "{} line {line}", dotenv::NAME)
             }
             Self::Dotenv { name, line } => write!(f, "{} line {line} ({name})", dotenv::NAME),
+            Self::SecretFile { path, named } => write!(f, "{}, by {named}", path.display()),
+            Self::Credential { path } => write!(f, "credential {}", path.display()),
             Self::File { path, line, .. } => write!(f, "{path} line {line}"),
             Self::Default => f.write_str("default"),
         }

@@ -43,6 +43,9 @@ fn profiles(text: &str) -> Parsed<Vec<ProfileRef>> {
                 quoted(text)
             ));
         }
+        if name.contains("://") {
+            return Err(format!("{} is neither a profile's name nor a path", quoted(name)));
+        }
         let profile = if name.ends_with(".toml") || name.contains('/') {
             ProfileRef::File(PathBuf::from(name))
         } else {

@@ -71,9 +71,9 @@ pub fn reference() -> String {
         let key = setting.file_key().map_or("–".to_owned(), |key| format!("`{key}`"));
         let _ = write!(
             text,
-            "\n## {}\n\n| flag | environment | file | default |\n|---|---|---|---|\n| {flag} | `{}` | {key} | {} |\n\n{}\n",
+            "\n## {}\n\n| flag | environment | file | default |\n|---|---|---|---|\n| {flag} | {} | {key} | {} |\n\n{}\n",
             setting.name,
-            setting.env,
+            variables(setting),
             match setting.default {
                 super::settings::Fallback::Value(value) => format!("`{value}`"),
                 super::settings::Fallback::Derived(words) => words.replace('<', "\\<"),
@@ -82,6 +82,13 @@ pub fn reference() -> String {
         );
     }
     text
+}
+
+fn variables(setting: &Setting) -> String {
+    match setting.file_env() {
+        Some(file) => format!("`{}`, `{file}`", setting.env),
+        None => format!("`{}`", setting.env),
+    }
 }
 
 /// The comment that stands above a setting in [`DEFAULTS`]: its meaning, and then why its default is the
@@ -106,9 +113,10 @@ A setting is taken from the first place that gives it:
 1. its flag;
 2. its variable in the environment;
 3. its variable in `.env` in the working directory, which is read and never put into the environment;
-4. a profile's own name for it (the profile's `[environment]`), in the environment and then in `.env`;
-5. its key in `sprag.toml` in the working directory, or in the file that `--config` names;
-6. its default.
+4. where it is or has a secret, a credential that systemd hands over;
+5. a profile's own name for it (the profile's `[environment]`), in the environment and then in `.env`;
+6. its key in `sprag.toml` in the working directory, or in the file that `--config` names;
+7. its default.
 
 All of it is read once, at the start. `sprag config` prints what is in force and where it came from, with
 secrets hidden; `sprag config --json` the same for machines. Whatever is wrong stops the start with a sentence
@@ -117,8 +125,13 @@ no setting (also of a variable that begins with `SPRAG_`, unless it is one that 
 that name), a combination that is not safe.
 
 - A duration is a whole number and a unit: `30s`, `15m`, `12h`, `7d`.
-- Secrets, a database URL with a password in it too, are taken from the environment and `.env` only: flags can be read
-  in the list of processes, and files of settings get copied about.
+- Secrets, a database URL with a password in it too, are taken from the environment, `.env` and files of their own only:
+  flags can be read in the list of processes, and files of settings get copied about.
+- A secret's variable with `_FILE` behind its name (`SPRAG_DATABASE_URL_FILE`) names a file with nothing but the secret in
+  it; a line's end behind it is no part of it. Set one of the two, not both. Among systemd's credentials
+  (`$CREDENTIALS_DIRECTORY`) the one called as the setting is taken: `LoadCredential=key-ring:/etc/sprag/keys.json`.
+- In a database URL, write `@` as `%40` in user name, password and parameters, `/` as `%2F`, `?` as `%3F`, `#` as `%23`. One
+  that can be read in two ways is refused, and none of it shown.
 - In `.env`, put a value with blanks, `#`, `$`, backslashes or double quotes in it into single quotes, and one with a
   single quote in it into double quotes. A value of ours that npm's dotenv, python-dotenv and Sprag would not read alike
   is refused with its line. Lines for others are left alone, however they are written; one that is not `NAME=value`, or

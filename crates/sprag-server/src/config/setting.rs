@@ -50,6 +50,18 @@ impl Setting {
         !self.is_secret
     }
 
+    /// Whether it may stand in a file that is named: where it is a secret, or may have one in it.
+    #[must_use]
+    pub fn may_be_in_file(&self) -> bool {
+        self.is_secret || self.name == "database-url"
+    }
+
+    /// The variable that names the file which it stands in, if it may.
+    #[must_use]
+    pub fn file_env(&self) -> Option<String> {
+        self.may_be_in_file().then(|| format!("{}_FILE", self.env))
+    }
+
     /// Its key in `sprag.toml`, if it may stand there: secrets may not, and a file does not name itself.
     #[must_use]
     pub fn file_key(&self) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sprag::files::{self, FileFault};
 use toml::Spanned;
@@ -13,6 +13,7 @@ use super::dotenv::{self, Dotenv};
 use super::error::{ConfigError, hint};
 use super::mapping::Mapping;
 use super::origin::{Found, Origin};
+use super::secret_files;
 use super::setting::{env_of, key_of};
 use super::settings::{self, Setting};
 use crate::old_names::{self, OldName, sentence};
@@ -37,6 +38,8 @@ pub struct Sources {
     dotenv: Dotenv,
     file: Vec<Entry>,
     file_path: Option<String>,
+    /// What files are named relative to.
+    dir: PathBuf,
 }
 
 /// One line of `sprag.toml`.
@@ -65,6 +68,7 @@ impl Sources {
             dotenv: Dotenv::default(),
             file: Vec::new(),
             file_path: None,
+            dir: dir.to_owned(),
         };
         if let Some(text) =
             text_of(&dir.join(dotenv::NAME)).map_err(|source| unreadable(dotenv::NAME, source))?
@@ -150,10 +154,40 @@ impl Sources {
         if let Some(text) = self.flags.get(setting.name) {
             return Ok(Some(Found { text: text.clone(), origin: Origin::Flag(setting.name) }));
         }
-        if let Some(found) = self.variable(setting, setting.env)? {
+        if let Some(found) = self.variable_or_file(setting)? {
             return Ok(Some(found));
         }
-        self.by_old_name(setting)
+        if let Some(found) = self.by_old_name(setting)? {
+            return Ok(Some(found));
+        }
+        secret_files::credential(setting, self.credentials())
+    }
+
+    /// What a setting's variable says, or the file that its other variable names; the nearer of them.
+    fn variable_or_file(&self, setting: &'static Setting) -> Result<Option<Found>, ConfigError> {
+        let itself = self.variable(setting, setting.env)?;
+        let named = match setting.file_env() {
+            Some(name) => self.variable(setting, &name)?,
+            None => None,
+        };
+        let is_near = |found: &Found| matches!(found.origin, Origin::Environment(_));
+        match (itself, named) {
+            (Some(itself), Some(named)) if is_near(&itself) == is_near(&named) => {
+                Err(ConfigError::Together(format!(
+                    "{} and {} are both set, and each gives {}; keep one of them",
+                    itself.origin.subject(setting.name),
+                    named.origin.subject(setting.name),
+                    setting.name
+                )))
+            }
+            (Some(itself), Some(named)) if is_near(&itself) || !is_near(&named) => Ok(Some(itself)),
+            (_, Some(named)) => secret_files::named(setting, named, &self.dir, self.credentials()).map(Some),
+            (itself, None) => Ok(itself),
+        }
+    }
+
+    fn credentials(&self) -> Option<&str> {
+        self.environment.get(secret_files::CREDENTIALS).map(String::as_str)
     }
 
     /// What was given under the name that a setting had before.
@@ -265,7 +299,9 @@ impl Sources {
         for (name, place) in of_process.chain(of_dotenv) {
             let is_old = || old_names::settings().any(|old| env_of(old.old) == *name);
             if name.starts_with("SPRAG_")
-                && !settings::SETTINGS.iter().any(|setting| setting.env == name)
+                && !settings::SETTINGS
+                    .iter()
+                    .any(|setting| setting.env == name || setting.file_env().as_deref() == Some(name))
                 && !is_old()
             {
                 return Err(ConfigError::Unknown {
@@ -273,6 +309,13 @@ impl Sources {
                     hint: hint(name, settings::SETTINGS.iter().map(|setting| setting.env)),
                 });
             }
+        }
+        if let Some(name) = secret_files::unknown_credential(self.credentials()) {
+            return Err(ConfigError::Unknown {
+                what: format!("{name} among the credentials"),
+                hint: "a credential is called key-ring, hs256-secret or database-url, as the secret in it"
+                    .to_owned(),
+            });
         }
         Ok(())
     }
@@ -410,7 +453,8 @@ fn known(key: &str, place: &str) -> Result<&'static Setting, ConfigError> {
         return Err(ConfigError::Line {
             place: place.to_owned(),
             problem: format!(
-                "{key} is a secret, and a file of settings gets copied about; set {} in the environment or .env",
+                "{key} is a secret, and a file of settings gets copied about; set {0} in the environment or .env, or {0}_FILE to \
+                 a file that it stands in",
                 setting.env
             ),
         });

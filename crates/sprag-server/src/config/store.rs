@@ -139,7 +139,7 @@ fn expect_hidden_password(chosen: &Chosen) -> Result<(), ConfigError> {
     let danger = match found.origin {
         Origin::Flag(_) => "a flag can be read in the list of processes",
         Origin::File { .. } => "a file of settings gets copied about",
-        Origin::Environment(_) | Origin::Dotenv { .. } | Origin::Default => return Ok(()),
+        _ => return Ok(()),
     };
     let problem =
         format!("there is a password in it, and {danger}; set {} in the environment or .env", setting.env);
@@ -149,9 +149,16 @@ fn expect_hidden_password(chosen: &Chosen) -> Result<(), ConfigError> {
 /// What a database URL may look like.
 const DATABASE_LIKE: &str = "write sqlite:PATH or postgres://USER@HOST/DATABASE";
 
-/// The database. What stands after the scheme is repeated only for SQLite: elsewhere it has a password in it.
+/// The database. What stands after the scheme is repeated only for SQLite: elsewhere it has a password in it. Nor is what
+/// stands where a scheme should: it may be the beginning of a user's part.
 fn database(text: &str) -> Parsed<Database> {
-    let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
+    let is_of_scheme = |letter: char| letter.is_ascii_alphanumeric() || "+.-".contains(letter);
+    let scheme = match text.split_once(':') {
+        Some(("sqlite", _)) => "sqlite",
+        Some((scheme @ ("postgres" | "postgresql"), _)) => scheme,
+        Some((scheme, rest)) if rest.starts_with("//") && scheme.chars().all(is_of_scheme) => scheme,
+        _ => "",
+    };
     match scheme {
         "sqlite" => sqlite(text),
         "postgres" | "postgresql" => match text.parse::<Server>() {
@@ -188,7 +195,7 @@ fn sqlite(text: &str) -> Parsed<Database> {
 
 /// A folder or file.
 fn path(text: &str) -> Parsed<PathBuf> {
-    if text.contains('\0') {
+    if text.contains('\0') || text.contains("://") {
         return Err(format!("{} is not a path", quoted(text)));
     }
     Ok(PathBuf::from(text))
@@ -200,11 +207,20 @@ mod tests {
 
     #[test]
     fn a_wrong_postgresql_url_is_refused_without_its_password() {
-        for text in
-            ["postgres:", "postgresql://", "postgres:me:hunter2@db/sprag", "mysql://me:hunter2@db/sprag"]
-        {
+        for text in [
+            "postgres:",
+            "postgresql://",
+            "postgres:me:hunter2@db/sprag",
+            "mysql://me:hunter2@db/sprag",
+            "postgres://me:p@hunter2@db/sprag",
+            "postgres://db/sprag?user=me&password=p@hunter2",
+            "sqlite://me:p@hunter2@db/sprag",
+            "hunter2@db:5432/postgres://",
+            "hunter2:5432",
+        ] {
             let told = database(text).unwrap_err();
-            assert!(told.contains("postgres://") && !told.contains("hunter2"), "{told}");
+            let has_form = told.contains("postgres://") || told.contains("sqlite:sprag.db");
+            assert!(has_form && !told.contains("hunter2"), "{told}");
         }
     }
 

@@ -52,7 +52,7 @@ fn refuse_lost(config: &Config, path: &Path) -> anyhow::Result<()> {
             path.display(),
             ring.display()
         ),
-        RingSource::File(_) | RingSource::Given => Ok(()),
+        RingSource::File(_) | RingSource::Named(_) | RingSource::Given(_) => Ok(()),
     }
 }
 

@@ -48,6 +48,14 @@ fn of(config: &Config) -> Vec<String> {
     } else {
         look("settings are taken from it", Path::new(".env"), TRUSTED);
     }
+    for setting in SETTINGS {
+        // The key ring's is refused, not warned of.
+        if let (true, Origin::SecretFile { path, .. }) =
+            (setting.name != "key-ring", config.origin(setting.name))
+        {
+            look("a secret is in it", path, SECRET);
+        }
+    }
     if let Some(file) = &config.file {
         look("settings are taken from it", file, TRUSTED);
     }
@@ -66,6 +74,23 @@ mod tests {
 
     use super::*;
     use crate::config::Flags;
+
+    #[test]
+    fn a_secrets_own_file_that_others_may_read_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        fs::write(&path, "postgres://ann:hunter2@db/app").unwrap();
+        let named = [("SPRAG_DATABASE_URL_FILE".to_owned(), path.display().to_string())];
+        let data = dir.path().join("data").display().to_string();
+        let config = Config::resolve(Flags::from([("data-dir", data)]), named, dir.path()).unwrap();
+        let told = |mode| {
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            of(&config)
+        };
+        assert_eq!([told(0o600), told(0o440)], [[""; 0]; 2], "0440 is for a group of ours");
+        let all = told(0o644).join("\n");
+        assert!(all.contains(&format!("chmod 600 {}", path.display())), "{all}");
+    }
 
     #[test]
     fn what_others_may_read_or_write_is_told_with_the_command_that_ends_it() {

@@ -14,7 +14,7 @@ use sprag::files::{self, FileFault};
 use sprag::keys::KeyRing;
 use sprag::random::{self, Random};
 
-use crate::config::Config;
+use crate::config::{Config, Origin};
 
 /// How long an API may keep the public keys it has fetched (`Cache-Control` of `/.well-known/jwks.json`): only then
 /// may a new key sign.
@@ -26,18 +26,20 @@ const MAX_RING_KIB: u64 = 256;
 /// Where this server's key ring comes from.
 #[derive(Clone, Debug)]
 pub enum RingSource {
-    /// The file in the data directory.
+    /// The file in the data directory, which is made where there is none.
     File(PathBuf),
-    /// The environment; it is read once, at start.
-    Given,
+    /// A file that SPRAG_KEY_RING_FILE names, and that somebody else has made.
+    Named(PathBuf),
+    /// A text, read once, at start; and where it stands.
+    Given(String),
 }
 
 /// Where the ring is, as a sentence goes on after "the key ring".
 impl fmt::Display for RingSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path) => write!(f, "at {}", path.display()),
-            Self::Given => f.write_str("in SPRAG_KEY_RING"),
+            Self::File(path) | Self::Named(path) => write!(f, "at {}", path.display()),
+            Self::Given(place) => write!(f, "in {place}"),
         }
     }
 }
@@ -49,10 +51,22 @@ impl RingSource {
     /// Where `config` says that the ring comes from.
     #[must_use]
     pub fn of(config: &Config) -> Self {
-        if config.tokens.key_ring.is_some() {
-            Self::Given
-        } else {
-            Self::File(config.store.data_dir.join("keys.json"))
+        match config.origin("key-ring") {
+            Origin::SecretFile { path, .. } => Self::Named(path.clone()),
+            Origin::Credential { path } => Self::Given(format!("the credential {}", path.display())),
+            Origin::Environment(name) | Origin::Dotenv { name, .. } => Self::Given(name.clone()),
+            Origin::Default | Origin::Flag(_) | Origin::File { .. } => {
+                Self::File(config.store.data_dir.join("keys.json"))
+            }
+        }
+    }
+
+    /// The file that is read again when it changes.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) | Self::Named(path) => Some(path),
+            Self::Given(_) => None,
         }
     }
 
@@ -100,12 +114,19 @@ impl RingSource {
         match self {
             Self::File(path) => {
                 let add = |ring: &mut KeyRing| drop(ring.add_access(wanted, random, now, fetched));
-                change(path, add, random)?;
+                change(path, &config.store.data_dir, add, random).with_context(|| {
+                    format!(
+                        "the key ring {self} signs with {}, and no key for {wanted} could be added to it; set \
+                         SPRAG_SIGNING_ALGORITHM, or have whom the ring belongs to run: sprag key rotate --access \
+                         --signing-algorithm {wanted}",
+                        ring.algorithm(fetched)
+                    )
+                })?;
                 let seconds = fetched.millis_since(now) / 1000;
                 tracing::info!("a key for {wanted} was added to the key ring; it signs in {seconds} s");
                 self.read(config)
             }
-            Self::Given => bail!(
+            Self::Named(_) | Self::Given(_) => bail!(
                 "the key ring {self} signs with {}, not {wanted}; add a key of that algorithm to it, or set \
                  SPRAG_SIGNING_ALGORITHM",
                 ring.algorithm(fetched)
@@ -135,11 +156,10 @@ impl RingSource {
     /// The file or the text is no ring, others may read the file, or the secret that was given is weak.
     pub fn read(&self, config: &Config) -> anyhow::Result<KeyRing> {
         let mut ring = match (self, &config.tokens.key_ring) {
-            (Self::File(path), _) => read(path)?,
-            (Self::Given, Some(text)) => {
-                KeyRing::from_json(text.expose()).context("could not read the key ring in SPRAG_KEY_RING")?
-            }
-            (Self::Given, None) => {
+            (Self::File(path) | Self::Named(path), _) => read(path, &config.store.data_dir)?,
+            (Self::Given(_), Some(text)) => KeyRing::from_json(text.expose())
+                .with_context(|| format!("could not read the key ring {self}"))?,
+            (Self::Given(_), None) => {
                 bail!("no key ring was given; set SPRAG_KEY_RING, or unset it to use the file")
             }
         };
@@ -158,11 +178,11 @@ pub fn make_dir(dir: &Path) -> anyhow::Result<()> {
     files::make_folders(dir).with_context(|| format!("could not make the data directory {}", dir.display()))
 }
 
-/// Reads the ring's file.
+/// Reads the ring's file; `data_dir` is the service's.
 ///
 /// # Errors
 /// It is not there or cannot be read, others may read it too, or it is no ring.
-pub fn read(path: &Path) -> anyhow::Result<KeyRing> {
+pub fn read(path: &Path, data_dir: &Path) -> anyhow::Result<KeyRing> {
     let shown = path.display();
     if is_nothing(path) {
         bail!(
@@ -171,9 +191,14 @@ pub fn read(path: &Path) -> anyhow::Result<KeyRing> {
     }
     let reading = || format!("could not read the key ring in {shown}");
     let about = files::open(path).and_then(|file| Ok(file.metadata()?));
-    let mode = about.with_context(reading)?.mode();
-    if mode & 0o077 != 0 {
-        bail!("{shown} holds keys and others may read it (mode {:o}); run: chmod 600 {shown}", mode & 0o777);
+    let about = about.with_context(reading)?;
+    if about.mode() & 0o077 != 0 && !files::is_for_our_group(&about, &[files::folder_of(path), data_dir]) {
+        bail!(
+            "{shown} holds keys and others may read it (mode {:o}, group {}); run: chmod 600 {shown}. One that is mounted may \
+             have mode 0440 and a group that the server is in",
+            about.mode() & 0o777,
+            about.gid()
+        );
     }
     let text = files::read_text(path, MAX_RING_KIB).with_context(reading)?;
     if text.trim().is_empty() {
@@ -196,12 +221,14 @@ pub fn stamp(path: &Path) -> Option<Stamp> {
     Some((metadata.mtime(), metadata.mtime_nsec(), metadata.len(), metadata.ino()))
 }
 
-/// Changes the ring under a lock, so that two commands at once lose nothing, and puts it back as a whole.
+/// Changes the ring under a lock, so that two commands at once lose nothing, and puts it back as a whole; `data_dir` is the
+/// service's.
 ///
 /// # Errors
 /// The file cannot be read, locked or replaced; then it is as it was.
 pub fn change<T>(
     path: &Path,
+    data_dir: &Path,
     change: impl FnOnce(&mut KeyRing) -> T,
     random: &dyn Random,
 ) -> anyhow::Result<(KeyRing, T)> {
@@ -209,9 +236,15 @@ pub fn change<T>(
     let whole = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let lock_path = whole.with_extension("lock");
     let lock = files::open_lock(&lock_path, &[&whole]);
-    let lock = lock.with_context(|| format!("could not open {}", lock_path.display()))?;
+    let lock = lock.with_context(|| {
+        format!(
+            "could not open {}; where the key ring is mounted and may not be written, change a copy of it elsewhere, with \
+             --data-dir on its folder, and put that in its place where it is mounted from",
+            lock_path.display()
+        )
+    })?;
     lock.lock().with_context(|| format!("could not lock {}", lock_path.display()))?;
-    let mut ring = read(path)?;
+    let mut ring = read(path, data_dir)?;
     let outcome = change(&mut ring);
     let replaced = files::replace(path, &draft(random), ring.to_json().as_bytes());
     replaced.with_context(|| format!("could not replace {}, which is as it was", path.display()))?;
@@ -286,7 +319,7 @@ mod tests {
         let random = SeededRandom::new(1);
         create(&path, &KeyRing::generate(Algorithm::EdDsa, &random, Timestamp(0)).unwrap(), &random).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(read(&path).unwrap_err().to_string().contains("chmod 600"));
+        assert!(read(&path, dir.path()).unwrap_err().to_string().contains("chmod 600"));
     }
 
     #[test]
@@ -297,9 +330,10 @@ mod tests {
         create(&path, &KeyRing::generate(Algorithm::EdDsa, &random, Timestamp(0)).unwrap(), &random).unwrap();
         let before = stamp(&path).unwrap();
         let (ring, id) =
-            change(&path, |ring| ring.add_refresh(&random, Timestamp(1), Timestamp(2)), &random).unwrap();
+            change(&path, dir.path(), |ring| ring.add_refresh(&random, Timestamp(1), Timestamp(2)), &random)
+                .unwrap();
         assert_eq!(id, 2);
-        assert_eq!(read(&path).unwrap().entries(), ring.entries());
+        assert_eq!(read(&path, dir.path()).unwrap().entries(), ring.entries());
         assert_ne!(stamp(&path).unwrap(), before);
     }
 }

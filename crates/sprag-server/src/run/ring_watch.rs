@@ -39,10 +39,10 @@ impl RingWatch {
     /// `None` where the ring is in no file.
     #[must_use]
     pub fn of(node: &Node) -> Option<Self> {
-        let RingSource::File(path) = &node.ring else { return None };
+        let path = node.ring.file()?;
         let (engine, config, source) = (Arc::clone(&node.engine), node.config.clone(), node.ring.clone());
         let known = ring_file::stamp(path);
-        Some(Self(Arc::new(Mutex::new(Watched { engine, config, source, path: path.clone(), known }))))
+        Some(Self(Arc::new(Mutex::new(Watched { engine, config, source, path: path.to_owned(), known }))))
     }
 
     /// Reads the file if it has changed, and puts what it says in force.

@@ -13,6 +13,7 @@ mod offers;
 mod owners;
 mod postgres;
 mod roles;
+mod secrets;
 mod sessions;
 mod settings;
 mod upkeep;

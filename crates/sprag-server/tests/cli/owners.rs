@@ -165,3 +165,43 @@ fn a_lock_that_root_has_left_behind_is_given_back() {
     assert_eq!(folder.run(&["key", "rotate"]).code, 0);
     assert!(ran(by(&folder, SERVICE, &["key", "rotate"])).0);
 }
+
+#[test]
+fn a_mounted_key_ring_is_read_by_its_group_and_stays_as_it_is_mounted() {
+    if !is_root() {
+        return;
+    }
+    let folder = the_services_folder();
+    assert!(ran(by(&folder, SERVICE, &CREATE)).0);
+    let ring = folder.path("sprag-data/keys.json");
+    let mount = |mode, group| {
+        chown(&ring, Some(0), Some(group)).unwrap();
+        fs::set_permissions(&ring, Permissions::from_mode(mode)).unwrap();
+    };
+    mount(0o440, GROUP);
+    the_service_starts(&folder);
+    // As Kubernetes has it: the group is one of several.
+    let mut several = Command::new("setpriv");
+    let user = format!("--reuid={SERVICE}");
+    let groups = format!("--groups={GROUP}");
+    several.args([&user, "--regid=54714", &groups]).arg(folder.path("sprag")).args(["key", "list"]);
+    several.current_dir(folder.path(".")).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let (is_done, told) = ran(several);
+    assert!(is_done, "{told}");
+    let before = fs::read(&ring).unwrap();
+    let (is_done, told) = ran(by(&folder, SERVICE, &["key", "rotate"]));
+    assert!(!is_done && told.contains("it belongs to user 0 and group 54712"), "{told}");
+    assert_eq!(fs::read(&ring).unwrap(), before, "a ring of somebody else's is not taken");
+    assert_eq!(folder.run(&["key", "rotate"]).code, 0);
+    let after = fs::metadata(&ring).unwrap();
+    assert_eq!((after.uid(), after.gid(), after.mode() & 0o777), (0, GROUP, 0o440));
+    the_service_starts(&folder);
+    for (mode, group) in [(0o444, GROUP), (0o460, GROUP), (0o440, 54_714)] {
+        mount(mode, group);
+        let told = folder.run(&["key", "list"]).fails();
+        assert!(
+            told.contains("others may read it") && told.contains("mode 0440 and a group"),
+            "{mode:o}: {told}"
+        );
+    }
+}
