@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::accounts::{SLICE, called, find};
 use super::import;
-use super::on_node::{Opens, on_node, plainly, requester};
+use super::on_node::{MayCreate, Opens, on_node, plainly, requester};
 use super::output::{Column, List, minute, misused, moment, rfc3339, say};
 use crate::config::Sources;
 use crate::profile::ImportKind;
@@ -87,6 +87,8 @@ pub(super) struct Create {
     /// Let it administer others
     #[arg(long)]
     admin: bool,
+    #[command(flatten)]
+    store: MayCreate,
 }
 
 pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCode> {
@@ -157,7 +159,7 @@ fn create(args: &Create, sources: &Sources) -> anyhow::Result<ExitCode> {
         return Ok(misused(&why));
     }
     let password = password_from(io::stdin().lock())?;
-    on_node(sources, Opens::MayMake, async |node| {
+    on_node(sources, Opens::MayMake(args.store), async |node| {
         let user = NewUser {
             username: args.username.as_deref(),
             email: args.email.as_deref(),

@@ -11,5 +11,6 @@ mod postgres;
 mod roles;
 mod sessions;
 mod settings;
+mod stores;
 mod upkeep;
 mod users;
