@@ -64,7 +64,7 @@ fn sprag(folder: &Path, args: &[&str]) -> Command {
 
 /// Makes an account, and with the first one the keys, too: so it is given the settings that the server gets.
 fn create_user(folder: &Path, name: &str, flags: &[&str]) {
-    let mut command = sprag(folder, &["user", "create", "--username", name, "--password-stdin"]);
+    let mut command = sprag(folder, &["user", "create", "--create", "--username", name, "--password-stdin"]);
     let mut child = command.args(flags).stdin(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(PASSWORD.as_bytes()).unwrap();
     assert!(child.wait().unwrap().success());

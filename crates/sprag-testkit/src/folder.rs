@@ -9,6 +9,8 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::making::asked_to_create;
+
 /// A folder to run commands in.
 pub struct Folder {
     sprag: PathBuf,
@@ -20,10 +22,12 @@ pub struct Folder {
 pub struct Outcome {
     pub code: i32,
     pub out: String,
-    /// What it said on standard error, but for the notes.
+    /// What it said on standard error, but for the notes and the stores.
     pub err: String,
     /// The lines of its log that are no more than notes.
     pub notes: String,
+    /// The stores it said that it works on.
+    pub stores: Vec<String>,
 }
 
 /// A folder for that binary.
@@ -53,7 +57,15 @@ impl Folder {
         fs::read_dir(self.path(".")).unwrap().next().is_none()
     }
 
+    /// A command, which makes the store where there is none.
     pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.command_as_typed(args);
+        command.args(asked_to_create(args));
+        command
+    }
+
+    /// A command with no more than was typed.
+    pub fn command_as_typed(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.sprag);
         command.env_clear();
         self.set_up(command, args)
@@ -76,14 +88,30 @@ impl Folder {
     }
 
     pub fn run_with(&self, input: impl AsRef<[u8]>, args: &[&str]) -> Outcome {
-        let mut child = self.command(args).spawn().unwrap();
+        Self::outcome(self.command(args), input)
+    }
+
+    /// Runs a command with no more than was typed.
+    pub fn run_as_typed(&self, input: impl AsRef<[u8]>, args: &[&str]) -> Outcome {
+        Self::outcome(self.command_as_typed(args), input)
+    }
+
+    fn outcome(mut command: Command, input: impl AsRef<[u8]>) -> Outcome {
+        let mut child = command.spawn().unwrap();
         // A command that reads no input may be gone before it is written.
         let _ = child.stdin.take().unwrap().write_all(input.as_ref());
         let output = child.wait_with_output().unwrap();
         let told = String::from_utf8(output.stderr).unwrap();
-        let (notes, err) = told.split_inclusive('\n').partition(|line| line.contains(" INFO "));
-        let code = output.status.code().unwrap();
-        Outcome { code, out: String::from_utf8(output.stdout).unwrap(), err, notes }
+        let (stores, told): (Vec<_>, Vec<_>) =
+            told.split_inclusive('\n').partition(|line| line.starts_with("store: "));
+        let (notes, err) = told.into_iter().partition(|line| line.contains(" INFO "));
+        Outcome {
+            code: output.status.code().unwrap(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err,
+            notes,
+            stores: stores.into_iter().map(|line| line["store: ".len()..].trim_end().to_owned()).collect(),
+        }
     }
 
     /// What a command prints for machines.

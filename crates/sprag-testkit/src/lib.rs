@@ -15,6 +15,7 @@ pub mod binary;
 pub mod call;
 pub mod folder;
 pub mod head;
+pub mod making;
 pub mod nodes;
 pub mod people;
 pub mod rooms;

@@ -65,9 +65,8 @@ async fn a_newer_schema_is_usable_exactly_where_its_name_allows_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schema_that_lacks_a_migration_or_was_altered_is_refused() {
     let database = Postgres::shared().fresh_database();
-    assert!(
-        told(PostgresStore::open(settings(&database.url())).await.map(drop)).contains("run `sprag migrate`")
-    );
+    let told_of_none = told(PostgresStore::open(settings(&database.url())).await.map(drop));
+    assert!(told_of_none.contains("make a store there with: sprag migrate --create"), "{told_of_none}");
     assert_eq!(database.psql("select count(*) from pg_tables where schemaname = 'public'"), "0");
     PostgresStore::migrate(&settings(&database.url())).await.expect("migrate");
     database.psql("update refinery_schema_history set checksum = '1'");

@@ -52,7 +52,7 @@ fn only_a_migrated_file_opens() {
     assert!(refused(&path).contains("sprag.db"), "a missing file is named");
     assert!(!path.exists(), "and not made");
     fs::write(&path, "").unwrap();
-    assert!(refused(&path).contains("run `sprag migrate`"));
+    assert!(refused(&path).contains("make a store there with: sprag migrate --create"));
 
     let applied = SqliteStore::migrate(&path).unwrap();
     assert_eq!((applied[0].version, applied[0].name.as_str()), (1, "sessions"));

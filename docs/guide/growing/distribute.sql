@@ -1,5 +1,5 @@
 -- Spreads Sprag's tables over the servers of a Citus cluster: docs/guide/growing.md. As the tables' owner, on the
--- coordinator, in Sprag's database, after `sprag migrate`, with no node running:
+-- coordinator, in Sprag's database, after `sprag migrate --create`, with no node running:
 --
 --     psql -v ON_ERROR_STOP=1 -1 -f distribute.sql "$SPRAG_DATABASE_URL"
 --

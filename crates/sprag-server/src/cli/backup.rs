@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use anyhow::bail;
 use sprag::store::sqlite::SqliteStore;
 
+use super::on_node::begin;
 use super::output::say;
 use super::paths::expect_path;
 use crate::config::{Database, Sources};
-use crate::run::node::resolve;
 use crate::run::ring_file::RingSource;
-use crate::run::{database, high_water, logs};
+use crate::run::{database, high_water};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -21,8 +21,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
     expect_path("FILE", &args.file)?;
-    let (config, _) = resolve(sources)?;
-    logs::start(&config)?;
+    let (config, _) = begin(sources)?;
     let Database::Sqlite(path) = &config.store.database else {
         bail!(
             "{} is backed up with PostgreSQL's own means; run pg_dump --format=custom on it, or archive its WAL, and keep the \

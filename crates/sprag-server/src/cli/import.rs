@@ -10,13 +10,13 @@ use sprag::engine::{Limits, SlowHashes};
 use sprag_import::{Mode, Source, SourceError, Summary, Taker, Trial};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::on_node::block_on;
+use super::on_node::{MayCreate, begin, block_on};
 use super::output::{misused, tell};
 use super::paths::expect_path;
 use crate::config::{Config, Database, ProfileRef, Sources};
 use crate::profile::{ImportColumn, ImportKind, Profile, TableShape};
-use crate::run::node::{Node, load_profiles, resolve};
-use crate::run::{database, exposed_files, logs};
+use crate::run::node::{Node, load_profiles};
+use crate::run::{database, exposed_files};
 use report::{Heading, Report};
 
 mod refused;
@@ -58,6 +58,8 @@ pub(super) struct Args {
     /// Print the summary as one JSON document
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    store: MayCreate,
 }
 
 pub(super) fn run(kind: ImportKind, args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
@@ -66,15 +68,17 @@ pub(super) fn run(kind: ImportKind, args: &Args, sources: &Sources) -> anyhow::R
         Ok(columns) => columns,
         Err(sentence) => return Ok(misused(&sentence)),
     };
-    let (config, profiles) = resolve(sources)?;
+    let (config, profiles) = begin(sources)?;
     let profile = profile(kind, args, &config, &profiles)?;
-    logs::start(&config)?;
     let mapped: Vec<_> = columns.iter().map(|column| column.field).collect();
     let shape = shape(kind, &profile, columns)?;
     expect_imported_tokens(kind, &profile)?;
     let source = Source::parse(&args.from).map_err(|error| unreadable(&args.from, error))?;
     exposed_files::warn_of_source(&args.from);
     block_on(async {
+        if kind == ImportKind::Users && !args.dry_run {
+            database::expect_or_ask(&config, args.store.create).await?;
+        }
         let table = args.table.as_deref().or(shape.table.as_deref());
         let opened = source.open(table).await.map_err(|error| unreadable(&source.to_string(), error))?;
         let wanted = opened.wanted(kind, &shape, &mapped);
@@ -215,13 +219,14 @@ fn at_once(config: &Config) -> usize {
 /// Opens the store, or what a dry run needs of it.
 async fn mode(kind: ImportKind, args: &Args, config: Config, profiles: Vec<Profile>) -> anyhow::Result<Mode> {
     let limits = Limits { sessions_per_account: config.sessions.per_account.get() };
-    let is_missing = matches!(&config.store.database, Database::Sqlite(path) if !path.exists());
     let open = async |config, profiles| -> anyhow::Result<Arc<Engine>> {
         Ok(Node::open(config, profiles).await?.engine)
     };
     match (args.dry_run, kind) {
         // Users may come before there is a store; sessions come after their users.
-        (true, ImportKind::Users) if is_missing => Ok(Mode::Trial(Box::new(Trial::beside(None, limits)?))),
+        (true, ImportKind::Users) if database::is_new(&config).await? => {
+            Ok(Mode::Trial(Box::new(Trial::beside(None, limits)?)))
+        }
         (false, ImportKind::Users) => Ok(Mode::Real(Node::make_beside(config, profiles).await?.engine)),
         (is_dry_run, _) => {
             database::expect(&config)?;

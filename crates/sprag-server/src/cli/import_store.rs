@@ -10,13 +10,12 @@ use sprag::keys::KeyRing;
 use sprag::store::postgres::import::{Counts, import};
 use sprag::store::sqlite::SqliteStore;
 
-use super::on_node::block_on;
+use super::on_node::{begin, block_on};
 use super::output::{Progress, counted, say};
 use super::paths::expect_path;
 use crate::config::{Config, Database, Sources};
-use crate::run::node::resolve;
 use crate::run::ring_file::RingSource;
-use crate::run::{database, high_water, logs};
+use crate::run::{database, high_water};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -27,8 +26,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
     expect_path("--from", &args.from)?;
-    let (config, _) = resolve(sources)?;
-    logs::start(&config)?;
+    let (config, _) = begin(sources)?;
     let Database::Postgres(server) = &config.store.database else {
         bail!(
             "the configured database is {}, and a store is imported into PostgreSQL; set SPRAG_DATABASE_URL to \

@@ -17,13 +17,11 @@ use sprag::keys::{KeyEntry, KeyRing, Purpose};
 use sprag::random::SystemRandom;
 use sprag::security::Outcome;
 
-use super::on_node::{block_on, requester};
+use super::on_node::{begin, block_on, requester};
 use super::output::{Column, List, minute, moment, rfc3339, say, tell};
 use crate::config::{Config, Sources};
 use crate::profile::{Profile, parse_duration};
 use crate::run::database;
-use crate::run::logs;
-use crate::run::node::resolve;
 use crate::run::ring_file::{self, RingSource};
 use replacement::replace;
 use rotation::{Rotated, Spans, rotate};
@@ -91,8 +89,7 @@ pub(super) struct Rotate {
 }
 
 pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCode> {
-    let (config, profiles) = resolve(sources)?;
-    logs::start(&config)?;
+    let (config, profiles) = begin(sources)?;
     let now = block_on(async { Ok(database::clock(&config).await.now()) })?;
     match command {
         Command::List { json } => {

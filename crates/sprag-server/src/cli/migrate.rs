@@ -2,22 +2,22 @@
 
 use std::process::ExitCode;
 
-use super::on_node::block_on;
+use super::on_node::{MayCreate, begin, block_on};
 use super::output::say;
 use crate::config::Sources;
-use crate::run::node::resolve;
-use crate::run::{database, logs};
+use crate::run::database;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Change nothing; fail if there is something to do
-    #[arg(long)]
+    #[arg(long, conflicts_with = "create")]
     check: bool,
+    #[command(flatten)]
+    store: MayCreate,
 }
 
 pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
-    let (config, _) = resolve(sources)?;
-    logs::start(&config)?;
+    let (config, _) = begin(sources)?;
     let shown = database::shown(&config);
     if args.check {
         database::expect(&config)?;
@@ -25,7 +25,10 @@ pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
         say(format_args!("{shown} is up to date"))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let applied = block_on(database::migrate(&config))?;
+    let applied = block_on(async {
+        database::expect_or_ask(&config, args.store.create).await?;
+        database::migrate(&config).await
+    })?;
     for migration in &applied {
         say(format_args!("applied V{} {}", migration.version, migration.name))?;
     }

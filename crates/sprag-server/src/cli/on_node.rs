@@ -6,19 +6,37 @@ use anyhow::Context as _;
 use sprag::engine::Requester;
 use sprag::session::ShortHash;
 
-use crate::config::Sources;
+use super::output::tell;
+use crate::config::{Config, Sources};
+use crate::profile::Profile;
 use crate::run::database;
 use crate::run::keeper::settle;
 use crate::run::logs;
 use crate::run::node::{Node, resolve};
 
+/// Whether a command that would be the first in a store may make it.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(super) struct MayCreate {
+    /// Make the store if there is none yet; without this, a wrong folder or database is noticed instead of filled
+    #[arg(long)]
+    pub(super) create: bool,
+}
+
 /// What a command does with the store.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Opens {
-    /// It makes the store where there is none.
-    MayMake,
+    /// It needs one, and makes it where there is none and that is asked for.
+    MayMake(MayCreate),
     /// There is nothing to do without one, so that a wrong folder is noticed instead of filled.
     Existing,
+}
+
+/// What every command on a store begins with: the settings, the log, and one line that says which store it is.
+pub(super) fn begin(sources: &Sources) -> anyhow::Result<(Config, Vec<Profile>)> {
+    let (config, profiles) = resolve(sources)?;
+    logs::start(&config)?;
+    tell(format_args!("store: {}", database::named(&config)));
+    Ok((config, profiles))
 }
 
 /// Runs `work` on the configured store, beside a running server or without one.
@@ -26,15 +44,17 @@ pub(super) fn on_node<W>(sources: &Sources, opens: Opens, work: W) -> anyhow::Re
 where
     W: AsyncFnOnce(&Node) -> anyhow::Result<ExitCode>,
 {
-    let (config, profiles) = resolve(sources)?;
-    logs::start(&config)?;
-    if opens == Opens::Existing {
-        database::expect(&config)?;
-    }
+    let (config, profiles) = begin(sources)?;
     block_on(async {
         let node = match opens {
-            Opens::MayMake => Node::make_beside(config, profiles).await?,
-            Opens::Existing => Node::open(config, profiles).await?,
+            Opens::MayMake(MayCreate { create }) => {
+                database::expect_or_ask(&config, create).await?;
+                Node::make_beside(config, profiles).await?
+            }
+            Opens::Existing => {
+                database::expect(&config)?;
+                Node::open(config, profiles).await?
+            }
         };
         let outcome = work(&node).await;
         if let Err(fault) = settle(&node).await {

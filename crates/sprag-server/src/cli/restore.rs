@@ -1,6 +1,6 @@
 //! `sprag restore`: a backup in the place of the SQLite database, while nobody has it open.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
@@ -8,25 +8,40 @@ use sprag::audit::{Event, EventKind};
 use sprag::clock::{Clock as _, SystemClock};
 use sprag::store::sqlite::{RestoreOrder, SqliteStore};
 
-use super::on_node::{block_on, requester};
+use super::on_node::{MayCreate, begin, block_on, requester};
 use super::output::say;
 use super::paths::expect_path;
 use crate::config::{Database, Sources};
+use crate::run::database;
 use crate::run::high_water::{HighWater, seen_of_file, told};
-use crate::run::node::resolve;
 use crate::run::ring_file::{self, RingSource};
-use crate::run::{database, logs};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// A file that `sprag backup` made; it stays as it is
     file: PathBuf,
+    #[command(flatten)]
+    store: MayCreate,
+}
+
+/// Refuses to put a backup where there is no database, unless that is asked for or begun: the folder may be the wrong one.
+fn expect_or_ask(path: &Path, args: &Args) -> anyhow::Result<()> {
+    let mut begun = path.as_os_str().to_owned();
+    begun.push(".restoring");
+    if args.store.create || path.exists() || Path::new(&begun).exists() {
+        return Ok(());
+    }
+    bail!(
+        "there is no database at {} for {} to take the place of; if it is to be put there all the same, as on a new machine, \
+         add --create; if not, name the folder with --data-dir",
+        path.display(),
+        args.file.display()
+    )
 }
 
 pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
     expect_path("FILE", &args.file)?;
-    let (config, _) = resolve(sources)?;
-    logs::start(&config)?;
+    let (config, _) = begin(sources)?;
     let Database::Sqlite(path) = &config.store.database else {
         bail!(
             "{} is restored with PostgreSQL's own means, into an empty database; nodes that start on it see that it went \
@@ -34,6 +49,7 @@ pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
             database::shown(&config)
         )
     };
+    expect_or_ask(path, args)?;
     // Without the ring nobody's token would be good, and no mark could be made.
     let ring = RingSource::of(&config);
     let keys = ring

@@ -21,7 +21,7 @@ use crate::run::node::{Node, resolve};
 use crate::run::reload::Given;
 use crate::run::ring_file::RingSource;
 use crate::run::ring_watch::RingWatch;
-use crate::run::{exposed_files, jobs, logs, open_files};
+use crate::run::{database, exposed_files, jobs, logs, open_files};
 use sprag::access::Algorithm;
 
 /// How long requests are still accepted after SIGTERM while `/readyz` says "not ready", so that a load balancer can
@@ -45,6 +45,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, flags: Flags) -> anyhow::Result<ExitCode> {
     let (mut config, profiles) = resolve(&Sources::from_process(flags.clone())?)?;
     let filter = logs::start(&config)?;
+    tracing::info!("store: {}", database::named(&config));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.listen.threads.get())
         .thread_name("sprag")

@@ -12,7 +12,7 @@ use sprag::store::Slice;
 
 use super::accounts::{SLICE, called, find};
 use super::import;
-use super::on_node::{Opens, on_node, plainly, requester};
+use super::on_node::{MayCreate, Opens, on_node, plainly, requester};
 use super::output::{Column, List, minute, moment, rfc3339, say};
 use crate::config::Sources;
 use crate::profile::ImportKind;
@@ -92,6 +92,8 @@ pub(super) struct Create {
     /// The profile that gives it the key that other systems know it by, where several of those served give one
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
+    #[command(flatten)]
+    store: MayCreate,
 }
 
 pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCode> {
@@ -135,7 +137,7 @@ fn create(args: &Create, sources: &Sources) -> anyhow::Result<ExitCode> {
         Ok(password) => password,
         Err(misused) => return Ok(misused),
     };
-    on_node(sources, Opens::MayMake, async |node| {
+    on_node(sources, Opens::MayMake(args.store), async |node| {
         node.settle_numbers().await?;
         let user = NewUser {
             next_id: next_id::giver(&node.profiles, args.profile.as_deref())?,

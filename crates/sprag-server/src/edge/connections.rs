@@ -146,10 +146,7 @@ impl Connections {
         let end = Instant::now() + at_most;
         loop {
             let now = Instant::now();
-            let quiet_at = match self.open().last(now) {
-                Some(last) => last + QUIET,
-                None => return,
-            };
+            let quiet_at = self.open().quiet_at(now);
             if quiet_at <= now || end <= now {
                 return;
             }
@@ -163,8 +160,7 @@ impl Connections {
         loop {
             sleep_until(since + QUIET).await;
             let now = Instant::now();
-            let is_busy = self.open().members().any(|one| !one.state().is_idle());
-            if !is_busy {
+            if !self.open().is_busy() {
                 return;
             }
             since = now;
@@ -250,10 +246,15 @@ impl Open {
         self.networks.values().flat_map(|network| network.members.values())
     }
 
-    /// When somebody was last at something, whoever is at it still included; `None` where nobody ever was.
-    fn last(&self, now: Instant) -> Option<Instant> {
+    /// Whether anybody is at a request or an answer.
+    fn is_busy(&self) -> bool {
+        self.members().any(|one| !one.state().is_idle())
+    }
+
+    /// From when on it is quiet if nobody asks anything from now on; not after `now` where it is quiet already.
+    fn quiet_at(&self, now: Instant) -> Instant {
         let open = self.members().map(|one| one.state().last_at_something(now));
-        open.chain([self.last_of_gone]).flatten().max()
+        open.chain([self.last_of_gone]).flatten().max().map_or(now, |last| last + QUIET)
     }
 
     fn remove(&mut self, connection: &Connection) {

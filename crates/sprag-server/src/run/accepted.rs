@@ -18,7 +18,7 @@ pub async fn accept_older(config: &Config) -> anyhow::Result<bool> {
     let Some(doubt) = doubt_of_file(config, path)? else { return Ok(false) };
     if !std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0) {
         bail!(
-            "there is nothing at {} to go on with; restore a backup with: sprag restore FILE",
+            "there is nothing at {} to go on with; restore a backup with: sprag restore --create FILE",
             path.display()
         );
     }

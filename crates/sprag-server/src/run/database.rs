@@ -110,6 +110,36 @@ pub async fn clock(config: &Config) -> Arc<dyn Clock> {
     }
 }
 
+/// Whether there is no store yet where the configuration says: no file, or nothing of ours in the database.
+///
+/// # Errors
+/// It cannot be reached, or is no database.
+pub async fn is_new(config: &Config) -> anyhow::Result<bool> {
+    let looked = match &config.store.database {
+        Database::Sqlite(path) => SqliteStore::is_new(path),
+        Database::Postgres(server) => PostgresStore::is_new(&settings(config, server)).await,
+    };
+    looked.with_context(|| format!("could not look at the database {}", shown(config)))
+}
+
+/// Refuses to make a store that nobody asked for, so that a wrong folder or database is noticed instead of filled.
+///
+/// # Errors
+/// There is none yet and none `is_asked_for`, or nobody can tell.
+pub async fn expect_or_ask(config: &Config, is_asked_for: bool) -> anyhow::Result<()> {
+    if is_asked_for || !is_new(config).await? {
+        return Ok(());
+    }
+    if let Database::Sqlite(path) = &config.store.database {
+        refuse_lost(config, path)?;
+    }
+    bail!(
+        "there is no store yet in {}; if one is to be made there, add --create; if not, name yours with --data-dir or \
+         --database-url: this shell may lack a setting that the server's service has",
+        named(config)
+    )
+}
+
 /// Refuses a configuration whose database is a file that is not there, so that a wrong folder is noticed. A server
 /// says for itself when it is opened.
 ///
@@ -118,7 +148,7 @@ pub async fn clock(config: &Config) -> Arc<dyn Clock> {
 pub fn expect(config: &Config) -> anyhow::Result<()> {
     match &config.store.database {
         Database::Sqlite(path) if !path.exists() => bail!(
-            "there is no database at {}; name its folder with --data-dir, or make one here with: sprag migrate",
+            "there is no database at {}; name its folder with --data-dir, or make one here with: sprag migrate --create",
             path.display()
         ),
         Database::Sqlite(_) | Database::Postgres(_) => Ok(()),
@@ -131,6 +161,18 @@ pub fn shown(config: &Config) -> String {
     match &config.store.database {
         Database::Sqlite(path) => path.display().to_string(),
         Database::Postgres(server) => server.to_string(),
+    }
+}
+
+/// Which store it is, in words that tell it from any other: never with its password.
+#[must_use]
+pub fn named(config: &Config) -> String {
+    match &config.store.database {
+        Database::Sqlite(path) => {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            format!("SQLite, {}", path.display())
+        }
+        Database::Postgres(server) => format!("PostgreSQL, {server}{}", server.beyond_its_url()),
     }
 }
 

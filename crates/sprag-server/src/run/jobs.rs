@@ -14,7 +14,7 @@ use crate::run::node::Node;
 use crate::run::ring_watch::RingWatch;
 use sprag::checkpoints::{Checkpointing, Cutting};
 use sprag::clock::{ClockNews, Doubt, TakenFor};
-use sprag::{Engine, Fault, seldom};
+use sprag::{Engine, seldom};
 
 /// How often the node's mark of life is moved.
 const MARK_INTERVAL: Duration = Duration::from_secs(1);

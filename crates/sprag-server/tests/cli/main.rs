@@ -16,5 +16,6 @@ mod roles;
 mod secrets;
 mod sessions;
 mod settings;
+mod stores;
 mod upkeep;
 mod users;

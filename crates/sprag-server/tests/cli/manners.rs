@@ -63,7 +63,8 @@ fn a_reader_that_goes_away_stops_a_command_quietly() {
         drop(child.stdout.take());
         let mut complaint = String::new();
         child.stderr.take().unwrap().read_to_string(&mut complaint).unwrap();
-        assert_eq!((child.wait().unwrap().code(), complaint.as_str()), (Some(0), ""), "{args:?}");
+        let complaint = complaint.lines().find(|line| !line.starts_with("store: "));
+        assert_eq!((child.wait().unwrap().code(), complaint), (Some(0), None), "{args:?}");
     }
 }
 

@@ -81,7 +81,10 @@ fn a_database_is_migrated_once() {
     assert_snapshot!(folder.run(&["migrate", "--check"]).succeeds(), @"./sprag-data/sprag.db is up to date");
     rusqlite::Connection::open(folder.path("old.db")).unwrap().execute_batch("vacuum").unwrap();
     let lacking = folder.run(&["migrate", "--check", "--database-url", "sqlite:old.db"]).fails();
-    assert!(lacking.contains("has not been applied; run `sprag migrate`"), "{lacking}");
+    assert!(
+        lacking.contains("no store in it yet") && lacking.contains("sprag migrate --create"),
+        "{lacking}"
+    );
 }
 
 #[test]

@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::binary::wire::{Answer, Connection, PATIENCE, Request};
+use crate::making::asked_to_create;
 
 /// The password of every account that a test makes.
 pub const PASSWORD: &str = "a long password for tests";
@@ -53,7 +54,7 @@ impl Home {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.sprag);
         command.env_clear().current_dir(self.path()).stdin(Stdio::null()).args(args);
-        command.arg("--data-dir").arg(self.data());
+        command.arg("--data-dir").arg(self.data()).args(asked_to_create(args));
         command
     }
 

@@ -187,6 +187,15 @@ impl PostgresStore {
         patiently(settings, || migration::migrate(&connector)).await
     }
 
+    /// Whether there is no store yet: the database has neither our history of migrations nor a table of one of our names.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the database cannot be reached.
+    pub async fn is_new(settings: &Settings) -> Result<bool, Fault> {
+        let connector = Connector::new(&settings.server, settings.connect_timeout)?;
+        patiently(settings, || migration::is_new(&connector)).await
+    }
+
     /// Opens a database that has been migrated.
     ///
     /// # Errors

@@ -131,6 +131,14 @@ impl SqliteStore {
         migration::migrate(path)
     }
 
+    /// Whether there is no store yet: no file, an empty one, or one without a table.
+    ///
+    /// # Errors
+    /// A [`Fault`] if it cannot be read, or is no database.
+    pub fn is_new(path: &Path) -> Result<bool, Fault> {
+        migration::is_new(path)
+    }
+
     /// Copies the database into a file that is not there yet, mode 0600, as it stands at one moment, while others read and
     /// write it.
     ///

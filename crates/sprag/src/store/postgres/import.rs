@@ -76,7 +76,7 @@ enum Obstacle {
     )]
     Pooled,
     #[error(
-        "the target is not empty: its table {0} has rows; import into an empty database, made with: sprag migrate"
+        "the target is not empty: its table {0} has rows; import into an empty database, made with: sprag migrate --create"
     )]
     NotEmpty(String),
     #[error("another transaction is writing to the target; stop every server on it, and import again")]

@@ -70,6 +70,14 @@ pub(super) async fn migrate(connector: &Connector) -> Result<Vec<Migrated>, Faul
     }
 }
 
+/// Whether a database has nothing of ours.
+pub(super) async fn is_new(connector: &Connector) -> Result<bool, Fault> {
+    const DOING: &str = "look whether there is a store";
+    let connection = connector.connect_to_primary().await.map_err(|error| error.fault(DOING))?;
+    let taken = taken_name(&connection).await.map_err(|error| error.fault(DOING))?;
+    Ok(taken.is_none() && schema(&connection).await.map_err(|error| error.fault(DOING))?.is_empty())
+}
+
 /// Refuses a database whose schema this build cannot use, before anything about it is changed.
 pub(super) async fn check(connection: &Connection) -> Result<(), Fault> {
     let found = schema(connection).await.map_err(|error| error.fault("look at the schema"))?;

@@ -207,6 +207,25 @@ impl Server {
         (is_open && is_elsewhere).then(|| self.tls.name())
     }
 
+    /// What tells this database from others and does not stand in the URL as it is shown, as a sentence goes on after that: a
+    /// socket's folder, and the schema.
+    #[must_use]
+    pub fn beyond_its_url(&self) -> String {
+        let mut beyond = String::new();
+        let authority = self.shown.split_once("://").map_or("", |(_, rest)| rest);
+        let authority = authority.split('/').next().unwrap_or_default();
+        if authority.rsplit('@').next().is_none_or(str::is_empty) {
+            let hosts: Vec<_> = self.hosts().into_iter().map(|(host, _)| host).collect();
+            beyond += &format!(" at {}", hosts.join(", "));
+        }
+        let options = self.config.get_options().unwrap_or_default();
+        if let Some((_, path)) = options.split_once("search_path=") {
+            let path = path.split_whitespace().next().unwrap_or_default();
+            beyond += &format!(" in the schema {path}");
+        }
+        beyond
+    }
+
     fn without_hosts(&self) -> Config {
         let given = &self.config;
         let mut config = Config::new();
@@ -427,6 +446,21 @@ mod tests {
         let hosts = server("postgres://ann@/app?host=/run/postgresql").hosts();
         assert_eq!(hosts[0].0, "/run/postgresql:5432");
         assert_eq!(hosts[0].1.get_dbname(), Some("app"));
+    }
+
+    #[test]
+    fn two_databases_that_are_shown_alike_are_told_apart() {
+        let named = |url: &str| {
+            let server = server(url);
+            format!("{server}{}", server.beyond_its_url())
+        };
+        assert_eq!(named("postgres://ann:x@db/app?sslmode=require"), "postgres://ann@db/app");
+        assert_eq!(
+            named("postgres://ann@/app?host=/run/postgresql&port=5433"),
+            "postgres://ann@/app at /run/postgresql:5433"
+        );
+        let options = "options=-c%20search_path%3Dblue%20-c%20x%3Dy";
+        assert_eq!(named(&format!("postgres://db/app?{options}")), "postgres://db/app in the schema blue");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Bringing the schema up to date, and refusing one that is not.
 
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -110,6 +112,21 @@ pub(super) fn history(connection: &Connection) -> rusqlite::Result<Vec<Applied>>
         Ok(Applied { version: row.get(0)?, name: row.get(1)?, checksum: row.get(2)? })
     })?;
     applied.collect()
+}
+
+/// Whether nothing was ever made of a file, or there is none.
+pub(super) fn is_new(path: &Path) -> Result<bool, Fault> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
+        Ok(found) if found.is_file() && found.len() == 0 => return Ok(true),
+        Ok(_) | Err(_) => {}
+    }
+    connection::look(path, |connection| {
+        let tables: i64 =
+            connection
+                .query_row("select count(*) from sqlite_schema where type = 'table'", [], |row| row.get(0))?;
+        Ok(tables == 0)
+    })
 }
 
 /// Refuses a database of something else, before anything about it is changed. An empty history is no stranger: a
