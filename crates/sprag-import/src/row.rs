@@ -33,7 +33,8 @@ pub(super) struct User {
     given_name: Option<String>,
     family_name: Option<String>,
     role: Option<String>,
-    is_admin: bool,
+    /// `None` where nothing there says so.
+    is_admin: Option<bool>,
     is_disabled: bool,
     created_at: Option<Timestamp>,
 }
@@ -44,6 +45,9 @@ impl User {
         let fields = Fields { record, shape };
         let role = fields.text(F::Role)?;
         let has_admin_role = role.is_some() && role == shape.admin_role;
+        // Empty is a no; only what is not there says nothing.
+        let is_said = fields.has(F::IsAdmin) || (shape.admin_role.is_some() && fields.has(F::Role));
+        let is_admin = fields.flag(F::IsAdmin)? == Some(true) || has_admin_role;
         // Nobody logs in who is not said to be active, or where nothing is said.
         let is_inactive = matches!(fields.status(F::IsActive)?, Status::No | Status::Empty);
         let is_disabled = matches!(fields.status(F::IsDisabled)?, Status::Yes | Status::Empty);
@@ -57,7 +61,7 @@ impl User {
             given_name: fields.text(F::GivenName)?,
             family_name: fields.text(F::FamilyName)?,
             role,
-            is_admin: fields.flag(F::IsAdmin)? == Some(true) || has_admin_role,
+            is_admin: is_said.then_some(is_admin),
             is_disabled: is_disabled || is_inactive,
             created_at: fields.time(F::CreatedAt)?,
         })
@@ -228,6 +232,11 @@ struct Fields<'a> {
 }
 
 impl Fields<'_> {
+    /// Whether the record has the column at all, be it empty.
+    fn has(&self, field: ImportField) -> bool {
+        self.shape.column(field).is_some_and(|column| self.record.contains_key(&column.column))
+    }
+
     fn text(&self, field: ImportField) -> Result<Option<String>, Reason> {
         self.read(field, value::text)
     }
@@ -256,14 +265,10 @@ impl Fields<'_> {
         if self.time(ImportField::RevokedAt)?.is_some() {
             return Ok(Status::Yes);
         }
-        let has = |field| {
-            let column = self.shape.column(field);
-            column.is_some_and(|column| self.record.contains_key(&column.column))
-        };
         // Whether a source may lack it was settled when it was opened.
         let flag = self.shape.column(ImportField::IsRevoked);
-        let is_asked = flag.is_some_and(|flag| !flag.is_optional) || has(ImportField::IsRevoked);
-        match has(ImportField::RevokedAt) {
+        let is_asked = flag.is_some_and(|flag| !flag.is_optional) || self.has(ImportField::IsRevoked);
+        match self.has(ImportField::RevokedAt) {
             _ if is_asked => self.status(ImportField::IsRevoked),
             true => Ok(Status::No),
             false => Ok(Status::Empty),

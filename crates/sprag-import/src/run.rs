@@ -38,8 +38,8 @@ pub struct Summary {
     /// Taken in by an earlier run, and changed by this one.
     pub changed: u64,
     /// How many of them in what.
-    pub changed_reasons: BTreeMap<&'static str, u64>,
-    /// Sessions that are over where they come from, and are left out.
+    pub changed_reasons: BTreeMap<Cow<'static, str>, u64>,
+    /// Sessions that are over where they come from, and users and sessions of users who were deleted here: left out.
     pub over: u64,
     /// How many of them for what reason.
     pub over_reasons: BTreeMap<&'static str, u64>,
@@ -254,7 +254,7 @@ fn note(
         }
         Imported::Changed(what) => {
             summary.changed += 1;
-            *summary.changed_reasons.entry(what).or_default() += 1;
+            count(&mut summary.changed_reasons, what);
         }
         Imported::Over(why) => {
             summary.over += 1;

@@ -8,6 +8,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use serde::Deserialize;
 use sprag::password::{Hasher, Match, Password, Unusable, check_hash};
+use unicode_normalization::UnicodeNormalization as _;
 
 /// A hash by the software it names. `make_password_hashes.py` beside the file made them.
 #[derive(Deserialize)]
@@ -63,6 +64,11 @@ async fn verify_all(meant: &str) {
         assert_eq!(check_hash(&hash), Ok(()), "{name}");
         assert_eq!(verify(&password, &hash).await, Some(right(&password, &hash)), "{name}");
         assert_eq!(verify(&wrong, &hash).await, Some(Match::No), "{name}, wrong password");
+        // Composed otherwise it is the same password, whose hash is not made anew from what was typed.
+        let decomposed: String = password.nfd().collect();
+        if decomposed != password {
+            assert_eq!(verify(&decomposed, &hash).await, Some(Match::Yes), "{name}, decomposed");
+        }
         if let Some(same) = same {
             assert_eq!(verify(&same, &hash).await, Some(right(&same, &hash)), "{name}, same to the maker");
         }

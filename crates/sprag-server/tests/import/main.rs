@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod bad_lines;
+mod changed_there;
 mod databases;
 mod dry_run;
 mod files;

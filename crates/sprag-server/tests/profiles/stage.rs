@@ -82,7 +82,7 @@ impl Stage {
                 given_name: someone.given_name.as_deref(),
                 family_name: someone.family_name.as_deref(),
                 role: someone.role.as_deref(),
-                is_admin: someone.is_admin,
+                is_admin: Some(someone.is_admin),
                 ..ImportedUser::default()
             };
             let imported = self

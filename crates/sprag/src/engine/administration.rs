@@ -43,7 +43,7 @@ pub struct Changed {
 }
 
 /// What is to be done for changes, on an account as it was looked at.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Planned {
     steps: Vec<Step>,
     /// What people call that which changes of its names.
@@ -220,13 +220,10 @@ impl Planned {
         let Self { mut steps, renamed, changed, is_demoted } = self;
         let event = |kind, note| requester.event_of_account(account, kind, at, note);
         let mut events = Vec::new();
-        if !renamed.is_empty() {
-            events.push(event(EventKind::AccountRenamed, by.map(str::to_owned)));
-        }
-        if !changed.is_empty() {
-            let what = changed.join(", ");
-            let note = by.map_or_else(|| what.clone(), |by| format!("{by}: {what}"));
-            events.push(event(EventKind::AccountChanged, Some(note)));
+        let told = [(EventKind::AccountRenamed, renamed), (EventKind::AccountChanged, changed)];
+        for (kind, what) in told.into_iter().filter(|(_, what)| !what.is_empty()) {
+            let what = what.join(", ");
+            events.push(event(kind, Some(by.map_or_else(|| what.clone(), |by| format!("{by}: {what}")))));
         }
         if is_demoted {
             let ending = requester.ending(EndCause::Revoked, at);

@@ -12,14 +12,16 @@ use crate::account::{Account, External, Name, NameKind, Particulars};
 use crate::audit::EventKind;
 use crate::clock::Timestamp;
 use crate::error::{Fault, Refusal};
-use crate::password::{Unusable, check_hash, is_todays};
+use crate::password::{Unusable, check_hash};
 use crate::random;
 use crate::session::{AccountId, Epoch, ProfileId};
 use crate::store::{Credential, number};
 use crate::token::ForeignToken;
 
+mod changes;
 mod sessions;
 
+use changes::Changes;
 pub use sessions::Run;
 
 /// An account that lived elsewhere before.
@@ -41,8 +43,8 @@ pub struct ImportedUser<'a> {
     pub family_name: Option<&'a str>,
     /// What it may do there.
     pub role: Option<&'a str>,
-    /// Whether it may administer others here.
-    pub is_admin: bool,
+    /// Whether it may administer others here; `None` where the source system does not say, which is a no for one who is new.
+    pub is_admin: Option<bool>,
     /// Whether it may not log in.
     pub is_disabled: bool,
     /// When it was made there.
@@ -82,11 +84,12 @@ pub enum Imported {
     AlreadyThere,
     /// An earlier import brought it, and it has no password here still, as its hash cannot be verified for this reason.
     StillWithoutPassword(String),
-    /// An earlier import brought it; what has changed there since is so here now, too: of a user who has changed nothing
-    /// here, that it may not log in, and another password hash; of a session whose client has not presented its token, that it is
-    /// over.
-    Changed(&'static str),
-    /// It is over in the source system: expired, revoked or inactive. An import leaves such out, and that is no error.
+    /// An earlier import brought it; what has changed there since is so here now, too: of a user, what it is called, its role
+    /// and whether it administers others, unless that was changed here; of one who has changed nothing here, that it may
+    /// not log in, and another password hash; of a session whose client has not presented its token, that it is over.
+    Changed(Cow<'static, str>),
+    /// It is over in the source system (expired, revoked or inactive), or its user was deleted here. An import leaves such
+    /// out, and that is no error.
     Over(&'static str),
     /// It is here now, but without a password, as its hash cannot be verified for this reason.
     WithoutPassword(String),
@@ -94,12 +97,24 @@ pub enum Imported {
     Refused(Cow<'static, str>),
 }
 
+/// Who is known by a key of the source system.
+enum Known {
+    /// This account.
+    Account(Box<Credential>),
+    /// One that was deleted here; its key stays taken, so that no import brings it back.
+    Deleted,
+    Nobody,
+}
+
+/// Why a user is left out who was deleted here.
+const DELETED: &str = "it was deleted here, and stays so";
+
 /// What a look at a user came to.
 enum Looked {
     /// It is to be made; and why it has no password, if its hash cannot be verified.
     New(Box<NewAccount>, Option<Unusable>),
-    /// It is here; and why the hash it has there is of no use, if it is not.
-    There(Box<Credential>, Option<Unusable>),
+    /// It is here; how it would be made if it were not; and why the hash it has there is of no use, if it is not.
+    There(Box<Credential>, Box<Account>, Option<Unusable>),
     Outcome(Imported),
 }
 
@@ -142,9 +157,9 @@ impl Imports<'_> {
         };
         match looked {
             Looked::New(..) => Ok(refused("another account has one of its names")),
-            Looked::There(found, unusable) => {
-                let changes = self.take_over(&found, &user, unusable.is_none()).await?;
-                Ok(there(&found, changes, unusable))
+            Looked::There(found, account, unusable) => {
+                let changes = self.take_over(&found, &account, &user, unusable.is_none()).await?;
+                Ok(there(&found, &changes, unusable))
             }
             Looked::Outcome(outcome) => Ok(outcome),
         }
@@ -161,8 +176,9 @@ impl Imports<'_> {
     ) -> Result<Imported, Fault> {
         Ok(match self.look_at_user(client, &user).await? {
             Looked::New(_, unusable) => made(unusable),
-            Looked::There(found, unusable) => {
-                there(&found, Changes::due(&found, &user, unusable.is_none()), unusable)
+            Looked::There(found, account, unusable) => {
+                let changes = self.changes(&found, &account, &user, unusable.is_none()).await?;
+                there(&found, &changes, unusable)
             }
             Looked::Outcome(outcome) => outcome,
         })
@@ -177,10 +193,15 @@ impl Imports<'_> {
             Err(outcome) => return Ok(Looked::Outcome(outcome)),
         };
         let (external, names) = (&new.names[0], &new.names[1..]);
-        if let Some(found) = self.0.store.credential(external).await? {
+        let found = match self.known_by(external).await? {
+            Known::Account(found) => Some(*found),
+            Known::Deleted => return Ok(Looked::Outcome(Imported::Over(DELETED))),
+            Known::Nobody => None,
+        };
+        if let Some(found) = found {
             let is_same = names_of(&found.account).any(|name| names.contains(&name));
             return Ok(if is_same {
-                Looked::There(Box::new(found), unusable)
+                Looked::There(Box::new(found), Box::new(new.account), unusable)
             } else {
                 Looked::Outcome(refused("its key is that of another account, which has other names"))
             });
@@ -189,7 +210,7 @@ impl Imports<'_> {
             if let Some(found) = self.0.store.credential(name).await? {
                 // Another import has brought this very user since its key was looked for.
                 if found.account.external_id(client.profile) == Some(user.external_id) {
-                    return Ok(Looked::There(Box::new(found), unusable));
+                    return Ok(Looked::There(Box::new(found), Box::new(new.account), unusable));
                 }
                 let what = format!("another account has this {}", kind_of(name));
                 return Ok(Looked::Outcome(Imported::Refused(what.into())));
@@ -213,6 +234,20 @@ impl Imports<'_> {
                 numbering.floor
             )
         }))
+    }
+
+    /// Who is known by a key of the source system.
+    async fn known_by(&self, external: &Name) -> Result<Known, Fault> {
+        let store = &self.0.store;
+        if let Some(found) = store.credential(external).await? {
+            return Ok(Known::Account(Box::new(found)));
+        }
+        if store.alike(external).await?.is_empty() {
+            return Ok(Known::Nobody);
+        }
+        // Or another import has brought it since it was looked for.
+        let found = store.credential(external).await?;
+        Ok(found.map_or(Known::Deleted, |found| Known::Account(Box::new(found))))
     }
 
     /// Whether passwords can be compared with that hash here, and in a time that was allowed.
@@ -271,69 +306,16 @@ impl Imports<'_> {
         let found = self.0.store.credential(&external).await?;
         Ok(found.map(|found| (found.account.id, name)))
     }
-
-    /// Takes over what changed in the source system; says what did here.
-    async fn take_over(
-        &self,
-        found: &Credential,
-        user: &ImportedUser<'_>,
-        is_usable: bool,
-    ) -> Result<Changes, Fault> {
-        let account = found.account.id;
-        let event = |kind, note: Option<&str>| {
-            Requester::nobody().event_of_account(account, kind, self.0.now(), note.map(str::to_owned))
-        };
-        let mut changes = Changes::due(found, user, is_usable);
-        if changes.hash {
-            let told = event(
-                EventKind::PasswordChanged,
-                Some("by an import: it has another hash in the source system"),
-            );
-            let (old, new) = (found.password_hash.as_deref(), user.password_hash.to_owned());
-            let rehash = commits::rehash(account, old, new, told.at, Some(told));
-            changes.hash = self.0.store.commit(rehash).await?.is_done();
-        }
-        if changes.disabling {
-            let told = event(EventKind::AccountDisabled, Some("by an import"));
-            changes.disabling = self.0.store.commit(commits::disable(account, told)).await?.is_done();
-        }
-        Ok(changes)
-    }
-}
-
-/// What an import changes of a user who is here.
-#[derive(Clone, Copy)]
-struct Changes {
-    hash: bool,
-    disabling: bool,
-}
-
-impl Changes {
-    /// What changed in the source system, where nothing has changed here: no password, and no log-in that made the hash
-    /// anew.
-    fn due(found: &Credential, user: &ImportedUser<'_>, is_usable: bool) -> Self {
-        let (account, stored) = (&found.account, found.password_hash.as_deref());
-        let is_untouched = account.epoch == Epoch(0);
-        let is_as_imported = !stored.is_some_and(is_todays);
-        // Of a user who never had a password it is nothing, and no reason to name anybody.
-        let has_another =
-            stored != Some(user.password_hash) && is_usable && check_hash(user.password_hash).is_ok();
-        Self {
-            hash: is_untouched && is_as_imported && has_another,
-            disabling: is_untouched && user.is_disabled && account.disabled_at.is_none(),
-        }
-    }
 }
 
 /// What becomes of a user who is here.
-fn there(found: &Credential, changes: Changes, unusable: Option<Unusable>) -> Imported {
-    match (changes, unusable) {
-        (Changes { hash: true, disabling: true }, _) => {
-            Imported::Changed("it has another password hash there, and may not log in any more")
+fn there(found: &Credential, changes: &Changes, unusable: Option<Unusable>) -> Imported {
+    match (changes.why_not_all(), changes.sentence(), unusable) {
+        (Some(why), ..) => refused(why),
+        (None, Some(what), _) => Imported::Changed(what.into()),
+        (None, None, Some(why)) if found.password_hash.is_none() => {
+            Imported::StillWithoutPassword(why.to_string())
         }
-        (Changes { hash: true, .. }, _) => Imported::Changed("it has another password hash there"),
-        (Changes { disabling: true, .. }, _) => Imported::Changed("it may not log in there any more"),
-        (_, Some(why)) if found.password_hash.is_none() => Imported::StillWithoutPassword(why.to_string()),
         _ => Imported::AlreadyThere,
     }
 }
@@ -395,7 +377,7 @@ fn new_account(
     let account = Account {
         username: username.map(|name| name.trim().to_owned()),
         email: email.map(|email| email.trim().to_owned()),
-        is_admin: user.is_admin,
+        is_admin: user.is_admin.unwrap_or(false),
         disabled_at: user.is_disabled.then_some(now),
         // Enabling it one day must not let in a session from before, so it is as if it had been disabled here.
         epoch: Epoch(i64::from(user.is_disabled)),

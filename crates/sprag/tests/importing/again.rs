@@ -24,7 +24,7 @@ async fn a_token_of_which_one_row_is_over_is_over() {
             moved.engine.imports().preview_session(&run, &moved.client, session).await.expect("preview");
         assert_eq!(
             (moved.cause().await, &previewed),
-            (None, &Imported::Changed("it has ended in the source system"))
+            (None, &Imported::Changed("it has ended in the source system".into()))
         );
         assert_eq!(moved.session(over).await, previewed);
         assert_eq!(moved.cause().await, Some(cause));
@@ -99,7 +99,10 @@ async fn who_still_has_no_password_is_named_by_each_run() {
 
     let bob = |hash| ImportedUser { external_id: "8", email: Some("bob@example.org"), ..user(hash) };
     assert!(matches!(import(bob("cut")).await, Imported::WithoutPassword(_)));
-    assert_eq!(import(bob(&moved.hash)).await, Imported::Changed("it has another password hash there"));
+    assert_eq!(
+        import(bob(&moved.hash)).await,
+        Imported::Changed("it has another password hash there".into())
+    );
     assert_eq!(import(bob("cut")).await, Imported::AlreadyThere);
 }
 

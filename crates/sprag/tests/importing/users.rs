@@ -154,7 +154,7 @@ async fn what_changed_there_is_taken_over_as_long_as_nothing_changed_here() {
     let import = async |user| moved.engine.imports().user(&moved.client, user).await.expect("import");
     let log_in = || moved.log_in_as("ann@example.org", PASSWORD);
     assert_eq!(import(user(bcrypt, false)).await, Imported::New);
-    let changed = |what| Imported::Changed(what);
+    let changed = |what: &'static str| Imported::Changed(what.into());
     let hash = changed("it has another password hash there");
     assert_eq!(import(user(&moved.hash, false)).await, hash);
     log_in().await.expect("the password it has there now");
@@ -232,12 +232,12 @@ async fn a_hash_that_would_keep_a_thread_for_seconds_is_named_and_left_out_unles
 
     let asked = imports.slow_hashes(SlowHashes::Taken);
     let taken = asked.user(&moved.client, user(&slow)).await.expect("import");
-    assert_eq!(taken, Imported::Changed("it has another password hash there"));
+    assert_eq!(taken, Imported::Changed("it has another password hash there".into()));
     assert_eq!(stored().await, Some(slow.clone()), "asked for, it is taken");
     let again = imports.user(&moved.client, user(&slow)).await.expect("import");
     assert_eq!((again, stored().await), (Imported::AlreadyThere, Some(slow.clone())), "and stays");
     let changed = imports.user(&moved.client, user(&cheap)).await.expect("import");
-    assert_eq!(changed, Imported::Changed("it has another password hash there"));
+    assert_eq!(changed, Imported::Changed("it has another password hash there".into()));
     let before = imports.user(&moved.client, user(&bcrypt(15))).await.expect("import");
     assert_eq!(
         (before, stored().await),

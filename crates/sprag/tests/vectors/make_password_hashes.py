@@ -22,8 +22,8 @@ from passlib import hash as passlib
 from werkzeug.security import generate_password_hash
 
 PLAIN = ("correct horse battery staple", "correct horse battery stable")
-# The wrong one differs in how its first letter is composed.
-UNICODE = ("pässwörd 🐢 пароль", "pa\u0308sswörd 🐢 пароль")
+# The wrong one lacks a mark; how a letter is composed makes no difference.
+UNICODE = ("pässwörd 🐢 пароль", "passwörd 🐢 пароль")
 LONG = ("x" * 200 + "a", "x" * 200 + "b")
 PAIRS = {"plain": PLAIN, "unicode": UNICODE, "long": LONG}
 # bcrypt looks at 72 bytes: these two are the same to it. The last letter of the first 72 tells another one apart.

@@ -179,7 +179,7 @@ fn table(heading: &Heading, summary: &Summary) -> String {
         let reasons = by_frequency(&summary.changed_reasons);
         add(summary.changed, "changed here, for they have changed there", &reasons);
     }
-    if heading.kind == ImportKind::Sessions {
+    if heading.kind == ImportKind::Sessions || summary.over > 0 {
         add(summary.over, "over, and left out", &by_frequency(&summary.over_reasons));
     }
     if summary.left_out > 0 {

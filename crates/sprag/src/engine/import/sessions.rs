@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use super::super::commits::{self, Opening};
 use super::super::opening::detail;
 use super::super::{ClientPolicy, Engine, Requester, tried_too_often};
-use super::{Imported, ImportedSession, Imports, refused};
+use super::{Imported, ImportedSession, Imports, Known, refused};
 use crate::account::Name;
 use crate::audit::EventKind;
 use crate::clock::Timestamp;
@@ -77,7 +77,11 @@ impl Imports<'_> {
             };
             let ending = Requester::nobody().ending(cause, now);
             let has_ended = self.0.store.commit(commits::end(key, ending)).await?.is_done();
-            return Ok(if has_ended { Imported::Changed(ENDED_IN_SOURCE) } else { Imported::Over(why) });
+            return Ok(if has_ended {
+                Imported::Changed(ENDED_IN_SOURCE.into())
+            } else {
+                Imported::Over(why)
+            });
         }
         let opening = match self.look_at_session(run, client, &session, now).await? {
             Ok(opening) => opening,
@@ -110,7 +114,7 @@ impl Imports<'_> {
         let now = self.0.now();
         if let Some((_, why)) = over(&session, now) {
             let unadopted = self.unadopted(client, &session.token, now).await?;
-            return Ok(unadopted.map_or(Imported::Over(why), |_| Imported::Changed(ENDED_IN_SOURCE)));
+            return Ok(unadopted.map_or(Imported::Over(why), |_| Imported::Changed(ENDED_IN_SOURCE.into())));
         }
         let looked = self.look_at_session(run, client, &session, now).await?;
         Ok(looked.map_or_else(|outcome| outcome, |_| Imported::New))
@@ -126,8 +130,10 @@ impl Imports<'_> {
         let Ok(external) = Name::external(client.profile, session.user) else {
             return Ok(Err(refused("it names no user")));
         };
-        let Some(account) = self.0.store.credential(&external).await?.map(|found| found.account) else {
-            return Ok(Err(refused("its user is not here; import the users first")));
+        let account = match self.known_by(&external).await? {
+            Known::Account(found) => found.account,
+            Known::Deleted => return Ok(Err(Imported::Over("its user was deleted here"))),
+            Known::Nobody => return Ok(Err(refused("its user is not here; import the users first"))),
         };
         let key = SessionKey { account: account.id, session: session.token.session(client.profile) };
         if let Some((there, _)) = self.0.store.named(key.session).await? {
