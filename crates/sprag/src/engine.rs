@@ -72,7 +72,7 @@ mod upkeep;
 pub use account::{Accounts, NewUser};
 pub use builder::EngineBuilder;
 pub use client_policy::{AccessTokenShape, Claims, ClientPolicy, Subject, Telling};
-pub use import::{Imported, ImportedSession, ImportedUser, Imports, Run, SlowHashes};
+pub use import::{Imported, ImportedSession, ImportedUser, Imports, NameKept, Run, SameNames, SlowHashes};
 pub use opening::OpenRequest;
 pub use pair::{RefreshTokenText, TokenPair};
 pub use password_change::PasswordChangeRequest;
@@ -275,7 +275,7 @@ impl Engine {
 
     /// Accounts and live sessions of another system.
     pub fn imports(&self) -> Imports<'_> {
-        Imports(self, SlowHashes::default())
+        Imports(self, SlowHashes::default(), SameNames::default())
     }
 
     fn expected(&self, client: &ClientPolicy) -> Expected<'_> {

@@ -4,7 +4,9 @@
 //! `docs/reference/config.md` are all derived from it. Each setting stands with its feature, in the file that reads it:
 //! `docs/adding/a-setting.md` says how to add one.
 
-use super::{browsers, file, limits, listen, logs, passwords, profiles, proxies, sessions, store, tokens};
+use super::{
+    browsers, file, imported, limits, listen, logs, passwords, profiles, proxies, sessions, store, tokens,
+};
 
 pub use super::setting::{Fallback, Setting};
 
@@ -20,6 +22,7 @@ const FEATURES: &[&[Setting]] = &[
     browsers::SETTINGS,
     limits::SETTINGS,
     passwords::SETTINGS,
+    imported::SETTINGS,
     logs::SETTINGS,
 ];
 

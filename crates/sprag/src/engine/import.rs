@@ -12,14 +12,16 @@ use crate::account::{Account, External, Name, NameKind, Particulars};
 use crate::audit::EventKind;
 use crate::clock::Timestamp;
 use crate::error::{Fault, Refusal};
-use crate::password::{Unusable, check_hash, is_todays};
+use crate::password::{Unusable, is_todays, says_no_password};
 use crate::random;
 use crate::session::{AccountId, Epoch, ProfileId};
 use crate::store::Credential;
 use crate::token::ForeignToken;
 
+mod names;
 mod sessions;
 
+pub use names::{NameKept, SameNames};
 pub use sessions::Run;
 
 /// An account that lived elsewhere before.
@@ -31,7 +33,7 @@ pub struct ImportedUser<'a> {
     pub username: Option<&'a str>,
     /// Its e-mail address, if it has one.
     pub email: Option<&'a str>,
-    /// Its password hash, in any format of [`check_hash`]; empty if it never had a password.
+    /// Its password hash, in any format of [`check_hash`](crate::password::check_hash); empty if it never had a password.
     pub password_hash: &'a str,
     /// What people call its owner.
     pub name: Option<&'a str>,
@@ -50,6 +52,8 @@ pub struct ImportedUser<'a> {
     /// Whether a user name that looks like an e-mail address is only told, until [`Imports::claim_user_name`] asks for it
     /// after all addresses have been taken in.
     pub claims_later: bool,
+    /// Names of it that another user of the source keeps, whoever of them comes first.
+    pub left_to_others: &'a [NameKept],
 }
 
 /// A session of another system, whose client has its refresh token.
@@ -90,22 +94,27 @@ pub enum Imported {
     Over(&'static str),
     /// It is here now, but without a password, as its hash cannot be verified for this reason.
     WithoutPassword(String),
+    /// The other outcome is its own, and it has to do without names that other accounts keep.
+    WithoutName(Box<Imported>, Vec<NameKept>),
     /// It was not taken, for this reason.
     Refused(Cow<'static, str>),
 }
 
+/// How often a user is looked at whose names are taken while it is made.
+const LOOKS: usize = 3;
+
 /// What a look at a user came to.
 enum Looked {
     /// It is to be made; and why it has no password, if its hash cannot be verified.
-    New(Box<NewAccount>, Option<Unusable>),
+    New(Box<NewAccount>, Option<Unusable>, Vec<NameKept>),
     /// It is here; and why the hash it has there is of no use, if it is not.
-    There(Box<Credential>, Option<Unusable>),
+    There(Box<Credential>, Option<Unusable>, Vec<NameKept>),
     Outcome(Imported),
 }
 
 /// Brings in accounts and live sessions of another system. From [`Engine::imports`].
 #[derive(Clone, Copy, Debug)]
-pub struct Imports<'a>(pub(super) &'a Engine, pub(super) SlowHashes);
+pub struct Imports<'a>(pub(super) &'a Engine, pub(super) SlowHashes, pub(super) SameNames);
 
 /// What becomes of a password hash whose comparison takes more than half a second of this machine's time: each log-in with it,
 /// and each try, keeps a hashing thread that long.
@@ -122,7 +131,13 @@ impl Imports<'_> {
     /// Answers otherwise to password hashes that are slow on this machine. By default they are left out.
     #[must_use]
     pub fn slow_hashes(self, slow: SlowHashes) -> Self {
-        Self(self.0, slow)
+        Self(self.0, slow, self.2)
+    }
+
+    /// Answers otherwise to users who have a name of another account. By default they are refused.
+    #[must_use]
+    pub fn same_names(self, same: SameNames) -> Self {
+        Self(self.0, self.1, same)
     }
 
     /// Makes an account as it was in the system whose place the profile took.
@@ -130,24 +145,22 @@ impl Imports<'_> {
     /// # Errors
     /// A [`Fault`]; then nothing was made, or the same call finds it [`AlreadyThere`](Imported::AlreadyThere).
     pub async fn user(&self, client: &ClientPolicy, user: ImportedUser<'_>) -> Result<Imported, Fault> {
-        let looked = match self.look_at_user(client, &user).await? {
-            Looked::New(new, unusable) => {
-                if NewAccount::is_made(self.0.store.commit(new.commit()).await?)? {
-                    return Ok(made(unusable));
+        for _ in 0..LOOKS {
+            match self.look_at_user(client, &user).await? {
+                Looked::New(new, unusable, kept) => {
+                    if NewAccount::is_made(self.0.store.commit(new.commit()).await?)? {
+                        return Ok(names::without(made(unusable), kept));
+                    }
+                    // Somebody else has made it, or taken its name, since it was looked at.
                 }
-                // Somebody else has made it, or taken its name, since it was looked at.
-                self.look_at_user(client, &user).await?
+                Looked::There(found, unusable, kept) => {
+                    let changes = self.take_over(&found, &user, unusable.is_none()).await?;
+                    return Ok(names::without(there(&found, changes, unusable), kept));
+                }
+                Looked::Outcome(outcome) => return Ok(outcome),
             }
-            looked => looked,
-        };
-        match looked {
-            Looked::New(..) => Ok(refused("another account has one of its names")),
-            Looked::There(found, unusable) => {
-                let changes = self.take_over(&found, &user, unusable.is_none()).await?;
-                Ok(there(&found, changes, unusable))
-            }
-            Looked::Outcome(outcome) => Ok(outcome),
         }
+        Ok(refused("another account has one of its names"))
     }
 
     /// What [`user`](Self::user) would say; writes nothing.
@@ -160,9 +173,10 @@ impl Imports<'_> {
         user: ImportedUser<'_>,
     ) -> Result<Imported, Fault> {
         Ok(match self.look_at_user(client, &user).await? {
-            Looked::New(_, unusable) => made(unusable),
-            Looked::There(found, unusable) => {
-                there(&found, Changes::due(&found, &user, unusable.is_none()), unusable)
+            Looked::New(_, unusable, kept) => names::without(made(unusable), kept),
+            Looked::There(found, unusable, kept) => {
+                let changes = Changes::due(&found, &user, unusable.is_none());
+                names::without(there(&found, changes, unusable), kept)
             }
             Looked::Outcome(outcome) => outcome,
         })
@@ -172,37 +186,58 @@ impl Imports<'_> {
         let now = self.0.now();
         let id = AccountId(random::id(self.0.random.as_ref(), user.created_at.unwrap_or(now).min(now)));
         let hash = self.usable(user.password_hash).await?;
-        let (new, unusable) = match new_account(client.profile, user, hash, id, now) {
+        let (mut new, unusable) = match new_account(client.profile, user, hash, id, now) {
             Ok(new) => new,
             Err(outcome) => return Ok(Looked::Outcome(outcome)),
         };
-        let (external, names) = (&new.names[0], &new.names[1..]);
-        if let Some(found) = self.0.store.credential(external).await? {
-            let is_same = names_of(&found.account).any(|name| names.contains(&name));
-            return Ok(if is_same {
-                Looked::There(Box::new(found), unusable)
-            } else {
-                Looked::Outcome(refused("its key is that of another account, which has other names"))
-            });
+        let names = new.names.split_off(1);
+        if let Some(found) = self.0.store.credential(&new.names[0]).await? {
+            let own: Vec<_> = names_of(&found.account).collect();
+            // One that had to do without all its names is known by its key alone.
+            let is_nameless = own.is_empty() && self.2 == SameNames::LeftOut;
+            if !is_nameless && !own.iter().any(|name| names.contains(name)) {
+                let what = "its key is that of another account, which has other names";
+                return Ok(Looked::Outcome(refused(what)));
+            }
+            let lacking = names.iter().filter(|name| !own.contains(name));
+            let mut kept = Vec::new();
+            for name in lacking {
+                let other = self.0.store.credential(name).await?;
+                let other = other.filter(|other| other.account.id != found.account.id);
+                kept.extend(other.map(|other| kept_by(client, user, name, &other.account)));
+            }
+            return Ok(Looked::There(Box::new(found), unusable, kept));
         }
+        let mut kept = user.left_to_others.to_vec();
         for name in names {
-            if let Some(found) = self.0.store.credential(name).await? {
+            let told_as = names::told_as(user, &name);
+            let is_left = user.left_to_others.iter().any(|left| left.told_as == told_as);
+            let other = if is_left { None } else { self.0.store.credential(&name).await? };
+            match other {
                 // Another import has brought this very user since its key was looked for.
-                if found.account.external_id(client.profile) == Some(user.external_id) {
-                    return Ok(Looked::There(Box::new(found), unusable));
+                Some(other) if other.account.external_id(client.profile) == Some(user.external_id) => {
+                    return Ok(Looked::There(Box::new(other), unusable, kept));
                 }
-                let what = format!("another account has this {}", kind_of(name));
-                return Ok(Looked::Outcome(Imported::Refused(what.into())));
+                Some(_) if self.2 == SameNames::Refused => {
+                    let what = format!("another account has this {}", kind_of(&name));
+                    return Ok(Looked::Outcome(Imported::Refused(what.into())));
+                }
+                Some(other) => {
+                    names::leave_out(&mut new, told_as);
+                    kept.push(kept_by(client, user, &name, &other.account));
+                }
+                None if is_left => names::leave_out(&mut new, told_as),
+                None => new.names.push(name),
             }
         }
-        Ok(Looked::New(Box::new(new), unusable))
+        Ok(Looked::New(Box::new(new), unusable, kept))
     }
 
     /// Whether passwords can be compared with that hash here, and in a time that was allowed.
     async fn usable(&self, hash: &str) -> Result<Result<(), Unusable>, Fault> {
         match self.1 {
             SlowHashes::LeftOut => self.0.hasher.check_cost(hash).await,
-            SlowHashes::Taken => Ok(check_hash(hash)),
+            SlowHashes::Taken => Ok(self.0.hasher.check(hash)),
         }
     }
 
@@ -300,7 +335,7 @@ impl Changes {
         let is_as_imported = !stored.is_some_and(is_todays);
         // Of a user who never had a password it is nothing, and no reason to name anybody.
         let has_another =
-            stored != Some(user.password_hash) && is_usable && check_hash(user.password_hash).is_ok();
+            stored != Some(user.password_hash) && is_usable && !says_no_password(user.password_hash);
         Self {
             hash: is_untouched && is_as_imported && has_another,
             disabling: is_untouched && user.is_disabled && account.disabled_at.is_none(),
@@ -331,6 +366,11 @@ fn refused(why: &'static str) -> Imported {
 
 fn kind_of(name: &Name) -> &'static str {
     if name.value.contains('@') { "e-mail address" } else { "user name" }
+}
+
+fn kept_by(client: &ClientPolicy, user: &ImportedUser<'_>, name: &Name, by: &Account) -> NameKept {
+    let by = by.external_id(client.profile).map(str::to_owned);
+    NameKept { told_as: names::told_as(user, name), by }
 }
 
 /// The names that an account logs in with.

@@ -1,6 +1,7 @@
 //! Comparing a password with a stored hash, or with none.
 
 use super::memory::Memory;
+use super::secrets::SourceSecrets;
 use super::stored::Stored;
 use super::work::TODAY;
 use super::{Match, Password};
@@ -16,6 +17,7 @@ const NOBODYS_SALT: [u8; 16] = *b"nobody's salt...";
 pub(super) fn compare(
     password: &Password,
     stored: Option<&str>,
+    secrets: &SourceSecrets,
     memory: &mut Memory,
 ) -> Result<Match, Fault> {
     let password = password.0.as_bytes();
@@ -25,8 +27,8 @@ pub(super) fn compare(
     };
     let stored =
         Stored::parse(stored).map_err(|unusable| Fault::internal("read a stored password hash", unusable))?;
-    let is_todays = stored.work == TODAY;
-    Ok(match stored.matches(password, memory)? {
+    let is_todays = stored.is_todays();
+    Ok(match stored.matches(password, secrets, memory)? {
         false => Match::No,
         true if is_todays => Match::Yes,
         // Made anew from what was typed, a hash would refuse the right password for good if that had a wrong tail.
@@ -45,7 +47,12 @@ mod tests {
     const BOMB: &str = "$2b$31$WUwWdfR/kOeISZK8gRW1qehO34T7syXU4cskKcDMaUxAdQt41mu/.";
 
     fn compared(password: &str, stored: &str) -> Result<Match, Fault> {
-        compare(&Password::typed(password).unwrap(), Some(stored), &mut Memory::default())
+        compare(
+            &Password::typed(password).unwrap(),
+            Some(stored),
+            &SourceSecrets::default(),
+            &mut Memory::default(),
+        )
     }
 
     /// As another system would have made it.
