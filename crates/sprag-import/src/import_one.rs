@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
+use futures_util::future::join_all;
 use sprag::account::NameKind;
 use sprag::clock::Timestamp;
 use sprag::engine::{ClientPolicy, Imported, ImportedUser, Run, SameNames, SlowHashes};
@@ -216,10 +217,10 @@ impl Taker {
             Err(reason) => return Ok(Taken::refused(reason)),
         };
         let has_no_password = matches!(&row, Row::User(user) if user.has_no_password());
-        let mut turns = Vec::new();
-        for turn in row.turns(&self.client) {
-            turns.push(self.turns[turn].lock().await);
-        }
+        let turns = row.turns(&self.client);
+        let turns = join_all(turns.into_iter().map(|turn| self.turns[turn].lock()));
+        // It must get into all lines at once, so it is never told to come back later.
+        let _turns = tokio::task::unconstrained(turns).await;
         let outcome = if self.has_twin_that_is_over(&row)? {
             Imported::Over("another line there has its token, and is over")
         } else {
@@ -272,7 +273,8 @@ enum Row {
 
 impl Row {
     /// Whose turns it waits for. What stands twice in a source would else be under way twice, and get in its own way;
-    /// and of two users with one name the first shall have it. In order, so that no two wait for each other.
+    /// and of two users with one name the first shall have it. A row gets into all its lines before another is looked at,
+    /// so no two wait for each other.
     fn turns(&self, client: &ClientPolicy) -> Vec<usize> {
         let mut turns: Vec<_> = match self {
             Self::User(user) => user.claims().iter().map(|claim| turn_of(claim)).collect(),

@@ -131,7 +131,8 @@ async fn a_moved_hash_that_was_cut_short_does_not_match() {
         let (hasher, Vector { name, hash, password, .. }) = (hasher(secrets(&vector)), &vector);
         for end in (0..hash.len()).filter(|end| hash.is_char_boundary(*end)) {
             let cut = &hash[..end];
-            if hasher.check(cut).is_ok() {
+            // Without its padding it is the same.
+            if hasher.check(cut).is_ok() && !hash[end..].bytes().all(|byte| byte == b'=') {
                 assert_ne!(verify(&hasher, password, cut).await, Some(Match::Outdated), "{name}: {cut}");
             }
         }
@@ -187,10 +188,10 @@ fn dear_parameters_are_refused_in_every_form() {
         format!("$scrypt$n=1048576,r=8,p=1${salt}${}", b64.trim_end_matches('=')),
         format!("$scrypt$n=4294967296,r=8,p=1${salt}${b64}"),
         format!("$160801${b64}${}", BASE64.encode(&[7; 32])),
-        format!("$s0$0e2001${b64}${}", BASE64.encode(&[7; 32])),
-        format!("$firescrypt$ln=20,r=8,p=1${b64}${b64}$Bw=="),
-        format!("$firescrypt$ln=14,r=8,p=33${b64}${b64}$Bw==${b64}"),
-        format!("$fbscrypt$v=1,n=31,r=1,p=1,ss=Bw==,sk={b64}${b64}${b64}"),
+        format!("$s0$0e2101${b64}${}", BASE64.encode(&[7; 32])),
+        format!("$firescrypt$ln=20,r=8,p=1${salt}${b64}$Bw=="),
+        format!("$firescrypt$ln=14,r=8,p=33${salt}${b64}$Bw==${b64}"),
+        format!("$fbscrypt$v=1,n=31,r=1,p=1,ss=Bw==,sk={b64}${salt}${b64}"),
         format!("$pbkdf2-sha512$i=5000001,l=64${salt}${b64}"),
         format!("{{PBKDF2-SHA256}}10000001${salt}${}", BASE64.encode(&[7; 32]).trim_end_matches('=')),
         BASE64.encode(&[&[1, 0, 0, 0, 1, 0, 0x98, 0x96, 0x81, 0, 0, 0, 16][..], &[7; 48]].concat()),

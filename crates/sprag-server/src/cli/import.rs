@@ -142,9 +142,9 @@ pub(super) fn run(kind: ImportKind, args: &Args, sources: &Sources) -> anyhow::R
 
 /// What the command line says of the password hashes.
 fn hash_form(kind: ImportKind, args: &Args) -> Result<HashForm, String> {
-    let is_said = args.peppered || args.firebase_scrypt.is_some();
+    let is_said = args.peppered || args.firebase_scrypt.is_some() || args.same_name != "first";
     if is_said && kind == ImportKind::Sessions {
-        return Err("--peppered and --firebase-scrypt are about password hashes, and sessions have none; give them to \
+        return Err("--peppered, --firebase-scrypt and --same-name are about users, and these are sessions; give them to \
                     sprag user import"
             .to_owned());
     }

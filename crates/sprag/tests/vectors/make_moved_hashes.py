@@ -160,6 +160,11 @@ def spring():
             ("scrypt", "{scrypt}$e0801$8bWJaSu2IKSn9Z9kM+TPXfOc/9bdYSrN1oD9qfVThWEwdRTnO7re7Ei+fUZRJ68k9lTyuTeUp4of4g24hHnazw=="
                        "$OAOec05+bXxvuu/1qZ6NUR+xQYvYv7BeL1QxwRpY5Pc=")):
         add(f"Spring {{{what}}}", source, made, "password", "Password")
+    # What it does since 5.8 has no example there: the same layout, computed here.
+    salt = bytes(range(16))
+    subkey = hashlib.pbkdf2_hmac("sha256", PLAIN[0].encode(), salt, 310_000, 32)
+    add("Spring {pbkdf2@SpringSecurity_v5_8}", f"hashlib of Python {platform.python_version()}",
+        "{pbkdf2@SpringSecurity_v5_8}" + (salt + subkey).hex())
 
 
 def directories():

@@ -26,8 +26,8 @@ const TRANSPARENT: [&str; 8] = [
 /// What Spring's PBKDF2 does unless somebody says otherwise, before its version 5.8 and since: its hashes do not tell.
 const SPRING_PBKDF2: [(&str, Digest, u32, usize); 3] = [
     ("pbkdf2", Digest::Sha1, 185_000, 8),
-    ("pbkdf2@springsecurity_v5_5", Digest::Sha1, 185_000, 8),
-    ("pbkdf2@springsecurity_v5_8", Digest::Sha256, 310_000, 16),
+    ("pbkdf2@SpringSecurity_v5_5", Digest::Sha1, 185_000, 8),
+    ("pbkdf2@SpringSecurity_v5_8", Digest::Sha256, 310_000, 16),
 ];
 const SPRING_PBKDF2_BYTES: usize = 32;
 
