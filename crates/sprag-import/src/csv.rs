@@ -12,6 +12,7 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 
 use super::columns;
+use super::mongo;
 use super::reader::{Item, MAX_RECORD_BYTES, Sender, TOO_LONG};
 use super::record::{Position, Record};
 
@@ -276,7 +277,14 @@ fn record(header: &[String], fields: &[&[u8]]) -> Result<Record, Cow<'static, st
     let pair = |(name, field): (&String, &&[u8])| {
         let text = str::from_utf8(field).map_err(|_| Cow::from("it is not UTF-8"))?;
         let is_null = NULLS.contains(&text);
-        Ok((name.clone(), if is_null { Value::Null } else { Value::String(text.to_owned()) }))
+        Ok((
+            name.clone(),
+            if is_null {
+                Value::Null
+            } else {
+                Value::String(mongo::object_id(text).unwrap_or(text).to_owned())
+            },
+        ))
     };
     named.map(pair).collect()
 }

@@ -1,30 +1,29 @@
 //! Hands a record to the engine: for good, or to hear what it would say.
 
-use std::fs::Permissions;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use data_encoding::HEXLOWER;
-use sprag::access::Algorithm;
+use futures_util::future::join_all;
+use sprag::account::NameKind;
 use sprag::clock::Timestamp;
-use sprag::clock::{Clock as _, SystemClock};
-use sprag::engine::{ClientPolicy, Imported, ImportedUser, Limits, Run, SlowHashes};
-use sprag::keys::KeyRing;
-use sprag::password::Hasher;
-use sprag::random::SystemRandom;
-use sprag::store::sqlite::{self, SqliteStore};
+use sprag::engine::{ClientPolicy, Imported, ImportedUser, Run, SameNames, SlowHashes};
 use sprag::{Engine, Fault, FaultKind};
-use tempfile::TempDir;
 use tokio::sync::Mutex;
 
+use super::hash_form::HashForm;
 use super::optional_fields;
+use super::reader::Feed;
 use super::record::Record;
 use super::revoked_tokens::RevokedTokens;
 use super::row::{self, Reason, Session, User};
+use super::same_names::{Keepers, Keeps};
 use crate::shape::{ImportField, ImportKind, TableShape};
+
+mod trial;
+
+pub use trial::Trial;
 
 /// How often a store that does not answer is asked once more, and after what pause each time.
 const PATIENCE: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
@@ -37,6 +36,8 @@ pub struct Taker {
     /// The terms of the profile that takes the other system's place.
     client: ClientPolicy,
     turns: Vec<Mutex<()>>,
+    form: HashForm,
+    keepers: Keepers,
     import: OneImport,
     over: RevokedTokens,
 }
@@ -46,6 +47,7 @@ pub struct Taker {
 struct OneImport {
     run: Run,
     slow: SlowHashes,
+    same: SameNames,
 }
 
 /// Why a user name is left out.
@@ -66,16 +68,18 @@ pub(super) struct Taken {
     pub(super) outcome: Option<Imported>,
     /// What of it was left out, and why.
     pub(super) left_out: Vec<Reason>,
+    /// Whether it has no password in the source system either.
+    pub(super) has_no_password: bool,
 }
 
 impl Taken {
     pub(super) fn refused(reason: Reason) -> Self {
-        Self { outcome: Some(Imported::Refused(reason)), left_out: Vec::new() }
+        Self { outcome: Some(Imported::Refused(reason)), left_out: Vec::new(), has_no_password: false }
     }
 
     /// One that was told before, and of which something was left out since.
     pub(super) fn before(left_out: Option<Reason>) -> Self {
-        Self { outcome: None, left_out: left_out.into_iter().collect() }
+        Self { outcome: None, left_out: left_out.into_iter().collect(), has_no_password: false }
     }
 }
 
@@ -102,98 +106,65 @@ impl Mode {
     }
 }
 
-/// A dry run: the store is asked what it would say, and what it would take goes into a store that is thrown away, so
-/// that lines which clash with each other are found by what finds them in earnest. No password hash goes there: a process
-/// that is killed leaves its files behind.
-pub struct Trial {
-    /// The store that would be written to, if there is one yet.
-    asked: Option<Arc<Engine>>,
-    scratch: Engine,
-    #[cfg_attr(not(test), expect(dead_code, reason = "it lasts as long as this does"))]
-    folder: TempDir,
-}
-
-/// Only its owner looks into the folder of a dry run.
-const FOLDER_MODE: u32 = 0o700;
-
-/// Nothing there must be fast, and the folder for temporary files may be in memory.
-const SCRATCH_LOG_KIB: u32 = 8 * 1024;
-
-impl Trial {
-    /// A trial beside the store that would be written to.
-    ///
-    /// # Errors
-    /// No store can be made in the folder for temporary files.
-    pub fn beside(asked: Option<Arc<Engine>>, limits: Limits) -> anyhow::Result<Self> {
-        const DOING: &str = "could not make a store for the dry run in the folder for temporary files";
-        let mode = Permissions::from_mode(FOLDER_MODE);
-        let folder = tempfile::Builder::new().prefix("sprag-dry-run-").permissions(mode).tempdir();
-        let folder = folder.context(DOING)?;
-        let path = folder.path().join("scratch.db");
-        SqliteStore::migrate(&path).context(DOING)?;
-        let settings = sqlite::Settings {
-            checkpoint_every_kib: SCRATCH_LOG_KIB / 2,
-            log_limit_kib: SCRATCH_LOG_KIB,
-            ..sqlite::Settings::default()
-        };
-        let store = SqliteStore::open(&path, settings).context(DOING)?;
-        let keys = KeyRing::generate(Algorithm::Es256, &SystemRandom::default(), SystemClock.now())?;
-        let scratch = Engine::builder(Arc::new(store)).keys(keys).issuer("").hasher(Hasher::start(1, 1)?);
-        let scratch = scratch.limits(limits).build()?;
-        Ok(Self { asked, scratch, folder })
-    }
-
-    /// What becomes of a row, as the store that is asked says; and where it would be taken, whether another row of the
-    /// source has been in its way.
-    async fn take(&self, row: &Row, import: &OneImport, client: &ClientPolicy) -> Result<Imported, Fault> {
-        match self.ask(row, import, client).await? {
-            said @ (Imported::New | Imported::WithoutPassword(_)) => {
-                row.prepare(self, client).await?;
-                let taken = row.without_password().import(&self.scratch, import, client).await?;
-                Ok(match (taken, said) {
-                    (Imported::New, said) => said,
-                    (Imported::AlreadyThere, Imported::WithoutPassword(why)) => {
-                        Imported::StillWithoutPassword(why)
-                    }
-                    (taken, _) => taken,
-                })
-            }
-            // What is over ends what another row of the source would have brought.
-            Imported::Over(why) => {
-                let taken = row.import(&self.scratch, import, client).await?;
-                Ok(if matches!(taken, Imported::Changed(_)) { taken } else { Imported::Over(why) })
-            }
-            said => Ok(said),
-        }
-    }
-
-    async fn ask(&self, row: &Row, import: &OneImport, client: &ClientPolicy) -> Result<Imported, Fault> {
-        let Some(asked) = &self.asked else {
-            let said = row.preview(&self.scratch, import, client).await?;
-            // Nobody has a hash there that could be another.
-            let is_about_hash = matches!(said, Imported::Changed(_));
-            return if is_about_hash {
-                row.without_password().preview(&self.scratch, import, client).await
-            } else {
-                Ok(said)
-            };
-        };
-        row.preview(asked, import, client).await
-    }
-}
-
 impl Taker {
     /// Takes users or sessions in, on the terms of the profile that takes the place of the system they come from.
     #[must_use]
     pub fn of(kind: ImportKind, mode: Mode, shape: TableShape, client: ClientPolicy) -> Self {
         let (import, over) = (OneImport::default(), RevokedTokens::default());
-        Self { mode, kind, shape, client, turns: turns(), import, over }
+        Self {
+            mode,
+            kind,
+            shape,
+            client,
+            turns: turns(),
+            form: HashForm::Told,
+            keepers: Keepers::default(),
+            import,
+            over,
+        }
     }
 
     /// Answers otherwise to password hashes that are slow on this machine. By default they are left out.
     #[must_use]
     pub fn slow_hashes(mut self, slow: SlowHashes) -> Self {
         self.import.slow = slow;
+        self
+    }
+
+    /// Says who keeps a name that several users have. Where that cannot be told before all are known, `first` is the source,
+    /// read once before.
+    ///
+    /// # Errors
+    /// The source cannot be read.
+    pub async fn same_names(mut self, keeps: &Keeps, first: Option<Feed>) -> anyhow::Result<Self> {
+        self.import.same = if *keeps == Keeps::Refused { SameNames::Refused } else { SameNames::LeftOut };
+        if let Some(feed) = first {
+            self.keepers =
+                Keepers::of(keeps, feed, |item| self.user(item.record.as_ref().ok()?).ok()).await?;
+        }
+        Ok(self)
+    }
+
+    /// What a user is called there.
+    pub(super) fn name_of(&self, record: &Record, told_as: NameKind) -> Option<String> {
+        let user = self.user(record).ok()?;
+        let user = user.imported();
+        let name = if told_as == NameKind::Email { user.email.or(user.username) } else { user.username };
+        name.map(str::to_owned)
+    }
+
+    /// The user that a record is, with all that is known of it.
+    fn user(&self, record: &Record) -> Result<User, Reason> {
+        let (shape, _) = optional_fields::fitting(record, &self.shape);
+        let mut user = User::read(record, &shape, &self.form)?;
+        user.left_to_others = self.keepers.left_to_others(&user);
+        Ok(user)
+    }
+
+    /// Says what does not stand in the password hashes of the source.
+    #[must_use]
+    pub fn hash_form(mut self, form: HashForm) -> Self {
+        self.form = form;
         self
     }
 
@@ -209,8 +180,7 @@ impl Taker {
         let (ImportKind::Users, true, Ok(record)) = (self.kind, has_addresses, record) else {
             return Waits::Nothing;
         };
-        let (shape, _) = optional_fields::fitting(record, &self.shape);
-        match User::read(record, &shape) {
+        match self.user(record) {
             Ok(user) if !user.is_named_like_an_address() => Waits::Nothing,
             Ok(user) if user.has_an_address() => Waits::ItsUserName,
             Ok(_) => Waits::All,
@@ -220,8 +190,7 @@ impl Taker {
 
     /// Has the user name that waited lead to its user, if it leads to nobody else.
     pub(super) async fn claim_user_name(&self, record: &Record) -> Result<Option<Reason>, Fault> {
-        let (shape, _) = optional_fields::fitting(record, &self.shape);
-        let Ok(user) = User::read(record, &shape) else { return Ok(None) };
+        let Ok(user) = self.user(record) else { return Ok(None) };
         let (client, user) = (&self.client, user.imported());
         let is_its_own = match &self.mode {
             Mode::Real(engine) => engine.imports().claim_user_name(client, user).await?,
@@ -240,23 +209,24 @@ impl Taker {
     pub(super) async fn take(&self, record: &Record) -> Result<Taken, Fault> {
         let (shape, left_out) = optional_fields::fitting(record, &self.shape);
         let read = match self.kind {
-            ImportKind::Users => User::read(record, &shape).map(Row::User),
+            ImportKind::Users => self.user(record).map(Row::User),
             ImportKind::Sessions => Session::read(record, &shape).map(Row::Session),
         };
         let row = match read {
             Ok(row) => row,
             Err(reason) => return Ok(Taken::refused(reason)),
         };
-        let mut turns = Vec::new();
-        for turn in row.turns(&self.client) {
-            turns.push(self.turns[turn].lock().await);
-        }
+        let has_no_password = matches!(&row, Row::User(user) if user.has_no_password());
+        let turns = row.turns(&self.client);
+        let turns = join_all(turns.into_iter().map(|turn| self.turns[turn].lock()));
+        // It must get into all lines at once, so it is never told to come back later.
+        let _turns = tokio::task::unconstrained(turns).await;
         let outcome = if self.has_twin_that_is_over(&row)? {
             Imported::Over("another line there has its token, and is over")
         } else {
             self.take_row(&row).await?
         };
-        Ok(Taken { outcome: Some(outcome), left_out })
+        Ok(Taken { outcome: Some(outcome), left_out, has_no_password })
     }
 
     /// Whether another row of the same token has said that it is over. If this one does, that is remembered.
@@ -303,7 +273,8 @@ enum Row {
 
 impl Row {
     /// Whose turns it waits for. What stands twice in a source would else be under way twice, and get in its own way;
-    /// and of two users with one name the first shall have it. In order, so that no two wait for each other.
+    /// and of two users with one name the first shall have it. A row gets into all its lines before another is looked at,
+    /// so no two wait for each other.
     fn turns(&self, client: &ClientPolicy) -> Vec<usize> {
         let mut turns: Vec<_> = match self {
             Self::User(user) => user.claims().iter().map(|claim| turn_of(claim)).collect(),
@@ -323,7 +294,10 @@ impl Row {
         client: &ClientPolicy,
     ) -> Result<Imported, Fault> {
         match self {
-            Self::User(user) => engine.imports().slow_hashes(import.slow).user(client, user.imported()).await,
+            Self::User(user) => {
+                let imports = engine.imports().slow_hashes(import.slow).same_names(import.same);
+                imports.user(client, user.imported()).await
+            }
             Self::Session(session) => {
                 let outcome = engine.imports().session_of(&import.run, client, session.imported()).await?;
                 Ok(session.explained(outcome))
@@ -339,7 +313,8 @@ impl Row {
     ) -> Result<Imported, Fault> {
         match self {
             Self::User(user) => {
-                engine.imports().slow_hashes(import.slow).preview_user(client, user.imported()).await
+                let imports = engine.imports().slow_hashes(import.slow).same_names(import.same);
+                imports.preview_user(client, user.imported()).await
             }
             Self::Session(session) => {
                 let outcome =
@@ -382,65 +357,4 @@ fn hash(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     hasher.finish()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use serde_json::json;
-
-    use sprag::engine::AccessTokenShape;
-    use sprag::policy::Policy;
-    use sprag::session::ProfileId;
-    use sprag::token::Encoding;
-
-    use super::*;
-    use crate::shape::ImportColumn;
-
-    const HASH: &str = "$2b$12$EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW";
-
-    #[tokio::test]
-    async fn a_dry_run_leaves_no_hash_in_its_files() {
-        let column = |(field, name)| ImportColumn::parse(field, name).unwrap();
-        let columns = [
-            (ImportField::ExternalId, "id"),
-            (ImportField::Username, "name"),
-            (ImportField::PasswordHash, "hash"),
-        ];
-        let shape = columns.map(column).into_iter().fold(TableShape::default(), TableShape::with);
-        let client = ClientPolicy {
-            profile: ProfileId(1000),
-            client_id: "x".to_owned(),
-            policy: Policy::default(),
-            encoding: Encoding::Opaque,
-            access: AccessTokenShape::default(),
-            takes_imported_tokens: false,
-            next_id: sprag::engine::NextId::Uuid,
-        };
-        let trial = Trial::beside(None, Limits { sessions_per_account: 10 }).unwrap();
-        let folder = trial.folder.path().to_owned();
-        assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, FOLDER_MODE);
-        let taker = Taker::of(ImportKind::Users, Mode::Trial(Box::new(trial)), shape, client);
-        let take = async |id: u32, name: &str, hash: &str| {
-            let record = json!({ "id": id, "name": name, "hash": hash });
-            taker.take(record.as_object().unwrap()).await.unwrap().outcome.unwrap()
-        };
-        assert_eq!(take(1, "annabel", HASH).await, Imported::New);
-        assert_eq!(take(1, "annabel", HASH).await, Imported::AlreadyThere);
-        let namesake = take(2, "annabel", HASH).await;
-        assert!(matches!(namesake, Imported::Refused(_)), "{namesake:?}");
-        let bad = take(3, "bartholomew", "plain-text-of-his").await;
-        assert!(matches!(bad, Imported::WithoutPassword(_)), "{bad:?}");
-        let again = take(3, "bartholomew", "plain-text-of-his").await;
-        assert!(matches!(again, Imported::StillWithoutPassword(_)), "{again:?}");
-        let files = fs::read_dir(&folder).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
-        let files: Vec<_> = files.collect();
-        let holds =
-            |text: &str| files.iter().any(|file| file.windows(text.len()).any(|at| at == text.as_bytes()));
-        assert!(holds("annabel"), "these are the files of the scratch store");
-        assert!(!holds(HASH) && !holds("plain-text-of-his"));
-        drop(taker);
-        assert!(!folder.exists());
-    }
 }

@@ -15,6 +15,10 @@ mod columns_needed;
 #[cfg(feature = "sources")]
 mod csv;
 #[cfg(feature = "sources")]
+mod documents;
+#[cfg(feature = "sources")]
+mod hash_form;
+#[cfg(feature = "sources")]
 mod import_one;
 #[cfg(feature = "sources")]
 mod jsonl;
@@ -38,7 +42,11 @@ mod revoked_tokens;
 mod row;
 #[cfg(feature = "sources")]
 mod run;
+#[cfg(feature = "sources")]
+mod same_names;
 mod shape;
+#[cfg(feature = "sources")]
+mod shell;
 #[cfg(feature = "sources")]
 mod source;
 #[cfg(feature = "sources")]
@@ -48,6 +56,8 @@ mod sqlite;
 #[cfg(feature = "sources")]
 mod value;
 
+#[cfg(feature = "sources")]
+pub use hash_form::{FirebaseScrypt, HashForm};
 #[cfg(feature = "sources")]
 pub use import_one::{Mode, Taker, Trial};
 #[cfg(feature = "sources")]
@@ -60,6 +70,8 @@ pub use record::{Position, Record, Unit};
 pub use row::UNSAID;
 #[cfg(feature = "sources")]
 pub use run::{Fate, Progress, Remark, Stopped, Summary, run};
+#[cfg(feature = "sources")]
+pub use same_names::Keeps;
 pub use shape::{ImportColumn, ImportField, ImportKind, ImportShape, MAX_NAME_BYTES, TableShape};
 #[cfg(feature = "sources")]
 pub use source::{Opened, Source};

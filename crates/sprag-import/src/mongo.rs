@@ -17,6 +17,14 @@ pub(super) fn unwrap(record: &mut Map<String, Value>) {
 
 /// What a wrapped value stands for; `None` where it is not wrapped.
 fn plain(value: &Value) -> Option<Value> {
+    // As earlier versions wrote bytes.
+    if let Some(binary) = value.as_object().filter(|object| object.len() == 2 && object.contains_key("$type"))
+    {
+        return old_binary(binary);
+    }
+    if let Value::String(text) = value {
+        return object_id(text).map(Value::from);
+    }
     let object = value.as_object().filter(|object| object.len() == 1)?;
     let (kind, inside) = object.iter().next()?;
     match (kind.as_str(), inside) {
@@ -40,8 +48,24 @@ fn date(inside: &Value) -> Option<Value> {
 }
 
 fn binary(binary: &Map<String, Value>) -> Option<Value> {
-    let bytes = BASE64.decode(binary.get("base64")?.as_str()?.as_bytes()).ok()?;
-    let is_uuid = matches!(binary.get("subType").and_then(Value::as_str), Some("04" | "4"));
+    bytes_of(binary.get("base64")?.as_str()?, binary.get("subType").and_then(Value::as_str))
+}
+
+fn old_binary(binary: &Map<String, Value>) -> Option<Value> {
+    bytes_of(binary.get("$binary")?.as_str()?, binary.get("$type").and_then(Value::as_str))
+}
+
+/// `ObjectId(507f1f77bcf86cd799439011)`, as `mongoexport` writes an id into CSV.
+pub(super) fn object_id(text: &str) -> Option<&str> {
+    let id = text.strip_prefix("ObjectId(")?.strip_suffix(')')?.trim_matches(['"', '\'']);
+    (id.len() == OBJECT_ID_DIGITS && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
+}
+
+const OBJECT_ID_DIGITS: usize = 24;
+
+fn bytes_of(base64: &str, subtype: Option<&str>) -> Option<Value> {
+    let bytes = BASE64.decode(base64.as_bytes()).ok()?;
+    let is_uuid = matches!(subtype, Some("04" | "4"));
     let text = match Uuid::from_slice(&bytes) {
         Ok(uuid) if is_uuid => uuid.to_string(),
         _ => value::bytes(&bytes),
@@ -64,6 +88,8 @@ mod tests {
             (json!({ "$date": 5 }), json!("1970-01-01T00:00:00.005Z")),
             (json!({ "$numberLong": "9007199254740993" }), json!(9_007_199_254_740_993_i64)),
             (json!({ "$numberInt": "-7" }), json!(-7)),
+            (json!({ "$binary": "AQL/", "$type": "00" }), json!("0102ff")),
+            (json!("ObjectId(507f1f77bcf86cd799439011)"), json!("507f1f77bcf86cd799439011")),
             (json!({ "$binary": { "base64": "AQL/", "subType": "00" } }), json!("0102ff")),
             (
                 json!({ "$binary": { "base64": "AZl8XgAAcACAAAAAAAAAAA==", "subType": "04" } }),

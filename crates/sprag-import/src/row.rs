@@ -6,9 +6,11 @@ use std::net::IpAddr;
 use serde_json::Value;
 use sprag::account::{Name, NameKind};
 use sprag::clock::Timestamp;
-use sprag::engine::{Imported, ImportedSession, ImportedUser};
+use sprag::engine::{Imported, ImportedSession, ImportedUser, NameKept};
+use sprag::password::says_no_password;
 use sprag::token::ForeignToken;
 
+use super::hash_form::HashForm;
 use super::record::Record;
 use super::value::{self, Wrong};
 use crate::shape::{ImportField, TableShape};
@@ -37,10 +39,12 @@ pub(super) struct User {
     is_admin: Option<bool>,
     is_disabled: bool,
     created_at: Option<Timestamp>,
+    /// Names that other users of the source keep.
+    pub(super) left_to_others: Vec<NameKept>,
 }
 
 impl User {
-    pub(super) fn read(record: &Record, shape: &TableShape) -> Result<Self, Reason> {
+    pub(super) fn read(record: &Record, shape: &TableShape, form: &HashForm) -> Result<Self, Reason> {
         use ImportField as F;
         let fields = Fields { record, shape };
         let role = fields.text(F::Role)?;
@@ -56,7 +60,10 @@ impl User {
             username: fields.text(F::Username)?,
             email: fields.text(F::Email)?,
             // Who always logged in by way of another service never had one.
-            password_hash: fields.read(F::PasswordHash, value::secret)?.unwrap_or_default(),
+            password_hash: form.complete(
+                fields.read(F::PasswordHash, value::secret)?.unwrap_or_default(),
+                fields.read(F::PasswordSalt, value::secret)?,
+            ),
             name: fields.text(F::Name)?,
             given_name: fields.text(F::GivenName)?,
             family_name: fields.text(F::FamilyName)?,
@@ -64,7 +71,13 @@ impl User {
             is_admin: is_said.then_some(is_admin),
             is_disabled: is_disabled || is_inactive,
             created_at: fields.time(F::CreatedAt)?,
+            left_to_others: Vec::new(),
         })
+    }
+
+    /// Whether the source has no password of it.
+    pub(super) fn has_no_password(&self) -> bool {
+        says_no_password(&self.password_hash)
     }
 
     pub(super) fn imported(&self) -> ImportedUser<'_> {
@@ -81,6 +94,7 @@ impl User {
             is_disabled: self.is_disabled,
             created_at: self.created_at,
             claims_later: self.is_named_like_an_address(),
+            left_to_others: &self.left_to_others,
         }
     }
 }

@@ -8,7 +8,8 @@ use anyhow::Context as _;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, FuturesUnordered};
 use sprag::Fault;
-use sprag::engine::Imported;
+use sprag::account::NameKind;
+use sprag::engine::{Imported, NameKept};
 
 use super::import_one::{Taken, Taker, Waits};
 use super::reader::{Feed, Item};
@@ -43,6 +44,12 @@ pub struct Summary {
     pub over: u64,
     /// How many of them for what reason.
     pub over_reasons: BTreeMap<&'static str, u64>,
+    /// Those of all these that have no password in the source system either.
+    pub no_password_there: u64,
+    /// Those of all these that have to do without a name which another account keeps.
+    pub without_name: u64,
+    /// How many times for what reason.
+    pub without_name_reasons: BTreeMap<Cow<'static, str>, u64>,
     /// Those of all these of which something was left out that could not be kept.
     pub left_out: u64,
     /// How many times for what reason.
@@ -66,6 +73,10 @@ pub struct Remark {
     pub user: Option<String>,
     /// Why.
     pub reason: Cow<'static, str>,
+    /// The id there of whoever keeps its name, where that is why and it is known.
+    pub kept_by: Option<String>,
+    /// That name, for whoever writes to its user. It is no secret, and nothing for a log.
+    pub name: Option<String>,
 }
 
 /// What became of a record that somebody must look after.
@@ -75,6 +86,8 @@ pub enum Fate {
     Refused,
     /// It is here, now or since an earlier run, but without a password.
     WithoutPassword,
+    /// It is here, but without a name, which another account keeps.
+    WithoutName,
     /// It is here, but for something that could not be kept.
     LeftOut,
 }
@@ -110,7 +123,7 @@ impl Summary {
     /// How many remarks there are for somebody to look after.
     #[must_use]
     pub fn remarked(&self) -> u64 {
-        let left_out: u64 = self.left_out_reasons.values().sum();
+        let left_out: u64 = self.left_out_reasons.values().chain(self.without_name_reasons.values()).sum();
         self.refused + self.without_password + self.still_without_password + left_out
     }
 }
@@ -214,6 +227,16 @@ async fn named(taker: &Taker, item: Item) -> (Item, Result<Taken, Fault>) {
     (item, left_out.map(Taken::before))
 }
 
+/// Who keeps a name, and the name.
+type Shared = (Option<String>, Option<String>);
+
+fn without_name(name: &NameKept) -> &'static str {
+    match name.told_as {
+        NameKind::Email => "its e-mail address is another account's, which keeps it",
+        NameKind::Username | NameKind::External => "its user name is another account's, which keeps it",
+    }
+}
+
 fn note(
     summary: &mut Summary,
     progress: &mut dyn Progress,
@@ -221,19 +244,34 @@ fn note(
     taker: &Taker,
     taken: Result<Taken, Fault>,
 ) -> anyhow::Result<()> {
-    let mut remark = |fate: Fate, reason: Cow<'static, str>| {
+    let mut remark = |fate: Fate, reason: Cow<'static, str>, (kept_by, name): Shared| {
         let user = item.record.as_ref().ok().and_then(|record| taker.shown_id(record));
-        progress.remarked(Remark { fate, position: item.position, user, reason })
+        progress.remarked(Remark { fate, position: item.position, user, reason, kept_by, name })
     };
-    let Taken { outcome, left_out } =
+    let Taken { outcome, left_out, has_no_password } =
         taken.with_context(|| format!("{} could not be taken in", item.position))?;
-    if !left_out.is_empty() && !matches!(outcome, Some(Imported::Refused(_) | Imported::Over(_))) {
+    let is_taken = !matches!(outcome, Some(Imported::Refused(_) | Imported::Over(_)));
+    summary.no_password_there += u64::from(has_no_password && is_taken);
+    if !left_out.is_empty() && is_taken {
         summary.left_out += 1;
         for reason in left_out {
             count(&mut summary.left_out_reasons, reason.clone());
-            remark(Fate::LeftOut, reason)?;
+            remark(Fate::LeftOut, reason, (None, None))?;
         }
     }
+    let outcome = match outcome {
+        Some(Imported::WithoutName(outcome, kept)) => {
+            summary.without_name += 1;
+            for name in kept {
+                let reason = without_name(&name);
+                count(&mut summary.without_name_reasons, reason.into());
+                let text = item.record.as_ref().ok().and_then(|record| taker.name_of(record, name.told_as));
+                remark(Fate::WithoutName, reason.into(), (name.by, text))?;
+            }
+            Some(*outcome)
+        }
+        outcome => outcome,
+    };
     let Some(outcome) = outcome else { return Ok(()) };
     match outcome {
         Imported::New => summary.new += 1,
@@ -242,7 +280,7 @@ fn note(
             summary.without_password += 1;
             let reason = Cow::from(reason);
             count(&mut summary.without_password_reasons, reason.clone());
-            remark(Fate::WithoutPassword, reason)?;
+            remark(Fate::WithoutPassword, reason, (None, None))?;
         }
         Imported::AlreadyThere => summary.already_there += 1,
         Imported::StillWithoutPassword(reason) => {
@@ -250,7 +288,7 @@ fn note(
             summary.still_without_password += 1;
             let reason = Cow::from(reason);
             count(&mut summary.still_without_password_reasons, reason.clone());
-            remark(Fate::WithoutPassword, reason)?;
+            remark(Fate::WithoutPassword, reason, (None, None))?;
         }
         Imported::Changed(what) => {
             summary.changed += 1;
@@ -260,10 +298,12 @@ fn note(
             summary.over += 1;
             *summary.over_reasons.entry(why).or_default() += 1;
         }
+        // What stands around another outcome was taken off above.
+        Imported::WithoutName(..) => {}
         Imported::Refused(reason) => {
             summary.refused += 1;
             count(&mut summary.reasons, reason.clone());
-            remark(Fate::Refused, reason)?;
+            remark(Fate::Refused, reason, (None, None))?;
         }
     }
     Ok(())

@@ -35,6 +35,8 @@ fields! {
     Email = "email";
     /// The hash of the password.
     PasswordHash = "password_hash";
+    /// The salt of the password's hash, where it stands in a column of its own.
+    PasswordSalt = "password_salt";
     /// The user's whole name.
     Name = "name";
     /// The given name.
@@ -114,6 +116,7 @@ impl ImportKind {
                 F::Username,
                 F::Email,
                 F::PasswordHash,
+                F::PasswordSalt,
                 F::Name,
                 F::GivenName,
                 F::FamilyName,

@@ -101,10 +101,10 @@ impl Source {
     /// It cannot be read, or has no such table.
     pub async fn open(&self, table: Option<&str>) -> Result<Opened, SourceError> {
         match self {
-            Self::Input => lines(io::stdin(), None).await.map_err(SourceError::Unreadable),
+            Self::Input => lines(io::stdin(), None, table).await.map_err(SourceError::Unreadable),
             Self::Lines(path) => {
                 let (file, bytes) = open(path).map_err(SourceError::Unreadable)?;
-                lines(file, bytes).await.map_err(SourceError::Unreadable)
+                lines(file, bytes, table).await.map_err(SourceError::Unreadable)
             }
             Self::Csv(path) => csv(path).map_err(SourceError::Unreadable),
             Self::Sqlite(path) => {
@@ -185,9 +185,15 @@ impl Opened {
     }
 }
 
-async fn lines(input: impl io::Read + Send + 'static, total: Option<u64>) -> anyhow::Result<Opened> {
-    let mut feed =
-        in_background(move |sender| jsonl::read(BufReader::with_capacity(BLOCK_BYTES, input), sender))?;
+async fn lines(
+    input: impl io::Read + Send + 'static,
+    total: Option<u64>,
+    table: Option<&str>,
+) -> anyhow::Result<Opened> {
+    let table = table.map(str::to_owned);
+    let mut feed = in_background(move |sender| {
+        jsonl::read(BufReader::with_capacity(BLOCK_BYTES, input), table.as_deref(), sender)
+    })?;
     let mut columns: Vec<String> = Vec::new();
     let mut looked_at = 0;
     for item in feed.look_ahead(SAMPLED).await? {

@@ -13,6 +13,7 @@ mod chosen;
 mod dotenv;
 mod error;
 mod file;
+mod imported;
 mod limits;
 mod listen;
 mod logs;
@@ -42,6 +43,7 @@ pub use crate::duration::spell;
 pub use accounts::Accounts;
 pub use browsers::Browsers;
 pub use error::ConfigError;
+pub use imported::Imported;
 pub use listen::Listen;
 pub(crate) use listen::share_of;
 pub use logs::{LogFormat, Logs};
@@ -85,6 +87,8 @@ pub struct Config {
     pub has_rate_limits: bool,
     /// How many passwords are hashed at once, and how many wait.
     pub passwords: Passwords,
+    /// Secrets of the systems that users were imported from.
+    pub imported: Imported,
     /// What is logged, and how.
     pub logs: Logs,
     lines: Vec<Line>,
@@ -276,6 +280,7 @@ impl Sources {
             browsers: Browsers::from(chosen)?,
             has_rate_limits: limits::from(chosen)?,
             passwords: Passwords::from(chosen)?,
+            imported: Imported::from(chosen)?,
             logs: Logs::from(chosen)?,
             listen,
             lines: Vec::new(),

@@ -75,7 +75,7 @@ pub use account::{Accounts, NewUser};
 pub use administration::{AccountChanges, Changed};
 pub use builder::EngineBuilder;
 pub use client_policy::{AccessTokenShape, Claims, ClientPolicy, Subject, Telling};
-pub use import::{Imported, ImportedSession, ImportedUser, Imports, Run, SlowHashes};
+pub use import::{Imported, ImportedSession, ImportedUser, Imports, NameKept, Run, SameNames, SlowHashes};
 pub use next_id::NextId;
 pub use opening::OpenRequest;
 pub use pair::{RefreshTokenText, TokenPair};
@@ -282,7 +282,7 @@ impl Engine {
 
     /// Accounts and live sessions of another system.
     pub fn imports(&self) -> Imports<'_> {
-        Imports(self, SlowHashes::default())
+        Imports(self, SlowHashes::default(), SameNames::default())
     }
 
     fn expected(&self, client: &ClientPolicy) -> Expected<'_> {

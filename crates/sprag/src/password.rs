@@ -25,6 +25,7 @@ mod memory;
 mod moment;
 mod pace;
 mod queue;
+mod secrets;
 mod stored;
 mod work;
 
@@ -41,6 +42,7 @@ use self::job::{Job, Verify, hash_all};
 use self::pace::Pace;
 use self::queue::Queue;
 use self::stored::Stored;
+use self::work::Work;
 use crate::error::{Fault, Refusal};
 use crate::policy::{MAX_PASSWORD_BYTES, MIN_PASSWORD_BYTES};
 use crate::prefix::Prefix;
@@ -48,6 +50,7 @@ use crate::random::{self, Random};
 
 pub(crate) use self::job::Compared;
 pub use self::pace::Slow;
+pub use self::secrets::SourceSecrets;
 
 /// How many threads hash passwords unless somebody says otherwise; each takes 19 MiB while it does.
 const DEFAULT_THREADS: usize = 4;
@@ -112,6 +115,11 @@ pub enum Unusable {
     /// A hash of a kind that is not compared.
     #[error("this is {0}, which is not supported; let this user set a new password")]
     Unsupported(&'static str),
+    /// A hash that a secret of its maker's was mixed into, which is not set here.
+    #[error(
+        "this hash was made with {0}, which is not set here; set it, or let this user set a new password"
+    )]
+    LacksSecret(&'static str),
     /// A hash that is cut short or otherwise not as its makers write it.
     #[error(
         "this {0} hash is cut short or damaged; export it again, and look whether its column is too narrow"
@@ -132,22 +140,34 @@ pub enum Unusable {
     TooSlow(Slow),
 }
 
-/// Whether a stored hash can be compared with a password. It looks at the hash only, and is fast.
+/// Whether a stored hash can be compared with a password, where no secret of another system is set. It looks at the hash
+/// only, and is fast.
 ///
 /// # Errors
 /// [`Unusable`], whose sentence says why not. It repeats nothing of the hash.
 pub fn check_hash(stored: &str) -> Result<(), Unusable> {
-    Stored::parse(stored).map(drop)
+    check_with(&SourceSecrets::default(), stored).map(drop)
+}
+
+fn check_with(secrets: &SourceSecrets, stored: &str) -> Result<Stored, Unusable> {
+    let stored = Stored::parse(stored)?;
+    stored.lacks(secrets).map_or(Ok(stored), Err)
+}
+
+/// Whether what stands in the place of a hash says that there is no password.
+#[must_use]
+pub fn says_no_password(stored: &str) -> bool {
+    matches!(Stored::parse(stored), Err(Unusable::NoPassword))
 }
 
 /// Whether comparing with a stored hash is among the dearest things that are done for one log-in.
 fn is_heavy(stored: &str) -> bool {
-    Stored::parse(stored).is_ok_and(|stored| stored.work.is_heavy())
+    Stored::parse(stored).is_ok_and(|stored| stored.works().any(Work::is_heavy))
 }
 
 /// Whether a stored hash is of the kind that new ones are.
 pub(crate) fn is_todays(stored: &str) -> bool {
-    Stored::parse(stored).is_ok_and(|stored| stored.work == work::TODAY)
+    Stored::parse(stored).is_ok_and(|stored| stored.is_todays())
 }
 
 /// The hashing threads. Dropping it lets what is queued finish.
@@ -156,6 +176,7 @@ pub struct Hasher {
     threads: Vec<JoinHandle<()>>,
     slot: Duration,
     pace: Pace,
+    secrets: Arc<SourceSecrets>,
     /// Of the dearest comparisons one is done at a time, so that they leave the other threads to everybody else.
     heavy: Arc<Semaphore>,
 }
@@ -169,7 +190,8 @@ impl Hasher {
         let queue = Arc::new(Queue::of(queue));
         let (threads_started, heavy) = (Vec::new(), Arc::new(Semaphore::new(1)));
         let (slot, pace) = (moment::SLOT, Pace::default());
-        let mut hasher = Self { queue, threads: threads_started, slot, pace, heavy };
+        let secrets = Arc::default();
+        let mut hasher = Self { queue, threads: threads_started, slot, pace, secrets, heavy };
         for _ in 0..threads.max(1) {
             let jobs = Arc::clone(&hasher.queue);
             let thread = thread::Builder::new().name("sprag-hash".into()).spawn(move || hash_all(&jobs));
@@ -194,6 +216,13 @@ impl Hasher {
     #[must_use]
     pub fn failing_at_once(mut self) -> Self {
         self.slot = Duration::ZERO;
+        self
+    }
+
+    /// Compares with hashes of other systems that were made with these secrets, too.
+    #[must_use]
+    pub fn with_secrets(mut self, secrets: SourceSecrets) -> Self {
+        self.secrets = Arc::new(secrets);
         self
     }
 
@@ -242,31 +271,37 @@ impl Hasher {
         let since = Instant::now();
         let is_heavy = stored.as_deref().is_some_and(is_heavy);
         let heavy = if is_heavy { Arc::clone(&self.heavy).acquire_owned().await.ok() } else { None };
-        let (reply, answer) = oneshot::channel();
+        let (secrets, (reply, answer)) = (Arc::clone(&self.secrets), oneshot::channel());
         let forms = forms(&password);
-        self.queue_up(prefix, Job::Verify(Verify { forms, stored, since, heavy }, reply));
+        self.queue_up(prefix, Job::Verify(Verify { forms, stored, since, secrets, heavy }, reply));
         answer.await.map_err(|gone| Fault::internal("compare a password", gone))?
     }
 
-    /// Whether a stored hash can be compared with a password, as [`check_hash`] says, and in at most half a second of this
+    /// Whether a stored hash can be compared with a password, as [`check_hash`] says, with the secrets that are set.
+    ///
+    /// # Errors
+    /// [`Unusable`].
+    pub fn check(&self, stored: &str) -> Result<(), Unusable> {
+        check_with(&self.secrets, stored).map(drop)
+    }
+
+    /// Whether a stored hash can be compared with a password, as [`check`](Self::check) says, and in at most half a second of this
     /// machine's time. That is measured once for each function and size of memory.
     ///
     /// # Errors
     /// A busy [`Fault`] if it was to be measured and the queue is full.
     pub async fn check_cost(&self, stored: &str) -> Result<Result<(), Unusable>, Fault> {
-        let work = match Stored::parse(stored) {
-            Ok(stored) => stored.work,
+        let stored = match check_with(&self.secrets, stored) {
+            Ok(stored) if stored.is_todays() => return Ok(Ok(())),
+            Ok(stored) => stored,
             Err(why) => return Ok(Err(why)),
         };
-        if work == work::TODAY {
-            return Ok(Ok(()));
-        }
         let measure = async |sample| {
             let (reply, answer) = oneshot::channel();
             self.queue_up(Prefix::default(), Job::Measure(sample, reply));
             answer.await.map_err(|gone| Fault::internal("measure how long a hash takes", gone))?
         };
-        Ok(self.pace.slow(work, measure).await?.map_or(Ok(()), |slow| Err(Unusable::TooSlow(slow))))
+        Ok(self.pace.slow(stored.works(), measure).await?.map_or(Ok(()), |slow| Err(Unusable::TooSlow(slow))))
     }
 
     /// Waits, on no hashing thread, until the moment at which an attempt that came then and has failed is answered.
@@ -316,7 +351,8 @@ mod tests {
     }
 
     fn compare(password: &str, stored: &str) -> Match {
-        compare_with(&[typed(password)], Some(stored), &mut Memory::default()).unwrap().matched
+        let secrets = SourceSecrets::default();
+        compare_with(&[typed(password)], Some(stored), &secrets, &mut Memory::default()).unwrap().matched
     }
 
     #[tokio::test]
@@ -385,7 +421,7 @@ mod tests {
         let refused = (0..64).any(|_| {
             let (reply, mut answer) = oneshot::channel();
             let (forms, since) = (vec![typed("password")], Instant::now());
-            let verify = Verify { forms, stored: None, since, heavy: None };
+            let verify = Verify { forms, stored: None, since, secrets: Arc::default(), heavy: None };
             hasher.queue_up(Prefix::default(), Job::Verify(verify, reply));
             let is_refused = matches!(answer.try_recv(), Ok(Err(_)));
             waiting.push(answer);

@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use sprag::Engine;
 use sprag::engine::{Limits, SlowHashes};
-use sprag_import::{Mode, Source, SourceError, Summary, Taker, Trial};
+use sprag::files;
+use sprag_import::{
+    FirebaseScrypt, HashForm, ImportField, Keeps, Mode, Source, SourceError, Summary, Taker, Trial,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::on_node::{MayCreate, begin, block_on};
@@ -28,6 +31,9 @@ const AT_ONCE_SQLITE: usize = 256;
 /// How many rows are under way for each connection to PostgreSQL: while one waits for its commit, the next one queues. Were
 /// it more, the last would give up waiting where the database is far away.
 const AT_ONCE_FOR_EACH_CONNECTION: usize = 2;
+
+/// The most that is read of a list of ids: some hundred thousand of them.
+const MAX_LIST_KIB: u64 = 16 * 1024;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -52,6 +58,19 @@ pub(super) struct Args {
     /// are otherwise taken without a password
     #[arg(long)]
     allow_slow_hashes: bool,
+    /// The password hashes were made with the pepper that SPRAG_IMPORTED_PEPPER holds: bcrypt with it behind the password, as
+    /// Devise does, Argon2 with it as its secret, as node-argon2 does
+    #[arg(long, conflicts_with = "firebase_scrypt")]
+    peppered: bool,
+    /// The password hashes are Firebase's, and these are the parameters of its project but for the key, which
+    /// SPRAG_FIREBASE_SIGNER_KEY holds: rounds=8,mem_cost=14,salt_separator=Bw==
+    #[arg(long, value_name = "PARAMETERS")]
+    firebase_scrypt: Option<String>,
+    /// Who keeps an e-mail address or user name that several users of the source have: first, the one who comes first in it;
+    /// oldest or newest, by when they were made; @FILE, who stands in this list of their ids, one a line; the others are
+    /// taken without it. refuse takes the first and refuses the others
+    #[arg(long, value_name = "WHO", default_value = "first")]
+    same_name: String,
     /// Write what is refused, or taken with something left out, and why, into this file, as JSON lines
     #[arg(long, value_name = "FILE")]
     refused: Option<PathBuf>,
@@ -68,23 +87,40 @@ pub(super) fn run(kind: ImportKind, args: &Args, sources: &Sources) -> anyhow::R
         Ok(columns) => columns,
         Err(sentence) => return Ok(misused(&sentence)),
     };
+    let form = match hash_form(kind, args) {
+        Ok(form) => form,
+        Err(sentence) => return Ok(misused(&sentence)),
+    };
+    let keeps = match keeps(&args.same_name) {
+        Ok(keeps) => keeps?,
+        Err(sentence) => return Ok(misused(&sentence)),
+    };
     let (config, profiles) = begin(sources)?;
+    expect_secrets(&form, &config)?;
     let profile = profile(kind, args, &config, &profiles)?;
     let mapped: Vec<_> = columns.iter().map(|column| column.field).collect();
     let shape = shape(kind, &profile, columns)?;
     expect_imported_tokens(kind, &profile)?;
+    expect_salt(&form, &shape)?;
+    expect_age(&keeps, &shape)?;
     let source = Source::parse(&args.from).map_err(|error| unreadable(&args.from, error))?;
     exposed_files::warn_of_source(&args.from);
     block_on(async {
         if kind == ImportKind::Users && !args.dry_run {
             database::expect_or_ask(&config, args.store.create).await?;
         }
-        let table = args.table.as_deref().or(shape.table.as_deref());
+        let table = args.table.clone().or_else(|| shape.table.clone());
+        let table = table.as_deref();
         let opened = source.open(table).await.map_err(|error| unreadable(&source.to_string(), error))?;
         let wanted = opened.wanted(kind, &shape, &mapped);
         let wanted = wanted.map_err(|lacking| unreadable(&source.to_string(), lacking.into()))?;
         let shape = opened.settled(shape, &mapped);
         let total = opened.total;
+        ensure!(
+            total.is_some() || !keeps.looks_ahead(),
+            "with --same-name {} the source is read twice, which a pipe cannot be; write it into a file first",
+            args.same_name
+        );
         let at_once = at_once(&config);
         let heading =
             Heading { kind, source: source.to_string(), is_dry_run: args.dry_run, is_json: args.json };
@@ -92,7 +128,14 @@ pub(super) fn run(kind: ImportKind, args: &Args, sources: &Sources) -> anyhow::R
         let mut report = Report::begin(heading, total, args.refused.as_deref())?;
         let mode = mode(kind, args, config, profiles).await?;
         let slow = if args.allow_slow_hashes { SlowHashes::Taken } else { SlowHashes::LeftOut };
-        let taker = Taker::of(kind, mode, shape, profile.client_policy()).slow_hashes(slow);
+        let taker = Taker::of(kind, mode, shape, profile.client_policy()).slow_hashes(slow).hash_form(form);
+        let (first, opened) = if keeps.looks_ahead() {
+            let again = source.open(table).await.map_err(|error| unreadable(&source.to_string(), error))?;
+            (Some(opened.start(wanted.clone())?), again)
+        } else {
+            (None, opened)
+        };
+        let taker = taker.same_names(&keeps, first).await?;
         let interrupt = interrupt().context("could not listen for signals")?;
         let feed = opened.start(wanted)?;
         let (summary, stopped) = sprag_import::run(feed, &taker, at_once, interrupt, &mut report).await;
@@ -100,6 +143,84 @@ pub(super) fn run(kind: ImportKind, args: &Args, sources: &Sources) -> anyhow::R
         warn_if_all_are_silent(&summary);
         Ok(code)
     })
+}
+
+/// What the command line says of the password hashes.
+fn hash_form(kind: ImportKind, args: &Args) -> Result<HashForm, String> {
+    let is_said = args.peppered || args.firebase_scrypt.is_some() || args.same_name != "first";
+    if is_said && kind == ImportKind::Sessions {
+        return Err("--peppered, --firebase-scrypt and --same-name are about users, and these are sessions; give them to \
+                    sprag user import"
+            .to_owned());
+    }
+    match &args.firebase_scrypt {
+        None if args.peppered => Ok(HashForm::Peppered),
+        None => Ok(HashForm::Told),
+        Some(text) => FirebaseScrypt::parse(text)
+            .map(HashForm::Firebase)
+            .map_err(|right| format!("--firebase-scrypt is not understood; {right}")),
+    }
+}
+
+/// Who keeps a name that several have.
+fn keeps(text: &str) -> Result<anyhow::Result<Keeps>, String> {
+    Ok(Ok(match text {
+        "first" => Keeps::First,
+        "oldest" => Keeps::Oldest,
+        "newest" => Keeps::Newest,
+        "refuse" => Keeps::Refused,
+        _ => match text.strip_prefix('@') {
+            Some(path) => {
+                let ids = files::read_text(Path::new(path), MAX_LIST_KIB);
+                let ids = ids.with_context(|| format!("could not read the list of ids in {path}"));
+                return Ok(ids.map(|ids| {
+                    let ids = ids.lines().map(str::trim).filter(|id| !id.is_empty());
+                    Keeps::Listed(ids.map(str::to_owned).collect())
+                }));
+            }
+            None => {
+                return Err(format!(
+                    "--same-name takes first, oldest, newest, refuse, or @FILE with the ids of those who keep theirs, one a \
+                     line; not {text:?}"
+                ));
+            }
+        },
+    }))
+}
+
+fn expect_age(keeps: &Keeps, shape: &TableShape) -> anyhow::Result<()> {
+    ensure!(
+        !keeps.asks_for_age() || shape.column(ImportField::CreatedAt).is_some(),
+        "--same-name oldest and newest ask when a user was made, and nothing says which column has it; add --map \
+         created_at=COLUMN"
+    );
+    Ok(())
+}
+
+/// Without the secret of the source, the server could compare no password with its hashes.
+fn expect_secrets(form: &HashForm, config: &Config) -> anyhow::Result<()> {
+    let (is_set, option, setting) = match form {
+        HashForm::Told => return Ok(()),
+        HashForm::Peppered => (config.imported.pepper.is_some(), "--peppered", "SPRAG_IMPORTED_PEPPER"),
+        HashForm::Firebase(_) => {
+            let is_set = config.imported.firebase_signer_key.is_some();
+            (is_set, "--firebase-scrypt", "SPRAG_FIREBASE_SIGNER_KEY")
+        }
+    };
+    ensure!(
+        is_set,
+        "{option} needs the secret of the source system, here and where the server runs, as long as somebody has such a \
+         hash; set {setting}"
+    );
+    Ok(())
+}
+
+fn expect_salt(form: &HashForm, shape: &TableShape) -> anyhow::Result<()> {
+    ensure!(
+        !matches!(form, HashForm::Firebase(_)) || shape.column(ImportField::PasswordSalt).is_some(),
+        "--firebase-scrypt needs the salt of each hash, and nothing says which column has it; add --map password_salt=salt"
+    );
+    Ok(())
 }
 
 /// `given_name=first_name`.

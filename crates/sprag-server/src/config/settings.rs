@@ -5,7 +5,8 @@
 //! `docs/adding/a-setting.md` says how to add one.
 
 use super::{
-    accounts, browsers, file, limits, listen, logs, passwords, profiles, proxies, sessions, store, tokens,
+    accounts, browsers, file, imported, limits, listen, logs, passwords, profiles, proxies, sessions, store,
+    tokens,
 };
 
 pub use super::setting::{Fallback, Setting};
@@ -23,6 +24,7 @@ const FEATURES: &[&[Setting]] = &[
     browsers::SETTINGS,
     limits::SETTINGS,
     passwords::SETTINGS,
+    imported::SETTINGS,
     logs::SETTINGS,
 ];
 

@@ -137,6 +137,7 @@ impl Node {
         let high_water = config.store.data_dir.is_dir().then(|| HighWater::of(&config));
         let opened_at = store.progress().map_or(0, |progress| progress.borrow().position);
         let hasher = Hasher::start(config.passwords.hash_threads.get(), config.passwords.hash_queue.get())?;
+        let hasher = hasher.with_secrets(config.imported.secrets());
         let limits = Limits { sessions_per_account: config.sessions.per_account.get() };
         let engine = Engine::builder(store).keys(keys).hasher(hasher).limits(limits);
         let engine = engine.issuer(config.issuer()).audience(config.tokens.audience.clone()).build()?;

@@ -49,10 +49,11 @@ fn it_says_what_a_real_run_says() {
     assert_eq!((&dry["is_dry_run"], shop.users()), (&json!(true), before));
     let (real, real_outcome) = shop.import(&DRY[..4]);
     assert_eq!(counts(&dry), counts(&real));
-    assert_eq!(counts(&real), [&json!(4), &json!(2), &json!(0), &json!(2)], "{real}");
+    assert_eq!(counts(&real), [&json!(6), &json!(2), &json!(0), &json!(0)], "{real}");
+    assert_eq!([&dry["without_name"], &real["without_name"]], [&json!(2), &json!(2)]);
     assert_eq!([&dry["without_password"], &real["without_password"]], [&json!(1), &json!(1)]);
     assert_eq!((dry_outcome.err, dry_outcome.code), (real_outcome.err, real_outcome.code));
-    assert_eq!(shop.usernames(), ["ann", "bob", "xia", "yan", "zoe"]);
+    assert_eq!(shop.usernames(), ["ann", "bob", "wim", "xia", "yan", "zoe"]);
 }
 
 #[test]

@@ -110,8 +110,8 @@ impl Folder {
 
     /// The user names there are, in order.
     pub(crate) fn usernames(&self) -> Vec<String> {
-        let name = |user: &Value| user["username"].as_str().unwrap().to_owned();
-        let mut names: Vec<_> = self.users().iter().map(name).collect();
+        let name = |user: &Value| user["username"].as_str().map(str::to_owned);
+        let mut names: Vec<_> = self.users().iter().filter_map(name).collect();
         names.sort_unstable();
         names
     }

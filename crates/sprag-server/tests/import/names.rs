@@ -21,8 +21,8 @@ fn a_user_name_took_somebody_elses_address_because_it_came_first() {
     for arguments in [[&import[..], &["--dry-run"]].concat(), import.to_vec()] {
         let (summary, outcome) = shop.import(&arguments);
         assert_eq!(
-            (&summary["new"], &summary["refused"]),
-            (&json!(5), &json!(1)),
+            (&summary["new"], &summary["without_name"], &summary["refused"]),
+            (&json!(6), &json!(1), &json!(0)),
             "{summary} {}",
             outcome.err
         );
@@ -30,7 +30,9 @@ fn a_user_name_took_somebody_elses_address_because_it_came_first() {
             "line 1 (user 1): taken with something left out: its user name is the e-mail address of another";
         assert!(outcome.err.contains(left_out), "{}", outcome.err);
         assert!(
-            outcome.err.contains("line 2 (user 2): another account has this e-mail address"),
+            outcome.err.contains(
+                "line 2 (user 2): taken without a name: its e-mail address is another account's, which keeps it (user 4)"
+            ),
             "{}",
             outcome.err
         );
@@ -49,8 +51,8 @@ fn a_user_name_took_somebody_elses_address_because_it_came_first() {
     );
     let (again, outcome) = shop.import(&import);
     assert_eq!(
-        (&again["already_there"], &again["refused"]),
-        (&json!(5), &json!(1)),
+        (&again["already_there"], &again["without_name"], &again["refused"]),
+        (&json!(6), &json!(1), &json!(0)),
         "{again} {}",
         outcome.err
     );
@@ -69,13 +71,17 @@ fn a_user_name_with_a_blank_was_refused_and_one_that_nobody_can_see_was_taken() 
         lines(&[user(1, "Ann  Smith"), user(2, "ann\u{200d}a"), user(3, "ＡＮＮ ＳＭＩＴＨ")]),
     );
     let (summary, outcome) = shop.import(&["user", "import", "--from", "users.jsonl"]);
-    assert_eq!((&summary["new"], &summary["refused"]), (&json!(1), &json!(2)), "{summary} {}", outcome.err);
+    assert_eq!((&summary["new"], &summary["refused"]), (&json!(2), &json!(1)), "{summary} {}", outcome.err);
     assert!(
         outcome.err.contains("line 2 (user 2): a name has no character that cannot be seen"),
         "{}",
         outcome.err
     );
-    assert!(outcome.err.contains("line 3 (user 3): another account has this user name"), "{}", outcome.err);
+    assert!(
+        outcome.err.contains("line 3 (user 3): taken without a name: its user name is another account's"),
+        "{}",
+        outcome.err
+    );
     let server = shop.serve();
     let login = |name: &str| server.post("/login", &json!({ "name": name, "password": PASSWORD })).0;
     assert_eq!((login(" ann smith"), login("ann\u{200d}a"), login("ann\0")), (200, 401, 401));

@@ -12,16 +12,18 @@ use crate::account::{Account, External, Name, NameKind, Particulars};
 use crate::audit::EventKind;
 use crate::clock::Timestamp;
 use crate::error::{Fault, Refusal};
-use crate::password::{Unusable, check_hash};
+use crate::password::Unusable;
 use crate::random;
 use crate::session::{AccountId, Epoch, ProfileId};
 use crate::store::{Credential, number};
 use crate::token::ForeignToken;
 
 mod changes;
+mod names;
 mod sessions;
 
 use changes::Changes;
+pub use names::{NameKept, SameNames};
 pub use sessions::Run;
 
 /// An account that lived elsewhere before.
@@ -33,7 +35,7 @@ pub struct ImportedUser<'a> {
     pub username: Option<&'a str>,
     /// Its e-mail address, if it has one.
     pub email: Option<&'a str>,
-    /// Its password hash, in any format of [`check_hash`]; empty if it never had a password.
+    /// Its password hash, in any format of [`check_hash`](crate::password::check_hash); empty if it never had a password.
     pub password_hash: &'a str,
     /// What people call its owner.
     pub name: Option<&'a str>,
@@ -52,6 +54,8 @@ pub struct ImportedUser<'a> {
     /// Whether a user name that looks like an e-mail address is only told, until [`Imports::claim_user_name`] asks for it
     /// after all addresses have been taken in.
     pub claims_later: bool,
+    /// Names of it that another user of the source keeps, whoever of them comes first.
+    pub left_to_others: &'a [NameKept],
 }
 
 /// A session of another system, whose client has its refresh token.
@@ -93,6 +97,8 @@ pub enum Imported {
     Over(&'static str),
     /// It is here now, but without a password, as its hash cannot be verified for this reason.
     WithoutPassword(String),
+    /// The other outcome is its own, and it has to do without names that other accounts keep.
+    WithoutName(Box<Imported>, Vec<NameKept>),
     /// It was not taken, for this reason.
     Refused(Cow<'static, str>),
 }
@@ -109,18 +115,21 @@ enum Known {
 /// Why a user is left out who was deleted here.
 const DELETED: &str = "it was deleted here, and stays so";
 
+/// How often a user is looked at whose names are taken while it is made.
+const LOOKS: usize = 3;
+
 /// What a look at a user came to.
 enum Looked {
     /// It is to be made; and why it has no password, if its hash cannot be verified.
-    New(Box<NewAccount>, Option<Unusable>),
+    New(Box<NewAccount>, Option<Unusable>, Vec<NameKept>),
     /// It is here; how it would be made if it were not; and why the hash it has there is of no use, if it is not.
-    There(Box<Credential>, Box<Account>, Option<Unusable>),
+    There(Box<Credential>, Box<Account>, Option<Unusable>, Vec<NameKept>),
     Outcome(Imported),
 }
 
 /// Brings in accounts and live sessions of another system. From [`Engine::imports`].
 #[derive(Clone, Copy, Debug)]
-pub struct Imports<'a>(pub(super) &'a Engine, pub(super) SlowHashes);
+pub struct Imports<'a>(pub(super) &'a Engine, pub(super) SlowHashes, pub(super) SameNames);
 
 /// What becomes of a password hash whose comparison takes more than half a second of this machine's time: each log-in with it,
 /// and each try, keeps a hashing thread that long.
@@ -137,7 +146,13 @@ impl Imports<'_> {
     /// Answers otherwise to password hashes that are slow on this machine. By default they are left out.
     #[must_use]
     pub fn slow_hashes(self, slow: SlowHashes) -> Self {
-        Self(self.0, slow)
+        Self(self.0, slow, self.2)
+    }
+
+    /// Answers otherwise to users who have a name of another account. By default they are refused.
+    #[must_use]
+    pub fn same_names(self, same: SameNames) -> Self {
+        Self(self.0, self.1, same)
     }
 
     /// Makes an account as it was in the system whose place the profile took.
@@ -145,24 +160,22 @@ impl Imports<'_> {
     /// # Errors
     /// A [`Fault`]; then nothing was made, or the same call finds it [`AlreadyThere`](Imported::AlreadyThere).
     pub async fn user(&self, client: &ClientPolicy, user: ImportedUser<'_>) -> Result<Imported, Fault> {
-        let looked = match self.look_at_user(client, &user).await? {
-            Looked::New(new, unusable) => {
-                if NewAccount::is_made(self.0.store.commit(new.commit()).await?)? {
-                    return Ok(made(unusable));
+        for _ in 0..LOOKS {
+            match self.look_at_user(client, &user).await? {
+                Looked::New(new, unusable, kept) => {
+                    if NewAccount::is_made(self.0.store.commit(new.commit()).await?)? {
+                        return Ok(names::without(made(unusable), kept));
+                    }
+                    // Somebody else has made it, or taken its name, since it was looked at.
                 }
-                // Somebody else has made it, or taken its name, since it was looked at.
-                self.look_at_user(client, &user).await?
+                Looked::There(found, account, unusable, kept) => {
+                    let changes = self.take_over(&found, &account, &user, unusable.is_none()).await?;
+                    return Ok(names::without(there(&found, &changes, unusable), kept));
+                }
+                Looked::Outcome(outcome) => return Ok(outcome),
             }
-            looked => looked,
-        };
-        match looked {
-            Looked::New(..) => Ok(refused("another account has one of its names")),
-            Looked::There(found, account, unusable) => {
-                let changes = self.take_over(&found, &account, &user, unusable.is_none()).await?;
-                Ok(there(&found, &changes, unusable))
-            }
-            Looked::Outcome(outcome) => Ok(outcome),
         }
+        Ok(refused("another account has one of its names"))
     }
 
     /// What [`user`](Self::user) would say; writes nothing.
@@ -175,10 +188,10 @@ impl Imports<'_> {
         user: ImportedUser<'_>,
     ) -> Result<Imported, Fault> {
         Ok(match self.look_at_user(client, &user).await? {
-            Looked::New(_, unusable) => made(unusable),
-            Looked::There(found, account, unusable) => {
+            Looked::New(_, unusable, kept) => names::without(made(unusable), kept),
+            Looked::There(found, account, unusable, kept) => {
                 let changes = self.changes(&found, &account, &user, unusable.is_none()).await?;
-                there(&found, &changes, unusable)
+                names::without(there(&found, &changes, unusable), kept)
             }
             Looked::Outcome(outcome) => outcome,
         })
@@ -188,38 +201,70 @@ impl Imports<'_> {
         let now = self.0.now();
         let id = AccountId(random::id(self.0.random.as_ref(), user.created_at.unwrap_or(now).min(now)));
         let hash = self.usable(user.password_hash).await?;
-        let (new, unusable) = match new_account(client.profile, user, hash, id, now) {
+        let (mut new, unusable) = match new_account(client.profile, user, hash, id, now) {
             Ok(new) => new,
             Err(outcome) => return Ok(Looked::Outcome(outcome)),
         };
-        let (external, names) = (&new.names[0], &new.names[1..]);
-        let found = match self.known_by(external).await? {
-            Known::Account(found) => Some(*found),
+        let names = new.names.split_off(1);
+        user.left_to_others.iter().for_each(|left| names::leave_out(&mut new, left.told_as));
+        match self.known_by(&new.names[0]).await? {
+            Known::Account(found) => {
+                return self.look_again(client, user, &names, (*found, new.account, unusable)).await;
+            }
             Known::Deleted => return Ok(Looked::Outcome(Imported::Over(DELETED))),
-            Known::Nobody => None,
-        };
-        if let Some(found) = found {
-            let is_same = names_of(&found.account).any(|name| names.contains(&name));
-            return Ok(if is_same {
-                Looked::There(Box::new(found), Box::new(new.account), unusable)
-            } else {
-                Looked::Outcome(refused("its key is that of another account, which has other names"))
-            });
+            Known::Nobody => {}
         }
+        let mut kept = user.left_to_others.to_vec();
         for name in names {
-            if let Some(found) = self.0.store.credential(name).await? {
+            let told_as = names::told_as(user, &name);
+            let is_left = user.left_to_others.iter().any(|left| left.told_as == told_as);
+            let other = if is_left { None } else { self.0.store.credential(&name).await? };
+            match other {
                 // Another import has brought this very user since its key was looked for.
-                if found.account.external_id(client.profile) == Some(user.external_id) {
-                    return Ok(Looked::There(Box::new(found), Box::new(new.account), unusable));
+                Some(other) if other.account.external_id(client.profile) == Some(user.external_id) => {
+                    return Ok(Looked::There(Box::new(other), Box::new(new.account), unusable, kept));
                 }
-                let what = format!("another account has this {}", kind_of(name));
-                return Ok(Looked::Outcome(Imported::Refused(what.into())));
+                Some(_) if self.2 == SameNames::Refused => {
+                    let what = format!("another account has this {}", kind_of(&name));
+                    return Ok(Looked::Outcome(Imported::Refused(what.into())));
+                }
+                Some(other) => {
+                    names::leave_out(&mut new, told_as);
+                    kept.push(kept_by(client, user, &name, &other.account));
+                }
+                None if is_left => {}
+                None => new.names.push(name),
             }
         }
         match self.numbered_here(client, user.external_id).await? {
             Some(why) => Ok(Looked::Outcome(Imported::Refused(why.into()))),
-            None => Ok(Looked::New(Box::new(new), unusable)),
+            None => Ok(Looked::New(Box::new(new), unusable, kept)),
         }
+    }
+
+    /// A look at a user who is here already.
+    async fn look_again(
+        &self,
+        client: &ClientPolicy,
+        user: &ImportedUser<'_>,
+        names: &[Name],
+        (found, there, unusable): (Credential, Account, Option<Unusable>),
+    ) -> Result<Looked, Fault> {
+        let own: Vec<_> = names_of(&found.account).collect();
+        // One that had to do without all its names is known by its key alone.
+        let is_nameless = own.is_empty() && self.2 == SameNames::LeftOut;
+        if !is_nameless && !own.iter().any(|name| names.contains(name)) {
+            let what = "its key is that of another account, which has other names";
+            return Ok(Looked::Outcome(refused(what)));
+        }
+        let lacking = names.iter().filter(|name| !own.contains(name));
+        let mut kept = Vec::new();
+        for name in lacking {
+            let other = self.0.store.credential(name).await?;
+            let other = other.filter(|other| other.account.id != found.account.id);
+            kept.extend(other.map(|other| kept_by(client, user, name, &other.account)));
+        }
+        Ok(Looked::There(Box::new(found), Box::new(there), unusable, kept))
     }
 
     /// Why a new user's key cannot be taken, if it is a number among those that new accounts get here.
@@ -254,7 +299,7 @@ impl Imports<'_> {
     async fn usable(&self, hash: &str) -> Result<Result<(), Unusable>, Fault> {
         match self.1 {
             SlowHashes::LeftOut => self.0.hasher.check_cost(hash).await,
-            SlowHashes::Taken => Ok(check_hash(hash)),
+            SlowHashes::Taken => Ok(self.0.hasher.check(hash)),
         }
     }
 
@@ -330,6 +375,11 @@ fn refused(why: &'static str) -> Imported {
 
 fn kind_of(name: &Name) -> &'static str {
     if name.value.contains('@') { "e-mail address" } else { "user name" }
+}
+
+fn kept_by(client: &ClientPolicy, user: &ImportedUser<'_>, name: &Name, by: &Account) -> NameKept {
+    let by = by.external_id(client.profile).map(str::to_owned);
+    NameKept { told_as: names::told_as(user, name), by }
 }
 
 /// The names that an account logs in with.

@@ -1,6 +1,7 @@
 //! Comparing a password with a stored hash, or with none.
 
 use super::memory::Memory;
+use super::secrets::SourceSecrets;
 use super::stored::Stored;
 use super::work::TODAY;
 use super::{Match, Password};
@@ -22,7 +23,12 @@ pub(super) struct Found {
 ///
 /// How long that took tells whose hash it was. So no answer comes of it at once: who is refused is told so at a moment
 /// that says nothing (`moment.rs`).
-pub(super) fn compare(forms: &[Password], stored: Option<&str>, memory: &mut Memory) -> Result<Found, Fault> {
+pub(super) fn compare(
+    forms: &[Password],
+    stored: Option<&str>,
+    secrets: &SourceSecrets,
+    memory: &mut Memory,
+) -> Result<Found, Fault> {
     const NOTHING: Found = Found { matched: Match::No, form: 0 };
     let Some(stored) = stored else {
         for form in forms {
@@ -34,9 +40,9 @@ pub(super) fn compare(forms: &[Password], stored: Option<&str>, memory: &mut Mem
         Stored::parse(stored).map_err(|unusable| Fault::internal("read a stored password hash", unusable))?;
     for (form, password) in forms.iter().enumerate() {
         let password = password.0.as_bytes();
-        if stored.matches(password, memory)? {
+        if stored.matches(password, secrets, memory)? {
             // Made anew from what was typed, a hash would refuse the right password for good if that had a wrong tail.
-            let stays = stored.work == TODAY || !stored.knows_all_of(password);
+            let stays = stored.is_todays() || !stored.knows_all_of(password);
             return Ok(Found { matched: if stays { Match::Yes } else { Match::Outdated }, form });
         }
     }
@@ -55,7 +61,7 @@ mod tests {
 
     fn found(password: &str, stored: &str) -> Result<Found, Fault> {
         let forms = forms(&Password::typed(password).unwrap());
-        compare(&forms, Some(stored), &mut Memory::default())
+        compare(&forms, Some(stored), &SourceSecrets::default(), &mut Memory::default())
     }
 
     fn compared(password: &str, stored: &str) -> Result<Match, Fault> {

@@ -1,6 +1,7 @@
 //! What the hashing threads do: one job after the other, each for somebody who waits for its answer.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -8,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::compare::{Found, compare};
 use super::memory::Memory;
 use super::queue::{Queue, Waiting};
+use super::secrets::SourceSecrets;
 use super::work::{self, Work};
 use super::{Match, Password, pace};
 use crate::error::Fault;
@@ -27,6 +29,7 @@ pub(super) struct Verify {
     pub(super) stored: Option<String>,
     /// Since when it waits.
     pub(super) since: Instant,
+    pub(super) secrets: Arc<SourceSecrets>,
     /// Held until it is done, whether or not its client still waits.
     pub(super) heavy: Option<OwnedSemaphorePermit>,
 }
@@ -91,9 +94,9 @@ pub(super) fn hash_all(jobs: &Queue<Job>) {
 impl Verify {
     fn carried_out(self, memory: &mut Memory) -> Result<Compared, Fault> {
         const DOING: &str = "compare a password";
-        let Self { mut forms, stored, since, heavy } = self;
+        let Self { mut forms, stored, since, secrets, heavy } = self;
         let queued = since.elapsed();
-        let found = unharmed(DOING, || compare(&forms, stored.as_deref(), memory));
+        let found = unharmed(DOING, || compare(&forms, stored.as_deref(), &secrets, memory));
         drop(heavy);
         let (outcome, place) = match found {
             Ok(Found { matched, form }) => (Ok(matched), form),

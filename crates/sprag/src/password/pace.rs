@@ -55,25 +55,31 @@ impl fmt::Display for Slow {
 pub(super) struct Pace(Mutex<Vec<(Work, Duration)>>);
 
 impl Pace {
-    /// Whether this work takes too long, from the sample that stands for it; `measure` takes the sample where it is new.
+    /// Whether the works of one comparison take too long together, each from the sample that stands for it; `measure` takes
+    /// the sample where it is new.
     ///
     /// One sample is taken at a time, so that they are no flood for the hashing threads.
     pub(super) async fn slow(
         &self,
-        work: Work,
-        measure: impl AsyncFnOnce(Work) -> Result<Duration, Fault>,
+        works: impl IntoIterator<Item = Work>,
+        mut measure: impl AsyncFnMut(Work) -> Result<Duration, Fault>,
     ) -> Result<Option<Slow>, Fault> {
-        let (sample, times, parts) = work.sample();
         let mut known: MutexGuard<'_, Vec<_>> = self.0.lock().await;
-        let took = match known.iter().find(|(known, _)| *known == sample) {
-            Some((_, took)) => *took,
-            None => {
-                let took = measure(sample).await?;
-                known.push((sample, took));
-                took
-            }
-        };
-        Ok(Slow::of(work, took * times / parts))
+        let (mut first, mut all) = (None, Duration::ZERO);
+        for work in works {
+            let (sample, times, parts) = work.sample();
+            let took = match known.iter().find(|(known, _)| *known == sample) {
+                Some((_, took)) => *took,
+                None => {
+                    let took = measure(sample).await?;
+                    known.push((sample, took));
+                    took
+                }
+            };
+            first = first.or(Some(work));
+            all += took * times / parts;
+        }
+        Ok(first.and_then(|work| Slow::of(work, all)))
     }
 }
 
@@ -104,7 +110,7 @@ mod tests {
 
     /// Whether it is too slow where its sample takes so many milliseconds.
     async fn slow(work: Work, sample_millis: u64) -> Option<Slow> {
-        Pace::default().slow(work, async |_| Ok(Duration::from_millis(sample_millis))).await.unwrap()
+        Pace::default().slow([work], async |_| Ok(Duration::from_millis(sample_millis))).await.unwrap()
     }
 
     #[tokio::test]
@@ -142,7 +148,7 @@ mod tests {
                 measured += 1;
                 Ok(Duration::from_millis(20))
             };
-            pace.slow(Work::Bcrypt { cost }, measure).await.unwrap();
+            pace.slow([Work::Bcrypt { cost }], measure).await.unwrap();
         }
         assert_eq!(measured, 1);
     }

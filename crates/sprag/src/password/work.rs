@@ -3,7 +3,7 @@
 use std::fmt;
 use std::num::NonZeroU32;
 
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, AssociatedData, ParamsBuilder, Version};
 use aws_lc_rs::pbkdf2;
 use data_encoding::BASE64_NOPAD;
 use zeroize::Zeroizing;
@@ -83,6 +83,15 @@ pub(super) enum Digest {
     Sha512,
 }
 
+/// What Argon2 can mix in besides password and salt.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Keyed<'a> {
+    /// A secret that stands in no hash.
+    pub(super) secret: &'a [u8],
+    /// Associated data.
+    pub(super) data: &'a [u8],
+}
+
 impl Work {
     /// Computes the hash of a password, as long as `output`.
     pub(super) fn run(
@@ -92,11 +101,23 @@ impl Work {
         output: &mut [u8],
         memory: &mut Memory,
     ) -> Result<(), Fault> {
+        self.run_keyed(Keyed::default(), password, salt, output, memory)
+    }
+
+    /// As [`run`](Self::run), with what Argon2 mixes in besides; other functions have no such thing.
+    pub(super) fn run_keyed(
+        self,
+        keyed: Keyed<'_>,
+        password: &[u8],
+        salt: &[u8],
+        output: &mut [u8],
+        memory: &mut Memory,
+    ) -> Result<(), Fault> {
         let impossible =
             |function: &str| Fault::internal("hash a password", format!("{function} cannot do this"));
         match self {
             Self::Argon2 { .. } => {
-                let argon2 = self.argon2().ok_or_else(|| impossible("Argon2"))?;
+                let argon2 = self.argon2(keyed).ok_or_else(|| impossible("Argon2"))?;
                 memory.argon2(&argon2, password, salt, output)?;
             }
             Self::Bcrypt { cost } => {
@@ -169,10 +190,12 @@ impl Work {
     }
 
     /// Argon2 with these parameters, if this is Argon2 and can be done.
-    pub(super) fn argon2(self) -> Option<Argon2<'static>> {
+    fn argon2(self, keyed: Keyed<'_>) -> Option<Argon2<'_>> {
         let Self::Argon2 { algorithm, version, memory_kib, passes, lanes } = self else { return None };
-        let params = Params::new(memory_kib, passes, lanes, None).ok()?;
-        Some(Argon2::new(algorithm, version, params))
+        let mut params = ParamsBuilder::new();
+        params.m_cost(memory_kib).t_cost(passes).p_cost(lanes).data(AssociatedData::new(keyed.data).ok()?);
+        let params = params.build().ok()?;
+        Argon2::new_with_secret(keyed.secret, algorithm, version, params).ok()
     }
 
     fn scrypt(self) -> Option<scrypt::Params> {
@@ -216,7 +239,7 @@ impl Work {
 
     fn is_possible(self) -> bool {
         match self {
-            Self::Argon2 { .. } => self.argon2().is_some(),
+            Self::Argon2 { .. } => self.argon2(Keyed::default()).is_some(),
             Self::Bcrypt { cost } => cost >= MIN_BCRYPT_COST,
             Self::Scrypt { .. } => self.scrypt().is_some(),
             Self::Pbkdf2 { .. } => true,
@@ -270,7 +293,7 @@ impl Digest {
         }
     }
 
-    fn output_bytes(self) -> usize {
+    pub(super) fn output_bytes(self) -> usize {
         match self {
             Self::Sha1 => 20,
             Self::Sha256 => 32,

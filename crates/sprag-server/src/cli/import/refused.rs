@@ -21,6 +21,9 @@ const WITHOUT_PASSWORD: &str = "without a password";
 /// How a record was taken that has something odd in it, which nobody needs.
 const WITH_SOMETHING_LEFT_OUT: &str = "with something left out";
 
+/// How a user was taken who shares a name with another.
+const WITHOUT_NAME: &str = "without a name";
+
 /// What such a file begins with.
 const BEGINNINGS: [&[u8]; 2] = [b"{\"line\":", b"{\"row\":"];
 
@@ -81,9 +84,12 @@ fn record(remark: &Remark) -> Map<String, Value> {
     let taken = match remark.fate {
         Fate::Refused => None,
         Fate::WithoutPassword => Some(WITHOUT_PASSWORD),
+        Fate::WithoutName => Some(WITHOUT_NAME),
         Fate::LeftOut => Some(WITH_SOMETHING_LEFT_OUT),
     };
     let taken = taken.map(|how| ("taken".to_owned(), how.into()));
     let reason = ("reason".to_owned(), remark.reason.as_ref().into());
-    [Some(position), user, taken, Some(reason)].into_iter().flatten().collect()
+    let kept_by = remark.kept_by.clone().map(|by| ("kept_by".to_owned(), by.into()));
+    let name = remark.name.clone().map(|name| ("name".to_owned(), name.into()));
+    [Some(position), user, taken, Some(reason), name, kept_by].into_iter().flatten().collect()
 }

@@ -133,14 +133,15 @@ impl fmt::Display for Bar {
 }
 
 /// How lines were taken that the file of what was refused has as well.
-fn or_taken(summary: &Summary) -> &'static str {
+fn or_taken(summary: &Summary) -> String {
     let has_no_password = summary.without_password + summary.still_without_password > 0;
-    match (has_no_password, summary.left_out > 0) {
-        (false, false) => "",
-        (true, false) => ", or taken without a password,",
-        (false, true) => ", or taken with something left out,",
-        (true, true) => ", or taken without a password or with something left out,",
-    }
+    let ways = [
+        (has_no_password, "without a password"),
+        (summary.without_name > 0, "without a name"),
+        (summary.left_out > 0, "with something left out"),
+    ];
+    let ways: Vec<_> = ways.into_iter().filter(|(is_so, _)| *is_so).map(|(_, way)| way).collect();
+    if ways.is_empty() { String::new() } else { format!(", or taken {},", ways.join(" or ")) }
 }
 
 fn table(heading: &Heading, summary: &Summary) -> String {
@@ -182,6 +183,17 @@ fn table(heading: &Heading, summary: &Summary) -> String {
     if heading.kind == ImportKind::Sessions || summary.over > 0 {
         add(summary.over, "over, and left out", &by_frequency(&summary.over_reasons));
     }
+    if summary.no_password_there > 0 {
+        add(
+            summary.no_password_there,
+            "of all these without a password there, too: it is empty or says so",
+            &[],
+        );
+    }
+    if summary.without_name > 0 {
+        let reasons = by_frequency(&summary.without_name_reasons);
+        add(summary.without_name, "of all these without a name that another account has", &reasons);
+    }
     if summary.left_out > 0 {
         let reasons = by_frequency(&summary.left_out_reasons);
         add(summary.left_out, "of all these with something left out that nobody needs to log in", &reasons);
@@ -213,6 +225,9 @@ fn document(heading: &Heading, summary: &Summary, is_complete: bool) -> serde_js
         "changed_reasons": by_frequency(&summary.changed_reasons),
         "over": summary.over,
         "over_reasons": by_frequency(&summary.over_reasons),
+        "no_password_there": summary.no_password_there,
+        "without_name": summary.without_name,
+        "without_name_reasons": by_frequency(&summary.without_name_reasons),
         "left_out": summary.left_out,
         "left_out_reasons": by_frequency(&summary.left_out_reasons),
         "refused": summary.refused,
@@ -231,14 +246,16 @@ fn by_frequency<T: AsRef<str>>(reasons: &BTreeMap<T, u64>) -> Vec<Reason<'_>> {
 
 fn tell_first(mut first: Vec<Remark>, remarked: u64) {
     first.sort_by_key(|remark| remark.position.number);
-    for Remark { fate, position, user, reason } in &first {
+    for Remark { fate, position, user, reason, kept_by, name: _ } in &first {
         let user = user.as_ref().map(|user| format!(" (user {})", shown(user))).unwrap_or_default();
         let taken = match fate {
             Fate::Refused => "",
             Fate::WithoutPassword => "taken without a password: ",
+            Fate::WithoutName => "taken without a name: ",
             Fate::LeftOut => "taken with something left out: ",
         };
-        tell(format_args!("{position}{user}: {taken}{}", shown(reason)));
+        let kept_by = kept_by.as_ref().map(|by| format!(" (user {})", shown(by))).unwrap_or_default();
+        tell(format_args!("{position}{user}: {taken}{}{kept_by}", shown(reason)));
     }
     let more = remarked.saturating_sub(first.len() as u64);
     if more > 0 {

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use super::super::administration::Planned;
 use super::super::commits;
 use super::super::{Accounts, Requester};
-use super::{ImportedUser, Imports};
+use super::{ImportedUser, Imports, SameNames};
 use crate::account::{Account, Name, NameKind, Particular};
 use crate::audit::{Event, EventKind};
 use crate::error::{Error, Fault, Refusal};
-use crate::password::{check_hash, is_todays};
+use crate::password::{is_todays, says_no_password};
 use crate::session::Epoch;
 use crate::store::{Credential, Slice};
 
@@ -38,7 +38,7 @@ impl Changes {
         let is_as_imported = !stored.is_some_and(is_todays);
         // Of a user who never had a password it is nothing, and no reason to name anybody.
         let has_another =
-            stored != Some(user.password_hash) && is_usable && check_hash(user.password_hash).is_ok();
+            stored != Some(user.password_hash) && is_usable && !says_no_password(user.password_hash);
         Self {
             hash: is_untouched && is_as_imported && has_another,
             disabling: is_untouched && user.is_disabled && account.disabled_at.is_none(),
@@ -112,6 +112,8 @@ impl Imports<'_> {
             }
             match Accounts(self.0).plan_name(&mut changes.planned, here, told_as, text).await {
                 Ok(()) => {}
+                // Told with the names that it has to do without.
+                Err(Error::Refused(Refusal::NameTaken)) if self.2 == SameNames::LeftOut => {}
                 Err(Error::Refused(Refusal::NameTaken)) => changes.taken = Some(taken(told_as)),
                 // Nobody could log in with it.
                 Err(Error::Refused(_)) => {}
