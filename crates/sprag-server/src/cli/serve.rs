@@ -19,7 +19,7 @@ use crate::profile::{Input, Profile, Registration, Route, Whose};
 use crate::run::accepted::accept_older;
 use crate::run::node::Node;
 use crate::run::ring_file::RingSource;
-use crate::run::{exposed_files, jobs, open_files};
+use crate::run::{exposed_files, jobs, numbering, open_files};
 use sprag::access::Algorithm;
 
 /// How long requests are still accepted after SIGTERM while `/readyz` says "not ready", so that a load balancer can
@@ -52,11 +52,14 @@ pub(super) fn run(args: &Args, mut config: Config, profiles: Vec<Profile>) -> an
             )
         })?;
         config.bound_to(listener.local_addr().context("could not learn the address that was bound")?);
-        if args.accept_older_store && !accept_older(&config).await? {
-            tracing::warn!(
-                "--accept-older-store is set and there is nothing to accept; start without it, or what is lost the next time is \
-                 accepted without a question"
-            );
+        if args.accept_older_store {
+            match accept_older(&config).await? {
+                true => numbering::warn_of_lost_numbers(&profiles),
+                false => tracing::warn!(
+                    "--accept-older-store is set and there is nothing to accept; start without it, or what is lost the next time is \
+                     accepted without a question"
+                ),
+            }
         }
         let mut signals = Box::pin(stop_signals().context("could not listen for signals")?);
         let node = tokio::select! {
