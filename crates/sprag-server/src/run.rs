@@ -9,7 +9,7 @@ pub mod keeper;
 pub mod logs;
 pub mod memory_dumps;
 pub mod node;
-mod numbering;
+pub(crate) mod numbering;
 pub(crate) mod open_files;
 mod overrides;
 pub(crate) mod reload;

@@ -230,7 +230,7 @@ fn a_resolved_profile_is_in_one_piece_and_says_what_the_layers_say() {
 
 fn without_places(mut profile: Profile) -> Profile {
     profile.client.id_line = 0;
-    for route in &mut profile.wire.routes {
+    for route in profile.wire.routes.iter_mut().chain(&mut profile.wire.off) {
         (route.file, route.line) = (String::new(), 0);
     }
     if let Some(cookie) = &mut profile.wire.refresh.cookie {

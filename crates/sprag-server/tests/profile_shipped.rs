@@ -1,5 +1,7 @@
 //! The shipped profiles: each parses, is served by a real router, and reads back as it was written.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use axum::Router;
@@ -235,4 +237,37 @@ fn a_refusal_is_problem_details() {
         String::from_utf8(out).expect("UTF-8"),
         r#"{"type":"about:blank","title":"Unauthorized","status":401,"detail":"this session has ended","code":"session_ended","cause":"reuse"}"#
     );
+}
+
+/// What a guide's proxy sends to the server: nginx' alternatives and Caddy's list, with a star for an id.
+fn sent_by_proxies(guide: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+    let between = |text: &str, from: &str, to: &str| {
+        text.split_once(from).and_then(|(_, rest)| rest.split_once(to)).expect(from).0.to_owned()
+    };
+    let location = between(guide, "location ~ ^", "$ {");
+    let (folder, rest) = location.split_once('(').expect("alternatives");
+    let paths =
+        rest.trim_end_matches(')').split('|').map(|rest| format!("{folder}{}", rest.replace("[^/]+", "*")));
+    let listed = between(guide, "@sprag path ", "\n");
+    (paths.collect(), listed.split(' ').map(str::to_owned).collect())
+}
+
+#[test]
+fn each_guide_sends_the_paths_of_its_profile_here_and_no_others() {
+    let guides = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide");
+    for profile in builtin_names().map(shipped).filter(|profile| profile.import.is_some()) {
+        let path = guides.join(format!("moving-from-{}.md", profile.name));
+        let guide = std::fs::read_to_string(&path).expect("each profile of another system has a guide");
+        let starred = |route: &Route| route.path.replace("{id}", "*");
+        let paths: BTreeSet<String> = profile.wire.routes.iter().map(starred).collect();
+        assert_eq!(sent_by_proxies(&guide), (paths.clone(), paths), "{}", path.display());
+        for route in &profile.wire.off {
+            assert!(guide.contains(&format!("`{}`", route.path)), "{} has no {}", path.display(), route.path);
+            assert!(
+                guide.contains(&route.on()) || guide.contains(&route.on().replace(' ', "\n")),
+                "{}",
+                route.on()
+            );
+        }
+    }
 }

@@ -21,7 +21,7 @@ use crate::run::node::{Node, resolve};
 use crate::run::reload::Given;
 use crate::run::ring_file::RingSource;
 use crate::run::ring_watch::RingWatch;
-use crate::run::{database, exposed_files, jobs, logs, open_files};
+use crate::run::{database, exposed_files, jobs, logs, numbering, open_files};
 use sprag::access::Algorithm;
 
 /// How long requests are still accepted after SIGTERM while `/readyz` says "not ready", so that a load balancer can
@@ -67,11 +67,14 @@ pub(super) fn run(args: &Args, flags: Flags) -> anyhow::Result<ExitCode> {
         };
         let given = Given { flags, config: config.clone(), profiles: profiles.clone(), filter };
         config.bound_to(listener.local_addr().context("could not learn the address that was bound")?);
-        if args.accept_older_store && !accept_older(&config).await? {
-            tracing::warn!(
-                "--accept-older-store is set and there is nothing to accept; start without it, or what is lost the next time is \
-                 accepted without a question"
-            );
+        if args.accept_older_store {
+            match accept_older(&config).await? {
+                true => numbering::warn_of_lost_numbers(&profiles),
+                false => tracing::warn!(
+                    "--accept-older-store is set and there is nothing to accept; start without it, or what is lost the next time is \
+                     accepted without a question"
+                ),
+            }
         }
         let node = tokio::select! {
             node = Node::make(config, profiles) => node?,

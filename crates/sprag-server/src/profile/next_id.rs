@@ -50,3 +50,40 @@ pub(super) fn parse(profile: &Section<'_>) -> Result<NextId, ProfileError> {
 }
 
 const _: () = assert!(MAX_FLOOR < MAX_NUMBER);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::Profile;
+
+    fn read(lines: &str) -> Result<NextId, String> {
+        let route = "[[route]]\non = \"POST /refresh\"\ndoes = \"refresh\"\ngives = { a = \"$access_token\", r = \"$refresh_token\" }";
+        let text = format!("id = 1000\nabout = \"a test\"\n{lines}\n{route}\n");
+        Profile::parse("x", "x.toml", &text)
+            .map(|profile| profile.client.next_id)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn numbers_go_with_a_floor_and_a_floor_with_numbers() {
+        assert_eq!(read(""), Ok(NextId::Uuid));
+        assert_eq!(read("next_id = \"uuid\""), Ok(NextId::Uuid));
+        assert_eq!(read("next_id = \"objectid\""), Ok(NextId::ObjectId));
+        let numbers = read("next_id = \"integer\"\nnext_id_floor = 1000");
+        assert_eq!(numbers, Ok(NextId::Integer { floor: 1000 }));
+        for (lines, told) in [
+            ("next_id = \"integer\"", "x.toml:3: next_id = \"integer\" needs next_id_floor"),
+            ("next_id_floor = 1000", "x.toml:3: next_id_floor is where numbers begin"),
+            ("next_id = \"uuid\"\nnext_id_floor = 1000", "x.toml:4: next_id_floor is where numbers begin"),
+            (
+                "next_id = \"integer\"\nnext_id_floor = 0",
+                "x.toml:4: next_id_floor must be a whole number from 1",
+            ),
+            ("next_id = \"serial\"", "x.toml:3: next_id cannot be \"serial\""),
+            ("next-id = \"integer\"", "x.toml:3: unknown key \"next-id\"; did you mean \"next_id\"?"),
+        ] {
+            let error = read(lines).unwrap_err();
+            assert!(error.starts_with(told), "{lines}: {error}");
+        }
+    }
+}

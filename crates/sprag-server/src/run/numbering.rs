@@ -31,6 +31,22 @@ pub(super) async fn settle(config: &Config, profiles: &[Profile], store: &dyn St
             );
         }
         store.raise_floor(id, floor).await.with_context(doing)?;
+        let progress = store.read_progress().await.with_context(doing)?;
+        if progress.is_some_and(|progress| progress.went_back_at.is_some()) {
+            warn_of_lost_numbers(profiles);
+        }
     }
     Ok(())
+}
+
+/// A store that went back hands out once more what was lost with it, and the app's tables may know somebody by it.
+pub(crate) fn warn_of_lost_numbers(profiles: &[Profile]) {
+    for profile in profiles.iter().filter(|profile| matches!(profile.client.next_id, NextId::Integer { .. }))
+    {
+        tracing::warn!(
+            profile = profile.name,
+            "the store went back, and its count of new accounts with it: set next-id-floor above the highest id in the app's \
+             tables before anybody registers, or somebody new gets the id of somebody who was lost"
+        );
+    }
 }

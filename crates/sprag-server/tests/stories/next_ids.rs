@@ -16,7 +16,7 @@ const FLOOR: u64 = 1_000_000;
 fn a_world(kind: &str) -> World {
     World::with(&[
         ("registration = \"admin\"\n", &format!("registration = \"open\"\n{kind}\n")),
-        ("id = \"$account.id\"", "id = \"$account.subject_number\""),
+        ("\nid = \"$account.id\"", "\nid = \"$account.subject_number\""),
         ("jitter_percent = 10", "jitter_percent = 10\nsubject = \"external\""),
     ])
 }
