@@ -13,6 +13,7 @@ mod kill;
 mod outages;
 mod passwords;
 mod secrecy;
+mod security_log;
 mod startup;
 mod stop;
 mod went_back;
