@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use sprag::Fault;
 use sprag::account::{Account, Name};
-use sprag::audit::{Checkpoint, Entry, Event, Head};
+use sprag::audit::{Checkpoint, Cut, Entry, Event, Head};
 use sprag::clock::{Clock, Timestamp};
 use sprag::keys::Fingerprint;
 use sprag::outages::{Marked, Marking};
@@ -22,8 +22,8 @@ use sprag::session::{AccountId, Epoch, ProfileId, Session, SessionDetail, Sessio
 use sprag::store::contract::{self, Subject};
 use sprag::store::memory::MemoryStore;
 use sprag::store::{
-    Commit, Commits, Committed, Credential, Journal, Marks, Numbering, Numbers, Queries, Rings, Rotated,
-    Sessions, Slice, Store, Sweep, Swept,
+    Commit, Commits, Committed, Credential, Cuts, Journal, Marks, Numbering, Numbers, Queries, Rings,
+    Rotated, Sessions, Slice, Store, Sweep, Swept,
 };
 
 #[tokio::main]
@@ -96,10 +96,22 @@ passed_on! {
         fn entries_of(account: AccountId, slice: Slice<u64>) -> Vec<Entry>;
         fn mentions(session: SessionKey, until: u64) -> bool;
         fn entries(slice: Slice<(AccountId, u64)>) -> Vec<Entry>;
+        fn recent(since: Timestamp, slice: Slice<(Timestamp, AccountId, u64)>) -> Vec<Entry>;
         fn heads(before: Timestamp, slice: Slice<AccountId>) -> Vec<Head>;
         fn last_checkpoint() -> Option<Checkpoint>;
         fn checkpoints(slice: Slice<u64>) -> Vec<Checkpoint>;
         fn add_checkpoint(checkpoint: Checkpoint) -> bool;
+    }
+}
+
+passed_on! {
+    impl Cuts {
+        fn may_cut() -> bool;
+        fn beginnings(slice: Slice<AccountId>) -> Vec<Entry>;
+        fn last_cut() -> Option<Cut>;
+        fn cuts(slice: Slice<u64>) -> Vec<Cut>;
+        fn add_cut(cut: Cut) -> bool;
+        fn cut_off(ends: Vec<(AccountId, u64)>) -> u64;
     }
 }
 

@@ -26,6 +26,9 @@ pub use allowance::ALLOWANCE;
 /// What a filter of the log calls it.
 pub const TARGET: &str = "sprag::security";
 
+/// What a line calls a refusal that the journal does not keep; its code stands beside it.
+pub const REFUSED: &str = "refused";
+
 /// What the line says in place of an account where there is none: nobody has the name that was typed, or no genuine token
 /// came.
 pub const NOBODY: &str = "nobody";
@@ -51,8 +54,10 @@ pub async fn asked_by<T>(client: Arc<str>, asked: impl Future<Output = T>) -> T 
 /// Something that concerns security, as a line tells it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Outcome<'a> {
-    /// What it is: the name of a kind of event, or the code of a refusal.
+    /// What it is: the name of a kind of event; or [`REFUSED`].
     pub name: &'static str,
+    /// The code of the refusal, where it is one.
+    pub refusal: Option<&'static str>,
     /// How much it should worry its reader.
     pub severity: Severity,
     /// Whose account.
@@ -97,8 +102,14 @@ impl<'a> Outcome<'a> {
         ip: Option<&'a str>,
         user_agent: Option<&'a str>,
     ) -> Self {
-        let (account, session, cause, verdict, note) = (None, None, None, None, None);
-        Self { name, severity, account, session, cause, verdict, ip, user_agent, note }
+        let (refusal, account, session, cause, verdict, note) = (None, None, None, None, None, None);
+        Self { name, refusal, severity, account, session, cause, verdict, ip, user_agent, note }
+    }
+
+    /// It as the refusal of this code.
+    #[must_use]
+    pub fn refused(self, code: &'static str) -> Self {
+        Self { name: REFUSED, refusal: Some(code), ..self }
     }
 
     /// Tells it.
@@ -108,17 +119,20 @@ impl<'a> Outcome<'a> {
 
     /// Tells it, unless too many of its kind came from the same network a moment ago.
     pub fn tell_seldom(&self) {
-        if let Some(left_out) = allowance::take(self.name, Prefix::of(self.ip), Instant::now()) {
+        if let Some(left_out) =
+            allowance::take((self.name, self.refusal), Prefix::of(self.ip), Instant::now())
+        {
             self.tell_with((left_out > 0).then_some(left_out));
         }
     }
 
     fn tell_with(&self, left_out: Option<u64>) {
-        let Self { name, severity, account, session, cause, verdict, ip, user_agent, note } = *self;
+        let Self { name, refusal, severity, account, session, cause, verdict, ip, user_agent, note } = *self;
         let account = account.map(|account| account.to_string());
         let client = CLIENT.try_with(Arc::clone).ok();
         tracing::info!(
             target: TARGET,
+            refusal,
             severity = severity.name(),
             account = account.as_deref().unwrap_or(NOBODY),
             session = session.map(tracing::field::display),
@@ -150,10 +164,11 @@ pub(crate) fn journalled<'a>(events: impl IntoIterator<Item = &'a Event>) {
     }
 }
 
-/// Tells how many refusals were left out whose network has been quiet since: now and then, or nobody would learn of them.
-pub fn tell_left_out() {
-    for (name, network, left_out) in allowance::left_over(Instant::now()) {
+/// Tells how many refusals were left out whose network has been quiet since, or of all networks: now and then, or nobody would
+/// learn of them.
+pub(crate) fn tell_left_out(all: bool) {
+    for ((name, refusal), network, left_out) in allowance::left_over(Instant::now(), all) {
         let network = network.map_or_else(|| "all others".to_owned(), |network| network.network());
-        tracing::info!(target: TARGET, network, left_out, "{name}");
+        tracing::info!(target: TARGET, refusal, network, left_out, "{name}");
     }
 }

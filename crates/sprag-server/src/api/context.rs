@@ -149,7 +149,7 @@ impl RouteContext {
         let caller = self.app.engine.authenticate(&self.served.client, bearer).await;
         // That one has expired, or its session has ended, happens to everybody and tells of nothing.
         if let Err(Error::Refused(refusal @ (Refusal::TokenInvalid | Refusal::AccountDisabled))) = &caller {
-            self.tell_security(parts, None, |told| Outcome { name: refusal.code(), ..told }.tell_seldom());
+            self.tell_security(parts, None, |told| told.refused(refusal.code()).tell_seldom());
         }
         Ok(caller?)
     }
@@ -165,7 +165,7 @@ impl RouteContext {
         }
         let refusal = Refusal::Forbidden;
         self.tell_security(parts, Some(&caller), |told| {
-            Outcome { name: refusal.code(), severity: Severity::Warning, ..told }.tell_seldom();
+            Outcome { severity: Severity::Warning, ..told.refused(refusal.code()) }.tell_seldom();
         });
         Err(refusal.into())
     }

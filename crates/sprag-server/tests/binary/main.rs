@@ -14,6 +14,7 @@ mod origins;
 mod outages;
 mod passwords;
 mod secrecy;
+mod security_log;
 mod startup;
 mod stop;
 mod went_back;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod audit;
 mod by_hand;
 mod files;
 mod given;

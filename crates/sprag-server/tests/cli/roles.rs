@@ -105,6 +105,31 @@ fn the_role_of_the_guide_cannot_rewrite_the_journal() {
     }
 }
 
+/// The journal of a server of these roles is cut by the owner of its tables, as the guide says.
+#[test]
+fn whoever_serves_cut_the_journal_or_nobody_could() {
+    let server = Postgres::start();
+    let (node, database) = as_the_guide_says(&server);
+    let create = ["user", "create", "--username", "ann", "--password-stdin"];
+    node.run_with(ANNS_PASSWORD, &create).succeeds();
+    node.run(&["user", "disable", "ann"]).succeeds();
+    node.run(&["user", "enable", "ann"]).succeeds();
+    let keep = ["--keep-journal", "1s"];
+    let told = node.run(&[&["audit", "cut"], &keep[..]].concat()).fails();
+    assert!(told.contains("may not remove entries") && told.contains("run this as the owner"), "{told}");
+    assert_eq!(database.psql("select count(*) from journal_cut"), "0", "and nothing was bound");
+    let owner = format!("postgres://sprag_owner:long-and-secret@127.0.0.1:{}/sprag", server.port());
+    let as_owner = |args: &[&str]| {
+        let mut command = node.command(&[args, &keep[..]].concat());
+        let ran = command.env("SPRAG_DATABASE_URL", &owner).output().unwrap();
+        assert!(ran.status.success(), "{ran:?}");
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    assert!(as_owner(&["audit", "cut"]).contains("there is nothing to cut"), "no checkpoint covers it");
+    assert!(as_owner(&["audit", "list", "--account", "ann"]).contains("account_disabled"));
+    database.psql("set role sprag_owner; delete from event where false");
+}
+
 #[test]
 fn a_table_of_a_later_migration_is_the_servers_too() {
     let server = Postgres::start();

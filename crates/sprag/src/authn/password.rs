@@ -165,7 +165,7 @@ impl Authn<'_> {
 fn tell_busy(fault: &Fault, requester: &Requester) {
     if fault.kind == FaultKind::Busy {
         let (ip, user_agent) = (requester.ip.as_deref(), requester.user_agent.as_deref());
-        Outcome::named(fault.kind.row().name, Severity::Warning, ip, user_agent).tell_seldom();
+        Outcome::named("", Severity::Warning, ip, user_agent).refused(fault.kind.row().name).tell_seldom();
     }
 }
 

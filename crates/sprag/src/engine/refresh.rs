@@ -259,7 +259,7 @@ fn tell_refused(row: Row, refusal: Refusal, key: Option<SessionKey>, requester: 
         session: key.map(|key| key.session),
         cause: if let Refusal::SessionEnded(cause) = refusal { cause } else { None },
         verdict: Some(row),
-        ..Outcome::named(refusal.code(), Severity::Notice, ip, user_agent)
+        ..Outcome::named("", Severity::Notice, ip, user_agent).refused(refusal.code())
     };
     outcome.tell_seldom();
 }

@@ -60,7 +60,7 @@ impl Upkeep<'_> {
     /// # Errors
     /// A [`Fault`]; then what the journal does not know yet is told the next time.
     pub async fn tell_counted(&self, all: bool) -> Result<(), Fault> {
-        security::tell_left_out();
+        security::tell_left_out(all);
         let Self(engine) = self;
         let mut due = engine.failures.due(engine.now(), all).into_iter();
         while let Some(more) = due.next() {

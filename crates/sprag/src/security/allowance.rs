@@ -18,7 +18,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// lines.
 const NETWORKS: usize = 256;
 
-static ALLOWANCES: Mutex<BTreeMap<&'static str, Networks>> = Mutex::new(BTreeMap::new());
+/// What a line tells of: its name, and the code of a refusal.
+type Kind = (&'static str, Option<&'static str>);
+
+static ALLOWANCES: Mutex<BTreeMap<Kind, Networks>> = Mutex::new(BTreeMap::new());
 
 /// What one kind of refusal has left in the log, by network; `None` stands for all those beyond.
 #[derive(Default)]
@@ -31,16 +34,16 @@ struct Network {
 }
 
 /// How many of that kind from that network were left out since a line told of it; `None` where this one is left out too.
-pub(super) fn take(kind: &'static str, prefix: Prefix, now: Instant) -> Option<u64> {
+pub(super) fn take(kind: Kind, prefix: Prefix, now: Instant) -> Option<u64> {
     let mut kinds = ALLOWANCES.lock().unwrap_or_else(PoisonError::into_inner);
     kinds.entry(kind).or_default().take(prefix, now)
 }
 
-/// What was left out and may be told of by now.
-pub(super) fn left_over(now: Instant) -> Vec<(&'static str, Option<Prefix>, u64)> {
+/// What was left out and may be told of by now, or all of it.
+pub(super) fn left_over(now: Instant, all: bool) -> Vec<(Kind, Option<Prefix>, u64)> {
     let mut kinds = ALLOWANCES.lock().unwrap_or_else(PoisonError::into_inner);
     let each = kinds.iter_mut().flat_map(|(kind, networks)| {
-        networks.left_over(now).into_iter().map(|(prefix, left_out)| (*kind, prefix, left_out))
+        networks.left_over(now, all).into_iter().map(|(prefix, left_out)| (*kind, prefix, left_out))
     });
     each.collect()
 }
@@ -57,24 +60,24 @@ impl Networks {
         network.take(now)
     }
 
-    fn left_over(&mut self, now: Instant) -> Vec<(Option<Prefix>, u64)> {
+    fn left_over(&mut self, now: Instant, all: bool) -> Vec<(Option<Prefix>, u64)> {
         let left_over = self.0.iter_mut().filter(|(_, network)| network.left_out > 0);
-        left_over.filter_map(|(prefix, network)| Some((*prefix, network.take_left_out(now)?))).collect()
+        left_over.filter_map(|(prefix, network)| Some((*prefix, network.take_left_out(now, all)?))).collect()
     }
 }
 
 impl Network {
     fn take(&mut self, now: Instant) -> Option<u64> {
-        let told = self.take_left_out(now);
+        let told = self.take_left_out(now, false);
         if told.is_none() {
             self.left_out += 1;
         }
         told
     }
 
-    fn take_left_out(&mut self, now: Instant) -> Option<u64> {
+    fn take_left_out(&mut self, now: Instant, at_all_costs: bool) -> Option<u64> {
         let full_at = self.full_at.max(now) + PAUSE;
-        if full_at > now + PAUSE * ALLOWANCE {
+        if full_at > now + PAUSE * ALLOWANCE && !at_all_costs {
             return None;
         }
         self.full_at = full_at;
@@ -97,8 +100,11 @@ mod tests {
             (0..5000).filter_map(|millis| networks.take(network(1), start + Duration::from_millis(millis)));
         let told: Vec<u64> = told.collect();
         assert_eq!(told.len(), 10 + 4, "the first few, and one a second");
-        let left: u64 =
-            networks.left_over(start + Duration::from_secs(9)).iter().map(|(_, left_out)| left_out).sum();
+        let left: u64 = networks
+            .left_over(start + Duration::from_secs(9), false)
+            .iter()
+            .map(|(_, left_out)| left_out)
+            .sum();
         assert_eq!(told.len() as u64 + told.iter().sum::<u64>() + left, 5000, "each is told or counted");
     }
 

@@ -129,7 +129,10 @@ checks! {
         entries_and_heads_are_read_in_slices,
         a_journal_tells_which_sessions_it_mentions,
         a_clock_gone_back_does_not_show,
-        checkpoints_are_kept_by_number;
+        the_newest_entries_of_all_accounts_are_read_by_time,
+        checkpoints_are_kept_by_number,
+        cuts_are_kept_by_number,
+        a_chain_is_cut_at_its_beginning_and_goes_on_at_its_end;
     steps:
         a_commit_does_what_its_steps_say_or_nothing,
         a_commit_is_about_one_account,

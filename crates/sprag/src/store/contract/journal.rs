@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 
 use super::Subject;
 use super::world::{DAY, NOW, SECOND, World, ending, event};
-use crate::audit::{Checkpoint, Entry, Event, EventKind, NOBODY};
+use crate::audit::{Checkpoint, Cut, Entry, Event, EventKind, NOBODY};
 use crate::clock::Timestamp;
 use crate::session::{AccountId, EndCause, SessionKey};
 use crate::store::Slice;
@@ -113,6 +113,94 @@ pub(super) async fn checkpoints_are_kept_by_number(subject: Arc<dyn Subject>) {
     assert_eq!(world.store().checkpoints(Slice::first(2)).await.expect("checkpoints"), made[..2]);
     assert_eq!(world.store().checkpoints(Slice::after(Some(2), 2)).await.expect("checkpoints"), made[2..]);
     assert_eq!(world.store().checkpoints(Slice::after(Some(3), 2)).await.expect("checkpoints"), []);
+}
+
+pub(super) async fn the_newest_entries_of_all_accounts_are_read_by_time(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let accounts = [world.person().await.id, world.person().await.id, NOBODY];
+    for second in [30, 10, 20, 10] {
+        for account in accounts {
+            let told = Event { at: NOW.plus(SECOND * second), ..event(account, EventKind::LoginFailed) };
+            world.store().record(told).await.expect("record");
+        }
+    }
+    let mut all = Vec::new();
+    for account in accounts {
+        all.extend(world.chain(account).await);
+    }
+    let place = |entry: &Entry| (entry.event.at, entry.event.account, entry.number);
+    all.sort_by_key(|entry| std::cmp::Reverse(place(entry)));
+    let recent = async |since: Timestamp, after: Option<&Entry>, limit| {
+        world.store().recent(since, Slice::after(after.map(place), limit)).await.expect("recent")
+    };
+    assert_eq!(recent(Timestamp(i64::MIN), None, 100).await, all, "newest first");
+    assert_eq!(recent(NOW, None, 3).await, all[..3]);
+    for cut in 1..all.len() {
+        let rest = recent(NOW, Some(&all[cut - 1]), 100).await;
+        assert_eq!(rest, all[cut..], "after {cut}, also among those of one moment");
+    }
+    let since = NOW.plus(SECOND * 30);
+    let younger: Vec<_> = all.iter().filter(|entry| entry.event.at >= since).cloned().collect();
+    assert_eq!(recent(since, None, 100).await, younger);
+    assert_eq!(recent(since.plus(SECOND), None, 100).await, []);
+}
+
+pub(super) async fn cuts_are_kept_by_number(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    assert!(world.store().may_cut().await.expect("may_cut"), "whoever runs the contract owns the store");
+    assert_eq!(world.store().last_cut().await.expect("last_cut"), None);
+    let made: Vec<Cut> = (1..=3).map(cut).collect();
+    for cut in &made {
+        assert!(world.store().add_cut(cut.clone()).await.expect("add_cut"));
+    }
+    let twin = Cut { root: [0; 32], ..made[1].clone() };
+    assert!(!world.store().add_cut(twin).await.expect("add_cut"), "a number is given once");
+    assert_eq!(world.store().last_cut().await.expect("last_cut"), made.last().cloned());
+    assert_eq!(world.store().cuts(Slice::first(2)).await.expect("cuts"), made[..2]);
+    assert_eq!(world.store().cuts(Slice::after(Some(2), 2)).await.expect("cuts"), made[2..]);
+}
+
+pub(super) async fn a_chain_is_cut_at_its_beginning_and_goes_on_at_its_end(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let (ann, ben) = (world.person().await.id, world.person().await.id);
+    for account in [ann, ben] {
+        for _ in 0..4 {
+            world.store().record(event(account, EventKind::LoginFailed)).await.expect("record");
+        }
+    }
+    let beginnings =
+        async |after, limit| world.store().beginnings(Slice::after(after, limit)).await.expect("beginnings");
+    let (whole, other) = (world.chain(ann).await, world.chain(ben).await);
+    assert_eq!(beginnings(None, 10).await, [whole[0].clone(), other[0].clone()]);
+    assert_eq!(beginnings(None, 1).await, whole[..1]);
+    assert_eq!(beginnings(Some(ann), 1).await, other[..1]);
+    assert_eq!(beginnings(Some(ben), 1).await, []);
+
+    assert_eq!(world.store().cut_off(vec![(ann, 3), (ben, 0), (NOBODY, 7)]).await.expect("cut_off"), 3);
+    assert_eq!(world.store().cut_off(vec![(ann, 3)]).await.expect("cut_off"), 0, "they are gone");
+    assert_eq!(beginnings(None, 10).await, [whole[3].clone(), other[0].clone()]);
+    let heads = world.store().heads(NOW.plus(DAY), Slice::first(10)).await.expect("heads");
+    assert_eq!(heads, [whole[4].head(), other[4].head()], "a chain that was cut still has its head");
+    world.store().record(event(ann, EventKind::LoginFailed)).await.expect("record");
+    let left = world.store().entries_of(ann, Slice::first(10)).await.expect("entries_of");
+    assert_eq!(left.iter().map(|entry| entry.number).collect::<Vec<_>>(), [6, 5, 4]);
+    assert_eq!(left[0].previous, whole[4].hash);
+    assert_eq!(world.chain(ben).await, other);
+}
+
+fn cut(number: u64) -> Cut {
+    Cut {
+        number,
+        at: NOW,
+        before: NOW.minus(DAY),
+        covered_before: NOW.minus(SECOND),
+        chains: 3,
+        entries: 5,
+        root: [1; 32],
+        previous: [2; 32],
+        tag: [3; 32],
+        key_id: 4,
+    }
 }
 
 fn checkpoint(number: u64, before: Timestamp) -> Checkpoint {

@@ -1,0 +1,301 @@
+//! A journal whose oldest entries were cut off still shows tampering, on each store.
+#![cfg(all(feature = "sqlite", feature = "postgres"))]
+
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use data_encoding::HEXLOWER;
+use sprag::audit::{Entry, Event, EventKind, Hash};
+use sprag::checkpoints::{
+    self, CheckpointFlaw, CheckpointKey, Checkpointing, CutFlaw, Cutting, EntryFlaw, Finding, Report, SETTLED,
+};
+use sprag::clock::Timestamp;
+use sprag::session::AccountId;
+use sprag::store::sqlite::{Settings, SqliteStore};
+use sprag::store::{Slice, Store, postgres};
+use sprag_rig::{Database, Postgres};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
+const DAY: Duration = Duration::from_secs(86_400);
+const ANN: AccountId = AccountId(Uuid::from_u128(1));
+const BEN: AccountId = AccountId(Uuid::from_u128(2));
+const CAT: AccountId = AccountId(Uuid::from_u128(3));
+const DAN: AccountId = AccountId(Uuid::from_u128(4));
+
+/// A journal of three people over ten days, and whoever gets at the database.
+struct Ledger {
+    store: Box<dyn Store>,
+    place: Place,
+}
+
+enum Place {
+    File(TempDir),
+    Database(Database),
+}
+
+impl Ledger {
+    async fn on_each_store() -> Vec<Self> {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("sprag.db");
+        SqliteStore::migrate(&path).expect("migrate");
+        let patience = Duration::from_secs(120);
+        let settings = Settings { deadline: patience, busy_timeout: patience, ..Settings::default() };
+        let sqlite = SqliteStore::open(&path, settings).expect("open");
+        let database = Postgres::shared().fresh_database();
+        let settings = postgres::Settings::new(database.url().parse().expect("an address"));
+        postgres::PostgresStore::migrate(&settings).await.expect("migrate");
+        let postgres = postgres::PostgresStore::open(settings).await.expect("open");
+        let mut each = vec![
+            Self { store: Box::new(sqlite), place: Place::File(directory) },
+            Self { store: Box::new(postgres), place: Place::Database(database) },
+        ];
+        for ledger in &mut each {
+            ledger.write().await;
+        }
+        each
+    }
+
+    /// Each day an entry of Ann's and three of Ben's; Cat had two on the first day, and none since.
+    async fn write(&self) {
+        for day in 0..10 {
+            let at = NOW.minus(DAY * (10 - day));
+            for account in [ANN, BEN, BEN, BEN] {
+                self.store.record(told(account, at)).await.expect("record");
+            }
+            if day < 1 {
+                self.store.record(told(CAT, at)).await.expect("record");
+                self.store.record(told(CAT, at)).await.expect("record");
+            }
+        }
+    }
+
+    async fn covered(&self, now: Timestamp) {
+        let made = checkpoints::add(self.store.as_ref(), &Key, now).await.expect("checkpoint");
+        assert!(matches!(made, Checkpointing::Added(_)), "{made:?}");
+    }
+
+    async fn cut(&self, now: Timestamp, keep: Duration) -> Cutting {
+        let cut =
+            checkpoints::cut_what_is_covered(self.store.as_ref(), &Key, (now, keep), |_| async {}).await;
+        cut.expect("cut").expect("the checkpoint is sound")
+    }
+
+    /// How many were removed.
+    async fn removes(&self, now: Timestamp, keep: Duration) -> u64 {
+        match self.cut(now, keep).await {
+            Cutting::Done { removed, .. } => removed,
+            other => panic!("something should be cut, not {other:?}"),
+        }
+    }
+
+    async fn verified(&self) -> Report {
+        checkpoints::verify(self.store.as_ref(), &Key, |_| ()).await.expect("verify")
+    }
+
+    async fn is_sound(&self) -> Report {
+        let report = self.verified().await;
+        assert!(report.is_sound(), "{:?}", report.findings);
+        report
+    }
+
+    async fn numbers(&self, account: AccountId) -> Vec<u64> {
+        let left = self.store.entries_of(account, Slice::first(100)).await.expect("entries_of");
+        left.iter().rev().map(|entry| entry.number).collect()
+    }
+
+    /// What somebody does who can write to the database, `{account}` being whose chain it is done to.
+    fn tamper(&self, account: AccountId, sql: &str) {
+        let id = account.0;
+        match &self.place {
+            Place::File(directory) => {
+                let connection =
+                    rusqlite::Connection::open(directory.path().join("sprag.db")).expect("connect");
+                let sql = sql.replace("{account}", &format!("x'{}'", id.simple()));
+                assert_ne!(connection.execute(&sql, []), Ok(0), "{sql}");
+            }
+            Place::Database(database) => drop(database.psql(&sql.replace("{account}", &format!("'{id}'")))),
+        }
+    }
+}
+
+impl Ledger {
+    /// Undoes one removal.
+    fn put_back(&self, entry: &Entry) {
+        let bytes = |hash: &Hash| match &self.place {
+            Place::File(_) => format!("x'{}'", HEXLOWER.encode(hash)),
+            Place::Database(_) => format!("decode('{}', 'hex')", HEXLOWER.encode(hash)),
+        };
+        let sql = format!(
+            "insert into event (account_id, id, at, kind, ip, note, previous, hash)
+             values ({{account}}, {}, {}, 'login_failed', '192.0.2.1', 'wrong password', {}, {})",
+            entry.number,
+            entry.event.at.0,
+            bytes(&entry.previous),
+            bytes(&entry.hash)
+        );
+        self.tamper(entry.event.account, &sql);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_that_was_cut_is_sound_and_says_what_it_lost() {
+    for ledger in Ledger::on_each_store().await {
+        assert_eq!(ledger.cut(NOW, DAY).await, Cutting::NothingOldEnough, "no checkpoint covers it yet");
+        ledger.covered(NOW).await;
+        assert_eq!(ledger.cut(NOW, DAY * 30).await, Cutting::NothingOldEnough);
+
+        assert_eq!(ledger.removes(NOW, DAY * 5).await, 5 + 15 + 1);
+        assert_eq!(ledger.numbers(ANN).await, [6, 7, 8, 9, 10]);
+        assert_eq!(ledger.numbers(BEN).await, (16..=30).collect::<Vec<_>>());
+        assert_eq!(ledger.numbers(CAT).await, [2], "by the last that was covered its checkpoint is verified");
+        let report = ledger.is_sound().await;
+        let cut = report.cut.expect("it says so");
+        assert_eq!((cut.number, cut.chains, cut.entries, cut.at), (1, 3, 21, NOW));
+        assert_eq!(cut.before, NOW.minus(DAY * 5));
+        assert_eq!(ledger.cut(NOW, DAY * 5).await, Cutting::NothingOldEnough, "once");
+
+        // It goes on: new entries, new people, new checkpoints, further cuts.
+        let later = NOW.plus(DAY);
+        for account in [ANN, CAT, DAN] {
+            ledger.store.record(told(account, NOW)).await.unwrap();
+        }
+        ledger.covered(later).await;
+        ledger.is_sound().await;
+        assert_eq!(ledger.removes(later, DAY * 2).await, 4 + 12 + 1, "Cat's last is younger by now");
+        let report = ledger.is_sound().await;
+        assert_eq!(report.cut.map(|cut| (cut.number, cut.chains, cut.entries)), Some((2, 3, 21 + 17)));
+        assert_eq!(ledger.removes(later, Duration::ZERO).await, 1 + 2, "but for the last of each");
+        ledger.is_sound().await;
+        let entries = ledger.store.entries(Slice::first(100)).await.unwrap();
+        assert_eq!(entries.len(), 4);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_removed_one_more_entry_said_that_it_was_retention() {
+    for ledger in Ledger::on_each_store().await {
+        ledger.covered(NOW).await;
+        ledger.removes(NOW, DAY * 5).await;
+        ledger.tamper(BEN, "delete from event where account_id = {account} and id <= 16");
+        let flaw = CutFlaw::Differs { told: 21, gone: 22 };
+        let cut = Finding::Cut { number: 1, flaw };
+        assert_eq!(ledger.verified().await.findings, [cut]);
+        let later = NOW.plus(DAY);
+        assert_eq!(ledger.cut(later, DAY).await, Cutting::Broken(flaw), "and nothing is cut after it");
+
+        ledger.tamper(ANN, "delete from event where account_id = {account}");
+        let findings = ledger.verified().await.findings;
+        assert!(
+            findings.contains(&Finding::Checkpoint {
+                number: 1,
+                flaw: CheckpointFlaw::ChainsLost { covered: 3, found: 2 }
+            }),
+            "{findings:?}"
+        );
+        let cut =
+            checkpoints::cut_what_is_covered(ledger.store.as_ref(), &Key, (later, DAY), |_| async {}).await;
+        assert!(cut.unwrap().is_err(), "nothing is cut from a journal that lost what a checkpoint covers");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_altered_or_taken_out_behind_a_cut_is_named() {
+    for ledger in Ledger::on_each_store().await {
+        ledger.covered(NOW).await;
+        ledger.removes(NOW, DAY * 5).await;
+        ledger
+            .tamper(BEN, "update event set note = 'nothing to see' where account_id = {account} and id = 20");
+        let entry = |account, number, flaw| Finding::Entry { account, number, flaw };
+        assert_eq!(ledger.verified().await.findings, [entry(BEN, 20, EntryFlaw::Altered)]);
+        ledger.tamper(ANN, "delete from event where account_id = {account} and id = 8");
+        let findings = ledger.verified().await.findings;
+        assert_eq!(findings[..2], [entry(ANN, 8, EntryFlaw::Missing), entry(BEN, 20, EntryFlaw::Altered)]);
+        // The first that is left names the last that is gone, and its own hash covers that.
+        ledger.tamper(ANN, "update event set note = 'x' where account_id = {account} and id = 6");
+        assert_eq!(ledger.verified().await.findings[0], entry(ANN, 6, EntryFlaw::Altered));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_that_nobody_made_is_forged_and_one_taken_away_leaves_entries_missing() {
+    for ledger in Ledger::on_each_store().await {
+        ledger.covered(NOW).await;
+        ledger.removes(NOW, DAY * 5).await;
+        let later = NOW.plus(DAY);
+        ledger.store.record(told(ANN, NOW)).await.unwrap();
+        ledger.covered(later).await;
+        ledger.removes(later, DAY * 4).await;
+        ledger.is_sound().await;
+        ledger.tamper(ANN, "update journal_cut set entries = entries + 1 where number = 2");
+        let forged = Finding::Cut { number: 2, flaw: CutFlaw::Forged };
+        assert_eq!(ledger.verified().await.findings[0], forged);
+        assert_eq!(ledger.cut(later, DAY * 4).await, Cutting::Broken(CutFlaw::Forged));
+        ledger.tamper(ANN, "delete from journal_cut where number = 2");
+        let findings = ledger.verified().await.findings;
+        assert!(
+            matches!(findings[..], [Finding::Cut { number: 1, flaw: CutFlaw::Differs { .. } }]),
+            "{findings:?}"
+        );
+        ledger.tamper(ANN, "delete from journal_cut");
+        let findings = ledger.verified().await.findings;
+        let missing = |account| Finding::Entry { account, number: 1, flaw: EntryFlaw::Missing };
+        assert_eq!(findings[..3], [ANN, BEN, CAT].map(missing));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_that_was_interrupted_is_sound_half_way_and_is_finished_by_the_next() {
+    for ledger in Ledger::on_each_store().await {
+        ledger.covered(NOW).await;
+        ledger.removes(NOW, DAY * 8).await;
+        let later = NOW.plus(DAY);
+        ledger.store.record(told(DAN, NOW)).await.unwrap();
+        ledger.covered(later).await;
+        let before = ledger.store.entries(Slice::first(100)).await.unwrap();
+        let removed = ledger.removes(later, DAY * 4).await;
+        assert_eq!(removed, 5 + 15);
+        let after = ledger.store.entries(Slice::first(100)).await.unwrap();
+        // Put back one by one, the last that was removed first: each state is one that the cut went through.
+        for entry in before.iter().rev().filter(|entry| !after.contains(entry)) {
+            ledger.put_back(entry);
+            ledger.is_sound().await;
+        }
+        assert_eq!(ledger.store.entries(Slice::first(100)).await.unwrap(), before);
+        assert_eq!(ledger.removes(later, DAY * 4).await, removed);
+        ledger.is_sound().await;
+        assert_eq!(ledger.store.entries(Slice::first(100)).await.unwrap(), after);
+    }
+}
+
+fn told(account: AccountId, at: Timestamp) -> Event {
+    Event {
+        account,
+        at,
+        kind: EventKind::LoginFailed,
+        session: None,
+        cause: None,
+        ip: Some("192.0.2.1".to_owned()),
+        user_agent: None,
+        note: Some("wrong password".to_owned()),
+    }
+}
+
+struct Key;
+
+impl CheckpointKey for Key {
+    fn tag(&self, _: Timestamp, bytes: &[u8]) -> (u8, Hash) {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, b"a key outside the database");
+        (1, hmac::sign(&key, bytes).as_ref().try_into().expect("a tag has 32 bytes"))
+    }
+
+    fn verifies(&self, key_id: u8, bytes: &[u8], tag: &Hash) -> bool {
+        key_id == 1 && *tag == self.tag(Timestamp(0), bytes).1
+    }
+}
+
+#[test]
+fn what_settles_is_covered() {
+    assert!(SETTLED < DAY, "the days of these tests are covered at once");
+}
