@@ -8,6 +8,7 @@ mod keys;
 mod manners;
 mod moving;
 mod postgres;
+mod rights;
 mod roles;
 mod sessions;
 mod settings;

@@ -27,6 +27,8 @@ use job::Outcome;
 use readers::Readers;
 use writer::Writer;
 
+pub use location::{at_home, path_in_url};
+pub use obstacle::look_for as obstacle_at;
 pub use restore::{RestoreOrder, Restored};
 
 mod backup;
@@ -36,8 +38,10 @@ mod connection;
 mod in_use;
 mod job;
 mod journal;
+mod location;
 mod marks;
 mod migration;
+mod obstacle;
 mod owner;
 mod position;
 mod queries;

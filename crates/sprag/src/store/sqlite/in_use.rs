@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::owner;
+use super::{obstacle, owner};
 use crate::error::Fault;
 
 /// How often, and with what pauses between, the lock is tried before it counts as held.
@@ -63,7 +63,7 @@ fn open(path: &Path, doing: &'static str) -> Result<(File, String), Fault> {
     let name = PathBuf::from(name);
     let shown = name.display().to_string();
     let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&name);
-    let lock = opened.map_err(|error| Fault::unavailable(doing, format!("cannot open {shown}: {error}")))?;
+    let lock = opened.map_err(|error| Fault::unavailable(doing, obstacle::told(path, &name, &error)))?;
     owner::give_to_folders_owner(&lock, path);
     Ok((lock, shown))
 }
