@@ -10,6 +10,8 @@ use anyhow::Context as _;
 use sprag::files::{self, FileFault};
 use sprag::store::postgres::foreign::ForeignTable;
 use sprag::store::postgres::{Server, has_password};
+use sprag::store::sqlite::{at_home, path_in_url};
+use sprag::text::shown;
 
 use super::csv::Records;
 use super::lacking::{Known, SAMPLED};
@@ -82,10 +84,21 @@ impl Source {
             Location::Postgres(place) => {
                 return Ok(Self::Postgres(Box::new(format!("postgres://{place}").parse()?)));
             }
+            // A file may be called what it likes.
+            Location::Sqlite(path) if !path.exists() => {
+                return path_in_url(text).map(Self::Sqlite).map_err(SourceError::Plainly);
+            }
             Location::Sqlite(path) => return Ok(Self::Sqlite(path.into())),
             Location::Foreign => return Err(SourceError::Foreign),
             Location::Path(path) => path,
         };
+        if !path.exists() {
+            let named = text.strip_prefix("file:").filter(|file| !file.starts_with("//"));
+            let why = named.map(|file| format!("has a scheme that is not read; write {}", shown(file)));
+            if let Some(why) = at_home(text).or(why) {
+                return Err(SourceError::Plainly(why));
+            }
+        }
         let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
         match extension.as_deref() {
             Some("jsonl" | "ndjson" | "json") => Ok(Self::Lines(path.to_owned())),

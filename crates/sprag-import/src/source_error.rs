@@ -44,6 +44,9 @@ pub enum SourceError {
          another database holds comes as CSV or JSON lines. The text is not shown here, for there may be a password in it"
     )]
     Foreign,
+    /// It names a file in a way that is not read; the sentence says what would be.
+    #[error("it {0}")]
+    Plainly(String),
     /// It has not the columns that are needed.
     #[error(transparent)]
     Lacking(#[from] Lacking),

@@ -8,6 +8,7 @@ use anyhow::{Context as _, anyhow};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, ffi};
 use serde_json::Value;
+use sprag::store::sqlite::obstacle_at;
 use sprag::text::sql_name;
 
 use super::reader::{Item, MAX_RECORD_BYTES, Sender, TOO_LONG};
@@ -32,7 +33,7 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn open(path: &Path, name: &str) -> Result<Self, SourceError> {
-        let unreadable = |error: rusqlite::Error| SourceError::Unreadable(explained(error));
+        let unreadable = |error: rusqlite::Error| SourceError::Unreadable(explained(path, error));
         let access = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, access).map_err(unreadable)?;
         connection.busy_timeout(PATIENCE).map_err(unreadable)?;
@@ -69,7 +70,9 @@ impl Table {
             }
             Ok(())
         };
-        read().map_err(explained).with_context(|| format!("could not read on in {}", self.path.display()))
+        read()
+            .map_err(|error| explained(&self.path, error))
+            .with_context(|| format!("could not read on in {}", self.path.display()))
     }
 }
 
@@ -111,7 +114,7 @@ fn record(row: &Row<'_>, columns: &[String]) -> rusqlite::Result<Result<Record, 
 }
 
 /// What SQLite says where the old service still runs or was killed helps nobody who does not know SQLite.
-fn explained(error: rusqlite::Error) -> anyhow::Error {
+fn explained(path: &Path, error: rusqlite::Error) -> anyhow::Error {
     let codes = error.sqlite_error().map(|error| (error.code, error.extended_code));
     let way_out = match codes {
         Some((ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _)) => {
@@ -127,6 +130,14 @@ fn explained(error: rusqlite::Error) -> anyhow::Error {
             "it keeps its latest changes in a file beside it that ends in -wal, and that can be read only in a folder where \
              this process may write; copy both into one, and import the copy"
         }
+        Some((ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::SystemIoFailure, _)) => {
+            let missing = || "there is no such file; look whether its path is right".to_owned();
+            let why = obstacle_at(path).or_else(|| (!path.exists()).then(missing));
+            return match why {
+                Some(why) => anyhow!("{error}; {why}"),
+                None => error.into(),
+            };
+        }
         _ => return error.into(),
     };
     anyhow!(way_out)
@@ -138,7 +149,10 @@ mod tests {
 
     #[test]
     fn what_the_old_service_left_is_explained() {
-        let told = |code| explained(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)).to_string();
+        let told = |code| {
+            explained(Path::new("app.db"), rusqlite::Error::SqliteFailure(ffi::Error::new(code), None))
+                .to_string()
+        };
         assert!(told(ffi::SQLITE_BUSY).contains("stop that service"));
         assert!(told(ffi::SQLITE_LOCKED_SHAREDCACHE).contains("stop that service"));
         assert!(

@@ -77,6 +77,23 @@ pub trait Store: Sessions + Commits + Queries + Journal + Cuts + Rings + Marks +
         Ok(())
     }
 
+    /// Notes as whom the node at a place signs access tokens, and says as whom others on the store have signed since then: they
+    /// refuse each other's. Nobody else in a store that one process has to itself.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    async fn sign_as(&self, _place: &str, _issuer: &str, _since: Timestamp) -> Result<Vec<String>, Fault> {
+        Ok(Vec::new())
+    }
+
+    /// Forgets what [`sign_as`](Self::sign_as) noted of a place: nobody signs there any more.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    async fn sign_no_more(&self, _place: &str) -> Result<(), Fault> {
+        Ok(())
+    }
+
     /// How far the store has come at this moment, read from it anew.
     ///
     /// # Errors

@@ -69,6 +69,10 @@ const COLD: &[&str] = &[
     "FORGET_MARK",
     "NOTE_OUTAGE",
     "FORGET_OUTAGES",
+    // As whom nodes sign, at the start of a node and then every ten minutes, and when it leaves; beside the marks of life.
+    "SIGN_AS",
+    "OTHER_ISSUERS",
+    "SIGN_NO_MORE",
     // How far the store has come: once a second beside the refreshes, and for whoever asks whether the store is ready.
     "POSITION",
     "COUNT",

@@ -32,6 +32,10 @@ impl Workshop {
              [other_address]\nsubjectAltName = IP:10.0.0.7\n\
              [comment]\nnsComment = made by hand\n\
              [narrow]\nbasicConstraints = critical,CA:true\nnameConstraints = permitted;DNS:elsewhere.example\n\
+             [leaf]\nbasicConstraints = CA:false\nsubjectAltName = DNS:localhost\n\
+             [served]\nkeyUsage = critical,digitalSignature,keyEncipherment\nextendedKeyUsage = serverAuth\n\
+             subjectAltName = DNS:localhost,IP:127.0.0.1\n\
+             [bare]\nsubjectKeyIdentifier = hash\n\
              [unknown]\n1.2.3.4 = critical,DER:0500\n",
         );
         workshop
@@ -126,6 +130,35 @@ impl Scene<'_> {
         assert!(self.by_us("require", None).await, "{shown:?}");
     }
 
+    /// Takes a certificate that signed itself, and is trusted, where libpq does.
+    async fn agrees(&mut self, shown: &str) {
+        let identity = self.server.identity(
+            "shown",
+            &self.workshop.read(&format!("{shown}.crt")),
+            &self.workshop.read(&format!("{shown}.key")),
+        );
+        self.server.present(&Identity { ..identity });
+        let roots = self.workshop.path(&format!("{shown}.crt"));
+        for mode in ["prefer", "require", "verify-ca", "verify-full"] {
+            let (libpqs, ours) = (self.by_libpq(mode, &roots), self.by_us(mode, Some(&roots)).await);
+            if libpqs != ours {
+                self.told.push(format!("{shown}, {mode}: libpq {libpqs}, we {ours}"));
+            }
+        }
+    }
+
+    /// What we say of a server whose certificate we do not take.
+    async fn complaint(&self, mode: &str, trusted: &str) -> String {
+        let (port, roots) = (self.server.port(), self.workshop.path(&format!("{trusted}.crt")));
+        let url = format!(
+            "postgres://postgres@localhost:{port}/postgres?sslmode={mode}&sslrootcert={}",
+            roots.display()
+        );
+        let refused = PostgresStore::migrate(&Settings::new(url.parse().expect("a URL"))).await;
+        let fault = refused.expect_err("it is not taken");
+        fault.source.map(|source| source.to_string()).unwrap_or_default()
+    }
+
     fn by_libpq(&self, mode: &str, roots: &Path) -> bool {
         let target = format!(
             "host=localhost port={} user=postgres dbname=postgres sslmode={mode} sslrootcert={}",
@@ -179,6 +212,69 @@ async fn certificates_as_the_manual_makes_them_are_taken_where_libpq_takes_them(
     scene.is(&["alone-1"], "root-1", none).await;
     scene.is(&["server-1"], "root-1", all).await;
     scene.is(&["server-1"], "root", none).await;
+    assert!(scene.told.is_empty(), "{:#?}", scene.told);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_signed_itself_was_not_taken_where_libpq_takes_it() {
+    let (server, _) = Postgres::with_tls();
+    let made = Workshop::new();
+    let keys = [
+        ("rsa", "rsa:2048"),
+        ("ec", "ec -pkeyopt ec_paramgen_curve:prime256v1"),
+        ("p384", "ec -pkeyopt ec_paramgen_curve:secp384r1"),
+        ("ed25519", "ed25519"),
+    ];
+    let mut scene = Scene { server: &server, workshop: &made, told: Vec::new() };
+    for (key, wanted) in keys {
+        for form in [
+            "v3_ca",
+            "leaf",
+            "served",
+            "own_name",
+            "bare",
+            "signs_nothing",
+            "comment",
+            "client",
+            "other_name",
+        ] {
+            let name = format!("{key}-{form}");
+            made.openssl(&format!(
+                "req -new -x509 -days 365 -nodes -text -out {name}.crt -keyout {name}.key -subj /CN={HOST} -newkey {wanted} \
+                 -extensions {form}"
+            ));
+            scene.agrees(&name).await;
+        }
+    }
+    assert!(scene.told.is_empty(), "{:#?}", scene.told);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn why_a_certificate_is_not_taken_was_said_in_the_words_of_a_library() {
+    let (server, _) = Postgres::with_tls();
+    let made = Workshop::new();
+    made.root("root", "root.yourdomain.com", "v3_ca");
+    made.signed("server", HOST, "root", "");
+    made.root("other", "other.yourdomain.com", "v3_ca");
+    made.signed("elsewhere", "elsewhere.example", "root", "other_name");
+    made.signed_for(-1, "expired", HOST, "root", "own_name");
+    let mut scene = Scene { server: &server, workshop: &made, told: Vec::new() };
+    for (shown, mode, trusted, words) in [
+        ("server", "verify-ca", "other", "leads to none of those in sslrootcert"),
+        ("elsewhere", "verify-full", "root", "is for another host than the URL names"),
+        ("expired", "verify-ca", "root", "has expired"),
+    ] {
+        let identity = server.identity(
+            "shown",
+            &made.read(&format!("{shown}.crt")),
+            &made.read(&format!("{shown}.key")),
+        );
+        server.present(&Identity { ..identity });
+        let told = scene.complaint(mode, trusted).await;
+        if !told.contains(words) {
+            scene.told.push(format!("{shown}: {told}"));
+        }
+    }
     assert!(scene.told.is_empty(), "{:#?}", scene.told);
 }
 

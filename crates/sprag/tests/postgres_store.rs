@@ -43,6 +43,20 @@ async fn nodes_that_migrate_at_once_apply_each_migration_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_socket_was_refused_with_modes_that_libpq_does_not_heed_there() {
+    let server = Postgres::shared();
+    let (folder, port) = (server.dir().display(), server.port());
+    let url = format!("postgres://postgres@/postgres?host={folder}&port={port}");
+    for mode in ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] {
+        for more in ["", "&sslrootcert=/nowhere/root.crt"] {
+            let settings = settings(&format!("{url}&sslmode={mode}{more}"));
+            let looked = PostgresStore::is_new(&settings).await;
+            assert!(looked.is_ok(), "{mode}{more}: {}", told(looked.map(drop)));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_newer_schema_is_usable_exactly_where_its_name_allows_it() {
     let database = migrated().await;
     database.psql(

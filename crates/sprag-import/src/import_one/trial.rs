@@ -162,6 +162,7 @@ mod tests {
             encoding: Encoding::Opaque,
             access: AccessTokenShape::default(),
             takes_imported_tokens: false,
+            next_id: sprag::engine::NextId::Uuid,
         };
         let trial = Trial::beside(None, Limits { sessions_per_account: 10 }).unwrap();
         let folder = trial.folder.path().to_owned();

@@ -1,6 +1,6 @@
 //! `sprag import-store`: a SQLite store moves to PostgreSQL, and its sessions live on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 
@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use sprag::clock::{Clock as _, SystemClock};
 use sprag::keys::KeyRing;
 use sprag::store::postgres::import::{Counts, import};
-use sprag::store::sqlite::SqliteStore;
+use sprag::store::sqlite::{SqliteStore, at_home, path_in_url};
 
 use super::on_node::{begin, block_on};
 use super::output::{Progress, counted, say};
@@ -20,8 +20,16 @@ use crate::run::{database, high_water};
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The SQLite file of the old server, which must be stopped
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_parser = source)]
     from: PathBuf,
+}
+
+/// A file by its path, or by a URL of SQLite.
+fn source(text: &str) -> Result<PathBuf, String> {
+    if Path::new(text).exists() || !text.starts_with("sqlite:") {
+        return at_home(text).map_or_else(|| Ok(text.into()), |why| Err(format!("it {why}")));
+    }
+    path_in_url(text).map_err(|why| format!("it {why}"))
 }
 
 pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {

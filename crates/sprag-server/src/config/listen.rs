@@ -192,6 +192,15 @@ fn public_url(text: &str) -> Parsed<Url> {
     if !matches!(url.scheme(), "https" | "http") {
         return Err(format!("{} is not an https URL; {LIKE}", quoted(text)));
     }
+    if url.path() != "/" && url.query().is_none() && url.fragment().is_none() {
+        let host = url.host_str().unwrap_or_default();
+        return Err(format!(
+            "{} has a path, and a path prefix cannot be had: calls, /docs, /.well-known and cookies stand at the root of their \
+             host; give this server a host name of its own, such as https://login.example.com, or write the URL without the \
+             path and have {host} pass on the paths of its calls as they are",
+            quoted(text)
+        ));
+    }
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
         return Err(format!("{} goes on after the host; {LIKE}", quoted(text)));
     }
@@ -237,6 +246,11 @@ mod tests {
         ] {
             assert!(public_url(text).is_err(), "{text}");
         }
+        let told = public_url("https://a.example/auth").unwrap_err();
+        assert!(
+            told.contains("a path prefix cannot be had") && told.contains("a host name of its own"),
+            "{told}"
+        );
         let told = public_url("https://me:hunter2@a.example").unwrap_err();
         assert!(!told.contains("hunter2"), "{told}");
     }

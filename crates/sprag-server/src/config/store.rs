@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sprag::store::postgres::{Batching, Server, has_password};
+use sprag::store::sqlite::{at_home, path_in_url};
 
 use super::chosen::Chosen;
 use super::error::ConfigError;
@@ -181,22 +182,16 @@ fn batching(text: &str) -> Parsed<Batching> {
 }
 
 fn sqlite(text: &str) -> Parsed<Database> {
-    let path = text.strip_prefix("sqlite:").unwrap_or(text);
-    // SQLite reads `:memory:` and `file:…?…` as something other than a file's name.
-    let is_odd = path.starts_with(':') || path.starts_with("file:") || path.starts_with("//");
-    if path.is_empty() || is_odd || path.contains(['?', '\0']) {
-        return Err(format!(
-            "{} does not name a file plainly; write sqlite:sprag.db or sqlite:/var/lib/sprag/sprag.db",
-            quoted(text)
-        ));
-    }
-    Ok(Database::Sqlite(PathBuf::from(path)))
+    path_in_url(text).map(Database::Sqlite).map_err(|why| format!("{} {why}", quoted(text)))
 }
 
 /// A folder or file.
 fn path(text: &str) -> Parsed<PathBuf> {
     if text.contains('\0') || text.contains("://") {
         return Err(format!("{} is not a path", quoted(text)));
+    }
+    if let Some(why) = at_home(text) {
+        return Err(format!("{} {why}", quoted(text)));
     }
     Ok(PathBuf::from(text))
 }
@@ -225,12 +220,21 @@ mod tests {
     }
 
     #[test]
+    fn a_data_folder_below_a_tilde_became_a_folder_of_that_name() {
+        assert!(path("~/data").unwrap_err().contains("write the whole path, like /home/ann/data"));
+        assert_eq!(path("a~/data"), Ok(PathBuf::from("a~/data")));
+    }
+
+    #[test]
     fn a_database_is_a_file_named_plainly() {
         for path in ["sprag.db", "/var/lib/sprag/sprag.db", "./a b.db", "/data/memory.db"] {
             assert_eq!(database(&format!("sqlite:{path}")), Ok(Database::Sqlite(PathBuf::from(path))));
         }
+        assert_eq!(database("sqlite:///./x.db"), Ok(Database::Sqlite(PathBuf::from("./x.db"))));
         for text in [
             "sqlite:",
+            "sqlite:~/sprag.db",
+            "sqlite:///sprag.db",
             "sqlite::memory:",
             "sqlite://sprag.db",
             "sqlite:a?mode=memory",

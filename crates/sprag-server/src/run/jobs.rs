@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use crate::config::Database;
 use crate::metrics::Metrics;
 use crate::run::keeper::{Keeper, settle};
 use crate::run::node::Node;
@@ -30,6 +31,12 @@ const COUNTED_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How often the journal is cut, where it is not kept for ever.
 const CUT_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// How often a node looks as whom the others sign.
+const ISSUERS_INTERVAL: Duration = Duration::from_secs(600);
+
+/// For how long a node counts that has not said again as whom it signs.
+const ISSUERS_KEPT: Duration = Duration::from_secs(1800);
 
 /// The pause between two slices of a sweep, in which refreshes go first.
 pub(crate) const SWEEP_PAUSE: Duration = Duration::from_millis(20);
@@ -73,6 +80,9 @@ pub async fn leave(node: &Node) {
             "the node's mark of life could not be removed; the time until somebody serves again counts as an outage"
         );
     }
+    if let Err(fault) = node.engine.store().sign_no_more(&node.place()).await {
+        tracing::warn!(%fault, "as whom this node signed could not be forgotten; others may be told of it for half an hour");
+    }
     if let Err(fault) = settle(node).await {
         tracing::warn!(%fault, "what was committed last is not counted; if it is lost, nobody is told");
     }
@@ -94,13 +104,26 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
     let checkpoints = Job { name: "checkpoint", every: CHECKPOINT_INTERVAL, work: checkpoints };
     let marks = Box::new(Marks { engine: Arc::clone(engine), is_failing: false, untold: Vec::new() });
     let marks = Job { name: "mark", every: MARK_INTERVAL, work: marks };
+    let issuers = matches!(node.config.store.database, Database::Postgres(_)).then(|| Job {
+        name: "issuers",
+        every: ISSUERS_INTERVAL,
+        work: Box::new(Issuers {
+            engine: Arc::clone(engine),
+            place: node.place(),
+            own: node.config.issuer().to_owned(),
+            told: Vec::new(),
+        }),
+    });
     let counted = Box::new(Counted { engine: Arc::clone(engine) });
     let counted = Job { name: "counted", every: COUNTED_INTERVAL, work: counted };
     let cuts = node.config.sessions.keep_journal.map(|keep| {
         let cuts = Cuts { engine: Arc::clone(engine), keep, has_said_who: false };
         Job { name: "cut", every: CUT_INTERVAL, work: Box::new(cuts) }
     });
-    [Some(marks), sweep, watch, Some(checkpoints), Some(counted), cuts].into_iter().flatten().collect()
+    [Some(marks), sweep, watch, Some(checkpoints), issuers, Some(counted), cuts]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 impl Job {
@@ -205,6 +228,37 @@ impl Work for Sweep {
 impl Work for RingWatch {
     async fn run(&mut self) {
         self.look().await;
+    }
+}
+
+/// Looks as whom the other nodes on the database sign: each refuses the access tokens of one that was told another public URL.
+struct Issuers {
+    engine: Arc<Engine>,
+    place: String,
+    own: String,
+    /// Who has been told of already.
+    told: Vec<String>,
+}
+
+#[async_trait]
+impl Work for Issuers {
+    async fn run(&mut self) {
+        let (store, since) = (self.engine.store(), self.engine.now().minus(ISSUERS_KEPT));
+        match store.sign_as(&self.place, &self.own, since).await {
+            Ok(others) if !others.is_empty() && others != self.told => {
+                tracing::warn!(
+                    "this node signs access tokens as {}, and others on this database sign as {}: each refuses the tokens of \
+                     the others; set SPRAG_PUBLIC_URL to the one URL that clients use, the same on every node",
+                    self.own,
+                    others.join(", ")
+                );
+                self.told = others;
+            }
+            Ok(others) => self.told = others,
+            Err(fault) => {
+                tracing::warn!(%fault, "nobody can tell as whom the other nodes sign; asking again")
+            }
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod numbers;
 mod offers;
 mod owners;
 mod postgres;
+mod rights;
 mod roles;
 mod secrets;
 mod sessions;

@@ -5,7 +5,18 @@ use sprag_rig::Postgres;
 use crate::given::{ANNS_PASSWORD, Folder, a_folder_with_ann, an_empty_folder};
 
 const CREATE: [&str; 5] = ["user", "create", "--username", "bob", "--password-stdin"];
-const IMPORT: [&str; 6] = ["user", "import", "--profile", "sprag", "--from", "users.jsonl"];
+const IMPORT: [&str; 10] = [
+    "user",
+    "import",
+    "--profile",
+    "sprag",
+    "--from",
+    "users.jsonl",
+    "--map",
+    "external_id=id",
+    "--map",
+    "username=username",
+];
 const USERS: &str = "{\"id\": 1, \"username\": \"carl\"}\n";
 
 /// The commands that may be the first in a store.
@@ -36,7 +47,7 @@ fn a_command_in_the_wrong_folder_made_a_second_store_and_said_nothing() {
     }
     let folder = an_empty_folder();
     folder.write("users.jsonl", USERS);
-    folder.run_as_typed("", &[&IMPORT[..], &["--dry-run"]].concat()).succeeds();
+    assert_eq!(folder.run_as_typed("", &[&IMPORT[..], &["--dry-run"]].concat()).code, 0);
     assert!(!folder.path("sprag-data").exists(), "a rehearsal makes nothing and asks nothing");
 }
 
@@ -50,7 +61,7 @@ fn a_command_on_the_wrong_postgresql_database_filled_it() {
     }
     assert_eq!(database.psql("select count(*) from pg_tables where schemaname = 'public'"), "0");
     assert!(!folder.path("sprag-data").exists(), "nor is there a key ring");
-    folder.run_as_typed("", &[&IMPORT[..], &["--dry-run"]].concat()).succeeds();
+    assert_eq!(folder.run_as_typed("", &[&IMPORT[..], &["--dry-run"]].concat()).code, 0);
     folder.run_as_typed("", &["migrate", "--create"]).succeeds();
     folder.run_as_typed(ANNS_PASSWORD, &CREATE).succeeds();
 }

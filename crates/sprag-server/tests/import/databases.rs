@@ -23,7 +23,7 @@ fn users_come_from_a_sqlite_file() {
         ))
         .unwrap();
     // The name says nothing; its first bytes do.
-    for from in ["app.db", "sqlite:app.db"] {
+    for from in ["app.db", "sqlite:app.db", "sqlite:///./app.db"] {
         let (summary, outcome) = shop.import(&["user", "import", "--from", from]);
         assert_eq!(outcome.err, "row 3: it is not UTF-8\n", "{summary}");
         assert_eq!(

@@ -7,7 +7,7 @@ use sprag_rig::Postgres;
 
 use crate::SPRAG;
 use crate::people::{Pair, log_in, refresh_with_id};
-use crate::server::{Home, PASSWORD, Server};
+use crate::server::{Home, PASSWORD, Server, await_some};
 use crate::wire::Request;
 
 const AT_ONCE: usize = 4;
@@ -50,4 +50,36 @@ fn four_nodes_that_start_at_once_on_an_empty_database_all_come_up_and_migrate_on
         }
         nodes.into_iter().for_each(Server::stop);
     }
+}
+
+#[test]
+fn nodes_without_one_public_url_refused_each_others_tokens_and_said_nothing() {
+    let database = Postgres::shared().fresh_database();
+    let url = database.url();
+    let homes = [(); 3].map(|()| Home::new(SPRAG));
+    let first = homes[0].start_with(&[], &[("SPRAG_DATABASE_URL", &url)]);
+    let ring = fs::read_to_string(homes[0].data().join("keys.json")).unwrap();
+    let environment = [("SPRAG_DATABASE_URL", url.as_str()), ("SPRAG_KEY_RING", ring.as_str())];
+    let issuer = format!("http://{}", first.address());
+    let signing = |count: &str| {
+        let noted = || database.psql("select count(*) from lease where kind = 'issuer'");
+        await_some(|| (noted() == count).then_some(()))
+            .unwrap_or_else(|| panic!("{count} sign, not {}", noted()));
+    };
+    signing("1");
+
+    let second = homes[1].start_with(&[], &environment);
+    let wanted = format!("and others on this database sign as {issuer}");
+    await_some(|| second.log().contains(&wanted).then_some(()))
+        .unwrap_or_else(|| panic!("{wanted}: {}", second.log()));
+    assert!(second.log().contains("set SPRAG_PUBLIC_URL to the one URL"), "{}", second.log());
+    second.stop();
+    signing("1");
+
+    let third = homes[2].start_with(&["--public-url", &issuer], &environment);
+    signing("2");
+    assert!(!third.log().contains("others on this database sign as"), "{}", third.log());
+    first.stop();
+    third.stop();
+    signing("0");
 }

@@ -56,6 +56,7 @@ pub mod foreign;
 mod health;
 #[cfg(feature = "sqlite")]
 pub mod import;
+mod issuers;
 mod journal;
 mod marks;
 mod migration;
@@ -364,6 +365,14 @@ impl Store for PostgresStore {
 
     async fn count_commits(&self) -> Result<(), Fault> {
         position::count(self).await
+    }
+
+    async fn sign_as(&self, place: &str, issuer: &str, since: Timestamp) -> Result<Vec<String>, Fault> {
+        self.note_issuer(place, issuer, self.clock.now(), since).await
+    }
+
+    async fn sign_no_more(&self, place: &str) -> Result<(), Fault> {
+        self.forget_issuer(place).await
     }
 
     async fn read_progress(&self) -> Result<Option<Progress>, Fault> {

@@ -27,6 +27,8 @@ use job::Outcome;
 use readers::Readers;
 use writer::Writer;
 
+pub use location::{at_home, path_in_url};
+pub use obstacle::look_for as obstacle_at;
 pub use restore::{RestoreOrder, Restored};
 
 mod backup;
@@ -37,9 +39,11 @@ mod cuts;
 mod in_use;
 mod job;
 mod journal;
+mod location;
 mod marks;
 mod migration;
 mod numbers;
+mod obstacle;
 mod position;
 mod queries;
 mod readers;

@@ -216,6 +216,11 @@ fn within(sequence: &[u8]) -> Option<&[u8]> {
     reader.read_slice(header.length).ok()
 }
 
+/// Whether a certificate can be read here, and so vouch for somebody.
+pub(super) fn is_readable(certificate: &CertificateDer<'_>) -> bool {
+    Certificate::read(certificate).is_some()
+}
+
 /// Whether a handshake was signed with a certificate's key, of whatever version that is.
 pub(super) fn has_signed_handshake(
     certificate: &CertificateDer<'_>,

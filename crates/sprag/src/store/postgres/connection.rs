@@ -20,7 +20,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::Batching;
 use super::error::{QueryError, handshake_failed};
-use super::server::{Server, TlsMode};
+use super::server::{Server, TlsMode, is_socket};
 use super::tls;
 use crate::error::Fault;
 use crate::random::{self, SystemRandom};
@@ -185,6 +185,9 @@ impl Connector {
     /// on with TLS where the server refuses to talk without; `prefer` goes on without where the handshake fails, or where
     /// the server takes this user with TLS not at all.
     async fn connect(&self, config: &Config) -> Result<Connection, QueryError> {
+        if is_socket(config) {
+            return self.connect_once(config).await;
+        }
         match (self.connect_once(config).await, self.mode) {
             (Err(QueryError::Database(error)), TlsMode::Allow) if error.as_db_error().is_some() => {
                 self.connect_once(config.clone().ssl_mode(SslMode::Require)).await

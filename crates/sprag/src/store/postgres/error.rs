@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::CertificateError;
 use tokio_postgres::error::{Severity, SqlState};
 
 use crate::error::Fault;
@@ -189,6 +190,35 @@ fn is_poolers_refusal(message: &str) -> bool {
     ["no such database", "no such user", "authentication failed"].iter().any(|words| message.contains(words))
 }
 
+/// Why the server's certificate was not taken, and what to do.
+fn judged(error: &tokio_postgres::Error) -> Option<&'static str> {
+    let io = std::error::Error::source(error)?.downcast_ref::<std::io::Error>()?;
+    let rustls::Error::InvalidCertificate(found) = io.get_ref()?.downcast_ref::<rustls::Error>()? else {
+        return None;
+    };
+    Some(match found {
+        CertificateError::UnknownIssuer => {
+            "the server's certificate leads to none of those in sslrootcert; name the file with the certificate of whoever \
+             signed it, or, where it is self-signed, with the certificate itself"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "the server's certificate has expired; have the server show a new one, or look at this machine's clock"
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "the server's certificate is not valid yet; look at this machine's clock and the server's"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "the server's certificate is for another host than the URL names; name the host that it is for, or write \
+             sslmode=verify-ca if any name will do"
+        }
+        CertificateError::BadSignature => {
+            "the server's certificate was not signed by the one in sslrootcert that has the name of its issuer; name the file \
+             with the certificate that signed it"
+        }
+        _ => return None,
+    })
+}
+
 /// A value that did not fit its column or its type: the driver gives no code for it.
 fn is_conversion(error: &tokio_postgres::Error) -> bool {
     let Some(source) = std::error::Error::source(error) else { return false };
@@ -198,6 +228,9 @@ fn is_conversion(error: &tokio_postgres::Error) -> bool {
 
 /// The server's own words where there are some; they never repeat a parameter.
 fn told(error: &tokio_postgres::Error) -> String {
+    if let Some(why) = judged(error) {
+        return format!("{error}: {why}");
+    }
     match (error.as_db_error(), std::error::Error::source(error)) {
         (Some(error), _) => format!("{} ({})", error.message(), error.code().code()),
         (None, Some(source)) => format!("{error}: {source}"),

@@ -6,7 +6,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{Host, SslMode, SslNegotiation};
+
+mod place;
+
+pub(super) use place::is_socket;
 
 pub use readings::has_password;
 use readings::{is_ambiguous, unescaped};
@@ -131,9 +135,6 @@ impl FromStr for Server {
                 "sslrootcert=system goes with sslmode=verify-full only".to_owned(),
             ));
         }
-        if roots == Roots::Unnamed && matches!(tls, TlsMode::VerifyCa | TlsMode::VerifyFull) {
-            return Err(BadUrl::NoRoots(tls.name()));
-        }
         if rest.contains(&"sslnegotiation=direct")
             && matches!(tls, TlsMode::Disable | TlsMode::Allow | TlsMode::Prefer)
         {
@@ -144,6 +145,10 @@ impl FromStr for Server {
         let config: Config = plain.parse().map_err(|error| BadUrl::Malformed(complaint(&error)))?;
         let server = Self { shown: shown(address), config, tls, root_certificates: roots };
         server.check_hosts()?;
+        let verifies = matches!(tls, TlsMode::VerifyCa | TlsMode::VerifyFull);
+        if server.root_certificates == Roots::Unnamed && verifies && !server.is_by_socket() {
+            return Err(BadUrl::NoRoots(tls.name()));
+        }
         Ok(server)
     }
 }
@@ -185,6 +190,9 @@ impl Server {
                     shown = address.to_string();
                 }
             }
+            if is_socket(&config) {
+                config.ssl_mode(SslMode::Disable).ssl_negotiation(SslNegotiation::Postgres);
+            }
             let port = ports.get(i).or(ports.first()).copied().unwrap_or(5432);
             config.port(port);
             (format!("{shown}:{port}"), config)
@@ -205,25 +213,6 @@ impl Server {
         let is_elsewhere = self.hosts().iter().any(|(_, config)| !is_this_machine(config));
         let is_open = matches!(self.tls, TlsMode::Allow | TlsMode::Prefer);
         (is_open && is_elsewhere).then(|| self.tls.name())
-    }
-
-    /// What tells this database from others and does not stand in the URL as it is shown, as a sentence goes on after that: a
-    /// socket's folder, and the schema.
-    #[must_use]
-    pub fn beyond_its_url(&self) -> String {
-        let mut beyond = String::new();
-        let authority = self.shown.split_once("://").map_or("", |(_, rest)| rest);
-        let authority = authority.split('/').next().unwrap_or_default();
-        if authority.rsplit('@').next().is_none_or(str::is_empty) {
-            let hosts: Vec<_> = self.hosts().into_iter().map(|(host, _)| host).collect();
-            beyond += &format!(" at {}", hosts.join(", "));
-        }
-        let options = self.config.get_options().unwrap_or_default();
-        if let Some((_, path)) = options.split_once("search_path=") {
-            let path = path.split_whitespace().next().unwrap_or_default();
-            beyond += &format!(" in the schema {path}");
-        }
-        beyond
     }
 
     fn without_hosts(&self) -> Config {
@@ -446,21 +435,6 @@ mod tests {
         let hosts = server("postgres://ann@/app?host=/run/postgresql").hosts();
         assert_eq!(hosts[0].0, "/run/postgresql:5432");
         assert_eq!(hosts[0].1.get_dbname(), Some("app"));
-    }
-
-    #[test]
-    fn two_databases_that_are_shown_alike_are_told_apart() {
-        let named = |url: &str| {
-            let server = server(url);
-            format!("{server}{}", server.beyond_its_url())
-        };
-        assert_eq!(named("postgres://ann:x@db/app?sslmode=require"), "postgres://ann@db/app");
-        assert_eq!(
-            named("postgres://ann@/app?host=/run/postgresql&port=5433"),
-            "postgres://ann@/app at /run/postgresql:5433"
-        );
-        let options = "options=-c%20search_path%3Dblue%20-c%20x%3Dy";
-        assert_eq!(named(&format!("postgres://db/app?{options}")), "postgres://db/app in the schema blue");
     }
 
     #[test]

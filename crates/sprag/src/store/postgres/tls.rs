@@ -23,6 +23,7 @@ pub(super) fn connector(server: &Server) -> Result<MakeRustlsConnect, Fault> {
     let checks_name = server.tls == TlsMode::VerifyFull;
     let roots = match &server.root_certificates {
         Roots::Unnamed => None,
+        _ if server.is_by_socket() => None,
         Roots::System => Some((of_the_system()?, Vec::new())),
         Roots::File(path) => Some(in_file(path)?),
     };
@@ -30,9 +31,15 @@ pub(super) fn connector(server: &Server) -> Result<MakeRustlsConnect, Fault> {
     let verifier: Arc<dyn ServerCertVerifier> = match roots {
         None => Arc::new(Verifier { algorithms, vouched: None }),
         Some((roots, certificates)) => {
-            let whole =
-                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build();
-            let whole = whole.map_err(|error| Fault::unavailable(DOING, error))?;
+            let whole = match roots.is_empty() {
+                true => None,
+                false => {
+                    let whole =
+                        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+                            .build();
+                    Some(whole.map_err(|error| Fault::unavailable(DOING, error))?)
+                }
+            };
             let trusted = Trusted::new(&certificates, algorithms);
             Arc::new(Verifier { algorithms, vouched: Some(Vouched { whole, trusted, checks_name }) })
         }
@@ -64,11 +71,18 @@ fn in_file(path: &Path) -> Result<(RootCertStore, Vec<CertificateDer<'static>>),
     let found = CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))?;
     let found: Result<Vec<_>, _> = found.collect();
     let found = found.map_err(|error| wrong(error.to_string()))?;
-    for certificate in &found {
-        roots.add(certificate.clone()).map_err(|error| wrong(error.to_string()))?;
-    }
-    if roots.is_empty() {
+    if found.is_empty() {
         return Err(wrong("no certificate in it; it must be a PEM file".to_owned()));
+    }
+    for certificate in &found {
+        // What webpki does not take as a root may be one all the same, as it is for OpenSSL.
+        if let Err(error) = roots.add(certificate.clone())
+            && !certificates::is_readable(certificate)
+        {
+            return Err(wrong(format!(
+                "a certificate in it cannot be read ({error}); write it anew, in PEM"
+            )));
+        }
     }
     Ok((roots, found))
 }
@@ -85,7 +99,8 @@ struct Verifier {
 /// the host's.
 #[derive(Debug)]
 struct Vouched {
-    whole: Arc<WebPkiServerVerifier>,
+    /// `None` where webpki takes none of the roots.
+    whole: Option<Arc<WebPkiServerVerifier>>,
     trusted: Trusted,
     checks_name: bool,
 }
@@ -102,7 +117,13 @@ impl ServerCertVerifier for Verifier {
         let Some(Vouched { whole, trusted, checks_name }) = &self.vouched else {
             return Ok(ServerCertVerified::assertion());
         };
-        match whole.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+        let verified = match whole {
+            Some(whole) => {
+                whole.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            }
+            None => Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)),
+        };
+        match verified {
             Ok(verified) => Ok(verified),
             // The name is what is checked last.
             Err(Error::InvalidCertificate(

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::obstacle;
 use crate::error::Fault;
 use crate::files;
 
@@ -40,7 +41,7 @@ pub(super) enum Role {
 pub(super) fn create(path: &Path, like: &[&Path]) -> Result<(), Fault> {
     match files::make(path, like) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            Err(Fault::unavailable("create the database file", located(path, &error)))
+            Err(Fault::unavailable("create the database file", obstacle::told(path, path, &error)))
         }
         _ => Ok(()),
     }
@@ -55,12 +56,15 @@ pub(super) fn restrict(path: &Path) -> Result<(), Fault> {
         let mode = match fs::metadata(file) {
             Ok(metadata) => metadata.permissions().mode(),
             Err(error) if error.kind() == io::ErrorKind::NotFound && !suffix.is_empty() => continue,
-            Err(error) => return Err(Fault::unavailable("open the database file", located(file, &error))),
+            Err(error) => {
+                return Err(Fault::unavailable("open the database file", obstacle::told(path, file, &error)));
+            }
         };
         if mode & 0o077 != 0 {
+            fs::set_permissions(file, Permissions::from_mode(0o600)).map_err(|error| {
+                Fault::unavailable("restrict the database file", obstacle::not_ours_to_restrict(file, &error))
+            })?;
             tracing::warn!(file = %file.display(), "others could read this file; its mode is 0600 now");
-            fs::set_permissions(file, Permissions::from_mode(0o600))
-                .map_err(|error| Fault::unavailable("restrict the database file", located(file, &error)))?;
         }
     }
     Ok(())
@@ -95,20 +99,32 @@ fn keep_log(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 fn cannot_open(path: &Path, error: &rusqlite::Error) -> Fault {
-    let advice = match error.sqlite_error_code() {
-        _ if path.is_dir() => "it is a folder; name a file in it",
-        Some(ErrorCode::NotADatabase) => {
-            "it is no SQLite database; name Sprag's, or put it back from a backup"
+    let told = explained(path, error).unwrap_or_else(|| {
+        format!("{}: {error}; check that it exists, is ours and is a Sprag database", path.display())
+    });
+    Fault::unavailable("open the database", told)
+}
+
+/// What SQLite says of a file, with what is wrong with it or beside it and what to do; `None` where it is not about files.
+pub(super) fn explained(path: &Path, error: &rusqlite::Error) -> Option<String> {
+    let advice = match error.sqlite_error_code()? {
+        ErrorCode::NotADatabase => {
+            "it is no SQLite database; name Sprag's, or put it back from a backup".to_owned()
         }
-        Some(ErrorCode::DatabaseCorrupt) => "it is damaged; put it back from a backup",
-        Some(ErrorCode::DatabaseBusy) => "another program has locked it; let that one finish",
-        Some(ErrorCode::ReadOnly) => {
-            "it may not be written here; check its owner, its mode and its file system"
-        }
-        _ => "check that it exists, is ours and is a Sprag database",
+        ErrorCode::DatabaseCorrupt => "it is damaged; put it back from a backup".to_owned(),
+        ErrorCode::DatabaseBusy => "another program has locked it; let that one finish".to_owned(),
+        ErrorCode::DiskFull => "the disk that it is on is full; make room there".to_owned(),
+        ErrorCode::SystemIoFailure => obstacle::look_for(path).unwrap_or_else(|| {
+            "the disk or its file system failed; the system's own log says more".to_owned()
+        }),
+        ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied => obstacle::look_for(path)
+            .unwrap_or_else(|| match path.exists() {
+                true => "check its owner, its mode and its file system".to_owned(),
+                false => "there is no such file; look whether its path is right".to_owned(),
+            }),
+        _ => return None,
     };
-    let message = format!("{}: {error}; {advice}", path.display());
-    Fault::unavailable("open the database", message)
+    Some(format!("{}: {error}; {advice}", path.display()))
 }
 
 fn connect(path: &Path, role: Role) -> rusqlite::Result<Connection> {
@@ -170,16 +186,20 @@ pub(super) fn concerns_statement_only(error: &rusqlite::Error) -> bool {
 }
 
 /// What an error means to whoever asked: ours to mend, or passing.
+pub(super) fn fault_of(connection: &Connection, doing: &'static str, error: rusqlite::Error) -> Fault {
+    match connection.path().and_then(|path| explained(Path::new(path), &error)) {
+        Some(told) => Fault::unavailable(doing, told),
+        None => fault(doing, error),
+    }
+}
+
+/// What an error means to whoever asked, where no file is known.
 pub(super) fn fault(doing: &'static str, error: rusqlite::Error) -> Fault {
     if concerns_statement_only(&error) {
         Fault::internal(doing, error)
     } else {
         Fault::unavailable(doing, error)
     }
-}
-
-fn located(path: &Path, error: &io::Error) -> String {
-    format!("{}: {error}", path.display())
 }
 
 /// Whether an error concerns the statement alone. SQLite may also have rolled the whole transaction back by

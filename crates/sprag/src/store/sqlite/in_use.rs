@@ -6,6 +6,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::obstacle;
 use crate::error::Fault;
 use crate::files;
 
@@ -62,6 +63,6 @@ fn open(path: &Path, doing: &'static str) -> Result<(File, String), Fault> {
     let name = PathBuf::from(name);
     let shown = name.display().to_string();
     let opened = files::open_lock(&name, &[path]);
-    let lock = opened.map_err(|error| Fault::unavailable(doing, format!("cannot open {shown}: {error}")))?;
+    let lock = opened.map_err(|error| Fault::unavailable(doing, obstacle::told(path, &name, &error)))?;
     Ok((lock, shown))
 }

@@ -69,8 +69,8 @@ pub(super) trait Work: Send {
 /// Why a batch was not committed, for each of its jobs.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum Broken {
-    #[error("the transaction it belonged to was rolled back: {0}")]
-    Failed(Arc<rusqlite::Error>),
+    #[error("the transaction it belonged to was rolled back: {told}")]
+    Failed { error: Arc<rusqlite::Error>, told: String },
     #[error("the transaction it belonged to was rolled back because a write in it panicked")]
     Panicked,
     #[error("the database cannot be opened: {0}")]
@@ -79,7 +79,7 @@ pub(super) enum Broken {
 
 impl Broken {
     pub(super) fn is_for_want_of_room(&self) -> bool {
-        matches!(self, Self::Failed(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull))
+        matches!(self, Self::Failed { error, .. } if error.sqlite_error_code() == Some(ErrorCode::DiskFull))
     }
 }
 

@@ -11,6 +11,7 @@ use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 
 use super::connection::{self, Role};
+use super::obstacle;
 use crate::account::{Name, NameKind};
 use crate::error::Fault;
 use crate::files;
@@ -50,13 +51,13 @@ pub(super) fn migrate(path: &Path) -> Result<Vec<Migrated>, Fault> {
     let mut lock_path = path.as_os_str().to_owned();
     lock_path.push("-migrating");
     let lock = files::open_lock(Path::new(&lock_path), &[path]);
-    let lock = lock.and_then(|file| file.lock().map(|()| file)).map_err(|error| {
-        Fault::unavailable(DOING, format!("cannot lock {}: {error}", Path::new(&lock_path).display()))
-    })?;
+    let lock = lock
+        .and_then(|file| file.lock().map(|()| file))
+        .map_err(|error| Fault::unavailable(DOING, obstacle::told(path, Path::new(&lock_path), &error)))?;
     let role = Role::Writes { cache_kib: 2048, busy_timeout: Duration::from_secs(10) };
     let mut connection = connection::open(path, role)?;
     connection.set_transaction_behavior(TransactionBehavior::Immediate);
-    let before = history(&connection).map_err(|error| connection::fault(DOING, error))?;
+    let before = history(&connection).map_err(|error| connection::fault_of(&connection, DOING, error))?;
     schema::refuse_newer(MIGRATIONS, &before)?;
     name_forms(&connection).map_err(|error| connection::fault(DOING, error))?;
     let report = Runner::new(&schema::read(MIGRATIONS))
@@ -85,7 +86,8 @@ fn name_forms(connection: &Connection) -> rusqlite::Result<()> {
 /// Refuses a file whose schema is not usable by this build, before anything about it is changed.
 pub(super) fn check(path: &Path) -> Result<(), Fault> {
     let connection = connection::open(path, Role::Reads { cache_kib: 64 })?;
-    let found = history(&connection).map_err(|error| connection::fault("look at the schema", error))?;
+    let found = history(&connection)
+        .map_err(|error| connection::fault_of(&connection, "look at the schema", error))?;
     expect_usable(&found)
 }
 

@@ -52,8 +52,8 @@ impl Readers {
             if reply.is_closed() {
                 return true;
             }
-            let outcome = match connection {
-                Ok(connection) => work(connection),
+            let (connection, outcome) = match connection {
+                Ok(connection) => (connection, work(connection)),
                 Err(fault) => {
                     // Whoever asked may have given up meanwhile.
                     let _ = reply.send(Err(fault));
@@ -61,7 +61,7 @@ impl Readers {
                 }
             };
             let is_sound = outcome.as_ref().err().is_none_or(connection::concerns_statement_only);
-            let _ = reply.send(outcome.map_err(|error| connection::fault(doing, error)));
+            let _ = reply.send(outcome.map_err(|error| connection::fault_of(connection, doing, error)));
             is_sound
         });
         send(self.jobs.as_ref(), job, doing)?;

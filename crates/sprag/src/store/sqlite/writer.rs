@@ -175,7 +175,8 @@ impl Committer {
             }
             Ok(Err(error)) => {
                 give_up(connection);
-                Err(Broken::Failed(Arc::new(error)))
+                let told = connection::explained(&self.path, &error).unwrap_or_else(|| error.to_string());
+                Err(Broken::Failed { error: Arc::new(error), told })
             }
             Err(_) => {
                 give_up(connection);
