@@ -143,8 +143,9 @@ impl Accounts<'_> {
     /// The names of the store that lead to an account and are told as this kind.
     pub(super) async fn leading(&self, account: &Account, told_as: NameKind) -> Result<Vec<Name>, Fault> {
         let has = if told_as == NameKind::Email { &account.email } else { &account.username };
+        let meant: Vec<_> = has.iter().flat_map(|had| Name::meant_by(had)).collect();
         let mut leading = Vec::new();
-        for name in has.iter().flat_map(|had| Name::meant_by(had)) {
+        for name in meant {
             let alike = self.0.store.alike(&name).await?;
             let its_own = alike.into_iter().find(|(like, id)| *id == account.id && *like == name);
             leading.extend(its_own.map(|(name, _)| name));

@@ -59,10 +59,10 @@ impl Pace {
     /// the sample where it is new.
     ///
     /// One sample is taken at a time, so that they are no flood for the hashing threads.
-    pub(super) async fn slow(
+    pub(super) async fn slow<M: Future<Output = Result<Duration, Fault>>>(
         &self,
         works: impl IntoIterator<Item = Work>,
-        mut measure: impl AsyncFnMut(Work) -> Result<Duration, Fault>,
+        mut measure: impl FnMut(Work) -> M,
     ) -> Result<Option<Slow>, Fault> {
         let mut known: MutexGuard<'_, Vec<_>> = self.0.lock().await;
         let (mut first, mut all) = (None, Duration::ZERO);
@@ -106,6 +106,8 @@ mod tests {
     use std::num::NonZeroU32;
 
     use super::super::work::Digest;
+    use std::future::ready;
+
     use super::*;
 
     /// Whether it is too slow where its sample takes so many milliseconds.
@@ -144,9 +146,9 @@ mod tests {
     async fn each_kind_is_measured_once() {
         let (pace, mut measured) = (Pace::default(), 0);
         for cost in [10, 12, 12, 13, 15] {
-            let measure = async |_| {
+            let measure = |_| {
                 measured += 1;
-                Ok(Duration::from_millis(20))
+                ready(Ok(Duration::from_millis(20)))
             };
             pace.slow([Work::Bcrypt { cost }], measure).await.unwrap();
         }

@@ -90,18 +90,17 @@ impl Imports<'_> {
     ) -> Result<Changes, Fault> {
         let mut changes = Changes::due(found, user, is_usable);
         let (here, is_admin) = (&found.account, user.is_admin);
-        let told =
-            |which| there.particulars.told(which).filter(|text| here.particulars.told(which) != Some(text));
-        let particulars: Vec<_> =
-            Particular::ALL.into_iter().filter_map(|which| Some((which, told(which)?))).collect();
+        let particulars = other_particulars(here, there);
         let is_admin = is_admin.filter(|is_admin| here.is_admin != *is_admin);
-        let names: Vec<_> = other_names(here, there).collect();
+        let names = other_names(here, there);
         if particulars.is_empty() && is_admin.is_none() && names.is_empty() {
             return Ok(changes);
         }
         let by_hand = self.changed_by_hand(here).await?;
-        for (which, text) in particulars.into_iter().filter(|(which, _)| !by_hand.contains(which.words())) {
-            changes.planned.tell(here, which, Some(text.to_owned()));
+        for (which, text) in particulars {
+            if !by_hand.contains(which.words()) {
+                changes.planned.tell(here, which, Some(text));
+            }
         }
         if let Some(is_admin) = is_admin.filter(|_| !by_hand.contains(ADMINISTRATOR)) {
             changes.planned.administer(here, is_admin);
@@ -110,7 +109,7 @@ impl Imports<'_> {
             if by_hand.contains(words(told_as)) {
                 continue;
             }
-            match Accounts(self.0).plan_name(&mut changes.planned, here, told_as, text).await {
+            match Accounts(self.0).plan_name(&mut changes.planned, here, told_as, &text).await {
                 Ok(()) => {}
                 // Told with the names that it has to do without.
                 Err(Error::Refused(Refusal::NameTaken)) if self.2 == SameNames::LeftOut => {}
@@ -131,19 +130,18 @@ impl Imports<'_> {
         user: &ImportedUser<'_>,
         is_usable: bool,
     ) -> Result<Changes, Fault> {
-        let (account, nobody) = (found.account.id, Requester::nobody());
-        let event =
-            |kind, note: &str| nobody.event_of_account(account, kind, self.0.now(), Some(note.to_owned()));
+        let (account, nobody, now) = (found.account.id, Requester::nobody(), self.0.now());
         let mut changes = self.changes(found, there, user, is_usable).await?;
         if changes.hash {
-            let told =
-                event(EventKind::PasswordChanged, "by an import: it has another hash in the source system");
+            let note = "by an import: it has another hash in the source system".to_owned();
+            let told = nobody.event_of_account(account, EventKind::PasswordChanged, now, Some(note));
             let (old, new) = (found.password_hash.as_deref(), user.password_hash.to_owned());
             let rehash = commits::rehash(account, old, new, told.at, Some(told));
             changes.hash = self.0.store.commit(rehash).await?.is_done();
         }
         if changes.disabling {
-            let told = event(EventKind::AccountDisabled, BY_IMPORT);
+            let note = Some(BY_IMPORT.to_owned());
+            let told = nobody.event_of_account(account, EventKind::AccountDisabled, now, note);
             changes.disabling = self.0.store.commit(commits::disable(account, told)).await?.is_done();
         }
         if !changes.planned.what().is_empty() {
@@ -185,11 +183,18 @@ fn told_by_hand(event: &Event) -> Vec<String> {
     }
 }
 
+/// What is told of a user there and not here.
+fn other_particulars(here: &Account, there: &Account) -> Vec<(Particular, String)> {
+    let told =
+        |which| there.particulars.told(which).filter(|text| here.particulars.told(which) != Some(text));
+    Particular::ALL.into_iter().filter_map(|which| Some((which, told(which)?.to_owned()))).collect()
+}
+
 /// The names that lead to a user there and not here. A user name that looks like an address waits for those whose address it is.
-fn other_names<'a>(here: &'a Account, there: &'a Account) -> impl Iterator<Item = (NameKind, &'a str)> {
+fn other_names(here: &Account, there: &Account) -> Vec<(NameKind, String)> {
     let pairs =
         [(NameKind::Username, &here.username, &there.username), (NameKind::Email, &here.email, &there.email)];
-    pairs.into_iter().filter_map(|(told_as, here, there)| {
+    let other = pairs.into_iter().filter_map(|(told_as, here, there)| {
         let name = |text: &str| {
             if told_as == NameKind::Email { Name::email(text) } else { Name::username(text) }.ok()
         };
@@ -198,8 +203,9 @@ fn other_names<'a>(here: &'a Account, there: &'a Account) -> impl Iterator<Item 
             != here.as_deref().and_then(name).unwrap_or(Name { kind: told_as, value: String::new() });
         let is_address_here =
             here.as_deref().is_some_and(|text| told_as == NameKind::Username && text.contains('@'));
-        (is_another && !is_address_here).then_some((told_as, there))
-    })
+        (is_another && !is_address_here).then(|| (told_as, there.to_owned()))
+    });
+    other.collect()
 }
 
 fn words(told_as: NameKind) -> &'static str {
