@@ -57,7 +57,7 @@ const ASSIGNMENT: &str =
 pub(crate) struct Wording<'a> {
     /// Whether a name may be repeated; what stands in the place of one may be a secret.
     pub(crate) repeats: &'a dyn Fn(&str) -> bool,
-    /// A line for a name and what was written as its value, as it should be.
+    /// What to write for a name and what was written as its value.
     pub(crate) like: &'a dyn Fn(&str, &str) -> String,
 }
 
@@ -83,16 +83,15 @@ fn of_line(misspelt: &Misspelt<'_>, wording: &Wording<'_>) -> (String, String) {
         Misspelt::Unquoted { key: "", .. } => {
             ("a text stands here in no quotes".to_owned(), "put it into double quotes".to_owned())
         }
-        Misspelt::Unquoted { key, value } => (
-            format!("the value of {} is a text and stands in no quotes", named(key)),
-            format!("write {}", like(key, value)),
-        ),
+        Misspelt::Unquoted { key, value } => {
+            (format!("the value of {} is a text and stands in no quotes", named(key)), like(key, value))
+        }
         Misspelt::Boolean { key, word } => (
             format!(
                 "the value of {} is no word of TOML, which writes true and false in small letters",
                 named(key)
             ),
-            format!("write {}", like(key, word)),
+            like(key, word),
         ),
         Misspelt::Quote(quote) => (
             format!("a typographic quote stands here ({quote}), which TOML does not know"),
@@ -107,10 +106,10 @@ fn of_line(misspelt: &Misspelt<'_>, wording: &Wording<'_>) -> (String, String) {
         ),
         Misspelt::NoEquals { key, mark } => {
             let what = match mark {
-                Some(mark) => format!("{mark} stands after {} where TOML has an equals sign", named(key)),
+                Some(_) => format!("a colon stands after {} where TOML has an equals sign", named(key)),
                 None => format!("there is no equals sign after {}", named(key)),
             };
-            (what, format!("write {}", like(key, "value")))
+            (what, like(key, "value"))
         }
         Misspelt::TwoEquals => {
             ("more than one sign stands between a name and its value".to_owned(), "write one =".to_owned())
@@ -122,10 +121,9 @@ fn of_line(misspelt: &Misspelt<'_>, wording: &Wording<'_>) -> (String, String) {
             format!("{mark} stands behind the value"),
             "end the line after the value; a comment begins with #".to_owned(),
         ),
-        Misspelt::Empty { key } => (
-            format!("{} has no value", named(key)),
-            format!("write {}, or delete the line", like(key, "value")),
-        ),
+        Misspelt::Empty { key } => {
+            (format!("{} has no value", named(key)), format!("{}, or delete the line", like(key, "value")))
+        }
         Misspelt::Word(word) => {
             (format!("{word} stands before the name"), "leave it out, and write name = \"value\"".to_owned())
         }
@@ -189,7 +187,7 @@ mod tests {
 
     fn told_of(text: &str) -> String {
         let error = DeTable::parse(text).unwrap_err();
-        let like = |key: &str, value: &str| format!("{key} = \"{value}\"");
+        let like = |key: &str, value: &str| format!("write {key} = \"{value}\"");
         let told = told(text, &error, &Wording { repeats: &|_| true, like: &like });
         format!("{}; {}", told.what, told.hint.unwrap_or_default())
     }
@@ -248,10 +246,10 @@ mod tests {
             ("listen \"127.0.0.1:8080\"", "there is no equals sign after listen; write listen = \"value\""),
             ("listen 127.0.0.1:8080", "there is no equals sign after listen"),
             ("listen", "there is no equals sign after listen"),
-            ("listen: \"127.0.0.1:8080\"", ": stands after listen where TOML has an equals sign"),
-            ("listen: 127.0.0.1:8080", ": stands after listen"),
-            ("listen := \"x\"", ": stands after listen"),
-            ("gives = { token: \"$access_token\" }", ": stands after token"),
+            ("listen: \"127.0.0.1:8080\"", "a colon stands after listen where TOML has an equals sign"),
+            ("listen: 127.0.0.1:8080", "a colon stands after listen"),
+            ("listen := \"x\"", "a colon stands after listen"),
+            ("gives = { token: \"$access_token\" }", "a colon stands after token"),
             ("listen == \"x\"", "more than one sign stands between a name and its value; write one ="),
             ("listen => \"x\"", "more than one sign stands"),
             ("listen =", "listen has no value; write listen = \"value\", or delete the line"),

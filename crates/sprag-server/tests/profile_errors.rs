@@ -121,7 +121,11 @@ fn a_word_from_a_closed_list_is_checked() {
 #[test]
 fn a_value_of_another_type_or_size_is_an_error() {
     let cases = [
-        ("id = 7", "id = \"7\"", r#"1: id must be a whole number from 1 to 65535, not "7""#),
+        (
+            "id = 7",
+            "id = \"7\"",
+            r#"1: id must be a whole number from 1 to 65535, not "7"; write 7, without quotes"#,
+        ),
         ("id = 7", "id = 65536", r#"1: id must be a whole number from 1 to 65535, not 65536"#),
         ("id = 7", "id = 0", r#"1: id must be a whole number from 1 to 65535, not 0"#),
         (
@@ -139,14 +143,18 @@ fn a_value_of_another_type_or_size_is_an_error() {
         (
             "path = \"/api/auth\"",
             "secure = \"yes\"",
-            r#"5: refresh_token.cookie.secure must be true or false, not "yes""#,
+            r#"5: refresh_token.cookie.secure must be true or false, not "yes"; write true, without quotes"#,
         ),
         (
             "\"15m\"",
             "\"15min\"",
             r#"3: lifetimes.access: "15min" is not a duration; write a whole number and s, m, h or d, as "15m""#,
         ),
-        ("\"15m\"", "15", "3: lifetimes.access must be a text in quotes, not 15"),
+        (
+            "\"15m\"",
+            "15",
+            r#"3: lifetimes.access must be a text in quotes, not 15; write a whole number and s, m, h or d in quotes, as "15m""#,
+        ),
         ("\"15m\"", "\"0s\"", r#"3: a lifetime cannot be zero; write one such as "15m""#),
         (
             "\"30s\"",

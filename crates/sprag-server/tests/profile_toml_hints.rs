@@ -55,7 +55,7 @@ fn what_toml_does_not_allow_has_its_line_too() {
             "success = False",
             "8: the value of success is no word of TOML, which writes true and false in small letters; write success = false",
         ),
-        ("id = 7", "id: 7", "1: : stands after id where TOML has an equals sign; write id = \"value\""),
+        ("id = 7", "id: 7", "1: a colon stands after id where TOML has an equals sign; write id = \"value\""),
         (
             "does = \"login\"",
             "does = \u{201c}login\u{201d}",

@@ -17,8 +17,8 @@ fn refusal(text: &str) -> String {
 fn a_text_without_quotes_is_told_with_the_line_as_it_should_be() {
     assert_eq!(
         refusal("listen = 127.0.0.1:8080"),
-        "sprag.toml line 1: this is not TOML: the value of listen is a text and stands in no quotes; write \
-         listen = \"127.0.0.1:9090\", say"
+        "sprag.toml line 1: this is not TOML: the value of listen is a text and stands in no quotes; write it \
+         like listen = \"127.0.0.1:9090\""
     );
     for (text, line) in [
         ("public_url = https://login.example.com", "public_url = \"https://login.example.com\""),
@@ -32,7 +32,7 @@ fn a_text_without_quotes_is_told_with_the_line_as_it_should_be() {
         let told = refusal(&format!("# mine\n{text}"));
         let key = line.split(' ').next().unwrap();
         assert!(told.starts_with("sprag.toml line 2: this is not TOML: the value of "), "{told}");
-        assert!(told.contains(&format!("write {line}")), "{key}: {told}");
+        assert!(told.contains(&format!("write it like {line}")), "{key}: {told}");
     }
 }
 
@@ -81,7 +81,7 @@ fn what_is_no_line_of_a_setting_is_told_with_what_to_write() {
     for (text, told) in [
         (
             "listen: \"127.0.0.1:8080\"",
-            ": stands after listen where TOML has an equals sign; write listen = ",
+            "a colon stands after listen where TOML has an equals sign; write it like listen = ",
         ),
         ("listen \"127.0.0.1:8080\"", "there is no equals sign after listen"),
         ("listen = \u{201c}127.0.0.1:8080\u{201d}", "a typographic quote stands here (\u{201c})"),
@@ -95,7 +95,7 @@ fn what_is_no_line_of_a_setting_is_told_with_what_to_write() {
             "\"sprag\" in sprag.toml line 1 is no setting of sprag; a file of settings has no",
         ),
         ("server.listen = 'x'", "or what stands before the dot"),
-        ("[listen]\naddress = 'x'", "listen is a setting and no table; write listen = "),
+        ("[listen]\naddress = 'x'", "listen is a setting and no table; write it like listen = "),
         ("[[route]]\non = 'POST /a'", "this is a profile: keep it in a file of its own"),
         ("Listen = 'x'", "did you mean listen?"),
         ("LISTEN = 'x'", "did you mean listen?"),

@@ -14,13 +14,11 @@ const STORE: &[&str] =
 /// What a command uses beside the [`STORE`], by its name with the one above it; one that is not named uses that alone.
 const MORE: &[(&str, &[&str])] = &[
     ("import-store", &["database-connections"]),
-    ("user create", &["hash-threads", "hash-queue"]),
-    ("user import", &["hash-threads", "database-connections"]),
+    ("user import", &["database-connections"]),
     (
         "session import",
         &["idle-timeout", "absolute-lifetime", "sessions-per-account", "database-connections"],
     ),
-    ("session list", &["idle-timeout", "absolute-lifetime"]),
     ("key list", &["signing-algorithm", "access-ttl"]),
     ("key rotate", &["signing-algorithm", "access-ttl", "idle-timeout", "absolute-lifetime"]),
     ("key replace", &["signing-algorithm", "access-ttl", "idle-timeout", "absolute-lifetime"]),
@@ -102,8 +100,8 @@ mod tests {
             assert!(flags(&serve).contains(&setting.name), "serve uses {}", setting.name);
         }
         let create = help_of(&["user", "create"]);
-        assert!(create.contains("--data-dir") && create.contains("--hash-threads"), "{create}");
-        for name in ["listen", "cors-origins", "keep-alive", "retry", "max-connections"] {
+        assert!(create.contains("--data-dir") && create.contains("--database-url"), "{create}");
+        for name in ["hash-queue", "listen", "cors-origins", "keep-alive", "retry", "max-connections"] {
             assert!(!flags(&create).contains(&name), "user create does not use {name}");
         }
         let top = help_of(&[]);

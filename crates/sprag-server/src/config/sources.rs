@@ -384,8 +384,8 @@ fn meant(key: &str) -> Option<&'static Setting> {
 /// A line for that setting, with a value that it takes; what stood there is not repeated, it may be a secret.
 fn example(key: &str) -> String {
     match meant(key).filter(|setting| setting.file_key().is_some()) {
-        Some(setting) => format!("{} = {:?}, say", key_of(setting.name), setting.right),
-        None => "name = \"value\"".to_owned(),
+        Some(setting) => format!("write it like {} = {:?}", key_of(setting.name), setting.right),
+        None => "write it like name = \"value\"".to_owned(),
     }
 }
 
@@ -407,7 +407,7 @@ fn refuse_table(name: &str, value: &DeValue<'_>, place: &str) -> Result<(), Conf
     {
         return Err(ConfigError::Line {
             place: place.to_owned(),
-            problem: format!("{name} is a setting and no table; write {}", example(name)),
+            problem: format!("{name} is a setting and no table; {}", example(name)),
         });
     }
     Err(ConfigError::Unknown { what: format!("{} in {place}", quoted(name)), hint: hint.to_owned() })
@@ -432,7 +432,7 @@ fn wrong_kind(setting: &'static Setting, value: &DeValue<'_>) -> String {
                 _ => "these are not texts alone",
             };
             format!(
-                "{is}; write the value as text in quotes, or as a whole number: {}",
+                "{is}; write the value as text in quotes, or as a whole number; {}",
                 example(setting.name)
             )
         }

@@ -50,9 +50,14 @@ impl Text {
 fn as_it_should_be(key: &str, value: &str) -> String {
     let is_plain = value.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '"' | '\\') || c == ' ');
     match value.to_ascii_lowercase().as_str() {
-        flag @ ("true" | "false") => format!("{key} = {flag}"),
-        _ if is_plain && value.len() <= LONGEST => format!("{key} = \"{value}\""),
-        _ => format!("{key} = \"value\""),
+        flag @ ("true" | "false") => format!("write {key} = {flag}"),
+        "yes" | "on" => format!("write {key} = true, or {key} = \"{value}\" where a text is meant"),
+        "no" | "off" => format!("write {key} = false, or {key} = \"{value}\" where a text is meant"),
+        number if number.strip_suffix('%').is_some_and(|digits| digits.parse::<u8>().is_ok()) => {
+            format!("write {key} = {}", number.trim_end_matches('%'))
+        }
+        _ if is_plain && value.len() <= LONGEST => format!("write {key} = \"{value}\""),
+        _ => format!("write {key} = \"value\""),
     }
 }
 

@@ -243,7 +243,14 @@ impl<'a> Field<'a> {
     /// # Errors
     /// It is something else.
     pub(super) fn flag(&self) -> Result<bool, ProfileError> {
-        self.value.as_bool().ok_or_else(|| self.wrong("true or false"))
+        self.value.as_bool().ok_or_else(|| {
+            let wrong = self.wrong("true or false");
+            match self.value.as_str().map(str::to_lowercase).as_deref() {
+                Some("true" | "yes" | "on") => wrong.hint("write true, without quotes"),
+                Some("false" | "no" | "off") => wrong.hint("write false, without quotes"),
+                _ => wrong,
+            }
+        })
     }
 
     /// A whole number in `range`.
@@ -255,9 +262,14 @@ impl<'a> Field<'a> {
         N: TryFrom<i64> + PartialOrd + std::fmt::Display,
     {
         let number = integer(self.value).and_then(|number| N::try_from(number).ok());
-        number
-            .filter(|number| range.contains(number))
-            .ok_or_else(|| self.wrong(&format!("a whole number from {} to {}", range.start(), range.end())))
+        number.filter(|number| range.contains(number)).ok_or_else(|| {
+            let wrong = self.wrong(&format!("a whole number from {} to {}", range.start(), range.end()));
+            let is_number = |text: &str| text.parse::<i64>().is_ok();
+            match self.value.as_str().filter(|text| is_number(text)) {
+                Some(text) => wrong.hint(format!("write {text}, without quotes")),
+                None => wrong,
+            }
+        })
     }
 
     /// A duration such as `"15m"`.
@@ -265,7 +277,9 @@ impl<'a> Field<'a> {
     /// # Errors
     /// It is something else.
     pub(super) fn duration(&self) -> Result<Duration, ProfileError> {
-        duration::parse(self.text()?).map_err(|error| self.error(format!("{}: {error}", self.name)))
+        const LIKE: &str = "write a whole number and s, m, h or d in quotes, as \"15m\"";
+        let text = self.text().map_err(|error| error.hint(LIKE))?;
+        duration::parse(text).map_err(|error| self.error(format!("{}: {error}", self.name)))
     }
 
     /// What one of a few words stands for.

@@ -76,3 +76,17 @@ fn an_origin_that_is_none_does_not_reach_the_terminal_as_it_is() {
     assert!(told.contains(&format!("open it by http://{}", server.address())), "{told}");
     line(&server.log(), &server, "an origin of plain http on another machine cannot be named");
 }
+
+#[test]
+fn a_line_of_the_log_has_three_digits_after_its_second_in_either_form() {
+    let home = Home::new(SPRAG);
+    for (format, begins) in [("text", ""), ("json", "{\"timestamp\":\"")] {
+        let server = home.start_with(&[], &[("SPRAG_LOG_FORMAT", format)]);
+        server.ask(&from("https://new.example.com"));
+        let log = server.log();
+        let told = line(&log, &server, "https://new.example.com");
+        let moment = told.strip_prefix(begins).and_then(|rest| rest.split(['"', ' ']).next()).unwrap();
+        let shape: String = moment.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+        assert_eq!(shape, "0000-00-00T00:00:00.000Z", "{told}");
+    }
+}

@@ -53,7 +53,7 @@ table! {
     /// The server: a field is not there.
     FIELD_MISSING: "field_missing", 400,
         "a field that this call needs is missing; send it",
-        "A field that is needed did not come",
+        "A field that is needed did not come; the sentence names one that came in its place",
         "";
     /// The server: a field cannot be read.
     FIELD_INVALID: "field_invalid", 400,
@@ -63,7 +63,7 @@ table! {
     /// No token came with the request.
     TOKEN_MISSING: "token_missing", 401,
         "no token was sent; log in, or send the token this call needs",
-        "No token came with a call that needs one",
+        "No token came with a call that needs one; the sentence says where it is looked for, and what came in its place",
         "";
     /// The token is not one of ours, or not for this profile.
     TOKEN_INVALID: "token_invalid", 401,
