@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sprag::files::{self, FileFault};
 use toml::Spanned;
@@ -38,8 +38,16 @@ pub struct Sources {
     dotenv: Dotenv,
     file: Vec<Entry>,
     file_path: Option<String>,
-    /// What files are named relative to.
-    dir: PathBuf,
+    /// The secrets that stand in files, each read once: a pipe gives it once only.
+    in_files: HashMap<&'static str, Found>,
+}
+
+/// What the variables of a setting say.
+enum Nearest {
+    Itself(Found),
+    /// Which file it stands in.
+    File(Found),
+    Nothing,
 }
 
 /// One line of `sprag.toml`.
@@ -68,7 +76,7 @@ impl Sources {
             dotenv: Dotenv::default(),
             file: Vec::new(),
             file_path: None,
-            dir: dir.to_owned(),
+            in_files: HashMap::new(),
         };
         if let Some(text) =
             text_of(&dir.join(dotenv::NAME)).map_err(|source| unreadable(dotenv::NAME, source))?
@@ -85,6 +93,7 @@ impl Sources {
             }
         }
         sources.refuse_unknown_variables()?;
+        sources.read_secret_files(dir)?;
         sources.read_file(dir)?;
         Ok(sources)
     }
@@ -154,17 +163,34 @@ impl Sources {
         if let Some(text) = self.flags.get(setting.name) {
             return Ok(Some(Found { text: text.clone(), origin: Origin::Flag(setting.name) }));
         }
-        if let Some(found) = self.variable_or_file(setting)? {
+        if let Nearest::Itself(found) = self.nearest(setting)? {
             return Ok(Some(found));
         }
-        if let Some(found) = self.by_old_name(setting)? {
-            return Ok(Some(found));
+        match self.in_files.get(setting.name) {
+            Some(found) => Ok(Some(found.clone())),
+            None => self.by_old_name(setting),
         }
-        secret_files::credential(setting, self.credentials())
     }
 
-    /// What a setting's variable says, or the file that its other variable names; the nearer of them.
-    fn variable_or_file(&self, setting: &'static Setting) -> Result<Option<Found>, ConfigError> {
+    /// Reads what stands in files, of whatever is not given nearer.
+    fn read_secret_files(&mut self, dir: &Path) -> Result<(), ConfigError> {
+        let those = settings::SETTINGS.iter().filter(|setting| setting.may_be_in_file());
+        for setting in those {
+            if self.flags.contains_key(setting.name) {
+                continue;
+            }
+            let found = match self.nearest(setting)? {
+                Nearest::Itself(_) => None,
+                Nearest::File(named) => Some(secret_files::named(setting, named, dir, self.credentials())?),
+                Nearest::Nothing => secret_files::credential(setting, self.credentials())?,
+            };
+            self.in_files.extend(found.map(|found| (setting.name, found)));
+        }
+        Ok(())
+    }
+
+    /// What a setting's variable says, or which file its other variable names; the nearer of them.
+    fn nearest(&self, setting: &'static Setting) -> Result<Nearest, ConfigError> {
         let itself = self.variable(setting, setting.env)?;
         let named = match setting.file_env() {
             Some(name) => self.variable(setting, &name)?,
@@ -180,9 +206,10 @@ impl Sources {
                     setting.name
                 )))
             }
-            (Some(itself), Some(named)) if is_near(&itself) || !is_near(&named) => Ok(Some(itself)),
-            (_, Some(named)) => secret_files::named(setting, named, &self.dir, self.credentials()).map(Some),
-            (itself, None) => Ok(itself),
+            (Some(itself), Some(_)) if is_near(&itself) => Ok(Nearest::Itself(itself)),
+            (_, Some(named)) => Ok(Nearest::File(named)),
+            (Some(itself), None) => Ok(Nearest::Itself(itself)),
+            (None, None) => Ok(Nearest::Nothing),
         }
     }
 

@@ -31,7 +31,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: "database-url",
         env: "SPRAG_DATABASE_URL",
         placeholder: "URL",
-        help: "The database, as sqlite:PATH or postgres://USER@HOST/DATABASE; with a password in it, in the environment or .env only.",
+        help: "The database, as sqlite:PATH or postgres://USER@HOST/DATABASE; with a password in it, in the environment, .env or a file of its own only.",
         default: Fallback::Derived("sqlite:<data-dir>/sprag.db"),
         is_secret: false,
         right: "sqlite:/var/lib/sprag/other.db",
@@ -142,8 +142,10 @@ fn expect_hidden_password(chosen: &Chosen) -> Result<(), ConfigError> {
         Origin::File { .. } => "a file of settings gets copied about",
         _ => return Ok(()),
     };
-    let problem =
-        format!("there is a password in it, and {danger}; set {} in the environment or .env", setting.env);
+    let problem = format!(
+        "there is a password in it, and {danger}; set {0} in the environment or .env, or {0}_FILE to a file that it stands in",
+        setting.env
+    );
     Err(ConfigError::Value { setting: setting.name, origin: found.origin.clone(), problem })
 }
 

@@ -1,5 +1,7 @@
 //! The wiring: from a configuration to an engine, its profiles and its store.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -152,7 +154,7 @@ impl Node {
         match &self.config.store.database {
             Database::Sqlite(_) => String::new(),
             Database::Postgres(_) => {
-                let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+                let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
                 format!("{} {}", host.trim(), self.config.listen.address)
             }
         }
@@ -209,9 +211,17 @@ impl Node {
 
 /// The server that comes next begins with this ring, whatever its own settings say.
 fn tell_new_ring(ring: &RingSource, keys: &KeyRing, now: Timestamp) {
+    let is_roots = |path: &Path| fs::metadata(path).is_ok_and(|about| about.uid() == 0);
+    let owner = match ring.file() {
+        Some(path) if is_roots(path) => format!(
+            "; it is root's, as the folder is: where another user runs the server, run: chown -R USER: {}",
+            files::folder_of(path).display()
+        ),
+        _ => String::new(),
+    };
     tracing::info!(
         "there was no key ring {ring}, so this command made one, which signs with {}; a server that is set to another algorithm \
-         signs with that five minutes after its start",
+         signs with that five minutes after its start{owner}",
         keys.algorithm(now)
     );
 }

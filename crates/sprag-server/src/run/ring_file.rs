@@ -52,6 +52,8 @@ impl RingSource {
     #[must_use]
     pub fn of(config: &Config) -> Self {
         match config.origin("key-ring") {
+            // What is no file, but a pipe, was read and says nothing any more.
+            Origin::SecretFile { path, .. } if !path.is_file() => Self::Given(path.display().to_string()),
             Origin::SecretFile { path, .. } => Self::Named(path.clone()),
             Origin::Credential { path } => Self::Given(format!("the credential {}", path.display())),
             Origin::Environment(name) | Origin::Dotenv { name, .. } => Self::Given(name.clone()),

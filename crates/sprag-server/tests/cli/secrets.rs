@@ -140,6 +140,16 @@ fn a_new_store_begins_with_the_ring_that_is_named_and_a_missing_one_is_not_made(
 }
 
 #[test]
+fn a_secret_from_a_pipe_is_read_once() {
+    let folder = a_folder_with_ann();
+    let ring = folder.read("sprag-data/keys.json");
+    fs::remove_file(folder.path("sprag-data/keys.json")).unwrap();
+    let folder = folder.set("SPRAG_KEY_RING_FILE", "/dev/stdin");
+    let listed = folder.run_with(ring, &["key", "list"]).succeeds();
+    assert!(listed.contains("refresh  1"), "{listed}");
+}
+
+#[test]
 fn systemds_credentials_are_served_from() {
     let folder = a_folder_with_ann();
     let ring = folder.read("sprag-data/keys.json");
