@@ -6,14 +6,16 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use sprag::Engine;
+use sprag::audit::{EventKind, Severity};
 use sprag::engine::{Limits, SlowHashes};
 use sprag::files;
+use sprag::security::Outcome;
 use sprag_import::{
     FirebaseScrypt, HashForm, ImportField, Keeps, Mode, Source, SourceError, Summary, Taker, Trial,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::on_node::{MayCreate, begin, block_on};
+use super::on_node::{MayCreate, begin, block_on, requester};
 use super::output::{misused, tell};
 use super::paths::expect_path;
 use crate::config::{Config, Database, ProfileRef, Sources};
@@ -141,6 +143,9 @@ pub(super) fn run(kind: ImportKind, args: &Args, sources: &Sources) -> anyhow::R
         let (summary, stopped) = sprag_import::run(feed, &taker, at_once, interrupt, &mut report).await;
         let code = report.end(&summary, stopped)?;
         warn_if_all_are_silent(&summary);
+        if !args.dry_run && summary.new > 0 {
+            tell_security(kind, summary.new);
+        }
         Ok(code)
     })
 }
@@ -221,6 +226,17 @@ fn expect_salt(form: &HashForm, shape: &TableShape) -> anyhow::Result<()> {
         "--firebase-scrypt needs the salt of each hash, and nothing says which column has it; add --map password_salt=salt"
     );
     Ok(())
+}
+
+/// One line for all that is new: each of them has its entry in the journal.
+fn tell_security(kind: ImportKind, new: u64) {
+    let name = match kind {
+        ImportKind::Users => EventKind::AccountImported.name(),
+        ImportKind::Sessions => EventKind::SessionImported.name(),
+    };
+    let (user_agent, note) = (requester().user_agent, format!("{new} of them"));
+    Outcome { note: Some(&note), ..Outcome::named(name, Severity::Notice, None, user_agent.as_deref()) }
+        .tell();
 }
 
 /// `given_name=first_name`.

@@ -17,6 +17,8 @@ use hyper::service::{Service, service_fn};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use sprag::audit::Severity;
+use sprag::security::Outcome;
 use sprag::seldom;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
@@ -135,6 +137,8 @@ pub async fn serve(
         };
         let Some(place) = connections.admit(peer.ip()) else {
             metrics.connections_refused.inc();
+            let ip = peer.ip().to_string();
+            Outcome::named("connection_refused", Severity::Warning, Some(&ip), None).tell_seldom();
             continue;
         };
         if let Err(error) = stream.set_nodelay(true) {

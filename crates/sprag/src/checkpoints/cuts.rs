@@ -142,7 +142,8 @@ impl AllGone {
     }
 }
 
-/// Cuts off what was made longer than `keep` ago and is covered by `covered`, the newest checkpoint, which must be sound;
+/// Cuts off what was made longer than `keep` before now, and before the newest entry that `covered` covers, the newest
+/// checkpoint, which must be sound;
 /// `pause` is awaited between two slices and hears how many entries are gone so far. Whatever a cut before this one has left
 /// undone goes, too.
 ///
@@ -168,7 +169,8 @@ pub async fn cut<P: Future<Output = ()> + Send>(
         }
         removed = carry_out(journal, Rule::of(last), 0, &mut pause).await?;
     }
-    let rule = Rule { before: now.minus(keep).min(covered.before), covered_before: covered.before };
+    // Counted from the newest entry that is covered: by a clock that is years ahead, as a command's may be, nothing is older.
+    let rule = Rule { before: now.min(covered.before).minus(keep), covered_before: covered.before };
     let is_later = last.as_ref().is_none_or(|last| rule.before > last.before);
     let gone = if is_later { all_gone(journal, rule).await? } else { AllGone::new() };
     let is_new = gone.entries > last.as_ref().map_or(0, |last| last.entries);
