@@ -57,7 +57,7 @@ fn the_start_says_which_line_turns_on_what_is_off_and_nothing_once_it_is_on() {
 fn a_line_that_turns_on_what_no_profile_has_is_refused() {
     let told = a_template().set("SPRAG_OFFERS", "register,sessions").run(&["openapi"]).fails();
     assert!(told.contains("SPRAG_OFFERS in the environment names \"sessions\""), "{told}");
-    assert!(told.contains("fastapi-template has me, password, register"), "{told}");
+    assert!(told.contains("fastapi-template has register, me, password"), "{told}");
     let folder = an_empty_folder().set("SPRAG_PROFILES", "node-sequelize").set("JWT_SECRET", SECRET);
     let told = folder.set("SPRAG_REGISTRATION", "admin").run(&["openapi"]).fails();
     assert!(
