@@ -121,7 +121,7 @@ fn summary(profile: &Profile) -> String {
     text.extend(on.iter().map(line));
     text.extend(off.iter().map(|route| {
         let name = route.action.name();
-        format!("{}, off until offers = [{name:?}] turns it on", line(route))
+        format!("{}, off until offers has {name:?}", line(route))
     }));
     text
 }

@@ -284,9 +284,13 @@ fn welcome(node: &Node, listen: SocketAddr) -> String {
 
 /// What a profile could offer and does not, with the line that turns it on.
 fn calls_that_are_off(profiles: &[Profile]) -> String {
-    let off = profiles.iter().map(|profile| (profile, profile.turned_off()));
-    let lines = off.filter(|(_, off)| !off.is_empty()).map(|(profile, off)| {
-        format!("    turn on        calls of {} that are off: SPRAG_OFFERS={}\n", profile.name, off.join(","))
+    let lines = profiles.iter().filter(|profile| !profile.wire.off.is_empty()).map(|profile| {
+        format!(
+            "    turn on        {} of {}, now off: SPRAG_OFFERS={}\n",
+            profile.turned_off().join(", "),
+            profile.name,
+            profile.can_offer().join(",")
+        )
     });
     lines.collect()
 }

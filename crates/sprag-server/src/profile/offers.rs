@@ -44,6 +44,13 @@ impl Profile {
     pub fn turned_off(&self) -> Vec<&'static str> {
         names(self.wire.off.iter())
     }
+
+    /// What a line names that leaves nothing off: the actions of all optional routes, those that are on first.
+    #[must_use]
+    pub fn can_offer(&self) -> Vec<&'static str> {
+        let on = self.wire.routes.iter().filter(|route| route.is_optional);
+        names(on.chain(&self.wire.off))
+    }
 }
 
 /// What routes do, each action once.

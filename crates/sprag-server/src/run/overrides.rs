@@ -32,10 +32,7 @@ fn offer(config: &Config, names: &[String], profiles: &mut [Profile]) -> anyhow:
         return Ok(());
     };
     let has = profiles.iter().map(|profile| {
-        let mut has: Vec<_> = profile.turned_off();
-        has.extend(
-            profile.wire.routes.iter().filter(|route| route.is_optional).map(|route| route.action.name()),
-        );
+        let has = profile.can_offer();
         format!("{} has {}", profile.name, if has.is_empty() { "none".to_owned() } else { has.join(", ") })
     });
     bail!(

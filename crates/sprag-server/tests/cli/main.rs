@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod beside;
 mod audit;
 mod by_hand;
 mod files;
