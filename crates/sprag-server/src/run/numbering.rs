@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, bail};
 use sprag::engine::NextId;
-use sprag::store::{Numbering, Store};
+use sprag::store::Store;
 
 use crate::config::Config;
 use crate::profile::Profile;
@@ -21,8 +21,8 @@ pub(super) async fn settle(config: &Config, profiles: &[Profile], store: &dyn St
             async { Ok::<_, sprag::Fault>((store.numbering(id).await?, store.highest_number(id).await?)) };
         let doing = || format!("could not look for the numbers of accounts in {}", database::shown(config));
         let (numbering, highest) = look.await.with_context(doing)?;
-        let numbering = numbering.unwrap_or(Numbering::above(floor)).raised(floor);
-        if let Some(highest) = highest.filter(|highest| *highest > numbering.last) {
+        let (given, floor) = numbering.map_or((0, floor), |known| (known.last, known.floor.max(floor)));
+        if let Some(highest) = highest.filter(|highest| *highest > given && *highest >= floor) {
             bail!(
                 "next-id-floor is {floor} for the profile {}, and an account is known there by the number {highest}, which the \
                  source system gave it; set next-id-floor above every number that the source system hands out beside this \

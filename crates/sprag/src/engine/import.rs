@@ -274,7 +274,7 @@ impl Imports<'_> {
             self.0.store.numbering(client.profile).await?.filter(|numbering| numbering.has(number));
         Ok(numbering.map(|numbering| {
             format!(
-                "its key is above {}, where those of new accounts of this profile begin; set next-id-floor above all keys \
+                "its key is not below {}, where those of new accounts of this profile begin; set next-id-floor above all keys \
                  that the source system hands out, start the server once, and import again",
                 numbering.floor
             )

@@ -47,10 +47,10 @@ impl Numbering {
         Self { floor, last: floor }
     }
 
-    /// Whether a number is one that may be handed out some day, or was.
+    /// Whether a number is none of the source system's: those are below the floor, which is nobody's.
     #[must_use]
     pub fn has(self, number: u64) -> bool {
-        number > self.floor
+        number >= self.floor
     }
 
     /// With a floor that is this high at least.
