@@ -248,11 +248,13 @@ fn words(text: &str) -> Vec<String> {
 fn statements() -> HashMap<String, String> {
     let store = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
     let mut files = vec![store.join("postgres.rs")];
-    files.extend(
-        std::fs::read_dir(store.join("postgres"))
-            .expect("the folder is there")
-            .map(|entry| entry.expect("an entry").path()),
-    );
+    let mut folders = vec![store.join("postgres")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("the folder is there") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
     let mut statements = HashMap::new();
     for file in files {
         let source = std::fs::read_to_string(&file).expect("the file is text");

@@ -42,9 +42,16 @@ fn sql_before(engine: &str) -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(engine);
     let names = fs::read_dir(&folder).expect("migrations").map(|entry| entry.expect("an entry").path());
     let mut paths: Vec<_> = names.collect();
-    paths.sort();
+    paths.sort_by_key(|path| number(path));
     let before = usize::try_from(BEFORE).expect("a small number");
     paths[..before].iter().map(|path| fs::read_to_string(path).expect("SQL")).collect()
+}
+
+/// V10 comes after V9.
+fn number(path: &Path) -> u32 {
+    let name = path.file_name().expect("a name").to_string_lossy();
+    let digits: String = name.chars().skip(1).take_while(char::is_ascii_digit).collect();
+    digits.parse().expect("a number")
 }
 
 /// Rows as that build wrote them; `hex` makes a blob of hexadecimal digits.

@@ -70,7 +70,7 @@ fn a_database_of_something_else_is_left_alone() {
     Connection::open(&path).unwrap().execute_batch("create table other (x)").unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
     let before = fs::read(&path).unwrap();
-    assert!(refused(&path).contains("has not been applied"));
+    assert!(refused(&path).contains("there is no store in it yet"));
     assert!(SqliteStore::migrate(&path).is_err());
     assert_eq!((fs::read(&path).unwrap(), mode(&path)), (before, 0o644));
 }
@@ -80,7 +80,7 @@ fn a_file_from_a_newer_or_altered_build_is_refused() {
     for (change, complaint) in [
         ("insert into refinery_schema_history values (99, 'novelty', '', '1')", "V99__novelty is not known"),
         ("update refinery_schema_history set checksum = '1'", "applied with other content"),
-        ("delete from refinery_schema_history", "has not been applied"),
+        ("delete from refinery_schema_history", "there is no store in it yet"),
     ] {
         let (_directory, path) = migrated();
         Connection::open(&path).unwrap().execute(change, []).unwrap();

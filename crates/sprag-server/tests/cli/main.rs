@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
-mod beside;
 mod audit;
+mod beside;
 mod by_hand;
 mod files;
 mod given;

@@ -116,7 +116,7 @@ impl Kept {
             self.journalled += 1;
             return Told::Each;
         }
-        let (count, first) = self.more.as_ref().map_or((0, now), |more| (more.count, more.first));
+        let (count, first) = self.more.take().map_or((0, now), |more| (more.count, more.first));
         let (ip, user_agent) = (requester.ip.clone(), requester.user_agent.clone());
         let more = More { key, count: count + 1, first, last: now, ip, user_agent };
         if count > 0 && is_over(first, now, GATHERED) {

@@ -10,8 +10,12 @@ use crate::text::shown;
 /// It names none plainly; the sentence says what would be right, and goes on after the URL.
 pub fn path_in_url(url: &str) -> Result<PathBuf, String> {
     let path = url.strip_prefix("sqlite:").unwrap_or(url);
-    let instead = |path: &str| format!("write sqlite:{}", shown(path));
     let plainly = "write sqlite:sprag.db or sqlite:/var/lib/sprag/sprag.db";
+    // What stands before an `@` may be a password, of somebody who means another database.
+    let instead = |path: &str| match path.contains('@') {
+        true => plainly.to_owned(),
+        false => format!("write sqlite:{}", shown(path)),
+    };
     if path.is_empty() || path.contains('\0') {
         return Err(format!("names no file; {plainly}"));
     }
