@@ -25,7 +25,7 @@ pub struct Outcome {
     pub out: String,
     /// What it said on standard error, but for the notes and the stores.
     pub err: String,
-    /// The lines of its log that are no more than notes.
+    /// The lines of its log that are no more than notes, but for the security log's.
     pub notes: String,
     /// The stores it said that it works on.
     pub stores: Vec<String>,
@@ -105,7 +105,8 @@ impl Folder {
         let told = String::from_utf8(output.stderr).unwrap();
         let (stores, told): (Vec<_>, Vec<_>) =
             told.split_inclusive('\n').partition(|line| line.starts_with("store: "));
-        let (notes, err) = told.into_iter().partition(|line| line.contains(" INFO "));
+        let is_note = |line: &&str| line.contains(" INFO ") && !line.contains(" sprag::security: ");
+        let (notes, err) = told.into_iter().partition(is_note);
         Outcome {
             code: output.status.code().unwrap(),
             out: String::from_utf8(output.stdout).unwrap(),

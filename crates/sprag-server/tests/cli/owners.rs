@@ -14,7 +14,7 @@ use crate::given::{ANNS_PASSWORD, Folder, an_empty_folder};
 const SERVICE: u32 = 54_711;
 const GROUP: u32 = 54_712;
 
-const CREATE: [&str; 5] = ["user", "create", "--username", "ann", "--password-stdin"];
+const CREATE: [&str; 6] = ["user", "create", "--username", "ann", "--password-stdin", "--create"];
 
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
