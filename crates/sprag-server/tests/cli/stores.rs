@@ -5,7 +5,7 @@ use sprag_rig::Postgres;
 use crate::given::{ANNS_PASSWORD, Folder, a_folder_with_ann, an_empty_folder};
 
 const CREATE: [&str; 5] = ["user", "create", "--username", "bob", "--password-stdin"];
-const IMPORT: [&str; 10] = [
+const IMPORT: [&str; 12] = [
     "user",
     "import",
     "--profile",
@@ -16,8 +16,10 @@ const IMPORT: [&str; 10] = [
     "external_id=id",
     "--map",
     "username=username",
+    "--map",
+    "password_hash=hash",
 ];
-const USERS: &str = "{\"id\": 1, \"username\": \"carl\"}\n";
+const USERS: &str = "{\"id\": 1, \"username\": \"carl\", \"hash\": null}\n";
 
 /// The commands that may be the first in a store.
 const MAKING: [&[&str]; 3] = [&CREATE, &IMPORT, &["migrate"]];

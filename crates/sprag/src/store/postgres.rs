@@ -60,6 +60,7 @@ mod marks;
 mod migration;
 mod name_forms;
 mod patience;
+mod place;
 mod pool;
 mod position;
 mod queries;

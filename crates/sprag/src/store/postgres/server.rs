@@ -8,10 +8,6 @@ use std::time::Duration;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, SslNegotiation};
 
-mod place;
-
-pub(super) use place::is_socket;
-
 /// A shorter wish would refuse servers that only have far to go, as libpq has it.
 const LEAST_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -22,8 +18,8 @@ const LEAST_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// `target_session_attrs` says, only a primary is ever used. Shown without its password.
 #[derive(Clone)]
 pub struct Server {
-    config: Config,
-    shown: String,
+    pub(super) config: Config,
+    pub(super) shown: String,
     pub(super) tls: TlsMode,
     pub(super) root_certificates: Roots,
 }
@@ -233,6 +229,11 @@ impl Server {
         }
         config
     }
+}
+
+/// Whether that one host is a socket.
+pub(super) fn is_socket(one_host: &Config) -> bool {
+    one_host.get_hostaddrs().is_empty() && matches!(one_host.get_hosts().first(), Some(Host::Unix(_)))
 }
 
 /// Whether what is said to that one host stays on this machine, as far as its name or address tells.
