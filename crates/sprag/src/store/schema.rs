@@ -36,9 +36,10 @@ pub(super) enum Mismatch {
     #[error("migration V{0}__{1} has not been applied; run `sprag migrate`")]
     Lacking(i64, String),
     #[error(
-        "there is no store in it yet; look whether it is the one you mean, or make a store there with: sprag migrate --create"
+        "there is no store in it yet, for migration V{0}__{1} has not been applied; look whether it is the one you mean, or \
+         make a store there with: sprag migrate --create"
     )]
-    New,
+    New(i64, String),
     #[error(
         "migration V{0}__{1} is not known to this build, which cannot run beside it; run the newer build of sprag that \
          applied it, or go back to a backup from before"
@@ -76,7 +77,9 @@ pub(super) fn expect_usable(migrations: &Migrations, schema: &[Applied]) -> Resu
     refuse_newer(migrations, schema)?;
     let expected = expected(migrations);
     match expected.iter().find(|migration| !schema.contains(migration)) {
-        Some(_) if schema.is_empty() => Err(mismatch(Mismatch::New)),
+        Some(Applied { version, name, .. }) if schema.is_empty() => {
+            Err(mismatch(Mismatch::New(*version, name.clone())))
+        }
         Some(Applied { version, name, .. }) => Err(mismatch(Mismatch::Lacking(*version, name.clone()))),
         None => Ok(()),
     }

@@ -191,12 +191,12 @@ fn is_poolers_refusal(message: &str) -> bool {
 }
 
 /// Why the server's certificate was not taken, and what to do.
-fn judged(error: &tokio_postgres::Error) -> Option<&'static str> {
+fn judged(error: &tokio_postgres::Error) -> Option<String> {
     let io = std::error::Error::source(error)?.downcast_ref::<std::io::Error>()?;
     let rustls::Error::InvalidCertificate(found) = io.get_ref()?.downcast_ref::<rustls::Error>()? else {
         return None;
     };
-    Some(match found {
+    let why = match found {
         CertificateError::UnknownIssuer => {
             "the server's certificate leads to none of those in sslrootcert; name the file with the certificate of whoever \
              signed it, or, where it is self-signed, with the certificate itself"
@@ -215,8 +215,16 @@ fn judged(error: &tokio_postgres::Error) -> Option<&'static str> {
             "the server's certificate was not signed by the one in sslrootcert that has the name of its issuer; name the file \
              with the certificate that signed it"
         }
-        _ => return None,
-    })
+        // Whether it is the issuer that is unknown cannot be told where the certificate is of a kind that webpki does not read.
+        other => {
+            return Some(format!(
+                "the server's certificate leads to none of those in sslrootcert, or has something in it that is not taken \
+                 ({other:?}); name the file with the certificate of whoever signed it, or, where it is self-signed, with the \
+                 certificate itself"
+            ));
+        }
+    };
+    Some(why.to_owned())
 }
 
 /// A value that did not fit its column or its type: the driver gives no code for it.
@@ -229,7 +237,7 @@ fn is_conversion(error: &tokio_postgres::Error) -> bool {
 /// The server's own words where there are some; they never repeat a parameter.
 fn told(error: &tokio_postgres::Error) -> String {
     if let Some(why) = judged(error) {
-        return format!("{error}: {why}");
+        return format!("{error}: invalid peer certificate: {why}");
     }
     match (error.as_db_error(), std::error::Error::source(error)) {
         (Some(error), _) => format!("{} ({})", error.message(), error.code().code()),

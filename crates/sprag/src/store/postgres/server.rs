@@ -8,15 +8,8 @@ use std::time::Duration;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, SslNegotiation};
 
-mod place;
-
-pub(super) use place::is_socket;
-
-pub use readings::has_password;
-use readings::{is_ambiguous, unescaped};
-
-mod readings;
-
+pub use super::readings::has_password;
+use super::readings::{is_ambiguous, unescaped};
 /// A shorter wish would refuse servers that only have far to go, as libpq has it.
 const LEAST_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -27,8 +20,8 @@ const LEAST_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// `target_session_attrs` says, only a primary is ever used. Shown without its password.
 #[derive(Clone)]
 pub struct Server {
-    config: Config,
-    shown: String,
+    pub(super) config: Config,
+    pub(super) shown: String,
     pub(super) tls: TlsMode,
     pub(super) root_certificates: Roots,
 }
@@ -249,6 +242,11 @@ impl Server {
     }
 }
 
+/// Whether that one host is a socket.
+pub(super) fn is_socket(one_host: &Config) -> bool {
+    one_host.get_hostaddrs().is_empty() && matches!(one_host.get_hosts().first(), Some(Host::Unix(_)))
+}
+
 /// Whether what is said to that one host stays on this machine, as far as its name or address tells.
 fn is_this_machine(one_host: &Config) -> bool {
     match (one_host.get_hostaddrs().first(), one_host.get_hosts().first()) {
@@ -259,7 +257,7 @@ fn is_this_machine(one_host: &Config) -> bool {
 }
 
 impl TlsMode {
-    const ALL: [Self; 6] =
+    pub(super) const ALL: [Self; 6] =
         [Self::Disable, Self::Allow, Self::Prefer, Self::Require, Self::VerifyCa, Self::VerifyFull];
 
     pub(super) fn name(self) -> &'static str {

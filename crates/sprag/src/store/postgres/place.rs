@@ -1,13 +1,10 @@
 //! Where a database is, beyond what its URL shows: by which way it is reached, and in which schema.
 
-use tokio_postgres::Config;
-use tokio_postgres::config::Host;
-
-use super::Server;
+use super::server::{Server, is_socket};
 
 impl Server {
     /// Whether all of it goes through sockets of this machine, on which there is never TLS, as in libpq.
-    pub(in crate::store::postgres) fn is_by_socket(&self) -> bool {
+    pub(super) fn is_by_socket(&self) -> bool {
         self.hosts().iter().all(|(_, config)| is_socket(config))
     }
 
@@ -31,16 +28,11 @@ impl Server {
     }
 }
 
-/// Whether that one host is a socket.
-pub(in crate::store::postgres) fn is_socket(one_host: &Config) -> bool {
-    one_host.get_hostaddrs().is_empty() && matches!(one_host.get_hosts().first(), Some(Host::Unix(_)))
-}
-
 #[cfg(test)]
 mod tests {
     use tokio_postgres::config::SslMode;
 
-    use super::super::TlsMode;
+    use super::super::server::TlsMode;
     use super::*;
 
     fn server(url: &str) -> Server {
