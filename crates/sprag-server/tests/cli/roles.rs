@@ -79,6 +79,17 @@ fn the_role_of_the_guide_does_all_that_a_server_and_its_commands_do() {
     assert_eq!(at.refresh(&pair).1["cause"], "admin");
     node.run(&["user", "disable", "ann"]).succeeds();
     node.run(&["user", "enable", "ann"]).succeeds();
+    let create = ["user", "create", "--username", "bob", "--password-stdin"];
+    node.run_with(ANNS_PASSWORD, &create).succeeds();
+    node.run_with("another long password", &["user", "password", "bob", "--password-stdin"]).succeeds();
+    node.run(&["user", "set", "bob", "--email", "bob@example.org", "--admin", "on"]).succeeds();
+    // As the guide had it before accounts could be deleted.
+    database.psql("revoke delete on account, credential from sprag");
+    let refused = node.run(&["user", "delete", "bob", "--yes"]).fails();
+    assert!(refused.contains("grant delete on account, credential to sprag"), "{refused}");
+    assert_eq!(node.json(&["user", "list", "--json"])[1]["email"], "bob@example.org", "nothing was changed");
+    database.psql("grant delete on account, credential to sprag");
+    node.run(&["user", "delete", "bob", "--yes"]).succeeds();
     node.run(&["audit", "verify", "--checkpoint"]).succeeds();
     // Ended ones go at once, with all that is kept of them.
     database.psql("update session set ended_at = 1 where ended_at is not null");

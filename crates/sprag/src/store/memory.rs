@@ -100,7 +100,7 @@ impl Commits for MemoryStore {
         let mut tables = self.tables();
         let nothing = Rows::default();
         let before = tables.rows.get(&commit.account).unwrap_or(&nothing);
-        let (given_up, was_there) = (before.names.clone(), before.account.is_some());
+        let (given_up, is_known) = (before.names.clone(), tables.rows.contains_key(&commit.account));
         let is_taken =
             |name: &Name, but: Option<&Name>| tables.alike(name).iter().any(|(like, _)| Some(like) != but);
         let is_elsewhere = |id| {
@@ -117,7 +117,7 @@ impl Commits for MemoryStore {
         }
         tables.names.extend(rows.names.iter().map(|name| (name.clone(), commit.account)));
         // What is left of a deleted account: its sessions, until they are swept away.
-        if was_there || rows.account.is_some() {
+        if is_known || rows.account.is_some() {
             tables.rows.insert(commit.account, rows);
         }
         security::journalled(&events);

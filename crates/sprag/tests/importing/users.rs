@@ -245,3 +245,34 @@ async fn a_hash_that_would_keep_a_thread_for_seconds_is_named_and_left_out_unles
         "none takes the place of a cheap one"
     );
 }
+
+#[tokio::test]
+async fn a_password_that_its_system_hashed_in_another_form_let_nobody_in() {
+    // Of one password in NFC, NFD and NFKC, as Django makes them.
+    let typed = ["caf\u{e9} \u{ff41}u lait", "cafe\u{301} \u{ff41}u lait", "caf\u{e9} au lait"];
+    let hashed = [
+        "pbkdf2_sha256$1000$saltsalt$6XqjE2KMY7y9tn3knBGyHWoxDNtUZQNaELqsOw+mBXw=",
+        "pbkdf2_sha256$1000$saltsalt$yEglU+rnCquMe+3aFeu0Ld5tWCZ4WXISsPprU0EoAR8=",
+        "pbkdf2_sha256$1000$saltsalt$xoBodQtqXVYthPJTMK6fU9Fi9xJ7Dvln+zqLf5cAu9c=",
+    ];
+    for (form, hash) in typed.into_iter().zip(hashed) {
+        let moved = Move::begun(Retry::Refuse).await;
+        let user = ImportedUser {
+            external_id: "7",
+            email: Some("ann@example.org"),
+            password_hash: hash,
+            ..ImportedUser::default()
+        };
+        assert_eq!(moved.engine.imports().user(&moved.client, user).await.expect("import"), Imported::New);
+        // What was hashed there is typed here in another form first, and the hash is made anew by that.
+        for typed in [typed[0], typed[1], form] {
+            moved.log_in_as("ann@example.org", typed).await.expect(form);
+        }
+        let account = moved.engine.accounts().find("ann@example.org").await.expect("known").id;
+        let credential = moved.engine.store().credential_of(account).await.expect("look").expect("known");
+        let stored = credential.password_hash.expect("a password");
+        assert!(stored.starts_with("$argon2id$"), "it was made anew: {stored}");
+        let wide = moved.log_in_as("ann@example.org", "caf\u{e9} au lait").await;
+        assert_eq!(wide.is_ok(), form == "caf\u{e9} au lait", "of the form that it was of, and of no other");
+    }
+}

@@ -15,6 +15,9 @@ use super::super::output::{counted, misused, say, tell};
 use super::super::terminal;
 use super::password::and_ended;
 
+/// How PostgreSQL says that a role may not do something (insufficient_privilege).
+const NO_PRIVILEGE: &str = "(42501)";
+
 #[derive(Debug, clap::Args)]
 #[command(group(
     ArgGroup::new("changes").required(true).multiple(true)
@@ -129,7 +132,14 @@ pub(super) async fn delete(engine: &Engine, args: Delete) -> anyhow::Result<Exit
             return Ok(ExitCode::FAILURE);
         }
     }
-    let ended = engine.accounts().delete(account.id, &requester()).await.map_err(plainly)?;
+    let deleted = engine.accounts().delete(account.id, &requester()).await.map_err(plainly);
+    let ended = deleted.map_err(|error| match error.chain().any(|cause| cause.to_string().contains(NO_PRIVILEGE)) {
+        true => error.context(
+            "the role that serves may not delete accounts, and nothing was changed; as the tables' owner: grant delete on \
+             account, credential to sprag;",
+        ),
+        false => error,
+    })?;
     say(format_args!("{name} is deleted{}; its journal stays", and_ended(ended)))?;
     Ok(ExitCode::SUCCESS)
 }

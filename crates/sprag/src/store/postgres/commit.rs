@@ -100,13 +100,17 @@ fn told_by_the_cause<T>(mut outcomes: Vec<Result<T, QueryError>>) -> Vec<Result<
 }
 
 /// The steps that leave together, each with its first statement behind that of the one before, for the server may be far
-/// away. One that begins by reading names, in what it sends then, the rows that it has read; so nothing follows it in its
-/// flight but the opening of a session, which is none of them.
+/// away. One that begins by reading names, in what it sends then, the rows that it has read, and a renaming sends one
+/// statement after the other; so nothing follows them in their flight but the opening of a session, which is none of those
+/// rows.
 fn flights(steps: &[Step]) -> Vec<&[Step]> {
     let mut reads = false;
     let chunks = steps.chunk_by(|before, after| {
         reads = match before {
             Step::MakeRoom(_) | Step::EndSessions { .. } | Step::ForgetEnded => true,
+            // What they change last would come after what a later step changes of the same rows.
+            Step::Rename { .. } => true,
+            Step::AddName(name) => name.may_be_of_an_earlier_build(),
             Step::OpenSession { .. } => reads,
             _ => false,
         };
