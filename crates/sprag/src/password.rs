@@ -334,12 +334,16 @@ impl Hasher {
             Ok(stored) => stored,
             Err(why) => return Ok(Err(why)),
         };
-        let measure = async |sample| {
-            let (reply, answer) = oneshot::channel();
-            self.queue_up(Prefix::default(), Job::Measure(sample, reply));
-            answer.await.map_err(|gone| Fault::internal("measure how long a hash takes", gone))?
-        };
-        Ok(self.pace.slow(stored.works(), measure).await?.map_or(Ok(()), |slow| Err(Unusable::TooSlow(slow))))
+        let mut takes = Duration::ZERO;
+        for work in stored.works() {
+            let measure = async |sample| {
+                let (reply, answer) = oneshot::channel();
+                self.queue_up(Prefix::default(), Job::Measure(sample, reply));
+                answer.await.map_err(|gone| Fault::internal("measure how long a hash takes", gone))?
+            };
+            takes += self.pace.of(work, measure).await?;
+        }
+        Ok(Slow::of(stored.work, takes).map_or(Ok(()), |slow| Err(Unusable::TooSlow(slow))))
     }
 
     /// Waits, on no hashing thread, until the moment at which an attempt that came then and has failed is answered.

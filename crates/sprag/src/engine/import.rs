@@ -199,7 +199,7 @@ impl Imports<'_> {
                 let what = "its key is that of another account, which has other names";
                 return Ok(Looked::Outcome(refused(what)));
             }
-            let lacking = names.iter().filter(|name| !own.contains(name));
+            let lacking: Vec<_> = names.iter().filter(|name| !own.contains(name)).collect();
             let mut kept = Vec::new();
             for name in lacking {
                 let other = self.0.store.credential(name).await?;
