@@ -291,17 +291,21 @@ impl Hasher {
     /// # Errors
     /// A busy [`Fault`] if it was to be measured and the queue is full.
     pub async fn check_cost(&self, stored: &str) -> Result<Result<(), Unusable>, Fault> {
-        let works = match check_with(&self.secrets, stored) {
+        let stored = match check_with(&self.secrets, stored) {
             Ok(stored) if stored.is_todays() => return Ok(Ok(())),
-            Ok(stored) => stored.works().collect::<Vec<_>>(),
+            Ok(stored) => stored,
             Err(why) => return Ok(Err(why)),
         };
-        let measure = |sample| {
-            let (reply, answer) = oneshot::channel();
-            self.queue_up(Prefix::default(), Job::Measure(sample, reply));
-            async { answer.await.map_err(|gone| Fault::internal("measure how long a hash takes", gone))? }
-        };
-        Ok(self.pace.slow(works, measure).await?.map_or(Ok(()), |slow| Err(Unusable::TooSlow(slow))))
+        let mut takes = Duration::ZERO;
+        for work in stored.works() {
+            let measure = async |sample| {
+                let (reply, answer) = oneshot::channel();
+                self.queue_up(Prefix::default(), Job::Measure(sample, reply));
+                answer.await.map_err(|gone| Fault::internal("measure how long a hash takes", gone))?
+            };
+            takes += self.pace.of(work, measure).await?;
+        }
+        Ok(Slow::of(stored.work, takes).map_or(Ok(()), |slow| Err(Unusable::TooSlow(slow))))
     }
 
     /// Waits, on no hashing thread, until the moment at which an attempt that came then and has failed is answered.

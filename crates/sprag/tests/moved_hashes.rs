@@ -173,6 +173,10 @@ fn what_cannot_be_read_is_called_what_it_is_and_never_damaged() {
         ("SCRAM-SHA-256$4096:c2FsdA==$x:y".to_owned(), "PostgreSQL"),
         (":pbkdf2:sha512:30000:64:c2FsdA==:x".to_owned(), "MediaWiki"),
         (format!("{{peppered}}{hex_32}"), "peppered"),
+        (format!("$scrypt$ln=4,r=8,p=1$c2FsdHNhbHQ${}", base64(64)), "another length"),
+        (format!("$pbkdf2-sha256$1000$c2FsdA${}", base64(64)), "another length"),
+        ("0".repeat(1024), "passport-local-mongoose"),
+        (format!("400$8$36$78f4ae6983f76119${hex_64}"), "Ruby's gem"),
     ] {
         let why = check_hash(&hash).unwrap_err();
         assert!(matches!(why, Unusable::Unsupported(_)) && why.to_string().contains(name), "{hash}: {why}");

@@ -27,7 +27,7 @@ pub struct Slow {
 
 impl Slow {
     /// That this work takes so long, if that is too long.
-    fn of(work: Work, takes: Duration) -> Option<Self> {
+    pub(super) fn of(work: Work, takes: Duration) -> Option<Self> {
         (takes > MOST_UNASKED).then_some(Self { work, takes })
     }
 
@@ -55,31 +55,25 @@ impl fmt::Display for Slow {
 pub(super) struct Pace(Mutex<Vec<(Work, Duration)>>);
 
 impl Pace {
-    /// Whether the works of one comparison take too long together, each from the sample that stands for it; `measure` takes
-    /// the sample where it is new.
+    /// How long this work takes, from the sample that stands for it; `measure` takes the sample where it is new.
     ///
     /// One sample is taken at a time, so that they are no flood for the hashing threads.
-    pub(super) async fn slow<M: Future<Output = Result<Duration, Fault>>>(
+    pub(super) async fn of(
         &self,
-        works: impl IntoIterator<Item = Work>,
-        mut measure: impl FnMut(Work) -> M,
-    ) -> Result<Option<Slow>, Fault> {
+        work: Work,
+        measure: impl AsyncFnOnce(Work) -> Result<Duration, Fault>,
+    ) -> Result<Duration, Fault> {
+        let (sample, times, parts) = work.sample();
         let mut known: MutexGuard<'_, Vec<_>> = self.0.lock().await;
-        let (mut first, mut all) = (None, Duration::ZERO);
-        for work in works {
-            let (sample, times, parts) = work.sample();
-            let took = match known.iter().find(|(known, _)| *known == sample) {
-                Some((_, took)) => *took,
-                None => {
-                    let took = measure(sample).await?;
-                    known.push((sample, took));
-                    took
-                }
-            };
-            first = first.or(Some(work));
-            all += took * times / parts;
-        }
-        Ok(first.and_then(|work| Slow::of(work, all)))
+        let took = match known.iter().find(|(known, _)| *known == sample) {
+            Some((_, took)) => *took,
+            None => {
+                let took = measure(sample).await?;
+                known.push((sample, took));
+                took
+            }
+        };
+        Ok(took * times / parts)
     }
 }
 
@@ -112,7 +106,8 @@ mod tests {
 
     /// Whether it is too slow where its sample takes so many milliseconds.
     async fn slow(work: Work, sample_millis: u64) -> Option<Slow> {
-        Pace::default().slow([work], async |_| Ok(Duration::from_millis(sample_millis))).await.unwrap()
+        let takes = Pace::default().of(work, async |_| Ok(Duration::from_millis(sample_millis))).await;
+        Slow::of(work, takes.unwrap())
     }
 
     #[tokio::test]
@@ -150,7 +145,7 @@ mod tests {
                 measured += 1;
                 ready(Ok(Duration::from_millis(20)))
             };
-            pace.slow([Work::Bcrypt { cost }], measure).await.unwrap();
+            pace.of(Work::Bcrypt { cost }, measure).await.unwrap();
         }
         assert_eq!(measured, 1);
     }

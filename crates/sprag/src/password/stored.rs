@@ -76,7 +76,7 @@ impl Stored {
     /// Reads a stored hash, or says why it is of no use. It hashes nothing.
     pub(super) fn parse(text: &str) -> Result<Self, Unusable> {
         if text.len() > MAX_STORED_BYTES {
-            return Err(Unusable::NotAHash);
+            return Err(named::too_long(text));
         }
         let stored = read::read(text).unwrap_or_else(|| Err(named::why_not(text)))?;
         for work in stored.works() {
@@ -86,7 +86,7 @@ impl Stored {
     }
 
     /// All that is done to tell that a password is wrong.
-    pub(super) fn works(&self) -> impl Iterator<Item = Work> {
+    pub(super) fn works(&self) -> impl Iterator<Item = Work> + use<> {
         [Some(self.work), self.or.as_ref().map(|(work, _)| *work)].into_iter().flatten()
     }
 
@@ -196,5 +196,31 @@ impl Prepared {
             }
             Self::Peppered => [password, pepper].concat(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_that_two_makers_write_alike_counts_with_the_work_of_both() {
+        let works = |hash: &str| Stored::parse(hash).unwrap().works().collect::<Vec<_>>();
+        let key = "0".repeat(128);
+        let scrypt = |r| Work::Scrypt { log_n: 14, r, p: 1 };
+        assert_eq!(works(&format!("{}:{key}", "0".repeat(32))), [scrypt(16), scrypt(8)]);
+        assert_eq!(works(&format!("s2:{}:{key}", "0".repeat(32))), [scrypt(16)]);
+        assert_eq!(works(&format!("{key}.{}", "0".repeat(32))), [scrypt(8)]);
+    }
+
+    #[test]
+    fn todays_costs_with_a_secret_or_data_are_not_what_a_new_hash_would_be() {
+        let parse = |more: &str| {
+            let costs = format!("m=19456,t=2,p=1{more}");
+            let output = "aXQgbWF0Y2hlcyBubyBwYXNzd29yZCBhdCBhbGwhISE";
+            Stored::parse(&format!("$argon2id$v=19${costs}$c29tZXNhbHRzb21lc2FsdA${output}")).unwrap()
+        };
+        assert!(parse("").is_todays());
+        assert!(!parse(",data=YQ").is_todays() && !parse(",keyid=YQ").is_todays());
     }
 }

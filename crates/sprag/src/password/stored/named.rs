@@ -114,6 +114,10 @@ pub(super) fn why_not(text: &str) -> Unusable {
     if text.split_once(':').is_some_and(|(one, other)| is_hex_digest(one) || is_hex_digest(other)) {
         return Unusable::Unsupported("a digest with a salt beside it, whose making does not stand in it");
     }
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if text.split('$').count() == 5 && text.split('$').all(is_number) {
+        return Unusable::Unsupported("scrypt as Ruby's gem writes it");
+    }
     match BASE64.decode(text.replace('-', "+").replace('_', "/").as_bytes()) {
         Ok(bytes) if bytes.len() == FIREBASE_BYTES => Unusable::Unsupported(
             "64 bytes in Base64, as Firebase exports them without their salt and parameters (--firebase-scrypt)",
@@ -127,6 +131,19 @@ pub(super) fn why_not(text: &str) -> Unusable {
         _ => Unusable::NotAHash,
     }
 }
+
+/// What is too long to be read.
+pub(super) fn too_long(text: &str) -> Unusable {
+    match hex(text).map(|bytes| bytes.len()) {
+        Some(PASSPORT_BYTES) => Unusable::Unsupported(
+            "512 bytes in hexadecimal, as passport-local-mongoose keeps them apart from their salt",
+        ),
+        _ => Unusable::NotAHash,
+    }
+}
+
+/// What passport-local-mongoose has PBKDF2 give.
+const PASSPORT_BYTES: usize = 512;
 
 /// What Firebase exports.
 const FIREBASE_BYTES: usize = 64;

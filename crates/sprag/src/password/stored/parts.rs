@@ -47,6 +47,9 @@ pub(super) fn scrypt(n: &str, r: &str, p: &str) -> Option<Work> {
 }
 
 pub(super) fn pbkdf2(digest: Digest, iterations: u32, salt: Vec<u8>, output: Vec<u8>) -> Read {
+    if output.len() > digest.output_bytes() {
+        return unsupported("PBKDF2 with an output of another length than its digest's");
+    }
     let work = Work::Pbkdf2 { digest, iterations: NonZeroU32::new(iterations)? };
     stored(work, salt, output, work.output_bytes())
 }

@@ -97,7 +97,11 @@ pub(super) fn scrypt(costs: &str, salt: &str, output: &str) -> Read {
         (None, Some(n)) if n.is_power_of_two() => (n.ilog2(), 64),
         _ => return None,
     };
-    stored(Work::Scrypt { log_n, r, p }, base64(salt)?, base64(output)?, output_bytes)
+    let output = base64(output)?;
+    if output.len() > output_bytes {
+        return unsupported("scrypt with an output of another length than its makers write");
+    }
+    stored(Work::Scrypt { log_n, r, p }, base64(salt)?, output, output_bytes)
 }
 
 /// PBKDF2 of passlib, which writes only how often, and of those who write PHC strings (`i`, and the length `l`).

@@ -31,6 +31,12 @@ const SPRING_PBKDF2: [(&str, Digest, u32, usize); 3] = [
 ];
 const SPRING_PBKDF2_BYTES: usize = 32;
 
+/// bcrypt's salt, where it does not stand in bcrypt's own letters.
+const BCRYPT_SALT_BYTES: usize = 16;
+
+/// Firebase's keys and outputs have as many bytes.
+const FIREBASE_BYTES: usize = 64;
+
 /// Reads a hash.
 pub(super) fn read(text: &str) -> Read {
     if let Some(inner) = text.strip_prefix(PEPPERED) {
@@ -123,8 +129,6 @@ fn between_dollars(text: &str) -> Read {
     }
 }
 
-const BCRYPT_SALT_BYTES: usize = 16;
-
 fn pbkdf2_between_dollars(parts: &[&str]) -> Read {
     match *parts {
         // Django, and whoever gave its hasher another digest.
@@ -197,6 +201,3 @@ fn firebase(
     let read = stored(work, salt, output, length).filter(|_| is_whole)?;
     Some(read.map(|hash| Stored { key, ..hash }))
 }
-
-/// Firebase's keys and outputs have as many bytes.
-const FIREBASE_BYTES: usize = 64;
