@@ -110,7 +110,7 @@ const HEAD: &str = "\
 
 A setting is taken from the first place that gives it:
 
-1. its flag;
+1. its flag, which every command takes; `sprag serve --help` lists them all, another command's help those that it uses;
 2. its variable in the environment;
 3. its variable in `.env` in the working directory, which is read and never put into the environment;
 4. where it is or has a secret, a credential that systemd hands over;
