@@ -76,6 +76,7 @@ const COLD: &[&str] = &[
     // How far the store has come: once a second beside the refreshes, and for whoever asks whether the store is ready.
     "POSITION",
     "COUNT",
+    "FORGET_COUNTS",
     "COUNT_ON",
     // Whether every server of a distributed engine answers, once a second, on a connection of its own.
     "LOOK_EVERYWHERE",

@@ -125,7 +125,7 @@ fn a_name_that_changed_there_is_taken_over_unless_it_is_anothers_here() {
         ann["email"] = json!("BOB@example.org");
         ann["role"] = json!("boss");
         shop.write("users.jsonl", lines(&[ann]));
-        let (summary, outcome) = shop.import(&USERS);
+        let (summary, outcome) = shop.import(&[&USERS[..], &["--same-name", "refuse"]].concat());
         assert_eq!((&summary["refused"], outcome.code), (&json!(1), 1), "{summary}");
         assert!(
             outcome.err.contains("another e-mail address there, which is another account's here"),
@@ -134,6 +134,9 @@ fn a_name_that_changed_there_is_taken_over_unless_it_is_anothers_here() {
         );
         let annika = listed(shop, "annika");
         assert_eq!((&annika["role"], &annika["email"]), (&json!("boss"), &json!("ann@example.net")));
+        let (summary, outcome) = shop.import(&USERS);
+        assert_eq!((&summary["without_name"], &summary["refused"], outcome.code), (&json!(1), &json!(0), 0), "{summary}");
+        assert_eq!(listed(shop, "annika")["email"], "ann@example.net", "it keeps the one that it has");
     });
 }
 

@@ -44,6 +44,7 @@ fn the_errors_are_as_the_guide_quotes_them() {
             &[],
         ),
         import("user", &lines(&[named(5, "ann@example.org", "five@example.org")]), &[]),
+        import("user", &lines(&[named(1, "ann", "five@example.org")]), &["--same-name", "refuse"]),
         import("user", &lines(&[user(1, "zoe")]), &[]),
         import("user", &lines(&[json!({ "id": 4, "username": "eve", "hashed_password": "x" })]), &[]),
         import(
