@@ -15,7 +15,7 @@ use crate::store::reference::Rows;
 use crate::store::{Commit, Committed, CredentialId, CredentialKind, Ending, Expect, Room, Slice, Step, Was};
 
 /// How many accounts the commits are about, and how many commits each sees, one after the other.
-const ACCOUNTS: u32 = 150;
+const ACCOUNTS: u32 = 250;
 const COMMITS: u32 = 10;
 
 /// The fewest times that each kind of step must apply, and must not, for the check to mean anything.
@@ -246,7 +246,7 @@ fn any_step(world: &World, account: &Account, rows: &Rows) -> Step {
             text: world.one_of(&[None, Some("editor")]).map(str::to_owned),
         },
         16 => Step::SetAdministrator(world.one_of(&[false, true])),
-        17 if world.pick(3) == 0 => Step::DeleteAccount,
+        17 if world.pick(2) == 0 => Step::DeleteAccount,
         _ => Step::EndSessions {
             except: any_session_of(world, rows).filter(|_| world.pick(2) == 0),
             with: any_session_of(world, rows).filter(|_| world.pick(2) == 0),
