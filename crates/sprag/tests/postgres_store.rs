@@ -268,7 +268,7 @@ async fn tls_is_what_its_mode_says() {
     server.present(&files.wrong_name);
     is("require", ca, secret).await;
     is("verify-ca", ca, secret).await;
-    is("verify-full", ca, Err("not valid for name")).await;
+    is("verify-full", ca, Err("is for another host than the URL names")).await;
     server.present(&files.foreign);
     is("require", None, secret).await;
     is("verify-ca", foreign, secret).await;

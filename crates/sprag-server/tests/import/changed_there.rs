@@ -135,7 +135,11 @@ fn a_name_that_changed_there_is_taken_over_unless_it_is_anothers_here() {
         let annika = listed(shop, "annika");
         assert_eq!((&annika["role"], &annika["email"]), (&json!("boss"), &json!("ann@example.net")));
         let (summary, outcome) = shop.import(&USERS);
-        assert_eq!((&summary["without_name"], &summary["refused"], outcome.code), (&json!(1), &json!(0), 0), "{summary}");
+        assert_eq!(
+            (&summary["without_name"], &summary["refused"], outcome.code),
+            (&json!(1), &json!(0), 0),
+            "{summary}"
+        );
         assert_eq!(listed(shop, "annika")["email"], "ann@example.net", "it keeps the one that it has");
     });
 }
