@@ -135,7 +135,7 @@ impl<'a> Outcome<'a> {
             refusal,
             severity = severity.name(),
             account = account.as_deref().unwrap_or(NOBODY),
-            session = session.map(tracing::field::display),
+            session = session.map(|session| session.to_string()),
             cause = cause.map(EndCause::name),
             verdict = verdict.map(Row::name),
             client = client.as_deref(),
