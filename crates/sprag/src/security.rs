@@ -148,7 +148,7 @@ impl<'a> Outcome<'a> {
     }
 }
 
-/// Tells what the journal has just been given by one commit. What comes by the thousand in good order is left out: what an
+/// Tells what the journal has just been given by one commit. What is many and in good order is left out: what an
 /// import brings, and plain rotations. Of many that came at once, as at a log-out everywhere, the rest is counted.
 pub(crate) fn journalled<'a>(events: impl IntoIterator<Item = &'a Event>) {
     let is_told = |event: &&Event| {

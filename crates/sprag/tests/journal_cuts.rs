@@ -27,10 +27,10 @@ const DAN: AccountId = AccountId(Uuid::from_u128(4));
 /// A journal of three people over ten days, and whoever gets at the database.
 struct Ledger {
     store: Box<dyn Store>,
-    place: Place,
+    kept: Kept,
 }
 
-enum Place {
+enum Kept {
     File(TempDir),
     Database(Database),
 }
@@ -48,8 +48,8 @@ impl Ledger {
         postgres::PostgresStore::migrate(&settings).await.expect("migrate");
         let postgres = postgres::PostgresStore::open(settings).await.expect("open");
         let mut each = vec![
-            Self { store: Box::new(sqlite), place: Place::File(directory) },
-            Self { store: Box::new(postgres), place: Place::Database(database) },
+            Self { store: Box::new(sqlite), kept: Kept::File(directory) },
+            Self { store: Box::new(postgres), kept: Kept::Database(database) },
         ];
         for ledger in &mut each {
             ledger.write().await;
@@ -108,14 +108,14 @@ impl Ledger {
     /// What somebody does who can write to the database, `{account}` being whose chain it is done to.
     fn tamper(&self, account: AccountId, sql: &str) {
         let id = account.0;
-        match &self.place {
-            Place::File(directory) => {
+        match &self.kept {
+            Kept::File(directory) => {
                 let connection =
                     rusqlite::Connection::open(directory.path().join("sprag.db")).expect("connect");
                 let sql = sql.replace("{account}", &format!("x'{}'", id.simple()));
                 assert_ne!(connection.execute(&sql, []), Ok(0), "{sql}");
             }
-            Place::Database(database) => drop(database.psql(&sql.replace("{account}", &format!("'{id}'")))),
+            Kept::Database(database) => drop(database.psql(&sql.replace("{account}", &format!("'{id}'")))),
         }
     }
 }
@@ -123,9 +123,9 @@ impl Ledger {
 impl Ledger {
     /// Undoes one removal.
     fn put_back(&self, entry: &Entry) {
-        let bytes = |hash: &Hash| match &self.place {
-            Place::File(_) => format!("x'{}'", HEXLOWER.encode(hash)),
-            Place::Database(_) => format!("decode('{}', 'hex')", HEXLOWER.encode(hash)),
+        let bytes = |hash: &Hash| match &self.kept {
+            Kept::File(_) => format!("x'{}'", HEXLOWER.encode(hash)),
+            Kept::Database(_) => format!("decode('{}', 'hex')", HEXLOWER.encode(hash)),
         };
         let sql = format!(
             "insert into event (account_id, id, at, kind, ip, note, previous, hash)

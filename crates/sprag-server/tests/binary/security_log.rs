@@ -26,7 +26,7 @@ fn of<'a>(told: &'a [Value], name: &str) -> Vec<&'a Value> {
 fn nothing_was_said_of_failed_log_ins_reuse_or_whatever_ended() {
     let home = Home::new(SPRAG);
     home.create_user("ann");
-    let server = home.start(&["--log-format", "json"]);
+    let server = home.start(&["--log-format", "json", "--reuse-interval", "0s"]);
     let mut client = server.connect();
     for (name, password) in [("ann", WRONG), ("nobody-has-this-name", PASSWORD)] {
         let request = login(name, password).header("User-Agent", TURNED);

@@ -77,7 +77,7 @@ pub(super) fn told(cut: &Cut) -> String {
     )
 }
 
-/// The same, for machines.
+/// What the journal has lost, for machines.
 pub(super) fn record(cut: &Cut) -> Value {
     json!({
         "number": cut.number,

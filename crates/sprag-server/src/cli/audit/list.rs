@@ -71,8 +71,8 @@ enum Since {
     At(Timestamp),
 }
 
-/// A place in the journal, by time.
-type Place = (Timestamp, AccountId, u64);
+/// An entry, by time.
+type Position = (Timestamp, AccountId, u64);
 
 /// What somebody asks for.
 struct Asked<'a> {
@@ -91,7 +91,7 @@ pub(super) async fn run(args: &Args, node: &Node) -> anyhow::Result<ExitCode> {
     };
     let asked = Asked { args, account: account(args, node).await?, since };
     let from = now.minus(LATE);
-    let mut seen: BTreeSet<Place> = if args.follow {
+    let mut seen: BTreeSet<Position> = if args.follow {
         asked.all_since(node, from).await?.iter().map(place).collect()
     } else {
         BTreeSet::new()
@@ -120,7 +120,7 @@ async fn follow(
     asked: &Asked<'_>,
     node: &Node,
     mut from: Timestamp,
-    mut seen: BTreeSet<Place>,
+    mut seen: BTreeSet<Position>,
 ) -> anyhow::Result<()> {
     loop {
         sleep(FOLLOW_PAUSE).await;
@@ -202,7 +202,12 @@ impl Asked<'_> {
     }
 
     /// The next entries, newest first: of one account by its chain, of all by time.
-    async fn read(&self, node: &Node, since: Timestamp, after: Option<Place>) -> anyhow::Result<Vec<Entry>> {
+    async fn read(
+        &self,
+        node: &Node,
+        since: Timestamp,
+        after: Option<Position>,
+    ) -> anyhow::Result<Vec<Entry>> {
         let store = node.engine.store();
         let Some(account) = self.account else {
             return Ok(store.recent(since, Slice::after(after, SLICE)).await?);
@@ -222,7 +227,7 @@ impl Asked<'_> {
     }
 }
 
-fn place(entry: &Entry) -> Place {
+fn place(entry: &Entry) -> Position {
     (entry.event.at, entry.event.account, entry.number)
 }
 
