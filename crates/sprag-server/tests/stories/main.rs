@@ -13,6 +13,7 @@ mod foreign;
 mod hostile;
 mod moved_on;
 mod next_ids;
+mod offers;
 mod origins;
 mod passwords;
 mod proxies;
