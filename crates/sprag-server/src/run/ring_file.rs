@@ -193,6 +193,9 @@ pub fn read(path: &Path, data_dir: &Path) -> anyhow::Result<KeyRing> {
     }
     let reading = || format!("could not read the key ring in {shown}");
     let about = files::open(path).and_then(|file| Ok(file.metadata()?));
+    if let (Err(FileFault::Forbidden), Some(whose)) = (&about, whose(path)) {
+        bail!("could not read the key ring in {shown}: {whose}");
+    }
     let about = about.with_context(reading)?;
     if about.mode() & 0o077 != 0 && !files::is_for_our_group(&about, &[files::folder_of(path), data_dir]) {
         bail!(
@@ -209,6 +212,20 @@ pub fn read(path: &Path, data_dir: &Path) -> anyhow::Result<KeyRing> {
     KeyRing::from_json(&text).with_context(|| {
         format!("could not read the key ring in {shown}; if it is cut short or changed, restore it from its backup")
     })
+}
+
+/// What is said of a ring that this process may not read: often it is root's, who has copied it here.
+fn whose(path: &Path) -> Option<String> {
+    let about = fs::metadata(path).ok()?;
+    let user = rustix::process::geteuid().as_raw();
+    Some(format!(
+        "it belongs to user {} and group {} (mode {:o}), and this is user {user}; run this as that user, or, if the server is \
+         user {user}, give it the file: chown {user} {}",
+        about.uid(),
+        about.gid(),
+        about.mode() & 0o777,
+        path.display()
+    ))
 }
 
 /// Whether nothing has that name, not even a link to nothing.

@@ -167,6 +167,22 @@ fn a_lock_that_root_has_left_behind_is_given_back() {
 }
 
 #[test]
+fn a_key_ring_that_is_roots_is_told_with_whose_it_is() {
+    if !is_root() {
+        return;
+    }
+    let folder = the_services_folder();
+    assert!(ran(by(&folder, SERVICE, &CREATE)).0);
+    chown(folder.path("sprag-data/keys.json"), Some(0), Some(0)).unwrap();
+    let (is_done, told) = ran(by(&folder, SERVICE, &["serve", "--listen", "127.0.0.1:0"]));
+    assert!(
+        !is_done && told.contains("it belongs to user 0 and group 0 (mode 600), and this is user 54711"),
+        "{told}"
+    );
+    assert!(told.contains("chown 54711 ./sprag-data/keys.json"), "{told}");
+}
+
+#[test]
 fn a_mounted_key_ring_is_read_by_its_group_and_stays_as_it_is_mounted() {
     if !is_root() {
         return;
