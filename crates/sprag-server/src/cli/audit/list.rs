@@ -251,10 +251,9 @@ fn told(entry: &Entry) -> String {
     if let Some(session) = event.session {
         let _ = write!(text, "  session {session}");
     }
-    for line in [event.user_agent.as_ref().map(|agent| format!("with {agent}")), event.note.clone()] {
-        if let Some(line) = line {
-            let _ = write!(text, "\n    {}", shown(&line));
-        }
+    let agent = event.user_agent.as_ref().map(|agent| format!("with {agent}"));
+    for line in agent.iter().chain(&event.note) {
+        let _ = write!(text, "\n    {}", shown(line));
     }
     text
 }
