@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_data_folder_below_a_tilde_became_a_folder_of_that_name() {
-        assert!(path("~/data").unwrap_err().contains("write the whole path, like /home/ann/data"));
+        assert!(path("~/data").unwrap_err().contains("write the whole path, like /srv/ann/data"));
         assert_eq!(path("a~/data"), Ok(PathBuf::from("a~/data")));
     }
 

@@ -171,8 +171,8 @@ fn an_empty_file_is_no_error_but_a_missing_one_is() {
         ("sqlite:nowhere.db", "there is no such file; look whether its path is right"),
         ("sqlite:none/nowhere.db", "there is no folder none; make it, or look whether the path is right"),
         ("sqlite:///app.db", "write sqlite:/app.db or sqlite:./app.db"),
-        ("sqlite:~/app.db", "write the whole path, like /home/ann/app.db"),
-        ("~/app.db", "write the whole path, like /home/ann/app.db"),
+        ("sqlite:~/app.db", "write the whole path, like /srv/ann/app.db"),
+        ("~/app.db", "write the whole path, like /srv/ann/app.db"),
         ("file:./app.db", "has a scheme that is not read; write ./app.db"),
     ] {
         let told = shop.run(&["user", "import", "--from", from]).fails();

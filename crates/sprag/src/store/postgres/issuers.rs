@@ -45,7 +45,7 @@ impl PostgresStore {
         since: Timestamp,
     ) -> Result<Vec<String>, Fault> {
         let given = (id_of(place), issuer.to_owned(), now.0, since.0);
-        self.marks
+        self.pool
             .statement("look as whom other nodes sign", &given, |connection, (id, issuer, now, since)| {
                 async move {
                     connection.execute(&SIGN_AS, &[id, issuer, now]).await?;
@@ -58,7 +58,7 @@ impl PostgresStore {
     }
 
     pub(super) async fn forget_issuer(&self, place: &str) -> Result<(), Fault> {
-        self.marks
+        self.pool
             .statement("note that a node signs no more", &id_of(place), |connection, id| {
                 async move { connection.execute(&SIGN_NO_MORE, &[id]).await.map(drop) }.boxed()
             })
@@ -66,7 +66,7 @@ impl PostgresStore {
     }
 }
 
-/// The same for a place whenever a node starts there.
+/// Of a place always the same one, whenever a node starts there.
 fn id_of(place: &str) -> Uuid {
     let mut id = [0; 16];
     id.copy_from_slice(&digest(&SHA256, place.as_bytes()).as_ref()[..16]);

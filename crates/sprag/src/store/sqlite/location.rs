@@ -55,7 +55,7 @@ pub fn at_home(path: &str) -> Option<String> {
     let is_home = path == "~" || path.starts_with("~/");
     is_home.then(|| {
         format!(
-            "begins with ~, which stands for a home folder only where a shell reads it; write the whole path, like /home/ann{}",
+            "begins with ~, which stands for a home folder only where a shell reads it; write the whole path, like /srv/ann{}",
             shown(&path[1..])
         )
     })
@@ -86,9 +86,9 @@ mod tests {
             ("sqlite://x.db", "write sqlite:x.db"),
             ("sqlite:x.db?mode=rwc", "write sqlite:x.db"),
             ("sqlite:file:./x.db", "write sqlite:./x.db"),
-            ("sqlite:~/x.db", "like /home/ann/x.db"),
-            ("sqlite://~/x.db", "like /home/ann/x.db"),
-            ("sqlite:///~/x.db", "like /home/ann/x.db"),
+            ("sqlite:~/x.db", "like /srv/ann/x.db"),
+            ("sqlite://~/x.db", "like /srv/ann/x.db"),
+            ("sqlite:///~/x.db", "like /srv/ann/x.db"),
         ] {
             let told = path_in_url(url).unwrap_err();
             assert!(told.ends_with(right) || told.contains(right), "{url}: {told}");
