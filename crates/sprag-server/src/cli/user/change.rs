@@ -133,15 +133,20 @@ pub(super) async fn delete(engine: &Engine, args: Delete) -> anyhow::Result<Exit
         }
     }
     let deleted = engine.accounts().delete(account.id, &requester()).await.map_err(plainly);
-    let ended = deleted.map_err(|error| match error.chain().any(|cause| cause.to_string().contains(NO_PRIVILEGE)) {
-        true => error.context(
-            "the role that serves may not delete accounts, and nothing was changed; as the tables' owner: grant delete on \
-             account, credential to sprag;",
-        ),
-        false => error,
-    })?;
+    let ended = deleted.map_err(with_the_grant)?;
     say(format_args!("{name} is deleted{}; its journal stays", and_ended(ended)))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What to do about a role that may serve and not delete.
+fn with_the_grant(error: anyhow::Error) -> anyhow::Error {
+    if !error.chain().any(|cause| cause.to_string().contains(NO_PRIVILEGE)) {
+        return error;
+    }
+    error.context(
+        "the role that serves may not delete accounts, and nothing was changed; as the tables' owner: \
+         grant delete on account, credential to sprag;",
+    )
 }
 
 async fn live_sessions(engine: &Engine, account: sprag::session::AccountId) -> anyhow::Result<u64> {
