@@ -246,6 +246,9 @@ pub async fn cut_what_is_covered<P: Future<Output = ()> + Send>(
     (now, keep): (Timestamp, Duration),
     pause: impl FnMut(u64) -> P + Send,
 ) -> Result<Result<Cutting, CheckpointFlaw>, Fault> {
+    if !journal.may_cut().await? {
+        return Ok(Ok(Cutting::NotAllowed));
+    }
     let Some(newest) = journal.last_checkpoint().await? else { return Ok(Ok(Cutting::NothingOldEnough)) };
     if !key.verifies(newest.key_id, &tagged_bytes(&newest), &newest.tag) {
         return Ok(Err(CheckpointFlaw::Forged));
