@@ -35,7 +35,7 @@ fn f7_a_rolling_restart_behind_haproxy_fails_no_refresh() {
 /// With the profile as it is, and so short an interval that sessions turn all the time.
 fn fails_no_refresh<B>(balance: impl FnOnce(&[SocketAddr]) -> (SocketAddr, B)) {
     let (cluster, servers) =
-        Cluster::start(SPRAG, Postgres::shared().fresh_database(), &["--reuse-interval", "3s"]);
+        Cluster::start(SPRAG, Postgres::shared().fresh_database(), &["--reuse-interval", "1s"]);
     cluster.create_users(1);
     let (front, _balancer) = balance(&cluster.addresses());
     let pairs = (0..12).map(|_| log_in(&mut Connection::open(front).unwrap(), "user-0").unwrap()).collect();
