@@ -210,9 +210,9 @@ fn sessions_are_listed_and_do_not_tell_when_they_last_rotated() {
         json!({
             "id": "00000000-0000-0000-0000-000000000003",
             "current": true,
-            "created_at": "1970-01-01T00:00:00Z",
-            "idle_expires_at": "1970-01-01T03:00:00Z",
-            "expires_at": "9999-12-30T22:00:00.999999999Z",
+            "created_at": "1970-01-01T00:00:00.000Z",
+            "idle_expires_at": "1970-01-01T03:00:00.000Z",
+            "expires_at": "9999-12-30T22:00:00.999Z",
             "ip": "192.0.2.1",
             "user_agent": null,
             "device": null,

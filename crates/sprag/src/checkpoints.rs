@@ -272,11 +272,13 @@ pub async fn verify(
     mut progress: impl FnMut(u64) + Send,
 ) -> Result<Report, Fault> {
     let number = |cut: Option<Cut>| cut.map_or(0, |cut| cut.number);
-    for _ in 0..MAX_CUTS_MEANWHILE {
+    for looked in 1..=MAX_CUTS_MEANWHILE {
         let before = number(journal.last_cut().await?);
         let report = verify_once(journal, key, &mut progress).await?;
-        // What a server cuts meanwhile would seem to be missing.
-        if number(journal.last_cut().await?) == before {
+        // What a server cuts meanwhile would seem to be missing, also of a cut that was decided on before.
+        let is_cut_meanwhile = number(journal.last_cut().await?) != before;
+        let may_be_half_cut = before > 0 && !report.is_sound() && looked < MAX_CUTS_MEANWHILE;
+        if !is_cut_meanwhile && !may_be_half_cut {
             return Ok(report);
         }
     }

@@ -73,6 +73,7 @@ const COLD: &[&str] = &[
     "SIGN_AS",
     "OTHER_ISSUERS",
     "SIGN_NO_MORE",
+    "FORGET_ISSUERS",
     // How far the store has come: once a second beside the refreshes, and for whoever asks whether the store is ready.
     "POSITION",
     "COUNT",

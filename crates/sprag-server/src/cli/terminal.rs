@@ -89,15 +89,26 @@ impl Drop for Unseen {
 /// What keys make of a line; `None` where they broke it off. No more of it is kept than a password may have, and one byte.
 fn line_of_keys(keys: impl Iterator<Item = io::Result<u8>>) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     let mut line = Zeroizing::new(Vec::with_capacity(MAX_PASSWORD_BYTES + 1));
+    let mut has_other_keys = false;
     for key in keys {
         match key? {
+            b'\n' | b'\r' if has_other_keys => {
+                return Err(io::Error::other(
+                    "a key was pressed that writes nothing, as those with arrows; begin again",
+                ));
+            }
             b'\n' | b'\r' => return Ok(Some(line)),
             CONTROL_C => return Ok(None),
             CONTROL_D if line.is_empty() => return Ok(None),
             CONTROL_D => return Ok(Some(line)),
-            CONTROL_U => line.clear(),
+            CONTROL_U => {
+                line.clear();
+                has_other_keys = false;
+            }
             // One key takes away one character, of however many bytes.
             DELETE | BACKSPACE => while line.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {},
+            // Of other keys, as those with arrows, nobody could see that they have become part of it.
+            byte if byte.is_ascii_control() => has_other_keys = true,
             byte if line.len() <= MAX_PASSWORD_BYTES => line.push(byte),
             _ => {}
         }

@@ -89,6 +89,11 @@ fn setting_of(credential: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.may_be_in_file() && setting.name == name)
 }
 
+/// What a credential may be called.
+pub(super) fn names() -> Vec<&'static str> {
+    SETTINGS.iter().filter(|setting| setting.may_be_in_file()).map(|setting| setting.name).collect()
+}
+
 /// All of the file but a line's end behind it, which every editor adds.
 fn text_of(path: &Path) -> Result<String, FileFault> {
     let text: Zeroizing<String> = files::read_text(path, MAX_SECRET_KIB)?;

@@ -332,8 +332,10 @@ impl Sources {
         if let Some(name) = secret_files::unknown_credential(self.credentials()) {
             return Err(ConfigError::Unknown {
                 what: format!("{name} among the credentials"),
-                hint: "a credential is called key-ring, hs256-secret or database-url, as the secret in it"
-                    .to_owned(),
+                hint: format!(
+                    "a credential is called as the secret in it: {}",
+                    secret_files::names().join(", ")
+                ),
             });
         }
         Ok(())

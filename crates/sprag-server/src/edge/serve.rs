@@ -257,6 +257,8 @@ impl Builders {
     {
         let Until { graceful, mut stops } = until;
         let is_http2 = tokio::select! {
+            // Whose bytes are here is answered.
+            biased;
             is_http2 = stream.is_http2() => is_http2.map_err(|error| error.to_string())?,
             _ = stops.changed() => return Ok(()),
         };

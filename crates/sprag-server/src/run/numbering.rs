@@ -31,10 +31,10 @@ pub(super) async fn settle(config: &Config, profiles: &[Profile], store: &dyn St
             );
         }
         store.raise_floor(id, floor).await.with_context(doing)?;
-        let progress = store.read_progress().await.with_context(doing)?;
-        if progress.is_some_and(|progress| progress.went_back_at.is_some()) {
-            warn_of_lost_numbers(profiles);
-        }
+    }
+    let progress = store.read_progress().await.context("could not look whether the store went back")?;
+    if progress.is_some_and(|progress| progress.went_back_at.is_some()) {
+        warn_of_lost_numbers(profiles);
     }
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! What a running server reads again at SIGHUP: the key ring's file and what is logged. The rest it goes on with as it began,
 //! and says what of it has changed.
 
+use tokio::task::spawn_blocking;
+
 use crate::config::{Config, Flags, Sources};
 use crate::profile::Profile;
 use crate::run::logs::Filter;
@@ -26,7 +28,10 @@ impl Given {
             Some(ring) => keys(ring.look().await),
             None => "the key ring is in SPRAG_KEY_RING and stays",
         };
-        let found = Sources::from_process(self.flags.clone()).map_err(anyhow::Error::from);
+        // A file of settings may be a pipe that nobody writes to, which nothing else should wait for.
+        let flags = self.flags.clone();
+        let found = spawn_blocking(|| Sources::from_process(flags)).await;
+        let found = found.map_err(anyhow::Error::from).and_then(|found| Ok(found?));
         let (config, profiles) = match found.and_then(|sources| resolve(&sources)) {
             Ok(found) => found,
             Err(error) => {

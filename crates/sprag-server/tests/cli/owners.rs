@@ -1,6 +1,6 @@
 //! Whose the files are: what root does beside a service leaves every file the service's.
 //!
-//! Only root can try it; for anybody else there is nothing to give away.
+//! Only root can try it.
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -16,8 +16,11 @@ const GROUP: u32 = 54_712;
 
 const CREATE: [&str; 6] = ["user", "create", "--username", "ann", "--password-stdin", "--create"];
 
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
+fn as_root() {
+    assert!(
+        rustix::process::geteuid().is_root(),
+        "only root may give files to others; run this test as root, as scripts/test is run"
+    );
 }
 
 /// An empty data folder of the service's, in one that everybody may look into, with the binary where everybody may run it.
@@ -74,9 +77,7 @@ fn all_is_the_services(folder: &Folder, after: &[&str]) {
 
 #[test]
 fn a_command_as_root_takes_no_file_from_the_service() {
-    if !is_root() {
-        return;
-    }
+    as_root();
     let folder = the_services_folder();
     let as_root = |args: &[&str]| {
         let outcome = folder.run_with(ANNS_PASSWORD, args);
@@ -109,9 +110,7 @@ fn a_command_as_root_takes_no_file_from_the_service() {
 
 #[test]
 fn a_file_counts_before_the_folder_that_it_is_in() {
-    if !is_root() {
-        return;
-    }
+    as_root();
     let folder = the_services_folder();
     assert!(ran(by(&folder, SERVICE, &CREATE)).0);
     // As where the service may write into a folder of root's.
@@ -140,9 +139,7 @@ fn a_file_counts_before_the_folder_that_it_is_in() {
 
 #[test]
 fn a_folder_that_root_makes_is_of_whom_the_one_around_it_is() {
-    if !is_root() {
-        return;
-    }
+    as_root();
     let folder = the_services_folder();
     let outcome = folder.run_with(ANNS_PASSWORD, &[&CREATE[..], &["--data-dir", "sprag-data/a/b"]].concat());
     assert_eq!(outcome.code, 0, "{}", outcome.err);
@@ -154,9 +151,7 @@ fn a_folder_that_root_makes_is_of_whom_the_one_around_it_is() {
 
 #[test]
 fn a_lock_that_root_has_left_behind_is_given_back() {
-    if !is_root() {
-        return;
-    }
+    as_root();
     let folder = the_services_folder();
     assert!(ran(by(&folder, SERVICE, &CREATE)).0);
     folder.write("sprag-data/keys.lock", "");
@@ -168,9 +163,7 @@ fn a_lock_that_root_has_left_behind_is_given_back() {
 
 #[test]
 fn a_key_ring_that_is_roots_is_told_with_whose_it_is() {
-    if !is_root() {
-        return;
-    }
+    as_root();
     let folder = the_services_folder();
     assert!(ran(by(&folder, SERVICE, &CREATE)).0);
     chown(folder.path("sprag-data/keys.json"), Some(0), Some(0)).unwrap();
@@ -184,9 +177,7 @@ fn a_key_ring_that_is_roots_is_told_with_whose_it_is() {
 
 #[test]
 fn a_mounted_key_ring_is_read_by_its_group_and_stays_as_it_is_mounted() {
-    if !is_root() {
-        return;
-    }
+    as_root();
     let folder = the_services_folder();
     assert!(ran(by(&folder, SERVICE, &CREATE)).0);
     let ring = folder.path("sprag-data/keys.json");

@@ -272,10 +272,11 @@ async fn ends(
         let account = first.event.account;
         while covered.next_if(|head| head.account < account).is_some() {}
         let covered = covered.peek().filter(|head| head.account == account).map(|head| head.number);
-        let last = if first.event.at < rule.before {
-            Some(last_before(journal, &first, rule.before).await?)
-        } else {
-            None
+        let last = match first.event.at < rule.before {
+            // All that is covered of it is this one entry, and nothing behind what is covered goes.
+            true if covered == Some(first.number) => Some(first.clone()),
+            true => Some(last_before(journal, &first, rule.before).await?),
+            false => None,
         };
         let gone = Gone::by_rule(&first, last.as_ref(), covered);
         ends.push((first, gone));

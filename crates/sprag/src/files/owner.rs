@@ -11,9 +11,10 @@ use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{
     DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown,
 };
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
+use rustix::process::geteuid;
 
 use super::FileFault;
 
@@ -57,15 +58,15 @@ pub fn open_lock(path: &Path, like: &[&Path]) -> io::Result<File> {
 }
 
 /// Puts a file with these bytes in the place of another, or where there is none: whole, and on the disk before it has its
-/// name. One that is replaced keeps owner, group and mode. A link stays what it is, and what it leads to is replaced.
+/// name. One that is replaced keeps owner, group and mode. A link of root's or ours stays what it is, and what it leads to is
+/// replaced; nobody else's is followed.
 ///
 /// Until then it has another extension, `draft`; whatever is left of that name of an earlier time is removed.
 ///
 /// # Errors
 /// The system refuses it, or the file is somebody else's and would become ours; then nothing has changed.
 pub fn replace(path: &Path, draft: &str, bytes: &[u8]) -> Result<(), FileFault> {
-    // Of a link to nothing it is the link that is replaced.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let path = followed(path)?;
     let draft = path.with_extension(draft);
     match fs::remove_file(&draft) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
@@ -89,6 +90,19 @@ pub fn replace(path: &Path, draft: &str, bytes: &[u8]) -> Result<(), FileFault> 
         // Half a file is of use to nobody but a thief.
         let _ = fs::remove_file(&draft);
     })
+}
+
+/// Where a link leads, if it is one whose owner may say so; of a link to nothing it is the link that is replaced.
+fn followed(path: &Path) -> Result<PathBuf, FileFault> {
+    match fs::symlink_metadata(path) {
+        Ok(link) if link.is_symlink() && ![0, geteuid().as_raw()].contains(&link.uid()) => {
+            let why =
+                format!("it is a link that belongs to uid {}, and nobody else's is followed", link.uid());
+            Err(io::Error::new(ErrorKind::PermissionDenied, why).into())
+        }
+        Ok(link) if link.is_symlink() => Ok(fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())),
+        _ => Ok(path.to_owned()),
+    }
 }
 
 /// Gives a file that was just made to whom another belongs, as far as the system lets us.
@@ -184,13 +198,16 @@ fn flags(flags: OFlags) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{chown, symlink};
+    use std::os::unix::fs::{chown, lchown, symlink};
 
     use super::*;
 
-    /// Root can try what is said of root; anybody else has nothing to give away.
-    fn is_root() -> bool {
-        rustix::process::geteuid().is_root()
+    /// Only root can try what is said of root.
+    fn as_root() {
+        assert!(
+            geteuid().is_root(),
+            "only root may give files to others; run this test as root, as scripts/test is run"
+        );
     }
 
     fn whose(path: &Path) -> (u32, u32, u32) {
@@ -200,9 +217,7 @@ mod tests {
 
     #[test]
     fn what_root_replaces_keeps_its_owner_group_and_mode() {
-        if !is_root() {
-            return;
-        }
+        as_root();
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("keys.json");
         for (uid, gid, mode) in [(4711, 4712, 0o600), (0, 4712, 0o440), (4711, 4711, 0o640)] {
@@ -217,9 +232,7 @@ mod tests {
 
     #[test]
     fn what_root_makes_belongs_to_whom_the_folder_belongs() {
-        if !is_root() {
-            return;
-        }
+        as_root();
         let dir = tempfile::tempdir().unwrap();
         chown(dir.path(), Some(4711), Some(4712)).unwrap();
         let path = |name: &str| dir.path().join(name);
@@ -256,6 +269,19 @@ mod tests {
     }
 
     #[test]
+    fn root_wrote_over_any_file_that_a_link_of_the_service_led_to() {
+        as_root();
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        fs::write(path("other"), "other").unwrap();
+        symlink(path("other"), path("mark")).unwrap();
+        lchown(path("mark"), Some(4711), Some(4711)).unwrap();
+        let told = replace(&path("mark"), "draft", b"mark").unwrap_err().to_string();
+        assert!(told.contains("uid 4711"), "{told}");
+        assert_eq!(fs::read(path("other")).unwrap(), b"other");
+    }
+
+    #[test]
     fn a_link_to_a_file_stays_one() {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
@@ -275,7 +301,7 @@ mod tests {
         let file = File::open(&path).unwrap();
         keep(&file, Some(&fs::metadata(&path).unwrap())).unwrap();
         let roots = fs::metadata("/proc/1").unwrap();
-        if is_root() {
+        if geteuid().is_root() {
             chown(&path, Some(4711), None).unwrap();
         }
         let told = keep(&file, Some(&roots)).unwrap_err().to_string();

@@ -33,6 +33,10 @@ const OTHER_ISSUERS: Sql = Sql {
     types: &[Type::TEXT, Type::INT8],
 };
 
+/// Of nodes that were killed, at places that do not come back.
+const FORGET_ISSUERS: Sql =
+    Sql { text: "delete from lease where kind = 'issuer' and moved_at <= $1", types: &[Type::INT8] };
+
 const SIGN_NO_MORE: Sql =
     Sql { text: "delete from lease where kind = 'issuer' and id = $1", types: &[Type::UUID] };
 
@@ -49,6 +53,7 @@ impl PostgresStore {
             .statement("look as whom other nodes sign", &given, |connection, (id, issuer, now, since)| {
                 async move {
                     connection.execute(&SIGN_AS, &[id, issuer, now]).await?;
+                    connection.execute(&FORGET_ISSUERS, &[since]).await?;
                     let rows = connection.query(&OTHER_ISSUERS, &[issuer, since]).await?;
                     rows.iter().map(|row| Ok(row.try_get("issuer")?)).collect()
                 }

@@ -111,7 +111,7 @@ impl OwnCounts {
     fn acknowledged(&self, before: Option<Timestamp>) -> bool {
         let mut counts = self.counts();
         let Counts { last, sent } = *counts;
-        *counts = Counts { last: sent, sent: None };
+        *counts = Counts { last: sent.or(last), sent: None };
         let is_missed = |last: Timestamp| sent.is_some_and(|sent| sent.minus(MISSED_FOR) < last);
         match (last, before) {
             (Some(last), None) => is_missed(last),
