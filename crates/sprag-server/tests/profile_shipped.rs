@@ -219,8 +219,8 @@ fn sessions_are_listed_and_do_not_tell_when_they_last_rotated() {
         })
     );
     assert_eq!(answer["sessions"][1]["current"], false);
-    assert_eq!(answer["sessions"][1]["last_used_at"], "1970-01-01T01:00:00Z");
-    assert_eq!(answer["sessions"][1]["idle_expires_at"], "1970-01-01T02:00:00Z");
+    assert_eq!(answer["sessions"][1]["last_used_at"], "1970-01-01T01:00:00.000Z");
+    assert_eq!(answer["sessions"][1]["idle_expires_at"], "1970-01-01T02:00:00.000Z");
 }
 
 #[test]

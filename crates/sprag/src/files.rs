@@ -37,6 +37,11 @@ pub enum FileFault {
         "this user may not read it; run this as the user it belongs to, or give that right: chmod u+r, or chown"
     )]
     Forbidden,
+    /// A link of neither root's nor ours, which might lead anywhere.
+    #[error(
+        "it is a link that belongs to user {0}, and nobody else's is followed; put the file itself there, or have root make the link"
+    )]
+    ForeignLink(u32),
     /// More than such a file ever has.
     #[error("it is larger than {0} KiB, which no such file is; look whether its path is right")]
     TooLarge(u64),

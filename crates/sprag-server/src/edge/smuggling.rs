@@ -102,8 +102,10 @@ impl Framing {
                 Err(Ambiguous(why)) => return self.refuse(why, given),
             }
         }
-        // Copied rather than moved to the front: the room of what has gone on would be kept as long as half a head is here.
-        self.held = self.held[self.sure..].to_vec();
+        if self.sure > 0 {
+            // Copied rather than moved to the front: the room of what has gone on would be kept as long as half a head is here.
+            self.held = self.held[self.sure..].to_vec();
+        }
         self.line_at -= self.sure;
         self.looked -= self.sure;
         self.sure = 0;

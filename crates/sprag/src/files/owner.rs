@@ -277,7 +277,7 @@ mod tests {
         symlink(path("other"), path("mark")).unwrap();
         lchown(path("mark"), Some(4711), Some(4711)).unwrap();
         let told = replace(&path("mark"), "draft", b"mark").unwrap_err().to_string();
-        assert!(told.contains("uid 4711"), "{told}");
+        assert!(told.contains("belongs to user 4711"), "{told}");
         assert_eq!(fs::read(path("other")).unwrap(), b"other");
     }
 
