@@ -19,6 +19,8 @@ pub(crate) fn quoted(text: &str) -> String {
 pub(crate) fn without_password(text: &str) -> Cow<'_, str> {
     match text.split_once("://") {
         Some((scheme, rest)) if rest.contains('@') => Cow::Owned(format!("{scheme}://…")),
+        // `user:password@host`, as where the scheme was left out.
+        None if text.split_once('@').is_some_and(|(user, _)| user.contains(':')) => Cow::Borrowed("…"),
         _ => Cow::Borrowed(text),
     }
 }
@@ -34,6 +36,8 @@ mod tests {
             assert!(quoted(url).ends_with("://…\"") && !quoted(url).contains("hunter2"), "{url}");
         }
         assert_eq!(quoted("https://example.org/x"), "\"https://example.org/x\"");
+        assert_eq!(quoted("me:hunter2@10.0.0.1"), "\"…\"", "a URL without its scheme");
+        assert_eq!(quoted("ann@example.org"), "\"ann@example.org\"");
     }
 
     #[test]

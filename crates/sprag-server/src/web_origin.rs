@@ -53,6 +53,13 @@ pub(crate) fn named(text: &str) -> Result<String, String> {
         _ => {}
     }
     match Url::parse(text) {
+        // As a wildcard is written elsewhere: `.example.com`, or escaped.
+        Ok(url) if url.host_str().is_some_and(|host| host.starts_with('.') || host.contains(['*', '%'])) => {
+            Err(format!(
+                "{} names no host that a page can have; {LIKE}, and name each host by itself",
+                quoted(text)
+            ))
+        }
         Ok(url) if text.contains("://") => of_url(&url, text),
         _ => Err(format!("{} {IS}; {}", quoted(text), advice(text))),
     }

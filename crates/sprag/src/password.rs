@@ -314,8 +314,8 @@ impl Hasher {
             return;
         }
         let spread = u16::from_le_bytes(random::bytes(random));
-        let slot = self.slot * compared.forms;
-        let moment = moment::of_failure(came, compared.queued, Instant::now(), slot, spread);
+        let slots = (self.slot, compared.forms.min(moment::SLOTS_OF_FORMS));
+        let moment = moment::of_failure(came, compared.queued, Instant::now(), slots, spread);
         tokio::time::sleep_until(moment.into()).await;
     }
 

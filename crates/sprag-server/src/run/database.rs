@@ -1,5 +1,6 @@
 //! The store that a configuration names: bringing it up to date, opening it, and whose clock counts for it.
 
+use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
@@ -146,12 +147,17 @@ pub async fn expect_or_ask(config: &Config, is_asked_for: bool) -> anyhow::Resul
 /// # Errors
 /// There is no such file.
 pub fn expect(config: &Config) -> anyhow::Result<()> {
-    match &config.store.database {
-        Database::Sqlite(path) if !path.exists() => bail!(
+    let Database::Sqlite(path) = &config.store.database else { return Ok(()) };
+    match fs::metadata(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => bail!(
             "there is no database at {}; name its folder with --data-dir, or make one here with: sprag migrate --create",
             path.display()
         ),
-        Database::Sqlite(_) | Database::Postgres(_) => Ok(()),
+        Err(error) => {
+            let why = sqlite::obstacle_at(path).unwrap_or_else(|| error.to_string());
+            bail!("could not look for the database {}: {why}", path.display())
+        }
     }
 }
 

@@ -81,6 +81,9 @@ impl Given {
 fn keys(looked: Looked) -> &'static str {
     match looked {
         Looked::Same => "the key ring has not changed",
+        Looked::Gone => {
+            "the key ring's file is GONE, the one before stays in force, and a restart would fail: put it back"
+        }
         Looked::Changed => "the key ring was read again",
         Looked::Refused => "the key ring has changed and stays out, as said above",
     }

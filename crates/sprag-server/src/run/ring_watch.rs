@@ -29,6 +29,8 @@ struct Watched {
 pub enum Looked {
     /// It is the one in force.
     Same,
+    /// It is gone; the one before stays.
+    Gone,
     /// It had changed and is in force now.
     Changed,
     /// It has changed and cannot be put in force, as the log says; the one before stays.
@@ -54,7 +56,10 @@ impl RingWatch {
 impl Watched {
     async fn look(&mut self) -> Looked {
         let found = ring_file::stamp(&self.path);
-        if found == self.known || found.is_none() {
+        if found.is_none() {
+            return Looked::Gone;
+        }
+        if found == self.known {
             return Looked::Same;
         }
         match self.source.read(&self.config) {

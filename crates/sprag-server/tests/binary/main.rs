@@ -15,6 +15,7 @@ mod outages;
 mod passwords;
 mod secrecy;
 mod security_log;
+mod spellings;
 mod startup;
 mod stop;
 mod went_back;

@@ -77,7 +77,7 @@ pub(super) fn hash_all(jobs: &Queue<Job>) {
     }
     let mut memory = Memory::default();
     // Of a client that has gone away the queue gives no job; one that goes now waits for no answer.
-    while let Some(job) = jobs.next() {
+    while let Some(job) = jobs.next(|| memory.give_back()) {
         match job {
             Job::Hash(password, salt, reply) => {
                 let _ = reply.send(unharmed("hash a password", || hash(&password, &salt, &mut memory)));

@@ -8,10 +8,10 @@ use crate::error::Fault;
 /// How much is kept: what today's Argon2id takes.
 pub(super) const KEPT_KIB: u32 = 19 * 1024;
 
-/// The memory of today's Argon2id, for one thread: it is taken once, wiped after each password, and never given back.
+/// The memory of today's Argon2id, for one thread: it is wiped after each password, and given back when none is to be hashed.
 ///
 /// Taken anew for each password it would stay with the process all the same, wherever the allocator keeps what was freed,
-/// and several times over.
+/// and several times over. Where it was given back before, the allocator may keep it: then it is taken from there again.
 #[derive(Default)]
 pub(super) struct Memory(Vec<Block>);
 
@@ -38,6 +38,11 @@ impl Memory {
             hashed
         };
         hashed.map_err(|error| Fault::internal("hash a password", error))
+    }
+
+    /// Has nothing until the next password.
+    pub(super) fn give_back(&mut self) {
+        self.0 = Vec::new();
     }
 
     #[cfg(test)]

@@ -12,19 +12,23 @@ pub(super) const SLOT: Duration = Duration::from_secs(1);
 /// By how much of the slot, at most, randomness puts a failure off, to cover what is left: one part in so many.
 const SPREAD: u32 = 10;
 
+/// How many slots a failure takes at least where what was typed has other forms, however many: one more, or the answer would
+/// come too late to be one.
+pub(super) const SLOTS_OF_FORMS: u32 = 2;
+
 /// When a failed attempt is answered.
 ///
-/// That is one slot and a little after the request came, its time in the queue apart; where the work has taken longer,
+/// That is so many slots and a little after the request came, its time in the queue apart; where the work has taken longer,
 /// the next whole slot.
 pub(super) fn of_failure(
     came: Instant,
     queued: Duration,
     done: Instant,
-    slot: Duration,
+    (slot, slots): (Duration, u32),
     random: u16,
 ) -> Instant {
     let little = slot * u32::from(random) / SPREAD / u32::from(u16::MAX);
-    let mut moment = came + queued + slot + little;
+    let mut moment = came + queued + slot * slots + little;
     while !slot.is_zero() && moment < done {
         moment += slot;
     }
@@ -43,7 +47,7 @@ mod tests {
         for queued in [0, 40, 700].map(MILLIS) {
             let moments = [0, 26, 250, 500, 999].map(|work| {
                 let done = came + queued + MILLIS(work);
-                of_failure(came, queued, done, SLOT, 0)
+                of_failure(came, queued, done, (SLOT, 1), 0)
             });
             assert!(moments.iter().all(|moment| *moment == came + queued + SLOT), "{queued:?} in the queue");
         }
@@ -52,7 +56,7 @@ mod tests {
     #[test]
     fn what_takes_longer_than_a_slot_waits_for_the_next_one() {
         let came = Instant::now();
-        let moment = |work: u64| of_failure(came, MILLIS(5), came + MILLIS(5 + work), SLOT, 0);
+        let moment = |work: u64| of_failure(came, MILLIS(5), came + MILLIS(5 + work), (SLOT, 1), 0);
         assert_eq!(moment(1001), came + MILLIS(5) + 2 * SLOT);
         assert_eq!(moment(2000), came + MILLIS(5) + 2 * SLOT);
     }
@@ -60,7 +64,7 @@ mod tests {
     #[test]
     fn randomness_puts_it_off_by_a_tenth_at_most() {
         let came = Instant::now();
-        let moment = |random| of_failure(came, Duration::ZERO, came, SLOT, random);
+        let moment = |random| of_failure(came, Duration::ZERO, came, (SLOT, 1), random);
         assert_eq!(moment(u16::MAX), came + SLOT + SLOT / 10);
         assert!(moment(u16::MAX / 2) > came + SLOT && moment(u16::MAX / 2) < moment(u16::MAX));
     }
@@ -68,6 +72,6 @@ mod tests {
     #[test]
     fn without_a_slot_it_is_answered_at_once() {
         let came = Instant::now();
-        assert_eq!(of_failure(came, Duration::ZERO, came + SLOT, Duration::ZERO, 9), came);
+        assert_eq!(of_failure(came, Duration::ZERO, came + SLOT, (Duration::ZERO, 1), 9), came);
     }
 }

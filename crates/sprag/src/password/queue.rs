@@ -5,8 +5,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard};
+use std::time::Duration;
 
 use crate::prefix::Prefix;
+
+/// Who waits longer than this for the next has nothing to do.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// What can wait in a queue.
 pub(super) trait Waiting {
@@ -40,9 +44,11 @@ impl<T: Waiting> Queue<T> {
         left_over
     }
 
-    /// Whoever is next; waits until there is one. `None` once the queue is closed and empty.
-    pub(super) fn next(&self) -> Option<T> {
-        let mut state = self.lock();
+    /// Whoever is next; waits until there is one, and calls `idles` once where that takes longer than a second. `None` once the
+    /// queue is closed and empty.
+    pub(super) fn next(&self, idles: impl FnOnce()) -> Option<T> {
+        const WHOLE: &str = "no holder of this lock panics";
+        let (mut state, mut idles) = (self.lock(), Some(idles));
         loop {
             if let Some(one) = state.lines.next() {
                 return Some(one);
@@ -50,7 +56,17 @@ impl<T: Waiting> Queue<T> {
             if state.is_closed {
                 return None;
             }
-            state = self.has_more.wait(state).expect("no holder of this lock panics");
+            if idles.is_none() {
+                state = self.has_more.wait(state).expect(WHOLE);
+                continue;
+            }
+            let (waited, outcome) = self.has_more.wait_timeout(state, IDLE).expect(WHOLE);
+            state = waited;
+            if outcome.timed_out() && state.lines.waiting == 0 {
+                drop(state);
+                idles.take().into_iter().for_each(|idles| idles());
+                state = self.lock();
+            }
         }
     }
 
@@ -225,7 +241,7 @@ mod tests {
         let queue = Queue::of(2);
         assert!(queue.add(network(1), Ever).is_none());
         queue.close();
-        assert!(queue.next().is_some());
-        assert!(queue.next().is_none());
+        assert!(queue.next(|| ()).is_some());
+        assert!(queue.next(|| ()).is_none());
     }
 }

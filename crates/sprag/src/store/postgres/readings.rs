@@ -9,7 +9,11 @@
 pub(super) fn is_ambiguous(url: &str) -> bool {
     let Some((_, rest)) = url.split_once("://") else { return false };
     let Some((before, behind)) = rest.split_once('@') else { return false };
-    behind.contains('@') || before.find(['/', '?', '#']).is_some_and(|end| is_list_of_hosts(&before[..end]))
+    // A colon that is written as `%3A` is one of the name's, or somebody has escaped the whole of `name:password`.
+    let is_all_escaped = !before.contains(':') && before.to_ascii_lowercase().contains("%3a");
+    is_all_escaped
+        || behind.contains('@')
+        || before.find(['/', '?', '#']).is_some_and(|end| is_list_of_hosts(&before[..end]))
 }
 
 /// Whether a URL has a password in it, wherever a reader may find one: before the last `@`, or among the parameters.
