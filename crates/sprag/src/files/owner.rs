@@ -96,9 +96,7 @@ pub fn replace(path: &Path, draft: &str, bytes: &[u8]) -> Result<(), FileFault> 
 fn followed(path: &Path) -> Result<PathBuf, FileFault> {
     match fs::symlink_metadata(path) {
         Ok(link) if link.is_symlink() && ![0, geteuid().as_raw()].contains(&link.uid()) => {
-            let why =
-                format!("it is a link that belongs to uid {}, and nobody else's is followed", link.uid());
-            Err(io::Error::new(ErrorKind::PermissionDenied, why).into())
+            Err(FileFault::ForeignLink(link.uid()))
         }
         Ok(link) if link.is_symlink() => Ok(fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())),
         _ => Ok(path.to_owned()),
