@@ -253,7 +253,8 @@ impl Imports<'_> {
         let own: Vec<_> = names_of(&found.account).collect();
         // One that had to do without all its names is known by its key alone.
         let is_nameless = own.is_empty() && self.2 == SameNames::LeftOut;
-        if !is_nameless && !own.iter().any(|name| names.contains(name)) {
+        let is_known = is_nameless || own.iter().any(|name| names.contains(name));
+        if !is_known && !self.is_renamed_by_hand(&found.account).await? {
             let what = "its key is that of another account, which has other names";
             return Ok(Looked::Outcome(refused(what)));
         }

@@ -156,6 +156,12 @@ impl Imports<'_> {
         Ok(changes)
     }
 
+    /// Whether somebody has given an account a name here by hand.
+    pub(super) async fn is_renamed_by_hand(&self, account: &Account) -> Result<bool, Fault> {
+        let by_hand = self.changed_by_hand(account).await?;
+        Ok([NameKind::Username, NameKind::Email].into_iter().any(|kind| by_hand.contains(words(kind))))
+    }
+
     /// What of an account somebody has changed here by hand, as its journal tells: in the words of [`Planned`].
     async fn changed_by_hand(&self, account: &Account) -> Result<BTreeSet<String>, Fault> {
         let (mut by_hand, mut after) = (BTreeSet::new(), None);
