@@ -8,7 +8,7 @@ use data_encoding::HEXLOWER;
 use futures_util::future::join_all;
 use sprag::account::NameKind;
 use sprag::clock::Timestamp;
-use sprag::engine::{ClientPolicy, Imported, ImportedUser, Run, SameNames, SlowHashes};
+use sprag::engine::{ClientPolicy, Imported, ImportedUser, NameKept, Run, SameNames, SlowHashes};
 use sprag::{Engine, Fault, FaultKind};
 use tokio::sync::Mutex;
 
@@ -329,6 +329,14 @@ impl Row {
             Self::User(user) => Self::User(user.without_password()),
             session @ Self::Session(_) => session.clone(),
         }
+    }
+
+    /// A user who leaves to others of the source no more names than these.
+    fn leaving(mut self, kept: &[NameKept]) -> Self {
+        if let Self::User(user) = &mut self {
+            user.left_to_others.retain(|name| kept.contains(name));
+        }
+        self
     }
 
     /// A session needs its user, whom the scratch store does not have; anybody will do who is known by that id. Where

@@ -51,6 +51,7 @@ use crate::random::{self, Random};
 pub(crate) use self::job::Compared;
 pub use self::pace::Slow;
 pub use self::secrets::SourceSecrets;
+pub(crate) use self::stored::is_peppered;
 
 /// How many threads hash passwords unless somebody says otherwise; each takes 19 MiB while it does.
 const DEFAULT_THREADS: usize = 4;
@@ -236,8 +237,8 @@ impl Hasher {
 
     /// Compares a password with a stored hash; without one it does the work of one made here and never matches.
     ///
-    /// Where it is not as it was typed that it matches, but in another form of Unicode, the hash is never said to be
-    /// [outdated](Match::Outdated): made anew from what was typed it would be of another text.
+    /// Where the hash is not of what was typed, but of another form of it (one of Unicode, or one without blanks at its ends), it
+    /// is never said to be [outdated](Match::Outdated): made anew from what was typed it would be of another text.
     ///
     /// # Errors
     /// A busy [`Fault`] if the queue is full; an internal one if the stored hash is [`Unusable`].

@@ -67,7 +67,7 @@ impl Trial {
         client: &ClientPolicy,
     ) -> Result<Imported, Fault> {
         let (said, kept) = apart(self.ask(row, import, client).await?);
-        let (outcome, more) = apart(self.take_after(said, row, import, client).await?);
+        let (outcome, more) = apart(self.take_after((said, &kept), row, import, client).await?);
         let more = more.into_iter().filter(|name| kept.iter().all(|known| known.told_as != name.told_as));
         let kept: Vec<_> = kept.iter().cloned().chain(more).collect();
         let is_taken = !kept.is_empty() && !matches!(outcome, Imported::Refused(_) | Imported::Over(_));
@@ -76,7 +76,7 @@ impl Trial {
 
     async fn take_after(
         &self,
-        said: Imported,
+        (said, kept): (Imported, &[NameKept]),
         row: &Row,
         import: &OneImport,
         client: &ClientPolicy,
@@ -84,8 +84,8 @@ impl Trial {
         match said {
             said @ (Imported::New | Imported::WithoutPassword(_)) => {
                 row.prepare(self, client).await?;
-                let (taken, kept) =
-                    apart(row.without_password().import(&self.scratch, import, client).await?);
+                let row = row.without_password().leaving(kept);
+                let (taken, kept) = apart(row.import(&self.scratch, import, client).await?);
                 let outcome = match (taken, said) {
                     (Imported::New, said) => said,
                     (Imported::AlreadyThere, Imported::WithoutPassword(why)) => {
@@ -95,8 +95,9 @@ impl Trial {
                 };
                 Ok(if kept.is_empty() { outcome } else { Imported::WithoutName(Box::new(outcome), kept) })
             }
-            // What is over ends what another row of the source would have brought.
-            Imported::Over(why) => {
+            // A session that is over ends what another row of the source would have brought. A user who was deleted here is
+            // not taken in, and is in nobody's way.
+            Imported::Over(why) if matches!(row, Row::Session(_)) => {
                 let taken = row.import(&self.scratch, import, client).await?;
                 Ok(if matches!(taken, Imported::Changed(_)) { taken } else { Imported::Over(why) })
             }
@@ -132,10 +133,11 @@ fn apart(outcome: Imported) -> (Imported, Vec<NameKept>) {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use serde_json::json;
 
-    use sprag::engine::AccessTokenShape;
+    use sprag::engine::{AccessTokenShape, Requester};
     use sprag::policy::Policy;
     use sprag::session::ProfileId;
     use sprag::token::Encoding;
@@ -144,10 +146,10 @@ mod tests {
     use super::*;
     use crate::shape::{ImportColumn, ImportField, ImportKind, TableShape};
 
+    const LIMITS: Limits = Limits { sessions_per_account: 10 };
     const HASH: &str = "$2b$12$EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW";
 
-    #[tokio::test]
-    async fn a_dry_run_leaves_no_hash_in_its_files() {
+    fn taker(mode: Mode) -> Taker {
         let column = |(field, name)| ImportColumn::parse(field, name).unwrap();
         let columns = [
             (ImportField::ExternalId, "id"),
@@ -164,14 +166,47 @@ mod tests {
             takes_imported_tokens: false,
             next_id: sprag::engine::NextId::Uuid,
         };
-        let trial = Trial::beside(None, Limits { sessions_per_account: 10 }).unwrap();
+        Taker::of(ImportKind::Users, mode, shape, client)
+    }
+
+    async fn take_by(taker: &Taker, id: u32, name: &str, hash: &str) -> Imported {
+        let record = json!({ "id": id, "name": name, "hash": hash });
+        taker.take(record.as_object().unwrap()).await.unwrap().outcome.unwrap()
+    }
+
+    /// Whether a text stands in a file of a folder.
+    fn holds(folder: &Path, text: &str) -> bool {
+        let mut files = fs::read_dir(folder).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
+        files.any(|file| file.windows(text.len()).any(|at| at == text.as_bytes()))
+    }
+
+    #[tokio::test]
+    async fn a_user_who_was_deleted_here_kept_a_name_from_others_in_a_dry_run_and_left_a_hash_in_its_files() {
+        let Trial { scratch: engine, folder: _kept, .. } = Trial::beside(None, LIMITS).unwrap();
+        let engine = Arc::new(engine);
+        let real = taker(Mode::Real(Arc::clone(&engine)));
+        assert_eq!(take_by(&real, 1, "annabel", HASH).await, Imported::New);
+        let account = engine.accounts().find("annabel").await.unwrap().id;
+        engine.accounts().delete(account, &Requester::nobody()).await.unwrap();
+
+        let trial = Trial::beside(Some(engine), LIMITS).unwrap();
+        let folder = trial.folder.path().to_owned();
+        let dry = taker(Mode::Trial(Box::new(trial)));
+        for taker in [&dry, &real] {
+            let deleted = take_by(taker, 1, "annabel", HASH).await;
+            assert!(matches!(deleted, Imported::Over(_)), "{deleted:?}");
+            assert_eq!(take_by(taker, 2, "annabel", HASH).await, Imported::New, "the name is free");
+        }
+        assert!(holds(&folder, "annabel") && !holds(&folder, HASH));
+    }
+
+    #[tokio::test]
+    async fn a_dry_run_leaves_no_hash_in_its_files() {
+        let trial = Trial::beside(None, LIMITS).unwrap();
         let folder = trial.folder.path().to_owned();
         assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, FOLDER_MODE);
-        let taker = Taker::of(ImportKind::Users, Mode::Trial(Box::new(trial)), shape, client);
-        let take = async |id: u32, name: &str, hash: &str| {
-            let record = json!({ "id": id, "name": name, "hash": hash });
-            taker.take(record.as_object().unwrap()).await.unwrap().outcome.unwrap()
-        };
+        let taker = taker(Mode::Trial(Box::new(trial)));
+        let take = async |id, name: &str, hash: &str| take_by(&taker, id, name, hash).await;
         assert_eq!(take(1, "annabel", HASH).await, Imported::New);
         assert_eq!(take(1, "annabel", HASH).await, Imported::AlreadyThere);
         let namesake = take(2, "annabel", HASH).await;
@@ -180,12 +215,8 @@ mod tests {
         assert!(matches!(bad, Imported::WithoutPassword(_)), "{bad:?}");
         let again = take(3, "bartholomew", "plain-text-of-his").await;
         assert!(matches!(again, Imported::StillWithoutPassword(_)), "{again:?}");
-        let files = fs::read_dir(&folder).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
-        let files: Vec<_> = files.collect();
-        let holds =
-            |text: &str| files.iter().any(|file| file.windows(text.len()).any(|at| at == text.as_bytes()));
-        assert!(holds("annabel"), "these are the files of the scratch store");
-        assert!(!holds(HASH) && !holds("plain-text-of-his"));
+        assert!(holds(&folder, "annabel"), "these are the files of the scratch store");
+        assert!(!holds(&folder, HASH) && !holds(&folder, "plain-text-of-his"));
         drop(taker);
         assert!(!folder.exists());
     }

@@ -110,6 +110,17 @@ fn what_an_operator_has_changed_here_is_not_undone_by_an_import() {
 }
 
 #[test]
+fn who_was_renamed_here_altogether_was_refused_by_every_later_import() {
+    on_each_store(|shop| {
+        assert_eq!(import(shop, &[user(1, "ann", "boss", true)]), []);
+        shop.run(&["user", "set", "ann", "--username", "anna", "--email", "anna@example.net"]).succeeds();
+        assert_eq!(import(shop, &[user(1, "ann", "clerk", true)]), one("it has another role there"));
+        let anna = listed(shop, "anna");
+        assert_eq!((&anna["role"], &anna["email"]), (&json!("clerk"), &json!("anna@example.net")));
+    });
+}
+
+#[test]
 fn a_name_that_changed_there_is_taken_over_unless_it_is_anothers_here() {
     on_each_store(|shop| {
         let (mut ann, bob) = (user(1, "ann", "clerk", false), user(2, "bob", "clerk", false));

@@ -79,6 +79,8 @@ fn devises_pepper_is_a_setting_and_stands_in_no_store() {
     // Forgotten at first, which nobody can see from the hash, and mended by the next run.
     shop.imports_all(&IMPORT);
     assert_eq!(shop.imports_all(&[&IMPORT[..], &["--peppered"]].concat())["changed"], 1);
+    // Forgotten later on, which locked everybody out who had not logged in.
+    assert_eq!(shop.imports_all(&IMPORT)["changed"], 0);
     let database = fs::read(shop.path("sprag-data/sprag.db")).unwrap();
     assert!(!database.windows(PEPPER.len()).any(|part| part == PEPPER.as_bytes()));
     let server = shop.serve();

@@ -134,8 +134,43 @@ fn a_user_without_a_name_keeps_its_sessions_and_gets_one_from_support() {
     let session = json!({ "user_id": 2, "token": token, "expires_at": "2100-01-01T00:00:00Z" });
     shop.write("sessions.jsonl", lines(&[session]));
     assert_eq!(shop.imports_all(&["session", "import", "--from", "sessions.jsonl"])["new"], 1);
+    let users = shop.users();
+    let nameless = users.iter().find(|user| user["email"].is_null()).unwrap();
+    shop.run(&["user", "set", nameless["id"].as_str().unwrap(), "--email", "anna@example.org"]).succeeds();
+    let mut promoted = user(2, "ANN@example.org");
+    promoted["role"] = json!("editor");
+    shop.write("users.jsonl", lines(&[user(1, "ann@example.org"), promoted]));
+    for more in [&["--dry-run"][..], &[]] {
+        let (summary, outcome) = shop.import(&[&IMPORT[..], more].concat());
+        let counts = [&summary["refused"], &summary["changed"]];
+        assert_eq!((outcome.code, counts), (0, [&json!(0), &json!(1)]), "{summary} {}", outcome.err);
+    }
+    let users = shop.users();
+    let named = users.iter().find(|user| user["email"] == "anna@example.org").unwrap();
+    assert_eq!(named["role"], "editor", "it is the same user still");
     let server = shop.serve();
     assert_eq!(server.post("/refresh", &json!({ "refreshToken": token })).0, 200);
+    assert_eq!(server.post("/login", &json!({ "name": "anna@example.org", "password": PASSWORD })).0, 200);
+}
+
+#[test]
+fn a_shared_name_went_to_a_user_who_was_deleted_here_and_so_to_nobody() {
+    let shop = a_shop_with_namesakes();
+    let all = shop.read("users.jsonl");
+    shop.write("users.jsonl", all.lines().nth(2).unwrap());
+    shop.imports_all(&IMPORT);
+    shop.run(&["user", "delete", "cy", "--yes"]).succeeds();
+    shop.write("users.jsonl", all);
+    let import = [&IMPORT[..], &["--same-name", "oldest"]].concat();
+    let mut told = Vec::new();
+    for more in [&["--dry-run"][..], &[]] {
+        let (summary, outcome) = shop.import(&[&import[..], more].concat());
+        let counts = [&summary["new"], &summary["over"], &summary["without_name"], &summary["refused"]];
+        assert_eq!((outcome.code, counts), (0, [&json!(4), &json!(1), &json!(2), &json!(0)]), "{summary}");
+        told.push(outcome.err);
+    }
+    assert_eq!(told[0], told[1], "a dry run says what comes");
+    assert_eq!(owners(&shop), some(["20", "22", "10"]));
 }
 
 #[test]

@@ -206,7 +206,8 @@ impl Imports<'_> {
             Err(outcome) => return Ok(Looked::Outcome(outcome)),
         };
         let names = new.names.split_off(1);
-        user.left_to_others.iter().for_each(|left| names::leave_out(&mut new, left.told_as));
+        let left = self.left_to_others(client, user).await?;
+        left.iter().for_each(|left| names::leave_out(&mut new, left.told_as));
         match self.known_by(&new.names[0]).await? {
             Known::Account(found) => {
                 return self.look_again(client, user, &names, (*found, new.account, unusable)).await;
@@ -214,10 +215,10 @@ impl Imports<'_> {
             Known::Deleted => return Ok(Looked::Outcome(Imported::Over(DELETED))),
             Known::Nobody => {}
         }
-        let mut kept = user.left_to_others.to_vec();
+        let mut kept = left.clone();
         for name in names {
             let told_as = names::told_as(user, &name);
-            let is_left = user.left_to_others.iter().any(|left| left.told_as == told_as);
+            let is_left = left.iter().any(|left| left.told_as == told_as);
             let other = if is_left { None } else { self.0.store.credential(&name).await? };
             match other {
                 // Another import has brought this very user since its key was looked for.
@@ -242,6 +243,25 @@ impl Imports<'_> {
         }
     }
 
+    /// The names that a user leaves to others of the source. One who was deleted here, or whose key cannot be taken, never
+    /// gets them, and so they are left to nobody.
+    async fn left_to_others(
+        &self,
+        client: &ClientPolicy,
+        user: &ImportedUser<'_>,
+    ) -> Result<Vec<NameKept>, Fault> {
+        let mut left = Vec::new();
+        for name in user.left_to_others {
+            let is_gone = match name.by.as_deref().map(|by| Name::external(client.profile, by)) {
+                Some(Ok(by)) => matches!(self.known_by(&by).await?, Known::Deleted),
+                Some(Err(_)) => true,
+                None => false,
+            };
+            left.extend((!is_gone).then(|| name.clone()));
+        }
+        Ok(left)
+    }
+
     /// A look at a user who is here already.
     async fn look_again(
         &self,
@@ -253,7 +273,8 @@ impl Imports<'_> {
         let own: Vec<_> = names_of(&found.account).collect();
         // One that had to do without all its names is known by its key alone.
         let is_nameless = own.is_empty() && self.2 == SameNames::LeftOut;
-        if !is_nameless && !own.iter().any(|name| names.contains(name)) {
+        let is_known = is_nameless || own.iter().any(|name| names.contains(name));
+        if !is_known && !self.is_renamed_by_hand(&found.account).await? {
             let what = "its key is that of another account, which has other names";
             return Ok(Looked::Outcome(refused(what)));
         }

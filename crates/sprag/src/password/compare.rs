@@ -14,7 +14,8 @@ const NOBODYS_SALT: [u8; 16] = *b"nobody's salt...";
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Found {
     pub(super) matched: Match,
-    /// The place of the form that matched; 0 where none did.
+    /// The place of the form that a new hash is made of: the one that matched, or what the maker of the hash made of it; 0
+    /// where none matched.
     pub(super) form: usize,
 }
 
@@ -38,13 +39,16 @@ pub(super) fn compare(
     };
     let stored =
         Stored::parse(stored).map_err(|unusable| Fault::internal("read a stored password hash", unusable))?;
-    for (form, password) in forms.iter().enumerate() {
-        let password = password.0.as_bytes();
-        if stored.matches(password, secrets, memory)? {
-            // Made anew from what was typed, a hash would refuse the right password for good if that had a wrong tail.
-            let stays = stored.is_todays() || !stored.knows_all_of(password);
-            return Ok(Found { matched: if stays { Match::Yes } else { Match::Outdated }, form });
-        }
+    for (place, form) in forms.iter().enumerate() {
+        let password = form.0.as_bytes();
+        let Some(text) = stored.matches(password, secrets, memory)? else { continue };
+        // The form that its maker has hashed, which is the only one that leads to it from every spelling. A text that is no
+        // form of what was typed, one without blanks at its ends, does not: then the hash stays.
+        let hashed = forms.iter().position(|form| form.0.as_bytes() == text.as_slice());
+        // Made anew from what was typed, a hash would refuse the right password for good if that had a wrong tail.
+        let stays = stored.is_todays() || !stored.knows_all_of(password) || hashed.is_none();
+        let matched = if stays { Match::Yes } else { Match::Outdated };
+        return Ok(Found { matched, form: hashed.unwrap_or(place) });
     }
     Ok(NOTHING)
 }

@@ -38,7 +38,7 @@ pub(super) struct Verify {
 pub(crate) struct Compared {
     /// A [`Fault`] where the stored hash is of no use, or brought its library down.
     pub(crate) outcome: Result<Match, Fault>,
-    /// The form of what was typed that matched; what was typed, where none did.
+    /// The form of what was typed that the hash is of; what was typed, where none matched.
     pub(crate) form: Password,
     /// Whether that is another form than what was typed.
     pub(super) is_another_form: bool,

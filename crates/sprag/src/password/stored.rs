@@ -60,6 +60,11 @@ enum Prepared {
     Peppered,
 }
 
+/// Whether a stored hash is this one of the source system, marked as made with a pepper.
+pub(crate) fn is_peppered(stored: &str, there: &str) -> bool {
+    stored.strip_prefix(read::PEPPERED) == Some(there)
+}
+
 /// A secret that is mixed in after the password.
 #[derive(PartialEq, Eq)]
 enum Key {
@@ -106,21 +111,23 @@ impl Stored {
         wants_signer.then_some(Unusable::LacksSecret("Firebase's signer key (SPRAG_FIREBASE_SIGNER_KEY)"))
     }
 
-    /// Whether this is the password, in a time that does not depend on how nearly it is.
+    /// Whether this is the password, in a time that does not depend on how nearly it is; and if so, the text that its maker
+    /// has made of it.
     pub(super) fn matches(
         &self,
         password: &[u8],
         secrets: &SourceSecrets,
         memory: &mut Memory,
-    ) -> Result<bool, Fault> {
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {
         if let Some(lacking) = self.lacks(secrets) {
             return Err(Fault::internal("compare with a stored password hash", lacking));
         }
         if self.matches_by(self.work, &self.prepared, password, secrets, memory)? {
-            return Ok(true);
+            return Ok(Some(self.prepared.text(password)));
         }
-        let Some((work, prepared)) = &self.or else { return Ok(false) };
-        self.matches_by(*work, prepared, password, secrets, memory)
+        let Some((work, prepared)) = &self.or else { return Ok(None) };
+        let is_it = self.matches_by(*work, prepared, password, secrets, memory)?;
+        Ok(is_it.then(|| prepared.text(password)))
     }
 
     fn matches_by(
@@ -180,21 +187,26 @@ impl Prepared {
         let base64_of_hmac = |algorithm, key: &[u8], text: &[u8]| {
             BASE64.encode(hmac::sign(&hmac::Key::new(algorithm, key), text).as_ref()).into_bytes()
         };
-        // What was typed is Unicode; were it not, it would stay as it is.
-        let text = || str::from_utf8(password).ok();
         Zeroizing::new(match self {
-            Self::AsTyped => password.to_vec(),
+            Self::AsTyped | Self::Nfkc => return self.text(password),
             Self::HexOfSha256 => HEXLOWER.encode(sha256().as_ref()).into_bytes(),
             Self::Base64OfSha256 => BASE64.encode(sha256().as_ref()).into_bytes(),
             Self::Base64OfHmac(key) => base64_of_hmac(hmac::HMAC_SHA256, key.as_bytes(), password),
             Self::Base64OfHmacSha384 => {
-                let trimmed = text().map_or(password, |text| text.trim_matches(PHP_BLANKS).as_bytes());
-                base64_of_hmac(hmac::HMAC_SHA384, WORDPRESS_KEY, trimmed)
-            }
-            Self::Nfkc => {
-                text().map_or_else(|| password.to_vec(), |text| text.nfkc().collect::<String>().into_bytes())
+                base64_of_hmac(hmac::HMAC_SHA384, WORDPRESS_KEY, &self.text(password))
             }
             Self::Peppered => [password, pepper].concat(),
+        })
+    }
+
+    /// What a maker takes several spellings of a password for, before any digest of it.
+    fn text(&self, password: &[u8]) -> Zeroizing<Vec<u8>> {
+        // What was typed is Unicode; were it not, it would stay as it is.
+        let text = str::from_utf8(password).ok();
+        Zeroizing::new(match (self, text) {
+            (Self::Nfkc, Some(text)) => text.nfkc().collect::<String>().into_bytes(),
+            (Self::Base64OfHmacSha384, Some(text)) => text.trim_matches(PHP_BLANKS).as_bytes().to_vec(),
+            _ => password.to_vec(),
         })
     }
 }

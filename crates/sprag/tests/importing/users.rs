@@ -276,3 +276,41 @@ async fn a_password_that_its_system_hashed_in_another_form_let_nobody_in() {
         assert_eq!(wide.is_ok(), form == "caf\u{e9} au lait", "of the form that it was of, and of no other");
     }
 }
+
+#[tokio::test]
+async fn who_once_typed_another_spelling_than_their_system_hashed_was_refused_with_the_plain_one_for_good() {
+    let vectors: serde_json::Value =
+        serde_json::from_str(include_str!("../vectors/moved_hashes.json")).expect("JSON");
+    let vectors = vectors["vectors"].as_array().expect("a list");
+    // The odd spelling, the plain one, and whether the first log-in makes the hash anew.
+    for (name, odd, plain, is_renewed) in [
+        ("better-auth, Unicode", "password", "same", true),
+        ("Lucia LegacyScrypt, Unicode", "password", "same", true),
+        ("Lucia 1, verified by LegacyScrypt, Unicode", "password", "same", true),
+        ("WordPress 6.8", "same", "password", false),
+    ] {
+        let vector = vectors.iter().find(|vector| vector["name"] == name).expect(name);
+        let text = |field: &str| vector[field].as_str().expect(name);
+        let moved = Move::begun(Retry::Refuse).await;
+        let user = ImportedUser {
+            external_id: "7",
+            email: Some("ann@example.org"),
+            password_hash: text("hash"),
+            ..ImportedUser::default()
+        };
+        assert_eq!(moved.engine.imports().user(&moved.client, user).await.expect("import"), Imported::New);
+        let log_in = |spelling| moved.log_in_as("ann@example.org", text(spelling));
+        let is_anew = async || {
+            let account = moved.engine.accounts().find("ann@example.org").await.expect("known").id;
+            let credential = moved.engine.store().credential_of(account).await.expect("look");
+            credential.expect("known").password_hash.expect("a hash").starts_with("$argon2id$")
+        };
+        log_in(odd).await.expect(name);
+        assert_eq!(is_anew().await, is_renewed, "{name}");
+        log_in(odd).await.expect(name);
+        log_in(plain).await.expect(name);
+        assert!(is_anew().await, "{name}: of the plain spelling it is made anew");
+        log_in(plain).await.expect(name);
+        assert!(log_in("wrong").await.is_err(), "{name}");
+    }
+}

@@ -9,7 +9,7 @@ use super::{ImportedUser, Imports, SameNames};
 use crate::account::{Account, Name, NameKind, Particular};
 use crate::audit::{Event, EventKind};
 use crate::error::{Error, Fault, Refusal};
-use crate::password::{is_todays, says_no_password};
+use crate::password::{is_peppered, is_todays, says_no_password};
 use crate::session::Epoch;
 use crate::store::{Credential, Slice};
 
@@ -39,8 +39,10 @@ impl Changes {
         // Of a user who never had a password it is nothing, and no reason to name anybody.
         let has_another =
             stored != Some(user.password_hash) && is_usable && !says_no_password(user.password_hash);
+        // Of a run that was not told of the pepper; without its mark the hash would match no password.
+        let is_same = stored.is_some_and(|stored| is_peppered(stored, user.password_hash));
         Self {
-            hash: is_untouched && is_as_imported && has_another,
+            hash: is_untouched && is_as_imported && has_another && !is_same,
             disabling: is_untouched && user.is_disabled && account.disabled_at.is_none(),
             planned: Planned::default(),
             taken: None,
@@ -152,6 +154,12 @@ impl Imports<'_> {
             }
         }
         Ok(changes)
+    }
+
+    /// Whether somebody has given an account a name here by hand.
+    pub(super) async fn is_renamed_by_hand(&self, account: &Account) -> Result<bool, Fault> {
+        let by_hand = self.changed_by_hand(account).await?;
+        Ok([NameKind::Username, NameKind::Email].into_iter().any(|kind| by_hand.contains(words(kind))))
     }
 
     /// What of an account somebody has changed here by hand, as its journal tells: in the words of [`Planned`].

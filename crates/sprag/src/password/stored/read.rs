@@ -9,7 +9,7 @@ use super::plain;
 use super::{Key, Prepared, Stored};
 
 /// What an import puts before a hash that was made with the pepper of its system.
-const PEPPERED: &str = "{peppered}";
+pub(super) const PEPPERED: &str = "{peppered}";
 
 /// The names in braces before which stands a hash as others write it, by Spring, OpenLDAP and Dovecot.
 const TRANSPARENT: [&str; 8] = [
