@@ -27,7 +27,7 @@ mod waiting;
 pub use bounds::Bounds;
 use held::Held;
 pub(crate) use state::Over;
-use state::{Due, Rank, State};
+use state::{Due, LEFT_ALONE, Rank, State};
 use waiting::Waiting;
 
 /// What a request or an answer takes beside its bytes, about.
@@ -177,7 +177,19 @@ impl Connections {
         let strangers = open.networks.iter().filter(|(network, _)| network.is_some());
         let fullest = strangers.max_by_key(|(_, of)| of.members.len()).map(|(network, _)| *network);
         let has_gone = fullest.and_then(|fullest| self.send_off(open, now, |of| *of == fullest));
-        has_gone.or_else(|| self.send_off(open, now, |of| of.is_some() || newcomer.is_none()))
+        let has_gone = has_gone.or_else(|| self.send_off(open, now, |of| of.is_some() || newcomer.is_none()));
+        // However busy it is: or whoever comes again and again would keep all places at requests that have just begun.
+        has_gone.or_else(|| {
+            let fullest = fullest.filter(|fullest| self.is_greedy(open, *fullest, newcomer))?;
+            self.send_off(open, now + LEFT_ALONE, |of| *of == fullest)
+        })
+    }
+
+    /// Whether a network has so many places that one of another's may always be taken from it.
+    fn is_greedy(&self, open: &Open, fullest: Option<Prefix>, newcomer: Option<Prefix>) -> bool {
+        let count = |network| open.networks.get(&network).map_or(0, |of| of.members.len());
+        let modest = self.bounds.connections / MODEST_SHARES;
+        count(fullest) > modest.max(2 * count(newcomer))
     }
 
     /// Closes the connection that has been idle for longest, of those networks.

@@ -10,7 +10,7 @@ use super::bounds::Bounds;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// How long a connection that is at a request is left alone, however many newcomers there are.
-const LEFT_ALONE: Duration = Duration::from_secs(1);
+pub(super) const LEFT_ALONE: Duration = Duration::from_secs(1);
 
 /// What is known of one connection.
 #[derive(Debug)]

@@ -62,6 +62,17 @@ fn whoever_has_just_begun_a_request_is_left_alone() {
 }
 
 #[test]
+fn networks_that_came_again_and_again_kept_a_stranger_out_by_requests_that_had_just_begun() {
+    let all = connections(Bounds { connections: 6, connections_per_network: 4, ..Bounds::default() });
+    let crowd: Vec<_> = (0..6).map(|host| from(&all, &format!("192.0.{}.1", host / 3)).unwrap()).collect();
+    let _asking: Vec<_> = crowd.iter().map(|busy| busy.connection().ask(0)).collect();
+    assert!(from(&all, "192.0.0.2").is_none(), "a network that has as many as any other gets no more");
+    let stranger = from(&all, "198.51.100.1").unwrap();
+    assert_eq!(crowd.iter().filter(|busy| is_told(busy)).count(), 1);
+    assert!(!is_told(&stranger));
+}
+
+#[test]
 fn what_a_network_holds_beyond_its_share_is_closed_beginning_with_the_longest_without_progress() {
     let bounds = Bounds::default();
     let third = of_network(&bounds) / 3;
