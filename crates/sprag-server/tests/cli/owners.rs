@@ -19,7 +19,7 @@ const CREATE: [&str; 6] = ["user", "create", "--username", "ann", "--password-st
 fn as_root() {
     assert!(
         rustix::process::geteuid().is_root(),
-        "only root may give files to others; run this test as root, as scripts/test is run"
+        "only root may give files to others; run this test as root: sudo -E scripts/test"
     );
 }
 

@@ -204,7 +204,7 @@ mod tests {
     fn as_root() {
         assert!(
             geteuid().is_root(),
-            "only root may give files to others; run this test as root, as scripts/test is run"
+            "only root may give files to others; run this test as root: sudo -E scripts/test"
         );
     }
 
