@@ -14,8 +14,9 @@ use super::work::{self, Work};
 use super::{Match, Password, pace};
 use crate::error::Fault;
 
-/// How far below the threads that answer requests the hashing threads stand (`nice`).
-const NICENESS: i32 = 10;
+/// How far below the threads that answer requests the hashing threads stand (`nice`): as far as the system has it. Where no core is
+/// idle they get a seventieth of one, and whoever refreshes meanwhile takes the core from them at once.
+const NICENESS: i32 = 19;
 
 pub(super) enum Job {
     Hash(Password, [u8; 16], oneshot::Sender<Result<String, Fault>>),
