@@ -89,6 +89,18 @@ openapi *args:
 known-secrets *args:
     scripts/known-secrets {{args}}
 
+# Everything that is handed out, into target/package/ (SPRAG_SERVER_BINARY packs another build; needs cargo install cargo-cyclonedx)
+package:
+    scripts/package
+
+# Install, upgrade, remove and purge the packages in a Debian of their own (needs root, systemd-container, mmdebstrap, lintian)
+package-test:
+    scripts/package-test
+
+# Build the release twice in two folders and compare the binaries
+reproduce:
+    scripts/reproduce
+
 # Write the references of settings and of refusals anew
 reference:
     cargo run -q -- config --reference > docs/reference/config.md

@@ -44,9 +44,15 @@ mod why;
 #[cfg(not(feature = "import"))]
 use no_import as import;
 
+/// What `sprag --version` says: of a build that `scripts/build-release` made, with the commit.
+const VERSION: &str = match option_env!("SPRAG_VERSION_TEXT") {
+    Some(text) => text,
+    None => env!("CARGO_PKG_VERSION"),
+};
+
 /// Sessions that turn one way.
 #[derive(Debug, Parser)]
-#[command(name = "sprag", version, about, max_term_width = 100, arg_required_else_help = true)]
+#[command(name = "sprag", version = VERSION, about, max_term_width = 100, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

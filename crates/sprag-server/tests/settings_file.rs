@@ -105,3 +105,44 @@ fn what_is_no_line_of_a_setting_is_told_with_what_to_write() {
         assert!(refusal(text).contains(told), "{text}: {}", refusal(text));
     }
 }
+
+#[test]
+fn a_file_of_settings_names_the_file_that_a_secret_stands_in() {
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let resolve = |environment: &[(&str, &str)]| {
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Config::resolve(Flags::new(), environment, folder.path())
+    };
+    let shown = |config: &Config| {
+        let line = config.lines().iter().find(|line| line.name == "database-url").unwrap();
+        format!("{} from {}", line.value, line.origin)
+    };
+    write("url", "postgres://ann:hunter2@db/app\n");
+    write("sprag.toml", "# mine\ndatabase_url_file = \"url\"\n");
+    let place = format!("{}, by sprag.toml line 2", folder.path().join("url").display());
+    assert_eq!(shown(&resolve(&[]).unwrap()), format!("postgres://ann@db/app from {place}"));
+
+    // What is nearer goes before it, and the file need not be there then.
+    write("sprag.toml", "database_url_file = \"nowhere\"\n");
+    let near = resolve(&[("SPRAG_DATABASE_URL", "sqlite:near.db")]).unwrap();
+    assert_eq!(shown(&near), "sqlite:near.db from environment SPRAG_DATABASE_URL");
+    let told = resolve(&[]).unwrap_err().to_string();
+    assert!(
+        told.contains("nowhere, which database_url_file in sprag.toml line 1 names: there is no such file"),
+        "{told}"
+    );
+
+    write("sprag.toml", "database_url_file = \"url\"\ndatabase_url = \"sqlite:my.db\"\n");
+    let told = resolve(&[]).unwrap_err().to_string();
+    assert!(
+        told.starts_with("database_url in sprag.toml line 2 and database_url_file in sprag.toml line 1"),
+        "{told}"
+    );
+
+    write("sprag.toml", "listen_file = \"url\"\n");
+    assert!(resolve(&[]).is_err(), "listen is no secret");
+    write("sprag.toml", "hs256_secret = \"hunter2\"\n");
+    let told = resolve(&[]).unwrap_err().to_string();
+    assert!(told.contains("here hs256_secret_file names that file") && !told.contains("hunter2"), "{told}");
+}

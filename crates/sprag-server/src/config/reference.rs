@@ -68,7 +68,9 @@ pub fn reference() -> String {
     let mut text = String::from(HEAD);
     for setting in SETTINGS {
         let flag = if setting.has_flag() { format!("`--{}`", setting.name) } else { "–".to_owned() };
-        let key = setting.file_key().map_or("–".to_owned(), |key| format!("`{key}`"));
+        let keys: Vec<String> =
+            [setting.file_key(), setting.file_key_of_file()].into_iter().flatten().collect();
+        let key = if keys.is_empty() { "–".to_owned() } else { format!("`{}`", keys.join("`, `")) };
         let _ = write!(
             text,
             "\n## {}\n\n| flag | environment | file | default |\n|---|---|---|---|\n| {flag} | {} | {key} | {} |\n\n{}\n",
@@ -128,7 +130,8 @@ that name), a combination that is not safe.
 - Secrets, a database URL with a password in it too, are taken from the environment, `.env` and files of their own only:
   flags can be read in the list of processes, and files of settings get copied about.
 - A secret's variable with `_FILE` behind its name (`SPRAG_DATABASE_URL_FILE`) names a file with nothing but the secret in
-  it; a line's end behind it is no part of it. Set one of the two, not both. Among systemd's credentials
+  it; a line's end behind it is no part of it. Set one of the two, not both. In the file of settings, `database_url_file` and
+  the like name such a file. Among systemd's credentials
   (`$CREDENTIALS_DIRECTORY`) the one called as the setting is taken: `LoadCredential=key-ring:/etc/sprag/keys.json`.
 - In a database URL, write `@` as `%40` in user name, password and parameters, `/` as `%2F`, `?` as `%3F`, `#` as `%23`. One
   that can be read in two ways is refused, and none of it shown.

@@ -68,6 +68,12 @@ impl Setting {
         (!self.is_secret && self.name != "config").then(|| key_of(self.name))
     }
 
+    /// The key in `sprag.toml` that names the file which it stands in, if it may.
+    #[must_use]
+    pub fn file_key_of_file(&self) -> Option<String> {
+        self.may_be_in_file().then(|| format!("{}_file", key_of(self.name)))
+    }
+
     /// What it was called before, if it has been renamed.
     pub(super) fn old_name(&self) -> Option<&'static str> {
         old_names::old(old_names::Kind::Setting, self.name).map(|name| name.old)

@@ -38,8 +38,10 @@ pub struct Sources {
     dotenv: Dotenv,
     file: Vec<Entry>,
     file_path: Option<String>,
-    /// The secrets that stand in files, each read once: a pipe gives it once only.
+    /// The secrets that stand in files which a variable names, each read once: a pipe gives it once only.
     in_files: HashMap<&'static str, Found>,
+    /// Those in files that the file of settings names.
+    in_named_files: HashMap<&'static str, Found>,
 }
 
 /// What the variables of a setting say.
@@ -69,6 +71,7 @@ impl Sources {
             file: Vec::new(),
             file_path: None,
             in_files: HashMap::new(),
+            in_named_files: HashMap::new(),
         };
         if let Some(text) =
             text_of(&dir.join(dotenv::NAME)).map_err(|source| unreadable(dotenv::NAME, source))?
@@ -87,6 +90,7 @@ impl Sources {
         sources.refuse_unknown_variables()?;
         sources.read_secret_files(dir)?;
         sources.read_file(dir)?;
+        sources.read_named_files(dir)?;
         Ok(sources)
     }
 
@@ -177,6 +181,27 @@ impl Sources {
                 Nearest::Nothing => secret_files::credential(setting, self.credentials())?,
             };
             self.in_files.extend(found.map(|found| (setting.name, found)));
+        }
+        Ok(())
+    }
+
+    /// Reads what stands in files that the file of settings names, of whatever is not given nearer.
+    fn read_named_files(&mut self, dir: &Path) -> Result<(), ConfigError> {
+        for entry in self.file.iter().filter(|entry| entry.names_file) {
+            let setting = entry.setting;
+            if let Some(beside) = self.line_of(setting) {
+                return Err(ConfigError::Together(format!(
+                    "{} and {} are both set, and each gives {}; keep one of them",
+                    self.origin_of(beside).subject(setting.name),
+                    self.origin_of(entry).subject(setting.name),
+                    setting.name
+                )));
+            }
+            if self.own(setting)?.is_none() {
+                let named = Found { text: entry.text.clone(), origin: self.origin_of(entry) };
+                let found = secret_files::named(setting, named, dir, self.credentials())?;
+                self.in_named_files.insert(setting.name, found);
+            }
         }
         Ok(())
     }
@@ -302,12 +327,21 @@ impl Sources {
     }
 
     fn in_file(&self, setting: &'static Setting) -> Option<Found> {
-        let path = self.file_path.as_ref()?;
-        let those = self.file.iter().filter(|entry| entry.setting.name == setting.name);
+        let line = self.line_of(setting);
+        let line = line.map(|entry| Found { text: entry.text.clone(), origin: self.origin_of(entry) });
+        line.or_else(|| self.in_named_files.get(setting.name).cloned())
+    }
+
+    /// The line of the file that gives a setting itself.
+    fn line_of(&self, setting: &'static Setting) -> Option<&Entry> {
+        let is_of = |entry: &&Entry| entry.setting.name == setting.name && !entry.names_file;
         // The name that it has now goes before the one that it had.
-        let entry = those.min_by_key(|entry| entry.key != key_of(setting.name))?;
-        let origin = Origin::File { path: path.clone(), line: entry.line, key: entry.key.clone() };
-        Some(Found { text: entry.text.clone(), origin })
+        self.file.iter().filter(is_of).min_by_key(|entry| entry.key != key_of(setting.name))
+    }
+
+    fn origin_of(&self, entry: &Entry) -> Origin {
+        let path = self.file_path.clone().unwrap_or_default();
+        Origin::File { path, line: entry.line, key: entry.key.clone() }
     }
 
     fn refuse_unknown_variables(&self) -> Result<(), ConfigError> {

@@ -143,7 +143,8 @@ fn expect_hidden_password(chosen: &Chosen) -> Result<(), ConfigError> {
         _ => return Ok(()),
     };
     let problem = format!(
-        "there is a password in it, and {danger}; set {0} in the environment or .env, or {0}_FILE to a file that it stands in",
+        "there is a password in it, and {danger}; set {0} in the environment or .env, or {0}_FILE (in a file of settings: database_url_file) to \
+         a file that it stands in",
         setting.env
     );
     Err(ConfigError::Value { setting: setting.name, origin: found.origin.clone(), problem })

@@ -15,6 +15,8 @@ pub(super) struct Entry {
     pub(super) key: String,
     pub(super) text: String,
     pub(super) line: usize,
+    /// Whether the text is no value, but names the file that the value stands in.
+    pub(super) names_file: bool,
 }
 
 /// The lines of `sprag.toml`.
@@ -36,11 +38,14 @@ pub(super) fn entries(text: &str, path: &str) -> Result<Vec<Entry>, ConfigError>
         let line = line_at(key.span().start);
         let name: &str = key.get_ref();
         refuse_table(name, value.get_ref(), &place(line))?;
-        let setting = known(name, &place(line))?;
+        let by_file = |setting: &&Setting| setting.file_key_of_file().as_deref() == Some(name);
+        let by_file = settings::SETTINGS.iter().find(by_file);
+        let names_file = by_file.is_some();
+        let setting = by_file.map_or_else(|| known(name, &place(line)), Ok)?;
         let text = as_text(value.get_ref()).ok_or_else(|| wrong_kind(setting, value.get_ref())).map_err(
             |problem| ConfigError::Line { place: place(line), problem: format!("{name}: {problem}") },
         )?;
-        entries.push(Entry { setting, key: name.to_owned(), text, line });
+        entries.push(Entry { setting, key: name.to_owned(), text, line, names_file });
     }
     Ok(entries)
 }
@@ -124,12 +129,13 @@ fn known(key: &str, place: &str) -> Result<&'static Setting, ConfigError> {
             place: place.to_owned(),
             problem: format!(
                 "{key} is a secret, and a file of settings gets copied about; set {0} in the environment or .env, or {0}_FILE to \
-                 a file that it stands in",
+                 a file that it stands in; here {key}_file names that file",
                 setting.env
             ),
         });
     }
-    let keys: Vec<String> = settings::SETTINGS.iter().filter_map(Setting::file_key).collect();
+    let of_files = settings::SETTINGS.iter().filter_map(Setting::file_key_of_file);
+    let keys: Vec<String> = settings::SETTINGS.iter().filter_map(Setting::file_key).chain(of_files).collect();
     Err(ConfigError::Unknown {
         what: format!("{} in {place}", quoted(key)),
         hint: hint(key, keys.iter().map(String::as_str)),
