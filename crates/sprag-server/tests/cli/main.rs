@@ -7,6 +7,7 @@ mod beside;
 mod by_hand;
 mod files;
 mod given;
+mod healthy;
 mod keys;
 mod manners;
 mod moving;
