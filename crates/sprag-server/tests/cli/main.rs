@@ -8,6 +8,7 @@ mod by_hand;
 mod files;
 mod given;
 mod healthy;
+mod image;
 mod keys;
 mod manners;
 mod moving;
