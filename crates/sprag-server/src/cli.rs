@@ -10,8 +10,8 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::{self, Sources};
-use crate::run::memory_dumps;
 use crate::run::node::resolve;
+use crate::run::{first_process, memory_dumps};
 use crate::{old_names, openapi};
 use on_node::{Opens, on_node};
 use output::misused;
@@ -20,6 +20,7 @@ mod accounts;
 mod audit;
 mod backup;
 mod demo;
+mod healthy;
 #[cfg(feature = "import")]
 mod import;
 mod import_store;
@@ -84,6 +85,8 @@ enum Command {
     /// Show the journal, prove it, and cut it
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Ask the running server of these settings whether it is alive, as a container's health check
+    Healthy(healthy::Args),
     /// Explain how a session lived and ended
     Why(why::Args),
     /// Print the settings in force, and where each came from
@@ -117,6 +120,9 @@ pub fn run() -> anyhow::Result<ExitCode> {
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into()).collect();
     old_names::of_command(&name(&matches), &words).iter().for_each(output::tell);
+    if !matches!(cli.command, Command::Serve(_)) {
+        first_process::ends_at_signals();
+    }
     match carry_out(cli.command, config::flags(&matches)) {
         // Whoever read our output has seen enough, as in `sprag user list | head`.
         Err(error) if is_closed_output(&error) => Ok(ExitCode::SUCCESS),
@@ -145,6 +151,7 @@ fn carry_out(command: Command, flags: config::Flags) -> anyhow::Result<ExitCode>
         Command::Key(command) => key::run(command, &sources()?),
         Command::Sweep(args) => sweep::run(&args, &sources()?),
         Command::Audit(command) => audit::run(command, &sources()?),
+        Command::Healthy(args) => healthy::run(&args, &sources()?),
         Command::Config(args) if args.wants_reference() => settings::print_reference(),
         Command::Config(args) => settings::run(&args, &sources()?),
         Command::Openapi => {

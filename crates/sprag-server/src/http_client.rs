@@ -1,6 +1,6 @@
-//! A small HTTP/1.1 client for servers on this machine: the demo speaks through it.
+//! A small HTTP/1.1 client for servers on this machine: the demo and `sprag healthy` speak through it.
 //!
-//! It is for loopback. It has no TLS, follows no redirect and keeps no cookies, and one [`HttpClient`] is one connection
+//! It is for addresses of our own. It has no TLS, follows no redirect and keeps no cookies, and one [`HttpClient`] is one connection
 //! with one request at a time.
 
 use std::fmt;

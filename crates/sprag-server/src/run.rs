@@ -3,6 +3,7 @@
 pub mod accepted;
 pub mod database;
 pub mod exposed_files;
+pub(crate) mod first_process;
 pub mod high_water;
 pub mod jobs;
 pub mod keeper;

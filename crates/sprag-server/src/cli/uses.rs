@@ -30,6 +30,7 @@ const MORE: &[(&str, &[&str])] = &[
 /// The commands that use other settings than those.
 const OTHERWISE: &[(&str, &[&str])] = &[
     ("openapi", &["config", "profiles", "public-url", "listen"]),
+    ("healthy", &["config", "profiles", "listen"]),
     ("config", &["config"]),
     ("profile list", &[]),
     ("profile check", &[]),

@@ -1,7 +1,7 @@
 //! What the tests find: folders with and without `ann`, servers that know her, and texts without ids and times.
 
 use sprag_testkit::folder;
-pub(crate) use sprag_testkit::folder::{Folder, Server};
+pub(crate) use sprag_testkit::folder::{Folder, Outcome, Server};
 use uuid::Uuid;
 
 /// The password of `ann`.

@@ -7,6 +7,8 @@ mod beside;
 mod by_hand;
 mod files;
 mod given;
+mod healthy;
+mod image;
 mod keys;
 mod manners;
 mod moving;

@@ -1,0 +1,78 @@
+//! `sprag healthy`, beside a server, without one, and beside what only looks like one.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::thread;
+
+use crate::given::{Folder, Outcome, an_empty_folder};
+
+fn asked(folder: &Folder, address: &str, more: &[&str]) -> Outcome {
+    folder.run(&[&["healthy", "--listen", address], more].concat())
+}
+
+#[test]
+fn a_server_that_answers_is_healthy_and_one_that_has_gone_is_not() {
+    let folder = an_empty_folder();
+    let server = folder.serve();
+    let address = server.address.to_string();
+    let alive = asked(&folder, &address, &[]).succeeds();
+    assert_eq!(alive, format!("the server at {address} answers /healthz: ok\n"));
+    let ready = asked(&folder, &address, &["--ready"]).succeeds();
+    assert_eq!(ready, format!("the server at {address} answers /readyz: ready\n"));
+    server.stops();
+    for more in [&[][..], &["--ready"]] {
+        let told = asked(&folder, &address, more).fails();
+        let (place, origin) = (format!("could not connect to {address}"), "(flag --listen)");
+        assert!(told.contains(&place) && told.contains(origin), "{told}");
+    }
+}
+
+#[test]
+fn the_settings_of_the_server_say_where_it_is_asked() {
+    let folder = an_empty_folder();
+    let server = folder.serve();
+    let port = server.address.port();
+    let settings = |listen: &str| {
+        folder.write("sprag.toml", format!("listen = \"{listen}\"\npublic_url = \"https://a.example\"\n"))
+    };
+    // Of every address, this machine's own.
+    for listen in [format!("127.0.0.1:{port}"), format!("0.0.0.0:{port}"), format!("[::]:{port}")] {
+        settings(&listen);
+        let told = folder.run(&["healthy"]).succeeds();
+        assert_eq!(told, format!("the server at 127.0.0.1:{port} answers /healthz: ok\n"), "{listen}");
+    }
+    settings("127.0.0.1:0");
+    let told = folder.run(&["healthy"]).fails();
+    assert!(told.contains("whichever port was free"), "{told}");
+    assert!(folder.run(&["healthy", "--listen", "nowhere"]).fails().contains("--listen"));
+}
+
+#[test]
+fn asking_makes_nothing_and_needs_no_store() {
+    let folder = an_empty_folder();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    asked(&folder, &free.to_string(), &[]).fails();
+    assert!(folder.is_empty(), "whoever watches leaves no trace");
+}
+
+#[test]
+fn another_program_at_that_address_is_not_taken_for_a_healthy_server() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let stranger = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 1024]).unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nwelcome").unwrap();
+    });
+    let told = asked(&an_empty_folder(), &address, &[]).fails();
+    stranger.join().unwrap();
+    assert!(told.contains("is another program listening there?"), "{told}");
+}
+
+#[test]
+fn a_server_that_says_nothing_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let told = asked(&an_empty_folder(), &address, &[]).fails();
+    assert!(told.contains(&format!("no answer from {address} within 5 s")), "{told}");
+}
