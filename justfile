@@ -51,11 +51,11 @@ model:
 
 # Kill the real binary again and again under load and check every acknowledgement (--kills, --operations, --seed, --database)
 soak *args:
-    cargo build -p sprag-server && cargo run -p sprag-bench -- soak {{args}}
+    cargo build --profile test -p sprag-server && cargo run --profile test -p sprag-bench -- soak {{args}}
 
 # A million requests with a byte too many or too few, a marker behind each (--cases, --seed, --at-once, --server-binary)
 siege-framing *args:
-    cargo build -p sprag-server -p sprag-bench && cargo run -p sprag-bench -- framing {{args}}
+    cargo build --profile test -p sprag-server -p sprag-bench && cargo run --profile test -p sprag-bench -- framing {{args}}
 
 # Attack the release binary and say what honest clients notice (memory, connections, login; --only, --seconds, --connections), then its framing
 siege-lite *args:

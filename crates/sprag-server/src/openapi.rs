@@ -7,18 +7,15 @@ mod refusals;
 mod schema;
 mod security;
 mod system;
+mod viewer;
 
 use std::collections::BTreeSet;
-use std::future::ready;
 
 use axum::Router;
-use axum::middleware::map_response;
-use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
-use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, HeaderValue, LOCATION};
+use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE};
 use serde_json::{Map, Value, json};
-use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::profile::{CODES, Profile, RefusalShape};
 
@@ -91,20 +88,9 @@ pub fn serve_where_it_was_read(document: &mut Value, prefix: &str) {
 ///
 /// Everything comes from the binary; the HTML page asks no other host.
 pub fn docs_router<S: Clone + Send + Sync + 'static>(document: Value, prefix: &str) -> Router<S> {
-    // Swagger UI otherwise sends the document to a validator of its makers.
-    let config = Config::new([format!("{prefix}/openapi.json")]).validator_url("none");
-    let config = config.display_request_duration(true).deep_linking(true);
-    let viewer: Router<S> = SwaggerUi::new("/docs").config(config).into();
-    let leads_on = HeaderValue::try_from(format!("{prefix}/docs/")).ok();
-    let viewer = viewer.layer(map_response(move |mut response: Response| {
-        if let (Some(location), Some(there)) = (response.headers_mut().get_mut(LOCATION), &leads_on) {
-            location.clone_from(there);
-        }
-        ready(response)
-    }));
     let document = Bytes::from(document.to_string());
     let head = [(CONTENT_TYPE, "application/json"), (ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
-    viewer.route("/openapi.json", get(async move || (head, document)))
+    viewer::router(prefix).route("/openapi.json", get(async move || (head, document)))
 }
 
 fn put(paths: &mut Map<String, Value>, path: &str, method: &str, operation: Value) {

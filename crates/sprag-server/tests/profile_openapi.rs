@@ -1,8 +1,11 @@
 //! The description of what is served names every route and every way to say no, and is served by itself.
 
+use std::io::{Seek as _, Write as _};
+use std::process::Command;
+
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, StatusCode};
+use axum::http::{Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use sprag_server::openapi::{docs_router, document};
@@ -367,6 +370,51 @@ async fn the_document_and_its_reader_come_from_the_binary() {
     let start = fetch(&router, "/docs/swagger-initializer.js").await.1;
     assert!(start.contains("/openapi.json") && start.contains("\"validatorUrl\": \"none\""), "{start}");
     assert!(!start.contains("https://"), "{start}");
+}
+
+#[tokio::test]
+async fn all_that_the_viewer_asks_for_is_there_and_whole() {
+    let router: Router = docs_router(ours(), "");
+    let page = whole(&router, "/docs/").await;
+    assert_eq!(page, whole(&router, "/docs/index.html").await);
+    let page = String::from_utf8(page).expect("a page");
+    let asked = page.split(['"', '\n']).filter_map(|word| {
+        let is_file = [".css", ".js", ".png"].iter().any(|ends| word.ends_with(ends));
+        is_file.then(|| word.trim_start_matches("./"))
+    });
+    let mut asked: Vec<&str> = asked.collect();
+    assert_eq!(asked.len(), 7, "two pictures, two style sheets, three scripts: {asked:?}");
+    // Only a log-in by way of another server asks for these.
+    asked.extend(["oauth2-redirect.html", "oauth2-redirect.js"]);
+    for name in asked {
+        let content = whole(&router, &format!("/docs/{name}")).await;
+        assert!(!content.is_empty(), "{name}");
+    }
+    assert_eq!(fetch(&router, "/docs/nowhere").await.0, StatusCode::NOT_FOUND);
+}
+
+/// What a browser makes of an answer; gzip itself says whether anything of it is missing or differs.
+async fn whole(router: &Router, path: &str) -> Vec<u8> {
+    let request = Request::get(path).body(Body::empty()).expect("a request");
+    let answer = router.clone().oneshot(request).await.expect("an answer");
+    assert_eq!(answer.status(), StatusCode::OK, "{path}");
+    let kind = answer.headers()[header::CONTENT_TYPE].to_str().expect("a type").to_owned();
+    let wanted = match path.rsplit_once('.').map(|(_, ends)| ends) {
+        Some("css") => "text/css",
+        Some("js") => "text/javascript",
+        Some("png") => "image/png",
+        _ => "text/html",
+    };
+    assert_eq!(kind, wanted, "{path}");
+    let coding = answer.headers().get(header::CONTENT_ENCODING).cloned();
+    let body = answer.into_body().collect().await.expect("a body").to_bytes();
+    let Some(coding) = coding else { return body.to_vec() };
+    assert_eq!(coding, "gzip", "{path}");
+    let mut packed = tempfile::tempfile().expect("a file");
+    packed.write_all(&body).and_then(|()| packed.rewind()).expect("a written file");
+    let unpacked = Command::new("gzip").arg("-dc").stdin(packed).output().expect("gzip runs");
+    assert!(unpacked.status.success(), "{path}: {}", String::from_utf8_lossy(&unpacked.stderr));
+    unpacked.stdout
 }
 
 async fn fetch(router: &Router, path: &str) -> (StatusCode, String) {

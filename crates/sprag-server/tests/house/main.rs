@@ -4,6 +4,7 @@
 
 mod circles;
 mod documents;
+mod first_build;
 mod graph;
 mod refusals;
 mod units;

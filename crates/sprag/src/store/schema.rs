@@ -8,7 +8,7 @@
 
 use std::fmt::Display;
 
-use refinery::{Migration, Runner};
+use refinery_core::{Migration, Runner};
 
 use crate::error::Fault;
 
