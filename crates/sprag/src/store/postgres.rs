@@ -68,6 +68,7 @@ mod place;
 mod pool;
 mod position;
 mod queries;
+mod queue;
 mod readings;
 mod rings;
 mod rotate;

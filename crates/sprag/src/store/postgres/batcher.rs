@@ -1,28 +1,27 @@
 //! A batcher: what waits leaves together, one round trip after another.
 //!
-//! Whatever has queued while the last round trip was under way makes the next one, up to a bound;
-//! nobody is answered before the database has. Several batchers may share a queue: whichever is free takes all of it.
+//! Whatever has queued while the last round trip was under way makes the next one, up to a bound (`queue`);
+//! nobody is answered before the database has.
 //!
 //! When the connection breaks or the database is silent for too long, those under way are told so and the batcher
 //! connects anew; those that wait go on waiting, each until its own deadline. While the database is away for longer,
 //! nobody waits.
 
-use std::collections::HashSet;
 use std::fmt::Debug;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use futures_util::future::join;
-use tokio::sync::{Mutex, MutexGuard, Notify, mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::connection::{Connection, Connector};
 use super::error::{QueryError, Remedy, shared_fault};
 use super::health::Health;
+use super::queue::Queue;
 use super::{Batching, Settings};
 use crate::error::Fault;
 use crate::session::SessionKey;
@@ -43,7 +42,7 @@ pub(super) type Outcome<T> = Result<Option<T>, Arc<QueryError>>;
 #[async_trait]
 pub(super) trait Order: Clone + Debug + Send + Sync + Sized + 'static {
     /// What comes back for one that matched.
-    type Answer: Send + Sync + 'static;
+    type Answer: Debug + Send + Sync + 'static;
 
     /// Names it in faults.
     const DOING: &'static str;
@@ -67,8 +66,8 @@ pub(super) trait Order: Clone + Debug + Send + Sync + Sized + 'static {
         orders: &[&Self],
     ) -> Vec<Outcome<Self::Answer>>;
 
-    /// Looks after those that were answered, `late` by when each was asked for, before anybody is told.
-    async fn settle(_: &Connection, _done: &[(&Self, Instant)]) -> Result<(), QueryError> {
+    /// Looks after those that were answered `now`, and when each was asked for, before anybody is told.
+    async fn settle(_: &Connection, _done: &[(&Self, Instant)], _now: Instant) -> Result<(), QueryError> {
         Ok(())
     }
 
@@ -77,6 +76,7 @@ pub(super) trait Order: Clone + Debug + Send + Sync + Sized + 'static {
 }
 
 /// An order that waits, and who waits for it.
+#[derive(Debug)]
 struct Waiting<O: Order> {
     order: O,
     queued: Instant,
@@ -86,7 +86,7 @@ struct Waiting<O: Order> {
 /// The entrance to batchers of one kind. Dropping it stops them.
 #[derive(Debug)]
 pub(super) struct Batchers<O: Order> {
-    queue: mpsc::Sender<Waiting<O>>,
+    queue: Arc<Queue<Waiting<O>>>,
     health: Arc<Health>,
     deadline: Duration,
     _running: JoinSet<()>,
@@ -100,18 +100,14 @@ impl<O: Order> Batchers<O> {
         batching: Batching,
         health: &Arc<Health>,
     ) -> Self {
-        let (queue, waiting) = mpsc::channel(settings.queue.max(1));
-        let waiting = Arc::new(Mutex::new(waiting));
-        let traffic = Arc::new(Traffic::default());
+        let queue = Arc::new(Queue::new(settings.queue, settings.batch));
         let mut running = JoinSet::new();
         for _ in 0..count.max(1) {
             let mut batcher = Batcher {
-                traffic: Arc::clone(&traffic),
-                waiting: Arc::clone(&waiting),
+                queue: Arc::clone(&queue),
                 connector: connector.clone(),
                 health: Arc::clone(health),
                 batching,
-                batch: settings.batch.max(1),
                 deadline: settings.deadline,
                 held: Vec::new(),
             };
@@ -137,12 +133,12 @@ impl<O: Order> Batchers<O> {
             ));
         }
         let (reply, answer) = oneshot::channel();
-        let waiting = Waiting { order, queued: Instant::now(), reply };
-        if self.queue.try_send(waiting).is_err() {
+        let queued = Instant::now();
+        if self.queue.push(Waiting { order, queued, reply }, queued).is_err() {
             return Err(Fault::unavailable(O::DOING, "the store's queue is full; try again in a moment"));
         }
         let deadline = self.health.patience(self.deadline);
-        match tokio::time::timeout(deadline, answer).await {
+        match tokio::time::timeout_at((queued + deadline).into(), answer).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(Fault::unavailable(O::DOING, "the store is shutting down")),
             Err(_) => Err(Fault::unavailable(O::DOING, QueryError::Silent(deadline))),
@@ -150,44 +146,12 @@ impl<O: Order> Batchers<O> {
     }
 }
 
-/// How many orders are worth a round trip while another batcher is under way. At 64 connections half of them wait then.
-const WORTH: usize = 24;
-
-/// How long a batcher waits for a batch to be worth its while.
-const PATIENCE: Duration = Duration::from_millis(1);
-
-/// What the batchers of one queue know of each other.
-#[derive(Debug, Default)]
-struct Traffic {
-    under_way: AtomicUsize,
-    back: Notify,
-}
-
-/// A batch that is under way.
-struct UnderWay<'a>(&'a Traffic);
-
-impl Traffic {
-    fn leave(&self) -> UnderWay<'_> {
-        self.under_way.fetch_add(1, Ordering::AcqRel);
-        UnderWay(self)
-    }
-}
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::AcqRel);
-        self.0.back.notify_waiters();
-    }
-}
-
 /// One connection and its task.
 struct Batcher<O: Order> {
-    traffic: Arc<Traffic>,
-    waiting: Arc<Mutex<mpsc::Receiver<Waiting<O>>>>,
+    queue: Arc<Queue<Waiting<O>>>,
     connector: Connector,
     health: Arc<Health>,
     batching: Batching,
-    batch: usize,
     deadline: Duration,
     /// Orders for a row that another order of the last batch was for.
     held: Vec<Waiting<O>>,
@@ -195,34 +159,32 @@ struct Batcher<O: Order> {
 
 impl<O: Order> Batcher<O> {
     async fn run(&mut self) {
+        let queue = Arc::clone(&self.queue);
         let mut connection = self.connect().await;
         let (mut planned_at, mut used_at) = (Instant::now(), Instant::now());
         loop {
-            let waiting = Arc::clone(&self.waiting);
-            let first = tokio::select! {
-                biased;
-                first = first(&waiting), if self.held.is_empty() => match first {
-                    Some(first) => Some(first),
-                    None => return,
-                },
-                // Connects before anybody waits for it: where the server is far away, that takes long.
-                () = self.health.reconnected(), if self.held.is_empty() => {
-                    if connection.is_closed() || self.health.was_away_within(used_at.elapsed()) {
-                        connection = self.connect().await;
-                        used_at = Instant::now();
+            let (taken, under_way) = if self.held.is_empty() {
+                tokio::select! {
+                    biased;
+                    next = queue.next() => next,
+                    // Connects before anybody waits for it: where the server is far away, that takes long.
+                    () = self.health.reconnected() => {
+                        if connection.is_closed() || self.health.was_away_within(used_at.elapsed()) {
+                            connection = self.connect().await;
+                            used_at = Instant::now();
+                        }
+                        continue;
                     }
-                    continue;
                 }
-                else => None,
+            } else {
+                queue.take()
             };
-            let batch = self.take(first).await;
+            let batch = self.sort(taken);
             // A server that was restarted or replaced while nobody asked; nothing has been sent to it.
             if connection.is_closed() || self.health.was_away_within(used_at.elapsed()) {
                 connection = self.connect().await;
             }
             used_at = Instant::now();
-            let traffic = Arc::clone(&self.traffic);
-            let under_way = traffic.leave();
             let is_sound = if planned_at.elapsed() >= PLAN_AGE {
                 planned_at = Instant::now();
                 // Leaves just before the batch, and nobody waits for it. Where it fails, so does what follows.
@@ -233,6 +195,7 @@ impl<O: Order> Batcher<O> {
             };
             drop(under_way);
             if !is_sound {
+                queue.hand_over();
                 std::mem::replace(&mut connection, self.connect().await).abandon();
             }
         }
@@ -259,39 +222,17 @@ impl<O: Order> Batcher<O> {
         }
     }
 
-    /// The next batch, with the `first` of it where none is held: sorted by key, so that two batchers never wait for each
-    /// other's rows; no key twice, for one statement changes a row once.
-    async fn take(&mut self, first: Option<First<'_, O>>) -> Vec<Waiting<O>> {
-        let mut taken = std::mem::take(&mut self.held);
-        let most = taken.len() + self.batch;
-        if let Some((first, mut waiting)) = first {
-            taken.push(first);
-            take_queued(&mut taken, &mut waiting, most);
-            self.gather(&mut taken, &mut waiting).await;
-        } else if let Ok(mut waiting) = self.waiting.try_lock() {
-            // Where another batcher waits at the queue, nothing is in it.
-            take_queued(&mut taken, &mut waiting, most);
-        }
-        let mut keys = HashSet::with_capacity(taken.len());
-        let (mut batch, held): (Vec<_>, Vec<_>) =
-            taken.into_iter().partition(|waiting| keys.insert(waiting.order.key()));
-        self.held = held;
-        batch.sort_unstable_by_key(|waiting| waiting.order.key());
+    /// A batch of what was held back and what was taken: sorted by key, so that two batchers never wait for each other's
+    /// rows; no key twice, for one statement changes a row once. The later of two is held back.
+    fn sort(&mut self, taken: Vec<Waiting<O>>) -> Vec<Waiting<O>> {
+        let mut batch = taken;
+        batch.append(&mut self.held);
+        batch.sort_unstable_by_key(|waiting| (waiting.order.key(), waiting.queued));
+        let mut before = None;
+        self.held = batch
+            .extract_if(.., |waiting| before.replace(waiting.order.key()) == Some(waiting.order.key()))
+            .collect();
         batch
-    }
-
-    /// While another batcher is under way, waits for a batch that is worth a round trip of its own: two small ones cost the
-    /// server more than one, and the clients of the first are about to ask again. Not for long: the other may hang.
-    async fn gather(&self, taken: &mut Vec<Waiting<O>>, waiting: &mut mpsc::Receiver<Waiting<O>>) {
-        let patience = tokio::time::sleep(PATIENCE);
-        tokio::pin!(patience);
-        while taken.len() < WORTH.min(self.batch) && self.traffic.under_way.load(Ordering::Acquire) > 0 {
-            tokio::select! {
-                Some(next) = waiting.recv() => taken.push(next),
-                () = self.traffic.back.notified() => {}
-                () = &mut patience => return,
-            }
-        }
     }
 
     /// One round trip, and again for those that lost to another transaction, or had a statement in common that failed: each
@@ -347,38 +288,22 @@ impl<O: Order> Batcher<O> {
 
     /// Looks after those that were answered, before anybody is told, and notes those that never will be.
     async fn settle(&self, connection: &Connection, batch: &[Waiting<O>], outcomes: &[Outcome<O::Answer>]) {
-        let of = |is_wanted: fn(&Outcome<O::Answer>) -> bool| -> Vec<(&O, Instant)> {
-            let wanted = batch.iter().zip(outcomes).filter(|(_, outcome)| is_wanted(outcome));
-            wanted.map(|(waiting, _)| (&waiting.order, waiting.queued)).collect()
-        };
-        let lost = of(|outcome| {
-            outcome.as_ref().is_err_and(|error| matches!(error.remedy(), Remedy::Reconnect | Remedy::Part))
-        });
+        let (mut done, mut lost) = (Vec::with_capacity(batch.len()), Vec::new());
+        let now = Instant::now();
+        for (waiting, outcome) in batch.iter().zip(outcomes) {
+            match outcome {
+                Ok(Some(_)) => done.push((&waiting.order, waiting.queued)),
+                Err(error) if matches!(error.remedy(), Remedy::Reconnect | Remedy::Part) => {
+                    lost.push((&waiting.order, waiting.queued));
+                }
+                Ok(None) | Err(_) => {}
+            }
+        }
         O::lose(&self.health, &lost);
-        let done = of(|outcome| matches!(outcome, Ok(Some(_))));
-        let settled = tokio::time::timeout(self.deadline, O::settle(connection, &done)).await;
+        let settled = tokio::time::timeout(self.deadline, O::settle(connection, &done, now)).await;
         if !matches!(settled, Ok(Ok(()))) {
             O::lose(&self.health, &done);
         }
-    }
-}
-
-/// An order that came first, and the queue in which others may be.
-type First<'q, O> = (Waiting<O>, MutexGuard<'q, mpsc::Receiver<Waiting<O>>>);
-
-/// Waits at the queue for the first order. Given up in between, it takes none. `None` once nobody can order any more.
-async fn first<O: Order>(queue: &Mutex<mpsc::Receiver<Waiting<O>>>) -> Option<First<'_, O>> {
-    let mut queue = queue.lock().await;
-    let first = queue.recv().await?;
-    Some((first, queue))
-}
-
-/// Takes what has queued, up to `most` in all.
-fn take_queued<T>(taken: &mut Vec<T>, waiting: &mut mpsc::Receiver<T>, most: usize) {
-    while taken.len() < most
-        && let Ok(next) = waiting.try_recv()
-    {
-        taken.push(next);
     }
 }
 

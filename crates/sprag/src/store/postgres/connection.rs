@@ -32,6 +32,13 @@ pub(super) struct Sql {
     pub(super) types: &'static [Type],
 }
 
+/// Where a statement's text stands and how long it is: enough to know it again, without hashing all of it for each batch.
+type Whereabouts = (usize, usize);
+
+fn whereabouts(sql: &Sql) -> Whereabouts {
+    (sql.text.as_ptr().addr(), sql.text.len())
+}
+
 /// Makes connections.
 #[derive(Clone)]
 pub(super) struct Connector {
@@ -265,7 +272,7 @@ pub(super) struct Connection {
     begin: String,
     /// Whether a transaction has begun whose end has not been sent.
     transacts: AtomicBool,
-    statements: Mutex<HashMap<&'static str, Statement>>,
+    statements: Mutex<HashMap<Whereabouts, Statement>>,
     /// Behind a pooler, outside of transactions, one statement is answered before the next is written: a pooler that takes a
     /// server back at the first answer would hand what is still to come to whoever has that server then. In a transaction it
     /// keeps the server until the end.
@@ -422,7 +429,7 @@ impl Connection {
     }
 
     fn prepared(&self, sql: &Sql) -> Option<Statement> {
-        self.lock().get(sql.text).cloned()
+        self.lock().get(&whereabouts(sql)).cloned()
     }
 
     /// Runs a statement for the first time, and has it prepared behind that for the next: both leave at once, so that
@@ -438,7 +445,7 @@ impl Connection {
         let (ran, prepared) = join(run, self.client.prepare_typed(sql.text, sql.types)).await;
         // Behind a statement that failed in a transaction it fails too, and is prepared the next time.
         if let Ok(statement) = prepared {
-            self.lock().insert(sql.text, statement);
+            self.lock().insert(whereabouts(sql), statement);
         }
         ran
     }
@@ -448,7 +455,7 @@ impl Connection {
         if may_go_at_once { None } else { Some(self.turn.lock().await) }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<&'static str, Statement>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Whereabouts, Statement>> {
         self.statements.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

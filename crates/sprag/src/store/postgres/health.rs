@@ -1,7 +1,7 @@
 //! Whether the database answers, and what follows from its having been away.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -61,6 +61,10 @@ pub(super) struct Health {
     seen: Mutex<Seen>,
     /// Whether something was committed that has not been counted yet.
     has_written: AtomicBool,
+    /// What every request asks, beside the lock: whether `failing_since` is set, and by how many microseconds the quickest
+    /// round trip is longer than one to a database that is near.
+    is_failing: AtomicBool,
+    extra_micros: AtomicU32,
     reconnected: Notify,
 }
 
@@ -87,6 +91,7 @@ impl Health {
     pub(super) fn works(&self, asked_at: Instant) {
         let mut seen = self.lock();
         let since = seen.failing_since.take().unwrap_or(asked_at);
+        self.is_failing.store(false, Ordering::Release);
         let now = Instant::now();
         if now.duration_since(since) >= OUTAGE {
             seen.back_at = Some(now);
@@ -100,6 +105,7 @@ impl Health {
         seen.failed_at = Some(Instant::now());
         if seen.failing_since.is_none() {
             seen.failing_since = Some(asked_at);
+            self.is_failing.store(true, Ordering::Release);
             // A database that comes and goes would otherwise be told of with every heartbeat.
             if let Some(left_out) = seldom::left_out("hear from the database") {
                 tracing::error!(
@@ -112,7 +118,10 @@ impl Health {
 
     /// Something was committed, and this node has heard so.
     pub(super) fn has_committed(&self) {
-        self.has_written.store(true, Ordering::Release);
+        // Only read where it is set already: every request sets it, on every core.
+        if !self.has_written.load(Ordering::Acquire) {
+            self.has_written.store(true, Ordering::Release);
+        }
     }
 
     /// Whether something was committed since this was last asked.
@@ -125,12 +134,14 @@ impl Health {
         let trips = &mut self.lock().round_trips;
         trips.truncate(MEASURED - 1);
         trips.push_front(round_trip);
+        let quickest = trips.iter().min().copied().unwrap_or_default();
+        let extra = quickest.min(FARTHEST).saturating_sub(NEAR).as_micros();
+        self.extra_micros.store(u32::try_from(extra).unwrap_or(u32::MAX), Ordering::Release);
     }
 
     /// How much longer than where the database is near this takes that needs so many round trips.
     pub(super) fn detour(&self, round_trips: u32) -> Duration {
-        let quickest = self.lock().round_trips.iter().min().copied().unwrap_or_default();
-        quickest.min(FARTHEST).saturating_sub(NEAR) * round_trips
+        Duration::from_micros(u64::from(self.extra_micros.load(Ordering::Acquire))) * round_trips
     }
 
     /// A deadline for a request to the store, where `near` is that of one whose database is near.
@@ -150,7 +161,8 @@ impl Health {
 
     /// Whether it has been away so long that waiting for it makes no sense.
     pub(super) fn is_away(&self) -> bool {
-        self.lock().failing_since.is_some_and(|since| since.elapsed() >= OUTAGE)
+        self.is_failing.load(Ordering::Acquire)
+            && self.lock().failing_since.is_some_and(|since| since.elapsed() >= OUTAGE)
     }
 
     /// Whether it has only just come back.

@@ -57,8 +57,8 @@ pub(super) const ROTATE_MANY: Sql = Sql {
       and a.epoch = s.epoch
       and (b.turned_since is null or s.generation = 0 or s.rotated_at < b.turned_since)
       and (s.contested_generation is distinct from b.to_generation - 1 or s.other_instance_hash = b.instance_hash)
-    returning b.place, s.idle_expires_at, s.expires_at,
-              coalesce(s.authenticated_at, s.created_at) as authenticated_at, s.methods",
+    returning s.idle_expires_at, s.expires_at, coalesce(s.authenticated_at, s.created_at) as authenticated_at,
+              s.methods, b.place",
     types: &[
         Type::UUID_ARRAY,
         Type::UUID_ARRAY,
@@ -108,8 +108,8 @@ pub(super) const ROTATE_ONE: Sql = Sql {
       and a.epoch = s.epoch
       and ($11::bigint is null or s.generation = 0 or s.rotated_at < $11)
       and (s.contested_generation is distinct from $6 - 1 or s.other_instance_hash = $10)
-    returning s.account_id, s.id, s.idle_expires_at, s.expires_at,
-              coalesce(s.authenticated_at, s.created_at) as authenticated_at, s.methods",
+    returning s.idle_expires_at, s.expires_at, coalesce(s.authenticated_at, s.created_at) as authenticated_at,
+              s.methods, s.account_id, s.id",
     types: &[
         Type::UUID,
         Type::UUID,
@@ -229,11 +229,16 @@ impl Order for RotateOrder {
     }
 
     /// Dates those that took long from now: only from now on can a client have had its answer.
-    async fn settle(connection: &Connection, done: &[(&Self, Instant)]) -> Result<(), QueryError> {
+    async fn settle(
+        connection: &Connection,
+        done: &[(&Self, Instant)],
+        now: Instant,
+    ) -> Result<(), QueryError> {
         let late: Vec<_> = done
             .iter()
             .filter_map(|(order, queued)| {
-                let from = counts_from(order.rotation.at, queued.elapsed(), order.restamp_after)?;
+                let took = now.saturating_duration_since(*queued);
+                let from = counts_from(order.rotation.at, took, order.restamp_after)?;
                 Some((Unsure::of(&order.rotation), from))
             })
             .collect();
@@ -241,6 +246,9 @@ impl Order for RotateOrder {
     }
 
     fn lose(health: &Health, lost: &[(&Self, Instant)]) {
+        if lost.is_empty() {
+            return;
+        }
         health.watch(lost.iter().map(|(order, queued)| (&order.rotation, *queued)));
     }
 }
@@ -314,7 +322,7 @@ async fn rotate_many(
     ];
     let mut found = vec![None; orders.len()];
     for row in connection.query(&ROTATE_MANY, &parameters).await? {
-        if let Some(found) = found.get_mut(place(&row)?) {
+        if let Some(found) = found.get_mut(place_from(row.try_get(4)?)?) {
             *found = Some(rotated(&row)?);
         }
     }
@@ -323,7 +331,10 @@ async fn rotate_many(
 
 /// Where a row stands in the batch that was sent.
 pub(super) fn place(row: &Row) -> Result<usize, QueryError> {
-    let place: i64 = row.try_get("place")?;
+    place_from(row.try_get("place")?)
+}
+
+fn place_from(place: i64) -> Result<usize, QueryError> {
     usize::try_from(place - 1).map_err(|_| QueryError::Unreadable(format!("place {place} in a batch")))
 }
 

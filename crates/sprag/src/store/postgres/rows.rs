@@ -51,7 +51,7 @@ pub(super) fn session(row: &Row) -> Result<Session> {
             Some(at) => at,
             None => row.try_get("created_at")?,
         }),
-        methods: methods(row)?,
+        methods: methods(row.try_get("methods")?)?,
         retry_hash: optional_bytes(row, "retry_hash")?,
         previous_retry_hash: optional_bytes(row, "previous_retry_hash")?,
         instance_hash: bytes(row, "instance_hash")?,
@@ -65,18 +65,18 @@ pub(super) fn session(row: &Row) -> Result<Session> {
     })
 }
 
-/// What a write to a row leaves for the answer.
+/// What a write to a row leaves for the answer: its first four columns, found by their place, for every refresh reads them.
 pub(super) fn rotated(row: &Row) -> Result<Rotated> {
     Ok(Rotated {
-        idle_expires_at: Timestamp(row.try_get("idle_expires_at")?),
-        expires_at: Timestamp(row.try_get("expires_at")?),
-        authenticated_at: Timestamp(row.try_get("authenticated_at")?),
-        methods: methods(row)?,
+        idle_expires_at: Timestamp(row.try_get(0)?),
+        expires_at: Timestamp(row.try_get(1)?),
+        authenticated_at: Timestamp(row.try_get(2)?),
+        methods: methods(row.try_get(3)?)?,
     })
 }
 
-fn methods(row: &Row) -> Result<Methods> {
-    small(row.try_get::<_, i16>("methods")?, "methods").map(Methods::from_bits)
+fn methods(bits: i16) -> Result<Methods> {
+    small(bits, "methods").map(Methods::from_bits)
 }
 
 /// A set of methods as it stands in a column: its highest bit is never used.

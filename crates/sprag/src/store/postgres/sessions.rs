@@ -119,32 +119,12 @@ impl Sessions for PostgresStore {
     }
 
     async fn rotate(&self, rotation: Rotation, event: Option<Event>) -> Result<Option<Rotated>, Fault> {
-        let Some(event) = event else {
-            let order = RotateOrder { rotation, restamp_after: self.restamp_after };
-            return self.rotations.ask(order).await.inspect(|rotated| self.note(rotated.is_some()));
-        };
-        let undated = self.undated(&rotation);
-        let turned = self
-            .pool
-            .transaction(
-                "rotate a session",
-                &(&rotation, event, &undated),
-                |connection, (rotation, event, undated)| {
-                    async move {
-                        let mut chain = Chain::of(connection, event.account).await?;
-                        undated.leaves();
-                        let rotated = rotate_one(connection, rotation).await?;
-                        if rotated.is_some() {
-                            chain.append(event.clone()).await?;
-                        }
-                        Ok(Outcome::Keep(rotated))
-                    }
-                    .boxed()
-                },
-            )
-            .await?;
-        undated.answered(turned.is_some()).await;
-        Ok(turned)
+        if let Some(event) = event {
+            // Boxed, so that a refresh, which has no event, allocates no room for a transaction.
+            return rotate_with(self, rotation, event).boxed().await;
+        }
+        let order = RotateOrder { rotation, restamp_after: self.restamp_after };
+        self.rotations.ask(order).await.inspect(|rotated| self.note(rotated.is_some()))
     }
 
     async fn retry(&self, retried: Retried, event: Option<Event>) -> Result<Option<Rotated>, Fault> {
@@ -174,6 +154,36 @@ impl Sessions for PostgresStore {
     async fn sweep(&self, sweep: Sweep) -> Result<Swept, Fault> {
         self.sweep_slice(sweep).await
     }
+}
+
+/// Turns a row and tells the journal, in one transaction.
+async fn rotate_with(
+    store: &PostgresStore,
+    rotation: Rotation,
+    event: Event,
+) -> Result<Option<Rotated>, Fault> {
+    let undated = store.undated(&rotation);
+    let turned = store
+        .pool
+        .transaction(
+            "rotate a session",
+            &(&rotation, event, &undated),
+            |connection, (rotation, event, undated)| {
+                async move {
+                    let mut chain = Chain::of(connection, event.account).await?;
+                    undated.leaves();
+                    let rotated = rotate_one(connection, rotation).await?;
+                    if rotated.is_some() {
+                        chain.append(event.clone()).await?;
+                    }
+                    Ok(Outcome::Keep(rotated))
+                }
+                .boxed()
+            },
+        )
+        .await?;
+    undated.answered(turned.is_some()).await;
+    Ok(turned)
 }
 
 /// Notes that a spent token came back where [`Retried::applies_to`] holds.
