@@ -219,9 +219,9 @@ fn tables(words: &[String]) -> Vec<(String, String)> {
             continue;
         }
         let Some(table) = words.get(at + 1) else { continue };
-        // What follows "distinct from" is an operand, and unnest is no table.
+        // What follows "distinct from" is an operand; unnest is no table, nor is a subquery, whose own tables come later.
         let is_operand = words.get(at.wrapping_sub(1)).is_some_and(|word| word == "distinct");
-        if is_operand || table == "unnest" || table.starts_with('$') {
+        if is_operand || ["unnest", "("].contains(&table.as_str()) || table.starts_with('$') {
             continue;
         }
         let alias = words.get(at + 2).filter(|next| !KEYWORDS.contains(&next.as_str())).unwrap_or(table);
