@@ -62,10 +62,8 @@ fn the_unit_in_the_guide_is_the_one_that_is_packed() {
 fn the_settings_that_are_packed_are_understood_with_every_line_that_is_commented_out() {
     let text = read("packaging/sprag.toml");
     let is_setting = |line: &&str| {
-        let name = line.trim_start_matches("# ").split(' ').next().unwrap_or_default();
-        line.contains(" = ")
-            && name.contains(|letter: char| letter.is_ascii_lowercase())
-            && !name.contains('.')
+        let (name, _) = line.trim_start_matches("# ").split_once(" = ").unwrap_or_default();
+        !name.is_empty() && name.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_')
     };
     let all: Vec<&str> = text.lines().filter(is_setting).map(|line| line.trim_start_matches("# ")).collect();
     assert!(all.len() >= 5, "the file shows how the usual settings are written: {all:?}");
