@@ -116,5 +116,7 @@ mod tests {
         let too_wide = told.lines().find(|line| line.chars().count() > 100);
         assert_eq!(too_wide, None);
         assert!(told.contains("11  She logs out everywhere"), "{told}");
+        assert!(!told.contains('\u{fffd}'), "no sign stands for one that a terminal does not show: {told}");
+        assert!(told.ends_with("Run a server of your own: sprag serve\n"), "{told}");
     }
 }

@@ -24,6 +24,17 @@ const HELD_ROWS: usize = 200;
 /// How often progress is drawn.
 const REDRAW: Duration = Duration::from_millis(100);
 
+/// This program as a shell in the same folder finds it: neither `cargo run` nor an unpacked archive puts it on the path.
+pub(super) fn program() -> String {
+    called(&std::env::args_os().next().unwrap_or_default().to_string_lossy()).to_owned()
+}
+
+fn called(by: &str) -> &str {
+    let is_beside = by.contains('/') && !by.starts_with('/');
+    let is_plain = by.chars().all(|letter| letter.is_ascii_alphanumeric() || "/._-".contains(letter));
+    if is_beside && is_plain { by } else { "sprag" }
+}
+
 /// A column of a table.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Column {
@@ -231,6 +242,15 @@ mod tests {
         }
         list.finish("nothing").unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn what_is_to_be_typed_next_begins_as_this_program_was_called_where_no_path_leads_to_it() {
+        assert_eq!(called("target/debug/sprag"), "target/debug/sprag");
+        assert_eq!(called("./sprag"), "./sprag");
+        for elsewhere in ["sprag", "/usr/bin/sprag", "", "its folder/sprag"] {
+            assert_eq!(called(elsewhere), "sprag", "{elsewhere:?}");
+        }
     }
 
     #[test]

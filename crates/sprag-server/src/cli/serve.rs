@@ -13,6 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use super::output::program;
 use crate::config::{Database, Flags, Sources};
 use crate::edge::serve::{Bounds, listen_within, serve};
 use crate::profile::{Input, Profile, Registration, Route, Whose};
@@ -260,7 +261,8 @@ fn welcome(node: &Node, listen: SocketAddr) -> String {
          data        {database}\n  \
          signing     {algorithm}\n\n  \
          What to do next\n\n    \
-         make a user    printf '%s' 'a long password' | sprag user create {names} --password-stdin\n",
+         make a user    printf '%s' 'a long password' | {program} user create {names} --password-stdin\n",
+        program = program(),
         version = env!("CARGO_PKG_VERSION"),
         profiles = profiles.join(", "),
         algorithm = config.tokens.signing_algorithm.name(),

@@ -13,6 +13,7 @@ use sprag::engine::NewUser;
 use sprag::session::{EndCause, SessionId};
 
 use super::stage::Stage;
+use crate::cli::output::program;
 use crate::cli::why;
 use crate::http_client::{HttpClient, Reply};
 
@@ -66,7 +67,7 @@ impl<W: Write> Story<W> {
         let devices = self.three_devices().await?;
         let devices = self.one_leaves(devices).await?;
         self.all_leave(devices).await?;
-        self.stage.headline("That is all. Run a server of your own: sprag serve\n")?;
+        self.stage.headline(&format!("That is all. Run a server of your own: {} serve", program()))?;
         Ok(())
     }
 
