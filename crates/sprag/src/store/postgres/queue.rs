@@ -11,7 +11,7 @@ use tokio::time::timeout_at;
 /// How many orders are worth a round trip while another batcher is under way. At 64 connections half of them wait then.
 const WORTH: usize = 24;
 
-/// How long orders wait to become a batch worth its while.
+/// How long orders wait for others, from when a batcher is free to take them.
 const PATIENCE: Duration = Duration::from_millis(1);
 
 /// Orders that wait, up to a bound.
@@ -73,9 +73,10 @@ impl<T> Queue<T> {
     /// While another batcher is under way, waits for a batch that is worth a round trip of its own: two small ones cost the
     /// server more than one, and the clients of the first are about to ask again. Not for long: the other may hang.
     pub(super) async fn next(&self) -> (Vec<T>, UnderWay<'_, T>) {
+        let free_since = Instant::now();
         loop {
             let news = self.news.notified();
-            match self.look() {
+            match self.look(free_since) {
                 Look::Batch(batch, under_way) => return (batch, under_way),
                 Look::Nothing => news.await,
                 // Late or told, it looks again.
@@ -94,12 +95,12 @@ impl<T> Queue<T> {
         self.news.notify_one();
     }
 
-    fn look(&self) -> Look<'_, T> {
+    fn look(&self, free_since: Instant) -> Look<'_, T> {
         let line = self.lock();
         if line.waiting.is_empty() {
             return Look::Nothing;
         }
-        let until = line.since + PATIENCE;
+        let until = line.since.max(free_since) + PATIENCE;
         let is_worth = line.under_way == 0 || line.waiting.len() >= self.worth();
         if !is_worth && Instant::now() < until {
             return Look::Few(until);
