@@ -18,14 +18,14 @@
 //! ```
 
 use data_encoding::BASE64URL_NOPAD;
-use serde::Serialize;
-use serde::ser::SerializeMap as _;
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::error::Fault;
-use crate::keys::KeyRing;
+use crate::keys::{CommonClaims, KeyRing};
 use crate::session::{AccountId, Methods, SessionId};
+use crate::text;
 
 mod strict;
 mod verify;
@@ -112,16 +112,10 @@ pub fn mint(keys: &KeyRing, now: Timestamp, claims: &AccessClaims<'_>) -> Result
         return Err(Fault::internal(DOING, "a configured claim has the name of one that Sprag sets"));
     }
     let key = keys.signing_access(now);
-    let mut payload = Vec::with_capacity(512);
-    serde_json::to_writer(&mut payload, &Payload(claims)).map_err(|error| Fault::internal(DOING, error))?;
-    let mut text = String::with_capacity(key.header.len() + payload.len() * 4 / 3 + 128);
-    text.push_str(&key.header);
-    text.push('.');
-    BASE64URL_NOPAD.encode_append(&payload, &mut text);
-    let signature = key.sign(text.as_bytes()).map_err(|error| Fault::internal(DOING, error))?;
-    text.push('.');
-    BASE64URL_NOPAD.encode_append(&signature, &mut text);
-    Ok(text)
+    let AccessClaims { issuer, audience, client_id, .. } = *claims;
+    let mut token = key.begin(CommonClaims { issuer, audience, client_id });
+    write_own(claims, &mut token.claims).map_err(|error| Fault::internal(DOING, error))?;
+    key.sign(token).map_err(|error| Fault::internal(DOING, error))
 }
 
 /// The public keys that verify what the ring signs, as a JWK set (RFC 7517 section 5).
@@ -133,37 +127,42 @@ pub fn jwks(keys: &KeyRing, now: Timestamp) -> Value {
     json!({ "keys": keys })
 }
 
-/// The claims in their order.
-struct Payload<'a>(&'a AccessClaims<'a>);
-
-impl Serialize for Payload<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let claims = self.0;
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("iss", claims.issuer)?;
-        match claims.external_subject {
-            Some(external) => {
-                map.serialize_entry("sub", external)?;
-                map.serialize_entry("account_id", &claims.subject)?;
-            }
-            None => map.serialize_entry("sub", &claims.subject)?,
+/// Writes the claims that no other token has, and ends the object that they stand in.
+fn write_own(claims: &AccessClaims<'_>, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    match claims.external_subject {
+        Some(external) => {
+            text::write_json(external, name(out, "sub"));
+            write_id(claims.subject.0, name(out, "account_id"));
         }
-        if let Some(audience) = claims.audience {
-            map.serialize_entry("aud", audience)?;
-        }
-        map.serialize_entry("client_id", claims.client_id)?;
-        map.serialize_entry("sid", &claims.session)?;
-        map.serialize_entry("iat", &claims.issued_at.seconds())?;
-        map.serialize_entry("exp", &claims.expires_at.seconds())?;
-        map.serialize_entry("jti", &BASE64URL_NOPAD.encode(&claims.id))?;
-        map.serialize_entry("auth_time", &claims.authenticated_at.seconds())?;
-        if let Some(acr) = claims.methods.acr() {
-            map.serialize_entry("amr", &claims.methods.amr().collect::<Vec<_>>())?;
-            map.serialize_entry("acr", acr)?;
-        }
-        for (name, value) in claims.claims.into_iter().flatten() {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
+        None => write_id(claims.subject.0, name(out, "sub")),
     }
+    write_id(claims.session.0, name(out, "sid"));
+    serde_json::to_writer(name(out, "iat"), &claims.issued_at.seconds())?;
+    serde_json::to_writer(name(out, "exp"), &claims.expires_at.seconds())?;
+    text::write_json(BASE64URL_NOPAD.encode_mut_str(&claims.id, &mut [0; 22]), name(out, "jti"));
+    serde_json::to_writer(name(out, "auth_time"), &claims.authenticated_at.seconds())?;
+    if let Some(acr) = claims.methods.acr() {
+        serde_json::to_writer(name(out, "amr"), &claims.methods.amr().collect::<Vec<_>>())?;
+        text::write_json(acr, name(out, "acr"));
+    }
+    for (claim, value) in claims.claims.into_iter().flatten() {
+        out.push(b',');
+        text::write_json(claim, out);
+        out.push(b':');
+        serde_json::to_writer(&mut *out, value)?;
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+/// Begins a further member of the object; `name` has nothing in it that JSON escapes.
+fn name<'a>(out: &'a mut Vec<u8>, name: &str) -> &'a mut Vec<u8> {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+    out
+}
+
+fn write_id(id: Uuid, out: &mut Vec<u8>) {
+    text::write_json(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()), out);
 }

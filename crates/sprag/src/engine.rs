@@ -49,7 +49,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Fault, Refusal};
 use crate::keys::KeyRing;
 use crate::password::Hasher;
-use crate::random::Random;
+use crate::random::{DrawnAhead, Random};
 use crate::ratchet::{MAX_MISSES, SessionState};
 use crate::session::{AccountId, EndCause, Session, SessionId, SessionKey};
 use crate::store::{Committed, Room, Rotated, Store};
@@ -96,6 +96,8 @@ pub struct Engine {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    /// The id of each access token, and by how much its life is shortened.
+    token_ids: DrawnAhead<18>,
     keys: ArcSwap<KeyRing>,
     hasher: Hasher,
     failures: Failures,

@@ -39,11 +39,13 @@ use crate::random::{self, Random};
 
 mod access;
 mod algorithm;
+mod begun;
 mod file;
 mod refresh;
 
 pub(crate) use access::AccessKey;
 pub use algorithm::{Algorithm, UnknownAlgorithm};
+pub(crate) use begun::CommonClaims;
 pub use file::{KeyRingError, Problem};
 pub(crate) use refresh::RefreshKey;
 pub use sprag_secret::WeakSecret;

@@ -3,7 +3,7 @@
 //! [`SystemRandom`] asks the operating system; a test that must come out alike uses [`SeededRandom`].
 
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::{self, SecureRandom};
@@ -33,6 +33,27 @@ pub fn id(random: &dyn Random, now: Timestamp) -> Uuid {
 pub(crate) fn id_of(bytes: &[u8; 10], at: Timestamp) -> Uuid {
     let millis = u64::try_from(at.0).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, bytes).into_uuid()
+}
+
+/// How many are drawn ahead at once.
+const AHEAD: usize = 64;
+
+/// Unpredictable bytes, `N` for each of many uses, drawn for all of them at once: what asks for few so often would spend more
+/// on asking than on anything else. They lie in memory until they are used, so no secret is made of them.
+#[derive(Default)]
+pub(crate) struct DrawnAhead<const N: usize>(Mutex<Vec<[u8; N]>>);
+
+impl<const N: usize> DrawnAhead<N> {
+    /// The next `N` bytes; nobody else gets them.
+    pub(crate) fn next(&self, random: &dyn Random) -> [u8; N] {
+        let mut drawn = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        drawn.pop().unwrap_or_else(|| {
+            let mut more = [[0; N]; AHEAD];
+            random.fill(more.as_flattened_mut());
+            drawn.extend_from_slice(&more[1..]);
+            more[0]
+        })
+    }
 }
 
 /// The operating system's random source.
@@ -67,5 +88,20 @@ impl Random for SeededRandom {
             state.1 += 1;
             chunk.copy_from_slice(&digest(&SHA256, &input).as_ref()[..chunk.len()]);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_drawn_ahead_is_handed_out_once() {
+        let (random, ahead) = (SeededRandom::new(1), DrawnAhead::<18>::default());
+        let mut drawn: Vec<_> = (0..3 * AHEAD).map(|_| ahead.next(&random)).collect();
+        drawn.sort_unstable();
+        drawn.dedup();
+        assert_eq!(drawn.len(), 3 * AHEAD, "two tokens would have one id");
+        assert!(!drawn.contains(&[0; 18]));
     }
 }

@@ -32,10 +32,29 @@ pub fn shown_json(json: &str) -> String {
     escaped
 }
 
+/// Writes a text as JSON does, in quotes, at the end of `out`. Most texts have nothing in them that JSON escapes, and are
+/// copied as they are.
+pub fn write_json(text: &str, out: &mut Vec<u8>) {
+    let is_escaped = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+    // It looks at every byte, and so at many at once.
+    if text.bytes().fold(false, |any, byte| any | is_escaped(byte)) {
+        serde_json::to_writer(out, text).expect("a buffer takes every text");
+        return;
+    }
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
+}
+
 /// What somebody calls itself, as it is kept for people to read: without what [`shown`] would replace, and of at most
 /// `most` bytes.
 #[must_use]
 pub fn label(text: &str, most: usize) -> String {
+    let is_plain = text.bytes().fold(true, |all, byte| all & (b' '..=b'~').contains(&byte));
+    if is_plain && text.len() <= most {
+        return text.to_owned();
+    }
     let mut kept = String::new();
     for c in text.chars().filter(|c| !is_harmful(*c)) {
         if kept.len() + c.len_utf8() > most {
@@ -82,6 +101,22 @@ mod tests {
             shown_json("{\"a\":\"x\u{202e}\u{2028}\u{e0041}\"}\n"),
             "{\"a\":\"x\\u202e\\u2028\\udb40\\udc41\"}\n"
         );
+    }
+
+    #[test]
+    fn a_text_in_json_is_read_as_what_it_was_and_written_as_everybody_writes_it() {
+        for text in (0..=0x2f_u8)
+            .map(|byte| format!("a{}b", char::from(byte)))
+            .chain(["", "\"", "\\", "ab\\", "é\u{7f}\u{80}\u{2028}", "\u{10ffff}"].map(str::to_owned))
+        {
+            let mut written = b"x".to_vec();
+            write_json(&text, &mut written);
+            assert_eq!(
+                written,
+                [b"x", serde_json::to_string(&text).unwrap().as_bytes()].concat(),
+                "{text:?}"
+            );
+        }
     }
 
     #[test]

@@ -214,19 +214,19 @@ impl Malformed {
 /// What the row keeps of a retry id (`Idempotency-Key`).
 #[must_use]
 pub fn hash_retry_id(retry_id: &str) -> ShortHash {
-    short_hash(b"sprag retry id v1\0", retry_id)
+    short_hash(b"sprag retry id v1\0", retry_id.as_bytes())
 }
 
 /// What the row keeps of a client instance.
 #[must_use]
-pub fn hash_instance(instance: &str) -> ShortHash {
-    short_hash(b"sprag instance v1\0", instance)
+pub fn hash_instance(instance: impl AsRef<[u8]>) -> ShortHash {
+    short_hash(b"sprag instance v1\0", instance.as_ref())
 }
 
-fn short_hash(label: &[u8], text: &str) -> ShortHash {
+fn short_hash(label: &[u8], text: &[u8]) -> ShortHash {
     let mut context = Context::new(&SHA256);
     context.update(label);
-    context.update(text.as_bytes());
+    context.update(text);
     let mut hash = [0; 16];
     hash.copy_from_slice(&context.finish().as_ref()[..16]);
     hash

@@ -404,6 +404,29 @@ fn a_profile_adds_claims_but_replaces_none() {
     }
 }
 
+/// A key keeps what the tokens of a client begin with. Here are more clients than it keeps, in turn, and the claims that differ
+/// between any two have every length.
+#[test]
+fn no_token_begins_as_another_clients_do() {
+    let keys = ring(Algorithm::Hs256);
+    let names: Vec<String> =
+        (0..70).map(|number| format!("{number:0>width$}", width = number % 7 + 2)).collect();
+    let issuers = [GRANT.issuer, "https://id.example/other"];
+    for client_id in names.iter().chain(&names) {
+        for (issuer, audience) in
+            issuers.into_iter().flat_map(|issuer| [(issuer, None), (issuer, GRANT.audience)])
+        {
+            let claims = AccessClaims { client_id, issuer, audience, ..GRANT };
+            let text = access::mint(&keys, NOW, &claims).expect("an access token");
+            let anew = access::mint(&ring(Algorithm::Hs256), NOW, &claims).expect("an access token");
+            assert_eq!(text, anew, "what was minted before makes a difference");
+            let read =
+                access::verify(&text, &keys, Expected { issuer, audience }, NOW).expect("it is its own");
+            assert_eq!(read.client_id, *client_id);
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn r26_nothing_else_is_accepted(text in "[A-Za-z0-9_-]{0,99}\\.[A-Za-z0-9_-]{0,300}\\.[A-Za-z0-9_-]{0,99}|\\PC*") {

@@ -33,6 +33,9 @@ use crate::profile::{Fact, Facts, Input, Inputs, Needs, Profile, Route, Transpor
 /// How much of a device's label is remembered, in bytes.
 const MAX_DEVICE_BYTES: usize = 200;
 
+/// What an answer may have room for and not need, in bytes. Most have less than that beside their tokens.
+const MAX_SPARE_BYTES: usize = 192;
+
 /// What the security log says where an administrator asks for something that only they may have.
 const ADMINISTRATOR_ASKED: &str = "administrator_asked";
 
@@ -251,10 +254,10 @@ impl RouteContext {
     /// A token pair, in the body, the cookie or both; `by` is how the refresh token came or was asked for.
     pub(crate) fn token_pair(&self, pair: &TokenPair, by: By, account: Option<&Account>) -> Response {
         let (in_cookie, in_body) = transport::ways(&self.served.profile.wire.refresh, by);
-        let now = self.app.engine.now();
         let (expires_in, refresh_expires_in) =
             (u64::try_from(pair.expires_in).ok(), u64::try_from(pair.refresh_expires_in).ok());
-        let after = |seconds: Option<u64>| seconds.map(|seconds| now.plus(Duration::from_secs(seconds)));
+        let after =
+            |seconds: Option<u64>| seconds.map(|seconds| pair.issued_at.plus(Duration::from_secs(seconds)));
         let facts = Facts {
             access_token: Some(&pair.access_token),
             refresh_token: in_body.then(|| pair.refresh.text()),
@@ -280,11 +283,12 @@ impl RouteContext {
         if self.route.gives.is_none() {
             return bodiless(status);
         }
-        let mut body = Vec::with_capacity(1024);
+        let tokens = [facts.access_token, facts.refresh_token].into_iter().flatten().map(str::len);
+        let mut body = Vec::with_capacity(tokens.sum::<usize>() + MAX_SPARE_BYTES);
         let facts = Facts { profile: Some(self.served.profile.client.id), ..*facts };
         self.route.gives.write(&facts, &mut body);
         // What a client leaves unread counts by its length, and so must not take more.
-        if body.capacity() - body.len() > body.len() / 8 {
+        if body.capacity() - body.len() > MAX_SPARE_BYTES.max(body.len() / 8) {
             body.shrink_to_fit();
         }
         with_body(status, JSON, body)

@@ -6,13 +6,13 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use hyper::header::HeaderMap;
+use hyper::header::{HeaderMap, HeaderName};
 use ipnet::{IpNet, Ipv4Net};
 
 use crate::quoted::quoted;
 
 /// The one header that is read, of those that say where a request comes from.
-pub(crate) const FORWARDED_FOR: &str = "x-forwarded-for";
+pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// How many entries are read at most. Nobody has as many proxies one behind the other.
 const MAX_HOPS: usize = 32;

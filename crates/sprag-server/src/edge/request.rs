@@ -11,7 +11,9 @@ use axum::extract::ConnectInfo;
 use bytes::Bytes;
 use data_encoding::HEXLOWER_PERMISSIVE;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
+use hyper::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
+};
 use hyper::http::request::Parts;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
@@ -42,6 +44,10 @@ const BODY_DEADLINE: Duration = Duration::from_secs(10);
 /// How much of a `User-Agent` is remembered, in bytes.
 const MAX_USER_AGENT_BYTES: usize = 256;
 
+/// Names that are read at each refresh are made once.
+static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+static INSTANCE: HeaderName = HeaderName::from_static("sprag-instance");
+
 /// The longest `Idempotency-Key` and `Sprag-Instance`, in bytes.
 const MAX_ID_BYTES: usize = 255;
 
@@ -71,7 +77,7 @@ pub(crate) async fn receive(parts: &Parts, body: Body) -> Received {
 pub(crate) async fn whole(body: Body, asking: Option<&Asking>) -> Received {
     let whole = in_one_piece(Limited::new(body, MAX_BODY_BYTES), asking);
     match tokio::time::timeout(BODY_DEADLINE, whole).await {
-        Ok(Ok(whole)) => Ok(wiped::owned(whole)),
+        Ok(Ok(whole)) => Ok(whole.into()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::TooLarge),
         Ok(Err(_)) => Err(Problem::invalid("the body broke off; send the request again")),
         Err(_) => Err(Problem::TooSlow),
@@ -83,17 +89,17 @@ pub(crate) async fn whole(body: Body, asking: Option<&Asking>) -> Received {
 async fn in_one_piece(
     mut body: Limited<Body>,
     asking: Option<&Asking>,
-) -> Result<Bytes, Box<dyn Error + Send + Sync>> {
+) -> Result<Vec<u8>, Box<dyn Error + Send + Sync>> {
     let mut whole = Vec::new();
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame?.into_data() {
             if let Some(asking) = asking {
                 asking.hold(data.len());
             }
-            whole.extend_from_slice(&data);
+            wiped::take_in(data, &mut whole);
         }
     }
-    Ok(whole.into())
+    Ok(whole)
 }
 
 /// The fields of a request's body; none where it has no body.
@@ -113,11 +119,12 @@ fn fields_in(parts: &Parts, bytes: &Bytes) -> Result<Map<String, Value>, Problem
     let kind = content_type.split(';').next().unwrap_or_default().trim();
     // Some writers of text put the mark of its byte order before it, which says nothing of UTF-8.
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    match kind.to_ascii_lowercase().as_str() {
-        "application/json" => json(text),
-        "application/x-www-form-urlencoded" => form(text),
-        "multipart/form-data" => multipart::fields(&content_type, bytes.clone()),
-        _ => Err(Problem::UnsupportedMediaType(
+    let is = |name| kind.eq_ignore_ascii_case(name);
+    match () {
+        () if is("application/json") => json(text),
+        () if is("application/x-www-form-urlencoded") => form(text),
+        () if is("multipart/form-data") => multipart::fields(&content_type, bytes.clone()),
+        () => Err(Problem::UnsupportedMediaType(
             "send Content-Type: application/json, application/x-www-form-urlencoded or multipart/form-data"
                 .into(),
         )),
@@ -128,7 +135,9 @@ fn json(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
     if str::from_utf8(bytes).is_err() {
         return Err(Problem::invalid("the JSON body is not UTF-8; send it in that encoding"));
     }
-    if depth(bytes) > MAX_JSON_DEPTH {
+    // What opens no more often than that cannot nest deeper, and most bodies do not.
+    let opened = bytes.iter().filter(|byte| matches!(byte, b'{' | b'[')).count();
+    if opened > MAX_JSON_DEPTH && depth(bytes) > MAX_JSON_DEPTH {
         return Err(Problem::invalid("the JSON body nests deeper than 32 levels"));
     }
     match serde_json::from_slice::<Fields>(bytes) {
@@ -231,10 +240,10 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// The retry id, if the client sent one.
 pub(crate) fn retry_id(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    short_header(headers, "idempotency-key")
+    short_header(headers, &IDEMPOTENCY_KEY)
 }
 
-fn short_header<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, Problem> {
+fn short_header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
     let Some(value) = headers.get(name) else { return Ok(None) };
     let is_visible = |text: &str| !text.is_empty() && !text.contains('\t');
     match value.to_str() {
@@ -278,22 +287,26 @@ fn instance(
     user_agent: Option<&str>,
     address: Option<IpAddr>,
 ) -> Result<ShortHash, Problem> {
-    let named = short_header(headers, "sprag-instance")?;
+    let named = short_header(headers, &INSTANCE)?;
     if let Some(mark) = device_cookie.and_then(|name| cookies(headers, name).next()) {
         return Ok(marked_instance(&mark));
     }
     if let Some(named) = named {
-        return Ok(hash_instance(&format!("named\n{named}")));
+        return Ok(hash_instance(["named\n", named].concat()));
     }
-    let family: String =
-        user_agent.unwrap_or_default().chars().filter(|c| !c.is_ascii_digit() && *c != '.').collect();
+    let user_agent = user_agent.unwrap_or_default().as_bytes();
     let prefix = address.map(Prefix::from).unwrap_or_default();
-    Ok(hash_instance(&format!("guess\n{family}\n{prefix}")))
+    let mut guess = Vec::with_capacity(user_agent.len() + 32);
+    guess.extend_from_slice(b"guess\n");
+    guess.extend(user_agent.iter().filter(|byte| !byte.is_ascii_digit() && **byte != b'.'));
+    guess.push(b'\n');
+    guess.extend_from_slice(prefix.to_string().as_bytes());
+    Ok(hash_instance(guess))
 }
 
 /// The instance of a device that brings this mark in its cookie.
 pub(crate) fn marked_instance(mark: &str) -> ShortHash {
-    hash_instance(&format!("device\n{mark}"))
+    hash_instance(["device\n", mark].concat())
 }
 
 #[cfg(test)]

@@ -42,12 +42,11 @@ fn wipe_value(value: &mut Value) {
     }
 }
 
-/// Copies a body into memory of its own, which [`wipe`] can wipe; what the library shares with it is wiped where nobody else
-/// has it.
-pub(crate) fn owned(shared: Bytes) -> Bytes {
-    let owned = Bytes::from(shared.to_vec());
+/// Copies what came of a body into memory of its own, which [`wipe`] can wipe; what the library shares with it is wiped where
+/// nobody else has it.
+pub(crate) fn take_in(shared: Bytes, own: &mut Vec<u8>) {
+    own.extend_from_slice(&shared);
     wipe(shared);
-    owned
 }
 
 /// Wipes a body, unless somebody else has it, too. Says whether it did.
@@ -78,7 +77,9 @@ mod tests {
     #[test]
     fn a_body_of_its_own_is_wiped_and_one_that_is_shared_is_left_to_whoever_has_it() {
         let shared = Bytes::from(b"password=secret".to_vec());
-        let ours = owned(shared.clone());
+        let mut ours = Vec::new();
+        take_in(shared.clone(), &mut ours);
+        let ours = Bytes::from(ours);
         assert_eq!(ours, shared);
         assert!(wipe(ours), "the library keeps what it shares, and this is no such body");
         let other = shared.clone();

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
+use sprag::text::write_json;
 use toml::de::DeValue;
 
 use super::error::{ProfileError, list, suggest};
@@ -105,6 +106,7 @@ impl Template {
 impl Node {
     fn write<'a>(&self, facts: &Facts<'a>, item: Option<Item<'a>>, out: &mut Vec<u8>) {
         match self {
+            Self::Constant(Value::String(text)) => write_json(text, out),
             Self::Constant(value) => put(out, value),
             Self::Fact { fact, .. } => match facts.value(*fact, item) {
                 Some(value) => value.write(out),
@@ -113,7 +115,7 @@ impl Node {
             Self::Object(fields) => {
                 let present = fields.iter().filter(|(_, node)| node.is_present(facts, item));
                 between(b'{', b'}', present, out, |(key, node), out| {
-                    put(out, key);
+                    write_json(key, out);
                     out.push(b':');
                     node.write(facts, item, out);
                 });
@@ -141,11 +143,11 @@ impl Node {
 impl Scalar<'_> {
     fn write(self, out: &mut Vec<u8>) {
         match self {
-            Self::Text(text) => put(out, text),
+            Self::Text(text) => write_json(text, out),
             Self::Number(number) => put(out, &number),
             Self::Flag(flag) => put(out, &flag),
-            Self::Time(at) => put(out, &rfc3339(at)),
-            Self::Id(id) => put(out, id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer())),
+            Self::Time(at) => write_json(&rfc3339(at), out),
+            Self::Id(id) => write_json(id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()), out),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::error::Fault;
 use crate::keys::KeyRing;
 use crate::password::Hasher;
-use crate::random::{Random, SystemRandom};
+use crate::random::{DrawnAhead, Random, SystemRandom};
 use crate::store::Store;
 
 /// Puts an [`Engine`] together: a store, keys and an issuer are needed, and the rest has a default.
@@ -96,6 +96,7 @@ impl EngineBuilder {
             store: self.store,
             clock,
             random: self.random.unwrap_or_else(|| Arc::new(SystemRandom::default())),
+            token_ids: DrawnAhead::default(),
             keys: ArcSwap::from_pointee(keys),
             hasher,
             failures: Failures::default(),

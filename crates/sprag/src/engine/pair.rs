@@ -9,7 +9,6 @@ use crate::access::{self, AccessClaims};
 use crate::account::Account;
 use crate::clock::{Timestamp, millis};
 use crate::error::Fault;
-use crate::random;
 use crate::session::{AccountId, SessionId};
 use crate::store::Rotated;
 use crate::token::{RefreshToken, TokenText};
@@ -22,6 +21,8 @@ pub struct TokenPair {
     pub session: SessionId,
     /// A JWT after RFC 9068.
     pub access_token: String,
+    /// When: the lives below are counted from then.
+    pub issued_at: Timestamp,
     /// Seconds until the access token expires.
     pub expires_in: i64,
     /// The refresh token.
@@ -90,12 +91,11 @@ impl Engine {
             Some(text) => RefreshTokenText::Kept(Zeroizing::new(text.to_owned())),
             None => RefreshTokenText::New(token.ending(row.ends_at()).encode(client.encoding, &keys, now)),
         };
-        let random: [u8; 18] = random::bytes(self.random.as_ref());
-        let (id, jitter) = random.split_at(16);
+        let [id @ .., jitter, more_jitter] = self.token_ids.next(self.random.as_ref());
         let life = shortened(
             client.policy.access_ttl,
             client.policy.access_jitter_percent,
-            u16::from_be_bytes([jitter[0], jitter[1]]),
+            u16::from_be_bytes([jitter, more_jitter]),
         );
         // An API that verifies locally knows nothing of the session: its token must not outlive it.
         let expires_in = (millis(life) / 1000).min(refresh_expires_in).max(1);
@@ -124,13 +124,14 @@ impl Engine {
             expires_at: Timestamp(issued_at.0 + expires_in * 1000),
             authenticated_at: row.authenticated_at,
             methods: row.methods,
-            id: id.try_into().expect("18 bytes split at 16 leave 16"),
+            id,
             claims,
         };
         Ok(TokenPair {
             account: token.key.account,
             session: token.key.session,
             access_token: access::mint(&keys, now, &claims)?,
+            issued_at: now,
             expires_in,
             refresh,
             refresh_expires_in,

@@ -1,6 +1,6 @@
 //! One access key: how it signs, how its signatures are verified, and what of it is published.
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{self, SHA256, digest};
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::hmac;
@@ -14,6 +14,7 @@ use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::begun::{Beginnings, Begun, CommonClaims, Hash};
 use super::{Algorithm, Key, Life};
 use crate::error::Fault;
 use crate::random::{self, Random};
@@ -25,7 +26,8 @@ pub(crate) struct AccessKey {
     /// Whether other systems hold it too, which know no `kid`: then its tokens carry none.
     pub(crate) is_shared: bool,
     /// The first segment of every token it signs.
-    pub(crate) header: String,
+    header: String,
+    beginnings: Beginnings,
     /// PKCS#8 of a key pair, or the HS256 secret itself.
     pub(super) secret: Zeroizing<Vec<u8>>,
     pair: Pair,
@@ -79,24 +81,32 @@ impl AccessKey {
             json!({ "alg": alg, "kid": kid, "typ": "at+jwt" })
         };
         let header = BASE64URL_NOPAD.encode(header.to_string().as_bytes());
-        Self { kid, life, is_shared, header, secret, pair }
+        Self { kid, life, is_shared, header, beginnings: Beginnings::default(), secret, pair }
     }
 
     pub(crate) fn algorithm(&self) -> Algorithm {
         self.pair.algorithm()
     }
 
-    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Unspecified> {
-        match &self.pair {
-            Pair::Es256(pair, _) => Ok(pair.sign(&SystemRandom::new(), message)?.as_ref().to_vec()),
-            Pair::EdDsa(pair, _) => Ok(pair.try_sign(message)?.as_ref().to_vec()),
-            Pair::Rs256(pair, _) => {
-                let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)?;
-                Ok(signature)
+    /// Begins an access token with the claims that all tokens of its client have.
+    pub(crate) fn begin(&self, common: CommonClaims<'_>) -> Begun {
+        self.beginnings.token(&self.header, || self.pair.hash(), common)
+    }
+
+    /// Signs a token that [`begin`](Self::begin) began and whose claims are written: the whole token.
+    pub(crate) fn sign(&self, token: Begun) -> Result<String, Unspecified> {
+        let (mut text, hash) = token.end();
+        match (&self.pair, hash) {
+            (Pair::Hs256(_), Hash::Hmac(context)) => append(&mut text, context.sign().as_ref()),
+            (Pair::Es256(pair, _), Hash::Sha256(context)) => {
+                append(&mut text, pair.sign_digest(&context.finish())?.as_ref());
             }
-            Pair::Hs256(key) => Ok(hmac::sign(key, message).as_ref().to_vec()),
+            (pair, _) => {
+                let signature = pair.sign(text.as_bytes())?;
+                append(&mut text, &signature);
+            }
         }
+        Ok(text)
     }
 
     /// Whether `signature` is this key's, under this key's own algorithm.
@@ -151,6 +161,28 @@ impl Pair {
             }
             Algorithm::Hs256 => Self::Hs256(Box::new(hmac::Key::new(hmac::HMAC_SHA256, secret))),
         })
+    }
+
+    /// How its signatures take in the text, before any of it.
+    fn hash(&self) -> Hash {
+        match self {
+            Self::Es256(..) => Hash::Sha256(digest::Context::new(&SHA256)),
+            Self::Hs256(key) => Hash::Hmac(hmac::Context::with_key(key)),
+            Self::EdDsa(..) | Self::Rs256(..) => Hash::Nothing,
+        }
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Unspecified> {
+        match self {
+            Self::Es256(pair, _) => Ok(pair.sign(&SystemRandom::new(), message)?.as_ref().to_vec()),
+            Self::EdDsa(pair, _) => Ok(pair.try_sign(message)?.as_ref().to_vec()),
+            Self::Rs256(pair, _) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)?;
+                Ok(signature)
+            }
+            Self::Hs256(key) => Ok(hmac::sign(key, message).as_ref().to_vec()),
+        }
     }
 
     fn algorithm(&self) -> Algorithm {
@@ -237,6 +269,12 @@ fn der_value(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
         short => (usize::from(*short), rest),
     };
     (*first == tag).then(|| rest.split_at_checked(length)).flatten()
+}
+
+/// Writes the last segment of a token.
+fn append(text: &mut String, signature: &[u8]) {
+    text.push('.');
+    BASE64URL_NOPAD.encode_append(signature, text);
 }
 
 fn base64(bytes: &[u8]) -> String {
