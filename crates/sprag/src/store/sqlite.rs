@@ -32,6 +32,7 @@ pub use obstacle::look_for as obstacle_at;
 pub use restore::{RestoreOrder, Restored};
 
 mod backup;
+mod batch;
 mod checkpointer;
 mod commit;
 mod connection;
@@ -49,6 +50,7 @@ mod queries;
 mod readers;
 mod restore;
 mod rings;
+mod rotator;
 mod rows;
 mod sessions;
 mod steps;

@@ -1,11 +1,11 @@
 //! Sessions: the hot path, and the row that it moves.
 
 use async_trait::async_trait;
-use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Result, params};
+use rusqlite::{Connection, OptionalExtension as _, Result, params};
 
 use super::SqliteStore;
 use super::connection::execute;
-use super::job::Outcome;
+use super::job::{Concerns, Outcome};
 use super::journal::Chain;
 use super::rows::{self, bytes, integer};
 use crate::clock::Timestamp;
@@ -14,37 +14,6 @@ use crate::policy::MAX_RETRIES;
 use crate::ratchet::{Retried, Rotation, SessionState};
 use crate::session::{Epoch, Generation, Methods, Session, SessionDetail, SessionKey};
 use crate::store::{Rotated, Sessions, Sweep, Swept};
-
-/// Turns a row where [`Rotation::applies_to`] holds, account and all.
-pub(super) const ROTATE: &str = "
-    update session
-    set generation = ?6,
-        rotated_at = ?7,
-        idle_expires_at = ?8,
-        previous_retry_hash = retry_hash,
-        retry_hash = ?9,
-        taken_generation = iif(
-            instance_hash = ?10
-            or instance_hash = x'00000000000000000000000000000000'
-            or other_instance_hash is ?10, taken_generation, ?6),
-        other_instance_hash = iif(
-            instance_hash = ?10
-            or instance_hash = x'00000000000000000000000000000000', other_instance_hash, instance_hash),
-        instance_hash = ?10,
-        contested_generation = null,
-        retries = 0
-    where account_id = ?1
-      and id = ?2
-      and profile = ?3
-      and secret_hash = ?4
-      and generation = ?5
-      and ended_at is null
-      and idle_expires_at > ?7
-      and expires_at > ?7
-      and epoch = (select epoch from account where id = ?1 and disabled_at is null)
-      and not (?11 is not null and generation > 0 and rotated_at >= ?11)
-      and (contested_generation is not ?6 - 1 or other_instance_hash is ?10)
-    returning idle_expires_at, expires_at, coalesce(authenticated_at, created_at), methods";
 
 /// Moves the moment a row turned, where nothing has turned it since.
 const RESTAMP: &str = "
@@ -86,18 +55,7 @@ impl Sessions for SqliteStore {
         rotation: Rotation,
         event: Option<crate::audit::Event>,
     ) -> Result<Option<Rotated>, Fault> {
-        let Some(event) = event else {
-            return self.writer.rotate(rotation).await;
-        };
-        let order = rotation.clone();
-        let work = move |connection: &Connection| {
-            let rotated = turn(&mut connection.prepare_cached(ROTATE)?, &rotation).optional()?;
-            if rotated.is_some() {
-                Chain::of(connection, event.account)?.append(event)?;
-            }
-            Ok(Outcome::Keep(rotated))
-        };
-        self.writer.rotate_with(order, work).await
+        self.writer.rotate(rotation, event).await
     }
 
     async fn retry(
@@ -105,6 +63,7 @@ impl Sessions for SqliteStore {
         retried: Retried,
         event: Option<crate::audit::Event>,
     ) -> Result<Option<Rotated>, Fault> {
+        let concerns = Concerns::Account(retried.key.account);
         let work = move |connection: &Connection| {
             let counted = count_retry(connection, &retried).optional()?;
             if let (Some(_), Some(event)) = (counted, event) {
@@ -112,32 +71,12 @@ impl Sessions for SqliteStore {
             }
             Ok(Outcome::Keep(counted))
         };
-        self.writer.write("count a retry", work).await
+        self.writer.write_about(concerns, "count a retry", work).await
     }
 
     async fn sweep(&self, sweep: Sweep) -> Result<Swept, Fault> {
         self.sweep_slice(sweep).await
     }
-}
-
-/// Runs [`ROTATE`].
-pub(super) fn turn(statement: &mut CachedStatement<'_>, rotation: &Rotation) -> Result<Rotated> {
-    statement.query_row(
-        params![
-            bytes(&rotation.key.account.0),
-            bytes(&rotation.key.session.0),
-            rotation.profile.0,
-            rotation.secret_hash,
-            integer(rotation.from.0)?,
-            integer(rotation.to.0)?,
-            rotation.at.0,
-            rotation.idle_expires_at.0,
-            rotation.retry_hash,
-            rotation.instance_hash,
-            rotation.unless_turned_since.map(|since| since.0),
-        ],
-        rotated,
-    )
 }
 
 /// Has rotations count from other moments, in one transaction; an error leaves it to the caller to roll back.
@@ -281,38 +220,4 @@ fn note_imported(connection: &Connection, key: SessionKey) -> Result<bool> {
 
 fn optional(generation: Option<Generation>) -> Result<Option<i64>> {
     generation.map(|generation| integer(generation.0)).transpose()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A rotation descends to one session and to its account, and writes to the session's row alone.
-    #[test]
-    fn a_rotation_uses_the_primary_keys_and_no_other_index() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("sprag.db");
-        SqliteStore::migrate(&path).unwrap();
-        let connection = Connection::open(&path).unwrap();
-        let mut statement = connection.prepare(&format!("explain query plan {ROTATE}")).unwrap();
-        let nothing = rusqlite::params_from_iter([rusqlite::types::Null; 11]);
-        let plan = statement.query_map(nothing, |row| row.get::<_, String>("detail")).unwrap();
-        let plan: Vec<String> = plan.map(|step| step.unwrap()).collect();
-        let expected = [
-            "SEARCH session USING PRIMARY KEY (account_id=? AND id=?)",
-            "SCALAR SUBQUERY 1",
-            "SEARCH account USING PRIMARY KEY (id=?)",
-        ];
-        assert_eq!(plan, expected);
-        let indexes: i64 = connection
-            .query_row(
-                "select count(*)
-                 from sqlite_schema
-                 where type = 'index' and tbl_name = 'session'",
-                [],
-                |row| row.get(0),
-            )
-            .unwrap();
-        assert_eq!(indexes, 0);
-    }
 }

@@ -17,16 +17,17 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rusqlite::wal::CheckpointMode;
-use rusqlite::{Connection, MAIN_DB, OptionalExtension as _};
+use rusqlite::{Connection, MAIN_DB};
 use tokio::sync::{oneshot, watch};
 
 use super::Settings;
+use super::batch::Writing;
 use super::checkpointer::{Checkpointer, Log};
-use super::connection::{self, Role, execute, is_its_own};
-use super::job::{Broken, Counts, Job, Order, Outcome, ROTATING, Write};
-use super::position;
+use super::connection::{self, Role};
+use super::job::{Broken, Concerns, Job, Order, Outcome, ROTATING, Write};
 use super::readers::{await_answer, send, spawn};
-use super::sessions::{restamp_all, turn};
+use super::sessions::restamp_all;
+use crate::audit::Event;
 use crate::error::Fault;
 use crate::high_water::Progress;
 use crate::ratchet::{Rotation, counts_from};
@@ -49,12 +50,12 @@ impl Writer {
     ) -> Result<Self, Fault> {
         let log = Arc::new(Log::default());
         let role = Role::Writes { cache_kib: settings.writer_cache_kib, busy_timeout: settings.busy_timeout };
-        let connection = open(path, role, &log)?;
+        let writing = Writing::open(path, role, &log)?;
         let (jobs, queue) = bounded(settings.write_queue.max(1));
         let committer = Committer {
             path: path.to_owned(),
             role,
-            connection: Some(connection),
+            writing: Some(writing),
             batch: settings.batch.max(1),
             checkpointer: Checkpointer::start(path, settings, Arc::clone(&log), progress.clone())?,
             log,
@@ -66,21 +67,17 @@ impl Writer {
         Ok(Self { jobs: Some(jobs), thread: Some(thread), deadline: settings.deadline })
     }
 
-    /// Turns a row where the rotation applies.
-    pub(super) async fn rotate(&self, rotation: Rotation) -> Result<Option<Rotated>, Fault> {
+    /// Rotates a row where the rotation applies, and has the journal tell of it where there is something to tell.
+    pub(super) async fn rotate(
+        &self,
+        rotation: Rotation,
+        event: Option<Event>,
+    ) -> Result<Option<Rotated>, Fault> {
         let (reply, answer) = oneshot::channel();
-        let job = Job::Rotate { order: Order::now(rotation), outcome: Ok(None), reply };
+        let event = event.map(Box::new);
+        let job = Job::Rotate { order: Order::now(rotation), event, outcome: Ok(None), reply };
         send(self.jobs.as_ref(), job, ROTATING)?;
         await_answer(answer, self.deadline, ROTATING).await
-    }
-
-    /// Has the writer do `work`, which turns a row where the rotation applies, and something besides.
-    pub(super) async fn rotate_with<T, F>(&self, rotation: Rotation, work: F) -> Result<T, Fault>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Connection) -> rusqlite::Result<Outcome<T>> + Send + 'static,
-    {
-        self.put(ROTATING, Counts::Rotation(Order::now(rotation)), work).await
     }
 
     /// Has the writer do `work` in its next transaction, by itself in a savepoint; `doing` names it in faults.
@@ -89,27 +86,23 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<Outcome<T>> + Send + 'static,
     {
-        self.put(doing, Counts::Yes, work).await
+        self.write_about(Concerns::Everybody, doing, work).await
     }
 
-    /// As [`write`](Self::write), but what is written may be lost without a word: where nothing else is in the batch, it does
-    /// not count as progress.
-    pub(super) async fn write_uncounted<T, F>(&self, doing: &'static str, work: F) -> Result<T, Fault>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Connection) -> rusqlite::Result<Outcome<T>> + Send + 'static,
-    {
-        self.put(doing, Counts::No, work).await
-    }
-
-    async fn put<T, F>(&self, doing: &'static str, counts: Counts, work: F) -> Result<T, Fault>
+    /// As [`write`](Self::write), where it is known whose rows may change.
+    pub(super) async fn write_about<T, F>(
+        &self,
+        concerns: Concerns,
+        doing: &'static str,
+        work: F,
+    ) -> Result<T, Fault>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<Outcome<T>> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         let work = Box::new(Write { doing, work: Some(work), outcome: None, reply });
-        send(self.jobs.as_ref(), Job::Write { work, counts }, doing)?;
+        send(self.jobs.as_ref(), Job::Write { work, concerns }, doing)?;
         await_answer(answer, self.deadline, doing).await
     }
 }
@@ -128,7 +121,7 @@ impl Drop for Writer {
 struct Committer {
     path: PathBuf,
     role: Role,
-    connection: Option<Connection>,
+    writing: Option<Writing>,
     batch: usize,
     checkpointer: Checkpointer,
     log: Arc<Log>,
@@ -161,25 +154,25 @@ impl Committer {
 
     /// Commits the jobs together. Whenever that fails, the connection is given up with its transaction.
     fn commit(&mut self, jobs: &mut [Job]) -> Result<(), Broken> {
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
+        let mut writing = match self.writing.take() {
+            Some(writing) => writing,
             None => self.reopen()?,
         };
-        match catch_unwind(AssertUnwindSafe(|| commit(&connection, jobs))) {
+        match catch_unwind(AssertUnwindSafe(|| writing.commit(jobs))) {
             Ok(Ok(progress)) => {
-                self.connection = Some(connection);
+                self.writing = Some(writing);
                 if let Some(progress) = progress {
                     self.progress.send_modify(|known| *known = Progress { copied: known.copied, ..progress });
                 }
                 Ok(())
             }
             Ok(Err(error)) => {
-                give_up(connection);
+                writing.give_up();
                 let told = connection::explained(&self.path, &error).unwrap_or_else(|| error.to_string());
                 Err(Broken::Failed { error: Arc::new(error), told })
             }
             Err(_) => {
-                give_up(connection);
+                writing.give_up();
                 Err(Broken::Panicked)
             }
         }
@@ -196,14 +189,14 @@ impl Committer {
         if late.peek().is_none() {
             return;
         }
-        let Some(connection) = self.connection.take() else { return };
-        match restamp_all(&connection, late) {
-            Ok(()) => self.connection = Some(connection),
+        let Some(writing) = self.writing.take() else { return };
+        match restamp_all(&writing.connection, late) {
+            Ok(()) => self.writing = Some(writing),
             Err(error) => {
                 tracing::warn!(
                     "late rotations keep the moment they arrived; a retry may seem theft: {error}"
                 );
-                give_up(connection);
+                writing.give_up();
             }
         }
     }
@@ -212,14 +205,14 @@ impl Committer {
     ///
     /// On a full disk the log may be what fills it. Rotations need no room in the file itself, so copying the log
     /// there and cutting it off is often enough to go on.
-    fn reopen(&self) -> Result<Connection, Broken> {
-        let connection = open(&self.path, self.role, &self.log).map_err(|fault| closed(&fault))?;
+    fn reopen(&self) -> Result<Writing, Broken> {
+        let writing = Writing::open(&self.path, self.role, &self.log).map_err(|fault| closed(&fault))?;
         if self.failing.as_ref().is_some_and(Broken::is_for_want_of_room)
-            && let Err(error) = connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE)
+            && let Err(error) = writing.connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE)
         {
             tracing::debug!("the log could not be cut off to make room: {error}");
         }
-        Ok(connection)
+        Ok(writing)
     }
 
     /// Tells of the first failure and of the first success after it; what lies between is told to those who asked.
@@ -234,7 +227,7 @@ impl Committer {
 
     /// Calls the checkpointer when the log has grown, and lets the log start afresh when it is too long.
     fn bound_log(&mut self) {
-        let Some(connection) = &self.connection else { return };
+        let Some(Writing { connection, .. }) = &self.writing else { return };
         self.checkpointer.call_if_due(&self.log);
         if self.log.take_restart_order() {
             self.checkpointer.restart_log(&self.log, connection, self.role);
@@ -243,61 +236,16 @@ impl Committer {
 
     /// Copies the log into the file; as this is the last connection to close, SQLite then removes the log.
     fn close(self) {
-        let Self { connection, checkpointer, .. } = self;
+        let Self { writing, checkpointer, .. } = self;
         drop(checkpointer);
-        if let Some(connection) = connection
-            && let Err((_, error)) = connection.close()
+        if let Some(writing) = writing
+            && let Err((_, error)) = writing.connection.close()
         {
             tracing::warn!(
                 "the database did not close cleanly; the log is kept and nothing is lost: {error}"
             );
         }
     }
-}
-
-/// One transaction, and how far it moved the store on, where something changed that is counted. An error leaves it to the
-/// caller to roll back and give up the connection.
-fn commit(connection: &Connection, jobs: &mut [Job]) -> rusqlite::Result<Option<Progress>> {
-    execute(connection, "begin immediate")?;
-    let mut rotate = connection.prepare_cached(super::sessions::ROTATE)?;
-    let mut has_changed = false;
-    for job in jobs {
-        let before = connection.total_changes();
-        match job {
-            // A client that has given up is not served; one that asks again is.
-            Job::Rotate { reply, .. } if reply.is_closed() => {}
-            Job::Rotate { order, outcome, .. } => match turn(&mut rotate, &order.rotation).optional() {
-                Err(error) if !is_its_own(connection, &error) => return Err(error),
-                turned => *outcome = turned.map_err(|error| connection::fault(ROTATING, error)),
-            },
-            Job::Write { work, .. } => work.run(connection)?,
-        }
-        has_changed |= job.is_counted() && connection.total_changes() != before;
-    }
-    drop(rotate);
-    let progress = if has_changed { position::count(connection)? } else { None };
-    execute(connection, "commit")?;
-    Ok(progress)
-}
-
-/// Rolls back what SQLite has not rolled back by itself, and closes.
-fn give_up(connection: Connection) {
-    let rolled_back = if connection.is_autocommit() { Ok(()) } else { connection.execute_batch("rollback") };
-    let closed = connection.close().map_err(|(_, error)| error);
-    if let Err(error) = rolled_back.and(closed) {
-        tracing::warn!("the failed connection did not close cleanly: {error}");
-    }
-}
-
-fn open(path: &Path, role: Role, log: &Arc<Log>) -> Result<Connection, Fault> {
-    let mut connection = connection::open(path, role)?;
-    let log = Arc::clone(log);
-    let hook = move |_: &mut rusqlite::hooks::Wal, pages| {
-        log.has_grown_to(pages);
-        Ok(())
-    };
-    connection.wal_hook(Some(hook)).map_err(|error| connection::fault("watch the log", error))?;
-    Ok(connection)
 }
 
 fn closed(fault: &Fault) -> Broken {
@@ -309,9 +257,9 @@ fn closed(fault: &Fault) -> Broken {
 mod tests {
     use rusqlite::params;
 
-    use super::super::SqliteStore;
-    use super::super::sessions::ROTATE;
+    use super::super::{SqliteStore, position};
     use super::*;
+    use crate::audit::EventKind;
     use crate::clock::Timestamp;
     use crate::error::FaultKind;
     use crate::policy::Policy;
@@ -412,22 +360,15 @@ mod tests {
                 started(&Settings { deadline: patience, restamp_after, ..Settings::default() });
             writer.write("insert", |connection| insert(connection, 1)).await.unwrap();
             writer.write("insert", insert_session).await.unwrap();
-            for (generation, is_boxed) in [(0, false), (1, true)] {
+            for (generation, is_told) in [(0, false), (1, true)] {
                 let order = turning(generation);
                 let queued = Instant::now().checked_sub(DELAY).unwrap();
+                let event = is_told.then(|| Box::new(told_of(&order)));
                 let late = Order { rotation: order.clone(), queued };
-                if is_boxed {
-                    let rotation = order.clone();
-                    let work = move |connection: &Connection| {
-                        turn(&mut connection.prepare_cached(ROTATE)?, &rotation).map(Outcome::Keep)
-                    };
-                    writer.put(ROTATING, Counts::Rotation(late), work).await.unwrap();
-                } else {
-                    let (reply, answer) = oneshot::channel();
-                    let job = Job::Rotate { order: late, outcome: Ok(None), reply };
-                    send(writer.jobs.as_ref(), job, ROTATING).unwrap();
-                    answer.await.unwrap().unwrap().expect("the row turns");
-                }
+                let (reply, answer) = oneshot::channel();
+                let job = Job::Rotate { order: late, event, outcome: Ok(None), reply };
+                send(writer.jobs.as_ref(), job, ROTATING).unwrap();
+                answer.await.unwrap().unwrap().expect("the row turns");
                 let (rotated_at, rest) = session(&path);
                 let moved = rotated_at - order.at.0;
                 assert!(moved >= crate::clock::millis(least), "by {moved} ms");
@@ -449,7 +390,7 @@ mod tests {
         writer.write("insert", |connection| insert(connection, 1)).await.unwrap();
         writer.write("insert", insert_session).await.unwrap();
         let before = session(&path);
-        assert_eq!(writer.rotate(turning(3)).await.unwrap(), None);
+        assert_eq!(writer.rotate(turning(3), None).await.unwrap(), None);
         assert_eq!(session(&path), before);
     }
 
@@ -479,6 +420,20 @@ mod tests {
             Timestamp(1_800_000_000_000).plus(Duration::from_secs(60) * u32::try_from(generation).unwrap());
         let policy = Policy::default();
         Rotation::optimistic(&token, Moment::uninterrupted(at, policy.reuse_interval), &policy).unwrap()
+    }
+
+    /// What the journal may say of it.
+    fn told_of(rotation: &Rotation) -> Event {
+        Event {
+            account: rotation.key.account,
+            at: rotation.at,
+            kind: EventKind::SessionRotated,
+            session: Some(rotation.key.session),
+            cause: None,
+            ip: None,
+            user_agent: None,
+            note: None,
+        }
     }
 
     /// When the session turned, and what else a rotation could move.
