@@ -32,7 +32,6 @@ pub use obstacle::look_for as obstacle_at;
 pub use restore::{RestoreOrder, Restored};
 
 mod backup;
-mod batch;
 mod checkpointer;
 mod commit;
 mod connection;
@@ -50,7 +49,6 @@ mod queries;
 mod readers;
 mod restore;
 mod rings;
-mod rotator;
 mod rows;
 mod sessions;
 mod steps;

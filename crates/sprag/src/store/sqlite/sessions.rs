@@ -1,7 +1,15 @@
 //! Sessions: the hot path, and the row that it moves.
+//!
+//! A rotation is one statement, which descends to the session's row and makes nothing besides. It depends on its account too;
+//! what was looked up of accounts is kept for as long as nobody has written to them, so that a rotation need not descend to
+//! another row, which among a million accounts is rarely at hand.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension as _, Result, params};
+use rusqlite::functions::{Context, FunctionFlags};
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Result, params};
 
 use super::SqliteStore;
 use super::connection::execute;
@@ -12,8 +20,49 @@ use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::policy::MAX_RETRIES;
 use crate::ratchet::{Retried, Rotation, SessionState};
-use crate::session::{Epoch, Generation, Methods, Session, SessionDetail, SessionKey};
+use crate::session::{AccountId, Epoch, Generation, Methods, Session, SessionDetail, SessionKey};
 use crate::store::{Rotated, Sessions, Sweep, Swept};
+
+/// Rotates a row where [`Rotation::applies_to`] holds, of an account that may log in and is in epoch ?12.
+///
+/// `sprag_tell` keeps what an answer needs of the row, and is 0: for `returning`, SQLite would make a table for each rotation.
+pub(super) const ROTATE: &str = "
+    update session
+    set generation = ?6,
+        rotated_at = ?7,
+        idle_expires_at = ?8,
+        previous_retry_hash = retry_hash,
+        retry_hash = ?9,
+        taken_generation = iif(
+            instance_hash = ?10
+            or instance_hash = x'00000000000000000000000000000000'
+            or other_instance_hash is ?10, taken_generation, ?6),
+        other_instance_hash = iif(
+            instance_hash = ?10
+            or instance_hash = x'00000000000000000000000000000000', other_instance_hash, instance_hash),
+        instance_hash = ?10,
+        contested_generation = null,
+        retries = sprag_tell(?8, expires_at, coalesce(authenticated_at, created_at), methods)
+    where account_id = ?1
+      and id = ?2
+      and profile = ?3
+      and secret_hash = ?4
+      and generation = ?5
+      and ended_at is null
+      and idle_expires_at > ?7
+      and expires_at > ?7
+      and epoch = ?12
+      and not (?11 is not null and generation > 0 and rotated_at >= ?11)
+      and (contested_generation is not ?6 - 1 or other_instance_hash is ?10)";
+
+/// The epoch of an account that may log in.
+const STANDING: &str = "
+    select epoch
+    from account
+    where id = ?1 and disabled_at is null";
+
+/// How many accounts are kept: a few hundred KiB.
+const MOST: usize = 8192;
 
 /// Moves the moment a row turned, where nothing has turned it since.
 const RESTAMP: &str = "
@@ -77,6 +126,99 @@ impl Sessions for SqliteStore {
     async fn sweep(&self, sweep: Sweep) -> Result<Swept, Fault> {
         self.sweep_slice(sweep).await
     }
+}
+
+/// Rotates sessions on one connection, which it belongs to: whatever becomes of the one, the other is not used on.
+#[derive(Debug)]
+pub(super) struct Rotator {
+    told: Arc<Mutex<Option<Rotated>>>,
+    /// The epochs of accounts, `None` for those that may not log in, as the database has them.
+    standings: HashMap<AccountId, Option<Epoch>>,
+    /// Moves when another connection has committed something.
+    data_version: i64,
+}
+
+impl Rotator {
+    pub(super) fn on(connection: &Connection) -> Result<Self> {
+        let told = Arc::new(Mutex::new(None));
+        let tells = Arc::clone(&told);
+        connection.create_scalar_function("sprag_tell", 4, FunctionFlags::SQLITE_UTF8, move |given| {
+            let rotated = of_row(given)?;
+            *tells.lock().unwrap_or_else(PoisonError::into_inner) = Some(rotated);
+            Ok(0)
+        })?;
+        Ok(Self { told, standings: HashMap::new(), data_version: 0 })
+    }
+
+    /// Forgets what others have changed. To be called once a transaction has begun that keeps them from writing.
+    pub(super) fn begin(&mut self, connection: &Connection) -> Result<()> {
+        let mut statement = connection.prepare_cached("pragma data_version")?;
+        let data_version = statement.query_row([], |row| row.get(0))?;
+        if data_version != self.data_version {
+            self.standings.clear();
+            self.data_version = data_version;
+        }
+        Ok(())
+    }
+
+    /// Forgets what this connection may have changed by something else than a rotation.
+    pub(super) fn forget(&mut self, concerns: Concerns) {
+        match concerns {
+            Concerns::Everybody => self.standings.clear(),
+            Concerns::Account(account) => drop(self.standings.remove(&account)),
+            Concerns::Nobody => {}
+        }
+    }
+
+    /// Runs [`ROTATE`]; `None` where the rotation does not apply.
+    pub(super) fn rotate(
+        &mut self,
+        connection: &Connection,
+        rotate: &mut CachedStatement<'_>,
+        rotation: &Rotation,
+    ) -> Result<Option<Rotated>> {
+        let Some(epoch) = self.standing(connection, rotation.key.account)? else {
+            return Ok(None);
+        };
+        let rotated = rotate.execute(params![
+            bytes(&rotation.key.account.0),
+            bytes(&rotation.key.session.0),
+            rotation.profile.0,
+            rotation.secret_hash,
+            integer(rotation.from.0)?,
+            integer(rotation.to.0)?,
+            rotation.at.0,
+            rotation.idle_expires_at.0,
+            rotation.retry_hash,
+            rotation.instance_hash,
+            rotation.unless_turned_since.map(|since| since.0),
+            epoch.0,
+        ])?;
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(told.filter(|_| rotated > 0))
+    }
+
+    fn standing(&mut self, connection: &Connection, account: AccountId) -> Result<Option<Epoch>> {
+        if let Some(standing) = self.standings.get(&account) {
+            return Ok(*standing);
+        }
+        let mut statement = connection.prepare_cached(STANDING)?;
+        let standing = statement.query_row([bytes(&account.0)], |row| row.get(0).map(Epoch)).optional()?;
+        if self.standings.len() >= MOST {
+            self.standings.clear();
+        }
+        self.standings.insert(account, standing);
+        Ok(standing)
+    }
+}
+
+fn of_row(given: &Context<'_>) -> Result<Rotated> {
+    Ok(Rotated {
+        idle_expires_at: Timestamp(given.get(0)?),
+        expires_at: Timestamp(given.get(1)?),
+        authenticated_at: Timestamp(given.get(2)?),
+        methods: Methods::from_bits(given.get(3)?),
+    })
 }
 
 /// Has rotations count from other moments, in one transaction; an error leaves it to the caller to roll back.
@@ -220,4 +362,105 @@ fn note_imported(connection: &Connection, key: SessionKey) -> Result<bool> {
 
 fn optional(generation: Option<Generation>) -> Result<Option<i64>> {
     generation.map(|generation| integer(generation.0)).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::SqliteStore;
+    use super::*;
+
+    /// A database with an account of one session.
+    fn opened() -> (tempfile::TempDir, Connection, Connection) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sprag.db");
+        SqliteStore::migrate(&path).unwrap();
+        let (ours, other) = (Connection::open(&path).unwrap(), Connection::open(&path).unwrap());
+        let account = "insert into account (id, epoch, is_admin, created_at) values (?1, 0, 0, 0)";
+        ours.execute(account, [[1_u8; 16]]).unwrap();
+        (directory, ours, other)
+    }
+
+    const ACCOUNT: AccountId = AccountId(uuid::Uuid::from_bytes([1; 16]));
+
+    /// What a new transaction believes of the account.
+    fn believed(rotator: &mut Rotator, connection: &Connection) -> Option<Epoch> {
+        connection.execute_batch("begin immediate").unwrap();
+        rotator.begin(connection).unwrap();
+        let believed = rotator.standing(connection, ACCOUNT).unwrap();
+        connection.execute_batch("commit").unwrap();
+        believed
+    }
+
+    #[test]
+    fn what_another_connection_does_to_an_account_is_seen_by_the_next_transaction() {
+        let (_directory, ours, other) = opened();
+        let mut rotator = Rotator::on(&ours).unwrap();
+        assert_eq!(believed(&mut rotator, &ours), Some(Epoch(0)));
+        other.execute("update account set epoch = 5", []).unwrap();
+        assert_eq!(believed(&mut rotator, &ours), Some(Epoch(5)), "the account's epoch has moved");
+        other.execute("update account set disabled_at = 1", []).unwrap();
+        assert_eq!(believed(&mut rotator, &ours), None, "the account is disabled");
+        other.execute("update account set disabled_at = null", []).unwrap();
+        assert_eq!(believed(&mut rotator, &ours), Some(Epoch(5)), "the account may log in again");
+    }
+
+    #[test]
+    fn what_this_connection_does_to_an_account_is_seen_once_it_is_told_whom_it_concerns() {
+        for concerns in [Concerns::Everybody, Concerns::Account(ACCOUNT)] {
+            let (_directory, ours, _) = opened();
+            let mut rotator = Rotator::on(&ours).unwrap();
+            assert_eq!(believed(&mut rotator, &ours), Some(Epoch(0)));
+            ours.execute("update account set disabled_at = 1", []).unwrap();
+            rotator.forget(concerns);
+            assert_eq!(believed(&mut rotator, &ours), None, "the account is disabled");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_of_accounts_is_bounded() {
+        let (_directory, ours, _) = opened();
+        let mut rotator = Rotator::on(&ours).unwrap();
+        for number in 0..=MOST as u128 {
+            rotator.standing(&ours, AccountId(uuid::Uuid::from_u128(number))).unwrap();
+        }
+        assert!(rotator.standings.len() <= MOST, "{} are kept", rotator.standings.len());
+    }
+
+    /// A rotation descends to one session and, where its account is not known, to that; it writes to the session's row alone.
+    #[test]
+    fn a_rotation_uses_the_primary_keys_and_no_other_index() {
+        let (_directory, connection, _) = opened();
+        let _rotator = Rotator::on(&connection).unwrap();
+        let plan = |sql: &str| -> Vec<String> {
+            let mut statement = connection.prepare(&format!("explain query plan {sql}")).unwrap();
+            let nothing = vec![rusqlite::types::Null; statement.parameter_count()];
+            let plan =
+                statement.query_map(rusqlite::params_from_iter(nothing), |row| row.get("detail")).unwrap();
+            plan.map(|step| step.unwrap()).collect()
+        };
+        assert_eq!(plan(ROTATE), ["SEARCH session USING PRIMARY KEY (account_id=? AND id=?)"]);
+        assert_eq!(plan(STANDING), ["SEARCH account USING PRIMARY KEY (id=?)"]);
+        let indexes: i64 = connection
+            .query_row(
+                "select count(*)
+                 from sqlite_schema
+                 where type = 'index' and tbl_name = 'session'",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert_eq!(indexes, 0);
+    }
+
+    #[test]
+    fn a_rotation_makes_no_table_of_its_own() {
+        let (_directory, connection, _) = opened();
+        let _rotator = Rotator::on(&connection).unwrap();
+        let mut statement = connection.prepare(&format!("explain {ROTATE}")).unwrap();
+        let nothing = vec![rusqlite::types::Null; statement.parameter_count()];
+        let steps =
+            statement.query_map(rusqlite::params_from_iter(nothing), |row| row.get("opcode")).unwrap();
+        let steps: Vec<String> = steps.map(|step| step.unwrap()).collect();
+        assert!(!steps.iter().any(|step| step == "OpenEphemeral"), "{steps:?}");
+    }
 }

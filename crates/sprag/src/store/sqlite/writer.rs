@@ -18,15 +18,17 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, MAIN_DB};
+use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
 use super::Settings;
-use super::batch::Writing;
 use super::checkpointer::{Checkpointer, Log};
-use super::connection::{self, Role};
-use super::job::{Broken, Concerns, Job, Order, Outcome, ROTATING, Write};
+use super::connection::{self, Role, execute, is_its_own};
+use super::job::{Broken, Concerns, Job, Order, Outcome, ROTATING, Write, by_itself};
+use super::journal::Chain;
+use super::position;
 use super::readers::{await_answer, send, spawn};
-use super::sessions::restamp_all;
+use super::sessions::{ROTATE, Rotator, restamp_all};
 use crate::audit::Event;
 use crate::error::Fault;
 use crate::high_water::Progress;
@@ -57,6 +59,7 @@ impl Writer {
             role,
             writing: Some(writing),
             batch: settings.batch.max(1),
+            runtime: Handle::try_current().ok(),
             checkpointer: Checkpointer::start(path, settings, Arc::clone(&log), progress.clone())?,
             log,
             progress,
@@ -117,12 +120,88 @@ impl Drop for Writer {
     }
 }
 
+/// A connection that writes, and what rotates sessions on it: the one is given up with the other.
+pub(super) struct Writing {
+    pub(super) connection: Connection,
+    rotator: Rotator,
+}
+
+impl Writing {
+    /// Opens one that tells how the log grows.
+    pub(super) fn open(path: &Path, role: Role, log: &Arc<Log>) -> Result<Self, Fault> {
+        let mut connection = connection::open(path, role)?;
+        let log = Arc::clone(log);
+        let hook = move |_: &mut rusqlite::hooks::Wal, pages| {
+            log.has_grown_to(pages);
+            Ok(())
+        };
+        connection.wal_hook(Some(hook)).map_err(|error| connection::fault("watch the log", error))?;
+        let rotator =
+            Rotator::on(&connection).map_err(|error| connection::fault("prepare to rotate", error))?;
+        Ok(Self { connection, rotator })
+    }
+
+    /// One transaction, and how far it moved the store on, where something changed that is counted. An error leaves it to the
+    /// caller to roll back and give up the connection.
+    pub(super) fn commit(&mut self, jobs: &mut [Job]) -> rusqlite::Result<Option<Progress>> {
+        let Self { connection, rotator } = self;
+        execute(connection, "begin immediate")?;
+        rotator.begin(connection)?;
+        let mut rotate = connection.prepare_cached(ROTATE)?;
+        let mut has_changed = false;
+        for job in jobs {
+            let before = connection.total_changes();
+            match job {
+                // A client that has given up is not served; one that asks again is.
+                Job::Rotate { reply, .. } if reply.is_closed() => {}
+                Job::Rotate { order, event: None, outcome, .. } => {
+                    match rotator.rotate(connection, &mut rotate, &order.rotation) {
+                        Err(error) if !is_its_own(connection, &error) => return Err(error),
+                        rotated => *outcome = rotated.map_err(|error| connection::fault(ROTATING, error)),
+                    }
+                }
+                Job::Rotate { order, event: Some(event), outcome, .. } => {
+                    *outcome = by_itself(connection, ROTATING, || {
+                        let rotated = rotator.rotate(connection, &mut rotate, &order.rotation)?;
+                        if rotated.is_some() {
+                            Chain::of(connection, event.account)?.append(Event::clone(event))?;
+                        }
+                        Ok(Outcome::Keep(rotated))
+                    })?;
+                }
+                Job::Write { work, concerns } => {
+                    work.run(connection)?;
+                    rotator.forget(*concerns);
+                }
+            }
+            has_changed |= job.is_counted() && connection.total_changes() != before;
+        }
+        drop(rotate);
+        let progress = if has_changed { position::count(connection)? } else { None };
+        execute(connection, "commit")?;
+        Ok(progress)
+    }
+
+    /// Rolls back what SQLite has not rolled back by itself, and closes.
+    pub(super) fn give_up(self) {
+        let Self { connection, .. } = self;
+        let rolled_back =
+            if connection.is_autocommit() { Ok(()) } else { connection.execute_batch("rollback") };
+        let closed = connection.close().map_err(|(_, error)| error);
+        if let Err(error) = rolled_back.and(closed) {
+            tracing::warn!("the failed connection did not close cleanly: {error}");
+        }
+    }
+}
+
 /// The writing thread's own state.
 struct Committer {
     path: PathBuf,
     role: Role,
     writing: Option<Writing>,
     batch: usize,
+    /// Where whoever asks waits, if that is known.
+    runtime: Option<Handle>,
     checkpointer: Checkpointer,
     log: Arc<Log>,
     /// How far the store has come, once that is durable.
@@ -144,9 +223,7 @@ impl Committer {
                 // Before any answer: whoever missed the row is about to look at it again.
                 self.restamp(&jobs);
             }
-            for job in jobs.drain(..) {
-                job.answer(committed.clone());
-            }
+            self.answer(&mut jobs, committed);
             self.bound_log();
         }
         self.close();
@@ -215,6 +292,21 @@ impl Committer {
         Ok(writing)
     }
 
+    /// Answers each of them. Many are answered inside the runtime, which is woken once for all of them: from out here, each
+    /// would be queued there and woken by itself.
+    fn answer(&self, jobs: &mut Vec<Job>, committed: Result<(), Broken>) {
+        match &self.runtime {
+            Some(runtime) if jobs.len() > 1 => {
+                let jobs: Vec<Job> = jobs.drain(..).collect();
+                drop(
+                    runtime
+                        .spawn(async move { jobs.into_iter().for_each(|job| job.answer(committed.clone())) }),
+                );
+            }
+            _ => jobs.drain(..).for_each(|job| job.answer(committed.clone())),
+        }
+    }
+
     /// Tells of the first failure and of the first success after it; what lies between is told to those who asked.
     fn tell(&mut self, broken: Option<&Broken>) {
         match (&self.failing, broken) {
@@ -254,199 +346,4 @@ fn closed(fault: &Fault) -> Broken {
 }
 
 #[cfg(test)]
-mod tests {
-    use rusqlite::params;
-
-    use super::super::{SqliteStore, position};
-    use super::*;
-    use crate::audit::EventKind;
-    use crate::clock::Timestamp;
-    use crate::error::FaultKind;
-    use crate::policy::Policy;
-    use crate::ratchet::{Moment, Presented};
-    use crate::session::{AccountId, Generation, ProfileId, SessionId, SessionKey};
-
-    /// A writer over an account table with nothing in it.
-    fn started(settings: &Settings) -> (tempfile::TempDir, PathBuf, Writer) {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("sprag.db");
-        SqliteStore::migrate(&path).unwrap();
-        let progress = watch::Sender::new(position::look(&path).unwrap().unwrap());
-        let writer = Writer::start(&path, settings, progress).unwrap();
-        (directory, path, writer)
-    }
-
-    fn insert(connection: &Connection, id: u8) -> rusqlite::Result<Outcome<()>> {
-        let insert = "insert into account (id, epoch, is_admin, created_at) values (?1, 0, 0, 0)";
-        connection.execute(insert, [[id; 16]]).map(|_| Outcome::Keep(()))
-    }
-
-    fn accounts(path: &Path) -> Vec<[u8; 16]> {
-        let connection = Connection::open(path).unwrap();
-        let mut statement = connection.prepare("select id from account order by id").unwrap();
-        let found = statement.query_map([], |row| row.get(0)).unwrap();
-        found.map(|id| id.unwrap()).collect()
-    }
-
-    #[tokio::test]
-    async fn a_write_that_fails_or_panics_harms_no_other_in_its_batch() {
-        let (_directory, path, writer) =
-            started(&Settings { deadline: Duration::from_secs(120), ..Settings::default() });
-        let (first, twin, panics, undone, last) = tokio::join!(
-            writer.write("insert", |connection| insert(connection, 1)),
-            writer.write("insert", |connection| insert(connection, 2).and_then(|_| insert(connection, 1))),
-            writer.write("insert", |connection| -> rusqlite::Result<Outcome<()>> {
-                insert(connection, 3)?;
-                panic!("as this test wants it");
-            }),
-            writer.write("insert", |connection| insert(connection, 4).map(|_| Outcome::Undo(()))),
-            writer.write("insert", |connection| insert(connection, 5)),
-        );
-        assert!(first.is_ok() && undone.is_ok() && last.is_ok());
-        assert_eq!(twin.unwrap_err().kind, FaultKind::Internal);
-        assert_eq!(panics.unwrap_err().kind, FaultKind::Internal);
-        assert_eq!(accounts(&path), [[1; 16], [5; 16]]);
-    }
-
-    #[tokio::test]
-    async fn a_transaction_that_sqlite_rolled_back_is_acknowledged_to_nobody() {
-        let (_directory, path, writer) =
-            started(&Settings { deadline: Duration::from_secs(120), ..Settings::default() });
-        let (first, culprit, last) = tokio::join!(
-            writer.write("insert", |connection| insert(connection, 1)),
-            writer.write("insert", |connection| connection.execute_batch("rollback").map(Outcome::Keep)),
-            writer.write("insert", |connection| insert(connection, 2)),
-        );
-        // Whether the three shared a batch depends on the writer's pace; none may be acknowledged and lost.
-        assert_eq!(culprit.unwrap_err().kind, FaultKind::Unavailable);
-        let kept: Vec<_> =
-            [(first, 1), (last, 2)].into_iter().filter(|(outcome, _)| outcome.is_ok()).collect();
-        assert_eq!(accounts(&path), kept.into_iter().map(|(_, id)| [id; 16]).collect::<Vec<_>>());
-        writer.write("insert", |connection| insert(connection, 3)).await.expect("it goes on by itself");
-    }
-
-    #[tokio::test]
-    async fn a_full_queue_refuses_at_once_and_a_late_answer_is_a_fault() {
-        let settings =
-            Settings { write_queue: 1, batch: 1, deadline: Duration::from_millis(1), ..Settings::default() };
-        let (_directory, path, writer) = started(&settings);
-        let (release, released) = std::sync::mpsc::channel::<()>();
-        let (take, taken) = std::sync::mpsc::channel();
-        let held = writer.write("hold", move |_| {
-            take.send(()).unwrap();
-            // Ends when the test lets go of the other end.
-            let _ = released.recv();
-            Ok(Outcome::Keep(()))
-        });
-        assert!(told(held.await).contains("no answer within"));
-        taken.recv().expect("the writer is at it, and the queue is empty");
-        let queued = writer.write("insert", |connection| insert(connection, 1)).await;
-        assert!(told(queued).contains("no answer within"));
-        let refused = writer.write("insert", |connection| insert(connection, 2)).await;
-        assert!(told(refused).contains("queue is full"));
-        drop(release);
-        drop(writer);
-        assert_eq!(accounts(&path), [[1; 16]], "what was late happened, what was refused did not");
-    }
-
-    #[tokio::test]
-    async fn a_rotation_answered_late_counts_from_then() {
-        const DELAY: Duration = Duration::from_secs(5);
-        for (restamp_after, least) in
-            [(Settings::default().restamp_after, DELAY), (Duration::MAX, Duration::ZERO)]
-        {
-            let patience = Duration::from_secs(120);
-            let (_directory, path, writer) =
-                started(&Settings { deadline: patience, restamp_after, ..Settings::default() });
-            writer.write("insert", |connection| insert(connection, 1)).await.unwrap();
-            writer.write("insert", insert_session).await.unwrap();
-            for (generation, is_told) in [(0, false), (1, true)] {
-                let order = turning(generation);
-                let queued = Instant::now().checked_sub(DELAY).unwrap();
-                let event = is_told.then(|| Box::new(told_of(&order)));
-                let late = Order { rotation: order.clone(), queued };
-                let (reply, answer) = oneshot::channel();
-                let job = Job::Rotate { order: late, event, outcome: Ok(None), reply };
-                send(writer.jobs.as_ref(), job, ROTATING).unwrap();
-                answer.await.unwrap().unwrap().expect("the row turns");
-                let (rotated_at, rest) = session(&path);
-                let moved = rotated_at - order.at.0;
-                assert!(moved >= crate::clock::millis(least), "by {moved} ms");
-                assert!(moved == 0 || !least.is_zero(), "what is not late stays: {moved} ms");
-                let (to, expiry) = (order.to.0.cast_signed(), order.idle_expires_at.0);
-                assert_eq!(rest, [to, expiry, EXPIRES_AT, 0], "nothing else moves");
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn a_late_rotation_that_missed_moves_nothing() {
-        let settings = Settings {
-            deadline: Duration::from_secs(120),
-            restamp_after: Duration::ZERO,
-            ..Settings::default()
-        };
-        let (_directory, path, writer) = started(&settings);
-        writer.write("insert", |connection| insert(connection, 1)).await.unwrap();
-        writer.write("insert", insert_session).await.unwrap();
-        let before = session(&path);
-        assert_eq!(writer.rotate(turning(3), None).await.unwrap(), None);
-        assert_eq!(session(&path), before);
-    }
-
-    /// The row's latest end.
-    const EXPIRES_AT: i64 = 1 << 50;
-
-    /// A session of the first account's.
-    fn insert_session(connection: &Connection) -> rusqlite::Result<Outcome<()>> {
-        let sql = "insert into session (account_id, id, profile, generation, secret_hash, epoch, created_at, rotated_at,
-                       idle_expires_at, expires_at, instance_hash, retries, streak)
-                   values (?1, ?1, 1, 0, ?2, 0, 0, 0, ?3, ?3, ?1, 0, 0)";
-        connection.execute(sql, params![[1_u8; 16], [7_u8; 32], EXPIRES_AT]).map(|_| Outcome::Keep(()))
-    }
-
-    /// The order that turns it from that generation, a minute after the one before.
-    fn turning(generation: u64) -> Rotation {
-        let id = uuid::Uuid::from_bytes([1; 16]);
-        let token = Presented {
-            key: SessionKey { account: AccountId(id), session: SessionId(id) },
-            profile: ProfileId(1),
-            generation: Generation(generation),
-            secret_hash: [7; 32],
-            retry_hash: None,
-            instance_hash: [1; 16],
-        };
-        let at =
-            Timestamp(1_800_000_000_000).plus(Duration::from_secs(60) * u32::try_from(generation).unwrap());
-        let policy = Policy::default();
-        Rotation::optimistic(&token, Moment::uninterrupted(at, policy.reuse_interval), &policy).unwrap()
-    }
-
-    /// What the journal may say of it.
-    fn told_of(rotation: &Rotation) -> Event {
-        Event {
-            account: rotation.key.account,
-            at: rotation.at,
-            kind: EventKind::SessionRotated,
-            session: Some(rotation.key.session),
-            cause: None,
-            ip: None,
-            user_agent: None,
-            note: None,
-        }
-    }
-
-    /// When the session turned, and what else a rotation could move.
-    fn session(path: &Path) -> (i64, [i64; 4]) {
-        let columns = "rotated_at, generation, idle_expires_at, expires_at, created_at";
-        let row =
-            |row: &rusqlite::Row<'_>| Ok((row.get(0)?, [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?]));
-        Connection::open(path).unwrap().query_row(&format!("select {columns} from session"), [], row).unwrap()
-    }
-
-    fn told(outcome: Result<(), Fault>) -> String {
-        let fault = outcome.unwrap_err();
-        assert_eq!(fault.kind, FaultKind::Unavailable);
-        fault.source.unwrap().to_string()
-    }
-}
+mod tests;
