@@ -366,7 +366,6 @@ fn optional(generation: Option<Generation>) -> Result<Option<i64>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::SqliteStore;
     use super::*;
 
     /// A database with an account of one session.

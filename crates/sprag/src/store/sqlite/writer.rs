@@ -121,14 +121,14 @@ impl Drop for Writer {
 }
 
 /// A connection that writes, and what rotates sessions on it: the one is given up with the other.
-pub(super) struct Writing {
-    pub(super) connection: Connection,
+struct Writing {
+    connection: Connection,
     rotator: Rotator,
 }
 
 impl Writing {
     /// Opens one that tells how the log grows.
-    pub(super) fn open(path: &Path, role: Role, log: &Arc<Log>) -> Result<Self, Fault> {
+    fn open(path: &Path, role: Role, log: &Arc<Log>) -> Result<Self, Fault> {
         let mut connection = connection::open(path, role)?;
         let log = Arc::clone(log);
         let hook = move |_: &mut rusqlite::hooks::Wal, pages| {
@@ -143,7 +143,7 @@ impl Writing {
 
     /// One transaction, and how far it moved the store on, where something changed that is counted. An error leaves it to the
     /// caller to roll back and give up the connection.
-    pub(super) fn commit(&mut self, jobs: &mut [Job]) -> rusqlite::Result<Option<Progress>> {
+    fn commit(&mut self, jobs: &mut [Job]) -> rusqlite::Result<Option<Progress>> {
         let Self { connection, rotator } = self;
         execute(connection, "begin immediate")?;
         rotator.begin(connection)?;
@@ -183,7 +183,7 @@ impl Writing {
     }
 
     /// Rolls back what SQLite has not rolled back by itself, and closes.
-    pub(super) fn give_up(self) {
+    fn give_up(self) {
         let Self { connection, .. } = self;
         let rolled_back =
             if connection.is_autocommit() { Ok(()) } else { connection.execute_batch("rollback") };

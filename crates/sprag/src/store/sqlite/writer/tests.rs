@@ -1,3 +1,5 @@
+//! Batches: what harms whom, what is answered when, and from when on it counts.
+
 use rusqlite::params;
 
 use super::super::SqliteStore;
