@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, MAIN_DB};
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{oneshot, watch};
 
 use super::Settings;
@@ -59,7 +59,9 @@ impl Writer {
             role,
             writing: Some(writing),
             batch: settings.batch.max(1),
-            runtime: Handle::try_current().ok(),
+            runtime: Handle::try_current()
+                .ok()
+                .filter(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread),
             checkpointer: Checkpointer::start(path, settings, Arc::clone(&log), progress.clone())?,
             log,
             progress,
@@ -194,13 +196,27 @@ impl Writing {
     }
 }
 
+/// A batch's answers, given when this is dropped: also by a runtime that has ended.
+struct Answers {
+    jobs: Vec<Job>,
+    committed: Result<(), Broken>,
+}
+
+impl Drop for Answers {
+    fn drop(&mut self) {
+        for job in self.jobs.drain(..) {
+            job.answer(self.committed.clone());
+        }
+    }
+}
+
 /// The writing thread's own state.
 struct Committer {
     path: PathBuf,
     role: Role,
     writing: Option<Writing>,
     batch: usize,
-    /// Where whoever asks waits, if that is known.
+    /// Where whoever asks waits, if it runs on threads of its own.
     runtime: Option<Handle>,
     checkpointer: Checkpointer,
     log: Arc<Log>,
@@ -295,15 +311,11 @@ impl Committer {
     /// Answers each of them. Many are answered inside the runtime, which is woken once for all of them: from out here, each
     /// would be queued there and woken by itself.
     fn answer(&self, jobs: &mut Vec<Job>, committed: Result<(), Broken>) {
+        let is_one = jobs.len() == 1;
+        let answers = Answers { jobs: jobs.drain(..).collect(), committed };
         match &self.runtime {
-            Some(runtime) if jobs.len() > 1 => {
-                let jobs: Vec<Job> = jobs.drain(..).collect();
-                drop(
-                    runtime
-                        .spawn(async move { jobs.into_iter().for_each(|job| job.answer(committed.clone())) }),
-                );
-            }
-            _ => jobs.drain(..).for_each(|job| job.answer(committed.clone())),
+            Some(runtime) if !is_one => drop(runtime.spawn(async move { drop(answers) })),
+            _ => drop(answers),
         }
     }
 

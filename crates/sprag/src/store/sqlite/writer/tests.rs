@@ -1,6 +1,7 @@
 //! Batches: what harms whom, what is answered when, and from when on it counts.
 
 use rusqlite::params;
+use tokio::runtime::Builder;
 
 use super::super::SqliteStore;
 use super::*;
@@ -67,6 +68,41 @@ async fn a_transaction_that_sqlite_rolled_back_is_acknowledged_to_nobody() {
     let kept: Vec<_> = [(first, 1), (last, 2)].into_iter().filter(|(outcome, _)| outcome.is_ok()).collect();
     assert_eq!(accounts(&path), kept.into_iter().map(|(_, id)| [id; 16]).collect::<Vec<_>>());
     writer.write("insert", |connection| insert(connection, 3)).await.expect("it goes on by itself");
+}
+
+#[test]
+fn a_batch_is_answered_though_the_runtime_that_opened_the_store_has_ended_or_stands_still() {
+    for threads in [Builder::new_multi_thread(), Builder::new_current_thread()] {
+        let mut threads = threads;
+        let first = threads.enable_all().build().unwrap();
+        let settings = Settings { deadline: Duration::from_secs(120), ..Settings::default() };
+        let (_directory, path, writer) = first.block_on(async { started(&settings) });
+        let is_alone = first.handle().runtime_flavor() == RuntimeFlavor::CurrentThread;
+        // One without threads of its own only stands still.
+        let _still = is_alone.then_some(first);
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let (take, taken) = std::sync::mpsc::channel();
+        let held = writer.write("hold", move |_| {
+            take.send(()).unwrap();
+            // Ends when the test lets go of the other end.
+            let _ = released.recv();
+            Ok(Outcome::Keep(()))
+        });
+        let second = Builder::new_current_thread().enable_all().build().unwrap();
+        second.block_on(async {
+            let (held, one, two, ()) = tokio::join!(
+                held,
+                writer.write("insert", |connection| insert(connection, 1)),
+                writer.write("insert", |connection| insert(connection, 2)),
+                async {
+                    taken.recv().expect("the writer is at it, and the others wait");
+                    drop(release);
+                }
+            );
+            held.and(one).and(two).expect("each is answered");
+        });
+        assert_eq!(accounts(&path), [[1; 16], [2; 16]]);
+    }
 }
 
 #[tokio::test]
