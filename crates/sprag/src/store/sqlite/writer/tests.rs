@@ -72,8 +72,7 @@ async fn a_transaction_that_sqlite_rolled_back_is_acknowledged_to_nobody() {
 
 #[test]
 fn a_batch_is_answered_though_the_runtime_that_opened_the_store_has_ended_or_stands_still() {
-    for threads in [Builder::new_multi_thread(), Builder::new_current_thread()] {
-        let mut threads = threads;
+    for mut threads in [Builder::new_multi_thread(), Builder::new_current_thread()] {
         let first = threads.enable_all().build().unwrap();
         let settings = Settings { deadline: Duration::from_secs(120), ..Settings::default() };
         let (_directory, path, writer) = first.block_on(async { started(&settings) });
