@@ -165,7 +165,9 @@ impl Rotator {
     pub(super) fn forget(&mut self, concerns: Concerns) {
         match concerns {
             Concerns::Everybody => self.standings.clear(),
-            Concerns::Account(account) => drop(self.standings.remove(&account)),
+            Concerns::Account(account) => {
+                self.standings.remove(&account);
+            }
             Concerns::Nobody => {}
         }
     }
