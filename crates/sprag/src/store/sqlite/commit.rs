@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Result};
 
 use super::SqliteStore;
-use super::job::Outcome;
+use super::job::{Concerns, Outcome};
 use super::journal::Chain;
 use super::rows::bytes;
 use super::steps;
@@ -19,8 +19,9 @@ use crate::store::{Commit, Commits, Committed, Step};
 impl Commits for SqliteStore {
     async fn commit(&self, commit: Commit) -> Result<Committed, Fault> {
         commit.expect_one_account()?;
-        let (committed, told) =
-            self.writer.write(commit.doing(), move |connection| run(connection, commit)).await?;
+        let (concerns, doing) = (Concerns::Account(commit.account), commit.doing());
+        let work = move |connection: &Connection| run(connection, commit);
+        let (committed, told) = self.writer.write_about(concerns, doing, work).await?;
         security::journalled(&told);
         Ok(committed)
     }

@@ -8,8 +8,10 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
 use super::connection::{self, execute, is_its_own};
+use crate::audit::Event;
 use crate::error::Fault;
 use crate::ratchet::Rotation;
+use crate::session::AccountId;
 use crate::store::Rotated;
 
 pub(super) const ROTATING: &str = "rotate a session";
@@ -26,23 +28,24 @@ pub(super) enum Outcome<T> {
 pub(super) enum Job {
     Rotate {
         order: Order,
+        /// What the journal says of it, if anything.
+        event: Option<Box<Event>>,
         outcome: Result<Option<Rotated>, Fault>,
         reply: oneshot::Sender<Result<Option<Rotated>, Fault>>,
     },
     Write {
         work: Box<dyn Work>,
-        counts: Counts,
+        concerns: Concerns,
     },
 }
 
-/// What a write is besides.
-pub(super) enum Counts {
-    /// It carries out a rotation.
-    Rotation(Order),
-    /// It moves the store on.
-    Yes,
-    /// Nobody misses it if it is lost.
-    No,
+/// Whose rows a write may change.
+#[derive(Clone, Copy)]
+pub(super) enum Concerns {
+    Everybody,
+    Account(AccountId),
+    /// No account's, and nobody misses it if it is lost: where nothing else is in the batch, it does not count as progress.
+    Nobody,
 }
 
 /// A rotation and when it was asked for.
@@ -99,21 +102,7 @@ where
         let Some(work) = self.work.take() else {
             return Ok(());
         };
-        execute(connection, "savepoint one")?;
-        let (is_kept, outcome) = match catch_unwind(AssertUnwindSafe(|| work(connection))) {
-            Ok(Ok(Outcome::Keep(value))) => (true, Ok(value)),
-            Ok(Ok(Outcome::Undo(value))) => (false, Ok(value)),
-            Ok(Err(error)) if is_its_own(connection, &error) => {
-                (false, Err(connection::fault(self.doing, error)))
-            }
-            Ok(Err(error)) => return Err(error),
-            Err(_) => (false, Err(Fault::internal(self.doing, "the write panicked; the log says where"))),
-        };
-        if !is_kept {
-            execute(connection, "rollback to one")?;
-        }
-        execute(connection, "release one")?;
-        self.outcome = Some(outcome);
+        self.outcome = Some(by_itself(connection, self.doing, || work(connection))?);
         Ok(())
     }
 
@@ -128,19 +117,39 @@ where
     }
 }
 
+/// Does `work` in a savepoint, so that what fails or panics undoes itself alone. An error here is the whole batch's.
+pub(super) fn by_itself<T>(
+    connection: &Connection,
+    doing: &'static str,
+    work: impl FnOnce() -> rusqlite::Result<Outcome<T>>,
+) -> rusqlite::Result<Result<T, Fault>> {
+    execute(connection, "savepoint one")?;
+    let (is_kept, outcome) = match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(Outcome::Keep(value))) => (true, Ok(value)),
+        Ok(Ok(Outcome::Undo(value))) => (false, Ok(value)),
+        Ok(Err(error)) if is_its_own(connection, &error) => (false, Err(connection::fault(doing, error))),
+        Ok(Err(error)) => return Err(error),
+        Err(_) => (false, Err(Fault::internal(doing, "the write panicked; the log says where"))),
+    };
+    if !is_kept {
+        execute(connection, "rollback to one")?;
+    }
+    execute(connection, "release one")?;
+    Ok(outcome)
+}
+
 impl Job {
-    /// The rotation that may have turned a row in a committed batch.
+    /// The rotation that has turned a row in a committed batch.
     pub(super) fn order(&self) -> Option<&Order> {
         match self {
             Self::Rotate { order, outcome, .. } => matches!(outcome, Ok(Some(_))).then_some(order),
-            Self::Write { counts: Counts::Rotation(order), .. } => Some(order),
             Self::Write { .. } => None,
         }
     }
 
     /// Whether it moves the store on, where it changes something.
     pub(super) fn is_counted(&self) -> bool {
-        !matches!(self, Self::Write { counts: Counts::No, .. })
+        !matches!(self, Self::Write { concerns: Concerns::Nobody, .. })
     }
 
     pub(super) fn answer(self, committed: Result<(), Broken>) {

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, Result, params};
 use uuid::Uuid;
 
-use super::job::Outcome;
+use super::job::{Concerns, Outcome};
 use super::{SqliteStore, connection};
 use crate::clock::{Clock as _, SteadyClock, Timestamp};
 use crate::error::Fault;
@@ -23,7 +23,7 @@ impl Marks for SqliteStore {
 
     async fn mark(&self, marking: Marking) -> std::result::Result<(), Fault> {
         let work = move |connection: &Connection| write(connection, &marking).map(Outcome::Keep);
-        self.writer.write_uncounted("move the mark of life", work).await
+        self.writer.write_about(Concerns::Nobody, "move the mark of life", work).await
     }
 }
 

@@ -12,13 +12,11 @@ use crate::high_water::{Progress, StoreId};
 
 /// Counts one more commit, which costs it one more frame of the log.
 pub(super) fn count(connection: &Connection) -> Result<Option<Progress>> {
-    let mut count = connection.prepare_cached(
-        "update store_position
-         set position = position + 1
-         returning store, position, went_back_at",
-    )?;
-    count.query_row([], of_row).optional()
+    connection.prepare_cached("update store_position set position = position + 1")?.execute([])?;
+    connection.prepare_cached(READ)?.query_row([], of_row).optional()
 }
+
+const READ: &str = "select store, position, went_back_at from store_position";
 
 pub(super) const COUNT_ON: &str = "
     update store_position
@@ -45,7 +43,7 @@ pub(super) fn read(connection: &Connection) -> Result<Option<Progress>> {
     if !counts {
         return Ok(None);
     }
-    connection.query_row("select store, position, went_back_at from store_position", [], of_row).optional()
+    connection.query_row(READ, [], of_row).optional()
 }
 
 /// What the database says, before anything about it is changed. `None` where it is no longer one, or from before it counted.

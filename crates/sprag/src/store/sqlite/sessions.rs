@@ -1,21 +1,31 @@
 //! Sessions: the hot path, and the row that it moves.
+//!
+//! A rotation is one statement, which descends to the session's row and makes nothing besides. It depends on its account too;
+//! what was looked up of accounts is kept for as long as nobody has written to them, so that a rotation need not descend to
+//! another row, which among a million accounts is rarely at hand.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Result, params};
 
 use super::SqliteStore;
 use super::connection::execute;
-use super::job::Outcome;
+use super::job::{Concerns, Outcome};
 use super::journal::Chain;
 use super::rows::{self, bytes, integer};
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::policy::MAX_RETRIES;
 use crate::ratchet::{Retried, Rotation, SessionState};
-use crate::session::{Epoch, Generation, Methods, Session, SessionDetail, SessionKey};
+use crate::session::{AccountId, Epoch, Generation, Methods, Session, SessionDetail, SessionKey};
 use crate::store::{Rotated, Sessions, Sweep, Swept};
 
-/// Turns a row where [`Rotation::applies_to`] holds, account and all.
+/// Rotates a row where [`Rotation::applies_to`] holds, of an account that may log in and is in epoch ?12.
+///
+/// `sprag_tell` keeps what an answer needs of the row, and is 0: for `returning`, SQLite would make a table for each rotation.
 pub(super) const ROTATE: &str = "
     update session
     set generation = ?6,
@@ -32,7 +42,7 @@ pub(super) const ROTATE: &str = "
             or instance_hash = x'00000000000000000000000000000000', other_instance_hash, instance_hash),
         instance_hash = ?10,
         contested_generation = null,
-        retries = 0
+        retries = sprag_tell(?8, expires_at, coalesce(authenticated_at, created_at), methods)
     where account_id = ?1
       and id = ?2
       and profile = ?3
@@ -41,10 +51,18 @@ pub(super) const ROTATE: &str = "
       and ended_at is null
       and idle_expires_at > ?7
       and expires_at > ?7
-      and epoch = (select epoch from account where id = ?1 and disabled_at is null)
+      and epoch = ?12
       and not (?11 is not null and generation > 0 and rotated_at >= ?11)
-      and (contested_generation is not ?6 - 1 or other_instance_hash is ?10)
-    returning idle_expires_at, expires_at, coalesce(authenticated_at, created_at), methods";
+      and (contested_generation is not ?6 - 1 or other_instance_hash is ?10)";
+
+/// The epoch of an account that may log in.
+const STANDING: &str = "
+    select epoch
+    from account
+    where id = ?1 and disabled_at is null";
+
+/// How many accounts are kept: a few hundred KiB.
+const MOST: usize = 8192;
 
 /// Moves the moment a row turned, where nothing has turned it since.
 const RESTAMP: &str = "
@@ -86,18 +104,7 @@ impl Sessions for SqliteStore {
         rotation: Rotation,
         event: Option<crate::audit::Event>,
     ) -> Result<Option<Rotated>, Fault> {
-        let Some(event) = event else {
-            return self.writer.rotate(rotation).await;
-        };
-        let order = rotation.clone();
-        let work = move |connection: &Connection| {
-            let rotated = turn(&mut connection.prepare_cached(ROTATE)?, &rotation).optional()?;
-            if rotated.is_some() {
-                Chain::of(connection, event.account)?.append(event)?;
-            }
-            Ok(Outcome::Keep(rotated))
-        };
-        self.writer.rotate_with(order, work).await
+        self.writer.rotate(rotation, event).await
     }
 
     async fn retry(
@@ -105,6 +112,7 @@ impl Sessions for SqliteStore {
         retried: Retried,
         event: Option<crate::audit::Event>,
     ) -> Result<Option<Rotated>, Fault> {
+        let concerns = Concerns::Account(retried.key.account);
         let work = move |connection: &Connection| {
             let counted = count_retry(connection, &retried).optional()?;
             if let (Some(_), Some(event)) = (counted, event) {
@@ -112,7 +120,7 @@ impl Sessions for SqliteStore {
             }
             Ok(Outcome::Keep(counted))
         };
-        self.writer.write("count a retry", work).await
+        self.writer.write_about(concerns, "count a retry", work).await
     }
 
     async fn sweep(&self, sweep: Sweep) -> Result<Swept, Fault> {
@@ -120,10 +128,61 @@ impl Sessions for SqliteStore {
     }
 }
 
-/// Runs [`ROTATE`].
-pub(super) fn turn(statement: &mut CachedStatement<'_>, rotation: &Rotation) -> Result<Rotated> {
-    statement.query_row(
-        params![
+/// Rotates sessions on one connection, which it belongs to: whatever becomes of the one, the other is not used on.
+#[derive(Debug)]
+pub(super) struct Rotator {
+    told: Arc<Mutex<Option<Rotated>>>,
+    /// The epochs of accounts, `None` for those that may not log in, as the database has them.
+    standings: HashMap<AccountId, Option<Epoch>>,
+    /// Moves when another connection has committed something.
+    data_version: i64,
+}
+
+impl Rotator {
+    pub(super) fn on(connection: &Connection) -> Result<Self> {
+        let told = Arc::new(Mutex::new(None));
+        let tells = Arc::clone(&told);
+        connection.create_scalar_function("sprag_tell", 4, FunctionFlags::SQLITE_UTF8, move |given| {
+            let rotated = of_row(given)?;
+            *tells.lock().unwrap_or_else(PoisonError::into_inner) = Some(rotated);
+            Ok(0)
+        })?;
+        Ok(Self { told, standings: HashMap::new(), data_version: 0 })
+    }
+
+    /// Forgets what others have changed. To be called once a transaction has begun that keeps them from writing.
+    pub(super) fn begin(&mut self, connection: &Connection) -> Result<()> {
+        let mut statement = connection.prepare_cached("pragma data_version")?;
+        let data_version = statement.query_row([], |row| row.get(0))?;
+        if data_version != self.data_version {
+            self.standings.clear();
+            self.data_version = data_version;
+        }
+        Ok(())
+    }
+
+    /// Forgets what this connection may have changed by something else than a rotation.
+    pub(super) fn forget(&mut self, concerns: Concerns) {
+        match concerns {
+            Concerns::Everybody => self.standings.clear(),
+            Concerns::Account(account) => {
+                self.standings.remove(&account);
+            }
+            Concerns::Nobody => {}
+        }
+    }
+
+    /// Runs [`ROTATE`]; `None` where the rotation does not apply.
+    pub(super) fn rotate(
+        &mut self,
+        connection: &Connection,
+        rotate: &mut CachedStatement<'_>,
+        rotation: &Rotation,
+    ) -> Result<Option<Rotated>> {
+        let Some(epoch) = self.standing(connection, rotation.key.account)? else {
+            return Ok(None);
+        };
+        let rotated = rotate.execute(params![
             bytes(&rotation.key.account.0),
             bytes(&rotation.key.session.0),
             rotation.profile.0,
@@ -135,9 +194,33 @@ pub(super) fn turn(statement: &mut CachedStatement<'_>, rotation: &Rotation) -> 
             rotation.retry_hash,
             rotation.instance_hash,
             rotation.unless_turned_since.map(|since| since.0),
-        ],
-        rotated,
-    )
+            epoch.0,
+        ])?;
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(told.filter(|_| rotated > 0))
+    }
+
+    fn standing(&mut self, connection: &Connection, account: AccountId) -> Result<Option<Epoch>> {
+        if let Some(standing) = self.standings.get(&account) {
+            return Ok(*standing);
+        }
+        let mut statement = connection.prepare_cached(STANDING)?;
+        let standing = statement.query_row([bytes(&account.0)], |row| row.get(0).map(Epoch)).optional()?;
+        if self.standings.len() >= MOST {
+            self.standings.clear();
+        }
+        self.standings.insert(account, standing);
+        Ok(standing)
+    }
+}
+
+fn of_row(given: &Context<'_>) -> Result<Rotated> {
+    Ok(Rotated {
+        idle_expires_at: Timestamp(given.get(0)?),
+        expires_at: Timestamp(given.get(1)?),
+        authenticated_at: Timestamp(given.get(2)?),
+        methods: Methods::from_bits(given.get(3)?),
+    })
 }
 
 /// Has rotations count from other moments, in one transaction; an error leaves it to the caller to roll back.
@@ -287,23 +370,77 @@ fn optional(generation: Option<Generation>) -> Result<Option<i64>> {
 mod tests {
     use super::*;
 
-    /// A rotation descends to one session and to its account, and writes to the session's row alone.
-    #[test]
-    fn a_rotation_uses_the_primary_keys_and_no_other_index() {
+    /// A database with an account of one session.
+    fn opened() -> (tempfile::TempDir, Connection, Connection) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sprag.db");
         SqliteStore::migrate(&path).unwrap();
-        let connection = Connection::open(&path).unwrap();
-        let mut statement = connection.prepare(&format!("explain query plan {ROTATE}")).unwrap();
-        let nothing = rusqlite::params_from_iter([rusqlite::types::Null; 11]);
-        let plan = statement.query_map(nothing, |row| row.get::<_, String>("detail")).unwrap();
-        let plan: Vec<String> = plan.map(|step| step.unwrap()).collect();
-        let expected = [
-            "SEARCH session USING PRIMARY KEY (account_id=? AND id=?)",
-            "SCALAR SUBQUERY 1",
-            "SEARCH account USING PRIMARY KEY (id=?)",
-        ];
-        assert_eq!(plan, expected);
+        let (ours, other) = (Connection::open(&path).unwrap(), Connection::open(&path).unwrap());
+        let account = "insert into account (id, epoch, is_admin, created_at) values (?1, 0, 0, 0)";
+        ours.execute(account, [[1_u8; 16]]).unwrap();
+        (directory, ours, other)
+    }
+
+    const ACCOUNT: AccountId = AccountId(uuid::Uuid::from_bytes([1; 16]));
+
+    /// What a new transaction believes of the account.
+    fn believed(rotator: &mut Rotator, connection: &Connection) -> Option<Epoch> {
+        connection.execute_batch("begin immediate").unwrap();
+        rotator.begin(connection).unwrap();
+        let believed = rotator.standing(connection, ACCOUNT).unwrap();
+        connection.execute_batch("commit").unwrap();
+        believed
+    }
+
+    #[test]
+    fn what_another_connection_does_to_an_account_is_seen_by_the_next_transaction() {
+        let (_directory, ours, other) = opened();
+        let mut rotator = Rotator::on(&ours).unwrap();
+        assert_eq!(believed(&mut rotator, &ours), Some(Epoch(0)));
+        other.execute("update account set epoch = 5", []).unwrap();
+        assert_eq!(believed(&mut rotator, &ours), Some(Epoch(5)), "the account's epoch has moved");
+        other.execute("update account set disabled_at = 1", []).unwrap();
+        assert_eq!(believed(&mut rotator, &ours), None, "the account is disabled");
+        other.execute("update account set disabled_at = null", []).unwrap();
+        assert_eq!(believed(&mut rotator, &ours), Some(Epoch(5)), "the account may log in again");
+    }
+
+    #[test]
+    fn what_this_connection_does_to_an_account_is_seen_once_it_is_told_whom_it_concerns() {
+        for concerns in [Concerns::Everybody, Concerns::Account(ACCOUNT)] {
+            let (_directory, ours, _) = opened();
+            let mut rotator = Rotator::on(&ours).unwrap();
+            assert_eq!(believed(&mut rotator, &ours), Some(Epoch(0)));
+            ours.execute("update account set disabled_at = 1", []).unwrap();
+            rotator.forget(concerns);
+            assert_eq!(believed(&mut rotator, &ours), None, "the account is disabled");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_of_accounts_is_bounded() {
+        let (_directory, ours, _) = opened();
+        let mut rotator = Rotator::on(&ours).unwrap();
+        for number in 0..=MOST as u128 {
+            rotator.standing(&ours, AccountId(uuid::Uuid::from_u128(number))).unwrap();
+        }
+        assert!(rotator.standings.len() <= MOST, "{} are kept", rotator.standings.len());
+    }
+
+    /// A rotation descends to one session and, where its account is not known, to that; it writes to the session's row alone.
+    #[test]
+    fn a_rotation_uses_the_primary_keys_and_no_other_index() {
+        let (_directory, connection, _) = opened();
+        let _rotator = Rotator::on(&connection).unwrap();
+        let plan = |sql: &str| -> Vec<String> {
+            let mut statement = connection.prepare(&format!("explain query plan {sql}")).unwrap();
+            let nothing = vec![rusqlite::types::Null; statement.parameter_count()];
+            let plan =
+                statement.query_map(rusqlite::params_from_iter(nothing), |row| row.get("detail")).unwrap();
+            plan.map(|step| step.unwrap()).collect()
+        };
+        assert_eq!(plan(ROTATE), ["SEARCH session USING PRIMARY KEY (account_id=? AND id=?)"]);
+        assert_eq!(plan(STANDING), ["SEARCH account USING PRIMARY KEY (id=?)"]);
         let indexes: i64 = connection
             .query_row(
                 "select count(*)
@@ -314,5 +451,17 @@ mod tests {
             )
             .unwrap();
         assert_eq!(indexes, 0);
+    }
+
+    #[test]
+    fn a_rotation_makes_no_table_of_its_own() {
+        let (_directory, connection, _) = opened();
+        let _rotator = Rotator::on(&connection).unwrap();
+        let mut statement = connection.prepare(&format!("explain {ROTATE}")).unwrap();
+        let nothing = vec![rusqlite::types::Null; statement.parameter_count()];
+        let steps =
+            statement.query_map(rusqlite::params_from_iter(nothing), |row| row.get("opcode")).unwrap();
+        let steps: Vec<String> = steps.map(|step| step.unwrap()).collect();
+        assert!(!steps.iter().any(|step| step == "OpenEphemeral"), "{steps:?}");
     }
 }

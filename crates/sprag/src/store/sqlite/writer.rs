@@ -17,16 +17,19 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rusqlite::wal::CheckpointMode;
-use rusqlite::{Connection, MAIN_DB, OptionalExtension as _};
+use rusqlite::{Connection, MAIN_DB};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{oneshot, watch};
 
 use super::Settings;
 use super::checkpointer::{Checkpointer, Log};
 use super::connection::{self, Role, execute, is_its_own};
-use super::job::{Broken, Counts, Job, Order, Outcome, ROTATING, Write};
+use super::job::{Broken, Concerns, Job, Order, Outcome, ROTATING, Write, by_itself};
+use super::journal::Chain;
 use super::position;
 use super::readers::{await_answer, send, spawn};
-use super::sessions::{restamp_all, turn};
+use super::sessions::{ROTATE, Rotator, restamp_all};
+use crate::audit::Event;
 use crate::error::Fault;
 use crate::high_water::Progress;
 use crate::ratchet::{Rotation, counts_from};
@@ -49,13 +52,16 @@ impl Writer {
     ) -> Result<Self, Fault> {
         let log = Arc::new(Log::default());
         let role = Role::Writes { cache_kib: settings.writer_cache_kib, busy_timeout: settings.busy_timeout };
-        let connection = open(path, role, &log)?;
+        let writing = Writing::open(path, role, &log)?;
         let (jobs, queue) = bounded(settings.write_queue.max(1));
         let committer = Committer {
             path: path.to_owned(),
             role,
-            connection: Some(connection),
+            writing: Some(writing),
             batch: settings.batch.max(1),
+            runtime: Handle::try_current()
+                .ok()
+                .filter(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread),
             checkpointer: Checkpointer::start(path, settings, Arc::clone(&log), progress.clone())?,
             log,
             progress,
@@ -66,21 +72,17 @@ impl Writer {
         Ok(Self { jobs: Some(jobs), thread: Some(thread), deadline: settings.deadline })
     }
 
-    /// Turns a row where the rotation applies.
-    pub(super) async fn rotate(&self, rotation: Rotation) -> Result<Option<Rotated>, Fault> {
+    /// Rotates a row where the rotation applies, and has the journal tell of it where there is something to tell.
+    pub(super) async fn rotate(
+        &self,
+        rotation: Rotation,
+        event: Option<Event>,
+    ) -> Result<Option<Rotated>, Fault> {
         let (reply, answer) = oneshot::channel();
-        let job = Job::Rotate { order: Order::now(rotation), outcome: Ok(None), reply };
+        let event = event.map(Box::new);
+        let job = Job::Rotate { order: Order::now(rotation), event, outcome: Ok(None), reply };
         send(self.jobs.as_ref(), job, ROTATING)?;
         await_answer(answer, self.deadline, ROTATING).await
-    }
-
-    /// Has the writer do `work`, which turns a row where the rotation applies, and something besides.
-    pub(super) async fn rotate_with<T, F>(&self, rotation: Rotation, work: F) -> Result<T, Fault>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Connection) -> rusqlite::Result<Outcome<T>> + Send + 'static,
-    {
-        self.put(ROTATING, Counts::Rotation(Order::now(rotation)), work).await
     }
 
     /// Has the writer do `work` in its next transaction, by itself in a savepoint; `doing` names it in faults.
@@ -89,27 +91,23 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<Outcome<T>> + Send + 'static,
     {
-        self.put(doing, Counts::Yes, work).await
+        self.write_about(Concerns::Everybody, doing, work).await
     }
 
-    /// As [`write`](Self::write), but what is written may be lost without a word: where nothing else is in the batch, it does
-    /// not count as progress.
-    pub(super) async fn write_uncounted<T, F>(&self, doing: &'static str, work: F) -> Result<T, Fault>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Connection) -> rusqlite::Result<Outcome<T>> + Send + 'static,
-    {
-        self.put(doing, Counts::No, work).await
-    }
-
-    async fn put<T, F>(&self, doing: &'static str, counts: Counts, work: F) -> Result<T, Fault>
+    /// As [`write`](Self::write), where it is known whose rows may change.
+    pub(super) async fn write_about<T, F>(
+        &self,
+        concerns: Concerns,
+        doing: &'static str,
+        work: F,
+    ) -> Result<T, Fault>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<Outcome<T>> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         let work = Box::new(Write { doing, work: Some(work), outcome: None, reply });
-        send(self.jobs.as_ref(), Job::Write { work, counts }, doing)?;
+        send(self.jobs.as_ref(), Job::Write { work, concerns }, doing)?;
         await_answer(answer, self.deadline, doing).await
     }
 }
@@ -124,12 +122,102 @@ impl Drop for Writer {
     }
 }
 
+/// A connection that writes, and what rotates sessions on it: the one is given up with the other.
+struct Writing {
+    connection: Connection,
+    rotator: Rotator,
+}
+
+impl Writing {
+    /// Opens one that tells how the log grows.
+    fn open(path: &Path, role: Role, log: &Arc<Log>) -> Result<Self, Fault> {
+        let mut connection = connection::open(path, role)?;
+        let log = Arc::clone(log);
+        let hook = move |_: &mut rusqlite::hooks::Wal, pages| {
+            log.has_grown_to(pages);
+            Ok(())
+        };
+        connection.wal_hook(Some(hook)).map_err(|error| connection::fault("watch the log", error))?;
+        let rotator =
+            Rotator::on(&connection).map_err(|error| connection::fault("prepare to rotate", error))?;
+        Ok(Self { connection, rotator })
+    }
+
+    /// One transaction, and how far it moved the store on, where something changed that is counted. An error leaves it to the
+    /// caller to roll back and give up the connection.
+    fn commit(&mut self, jobs: &mut [Job]) -> rusqlite::Result<Option<Progress>> {
+        let Self { connection, rotator } = self;
+        execute(connection, "begin immediate")?;
+        rotator.begin(connection)?;
+        let mut rotate = connection.prepare_cached(ROTATE)?;
+        let mut has_changed = false;
+        for job in jobs {
+            let before = connection.total_changes();
+            match job {
+                // A client that has given up is not served; one that asks again is.
+                Job::Rotate { reply, .. } if reply.is_closed() => {}
+                Job::Rotate { order, event: None, outcome, .. } => {
+                    match rotator.rotate(connection, &mut rotate, &order.rotation) {
+                        Err(error) if !is_its_own(connection, &error) => return Err(error),
+                        rotated => *outcome = rotated.map_err(|error| connection::fault(ROTATING, error)),
+                    }
+                }
+                Job::Rotate { order, event: Some(event), outcome, .. } => {
+                    *outcome = by_itself(connection, ROTATING, || {
+                        let rotated = rotator.rotate(connection, &mut rotate, &order.rotation)?;
+                        if rotated.is_some() {
+                            Chain::of(connection, event.account)?.append(Event::clone(event))?;
+                        }
+                        Ok(Outcome::Keep(rotated))
+                    })?;
+                }
+                Job::Write { work, concerns } => {
+                    work.run(connection)?;
+                    rotator.forget(*concerns);
+                }
+            }
+            has_changed |= job.is_counted() && connection.total_changes() != before;
+        }
+        drop(rotate);
+        let progress = if has_changed { position::count(connection)? } else { None };
+        execute(connection, "commit")?;
+        Ok(progress)
+    }
+
+    /// Rolls back what SQLite has not rolled back by itself, and closes.
+    fn give_up(self) {
+        let Self { connection, .. } = self;
+        let rolled_back =
+            if connection.is_autocommit() { Ok(()) } else { connection.execute_batch("rollback") };
+        let closed = connection.close().map_err(|(_, error)| error);
+        if let Err(error) = rolled_back.and(closed) {
+            tracing::warn!("the failed connection did not close cleanly: {error}");
+        }
+    }
+}
+
+/// A batch's answers, given when this is dropped: also by a runtime that has ended.
+struct Answers {
+    jobs: Vec<Job>,
+    committed: Result<(), Broken>,
+}
+
+impl Drop for Answers {
+    fn drop(&mut self) {
+        for job in self.jobs.drain(..) {
+            job.answer(self.committed.clone());
+        }
+    }
+}
+
 /// The writing thread's own state.
 struct Committer {
     path: PathBuf,
     role: Role,
-    connection: Option<Connection>,
+    writing: Option<Writing>,
     batch: usize,
+    /// Where whoever asks waits, if it runs on threads of its own.
+    runtime: Option<Handle>,
     checkpointer: Checkpointer,
     log: Arc<Log>,
     /// How far the store has come, once that is durable.
@@ -151,9 +239,7 @@ impl Committer {
                 // Before any answer: whoever missed the row is about to look at it again.
                 self.restamp(&jobs);
             }
-            for job in jobs.drain(..) {
-                job.answer(committed.clone());
-            }
+            self.answer(&mut jobs, committed);
             self.bound_log();
         }
         self.close();
@@ -161,25 +247,25 @@ impl Committer {
 
     /// Commits the jobs together. Whenever that fails, the connection is given up with its transaction.
     fn commit(&mut self, jobs: &mut [Job]) -> Result<(), Broken> {
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
+        let mut writing = match self.writing.take() {
+            Some(writing) => writing,
             None => self.reopen()?,
         };
-        match catch_unwind(AssertUnwindSafe(|| commit(&connection, jobs))) {
+        match catch_unwind(AssertUnwindSafe(|| writing.commit(jobs))) {
             Ok(Ok(progress)) => {
-                self.connection = Some(connection);
+                self.writing = Some(writing);
                 if let Some(progress) = progress {
                     self.progress.send_modify(|known| *known = Progress { copied: known.copied, ..progress });
                 }
                 Ok(())
             }
             Ok(Err(error)) => {
-                give_up(connection);
+                writing.give_up();
                 let told = connection::explained(&self.path, &error).unwrap_or_else(|| error.to_string());
                 Err(Broken::Failed { error: Arc::new(error), told })
             }
             Err(_) => {
-                give_up(connection);
+                writing.give_up();
                 Err(Broken::Panicked)
             }
         }
@@ -196,14 +282,14 @@ impl Committer {
         if late.peek().is_none() {
             return;
         }
-        let Some(connection) = self.connection.take() else { return };
-        match restamp_all(&connection, late) {
-            Ok(()) => self.connection = Some(connection),
+        let Some(writing) = self.writing.take() else { return };
+        match restamp_all(&writing.connection, late) {
+            Ok(()) => self.writing = Some(writing),
             Err(error) => {
                 tracing::warn!(
                     "late rotations keep the moment they arrived; a retry may seem theft: {error}"
                 );
-                give_up(connection);
+                writing.give_up();
             }
         }
     }
@@ -212,14 +298,25 @@ impl Committer {
     ///
     /// On a full disk the log may be what fills it. Rotations need no room in the file itself, so copying the log
     /// there and cutting it off is often enough to go on.
-    fn reopen(&self) -> Result<Connection, Broken> {
-        let connection = open(&self.path, self.role, &self.log).map_err(|fault| closed(&fault))?;
+    fn reopen(&self) -> Result<Writing, Broken> {
+        let writing = Writing::open(&self.path, self.role, &self.log).map_err(|fault| closed(&fault))?;
         if self.failing.as_ref().is_some_and(Broken::is_for_want_of_room)
-            && let Err(error) = connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE)
+            && let Err(error) = writing.connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE)
         {
             tracing::debug!("the log could not be cut off to make room: {error}");
         }
-        Ok(connection)
+        Ok(writing)
+    }
+
+    /// Answers each of them. Many are answered inside the runtime, which is woken once for all of them: from out here, each
+    /// would be queued there and woken by itself.
+    fn answer(&self, jobs: &mut Vec<Job>, committed: Result<(), Broken>) {
+        let is_one = jobs.len() == 1;
+        let answers = Answers { jobs: jobs.drain(..).collect(), committed };
+        match &self.runtime {
+            Some(runtime) if !is_one => drop(runtime.spawn(async move { drop(answers) })),
+            _ => drop(answers),
+        }
     }
 
     /// Tells of the first failure and of the first success after it; what lies between is told to those who asked.
@@ -234,7 +331,7 @@ impl Committer {
 
     /// Calls the checkpointer when the log has grown, and lets the log start afresh when it is too long.
     fn bound_log(&mut self) {
-        let Some(connection) = &self.connection else { return };
+        let Some(Writing { connection, .. }) = &self.writing else { return };
         self.checkpointer.call_if_due(&self.log);
         if self.log.take_restart_order() {
             self.checkpointer.restart_log(&self.log, connection, self.role);
@@ -243,10 +340,10 @@ impl Committer {
 
     /// Copies the log into the file; as this is the last connection to close, SQLite then removes the log.
     fn close(self) {
-        let Self { connection, checkpointer, .. } = self;
+        let Self { writing, checkpointer, .. } = self;
         drop(checkpointer);
-        if let Some(connection) = connection
-            && let Err((_, error)) = connection.close()
+        if let Some(writing) = writing
+            && let Err((_, error)) = writing.connection.close()
         {
             tracing::warn!(
                 "the database did not close cleanly; the log is kept and nothing is lost: {error}"
@@ -255,243 +352,10 @@ impl Committer {
     }
 }
 
-/// One transaction, and how far it moved the store on, where something changed that is counted. An error leaves it to the
-/// caller to roll back and give up the connection.
-fn commit(connection: &Connection, jobs: &mut [Job]) -> rusqlite::Result<Option<Progress>> {
-    execute(connection, "begin immediate")?;
-    let mut rotate = connection.prepare_cached(super::sessions::ROTATE)?;
-    let mut has_changed = false;
-    for job in jobs {
-        let before = connection.total_changes();
-        match job {
-            // A client that has given up is not served; one that asks again is.
-            Job::Rotate { reply, .. } if reply.is_closed() => {}
-            Job::Rotate { order, outcome, .. } => match turn(&mut rotate, &order.rotation).optional() {
-                Err(error) if !is_its_own(connection, &error) => return Err(error),
-                turned => *outcome = turned.map_err(|error| connection::fault(ROTATING, error)),
-            },
-            Job::Write { work, .. } => work.run(connection)?,
-        }
-        has_changed |= job.is_counted() && connection.total_changes() != before;
-    }
-    drop(rotate);
-    let progress = if has_changed { position::count(connection)? } else { None };
-    execute(connection, "commit")?;
-    Ok(progress)
-}
-
-/// Rolls back what SQLite has not rolled back by itself, and closes.
-fn give_up(connection: Connection) {
-    let rolled_back = if connection.is_autocommit() { Ok(()) } else { connection.execute_batch("rollback") };
-    let closed = connection.close().map_err(|(_, error)| error);
-    if let Err(error) = rolled_back.and(closed) {
-        tracing::warn!("the failed connection did not close cleanly: {error}");
-    }
-}
-
-fn open(path: &Path, role: Role, log: &Arc<Log>) -> Result<Connection, Fault> {
-    let mut connection = connection::open(path, role)?;
-    let log = Arc::clone(log);
-    let hook = move |_: &mut rusqlite::hooks::Wal, pages| {
-        log.has_grown_to(pages);
-        Ok(())
-    };
-    connection.wal_hook(Some(hook)).map_err(|error| connection::fault("watch the log", error))?;
-    Ok(connection)
-}
-
 fn closed(fault: &Fault) -> Broken {
     let source = fault.source.as_ref().map(ToString::to_string);
     Broken::Closed(source.unwrap_or_else(|| fault.to_string()))
 }
 
 #[cfg(test)]
-mod tests {
-    use rusqlite::params;
-
-    use super::super::SqliteStore;
-    use super::super::sessions::ROTATE;
-    use super::*;
-    use crate::clock::Timestamp;
-    use crate::error::FaultKind;
-    use crate::policy::Policy;
-    use crate::ratchet::{Moment, Presented};
-    use crate::session::{AccountId, Generation, ProfileId, SessionId, SessionKey};
-
-    /// A writer over an account table with nothing in it.
-    fn started(settings: &Settings) -> (tempfile::TempDir, PathBuf, Writer) {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("sprag.db");
-        SqliteStore::migrate(&path).unwrap();
-        let progress = watch::Sender::new(position::look(&path).unwrap().unwrap());
-        let writer = Writer::start(&path, settings, progress).unwrap();
-        (directory, path, writer)
-    }
-
-    fn insert(connection: &Connection, id: u8) -> rusqlite::Result<Outcome<()>> {
-        let insert = "insert into account (id, epoch, is_admin, created_at) values (?1, 0, 0, 0)";
-        connection.execute(insert, [[id; 16]]).map(|_| Outcome::Keep(()))
-    }
-
-    fn accounts(path: &Path) -> Vec<[u8; 16]> {
-        let connection = Connection::open(path).unwrap();
-        let mut statement = connection.prepare("select id from account order by id").unwrap();
-        let found = statement.query_map([], |row| row.get(0)).unwrap();
-        found.map(|id| id.unwrap()).collect()
-    }
-
-    #[tokio::test]
-    async fn a_write_that_fails_or_panics_harms_no_other_in_its_batch() {
-        let (_directory, path, writer) =
-            started(&Settings { deadline: Duration::from_secs(120), ..Settings::default() });
-        let (first, twin, panics, undone, last) = tokio::join!(
-            writer.write("insert", |connection| insert(connection, 1)),
-            writer.write("insert", |connection| insert(connection, 2).and_then(|_| insert(connection, 1))),
-            writer.write("insert", |connection| -> rusqlite::Result<Outcome<()>> {
-                insert(connection, 3)?;
-                panic!("as this test wants it");
-            }),
-            writer.write("insert", |connection| insert(connection, 4).map(|_| Outcome::Undo(()))),
-            writer.write("insert", |connection| insert(connection, 5)),
-        );
-        assert!(first.is_ok() && undone.is_ok() && last.is_ok());
-        assert_eq!(twin.unwrap_err().kind, FaultKind::Internal);
-        assert_eq!(panics.unwrap_err().kind, FaultKind::Internal);
-        assert_eq!(accounts(&path), [[1; 16], [5; 16]]);
-    }
-
-    #[tokio::test]
-    async fn a_transaction_that_sqlite_rolled_back_is_acknowledged_to_nobody() {
-        let (_directory, path, writer) =
-            started(&Settings { deadline: Duration::from_secs(120), ..Settings::default() });
-        let (first, culprit, last) = tokio::join!(
-            writer.write("insert", |connection| insert(connection, 1)),
-            writer.write("insert", |connection| connection.execute_batch("rollback").map(Outcome::Keep)),
-            writer.write("insert", |connection| insert(connection, 2)),
-        );
-        // Whether the three shared a batch depends on the writer's pace; none may be acknowledged and lost.
-        assert_eq!(culprit.unwrap_err().kind, FaultKind::Unavailable);
-        let kept: Vec<_> =
-            [(first, 1), (last, 2)].into_iter().filter(|(outcome, _)| outcome.is_ok()).collect();
-        assert_eq!(accounts(&path), kept.into_iter().map(|(_, id)| [id; 16]).collect::<Vec<_>>());
-        writer.write("insert", |connection| insert(connection, 3)).await.expect("it goes on by itself");
-    }
-
-    #[tokio::test]
-    async fn a_full_queue_refuses_at_once_and_a_late_answer_is_a_fault() {
-        let settings =
-            Settings { write_queue: 1, batch: 1, deadline: Duration::from_millis(1), ..Settings::default() };
-        let (_directory, path, writer) = started(&settings);
-        let (release, released) = std::sync::mpsc::channel::<()>();
-        let (take, taken) = std::sync::mpsc::channel();
-        let held = writer.write("hold", move |_| {
-            take.send(()).unwrap();
-            // Ends when the test lets go of the other end.
-            let _ = released.recv();
-            Ok(Outcome::Keep(()))
-        });
-        assert!(told(held.await).contains("no answer within"));
-        taken.recv().expect("the writer is at it, and the queue is empty");
-        let queued = writer.write("insert", |connection| insert(connection, 1)).await;
-        assert!(told(queued).contains("no answer within"));
-        let refused = writer.write("insert", |connection| insert(connection, 2)).await;
-        assert!(told(refused).contains("queue is full"));
-        drop(release);
-        drop(writer);
-        assert_eq!(accounts(&path), [[1; 16]], "what was late happened, what was refused did not");
-    }
-
-    #[tokio::test]
-    async fn a_rotation_answered_late_counts_from_then() {
-        const DELAY: Duration = Duration::from_secs(5);
-        for (restamp_after, least) in
-            [(Settings::default().restamp_after, DELAY), (Duration::MAX, Duration::ZERO)]
-        {
-            let patience = Duration::from_secs(120);
-            let (_directory, path, writer) =
-                started(&Settings { deadline: patience, restamp_after, ..Settings::default() });
-            writer.write("insert", |connection| insert(connection, 1)).await.unwrap();
-            writer.write("insert", insert_session).await.unwrap();
-            for (generation, is_boxed) in [(0, false), (1, true)] {
-                let order = turning(generation);
-                let queued = Instant::now().checked_sub(DELAY).unwrap();
-                let late = Order { rotation: order.clone(), queued };
-                if is_boxed {
-                    let rotation = order.clone();
-                    let work = move |connection: &Connection| {
-                        turn(&mut connection.prepare_cached(ROTATE)?, &rotation).map(Outcome::Keep)
-                    };
-                    writer.put(ROTATING, Counts::Rotation(late), work).await.unwrap();
-                } else {
-                    let (reply, answer) = oneshot::channel();
-                    let job = Job::Rotate { order: late, outcome: Ok(None), reply };
-                    send(writer.jobs.as_ref(), job, ROTATING).unwrap();
-                    answer.await.unwrap().unwrap().expect("the row turns");
-                }
-                let (rotated_at, rest) = session(&path);
-                let moved = rotated_at - order.at.0;
-                assert!(moved >= crate::clock::millis(least), "by {moved} ms");
-                assert!(moved == 0 || !least.is_zero(), "what is not late stays: {moved} ms");
-                let (to, expiry) = (order.to.0.cast_signed(), order.idle_expires_at.0);
-                assert_eq!(rest, [to, expiry, EXPIRES_AT, 0], "nothing else moves");
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn a_late_rotation_that_missed_moves_nothing() {
-        let settings = Settings {
-            deadline: Duration::from_secs(120),
-            restamp_after: Duration::ZERO,
-            ..Settings::default()
-        };
-        let (_directory, path, writer) = started(&settings);
-        writer.write("insert", |connection| insert(connection, 1)).await.unwrap();
-        writer.write("insert", insert_session).await.unwrap();
-        let before = session(&path);
-        assert_eq!(writer.rotate(turning(3)).await.unwrap(), None);
-        assert_eq!(session(&path), before);
-    }
-
-    /// The row's latest end.
-    const EXPIRES_AT: i64 = 1 << 50;
-
-    /// A session of the first account's.
-    fn insert_session(connection: &Connection) -> rusqlite::Result<Outcome<()>> {
-        let sql = "insert into session (account_id, id, profile, generation, secret_hash, epoch, created_at, rotated_at,
-                       idle_expires_at, expires_at, instance_hash, retries, streak)
-                   values (?1, ?1, 1, 0, ?2, 0, 0, 0, ?3, ?3, ?1, 0, 0)";
-        connection.execute(sql, params![[1_u8; 16], [7_u8; 32], EXPIRES_AT]).map(|_| Outcome::Keep(()))
-    }
-
-    /// The order that turns it from that generation, a minute after the one before.
-    fn turning(generation: u64) -> Rotation {
-        let id = uuid::Uuid::from_bytes([1; 16]);
-        let token = Presented {
-            key: SessionKey { account: AccountId(id), session: SessionId(id) },
-            profile: ProfileId(1),
-            generation: Generation(generation),
-            secret_hash: [7; 32],
-            retry_hash: None,
-            instance_hash: [1; 16],
-        };
-        let at =
-            Timestamp(1_800_000_000_000).plus(Duration::from_secs(60) * u32::try_from(generation).unwrap());
-        let policy = Policy::default();
-        Rotation::optimistic(&token, Moment::uninterrupted(at, policy.reuse_interval), &policy).unwrap()
-    }
-
-    /// When the session turned, and what else a rotation could move.
-    fn session(path: &Path) -> (i64, [i64; 4]) {
-        let columns = "rotated_at, generation, idle_expires_at, expires_at, created_at";
-        let row =
-            |row: &rusqlite::Row<'_>| Ok((row.get(0)?, [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?]));
-        Connection::open(path).unwrap().query_row(&format!("select {columns} from session"), [], row).unwrap()
-    }
-
-    fn told(outcome: Result<(), Fault>) -> String {
-        let fault = outcome.unwrap_err();
-        assert_eq!(fault.kind, FaultKind::Unavailable);
-        fault.source.unwrap().to_string()
-    }
-}
+mod tests;
