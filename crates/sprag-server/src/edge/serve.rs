@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -184,7 +183,7 @@ fn service(
             // Whoever waits here has nothing made for it yet, which takes far more room than what it has sent.
             connection.room().await;
             let mut answer = match ambiguous {
-                None => router.call(request.map(Body::new)).await.unwrap_or_else(|never| match never {}),
+                None => router.call(request).await.unwrap_or_else(|never| match never {}),
                 Some(answer) => answer,
             };
             let permit = answer.extensions_mut().remove::<Permit>();

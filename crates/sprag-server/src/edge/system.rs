@@ -52,17 +52,17 @@ pub(crate) fn routes(app: &Arc<App>, profiles: &[Profile], public_url: &str, mou
     // Whoever verifies tokens within a browser fetches the keys from another origin. What is refused is refused before that.
     let keys = cors::public(reading(move |_| std::future::ready(public_keys(&keys))));
     let router = router.route("/.well-known/jwks.json", keys.layer(from_fn(ambiguity::plainly_refused)));
-    if !mount.serves("/docs") {
-        return router;
-    }
+    let docs = if mount.serves("/docs") { docs(profiles, public_url, mount) } else { Router::new() };
+    router.merge(docs.layer(from_fn(ambiguity::plainly_refused)))
+}
+
+fn docs(profiles: &[Profile], public_url: &str, mount: &Mount) -> Router {
     let mut document = openapi::document(profiles, &format!("{public_url}{}", mount.prefix()));
     openapi::serve_where_it_was_read(&mut document, mount.prefix());
     if let Some(paths) = document["paths"].as_object_mut() {
         paths.retain(|path, _| mount.serves(path));
     }
-    let docs = openapi::docs_router(document, mount.prefix());
-    let docs = docs.layer(map_response(framed_by_nobody));
-    router.merge(docs.layer(from_fn(ambiguity::plainly_refused)))
+    openapi::docs_router(document, mount.prefix()).layer(map_response(framed_by_nobody))
 }
 
 /// A route that only reads answers other methods as clearly as a profile does.
