@@ -12,6 +12,7 @@ pub(crate) mod large_answers;
 pub(crate) mod mount;
 mod multipart;
 pub(crate) mod not_found;
+pub(crate) mod patience;
 pub mod proxies;
 pub(crate) mod refusal;
 pub(crate) mod request;

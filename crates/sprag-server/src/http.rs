@@ -7,16 +7,18 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts as _, RawPathParams, Request};
 use axum::response::Response;
-use axum::routing::{MethodFilter, MethodRouter, any, on};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use hyper::http::request::Parts;
+use hyper::{HeaderMap, Method};
 use sprag::Fault;
 use sprag::ratchet::Row;
 use sprag::{security, seldom};
 
 use crate::api::{self, Call, RouteContext, ServedProfile};
+use crate::edge::connections::Asking;
 use crate::edge::not_found::NotFound;
+use crate::edge::patience::within;
 use crate::edge::refusal::Problem;
 use crate::edge::{ambiguity, cors, request, response, system};
 use crate::profile::Profile;
@@ -31,7 +33,7 @@ pub use crate::edge::mount::Mount;
 pub fn router(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str) -> Router {
     let not_found = NotFound::new(&profiles);
     let shaped = not_found.clone();
-    let nothing = any(move |request: Request| async move { not_found.answer(request.uri().path()) });
+    let nothing = move |request: Request| std::future::ready(not_found.answer(request.uri().path()));
     let nothing = ambiguity::refused_before(nothing, move |path, problem| shaped.refused(path, problem));
     let router = routes(app, profiles, public_url, &Mount::merged());
     router.fallback_service(cors::callable(app, nothing))
@@ -57,8 +59,8 @@ pub fn mounted(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, mount: 
 }
 
 fn routes(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, mount: &Mount) -> Router {
-    let mut router = system::routes(app, &profiles, public_url, mount);
-    let mut paths: Vec<(String, MethodRouter, Vec<String>, Arc<ServedProfile>)> = Vec::new();
+    let router = system::routes(app, &profiles, public_url, mount);
+    let mut paths: Vec<(String, Vec<RouteContext>)> = Vec::new();
     for served in profiles.into_iter().map(|profile| Arc::new(ServedProfile::new(profile))) {
         for route in &served.profile.wire.routes {
             let context = RouteContext {
@@ -67,54 +69,70 @@ fn routes(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, mount: &Moun
                 route: Arc::new(route.clone()),
                 run: api::handler(route.action),
             };
-            let filter = MethodFilter::try_from(route.method.clone()).unwrap_or(MethodFilter::POST);
-            let handler = move |request: Request| answer(context, request);
-            let method = route.method.to_string();
-            match paths.iter_mut().find(|(path, ..)| *path == route.path) {
-                Some((_, methods, names, _)) => {
-                    *methods = std::mem::take(methods).on(filter, handler);
-                    names.push(method);
-                }
-                None => {
-                    paths.push((route.path.clone(), on(filter, handler), vec![method], Arc::clone(&served)));
-                }
+            match paths.iter_mut().find(|(path, _)| *path == route.path) {
+                Some((_, contexts)) => contexts.push(context),
+                None => paths.push((route.path.clone(), vec![context])),
             }
         }
     }
-    for (path, methods, names, served) in paths {
-        let methods = refusing_others(methods, names, Arc::clone(&served), Arc::clone(app));
-        let say = move |_: &str, problem| response::refused(&served.profile.wire.refusal, problem);
-        let methods = ambiguity::refused_before(methods, say);
-        router = router.route(&path, cors::callable(app, methods));
-    }
-    router
-}
-
-/// The methods of a path, and a refusal of all others that names them.
-fn refusing_others(
-    methods: MethodRouter,
-    mut names: Vec<String>,
-    served: Arc<ServedProfile>,
-    app: Arc<App>,
-) -> MethodRouter {
-    if names.iter().any(|name| name == "GET") {
-        names.push("HEAD".to_owned());
-    }
-    let allowed = names.join(", ");
-    methods.fallback(move |request: Request| async move {
-        cors::tell_if_kept_out(&app, request.headers());
-        let mut response = response::refused(&served.profile.wire.refusal, Problem::MethodNotAllowed);
-        response::allow(&mut response, &allowed);
-        response
+    paths.into_iter().fold(router, |router, (path, contexts)| {
+        let at = Arc::new(At::new(&path, contexts));
+        let shaped = Arc::clone(&at.contexts[0].served);
+        let methods = ambiguity::refused_before(
+            move |request| answered(Arc::clone(&at), request),
+            move |_, problem| response::refused(&shaped.profile.wire.refusal, problem),
+        );
+        router.route(&path, cors::callable(app, methods))
     })
 }
 
+/// What is at one path.
+struct At {
+    contexts: Vec<RouteContext>,
+    /// The methods that it takes, for whoever tries another.
+    allowed: String,
+}
+
+impl At {
+    fn new(path: &str, contexts: Vec<RouteContext>) -> Self {
+        let mut names: Vec<&str> = contexts.iter().map(|context| context.route.method.as_str()).collect();
+        if names.contains(&"GET") {
+            names.push("HEAD");
+        }
+        let allowed = names.join(", ");
+        names.sort_unstable();
+        assert!(names.windows(2).all(|two| two[0] != two[1]), "two routes of {path} have one method");
+        Self { contexts, allowed }
+    }
+
+    /// The route of a method; whoever asks for the head of an answer is answered like who asks for it all.
+    fn context(&self, method: &Method) -> Option<&RouteContext> {
+        let wanted = if *method == Method::HEAD { &Method::GET } else { method };
+        self.contexts.iter().find(|context| context.route.method == *wanted)
+    }
+
+    fn refuse(&self, headers: &HeaderMap) -> Response {
+        let of = &self.contexts[0];
+        cors::tell_if_kept_out(&of.app, headers);
+        let mut response = response::refused(&of.served.profile.wire.refusal, Problem::MethodNotAllowed);
+        response::allow(&mut response, &self.allowed);
+        response
+    }
+}
+
+async fn answered(at: Arc<At>, request: Request) -> Response {
+    match at.context(request.method()) {
+        Some(context) => answer(context, request).await,
+        None => at.refuse(request.headers()),
+    }
+}
+
 /// Answers one request; whatever happens, it is answered in the shape of its profile.
-async fn answer(context: RouteContext, request: Request) -> Response {
+async fn answer(context: &RouteContext, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     cors::tell_if_kept_out(&context.app, &parts.headers);
     let (action, shape) = (context.route.action, &context.served.profile.wire.refusal);
-    let asked = security::asked_by(Arc::clone(&context.served.name), in_time(&context, parts, body));
+    let asked = security::asked_by(Arc::clone(&context.served.name), in_time(context, parts, body));
     let outcome = AssertUnwindSafe(asked).catch_unwind().await;
     let response = match outcome {
         Ok(Ok(response)) => response,
@@ -139,12 +157,13 @@ async fn in_time(context: &RouteContext, mut parts: Parts, body: Body) -> Result
     let body =
         if action.inputs().is_empty() { Ok(Bytes::new()) } else { request::receive(&parts, body).await };
     let deadline = context.app.patience();
+    let asking = parts.extensions.get::<Asking>().cloned();
     let carried_out = async {
         let id = if action.takes_id() { id_in_path(&mut parts).await } else { None };
         let caller = context.let_in(&parts).await?;
         (context.run)(context, Call { parts, id, caller, body }).await
     };
-    tokio::time::timeout(deadline, carried_out).await.unwrap_or_else(|_| {
+    within(deadline, asking.as_ref().map(Asking::timer), carried_out).await.unwrap_or_else(|_| {
         if action.is_rotation() {
             context.app.metrics.refreshed(Row::StoreFault, deadline);
         }

@@ -1,23 +1,23 @@
 //! Requests that are whole, and that somebody else might still read otherwise than we do, whatever version of HTTP they
 //! came by. What can be told from the bytes of HTTP/1 alone is refused in [`smuggling`](super::smuggling), before this.
 
-use std::sync::Arc;
+use std::convert::Infallible;
+use std::future::Future;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
+use axum::middleware::Next;
 use axum::response::Response;
-use axum::routing::MethodRouter;
+use axum::routing::{MethodRouter, any_service};
 use hyper::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, ORIGIN,
     TRANSFER_ENCODING,
 };
-use hyper::http::request::Parts;
 use hyper::{HeaderMap, Version};
+use tower::service_fn;
 
 use super::connections::Asking;
 use super::refusal::Problem;
-use super::smuggling::Refused;
 use super::{request, response};
 
 /// The fields that something is decided by, each with what is said where it stands twice: of two, somebody else might read
@@ -34,17 +34,29 @@ static ONCE: [(HeaderName, &str); 9] = [
     (HeaderName::from_static("sprag-instance"), "Sprag-Instance stands in it twice"),
 ];
 
-/// Lets what can be read in one way only go on to these methods; `say` shapes the refusal of the rest.
-pub(crate) fn refused_before<F>(methods: MethodRouter, say: F) -> MethodRouter
+/// Lets what can be read in one way only go on to `answer`, of whatever method it is; `say` shapes the refusal of the rest.
+///
+/// Both are one service: a layer around another would move each request, and what answers it, once more.
+pub(crate) fn refused_before<A, F, S>(answer: A, say: S) -> MethodRouter
 where
-    F: Fn(&str, Problem) -> Response + Clone + Send + Sync + 'static,
+    A: Fn(Request) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response> + Send + 'static,
+    S: Fn(&str, Problem) -> Response + Clone + Send + Sync + 'static,
 {
-    methods.layer(from_fn(move |request: Request, next: Next| guarded(request, next, say.clone())))
+    any_service(service_fn(move |request: Request| {
+        let (answer, say) = (answer.clone(), say.clone());
+        async move { Ok::<_, Infallible>(guarded(request, answer, say).await) }
+    }))
 }
 
 /// Where no profile is concerned.
 pub(crate) async fn plainly_refused(request: Request, next: Next) -> Response {
-    guarded(request, next, |_: &str, problem| response::plainly_refused(problem)).await
+    guarded(request, |request| next.run(request), say_plainly).await
+}
+
+/// What is said where no profile is concerned.
+pub(crate) fn say_plainly(_: &str, problem: Problem) -> Response {
+    response::plainly_refused(problem)
 }
 
 /// The answer where a request of HTTP/1 was refused for its bytes.
@@ -52,13 +64,16 @@ pub(crate) fn answer(why: &'static str) -> Response {
     closing(response::plainly_refused(Problem::Ambiguous(why)))
 }
 
-async fn guarded(request: Request, next: Next, say: impl Fn(&str, Problem) -> Response) -> Response {
-    let (version, uri) = (request.version(), request.uri().clone());
-    match in_one_way(request).await {
-        Ok(request) => next.run(request).await,
+async fn guarded<F: Future<Output = Response>>(
+    mut request: Request,
+    answer: impl FnOnce(Request) -> F,
+    say: impl Fn(&str, Problem) -> Response,
+) -> Response {
+    match in_one_way(&mut request).await {
+        Ok(()) => answer(request).await,
         // HTTP/2 frames its requests: there, nothing behind one depends on how it is read.
-        Err(problem) if version == Version::HTTP_2 => say(uri.path(), problem),
-        Err(problem) => closing(say(uri.path(), problem)),
+        Err(problem) if request.version() == Version::HTTP_2 => say(request.uri().path(), problem),
+        Err(problem) => closing(say(request.uri().path(), problem)),
     }
 }
 
@@ -67,32 +82,35 @@ fn closing(mut response: Response) -> Response {
     response
 }
 
-/// The request, where it can be read in one way only.
+/// Whether the request can be read in one way only.
 ///
 /// Chunks are read to their end first: only then it is known that they have one, and most calls do not ask for a body.
-async fn in_one_way(request: Request) -> Result<Request, Problem> {
-    let (parts, body) = request.into_parts();
-    let refused = parts.extensions.get::<Arc<Refused>>();
-    if let Some(why) = ambiguous(&parts) {
-        if let Some(refused) = refused {
-            refused.whole(why);
+async fn in_one_way(request: &mut Request) -> Result<(), Problem> {
+    if let Some(why) = ambiguous(request) {
+        if let Some(asking) = request.extensions().get::<Asking>() {
+            asking.refused().whole(why);
         }
         return Err(Problem::Ambiguous(why));
     }
-    if !parts.headers.contains_key(TRANSFER_ENCODING) {
-        return Ok(Request::from_parts(parts, body));
+    if !request.headers().contains_key(TRANSFER_ENCODING) {
+        return Ok(());
     }
-    match request::whole(body, parts.extensions.get::<Asking>()).await {
-        Ok(bytes) => Ok(Request::from_parts(parts, Body::from(bytes))),
+    let asking = request.extensions().get::<Asking>().cloned();
+    match request::whole(std::mem::take(request.body_mut()), asking.as_ref()).await {
+        Ok(bytes) => {
+            *request.body_mut() = Body::from(bytes);
+            Ok(())
+        }
         Err(problem) => {
-            Err(refused.and_then(|refused| refused.why_body()).map_or(problem, Problem::Ambiguous))
+            let why = asking.and_then(|asking| asking.refused().why_body());
+            Err(why.map_or(problem, Problem::Ambiguous))
         }
     }
 }
 
 /// Why somebody else might read another request.
-fn ambiguous(parts: &Parts) -> Option<&'static str> {
-    let headers = &parts.headers;
+fn ambiguous(request: &Request) -> Option<&'static str> {
+    let headers = request.headers();
     let has_twice = |name: &HeaderName| headers.get_all(name).iter().nth(1).is_some();
     // Where no field stands twice, none of these does.
     let repeated =
@@ -100,12 +118,12 @@ fn ambiguous(parts: &Parts) -> Option<&'static str> {
     if let Some((_, why)) = repeated.flatten() {
         return Some(why);
     }
-    let named = parts.uri.authority().map(|authority| authority.as_str());
+    let named = request.uri().authority().map(|authority| authority.as_str());
     match (host(headers), named) {
         (Some(host), Some(named)) if !host.eq_ignore_ascii_case(named.as_bytes()) => {
             Some("its target names another host than Host")
         }
-        (None, None) if parts.version == Version::HTTP_2 => Some("it names no host"),
+        (None, None) if request.version() == Version::HTTP_2 => Some("it names no host"),
         (_, Some(named)) if named.contains('@') => Some("its target names a user beside the host"),
         _ => None,
     }

@@ -5,29 +5,33 @@
 //! it counts for its connection, the network that this is from, and all together.
 
 use std::collections::HashMap;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use futures_util::task::AtomicWaker;
 use sprag::prefix::Prefix;
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use super::patience::KeptTimer;
+use super::smuggling::Refused;
 use crate::metrics::Metrics;
 
 mod bounds;
 mod held;
 mod state;
+mod unsent;
 mod waiting;
 
 pub use bounds::Bounds;
 use held::Held;
 pub(crate) use state::Over;
 use state::{Due, LEFT_ALONE, Rank, State};
+pub(crate) use unsent::Unsent;
 use waiting::Waiting;
 
 /// What a request or an answer takes beside its bytes, about.
@@ -74,7 +78,9 @@ pub(crate) struct Connection {
     network_held: Arc<Held>,
     is_waiting: Arc<AtomicBool>,
     state: Mutex<State>,
-    told: Notify,
+    told: AtomicWaker,
+    refused: Arc<Refused>,
+    timer: KeptTimer,
 }
 
 /// A connection's place among those that are open; free again once it is dropped.
@@ -89,21 +95,6 @@ pub(crate) struct Asking(Arc<Request>);
 struct Request {
     connection: Arc<Connection>,
     bytes: AtomicUsize,
-}
-
-/// An answer that is not wholly sent, with what is held for it.
-#[derive(Debug)]
-pub(crate) struct Unsent {
-    connection: Arc<Connection>,
-    answer: u64,
-    bytes: usize,
-}
-
-/// Bytes of an answer, which count until the last of them is sent.
-struct HeldBytes {
-    bytes: Bytes,
-    more: usize,
-    unsent: Arc<Unsent>,
 }
 
 impl Connections {
@@ -248,7 +239,9 @@ impl Open {
             network_held: Arc::clone(&of.held),
             is_waiting: Arc::default(),
             state: Mutex::new(State::new(now)),
-            told: Notify::new(),
+            told: AtomicWaker::new(),
+            refused: Arc::default(),
+            timer: KeptTimer::default(),
         });
         of.members.insert(number, Arc::clone(&connection));
         connection
@@ -300,35 +293,46 @@ impl Connection {
         self.state().read(bytes, Instant::now());
     }
 
+    /// What is refused on it.
+    pub(crate) fn refused(&self) -> &Arc<Refused> {
+        &self.refused
+    }
+
     /// A request has come whose head has so many bytes.
     pub(crate) fn ask(self: &Arc<Self>, head_bytes: usize) -> Asking {
-        self.state().begin(Instant::now());
         let bytes = EACH_BYTES + head_bytes;
-        self.hold(bytes);
+        self.hold(bytes, |state| state.begin(Instant::now()));
         Asking(Arc::new(Request { connection: Arc::clone(self), bytes: AtomicUsize::new(bytes) }))
     }
 
     /// An answer has been made that takes so many bytes by itself.
     pub(crate) fn answer(self: &Arc<Self>, own_bytes: usize) -> Arc<Unsent> {
-        let answer = self.state().answer(Instant::now());
         let bytes = EACH_BYTES + own_bytes;
-        self.hold(bytes);
-        Arc::new(Unsent { connection: Arc::clone(self), answer, bytes })
+        let answer = self.hold(bytes, |state| state.answer(Instant::now()));
+        Arc::new(Unsent::new(Arc::clone(self), answer, bytes))
     }
 
     /// Resolves once it is to be closed, and why.
     pub(crate) async fn over(&self) -> Over {
-        loop {
-            let look = self.state().look(&self.connections.bounds, Instant::now());
-            let again = match look {
-                Due::Over(over) => return over,
-                Due::Again(at) => at,
-            };
-            tokio::select! {
-                () = sleep_until(again) => {}
-                () = self.told.notified() => return Over::GivesWay,
+        let look = || self.state().look(&self.connections.bounds, Instant::now());
+        let mut again = pin!(match look() {
+            Due::Over(over) => return over,
+            Due::Again(at) => sleep_until(at),
+        });
+        poll_fn(|context| {
+            self.told.register(context.waker());
+            if self.state().gives_way() {
+                return Poll::Ready(Over::GivesWay);
             }
-        }
+            loop {
+                ready!(again.as_mut().poll(context));
+                match look() {
+                    Due::Over(over) => return Poll::Ready(over),
+                    Due::Again(at) => again.as_mut().reset(at),
+                }
+            }
+        })
+        .await
     }
 
     /// Whether there is room for what comes next. Where others have been told to give way and have not gone yet, it waits,
@@ -342,6 +346,9 @@ impl Connection {
 
     /// Resolves once there is room for the answer to a request that has come already.
     pub(crate) async fn room(&self) {
+        if self.has_room() {
+            return;
+        }
         let is_waiting = Arc::default();
         poll_fn(|context| self.connections.waiting.unless(|| self.has_room(), &is_waiting, context)).await;
     }
@@ -355,25 +362,30 @@ impl Connection {
         !is_crowded && (in_all <= bounds.held_bytes() || (is_modest && in_all <= 2 * bounds.held_bytes()))
     }
 
-    fn hold(&self, bytes: usize) {
+    /// So many bytes more count for it; `and` is what has happened that they came of.
+    fn hold<T>(&self, bytes: usize, and: impl FnOnce(&mut State) -> T) -> T {
         let all = &self.connections;
-        let is_counted = {
+        let (outcome, is_counted) = {
             let mut state = self.state();
+            let outcome = and(&mut state);
             let is_counted = state.hold(bytes);
             self.network_held.add(bytes, is_counted);
             all.held.add(bytes, is_counted);
-            is_counted
+            (outcome, is_counted)
         };
         let is_crowded =
             self.network.is_some() && self.network_held.counted() > all.bounds.held_bytes_per_network();
         if is_counted && (is_crowded || all.held.counted() > all.bounds.held_bytes()) {
             all.free_memory(self);
         }
+        outcome
     }
 
-    fn release(&self, bytes: usize) {
+    /// So many bytes no longer count for it; `and` is what has happened that they went with.
+    fn release(&self, bytes: usize, and: impl FnOnce(&mut State)) {
         {
             let mut state = self.state();
+            and(&mut state);
             let is_counted = state.release(bytes);
             self.network_held.remove(bytes, is_counted);
             self.connections.held.remove(bytes, is_counted);
@@ -387,8 +399,9 @@ impl Connection {
         self.network_held.write_off(state.held_bytes());
         self.connections.held.write_off(state.held_bytes());
         state.give_way();
+        drop(state);
         self.connections.metrics.connections_gave_way.inc();
-        self.told.notify_one();
+        self.told.wake();
     }
 
     fn rank_if_it_holds(&self) -> Option<Rank> {
@@ -405,7 +418,17 @@ impl Asking {
     /// So many bytes of its body have come and are kept until it is answered.
     pub(crate) fn hold(&self, bytes: usize) {
         self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.0.connection.hold(bytes);
+        self.0.connection.hold(bytes, |_| ());
+    }
+
+    /// What is refused on its connection.
+    pub(crate) fn refused(&self) -> &Arc<Refused> {
+        self.0.connection.refused()
+    }
+
+    /// The timer that its connection keeps.
+    pub(crate) fn timer(&self) -> &KeptTimer {
+        &self.0.connection.timer
     }
 
     /// Whether there is room for its answer.
@@ -421,45 +444,7 @@ impl Asking {
 
 impl Drop for Request {
     fn drop(&mut self) {
-        self.connection.state().finish(Instant::now());
-        self.connection.release(self.bytes.load(Ordering::Relaxed));
-    }
-}
-
-impl Unsent {
-    /// Bytes of this answer that count until they are sent; `more` are not counted with the answer.
-    pub(crate) fn holding(self: &Arc<Self>, bytes: Bytes, more: usize) -> Bytes {
-        self.connection.hold(more);
-        Bytes::from_owner(HeldBytes { bytes, more, unsent: Arc::clone(self) })
-    }
-
-    /// The peer has taken something, and there is more.
-    pub(crate) fn gets_on(&self) {
-        self.connection.state().gets_on(self.answer, Instant::now());
-    }
-
-    /// There is nothing to be taken at the moment.
-    pub(crate) fn pauses(&self) {
-        self.connection.state().pauses(self.answer);
-    }
-}
-
-impl Drop for Unsent {
-    fn drop(&mut self) {
-        self.connection.state().is_sent(self.answer, Instant::now());
-        self.connection.release(self.bytes);
-    }
-}
-
-impl AsRef<[u8]> for HeldBytes {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
-impl Drop for HeldBytes {
-    fn drop(&mut self) {
-        self.unsent.connection.release(self.more);
+        self.connection.release(self.bytes.load(Ordering::Relaxed), |state| state.finish(Instant::now()));
     }
 }
 

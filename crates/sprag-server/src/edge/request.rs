@@ -27,6 +27,7 @@ use zeroize::Zeroizing;
 use super::connections::Asking;
 use super::cookie::cookies;
 use super::multipart;
+use super::patience::within;
 use super::proxies::{FORWARDED_FOR, Proxies};
 use super::refusal::Problem;
 use super::wiped::{self, WipedFields};
@@ -76,7 +77,7 @@ pub(crate) async fn receive(parts: &Parts, body: Body) -> Received {
 /// All of a body, in time; it counts for who is asking until it is answered.
 pub(crate) async fn whole(body: Body, asking: Option<&Asking>) -> Received {
     let whole = in_one_piece(Limited::new(body, MAX_BODY_BYTES), asking);
-    match tokio::time::timeout(BODY_DEADLINE, whole).await {
+    match within(BODY_DEADLINE, asking.map(Asking::timer), whole).await {
         Ok(Ok(whole)) => Ok(whole.into()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::TooLarge),
         Ok(Err(_)) => Err(Problem::invalid("the body broke off; send the request again")),

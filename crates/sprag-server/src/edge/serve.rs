@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -28,7 +27,7 @@ use tower::Service as _;
 use super::ambiguity;
 use super::connections::{Connection, Connections};
 use super::large_answers::Permit;
-use super::smuggling::{MAX_HEAD_BYTES, Refused};
+use super::smuggling::MAX_HEAD_BYTES;
 use crate::metrics::Metrics;
 
 mod outgoing;
@@ -37,9 +36,6 @@ mod stream;
 pub use super::connections::Bounds;
 use outgoing::Outgoing;
 use stream::Stream;
-
-/// The most header fields; more are answered 431.
-const MAX_HEADERS: usize = 100;
 
 /// Streams one HTTP/2 connection may have open at once.
 const MAX_STREAMS: u32 = 32;
@@ -144,15 +140,16 @@ pub async fn serve(
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "could not turn off Nagle's algorithm; answers may be a little later");
         }
-        let (refused, own) = (Arc::new(Refused::default()), place.connection());
-        let stream = Stream::new(stream, Arc::clone(&refused), Arc::clone(own), connections.unread());
-        let service = service(router.clone(), peer, Arc::clone(own), refused);
+        let own = place.connection();
+        let stream = Stream::new(stream, Arc::clone(own), connections.unread());
+        let service = service(router.clone(), peer, Arc::clone(own));
         let until = Until { graceful: graceful.watcher(), stops: stops.clone() };
         let connection = Arc::clone(&builders).serve(stream, service, until);
         let metrics = Arc::clone(&metrics);
         tokio::spawn(async move {
             metrics.connections.inc();
             tokio::select! {
+                biased;
                 outcome = connection => if let Err(error) = outcome {
                     tracing::debug!(error, "a connection broke off");
                 },
@@ -174,21 +171,19 @@ fn service(
     router: Router,
     peer: SocketAddr,
     connection: Arc<Connection>,
-    refused: Arc<Refused>,
 ) -> impl Service<Request<Incoming>, Response = Response<Outgoing>, Error = Infallible, Future: Send> {
     service_fn(move |mut request: Request<Incoming>| {
         let connection = Arc::clone(&connection);
         let asking = connection.ask(head_bytes(&request));
         request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
-        let ambiguous = refused.hear().map(ambiguity::answer);
-        request.extensions_mut().insert(Arc::clone(&refused));
+        let ambiguous = connection.refused().hear().map(ambiguity::answer);
         request.extensions_mut().insert(asking.clone());
         let mut router = router.clone();
         async move {
             // Whoever waits here has nothing made for it yet, which takes far more room than what it has sent.
             connection.room().await;
             let mut answer = match ambiguous {
-                None => router.call(request.map(Body::new)).await.unwrap_or_else(|never| match never {}),
+                None => router.call(request).await.unwrap_or_else(|never| match never {}),
                 Some(answer) => answer,
             };
             let permit = answer.extensions_mut().remove::<Permit>();
@@ -230,8 +225,8 @@ impl Default for Builders {
             .timer(TokioTimer::new())
             // It would count the idle time before a head as well.
             .header_read_timeout(None)
-            .max_buf_size(MAX_HEAD_BYTES)
-            .max_headers(MAX_HEADERS);
+            // Of header fields it takes a hundred by itself; told so, it would keep room for them on the heap, for each request anew.
+            .max_buf_size(MAX_HEAD_BYTES);
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .timer(TokioTimer::new())

@@ -17,7 +17,7 @@ use std::sync::Arc;
 mod head;
 mod refused;
 
-use head::{Ambiguous, Body, Head};
+use head::{Ambiguous, Body, Head, sure};
 pub(crate) use refused::Refused;
 
 /// The largest request head, in bytes; of a larger one hyper gets as much, and answers 431.
@@ -37,9 +37,10 @@ const STAND_IN: &[u8] = b" / HTTP/1.1\r\nHost: refused\r\nConnection: close\r\n\
 #[derive(Debug)]
 pub(crate) struct Framing {
     state: ParserState,
-    /// What has come and has not been given on.
+    /// What came before and has not been given on.
     held: Vec<u8>,
-    /// Where in it begins what has not been given on, where the line under way, and how far it has been looked through.
+    /// Where in that and what comes behind it begins what has not been given on, where the line under way, and how far it has been
+    /// looked through.
     sure: usize,
     line_at: usize,
     looked: usize,
@@ -88,24 +89,36 @@ impl Framing {
         Self { state: ParserState::Begun, held, sure, line_at, looked, head, heads, has_skipped, refused }
     }
 
-    /// Takes the next bytes, and adds to `given` what may go on.
-    pub(crate) fn follow(&mut self, bytes: &[u8], given: &mut Vec<u8>) {
+    /// Takes the next bytes, and gives what may go on.
+    pub(crate) fn follow(&mut self, bytes: &[u8], give: &mut impl FnMut(&[u8])) {
         match self.state {
-            ParserState::Http2 => return given.extend_from_slice(bytes),
+            ParserState::Http2 => return give(bytes),
             ParserState::HeadRefused | ParserState::BodyRefused => return,
-            _ => self.held.extend_from_slice(bytes),
+            _ => {}
         }
-        while self.sure < self.held.len() {
-            match self.step(given) {
+        let mut held = std::mem::take(&mut self.held);
+        let here = if held.is_empty() {
+            bytes
+        } else {
+            held.extend_from_slice(bytes);
+            &held
+        };
+        while self.sure < here.len() {
+            match self.step(here, give) {
                 Ok(true) => {}
                 Ok(false) => break,
-                Err(Ambiguous(why)) => return self.refuse(why, given),
+                Err(Ambiguous(why)) => return self.refuse(why, give),
             }
         }
-        if self.sure > 0 {
-            // Copied rather than moved to the front: the room of what has gone on would be kept as long as half a head is here.
-            self.held = self.held[self.sure..].to_vec();
+        if matches!(self.state, ParserState::HeadRefused) {
+            return;
         }
+        self.held = if self.sure == 0 && !held.is_empty() {
+            held
+        } else {
+            // Copied rather than moved to the front: the room of what has gone on would be kept as long as half a head is here.
+            here[self.sure..].to_vec()
+        };
         self.line_at -= self.sure;
         self.looked -= self.sure;
         self.sure = 0;
@@ -126,43 +139,43 @@ impl Framing {
     }
 
     /// Goes on as far as one state goes; whether there was enough to go on with.
-    fn step(&mut self, given: &mut Vec<u8>) -> Result<bool, Ambiguous> {
+    fn step(&mut self, here: &[u8], give: &mut impl FnMut(&[u8])) -> Result<bool, Ambiguous> {
         match self.state {
-            ParserState::Begun => return Ok(self.begin(given)),
-            ParserState::Head => return self.head_line(given),
+            ParserState::Begun => return Ok(self.begin(here, give)),
+            ParserState::Head => return self.head_line(here, give),
             ParserState::Body(left) => {
-                let left = self.pass(left, given);
+                let left = self.pass(left, here, give);
                 self.state = if left == 0 { ParserState::Head } else { ParserState::Body(left) };
             }
             ParserState::Chunk(left) => {
-                let left = self.pass(left, given);
+                let left = self.pass(left, here, give);
                 self.state = if left == 0 { ParserState::ChunkEnd } else { ParserState::Chunk(left) };
             }
             ParserState::ChunkSize => {
-                let Some(line) = self.line(MAX_SIZE_BYTES, head::NO_SIZE)? else { return Ok(false) };
-                match head::chunk_size(&self.held[line])? {
+                let Some(line) = self.line(here, MAX_SIZE_BYTES, head::NO_SIZE)? else { return Ok(false) };
+                match head::chunk_size(&here[line])? {
                     // It is given on with the line behind it, so that a body ends only where its end is sure.
                     0 => {
                         self.state = ParserState::LastEnd;
-                        return Ok(self.line_at < self.held.len());
+                        return Ok(self.line_at < here.len());
                     }
                     size => self.state = ParserState::Chunk(size),
                 }
-                self.release(given);
+                self.release(here, give);
             }
             ParserState::ChunkEnd => {
-                if self.line(0, head::LONG_CHUNK)?.is_none() {
+                if self.line(here, 0, head::LONG_CHUNK)?.is_none() {
                     return Ok(false);
                 }
                 self.state = ParserState::ChunkSize;
-                self.release(given);
+                self.release(here, give);
             }
             ParserState::LastEnd => {
-                if self.line(0, head::TRAILERS)?.is_none() {
+                if self.line(here, 0, head::TRAILERS)?.is_none() {
                     return Ok(false);
                 }
                 self.state = ParserState::Head;
-                self.release(given);
+                self.release(here, give);
             }
             ParserState::Http2 | ParserState::HeadRefused | ParserState::BodyRefused => return Ok(false),
         }
@@ -170,25 +183,25 @@ impl Framing {
     }
 
     /// Tells HTTP/2 from HTTP/1 by a connection's first bytes, once there are enough of them.
-    fn begin(&mut self, given: &mut Vec<u8>) -> bool {
-        let common = self.held.len().min(PREFACE.len());
-        if self.held[..common] != PREFACE[..common] {
+    fn begin(&mut self, here: &[u8], give: &mut impl FnMut(&[u8])) -> bool {
+        let common = here.len().min(PREFACE.len());
+        if here[..common] != PREFACE[..common] {
             self.state = ParserState::Head;
         } else if common == PREFACE.len() {
             self.state = ParserState::Http2;
-            (self.line_at, self.looked) = (self.held.len(), self.held.len());
-            self.release(given);
+            (self.line_at, self.looked) = (here.len(), here.len());
+            self.release(here, give);
         } else {
             return false;
         }
         true
     }
 
-    fn head_line(&mut self, given: &mut Vec<u8>) -> Result<bool, Ambiguous> {
-        let line = match self.line(usize::MAX, "")? {
+    fn head_line(&mut self, here: &[u8], give: &mut impl FnMut(&[u8])) -> Result<bool, Ambiguous> {
+        let line = match self.line(here, usize::MAX, "")? {
             Some(line) => line,
-            None if self.held.len() - self.sure < MAX_HEAD_BYTES => return Ok(false),
-            None => return Ok(self.overflow(given)),
+            None if here.len() - self.sure < MAX_HEAD_BYTES => return Ok(false),
+            None => return Ok(self.overflow(here, give)),
         };
         // RFC 9112 section 2.2 lets an empty line stand before a request; hyper needs none.
         if line.start == self.sure && line.is_empty() {
@@ -199,11 +212,11 @@ impl Framing {
             return Ok(true);
         }
         if self.line_at - self.sure > MAX_HEAD_BYTES {
-            return Ok(self.overflow(given));
+            return Ok(self.overflow(here, give));
         }
         if !line.is_empty() {
-            self.head.read(&self.held[line])?;
-            return Ok(self.line_at < self.held.len());
+            self.head.read(&here[line])?;
+            return Ok(self.line_at < here.len());
         }
         self.state = match self.head.body()? {
             Body::Bytes(0) => ParserState::Head,
@@ -212,63 +225,72 @@ impl Framing {
         };
         (self.head, self.has_skipped) = (Head::default(), false);
         self.heads += 1;
-        self.release(given);
+        self.release(here, give);
         Ok(true)
     }
 
     /// Gives on what is sure to be too much for a head, and not its end.
-    fn overflow(&mut self, given: &mut Vec<u8>) -> bool {
+    fn overflow(&mut self, here: &[u8], give: &mut impl FnMut(&[u8])) -> bool {
         self.refused.whole("its head is too large");
-        given.extend_from_slice(&self.held[self.sure..self.sure + MAX_HEAD_BYTES]);
+        give(&here[self.sure..self.sure + MAX_HEAD_BYTES]);
         self.stop(ParserState::HeadRefused);
         false
     }
 
     /// The next whole line without its end; `None` until it has come. A line ends in CR LF, and has neither within. One that
     /// is longer than `max_bytes` is `excess`.
-    fn line(&mut self, max_bytes: usize, excess: &'static str) -> Result<Option<Range<usize>>, Ambiguous> {
-        while let Some(byte) = self.held.get(self.looked) {
-            let at = self.looked;
-            let is_after_cr = at > self.line_at && self.held[at - 1] == b'\r';
-            self.looked += 1;
+    fn line(
+        &mut self,
+        here: &[u8],
+        max_bytes: usize,
+        excess: &'static str,
+    ) -> Result<Option<Range<usize>>, Ambiguous> {
+        let longest = self.line_at.saturating_add(max_bytes);
+        while let Some(byte) = here.get(self.looked) {
+            let is_after_cr = self.looked > self.line_at && here[self.looked - 1] == b'\r';
             match byte {
                 b'\n' if is_after_cr => {
-                    let line = self.line_at..at - 1;
+                    let line = self.line_at..self.looked - 1;
+                    self.looked += 1;
                     self.line_at = self.looked;
                     return Ok(Some(line));
                 }
                 b'\n' => return Err(Ambiguous("a line ends in a line feed alone")),
                 0 => return Err(Ambiguous("there is a zero byte in it")),
                 _ if is_after_cr => return Err(Ambiguous("a carriage return stands within a line")),
-                byte if *byte != b'\r' && at - self.line_at >= max_bytes => return Err(Ambiguous(excess)),
-                _ => {}
+                b'\r' => self.looked += 1,
+                _ => {
+                    let rest = &here[self.looked..];
+                    self.looked += rest.iter().position(is_of_end).unwrap_or(rest.len());
+                    sure(self.looked <= longest, excess)?;
+                }
             }
         }
         Ok(None)
     }
 
     /// Gives on what is left of a body, as far as it has come; how much is left then.
-    fn pass(&mut self, left: u64, given: &mut Vec<u8>) -> u64 {
-        let here = usize::try_from(left).unwrap_or(usize::MAX).min(self.held.len() - self.sure);
-        self.line_at = self.sure + here;
+    fn pass(&mut self, left: u64, here: &[u8], give: &mut impl FnMut(&[u8])) -> u64 {
+        let bytes = usize::try_from(left).unwrap_or(usize::MAX).min(here.len() - self.sure);
+        self.line_at = self.sure + bytes;
         self.looked = self.line_at;
-        self.release(given);
-        left - here as u64
+        self.release(here, give);
+        left - bytes as u64
     }
 
     /// Gives on everything up to the line under way.
-    fn release(&mut self, given: &mut Vec<u8>) {
-        given.extend_from_slice(&self.held[self.sure..self.line_at]);
+    fn release(&mut self, here: &[u8], give: &mut impl FnMut(&[u8])) {
+        give(&here[self.sure..self.line_at]);
         self.sure = self.line_at;
     }
 
     /// Nothing of what comes is looked at from now on.
-    fn refuse(&mut self, why: &'static str, given: &mut Vec<u8>) {
+    fn refuse(&mut self, why: &'static str, give: &mut impl FnMut(&[u8])) {
         if matches!(self.state, ParserState::Begun | ParserState::Head) {
             self.refused.head(self.heads, why);
             // A HEAD is answered without a body: what follows the head of an answer to it would be read as another answer.
-            given.extend_from_slice(if self.head.is_of_head() { b"HEAD" } else { b"GET" });
-            given.extend_from_slice(STAND_IN);
+            give(if self.head.is_of_head() { b"HEAD" } else { b"GET" });
+            give(STAND_IN);
             self.stop(ParserState::HeadRefused);
         } else {
             self.refused.body(why);
@@ -281,6 +303,11 @@ impl Framing {
         self.held = Vec::new();
         (self.sure, self.line_at, self.looked) = (0, 0, 0);
     }
+}
+
+/// Whether a line may end here, or never ends well.
+fn is_of_end(byte: &u8) -> bool {
+    matches!(byte, b'\r' | b'\n' | 0)
 }
 
 #[cfg(test)]

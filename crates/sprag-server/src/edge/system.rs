@@ -1,18 +1,20 @@
 //! What is the same for every profile: health, readiness, metrics, public keys, and the description of it all.
 
 use std::error::Error as _;
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::Router;
+use axum::extract::Request;
 use axum::middleware::{from_fn, map_response};
 use axum::response::Response;
-use axum::routing::get;
-use hyper::StatusCode;
+use axum::routing::MethodRouter;
 use hyper::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue, REFERRER_POLICY, VARY,
     X_CONTENT_TYPE_OPTIONS,
 };
+use hyper::{Method, StatusCode};
 use serde_json::json;
 use sprag::Fault;
 use sprag::seldom;
@@ -39,36 +41,51 @@ const SANE_SINCE_MILLIS: i64 = 1_767_225_600_000;
 
 pub(crate) fn routes(app: &Arc<App>, profiles: &[Profile], public_url: &str, mount: &Mount) -> Router {
     let (ready, metrics, keys) = (Arc::clone(app), Arc::clone(app), Arc::clone(app));
-    let alive = async || json_body(StatusCode::OK, br#"{"status":"ok"}"#.to_vec());
+    let alive = |_| async { json_body(StatusCode::OK, br#"{"status":"ok"}"#.to_vec()) };
     let fixed = [
-        ("/healthz", get(alive)),
-        ("/readyz", get(move || readiness(ready))),
-        ("/metrics", get(async move |headers: HeaderMap| measured(&metrics, &headers))),
+        ("/healthz", reading(alive)),
+        ("/readyz", reading(move |_| readiness(Arc::clone(&ready)))),
+        ("/metrics", reading(move |request| std::future::ready(measured(&metrics, request.headers())))),
     ];
     let served = fixed.into_iter().filter(|(path, _)| mount.serves(path));
-    let router = served.fold(Router::new(), |router, (path, methods)| router.route(path, reading(methods)));
-    // Whoever verifies tokens within a browser fetches the keys from another origin.
-    let keys = cors::public(reading(get(async move || public_keys(&keys))));
-    let router = router.route("/.well-known/jwks.json", keys);
-    if !mount.serves("/docs") {
-        return router.layer(from_fn(ambiguity::plainly_refused));
-    }
+    let router = served.fold(Router::new(), |router, (path, methods)| router.route(path, methods));
+    // Whoever verifies tokens within a browser fetches the keys from another origin. What is refused is refused before that.
+    let keys = cors::public(reading(move |_| std::future::ready(public_keys(&keys))));
+    let router = router.route("/.well-known/jwks.json", keys.layer(from_fn(ambiguity::plainly_refused)));
+    let docs = if mount.serves("/docs") { docs(profiles, public_url, mount) } else { Router::new() };
+    router.merge(docs.layer(from_fn(ambiguity::plainly_refused)))
+}
+
+fn docs(profiles: &[Profile], public_url: &str, mount: &Mount) -> Router {
     let mut document = openapi::document(profiles, &format!("{public_url}{}", mount.prefix()));
     openapi::serve_where_it_was_read(&mut document, mount.prefix());
     if let Some(paths) = document["paths"].as_object_mut() {
         paths.retain(|path, _| mount.serves(path));
     }
-    let docs = openapi::docs_router(document, mount.prefix());
-    router.merge(docs.layer(map_response(framed_by_nobody))).layer(from_fn(ambiguity::plainly_refused))
+    openapi::docs_router(document, mount.prefix()).layer(map_response(framed_by_nobody))
 }
 
 /// A route that only reads answers other methods as clearly as a profile does.
-fn reading(methods: axum::routing::MethodRouter) -> axum::routing::MethodRouter {
-    methods.fallback(async || {
-        let mut response = plainly_refused(Problem::MethodNotAllowed);
-        response::allow(&mut response, "GET, HEAD");
-        response
-    })
+fn reading<A, F>(answer: A) -> MethodRouter
+where
+    A: Fn(Request) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
+    let reads = move |request: Request| {
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        let answer = is_read.then(|| answer(request));
+        async move {
+            match answer {
+                Some(answer) => answer.await,
+                None => {
+                    let mut response = plainly_refused(Problem::MethodNotAllowed);
+                    response::allow(&mut response, "GET, HEAD");
+                    response
+                }
+            }
+        }
+    };
+    ambiguity::refused_before(reads, ambiguity::say_plainly)
 }
 
 async fn readiness(app: Arc<App>) -> Response {

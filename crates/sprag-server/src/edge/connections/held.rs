@@ -14,8 +14,9 @@ impl Held {
         self.counted.load(Ordering::Relaxed)
     }
 
+    /// Ordered with what is given back: whoever waits for that looks here first, and is woken by what comes after.
     pub(super) fn really(&self) -> usize {
-        self.really.load(Ordering::Relaxed)
+        self.really.load(Ordering::SeqCst)
     }
 
     pub(super) fn add(&self, bytes: usize, is_counted: bool) {
@@ -26,7 +27,7 @@ impl Held {
     }
 
     pub(super) fn remove(&self, bytes: usize, is_counted: bool) {
-        self.really.fetch_sub(bytes, Ordering::Relaxed);
+        self.really.fetch_sub(bytes, Ordering::SeqCst);
         if is_counted {
             self.write_off(bytes);
         }

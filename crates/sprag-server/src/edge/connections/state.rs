@@ -158,6 +158,11 @@ impl State {
         self.gives_way = true;
     }
 
+    /// Whether it is going to be closed for others.
+    pub(super) fn gives_way(&self) -> bool {
+        self.gives_way
+    }
+
     /// When it gives way to others; `None` where it does already.
     pub(super) fn rank(&self) -> Option<Rank> {
         (!self.gives_way).then_some(Rank { is_busy: !self.is_idle(), since: self.last })

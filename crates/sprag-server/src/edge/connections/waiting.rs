@@ -1,7 +1,7 @@
 //! Connections that wait until there is room for what they send.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -10,7 +10,11 @@ const AT_ONCE: usize = 4;
 
 /// Who waits, the longest first, each once.
 #[derive(Debug, Default)]
-pub(super) struct Waiting(Mutex<VecDeque<(Arc<AtomicBool>, Waker)>>);
+pub(super) struct Waiting {
+    queue: Mutex<VecDeque<(Arc<AtomicBool>, Waker)>>,
+    /// How many they are: where nobody waits, as nearly always, nobody takes the lock.
+    count: AtomicUsize,
+}
 
 impl Waiting {
     /// Waits unless there is room after all; `is_waiting` is the connection's own mark.
@@ -21,21 +25,31 @@ impl Waiting {
         context: &mut Context<'_>,
     ) -> Poll<()> {
         let mut queue = self.queue();
-        // What was given back since wakes nobody who is not in the queue.
-        if has_room() {
-            return Poll::Ready(());
-        }
         if !is_waiting.swap(true, Ordering::Relaxed) {
             queue.push_back((Arc::clone(is_waiting), context.waker().clone()));
         }
-        Poll::Pending
+        // Said before it is looked: whoever gives something back later sees that somebody waits.
+        self.count.store(queue.len(), Ordering::SeqCst);
+        if !has_room() {
+            return Poll::Pending;
+        }
+        if let Some(at) = queue.iter().position(|(waits, _)| Arc::ptr_eq(waits, is_waiting)) {
+            queue.remove(at);
+        }
+        is_waiting.store(false, Ordering::Relaxed);
+        self.count.store(queue.len(), Ordering::SeqCst);
+        Poll::Ready(())
     }
 
     /// Has those who have waited for longest look again.
     pub(super) fn wake(&self) {
+        if self.count.load(Ordering::SeqCst) == 0 {
+            return;
+        }
         let mut queue = self.queue();
         let count = queue.len().min(AT_ONCE);
         let woken: Vec<_> = queue.drain(..count).collect();
+        self.count.store(queue.len(), Ordering::SeqCst);
         drop(queue);
         for (is_waiting, waker) in woken {
             is_waiting.store(false, Ordering::Relaxed);
@@ -44,6 +58,6 @@ impl Waiting {
     }
 
     fn queue(&self) -> MutexGuard<'_, VecDeque<(Arc<AtomicBool>, Waker)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

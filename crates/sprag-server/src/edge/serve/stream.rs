@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -12,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 use crate::edge::connections::Connection;
-use crate::edge::smuggling::{Framing, Outlook, Refused};
+use crate::edge::smuggling::{Framing, Outlook};
 
 /// How long, and how much of it, what a peer still sends is thrown away behind a refusal. A connection that is closed over
 /// bytes nobody has read is reset, and the reset may overtake the answer.
@@ -28,7 +29,6 @@ pub(super) struct Stream {
     framing: Framing,
     /// What the framing has given and nobody has taken yet.
     given: Vec<u8>,
-    refused: Arc<Refused>,
     connection: Arc<Connection>,
     /// How long a peer may leave its answers unread once no buffer takes more of them.
     unread: Duration,
@@ -43,14 +43,9 @@ struct Lingering {
 }
 
 impl Stream {
-    pub(super) fn new(
-        inner: TcpStream,
-        refused: Arc<Refused>,
-        connection: Arc<Connection>,
-        unread: Duration,
-    ) -> Self {
-        let (framing, given) = (Framing::new(Arc::clone(&refused)), Vec::new());
-        Self { inner, framing, given, refused, connection, unread, stalled: None, lingering: None }
+    pub(super) fn new(inner: TcpStream, connection: Arc<Connection>, unread: Duration) -> Self {
+        let (framing, given) = (Framing::new(Arc::clone(connection.refused())), Vec::new());
+        Self { inner, framing, given, connection, unread, stalled: None, lingering: None }
     }
 
     fn unless_stalled(
@@ -78,7 +73,7 @@ impl Stream {
                 if let Some(is_http2) = self.framing.is_http2() {
                     return Poll::Ready(Ok(is_http2));
                 }
-                if !ready!(self.poll_more(context))? {
+                if !ready!(self.poll_more(context, &mut ReadBuf::new(&mut [])))? {
                     return Poll::Ready(Ok(false));
                 }
             }
@@ -86,17 +81,23 @@ impl Stream {
         .await
     }
 
-    /// Reads once, and has the framing follow; `false` where the peer sends no more.
-    fn poll_more(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
+    /// Reads once, has the framing follow, and hands out what it gives, as much as there is room for; `false` where the peer
+    /// sends no more.
+    fn poll_more(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
         ready!(self.connection.poll_room(context));
-        let mut read = [0; READ_BYTES];
-        let mut read = ReadBuf::new(&mut read);
+        let mut read = [MaybeUninit::uninit(); READ_BYTES];
+        let mut read = ReadBuf::uninit(&mut read);
         ready!(Pin::new(&mut self.inner).poll_read(context, &mut read))?;
         if read.filled().is_empty() {
             return Poll::Ready(Ok(false));
         }
         self.connection.read(read.filled());
-        self.framing.follow(read.filled(), &mut self.given);
+        let kept = &mut self.given;
+        self.framing.follow(read.filled(), &mut |given| {
+            let here = if kept.is_empty() { given.len().min(buffer.remaining()) } else { 0 };
+            buffer.put_slice(&given[..here]);
+            kept.extend_from_slice(&given[here..]);
+        });
         Poll::Ready(Ok(true))
     }
 
@@ -138,6 +139,7 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
         while self.given.is_empty() {
             match self.framing.outlook() {
                 Outlook::Open => {}
@@ -145,7 +147,7 @@ impl AsyncRead for Stream {
                 Outlook::AwaitsAnswer => return Poll::Pending,
                 Outlook::Ended => return Poll::Ready(Ok(())),
             }
-            if !ready!(self.poll_more(context))? {
+            if !ready!(self.poll_more(context, buffer))? || buffer.filled().len() > before {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -182,11 +184,11 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { inner, refused, lingering, .. } = &mut *self;
+        let Self { inner, connection, lingering, .. } = &mut *self;
         if lingering.is_none() {
             ready!(Pin::new(&mut *inner).poll_shutdown(context))?;
         }
-        if refused.is_any() {
+        if connection.refused().is_any() {
             ready!(lingering.get_or_insert_with(Lingering::begin).poll(inner, context));
         }
         Poll::Ready(Ok(()))

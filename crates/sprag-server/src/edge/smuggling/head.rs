@@ -18,7 +18,9 @@ pub(super) struct Head {
     is_of_head: bool,
     /// Whom the target names, where it is not a path.
     authority: Option<Vec<u8>>,
-    host: Option<Vec<u8>>,
+    has_host: bool,
+    /// Whether that is another than the target names.
+    is_another: bool,
     body_bytes: Option<u64>,
     is_chunked: bool,
     has_authorization: bool,
@@ -54,7 +56,9 @@ impl Head {
             Named::Coding => self.read_coding(value),
             Named::Host => {
                 let host = value.trim_ascii();
-                let is_first = self.host.replace(host.to_vec()).is_none();
+                self.is_another =
+                    self.authority.as_ref().is_some_and(|authority| !host.eq_ignore_ascii_case(authority));
+                let is_first = !std::mem::replace(&mut self.has_host, true);
                 sure(is_first, "Host stands in it twice")?;
                 sure(is_host(host), "its Host is not a host with perhaps a port")
             }
@@ -68,11 +72,8 @@ impl Head {
 
     /// What comes after the head, whose end has been read.
     pub(super) fn body(&self) -> Result<Body, Ambiguous> {
-        if self.host.is_none() {
-            sure(self.version == Some(Version::Http10), "it has no Host")?;
-        } else if let (Some(host), Some(authority)) = (&self.host, &self.authority) {
-            sure(host.eq_ignore_ascii_case(authority), "its target names another host than Host")?;
-        }
+        sure(self.has_host || self.version == Some(Version::Http10), "it has no Host")?;
+        sure(!self.is_another, "its target names another host than Host")?;
         Ok(if self.is_chunked { Body::Chunks } else { Body::Bytes(self.body_bytes.unwrap_or(0)) })
     }
 
@@ -85,10 +86,14 @@ impl Head {
     fn read_first(&mut self, line: &[u8]) -> Result<(), Ambiguous> {
         const NO_LINE: &str =
             "its first line is not a method, a target and a version we know with one blank between them";
-        let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
-        let [method, target, version] = words[..] else { return Err(Ambiguous(NO_LINE)) };
-        let is_plain = is_token(method) && !target.is_empty() && target.iter().all(is_visible);
-        sure(is_plain && !target.contains(&b'#'), NO_LINE)?;
+        let mut words = line.split(|byte| *byte == b' ');
+        let (Some(method), Some(target), Some(version), None) =
+            (words.next(), words.next(), words.next(), words.next())
+        else {
+            return Err(Ambiguous(NO_LINE));
+        };
+        let is_plain = |target: &[u8]| target.iter().all(|byte| is_visible(byte) && *byte != b'#');
+        sure(is_token(method) && !target.is_empty() && is_plain(target), NO_LINE)?;
         self.version = Some(match version {
             b"HTTP/1.1" => Version::Http11,
             b"HTTP/1.0" => Version::Http10,
@@ -119,7 +124,7 @@ impl Head {
 
 const BOTH: &str = "it has a Content-Length and a Transfer-Encoding";
 
-fn sure(is_sure: bool, why: &'static str) -> Result<(), Ambiguous> {
+pub(super) fn sure(is_sure: bool, why: &'static str) -> Result<(), Ambiguous> {
     if is_sure { Ok(()) } else { Err(Ambiguous(why)) }
 }
 
@@ -228,7 +233,21 @@ fn is_of(byte: &u8, others: &[u8]) -> bool {
 }
 
 fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|byte| is_of(byte, b"!#$%&'*+-.^_`|~"))
+    /// Which bytes may stand in one: every name of a field is looked through.
+    const MAY: [bool; 256] = {
+        let (mut may, mut byte) = ([false; 256], 0);
+        while byte < 128_u8 {
+            may[byte as usize] = byte.is_ascii_alphanumeric();
+            byte += 1;
+        }
+        let (others, mut at) = (b"!#$%&'*+-.^_`|~", 0);
+        while at < others.len() {
+            may[others[at] as usize] = true;
+            at += 1;
+        }
+        may
+    };
+    !bytes.is_empty() && bytes.iter().all(|byte| MAY[usize::from(*byte)])
 }
 
 fn is_visible(byte: &u8) -> bool {

@@ -7,7 +7,7 @@ fn given(text: &str, step: usize) -> (String, Outlook) {
     let mut framing = Framing::new(Arc::default());
     let mut sure = Vec::new();
     for part in text.as_bytes().chunks(step) {
-        framing.follow(part, &mut sure);
+        framing.follow(part, &mut |given| sure.extend_from_slice(given));
     }
     (String::from_utf8(sure).unwrap(), framing.outlook())
 }
