@@ -10,7 +10,7 @@ use std::{env, fs};
 
 use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
 
-/// What Swagger UI's page asks for, and what each file is. How it starts, the server writes itself.
+/// What Swagger UI's HTML page asks for, and what each file is. How it starts, the server writes itself.
 const VIEWER: [(&str, &str); 9] = [
     ("favicon-16x16.png", "image/png"),
     ("favicon-32x32.png", "image/png"),

@@ -375,10 +375,10 @@ async fn the_document_and_its_reader_come_from_the_binary() {
 #[tokio::test]
 async fn all_that_the_viewer_asks_for_is_there_and_whole() {
     let router: Router = docs_router(ours(), "");
-    let page = whole(&router, "/docs/").await;
-    assert_eq!(page, whole(&router, "/docs/index.html").await);
-    let page = String::from_utf8(page).expect("a page");
-    let asked = page.split(['"', '\n']).filter_map(|word| {
+    let html = whole(&router, "/docs/").await;
+    assert_eq!(html, whole(&router, "/docs/index.html").await);
+    let html = String::from_utf8(html).expect("a text");
+    let asked = html.split(['"', '\n']).filter_map(|word| {
         let is_file = [".css", ".js", ".png"].iter().any(|ends| word.ends_with(ends));
         is_file.then(|| word.trim_start_matches("./"))
     });

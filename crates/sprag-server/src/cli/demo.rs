@@ -117,6 +117,9 @@ mod tests {
         assert_eq!(too_wide, None);
         assert!(told.contains("11  She logs out everywhere"), "{told}");
         assert!(!told.contains('\u{fffd}'), "no sign stands for one that a terminal does not show: {told}");
-        assert!(told.ends_with("Run a server of your own: sprag serve\n"), "{told}");
+        assert!(
+            told.ends_with(&format!("Run a server of your own: {} serve\n", output::program())),
+            "{told}"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Swagger UI, from the binary: the page at `/docs/`, what it asks for, and what it starts with.
+//! Swagger UI, from the binary: the HTML page at `/docs/`, what it asks for, and what it starts with.
 
 use axum::Router;
 use axum::body::Body;
@@ -20,19 +20,19 @@ struct File {
 include!(concat!(env!("OUT_DIR"), "/viewer.rs"));
 
 /// The file that `/docs/` itself is.
-const PAGE: &str = "/docs/index.html";
+const INDEX: &str = "/docs/index.html";
 
 /// Serves the viewer of the document that clients find at `/openapi.json` below `prefix`.
 pub(super) fn router<S: Clone + Send + Sync + 'static>(prefix: &str) -> Router<S> {
-    let page = format!("{prefix}/docs/");
+    let there = format!("{prefix}/docs/");
     let start = Bytes::from(start(prefix));
     let script = [(CONTENT_TYPE, "text/javascript")];
     let router = Router::new()
-        .route("/docs", get(async move || Redirect::to(&page)))
+        .route("/docs", get(async move || Redirect::to(&there)))
         .route("/docs/swagger-initializer.js", get(async move || (script, start)));
     FILES.iter().fold(router, |router, file| {
         let router = router.route(file.path, get(async move || answer(file)));
-        if file.path == PAGE { router.route("/docs/", get(async move || answer(file))) } else { router }
+        if file.path == INDEX { router.route("/docs/", get(async move || answer(file))) } else { router }
     })
 }
 
