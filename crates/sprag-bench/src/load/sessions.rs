@@ -15,13 +15,13 @@ use super::wire::{Client, text_in};
 const LEAVING: usize = 16;
 
 /// A user who logs in again and again.
-pub(super) struct User {
-    pub(super) name: String,
-    pub(super) password: String,
+pub(crate) struct User {
+    pub(crate) name: String,
+    pub(crate) password: String,
 }
 
 /// Logs `user` in `count` times.
-pub(super) async fn log_in(
+pub(crate) async fn log_in(
     address: SocketAddr,
     profile: &LoadProfile,
     user: &User,
@@ -66,7 +66,7 @@ fn advice(status: u16) -> &'static str {
 }
 
 /// Logs all of them out, and says how many of them could not be.
-pub(super) async fn log_out(address: SocketAddr, profile: &LoadProfile, sessions: Vec<LiveSession>) -> usize {
+pub(crate) async fn log_out(address: SocketAddr, profile: &LoadProfile, sessions: Vec<LiveSession>) -> usize {
     let Some(path) = &profile.logout_path else { return sessions.len() };
     let mut shares: Vec<Vec<LiveSession>> = Vec::new();
     shares.resize_with(LEAVING.min(sessions.len().max(1)), Vec::new);
