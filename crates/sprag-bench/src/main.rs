@@ -8,11 +8,14 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use sprag_server::config::{self, Sources};
 use sprag_server::run::node;
 
+mod compare;
 mod cost;
 mod enumeration;
 mod framing;
+mod hashing;
 mod load;
 mod output;
+mod process_time;
 mod server_binary;
 mod siege;
 mod soak;
@@ -32,6 +35,10 @@ enum Command {
     Load(load::Args),
     /// Count the instructions of a refresh, a log-in and /healthz, and compare them with those that are recorded
     Cost(cost::Args),
+    /// Load two builds in turn, and say what a refresh takes of each
+    Compare(compare::Args),
+    /// Refresh sessions while every hash thread is busy with log-ins, and relate that to refreshes alone
+    Hashing(hashing::Args),
     /// Kill a server under refresh load, again and again, and judge what its clients saw
     Soak(soak::Args),
     /// Send a server requests with a byte too many or too few, and judge what it answers
@@ -63,6 +70,8 @@ fn run() -> anyhow::Result<ExitCode> {
             load::run(args, config, profiles)
         }
         Command::Cost(args) => cost::run(&args),
+        Command::Compare(args) => compare::run(&args),
+        Command::Hashing(args) => hashing::run(&args),
         Command::Soak(args) => soak::run(&args),
         Command::Framing(args) => framing::run(&args),
         Command::Siege(args) => siege::run(&args),

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -34,7 +35,7 @@ const USER: (&str, &str) = ("measured", "a long password that is measured");
 const NO_END: Duration = Duration::from_secs(24 * 3600);
 
 /// How PostgreSQL is set: what it has acknowledged is on the disk, and no checkpoint falls into a round by chance.
-const POSTGRES: [(&str, &str); 6] = [
+pub(crate) const POSTGRES: [(&str, &str); 6] = [
     ("fsync", "on"),
     ("synchronous_commit", "on"),
     ("full_page_writes", "on"),
@@ -130,6 +131,16 @@ impl Stage {
         self.runtime.block_on(logged_in).map(drop)
     }
 
+    /// Logs somebody in on that many connections, each again as soon as it is answered, until it is over. Gives back how many
+    /// log-ins there were.
+    pub(crate) fn keep_logging_in(&self, server: &Server, connections: usize, is_over: &Arc<AtomicBool>) -> anyhow::Result<u32> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.context("could not start a runtime for log-ins")?;
+        let user = sessions::User { name: USER.0.to_owned(), password: USER.1.to_owned() };
+        let keeping = sessions::keep_logging_in(server.address(), &self.profile, &user, connections, is_over);
+        runtime.block_on(keeping)
+    }
+
     /// Starts the server that `runner` has, with settings beyond those of every measurement.
     pub(crate) fn start(&self, runner: &Home, signing: Signing, more: &[(&str, &str)]) -> Server {
         let settings = self.environment(signing);
@@ -157,24 +168,27 @@ impl Stage {
     }
 
     fn environment(&self, signing: Signing) -> Vec<(String, String)> {
-        let data = self.home.data().display().to_string();
-        let mut settings = vec![
-            ("SPRAG_DATA_DIR", data),
-            // Each refresh rotates, and nothing happens beside it.
-            ("SPRAG_REUSE_INTERVAL", "0s".to_owned()),
-            ("SPRAG_SWEEP_INTERVAL", "0s".to_owned()),
-            ("SPRAG_RATE_LIMITS", "off".to_owned()),
-            ("SPRAG_LOG", "warn".to_owned()),
-            ("SPRAG_SIGNING_ALGORITHM", signing.to_string()),
-        ];
-        if signing == Signing::Hs256 {
-            settings.push(("SPRAG_HS256_SECRET", SECRET.to_owned()));
-        }
-        if let Some((database, _)) = &self.postgres {
-            settings.push(("SPRAG_DATABASE_URL", database.socket_url()));
-        }
-        settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        settings(&self.home.data(), self.postgres.as_ref().map(|(database, _)| database), signing)
     }
+}
+
+/// What every server that is measured is set to: each refresh rotates, and nothing happens beside it.
+pub(crate) fn settings(data: &Path, database: Option<&Database>, signing: Signing) -> Vec<(String, String)> {
+    let mut settings = vec![
+        ("SPRAG_DATA_DIR", data.display().to_string()),
+        ("SPRAG_REUSE_INTERVAL", "0s".to_owned()),
+        ("SPRAG_SWEEP_INTERVAL", "0s".to_owned()),
+        ("SPRAG_RATE_LIMITS", "off".to_owned()),
+        ("SPRAG_LOG", "warn".to_owned()),
+        ("SPRAG_SIGNING_ALGORITHM", signing.to_string()),
+    ];
+    if signing == Signing::Hs256 {
+        settings.push(("SPRAG_HS256_SECRET", SECRET.to_owned()));
+    }
+    if let Some(database) = database {
+        settings.push(("SPRAG_DATABASE_URL", database.socket_url()));
+    }
+    settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// Drives a round in which nothing may go wrong.
