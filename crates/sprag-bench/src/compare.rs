@@ -11,11 +11,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::builder::RangedU64ValueParser;
-use sprag_rig::Postgres;
 use sprag_server::profile::parse_duration;
 
 use crate::output::{say, tell};
-use crate::stage::{POSTGRES, Signing, StoreKind};
+use crate::stage::{Signing, StoreKind, filling, start_postgres};
 
 mod contender;
 mod report;
@@ -76,23 +75,19 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     for &store in &args.store {
         for &sessions in &args.sessions {
-            // What is acknowledged while the store is filled may be lost; nothing else may.
-            let postgres = (store == StoreKind::Postgres).then(|| {
-                let settings = POSTGRES.iter();
-                settings.fold(Postgres::builder(), |builder, (name, value)| builder.set(name, value)).start()
-            });
+            let postgres = start_postgres(store);
             let contender = |name, binary| Contender::new(name, binary, postgres.as_ref());
             let contenders = [contender("old", &args.old)?, contender("new", &args.new)?];
-            if let Some(postgres) = &postgres {
-                postgres.set("synchronous_commit", "off");
-            }
-            for contender in &contenders {
-                tell(format_args!("{store}, {}: filling in {sessions} sessions", contender.name));
-                contender.fill(sessions)?;
-            }
-            if let Some(postgres) = &postgres {
-                postgres.set("synchronous_commit", "on");
-                settle(postgres, &contenders);
+            let fill = || {
+                contenders.iter().try_for_each(|contender| {
+                    tell(format_args!("{store}, {}: filling in {sessions} sessions", contender.name));
+                    contender.fill(sessions)
+                })
+            };
+            let databases: Vec<_> = contenders.iter().filter_map(Contender::database).collect();
+            match &postgres {
+                Some(server) => filling(server, &databases, fill)?,
+                None => fill()?,
             }
             for &signing in &args.signing {
                 tell(format_args!("{store}, {signing}, {sessions} sessions"));
@@ -115,18 +110,11 @@ fn alternate(
     let mut rounds = [Vec::new(), Vec::new()];
     for number in 1..=args.rounds {
         for (contender, samples) in contenders.iter().zip(&mut rounds) {
-            let sample = sample::take(contender, load, signing).with_context(|| format!("the {} build", contender.name))?;
+            let sample = sample::take(contender, load, signing)
+                .with_context(|| format!("the {} build", contender.name))?;
             tell(format_args!("  round {number} of {}, {}: {}", args.rounds, contender.name, sample.line()));
             samples.push(sample);
         }
     }
     Ok(rounds)
-}
-
-/// Nothing that filling has left to do falls into a round.
-fn settle(postgres: &Postgres, contenders: &[Contender; 2]) {
-    for database in contenders.iter().filter_map(Contender::database) {
-        database.psql("vacuum analyze");
-    }
-    postgres.psql("checkpoint");
 }

@@ -136,7 +136,10 @@ fn round(
 
 fn conclude(args: &Args, alone: &[Sample], beside: &[Sample]) -> anyhow::Result<ExitCode> {
     let ratio = median(beside, |sample| sample.p99_millis) / median(alone, |sample| sample.p99_millis);
-    say(format!("{}, {}, {} sessions, {} connections: medians of {} rounds in turn\n", args.store, args.signing, args.sessions, args.connections, args.rounds))?;
+    say(format!(
+        "{}, {}, {} sessions, {} connections: medians of {} rounds in turn\n",
+        args.store, args.signing, args.sessions, args.connections, args.rounds
+    ))?;
     for (name, samples) in [("alone", alone), ("beside log-ins", beside)] {
         let of = |value: fn(&Sample) -> f64| median(samples, value);
         let line = Sample {

@@ -35,7 +35,7 @@ const USER: (&str, &str) = ("measured", "a long password that is measured");
 const NO_END: Duration = Duration::from_secs(24 * 3600);
 
 /// How PostgreSQL is set: what it has acknowledged is on the disk, and no checkpoint falls into a round by chance.
-pub(crate) const POSTGRES: [(&str, &str); 6] = [
+const POSTGRES: [(&str, &str); 6] = [
     ("fsync", "on"),
     ("synchronous_commit", "on"),
     ("full_page_writes", "on"),
@@ -94,24 +94,25 @@ impl Stage {
     /// A new store with `stored` sessions in it, and an account that can log in. Its schema and its keys are made by this
     /// program's own build.
     pub(crate) fn set(kind: StoreKind, stored: u64) -> anyhow::Result<Self> {
-        let postgres = (kind == StoreKind::Postgres).then(|| {
-            let settings = POSTGRES.iter();
-            let builder = settings.fold(Postgres::builder(), |builder, (name, value)| builder.set(name, value));
-            let server = builder.start();
-            (server.fresh_database(), server)
-        });
+        let postgres = start_postgres(kind).map(|server| (server.fresh_database(), server));
         let runtime = Runtime::new().context("could not start the runtime")?;
         let home = Home::new("");
         let (_, profiles) = resolve(&[], home.path())?;
         let stage = Self { home, postgres, runtime, profile: LoadProfile::pick(profiles)? };
         // The ring is made with ES256 and keeps that key; the HS256 secret, where there is one, signs before it.
         let (config, profiles) = resolve(&stage.environment(Signing::Es256), stage.home.path())?;
-        stage.runtime.block_on(async {
-            let node = Node::make(config, profiles).await?;
-            make_user(&node.engine).await?;
-            fill::fill(&node.engine, &stage.profile, 0, Some(stored)).await?;
-            anyhow::Ok(())
-        })?;
+        let fill = || {
+            stage.runtime.block_on(async {
+                let node = Node::make(config, profiles).await?;
+                make_user(&node.engine).await?;
+                fill::fill(&node.engine, &stage.profile, 0, Some(stored)).await?;
+                anyhow::Ok(())
+            })
+        };
+        match &stage.postgres {
+            Some((database, server)) => filling(server, &[database], fill)?,
+            None => fill()?,
+        }
         Ok(stage)
     }
 
@@ -133,7 +134,12 @@ impl Stage {
 
     /// Logs somebody in on that many connections, each again as soon as it is answered, until it is over. Gives back how many
     /// log-ins there were.
-    pub(crate) fn keep_logging_in(&self, server: &Server, connections: usize, is_over: &Arc<AtomicBool>) -> anyhow::Result<u32> {
+    pub(crate) fn keep_logging_in(
+        &self,
+        server: &Server,
+        connections: usize,
+        is_over: &Arc<AtomicBool>,
+    ) -> anyhow::Result<u32> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.context("could not start a runtime for log-ins")?;
         let user = sessions::User { name: USER.0.to_owned(), password: USER.1.to_owned() };
@@ -170,6 +176,30 @@ impl Stage {
     fn environment(&self, signing: Signing) -> Vec<(String, String)> {
         settings(&self.home.data(), self.postgres.as_ref().map(|(database, _)| database), signing)
     }
+}
+
+/// A PostgreSQL, where that keeps the sessions.
+pub(crate) fn start_postgres(kind: StoreKind) -> Option<Postgres> {
+    (kind == StoreKind::Postgres).then(|| {
+        let settings = POSTGRES.iter();
+        settings.fold(Postgres::builder(), |builder, (name, value)| builder.set(name, value)).start()
+    })
+}
+
+/// Fills databases, which waits for no disk, and leaves nothing to be done afterwards that would fall into a round.
+pub(crate) fn filling(
+    server: &Postgres,
+    databases: &[&Database],
+    fill: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    server.set("synchronous_commit", "off");
+    fill()?;
+    server.set("synchronous_commit", "on");
+    for database in databases {
+        database.psql("vacuum analyze");
+    }
+    server.psql("checkpoint");
+    Ok(())
 }
 
 /// What every server that is measured is set to: each refresh rotates, and nothing happens beside it.

@@ -24,12 +24,14 @@ pub(crate) struct Contender {
 impl Contender {
     /// # Errors
     /// There is no such binary, or nothing that can load it.
-    pub(crate) fn new(name: &'static str, binary: &Path, postgres: Option<&Postgres>) -> anyhow::Result<Self> {
-        let binary = binary
-            .canonicalize()
-            .ok()
-            .filter(|path| path.is_file())
-            .with_context(|| format!("there is no server at {}; build it, or name another", binary.display()))?;
+    pub(crate) fn new(
+        name: &'static str,
+        binary: &Path,
+        postgres: Option<&Postgres>,
+    ) -> anyhow::Result<Self> {
+        let binary = binary.canonicalize().ok().filter(|path| path.is_file()).with_context(|| {
+            format!("there is no server at {}; build it, or name another", binary.display())
+        })?;
         let loader = loader_of(&binary)?;
         let database = postgres.map(Postgres::fresh_database);
         Ok(Self { name, home: Home::new(binary), database, loader })
@@ -54,7 +56,11 @@ impl Contender {
         let mut filling = self.load(&server, Signing::Es256);
         filling.args(["--stored", &stored, "--connections", FILLING, "--duration", "1s", "--warmup", "0s"]);
         let ran = filling.output().context("could not run the generator of load")?;
-        ensure!(ran.status.success(), "the store could not be filled: {}", String::from_utf8_lossy(&ran.stderr).trim());
+        ensure!(
+            ran.status.success(),
+            "the store could not be filled: {}",
+            String::from_utf8_lossy(&ran.stderr).trim()
+        );
         server.stop();
         Ok(())
     }
@@ -81,5 +87,9 @@ fn loader_of(binary: &Path) -> anyhow::Result<PathBuf> {
         return Ok(binary.to_path_buf());
     }
     let beside = binary.with_file_name("sprag-bench");
-    if beside.is_file() { Ok(beside) } else { std::env::current_exe().context("could not learn where this program lies") }
+    if beside.is_file() {
+        Ok(beside)
+    } else {
+        std::env::current_exe().context("could not learn where this program lies")
+    }
 }

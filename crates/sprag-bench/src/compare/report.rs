@@ -78,7 +78,20 @@ mod tests {
         let words: Vec<_> = line.split_whitespace().collect();
         assert_eq!(
             words,
-            ["processor", "time,", "µs", "80.00", "(40.00", "to", "100.00)", "40.00", "(40.00", "to", "160.00)", "0.500"]
+            [
+                "processor",
+                "time,",
+                "µs",
+                "80.00",
+                "(40.00",
+                "to",
+                "100.00)",
+                "40.00",
+                "(40.00",
+                "to",
+                "160.00)",
+                "0.500"
+            ]
         );
     }
 }

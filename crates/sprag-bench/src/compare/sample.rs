@@ -129,7 +129,11 @@ fn await_load(generator: &mut Generator, server: &Server, idle: u64) -> anyhow::
     let begun = Instant::now();
     while refreshed(server)? == idle {
         let ended = generator.0.try_wait().context("could not look after the generator of load")?;
-        ensure!(ended.is_none(), "the generator of load ended before it had begun: {}", complaint(&mut generator.0));
+        ensure!(
+            ended.is_none(),
+            "the generator of load ended before it had begun: {}",
+            complaint(&mut generator.0)
+        );
         ensure!(begun.elapsed() < OPENING, "no refresh came within {} s", OPENING.as_secs());
         sleep(LOOK);
     }
@@ -165,7 +169,8 @@ fn sample(before: &Mark, after: &Mark, memory: Memory, report: &Value) -> anyhow
     ensure!(refreshes > 0, "the server answered no refresh while it was measured");
     let each = |now: Duration, then: Duration| (now - then).as_secs_f64() * 1e6 / refreshes as f64;
     let latency = &report["rounds"][0]["latency_ms"];
-    let millis = |name: &str| latency[name].as_f64().with_context(|| format!("the generator reports no {name}"));
+    let millis =
+        |name: &str| latency[name].as_f64().with_context(|| format!("the generator reports no {name}"));
     let mebibytes = |bytes: u64| bytes as f64 / 1_048_576.0;
     Ok(Sample {
         user_micros: each(after.time.user, before.time.user),

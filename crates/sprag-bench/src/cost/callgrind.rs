@@ -20,7 +20,8 @@ const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// Valgrind counts each byte that `rep stosb` or `rep movsb` writes as an instruction. The C library uses them for large
 /// areas, unless told not to.
-const TUNABLES: &str = "glibc.cpu.x86_rep_stosb_threshold=1000000000:glibc.cpu.x86_rep_movsb_threshold=1000000000";
+const TUNABLES: &str =
+    "glibc.cpu.x86_rep_stosb_threshold=1000000000:glibc.cpu.x86_rep_movsb_threshold=1000000000";
 
 /// What the files are called through which valgrind is spoken to, before their number.
 const CHANNEL: &str = "channel";
@@ -57,7 +58,8 @@ impl Callgrind {
             })?;
         }
         let binary = binary.canonicalize().with_context(|| format!("could not find {}", binary.display()))?;
-        let folder = tempfile::Builder::new().prefix("sprag-cost-").tempdir().context("could not make a folder")?;
+        let folder =
+            tempfile::Builder::new().prefix("sprag-cost-").tempdir().context("could not make a folder")?;
         let script = folder.path().join("without_auxv.pl");
         fs::write(&script, WITHOUT_AUXV).context("could not write a script")?;
         let wrapper = folder.path().join("under-callgrind");
@@ -100,8 +102,11 @@ impl Counted<'_> {
         for entry in fs::read_dir(self.callgrind.folder.path()).context("could not look for the counts")? {
             let path = entry.context("could not look for the counts")?.path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let Some(thread) = name.strip_prefix(&prefix).and_then(|number| number.parse().ok()) else { continue };
-            let text = fs::read_to_string(&path).with_context(|| format!("could not read {}", path.display()))?;
+            let Some(thread) = name.strip_prefix(&prefix).and_then(|number| number.parse().ok()) else {
+                continue;
+            };
+            let text =
+                fs::read_to_string(&path).with_context(|| format!("could not read {}", path.display()))?;
             let name = if thread == 1 { "main" } else { names.get(&thread).map_or("", String::as_str) };
             counts.add(name, &text);
         }
@@ -118,7 +123,8 @@ impl Counted<'_> {
             Some((number.parse().ok()?, id.trim_end_matches(')').to_owned()))
         });
         let tasks = Path::new("/proc").join(self.server.id().to_string()).join("task");
-        let name = |id: &str| fs::read_to_string(tasks.join(id).join("comm")).unwrap_or_default().trim().to_owned();
+        let name =
+            |id: &str| fs::read_to_string(tasks.join(id).join("comm")).unwrap_or_default().trim().to_owned();
         Ok(ids.map(|(number, id)| (number, name(&id))).collect())
     }
 

@@ -70,7 +70,8 @@ impl Counts {
 }
 
 fn busiest(counts: &BTreeMap<String, u64>) -> Vec<(&str, u64)> {
-    let mut counts: Vec<_> = counts.iter().map(|(name, instructions)| (name.as_str(), *instructions)).collect();
+    let mut counts: Vec<_> =
+        counts.iter().map(|(name, instructions)| (name.as_str(), *instructions)).collect();
     counts.sort_by_key(|(_, instructions)| std::cmp::Reverse(*instructions));
     counts
 }

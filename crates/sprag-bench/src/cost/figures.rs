@@ -37,9 +37,12 @@ impl Figures {
     /// There is no such table, or a row of it cannot be understood.
     pub(crate) fn read(document: &str) -> anyhow::Result<Self> {
         let table = document.split_once(BEGIN).and_then(|(_, rest)| Some(rest.split_once(END)?.0));
-        let table = table.with_context(|| format!("it stands between {BEGIN} and {END}, and one of them is missing"))?;
+        let table = table
+            .with_context(|| format!("it stands between {BEGIN} and {END}, and one of them is missing"))?;
         let rows = table.lines().filter(|line| line.starts_with('|')).skip(2);
-        rows.map(|row| read_row(row).with_context(|| format!("in the row {row}"))).collect::<Result<_, _>>().map(Self)
+        rows.map(|row| read_row(row).with_context(|| format!("in the row {row}")))
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     /// The newest of that kind.
@@ -115,12 +118,8 @@ mod tests {
 
     #[test]
     fn a_row_that_is_printed_can_be_read() {
-        let figure = Figure {
-            refresh: Some(1_234_567),
-            without_sha256: None,
-            log_in: Some(999),
-            healthz: Some(1000),
-        };
+        let figure =
+            Figure { refresh: Some(1_234_567), without_sha256: None, log_in: Some(999), healthz: Some(1000) };
         assert_eq!(read_row(&figure.row(&subject(), "a build")).unwrap(), (subject(), figure));
     }
 

@@ -67,7 +67,8 @@ impl Measured {
     pub(crate) fn text(&self, subject: &Subject, recorded: Option<Figure>, top: usize) -> String {
         let recorded = recorded.unwrap_or_default();
         let Subject { store, signing, sessions } = subject;
-        let mut text = format!("\n{store}, {signing}, {} sessions: instructions of one request\n\n", grouped(*sessions));
+        let mut text =
+            format!("\n{store}, {signing}, {} sessions: instructions of one request\n\n", grouped(*sessions));
         text += &line("", "counted", "rounds differ", "recorded", "change");
         text += &self.compared("refresh", &self.refresh, recorded.refresh);
         for (name, instructions) in sorted(&self.threads) {
@@ -168,7 +169,11 @@ mod tests {
     use super::*;
 
     fn measured(refresh: u64) -> Measured {
-        Measured { refresh: vec![refresh, refresh / 2, refresh * 2], healthz: vec![1000], ..Measured::default() }
+        Measured {
+            refresh: vec![refresh, refresh / 2, refresh * 2],
+            healthz: vec![1000],
+            ..Measured::default()
+        }
     }
 
     fn subject() -> Subject {
@@ -204,7 +209,10 @@ mod tests {
         measured.add_refreshes(&counts, 10);
         let text = measured.text(&subject(), None, 1);
         let figure = measured.figure();
-        assert_eq!((figure.log_in, figure.refresh, figure.without_sha256), (Some(400), Some(9080), Some(9070)));
+        assert_eq!(
+            (figure.log_in, figure.refresh, figure.without_sha256),
+            (Some(400), Some(9080), Some(9070))
+        );
         for part in ["requests", "sprag-hash", "its hash, beside", "45,000", "argon2"] {
             assert!(text.contains(part), "{part}: {text}");
         }
