@@ -134,7 +134,7 @@ fn measure(args: &Args, stage: &Stage, callgrind: &Callgrind, signing: Signing) 
     for number in 1..=args.rounds {
         tell(format_args!("  round {number} of {}", args.rounds));
         let mut count = |endpoint| {
-            counted.take()?;
+            counted.forget()?;
             let tally = stage::drive(&round(&counted, endpoint, args.requests), &mut live)?;
             anyhow::Ok((counted.take()?, tally.ok))
         };
@@ -143,7 +143,7 @@ fn measure(args: &Args, stage: &Stage, callgrind: &Callgrind, signing: Signing) 
         let (refreshes, rotated) = count(Endpoint::Refresh)?;
         measured.add_refreshes(&refreshes, rotated);
         if args.log_ins > 0 {
-            counted.take()?;
+            counted.forget()?;
             stage.log_in(&counted.server, args.log_ins)?;
             measured.add_log_ins(&counted.take()?, args.log_ins as u64);
         }

@@ -87,12 +87,16 @@ impl Callgrind {
 
 impl Counted<'_> {
     /// Counts from now on.
-    pub(crate) fn begin(&mut self) -> anyhow::Result<()> {
-        self.tell("instrumentation on")?;
-        self.take().map(drop)
+    pub(crate) fn begin(&self) -> anyhow::Result<()> {
+        self.tell("instrumentation on").map(drop)
     }
 
-    /// What was counted since the counts were last taken.
+    /// Forgets what was counted.
+    pub(crate) fn forget(&self) -> anyhow::Result<()> {
+        self.tell("zero").map(drop)
+    }
+
+    /// What was counted since counts were last taken or forgotten.
     pub(crate) fn take(&mut self) -> anyhow::Result<Counts> {
         let names = self.thread_names()?;
         self.tell("dump")?;
