@@ -73,6 +73,18 @@ load:
 load-postgres *args:
     scripts/load-postgres {{args}}
 
+# Instructions of a refresh, a log-in and /healthz (valgrind); fails where one rose by more than 3 % (--sessions, --store, --signing, --top)
+cost *args:
+    scripts/cost {{args}}
+
+# Two builds in turn, each a binary or a commit: processor time of a refresh, rate, latencies, memory (--sessions, --store, --signing, --rate)
+compare old new *args:
+    scripts/compare {{old}} {{new}} {{args}}
+
+# Refreshes while every hash thread is busy with log-ins, beside refreshes alone (--rate, --rounds, --log-ins)
+load-hashing *args:
+    cargo build --release --locked -p sprag-server -p sprag-bench && cargo run --release --locked -p sprag-bench -- hashing {{args}}
+
 # The store on a real Citus cluster, with a worker taken away (needs PostgreSQL with Citus; `just citus start` leaves one running)
 citus *args:
     scripts/citus {{args}}

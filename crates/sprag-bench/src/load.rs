@@ -20,15 +20,15 @@ use url::{Host, Url};
 
 use crate::output::{say, say_json, tell};
 
-mod driver;
-mod fill;
-mod load_profile;
+pub(crate) mod driver;
+pub(crate) mod fill;
+pub(crate) mod load_profile;
 pub(crate) mod memory;
 mod progress;
 mod report;
 mod schedule;
-mod sessions;
-mod tally;
+pub(crate) mod sessions;
+pub(crate) mod tally;
 pub(crate) mod wire;
 
 use driver::{Endpoint, LiveSession, Round};
@@ -142,6 +142,7 @@ pub(crate) fn run(args: Args, config: Config, profiles: Vec<Profile>) -> anyhow:
         threads: args.client_threads.min(connections),
         warmup: args.warmup,
         duration: args.duration,
+        requests: None,
         rate: args.rate,
         sends_retry_ids: args.retry_ids,
     };
@@ -400,6 +401,7 @@ mod tests {
                 threads: 2,
                 warmup: Duration::ZERO,
                 duration: Duration::from_millis(200),
+                requests: None,
                 rate: Some(200.0),
                 sends_retry_ids: true,
             };

@@ -1,5 +1,5 @@
 //! The program `sprag-bench`: it loads a server with refreshes and says what it commits, it kills one under load and
-//! judges what its clients saw, and it attacks one and says what honest clients notice. It is for those who work on Sprag and is never shipped.
+//! judges what its clients saw, it counts what requests cost one, and it attacks one and says what honest clients notice. It is for those who work on Sprag and is never shipped.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -8,13 +8,18 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use sprag_server::config::{self, Sources};
 use sprag_server::run::node;
 
+mod compare;
+mod cost;
 mod enumeration;
 mod framing;
+mod hashing;
 mod load;
 mod output;
+mod process_time;
 mod server_binary;
 mod siege;
 mod soak;
+mod stage;
 
 /// Load a Sprag server, kill it under load, or attack it.
 #[derive(Debug, Parser)]
@@ -28,6 +33,12 @@ struct Cli {
 enum Command {
     /// Load a server with refreshes and report what it commits
     Load(load::Args),
+    /// Count the instructions of a refresh, a log-in and /healthz, and compare them with those that are recorded
+    Cost(cost::Args),
+    /// Load two builds in turn, and say what a refresh takes of each
+    Compare(compare::Args),
+    /// Refresh sessions while every hash thread is busy with log-ins, and relate that to refreshes alone
+    Hashing(hashing::Args),
     /// Kill a server under refresh load, again and again, and judge what its clients saw
     Soak(soak::Args),
     /// Send a server requests with a byte too many or too few, and judge what it answers
@@ -58,6 +69,9 @@ fn run() -> anyhow::Result<ExitCode> {
             let (config, profiles) = node::resolve(&Sources::from_process(flags)?)?;
             load::run(args, config, profiles)
         }
+        Command::Cost(args) => cost::run(&args),
+        Command::Compare(args) => compare::run(&args),
+        Command::Hashing(args) => hashing::run(&args),
         Command::Soak(args) => soak::run(&args),
         Command::Framing(args) => framing::run(&args),
         Command::Siege(args) => siege::run(&args),

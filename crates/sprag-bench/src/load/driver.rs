@@ -13,7 +13,7 @@ use super::tally::{Outcome, Tally, refusal_text};
 use super::wire::{Answer, DEADLINE, Field, Wire, get_request, post_head, text_in, write_request};
 
 /// The path that only says whether the server is alive.
-pub(super) const HEALTHZ: &str = "/healthz";
+pub(crate) const HEALTHZ: &str = "/healthz";
 
 /// How long a connection pauses after a failure; doubled with each one running, up to [`LONGEST_PAUSE`].
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
@@ -24,7 +24,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// What is asked of the server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Endpoint {
+pub(crate) enum Endpoint {
     /// Each request refreshes a session with the token of the answer before.
     Refresh,
     /// Each request asks whether the server is alive: the cost of HTTP alone.
@@ -33,34 +33,36 @@ pub(super) enum Endpoint {
 
 /// What one round does.
 #[derive(Clone, Debug)]
-pub(super) struct Round {
-    pub(super) endpoint: Endpoint,
-    pub(super) address: SocketAddr,
-    pub(super) host: String,
-    pub(super) refresh_path: String,
-    pub(super) token_field: Field,
-    pub(super) connections: usize,
-    pub(super) threads: usize,
-    pub(super) warmup: Duration,
-    pub(super) duration: Duration,
+pub(crate) struct Round {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) address: SocketAddr,
+    pub(crate) host: String,
+    pub(crate) refresh_path: String,
+    pub(crate) token_field: Field,
+    pub(crate) connections: usize,
+    pub(crate) threads: usize,
+    pub(crate) warmup: Duration,
+    pub(crate) duration: Duration,
+    /// How many requests are sent at most, each connection an equal share; without it, time alone ends a round.
+    pub(crate) requests: Option<u64>,
     /// Requests a second, at fixed moments; without it each connection asks again as soon as it is answered.
-    pub(super) rate: Option<f64>,
+    pub(crate) rate: Option<f64>,
     /// Whether each refresh has a retry id, which stays the same until it is answered.
-    pub(super) sends_retry_ids: bool,
+    pub(crate) sends_retry_ids: bool,
 }
 
 /// A live session, by its newest refresh token. It does not print.
-pub(super) struct LiveSession {
+pub(crate) struct LiveSession {
     token: Vec<u8>,
     rotations: u64,
 }
 
 impl LiveSession {
-    pub(super) fn new(token: &[u8]) -> Self {
+    pub(crate) fn new(token: &[u8]) -> Self {
         Self { token: token.to_vec(), rotations: 0 }
     }
 
-    pub(super) fn token(&self) -> &[u8] {
+    pub(crate) fn token(&self) -> &[u8] {
         &self.token
     }
 
@@ -83,6 +85,8 @@ struct Worker {
     endpoint: Endpoint,
     address: SocketAddr,
     window: Window,
+    /// How many requests it sends at most.
+    share: Option<u64>,
     schedule: Option<Schedule>,
     sessions: VecDeque<LiveSession>,
     token_field: Field,
@@ -95,7 +99,7 @@ struct Worker {
 }
 
 /// Runs one round. Gives back the sessions that are still live, each with its newest token.
-pub(super) fn drive(round: &Round, sessions: Vec<LiveSession>) -> anyhow::Result<(Tally, Vec<LiveSession>)> {
+pub(crate) fn drive(round: &Round, sessions: Vec<LiveSession>) -> anyhow::Result<(Tally, Vec<LiveSession>)> {
     let mut shares: Vec<VecDeque<LiveSession>> = Vec::new();
     shares.resize_with(round.connections, VecDeque::new);
     for (index, session) in sessions.into_iter().enumerate() {
@@ -162,6 +166,7 @@ impl Worker {
             endpoint: round.endpoint,
             address: round.address,
             window: Window { from, until: from + round.duration },
+            share: round.requests.map(|requests| requests / round.connections as u64),
             schedule: round.rate.map(|rate| Schedule::new(start, rate, index, round.connections)),
             sessions,
             token_field: round.token_field.clone(),
@@ -194,6 +199,9 @@ impl Worker {
 
     /// Waits until the next request may leave, and says from when it counts; `None` when the time is up.
     async fn await_turn(&self, sent: u64) -> Option<Instant> {
+        if self.share.is_some_and(|share| sent >= share) {
+            return None;
+        }
         let now = Instant::now();
         let Some(schedule) = self.schedule else { return (now < self.window.until).then_some(now) };
         let due = schedule.due(sent);

@@ -39,17 +39,17 @@ const COUNTED_ROWS: u32 = 10_000;
 const NAME_PREFIX: &str = "sprag-load-";
 
 /// What was made.
-pub(super) struct Filled {
+pub(crate) struct Filled {
     /// Live sessions, evenly over the whole range of keys.
-    pub(super) live: Vec<LiveSession>,
+    pub(crate) live: Vec<LiveSession>,
     /// How many sessions the store holds now, if they were counted.
-    pub(super) stored: Option<u64>,
+    pub(crate) stored: Option<u64>,
 }
 
 /// Fills the store up to `stored` sessions in total, if that is asked for, and opens `live` of them to be refreshed.
 ///
 /// What is there already counts, so filling that was interrupted goes on where it stopped.
-pub(super) async fn fill(
+pub(crate) async fn fill(
     engine: &Arc<Engine>,
     profile: &LoadProfile,
     live: u64,

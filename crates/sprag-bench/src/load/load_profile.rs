@@ -6,24 +6,24 @@ use sprag_server::profile::{Input, Profile, Route};
 use super::wire::Field;
 
 /// A profile whose refresh tokens travel in bodies, and the paths on it.
-pub(super) struct LoadProfile {
-    pub(super) profile: Profile,
-    pub(super) refresh_path: String,
-    pub(super) token_field: String,
-    pub(super) logout_path: Option<String>,
-    pub(super) login: Option<LogInCall>,
+pub(crate) struct LoadProfile {
+    pub(crate) profile: Profile,
+    pub(crate) refresh_path: String,
+    pub(crate) token_field: String,
+    pub(crate) logout_path: Option<String>,
+    pub(crate) login: Option<LogInCall>,
 }
 
 /// How to log in at a profile.
-pub(super) struct LogInCall {
-    pub(super) path: String,
-    pub(super) name_field: String,
-    pub(super) password_field: String,
+pub(crate) struct LogInCall {
+    pub(crate) path: String,
+    pub(crate) name_field: String,
+    pub(crate) password_field: String,
 }
 
 impl LoadProfile {
     /// The first of the configured profiles that can be loaded.
-    pub(super) fn pick(profiles: Vec<Profile>) -> anyhow::Result<Self> {
+    pub(crate) fn pick(profiles: Vec<Profile>) -> anyhow::Result<Self> {
         let names: Vec<_> = profiles.iter().map(|profile| profile.name.clone()).collect();
         match profiles.into_iter().find_map(Self::of) {
             Some(profile) => Ok(profile),
@@ -46,7 +46,7 @@ impl LoadProfile {
         })
     }
 
-    pub(super) fn field(&self) -> Field {
+    pub(crate) fn field(&self) -> Field {
         Field::named(&self.token_field)
     }
 }

@@ -14,7 +14,7 @@ const MAX_EXAMPLE_BYTES: usize = 300;
 
 /// What one request came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Outcome<'a> {
+pub(crate) enum Outcome<'a> {
     /// 200, and no token is expected in it.
     Fine,
     /// 200 with a token that differs from the one sent: a committed rotation.
@@ -26,31 +26,31 @@ pub(super) enum Outcome<'a> {
 }
 
 /// Counts and latencies.
-pub(super) struct Tally {
-    pub(super) requests: u64,
-    pub(super) ok: u64,
-    pub(super) rotated: u64,
-    pub(super) kept: u64,
-    pub(super) refused: BTreeMap<u16, u64>,
-    pub(super) broken: u64,
+pub(crate) struct Tally {
+    pub(crate) requests: u64,
+    pub(crate) ok: u64,
+    pub(crate) rotated: u64,
+    pub(crate) kept: u64,
+    pub(crate) refused: BTreeMap<u16, u64>,
+    pub(crate) broken: u64,
     /// Requests that were due at a fixed rate and had not left when the time was up.
-    pub(super) unsent: u64,
+    pub(crate) unsent: u64,
     /// Refusals and broken requests of the warm-up, which is measured in nothing else.
-    pub(super) warmup_failures: u64,
+    pub(crate) warmup_failures: u64,
     /// What the first failure said.
-    pub(super) example: Option<String>,
+    pub(crate) example: Option<String>,
     latency_micros: Histogram<u64>,
 }
 
 /// The shape of the latencies, in milliseconds.
 #[derive(Clone, Copy, PartialEq, Debug, Default, serde::Serialize)]
-pub(super) struct Latency {
-    pub(super) p50: f64,
-    pub(super) p90: f64,
-    pub(super) p99: f64,
+pub(crate) struct Latency {
+    pub(crate) p50: f64,
+    pub(crate) p90: f64,
+    pub(crate) p99: f64,
     #[serde(rename = "p99.9")]
-    pub(super) p999: f64,
-    pub(super) max: f64,
+    pub(crate) p999: f64,
+    pub(crate) max: f64,
 }
 
 impl Default for Tally {
@@ -74,7 +74,7 @@ impl Default for Tally {
 
 impl Tally {
     /// Counts an answer that took `latency`.
-    pub(super) fn answered(&mut self, outcome: Outcome<'_>, latency: Duration) {
+    pub(crate) fn answered(&mut self, outcome: Outcome<'_>, latency: Duration) {
         self.requests += 1;
         self.latency_micros.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
         match outcome {
@@ -92,20 +92,20 @@ impl Tally {
     }
 
     /// Counts a request that got no answer.
-    pub(super) fn broke(&mut self) {
+    pub(crate) fn broke(&mut self) {
         self.requests += 1;
         self.broken += 1;
     }
 
     /// Keeps the first failure as an example.
-    pub(super) fn keep_example(&mut self, example: impl FnOnce() -> String) {
+    pub(crate) fn keep_example(&mut self, example: impl FnOnce() -> String) {
         if self.example.is_none() {
             self.example = Some(example());
         }
     }
 
     /// Adds what another part of the same round counted.
-    pub(super) fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.requests += other.requests;
         self.ok += other.ok;
         self.rotated += other.rotated;
@@ -120,7 +120,7 @@ impl Tally {
         self.latency_micros.add(other.latency_micros).expect("both histograms have the same bounds");
     }
 
-    pub(super) fn latency(&self) -> Latency {
+    pub(crate) fn latency(&self) -> Latency {
         let at = |quantile| millis(self.latency_micros.value_at_quantile(quantile));
         Latency {
             p50: at(0.5),
@@ -133,7 +133,7 @@ impl Tally {
 }
 
 /// What a refusal said, as an example.
-pub(super) fn refusal_text(status: u16, body: &[u8]) -> String {
+pub(crate) fn refusal_text(status: u16, body: &[u8]) -> String {
     let body = String::from_utf8_lossy(&body[..body.len().min(MAX_EXAMPLE_BYTES)]);
     format!("{status} {}", text::label(&body, MAX_EXAMPLE_BYTES))
 }

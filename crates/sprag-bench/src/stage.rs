@@ -1,0 +1,246 @@
+//! What measurements stand on: a store of a known size, live sessions in it, and servers that are started on it one after
+//! another.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use sprag::Engine;
+use sprag::engine::{NewUser, Requester};
+use sprag_rig::{Database, Postgres};
+use sprag_server::config::{Config, Sources};
+use sprag_server::profile::Profile;
+use sprag_server::run::node::{self, Node};
+use sprag_testkit::binary::server::{Home, Server};
+use tokio::runtime::Runtime;
+
+use crate::load::driver::{self, Endpoint, LiveSession};
+use crate::load::load_profile::LoadProfile;
+use crate::load::tally::Tally;
+use crate::load::{fill, sessions};
+
+pub(crate) use crate::load::driver::Round;
+
+/// The shared secret of HS256. Nothing that it signs leaves this machine.
+const SECRET: &str = "dGhpcyBzZWNyZXQgc2lnbnMgd2hhdCBpcyBtZWFzdXJlZA";
+
+/// The user who logs in, and the password.
+const USER: (&str, &str) = ("measured", "a long password that is measured");
+
+/// A round that a number of requests ends, and no clock.
+const NO_END: Duration = Duration::from_secs(24 * 3600);
+
+/// How PostgreSQL is set: what it has acknowledged is on the disk, and no checkpoint falls into a round by chance.
+const POSTGRES: [(&str, &str); 6] = [
+    ("fsync", "on"),
+    ("synchronous_commit", "on"),
+    ("full_page_writes", "on"),
+    ("shared_buffers", "1GB"),
+    ("max_wal_size", "8GB"),
+    ("checkpoint_timeout", "30min"),
+];
+
+/// Where sessions are kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub(crate) enum StoreKind {
+    /// In a file
+    Sqlite,
+    /// In a PostgreSQL that is started for the measurement
+    Postgres,
+}
+
+/// How access tokens are signed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub(crate) enum Signing {
+    /// With a shared secret
+    Hs256,
+    /// With a key on the curve P-256
+    Es256,
+}
+
+impl fmt::Display for StoreKind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL",
+        })
+    }
+}
+
+impl fmt::Display for Signing {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Hs256 => "HS256",
+            Self::Es256 => "ES256",
+        })
+    }
+}
+
+/// A store, and what servers on it are set to.
+pub(crate) struct Stage {
+    /// Its folder is where the data lies.
+    home: Home,
+    /// The database, and the server that has it.
+    postgres: Option<(Database, Postgres)>,
+    runtime: Runtime,
+    profile: LoadProfile,
+}
+
+impl Stage {
+    /// A new store with `stored` sessions in it, and an account that can log in. Its schema and its keys are made by this
+    /// program's own build.
+    pub(crate) fn set(kind: StoreKind, stored: u64) -> anyhow::Result<Self> {
+        let postgres = start_postgres(kind).map(|server| (server.fresh_database(), server));
+        let runtime = Runtime::new().context("could not start the runtime")?;
+        let home = Home::new("");
+        let (_, profiles) = resolve(&[], home.path())?;
+        let stage = Self { home, postgres, runtime, profile: LoadProfile::pick(profiles)? };
+        // The ring is made with ES256 and keeps that key; the HS256 secret, where there is one, signs before it.
+        let (config, profiles) = resolve(&stage.environment(Signing::Es256), stage.home.path())?;
+        let fill = || {
+            stage.runtime.block_on(async {
+                let node = Node::make(config, profiles).await?;
+                make_user(&node.engine).await?;
+                fill::fill(&node.engine, &stage.profile, 0, Some(stored)).await?;
+                anyhow::Ok(())
+            })
+        };
+        match &stage.postgres {
+            Some((database, server)) => filling(server, &[database], fill)?,
+            None => fill()?,
+        }
+        Ok(stage)
+    }
+
+    /// Opens sessions that lie evenly over all that are stored.
+    pub(crate) fn open_sessions(&self, count: u64) -> anyhow::Result<Vec<LiveSession>> {
+        let (config, profiles) = resolve(&self.environment(Signing::Es256), self.home.path())?;
+        self.runtime.block_on(async {
+            let node = Node::open(config, profiles).await?;
+            Ok(fill::fill(&node.engine, &self.profile, count, None).await?.live)
+        })
+    }
+
+    /// Logs somebody in, one time after the other.
+    pub(crate) fn log_in(&self, server: &Server, count: usize) -> anyhow::Result<()> {
+        let user = sessions::User { name: USER.0.to_owned(), password: USER.1.to_owned() };
+        let logged_in = sessions::log_in(server.address(), &self.profile, &user, count);
+        self.runtime.block_on(logged_in).map(drop)
+    }
+
+    /// Logs somebody in on that many connections, each again as soon as it is answered, until it is over. Gives back how many
+    /// log-ins there were.
+    pub(crate) fn keep_logging_in(
+        &self,
+        server: &Server,
+        connections: usize,
+        is_over: &Arc<AtomicBool>,
+    ) -> anyhow::Result<u32> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.context("could not start a runtime for log-ins")?;
+        let user = sessions::User { name: USER.0.to_owned(), password: USER.1.to_owned() };
+        let keeping = sessions::keep_logging_in(server.address(), &self.profile, &user, connections, is_over);
+        runtime.block_on(keeping)
+    }
+
+    /// Starts the server that `runner` has, with settings beyond those of every measurement.
+    pub(crate) fn start(&self, runner: &Home, signing: Signing, more: &[(&str, &str)]) -> Server {
+        let settings = self.environment(signing);
+        let settings: Vec<_> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        runner.start_in(&self.home.data(), &[settings.as_slice(), more].concat())
+    }
+
+    /// A round without an end; give it a number of requests or a duration.
+    pub(crate) fn round(&self, server: &Server, endpoint: Endpoint, connections: usize) -> Round {
+        let address = server.address();
+        Round {
+            endpoint,
+            address,
+            host: address.to_string(),
+            refresh_path: self.profile.refresh_path.clone(),
+            token_field: self.profile.field(),
+            connections,
+            threads: 1,
+            warmup: Duration::ZERO,
+            duration: NO_END,
+            requests: None,
+            rate: None,
+            sends_retry_ids: false,
+        }
+    }
+
+    fn environment(&self, signing: Signing) -> Vec<(String, String)> {
+        settings(&self.home.data(), self.postgres.as_ref().map(|(database, _)| database), signing)
+    }
+}
+
+/// A PostgreSQL, where that keeps the sessions.
+pub(crate) fn start_postgres(kind: StoreKind) -> Option<Postgres> {
+    (kind == StoreKind::Postgres).then(|| {
+        let settings = POSTGRES.iter();
+        settings.fold(Postgres::builder(), |builder, (name, value)| builder.set(name, value)).start()
+    })
+}
+
+/// Fills databases, which waits for no disk, and leaves nothing to be done afterwards that would fall into a round.
+pub(crate) fn filling(
+    server: &Postgres,
+    databases: &[&Database],
+    fill: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    server.set("synchronous_commit", "off");
+    fill()?;
+    server.set("synchronous_commit", "on");
+    for database in databases {
+        database.psql("vacuum analyze");
+    }
+    server.psql("checkpoint");
+    Ok(())
+}
+
+/// What every server that is measured is set to: each refresh rotates, and nothing happens beside it.
+pub(crate) fn settings(data: &Path, database: Option<&Database>, signing: Signing) -> Vec<(String, String)> {
+    let mut settings = vec![
+        ("SPRAG_DATA_DIR", data.display().to_string()),
+        ("SPRAG_REUSE_INTERVAL", "0s".to_owned()),
+        ("SPRAG_SWEEP_INTERVAL", "0s".to_owned()),
+        ("SPRAG_RATE_LIMITS", "off".to_owned()),
+        ("SPRAG_LOG", "warn".to_owned()),
+        ("SPRAG_SIGNING_ALGORITHM", signing.to_string()),
+    ];
+    if signing == Signing::Hs256 {
+        settings.push(("SPRAG_HS256_SECRET", SECRET.to_owned()));
+    }
+    if let Some(database) = database {
+        settings.push(("SPRAG_DATABASE_URL", database.socket_url()));
+    }
+    settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// Drives a round in which nothing may go wrong.
+///
+/// # Errors
+/// A request was refused or broke.
+pub(crate) fn drive(round: &Round, live: &mut Vec<LiveSession>) -> anyhow::Result<Tally> {
+    let (tally, still_live) = driver::drive(round, std::mem::take(live))?;
+    *live = still_live;
+    match &tally.example {
+        Some(failure) => anyhow::bail!("a request of the measurement failed: {failure}"),
+        None => Ok(tally),
+    }
+}
+
+fn resolve(environment: &[(String, String)], dir: &Path) -> anyhow::Result<(Config, Vec<Profile>)> {
+    node::resolve(&Sources::read(HashMap::new(), environment.to_vec(), dir)?)
+}
+
+async fn make_user(engine: &Arc<Engine>) -> anyhow::Result<()> {
+    let user = NewUser { username: Some(USER.0), password: Some(USER.1), ..NewUser::default() };
+    let nobody = Requester { ip: None, user_agent: None, instance: [0; 16] };
+    engine.accounts().create(user, &nobody).await.context("could not make the account that logs in")?;
+    Ok(())
+}
