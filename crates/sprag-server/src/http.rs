@@ -1,6 +1,7 @@
 //! The wire: a profile's table of routes picks the action, the action asks the engine, the profile shapes the answer.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 
 use axum::Router;
@@ -132,7 +133,9 @@ async fn answer(context: &RouteContext, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     cors::tell_if_kept_out(&context.app, &parts.headers);
     let (action, shape) = (context.route.action, &context.served.profile.wire.refusal);
-    let asked = security::asked_by(Arc::clone(&context.served.name), in_time(context, parts, body));
+    // In a box, as it is large, and each of those around it would have room for it twice.
+    let carried_out = Box::pin(in_time(context, parts, body));
+    let asked = security::asked_by(Arc::clone(&context.served.name), carried_out);
     let outcome = AssertUnwindSafe(asked).catch_unwind().await;
     let response = match outcome {
         Ok(Ok(response)) => response,
@@ -163,7 +166,7 @@ async fn in_time(context: &RouteContext, mut parts: Parts, body: Body) -> Result
         let caller = context.let_in(&parts).await?;
         (context.run)(context, Call { parts, id, caller, body }).await
     };
-    within(deadline, asking.as_ref().map(Asking::timer), carried_out).await.unwrap_or_else(|_| {
+    within(deadline, asking.as_ref().map(Asking::timer), pin!(carried_out)).await.unwrap_or_else(|_| {
         if action.is_rotation() {
             context.app.metrics.refreshed(Row::StoreFault, deadline);
         }

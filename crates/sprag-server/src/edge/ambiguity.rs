@@ -43,15 +43,12 @@ where
     F: Future<Output = Response> + Send + 'static,
     S: Fn(&str, Problem) -> Response + Clone + Send + Sync + 'static,
 {
-    any_service(service_fn(move |request: Request| {
-        let (answer, say) = (answer.clone(), say.clone());
-        async move { Ok::<_, Infallible>(guarded(request, answer, say).await) }
-    }))
+    any_service(service_fn(move |request| guarded(request, answer.clone(), say.clone())))
 }
 
 /// Where no profile is concerned.
 pub(crate) async fn plainly_refused(request: Request, next: Next) -> Response {
-    guarded(request, |request| next.run(request), say_plainly).await
+    guarded(request, |request| next.run(request), say_plainly).await.unwrap_or_else(|never| match never {})
 }
 
 /// What is said where no profile is concerned.
@@ -68,13 +65,13 @@ async fn guarded<F: Future<Output = Response>>(
     mut request: Request,
     answer: impl FnOnce(Request) -> F,
     say: impl Fn(&str, Problem) -> Response,
-) -> Response {
-    match in_one_way(&mut request).await {
+) -> Result<Response, Infallible> {
+    Ok(match in_one_way(&mut request).await {
         Ok(()) => answer(request).await,
         // HTTP/2 frames its requests: there, nothing behind one depends on how it is read.
         Err(problem) if request.version() == Version::HTTP_2 => say(request.uri().path(), problem),
         Err(problem) => closing(say(request.uri().path(), problem)),
-    }
+    })
 }
 
 fn closing(mut response: Response) -> Response {
@@ -92,9 +89,14 @@ async fn in_one_way(request: &mut Request) -> Result<(), Problem> {
         }
         return Err(Problem::Ambiguous(why));
     }
-    if !request.headers().contains_key(TRANSFER_ENCODING) {
-        return Ok(());
+    if request.headers().contains_key(TRANSFER_ENCODING) {
+        // In a box, as few requests have any and all would have room for it.
+        Box::pin(read_chunks(request)).await?;
     }
+    Ok(())
+}
+
+async fn read_chunks(request: &mut Request) -> Result<(), Problem> {
     let asking = request.extensions().get::<Asking>().cloned();
     match request::whole(std::mem::take(request.body_mut()), asking.as_ref()).await {
         Ok(bytes) => {

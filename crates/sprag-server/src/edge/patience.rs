@@ -1,7 +1,7 @@
 //! How long something may take, and the timers that tell.
 
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
@@ -45,9 +45,8 @@ impl KeptTimer {
 pub(crate) async fn within<T>(
     limit: Duration,
     kept: Option<&KeptTimer>,
-    what: impl Future<Output = T>,
+    mut what: Pin<&mut impl Future<Output = T>>,
 ) -> Result<T, TooLate> {
-    let mut what = pin!(what);
     let mut timer = None;
     let outcome = poll_fn(|context| {
         if let Poll::Ready(outcome) = what.as_mut().poll(context) {
@@ -67,6 +66,7 @@ pub(crate) async fn within<T>(
 #[cfg(test)]
 mod tests {
     use std::future::{pending, ready};
+    use std::pin::pin;
 
     use tokio::task::yield_now;
 
@@ -78,18 +78,22 @@ mod tests {
     #[tokio::test]
     async fn a_kept_timer_rang_for_what_it_had_been_begun_for_before() {
         let kept = KeptTimer::default();
-        assert_eq!(within(LONG, Some(&kept), yield_now()).await, Ok(()));
+        assert_eq!(within(LONG, Some(&kept), pin!(yield_now())).await, Ok(()));
         assert!(kept.kept().is_some(), "what waited had a timer, and it is kept");
-        assert_eq!(within(SHORT, Some(&kept), pending::<()>()).await, Err(TooLate));
-        assert_eq!(within(LONG, Some(&kept), yield_now()).await, Ok(()), "it has rung, and not for this");
-        assert_eq!(within(SHORT, Some(&kept), pending::<()>()).await, Err(TooLate));
+        assert_eq!(within(SHORT, Some(&kept), pin!(pending::<()>())).await, Err(TooLate));
+        assert_eq!(
+            within(LONG, Some(&kept), pin!(yield_now())).await,
+            Ok(()),
+            "it has rung, and not for this"
+        );
+        assert_eq!(within(SHORT, Some(&kept), pin!(pending::<()>())).await, Err(TooLate));
     }
 
     #[tokio::test]
     async fn what_was_ready_at_once_was_given_a_timer_all_the_same() {
         let kept = KeptTimer::default();
-        assert_eq!(within(Duration::ZERO, Some(&kept), ready(7)).await, Ok(7));
+        assert_eq!(within(Duration::ZERO, Some(&kept), pin!(ready(7))).await, Ok(7));
         assert!(kept.kept().is_none());
-        assert_eq!(within(SHORT, None, pending::<()>()).await, Err(TooLate), "who keeps none gets one");
+        assert_eq!(within(SHORT, None, pin!(pending::<()>())).await, Err(TooLate), "who keeps none gets one");
     }
 }

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Once;
 use std::time::Duration;
 
@@ -77,7 +78,7 @@ pub(crate) async fn receive(parts: &Parts, body: Body) -> Received {
 /// All of a body, in time; it counts for who is asking until it is answered.
 pub(crate) async fn whole(body: Body, asking: Option<&Asking>) -> Received {
     let whole = in_one_piece(Limited::new(body, MAX_BODY_BYTES), asking);
-    match within(BODY_DEADLINE, asking.map(Asking::timer), whole).await {
+    match within(BODY_DEADLINE, asking.map(Asking::timer), pin!(whole)).await {
         Ok(Ok(whole)) => Ok(whole.into()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::TooLarge),
         Ok(Err(_)) => Err(Problem::invalid("the body broke off; send the request again")),

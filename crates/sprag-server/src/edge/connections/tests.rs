@@ -1,5 +1,7 @@
 //! Who gives way to whom.
 
+use bytes::Bytes;
+
 use super::*;
 
 fn connections(bounds: Bounds) -> Arc<Connections> {
