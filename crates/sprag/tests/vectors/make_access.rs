@@ -252,9 +252,9 @@ fn hostile_text(maker: &mut Maker) {
 fn claims() -> Value {
     json!({
         "iss": ISSUER,
-        "sub": "0198d1e0-7c00-7abc-8def-0123456789ab",
         "aud": AUDIENCE,
         "client_id": "sprag",
+        "sub": "0198d1e0-7c00-7abc-8def-0123456789ab",
         "sid": "0198d1e0-7c00-7fed-9cba-ba9876543210",
         "iat": NOW / 1000,
         "exp": NOW / 1000 + 900,
