@@ -25,8 +25,8 @@ impl Counts {
         for line in dump.lines() {
             if let Some(told) = line.strip_prefix("fn=") {
                 function = name_of(told, &mut names);
-            } else if line.starts_with("cfn=") {
-                name_of(&line[4..], &mut names);
+            } else if let Some(told) = line.strip_prefix("cfn=") {
+                name_of(told, &mut names);
             } else if line.starts_with("calls=") {
                 is_of_a_call = true;
             } else if let Some(instructions) = own_instructions(line) {

@@ -312,7 +312,7 @@ impl Committer {
     /// would be queued there and woken by itself.
     fn answer(&self, jobs: &mut Vec<Job>, committed: Result<(), Broken>) {
         let is_one = jobs.len() == 1;
-        let answers = Answers { jobs: jobs.drain(..).collect(), committed };
+        let answers = Answers { jobs: std::mem::take(jobs), committed };
         match &self.runtime {
             Some(runtime) if !is_one => drop(runtime.spawn(async move { drop(answers) })),
             _ => drop(answers),
