@@ -13,6 +13,7 @@ use anyhow::Context as _;
 use clap::builder::RangedU64ValueParser;
 use sprag_server::profile::parse_duration;
 
+use crate::load::positive;
 use crate::output::{say, tell};
 use crate::stage::{Signing, StoreKind, filling, start_postgres};
 
@@ -57,7 +58,7 @@ pub(crate) struct Args {
     chains: usize,
     /// Send this many refreshes a second at fixed moments; without it each connection asks again as soon as it is answered,
     /// and the processors are never idle
-    #[arg(long, value_name = "PER_SECOND")]
+    #[arg(long, value_name = "PER_SECOND", value_parser = positive)]
     rate: Option<f64>,
 }
 

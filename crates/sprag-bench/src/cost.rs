@@ -51,7 +51,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "COUNT", default_value_t = 4096, value_parser = RangedU64ValueParser::<u64>::new().range(64..=1_000_000))]
     requests: u64,
     /// How many log-ins a round has, each with a password to hash
-    #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = RangedU64ValueParser::<usize>::new().range(0..=1000))]
+    #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = RangedU64ValueParser::<usize>::new().range(0..=1000))]
     log_ins: usize,
     /// How many rounds there are; medians of them count
     #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = RangedU64ValueParser::<usize>::new().range(1..=99))]

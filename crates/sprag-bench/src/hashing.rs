@@ -13,6 +13,8 @@ use sprag_server::profile::parse_duration;
 use sprag_testkit::binary::server::{Home, Server};
 
 use crate::load::driver::{Endpoint, LiveSession};
+use crate::load::positive;
+use crate::load::report::median;
 use crate::output::{say, tell};
 use crate::process_time::ProcessTime;
 use crate::server_binary;
@@ -46,7 +48,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "COUNT", default_value_t = 16, value_parser = RangedU64ValueParser::<usize>::new().range(1..=1000))]
     log_ins: usize,
     /// Send this many refreshes a second at fixed moments; without it each connection asks again as soon as it is answered
-    #[arg(long, value_name = "PER_SECOND")]
+    #[arg(long, value_name = "PER_SECOND", value_parser = positive)]
     rate: Option<f64>,
     /// How many rounds there are, of each kind
     #[arg(long, value_name = "COUNT", default_value_t = 5, value_parser = RangedU64ValueParser::<usize>::new().range(1..=99))]
@@ -63,7 +65,7 @@ pub(crate) struct Args {
 }
 
 /// What a round came to.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Sample {
     p50_millis: f64,
     p99_millis: f64,
@@ -135,13 +137,13 @@ fn round(
 }
 
 fn conclude(args: &Args, alone: &[Sample], beside: &[Sample]) -> anyhow::Result<ExitCode> {
-    let ratio = median(beside, |sample| sample.p99_millis) / median(alone, |sample| sample.p99_millis);
+    let ratio = ratio(alone, beside);
     say(format!(
         "{}, {}, {} sessions, {} connections: medians of {} rounds in turn\n",
         args.store, args.signing, args.sessions, args.connections, args.rounds
     ))?;
     for (name, samples) in [("alone", alone), ("beside log-ins", beside)] {
-        let of = |value: fn(&Sample) -> f64| median(samples, value);
+        let of = |value: fn(&Sample) -> f64| middle(samples, value);
         let line = Sample {
             p50_millis: of(|sample| sample.p50_millis),
             p99_millis: of(|sample| sample.p99_millis),
@@ -166,8 +168,23 @@ impl Sample {
     }
 }
 
-fn median(samples: &[Sample], value: fn(&Sample) -> f64) -> f64 {
-    let mut values: Vec<_> = samples.iter().map(value).collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
+/// How much longer the slowest hundredth takes beside log-ins.
+fn ratio(alone: &[Sample], beside: &[Sample]) -> f64 {
+    middle(beside, |sample| sample.p99_millis) / middle(alone, |sample| sample.p99_millis)
+}
+
+fn middle(samples: &[Sample], value: fn(&Sample) -> f64) -> f64 {
+    median(samples.iter().map(value).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_disturbed_round_does_not_decide() {
+        let round = |p99_millis| Sample { p99_millis, ..Sample::default() };
+        let (alone, beside) = ([4.0, 5.0, 90.0].map(round), [6.0, 80.0, 5.5].map(round));
+        assert!((ratio(&alone, &beside) - 1.2).abs() < 1e-9);
+    }
 }

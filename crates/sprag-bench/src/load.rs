@@ -25,7 +25,7 @@ pub(crate) mod fill;
 pub(crate) mod load_profile;
 pub(crate) mod memory;
 mod progress;
-mod report;
+pub(crate) mod report;
 mod schedule;
 pub(crate) mod sessions;
 pub(crate) mod tally;
@@ -331,7 +331,7 @@ fn password() -> anyhow::Result<String> {
     Ok(password.to_owned())
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+pub(crate) fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if rate.is_finite() && rate > 0.0 && rate <= 10_000_000.0 => Ok(rate),
         _ => Err("give a number above 0, such as 5000 or 0.5".into()),
@@ -434,6 +434,30 @@ mod tests {
         })
         .await;
         assert_eq!(code, ExitCode::SUCCESS);
+    }
+
+    #[tokio::test]
+    async fn a_number_of_requests_ends_a_round() {
+        let requests = beside_own_server(&[], async |node| {
+            let address = node.config.listen.address;
+            let round = Round {
+                endpoint: Endpoint::Healthz,
+                address,
+                host: address.to_string(),
+                refresh_path: String::new(),
+                token_field: wire::Field::named(""),
+                connections: 3,
+                threads: 1,
+                warmup: Duration::ZERO,
+                duration: Duration::from_secs(3600),
+                requests: Some(12),
+                rate: None,
+                sends_retry_ids: false,
+            };
+            let driven = tokio::task::spawn_blocking(move || driver::drive(&round, Vec::new()));
+            driven.await.unwrap().unwrap().0.requests
+        });
+        assert_eq!(requests.await, 12);
     }
 
     #[tokio::test]

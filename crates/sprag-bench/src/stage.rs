@@ -192,9 +192,9 @@ pub(crate) fn filling(
     databases: &[&Database],
     fill: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    server.set("synchronous_commit", "off");
+    server.set("fsync", "off");
     fill()?;
-    server.set("synchronous_commit", "on");
+    server.set("fsync", "on");
     for database in databases {
         database.psql("vacuum analyze");
     }

@@ -1,6 +1,7 @@
 //! Medians of both builds side by side.
 
 use super::sample::{Load, Sample};
+use crate::load::report::median;
 
 /// What is told of a round.
 struct Row {
@@ -38,26 +39,22 @@ pub(crate) fn text(title: &str, load: &Load, rounds: &[Vec<Sample>; 2]) -> Strin
         "new/old"
     );
     for row in &ROWS {
-        let values = rounds.each_ref().map(|samples| {
-            let mut values: Vec<_> = samples.iter().map(row.of).collect();
-            values.sort_by(f64::total_cmp);
-            values
-        });
+        let values = rounds.each_ref().map(|samples| samples.iter().map(row.of).collect::<Vec<_>>());
         let [old, new] = values.each_ref().map(|values| cell(values, row.decimals));
-        let ratio = median(&values[1]) / median(&values[0]);
+        let ratio = middle(&values[1]) / middle(&values[0]);
         text += &format!("  {:<24}{old:>26}{new:>26}{ratio:>10.3}\n", row.what);
     }
     text
 }
 
-fn cell(sorted: &[f64], decimals: usize) -> String {
-    let (least, most) =
-        (sorted.first().copied().unwrap_or_default(), sorted.last().copied().unwrap_or_default());
-    format!("{:.decimals$} ({least:.decimals$} to {most:.decimals$})", median(sorted))
+fn cell(values: &[f64], decimals: usize) -> String {
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = values.iter().copied().fold(0.0, f64::max);
+    format!("{:.decimals$} ({least:.decimals$} to {most:.decimals$})", middle(values))
 }
 
-fn median(sorted: &[f64]) -> f64 {
-    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+fn middle(values: &[f64]) -> f64 {
+    median(values.to_vec()).unwrap_or_default()
 }
 
 #[cfg(test)]

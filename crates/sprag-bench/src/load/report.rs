@@ -249,7 +249,8 @@ fn row(cells: [&str; 8]) -> String {
 }
 
 /// The middle of an odd number of figures, the mean of the two in the middle of an even one.
-fn median(mut figures: Vec<f64>) -> Option<f64> {
+/// The middle one; of an even number, what lies between the two in the middle.
+pub(crate) fn median(mut figures: Vec<f64>) -> Option<f64> {
     figures.sort_by(f64::total_cmp);
     let middle = figures.len() / 2;
     if figures.len().is_multiple_of(2) {
