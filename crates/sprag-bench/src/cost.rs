@@ -88,11 +88,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for &store in &args.store {
         for &sessions in &args.sessions {
             tell(format_args!("{store}: filling in {sessions} sessions"));
-            let stage = Stage::set(store, sessions - LIVE)?;
-            for &signing in &args.signing {
+            let stage = Stage::set(store, sessions - LIVE, args.signing.len() * (args.rounds + 1))?;
+            for (index, &signing) in args.signing.iter().enumerate() {
                 tell(format_args!("{store}, {signing}, {sessions} sessions: counting"));
                 let subject = Subject { store: store.to_string(), signing: signing.to_string(), sessions };
-                let measured = measure(args, &stage, &callgrind, signing)?;
+                let measured = measure(args, &stage, &callgrind, signing, index * (args.rounds + 1))?;
                 say(measured.text(&subject, recorded.of(&subject), args.top).trim_end())?;
                 risen.extend(measured.risen(&subject, recorded.of(&subject)));
                 rows.push(measured.row(&subject, &args.name));
@@ -114,8 +114,15 @@ fn read_figures(path: &Path) -> anyhow::Result<Figures> {
     Figures::read(&text).with_context(|| format!("the table of figures in {} cannot be read", path.display()))
 }
 
-/// Counts one server on one stage.
-fn measure(args: &Args, stage: &Stage, callgrind: &Callgrind, signing: Signing) -> anyhow::Result<Measured> {
+/// Counts one server on one stage. Its rounds log in users of their own from the number `users` on, since a log-in looks at all
+/// the sessions that its account has.
+fn measure(
+    args: &Args,
+    stage: &Stage,
+    callgrind: &Callgrind,
+    signing: Signing,
+    users: usize,
+) -> anyhow::Result<Measured> {
     let mut live = stage.open_sessions(LIVE)?;
     let more = [callgrind::ENVIRONMENT.as_slice(), &[("SPRAG_THREADS", THREADS)]].concat();
     let mut counted = callgrind.watch(stage.start(&callgrind.runner, signing, &more));
@@ -128,7 +135,7 @@ fn measure(args: &Args, stage: &Stage, callgrind: &Callgrind, signing: Signing) 
         stage::drive(&round(&counted, endpoint, WARM_UP), &mut live)?;
     }
     if args.log_ins > 0 {
-        stage.log_in(&counted.server, 1)?;
+        stage.log_in(&counted.server, users, 1)?;
     }
     let mut measured = Measured::default();
     for number in 1..=args.rounds {
@@ -144,7 +151,7 @@ fn measure(args: &Args, stage: &Stage, callgrind: &Callgrind, signing: Signing) 
         measured.add_refreshes(&refreshes, rotated);
         if args.log_ins > 0 {
             counted.forget()?;
-            stage.log_in(&counted.server, args.log_ins)?;
+            stage.log_in(&counted.server, users + number, args.log_ins)?;
             measured.add_log_ins(&counted.take()?, args.log_ins as u64);
         }
     }

@@ -82,7 +82,7 @@ struct Sample {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let sprag = server_binary::beside(args.server_binary.clone())?;
     tell(format_args!("{}: filling in {} sessions", args.store, args.sessions));
-    let stage = Stage::set(args.store, args.sessions.saturating_sub(args.chains))?;
+    let stage = Stage::set(args.store, args.sessions.saturating_sub(args.chains), 1)?;
     let mut live = stage.open_sessions(args.chains)?;
     let home = Home::new(sprag);
     let server = stage.start(&home, args.signing, &[]);

@@ -28,8 +28,8 @@ pub(crate) use crate::load::driver::Round;
 /// The shared secret of HS256. Nothing that it signs leaves this machine.
 const SECRET: &str = "dGhpcyBzZWNyZXQgc2lnbnMgd2hhdCBpcyBtZWFzdXJlZA";
 
-/// The user who logs in, and the password.
-const USER: (&str, &str) = ("measured", "a long password that is measured");
+/// The password of all who log in.
+const PASSWORD: &str = "a long password that is measured";
 
 /// A round that a number of requests ends, and no clock.
 const NO_END: Duration = Duration::from_secs(24 * 3600);
@@ -91,9 +91,9 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// A new store with `stored` sessions in it, and an account that can log in. Its schema and its keys are made by this
-    /// program's own build.
-    pub(crate) fn set(kind: StoreKind, stored: u64) -> anyhow::Result<Self> {
+    /// A new store with `stored` sessions in it, and that many accounts that can log in. Its schema and its keys are made by
+    /// this program's own build.
+    pub(crate) fn set(kind: StoreKind, stored: u64, users: usize) -> anyhow::Result<Self> {
         let postgres = start_postgres(kind).map(|server| (server.fresh_database(), server));
         let runtime = Runtime::new().context("could not start the runtime")?;
         let home = Home::new("");
@@ -104,7 +104,9 @@ impl Stage {
         let fill = || {
             stage.runtime.block_on(async {
                 let node = Node::make(config, profiles).await?;
-                make_user(&node.engine).await?;
+                for number in 0..users {
+                    make_user(&node.engine, number).await?;
+                }
                 fill::fill(&node.engine, &stage.profile, 0, Some(stored)).await?;
                 anyhow::Ok(())
             })
@@ -125,15 +127,15 @@ impl Stage {
         })
     }
 
-    /// Logs somebody in, one time after the other.
-    pub(crate) fn log_in(&self, server: &Server, count: usize) -> anyhow::Result<()> {
-        let user = sessions::User { name: USER.0.to_owned(), password: USER.1.to_owned() };
+    /// Logs the user of that number in, one time after the other.
+    pub(crate) fn log_in(&self, server: &Server, number: usize, count: usize) -> anyhow::Result<()> {
+        let user = user(number);
         let logged_in = sessions::log_in(server.address(), &self.profile, &user, count);
         self.runtime.block_on(logged_in).map(drop)
     }
 
-    /// Logs somebody in on that many connections, each again as soon as it is answered, until it is over. Gives back how many
-    /// log-ins there were.
+    /// Logs the first user in on that many connections, each again as soon as it is answered, until it is over. Gives back
+    /// how many log-ins there were.
     pub(crate) fn keep_logging_in(
         &self,
         server: &Server,
@@ -142,7 +144,7 @@ impl Stage {
     ) -> anyhow::Result<u32> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.context("could not start a runtime for log-ins")?;
-        let user = sessions::User { name: USER.0.to_owned(), password: USER.1.to_owned() };
+        let user = user(0);
         let keeping = sessions::keep_logging_in(server.address(), &self.profile, &user, connections, is_over);
         runtime.block_on(keeping)
     }
@@ -229,7 +231,10 @@ pub(crate) fn drive(round: &Round, live: &mut Vec<LiveSession>) -> anyhow::Resul
     let (tally, still_live) = driver::drive(round, std::mem::take(live))?;
     *live = still_live;
     match &tally.example {
-        Some(failure) => anyhow::bail!("a request of the measurement failed: {failure}"),
+        Some(failure) => anyhow::bail!(
+            "a request of the measurement failed: {failure} (a 503 may mean that the machine is too busy for the server's deadline: \
+             try again with fewer --connections)"
+        ),
         None => Ok(tally),
     }
 }
@@ -238,9 +243,14 @@ fn resolve(environment: &[(String, String)], dir: &Path) -> anyhow::Result<(Conf
     node::resolve(&Sources::read(HashMap::new(), environment.to_vec(), dir)?)
 }
 
-async fn make_user(engine: &Arc<Engine>) -> anyhow::Result<()> {
-    let user = NewUser { username: Some(USER.0), password: Some(USER.1), ..NewUser::default() };
+fn user(number: usize) -> sessions::User {
+    sessions::User { name: format!("measured-{number}"), password: PASSWORD.to_owned() }
+}
+
+async fn make_user(engine: &Arc<Engine>, number: usize) -> anyhow::Result<()> {
+    let user = user(number);
+    let new = NewUser { username: Some(&user.name), password: Some(&user.password), ..NewUser::default() };
     let nobody = Requester { ip: None, user_agent: None, instance: [0; 16] };
-    engine.accounts().create(user, &nobody).await.context("could not make the account that logs in")?;
+    engine.accounts().create(new, &nobody).await.context("could not make an account that logs in")?;
     Ok(())
 }

@@ -12,9 +12,6 @@ use tempfile::TempDir;
 
 use super::counts::Counts;
 
-/// Hides from the server what valgrind does not; it says there what.
-const WITHOUT_AUXV: &str = include_str!("without_auxv.pl");
-
 /// Whatever the caller's says, valgrind and its programs are found here.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
@@ -51,23 +48,20 @@ impl Callgrind {
     /// # Errors
     /// Valgrind is not installed.
     pub(crate) fn of(binary: &Path) -> anyhow::Result<Self> {
-        for (program, option) in [("valgrind", "--version"), ("vgdb", "--help"), ("perl", "-v")] {
+        for (program, option) in [("valgrind", "--version"), ("vgdb", "--help")] {
             let ran = Command::new(program).arg(option).env("PATH", PATH).output();
             ran.with_context(|| {
-                format!("could not run {program}; instructions are counted with valgrind: sudo apt-get install valgrind perl")
+                format!("could not run {program}; instructions are counted with valgrind: sudo apt-get install valgrind")
             })?;
         }
         let binary = binary.canonicalize().with_context(|| format!("could not find {}", binary.display()))?;
         let folder =
             tempfile::Builder::new().prefix("sprag-cost-").tempdir().context("could not make a folder")?;
-        let script = folder.path().join("without_auxv.pl");
-        fs::write(&script, WITHOUT_AUXV).context("could not write a script")?;
         let wrapper = folder.path().join("under-callgrind");
         let at = |name: &str| quoted(&folder.path().join(name));
         let text = format!(
-            "#!/bin/sh\nexec perl {} valgrind --tool=callgrind --fair-sched=yes --instr-atstart=no --separate-threads=yes \
+            "#!/bin/sh\nexec valgrind --tool=callgrind --fair-sched=yes --instr-atstart=no --separate-threads=yes \
              --vgdb-prefix={} --callgrind-out-file={} --log-file={} {} \"$@\"\n",
-            quoted(&script),
             at(CHANNEL),
             at(COUNTS),
             at("valgrind.log"),
