@@ -24,15 +24,21 @@ const HELD_ROWS: usize = 200;
 /// How often progress is drawn.
 const REDRAW: Duration = Duration::from_millis(100);
 
+/// What a shell knows this program as where it is on the path.
+const NAME: &str = "sprag";
+
 /// This program as a shell in the same folder finds it: neither `cargo run` nor an unpacked archive puts it on the path.
+#[expect(clippy::disallowed_methods, reason = "where a shell finds programs, not a setting of this server")]
 pub(super) fn program() -> String {
-    called(&std::env::args_os().next().unwrap_or_default().to_string_lossy()).to_owned()
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let is_on_path = std::env::split_paths(&folders).any(|folder| folder.join(NAME).is_file());
+    called(&std::env::args_os().next().unwrap_or_default().to_string_lossy(), is_on_path).to_owned()
 }
 
-fn called(by: &str) -> &str {
-    let is_beside = by.contains('/') && !by.starts_with('/');
+fn called(by: &str, is_on_path: bool) -> &str {
+    let is_path = by.contains('/') && (!by.starts_with('/') || !is_on_path);
     let is_plain = by.chars().all(|letter| letter.is_ascii_alphanumeric() || "/._-".contains(letter));
-    if is_beside && is_plain { by } else { "sprag" }
+    if is_path && is_plain { by } else { NAME }
 }
 
 /// A column of a table.
@@ -246,11 +252,15 @@ mod tests {
 
     #[test]
     fn what_is_to_be_typed_next_begins_as_this_program_was_called_where_no_path_leads_to_it() {
-        assert_eq!(called("target/debug/sprag"), "target/debug/sprag");
-        assert_eq!(called("./sprag"), "./sprag");
-        for elsewhere in ["sprag", "/usr/bin/sprag", "", "its folder/sprag"] {
-            assert_eq!(called(elsewhere), "sprag", "{elsewhere:?}");
+        for is_on_path in [false, true] {
+            assert_eq!(called("target/debug/sprag", is_on_path), "target/debug/sprag");
+            assert_eq!(called("./sprag", is_on_path), "./sprag");
+            for elsewhere in ["sprag", "", "its folder/sprag", "/its folder/sprag"] {
+                assert_eq!(called(elsewhere, is_on_path), "sprag", "{elsewhere:?}");
+            }
         }
+        assert_eq!(called("/usr/lib/sprag/sprag", true), "sprag");
+        assert_eq!(called("/opt/sprag-1/sprag", false), "/opt/sprag-1/sprag");
     }
 
     #[test]

@@ -176,6 +176,8 @@ impl<O: Order> Batcher<O> {
                     // Connects before anybody waits for it: where the server is far away, that takes long.
                     () = self.health.reconnected() => {
                         if connection.is_closed() || self.health.was_away_within(used_at.elapsed()) {
+                            // It may have been told of orders already, and connecting can take long.
+                            queue.hand_over();
                             connection = self.connect().await;
                             used_at = Instant::now();
                         }
