@@ -123,9 +123,9 @@ known-secrets *args:
 package:
     scripts/package
 
-# Install, upgrade, remove and purge the packages in a Debian of their own (needs root, systemd-container, mmdebstrap, lintian)
-package-test:
-    scripts/package-test
+# Install, upgrade, remove and purge the packages in a Debian of their own (OLDER: the package or binary to upgrade from; needs root, systemd-container, mmdebstrap, lintian)
+package-test *older:
+    scripts/package-test {{older}}
 
 # Build the release twice in two folders and compare the binaries
 reproduce:

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use sprag_server::config::{Config, Flags};
 use tempfile::TempDir;
@@ -352,4 +352,95 @@ printf '{"metadata":{"component":%s},"components":[%s,%s,%s],"dependencies":[{"r
         !done.status.success() && told.contains("libmimalloc-sys should be in the list and is not"),
         "{told}"
     );
+}
+
+/// Runs one of the package's own scripts on a machine that this folder is: its data and settings are below it, and it has the
+/// programs that are named and these stand-ins, each a name and its lines of shell.
+fn maintained(script: &str, args: &[&str], machine: &Path, programs: &[(&str, &str)]) -> Output {
+    let tools = machine.join("tools");
+    fs::create_dir_all(&tools).unwrap();
+    for program in ["cat", "find", "rm", "rmdir"] {
+        let _ = std::os::unix::fs::symlink(format!("/usr/bin/{program}"), tools.join(program));
+    }
+    for (name, lines) in programs {
+        let tool = tools.join(name);
+        let _ = fs::remove_file(&tool);
+        fs::write(&tool, format!("#!/bin/sh\n{lines}\n")).unwrap();
+        fs::set_permissions(tool, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let text = read(&format!("packaging/debian/{script}"));
+    let text = ["/var/lib/sprag", "/etc/sprag", "/run/systemd/system"]
+        .iter()
+        .fold(text, |text, path| text.replace(path, &format!("{}{path}", machine.display())));
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", &text, script]).args(args).env("PATH", &tools).output().unwrap()
+}
+
+/// The folder for data on that machine, with something in it.
+fn data_on(machine: &Path) -> PathBuf {
+    let data = machine.join("var/lib/sprag");
+    fs::create_dir_all(data.join("a/b")).unwrap();
+    for file in ["sprag.db", ".hidden", "a/b/file"] {
+        fs::write(data.join(file), "").unwrap();
+    }
+    data
+}
+
+#[test]
+fn a_purge_deletes_the_data_also_where_their_folder_is_a_mount_or_a_link() {
+    let machine = TempDir::new().unwrap();
+    let data = data_on(machine.path());
+    let done = maintained("postrm", &["purge"], machine.path(), &[]);
+    assert!(done.status.success() && done.stderr.is_empty(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(!data.exists(), "a purge has left the folder of the data");
+    // Again, and there is nothing any more.
+    assert!(maintained("postrm", &["purge"], machine.path(), &[]).status.success());
+
+    // As it is with a mount: what is in it goes, and itself is busy.
+    data_on(machine.path());
+    let busy = "case $1 in */var/lib/sprag) echo busy >&2; exit 1 ;; esac; exec /usr/bin/rmdir \"$@\"";
+    let done = maintained("postrm", &["purge"], machine.path(), &[("rmdir", busy)]);
+    let told = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "a purge failed at a mount: {told}");
+    assert!(told.contains("something is mounted there") && !told.contains("busy"), "{told}");
+    assert_eq!(fs::read_dir(&data).unwrap().count(), 0, "a purge has left data in a mount");
+
+    // A link goes, and what it leads to is whoever's who put it there.
+    let elsewhere = machine.path().join("elsewhere");
+    fs::rename(data_on(machine.path()), &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &data).unwrap();
+    let done = maintained("postrm", &["purge"], machine.path(), &[]);
+    assert!(done.status.success() && fs::symlink_metadata(&data).is_err());
+    assert!(elsewhere.join("sprag.db").exists());
+}
+
+#[test]
+fn a_removal_leaves_the_data() {
+    let machine = TempDir::new().unwrap();
+    let data = data_on(machine.path());
+    assert!(maintained("postrm", &["remove"], machine.path(), &[]).status.success());
+    assert!(data.join("sprag.db").exists());
+}
+
+#[test]
+fn an_ordinary_user_of_that_name_does_not_stop_the_installation_and_is_told_of() {
+    // Whom there is, what is said of it, and what is asked of adduser.
+    for (user, expected, asked) in [
+        ("exit 1", "", "--system"),
+        ("case $1 in -u) echo 105 ;; *) echo sprag ;; esac", "", ""),
+        ("case $1 in -u) echo 1000 ;; *) echo sprag ;; esac", "it is an ordinary one", ""),
+        ("case $1 in -u) echo 1000 ;; *) echo users ;; esac", "it is an ordinary one", "--quiet sprag sprag"),
+    ] {
+        let machine = TempDir::new().unwrap();
+        let note = format!("echo \"$@\" >>{}/asked", machine.path().display());
+        let programs =
+            [("id", user), ("getent", ""), ("adduser", &note), ("install", ""), ("deb-systemd-helper", "")];
+        let done = maintained("postinst", &["configure"], machine.path(), &programs);
+        let told = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{user}: {told}");
+        assert_eq!(told.contains("ordinary"), !expected.is_empty(), "{user}: {told}");
+        assert!(told.contains(expected), "{user}: {told}");
+        let all = fs::read_to_string(machine.path().join("asked")).unwrap_or_default();
+        assert!(all.contains(asked) && all.is_empty() == asked.is_empty(), "{user}: adduser was asked {all}");
+    }
 }
