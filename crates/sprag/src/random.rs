@@ -39,7 +39,8 @@ pub(crate) fn id_of(bytes: &[u8; 10], at: Timestamp) -> Uuid {
 const AHEAD: usize = 64;
 
 /// Unpredictable bytes, `N` for each of many uses, drawn for all of them at once: what asks for few so often would spend more
-/// on asking than on anything else. They lie in memory until they are used, so no secret is made of them.
+/// on asking than on anything else. They lie in memory until they are used, so no secret is made of them; a twin
+/// of this process, restored from a picture of its memory, would use the same ones.
 #[derive(Default)]
 pub(crate) struct DrawnAhead<const N: usize>(Mutex<Vec<[u8; N]>>);
 

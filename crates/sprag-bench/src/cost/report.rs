@@ -145,6 +145,7 @@ fn sorted(sums: &BTreeMap<String, u64>) -> Vec<(&str, u64)> {
     sums
 }
 
+/// The middle one, or the upper of the two in the middle: a number that was counted.
 fn median(rounds: &[u64]) -> Option<u64> {
     let mut rounds = rounds.to_vec();
     rounds.sort_unstable();

@@ -248,7 +248,6 @@ fn row(cells: [&str; 8]) -> String {
     text.trim_end().to_owned() + "\n"
 }
 
-/// The middle of an odd number of figures, the mean of the two in the middle of an even one.
 /// The middle one; of an even number, what lies between the two in the middle.
 pub(crate) fn median(mut figures: Vec<f64>) -> Option<f64> {
     figures.sort_by(f64::total_cmp);

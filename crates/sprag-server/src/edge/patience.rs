@@ -1,11 +1,12 @@
 //! How long something may take, and the timers that tell.
 
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// It took longer than it may.
@@ -54,7 +55,9 @@ pub(crate) async fn within<T>(
         }
         let begin =
             || kept.map_or_else(|| Box::pin(sleep_until(Instant::now() + limit)), |kept| kept.begin(limit));
-        timer.get_or_insert_with(begin).as_mut().poll(context).map(|()| Err(TooLate))
+        // It rings also for what uses up, each time, all that the runtime lets a task do in one turn.
+        let timer = pin!(unconstrained(timer.get_or_insert_with(begin).as_mut()));
+        timer.poll(context).map(|()| Err(TooLate))
     })
     .await;
     if let (Some(kept), Some(timer)) = (kept, timer) {
@@ -66,7 +69,6 @@ pub(crate) async fn within<T>(
 #[cfg(test)]
 mod tests {
     use std::future::{pending, ready};
-    use std::pin::pin;
 
     use tokio::task::yield_now;
 
@@ -95,5 +97,17 @@ mod tests {
         assert_eq!(within(Duration::ZERO, Some(&kept), pin!(ready(7))).await, Ok(7));
         assert!(kept.kept().is_none());
         assert_eq!(within(SHORT, None, pin!(pending::<()>())).await, Err(TooLate), "who keeps none gets one");
+    }
+
+    #[tokio::test]
+    async fn what_used_up_its_turn_each_time_was_never_told_that_it_is_late() {
+        let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let greedy = async {
+            loop {
+                told.send(()).unwrap();
+                heard.recv().await;
+            }
+        };
+        assert_eq!(within::<()>(SHORT, None, pin!(greedy)).await, Err(TooLate));
     }
 }

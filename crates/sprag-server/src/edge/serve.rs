@@ -21,6 +21,7 @@ use sprag::security::Outcome;
 use sprag::seldom;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
+use tokio::task::unconstrained;
 use tokio::time::Instant;
 use tower::Service as _;
 
@@ -153,7 +154,8 @@ pub async fn serve(
                 outcome = connection => if let Err(error) = outcome {
                     tracing::debug!(error, "a connection broke off");
                 },
-                over = place.connection().over() => tracing::debug!(?over, "a connection was closed"),
+                // Also for a client that keeps its connection busy with what takes no time.
+                over = unconstrained(place.connection().over()) => tracing::debug!(?over, "a connection was closed"),
             }
             metrics.connections.dec();
         });

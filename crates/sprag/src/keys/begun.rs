@@ -3,7 +3,7 @@
 //! All tokens of a client begin alike under one key: with the header, then the claims that name issuer, audience and client.
 //! The key keeps that beginning, encoded and hashed, and each token costs no more than what is its own.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::{digest, hmac};
 use data_encoding::BASE64URL_NOPAD;
@@ -106,7 +106,7 @@ impl Begun {
 
 /// The beginnings that a key keeps, each with the claims that it is for.
 #[derive(Default)]
-pub(super) struct Beginnings(Mutex<Vec<Beginning>>);
+pub(super) struct Beginnings(Mutex<Vec<Arc<Beginning>>>);
 
 struct Beginning {
     issuer: String,
@@ -125,21 +125,28 @@ impl Beginning {
 impl Beginnings {
     /// A token that begins with these claims, under the header and with the hash of the key whose beginnings these are.
     pub(super) fn token(&self, header: &str, hash: impl FnOnce() -> Hash, common: CommonClaims<'_>) -> Begun {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(beginning) = kept.iter().find(|beginning| beginning.common() == common) {
+        let kept = self.lock().iter().find(|beginning| beginning.common() == common).map(Arc::clone);
+        if let Some(beginning) = kept {
             return beginning.token.another();
         }
         let token = Begun::new(header, hash(), common);
         let another = token.another();
-        if kept.len() < MAX_BEGINNINGS {
-            let CommonClaims { issuer, audience, client_id } = common;
-            kept.push(Beginning {
-                issuer: issuer.to_owned(),
-                audience: audience.map(str::to_owned),
-                client_id: client_id.to_owned(),
-                token,
-            });
+        let CommonClaims { issuer, audience, client_id } = common;
+        let beginning = Arc::new(Beginning {
+            issuer: issuer.to_owned(),
+            audience: audience.map(str::to_owned),
+            client_id: client_id.to_owned(),
+            token,
+        });
+        let mut kept = self.lock();
+        // Another thread may have made the same one meanwhile.
+        if kept.len() < MAX_BEGINNINGS && kept.iter().all(|beginning| beginning.common() != common) {
+            kept.push(beginning);
         }
         another
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Beginning>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -14,9 +14,9 @@ use super::work::{self, Work};
 use super::{Match, Password, pace};
 use crate::error::Fault;
 
-/// How far below the threads that answer requests the hashing threads stand (`nice`): as far as the system has it. Where no core is
-/// idle they get a seventieth of one, and whoever refreshes meanwhile takes the core from them at once.
-const NICENESS: i32 = 19;
+/// How far below the threads that answer requests the hashing threads stand (`nice`): where no core is idle they get a tenth
+/// of one. Not as far as it goes: beside another program that keeps all cores busy, nobody could log in.
+const NICENESS: i32 = 10;
 
 pub(super) enum Job {
     Hash(Password, [u8; 16], oneshot::Sender<Result<String, Fault>>),

@@ -154,6 +154,9 @@ impl SqliteStore {
 
     /// Opens a file that has been migrated, and starts the threads that serve it.
     ///
+    /// Where that happens inside a runtime of several threads, answers to writes that were committed together are handed out
+    /// by a task there: whoever waits for one in another runtime waits for this one's threads, too.
+    ///
     /// # Errors
     /// A [`Fault`] if the file cannot be opened, is not migrated, is from a newer build, or does not keep the
     /// settings that make a commit durable.

@@ -138,12 +138,18 @@ impl<O: Order> Batchers<O> {
             return Err(Fault::unavailable(O::DOING, "the store's queue is full; try again in a moment"));
         }
         let deadline = self.health.patience(self.deadline);
-        match tokio::time::timeout_at((queued + deadline).into(), answer).await {
+        match tokio::time::timeout_at(end_of(queued, deadline).into(), answer).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(Fault::unavailable(O::DOING, "the store is shutting down")),
             Err(_) => Err(Fault::unavailable(O::DOING, QueryError::Silent(deadline))),
         }
     }
+}
+
+/// When that long has passed; where no clock gets so far, in thirty years.
+fn end_of(begun: Instant, limit: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+    begun.checked_add(limit).unwrap_or_else(|| begun + FAR)
 }
 
 /// One connection and its task.
