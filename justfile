@@ -89,23 +89,23 @@ load-hashing *args:
 citus *args:
     scripts/citus {{args}}
 
-# The container image, from scratch into target/package, after a release build (docs/guide/containers.md)
+# The container image, from scratch into target/package, with the binary that the other packages hold (docs/guide/containers.md)
 package-image:
     scripts/package-image target/package
 
 # Run the image that package-image made, as its guide says, and hold it against that (as root; podman, postgresql)
 image-test *args:
-    scripts/image-test {{args}} target/package/sprag-*-oci.tar
+    scripts/image-test {{args}} "target/package/sprag-$(scripts/version)-oci.tar"
 
 # Bring the guide's compose.yaml up with that image (as root; pip install podman-compose)
 compose-test:
-    scripts/compose-test target/package/sprag-*-oci.tar
+    scripts/compose-test "target/package/sprag-$(scripts/version)-oci.tar"
 
 # Refreshes a second of that image, beside its binary without a container (as root, on a quiet machine; three minutes)
 image-rate *rounds:
-    cargo build --release --locked -p sprag-server -p sprag-bench
-    scripts/package-image target/release/sprag target/package
-    scripts/image-rate target/release/sprag target/release/sprag-bench target/package/sprag-*-oci.tar {{rounds}}
+    cargo build --release --locked -p sprag-bench
+    scripts/package-image target/package
+    scripts/image-rate target/package/build/release/sprag target/release/sprag-bench "target/package/sprag-$(scripts/version)-oci.tar" {{rounds}}
 
 # Every fuzz target for a minute each (needs a nightly toolchain and cargo install cargo-fuzz)
 fuzz seconds="60":
@@ -123,9 +123,9 @@ known-secrets *args:
 package:
     scripts/package
 
-# Install, upgrade, remove and purge the packages in a Debian of their own (needs root, systemd-container, mmdebstrap, lintian)
-package-test:
-    scripts/package-test
+# Install, upgrade, remove and purge the packages in a Debian of their own (OLDER: the package or binary to upgrade from; needs root, systemd-container, mmdebstrap, lintian)
+package-test *older:
+    scripts/package-test {{older}}
 
 # Build the release twice in two folders and compare the binaries
 reproduce:

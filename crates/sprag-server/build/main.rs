@@ -45,7 +45,8 @@ fn viewer(out: &Path) -> Result<(), Box<dyn Error>> {
         let ends = format!("/dist/{name}");
         let mut found = entries.iter().filter(|entry| entry.name.matches('/').count() == 2);
         let entry = found.find(|entry| entry.name.ends_with(&ends));
-        let (content, is_gzip) = entry.ok_or_else(|| format!("Swagger UI has no {name}"))?.content();
+        let content = entry.ok_or_else(|| format!("Swagger UI has no {name}"))?.content();
+        let (content, is_gzip) = content.ok_or_else(|| format!("{name} of Swagger UI is damaged"))?;
         let file = folder.join(name);
         fs::write(&file, content)?;
         let path = format!("/docs/{name}");

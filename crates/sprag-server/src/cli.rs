@@ -151,7 +151,7 @@ fn carry_out(command: Command, flags: config::Flags) -> anyhow::Result<ExitCode>
         Command::Key(command) => key::run(command, &sources()?),
         Command::Sweep(args) => sweep::run(&args, &sources()?),
         Command::Audit(command) => audit::run(command, &sources()?),
-        Command::Healthy(args) => healthy::run(&args, &sources()?),
+        Command::Healthy(args) => healthy::run(&args, &Sources::open_from_process(flags)?),
         Command::Config(args) if args.wants_reference() => settings::print_reference(),
         Command::Config(args) => settings::run(&args, &sources()?),
         Command::Openapi => {

@@ -262,6 +262,17 @@ impl Sources {
         Ok(config)
     }
 
+    /// Where the server of these settings listens, and where that came from. Nothing else is understood, and so nothing else
+    /// can be wrong; `mapping` as in [`Config::resolve_with`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::resolve`].
+    pub fn listen_address(&self, mapping: &[(String, String)]) -> Result<(SocketAddr, Origin), ConfigError> {
+        let chosen = self.chosen(&Mapping::new(mapping)?)?;
+        Ok((chosen.typed("listen", listen::address)?, chosen.origin("listen")))
+    }
+
     fn chosen(&self, mapping: &Mapping) -> Result<Chosen, ConfigError> {
         let found = SETTINGS.iter().map(|setting| Ok((setting, self.find(setting, mapping)?)));
         found.collect::<Result<_, _>>().map(Chosen)

@@ -393,6 +393,28 @@ async fn all_that_the_viewer_asks_for_is_there_and_whole() {
     assert_eq!(fetch(&router, "/docs/nowhere").await.0, StatusCode::NOT_FOUND);
 }
 
+#[tokio::test]
+async fn a_client_that_refuses_gzip_is_told_so_and_no_cache_gives_it_what_another_took() {
+    let router: Router = docs_router(ours(), "");
+    for (codings, expected) in [
+        (None, StatusCode::OK),
+        (Some("gzip, br"), StatusCode::OK),
+        (Some("identity"), StatusCode::NOT_ACCEPTABLE),
+        (Some("gzip;q=0, *"), StatusCode::NOT_ACCEPTABLE),
+    ] {
+        let mut request = Request::get("/docs/swagger-ui.css");
+        if let Some(codings) = codings {
+            request = request.header(header::ACCEPT_ENCODING, codings);
+        }
+        let request = request.body(Body::empty()).expect("a request");
+        let answer = router.clone().oneshot(request).await.expect("an answer");
+        assert_eq!(answer.status(), expected, "{codings:?}");
+        assert_eq!(answer.headers()[header::VARY], "accept-encoding", "{codings:?}");
+        let is_gzip = answer.headers().contains_key(header::CONTENT_ENCODING);
+        assert_eq!(is_gzip, expected == StatusCode::OK, "{codings:?}");
+    }
+}
+
 /// What a browser makes of an answer; gzip itself says whether anything of it is missing or differs.
 async fn whole(router: &Router, path: &str) -> Vec<u8> {
     let request = Request::get(path).body(Body::empty()).expect("a request");

@@ -12,9 +12,9 @@ use tokio::time::timeout;
 
 use super::on_node::block_on;
 use super::output::say;
-use crate::config::{Config, Sources};
+use crate::config::Sources;
 use crate::http_client::{ClientError, HttpClient, Reply};
-use crate::run::node::resolve;
+use crate::run::node::names_of_profiles;
 
 /// How long the answer may take in all. `/readyz` gives up on a store that is near within three seconds.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -38,11 +38,12 @@ const READY: Question = Question { path: "/readyz", expected: "ready" };
 
 /// Asks the server that listens where these settings say. Fails unless it is well.
 ///
+/// Of the settings it takes the address alone: whoever watches need not be allowed to read the server's secrets.
+///
 /// # Errors
 /// Nobody answers, or not as a server that is well does.
 pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
-    let (config, _) = resolve(sources)?;
-    let listen = config.listen.address;
+    let (listen, origin) = sources.listen_address(&names_of_profiles(sources)?)?;
     if listen.port() == 0 {
         bail!(
             "{listen} is whichever port was free when the server started, and only its own screen tells which; give listen \
@@ -58,15 +59,13 @@ pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
                 PATIENCE.as_secs()
             )
         });
-        asked?.with_context(|| format!("nobody answers where the server listens by {}", source(&config)))
+        // Where the address came from, for whoever gave the server another one.
+        asked?.with_context(|| {
+            format!("nobody answers where the server listens by listen = {listen} ({origin})")
+        })
     })?;
     say(judged(address, &question, &reply)?)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Where the address came from, for whoever gave the server another one.
-fn source(config: &Config) -> String {
-    format!("listen = {} ({})", config.listen.address, config.origin("listen"))
 }
 
 /// The addresses of this machine by which that one is reached. Every address includes the loopback's; a container without

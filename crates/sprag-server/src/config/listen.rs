@@ -172,7 +172,7 @@ fn own_url(listen: SocketAddr) -> Result<Url, ConfigError> {
 }
 
 /// An address to listen on.
-fn address(text: &str) -> Parsed<SocketAddr> {
+pub(super) fn address(text: &str) -> Parsed<SocketAddr> {
     text.parse().map_err(|_| {
         format!(
             "{} is not an IP address and a port; write 127.0.0.1:8080 for this machine only, \

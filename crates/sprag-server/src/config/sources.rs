@@ -20,6 +20,9 @@ mod lines;
 
 use lines::{Entry, entries};
 
+/// Where a process finds its files: in its working directory.
+const PLACE: &str = ".";
+
 /// The file of settings that is read if it is there.
 const FILE: &str = "sprag.toml";
 
@@ -63,6 +66,17 @@ impl Sources {
         environment: impl IntoIterator<Item = (String, String)>,
         dir: &Path,
     ) -> Result<Self, ConfigError> {
+        let mut sources = Self::read_open(flags, environment, dir)?;
+        sources.read_secrets(dir)?;
+        Ok(sources)
+    }
+
+    /// As [`Sources::read`], without the files that secrets stand in.
+    fn read_open(
+        flags: Flags,
+        environment: impl IntoIterator<Item = (String, String)>,
+        dir: &Path,
+    ) -> Result<Self, ConfigError> {
         let mut sources = Self {
             flags,
             environment: environment.into_iter().collect(),
@@ -88,10 +102,14 @@ impl Sources {
             }
         }
         sources.refuse_unknown_variables()?;
-        sources.read_secret_files(dir)?;
         sources.read_file(dir)?;
-        sources.read_named_files(dir)?;
         Ok(sources)
+    }
+
+    /// Reads the files that secrets stand in.
+    fn read_secrets(&mut self, dir: &Path) -> Result<(), ConfigError> {
+        self.read_secret_files(dir)?;
+        self.read_named_files(dir)
     }
 
     /// Reads the process environment, and the files in the working directory.
@@ -99,8 +117,20 @@ impl Sources {
     /// # Errors
     ///
     /// As [`Sources::read`].
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
     pub fn from_process(flags: Flags) -> Result<Self, ConfigError> {
+        let mut sources = Self::open_from_process(flags)?;
+        sources.read_secrets(Path::new(PLACE))?;
+        Ok(sources)
+    }
+
+    /// As [`Sources::from_process`], without the files that secrets stand in: for whoever needs none of them, and may not
+    /// be allowed to read them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sources::read`].
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+    pub fn open_from_process(flags: Flags) -> Result<Self, ConfigError> {
         let mut not_text = BTreeSet::new();
         // `vars` would panic where a stranger's value is not UTF-8.
         let environment = std::env::vars_os().filter_map(|(name, value)| {
@@ -114,7 +144,7 @@ impl Sources {
             }
         });
         let environment: Vec<_> = environment.collect();
-        let mut sources = Self::read(flags, environment, Path::new("."))?;
+        let mut sources = Self::read_open(flags, environment, Path::new(PLACE))?;
         sources.not_text = not_text;
         Ok(sources)
     }

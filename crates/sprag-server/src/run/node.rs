@@ -281,13 +281,19 @@ async fn expect_kinship(
 /// # Errors
 /// A setting or a profile is wrong; the message says which, where it came from, and what to do.
 pub fn resolve(sources: &Sources) -> anyhow::Result<(Config, Vec<Profile>)> {
-    let names = sources.profiles()?;
-    let mapping: Vec<_> =
-        load_profiles(&names, None)?.into_iter().flat_map(|profile| profile.environment).collect();
-    let mut config = sources.resolve(&mapping)?;
+    let mut config = sources.resolve(&names_of_profiles(sources)?)?;
     let profiles = load_profiles(&config.profiles, Some(&config))?;
     config.add_old_names(profiles.iter().flat_map(|profile| profile.old_keys.iter().cloned()));
     Ok((config, profiles))
+}
+
+/// The names that the profiles which are served bring for settings.
+///
+/// # Errors
+/// A profile cannot be read or is wrong.
+pub(crate) fn names_of_profiles(sources: &Sources) -> anyhow::Result<Vec<(String, String)>> {
+    let profiles = load_profiles(&sources.profiles()?, None)?;
+    Ok(profiles.into_iter().flat_map(|profile| profile.environment).collect())
 }
 
 /// Loads the profiles that are named, with what was set for all of them; without a configuration, as they are.

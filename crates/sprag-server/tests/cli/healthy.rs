@@ -1,7 +1,9 @@
 //! `sprag healthy`, beside a server, without one, and beside what only looks like one.
 
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::path::Path;
 use std::thread;
 
 use crate::given::{Folder, Outcome, an_empty_folder};
@@ -45,6 +47,32 @@ fn the_settings_of_the_server_say_where_it_is_asked() {
     let told = folder.run(&["healthy"]).fails();
     assert!(told.contains("whichever port was free"), "{told}");
     assert!(folder.run(&["healthy", "--listen", "nowhere"]).fails().contains("--listen"));
+}
+
+#[test]
+fn whoever_watches_need_not_be_allowed_to_read_the_secrets_of_the_server() {
+    let folder = an_empty_folder();
+    let server = folder.serve();
+    // A folder cannot be read as a file, not even by root.
+    let (secret, credentials) = (folder.path("secret"), folder.path("credentials"));
+    fs::create_dir_all(&secret).unwrap();
+    fs::create_dir_all(credentials.join("key-ring")).unwrap();
+    let settings = format!("listen = \"{}\"\nsigning_algorithm = \"HS256\"\n", server.address);
+    let healthy = |toml: &str, variables: &[(&str, &Path)]| {
+        folder.write("sprag.toml", format!("{settings}{toml}"));
+        let mut command = folder.command(&["healthy", "--ready"]);
+        let done = command.envs(variables.iter().copied()).output().unwrap();
+        assert!(done.status.success(), "{toml} {variables:?}: {}", String::from_utf8_lossy(&done.stderr));
+    };
+    for setting in ["database_url", "hs256_secret", "key_ring"] {
+        healthy(&format!("{setting}_file = \"secret\"\n"), &[]);
+        let variable = format!("SPRAG_{}_FILE", setting.to_uppercase());
+        healthy("", &[(&variable, &secret)]);
+    }
+    healthy("", &[("CREDENTIALS_DIRECTORY", &credentials)]);
+    // It is another matter for whoever works on the store.
+    folder.write("sprag.toml", "database_url_file = \"secret\"\n");
+    assert!(folder.run(&["user", "list"]).fails().contains("it is a folder"));
 }
 
 #[test]

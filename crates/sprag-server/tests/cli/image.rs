@@ -190,6 +190,35 @@ fn the_image_is_whole_fits_the_binary_and_is_the_same_wherever_it_is_made() {
     no_authority_of_this_machines_own_is_trusted(&image);
 }
 
+/// A program that says this of itself, whatever it is asked.
+fn a_program_that_says(told: &str, folder: &Path) -> PathBuf {
+    let (source, program) = (folder.join("says.c"), folder.join("says"));
+    fs::write(&source, format!("#include <stdio.h>\nint main(void) {{ return puts(\"{told}\") < 0; }}\n"))
+        .unwrap();
+    self::told(Command::new("cc").arg("-o").args([&program, &source]));
+    program
+}
+
+#[test]
+fn a_release_that_names_its_commit_is_packed_and_another_version_is_not() {
+    let folder = TempDir::new().unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    for commit in ["", " (0123456789ab)", " (0123456789ab, changed)"] {
+        let program = a_program_that_says(&format!("sprag {version}{commit}"), folder.path());
+        assert!(made(&program, folder.path(), "022").exists(), "{commit}");
+    }
+    for other in [format!("sprag {version}1"), "sprag 99.0.0 (0123456789ab)".to_owned()] {
+        let program = a_program_that_says(&other, folder.path());
+        let mut command = Command::new(format!("{ROOT}/scripts/package-image"));
+        let done = command.arg(program).arg(folder.path()).output().unwrap();
+        let told = String::from_utf8(done.stderr).unwrap();
+        assert!(
+            !done.status.success() && told.contains(&format!("is {other}, and the sources are")),
+            "{told}"
+        );
+    }
+}
+
 #[test]
 fn a_file_that_is_no_program_makes_no_image() {
     let folder = TempDir::new().unwrap();
