@@ -17,6 +17,7 @@ pub mod folder;
 pub mod head;
 pub mod making;
 pub mod nodes;
+pub mod over;
 pub mod people;
 pub mod rooms;
 pub mod seam;

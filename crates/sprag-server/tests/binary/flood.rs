@@ -26,6 +26,7 @@ fn f8_a_flood_of_log_ins_is_turned_away_and_refreshes_go_on() {
             }
             facts(&pair.refresh).generation
         });
+        let over = Over(&is_over);
         let mut statuses = Vec::new();
         for _ in 0..ROUNDS {
             // All are sent before the first answer is read.
@@ -45,7 +46,7 @@ fn f8_a_flood_of_log_ins_is_turned_away_and_refreshes_go_on() {
                 answer.status
             }));
         }
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         (statuses, refresher.join().unwrap())
     });
     let count = |wanted: u16| statuses.iter().filter(|status| **status == wanted).count();

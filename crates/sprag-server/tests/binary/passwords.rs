@@ -79,11 +79,12 @@ fn twelve_who_log_in_while_an_administrator_disables_and_enables_are_never_told_
     let answers: Vec<Answer> = scope(|scope| {
         let people: Vec<_> =
             (0..AT_ONCE).map(|_| scope.spawn(|| keeps_logging_in(&server, &is_over))).collect();
+        let over = Over(&is_over);
         for _ in 0..ROUNDS {
             operator_does(&home, "disable");
             operator_does(&home, "enable");
         }
-        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        drop(over);
         people.into_iter().flat_map(|one| one.join().unwrap()).collect()
     });
     let told = |answer: &Answer| (answer.status, answer.member("code"));

@@ -196,14 +196,6 @@ impl Outside<'_> {
     }
 }
 
-struct Over<'c>(&'c AtomicBool);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 impl Client {
     fn live(&mut self, crowd: &Crowd, rhythm: Rhythm) {
         let mut connections: Vec<Option<Connection>> = self.nodes.iter().map(|_| None).collect();

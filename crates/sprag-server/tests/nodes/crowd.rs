@@ -80,14 +80,6 @@ pub(crate) fn await_refreshes(count: &AtomicU64, more: u64) {
     }
 }
 
-struct Over<'o>(&'o AtomicBool);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 struct Person<'a> {
     pair: Pair,
     addresses: &'a [SocketAddr],

@@ -104,11 +104,12 @@ fn who_logs_in_at_any_node_while_an_account_is_disabled_and_enabled_is_never_tol
             }
         };
         let people: Vec<_> = (0..AT_ONCE).map(|number| scope.spawn(person(number))).collect();
+        let over = Over(&is_over);
         for round in 0..ROUNDS {
             cluster.done(round % NODES, &["user", "disable", "user-0"], "");
             cluster.done(round % NODES, &["user", "enable", "user-0"], "");
         }
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         people.into_iter().flat_map(|one| one.join().unwrap()).collect()
     });
     for answer in &answers {
