@@ -36,7 +36,7 @@ struct Line<T> {
 pub(super) struct UnderWay<'q, T>(&'q Queue<T>);
 
 /// What a look at the line came to.
-enum Look<'q, T> {
+enum Next<'q, T> {
     Nothing,
     /// Too few to leave now, but not later than then.
     Few(Instant),
@@ -77,10 +77,10 @@ impl<T> Queue<T> {
         loop {
             let news = self.news.notified();
             match self.look(free_since) {
-                Look::Batch(batch, under_way) => return (batch, under_way),
-                Look::Nothing => news.await,
+                Next::Batch(batch, under_way) => return (batch, under_way),
+                Next::Nothing => news.await,
                 // Late or told, it looks again.
-                Look::Few(until) => drop(timeout_at(until.into(), news).await),
+                Next::Few(until) => drop(timeout_at(until.into(), news).await),
             }
         }
     }
@@ -95,18 +95,18 @@ impl<T> Queue<T> {
         self.news.notify_one();
     }
 
-    fn look(&self, free_since: Instant) -> Look<'_, T> {
+    fn look(&self, free_since: Instant) -> Next<'_, T> {
         let line = self.lock();
         if line.waiting.is_empty() {
-            return Look::Nothing;
+            return Next::Nothing;
         }
         let until = line.since.max(free_since) + PATIENCE;
         let is_worth = line.under_way == 0 || line.waiting.len() >= self.worth();
         if !is_worth && Instant::now() < until {
-            return Look::Few(until);
+            return Next::Few(until);
         }
         let (batch, under_way) = self.taken(line);
-        Look::Batch(batch, under_way)
+        Next::Batch(batch, under_way)
     }
 
     fn taken<'q>(&'q self, mut line: MutexGuard<'q, Line<T>>) -> (Vec<T>, UnderWay<'q, T>) {
