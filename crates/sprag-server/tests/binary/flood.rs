@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use sprag_testkit::over::Over;
+
 use crate::SPRAG;
 use crate::people::{Pair, log_in, login, refresh_with_id};
 use crate::server::{Home, PASSWORD};

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
+use sprag_testkit::over::Over;
+
 use crate::people::{log_in, refresh, refresh_with_id};
 use crate::server::Server;
 use crate::stage::{Stage, assert_put_off};

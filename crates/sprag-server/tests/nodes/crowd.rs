@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::scope;
 use std::time::{Duration, Instant};
 
+use sprag_testkit::over::Over;
+
 use crate::people::{Pair, me, refresh_with_id};
 use crate::wire::{Connection, Request};
 
