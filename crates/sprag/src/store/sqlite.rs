@@ -100,7 +100,7 @@ impl Default for Settings {
             batch: 256,
             readers: 2,
             read_queue: 1024,
-            writer_cache_kib: 4096,
+            writer_cache_kib: 3072,
             reader_cache_kib: 1024,
             checkpoint_every_kib: 64 * 1024,
             log_limit_kib: 128 * 1024,
