@@ -113,7 +113,9 @@ mod tests {
         let failures = tell(&folder, Stage::plain(&mut told)).await.unwrap();
         let told = String::from_utf8(told).unwrap();
         assert_eq!(failures, Vec::<String>::new(), "{told}");
-        let too_wide = told.lines().find(|line| line.chars().count() > 100);
+        // How long the path is that the program was called by is its caller's matter.
+        let measured = told.replace(&output::program(), "sprag");
+        let too_wide = measured.lines().find(|line| line.chars().count() > 100);
         assert_eq!(too_wide, None);
         assert!(told.contains("11  She logs out everywhere"), "{told}");
         assert!(!told.contains('\u{fffd}'), "no sign stands for one that a terminal does not show: {told}");
