@@ -11,13 +11,13 @@
 #![expect(missing_docs, reason = "a helper's name is the sentence that a test reads")]
 #![expect(clippy::unwrap_used, reason = "only tests run this")]
 
+pub mod beside;
 pub mod binary;
 pub mod call;
 pub mod folder;
 pub mod head;
 pub mod making;
 pub mod nodes;
-pub mod over;
 pub mod people;
 pub mod rooms;
 pub mod seam;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use sprag_testkit::over::Over;
+use sprag_testkit::beside::Over;
 
 use crate::SPRAG;
 use crate::people::{Pair, log_in, login, refresh_with_id};

@@ -5,7 +5,7 @@ use std::thread::scope;
 
 use rusqlite::params;
 use sprag_rig::Proxy;
-use sprag_testkit::over::Over;
+use sprag_testkit::beside::Over;
 
 use crate::SPRAG;
 use crate::people::{Pair, change_password, log_in, login, me, refresh};

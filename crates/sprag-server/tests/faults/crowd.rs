@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
-use sprag_testkit::over::Over;
+use sprag_testkit::beside::Over;
 
 use crate::people::{log_in, refresh, refresh_with_id};
 use crate::server::Server;

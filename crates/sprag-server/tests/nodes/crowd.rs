@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::scope;
 use std::time::{Duration, Instant};
 
-use sprag_testkit::over::Over;
+use sprag_testkit::beside::Over;
 
 use crate::people::{Pair, me, refresh_with_id};
 use crate::wire::{Connection, Request};

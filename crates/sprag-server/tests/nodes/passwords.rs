@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::scope;
 
 use sprag_rig::{Postgres, Proxy};
-use sprag_testkit::over::Over;
+use sprag_testkit::beside::Over;
 
 use crate::SPRAG;
 use crate::cluster::{Cluster, NODES};
