@@ -1,5 +1,7 @@
 //! Batches: what harms whom, what is answered when, and from when on it counts.
 
+use std::sync::mpsc::{Receiver, Sender, channel};
+
 use rusqlite::params;
 use tokio::runtime::Builder;
 
@@ -79,14 +81,7 @@ fn a_batch_is_answered_though_the_runtime_that_opened_the_store_has_ended_or_sta
         let is_alone = first.handle().runtime_flavor() == RuntimeFlavor::CurrentThread;
         // One without threads of its own only stands still.
         let _still = is_alone.then_some(first);
-        let (release, released) = std::sync::mpsc::channel::<()>();
-        let (take, taken) = std::sync::mpsc::channel();
-        let held = writer.write("hold", move |_| {
-            take.send(()).unwrap();
-            // Ends when the test lets go of the other end.
-            let _ = released.recv();
-            Ok(Outcome::Keep(()))
-        });
+        let (held, taken, release) = held(&writer);
         let second = Builder::new_current_thread().enable_all().build().unwrap();
         second.block_on(async {
             let (held, one, two, ()) = tokio::join!(
@@ -109,14 +104,7 @@ async fn a_full_queue_refuses_at_once_and_a_late_answer_is_a_fault() {
     let settings =
         Settings { write_queue: 1, batch: 1, deadline: Duration::from_millis(1), ..Settings::default() };
     let (_directory, path, writer) = started(&settings);
-    let (release, released) = std::sync::mpsc::channel::<()>();
-    let (take, taken) = std::sync::mpsc::channel();
-    let held = writer.write("hold", move |_| {
-        take.send(()).unwrap();
-        // Ends when the test lets go of the other end.
-        let _ = released.recv();
-        Ok(Outcome::Keep(()))
-    });
+    let (held, taken, release) = held(&writer);
     assert!(told(held.await).contains("no answer within"));
     taken.recv().expect("the writer is at it, and the queue is empty");
     let queued = writer.write("insert", |connection| insert(connection, 1)).await;
@@ -168,6 +156,19 @@ async fn a_late_rotation_that_missed_moves_nothing() {
     let before = session(&path);
     assert_eq!(writer.rotate(turning(3), None).await.unwrap(), None);
     assert_eq!(session(&path), before);
+}
+
+/// Keeps the writer busy until the sender is dropped, and tells the receiver once the writer is at it.
+fn held(writer: &Writer) -> (impl Future<Output = Result<(), Fault>>, Receiver<()>, Sender<()>) {
+    let (release, released) = channel();
+    let (take, taken) = channel();
+    let held = writer.write("hold", move |_| {
+        take.send(()).unwrap();
+        // Ends when the test lets go of the other end.
+        let _ = released.recv();
+        Ok(Outcome::Keep(()))
+    });
+    (held, taken, release)
 }
 
 /// The row's latest end.
