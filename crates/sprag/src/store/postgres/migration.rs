@@ -29,6 +29,7 @@ pub(super) const MIGRATIONS: &Migrations = &[
     ),
     ("V9__needs_6_journal_cuts", include_str!("../../../migrations/postgres/V9__needs_6_journal_cuts.sql")),
     ("V10__needs_6_next_ids", include_str!("../../../migrations/postgres/V10__needs_6_next_ids.sql")),
+    ("V11__needs_10_front_door", include_str!("../../../migrations/postgres/V11__needs_10_front_door.sql")),
 ];
 
 /// The migration after which each name gets its form of today.
@@ -115,7 +116,7 @@ pub(super) async fn schema(connection: &Connection) -> Result<Vec<Applied>, Quer
 }
 
 /// The tables that the server reads and writes, in the order of the migrations.
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 16] = [
     "account",
     "identity",
     "session",
@@ -130,6 +131,8 @@ const TABLES: [&str; 14] = [
     "imported_session",
     "journal_cut",
     "next_id",
+    "rate_limit",
+    "daily_count",
 ];
 
 /// The role and a table that it may not read, if there is one: a migration that the owner applied may have made it since

@@ -1,0 +1,20 @@
+-- What stands between the ratchet and the internet. A build that knows only V10 may run beside it: it limits nothing, counts
+-- nothing by the day, and neither reads nor needs these tables. The SQLite schema has the same tables under the same file name.
+
+-- Budgets (docs/reference/limits.md): one number each, under a keyed hash of what the budget is about, so that the table names
+-- nobody. What was reserved is no loss after a crash, so the table is not logged.
+create unlogged table rate_limit (
+    key bytea  not null,
+    due bigint not null,  -- when the budget is whole again, in milliseconds since 1970
+    primary key (key)
+);
+
+-- What is counted by the day (docs/reference/report.md): each node's own sums, so that nodes need not wait for each other.
+create table daily_count (
+    day   int4   not null,  -- days since 1970-01-01, UTC
+    name  text   not null,  -- what is counted
+    label text   not null,  -- which kind of it: a cause, a country; empty where there is but one
+    node  uuid   not null,  -- which run of which node counted
+    count bigint not null,
+    primary key (day, name, label, node)
+);

@@ -1,0 +1,20 @@
+-- What stands between the ratchet and the internet. A build that knows only V10 may run beside it: it limits nothing, counts
+-- nothing by the day, and neither reads nor needs these tables. The PostgreSQL schema has the same tables under the same file name.
+
+-- Budgets (docs/reference/limits.md): one number each, under a keyed hash of what the budget is about, so that the table names
+-- nobody. One process serves from a file, so it keeps them in memory and writes them here each minute and when it stops.
+create table rate_limit (
+    key blob    not null,
+    due integer not null,  -- when the budget is whole again, in milliseconds since 1970
+    primary key (key)
+) strict, without rowid;
+
+-- What is counted by the day (docs/reference/report.md): each run's own sums.
+create table daily_count (
+    day   integer not null,  -- days since 1970-01-01, UTC
+    name  text    not null,  -- what is counted
+    label text    not null,  -- which kind of it: a cause, a country; empty where there is but one
+    node  blob    not null,  -- which run of which node counted
+    count integer not null,
+    primary key (day, name, label, node)
+) strict, without rowid;
