@@ -9,6 +9,7 @@ pub(crate) mod cookie;
 pub(crate) mod cors;
 pub(crate) mod instead;
 pub(crate) mod large_answers;
+pub mod metrics_readers;
 pub(crate) mod mount;
 mod multipart;
 pub(crate) mod not_found;

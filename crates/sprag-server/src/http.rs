@@ -21,8 +21,9 @@ use crate::edge::connections::Asking;
 use crate::edge::not_found::NotFound;
 use crate::edge::patience::within;
 use crate::edge::refusal::Problem;
+use crate::edge::response::RefusedWith;
 use crate::edge::{ambiguity, cors, request, response, system};
-use crate::profile::Profile;
+use crate::profile::{Profile, Whose};
 
 pub use crate::edge::app::App;
 pub use crate::edge::mount::Mount;
@@ -137,7 +138,7 @@ async fn answer(context: &RouteContext, request: Request) -> Response {
     let carried_out = Box::pin(in_time(context, parts, body));
     let asked = security::asked_by(Arc::clone(&context.served.name), carried_out);
     let outcome = AssertUnwindSafe(asked).catch_unwind().await;
-    let response = match outcome {
+    let mut response = match outcome {
         Ok(Ok(response)) => response,
         Ok(Err(problem)) => response::refused_by(action, shape, problem),
         Err(_) => {
@@ -148,8 +149,20 @@ async fn answer(context: &RouteContext, request: Request) -> Response {
             response::refused(shape, Problem::Panicked)
         }
     };
-    context.app.metrics.answered(action.name(), response.status().as_u16());
+    count(context, &mut response);
     response
+}
+
+/// Counts an answer.
+fn count(context: &RouteContext, response: &mut Response) {
+    let (metrics, action) = (&context.app.metrics, context.route.action);
+    let code = response.extensions_mut().remove::<RefusedWith>().map(|RefusedWith(code)| code);
+    metrics.answered(action.name(), response.status().as_u16(), code);
+    if let (Some(code), Whose::Named) = (code, action.account())
+        && context.route.opens_session()
+    {
+        metrics.login_failed(code);
+    }
 }
 
 /// Carries out one request in time. Only the client's own time for sending its body does not count.

@@ -24,7 +24,8 @@ pub struct Call {
 impl Call {
     pub fn new(method: &str, path: &str) -> Self {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
-        let from = IpAddr::from([192, 0, 2, 1]);
+        // Whoever reads numbers sits at the machine itself; nobody else may.
+        let from = IpAddr::from(if path == "/metrics" { [127, 0, 0, 1] } else { [192, 0, 2, 1] });
         Self { method, path: path.to_owned(), headers: HeaderMap::new(), body: Vec::new(), from }
     }
 

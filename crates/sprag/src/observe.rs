@@ -7,9 +7,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+mod engine;
+mod hashing;
 mod lane;
 mod operations;
 
+pub use engine::{EngineObserved, LoginFailures, MarkObserved};
+pub use hashing::{Hashing, HashingObserved};
 pub use lane::{Lane, LaneObserved};
 pub use operations::{OperationObserved, Operations};
 

@@ -44,6 +44,7 @@ use self::queue::Queue;
 use self::stored::Stored;
 use self::work::Work;
 use crate::error::{Fault, Refusal};
+use crate::observe::{Hashing, HashingObserved};
 use crate::policy::{MAX_PASSWORD_BYTES, MIN_PASSWORD_BYTES};
 use crate::prefix::Prefix;
 use crate::random::{self, Random};
@@ -180,6 +181,7 @@ pub struct Hasher {
     secrets: Arc<SourceSecrets>,
     /// Of the dearest comparisons one is done at a time, so that they leave the other threads to everybody else.
     heavy: Arc<Semaphore>,
+    counted: Arc<Hashing>,
 }
 
 impl Hasher {
@@ -191,11 +193,12 @@ impl Hasher {
         let queue = Arc::new(Queue::of(queue));
         let (threads_started, heavy) = (Vec::new(), Arc::new(Semaphore::new(1)));
         let (slot, pace) = (moment::SLOT, Pace::default());
-        let secrets = Arc::default();
-        let mut hasher = Self { queue, threads: threads_started, slot, pace, secrets, heavy };
+        let (secrets, counted) = (Arc::default(), Arc::default());
+        let mut hasher = Self { queue, threads: threads_started, slot, pace, secrets, heavy, counted };
         for _ in 0..threads.max(1) {
-            let jobs = Arc::clone(&hasher.queue);
-            let thread = thread::Builder::new().name("sprag-hash".into()).spawn(move || hash_all(&jobs));
+            let (jobs, counted) = (Arc::clone(&hasher.queue), Arc::clone(&hasher.counted));
+            let work = move || hash_all(&jobs, &counted);
+            let thread = thread::Builder::new().name("sprag-hash".into()).spawn(work);
             let thread =
                 thread.map_err(|error| Fault::unavailable("start a thread that hashes passwords", error))?;
             hasher.threads.push(thread);
@@ -320,8 +323,24 @@ impl Hasher {
         tokio::time::sleep_until(moment.into()).await;
     }
 
+    /// What is counted of its threads, for whoever shows numbers.
+    #[must_use]
+    pub fn observed(&self) -> HashingObserved {
+        let (waiting, bound) = self.queue.waiting();
+        HashingObserved {
+            threads: self.threads.len() as u64,
+            busy: self.counted.busy.get(),
+            waiting: waiting as u64,
+            bound: bound as u64,
+            refused: self.counted.refused.get(),
+            waited: self.counted.waited.observed(),
+            took: self.counted.took.observed(),
+        }
+    }
+
     fn queue_up(&self, prefix: Prefix, job: Job) {
         if let Some(left_over) = self.queue.add(prefix, job) {
+            self.counted.refused.one();
             left_over.give_way();
         }
     }

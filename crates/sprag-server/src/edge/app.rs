@@ -8,6 +8,7 @@ use std::time::Duration;
 use sprag::Engine;
 
 use super::large_answers::LargeAnswers;
+use super::metrics_readers::MetricsReaders;
 use super::proxies::Proxies;
 use crate::metrics::Metrics;
 
@@ -27,6 +28,8 @@ pub struct App {
     pub other_origins: Vec<String>,
     /// Who is believed about where a request comes from.
     pub proxies: Proxies,
+    /// Who may read `/metrics`.
+    pub metrics_readers: MetricsReaders,
     /// How long a request may take once its body is there, where the store is near; see [`App::patience`].
     pub deadline: Duration,
     /// Off while the server shuts down, so that a load balancer sends no more requests.
@@ -41,7 +44,25 @@ impl App {
         let (other_origins, proxies) = (Vec::new(), Proxies::default());
         let is_ready = AtomicBool::new(true);
         let large_answers = LargeAnswers::default();
-        Self { engine, metrics, origin, other_origins, proxies, deadline: DEADLINE, is_ready, large_answers }
+        metrics.watch(&engine);
+        let (metrics_readers, deadline) = (MetricsReaders::default(), DEADLINE);
+        Self {
+            engine,
+            metrics,
+            origin,
+            other_origins,
+            proxies,
+            metrics_readers,
+            deadline,
+            is_ready,
+            large_answers,
+        }
+    }
+
+    /// Lets these read `/metrics`, beside this machine itself.
+    #[must_use]
+    pub fn measured_by(self, metrics_readers: MetricsReaders) -> Self {
+        Self { metrics_readers, ..self }
     }
 
     /// Lets pages of other sites call from a browser, with cookies too.

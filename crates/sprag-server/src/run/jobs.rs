@@ -102,7 +102,9 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
     let watch = ring.map(|watch| Job { name: "key ring", every: RING_INTERVAL, work: Box::new(watch) });
     let checkpoints = Box::new(Checkpoints { engine: Arc::clone(engine) });
     let checkpoints = Job { name: "checkpoint", every: CHECKPOINT_INTERVAL, work: checkpoints };
-    let marks = Box::new(Marks { engine: Arc::clone(engine), is_failing: false, untold: Vec::new() });
+    let (of_engine, of_metrics) = (Arc::clone(engine), Arc::clone(metrics));
+    let marks = Marks { engine: of_engine, metrics: of_metrics, is_failing: false, untold: Vec::new() };
+    let marks = Box::new(marks);
     let marks = Job { name: "mark", every: MARK_INTERVAL, work: marks };
     let issuers = matches!(node.config.store.database, Database::Postgres(_)).then(|| Job {
         name: "issuers",
@@ -142,6 +144,7 @@ impl Job {
 /// Moves the node's mark of life, and tells what became of the clock.
 struct Marks {
     engine: Arc<Engine>,
+    metrics: Arc<Metrics>,
     is_failing: bool,
     /// What the journal does not know yet.
     untold: Vec<ClockNews>,
@@ -162,6 +165,9 @@ impl Work for Marks {
         self.is_failing = moved.is_err();
         for news in upkeep.clock_news() {
             tell_of_clock(news);
+            if matches!(news, ClockNews::Jumped(_)) {
+                self.metrics.clock_jumped();
+            }
             self.untold.push(news);
         }
         while let Some(news) = self.untold.first() {
@@ -206,8 +212,7 @@ impl Work for Sweep {
         loop {
             match self.engine.upkeep().sweep(after, self.keep).await {
                 Ok(swept) => {
-                    self.metrics.swept_ended.inc_by(swept.ended);
-                    self.metrics.swept_removed.inc_by(swept.removed);
+                    self.metrics.swept(swept.seen, swept.ended, swept.removed);
                     after = swept.next;
                 }
                 Err(fault) => {

@@ -13,6 +13,7 @@ use super::secrets::SourceSecrets;
 use super::work::{self, Work};
 use super::{Match, Password, pace};
 use crate::error::Fault;
+use crate::observe::Hashing;
 
 /// How far below the threads that answer requests the hashing threads stand (`nice`): where no core is idle they get a tenth
 /// of one. Not as far as it goes: beside another program that keeps all cores busy, nobody could log in.
@@ -71,7 +72,7 @@ impl Job {
 }
 
 /// What a hashing thread does, until the queue is closed.
-pub(super) fn hash_all(jobs: &Queue<Job>) {
+pub(super) fn hash_all(jobs: &Queue<Job>, counted: &Hashing) {
     let this_thread = Some(rustix::thread::gettid());
     if let Err(error) = rustix::process::setpriority_process(this_thread, NICENESS) {
         tracing::warn!(%error, "password hashing runs at normal priority: the system refused a lower one");
@@ -79,16 +80,21 @@ pub(super) fn hash_all(jobs: &Queue<Job>) {
     let mut memory = Memory::default();
     // Of a client that has gone away the queue gives no job; one that goes now waits for no answer.
     while let Some(job) = jobs.next(|| memory.give_back()) {
+        let (_busy, begun) = (counted.busy.up(), Instant::now());
         match job {
             Job::Hash(password, salt, reply) => {
                 let _ = reply.send(unharmed("hash a password", || hash(&password, &salt, &mut memory)));
             }
-            Job::Verify(verify, reply) => drop(reply.send(verify.carried_out(&mut memory))),
+            Job::Verify(verify, reply) => {
+                counted.waited.took(verify.since.elapsed());
+                drop(reply.send(verify.carried_out(&mut memory)));
+            }
             Job::Measure(work, reply) => {
                 let doing = "measure how long a hash takes";
                 let _ = reply.send(unharmed(doing, || pace::measured(work, &mut memory)));
             }
         }
+        counted.took.took(begun.elapsed());
     }
 }
 

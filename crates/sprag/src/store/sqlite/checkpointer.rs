@@ -197,8 +197,10 @@ impl Copier {
             return Ok(());
         }
         let position = self.progress.borrow().position;
+        let begun = Instant::now();
         match self.connected()?.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE) {
             Ok(_) => {
+                self.kept.checkpoints.took(begun.elapsed());
                 self.has_copied(position);
                 Ok(())
             }
