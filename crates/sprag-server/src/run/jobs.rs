@@ -15,6 +15,7 @@ use crate::run::node::Node;
 use crate::run::ring_watch::RingWatch;
 use sprag::checkpoints::{Checkpointing, Cutting};
 use sprag::clock::{ClockNews, Doubt, TakenFor};
+use sprag::store::Swept;
 use sprag::{Engine, seldom};
 
 /// How often the node's mark of life is moved.
@@ -202,20 +203,20 @@ struct Sweep {
 #[async_trait]
 impl Work for Sweep {
     async fn run(&mut self) {
-        let mut after = None;
+        let mut pass = Swept::default();
         loop {
-            match self.engine.upkeep().sweep(after, self.keep).await {
+            match self.engine.upkeep().sweep(pass.next, self.keep).await {
                 Ok(swept) => {
                     self.metrics.swept_ended.inc_by(swept.ended);
                     self.metrics.swept_removed.inc_by(swept.removed);
-                    after = swept.next;
+                    pass = pass.then(swept);
                 }
                 Err(fault) => {
                     tracing::warn!(%fault, "a sweep stopped half way; the next one begins again");
-                    after = None;
+                    return;
                 }
             }
-            if after.is_none() {
+            if pass.next.is_none() {
                 return;
             }
             sleep(SWEEP_PAUSE).await;

@@ -50,6 +50,7 @@ mod clock;
 mod commit;
 mod connection;
 mod cuts;
+mod daily_counts;
 mod error;
 mod find;
 pub mod foreign;

@@ -36,6 +36,7 @@ mod checkpointer;
 mod commit;
 mod connection;
 mod cuts;
+mod daily_counts;
 mod in_use;
 mod job;
 mod journal;
