@@ -22,6 +22,7 @@ pub mod audit;
 pub mod authn;
 pub mod checkpoints;
 pub mod clock;
+pub mod day;
 pub mod engine;
 pub mod error;
 pub mod files;

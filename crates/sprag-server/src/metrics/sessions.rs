@@ -6,22 +6,19 @@ use std::time::Duration;
 
 use sprag::clock::Timestamp;
 use sprag::observe::{Count, Observed};
+use sprag::store::SessionHistogram;
 
 use super::page::{Page, counts};
 
 /// What a sweep found that went through all sessions.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pass {
     /// When it was at its end.
     pub at: Timestamp,
     /// How long it took.
     pub took: Duration,
-    /// How many sessions it looked at.
-    pub seen: u64,
-    /// How many were live.
-    pub live: u64,
-    /// How many live sessions the accounts have that have any.
-    pub per_account: Observed,
+    /// How many accounts have how many live sessions.
+    pub per_account: SessionHistogram,
 }
 
 /// Sessions, as the last sweep found them, and what sweeps came to.
@@ -49,10 +46,10 @@ impl Sessions {
     }
 
     pub(super) fn tell(&self, page: &mut Page<'_>) -> fmt::Result {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let one = |value: fn(&Pass) -> u64| last.as_ref().map(|pass| (Vec::new(), value(pass)));
-        page.gauge("sessions_live", "Live sessions, as the last sweep counted them", one(|pass| pass.live))?;
-        let accounts = last.as_ref().map(|pass| (Vec::new(), pass.per_account.clone()));
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let live = last.map(|pass| (Vec::new(), pass.per_account.sessions));
+        page.gauge("sessions_live", "Live sessions, as the last sweep counted them", live)?;
+        let accounts = last.map(|pass| (Vec::new(), observed(&pass.per_account)));
         page.sizes(
             "sessions_per_account",
             "Live sessions of each account that has any, as the last sweep counted them: a state, not a sum over time",
@@ -62,9 +59,20 @@ impl Sessions {
         page.counter("swept_ended", "Expired sessions ended by a sweep", counts(self.ended.get()))?;
         page.counter("swept_removed", "Ended sessions removed by a sweep", counts(self.removed.get()))?;
         page.counter("sweeps_stopped", "Sweeps that stopped half way", counts(self.stopped.get()))?;
-        let took = last.as_ref().map(|pass| (Vec::new(), pass.took.as_secs_f64()));
+        let took = last.map(|pass| (Vec::new(), pass.took.as_secs_f64()));
         page.seconds("sweep_last", "How long the last sweep through all sessions took", took)?;
-        let at = last.as_ref().map(|pass| (Vec::new(), pass.at.0 as f64 / 1000.0));
+        let at = last.map(|pass| (Vec::new(), pass.at.0 as f64 / 1000.0));
         page.seconds("sweep_last_timestamp", "When the last sweep through all sessions was at its end", at)
     }
+}
+
+fn observed(accounts: &SessionHistogram) -> Observed {
+    let mut observed = Observed { sum: accounts.sessions, ..Observed::default() };
+    for (bound, count) in accounts.by_bucket() {
+        match bound {
+            Some(bound) => observed.below.push((bound, count)),
+            None => observed.beyond = count,
+        }
+    }
+    observed
 }

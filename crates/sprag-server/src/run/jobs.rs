@@ -2,19 +2,20 @@
 //! journal.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::config::Database;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Pass};
 use crate::run::keeper::{Keeper, settle};
 use crate::run::node::Node;
 use crate::run::ring_watch::RingWatch;
 use sprag::checkpoints::{Checkpointing, Cutting};
-use sprag::clock::{ClockNews, Doubt, TakenFor};
+use sprag::clock::{Clock as _, ClockNews, Doubt, SystemClock, TakenFor};
+use sprag::store::Swept;
 use sprag::{Engine, seldom};
 
 /// How often the node's mark of life is moved.
@@ -208,20 +209,22 @@ struct Sweep {
 #[async_trait]
 impl Work for Sweep {
     async fn run(&mut self) {
-        let mut after = None;
+        let (begun, mut pass) = (Instant::now(), Swept::default());
         loop {
-            match self.engine.upkeep().sweep(after, self.keep).await {
+            match self.engine.upkeep().sweep(pass.next, self.keep).await {
                 Ok(swept) => {
                     self.metrics.swept(swept.seen, swept.ended, swept.removed);
-                    after = swept.next;
+                    pass = pass.then(swept);
                 }
                 Err(fault) => {
                     tracing::warn!(%fault, "a sweep stopped half way; the next one begins again");
-                    after = None;
+                    self.metrics.sweep_ended(None);
+                    return;
                 }
             }
-            if after.is_none() {
-                return;
+            if pass.next.is_none() {
+                let (at, took, per_account) = (SystemClock.now(), begun.elapsed(), pass.histogram());
+                return self.metrics.sweep_ended(Some(Pass { at, took, per_account }));
             }
             sleep(SWEEP_PAUSE).await;
         }

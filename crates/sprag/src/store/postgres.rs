@@ -49,6 +49,7 @@ mod commit;
 mod connection;
 mod counted;
 mod cuts;
+mod daily_counts;
 mod error;
 mod find;
 pub mod foreign;

@@ -39,6 +39,7 @@ mod commit;
 mod connection;
 mod counted;
 mod cuts;
+mod daily_counts;
 mod in_use;
 mod job;
 mod journal;
