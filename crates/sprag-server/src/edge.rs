@@ -20,6 +20,8 @@ pub(crate) mod request;
 pub(crate) mod response;
 pub mod serve;
 mod smuggling;
+pub(crate) mod span;
 pub(crate) mod system;
+pub(crate) mod trace_context;
 pub(crate) mod transport;
 pub(crate) mod wiped;

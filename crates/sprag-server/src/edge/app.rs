@@ -10,6 +10,7 @@ use sprag::Engine;
 use super::large_answers::LargeAnswers;
 use super::metrics_readers::MetricsReaders;
 use super::proxies::Proxies;
+use super::trace_context::RequestIds;
 use crate::metrics::Metrics;
 
 /// How long a request may take once its body is there: whatever hangs behind the engine, the store or the queue of
@@ -36,6 +37,8 @@ pub struct App {
     pub is_ready: AtomicBool,
     /// Who may make an answer that may be large.
     pub(crate) large_answers: LargeAnswers,
+    /// What requests are called that come without a name.
+    pub(crate) request_ids: RequestIds,
 }
 
 impl App {
@@ -56,6 +59,7 @@ impl App {
             deadline,
             is_ready,
             large_answers,
+            request_ids: RequestIds::default(),
         }
     }
 
