@@ -161,6 +161,13 @@ impl Answer {
         values.collect::<Vec<_>>().join(", ")
     }
 
+    /// All of it but what the request is called, which differs from one to the next.
+    pub fn everything(&self) -> String {
+        let mut headers = self.headers.clone();
+        assert!(headers.remove("x-request-id").is_some(), "{}: every answer names its request", self.line);
+        format!("{} {headers:?} {}", self.status, self.text())
+    }
+
     pub fn set_cookies(&self) -> Vec<String> {
         let values = self.headers.get_all("set-cookie").iter();
         values.map(|value| value.to_str().expect("ASCII").to_owned()).collect()

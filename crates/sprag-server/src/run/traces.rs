@@ -3,7 +3,6 @@
 
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
-use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::Config;
 
@@ -39,7 +38,7 @@ pub(super) fn layer<S: Subscriber>(config: &Config) -> anyhow::Result<(Boxed<S>,
 #[cfg(feature = "otel")]
 pub(super) fn layer<S>(config: &Config) -> anyhow::Result<(Boxed<S>, Traces)>
 where
-    S: Subscriber + for<'a> LookupSpan<'a>,
+    S: Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
 {
     use anyhow::Context as _;
     use opentelemetry::KeyValue;
