@@ -214,6 +214,7 @@ async fn in_time(context: &RouteContext, mut parts: Parts, body: Body) -> Result
     within(deadline, asking.as_ref().map(Asking::timer), pin!(carried_out)).await.unwrap_or_else(|_| {
         if action.is_rotation() {
             context.app.metrics.refreshed(Row::StoreFault, deadline);
+            span::decided(Row::StoreFault);
         }
         let waited = format!("nothing came of it within {} ms", deadline.as_millis());
         Err(Fault::unavailable("answer in time", waited).into())

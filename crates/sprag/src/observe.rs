@@ -12,7 +12,7 @@ mod hashing;
 mod lane;
 mod operations;
 
-pub use engine::{EngineObserved, LoginFailures, MarkObserved};
+pub use engine::{BudgetObserved, EngineObserved, LoginFailures, MarkObserved};
 pub use hashing::{Hashing, HashingObserved};
 pub use lane::{Lane, LaneObserved};
 pub use operations::{OperationObserved, Operations};

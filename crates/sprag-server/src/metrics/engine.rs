@@ -18,6 +18,11 @@ pub(super) fn tell(page: &mut Page<'_>, observed: &EngineObserved, clock_jumps: 
     page.times("hash_wait", "How long passwords waited before they were compared", waited)?;
     let took = [(Vec::new(), hashing.took.clone())];
     page.times("hash_work", "How long a thread was at one password", took)?;
+    let budgets = &observed.budgets;
+    let reserved = budgets.iter().map(|one| (vec![("budget", one.name)], one.reserved));
+    page.counter("budget_reserved", "What was let through by a budget", reserved)?;
+    let refused = budgets.iter().map(|one| (vec![("budget", one.name)], one.refused));
+    page.counter("budget_refused", "What a budget had no room for", refused)?;
     page.seconds(
         "clock_offset",
         "How far the clock that is read is ahead of the time that is told; 0 unless it has jumped",

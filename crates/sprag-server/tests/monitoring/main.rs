@@ -5,6 +5,7 @@
 mod dashboard;
 mod numbers;
 mod readers;
+mod requests;
 mod rules;
 
 use std::path::PathBuf;

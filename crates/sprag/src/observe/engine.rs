@@ -36,12 +36,25 @@ pub struct EngineObserved {
     pub hashing: HashingObserved,
     /// Log-ins that failed since the start, each reason by its name.
     pub login_failures: Vec<(&'static str, u64)>,
+    /// What was asked of each budget since the start.
+    pub budgets: Vec<BudgetObserved>,
     /// Its mark of life, once it has moved.
     pub mark: Option<MarkObserved>,
     /// How far the clock that is read is ahead of the one that is told, in milliseconds: nothing, unless it has jumped.
     pub clock_off_by: i64,
     /// Whether the store went back in time and nobody has accepted that.
     pub store_went_back: bool,
+}
+
+/// What was asked of a budget since the start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BudgetObserved {
+    /// Which.
+    pub name: &'static str,
+    /// How often something was reserved of it.
+    pub reserved: u64,
+    /// How often it had no room.
+    pub refused: u64,
 }
 
 /// A node's mark of life ([`outages`](crate::outages)).
