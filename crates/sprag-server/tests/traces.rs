@@ -69,7 +69,9 @@ fn take(mut stream: &TcpStream) -> Option<Vec<u8>> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n").ok()?;
+    stream
+        .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n")
+        .ok()?;
     Some(body)
 }
 
@@ -125,11 +127,23 @@ fn r52_nothing_secret_and_nobody_is_in_a_trace() {
     server.stop();
     await_some(|| collector.has(b"logout").then_some(())).expect("all of it was sent");
     let tokens = [&first, &second, &other].into_iter().flat_map(|pair| [&pair.access, &pair.refresh]);
-    let typed = ["canary-wrong-password", "canary-in-the-name-field", "canary-new-password", "canary-no-token-at-all", PASSWORD];
+    let typed = [
+        "canary-wrong-password",
+        "canary-in-the-name-field",
+        "canary-new-password",
+        "canary-no-token-at-all",
+        PASSWORD,
+    ];
     let secrets = tokens.map(String::as_str).chain(typed).chain([account.as_str(), "ann\"", "127.0.0.1"]);
     for secret in secrets {
         let bytes = secret.as_bytes();
-        let forms = [secret.to_owned(), BASE64.encode(bytes), BASE64URL_NOPAD.encode(bytes), HEXLOWER.encode(bytes), HEXUPPER.encode(bytes)];
+        let forms = [
+            secret.to_owned(),
+            BASE64.encode(bytes),
+            BASE64URL_NOPAD.encode(bytes),
+            HEXLOWER.encode(bytes),
+            HEXUPPER.encode(bytes),
+        ];
         for form in forms {
             assert!(!collector.has(form.trim_end_matches('=').as_bytes()), "{secret}");
         }

@@ -32,7 +32,7 @@ impl<'e> Page<'e> {
         help: &str,
         samples: impl IntoIterator<Item = (Labels<'a>, u64)>,
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        let mut family = self.family(name, help, None, MetricType::Counter)?;
         for (labels, count) in samples {
             labelled(&mut family, &labels, |sample| counted(sample, &count))?;
         }
@@ -42,7 +42,7 @@ impl<'e> Page<'e> {
     /// A counter of seconds.
     pub(super) fn seconds_spent(&mut self, name: &str, help: &str, seconds: f64) -> fmt::Result {
         let unit = Some(&Unit::Seconds);
-        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Counter)?;
+        let mut family = self.family(name, help, unit, MetricType::Counter)?;
         counted(&mut family, &seconds)
     }
 
@@ -84,7 +84,7 @@ impl<'e> Page<'e> {
         help: &str,
         samples: impl IntoIterator<Item = (Labels<'a>, Observed)>,
     ) -> fmt::Result {
-        let family = self.0.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
+        let family = self.family(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
         histogram(family, samples, 1e6)
     }
 
@@ -95,8 +95,19 @@ impl<'e> Page<'e> {
         help: &str,
         samples: impl IntoIterator<Item = (Labels<'a>, Observed)>,
     ) -> fmt::Result {
-        let family = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        let family = self.family(name, help, None, MetricType::Histogram)?;
         histogram(family, samples, 1.0)
+    }
+
+    /// Begins a family, and says what it is in a sentence.
+    fn family(
+        &mut self,
+        name: &str,
+        help: &str,
+        unit: Option<&Unit>,
+        kind: MetricType,
+    ) -> Result<MetricEncoder<'_>, fmt::Error> {
+        self.0.encode_descriptor(name, &format!("{help}."), unit, kind)
     }
 
     fn gauge_in<'a, V: EncodeGaugeValue>(
@@ -106,7 +117,7 @@ impl<'e> Page<'e> {
         help: &str,
         samples: impl IntoIterator<Item = (Labels<'a>, V)>,
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+        let mut family = self.family(name, help, unit, MetricType::Gauge)?;
         for (labels, value) in samples {
             labelled(&mut family, &labels, |sample| sample.encode_gauge(&value))?;
         }

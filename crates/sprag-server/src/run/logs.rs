@@ -16,6 +16,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, registry, reload};
 
 use crate::config::{Config, LogFormat};
+use crate::edge::span;
 use crate::moment::rfc3339;
 use crate::run::traces::{self, Traces};
 
@@ -52,7 +53,7 @@ pub fn start_traced(config: &Config) -> anyhow::Result<(Filter, Traces)> {
 
 fn start_with(config: &Config, traced: traces::Boxed<Logged>) -> anyhow::Result<Filter> {
     let (filter, handle) = reload::Layer::new(EnvFilter::try_new(&config.logs.filter)?);
-    let of_security = filter_fn(|metadata| metadata.target() == security::TARGET);
+    let of_security = filter_fn(|metadata| matches!(metadata.target(), security::TARGET | span::TARGET));
     let of_all_else = filter_fn(|metadata| metadata.target() != security::TARGET && may_be_logged(metadata));
     let layers = output(config.logs.format, true).with_filter(of_security);
     let layers = layers.and_then(output(config.logs.format, false).with_filter(of_all_else));

@@ -64,7 +64,8 @@ fn asked(prometheus: &Prometheus, query: &str) -> Result<Vec<Value>, String> {
     // As an older client, which is answered in one piece.
     connection.write(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).unwrap();
     let answer = String::from_utf8(connection.rest()).unwrap();
-    let answer: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    // One that is about to start says so in plain words.
+    let answer: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).map_err(|_| answer)?;
     match answer["status"].as_str() {
         Some("success") => Ok(answer["data"]["result"].as_array().unwrap().clone()),
         _ => Err(answer["error"].to_string()),

@@ -95,7 +95,7 @@ fn each_number_says_what_has_happened() {
         "sprag_refusals_total{action=\"login\",code=\"credentials_invalid\"} 2",
         "sprag_refusals_total{action=\"refresh\",code=\"token_invalid\"} 1",
         "sprag_login_failures_total{reason=\"account_disabled\"} 0",
-        "sprag_login_failures_total{reason=\"request_invalid\"} 1",
+        "sprag_login_failures_total{reason=\"field_missing\"} 1",
         "sprag_login_failures_total{reason=\"unknown_name\"} 1",
         "sprag_login_failures_total{reason=\"wrong_password\"} 1",
         "sprag_sessions_per_account_bucket{le=\"1.0\"} 1",

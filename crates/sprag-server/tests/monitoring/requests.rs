@@ -46,13 +46,15 @@ fn every_line_that_is_logged_for_a_request_names_it_and_its_trace() {
     ] {
         let home = Home::new(SPRAG);
         let server = home.start(&["--log-format", format]);
-        let request = login("nobody", "wrong").header("X-Request-Id", "edge-1").header("traceparent", &parent());
+        let request =
+            login("nobody", "wrong").header("X-Request-Id", "edge-1").header("traceparent", &parent());
         assert_eq!(server.ask(&request).status, 401);
         let log = server.log();
         let lines: Vec<&str> = log.lines().filter(|line| line.contains("edge-1")).collect();
         assert!(!lines.is_empty(), "{log}");
         for line in &lines {
-            let is_named = if format == "text" { line.ends_with(&expected) } else { line.starts_with(&expected) };
+            let is_named =
+                if format == "text" { line.ends_with(&expected) } else { line.starts_with(&expected) };
             assert!(is_named, "{line}");
             assert!(format == "text" || serde_json::from_str::<serde_json::Value>(line).is_ok(), "{line}");
         }
@@ -72,8 +74,12 @@ fn a_span_says_what_was_asked_and_never_who_asked() {
     assert_eq!(server.ask(&login("ann", "wrong")).status, 401);
     assert_eq!(server.ask(&refresh("nothing")).status, 401);
     let log = server.log();
-    let spans: Vec<&str> = log.lines().filter_map(|line| Some(line.split_once("request{")?.1.split_once('}')?.0)).collect();
-    assert!(spans.iter().any(|span| span.contains("action=\"login\"") && span.contains("profile=\"sprag\"")), "{log}");
+    let spans: Vec<&str> =
+        log.lines().filter_map(|line| Some(line.split_once("request{")?.1.split_once('}')?.0)).collect();
+    assert!(
+        spans.iter().any(|span| span.contains("action=\"login\"") && span.contains("profile=\"sprag\"")),
+        "{log}"
+    );
     for span in spans {
         for secret in ["ann", "wrong", "127.0.0.1", pair.refresh.as_str(), pair.access.as_str()] {
             assert!(!span.contains(secret), "{span}");
@@ -88,7 +94,10 @@ fn a_build_that_cannot_send_traces_says_so_at_the_start() {
     let mut server = home.begin(&["--otlp-endpoint", "http://127.0.0.1:4318"], &[]);
     assert!(!server.wait().success());
     let log = server.log();
-    assert!(log.contains("otlp-endpoint is set, and this build cannot send traces; leave the setting out"), "{log}");
+    assert!(
+        log.contains("otlp-endpoint is set, and this build cannot send traces; leave the setting out"),
+        "{log}"
+    );
     let command = home.command(&["user", "list", "--otlp-endpoint", "http://127.0.0.1:4318"]);
     assert!(!home.run(command, "").stderr.contains("traces"), "a command sends none and does not mind");
 }
