@@ -19,6 +19,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod beat;
 mod compare;
 mod forms;
 mod hands;
@@ -217,13 +218,14 @@ impl Hasher {
         thread.map_err(|error| Fault::unavailable("start a thread that hashes passwords", error))
     }
 
-    /// Starts as many threads as a machine with other work can spare: one per core, at most four, behind a queue of 32.
+    /// Starts as many threads as a machine with other work can spare: one less than it has cores, one at least and four at most,
+    /// behind a queue of 32.
     ///
     /// # Errors
     /// A [`Fault`] if the system gives no thread.
     pub fn start_default() -> Result<Self, Fault> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        Self::start(cores.min(DEFAULT_THREADS), DEFAULT_QUEUE)
+        Self::start((cores - 1).clamp(1, DEFAULT_THREADS), DEFAULT_QUEUE)
     }
 
     /// Has failed attempts answered as soon as they have failed, for tests: how long that takes tells what a password was

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use super::beat::Beat;
 use super::compare::{Found, compare};
 use super::memory::Memory;
 use super::queue::{Queue, Waiting};
@@ -134,10 +135,10 @@ impl Job {
 /// What a hashing thread does, until the queue is closed.
 pub(super) fn hash_all(jobs: &Queue<Job>) {
     priority::last();
-    let mut memory = Memory::default();
+    let (beat, mut memory) = (Beat::start(), Memory::default());
     // Of a client that has gone away the queue gives no job; one that goes now waits for no answer.
     while let Some(job) = jobs.next(|| memory.give_back()) {
-        job.carry_out(&mut memory);
+        beat.during(|| job.carry_out(&mut memory));
     }
 }
 
