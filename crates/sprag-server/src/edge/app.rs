@@ -9,6 +9,7 @@ use sprag::Engine;
 
 use super::large_answers::LargeAnswers;
 use super::proxies::Proxies;
+use crate::config::Origin;
 use crate::metrics::Metrics;
 
 /// How long a request may take once its body is there: whatever hangs behind the engine, the store or the queue of
@@ -25,6 +26,8 @@ pub struct App {
     pub origin: String,
     /// The origins of other sites whose pages may call from a browser.
     pub other_origins: Vec<String>,
+    /// Where it was said which these are.
+    pub origins_from: Origin,
     /// Who is believed about where a request comes from.
     pub proxies: Proxies,
     /// How long a request may take once its body is there, where the store is near; see [`App::patience`].
@@ -41,13 +44,29 @@ impl App {
         let (other_origins, proxies) = (Vec::new(), Proxies::default());
         let is_ready = AtomicBool::new(true);
         let large_answers = LargeAnswers::default();
-        Self { engine, metrics, origin, other_origins, proxies, deadline: DEADLINE, is_ready, large_answers }
+        Self {
+            engine,
+            metrics,
+            origin,
+            other_origins,
+            origins_from: Origin::Default,
+            proxies,
+            deadline: DEADLINE,
+            is_ready,
+            large_answers,
+        }
     }
 
     /// Lets pages of other sites call from a browser, with cookies too.
     #[must_use]
     pub fn called_from(self, other_origins: Vec<String>) -> Self {
         Self { other_origins, ..self }
+    }
+
+    /// Remembers where it was said which other sites these are, for whoever is to name one more.
+    #[must_use]
+    pub fn called_as_set(self, origins_from: Origin) -> Self {
+        Self { origins_from, ..self }
     }
 
     /// Believes these about where a request comes from.
