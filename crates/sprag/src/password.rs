@@ -187,7 +187,8 @@ pub struct Hasher {
 }
 
 impl Hasher {
-    /// Starts `threads` hashing threads behind a queue of `queue` passwords, and as many stand-ins.
+    /// Starts `threads` hashing threads behind a queue of `queue` passwords, and a stand-in more: the core that is
+    /// left to refreshes is left to no other program.
     ///
     /// # Errors
     /// A [`Fault`] if the system gives no thread.
@@ -195,6 +196,8 @@ impl Hasher {
         let mut hasher = Self::without_threads(queue);
         for _ in 0..threads.max(1) {
             hasher.spawn(job::hash_all)?;
+        }
+        for _ in 0..=threads.max(1) {
             let stand_in = hasher.spawn(job::stand_in)?;
             hasher.stand_ins.push(stand_in);
         }
@@ -357,7 +360,7 @@ impl Drop for Hasher {
 
 impl fmt::Debug for Hasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hasher").field("threads", &self.stand_ins.len()).finish_non_exhaustive()
+        f.debug_struct("Hasher").field("stand_ins", &self.stand_ins.len()).finish_non_exhaustive()
     }
 }
 

@@ -134,8 +134,10 @@ impl Job {
 
 /// What a hashing thread does, until the queue is closed.
 pub(super) fn hash_all(jobs: &Queue<Job>) {
+    // It has this thread's priority of before.
+    let beat = Beat::start();
     priority::last();
-    let (beat, mut memory) = (Beat::start(), Memory::default());
+    let mut memory = Memory::default();
     // Of a client that has gone away the queue gives no job; one that goes now waits for no answer.
     while let Some(job) = jobs.next(|| memory.give_back()) {
         beat.during(|| job.carry_out(&mut memory));
