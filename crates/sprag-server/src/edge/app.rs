@@ -27,6 +27,8 @@ pub struct App {
     pub other_origins: Vec<String>,
     /// Who is believed about where a request comes from.
     pub proxies: Proxies,
+    /// Whether accounts know the devices that they have logged in from.
+    pub knows_devices: bool,
     /// How long a request may take once its body is there, where the store is near; see [`App::patience`].
     pub deadline: Duration,
     /// Off while the server shuts down, so that a load balancer sends no more requests.
@@ -38,10 +40,20 @@ pub struct App {
 impl App {
     /// What requests share, ready to serve.
     pub fn new(engine: Arc<Engine>, metrics: Arc<Metrics>, origin: String) -> Self {
-        let (other_origins, proxies) = (Vec::new(), Proxies::default());
+        let (other_origins, proxies, knows_devices) = (Vec::new(), Proxies::default(), true);
         let is_ready = AtomicBool::new(true);
         let large_answers = LargeAnswers::default();
-        Self { engine, metrics, origin, other_origins, proxies, deadline: DEADLINE, is_ready, large_answers }
+        Self {
+            engine,
+            metrics,
+            origin,
+            other_origins,
+            proxies,
+            knows_devices,
+            deadline: DEADLINE,
+            is_ready,
+            large_answers,
+        }
     }
 
     /// Lets pages of other sites call from a browser, with cookies too.
@@ -54,6 +66,12 @@ impl App {
     #[must_use]
     pub fn behind(self, proxies: Proxies) -> Self {
         Self { proxies, ..self }
+    }
+
+    /// Has accounts know the devices that they have logged in from, or not; they do unless somebody says otherwise.
+    #[must_use]
+    pub fn knowing_devices(self, knows_devices: bool) -> Self {
+        Self { knows_devices, ..self }
     }
 
     /// How long a request may take once its body is there: longer where the store is far away.
