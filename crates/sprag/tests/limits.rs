@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use sprag::budget::Budget;
 use sprag::engine::{Engine, NewUser, Requester};
 use sprag::keys::{Algorithm, KeyRing};
-use sprag::limits::{Budget, Rates};
+use sprag::limits::Rates;
 use sprag::password::Hasher;
 use sprag::random::SystemRandom;
 use sprag::store::Store as _;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use sprag::audit::NOBODY;
-use sprag::limits::{Budget, Rates};
-use sprag::store::Rate;
+use sprag::budget::{Budget, Rate};
+use sprag::limits::Rates;
 use sprag_server::profile::{Input, Profile, builtin_names};
 
 use crate::call::{Answer, Call};
@@ -49,24 +49,22 @@ fn registers(number: usize) -> Call {
     Call::post(REGISTER).json(&json!({ "username": format!("{number}@"), "password": "long enough" }))
 }
 
-impl World {
-    /// How often something was reserved of a budget, and how often it had no room.
-    fn counted(&self, budget: Budget) -> (u64, u64) {
-        let counted = self.engine.budgets_counted();
-        let of = counted.iter().find(|counted| counted.budget == budget).expect("every budget is counted");
-        (of.reserved, of.refused)
-    }
+/// How often something was reserved of a budget, and how often it had no room.
+fn counted(world: &World, budget: Budget) -> (u64, u64) {
+    let counted = world.engine.budgets_counted();
+    let of = counted.iter().find(|counted| counted.budget == budget).expect("every budget is counted");
+    (of.reserved, of.refused)
+}
 
-    /// Has strangers guess until they are told to stop.
-    async fn strangers_guess(&self, name: &str) {
-        for guessed in 0..100_u8 {
-            let answer = self.sends(wrong(name).from(ip(&format!("198.51.{guessed}.7")))).await;
-            if answer.status == 429 {
-                return;
-            }
+/// Has strangers guess until they are told to stop.
+async fn strangers_guess(world: &World, name: &str) {
+    for guessed in 0..100_u8 {
+        let answer = world.sends(wrong(name).from(ip(&format!("198.51.{guessed}.7")))).await;
+        if answer.status == 429 {
+            return;
         }
-        panic!("nobody told them to stop");
     }
+    panic!("nobody told them to stop");
 }
 
 fn seconds(answer: &Answer) -> u64 {
@@ -88,7 +86,7 @@ async fn r44_r46_two_hundred_parallel_guesses_cost_no_more_hashes_than_the_burst
     let looked_at = answers.iter().filter(|answer| answer.status == 401).count();
     assert_eq!(looked_at, 10, "each of these was hashed");
     assert_eq!(answers.iter().filter(|answer| answer.status == 429).count(), 190);
-    assert_eq!(world.counted(Budget::LoginAccount), (10, 190));
+    assert_eq!(counted(&world, Budget::LoginAccount), (10, 190));
     world.winds(60);
     for (call, status) in [(wrong("ann"), 401), (guess("ann", &ann.password), 429)] {
         world.sends(call).await.is(status);
@@ -149,8 +147,8 @@ async fn r47_a_network_is_what_its_neighbours_share_and_what_it_forges_changes_n
             let call = wrong(&format!("other{number}")).from(ip(from)).header("x-forwarded-for", forged);
             world.sends(call).await.refused(429, "rate_limited");
         }
-        assert_eq!(world.counted(Budget::LoginPrefix), (4, 500), "{first}");
-        let (reserved, _) = world.counted(Budget::LoginAccount);
+        assert_eq!(counted(&world, Budget::LoginPrefix), (4, 500), "{first}");
+        let (reserved, _) = counted(&world, Budget::LoginAccount);
         assert_eq!(reserved, 4, "what a network has no room for costs no account anything");
         world.sends(wrong("ann").from(ip(another))).await.is(401);
     }
@@ -190,7 +188,7 @@ async fn r48_while_strangers_guess_the_owner_logs_in_on_a_device_that_the_accoun
             first
         };
         let known = world.sends(first).await.is(200).cookie(KNOWN).expect("a device cookie");
-        world.strangers_guess("ann").await;
+        strangers_guess(&world, "ann").await;
         world.sends(guess("ann", &ann.password)).await.refused(429, "rate_limited");
         for _ in 0..12 {
             let again = world.sends(guess("ann", &ann.password).cookie(KNOWN, &known)).await.is(200);
@@ -206,7 +204,7 @@ async fn r48_the_refresh_token_of_a_live_session_shows_a_known_device_too() {
     let ann = world.ann().await;
     let phone = ann.logs_in().await;
     let browser = ann.logs_in_by_cookie().await;
-    world.strangers_guess("ann").await;
+    strangers_guess(&world, "ann").await;
     let body = json!({ "username": "ann", "password": ann.password, "refresh_token": phone.refresh });
     world.sends(Call::post(LOGIN).json(&body)).await.is(200);
     let body = json!({ "username": "ann", "password": ann.password, "transport": "cookie" });
@@ -229,11 +227,11 @@ async fn r48_after_ten_failures_in_a_row_a_known_device_is_a_stranger() {
     for _ in 0..10 {
         world.sends(wrong("ann").cookie(KNOWN, &known)).await.is(401);
     }
-    world.strangers_guess("ann").await;
+    strangers_guess(&world, "ann").await;
     world.sends(guess("ann", &ann.password).cookie(KNOWN, &known)).await.refused(429, "rate_limited");
     world.winds(600);
     world.sends(guess("ann", &ann.password).cookie(KNOWN, &known)).await.is(200);
-    world.strangers_guess("ann").await;
+    strangers_guess(&world, "ann").await;
     world.sends(guess("ann", &ann.password).cookie(KNOWN, &known)).await.is(200);
 }
 
@@ -244,7 +242,7 @@ async fn r48_no_device_is_known_that_was_logged_out_everywhere_or_that_is_anothe
     let bobs = world.sends(guess("bob", &bob.password)).await.is(200).cookie(KNOWN).expect("a device cookie");
     let answer = world.sends(guess("ann", &ann.password)).await.is(200);
     let known = answer.cookie(KNOWN).expect("a device cookie");
-    world.strangers_guess("ann").await;
+    strangers_guess(&world, "ann").await;
     for shown in [bobs.as_str(), "spd_AAAA", "", "x.y.z"] {
         world.sends(guess("ann", &ann.password).cookie(KNOWN, shown)).await.refused(429, "rate_limited");
     }
@@ -261,7 +259,7 @@ async fn r48_a_shared_device_is_known_to_each_of_its_accounts() {
     let both = world.sends(guess("bob", &bob.password).cookie(KNOWN, &first)).await.is(200);
     let both = both.cookie(KNOWN).expect("a device cookie");
     for person in [&ann, &bob] {
-        world.strangers_guess(person.name).await;
+        strangers_guess(&world, person.name).await;
         world.sends(guess(person.name, &person.password).cookie(KNOWN, &both)).await.is(200);
     }
 }
@@ -348,7 +346,7 @@ async fn strangers_who_guess_keep_no_owner_from_changing_the_password() {
     let world = limited_by_account();
     let ann = world.ann().await;
     let device = ann.logs_in().await;
-    world.strangers_guess("ann").await;
+    strangers_guess(&world, "ann").await;
     device.changes_password(&ann.password, "ann's next battery staple").await.is(200);
 }
 
@@ -450,7 +448,7 @@ async fn fifty_devices_are_known_and_the_one_that_was_seen_longest_ago_is_forgot
         world.winds(1);
         known.extend(world.sends(guess("ann", &ann.password)).await.is(200).cookie(KNOWN));
     }
-    world.strangers_guess("ann").await;
+    strangers_guess(&world, "ann").await;
     world.sends(guess("ann", &ann.password).cookie(KNOWN, &known[0])).await.refused(429, "rate_limited");
     for device in &known[1..] {
         world.sends(guess("ann", &ann.password).cookie(KNOWN, device)).await.is(200);
@@ -461,7 +459,7 @@ async fn fifty_devices_are_known_and_the_one_that_was_seen_longest_ago_is_forgot
 async fn budgets_outlive_a_restart() {
     let world = limited_by_account();
     world.ann().await;
-    world.strangers_guess("ann").await;
+    strangers_guess(&world, "ann").await;
     world.engine.upkeep().sweep_budgets().await.expect("a store that works");
     let database = world.folder.path().join("sprag.db");
     world.restores(&database);
