@@ -26,7 +26,7 @@ use crate::store::{BudgetKey, Budgets, Standing, Wanted};
 const RESERVE_OF_BUDGET: Sql = Sql {
     text: "
     insert into rate_limit as kept (key, due)
-    values ($1, $2 + $3)
+    values ($1, $2::bigint + $3::bigint)
     on conflict (key) do update
     set due = greatest(least(kept.due, $2 + $4), $2) + $3
     where greatest(least(kept.due, $2 + $4), $2) + $3 <= $2 + $4
