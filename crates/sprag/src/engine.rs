@@ -48,7 +48,8 @@ use crate::authn::{self, Authenticated, Authn, Failures};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Fault, Refusal};
 use crate::keys::KeyRing;
-use crate::limits::{Counted, Gate, Rates};
+use crate::limits::{Gate, Rates};
+use crate::observe::EngineObserved;
 use crate::password::Hasher;
 use crate::random::{DrawnAhead, Random};
 use crate::ratchet::{MAX_MISSES, SessionState};
@@ -270,6 +271,21 @@ impl Engine {
         crate::random::bytes(self.random.as_ref())
     }
 
+    /// What is counted of its work, for whoever shows numbers.
+    #[must_use]
+    pub fn observed(&self) -> EngineObserved {
+        let progress = self.store.progress();
+        EngineObserved {
+            store: self.store.observed(),
+            hashing: self.hasher.observed(),
+            login_failures: self.failures.counted.observed().to_vec(),
+            budgets: self.gate.observed(),
+            mark: self.service.observed(self.now()),
+            clock_off_by: self.clock.doubt().map_or(0, |doubt| doubt.off_by),
+            store_went_back: progress.is_some_and(|progress| progress.borrow().went_back_at.is_some()),
+        }
+    }
+
     /// The ways to show who one is.
     pub fn authn(&self) -> Authn<'_> {
         Authn {
@@ -311,11 +327,6 @@ impl Engine {
     /// How much each budget holds.
     pub fn rates(&self) -> &Rates {
         self.gate.rates()
-    }
-
-    /// How often each budget was asked since this engine was built.
-    pub fn budgets_counted(&self) -> Vec<Counted> {
-        self.gate.counted()
     }
 
     fn expected(&self, client: &ClientPolicy) -> Expected<'_> {

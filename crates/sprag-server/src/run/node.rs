@@ -179,6 +179,7 @@ impl Node {
         let app = App::new(engine, metrics, self.config.issuer().to_owned());
         let app = app.called_from(self.config.browsers.cors_origins.clone());
         let app = app.knowing_devices(self.config.limits.knows_devices);
+        let app = app.measured_by(self.config.monitoring.metrics_readers.clone());
         Arc::new(app.behind(self.config.trusted_proxies.clone()))
     }
 
