@@ -3,8 +3,8 @@
 //! `cargo run -p sprag --example own_store`
 //!
 //! Whatever you keep sessions in, ten traits are to be implemented: [`Sessions`], [`Commits`], [`Queries`], [`Journal`],
-//! [`Cuts`], [`Rings`], [`Marks`], [`Numbers`], [`DailyCounts`] and [`Budgets`]; their documentation says what each method promises,
-//! `store/memory.rs` is the shortest store that keeps it all, and
+//! [`Cuts`], [`Rings`], [`Marks`], [`Numbers`], [`Budgets`] and [`DailyCounts`]; their documentation says what each method
+//! promises, `store/memory.rs` is the shortest store that keeps it all, and
 //! [`contract::run`] tries yours. This one stands in front of another and counts how often a rotation found its row moved
 //! on, which is what you would watch on a database of your own.
 

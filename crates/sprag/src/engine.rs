@@ -279,7 +279,7 @@ impl Engine {
             store: self.store.observed(),
             hashing: self.hasher.observed(),
             login_failures: self.failures.counted.observed().to_vec(),
-            budgets: self.gate.counted(),
+            budgets: self.gate.observed(),
             mark: self.service.observed(self.now()),
             clock_off_by: self.clock.doubt().map_or(0, |doubt| doubt.off_by),
             store_went_back: progress.is_some_and(|progress| progress.borrow().went_back_at.is_some()),

@@ -107,7 +107,7 @@ impl Gate {
         &self.rates
     }
 
-    pub(crate) fn counted(&self) -> Vec<BudgetObserved> {
+    pub(crate) fn observed(&self) -> Vec<BudgetObserved> {
         let counts = Budget::ALL.iter().zip(&self.counts);
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let counted = counts.map(|(budget, (reserved, refused))| BudgetObserved {

@@ -55,7 +55,7 @@ pub use steps::{
 /// Everything the engine needs of a store.
 #[async_trait]
 pub trait Store:
-    Sessions + Commits + Queries + Journal + Cuts + Rings + Marks + Numbers + DailyCounts + Budgets
+    Sessions + Commits + Queries + Journal + Cuts + Rings + Marks + Numbers + Budgets + DailyCounts
 {
     /// Whether the store can be reached and its schema is the one this build expects.
     ///

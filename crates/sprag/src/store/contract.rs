@@ -155,10 +155,6 @@ checks! {
         however_many_ask_no_number_is_handed_out_twice,
         where_no_number_is_left_none_is_handed_out,
         the_highest_number_is_found_whoever_gave_it;
-    daily_counts:
-        a_sum_that_is_written_again_counts_once_and_never_shrinks,
-        what_was_counted_is_read_day_by_day_in_slices,
-        sums_are_replaced_all_or_none_and_once;
     budgets:
         a_budget_gives_its_burst_and_then_one_per_interval,
         all_budgets_are_reserved_or_none,
@@ -167,6 +163,10 @@ checks! {
         a_budget_of_a_clock_that_went_back_is_spent_no_longer_than_a_burst_takes,
         what_is_given_back_can_be_had_again,
         budgets_that_are_whole_are_swept_away;
+    daily_counts:
+        a_sum_that_is_written_again_counts_once_and_never_shrinks,
+        what_was_counted_is_read_day_by_day_in_slices,
+        sums_are_replaced_all_or_none_and_once;
     progress:
         what_is_committed_moves_the_store_on_and_what_nobody_misses_does_not,
         a_store_counts_on_beyond_what_was_seen_and_remembers_since_when;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::budgets::Kept;
+use super::budgets::KeptBudgets;
 use super::numbers::{self, MAX_NUMBER};
 use super::queries::the_one_meant;
 use super::reference::Rows;
@@ -49,8 +49,8 @@ struct Tables {
     marks: BTreeMap<NodeId, Mark>,
     outages: BTreeMap<(NodeId, Timestamp), Timestamp>,
     numberings: BTreeMap<ProfileId, Numbering>,
+    budgets: KeptBudgets,
     daily_counts: BTreeMap<CountKey, (u64, Option<Vec<u8>>)>,
-    budgets: Kept,
 }
 
 impl Default for MemoryStore {

@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, params};
 use tokio::sync::{OnceCell, watch};
 
-use super::budgets::Kept as KeptBudgets;
+use super::budgets::KeptBudgets;
 use super::{Migrated, Store};
 use crate::clock::{Clock, SteadyClock, SystemClock, Timestamp};
 use crate::error::Fault;
@@ -126,8 +126,8 @@ pub struct SqliteStore {
     writer: Writer,
     clock: Arc<SteadyClock>,
     progress: watch::Sender<Progress>,
-    kept: Arc<Kept>,
     budgets: OnceCell<Mutex<KeptBudgets>>,
+    kept: Arc<Kept>,
     /// Nobody puts another file in its place meanwhile.
     _in_use: File,
 }
@@ -193,8 +193,8 @@ impl SqliteStore {
             writer,
             clock: Arc::new(clock),
             progress,
-            kept,
             budgets: OnceCell::new(),
+            kept,
             _in_use: in_use,
         })
     }
