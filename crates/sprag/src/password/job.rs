@@ -156,6 +156,7 @@ pub(super) fn stand_in(jobs: &Queue<Job>, counted: &Hashing) {
     priority::behind();
     let mut memory = Memory::default();
     while let Some(job) = jobs.next_starved(|| memory.give_back()) {
+        let _busy = counted.busy.up();
         job.carry_out(&mut memory, counted);
     }
 }
