@@ -74,7 +74,7 @@ fn tell_pools(out: &mut Exposition<'_>, store: &StoreObserved) -> fmt::Result {
     out.counter("store_connect_failures", "Connections to the store that could not be made", failed)
 }
 
-/// Lanes and pools alike.
+/// Queues and pools alike.
 fn connections<'a>(
     store: &'a StoreObserved,
     of_queue: fn(&QueueObserved) -> u64,
