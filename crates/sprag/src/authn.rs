@@ -7,12 +7,13 @@
 
 use crate::account::Account;
 use crate::clock::{Clock, Timestamp};
+use crate::counts::CountedStore;
 use crate::error::{Error, Refusal};
 use crate::password::{Hasher, Password};
 use crate::random::Random;
 use crate::requester::Requester;
 use crate::session::{AccountId, Epoch, Methods};
-use crate::store::{Credential, Store};
+use crate::store::Credential;
 
 mod failures;
 pub mod password;
@@ -83,7 +84,7 @@ impl Authenticated {
 /// The ways to authenticate, over what they need. An engine gives it: [`Engine::authn`](crate::Engine::authn).
 #[derive(Clone, Copy)]
 pub struct Authn<'a> {
-    pub(crate) store: &'a dyn Store,
+    pub(crate) store: &'a CountedStore,
     pub(crate) clock: &'a dyn Clock,
     pub(crate) random: &'a dyn Random,
     pub(crate) hasher: &'a Hasher,
@@ -135,7 +136,7 @@ impl Authn<'_> {
         match self.compare(found, password, requester).await? {
             Ok(somebody) => Ok(Authenticated { methods, ..somebody }),
             Err(wrong) => {
-                self.refuse(wrong, "another password was set meanwhile", requester).await?;
+                self.refuse(wrong, password::ANOTHER_MEANWHILE, requester).await?;
                 Err(Refusal::CredentialsInvalid.into())
             }
         }

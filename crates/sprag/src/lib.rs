@@ -22,6 +22,7 @@ pub mod audit;
 pub mod authn;
 pub mod checkpoints;
 pub mod clock;
+pub mod counts;
 pub mod day;
 pub mod engine;
 pub mod error;
