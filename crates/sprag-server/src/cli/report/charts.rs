@@ -53,13 +53,11 @@ fn over_time(report: &Report, screen: &Screen) -> String {
     for line in wrapped(&periods, screen.width.saturating_sub(names + totals + 4)) {
         let _ = writeln!(text, "{:1$}{line}", "", names + totals + 4);
     }
-    let notes: Vec<String> = all
-        .iter()
-        .filter(|series| !series.total_is.is_empty())
-        .map(|series| format!("{}: {}", series.name, series.total_is))
-        .collect();
-    let exact = if report.total.active_accounts_exact { "exact" } else { "give or take 1 or 2 %" };
-    for line in wrapped(&format!("Totals are sums; but {} ({exact}).", notes.join(", ")), screen.width) {
+    let exact = if report.total.active_accounts_exact { "" } else { " (an estimate, give or take 1 or 2 %)" };
+    let totals = format!(
+        "Totals are sums, but for active accounts, each counted once{exact}, and live sessions, the most that there were."
+    );
+    for line in wrapped(&totals, screen.width) {
         let _ = writeln!(text, "{line}");
     }
     text
