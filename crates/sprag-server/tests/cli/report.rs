@@ -73,7 +73,9 @@ fn a_report_is_drawn_in_what_the_locale_can_show_and_written_as_one_file() {
     folder.run(&["report", "--html", "report.html"]);
     let html = folder.read("report.html");
     assert!(html.starts_with("<!doctype html>") && html.contains("credentials_invalid"), "{html}");
-    for misused in [&["report", "--since", "soon"][..], &["report", "--by", "hour"], &["report", "--since", "500d"]] {
+    for misused in
+        [&["report", "--since", "soon"][..], &["report", "--by", "hour"], &["report", "--since", "500d"]]
+    {
         assert!(!folder.run(misused).was_misused().is_empty(), "{misused:?}");
     }
 }

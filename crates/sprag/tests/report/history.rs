@@ -30,7 +30,6 @@ type Tally = BTreeMap<(Day, String), u64>;
 
 pub(super) struct History {
     clock: Arc<HandClock>,
-    ring: KeyRing,
     stores: [Arc<dyn Store>; 2],
     nodes: [Option<Node>; 2],
     people: Vec<AccountId>,
@@ -62,10 +61,8 @@ fn somebody() -> Requester {
 
 impl History {
     pub(super) async fn begin(one: Arc<dyn Store>, other: Arc<dyn Store>) -> Self {
-        let ring = KeyRing::generate(Algorithm::Hs256, &SeededRandom::new(3), START).unwrap();
         let mut history = Self {
             clock: Arc::new(HandClock::at(START)),
-            ring,
             stores: [one, other],
             nodes: [None, None],
             people: Vec::new(),
@@ -94,7 +91,7 @@ impl History {
 
     fn node(&self, at: usize) -> Node {
         let engine = Engine::builder(Arc::clone(&self.stores[at]))
-            .keys(self.ring.clone())
+            .keys(KeyRing::generate(Algorithm::Hs256, &SeededRandom::new(3), START).unwrap())
             .issuer("https://id.example")
             .clock(Arc::clone(&self.clock) as Arc<dyn sprag::clock::Clock>)
             .hasher(Hasher::start(1, 16).unwrap())

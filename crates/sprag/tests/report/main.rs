@@ -8,7 +8,7 @@ use std::time::Duration;
 use sprag::counts::By;
 use sprag::day::Day;
 use sprag::store::memory::MemoryStore;
-use sprag::store::{DailyCounts as _, RunId, Slice, Store};
+use sprag::store::{RunId, Slice, Store};
 
 mod history;
 
@@ -39,7 +39,7 @@ async fn the_report_is_what_a_naive_count_gives_on_sqlite() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_report_is_what_a_naive_count_gives_with_two_nodes_on_postgresql() {
     use sprag::store::postgres::{PostgresStore, Settings};
-    let database = sprag_rig::Postgres::shared().fresh_database().await;
+    let database = sprag_rig::Postgres::shared().fresh_database();
     let patient = Duration::from_secs(120);
     let settings = || Settings {
         deadline: patient,
