@@ -29,6 +29,7 @@ pub mod error;
 pub mod files;
 pub mod high_water;
 pub mod keys;
+pub mod observe;
 pub mod outages;
 pub mod password;
 pub mod policy;

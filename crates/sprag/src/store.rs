@@ -17,6 +17,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::Fault;
 use crate::high_water::Progress;
 use crate::keys::Fingerprint;
+use crate::observe::StoreObserved;
 use crate::outages::{Marked, Marking};
 use crate::ratchet::{Retried, Rotation, SessionState};
 use crate::session::{AccountId, Methods, Session, SessionKey};
@@ -73,6 +74,11 @@ pub trait Store:
     /// outlive its process.
     fn progress(&self) -> Option<watch::Receiver<Progress>> {
         None
+    }
+
+    /// What is counted of its work, for whoever shows numbers. Nothing, in a store that counts nothing.
+    fn observed(&self) -> StoreObserved {
+        StoreObserved::default()
     }
 
     /// Counts what was committed here since this was last called, where that is not done with each commit.

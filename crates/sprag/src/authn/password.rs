@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use super::failures::Told;
+use super::failures::{DISABLED, Told};
 use super::{Authenticated, Authn, Proof};
 use crate::account::Account;
 use crate::audit::{EventKind, NOBODY, Severity};
@@ -23,9 +23,6 @@ const UNKNOWN_OR_WRONG: &str = "unknown name or wrong password";
 
 /// What it says where the password was right a moment ago.
 pub(super) const ANOTHER_MEANWHILE: &str = "another password was set meanwhile";
-
-/// What the journal says of who may not log in though the password is right.
-pub(super) const DISABLED: &str = "the account is disabled";
 
 /// Another password than the account's, which nobody has been told yet.
 pub(crate) struct Wrong {
