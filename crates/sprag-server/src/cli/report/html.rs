@@ -10,7 +10,7 @@ use super::{Kinds, Series, completeness, grouped, heading, kinds, series};
 const STYLE: &str = include_str!("report.css");
 
 /// SHA-256 of the style, so that the browser uses this one and no other.
-const STYLE_HASH: &str = "4PsM91QAHKOyGfpYiyofqhPz+W9mMOmVGS97jVVa4ZM=";
+const STYLE_HASH: &str = "WJpRZjQyC/H/E4m+xU1R7b3HiUtOfnJa8dzJLNlRXqY=";
 
 /// How wide and high a chart is in its own units; it is stretched to where it stands.
 const WIDTH: usize = 1000;
@@ -68,7 +68,7 @@ fn card(series: &Series, periods: &[String]) -> String {
     let name = series.name;
     let mut html = format!(
         "<figure>\n<figcaption><h3>{name}</h3><p><b>{total}</b> {total_is}</p><p class=\"says\">{}</p></figcaption>\n\
-         <p class=\"axis\" aria-hidden=\"true\">{}</p>\n\
+         <p class=\"axis\" aria-hidden=\"true\">highest: {}</p>\n\
          <svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{name} over time: {} at \
          most; the table below has each figure\">\n",
         series.says,
