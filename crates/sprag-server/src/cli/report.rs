@@ -43,7 +43,7 @@ pub(super) async fn run(args: &Args, node: &Node) -> anyhow::Result<ExitCode> {
     if args.json {
         say_json(&report)?;
     } else if let Some(file) = &args.html {
-        let text = html::page(&report);
+        let text = html::document(&report);
         fs::write(file, text).with_context(|| format!("could not write the report to {}", file.display()))?;
         tell(format_args!(
             "the report is in {}; it shows in any browser, and can be mailed as it is",
@@ -96,7 +96,7 @@ fn grouped(count: u64) -> String {
 /// One line of figures over time.
 struct Series {
     name: &'static str,
-    /// What it tells, for a page.
+    /// What it tells, in a sentence.
     says: &'static str,
     /// Of each period; nothing where it is not known.
     values: Vec<Option<u64>>,

@@ -17,7 +17,7 @@ const WIDTH: usize = 1000;
 const HEIGHT: usize = 100;
 
 /// The file.
-pub(super) fn page(report: &Report) -> String {
+pub(super) fn document(report: &Report) -> String {
     let title = format!("Sprag report, {}", heading(report));
     let mut html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\

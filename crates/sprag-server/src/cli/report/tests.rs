@@ -86,33 +86,33 @@ async fn a_report_on_a_terminal_has_totals_and_a_mark_for_each_day() {
 }
 
 #[tokio::test]
-async fn a_page_needs_nothing_from_elsewhere_and_runs_no_script() {
-    let page = html::page(&fortnight().await);
+async fn an_html_report_needs_nothing_from_elsewhere_and_runs_no_script() {
+    let html = html::document(&fortnight().await);
     for from_elsewhere in
         ["<script", "http://", "https://", "src=", "<link", "url(", "@import", " style=", " onload"]
     {
-        assert!(!page.contains(from_elsewhere), "{from_elsewhere}");
+        assert!(!html.contains(from_elsewhere), "{from_elsewhere}");
     }
     let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, include_bytes!("report.css"));
     let hash = data_encoding::BASE64.encode(hash.as_ref());
     let policy =
         format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'");
-    assert!(page.contains(&policy), "the style is the one that the policy allows: {policy}");
+    assert!(html.contains(&policy), "the style is the one that the policy allows: {policy}");
     assert!(
-        page.contains("&lt;b&gt;&amp;&#39;&quot;") && !page.contains("<b>&'"),
+        html.contains("&lt;b&gt;&amp;&#39;&quot;") && !html.contains("<b>&'"),
         "what was counted is text"
     );
 }
 
 #[tokio::test]
-async fn a_page_has_a_table_beside_each_chart() {
+async fn an_html_report_has_a_table_beside_each_chart() {
     let report = fortnight().await;
-    let page = html::page(&report);
-    assert_eq!(page.matches("role=\"img\"").count(), series(&report).len());
-    assert_eq!(page.matches("<details>").count(), series(&report).len());
-    assert!(page.contains("<tr><th scope=\"row\">2026-11-29</th><td>1,234</td></tr>"));
+    let html = html::document(&report);
+    assert_eq!(html.matches("role=\"img\"").count(), series(&report).len());
+    assert_eq!(html.matches("<details>").count(), series(&report).len());
+    assert!(html.contains("<tr><th scope=\"row\">2026-11-29</th><td>1,234</td></tr>"));
     assert!(
-        page.contains("what it counted between 2026-11-28 15:40:00.000"),
+        html.contains("what it counted between 2026-11-28 15:40:00.000"),
         "what is missing is said here, too"
     );
 }
