@@ -46,6 +46,8 @@ use crate::access::{self, AccessToken, Expected, Rejected};
 use crate::audit::EventKind;
 use crate::authn::{self, Authenticated, Authn, Failures};
 use crate::clock::{Clock, Timestamp};
+use crate::counts::{By, CountedStore, Counts, Report};
+use crate::day::Day;
 use crate::error::{Error, Fault, Refusal};
 use crate::keys::KeyRing;
 use crate::limits::{Gate, Rates};
@@ -95,7 +97,7 @@ use service::Service;
 
 /// Joins ratchet, store, keys and ways to authenticate into the actions a client asks for.
 pub struct Engine {
-    store: Arc<dyn Store>,
+    store: CountedStore,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     /// The id of each access token, and by how much its life is shortened.
@@ -253,7 +255,20 @@ impl Engine {
 
     /// The store behind it.
     pub fn store(&self) -> &Arc<dyn Store> {
-        &self.store
+        self.store.uncounted()
+    }
+
+    /// What is counted by the day on this node.
+    pub fn counts(&self) -> &Counts {
+        &self.store.counts
+    }
+
+    /// What all nodes counted from one day to another, as far as they have written it.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn report(&self, since: Day, until: Day, by: By) -> Result<Report, Fault> {
+        crate::counts::report(self.store.as_ref(), (since, until), by, self.now()).await
     }
 
     /// The present moment, by the engine's clock.
@@ -289,7 +304,7 @@ impl Engine {
     /// The ways to show who one is.
     pub fn authn(&self) -> Authn<'_> {
         Authn {
-            store: self.store.as_ref(),
+            store: &self.store,
             clock: self.clock.as_ref(),
             random: self.random.as_ref(),
             hasher: &self.hasher,
