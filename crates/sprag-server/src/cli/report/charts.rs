@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use sprag::counts::Report;
 use sprag::text::shown;
 
+use super::figures::{completeness, grouped, heading, kinds, series};
 use super::screen::{Colour, Screen};
-use super::{completeness, grouped, heading, kinds, series};
 
 /// How many kinds are shown of each; the others are one line.
 const KINDS: usize = 12;

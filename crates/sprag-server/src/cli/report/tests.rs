@@ -10,6 +10,9 @@ use sprag::store::memory::MemoryStore;
 use sprag::store::{CountKey, DailyCount, DailyCounts as _, RunId};
 use uuid::Uuid;
 
+use sprag::counts::Report;
+
+use super::figures::{completeness, series};
 use super::screen::Screen;
 use super::*;
 
