@@ -35,6 +35,9 @@ const COUNTED_INTERVAL: Duration = Duration::from_secs(5);
 /// How often what was counted for the report is written: what a killed node loses, at most.
 const COUNTS_INTERVAL: Duration = Duration::from_secs(60);
 
+/// How often budgets that are whole are forgotten, and the others made durable where that is not done with each reservation.
+const BUDGETS_INTERVAL: Duration = Duration::from_secs(60);
+
 /// How often the journal is cut, where it is not kept for ever.
 const CUT_INTERVAL: Duration = Duration::from_secs(3600);
 
@@ -83,6 +86,9 @@ pub async fn leave(node: &Node) {
     if let Err(fault) = node.engine.upkeep().write_counts(true).await {
         tracing::warn!(%fault, "what this node counted last is not in the report; at most the last minute is missing");
     }
+    if let Err(fault) = node.engine.upkeep().sweep_budgets().await {
+        tracing::warn!(%fault, "who tried how often in the last minute is forgotten");
+    }
     if let Err(fault) = node.engine.upkeep().leave().await {
         tracing::warn!(
             %fault,
@@ -130,11 +136,13 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
     let counted = Job { name: "counted", every: COUNTED_INTERVAL, work: counted };
     let counts = Box::new(Counts { engine: Arc::clone(engine), folded: None, is_failing: false });
     let counts = Job { name: "counts", every: COUNTS_INTERVAL, work: counts };
+    let budgets = Box::new(Budgets { engine: Arc::clone(engine) });
+    let budgets = Job { name: "budgets", every: BUDGETS_INTERVAL, work: budgets };
     let cuts = node.config.sessions.keep_journal.map(|keep| {
         let cuts = Cuts { engine: Arc::clone(engine), keep, has_said_who: false };
         Job { name: "cut", every: CUT_INTERVAL, work: Box::new(cuts) }
     });
-    [Some(marks), sweep, watch, Some(checkpoints), issuers, Some(counted), Some(counts), cuts]
+    [Some(marks), sweep, watch, Some(checkpoints), issuers, Some(counted), Some(budgets), Some(counts), cuts]
         .into_iter()
         .flatten()
         .collect()
@@ -239,6 +247,20 @@ impl Work for Sweep {
                 return self.metrics.sweep_ended(Some(Pass { at, took, per_account }));
             }
             sleep(SWEEP_PAUSE).await;
+        }
+    }
+}
+
+/// Forgets budgets that are whole, and keeps the others beyond a restart.
+struct Budgets {
+    engine: Arc<Engine>,
+}
+
+#[async_trait]
+impl Work for Budgets {
+    async fn run(&mut self) {
+        if let Err(fault) = self.engine.upkeep().sweep_budgets().await {
+            tracing::warn!(%fault, "budgets that are whole are not forgotten yet; trying again in a minute");
         }
     }
 }
@@ -426,19 +448,22 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_marks_its_life_sweeps_watches_its_ring_and_adds_checkpoints() {
-        assert_eq!(names(&[]).await, ["mark", "sweep", "key ring", "checkpoint", "counted", "counts"]);
+        assert_eq!(
+            names(&[]).await,
+            ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets", "counts"]
+        );
         let ring =
             KeyRing::generate(Algorithm::Es256, &SeededRandom::new(1), Timestamp(0)).unwrap().to_json();
         let without = [("SPRAG_SWEEP_INTERVAL", "0s"), ("SPRAG_KEY_RING", ring.as_str())];
         assert_eq!(
             names(&without).await,
-            ["mark", "checkpoint", "counted", "counts"],
+            ["mark", "checkpoint", "counted", "budgets", "counts"],
             "no file to watch, and nothing to sweep"
         );
         let kept = [("SPRAG_KEEP_JOURNAL", "400d")];
         assert_eq!(
             names(&kept).await,
-            ["mark", "sweep", "key ring", "checkpoint", "counted", "counts", "cut"]
+            ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets", "counts", "cut"]
         );
     }
 }
