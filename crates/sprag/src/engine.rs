@@ -181,6 +181,7 @@ impl Engine {
             let session = Session { authenticated_at: somebody.at(), methods: somebody.methods(), ..session };
             let told = Told::fresh(client, Rotated::of(&session), now);
             let known = somebody.known();
+            let is_new_device = request.remembers_device && known.is_none();
             let (device, remembers) = match request.remembers_device {
                 true => {
                     let keys = self.keys.load();
@@ -198,6 +199,9 @@ impl Engine {
             };
             match self.store.commit(opening.commit()).await? {
                 Committed::Done { .. } => {
+                    if is_new_device {
+                        self.counts().new_device();
+                    }
                     let pair = self.pair(client, Some(somebody.account()), &token, None, told, now)?;
                     return Ok(TokenPair { device, ..pair });
                 }

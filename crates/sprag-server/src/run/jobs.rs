@@ -32,10 +32,11 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(3600);
 /// How often what was only counted is looked through: failed log-ins for the journal, refusals for the security log.
 const COUNTED_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How often budgets that are whole are forgotten, and the others made durable where that is not done with each reservation.
-const BUDGETS_INTERVAL: Duration = Duration::from_secs(60);
 /// How often what was counted for the report is written: what a killed node loses, at most.
 const COUNTS_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How often budgets that are whole are forgotten, and the others made durable where that is not done with each reservation.
+const BUDGETS_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How often the journal is cut, where it is not kept for ever.
 const CUT_INTERVAL: Duration = Duration::from_secs(3600);
@@ -82,11 +83,11 @@ pub async fn leave(node: &Node) {
     if let Err(fault) = node.engine.upkeep().tell_counted(true).await {
         tracing::warn!(%fault, "how many log-ins failed in the last minute is not in the journal");
     }
-    if let Err(fault) = node.engine.upkeep().sweep_budgets().await {
-        tracing::warn!(%fault, "who tried how often in the last minute is forgotten");
-    }
     if let Err(fault) = node.engine.upkeep().write_counts(true).await {
         tracing::warn!(%fault, "what this node counted last is not in the report; at most the last minute is missing");
+    }
+    if let Err(fault) = node.engine.upkeep().sweep_budgets().await {
+        tracing::warn!(%fault, "who tried how often in the last minute is forgotten");
     }
     if let Err(fault) = node.engine.upkeep().leave().await {
         tracing::warn!(
@@ -133,10 +134,10 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
     });
     let counted = Box::new(Counted { engine: Arc::clone(engine) });
     let counted = Job { name: "counted", every: COUNTED_INTERVAL, work: counted };
-    let budgets = Box::new(Budgets { engine: Arc::clone(engine) });
-    let budgets = Job { name: "budgets", every: BUDGETS_INTERVAL, work: budgets };
     let counts = Box::new(Counts { engine: Arc::clone(engine), folded: None, is_failing: false });
     let counts = Job { name: "counts", every: COUNTS_INTERVAL, work: counts };
+    let budgets = Box::new(Budgets { engine: Arc::clone(engine) });
+    let budgets = Job { name: "budgets", every: BUDGETS_INTERVAL, work: budgets };
     let cuts = node.config.sessions.keep_journal.map(|keep| {
         let cuts = Cuts { engine: Arc::clone(engine), keep, has_said_who: false };
         Job { name: "cut", every: CUT_INTERVAL, work: Box::new(cuts) }
@@ -447,19 +448,22 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_marks_its_life_sweeps_watches_its_ring_and_adds_checkpoints() {
-        assert_eq!(names(&[]).await, ["mark", "sweep", "key ring", "checkpoint", "counted", "counts"]);
+        assert_eq!(
+            names(&[]).await,
+            ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets", "counts"]
+        );
         let ring =
             KeyRing::generate(Algorithm::Es256, &SeededRandom::new(1), Timestamp(0)).unwrap().to_json();
         let without = [("SPRAG_SWEEP_INTERVAL", "0s"), ("SPRAG_KEY_RING", ring.as_str())];
         assert_eq!(
             names(&without).await,
-            ["mark", "checkpoint", "counted", "counts"],
+            ["mark", "checkpoint", "counted", "budgets", "counts"],
             "no file to watch, and nothing to sweep"
         );
         let kept = [("SPRAG_KEEP_JOURNAL", "400d")];
         assert_eq!(
             names(&kept).await,
-            ["mark", "sweep", "key ring", "checkpoint", "counted", "counts", "cut"]
+            ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets", "counts", "cut"]
         );
     }
 }

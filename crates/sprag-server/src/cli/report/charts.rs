@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use sprag::counts::Report;
 use sprag::text::shown;
 
+use super::figures::{completeness, grouped, heading, kinds, series};
 use super::screen::{Colour, Screen};
-use super::{completeness, grouped, heading, kinds, series};
 
 /// How many kinds are shown of each; the others are one line.
 const KINDS: usize = 12;
@@ -48,7 +48,8 @@ fn over_time(report: &Report, screen: &Screen) -> String {
         let values: Vec<Option<u64>> =
             series.values.chunks(each).map(|values| values.iter().flatten().copied().max()).collect();
         let line = screen.paint(Colour::Bar, &spark(&values, screen));
-        let _ = writeln!(text, "{:names$}  {:>totals$}  {line}", series.name, total(series.total));
+        let line = format!("{:names$}  {:>totals$}  {line}", series.name, total(series.total));
+        let _ = writeln!(text, "{}", line.trim_end());
     }
     for line in wrapped(&periods, screen.width.saturating_sub(names + totals + 4)) {
         let _ = writeln!(text, "{:1$}{line}", "", names + totals + 4);

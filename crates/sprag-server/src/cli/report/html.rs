@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use sprag::counts::Report;
 use sprag::text::shown;
 
-use super::{Kinds, Series, completeness, grouped, heading, kinds, series};
+use super::figures::{Kinds, Series, completeness, grouped, heading, kinds, series};
 
 const STYLE: &str = include_str!("report.css");
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use sprag::Engine;
 use sprag::clock::{HandClock, Timestamp};
-use sprag::counts::By;
+use sprag::counts::{By, Report};
 use sprag::day::Day;
 use sprag::keys::{Algorithm, KeyRing};
 use sprag::random::SeededRandom;
@@ -10,6 +10,7 @@ use sprag::store::memory::MemoryStore;
 use sprag::store::{CountKey, DailyCount, DailyCounts as _, RunId};
 use uuid::Uuid;
 
+use super::figures::{completeness, series};
 use super::screen::Screen;
 use super::*;
 
