@@ -11,6 +11,7 @@ use super::large_answers::LargeAnswers;
 use super::metrics_readers::MetricsReaders;
 use super::proxies::Proxies;
 use super::trace_context::RequestIds;
+use crate::config::Origin;
 use crate::metrics::Metrics;
 
 /// How long a request may take once its body is there: whatever hangs behind the engine, the store or the queue of
@@ -27,12 +28,14 @@ pub struct App {
     pub origin: String,
     /// The origins of other sites whose pages may call from a browser.
     pub other_origins: Vec<String>,
+    /// Where it was said which these are.
+    pub origins_from: Origin,
     /// Who is believed about where a request comes from.
     pub proxies: Proxies,
-    /// Whether accounts know the devices that they have logged in from.
-    pub knows_devices: bool,
     /// Who may read `/metrics`.
     pub metrics_readers: MetricsReaders,
+    /// Whether accounts know the devices that they have logged in from.
+    pub knows_devices: bool,
     /// How long a request may take once its body is there, where the store is near; see [`App::patience`].
     pub deadline: Duration,
     /// Off while the server shuts down, so that a load balancer sends no more requests.
@@ -56,6 +59,7 @@ impl App {
             metrics,
             origin,
             other_origins,
+            origins_from: Origin::Default,
             proxies,
             knows_devices,
             metrics_readers,
@@ -76,6 +80,12 @@ impl App {
     #[must_use]
     pub fn called_from(self, other_origins: Vec<String>) -> Self {
         Self { other_origins, ..self }
+    }
+
+    /// Remembers where it was said which other sites these are, for whoever is to name one more.
+    #[must_use]
+    pub fn called_as_set(self, origins_from: Origin) -> Self {
+        Self { origins_from, ..self }
     }
 
     /// Believes these about where a request comes from.
