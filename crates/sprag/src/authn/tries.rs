@@ -4,6 +4,8 @@
 //! is treated as if it were an account. A device that the account knows has a budget of its own, which a right password makes
 //! whole: once it has failed ten times in a row, it is a stranger like any other.
 
+use std::time::Instant;
+
 use super::Authn;
 use super::devices::Known;
 use crate::account::Name;
@@ -40,12 +42,13 @@ impl Try {
 }
 
 impl Authn<'_> {
-    /// Reserves a try, before any work is done for it.
+    /// Reserves a try that came then, before any work is done for it.
     ///
     /// # Errors
     /// [`Refusal::RateLimited`](crate::Refusal::RateLimited); a [`Fault`], and then nobody may try.
     pub(super) async fn reserve_try(
         &self,
+        came: Instant,
         at: At<'_>,
         known: Option<Known>,
         requester: &Requester,
@@ -73,6 +76,7 @@ impl Authn<'_> {
             Ok(reserved) => Ok(Try { reserved, known }),
             Err(spent) => {
                 self.note_spent(at, spent, requester);
+                self.hasher.wait_to_turn_away(came, self.random).await;
                 Err(spent.into())
             }
         }
