@@ -157,14 +157,14 @@ async fn answer(context: &RouteContext, request: Request) -> Response {
 /// What was asked of the store by then may still happen, as where an answer is lost; nothing was acknowledged.
 async fn in_time(context: &RouteContext, mut parts: Parts, body: Body) -> Result<Response, Problem> {
     let action = context.route.action;
-    let body =
-        if action.inputs().is_empty() { Ok(Bytes::new()) } else { request::receive(&parts, body).await };
+    let has_fields = !action.inputs().is_empty() && !action.only_reads();
+    let body = if has_fields { request::receive(&parts, body).await } else { Ok(Bytes::new()) };
     let deadline = context.app.patience();
     let asking = parts.extensions.get::<Asking>().cloned();
     let carried_out = async {
         let id = if action.takes_id() { id_in_path(&mut parts).await } else { None };
         let caller = context.let_in(&parts).await?;
-        (context.run)(context, Call { parts, id, caller, body }).await
+        (context.run)(context, Call { parts, id, caller, reads_query: action.only_reads(), body }).await
     };
     within(deadline, asking.as_ref().map(Asking::timer), pin!(carried_out)).await.unwrap_or_else(|_| {
         if action.is_rotation() {

@@ -177,6 +177,8 @@ fn intent(commit: &Commit) -> &'static str {
         _ if has(|step| matches!(step, Step::OpenSession { .. })) => {
             if moves_epoch {
                 "change_password"
+            } else if matches!(commit.steps.first(), Some(Step::EndSession { .. })) {
+                "step_up"
             } else {
                 "open"
             }
@@ -188,6 +190,13 @@ fn intent(commit: &Commit) -> &'static str {
         Some(Step::EndSessions { .. }) => "end_all",
         Some(Step::PutCredential { .. }) => "rehash",
         Some(Step::BindImportedToken { .. }) => "bind_imported_token",
+        Some(Step::DeleteAccount) => "delete",
+        Some(
+            Step::SetAdministrator(_)
+            | Step::TellParticular { .. }
+            | Step::Rename { .. }
+            | Step::TellName { .. },
+        ) => "change_account",
         Some(step) => panic!("no story has a name for a commit that is for {step:?}"),
     }
 }
@@ -216,6 +225,8 @@ pass_through! {
     fn accounts(slice: Slice<AccountId>) -> Vec<Account>;
     fn alike(name: &Name) -> Vec<(Name, AccountId)>;
     fn names_of_earlier_builds(slice: Slice<Name>) -> Vec<(Name, AccountId)>;
+    fn names_beginning(beginning: &Name, slice: Slice<String>) -> Vec<(Name, AccountId)>;
+    fn accounts_among(ids: Vec<AccountId>) -> Vec<Account>;
     fn without_password(first: AccountId, last: AccountId) -> Vec<AccountId>;
     fn of(account: AccountId, slice: Slice<SessionId>) -> Vec<(Session, SessionDetail)>;
     fn session(key: SessionKey) -> Option<(Session, SessionDetail)>;

@@ -74,9 +74,9 @@ pub(super) fn requester() -> Requester {
     let user = rustix::process::getuid().as_raw();
     let version = env!("CARGO_PKG_VERSION");
     Requester {
-        ip: None,
         user_agent: Some(format!("sprag {version} command line, uid {user}")),
         instance: ShortHash::default(),
+        ..Requester::nobody()
     }
 }
 

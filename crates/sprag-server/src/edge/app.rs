@@ -15,6 +15,9 @@ use crate::metrics::Metrics;
 /// the hashing threads, it is answered 503 then, within three seconds in all where the store is near.
 const DEADLINE: Duration = Duration::from_millis(2900);
 
+/// For how long a log-in is fresh, where nothing else is said.
+const FRESH_FOR: Duration = Duration::from_secs(600);
+
 /// What every request shares.
 pub struct App {
     /// Decides.
@@ -27,6 +30,8 @@ pub struct App {
     pub other_origins: Vec<String>,
     /// Who is believed about where a request comes from.
     pub proxies: Proxies,
+    /// For how long after a log-in or step-up a call is taken that wants a fresh one.
+    pub fresh_for: Duration,
     /// How long a request may take once its body is there, where the store is near; see [`App::patience`].
     pub deadline: Duration,
     /// Off while the server shuts down, so that a load balancer sends no more requests.
@@ -41,7 +46,14 @@ impl App {
         let (other_origins, proxies) = (Vec::new(), Proxies::default());
         let is_ready = AtomicBool::new(true);
         let large_answers = LargeAnswers::default();
-        Self { engine, metrics, origin, other_origins, proxies, deadline: DEADLINE, is_ready, large_answers }
+        let (deadline, fresh_for) = (DEADLINE, FRESH_FOR);
+        Self { engine, metrics, origin, other_origins, proxies, fresh_for, deadline, is_ready, large_answers }
+    }
+
+    /// Takes a log-in or step-up as fresh for that long.
+    #[must_use]
+    pub fn fresh_for(self, fresh_for: Duration) -> Self {
+        Self { fresh_for, ..self }
     }
 
     /// Lets pages of other sites call from a browser, with cookies too.

@@ -174,6 +174,7 @@ impl Node {
         let (engine, metrics) = (Arc::clone(&self.engine), Arc::clone(&self.metrics));
         let app = App::new(engine, metrics, self.config.issuer().to_owned());
         let app = app.called_from(self.config.browsers.cors_origins.clone());
+        let app = app.fresh_for(self.config.sessions.fresh_for);
         Arc::new(app.behind(self.config.trusted_proxies.clone()))
     }
 

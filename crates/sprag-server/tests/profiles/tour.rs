@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 use sprag::session::EndCause;
-use sprag_server::profile::{CODES, FieldAtFault, Input, Registration, Route};
+use sprag_server::profile::{CODES, FieldAtFault, IdOf, Input, Registration, Route};
 
 use crate::call::{Answer, Call};
 use crate::data::Data;
@@ -20,6 +20,8 @@ pub(crate) struct LoggedIn {
     pub(crate) session: String,
     /// That of another session, for calls that tell nobody of the own one.
     pub(crate) other: String,
+    /// The id of another account, for calls about those of others.
+    pub(crate) account: String,
 }
 
 /// Compares with the snapshot of that name.
@@ -61,7 +63,11 @@ pub(crate) fn refusals(name: &str) {
 
 /// Where the call of a path is, as that client makes it.
 pub(crate) fn path(route: &Route, client: &LoggedIn) -> String {
-    let id = if route.action.name() == "explain" { &client.other } else { &client.session };
+    let id = match (route.action.name(), route.action.id_of()) {
+        ("explain" | "end_any_session", _) => &client.other,
+        (_, Some(IdOf::Account)) => &client.account,
+        _ => &client.session,
+    };
     route.path.replace("{id}", id)
 }
 
@@ -72,16 +78,17 @@ pub(crate) async fn logs_in(stage: &Stage) -> LoggedIn {
     let first = stage.world.is_asked(call(stage, route, &LoggedIn::default())).await;
     assert_eq!(first.status, route.status, "{}", first.text());
     if stage.profile.wire.routes.iter().all(|route| route.action.name() != "explain") {
-        return kept(stage, &first, &first);
+        return kept(stage, &first, &first, String::new());
     }
     // Sessions of one moment would be listed in any order.
     stage.world.winds(1);
     let answer = stage.world.is_asked(call(stage, route, &LoggedIn::default())).await;
     assert_eq!(answer.status, route.status, "{}", answer.text());
-    kept(stage, &answer, &first)
+    let ann = stage.world.engine.accounts().find("ann").await.expect("the file has people.ann");
+    kept(stage, &answer, &first, ann.id.to_string())
 }
 
-fn kept(stage: &Stage, answer: &Answer, other: &Answer) -> LoggedIn {
+fn kept(stage: &Stage, answer: &Answer, other: &Answer, account: String) -> LoggedIn {
     let id = |answer: &Answer| {
         let (_, refresh) = tokens(answer);
         let engine = &stage.world.engine;
@@ -90,7 +97,7 @@ fn kept(stage: &Stage, answer: &Answer, other: &Answer) -> LoggedIn {
     };
     let (access, refresh) = tokens(answer);
     let (access, refresh) = (access.expect("an access token"), refresh.expect("a refresh token"));
-    LoggedIn { access, refresh, session: id(answer), other: id(other) }
+    LoggedIn { access, refresh, session: id(answer), other: id(other), account }
 }
 
 /// A call with all that it needs.
@@ -117,7 +124,8 @@ pub(crate) fn needs_bearer(stage: &Stage, route: &Route) -> bool {
 pub(crate) fn fields(route: &Route, client: &LoggedIn) -> Map<String, Value> {
     let mut seen = Vec::new();
     let mut fields = Map::new();
-    for field in route.takes.fields() {
+    // What only reads finds what it takes in its query, and needs nothing of it.
+    for field in route.takes.fields().iter().filter(|_| !route.action.only_reads()) {
         let value = match field.input {
             _ if seen.contains(&field.input) => continue,
             Input::Name if field.name.contains("mail") => "root@example.org",
@@ -134,6 +142,10 @@ pub(crate) fn fields(route: &Route, client: &LoggedIn) -> Map<String, Value> {
             Input::Device => "Carol's phone",
             Input::Transport => "body",
             Input::SessionId => client.session.as_str(),
+            Input::Role => "editor",
+            Input::IsAdmin | Input::IsDisabled => "true",
+            Input::Query | Input::After | Input::Limit => continue,
+            Input::Kind | Input::Severity | Input::Since => continue,
         };
         seen.push(field.input);
         fields.insert(field.name.clone(), value.into());

@@ -18,3 +18,7 @@ create table daily_count (
     count bigint not null,
     primary key (day, name, label, node)
 );
+
+-- Names by how they begin, for who looks for somebody: in the order of bytes, whatever the database's language. SQLite's key
+-- has that order.
+create index identity_beginning on identity (kind, value text_pattern_ops);

@@ -198,6 +198,27 @@ impl Queries for MemoryStore {
         Ok(later)
     }
 
+    async fn names_beginning(
+        &self,
+        beginning: &Name,
+        slice: Slice<String>,
+    ) -> Result<Vec<(Name, AccountId)>, Fault> {
+        let tables = self.tables();
+        let found = tables.names.iter().filter(|(name, _)| {
+            name.begins_with(beginning) && slice.after.as_ref().is_none_or(|after| name.value > *after)
+        });
+        let mut found: Vec<_> = found.map(|(name, id)| (name.clone(), *id)).collect();
+        found.sort_by(|(one, _), (other, _)| one.value.cmp(&other.value));
+        found.truncate(slice.limit as usize);
+        Ok(found)
+    }
+
+    async fn accounts_among(&self, ids: Vec<AccountId>) -> Result<Vec<Account>, Fault> {
+        let tables = self.tables();
+        let rows = ids.iter().filter_map(|id| tables.rows.get(id));
+        Ok(rows.filter_map(|rows| rows.account.clone()).collect())
+    }
+
     async fn credential_of(&self, id: AccountId) -> Result<Option<Credential>, Fault> {
         Ok(self.tables().credential(id))
     }

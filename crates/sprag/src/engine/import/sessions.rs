@@ -272,6 +272,7 @@ fn opening(
         ip: session.ip.map(label),
         user_agent: session.user_agent.map(label),
         instance: NO_INSTANCE,
+        acting: None,
     };
     let device = session.device.map(label);
     let created_at = session.created_at.unwrap_or(now).min(now);
