@@ -44,6 +44,7 @@ pub use accounts::Accounts;
 pub use browsers::Browsers;
 pub use error::ConfigError;
 pub use imported::Imported;
+pub use limits::Limits;
 pub use listen::Listen;
 pub(crate) use listen::share_of;
 pub use logs::{LogFormat, Logs};
@@ -83,8 +84,8 @@ pub struct Config {
     pub tokens: Tokens,
     /// What browsers may do.
     pub browsers: Browsers,
-    /// Whether clients are limited in how often they may ask.
-    pub has_rate_limits: bool,
+    /// How often somebody may try.
+    pub limits: Limits,
     /// How many passwords are hashed at once, and how many wait.
     pub passwords: Passwords,
     /// Secrets of the systems that users were imported from.
@@ -289,7 +290,7 @@ impl Sources {
             accounts: Accounts::from(chosen)?,
             tokens: Tokens::from(chosen, listen.issuer())?,
             browsers: Browsers::from(chosen)?,
-            has_rate_limits: limits::from(chosen)?,
+            limits: Limits::from(chosen)?,
             passwords: Passwords::from(chosen)?,
             imported: Imported::from(chosen)?,
             logs: Logs::from(chosen)?,

@@ -14,14 +14,14 @@ use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method};
 use sprag::Fault;
 use sprag::ratchet::Row;
-use sprag::{security, seldom};
+use sprag::{limits, security, seldom};
 
 use crate::api::{self, Call, RouteContext, ServedProfile};
 use crate::edge::connections::Asking;
 use crate::edge::not_found::NotFound;
 use crate::edge::patience::within;
 use crate::edge::refusal::Problem;
-use crate::edge::{ambiguity, cors, request, response, system};
+use crate::edge::{ambiguity, budgets, cors, request, response, system};
 use crate::profile::Profile;
 
 pub use crate::edge::app::App;
@@ -32,11 +32,16 @@ pub use crate::edge::mount::Mount;
 ///
 /// The profiles must have passed [`check_together`](crate::profile::check_together): routes that clash panic here.
 pub fn router(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str) -> Router {
+    whole(app, profiles, public_url, &Mount::merged())
+}
+
+/// [`router`], of which `mount` leaves something out.
+pub(crate) fn whole(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, mount: &Mount) -> Router {
     let not_found = NotFound::new(&profiles);
     let shaped = not_found.clone();
     let nothing = move |request: Request| std::future::ready(not_found.answer(request.uri().path()));
     let nothing = ambiguity::refused_before(nothing, move |path, problem| shaped.refused(path, problem));
-    let router = routes(app, profiles, public_url, &Mount::merged());
+    let router = routes(app, profiles, public_url, mount);
     router.fallback_service(cors::callable(app, nothing))
 }
 
@@ -68,6 +73,7 @@ fn routes(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, mount: &Moun
                 app: Arc::clone(app),
                 served: Arc::clone(&served),
                 route: Arc::new(route.clone()),
+                is_hidden: mount.hides(route, &served.profile),
                 run: api::handler(route.action),
             };
             match paths.iter_mut().find(|(path, _)| *path == route.path) {
@@ -76,6 +82,7 @@ fn routes(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, mount: &Moun
             }
         }
     }
+    paths.retain(|(_, contexts)| contexts.iter().any(|context| !context.is_hidden));
     paths.into_iter().fold(router, |router, (path, contexts)| {
         let at = Arc::new(At::new(&path, contexts));
         let shaped = Arc::clone(&at.contexts[0].served);
@@ -96,7 +103,8 @@ struct At {
 
 impl At {
     fn new(path: &str, contexts: Vec<RouteContext>) -> Self {
-        let mut names: Vec<&str> = contexts.iter().map(|context| context.route.method.as_str()).collect();
+        let shown = contexts.iter().filter(|context| !context.is_hidden);
+        let mut names: Vec<&str> = shown.map(|context| context.route.method.as_str()).collect();
         if names.contains(&"GET") {
             names.push("HEAD");
         }
@@ -123,6 +131,9 @@ impl At {
 
 async fn answered(at: Arc<At>, request: Request) -> Response {
     match at.context(request.method()) {
+        Some(context) if context.is_hidden => {
+            response::refused(&context.served.profile.wire.refusal, Problem::NotFound)
+        }
         Some(context) => answer(context, request).await,
         None => at.refuse(request.headers()),
     }
@@ -136,8 +147,12 @@ async fn answer(context: &RouteContext, request: Request) -> Response {
     // In a box, as it is large, and each of those around it would have room for it twice.
     let carried_out = Box::pin(in_time(context, parts, body));
     let asked = security::asked_by(Arc::clone(&context.served.name), carried_out);
-    let outcome = AssertUnwindSafe(asked).catch_unwind().await;
-    let response = match outcome {
+    let asked = AssertUnwindSafe(asked).catch_unwind();
+    let (outcome, told) = match context.is_anonymous() {
+        true => limits::told_of(asked).await,
+        false => (asked.await, Vec::new()),
+    };
+    let mut response = match outcome {
         Ok(Ok(response)) => response,
         Ok(Err(problem)) => response::refused_by(action, shape, problem),
         Err(_) => {
@@ -148,6 +163,7 @@ async fn answer(context: &RouteContext, request: Request) -> Response {
             response::refused(shape, Problem::Panicked)
         }
     };
+    budgets::tell(&told, &mut response);
     context.app.metrics.answered(action.name(), response.status().as_u16());
     response
 }

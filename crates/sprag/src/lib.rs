@@ -27,6 +27,7 @@ pub mod error;
 pub mod files;
 pub mod high_water;
 pub mod keys;
+pub mod limits;
 pub mod outages;
 pub mod password;
 pub mod policy;

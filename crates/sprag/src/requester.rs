@@ -17,13 +17,16 @@ pub struct Requester {
     pub instance: ShortHash,
     /// The administrator who does this to somebody's account, where one does: the journal names them.
     pub acting: Option<AccountId>,
+    /// Whether the address is that of a peer on this machine or in a private network which nobody has named as a proxy, and
+    /// which may be one: then it may speak for many.
+    pub may_be_proxy: bool,
 }
 
 impl Requester {
     /// Nobody in person: what happens by an import or by itself.
     #[must_use]
     pub fn nobody() -> Self {
-        Self { ip: None, user_agent: None, instance: [0; 16], acting: None }
+        Self { ip: None, user_agent: None, instance: [0; 16], may_be_proxy: false, acting: None }
     }
 
     /// The network they come from.

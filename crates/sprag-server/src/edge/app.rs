@@ -32,6 +32,8 @@ pub struct App {
     pub proxies: Proxies,
     /// For how long after a log-in or step-up a call is taken that wants a fresh one.
     pub fresh_for: Duration,
+    /// Whether accounts know the devices that they have logged in from.
+    pub knows_devices: bool,
     /// How long a request may take once its body is there, where the store is near; see [`App::patience`].
     pub deadline: Duration,
     /// Off while the server shuts down, so that a load balancer sends no more requests.
@@ -43,11 +45,22 @@ pub struct App {
 impl App {
     /// What requests share, ready to serve.
     pub fn new(engine: Arc<Engine>, metrics: Arc<Metrics>, origin: String) -> Self {
-        let (other_origins, proxies) = (Vec::new(), Proxies::default());
+        let (other_origins, proxies, knows_devices) = (Vec::new(), Proxies::default(), true);
         let is_ready = AtomicBool::new(true);
         let large_answers = LargeAnswers::default();
         let (deadline, fresh_for) = (DEADLINE, FRESH_FOR);
-        Self { engine, metrics, origin, other_origins, proxies, fresh_for, deadline, is_ready, large_answers }
+        Self {
+            engine,
+            metrics,
+            origin,
+            other_origins,
+            proxies,
+            fresh_for,
+            knows_devices,
+            deadline,
+            is_ready,
+            large_answers,
+        }
     }
 
     /// Takes a log-in or step-up as fresh for that long.
@@ -66,6 +79,12 @@ impl App {
     #[must_use]
     pub fn behind(self, proxies: Proxies) -> Self {
         Self { proxies, ..self }
+    }
+
+    /// Has accounts know the devices that they have logged in from, or not; they do unless somebody says otherwise.
+    #[must_use]
+    pub fn knowing_devices(self, knows_devices: bool) -> Self {
+        Self { knows_devices, ..self }
     }
 
     /// How long a request may take once its body is there: longer where the store is far away.

@@ -41,10 +41,11 @@ const SANE_SINCE_MILLIS: i64 = 1_767_225_600_000;
 
 pub(crate) fn routes(app: &Arc<App>, profiles: &[Profile], public_url: &str, mount: &Mount) -> Router {
     let (ready, metrics, keys) = (Arc::clone(app), Arc::clone(app), Arc::clone(app));
+    let tells = mount.serves_administrators();
     let alive = |_| async { json_body(StatusCode::OK, br#"{"status":"ok"}"#.to_vec()) };
     let fixed = [
         ("/healthz", reading(alive)),
-        ("/readyz", reading(move |_| readiness(Arc::clone(&ready)))),
+        ("/readyz", reading(move |_| told_briefly(readiness(Arc::clone(&ready)), tells))),
         ("/metrics", reading(move |request| std::future::ready(measured(&metrics, request.headers())))),
     ];
     let served = fixed.into_iter().filter(|(path, _)| mount.serves(path));
@@ -57,7 +58,8 @@ pub(crate) fn routes(app: &Arc<App>, profiles: &[Profile], public_url: &str, mou
 }
 
 fn docs(profiles: &[Profile], public_url: &str, mount: &Mount) -> Router {
-    let mut document = openapi::document(profiles, &format!("{public_url}{}", mount.prefix()));
+    let shown: Vec<_> = profiles.iter().map(|profile| mount.shown(profile.clone())).collect();
+    let mut document = openapi::document(&shown, &format!("{public_url}{}", mount.prefix()));
     openapi::serve_where_it_was_read(&mut document, mount.prefix());
     if let Some(paths) = document["paths"].as_object_mut() {
         paths.retain(|path, _| mount.serves(path));
@@ -86,6 +88,16 @@ where
         }
     };
     ambiguity::refused_before(reads, ambiguity::say_plainly)
+}
+
+/// Whether it is ready, and nothing more where what is the matter is only for administrators to know.
+async fn told_briefly(readiness: impl Future<Output = Response>, tells: bool) -> Response {
+    let answer = readiness.await;
+    match answer.status() {
+        _ if tells => answer,
+        status @ StatusCode::OK => json_body(status, br#"{"status":"ready"}"#.to_vec()),
+        status => json_body(status, br#"{"status":"not ready"}"#.to_vec()),
+    }
 }
 
 async fn readiness(app: Arc<App>) -> Response {

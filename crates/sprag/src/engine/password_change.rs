@@ -44,8 +44,8 @@ impl Accounts<'_> {
     /// and the same, with a refresh token and a retry id, both are answered with the new session.
     ///
     /// # Errors
-    /// [`Refusal::CurrentPasswordWrong`], [`Refusal::PasswordRejected`], or [`Refusal::SessionEnded`] if the session
-    /// or the account moved on meanwhile; a [`Fault`]: then it may have been changed all the same, which the
+    /// [`Refusal::CurrentPasswordWrong`], [`Refusal::PasswordRejected`], [`Refusal::RateLimited`] if too many were tried, or
+    /// [`Refusal::SessionEnded`] if the session or the account moved on meanwhile; a [`Fault`]: then it may have been changed all the same, which the
     /// same request [again](Self::change_password_again) finds out.
     pub async fn change_password(
         &self,

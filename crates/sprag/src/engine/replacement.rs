@@ -47,7 +47,7 @@ impl Engine {
         why: &'static str,
         requester: &Requester,
     ) -> Result<Authenticated, Error> {
-        let wrong = match self.authn().password_of(key.account, password, requester).await? {
+        let wrong = match self.authn().password_of(key, password, requester).await? {
             Ok(owner) => return Ok(owner),
             Err(wrong) => wrong,
         };
@@ -102,7 +102,7 @@ impl Engine {
         let Some(token) = self.token_of(client, asked.key, Some(asked.text)).await? else { return Ok(None) };
         let found = self.replaced_by(client, &token, asked, at, requester).await?;
         let Some((successor, session)) = found else { return Ok(None) };
-        let owner = match self.authn().password_of(asked.key.account, password, requester).await? {
+        let owner = match self.authn().password_of(asked.key, password, requester).await? {
             Ok(owner) => owner,
             Err(wrong) => {
                 self.authn().refuse(wrong, why, requester).await?;

@@ -28,6 +28,10 @@ pub(crate) struct RefreshKey {
     pub(crate) high_water: hmac::Key,
     /// Seals cursors.
     pub(super) cursor: CursorKey,
+    /// Names budgets, so that the store knows nobody by them.
+    pub(crate) budget: hmac::Key,
+    /// Tags what known devices show.
+    pub(crate) device: hmac::Key,
     pub(super) fingerprint: Fingerprint,
 }
 
@@ -45,6 +49,8 @@ impl RefreshKey {
             audit: sub_key(&derived, b"sprag audit v1"),
             high_water: sub_key(&derived, b"sprag high water v1"),
             cursor: CursorKey::derived(&derived),
+            budget: sub_key(&derived, b"sprag budget v1"),
+            device: sub_key(&derived, b"sprag device v1"),
             fingerprint: fingerprint(&sub_key(&derived, b"sprag fingerprint v1")),
         }
     }
