@@ -29,7 +29,7 @@ pub(super) struct Listing {
 }
 
 /// Where a listing goes on, as a cursor holds it.
-pub(super) trait Place: Sized {
+pub(super) trait Position: Sized {
     fn to_bytes(&self) -> Vec<u8>;
     fn from_bytes(bytes: &[u8]) -> Option<Self>;
 }
@@ -66,13 +66,13 @@ impl Listing {
     }
 
     /// After what the slice begins, if not at the beginning.
-    pub(super) fn after<K: Place>(&self, context: &RouteContext) -> Result<Option<K>, Problem> {
+    pub(super) fn after<K: Position>(&self, context: &RouteContext) -> Result<Option<K>, Problem> {
         let Some(bytes) = &self.after else { return Ok(None) };
         K::from_bytes(bytes).map(Some).ok_or_else(|| no_cursor(context))
     }
 
     /// The cursor of the next slice, if there is one.
-    pub(super) fn next<K: Place>(&self, context: &RouteContext, place: Option<&K>) -> Option<String> {
+    pub(super) fn next<K: Position>(&self, context: &RouteContext, place: Option<&K>) -> Option<String> {
         place.map(|place| context.app.engine.seal_cursor(&parts(&self.bound_to), &place.to_bytes()))
     }
 }
@@ -125,7 +125,7 @@ pub(super) fn entries_wanted(
     Ok(EntriesWanted { account, kinds, severity, since, asker: Some(caller.key.account) })
 }
 
-impl Place for AccountId {
+impl Position for AccountId {
     fn to_bytes(&self) -> Vec<u8> {
         self.0.as_bytes().to_vec()
     }
@@ -135,7 +135,7 @@ impl Place for AccountId {
     }
 }
 
-impl Place for SessionId {
+impl Position for SessionId {
     fn to_bytes(&self) -> Vec<u8> {
         self.0.as_bytes().to_vec()
     }
@@ -145,7 +145,7 @@ impl Place for SessionId {
     }
 }
 
-impl Place for Name {
+impl Position for Name {
     fn to_bytes(&self) -> Vec<u8> {
         format!("{}/{}", self.kind.name(), self.value).into_bytes()
     }
@@ -156,7 +156,7 @@ impl Place for Name {
     }
 }
 
-impl Place for EntryPlace {
+impl Position for EntryPlace {
     fn to_bytes(&self) -> Vec<u8> {
         let (at, account, number) = self;
         [&at.0.to_be_bytes(), account.0.as_bytes().as_slice(), &number.to_be_bytes()].concat()

@@ -9,6 +9,7 @@ use sprag::session::{AccountId, Epoch, Session, SessionDetail, SessionId, Sessio
 use sprag::token::Encoding;
 use uuid::Uuid;
 
+use super::schema::Written;
 use crate::profile::{Fact, Facts, Input, Profile, Route, SessionFacts, TakenField, Transport, Whose};
 
 /// A cursor as it looks.
@@ -32,7 +33,7 @@ pub(super) fn listed(examples: Vec<Example>) -> Value {
 }
 
 /// What a client may send to `route`: one example for each field that a name may stand in.
-pub(super) fn requests(profile: &Profile, route: &Route) -> Vec<Example> {
+pub(super) fn requests(profile: &Profile, route: &Route, written: Written) -> Vec<Example> {
     let fields = route.takes.fields();
     let same = |one: &TakenField, other: &TakenField| {
         one.input == other.input || (is_name(one) && is_name(other) && route.action.account() == Whose::Named)
@@ -40,7 +41,7 @@ pub(super) fn requests(profile: &Profile, route: &Route) -> Vec<Example> {
     let alternatives: Vec<&TakenField> =
         fields.iter().filter(|field| fields.iter().filter(|other| same(field, other)).count() > 1).collect();
     let Some(first) = alternatives.first() else {
-        let value = request(profile, route, &|_| true);
+        let value = request(profile, route, written, &|_| true);
         return vec![Example { name: "usual".to_owned(), summary: "As a client sends it".to_owned(), value }];
     };
     let alike = alternatives.iter().filter(|field| same(field, first));
@@ -48,7 +49,9 @@ pub(super) fn requests(profile: &Profile, route: &Route) -> Vec<Example> {
         .map(|chosen| Example {
             name: format!("by_{}", chosen.name),
             summary: format!("With `{}`", chosen.name),
-            value: request(profile, route, &|field| field.name == chosen.name || !same(field, chosen)),
+            value: request(profile, route, written, &|field| {
+                field.name == chosen.name || !same(field, chosen)
+            }),
         })
         .collect()
 }
@@ -129,10 +132,19 @@ fn person(route: &Route) -> &'static str {
     if route.action.account() == Whose::New { "ben" } else { "ann" }
 }
 
-fn request(profile: &Profile, route: &Route, is_sent: &dyn Fn(&TakenField) -> bool) -> Value {
+fn request(
+    profile: &Profile,
+    route: &Route,
+    written: Written,
+    is_sent: &dyn Fn(&TakenField) -> bool,
+) -> Value {
     let mut body = Map::new();
     for field in route.takes.fields().iter().filter(|field| is_sent(field)) {
-        let value = if field.input.is_flag() { false.into() } else { sent(profile, route, field).into() };
+        let value = if field.input.is_flag() && written == Written::Json {
+            false.into()
+        } else {
+            sent(profile, route, field).into()
+        };
         body.insert(field.name.clone(), value);
     }
     body.into()

@@ -67,8 +67,10 @@ fn request_body(profile: &Profile, route: &Route) -> Option<Value> {
     if fields.is_empty() || route.action.only_reads() {
         return None;
     }
-    let examples = || example::listed(example::requests(profile, route));
-    let media = |written| json!({ "schema": schema::request(route, written), "examples": examples() });
+    let media = |written| {
+        let examples = example::listed(example::requests(profile, route, written));
+        json!({ "schema": schema::request(route, written), "examples": examples })
+    };
     let mut content = Map::new();
     content.insert("application/json".to_owned(), media(Written::Json));
     content.insert("application/x-www-form-urlencoded".to_owned(), media(Written::Form));

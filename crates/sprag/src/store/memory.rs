@@ -29,6 +29,7 @@ use crate::session::{AccountId, EndCause, Epoch, ProfileId, Session, SessionDeta
 
 mod budgets;
 mod cuts;
+mod listings;
 
 /// A store that lives and dies with the process.
 #[derive(Debug)]
@@ -206,20 +207,11 @@ impl Queries for MemoryStore {
         beginning: &Name,
         slice: Slice<String>,
     ) -> Result<Vec<(Name, AccountId)>, Fault> {
-        let tables = self.tables();
-        let found = tables.names.iter().filter(|(name, _)| {
-            name.begins_with(beginning) && slice.after.as_ref().is_none_or(|after| name.value > *after)
-        });
-        let mut found: Vec<_> = found.map(|(name, id)| (name.clone(), *id)).collect();
-        found.sort_by(|(one, _), (other, _)| one.value.cmp(&other.value));
-        found.truncate(slice.limit as usize);
-        Ok(found)
+        Ok(self.tables().names_beginning(beginning, &slice))
     }
 
     async fn accounts_among(&self, ids: Vec<AccountId>) -> Result<Vec<Account>, Fault> {
-        let tables = self.tables();
-        let rows = ids.iter().filter_map(|id| tables.rows.get(id));
-        Ok(rows.filter_map(|rows| rows.account.clone()).collect())
+        Ok(self.tables().accounts_among(&ids))
     }
 
     async fn credential_of(&self, id: AccountId) -> Result<Option<Credential>, Fault> {
