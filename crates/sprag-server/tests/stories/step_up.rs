@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::call::{Answer, Call};
 use crate::people::{Device, LOGOUT, ME, REFRESH, STEP_UP, Way, nobody};
 use crate::seam::Mood;
-use crate::world::{W, World};
+use crate::world::{Plan, W, World, our_profile, second_profile};
 
 /// What the client shows beside the password.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,9 +19,13 @@ enum With {
 }
 
 fn step_up(device: &Device<'_>, with: With, password: &str) -> Call {
+    step_up_at(STEP_UP, device, with, password)
+}
+
+fn step_up_at(path: &str, device: &Device<'_>, with: With, password: &str) -> Call {
     let call = match with {
-        With::RefreshToken => device.call("POST", STEP_UP),
-        With::AccessToken | With::Both => device.bearer_call("POST", STEP_UP),
+        With::RefreshToken => device.call("POST", path),
+        With::AccessToken | With::Both => device.bearer_call("POST", path),
     };
     let mut body = json!({ "password": password });
     if device.way == Way::Body && with != With::AccessToken {
@@ -233,4 +237,26 @@ async fn another_site_cannot_have_a_browser_step_up() {
     let elsewhere = call.without("origin").header("origin", "https://evil.example");
     world.sends(elsewhere).await.refused(403, "origin_refused");
     assert!(browser.is_logged_in().await);
+}
+
+/// Neither a refresh nor a token of another profile makes a session fresh, and what a step-up showed is all that is told.
+#[tokio::test]
+async fn r18_only_whoever_shows_who_they_are_makes_a_session_fresh_and_only_at_its_own_profile() {
+    let profiles = vec![our_profile(&[]), second_profile(&[])];
+    let world = World::planned(Plan { profiles, ..Plan::default() });
+    let ann = world.ann().await;
+    let mut phone = ann.logs_in().await;
+    let at = world.now();
+    world.winds(300);
+    for with in [With::AccessToken, With::RefreshToken, With::Both] {
+        let call = step_up_at("/second/step-up", &phone, with, &ann.password);
+        world.sends(call).await.refused(401, "token_invalid");
+    }
+    let refreshed = phone.refreshes().await.is(200);
+    assert_eq!(told(&refreshed), [at.seconds().into(), json!(["pwd"])], "a refresh proves nothing anew");
+    let answer = world.sends(step_up(&phone, With::Both, &ann.password)).await.is(200);
+    phone.keeps(&answer);
+    let fresh = [world.now().seconds().into(), json!(["pwd"])];
+    assert_eq!(told(&answer), fresh);
+    assert_eq!(told(&phone.turns().await), fresh);
 }
