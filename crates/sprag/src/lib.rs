@@ -20,6 +20,7 @@ pub mod access;
 pub mod account;
 pub mod audit;
 pub mod authn;
+pub mod budget;
 pub mod checkpoints;
 pub mod clock;
 pub mod engine;

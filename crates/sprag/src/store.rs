@@ -36,7 +36,8 @@ mod schema;
 pub mod sqlite;
 mod steps;
 
-pub use budgets::{BudgetKey, Budgets, Rate, Standing, Wanted};
+pub use crate::budget::{Rate, Standing};
+pub use budgets::{BudgetKey, Budgets, Wanted};
 pub use numbers::{MAX_NUMBER, Numbering, Numbers, number};
 pub(crate) use queries::meant_by;
 pub use queries::{Credential, Queries, Slice};

@@ -34,9 +34,12 @@ impl Kept {
             }
             return standings;
         }
-        for (Wanted { rate, .. }, standing) in wanted.iter().zip(&mut standings) {
+        for (Wanted { key, rate }, standing) in wanted.iter().zip(&mut standings) {
             if standing.had_room {
                 standing.due = standing.due.minus(rate.interval).max(now);
+            } else if self.due.get(key).is_some_and(|due| *due > standing.due) {
+                // Of a clock that went back: it comes back from now on.
+                self.put(*key, standing.due);
             }
         }
         standings
