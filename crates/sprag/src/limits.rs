@@ -14,6 +14,7 @@ use crate::budget::{Budget, Rate, Spent};
 use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
 use crate::keys::KeyRing;
+use crate::observe::BudgetObserved;
 use crate::requester::Requester;
 use crate::session::{AccountId, SessionId};
 use crate::store::{BudgetKey, Budgets, Wanted};
@@ -83,17 +84,6 @@ pub(crate) enum Whose<'a> {
     NetworkOf(&'a Requester),
 }
 
-/// How often a budget was asked since the process began.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Counted {
-    /// Which.
-    pub budget: Budget,
-    /// How often something was reserved of it.
-    pub reserved: u64,
-    /// How often it had no room.
-    pub refused: u64,
-}
-
 /// What was reserved, so that it can be given back.
 #[derive(Debug, Default)]
 #[must_use = "what is reserved is spent, unless it is given back"]
@@ -117,11 +107,11 @@ impl Gate {
         &self.rates
     }
 
-    pub(crate) fn counted(&self) -> Vec<Counted> {
+    pub(crate) fn observed(&self) -> Vec<BudgetObserved> {
         let counts = Budget::ALL.iter().zip(&self.counts);
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let counted = counts.map(|(budget, (reserved, refused))| Counted {
-            budget: *budget,
+        let counted = counts.map(|(budget, (reserved, refused))| BudgetObserved {
+            name: budget.name(),
             reserved: read(reserved),
             refused: read(refused),
         });

@@ -19,6 +19,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod beat;
 mod compare;
 mod forms;
 mod hands;
@@ -47,6 +48,7 @@ use self::queue::Queue;
 use self::stored::Stored;
 use self::work::Work;
 use crate::error::{Fault, Refusal};
+use crate::observe::{Hashing, HashingObserved};
 use crate::policy::{MAX_PASSWORD_BYTES, MIN_PASSWORD_BYTES};
 use crate::prefix::Prefix;
 use crate::random::{self, Random};
@@ -183,10 +185,12 @@ pub struct Hasher {
     secrets: Arc<SourceSecrets>,
     /// Of the dearest comparisons one is done at a time, so that they leave the other threads to everybody else.
     heavy: Arc<Semaphore>,
+    counted: Arc<Hashing>,
 }
 
 impl Hasher {
-    /// Starts `threads` hashing threads behind a queue of `queue` passwords, and as many stand-ins.
+    /// Starts `threads` hashing threads behind a queue of `queue` passwords, and a stand-in more: the core that is
+    /// left to refreshes is left to no other program.
     ///
     /// # Errors
     /// A [`Fault`] if the system gives no thread.
@@ -194,6 +198,8 @@ impl Hasher {
         let mut hasher = Self::without_threads(queue);
         for _ in 0..threads.max(1) {
             hasher.spawn(job::hash_all)?;
+        }
+        for _ in 0..=threads.max(1) {
             let stand_in = hasher.spawn(job::stand_in)?;
             hasher.stand_ins.push(stand_in);
         }
@@ -208,22 +214,24 @@ impl Hasher {
             pace: Pace::default(),
             secrets: Arc::default(),
             heavy: Arc::new(Semaphore::new(1)),
+            counted: Arc::default(),
         }
     }
 
-    fn spawn(&self, work: fn(&Queue<Job>)) -> Result<JoinHandle<()>, Fault> {
-        let jobs = Arc::clone(&self.queue);
-        let thread = thread::Builder::new().name("sprag-hash".into()).spawn(move || work(&jobs));
+    fn spawn(&self, work: fn(&Queue<Job>, &Hashing)) -> Result<JoinHandle<()>, Fault> {
+        let (jobs, counted) = (Arc::clone(&self.queue), Arc::clone(&self.counted));
+        let thread = thread::Builder::new().name("sprag-hash".into()).spawn(move || work(&jobs, &counted));
         thread.map_err(|error| Fault::unavailable("start a thread that hashes passwords", error))
     }
 
-    /// Starts as many threads as a machine with other work can spare: one per core, at most four, behind a queue of 32.
+    /// Starts as many threads as a machine with other work can spare: one less than it has cores, one at least and four at most,
+    /// behind a queue of 32.
     ///
     /// # Errors
     /// A [`Fault`] if the system gives no thread.
     pub fn start_default() -> Result<Self, Fault> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        Self::start(cores.min(DEFAULT_THREADS), DEFAULT_QUEUE)
+        Self::start((cores - 1).clamp(1, DEFAULT_THREADS), DEFAULT_QUEUE)
     }
 
     /// Has failed attempts answered as soon as they have failed, for tests: how long that takes tells what a password was
@@ -335,8 +343,24 @@ impl Hasher {
         tokio::time::sleep_until(moment.into()).await;
     }
 
+    /// What is counted of its threads, for whoever shows numbers.
+    #[must_use]
+    pub fn observed(&self) -> HashingObserved {
+        let (waiting, bound) = self.queue.waiting();
+        HashingObserved {
+            threads: self.stand_ins.len() as u64,
+            busy: self.counted.busy.get(),
+            waiting: waiting as u64,
+            bound: bound as u64,
+            refused: self.counted.refused.get(),
+            waited: self.counted.waited.observed(),
+            took: self.counted.took.observed(),
+        }
+    }
+
     fn queue_up(&self, prefix: Prefix, job: Job) {
         if let Some(left_over) = self.queue.add(prefix, job) {
+            self.counted.refused.one();
             left_over.give_way();
         }
     }
@@ -355,7 +379,7 @@ impl Drop for Hasher {
 
 impl fmt::Debug for Hasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hasher").field("threads", &self.stand_ins.len()).finish_non_exhaustive()
+        f.debug_struct("Hasher").field("stand_ins", &self.stand_ins.len()).finish_non_exhaustive()
     }
 }
 

@@ -85,6 +85,11 @@ impl Mount {
         self.whom != Whom::Public
     }
 
+    /// Whether nobody but administrators can ask here.
+    pub(crate) fn is_for_administrators(&self) -> bool {
+        self.whom == Whom::Administrators
+    }
+
     /// The path that clients see before the service's own; empty where it is merged.
     #[must_use]
     pub fn prefix(&self) -> &str {

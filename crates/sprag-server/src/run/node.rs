@@ -179,6 +179,8 @@ impl Node {
         let app = App::new(engine, metrics, self.config.issuer().to_owned());
         let app = app.called_from(self.config.browsers.cors_origins.clone());
         let app = app.fresh_for(self.config.sessions.fresh_for);
+        let app = app.measured_by(self.config.monitoring.metrics_readers.clone());
+        let app = app.called_as_set(self.config.origin("cors-origins").clone());
         let app = app.knowing_devices(self.config.limits.knows_devices);
         Arc::new(app.behind(self.config.trusted_proxies.clone()))
     }

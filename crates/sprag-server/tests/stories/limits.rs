@@ -51,8 +51,8 @@ fn registers(number: usize) -> Call {
 
 /// How often something was reserved of a budget, and how often it had no room.
 fn counted(world: &World, budget: Budget) -> (u64, u64) {
-    let counted = world.engine.budgets_counted();
-    let of = counted.iter().find(|counted| counted.budget == budget).expect("every budget is counted");
+    let counted = world.engine.observed().budgets;
+    let of = counted.iter().find(|counted| counted.name == budget.name()).expect("every budget is counted");
     (of.reserved, of.refused)
 }
 

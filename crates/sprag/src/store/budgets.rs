@@ -14,7 +14,7 @@ use crate::error::Fault;
 
 mod kept;
 
-pub(super) use kept::Kept;
+pub(super) use kept::KeptBudgets;
 
 /// What a budget is found by: a keyed hash of what it is about.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
