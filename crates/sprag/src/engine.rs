@@ -47,6 +47,8 @@ use crate::access::{self, AccessToken, Expected, Rejected};
 use crate::audit::EventKind;
 use crate::authn::{self, Authenticated, Authn, Failures};
 use crate::clock::{Clock, Timestamp, millis};
+use crate::counts::{By, CountedStore, Counts, Report};
+use crate::day::Day;
 use crate::error::{Error, Fault, Refusal};
 use crate::keys::KeyRing;
 use crate::limits::{Gate, Rates};
@@ -101,7 +103,7 @@ use service::Service;
 
 /// Joins ratchet, store, keys and ways to authenticate into the actions a client asks for.
 pub struct Engine {
-    store: Arc<dyn Store>,
+    store: CountedStore,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     /// The id of each access token, and by how much its life is shortened.
@@ -193,6 +195,7 @@ impl Engine {
             let session = Session { authenticated_at: somebody.at(), methods: somebody.methods(), ..session };
             let told = Told::fresh(client, Rotated::of(&session), now);
             let known = somebody.known();
+            let is_new_device = request.remembers_device && known.is_none();
             let (device, remembers) = match request.remembers_device {
                 true => {
                     let keys = self.keys.load();
@@ -210,6 +213,9 @@ impl Engine {
             };
             match self.store.commit(opening.commit()).await? {
                 Committed::Done { .. } => {
+                    if is_new_device {
+                        self.counts().new_device();
+                    }
                     let pair = self.pair(client, Some(somebody.account()), &token, None, told, now)?;
                     return Ok(TokenPair { device, ..pair });
                 }
@@ -267,7 +273,20 @@ impl Engine {
 
     /// The store behind it.
     pub fn store(&self) -> &Arc<dyn Store> {
-        &self.store
+        self.store.uncounted()
+    }
+
+    /// What is counted by the day on this node.
+    pub fn counts(&self) -> &Counts {
+        &self.store.counts
+    }
+
+    /// What all nodes counted from one day to another, as far as they have written it.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn report(&self, since: Day, until: Day, by: By) -> Result<Report, Fault> {
+        crate::counts::report(self.store.as_ref(), (since, until), by, self.now()).await
     }
 
     /// The present moment, by the engine's clock.
@@ -313,7 +332,7 @@ impl Engine {
     /// The ways to show who one is.
     pub fn authn(&self) -> Authn<'_> {
         Authn {
-            store: self.store.as_ref(),
+            store: &self.store,
             clock: self.clock.as_ref(),
             random: self.random.as_ref(),
             hasher: &self.hasher,

@@ -23,6 +23,7 @@ pub mod authn;
 pub mod budget;
 pub mod checkpoints;
 pub mod clock;
+pub mod counts;
 pub mod day;
 pub mod engine;
 pub mod error;

@@ -15,6 +15,8 @@ use crate::run::node::Node;
 use crate::run::ring_watch::RingWatch;
 use sprag::checkpoints::{Checkpointing, Cutting};
 use sprag::clock::{Clock as _, ClockNews, Doubt, SystemClock, TakenFor};
+use sprag::counts::Written;
+use sprag::day::Day;
 use sprag::store::Swept;
 use sprag::{Engine, seldom};
 
@@ -29,6 +31,9 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// How often what was only counted is looked through: failed log-ins for the journal, refusals for the security log.
 const COUNTED_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often what was counted for the report is written: what a killed node loses, at most.
+const COUNTS_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How often budgets that are whole are forgotten, and the others made durable where that is not done with each reservation.
 const BUDGETS_INTERVAL: Duration = Duration::from_secs(60);
@@ -78,6 +83,9 @@ pub async fn leave(node: &Node) {
     if let Err(fault) = node.engine.upkeep().tell_counted(true).await {
         tracing::warn!(%fault, "how many log-ins failed in the last minute is not in the journal");
     }
+    if let Err(fault) = node.engine.upkeep().write_counts(true).await {
+        tracing::warn!(%fault, "what this node counted last is not in the report; at most the last minute is missing");
+    }
     if let Err(fault) = node.engine.upkeep().sweep_budgets().await {
         tracing::warn!(%fault, "who tried how often in the last minute is forgotten");
     }
@@ -126,13 +134,15 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
     });
     let counted = Box::new(Counted { engine: Arc::clone(engine) });
     let counted = Job { name: "counted", every: COUNTED_INTERVAL, work: counted };
+    let counts = Box::new(Counts { engine: Arc::clone(engine), folded: None, is_failing: false });
+    let counts = Job { name: "counts", every: COUNTS_INTERVAL, work: counts };
     let budgets = Box::new(Budgets { engine: Arc::clone(engine) });
     let budgets = Job { name: "budgets", every: BUDGETS_INTERVAL, work: budgets };
     let cuts = node.config.sessions.keep_journal.map(|keep| {
         let cuts = Cuts { engine: Arc::clone(engine), keep, has_said_who: false };
         Job { name: "cut", every: CUT_INTERVAL, work: Box::new(cuts) }
     });
-    [Some(marks), sweep, watch, Some(checkpoints), issuers, Some(counted), Some(budgets), cuts]
+    [Some(marks), sweep, watch, Some(checkpoints), issuers, Some(counted), Some(budgets), Some(counts), cuts]
         .into_iter()
         .flatten()
         .collect()
@@ -232,6 +242,7 @@ impl Work for Sweep {
                 }
             }
             if pass.next.is_none() {
+                self.engine.upkeep().swept(&pass);
                 let (at, took, per_account) = (SystemClock.now(), begun.elapsed(), pass.histogram());
                 return self.metrics.sweep_ended(Some(Pass { at, took, per_account }));
             }
@@ -340,6 +351,43 @@ impl Work for Counted {
     }
 }
 
+/// Writes what was counted for the report, and folds days that are over.
+struct Counts {
+    engine: Arc<Engine>,
+    /// The day on which days were folded last.
+    folded: Option<Day>,
+    is_failing: bool,
+}
+
+#[async_trait]
+impl Work for Counts {
+    async fn run(&mut self) {
+        let upkeep = self.engine.upkeep();
+        let written = upkeep.write_counts(false).await;
+        match &written {
+            Ok(Written { lost_days: 1.. }) => tracing::warn!(
+                "what this node counted on days before yesterday could not be written in time and is missing in the report"
+            ),
+            Ok(_) if self.is_failing => tracing::info!("what is counted for the report is written again"),
+            Err(fault) if !self.is_failing => {
+                tracing::warn!(%fault, "what is counted for the report is not written; trying again each minute");
+            }
+            _ => {}
+        }
+        self.is_failing = written.is_err();
+        let today = Day::of(self.engine.now());
+        if self.is_failing || self.folded == Some(today) {
+            return;
+        }
+        match upkeep.fold_counts().await {
+            Ok(_) => self.folded = Some(today),
+            Err(fault) => {
+                tracing::warn!(%fault, "old days of the report are not folded yet; trying again in a minute")
+            }
+        }
+    }
+}
+
 /// Cuts off the journal what has been kept long enough.
 struct Cuts {
     engine: Arc<Engine>,
@@ -400,16 +448,22 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_marks_its_life_sweeps_watches_its_ring_and_adds_checkpoints() {
-        assert_eq!(names(&[]).await, ["mark", "sweep", "key ring", "checkpoint", "counted"]);
+        assert_eq!(
+            names(&[]).await,
+            ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets", "counts"]
+        );
         let ring =
             KeyRing::generate(Algorithm::Es256, &SeededRandom::new(1), Timestamp(0)).unwrap().to_json();
         let without = [("SPRAG_SWEEP_INTERVAL", "0s"), ("SPRAG_KEY_RING", ring.as_str())];
         assert_eq!(
             names(&without).await,
-            ["mark", "checkpoint", "counted"],
+            ["mark", "checkpoint", "counted", "budgets", "counts"],
             "no file to watch, and nothing to sweep"
         );
         let kept = [("SPRAG_KEEP_JOURNAL", "400d")];
-        assert_eq!(names(&kept).await, ["mark", "sweep", "key ring", "checkpoint", "counted", "cut"]);
+        assert_eq!(
+            names(&kept).await,
+            ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets", "counts", "cut"]
+        );
     }
 }

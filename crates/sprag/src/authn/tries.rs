@@ -53,7 +53,7 @@ impl Authn<'_> {
         let (keys, now) = (self.keys.load(), self.clock.now());
         if let Some(known) = &known {
             let own = [(Budget::LoginDevice, whose(known))];
-            if let Ok(reserved) = self.gate.reserve(self.store, &keys, &own, now).await? {
+            if let Ok(reserved) = self.gate.reserve(self.store.as_ref(), &keys, &own, now).await? {
                 return Ok(Try { reserved, known: Some(known.clone()) });
             }
         }
@@ -69,7 +69,7 @@ impl Authn<'_> {
             },
         };
         let wanted = [(Budget::LoginAccount, account), (Budget::LoginPrefix, Whose::NetworkOf(requester))];
-        match self.gate.reserve(self.store, &keys, &wanted, now).await? {
+        match self.gate.reserve(self.store.as_ref(), &keys, &wanted, now).await? {
             Ok(reserved) => Ok(Try { reserved, known }),
             Err(spent) => {
                 self.note_spent(at, spent, requester);
@@ -83,15 +83,17 @@ impl Authn<'_> {
     pub(super) async fn was_right(&self, tried: &Try) {
         let (keys, now) = (self.keys.load(), self.clock.now());
         if let Some(known) = &tried.known {
-            self.gate.make_whole(self.store, &keys, (Budget::LoginDevice, whose(known)), now).await;
+            self.gate.make_whole(self.store.as_ref(), &keys, (Budget::LoginDevice, whose(known)), now).await;
         }
-        self.gate.give_back(self.store, &tried.reserved, |budget| budget == Budget::LoginAccount, now).await;
+        self.gate
+            .give_back(self.store.as_ref(), &tried.reserved, |budget| budget == Budget::LoginAccount, now)
+            .await;
     }
 
     /// A password that nobody had the time to look at: it has cost nobody a try.
     pub(super) async fn was_not_looked_at(&self, tried: &Try, fault: &Fault) {
         if fault.kind == FaultKind::Busy {
-            self.gate.give_back(self.store, &tried.reserved, |_| true, self.clock.now()).await;
+            self.gate.give_back(self.store.as_ref(), &tried.reserved, |_| true, self.clock.now()).await;
         }
     }
 
@@ -108,6 +110,7 @@ impl Authn<'_> {
             "not looked at, as too many had failed at this account"
         };
         self.failures.gather(account, why, requester, self.clock.now());
+        self.store.counts.login_refused(crate::error::refusals::RATE_LIMITED.name);
         let (ip, user_agent) = (requester.ip.as_deref(), requester.user_agent.as_deref());
         let outcome = Outcome::named("", Severity::Warning, ip, user_agent);
         let account = Some(account).filter(|account| *account != NOBODY);

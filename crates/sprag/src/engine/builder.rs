@@ -9,11 +9,12 @@ use super::service::Service;
 use super::{Engine, Issuer, Limits};
 use crate::authn::Failures;
 use crate::clock::Clock;
+use crate::counts::{CountedStore, Counts};
 use crate::error::Fault;
 use crate::keys::KeyRing;
 use crate::limits::{Gate, Rates};
 use crate::password::Hasher;
-use crate::random::{DrawnAhead, Random, SystemRandom};
+use crate::random::{self, DrawnAhead, Random, SystemRandom};
 use crate::store::Store;
 
 /// Puts an [`Engine`] together: a store, keys and an issuer are needed, and the rest has a default.
@@ -111,10 +112,13 @@ impl EngineBuilder {
             None => Hasher::start_default()?,
         };
         let clock = self.clock.unwrap_or_else(|| self.store.clock());
+        let random = self.random.unwrap_or_else(|| Arc::new(SystemRandom::default()));
+        // Not from the randomness that tests hand in: two engines that begin alike are two runs.
+        let counts = Counts::new(random::id(&SystemRandom::default(), clock.now()), Arc::clone(&clock));
         Ok(Engine {
-            store: self.store,
+            store: CountedStore::new(self.store, counts),
             clock,
-            random: self.random.unwrap_or_else(|| Arc::new(SystemRandom::default())),
+            random,
             token_ids: DrawnAhead::default(),
             keys: ArcSwap::from_pointee(keys),
             hasher,
