@@ -331,7 +331,12 @@ pub fn our_profile(changes: &[(&str, &str)]) -> Profile {
 
 /// A second profile beside ours, with an id, a cookie and paths of its own.
 pub fn second_profile(changes: &[(&str, &str)]) -> Profile {
-    let own = [("id = 1\n", "id = 2\n"), ("/api/v1/auth", "/second"), ("__Host-sprag", "__Host-second")];
+    let own = [
+        ("id = 1\n", "id = 2\n"),
+        ("/api/v1/auth", "/second"),
+        ("/api/v1/admin", "/second/administration"),
+        ("__Host-sprag", "__Host-second"),
+    ];
     let mut profile = our_profile(&[&own, changes].concat());
     profile.name = "second".to_owned();
     profile

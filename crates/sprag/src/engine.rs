@@ -39,13 +39,14 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
 use crate::access::{self, AccessToken, Expected, Rejected};
 use crate::audit::EventKind;
 use crate::authn::{self, Authenticated, Authn, Failures};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Timestamp, millis};
 use crate::counts::{By, CountedStore, Counts, Report};
 use crate::day::Day;
 use crate::error::{Error, Fault, Refusal};
@@ -65,13 +66,16 @@ mod builder;
 mod client_policy;
 mod commits;
 mod import;
+mod listings;
 mod next_id;
 mod opening;
 mod pair;
 mod password_change;
 mod refresh;
+mod replacement;
 mod service;
 mod sessions;
+mod step_up;
 mod tokens;
 mod upkeep;
 
@@ -80,12 +84,14 @@ pub use administration::{AccountChanges, Changed};
 pub use builder::EngineBuilder;
 pub use client_policy::{AccessTokenShape, Claims, ClientPolicy, Subject, Telling};
 pub use import::{Imported, ImportedSession, ImportedUser, Imports, NameKept, Run, SameNames, SlowHashes};
+pub use listings::{EntriesWanted, EntryPlace, Found};
 pub use next_id::NextId;
 pub use opening::OpenRequest;
 pub use pair::{RefreshTokenText, TokenPair};
 pub use password_change::PasswordChangeRequest;
 pub use refresh::{RefreshOutcome, RefreshRequest};
 pub use sessions::{Explanation, Listed, Sessions};
+pub use step_up::{Proof, StepUpRequest};
 pub use tokens::Tokens;
 pub use upkeep::Upkeep;
 
@@ -140,6 +146,14 @@ pub struct Caller {
     pub key: SessionKey,
     /// The session's row and the account's state.
     pub state: SessionState,
+}
+
+impl Caller {
+    /// Whether they showed who they are at most this long ago.
+    #[must_use]
+    pub fn is_fresh(&self, now: Timestamp, fresh_for: Duration) -> bool {
+        now.millis_since(self.state.session.authenticated_at) <= millis(fresh_for)
+    }
 }
 
 impl Engine {
@@ -288,6 +302,16 @@ impl Engine {
     /// `N` bytes that nobody can foresee.
     pub fn random<const N: usize>(&self) -> [u8; N] {
         crate::random::bytes(self.random.as_ref())
+    }
+
+    /// Seals where the next slice of a listing begins ([`KeyRing::seal_cursor`]).
+    pub fn seal_cursor(&self, bound_to: &[&[u8]], position: &[u8]) -> String {
+        self.keys.load().seal_cursor(self.now(), self.random.as_ref(), bound_to, position)
+    }
+
+    /// Opens what [`seal_cursor`](Self::seal_cursor) sealed for the same listing; `None` for any other text.
+    pub fn open_cursor(&self, bound_to: &[&[u8]], text: &str) -> Option<Vec<u8>> {
+        self.keys.load().open_cursor(self.now(), bound_to, text)
     }
 
     /// What is counted of its work, for whoever shows numbers.

@@ -65,6 +65,8 @@ pub(crate) struct RouteContext {
     pub(crate) app: Arc<App>,
     pub(crate) served: Arc<ServedProfile>,
     pub(crate) route: Arc<Route>,
+    /// Whether it answers here as if it were not there: only administrators ask for it, and they are served elsewhere.
+    pub(crate) is_hidden: bool,
     /// What carries out the route's action.
     pub(crate) run: Handler,
 }
@@ -77,6 +79,8 @@ pub(crate) struct Call {
     pub(crate) id: Option<String>,
     /// Whose access token it carries, where the action needs one.
     pub(crate) caller: Option<Caller>,
+    /// Whether what it asks for stands in its query, not in its body.
+    pub(crate) reads_query: bool,
     /// Its body, or why there is none.
     pub(crate) body: Received,
 }
@@ -87,8 +91,17 @@ impl Call {
         self.caller.take().ok_or_else(|| Refusal::TokenMissing.into())
     }
 
-    /// The fields of its body. They can be had once.
+    /// Whose account the `{id}` in its path names.
+    pub(crate) fn account(&self) -> Result<AccountId, Problem> {
+        let id = self.id.as_deref().and_then(|id| id.parse().ok());
+        Ok(id.ok_or(Refusal::AccountUnknown)?)
+    }
+
+    /// The fields of its body, or of its query where it only reads. They can be had once.
     pub(crate) fn fields(&mut self) -> Result<WipedFields, Problem> {
+        if self.reads_query {
+            return request::query(&self.parts).map(WipedFields::from);
+        }
         request::fields(&self.parts, std::mem::replace(&mut self.body, Ok(bytes::Bytes::new())))
     }
 }
@@ -122,6 +135,11 @@ impl RouteContext {
 
     pub(crate) fn requester(&self, parts: &Parts) -> Result<Requester, Problem> {
         request::requester(parts, &self.app.proxies, self.served.device_cookie.as_deref())
+    }
+
+    /// Who asks, where an administrator does something to an account: the journal names them.
+    pub(crate) fn acting(&self, parts: &Parts, administrator: &Caller) -> Result<Requester, Problem> {
+        Ok(Requester { acting: Some(administrator.key.account), ..self.requester(parts)? })
     }
 
     /// Whether whoever asks for its action shows no account by that, so that what is limited is limited by where they come from.
@@ -166,6 +184,17 @@ impl RouteContext {
     /// Lets a request in that brings what its action needs, and says whose access token it is if that is one. A refresh
     /// token is looked at by the action itself.
     pub(crate) async fn let_in(&self, parts: &Parts) -> Result<Option<Caller>, Problem> {
+        let caller = self.let_in_at_all(parts).await?;
+        let (now, fresh_for) = (self.app.engine.now(), self.app.fresh_for);
+        match &caller {
+            Some(caller) if self.route.action.wants_fresh() && !caller.is_fresh(now, fresh_for) => {
+                Err(Refusal::StepUpRequired.into())
+            }
+            _ => Ok(caller),
+        }
+    }
+
+    async fn let_in_at_all(&self, parts: &Parts) -> Result<Option<Caller>, Problem> {
         let action = self.route.action;
         if action.needs_admin(self.served.profile.client.registration) {
             return self.admin(parts).await.map(Some);

@@ -18,6 +18,9 @@ use crate::metrics::Metrics;
 /// the hashing threads, it is answered 503 then, within three seconds in all where the store is near.
 const DEADLINE: Duration = Duration::from_millis(2900);
 
+/// For how long a log-in is fresh, where nothing else is said.
+const FRESH_FOR: Duration = Duration::from_secs(600);
+
 /// What every request shares.
 pub struct App {
     /// Decides.
@@ -32,6 +35,8 @@ pub struct App {
     pub origins_from: Origin,
     /// Who is believed about where a request comes from.
     pub proxies: Proxies,
+    /// For how long after a log-in or step-up a call is taken that wants a fresh one.
+    pub fresh_for: Duration,
     /// Who may read `/metrics`.
     pub metrics_readers: MetricsReaders,
     /// Whether accounts know the devices that they have logged in from.
@@ -53,7 +58,7 @@ impl App {
         let is_ready = AtomicBool::new(true);
         let large_answers = LargeAnswers::default();
         metrics.watch(&engine);
-        let (metrics_readers, deadline) = (MetricsReaders::default(), DEADLINE);
+        let (metrics_readers, deadline, fresh_for) = (MetricsReaders::default(), DEADLINE, FRESH_FOR);
         Self {
             engine,
             metrics,
@@ -61,6 +66,7 @@ impl App {
             other_origins,
             origins_from: Origin::Default,
             proxies,
+            fresh_for,
             knows_devices,
             metrics_readers,
             deadline,
@@ -68,6 +74,12 @@ impl App {
             large_answers,
             request_ids: RequestIds::default(),
         }
+    }
+
+    /// Takes a log-in or step-up as fresh for that long.
+    #[must_use]
+    pub fn fresh_for(self, fresh_for: Duration) -> Self {
+        Self { fresh_for, ..self }
     }
 
     /// Lets these read `/metrics`, beside this machine itself.

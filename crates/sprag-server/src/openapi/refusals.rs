@@ -142,8 +142,12 @@ fn codes(profile: &Profile, route: &Route) -> Vec<&'static str> {
         // A Sprag-Instance that is none.
         codes.push("request_invalid");
     }
-    if route.action.reads_body() || !route.takes.fields().is_empty() {
-        codes.extend(["request_invalid", "media_type_unsupported"]);
+    let has_fields = !route.takes.fields().is_empty();
+    if route.action.reads_body() || has_fields {
+        codes.push("request_invalid");
+    }
+    if route.action.reads_body() || (has_fields && !route.action.only_reads()) {
+        codes.push("media_type_unsupported");
     }
     if !route.takes.fields().is_empty() {
         codes.push("field_invalid");
@@ -160,6 +164,9 @@ fn codes(profile: &Profile, route: &Route) -> Vec<&'static str> {
     }
     if route.action.needs_admin(profile.client.registration) {
         codes.push("forbidden");
+    }
+    if route.action.wants_fresh() {
+        codes.push("step_up_required");
     }
     let sets_cookie = profile.wire.refresh.cookie.is_some() && route.opens_session();
     if takes_cookie(profile, route) || sets_cookie {

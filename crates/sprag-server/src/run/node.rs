@@ -178,6 +178,7 @@ impl Node {
         let (engine, metrics) = (Arc::clone(&self.engine), Arc::clone(&self.metrics));
         let app = App::new(engine, metrics, self.config.issuer().to_owned());
         let app = app.called_from(self.config.browsers.cors_origins.clone());
+        let app = app.fresh_for(self.config.sessions.fresh_for);
         let app = app.measured_by(self.config.monitoring.metrics_readers.clone());
         let app = app.called_as_set(self.config.origin("cors-origins").clone());
         let app = app.knowing_devices(self.config.limits.knows_devices);
@@ -210,9 +211,19 @@ impl Node {
         http::mounted(app, self.profiles.clone(), self.config.issuer(), mount)
     }
 
-    /// The whole service, for a listener of its own.
+    /// The whole service, for a listener of its own; without what only administrators ask for, where they have another one.
     pub fn router(&self, app: &Arc<App>) -> Router {
-        http::router(app, self.profiles.clone(), self.config.issuer())
+        let mount = match self.config.listen.admin_address {
+            Some(_) => Mount::merged().without_administration(),
+            None => Mount::merged(),
+        };
+        http::whole(app, self.profiles.clone(), self.config.issuer(), &mount)
+    }
+
+    /// The whole service, for the administrators' listener.
+    pub fn administrators_router(&self, app: &Arc<App>) -> Router {
+        let mount = Mount::merged().for_administrators();
+        http::whole(app, self.profiles.clone(), self.config.issuer(), &mount)
     }
 }
 

@@ -100,6 +100,31 @@ impl PasswordChange {
     }
 }
 
+/// A session that takes the place of the one that asked for it, once its owner has shown again who they are.
+pub(super) struct StepUp {
+    /// The session that asked for it, which must not have ended.
+    pub(super) replaced: SessionId,
+    /// The one that takes its place, in the epoch in which its owner showed who they are.
+    pub(super) successor: Session,
+    pub(super) detail: SessionDetail,
+    /// How the one before ends.
+    pub(super) ending: Ending,
+    pub(super) event: Event,
+}
+
+impl StepUp {
+    pub(super) fn commit(self) -> Commit {
+        let Self { replaced, successor, detail, ending, event } = self;
+        let (account, epoch) = (successor.key.account, successor.epoch);
+        let steps = vec![
+            Step::EndSession { session: replaced, ending },
+            Step::OpenSession { session: Box::new(successor), detail },
+            Step::ForgetEnded,
+        ];
+        Commit { account, expect: Expect::Standing(epoch), steps, events: vec![event] }
+    }
+}
+
 /// Puts another hash in the place of one, or of none; epoch and sessions stay.
 pub(super) fn rehash(
     account: AccountId,

@@ -108,6 +108,41 @@ impl Engine {
         RefreshOutcome { row, answer }
     }
 
+    /// Whose session a refresh token is of, if a refresh would take it: judged like one, and nothing turns. What a refresh
+    /// would refuse is refused, and what it would end ends.
+    pub(super) async fn holder(
+        &self,
+        client: &ClientPolicy,
+        text: &str,
+        retry_id: Option<&str>,
+        requester: &Requester,
+    ) -> Result<SessionKey, Error> {
+        let now = self.now();
+        let Some(token) = self.recognise(client, text, now).await? else {
+            tell_refused(Row::Malformed, Refusal::TokenInvalid, None, requester);
+            return Err(Refusal::TokenInvalid.into());
+        };
+        let presented = present(&token, retry_id, requester);
+        let mut judged =
+            RefreshInProgress { engine: self, client, requester, now, text, account: None, presented, token };
+        for misses in 0..=MAX_MISSES {
+            let found = self.store.find(judged.presented.key).await?;
+            let found = found.map_or(Found::Nothing, |state| Found::Session(Box::new(state)));
+            if let Found::Session(state) = &found {
+                judged.now = judged_at(state.session.rotated_at, judged.now, self.now());
+            }
+            let judgement = judged.judge(&found, misses).await?;
+            if let Verdict::Rotate(_) | Verdict::Keep | Verdict::Retry(_) = judgement.verdict {
+                if let Some(notice) = judgement.notice {
+                    self.store.record(judged.event(notice)).await?;
+                }
+                return Ok(judged.presented.key);
+            }
+            let _ = judged.carry_out(judgement, &found).await?;
+        }
+        Err(tried_too_often("judge a refresh token").into())
+    }
+
     /// A token of this profile, its own or one of the system whose place it took, or none.
     pub(super) async fn recognise(
         &self,

@@ -100,12 +100,17 @@ table! {
     /// is not what is wrong.
     CURRENT_PASSWORD_WRONG: "current_password_wrong", 403,
         "the current password is wrong",
-        "A password change with the wrong current password; not 401, or clients would refresh",
+        "A password change or step-up with the wrong password; not 401, or clients would refresh",
         "`login_failed`";
+    /// They showed who they are too long ago for this. Not 401: front ends answer that with a refresh, which mends nothing.
+    STEP_UP_REQUIRED: "step_up_required", 403,
+        "this takes a log-in of a moment ago; show once more who you are at the step-up, then send this again with its tokens",
+        "The call takes somebody who showed who they are at most `fresh-for` ago; a step-up mends it, or a log-in",
+        "";
     /// Only an administrator may do this.
     FORBIDDEN: "forbidden", 403,
         "only an administrator may do this",
-        "Only an administrator may do this; or one asked what happened to the session they ask with, which nobody is told",
+        "Only an administrator may do this; or one asked what happened to the session they ask with, which nobody is told, or would shut themselves out",
         "";
     /// The server: a request that a cookie authenticates, from another site.
     ORIGIN_REFUSED: "origin_refused", 403,
@@ -216,6 +221,8 @@ pub enum Refusal {
     NameInvalid(&'static str),
     /// Another account has that user name or e-mail.
     NameTaken,
+    /// They showed who they are too long ago for this.
+    StepUpRequired,
     /// Only an administrator may do this.
     Forbidden,
     /// The account has no such session.
@@ -243,6 +250,7 @@ impl Refusal {
             Self::PasswordRejected => &PASSWORD_REJECTED,
             Self::NameInvalid(_) => &NAME_INVALID,
             Self::NameTaken => &NAME_TAKEN,
+            Self::StepUpRequired => &STEP_UP_REQUIRED,
             Self::Forbidden => &FORBIDDEN,
             Self::SessionUnknown => &SESSION_UNKNOWN,
             Self::AccountUnknown => &ACCOUNT_UNKNOWN,
