@@ -20,9 +20,11 @@ mod logs;
 mod mapping;
 mod origin;
 mod passwords;
+mod places;
 mod profiles;
 mod proxies;
 mod reference;
+mod risk;
 mod secret;
 mod secret_files;
 mod sessions;
@@ -49,8 +51,10 @@ pub(crate) use listen::share_of;
 pub use logs::{LogFormat, Logs};
 pub use origin::Origin;
 pub use passwords::Passwords;
+pub use places::Places;
 pub use profiles::ProfileRef;
 pub use reference::{DEFAULTS, args, flags, reference, table};
+pub use risk::Risk;
 pub use secret::Secret;
 pub use sessions::{Lifetimes, Sessions};
 pub use sources::{Flags, Sources};
@@ -85,6 +89,10 @@ pub struct Config {
     pub browsers: Browsers,
     /// Whether clients are limited in how often they may ask.
     pub has_rate_limits: bool,
+    /// Where places are read, and which are let in.
+    pub places: Places,
+    /// How log-ins are weighed that are unlike those before them.
+    pub risk: Risk,
     /// How many passwords are hashed at once, and how many wait.
     pub passwords: Passwords,
     /// Secrets of the systems that users were imported from.
@@ -290,6 +298,8 @@ impl Sources {
             tokens: Tokens::from(chosen, listen.issuer())?,
             browsers: Browsers::from(chosen)?,
             has_rate_limits: limits::from(chosen)?,
+            places: Places::from(chosen)?,
+            risk: Risk::from(chosen)?,
             passwords: Passwords::from(chosen)?,
             imported: Imported::from(chosen)?,
             logs: Logs::from(chosen)?,

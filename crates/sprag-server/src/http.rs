@@ -162,6 +162,7 @@ async fn in_time(context: &RouteContext, mut parts: Parts, body: Body) -> Result
     let deadline = context.app.patience();
     let asking = parts.extensions.get::<Asking>().cloned();
     let carried_out = async {
+        context.expect_place(&parts)?;
         let id = if action.takes_id() { id_in_path(&mut parts).await } else { None };
         let caller = context.let_in(&parts).await?;
         (context.run)(context, Call { parts, id, caller, body }).await

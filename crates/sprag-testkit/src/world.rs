@@ -18,12 +18,14 @@ use sprag::engine::Limits;
 use sprag::keys::KeyRing;
 use sprag::password::Hasher;
 use sprag::random::SystemRandom;
+use sprag::risk::RiskPolicy;
 use sprag::session::{AccountId, Session, SessionId, SessionKey};
 use sprag::store::sqlite::{Settings, SqliteStore};
 use sprag::store::{Slice, Store};
 use sprag_server::edge::proxies::Proxies;
 use sprag_server::http::{App, router};
 use sprag_server::metrics::Metrics;
+use sprag_server::places::Places;
 use sprag_server::profile::{Profile, check_together};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
@@ -60,6 +62,10 @@ pub struct Plan {
     pub other_origins: Vec<String>,
     /// Who is believed about where a request comes from.
     pub proxies: Proxies,
+    /// How log-ins are weighed, if they are.
+    pub risk: Option<RiskPolicy>,
+    /// What is known of addresses.
+    pub places: Places,
 }
 
 impl Default for Plan {
@@ -71,6 +77,8 @@ impl Default for Plan {
             hs256_secret: None,
             other_origins: Vec::new(),
             proxies: Proxies::default(),
+            risk: None,
+            places: Places::default(),
         }
     }
 }
@@ -87,6 +95,7 @@ pub struct World {
     profiles: Vec<Profile>,
     other_origins: Vec<String>,
     proxies: Proxies,
+    places: Arc<Places>,
     database: PathBuf,
 }
 
@@ -121,18 +130,34 @@ impl World {
         let engine = engine.keys(keys).issuer(ORIGIN).audience("sprag-stories");
         let engine = engine.hasher(Hasher::start(1, plan.hash_queue).expect("a thread").failing_at_once());
         let limits = Limits { sessions_per_account: plan.sessions_per_account };
-        let engine = Arc::new(engine.limits(limits).build().expect("an engine"));
         check_together(&plan.profiles).expect("profiles that go together");
-        let Plan { profiles, other_origins, proxies, .. } = plan;
-        let router = serve(&engine, &profiles, &other_origins, &proxies, PATIENCE);
+        let Plan { profiles, other_origins, proxies, places, risk, .. } = plan;
+        let places = Arc::new(places);
+        let engine = engine.limits(limits).whereabouts(Arc::clone(&places) as _);
+        let engine = if let Some(risk) = risk { engine.risk(risk) } else { engine };
+        let engine = Arc::new(engine.build().expect("an engine"));
+        let router = serve(&engine, &profiles, &other_origins, (&proxies, &places), PATIENCE);
         let handed_out = Mutex::default();
-        Self { clock, seam, engine, folder, handed_out, router, profiles, other_origins, proxies, database }
+        Self {
+            clock,
+            seam,
+            engine,
+            folder,
+            handed_out,
+            router,
+            profiles,
+            other_origins,
+            proxies,
+            places,
+            database,
+        }
     }
 
     /// From now on what is not done is given up almost at once.
     pub fn loses_patience(&mut self) {
+        let about = (&self.proxies, &self.places);
         self.router =
-            serve(&self.engine, &self.profiles, &self.other_origins, &self.proxies, Duration::from_millis(5));
+            serve(&self.engine, &self.profiles, &self.other_origins, about, Duration::from_millis(5));
     }
 
     /// Sends a request and checks nothing: profiles differ in what they answer.
@@ -277,11 +302,12 @@ fn serve(
     engine: &Arc<Engine>,
     profiles: &[Profile],
     other_origins: &[String],
-    proxies: &Proxies,
+    (proxies, places): (&Proxies, &Arc<Places>),
     deadline: Duration,
 ) -> Router {
     let app = App::new(Arc::clone(engine), Arc::new(Metrics::default()), ORIGIN.to_owned());
-    let mut app = app.called_from(other_origins.to_vec()).behind(proxies.clone());
+    let app = app.called_from(other_origins.to_vec()).behind(proxies.clone());
+    let mut app = app.knowing(Arc::clone(places));
     app.deadline = deadline;
     router(&Arc::new(app), profiles.to_vec(), ORIGIN)
 }

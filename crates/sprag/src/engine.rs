@@ -43,14 +43,15 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::access::{self, AccessToken, Expected, Rejected};
-use crate::audit::EventKind;
 use crate::authn::{Authenticated, Authn, Failures};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Fault, Refusal};
 use crate::keys::KeyRing;
 use crate::password::Hasher;
+use crate::place::Whereabouts;
 use crate::random::{DrawnAhead, Random};
 use crate::ratchet::{MAX_MISSES, SessionState};
+use crate::risk::RiskPolicy;
 use crate::session::{AccountId, EndCause, Session, SessionId, SessionKey};
 use crate::store::{Committed, Room, Rotated, Store};
 use crate::token::RefreshToken;
@@ -66,6 +67,7 @@ mod opening;
 mod pair;
 mod password_change;
 mod refresh;
+mod risk;
 mod service;
 mod sessions;
 mod tokens;
@@ -103,6 +105,8 @@ pub struct Engine {
     failures: Failures,
     issuer: Issuer,
     limits: Limits,
+    risk: Option<RiskPolicy>,
+    whereabouts: Arc<dyn Whereabouts>,
     service: Service,
     object_ids: ObjectIds,
 }
@@ -150,7 +154,8 @@ impl Engine {
     ///
     /// # Errors
     /// [`Refusal::AccountDisabled`] if the account has been disabled since; [`Refusal::CredentialsInvalid`] if its password
-    /// is another one by now, or it is gone; a [`Fault`].
+    /// is another one by now, or it is gone; [`Refusal::RiskRefused`] if the log-in is too unlike those before it; a
+    /// [`Fault`].
     pub async fn open_session(
         &self,
         client: &ClientPolicy,
@@ -160,6 +165,7 @@ impl Engine {
     ) -> Result<TokenPair, Error> {
         let now = self.now();
         let account = somebody.account();
+        let risk = self.weigh(account.id, request, requester, now).await?;
         let key = self.key_of_new_session(account.id, now);
         let token = RefreshToken::first(client.profile, key, self.random.as_ref());
         let room = Room {
@@ -175,7 +181,7 @@ impl Engine {
             let session = Session { authenticated_at: somebody.at(), methods: somebody.methods(), ..session };
             let told = Told::fresh(client, Rotated::of(&session), now);
             let opening = commits::Opening {
-                event: requester.event(key, EventKind::SessionOpened, now, None),
+                events: risk::events(risk.as_ref(), requester, key, now),
                 detail: opening::detail(requester, request.device),
                 session,
                 room: Some(room.clone()),

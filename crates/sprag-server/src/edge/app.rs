@@ -10,6 +10,7 @@ use sprag::Engine;
 use super::large_answers::LargeAnswers;
 use super::proxies::Proxies;
 use crate::metrics::Metrics;
+use crate::places::Places;
 
 /// How long a request may take once its body is there: whatever hangs behind the engine, the store or the queue of
 /// the hashing threads, it is answered 503 then, within three seconds in all where the store is near.
@@ -27,6 +28,8 @@ pub struct App {
     pub other_origins: Vec<String>,
     /// Who is believed about where a request comes from.
     pub proxies: Proxies,
+    /// What is known of where requests come from.
+    pub places: Arc<Places>,
     /// How long a request may take once its body is there, where the store is near; see [`App::patience`].
     pub deadline: Duration,
     /// Off while the server shuts down, so that a load balancer sends no more requests.
@@ -40,8 +43,9 @@ impl App {
     pub fn new(engine: Arc<Engine>, metrics: Arc<Metrics>, origin: String) -> Self {
         let (other_origins, proxies) = (Vec::new(), Proxies::default());
         let is_ready = AtomicBool::new(true);
-        let large_answers = LargeAnswers::default();
-        Self { engine, metrics, origin, other_origins, proxies, deadline: DEADLINE, is_ready, large_answers }
+        let (places, large_answers) = (Arc::default(), LargeAnswers::default());
+        let deadline = DEADLINE;
+        Self { engine, metrics, origin, other_origins, proxies, places, deadline, is_ready, large_answers }
     }
 
     /// Lets pages of other sites call from a browser, with cookies too.
@@ -54,6 +58,12 @@ impl App {
     #[must_use]
     pub fn behind(self, proxies: Proxies) -> Self {
         Self { proxies, ..self }
+    }
+
+    /// Knows the places of addresses by these.
+    #[must_use]
+    pub fn knowing(self, places: Arc<Places>) -> Self {
+        Self { places, ..self }
     }
 
     /// How long a request may take once its body is there: longer where the store is far away.

@@ -12,7 +12,9 @@ use crate::clock::Clock;
 use crate::error::Fault;
 use crate::keys::KeyRing;
 use crate::password::Hasher;
+use crate::place::Whereabouts;
 use crate::random::{DrawnAhead, Random, SystemRandom};
+use crate::risk::RiskPolicy;
 use crate::store::Store;
 
 /// Puts an [`Engine`] together: a store, keys and an issuer are needed, and the rest has a default.
@@ -26,12 +28,15 @@ pub struct EngineBuilder {
     random: Option<Arc<dyn Random>>,
     hasher: Option<Hasher>,
     limits: Limits,
+    risk: Option<RiskPolicy>,
+    whereabouts: Arc<dyn Whereabouts>,
 }
 
 impl EngineBuilder {
     pub(super) fn new(store: Arc<dyn Store>) -> Self {
         let (keys, issuer, audience, clock, random, hasher) = (None, None, None, None, None, None);
-        Self { store, keys, issuer, audience, clock, random, hasher, limits: Limits::default() }
+        let (limits, risk, whereabouts) = (Limits::default(), None, Arc::new(()));
+        Self { store, keys, issuer, audience, clock, random, hasher, limits, risk, whereabouts }
     }
 
     /// The keys that sign and verify all tokens. Every node on one store needs the same ring, and a ring that is lost logs
@@ -77,16 +82,34 @@ impl EngineBuilder {
         self
     }
 
+    /// Has log-ins weighed that are unlike those before them. Without a policy none is, and log-ins look at nothing more.
+    pub fn risk(mut self, policy: RiskPolicy) -> Self {
+        self.risk = Some(policy);
+        self
+    }
+
+    /// What is known of addresses and clients, for those that are weighed.
+    pub fn whereabouts(mut self, whereabouts: Arc<dyn Whereabouts>) -> Self {
+        self.whereabouts = whereabouts;
+        self
+    }
+
     /// The engine.
     ///
     /// # Errors
-    /// An internal [`Fault`] if no keys or no issuer were given; another if the system gives no thread to hash passwords.
+    /// An internal [`Fault`] if no keys or no issuer were given, or a risk policy wants a second factor, of which there is
+    /// no kind; another if the system gives no thread to hash passwords.
     pub fn build(self) -> Result<Engine, Fault> {
         const DOING: &str = "build an engine";
         let missing = |what: &'static str| Fault::internal(DOING, what);
         let keys = self.keys.ok_or_else(|| missing("it has no keys; give it a key ring with keys(..)"))?;
         let issuer =
             self.issuer.ok_or_else(|| missing("it has no issuer; give its public address to issuer(..)"))?;
+        if self.risk.as_ref().is_some_and(|policy| policy.second_factor.is_some()) {
+            return Err(missing(
+                "its risk policy asks for a second factor, and there is no kind of that yet",
+            ));
+        }
         let hasher = match self.hasher {
             Some(hasher) => hasher,
             None => Hasher::start_default()?,
@@ -102,6 +125,8 @@ impl EngineBuilder {
             failures: Failures::default(),
             issuer: Issuer { audience: self.audience.unwrap_or_else(|| issuer.clone()), issuer },
             limits: self.limits,
+            risk: self.risk,
+            whereabouts: self.whereabouts,
             service: Service::default(),
             object_ids: ObjectIds::default(),
         })

@@ -52,17 +52,17 @@ pub(super) struct Opening {
     pub(super) detail: SessionDetail,
     /// What gives way to it; where nothing does, nothing is removed either.
     pub(super) room: Option<Room>,
-    pub(super) event: Event,
+    pub(super) events: Vec<Event>,
 }
 
 impl Opening {
     pub(super) fn commit(self) -> Commit {
-        let Self { session, detail, room, event } = self;
+        let Self { session, detail, room, events } = self;
         let (account, epoch) = (session.key.account, session.epoch);
         let forget = room.is_some().then_some(Step::ForgetEnded);
         let open = Step::OpenSession { session: Box::new(session), detail };
         let steps = room.map(Step::MakeRoom).into_iter().chain([open]).chain(forget).collect();
-        Commit { account, expect: Expect::Standing(epoch), steps, events: vec![event] }
+        Commit { account, expect: Expect::Standing(epoch), steps, events }
     }
 }
 

@@ -289,6 +289,6 @@ fn opening(
         detail: detail(&requester, device.as_deref()),
         // However many it had, nobody is logged out by moving.
         room: None,
-        event: requester.event(key, EventKind::SessionImported, now, None),
+        events: vec![requester.event(key, EventKind::SessionImported, now, None)],
     }
 }
