@@ -4,6 +4,7 @@
 //! again when they change, and stay as they were where the new one is broken. [`Fence`] says which places are let in, and
 //! [`Turned`] counts those that were not. Without a file nothing is known of any place.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -106,10 +107,23 @@ impl Places {
     /// What people read of where a session was opened.
     #[must_use]
     pub fn opened_at(&self, detail: &SessionDetail) -> OpenedAt {
-        let label = detail.device.clone().or_else(|| detail.user_agent.as_deref().and_then(device::label));
-        let place = self.of(detail.ip.as_deref());
-        let (country, city) = place.map(|place| (place.country, place.city)).unwrap_or_default();
-        OpenedAt { label, country, city }
+        self.each_opened_at(std::iter::once(detail)).pop().unwrap_or_default()
+    }
+
+    /// As [`opened_at`](Self::opened_at), for each of them; most of a person's devices are of few kinds.
+    #[must_use]
+    pub fn each_opened_at<'a>(&self, details: impl Iterator<Item = &'a SessionDetail>) -> Vec<OpenedAt> {
+        let mut labels: BTreeMap<&str, Option<String>> = BTreeMap::new();
+        let opened_at = |detail: &'a SessionDetail| {
+            let place = self.of(detail.ip.as_deref());
+            let (country, city) = place.map(|place| (place.country, place.city)).unwrap_or_default();
+            let mut by_client =
+                |agent: &'a str| labels.entry(agent).or_insert_with(|| device::label(agent)).clone();
+            let label =
+                detail.device.clone().or_else(|| detail.user_agent.as_deref().and_then(&mut by_client));
+            OpenedAt { label, country, city }
+        };
+        details.map(opened_at).collect()
     }
 
     /// The place of an address as it is written.

@@ -224,6 +224,8 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
         "session_unknown" => is(&["end_session", "explain"]),
         "name_taken" | "name_invalid" => is(&["register"]),
         "password_rejected" => is(&["login", "register", "password"]),
+        "place_refused" => is(&["login", "register", "refresh", "password"]),
+        "risk_refused" => is(&["login"]),
         "not_found" => false,
         _ => panic!("say here which calls answer {code:?}; see docs/adding/a-refusal.md"),
     }

@@ -18,8 +18,8 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let permit = context.permit(&call.parts).await;
     let listed = context.app.engine.sessions().of(caller.key.account).await?;
     let own_idle_end = context.app.engine.now().plus(context.served.client.policy.idle_timeout);
-    let opened_at: Vec<_> =
-        listed.iter().map(|listed| context.app.places.opened_at(&listed.detail)).collect();
+    let details = listed.iter().map(|listed| &listed.detail);
+    let opened_at = context.app.places.each_opened_at(details);
     let sessions: Vec<_> = listed
         .iter()
         .zip(&opened_at)

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use serde_json::json;
 use sprag::audit::EventKind;
+use sprag::engine::{ClientPolicy, NewUser, OpenRequest, Requester};
 use sprag::risk::{Decision, Reason, Risk, RiskPolicy};
+use sprag::session::ProfileId;
 use sprag_server::edge::proxies::Proxies;
 use sprag_server::places::Places;
 use sprag_testkit::mmdb::Mmdb;
@@ -56,6 +58,7 @@ fn reasons(risk: &Option<Risk>) -> Vec<Reason> {
 async fn the_first_log_in_is_nothing_new_and_a_familiar_one_neither() {
     let world = weighing(RiskPolicy::default(), "");
     let ann = world.ann().await;
+    world.winds(60);
     for _ in 0..3 {
         log_in(&ann, FIREFOX, BERLIN, &ann.password).await.is(200);
         assert_eq!(last_risk(&ann).await, None);
@@ -71,6 +74,7 @@ async fn the_first_log_in_is_nothing_new_and_a_familiar_one_neither() {
 async fn a_new_device_far_away_a_moment_later_stands_in_the_journal_with_its_reasons() {
     let world = weighing(RiskPolicy::default(), "");
     let ann = world.ann().await;
+    world.winds(60);
     log_in(&ann, FIREFOX, BERLIN, &ann.password).await.is(200);
     world.winds(1800);
     let session = log_in(&ann, "curl/8.5.0", SYDNEY, &ann.password).await.is(200).field("session_id");
@@ -95,6 +99,7 @@ async fn a_new_device_far_away_a_moment_later_stands_in_the_journal_with_its_rea
 async fn a_device_alone_is_told_and_warns_nobody() {
     let world = weighing(RiskPolicy::default(), "");
     let ann = world.ann().await;
+    world.winds(60);
     log_in(&ann, FIREFOX, BERLIN, &ann.password).await.is(200);
     log_in(&ann, "okhttp/4.12.0", BERLIN, &ann.password).await.is(200);
     assert_eq!(reasons(&last_risk(&ann).await), [Reason::NewDevice]);
@@ -108,6 +113,7 @@ async fn a_device_alone_is_told_and_warns_nobody() {
 async fn failures_just_before_count_however_many_networks_they_came_from_and_pass() {
     let world = weighing(RiskPolicy::default(), "");
     let ann = world.ann().await;
+    world.winds(60);
     log_in(&ann, FIREFOX, BERLIN, &ann.password).await.is(200);
     world.winds(60);
     for network in 0..3 {
@@ -136,6 +142,7 @@ async fn failures_just_before_count_however_many_networks_they_came_from_and_pas
 async fn an_address_on_the_operators_list_counts_and_no_claim_puts_it_there() {
     let world = weighing(RiskPolicy::default(), "203.0.113.0/24 # exits\n");
     let ann = world.ann().await;
+    world.winds(60);
     log_in(&ann, FIREFOX, SYDNEY, &ann.password).await.is(200);
     assert_eq!(reasons(&last_risk(&ann).await), [Reason::ListedAddress]);
     // Past the proxies, what is claimed is not taken.
@@ -150,6 +157,7 @@ async fn a_refusal_opens_nothing_ends_nothing_and_is_told_only_to_who_knows_the_
     let policy = RiskPolicy { refuse: Some(100), ..RiskPolicy::default() };
     let world = weighing(policy, "");
     let ann = world.ann().await;
+    world.winds(60);
     let mut phone = ann.logs_in_on(Device::new(&world, FIREFOX, BERLIN)).await;
     world.winds(60);
     log_in(&ann, "curl/8.5.0", SYDNEY, "wrong password").await.refused(401, "credentials_invalid");
@@ -173,6 +181,7 @@ async fn a_refusal_opens_nothing_ends_nothing_and_is_told_only_to_who_knows_the_
 async fn who_was_refused_is_not_known_by_that() {
     let world = weighing(RiskPolicy { refuse: Some(100), ..RiskPolicy::default() }, "");
     let ann = world.ann().await;
+    world.winds(60);
     log_in(&ann, FIREFOX, BERLIN, &ann.password).await.is(200);
     world.winds(60);
     for _ in 0..3 {
@@ -181,9 +190,25 @@ async fn who_was_refused_is_not_known_by_that() {
 }
 
 #[tokio::test]
+async fn who_signs_up_is_not_weighed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let places = places(folder.path(), "0.0.0.0/0\n");
+    let risk = Some(RiskPolicy { refuse: Some(1), ..RiskPolicy::default() });
+    let world = World::planned(Plan { risk, places, ..Plan::default() });
+    let engine = &world.engine;
+    let nobody = Requester { ip: Some(SYDNEY.to_owned()), ..Requester::nobody() };
+    let user = NewUser { username: Some("eve"), password: Some("a long password"), ..NewUser::default() };
+    let eve = engine.accounts().sign_up(user, &nobody).await.expect("a new account");
+    let client = ClientPolicy::new(ProfileId(1), "sprag");
+    let opened = engine.open_session(&client, eve, OpenRequest::default(), &nobody).await;
+    assert!(opened.is_ok(), "{opened:?}");
+}
+
+#[tokio::test]
 async fn what_nobody_asked_to_weigh_costs_no_look_and_no_word() {
     let world = World::new();
     let ann = world.ann().await;
+    world.winds(60);
     log_in(&ann, FIREFOX, BERLIN, &ann.password).await.is(200);
     world.seam.calls();
     log_in(&ann, "curl/8.5.0", SYDNEY, &ann.password).await.is(200);
@@ -195,6 +220,7 @@ async fn what_nobody_asked_to_weigh_costs_no_look_and_no_word() {
 async fn the_store_that_fails_meanwhile_is_no_risk_and_no_success() {
     let world = weighing(RiskPolicy::default(), "");
     let ann = world.ann().await;
+    world.winds(60);
     log_in(&ann, FIREFOX, BERLIN, &ann.password).await.is(200);
     world.seam.becomes(Mood::FailsAfter(1));
     let answer = log_in(&ann, FIREFOX, BERLIN, &ann.password).await;
