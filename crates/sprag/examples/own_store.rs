@@ -2,11 +2,12 @@
 //!
 //! `cargo run -p sprag --example own_store`
 //!
-//! Whatever you keep sessions in, seven traits are to be implemented: [`Sessions`], [`Commits`], [`Queries`], [`Journal`],
-//! [`Rings`], [`Marks`] and [`Numbers`]; their documentation says what each method promises, `store/memory.rs` is the shortest store that keeps it all, and
+//! Whatever you keep sessions in, eight traits are to be implemented: [`Sessions`], [`Commits`], [`Queries`], [`Journal`],
+//! [`Rings`], [`Marks`], [`Numbers`] and [`DailyCounts`]; their documentation says what each method promises, `store/memory.rs` is the shortest store that keeps it all, and
 //! [`contract::run`] tries yours. This one stands in front of another and counts how often a rotation found its row moved
 //! on, which is what you would watch on a database of your own.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,6 +16,7 @@ use sprag::Fault;
 use sprag::account::{Account, Name};
 use sprag::audit::{Checkpoint, Cut, Entry, Event, Head};
 use sprag::clock::{Clock, Timestamp};
+use sprag::day::Day;
 use sprag::keys::Fingerprint;
 use sprag::outages::{Marked, Marking};
 use sprag::ratchet::{Retried, Rotation, SessionState};
@@ -22,8 +24,8 @@ use sprag::session::{AccountId, Epoch, ProfileId, Session, SessionDetail, Sessio
 use sprag::store::contract::{self, Subject};
 use sprag::store::memory::MemoryStore;
 use sprag::store::{
-    Commit, Commits, Committed, Credential, Cuts, Journal, Marks, Numbering, Numbers, Queries, Rings,
-    Rotated, Sessions, Slice, Store, Sweep, Swept,
+    Commit, Commits, Committed, CountKey, Credential, Cuts, DailyCount, DailyCounts, Journal, Marks,
+    Numbering, Numbers, Queries, Rings, Rotated, Sessions, Slice, Store, Sweep, Swept,
 };
 
 #[tokio::main]
@@ -135,6 +137,15 @@ passed_on! {
         fn raise_floor(profile: ProfileId, floor: u64) -> Numbering;
         fn next_number(profile: ProfileId, floor: u64) -> u64;
         fn highest_number(profile: ProfileId) -> Option<u64>;
+    }
+}
+
+passed_on! {
+    impl DailyCounts {
+        fn write_counts(counts: Vec<DailyCount>) -> ();
+        fn daily_counts(days: RangeInclusive<Day>, slice: Slice<CountKey>) -> Vec<DailyCount>;
+        fn unfolded(until: Day, limit: u32) -> Vec<Day>;
+        fn replace_counts(was: Vec<DailyCount>, to: Vec<DailyCount>) -> bool;
     }
 }
 

@@ -47,6 +47,7 @@ use crate::authn::{Authenticated, Authn, Failures};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Fault, Refusal};
 use crate::keys::KeyRing;
+use crate::observe::EngineObserved;
 use crate::password::Hasher;
 use crate::place::Whereabouts;
 use crate::random::{DrawnAhead, Random};
@@ -262,6 +263,21 @@ impl Engine {
     /// `N` bytes that nobody can foresee.
     pub fn random<const N: usize>(&self) -> [u8; N] {
         crate::random::bytes(self.random.as_ref())
+    }
+
+    /// What is counted of its work, for whoever shows numbers.
+    #[must_use]
+    pub fn observed(&self) -> EngineObserved {
+        let progress = self.store.progress();
+        EngineObserved {
+            store: self.store.observed(),
+            hashing: self.hasher.observed(),
+            login_failures: self.failures.counted.observed().to_vec(),
+            budgets: Vec::new(),
+            mark: self.service.observed(self.now()),
+            clock_off_by: self.clock.doubt().map_or(0, |doubt| doubt.off_by),
+            store_went_back: progress.is_some_and(|progress| progress.borrow().went_back_at.is_some()),
+        }
     }
 
     /// The ways to show who one is.

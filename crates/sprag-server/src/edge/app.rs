@@ -8,7 +8,9 @@ use std::time::Duration;
 use sprag::Engine;
 
 use super::large_answers::LargeAnswers;
+use super::metrics_readers::MetricsReaders;
 use super::proxies::Proxies;
+use super::trace_context::RequestIds;
 use crate::metrics::Metrics;
 use crate::places::Places;
 
@@ -30,12 +32,16 @@ pub struct App {
     pub proxies: Proxies,
     /// What is known of where requests come from.
     pub places: Arc<Places>,
+    /// Who may read `/metrics`.
+    pub metrics_readers: MetricsReaders,
     /// How long a request may take once its body is there, where the store is near; see [`App::patience`].
     pub deadline: Duration,
     /// Off while the server shuts down, so that a load balancer sends no more requests.
     pub is_ready: AtomicBool,
     /// Who may make an answer that may be large.
     pub(crate) large_answers: LargeAnswers,
+    /// What requests are called that come without a name.
+    pub(crate) request_ids: RequestIds,
 }
 
 impl App {
@@ -44,8 +50,27 @@ impl App {
         let (other_origins, proxies) = (Vec::new(), Proxies::default());
         let is_ready = AtomicBool::new(true);
         let (places, large_answers) = (Arc::default(), LargeAnswers::default());
-        let deadline = DEADLINE;
-        Self { engine, metrics, origin, other_origins, proxies, places, deadline, is_ready, large_answers }
+        metrics.watch(&engine);
+        let (metrics_readers, deadline) = (MetricsReaders::default(), DEADLINE);
+        Self {
+            engine,
+            metrics,
+            origin,
+            other_origins,
+            proxies,
+            places,
+            metrics_readers,
+            deadline,
+            is_ready,
+            large_answers,
+            request_ids: RequestIds::default(),
+        }
+    }
+
+    /// Lets these read `/metrics`, beside this machine itself.
+    #[must_use]
+    pub fn measured_by(self, metrics_readers: MetricsReaders) -> Self {
+        Self { metrics_readers, ..self }
     }
 
     /// Lets pages of other sites call from a browser, with cookies too.

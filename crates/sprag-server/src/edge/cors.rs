@@ -17,6 +17,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use super::app::App;
 use super::response;
+use super::trace_context::REQUEST_ID;
 use crate::quoted::quoted;
 use crate::web_origin;
 
@@ -98,6 +99,6 @@ fn cors(app: &Arc<App>) -> CorsLayer {
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([RETRY_AFTER])
+        .expose_headers([RETRY_AFTER, REQUEST_ID])
         .max_age(PREFLIGHT_IS_KEPT)
 }

@@ -180,8 +180,9 @@ impl Node {
     pub fn app(&self) -> Arc<App> {
         let (engine, metrics) = (Arc::clone(&self.engine), Arc::clone(&self.metrics));
         let app = App::new(engine, metrics, self.config.issuer().to_owned());
-        let app =
-            app.called_from(self.config.browsers.cors_origins.clone()).knowing(Arc::clone(&self.places));
+        let app = app.called_from(self.config.browsers.cors_origins.clone());
+        let app = app.measured_by(self.config.monitoring.metrics_readers.clone());
+        let app = app.knowing(Arc::clone(&self.places));
         Arc::new(app.behind(self.config.trusted_proxies.clone()))
     }
 

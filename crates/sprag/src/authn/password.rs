@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use super::failures::Told;
+use super::failures::{DISABLED, Told};
 use super::{Authenticated, Authn, Proof};
 use crate::account::Account;
 use crate::audit::{EventKind, NOBODY, Severity};
@@ -17,9 +17,6 @@ use crate::security::Outcome;
 use crate::seldom;
 use crate::session::{AccountId, Methods};
 use crate::store::{Commit, Credential, Expect, Step, Was, meant_by};
-
-/// What the journal says of who may not log in though the password is right.
-pub(super) const DISABLED: &str = "the account is disabled";
 
 /// Another password than the account's, which nobody has been told yet.
 pub(crate) struct Wrong {

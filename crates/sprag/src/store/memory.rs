@@ -13,8 +13,8 @@ use super::numbers::{self, MAX_NUMBER};
 use super::queries::the_one_meant;
 use super::reference::Rows;
 use super::{
-    Commit, Commits, Committed, Credential, CredentialId, Ending, Journal, Marks, Numbering, Numbers,
-    Queries, Rings, Rotated, Sessions, Slice, Store, Sweep, Swept,
+    Commit, Commits, Committed, CountKey, Credential, CredentialId, Ending, Journal, Marks, Numbering,
+    Numbers, Queries, Rings, Rotated, Sessions, Slice, Store, Sweep, Swept,
 };
 use crate::account::{Account, Name, NameKind};
 use crate::audit::{Checkpoint, Cut, Entry, Event, Head};
@@ -27,6 +27,7 @@ use crate::security;
 use crate::session::{AccountId, EndCause, Epoch, ProfileId, Session, SessionDetail, SessionId, SessionKey};
 
 mod cuts;
+mod daily_counts;
 
 /// A store that lives and dies with the process.
 #[derive(Debug)]
@@ -46,6 +47,7 @@ struct Tables {
     marks: BTreeMap<NodeId, Mark>,
     outages: BTreeMap<(NodeId, Timestamp), Timestamp>,
     numberings: BTreeMap<ProfileId, Numbering>,
+    daily_counts: BTreeMap<CountKey, (u64, Option<Vec<u8>>)>,
 }
 
 impl Default for MemoryStore {
@@ -160,6 +162,11 @@ impl Sessions for MemoryStore {
                     tables.of(session.key.account).end(session.key.session, &ending);
                     tables.append(ending.event(session.key));
                     swept.ended += 1;
+                    swept.idle += u64::from(cause == EndCause::Idle);
+                }
+                (None, None) => {
+                    swept.live += 1;
+                    swept.of_accounts.add(session.key.account);
                 }
                 _ => {}
             }

@@ -23,6 +23,8 @@ use super::{Migrated, Store};
 use crate::clock::{Clock, SteadyClock, SystemClock, Timestamp};
 use crate::error::Fault;
 use crate::high_water::Progress;
+use crate::observe::StoreObserved;
+use counted::Kept;
 use job::Outcome;
 use readers::Readers;
 use writer::Writer;
@@ -35,7 +37,9 @@ mod backup;
 mod checkpointer;
 mod commit;
 mod connection;
+mod counted;
 mod cuts;
+mod daily_counts;
 mod in_use;
 mod job;
 mod journal;
@@ -120,6 +124,7 @@ pub struct SqliteStore {
     writer: Writer,
     clock: Arc<SteadyClock>,
     progress: watch::Sender<Progress>,
+    kept: Arc<Kept>,
     /// Nobody puts another file in its place meanwhile.
     _in_use: File,
 }
@@ -175,11 +180,12 @@ impl SqliteStore {
             progress.copied = progress.position;
         }
         let progress = watch::Sender::new(progress);
-        let writer = Writer::start(path, &settings, progress.clone())?;
-        let readers = Readers::start(path, &settings)?;
+        let kept = Arc::new(Kept::of(path));
+        let writer = Writer::start(path, &settings, progress.clone(), &kept)?;
+        let readers = Readers::start(path, &settings, &kept)?;
         let clock = SteadyClock::over(Arc::new(SystemClock));
         marks::carry_on(&clock, path, is_alone)?;
-        Ok(Self { readers, writer, clock: Arc::new(clock), progress, _in_use: in_use })
+        Ok(Self { readers, writer, clock: Arc::new(clock), progress, kept, _in_use: in_use })
     }
 
     /// What a file says of which store it is and how far it has come, before anything about it is changed; and the position in
@@ -230,6 +236,10 @@ impl Store for SqliteStore {
 
     fn progress(&self) -> Option<watch::Receiver<Progress>> {
         Some(self.progress.subscribe())
+    }
+
+    fn observed(&self) -> StoreObserved {
+        self.kept.observed(self.writer.waiting(), self.readers.waiting())
     }
 
     async fn read_progress(&self) -> Result<Option<Progress>, Fault> {
