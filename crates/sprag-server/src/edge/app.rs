@@ -11,6 +11,7 @@ use super::large_answers::LargeAnswers;
 use super::metrics_readers::MetricsReaders;
 use super::proxies::Proxies;
 use super::trace_context::RequestIds;
+use crate::config::Origin;
 use crate::metrics::Metrics;
 use crate::places::Places;
 
@@ -28,6 +29,8 @@ pub struct App {
     pub origin: String,
     /// The origins of other sites whose pages may call from a browser.
     pub other_origins: Vec<String>,
+    /// Where it was said which these are.
+    pub origins_from: Origin,
     /// Who is believed about where a request comes from.
     pub proxies: Proxies,
     /// What is known of where requests come from.
@@ -57,6 +60,7 @@ impl App {
             metrics,
             origin,
             other_origins,
+            origins_from: Origin::Default,
             proxies,
             places,
             metrics_readers,
@@ -77,6 +81,12 @@ impl App {
     #[must_use]
     pub fn called_from(self, other_origins: Vec<String>) -> Self {
         Self { other_origins, ..self }
+    }
+
+    /// Remembers where it was said which other sites these are, for whoever is to name one more.
+    #[must_use]
+    pub fn called_as_set(self, origins_from: Origin) -> Self {
+        Self { origins_from, ..self }
     }
 
     /// Believes these about where a request comes from.

@@ -182,6 +182,7 @@ impl Node {
         let app = App::new(engine, metrics, self.config.issuer().to_owned());
         let app = app.called_from(self.config.browsers.cors_origins.clone());
         let app = app.measured_by(self.config.monitoring.metrics_readers.clone());
+        let app = app.called_as_set(self.config.origin("cors-origins").clone());
         let app = app.knowing(Arc::clone(&self.places));
         Arc::new(app.behind(self.config.trusted_proxies.clone()))
     }

@@ -10,6 +10,7 @@ use crate::places::Places;
 use crate::profile::Profile;
 use crate::run::logs::Filter;
 use crate::run::node::resolve;
+use crate::run::ring_file::RingSource;
 use crate::run::ring_watch::{Looked, RingWatch};
 
 /// What a server began with.
@@ -31,8 +32,8 @@ impl Given {
         // What comes of it, it says itself; a defect in it stops nothing here.
         let _ = spawn_blocking(move || places.look()).await;
         let ring = match ring {
-            Some(ring) => keys(ring.look().await),
-            None => "the key ring is in SPRAG_KEY_RING and stays",
+            Some(ring) => keys(ring.look().await).to_owned(),
+            None => format!("the key ring {} stays", RingSource::of(&self.config)),
         };
         // A file of settings may be a pipe that nobody writes to, which nothing else should wait for.
         let flags = self.flags.clone();
