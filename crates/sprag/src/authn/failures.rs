@@ -113,7 +113,7 @@ impl Failures {
 
     /// How many of an account's failures since then the journal does not know of yet.
     pub(crate) fn untold(&self, account: AccountId, since: Timestamp) -> u64 {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let those = kept.range((account, None, "")..).take_while(|((of, ..), _)| *of == account);
         let untold = those.filter_map(|(_, kept)| kept.more.as_ref()).filter(|more| more.last > since);
         untold.fold(0, |sum, more| sum.saturating_add(more.count))
