@@ -48,6 +48,7 @@ pub use accounts::Accounts;
 pub use browsers::Browsers;
 pub use error::ConfigError;
 pub use imported::Imported;
+pub use limits::Limits;
 pub use listen::Listen;
 pub(crate) use listen::share_of;
 pub use logs::{LogFormat, Logs};
@@ -90,8 +91,8 @@ pub struct Config {
     pub tokens: Tokens,
     /// What browsers may do.
     pub browsers: Browsers,
-    /// Whether clients are limited in how often they may ask.
-    pub has_rate_limits: bool,
+    /// How often somebody may try.
+    pub limits: Limits,
     /// Where places are read, and which are let in.
     pub places: Places,
     /// How log-ins are weighed that are unlike those before them.
@@ -324,7 +325,7 @@ impl Sources {
             accounts: Accounts::from(chosen)?,
             tokens: Tokens::from(chosen, listen.issuer())?,
             browsers: Browsers::from(chosen)?,
-            has_rate_limits: limits::from(chosen)?,
+            limits: Limits::from(chosen)?,
             places: Places::from(chosen)?,
             risk: Risk::from(chosen)?,
             passwords: Passwords::from(chosen)?,

@@ -13,9 +13,10 @@ use futures_util::FutureExt as _;
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method};
 use sprag::Fault;
+use sprag::limits;
 use sprag::ratchet::Row;
 use sprag::security::{self, Asked};
-use sprag::seldom;
+use sprag::{limits, seldom};
 use tracing::{Instrument as _, Span};
 
 use crate::api::{self, Call, RouteContext, ServedProfile};
@@ -25,7 +26,7 @@ use crate::edge::patience::within;
 use crate::edge::refusal::Problem;
 use crate::edge::response::RefusedWith;
 use crate::edge::trace_context::{self, TraceParent};
-use crate::edge::{ambiguity, cors, request, response, span, system};
+use crate::edge::{ambiguity, budgets, cors, request, response, span, system};
 use crate::profile::{Profile, Whose};
 
 pub use crate::edge::app::App;
@@ -162,7 +163,11 @@ async fn answer(context: &RouteContext, request: Request) -> Response {
         answered.unwrap_or_else(|problem| response::refused_by(action, shape, problem))
     });
     let asked = security::asked_by(asked, traced(carried_out, &span));
-    let outcome = AssertUnwindSafe(asked).catch_unwind().await;
+    let asked = AssertUnwindSafe(asked).catch_unwind();
+    let (outcome, told) = match context.is_anonymous() {
+        true => limits::told_of(asked).await,
+        false => (asked.await, Vec::new()),
+    };
     let mut response = match outcome {
         Ok(response) => response,
         Err(_) => {
@@ -173,6 +178,7 @@ async fn answer(context: &RouteContext, request: Request) -> Response {
             response::refused(shape, Problem::Panicked)
         }
     };
+    budgets::tell(&told, &mut response);
     let code = count(context, &mut response);
     span::answered(&span, &response, code);
     trace_context::tell(&id, &mut response);

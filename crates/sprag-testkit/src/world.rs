@@ -16,6 +16,7 @@ use sprag::audit::{Entry, Severity};
 use sprag::clock::{Clock as _, HandClock, Timestamp};
 use sprag::engine::Limits;
 use sprag::keys::KeyRing;
+use sprag::limits::Rates;
 use sprag::password::Hasher;
 use sprag::random::SystemRandom;
 use sprag::risk::RiskPolicy;
@@ -66,6 +67,10 @@ pub struct Plan {
     pub risk: Option<RiskPolicy>,
     /// What is known of addresses.
     pub places: Places,
+    /// How often somebody may try; nothing is limited unless a story is about that.
+    pub rates: Rates,
+    /// Whether accounts know their devices.
+    pub knows_devices: bool,
 }
 
 impl Default for Plan {
@@ -79,6 +84,8 @@ impl Default for Plan {
             proxies: Proxies::default(),
             risk: None,
             places: Places::default(),
+            rates: Rates::off(),
+            knows_devices: false,
         }
     }
 }
@@ -96,6 +103,7 @@ pub struct World {
     other_origins: Vec<String>,
     proxies: Proxies,
     places: Arc<Places>,
+    knows_devices: bool,
     database: PathBuf,
 }
 
@@ -131,12 +139,13 @@ impl World {
         let engine = engine.hasher(Hasher::start(1, plan.hash_queue).expect("a thread").failing_at_once());
         let limits = Limits { sessions_per_account: plan.sessions_per_account };
         check_together(&plan.profiles).expect("profiles that go together");
-        let Plan { profiles, other_origins, proxies, places, risk, .. } = plan;
+        let Plan { profiles, other_origins, proxies, places, risk, knows_devices, rates, .. } = plan;
         let places = Arc::new(places);
-        let engine = engine.limits(limits).whereabouts(Arc::clone(&places) as _);
+        let engine = engine.limits(limits).rates(rates).whereabouts(Arc::clone(&places) as _);
         let engine = if let Some(risk) = risk { engine.risk(risk) } else { engine };
         let engine = Arc::new(engine.build().expect("an engine"));
-        let router = serve(&engine, &profiles, &other_origins, (&proxies, &places), PATIENCE);
+        let about = (&proxies, &places);
+        let router = serve(&engine, &profiles, &other_origins, about, (knows_devices, PATIENCE));
         let handed_out = Mutex::default();
         Self {
             clock,
@@ -149,6 +158,7 @@ impl World {
             other_origins,
             proxies,
             places,
+            knows_devices,
             database,
         }
     }
@@ -156,8 +166,8 @@ impl World {
     /// From now on what is not done is given up almost at once.
     pub fn loses_patience(&mut self) {
         let about = (&self.proxies, &self.places);
-        self.router =
-            serve(&self.engine, &self.profiles, &self.other_origins, about, Duration::from_millis(5));
+        let patience = (self.knows_devices, Duration::from_millis(5));
+        self.router = serve(&self.engine, &self.profiles, &self.other_origins, about, patience);
     }
 
     /// Sends a request and checks nothing: profiles differ in what they answer.
@@ -303,11 +313,11 @@ fn serve(
     profiles: &[Profile],
     other_origins: &[String],
     (proxies, places): (&Proxies, &Arc<Places>),
-    deadline: Duration,
+    (knows_devices, deadline): (bool, Duration),
 ) -> Router {
     let app = App::new(Arc::clone(engine), Arc::new(Metrics::default()), ORIGIN.to_owned());
     let app = app.called_from(other_origins.to_vec()).behind(proxies.clone());
-    let mut app = app.knowing(Arc::clone(places));
+    let mut app = app.knowing(Arc::clone(places)).knowing_devices(knows_devices);
     app.deadline = deadline;
     router(&Arc::new(app), profiles.to_vec(), ORIGIN)
 }

@@ -37,6 +37,8 @@ pub struct App {
     pub places: Arc<Places>,
     /// Who may read `/metrics`.
     pub metrics_readers: MetricsReaders,
+    /// Whether accounts know the devices that they have logged in from.
+    pub knows_devices: bool,
     /// How long a request may take once its body is there, where the store is near; see [`App::patience`].
     pub deadline: Duration,
     /// Off while the server shuts down, so that a load balancer sends no more requests.
@@ -50,7 +52,7 @@ pub struct App {
 impl App {
     /// What requests share, ready to serve.
     pub fn new(engine: Arc<Engine>, metrics: Arc<Metrics>, origin: String) -> Self {
-        let (other_origins, proxies) = (Vec::new(), Proxies::default());
+        let (other_origins, proxies, knows_devices) = (Vec::new(), Proxies::default(), true);
         let is_ready = AtomicBool::new(true);
         let (places, large_answers) = (Arc::default(), LargeAnswers::default());
         metrics.watch(&engine);
@@ -63,6 +65,7 @@ impl App {
             origins_from: Origin::Default,
             proxies,
             places,
+            knows_devices,
             metrics_readers,
             deadline,
             is_ready,
@@ -99,6 +102,12 @@ impl App {
     #[must_use]
     pub fn knowing(self, places: Arc<Places>) -> Self {
         Self { places, ..self }
+    }
+
+    /// Has accounts know the devices that they have logged in from, or not; they do unless somebody says otherwise.
+    #[must_use]
+    pub fn knowing_devices(self, knows_devices: bool) -> Self {
+        Self { knows_devices, ..self }
     }
 
     /// How long a request may take once its body is there: longer where the store is far away.

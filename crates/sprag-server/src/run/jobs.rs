@@ -34,6 +34,9 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(3600);
 /// How often what was only counted is looked through: failed log-ins for the journal, refusals for the security log.
 const COUNTED_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How often budgets that are whole are forgotten, and the others made durable where that is not done with each reservation.
+const BUDGETS_INTERVAL: Duration = Duration::from_secs(60);
+
 /// How often the journal is cut, where it is not kept for ever.
 const CUT_INTERVAL: Duration = Duration::from_secs(3600);
 
@@ -80,6 +83,9 @@ pub async fn leave(node: &Node) {
         tracing::warn!(%fault, "how many log-ins failed in the last minute is not in the journal");
     }
     tell_places(&node.engine, &node.places, true).await;
+    if let Err(fault) = node.engine.upkeep().sweep_budgets().await {
+        tracing::warn!(%fault, "who tried how often in the last minute is forgotten");
+    }
     if let Err(fault) = node.engine.upkeep().leave().await {
         tracing::warn!(
             %fault,
@@ -130,11 +136,13 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
     });
     let counted = Box::new(Counted { engine: Arc::clone(engine), places: Arc::clone(&node.places) });
     let counted = Job { name: "counted", every: COUNTED_INTERVAL, work: counted };
+    let budgets = Box::new(Budgets { engine: Arc::clone(engine) });
+    let budgets = Job { name: "budgets", every: BUDGETS_INTERVAL, work: budgets };
     let cuts = node.config.sessions.keep_journal.map(|keep| {
         let cuts = Cuts { engine: Arc::clone(engine), keep, has_said_who: false };
         Job { name: "cut", every: CUT_INTERVAL, work: Box::new(cuts) }
     });
-    [Some(marks), sweep, watch, Some(checkpoints), issuers, places, Some(counted), cuts]
+    [Some(marks), sweep, watch, Some(checkpoints), issuers, places, Some(counted), Some(budgets), cuts]
         .into_iter()
         .flatten()
         .collect()
@@ -238,6 +246,20 @@ impl Work for Sweep {
                 return self.metrics.sweep_ended(Some(Pass { at, took, per_account }));
             }
             sleep(SWEEP_PAUSE).await;
+        }
+    }
+}
+
+/// Forgets budgets that are whole, and keeps the others beyond a restart.
+struct Budgets {
+    engine: Arc<Engine>,
+}
+
+#[async_trait]
+impl Work for Budgets {
+    async fn run(&mut self) {
+        if let Err(fault) = self.engine.upkeep().sweep_budgets().await {
+            tracing::warn!(%fault, "budgets that are whole are not forgotten yet; trying again in a minute");
         }
     }
 }

@@ -147,7 +147,11 @@ impl Node {
         let hasher = hasher.with_secrets(config.imported.secrets());
         let limits = Limits { sessions_per_account: config.sessions.per_account.get() };
         let places = Arc::new(places);
-        let engine = Engine::builder(store).keys(keys).hasher(hasher).limits(limits);
+        let engine = Engine::builder(store)
+            .keys(keys)
+            .hasher(hasher)
+            .limits(limits)
+            .rates(config.limits.rates.clone());
         let engine = engine.risk(config.risk.policy.clone()).whereabouts(Arc::clone(&places) as _);
         let engine = engine.issuer(config.issuer()).audience(config.tokens.audience.clone()).build()?;
         let (metrics, engine) = (Arc::default(), Arc::new(engine));
@@ -184,6 +188,7 @@ impl Node {
         let app = app.measured_by(self.config.monitoring.metrics_readers.clone());
         let app = app.called_as_set(self.config.origin("cors-origins").clone());
         let app = app.knowing(Arc::clone(&self.places));
+        let app = app.knowing_devices(self.config.limits.knows_devices);
         Arc::new(app.behind(self.config.trusted_proxies.clone()))
     }
 

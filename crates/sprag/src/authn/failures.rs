@@ -103,6 +103,26 @@ impl Failures {
         kept.entry(key).or_insert_with(begun).count(key, requester, now)
     }
 
+    /// Counts a failure of which the journal hears with others only, however few there are.
+    pub(super) fn gather(
+        &self,
+        account: AccountId,
+        why: &'static str,
+        requester: &Requester,
+        now: Timestamp,
+    ) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut key = (account, Some(requester.prefix()), why);
+        if kept.len() >= MOST && !kept.contains_key(&key) {
+            key.1 = None;
+        }
+        if kept.len() >= 2 * MOST && !kept.contains_key(&key) {
+            key.0 = NOBODY;
+        }
+        let begun = || Kept { since: now, journalled: FIRST_FEW, more: None };
+        kept.entry(key).or_insert_with(begun).gather(key, requester, now);
+    }
+
     /// What has waited long enough; all of it, if `all`.
     pub(crate) fn due(&self, now: Timestamp, all: bool) -> Vec<More> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -146,14 +166,23 @@ impl Kept {
             self.journalled += 1;
             return Told::Each;
         }
-        let (count, first) = self.more.take().map_or((0, now), |more| (more.count, more.first));
-        let (ip, user_agent) = (requester.ip.clone(), requester.user_agent.clone());
-        let more = More { key, count: count + 1, first, last: now, ip, user_agent };
-        if count > 0 && is_over(first, now, GATHERED) {
+        let more = self.gathered(key, requester, now);
+        if more.count > 1 && is_over(more.first, now, GATHERED) {
             return Told::Together(more);
         }
         self.more = Some(more);
         Told::Nothing
+    }
+
+    fn gather(&mut self, key: Key, requester: &Requester, now: Timestamp) {
+        self.more = Some(self.gathered(key, requester, now));
+    }
+
+    /// Those that wait, and one more.
+    fn gathered(&mut self, key: Key, requester: &Requester, now: Timestamp) -> More {
+        let (count, first) = self.more.take().map_or((0, now), |more| (more.count, more.first));
+        let (ip, user_agent) = (requester.ip.clone(), requester.user_agent.clone());
+        More { key, count: count + 1, first, last: now, ip, user_agent }
     }
 }
 

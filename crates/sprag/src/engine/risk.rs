@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::{Engine, OpenRequest, Requester};
 use crate::audit::{Entry, Event, EventKind};
-use crate::authn::Failures;
+use crate::authn::{Authenticated, Failures};
 use crate::clock::{Timestamp, millis};
 use crate::error::{Error, Fault, Refusal};
 use crate::place::Whereabouts;
@@ -28,12 +28,13 @@ impl Engine {
     /// [`Refusal::RiskRefused`] if it is too unlike those before it; a [`Fault`].
     pub(super) async fn weigh(
         &self,
-        account: AccountId,
+        somebody: &Authenticated,
         request: OpenRequest<'_>,
         requester: &Requester,
         now: Timestamp,
     ) -> Result<Option<Risk>, Error> {
         let Some(policy) = &self.risk else { return Ok(None) };
+        let account = somebody.account().id;
         let entries = self.store.entries_of(account, Slice::first(ENTRIES)).await?;
         let sessions = self.sessions_known(account).await?;
         let about = self.whereabouts.as_ref();
@@ -49,7 +50,8 @@ impl Engine {
             earlier: of_sessions.chain(entries.iter().filter_map(|entry| of_entry(about, entry))).collect(),
             failures: failures(&self.failures, account, &entries, now),
             is_listed: address.is_some_and(|address| about.is_listed(address)),
-            is_known_device: None,
+            // One that shows nothing may be new, or may keep nothing.
+            is_known_device: somebody.is_on_known_device().then_some(true),
         };
         let risk = assess(&facts, policy);
         if risk.decision < Decision::SecondFactor {

@@ -40,6 +40,7 @@ use crate::clock::Timestamp;
 use crate::session::{AccountId, Epoch};
 
 mod accounts;
+mod budgets;
 mod commits;
 mod daily_counts;
 mod imported;
@@ -154,6 +155,14 @@ checks! {
         however_many_ask_no_number_is_handed_out_twice,
         where_no_number_is_left_none_is_handed_out,
         the_highest_number_is_found_whoever_gave_it;
+    budgets:
+        a_budget_gives_its_burst_and_then_one_per_interval,
+        all_budgets_are_reserved_or_none,
+        however_many_ask_at_once_no_budget_gives_more_than_its_burst,
+        two_hundred_that_ask_one_budget_at_once_get_its_burst,
+        a_budget_of_a_clock_that_went_back_is_spent_no_longer_than_a_burst_takes,
+        what_is_given_back_can_be_had_again,
+        budgets_that_are_whole_are_swept_away;
     daily_counts:
         a_sum_that_is_written_again_counts_once_and_never_shrinks,
         what_was_counted_is_read_day_by_day_in_slices,

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
+use super::budgets::KeptBudgets;
 use super::numbers::{self, MAX_NUMBER};
 use super::queries::the_one_meant;
 use super::reference::Rows;
@@ -26,6 +27,7 @@ use crate::ratchet::{Retried, Rotation, SessionState};
 use crate::security;
 use crate::session::{AccountId, EndCause, Epoch, ProfileId, Session, SessionDetail, SessionId, SessionKey};
 
+mod budgets;
 mod cuts;
 mod daily_counts;
 
@@ -47,6 +49,7 @@ struct Tables {
     marks: BTreeMap<NodeId, Mark>,
     outages: BTreeMap<(NodeId, Timestamp), Timestamp>,
     numberings: BTreeMap<ProfileId, Numbering>,
+    budgets: KeptBudgets,
     daily_counts: BTreeMap<CountKey, (u64, Option<Vec<u8>>)>,
 }
 
@@ -207,6 +210,10 @@ impl Queries for MemoryStore {
 
     async fn credential_of(&self, id: AccountId) -> Result<Option<Credential>, Fault> {
         Ok(self.tables().credential(id))
+    }
+
+    async fn secret_of(&self, account: AccountId, id: CredentialId) -> Result<Option<Vec<u8>>, Fault> {
+        Ok(self.tables().rows.get(&account).and_then(|rows| rows.credentials.get(&id)).cloned())
     }
 
     async fn accounts(&self, slice: Slice<AccountId>) -> Result<Vec<Account>, Fault> {
