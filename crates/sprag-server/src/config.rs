@@ -21,9 +21,11 @@ mod mapping;
 mod monitoring;
 mod origin;
 mod passwords;
+mod places;
 mod profiles;
 mod proxies;
 mod reference;
+mod risk;
 mod secret;
 mod secret_files;
 mod sessions;
@@ -53,8 +55,10 @@ pub use logs::{LogFormat, Logs};
 pub use monitoring::Monitoring;
 pub use origin::Origin;
 pub use passwords::Passwords;
+pub use places::Places;
 pub use profiles::ProfileRef;
 pub use reference::{DEFAULTS, args, flags, reference, table};
+pub use risk::Risk;
 pub use secret::Secret;
 pub use sessions::{Lifetimes, Sessions};
 pub use sources::{Flags, Sources};
@@ -89,6 +93,10 @@ pub struct Config {
     pub browsers: Browsers,
     /// How often somebody may try.
     pub limits: Limits,
+    /// Where places are read, and which are let in.
+    pub places: Places,
+    /// How log-ins are weighed that are unlike those before them.
+    pub risk: Risk,
     /// How many passwords are hashed at once, and how many wait.
     pub passwords: Passwords,
     /// Secrets of the systems that users were imported from.
@@ -318,6 +326,8 @@ impl Sources {
             tokens: Tokens::from(chosen, listen.issuer())?,
             browsers: Browsers::from(chosen)?,
             limits: Limits::from(chosen)?,
+            places: Places::from(chosen)?,
+            risk: Risk::from(chosen)?,
             passwords: Passwords::from(chosen)?,
             imported: Imported::from(chosen)?,
             logs: Logs::from(chosen)?,

@@ -233,6 +233,8 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
         "password_rejected" => {
             is(&["login", "register", "password", "step_up", "create_user", "set_password"])
         }
+        "place_refused" => is(&["login", "register", "refresh", "password", "step_up"]),
+        "risk_refused" => is(&["login"]),
         "not_found" => false,
         _ => panic!("say here which calls answer {code:?}; see docs/adding/a-refusal.md"),
     }

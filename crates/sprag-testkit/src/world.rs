@@ -19,12 +19,14 @@ use sprag::keys::KeyRing;
 use sprag::limits::Rates;
 use sprag::password::Hasher;
 use sprag::random::SystemRandom;
+use sprag::risk::RiskPolicy;
 use sprag::session::{AccountId, Session, SessionId, SessionKey};
 use sprag::store::sqlite::{Settings, SqliteStore};
 use sprag::store::{Slice, Store};
 use sprag_server::edge::proxies::Proxies;
 use sprag_server::http::{App, router};
 use sprag_server::metrics::Metrics;
+use sprag_server::places::Places;
 use sprag_server::profile::{Profile, check_together};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
@@ -61,6 +63,10 @@ pub struct Plan {
     pub other_origins: Vec<String>,
     /// Who is believed about where a request comes from.
     pub proxies: Proxies,
+    /// How log-ins are weighed, if they are.
+    pub risk: Option<RiskPolicy>,
+    /// What is known of addresses.
+    pub places: Places,
     /// How often somebody may try; nothing is limited unless a story is about that.
     pub rates: Rates,
     /// Whether accounts know their devices.
@@ -76,6 +82,8 @@ impl Default for Plan {
             hs256_secret: None,
             other_origins: Vec::new(),
             proxies: Proxies::default(),
+            risk: None,
+            places: Places::default(),
             rates: Rates::off(),
             knows_devices: false,
         }
@@ -94,6 +102,7 @@ pub struct World {
     profiles: Vec<Profile>,
     other_origins: Vec<String>,
     proxies: Proxies,
+    places: Arc<Places>,
     knows_devices: bool,
     database: PathBuf,
 }
@@ -129,10 +138,14 @@ impl World {
         let engine = engine.keys(keys).issuer(ORIGIN).audience("sprag-stories");
         let engine = engine.hasher(Hasher::start(1, plan.hash_queue).expect("a thread").failing_at_once());
         let limits = Limits { sessions_per_account: plan.sessions_per_account };
-        let engine = Arc::new(engine.limits(limits).rates(plan.rates).build().expect("an engine"));
         check_together(&plan.profiles).expect("profiles that go together");
-        let Plan { profiles, other_origins, proxies, knows_devices, .. } = plan;
-        let router = serve(&engine, &profiles, &other_origins, &proxies, (knows_devices, PATIENCE));
+        let Plan { profiles, other_origins, proxies, places, risk, knows_devices, rates, .. } = plan;
+        let places = Arc::new(places);
+        let engine = engine.limits(limits).rates(rates).whereabouts(Arc::clone(&places) as _);
+        let engine = if let Some(risk) = risk { engine.risk(risk) } else { engine };
+        let engine = Arc::new(engine.build().expect("an engine"));
+        let about = (&proxies, &places);
+        let router = serve(&engine, &profiles, &other_origins, about, (knows_devices, PATIENCE));
         let handed_out = Mutex::default();
         Self {
             clock,
@@ -144,6 +157,7 @@ impl World {
             profiles,
             other_origins,
             proxies,
+            places,
             knows_devices,
             database,
         }
@@ -151,13 +165,9 @@ impl World {
 
     /// From now on what is not done is given up almost at once.
     pub fn loses_patience(&mut self) {
-        self.router = serve(
-            &self.engine,
-            &self.profiles,
-            &self.other_origins,
-            &self.proxies,
-            (self.knows_devices, Duration::from_millis(5)),
-        );
+        let about = (&self.proxies, &self.places);
+        let patience = (self.knows_devices, Duration::from_millis(5));
+        self.router = serve(&self.engine, &self.profiles, &self.other_origins, about, patience);
     }
 
     /// Sends a request and checks nothing: profiles differ in what they answer.
@@ -302,12 +312,12 @@ fn serve(
     engine: &Arc<Engine>,
     profiles: &[Profile],
     other_origins: &[String],
-    proxies: &Proxies,
+    (proxies, places): (&Proxies, &Arc<Places>),
     (knows_devices, deadline): (bool, Duration),
 ) -> Router {
     let app = App::new(Arc::clone(engine), Arc::new(Metrics::default()), ORIGIN.to_owned());
-    let mut app = app.called_from(other_origins.to_vec()).behind(proxies.clone());
-    app.knows_devices = knows_devices;
+    let app = app.called_from(other_origins.to_vec()).behind(proxies.clone());
+    let mut app = app.knowing(Arc::clone(places)).knowing_devices(knows_devices);
     app.deadline = deadline;
     router(&Arc::new(app), profiles.to_vec(), ORIGIN)
 }

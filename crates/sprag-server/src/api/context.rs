@@ -13,6 +13,7 @@ use sprag::account::Account;
 use sprag::audit::Severity;
 use sprag::authn::Shown;
 use sprag::engine::{Caller, ClientPolicy, Requester, TokenPair};
+use sprag::error::refusals::PLACE_REFUSED;
 use sprag::security::Outcome;
 use sprag::session::AccountId;
 use sprag::text;
@@ -30,7 +31,7 @@ use crate::edge::request::{self, Received};
 use crate::edge::response::{JSON, bodiless, with_body};
 use crate::edge::transport::{self, By, Carried};
 use crate::edge::wiped::WipedFields;
-use crate::profile::{Fact, Facts, Input, Inputs, Needs, Profile, Route, Transport};
+use crate::profile::{Fact, Facts, Input, Inputs, Needs, Pair, Profile, Route, Transport};
 
 /// How much of a device's label is remembered, in bytes.
 const MAX_DEVICE_BYTES: usize = 200;
@@ -140,6 +141,30 @@ impl RouteContext {
     /// Who asks, where an administrator does something to an account: the journal names them.
     pub(crate) fn acting(&self, parts: &Parts, administrator: &Caller) -> Result<Requester, Problem> {
         Ok(Requester { acting: Some(administrator.key.account), ..self.requester(parts)? })
+    }
+
+    /// Lets a request in that comes from a place from which its action may be asked for. It is asked before anything else, so
+    /// that it tells nothing of any name, and takes no more than a look into memory.
+    pub(crate) fn expect_place(&self, parts: &Parts) -> Result<(), Problem> {
+        let fences = &self.served.profile.fences;
+        let (what, fences) = match self.route.action.pair() {
+            Pair::Never => return Ok(()),
+            Pair::OfThisSession => ("refresh", &fences.refresh),
+            Pair::OfNewSession | Pair::OfNewSessionIfTold { .. } => ("log-in", &fences.login),
+        };
+        if fences.is_empty() {
+            return Ok(());
+        }
+        let (places, address) = (&self.app.places, request::address(parts, &self.app.proxies));
+        let whence = places.whence(address);
+        if fences.iter().all(|fence| fence.lets_in(whence)) {
+            return Ok(());
+        }
+        let from = places.turned.count(what, whence, self.app.engine.now());
+        let (note, address) = (format!("{what} from {from}"), address.map(|address| address.to_string()));
+        let outcome = Outcome::named("", Severity::Warning, address.as_deref(), None);
+        Outcome { note: Some(&note), ..outcome.refused(PLACE_REFUSED.name) }.tell_seldom();
+        Err(Problem::PlaceRefused)
     }
 
     /// Whether whoever asks for its action shows no account by that, so that what is limited is limited by where they come from.

@@ -13,6 +13,7 @@ use super::proxies::Proxies;
 use super::trace_context::RequestIds;
 use crate::config::Origin;
 use crate::metrics::Metrics;
+use crate::places::Places;
 
 /// How long a request may take once its body is there: whatever hangs behind the engine, the store or the queue of
 /// the hashing threads, it is answered 503 then, within three seconds in all where the store is near.
@@ -37,6 +38,8 @@ pub struct App {
     pub proxies: Proxies,
     /// For how long after a log-in or step-up a call is taken that wants a fresh one.
     pub fresh_for: Duration,
+    /// What is known of where requests come from.
+    pub places: Arc<Places>,
     /// Who may read `/metrics`.
     pub metrics_readers: MetricsReaders,
     /// Whether accounts know the devices that they have logged in from.
@@ -56,7 +59,7 @@ impl App {
     pub fn new(engine: Arc<Engine>, metrics: Arc<Metrics>, origin: String) -> Self {
         let (other_origins, proxies, knows_devices) = (Vec::new(), Proxies::default(), true);
         let is_ready = AtomicBool::new(true);
-        let large_answers = LargeAnswers::default();
+        let (places, large_answers) = (Arc::default(), LargeAnswers::default());
         metrics.watch(&engine);
         let (metrics_readers, deadline, fresh_for) = (MetricsReaders::default(), DEADLINE, FRESH_FOR);
         Self {
@@ -67,6 +70,7 @@ impl App {
             origins_from: Origin::Default,
             proxies,
             fresh_for,
+            places,
             knows_devices,
             metrics_readers,
             deadline,
@@ -104,6 +108,12 @@ impl App {
     #[must_use]
     pub fn behind(self, proxies: Proxies) -> Self {
         Self { proxies, ..self }
+    }
+
+    /// Knows the places of addresses by these.
+    #[must_use]
+    pub fn knowing(self, places: Arc<Places>) -> Self {
+        Self { places, ..self }
     }
 
     /// Has accounts know the devices that they have logged in from, or not; they do unless somebody says otherwise.

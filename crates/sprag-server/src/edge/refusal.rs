@@ -43,6 +43,8 @@ pub(crate) enum Problem {
     NoSuchSession,
     /// A cookie-authenticated request from another site, with what more is known of it.
     CrossSite(Option<String>),
+    /// It comes from a place that is not let in.
+    PlaceRefused,
     /// A defect brought this one request down.
     Panicked,
 }
@@ -132,6 +134,7 @@ impl Problem {
             ),
             Self::CrossSite(None) => plain(&rows::ORIGIN_REFUSED),
             Self::CrossSite(Some(what)) => said(&rows::ORIGIN_REFUSED, what),
+            Self::PlaceRefused => plain(&rows::PLACE_REFUSED),
             Self::Panicked => plain(&rows::INTERNAL),
         }
     }

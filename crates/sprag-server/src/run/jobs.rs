@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::config::Database;
 use crate::metrics::{Metrics, Pass};
+use crate::places::Places;
 use crate::run::keeper::{Keeper, settle};
 use crate::run::node::Node;
 use crate::run::ring_watch::RingWatch;
@@ -25,6 +26,9 @@ const MARK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often the key ring's file is looked at.
 const RING_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How often the files that tell of addresses are looked at.
+const PLACES_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How often the journal's chains are bound together by a checkpoint.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(3600);
@@ -86,6 +90,7 @@ pub async fn leave(node: &Node) {
     if let Err(fault) = node.engine.upkeep().write_counts(true).await {
         tracing::warn!(%fault, "what this node counted last is not in the report; at most the last minute is missing");
     }
+    tell_places(&node.engine, &node.places, true).await;
     if let Err(fault) = node.engine.upkeep().sweep_budgets().await {
         tracing::warn!(%fault, "who tried how often in the last minute is forgotten");
     }
@@ -132,7 +137,12 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
             told: Vec::new(),
         }),
     });
-    let counted = Box::new(Counted { engine: Arc::clone(engine) });
+    let places = node.places.has_files().then(|| Job {
+        name: "places",
+        every: PLACES_INTERVAL,
+        work: Box::new(LookAtPlaces(Arc::clone(&node.places))),
+    });
+    let counted = Box::new(Counted { engine: Arc::clone(engine), places: Arc::clone(&node.places) });
     let counted = Job { name: "counted", every: COUNTED_INTERVAL, work: counted };
     let counts = Box::new(Counts { engine: Arc::clone(engine), folded: None, is_failing: false });
     let counts = Job { name: "counts", every: COUNTS_INTERVAL, work: counts };
@@ -142,10 +152,21 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
         let cuts = Cuts { engine: Arc::clone(engine), keep, has_said_who: false };
         Job { name: "cut", every: CUT_INTERVAL, work: Box::new(cuts) }
     });
-    [Some(marks), sweep, watch, Some(checkpoints), issuers, Some(counted), Some(budgets), Some(counts), cuts]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        Some(marks),
+        sweep,
+        watch,
+        Some(checkpoints),
+        issuers,
+        places,
+        Some(counted),
+        Some(budgets),
+        Some(counts),
+        cuts,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 impl Job {
@@ -338,6 +359,7 @@ impl Work for Checkpoints {
 /// Tells what was only counted.
 struct Counted {
     engine: Arc<Engine>,
+    places: Arc<Places>,
 }
 
 #[async_trait]
@@ -347,6 +369,32 @@ impl Work for Counted {
             && let Some(left_out) = seldom::left_out("journal counted failures")
         {
             tracing::warn!(%fault, left_out, "how many log-ins failed is not in the journal yet; trying again in 5 seconds");
+        }
+        tell_places(&self.engine, &self.places, false).await;
+    }
+}
+
+/// Tells the journal how many requests were refused for their place.
+async fn tell_places(engine: &Engine, places: &Places, all: bool) {
+    if let Some(told) = places.turned.due(engine.now(), all)
+        && let Err(fault) = engine.upkeep().journal_places(told.clone()).await
+    {
+        tracing::warn!(%fault, "the journal could not be told of this: {told}");
+    }
+}
+
+/// Reads again what has changed of the files that tell of addresses.
+struct LookAtPlaces(Arc<Places>);
+
+#[async_trait]
+impl Work for LookAtPlaces {
+    async fn run(&mut self) {
+        let places = Arc::clone(&self.0);
+        // Such a file may have a hundred megabytes, and answers go on meanwhile.
+        if spawn_blocking(move || places.look()).await.is_err() {
+            tracing::error!(
+                "a defect stopped a look at the files of places; what they said before still counts"
+            );
         }
     }
 }
