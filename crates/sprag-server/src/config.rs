@@ -9,6 +9,7 @@
 
 mod accounts;
 mod browsers;
+mod budget;
 mod chosen;
 mod dotenv;
 mod error;
@@ -23,6 +24,7 @@ mod passwords;
 mod profiles;
 mod proxies;
 mod reference;
+mod refresh_limits;
 mod secret;
 mod secret_files;
 mod sessions;
@@ -58,6 +60,7 @@ pub use store::{Database, Store};
 pub use tokens::Tokens;
 
 use crate::edge::proxies::Proxies;
+use crate::edge::refresh_limits::RefreshBudgets;
 use chosen::Chosen;
 use mapping::Mapping;
 use settings::{SETTINGS, Setting};
@@ -85,6 +88,8 @@ pub struct Config {
     pub browsers: Browsers,
     /// Whether clients are limited in how often they may ask.
     pub has_rate_limits: bool,
+    /// How often sessions and networks may refresh, where that is limited.
+    pub refresh_budgets: RefreshBudgets,
     /// How many passwords are hashed at once, and how many wait.
     pub passwords: Passwords,
     /// Secrets of the systems that users were imported from.
@@ -290,6 +295,7 @@ impl Sources {
             tokens: Tokens::from(chosen, listen.issuer())?,
             browsers: Browsers::from(chosen)?,
             has_rate_limits: limits::from(chosen)?,
+            refresh_budgets: refresh_limits::from(chosen)?,
             passwords: Passwords::from(chosen)?,
             imported: Imported::from(chosen)?,
             logs: Logs::from(chosen)?,

@@ -26,6 +26,7 @@ pub struct Metrics {
     registry: Registry,
     verdicts: [Counter; Row::ALL.len()],
     requests: Family<RequestLabels, Counter>,
+    refreshes_limited: Family<BudgetLabels, Counter>,
     refresh_seconds: Histogram,
     /// Connections open now.
     pub connections: Gauge,
@@ -33,6 +34,8 @@ pub struct Metrics {
     pub connections_refused: Counter,
     /// Connections closed because others needed their place or the memory they held.
     pub connections_gave_way: Counter,
+    /// HTTP/2 connections closed because they sent too many frames that ask for nothing.
+    pub connections_flooding: Counter,
     /// Sessions that a sweep ended because they had expired.
     pub swept_ended: Counter,
     /// Ended sessions that a sweep removed.
@@ -44,6 +47,11 @@ pub struct Metrics {
 struct RequestLabels {
     action: &'static str,
     status: Status,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct BudgetLabels {
+    budget: &'static str,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -71,18 +79,25 @@ impl Default for Metrics {
         let metrics = Self {
             verdicts,
             requests: Family::default(),
+            refreshes_limited: Family::default(),
             refresh_seconds: Histogram::new([
                 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 3.0,
             ]),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
             connections_gave_way: Counter::default(),
+            connections_flooding: Counter::default(),
             swept_ended: Counter::default(),
             swept_removed: Counter::default(),
             aheads: Counter::default(),
             registry: Registry::default(),
         };
         registry.register("requests", "Answers by action and status", metrics.requests.clone());
+        registry.register(
+            "refreshes_limited",
+            "Refreshes answered 429 because a budget was exhausted",
+            metrics.refreshes_limited.clone(),
+        );
         registry.register_with_unit(
             "refresh",
             "Time from a refresh request's last byte to its answer",
@@ -99,6 +114,11 @@ impl Default for Metrics {
             "connections_gave_way",
             "Connections closed because others needed their place or the memory they held",
             metrics.connections_gave_way.clone(),
+        );
+        registry.register(
+            "connections_flooding",
+            "HTTP/2 connections closed because they sent too many frames that ask for nothing",
+            metrics.connections_flooding.clone(),
         );
         registry.register("swept_ended", "Expired sessions ended by a sweep", metrics.swept_ended.clone());
         registry.register(
@@ -123,6 +143,11 @@ impl Metrics {
             self.aheads.inc();
         }
         self.refresh_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Counts one refresh that was refused because that budget was exhausted.
+    pub fn refresh_limited(&self, budget: &'static str) {
+        self.refreshes_limited.get_or_create(&BudgetLabels { budget }).inc();
     }
 
     /// Counts one answer.

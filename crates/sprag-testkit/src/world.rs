@@ -22,6 +22,7 @@ use sprag::session::{AccountId, Session, SessionId, SessionKey};
 use sprag::store::sqlite::{Settings, SqliteStore};
 use sprag::store::{Slice, Store};
 use sprag_server::edge::proxies::Proxies;
+use sprag_server::edge::refresh_limits::{RefreshBudgets, RefreshLimits};
 use sprag_server::http::{App, router};
 use sprag_server::metrics::Metrics;
 use sprag_server::profile::{Profile, check_together};
@@ -60,6 +61,8 @@ pub struct Plan {
     pub other_origins: Vec<String>,
     /// Who is believed about where a request comes from.
     pub proxies: Proxies,
+    /// How often sessions and networks may refresh; not limited without them.
+    pub refresh_budgets: Option<RefreshBudgets>,
 }
 
 impl Default for Plan {
@@ -71,6 +74,7 @@ impl Default for Plan {
             hs256_secret: None,
             other_origins: Vec::new(),
             proxies: Proxies::default(),
+            refresh_budgets: None,
         }
     }
 }
@@ -87,6 +91,7 @@ pub struct World {
     profiles: Vec<Profile>,
     other_origins: Vec<String>,
     proxies: Proxies,
+    refresh_budgets: Option<RefreshBudgets>,
     database: PathBuf,
 }
 
@@ -123,16 +128,41 @@ impl World {
         let limits = Limits { sessions_per_account: plan.sessions_per_account };
         let engine = Arc::new(engine.limits(limits).build().expect("an engine"));
         check_together(&plan.profiles).expect("profiles that go together");
-        let Plan { profiles, other_origins, proxies, .. } = plan;
-        let router = serve(&engine, &profiles, &other_origins, &proxies, PATIENCE);
-        let handed_out = Mutex::default();
-        Self { clock, seam, engine, folder, handed_out, router, profiles, other_origins, proxies, database }
+        let Plan { profiles, other_origins, proxies, refresh_budgets, .. } = plan;
+        let mut world = Self {
+            clock,
+            seam,
+            engine,
+            folder,
+            handed_out: Mutex::default(),
+            router: Router::new(),
+            profiles,
+            other_origins,
+            proxies,
+            refresh_budgets,
+            database,
+        };
+        world.is_served_by_another_node();
+        world
+    }
+
+    /// From now on a node answers that has only begun: it knows what is in the store and no more.
+    pub fn is_served_by_another_node(&mut self) {
+        self.router = self.served_within(PATIENCE);
+    }
+
+    fn served_within(&self, deadline: Duration) -> Router {
+        let app = App::new(Arc::clone(&self.engine), Arc::new(Metrics::default()), ORIGIN.to_owned());
+        let limits = self.refresh_budgets.map(|budgets| Arc::new(RefreshLimits::new(budgets)));
+        let app = app.called_from(self.other_origins.clone()).behind(self.proxies.clone());
+        let mut app = app.limiting_refreshes(limits);
+        app.deadline = deadline;
+        router(&Arc::new(app), self.profiles.clone(), ORIGIN)
     }
 
     /// From now on what is not done is given up almost at once.
     pub fn loses_patience(&mut self) {
-        self.router =
-            serve(&self.engine, &self.profiles, &self.other_origins, &self.proxies, Duration::from_millis(5));
+        self.router = self.served_within(Duration::from_millis(5));
     }
 
     /// Sends a request and checks nothing: profiles differ in what they answer.
@@ -271,19 +301,6 @@ async fn ask(router: Router, call: Call) -> Answer {
     let (parts, body) = response.into_parts();
     let body = body.collect().await.expect("a body in memory").to_bytes().to_vec();
     Answer { line, status: parts.status.as_u16(), headers: parts.headers, body }
-}
-
-fn serve(
-    engine: &Arc<Engine>,
-    profiles: &[Profile],
-    other_origins: &[String],
-    proxies: &Proxies,
-    deadline: Duration,
-) -> Router {
-    let app = App::new(Arc::clone(engine), Arc::new(Metrics::default()), ORIGIN.to_owned());
-    let mut app = app.called_from(other_origins.to_vec()).behind(proxies.clone());
-    app.deadline = deadline;
-    router(&Arc::new(app), profiles.to_vec(), ORIGIN)
 }
 
 /// The one place that chooses what the stories' data is kept in.

@@ -5,8 +5,8 @@
 //! `docs/adding/a-setting.md` says how to add one.
 
 use super::{
-    accounts, browsers, file, imported, limits, listen, logs, passwords, profiles, proxies, sessions, store,
-    tokens,
+    accounts, browsers, file, imported, limits, listen, logs, passwords, profiles, proxies, refresh_limits,
+    sessions, store, tokens,
 };
 
 pub use super::setting::{Fallback, Setting};
@@ -23,6 +23,7 @@ const FEATURES: &[&[Setting]] = &[
     tokens::SETTINGS,
     browsers::SETTINGS,
     limits::SETTINGS,
+    refresh_limits::SETTINGS,
     passwords::SETTINGS,
     imported::SETTINGS,
     logs::SETTINGS,

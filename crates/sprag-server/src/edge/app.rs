@@ -9,6 +9,7 @@ use sprag::Engine;
 
 use super::large_answers::LargeAnswers;
 use super::proxies::Proxies;
+use super::refresh_limits::RefreshLimits;
 use crate::metrics::Metrics;
 
 /// How long a request may take once its body is there: whatever hangs behind the engine, the store or the queue of
@@ -27,6 +28,8 @@ pub struct App {
     pub other_origins: Vec<String>,
     /// Who is believed about where a request comes from.
     pub proxies: Proxies,
+    /// How often sessions and networks may refresh; `None` where that is not limited.
+    pub refresh_limits: Option<Arc<RefreshLimits>>,
     /// How long a request may take once its body is there, where the store is near; see [`App::patience`].
     pub deadline: Duration,
     /// Off while the server shuts down, so that a load balancer sends no more requests.
@@ -41,7 +44,17 @@ impl App {
         let (other_origins, proxies) = (Vec::new(), Proxies::default());
         let is_ready = AtomicBool::new(true);
         let large_answers = LargeAnswers::default();
-        Self { engine, metrics, origin, other_origins, proxies, deadline: DEADLINE, is_ready, large_answers }
+        Self {
+            engine,
+            metrics,
+            origin,
+            other_origins,
+            proxies,
+            refresh_limits: None,
+            deadline: DEADLINE,
+            is_ready,
+            large_answers,
+        }
     }
 
     /// Lets pages of other sites call from a browser, with cookies too.
@@ -54,6 +67,12 @@ impl App {
     #[must_use]
     pub fn behind(self, proxies: Proxies) -> Self {
         Self { proxies, ..self }
+    }
+
+    /// Limits how often sessions and networks may refresh.
+    #[must_use]
+    pub fn limiting_refreshes(self, refresh_limits: Option<Arc<RefreshLimits>>) -> Self {
+        Self { refresh_limits, ..self }
     }
 
     /// How long a request may take once its body is there: longer where the store is far away.

@@ -38,6 +38,8 @@ pub(crate) enum Problem {
     OwnSession,
     /// An administrator asks for the story of a session that there is not.
     NoSuchSession,
+    /// A budget is exhausted, for so many seconds.
+    RateLimited(u32),
     /// A cookie-authenticated request from another site, with what more is known of it.
     CrossSite(Option<String>),
     /// A defect brought this one request down.
@@ -122,6 +124,9 @@ impl Problem {
                 &rows::SESSION_UNKNOWN,
                 "nothing is known of a session with this id, live or ended; look whether the id is whole",
             ),
+            Self::RateLimited(seconds) => {
+                Answer { retry_after_seconds: Some(seconds), ..plain(&rows::RATE_LIMITED) }
+            }
             Self::CrossSite(None) => plain(&rows::ORIGIN_REFUSED),
             Self::CrossSite(Some(what)) => said(&rows::ORIGIN_REFUSED, what),
             Self::Panicked => plain(&rows::INTERNAL),

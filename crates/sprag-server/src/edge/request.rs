@@ -273,12 +273,17 @@ pub(crate) fn requester(
     if proxies.are_none() && parts.headers.contains_key(FORWARDED_FOR) {
         PROXIES_ARE_ASKED_FOR.call_once(ask_for_proxies);
     }
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    let address = peer.map(|ConnectInfo(peer)| proxies.client(peer.ip(), &parts.headers));
+    let address = address(parts, proxies);
     let user_agent = parts.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let user_agent = user_agent.map(|agent| text::label(&agent, MAX_USER_AGENT_BYTES));
     let instance = instance(&parts.headers, device_cookie, user_agent.as_deref(), address)?;
     Ok(Requester { ip: address.map(|ip| ip.to_string()), user_agent, instance })
+}
+
+/// The address that a request counts for, where one is known.
+pub(crate) fn address(parts: &Parts, proxies: &Proxies) -> Option<IpAddr> {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    peer.map(|ConnectInfo(peer)| proxies.client(peer.ip(), &parts.headers))
 }
 
 /// The client instance: the cookie that marks the device, else what the client says of itself, else what its requests

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::config::Database;
+use crate::edge::refresh_limits::RefreshLimits;
 use crate::metrics::Metrics;
 use crate::run::keeper::{Keeper, settle};
 use crate::run::node::Node;
@@ -28,6 +29,9 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// How often what was only counted is looked through: failed log-ins for the journal, refusals for the security log.
 const COUNTED_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often budgets of refreshes that are whole again are forgotten.
+const BUDGETS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How often the journal is cut, where it is not kept for ever.
 const CUT_INTERVAL: Duration = Duration::from_secs(3600);
@@ -116,11 +120,15 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
     });
     let counted = Box::new(Counted { engine: Arc::clone(engine) });
     let counted = Job { name: "counted", every: COUNTED_INTERVAL, work: counted };
+    let budgets = node.refresh_limits.as_ref().map(|limits| {
+        let budgets = Box::new(Budgets { limits: Arc::clone(limits) });
+        Job { name: "budgets", every: BUDGETS_INTERVAL, work: budgets }
+    });
     let cuts = node.config.sessions.keep_journal.map(|keep| {
         let cuts = Cuts { engine: Arc::clone(engine), keep, has_said_who: false };
         Job { name: "cut", every: CUT_INTERVAL, work: Box::new(cuts) }
     });
-    [Some(marks), sweep, watch, Some(checkpoints), issuers, Some(counted), cuts]
+    [Some(marks), sweep, watch, Some(checkpoints), issuers, Some(counted), budgets, cuts]
         .into_iter()
         .flatten()
         .collect()
@@ -306,6 +314,18 @@ impl Work for Counted {
     }
 }
 
+/// Forgets the budgets of refreshes that are whole again.
+struct Budgets {
+    limits: Arc<RefreshLimits>,
+}
+
+#[async_trait]
+impl Work for Budgets {
+    async fn run(&mut self) {
+        self.limits.forget_whole();
+    }
+}
+
 /// Cuts off the journal what has been kept long enough.
 struct Cuts {
     engine: Arc<Engine>,
@@ -366,16 +386,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_marks_its_life_sweeps_watches_its_ring_and_adds_checkpoints() {
-        assert_eq!(names(&[]).await, ["mark", "sweep", "key ring", "checkpoint", "counted"]);
+        assert_eq!(names(&[]).await, ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets"]);
         let ring =
             KeyRing::generate(Algorithm::Es256, &SeededRandom::new(1), Timestamp(0)).unwrap().to_json();
         let without = [("SPRAG_SWEEP_INTERVAL", "0s"), ("SPRAG_KEY_RING", ring.as_str())];
         assert_eq!(
             names(&without).await,
-            ["mark", "checkpoint", "counted"],
+            ["mark", "checkpoint", "counted", "budgets"],
             "no file to watch, and nothing to sweep"
         );
+        let unlimited = [("SPRAG_RATE_LIMITS", "off")];
+        assert_eq!(names(&unlimited).await, ["mark", "sweep", "key ring", "checkpoint", "counted"]);
         let kept = [("SPRAG_KEEP_JOURNAL", "400d")];
-        assert_eq!(names(&kept).await, ["mark", "sweep", "key ring", "checkpoint", "counted", "cut"]);
+        assert_eq!(
+            names(&kept).await,
+            ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets", "cut"]
+        );
     }
 }

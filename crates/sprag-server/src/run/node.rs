@@ -17,6 +17,7 @@ use sprag::store::{Slice, Store};
 use sprag::{Engine, Fault};
 
 use crate::config::{self, Config, Database, ProfileRef, Sources};
+use crate::edge::refresh_limits::RefreshLimits;
 use crate::edge::serve::Bounds;
 use crate::http::{self, App, Mount};
 use crate::metrics::Metrics;
@@ -39,6 +40,8 @@ pub struct Node {
     pub metrics: Arc<Metrics>,
     /// What decides.
     pub engine: Arc<Engine>,
+    /// How often sessions and networks may refresh here; `None` where that is not limited.
+    pub refresh_limits: Option<Arc<RefreshLimits>>,
     /// Where its keys come from.
     pub ring: RingSource,
     /// Whether they were made at this start, as there were none.
@@ -144,7 +147,19 @@ impl Node {
         let engine = Engine::builder(store).keys(keys).hasher(hasher).limits(limits);
         let engine = engine.issuer(config.issuer()).audience(config.tokens.audience.clone()).build()?;
         let (metrics, engine) = (Arc::default(), Arc::new(engine));
-        Ok(Self { config, profiles, metrics, engine, ring, has_new_ring, high_water, opened_at })
+        let refresh_limits =
+            config.has_rate_limits.then(|| Arc::new(RefreshLimits::new(config.refresh_budgets)));
+        Ok(Self {
+            config,
+            profiles,
+            metrics,
+            engine,
+            refresh_limits,
+            ring,
+            has_new_ring,
+            high_water,
+            opened_at,
+        })
     }
 
     /// Where it serves, as other nodes on its store tell it from themselves: whoever starts there takes its place. One file
@@ -174,6 +189,7 @@ impl Node {
         let (engine, metrics) = (Arc::clone(&self.engine), Arc::clone(&self.metrics));
         let app = App::new(engine, metrics, self.config.issuer().to_owned());
         let app = app.called_from(self.config.browsers.cors_origins.clone());
+        let app = app.limiting_refreshes(self.refresh_limits.clone());
         Arc::new(app.behind(self.config.trusted_proxies.clone()))
     }
 

@@ -7,6 +7,7 @@ mod connections;
 mod disk;
 mod end_to_end;
 mod flood;
+mod floods;
 mod framing;
 mod hostile;
 mod kill;

@@ -17,6 +17,7 @@ mod offers;
 mod origins;
 mod passwords;
 mod proxies;
+mod refresh_limits;
 mod restored;
 mod sessions;
 mod theft;
