@@ -14,6 +14,7 @@ use crate::profile::Action;
 mod context;
 mod load;
 
+mod challenge;
 mod end_session;
 mod explain;
 mod login;
@@ -54,7 +55,20 @@ macro_rules! actions {
     };
 }
 
-actions![login, refresh, logout, logout_all, me, register, sessions, end_session, explain, password, revoke];
+actions![
+    login,
+    refresh,
+    logout,
+    logout_all,
+    me,
+    register,
+    sessions,
+    end_session,
+    explain,
+    password,
+    revoke,
+    challenge
+];
 
 impl Action {
     /// The action of this name.

@@ -9,7 +9,6 @@
 
 mod accounts;
 mod browsers;
-mod budget;
 mod chosen;
 mod dotenv;
 mod error;
@@ -22,6 +21,7 @@ mod mapping;
 mod origin;
 mod passwords;
 mod profiles;
+mod proof_of_work;
 mod proxies;
 mod reference;
 mod refresh_limits;
@@ -46,6 +46,7 @@ pub use accounts::Accounts;
 pub use browsers::Browsers;
 pub use error::ConfigError;
 pub use imported::Imported;
+pub use limits::Limits;
 pub use listen::Listen;
 pub(crate) use listen::share_of;
 pub use logs::{LogFormat, Logs};
@@ -60,7 +61,7 @@ pub use store::{Database, Store};
 pub use tokens::Tokens;
 
 use crate::edge::proxies::Proxies;
-use crate::edge::refresh_limits::RefreshBudgets;
+use crate::edge::refresh_limits::RefreshRates;
 use chosen::Chosen;
 use mapping::Mapping;
 use settings::{SETTINGS, Setting};
@@ -86,10 +87,12 @@ pub struct Config {
     pub tokens: Tokens,
     /// What browsers may do.
     pub browsers: Browsers,
-    /// Whether clients are limited in how often they may ask.
-    pub has_rate_limits: bool,
-    /// How often sessions and networks may refresh, where that is limited.
-    pub refresh_budgets: RefreshBudgets,
+    /// How often somebody may try.
+    pub limits: Limits,
+    /// How often sessions and networks may refresh; `None` where that is not limited.
+    pub refresh_rates: Option<RefreshRates>,
+    /// How many zeros a challenge asks for whose solution buys a try; `None` where there are no challenges.
+    pub proof_of_work: Option<u8>,
     /// How many passwords are hashed at once, and how many wait.
     pub passwords: Passwords,
     /// Secrets of the systems that users were imported from.
@@ -294,8 +297,9 @@ impl Sources {
             accounts: Accounts::from(chosen)?,
             tokens: Tokens::from(chosen, listen.issuer())?,
             browsers: Browsers::from(chosen)?,
-            has_rate_limits: limits::from(chosen)?,
-            refresh_budgets: refresh_limits::from(chosen)?,
+            limits: Limits::from(chosen)?,
+            refresh_rates: refresh_limits::from(chosen)?,
+            proof_of_work: proof_of_work::from(chosen)?,
             passwords: Passwords::from(chosen)?,
             imported: Imported::from(chosen)?,
             logs: Logs::from(chosen)?,

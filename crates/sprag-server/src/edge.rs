@@ -4,9 +4,11 @@
 mod accept;
 pub(crate) mod ambiguity;
 pub mod app;
+pub(crate) mod budgets;
 pub(crate) mod connections;
 pub(crate) mod cookie;
 pub(crate) mod cors;
+pub(crate) mod devices;
 pub(crate) mod instead;
 pub(crate) mod large_answers;
 pub(crate) mod mount;

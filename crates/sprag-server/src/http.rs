@@ -14,14 +14,14 @@ use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method};
 use sprag::Fault;
 use sprag::ratchet::Row;
-use sprag::{security, seldom};
+use sprag::{limits, security, seldom};
 
 use crate::api::{self, Call, RouteContext, ServedProfile};
 use crate::edge::connections::Asking;
 use crate::edge::not_found::NotFound;
 use crate::edge::patience::within;
 use crate::edge::refusal::Problem;
-use crate::edge::{ambiguity, cors, request, response, system};
+use crate::edge::{ambiguity, budgets, cors, request, response, system};
 use crate::profile::Profile;
 
 pub use crate::edge::app::App;
@@ -136,8 +136,12 @@ async fn answer(context: &RouteContext, request: Request) -> Response {
     // In a box, as it is large, and each of those around it would have room for it twice.
     let carried_out = Box::pin(in_time(context, parts, body));
     let asked = security::asked_by(Arc::clone(&context.served.name), carried_out);
-    let outcome = AssertUnwindSafe(asked).catch_unwind().await;
-    let response = match outcome {
+    let asked = AssertUnwindSafe(asked).catch_unwind();
+    let (outcome, told) = match context.is_anonymous() {
+        true => limits::told_of(asked).await,
+        false => (asked.await, Vec::new()),
+    };
+    let mut response = match outcome {
         Ok(Ok(response)) => response,
         Ok(Err(problem)) => response::refused_by(action, shape, problem),
         Err(_) => {
@@ -148,6 +152,7 @@ async fn answer(context: &RouteContext, request: Request) -> Response {
             response::refused(shape, Problem::Panicked)
         }
     };
+    budgets::tell(&told, &mut response);
     context.app.metrics.answered(action.name(), response.status().as_u16());
     response
 }

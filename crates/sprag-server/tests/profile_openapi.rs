@@ -202,7 +202,7 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
         // Chunks are read to their end whatever the call.
         "request_ambiguous" | "request_timeout" | "request_too_large" => true,
         "method_not_allowed" | "rate_limited" | "internal" | "unavailable" | "busy" => true,
-        "request_invalid" => !is(&["me", "sessions", "explain"]),
+        "request_invalid" => !is(&["me", "sessions", "explain", "challenge"]),
         "field_missing" => {
             is(&["login", "register", "password"]) || Input::ALL.iter().any(|i| route.takes.requires(*i))
         }
@@ -224,7 +224,7 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
         "session_unknown" => is(&["end_session", "explain"]),
         "name_taken" | "name_invalid" => is(&["register"]),
         "password_rejected" => is(&["login", "register", "password"]),
-        "not_found" => false,
+        "not_found" => is(&["challenge"]),
         _ => panic!("say here which calls answer {code:?}; see docs/adding/a-refusal.md"),
     }
 }

@@ -16,13 +16,14 @@ use sprag::audit::{Entry, Severity};
 use sprag::clock::{Clock as _, HandClock, Timestamp};
 use sprag::engine::Limits;
 use sprag::keys::KeyRing;
+use sprag::limits::Rates;
 use sprag::password::Hasher;
 use sprag::random::SystemRandom;
 use sprag::session::{AccountId, Session, SessionId, SessionKey};
 use sprag::store::sqlite::{Settings, SqliteStore};
 use sprag::store::{Slice, Store};
 use sprag_server::edge::proxies::Proxies;
-use sprag_server::edge::refresh_limits::{RefreshBudgets, RefreshLimits};
+use sprag_server::edge::refresh_limits::{RefreshLimits, RefreshRates};
 use sprag_server::http::{App, router};
 use sprag_server::metrics::Metrics;
 use sprag_server::profile::{Profile, check_together};
@@ -62,7 +63,13 @@ pub struct Plan {
     /// Who is believed about where a request comes from.
     pub proxies: Proxies,
     /// How often sessions and networks may refresh; not limited without them.
-    pub refresh_budgets: Option<RefreshBudgets>,
+    pub refresh_rates: Option<RefreshRates>,
+    /// How many zeros a challenge asks for; without it there are none.
+    pub proof_of_work: Option<u8>,
+    /// How often somebody may try; nothing is limited unless a story is about that.
+    pub rates: Rates,
+    /// Whether accounts know their devices.
+    pub knows_devices: bool,
 }
 
 impl Default for Plan {
@@ -74,7 +81,10 @@ impl Default for Plan {
             hs256_secret: None,
             other_origins: Vec::new(),
             proxies: Proxies::default(),
-            refresh_budgets: None,
+            refresh_rates: None,
+            proof_of_work: None,
+            rates: Rates::off(),
+            knows_devices: false,
         }
     }
 }
@@ -91,7 +101,9 @@ pub struct World {
     profiles: Vec<Profile>,
     other_origins: Vec<String>,
     proxies: Proxies,
-    refresh_budgets: Option<RefreshBudgets>,
+    refresh_rates: Option<RefreshRates>,
+    proof_of_work: Option<u8>,
+    knows_devices: bool,
     database: PathBuf,
 }
 
@@ -126,9 +138,9 @@ impl World {
         let engine = engine.keys(keys).issuer(ORIGIN).audience("sprag-stories");
         let engine = engine.hasher(Hasher::start(1, plan.hash_queue).expect("a thread").failing_at_once());
         let limits = Limits { sessions_per_account: plan.sessions_per_account };
-        let engine = Arc::new(engine.limits(limits).build().expect("an engine"));
+        let engine = Arc::new(engine.limits(limits).rates(plan.rates).build().expect("an engine"));
         check_together(&plan.profiles).expect("profiles that go together");
-        let Plan { profiles, other_origins, proxies, refresh_budgets, .. } = plan;
+        let Plan { profiles, other_origins, proxies, knows_devices, refresh_rates, proof_of_work, .. } = plan;
         let mut world = Self {
             clock,
             seam,
@@ -139,7 +151,9 @@ impl World {
             profiles,
             other_origins,
             proxies,
-            refresh_budgets,
+            knows_devices,
+            refresh_rates,
+            proof_of_work,
             database,
         };
         world.is_served_by_another_node();
@@ -153,9 +167,10 @@ impl World {
 
     fn served_within(&self, deadline: Duration) -> Router {
         let app = App::new(Arc::clone(&self.engine), Arc::new(Metrics::default()), ORIGIN.to_owned());
-        let limits = self.refresh_budgets.map(|budgets| Arc::new(RefreshLimits::new(budgets)));
+        let limits = self.refresh_rates.map(|budgets| Arc::new(RefreshLimits::new(budgets)));
         let app = app.called_from(self.other_origins.clone()).behind(self.proxies.clone());
-        let mut app = app.limiting_refreshes(limits);
+        let mut app = app.limiting_refreshes(limits).handing_out_challenges(self.proof_of_work);
+        app.knows_devices = self.knows_devices;
         app.deadline = deadline;
         router(&Arc::new(app), self.profiles.clone(), ORIGIN)
     }

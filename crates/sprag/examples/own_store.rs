@@ -2,13 +2,15 @@
 //!
 //! `cargo run -p sprag --example own_store`
 //!
-//! Whatever you keep sessions in, seven traits are to be implemented: [`Sessions`], [`Commits`], [`Queries`], [`Journal`],
-//! [`Rings`], [`Marks`] and [`Numbers`]; their documentation says what each method promises, `store/memory.rs` is the shortest store that keeps it all, and
+//! Whatever you keep sessions in, nine traits are to be implemented: [`Sessions`], [`Commits`], [`Queries`], [`Journal`],
+//! [`Cuts`], [`Rings`], [`Marks`], [`Numbers`] and [`Budgets`]; their documentation says what each method promises,
+//! `store/memory.rs` is the shortest store that keeps it all, and
 //! [`contract::run`] tries yours. This one stands in front of another and counts how often a rotation found its row moved
 //! on, which is what you would watch on a database of your own.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sprag::Fault;
@@ -22,8 +24,8 @@ use sprag::session::{AccountId, Epoch, ProfileId, Session, SessionDetail, Sessio
 use sprag::store::contract::{self, Subject};
 use sprag::store::memory::MemoryStore;
 use sprag::store::{
-    Commit, Commits, Committed, Credential, Cuts, Journal, Marks, Numbering, Numbers, Queries, Rings,
-    Rotated, Sessions, Slice, Store, Sweep, Swept,
+    BudgetKey, Budgets, Commit, Commits, Committed, Credential, CredentialId, Cuts, Journal, Marks,
+    Numbering, Numbers, Queries, Rings, Rotated, Sessions, Slice, Standing, Store, Sweep, Swept, Wanted,
 };
 
 #[tokio::main]
@@ -83,6 +85,7 @@ passed_on! {
         fn alike(name: &Name) -> Vec<(Name, AccountId)>;
         fn names_of_earlier_builds(slice: Slice<Name>) -> Vec<(Name, AccountId)>;
         fn credential_of(id: AccountId) -> Option<Credential>;
+        fn secret_of(account: AccountId, id: CredentialId) -> Option<Vec<u8>>;
         fn accounts(slice: Slice<AccountId>) -> Vec<Account>;
         fn without_password(first: AccountId, last: AccountId) -> Vec<AccountId>;
         fn of(account: AccountId, slice: Slice<SessionId>) -> Vec<(Session, SessionDetail)>;
@@ -126,6 +129,14 @@ passed_on! {
     impl Marks {
         fn marked() -> Marked;
         fn mark(marking: Marking) -> ();
+    }
+}
+
+passed_on! {
+    impl Budgets {
+        fn reserve(wanted: Vec<Wanted>, now: Timestamp) -> Vec<Standing>;
+        fn give_back(back: Vec<(BudgetKey, Duration)>, now: Timestamp) -> ();
+        fn sweep_budgets(now: Timestamp) -> u64;
     }
 }
 

@@ -1,7 +1,8 @@
 //! The storage promises. Whoever brings a store of their own implements these traits and runs [`contract`].
 //!
 //! A refresh has statements made by hand ([`Sessions`]); everything else that is written is a [`Commit`] of [`Step`]s
-//! ([`Commits`]), and what is read stands in [`Queries`] and [`Journal`]. Each method is one transaction: it acknowledges
+//! ([`Commits`]), what is read stands in [`Queries`] and [`Journal`], and how often something may be
+//! done in [`Budgets`]. Each method is one transaction: it acknowledges
 //! only what is committed, and where it takes an [`Event`] the journal's entry is part of that transaction. A method that
 //! fails has changed nothing, or the store will show what it changed to whoever looks next; it never acknowledges what may
 //! still be lost.
@@ -21,6 +22,7 @@ use crate::outages::{Marked, Marking};
 use crate::ratchet::{Retried, Rotation, SessionState};
 use crate::session::{AccountId, Methods, Session, SessionKey};
 
+mod budgets;
 pub mod contract;
 pub mod memory;
 mod numbers;
@@ -34,6 +36,7 @@ mod schema;
 pub mod sqlite;
 mod steps;
 
+pub use budgets::{BudgetKey, Budgets, Rate, Standing, Wanted};
 pub use numbers::{MAX_NUMBER, Numbering, Numbers, number};
 pub(crate) use queries::meant_by;
 pub use queries::{Credential, Queries, Slice};
@@ -45,7 +48,7 @@ pub use steps::{
 
 /// Everything the engine needs of a store.
 #[async_trait]
-pub trait Store: Sessions + Commits + Queries + Journal + Cuts + Rings + Marks + Numbers {
+pub trait Store: Sessions + Commits + Queries + Journal + Cuts + Rings + Marks + Numbers + Budgets {
     /// Whether the store can be reached and its schema is the one this build expects.
     ///
     /// # Errors

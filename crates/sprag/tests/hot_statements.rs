@@ -83,6 +83,9 @@ const COLD: &[&str] = &[
     "LOOK_EVERYWHERE",
     // The move of a whole store.
     "UNHURRIED",
+    // Budgets that are whole, each minute.
+    "WHOLE_BUDGETS",
+    "FORGET_BUDGETS",
 ];
 
 /// Batches of one statement, which a distributed engine gets only where something went wrong; each of their rows is
@@ -101,6 +104,7 @@ const SHARD_KEYS: &[(&str, &str)] = &[
     ("event", "account_id"),
     ("identity", "value"),
     ("imported_session", "session_id"),
+    ("rate_limit", "key"),
 ];
 
 #[tokio::test]

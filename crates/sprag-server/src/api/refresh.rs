@@ -8,10 +8,11 @@ use sprag::engine::RefreshRequest;
 use sprag::error::refusals::RATE_LIMITED;
 
 use super::context::{Call, RouteContext};
+use crate::edge::cookie;
 use crate::edge::refresh_limits::Exhausted;
 use crate::edge::refusal::Problem;
+use crate::edge::request::{self, Source};
 use crate::edge::transport::By;
-use crate::edge::{cookie, request};
 use crate::profile::{Answer, Fact, Input, Needs, Pair, Spec, leaves_token_to_cookie};
 
 pub(crate) const SPEC: Spec = Spec {
@@ -42,8 +43,7 @@ pub(crate) const SPEC: Spec = Spec {
 
 pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Response, Problem> {
     if let Some(limits) = &context.app.refresh_limits {
-        let proxies = &context.app.proxies;
-        let spent = limits.of_prefix(request::address(&call.parts, proxies), proxies);
+        let spent = limits.of_prefix(Source::of(&call.parts, &context.app.proxies));
         spent.map_err(|exhausted| limited(context, &call.parts, exhausted))?;
     }
     let fields = call.fields()?;

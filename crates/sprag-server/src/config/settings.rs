@@ -5,8 +5,8 @@
 //! `docs/adding/a-setting.md` says how to add one.
 
 use super::{
-    accounts, browsers, file, imported, limits, listen, logs, passwords, profiles, proxies, refresh_limits,
-    sessions, store, tokens,
+    accounts, browsers, file, imported, limits, listen, logs, passwords, profiles, proof_of_work, proxies,
+    refresh_limits, sessions, store, tokens,
 };
 
 pub use super::setting::{Fallback, Setting};
@@ -24,6 +24,7 @@ const FEATURES: &[&[Setting]] = &[
     browsers::SETTINGS,
     limits::SETTINGS,
     refresh_limits::SETTINGS,
+    proof_of_work::SETTINGS,
     passwords::SETTINGS,
     imported::SETTINGS,
     logs::SETTINGS,

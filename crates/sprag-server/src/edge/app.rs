@@ -30,6 +30,10 @@ pub struct App {
     pub proxies: Proxies,
     /// How often sessions and networks may refresh; `None` where that is not limited.
     pub refresh_limits: Option<Arc<RefreshLimits>>,
+    /// Whether accounts know the devices that they have logged in from.
+    pub knows_devices: bool,
+    /// How many zeros a challenge asks for whose solution buys a try out of a network's budget; `None` where there are none.
+    pub proof_of_work: Option<u8>,
     /// How long a request may take once its body is there, where the store is near; see [`App::patience`].
     pub deadline: Duration,
     /// Off while the server shuts down, so that a load balancer sends no more requests.
@@ -41,7 +45,7 @@ pub struct App {
 impl App {
     /// What requests share, ready to serve.
     pub fn new(engine: Arc<Engine>, metrics: Arc<Metrics>, origin: String) -> Self {
-        let (other_origins, proxies) = (Vec::new(), Proxies::default());
+        let (other_origins, proxies, knows_devices) = (Vec::new(), Proxies::default(), true);
         let is_ready = AtomicBool::new(true);
         let large_answers = LargeAnswers::default();
         Self {
@@ -51,6 +55,8 @@ impl App {
             other_origins,
             proxies,
             refresh_limits: None,
+            proof_of_work: None,
+            knows_devices,
             deadline: DEADLINE,
             is_ready,
             large_answers,
@@ -69,10 +75,22 @@ impl App {
         Self { proxies, ..self }
     }
 
+    /// Hands out challenges that ask for so many zeros.
+    #[must_use]
+    pub fn handing_out_challenges(self, proof_of_work: Option<u8>) -> Self {
+        Self { proof_of_work, ..self }
+    }
+
     /// Limits how often sessions and networks may refresh.
     #[must_use]
     pub fn limiting_refreshes(self, refresh_limits: Option<Arc<RefreshLimits>>) -> Self {
         Self { refresh_limits, ..self }
+    }
+
+    /// Has accounts know the devices that they have logged in from, or not; they do unless somebody says otherwise.
+    #[must_use]
+    pub fn knowing_devices(self, knows_devices: bool) -> Self {
+        Self { knows_devices, ..self }
     }
 
     /// How long a request may take once its body is there: longer where the store is far away.

@@ -126,7 +126,7 @@ impl Connections {
         let mut open = self.open();
         let of_network = open.networks.get(&network).map_or(0, |network| network.members.len());
         // A proxy that nobody named must not shut out those behind it.
-        let may_be_many = is_proxy || proxies.may_be_unnamed(peer);
+        let may_be_many = is_proxy || proxies.may_be_missing(peer);
         if !may_be_many && of_network >= self.bounds.connections_per_network {
             self.send_off(&mut open, now, |of| *of == network)?;
         } else if open.count >= self.bounds.connections {

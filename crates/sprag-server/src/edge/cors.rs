@@ -16,6 +16,7 @@ use sprag::seldom;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use super::app::App;
+use super::budgets::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use super::response;
 use crate::quoted::quoted;
 use crate::web_origin;
@@ -98,6 +99,6 @@ fn cors(app: &Arc<App>) -> CorsLayer {
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([RETRY_AFTER])
+        .expose_headers([RETRY_AFTER, RATE_LIMIT.clone(), RATE_LIMIT_POLICY.clone()])
         .max_age(PREFLIGHT_IS_KEPT)
 }

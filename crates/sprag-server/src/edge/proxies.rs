@@ -46,36 +46,32 @@ impl Proxies {
         client
     }
 
+    /// Whether a peer may be a proxy that was forgotten here: it is on this machine or in a private network, and its word is not
+    /// taken.
+    #[must_use]
+    pub fn may_be_missing(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        let is_near = match peer {
+            IpAddr::V4(peer) => {
+                let [first, second, ..] = peer.octets();
+                // Carriers and clouds put load balancers into 100.64.0.0/10 (RFC 6598).
+                let is_shared = first == 100 && (64..128).contains(&second);
+                peer.is_loopback() || peer.is_private() || peer.is_link_local() || is_shared
+            }
+            IpAddr::V6(peer) => peer.is_loopback() || peer.is_unique_local() || peer.is_unicast_link_local(),
+        };
+        is_near && !self.believes(peer)
+    }
+
     /// Whether nobody's word is taken.
     #[must_use]
     pub fn are_none(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether that address may be a proxy whose name was forgotten: it is of this machine or of a network of somebody's own,
-    /// and nobody named it. Then it may stand for many, so its network's budgets count a hundredfold.
-    #[must_use]
-    pub fn may_be_unnamed(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        is_private(address) && !self.believes(address)
-    }
-
     /// Whether the word of that address is taken.
     pub(crate) fn believes(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
-    }
-}
-
-/// Whether an address is of this machine or of a network of somebody's own: none of them comes from the internet (RFC 1918,
-/// RFC 3927, RFC 6598, RFC 4193, RFC 4291).
-fn is_private(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let [first, second, ..] = v4.octets();
-            let is_shared = first == 100 && second & 0xc0 == 64;
-            v4.is_loopback() || v4.is_private() || v4.is_link_local() || is_shared
-        }
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
     }
 }
 
@@ -268,7 +264,7 @@ mod tests {
 
     #[test]
     fn whoever_is_near_and_not_named_may_be_a_proxy() {
-        let may_be = |address: &str| proxies().may_be_unnamed(ip(address));
+        let may_be = |address: &str| proxies().may_be_missing(ip(address));
         for near in [
             "127.9.9.9",
             "172.16.0.1",
@@ -282,7 +278,7 @@ mod tests {
             "::ffff:192.168.7.7",
         ] {
             assert!(may_be(near), "{near}");
-            assert!(Proxies::default().may_be_unnamed(ip(near)), "{near}");
+            assert!(Proxies::default().may_be_missing(ip(near)), "{near}");
         }
         for named in ["127.0.0.1", "10.1.2.3", "::1", "fd00::7", "::ffff:10.1.2.3"] {
             assert!(!may_be(named), "{named}");

@@ -2,23 +2,23 @@
 //! each node has its own (docs/reference/limits.md says what that means for several).
 
 use std::fmt;
-use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::time::Duration;
 
 use governor::clock::{Clock, MonotonicClock};
 use governor::middleware::NoOpMiddleware;
 use governor::{NotUntil, Quota, RateLimiter};
 use sprag::prefix::Prefix;
 use sprag::session::SessionId;
+use sprag::store::Rate;
 
-use super::proxies::Proxies;
+use super::budgets::seconds;
+use super::request::Source;
 use spent::Spent;
 
 mod spent;
 
 /// How many times the budget of a network is what an unnamed proxy has.
-const HUNDREDFOLD: NonZeroU32 = NonZeroU32::new(100).expect("a hundred is not zero");
+const HUNDREDFOLD: u32 = 100;
 
 /// A budget that is exhausted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,32 +29,13 @@ pub struct Exhausted {
     pub retry_after_seconds: u32,
 }
 
-/// So often at once, and then so often in so long.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Budget {
-    /// How often at once.
-    pub burst: NonZeroU32,
-    /// How often then,
-    pub count: NonZeroU32,
-    /// in how long.
-    pub span: Duration,
-}
-
-impl Budget {
-    /// How long until once more.
-    #[must_use]
-    pub fn each(&self) -> Duration {
-        self.span / self.count.get()
-    }
-}
-
 /// How often a session and a network may refresh on each node.
 #[derive(Clone, Copy, Debug)]
-pub struct RefreshBudgets {
+pub struct RefreshRates {
     /// A session.
-    pub session: Budget,
+    pub session: Rate,
     /// A network.
-    pub prefix: Budget,
+    pub prefix: Rate,
 }
 
 /// Budgets of one kind, by what they are about.
@@ -72,43 +53,41 @@ pub struct RefreshLimits<C: Clock = MonotonicClock> {
 impl RefreshLimits {
     /// Budgets of that size, all of them whole.
     #[must_use]
-    pub fn new(budgets: RefreshBudgets) -> Self {
-        Self::by(budgets, &MonotonicClock)
+    pub fn new(rates: RefreshRates) -> Self {
+        Self::by(rates, &MonotonicClock)
     }
 }
 
 impl<C: Clock + Clone> RefreshLimits<C> {
     /// Budgets that are whole again as that clock goes.
-    pub(crate) fn by(budgets: RefreshBudgets, clock: &C) -> Self {
-        let RefreshBudgets { session, prefix } = budgets;
+    pub(crate) fn by(rates: RefreshRates, clock: &C) -> Self {
+        let RefreshRates { session, prefix } = rates;
+        let burst = prefix.burst.saturating_mul(HUNDREDFOLD);
+        let of_many = Rate { burst, interval: prefix.interval / HUNDREDFOLD };
         Self {
-            sessions: RateLimiter::new(quota(session.burst, session.each()), Spent::default(), clock.clone()),
-            prefixes: RateLimiter::new(quota(prefix.burst, prefix.each()), Spent::default(), clock.clone()),
-            perhaps_proxies: RateLimiter::new(
-                quota(prefix.burst.saturating_mul(HUNDREDFOLD), prefix.each() / HUNDREDFOLD.get()),
-                Spent::default(),
-                clock.clone(),
-            ),
+            sessions: RateLimiter::new(quota(session), Spent::default(), clock.clone()),
+            prefixes: RateLimiter::new(quota(prefix), Spent::default(), clock.clone()),
+            perhaps_proxies: RateLimiter::new(quota(of_many), Spent::default(), clock.clone()),
             clock: clock.clone(),
         }
     }
 
-    /// Spends one refresh of the network's budget. `None` is a request that tells no address, as one of many.
+    /// Spends one refresh of the budget of the network that a request comes from. One that tells no address is of none.
     ///
     /// # Errors
     /// It is exhausted.
-    pub fn of_prefix(&self, address: Option<IpAddr>, proxies: &Proxies) -> Result<(), Exhausted> {
-        let is_many = address.is_none_or(|address| proxies.may_be_unnamed(address));
-        let budgets = if is_many { &self.perhaps_proxies } else { &self.prefixes };
-        let prefix = address.map(Prefix::from).unwrap_or_default();
-        budgets.check_key(&prefix).map_err(|not_until| self.exhausted("refresh.prefix", &not_until))
+    pub(crate) fn of_prefix(&self, source: Source) -> Result<(), Exhausted> {
+        let Some(address) = source.address else { return Ok(()) };
+        let budgets = if source.may_be_proxy { &self.perhaps_proxies } else { &self.prefixes };
+        let spent = budgets.check_key(&Prefix::from(address));
+        spent.map_err(|not_until| self.exhausted("refresh.prefix", &not_until))
     }
 
     /// Spends one refresh of the session's budget.
     ///
     /// # Errors
     /// It is exhausted.
-    pub fn of_session(&self, session: SessionId) -> Result<(), Exhausted> {
+    pub(crate) fn of_session(&self, session: SessionId) -> Result<(), Exhausted> {
         self.sessions.check_key(&session).map_err(|not_until| self.exhausted("refresh.session", &not_until))
     }
 
@@ -125,16 +104,16 @@ impl<C: Clock + Clone> RefreshLimits<C> {
     }
 
     fn exhausted(&self, budget: &'static str, not_until: &NotUntil<C::Instant>) -> Exhausted {
-        let wait = not_until.wait_time_from(self.clock.now());
-        let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1);
+        let seconds = seconds(not_until.wait_time_from(self.clock.now())).max(1);
         Exhausted { budget, retry_after_seconds: u32::try_from(seconds).unwrap_or(u32::MAX) }
     }
 }
 
-/// So many at once, and one more each time so long has passed.
-fn quota(burst: NonZeroU32, each: Duration) -> Quota {
+/// So many at once, and one more each time its interval has passed.
+fn quota(rate: Rate) -> Quota {
+    let burst = NonZeroU32::new(rate.burst).unwrap_or(NonZeroU32::MIN);
     // There is no quota only where no time passes between two.
-    Quota::with_period(each).unwrap_or_else(|| Quota::per_second(burst)).allow_burst(burst)
+    Quota::with_period(rate.interval).unwrap_or_else(|| Quota::per_second(burst)).allow_burst(burst)
 }
 
 impl<C: Clock + Clone> fmt::Debug for RefreshLimits<C> {

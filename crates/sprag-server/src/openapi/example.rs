@@ -144,6 +144,7 @@ fn sent(profile: &Profile, route: &Route, field: &TakenField) -> String {
         Input::Device => format!("{person}'s laptop"),
         Input::Transport => "body".to_owned(),
         Input::SessionId => session_id(),
+        Input::Altcha => "eyJjaGFsbGVuZ2UiOnsicGFyYW1ldGVycyI6e…".into(),
     }
 }
 

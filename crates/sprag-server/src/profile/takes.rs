@@ -65,6 +65,8 @@ inputs! {
     Transport = "transport";
     /// The session to end.
     SessionId = "session_id";
+    /// The solution of a challenge, as ALTCHA's widget writes it.
+    Altcha = "altcha";
 }
 
 impl Input {

@@ -30,8 +30,11 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(3600);
 /// How often what was only counted is looked through: failed log-ins for the journal, refusals for the security log.
 const COUNTED_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How often budgets that are whole are forgotten, and the others made durable where that is not done with each reservation.
+const BUDGETS_INTERVAL: Duration = Duration::from_secs(60);
+
 /// How often budgets of refreshes that are whole again are forgotten.
-const BUDGETS_INTERVAL: Duration = Duration::from_secs(5);
+const REFRESHES_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How often the journal is cut, where it is not kept for ever.
 const CUT_INTERVAL: Duration = Duration::from_secs(3600);
@@ -78,6 +81,9 @@ pub async fn leave(node: &Node) {
     if let Err(fault) = node.engine.upkeep().tell_counted(true).await {
         tracing::warn!(%fault, "how many log-ins failed in the last minute is not in the journal");
     }
+    if let Err(fault) = node.engine.upkeep().sweep_budgets().await {
+        tracing::warn!(%fault, "who tried how often in the last minute is forgotten");
+    }
     if let Err(fault) = node.engine.upkeep().leave().await {
         tracing::warn!(
             %fault,
@@ -120,15 +126,17 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
     });
     let counted = Box::new(Counted { engine: Arc::clone(engine) });
     let counted = Job { name: "counted", every: COUNTED_INTERVAL, work: counted };
-    let budgets = node.refresh_limits.as_ref().map(|limits| {
-        let budgets = Box::new(Budgets { limits: Arc::clone(limits) });
-        Job { name: "budgets", every: BUDGETS_INTERVAL, work: budgets }
+    let budgets = Box::new(Budgets { engine: Arc::clone(engine) });
+    let budgets = Job { name: "budgets", every: BUDGETS_INTERVAL, work: budgets };
+    let refreshes = node.refresh_limits.as_ref().map(|limits| {
+        let work = Box::new(Refreshes { limits: Arc::clone(limits) });
+        Job { name: "refreshes", every: REFRESHES_INTERVAL, work }
     });
     let cuts = node.config.sessions.keep_journal.map(|keep| {
         let cuts = Cuts { engine: Arc::clone(engine), keep, has_said_who: false };
         Job { name: "cut", every: CUT_INTERVAL, work: Box::new(cuts) }
     });
-    [Some(marks), sweep, watch, Some(checkpoints), issuers, Some(counted), budgets, cuts]
+    [Some(marks), sweep, watch, Some(checkpoints), issuers, Some(counted), Some(budgets), refreshes, cuts]
         .into_iter()
         .flatten()
         .collect()
@@ -231,6 +239,20 @@ impl Work for Sweep {
     }
 }
 
+/// Forgets budgets that are whole, and keeps the others beyond a restart.
+struct Budgets {
+    engine: Arc<Engine>,
+}
+
+#[async_trait]
+impl Work for Budgets {
+    async fn run(&mut self) {
+        if let Err(fault) = self.engine.upkeep().sweep_budgets().await {
+            tracing::warn!(%fault, "budgets that are whole are not forgotten yet; trying again in a minute");
+        }
+    }
+}
+
 /// Reads the key ring's file again when it has changed.
 #[async_trait]
 impl Work for RingWatch {
@@ -315,12 +337,12 @@ impl Work for Counted {
 }
 
 /// Forgets the budgets of refreshes that are whole again.
-struct Budgets {
+struct Refreshes {
     limits: Arc<RefreshLimits>,
 }
 
 #[async_trait]
-impl Work for Budgets {
+impl Work for Refreshes {
     async fn run(&mut self) {
         self.limits.forget_whole();
     }

@@ -144,11 +144,14 @@ impl Node {
         let hasher = Hasher::start(config.passwords.hash_threads.get(), config.passwords.hash_queue.get())?;
         let hasher = hasher.with_secrets(config.imported.secrets());
         let limits = Limits { sessions_per_account: config.sessions.per_account.get() };
-        let engine = Engine::builder(store).keys(keys).hasher(hasher).limits(limits);
+        let engine = Engine::builder(store)
+            .keys(keys)
+            .hasher(hasher)
+            .limits(limits)
+            .rates(config.limits.rates.clone());
         let engine = engine.issuer(config.issuer()).audience(config.tokens.audience.clone()).build()?;
         let (metrics, engine) = (Arc::default(), Arc::new(engine));
-        let refresh_limits =
-            config.has_rate_limits.then(|| Arc::new(RefreshLimits::new(config.refresh_budgets)));
+        let refresh_limits = config.refresh_rates.map(|rates| Arc::new(RefreshLimits::new(rates)));
         Ok(Self {
             config,
             profiles,
@@ -190,6 +193,8 @@ impl Node {
         let app = App::new(engine, metrics, self.config.issuer().to_owned());
         let app = app.called_from(self.config.browsers.cors_origins.clone());
         let app = app.limiting_refreshes(self.refresh_limits.clone());
+        let app = app.handing_out_challenges(self.config.proof_of_work);
+        let app = app.knowing_devices(self.config.limits.knows_devices);
         Arc::new(app.behind(self.config.trusted_proxies.clone()))
     }
 

@@ -18,7 +18,22 @@ pub(super) fn apply(config: &Config, profiles: &mut [Profile]) -> anyhow::Result
     if let Some(registration) = config.accounts.registration {
         register_by(config, registration, profiles)?;
     }
+    if config.proof_of_work.is_some() {
+        hand_out_challenges(config, profiles)?;
+    }
     number_by(config, profiles)
+}
+
+/// Whoever may buy a try with a proof of work must be able to ask for one.
+fn hand_out_challenges(config: &Config, profiles: &mut [Profile]) -> anyhow::Result<()> {
+    if profiles.iter_mut().fold(false, |is_known, profile| profile.also_offer("challenge") || is_known) {
+        return Ok(());
+    }
+    bail!(
+        "{} is set, and no profile that is served has a route that does challenge; take a copy of one and add such a route, and \
+         altcha = \"$altcha?\" to what its log-in takes, or leave the setting out",
+        config.origin("proof-of-work").subject("proof-of-work")
+    )
 }
 
 fn offer(config: &Config, names: &[String], profiles: &mut [Profile]) -> anyhow::Result<()> {

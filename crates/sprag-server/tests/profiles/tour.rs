@@ -134,6 +134,7 @@ pub(crate) fn fields(route: &Route, client: &LoggedIn) -> Map<String, Value> {
             Input::Device => "Carol's phone",
             Input::Transport => "body",
             Input::SessionId => client.session.as_str(),
+            Input::Altcha => "no solution, and none is needed",
         };
         seen.push(field.input);
         fields.insert(field.name.clone(), value.into());

@@ -6,6 +6,7 @@ mod accounts;
 mod amended;
 mod authentication;
 mod canary;
+mod challenges;
 mod change_again;
 mod cookies;
 mod faults;

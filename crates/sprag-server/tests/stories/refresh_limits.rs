@@ -1,11 +1,11 @@
 //! How often a session and a network may refresh: a storm of tabs is served, a loop is told to wait and loses nothing.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::json;
-use sprag_server::edge::refresh_limits::{Budget, RefreshBudgets};
+use sprag::store::Rate;
+use sprag_server::edge::refresh_limits::RefreshRates;
 use sprag_server::profile::{Action, Profile, builtin_names};
 
 use crate::call::Call;
@@ -13,14 +13,10 @@ use crate::people::{Device, REFRESH, Way};
 use crate::world::{Plan, World, ip, our_profile};
 
 /// So many at once, and hardly one more while the story is told.
-fn at_once(burst: u32) -> Budget {
-    let burst = NonZeroU32::new(burst).expect("one at least");
-    Budget { burst, count: NonZeroU32::MIN, span: Duration::from_secs(86_400) }
-}
-
 fn plan(session: u32, prefix: u32) -> Plan {
-    let refresh_budgets = Some(RefreshBudgets { session: at_once(session), prefix: at_once(prefix) });
-    Plan { refresh_budgets, ..Plan::default() }
+    let rate = |burst| Rate { burst, interval: Duration::from_secs(86_400) };
+    let refresh_rates = Some(RefreshRates { session: rate(session), prefix: rate(prefix) });
+    Plan { refresh_rates, ..Plan::default() }
 }
 
 /// The last character of a token's text is a part of its tag.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::audit::{Event, EventKind};
+use crate::audit::{Event, EventKind, NOBODY};
 use crate::clock::{Timestamp, millis, rfc3339};
 use crate::prefix::Prefix;
 use crate::requester::Requester;
@@ -87,6 +87,26 @@ impl Failures {
         kept.entry(key).or_insert_with(begun).count(key, requester, now)
     }
 
+    /// Counts a failure of which the journal hears with others only, however few there are.
+    pub(super) fn gather(
+        &self,
+        account: AccountId,
+        why: &'static str,
+        requester: &Requester,
+        now: Timestamp,
+    ) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut key = (account, Some(requester.prefix()), why);
+        if kept.len() >= MOST && !kept.contains_key(&key) {
+            key.1 = None;
+        }
+        if kept.len() >= 2 * MOST && !kept.contains_key(&key) {
+            key.0 = NOBODY;
+        }
+        let begun = || Kept { since: now, journalled: FIRST_FEW, more: None };
+        kept.entry(key).or_insert_with(begun).gather(key, requester, now);
+    }
+
     /// What has waited long enough; all of it, if `all`.
     pub(crate) fn due(&self, now: Timestamp, all: bool) -> Vec<More> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,14 +136,23 @@ impl Kept {
             self.journalled += 1;
             return Told::Each;
         }
-        let (count, first) = self.more.take().map_or((0, now), |more| (more.count, more.first));
-        let (ip, user_agent) = (requester.ip.clone(), requester.user_agent.clone());
-        let more = More { key, count: count + 1, first, last: now, ip, user_agent };
-        if count > 0 && is_over(first, now, GATHERED) {
+        let more = self.gathered(key, requester, now);
+        if more.count > 1 && is_over(more.first, now, GATHERED) {
             return Told::Together(more);
         }
         self.more = Some(more);
         Told::Nothing
+    }
+
+    fn gather(&mut self, key: Key, requester: &Requester, now: Timestamp) {
+        self.more = Some(self.gathered(key, requester, now));
+    }
+
+    /// Those that wait, and one more.
+    fn gathered(&mut self, key: Key, requester: &Requester, now: Timestamp) -> More {
+        let (count, first) = self.more.take().map_or((0, now), |more| (more.count, more.first));
+        let (ip, user_agent) = (requester.ip.clone(), requester.user_agent.clone());
+        More { key, count: count + 1, first, last: now, ip, user_agent }
     }
 }
 
@@ -152,7 +181,6 @@ fn is_over(since: Timestamp, now: Timestamp, span: Duration) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::NOBODY;
     use uuid::Uuid;
 
     const START: Timestamp = Timestamp(1_795_230_131_123);

@@ -40,6 +40,7 @@ use crate::clock::Timestamp;
 use crate::session::{AccountId, Epoch};
 
 mod accounts;
+mod budgets;
 mod commits;
 mod imported;
 mod journal;
@@ -152,6 +153,14 @@ checks! {
         however_many_ask_no_number_is_handed_out_twice,
         where_no_number_is_left_none_is_handed_out,
         the_highest_number_is_found_whoever_gave_it;
+    budgets:
+        a_budget_gives_its_burst_and_then_one_per_interval,
+        all_budgets_are_reserved_or_none,
+        however_many_ask_at_once_no_budget_gives_more_than_its_burst,
+        two_hundred_that_ask_one_budget_at_once_get_its_burst,
+        a_budget_of_a_clock_that_went_back_is_spent_no_longer_than_a_burst_takes,
+        what_is_given_back_can_be_had_again,
+        budgets_that_are_whole_are_swept_away;
     progress:
         what_is_committed_moves_the_store_on_and_what_nobody_misses_does_not,
         a_store_counts_on_beyond_what_was_seen_and_remembers_since_when;

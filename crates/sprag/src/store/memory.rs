@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
+use super::budgets::Kept;
 use super::numbers::{self, MAX_NUMBER};
 use super::queries::the_one_meant;
 use super::reference::Rows;
@@ -26,6 +27,7 @@ use crate::ratchet::{Retried, Rotation, SessionState};
 use crate::security;
 use crate::session::{AccountId, EndCause, Epoch, ProfileId, Session, SessionDetail, SessionId, SessionKey};
 
+mod budgets;
 mod cuts;
 
 /// A store that lives and dies with the process.
@@ -46,6 +48,7 @@ struct Tables {
     marks: BTreeMap<NodeId, Mark>,
     outages: BTreeMap<(NodeId, Timestamp), Timestamp>,
     numberings: BTreeMap<ProfileId, Numbering>,
+    budgets: Kept,
 }
 
 impl Default for MemoryStore {
@@ -200,6 +203,10 @@ impl Queries for MemoryStore {
 
     async fn credential_of(&self, id: AccountId) -> Result<Option<Credential>, Fault> {
         Ok(self.tables().credential(id))
+    }
+
+    async fn secret_of(&self, account: AccountId, id: CredentialId) -> Result<Option<Vec<u8>>, Fault> {
+        Ok(self.tables().rows.get(&account).and_then(|rows| rows.credentials.get(&id)).cloned())
     }
 
     async fn accounts(&self, slice: Slice<AccountId>) -> Result<Vec<Account>, Fault> {

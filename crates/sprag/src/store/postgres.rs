@@ -45,6 +45,7 @@ use rotate::{RotateOrder, redate_watched};
 use spread::Spread;
 
 mod batcher;
+mod budgets;
 mod certificates;
 mod clock;
 mod commit;
@@ -157,6 +158,9 @@ const MISSED_BEAT: Duration = Duration::from_secs(2);
 /// writes.
 const REQUEST_ROUND_TRIPS: u32 = 16;
 
+/// How many connections reserve of budgets, at most. Each is used for a few milliseconds before a password is hashed.
+const BUDGET_CONNECTIONS: usize = 2;
+
 /// A node whose last look at the database's clock is older takes no requests.
 const CLOCK_UNKNOWN: Duration = Duration::from_secs(30);
 
@@ -167,6 +171,8 @@ pub struct PostgresStore {
     pool: Pool,
     /// For what nobody waits long for: the node's mark of life.
     marks: Pool,
+    /// For what stands before a log-in: a flood of those must not hold up anything else.
+    budgets: Pool,
     database_clock: Arc<DatabaseClock>,
     clock: Arc<SteadyClock>,
     health: Arc<Health>,
@@ -226,6 +232,8 @@ impl PostgresStore {
         let pool = Pool::new(&connector, &settings, &health, true)?;
         let alone = Settings { pool: 1, ..settings.clone() };
         let marks = Pool::new(&connector, &alone, &health, false)?;
+        let few = Settings { pool: BUDGET_CONNECTIONS, ..settings.clone() };
+        let budgets = Pool::new(&connector, &few, &health, false)?;
         if !health.detour(1).is_zero() {
             // A node whose first mark of life waits for a connection from far away would seem to have been away itself.
             marks.keep_warm();
@@ -258,6 +266,7 @@ impl PostgresStore {
             finds: Batchers::start(1, &bounded, &settings, batching, &health),
             pool,
             marks,
+            budgets,
             database_clock,
             clock,
             health,

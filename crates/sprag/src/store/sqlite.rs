@@ -12,13 +12,14 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 
+use super::budgets::Kept;
 use super::{Migrated, Store};
 use crate::clock::{Clock, SteadyClock, SystemClock, Timestamp};
 use crate::error::Fault;
@@ -32,6 +33,7 @@ pub use obstacle::look_for as obstacle_at;
 pub use restore::{RestoreOrder, Restored};
 
 mod backup;
+mod budgets;
 mod checkpointer;
 mod commit;
 mod connection;
@@ -120,6 +122,7 @@ pub struct SqliteStore {
     writer: Writer,
     clock: Arc<SteadyClock>,
     progress: watch::Sender<Progress>,
+    budgets: OnceCell<Mutex<Kept>>,
     /// Nobody puts another file in its place meanwhile.
     _in_use: File,
 }
@@ -179,7 +182,14 @@ impl SqliteStore {
         let readers = Readers::start(path, &settings)?;
         let clock = SteadyClock::over(Arc::new(SystemClock));
         marks::carry_on(&clock, path, is_alone)?;
-        Ok(Self { readers, writer, clock: Arc::new(clock), progress, _in_use: in_use })
+        Ok(Self {
+            readers,
+            writer,
+            clock: Arc::new(clock),
+            progress,
+            budgets: OnceCell::new(),
+            _in_use: in_use,
+        })
     }
 
     /// What a file says of which store it is and how far it has come, before anything about it is changed; and the position in
