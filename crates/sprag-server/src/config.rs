@@ -18,6 +18,7 @@ mod limits;
 mod listen;
 mod logs;
 mod mapping;
+mod monitoring;
 mod origin;
 mod passwords;
 mod profiles;
@@ -50,6 +51,7 @@ pub use limits::Limits;
 pub use listen::Listen;
 pub(crate) use listen::share_of;
 pub use logs::{LogFormat, Logs};
+pub use monitoring::Monitoring;
 pub use origin::Origin;
 pub use passwords::Passwords;
 pub use profiles::ProfileRef;
@@ -99,6 +101,8 @@ pub struct Config {
     pub imported: Imported,
     /// What is logged, and how.
     pub logs: Logs,
+    /// What is watched, and by whom.
+    pub monitoring: Monitoring,
     lines: Vec<Line>,
     origins: Vec<(&'static str, Origin)>,
     odd_lines: Vec<usize>,
@@ -303,6 +307,7 @@ impl Sources {
             passwords: Passwords::from(chosen)?,
             imported: Imported::from(chosen)?,
             logs: Logs::from(chosen)?,
+            monitoring: Monitoring::from(chosen)?,
             listen,
             lines: Vec::new(),
             origins: chosen.origins(),

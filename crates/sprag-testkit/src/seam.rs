@@ -1,6 +1,7 @@
 //! A store between the engine and the real one, through which a story can look, interrupt and break things.
 
 use std::future::Future;
+use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -10,14 +11,15 @@ use sprag::Fault;
 use sprag::account::{Account, Name};
 use sprag::audit::{Checkpoint, Cut, Entry, Event, Head};
 use sprag::clock::{Clock, Timestamp};
+use sprag::day::Day;
 use sprag::keys::Fingerprint;
 use sprag::outages::{Marked, Marking};
 use sprag::ratchet::{Retried, Rotation, SessionState};
 use sprag::session::{AccountId, ProfileId, Session, SessionDetail, SessionId, SessionKey};
 use sprag::store::{
-    BudgetKey, Budgets, Commit, Commits, Committed, Credential, CredentialId, Cuts, Journal, Marks,
-    Numbering, Numbers, Queries, Rings, Rotated, Sessions, Slice, Standing, Step, Store, Sweep, Swept,
-    Wanted,
+    BudgetKey, Budgets, Commit, Commits, Committed, CountKey, Credential, CredentialId, Cuts, DailyCount,
+    DailyCounts, Journal, Marks, Numbering, Numbers, Queries, Rings, Rotated, Sessions, Slice, Standing,
+    Step, Store, Sweep, Swept, Wanted,
 };
 
 /// What the store does from now on.
@@ -166,6 +168,14 @@ pass_through! {
     fn next_number(profile: ProfileId, floor: u64) -> u64;
     fn highest_number(profile: ProfileId) -> Option<u64>;
     impl Numbers {}
+}
+
+pass_through! {
+    fn write_counts(counts: Vec<DailyCount>) -> ();
+    fn daily_counts(days: RangeInclusive<Day>, slice: Slice<CountKey>) -> Vec<DailyCount>;
+    fn unfolded(until: Day, limit: u32) -> Vec<Day>;
+    fn replace_counts(was: Vec<DailyCount>, to: Vec<DailyCount>) -> bool;
+    impl DailyCounts {}
 }
 
 #[async_trait]

@@ -2,12 +2,13 @@
 //!
 //! `cargo run -p sprag --example own_store`
 //!
-//! Whatever you keep sessions in, nine traits are to be implemented: [`Sessions`], [`Commits`], [`Queries`], [`Journal`],
-//! [`Cuts`], [`Rings`], [`Marks`], [`Numbers`] and [`Budgets`]; their documentation says what each method promises,
-//! `store/memory.rs` is the shortest store that keeps it all, and
+//! Whatever you keep sessions in, ten traits are to be implemented: [`Sessions`], [`Commits`], [`Queries`], [`Journal`],
+//! [`Cuts`], [`Rings`], [`Marks`], [`Numbers`], [`Budgets`] and [`DailyCounts`]; their documentation says what each method
+//! promises, `store/memory.rs` is the shortest store that keeps it all, and
 //! [`contract::run`] tries yours. This one stands in front of another and counts how often a rotation found its row moved
 //! on, which is what you would watch on a database of your own.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use sprag::Fault;
 use sprag::account::{Account, Name};
 use sprag::audit::{Checkpoint, Cut, Entry, Event, Head};
 use sprag::clock::{Clock, Timestamp};
+use sprag::day::Day;
 use sprag::keys::Fingerprint;
 use sprag::outages::{Marked, Marking};
 use sprag::ratchet::{Retried, Rotation, SessionState};
@@ -24,8 +26,9 @@ use sprag::session::{AccountId, Epoch, ProfileId, Session, SessionDetail, Sessio
 use sprag::store::contract::{self, Subject};
 use sprag::store::memory::MemoryStore;
 use sprag::store::{
-    BudgetKey, Budgets, Commit, Commits, Committed, Credential, CredentialId, Cuts, Journal, Marks,
-    Numbering, Numbers, Queries, Rings, Rotated, Sessions, Slice, Standing, Store, Sweep, Swept, Wanted,
+    BudgetKey, Budgets, Commit, Commits, Committed, CountKey, Credential, CredentialId, Cuts, DailyCount,
+    DailyCounts, Journal, Marks, Numbering, Numbers, Queries, Rings, Rotated, Sessions, Slice, Standing,
+    Store, Sweep, Swept, Wanted,
 };
 
 #[tokio::main]
@@ -146,6 +149,15 @@ passed_on! {
         fn raise_floor(profile: ProfileId, floor: u64) -> Numbering;
         fn next_number(profile: ProfileId, floor: u64) -> u64;
         fn highest_number(profile: ProfileId) -> Option<u64>;
+    }
+}
+
+passed_on! {
+    impl DailyCounts {
+        fn write_counts(counts: Vec<DailyCount>) -> ();
+        fn daily_counts(days: RangeInclusive<Day>, slice: Slice<CountKey>) -> Vec<DailyCount>;
+        fn unfolded(until: Day, limit: u32) -> Vec<Day>;
+        fn replace_counts(was: Vec<DailyCount>, to: Vec<DailyCount>) -> bool;
     }
 }
 

@@ -148,7 +148,7 @@ impl Authn<'_> {
         let Authenticated { account, methods, at, proof, known } = somebody;
         let found = self.store.credential_of(account.id).await?.ok_or(Refusal::CredentialsInvalid)?;
         if found.account.disabled_at.is_some() {
-            self.note_failure(account.id, requester, password::DISABLED).await?;
+            self.note_failure(account.id, requester, failures::DISABLED).await?;
             return Err(Refusal::AccountDisabled.into());
         }
         if found.password_hash == proof.hash {

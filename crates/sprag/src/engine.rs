@@ -48,7 +48,8 @@ use crate::authn::{self, Authenticated, Authn, Failures};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Fault, Refusal};
 use crate::keys::KeyRing;
-use crate::limits::{Counted, Gate, Rates};
+use crate::limits::{Gate, Rates};
+use crate::observe::EngineObserved;
 use crate::password::Hasher;
 use crate::proof_of_work::{Challenge, Solved};
 use crate::random::{DrawnAhead, Random};
@@ -281,6 +282,21 @@ impl Engine {
         Solved::read(text, &self.keys.load(), self.now())
     }
 
+    /// What is counted of its work, for whoever shows numbers.
+    #[must_use]
+    pub fn observed(&self) -> EngineObserved {
+        let progress = self.store.progress();
+        EngineObserved {
+            store: self.store.observed(),
+            hashing: self.hasher.observed(),
+            login_failures: self.failures.counted.observed().to_vec(),
+            budgets: self.gate.observed(),
+            mark: self.service.observed(self.now()),
+            clock_off_by: self.clock.doubt().map_or(0, |doubt| doubt.off_by),
+            store_went_back: progress.is_some_and(|progress| progress.borrow().went_back_at.is_some()),
+        }
+    }
+
     /// The ways to show who one is.
     pub fn authn(&self) -> Authn<'_> {
         Authn {
@@ -322,11 +338,6 @@ impl Engine {
     /// How much each budget holds.
     pub fn rates(&self) -> &Rates {
         self.gate.rates()
-    }
-
-    /// How often each budget was asked since this engine was built.
-    pub fn budgets_counted(&self) -> Vec<Counted> {
-        self.gate.counted()
     }
 
     fn expected(&self, client: &ClientPolicy) -> Expected<'_> {

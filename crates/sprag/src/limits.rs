@@ -10,13 +10,15 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 
 use crate::account::Name;
+use crate::budget::{Budget, Rate, Spent};
 use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
 use crate::keys::KeyRing;
+use crate::observe::BudgetObserved;
 use crate::proof_of_work::Solved;
 use crate::requester::Requester;
 use crate::session::{AccountId, SessionId};
-use crate::store::{BudgetKey, Budgets, Rate, Wanted};
+use crate::store::{BudgetKey, Budgets, Wanted};
 use uuid::Uuid;
 
 mod told;
@@ -25,56 +27,6 @@ pub use told::{Told, told_of};
 
 /// How much more the budget of a network holds whose only address may be a proxy that nobody named.
 const MAY_BE_A_PROXY: u32 = 100;
-
-macro_rules! budgets {
-    ($($(#[doc = $doc:literal])* $budget:ident: $name:literal, $burst:literal, $seconds:literal, $is_by_network:literal;)*) => {
-        /// A limit by name.
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-        pub enum Budget {
-            $($(#[doc = $doc])* $budget,)*
-        }
-
-        impl Budget {
-            /// Every budget, in the order in which they are shown.
-            pub const ALL: &[Self] = &[$(Self::$budget),*];
-
-            /// The stable name.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Self::$budget => $name,)*
-                }
-            }
-
-            /// How much it holds unless somebody sets another rate.
-            #[must_use]
-            pub fn usual(self) -> Rate {
-                match self {
-                    $(Self::$budget => Rate { burst: $burst, interval: Duration::from_secs($seconds) },)*
-                }
-            }
-
-            /// Whether each network has one, which may be told whoever asks from there.
-            #[must_use]
-            pub fn is_by_network(self) -> bool {
-                match self {
-                    $(Self::$budget => $is_by_network,)*
-                }
-            }
-        }
-    };
-}
-
-budgets! {
-    /// Guesses of strangers at one account, whatever spelling names it.
-    LoginAccount: "login.account", 10, 60, false;
-    /// Log-ins from one network.
-    LoginPrefix: "login.prefix", 60, 1, true;
-    /// Failures of one device that the account has logged in from; a success makes it whole.
-    LoginDevice: "login.device", 10, 86_400, false;
-    /// Accounts made from one network by whoever comes.
-    RegisterPrefix: "register.prefix", 20, 30, true;
-}
 
 /// How much each budget holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -133,26 +85,6 @@ pub(crate) enum Whose<'a> {
     NetworkOf(&'a Requester),
 }
 
-/// A refusal by a budget: which, and when to come again.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Spent {
-    /// The budget that has no room for the longest time.
-    pub budget: Budget,
-    /// How long until it has.
-    pub wait: Duration,
-}
-
-/// How often a budget was asked since the process began.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Counted {
-    /// Which.
-    pub budget: Budget,
-    /// How often something was reserved of it.
-    pub reserved: u64,
-    /// How often it had no room.
-    pub refused: u64,
-}
-
 /// What was reserved, so that it can be given back.
 #[derive(Debug, Default)]
 #[must_use = "what is reserved is spent, unless it is given back"]
@@ -176,11 +108,11 @@ impl Gate {
         &self.rates
     }
 
-    pub(crate) fn counted(&self) -> Vec<Counted> {
+    pub(crate) fn observed(&self) -> Vec<BudgetObserved> {
         let counts = Budget::ALL.iter().zip(&self.counts);
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let counted = counts.map(|(budget, (reserved, refused))| Counted {
-            budget: *budget,
+        let counted = counts.map(|(budget, (reserved, refused))| BudgetObserved {
+            name: budget.name(),
             reserved: read(reserved),
             refused: read(refused),
         });
@@ -345,14 +277,6 @@ impl From<Spent> for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_budget_has_one_name_and_its_place() {
-        for (place, budget) in Budget::ALL.iter().enumerate() {
-            assert_eq!(*budget as usize, place, "{}", budget.name());
-            assert!(Budget::ALL[..place].iter().all(|other| other.name() != budget.name()));
-        }
-    }
 
     #[test]
     fn without_limits_no_rate_is_set() {

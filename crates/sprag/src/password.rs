@@ -47,6 +47,7 @@ use self::queue::Queue;
 use self::stored::Stored;
 use self::work::Work;
 use crate::error::{Fault, Refusal};
+use crate::observe::{Hashing, HashingObserved};
 use crate::policy::{MAX_PASSWORD_BYTES, MIN_PASSWORD_BYTES};
 use crate::prefix::Prefix;
 use crate::random::{self, Random};
@@ -183,6 +184,7 @@ pub struct Hasher {
     secrets: Arc<SourceSecrets>,
     /// Of the dearest comparisons one is done at a time, so that they leave the other threads to everybody else.
     heavy: Arc<Semaphore>,
+    counted: Arc<Hashing>,
 }
 
 impl Hasher {
@@ -208,12 +210,13 @@ impl Hasher {
             pace: Pace::default(),
             secrets: Arc::default(),
             heavy: Arc::new(Semaphore::new(1)),
+            counted: Arc::default(),
         }
     }
 
-    fn spawn(&self, work: fn(&Queue<Job>)) -> Result<JoinHandle<()>, Fault> {
-        let jobs = Arc::clone(&self.queue);
-        let thread = thread::Builder::new().name("sprag-hash".into()).spawn(move || work(&jobs));
+    fn spawn(&self, work: fn(&Queue<Job>, &Hashing)) -> Result<JoinHandle<()>, Fault> {
+        let (jobs, counted) = (Arc::clone(&self.queue), Arc::clone(&self.counted));
+        let thread = thread::Builder::new().name("sprag-hash".into()).spawn(move || work(&jobs, &counted));
         thread.map_err(|error| Fault::unavailable("start a thread that hashes passwords", error))
     }
 
@@ -335,8 +338,24 @@ impl Hasher {
         tokio::time::sleep_until(moment.into()).await;
     }
 
+    /// What is counted of its threads, for whoever shows numbers.
+    #[must_use]
+    pub fn observed(&self) -> HashingObserved {
+        let (waiting, bound) = self.queue.waiting();
+        HashingObserved {
+            threads: self.stand_ins.len() as u64,
+            busy: self.counted.busy.get(),
+            waiting: waiting as u64,
+            bound: bound as u64,
+            refused: self.counted.refused.get(),
+            waited: self.counted.waited.observed(),
+            took: self.counted.took.observed(),
+        }
+    }
+
     fn queue_up(&self, prefix: Prefix, job: Job) {
         if let Some(left_over) = self.queue.add(prefix, job) {
+            self.counted.refused.one();
             left_over.give_way();
         }
     }

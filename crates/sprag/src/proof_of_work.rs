@@ -11,10 +11,11 @@ use aws_lc_rs::hmac;
 use data_encoding::{BASE64, HEXLOWER};
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Rate;
 use crate::clock::Timestamp;
 use crate::keys::{KeyRing, RefreshKey};
 use crate::random::{self, Random};
-use crate::store::{BudgetKey, Rate};
+use crate::store::BudgetKey;
 
 /// How long a challenge may be solved.
 pub const LASTS: Duration = Duration::from_secs(300);

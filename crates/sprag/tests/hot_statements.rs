@@ -62,6 +62,11 @@ const COLD: &[&str] = &[
     "RAISE_FLOOR",
     "NEXT_NUMBER",
     "HIGHEST_NUMBER",
+    // What is counted by the day: once a minute beside the refreshes, and for whoever looks at the report.
+    "WRITE_COUNTS",
+    "DAILY_COUNTS",
+    "UNFOLDED",
+    "REMOVE_COUNT",
     // Each node's mark of life, once a second beside the refreshes, and before somebody is accused.
     "MARKS",
     "OUTAGES",

@@ -127,12 +127,7 @@ impl RouteContext {
 
     /// Whether whoever asks for its action shows no account by that, so that what is limited is limited by where they come from.
     pub(crate) fn is_anonymous(&self) -> bool {
-        let action = self.route.action;
-        match action.needs() {
-            Needs::Nothing => true,
-            Needs::AdministratorUnlessOpen => !action.needs_admin(self.served.profile.client.registration),
-            _ => false,
-        }
+        self.route.action.is_anonymous(self.served.profile.client.registration)
     }
 
     /// The challenge that the request has solved, where this server hands any out.

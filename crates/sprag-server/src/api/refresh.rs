@@ -8,11 +8,11 @@ use sprag::engine::RefreshRequest;
 use sprag::error::refusals::RATE_LIMITED;
 
 use super::context::{Call, RouteContext};
-use crate::edge::cookie;
 use crate::edge::refresh_limits::Exhausted;
 use crate::edge::refusal::Problem;
 use crate::edge::request::{self, Source};
 use crate::edge::transport::By;
+use crate::edge::{cookie, span};
 use crate::profile::{Answer, Fact, Input, Needs, Pair, Spec, leaves_token_to_cookie};
 
 pub(crate) const SPEC: Spec = Spec {
@@ -61,6 +61,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     }
     let refreshed = engine.finish_refresh(client, read, &requester).await;
     context.app.metrics.refreshed(refreshed.row, begun.elapsed());
+    span::decided(refreshed.row);
 
     let pair = refreshed.answer?;
     let mut response = context.token_pair(&pair, carried.by, None);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use sprag::limits::{Budget, Rates};
-use sprag::store::Rate;
+use sprag::budget::{Budget, Rate};
+use sprag::limits::Rates;
 
 use super::chosen::Chosen;
 use super::error::ConfigError;

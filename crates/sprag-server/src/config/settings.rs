@@ -5,8 +5,8 @@
 //! `docs/adding/a-setting.md` says how to add one.
 
 use super::{
-    accounts, browsers, file, imported, limits, listen, logs, passwords, profiles, proof_of_work, proxies,
-    refresh_limits, sessions, store, tokens,
+    accounts, browsers, file, imported, limits, listen, logs, monitoring, passwords, profiles, proof_of_work,
+    proxies, refresh_limits, sessions, store, tokens,
 };
 
 pub use super::setting::{Fallback, Setting};
@@ -28,6 +28,7 @@ const FEATURES: &[&[Setting]] = &[
     passwords::SETTINGS,
     imported::SETTINGS,
     logs::SETTINGS,
+    monitoring::SETTINGS,
 ];
 
 /// Every setting, in the order in which it is shown.

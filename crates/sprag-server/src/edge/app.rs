@@ -8,8 +8,10 @@ use std::time::Duration;
 use sprag::Engine;
 
 use super::large_answers::LargeAnswers;
+use super::metrics_readers::MetricsReaders;
 use super::proxies::Proxies;
 use super::refresh_limits::RefreshLimits;
+use super::trace_context::RequestIds;
 use crate::metrics::Metrics;
 
 /// How long a request may take once its body is there: whatever hangs behind the engine, the store or the queue of
@@ -34,12 +36,16 @@ pub struct App {
     pub knows_devices: bool,
     /// How many zeros a challenge asks for whose solution buys a try out of a network's budget; `None` where there are none.
     pub proof_of_work: Option<u8>,
+    /// Who may read `/metrics`.
+    pub metrics_readers: MetricsReaders,
     /// How long a request may take once its body is there, where the store is near; see [`App::patience`].
     pub deadline: Duration,
     /// Off while the server shuts down, so that a load balancer sends no more requests.
     pub is_ready: AtomicBool,
     /// Who may make an answer that may be large.
     pub(crate) large_answers: LargeAnswers,
+    /// What requests are called that come without a name.
+    pub(crate) request_ids: RequestIds,
 }
 
 impl App {
@@ -48,6 +54,8 @@ impl App {
         let (other_origins, proxies, knows_devices) = (Vec::new(), Proxies::default(), true);
         let is_ready = AtomicBool::new(true);
         let large_answers = LargeAnswers::default();
+        metrics.watch(&engine);
+        let (metrics_readers, deadline) = (MetricsReaders::default(), DEADLINE);
         Self {
             engine,
             metrics,
@@ -57,10 +65,18 @@ impl App {
             refresh_limits: None,
             proof_of_work: None,
             knows_devices,
-            deadline: DEADLINE,
+            metrics_readers,
+            deadline,
             is_ready,
             large_answers,
+            request_ids: RequestIds::default(),
         }
+    }
+
+    /// Lets these read `/metrics`, beside this machine itself.
+    #[must_use]
+    pub fn measured_by(self, metrics_readers: MetricsReaders) -> Self {
+        Self { metrics_readers, ..self }
     }
 
     /// Lets pages of other sites call from a browser, with cookies too.

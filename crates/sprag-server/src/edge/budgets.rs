@@ -44,7 +44,7 @@ fn comma(before: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
-    use sprag::limits::Budget;
+    use sprag::budget::Budget;
 
     use super::*;
 

@@ -18,6 +18,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use super::app::App;
 use super::budgets::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use super::response;
+use super::trace_context::REQUEST_ID;
 use crate::quoted::quoted;
 use crate::web_origin;
 
@@ -99,6 +100,6 @@ fn cors(app: &Arc<App>) -> CorsLayer {
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([RETRY_AFTER, RATE_LIMIT.clone(), RATE_LIMIT_POLICY.clone()])
+        .expose_headers([RETRY_AFTER, RATE_LIMIT.clone(), RATE_LIMIT_POLICY.clone(), REQUEST_ID])
         .max_age(PREFLIGHT_IS_KEPT)
 }

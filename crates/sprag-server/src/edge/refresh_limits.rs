@@ -7,12 +7,13 @@ use std::num::NonZeroU32;
 use governor::clock::{Clock, MonotonicClock};
 use governor::middleware::NoOpMiddleware;
 use governor::{NotUntil, Quota, RateLimiter};
+use sprag::budget::Rate;
 use sprag::prefix::Prefix;
 use sprag::session::SessionId;
-use sprag::store::Rate;
 
 use super::budgets::seconds;
 use super::request::Source;
+use crate::metrics::{PREFIX_LIMIT, SESSION_LIMIT};
 use spent::Spent;
 
 mod spent;
@@ -80,7 +81,7 @@ impl<C: Clock + Clone> RefreshLimits<C> {
         let Some(address) = source.address else { return Ok(()) };
         let budgets = if source.may_be_proxy { &self.perhaps_proxies } else { &self.prefixes };
         let spent = budgets.check_key(&Prefix::from(address));
-        spent.map_err(|not_until| self.exhausted("refresh.prefix", &not_until))
+        spent.map_err(|not_until| self.exhausted(PREFIX_LIMIT, &not_until))
     }
 
     /// Spends one refresh of the session's budget.
@@ -88,7 +89,7 @@ impl<C: Clock + Clone> RefreshLimits<C> {
     /// # Errors
     /// It is exhausted.
     pub(crate) fn of_session(&self, session: SessionId) -> Result<(), Exhausted> {
-        self.sessions.check_key(&session).map_err(|not_until| self.exhausted("refresh.session", &not_until))
+        self.sessions.check_key(&session).map_err(|not_until| self.exhausted(SESSION_LIMIT, &not_until))
     }
 
     /// Forgets the budgets that are whole again.

@@ -2,7 +2,7 @@
 //! journal.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::task::JoinSet;
@@ -10,12 +10,13 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::config::Database;
 use crate::edge::refresh_limits::RefreshLimits;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Pass};
 use crate::run::keeper::{Keeper, settle};
 use crate::run::node::Node;
 use crate::run::ring_watch::RingWatch;
 use sprag::checkpoints::{Checkpointing, Cutting};
-use sprag::clock::{ClockNews, Doubt, TakenFor};
+use sprag::clock::{Clock as _, ClockNews, Doubt, SystemClock, TakenFor};
+use sprag::store::Swept;
 use sprag::{Engine, seldom};
 
 /// How often the node's mark of life is moved.
@@ -112,7 +113,9 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
     let watch = ring.map(|watch| Job { name: "key ring", every: RING_INTERVAL, work: Box::new(watch) });
     let checkpoints = Box::new(Checkpoints { engine: Arc::clone(engine) });
     let checkpoints = Job { name: "checkpoint", every: CHECKPOINT_INTERVAL, work: checkpoints };
-    let marks = Box::new(Marks { engine: Arc::clone(engine), is_failing: false, untold: Vec::new() });
+    let (of_engine, of_metrics) = (Arc::clone(engine), Arc::clone(metrics));
+    let marks = Marks { engine: of_engine, metrics: of_metrics, is_failing: false, untold: Vec::new() };
+    let marks = Box::new(marks);
     let marks = Job { name: "mark", every: MARK_INTERVAL, work: marks };
     let issuers = matches!(node.config.store.database, Database::Postgres(_)).then(|| Job {
         name: "issuers",
@@ -158,6 +161,7 @@ impl Job {
 /// Moves the node's mark of life, and tells what became of the clock.
 struct Marks {
     engine: Arc<Engine>,
+    metrics: Arc<Metrics>,
     is_failing: bool,
     /// What the journal does not know yet.
     untold: Vec<ClockNews>,
@@ -178,6 +182,9 @@ impl Work for Marks {
         self.is_failing = moved.is_err();
         for news in upkeep.clock_news() {
             tell_of_clock(news);
+            if matches!(news, ClockNews::Jumped(_)) {
+                self.metrics.clock_jumped();
+            }
             self.untold.push(news);
         }
         while let Some(news) = self.untold.first() {
@@ -218,21 +225,22 @@ struct Sweep {
 #[async_trait]
 impl Work for Sweep {
     async fn run(&mut self) {
-        let mut after = None;
+        let (begun, mut pass) = (Instant::now(), Swept::default());
         loop {
-            match self.engine.upkeep().sweep(after, self.keep).await {
+            match self.engine.upkeep().sweep(pass.next, self.keep).await {
                 Ok(swept) => {
-                    self.metrics.swept_ended.inc_by(swept.ended);
-                    self.metrics.swept_removed.inc_by(swept.removed);
-                    after = swept.next;
+                    self.metrics.swept(swept.seen, swept.ended, swept.removed);
+                    pass = pass.then(swept);
                 }
                 Err(fault) => {
                     tracing::warn!(%fault, "a sweep stopped half way; the next one begins again");
-                    after = None;
+                    self.metrics.sweep_ended(None);
+                    return;
                 }
             }
-            if after.is_none() {
-                return;
+            if pass.next.is_none() {
+                let (at, took, per_account) = (SystemClock.now(), begun.elapsed(), pass.histogram());
+                return self.metrics.sweep_ended(Some(Pass { at, took, per_account }));
             }
             sleep(SWEEP_PAUSE).await;
         }

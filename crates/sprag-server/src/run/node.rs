@@ -195,6 +195,7 @@ impl Node {
         let app = app.limiting_refreshes(self.refresh_limits.clone());
         let app = app.handing_out_challenges(self.config.proof_of_work);
         let app = app.knowing_devices(self.config.limits.knows_devices);
+        let app = app.measured_by(self.config.monitoring.metrics_readers.clone());
         Arc::new(app.behind(self.config.trusted_proxies.clone()))
     }
 

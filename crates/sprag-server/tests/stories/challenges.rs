@@ -5,8 +5,8 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::{BASE64, HEXLOWER};
 use serde_json::{Value, json};
-use sprag::limits::{Budget, Rates};
-use sprag::store::Rate;
+use sprag::budget::{Budget, Rate};
+use sprag::limits::Rates;
 
 use crate::call::{Answer, Call};
 use crate::people::{LOGIN, REGISTER};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::json;
-use sprag::store::Rate;
+use sprag::budget::Rate;
 use sprag_server::edge::refresh_limits::RefreshRates;
 use sprag_server::profile::{Action, Profile, builtin_names};
 

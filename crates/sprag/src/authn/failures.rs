@@ -9,9 +9,13 @@ use std::time::Duration;
 
 use crate::audit::{Event, EventKind, NOBODY};
 use crate::clock::{Timestamp, millis, rfc3339};
+use crate::observe::LoginFailures;
 use crate::prefix::Prefix;
 use crate::requester::Requester;
 use crate::session::AccountId;
+
+/// What the journal says of who may not log in though the password is right.
+pub(super) const DISABLED: &str = "the account is disabled";
 
 /// How many are journalled one by one, each hour.
 pub(super) const FIRST_FEW: u32 = 5;
@@ -28,7 +32,11 @@ const MOST: usize = 10_000;
 
 /// Failures of log-ins, by account, network and reason.
 #[derive(Debug, Default)]
-pub(crate) struct Failures(Mutex<BTreeMap<Key, Kept>>);
+pub(crate) struct Failures {
+    kept: Mutex<BTreeMap<Key, Kept>>,
+    /// How many there were since the start, by why.
+    pub(crate) counted: LoginFailures,
+}
 
 /// Whose, from which network (`None` is any other than those that are told apart), and why.
 type Key = (AccountId, Option<Prefix>, &'static str);
@@ -72,7 +80,12 @@ impl Failures {
         requester: &Requester,
         now: Timestamp,
     ) -> Told {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match why {
+            DISABLED => self.counted.account_disabled.one(),
+            _ if account == NOBODY => self.counted.unknown_name.one(),
+            _ => self.counted.wrong_password.one(),
+        }
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let mut key = (account, Some(requester.prefix()), why);
         if kept.len() >= MOST && !kept.contains_key(&key) {
             kept.retain(|_, kept| kept.more.is_some() || !is_over(kept.since, now, ANEW));
@@ -95,7 +108,7 @@ impl Failures {
         requester: &Requester,
         now: Timestamp,
     ) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let mut key = (account, Some(requester.prefix()), why);
         if kept.len() >= MOST && !kept.contains_key(&key) {
             key.1 = None;
@@ -109,7 +122,7 @@ impl Failures {
 
     /// What has waited long enough; all of it, if `all`.
     pub(crate) fn due(&self, now: Timestamp, all: bool) -> Vec<More> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|_, kept| kept.more.is_some() || !is_over(kept.since, now, ANEW));
         let is_due = |more: &mut More| all || is_over(more.first, now, GATHERED);
         kept.values_mut().filter_map(|kept| kept.more.take_if(is_due)).collect()
@@ -117,7 +130,7 @@ impl Failures {
 
     /// Counts on from what could not be journalled.
     pub(crate) fn put_back(&self, more: More) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let begun = || Kept { since: more.first, journalled: FIRST_FEW, more: None };
         let kept = kept.entry(more.key).or_insert_with(begun);
         kept.more = Some(match kept.more.take() {
@@ -276,12 +289,12 @@ mod tests {
                 START,
             );
         }
-        assert_eq!(failures.0.lock().unwrap().len(), MOST + 1);
+        assert_eq!(failures.kept.lock().unwrap().len(), MOST + 1);
         let more = failures.due(START, true);
         assert_eq!(more.len(), 1);
         assert_eq!(more[0].count, 15_000 - u64::from(FIRST_FEW), "beyond, all networks are one");
         assert!(more[0].event(START).note.unwrap().contains("from many networks"));
         failures.count(ANN, WHY, &from("192.0.2.7"), after(3600));
-        assert_eq!(failures.0.lock().unwrap().len(), 1, "what is over is forgotten");
+        assert_eq!(failures.kept.lock().unwrap().len(), 1, "what is over is forgotten");
     }
 }

@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use super::devices::{Known, Shown};
-use super::failures::Told;
+use super::failures::{DISABLED, Told};
 use super::tries::At;
 use super::{Authenticated, Authn, Proof};
 use crate::account::Account;
@@ -19,9 +19,6 @@ use crate::security::Outcome;
 use crate::seldom;
 use crate::session::{AccountId, Methods, SessionKey};
 use crate::store::{Commit, Credential, Expect, Step, Was, meant_by};
-
-/// What the journal says of who may not log in though the password is right.
-pub(super) const DISABLED: &str = "the account is disabled";
 
 /// Another password than the account's, which nobody has been told yet.
 pub(crate) struct Wrong {

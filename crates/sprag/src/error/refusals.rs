@@ -7,7 +7,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-use crate::limits::Spent;
+use crate::budget::Spent;
 use crate::session::EndCause;
 
 /// A row: one way of saying "no".

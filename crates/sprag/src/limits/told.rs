@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use tokio::task_local;
 
-use super::Budget;
+use crate::budget::{Budget, Rate, Standing};
 use crate::clock::Timestamp;
-use crate::store::{Rate, Standing};
 
 task_local! {
     static TOLD: RefCell<Vec<Told>>;

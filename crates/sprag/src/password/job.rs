@@ -13,6 +13,7 @@ use super::secrets::SourceSecrets;
 use super::work::{self, Work};
 use super::{Match, Password, pace, priority};
 use crate::error::Fault;
+use crate::observe::Hashing;
 
 /// How long a hashing thread may take for what is none of the dearest hashes: many times what it takes while refreshes keep the
 /// cores busy.
@@ -117,36 +118,42 @@ impl Job {
         }
     }
 
-    fn carry_out(&self, memory: &mut Memory) {
+    fn carry_out(&self, memory: &mut Memory, counted: &Hashing) {
+        let begun = Instant::now();
         match self {
             Self::Hash(password, salt, reply) => {
                 reply.send(unharmed("hash a password", || hash(password, salt, memory)));
             }
-            Self::Verify(verify, reply) => reply.send(verify.carried_out(memory)),
+            Self::Verify(verify, reply) => {
+                counted.waited.took(verify.since.elapsed());
+                reply.send(verify.carried_out(memory));
+            }
             Self::Measure(work, reply) => {
                 let doing = "measure how long a hash takes";
                 reply.send(unharmed(doing, || pace::measured(*work, memory)));
             }
         }
+        counted.took.took(begun.elapsed());
     }
 }
 
 /// What a hashing thread does, until the queue is closed.
-pub(super) fn hash_all(jobs: &Queue<Job>) {
+pub(super) fn hash_all(jobs: &Queue<Job>, counted: &Hashing) {
     priority::last();
     let mut memory = Memory::default();
     // Of a client that has gone away the queue gives no job; one that goes now waits for no answer.
     while let Some(job) = jobs.next(|| memory.give_back()) {
-        job.carry_out(&mut memory);
+        let _busy = counted.busy.up();
+        job.carry_out(&mut memory, counted);
     }
 }
 
 /// What a stand-in does, until the queue is closed.
-pub(super) fn stand_in(jobs: &Queue<Job>) {
+pub(super) fn stand_in(jobs: &Queue<Job>, counted: &Hashing) {
     priority::behind();
     let mut memory = Memory::default();
     while let Some(job) = jobs.next_starved(|| memory.give_back()) {
-        job.carry_out(&mut memory);
+        job.carry_out(&mut memory, counted);
     }
 }
 

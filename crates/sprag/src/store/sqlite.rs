@@ -19,11 +19,13 @@ use async_trait::async_trait;
 use rusqlite::{Connection, params};
 use tokio::sync::{OnceCell, watch};
 
-use super::budgets::Kept;
+use super::budgets::KeptBudgets;
 use super::{Migrated, Store};
 use crate::clock::{Clock, SteadyClock, SystemClock, Timestamp};
 use crate::error::Fault;
 use crate::high_water::Progress;
+use crate::observe::StoreObserved;
+use counted::Kept;
 use job::Outcome;
 use readers::Readers;
 use writer::Writer;
@@ -37,7 +39,9 @@ mod budgets;
 mod checkpointer;
 mod commit;
 mod connection;
+mod counted;
 mod cuts;
+mod daily_counts;
 mod in_use;
 mod job;
 mod journal;
@@ -122,7 +126,8 @@ pub struct SqliteStore {
     writer: Writer,
     clock: Arc<SteadyClock>,
     progress: watch::Sender<Progress>,
-    budgets: OnceCell<Mutex<Kept>>,
+    budgets: OnceCell<Mutex<KeptBudgets>>,
+    kept: Arc<Kept>,
     /// Nobody puts another file in its place meanwhile.
     _in_use: File,
 }
@@ -178,8 +183,9 @@ impl SqliteStore {
             progress.copied = progress.position;
         }
         let progress = watch::Sender::new(progress);
-        let writer = Writer::start(path, &settings, progress.clone())?;
-        let readers = Readers::start(path, &settings)?;
+        let kept = Arc::new(Kept::of(path));
+        let writer = Writer::start(path, &settings, progress.clone(), &kept)?;
+        let readers = Readers::start(path, &settings, &kept)?;
         let clock = SteadyClock::over(Arc::new(SystemClock));
         marks::carry_on(&clock, path, is_alone)?;
         Ok(Self {
@@ -188,6 +194,7 @@ impl SqliteStore {
             clock: Arc::new(clock),
             progress,
             budgets: OnceCell::new(),
+            kept,
             _in_use: in_use,
         })
     }
@@ -240,6 +247,10 @@ impl Store for SqliteStore {
 
     fn progress(&self) -> Option<watch::Receiver<Progress>> {
         Some(self.progress.subscribe())
+    }
+
+    fn observed(&self) -> StoreObserved {
+        self.kept.observed(self.writer.waiting(), self.readers.waiting())
     }
 
     async fn read_progress(&self) -> Result<Option<Progress>, Fault> {

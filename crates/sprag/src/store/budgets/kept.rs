@@ -12,12 +12,12 @@ const MOST: usize = 200_000;
 
 /// The budgets that are not whole, and which of them a file does not know of yet.
 #[derive(Debug, Default)]
-pub(in crate::store) struct Kept {
+pub(in crate::store) struct KeptBudgets {
     due: HashMap<BudgetKey, Timestamp>,
     unwritten: HashSet<BudgetKey>,
 }
 
-impl Kept {
+impl KeptBudgets {
     /// Those that a file had.
     #[cfg(feature = "sqlite")]
     pub(in crate::store) fn read(rows: impl IntoIterator<Item = (BudgetKey, Timestamp)>) -> Self {
@@ -34,9 +34,12 @@ impl Kept {
             }
             return standings;
         }
-        for (Wanted { rate, .. }, standing) in wanted.iter().zip(&mut standings) {
+        for (Wanted { key, rate }, standing) in wanted.iter().zip(&mut standings) {
             if standing.had_room {
                 standing.due = standing.due.minus(rate.interval).max(now);
+            } else if self.due.get(key).is_some_and(|due| *due > standing.due) {
+                // Of a clock that went back: it comes back from now on.
+                self.put(*key, standing.due);
             }
         }
         standings
@@ -110,7 +113,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_who_floods_it_loses_his_own_budgets_first() {
-        let mut kept = Kept::default();
+        let mut kept = KeptBudgets::default();
         let rate = Rate { burst: 10, interval: Duration::from_secs(60) };
         let guessed = Wanted { key: key(u64::MAX), rate };
         for _ in 0..10 {
@@ -125,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_file_is_told_once_of_what_changed_and_of_what_is_whole() {
-        let mut kept = Kept::default();
+        let mut kept = KeptBudgets::default();
         let rate = Rate { burst: 1, interval: Duration::from_secs(60) };
         kept.reserve(&[Wanted { key: key(1), rate }], NOW);
         let whole_at = NOW.plus(rate.interval);

@@ -121,8 +121,16 @@ pub(super) async fn a_budget_of_a_clock_that_went_back_is_spent_no_longer_than_a
     }
     let refused = Standing { had_room: false, due: NOW.plus(SECOND * 2) };
     assert_eq!(world.reserves(&[budget], NOW).await, [refused], "not a day away");
-    world.store().give_back(vec![(budget.key, DAY)], NOW).await.expect("give back");
-    assert!(world.has_room(budget, NOW).await);
+    assert!(world.has_room(budget, NOW.plus(SECOND)).await, "one has come back since");
+    assert!(!world.has_room(budget, NOW.plus(SECOND)).await);
+    let beside = world.budget(TEN);
+    for _ in 0..2 {
+        assert!(world.has_room(budget, NOW.plus(2 * DAY)).await);
+    }
+    let both = [beside, budget];
+    let standings = world.reserves(&both, NOW).await;
+    assert_eq!(standings, [Standing { had_room: true, due: NOW }, refused], "also beside another");
+    assert!(world.reserves(&both, NOW.plus(SECOND)).await.iter().all(|standing| standing.had_room));
 }
 
 pub(super) async fn what_is_given_back_can_be_had_again(subject: Arc<dyn Subject>) {

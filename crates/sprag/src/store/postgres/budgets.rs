@@ -26,7 +26,7 @@ use crate::store::{BudgetKey, Budgets, Standing, Wanted};
 const RESERVE_OF_BUDGET: Sql = Sql {
     text: "
     insert into rate_limit as kept (key, due)
-    values ($1, $2 + $3)
+    values ($1, $2::bigint + $3::bigint)
     on conflict (key) do update
     set due = greatest(least(kept.due, $2 + $4), $2) + $3
     where greatest(least(kept.due, $2 + $4), $2) + $3 <= $2 + $4
@@ -43,6 +43,16 @@ const GIVE_BACK_TO_BUDGET: Sql = Sql {
     where key = $1
       and due > $3",
     types: &[Type::BYTEA, Type::INT8, Type::INT8],
+};
+
+/// Brings a time of a clock that went back down to a full burst from now.
+const BRING_DOWN_BUDGET: Sql = Sql {
+    text: "
+    update rate_limit
+    set due = $2
+    where key = $1
+      and due > $2",
+    types: &[Type::BYTEA, Type::INT8],
 };
 
 /// Goes to every shard, as a sweep may.
@@ -70,20 +80,30 @@ const RESERVING: &str = "reserve of a budget";
 
 type Given = (Vec<Wanted>, Timestamp);
 
+/// How the budgets stand, and those whose time is later than it may be, with the latest it may be.
+type Found = (Vec<Standing>, Vec<(BudgetKey, Timestamp)>);
+
 #[async_trait]
 impl Budgets for PostgresStore {
     async fn reserve(&self, wanted: Vec<Wanted>, now: Timestamp) -> Result<Vec<Standing>, Fault> {
         let stands_alone = wanted.len() == 1 || self.batching == Batching::Rows;
         let given: Given = (wanted, now);
-        if stands_alone {
-            return self
-                .budgets
+        let (standings, late) = if stands_alone {
+            self.budgets
                 .statement(RESERVING, &given, |connection, given| reserve_each(connection, given).boxed())
-                .await;
+                .await?
+        } else {
+            self.budgets
+                .transaction(RESERVING, &given, |connection, given| reserve_all(connection, given).boxed())
+                .await?
+        };
+        if !late.is_empty() {
+            // A refusal undoes all that it wrote, so this comes after it.
+            self.budgets
+                .statement(RESERVING, &late, |connection, late| bring_down(connection, late).boxed())
+                .await?;
         }
-        self.budgets
-            .transaction(RESERVING, &given, |connection, given| reserve_all(connection, given).boxed())
-            .await
+        Ok(standings)
     }
 
     async fn give_back(&self, back: Vec<(BudgetKey, Duration)>, now: Timestamp) -> Result<(), Fault> {
@@ -130,35 +150,38 @@ async fn send(connection: &Connection, (wanted, now): &Given) -> Result<Vec<Opti
     Ok(dues)
 }
 
-/// How the budgets stand where not all had room, and what was reserved of the others is as good as given back.
+/// How the budgets stand. Where not all had room, what was reserved of the others is as good as given back.
 async fn standings(
     connection: &Connection,
     (wanted, now): &Given,
     dues: &[Option<Timestamp>],
-) -> Result<Vec<Standing>, QueryError> {
+) -> Result<Found, QueryError> {
     let is_short = dues.iter().any(Option::is_none);
     let looks = wanted.iter().zip(dues).map(|(Wanted { key, rate }, due)| async {
         if let Some(due) = *due {
             let due = if is_short { due.minus(rate.interval).max(*now) } else { due };
-            return Ok(Standing { had_room: true, due });
+            return Ok((Standing { had_room: true, due }, None));
         }
         let found = connection.optional(&DUE_OF_BUDGET, &[&&key.0[..]]).await?;
         let due = found.map(|row| row.try_get("due").map(Timestamp)).transpose()?;
         let full = now.plus(rate.span());
+        let late = due.filter(|due| *due > full).map(|_| (*key, full));
         // Where it has come back since, or was swept away, the next try will have it.
-        Ok(Standing { had_room: false, due: due.unwrap_or(full).clamp(*now, full) })
+        Ok((Standing { had_room: false, due: due.unwrap_or(full).clamp(*now, full) }, late))
     });
-    join_all(looks).await.into_iter().collect()
+    let found: Vec<_> = join_all(looks).await.into_iter().collect::<Result<_, QueryError>>()?;
+    let (standings, late): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+    Ok((standings, late.into_iter().flatten().collect()))
 }
 
-async fn reserve_all(connection: &Connection, given: &Given) -> Result<Outcome<Vec<Standing>>, QueryError> {
+async fn reserve_all(connection: &Connection, given: &Given) -> Result<Outcome<Found>, QueryError> {
     let dues = send(connection, given).await?;
-    let standings = standings(connection, given, &dues).await?;
+    let found = standings(connection, given, &dues).await?;
     let has_all = dues.iter().all(Option::is_some);
-    Ok(if has_all { Outcome::Keep(standings) } else { Outcome::Undo(standings) })
+    Ok(if has_all { Outcome::Keep(found) } else { Outcome::Undo(found) })
 }
 
-async fn reserve_each(connection: &Connection, given: &Given) -> Result<Vec<Standing>, QueryError> {
+async fn reserve_each(connection: &Connection, given: &Given) -> Result<Found, QueryError> {
     let dues = send(connection, given).await?;
     let (wanted, now) = given;
     if dues.iter().any(Option::is_none) {
@@ -167,6 +190,13 @@ async fn reserve_each(connection: &Connection, given: &Given) -> Result<Vec<Stan
         give_back(connection, &back, *now).await?;
     }
     standings(connection, given, &dues).await
+}
+
+async fn bring_down(connection: &Connection, late: &[(BudgetKey, Timestamp)]) -> Result<(), QueryError> {
+    let flight = late.iter().map(|(key, full)| async move {
+        connection.execute(&BRING_DOWN_BUDGET, &[&&key.0[..], &full.0]).await.map(drop)
+    });
+    join_all(flight).await.into_iter().collect()
 }
 
 async fn give_back(

@@ -11,7 +11,7 @@ use super::SqliteStore;
 use super::job::{Concerns, Outcome};
 use crate::clock::Timestamp;
 use crate::error::Fault;
-use crate::store::budgets::Kept;
+use crate::store::budgets::KeptBudgets;
 use crate::store::{BudgetKey, Budgets, Standing, Wanted};
 
 /// How many are written in one transaction: few enough that no refresh notices.
@@ -59,24 +59,24 @@ impl Budgets for SqliteStore {
 }
 
 impl SqliteStore {
-    async fn budgets(&self) -> std::result::Result<&Mutex<Kept>, Fault> {
+    async fn budgets(&self) -> std::result::Result<&Mutex<KeptBudgets>, Fault> {
         let read = || async { self.readers.read("read what budgets hold", read).await.map(Mutex::new) };
         self.budgets.get_or_try_init(read).await
     }
 }
 
 /// A panic elsewhere leaves the map whole.
-fn lock(budgets: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+fn lock(budgets: &Mutex<KeptBudgets>) -> MutexGuard<'_, KeptBudgets> {
     budgets.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn read(connection: &Connection) -> Result<Kept> {
+fn read(connection: &Connection) -> Result<KeptBudgets> {
     let mut statement = connection.prepare_cached("select key, due from rate_limit")?;
     let rows = statement.query_map([], |row| Ok((row.get("key")?, Timestamp(row.get("due")?))))?;
     let rows: Vec<(Vec<u8>, Timestamp)> = rows.collect::<Result<_>>()?;
     // A key of another length is none that this build makes.
     let ours = rows.into_iter().filter_map(|(key, due)| Some((BudgetKey(key.try_into().ok()?), due)));
-    Ok(Kept::read(ours))
+    Ok(KeptBudgets::read(ours))
 }
 
 fn write(connection: &Connection, rows: &[(BudgetKey, Option<Timestamp>)]) -> Result<()> {
