@@ -24,16 +24,6 @@ pub(crate) struct Spec {
     pub(crate) summary: &'static str,
     /// What a request must bring so that it is let in.
     pub(crate) needs: Needs,
-    /// Whether whoever asks for it shows no account by that, on a profile where `registration` holds.
-    #[must_use]
-    pub fn is_anonymous(self, registration: Registration) -> bool {
-        match self.0.needs {
-            Needs::Nothing => true,
-            Needs::AdministratorUnlessOpen => !self.needs_admin(registration),
-            _ => false,
-        }
-    }
-
     /// Whether the refresh token of the request may stand in the profile's cookie.
     pub(crate) reads_cookie: bool,
     /// Whose account it is about.
@@ -214,6 +204,16 @@ impl Action {
         match self.0.needs {
             Needs::Administrator => true,
             Needs::AdministratorUnlessOpen => registration == Registration::Admin,
+            _ => false,
+        }
+    }
+
+    /// Whether whoever asks for it shows no account by that, on a profile where `registration` holds.
+    #[must_use]
+    pub fn is_anonymous(self, registration: Registration) -> bool {
+        match self.0.needs {
+            Needs::Nothing => true,
+            Needs::AdministratorUnlessOpen => !self.needs_admin(registration),
             _ => false,
         }
     }
