@@ -36,6 +36,7 @@ mod store;
 mod tokens;
 mod value;
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -194,6 +195,28 @@ impl Config {
         origin_in(&self.origins, name)
     }
 
+    /// Where the setting of that name stands, called as whoever set it calls it: a profile may have a name of its own for it.
+    pub(crate) fn called(&self, name: &str) -> String {
+        let (variable, origin) = self.named(name);
+        origin.called(variable)
+    }
+
+    /// What sets it to something else, called likewise.
+    pub(crate) fn to_be(&self, name: &str, value: impl Display) -> String {
+        let (variable, origin) = self.named(name);
+        origin.to_be(variable, &value.to_string())
+    }
+
+    /// Our own name of a setting, and where it came from. That of the algorithm may be where the secret is, whose name said
+    /// what it is for.
+    fn named<'a>(&'a self, name: &'a str) -> (&'a str, &'a Origin) {
+        let variable =
+            SETTINGS.iter().find(|setting| setting.name == name).map_or(name, |setting| setting.env);
+        let origin = self.origin(name);
+        let is_secrets = name == "signing-algorithm" && origin == self.origin("hs256-secret");
+        (variable, if is_secrets { &Origin::Default } else { origin })
+    }
+
     /// What is to be told of lines in `.env` that nothing was taken from, in a sentence that repeats none of them.
     #[must_use]
     pub fn left_out(&self) -> Option<String> {
@@ -269,7 +292,7 @@ impl Sources {
         let origins = &config.origins;
         config.sessions.lifetimes.in_order("", |name| origin_in(origins, name))?;
         config.listen.check(&chosen.origin("public-url"))?;
-        config.tokens.check(&chosen.origin("hs256-secret"))?;
+        config.tokens.check(&chosen.origin("hs256-secret"), &chosen.origin("signing-algorithm"))?;
         config.lines = SETTINGS.iter().map(|setting| line(setting, &chosen, &config)).collect();
         Ok(config)
     }

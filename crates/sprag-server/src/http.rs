@@ -16,7 +16,7 @@ use sprag::Fault;
 use sprag::limits;
 use sprag::ratchet::Row;
 use sprag::security::{self, Asked};
-use sprag::seldom;
+use sprag::{limits, seldom};
 use tracing::{Instrument as _, Span};
 
 use crate::api::{self, Call, RouteContext, ServedProfile};

@@ -13,6 +13,7 @@ use sprag::audit::{Checkpoint, Cut, Entry, Event, Head};
 use sprag::clock::{Clock, Timestamp};
 use sprag::day::Day;
 use sprag::keys::Fingerprint;
+use sprag::observe::StoreObserved;
 use sprag::outages::{Marked, Marking};
 use sprag::ratchet::{Retried, Rotation, SessionState};
 use sprag::session::{AccountId, ProfileId, Session, SessionDetail, SessionId, SessionKey};
@@ -139,6 +140,10 @@ pass_through! {
     impl Store {
         fn clock(&self) -> Arc<dyn Clock> {
             self.store().clock()
+        }
+
+        fn observed(&self) -> StoreObserved {
+            self.store().observed()
         }
     }
 }

@@ -19,6 +19,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod beat;
 mod compare;
 mod forms;
 mod hands;
@@ -188,7 +189,8 @@ pub struct Hasher {
 }
 
 impl Hasher {
-    /// Starts `threads` hashing threads behind a queue of `queue` passwords, and as many stand-ins.
+    /// Starts `threads` hashing threads behind a queue of `queue` passwords, and a stand-in more: the core that is
+    /// left to refreshes is left to no other program.
     ///
     /// # Errors
     /// A [`Fault`] if the system gives no thread.
@@ -196,6 +198,8 @@ impl Hasher {
         let mut hasher = Self::without_threads(queue);
         for _ in 0..threads.max(1) {
             hasher.spawn(job::hash_all)?;
+        }
+        for _ in 0..=threads.max(1) {
             let stand_in = hasher.spawn(job::stand_in)?;
             hasher.stand_ins.push(stand_in);
         }
@@ -220,13 +224,14 @@ impl Hasher {
         thread.map_err(|error| Fault::unavailable("start a thread that hashes passwords", error))
     }
 
-    /// Starts as many threads as a machine with other work can spare: one per core, at most four, behind a queue of 32.
+    /// Starts as many threads as a machine with other work can spare: one less than it has cores, one at least and four at most,
+    /// behind a queue of 32.
     ///
     /// # Errors
     /// A [`Fault`] if the system gives no thread.
     pub fn start_default() -> Result<Self, Fault> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        Self::start(cores.min(DEFAULT_THREADS), DEFAULT_QUEUE)
+        Self::start((cores - 1).clamp(1, DEFAULT_THREADS), DEFAULT_QUEUE)
     }
 
     /// Has failed attempts answered as soon as they have failed, for tests: how long that takes tells what a password was
@@ -374,7 +379,7 @@ impl Drop for Hasher {
 
 impl fmt::Debug for Hasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hasher").field("threads", &self.stand_ins.len()).finish_non_exhaustive()
+        f.debug_struct("Hasher").field("stand_ins", &self.stand_ins.len()).finish_non_exhaustive()
     }
 }
 

@@ -12,6 +12,7 @@ use super::metrics_readers::MetricsReaders;
 use super::proxies::Proxies;
 use super::refresh_limits::RefreshLimits;
 use super::trace_context::RequestIds;
+use crate::config::Origin;
 use crate::metrics::Metrics;
 
 /// How long a request may take once its body is there: whatever hangs behind the engine, the store or the queue of
@@ -28,16 +29,18 @@ pub struct App {
     pub origin: String,
     /// The origins of other sites whose pages may call from a browser.
     pub other_origins: Vec<String>,
+    /// Where it was said which these are.
+    pub origins_from: Origin,
     /// Who is believed about where a request comes from.
     pub proxies: Proxies,
     /// How often sessions and networks may refresh; `None` where that is not limited.
     pub refresh_limits: Option<Arc<RefreshLimits>>,
-    /// Whether accounts know the devices that they have logged in from.
-    pub knows_devices: bool,
     /// How many zeros a challenge asks for whose solution buys a try out of a network's budget; `None` where there are none.
     pub proof_of_work: Option<u8>,
     /// Who may read `/metrics`.
     pub metrics_readers: MetricsReaders,
+    /// Whether accounts know the devices that they have logged in from.
+    pub knows_devices: bool,
     /// How long a request may take once its body is there, where the store is near; see [`App::patience`].
     pub deadline: Duration,
     /// Off while the server shuts down, so that a load balancer sends no more requests.
@@ -61,6 +64,7 @@ impl App {
             metrics,
             origin,
             other_origins,
+            origins_from: Origin::Default,
             proxies,
             refresh_limits: None,
             proof_of_work: None,
@@ -83,6 +87,12 @@ impl App {
     #[must_use]
     pub fn called_from(self, other_origins: Vec<String>) -> Self {
         Self { other_origins, ..self }
+    }
+
+    /// Remembers where it was said which other sites these are, for whoever is to name one more.
+    #[must_use]
+    pub fn called_as_set(self, origins_from: Origin) -> Self {
+        Self { origins_from, ..self }
     }
 
     /// Believes these about where a request comes from.

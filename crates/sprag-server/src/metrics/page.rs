@@ -100,13 +100,13 @@ impl<'e> Page<'e> {
     }
 
     /// Begins a family, and says what it is in a sentence.
-    fn family(
-        &mut self,
-        name: &str,
+    fn family<'s>(
+        &'s mut self,
+        name: &'s str,
         help: &str,
-        unit: Option<&Unit>,
+        unit: Option<&'s Unit>,
         kind: MetricType,
-    ) -> Result<MetricEncoder<'_>, fmt::Error> {
+    ) -> Result<MetricEncoder<'s>, fmt::Error> {
         self.0.encode_descriptor(name, &format!("{help}."), unit, kind)
     }
 

@@ -124,6 +124,7 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
             engine: Arc::clone(engine),
             place: node.place(),
             own: node.config.issuer().to_owned(),
+            setting: node.config.called("public-url"),
             told: Vec::new(),
         }),
     });
@@ -274,6 +275,8 @@ struct Issuers {
     engine: Arc<Engine>,
     place: String,
     own: String,
+    /// What it is set by.
+    setting: String,
     /// Who has been told of already.
     told: Vec<String>,
 }
@@ -286,9 +289,10 @@ impl Work for Issuers {
             Ok(others) if !others.is_empty() && others != self.told => {
                 tracing::warn!(
                     "this node signs access tokens as {}, and others on this database sign as {}: each refuses the tokens of \
-                     the others; set SPRAG_PUBLIC_URL to the one URL that clients use, the same on every node",
+                     the others; set {} to the one URL that clients use, the same on every node",
                     self.own,
-                    others.join(", ")
+                    others.join(", "),
+                    self.setting
                 );
                 self.told = others;
             }

@@ -194,8 +194,9 @@ impl Node {
         let app = app.called_from(self.config.browsers.cors_origins.clone());
         let app = app.limiting_refreshes(self.refresh_limits.clone());
         let app = app.handing_out_challenges(self.config.proof_of_work);
-        let app = app.knowing_devices(self.config.limits.knows_devices);
         let app = app.measured_by(self.config.monitoring.metrics_readers.clone());
+        let app = app.called_as_set(self.config.origin("cors-origins").clone());
+        let app = app.knowing_devices(self.config.limits.knows_devices);
         Arc::new(app.behind(self.config.trusted_proxies.clone()))
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use super::beat::Beat;
 use super::compare::{Found, compare};
 use super::memory::Memory;
 use super::queue::{Queue, Waiting};
@@ -139,12 +140,14 @@ impl Job {
 
 /// What a hashing thread does, until the queue is closed.
 pub(super) fn hash_all(jobs: &Queue<Job>, counted: &Hashing) {
+    // It has this thread's priority of before.
+    let beat = Beat::start();
     priority::last();
     let mut memory = Memory::default();
     // Of a client that has gone away the queue gives no job; one that goes now waits for no answer.
     while let Some(job) = jobs.next(|| memory.give_back()) {
         let _busy = counted.busy.up();
-        job.carry_out(&mut memory, counted);
+        beat.during(|| job.carry_out(&mut memory, counted));
     }
 }
 
@@ -153,6 +156,7 @@ pub(super) fn stand_in(jobs: &Queue<Job>, counted: &Hashing) {
     priority::behind();
     let mut memory = Memory::default();
     while let Some(job) = jobs.next_starved(|| memory.give_back()) {
+        let _busy = counted.busy.up();
         job.carry_out(&mut memory, counted);
     }
 }

@@ -1,17 +1,20 @@
 //! How far the hashing threads stand behind those that answer requests.
 
+use thread_priority::{
+    NormalThreadSchedulePolicy::Idle, ThreadPriority, ThreadSchedulePolicy::Normal,
+    set_thread_priority_and_policy, thread_native_id, thread_schedule_policy,
+};
+
 /// How far a stand-in stands behind the threads that answer requests (`nice`): where no core is idle it gets a tenth of
 /// one. Not as far as it goes: beside another program that keeps all cores busy, nobody could log in.
 const NICENESS: i32 = 10;
 
 /// Has this thread run only where no other wants the core: of Linux's idle class. A thread that is woken takes the core
-/// from one of that class at once; from any other, however nice, only milliseconds later. Where there is no such class, or the
-/// system refuses it, as [`behind`].
+/// from one of that class at once; from any other, however nice, only milliseconds later. Where the system refuses that, as
+/// [`behind`].
 pub(super) fn last() {
     if let Err(error) = in_idle_class() {
-        if cfg!(target_os = "linux") {
-            tracing::warn!(%error, "password hashing is not in the idle class: it takes cores from refreshes");
-        }
+        tracing::warn!(%error, "password hashing is not in the idle class, so refreshes may wait for it");
         behind();
     }
 }
@@ -24,24 +27,14 @@ pub(super) fn behind() {
     }
 }
 
-#[cfg(target_os = "linux")]
 fn in_idle_class() -> Result<(), thread_priority::Error> {
-    use thread_priority::{
-        NormalThreadSchedulePolicy::Idle, ThreadPriority, ThreadSchedulePolicy::Normal,
-        set_thread_priority_and_policy, thread_native_id, thread_schedule_policy,
-    };
     let entered = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, Normal(Idle));
     // It also sets the niceness, which means nothing in this class, to zero. A server that was started with a higher one may
     // not lower it, which is no harm.
     if thread_schedule_policy()? == Normal(Idle) { Ok(()) } else { entered }
 }
 
-#[cfg(not(target_os = "linux"))]
-fn in_idle_class() -> Result<(), std::io::Error> {
-    Err(std::io::ErrorKind::Unsupported.into())
-}
-
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
     use std::fs;
     use std::thread;

@@ -107,6 +107,19 @@ async fn where_hashing_threads_get_no_core_a_stand_in_lets_people_log_in_and_cho
 }
 
 #[tokio::test]
+async fn what_wakes_beside_a_hashing_thread_does_not_wait_for_a_core_as_that_does() {
+    let hasher = Hasher::start(1, 4).unwrap();
+    hasher.verify(typed("password"), None).await.unwrap();
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let stats = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
+    // The name stands in brackets, and the class is the 41st field.
+    let class = |stat: &str| stat.rsplit_once(") ").unwrap().1.split(' ').nth(38).map(str::to_owned);
+    let classes: Vec<_> =
+        stats.filter(|stat| stat.contains("(sprag-beat)")).map(|stat| class(&stat)).collect();
+    assert!(!classes.is_empty() && classes.iter().all(|class| class.as_deref() == Some("0")), "{classes:?}");
+}
+
+#[tokio::test]
 async fn the_dearest_hashes_take_one_thread_and_leave_the_others_to_everybody_else() {
     let hasher = Hasher::start(2, 8).unwrap();
     let salt_and_output = "WUwWdfR/kOeISZK8gRW1qehO34T7syXU4cskKcDMaUxAdQt41mu/.";

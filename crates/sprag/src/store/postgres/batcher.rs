@@ -156,7 +156,8 @@ impl<O: Order> Batchers<O> {
             return Err(Fault::unavailable(O::DOING, "the store's queue is full; try again in a moment"));
         }
         let deadline = self.health.patience(self.deadline);
-        match tokio::time::timeout_at(end_of(queued, deadline).into(), answer).await {
+        // In a box of its own, as a timer is aligned so widely that whatever it is a part of takes long to find room for.
+        match Box::pin(tokio::time::timeout_at(end_of(queued, deadline).into(), answer)).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(Fault::unavailable(O::DOING, "the store is shutting down")),
             Err(_) => Err(Fault::unavailable(O::DOING, QueryError::Silent(deadline))),

@@ -144,7 +144,8 @@ pub(super) async fn await_answer<T>(
     deadline: Duration,
     doing: &'static str,
 ) -> Result<T, Fault> {
-    match tokio::time::timeout(deadline, answer).await {
+    // In a box of its own, as a timer is aligned so widely that whatever it is a part of takes long to find room for.
+    match Box::pin(tokio::time::timeout(deadline, answer)).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Err(Fault::internal(doing, "the work panicked; the log says where")),
         Err(_) => {
