@@ -380,4 +380,27 @@ mod tests {
         headers.insert("sprag-instance", "".parse().unwrap());
         assert!(instance(&headers, Some("device"), None, None).is_err(), "a bad name is told all the same");
     }
+
+    /// Whoever writes the header is not believed, however often they try and whatever they write.
+    #[test]
+    fn r47_a_hundred_thousand_forged_headers_change_nobody_s_network() {
+        let peer = SocketAddr::from(([198, 51, 100, 7], 40_000));
+        let behind: Proxies = "192.0.2.0/24".parse().unwrap();
+        for proxies in [Proxies::default(), behind] {
+            for number in 0..100_000_u32 {
+                let [a, b, c, d] = number.wrapping_mul(2_654_435_761).to_be_bytes();
+                let forged = format!("{a}.{b}.{c}.{d}, 192.0.2.{d}, 10.{b}.{c}.{d}");
+                let mut request = hyper::Request::new(());
+                let headers = request.headers_mut();
+                headers.append(FORWARDED_FOR, forged.parse().unwrap());
+                headers.append("forwarded", format!("for={a}.{b}.{c}.{d}").parse().unwrap());
+                headers.append("x-real-ip", format!("{a}.{b}.{c}.{d}").parse().unwrap());
+                request.extensions_mut().insert(ConnectInfo(peer));
+                let (parts, ()) = request.into_parts();
+                let somebody = requester(&parts, &proxies, None).unwrap();
+                assert_eq!(somebody.prefix().network(), "198.51.100.0/24", "{forged}");
+                assert!(!somebody.may_be_proxy);
+            }
+        }
+    }
 }
