@@ -15,6 +15,7 @@ mod context;
 mod listing;
 mod load;
 
+mod challenge;
 mod change_user;
 mod create_user;
 mod delete_user;
@@ -91,6 +92,7 @@ actions![
     end_any_session,
     user_events,
     events,
+    challenge,
 ];
 
 impl Action {

@@ -207,7 +207,7 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
         // Chunks are read to their end whatever the call.
         "request_ambiguous" | "request_timeout" | "request_too_large" => true,
         "method_not_allowed" | "rate_limited" | "internal" | "unavailable" | "busy" => true,
-        "request_invalid" => !is(&["me", "sessions", "explain", "user"]),
+        "request_invalid" => !is(&["me", "sessions", "explain", "user", "challenge"]),
         "field_missing" => {
             is(&["login", "register", "password", "create_user"])
                 || Input::ALL.iter().any(|i| route.takes.requires(*i))
@@ -235,7 +235,7 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
         }
         "place_refused" => is(&["login", "register", "refresh", "password", "step_up"]),
         "risk_refused" => is(&["login"]),
-        "not_found" => false,
+        "not_found" => is(&["challenge"]),
         _ => panic!("say here which calls answer {code:?}; see docs/adding/a-refusal.md"),
     }
 }

@@ -24,6 +24,7 @@ use sprag::session::{AccountId, Session, SessionId, SessionKey};
 use sprag::store::sqlite::{Settings, SqliteStore};
 use sprag::store::{Slice, Store};
 use sprag_server::edge::proxies::Proxies;
+use sprag_server::edge::refresh_limits::{RefreshLimits, RefreshRates};
 use sprag_server::http::{App, router};
 use sprag_server::metrics::Metrics;
 use sprag_server::places::Places;
@@ -67,6 +68,10 @@ pub struct Plan {
     pub risk: Option<RiskPolicy>,
     /// What is known of addresses.
     pub places: Places,
+    /// How often sessions and networks may refresh; not limited without them.
+    pub refresh_rates: Option<RefreshRates>,
+    /// How many zeros a challenge asks for; without it there are none.
+    pub proof_of_work: Option<u8>,
     /// How often somebody may try; nothing is limited unless a story is about that.
     pub rates: Rates,
     /// Whether accounts know their devices.
@@ -84,6 +89,8 @@ impl Default for Plan {
             proxies: Proxies::default(),
             risk: None,
             places: Places::default(),
+            refresh_rates: None,
+            proof_of_work: None,
             rates: Rates::off(),
             knows_devices: false,
         }
@@ -103,6 +110,8 @@ pub struct World {
     other_origins: Vec<String>,
     proxies: Proxies,
     places: Arc<Places>,
+    refresh_rates: Option<RefreshRates>,
+    proof_of_work: Option<u8>,
     knows_devices: bool,
     database: PathBuf,
 }
@@ -140,34 +149,49 @@ impl World {
         let limits = Limits { sessions_per_account: plan.sessions_per_account };
         check_together(&plan.profiles).expect("profiles that go together");
         let Plan { profiles, other_origins, proxies, places, risk, knows_devices, rates, .. } = plan;
+        let (refresh_rates, proof_of_work) = (plan.refresh_rates, plan.proof_of_work);
         let places = Arc::new(places);
         let engine = engine.limits(limits).rates(rates).whereabouts(Arc::clone(&places) as _);
         let engine = if let Some(risk) = risk { engine.risk(risk) } else { engine };
         let engine = Arc::new(engine.build().expect("an engine"));
-        let about = (&proxies, &places);
-        let router = serve(&engine, &profiles, &other_origins, about, (knows_devices, PATIENCE));
-        let handed_out = Mutex::default();
-        Self {
+        let mut world = Self {
             clock,
             seam,
             engine,
             folder,
-            handed_out,
-            router,
+            handed_out: Mutex::default(),
+            router: Router::new(),
             profiles,
             other_origins,
             proxies,
             places,
             knows_devices,
+            refresh_rates,
+            proof_of_work,
             database,
-        }
+        };
+        world.is_served_by_another_node();
+        world
+    }
+
+    /// From now on a node answers that has only begun: it knows what is in the store and no more.
+    pub fn is_served_by_another_node(&mut self) {
+        self.router = self.served_within(PATIENCE);
+    }
+
+    fn served_within(&self, deadline: Duration) -> Router {
+        let app = App::new(Arc::clone(&self.engine), Arc::new(Metrics::default()), ORIGIN.to_owned());
+        let limits = self.refresh_rates.map(|budgets| Arc::new(RefreshLimits::new(budgets)));
+        let app = app.called_from(self.other_origins.clone()).behind(self.proxies.clone());
+        let app = app.limiting_refreshes(limits).handing_out_challenges(self.proof_of_work);
+        let mut app = app.knowing(Arc::clone(&self.places)).knowing_devices(self.knows_devices);
+        app.deadline = deadline;
+        router(&Arc::new(app), self.profiles.clone(), ORIGIN)
     }
 
     /// From now on what is not done is given up almost at once.
     pub fn loses_patience(&mut self) {
-        let about = (&self.proxies, &self.places);
-        let patience = (self.knows_devices, Duration::from_millis(5));
-        self.router = serve(&self.engine, &self.profiles, &self.other_origins, about, patience);
+        self.router = self.served_within(Duration::from_millis(5));
     }
 
     /// Sends a request and checks nothing: profiles differ in what they answer.
@@ -306,20 +330,6 @@ async fn ask(router: Router, call: Call) -> Answer {
     let (parts, body) = response.into_parts();
     let body = body.collect().await.expect("a body in memory").to_bytes().to_vec();
     Answer { line, status: parts.status.as_u16(), headers: parts.headers, body }
-}
-
-fn serve(
-    engine: &Arc<Engine>,
-    profiles: &[Profile],
-    other_origins: &[String],
-    (proxies, places): (&Proxies, &Arc<Places>),
-    (knows_devices, deadline): (bool, Duration),
-) -> Router {
-    let app = App::new(Arc::clone(engine), Arc::new(Metrics::default()), ORIGIN.to_owned());
-    let app = app.called_from(other_origins.to_vec()).behind(proxies.clone());
-    let mut app = app.knowing(Arc::clone(places)).knowing_devices(knows_devices);
-    app.deadline = deadline;
-    router(&Arc::new(app), profiles.to_vec(), ORIGIN)
 }
 
 /// The one place that chooses what the stories' data is kept in.

@@ -54,6 +54,7 @@ use crate::limits::{Gate, Rates};
 use crate::observe::EngineObserved;
 use crate::password::Hasher;
 use crate::place::Whereabouts;
+use crate::proof_of_work::{Challenge, Solved};
 use crate::random::{DrawnAhead, Random};
 use crate::ratchet::{MAX_MISSES, SessionState};
 use crate::risk::RiskPolicy;
@@ -91,7 +92,7 @@ pub use next_id::NextId;
 pub use opening::OpenRequest;
 pub use pair::{RefreshTokenText, TokenPair};
 pub use password_change::PasswordChangeRequest;
-pub use refresh::{RefreshOutcome, RefreshRequest};
+pub use refresh::{BegunRefresh, RefreshOutcome, RefreshRequest};
 pub use sessions::{Explanation, Listed, Sessions};
 pub use step_up::{Proof, StepUpRequest};
 pub use tokens::Tokens;
@@ -320,6 +321,16 @@ impl Engine {
     /// Opens what [`seal_cursor`](Self::seal_cursor) sealed for the same listing; `None` for any other text.
     pub fn open_cursor(&self, bound_to: &[&[u8]], text: &str) -> Option<Vec<u8>> {
         self.keys.load().open_cursor(self.now(), bound_to, text)
+    }
+
+    /// A challenge whose solution buys one try out of a network's budget: so many zeros are to be found.
+    pub fn challenge(&self, zeros: u8) -> Challenge {
+        Challenge::new(zeros, &self.keys.load(), self.random.as_ref(), self.now())
+    }
+
+    /// What a client sent as the solution of a challenge, if it is one of ours, in time and right.
+    pub fn solved(&self, text: &str) -> Option<Solved> {
+        Solved::read(text, &self.keys.load(), self.now())
     }
 
     /// What is counted of its work, for whoever shows numbers.

@@ -37,6 +37,7 @@ pub mod password;
 pub mod place;
 pub mod policy;
 pub mod prefix;
+pub mod proof_of_work;
 pub mod random;
 pub mod ratchet;
 mod requester;

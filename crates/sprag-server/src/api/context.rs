@@ -14,6 +14,7 @@ use sprag::audit::Severity;
 use sprag::authn::Shown;
 use sprag::engine::{Caller, ClientPolicy, Requester, TokenPair};
 use sprag::error::refusals::PLACE_REFUSED;
+use sprag::proof_of_work::Solved;
 use sprag::security::Outcome;
 use sprag::session::AccountId;
 use sprag::text;
@@ -172,11 +173,17 @@ impl RouteContext {
         self.route.action.is_anonymous(self.served.profile.client.registration)
     }
 
+    /// The challenge that the request has solved, where this server hands any out.
+    pub(crate) fn solved(&self, inputs: &Inputs<'_>) -> Option<Solved> {
+        self.app.proof_of_work.and_then(|_| self.app.engine.solved(inputs.get(Input::Altcha)?))
+    }
+
     /// What a log-in shows of the device that it comes from: what that was given at an earlier one, and the newest refresh
     /// token of a live session.
     pub(crate) async fn shown(&self, parts: &Parts, inputs: &Inputs<'_>) -> Result<Shown, Problem> {
+        let solved = self.solved(inputs);
         if !self.app.knows_devices {
-            return Ok(Shown::default());
+            return Ok(Shown { solved, ..Shown::default() });
         }
         let cookie = self.served.profile.wire.refresh.cookie.as_ref();
         let devices = devices::shown(&self.app, cookie, &parts.headers);
@@ -186,10 +193,10 @@ impl RouteContext {
         for text in inputs.get(Input::RefreshToken).into_iter().chain(in_cookie.as_ref().map(|it| &*it.text))
         {
             if let Some(session) = engine.session_shown(client, text).await? {
-                return Ok(Shown { devices, session: Some(session) });
+                return Ok(Shown { devices, session: Some(session), solved });
             }
         }
-        Ok(Shown { devices, session: None })
+        Ok(Shown { devices, session: None, solved })
     }
 
     /// Has the device keep what the account knows it by.

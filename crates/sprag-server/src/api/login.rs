@@ -24,6 +24,7 @@ pub(crate) const SPEC: Spec = Spec {
         Input::Device,
         Input::Transport,
         Input::RefreshToken,
+        Input::Altcha,
     ],
     rules: &[names_account, requires_password, asks_for_transport],
     reads_body: true,

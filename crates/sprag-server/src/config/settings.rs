@@ -6,7 +6,7 @@
 
 use super::{
     accounts, browsers, file, imported, limits, listen, logs, monitoring, passwords, places, profiles,
-    proxies, risk, sessions, store, tokens,
+    proof_of_work, proxies, refresh_limits, risk, sessions, store, tokens,
 };
 
 pub use super::setting::{Fallback, Setting};
@@ -25,6 +25,8 @@ const FEATURES: &[&[Setting]] = &[
     limits::SETTINGS,
     places::SETTINGS,
     risk::SETTINGS,
+    refresh_limits::SETTINGS,
+    proof_of_work::SETTINGS,
     passwords::SETTINGS,
     imported::SETTINGS,
     logs::SETTINGS,

@@ -10,6 +10,7 @@ use sprag::Engine;
 use super::large_answers::LargeAnswers;
 use super::metrics_readers::MetricsReaders;
 use super::proxies::Proxies;
+use super::refresh_limits::RefreshLimits;
 use super::trace_context::RequestIds;
 use crate::config::Origin;
 use crate::metrics::Metrics;
@@ -40,6 +41,10 @@ pub struct App {
     pub fresh_for: Duration,
     /// What is known of where requests come from.
     pub places: Arc<Places>,
+    /// How often sessions and networks may refresh; `None` where that is not limited.
+    pub refresh_limits: Option<Arc<RefreshLimits>>,
+    /// How many zeros a challenge asks for whose solution buys a try out of a network's budget; `None` where there are none.
+    pub proof_of_work: Option<u8>,
     /// Who may read `/metrics`.
     pub metrics_readers: MetricsReaders,
     /// Whether accounts know the devices that they have logged in from.
@@ -71,6 +76,8 @@ impl App {
             proxies,
             fresh_for,
             places,
+            refresh_limits: None,
+            proof_of_work: None,
             knows_devices,
             metrics_readers,
             deadline,
@@ -114,6 +121,18 @@ impl App {
     #[must_use]
     pub fn knowing(self, places: Arc<Places>) -> Self {
         Self { places, ..self }
+    }
+
+    /// Hands out challenges that ask for so many zeros.
+    #[must_use]
+    pub fn handing_out_challenges(self, proof_of_work: Option<u8>) -> Self {
+        Self { proof_of_work, ..self }
+    }
+
+    /// Limits how often sessions and networks may refresh.
+    #[must_use]
+    pub fn limiting_refreshes(self, refresh_limits: Option<Arc<RefreshLimits>>) -> Self {
+        Self { refresh_limits, ..self }
     }
 
     /// Has accounts know the devices that they have logged in from, or not; they do unless somebody says otherwise.

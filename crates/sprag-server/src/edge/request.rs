@@ -300,19 +300,35 @@ pub(crate) fn requester(
     if proxies.are_none() && parts.headers.contains_key(FORWARDED_FOR) {
         PROXIES_ARE_ASKED_FOR.call_once(ask_for_proxies);
     }
-    let address = address(parts, proxies);
+    let Source { address, may_be_proxy } = Source::of(parts, proxies);
     let user_agent = parts.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let user_agent = user_agent.map(|agent| text::label(&agent, MAX_USER_AGENT_BYTES));
     let instance = instance(&parts.headers, device_cookie, user_agent.as_deref(), address)?;
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    let may_be_proxy = peer.is_some_and(|ConnectInfo(peer)| proxies.may_be_missing(peer.ip()));
     Ok(Requester { ip: address.map(|ip| ip.to_string()), user_agent, instance, may_be_proxy, acting: None })
 }
 
 /// The address that a request comes from, as far as it is known.
 pub(crate) fn address(parts: &Parts, proxies: &Proxies) -> Option<IpAddr> {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    peer.map(|ConnectInfo(peer)| proxies.client(peer.ip(), &parts.headers))
+    Source::of(parts, proxies).address
+}
+
+/// Where a request comes from, as far as that decides whose budget it spends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Source {
+    /// The address that it counts for, where one is known.
+    pub(crate) address: Option<IpAddr>,
+    /// Whether that may be a proxy which nobody named, and which speaks for many.
+    pub(crate) may_be_proxy: bool,
+}
+
+impl Source {
+    pub(crate) fn of(parts: &Parts, proxies: &Proxies) -> Self {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+        Self {
+            address: peer.map(|peer| proxies.client(peer, &parts.headers)),
+            may_be_proxy: peer.is_some_and(|peer| proxies.may_be_missing(peer)),
+        }
+    }
 }
 
 /// The client instance: the cookie that marks the device, else what the client says of itself, else what its requests

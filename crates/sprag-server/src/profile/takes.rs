@@ -83,6 +83,8 @@ inputs! {
     Severity = "severity";
     /// What happened since: a span as `2h` or `7d`, a day as `2026-11-21`, or a moment as `2026-11-21T03:02:11Z`.
     Since = "since";
+    /// The solution of a challenge, as ALTCHA's widget writes it.
+    Altcha = "altcha";
 }
 
 impl Input {

@@ -9,6 +9,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::config::Database;
+use crate::edge::refresh_limits::RefreshLimits;
 use crate::metrics::{Metrics, Pass};
 use crate::places::Places;
 use crate::run::keeper::{Keeper, settle};
@@ -41,6 +42,9 @@ const COUNTS_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How often budgets that are whole are forgotten, and the others made durable where that is not done with each reservation.
 const BUDGETS_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How often budgets of refreshes that are whole again are forgotten.
+const REFRESHES_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How often the journal is cut, where it is not kept for ever.
 const CUT_INTERVAL: Duration = Duration::from_secs(3600);
@@ -148,6 +152,10 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
     let counts = Job { name: "counts", every: COUNTS_INTERVAL, work: counts };
     let budgets = Box::new(Budgets { engine: Arc::clone(engine) });
     let budgets = Job { name: "budgets", every: BUDGETS_INTERVAL, work: budgets };
+    let refreshes = node.refresh_limits.as_ref().map(|limits| {
+        let work = Box::new(Refreshes { limits: Arc::clone(limits) });
+        Job { name: "refreshes", every: REFRESHES_INTERVAL, work }
+    });
     let cuts = node.config.sessions.keep_journal.map(|keep| {
         let cuts = Cuts { engine: Arc::clone(engine), keep, has_said_who: false };
         Job { name: "cut", every: CUT_INTERVAL, work: Box::new(cuts) }
@@ -161,6 +169,7 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
         places,
         Some(counted),
         Some(budgets),
+        refreshes,
         Some(counts),
         cuts,
     ]
@@ -436,6 +445,18 @@ impl Work for Counts {
     }
 }
 
+/// Forgets the budgets of refreshes that are whole again.
+struct Refreshes {
+    limits: Arc<RefreshLimits>,
+}
+
+#[async_trait]
+impl Work for Refreshes {
+    async fn run(&mut self) {
+        self.limits.forget_whole();
+    }
+}
+
 /// Cuts off the journal what has been kept long enough.
 struct Cuts {
     engine: Arc<Engine>,
@@ -498,20 +519,25 @@ mod tests {
     async fn a_server_marks_its_life_sweeps_watches_its_ring_and_adds_checkpoints() {
         assert_eq!(
             names(&[]).await,
-            ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets", "counts"]
+            ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets", "refreshes", "counts"]
         );
         let ring =
             KeyRing::generate(Algorithm::Es256, &SeededRandom::new(1), Timestamp(0)).unwrap().to_json();
         let without = [("SPRAG_SWEEP_INTERVAL", "0s"), ("SPRAG_KEY_RING", ring.as_str())];
         assert_eq!(
             names(&without).await,
-            ["mark", "checkpoint", "counted", "budgets", "counts"],
+            ["mark", "checkpoint", "counted", "budgets", "refreshes", "counts"],
             "no file to watch, and nothing to sweep"
+        );
+        let unlimited = [("SPRAG_RATE_LIMITS", "off")];
+        assert_eq!(
+            names(&unlimited).await,
+            ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets", "counts"]
         );
         let kept = [("SPRAG_KEEP_JOURNAL", "400d")];
         assert_eq!(
             names(&kept).await,
-            ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets", "counts", "cut"]
+            ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets", "refreshes", "counts", "cut"]
         );
     }
 }

@@ -17,6 +17,7 @@ use sprag::store::{Slice, Store};
 use sprag::{Engine, Fault};
 
 use crate::config::{self, Config, Database, ProfileRef, Sources};
+use crate::edge::refresh_limits::RefreshLimits;
 use crate::edge::serve::Bounds;
 use crate::http::{self, App, Mount};
 use crate::metrics::Metrics;
@@ -42,6 +43,8 @@ pub struct Node {
     pub engine: Arc<Engine>,
     /// What is known of where requests come from.
     pub places: Arc<Places>,
+    /// How often sessions and networks may refresh here; `None` where that is not limited.
+    pub refresh_limits: Option<Arc<RefreshLimits>>,
     /// Where its keys come from.
     pub ring: RingSource,
     /// Whether they were made at this start, as there were none.
@@ -155,7 +158,19 @@ impl Node {
         let engine = engine.risk(config.risk.policy.clone()).whereabouts(Arc::clone(&places) as _);
         let engine = engine.issuer(config.issuer()).audience(config.tokens.audience.clone()).build()?;
         let (metrics, engine) = (Arc::default(), Arc::new(engine));
-        Ok(Self { config, profiles, metrics, engine, places, ring, has_new_ring, high_water, opened_at })
+        let refresh_limits = config.refresh_rates.map(|rates| Arc::new(RefreshLimits::new(rates)));
+        Ok(Self {
+            config,
+            profiles,
+            metrics,
+            engine,
+            places,
+            refresh_limits,
+            ring,
+            has_new_ring,
+            high_water,
+            opened_at,
+        })
     }
 
     /// Where it serves, as other nodes on its store tell it from themselves: whoever starts there takes its place. One file
@@ -186,6 +201,8 @@ impl Node {
         let app = App::new(engine, metrics, self.config.issuer().to_owned());
         let app = app.called_from(self.config.browsers.cors_origins.clone());
         let app = app.fresh_for(self.config.sessions.fresh_for);
+        let app = app.limiting_refreshes(self.refresh_limits.clone());
+        let app = app.handing_out_challenges(self.config.proof_of_work);
         let app = app.measured_by(self.config.monitoring.metrics_readers.clone());
         let app = app.called_as_set(self.config.origin("cors-origins").clone());
         let app = app.knowing(Arc::clone(&self.places));

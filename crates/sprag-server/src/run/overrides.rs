@@ -19,6 +19,9 @@ pub(super) fn apply(config: &Config, profiles: &mut [Profile]) -> anyhow::Result
         register_by(config, registration, profiles)?;
     }
     fence_by(config, profiles)?;
+    if config.proof_of_work.is_some() {
+        hand_out_challenges(config, profiles)?;
+    }
     number_by(config, profiles)
 }
 
@@ -45,6 +48,18 @@ fn fence_by(config: &Config, profiles: &mut [Profile]) -> anyhow::Result<()> {
         profile.fences.add(places.login.clone(), places.refresh.clone());
     }
     Ok(())
+}
+
+/// Whoever may buy a try with a proof of work must be able to ask for one.
+fn hand_out_challenges(config: &Config, profiles: &mut [Profile]) -> anyhow::Result<()> {
+    if profiles.iter_mut().fold(false, |is_known, profile| profile.also_offer("challenge") || is_known) {
+        return Ok(());
+    }
+    bail!(
+        "{} is set, and no profile that is served has a route that does challenge; take a copy of one and add such a route, and \
+         altcha = \"$altcha?\" to what its log-in takes, or leave the setting out",
+        config.origin("proof-of-work").subject("proof-of-work")
+    )
 }
 
 fn offer(config: &Config, names: &[String], profiles: &mut [Profile]) -> anyhow::Result<()> {

@@ -13,6 +13,7 @@ use crate::audit::{NOBODY, Severity};
 use crate::budget::{Budget, Spent};
 use crate::error::{Error, Fault, FaultKind};
 use crate::limits::{Reserved, Whose};
+use crate::proof_of_work::Solved;
 use crate::requester::Requester;
 use crate::security::Outcome;
 use crate::session::AccountId;
@@ -50,7 +51,7 @@ impl Authn<'_> {
         &self,
         came: Instant,
         at: At<'_>,
-        known: Option<Known>,
+        (known, solved): (Option<Known>, Option<Solved>),
         requester: &Requester,
     ) -> Result<Try, Error> {
         let (keys, now) = (self.keys.load(), self.clock.now());
@@ -72,7 +73,7 @@ impl Authn<'_> {
             },
         };
         let wanted = [(Budget::LoginAccount, account), (Budget::LoginPrefix, Whose::NetworkOf(requester))];
-        match self.gate.reserve(self.store.as_ref(), &keys, &wanted, now).await? {
+        match self.gate.reserve_or_by_work(self.store.as_ref(), &keys, &wanted, solved, now).await? {
             Ok(reserved) => Ok(Try { reserved, known }),
             Err(spent) => {
                 self.note_spent(at, spent, requester);

@@ -12,7 +12,7 @@ use crate::ratchet::{
     judged_at,
 };
 use crate::security::{self, Outcome};
-use crate::session::{AccountId, EndCause, SessionKey};
+use crate::session::{AccountId, EndCause, SessionId, SessionKey};
 use crate::store::{Ending, Rotated};
 use crate::token::{RefreshToken, hash_retry_id};
 
@@ -34,6 +34,23 @@ pub struct RefreshOutcome {
     pub answer: Result<TokenPair, Error>,
 }
 
+/// A refresh token that has been read, and nothing has come of it yet. From [`Engine::begin_refresh`].
+#[derive(Debug)]
+pub struct BegunRefresh<'a> {
+    request: RefreshRequest<'a>,
+    now: Timestamp,
+    token: Result<Option<RefreshToken>, Fault>,
+}
+
+impl BegunRefresh<'_> {
+    /// The session that the token is of. There is none where its tag does not verify: whoever forges a token spends nothing
+    /// that is another's.
+    #[must_use]
+    pub fn session(&self) -> Option<SessionId> {
+        self.token.as_ref().ok()?.as_ref().map(|token| token.key.session)
+    }
+}
+
 impl Engine {
     /// Refreshes a session: judges the presented token and carries the verdict out.
     pub async fn refresh(
@@ -42,8 +59,30 @@ impl Engine {
         request: RefreshRequest<'_>,
         requester: &Requester,
     ) -> RefreshOutcome {
+        let begun = self.begin_refresh(client, request).await;
+        self.finish_refresh(client, begun, requester).await
+    }
+
+    /// The first half of [`refresh`](Self::refresh): reads the token. Whoever limits how often a session may refresh looks
+    /// between the two whose it is; a token of ours has cost the store nothing by then.
+    pub async fn begin_refresh<'a>(
+        &self,
+        client: &ClientPolicy,
+        request: RefreshRequest<'a>,
+    ) -> BegunRefresh<'a> {
         let now = self.now();
-        let token = match self.recognise(client, request.token, now).await {
+        BegunRefresh { request, now, token: self.recognise(client, request.token, now).await }
+    }
+
+    /// The second half: judges the token and carries the verdict out.
+    pub async fn finish_refresh(
+        &self,
+        client: &ClientPolicy,
+        begun: BegunRefresh<'_>,
+        requester: &Requester,
+    ) -> RefreshOutcome {
+        let BegunRefresh { request, now, token } = begun;
+        let token = match token {
             Ok(Some(token)) => token,
             Ok(None) => {
                 let moment = Moment::uninterrupted(now, client.policy.reuse_interval);
