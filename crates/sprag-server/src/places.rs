@@ -150,6 +150,10 @@ impl Whereabouts for Places {
         self.geo.as_ref()?.current().place(address.to_canonical())
     }
 
+    fn knows_places(&self) -> bool {
+        self.geo.is_some()
+    }
+
     fn device(&self, user_agent: &str) -> Option<String> {
         device::label(user_agent)
     }

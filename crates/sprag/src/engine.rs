@@ -222,9 +222,7 @@ impl Engine {
             };
             match self.store.commit(opening.commit()).await? {
                 Committed::Done { .. } => {
-                    if is_new_device {
-                        self.counts().new_device();
-                    }
+                    self.count_login(is_new_device, requester);
                     let pair = self.pair(client, Some(somebody.account()), &token, None, told, now)?;
                     return Ok(TokenPair { device, ..pair });
                 }

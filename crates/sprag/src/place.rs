@@ -49,6 +49,11 @@ pub trait Whereabouts: Send + Sync {
     /// The place that an address is at; `None` where nothing is known of it.
     fn place(&self, address: IpAddr) -> Option<Place>;
 
+    /// Whether places of addresses are known at all; without them, log-ins are not counted by country.
+    fn knows_places(&self) -> bool {
+        true
+    }
+
     /// What people would call the device of a client that calls itself so.
     fn device(&self, user_agent: &str) -> Option<String>;
 
@@ -60,6 +65,10 @@ pub trait Whereabouts: Send + Sync {
 impl Whereabouts for () {
     fn place(&self, _: IpAddr) -> Option<Place> {
         None
+    }
+
+    fn knows_places(&self) -> bool {
+        false
     }
 
     fn device(&self, _: &str) -> Option<String> {

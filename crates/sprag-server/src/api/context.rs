@@ -37,6 +37,9 @@ use crate::profile::{Fact, Facts, Input, Inputs, Needs, Pair, Profile, Route, Tr
 /// How much of a device's label is remembered, in bytes.
 const MAX_DEVICE_BYTES: usize = 200;
 
+/// What is asked for where a session is to be opened.
+const LOGIN: &str = "log-in";
+
 /// What an answer may have room for and not need, in bytes. Most have less than that beside their tokens.
 const MAX_SPARE_BYTES: usize = 192;
 
@@ -151,7 +154,7 @@ impl RouteContext {
         let (what, fences) = match self.route.action.pair() {
             Pair::Never => return Ok(()),
             Pair::OfThisSession => ("refresh", &fences.refresh),
-            Pair::OfNewSession | Pair::OfNewSessionIfTold { .. } => ("log-in", &fences.login),
+            Pair::OfNewSession | Pair::OfNewSessionIfTold { .. } => (LOGIN, &fences.login),
         };
         if fences.is_empty() {
             return Ok(());
@@ -160,6 +163,9 @@ impl RouteContext {
         let whence = places.whence(address);
         if fences.iter().all(|fence| fence.lets_in(whence)) {
             return Ok(());
+        }
+        if what == LOGIN {
+            self.app.engine.counts().login_refused(PLACE_REFUSED.name);
         }
         let from = places.turned.count(what, whence, self.app.engine.now());
         let (note, address) = (format!("{what} from {from}"), address.map(|address| address.to_string()));
