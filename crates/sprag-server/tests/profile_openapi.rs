@@ -288,6 +288,8 @@ fn a_log_in_is_described_as_it_is() {
             "password": "an example of a password",
             "device": "ann's laptop",
             "transport": "body",
+            "refresh_token": body["examples"]["by_email"]["value"]["refresh_token"],
+            "altcha": body["examples"]["by_email"]["value"]["altcha"],
         })
     );
     let given = &login["responses"]["200"]["content"]["application/json"]["schema"];

@@ -92,7 +92,7 @@ pub use next_id::NextId;
 pub use opening::OpenRequest;
 pub use pair::{RefreshTokenText, TokenPair};
 pub use password_change::PasswordChangeRequest;
-pub use refresh::{BegunRefresh, RefreshOutcome, RefreshRequest};
+pub use refresh::{RefreshOutcome, RefreshRequest};
 pub use sessions::{Explanation, Listed, Sessions};
 pub use step_up::{Proof, StepUpRequest};
 pub use tokens::Tokens;

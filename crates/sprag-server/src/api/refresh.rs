@@ -55,11 +55,13 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
 
     let begun = Instant::now();
     let (engine, client) = (&context.app.engine, &context.served.client);
-    let read = engine.begin_refresh(client, request).await;
-    if let (Some(limits), Some(session)) = (&context.app.refresh_limits, read.session()) {
-        limits.of_session(session).map_err(|exhausted| limited(context, parts, exhausted))?;
+    let now = engine.now();
+    let token = engine.recognise(client, request.token, now).await;
+    if let (Some(limits), Ok(Some(token))) = (&context.app.refresh_limits, &token) {
+        let spent = limits.of_session(token.key.session);
+        spent.map_err(|exhausted| limited(context, parts, exhausted))?;
     }
-    let refreshed = engine.finish_refresh(client, read, &requester).await;
+    let refreshed = engine.refresh_with(client, request, (token, now), &requester).await;
     context.app.metrics.refreshed(refreshed.row, begun.elapsed());
     span::decided(refreshed.row);
 

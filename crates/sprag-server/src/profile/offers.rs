@@ -43,8 +43,7 @@ impl Profile {
     pub fn also_offer(&mut self, action: &'static str) -> bool {
         let on = self.wire.routes.iter().filter(|route| route.is_optional);
         let on: Vec<_> = names(on).into_iter().chain([action]).collect();
-        self.offer(&on);
-        self.wire.routes.iter().any(|route| route.action.name() == action)
+        self.offer(&on).last().is_some_and(|is_known| *is_known)
     }
 
     /// The actions of the routes that are off, each once, in the order of the profile.

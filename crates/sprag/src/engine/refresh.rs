@@ -12,7 +12,7 @@ use crate::ratchet::{
     judged_at,
 };
 use crate::security::{self, Outcome};
-use crate::session::{AccountId, EndCause, SessionId, SessionKey};
+use crate::session::{AccountId, EndCause, SessionKey};
 use crate::store::{Ending, Rotated};
 use crate::token::{RefreshToken, hash_retry_id};
 
@@ -34,23 +34,6 @@ pub struct RefreshOutcome {
     pub answer: Result<TokenPair, Error>,
 }
 
-/// A refresh token that has been read, and nothing has come of it yet. From [`Engine::begin_refresh`].
-#[derive(Debug)]
-pub struct BegunRefresh<'a> {
-    request: RefreshRequest<'a>,
-    now: Timestamp,
-    token: Result<Option<RefreshToken>, Fault>,
-}
-
-impl BegunRefresh<'_> {
-    /// The session that the token is of. There is none where its tag does not verify: whoever forges a token spends nothing
-    /// that is another's.
-    #[must_use]
-    pub fn session(&self) -> Option<SessionId> {
-        self.token.as_ref().ok()?.as_ref().map(|token| token.key.session)
-    }
-}
-
 impl Engine {
     /// Refreshes a session: judges the presented token and carries the verdict out.
     pub async fn refresh(
@@ -59,29 +42,21 @@ impl Engine {
         request: RefreshRequest<'_>,
         requester: &Requester,
     ) -> RefreshOutcome {
-        let begun = self.begin_refresh(client, request).await;
-        self.finish_refresh(client, begun, requester).await
-    }
-
-    /// The first half of [`refresh`](Self::refresh): reads the token. Whoever limits how often a session may refresh looks
-    /// between the two whose it is; a token of ours has cost the store nothing by then.
-    pub async fn begin_refresh<'a>(
-        &self,
-        client: &ClientPolicy,
-        request: RefreshRequest<'a>,
-    ) -> BegunRefresh<'a> {
         let now = self.now();
-        BegunRefresh { request, now, token: self.recognise(client, request.token, now).await }
+        let token = self.recognise(client, request.token, now).await;
+        self.refresh_with(client, request, (token, now), requester).await
     }
 
-    /// The second half: judges the token and carries the verdict out.
-    pub async fn finish_refresh(
+    /// Refreshes a session with what [`recognise`](Self::recognise) has read, and when. Whoever limits how often a session may
+    /// refresh looks between the two whose it is: a token of ours has cost the store nothing by then, and one that is forged
+    /// is of no session.
+    pub async fn refresh_with(
         &self,
         client: &ClientPolicy,
-        begun: BegunRefresh<'_>,
+        request: RefreshRequest<'_>,
+        (token, now): (Result<Option<RefreshToken>, Fault>, Timestamp),
         requester: &Requester,
     ) -> RefreshOutcome {
-        let BegunRefresh { request, now, token } = begun;
         let token = match token {
             Ok(Some(token)) => token,
             Ok(None) => {
@@ -183,7 +158,10 @@ impl Engine {
     }
 
     /// A token of this profile, its own or one of the system whose place it took, or none.
-    pub(super) async fn recognise(
+    ///
+    /// # Errors
+    /// A [`Fault`]; only a token of another system has the store asked.
+    pub async fn recognise(
         &self,
         client: &ClientPolicy,
         text: &str,
