@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod admin_listen;
 mod checker_tests;
 mod connections;
 mod disk;
 mod end_to_end;
 mod flood;
+mod floods;
 mod framing;
 mod hostile;
 mod kill;

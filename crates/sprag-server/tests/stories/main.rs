@@ -3,9 +3,12 @@
 
 mod access;
 mod accounts;
+mod administrators;
+mod administrators_look;
 mod amended;
 mod authentication;
 mod canary;
+mod challenges;
 mod change_again;
 mod cookies;
 mod faults;
@@ -17,9 +20,13 @@ mod next_ids;
 mod offers;
 mod origins;
 mod passwords;
+mod places;
 mod proxies;
+mod refresh_limits;
 mod restored;
+mod risk;
 mod sessions;
+mod step_up;
 mod theft;
 mod verdicts;
 mod window;
