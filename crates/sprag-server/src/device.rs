@@ -16,6 +16,9 @@ const MOST_READ: usize = 256;
 /// How long a label is at most, in bytes.
 const MOST_SHOWN: usize = 60;
 
+/// What a client is called that says nothing anybody understands.
+const NOBODY_KNOWS: &str = "an unknown client";
+
 /// The engine of a browser says nothing of who it is, and every browser says it is all of them.
 const EVERYBODY: [&str; 6] = ["mozilla", "applewebkit", "gecko", "khtml", "version", "mobile"];
 
@@ -28,8 +31,9 @@ pub(crate) fn label(user_agent: &str) -> Option<String> {
         return None;
     }
     let named = clients::named(agent).or_else(|| app(agent)).or_else(|| browser(agent));
-    let named = named.or_else(|| first_word(agent)).unwrap_or_else(|| "an unknown client".to_owned());
-    Some(text::label(&named, MOST_SHOWN).trim().to_owned())
+    let named = named.or_else(|| first_word(agent)).unwrap_or_default();
+    let shown = text::label(&named, MOST_SHOWN).trim().to_owned();
+    Some(if shown.is_empty() { NOBODY_KNOWS.to_owned() } else { shown })
 }
 
 /// An application that puts its own name before the library's: `Shop/7 CFNetwork/1410 Darwin/22.6.0`.
@@ -51,7 +55,7 @@ fn electron(agent: &str) -> Option<String> {
     let (before, _) = agent.split_once(" Electron/")?;
     let is_own = |name: &&str| {
         let name = name.to_ascii_lowercase();
-        !EVERYBODY.contains(&name.as_str()) && name != "chrome"
+        !name.trim().is_empty() && !EVERYBODY.contains(&name.as_str()) && name != "chrome"
     };
     let words = before.rsplit(')').next().unwrap_or_default().split(' ');
     let mut names = words.filter_map(|word| word.split_once('/').map(|(name, _)| name)).filter(is_own);

@@ -2,10 +2,15 @@
 
 use std::net::IpAddr;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// What stands before the metadata.
 const MARK: &[u8] = b"\xab\xcd\xefMaxMind.com";
+
+/// Kinds of whole numbers.
+const UINT16: u8 = 5;
+const UINT32: u8 = 6;
+const UINT64: u8 = 9;
 
 /// A file of places under construction.
 pub struct Mmdb {
@@ -76,17 +81,26 @@ impl Mmdb {
         file.extend([0; 16]);
         file.extend(data);
         file.extend(MARK);
-        let mut about = Map::new();
-        about.insert("binary_format_major_version".into(), 2.into());
-        about.insert("binary_format_minor_version".into(), 0.into());
-        about.insert("build_epoch".into(), 1_782_907_200_u64.into());
-        about.insert("database_type".into(), self.kind.into());
-        about.insert("description".into(), json!({ "en": "A file for tests" }));
-        about.insert("ip_version".into(), 6.into());
-        about.insert("languages".into(), json!(["en"]));
-        about.insert("node_count".into(), count.into());
-        about.insert("record_size".into(), 32.into());
-        write(&about.into(), &mut file);
+        head(7, 9, &mut file);
+        let mut member = |key: &str, kind: u8, number: u64| {
+            write(&key.into(), &mut file);
+            whole(kind, number, &mut file);
+        };
+        member("binary_format_major_version", UINT16, 2);
+        member("binary_format_minor_version", UINT16, 0);
+        member("build_epoch", UINT64, 1_782_907_200);
+        member("ip_version", UINT16, 6);
+        member("node_count", UINT32, count.into());
+        member("record_size", UINT16, 32);
+        let others = [
+            ("database_type", json!(self.kind)),
+            ("description", json!({ "en": "A file for tests" })),
+            ("languages", json!(["en"])),
+        ];
+        for (key, value) in others {
+            write(&key.into(), &mut file);
+            write(&value, &mut file);
+        }
         file
     }
 }
@@ -134,12 +148,8 @@ fn write(value: &Value, out: &mut Vec<u8>) {
             out.extend(text.as_bytes());
         }
         Value::Number(number) => match number.as_u64() {
-            Some(whole) => {
-                let bytes = whole.to_be_bytes();
-                let significant = &bytes[(whole.leading_zeros() / 8) as usize..];
-                head(if whole > u64::from(u32::MAX) { 9 } else { 6 }, significant.len(), out);
-                out.extend(significant);
-            }
+            Some(number) if number <= u64::from(u16::MAX) => whole(UINT16, number, out),
+            Some(number) => whole(UINT32, number, out),
             None => {
                 head(3, 8, out);
                 out.extend(number.as_f64().expect("a number").to_be_bytes());
@@ -159,6 +169,14 @@ fn write(value: &Value, out: &mut Vec<u8>) {
         }
         Value::Null => panic!("the format has no null"),
     }
+}
+
+/// A whole number of that kind; zeroes before it are left out.
+fn whole(kind: u8, number: u64, out: &mut Vec<u8>) {
+    let bytes = number.to_be_bytes();
+    let significant = &bytes[(number.leading_zeros() / 8) as usize..];
+    head(kind, significant.len(), out);
+    out.extend(significant);
 }
 
 /// The kind of a value and how long it is.
