@@ -38,7 +38,7 @@ pub(super) fn layer<S: Subscriber>(config: &Config) -> anyhow::Result<(Boxed<S>,
 #[cfg(feature = "otel")]
 pub(super) fn layer<S>(config: &Config) -> anyhow::Result<(Boxed<S>, Traces)>
 where
-    S: Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+    S: Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a> + Send + Sync,
 {
     use anyhow::Context as _;
     use opentelemetry::KeyValue;
