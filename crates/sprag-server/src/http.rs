@@ -15,7 +15,7 @@ use hyper::{HeaderMap, Method};
 use sprag::Fault;
 use sprag::ratchet::Row;
 use sprag::security::{self, Asked};
-use sprag::seldom;
+use sprag::{limits, seldom};
 use tracing::{Instrument as _, Span};
 
 use crate::api::{self, Call, RouteContext, ServedProfile};
