@@ -155,7 +155,7 @@ fn histogram<'a>(
     for (labels, observed) in samples {
         let whole = |count: u64| count as f64 / parts;
         let below = observed.below.iter().map(|(bound, count)| (whole(*bound), *count));
-        let buckets: Vec<(f64, u64)> = below.chain([(f64::MAX, observed.beyond)]).collect();
+        let buckets: Vec<(f64, u64)> = below.chain([(f64::INFINITY, observed.beyond)]).collect();
         labelled(&mut family, &labels, |sample| {
             sample.encode_histogram::<NoLabelSet>(whole(observed.sum), observed.count(), &buckets, None)
         })?;

@@ -38,7 +38,7 @@ pub(super) fn layer<S: Subscriber>(config: &Config) -> anyhow::Result<(Boxed<S>,
 #[cfg(feature = "otel")]
 pub(super) fn layer<S>(config: &Config) -> anyhow::Result<(Boxed<S>, Traces)>
 where
-    S: Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+    S: Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a> + Send + Sync,
 {
     use anyhow::Context as _;
     use opentelemetry::KeyValue;
@@ -65,7 +65,8 @@ where
         .with_tracer(provider.tracer("sprag"))
         .with_location(false)
         .with_threads(false)
-        .with_level(false);
+        .with_level(false)
+        .with_tracked_inactivity(false);
     // Of its own: without it, every span of the crates below would go out too, whatever the log says.
     let of_requests = filter_fn(|metadata| metadata.is_span() && metadata.target() == span::TARGET);
     let of_requests = of_requests.with_max_level_hint(LevelFilter::DEBUG);

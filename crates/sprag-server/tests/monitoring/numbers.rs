@@ -91,6 +91,7 @@ fn each_number_says_what_has_happened() {
         "sprag_verdicts_total{row=\"9\",verdict=\"just_spent\"} 1",
         "sprag_verdicts_total{row=\"1\",verdict=\"malformed\"} 1",
         "sprag_refresh_seconds_count 3",
+        "sprag_refresh_seconds_bucket{le=\"+Inf\"} 3",
         "sprag_requests_total{action=\"login\",status=\"401\"} 2",
         "sprag_refusals_total{action=\"login\",code=\"credentials_invalid\"} 2",
         "sprag_refusals_total{action=\"refresh\",code=\"token_invalid\"} 1",
