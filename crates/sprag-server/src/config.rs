@@ -21,11 +21,13 @@ mod mapping;
 mod monitoring;
 mod origin;
 mod passwords;
+mod places;
 mod profiles;
 mod proof_of_work;
 mod proxies;
 mod reference;
 mod refresh_limits;
+mod risk;
 mod secret;
 mod secret_files;
 mod sessions;
@@ -55,8 +57,10 @@ pub use logs::{LogFormat, Logs};
 pub use monitoring::Monitoring;
 pub use origin::Origin;
 pub use passwords::Passwords;
+pub use places::Places;
 pub use profiles::ProfileRef;
 pub use reference::{DEFAULTS, args, flags, reference, table};
+pub use risk::Risk;
 pub use secret::Secret;
 pub use sessions::{Lifetimes, Sessions};
 pub use sources::{Flags, Sources};
@@ -92,6 +96,10 @@ pub struct Config {
     pub browsers: Browsers,
     /// How often somebody may try.
     pub limits: Limits,
+    /// Where places are read, and which are let in.
+    pub places: Places,
+    /// How log-ins are weighed that are unlike those before them.
+    pub risk: Risk,
     /// How often sessions and networks may refresh; `None` where that is not limited.
     pub refresh_rates: Option<RefreshRates>,
     /// How many zeros a challenge asks for whose solution buys a try; `None` where there are no challenges.
@@ -325,6 +333,8 @@ impl Sources {
             tokens: Tokens::from(chosen, listen.issuer())?,
             browsers: Browsers::from(chosen)?,
             limits: Limits::from(chosen)?,
+            places: Places::from(chosen)?,
+            risk: Risk::from(chosen)?,
             refresh_rates: refresh_limits::from(chosen)?,
             proof_of_work: proof_of_work::from(chosen)?,
             passwords: Passwords::from(chosen)?,

@@ -36,6 +36,11 @@ pub use crate::edge::mount::Mount;
 ///
 /// The profiles must have passed [`check_together`](crate::profile::check_together): routes that clash panic here.
 pub fn router(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str) -> Router {
+    whole(app, profiles, public_url, &Mount::merged())
+}
+
+/// [`router`], of which `mount` leaves something out.
+pub(crate) fn whole(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, mount: &Mount) -> Router {
     let not_found = NotFound::new(&profiles);
     let shaped = not_found.clone();
     let of = Arc::clone(app);
@@ -45,7 +50,7 @@ pub fn router(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str) -> Route
         std::future::ready(response)
     };
     let nothing = ambiguity::refused_before(nothing, move |path, problem| shaped.refused(path, problem));
-    let router = routes(app, profiles, public_url, &Mount::merged());
+    let router = routes(app, profiles, public_url, mount);
     router.fallback_service(cors::callable(app, nothing))
 }
 
@@ -77,6 +82,7 @@ fn routes(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, mount: &Moun
                 app: Arc::clone(app),
                 served: Arc::clone(&served),
                 route: Arc::new(route.clone()),
+                is_hidden: mount.hides(route, &served.profile),
                 run: api::handler(route.action),
             };
             match paths.iter_mut().find(|(path, _)| *path == route.path) {
@@ -85,6 +91,7 @@ fn routes(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, mount: &Moun
             }
         }
     }
+    paths.retain(|(_, contexts)| contexts.iter().any(|context| !context.is_hidden));
     paths.into_iter().fold(router, |router, (path, contexts)| {
         let at = Arc::new(At::new(&path, contexts));
         let shaped = Arc::clone(&at.contexts[0].served);
@@ -105,7 +112,8 @@ struct At {
 
 impl At {
     fn new(path: &str, contexts: Vec<RouteContext>) -> Self {
-        let mut names: Vec<&str> = contexts.iter().map(|context| context.route.method.as_str()).collect();
+        let shown = contexts.iter().filter(|context| !context.is_hidden);
+        let mut names: Vec<&str> = shown.map(|context| context.route.method.as_str()).collect();
         if names.contains(&"GET") {
             names.push("HEAD");
         }
@@ -138,6 +146,9 @@ fn name(app: &App, headers: &HeaderMap, response: &mut Response) {
 
 async fn answered(at: Arc<At>, request: Request) -> Response {
     match at.context(request.method()) {
+        Some(context) if context.is_hidden => {
+            response::refused(&context.served.profile.wire.refusal, Problem::NotFound)
+        }
         Some(context) => answer(context, request).await,
         None => at.refuse(request.headers()),
     }
@@ -207,14 +218,15 @@ fn count(context: &RouteContext, response: &mut Response) -> Option<&'static str
 /// What was asked of the store by then may still happen, as where an answer is lost; nothing was acknowledged.
 async fn in_time(context: &RouteContext, mut parts: Parts, body: Body) -> Result<Response, Problem> {
     let action = context.route.action;
-    let body =
-        if action.inputs().is_empty() { Ok(Bytes::new()) } else { request::receive(&parts, body).await };
+    let has_fields = !action.inputs().is_empty() && !action.only_reads();
+    let body = if has_fields { request::receive(&parts, body).await } else { Ok(Bytes::new()) };
     let deadline = context.app.patience();
     let asking = parts.extensions.get::<Asking>().cloned();
     let carried_out = async {
+        context.expect_place(&parts)?;
         let id = if action.takes_id() { id_in_path(&mut parts).await } else { None };
         let caller = context.let_in(&parts).await?;
-        (context.run)(context, Call { parts, id, caller, body }).await
+        (context.run)(context, Call { parts, id, caller, reads_query: action.only_reads(), body }).await
     };
     within(deadline, asking.as_ref().map(Asking::timer), pin!(carried_out)).await.unwrap_or_else(|_| {
         if action.is_rotation() {

@@ -20,8 +20,8 @@ use sprag::ratchet::Row;
 mod answers;
 mod build;
 mod engine;
+mod exposition;
 mod form;
-mod page;
 mod process;
 mod sessions;
 mod store;
@@ -31,7 +31,7 @@ pub use form::Form;
 pub use sessions::Pass;
 
 use answers::Answers;
-use page::{Page, counts};
+use exposition::{Exposition, counts};
 use process::Process;
 use sessions::Sessions;
 
@@ -172,56 +172,56 @@ impl Metrics {
 
 impl Collector for Counted {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let mut page = Page::on(encoder);
-        build::tell(&mut page)?;
-        self.tell_refreshes(&mut page)?;
-        self.answers.tell(&mut page)?;
-        self.tell_connections(&mut page)?;
-        self.sessions.tell(&mut page)?;
+        let mut out = Exposition::on(encoder);
+        build::tell(&mut out)?;
+        self.tell_refreshes(&mut out)?;
+        self.answers.tell(&mut out)?;
+        self.tell_connections(&mut out)?;
+        self.sessions.tell(&mut out)?;
         let engine = self.engine.get().and_then(Weak::upgrade);
         let observed = engine.map(|engine| engine.observed()).unwrap_or_default();
-        self.answers.tell_login_failures(&mut page, &observed.login_failures)?;
-        engine::tell(&mut page, &observed, self.clock_jumps.get())?;
-        store::tell(&mut page, &observed.store)
+        self.answers.tell_login_failures(&mut out, &observed.login_failures)?;
+        engine::tell(&mut out, &observed, self.clock_jumps.get())?;
+        store::tell(&mut out, &observed.store)
     }
 }
 
 impl Counted {
-    fn tell_refreshes(&self, page: &mut Page<'_>) -> fmt::Result {
+    fn tell_refreshes(&self, out: &mut Exposition<'_>) -> fmt::Result {
         let each = Row::ALL.into_iter().zip(&self.verdicts);
         let each =
             each.map(|(row, count)| (vec![("row", row.number()), ("verdict", row.name())], count.get()));
-        page.counter("verdicts", "Refreshes by the row of the verdict table that decided", each)?;
+        out.counter("verdicts", "Refreshes by the row of the verdict table that decided", each)?;
         let refreshes = [(Vec::new(), self.refresh_micros.observed())];
-        page.times("refresh", "Time from a refresh request's last byte to its answer", refreshes)?;
+        out.times("refresh", "Time from a refresh request's last byte to its answer", refreshes)?;
         let limited = LIMITS.into_iter().zip(&self.refreshes_limited);
-        page.counter(
+        out.counter(
             "refreshes_limited",
             "Refreshes answered 429 because a budget of this node was exhausted",
             limited.map(|(budget, count)| (vec![("budget", budget)], count.get())),
         )?;
         let ahead = counts(self.verdicts[Row::Ahead as usize].get());
-        page.counter(
+        out.counter(
             "state_regressions",
             "Genuine tokens ahead of the database: it has gone back in time",
             ahead,
         )
     }
 
-    fn tell_connections(&self, page: &mut Page<'_>) -> fmt::Result {
+    fn tell_connections(&self, out: &mut Exposition<'_>) -> fmt::Result {
         let open = u64::try_from(self.connections.get()).unwrap_or(0);
-        page.gauge("connections", "Connections open now", [(Vec::new(), open)])?;
-        page.counter(
+        out.gauge("connections", "Connections open now", [(Vec::new(), open)])?;
+        out.counter(
             "connections_refused",
             "Connections closed at once because there were too many",
             counts(self.connections_refused.inner().load(Ordering::Relaxed)),
         )?;
-        page.counter(
+        out.counter(
             "connections_gave_way",
             "Connections closed because others needed their place or the memory they held",
             counts(self.connections_gave_way.inner().load(Ordering::Relaxed)),
         )?;
-        page.counter(
+        out.counter(
             "connections_flooding",
             "HTTP/2 connections closed because they sent too many frames that ask for nothing",
             counts(self.connections_flooding.inner().load(Ordering::Relaxed)),

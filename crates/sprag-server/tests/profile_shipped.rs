@@ -13,6 +13,7 @@ use sprag::policy::Policy;
 use sprag::session::{
     AccountId, EndCause, Epoch, Generation, ProfileId, Session, SessionDetail, SessionId, SessionKey,
 };
+use sprag_server::places::Places;
 use sprag_server::profile::{
     Encoding, Facts, Input, OriginRule, Profile, Registration, Route, SameSite, SessionFacts, Transport,
     builtin_names, check_together,
@@ -88,6 +89,18 @@ fn our_profile_says_what_the_design_says() {
             call("DELETE /api/v1/auth/sessions/{id}", "end_session", 204),
             call("GET /api/v1/auth/admin/sessions/{id}", "explain", 200), // ours, beyond the design
             call("POST /api/v1/auth/password", "password", 200),
+            call("POST /api/v1/auth/step-up", "step_up", 200),
+            call("GET /api/v1/admin/users", "users", 200),
+            call("POST /api/v1/admin/users", "create_user", 201),
+            call("GET /api/v1/admin/users/{id}", "user", 200),
+            call("PATCH /api/v1/admin/users/{id}", "change_user", 200),
+            call("DELETE /api/v1/admin/users/{id}", "delete_user", 204),
+            call("POST /api/v1/admin/users/{id}/password", "set_password", 204),
+            call("GET /api/v1/admin/users/{id}/sessions", "user_sessions", 200),
+            call("DELETE /api/v1/admin/users/{id}/sessions", "end_user_sessions", 204),
+            call("DELETE /api/v1/admin/sessions/{id}", "end_any_session", 204),
+            call("GET /api/v1/admin/users/{id}/events", "user_events", 200),
+            call("GET /api/v1/admin/events", "events", 200),
         ]
     );
     assert!(
@@ -199,7 +212,13 @@ fn sessions_are_listed_and_do_not_tell_when_they_last_rotated() {
     };
     let detail = SessionDetail { ip: Some("192.0.2.1".to_owned()), ..SessionDetail::default() };
     let own_idle_end = Timestamp(0).plus(Duration::from_secs(12_000));
-    let item = |own_idle_end| SessionFacts { session: &session, detail: &detail, own_idle_end };
+    let opened_at = Places::default().opened_at(&detail);
+    let item = |own_idle_end| SessionFacts {
+        session: &session,
+        detail: &detail,
+        opened_at: &opened_at,
+        own_idle_end,
+    };
     let profile = ours();
     let gives = &route(&profile, "GET /api/v1/auth/sessions").gives;
     assert_eq!(gives.render(&Facts::default()), json!({ "sessions": [] }));
@@ -216,6 +235,9 @@ fn sessions_are_listed_and_do_not_tell_when_they_last_rotated() {
             "ip": "192.0.2.1",
             "user_agent": null,
             "device": null,
+            "label": null,
+            "country": null,
+            "city": null,
         })
     );
     assert_eq!(answer["sessions"][1]["current"], false);

@@ -20,6 +20,7 @@ pub const ME: &str = "/api/v1/auth/me";
 pub const REGISTER: &str = "/api/v1/auth/register";
 pub const SESSIONS: &str = "/api/v1/auth/sessions";
 pub const ADMIN_SESSIONS: &str = "/api/v1/auth/admin/sessions";
+pub const STEP_UP: &str = "/api/v1/auth/step-up";
 pub const PASSWORD: &str = "/api/v1/auth/password";
 
 /// The cookie of our profile, and the one that marks a device.

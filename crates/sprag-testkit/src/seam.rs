@@ -201,6 +201,8 @@ fn intent(commit: &Commit) -> &'static str {
         _ if has(|step| matches!(step, Step::OpenSession { .. })) => {
             if moves_epoch {
                 "change_password"
+            } else if matches!(commit.steps.first(), Some(Step::EndSession { .. })) {
+                "step_up"
             } else {
                 "open"
             }
@@ -212,6 +214,13 @@ fn intent(commit: &Commit) -> &'static str {
         Some(Step::EndSessions { .. } | Step::KeepDevices { .. }) => "end_all",
         Some(Step::PutCredential { .. }) => "rehash",
         Some(Step::BindImportedToken { .. }) => "bind_imported_token",
+        Some(Step::DeleteAccount) => "delete",
+        Some(
+            Step::SetAdministrator(_)
+            | Step::TellParticular { .. }
+            | Step::Rename { .. }
+            | Step::TellName { .. },
+        ) => "change_account",
         Some(step) => panic!("no story has a name for a commit that is for {step:?}"),
     }
 }
@@ -241,6 +250,8 @@ pass_through! {
     fn accounts(slice: Slice<AccountId>) -> Vec<Account>;
     fn alike(name: &Name) -> Vec<(Name, AccountId)>;
     fn names_of_earlier_builds(slice: Slice<Name>) -> Vec<(Name, AccountId)>;
+    fn names_beginning(beginning: &Name, slice: Slice<String>) -> Vec<(Name, AccountId)>;
+    fn accounts_among(ids: Vec<AccountId>) -> Vec<Account>;
     fn without_password(first: AccountId, last: AccountId) -> Vec<AccountId>;
     fn of(account: AccountId, slice: Slice<SessionId>) -> Vec<(Session, SessionDetail)>;
     fn session(key: SessionKey) -> Option<(Session, SessionDetail)>;

@@ -19,6 +19,7 @@ use sprag::keys::KeyRing;
 use sprag::limits::Rates;
 use sprag::password::Hasher;
 use sprag::random::SystemRandom;
+use sprag::risk::RiskPolicy;
 use sprag::session::{AccountId, Session, SessionId, SessionKey};
 use sprag::store::sqlite::{Settings, SqliteStore};
 use sprag::store::{Slice, Store};
@@ -26,6 +27,7 @@ use sprag_server::edge::proxies::Proxies;
 use sprag_server::edge::refresh_limits::{RefreshLimits, RefreshRates};
 use sprag_server::http::{App, router};
 use sprag_server::metrics::Metrics;
+use sprag_server::places::Places;
 use sprag_server::profile::{Profile, check_together};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
@@ -62,6 +64,10 @@ pub struct Plan {
     pub other_origins: Vec<String>,
     /// Who is believed about where a request comes from.
     pub proxies: Proxies,
+    /// How log-ins are weighed, if they are.
+    pub risk: Option<RiskPolicy>,
+    /// What is known of addresses.
+    pub places: Places,
     /// How often sessions and networks may refresh; not limited without them.
     pub refresh_rates: Option<RefreshRates>,
     /// How many zeros a challenge asks for; without it there are none.
@@ -81,6 +87,8 @@ impl Default for Plan {
             hs256_secret: None,
             other_origins: Vec::new(),
             proxies: Proxies::default(),
+            risk: None,
+            places: Places::default(),
             refresh_rates: None,
             proof_of_work: None,
             rates: Rates::off(),
@@ -101,6 +109,7 @@ pub struct World {
     profiles: Vec<Profile>,
     other_origins: Vec<String>,
     proxies: Proxies,
+    places: Arc<Places>,
     refresh_rates: Option<RefreshRates>,
     proof_of_work: Option<u8>,
     knows_devices: bool,
@@ -138,9 +147,13 @@ impl World {
         let engine = engine.keys(keys).issuer(ORIGIN).audience("sprag-stories");
         let engine = engine.hasher(Hasher::start(1, plan.hash_queue).expect("a thread").failing_at_once());
         let limits = Limits { sessions_per_account: plan.sessions_per_account };
-        let engine = Arc::new(engine.limits(limits).rates(plan.rates).build().expect("an engine"));
         check_together(&plan.profiles).expect("profiles that go together");
-        let Plan { profiles, other_origins, proxies, knows_devices, refresh_rates, proof_of_work, .. } = plan;
+        let Plan { profiles, other_origins, proxies, places, risk, knows_devices, rates, .. } = plan;
+        let (refresh_rates, proof_of_work) = (plan.refresh_rates, plan.proof_of_work);
+        let places = Arc::new(places);
+        let engine = engine.limits(limits).rates(rates).whereabouts(Arc::clone(&places) as _);
+        let engine = if let Some(risk) = risk { engine.risk(risk) } else { engine };
+        let engine = Arc::new(engine.build().expect("an engine"));
         let mut world = Self {
             clock,
             seam,
@@ -151,6 +164,7 @@ impl World {
             profiles,
             other_origins,
             proxies,
+            places,
             knows_devices,
             refresh_rates,
             proof_of_work,
@@ -169,8 +183,8 @@ impl World {
         let app = App::new(Arc::clone(&self.engine), Arc::new(Metrics::default()), ORIGIN.to_owned());
         let limits = self.refresh_rates.map(|budgets| Arc::new(RefreshLimits::new(budgets)));
         let app = app.called_from(self.other_origins.clone()).behind(self.proxies.clone());
-        let mut app = app.limiting_refreshes(limits).handing_out_challenges(self.proof_of_work);
-        app.knows_devices = self.knows_devices;
+        let app = app.limiting_refreshes(limits).handing_out_challenges(self.proof_of_work);
+        let mut app = app.knowing(Arc::clone(&self.places)).knowing_devices(self.knows_devices);
         app.deadline = deadline;
         router(&Arc::new(app), self.profiles.clone(), ORIGIN)
     }
@@ -337,7 +351,12 @@ pub fn our_profile(changes: &[(&str, &str)]) -> Profile {
 
 /// A second profile beside ours, with an id, a cookie and paths of its own.
 pub fn second_profile(changes: &[(&str, &str)]) -> Profile {
-    let own = [("id = 1\n", "id = 2\n"), ("/api/v1/auth", "/second"), ("__Host-sprag", "__Host-second")];
+    let own = [
+        ("id = 1\n", "id = 2\n"),
+        ("/api/v1/auth", "/second"),
+        ("/api/v1/admin", "/second/administration"),
+        ("__Host-sprag", "__Host-second"),
+    ];
     let mut profile = our_profile(&[&own, changes].concat());
     profile.name = "second".to_owned();
     profile

@@ -90,6 +90,8 @@ passed_on! {
         fn credential_of(id: AccountId) -> Option<Credential>;
         fn secret_of(account: AccountId, id: CredentialId) -> Option<Vec<u8>>;
         fn accounts(slice: Slice<AccountId>) -> Vec<Account>;
+        fn names_beginning(beginning: &Name, slice: Slice<String>) -> Vec<(Name, AccountId)>;
+        fn accounts_among(ids: Vec<AccountId>) -> Vec<Account>;
         fn without_password(first: AccountId, last: AccountId) -> Vec<AccountId>;
         fn of(account: AccountId, slice: Slice<SessionId>) -> Vec<(Session, SessionDetail)>;
         fn session(key: SessionKey) -> Option<(Session, SessionDetail)>;

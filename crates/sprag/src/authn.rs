@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 
 use crate::account::Account;
 use crate::clock::{Clock, Timestamp};
+use crate::counts::CountedStore;
 use crate::error::{Error, Refusal};
 use crate::keys::KeyRing;
 use crate::limits::Gate;
@@ -16,7 +17,7 @@ use crate::password::{Hasher, Password};
 use crate::random::Random;
 use crate::requester::Requester;
 use crate::session::{AccountId, Epoch, Methods};
-use crate::store::{Credential, Store};
+use crate::store::Credential;
 
 mod devices;
 mod failures;
@@ -104,7 +105,7 @@ impl Authenticated {
 /// The ways to authenticate, over what they need. An engine gives it: [`Engine::authn`](crate::Engine::authn).
 #[derive(Clone, Copy)]
 pub struct Authn<'a> {
-    pub(crate) store: &'a dyn Store,
+    pub(crate) store: &'a CountedStore,
     pub(crate) clock: &'a dyn Clock,
     pub(crate) random: &'a dyn Random,
     pub(crate) hasher: &'a Hasher,
@@ -158,7 +159,7 @@ impl Authn<'_> {
         match self.compare(found, password, requester).await? {
             Ok(somebody) => Ok(Authenticated { methods, known, ..somebody }),
             Err(wrong) => {
-                self.refuse(wrong, "another password was set meanwhile", requester).await?;
+                self.refuse(wrong, password::ANOTHER_MEANWHILE, requester).await?;
                 Err(Refusal::CredentialsInvalid.into())
             }
         }

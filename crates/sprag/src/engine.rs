@@ -39,21 +39,25 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
 use crate::access::{self, AccessToken, Expected, Rejected};
-use crate::audit::EventKind;
 use crate::authn::{self, Authenticated, Authn, Failures};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Timestamp, millis};
+use crate::counts::{By, CountedStore, Counts, Report};
+use crate::day::Day;
 use crate::error::{Error, Fault, Refusal};
 use crate::keys::KeyRing;
 use crate::limits::{Gate, Rates};
 use crate::observe::EngineObserved;
 use crate::password::Hasher;
+use crate::place::Whereabouts;
 use crate::proof_of_work::{Challenge, Solved};
 use crate::random::{DrawnAhead, Random};
 use crate::ratchet::{MAX_MISSES, SessionState};
+use crate::risk::RiskPolicy;
 use crate::session::{AccountId, EndCause, Session, SessionId, SessionKey};
 use crate::store::{Committed, Room, Rotated, Store};
 use crate::token::RefreshToken;
@@ -64,13 +68,17 @@ mod builder;
 mod client_policy;
 mod commits;
 mod import;
+mod listings;
 mod next_id;
 mod opening;
 mod pair;
 mod password_change;
 mod refresh;
+mod replacement;
+mod risk;
 mod service;
 mod sessions;
+mod step_up;
 mod tokens;
 mod upkeep;
 
@@ -79,12 +87,14 @@ pub use administration::{AccountChanges, Changed};
 pub use builder::EngineBuilder;
 pub use client_policy::{AccessTokenShape, Claims, ClientPolicy, Subject, Telling};
 pub use import::{Imported, ImportedSession, ImportedUser, Imports, NameKept, Run, SameNames, SlowHashes};
+pub use listings::{EntriesWanted, EntryPlace, Found};
 pub use next_id::NextId;
 pub use opening::OpenRequest;
 pub use pair::{RefreshTokenText, TokenPair};
 pub use password_change::PasswordChangeRequest;
 pub use refresh::{RefreshOutcome, RefreshRequest};
 pub use sessions::{Explanation, Listed, Sessions};
+pub use step_up::{Proof, StepUpRequest};
 pub use tokens::Tokens;
 pub use upkeep::Upkeep;
 
@@ -96,7 +106,7 @@ use service::Service;
 
 /// Joins ratchet, store, keys and ways to authenticate into the actions a client asks for.
 pub struct Engine {
-    store: Arc<dyn Store>,
+    store: CountedStore,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     /// The id of each access token, and by how much its life is shortened.
@@ -107,6 +117,8 @@ pub struct Engine {
     gate: Gate,
     issuer: Issuer,
     limits: Limits,
+    risk: Option<RiskPolicy>,
+    whereabouts: Arc<dyn Whereabouts>,
     service: Service,
     object_ids: ObjectIds,
 }
@@ -141,6 +153,14 @@ pub struct Caller {
     pub state: SessionState,
 }
 
+impl Caller {
+    /// Whether they showed who they are at most this long ago.
+    #[must_use]
+    pub fn is_fresh(&self, now: Timestamp, fresh_for: Duration) -> bool {
+        now.millis_since(self.state.session.authenticated_at) <= millis(fresh_for)
+    }
+}
+
 impl Engine {
     /// Begins to put an engine together over a store.
     pub fn builder(store: Arc<dyn Store>) -> EngineBuilder {
@@ -154,7 +174,8 @@ impl Engine {
     ///
     /// # Errors
     /// [`Refusal::AccountDisabled`] if the account has been disabled since; [`Refusal::CredentialsInvalid`] if its password
-    /// is another one by now, or it is gone; a [`Fault`].
+    /// is another one by now, or it is gone; [`Refusal::RiskRefused`] if the log-in is too unlike those before it; a
+    /// [`Fault`].
     pub async fn open_session(
         &self,
         client: &ClientPolicy,
@@ -165,6 +186,9 @@ impl Engine {
         let now = self.now();
         let account = somebody.account();
         let account_id = account.id;
+        // Whoever has just made the account has no log-in before this one.
+        let is_signing_up = somebody.at() == account.created_at;
+        let risk = if is_signing_up { None } else { self.weigh(&somebody, request, requester, now).await? };
         let key = self.key_of_new_session(account_id, now);
         let token = RefreshToken::first(client.profile, key, self.random.as_ref());
         let room = Room {
@@ -180,6 +204,7 @@ impl Engine {
             let session = Session { authenticated_at: somebody.at(), methods: somebody.methods(), ..session };
             let told = Told::fresh(client, Rotated::of(&session), now);
             let known = somebody.known();
+            let is_new_device = request.remembers_device && known.is_none();
             let (device, remembers) = match request.remembers_device {
                 true => {
                     let keys = self.keys.load();
@@ -190,13 +215,14 @@ impl Engine {
             };
             let opening = commits::Opening {
                 remembers,
-                event: requester.event(key, EventKind::SessionOpened, now, None),
+                events: risk::events(risk.as_ref(), requester, key, now),
                 detail: opening::detail(requester, request.device),
                 session,
                 room: Some(room.clone()),
             };
             match self.store.commit(opening.commit()).await? {
                 Committed::Done { .. } => {
+                    self.count_login(is_new_device, requester);
                     let pair = self.pair(client, Some(somebody.account()), &token, None, told, now)?;
                     return Ok(TokenPair { device, ..pair });
                 }
@@ -254,7 +280,20 @@ impl Engine {
 
     /// The store behind it.
     pub fn store(&self) -> &Arc<dyn Store> {
-        &self.store
+        self.store.uncounted()
+    }
+
+    /// What is counted by the day on this node.
+    pub fn counts(&self) -> &Counts {
+        &self.store.counts
+    }
+
+    /// What all nodes counted from one day to another, as far as they have written it.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn report(&self, since: Day, until: Day, by: By) -> Result<Report, Fault> {
+        crate::counts::report(self.store.as_ref(), (since, until), by, self.now()).await
     }
 
     /// The present moment, by the engine's clock.
@@ -270,6 +309,16 @@ impl Engine {
     /// `N` bytes that nobody can foresee.
     pub fn random<const N: usize>(&self) -> [u8; N] {
         crate::random::bytes(self.random.as_ref())
+    }
+
+    /// Seals where the next slice of a listing begins ([`KeyRing::seal_cursor`]).
+    pub fn seal_cursor(&self, bound_to: &[&[u8]], position: &[u8]) -> String {
+        self.keys.load().seal_cursor(self.now(), self.random.as_ref(), bound_to, position)
+    }
+
+    /// Opens what [`seal_cursor`](Self::seal_cursor) sealed for the same listing; `None` for any other text.
+    pub fn open_cursor(&self, bound_to: &[&[u8]], text: &str) -> Option<Vec<u8>> {
+        self.keys.load().open_cursor(self.now(), bound_to, text)
     }
 
     /// A challenge whose solution buys one try out of a network's budget: so many zeros are to be found.
@@ -300,7 +349,7 @@ impl Engine {
     /// The ways to show who one is.
     pub fn authn(&self) -> Authn<'_> {
         Authn {
-            store: self.store.as_ref(),
+            store: &self.store,
             clock: self.clock.as_ref(),
             random: self.random.as_ref(),
             hasher: &self.hasher,

@@ -20,6 +20,8 @@ const COLD: &[&str] = &[
     "HEADS_OF_SHARDS",
     "ACCOUNTS",
     "WITHOUT_PASSWORD",
+    "NAMES_BEGINNING",
+    "ACCOUNTS_AMONG",
     "LOOK",
     // A session by its id alone that was not imported: `sprag why`, `session revoke`, an administrator's look.
     "NAMED",

@@ -13,6 +13,7 @@ use sprag::account::Account;
 use sprag::audit::Severity;
 use sprag::authn::Shown;
 use sprag::engine::{Caller, ClientPolicy, Requester, TokenPair};
+use sprag::error::refusals::PLACE_REFUSED;
 use sprag::proof_of_work::Solved;
 use sprag::security::Outcome;
 use sprag::session::AccountId;
@@ -31,10 +32,13 @@ use crate::edge::request::{self, Received};
 use crate::edge::response::{JSON, bodiless, with_body};
 use crate::edge::transport::{self, By, Carried};
 use crate::edge::wiped::WipedFields;
-use crate::profile::{Fact, Facts, Input, Inputs, Needs, Profile, Route, Transport};
+use crate::profile::{Fact, Facts, Input, Inputs, Needs, Pair, Profile, Route, Transport};
 
 /// How much of a device's label is remembered, in bytes.
 const MAX_DEVICE_BYTES: usize = 200;
+
+/// What is asked for where a session is to be opened.
+const LOGIN: &str = "log-in";
 
 /// What an answer may have room for and not need, in bytes. Most have less than that beside their tokens.
 const MAX_SPARE_BYTES: usize = 192;
@@ -66,6 +70,8 @@ pub(crate) struct RouteContext {
     pub(crate) app: Arc<App>,
     pub(crate) served: Arc<ServedProfile>,
     pub(crate) route: Arc<Route>,
+    /// Whether it answers here as if it were not there: only administrators ask for it, and they are served elsewhere.
+    pub(crate) is_hidden: bool,
     /// What carries out the route's action.
     pub(crate) run: Handler,
 }
@@ -78,6 +84,8 @@ pub(crate) struct Call {
     pub(crate) id: Option<String>,
     /// Whose access token it carries, where the action needs one.
     pub(crate) caller: Option<Caller>,
+    /// Whether what it asks for stands in its query, not in its body.
+    pub(crate) reads_query: bool,
     /// Its body, or why there is none.
     pub(crate) body: Received,
 }
@@ -88,8 +96,17 @@ impl Call {
         self.caller.take().ok_or_else(|| Refusal::TokenMissing.into())
     }
 
-    /// The fields of its body. They can be had once.
+    /// Whose account the `{id}` in its path names.
+    pub(crate) fn account(&self) -> Result<AccountId, Problem> {
+        let id = self.id.as_deref().and_then(|id| id.parse().ok());
+        Ok(id.ok_or(Refusal::AccountUnknown)?)
+    }
+
+    /// The fields of its body, or of its query where it only reads. They can be had once.
     pub(crate) fn fields(&mut self) -> Result<WipedFields, Problem> {
+        if self.reads_query {
+            return request::query(&self.parts).map(WipedFields::from);
+        }
         request::fields(&self.parts, std::mem::replace(&mut self.body, Ok(bytes::Bytes::new())))
     }
 }
@@ -123,6 +140,38 @@ impl RouteContext {
 
     pub(crate) fn requester(&self, parts: &Parts) -> Result<Requester, Problem> {
         request::requester(parts, &self.app.proxies, self.served.device_cookie.as_deref())
+    }
+
+    /// Who asks, where an administrator does something to an account: the journal names them.
+    pub(crate) fn acting(&self, parts: &Parts, administrator: &Caller) -> Result<Requester, Problem> {
+        Ok(Requester { acting: Some(administrator.key.account), ..self.requester(parts)? })
+    }
+
+    /// Lets a request in that comes from a place from which its action may be asked for. It is asked before anything else, so
+    /// that it tells nothing of any name, and takes no more than a look into memory.
+    pub(crate) fn expect_place(&self, parts: &Parts) -> Result<(), Problem> {
+        let fences = &self.served.profile.fences;
+        let (what, fences) = match self.route.action.pair() {
+            Pair::Never => return Ok(()),
+            Pair::OfThisSession => ("refresh", &fences.refresh),
+            Pair::OfNewSession | Pair::OfNewSessionIfTold { .. } => (LOGIN, &fences.login),
+        };
+        if fences.is_empty() {
+            return Ok(());
+        }
+        let (places, address) = (&self.app.places, request::address(parts, &self.app.proxies));
+        let whence = places.whence(address);
+        if fences.iter().all(|fence| fence.lets_in(whence)) {
+            return Ok(());
+        }
+        if what == LOGIN {
+            self.app.engine.counts().login_refused(PLACE_REFUSED.name);
+        }
+        let from = places.turned.count(what, whence, self.app.engine.now());
+        let (note, address) = (format!("{what} from {from}"), address.map(|address| address.to_string()));
+        let outcome = Outcome::named("", Severity::Warning, address.as_deref(), None);
+        Outcome { note: Some(&note), ..outcome.refused(PLACE_REFUSED.name) }.tell_seldom();
+        Err(Problem::PlaceRefused)
     }
 
     /// Whether whoever asks for its action shows no account by that, so that what is limited is limited by where they come from.
@@ -173,6 +222,17 @@ impl RouteContext {
     /// Lets a request in that brings what its action needs, and says whose access token it is if that is one. A refresh
     /// token is looked at by the action itself.
     pub(crate) async fn let_in(&self, parts: &Parts) -> Result<Option<Caller>, Problem> {
+        let caller = self.let_in_at_all(parts).await?;
+        let (now, fresh_for) = (self.app.engine.now(), self.app.fresh_for);
+        match &caller {
+            Some(caller) if self.route.action.wants_fresh() && !caller.is_fresh(now, fresh_for) => {
+                Err(Refusal::StepUpRequired.into())
+            }
+            _ => Ok(caller),
+        }
+    }
+
+    async fn let_in_at_all(&self, parts: &Parts) -> Result<Option<Caller>, Problem> {
         let action = self.route.action;
         if action.needs_admin(self.served.profile.client.registration) {
             return self.admin(parts).await.map(Some);

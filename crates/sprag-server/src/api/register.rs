@@ -59,6 +59,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
         external_id: None,
         next_id: Some((context.served.client.profile, context.served.client.next_id)),
         is_admin: false,
+        role: None,
         name: inputs.get(Input::FullName),
         given_name: inputs.get(Input::GivenName),
         family_name: inputs.get(Input::FamilyName),
@@ -90,7 +91,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
 }
 
 /// What the engine said, and of a name or password that cannot be taken also in which field it came.
-fn naming_names(context: &RouteContext, user: &NewUser<'_>, error: Error) -> Problem {
+pub(super) fn naming_names(context: &RouteContext, user: &NewUser<'_>, error: Error) -> Problem {
     let username = [Input::Username, Input::Name];
     let email = [Input::Email, Input::Name];
     let is_wrong = |name: Option<Result<Name, Refusal>>| name.is_some_and(|name| name.is_err());

@@ -56,6 +56,9 @@ where
             }
         };
         let outcome = work(&node).await;
+        if let Err(fault) = node.engine.upkeep().write_counts(true).await {
+            tracing::warn!(%fault, "what this command ended or made is not counted in the report");
+        }
         if let Err(fault) = settle(&node).await {
             tracing::warn!(%fault, "what was committed last is not counted; if it is lost, nobody is told");
         }

@@ -47,6 +47,7 @@ async fn sweep(node: &Node) -> anyhow::Result<Swept> {
         let swept = node.engine.upkeep().sweep(total.next, node.config.sessions.keep_ended).await?;
         total = total.then(swept);
         if total.next.is_none() {
+            node.engine.upkeep().swept(&total);
             return Ok(total);
         }
         progress.show(format_args!(

@@ -14,10 +14,14 @@ use super::refresh_limits::RefreshLimits;
 use super::trace_context::RequestIds;
 use crate::config::Origin;
 use crate::metrics::Metrics;
+use crate::places::Places;
 
 /// How long a request may take once its body is there: whatever hangs behind the engine, the store or the queue of
 /// the hashing threads, it is answered 503 then, within three seconds in all where the store is near.
 const DEADLINE: Duration = Duration::from_millis(2900);
+
+/// For how long a log-in is fresh, where nothing else is said.
+const FRESH_FOR: Duration = Duration::from_secs(600);
 
 /// What every request shares.
 pub struct App {
@@ -33,6 +37,10 @@ pub struct App {
     pub origins_from: Origin,
     /// Who is believed about where a request comes from.
     pub proxies: Proxies,
+    /// For how long after a log-in or step-up a call is taken that wants a fresh one.
+    pub fresh_for: Duration,
+    /// What is known of where requests come from.
+    pub places: Arc<Places>,
     /// How often sessions and networks may refresh; `None` where that is not limited.
     pub refresh_limits: Option<Arc<RefreshLimits>>,
     /// How many zeros a challenge asks for whose solution buys a try out of a network's budget; `None` where there are none.
@@ -56,9 +64,9 @@ impl App {
     pub fn new(engine: Arc<Engine>, metrics: Arc<Metrics>, origin: String) -> Self {
         let (other_origins, proxies, knows_devices) = (Vec::new(), Proxies::default(), true);
         let is_ready = AtomicBool::new(true);
-        let large_answers = LargeAnswers::default();
+        let (places, large_answers) = (Arc::default(), LargeAnswers::default());
         metrics.watch(&engine);
-        let (metrics_readers, deadline) = (MetricsReaders::default(), DEADLINE);
+        let (metrics_readers, deadline, fresh_for) = (MetricsReaders::default(), DEADLINE, FRESH_FOR);
         Self {
             engine,
             metrics,
@@ -66,6 +74,8 @@ impl App {
             other_origins,
             origins_from: Origin::Default,
             proxies,
+            fresh_for,
+            places,
             refresh_limits: None,
             proof_of_work: None,
             knows_devices,
@@ -75,6 +85,12 @@ impl App {
             large_answers,
             request_ids: RequestIds::default(),
         }
+    }
+
+    /// Takes a log-in or step-up as fresh for that long.
+    #[must_use]
+    pub fn fresh_for(self, fresh_for: Duration) -> Self {
+        Self { fresh_for, ..self }
     }
 
     /// Lets these read `/metrics`, beside this machine itself.
@@ -99,6 +115,12 @@ impl App {
     #[must_use]
     pub fn behind(self, proxies: Proxies) -> Self {
         Self { proxies, ..self }
+    }
+
+    /// Knows the places of addresses by these.
+    #[must_use]
+    pub fn knowing(self, places: Arc<Places>) -> Self {
+        Self { places, ..self }
     }
 
     /// Hands out challenges that ask for so many zeros.

@@ -37,12 +37,16 @@ pub(crate) enum Problem {
     NotFound,
     /// An administrator asks for the story of the session they ask with.
     OwnSession,
+    /// An administrator would delete, disable or demote the account they ask with, or set its password.
+    OwnAccount,
     /// An administrator asks for the story of a session that there is not.
     NoSuchSession,
     /// A budget is exhausted, for so many seconds.
     RateLimited(u32),
     /// A cookie-authenticated request from another site, with what more is known of it.
     CrossSite(Option<String>),
+    /// It comes from a place that is not let in.
+    PlaceRefused,
     /// A defect brought this one request down.
     Panicked,
 }
@@ -121,6 +125,11 @@ impl Problem {
             Self::OwnSession => {
                 said(&rows::FORBIDDEN, "nobody is told of the session they ask with; ask from another one")
             }
+            Self::OwnAccount => said(
+                &rows::FORBIDDEN,
+                "nobody deletes, disables or demotes the account they ask with, nor sets its password here; change your own password \
+                 with the call for that, and have another administrator, or the command line, do the rest",
+            ),
             Self::NoSuchSession => said(
                 &rows::SESSION_UNKNOWN,
                 "nothing is known of a session with this id, live or ended; look whether the id is whole",
@@ -130,6 +139,7 @@ impl Problem {
             }
             Self::CrossSite(None) => plain(&rows::ORIGIN_REFUSED),
             Self::CrossSite(Some(what)) => said(&rows::ORIGIN_REFUSED, what),
+            Self::PlaceRefused => plain(&rows::PLACE_REFUSED),
             Self::Panicked => plain(&rows::INTERNAL),
         }
     }

@@ -204,15 +204,42 @@ fn depth(bytes: &[u8]) -> usize {
 }
 
 fn form(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
+    pairs(bytes).map_err(|wrong| {
+        Problem::invalid(match wrong {
+            Wrong::Encoding => "the form is not UTF-8; send its fields in that encoding",
+            Wrong::Form => "the body is not a form; send field=value&field=value",
+            Wrong::Twice => "the form has one field twice; send each field once",
+        })
+    })
+}
+
+/// The fields of a request's query.
+pub(crate) fn query(parts: &Parts) -> Result<Map<String, Value>, Problem> {
+    pairs(parts.uri.query().unwrap_or_default().as_bytes()).map_err(|wrong| {
+        Problem::invalid(match wrong {
+            Wrong::Encoding => "the query is not UTF-8; send it in that encoding",
+            Wrong::Form => "what stands behind the ? is no query; send name=value&name=value",
+            Wrong::Twice => "the query has one name twice; send each once",
+        })
+    })
+}
+
+/// What is wrong with a form or a query.
+enum Wrong {
+    Encoding,
+    Form,
+    Twice,
+}
+
+fn pairs(bytes: &[u8]) -> Result<Map<String, Value>, Wrong> {
     if !is_unicode(bytes) {
-        return Err(Problem::invalid("the form is not UTF-8; send its fields in that encoding"));
+        return Err(Wrong::Encoding);
     }
-    let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(bytes)
-        .map_err(|_| Problem::invalid("the body is not a form; send field=value&field=value"))?;
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(bytes).map_err(|_| Wrong::Form)?;
     let mut fields = Map::new();
     for (name, value) in pairs {
         if fields.insert(name, Value::String(value)).is_some() {
-            return Err(Problem::invalid("the form has one field twice; send each field once"));
+            return Err(Wrong::Twice);
         }
     }
     Ok(fields)
@@ -277,7 +304,12 @@ pub(crate) fn requester(
     let user_agent = parts.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let user_agent = user_agent.map(|agent| text::label(&agent, MAX_USER_AGENT_BYTES));
     let instance = instance(&parts.headers, device_cookie, user_agent.as_deref(), address)?;
-    Ok(Requester { ip: address.map(|ip| ip.to_string()), user_agent, instance, may_be_proxy })
+    Ok(Requester { ip: address.map(|ip| ip.to_string()), user_agent, instance, may_be_proxy, acting: None })
+}
+
+/// The address that a request comes from, as far as it is known.
+pub(crate) fn address(parts: &Parts, proxies: &Proxies) -> Option<IpAddr> {
+    Source::of(parts, proxies).address
 }
 
 /// Where a request comes from, as far as that decides whose budget it spends.

@@ -10,7 +10,7 @@ use sprag::session::EndCause;
 use super::names::refusal_schema;
 use super::security::{needs_bearer, takes_bearer_instead, takes_cookie};
 use super::{example, schema};
-use crate::profile::{CODES, FieldAtFault, Profile, RefusalShape, Route, Whose};
+use crate::profile::{CODES, FieldAtFault, Pair, Profile, RefusalShape, Route, Whose};
 
 /// The codes of fields at fault; a list of them may have both.
 const FIELD_CODES: [&str; 2] = [FIELD_MISSING.name, FIELD_INVALID.name];
@@ -142,8 +142,12 @@ fn codes(profile: &Profile, route: &Route) -> Vec<&'static str> {
         // A Sprag-Instance that is none.
         codes.push("request_invalid");
     }
-    if route.action.reads_body() || !route.takes.fields().is_empty() {
-        codes.extend(["request_invalid", "media_type_unsupported"]);
+    let has_fields = !route.takes.fields().is_empty();
+    if route.action.reads_body() || has_fields {
+        codes.push("request_invalid");
+    }
+    if route.action.reads_body() || (has_fields && !route.action.only_reads()) {
+        codes.push("media_type_unsupported");
     }
     if !route.takes.fields().is_empty() {
         codes.push("field_invalid");
@@ -161,9 +165,15 @@ fn codes(profile: &Profile, route: &Route) -> Vec<&'static str> {
     if route.action.needs_admin(profile.client.registration) {
         codes.push("forbidden");
     }
+    if route.action.wants_fresh() {
+        codes.push("step_up_required");
+    }
     let sets_cookie = profile.wire.refresh.cookie.is_some() && route.opens_session();
     if takes_cookie(profile, route) || sets_cookie {
         codes.push("origin_refused");
+    }
+    if route.action.pair() != Pair::Never {
+        codes.push("place_refused");
     }
     codes.extend(route.action.refuses());
     codes.sort_unstable();

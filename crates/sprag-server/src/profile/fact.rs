@@ -78,6 +78,8 @@ facts! {
     AccountFamilyName = "account.family_name", Text;
     /// Whether the account may log in.
     AccountIsActive = "account.is_active", Flag;
+    /// Whether the account may log in no more.
+    AccountIsDisabled = "account.is_disabled", Flag;
     /// When the account was made.
     AccountCreatedAt = "account.created_at", Time;
     /// A listed session's id.
@@ -98,6 +100,13 @@ facts! {
     ItemDevice = "session.device", Text;
     /// Whether a listed session is the one that asks.
     ItemIsCurrent = "session.is_current", Flag;
+    /// What people would call the device of a listed session: by the name that its user gave it, or what its client comes
+    /// to, as `Firefox on Linux`.
+    ItemLabel = "session.label", Text;
+    /// The country of the address that opened a listed session, by its code of two letters, if it is known.
+    ItemCountry = "session.country", Text;
+    /// The city of the address that opened a listed session, if it is known.
+    ItemCity = "session.city", Text;
     /// When the explained session ended, if it has.
     SessionEndedAt = "session.ended_at", Time;
     /// Why it ended.
@@ -116,6 +125,14 @@ facts! {
     EventUserAgent = "event.user_agent", Text;
     /// What else the journal says of it: of a rotation, which generation took whose place.
     EventNote = "event.note", Text;
+    /// How severe an event is: `notice`, `warning` or `critical`.
+    EventSeverity = "event.severity", Text;
+    /// The account that an event is about, if it is about one.
+    EventAccountId = "event.account_id", Id;
+    /// The session that an event is about, if it is about one.
+    EventSessionId = "event.session_id", Id;
+    /// The cursor of a list's next slice, if there is one.
+    Next = "next", Text;
     /// A refusal's sentence for a person.
     Message = "message", Text;
     /// A refusal's stable code.
@@ -171,6 +188,7 @@ impl Fact {
         Self::AccountGivenName,
         Self::AccountFamilyName,
         Self::AccountIsActive,
+        Self::AccountIsDisabled,
         Self::AccountCreatedAt,
     ];
     /// The facts about one session of a list.
@@ -184,6 +202,9 @@ impl Fact {
         Self::ItemUserAgent,
         Self::ItemDevice,
         Self::ItemIsCurrent,
+        Self::ItemLabel,
+        Self::ItemCountry,
+        Self::ItemCity,
     ];
     /// The facts about the session that is explained, besides those of a listed one.
     pub const ENDED: &'static [Self] = &[Self::SessionEndedAt, Self::SessionEndedCause, Self::SessionEndedIp];
@@ -195,6 +216,9 @@ impl Fact {
         Self::EventIp,
         Self::EventUserAgent,
         Self::EventNote,
+        Self::EventSeverity,
+        Self::EventAccountId,
+        Self::EventSessionId,
     ];
     /// The facts about a refusal.
     pub const REFUSAL: &'static [Self] =
@@ -221,6 +245,9 @@ impl Fact {
                 | Self::ItemIp
                 | Self::ItemUserAgent
                 | Self::ItemDevice
+                | Self::ItemLabel
+                | Self::ItemCountry
+                | Self::ItemCity
                 | Self::SessionEndedAt
                 | Self::SessionEndedCause
                 | Self::SessionEndedIp
@@ -228,6 +255,9 @@ impl Fact {
                 | Self::EventIp
                 | Self::EventUserAgent
                 | Self::EventNote
+                | Self::EventAccountId
+                | Self::EventSessionId
+                | Self::Next
                 | Self::Cause
                 | Self::Field
         )

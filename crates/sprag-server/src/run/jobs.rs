@@ -5,17 +5,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::config::Database;
 use crate::edge::refresh_limits::RefreshLimits;
 use crate::metrics::{Metrics, Pass};
+use crate::places::Places;
 use crate::run::keeper::{Keeper, settle};
 use crate::run::node::Node;
 use crate::run::ring_watch::RingWatch;
 use sprag::checkpoints::{Checkpointing, Cutting};
 use sprag::clock::{Clock as _, ClockNews, Doubt, SystemClock, TakenFor};
+use sprag::counts::Written;
+use sprag::day::Day;
 use sprag::store::Swept;
 use sprag::{Engine, seldom};
 
@@ -25,11 +28,17 @@ const MARK_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the key ring's file is looked at.
 const RING_INTERVAL: Duration = Duration::from_secs(2);
 
+/// How often the files that tell of addresses are looked at.
+const PLACES_INTERVAL: Duration = Duration::from_secs(10);
+
 /// How often the journal's chains are bound together by a checkpoint.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// How often what was only counted is looked through: failed log-ins for the journal, refusals for the security log.
 const COUNTED_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often what was counted for the report is written: what a killed node loses, at most.
+const COUNTS_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How often budgets that are whole are forgotten, and the others made durable where that is not done with each reservation.
 const BUDGETS_INTERVAL: Duration = Duration::from_secs(60);
@@ -82,6 +91,10 @@ pub async fn leave(node: &Node) {
     if let Err(fault) = node.engine.upkeep().tell_counted(true).await {
         tracing::warn!(%fault, "how many log-ins failed in the last minute is not in the journal");
     }
+    if let Err(fault) = node.engine.upkeep().write_counts(true).await {
+        tracing::warn!(%fault, "what this node counted last is not in the report; at most the last minute is missing");
+    }
+    tell_places(&node.engine, &node.places, true).await;
     if let Err(fault) = node.engine.upkeep().sweep_budgets().await {
         tracing::warn!(%fault, "who tried how often in the last minute is forgotten");
     }
@@ -128,8 +141,15 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
             told: Vec::new(),
         }),
     });
-    let counted = Box::new(Counted { engine: Arc::clone(engine) });
+    let places = node.places.has_files().then(|| Job {
+        name: "places",
+        every: PLACES_INTERVAL,
+        work: Box::new(LookAtPlaces(Arc::clone(&node.places))),
+    });
+    let counted = Box::new(Counted { engine: Arc::clone(engine), places: Arc::clone(&node.places) });
     let counted = Job { name: "counted", every: COUNTED_INTERVAL, work: counted };
+    let counts = Box::new(Counts { engine: Arc::clone(engine), folded: None, is_failing: false });
+    let counts = Job { name: "counts", every: COUNTS_INTERVAL, work: counts };
     let budgets = Box::new(Budgets { engine: Arc::clone(engine) });
     let budgets = Job { name: "budgets", every: BUDGETS_INTERVAL, work: budgets };
     let refreshes = node.refresh_limits.as_ref().map(|limits| {
@@ -140,10 +160,22 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
         let cuts = Cuts { engine: Arc::clone(engine), keep, has_said_who: false };
         Job { name: "cut", every: CUT_INTERVAL, work: Box::new(cuts) }
     });
-    [Some(marks), sweep, watch, Some(checkpoints), issuers, Some(counted), Some(budgets), refreshes, cuts]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        Some(marks),
+        sweep,
+        watch,
+        Some(checkpoints),
+        issuers,
+        places,
+        Some(counted),
+        Some(budgets),
+        refreshes,
+        Some(counts),
+        cuts,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 impl Job {
@@ -240,6 +272,7 @@ impl Work for Sweep {
                 }
             }
             if pass.next.is_none() {
+                self.engine.upkeep().swept(&pass);
                 let (at, took, per_account) = (SystemClock.now(), begun.elapsed(), pass.histogram());
                 return self.metrics.sweep_ended(Some(Pass { at, took, per_account }));
             }
@@ -335,6 +368,7 @@ impl Work for Checkpoints {
 /// Tells what was only counted.
 struct Counted {
     engine: Arc<Engine>,
+    places: Arc<Places>,
 }
 
 #[async_trait]
@@ -344,6 +378,69 @@ impl Work for Counted {
             && let Some(left_out) = seldom::left_out("journal counted failures")
         {
             tracing::warn!(%fault, left_out, "how many log-ins failed is not in the journal yet; trying again in 5 seconds");
+        }
+        tell_places(&self.engine, &self.places, false).await;
+    }
+}
+
+/// Tells the journal how many requests were refused for their place.
+async fn tell_places(engine: &Engine, places: &Places, all: bool) {
+    if let Some(told) = places.turned.due(engine.now(), all)
+        && let Err(fault) = engine.upkeep().journal_places(told.clone()).await
+    {
+        tracing::warn!(%fault, "the journal could not be told of this: {told}");
+    }
+}
+
+/// Reads again what has changed of the files that tell of addresses.
+struct LookAtPlaces(Arc<Places>);
+
+#[async_trait]
+impl Work for LookAtPlaces {
+    async fn run(&mut self) {
+        let places = Arc::clone(&self.0);
+        // Such a file may have a hundred megabytes, and answers go on meanwhile.
+        if spawn_blocking(move || places.look()).await.is_err() {
+            tracing::error!(
+                "a defect stopped a look at the files of places; what they said before still counts"
+            );
+        }
+    }
+}
+
+/// Writes what was counted for the report, and folds days that are over.
+struct Counts {
+    engine: Arc<Engine>,
+    /// The day on which days were folded last.
+    folded: Option<Day>,
+    is_failing: bool,
+}
+
+#[async_trait]
+impl Work for Counts {
+    async fn run(&mut self) {
+        let upkeep = self.engine.upkeep();
+        let written = upkeep.write_counts(false).await;
+        match &written {
+            Ok(Written { lost_days: 1.. }) => tracing::warn!(
+                "what this node counted on days before yesterday could not be written in time and is missing in the report"
+            ),
+            Ok(_) if self.is_failing => tracing::info!("what is counted for the report is written again"),
+            Err(fault) if !self.is_failing => {
+                tracing::warn!(%fault, "what is counted for the report is not written; trying again each minute");
+            }
+            _ => {}
+        }
+        self.is_failing = written.is_err();
+        let today = Day::of(self.engine.now());
+        if self.is_failing || self.folded == Some(today) {
+            return;
+        }
+        match upkeep.fold_counts().await {
+            Ok(_) => self.folded = Some(today),
+            Err(fault) => {
+                tracing::warn!(%fault, "old days of the report are not folded yet; trying again in a minute")
+            }
         }
     }
 }
@@ -420,21 +517,27 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_marks_its_life_sweeps_watches_its_ring_and_adds_checkpoints() {
-        assert_eq!(names(&[]).await, ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets"]);
+        assert_eq!(
+            names(&[]).await,
+            ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets", "refreshes", "counts"]
+        );
         let ring =
             KeyRing::generate(Algorithm::Es256, &SeededRandom::new(1), Timestamp(0)).unwrap().to_json();
         let without = [("SPRAG_SWEEP_INTERVAL", "0s"), ("SPRAG_KEY_RING", ring.as_str())];
         assert_eq!(
             names(&without).await,
-            ["mark", "checkpoint", "counted", "budgets"],
+            ["mark", "checkpoint", "counted", "budgets", "refreshes", "counts"],
             "no file to watch, and nothing to sweep"
         );
         let unlimited = [("SPRAG_RATE_LIMITS", "off")];
-        assert_eq!(names(&unlimited).await, ["mark", "sweep", "key ring", "checkpoint", "counted"]);
+        assert_eq!(
+            names(&unlimited).await,
+            ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets", "counts"]
+        );
         let kept = [("SPRAG_KEEP_JOURNAL", "400d")];
         assert_eq!(
             names(&kept).await,
-            ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets", "cut"]
+            ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets", "refreshes", "counts", "cut"]
         );
     }
 }

@@ -3,6 +3,8 @@
 
 mod access;
 mod accounts;
+mod administrators;
+mod administrators_look;
 mod amended;
 mod authentication;
 mod canary;
@@ -18,10 +20,13 @@ mod next_ids;
 mod offers;
 mod origins;
 mod passwords;
+mod places;
 mod proxies;
 mod refresh_limits;
 mod restored;
+mod risk;
 mod sessions;
+mod step_up;
 mod theft;
 mod verdicts;
 mod window;

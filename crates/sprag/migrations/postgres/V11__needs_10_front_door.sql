@@ -21,3 +21,7 @@ create table daily_count (
     detail bytea,                        -- what more belongs to the count: who was counted, as a sketch; how they are spread
     primary key (day, name, label, node)
 );
+
+-- Names by how they begin, for who looks for somebody: in the order of bytes, whatever the database's language. SQLite's key
+-- has that order.
+create index identity_beginning on identity (kind, value text_pattern_ops);

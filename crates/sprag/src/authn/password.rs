@@ -20,6 +20,12 @@ use crate::seldom;
 use crate::session::{AccountId, Methods, SessionKey};
 use crate::store::{Commit, Credential, Expect, Step, Was, meant_by};
 
+/// What the journal says of who is not let in by what they typed.
+const UNKNOWN_OR_WRONG: &str = "unknown name or wrong password";
+
+/// What it says where the password was right a moment ago.
+pub(super) const ANOTHER_MEANWHILE: &str = "another password was set meanwhile";
+
 /// Another password than the account's, which nobody has been told yet.
 pub(crate) struct Wrong {
     account: AccountId,
@@ -59,19 +65,19 @@ impl Authn<'_> {
     ) -> Result<Authenticated, Error> {
         let (came, from) = (Instant::now(), requester.prefix());
         let password = Password::typed(password)?;
-        let credential = meant_by(self.store, name).await?;
+        let credential = meant_by(self.store.as_ref(), name).await?;
         let (at, known) = match &credential {
             Some(Credential { account, .. }) => {
                 (At::Account(account.id), self.known(account.id, shown).await?)
             }
             None => (At::Nobody(name), None),
         };
-        let tried = self.reserve_try(at, (known, shown.solved), requester).await?;
+        let tried = self.reserve_try(came, at, (known, shown.solved), requester).await?;
         let stored = credential.as_ref().and_then(|credential| credential.password_hash.clone());
         let compared = match self.hasher.verify_from(from, password.clone(), stored).await {
             Ok(compared) => compared,
             Err(fault) => {
-                tell_busy(&fault, requester);
+                self.tell_busy(&fault, requester);
                 self.was_not_looked_at(&tried, &fault).await;
                 return Err(fault.into());
             }
@@ -81,7 +87,7 @@ impl Authn<'_> {
         let Some(credential) = credential.filter(|_| matched != Match::No) else {
             // On the account's chain, or on nobody's. Either may cost a write or none; what is waited for below covers that.
             // The name that was typed is not recorded, for people type passwords there.
-            self.note_failure(account, requester, "unknown name or wrong password").await?;
+            self.note_failure(account, requester, UNKNOWN_OR_WRONG).await?;
             self.hasher.wait_to_refuse(came, &compared, self.random).await;
             return Err(Refusal::CredentialsInvalid.into());
         };
@@ -114,7 +120,7 @@ impl Authn<'_> {
         let account = session.account;
         let credential = self.store.credential_of(account).await?.ok_or(Refusal::AccountUnknown)?;
         let known = Some(Known::Session(session));
-        let tried = self.reserve_try(At::Account(account), (known, None), requester).await?;
+        let tried = self.reserve_try(Instant::now(), At::Account(account), (known, None), requester).await?;
         let compared = self.compare(credential, password, requester).await;
         match &compared {
             Ok(Ok(_)) => self.was_right(&tried).await,
@@ -134,7 +140,7 @@ impl Authn<'_> {
         let came = Instant::now();
         let Credential { account, password_hash: hash } = credential;
         let compared = self.hasher.verify_from(requester.prefix(), password.clone(), hash.clone()).await;
-        let compared = compared.inspect_err(|fault| tell_busy(fault, requester))?;
+        let compared = compared.inspect_err(|fault| self.tell_busy(fault, requester))?;
         if matched(&compared.outcome, account.id) == Match::No {
             return Ok(Err(Wrong { account: account.id, came, compared }));
         }
@@ -185,6 +191,7 @@ impl Authn<'_> {
         why: &'static str,
     ) -> Result<(), Error> {
         let (kind, now) = (EventKind::LoginFailed, self.clock.now());
+        self.store.counts.login_refused(refusal_of(why).code());
         let event = requester.event_of_account(account, kind, now, Some(why.to_owned()));
         match self.failures.count(account, why, requester, now) {
             Told::Each => self.store.record(event).await?,
@@ -199,13 +206,24 @@ impl Authn<'_> {
         }
         Ok(())
     }
+
+    /// Counts a password that nobody had the time to look at, and tells the security log of it.
+    fn tell_busy(&self, fault: &Fault, requester: &Requester) {
+        if fault.kind == FaultKind::Busy {
+            let (ip, user_agent) = (requester.ip.as_deref(), requester.user_agent.as_deref());
+            let refusal = fault.kind.row().name;
+            Outcome::named("", Severity::Warning, ip, user_agent).refused(refusal).tell_seldom();
+            self.store.counts.login_refused(refusal);
+        }
+    }
 }
 
-/// Tells the security log of a password that nobody had the time to look at.
-fn tell_busy(fault: &Fault, requester: &Requester) {
-    if fault.kind == FaultKind::Busy {
-        let (ip, user_agent) = (requester.ip.as_deref(), requester.user_agent.as_deref());
-        Outcome::named("", Severity::Warning, ip, user_agent).refused(fault.kind.row().name).tell_seldom();
+/// What is told to who fails for this reason.
+fn refusal_of(why: &'static str) -> Refusal {
+    match why {
+        UNKNOWN_OR_WRONG | ANOTHER_MEANWHILE => Refusal::CredentialsInvalid,
+        DISABLED => Refusal::AccountDisabled,
+        _ => Refusal::CurrentPasswordWrong,
     }
 }
 

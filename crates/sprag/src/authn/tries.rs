@@ -4,6 +4,8 @@
 //! is treated as if it were an account. A device that the account knows has a budget of its own, which a right password makes
 //! whole: once it has failed ten times in a row, it is a stranger like any other.
 
+use std::time::Instant;
+
 use super::Authn;
 use super::devices::Known;
 use crate::account::Name;
@@ -41,12 +43,13 @@ impl Try {
 }
 
 impl Authn<'_> {
-    /// Reserves a try, before any work is done for it.
+    /// Reserves a try that came then, before any work is done for it.
     ///
     /// # Errors
     /// [`Refusal::RateLimited`](crate::Refusal::RateLimited); a [`Fault`], and then nobody may try.
     pub(super) async fn reserve_try(
         &self,
+        came: Instant,
         at: At<'_>,
         (known, solved): (Option<Known>, Option<Solved>),
         requester: &Requester,
@@ -54,7 +57,7 @@ impl Authn<'_> {
         let (keys, now) = (self.keys.load(), self.clock.now());
         if let Some(known) = &known {
             let own = [(Budget::LoginDevice, whose(known))];
-            if let Ok(reserved) = self.gate.reserve(self.store, &keys, &own, now).await? {
+            if let Ok(reserved) = self.gate.reserve(self.store.as_ref(), &keys, &own, now).await? {
                 return Ok(Try { reserved, known: Some(known.clone()) });
             }
         }
@@ -70,10 +73,11 @@ impl Authn<'_> {
             },
         };
         let wanted = [(Budget::LoginAccount, account), (Budget::LoginPrefix, Whose::NetworkOf(requester))];
-        match self.gate.reserve_or_by_work(self.store, &keys, &wanted, solved, now).await? {
+        match self.gate.reserve_or_by_work(self.store.as_ref(), &keys, &wanted, solved, now).await? {
             Ok(reserved) => Ok(Try { reserved, known }),
             Err(spent) => {
                 self.note_spent(at, spent, requester);
+                self.hasher.wait_to_turn_away(came, self.random).await;
                 Err(spent.into())
             }
         }
@@ -84,15 +88,17 @@ impl Authn<'_> {
     pub(super) async fn was_right(&self, tried: &Try) {
         let (keys, now) = (self.keys.load(), self.clock.now());
         if let Some(known) = &tried.known {
-            self.gate.make_whole(self.store, &keys, (Budget::LoginDevice, whose(known)), now).await;
+            self.gate.make_whole(self.store.as_ref(), &keys, (Budget::LoginDevice, whose(known)), now).await;
         }
-        self.gate.give_back(self.store, &tried.reserved, |budget| budget == Budget::LoginAccount, now).await;
+        self.gate
+            .give_back(self.store.as_ref(), &tried.reserved, |budget| budget == Budget::LoginAccount, now)
+            .await;
     }
 
     /// A password that nobody had the time to look at: it has cost nobody a try.
     pub(super) async fn was_not_looked_at(&self, tried: &Try, fault: &Fault) {
         if fault.kind == FaultKind::Busy {
-            self.gate.give_back(self.store, &tried.reserved, |_| true, self.clock.now()).await;
+            self.gate.give_back(self.store.as_ref(), &tried.reserved, |_| true, self.clock.now()).await;
         }
     }
 
@@ -109,6 +115,7 @@ impl Authn<'_> {
             "not looked at, as too many had failed at this account"
         };
         self.failures.gather(account, why, requester, self.clock.now());
+        self.store.counts.login_refused(crate::error::refusals::RATE_LIMITED.name);
         let (ip, user_agent) = (requester.ip.as_deref(), requester.user_agent.as_deref());
         let outcome = Outcome::named("", Severity::Warning, ip, user_agent);
         let account = Some(account).filter(|account| *account != NOBODY);

@@ -34,6 +34,8 @@ pub struct NewUser<'a> {
     pub password: Option<&'a str>,
     /// Whether it may administer others.
     pub is_admin: bool,
+    /// What it may do, as other systems call it.
+    pub role: Option<&'a str>,
     /// What people call its owner.
     pub name: Option<&'a str>,
     /// The owner's given name.
@@ -58,6 +60,7 @@ impl NewUser<'_> {
         let external = self.external_id.map(|(profile, id)| External { profile, id: id.to_owned() });
         let particulars = Particulars {
             external,
+            role: particular(self.role)?,
             name: particular(self.name)?,
             given_name: particular(self.given_name)?,
             family_name: particular(self.family_name)?,

@@ -54,18 +54,18 @@ pub(super) struct Opening {
     pub(super) room: Option<Room>,
     /// What remembers the device that it is on.
     pub(super) remembers: Vec<Step>,
-    pub(super) event: Event,
+    pub(super) events: Vec<Event>,
 }
 
 impl Opening {
     pub(super) fn commit(self) -> Commit {
-        let Self { session, detail, room, remembers, event } = self;
+        let Self { session, detail, room, remembers, events } = self;
         let (account, epoch) = (session.key.account, session.epoch);
         let forget = room.is_some().then_some(Step::ForgetEnded);
         let open = Step::OpenSession { session: Box::new(session), detail };
         let steps =
             remembers.into_iter().chain(room.map(Step::MakeRoom)).chain([open]).chain(forget).collect();
-        Commit { account, expect: Expect::Standing(epoch), steps, events: vec![event] }
+        Commit { account, expect: Expect::Standing(epoch), steps, events }
     }
 }
 
@@ -97,6 +97,31 @@ impl PasswordChange {
             Step::ForgetEnded,
         ];
         Commit { account, expect: Expect::Standing(verified_under), steps, events: vec![event] }
+    }
+}
+
+/// A session that takes the place of the one that asked for it, once its owner has shown again who they are.
+pub(super) struct StepUp {
+    /// The session that asked for it, which must not have ended.
+    pub(super) replaced: SessionId,
+    /// The one that takes its place, in the epoch in which its owner showed who they are.
+    pub(super) successor: Session,
+    pub(super) detail: SessionDetail,
+    /// How the one before ends.
+    pub(super) ending: Ending,
+    pub(super) event: Event,
+}
+
+impl StepUp {
+    pub(super) fn commit(self) -> Commit {
+        let Self { replaced, successor, detail, ending, event } = self;
+        let (account, epoch) = (successor.key.account, successor.epoch);
+        let steps = vec![
+            Step::EndSession { session: replaced, ending },
+            Step::OpenSession { session: Box::new(successor), detail },
+            Step::ForgetEnded,
+        ];
+        Commit { account, expect: Expect::Standing(epoch), steps, events: vec![event] }
     }
 }
 

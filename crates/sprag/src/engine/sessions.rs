@@ -6,6 +6,7 @@ use super::{Caller, ClientPolicy, Engine, Requester};
 use crate::audit::{Entry, Event, EventKind};
 use crate::error::{Error, Fault, Refusal};
 use crate::ratchet::{LogOut, at_log_out};
+use crate::risk::Risk;
 use crate::session::{AccountId, EndCause, Session, SessionDetail, SessionId, SessionKey};
 use crate::store::{Ending, Slice};
 
@@ -37,6 +38,16 @@ pub struct Explanation {
     pub detail: SessionDetail,
     /// What happened to it, oldest first.
     pub events: Vec<Entry>,
+}
+
+impl Explanation {
+    /// How unlike those before it the log-in was that opened the session; `None` where nothing made it so, or it was not
+    /// weighed.
+    #[must_use]
+    pub fn risk(&self) -> Option<Risk> {
+        let mut opened = self.events.iter().filter(|entry| entry.event.kind == EventKind::SessionOpened);
+        opened.next()?.event.note.as_deref()?.parse().ok()
+    }
 }
 
 /// A session that is to end, and how.
@@ -98,6 +109,17 @@ impl Sessions<'_> {
         let ending = requester.ending(cause, self.0.now());
         let has_ended = self.0.store.commit(commits::end(key, ending)).await?.is_done();
         if has_ended { Ok(()) } else { Err(Refusal::SessionUnknown.into()) }
+    }
+
+    /// Ends one session, whoever's it is, as an administrator.
+    ///
+    /// # Errors
+    /// [`Refusal::SessionUnknown`] if there is no such live session; a [`Fault`].
+    pub async fn end_named(&self, id: SessionId, requester: &Requester) -> Result<(), Error> {
+        let Some((session, _)) = self.0.store.named(id).await? else {
+            return Err(Refusal::SessionUnknown.into());
+        };
+        self.end(session.key, EndCause::Admin, requester).await
     }
 
     /// Ends all sessions of an account, as an administrator.

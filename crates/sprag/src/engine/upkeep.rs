@@ -8,6 +8,7 @@ use super::{Engine, Requester};
 use crate::audit::{Event, EventKind, NOBODY};
 use crate::checkpoints::{self, CheckpointFlaw, Checkpointing, Cutting};
 use crate::clock::{ClockNews, Doubt, TakenFor};
+use crate::counts::{self, Written};
 use crate::error::Fault;
 use crate::keys::{KeyEntry, KeyRing};
 use crate::security;
@@ -27,8 +28,33 @@ impl Upkeep<'_> {
     /// # Errors
     /// A [`Fault`].
     pub async fn sweep(&self, after: Option<SessionKey>, keep_ended: Duration) -> Result<Swept, Fault> {
-        let slice = Slice::after(after, SWEEP_ROWS);
-        self.0.store.sweep(Sweep { slice, now: self.0.now(), keep_ended }).await
+        let (slice, now) = (Slice::after(after, SWEEP_ROWS), self.0.now());
+        let swept = self.0.store.sweep(Sweep { slice, now, keep_ended }).await?;
+        self.0.counts().swept_slice(&swept, now);
+        Ok(swept)
+    }
+
+    /// Notes what a whole pass of [`sweep`](Self::sweep) came to, from the first session to the last.
+    pub fn swept(&self, pass: &Swept) {
+        self.0.counts().swept(pass, self.0.now());
+    }
+
+    /// Writes what this node has counted since the last time, for the report. Whoever serves does this once a minute, and with
+    /// `is_last` where the process ends in order.
+    ///
+    /// # Errors
+    /// A [`Fault`]; then it is written the next time.
+    pub async fn write_counts(&self, is_last: bool) -> Result<Written, Fault> {
+        self.0.counts().write(self.0.store.as_ref(), is_last).await
+    }
+
+    /// Folds the counts of days that nobody adds to any more, so that a day has few rows however many nodes ran; says how many
+    /// days. Any node does it, and two at once do no harm.
+    ///
+    /// # Errors
+    /// A [`Fault`]; then it is done the next time.
+    pub async fn fold_counts(&self) -> Result<u64, Fault> {
+        counts::fold(self.0.store.as_ref(), self.0.now()).await
     }
 
     /// Says that this engine serves, at that place: it judges nobody before it has moved its mark of life, which somebody
@@ -128,6 +154,15 @@ impl Upkeep<'_> {
         let now = self.0.now();
         let event = Requester::nobody().event_of_account(NOBODY, kind, now, Some(note));
         self.0.store.record(event).await
+    }
+
+    /// Journals how many requests were refused for the place that they came from.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn journal_places(&self, note: String) -> Result<(), Fault> {
+        let (kind, now) = (EventKind::PlaceRefused, self.0.now());
+        self.0.store.record(Requester::nobody().event_of_account(NOBODY, kind, now, Some(note))).await
     }
 
     /// Puts a changed key ring in force, and journals what changed.

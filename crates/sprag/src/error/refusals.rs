@@ -100,18 +100,33 @@ table! {
     /// is not what is wrong.
     CURRENT_PASSWORD_WRONG: "current_password_wrong", 403,
         "the current password is wrong",
-        "A password change with the wrong current password; not 401, or clients would refresh",
+        "A password change or step-up with the wrong password; not 401, or clients would refresh",
         "`login_failed`";
+    /// They showed who they are too long ago for this. Not 401: front ends answer that with a refresh, which mends nothing.
+    STEP_UP_REQUIRED: "step_up_required", 403,
+        "this takes a log-in of a moment ago; show once more who you are at the step-up, then send this again with its tokens",
+        "The call takes somebody who showed who they are at most `fresh-for` ago; a step-up mends it, or a log-in",
+        "";
     /// Only an administrator may do this.
     FORBIDDEN: "forbidden", 403,
         "only an administrator may do this",
-        "Only an administrator may do this; or one asked what happened to the session they ask with, which nobody is told",
+        "Only an administrator may do this; or one asked what happened to the session they ask with, which nobody is told, or would shut themselves out",
         "";
     /// The server: a request that a cookie authenticates, from another site.
     ORIGIN_REFUSED: "origin_refused", 403,
         "this request carries or asks for a session cookie, and no Origin or Sec-Fetch-Site header shows that a page of this site sent it; send it from such a page, or the token in the body",
         "A request with a session cookie, and nothing shows that a page of this site, or of one named by `cors-origins`, sent it",
         "";
+    /// The server: the address is of a place that is not let in.
+    PLACE_REFUSED: "place_refused", 403,
+        "this service cannot be used from where you are; nothing has ended: go on from a place where it can, or ask whoever runs it",
+        "Log-in, refresh or another call that answers with tokens, from a country that `geo-allow` or `geo-deny`, or the profile's `[geo]`, keeps out; asked before any name or password is looked at, and nothing ends",
+        "`place_refused`, once a minute";
+    /// The log-in is too unlike those before it.
+    RISK_REFUSED: "risk_refused", 403,
+        "this log-in is too unlike those before it, so no session was opened; log in from a device and a place that you have used before, or ask whoever runs this service",
+        "The password is right, and the [risk](risk.md) of the log-in reaches `risk-refuse`; told only to who knows the password",
+        "`login_refused`";
     /// The server: nothing is there.
     NOT_FOUND: "not_found", 404,
         "there is nothing at this address; /docs lists what there is",
@@ -216,6 +231,10 @@ pub enum Refusal {
     NameInvalid(&'static str),
     /// Another account has that user name or e-mail.
     NameTaken,
+    /// They showed who they are too long ago for this.
+    StepUpRequired,
+    /// The log-in is too unlike those before it.
+    RiskRefused,
     /// Only an administrator may do this.
     Forbidden,
     /// The account has no such session.
@@ -243,6 +262,8 @@ impl Refusal {
             Self::PasswordRejected => &PASSWORD_REJECTED,
             Self::NameInvalid(_) => &NAME_INVALID,
             Self::NameTaken => &NAME_TAKEN,
+            Self::StepUpRequired => &STEP_UP_REQUIRED,
+            Self::RiskRefused => &RISK_REFUSED,
             Self::Forbidden => &FORBIDDEN,
             Self::SessionUnknown => &SESSION_UNKNOWN,
             Self::AccountUnknown => &ACCOUNT_UNKNOWN,

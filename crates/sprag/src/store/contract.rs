@@ -120,6 +120,7 @@ checks! {
         two_names_of_earlier_builds_that_have_one_form_lead_to_their_own_accounts,
         an_account_is_renamed_and_its_old_name_is_free,
         accounts_are_listed_in_slices,
+        names_are_listed_by_how_they_begin,
         disabling_ends_everything_and_enabling_revives_nothing,
         a_deleted_account_is_gone_its_names_are_free_and_its_journal_stays,
         what_is_told_of_an_account_is_told_anew,

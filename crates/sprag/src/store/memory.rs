@@ -30,6 +30,7 @@ use crate::session::{AccountId, EndCause, Epoch, ProfileId, Session, SessionDeta
 mod budgets;
 mod cuts;
 mod daily_counts;
+mod listings;
 
 /// A store that lives and dies with the process.
 #[derive(Debug)]
@@ -206,6 +207,18 @@ impl Queries for MemoryStore {
         later.sort_by_key(|(name, _)| key(name));
         later.truncate(slice.limit as usize);
         Ok(later)
+    }
+
+    async fn names_beginning(
+        &self,
+        beginning: &Name,
+        slice: Slice<String>,
+    ) -> Result<Vec<(Name, AccountId)>, Fault> {
+        Ok(self.tables().names_beginning(beginning, &slice))
+    }
+
+    async fn accounts_among(&self, ids: Vec<AccountId>) -> Result<Vec<Account>, Fault> {
+        Ok(self.tables().accounts_among(&ids))
     }
 
     async fn credential_of(&self, id: AccountId) -> Result<Option<Credential>, Fault> {

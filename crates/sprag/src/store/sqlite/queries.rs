@@ -8,7 +8,7 @@ use super::rows::{self, START, bytes};
 use crate::account::{Account, Name};
 use crate::error::Fault;
 use crate::session::{AccountId, Session, SessionDetail, SessionId, SessionKey};
-use crate::store::queries::the_one_meant;
+use crate::store::queries::{behind, the_one_meant};
 use crate::store::{Credential, CredentialId, Queries, Slice};
 
 #[async_trait]
@@ -55,6 +55,51 @@ impl Queries for SqliteStore {
                 let after = slice.after.as_ref().map_or(("", ""), |after| (after.kind.name(), &after.value));
                 let found = statement.query_map(params![after.0, after.1, slice.limit], rows::name)?;
                 found.collect()
+            })
+            .await
+    }
+
+    async fn names_beginning(
+        &self,
+        beginning: &Name,
+        slice: Slice<String>,
+    ) -> Result<Vec<(Name, AccountId)>, Fault> {
+        let (kind, first) = (beginning.kind.name(), beginning.value.clone());
+        self.readers
+            .read("list names that begin so", move |connection| {
+                let mut statement = connection.prepare_cached(
+                    "select kind, value, account_id
+                     from identity
+                     where kind = ?1 and value >= ?2 and value > ?3 and value < ?4
+                     order by value
+                     limit ?5",
+                )?;
+                let given = params![
+                    kind,
+                    first,
+                    slice.after.as_deref().unwrap_or_default(),
+                    behind(&first),
+                    slice.limit
+                ];
+                statement.query_map(given, rows::name)?.collect()
+            })
+            .await
+    }
+
+    async fn accounts_among(&self, ids: Vec<AccountId>) -> Result<Vec<Account>, Fault> {
+        self.readers
+            .read("find accounts", move |connection| {
+                let mut statement = connection.prepare_cached(
+                    "select id, epoch, disabled_at, is_admin, created_at, username, email,
+                            external_id, external_profile, role, name, given_name, family_name
+                     from account
+                     where id = ?1",
+                )?;
+                let mut found = Vec::with_capacity(ids.len());
+                for id in ids {
+                    found.extend(statement.query_row([bytes(&id.0)], rows::account).optional()?);
+                }
+                Ok(found)
             })
             .await
     }
