@@ -64,7 +64,7 @@ scene('what is not solved, or is changed, buys nothing', async (url) => {
 test('altcha', async (whole) => {
   const env = {
     SPRAG_PROOF_OF_WORK: '2',
-    SPRAG_LIMIT_LOGIN_PREFIX: '1, 1/1h',
+    SPRAG_LIMIT_LOGIN_PREFIX: '1,1/1h',
     SPRAG_TRUSTED_PROXIES: '127.0.0.1',
     SPRAG_KNOWN_DEVICES: 'off',
   };
