@@ -17,7 +17,7 @@ use crate::store::{Credential, Store};
 mod failures;
 pub mod password;
 
-pub(crate) use failures::Failures;
+pub(crate) use failures::{Failures, More};
 
 /// Somebody who has shown who they are, good for one session.
 ///

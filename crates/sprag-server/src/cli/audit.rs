@@ -115,7 +115,7 @@ async fn add_checkpoint(node: &Node, report: &mut Report) -> anyhow::Result<()> 
 }
 
 fn summary(report: &Report) -> String {
-    let Report { chains, entries, checkpoints, newest, cut, findings, flaws } = report;
+    let Report { chains, entries, checkpoints, newest, cut, erased, erasure, findings, flaws } = report;
     let extent = format!(
         "{} in {}, {}",
         counted(*entries, "entry", "entries"),
@@ -139,6 +139,14 @@ fn summary(report: &Report) -> String {
     if let Some(cut) = cut {
         text += &format!("\n{}.", cut::told(cut));
     }
+    if let Some(erasure) = erasure {
+        text += &format!(
+            "\nErased: {} tell of nobody any more; last on {} (erasure {}).",
+            counted(*erased, "entry", "entries"),
+            moment(erasure.at),
+            erasure.number
+        );
+    }
     match newest {
         None => {
             text += "\nThere is no checkpoint yet, so it would not show if the end of a chain were cut off."
@@ -156,7 +164,7 @@ fn summary(report: &Report) -> String {
 }
 
 fn record(report: &Report) -> Value {
-    let Report { chains, entries, checkpoints, newest, cut, findings, flaws } = report;
+    let Report { chains, entries, checkpoints, newest, cut, erased, erasure, findings, flaws } = report;
     let newest = newest.as_ref().map(|newest| {
         json!({
             "number": newest.number,
@@ -172,6 +180,7 @@ fn record(report: &Report) -> Value {
             json!({ "account_id": account, "entry": number, "flaw": flaw.to_string() })
         }
         Finding::Checkpoint { number, flaw } => json!({ "checkpoint": number, "flaw": flaw.to_string() }),
+        Finding::Erasure { number, flaw } => json!({ "erasure": number, "flaw": flaw.to_string() }),
         Finding::Cut { number, flaw } => json!({ "cut": number, "flaw": flaw.to_string() }),
     });
     json!({
@@ -181,6 +190,21 @@ fn record(report: &Report) -> Value {
         "checkpoints": checkpoints,
         "newest_checkpoint": newest,
         "newest_cut": cut.as_ref().map(cut::record),
+        "erased": erased,
+        "newest_erasure": erasure.as_ref().map(|erasure| {
+            json!({
+                "number": erasure.number,
+                "at": rfc3339(erasure.at),
+                "account_id": erasure.account,
+                "last": erasure.last,
+                "chained_anew": erasure.chained_anew,
+                "old_head": HEXLOWER.encode(&erasure.old_head),
+                "new_head": HEXLOWER.encode(&erasure.new_head),
+                "checkpoint": erasure.checkpoint,
+                "tag": HEXLOWER.encode(&erasure.tag),
+                "key_id": erasure.key_id,
+            })
+        }),
         "flaws": flaws,
         "findings": findings.collect::<Vec<_>>(),
     })

@@ -212,7 +212,7 @@ mod tests {
             device: Some("Ann's \x1b[31mlaptop".into()),
             ended_ip: None,
         };
-        Explanation { session, detail, events: vec![Head::new(key.account).add(opened)] }
+        Explanation { session, detail, events: vec![Head::new(key.account).add(opened, [0; 32])] }
     }
 
     fn stolen() -> Explanation {
@@ -228,7 +228,7 @@ mod tests {
             note: Some("an old token came back".into()),
             ..last.event.clone()
         };
-        let ended = last.head().add(ended);
+        let ended = last.head().add(ended, [0; 32]);
         explanation.events.push(ended);
         explanation
     }

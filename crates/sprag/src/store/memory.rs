@@ -17,22 +17,25 @@ use super::{
     Queries, Rings, Rotated, Sessions, Slice, Store, Sweep, Swept,
 };
 use crate::account::{Account, Name, NameKind};
-use crate::audit::{Checkpoint, Cut, Entry, Event, Head};
+use crate::audit::{Checkpoint, Cut, Entry, Erasure, Event, Head, Salt};
 use crate::clock::{Clock, SteadyClock, SystemClock, Timestamp};
 use crate::error::Fault;
 use crate::keys::Fingerprint;
 use crate::outages::{Mark, Marked, Marking, NodeId, Outage};
+use crate::random::{self, Random, SystemRandom};
 use crate::ratchet::{Retried, Rotation, SessionState};
 use crate::security;
 use crate::session::{AccountId, EndCause, Epoch, ProfileId, Session, SessionDetail, SessionId, SessionKey};
 
 mod cuts;
+mod erasures;
 
 /// A store that lives and dies with the process.
 #[derive(Debug)]
 pub struct MemoryStore {
     tables: Mutex<Tables>,
     clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
 }
 
 #[derive(Debug, Default)]
@@ -42,6 +45,7 @@ struct Tables {
     chains: BTreeMap<AccountId, Vec<Entry>>,
     checkpoints: Vec<Checkpoint>,
     cuts: Vec<Cut>,
+    erasures: Vec<Erasure>,
     rings: BTreeSet<Fingerprint>,
     marks: BTreeMap<NodeId, Mark>,
     outages: BTreeMap<(NodeId, Timestamp), Timestamp>,
@@ -64,7 +68,17 @@ impl MemoryStore {
     /// An empty store that goes by a clock that somebody winds.
     #[must_use]
     pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
-        Self { tables: Mutex::default(), clock }
+        Self { tables: Mutex::default(), clock, random: Arc::new(SystemRandom::default()) }
+    }
+
+    /// This store with the salts of its journal from another source of randomness.
+    #[must_use]
+    pub fn with_random(self, random: Arc<dyn Random>) -> Self {
+        Self { random, ..self }
+    }
+
+    fn salt(&self) -> Salt {
+        random::bytes(self.random.as_ref())
     }
 
     /// Sets an account's epoch and state and leaves its sessions as they are, which no [`Step`](super::Step) does alone:
@@ -121,7 +135,7 @@ impl Commits for MemoryStore {
             tables.rows.insert(commit.account, rows);
         }
         security::journalled(&events);
-        events.into_iter().for_each(|event| tables.append(event));
+        events.into_iter().for_each(|event| tables.append(event, self.salt()));
         Ok(Committed::Done { ended: ended as u64 })
     }
 }
@@ -135,12 +149,14 @@ impl Sessions for MemoryStore {
     async fn rotate(&self, rotation: Rotation, event: Option<Event>) -> Result<Option<Rotated>, Fault> {
         let mut tables = self.tables();
         let applies = tables.state(rotation.key).is_some_and(|state| rotation.applies_to(&state));
+        let event = event.map(|event| (event, self.salt()));
         Ok(tables.write(applies, rotation.key, event, |session| rotation.apply(session)))
     }
 
     async fn retry(&self, retried: Retried, event: Option<Event>) -> Result<Option<Rotated>, Fault> {
         let mut tables = self.tables();
         let applies = tables.state(retried.key).is_some_and(|state| retried.applies_to(&state));
+        let event = event.map(|event| (event, self.salt()));
         Ok(tables.write(applies, retried.key, event, |session| retried.apply(session)))
     }
 
@@ -158,7 +174,7 @@ impl Sessions for MemoryStore {
                 (None, Some(cause)) => {
                     let ending = Ending::by_itself(cause, sweep.now);
                     tables.of(session.key.account).end(session.key.session, &ending);
-                    tables.append(ending.event(session.key));
+                    tables.append(ending.event(session.key), self.salt());
                     swept.ended += 1;
                 }
                 _ => {}
@@ -438,26 +454,26 @@ impl Tables {
         &mut self,
         applies: bool,
         key: SessionKey,
-        event: Option<Event>,
+        event: Option<(Event, Salt)>,
         change: impl FnOnce(&mut Session),
     ) -> Option<Rotated> {
         let (session, _) =
             self.rows.get_mut(&key.account)?.sessions.get_mut(&key.session).filter(|_| applies)?;
         change(session);
         let rotated = Rotated::of(session);
-        if let Some(event) = event {
-            self.append(event);
+        if let Some((event, salt)) = event {
+            self.append(event, salt);
         }
         Some(rotated)
     }
 
-    fn append(&mut self, mut event: Event) {
+    fn append(&mut self, mut event: Event, salt: Salt) {
         if let Some(covered) = self.checkpoints.last() {
             event.at = event.at.max(covered.before);
         }
         let chain = self.chains.entry(event.account).or_default();
         let head = chain.last().map_or_else(|| Head::new(event.account), Entry::head);
-        chain.push(head.add(event));
+        chain.push(head.add(event, salt));
     }
 }
 

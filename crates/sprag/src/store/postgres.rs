@@ -50,6 +50,7 @@ mod clock;
 mod commit;
 mod connection;
 mod cuts;
+mod erasures;
 mod error;
 mod find;
 pub mod foreign;

@@ -36,6 +36,7 @@ mod checkpointer;
 mod commit;
 mod connection;
 mod cuts;
+mod erasures;
 mod in_use;
 mod job;
 mod journal;

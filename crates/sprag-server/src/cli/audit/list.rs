@@ -312,7 +312,7 @@ mod tests {
 
     fn entry() -> Entry {
         let account = AccountId(Uuid::from_u128(0x0198_0000_0000_7000_8000_0000_0000_0001));
-        Head::new(account).add(Event {
+        let event = Event {
             account,
             at: AT,
             kind: EventKind::SessionEnded,
@@ -321,7 +321,8 @@ mod tests {
             ip: Some("192.0.2.7".to_owned()),
             user_agent: Some("Firefox\u{1b}[31m\u{202e}/140.0\n2026-11-21 forged".to_owned()),
             note: Some("an old token came back".to_owned()),
-        })
+        };
+        Head::new(account).add(event, [0; 32])
     }
 
     #[test]
@@ -334,7 +335,7 @@ mod tests {
         ");
         let of_nobody =
             Event { account: NOBODY, session: None, user_agent: None, note: None, ..entry().event };
-        insta::assert_snapshot!(told(&Head::new(NOBODY).add(of_nobody)), @r"
+        insta::assert_snapshot!(told(&Head::new(NOBODY).add(of_nobody, [0; 32])), @r"
         2026-11-21T03:02:11.000Z  critical  session_ended (reuse)  from 192.0.2.7
             nobody's account
         ");

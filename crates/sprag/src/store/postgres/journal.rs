@@ -12,9 +12,10 @@ use super::error::QueryError;
 use super::pool::Outcome;
 use super::rotate::integer;
 use super::rows;
-use crate::audit::{Checkpoint, Entry, Event, Head};
+use crate::audit::{Checkpoint, Cover, Entry, Event, Hash, Head};
 use crate::clock::Timestamp;
 use crate::error::Fault;
+use crate::random::{self, SystemRandom};
 use crate::session::{AccountId, Epoch, SessionKey};
 use crate::store::steps::AccountState;
 use crate::store::{Journal, Slice};
@@ -52,12 +53,12 @@ const COVERED_BEFORE: Sql = Sql {
 pub(super) const APPEND: Sql = Sql {
     text: "
     insert into event (
-        account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash
+        account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash, particulars, salt
     )
-    select $1, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash
+    select $1, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash, particulars, salt
     from unnest($2::bigint[], $3::bigint[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[],
-                $10::bytea[], $11::bytea[])
-         as entry (id, at, kind, session_id, cause, ip, user_agent, note, previous, hash)",
+                $10::bytea[], $11::bytea[], $12::bytea[], $13::bytea[])
+         as entry (id, at, kind, session_id, cause, ip, user_agent, note, previous, hash, particulars, salt)",
     types: &[
         Type::UUID,
         Type::INT8_ARRAY,
@@ -70,6 +71,8 @@ pub(super) const APPEND: Sql = Sql {
         Type::TEXT_ARRAY,
         Type::BYTEA_ARRAY,
         Type::BYTEA_ARRAY,
+        Type::BYTEA_ARRAY,
+        Type::BYTEA_ARRAY,
     ],
 };
 
@@ -77,9 +80,9 @@ pub(super) const APPEND: Sql = Sql {
 pub(super) const APPEND_ONE: Sql = Sql {
     text: "
     insert into event (
-        account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash
+        account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash, particulars, salt
     )
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     types: &[
         Type::UUID,
         Type::INT8,
@@ -92,6 +95,8 @@ pub(super) const APPEND_ONE: Sql = Sql {
         Type::TEXT,
         Type::BYTEA,
         Type::BYTEA,
+        Type::BYTEA,
+        Type::BYTEA,
     ],
 };
 
@@ -101,6 +106,7 @@ pub(super) struct Chain<'l> {
     head: Head,
     covered_before: Timestamp,
     account: Option<AccountState>,
+    random: SystemRandom,
 }
 
 impl<'l> Chain<'l> {
@@ -127,6 +133,7 @@ impl<'l> Chain<'l> {
             head: head.unwrap_or_else(|| Head::new(account)),
             covered_before: Timestamp(covered.unwrap_or(i64::MIN)),
             account: locked.transpose()?,
+            random: SystemRandom::default(),
         })
     }
 
@@ -146,7 +153,7 @@ impl<'l> Chain<'l> {
         let mut entries = Vec::with_capacity(events.len());
         for mut event in events {
             event.at = event.at.max(self.covered_before);
-            let entry = self.head.add(event);
+            let entry = self.head.add(event, random::bytes(&self.random));
             self.head = entry.head();
             entries.push(entry);
         }
@@ -158,7 +165,7 @@ impl<'l> Chain<'l> {
         fn column<'a, T>(entries: &'a [Entry], of: impl Fn(&'a Entry) -> T) -> Vec<T> {
             entries.iter().map(of).collect()
         }
-        let parameters: [&(dyn ToSql + Sync); 11] = [
+        let parameters: [&(dyn ToSql + Sync); 13] = [
             &self.head.account.0,
             &column(&entries, |entry| integer(entry.number)),
             &column(&entries, |entry| entry.event.at.0),
@@ -170,14 +177,17 @@ impl<'l> Chain<'l> {
             &column(&entries, |entry| entry.event.note.as_deref()),
             &column(&entries, |entry| entry.previous.as_slice()),
             &column(&entries, |entry| entry.hash.as_slice()),
+            &column(&entries, |entry| covered(&entry.cover).0),
+            &column(&entries, |entry| covered(&entry.cover).1),
         ];
         self.connection.execute(&APPEND, &parameters).await.map(drop)
     }
 }
 
-async fn append_one(connection: &Connection, entry: &Entry) -> Result<(), QueryError> {
+pub(super) async fn append_one(connection: &Connection, entry: &Entry) -> Result<(), QueryError> {
     let Event { account, at, kind, session, cause, ip, user_agent, note } = &entry.event;
-    let parameters: [&(dyn ToSql + Sync); 11] = [
+    let (mac, salt) = covered(&entry.cover);
+    let parameters: [&(dyn ToSql + Sync); 13] = [
         &account.0,
         &integer(entry.number),
         &at.0,
@@ -189,8 +199,18 @@ async fn append_one(connection: &Connection, entry: &Entry) -> Result<(), QueryE
         note,
         &entry.previous.as_slice(),
         &entry.hash.as_slice(),
+        &mac,
+        &salt,
     ];
     connection.execute(&APPEND_ONE, &parameters).await.map(drop)
+}
+
+/// What covers what an entry tells of a person, as it stands in the columns.
+fn covered(cover: &Cover) -> (Option<&[u8]>, Option<&[u8]>) {
+    match cover {
+        Cover::Plain => (None, None),
+        Cover::Salted { mac, salt } => (Some(mac), salt.as_ref().map(Hash::as_slice)),
+    }
 }
 
 #[async_trait]
@@ -198,7 +218,7 @@ impl Journal for PostgresStore {
     async fn entries_of(&self, account: AccountId, slice: Slice<u64>) -> Result<Vec<Entry>, Fault> {
         const ENTRIES_OF: Sql = Sql {
             text: "
-            select account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash
+            select account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash, particulars, salt
             from event
             where account_id = $1
               and id < $2
@@ -245,7 +265,7 @@ impl Journal for PostgresStore {
     async fn entries(&self, slice: Slice<(AccountId, u64)>) -> Result<Vec<Entry>, Fault> {
         const ENTRIES: Sql = Sql {
             text: "
-            select account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash
+            select account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash, particulars, salt
             from event
             where (account_id, id) > ($1, $2)
             order by account_id, id
@@ -277,7 +297,7 @@ impl Journal for PostgresStore {
     ) -> Result<Vec<Entry>, Fault> {
         const RECENT: Sql = Sql {
             text: "
-            select account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash
+            select account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash, particulars, salt
             from event
             where at >= $1
               and (at, account_id, id) < ($2, $3, $4)
@@ -365,7 +385,10 @@ impl Journal for PostgresStore {
     }
 }
 
-async fn add_checkpoint(connection: &Connection, checkpoint: &Checkpoint) -> Result<bool, QueryError> {
+pub(super) async fn add_checkpoint(
+    connection: &Connection,
+    checkpoint: &Checkpoint,
+) -> Result<bool, QueryError> {
     const ADD_CHECKPOINT: Sql = Sql {
         text: "
         insert into checkpoint (number, before, chains, entries, root, previous, tag, key_id)
