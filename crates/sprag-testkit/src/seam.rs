@@ -7,15 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use async_trait::async_trait;
 use sprag::Fault;
 use sprag::account::{Account, Name};
-use sprag::audit::{Checkpoint, Cut, Entry, Event, Head};
+use sprag::audit::{Checkpoint, Cut, Entry, Erasure, Event, Head};
 use sprag::clock::{Clock, Timestamp};
 use sprag::keys::Fingerprint;
 use sprag::outages::{Marked, Marking};
 use sprag::ratchet::{Retried, Rotation, SessionState};
 use sprag::session::{AccountId, ProfileId, Session, SessionDetail, SessionId, SessionKey};
 use sprag::store::{
-    Commit, Commits, Committed, Credential, Cuts, Journal, Marks, Numbering, Numbers, Queries, Rings,
-    Rotated, Sessions, Slice, Step, Store, Sweep, Swept,
+    Commit, Commits, Committed, Credential, Cuts, Erasures, Forgetting, Journal, Marks, Numbering, Numbers,
+    Queries, Rings, Rotated, Sessions, Slice, Step, Store, Sweep, Swept,
 };
 
 /// What the store does from now on.
@@ -228,6 +228,7 @@ pass_through! {
     fn mentions(session: SessionKey, until: u64) -> bool;
     fn entries(slice: Slice<(AccountId, u64)>) -> Vec<Entry>;
     fn recent(since: Timestamp, slice: Slice<(Timestamp, AccountId, u64)>) -> Vec<Entry>;
+    fn by_time(before: Timestamp, slice: Slice<(Timestamp, AccountId, u64)>) -> Vec<Entry>;
     fn heads(before: Timestamp, slice: Slice<AccountId>) -> Vec<Head>;
     fn last_checkpoint() -> Option<Checkpoint>;
     fn checkpoints(slice: Slice<u64>) -> Vec<Checkpoint>;
@@ -243,4 +244,12 @@ pass_through! {
     fn add_cut(cut: Cut) -> bool;
     fn cut_off(ends: Vec<(AccountId, u64)>) -> u64;
     impl Cuts {}
+}
+
+pass_through! {
+    fn may_erase() -> bool;
+    fn last_erasure() -> Option<Erasure>;
+    fn erasures(slice: Slice<u64>) -> Vec<Erasure>;
+    fn erase(forgetting: Forgetting) -> bool;
+    impl Erasures {}
 }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use sprag::Fault;
 use sprag::account::{Account, Name};
-use sprag::audit::{Checkpoint, Cut, Entry, Event, Head};
+use sprag::audit::{Checkpoint, Cut, Entry, Erasure, Event, Head};
 use sprag::clock::{Clock, Timestamp};
 use sprag::keys::Fingerprint;
 use sprag::outages::{Marked, Marking};
@@ -22,8 +22,8 @@ use sprag::session::{AccountId, Epoch, ProfileId, Session, SessionDetail, Sessio
 use sprag::store::contract::{self, Subject};
 use sprag::store::memory::MemoryStore;
 use sprag::store::{
-    Commit, Commits, Committed, Credential, Cuts, Journal, Marks, Numbering, Numbers, Queries, Rings,
-    Rotated, Sessions, Slice, Store, Sweep, Swept,
+    Commit, Commits, Committed, Credential, Cuts, Erasures, Forgetting, Journal, Marks, Numbering, Numbers,
+    Queries, Rings, Rotated, Sessions, Slice, Store, Sweep, Swept,
 };
 
 #[tokio::main]
@@ -97,6 +97,7 @@ passed_on! {
         fn mentions(session: SessionKey, until: u64) -> bool;
         fn entries(slice: Slice<(AccountId, u64)>) -> Vec<Entry>;
         fn recent(since: Timestamp, slice: Slice<(Timestamp, AccountId, u64)>) -> Vec<Entry>;
+        fn by_time(before: Timestamp, slice: Slice<(Timestamp, AccountId, u64)>) -> Vec<Entry>;
         fn heads(before: Timestamp, slice: Slice<AccountId>) -> Vec<Head>;
         fn last_checkpoint() -> Option<Checkpoint>;
         fn checkpoints(slice: Slice<u64>) -> Vec<Checkpoint>;
@@ -112,6 +113,15 @@ passed_on! {
         fn cuts(slice: Slice<u64>) -> Vec<Cut>;
         fn add_cut(cut: Cut) -> bool;
         fn cut_off(ends: Vec<(AccountId, u64)>) -> u64;
+    }
+}
+
+passed_on! {
+    impl Erasures {
+        fn may_erase() -> bool;
+        fn last_erasure() -> Option<Erasure>;
+        fn erasures(slice: Slice<u64>) -> Vec<Erasure>;
+        fn erase(forgetting: Forgetting) -> bool;
     }
 }
 

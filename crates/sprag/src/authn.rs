@@ -17,6 +17,7 @@ use crate::store::{Credential, Store};
 mod failures;
 pub mod password;
 
+pub use failures::failures_told;
 pub(crate) use failures::{Failures, More};
 
 /// Somebody who has shown who they are, good for one session.

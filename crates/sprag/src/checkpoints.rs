@@ -28,12 +28,14 @@ use walk::{Walk, finish};
 
 mod cuts;
 mod erasures;
+mod exported;
 mod findings;
 mod tally;
 mod walk;
 
 pub use cuts::{CutFlaw, Cutting, cut};
 pub use erasures::{Erasing, ErasureFlaw, erase};
+pub use exported::{Exported, Verified};
 pub use findings::{CheckpointFlaw, EntryFlaw, Finding};
 
 /// How old an entry is before a checkpoint covers it: what is being written, at most a few seconds old, is

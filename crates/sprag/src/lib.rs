@@ -29,6 +29,7 @@ pub mod high_water;
 pub mod keys;
 pub mod outages;
 pub mod password;
+pub mod patterns;
 pub mod policy;
 pub mod prefix;
 pub mod random;

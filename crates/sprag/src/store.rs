@@ -150,6 +150,14 @@ pub trait Journal: Send + Sync {
         slice: Slice<(Timestamp, AccountId, u64)>,
     ) -> Result<Vec<Entry>, Fault>;
 
+    /// Entries of all accounts made before `before`, oldest first: by moment, account and number. However long the journal is, a
+    /// slice costs no more than its entries.
+    async fn by_time(
+        &self,
+        before: Timestamp,
+        slice: Slice<(Timestamp, AccountId, u64)>,
+    ) -> Result<Vec<Entry>, Fault>;
+
     /// Each account's last entry made before `before`, in the order of accounts.
     async fn heads(&self, before: Timestamp, slice: Slice<AccountId>) -> Result<Vec<Head>, Fault>;
 

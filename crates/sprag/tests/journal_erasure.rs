@@ -7,7 +7,8 @@ use aws_lc_rs::hmac;
 use data_encoding::HEXLOWER;
 use sprag::audit::{Entry, Event, EventKind, Hash, Head};
 use sprag::checkpoints::{
-    self, CheckpointFlaw, CheckpointKey, Checkpointing, Cutting, EntryFlaw, ErasureFlaw, Erasing, Finding, Report, SETTLED,
+    self, CheckpointFlaw, CheckpointKey, Checkpointing, Cutting, EntryFlaw, Erasing, ErasureFlaw, Finding,
+    Report, SETTLED,
 };
 use sprag::clock::Timestamp;
 use sprag::random::SeededRandom;
@@ -156,7 +157,6 @@ impl Ledger {
         }
     }
 }
-}
 
 fn entry(account: AccountId, number: u64, flaw: EntryFlaw) -> Finding {
     Finding::Entry { account, number, flaw }
@@ -240,11 +240,18 @@ async fn a_tampered_entry_is_named_after_an_erasure() {
             }
             ledger.covered(NOW).await;
             ledger.erases(ANN).await;
-            ledger.tamper(BEN, "update event set note = 'nothing to see' where account_id = {account} and id = 4");
+            ledger.tamper(
+                BEN,
+                "update event set note = 'nothing to see' where account_id = {account} and id = 4",
+            );
             ledger.finds_first(entry(BEN, 4, EntryFlaw::Altered)).await;
-            ledger.tamper(ANN, "update event set ip = '198.51.100.7' where account_id = {account} and id = 6");
+            ledger
+                .tamper(ANN, "update event set ip = '198.51.100.7' where account_id = {account} and id = 6");
             ledger.finds_first(entry(ANN, 6, EntryFlaw::Altered)).await;
-            ledger.tamper(ANN, "update event set kind = 'account_enabled' where account_id = {account} and id = 5");
+            ledger.tamper(
+                ANN,
+                "update event set kind = 'account_enabled' where account_id = {account} and id = 5",
+            );
             ledger.finds_first(entry(ANN, 5, EntryFlaw::Altered)).await;
             ledger.tamper(ANN, "delete from event where account_id = {account} and id = 3");
             ledger.finds_first(entry(ANN, 3, EntryFlaw::Missing)).await;
@@ -318,7 +325,10 @@ async fn erasing_and_cutting_go_together_in_either_order_and_tampering_shows() {
                 assert!(matches!(ledger.cut(NOW.plus(DAY), DAY * 3).await, Cutting::Done { .. }));
                 ledger.is_sound().await;
                 let first = ledger.chain(ANN).await[0].number + 1;
-                ledger.tamper(ANN, &format!("update event set at = at + 1 where account_id = {{account}} and id = {first}"));
+                ledger.tamper(
+                    ANN,
+                    &format!("update event set at = at + 1 where account_id = {{account}} and id = {first}"),
+                );
                 ledger.finds_first(entry(ANN, first, EntryFlaw::Altered)).await;
             }
         }

@@ -1,5 +1,6 @@
 //! `sprag audit`: what the journal says, whether it still says what was written, and what it need not keep.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -14,8 +15,14 @@ use crate::config::Sources;
 use crate::run::high_water::{HighWater, told};
 use crate::run::node::Node;
 
+mod cursor;
 mod cut;
+mod export;
+mod exported;
+mod lines;
 mod list;
+mod patterns;
+mod since;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -23,6 +30,10 @@ pub(super) enum Command {
     List(list::Args),
     /// Go through the whole journal and name whatever was altered, removed or added
     Verify(Verify),
+    /// Write the journal for another system: a JSON object a line, from a cursor on, with all that it takes to verify it there
+    Export(export::Args),
+    /// Look for what looks like an attack, and say what to do about it; the exit status is 3 where something was found
+    Patterns(patterns::Args),
     /// Remove what is older than keep-journal, so that the rest can still be verified; a server does so by itself where it may
     Cut(cut::Args),
     /// Accept that the store went back, so that /readyz says so no longer
@@ -34,6 +45,9 @@ pub(super) struct Verify {
     /// Where the journal is intact, bind what is new in it by a checkpoint at once; a running server does so hourly
     #[arg(long, alias = "seal")]
     checkpoint: bool,
+    /// Verify what `sprag audit export` wrote instead, without the database: its files, the oldest first
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "checkpoint")]
+    from: Vec<PathBuf>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -45,11 +59,20 @@ pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCod
         Command::List(args) => {
             return on_node(sources, Opens::Existing, async |node| list::run(&args, node).await);
         }
+        Command::Patterns(args) => {
+            return on_node(sources, Opens::Existing, async |node| patterns::run(&args, node).await);
+        }
+        Command::Export(args) => {
+            return on_node(sources, Opens::Existing, async |node| export::run(&args, node).await);
+        }
         Command::Cut(args) => {
             return on_node(sources, Opens::Existing, async |node| cut::run(&args, node).await);
         }
         Command::Accept => return on_node(sources, Opens::Existing, accept),
     };
+    if !args.from.is_empty() {
+        return exported::run(&args.from, args.json, sources);
+    }
     on_node(sources, Opens::Existing, async |node| {
         let doubt =
             HighWater::of(&node.config).doubt(&node.engine.keys(), node.engine.store().as_ref()).await?;

@@ -22,6 +22,9 @@ const ANEW: Duration = Duration::from_secs(3600);
 /// How long a failure that was only counted waits for others, at most, before their count is journalled.
 pub(super) const GATHERED: Duration = Duration::from_secs(60);
 
+/// What stands behind the number of those that an entry tells of together.
+const MORE_FROM: &str = " more from ";
+
 /// How many are told apart. Beyond that all other networks of an account are one, and beyond twice as many each failure is
 /// journalled.
 const MOST: usize = 10_000;
@@ -137,11 +140,22 @@ impl More {
             None => "many networks".to_owned(),
         };
         let (count, first, last) = (self.count, rfc3339(self.first), rfc3339(self.last));
-        let note = format!("{count} more from {from}, the first at {first}, the last at {last}: {why}");
+        let note = format!("{count}{MORE_FROM}{from}, the first at {first}, the last at {last}: {why}");
         let (ip, user_agent) = (self.ip.clone(), self.user_agent.clone());
         let kind = EventKind::LoginFailed;
         Event { account, at, kind, session: None, cause: None, ip, user_agent, note: Some(note) }
     }
+}
+
+/// How many failed log-ins an entry of the journal tells of: the first few of a network are told one by one, and the others
+/// together.
+#[must_use]
+pub fn failures_told(event: &Event) -> u64 {
+    if event.kind != EventKind::LoginFailed {
+        return 0;
+    }
+    let together = event.note.as_deref().and_then(|note| note.split_once(MORE_FROM)?.0.parse().ok());
+    together.unwrap_or(1)
 }
 
 /// Whether so much time has passed since then; also where the clock went back by as much.
@@ -224,6 +238,7 @@ mod tests {
         }
         assert_eq!(failures.due(after(64), false), []);
         let due = failures.due(after(65), false);
+        assert_eq!(failures_told(&due[0].event(after(65))), 3);
         let note = due[0].event(after(65)).note.unwrap();
         assert_eq!(
             note,

@@ -50,7 +50,6 @@ mod clock;
 mod commit;
 mod connection;
 mod cuts;
-mod erasures;
 mod error;
 mod find;
 pub mod foreign;

@@ -162,6 +162,33 @@ impl Journal for SqliteStore {
             .await
     }
 
+    async fn by_time(
+        &self,
+        before: Timestamp,
+        slice: Slice<(Timestamp, AccountId, u64)>,
+    ) -> Result<Vec<Entry>, Fault> {
+        let Slice { after, limit } = slice;
+        self.readers
+            .read("read the journal by time", move |connection| {
+                let mut statement = connection.prepare_cached(
+                    "select *
+                     from event
+                     where at < ?1
+                       and (at, account_id, id) > (?2, ?3, ?4)
+                     order by at, account_id, id
+                     limit ?5",
+                )?;
+                let (at, account, number) = after.map_or((i64::MIN, [0; 16], 0), |after| {
+                    let (at, account, number) = after;
+                    (at.0, *account.0.as_bytes(), i64::try_from(number).unwrap_or(i64::MAX))
+                });
+                let found = statement
+                    .query_map(params![before.0, at, account.as_slice(), number, limit], rows::entry)?;
+                found.collect()
+            })
+            .await
+    }
+
     async fn heads(&self, before: Timestamp, slice: Slice<AccountId>) -> Result<Vec<Head>, Fault> {
         self.readers
             .read("read the heads of the journal", move |connection| {
