@@ -165,7 +165,7 @@ pub async fn add(
 /// # Errors
 /// A [`Fault`] if the store fails.
 pub async fn cut_what_is_covered<P: Future<Output = ()> + Send>(
-    journal: &(impl Journal + Cuts + ?Sized),
+    journal: &(impl Journal + Cuts + Erasures + ?Sized),
     key: &dyn CheckpointKey,
     (now, keep): (Timestamp, Duration),
     pause: impl FnMut(u64) -> P + Send,

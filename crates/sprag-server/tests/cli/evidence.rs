@@ -46,13 +46,18 @@ fn an_erased_account_leaves_an_id_and_a_journal_that_verifies_and_tells_of_nobod
 
         let told = folder.run(&["user", "erase", "ann", "--yes"]).succeeds();
         assert!(told.starts_with(&format!("erased account {id}.\nRemoved:\n")), "{told}");
-        for sentence in ["1 session with their addresses", "1 ended just now", "Stays:", "Out of reach: backups"] {
+        for sentence in
+            ["1 session with their addresses", "1 ended just now", "Stays:", "Out of reach: backups"]
+        {
             assert!(told.contains(sentence), "{sentence}: {told}");
         }
         assert_eq!(server.refresh(&pair).0, 401, "nothing that was handed out works");
         let journal = list(&folder, &id);
         for entry in &journal {
-            assert_eq!((&entry["ip"], &entry["user_agent"], &entry["note"]), (&json!(null), &json!(null), &json!(null)));
+            assert_eq!(
+                (&entry["ip"], &entry["user_agent"], &entry["note"]),
+                (&json!(null), &json!(null), &json!(null))
+            );
         }
         let kinds: Vec<_> = journal.iter().map(|entry| entry["kind"].as_str().unwrap()).collect();
         assert_eq!(kinds[kinds.len() - 2..], ["session_ended", "account_erased"], "the session ended first");
@@ -65,10 +70,17 @@ fn an_erased_account_leaves_an_id_and_a_journal_that_verifies_and_tells_of_nobod
             assert_eq!(entry["ip"], json!(null), "{entry}");
         }
         let verified = folder.json(&["audit", "verify", "--json"]);
-        assert_eq!((&verified["is_intact"], &verified["newest_erasure"]["account_id"]), (&json!(true), &json!(id)));
+        assert_eq!(
+            (&verified["is_intact"], &verified["newest_erasure"]["account_id"]),
+            (&json!(true), &json!(id))
+        );
         let again = folder.run(&["user", "erase", &id, "--yes"]).succeeds();
-        assert_eq!(again.trim_end(), format!("nothing is left to erase of account {id}; nothing was changed"));
-        let create = ["user", "create", "--username", "ann", "--email", "ann@example.org", "--password-stdin"];
+        assert_eq!(
+            again.trim_end(),
+            format!("nothing is left to erase of account {id}; nothing was changed")
+        );
+        let create =
+            ["user", "create", "--username", "ann", "--email", "ann@example.org", "--password-stdin"];
         folder.run_with(ANNS_PASSWORD, &create).succeeds();
     }
 }
@@ -127,7 +139,9 @@ fn an_export_begins_ends_and_goes_on_by_a_cursor_in_a_file() {
         let verified = folder.json(&["audit", "verify", "--from", "export.jsonl", "--json"]);
         assert_eq!((&verified["is_intact"], &verified["tags_are_verified"]), (&json!(true), &json!(true)));
         folder.write("cursor", "something else");
-        assert!(folder.run(&["audit", "export", "--cursor-file", "cursor"]).fails().contains("holds no cursor"));
+        assert!(
+            folder.run(&["audit", "export", "--cursor-file", "cursor"]).fails().contains("holds no cursor")
+        );
         assert!(folder.run(&["audit", "export", "--after", "7"]).fails().contains("no cursor"));
         folder.write("broken.jsonl", "{\"record\": \"begin\"}\n");
         let told = folder.run(&["audit", "verify", "--from", "broken.jsonl"]).fails();
@@ -159,7 +173,8 @@ fn patterns_are_found_with_an_exit_status_for_cron_and_a_calm_journal_has_none()
         assert!(!findings[0]["entries"].as_array().unwrap().is_empty());
         let screen = folder.run(&["audit", "patterns", "--failures", "12"]);
         assert_eq!(screen.code, 3);
-        for sentence in ["warning   failures_of_network: many failed log-ins", "12 failures", "what to do: "] {
+        for sentence in ["warning   failures_of_network: many failed log-ins", "12 failures", "what to do: "]
+        {
             assert!(screen.out.contains(sentence), "{sentence}: {}", screen.out);
         }
         assert!(folder.run(&["audit", "patterns", "--window", "0s"]).was_misused().contains("write a span"));

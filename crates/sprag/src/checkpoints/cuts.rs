@@ -14,7 +14,7 @@ use crate::audit::{Checkpoint, Cut, Entry, Hash};
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::session::AccountId;
-use crate::store::{Cuts, Journal, Slice};
+use crate::store::{Cuts, Erasures, Journal, Slice};
 
 /// How many rows are read or removed at a time.
 const SLICE: u32 = 1000;
@@ -150,7 +150,7 @@ impl AllGone {
 /// # Errors
 /// A [`Fault`] if the store fails; then the next time goes on from there.
 pub async fn cut<P: Future<Output = ()> + Send>(
-    journal: &(impl Journal + Cuts + ?Sized),
+    journal: &(impl Journal + Cuts + Erasures + ?Sized),
     key: &dyn CheckpointKey,
     (now, keep): (Timestamp, Duration),
     covered: &Checkpoint,
@@ -172,7 +172,12 @@ pub async fn cut<P: Future<Output = ()> + Send>(
     // Counted from the newest entry that is covered: by a clock that is years ahead, as a command's may be, nothing is older.
     let rule = Rule { before: now.min(covered.before).minus(keep), covered_before: covered.before };
     let is_later = last.as_ref().is_none_or(|last| rule.before > last.before);
+    let erased = journal.last_erasure().await?;
     let gone = if is_later { all_gone(journal, rule).await? } else { AllGone::new() };
+    if journal.last_erasure().await? != erased {
+        // Entries were perhaps chained anew meanwhile, and what is to go has other hashes; the next time will do.
+        return Ok(Cutting::NothingOldEnough);
+    }
     let is_new = gone.entries > last.as_ref().map_or(0, |last| last.entries);
     let added = if is_new { add(journal, key, now, rule, (&gone, last.as_ref())).await? } else { None };
     Ok(match (added, last) {

@@ -79,43 +79,37 @@ impl<'k> Exported<'k> {
             chain.head = entry.head();
         }
         match (flaw, self.accounted.flaw(entry)) {
-            (Some(flaw), _) => chain.flaw = chain.flaw.or(Some((entry.number, flaw))),
+            (Some(flaw), _) => chain.flaw = chain.flaw.or(Some(flaw)),
             (None, Some(EntryFlaw::Erased)) => chain.robbed.push(entry.clone()),
             (None, Some(flaw)) => chain.flaw = chain.flaw.or(Some((entry.number, flaw))),
             (None, None) => {}
         }
     }
 
-    fn flaw(&mut self, entry: &Entry, previous: Option<&Head>) -> Option<EntryFlaw> {
+    fn flaw(&mut self, entry: &Entry, previous: Option<&Head>) -> Option<(u64, EntryFlaw)> {
+        let Entry { number, .. } = *entry;
         if !entry.is_intact() {
-            return Some(EntryFlaw::Altered);
+            return Some((number, EntryFlaw::Altered));
         }
-        let Some(head) = previous else {
-            if entry.number > 1 && self.is_whole {
-                return self.missed(entry.number - 1);
-            }
-            let is_wrong_start = entry.number == 1 && entry.previous != crate::audit::CHAIN_START;
-            return is_wrong_start.then_some(EntryFlaw::Unlinked);
+        let head = match previous {
+            Some(head) => *head,
+            None if number == 1 || self.is_whole => Head::new(entry.event.account),
+            None => return None,
         };
-        if entry.number < head.number {
-            return None;
+        if number > head.number + 1 {
+            // They were cut off before somebody exported them, or taken out.
+            self.missed += number - head.number - 1;
+            return self.cut.is_none().then_some((head.number + 1, EntryFlaw::Missing));
         }
-        if entry.number == head.number {
-            return (entry.hash != head.hash).then_some(EntryFlaw::Unlinked);
-        }
-        if entry.number > head.number + 1 {
-            return self.missed(entry.number - head.number - 1);
-        }
-        if entry.previous != head.hash {
-            return Some(EntryFlaw::Unlinked);
-        }
-        (entry.event.at < head.at).then_some(EntryFlaw::Backdated)
-    }
-
-    /// Entries are missing: they were cut off before somebody exported them, or taken out.
-    fn missed(&mut self, count: u64) -> Option<EntryFlaw> {
-        self.missed += count;
-        self.cut.is_none().then_some(EntryFlaw::Missing)
+        let is_unlinked = (number == head.number && entry.hash != head.hash)
+            || (number == head.number + 1 && entry.previous != head.hash);
+        let is_backdated = number == head.number + 1 && entry.event.at < head.at;
+        let flaw = if is_unlinked {
+            Some(EntryFlaw::Unlinked)
+        } else {
+            is_backdated.then_some(EntryFlaw::Backdated)
+        };
+        flaw.map(|flaw| (number, flaw))
     }
 
     /// Hears of an erasure. Where it chained entries anew, the whole chain follows once more.
