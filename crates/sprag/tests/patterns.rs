@@ -144,7 +144,7 @@ fn reuse_and_lockstep_are_found_each_time() {
     }
     let found = history.found().findings;
     let of = |pattern| {
-        found.iter().filter(|finding| finding.pattern == pattern).filter_map(|finding| finding.account)
+        found.iter().filter(move |finding| finding.pattern == pattern).filter_map(|finding| finding.account)
     };
     assert_eq!(of(Pattern::Reuse).collect::<Vec<_>>(), [account(1), account(2)]);
     assert_eq!(of(Pattern::Lockstep).collect::<Vec<_>>(), [account(3), account(4)]);
