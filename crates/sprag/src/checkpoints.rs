@@ -30,13 +30,14 @@ mod cuts;
 mod erasures;
 mod exported;
 mod findings;
+mod tags;
 mod tally;
 mod walk;
 
 pub use cuts::{CutFlaw, Cutting, cut};
-pub use erasures::{Erasing, ErasureFlaw, erase};
+pub use erasures::{Erasing, erase};
 pub use exported::{Exported, Verified};
-pub use findings::{CheckpointFlaw, EntryFlaw, Finding};
+pub use findings::{CheckpointFlaw, EntryFlaw, ErasureFlaw, Finding};
 
 /// How old an entry is before a checkpoint covers it: what is being written, at most a few seconds old, is
 /// left for the next one.
@@ -154,7 +155,7 @@ pub async fn add(
         tag: [0; 32],
         key_id: 0,
     };
-    (checkpoint.key_id, checkpoint.tag) = key.tag(now, &tagged_bytes(&checkpoint));
+    (checkpoint.key_id, checkpoint.tag) = key.tag(now, &tags::checkpoint(&checkpoint));
     let is_stored = journal.add_checkpoint(checkpoint.clone()).await?;
     Ok(if is_stored { Checkpointing::Added(checkpoint) } else { Checkpointing::NothingNew })
 }
@@ -174,7 +175,7 @@ pub async fn cut_what_is_covered<P: Future<Output = ()> + Send>(
         return Ok(Ok(Cutting::NotAllowed));
     }
     let Some(newest) = journal.last_checkpoint().await? else { return Ok(Ok(Cutting::NothingOldEnough)) };
-    if !key.verifies(newest.key_id, &tagged_bytes(&newest), &newest.tag) {
+    if !key.verifies(newest.key_id, &tags::checkpoint(&newest), &newest.tag) {
         return Ok(Err(CheckpointFlaw::Forged));
     }
     match tally_heads(journal, newest.before).await?.flaw(&newest) {
@@ -271,7 +272,7 @@ async fn verify_checkpoints(
         let slice = journal.checkpoints(Slice::after(Some(number), SLICE)).await?;
         for checkpoint in &slice {
             report.checkpoints += 1;
-            let is_ours = key.verifies(checkpoint.key_id, &tagged_bytes(checkpoint), &checkpoint.tag);
+            let is_ours = key.verifies(checkpoint.key_id, &tags::checkpoint(checkpoint), &checkpoint.tag);
             let flaw = if !is_ours {
                 Some((checkpoint.number, CheckpointFlaw::Forged))
             } else if checkpoint.number != number + 1 {
@@ -378,18 +379,4 @@ async fn tally_heads(journal: &(impl Journal + ?Sized), before: Timestamp) -> Re
         let Some(last) = slice.last() else { return Ok(tally) };
         after = Some(last.account);
     }
-}
-
-/// Everything a checkpoint says, in a form that only one checkpoint has: each field has one length.
-fn tagged_bytes(checkpoint: &Checkpoint) -> Vec<u8> {
-    [
-        b"sprag checkpoint v1".as_slice(),
-        &checkpoint.number.to_be_bytes(),
-        &checkpoint.before.0.to_be_bytes(),
-        &checkpoint.chains.to_be_bytes(),
-        &checkpoint.entries.to_be_bytes(),
-        &checkpoint.root,
-        &checkpoint.previous,
-    ]
-    .concat()
 }

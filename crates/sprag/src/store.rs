@@ -221,14 +221,14 @@ pub struct Forgetting {
     /// What accounts for it.
     pub erasure: Erasure,
     /// The entries that are chained anew, in their order, up to the last one.
-    pub links: Vec<Link>,
+    pub links: Vec<ChainedAnew>,
     /// What takes the place of the newest checkpoint, where entries are chained anew.
     pub checkpoint: Option<Checkpoint>,
 }
 
 /// An entry's place in a chain that was made anew.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Link {
+pub struct ChainedAnew {
     /// Its number.
     pub number: u64,
     /// The HMAC of what it told of a person.

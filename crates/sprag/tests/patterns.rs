@@ -198,7 +198,12 @@ fn a_burst_of_new_accounts_is_found_and_those_made_by_commands_are_none() {
 fn thresholds_and_the_window_are_whoever_asks_own() {
     let mut history = History::default();
     for number in 0..3 {
-        history.at(MINUTE * 20 * number, account(number.into()), EventKind::LoginFailed, "192.0.2.7");
+        history.at(
+            MINUTE * 20 * number,
+            account(7 + u128::from(number)),
+            EventKind::LoginFailed,
+            "192.0.2.7",
+        );
     }
     let strict = Thresholds { failures_of_network: 3, accounts_of_network: 3, ..Thresholds::default() };
     let found = history.found_with(strict).findings;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use aws_lc_rs::digest::{Context, SHA256};
 
 use super::CheckpointKey;
+use super::tags;
 use crate::audit::{Checkpoint, Cut, Entry, Hash};
 use crate::clock::Timestamp;
 use crate::error::Fault;
@@ -210,13 +211,13 @@ async fn add(
         tag: [0; 32],
         key_id: 0,
     };
-    (cut.key_id, cut.tag) = key.tag(now, &tagged_bytes(&cut));
+    (cut.key_id, cut.tag) = key.tag(now, &tags::cut(&cut));
     Ok(journal.add_cut(cut.clone()).await?.then_some(cut))
 }
 
 /// Whether a cut's tag was made with a key of the ring.
 pub(super) fn verifies(cut: &Cut, key: &dyn CheckpointKey) -> bool {
-    key.verifies(cut.key_id, &tagged_bytes(cut), &cut.tag)
+    key.verifies(cut.key_id, &tags::cut(cut), &cut.tag)
 }
 
 /// What is gone from all chains, or is to go by this rule.
@@ -309,20 +310,4 @@ async fn last_before(
         }
         limit = SLICE;
     }
-}
-
-/// Everything a cut says, in a form that only one cut has: each field has one length.
-fn tagged_bytes(cut: &Cut) -> Vec<u8> {
-    [
-        b"sprag journal cut v1".as_slice(),
-        &cut.number.to_be_bytes(),
-        &cut.at.0.to_be_bytes(),
-        &cut.before.0.to_be_bytes(),
-        &cut.covered_before.0.to_be_bytes(),
-        &cut.chains.to_be_bytes(),
-        &cut.entries.to_be_bytes(),
-        &cut.root,
-        &cut.previous,
-    ]
-    .concat()
 }

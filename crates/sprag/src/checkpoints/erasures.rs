@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 
 use super::cuts::Rule;
+use super::tags;
 use super::tally::Tally;
 use super::{CheckpointFlaw, CheckpointKey, EntryFlaw, Finding, SLICE};
 use crate::audit::{Checkpoint, Cover, Entry, Erasure, Event, EventKind, Hash, Head};
@@ -15,26 +16,12 @@ use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::random::{self, Random};
 use crate::session::AccountId;
-use crate::store::{Cuts, Erasures, Forgetting, Journal, Link, Slice};
+use crate::store::{ChainedAnew, Cuts, Erasures, Forgetting, Journal, Slice};
 
 /// How often somebody may write to the journal meanwhile, before that is given up.
 const MAX_MISSES: u8 = 10;
 
 const DOING: &str = "erase what the journal tells of an account's owner";
-
-/// What may be wrong with an erasure.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum ErasureFlaw {
-    /// No key in the ring makes its tag of what it says.
-    #[error("forged or altered, for its tag does not verify")]
-    Forged,
-    /// There are later ones, and not this one.
-    #[error("missing, though there are later ones")]
-    Missing,
-    /// It does not name the tag of the one before it.
-    #[error("not the successor of the erasure before it")]
-    Unlinked,
-}
 
 /// What having the journal forget somebody came to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -117,7 +104,7 @@ fn first_flaw(chain: &[Entry]) -> Option<(u64, EntryFlaw)> {
 }
 
 /// The entries from the first on whose hash covers what it tells as it stands.
-fn chained_anew(chain: &[Entry], random: &dyn Random) -> Vec<Link> {
+fn chained_anew(chain: &[Entry], random: &dyn Random) -> Vec<ChainedAnew> {
     let is_plain = |entry: &&Entry| entry.cover == Cover::Plain && !entry.tells_of_nobody();
     let first = chain.iter().position(|entry| is_plain(&entry)).unwrap_or(chain.len());
     let mut previous = chain.get(first).map(|entry| entry.previous).unwrap_or_default();
@@ -125,7 +112,7 @@ fn chained_anew(chain: &[Entry], random: &dyn Random) -> Vec<Link> {
         let anew = entry.erased_behind(previous, &random::bytes(random));
         let Cover::Salted { mac, .. } = anew.cover else { return None };
         previous = anew.hash;
-        Some(Link { number: anew.number, mac, previous: anew.previous, hash: anew.hash })
+        Some(ChainedAnew { number: anew.number, mac, previous: anew.previous, hash: anew.hash })
     };
     chain[first..].iter().filter_map(link).collect()
 }
@@ -135,7 +122,7 @@ async fn cover_anew(
     journal: &(impl Journal + Cuts + ?Sized),
     key: &dyn CheckpointKey,
     now: Timestamp,
-    (chain, links): (&[Entry], &[Link]),
+    (chain, links): (&[Entry], &[ChainedAnew]),
 ) -> Result<Result<Checkpoint, Finding>, Fault> {
     // What is to be cut off is bound by the hashes that the entries have.
     if let Some(cut) = journal.last_cut().await?
@@ -146,15 +133,12 @@ async fn cover_anew(
             "its oldest entries are being cut off; try again once that is done",
         ));
     }
-    if journal.last_checkpoint().await?.is_none() {
-        super::add(journal, key, now).await?;
-    }
     let Some(newest) = journal.last_checkpoint().await? else {
         let why = "no checkpoint covers the journal of an earlier build yet; try again in a minute";
         return Err(Fault::unavailable(DOING, why));
     };
     let number = newest.number;
-    if !key.verifies(newest.key_id, &super::tagged_bytes(&newest), &newest.tag) {
+    if !key.verifies(newest.key_id, &tags::checkpoint(&newest), &newest.tag) {
         return Ok(Err(Finding::Checkpoint { number, flaw: CheckpointFlaw::Forged }));
     }
     let account = chain.first().map(|entry| entry.event.account);
@@ -176,7 +160,7 @@ async fn cover_anew(
     }
     let mut checkpoint =
         Checkpoint { number: number + 1, root: since.root(), previous: newest.tag, ..newest };
-    (checkpoint.key_id, checkpoint.tag) = key.tag(now, &super::tagged_bytes(&checkpoint));
+    (checkpoint.key_id, checkpoint.tag) = key.tag(now, &tags::checkpoint(&checkpoint));
     Ok(Ok(checkpoint))
 }
 
@@ -184,7 +168,7 @@ async fn forgetting(
     journal: &(impl Journal + Erasures + ?Sized),
     key: &dyn CheckpointKey,
     now: Timestamp,
-    (end, links, checkpoint): (&Entry, Vec<Link>, Option<Checkpoint>),
+    (end, links, checkpoint): (&Entry, Vec<ChainedAnew>, Option<Checkpoint>),
     random: &dyn Random,
 ) -> Result<Forgetting, Fault> {
     let head = end.head();
@@ -203,7 +187,7 @@ async fn forgetting(
         tag: [0; 32],
         key_id: 0,
     };
-    (erasure.key_id, erasure.tag) = key.tag(now, &tagged_bytes(&erasure));
+    (erasure.key_id, erasure.tag) = key.tag(now, &tags::erasure(&erasure));
     // No entry is dated before the moment that a checkpoint covers.
     let covered = journal.last_checkpoint().await?.map_or(now, |newest| newest.before);
     let told = Event {
@@ -222,24 +206,7 @@ async fn forgetting(
 
 /// Whether an erasure's tag was made with a key of the ring.
 pub(super) fn verifies(erasure: &Erasure, key: &dyn CheckpointKey) -> bool {
-    key.verifies(erasure.key_id, &tagged_bytes(erasure), &erasure.tag)
-}
-
-/// Everything an erasure says, in a form that only one erasure has: each field has one length.
-fn tagged_bytes(erasure: &Erasure) -> Vec<u8> {
-    [
-        b"sprag journal erasure v1".as_slice(),
-        &erasure.number.to_be_bytes(),
-        &erasure.at.0.to_be_bytes(),
-        erasure.account.0.as_bytes(),
-        &erasure.last.to_be_bytes(),
-        &erasure.chained_anew.to_be_bytes(),
-        &erasure.old_head,
-        &erasure.new_head,
-        &erasure.checkpoint.to_be_bytes(),
-        &erasure.previous,
-    ]
-    .concat()
+    key.verifies(erasure.key_id, &tags::erasure(erasure), &erasure.tag)
 }
 
 /// What erasures account for.

@@ -8,9 +8,7 @@ use std::collections::BTreeMap;
 
 use super::erasures::{self, Accounted};
 use super::tally::Tally;
-use super::{
-    CheckpointFlaw, CheckpointKey, CutFlaw, EntryFlaw, ErasureFlaw, Finding, Report, cuts, tagged_bytes,
-};
+use super::{CheckpointFlaw, CheckpointKey, CutFlaw, EntryFlaw, ErasureFlaw, Finding, Report, cuts, tags};
 use crate::audit::{Checkpoint, Cut, Entry, Erasure, Head};
 use crate::clock::Timestamp;
 use crate::session::AccountId;
@@ -162,7 +160,7 @@ impl<'k> Exported<'k> {
     /// Hears of a checkpoint.
     pub fn checkpoint(&mut self, checkpoint: Checkpoint) {
         self.report.checkpoints += 1;
-        let bytes = tagged_bytes(&checkpoint);
+        let bytes = tags::checkpoint(&checkpoint);
         let is_forged = |key: &dyn CheckpointKey| !key.verifies(checkpoint.key_id, &bytes, &checkpoint.tag);
         let flaw = match &self.checkpoint {
             _ if self.key.is_some_and(is_forged) => Some(CheckpointFlaw::Forged),

@@ -1,6 +1,6 @@
 //! What may be wrong with the journal, in words.
 
-use super::{CutFlaw, ErasureFlaw};
+use super::cuts::CutFlaw;
 use crate::session::AccountId;
 
 /// Something wrong with the journal.
@@ -105,4 +105,18 @@ pub enum CheckpointFlaw {
     /// The entries it covers are not those that were there.
     #[error("the entries it covers are not the ones that were there: chains were written anew or added to")]
     Rewritten,
+}
+
+/// What may be wrong with an erasure.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ErasureFlaw {
+    /// No key in the ring makes its tag of what it says.
+    #[error("forged or altered, for its tag does not verify")]
+    Forged,
+    /// There are later ones, and not this one.
+    #[error("missing, though there are later ones")]
+    Missing,
+    /// It does not name the tag of the one before it.
+    #[error("not the successor of the erasure before it")]
+    Unlinked,
 }

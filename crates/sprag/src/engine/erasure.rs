@@ -73,8 +73,11 @@ impl Accounts<'_> {
             ..Erased::default()
         };
         erased.ended = self.erase_rows(account).await?;
-        let now = engine.now();
-        let keys = engine.keys();
+        let (now, keys) = (engine.now(), engine.keys());
+        if engine.store.last_checkpoint().await?.is_none() {
+            // Entries of an earlier build are chained anew under one.
+            checkpoints::add(engine.store.as_ref(), keys.as_ref(), now).await?;
+        }
         let erasing =
             checkpoints::erase(engine.store.as_ref(), keys.as_ref(), engine.random.as_ref(), (now, account))
                 .await?;

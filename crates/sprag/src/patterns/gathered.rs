@@ -13,18 +13,18 @@ use crate::session::AccountId;
 const MAX_TOLD_APART: usize = 10_000;
 
 /// An entry of the journal.
-type Place = (AccountId, u64);
+type Position = (AccountId, u64);
 
 /// How many events there were within the window. Until there are enough, there are fewer than that.
 #[derive(Default)]
 pub(super) struct Sum {
-    seen: VecDeque<(Timestamp, u64, Place)>,
+    seen: VecDeque<(Timestamp, u64, Position)>,
     open: Option<Finding>,
 }
 
 /// How many different ones there were within the window.
 pub(super) struct Distinct<K> {
-    seen: HashMap<K, (Timestamp, Place)>,
+    seen: HashMap<K, (Timestamp, Position)>,
     /// Of what goes on: all of them.
     all: HashSet<K>,
     open: Option<Finding>,
@@ -129,7 +129,7 @@ impl<K: Copy + Eq + Hash> Distinct<K> {
 
 impl Finding {
     /// Counts an entry of the journal; of many the first ones and the newest are named.
-    fn add(&mut self, at: Timestamp, weight: u64, place: Place) {
+    fn add(&mut self, at: Timestamp, weight: u64, place: Position) {
         self.count += weight;
         (self.first, self.last) = (self.first.min(at), self.last.max(at));
         if self.evidence.last() == Some(&place) {
@@ -142,6 +142,6 @@ impl Finding {
     }
 }
 
-fn place(entry: &Entry) -> Place {
+fn place(entry: &Entry) -> Position {
     (entry.event.account, entry.number)
 }

@@ -11,7 +11,7 @@ use sprag::checkpoints::{CheckpointKey, Exported, Verified};
 use sprag::keys::KeyRing;
 
 use super::lines::Line;
-use super::{record, summary};
+use super::verified::{record, summary};
 use crate::cli::output::{Progress, counted, say, say_json};
 use crate::config::Sources;
 use crate::run::node::resolve;

@@ -9,7 +9,7 @@ use super::Subject;
 use super::world::{DAY, NOW, World, event};
 use crate::audit::{Checkpoint, Cover, Entry, Erasure, Event, EventKind, Hash};
 use crate::session::AccountId;
-use crate::store::{Forgetting, Link, Slice};
+use crate::store::{ChainedAnew, Forgetting, Slice};
 
 /// Five entries that tell of somebody, behind the one that the account was made by.
 async fn told_of(world: &World) -> (AccountId, Vec<Entry>) {
@@ -100,7 +100,7 @@ pub(super) async fn a_chain_is_made_anew_with_the_checkpoint_that_covers_it_or_n
         let anew = entry.erased_behind([5; 32], &[6; 32]);
         let Cover::Salted { mac, .. } = anew.cover else { panic!("it is salted") };
         let hash: Hash = entry.erased_behind(previous, &[6; 32]).hash;
-        links.push(Link { number: entry.number, mac, previous, hash });
+        links.push(ChainedAnew { number: entry.number, mac, previous, hash });
         previous = hash;
     }
     let plain = forgetting(&chain, 1);

@@ -6,7 +6,7 @@ use super::MemoryStore;
 use crate::audit::{Cover, Entry, Erasure};
 use crate::error::Fault;
 use crate::security;
-use crate::store::{Erasures, Forgetting, Link, Slice};
+use crate::store::{ChainedAnew, Erasures, Forgetting, Slice};
 
 #[async_trait]
 impl Erasures for MemoryStore {
@@ -39,7 +39,7 @@ impl Erasures for MemoryStore {
         let mut links = links.iter().peekable();
         for entry in chain.iter_mut() {
             *entry = match links.next_if(|link| link.number == entry.number) {
-                Some(Link { mac, previous, hash, .. }) => {
+                Some(ChainedAnew { mac, previous, hash, .. }) => {
                     let cover = Cover::Salted { mac: *mac, salt: None };
                     Entry { cover, previous: *previous, hash: *hash, ..entry.erased() }
                 }

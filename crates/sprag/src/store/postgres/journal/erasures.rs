@@ -17,7 +17,7 @@ use crate::audit::Erasure;
 use crate::error::Fault;
 use crate::security;
 use crate::session::AccountId;
-use crate::store::{Erasures, Forgetting, Link, Slice};
+use crate::store::{ChainedAnew, Erasures, Forgetting, Slice};
 
 /// How many entries are chained anew by one statement.
 const SLICE: usize = 1000;
@@ -140,7 +140,11 @@ async fn erase(connection: &Connection, forgetting: &Forgetting) -> Result<bool,
 }
 
 /// Gives entries another place in their chain; `false` where one of them is not there.
-async fn chain_anew(connection: &Connection, account: AccountId, links: &[Link]) -> Result<bool, QueryError> {
+async fn chain_anew(
+    connection: &Connection,
+    account: AccountId,
+    links: &[ChainedAnew],
+) -> Result<bool, QueryError> {
     const CHAIN_ANEW: Sql = Sql {
         text: "
         update event
@@ -152,7 +156,7 @@ async fn chain_anew(connection: &Connection, account: AccountId, links: &[Link])
         types: &[Type::UUID, Type::INT8, Type::BYTEA, Type::BYTEA, Type::BYTEA],
     };
     let each = links.iter().map(|link| async move {
-        let Link { number, mac, previous, hash } = link;
+        let ChainedAnew { number, mac, previous, hash } = link;
         let place = (integer(*number), mac.as_slice(), previous.as_slice(), hash.as_slice());
         connection.execute(&CHAIN_ANEW, &[&account.0, &place.0, &place.1, &place.2, &place.3]).await
     });
