@@ -110,7 +110,7 @@ async fn log_in(
     let key = key_of_user(&form).ok_or(Refusal::CredentialsInvalid)?;
     let account = app.engine.accounts().of_own_user(PROFILE, key, &requester).await?;
     let somebody = app.engine.authn().vouch_for(account.id, Methods::PASSWORD).await?;
-    let request = OpenRequest { device: form["device"].as_str(), superseded: None };
+    let request = OpenRequest { device: form["device"].as_str(), ..OpenRequest::default() };
     let pair = app.engine.open_session(&app.client, somebody, request, &requester).await?;
     Ok(handed_out(&pair))
 }
@@ -155,7 +155,8 @@ fn requester(peer: SocketAddr, headers: &HeaderMap) -> Requester {
     let user_agent = text("user-agent").map(str::to_owned);
     // A client that names its installation is known again wherever it goes.
     let instance = text("sprag-instance").or(user_agent.as_deref()).unwrap_or_default();
-    Requester { ip: Some(peer.ip().to_string()), instance: hash_instance(instance), user_agent }
+    let ip = Some(peer.ip().to_string());
+    Requester { ip, instance: hash_instance(instance), user_agent, ..Requester::nobody() }
 }
 
 fn handed_out(pair: &TokenPair) -> Json<Value> {

@@ -12,9 +12,16 @@ use crate::edge::refusal::Problem;
 use crate::profile::Action;
 
 mod context;
+mod listing;
 mod load;
 
+mod change_user;
+mod create_user;
+mod delete_user;
+mod end_any_session;
 mod end_session;
+mod end_user_sessions;
+mod events;
 mod explain;
 mod login;
 mod logout;
@@ -25,6 +32,12 @@ mod refresh;
 mod register;
 mod revoke;
 mod sessions;
+mod set_password;
+mod step_up;
+mod user;
+mod user_events;
+mod user_sessions;
+mod users;
 
 pub(crate) use context::{Call, RouteContext, ServedProfile};
 
@@ -54,7 +67,31 @@ macro_rules! actions {
     };
 }
 
-actions![login, refresh, logout, logout_all, me, register, sessions, end_session, explain, password, revoke];
+actions![
+    login,
+    refresh,
+    logout,
+    logout_all,
+    me,
+    register,
+    sessions,
+    end_session,
+    explain,
+    password,
+    revoke,
+    step_up,
+    users,
+    create_user,
+    user,
+    change_user,
+    delete_user,
+    set_password,
+    user_sessions,
+    end_user_sessions,
+    end_any_session,
+    user_events,
+    events,
+];
 
 impl Action {
     /// The action of this name.
@@ -93,8 +130,14 @@ mod tests {
                 assert!(action.reads_cookie(), "{action:?} takes a refresh token, but not from the cookie");
             }
             if action.only_reads() {
-                assert!(action.inputs().is_empty(), "{action:?} may be a GET, which has no body");
+                assert!(
+                    action.inputs().iter().all(|input| input.is_in_query()),
+                    "{action:?} may be a GET, whose query stands in logs"
+                );
                 assert_eq!(action.pair(), Pair::Never, "{action:?} may be a GET, which any link sends");
+            }
+            if !action.only_reads() {
+                assert!(action.inputs().iter().all(|input| !input.is_in_query()), "{action:?} has a body");
             }
             for code in action.refuses() {
                 assert!(CODES.iter().any(|known| known.name == *code), "{action:?} refuses with {code:?}");

@@ -32,6 +32,7 @@ mod on_node;
 mod output;
 mod paths;
 mod profile;
+mod report;
 mod restore;
 mod serve;
 mod session;
@@ -85,6 +86,8 @@ enum Command {
     /// Show the journal, prove it, and cut it
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Show what was counted by the day: log-ins, failures, refreshes, sessions, accounts
+    Report(report::Args),
     /// Ask the running server of these settings whether it is alive, as a container's health check
     Healthy(healthy::Args),
     /// Explain how a session lived and ended
@@ -150,6 +153,9 @@ fn carry_out(command: Command, flags: config::Flags) -> anyhow::Result<ExitCode>
         Command::Session(command) => session::run(command, &sources()?),
         Command::Key(command) => key::run(command, &sources()?),
         Command::Sweep(args) => sweep::run(&args, &sources()?),
+        Command::Report(args) => {
+            on_node(&sources()?, Opens::Existing, async |node| report::run(&args, node).await)
+        }
         Command::Audit(command) => audit::run(command, &sources()?),
         Command::Healthy(args) => healthy::run(&args, &Sources::open_from_process(flags)?),
         Command::Config(args) if args.wants_reference() => settings::print_reference(),

@@ -18,6 +18,7 @@ mod limits;
 mod listen;
 mod logs;
 mod mapping;
+mod monitoring;
 mod origin;
 mod passwords;
 mod profiles;
@@ -33,6 +34,7 @@ mod store;
 mod tokens;
 mod value;
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -44,9 +46,11 @@ pub use accounts::Accounts;
 pub use browsers::Browsers;
 pub use error::ConfigError;
 pub use imported::Imported;
+pub use limits::Limits;
 pub use listen::Listen;
 pub(crate) use listen::share_of;
 pub use logs::{LogFormat, Logs};
+pub use monitoring::Monitoring;
 pub use origin::Origin;
 pub use passwords::Passwords;
 pub use profiles::ProfileRef;
@@ -83,14 +87,16 @@ pub struct Config {
     pub tokens: Tokens,
     /// What browsers may do.
     pub browsers: Browsers,
-    /// Whether clients are limited in how often they may ask.
-    pub has_rate_limits: bool,
+    /// How often somebody may try.
+    pub limits: Limits,
     /// How many passwords are hashed at once, and how many wait.
     pub passwords: Passwords,
     /// Secrets of the systems that users were imported from.
     pub imported: Imported,
     /// What is logged, and how.
     pub logs: Logs,
+    /// What is watched, and by whom.
+    pub monitoring: Monitoring,
     lines: Vec<Line>,
     origins: Vec<(&'static str, Origin)>,
     odd_lines: Vec<usize>,
@@ -182,6 +188,28 @@ impl Config {
         origin_in(&self.origins, name)
     }
 
+    /// Where the setting of that name stands, called as whoever set it calls it: a profile may have a name of its own for it.
+    pub(crate) fn called(&self, name: &str) -> String {
+        let (variable, origin) = self.named(name);
+        origin.called(variable)
+    }
+
+    /// What sets it to something else, called likewise.
+    pub(crate) fn to_be(&self, name: &str, value: impl Display) -> String {
+        let (variable, origin) = self.named(name);
+        origin.to_be(variable, &value.to_string())
+    }
+
+    /// Our own name of a setting, and where it came from. That of the algorithm may be where the secret is, whose name said
+    /// what it is for.
+    fn named<'a>(&'a self, name: &'a str) -> (&'a str, &'a Origin) {
+        let variable =
+            SETTINGS.iter().find(|setting| setting.name == name).map_or(name, |setting| setting.env);
+        let origin = self.origin(name);
+        let is_secrets = name == "signing-algorithm" && origin == self.origin("hs256-secret");
+        (variable, if is_secrets { &Origin::Default } else { origin })
+    }
+
     /// What is to be told of lines in `.env` that nothing was taken from, in a sentence that repeats none of them.
     #[must_use]
     pub fn left_out(&self) -> Option<String> {
@@ -257,7 +285,7 @@ impl Sources {
         let origins = &config.origins;
         config.sessions.lifetimes.in_order("", |name| origin_in(origins, name))?;
         config.listen.check(&chosen.origin("public-url"))?;
-        config.tokens.check(&chosen.origin("hs256-secret"))?;
+        config.tokens.check(&chosen.origin("hs256-secret"), &chosen.origin("signing-algorithm"))?;
         config.lines = SETTINGS.iter().map(|setting| line(setting, &chosen, &config)).collect();
         Ok(config)
     }
@@ -289,10 +317,11 @@ impl Sources {
             accounts: Accounts::from(chosen)?,
             tokens: Tokens::from(chosen, listen.issuer())?,
             browsers: Browsers::from(chosen)?,
-            has_rate_limits: limits::from(chosen)?,
+            limits: Limits::from(chosen)?,
             passwords: Passwords::from(chosen)?,
             imported: Imported::from(chosen)?,
             logs: Logs::from(chosen)?,
+            monitoring: Monitoring::from(chosen)?,
             listen,
             lines: Vec::new(),
             origins: chosen.origins(),

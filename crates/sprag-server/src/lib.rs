@@ -16,6 +16,7 @@ pub mod old_names;
 pub mod openapi;
 pub mod profile;
 mod quoted;
+mod report_asked;
 pub mod run;
 mod toml_hints;
 mod web_origin;

@@ -2,7 +2,11 @@
 //! and readers with a fixed form read every one of them.
 
 use jiff::Timestamp as Instant;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use sprag::clock::Timestamp;
+
+use crate::duration;
 
 /// A moment for machines (RFC 3339): `2026-11-21T03:02:11.120Z`.
 pub(crate) fn rfc3339(at: Timestamp) -> String {
@@ -17,6 +21,18 @@ pub(crate) fn told(at: Timestamp) -> String {
 /// A moment in a table whose heading says UTC: `2026-11-21 03:02`.
 pub(crate) fn minute(at: Timestamp) -> String {
     utc(at).strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+/// Since when, as somebody wrote it: a span before now as `2h` or `7d`, a day as `2026-11-21`, or a moment as
+/// `2026-11-21T03:02:11Z`.
+pub(crate) fn since(text: &str, now: Timestamp) -> Option<Timestamp> {
+    if let Ok(span) = duration::parse(text) {
+        return Some(now.minus(span));
+    }
+    let is_day = text.len() == "2026-11-21".len();
+    let day = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok().map(|day| day.timestamp());
+    let moment = text.parse::<Instant>().ok().or_else(|| day().filter(|_| is_day))?;
+    Some(Timestamp(moment.as_millisecond()))
 }
 
 /// What no calendar has is its nearest end.

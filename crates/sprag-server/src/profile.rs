@@ -38,7 +38,7 @@ pub use sprag::token::Encoding;
 
 pub use crate::duration::{MAX_DURATION, parse as parse_duration};
 pub(crate) use action::Spec;
-pub use action::{Action, Answer, Needs, Pair, Whose};
+pub use action::{Action, Answer, IdOf, Needs, Pair, Whose};
 pub use error::ProfileError;
 pub use extends::resolved;
 pub use fact::{Fact, FactKind};
@@ -52,13 +52,13 @@ pub use reference::refusals_reference;
 pub use refusal::{FieldAtFault, RefusalShape};
 pub use route::Route;
 pub(crate) use rules::{
-    Offer, Unmet, asks_for_transport, leaves_token_to_cookie, names_account, requires_password,
+    Offer, Unmet, asks_for_transport, has_id, leaves_token_to_cookie, names_account, requires_password,
 };
 pub use settings::SETTINGS;
 pub use shipped::builtin_names;
 pub use sprag::error::{CODES, Code};
 pub use takes::{Input, Inputs, TakeError, TakenField, Takes};
-pub(crate) use takes::{name_instead, name_of_field_instead};
+pub(crate) use takes::{MOST_LISTED, name_instead, name_of_field_instead};
 pub use template::Template;
 
 /// One front end: how it is spoken to, the rules its sessions live under, the client that it is, and where its users come

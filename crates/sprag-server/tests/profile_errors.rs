@@ -227,7 +227,7 @@ fn a_bad_path_is_told_before_the_router_panics() {
         (
             "POST /api/auth/login",
             "POST /a/{id}",
-            r#"10: the path "/a/{id}" has {id}, which only end_session and explain take"#,
+            r#"10: the path "/a/{id}" has {id}, which login does not take"#,
         ),
         ("DELETE /api/auth/tokens/{id}", "DELETE /{id}/{id}", r#"21: the path "/{id}/{id}" has {id} twice"#),
         (
@@ -343,7 +343,7 @@ fn takes_names_only_what_its_action_takes() {
         (
             "\"end_session\"",
             "\"password\"",
-            r#"21: the path "/api/auth/tokens/{id}" has {id}, which only end_session and explain take"#,
+            r#"21: the path "/api/auth/tokens/{id}" has {id}, which password does not take"#,
         ),
     ];
     for (old, new, expected) in cases {

@@ -193,37 +193,46 @@ fn every_code_that_a_call_may_answer_is_documented_with_its_status_and_an_exampl
 fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
     let is = |actions: &[&str]| actions.contains(&route.action.name());
     let takes = |input| route.takes.takes(input);
-    let asks_for_access_token = is(&["logout_all", "me", "sessions", "end_session", "explain", "password"])
+    let looks = is(&["explain", "users", "user", "user_sessions", "user_events", "events"]);
+    let governs = is(&["create_user", "change_user", "delete_user", "set_password"])
+        || is(&["end_user_sessions", "end_any_session"]);
+    let asks_for_access_token = is(&["logout_all", "me", "sessions", "end_session", "password"])
+        || (looks || governs)
         || (is(&["register"]) && profile.client.registration == Registration::Admin);
-    let reads_body =
-        is(&["login", "register", "refresh", "logout", "revoke", "password"]) || takes(Input::SessionId);
+    let reads_body = is(&["login", "register", "refresh", "logout", "revoke", "password", "step_up"])
+        || is(&["create_user", "change_user", "set_password"])
+        || takes(Input::SessionId);
     let has_cookie = profile.wire.refresh.cookie.is_some();
     match code {
         // Chunks are read to their end whatever the call.
         "request_ambiguous" | "request_timeout" | "request_too_large" => true,
         "method_not_allowed" | "rate_limited" | "internal" | "unavailable" | "busy" => true,
-        "request_invalid" => !is(&["me", "sessions", "explain"]),
+        "request_invalid" => !is(&["me", "sessions", "explain", "user"]),
         "field_missing" => {
-            is(&["login", "register", "password"]) || Input::ALL.iter().any(|i| route.takes.requires(*i))
+            is(&["login", "register", "password", "create_user"])
+                || Input::ALL.iter().any(|i| route.takes.requires(*i))
         }
         "field_invalid" => Input::ALL.iter().any(|input| takes(*input)),
         "media_type_unsupported" => reads_body,
-        "token_missing" => asks_for_access_token || is(&["refresh", "logout", "revoke"]),
-        "token_invalid" | "token_expired" => asks_for_access_token || is(&["refresh", "logout"]),
-        "token_spent" | "too_many_retries" => is(&["refresh"]),
-        "session_ended" => asks_for_access_token || is(&["refresh"]),
-        "account_disabled" => asks_for_access_token || is(&["login", "refresh", "logout"]),
-        "account_unknown" => asks_for_access_token,
+        "token_missing" => asks_for_access_token || is(&["refresh", "logout", "revoke", "step_up"]),
+        "token_invalid" | "token_expired" => asks_for_access_token || is(&["refresh", "logout", "step_up"]),
+        "token_spent" | "too_many_retries" => is(&["refresh", "step_up"]),
+        "session_ended" => asks_for_access_token || is(&["refresh", "step_up"]),
+        "account_disabled" => asks_for_access_token || is(&["login", "refresh", "logout", "step_up"]),
+        "account_unknown" => asks_for_access_token || is(&["step_up"]),
         "credentials_invalid" => is(&["login"]),
-        "current_password_wrong" => is(&["password"]),
-        "forbidden" => is(&["explain"]) || (is(&["register"]) && asks_for_access_token),
+        "current_password_wrong" => is(&["password", "step_up"]),
+        "step_up_required" => governs,
+        "forbidden" => looks || governs || (is(&["register"]) && asks_for_access_token),
         "origin_refused" => {
-            let carries = is(&["login", "refresh", "logout", "logout_all", "revoke", "password"]);
+            let carries = is(&["login", "refresh", "logout", "logout_all", "revoke", "password", "step_up"]);
             has_cookie && (carries || route.opens_session())
         }
-        "session_unknown" => is(&["end_session", "explain"]),
-        "name_taken" | "name_invalid" => is(&["register"]),
-        "password_rejected" => is(&["login", "register", "password"]),
+        "session_unknown" => is(&["end_session", "explain", "end_any_session"]),
+        "name_taken" | "name_invalid" => is(&["register", "create_user", "change_user"]),
+        "password_rejected" => {
+            is(&["login", "register", "password", "step_up", "create_user", "set_password"])
+        }
         "not_found" => false,
         _ => panic!("say here which calls answer {code:?}; see docs/adding/a-refusal.md"),
     }

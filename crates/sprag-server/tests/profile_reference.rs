@@ -126,6 +126,7 @@ fn given(cell: &str) -> Given {
             "account" => anywhere.extend(names(Fact::ACCOUNT)),
             "explained session" => anywhere.extend(names(&[Fact::ITEM, Fact::ENDED].concat())),
             "session list" => each.extend(names(Fact::ITEM)),
+            "account list" => each.extend(names(Fact::ACCOUNT)),
             "event list" => each.extend(names(Fact::EVENT)),
             word => {
                 let name = word.trim_matches('`').strip_prefix('$');

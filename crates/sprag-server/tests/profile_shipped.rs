@@ -88,6 +88,18 @@ fn our_profile_says_what_the_design_says() {
             call("DELETE /api/v1/auth/sessions/{id}", "end_session", 204),
             call("GET /api/v1/auth/admin/sessions/{id}", "explain", 200), // ours, beyond the design
             call("POST /api/v1/auth/password", "password", 200),
+            call("POST /api/v1/auth/step-up", "step_up", 200),
+            call("GET /api/v1/admin/users", "users", 200),
+            call("POST /api/v1/admin/users", "create_user", 201),
+            call("GET /api/v1/admin/users/{id}", "user", 200),
+            call("PATCH /api/v1/admin/users/{id}", "change_user", 200),
+            call("DELETE /api/v1/admin/users/{id}", "delete_user", 204),
+            call("POST /api/v1/admin/users/{id}/password", "set_password", 204),
+            call("GET /api/v1/admin/users/{id}/sessions", "user_sessions", 200),
+            call("DELETE /api/v1/admin/users/{id}/sessions", "end_user_sessions", 204),
+            call("DELETE /api/v1/admin/sessions/{id}", "end_any_session", 204),
+            call("GET /api/v1/admin/users/{id}/events", "user_events", 200),
+            call("GET /api/v1/admin/events", "events", 200),
         ]
     );
     assert!(

@@ -20,6 +20,7 @@ pub const ME: &str = "/api/v1/auth/me";
 pub const REGISTER: &str = "/api/v1/auth/register";
 pub const SESSIONS: &str = "/api/v1/auth/sessions";
 pub const ADMIN_SESSIONS: &str = "/api/v1/auth/admin/sessions";
+pub const STEP_UP: &str = "/api/v1/auth/step-up";
 pub const PASSWORD: &str = "/api/v1/auth/password";
 
 /// The cookie of our profile, and the one that marks a device.
@@ -310,5 +311,5 @@ impl<'w> Device<'w> {
 
 /// A client of which nothing is known.
 pub fn nobody() -> sprag::engine::Requester {
-    sprag::engine::Requester { ip: None, user_agent: None, instance: [0; 16] }
+    sprag::engine::Requester::nobody()
 }

@@ -22,13 +22,13 @@ pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let engine = engine.issuer("https://auth.example.org").build()?;
 
     let client = ClientPolicy::new(ProfileId(1), "hello");
-    let ann = Requester { ip: None, user_agent: None, instance: hash_instance("ann's laptop") };
+    let ann = Requester { instance: hash_instance("ann's laptop"), ..Requester::nobody() };
     let password = "correct horse battery";
     let user = NewUser { username: Some("ann"), password: Some(password), ..NewUser::default() };
     engine.accounts().create(user, &ann).await?;
 
     let known = engine.authn().password("ann", password, &ann).await?;
-    let laptop = OpenRequest { device: Some("laptop"), superseded: None };
+    let laptop = OpenRequest { device: Some("laptop"), ..OpenRequest::default() };
     let first = engine.open_session(&client, known, laptop, &ann).await?;
     let request = RefreshRequest { token: first.refresh.text(), retry_id: None };
 

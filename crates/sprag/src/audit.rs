@@ -227,6 +227,8 @@ event_kinds! {
     LoginFailed = "login_failed",
     /// A log-in opened a session.
     SessionOpened = "session_opened",
+    /// Somebody who was logged in showed once more who they are; a new session took the place of the one that asked.
+    SteppedUp = "stepped_up",
     /// A session came from another system; its client still has that system's token.
     SessionImported = "session_imported",
     /// A session ended.

@@ -39,15 +39,20 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
 use crate::access::{self, AccessToken, Expected, Rejected};
 use crate::audit::EventKind;
-use crate::authn::{Authenticated, Authn, Failures};
-use crate::clock::{Clock, Timestamp};
+use crate::authn::{self, Authenticated, Authn, Failures};
+use crate::clock::{Clock, Timestamp, millis};
+use crate::counts::{By, CountedStore, Counts, Report};
+use crate::day::Day;
 use crate::error::{Error, Fault, Refusal};
 use crate::keys::KeyRing;
+use crate::limits::{Gate, Rates};
+use crate::observe::EngineObserved;
 use crate::password::Hasher;
 use crate::random::{DrawnAhead, Random};
 use crate::ratchet::{MAX_MISSES, SessionState};
@@ -62,13 +67,16 @@ mod client_policy;
 mod commits;
 mod erasure;
 mod import;
+mod listings;
 mod next_id;
 mod opening;
 mod pair;
 mod password_change;
 mod refresh;
+mod replacement;
 mod service;
 mod sessions;
+mod step_up;
 mod tokens;
 mod upkeep;
 
@@ -78,12 +86,14 @@ pub use builder::EngineBuilder;
 pub use client_policy::{AccessTokenShape, Claims, ClientPolicy, Subject, Telling};
 pub use erasure::{AccountErasure, Erased};
 pub use import::{Imported, ImportedSession, ImportedUser, Imports, NameKept, Run, SameNames, SlowHashes};
+pub use listings::{EntriesWanted, EntryPlace, Found};
 pub use next_id::NextId;
 pub use opening::OpenRequest;
 pub use pair::{RefreshTokenText, TokenPair};
 pub use password_change::PasswordChangeRequest;
 pub use refresh::{RefreshOutcome, RefreshRequest};
 pub use sessions::{Explanation, Listed, Sessions};
+pub use step_up::{Proof, StepUpRequest};
 pub use tokens::Tokens;
 pub use upkeep::Upkeep;
 
@@ -95,7 +105,7 @@ use service::Service;
 
 /// Joins ratchet, store, keys and ways to authenticate into the actions a client asks for.
 pub struct Engine {
-    store: Arc<dyn Store>,
+    store: CountedStore,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     /// The id of each access token, and by how much its life is shortened.
@@ -103,6 +113,7 @@ pub struct Engine {
     keys: ArcSwap<KeyRing>,
     hasher: Hasher,
     failures: Failures,
+    gate: Gate,
     issuer: Issuer,
     limits: Limits,
     service: Service,
@@ -139,6 +150,14 @@ pub struct Caller {
     pub state: SessionState,
 }
 
+impl Caller {
+    /// Whether they showed who they are at most this long ago.
+    #[must_use]
+    pub fn is_fresh(&self, now: Timestamp, fresh_for: Duration) -> bool {
+        now.millis_since(self.state.session.authenticated_at) <= millis(fresh_for)
+    }
+}
+
 impl Engine {
     /// Begins to put an engine together over a store.
     pub fn builder(store: Arc<dyn Store>) -> EngineBuilder {
@@ -162,10 +181,11 @@ impl Engine {
     ) -> Result<TokenPair, Error> {
         let now = self.now();
         let account = somebody.account();
-        let key = self.key_of_new_session(account.id, now);
+        let account_id = account.id;
+        let key = self.key_of_new_session(account_id, now);
         let token = RefreshToken::first(client.profile, key, self.random.as_ref());
         let room = Room {
-            replaces: self.session_to_replace(client, account.id, request.superseded).await?,
+            replaces: self.session_to_replace(client, account_id, request.superseded).await?,
             most: self.limits.sessions_per_account,
             // It may have come with more, and nobody is logged out by moving.
             spares_the_rest: account.particulars.external.is_some(),
@@ -176,7 +196,18 @@ impl Engine {
             let session = opening::new_session(client, &token, somebody.epoch(), requester, now);
             let session = Session { authenticated_at: somebody.at(), methods: somebody.methods(), ..session };
             let told = Told::fresh(client, Rotated::of(&session), now);
+            let known = somebody.known();
+            let is_new_device = request.remembers_device && known.is_none();
+            let (device, remembers) = match request.remembers_device {
+                true => {
+                    let keys = self.keys.load();
+                    let made = authn::remember(account_id, known, &keys, self.random.as_ref(), now);
+                    (Some(made.0), made.1)
+                }
+                false => (None, Vec::new()),
+            };
             let opening = commits::Opening {
+                remembers,
                 event: requester.event(key, EventKind::SessionOpened, now, None),
                 detail: opening::detail(requester, request.device),
                 session,
@@ -184,7 +215,11 @@ impl Engine {
             };
             match self.store.commit(opening.commit()).await? {
                 Committed::Done { .. } => {
-                    return Ok(self.pair(client, Some(somebody.account()), &token, None, told, now)?);
+                    if is_new_device {
+                        self.counts().new_device();
+                    }
+                    let pair = self.pair(client, Some(somebody.account()), &token, None, told, now)?;
+                    return Ok(TokenPair { device, ..pair });
                 }
                 Committed::AccountMoved => somebody = self.authn().look_again(somebody, requester).await?,
                 Committed::Missed { .. } => {
@@ -240,7 +275,20 @@ impl Engine {
 
     /// The store behind it.
     pub fn store(&self) -> &Arc<dyn Store> {
-        &self.store
+        self.store.uncounted()
+    }
+
+    /// What is counted by the day on this node.
+    pub fn counts(&self) -> &Counts {
+        &self.store.counts
+    }
+
+    /// What all nodes counted from one day to another, as far as they have written it.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn report(&self, since: Day, until: Day, by: By) -> Result<Report, Fault> {
+        crate::counts::report(self.store.as_ref(), (since, until), by, self.now()).await
     }
 
     /// The present moment, by the engine's clock.
@@ -258,10 +306,42 @@ impl Engine {
         crate::random::bytes(self.random.as_ref())
     }
 
+    /// Seals where the next slice of a listing begins ([`KeyRing::seal_cursor`]).
+    pub fn seal_cursor(&self, bound_to: &[&[u8]], position: &[u8]) -> String {
+        self.keys.load().seal_cursor(self.now(), self.random.as_ref(), bound_to, position)
+    }
+
+    /// Opens what [`seal_cursor`](Self::seal_cursor) sealed for the same listing; `None` for any other text.
+    pub fn open_cursor(&self, bound_to: &[&[u8]], text: &str) -> Option<Vec<u8>> {
+        self.keys.load().open_cursor(self.now(), bound_to, text)
+    }
+
+    /// What is counted of its work, for whoever shows numbers.
+    #[must_use]
+    pub fn observed(&self) -> EngineObserved {
+        let progress = self.store.progress();
+        EngineObserved {
+            store: self.store.observed(),
+            hashing: self.hasher.observed(),
+            login_failures: self.failures.counted.observed().to_vec(),
+            budgets: self.gate.observed(),
+            mark: self.service.observed(self.now()),
+            clock_off_by: self.clock.doubt().map_or(0, |doubt| doubt.off_by),
+            store_went_back: progress.is_some_and(|progress| progress.borrow().went_back_at.is_some()),
+        }
+    }
+
     /// The ways to show who one is.
     pub fn authn(&self) -> Authn<'_> {
-        let (store, clock) = (self.store.as_ref(), self.clock.as_ref());
-        Authn { store, clock, random: self.random.as_ref(), hasher: &self.hasher, failures: &self.failures }
+        Authn {
+            store: &self.store,
+            clock: self.clock.as_ref(),
+            random: self.random.as_ref(),
+            hasher: &self.hasher,
+            failures: &self.failures,
+            keys: &self.keys,
+            gate: &self.gate,
+        }
     }
 
     /// Accounts: make, find, change the password, disable, enable.
@@ -287,6 +367,11 @@ impl Engine {
     /// Accounts and live sessions of another system.
     pub fn imports(&self) -> Imports<'_> {
         Imports(self, SlowHashes::default(), SameNames::default())
+    }
+
+    /// How much each budget holds.
+    pub fn rates(&self) -> &Rates {
+        self.gate.rates()
     }
 
     fn expected(&self, client: &ClientPolicy) -> Expected<'_> {

@@ -40,6 +40,7 @@ use crate::random::{self, Random};
 mod access;
 mod algorithm;
 mod begun;
+mod cursor;
 mod file;
 mod refresh;
 

@@ -1,7 +1,8 @@
-//! Passwords: Argon2id, on a few low-priority threads of their own behind a bounded queue.
+//! Passwords: Argon2id, on a few threads of their own behind a bounded queue, which run only where no other wants the core.
 //!
 //! A flood of log-ins cannot delay a refresh: hashing never runs on the threads that answer requests, the kernel
-//! prefers those threads to these, and when the queue is full the answer is "busy" at once.
+//! prefers those threads to these, and when the queue is full the answer is "busy" at once. Nor can other programs that keep
+//! all cores busy keep anybody from logging in: what a hashing thread has had in hand for too long, a stand-in does.
 //!
 //! Hashes that other systems made are compared by their own rule; whoever is let in by one has it replaced.
 //!
@@ -18,12 +19,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod beat;
 mod compare;
 mod forms;
+mod hands;
 mod job;
 mod memory;
 mod moment;
 mod pace;
+mod priority;
 mod queue;
 mod secrets;
 mod stored;
@@ -38,12 +42,13 @@ use tokio::sync::{Semaphore, oneshot};
 use zeroize::Zeroizing;
 
 use self::forms::forms;
-use self::job::{Job, Verify, hash_all};
+use self::job::{Heavy, Job, Reply, Verify};
 use self::pace::Pace;
 use self::queue::Queue;
 use self::stored::Stored;
 use self::work::Work;
 use crate::error::{Fault, Refusal};
+use crate::observe::{Hashing, HashingObserved};
 use crate::policy::{MAX_PASSWORD_BYTES, MIN_PASSWORD_BYTES};
 use crate::prefix::Prefix;
 use crate::random::{self, Random};
@@ -174,42 +179,59 @@ pub(crate) fn is_todays(stored: &str) -> bool {
 /// The hashing threads. Dropping it lets what is queued finish.
 pub struct Hasher {
     queue: Arc<Queue<Job>>,
-    threads: Vec<JoinHandle<()>>,
+    stand_ins: Vec<JoinHandle<()>>,
     slot: Duration,
     pace: Pace,
     secrets: Arc<SourceSecrets>,
     /// Of the dearest comparisons one is done at a time, so that they leave the other threads to everybody else.
     heavy: Arc<Semaphore>,
+    counted: Arc<Hashing>,
 }
 
 impl Hasher {
-    /// Starts `threads` hashing threads behind a queue of `queue` passwords.
+    /// Starts `threads` hashing threads behind a queue of `queue` passwords, and a stand-in more: the core that is
+    /// left to refreshes is left to no other program.
     ///
     /// # Errors
     /// A [`Fault`] if the system gives no thread.
     pub fn start(threads: usize, queue: usize) -> Result<Self, Fault> {
-        let queue = Arc::new(Queue::of(queue));
-        let (threads_started, heavy) = (Vec::new(), Arc::new(Semaphore::new(1)));
-        let (slot, pace) = (moment::SLOT, Pace::default());
-        let secrets = Arc::default();
-        let mut hasher = Self { queue, threads: threads_started, slot, pace, secrets, heavy };
+        let mut hasher = Self::without_threads(queue);
         for _ in 0..threads.max(1) {
-            let jobs = Arc::clone(&hasher.queue);
-            let thread = thread::Builder::new().name("sprag-hash".into()).spawn(move || hash_all(&jobs));
-            let thread =
-                thread.map_err(|error| Fault::unavailable("start a thread that hashes passwords", error))?;
-            hasher.threads.push(thread);
+            hasher.spawn(job::hash_all)?;
+        }
+        for _ in 0..=threads.max(1) {
+            let stand_in = hasher.spawn(job::stand_in)?;
+            hasher.stand_ins.push(stand_in);
         }
         Ok(hasher)
     }
 
-    /// Starts as many threads as a machine with other work can spare: one per core, at most four, behind a queue of 32.
+    fn without_threads(queue: usize) -> Self {
+        Self {
+            queue: Arc::new(Queue::of(queue)),
+            stand_ins: Vec::new(),
+            slot: moment::SLOT,
+            pace: Pace::default(),
+            secrets: Arc::default(),
+            heavy: Arc::new(Semaphore::new(1)),
+            counted: Arc::default(),
+        }
+    }
+
+    fn spawn(&self, work: fn(&Queue<Job>, &Hashing)) -> Result<JoinHandle<()>, Fault> {
+        let (jobs, counted) = (Arc::clone(&self.queue), Arc::clone(&self.counted));
+        let thread = thread::Builder::new().name("sprag-hash".into()).spawn(move || work(&jobs, &counted));
+        thread.map_err(|error| Fault::unavailable("start a thread that hashes passwords", error))
+    }
+
+    /// Starts as many threads as a machine with other work can spare: one less than it has cores, one at least and four at most,
+    /// behind a queue of 32.
     ///
     /// # Errors
     /// A [`Fault`] if the system gives no thread.
     pub fn start_default() -> Result<Self, Fault> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        Self::start(cores.min(DEFAULT_THREADS), DEFAULT_QUEUE)
+        Self::start((cores - 1).clamp(1, DEFAULT_THREADS), DEFAULT_QUEUE)
     }
 
     /// Has failed attempts answered as soon as they have failed, for tests: how long that takes tells what a password was
@@ -258,7 +280,7 @@ impl Hasher {
         random: &dyn Random,
     ) -> Result<String, Fault> {
         let (reply, answer) = oneshot::channel();
-        self.queue_up(prefix, Job::Hash(password, random::bytes(random), reply));
+        self.queue_up(prefix, Job::Hash(password, random::bytes(random), Reply::to(reply)));
         answer.await.map_err(|gone| Fault::internal("hash a password", gone))?
     }
 
@@ -272,9 +294,10 @@ impl Hasher {
         let since = Instant::now();
         let is_heavy = stored.as_deref().is_some_and(is_heavy);
         let heavy = if is_heavy { Arc::clone(&self.heavy).acquire_owned().await.ok() } else { None };
+        let heavy = heavy.map(Heavy::holding);
         let (secrets, (reply, answer)) = (Arc::clone(&self.secrets), oneshot::channel());
         let forms = forms(&password);
-        self.queue_up(prefix, Job::Verify(Verify { forms, stored, since, secrets, heavy }, reply));
+        self.queue_up(prefix, Job::Verify(Verify { forms, stored, since, secrets, heavy }, Reply::to(reply)));
         answer.await.map_err(|gone| Fault::internal("compare a password", gone))?
     }
 
@@ -301,7 +324,7 @@ impl Hasher {
         for work in stored.works() {
             let measure = async |sample| {
                 let (reply, answer) = oneshot::channel();
-                self.queue_up(Prefix::default(), Job::Measure(sample, reply));
+                self.queue_up(Prefix::default(), Job::Measure(sample, Reply::to(reply)));
                 answer.await.map_err(|gone| Fault::internal("measure how long a hash takes", gone))?
             };
             takes += self.pace.of(work, measure).await?;
@@ -320,8 +343,35 @@ impl Hasher {
         tokio::time::sleep_until(moment.into()).await;
     }
 
+    /// What is counted of its threads, for whoever shows numbers.
+    #[must_use]
+    pub fn observed(&self) -> HashingObserved {
+        let (waiting, bound) = self.queue.waiting();
+        HashingObserved {
+            threads: self.stand_ins.len() as u64,
+            busy: self.counted.busy.get(),
+            waiting: waiting as u64,
+            bound: bound as u64,
+            refused: self.counted.refused.get(),
+            waited: self.counted.waited.observed(),
+            took: self.counted.took.observed(),
+        }
+    }
+
+    /// Waits until the moment at which an attempt that came then and that nobody has looked at is turned away.
+    pub(crate) async fn wait_to_turn_away(&self, came: Instant, random: &dyn Random) {
+        if self.slot.is_zero() {
+            return;
+        }
+        let spread = u16::from_le_bytes(random::bytes(random));
+        let slot = (moment::TURNED_AWAY, 1);
+        let moment = moment::of_failure(came, Duration::ZERO, Instant::now(), slot, spread);
+        tokio::time::sleep_until(moment.into()).await;
+    }
+
     fn queue_up(&self, prefix: Prefix, job: Job) {
         if let Some(left_over) = self.queue.add(prefix, job) {
+            self.counted.refused.one();
             left_over.give_way();
         }
     }
@@ -330,8 +380,9 @@ impl Hasher {
 impl Drop for Hasher {
     fn drop(&mut self) {
         self.queue.close();
-        for thread in self.threads.drain(..) {
-            // A hashing thread that panicked has answered nobody and left nothing to undo.
+        // Once they have ended nobody waits any more. A hashing thread may still be busy with what a stand-in has answered,
+        // and ends by itself; one that panicked has left nothing to undo.
+        for thread in self.stand_ins.drain(..) {
             let _ = thread.join();
         }
     }
@@ -339,138 +390,9 @@ impl Drop for Hasher {
 
 impl fmt::Debug for Hasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hasher").field("threads", &self.threads.len()).finish_non_exhaustive()
+        f.debug_struct("Hasher").field("stand_ins", &self.stand_ins.len()).finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::compare::compare as compare_with;
-    use super::job::hash;
-    use super::memory::Memory;
-    use super::*;
-    use crate::random::SeededRandom;
-
-    fn typed(text: &str) -> Password {
-        Password::typed(text).unwrap()
-    }
-
-    fn compare(password: &str, stored: &str) -> Match {
-        let secrets = SourceSecrets::default();
-        compare_with(&[typed(password)], Some(stored), &secrets, &mut Memory::default()).unwrap().matched
-    }
-
-    #[tokio::test]
-    async fn a_password_matches_its_own_hash_and_no_other() {
-        let hasher = Hasher::start(1, 4).unwrap();
-        let hash = hasher.hash(typed("pässwörd 🐢"), &SeededRandom::new(1)).await.unwrap();
-        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
-        assert_eq!(hasher.verify(typed("pässwörd 🐢"), Some(hash.clone())).await.unwrap(), Match::Yes);
-        assert_eq!(hasher.verify(typed("passwörd 🐢"), Some(hash)).await.unwrap(), Match::No);
-        assert_eq!(hasher.verify(typed("pässwörd 🐢"), None).await.unwrap(), Match::No);
-    }
-
-    #[tokio::test]
-    async fn r42_a_long_password_counts_to_its_last_byte() {
-        let hasher = Hasher::start(1, 4).unwrap();
-        let long = "x".repeat(MAX_PASSWORD_BYTES);
-        let almost = format!("{}y", "x".repeat(MAX_PASSWORD_BYTES - 1));
-        let hash = hasher.hash(typed(&long), &SeededRandom::new(1)).await.unwrap();
-        assert_eq!(hasher.verify(typed(&almost), Some(hash.clone())).await.unwrap(), Match::No);
-        assert_eq!(hasher.verify(typed(&long), Some(hash)).await.unwrap(), Match::Yes);
-        assert!(Password::typed(&"x".repeat(MAX_PASSWORD_BYTES + 1)).is_err());
-    }
-
-    #[test]
-    fn r42_a_password_is_hashed_in_the_form_it_was_typed_in() {
-        let stored = hash(&typed("caf\u{e9} au lait"), &[7; 16], &mut Memory::default()).unwrap();
-        assert_eq!(compare("caf\u{e9} au lait", &stored), Match::Yes);
-        assert_eq!(compare("cafe\u{301} au lait", &stored), Match::No, "no form but this is compared here");
-    }
-
-    #[tokio::test]
-    async fn a_password_typed_on_a_system_that_composes_otherwise_was_refused() {
-        let hasher = Hasher::start(1, 4).unwrap();
-        let (composed, decomposed) = ("caf\u{e9} au lait", "cafe\u{301} au lait");
-        for (chosen, other) in [(composed, decomposed), (decomposed, composed)] {
-            let hash = hasher.hash(typed(chosen), &SeededRandom::new(1)).await.unwrap();
-            let verify = async |text: &str| hasher.verify(typed(text), Some(hash.clone())).await.unwrap();
-            assert_eq!(verify(other).await, Match::Yes);
-            assert_eq!(verify(chosen).await, Match::Yes);
-            assert_eq!(verify("cafe au lait").await, Match::No, "another letter is another password");
-            let compared =
-                hasher.verify_from(Prefix::default(), typed(other), Some(hash.clone())).await.unwrap();
-            assert_eq!(compared.form.0.as_str(), chosen, "and it is known which form the hash is of");
-        }
-    }
-
-    #[tokio::test]
-    async fn when_a_failure_is_answered_depends_on_what_was_typed_and_not_on_what_it_was_compared_with() {
-        let hasher = Hasher::start(1, 4).unwrap();
-        let hash = hasher.hash(typed("correct horse"), &SeededRandom::new(1)).await.unwrap();
-        let unusable = Some("nothing".to_owned());
-        for (text, slots) in [("wrong", 1), ("wr\u{f6}ng", 2), ("\u{fb01} wr\u{f6}ng", 3)] {
-            for stored in [None, Some(hash.clone()), unusable.clone()] {
-                let compared =
-                    hasher.verify_from(Prefix::default(), typed(text), stored.clone()).await.unwrap();
-                assert_ne!(compared.outcome.ok(), Some(Match::Yes));
-                assert_eq!(compared.forms, slots, "{text} compared with {stored:?}");
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn r57_a_full_queue_says_so_at_once() {
-        let hasher = Hasher::start(1, 1).unwrap();
-        let mut waiting = Vec::new();
-        let refused = (0..64).any(|_| {
-            let (reply, mut answer) = oneshot::channel();
-            let (forms, since) = (vec![typed("password")], Instant::now());
-            let verify = Verify { forms, stored: None, since, secrets: Arc::default(), heavy: None };
-            hasher.queue_up(Prefix::default(), Job::Verify(verify, reply));
-            let is_refused = matches!(answer.try_recv(), Ok(Err(_)));
-            waiting.push(answer);
-            is_refused
-        });
-        assert!(refused, "one thread and one place cannot hold 64 passwords");
-    }
-
-    #[tokio::test]
-    async fn the_dearest_hashes_take_one_thread_and_leave_the_others_to_everybody_else() {
-        let hasher = Hasher::start(2, 8).unwrap();
-        let salt_and_output = "WUwWdfR/kOeISZK8gRW1qehO34T7syXU4cskKcDMaUxAdQt41mu/.";
-        let dear = format!("$2b$15${salt_and_output}");
-        assert!(is_heavy(&dear) && !is_heavy(&format!("$2b$12${salt_and_output}")));
-        let under_way = Arc::clone(&hasher.heavy).acquire_owned().await.unwrap();
-        let dear = std::pin::pin!(hasher.verify(typed("password"), Some(dear)));
-        let cheap = hasher.verify(typed("password"), None);
-        tokio::select! {
-            biased;
-            _ = dear => panic!("a second one of the dearest was compared at the same time"),
-            outcome = cheap => assert_eq!(outcome.unwrap(), Match::No),
-        }
-        drop(under_way);
-    }
-
-    #[test]
-    fn a_password_with_a_zero_byte_is_refused_for_bcrypt_ends_there() {
-        for text in ["correct\0horse battery", "\0correct horse", "correct horse\0"] {
-            assert!(Password::typed(text).is_err() && Password::chosen(text).is_err());
-        }
-    }
-
-    #[test]
-    fn whose_password_is_refused_is_told_how_long_one_is() {
-        let told = Refusal::PasswordRejected.to_string();
-        assert!(
-            told.starts_with(&format!("a password has {MIN_PASSWORD_BYTES} to {MAX_PASSWORD_BYTES} bytes")),
-            "{told}"
-        );
-        assert!(told.contains("none of them is zero"), "whose password has a zero byte hears why: {told}");
-    }
-
-    #[test]
-    fn a_password_does_not_print() {
-        assert_eq!(format!("{:?}", typed("hunter2hunter2")), "Password");
-    }
-}
+mod tests;

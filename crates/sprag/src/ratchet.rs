@@ -306,13 +306,12 @@ pub fn waits(cause: EndCause, may_have_missed_rotations: bool) -> bool {
     cause == EndCause::Reuse && may_have_missed_rotations
 }
 
-/// Whether the change of password that ended this session is answered once more, to who presents a token of it with the
-/// request again.
+/// Whether the request that ended this session and put another in its place is answered once more, to who presents a token of
+/// it with the request again.
 #[must_use]
-pub fn answers_change_again(token: &Presented, row: &Session, moment: Moment, policy: &Policy) -> bool {
+pub fn answers_again(token: &Presented, row: &Session, moment: Moment, policy: &Policy) -> bool {
     let is_its_own = row.profile == token.profile && bool::from(row.secret_hash.ct_eq(&token.secret_hash));
-    let ended = row.ended.filter(|ended| ended.cause == EndCause::PasswordChanged);
-    is_its_own && ended.is_some_and(|ended| Age::of(ended.at, moment, policy) == Age::Inside)
+    is_its_own && row.ended.is_some_and(|ended| Age::of(ended.at, moment, policy) == Age::Inside)
 }
 
 /// When a row last turned, seen from now. A window of nothing holds nothing; nor does a clock gone back.

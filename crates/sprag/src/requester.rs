@@ -15,13 +15,18 @@ pub struct Requester {
     pub user_agent: Option<String>,
     /// The client instance, hashed by [`hash_instance`](crate::token::hash_instance).
     pub instance: ShortHash,
+    /// The administrator who does this to somebody's account, where one does: the journal names them.
+    pub acting: Option<AccountId>,
+    /// Whether the address is that of a peer on this machine or in a private network which nobody has named as a proxy, and
+    /// which may be one: then it may speak for many.
+    pub may_be_proxy: bool,
 }
 
 impl Requester {
     /// Nobody in person: what happens by an import or by itself.
     #[must_use]
     pub fn nobody() -> Self {
-        Self { ip: None, user_agent: None, instance: [0; 16] }
+        Self { ip: None, user_agent: None, instance: [0; 16], may_be_proxy: false, acting: None }
     }
 
     /// The network they come from.
@@ -33,7 +38,20 @@ impl Requester {
     /// How a session ends that this client ends.
     #[must_use]
     pub fn ending(&self, cause: EndCause, at: Timestamp) -> Ending {
-        Ending { cause, at, ip: self.ip.clone(), user_agent: self.user_agent.clone(), note: None }
+        Ending {
+            cause,
+            at,
+            ip: self.ip.clone(),
+            user_agent: self.user_agent.clone(),
+            note: self.told_by(None),
+        }
+    }
+
+    /// What the journal adds to an entry: who did it, where that is not the one whose account it is.
+    fn told_by(&self, note: Option<String>) -> Option<String> {
+        let Some(administrator) = self.acting else { return note };
+        let by = format!("by administrator {administrator}");
+        Some(note.map_or_else(|| by.clone(), |note| format!("{by}: {note}")))
     }
 
     /// What happened to a session by this client.
@@ -56,6 +74,6 @@ impl Requester {
         note: Option<String>,
     ) -> Event {
         let (ip, user_agent) = (self.ip.clone(), self.user_agent.clone());
-        Event { account, at, kind, session: None, cause: None, ip, user_agent, note }
+        Event { account, at, kind, session: None, cause: None, ip, user_agent, note: self.told_by(note) }
     }
 }

@@ -21,6 +21,8 @@ const COLD: &[&str] = &[
     "HEADS_OF_SHARDS",
     "ACCOUNTS",
     "WITHOUT_PASSWORD",
+    "NAMES_BEGINNING",
+    "ACCOUNTS_AMONG",
     "LOOK",
     // A session by its id alone that was not imported: `sprag why`, `session revoke`, an administrator's look.
     "NAMED",
@@ -71,6 +73,11 @@ const COLD: &[&str] = &[
     "RAISE_FLOOR",
     "NEXT_NUMBER",
     "HIGHEST_NUMBER",
+    // What is counted by the day: once a minute beside the refreshes, and for whoever looks at the report.
+    "WRITE_COUNTS",
+    "DAILY_COUNTS",
+    "UNFOLDED",
+    "REMOVE_COUNT",
     // Each node's mark of life, once a second beside the refreshes, and before somebody is accused.
     "MARKS",
     "OUTAGES",
@@ -92,6 +99,9 @@ const COLD: &[&str] = &[
     "LOOK_EVERYWHERE",
     // The move of a whole store.
     "UNHURRIED",
+    // Budgets that are whole, each minute.
+    "WHOLE_BUDGETS",
+    "FORGET_BUDGETS",
 ];
 
 /// Batches of one statement, which a distributed engine gets only where something went wrong; each of their rows is
@@ -110,6 +120,7 @@ const SHARD_KEYS: &[(&str, &str)] = &[
     ("event", "account_id"),
     ("identity", "value"),
     ("imported_session", "session_id"),
+    ("rate_limit", "key"),
 ];
 
 #[tokio::test]

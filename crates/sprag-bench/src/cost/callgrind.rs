@@ -95,19 +95,7 @@ impl Counted<'_> {
         let names = self.thread_names()?;
         self.tell("dump")?;
         self.dumps += 1;
-        let prefix = format!("{COUNTS}.{}-", self.dumps);
-        let mut counts = Counts::default();
-        for entry in fs::read_dir(self.callgrind.folder.path()).context("could not look for the counts")? {
-            let path = entry.context("could not look for the counts")?.path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let Some(thread) = name.strip_prefix(&prefix).and_then(|number| number.parse().ok()) else {
-                continue;
-            };
-            let text =
-                fs::read_to_string(&path).with_context(|| format!("could not read {}", path.display()))?;
-            let name = if thread == 1 { "main" } else { names.get(&thread).map_or("", String::as_str) };
-            counts.add(name, &text);
-        }
+        let counts = dumped(self.callgrind.folder.path(), self.dumps, &names)?;
         ensure!(counts.total() > 0, "callgrind has written no counts; {}", self.log());
         Ok(counts)
     }
@@ -149,6 +137,25 @@ impl Counted<'_> {
     }
 }
 
+/// What stands in the files of a dump, which go: the next server numbers its dumps anew, may have fewer threads, and would be
+/// charged with what this one left.
+fn dumped(folder: &Path, number: u32, names: &BTreeMap<u32, String>) -> anyhow::Result<Counts> {
+    let prefix = format!("{COUNTS}.{number}-");
+    let mut counts = Counts::default();
+    for entry in fs::read_dir(folder).context("could not look for the counts")? {
+        let path = entry.context("could not look for the counts")?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let Some(thread) = name.strip_prefix(&prefix).and_then(|number| number.parse().ok()) else {
+            continue;
+        };
+        let text = fs::read_to_string(&path).with_context(|| format!("could not read {}", path.display()))?;
+        fs::remove_file(&path).with_context(|| format!("could not remove {}", path.display()))?;
+        let name = if thread == 1 { "main" } else { names.get(&thread).map_or("", String::as_str) };
+        counts.add(name, &text);
+    }
+    Ok(counts)
+}
+
 /// A path as one word of a shell.
 fn quoted(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
@@ -157,6 +164,22 @@ fn quoted(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_server_counted_is_not_counted_again_for_the_next_one() {
+        let folder = TempDir::new().unwrap();
+        let names = BTreeMap::from([(13, "sprag-hash".to_owned())]);
+        let dump = |thread, instructions| {
+            let text = format!("fn=(1) work\n1 {instructions}\n");
+            fs::write(folder.path().join(format!("{COUNTS}.1-{thread}")), text).unwrap();
+        };
+        dump("02", 700);
+        dump("13", 90_000);
+        let counts = dumped(folder.path(), 1, &names).unwrap();
+        assert_eq!((counts.total(), counts.hashing()), (90_700, 90_000));
+        dump("02", 800);
+        assert_eq!(dumped(folder.path(), 1, &BTreeMap::new()).unwrap().total(), 800);
+    }
 
     #[test]
     fn a_path_is_one_word_of_a_shell_whatever_is_in_it() {

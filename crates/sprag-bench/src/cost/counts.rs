@@ -7,8 +7,9 @@ use std::ops::AddAssign;
 /// here it takes ten to twenty times the instructions that it takes elsewhere.
 const SHA256_BLOCKS: &str = "sha256_block_data_order";
 
-/// What the threads that hash passwords are called.
+/// What the threads that hash passwords are called, and those that wake beside them.
 const HASHING: &str = "sprag-hash";
+const BEAT: &str = "sprag-beat";
 
 /// Instructions.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -80,6 +81,7 @@ fn busiest(counts: &BTreeMap<String, u64>) -> Vec<(&str, u64)> {
 fn group(thread: &str) -> &str {
     match thread {
         "sprag" => "requests",
+        BEAT => HASHING,
         "" => "others",
         own => own,
     }
@@ -128,6 +130,15 @@ mod tests {
         }
         assert_eq!(counts.threads(), [("requests", 120), ("others", 60), ("sprag-hash", 60)]);
         assert_eq!(counts.hashing(), 60);
+    }
+
+    #[test]
+    fn what_wakes_beside_a_hash_is_counted_with_it() {
+        let mut counts = Counts::default();
+        for thread in ["sprag-hash", "sprag-beat", "sprag"] {
+            counts.add(thread, DUMP);
+        }
+        assert_eq!((counts.hashing(), counts.total()), (120, 180));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use hyper::http::request::Parts;
 use serde_json::{Map, Value};
 use sprag::account::Account;
 use sprag::audit::Severity;
+use sprag::authn::Shown;
 use sprag::engine::{Caller, ClientPolicy, Requester, TokenPair};
 use sprag::security::Outcome;
 use sprag::session::AccountId;
@@ -21,6 +22,7 @@ use super::Handler;
 use crate::edge::app::App;
 use crate::edge::connections::Asking;
 use crate::edge::cookie;
+use crate::edge::devices;
 use crate::edge::instead;
 use crate::edge::large_answers::Permit;
 use crate::edge::refusal::Problem;
@@ -63,6 +65,8 @@ pub(crate) struct RouteContext {
     pub(crate) app: Arc<App>,
     pub(crate) served: Arc<ServedProfile>,
     pub(crate) route: Arc<Route>,
+    /// Whether it answers here as if it were not there: only administrators ask for it, and they are served elsewhere.
+    pub(crate) is_hidden: bool,
     /// What carries out the route's action.
     pub(crate) run: Handler,
 }
@@ -75,6 +79,8 @@ pub(crate) struct Call {
     pub(crate) id: Option<String>,
     /// Whose access token it carries, where the action needs one.
     pub(crate) caller: Option<Caller>,
+    /// Whether what it asks for stands in its query, not in its body.
+    pub(crate) reads_query: bool,
     /// Its body, or why there is none.
     pub(crate) body: Received,
 }
@@ -85,8 +91,17 @@ impl Call {
         self.caller.take().ok_or_else(|| Refusal::TokenMissing.into())
     }
 
-    /// The fields of its body. They can be had once.
+    /// Whose account the `{id}` in its path names.
+    pub(crate) fn account(&self) -> Result<AccountId, Problem> {
+        let id = self.id.as_deref().and_then(|id| id.parse().ok());
+        Ok(id.ok_or(Refusal::AccountUnknown)?)
+    }
+
+    /// The fields of its body, or of its query where it only reads. They can be had once.
     pub(crate) fn fields(&mut self) -> Result<WipedFields, Problem> {
+        if self.reads_query {
+            return request::query(&self.parts).map(WipedFields::from);
+        }
         request::fields(&self.parts, std::mem::replace(&mut self.body, Ok(bytes::Bytes::new())))
     }
 }
@@ -122,9 +137,64 @@ impl RouteContext {
         request::requester(parts, &self.app.proxies, self.served.device_cookie.as_deref())
     }
 
+    /// Who asks, where an administrator does something to an account: the journal names them.
+    pub(crate) fn acting(&self, parts: &Parts, administrator: &Caller) -> Result<Requester, Problem> {
+        Ok(Requester { acting: Some(administrator.key.account), ..self.requester(parts)? })
+    }
+
+    /// Whether whoever asks for its action shows no account by that, so that what is limited is limited by where they come from.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.route.action.is_anonymous(self.served.profile.client.registration)
+    }
+
+    /// What a log-in shows of the device that it comes from: what that was given at an earlier one, and the newest refresh
+    /// token of a live session.
+    pub(crate) async fn shown(&self, parts: &Parts, inputs: &Inputs<'_>) -> Result<Shown, Problem> {
+        if !self.app.knows_devices {
+            return Ok(Shown::default());
+        }
+        let cookie = self.served.profile.wire.refresh.cookie.as_ref();
+        let devices = devices::shown(&self.app, cookie, &parts.headers);
+        // What is odd about its cookies must not keep anybody from logging in.
+        let in_cookie = self.cookie_token(parts).await.unwrap_or_default();
+        let (client, engine) = (&self.served.client, &self.app.engine);
+        for text in inputs.get(Input::RefreshToken).into_iter().chain(in_cookie.as_ref().map(|it| &*it.text))
+        {
+            if let Some(session) = engine.session_shown(client, text).await? {
+                return Ok(Shown { devices, session: Some(session) });
+            }
+        }
+        Ok(Shown { devices, session: None })
+    }
+
+    /// Has the device keep what the account knows it by.
+    pub(crate) fn has_device_keep(
+        &self,
+        parts: &Parts,
+        shown: &Shown,
+        pair: &TokenPair,
+        response: &mut Response,
+    ) {
+        if let Some(own) = &pair.device {
+            let cookie = self.served.profile.wire.refresh.cookie.as_ref();
+            devices::set(&self.app, cookie, &parts.headers, (own, shown), response);
+        }
+    }
+
     /// Lets a request in that brings what its action needs, and says whose access token it is if that is one. A refresh
     /// token is looked at by the action itself.
     pub(crate) async fn let_in(&self, parts: &Parts) -> Result<Option<Caller>, Problem> {
+        let caller = self.let_in_at_all(parts).await?;
+        let (now, fresh_for) = (self.app.engine.now(), self.app.fresh_for);
+        match &caller {
+            Some(caller) if self.route.action.wants_fresh() && !caller.is_fresh(now, fresh_for) => {
+                Err(Refusal::StepUpRequired.into())
+            }
+            _ => Ok(caller),
+        }
+    }
+
+    async fn let_in_at_all(&self, parts: &Parts) -> Result<Option<Caller>, Problem> {
         let action = self.route.action;
         if action.needs_admin(self.served.profile.client.registration) {
             return self.admin(parts).await.map(Some);

@@ -7,13 +7,13 @@ use sprag::session::{EndCause, SessionId, SessionKey};
 use super::context::{Call, RouteContext};
 use crate::edge::refusal::Problem;
 use crate::edge::wiped::WipedFields;
-use crate::profile::{Answer, Fact, Facts, Input, Needs, Offer, Spec, Unmet};
+use crate::profile::{Answer, Fact, Facts, IdOf, Input, Needs, Offer, Spec, Unmet};
 
 pub(crate) const SPEC: Spec = Spec {
     needs: Needs::AccessToken,
     takes: &[Input::SessionId],
     rules: &[has_one_id],
-    takes_id: true,
+    takes_id: Some(IdOf::Session),
     answer: Answer::Shaped { anywhere: &[&[Fact::SessionId]], each: &[] },
     unavailable: "the service cannot answer just now, and the session may have ended or not; try again in a \
                   second: if there is no such session then, it has ended",

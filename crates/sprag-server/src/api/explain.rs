@@ -6,12 +6,12 @@ use sprag::session::SessionId;
 
 use super::context::{Call, RouteContext};
 use crate::edge::refusal::Problem;
-use crate::profile::{Answer, Fact, Facts, Needs, Offer, SessionFacts, Spec, Unmet};
+use crate::profile::{Answer, Fact, Facts, IdOf, Needs, SessionFacts, Spec, has_id};
 
 pub(crate) const SPEC: Spec = Spec {
     needs: Needs::Administrator,
     rules: &[has_id],
-    takes_id: true,
+    takes_id: Some(IdOf::Session),
     answer: Answer::Shaped {
         anywhere: &[&[Fact::SessionId, Fact::AccountId], Fact::ITEM, Fact::ENDED],
         each: Fact::EVENT,
@@ -20,10 +20,6 @@ pub(crate) const SPEC: Spec = Spec {
     only_reads: true,
     ..Spec::named("explain", "What happened to a session, for administrators")
 };
-
-fn has_id(offer: &Offer<'_>) -> Result<(), Unmet> {
-    Unmet::unless(offer.path.contains("{id}"), "the session's id", "write {id} in the path")
-}
 
 /// Nobody is told of the session they ask with: whoever holds a copy of its tokens could read when the other one
 /// refreshes.

@@ -58,11 +58,15 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
         external_id: None,
         next_id: Some((context.served.client.profile, context.served.client.next_id)),
         is_admin: false,
+        role: None,
         name: inputs.get(Input::FullName),
         given_name: inputs.get(Input::GivenName),
         family_name: inputs.get(Input::FamilyName),
     };
     let engine = &context.app.engine;
+    if context.is_anonymous() {
+        engine.accounts().reserve_one(&requester).await?;
+    }
     let Some(by) = by else {
         let account = engine.accounts().create(user, &requester).await;
         let account = account.map_err(|error| naming_names(context, &user, error))?;
@@ -72,15 +76,21 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let somebody = engine.accounts().sign_up(user, &requester).await;
     let somebody = somebody.map_err(|error| naming_names(context, &user, error))?;
     let account = somebody.account().clone();
-    let request = OpenRequest { device: device.as_deref(), superseded: None };
+    let request = OpenRequest {
+        device: device.as_deref(),
+        superseded: None,
+        remembers_device: context.app.knows_devices,
+    };
     let pair = engine.open_session(&context.served.client, somebody, request, &requester).await?;
     let mut response = context.token_pair(&pair, by, Some(&account));
     context.mark_device(by, mark.as_deref(), &mut response);
+    let shown = context.shown(parts, &inputs).await?;
+    context.has_device_keep(parts, &shown, &pair, &mut response);
     Ok(response)
 }
 
 /// What the engine said, and of a name or password that cannot be taken also in which field it came.
-fn naming_names(context: &RouteContext, user: &NewUser<'_>, error: Error) -> Problem {
+pub(super) fn naming_names(context: &RouteContext, user: &NewUser<'_>, error: Error) -> Problem {
     let username = [Input::Username, Input::Name];
     let email = [Input::Email, Input::Name];
     let is_wrong = |name: Option<Result<Name, Refusal>>| name.is_some_and(|name| name.is_err());

@@ -100,7 +100,7 @@ pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCod
         Command::Rotate(args) => rotate_keys(&args, &config, &profiles, now),
         Command::Retire { id, now: true } => retire(&config, &id, now),
         Command::Replace { now: is_meant } => replace(&config, is_meant),
-        Command::Retire { id, now: false } => explain(&ring_in_force(&config)?, &id, now),
+        Command::Retire { id, now: false } => explain(&config, &id, now),
     }
 }
 
@@ -185,7 +185,7 @@ fn state(ring: &KeyRing, key: &KeyEntry, now: Timestamp) -> &'static str {
     }
 }
 
-/// Whether the operator gave it in the environment.
+/// Whether the operator gave it.
 fn is_given(key: &KeyEntry) -> bool {
     key.created_at == Timestamp(0)
 }
@@ -202,8 +202,9 @@ fn rotate_keys(
     let has_own_access_keys = config.tokens.hs256_secret.is_none();
     if args.access && !has_own_access_keys {
         bail!(
-            "access tokens are signed with the secret in SPRAG_HS256_SECRET, which is yours: change it there, and at \
-             everyone who verifies with it, at one moment; clients then refresh"
+            "access tokens are signed with the secret in {}, which is yours: change it there, and at everyone who verifies \
+             with it, at one moment; clients then refresh",
+            config.called("hs256-secret")
         );
     }
     let random = SystemRandom::default();
@@ -226,10 +227,11 @@ fn rotate_keys(
     for rotated in &done {
         say(timetable(rotated, now))?;
         warn(rotated.purpose, after);
-        warn_of_another_algorithm(before, rotated.algorithm);
+        warn_of_another_algorithm(config, before, rotated.algorithm);
     }
     if !args.refresh && !has_own_access_keys {
-        tell("Access tokens are signed with the secret in SPRAG_HS256_SECRET, which was not changed.");
+        let secret = config.called("hs256-secret");
+        tell(format_args!("Access tokens are signed with the secret in {secret}, which was not changed."));
     }
     let names: Vec<_> = profiles.iter().map(|profile| profile.name.as_str()).collect();
     say(format_args!(
@@ -279,23 +281,25 @@ fn warn(purpose: Purpose, after: Duration) {
     }
 }
 
-fn warn_of_another_algorithm(before: Algorithm, after: Option<Algorithm>) {
+fn warn_of_another_algorithm(config: &Config, before: Algorithm, after: Option<Algorithm>) {
     if let Some(after) = after.filter(|after| *after != before) {
+        let set = config.to_be("signing-algorithm", after);
         tell(format_args!(
             "Warning: access tokens are signed with {after} from then on, and with {before} until then. Every API must take\n\
-             {after}, and the server must be set to it, SPRAG_SIGNING_ALGORITHM={after}, or it adds a key for its own at its\n\
+             {after}, and the server must be set to it, {set}, or it adds a key for its own at its\n\
              next start.\n"
         ));
     }
 }
 
-fn find(ring: &KeyRing, id: &str) -> anyhow::Result<KeyEntry> {
+fn find(ring: &KeyRing, id: &str, config: &Config) -> anyhow::Result<KeyEntry> {
     let Some(key) = ring.entries().into_iter().find(|key| key.id == id) else {
         bail!("there is no key {id:?}; `sprag key list` shows all there are")
     };
     if is_given(&key) {
         bail!(
-            "key {id} is the secret in SPRAG_HS256_SECRET; change it there, and at everyone who verifies with it"
+            "key {id} is the secret in {}; change it there, and at everyone who verifies with it",
+            config.called("hs256-secret")
         );
     }
     Ok(key)
@@ -325,8 +329,8 @@ fn retired_already(key: &KeyEntry, now: Timestamp) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-fn explain(ring: &KeyRing, id: &str, now: Timestamp) -> anyhow::Result<ExitCode> {
-    let key = find(ring, id)?;
+fn explain(config: &Config, id: &str, now: Timestamp) -> anyhow::Result<ExitCode> {
+    let key = find(&ring_in_force(config)?, id, config)?;
     if retired_already(&key, now)? {
         return Ok(ExitCode::SUCCESS);
     }
@@ -340,7 +344,7 @@ fn explain(ring: &KeyRing, id: &str, now: Timestamp) -> anyhow::Result<ExitCode>
 
 fn retire(config: &Config, id: &str, now: Timestamp) -> anyhow::Result<ExitCode> {
     let path = file_of(config)?;
-    let key = find(&ring_in_force(config)?, id)?;
+    let key = find(&ring_in_force(config)?, id, config)?;
     if retired_already(&key, now)? {
         return Ok(ExitCode::SUCCESS);
     }

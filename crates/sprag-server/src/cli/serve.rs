@@ -10,11 +10,11 @@ use anyhow::Context as _;
 use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::output::program;
-use crate::config::{Database, Flags, Sources};
+use crate::config::{Config, Database, Flags, Sources};
 use crate::edge::serve::{Bounds, listen_within, serve};
 use crate::profile::{Input, Profile, Registration, Route, Whose};
 use crate::run::accepted::accept_older;
@@ -45,7 +45,8 @@ pub(super) struct Args {
 /// The address is taken, or the store, the keys or a profile cannot be used.
 pub(super) fn run(args: &Args, flags: Flags) -> anyhow::Result<ExitCode> {
     let (mut config, profiles) = resolve(&Sources::from_process(flags.clone())?)?;
-    let filter = logs::start(&config)?;
+    // Dropped last, when nothing runs any more that could be traced.
+    let (filter, _traces) = logs::start_traced(&config)?;
     tracing::info!("store: {}", database::named(&config));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.listen.threads.get())
@@ -57,17 +58,12 @@ pub(super) fn run(args: &Args, flags: Flags) -> anyhow::Result<ExitCode> {
         // Before anything that takes time: by itself it would end the process.
         let told_to_reload = signal(SignalKind::hangup()).context("could not listen for signals")?;
         let mut signals = Box::pin(stop_signals().context("could not listen for signals")?);
-        let listener = tokio::select! {
-            listener = listen_within(config.listen.address, ADDRESS_PATIENCE) => listener.with_context(|| {
-                format!(
-                    "could not listen on {}: is another server running there? choose another address with --listen",
-                    config.listen.address
-                )
-            })?,
+        let listeners = tokio::select! {
+            listeners = Listeners::bound(&config) => listeners?,
             _ = &mut signals => return Ok(ExitCode::SUCCESS),
         };
         let given = Given { flags, config: config.clone(), profiles: profiles.clone(), filter };
-        config.bound_to(listener.local_addr().context("could not learn the address that was bound")?);
+        listeners.note_addresses(&mut config)?;
         if args.accept_older_store {
             match accept_older(&config).await? {
                 true => numbering::warn_of_lost_numbers(&profiles),
@@ -86,7 +82,41 @@ pub(super) fn run(args: &Args, flags: Flags) -> anyhow::Result<ExitCode> {
         let ring = RingWatch::of(&node);
         let _reloading = reload_when_told(told_to_reload, given, ring.clone());
         let jobs = jobs::start_with(&node, ring);
-        serve_node(&node, jobs, listener, signals).await
+        serve_node(&node, jobs, listeners, signals).await
+    })
+}
+
+/// Where it is listened.
+struct Listeners {
+    public: TcpListener,
+    /// The administrators' own, if they have one.
+    administrators: Option<TcpListener>,
+}
+
+impl Listeners {
+    async fn bound(config: &Config) -> anyhow::Result<Self> {
+        let public = listener(config.listen.address, "listen").await?;
+        let administrators = match config.listen.admin_address {
+            Some(address) => Some(listener(address, "admin-listen").await?),
+            None => None,
+        };
+        Ok(Self { public, administrators })
+    }
+
+    /// Which ports were free, where any was asked for.
+    fn note_addresses(&self, config: &mut Config) -> anyhow::Result<()> {
+        let of = |listener: &TcpListener| {
+            listener.local_addr().context("could not learn the address that was bound")
+        };
+        config.bound_to(of(&self.public)?);
+        config.listen.admin_address = self.administrators.as_ref().map(of).transpose()?;
+        Ok(())
+    }
+}
+
+async fn listener(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
+    listen_within(address, ADDRESS_PATIENCE).await.with_context(|| {
+        format!("could not listen on {address}: is another server running there? choose another address with --{setting}")
     })
 }
 
@@ -170,16 +200,17 @@ fn warn_of_open_doors(profiles: &[Profile]) {
 async fn serve_node(
     node: &Node,
     jobs: JoinSet<()>,
-    listener: TcpListener,
+    listeners: Listeners,
     signals: impl Future<Output = bool> + Send + 'static,
 ) -> anyhow::Result<ExitCode> {
     let app = node.app();
     let router = node.router(&app);
+    let own = listeners.administrators.map(|listener| (listener, node.administrators_router(&app)));
     let confirmations = confirm_clock_when_told(node).context("could not listen for signals")?;
     let grace = node.config.listen.shutdown_grace;
     let notice = NOTICE.min(grace / 2);
     let bounds = Bounds { grace: grace - notice, ..node.bounds() };
-    let (stop, stopped) = oneshot::channel();
+    let (stop, stopped) = watch::channel(None);
     // Nobody may be reading; that is no reason not to serve.
     let _ = std::io::stdout().write_all(welcome(node, node.config.listen.address).as_bytes());
     tokio::spawn(async move {
@@ -187,17 +218,33 @@ async fn serve_node(
         app.begin_shutdown();
         tracing::info!("stopping: no longer ready; requests under way will finish");
         // Without a receiver the server has stopped already.
-        let _ = stop.send(if is_patient { notice } else { Duration::ZERO });
+        let _ = stop.send(Some(if is_patient { notice } else { Duration::ZERO }));
     });
     let metrics = Arc::clone(&node.metrics);
-    let stopped = async { stopped.await.unwrap_or_default() };
-    let has_finished = serve(listener, router, metrics, bounds, stopped).await;
+    let administrators = async {
+        match own {
+            Some((listener, router)) => {
+                serve(listener, router, Arc::clone(&metrics), bounds.clone(), told_in(stopped.clone())).await
+            }
+            None => true,
+        }
+    };
+    let public =
+        serve(listeners.public, router, Arc::clone(&metrics), bounds.clone(), told_in(stopped.clone()));
+    let (has_finished, have_administrators) = tokio::join!(public, administrators);
+    let has_finished = has_finished && have_administrators;
     drop((jobs, confirmations));
     jobs::leave(node).await;
     if !has_finished {
         tracing::warn!("some requests did not finish within --shutdown-grace and were cut off");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// For how long newcomers are served still, once somebody says that it is over.
+async fn told_in(mut stopped: watch::Receiver<Option<Duration>>) -> Duration {
+    let told = stopped.wait_for(Option::is_some).await;
+    told.ok().and_then(|notice| *notice).unwrap_or_default()
 }
 
 /// At SIGHUP what can be read again is read again.
@@ -255,7 +302,7 @@ fn welcome(node: &Node, listen: SocketAddr) -> String {
     let names = login.as_ref().map_or("--username ann", |login| login.names);
     let mut screen = format!(
         "\n  sprag {version}\n\n  \
-         listening   http://{listen}\n  \
+         listening   http://{listen}\n{administrators}  \
          public URL  {url}\n  \
          profiles    {profiles}\n  \
          data        {database}\n  \
@@ -264,6 +311,9 @@ fn welcome(node: &Node, listen: SocketAddr) -> String {
          make a user    printf '%s' 'a long password' | {program} user create {names} --password-stdin\n",
         program = program(),
         version = env!("CARGO_PKG_VERSION"),
+        administrators = config.listen.admin_address.map_or_else(String::new, |address| format!(
+            "  for admins  http://{address} (their calls, /metrics, details of /readyz)\n"
+        )),
         profiles = profiles.join(", "),
         algorithm = config.tokens.signing_algorithm.name(),
     );

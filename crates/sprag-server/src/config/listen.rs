@@ -31,6 +31,17 @@ pub(super) const SETTINGS: &[Setting] = &[
         wrong: "8080",
     },
     Setting {
+        name: "admin-listen",
+        env: "SPRAG_ADMIN_LISTEN",
+        placeholder: "ADDRESS",
+        help: "A second address and port, for administrators: their calls, /metrics and the details of /readyz are there, beside \
+               everything else, and answer 404 at listen.",
+        default: Fallback::Derived("none: all of it is at listen"),
+        is_secret: false,
+        right: "127.0.0.1:9091",
+        wrong: "9091",
+    },
+    Setting {
         name: "public-url",
         env: "SPRAG_PUBLIC_URL",
         placeholder: "URL",
@@ -99,6 +110,8 @@ pub(super) const SETTINGS: &[Setting] = &[
 pub struct Listen {
     /// Where to listen. Port 0 is any free one: see [`Config::bound_to`](super::Config::bound_to).
     pub address: SocketAddr,
+    /// Where administrators are served, if not there.
+    pub admin_address: Option<SocketAddr>,
     /// The URL clients reach this server by: an origin, with no path.
     pub public_url: Url,
     /// How many connections are open at once.
@@ -117,6 +130,7 @@ impl Listen {
     pub(super) fn from(chosen: &Chosen) -> Result<Self, ConfigError> {
         let cores = available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let address = chosen.typed("listen", self::address)?;
+        let admin_address = chosen.given("admin-listen", self::address)?;
         let public_url = match chosen.given("public-url", self::public_url)? {
             Some(url) => url,
             None => own_url(address)?,
@@ -128,6 +142,7 @@ impl Listen {
         let threads = chosen.typed("threads", |text| value::count(text, 0, 1024))?;
         Ok(Self {
             address,
+            admin_address,
             public_url,
             max_connections,
             max_connections_per_network: NonZeroUsize::new(per_network).unwrap_or(NonZeroUsize::MIN),
@@ -145,6 +160,14 @@ impl Listen {
 
     /// Refuses to be reached from elsewhere under a URL that only works here.
     pub(super) fn check(&self, public_url: &Origin) -> Result<(), ConfigError> {
+        // Whichever port is free is another each time.
+        if self.admin_address == Some(self.address) && self.address.port() != 0 {
+            return Err(ConfigError::Together(format!(
+                "listen and admin-listen are both {}, and one of them is to be reached by administrators only; choose another port \
+                 for admin-listen, or leave it out",
+                self.address
+            )));
+        }
         if *public_url != Origin::Default || self.address.ip().is_loopback() {
             return Ok(());
         }

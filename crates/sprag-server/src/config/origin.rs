@@ -60,6 +60,30 @@ impl Origin {
             Self::Default => format!("the default of {setting}"),
         }
     }
+
+    /// What whoever gave the value calls the place where it stands; `variable` where nobody gave one.
+    pub(super) fn called(&self, variable: &str) -> String {
+        match self {
+            Self::Flag(name) => format!("--{name}"),
+            Self::Environment(name) | Self::Dotenv { name, .. } => name.clone(),
+            Self::SecretFile { path, .. } => path.display().to_string(),
+            Self::Credential { path } => format!("the credential {}", path.display()),
+            Self::File { path, key, .. } => format!("{key} in {path}"),
+            Self::Default => variable.to_owned(),
+        }
+    }
+
+    /// How whoever gave the value gives another, by the name that they use; by `variable` where they have none.
+    pub(crate) fn to_be(&self, variable: &str, value: &str) -> String {
+        match self {
+            Self::Flag(name) => format!("--{name} {value}"),
+            Self::Environment(name) | Self::Dotenv { name, .. } => format!("{name}={value}"),
+            Self::File { path, key, .. } => format!("{key} = \"{value}\" in {path}"),
+            Self::SecretFile { .. } | Self::Credential { .. } | Self::Default => {
+                format!("{variable}={value}")
+            }
+        }
+    }
 }
 
 impl fmt::Display for Origin {

@@ -15,7 +15,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         env: "SPRAG_HASH_THREADS",
         placeholder: "COUNT",
         help: "How many passwords are hashed at once (1 to 256).",
-        default: Fallback::Derived("one per core, at most 4"),
+        default: Fallback::Derived("one less than there are cores, at least 1 and at most 4"),
         is_secret: false,
         right: "3",
         wrong: "257",
@@ -44,10 +44,14 @@ pub struct Passwords {
 
 impl Passwords {
     pub(super) fn from(chosen: &Chosen) -> Result<Self, ConfigError> {
-        let (cores, one) = (available_parallelism().unwrap_or(NonZeroUsize::MIN), NonZeroUsize::MIN);
+        let one = NonZeroUsize::MIN;
+        // One core is left to whoever only refreshes.
+        let spare = available_parallelism().map_or(1, |cores| cores.get() - 1).clamp(1, 4);
         let count = |text: &str| value::count(text, one, one.saturating_add(255));
         Ok(Self {
-            hash_threads: chosen.given("hash-threads", count)?.unwrap_or(cores.min(one.saturating_add(3))),
+            hash_threads: chosen
+                .given("hash-threads", count)?
+                .unwrap_or(NonZeroUsize::new(spare).unwrap_or(one)),
             hash_queue: chosen.count("hash-queue", 10_000)?,
         })
     }

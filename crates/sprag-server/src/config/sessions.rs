@@ -67,6 +67,17 @@ pub(super) const SETTINGS: &[Setting] = &[
         wrong: "1 year",
     },
     Setting {
+        name: "fresh-for",
+        env: "SPRAG_FRESH_FOR",
+        placeholder: "SPAN",
+        help: "How long ago somebody may have shown who they are, by a log-in or a step-up, for calls that change what they log in \
+               with or somebody else's account (1s to 24h).",
+        default: Fallback::Value("10m"),
+        is_secret: false,
+        right: "5m",
+        wrong: "0s",
+    },
+    Setting {
         name: "sessions-per-account",
         env: "SPRAG_SESSIONS_PER_ACCOUNT",
         placeholder: "COUNT",
@@ -114,6 +125,8 @@ pub(super) const SETTINGS: &[Setting] = &[
 pub struct Sessions {
     /// What was set for every profile.
     pub lifetimes: Lifetimes,
+    /// How long ago somebody may have shown who they are for what wants that fresh.
+    pub fresh_for: Duration,
     /// How many live sessions one account may have.
     pub per_account: NonZeroU32,
     /// How long an ended session is kept, so that its client can be told why.
@@ -147,6 +160,7 @@ impl Sessions {
         let sweep_interval = chosen.span("sweep-interval", "0s", "24h")?;
         Ok(Self {
             lifetimes: Lifetimes::from(chosen)?,
+            fresh_for: chosen.span("fresh-for", "1s", "24h")?,
             per_account,
             keep_journal: chosen.typed("keep-journal", kept)?,
             keep_ended: chosen.span("keep-ended", "0s", "3650d")?,

@@ -80,7 +80,7 @@ impl Tokens {
     }
 
     /// Refuses an HS256 secret without HS256, and one that cannot be relied on.
-    pub(super) fn check(&self, origin: &Origin) -> Result<(), ConfigError> {
+    pub(super) fn check(&self, origin: &Origin, algorithm_from: &Origin) -> Result<(), ConfigError> {
         match (self.signing_algorithm, &self.hs256_secret) {
             (Algorithm::Hs256, Some(secret)) => match weakness(secret.expose()) {
                 Some(problem) => {
@@ -89,10 +89,10 @@ impl Tokens {
                 None => Ok(()),
             },
             (algorithm, Some(_)) => Err(ConfigError::Together(format!(
-                "{} is a secret for HS256, and tokens are signed with {}; remove it, or set \
-                 SPRAG_SIGNING_ALGORITHM=HS256",
+                "{} is a secret for HS256, and tokens are signed with {}; remove it, or set {}",
                 origin.subject("hs256-secret"),
-                algorithm.name()
+                algorithm.name(),
+                algorithm_from.to_be("SPRAG_SIGNING_ALGORITHM", Algorithm::Hs256.name())
             ))),
             // HS256 too: then the key ring has a secret of its own.
             (_, None) => Ok(()),

@@ -8,12 +8,18 @@ use std::time::Duration;
 use sprag::Engine;
 
 use super::large_answers::LargeAnswers;
+use super::metrics_readers::MetricsReaders;
 use super::proxies::Proxies;
+use super::trace_context::RequestIds;
+use crate::config::Origin;
 use crate::metrics::Metrics;
 
 /// How long a request may take once its body is there: whatever hangs behind the engine, the store or the queue of
 /// the hashing threads, it is answered 503 then, within three seconds in all where the store is near.
 const DEADLINE: Duration = Duration::from_millis(2900);
+
+/// For how long a log-in is fresh, where nothing else is said.
+const FRESH_FOR: Duration = Duration::from_secs(600);
 
 /// What every request shares.
 pub struct App {
@@ -25,23 +31,61 @@ pub struct App {
     pub origin: String,
     /// The origins of other sites whose pages may call from a browser.
     pub other_origins: Vec<String>,
+    /// Where it was said which these are.
+    pub origins_from: Origin,
     /// Who is believed about where a request comes from.
     pub proxies: Proxies,
+    /// For how long after a log-in or step-up a call is taken that wants a fresh one.
+    pub fresh_for: Duration,
+    /// Who may read `/metrics`.
+    pub metrics_readers: MetricsReaders,
+    /// Whether accounts know the devices that they have logged in from.
+    pub knows_devices: bool,
     /// How long a request may take once its body is there, where the store is near; see [`App::patience`].
     pub deadline: Duration,
     /// Off while the server shuts down, so that a load balancer sends no more requests.
     pub is_ready: AtomicBool,
     /// Who may make an answer that may be large.
     pub(crate) large_answers: LargeAnswers,
+    /// What requests are called that come without a name.
+    pub(crate) request_ids: RequestIds,
 }
 
 impl App {
     /// What requests share, ready to serve.
     pub fn new(engine: Arc<Engine>, metrics: Arc<Metrics>, origin: String) -> Self {
-        let (other_origins, proxies) = (Vec::new(), Proxies::default());
+        let (other_origins, proxies, knows_devices) = (Vec::new(), Proxies::default(), true);
         let is_ready = AtomicBool::new(true);
         let large_answers = LargeAnswers::default();
-        Self { engine, metrics, origin, other_origins, proxies, deadline: DEADLINE, is_ready, large_answers }
+        metrics.watch(&engine);
+        let (metrics_readers, deadline, fresh_for) = (MetricsReaders::default(), DEADLINE, FRESH_FOR);
+        Self {
+            engine,
+            metrics,
+            origin,
+            other_origins,
+            origins_from: Origin::Default,
+            proxies,
+            fresh_for,
+            knows_devices,
+            metrics_readers,
+            deadline,
+            is_ready,
+            large_answers,
+            request_ids: RequestIds::default(),
+        }
+    }
+
+    /// Takes a log-in or step-up as fresh for that long.
+    #[must_use]
+    pub fn fresh_for(self, fresh_for: Duration) -> Self {
+        Self { fresh_for, ..self }
+    }
+
+    /// Lets these read `/metrics`, beside this machine itself.
+    #[must_use]
+    pub fn measured_by(self, metrics_readers: MetricsReaders) -> Self {
+        Self { metrics_readers, ..self }
     }
 
     /// Lets pages of other sites call from a browser, with cookies too.
@@ -50,10 +94,22 @@ impl App {
         Self { other_origins, ..self }
     }
 
+    /// Remembers where it was said which other sites these are, for whoever is to name one more.
+    #[must_use]
+    pub fn called_as_set(self, origins_from: Origin) -> Self {
+        Self { origins_from, ..self }
+    }
+
     /// Believes these about where a request comes from.
     #[must_use]
     pub fn behind(self, proxies: Proxies) -> Self {
         Self { proxies, ..self }
+    }
+
+    /// Has accounts know the devices that they have logged in from, or not; they do unless somebody says otherwise.
+    #[must_use]
+    pub fn knowing_devices(self, knows_devices: bool) -> Self {
+        Self { knows_devices, ..self }
     }
 
     /// How long a request may take once its body is there: longer where the store is far away.

@@ -1,11 +1,15 @@
 //! Which other sites' pages may call from a browser (Fetch standard, CORS protocol).
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
-use axum::routing::MethodRouter;
+use axum::response::Response;
+use axum::routing::{MethodRouter, Route};
+use futures_util::future::Either;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderValue, ORIGIN, RETRY_AFTER,
@@ -13,24 +17,64 @@ use hyper::header::{
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use sprag::seldom;
-use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
+use tower::{Layer as _, Service, layer::layer_fn};
+use tower_http::cors::{AllowHeaders, AllowOrigin, Cors, CorsLayer};
 
 use super::app::App;
+use super::budgets::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use super::response;
+use super::trace_context::REQUEST_ID;
 use crate::quoted::quoted;
 use crate::web_origin;
 
 /// Lets pages of the other sites that are named call it.
 pub(crate) fn callable(app: &Arc<App>, methods: MethodRouter) -> MethodRouter {
-    if app.other_origins.is_empty() { methods } else { methods.layer(cors(app)) }
+    if app.other_origins.is_empty() {
+        return methods;
+    }
+    let cors = cors(app);
+    methods.layer(layer_fn(move |own: Route| Callable { called: cors.layer(own.clone()), own }))
+}
+
+/// What is at a path, and the same as pages of other sites may call it.
+///
+/// What makes it so answers every `OPTIONS` as a preflight. One that is none is refused like any method that a path does not
+/// take, and told which it takes.
+#[derive(Clone)]
+struct Callable {
+    own: Route,
+    called: Cors<Route>,
+}
+
+impl Service<Request> for Callable {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Either<<Route as Service<Request>>::Future, <Cors<Route> as Service<Request>>::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        <Cors<Route> as Service<Request>>::poll_ready(&mut self.called, context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        if is_preflight(&request) || *request.method() != Method::OPTIONS {
+            Either::Right(self.called.call(request))
+        } else {
+            Either::Left(self.own.call(request))
+        }
+    }
+}
+
+fn is_preflight(request: &Request) -> bool {
+    let headers = request.headers();
+    *request.method() == Method::OPTIONS
+        && headers.contains_key(ORIGIN)
+        && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 /// Lets pages of every origin read it, and takes nobody's cookies: it is public, and the same for all.
 pub(crate) fn public(methods: MethodRouter) -> MethodRouter {
     methods.layer(from_fn(async |request: Request, next: Next| {
-        let is_preflight = *request.method() == Method::OPTIONS
-            && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-        let mut response = if is_preflight {
+        let mut response = if is_preflight(&request) {
             let mut response = response::bodiless(StatusCode::NO_CONTENT);
             let headers = response.headers_mut();
             headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD"));
@@ -58,6 +102,9 @@ pub(crate) fn tell_if_kept_out(app: &App, headers: &HeaderMap) {
     }
 }
 
+/// What names other sites' pages, unless it was set by another name.
+const SETTING: &str = "SPRAG_CORS_ORIGINS";
+
 /// Tells the log, once a second at most, that a page of this origin was refused, and what to set where it is to be let in.
 pub(crate) fn tell(app: &App, origin: &str, what: &'static str) {
     let Some(left_out) = seldom::left_out("let a page of another origin in") else { return };
@@ -67,14 +114,15 @@ pub(crate) fn tell(app: &App, origin: &str, what: &'static str) {
         }
         Ok(named) => {
             let all: Vec<&str> = app.other_origins.iter().map(String::as_str).chain([&*named]).collect();
-            format!("if it is a front end of yours, set SPRAG_CORS_ORIGINS={}", all.join(","))
+            let set = app.origins_from.to_be(SETTING, &all.join(","));
+            format!("if it is a front end of yours, set {set}")
         }
         Err(_) if web_origin::is_insecure(origin) => format!(
             "an origin of plain http on another machine cannot be named: open the page by {}, or by https and name that in \
-             SPRAG_CORS_ORIGINS",
+             {SETTING}",
             app.origin
         ),
-        Err(why) => format!("it cannot be named in SPRAG_CORS_ORIGINS: {why}"),
+        Err(why) => format!("it cannot be named in {SETTING}: {why}"),
     };
     tracing::warn!(origin = %quoted(origin), left_out, "{what}; {todo}");
 }
@@ -98,6 +146,6 @@ fn cors(app: &Arc<App>) -> CorsLayer {
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([RETRY_AFTER])
+        .expose_headers([RETRY_AFTER, REQUEST_ID, RATE_LIMIT.clone(), RATE_LIMIT_POLICY.clone()])
         .max_age(PREFLIGHT_IS_KEPT)
 }

@@ -1,6 +1,6 @@
 //! What of the service an application mounts in a router of its own, and where.
 
-use crate::profile::Profile;
+use crate::profile::{Profile, Route};
 
 /// What of the service an application mounts in a router of its own, and where.
 ///
@@ -17,12 +17,25 @@ pub struct Mount {
     has_health: bool,
     has_metrics: bool,
     has_docs: bool,
+    whom: Whom,
+}
+
+/// Whom a listener serves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Whom {
+    /// Everybody, administrators too.
+    Everybody,
+    /// Everybody, but administrators as such: they have a listener of their own.
+    Public,
+    /// Those who reach the administrators' own listener: everything.
+    Administrators,
 }
 
 impl Mount {
     /// All of it, merged into the application's router: its paths are the profiles' own.
     pub fn merged() -> Self {
-        Self { prefix: String::new(), has_health: true, has_metrics: true, has_docs: true }
+        let whom = Whom::Everybody;
+        Self { prefix: String::new(), has_health: true, has_metrics: true, has_docs: true, whom }
     }
 
     /// All of it, nested below a prefix, the one that the application gives to `Router::nest`. Cookies, links and the OpenAPI
@@ -56,17 +69,51 @@ impl Mount {
         Self { has_docs: false, ..self }
     }
 
+    /// Leaves out what only administrators ask for, where they are served elsewhere: their calls, `/metrics`, and what `/readyz`
+    /// tells besides whether the server is ready. All of it answers as a path that is not there.
+    pub fn without_administration(self) -> Self {
+        Self { whom: Whom::Public, ..self }
+    }
+
+    /// All of it, where nobody but administrators can ask.
+    pub fn for_administrators(self) -> Self {
+        Self { whom: Whom::Administrators, ..self }
+    }
+
+    /// Whether administrators are served here.
+    pub(crate) fn serves_administrators(&self) -> bool {
+        self.whom != Whom::Public
+    }
+
+    /// Whether nobody but administrators can ask here.
+    pub(crate) fn is_for_administrators(&self) -> bool {
+        self.whom == Whom::Administrators
+    }
+
     /// The path that clients see before the service's own; empty where it is merged.
     #[must_use]
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
+    /// Whether a route is left out.
+    pub(crate) fn hides(&self, route: &Route, of: &Profile) -> bool {
+        !self.serves_administrators() && route.action.needs_admin(of.client.registration)
+    }
+
+    /// What of a profile is served.
+    pub(crate) fn shown(&self, mut profile: Profile) -> Profile {
+        let mut routes = std::mem::take(&mut profile.wire.routes);
+        routes.retain(|route| !self.hides(route, &profile));
+        profile.wire.routes = routes;
+        profile
+    }
+
     /// Whether a path that no profile has is served.
     pub(crate) fn serves(&self, path: &str) -> bool {
         match path {
             "/healthz" | "/readyz" => self.has_health,
-            "/metrics" => self.has_metrics,
+            "/metrics" => self.has_metrics && self.serves_administrators(),
             "/docs" | "/openapi.json" => self.has_docs,
             _ => true,
         }

@@ -7,6 +7,7 @@ use sprag::error::refusals as rows;
 use sprag::error::{Code, Error, Fault, FaultKind, Refusal};
 use sprag::seldom;
 
+use super::budgets::seconds;
 use crate::profile::{FieldAtFault, TakeError};
 
 /// Everything that can be answered instead of success.
@@ -36,6 +37,8 @@ pub(crate) enum Problem {
     NotFound,
     /// An administrator asks for the story of the session they ask with.
     OwnSession,
+    /// An administrator would delete, disable or demote the account they ask with, or set its password.
+    OwnAccount,
     /// An administrator asks for the story of a session that there is not.
     NoSuchSession,
     /// A cookie-authenticated request from another site, with what more is known of it.
@@ -118,6 +121,11 @@ impl Problem {
             Self::OwnSession => {
                 said(&rows::FORBIDDEN, "nobody is told of the session they ask with; ask from another one")
             }
+            Self::OwnAccount => said(
+                &rows::FORBIDDEN,
+                "nobody deletes, disables or demotes the account they ask with, nor sets its password here; change your own password \
+                 with the call for that, and have another administrator, or the command line, do the rest",
+            ),
             Self::NoSuchSession => said(
                 &rows::SESSION_UNKNOWN,
                 "nothing is known of a session with this id, live or ended; look whether the id is whole",
@@ -151,7 +159,11 @@ fn of_refusal(refusal: &Refusal) -> Answer {
         Refusal::SessionEnded(cause) => cause.map(sprag::session::EndCause::name),
         _ => None,
     };
-    let retry_after_seconds = matches!(refusal, Refusal::TooManyRetries).then_some(30);
+    let retry_after_seconds = match refusal {
+        Refusal::TooManyRetries => Some(30),
+        Refusal::RateLimited(spent) => Some(u32::try_from(seconds(spent.wait)).unwrap_or(u32::MAX).max(1)),
+        _ => None,
+    };
     Answer { cause, retry_after_seconds, ..said(refusal.row(), refusal.to_string()) }
 }
 

@@ -204,15 +204,42 @@ fn depth(bytes: &[u8]) -> usize {
 }
 
 fn form(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
+    pairs(bytes).map_err(|wrong| {
+        Problem::invalid(match wrong {
+            Wrong::Encoding => "the form is not UTF-8; send its fields in that encoding",
+            Wrong::Form => "the body is not a form; send field=value&field=value",
+            Wrong::Twice => "the form has one field twice; send each field once",
+        })
+    })
+}
+
+/// The fields of a request's query.
+pub(crate) fn query(parts: &Parts) -> Result<Map<String, Value>, Problem> {
+    pairs(parts.uri.query().unwrap_or_default().as_bytes()).map_err(|wrong| {
+        Problem::invalid(match wrong {
+            Wrong::Encoding => "the query is not UTF-8; send it in that encoding",
+            Wrong::Form => "what stands behind the ? is no query; send name=value&name=value",
+            Wrong::Twice => "the query has one name twice; send each once",
+        })
+    })
+}
+
+/// What is wrong with a form or a query.
+enum Wrong {
+    Encoding,
+    Form,
+    Twice,
+}
+
+fn pairs(bytes: &[u8]) -> Result<Map<String, Value>, Wrong> {
     if !is_unicode(bytes) {
-        return Err(Problem::invalid("the form is not UTF-8; send its fields in that encoding"));
+        return Err(Wrong::Encoding);
     }
-    let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(bytes)
-        .map_err(|_| Problem::invalid("the body is not a form; send field=value&field=value"))?;
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(bytes).map_err(|_| Wrong::Form)?;
     let mut fields = Map::new();
     for (name, value) in pairs {
         if fields.insert(name, Value::String(value)).is_some() {
-            return Err(Problem::invalid("the form has one field twice; send each field once"));
+            return Err(Wrong::Twice);
         }
     }
     Ok(fields)
@@ -278,7 +305,8 @@ pub(crate) fn requester(
     let user_agent = parts.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let user_agent = user_agent.map(|agent| text::label(&agent, MAX_USER_AGENT_BYTES));
     let instance = instance(&parts.headers, device_cookie, user_agent.as_deref(), address)?;
-    Ok(Requester { ip: address.map(|ip| ip.to_string()), user_agent, instance })
+    let may_be_proxy = peer.is_some_and(|ConnectInfo(peer)| proxies.may_be_missing(peer.ip()));
+    Ok(Requester { ip: address.map(|ip| ip.to_string()), user_agent, instance, may_be_proxy, acting: None })
 }
 
 /// The client instance: the cookie that marks the device, else what the client says of itself, else what its requests
@@ -361,5 +389,28 @@ mod tests {
         assert_eq!(instance(&headers, Some("device"), None, None).unwrap(), marked_instance("mark"));
         headers.insert("sprag-instance", "".parse().unwrap());
         assert!(instance(&headers, Some("device"), None, None).is_err(), "a bad name is told all the same");
+    }
+
+    /// Whoever writes the header is not believed, however often they try and whatever they write.
+    #[test]
+    fn r47_a_hundred_thousand_forged_headers_change_nobody_s_network() {
+        let peer = SocketAddr::from(([198, 51, 100, 7], 40_000));
+        let behind: Proxies = "192.0.2.0/24".parse().unwrap();
+        for proxies in [Proxies::default(), behind] {
+            for number in 0..100_000_u32 {
+                let [a, b, c, d] = number.wrapping_mul(2_654_435_761).to_be_bytes();
+                let forged = format!("{a}.{b}.{c}.{d}, 192.0.2.{d}, 10.{b}.{c}.{d}");
+                let mut request = hyper::Request::new(());
+                let headers = request.headers_mut();
+                headers.append(FORWARDED_FOR, forged.parse().unwrap());
+                headers.append("forwarded", format!("for={a}.{b}.{c}.{d}").parse().unwrap());
+                headers.append("x-real-ip", format!("{a}.{b}.{c}.{d}").parse().unwrap());
+                request.extensions_mut().insert(ConnectInfo(peer));
+                let (parts, ()) = request.into_parts();
+                let somebody = requester(&parts, &proxies, None).unwrap();
+                assert_eq!(somebody.prefix().network(), "198.51.100.0/24", "{forged}");
+                assert!(!somebody.may_be_proxy);
+            }
+        }
     }
 }

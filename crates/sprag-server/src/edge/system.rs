@@ -11,8 +11,7 @@ use axum::middleware::{from_fn, map_response};
 use axum::response::Response;
 use axum::routing::MethodRouter;
 use hyper::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue, REFERRER_POLICY, VARY,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, StatusCode};
 use serde_json::json;
@@ -41,11 +40,12 @@ const SANE_SINCE_MILLIS: i64 = 1_767_225_600_000;
 
 pub(crate) fn routes(app: &Arc<App>, profiles: &[Profile], public_url: &str, mount: &Mount) -> Router {
     let (ready, metrics, keys) = (Arc::clone(app), Arc::clone(app), Arc::clone(app));
+    let (tells, is_theirs) = (mount.serves_administrators(), mount.is_for_administrators());
     let alive = |_| async { json_body(StatusCode::OK, br#"{"status":"ok"}"#.to_vec()) };
     let fixed = [
         ("/healthz", reading(alive)),
-        ("/readyz", reading(move |_| readiness(Arc::clone(&ready)))),
-        ("/metrics", reading(move |request| std::future::ready(measured(&metrics, request.headers())))),
+        ("/readyz", reading(move |_| told_briefly(readiness(Arc::clone(&ready)), tells))),
+        ("/metrics", reading(move |request| std::future::ready(measured(&metrics, &request, is_theirs)))),
     ];
     let served = fixed.into_iter().filter(|(path, _)| mount.serves(path));
     let router = served.fold(Router::new(), |router, (path, methods)| router.route(path, methods));
@@ -57,7 +57,8 @@ pub(crate) fn routes(app: &Arc<App>, profiles: &[Profile], public_url: &str, mou
 }
 
 fn docs(profiles: &[Profile], public_url: &str, mount: &Mount) -> Router {
-    let mut document = openapi::document(profiles, &format!("{public_url}{}", mount.prefix()));
+    let shown: Vec<_> = profiles.iter().map(|profile| mount.shown(profile.clone())).collect();
+    let mut document = openapi::document(&shown, &format!("{public_url}{}", mount.prefix()));
     openapi::serve_where_it_was_read(&mut document, mount.prefix());
     if let Some(paths) = document["paths"].as_object_mut() {
         paths.retain(|path, _| mount.serves(path));
@@ -86,6 +87,16 @@ where
         }
     };
     ambiguity::refused_before(reads, ambiguity::say_plainly)
+}
+
+/// Whether it is ready, and nothing more where what is the matter is only for administrators to know.
+async fn told_briefly(readiness: impl Future<Output = Response>, tells: bool) -> Response {
+    let answer = readiness.await;
+    match answer.status() {
+        _ if tells => answer,
+        status @ StatusCode::OK => json_body(status, br#"{"status":"ready"}"#.to_vec()),
+        status => json_body(status, br#"{"status":"not ready"}"#.to_vec()),
+    }
 }
 
 async fn readiness(app: Arc<App>) -> Response {
@@ -141,7 +152,12 @@ fn not_ready(code: &str, detail: &str) -> Response {
     json_body(StatusCode::SERVICE_UNAVAILABLE, body.to_string().into_bytes())
 }
 
-fn measured(app: &App, headers: &HeaderMap) -> Response {
+/// Only for who may read it, and whoever reaches the administrators' own listener may; to everybody else there is nothing here.
+fn measured(app: &App, request: &Request, is_theirs: bool) -> Response {
+    let headers = request.headers();
+    if !is_theirs && !app.metrics_readers.include(request.extensions().get(), headers, &app.proxies) {
+        return plainly_refused(Problem::NotFound);
+    }
     let form = accept::form_of_metrics(headers);
     let Ok(text) = app.metrics.text(form) else { return plainly_refused(Problem::Panicked) };
     let mut response = with_body(StatusCode::OK, accept::content_type(form), text.into_bytes());

@@ -9,7 +9,11 @@ use sprag::session::{AccountId, Epoch, Session, SessionDetail, SessionId, Sessio
 use sprag::token::Encoding;
 use uuid::Uuid;
 
+use super::schema::Written;
 use crate::profile::{Fact, Facts, Input, Profile, Route, SessionFacts, TakenField, Transport, Whose};
+
+/// A cursor as it looks.
+const CURSOR: &str = "YW4gZXhhbXBsZSBvZiBhIGN1cnNvciwgc2VhbGVkIGJ5IG5vYm9keQ";
 
 /// When the examples happen: noon, 1 July 2026.
 const NOON: Timestamp = Timestamp(1_782_907_200_000);
@@ -29,7 +33,7 @@ pub(super) fn listed(examples: Vec<Example>) -> Value {
 }
 
 /// What a client may send to `route`: one example for each field that a name may stand in.
-pub(super) fn requests(profile: &Profile, route: &Route) -> Vec<Example> {
+pub(super) fn requests(profile: &Profile, route: &Route, written: Written) -> Vec<Example> {
     let fields = route.takes.fields();
     let same = |one: &TakenField, other: &TakenField| {
         one.input == other.input || (is_name(one) && is_name(other) && route.action.account() == Whose::Named)
@@ -37,7 +41,7 @@ pub(super) fn requests(profile: &Profile, route: &Route) -> Vec<Example> {
     let alternatives: Vec<&TakenField> =
         fields.iter().filter(|field| fields.iter().filter(|other| same(field, other)).count() > 1).collect();
     let Some(first) = alternatives.first() else {
-        let value = request(profile, route, &|_| true);
+        let value = request(profile, route, written, &|_| true);
         return vec![Example { name: "usual".to_owned(), summary: "As a client sends it".to_owned(), value }];
     };
     let alike = alternatives.iter().filter(|field| same(field, first));
@@ -45,7 +49,9 @@ pub(super) fn requests(profile: &Profile, route: &Route) -> Vec<Example> {
         .map(|chosen| Example {
             name: format!("by_{}", chosen.name),
             summary: format!("With `{}`", chosen.name),
-            value: request(profile, route, &|field| field.name == chosen.name || !same(field, chosen)),
+            value: request(profile, route, written, &|field| {
+                field.name == chosen.name || !same(field, chosen)
+            }),
         })
         .collect()
 }
@@ -88,6 +94,11 @@ pub(super) fn session_id() -> String {
     id(2).to_string()
 }
 
+/// The id of the account that the examples tell of.
+pub(super) fn account_id() -> String {
+    id(1).to_string()
+}
+
 /// An access token as it looks: whoever decodes it reads that it is an example.
 fn access_token() -> String {
     let header = r#"{"alg":"ES256","kid":"example","typ":"at+jwt"}"#;
@@ -121,10 +132,20 @@ fn person(route: &Route) -> &'static str {
     if route.action.account() == Whose::New { "ben" } else { "ann" }
 }
 
-fn request(profile: &Profile, route: &Route, is_sent: &dyn Fn(&TakenField) -> bool) -> Value {
+fn request(
+    profile: &Profile,
+    route: &Route,
+    written: Written,
+    is_sent: &dyn Fn(&TakenField) -> bool,
+) -> Value {
     let mut body = Map::new();
     for field in route.takes.fields().iter().filter(|field| is_sent(field)) {
-        body.insert(field.name.clone(), sent(profile, route, field).into());
+        let value = if field.input.is_flag() && written == Written::Json {
+            false.into()
+        } else {
+            sent(profile, route, field).into()
+        };
+        body.insert(field.name.clone(), value);
     }
     body.into()
 }
@@ -144,6 +165,14 @@ fn sent(profile: &Profile, route: &Route, field: &TakenField) -> String {
         Input::Device => format!("{person}'s laptop"),
         Input::Transport => "body".to_owned(),
         Input::SessionId => session_id(),
+        Input::Role => "editor".to_owned(),
+        Input::IsAdmin | Input::IsDisabled => "false".to_owned(),
+        Input::Query => "an".to_owned(),
+        Input::After => CURSOR.to_owned(),
+        Input::Limit => "50".to_owned(),
+        Input::Kind => "login_failed,session_ended".to_owned(),
+        Input::Severity => "warning".to_owned(),
+        Input::Since => "7d".to_owned(),
     }
 }
 
@@ -158,8 +187,10 @@ fn answer(profile: &Profile, route: &Route, is_in_body: bool) -> Value {
         detail: &details[at],
         own_idle_end: (at == 0).then_some(NOON.plus(policy.idle_timeout)),
     });
-    // A list is of sessions or of what happened to one.
+    // A list is of sessions, of accounts, or of what happened to one.
     let tells_of_events = route.action.facts_of_each() == Fact::EVENT;
+    let tells_of_accounts = route.action.facts_of_each() == Fact::ACCOUNT;
+    let listed = [account.clone()];
     let events = [rotation(&rows[0])];
     let facts = Facts {
         access_token: Some(&access),
@@ -171,7 +202,9 @@ fn answer(profile: &Profile, route: &Route, is_in_body: bool) -> Value {
         session_id: Some(rows[0].key.session),
         account_id: Some(account.id),
         account: (!route.gives_pair() || tells_of_account(route)).then_some(&account),
-        sessions: if tells_of_events { &[] } else { &sessions },
+        accounts: if tells_of_accounts { &listed } else { &[] },
+        next: Some(CURSOR),
+        sessions: if tells_of_events || tells_of_accounts { &[] } else { &sessions },
         session: Some(sessions[0]).filter(|_| tells_of_events),
         events: if tells_of_events { &events } else { &[] },
         ..Facts::default()

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::schema::Written;
 use super::security::{security, takes_bearer_instead, takes_cookie};
 use super::{example, refusals, schema};
-use crate::profile::{Answer, Fact, Input, Needs, Node, Profile, Route, Transport};
+use crate::profile::{Answer, Fact, IdOf, Input, Needs, Node, Profile, Route, Transport};
 
 /// What a request may say of itself in a header: 1 to 255 visible characters, and blanks between them.
 const ID_PATTERN: &str = "^[!-~]([ -~]{0,253}[!-~])?$";
@@ -33,10 +33,19 @@ pub(super) fn describe(profile: &Profile, at: usize, ids: &[String]) -> Value {
 fn parameters(route: &Route) -> Vec<Value> {
     let mut parameters = Vec::new();
     if route.path.contains("{id}") {
-        let about = Input::SessionId.about();
+        let (about, example) = match route.action.id_of() {
+            Some(IdOf::Account) => ("The account's id.", example::account_id()),
+            _ => ("The session's id.", example::session_id()),
+        };
         let schema = json!({ "type": "string", "format": "uuid" });
         parameters.push(json!({ "name": "id", "in": "path", "required": true, "schema": schema,
-            "description": about, "example": example::session_id() }));
+            "description": about, "example": example }));
+    }
+    if route.action.only_reads() {
+        parameters.extend(route.takes.fields().iter().map(|field| {
+            json!({ "name": field.name, "in": "query", "required": !field.is_optional,
+                "schema": schema::in_query(field.input), "description": field.input.about() })
+        }));
     }
     let mut header = |name: &str, example: &str, description: &str| {
         let schema = json!({ "type": "string", "pattern": ID_PATTERN });
@@ -55,11 +64,13 @@ fn parameters(route: &Route) -> Vec<Value> {
 
 fn request_body(profile: &Profile, route: &Route) -> Option<Value> {
     let fields = route.takes.fields();
-    if fields.is_empty() {
+    if fields.is_empty() || route.action.only_reads() {
         return None;
     }
-    let examples = || example::listed(example::requests(profile, route));
-    let media = |written| json!({ "schema": schema::request(route, written), "examples": examples() });
+    let media = |written| {
+        let examples = example::listed(example::requests(profile, route, written));
+        json!({ "schema": schema::request(route, written), "examples": examples })
+    };
     let mut content = Map::new();
     content.insert("application/json".to_owned(), media(Written::Json));
     content.insert("application/x-www-form-urlencoded".to_owned(), media(Written::Form));

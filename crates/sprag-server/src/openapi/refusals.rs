@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use sprag::Refusal;
-use sprag::error::refusals::{FIELD_INVALID, FIELD_MISSING, SESSION_ENDED, UNAVAILABLE};
+use sprag::error::refusals::{FIELD_INVALID, FIELD_MISSING, RATE_LIMITED, SESSION_ENDED, UNAVAILABLE};
 use sprag::session::EndCause;
 
 use super::names::refusal_schema;
@@ -49,6 +49,10 @@ pub(super) fn responses(profile: &Profile, route: &Route) -> Map<String, Value> 
         let mut response = self::response(&profile.wire.refusal, &schema, &codes, &case);
         if status == 401 && route.action.asks_for_bearer() {
             response["headers"] = json!({ "WWW-Authenticate": challenge() });
+        }
+        if codes.contains(&RATE_LIMITED.name) && route.action.is_anonymous(profile.client.registration) {
+            response["headers"]["RateLimit"] = budgets("What is left of the budgets that were asked");
+            response["headers"]["RateLimit-Policy"] = budgets("How much the budgets hold that were asked");
         }
         (status.to_string(), response)
     };
@@ -119,6 +123,11 @@ fn header(code: &str) -> Option<(&'static str, Value)> {
     Some((name, json!({ "schema": { "type": kind }, "description": description })))
 }
 
+fn budgets(description: &str) -> Value {
+    let whose = "(draft-ietf-httpapi-ratelimit-headers-10)";
+    json!({ "schema": { "type": "string" }, "description": format!("{description} {whose}") })
+}
+
 fn challenge() -> Value {
     json!({ "schema": { "type": "string" }, "description": "The challenge of RFC 6750" })
 }
@@ -133,8 +142,12 @@ fn codes(profile: &Profile, route: &Route) -> Vec<&'static str> {
         // A Sprag-Instance that is none.
         codes.push("request_invalid");
     }
-    if route.action.reads_body() || !route.takes.fields().is_empty() {
-        codes.extend(["request_invalid", "media_type_unsupported"]);
+    let has_fields = !route.takes.fields().is_empty();
+    if route.action.reads_body() || has_fields {
+        codes.push("request_invalid");
+    }
+    if route.action.reads_body() || (has_fields && !route.action.only_reads()) {
+        codes.push("media_type_unsupported");
     }
     if !route.takes.fields().is_empty() {
         codes.push("field_invalid");
@@ -151,6 +164,9 @@ fn codes(profile: &Profile, route: &Route) -> Vec<&'static str> {
     }
     if route.action.needs_admin(profile.client.registration) {
         codes.push("forbidden");
+    }
+    if route.action.wants_fresh() {
+        codes.push("step_up_required");
     }
     let sets_cookie = profile.wire.refresh.cookie.is_some() && route.opens_session();
     if takes_cookie(profile, route) || sets_cookie {

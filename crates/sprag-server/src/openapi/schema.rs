@@ -1,9 +1,10 @@
 //! JSON schemas for what a profile takes and gives.
 
 use serde_json::{Map, Value, json};
+use sprag::audit::Severity;
 use sprag::session::EndCause;
 
-use crate::profile::{Fact, FactKind, Input, Node, Route, TakenField, Whose};
+use crate::profile::{Fact, FactKind, Input, MOST_LISTED, Node, Route, TakenField, Whose};
 
 /// What a request's body is written in.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -108,11 +109,30 @@ pub(super) fn request(route: &Route, written: Written) -> Value {
     schema
 }
 
+/// The schema of what stands in the query; the empty text counts as absent.
+pub(super) fn in_query(input: Input) -> Value {
+    let names = |names: Vec<&str>| json!({ "type": "string", "enum": names });
+    match input {
+        Input::Limit => json!({ "type": "integer", "minimum": 1, "maximum": MOST_LISTED }),
+        Input::Severity => names(Severity::ALL.iter().map(|severity| severity.name()).collect()),
+        _ => json!({ "type": "string" }),
+    }
+}
+
 /// `null` and the empty text count as absent.
 fn property(whose: Whose, field: &TakenField, is_needed: bool, written: Written) -> Value {
     let may_be_null = !is_needed && written == Written::Json;
     let kind = if may_be_null { json!(["string", "null"]) } else { json!("string") };
     let mut schema = json!({ "type": kind, "description": field.input.about() });
+    if field.input.is_flag() {
+        let mut values = vec![json!("true"), json!("false"), json!("")];
+        if written == Written::Json {
+            schema["type"] = json!(["boolean", "string", "null"]);
+            values.extend([json!(true), json!(false), Value::Null]);
+        }
+        schema["enum"] = values.into();
+        return schema;
+    }
     if is_needed {
         schema["minLength"] = 1.into();
     }
@@ -121,7 +141,7 @@ fn property(whose: Whose, field: &TakenField, is_needed: bool, written: Written)
             schema["format"] = "password".into();
             schema["maxLength"] = sprag::policy::MAX_PASSWORD_BYTES.into();
         }
-        Input::FullName | Input::GivenName | Input::FamilyName => {
+        Input::FullName | Input::GivenName | Input::FamilyName | Input::Role => {
             schema["maxLength"] = sprag::account::MAX_PARTICULAR_BYTES.into();
         }
         Input::SessionId => schema["format"] = "uuid".into(),
@@ -149,7 +169,7 @@ fn pattern(input: Input) -> Option<String> {
         Input::Username => Some(format!("\\s*{username}\\s*")),
         Input::Email => Some(format!("\\s*{email}\\s*")),
         Input::Name => Some(format!("\\s*({username}|{email})\\s*")),
-        Input::FullName | Input::GivenName | Input::FamilyName => {
+        Input::FullName | Input::GivenName | Input::FamilyName | Input::Role => {
             Some("[^\\u0000-\\u001f\\u007f-\\u009f]+".to_owned())
         }
         _ => None,

@@ -99,7 +99,7 @@ fn describe(fixed: &Fixed) -> Value {
     }
     let mut refusals = vec![("405", "method_not_allowed")];
     if fixed.path == "/metrics" {
-        refusals.push(("500", "internal"));
+        refusals.extend([("404", "not_found"), ("500", "internal")]);
     }
     for (status, code) in refusals {
         let refusal =
@@ -142,7 +142,7 @@ fn not_ready() -> Value {
     });
     let example =
         json!({ "status": "not ready", "code": "shutting_down", "detail": "the server is shutting down" });
-    let media = json!({ "schema": object(&["status", "code", "detail"], properties), "example": example });
+    let media = json!({ "schema": object(&["status"], properties), "example": example });
     json!({ "description": "Not ready; send nothing here", "content": { "application/json": media } })
 }
 

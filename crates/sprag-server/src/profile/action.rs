@@ -24,6 +24,9 @@ pub(crate) struct Spec {
     pub(crate) summary: &'static str,
     /// What a request must bring so that it is let in.
     pub(crate) needs: Needs,
+    /// Whether whoever asks must have shown a moment ago who they are: it changes what they log in with, or somebody else's
+    /// account.
+    pub(crate) wants_fresh: bool,
     /// Whether the refresh token of the request may stand in the profile's cookie.
     pub(crate) reads_cookie: bool,
     /// Whose account it is about.
@@ -36,8 +39,8 @@ pub(crate) struct Spec {
     pub(crate) rules: &'static [Rule],
     /// Whether it looks into the body also where the profile names no field of it.
     pub(crate) reads_body: bool,
-    /// Whether its path may have `{id}`.
-    pub(crate) takes_id: bool,
+    /// Of what the `{id}` in its path is, if it may have one.
+    pub(crate) takes_id: Option<IdOf>,
     /// What its answer looks like.
     pub(crate) answer: Answer,
     /// The codes that it refuses with, besides those that follow from what it needs and takes.
@@ -60,13 +63,14 @@ impl Spec {
             name,
             summary,
             needs: Needs::Nothing,
+            wants_fresh: false,
             reads_cookie: false,
             account: Whose::Requester,
             pair: Pair::Never,
             takes: &[],
             rules: &[],
             reads_body: false,
-            takes_id: false,
+            takes_id: None,
             answer: Answer::Shaped { anywhere: &[], each: &[] },
             refuses: &[],
             only_reads: false,
@@ -107,6 +111,15 @@ pub enum Whose {
     Named,
     /// One that is made, with each of the names in the body.
     New,
+}
+
+/// Of what the `{id}` in a path is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum IdOf {
+    /// A session.
+    Session,
+    /// An account.
+    Account,
 }
 
 /// Whether an answer carries a token pair.
@@ -168,6 +181,12 @@ impl Action {
         self.0.needs
     }
 
+    /// Whether whoever asks must have shown a moment ago who they are.
+    #[must_use]
+    pub const fn wants_fresh(self) -> bool {
+        self.0.wants_fresh
+    }
+
     /// Whether it changes nothing, so that it may be a GET.
     #[must_use]
     pub const fn only_reads(self) -> bool {
@@ -208,6 +227,16 @@ impl Action {
         }
     }
 
+    /// Whether whoever asks for it shows no account by that, on a profile where `registration` holds.
+    #[must_use]
+    pub fn is_anonymous(self, registration: Registration) -> bool {
+        match self.0.needs {
+            Needs::Nothing => true,
+            Needs::AdministratorUnlessOpen => !self.needs_admin(registration),
+            _ => false,
+        }
+    }
+
     /// Whether the refresh token of the request may stand in the profile's cookie.
     #[must_use]
     pub const fn reads_cookie(self) -> bool {
@@ -241,6 +270,12 @@ impl Action {
     /// Whether its path may have `{id}`.
     #[must_use]
     pub const fn takes_id(self) -> bool {
+        self.0.takes_id.is_some()
+    }
+
+    /// Of what the `{id}` in its path is, if it may have one.
+    #[must_use]
+    pub const fn id_of(self) -> Option<IdOf> {
         self.0.takes_id
     }
 

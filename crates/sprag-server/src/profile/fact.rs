@@ -78,6 +78,8 @@ facts! {
     AccountFamilyName = "account.family_name", Text;
     /// Whether the account may log in.
     AccountIsActive = "account.is_active", Flag;
+    /// Whether the account may log in no more.
+    AccountIsDisabled = "account.is_disabled", Flag;
     /// When the account was made.
     AccountCreatedAt = "account.created_at", Time;
     /// A listed session's id.
@@ -116,6 +118,14 @@ facts! {
     EventUserAgent = "event.user_agent", Text;
     /// What else the journal says of it: of a rotation, which generation took whose place.
     EventNote = "event.note", Text;
+    /// How severe an event is: `notice`, `warning` or `critical`.
+    EventSeverity = "event.severity", Text;
+    /// The account that an event is about, if it is about one.
+    EventAccountId = "event.account_id", Id;
+    /// The session that an event is about, if it is about one.
+    EventSessionId = "event.session_id", Id;
+    /// The cursor of a list's next slice, if there is one.
+    Next = "next", Text;
     /// A refusal's sentence for a person.
     Message = "message", Text;
     /// A refusal's stable code.
@@ -171,6 +181,7 @@ impl Fact {
         Self::AccountGivenName,
         Self::AccountFamilyName,
         Self::AccountIsActive,
+        Self::AccountIsDisabled,
         Self::AccountCreatedAt,
     ];
     /// The facts about one session of a list.
@@ -195,6 +206,9 @@ impl Fact {
         Self::EventIp,
         Self::EventUserAgent,
         Self::EventNote,
+        Self::EventSeverity,
+        Self::EventAccountId,
+        Self::EventSessionId,
     ];
     /// The facts about a refusal.
     pub const REFUSAL: &'static [Self] =
@@ -228,6 +242,9 @@ impl Fact {
                 | Self::EventIp
                 | Self::EventUserAgent
                 | Self::EventNote
+                | Self::EventAccountId
+                | Self::EventSessionId
+                | Self::Next
                 | Self::Cause
                 | Self::Field
         )

@@ -1,7 +1,7 @@
 //! What one answer has to tell: the values of its facts.
 
 use sprag::account::Account;
-use sprag::audit::{Entry, Event};
+use sprag::audit::{Entry, Event, NOBODY};
 use sprag::clock::Timestamp;
 use sprag::session::{AccountId, ProfileId, Session, SessionDetail, SessionId};
 use uuid::Uuid;
@@ -33,6 +33,10 @@ pub struct Facts<'a> {
     pub profile: Option<ProfileId>,
     /// The account, where it was read.
     pub account: Option<&'a Account>,
+    /// The accounts that are listed.
+    pub accounts: &'a [Account],
+    /// The cursor of the list's next slice, if there is one.
+    pub next: Option<&'a str>,
     /// The account's live sessions.
     pub sessions: &'a [SessionFacts<'a>],
     /// The session that is explained.
@@ -77,6 +81,7 @@ impl SessionFacts<'_> {
 #[derive(Clone, Copy)]
 pub(super) enum Item<'a> {
     Session(&'a SessionFacts<'a>),
+    Account(&'a Account),
     Event(&'a Event),
     Field(&'a FieldFacts<'a>),
 }
@@ -86,7 +91,7 @@ impl<'a> Item<'a> {
     pub(super) fn own_shape(self) -> Option<&'a Node> {
         match self {
             Self::Field(field) => field.shape,
-            Self::Session(_) | Self::Event(_) => None,
+            Self::Session(_) | Self::Account(_) | Self::Event(_) => None,
         }
     }
 }
@@ -132,13 +137,14 @@ pub(super) enum Scalar<'a> {
 }
 
 impl<'a> Facts<'a> {
-    /// What a list has an element for: the sessions of a listing, the events of a session that is explained, or the
+    /// What a list has an element for: the sessions or accounts of a listing, the events of a session that is explained, or the
     /// fields at fault of a request. A refusal that finds fault with no field has one element all the same.
     pub(super) fn items(&self) -> impl Iterator<Item = Option<Item<'a>>> + use<'a> {
         let events = self.events.iter().map(|entry| Item::Event(&entry.event));
         let fields = self.refusal.map_or(&[][..], |refusal| refusal.fields);
         let nothing = (self.refusal.is_some() && fields.is_empty()).then_some(None);
-        let items = self.sessions.iter().map(Item::Session).chain(events);
+        let accounts = self.accounts.iter().map(Item::Account);
+        let items = self.sessions.iter().map(Item::Session).chain(accounts).chain(events);
         items.chain(fields.iter().map(Item::Field)).map(Some).chain(nothing)
     }
 
@@ -153,6 +159,9 @@ impl<'a> Facts<'a> {
             Fact::RefreshExpiresAt => self.refresh_expires_at.map(Scalar::Time),
             Fact::SessionId => self.session_id.map(|id| Scalar::Id(id.0)),
             Fact::AccountId => {
+                if let Some(Item::Account(account)) = item {
+                    return Some(Scalar::Id(account.id.0));
+                }
                 self.account.map(|account| account.id).or(self.account_id).map(|id| Scalar::Id(id.0))
             }
             Fact::AccountUsername
@@ -165,7 +174,11 @@ impl<'a> Facts<'a> {
             | Fact::AccountGivenName
             | Fact::AccountFamilyName
             | Fact::AccountIsActive
-            | Fact::AccountCreatedAt => account_value(self.account?, self.profile, fact),
+            | Fact::AccountIsDisabled
+            | Fact::AccountCreatedAt => match item {
+                Some(Item::Account(account)) => account_value(account, self.profile, fact),
+                _ => account_value(self.account?, self.profile, fact),
+            },
             Fact::ItemId
             | Fact::ItemCreatedAt
             | Fact::ItemLastUsedAt
@@ -186,10 +199,14 @@ impl<'a> Facts<'a> {
             | Fact::EventCause
             | Fact::EventIp
             | Fact::EventUserAgent
-            | Fact::EventNote => match item? {
+            | Fact::EventNote
+            | Fact::EventSeverity
+            | Fact::EventAccountId
+            | Fact::EventSessionId => match item? {
                 Item::Event(event) => event_value(event, fact),
-                Item::Session(_) | Item::Field(_) => None,
+                Item::Session(_) | Item::Account(_) | Item::Field(_) => None,
             },
+            Fact::Next => self.next.map(Scalar::Text),
             Fact::Message | Fact::Code | Fact::Cause | Fact::Status | Fact::Title | Fact::Field => {
                 refusal_value(self.refusal.as_ref()?, item, fact)
             }
@@ -211,6 +228,7 @@ fn account_value(account: &Account, profile: Option<ProfileId>, fact: Fact) -> O
         Fact::AccountGivenName => account.particulars.given_name.as_deref().map(Scalar::Text),
         Fact::AccountFamilyName => account.particulars.family_name.as_deref().map(Scalar::Text),
         Fact::AccountIsActive => Some(Scalar::Flag(account.disabled_at.is_none())),
+        Fact::AccountIsDisabled => Some(Scalar::Flag(account.disabled_at.is_some())),
         Fact::AccountCreatedAt => Some(Scalar::Time(account.created_at)),
         _ => None,
     }
@@ -237,6 +255,9 @@ fn event_value(event: &Event, fact: Fact) -> Option<Scalar<'_>> {
         Fact::EventIp => event.ip.as_deref().map(Scalar::Text),
         Fact::EventUserAgent => event.user_agent.as_deref().map(Scalar::Text),
         Fact::EventNote => event.note.as_deref().map(Scalar::Text),
+        Fact::EventSeverity => Some(Scalar::Text(event.severity().name())),
+        Fact::EventAccountId => (event.account != NOBODY).then_some(Scalar::Id(event.account.0)),
+        Fact::EventSessionId => event.session.map(|session| Scalar::Id(session.0)),
         _ => None,
     }
 }

@@ -203,12 +203,10 @@ fn path_error(path: &str, action: Action, actions: &[Action]) -> Option<String> 
         0 => None,
         1 if action.takes_id() => None,
         1 => {
-            let takers = actions.iter().filter(|action| action.takes_id()).map(|action| action.name());
-            let takers: Vec<_> = takers.collect();
-            Some(match takers.as_slice() {
-                [] => "has {id}, which no action takes".to_owned(),
-                [only] => format!("has {{id}}, which only {only} takes"),
-                several => format!("has {{id}}, which only {} take", several.join(" and ")),
+            let some_take = actions.iter().any(|action| action.takes_id());
+            Some(match some_take {
+                true => format!("has {{id}}, which {} does not take", action.name()),
+                false => "has {id}, which no action takes".to_owned(),
             })
         }
         _ => Some("has {id} twice".to_owned()),

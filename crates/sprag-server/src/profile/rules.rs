@@ -34,6 +34,11 @@ impl Unmet {
     }
 }
 
+/// The path must say of what.
+pub(crate) fn has_id(offer: &Offer<'_>) -> Result<(), Unmet> {
+    Unmet::unless(offer.path.contains("{id}"), "an id", "write {id} in the path")
+}
+
 /// Somebody must be named.
 pub(crate) fn names_account(offer: &Offer<'_>) -> Result<(), Unmet> {
     let is_named =

@@ -65,9 +65,40 @@ inputs! {
     Transport = "transport";
     /// The session to end.
     SessionId = "session_id";
+    /// What the account may do, as other systems call it.
+    Role = "role";
+    /// Whether the account may administer others: `true` or `false`.
+    IsAdmin = "is_admin";
+    /// Whether the account may log in no more: `true` or `false`.
+    IsDisabled = "is_disabled";
+    /// What the names begin with that are looked for.
+    Query = "query";
+    /// The cursor that the last slice of the list gave as `next`.
+    After = "after";
+    /// How many at most, 1 to 200.
+    Limit = "limit";
+    /// Of which kinds, with commas between.
+    Kind = "kind";
+    /// As severe as this, or more: `notice`, `warning` or `critical`.
+    Severity = "severity";
+    /// What happened since: a span as `2h` or `7d`, a day as `2026-11-21`, or a moment as `2026-11-21T03:02:11Z`.
+    Since = "since";
 }
 
 impl Input {
+    /// Whether it narrows down what is read, so that it stands in the query of a request and not in its body. Nothing that
+    /// nobody else may know does: addresses stand in logs.
+    #[must_use]
+    pub const fn is_in_query(self) -> bool {
+        matches!(self, Self::Query | Self::After | Self::Limit | Self::Kind | Self::Severity | Self::Since)
+    }
+
+    /// Whether it is `true` or `false`.
+    #[must_use]
+    pub const fn is_flag(self) -> bool {
+        matches!(self, Self::IsAdmin | Self::IsDisabled)
+    }
+
     /// The input that [`name`](Self::name) stands for.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
@@ -106,6 +137,12 @@ impl<'a> Inputs<'a> {
         self.values[input as usize]
     }
 
+    /// What was brought for an input that is `true` or `false`.
+    #[must_use]
+    pub fn flag(&self, input: Input) -> Option<bool> {
+        self.get(input).map(|text| text == "true")
+    }
+
     /// Says that a field did not come, and which came in its place.
     pub(crate) fn missing(&self, field: String) -> TakeError {
         TakeError::missing(field, self.body.unwrap_or(&Map::new()))
@@ -130,8 +167,12 @@ pub struct TakeError {
 
 impl TakeError {
     fn invalid(field: &TakenField, what: &'static str) -> Self {
-        let (field, code) = (field.name.clone(), rows::FIELD_INVALID.name);
-        Self { field, what, instead: None, code, others: Vec::new() }
+        Self::wrong(field.name.clone(), what)
+    }
+
+    /// What came in a field is none of what can stand there; `what` ends a sentence that begins with the field.
+    pub(crate) fn wrong(field: String, what: &'static str) -> Self {
+        Self { field, what, instead: None, code: rows::FIELD_INVALID.name, others: Vec::new() }
     }
 
     /// The field did not come; perhaps another of the body was meant for it.
@@ -187,6 +228,9 @@ fn is_plain(name: &str) -> bool {
     name.len() <= LONGEST && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
 }
 
+/// How many a listing has at most in one slice.
+pub(crate) const MOST_LISTED: u32 = 200;
+
 /// How many names of a body are looked at.
 const MOST_NAMES: usize = 64;
 
@@ -201,7 +245,15 @@ impl TakenField {
             {
                 Err("must be \"cookie\" or \"body\"")
             }
+            // A form has texts only.
+            Some(Value::String(text))
+                if self.input.is_flag() && !matches!(text.as_str(), "true" | "false") =>
+            {
+                Err("must be true or false")
+            }
             Some(Value::String(text)) => Ok(Some(text)),
+            Some(Value::Bool(flag)) if self.input.is_flag() => Ok(Some(if *flag { "true" } else { "false" })),
+            Some(_) if self.input.is_flag() => Err("must be true or false"),
             Some(_) => Err("must be a text"),
         }
     }

@@ -2,19 +2,22 @@
 //! journal.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::config::Database;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Pass};
 use crate::run::keeper::{Keeper, settle};
 use crate::run::node::Node;
 use crate::run::ring_watch::RingWatch;
 use sprag::checkpoints::{Checkpointing, Cutting};
-use sprag::clock::{ClockNews, Doubt, TakenFor};
+use sprag::clock::{Clock as _, ClockNews, Doubt, SystemClock, TakenFor};
+use sprag::counts::Written;
+use sprag::day::Day;
+use sprag::store::Swept;
 use sprag::{Engine, seldom};
 
 /// How often the node's mark of life is moved.
@@ -28,6 +31,12 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// How often what was only counted is looked through: failed log-ins for the journal, refusals for the security log.
 const COUNTED_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often what was counted for the report is written: what a killed node loses, at most.
+const COUNTS_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How often budgets that are whole are forgotten, and the others made durable where that is not done with each reservation.
+const BUDGETS_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How often the journal is cut, where it is not kept for ever.
 const CUT_INTERVAL: Duration = Duration::from_secs(3600);
@@ -74,6 +83,12 @@ pub async fn leave(node: &Node) {
     if let Err(fault) = node.engine.upkeep().tell_counted(true).await {
         tracing::warn!(%fault, "how many log-ins failed in the last minute is not in the journal");
     }
+    if let Err(fault) = node.engine.upkeep().write_counts(true).await {
+        tracing::warn!(%fault, "what this node counted last is not in the report; at most the last minute is missing");
+    }
+    if let Err(fault) = node.engine.upkeep().sweep_budgets().await {
+        tracing::warn!(%fault, "who tried how often in the last minute is forgotten");
+    }
     if let Err(fault) = node.engine.upkeep().leave().await {
         tracing::warn!(
             %fault,
@@ -102,7 +117,9 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
     let watch = ring.map(|watch| Job { name: "key ring", every: RING_INTERVAL, work: Box::new(watch) });
     let checkpoints = Box::new(Checkpoints { engine: Arc::clone(engine) });
     let checkpoints = Job { name: "checkpoint", every: CHECKPOINT_INTERVAL, work: checkpoints };
-    let marks = Box::new(Marks { engine: Arc::clone(engine), is_failing: false, untold: Vec::new() });
+    let (of_engine, of_metrics) = (Arc::clone(engine), Arc::clone(metrics));
+    let marks = Marks { engine: of_engine, metrics: of_metrics, is_failing: false, untold: Vec::new() };
+    let marks = Box::new(marks);
     let marks = Job { name: "mark", every: MARK_INTERVAL, work: marks };
     let issuers = matches!(node.config.store.database, Database::Postgres(_)).then(|| Job {
         name: "issuers",
@@ -111,16 +128,21 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
             engine: Arc::clone(engine),
             place: node.place(),
             own: node.config.issuer().to_owned(),
+            setting: node.config.called("public-url"),
             told: Vec::new(),
         }),
     });
     let counted = Box::new(Counted { engine: Arc::clone(engine) });
     let counted = Job { name: "counted", every: COUNTED_INTERVAL, work: counted };
+    let counts = Box::new(Counts { engine: Arc::clone(engine), folded: None, is_failing: false });
+    let counts = Job { name: "counts", every: COUNTS_INTERVAL, work: counts };
+    let budgets = Box::new(Budgets { engine: Arc::clone(engine) });
+    let budgets = Job { name: "budgets", every: BUDGETS_INTERVAL, work: budgets };
     let cuts = node.config.sessions.keep_journal.map(|keep| {
         let cuts = Cuts { engine: Arc::clone(engine), keep, has_said_who: false };
         Job { name: "cut", every: CUT_INTERVAL, work: Box::new(cuts) }
     });
-    [Some(marks), sweep, watch, Some(checkpoints), issuers, Some(counted), cuts]
+    [Some(marks), sweep, watch, Some(checkpoints), issuers, Some(counted), Some(budgets), Some(counts), cuts]
         .into_iter()
         .flatten()
         .collect()
@@ -142,6 +164,7 @@ impl Job {
 /// Moves the node's mark of life, and tells what became of the clock.
 struct Marks {
     engine: Arc<Engine>,
+    metrics: Arc<Metrics>,
     is_failing: bool,
     /// What the journal does not know yet.
     untold: Vec<ClockNews>,
@@ -162,6 +185,9 @@ impl Work for Marks {
         self.is_failing = moved.is_err();
         for news in upkeep.clock_news() {
             tell_of_clock(news);
+            if matches!(news, ClockNews::Jumped(_)) {
+                self.metrics.clock_jumped();
+            }
             self.untold.push(news);
         }
         while let Some(news) = self.untold.first() {
@@ -202,23 +228,39 @@ struct Sweep {
 #[async_trait]
 impl Work for Sweep {
     async fn run(&mut self) {
-        let mut after = None;
+        let (begun, mut pass) = (Instant::now(), Swept::default());
         loop {
-            match self.engine.upkeep().sweep(after, self.keep).await {
+            match self.engine.upkeep().sweep(pass.next, self.keep).await {
                 Ok(swept) => {
-                    self.metrics.swept_ended.inc_by(swept.ended);
-                    self.metrics.swept_removed.inc_by(swept.removed);
-                    after = swept.next;
+                    self.metrics.swept(swept.seen, swept.ended, swept.removed);
+                    pass = pass.then(swept);
                 }
                 Err(fault) => {
                     tracing::warn!(%fault, "a sweep stopped half way; the next one begins again");
-                    after = None;
+                    self.metrics.sweep_ended(None);
+                    return;
                 }
             }
-            if after.is_none() {
-                return;
+            if pass.next.is_none() {
+                self.engine.upkeep().swept(&pass);
+                let (at, took, per_account) = (SystemClock.now(), begun.elapsed(), pass.histogram());
+                return self.metrics.sweep_ended(Some(Pass { at, took, per_account }));
             }
             sleep(SWEEP_PAUSE).await;
+        }
+    }
+}
+
+/// Forgets budgets that are whole, and keeps the others beyond a restart.
+struct Budgets {
+    engine: Arc<Engine>,
+}
+
+#[async_trait]
+impl Work for Budgets {
+    async fn run(&mut self) {
+        if let Err(fault) = self.engine.upkeep().sweep_budgets().await {
+            tracing::warn!(%fault, "budgets that are whole are not forgotten yet; trying again in a minute");
         }
     }
 }
@@ -236,6 +278,8 @@ struct Issuers {
     engine: Arc<Engine>,
     place: String,
     own: String,
+    /// What it is set by.
+    setting: String,
     /// Who has been told of already.
     told: Vec<String>,
 }
@@ -248,9 +292,10 @@ impl Work for Issuers {
             Ok(others) if !others.is_empty() && others != self.told => {
                 tracing::warn!(
                     "this node signs access tokens as {}, and others on this database sign as {}: each refuses the tokens of \
-                     the others; set SPRAG_PUBLIC_URL to the one URL that clients use, the same on every node",
+                     the others; set {} to the one URL that clients use, the same on every node",
                     self.own,
-                    others.join(", ")
+                    others.join(", "),
+                    self.setting
                 );
                 self.told = others;
             }
@@ -302,6 +347,43 @@ impl Work for Counted {
             && let Some(left_out) = seldom::left_out("journal counted failures")
         {
             tracing::warn!(%fault, left_out, "how many log-ins failed is not in the journal yet; trying again in 5 seconds");
+        }
+    }
+}
+
+/// Writes what was counted for the report, and folds days that are over.
+struct Counts {
+    engine: Arc<Engine>,
+    /// The day on which days were folded last.
+    folded: Option<Day>,
+    is_failing: bool,
+}
+
+#[async_trait]
+impl Work for Counts {
+    async fn run(&mut self) {
+        let upkeep = self.engine.upkeep();
+        let written = upkeep.write_counts(false).await;
+        match &written {
+            Ok(Written { lost_days: 1.. }) => tracing::warn!(
+                "what this node counted on days before yesterday could not be written in time and is missing in the report"
+            ),
+            Ok(_) if self.is_failing => tracing::info!("what is counted for the report is written again"),
+            Err(fault) if !self.is_failing => {
+                tracing::warn!(%fault, "what is counted for the report is not written; trying again each minute");
+            }
+            _ => {}
+        }
+        self.is_failing = written.is_err();
+        let today = Day::of(self.engine.now());
+        if self.is_failing || self.folded == Some(today) {
+            return;
+        }
+        match upkeep.fold_counts().await {
+            Ok(_) => self.folded = Some(today),
+            Err(fault) => {
+                tracing::warn!(%fault, "old days of the report are not folded yet; trying again in a minute")
+            }
         }
     }
 }
@@ -366,16 +448,22 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_marks_its_life_sweeps_watches_its_ring_and_adds_checkpoints() {
-        assert_eq!(names(&[]).await, ["mark", "sweep", "key ring", "checkpoint", "counted"]);
+        assert_eq!(
+            names(&[]).await,
+            ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets", "counts"]
+        );
         let ring =
             KeyRing::generate(Algorithm::Es256, &SeededRandom::new(1), Timestamp(0)).unwrap().to_json();
         let without = [("SPRAG_SWEEP_INTERVAL", "0s"), ("SPRAG_KEY_RING", ring.as_str())];
         assert_eq!(
             names(&without).await,
-            ["mark", "checkpoint", "counted"],
+            ["mark", "checkpoint", "counted", "budgets", "counts"],
             "no file to watch, and nothing to sweep"
         );
         let kept = [("SPRAG_KEEP_JOURNAL", "400d")];
-        assert_eq!(names(&kept).await, ["mark", "sweep", "key ring", "checkpoint", "counted", "cut"]);
+        assert_eq!(
+            names(&kept).await,
+            ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets", "counts", "cut"]
+        );
     }
 }

@@ -141,7 +141,11 @@ impl Node {
         let hasher = Hasher::start(config.passwords.hash_threads.get(), config.passwords.hash_queue.get())?;
         let hasher = hasher.with_secrets(config.imported.secrets());
         let limits = Limits { sessions_per_account: config.sessions.per_account.get() };
-        let engine = Engine::builder(store).keys(keys).hasher(hasher).limits(limits);
+        let engine = Engine::builder(store)
+            .keys(keys)
+            .hasher(hasher)
+            .limits(limits)
+            .rates(config.limits.rates.clone());
         let engine = engine.issuer(config.issuer()).audience(config.tokens.audience.clone()).build()?;
         let (metrics, engine) = (Arc::default(), Arc::new(engine));
         Ok(Self { config, profiles, metrics, engine, ring, has_new_ring, high_water, opened_at })
@@ -174,6 +178,10 @@ impl Node {
         let (engine, metrics) = (Arc::clone(&self.engine), Arc::clone(&self.metrics));
         let app = App::new(engine, metrics, self.config.issuer().to_owned());
         let app = app.called_from(self.config.browsers.cors_origins.clone());
+        let app = app.fresh_for(self.config.sessions.fresh_for);
+        let app = app.measured_by(self.config.monitoring.metrics_readers.clone());
+        let app = app.called_as_set(self.config.origin("cors-origins").clone());
+        let app = app.knowing_devices(self.config.limits.knows_devices);
         Arc::new(app.behind(self.config.trusted_proxies.clone()))
     }
 
@@ -203,9 +211,19 @@ impl Node {
         http::mounted(app, self.profiles.clone(), self.config.issuer(), mount)
     }
 
-    /// The whole service, for a listener of its own.
+    /// The whole service, for a listener of its own; without what only administrators ask for, where they have another one.
     pub fn router(&self, app: &Arc<App>) -> Router {
-        http::router(app, self.profiles.clone(), self.config.issuer())
+        let mount = match self.config.listen.admin_address {
+            Some(_) => Mount::merged().without_administration(),
+            None => Mount::merged(),
+        };
+        http::whole(app, self.profiles.clone(), self.config.issuer(), &mount)
+    }
+
+    /// The whole service, for the administrators' listener.
+    pub fn administrators_router(&self, app: &Arc<App>) -> Router {
+        let mount = Mount::merged().for_administrators();
+        http::whole(app, self.profiles.clone(), self.config.issuer(), &mount)
     }
 }
 

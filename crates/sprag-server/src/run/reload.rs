@@ -7,6 +7,7 @@ use crate::config::{Config, Flags, Sources};
 use crate::profile::Profile;
 use crate::run::logs::Filter;
 use crate::run::node::resolve;
+use crate::run::ring_file::RingSource;
 use crate::run::ring_watch::{Looked, RingWatch};
 
 /// What a server began with.
@@ -25,8 +26,8 @@ impl Given {
     /// Reads everything again, puts in force what can be, and says in one line what came of it.
     pub(crate) async fn reload(&mut self, ring: Option<&RingWatch>) {
         let ring = match ring {
-            Some(ring) => keys(ring.look().await),
-            None => "the key ring is in SPRAG_KEY_RING and stays",
+            Some(ring) => keys(ring.look().await).to_owned(),
+            None => format!("the key ring {} stays", RingSource::of(&self.config)),
         };
         // A file of settings may be a pipe that nobody writes to, which nothing else should wait for.
         let flags = self.flags.clone();

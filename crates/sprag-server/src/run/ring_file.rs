@@ -110,7 +110,8 @@ impl RingSource {
         // A shared secret is published nowhere, so there is nothing to wait for.
         let is_published = wanted != Algorithm::Hs256;
         let fetched = if is_published { now.plus(KEYS_ARE_FETCHED_AFTER) } else { now };
-        if ring.algorithm(fetched) == wanted {
+        let signs = ring.algorithm(fetched);
+        if signs == wanted {
             return Ok(ring);
         }
         match self {
@@ -118,10 +119,10 @@ impl RingSource {
                 let add = |ring: &mut KeyRing| drop(ring.add_access(wanted, random, now, fetched));
                 change(path, &config.store.data_dir, add, random).with_context(|| {
                     format!(
-                        "the key ring {self} signs with {}, and no key for {wanted} could be added to it; set \
-                         SPRAG_SIGNING_ALGORITHM, or have whom the ring belongs to run: sprag key rotate --access \
+                        "the key ring {self} signs with {signs}, and no key for {wanted} could be added to it; set \
+                         {}, or have whom the ring belongs to run: sprag key rotate --access \
                          --signing-algorithm {wanted}",
-                        ring.algorithm(fetched)
+                        config.to_be("signing-algorithm", signs)
                     )
                 })?;
                 let seconds = fetched.millis_since(now) / 1000;
@@ -129,9 +130,8 @@ impl RingSource {
                 self.read(config)
             }
             Self::Named(_) | Self::Given(_) => bail!(
-                "the key ring {self} signs with {}, not {wanted}; add a key of that algorithm to it, or set \
-                 SPRAG_SIGNING_ALGORITHM",
-                ring.algorithm(fetched)
+                "the key ring {self} signs with {signs}, not {wanted}; add a key of that algorithm to it, or set {}",
+                config.to_be("signing-algorithm", signs)
             ),
         }
     }
@@ -147,8 +147,8 @@ impl RingSource {
         let origin = config.origin("signing-algorithm");
         tracing::warn!(
             "the key ring {self} signs with {signs}, and signing-algorithm is {asked} here ({origin}); no key was changed, for \
-             only the server and `sprag key` do that; give this command the settings of the server, or at least \
-             SPRAG_SIGNING_ALGORITHM={signs}"
+             only the server and `sprag key` do that; give this command the settings of the server, or at least {}",
+            config.to_be("signing-algorithm", signs)
         );
     }
 

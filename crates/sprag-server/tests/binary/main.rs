@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod admin_listen;
 mod checker_tests;
 mod connections;
 mod disk;

@@ -149,7 +149,7 @@ fn a_command_changes_no_key_of_the_running_server_and_says_where_its_settings_di
             let ran = folder.run_with(ANNS_PASSWORD, &[args, settings].concat());
             let differs = "signs with ES256, and signing-algorithm is EdDSA here (flag --signing-algorithm); no key was changed";
             assert_eq!(ran.err.contains(differs), !settings.is_empty(), "{args:?}: {}", ran.err);
-            let has_said = ran.err.contains("SPRAG_SIGNING_ALGORITHM=ES256");
+            let has_said = ran.err.contains("or at least --signing-algorithm ES256");
             assert_eq!(has_said, !settings.is_empty(), "{args:?}: {}", ran.err);
             let again = args.contains(&"create") && settings.is_empty();
             assert_eq!(ran.code, if again { 1 } else { code }, "{args:?}: {}", ran.err);
@@ -272,6 +272,35 @@ fn a_key_that_is_none_of_ours_is_left_alone() {
     access   a-key-of-its-own  ES256  accepted  2026-mm-dd hh:mm  2026-mm-dd hh:mm  -
     access   given-1           HS256  signs     -                 -                 -
     ");
+}
+
+#[test]
+fn a_secret_is_named_as_whoever_set_it_names_it() {
+    const SECRET: &str = "q8Zr2mWx7LtB4vNc9KdJ1sYf6HgP3aUe";
+    let folder = a_folder_with_ann().set("SPRAG_PROFILES", "sprag,express-mongo").set("JWT_SECRET", SECRET);
+    let told = folder.run(&["key", "rotate", "--access"]).fails();
+    assert!(told.contains("signed with the secret in JWT_SECRET, which is yours"), "{told}");
+    let told = folder.run(&["key", "retire", "given-1", "--now"]).fails();
+    assert!(told.contains("key given-1 is the secret in JWT_SECRET; change it there"), "{told}");
+    let told = folder.run(&["key", "rotate"]).err;
+    assert!(told.contains("signed with the secret in JWT_SECRET, which was not changed"), "{told}");
+    folder.write("secret", SECRET);
+    let folder = a_folder_with_ann().set("SPRAG_SIGNING_ALGORITHM", "HS256");
+    folder.write("secret", SECRET);
+    let folder = folder.set("SPRAG_HS256_SECRET_FILE", "secret");
+    let told = folder.run(&["key", "rotate", "--access"]).fails();
+    assert!(told.contains("the secret in ") && told.contains("secret, which is yours"), "{told}");
+    assert!(!told.contains("SPRAG_HS256_SECRET"), "{told}");
+}
+
+#[test]
+fn an_algorithm_is_set_by_the_name_that_it_was_set_by() {
+    let folder =
+        a_folder_with_ann().set("SPRAG_PROFILES", "sprag,fastapi-template").set("ALGORITHM", "EdDSA");
+    let told = folder.run(&["key", "list"]).err;
+    assert!(told.contains("or at least ALGORITHM=ES256"), "{told}");
+    let told = folder.run(&["--signing-algorithm", "EdDSA", "key", "list"]).err;
+    assert!(told.contains("or at least --signing-algorithm ES256"), "{told}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod numbers;
 mod offers;
 mod owners;
 mod postgres;
+mod report;
 mod rights;
 mod roles;
 mod secrets;

@@ -34,18 +34,30 @@ fn a_profile_is_shown_changed_and_checked() {
     let profile = folder.run(&["profile", "show", "sprag"]).succeeds();
     folder.write("shop.toml", &profile);
     assert_snapshot!(folder.run(&["profile", "check", "shop.toml"]).succeeds(), @r"
-    shop.toml is a profile: shop, id 1, 11 calls
-      POST   /api/v1/auth/login                login
-      POST   /api/v1/auth/refresh              refresh
-      POST   /api/v1/auth/logout               logout
-      POST   /api/v1/auth/logout-all           logout_all
-      POST   /api/v1/auth/logout/all           logout_all
-      GET    /api/v1/auth/me                   me
-      POST   /api/v1/auth/register             register
-      GET    /api/v1/auth/sessions             sessions
-      DELETE /api/v1/auth/sessions/{id}        end_session
-      GET    /api/v1/auth/admin/sessions/{id}  explain
-      POST   /api/v1/auth/password             password
+    shop.toml is a profile: shop, id 1, 23 calls
+      POST   /api/v1/auth/login                 login
+      POST   /api/v1/auth/refresh               refresh
+      POST   /api/v1/auth/logout                logout
+      POST   /api/v1/auth/logout-all            logout_all
+      POST   /api/v1/auth/logout/all            logout_all
+      GET    /api/v1/auth/me                    me
+      POST   /api/v1/auth/register              register
+      GET    /api/v1/auth/sessions              sessions
+      DELETE /api/v1/auth/sessions/{id}         end_session
+      GET    /api/v1/auth/admin/sessions/{id}   explain
+      POST   /api/v1/auth/password              password
+      POST   /api/v1/auth/step-up               step_up
+      GET    /api/v1/admin/users                users
+      POST   /api/v1/admin/users                create_user
+      GET    /api/v1/admin/users/{id}           user
+      PATCH  /api/v1/admin/users/{id}           change_user
+      DELETE /api/v1/admin/users/{id}           delete_user
+      POST   /api/v1/admin/users/{id}/password  set_password
+      GET    /api/v1/admin/users/{id}/sessions  user_sessions
+      DELETE /api/v1/admin/users/{id}/sessions  end_user_sessions
+      DELETE /api/v1/admin/sessions/{id}        end_any_session
+      GET    /api/v1/admin/users/{id}/events    user_events
+      GET    /api/v1/admin/events               events
     ");
     folder.write("shop.toml", profile.replacen("lifetimes =", "lifetime =", 1));
     let wrong = folder.run(&["profile", "check", "shop.toml"]).fails();

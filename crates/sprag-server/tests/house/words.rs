@@ -132,11 +132,12 @@ const GONE: &[Gone] = &[
             &["key adopt", "alias adopt"],
         ],
     },
-    gone(
-        "seal*",
-        "checkpoint (the journal); replace the session (a password change). Sealed means encrypted, and such uses \
-         may be allowed",
-        &[
+    Gone {
+        word: "seal*",
+        say: "checkpoint (the journal); replace the session (a password change). Sealed means encrypted, and such uses \
+              may be allowed",
+        but_at: &["crates/sprag/src/keys/cursor.rs"],
+        but_in: &[
             // A column of migration 1, which the build before goes on reading.
             &["retries is sealed"],
             // `sprag audit verify --seal`.
@@ -152,8 +153,19 @@ const GONE: &[Gone] = &[
                 "payload sealed",
                 "sealed means encrypted",
             ],
+            // Where a listing goes on.
+            &[
+                "seal cursor",
+                "seals cursors",
+                "seals where",
+                "sealed cursors",
+                "cursor is sealed",
+                "sealed for",
+                "sealed it",
+                "sealed anew",
+            ],
         ],
-    ),
+    },
 ];
 
 /// Where pages are a browser's or a database's, and where profiles have none.

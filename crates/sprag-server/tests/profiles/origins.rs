@@ -27,6 +27,9 @@ pub(crate) async fn are_kept_apart(name: &'static str, data: &'static Data) {
 
 async fn preflights(stage: &Stage, client: &LoggedIn) {
     for route in &stage.profile.wire.routes {
+        let asked = stage.world.is_asked(Call::new("OPTIONS", &path(route, client))).await;
+        let (allowed, method) = (asked.header("allow"), route.method.as_str());
+        assert!(allowed.contains(method), "{}: OPTIONS that is no preflight allows {allowed:?}", route.on());
         for (origin, allowed) in
             [(NAMED, NAMED), ("http://localhost:3000", "http://localhost:3000"), (FOREIGN, "")]
         {

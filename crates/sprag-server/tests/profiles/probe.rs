@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use sprag::store::Slice;
-use sprag_server::profile::{Input, Route};
+use sprag_server::profile::{Input, Route, Whose};
 
 use crate::call::{Answer, Call};
 use crate::data::Data;
@@ -45,7 +45,11 @@ fn malformed(stage: &Stage, route: &Route, client: &LoggedIn) -> Vec<(String, Ca
         bad.extend(bearers(stage, route, client));
     }
     if good.is_empty() {
-        // Such a call reads no body, so that none can be wrong.
+        // Such a call reads no body, so that none can be wrong; perhaps a query.
+        bad.extend(queries(route, client).into_iter().map(|(what, path)| {
+            let call = Call::new(route.method.as_str(), &path).header("user-agent", "Phone/1.0");
+            (what, call.bearer(&client.access))
+        }));
         return bad;
     }
     let with = |body: &Map<String, Value>| bodiless(stage, route, client).json(&Value::Object(body.clone()));
@@ -67,11 +71,18 @@ fn malformed(stage: &Stage, route: &Route, client: &LoggedIn) -> Vec<(String, Ca
             bad.push((format!("{name} is null"), with(&changed(Value::Null))));
             bad.push((format!("{name} is empty"), with(&changed("".into()))));
         }
-        for value in [json!(7), json!(true), json!(["x"]), json!({ "a": "b" })] {
+        let flag = if field.input.is_flag() { json!("yes") } else { json!(true) };
+        for value in [json!(7), flag, json!(["x"]), json!({ "a": "b" })] {
             bad.push((format!("{name} is {value}"), with(&changed(value))));
         }
     }
-    bad.extend(bodies(&good).into_iter().map(|(what, kind, body)| {
+    // A call that needs nothing has nothing done by a body with nothing in it.
+    let needs_nothing = route.takes.fields().iter().all(|field| field.is_optional)
+        && !route.action.needs_refresh_token()
+        && route.action.account() == Whose::Requester;
+    let is_nothing = |what: &str| what.ends_with("with nothing in it") || what == "a form that is JSON";
+    let bodies = bodies(&good).into_iter().filter(|(what, ..)| !needs_nothing || !is_nothing(what));
+    bad.extend(bodies.map(|(what, kind, body)| {
         let call = bodiless(stage, route, client);
         (what.to_owned(), if kind.is_empty() { call.bytes(body) } else { call.text(kind, body) })
     }));
@@ -81,6 +92,28 @@ fn malformed(stage: &Stage, route: &Route, client: &LoggedIn) -> Vec<(String, Ca
         );
     }
     bad.push(("compressed".to_owned(), with(&good).header("content-encoding", "gzip")));
+    bad
+}
+
+/// Queries that ask for nothing that there is.
+fn queries(route: &Route, client: &LoggedIn) -> Vec<(String, String)> {
+    let path = path(route, client);
+    let mut bad = Vec::new();
+    for field in route.takes.fields() {
+        let wrong: &[&str] = match field.input {
+            Input::Limit => &["0", "201", "-1", "many"],
+            Input::After => &["x", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"],
+            Input::Kind => &["nothing", "login_failed,"],
+            Input::Severity => &["bad"],
+            Input::Since => &["yesterday"],
+            _ => &["%ff", "%C3"],
+        };
+        let name = &field.name;
+        bad.extend(
+            wrong.iter().map(|value| (format!("{name} is {value}"), format!("{path}?{name}={value}"))),
+        );
+        bad.push((format!("{name} twice"), format!("{path}?{name}=1&{name}=1")));
+    }
     bad
 }
 

@@ -3,6 +3,8 @@
 
 mod access;
 mod accounts;
+mod administrators;
+mod administrators_look;
 mod amended;
 mod authentication;
 mod canary;
@@ -11,6 +13,7 @@ mod cookies;
 mod faults;
 mod foreign;
 mod hostile;
+mod limits;
 mod moved_on;
 mod next_ids;
 mod offers;
@@ -19,6 +22,7 @@ mod passwords;
 mod proxies;
 mod restored;
 mod sessions;
+mod step_up;
 mod theft;
 mod verdicts;
 mod window;

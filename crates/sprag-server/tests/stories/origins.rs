@@ -84,6 +84,23 @@ async fn r37_a_foreign_site_gets_nothing() {
 }
 
 #[tokio::test]
+async fn whoever_asks_for_the_options_of_a_path_is_told_its_methods_with_and_without_front_ends_elsewhere() {
+    let asks = |path| Call::new("OPTIONS", path);
+    for world in [world(), World::new()] {
+        for (path, methods) in [(REFRESH, "POST"), (ME, "GET"), (LOGIN, "POST")] {
+            let from_a_page = asks(path).header("origin", APP);
+            let half = asks(path).header("access-control-request-method", "POST");
+            for call in [asks(path), from_a_page, half] {
+                let answer = world.sends(call).await.refused(405, "method_not_allowed");
+                assert!(answer.header("allow").starts_with(methods), "{path}: {:?}", answer.header("allow"));
+                assert_eq!(permissions(&answer.headers), Vec::<String>::new(), "{path}");
+            }
+        }
+        world.sends(asks("/nowhere")).await.is(404);
+    }
+}
+
+#[tokio::test]
 async fn r36_a_cookie_counts_with_a_site_that_is_named_and_with_no_other() {
     let world = world();
     let mut browser = world.ann().await.logs_in_by_cookie().await;

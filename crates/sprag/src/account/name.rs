@@ -112,6 +112,27 @@ impl Name {
         names
     }
 
+    /// What user names and e-mail addresses begin with, in the form that is compared, whose beginning somebody typed; a text with
+    /// an `@` is the beginning of an address. Nothing where nothing was typed.
+    pub(crate) fn beginnings(typed: &str) -> Vec<Self> {
+        let form = form::today(typed);
+        if form.is_empty() {
+            return Vec::new();
+        }
+        if !looks_like_an_address(typed) {
+            let kinds = [NameKind::Username, NameKind::Email];
+            return kinds.into_iter().map(|kind| Self { kind, value: form.clone() }).collect();
+        }
+        // A whole domain has another form than what is typed of it.
+        let address = Self::email(typed).map_or(form, |name| name.value);
+        vec![Self { kind: NameKind::Email, value: address }]
+    }
+
+    /// Whether it begins with what [`beginnings`](Self::beginnings) gave.
+    pub(crate) fn begins_with(&self, beginning: &Self) -> bool {
+        self.kind == beginning.kind && self.value.starts_with(&beginning.value)
+    }
+
     /// What builds before schema V6 compared, if it was a name to them.
     fn of_earlier_build(typed: &str) -> Option<Self> {
         let value = form::before(typed);

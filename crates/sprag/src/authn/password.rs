@@ -5,7 +5,9 @@
 
 use std::time::Instant;
 
-use super::failures::Told;
+use super::devices::{Known, Shown};
+use super::failures::{DISABLED, Told};
+use super::tries::At;
 use super::{Authenticated, Authn, Proof};
 use crate::account::Account;
 use crate::audit::{EventKind, NOBODY, Severity};
@@ -15,11 +17,14 @@ use crate::prefix::Prefix;
 use crate::requester::Requester;
 use crate::security::Outcome;
 use crate::seldom;
-use crate::session::{AccountId, Methods};
+use crate::session::{AccountId, Methods, SessionKey};
 use crate::store::{Commit, Credential, Expect, Step, Was, meant_by};
 
-/// What the journal says of who may not log in though the password is right.
-pub(super) const DISABLED: &str = "the account is disabled";
+/// What the journal says of who is not let in by what they typed.
+const UNKNOWN_OR_WRONG: &str = "unknown name or wrong password";
+
+/// What it says where the password was right a moment ago.
+pub(super) const ANOTHER_MEANWHILE: &str = "another password was set meanwhile";
 
 /// Another password than the account's, which nobody has been told yet.
 pub(crate) struct Wrong {
@@ -29,33 +34,64 @@ pub(crate) struct Wrong {
 }
 
 impl Authn<'_> {
-    /// Says who knows the password of the account that a user name or e-mail address leads to, both as typed.
+    /// Says who knows the password of the account that a user name or e-mail address leads to, both as typed; on a device that
+    /// shows nothing, as [`password_on`](Self::password_on) has it.
     ///
     /// # Errors
-    /// [`Refusal::CredentialsInvalid`], [`Refusal::AccountDisabled`] (only to who knows the password),
-    /// [`Refusal::PasswordRejected`] for a password nobody can have; a [`Fault`], busy if too many log in
-    /// at once.
+    /// As [`password_on`](Self::password_on).
     pub async fn password(
         &self,
         name: &str,
         password: &str,
         requester: &Requester,
     ) -> Result<Authenticated, Error> {
+        self.password_on(&Shown::default(), name, password, requester).await
+    }
+
+    /// Says who knows the password of the account that a user name or e-mail address leads to, both as typed, on a device that
+    /// shows what it has from before. Before anything is hashed, the try is reserved of a [budget](crate::limits): the known
+    /// device's, or else the account's and the network's. A right password gives it back.
+    ///
+    /// # Errors
+    /// [`Refusal::CredentialsInvalid`], [`Refusal::AccountDisabled`] (only to who knows the password),
+    /// [`Refusal::PasswordRejected`] for a password nobody can have, [`Refusal::RateLimited`] if too many were tried; a
+    /// [`Fault`], busy if too many log in at once.
+    pub async fn password_on(
+        &self,
+        shown: &Shown,
+        name: &str,
+        password: &str,
+        requester: &Requester,
+    ) -> Result<Authenticated, Error> {
         let (came, from) = (Instant::now(), requester.prefix());
         let password = Password::typed(password)?;
-        let credential = meant_by(self.store, name).await?;
+        let credential = meant_by(self.store.as_ref(), name).await?;
+        let (at, known) = match &credential {
+            Some(Credential { account, .. }) => {
+                (At::Account(account.id), self.known(account.id, shown).await?)
+            }
+            None => (At::Nobody(name), None),
+        };
+        let tried = self.reserve_try(came, at, known, requester).await?;
         let stored = credential.as_ref().and_then(|credential| credential.password_hash.clone());
-        let compared = self.hasher.verify_from(from, password.clone(), stored).await;
-        let compared = compared.inspect_err(|fault| tell_busy(fault, requester))?;
+        let compared = match self.hasher.verify_from(from, password.clone(), stored).await {
+            Ok(compared) => compared,
+            Err(fault) => {
+                self.tell_busy(&fault, requester);
+                self.was_not_looked_at(&tried, &fault).await;
+                return Err(fault.into());
+            }
+        };
         let account = credential.as_ref().map_or(NOBODY, |credential| credential.account.id);
         let matched = matched(&compared.outcome, account);
         let Some(credential) = credential.filter(|_| matched != Match::No) else {
             // On the account's chain, or on nobody's. Either may cost a write or none; what is waited for below covers that.
             // The name that was typed is not recorded, for people type passwords there.
-            self.note_failure(account, requester, "unknown name or wrong password").await?;
+            self.note_failure(account, requester, UNKNOWN_OR_WRONG).await?;
             self.hasher.wait_to_refuse(came, &compared, self.random).await;
             return Err(Refusal::CredentialsInvalid.into());
         };
+        self.was_right(&tried).await;
         let account = credential.account;
         if account.disabled_at.is_some() {
             self.note_failure(account.id, requester, DISABLED).await?;
@@ -67,21 +103,31 @@ impl Authn<'_> {
             // Of the form that matched: what was typed may be another text, which the hash is not of.
             self.renew(account.id, compared.form.clone(), old, from).await;
         }
-        Ok(self.by_password(account, password, hash))
+        Ok(Authenticated { known: tried.into_known(), ..self.by_password(account, password, hash) })
     }
 
-    /// Says that whoever uses a session of this account knows its password too, or that what they typed is another one.
+    /// Says that whoever uses this session knows the password of its account too, or that what they typed is another one. The
+    /// try is reserved as at a log-in on a known device: a session lives there.
     ///
     /// # Errors
-    /// [`Refusal::AccountUnknown`]; a [`Fault`](crate::Fault).
+    /// [`Refusal::AccountUnknown`]; [`Refusal::RateLimited`] if too many were tried; a [`Fault`](crate::Fault).
     pub(crate) async fn password_of(
         &self,
-        account: AccountId,
+        session: SessionKey,
         password: Password,
         requester: &Requester,
     ) -> Result<Result<Authenticated, Wrong>, Error> {
+        let account = session.account;
         let credential = self.store.credential_of(account).await?.ok_or(Refusal::AccountUnknown)?;
-        self.compare(credential, password, requester).await
+        let known = Some(Known::Session(session));
+        let tried = self.reserve_try(Instant::now(), At::Account(account), known, requester).await?;
+        let compared = self.compare(credential, password, requester).await;
+        match &compared {
+            Ok(Ok(_)) => self.was_right(&tried).await,
+            Ok(Err(_)) | Err(Error::Refused(_)) => {}
+            Err(Error::Failed(fault)) => self.was_not_looked_at(&tried, fault).await,
+        }
+        compared
     }
 
     /// Compares a password with an account's.
@@ -94,7 +140,7 @@ impl Authn<'_> {
         let came = Instant::now();
         let Credential { account, password_hash: hash } = credential;
         let compared = self.hasher.verify_from(requester.prefix(), password.clone(), hash.clone()).await;
-        let compared = compared.inspect_err(|fault| tell_busy(fault, requester))?;
+        let compared = compared.inspect_err(|fault| self.tell_busy(fault, requester))?;
         if matched(&compared.outcome, account.id) == Match::No {
             return Ok(Err(Wrong { account: account.id, came, compared }));
         }
@@ -116,7 +162,7 @@ impl Authn<'_> {
     /// Whoever typed the password that this hash is of.
     fn by_password(&self, account: Account, password: Password, hash: Option<String>) -> Authenticated {
         let proof = Proof { password: Some(password), hash };
-        Authenticated { account, methods: Methods::PASSWORD, at: self.clock.now(), proof }
+        Authenticated { account, methods: Methods::PASSWORD, at: self.clock.now(), proof, known: None }
     }
 
     /// Hashes a password anew with today's parameters. If that fails, the next log-in tries again.
@@ -145,6 +191,7 @@ impl Authn<'_> {
         why: &'static str,
     ) -> Result<(), Error> {
         let (kind, now) = (EventKind::LoginFailed, self.clock.now());
+        self.store.counts.login_refused(refusal_of(why).code());
         let event = requester.event_of_account(account, kind, now, Some(why.to_owned()));
         match self.failures.count(account, why, requester, now) {
             Told::Each => self.store.record(event).await?,
@@ -159,13 +206,24 @@ impl Authn<'_> {
         }
         Ok(())
     }
+
+    /// Counts a password that nobody had the time to look at, and tells the security log of it.
+    fn tell_busy(&self, fault: &Fault, requester: &Requester) {
+        if fault.kind == FaultKind::Busy {
+            let (ip, user_agent) = (requester.ip.as_deref(), requester.user_agent.as_deref());
+            let refusal = fault.kind.row().name;
+            Outcome::named("", Severity::Warning, ip, user_agent).refused(refusal).tell_seldom();
+            self.store.counts.login_refused(refusal);
+        }
+    }
 }
 
-/// Tells the security log of a password that nobody had the time to look at.
-fn tell_busy(fault: &Fault, requester: &Requester) {
-    if fault.kind == FaultKind::Busy {
-        let (ip, user_agent) = (requester.ip.as_deref(), requester.user_agent.as_deref());
-        Outcome::named("", Severity::Warning, ip, user_agent).refused(fault.kind.row().name).tell_seldom();
+/// What is told to who fails for this reason.
+fn refusal_of(why: &'static str) -> Refusal {
+    match why {
+        UNKNOWN_OR_WRONG | ANOTHER_MEANWHILE => Refusal::CredentialsInvalid,
+        DISABLED => Refusal::AccountDisabled,
+        _ => Refusal::CurrentPasswordWrong,
     }
 }
 

@@ -29,6 +29,8 @@ pub struct AccountChanges<'a> {
     pub family_name: Option<&'a str>,
     /// Whether it may administer others.
     pub is_admin: Option<bool>,
+    /// Whether it may log in no more; where it could, its sessions end.
+    pub is_disabled: Option<bool>,
 }
 
 /// What became of [`AccountChanges`].
@@ -52,6 +54,8 @@ pub(super) struct Planned {
     changed: Vec<&'static str>,
     /// Whether it administers others no more, so that its sessions end.
     is_demoted: bool,
+    /// Whether it may log in no more, or again.
+    is_disabled: Option<bool>,
 }
 
 impl AccountChanges<'_> {
@@ -91,7 +95,8 @@ impl Accounts<'_> {
     }
 
     /// Changes what an account is called, what is told of it and what it may do, all of it or nothing. Sessions go on, and
-    /// their access tokens tell it from the next refresh on; those of an account that administers others no more end.
+    /// their access tokens tell it from the next refresh on; those of an account that administers others no more end, and
+    /// those of one that may log in no more.
     ///
     /// # Errors
     /// [`Refusal::AccountUnknown`], [`Refusal::NameInvalid`], [`Refusal::NameTaken`]; a [`Fault`].
@@ -168,6 +173,7 @@ impl Accounts<'_> {
         if let Some(is_admin) = changes.is_admin {
             planned.administer(account, is_admin);
         }
+        planned.is_disabled = changes.is_disabled.filter(|wanted| *wanted != account.disabled_at.is_some());
         Ok(planned)
     }
 
@@ -207,7 +213,8 @@ impl Accounts<'_> {
 impl Planned {
     /// What of the account will be another than before, in words for people.
     pub(super) fn what(&self) -> Vec<&'static str> {
-        self.renamed.iter().chain(&self.changed).copied().collect()
+        let switched = self.is_disabled.map(|off| if off { "disabled" } else { "enabled" });
+        self.renamed.iter().chain(&self.changed).copied().chain(switched).collect()
     }
 
     /// The commit that carries it out; the journal says by whom, if it was not by the requester's own hand.
@@ -218,13 +225,29 @@ impl Planned {
         requester: &Requester,
         at: Timestamp,
     ) -> Commit {
-        let Self { mut steps, renamed, changed, is_demoted } = self;
+        let Self { mut steps, renamed, changed, is_demoted, is_disabled } = self;
         let event = |kind, note| requester.event_of_account(account, kind, at, note);
         let mut events = Vec::new();
         let told = [(EventKind::AccountRenamed, renamed), (EventKind::AccountChanged, changed)];
         for (kind, what) in told.into_iter().filter(|(_, what)| !what.is_empty()) {
             let what = what.join(", ");
             events.push(event(kind, Some(by.map_or_else(|| what.clone(), |by| format!("{by}: {what}")))));
+        }
+        match is_disabled {
+            Some(true) => {
+                let ending = requester.ending(EndCause::Disabled, at);
+                steps.extend([
+                    Step::Disable { at },
+                    Step::MoveEpoch,
+                    Step::EndSessions { except: None, with: None, ending },
+                ]);
+                events.push(event(EventKind::AccountDisabled, None));
+            }
+            Some(false) => {
+                steps.push(Step::Enable);
+                events.push(event(EventKind::AccountEnabled, None));
+            }
+            None => {}
         }
         if is_demoted {
             let ending = requester.ending(EndCause::Revoked, at);

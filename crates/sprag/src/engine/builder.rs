@@ -9,10 +9,12 @@ use super::service::Service;
 use super::{Engine, Issuer, Limits};
 use crate::authn::Failures;
 use crate::clock::Clock;
+use crate::counts::{CountedStore, Counts};
 use crate::error::Fault;
 use crate::keys::KeyRing;
+use crate::limits::{Gate, Rates};
 use crate::password::Hasher;
-use crate::random::{DrawnAhead, Random, SystemRandom};
+use crate::random::{self, DrawnAhead, Random, SystemRandom};
 use crate::store::Store;
 
 /// Puts an [`Engine`] together: a store, keys and an issuer are needed, and the rest has a default.
@@ -26,12 +28,23 @@ pub struct EngineBuilder {
     random: Option<Arc<dyn Random>>,
     hasher: Option<Hasher>,
     limits: Limits,
+    rates: Rates,
 }
 
 impl EngineBuilder {
     pub(super) fn new(store: Arc<dyn Store>) -> Self {
         let (keys, issuer, audience, clock, random, hasher) = (None, None, None, None, None, None);
-        Self { store, keys, issuer, audience, clock, random, hasher, limits: Limits::default() }
+        Self {
+            store,
+            keys,
+            issuer,
+            audience,
+            clock,
+            random,
+            hasher,
+            limits: Limits::default(),
+            rates: Rates::default(),
+        }
     }
 
     /// The keys that sign and verify all tokens. Every node on one store needs the same ring, and a ring that is lost logs
@@ -77,6 +90,13 @@ impl EngineBuilder {
         self
     }
 
+    /// How often somebody may try; by default [as often as is usual](Rates::default). An embedder whose own front door limits
+    /// that already gives [`Rates::off`].
+    pub fn rates(mut self, rates: Rates) -> Self {
+        self.rates = rates;
+        self
+    }
+
     /// The engine.
     ///
     /// # Errors
@@ -92,14 +112,18 @@ impl EngineBuilder {
             None => Hasher::start_default()?,
         };
         let clock = self.clock.unwrap_or_else(|| self.store.clock());
+        let random = self.random.unwrap_or_else(|| Arc::new(SystemRandom::default()));
+        // Not from the randomness that tests hand in: two engines that begin alike are two runs.
+        let counts = Counts::new(random::id(&SystemRandom::default(), clock.now()), Arc::clone(&clock));
         Ok(Engine {
-            store: self.store,
+            store: CountedStore::new(self.store, counts),
             clock,
-            random: self.random.unwrap_or_else(|| Arc::new(SystemRandom::default())),
+            random,
             token_ids: DrawnAhead::default(),
             keys: ArcSwap::from_pointee(keys),
             hasher,
             failures: Failures::default(),
+            gate: Gate::new(self.rates),
             issuer: Issuer { audience: self.audience.unwrap_or_else(|| issuer.clone()), issuer },
             limits: self.limits,
             service: Service::default(),

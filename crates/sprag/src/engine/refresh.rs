@@ -49,14 +49,14 @@ impl Engine {
                 let moment = Moment::uninterrupted(now, client.policy.reuse_interval);
                 let malformed = judge(None, &Found::Nothing, 0, moment, &client.policy);
                 tell_refused(malformed.row, Refusal::TokenInvalid, None, requester);
-                return RefreshOutcome { row: malformed.row, answer: Err(Refusal::TokenInvalid.into()) };
+                return self.came_to(malformed.row, Err(Refusal::TokenInvalid.into()), now);
             }
-            Err(fault) => return RefreshOutcome { row: Row::StoreFault, answer: Err(fault.into()) },
+            Err(fault) => return self.came_to(Row::StoreFault, Err(fault.into()), now),
         };
         // Read before the row turns: if it cannot be read, nothing has happened yet.
         let account = match self.account_to_tell_of(client, token.key.account).await {
             Ok(account) => account,
-            Err(fault) => return RefreshOutcome { row: Row::StoreFault, answer: Err(fault.into()) },
+            Err(fault) => return self.came_to(Row::StoreFault, Err(fault.into()), now),
         };
         let mut turn = RefreshInProgress {
             engine: self,
@@ -69,31 +69,78 @@ impl Engine {
             token,
         };
         match turn.rotate_optimistically().await {
-            Ok(Some(pair)) => return RefreshOutcome { row: Row::Current, answer: Ok(pair) },
+            Ok(Some(pair)) => return self.came_to(Row::Current, Ok(pair), now),
             Ok(None) => {}
-            Err(fault) => return RefreshOutcome { row: Row::StoreFault, answer: Err(fault.into()) },
+            Err(fault) => return self.came_to(Row::StoreFault, Err(fault.into()), now),
         }
         for misses in 0..=MAX_MISSES {
             let found = match self.store.find(turn.presented.key).await {
                 Ok(Some(state)) => Found::Session(Box::new(state)),
                 Ok(None) => Found::Nothing,
-                Err(fault) => return RefreshOutcome { row: Row::StoreFault, answer: Err(fault.into()) },
+                Err(fault) => return self.came_to(Row::StoreFault, Err(fault.into()), now),
             };
             if let Found::Session(state) = &found {
                 turn.now = judged_at(state.session.rotated_at, turn.now, self.now());
             }
             let judgement = match turn.judge(&found, misses).await {
                 Ok(judgement) => judgement,
-                Err(fault) => return RefreshOutcome { row: Row::StoreFault, answer: Err(fault.into()) },
+                Err(fault) => return self.came_to(Row::StoreFault, Err(fault.into()), now),
             };
             let row = judgement.row;
             match turn.carry_out(judgement, &found).await {
-                Ok(Some(pair)) => return RefreshOutcome { row, answer: Ok(pair) },
+                Ok(Some(pair)) => return self.came_to(row, Ok(pair), now),
                 Ok(None) => {}
-                Err(error) => return RefreshOutcome { row, answer: Err(error) },
+                Err(error) => return self.came_to(row, Err(error), now),
             }
         }
-        RefreshOutcome { row: Row::Missed, answer: Err(tried_too_often("refresh a session").into()) }
+        self.came_to(Row::Missed, Err(tried_too_often("refresh a session").into()), now)
+    }
+
+    /// What a refresh came to, counted for the report.
+    fn came_to(&self, row: Row, answer: Result<TokenPair, Error>, now: Timestamp) -> RefreshOutcome {
+        match &answer {
+            Ok(pair) => {
+                let has_rotated = matches!(row, Row::Current | Row::Ahead);
+                self.counts().refreshed(pair.account, has_rotated, now);
+            }
+            Err(error) => self.counts().refresh_refused(error, now),
+        }
+        RefreshOutcome { row, answer }
+    }
+
+    /// Whose session a refresh token is of, if a refresh would take it: judged like one, and nothing turns. What a refresh
+    /// would refuse is refused, and what it would end ends.
+    pub(super) async fn holder(
+        &self,
+        client: &ClientPolicy,
+        text: &str,
+        retry_id: Option<&str>,
+        requester: &Requester,
+    ) -> Result<SessionKey, Error> {
+        let now = self.now();
+        let Some(token) = self.recognise(client, text, now).await? else {
+            tell_refused(Row::Malformed, Refusal::TokenInvalid, None, requester);
+            return Err(Refusal::TokenInvalid.into());
+        };
+        let presented = present(&token, retry_id, requester);
+        let mut judged =
+            RefreshInProgress { engine: self, client, requester, now, text, account: None, presented, token };
+        for misses in 0..=MAX_MISSES {
+            let found = self.store.find(judged.presented.key).await?;
+            let found = found.map_or(Found::Nothing, |state| Found::Session(Box::new(state)));
+            if let Found::Session(state) = &found {
+                judged.now = judged_at(state.session.rotated_at, judged.now, self.now());
+            }
+            let judgement = judged.judge(&found, misses).await?;
+            if let Verdict::Rotate(_) | Verdict::Keep | Verdict::Retry(_) = judgement.verdict {
+                if let Some(notice) = judgement.notice {
+                    self.store.record(judged.event(notice)).await?;
+                }
+                return Ok(judged.presented.key);
+            }
+            let _ = judged.carry_out(judgement, &found).await?;
+        }
+        Err(tried_too_often("judge a refresh token").into())
     }
 
     /// A token of this profile, its own or one of the system whose place it took, or none.
@@ -191,7 +238,7 @@ impl RefreshInProgress<'_> {
                 let Some(row) = self.engine.store.rotate(rotation, event.clone()).await? else {
                     return Ok(None);
                 };
-                security::journalled(&event);
+                self.tell_journalled(event.as_ref());
                 let told = Told::fresh(self.client, row, self.now);
                 Ok(Some(self.engine.pair(self.client, account, &successor, None, told, self.now)?))
             }
@@ -202,8 +249,16 @@ impl RefreshInProgress<'_> {
     async fn note_return(&self, retried: Retried, notice: Option<Notice>) -> Result<Option<Rotated>, Fault> {
         let event = notice.map(|notice| self.event(notice));
         let noted = self.engine.store.retry(retried, event.clone()).await?;
-        security::journalled(event.iter().filter(|_| noted.is_some()));
+        self.tell_journalled(event.as_ref().filter(|_| noted.is_some()));
         Ok(noted)
+    }
+
+    /// Tells the security log, and counts, what the journal was told along with a write to the row.
+    fn tell_journalled(&self, event: Option<&Event>) {
+        security::journalled(event);
+        if let Some(event) = event.filter(|event| event.kind != EventKind::SessionRotated) {
+            self.engine.counts().journalled(event.kind, event.at);
+        }
     }
 
     async fn end(

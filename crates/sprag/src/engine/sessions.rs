@@ -100,6 +100,17 @@ impl Sessions<'_> {
         if has_ended { Ok(()) } else { Err(Refusal::SessionUnknown.into()) }
     }
 
+    /// Ends one session, whoever's it is, as an administrator.
+    ///
+    /// # Errors
+    /// [`Refusal::SessionUnknown`] if there is no such live session; a [`Fault`].
+    pub async fn end_named(&self, id: SessionId, requester: &Requester) -> Result<(), Error> {
+        let Some((session, _)) = self.0.store.named(id).await? else {
+            return Err(Refusal::SessionUnknown.into());
+        };
+        self.end(session.key, EndCause::Admin, requester).await
+    }
+
     /// Ends all sessions of an account, as an administrator.
     ///
     /// # Errors

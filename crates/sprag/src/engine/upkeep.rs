@@ -9,6 +9,7 @@ use crate::audit::{Event, EventKind, NOBODY};
 use crate::authn::More;
 use crate::checkpoints::{self, CheckpointFlaw, Checkpointing, Cutting};
 use crate::clock::{ClockNews, Doubt, TakenFor};
+use crate::counts::{self, Written};
 use crate::error::Fault;
 use crate::keys::{KeyEntry, KeyRing};
 use crate::security;
@@ -28,8 +29,33 @@ impl Upkeep<'_> {
     /// # Errors
     /// A [`Fault`].
     pub async fn sweep(&self, after: Option<SessionKey>, keep_ended: Duration) -> Result<Swept, Fault> {
-        let slice = Slice::after(after, SWEEP_ROWS);
-        self.0.store.sweep(Sweep { slice, now: self.0.now(), keep_ended }).await
+        let (slice, now) = (Slice::after(after, SWEEP_ROWS), self.0.now());
+        let swept = self.0.store.sweep(Sweep { slice, now, keep_ended }).await?;
+        self.0.counts().swept_slice(&swept, now);
+        Ok(swept)
+    }
+
+    /// Notes what a whole pass of [`sweep`](Self::sweep) came to, from the first session to the last.
+    pub fn swept(&self, pass: &Swept) {
+        self.0.counts().swept(pass, self.0.now());
+    }
+
+    /// Writes what this node has counted since the last time, for the report. Whoever serves does this once a minute, and with
+    /// `is_last` where the process ends in order.
+    ///
+    /// # Errors
+    /// A [`Fault`]; then it is written the next time.
+    pub async fn write_counts(&self, is_last: bool) -> Result<Written, Fault> {
+        self.0.counts().write(self.0.store.as_ref(), is_last).await
+    }
+
+    /// Folds the counts of days that nobody adds to any more, so that a day has few rows however many nodes ran; says how many
+    /// days. Any node does it, and two at once do no harm.
+    ///
+    /// # Errors
+    /// A [`Fault`]; then it is done the next time.
+    pub async fn fold_counts(&self) -> Result<u64, Fault> {
+        counts::fold(self.0.store.as_ref(), self.0.now()).await
     }
 
     /// Says that this engine serves, at that place: it judges nobody before it has moved its mark of life, which somebody
@@ -82,6 +108,15 @@ impl Upkeep<'_> {
             event.account = NOBODY;
         }
         engine.store.record(event).await
+    }
+
+    /// Forgets the budgets that are whole, and keeps the others beyond a restart. Whoever serves does this each minute, and once
+    /// more before the process ends.
+    ///
+    /// # Errors
+    /// A [`Fault`]; the next time goes on.
+    pub async fn sweep_budgets(&self) -> Result<u64, Fault> {
+        self.0.store.sweep_budgets(self.0.now()).await
     }
 
     /// Why the clock is not believed, if it is not.

@@ -7,6 +7,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::budget::Spent;
 use crate::session::EndCause;
 
 /// A row: one way of saying "no".
@@ -99,12 +100,17 @@ table! {
     /// is not what is wrong.
     CURRENT_PASSWORD_WRONG: "current_password_wrong", 403,
         "the current password is wrong",
-        "A password change with the wrong current password; not 401, or clients would refresh",
+        "A password change or step-up with the wrong password; not 401, or clients would refresh",
         "`login_failed`";
+    /// They showed who they are too long ago for this. Not 401: front ends answer that with a refresh, which mends nothing.
+    STEP_UP_REQUIRED: "step_up_required", 403,
+        "this takes a log-in of a moment ago; show once more who you are at the step-up, then send this again with its tokens",
+        "The call takes somebody who showed who they are at most `fresh-for` ago; a step-up mends it, or a log-in",
+        "";
     /// Only an administrator may do this.
     FORBIDDEN: "forbidden", 403,
         "only an administrator may do this",
-        "Only an administrator may do this; or one asked what happened to the session they ask with, which nobody is told",
+        "Only an administrator may do this; or one asked what happened to the session they ask with, which nobody is told, or would shut themselves out",
         "";
     /// The server: a request that a cookie authenticates, from another site.
     ORIGIN_REFUSED: "origin_refused", 403,
@@ -166,11 +172,11 @@ table! {
         "this refresh token was presented too many times; use the one that replaced it",
         "One spent token answered 16 times already; use its successor",
         "";
-    /// The server, once it limits how often a client may ask; a profile may word it already.
+    /// A budget has no room.
     RATE_LIMITED: "rate_limited", 429,
         "too many requests; come again when Retry-After says",
-        "Too many requests of one kind; come back after `Retry-After`. Nothing is limited yet",
-        "";
+        "Too many tries at one account, known or unknown, or too many requests of one kind from one network; nothing was looked at. Come back after `Retry-After`",
+        "`login_failed`, counted together, where an account is tried";
     /// A defect.
     INTERNAL: "internal", 500,
         "something broke here; try again later",
@@ -215,12 +221,16 @@ pub enum Refusal {
     NameInvalid(&'static str),
     /// Another account has that user name or e-mail.
     NameTaken,
+    /// They showed who they are too long ago for this.
+    StepUpRequired,
     /// Only an administrator may do this.
     Forbidden,
     /// The account has no such session.
     SessionUnknown,
     /// There is no such account.
     AccountUnknown,
+    /// A budget has no room for another try; nothing was looked at.
+    RateLimited(Spent),
 }
 
 impl Refusal {
@@ -240,9 +250,11 @@ impl Refusal {
             Self::PasswordRejected => &PASSWORD_REJECTED,
             Self::NameInvalid(_) => &NAME_INVALID,
             Self::NameTaken => &NAME_TAKEN,
+            Self::StepUpRequired => &STEP_UP_REQUIRED,
             Self::Forbidden => &FORBIDDEN,
             Self::SessionUnknown => &SESSION_UNKNOWN,
             Self::AccountUnknown => &ACCOUNT_UNKNOWN,
+            Self::RateLimited(_) => &RATE_LIMITED,
         }
     }
 

@@ -1,28 +1,37 @@
 //! What the hashing threads do: one job after the other, each for somebody who waits for its answer.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use super::beat::Beat;
 use super::compare::{Found, compare};
 use super::memory::Memory;
 use super::queue::{Queue, Waiting};
 use super::secrets::SourceSecrets;
 use super::work::{self, Work};
-use super::{Match, Password, pace};
+use super::{Match, Password, pace, priority};
 use crate::error::Fault;
+use crate::observe::Hashing;
 
-/// How far below the threads that answer requests the hashing threads stand (`nice`): where no core is idle they get a tenth
-/// of one. Not as far as it goes: beside another program that keeps all cores busy, nobody could log in.
-const NICENESS: i32 = 10;
+/// How long a hashing thread may take for what is none of the dearest hashes: many times what it takes while refreshes keep the
+/// cores busy.
+const PATIENCE: Duration = Duration::from_secs(1);
 
+/// And for one of the dearest, or a measurement, which take seconds by themselves.
+const PATIENCE_WITH_HEAVY: Duration = Duration::from_secs(3);
+
+/// What is to be done for somebody. It may be done twice at the same time; the first to be done answers.
 pub(super) enum Job {
-    Hash(Password, [u8; 16], oneshot::Sender<Result<String, Fault>>),
-    Verify(Verify, oneshot::Sender<Result<Compared, Fault>>),
-    Measure(Work, oneshot::Sender<Result<Duration, Fault>>),
+    Hash(Password, [u8; 16], Reply<String>),
+    Verify(Verify, Reply<Compared>),
+    Measure(Work, Reply<Duration>),
 }
+
+/// Who waits for an answer, until there is one.
+pub(super) struct Reply<T>(Mutex<Option<oneshot::Sender<Result<T, Fault>>>>);
 
 pub(super) struct Verify {
     /// What was typed, and its other forms.
@@ -31,9 +40,11 @@ pub(super) struct Verify {
     /// Since when it waits.
     pub(super) since: Instant,
     pub(super) secrets: Arc<SourceSecrets>,
-    /// Held until it is done, whether or not its client still waits.
-    pub(super) heavy: Option<OwnedSemaphorePermit>,
+    pub(super) heavy: Option<Heavy>,
 }
+
+/// Held until one of the dearest comparisons is done, whether or not its client still waits.
+pub(super) struct Heavy(Mutex<Option<OwnedSemaphorePermit>>);
 
 /// What a comparison came to, and how long it stood in the queue.
 pub(crate) struct Compared {
@@ -51,64 +62,118 @@ pub(crate) struct Compared {
 impl Waiting for Job {
     fn is_gone(&self) -> bool {
         match self {
-            Self::Hash(.., reply) => reply.is_closed(),
-            Self::Verify(.., reply) => reply.is_closed(),
-            Self::Measure(.., reply) => reply.is_closed(),
+            Self::Hash(.., reply) => reply.is_gone(),
+            Self::Verify(.., reply) => reply.is_gone(),
+            Self::Measure(.., reply) => reply.is_gone(),
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        match self {
+            Self::Verify(Verify { heavy: Some(_), .. }, _) | Self::Measure(..) => PATIENCE_WITH_HEAVY,
+            Self::Verify(..) | Self::Hash(..) => PATIENCE,
         }
     }
 }
 
+impl<T> Reply<T> {
+    pub(super) fn to(sender: oneshot::Sender<Result<T, Fault>>) -> Self {
+        Self(Mutex::new(Some(sender)))
+    }
+
+    /// Nobody may wait for it any more, which is no loss.
+    fn send(&self, result: Result<T, Fault>) {
+        if let Some(sender) = locked(&self.0).take() {
+            let _ = sender.send(result);
+        }
+    }
+
+    fn is_gone(&self) -> bool {
+        locked(&self.0).as_ref().is_none_or(oneshot::Sender::is_closed)
+    }
+}
+
+impl Heavy {
+    pub(super) fn holding(permit: OwnedSemaphorePermit) -> Self {
+        Self(Mutex::new(Some(permit)))
+    }
+
+    fn is_done(&self) {
+        locked(&self.0).take();
+    }
+}
+
+/// What is behind these locks is whole at every moment.
+fn locked<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Job {
-    /// Answers that there is no place. Nobody may wait for that any more, which is no loss.
+    /// Answers that there is no place.
     pub(super) fn give_way(self) {
         let busy = Fault::busy("take in one more password");
         match self {
-            Self::Hash(.., reply) => drop(reply.send(Err(busy))),
-            Self::Verify(.., reply) => drop(reply.send(Err(busy))),
-            Self::Measure(.., reply) => drop(reply.send(Err(busy))),
+            Self::Hash(.., reply) => reply.send(Err(busy)),
+            Self::Verify(.., reply) => reply.send(Err(busy)),
+            Self::Measure(.., reply) => reply.send(Err(busy)),
         }
+    }
+
+    fn carry_out(&self, memory: &mut Memory, counted: &Hashing) {
+        let begun = Instant::now();
+        match self {
+            Self::Hash(password, salt, reply) => {
+                reply.send(unharmed("hash a password", || hash(password, salt, memory)));
+            }
+            Self::Verify(verify, reply) => {
+                counted.waited.took(verify.since.elapsed());
+                reply.send(verify.carried_out(memory));
+            }
+            Self::Measure(work, reply) => {
+                let doing = "measure how long a hash takes";
+                reply.send(unharmed(doing, || pace::measured(*work, memory)));
+            }
+        }
+        counted.took.took(begun.elapsed());
     }
 }
 
 /// What a hashing thread does, until the queue is closed.
-pub(super) fn hash_all(jobs: &Queue<Job>) {
-    let this_thread = Some(rustix::thread::gettid());
-    if let Err(error) = rustix::process::setpriority_process(this_thread, NICENESS) {
-        tracing::warn!(%error, "password hashing runs at normal priority: the system refused a lower one");
-    }
+pub(super) fn hash_all(jobs: &Queue<Job>, counted: &Hashing) {
+    // It has this thread's priority of before.
+    let beat = Beat::start();
+    priority::last();
     let mut memory = Memory::default();
     // Of a client that has gone away the queue gives no job; one that goes now waits for no answer.
     while let Some(job) = jobs.next(|| memory.give_back()) {
-        match job {
-            Job::Hash(password, salt, reply) => {
-                let _ = reply.send(unharmed("hash a password", || hash(&password, &salt, &mut memory)));
-            }
-            Job::Verify(verify, reply) => drop(reply.send(verify.carried_out(&mut memory))),
-            Job::Measure(work, reply) => {
-                let doing = "measure how long a hash takes";
-                let _ = reply.send(unharmed(doing, || pace::measured(work, &mut memory)));
-            }
-        }
+        let _busy = counted.busy.up();
+        beat.during(|| job.carry_out(&mut memory, counted));
+    }
+}
+
+/// What a stand-in does, until the queue is closed.
+pub(super) fn stand_in(jobs: &Queue<Job>, counted: &Hashing) {
+    priority::behind();
+    let mut memory = Memory::default();
+    while let Some(job) = jobs.next_starved(|| memory.give_back()) {
+        let _busy = counted.busy.up();
+        job.carry_out(&mut memory, counted);
     }
 }
 
 impl Verify {
-    fn carried_out(self, memory: &mut Memory) -> Result<Compared, Fault> {
+    fn carried_out(&self, memory: &mut Memory) -> Result<Compared, Fault> {
         const DOING: &str = "compare a password";
-        let Self { mut forms, stored, since, secrets, heavy } = self;
-        let queued = since.elapsed();
-        let found = unharmed(DOING, || compare(&forms, stored.as_deref(), &secrets, memory));
-        drop(heavy);
+        let queued = self.since.elapsed();
+        let found = unharmed(DOING, || compare(&self.forms, self.stored.as_deref(), &self.secrets, memory));
+        self.heavy.iter().for_each(Heavy::is_done);
         let (outcome, place) = match found {
             Ok(Found { matched, form }) => (Ok(matched), form),
             Err(fault) => (Err(fault), 0),
         };
-        let count = u32::try_from(forms.len()).unwrap_or(u32::MAX);
-        if place >= forms.len() {
-            return Err(Fault::internal(DOING, "it has no form"));
-        }
-        let form = forms.swap_remove(place);
-        Ok(Compared { outcome, form, is_another_form: place > 0, forms: count, queued })
+        let form = self.forms.get(place).cloned().ok_or_else(|| Fault::internal(DOING, "it has no form"))?;
+        let forms = u32::try_from(self.forms.len()).unwrap_or(u32::MAX);
+        Ok(Compared { outcome, form, is_another_form: place > 0, forms, queued })
     }
 }
 

@@ -9,12 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
+use super::budgets::KeptBudgets;
 use super::numbers::{self, MAX_NUMBER};
 use super::queries::the_one_meant;
 use super::reference::Rows;
 use super::{
-    Commit, Commits, Committed, Credential, CredentialId, Ending, Marks, Numbering, Numbers, Queries, Rings,
-    Rotated, Sessions, Slice, Store, Sweep, Swept,
+    Commit, Commits, Committed, CountKey, Credential, CredentialId, Ending, Marks, Numbering, Numbers,
+    Queries, Rings, Rotated, Sessions, Slice, Store, Sweep, Swept,
 };
 use crate::account::{Account, Name, NameKind};
 use crate::audit::{Checkpoint, Cut, Entry, Erasure, Event, Head, Salt};
@@ -27,9 +28,12 @@ use crate::ratchet::{Retried, Rotation, SessionState};
 use crate::security;
 use crate::session::{AccountId, EndCause, Epoch, ProfileId, Session, SessionDetail, SessionId, SessionKey};
 
+mod budgets;
 mod cuts;
+mod daily_counts;
 mod erasures;
 mod journal;
+mod listings;
 
 /// A store that lives and dies with the process.
 #[derive(Debug)]
@@ -51,6 +55,8 @@ struct Tables {
     marks: BTreeMap<NodeId, Mark>,
     outages: BTreeMap<(NodeId, Timestamp), Timestamp>,
     numberings: BTreeMap<ProfileId, Numbering>,
+    budgets: KeptBudgets,
+    daily_counts: BTreeMap<CountKey, (u64, Option<Vec<u8>>)>,
 }
 
 impl Default for MemoryStore {
@@ -177,6 +183,11 @@ impl Sessions for MemoryStore {
                     tables.of(session.key.account).end(session.key.session, &ending);
                     tables.append(ending.event(session.key), self.salt());
                     swept.ended += 1;
+                    swept.idle += u64::from(cause == EndCause::Idle);
+                }
+                (None, None) => {
+                    swept.live += 1;
+                    swept.of_accounts.add(session.key.account);
                 }
                 _ => {}
             }
@@ -215,8 +226,24 @@ impl Queries for MemoryStore {
         Ok(later)
     }
 
+    async fn names_beginning(
+        &self,
+        beginning: &Name,
+        slice: Slice<String>,
+    ) -> Result<Vec<(Name, AccountId)>, Fault> {
+        Ok(self.tables().names_beginning(beginning, &slice))
+    }
+
+    async fn accounts_among(&self, ids: Vec<AccountId>) -> Result<Vec<Account>, Fault> {
+        Ok(self.tables().accounts_among(&ids))
+    }
+
     async fn credential_of(&self, id: AccountId) -> Result<Option<Credential>, Fault> {
         Ok(self.tables().credential(id))
+    }
+
+    async fn secret_of(&self, account: AccountId, id: CredentialId) -> Result<Option<Vec<u8>>, Fault> {
+        Ok(self.tables().rows.get(&account).and_then(|rows| rows.credentials.get(&id)).cloned())
     }
 
     async fn accounts(&self, slice: Slice<AccountId>) -> Result<Vec<Account>, Fault> {

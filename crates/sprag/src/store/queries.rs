@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use super::CredentialId;
 use crate::account::{Account, Name};
 use crate::error::Fault;
 use crate::session::{AccountId, Session, SessionDetail, SessionId, SessionKey};
@@ -23,8 +24,21 @@ pub trait Queries: Send + Sync {
     /// Names that an earlier build made and that have another form today, or none, with whose they are.
     async fn names_of_earlier_builds(&self, slice: Slice<Name>) -> Result<Vec<(Name, AccountId)>, Fault>;
 
+    /// Names of one kind whose value begins as this one's does, in the order of their bytes, with whose they are.
+    async fn names_beginning(
+        &self,
+        beginning: &Name,
+        slice: Slice<String>,
+    ) -> Result<Vec<(Name, AccountId)>, Fault>;
+
+    /// Those of these accounts that there are, in whatever order.
+    async fn accounts_among(&self, ids: Vec<AccountId>) -> Result<Vec<Account>, Fault>;
+
     /// Finds an account with its password hash.
     async fn credential_of(&self, id: AccountId) -> Result<Option<Credential>, Fault>;
+
+    /// What one of an account's credentials is verified with, if it has that one.
+    async fn secret_of(&self, account: AccountId, id: CredentialId) -> Result<Option<Vec<u8>>, Fault>;
 
     /// Accounts in the order they were made.
     async fn accounts(&self, slice: Slice<AccountId>) -> Result<Vec<Account>, Fault>;
@@ -77,6 +91,11 @@ pub struct Credential {
     pub account: Account,
     /// Its password hash (PHC string, or that of the system it was imported from), if it has a password.
     pub password_hash: Option<String>,
+}
+
+/// A text behind everything that begins with `beginning`, in the order of bytes: no name has that character.
+pub(super) fn behind(beginning: &str) -> String {
+    format!("{beginning}\u{10FFFF}")
 }
 
 /// The account that somebody means by what they typed.

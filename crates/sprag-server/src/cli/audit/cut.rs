@@ -41,7 +41,8 @@ pub(super) async fn run(args: &Args, node: &Node) -> anyhow::Result<ExitCode> {
         Ok(Cutting::NothingOldEnough) => (None, 0),
         Ok(Cutting::NotAllowed) => bail!(
             "this role may not remove entries of the journal, and nothing was cut; run this as the owner of the tables: put its \
-             name and password into SPRAG_DATABASE_URL"
+             name and password into {}",
+            node.config.called("database-url")
         ),
         Ok(Cutting::Broken(flaw)) => {
             bail!("the journal was tampered with, and nothing was cut: {flaw}; run: sprag audit verify")

@@ -75,6 +75,7 @@ pub(super) async fn set(engine: &Engine, args: &Set) -> anyhow::Result<ExitCode>
         given_name: args.given_name.as_deref(),
         family_name: args.family_name.as_deref(),
         is_admin: args.admin.map(|admin| admin == Switch::On),
+        is_disabled: None,
     };
     let changed = match engine.accounts().set(account.id, changes, &requester()).await {
         Err(Error::Refused(Refusal::NameTaken)) => {

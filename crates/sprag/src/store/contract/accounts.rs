@@ -188,6 +188,48 @@ pub(super) async fn accounts_are_listed_in_slices(subject: Arc<dyn Subject>) {
     assert_eq!(listed(Some(&made[4]), 3).await, []);
 }
 
+pub(super) async fn names_are_listed_by_how_they_begin(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let mut made = Vec::new();
+    for text in ["ann", "ann b", "ann-b", "Anna", "an", "ännchen", "bob", "annz\u{ffff}\u{1f600}"] {
+        let mut stranger = world.stranger();
+        let names: Vec<_> = [Name::username(text), Name::email(&format!("{text}@example.org"))].into();
+        stranger.names = names.into_iter().flatten().collect();
+        made.extend(stranger.names.iter().map(|name| (name.clone(), stranger.account.id)));
+        assert!(world.create(stranger).await.expect("create"));
+    }
+    made.sort_by(|(one, _), (other, _)| (one.kind, &one.value).cmp(&(other.kind, &other.value)));
+    for (kind, begins) in [
+        (NameKind::Username, "ann"),
+        (NameKind::Username, "a"),
+        (NameKind::Username, "ann "),
+        (NameKind::Username, "ä"),
+        (NameKind::Username, "nobody"),
+        (NameKind::Email, "ann"),
+        (NameKind::Email, "anna@e"),
+    ] {
+        let beginning = Name { kind, value: begins.to_owned() };
+        let wanted: Vec<_> = made.iter().filter(|(name, _)| name.begins_with(&beginning)).cloned().collect();
+        let (mut listed, mut after) = (Vec::new(), None);
+        loop {
+            let slice =
+                world.store().names_beginning(&beginning, Slice::after(after, 2)).await.expect("names");
+            after = slice.last().map(|(name, _)| name.value.clone());
+            if slice.is_empty() {
+                break;
+            }
+            listed.extend(slice);
+        }
+        assert_eq!(listed, wanted, "{kind:?} {begins:?}");
+    }
+    let ids: Vec<_> = made.iter().map(|(_, id)| *id).take(2).collect();
+    let mut found = world.store().accounts_among(ids.clone()).await.expect("accounts_among");
+    found.retain(|account| ids.contains(&account.id));
+    assert!(!found.is_empty() && found.len() <= 2);
+    assert_eq!(world.store().accounts_among(vec![AccountId(world.id())]).await.expect("accounts_among"), []);
+    assert_eq!(world.store().accounts_among(Vec::new()).await.expect("accounts_among"), []);
+}
+
 pub(super) async fn a_deleted_account_is_gone_its_names_are_free_and_its_journal_stays(
     subject: Arc<dyn Subject>,
 ) {

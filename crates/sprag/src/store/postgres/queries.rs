@@ -13,7 +13,7 @@ use super::rows;
 use crate::account::{Account, Name};
 use crate::error::Fault;
 use crate::session::{AccountId, Session, SessionDetail, SessionId, SessionKey};
-use crate::store::queries::the_one_meant;
+use crate::store::queries::{behind, the_one_meant};
 use crate::store::{Credential, CredentialId, Queries, Slice};
 
 pub(super) const CREDENTIAL_OF: Sql = Sql {
@@ -23,6 +23,16 @@ pub(super) const CREDENTIAL_OF: Sql = Sql {
     from account a
     left join credential c on c.account_id = a.id and c.kind = $2 and c.id = $3
     where a.id = $1",
+    types: &[Type::UUID, Type::TEXT, Type::UUID],
+};
+
+const SECRET_OF: Sql = Sql {
+    text: "
+    select secret
+    from credential
+    where account_id = $1
+      and kind = $2
+      and id = $3",
     types: &[Type::UUID, Type::TEXT, Type::UUID],
 };
 
@@ -138,10 +148,81 @@ impl Queries for PostgresStore {
             .await
     }
 
+    async fn names_beginning(
+        &self,
+        beginning: &Name,
+        slice: Slice<String>,
+    ) -> Result<Vec<(Name, AccountId)>, Fault> {
+        // The order of bytes, which the index has; that of the database's language is another.
+        const NAMES_BEGINNING: Sql = Sql {
+            text: "
+            select kind, value, account_id
+            from identity
+            where kind = $1
+              and value ~>=~ $2
+              and value ~>~ $3
+              and value ~<~ $4
+            order by value using ~<~
+            limit $5",
+            types: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8],
+        };
+        let after = slice.after.unwrap_or_default();
+        self.pool
+            .statement(
+                "list names that begin so",
+                &(beginning, after, i64::from(slice.limit)),
+                |connection, (beginning, after, limit)| {
+                    async move {
+                        let (kind, first) = (beginning.kind.name(), &beginning.value);
+                        let behind = behind(first);
+                        let given: [&(dyn ToSql + Sync); 5] = [&kind, first, after, &behind, limit];
+                        let found = connection.query(&NAMES_BEGINNING, &given).await?;
+                        found.iter().map(rows::name).collect()
+                    }
+                    .boxed()
+                },
+            )
+            .await
+    }
+
+    async fn accounts_among(&self, ids: Vec<AccountId>) -> Result<Vec<Account>, Fault> {
+        const ACCOUNTS_AMONG: Sql = Sql {
+            text: "
+            select id, epoch, disabled_at, is_admin, created_at, username, email,
+                   external_id, external_profile, role, name, given_name, family_name
+            from account
+            where id = any ($1)",
+            types: &[Type::UUID_ARRAY],
+        };
+        let ids: Vec<Uuid> = ids.into_iter().map(|id| id.0).collect();
+        self.pool
+            .statement("find accounts", &ids, |connection, ids| {
+                async move {
+                    let found = connection.query(&ACCOUNTS_AMONG, &[ids]).await?;
+                    found.iter().map(rows::account).collect()
+                }
+                .boxed()
+            })
+            .await
+    }
+
     async fn credential_of(&self, id: AccountId) -> Result<Option<Credential>, Fault> {
         self.pool
             .statement("find an account's password hash", &id, |connection, id| {
                 credential_of(connection, *id).boxed()
+            })
+            .await
+    }
+
+    async fn secret_of(&self, account: AccountId, id: CredentialId) -> Result<Option<Vec<u8>>, Fault> {
+        self.pool
+            .statement("find a credential", &(account, id), |connection, (account, id)| {
+                async move {
+                    let CredentialId { kind, id } = id;
+                    let found = connection.optional(&SECRET_OF, &[&account.0, &kind.name(), id]).await?;
+                    Ok(found.map(|row| row.try_get("secret")).transpose()?)
+                }
+                .boxed()
             })
             .await
     }

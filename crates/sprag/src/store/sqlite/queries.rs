@@ -8,7 +8,7 @@ use super::rows::{self, START, bytes};
 use crate::account::{Account, Name};
 use crate::error::Fault;
 use crate::session::{AccountId, Session, SessionDetail, SessionId, SessionKey};
-use crate::store::queries::the_one_meant;
+use crate::store::queries::{behind, the_one_meant};
 use crate::store::{Credential, CredentialId, Queries, Slice};
 
 #[async_trait]
@@ -59,9 +59,71 @@ impl Queries for SqliteStore {
             .await
     }
 
+    async fn names_beginning(
+        &self,
+        beginning: &Name,
+        slice: Slice<String>,
+    ) -> Result<Vec<(Name, AccountId)>, Fault> {
+        let (kind, first) = (beginning.kind.name(), beginning.value.clone());
+        self.readers
+            .read("list names that begin so", move |connection| {
+                let mut statement = connection.prepare_cached(
+                    "select kind, value, account_id
+                     from identity
+                     where kind = ?1 and value >= ?2 and value > ?3 and value < ?4
+                     order by value
+                     limit ?5",
+                )?;
+                let given = params![
+                    kind,
+                    first,
+                    slice.after.as_deref().unwrap_or_default(),
+                    behind(&first),
+                    slice.limit
+                ];
+                statement.query_map(given, rows::name)?.collect()
+            })
+            .await
+    }
+
+    async fn accounts_among(&self, ids: Vec<AccountId>) -> Result<Vec<Account>, Fault> {
+        self.readers
+            .read("find accounts", move |connection| {
+                let mut statement = connection.prepare_cached(
+                    "select id, epoch, disabled_at, is_admin, created_at, username, email,
+                            external_id, external_profile, role, name, given_name, family_name
+                     from account
+                     where id = ?1",
+                )?;
+                let mut found = Vec::with_capacity(ids.len());
+                for id in ids {
+                    found.extend(statement.query_row([bytes(&id.0)], rows::account).optional()?);
+                }
+                Ok(found)
+            })
+            .await
+    }
+
     async fn credential_of(&self, id: AccountId) -> Result<Option<Credential>, Fault> {
         self.readers
             .read("find an account's password hash", move |connection| credential_of(connection, id))
+            .await
+    }
+
+    async fn secret_of(&self, account: AccountId, id: CredentialId) -> Result<Option<Vec<u8>>, Fault> {
+        self.readers
+            .read("find a credential", move |connection| {
+                let mut statement = connection.prepare_cached(
+                    "select secret
+                     from credential
+                     where account_id = ?1
+                       and kind = ?2
+                       and id = ?3",
+                )?;
+                let CredentialId { kind, id } = id;
+                let given = params![bytes(&account.0), kind.name(), bytes(&id)];
+                statement.query_row(given, |row| row.get("secret")).optional()
+            })
             .await
     }
 

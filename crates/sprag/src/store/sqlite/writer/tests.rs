@@ -20,7 +20,7 @@ fn started(settings: &Settings) -> (tempfile::TempDir, PathBuf, Writer) {
     let path = directory.path().join("sprag.db");
     SqliteStore::migrate(&path).unwrap();
     let progress = watch::Sender::new(position::look(&path).unwrap().unwrap());
-    let writer = Writer::start(&path, settings, progress).unwrap();
+    let writer = Writer::start(&path, settings, progress, &Arc::new(Kept::of(&path))).unwrap();
     (directory, path, writer)
 }
 
@@ -134,7 +134,7 @@ async fn a_rotation_answered_late_counts_from_then() {
             let late = Order { rotation: order.clone(), queued };
             let (reply, answer) = oneshot::channel();
             let job = Job::Rotate { order: late, event, outcome: Ok(None), reply };
-            send(writer.jobs.as_ref(), job, ROTATING).unwrap();
+            send(writer.jobs.as_ref(), job, ROTATING, &writer.kept.writes).unwrap();
             answer.await.unwrap().unwrap().expect("the row turns");
             let (rotated_at, rest) = session(&path);
             let moved = rotated_at - order.at.0;
