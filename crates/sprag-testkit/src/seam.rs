@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sprag::Fault;
 use sprag::account::{Account, Name};
-use sprag::audit::{Checkpoint, Cut, Entry, Event, Head};
+use sprag::audit::{Checkpoint, Cut, Entry, Erasure, Event, Head};
 use sprag::clock::{Clock, Timestamp};
 use sprag::day::Day;
 use sprag::keys::Fingerprint;
@@ -19,8 +19,8 @@ use sprag::ratchet::{Retried, Rotation, SessionState};
 use sprag::session::{AccountId, ProfileId, Session, SessionDetail, SessionId, SessionKey};
 use sprag::store::{
     BudgetKey, Budgets, Commit, Commits, Committed, CountKey, Credential, CredentialId, Cuts, DailyCount,
-    DailyCounts, Journal, Marks, Numbering, Numbers, Queries, Rings, Rotated, Sessions, Slice, Standing,
-    Step, Store, Sweep, Swept, Wanted,
+    DailyCounts, Erasures, Forgetting, Journal, Marks, Numbering, Numbers, Queries, Rings, Rotated, Sessions,
+    Slice, Standing, Step, Store, Sweep, Swept, Wanted,
 };
 
 /// What the store does from now on.
@@ -264,6 +264,7 @@ pass_through! {
     fn mentions(session: SessionKey, until: u64) -> bool;
     fn entries(slice: Slice<(AccountId, u64)>) -> Vec<Entry>;
     fn recent(since: Timestamp, slice: Slice<(Timestamp, AccountId, u64)>) -> Vec<Entry>;
+    fn by_time(before: Timestamp, slice: Slice<(Timestamp, AccountId, u64)>) -> Vec<Entry>;
     fn heads(before: Timestamp, slice: Slice<AccountId>) -> Vec<Head>;
     fn last_checkpoint() -> Option<Checkpoint>;
     fn checkpoints(slice: Slice<u64>) -> Vec<Checkpoint>;
@@ -279,4 +280,12 @@ pass_through! {
     fn add_cut(cut: Cut) -> bool;
     fn cut_off(ends: Vec<(AccountId, u64)>) -> u64;
     impl Cuts {}
+}
+
+pass_through! {
+    fn may_erase() -> bool;
+    fn last_erasure() -> Option<Erasure>;
+    fn erasures(slice: Slice<u64>) -> Vec<Erasure>;
+    fn erase(forgetting: Forgetting) -> bool;
+    impl Erasures {}
 }

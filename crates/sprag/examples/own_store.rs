@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sprag::Fault;
 use sprag::account::{Account, Name};
-use sprag::audit::{Checkpoint, Cut, Entry, Event, Head};
+use sprag::audit::{Checkpoint, Cut, Entry, Erasure, Event, Head};
 use sprag::clock::{Clock, Timestamp};
 use sprag::day::Day;
 use sprag::keys::Fingerprint;
@@ -27,8 +27,8 @@ use sprag::store::contract::{self, Subject};
 use sprag::store::memory::MemoryStore;
 use sprag::store::{
     BudgetKey, Budgets, Commit, Commits, Committed, CountKey, Credential, CredentialId, Cuts, DailyCount,
-    DailyCounts, Journal, Marks, Numbering, Numbers, Queries, Rings, Rotated, Sessions, Slice, Standing,
-    Store, Sweep, Swept, Wanted,
+    DailyCounts, Erasures, Forgetting, Journal, Marks, Numbering, Numbers, Queries, Rings, Rotated, Sessions,
+    Slice, Standing, Store, Sweep, Swept, Wanted,
 };
 
 #[tokio::main]
@@ -105,6 +105,7 @@ passed_on! {
         fn mentions(session: SessionKey, until: u64) -> bool;
         fn entries(slice: Slice<(AccountId, u64)>) -> Vec<Entry>;
         fn recent(since: Timestamp, slice: Slice<(Timestamp, AccountId, u64)>) -> Vec<Entry>;
+        fn by_time(before: Timestamp, slice: Slice<(Timestamp, AccountId, u64)>) -> Vec<Entry>;
         fn heads(before: Timestamp, slice: Slice<AccountId>) -> Vec<Head>;
         fn last_checkpoint() -> Option<Checkpoint>;
         fn checkpoints(slice: Slice<u64>) -> Vec<Checkpoint>;
@@ -120,6 +121,15 @@ passed_on! {
         fn cuts(slice: Slice<u64>) -> Vec<Cut>;
         fn add_cut(cut: Cut) -> bool;
         fn cut_off(ends: Vec<(AccountId, u64)>) -> u64;
+    }
+}
+
+passed_on! {
+    impl Erasures {
+        fn may_erase() -> bool;
+        fn last_erasure() -> Option<Erasure>;
+        fn erasures(slice: Slice<u64>) -> Vec<Erasure>;
+        fn erase(forgetting: Forgetting) -> bool;
     }
 }
 

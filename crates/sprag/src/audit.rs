@@ -2,12 +2,18 @@
 //!
 //! Each account's events form a chain of their own, so that no global chain serialises writes. An entry's
 //! hash covers the entry before it; signed [`Checkpoint`]s bind all chains together from time to time.
+//!
+//! What tells of a person is covered by way of an HMAC under a salt of the entry's own ([`Cover`]), so that both can be erased
+//! and the chain still holds. A signed [`Erasure`] accounts for each time that this was done.
 
-use aws_lc_rs::digest::{Context, SHA256};
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::session::{AccountId, EndCause, SessionId};
+
+mod cover;
+
+pub use cover::{Cover, Salt};
 
 /// The chain for what concerns no account, such as a log-in under a name that nobody has.
 pub const NOBODY: AccountId = AccountId(Uuid::nil());
@@ -50,6 +56,8 @@ pub struct Entry {
     pub previous: Hash,
     /// The hash of this one.
     pub hash: Hash,
+    /// How the hash covers what tells of a person.
+    pub cover: Cover,
 }
 
 /// The end of a chain, to which the next entry is added.
@@ -109,6 +117,37 @@ pub struct Cut {
     /// SHA-256 over the last entry that each of them has lost, in the order of their accounts.
     pub root: Hash,
     /// The tag of the cut before it; zeroes for the first.
+    pub previous: Hash,
+    /// The tag over all of the above.
+    pub tag: Hash,
+    /// The key that made the tag.
+    pub key_id: u8,
+}
+
+/// That what told of a person was erased from an account's chain, as somebody wanted it, under a tag made with a key that the
+/// database does not hold.
+///
+/// Where entries of an earlier build were among them, whose hash covers addresses as they stand, the chain was made anew from the
+/// first of those on, and the checkpoint of that number covers what the one before it covered, with this chain as it is now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Erasure {
+    /// Its number, from 1.
+    pub number: u64,
+    /// When it was done.
+    pub at: Timestamp,
+    /// Whose chain.
+    pub account: AccountId,
+    /// Up to which entry: the chain's last one then.
+    pub last: u64,
+    /// How many entries were chained anew; 0 where none had to be.
+    pub chained_anew: u64,
+    /// The hash of the last entry before.
+    pub old_head: Hash,
+    /// The hash of the last entry since; the same where none was chained anew.
+    pub new_head: Hash,
+    /// The checkpoint that was made along with it; 0 where none was chained anew. The one before it has the old root.
+    pub checkpoint: u64,
+    /// The tag of the erasure before it; zeroes for the first.
     pub previous: Hash,
     /// The tag over all of the above.
     pub tag: Hash,
@@ -176,6 +215,8 @@ event_kinds! {
     AccountChanged = "account_changed",
     /// An account was deleted; its sessions ended, and its names are free.
     AccountDeleted = "account_deleted",
+    /// All that told of an account's owner was erased; its sessions ended, and what the journal keeps tells of nobody.
+    AccountErased = "account_erased",
     /// An account was disabled; its sessions ended.
     AccountDisabled = "account_disabled",
     /// An account may log in again; its old sessions stay ended.
@@ -281,16 +322,14 @@ impl Head {
         Self { account, number: 0, at: Timestamp(i64::MIN), hash: CHAIN_START }
     }
 
-    /// Puts `event` at the end of this chain.
+    /// Puts `event` at the end of this chain; the salt is random, and no other entry has it.
     ///
     /// A clock that went back does not show in the journal: an entry is never older than the one before it,
     /// or a checkpoint could not say which entries it covers.
     #[must_use]
-    pub fn add(&self, mut event: Event) -> Entry {
+    pub fn add(&self, mut event: Event, salt: Salt) -> Entry {
         event.at = event.at.max(self.at);
-        let number = self.number + 1;
-        let hash = entry_hash(number, &event, &self.hash);
-        Entry { number, event, previous: self.hash, hash }
+        Entry::chained(self.number + 1, event, self.hash, Some(salt))
     }
 }
 
@@ -304,33 +343,50 @@ impl Entry {
     /// Whether this entry's hash is what its content and the entry before demand.
     #[must_use]
     pub fn is_intact(&self) -> bool {
-        self.hash == entry_hash(self.number, &self.event, &self.previous)
+        self.cover.holds(&self.event)
+            && self.hash == self.cover.entry_hash(self.number, &self.event, &self.previous)
     }
-}
 
-/// SHA-256 over everything an entry says, each field under its length, so that no two entries read alike.
-fn entry_hash(number: u64, event: &Event, previous: &Hash) -> Hash {
-    let mut context = Context::new(&SHA256);
-    let mut field = |bytes: Option<&[u8]>| match bytes {
-        None => context.update(&u32::MAX.to_be_bytes()),
-        Some(bytes) => {
-            let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX - 1);
-            context.update(&length.to_be_bytes());
-            context.update(bytes);
-        }
-    };
-    field(Some(b"sprag event v1"));
-    field(Some(previous));
-    field(Some(event.account.0.as_bytes()));
-    field(Some(&number.to_be_bytes()));
-    field(Some(&event.at.0.to_be_bytes()));
-    field(Some(event.kind.name().as_bytes()));
-    field(event.session.as_ref().map(|id| id.0.as_bytes().as_slice()));
-    field(event.cause.map(|cause| cause.name().as_bytes()));
-    field(event.ip.as_deref().map(str::as_bytes));
-    field(event.user_agent.as_deref().map(str::as_bytes));
-    field(event.note.as_deref().map(str::as_bytes));
-    let mut hash = CHAIN_START;
-    hash.copy_from_slice(context.finish().as_ref());
-    hash
+    /// Whether what told of a person was erased.
+    #[must_use]
+    pub fn is_erased(&self) -> bool {
+        matches!(self.cover, Cover::Salted { salt: None, .. })
+    }
+
+    /// Whether nothing in it tells of a person that could be erased.
+    #[must_use]
+    pub fn tells_of_nobody(&self) -> bool {
+        let Event { ip, user_agent, note, .. } = &self.event;
+        ip.is_none() && user_agent.is_none() && note.is_none()
+    }
+
+    /// An entry under a salt, or one that an earlier build would have written where there is none.
+    #[must_use]
+    pub fn chained(number: u64, event: Event, previous: Hash, salt: Option<Salt>) -> Self {
+        let cover = salt.map_or(Cover::Plain, |salt| Cover::salted(&event, salt));
+        let hash = cover.entry_hash(number, &event, &previous);
+        Self { number, event, previous, hash, cover }
+    }
+
+    /// This entry with nothing left that tells of a person; its hash still holds, but where an earlier build wrote what it told.
+    #[must_use]
+    pub fn erased(&self) -> Self {
+        let cover = match self.cover {
+            Cover::Salted { mac, .. } => Cover::Salted { mac, salt: None },
+            Cover::Plain => Cover::Plain,
+        };
+        let event = Event { ip: None, user_agent: None, note: None, ..self.event.clone() };
+        Self { event, cover, ..*self }
+    }
+
+    /// This entry erased and behind another one. What an earlier build wrote is covered under `salt`, which nobody keeps.
+    #[must_use]
+    pub fn erased_behind(&self, previous: Hash, salt: &Salt) -> Self {
+        let mac = match self.cover {
+            Cover::Salted { mac, .. } => mac,
+            Cover::Plain => Cover::mac(&self.event, salt),
+        };
+        let erased = Self { cover: Cover::Salted { mac, salt: None }, previous, ..self.erased() };
+        Self { hash: erased.cover.entry_hash(erased.number, &erased.event, &previous), ..erased }
+    }
 }

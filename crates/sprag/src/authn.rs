@@ -26,7 +26,8 @@ mod tries;
 
 pub use devices::{DeviceText, MAX_DEVICES, Shown};
 pub(crate) use devices::{Known, remember};
-pub(crate) use failures::Failures;
+pub use failures::failures_told;
+pub(crate) use failures::{Failures, More};
 
 /// Somebody who has shown who they are, good for one session.
 ///

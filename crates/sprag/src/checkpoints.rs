@@ -7,7 +7,8 @@
 //! one covers, so that the newest vouches for all of them.
 //!
 //! Entries that have been kept long enough may be [cut off](cut) at the beginnings of the chains. Each [`Cut`] says how many
-//! and which, under such a tag, so that nobody else can remove one more and say that it was that.
+//! and which, under such a tag, so that nobody else can remove one more and say that it was that. In the same way an
+//! [`Erasure`] accounts for each time that the journal was made to [forget](erase) an account's owner.
 //!
 //! What remains: who can delete rows can take away the newest checkpoint together with all that came after
 //! the one before it. [`Report::newest`] is therefore worth keeping elsewhere.
@@ -15,21 +16,28 @@
 use std::future::Future;
 use std::time::Duration;
 
-use crate::audit::{Checkpoint, Cut, Hash};
+use crate::audit::{Checkpoint, Cut, Erasure, Hash};
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::keys::KeyRing;
-use crate::session::AccountId;
-use crate::store::{Cuts, Journal, Slice};
+use crate::store::{Cuts, Erasures, Journal, Slice};
 use cuts::{AllGone, Rule};
+use erasures::Accounted;
 use tally::Tally;
 use walk::{Walk, finish};
 
 mod cuts;
+mod erasures;
+mod exported;
+mod findings;
+mod tags;
 mod tally;
 mod walk;
 
 pub use cuts::{CutFlaw, Cutting, cut};
+pub use erasures::{Erasing, erase};
+pub use exported::{Exported, Verified};
+pub use findings::{CheckpointFlaw, EntryFlaw, ErasureFlaw, Finding};
 
 /// How old an entry is before a checkpoint covers it: what is being written, at most a few seconds old, is
 /// left for the next one.
@@ -87,6 +95,10 @@ pub struct Report {
     pub newest: Option<Checkpoint>,
     /// The newest cut whose tag verifies: what the journal has lost because it was kept long enough.
     pub cut: Option<Cut>,
+    /// How many entries were made to tell of nobody any more.
+    pub erased: u64,
+    /// The newest erasure whose tag verifies.
+    pub erasure: Option<Erasure>,
     /// What is wrong: of each chain the first bad entry, of the checkpoints each bad one. At most
     /// [`MAX_FINDINGS`].
     pub findings: Vec<Finding>,
@@ -107,93 +119,6 @@ impl Report {
             self.findings.push(finding);
         }
     }
-}
-
-/// Something wrong with the journal.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Finding {
-    /// The first bad entry of a chain.
-    #[error("account {account}, entry {number}: {flaw}")]
-    Entry {
-        /// Whose chain.
-        account: AccountId,
-        /// The number of the entry.
-        number: u64,
-        /// What is wrong with it.
-        flaw: EntryFlaw,
-    },
-    /// A bad cut.
-    #[error("cut {number}: {flaw}")]
-    Cut {
-        /// The number of the cut.
-        number: u64,
-        /// What is wrong with it.
-        flaw: CutFlaw,
-    },
-    /// A bad checkpoint.
-    #[error("checkpoint {number}: {flaw}")]
-    Checkpoint {
-        /// The number of the checkpoint.
-        number: u64,
-        /// What is wrong with it.
-        flaw: CheckpointFlaw,
-    },
-}
-
-/// What may be wrong with an entry.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum EntryFlaw {
-    /// Its hash does not follow from what it says.
-    #[error("altered, for what it says does not have its hash")]
-    Altered,
-    /// There are later ones, and not this one.
-    #[error("missing, though there are later ones")]
-    Missing,
-    /// It was written under another number.
-    #[error("out of its order, for it was written as entry {written_as}")]
-    Reordered {
-        /// That number.
-        written_as: u64,
-    },
-    /// Its hash is right, but it names another predecessor: it, or the one before it, was written anew.
-    #[error("not the successor of the entry before it; one of the two was written anew")]
-    Unlinked,
-    /// It is dated before its predecessor, which no store does.
-    #[error("dated before the entry before it")]
-    Backdated,
-}
-
-/// What may be wrong with a checkpoint.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum CheckpointFlaw {
-    /// No key in the ring makes its tag of what it says.
-    #[error("forged or altered, for its tag does not verify")]
-    Forged,
-    /// There are later ones, and not this one.
-    #[error("missing, though there are later ones")]
-    Missing,
-    /// It does not name the tag of the one before it.
-    #[error("not the successor of the checkpoint before it")]
-    Unlinked,
-    /// Chains it covers are gone.
-    #[error("it covers {covered} chains and {found} are left: whole chains were deleted")]
-    ChainsLost {
-        /// How many it covers.
-        covered: u64,
-        /// How many are there.
-        found: u64,
-    },
-    /// Entries it covers are gone.
-    #[error("it covers {covered} entries and {found} are left: chains were cut short")]
-    EntriesLost {
-        /// How many it covers.
-        covered: u64,
-        /// How many are there.
-        found: u64,
-    },
-    /// The entries it covers are not those that were there.
-    #[error("the entries it covers are not the ones that were there: chains were written anew or added to")]
-    Rewritten,
 }
 
 /// Makes a checkpoint over all entries older than [`SETTLED`], if there are new ones.
@@ -230,7 +155,7 @@ pub async fn add(
         tag: [0; 32],
         key_id: 0,
     };
-    (checkpoint.key_id, checkpoint.tag) = key.tag(now, &tagged_bytes(&checkpoint));
+    (checkpoint.key_id, checkpoint.tag) = key.tag(now, &tags::checkpoint(&checkpoint));
     let is_stored = journal.add_checkpoint(checkpoint.clone()).await?;
     Ok(if is_stored { Checkpointing::Added(checkpoint) } else { Checkpointing::NothingNew })
 }
@@ -241,7 +166,7 @@ pub async fn add(
 /// # Errors
 /// A [`Fault`] if the store fails.
 pub async fn cut_what_is_covered<P: Future<Output = ()> + Send>(
-    journal: &(impl Journal + Cuts + ?Sized),
+    journal: &(impl Journal + Cuts + Erasures + ?Sized),
     key: &dyn CheckpointKey,
     (now, keep): (Timestamp, Duration),
     pause: impl FnMut(u64) -> P + Send,
@@ -250,7 +175,7 @@ pub async fn cut_what_is_covered<P: Future<Output = ()> + Send>(
         return Ok(Ok(Cutting::NotAllowed));
     }
     let Some(newest) = journal.last_checkpoint().await? else { return Ok(Ok(Cutting::NothingOldEnough)) };
-    if !key.verifies(newest.key_id, &tagged_bytes(&newest), &newest.tag) {
+    if !key.verifies(newest.key_id, &tags::checkpoint(&newest), &newest.tag) {
         return Ok(Err(CheckpointFlaw::Forged));
     }
     match tally_heads(journal, newest.before).await?.flaw(&newest) {
@@ -267,31 +192,39 @@ pub async fn cut_what_is_covered<P: Future<Output = ()> + Send>(
 /// # Errors
 /// A [`Fault`] if the store fails, also where it cannot make sense of a row.
 pub async fn verify(
-    journal: &(impl Journal + Cuts + ?Sized),
+    journal: &(impl Journal + Cuts + Erasures + ?Sized),
     key: &dyn CheckpointKey,
     mut progress: impl FnMut(u64) + Send,
 ) -> Result<Report, Fault> {
-    let number = |cut: Option<Cut>| cut.map_or(0, |cut| cut.number);
     for looked in 1..=MAX_CUTS_MEANWHILE {
-        let before = number(journal.last_cut().await?);
+        let before = changes(journal).await?;
         let report = verify_once(journal, key, &mut progress).await?;
-        // What a server cuts meanwhile would seem to be missing, also of a cut that was decided on before.
-        let is_cut_meanwhile = number(journal.last_cut().await?) != before;
-        let may_be_half_cut = before > 0 && !report.is_sound() && looked < MAX_CUTS_MEANWHILE;
-        if !is_cut_meanwhile && !may_be_half_cut {
+        // What a server cuts meanwhile would seem to be missing, also of a cut that was decided on before; and what is erased
+        // meanwhile, to be altered.
+        let is_changed_meanwhile = changes(journal).await? != before;
+        let may_be_half_cut = before.0 > 0 && !report.is_sound() && looked < MAX_CUTS_MEANWHILE;
+        if !is_changed_meanwhile && !may_be_half_cut {
             return Ok(report);
         }
     }
     Err(Fault::unavailable("verify the journal", "it was cut again and again meanwhile; try once more"))
 }
 
+/// How many cuts and erasures there were.
+async fn changes(journal: &(impl Cuts + Erasures + ?Sized)) -> Result<(u64, u64), Fault> {
+    let cut = journal.last_cut().await?.map_or(0, |cut| cut.number);
+    let erasure = journal.last_erasure().await?.map_or(0, |erasure| erasure.number);
+    Ok((cut, erasure))
+}
+
 async fn verify_once(
-    journal: &(impl Journal + Cuts + ?Sized),
+    journal: &(impl Journal + Cuts + Erasures + ?Sized),
     key: &dyn CheckpointKey,
     progress: &mut (impl FnMut(u64) + Send),
 ) -> Result<Report, Fault> {
     let mut report = Report::default();
-    verify_checkpoints(journal, key, &mut report).await?;
+    let accounted = verify_erasures(journal, key, &mut report).await?;
+    verify_checkpoints(journal, key, &accounted, &mut report).await?;
     verify_cuts(journal, key, &mut report).await?;
     let before = report.newest.as_ref().map_or(Timestamp(i64::MIN), |newest| newest.before);
     let rule = report.cut.as_ref().map(Rule::of);
@@ -307,7 +240,7 @@ async fn verify_once(
                 report.chains += 1;
             }
             report.entries += 1;
-            chain.get_or_insert_with(|| Walk::from(entry, rule)).step(entry, before, &mut report);
+            chain.get_or_insert_with(|| Walk::from(entry, rule)).step(entry, before, &accounted, &mut report);
         }
         let Some(last) = slice.last() else { break };
         after = Some((last.event.account, last.number));
@@ -331,20 +264,23 @@ async fn verify_once(
 async fn verify_checkpoints(
     journal: &(impl Journal + ?Sized),
     key: &dyn CheckpointKey,
+    accounted: &Accounted,
     report: &mut Report,
 ) -> Result<(), Fault> {
-    let (mut number, mut previous) = (0, [0; 32]);
+    let (mut number, mut previous, mut covered) = (0, [0; 32], Timestamp(i64::MIN));
     loop {
         let slice = journal.checkpoints(Slice::after(Some(number), SLICE)).await?;
         for checkpoint in &slice {
             report.checkpoints += 1;
-            let is_ours = key.verifies(checkpoint.key_id, &tagged_bytes(checkpoint), &checkpoint.tag);
+            let is_ours = key.verifies(checkpoint.key_id, &tags::checkpoint(checkpoint), &checkpoint.tag);
             let flaw = if !is_ours {
                 Some((checkpoint.number, CheckpointFlaw::Forged))
             } else if checkpoint.number != number + 1 {
                 Some((number + 1, CheckpointFlaw::Missing))
             } else if checkpoint.previous != previous {
                 Some((checkpoint.number, CheckpointFlaw::Unlinked))
+            } else if checkpoint.before <= covered && !accounted.has_made(checkpoint.number) {
+                Some((checkpoint.number, CheckpointFlaw::Unaccounted))
             } else {
                 None
             };
@@ -354,7 +290,7 @@ async fn verify_checkpoints(
             if let Some((number, flaw)) = flaw {
                 report.found(Finding::Checkpoint { number, flaw });
             }
-            (number, previous) = (checkpoint.number, checkpoint.tag);
+            (number, previous, covered) = (checkpoint.number, checkpoint.tag, checkpoint.before);
         }
         if slice.is_empty() {
             return Ok(());
@@ -396,6 +332,41 @@ async fn verify_cuts(
     }
 }
 
+/// Checks that the erasures follow one another and that each is ours, and says what they account for.
+async fn verify_erasures(
+    journal: &(impl Erasures + ?Sized),
+    key: &dyn CheckpointKey,
+    report: &mut Report,
+) -> Result<Accounted, Fault> {
+    let (mut number, mut previous, mut accounted) = (0, [0; 32], Accounted::default());
+    loop {
+        let slice = journal.erasures(Slice::after(Some(number), SLICE)).await?;
+        if slice.is_empty() {
+            return Ok(accounted);
+        }
+        for erasure in slice {
+            let is_ours = erasures::verifies(&erasure, key);
+            let flaw = if !is_ours {
+                Some((erasure.number, ErasureFlaw::Forged))
+            } else if erasure.number != number + 1 {
+                Some((number + 1, ErasureFlaw::Missing))
+            } else if erasure.previous != previous {
+                Some((erasure.number, ErasureFlaw::Unlinked))
+            } else {
+                None
+            };
+            if let Some((number, flaw)) = flaw {
+                report.found(Finding::Erasure { number, flaw });
+            }
+            (number, previous) = (erasure.number, erasure.tag);
+            if is_ours {
+                accounted.add(&erasure);
+                report.erasure = Some(erasure);
+            }
+        }
+    }
+}
+
 /// What the chains come to by their heads alone: an entry's number says how many there are.
 async fn tally_heads(journal: &(impl Journal + ?Sized), before: Timestamp) -> Result<Tally, Fault> {
     let mut tally = Tally::new();
@@ -408,18 +379,4 @@ async fn tally_heads(journal: &(impl Journal + ?Sized), before: Timestamp) -> Re
         let Some(last) = slice.last() else { return Ok(tally) };
         after = Some(last.account);
     }
-}
-
-/// Everything a checkpoint says, in a form that only one checkpoint has: each field has one length.
-fn tagged_bytes(checkpoint: &Checkpoint) -> Vec<u8> {
-    [
-        b"sprag checkpoint v1".as_slice(),
-        &checkpoint.number.to_be_bytes(),
-        &checkpoint.before.0.to_be_bytes(),
-        &checkpoint.chains.to_be_bytes(),
-        &checkpoint.entries.to_be_bytes(),
-        &checkpoint.root,
-        &checkpoint.previous,
-    ]
-    .concat()
 }

@@ -34,6 +34,7 @@ pub mod limits;
 pub mod observe;
 pub mod outages;
 pub mod password;
+pub mod patterns;
 pub mod place;
 pub mod policy;
 pub mod prefix;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use crate::audit::{Checkpoint, Cut, Entry, Event, Head};
+use crate::audit::{Checkpoint, Cut, Entry, Erasure, Event, Hash, Head};
 use crate::clock::{Clock, Timestamp};
 use crate::error::Fault;
 use crate::high_water::Progress;
@@ -55,7 +55,7 @@ pub use steps::{
 /// Everything the engine needs of a store.
 #[async_trait]
 pub trait Store:
-    Sessions + Commits + Queries + Journal + Cuts + Rings + Marks + Numbers + Budgets + DailyCounts
+    Sessions + Commits + Queries + Journal + Cuts + Erasures + Rings + Marks + Numbers + Budgets + DailyCounts
 {
     /// Whether the store can be reached and its schema is the one this build expects.
     ///
@@ -166,6 +166,14 @@ pub trait Journal: Send + Sync {
         slice: Slice<(Timestamp, AccountId, u64)>,
     ) -> Result<Vec<Entry>, Fault>;
 
+    /// Entries of all accounts made before `before`, oldest first: by moment, account and number. However long the journal is, a
+    /// slice costs no more than its entries.
+    async fn by_time(
+        &self,
+        before: Timestamp,
+        slice: Slice<(Timestamp, AccountId, u64)>,
+    ) -> Result<Vec<Entry>, Fault>;
+
     /// Each account's last entry made before `before`, in the order of accounts.
     async fn heads(&self, before: Timestamp, slice: Slice<AccountId>) -> Result<Vec<Head>, Fault>;
 
@@ -200,6 +208,51 @@ pub trait Cuts: Send + Sync {
 
     /// Removes the entries of these accounts up to and with those numbers, all of them or none; says how many.
     async fn cut_off(&self, ends: Vec<(AccountId, u64)>) -> Result<u64, Fault>;
+}
+
+/// What the journal was made to forget of people, and having it forget: all that ever changes an entry.
+#[async_trait]
+pub trait Erasures: Send + Sync {
+    /// Whether whoever asks may change entries: the role that serves need not be allowed to.
+    async fn may_erase(&self) -> Result<bool, Fault>;
+
+    /// The last erasure.
+    async fn last_erasure(&self) -> Result<Option<Erasure>, Fault>;
+
+    /// Erasures by number.
+    async fn erasures(&self, slice: Slice<u64>) -> Result<Vec<Erasure>, Fault>;
+
+    /// Has an account's journal forget its owner, all of it or nothing; `false` where the chain no longer ends as it did, or the
+    /// number of the erasure or of its checkpoint is taken.
+    async fn erase(&self, forgetting: Forgetting) -> Result<bool, Fault>;
+}
+
+/// How an account's journal is made to tell of nobody.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Forgetting {
+    /// How the chain ends; every entry up to there loses its address, its client, its note and its salt.
+    pub head: Head,
+    /// What is added to it, so that nobody else goes on from what is chained anew; it tells of nobody.
+    pub last: Entry,
+    /// What accounts for it.
+    pub erasure: Erasure,
+    /// The entries that are chained anew, in their order, up to the last one.
+    pub links: Vec<ChainedAnew>,
+    /// What takes the place of the newest checkpoint, where entries are chained anew.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+/// An entry's place in a chain that was made anew.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ChainedAnew {
+    /// Its number.
+    pub number: u64,
+    /// The HMAC of what it told of a person.
+    pub mac: Hash,
+    /// The hash of the entry before it.
+    pub previous: Hash,
+    /// Its hash.
+    pub hash: Hash,
 }
 
 /// Which key rings the store's tokens were made with. A node whose ring shares no key with them would refuse everybody.

@@ -16,6 +16,7 @@ const COLD: &[&str] = &[
     // Listings of everything, for the audit and for administrators, slice by slice; and the sweep's walk.
     "ENTRIES",
     "RECENT",
+    "BY_TIME",
     "HEADS",
     "HEADS_OF_SHARDS",
     "ACCOUNTS",
@@ -41,6 +42,14 @@ const COLD: &[&str] = &[
     "LAST_CUT",
     "CUTS",
     "ADD_CUT",
+    // What the journal is made to forget, as seldom as somebody asks for it: a small table, and one account's names, which are
+    // found by nothing else.
+    "MAY_ERASE",
+    "LAST_ERASURE",
+    "ERASURES",
+    "ADD_ERASURE",
+    "FORGET_NAMES",
+    "FORGET_IMPORTED",
     // Moving a whole store, once.
     "UNHURRIED",
     // Looks at the server and its schema, at the start of a connection or of a node.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use rusqlite::{Connection, Params, params};
-use sprag::audit::{Checkpoint, Entry, Event, EventKind, Hash, Head};
+use sprag::audit::{Checkpoint, Cover, Entry, Event, EventKind, Hash, Head};
 use sprag::checkpoints::{
     self, CheckpointFlaw, CheckpointKey, Checkpointing, EntryFlaw, Finding, Report, SETTLED,
 };
@@ -108,7 +108,8 @@ async fn entries_that_changed_places_are_named() {
 async fn an_entry_written_anew_does_not_fit_its_successor() {
     let ledger = Ledger::written().await;
     let chain = ledger.chain(BEN).await;
-    let forged = chain[1].head().add(Event { note: Some("forged".to_owned()), ..chain[2].event.clone() });
+    let forged =
+        chain[1].head().add(Event { note: Some("forged".to_owned()), ..chain[2].event.clone() }, [1; 32]);
     ledger.replace(&forged);
     ledger.finds(&[entry(BEN, 4, EntryFlaw::Unlinked)]).await;
 }
@@ -118,7 +119,7 @@ async fn a_backdated_entry_is_named() {
     let ledger = Ledger::written().await;
     let chain = ledger.chain(BEN).await;
     let unbound = Head { at: Timestamp(0), ..chain[3].head() };
-    ledger.replace(&unbound.add(told(BEN, Timestamp(7))));
+    ledger.replace(&unbound.add(told(BEN, Timestamp(7)), [1; 32]));
     ledger.finds(&[entry(BEN, 5, EntryFlaw::Backdated)]).await;
 }
 
@@ -152,7 +153,7 @@ async fn a_chain_written_anew_to_its_end_shows_against_the_checkpoint() {
     let chain = ledger.chain(BEN).await;
     let mut head = chain[1].head();
     for entry in &chain[2..] {
-        let forged = head.add(Event { ip: Some("192.0.2.66".to_owned()), ..entry.event.clone() });
+        let forged = head.add(Event { ip: Some("192.0.2.66".to_owned()), ..entry.event.clone() }, [1; 32]);
         head = forged.head();
         ledger.replace(&forged);
     }
@@ -256,8 +257,9 @@ impl Ledger {
 
     fn replace(&self, entry: &Entry) {
         let event = &entry.event;
+        let Cover::Salted { mac, salt } = entry.cover else { panic!("it is under a salt") };
         self.tamper(
-            "update event set at = ?3, ip = ?4, note = ?5, previous = ?6, hash = ?7
+            "update event set at = ?3, ip = ?4, note = ?5, previous = ?6, hash = ?7, particulars = ?8, salt = ?9
              where account_id = ?1 and id = ?2",
             params![
                 event.account.0.as_bytes(),
@@ -266,7 +268,9 @@ impl Ledger {
                 event.ip,
                 event.note,
                 entry.previous,
-                entry.hash
+                entry.hash,
+                mac,
+                salt
             ],
         );
     }

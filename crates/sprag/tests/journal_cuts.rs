@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use data_encoding::HEXLOWER;
-use sprag::audit::{Entry, Event, EventKind, Hash};
+use sprag::audit::{Cover, Entry, Event, EventKind, Hash};
 use sprag::checkpoints::{
     self, CheckpointFlaw, CheckpointKey, Checkpointing, CutFlaw, Cutting, EntryFlaw, Finding, Report, SETTLED,
 };
@@ -127,13 +127,16 @@ impl Ledger {
             Kept::File(_) => format!("x'{}'", HEXLOWER.encode(hash)),
             Kept::Database(_) => format!("decode('{}', 'hex')", HEXLOWER.encode(hash)),
         };
+        let Cover::Salted { mac, salt: Some(salt) } = entry.cover else { panic!("it is under a salt") };
         let sql = format!(
-            "insert into event (account_id, id, at, kind, ip, note, previous, hash)
-             values ({{account}}, {}, {}, 'login_failed', '192.0.2.1', 'wrong password', {}, {})",
+            "insert into event (account_id, id, at, kind, ip, note, previous, hash, particulars, salt)
+             values ({{account}}, {}, {}, 'login_failed', '192.0.2.1', 'wrong password', {}, {}, {}, {})",
             entry.number,
             entry.event.at.0,
             bytes(&entry.previous),
-            bytes(&entry.hash)
+            bytes(&entry.hash),
+            bytes(&mac),
+            bytes(&salt)
         );
         self.tamper(entry.event.account, &sql);
     }

@@ -13,6 +13,6 @@ select create_distributed_table('event', 'account_id', colocate_with => 'account
 select create_distributed_table('identity', 'value', colocate_with => 'none');
 select create_distributed_table('imported_session', 'session_id', colocate_with => 'none');
 -- rate_limit stays there, too: one small row for each that tries a password just now, and no refresh asks it.
--- checkpoint, journal_cut, key_ring, lease, outage, next_id, daily_count, store_position and refinery_schema_history stay on the coordinator: small, and
+-- checkpoint, journal_cut, journal_erasure, key_ring, lease, outage, next_id, daily_count, store_position and refinery_schema_history stay on the coordinator: small, and
 -- each write to a table that stands on every server would wait for all of them. next_id is the counter of new accounts: one row
 -- for each profile that numbers them, so that no shard would make it faster.

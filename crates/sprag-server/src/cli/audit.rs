@@ -1,21 +1,29 @@
 //! `sprag audit`: what the journal says, whether it still says what was written, and what it need not keep.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use data_encoding::HEXLOWER;
-use serde_json::{Value, json};
-use sprag::audit::{Checkpoint, Event, EventKind};
+use serde_json::json;
+use sprag::audit::{Event, EventKind};
 use sprag::checkpoints::{self, Checkpointing, Finding, Report};
 
+use self::verified::{record, summary};
 use super::on_node::{Opens, on_node, requester};
-use super::output::{Progress, counted, moment, rfc3339, say, say_json};
+use super::output::{Progress, moment, say, say_json};
 use crate::config::Sources;
 use crate::run::high_water::{HighWater, told};
 use crate::run::node::Node;
 
+mod cursor;
 mod cut;
+mod export;
+mod exported;
+mod lines;
 mod list;
+mod patterns;
+mod since;
+mod verified;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -23,6 +31,10 @@ pub(super) enum Command {
     List(list::Args),
     /// Go through the whole journal and name whatever was altered, removed or added
     Verify(Verify),
+    /// Write the journal for another system: a JSON object a line, from a cursor on, with all that it takes to verify it there
+    Export(export::Args),
+    /// Look for what looks like an attack, and say what to do about it; the exit status is 3 where something was found
+    Patterns(patterns::Args),
     /// Remove what is older than keep-journal, so that the rest can still be verified; a server does so by itself where it may
     Cut(cut::Args),
     /// Accept that the store went back, so that /readyz says so no longer
@@ -34,6 +46,9 @@ pub(super) struct Verify {
     /// Where the journal is intact, bind what is new in it by a checkpoint at once; a running server does so hourly
     #[arg(long, alias = "seal")]
     checkpoint: bool,
+    /// Verify what `sprag audit export` wrote instead, without the database: its files, the oldest first
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "checkpoint")]
+    from: Vec<PathBuf>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -45,11 +60,20 @@ pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCod
         Command::List(args) => {
             return on_node(sources, Opens::Existing, async |node| list::run(&args, node).await);
         }
+        Command::Patterns(args) => {
+            return on_node(sources, Opens::Existing, async |node| patterns::run(&args, node).await);
+        }
+        Command::Export(args) => {
+            return on_node(sources, Opens::Existing, async |node| export::run(&args, node).await);
+        }
         Command::Cut(args) => {
             return on_node(sources, Opens::Existing, async |node| cut::run(&args, node).await);
         }
         Command::Accept => return on_node(sources, Opens::Existing, accept),
     };
+    if !args.from.is_empty() {
+        return exported::run(&args.from, args.json, sources);
+    }
     on_node(sources, Opens::Existing, async |node| {
         let doubt =
             HighWater::of(&node.config).doubt(&node.engine.keys(), node.engine.store().as_ref()).await?;
@@ -112,76 +136,4 @@ async fn add_checkpoint(node: &Node, report: &mut Report) -> anyhow::Result<()> 
         }
     }
     Ok(())
-}
-
-fn summary(report: &Report) -> String {
-    let Report { chains, entries, checkpoints, newest, cut, findings, flaws } = report;
-    let extent = format!(
-        "{} in {}, {}",
-        counted(*entries, "entry", "entries"),
-        counted(*chains, "chain", "chains"),
-        counted(*checkpoints, "checkpoint", "checkpoints"),
-    );
-    let mut text = match findings.first() {
-        None => format!("The journal is intact: {extent}."),
-        Some(first) => {
-            format!("The journal is NOT intact: {extent}, {flaws} found wrong.\nFirst:\n  {first}")
-        }
-    };
-    for (at, finding) in findings.iter().enumerate().skip(1) {
-        text += if at == 1 { "\nFurther:\n  " } else { "\n  " };
-        text += &finding.to_string();
-    }
-    let unlisted = flaws.saturating_sub(findings.len() as u64);
-    if unlisted > 0 {
-        text += &format!("\n  and {unlisted} more");
-    }
-    if let Some(cut) = cut {
-        text += &format!("\n{}.", cut::told(cut));
-    }
-    match newest {
-        None => {
-            text += "\nThere is no checkpoint yet, so it would not show if the end of a chain were cut off."
-        }
-        Some(Checkpoint { number, before, entries, tag, .. }) => {
-            let (before, tag) = (moment(*before), HEXLOWER.encode(tag));
-            text += &format!(
-                "\nNewest checkpoint: {number}, over {} before {before}, with the tag\n  {tag}\n\
-                 A copy of that tag elsewhere, as in the server's log, shows whether it is still the newest.",
-                counted(*entries, "entry", "entries")
-            );
-        }
-    }
-    text
-}
-
-fn record(report: &Report) -> Value {
-    let Report { chains, entries, checkpoints, newest, cut, findings, flaws } = report;
-    let newest = newest.as_ref().map(|newest| {
-        json!({
-            "number": newest.number,
-            "before": rfc3339(newest.before),
-            "chains": newest.chains,
-            "entries": newest.entries,
-            "tag": HEXLOWER.encode(&newest.tag),
-            "key_id": newest.key_id,
-        })
-    });
-    let findings = findings.iter().map(|finding| match finding {
-        Finding::Entry { account, number, flaw } => {
-            json!({ "account_id": account, "entry": number, "flaw": flaw.to_string() })
-        }
-        Finding::Checkpoint { number, flaw } => json!({ "checkpoint": number, "flaw": flaw.to_string() }),
-        Finding::Cut { number, flaw } => json!({ "cut": number, "flaw": flaw.to_string() }),
-    });
-    json!({
-        "is_intact": report.is_sound(),
-        "chains": chains,
-        "entries": entries,
-        "checkpoints": checkpoints,
-        "newest_checkpoint": newest,
-        "newest_cut": cut.as_ref().map(cut::record),
-        "flaws": flaws,
-        "findings": findings.collect::<Vec<_>>(),
-    })
 }

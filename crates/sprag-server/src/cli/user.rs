@@ -18,6 +18,7 @@ use crate::config::Sources;
 use crate::profile::ImportKind;
 
 mod change;
+mod erase;
 mod names;
 mod next_id;
 mod password;
@@ -72,6 +73,8 @@ pub(super) enum Command {
     },
     /// Delete an account for good: its sessions end, its names are free for others, its journal stays
     Delete(change::Delete),
+    /// Erase all that tells of an account's owner, in the journal too; its id and what happened when stay, and can be verified
+    Erase(erase::Erase),
 }
 
 #[derive(Debug, clap::Args)]
@@ -112,6 +115,10 @@ pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCod
         Command::Delete(args) => match change::cannot_ask(&args) {
             Some(misused) => Ok(misused),
             None => on_node(sources, Opens::Existing, async |node| change::delete(&node.engine, args).await),
+        },
+        Command::Erase(args) => match erase::cannot_ask(&args) {
+            Some(misused) => Ok(misused),
+            None => on_node(sources, Opens::Existing, async |node| erase::run(&node.engine, args).await),
         },
         Command::Import(args) => import::run(ImportKind::Users, &args, sources),
         Command::List { json } => {

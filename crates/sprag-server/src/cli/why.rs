@@ -238,7 +238,7 @@ mod tests {
             device: Some("Ann's \x1b[31mlaptop".into()),
             ended_ip: None,
         };
-        Explanation { session, detail, events: vec![Head::new(key.account).add(opened)] }
+        Explanation { session, detail, events: vec![Head::new(key.account).add(opened, [0; 32])] }
     }
 
     /// What is known of where it was opened, with a file of places.
@@ -260,7 +260,7 @@ mod tests {
             note: Some("an old token came back".into()),
             ..last.event.clone()
         };
-        let ended = last.head().add(ended);
+        let ended = last.head().add(ended, [0; 32]);
         explanation.events.push(ended);
         explanation
     }

@@ -227,7 +227,7 @@ fn rotation(session: &Session) -> Entry {
         user_agent: Some("Example/1.0".to_owned()),
         note: Some("generation 1 replaced generation 0".to_owned()),
     };
-    Head::new(session.key.account).add(event)
+    Head::new(session.key.account).add(event, [0; 32])
 }
 
 fn tells_of_account(route: &Route) -> bool {

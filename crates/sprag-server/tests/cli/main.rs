@@ -5,6 +5,7 @@
 mod audit;
 mod beside;
 mod by_hand;
+mod evidence;
 mod files;
 mod given;
 mod healthy;

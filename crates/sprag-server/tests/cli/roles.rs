@@ -141,6 +141,28 @@ fn whoever_serves_cut_the_journal_or_nobody_could() {
     database.psql("set role sprag_owner; delete from event where false");
 }
 
+/// What the journal of a server of these roles tells of a person is erased by the owner of its tables, as the guide says.
+#[test]
+fn whoever_serves_may_not_erase_and_the_owner_may() {
+    let server = Postgres::start();
+    let (node, database) = as_the_guide_says(&server);
+    let create = ["user", "create", "--username", "ann", "--password-stdin"];
+    node.run_with(ANNS_PASSWORD, &create).succeeds();
+    let erase = ["user", "erase", "ann", "--yes"];
+    let told = node.run(&erase).fails();
+    assert!(told.contains("may not change entries") && told.contains("run this as the owner"), "{told}");
+    assert_eq!(node.json(&["user", "list", "--json"])[0]["username"], "ann", "nothing was erased");
+    let owner = format!("postgres://sprag_owner:long-and-secret@127.0.0.1:{}/sprag", server.port());
+    let ran = node.command(&erase).env("SPRAG_DATABASE_URL", &owner).output().unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+    assert_eq!(
+        database.psql("select count(*) from event where ip is not null or user_agent is not null"),
+        "0"
+    );
+    // The server's role verifies it.
+    node.run(&["audit", "verify"]).succeeds();
+}
+
 #[test]
 fn a_table_of_a_later_migration_is_the_servers_too() {
     let server = Postgres::start();

@@ -203,6 +203,16 @@ impl More {
     }
 }
 
+/// How many failed log-ins an entry of the journal tells of: the first few of a network are told one by one, and the others
+/// together.
+#[must_use]
+pub fn failures_told(event: &Event) -> u64 {
+    if event.kind != EventKind::LoginFailed {
+        return 0;
+    }
+    Failures::in_note(event.note.as_deref())
+}
+
 /// Whether so much time has passed since then; also where the clock went back by as much.
 fn is_over(since: Timestamp, now: Timestamp, span: Duration) -> bool {
     now.millis_since(since).saturating_abs() >= millis(span)
@@ -282,6 +292,7 @@ mod tests {
         }
         assert_eq!(failures.due(after(64), false), []);
         let due = failures.due(after(65), false);
+        assert_eq!(failures_told(&due[0].event(after(65))), 3);
         let note = due[0].event(after(65)).note.unwrap();
         assert_eq!(
             note,

@@ -10,11 +10,12 @@ use std::time::Duration;
 use aws_lc_rs::digest::{Context, SHA256};
 
 use super::CheckpointKey;
+use super::tags;
 use crate::audit::{Checkpoint, Cut, Entry, Hash};
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::session::AccountId;
-use crate::store::{Cuts, Journal, Slice};
+use crate::store::{Cuts, Erasures, Journal, Slice};
 
 /// How many rows are read or removed at a time.
 const SLICE: u32 = 1000;
@@ -150,7 +151,7 @@ impl AllGone {
 /// # Errors
 /// A [`Fault`] if the store fails; then the next time goes on from there.
 pub async fn cut<P: Future<Output = ()> + Send>(
-    journal: &(impl Journal + Cuts + ?Sized),
+    journal: &(impl Journal + Cuts + Erasures + ?Sized),
     key: &dyn CheckpointKey,
     (now, keep): (Timestamp, Duration),
     covered: &Checkpoint,
@@ -172,7 +173,12 @@ pub async fn cut<P: Future<Output = ()> + Send>(
     // Counted from the newest entry that is covered: by a clock that is years ahead, as a command's may be, nothing is older.
     let rule = Rule { before: now.min(covered.before).minus(keep), covered_before: covered.before };
     let is_later = last.as_ref().is_none_or(|last| rule.before > last.before);
+    let erased = journal.last_erasure().await?;
     let gone = if is_later { all_gone(journal, rule).await? } else { AllGone::new() };
+    if journal.last_erasure().await? != erased {
+        // Entries were perhaps chained anew meanwhile, and what is to go has other hashes; the next time will do.
+        return Ok(Cutting::NothingOldEnough);
+    }
     let is_new = gone.entries > last.as_ref().map_or(0, |last| last.entries);
     let added = if is_new { add(journal, key, now, rule, (&gone, last.as_ref())).await? } else { None };
     Ok(match (added, last) {
@@ -205,13 +211,13 @@ async fn add(
         tag: [0; 32],
         key_id: 0,
     };
-    (cut.key_id, cut.tag) = key.tag(now, &tagged_bytes(&cut));
+    (cut.key_id, cut.tag) = key.tag(now, &tags::cut(&cut));
     Ok(journal.add_cut(cut.clone()).await?.then_some(cut))
 }
 
 /// Whether a cut's tag was made with a key of the ring.
 pub(super) fn verifies(cut: &Cut, key: &dyn CheckpointKey) -> bool {
-    key.verifies(cut.key_id, &tagged_bytes(cut), &cut.tag)
+    key.verifies(cut.key_id, &tags::cut(cut), &cut.tag)
 }
 
 /// What is gone from all chains, or is to go by this rule.
@@ -304,20 +310,4 @@ async fn last_before(
         }
         limit = SLICE;
     }
-}
-
-/// Everything a cut says, in a form that only one cut has: each field has one length.
-fn tagged_bytes(cut: &Cut) -> Vec<u8> {
-    [
-        b"sprag journal cut v1".as_slice(),
-        &cut.number.to_be_bytes(),
-        &cut.at.0.to_be_bytes(),
-        &cut.before.0.to_be_bytes(),
-        &cut.covered_before.0.to_be_bytes(),
-        &cut.chains.to_be_bytes(),
-        &cut.entries.to_be_bytes(),
-        &cut.root,
-        &cut.previous,
-    ]
-    .concat()
 }

@@ -1,6 +1,7 @@
 //! One chain of the journal, entry by entry.
 
 use super::cuts::{AllGone, Gone, Rule};
+use super::erasures::Accounted;
 use super::tally::Tally;
 use super::{EntryFlaw, Finding, Report};
 use crate::audit::{Entry, Head};
@@ -39,9 +40,16 @@ impl Walk {
         }
     }
 
-    pub(super) fn step(&mut self, entry: &Entry, before: Timestamp, report: &mut Report) {
+    pub(super) fn step(
+        &mut self,
+        entry: &Entry,
+        before: Timestamp,
+        accounted: &Accounted,
+        report: &mut Report,
+    ) {
+        report.erased += u64::from(entry.is_erased());
         if !self.is_broken
-            && let Some((number, flaw)) = self.flaw(entry)
+            && let Some((number, flaw)) = self.flaw(entry, accounted)
         {
             self.is_broken = true;
             report.found(Finding::Entry { account: entry.event.account, number, flaw });
@@ -61,7 +69,7 @@ impl Walk {
         }
     }
 
-    fn flaw(&self, entry: &Entry) -> Option<(u64, EntryFlaw)> {
+    fn flaw(&self, entry: &Entry, accounted: &Accounted) -> Option<(u64, EntryFlaw)> {
         let expected = self.head.number + 1;
         if entry.number != expected {
             return Some((expected, EntryFlaw::Missing));
@@ -74,7 +82,7 @@ impl Walk {
         } else if entry.event.at < self.head.at {
             EntryFlaw::Backdated
         } else {
-            return None;
+            accounted.flaw(entry)?
         };
         Some((expected, flaw))
     }

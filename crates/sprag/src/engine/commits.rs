@@ -159,6 +159,14 @@ pub(super) fn delete(account: AccountId, names: Vec<Name>, event: Event) -> Comm
     Commit { account, expect: Expect::Anything, steps: steps.collect(), events: vec![event] }
 }
 
+/// Removes whatever tells of an account's owner but the journal's entries, in which its sessions end first; that they end is told
+/// of nobody who asked for it.
+pub(super) fn erase(account: AccountId, at: Timestamp) -> Commit {
+    let ending = Ending::by_itself(EndCause::Admin, at);
+    let steps = vec![Step::EndSessions { except: None, with: None, ending }, Step::EraseAccount];
+    Commit { account, expect: Expect::Anything, steps, events: Vec::new() }
+}
+
 /// Disables an account: nothing that was handed out works any more, and its sessions end.
 pub(super) fn disable(account: AccountId, event: Event) -> Commit {
     let ending = Ending::along_with(&event, EndCause::Disabled);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Engine, Requester};
 use crate::audit::{Event, EventKind, NOBODY};
+use crate::authn::More;
 use crate::checkpoints::{self, CheckpointFlaw, Checkpointing, Cutting};
 use crate::clock::{ClockNews, Doubt, TakenFor};
 use crate::counts::{self, Written};
@@ -90,12 +91,23 @@ impl Upkeep<'_> {
         let Self(engine) = self;
         let mut due = engine.failures.due(engine.now(), all).into_iter();
         while let Some(more) = due.next() {
-            if let Err(fault) = engine.store.record(more.event(engine.now())).await {
+            if let Err(fault) = self.tell_failures(&more).await {
                 std::iter::once(more).chain(due).for_each(|more| engine.failures.put_back(more));
                 return Err(fault);
             }
         }
         Ok(())
+    }
+
+    /// Journals failures that were only counted. Of an account that is gone since, nobody is told where they came from: it may
+    /// have been erased.
+    async fn tell_failures(&self, more: &More) -> Result<(), Fault> {
+        let Self(engine) = self;
+        let mut event = more.event(engine.now());
+        if event.account != NOBODY && engine.store.account(event.account).await?.is_none() {
+            event.account = NOBODY;
+        }
+        engine.store.record(event).await
     }
 
     /// Forgets the budgets that are whole, and keeps the others beyond a restart. Whoever serves does this each minute, and once

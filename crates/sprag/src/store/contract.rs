@@ -43,6 +43,7 @@ mod accounts;
 mod budgets;
 mod commits;
 mod daily_counts;
+mod erasures;
 mod imported;
 mod journal;
 mod marks;
@@ -137,6 +138,11 @@ checks! {
         checkpoints_are_kept_by_number,
         cuts_are_kept_by_number,
         a_chain_is_cut_at_its_beginning_and_goes_on_at_its_end;
+    erasures:
+        the_journal_forgets_an_account_and_its_chain_holds,
+        a_chain_is_made_anew_with_the_checkpoint_that_covers_it_or_not_at_all,
+        whoever_adds_while_the_journal_forgets_goes_on_from_what_is_left,
+        each_entry_has_a_salt_of_its_own;
     steps:
         a_commit_does_what_its_steps_say_or_nothing,
         a_commit_is_about_one_account,

@@ -14,15 +14,16 @@ use super::numbers::{self, MAX_NUMBER};
 use super::queries::the_one_meant;
 use super::reference::Rows;
 use super::{
-    Commit, Commits, Committed, CountKey, Credential, CredentialId, Ending, Journal, Marks, Numbering,
-    Numbers, Queries, Rings, Rotated, Sessions, Slice, Store, Sweep, Swept,
+    Commit, Commits, Committed, CountKey, Credential, CredentialId, Ending, Marks, Numbering, Numbers,
+    Queries, Rings, Rotated, Sessions, Slice, Store, Sweep, Swept,
 };
 use crate::account::{Account, Name, NameKind};
-use crate::audit::{Checkpoint, Cut, Entry, Event, Head};
+use crate::audit::{Checkpoint, Cut, Entry, Erasure, Event, Head, Salt};
 use crate::clock::{Clock, SteadyClock, SystemClock, Timestamp};
 use crate::error::Fault;
 use crate::keys::Fingerprint;
 use crate::outages::{Mark, Marked, Marking, NodeId, Outage};
+use crate::random::{self, Random, SystemRandom};
 use crate::ratchet::{Retried, Rotation, SessionState};
 use crate::security;
 use crate::session::{AccountId, EndCause, Epoch, ProfileId, Session, SessionDetail, SessionId, SessionKey};
@@ -30,6 +31,8 @@ use crate::session::{AccountId, EndCause, Epoch, ProfileId, Session, SessionDeta
 mod budgets;
 mod cuts;
 mod daily_counts;
+mod erasures;
+mod journal;
 mod listings;
 
 /// A store that lives and dies with the process.
@@ -37,6 +40,7 @@ mod listings;
 pub struct MemoryStore {
     tables: Mutex<Tables>,
     clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +50,7 @@ struct Tables {
     chains: BTreeMap<AccountId, Vec<Entry>>,
     checkpoints: Vec<Checkpoint>,
     cuts: Vec<Cut>,
+    erasures: Vec<Erasure>,
     rings: BTreeSet<Fingerprint>,
     marks: BTreeMap<NodeId, Mark>,
     outages: BTreeMap<(NodeId, Timestamp), Timestamp>,
@@ -70,7 +75,17 @@ impl MemoryStore {
     /// An empty store that goes by a clock that somebody winds.
     #[must_use]
     pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
-        Self { tables: Mutex::default(), clock }
+        Self { tables: Mutex::default(), clock, random: Arc::new(SystemRandom::default()) }
+    }
+
+    /// This store with the salts of its journal from another source of randomness.
+    #[must_use]
+    pub fn with_random(self, random: Arc<dyn Random>) -> Self {
+        Self { random, ..self }
+    }
+
+    fn salt(&self) -> Salt {
+        random::bytes(self.random.as_ref())
     }
 
     /// Sets an account's epoch and state and leaves its sessions as they are, which no [`Step`](super::Step) does alone:
@@ -127,7 +142,7 @@ impl Commits for MemoryStore {
             tables.rows.insert(commit.account, rows);
         }
         security::journalled(&events);
-        events.into_iter().for_each(|event| tables.append(event));
+        events.into_iter().for_each(|event| tables.append(event, self.salt()));
         Ok(Committed::Done { ended: ended as u64 })
     }
 }
@@ -141,12 +156,14 @@ impl Sessions for MemoryStore {
     async fn rotate(&self, rotation: Rotation, event: Option<Event>) -> Result<Option<Rotated>, Fault> {
         let mut tables = self.tables();
         let applies = tables.state(rotation.key).is_some_and(|state| rotation.applies_to(&state));
+        let event = event.map(|event| (event, self.salt()));
         Ok(tables.write(applies, rotation.key, event, |session| rotation.apply(session)))
     }
 
     async fn retry(&self, retried: Retried, event: Option<Event>) -> Result<Option<Rotated>, Fault> {
         let mut tables = self.tables();
         let applies = tables.state(retried.key).is_some_and(|state| retried.applies_to(&state));
+        let event = event.map(|event| (event, self.salt()));
         Ok(tables.write(applies, retried.key, event, |session| retried.apply(session)))
     }
 
@@ -164,7 +181,7 @@ impl Sessions for MemoryStore {
                 (None, Some(cause)) => {
                     let ending = Ending::by_itself(cause, sweep.now);
                     tables.of(session.key.account).end(session.key.session, &ending);
-                    tables.append(ending.event(session.key));
+                    tables.append(ending.event(session.key), self.salt());
                     swept.ended += 1;
                     swept.idle += u64::from(cause == EndCause::Idle);
                 }
@@ -264,77 +281,6 @@ impl Queries for MemoryStore {
 
     async fn named(&self, session: SessionId) -> Result<Option<(Session, SessionDetail)>, Fault> {
         Ok(self.tables().rows.values().find_map(|rows| rows.sessions.get(&session).cloned()))
-    }
-}
-
-#[async_trait]
-impl Journal for MemoryStore {
-    async fn entries_of(&self, account: AccountId, slice: Slice<u64>) -> Result<Vec<Entry>, Fault> {
-        let tables = self.tables();
-        let chain = tables.chains.get(&account).map(Vec::as_slice).unwrap_or_default();
-        let older = chain.iter().rev().filter(|entry| slice.after.is_none_or(|after| entry.number < after));
-        Ok(older.take(slice.limit as usize).cloned().collect())
-    }
-
-    async fn mentions(&self, session: SessionKey, until: u64) -> Result<bool, Fault> {
-        let tables = self.tables();
-        let chain = tables.chains.get(&session.account).map(Vec::as_slice).unwrap_or_default();
-        let mut first = chain.iter().take_while(|entry| entry.number <= until);
-        Ok(first.any(|entry| entry.event.session == Some(session.session)))
-    }
-
-    async fn entries(&self, slice: Slice<(AccountId, u64)>) -> Result<Vec<Entry>, Fault> {
-        let Slice { after, limit } = slice;
-        let tables = self.tables();
-        let from = after.map_or(Bound::Unbounded, |(account, _)| Bound::Included(account));
-        let later = tables.chains.range((from, Bound::Unbounded)).flat_map(|(_, chain)| chain);
-        let later =
-            later.filter(|entry| after.is_none_or(|after| (entry.event.account, entry.number) > after));
-        Ok(later.take(limit as usize).cloned().collect())
-    }
-
-    async fn recent(
-        &self,
-        since: Timestamp,
-        slice: Slice<(Timestamp, AccountId, u64)>,
-    ) -> Result<Vec<Entry>, Fault> {
-        let tables = self.tables();
-        let key = |entry: &Entry| (entry.event.at, entry.event.account, entry.number);
-        let mut found: Vec<_> =
-            tables.chains.values().flatten().filter(|entry| entry.event.at >= since).collect();
-        found.retain(|entry| slice.after.is_none_or(|after| key(entry) < after));
-        found.sort_by_key(|entry| std::cmp::Reverse(key(entry)));
-        Ok(found.into_iter().take(slice.limit as usize).cloned().collect())
-    }
-
-    async fn heads(&self, before: Timestamp, slice: Slice<AccountId>) -> Result<Vec<Head>, Fault> {
-        let Slice { after, limit } = slice;
-        let tables = self.tables();
-        let later = tables.chains.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
-        let heads = later.filter_map(|(_, chain)| {
-            chain.iter().rev().find(|entry| entry.event.at < before).map(Entry::head)
-        });
-        Ok(heads.take(limit as usize).collect())
-    }
-
-    async fn last_checkpoint(&self) -> Result<Option<Checkpoint>, Fault> {
-        Ok(self.tables().checkpoints.last().cloned())
-    }
-
-    async fn checkpoints(&self, slice: Slice<u64>) -> Result<Vec<Checkpoint>, Fault> {
-        let tables = self.tables();
-        let is_later = |number| slice.after.is_none_or(|after| number > after);
-        let later = tables.checkpoints.iter().filter(|checkpoint| is_later(checkpoint.number));
-        Ok(later.take(slice.limit as usize).cloned().collect())
-    }
-
-    async fn add_checkpoint(&self, checkpoint: Checkpoint) -> Result<bool, Fault> {
-        let mut tables = self.tables();
-        let place = tables.checkpoints.binary_search_by_key(&checkpoint.number, |kept| kept.number);
-        if let Err(place) = place {
-            tables.checkpoints.insert(place, checkpoint);
-        }
-        Ok(place.is_err())
     }
 }
 
@@ -465,26 +411,26 @@ impl Tables {
         &mut self,
         applies: bool,
         key: SessionKey,
-        event: Option<Event>,
+        event: Option<(Event, Salt)>,
         change: impl FnOnce(&mut Session),
     ) -> Option<Rotated> {
         let (session, _) =
             self.rows.get_mut(&key.account)?.sessions.get_mut(&key.session).filter(|_| applies)?;
         change(session);
         let rotated = Rotated::of(session);
-        if let Some(event) = event {
-            self.append(event);
+        if let Some((event, salt)) = event {
+            self.append(event, salt);
         }
         Some(rotated)
     }
 
-    fn append(&mut self, mut event: Event) {
+    fn append(&mut self, mut event: Event, salt: Salt) {
         if let Some(covered) = self.checkpoints.last() {
             event.at = event.at.max(covered.before);
         }
         let chain = self.chains.entry(event.account).or_default();
         let head = chain.last().map_or_else(|| Head::new(event.account), Entry::head);
-        chain.push(head.add(event));
+        chain.push(head.add(event, salt));
     }
 }
 

@@ -95,6 +95,7 @@ impl Rows {
                 self.account.take()?;
                 self.credentials.clear();
             }
+            Step::EraseAccount => *self = Self::default(),
             Step::PutCredential { id, was, to, .. } => self.put_credential(*id, was, to)?,
             Step::MoveEpoch => {
                 let account = self.account.as_mut()?;

@@ -42,6 +42,7 @@ mod connection;
 mod counted;
 mod cuts;
 mod daily_counts;
+mod erasures;
 mod in_use;
 mod job;
 mod journal;

@@ -135,6 +135,10 @@ pub enum Step {
     /// Removes the account with its credentials, where there is one. Its sessions, and the names that lead to it, are other
     /// steps' business; the journal stays.
     DeleteAccount,
+    /// Removes whatever tells of the account's owner: the account, its credentials, every name that leads to it, and all of its
+    /// sessions with what people read of them. It always applies, also where there is no account any more; the journal is
+    /// [another matter](super::Erasures).
+    EraseAccount,
     /// Ends the sessions that give way to one that a later step opens. It always applies.
     MakeRoom(Room),
     /// Opens a session, where there is none of its id and the account may log in and is in the session's epoch.
@@ -366,6 +370,7 @@ impl Step {
             Self::Disable { .. } => "disable an account",
             Self::Enable => "enable an account",
             Self::DeleteAccount => "delete an account",
+            Self::EraseAccount => "erase an account",
             Self::MakeRoom(_) | Self::OpenSession { .. } => "open a session",
             Self::EndSession { .. } => "end a session",
             Self::EndSessions { .. } => "end an account's sessions",
@@ -395,7 +400,7 @@ impl AccountState {
             Step::MoveEpoch => before.map(|state| Self { epoch: state.epoch.next(), ..state }),
             Step::Disable { .. } => before.map(|state| Self { is_disabled: true, ..state }),
             Step::Enable => before.map(|state| Self { is_disabled: false, ..state }),
-            Step::DeleteAccount => None,
+            Step::DeleteAccount | Step::EraseAccount => None,
             _ => before,
         }
     }

@@ -6,8 +6,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::bail;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use sprag::audit::{Entry, EventKind, NOBODY, Severity};
 use sprag::clock::{Timestamp, rfc3339};
@@ -17,10 +15,10 @@ use sprag::text::shown;
 use sprag::{Error, Refusal};
 use tokio::time::sleep;
 
+use super::since::{Since, since};
 use crate::cli::on_node::plainly;
 use crate::cli::output::{Progress, say, say_json, say_json_line, tell};
 use crate::cli::session::session_id;
-use crate::duration;
 use crate::quoted::quoted;
 use crate::run::node::Node;
 
@@ -64,13 +62,6 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// Since when, as somebody wrote it.
-#[derive(Clone, Copy, Debug)]
-enum Since {
-    Ago(Duration),
-    At(Timestamp),
-}
-
 /// An entry, by time.
 type Position = (Timestamp, AccountId, u64);
 
@@ -84,11 +75,7 @@ struct Asked<'a> {
 
 pub(super) async fn run(args: &Args, node: &Node) -> anyhow::Result<ExitCode> {
     let now = node.engine.now();
-    let since = match args.since {
-        None => Timestamp(i64::MIN),
-        Some(Since::Ago(span)) => now.minus(span),
-        Some(Since::At(at)) => at,
-    };
+    let since = args.since.map_or(Timestamp(i64::MIN), |since| since.moment(now));
     let asked = Asked { args, account: account(args, node).await?, since };
     let from = now.minus(LATE);
     let mut seen: BTreeSet<Position> = if args.follow {
@@ -287,19 +274,6 @@ fn severity(text: &str) -> Result<Severity, String> {
     named.copied().ok_or_else(|| "it is notice, warning or critical".to_owned())
 }
 
-fn since(text: &str) -> Result<Since, String> {
-    if let Ok(span) = duration::parse(text) {
-        return Ok(Since::Ago(span));
-    }
-    let day = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok().map(|day| day.timestamp());
-    let moment =
-        text.parse::<jiff::Timestamp>().ok().or_else(|| day().filter(|_| text.len() == "2026-11-21".len()));
-    let moment = moment.map(|moment| Since::At(Timestamp(moment.as_millisecond())));
-    moment.ok_or_else(|| {
-        "write a span as 2h or 7d, a day as 2026-11-21, or a moment as 2026-11-21T03:02:11Z".to_owned()
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use sprag::audit::{Event, Head};
@@ -312,7 +286,7 @@ mod tests {
 
     fn entry() -> Entry {
         let account = AccountId(Uuid::from_u128(0x0198_0000_0000_7000_8000_0000_0000_0001));
-        Head::new(account).add(Event {
+        let event = Event {
             account,
             at: AT,
             kind: EventKind::SessionEnded,
@@ -321,7 +295,8 @@ mod tests {
             ip: Some("192.0.2.7".to_owned()),
             user_agent: Some("Firefox\u{1b}[31m\u{202e}/140.0\n2026-11-21 forged".to_owned()),
             note: Some("an old token came back".to_owned()),
-        })
+        };
+        Head::new(account).add(event, [0; 32])
     }
 
     #[test]
@@ -334,7 +309,7 @@ mod tests {
         ");
         let of_nobody =
             Event { account: NOBODY, session: None, user_agent: None, note: None, ..entry().event };
-        insta::assert_snapshot!(told(&Head::new(NOBODY).add(of_nobody)), @r"
+        insta::assert_snapshot!(told(&Head::new(NOBODY).add(of_nobody, [0; 32])), @r"
         2026-11-21T03:02:11.000Z  critical  session_ended (reuse)  from 192.0.2.7
             nobody's account
         ");
@@ -345,20 +320,5 @@ mod tests {
         let record = record(&entry());
         assert_eq!((&record["at"], &record["cause"]), (&json!("2026-11-21T03:02:11.000Z"), &json!("reuse")));
         assert_eq!((&record["severity"], &record["entry"]), (&json!("critical"), &json!(1)));
-    }
-
-    #[test]
-    fn since_is_a_span_a_day_or_a_moment() {
-        assert!(matches!(since("2h"), Ok(Since::Ago(span)) if span.as_secs() == 7200));
-        for (text, at) in [
-            ("2026-11-21", 1_795_219_200_000),
-            ("2026-11-21T03:02:11Z", AT.0),
-            ("2026-11-21T04:02:11.123+01:00", AT.0 + 123),
-        ] {
-            assert!(matches!(since(text), Ok(Since::At(found)) if found.0 == at), "{text}");
-        }
-        for text in ["", "yesterday", "2 h", "2026-13-01", "2026-11-21T03:02:11", "-1h"] {
-            assert!(since(text).is_err(), "{text}");
-        }
     }
 }

@@ -139,6 +139,20 @@ pub(super) async fn the_newest_entries_of_all_accounts_are_read_by_time(subject:
         let rest = recent(NOW, Some(&all[cut - 1]), 100).await;
         assert_eq!(rest, all[cut..], "after {cut}, also among those of one moment");
     }
+    let mut oldest_first = all.clone();
+    oldest_first.reverse();
+    let by_time = async |before: Timestamp, after: Option<&Entry>, limit| {
+        world.store().by_time(before, Slice::after(after.map(place), limit)).await.expect("by_time")
+    };
+    assert_eq!(by_time(Timestamp(i64::MAX), None, 100).await, oldest_first);
+    assert_eq!(by_time(Timestamp(i64::MAX), None, 3).await, oldest_first[..3]);
+    for cut in 1..all.len() {
+        let rest = by_time(Timestamp(i64::MAX), Some(&oldest_first[cut - 1]), 100).await;
+        assert_eq!(rest, oldest_first[cut..], "after {cut}, also among those of one moment");
+    }
+    let before = NOW.plus(SECOND * 30);
+    let older: Vec<_> = oldest_first.iter().filter(|entry| entry.event.at < before).cloned().collect();
+    assert_eq!(by_time(before, None, 100).await, older);
     let since = NOW.plus(SECOND * 30);
     let younger: Vec<_> = all.iter().filter(|entry| entry.event.at >= since).cloned().collect();
     assert_eq!(recent(since, None, 100).await, younger);

@@ -143,6 +143,7 @@ async fn take<'s>(
             particulars::set_administrator(connection, account, *is_admin).await?
         }
         Step::DeleteAccount => particulars::delete_account(connection, account).await?,
+        Step::EraseAccount => particulars::erase_account(connection, account).await.map(|()| true)?,
         Step::PutCredential { id, was, to, at } => {
             state.is_some() && steps::put_credential(connection, account, *id, (was, to), *at).await?
         }

@@ -174,10 +174,10 @@ async fn beginnings(
             where c.account_id is not null
         )
         select first.account_id, first.id, first.at, first.kind, first.session_id, first.cause, first.ip,
-               first.user_agent, first.note, first.previous, first.hash
+               first.user_agent, first.note, first.previous, first.hash, first.particulars, first.salt
         from chain
         cross join lateral (
-            select account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash
+            select account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash, particulars, salt
             from event
             where account_id = chain.account_id
             order by id
@@ -188,7 +188,7 @@ async fn beginnings(
     };
     const BEGINNINGS_OF_SHARDS: Sql = Sql {
         text: "
-        select account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash
+        select account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash, particulars, salt
         from event chain
         where chain.account_id >= $1
           and not exists (select 1 from event e where e.account_id = chain.account_id and e.id < chain.id)

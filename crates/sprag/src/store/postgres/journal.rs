@@ -1,8 +1,7 @@
 //! The journal: each account's chain, and the checkpoints over all of them.
 
 use async_trait::async_trait;
-use futures_util::future::try_join_all;
-use futures_util::{FutureExt as _, join};
+use futures_util::FutureExt as _;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
@@ -12,193 +11,23 @@ use super::error::QueryError;
 use super::pool::Outcome;
 use super::rotate::integer;
 use super::rows;
-use crate::audit::{Checkpoint, Entry, Event, Head};
+use crate::audit::{Checkpoint, Entry, Head};
 use crate::clock::Timestamp;
 use crate::error::Fault;
-use crate::session::{AccountId, Epoch, SessionKey};
-use crate::store::steps::AccountState;
+use crate::session::{AccountId, SessionKey};
 use crate::store::{Journal, Slice};
 
-/// Has whoever adds to an account's chain wait for the one before, so that both find a number.
-pub(super) const LOCK_ACCOUNT: Sql = Sql {
-    text: "
-    select epoch, disabled_at
-    from account
-    where id = $1
-    for update",
-    types: &[Type::UUID],
-};
+mod chain;
+mod erasures;
 
-pub(super) const HEAD: Sql = Sql {
-    text: "
-    select account_id, id, at, hash
-    from event
-    where account_id = $1
-    order by id desc
-    limit 1",
-    types: &[Type::UUID],
-};
-
-const COVERED_BEFORE: Sql = Sql {
-    text: "
-    select before
-    from checkpoint
-    order by number desc
-    limit 1",
-    types: &[],
-};
-
-/// Adds entries of one account's, all in one statement.
-pub(super) const APPEND: Sql = Sql {
-    text: "
-    insert into event (
-        account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash
-    )
-    select $1, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash
-    from unnest($2::bigint[], $3::bigint[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[],
-                $10::bytea[], $11::bytea[])
-         as entry (id, at, kind, session_id, cause, ip, user_agent, note, previous, hash)",
-    types: &[
-        Type::UUID,
-        Type::INT8_ARRAY,
-        Type::INT8_ARRAY,
-        Type::TEXT_ARRAY,
-        Type::UUID_ARRAY,
-        Type::TEXT_ARRAY,
-        Type::TEXT_ARRAY,
-        Type::TEXT_ARRAY,
-        Type::TEXT_ARRAY,
-        Type::BYTEA_ARRAY,
-        Type::BYTEA_ARRAY,
-    ],
-};
-
-/// Adds one entry. Citus carries out the other statement, which makes its rows by itself, as a copy of all that it comes to.
-pub(super) const APPEND_ONE: Sql = Sql {
-    text: "
-    insert into event (
-        account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash
-    )
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-    types: &[
-        Type::UUID,
-        Type::INT8,
-        Type::INT8,
-        Type::TEXT,
-        Type::UUID,
-        Type::TEXT,
-        Type::TEXT,
-        Type::TEXT,
-        Type::TEXT,
-        Type::BYTEA,
-        Type::BYTEA,
-    ],
-};
-
-/// The end of one account's chain, inside the transaction that adds to it, and with it the account's lock.
-pub(super) struct Chain<'l> {
-    connection: &'l Connection,
-    head: Head,
-    covered_before: Timestamp,
-    account: Option<AccountState>,
-}
-
-impl<'l> Chain<'l> {
-    /// Locks the account, then looks for its chain's end. The three statements leave together and run in this order,
-    /// each seeing what was committed when it began.
-    pub(super) async fn of(connection: &'l Connection, account: AccountId) -> Result<Self, QueryError> {
-        let id: &[&(dyn ToSql + Sync)] = &[&account.0];
-        let (locked, head, covered) = join!(
-            connection.optional(&LOCK_ACCOUNT, id),
-            connection.optional(&HEAD, id),
-            connection.optional(&COVERED_BEFORE, &[]),
-        );
-        // Of several that fail, the first tells why.
-        let (locked, head, covered) = (locked?, head?, covered?);
-        let locked = locked.map(|row| {
-            let disabled_at: Option<i64> = row.try_get("disabled_at")?;
-            let epoch = Epoch(row.try_get("epoch")?);
-            Ok::<_, QueryError>(AccountState { epoch, is_disabled: disabled_at.is_some() })
-        });
-        let head = head.map(|row| rows::head(&row)).transpose()?;
-        let covered = covered.map(|row| row.try_get::<_, i64>("before")).transpose()?;
-        Ok(Self {
-            connection,
-            head: head.unwrap_or_else(|| Head::new(account)),
-            covered_before: Timestamp(covered.unwrap_or(i64::MIN)),
-            account: locked.transpose()?,
-        })
-    }
-
-    /// The account as it stands, if there is one. So it stays until the transaction ends, but for what that changes.
-    pub(super) fn account_state(&self) -> Option<AccountState> {
-        self.account
-    }
-
-    pub(super) async fn append(&mut self, event: Event) -> Result<(), QueryError> {
-        self.append_all(vec![event]).await
-    }
-
-    pub(super) async fn append_all(&mut self, events: Vec<Event>) -> Result<(), QueryError> {
-        if events.is_empty() {
-            return Ok(());
-        }
-        let mut entries = Vec::with_capacity(events.len());
-        for mut event in events {
-            event.at = event.at.max(self.covered_before);
-            let entry = self.head.add(event);
-            self.head = entry.head();
-            entries.push(entry);
-        }
-        if self.connection.sends_rows() {
-            // They leave together, in their order.
-            let each = entries.iter().map(|entry| append_one(self.connection, entry));
-            return try_join_all(each).await.map(drop);
-        }
-        fn column<'a, T>(entries: &'a [Entry], of: impl Fn(&'a Entry) -> T) -> Vec<T> {
-            entries.iter().map(of).collect()
-        }
-        let parameters: [&(dyn ToSql + Sync); 11] = [
-            &self.head.account.0,
-            &column(&entries, |entry| integer(entry.number)),
-            &column(&entries, |entry| entry.event.at.0),
-            &column(&entries, |entry| entry.event.kind.name()),
-            &column(&entries, |entry| entry.event.session.map(|session| session.0)),
-            &column(&entries, |entry| entry.event.cause.map(|cause| cause.name())),
-            &column(&entries, |entry| entry.event.ip.as_deref()),
-            &column(&entries, |entry| entry.event.user_agent.as_deref()),
-            &column(&entries, |entry| entry.event.note.as_deref()),
-            &column(&entries, |entry| entry.previous.as_slice()),
-            &column(&entries, |entry| entry.hash.as_slice()),
-        ];
-        self.connection.execute(&APPEND, &parameters).await.map(drop)
-    }
-}
-
-async fn append_one(connection: &Connection, entry: &Entry) -> Result<(), QueryError> {
-    let Event { account, at, kind, session, cause, ip, user_agent, note } = &entry.event;
-    let parameters: [&(dyn ToSql + Sync); 11] = [
-        &account.0,
-        &integer(entry.number),
-        &at.0,
-        &kind.name(),
-        &session.map(|session| session.0),
-        &cause.map(|cause| cause.name()),
-        ip,
-        user_agent,
-        note,
-        &entry.previous.as_slice(),
-        &entry.hash.as_slice(),
-    ];
-    connection.execute(&APPEND_ONE, &parameters).await.map(drop)
-}
+pub(super) use chain::Chain;
 
 #[async_trait]
 impl Journal for PostgresStore {
     async fn entries_of(&self, account: AccountId, slice: Slice<u64>) -> Result<Vec<Entry>, Fault> {
         const ENTRIES_OF: Sql = Sql {
             text: "
-            select account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash
+            select account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash, particulars, salt
             from event
             where account_id = $1
               and id < $2
@@ -245,7 +74,7 @@ impl Journal for PostgresStore {
     async fn entries(&self, slice: Slice<(AccountId, u64)>) -> Result<Vec<Entry>, Fault> {
         const ENTRIES: Sql = Sql {
             text: "
-            select account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash
+            select account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash, particulars, salt
             from event
             where (account_id, id) > ($1, $2)
             order by account_id, id
@@ -277,7 +106,7 @@ impl Journal for PostgresStore {
     ) -> Result<Vec<Entry>, Fault> {
         const RECENT: Sql = Sql {
             text: "
-            select account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash
+            select account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash, particulars, salt
             from event
             where at >= $1
               and (at, account_id, id) < ($2, $3, $4)
@@ -299,6 +128,19 @@ impl Journal for PostgresStore {
                     .boxed()
                 },
             )
+            .await
+    }
+
+    async fn by_time(
+        &self,
+        before: Timestamp,
+        slice: Slice<(Timestamp, AccountId, u64)>,
+    ) -> Result<Vec<Entry>, Fault> {
+        self.pool
+            .statement("read the journal by time", &(before, slice), |connection, given| {
+                let (before, Slice { after, limit }) = *given;
+                by_time(connection, before, after, limit).boxed()
+            })
             .await
     }
 
@@ -365,7 +207,10 @@ impl Journal for PostgresStore {
     }
 }
 
-async fn add_checkpoint(connection: &Connection, checkpoint: &Checkpoint) -> Result<bool, QueryError> {
+pub(super) async fn add_checkpoint(
+    connection: &Connection,
+    checkpoint: &Checkpoint,
+) -> Result<bool, QueryError> {
     const ADD_CHECKPOINT: Sql = Sql {
         text: "
         insert into checkpoint (number, before, chains, entries, root, previous, tag, key_id)
@@ -398,6 +243,29 @@ async fn add_checkpoint(connection: &Connection, checkpoint: &Checkpoint) -> Res
         )
         .await?;
     Ok(stored > 0)
+}
+
+async fn by_time(
+    connection: &Connection,
+    before: Timestamp,
+    after: Option<(Timestamp, AccountId, u64)>,
+    limit: u32,
+) -> Result<Vec<Entry>, QueryError> {
+    const BY_TIME: Sql = Sql {
+        text: "
+        select account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash, particulars, salt
+        from event
+        where at < $1
+          and (at, account_id, id) > ($2, $3, $4)
+        order by at, account_id, id
+        limit $5",
+        types: &[Type::INT8, Type::INT8, Type::UUID, Type::INT8, Type::INT8],
+    };
+    // No number is below 1, so this is before the first entry of all.
+    let (at, account, number) = after.unwrap_or((Timestamp(i64::MIN), AccountId(Uuid::nil()), 0));
+    let given: [&(dyn ToSql + Sync); 5] = [&before.0, &at.0, &account.0, &integer(number), &i64::from(limit)];
+    let found = connection.query(&BY_TIME, &given).await?;
+    found.iter().map(rows::entry).collect()
 }
 
 /// Hops from account to account, for a chain may be long, and only its end is wanted: in the server where it can, which

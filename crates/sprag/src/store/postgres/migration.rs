@@ -30,6 +30,7 @@ pub(super) const MIGRATIONS: &Migrations = &[
     ("V9__needs_6_journal_cuts", include_str!("../../../migrations/postgres/V9__needs_6_journal_cuts.sql")),
     ("V10__needs_6_next_ids", include_str!("../../../migrations/postgres/V10__needs_6_next_ids.sql")),
     ("V11__needs_10_front_door", include_str!("../../../migrations/postgres/V11__needs_10_front_door.sql")),
+    ("V12__needs_10_erasure", include_str!("../../../migrations/postgres/V12__needs_10_erasure.sql")),
 ];
 
 /// The migration after which each name gets its form of today.
@@ -116,7 +117,7 @@ pub(super) async fn schema(connection: &Connection) -> Result<Vec<Applied>, Quer
 }
 
 /// The tables that the server reads and writes, in the order of the migrations.
-const TABLES: [&str; 16] = [
+const TABLES: [&str; 17] = [
     "account",
     "identity",
     "session",
@@ -130,6 +131,7 @@ const TABLES: [&str; 16] = [
     "store_position",
     "imported_session",
     "journal_cut",
+    "journal_erasure",
     "next_id",
     "rate_limit",
     "daily_count",

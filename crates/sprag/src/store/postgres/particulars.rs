@@ -109,3 +109,41 @@ pub(super) async fn delete_account(connection: &Connection, account: AccountId) 
         try_join!(connection.execute(&FORGET_CREDENTIALS, id), connection.execute(&DELETE_ACCOUNT, id))?;
     Ok(deleted > 0)
 }
+
+pub(super) async fn erase_account(connection: &Connection, account: AccountId) -> Result<(), QueryError> {
+    /// A name is found by its text everywhere else; here all of them are looked through.
+    const FORGET_NAMES: Sql = Sql {
+        text: "
+        delete from identity
+        where account_id = $1",
+        types: &[Type::UUID],
+    };
+    const FORGET_IMPORTED: Sql = Sql {
+        text: "
+        delete from imported_session
+        where account_id = $1",
+        types: &[Type::UUID],
+    };
+    const FORGET_DETAILS: Sql = Sql {
+        text: "
+        delete from session_detail
+        where account_id = $1",
+        types: &[Type::UUID],
+    };
+    const FORGET_SESSIONS: Sql = Sql {
+        text: "
+        delete from session
+        where account_id = $1",
+        types: &[Type::UUID],
+    };
+    let id: &[&(dyn ToSql + Sync)] = &[&account.0];
+    // They leave together: a later step's statement is not to come before the last of them.
+    try_join!(
+        connection.execute(&FORGET_NAMES, id),
+        connection.execute(&FORGET_IMPORTED, id),
+        connection.execute(&FORGET_DETAILS, id),
+        connection.execute(&FORGET_SESSIONS, id),
+        delete_account(connection, account),
+    )?;
+    Ok(())
+}

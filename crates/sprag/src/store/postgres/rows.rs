@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::error::QueryError;
 use crate::account::{Account, External, Name, NameKind, Particulars};
-use crate::audit::{Checkpoint, Cut, Entry, Event, EventKind, Head};
+use crate::audit::{Checkpoint, Cover, Cut, Entry, Erasure, Event, EventKind, Head};
 use crate::clock::Timestamp;
 use crate::ratchet::SessionState;
 use crate::session::{
@@ -157,7 +157,11 @@ fn whole_entry(row: &Row, account: AccountId, number: u64) -> Result<Entry> {
         user_agent: row.try_get("user_agent")?,
         note: row.try_get("note")?,
     };
-    Ok(Entry { number, event, previous: bytes(row, "previous")?, hash: bytes(row, "hash")? })
+    let cover = match row.try_get::<_, Option<&[u8]>>("particulars")? {
+        None => Cover::Plain,
+        Some(_) => Cover::Salted { mac: bytes(row, "particulars")?, salt: optional_bytes(row, "salt")? },
+    };
+    Ok(Entry { number, event, previous: bytes(row, "previous")?, hash: bytes(row, "hash")?, cover })
 }
 
 pub(super) fn head(row: &Row) -> Result<Head> {
@@ -191,6 +195,22 @@ pub(super) fn cut(row: &Row) -> Result<Cut> {
         chains: count(row, "chains")?,
         entries: count(row, "entries")?,
         root: bytes(row, "root")?,
+        previous: bytes(row, "previous")?,
+        tag: bytes(row, "tag")?,
+        key_id: small(row.try_get::<_, i16>("key_id")?, "key_id")?,
+    })
+}
+
+pub(super) fn erasure(row: &Row) -> Result<Erasure> {
+    Ok(Erasure {
+        number: count(row, "number")?,
+        at: Timestamp(row.try_get("at")?),
+        account: AccountId(row.try_get("account_id")?),
+        last: count(row, "last")?,
+        chained_anew: count(row, "chained_anew")?,
+        old_head: bytes(row, "old_head")?,
+        new_head: bytes(row, "new_head")?,
+        checkpoint: count(row, "checkpoint")?,
         previous: bytes(row, "previous")?,
         tag: bytes(row, "tag")?,
         key_id: small(row.try_get::<_, i16>("key_id")?, "key_id")?,

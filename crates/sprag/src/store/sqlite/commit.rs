@@ -85,6 +85,7 @@ fn take<'s>(
         }
         Step::SetAdministrator(is_admin) => steps::set_administrator(connection, account, *is_admin)?,
         Step::DeleteAccount => steps::delete_account(connection, account)?,
+        Step::EraseAccount => steps::erase_account(connection, account).map(|()| true)?,
         Step::PutCredential { id, was, to, at } => {
             state.is_some() && steps::put_credential(connection, account, *id, (was, to), *at)?
         }

@@ -148,6 +148,8 @@ fn connect(path: &Path, role: Role) -> rusqlite::Result<Connection> {
             connection.busy_timeout(busy_timeout)?;
             connection.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
             connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+            // What a row said before is overwritten where that costs no page more, or an erased person would still be read there.
+            connection.pragma_update_and_check(None, "secure_delete", "fast", |_| Ok(()))?;
             // Whenever the log starts afresh, what it took beyond this is given back to the disk.
             connection.pragma_update_and_check(None, "journal_size_limit", LOG_KEEPS_BYTES, |_| Ok(()))?;
             make_durable(&connection)?;

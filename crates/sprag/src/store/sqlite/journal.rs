@@ -6,9 +6,10 @@ use rusqlite::{Connection, OptionalExtension as _, Result, params};
 use super::SqliteStore;
 use super::job::Outcome;
 use super::rows::{self, START, bytes, integer};
-use crate::audit::{Checkpoint, Entry, Event, Head};
+use crate::audit::{Checkpoint, Cover, Entry, Event, Head};
 use crate::clock::Timestamp;
 use crate::error::Fault;
+use crate::random::{self, SystemRandom};
 use crate::session::{AccountId, SessionKey};
 use crate::store::{Journal, Slice};
 
@@ -17,18 +18,12 @@ pub(super) struct Chain<'c> {
     connection: &'c Connection,
     head: Head,
     covered_before: Timestamp,
+    random: SystemRandom,
 }
 
 impl<'c> Chain<'c> {
     pub(super) fn of(connection: &'c Connection, account: AccountId) -> Result<Self> {
-        let mut statement = connection.prepare_cached(
-            "select account_id, id, at, hash
-             from event
-             where account_id = ?1
-             order by id desc
-             limit 1",
-        )?;
-        let head = statement.query_row([bytes(&account.0)], rows::head).optional()?;
+        let head = chain_head(connection, account)?;
         let mut statement = connection.prepare_cached(
             "select before
              from checkpoint
@@ -40,35 +35,48 @@ impl<'c> Chain<'c> {
             connection,
             head: head.unwrap_or_else(|| Head::new(account)),
             covered_before: Timestamp(covered_before.unwrap_or(i64::MIN)),
+            random: SystemRandom::default(),
         })
     }
 
     pub(super) fn append(&mut self, mut event: Event) -> Result<()> {
         event.at = event.at.max(self.covered_before);
-        let entry = self.head.add(event);
-        let event = &entry.event;
-        let mut statement = self.connection.prepare_cached(
-            "insert into event (
-                 account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash
-             )
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-        )?;
-        statement.execute(params![
-            bytes(&event.account.0),
-            integer(entry.number)?,
-            event.at.0,
-            event.kind.name(),
-            event.session.as_ref().map(|session| bytes(&session.0)),
-            event.cause.map(|cause| cause.name()),
-            event.ip,
-            event.user_agent,
-            event.note,
-            entry.previous,
-            entry.hash,
-        ])?;
+        let entry = self.head.add(event, random::bytes(&self.random));
+        insert(self.connection, &entry)?;
         self.head = entry.head();
         Ok(())
     }
+}
+
+/// Adds an entry at the end of its chain.
+pub(super) fn insert(connection: &Connection, entry: &Entry) -> Result<()> {
+    let mut statement = connection.prepare_cached(
+        "insert into event (
+             account_id, id, at, kind, session_id, cause, ip, user_agent, note, previous, hash, particulars, salt
+         )
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    )?;
+    let event = &entry.event;
+    let (mac, salt) = match entry.cover {
+        Cover::Plain => (None, None),
+        Cover::Salted { mac, salt } => (Some(mac), salt),
+    };
+    statement.execute(params![
+        bytes(&event.account.0),
+        integer(entry.number)?,
+        event.at.0,
+        event.kind.name(),
+        event.session.as_ref().map(|session| bytes(&session.0)),
+        event.cause.map(|cause| cause.name()),
+        event.ip,
+        event.user_agent,
+        event.note,
+        entry.previous,
+        entry.hash,
+        mac,
+        salt,
+    ])?;
+    Ok(())
 }
 
 #[async_trait]
@@ -154,6 +162,33 @@ impl Journal for SqliteStore {
             .await
     }
 
+    async fn by_time(
+        &self,
+        before: Timestamp,
+        slice: Slice<(Timestamp, AccountId, u64)>,
+    ) -> Result<Vec<Entry>, Fault> {
+        let Slice { after, limit } = slice;
+        self.readers
+            .read("read the journal by time", move |connection| {
+                let mut statement = connection.prepare_cached(
+                    "select *
+                     from event
+                     where at < ?1
+                       and (at, account_id, id) > (?2, ?3, ?4)
+                     order by at, account_id, id
+                     limit ?5",
+                )?;
+                let (at, account, number) = after.map_or((i64::MIN, [0; 16], 0), |after| {
+                    let (at, account, number) = after;
+                    (at.0, *account.0.as_bytes(), i64::try_from(number).unwrap_or(i64::MAX))
+                });
+                let found = statement
+                    .query_map(params![before.0, at, account.as_slice(), number, limit], rows::entry)?;
+                found.collect()
+            })
+            .await
+    }
+
     async fn heads(&self, before: Timestamp, slice: Slice<AccountId>) -> Result<Vec<Head>, Fault> {
         self.readers
             .read("read the heads of the journal", move |connection| {
@@ -194,26 +229,41 @@ impl Journal for SqliteStore {
     }
 
     async fn add_checkpoint(&self, checkpoint: Checkpoint) -> Result<bool, Fault> {
-        let work = move |connection: &Connection| {
-            let mut statement = connection.prepare_cached(
-                "insert into checkpoint (number, before, chains, entries, root, previous, tag, key_id)
-                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-                 on conflict do nothing",
-            )?;
-            let stored = statement.execute(params![
-                integer(checkpoint.number)?,
-                checkpoint.before.0,
-                integer(checkpoint.chains)?,
-                integer(checkpoint.entries)?,
-                checkpoint.root,
-                checkpoint.previous,
-                checkpoint.tag,
-                checkpoint.key_id,
-            ])?;
-            Ok(Outcome::Keep(stored > 0))
-        };
+        let work = move |connection: &Connection| Ok(Outcome::Keep(add_checkpoint(connection, &checkpoint)?));
         self.writer.write("store a checkpoint", work).await
     }
+}
+
+/// Stores a checkpoint; `false` if its number is taken.
+pub(super) fn add_checkpoint(connection: &Connection, checkpoint: &Checkpoint) -> Result<bool> {
+    let mut statement = connection.prepare_cached(
+        "insert into checkpoint (number, before, chains, entries, root, previous, tag, key_id)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         on conflict do nothing",
+    )?;
+    let stored = statement.execute(params![
+        integer(checkpoint.number)?,
+        checkpoint.before.0,
+        integer(checkpoint.chains)?,
+        integer(checkpoint.entries)?,
+        checkpoint.root,
+        checkpoint.previous,
+        checkpoint.tag,
+        checkpoint.key_id,
+    ])?;
+    Ok(stored > 0)
+}
+
+/// The end of an account's chain, if it has one.
+pub(super) fn chain_head(connection: &Connection, account: AccountId) -> Result<Option<Head>> {
+    let mut statement = connection.prepare_cached(
+        "select account_id, id, at, hash
+         from event
+         where account_id = ?1
+         order by id desc
+         limit 1",
+    )?;
+    statement.query_row([bytes(&account.0)], rows::head).optional()
 }
 
 /// Hops from account to account: a chain may be long, and only its end is wanted.

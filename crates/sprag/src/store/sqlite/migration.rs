@@ -36,6 +36,7 @@ const MIGRATIONS: &Migrations = &[
     ("V9__needs_6_journal_cuts", include_str!("../../../migrations/sqlite/V9__needs_6_journal_cuts.sql")),
     ("V10__needs_6_next_ids", include_str!("../../../migrations/sqlite/V10__needs_6_next_ids.sql")),
     ("V11__needs_10_front_door", include_str!("../../../migrations/sqlite/V11__needs_10_front_door.sql")),
+    ("V12__needs_10_erasure", include_str!("../../../migrations/sqlite/V12__needs_10_erasure.sql")),
 ];
 
 /// After how many names it is told how far it is.

@@ -5,7 +5,7 @@ use rusqlite::{Error, Result, Row};
 use uuid::Uuid;
 
 use crate::account::{Account, External, Name, NameKind, Particulars};
-use crate::audit::{Checkpoint, Cut, Entry, Event, EventKind, Head};
+use crate::audit::{Checkpoint, Cover, Cut, Entry, Erasure, Event, EventKind, Hash, Head};
 use crate::clock::Timestamp;
 use crate::session::{
     AccountId, EndCause, Ended, Epoch, Generation, Methods, ProfileId, Session, SessionDetail, SessionId,
@@ -135,7 +135,9 @@ fn whole_entry(row: &Row<'_>, account: AccountId, number: u64) -> Result<Entry> 
         user_agent: row.get("user_agent")?,
         note: row.get("note")?,
     };
-    Ok(Entry { number, event, previous: row.get("previous")?, hash: row.get("hash")? })
+    let (mac, salt) = (row.get::<_, Option<Hash>>("particulars")?, row.get("salt")?);
+    let cover = mac.map_or(Cover::Plain, |mac| Cover::Salted { mac, salt });
+    Ok(Entry { number, event, previous: row.get("previous")?, hash: row.get("hash")?, cover })
 }
 
 pub(super) fn head(row: &Row<'_>) -> Result<Head> {
@@ -169,6 +171,22 @@ pub(super) fn cut(row: &Row<'_>) -> Result<Cut> {
         chains: count(row, "chains")?,
         entries: count(row, "entries")?,
         root: row.get("root")?,
+        previous: row.get("previous")?,
+        tag: row.get("tag")?,
+        key_id: row.get("key_id")?,
+    })
+}
+
+pub(super) fn erasure(row: &Row<'_>) -> Result<Erasure> {
+    Ok(Erasure {
+        number: count(row, "number")?,
+        at: Timestamp(row.get("at")?),
+        account: AccountId(id(row, "account_id")?),
+        last: count(row, "last")?,
+        chained_anew: count(row, "chained_anew")?,
+        old_head: row.get("old_head")?,
+        new_head: row.get("new_head")?,
+        checkpoint: count(row, "checkpoint")?,
         previous: row.get("previous")?,
         tag: row.get("tag")?,
         key_id: row.get("key_id")?,

@@ -128,6 +128,24 @@ pub(super) fn delete_account(connection: &Connection, account: AccountId) -> Res
     Ok(connection.prepare_cached(DELETE)?.execute([bytes(&account.0)])? > 0)
 }
 
+pub(super) fn erase_account(connection: &Connection, account: AccountId) -> Result<()> {
+    // Names are found by their text everywhere else; here all of them are looked through.
+    const FORGET: [&str; 6] = [
+        "delete from credential where account_id = ?1",
+        "delete from identity where account_id = ?1",
+        "delete from imported_session where account_id = ?1",
+        "delete from session_detail where account_id = ?1",
+        "delete from session where account_id = ?1",
+        "delete from account where id = ?1",
+    ];
+    super::erasures::overwritten(connection, || {
+        for sql in FORGET {
+            connection.prepare_cached(sql)?.execute([bytes(&account.0)])?;
+        }
+        Ok(())
+    })
+}
+
 pub(super) fn put_credential(
     connection: &Connection,
     account: AccountId,
