@@ -19,7 +19,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod beat;
 mod compare;
 mod forms;
 mod hands;
@@ -29,6 +28,7 @@ mod moment;
 mod pace;
 mod priority;
 mod queue;
+mod seat;
 mod secrets;
 mod stored;
 mod work;
@@ -195,13 +195,21 @@ impl Hasher {
     pub fn start(threads: usize, queue: usize) -> Result<Self, Fault> {
         let mut hasher = Self::without_threads(queue);
         for _ in 0..threads.max(1) {
-            hasher.spawn(job::hash_all)?;
+            let seat = Arc::new(job::Hashing::free());
+            let (jobs, hashing) = (Arc::clone(&hasher.queue), Arc::clone(&seat));
+            spawn("sprag-hash", move || job::hash_all(&hashing))?;
+            spawn("sprag-hash-desk", move || job::attend(&jobs, &seat))?;
         }
         for _ in 0..=threads.max(1) {
-            let stand_in = hasher.spawn(job::stand_in)?;
-            hasher.stand_ins.push(stand_in);
+            hasher.add_stand_in()?;
         }
         Ok(hasher)
+    }
+
+    fn add_stand_in(&mut self) -> Result<(), Fault> {
+        let jobs = Arc::clone(&self.queue);
+        self.stand_ins.push(spawn("sprag-hash", move || job::stand_in(&jobs))?);
+        Ok(())
     }
 
     fn without_threads(queue: usize) -> Self {
@@ -213,12 +221,6 @@ impl Hasher {
             secrets: Arc::default(),
             heavy: Arc::new(Semaphore::new(1)),
         }
-    }
-
-    fn spawn(&self, work: fn(&Queue<Job>)) -> Result<JoinHandle<()>, Fault> {
-        let jobs = Arc::clone(&self.queue);
-        let thread = thread::Builder::new().name("sprag-hash".into()).spawn(move || work(&jobs));
-        thread.map_err(|error| Fault::unavailable("start a thread that hashes passwords", error))
     }
 
     /// Starts as many threads as a machine with other work can spare: one less than it has cores, one at least and four at most,
@@ -345,6 +347,12 @@ impl Hasher {
             left_over.give_way();
         }
     }
+}
+
+/// Starts a thread under a name that shows in `top -H`.
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Fault> {
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(work);
+    thread.map_err(|error| Fault::unavailable("start a thread that hashes passwords", error))
 }
 
 impl Drop for Hasher {

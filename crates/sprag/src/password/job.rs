@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::beat::Beat;
 use super::compare::{Found, compare};
 use super::memory::Memory;
 use super::queue::{Queue, Waiting};
+use super::seat::{Seat, on_core};
 use super::secrets::SourceSecrets;
 use super::work::{self, Work};
 use super::{Match, Password, pace, priority};
@@ -118,30 +118,61 @@ impl Job {
         }
     }
 
-    fn carry_out(&self, memory: &mut Memory) {
-        match self {
-            Self::Hash(password, salt, reply) => {
-                reply.send(unharmed("hash a password", || hash(password, salt, memory)));
+    /// Does it, and gives back what is to be done with the outcome.
+    fn carry_out(self: Arc<Self>, memory: &mut Memory) -> Answer {
+        match &*self {
+            Self::Hash(password, salt, _) => {
+                let hashed = unharmed("hash a password", || hash(password, salt, memory));
+                Box::new(move || {
+                    if let Self::Hash(.., reply) = &*self {
+                        reply.send(hashed)
+                    }
+                })
             }
-            Self::Verify(verify, reply) => reply.send(verify.carried_out(memory)),
-            Self::Measure(work, reply) => {
-                let doing = "measure how long a hash takes";
-                reply.send(unharmed(doing, || pace::measured(*work, memory)));
+            Self::Verify(verify, _) => {
+                let compared = verify.carried_out(memory);
+                Box::new(move || {
+                    if let Self::Verify(verify, reply) = &*self {
+                        verify.heavy.iter().for_each(Heavy::is_done);
+                        reply.send(compared);
+                    }
+                })
+            }
+            Self::Measure(work, _) => {
+                let measured = unharmed("measure how long a hash takes", || pace::measured(*work, memory));
+                Box::new(move || {
+                    if let Self::Measure(.., reply) = &*self {
+                        reply.send(measured)
+                    }
+                })
             }
         }
     }
 }
 
-/// What a hashing thread does, until the queue is closed.
-pub(super) fn hash_all(jobs: &Queue<Job>) {
-    // It has this thread's priority of before.
-    let beat = Beat::start();
+/// Answers. It wakes whoever waits, which takes locks that are shared with threads that answer requests.
+type Answer = Box<dyn FnOnce() + Send>;
+
+/// What a hashing thread does, and where its attendant finds it.
+pub(super) type Hashing = Seat<Arc<Job>, Answer>;
+
+/// What a hashing thread does, until its seat is closed.
+pub(super) fn hash_all(seat: &Hashing) {
     priority::last();
     let mut memory = Memory::default();
-    // Of a client that has gone away the queue gives no job; one that goes now waits for no answer.
-    while let Some(job) = jobs.next(|| memory.give_back()) {
-        beat.during(|| job.carry_out(&mut memory));
+    while let Some((job, core)) = seat.take(|| memory.give_back()) {
+        seat.done(on_core(core, || job.carry_out(&mut memory)));
     }
+}
+
+/// What its attendant does, until the queue is closed.
+pub(super) fn attend(jobs: &Queue<Job>, seat: &Hashing) {
+    // Of a client that has gone away the queue gives no job; one that goes now waits for no answer.
+    while let Some(in_hand) = jobs.next(|| ()) {
+        let answer = seat.have_done(Arc::clone(in_hand.one()));
+        answer();
+    }
+    seat.close();
 }
 
 /// What a stand-in does, until the queue is closed.
@@ -149,7 +180,7 @@ pub(super) fn stand_in(jobs: &Queue<Job>) {
     priority::behind();
     let mut memory = Memory::default();
     while let Some(job) = jobs.next_starved(|| memory.give_back()) {
-        job.carry_out(&mut memory);
+        job.carry_out(&mut memory)();
     }
 }
 
@@ -158,7 +189,6 @@ impl Verify {
         const DOING: &str = "compare a password";
         let queued = self.since.elapsed();
         let found = unharmed(DOING, || compare(&self.forms, self.stored.as_deref(), &self.secrets, memory));
-        self.heavy.iter().for_each(Heavy::is_done);
         let (outcome, place) = match found {
             Ok(Found { matched, form }) => (Ok(matched), form),
             Err(fault) => (Err(fault), 0),
