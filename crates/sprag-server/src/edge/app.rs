@@ -9,12 +9,14 @@ use sprag::Engine;
 
 use super::large_answers::LargeAnswers;
 use super::proxies::Proxies;
-use crate::config::Origin;
 use crate::metrics::Metrics;
 
 /// How long a request may take once its body is there: whatever hangs behind the engine, the store or the queue of
 /// the hashing threads, it is answered 503 then, within three seconds in all where the store is near.
 const DEADLINE: Duration = Duration::from_millis(2900);
+
+/// What sets other origins than before.
+type OriginsToBe = Box<dyn Fn(&str) -> String + Send + Sync>;
 
 /// What every request shares.
 pub struct App {
@@ -26,8 +28,8 @@ pub struct App {
     pub origin: String,
     /// The origins of other sites whose pages may call from a browser.
     pub other_origins: Vec<String>,
-    /// Where it was said which these are.
-    pub origins_from: Origin,
+    /// What makes them others, as whoever set them would write it.
+    pub(crate) origins_to_be: OriginsToBe,
     /// Who is believed about where a request comes from.
     pub proxies: Proxies,
     /// How long a request may take once its body is there, where the store is near; see [`App::patience`].
@@ -49,7 +51,7 @@ impl App {
             metrics,
             origin,
             other_origins,
-            origins_from: Origin::Default,
+            origins_to_be: Box::new(|origins| format!("SPRAG_CORS_ORIGINS={origins}")),
             proxies,
             deadline: DEADLINE,
             is_ready,
@@ -63,10 +65,10 @@ impl App {
         Self { other_origins, ..self }
     }
 
-    /// Remembers where it was said which other sites these are, for whoever is to name one more.
+    /// Tells whoever is to name one more of these sites what to write.
     #[must_use]
-    pub fn called_as_set(self, origins_from: Origin) -> Self {
-        Self { origins_from, ..self }
+    pub(crate) fn called_as_set(self, origins_to_be: OriginsToBe) -> Self {
+        Self { origins_to_be, ..self }
     }
 
     /// Believes these about where a request comes from.

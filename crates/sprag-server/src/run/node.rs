@@ -174,7 +174,8 @@ impl Node {
         let (engine, metrics) = (Arc::clone(&self.engine), Arc::clone(&self.metrics));
         let app = App::new(engine, metrics, self.config.issuer().to_owned());
         let app = app.called_from(self.config.browsers.cors_origins.clone());
-        let app = app.called_as_set(self.config.origin("cors-origins").clone());
+        let config = self.config.clone();
+        let app = app.called_as_set(Box::new(move |origins| config.to_be("cors-origins", origins)));
         Arc::new(app.behind(self.config.trusted_proxies.clone()))
     }
 

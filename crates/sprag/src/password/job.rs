@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::compare::{Found, compare};
+use super::hands::Waiting;
 use super::memory::Memory;
-use super::queue::{Queue, Waiting};
+use super::queue::Queue;
 use super::seat::{Seat, on_core};
 use super::secrets::SourceSecrets;
 use super::work::{self, Work};

@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use super::hands::Hands;
+use super::hands::{Hands, Waiting};
 use crate::prefix::Prefix;
 
 /// Who waits longer than this for the next has nothing to do.
@@ -15,15 +15,6 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// Who waits for no moment looks again after so long.
 const LONG: Duration = Duration::from_secs(3600);
-
-/// What can wait in a queue.
-pub(super) trait Waiting {
-    /// Whether nobody waits for it any more. It is dropped when its turn comes, or when its place is needed.
-    fn is_gone(&self) -> bool;
-
-    /// How long a thread may have it in hand before that thread seems to get no core.
-    fn patience(&self) -> Duration;
-}
 
 /// A queue that hashing threads are handed from by their attendants; where they get no core, stand-ins take from it.
 #[derive(Debug)]
