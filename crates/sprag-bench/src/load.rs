@@ -385,7 +385,7 @@ mod tests {
         let told = beside_own_server(&[], async |node| {
             let user =
                 NewUser { username: Some("ann"), password: Some("correct horse"), ..NewUser::default() };
-            let operator = sprag::engine::Requester { ip: None, user_agent: None, instance: [0; 16] };
+            let operator = sprag::engine::Requester::nobody();
             let ann = node.engine.accounts().create(user, &operator).await.unwrap();
             let (address, profile) =
                 (node.config.listen.address, LoadProfile::pick(node.profiles.clone()).unwrap());

@@ -250,7 +250,7 @@ fn user(number: usize) -> sessions::User {
 async fn make_user(engine: &Arc<Engine>, number: usize) -> anyhow::Result<()> {
     let user = user(number);
     let new = NewUser { username: Some(&user.name), password: Some(&user.password), ..NewUser::default() };
-    let nobody = Requester { ip: None, user_agent: None, instance: [0; 16] };
+    let nobody = Requester::nobody();
     engine.accounts().create(new, &nobody).await.context("could not make an account that logs in")?;
     Ok(())
 }

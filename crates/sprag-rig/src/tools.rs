@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The line that installs every server the tests start.
-pub const INSTALL: &str = "sudo apt-get install postgresql pgbouncer nginx haproxy";
+pub const INSTALL: &str = "sudo apt-get install postgresql pgbouncer nginx haproxy prometheus";
 
 /// Names the directory of PostgreSQL's programs where it is not the one `pg_config` tells.
 pub const PG_BIN: &str = "SPRAG_TEST_PG_BIN";
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "no-such-server is not installed, and this test starts it; run: \
-                    sudo apt-get install postgresql pgbouncer nginx haproxy")]
+                    sudo apt-get install postgresql pgbouncer nginx haproxy prometheus")]
     fn a_missing_server_says_what_installs_it() {
         program("no-such-server");
     }

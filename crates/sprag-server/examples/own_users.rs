@@ -155,7 +155,8 @@ fn requester(peer: SocketAddr, headers: &HeaderMap) -> Requester {
     let user_agent = text("user-agent").map(str::to_owned);
     // A client that names its installation is known again wherever it goes.
     let instance = text("sprag-instance").or(user_agent.as_deref()).unwrap_or_default();
-    Requester { ip: Some(peer.ip().to_string()), instance: hash_instance(instance), user_agent }
+    let ip = Some(peer.ip().to_string());
+    Requester { ip, instance: hash_instance(instance), user_agent, ..Requester::nobody() }
 }
 
 fn handed_out(pair: &TokenPair) -> Json<Value> {

@@ -18,6 +18,7 @@ mod limits;
 mod listen;
 mod logs;
 mod mapping;
+mod monitoring;
 mod origin;
 mod passwords;
 mod profiles;
@@ -45,9 +46,11 @@ pub use accounts::Accounts;
 pub use browsers::Browsers;
 pub use error::ConfigError;
 pub use imported::Imported;
+pub use limits::Limits;
 pub use listen::Listen;
 pub(crate) use listen::share_of;
 pub use logs::{LogFormat, Logs};
+pub use monitoring::Monitoring;
 pub use origin::Origin;
 pub use passwords::Passwords;
 pub use profiles::ProfileRef;
@@ -84,14 +87,16 @@ pub struct Config {
     pub tokens: Tokens,
     /// What browsers may do.
     pub browsers: Browsers,
-    /// Whether clients are limited in how often they may ask.
-    pub has_rate_limits: bool,
+    /// How often somebody may try.
+    pub limits: Limits,
     /// How many passwords are hashed at once, and how many wait.
     pub passwords: Passwords,
     /// Secrets of the systems that users were imported from.
     pub imported: Imported,
     /// What is logged, and how.
     pub logs: Logs,
+    /// What is watched, and by whom.
+    pub monitoring: Monitoring,
     lines: Vec<Line>,
     origins: Vec<(&'static str, Origin)>,
     odd_lines: Vec<usize>,
@@ -312,10 +317,11 @@ impl Sources {
             accounts: Accounts::from(chosen)?,
             tokens: Tokens::from(chosen, listen.issuer())?,
             browsers: Browsers::from(chosen)?,
-            has_rate_limits: limits::from(chosen)?,
+            limits: Limits::from(chosen)?,
             passwords: Passwords::from(chosen)?,
             imported: Imported::from(chosen)?,
             logs: Logs::from(chosen)?,
+            monitoring: Monitoring::from(chosen)?,
             listen,
             lines: Vec::new(),
             origins: chosen.origins(),

@@ -13,16 +13,21 @@ use futures_util::FutureExt as _;
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method};
 use sprag::Fault;
+use sprag::limits;
 use sprag::ratchet::Row;
-use sprag::{security, seldom};
+use sprag::security::{self, Asked};
+use sprag::{limits, seldom};
+use tracing::{Instrument as _, Span};
 
 use crate::api::{self, Call, RouteContext, ServedProfile};
 use crate::edge::connections::Asking;
 use crate::edge::not_found::NotFound;
 use crate::edge::patience::within;
 use crate::edge::refusal::Problem;
-use crate::edge::{ambiguity, cors, request, response, system};
-use crate::profile::Profile;
+use crate::edge::response::RefusedWith;
+use crate::edge::trace_context::{self, TraceParent};
+use crate::edge::{ambiguity, budgets, cors, request, response, span, system};
+use crate::profile::{Profile, Whose};
 
 pub use crate::edge::app::App;
 pub use crate::edge::mount::Mount;
@@ -34,7 +39,12 @@ pub use crate::edge::mount::Mount;
 pub fn router(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str) -> Router {
     let not_found = NotFound::new(&profiles);
     let shaped = not_found.clone();
-    let nothing = move |request: Request| std::future::ready(not_found.answer(request.uri().path()));
+    let of = Arc::clone(app);
+    let nothing = move |request: Request| {
+        let mut response = not_found.answer(request.uri().path());
+        name(&of, request.headers(), &mut response);
+        std::future::ready(response)
+    };
     let nothing = ambiguity::refused_before(nothing, move |path, problem| shaped.refused(path, problem));
     let router = routes(app, profiles, public_url, &Mount::merged());
     router.fallback_service(cors::callable(app, nothing))
@@ -117,8 +127,14 @@ impl At {
         cors::tell_if_kept_out(&of.app, headers);
         let mut response = response::refused(&of.served.profile.wire.refusal, Problem::MethodNotAllowed);
         response::allow(&mut response, &self.allowed);
+        name(&of.app, headers, &mut response);
         response
     }
+}
+
+/// Names a request that no action was asked for.
+fn name(app: &App, headers: &HeaderMap, response: &mut Response) {
+    trace_context::tell(&app.request_ids.of(headers), response);
 }
 
 async fn answered(at: Arc<At>, request: Request) -> Response {
@@ -133,23 +149,58 @@ async fn answer(context: &RouteContext, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     cors::tell_if_kept_out(&context.app, &parts.headers);
     let (action, shape) = (context.route.action, &context.served.profile.wire.refusal);
+    let parent = TraceParent::of(&parts.headers);
+    let asked = Asked {
+        client: Arc::clone(&context.served.name),
+        request: context.app.request_ids.of(&parts.headers),
+        trace: parent.map(|parent| parent.trace),
+    };
+    let (id, span) = (asked.request.clone(), span::of(action.name(), parts.method.as_str(), &asked, parent));
     // In a box, as it is large, and each of those around it would have room for it twice.
-    let carried_out = Box::pin(in_time(context, parts, body));
-    let asked = security::asked_by(Arc::clone(&context.served.name), carried_out);
-    let outcome = AssertUnwindSafe(asked).catch_unwind().await;
-    let response = match outcome {
-        Ok(Ok(response)) => response,
-        Ok(Err(problem)) => response::refused_by(action, shape, problem),
+    let carried_out = Box::pin(async {
+        let answered = in_time(context, parts, body).await;
+        // Here, so that what is logged of a fault names the request.
+        answered.unwrap_or_else(|problem| response::refused_by(action, shape, problem))
+    });
+    let asked = security::asked_by(asked, traced(carried_out, &span));
+    let asked = AssertUnwindSafe(asked).catch_unwind();
+    let (outcome, told) = match context.is_anonymous() {
+        true => limits::told_of(asked).await,
+        false => (asked.await, Vec::new()),
+    };
+    let mut response = match outcome {
+        Ok(response) => response,
         Err(_) => {
             if let Some(left_out) = seldom::left_out("carry out a request") {
                 let action = action.name();
-                tracing::error!(action, left_out, "a request met a defect and was given up");
+                tracing::error!(action, request_id = %id, left_out, "a request met a defect and was given up");
             }
             response::refused(shape, Problem::Panicked)
         }
     };
-    context.app.metrics.answered(action.name(), response.status().as_u16());
+    budgets::tell(&told, &mut response);
+    let code = count(context, &mut response);
+    span::answered(&span, &response, code);
+    trace_context::tell(&id, &mut response);
     response
+}
+
+/// Carries something out within a span, where somebody listens.
+async fn traced<T>(work: impl Future<Output = T>, span: &Span) -> T {
+    if span.is_disabled() { work.await } else { work.instrument(span.clone()).await }
+}
+
+/// Counts an answer, and says with what code it refuses.
+fn count(context: &RouteContext, response: &mut Response) -> Option<&'static str> {
+    let (metrics, action) = (&context.app.metrics, context.route.action);
+    let code = response.extensions_mut().remove::<RefusedWith>().map(|RefusedWith(code)| code);
+    metrics.answered(action.name(), response.status().as_u16(), code);
+    if let (Some(code), Whose::Named) = (code, action.account())
+        && context.route.opens_session()
+    {
+        metrics.login_failed(code);
+    }
+    code
 }
 
 /// Carries out one request in time. Only the client's own time for sending its body does not count.
@@ -169,6 +220,7 @@ async fn in_time(context: &RouteContext, mut parts: Parts, body: Body) -> Result
     within(deadline, asking.as_ref().map(Asking::timer), pin!(carried_out)).await.unwrap_or_else(|_| {
         if action.is_rotation() {
             context.app.metrics.refreshed(Row::StoreFault, deadline);
+            span::decided(Row::StoreFault);
         }
         let waited = format!("nothing came of it within {} ms", deadline.as_millis());
         Err(Fault::unavailable("answer in time", waited).into())

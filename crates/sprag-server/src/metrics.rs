@@ -1,138 +1,131 @@
 //! What is counted, in the Prometheus text form. Each server has a registry of its own; nothing is global.
+//!
+//! Families stand in the text in one order, and so do the labels of each, from one scrape to the next.
+//! `docs/reference/metrics.md` lists them all.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Registry;
+use sprag::Engine;
+use sprag::observe::{Count, Spread};
 use sprag::ratchet::Row;
 
-/// A form of the text.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Form {
-    /// OpenMetrics 1.0.
-    OpenMetrics,
-    /// The older form of Prometheus, version 0.0.4, which everything reads.
-    Plain,
-}
+mod answers;
+mod build;
+mod engine;
+mod form;
+mod page;
+mod process;
+mod sessions;
+mod store;
+
+pub use build::{COMMIT, VERSION};
+pub use form::Form;
+pub use sessions::Pass;
+
+use answers::Answers;
+use page::{Page, counts};
+use process::Process;
+use sessions::Sessions;
+
+/// Upper bounds of how long a refresh takes, in microseconds.
+const REFRESH_TIMES: [u64; 12] =
+    [250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 3_000_000];
 
 /// Everything this server counts.
+#[derive(Debug)]
 pub struct Metrics {
-    registry: Registry,
-    verdicts: [Counter; Row::ALL.len()],
-    requests: Family<RequestLabels, Counter>,
-    refresh_seconds: Histogram,
+    counted: Arc<Counted>,
+    process: Arc<Process>,
     /// Connections open now.
     pub connections: Gauge,
     /// Connections closed at once because there were too many.
     pub connections_refused: Counter,
     /// Connections closed because others needed their place or the memory they held.
     pub connections_gave_way: Counter,
-    /// Sessions that a sweep ended because they had expired.
-    pub swept_ended: Counter,
-    /// Ended sessions that a sweep removed.
-    pub swept_removed: Counter,
-    aheads: Counter<u64, AtomicU64>,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
-struct RequestLabels {
-    action: &'static str,
-    status: Status,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Status(u16);
-
-impl EncodeLabelValue for Status {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
-        u64::from(self.0).encode(encoder)
-    }
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
-struct RowLabels {
-    row: &'static str,
-    verdict: &'static str,
+/// What is counted under names of ours.
+#[derive(Debug)]
+struct Counted {
+    verdicts: [Count; Row::ALL.len()],
+    refresh_micros: Spread<{ REFRESH_TIMES.len() }>,
+    answers: Answers,
+    sessions: Sessions,
+    clock_jumps: Count,
+    connections: Gauge,
+    connections_refused: Counter,
+    connections_gave_way: Counter,
+    engine: OnceLock<Weak<Engine>>,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        let mut registry = Registry::with_prefix("sprag");
-        let rows = Family::<RowLabels, Counter>::default();
-        registry.register("verdicts", "Refreshes by the row of the verdict table that decided", rows.clone());
-        let labels = |row: Row| RowLabels { row: row.number(), verdict: row.name() };
-        let verdicts = Row::ALL.map(|row| rows.get_or_create(&labels(row)).clone());
-        let metrics = Self {
-            verdicts,
-            requests: Family::default(),
-            refresh_seconds: Histogram::new([
-                0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 3.0,
-            ]),
-            connections: Gauge::default(),
-            connections_refused: Counter::default(),
-            connections_gave_way: Counter::default(),
-            swept_ended: Counter::default(),
-            swept_removed: Counter::default(),
-            aheads: Counter::default(),
-            registry: Registry::default(),
+        let connections = Gauge::default();
+        let (connections_refused, connections_gave_way) = (Counter::default(), Counter::default());
+        let counted = Counted {
+            verdicts: Row::ALL.map(|_| Count::default()),
+            refresh_micros: Spread::of(&REFRESH_TIMES),
+            answers: Answers::default(),
+            sessions: Sessions::default(),
+            clock_jumps: Count::default(),
+            connections: connections.clone(),
+            connections_refused: connections_refused.clone(),
+            connections_gave_way: connections_gave_way.clone(),
+            engine: OnceLock::new(),
         };
-        registry.register("requests", "Answers by action and status", metrics.requests.clone());
-        registry.register_with_unit(
-            "refresh",
-            "Time from a refresh request's last byte to its answer",
-            Unit::Seconds,
-            metrics.refresh_seconds.clone(),
-        );
-        registry.register("connections", "Connections open now", metrics.connections.clone());
-        registry.register(
-            "connections_refused",
-            "Connections closed at once because there were too many",
-            metrics.connections_refused.clone(),
-        );
-        registry.register(
-            "connections_gave_way",
-            "Connections closed because others needed their place or the memory they held",
-            metrics.connections_gave_way.clone(),
-        );
-        registry.register("swept_ended", "Expired sessions ended by a sweep", metrics.swept_ended.clone());
-        registry.register(
-            "swept_removed",
-            "Ended sessions removed by a sweep",
-            metrics.swept_removed.clone(),
-        );
-        registry.register(
-            "state_regressions",
-            "Genuine tokens ahead of the database: it has gone back in time",
-            metrics.aheads.clone(),
-        );
-        Self { registry, ..metrics }
+        let (counted, process) = (Arc::new(counted), Arc::new(Process::begun_now()));
+        Self { counted, process, connections, connections_refused, connections_gave_way }
     }
 }
 
 impl Metrics {
-    /// Counts one refresh.
-    pub fn refreshed(&self, row: Row, took: Duration) {
-        self.verdicts[row as usize].inc();
-        if row == Row::Ahead {
-            self.aheads.inc();
-        }
-        self.refresh_seconds.observe(took.as_secs_f64());
+    /// Tells from now on what this engine counts, too: the first one that is named.
+    pub fn watch(&self, engine: &Arc<Engine>) {
+        self.counted.engine.get_or_init(|| Arc::downgrade(engine));
     }
 
-    /// Counts one answer.
-    pub fn answered(&self, action: &'static str, status: u16) {
-        self.requests.get_or_create(&RequestLabels { action, status: Status(status) }).inc();
+    /// Counts one refresh.
+    pub fn refreshed(&self, row: Row, took: Duration) {
+        self.counted.verdicts[row as usize].one();
+        self.counted.refresh_micros.took(took);
+    }
+
+    /// Counts one answer, and the code that it refused with, if it did.
+    pub fn answered(&self, action: &'static str, status: u16, code: Option<&'static str>) {
+        self.counted.answers.count(action, status, code);
+    }
+
+    /// Counts a log-in that came to nothing, by the code of the refusal.
+    pub fn login_failed(&self, code: &'static str) {
+        self.counted.answers.login_failed(code);
+    }
+
+    /// Counts what a slice of a sweep came to: rows looked at, sessions that it ended, and ended ones that it removed.
+    pub fn swept(&self, seen: u64, ended: u64, removed: u64) {
+        self.counted.sessions.swept(seen, ended, removed);
+    }
+
+    /// Notes that a sweep has gone through all sessions, and what it found; `None` where it stopped half way.
+    pub fn sweep_ended(&self, pass: Option<Pass>) {
+        self.counted.sessions.ended(pass);
+    }
+
+    /// Counts a jump of the clock.
+    pub fn clock_jumped(&self) {
+        self.counted.clock_jumps.one();
     }
 
     /// How many tokens were ahead of the database since the start.
     pub fn state_regressions(&self) -> u64 {
-        self.aheads.inner().load(Ordering::Relaxed)
+        self.counted.verdicts[Row::Ahead as usize].get()
     }
 
     /// All of it as text.
@@ -140,46 +133,62 @@ impl Metrics {
     /// # Errors
     /// Only if formatting into memory fails.
     pub fn text(&self, form: Form) -> Result<String, fmt::Error> {
-        let mut text = String::with_capacity(4096);
-        text::encode(&mut text, &self.registry)?;
-        Ok(match form {
-            Form::OpenMetrics => text,
-            Form::Plain => plain(&text),
-        })
+        let (mut ours, mut usual) = (Registry::with_prefix("sprag"), Registry::default());
+        ours.register_collector(Box::new(Arc::clone(&self.counted)));
+        usual.register_collector(Box::new(Arc::clone(&self.process)));
+        let mut text = String::with_capacity(16 * 1024);
+        text::encode_registry(&mut text, &ours)?;
+        text::encode_registry(&mut text, &usual)?;
+        text::encode_eof(&mut text)?;
+        Ok(form.of(text))
     }
 }
 
-/// The older form of the text: a counter is described by the name that its samples have, and neither units nor an end are
-/// told of.
-fn plain(open_metrics: &str) -> String {
-    let type_of = |line: &str| {
-        let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
-        Some((name.to_owned(), kind == "counter"))
-    };
-    let counters: Vec<String> = open_metrics
-        .lines()
-        .filter_map(type_of)
-        .filter(|(_, is_counter)| *is_counter)
-        .map(|(name, _)| name)
-        .collect();
-    let mut text = String::with_capacity(open_metrics.len() + 256);
-    for line in open_metrics.lines().filter(|line| *line != "# EOF" && !line.starts_with("# UNIT ")) {
-        let described =
-            ["# HELP ", "# TYPE "].into_iter().find_map(|head| Some((head, line.strip_prefix(head)?)));
-        match described.and_then(|(head, rest)| Some((head, rest.split_once(' ')?))) {
-            Some((head, (name, rest))) if counters.iter().any(|counter| counter == name) => {
-                text.extend([head, name, "_total ", rest]);
-            }
-            _ => text.push_str(line),
-        }
-        text.push('\n');
+impl Collector for Counted {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let mut page = Page::on(encoder);
+        build::tell(&mut page)?;
+        self.tell_refreshes(&mut page)?;
+        self.answers.tell(&mut page)?;
+        self.tell_connections(&mut page)?;
+        self.sessions.tell(&mut page)?;
+        let engine = self.engine.get().and_then(Weak::upgrade);
+        let observed = engine.map(|engine| engine.observed()).unwrap_or_default();
+        self.answers.tell_login_failures(&mut page, &observed.login_failures)?;
+        engine::tell(&mut page, &observed, self.clock_jumps.get())?;
+        store::tell(&mut page, &observed.store)
     }
-    text
 }
 
-impl fmt::Debug for Metrics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Metrics").finish_non_exhaustive()
+impl Counted {
+    fn tell_refreshes(&self, page: &mut Page<'_>) -> fmt::Result {
+        let each = Row::ALL.into_iter().zip(&self.verdicts);
+        let each =
+            each.map(|(row, count)| (vec![("row", row.number()), ("verdict", row.name())], count.get()));
+        page.counter("verdicts", "Refreshes by the row of the verdict table that decided", each)?;
+        let refreshes = [(Vec::new(), self.refresh_micros.observed())];
+        page.times("refresh", "Time from a refresh request's last byte to its answer", refreshes)?;
+        let ahead = counts(self.verdicts[Row::Ahead as usize].get());
+        page.counter(
+            "state_regressions",
+            "Genuine tokens ahead of the database: it has gone back in time",
+            ahead,
+        )
+    }
+
+    fn tell_connections(&self, page: &mut Page<'_>) -> fmt::Result {
+        let open = u64::try_from(self.connections.get()).unwrap_or(0);
+        page.gauge("connections", "Connections open now", [(Vec::new(), open)])?;
+        page.counter(
+            "connections_refused",
+            "Connections closed at once because there were too many",
+            counts(self.connections_refused.inner().load(Ordering::Relaxed)),
+        )?;
+        page.counter(
+            "connections_gave_way",
+            "Connections closed because others needed their place or the memory they held",
+            counts(self.connections_gave_way.inner().load(Ordering::Relaxed)),
+        )
     }
 }
 
@@ -205,7 +214,7 @@ mod tests {
     fn the_older_form_calls_a_counter_what_its_samples_are_called() {
         let metrics = Metrics::default();
         metrics.refreshed(Row::Spent, Duration::from_millis(3));
-        metrics.answered("refresh", 200);
+        metrics.answered("refresh", 200, None);
         let text = metrics.text(Form::Plain).unwrap();
         for line in [
             "# HELP sprag_verdicts_total Refreshes by the row of the verdict table that decided.",

@@ -16,3 +16,4 @@ mod overrides;
 pub(crate) mod reload;
 pub mod ring_file;
 pub mod ring_watch;
+pub mod traces;

@@ -158,7 +158,7 @@ fn with_nothing_given_it_serves_this_machine_from_this_folder() {
     assert_eq!(config.profiles, [ProfileRef::Shipped("sprag".to_owned())]);
     assert_eq!(config.sessions.lifetimes, Lifetimes::default());
     assert_eq!(config.tokens.signing_algorithm, Algorithm::Es256);
-    assert!(config.has_rate_limits);
+    assert!(config.limits.rates.are_on() && config.limits.knows_devices);
     assert!((1..=4).contains(&config.passwords.hash_threads.get()));
     assert_eq!(config.sessions.sweep_interval, Some(Duration::from_secs(600)));
     assert_eq!(config.sessions.keep_ended, Duration::from_secs(30 * 86_400));

@@ -310,5 +310,5 @@ impl<'w> Device<'w> {
 
 /// A client of which nothing is known.
 pub fn nobody() -> sprag::engine::Requester {
-    sprag::engine::Requester { ip: None, user_agent: None, instance: [0; 16] }
+    sprag::engine::Requester::nobody()
 }

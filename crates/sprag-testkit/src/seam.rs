@@ -1,21 +1,26 @@
 //! A store between the engine and the real one, through which a story can look, interrupt and break things.
 
 use std::future::Future;
+use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sprag::Fault;
 use sprag::account::{Account, Name};
 use sprag::audit::{Checkpoint, Cut, Entry, Event, Head};
 use sprag::clock::{Clock, Timestamp};
+use sprag::day::Day;
 use sprag::keys::Fingerprint;
+use sprag::observe::StoreObserved;
 use sprag::outages::{Marked, Marking};
 use sprag::ratchet::{Retried, Rotation, SessionState};
 use sprag::session::{AccountId, ProfileId, Session, SessionDetail, SessionId, SessionKey};
 use sprag::store::{
-    Commit, Commits, Committed, Credential, Cuts, Journal, Marks, Numbering, Numbers, Queries, Rings,
-    Rotated, Sessions, Slice, Step, Store, Sweep, Swept,
+    BudgetKey, Budgets, Commit, Commits, Committed, CountKey, Credential, CredentialId, Cuts, DailyCount,
+    DailyCounts, Journal, Marks, Numbering, Numbers, Queries, Rings, Rotated, Sessions, Slice, Standing,
+    Step, Store, Sweep, Swept, Wanted,
 };
 
 /// What the store does from now on.
@@ -136,6 +141,10 @@ pass_through! {
         fn clock(&self) -> Arc<dyn Clock> {
             self.store().clock()
         }
+
+        fn observed(&self) -> StoreObserved {
+            self.store().observed()
+        }
     }
 }
 
@@ -152,11 +161,26 @@ pass_through! {
 }
 
 pass_through! {
+    fn reserve(wanted: Vec<Wanted>, now: Timestamp) -> Vec<Standing>;
+    fn give_back(back: Vec<(BudgetKey, Duration)>, now: Timestamp) -> ();
+    fn sweep_budgets(now: Timestamp) -> u64;
+    impl Budgets {}
+}
+
+pass_through! {
     fn numbering(profile: ProfileId) -> Option<Numbering>;
     fn raise_floor(profile: ProfileId, floor: u64) -> Numbering;
     fn next_number(profile: ProfileId, floor: u64) -> u64;
     fn highest_number(profile: ProfileId) -> Option<u64>;
     impl Numbers {}
+}
+
+pass_through! {
+    fn write_counts(counts: Vec<DailyCount>) -> ();
+    fn daily_counts(days: RangeInclusive<Day>, slice: Slice<CountKey>) -> Vec<DailyCount>;
+    fn unfolded(until: Day, limit: u32) -> Vec<Day>;
+    fn replace_counts(was: Vec<DailyCount>, to: Vec<DailyCount>) -> bool;
+    impl DailyCounts {}
 }
 
 #[async_trait]
@@ -185,7 +209,7 @@ fn intent(commit: &Commit) -> &'static str {
         _ if has(|step| matches!(step, Step::Disable { .. })) => "disable",
         Some(Step::Enable) => "enable",
         Some(Step::EndSession { .. }) => "end",
-        Some(Step::EndSessions { .. }) => "end_all",
+        Some(Step::EndSessions { .. } | Step::KeepDevices { .. }) => "end_all",
         Some(Step::PutCredential { .. }) => "rehash",
         Some(Step::BindImportedToken { .. }) => "bind_imported_token",
         Some(step) => panic!("no story has a name for a commit that is for {step:?}"),
@@ -213,6 +237,7 @@ pass_through! {
     fn account(id: AccountId) -> Option<Account>;
     fn credential(name: &Name) -> Option<Credential>;
     fn credential_of(id: AccountId) -> Option<Credential>;
+    fn secret_of(account: AccountId, id: CredentialId) -> Option<Vec<u8>>;
     fn accounts(slice: Slice<AccountId>) -> Vec<Account>;
     fn alike(name: &Name) -> Vec<(Name, AccountId)>;
     fn names_of_earlier_builds(slice: Slice<Name>) -> Vec<(Name, AccountId)>;

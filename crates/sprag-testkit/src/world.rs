@@ -16,6 +16,7 @@ use sprag::audit::{Entry, Severity};
 use sprag::clock::{Clock as _, HandClock, Timestamp};
 use sprag::engine::Limits;
 use sprag::keys::KeyRing;
+use sprag::limits::Rates;
 use sprag::password::Hasher;
 use sprag::random::SystemRandom;
 use sprag::session::{AccountId, Session, SessionId, SessionKey};
@@ -60,6 +61,10 @@ pub struct Plan {
     pub other_origins: Vec<String>,
     /// Who is believed about where a request comes from.
     pub proxies: Proxies,
+    /// How often somebody may try; nothing is limited unless a story is about that.
+    pub rates: Rates,
+    /// Whether accounts know their devices.
+    pub knows_devices: bool,
 }
 
 impl Default for Plan {
@@ -71,6 +76,8 @@ impl Default for Plan {
             hs256_secret: None,
             other_origins: Vec::new(),
             proxies: Proxies::default(),
+            rates: Rates::off(),
+            knows_devices: false,
         }
     }
 }
@@ -87,6 +94,7 @@ pub struct World {
     profiles: Vec<Profile>,
     other_origins: Vec<String>,
     proxies: Proxies,
+    knows_devices: bool,
     database: PathBuf,
 }
 
@@ -121,18 +129,35 @@ impl World {
         let engine = engine.keys(keys).issuer(ORIGIN).audience("sprag-stories");
         let engine = engine.hasher(Hasher::start(1, plan.hash_queue).expect("a thread").failing_at_once());
         let limits = Limits { sessions_per_account: plan.sessions_per_account };
-        let engine = Arc::new(engine.limits(limits).build().expect("an engine"));
+        let engine = Arc::new(engine.limits(limits).rates(plan.rates).build().expect("an engine"));
         check_together(&plan.profiles).expect("profiles that go together");
-        let Plan { profiles, other_origins, proxies, .. } = plan;
-        let router = serve(&engine, &profiles, &other_origins, &proxies, PATIENCE);
+        let Plan { profiles, other_origins, proxies, knows_devices, .. } = plan;
+        let router = serve(&engine, &profiles, &other_origins, &proxies, (knows_devices, PATIENCE));
         let handed_out = Mutex::default();
-        Self { clock, seam, engine, folder, handed_out, router, profiles, other_origins, proxies, database }
+        Self {
+            clock,
+            seam,
+            engine,
+            folder,
+            handed_out,
+            router,
+            profiles,
+            other_origins,
+            proxies,
+            knows_devices,
+            database,
+        }
     }
 
     /// From now on what is not done is given up almost at once.
     pub fn loses_patience(&mut self) {
-        self.router =
-            serve(&self.engine, &self.profiles, &self.other_origins, &self.proxies, Duration::from_millis(5));
+        self.router = serve(
+            &self.engine,
+            &self.profiles,
+            &self.other_origins,
+            &self.proxies,
+            (self.knows_devices, Duration::from_millis(5)),
+        );
     }
 
     /// Sends a request and checks nothing: profiles differ in what they answer.
@@ -278,10 +303,11 @@ fn serve(
     profiles: &[Profile],
     other_origins: &[String],
     proxies: &Proxies,
-    deadline: Duration,
+    (knows_devices, deadline): (bool, Duration),
 ) -> Router {
     let app = App::new(Arc::clone(engine), Arc::new(Metrics::default()), ORIGIN.to_owned());
     let mut app = app.called_from(other_origins.to_vec()).behind(proxies.clone());
+    app.knows_devices = knows_devices;
     app.deadline = deadline;
     router(&Arc::new(app), profiles.to_vec(), ORIGIN)
 }

@@ -22,7 +22,7 @@ pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let engine = engine.issuer("https://auth.example.org").build()?;
 
     let client = ClientPolicy::new(ProfileId(1), "hello");
-    let ann = Requester { ip: None, user_agent: None, instance: hash_instance("ann's laptop") };
+    let ann = Requester { instance: hash_instance("ann's laptop"), ..Requester::nobody() };
     let password = "correct horse battery";
     let user = NewUser { username: Some("ann"), password: Some(password), ..NewUser::default() };
     engine.accounts().create(user, &ann).await?;

@@ -2,19 +2,23 @@
 //!
 //! `cargo run -p sprag --example own_store`
 //!
-//! Whatever you keep sessions in, seven traits are to be implemented: [`Sessions`], [`Commits`], [`Queries`], [`Journal`],
-//! [`Rings`], [`Marks`] and [`Numbers`]; their documentation says what each method promises, `store/memory.rs` is the shortest store that keeps it all, and
+//! Whatever you keep sessions in, ten traits are to be implemented: [`Sessions`], [`Commits`], [`Queries`], [`Journal`],
+//! [`Cuts`], [`Rings`], [`Marks`], [`Numbers`], [`Budgets`] and [`DailyCounts`]; their documentation says what each method
+//! promises, `store/memory.rs` is the shortest store that keeps it all, and
 //! [`contract::run`] tries yours. This one stands in front of another and counts how often a rotation found its row moved
 //! on, which is what you would watch on a database of your own.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sprag::Fault;
 use sprag::account::{Account, Name};
 use sprag::audit::{Checkpoint, Cut, Entry, Event, Head};
 use sprag::clock::{Clock, Timestamp};
+use sprag::day::Day;
 use sprag::keys::Fingerprint;
 use sprag::outages::{Marked, Marking};
 use sprag::ratchet::{Retried, Rotation, SessionState};
@@ -22,8 +26,9 @@ use sprag::session::{AccountId, Epoch, ProfileId, Session, SessionDetail, Sessio
 use sprag::store::contract::{self, Subject};
 use sprag::store::memory::MemoryStore;
 use sprag::store::{
-    Commit, Commits, Committed, Credential, Cuts, Journal, Marks, Numbering, Numbers, Queries, Rings,
-    Rotated, Sessions, Slice, Store, Sweep, Swept,
+    BudgetKey, Budgets, Commit, Commits, Committed, CountKey, Credential, CredentialId, Cuts, DailyCount,
+    DailyCounts, Journal, Marks, Numbering, Numbers, Queries, Rings, Rotated, Sessions, Slice, Standing,
+    Store, Sweep, Swept, Wanted,
 };
 
 #[tokio::main]
@@ -83,6 +88,7 @@ passed_on! {
         fn alike(name: &Name) -> Vec<(Name, AccountId)>;
         fn names_of_earlier_builds(slice: Slice<Name>) -> Vec<(Name, AccountId)>;
         fn credential_of(id: AccountId) -> Option<Credential>;
+        fn secret_of(account: AccountId, id: CredentialId) -> Option<Vec<u8>>;
         fn accounts(slice: Slice<AccountId>) -> Vec<Account>;
         fn without_password(first: AccountId, last: AccountId) -> Vec<AccountId>;
         fn of(account: AccountId, slice: Slice<SessionId>) -> Vec<(Session, SessionDetail)>;
@@ -130,11 +136,28 @@ passed_on! {
 }
 
 passed_on! {
+    impl Budgets {
+        fn reserve(wanted: Vec<Wanted>, now: Timestamp) -> Vec<Standing>;
+        fn give_back(back: Vec<(BudgetKey, Duration)>, now: Timestamp) -> ();
+        fn sweep_budgets(now: Timestamp) -> u64;
+    }
+}
+
+passed_on! {
     impl Numbers {
         fn numbering(profile: ProfileId) -> Option<Numbering>;
         fn raise_floor(profile: ProfileId, floor: u64) -> Numbering;
         fn next_number(profile: ProfileId, floor: u64) -> u64;
         fn highest_number(profile: ProfileId) -> Option<u64>;
+    }
+}
+
+passed_on! {
+    impl DailyCounts {
+        fn write_counts(counts: Vec<DailyCount>) -> ();
+        fn daily_counts(days: RangeInclusive<Day>, slice: Slice<CountKey>) -> Vec<DailyCount>;
+        fn unfolded(until: Day, limit: u32) -> Vec<Day>;
+        fn replace_counts(was: Vec<DailyCount>, to: Vec<DailyCount>) -> bool;
     }
 }
 

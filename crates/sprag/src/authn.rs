@@ -5,18 +5,26 @@
 //! offers itself. An application that knows its users already (a log-in of its own, an upstream provider, a client
 //! certificate) [vouches](Authn::vouch_for) for them.
 
+use arc_swap::ArcSwap;
+
 use crate::account::Account;
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Refusal};
+use crate::keys::KeyRing;
+use crate::limits::Gate;
 use crate::password::{Hasher, Password};
 use crate::random::Random;
 use crate::requester::Requester;
 use crate::session::{AccountId, Epoch, Methods};
 use crate::store::{Credential, Store};
 
+mod devices;
 mod failures;
 pub mod password;
+mod tries;
 
+pub use devices::{DeviceText, MAX_DEVICES, Shown};
+pub(crate) use devices::{Known, remember};
 pub(crate) use failures::Failures;
 
 /// Somebody who has shown who they are, good for one session.
@@ -30,6 +38,7 @@ pub struct Authenticated {
     methods: Methods,
     at: Timestamp,
     proof: Proof,
+    known: Option<Known>,
 }
 
 /// What somebody showed, for when the account moves on before their session is opened.
@@ -72,11 +81,23 @@ impl Authenticated {
         self.at
     }
 
+    /// Whether they showed it on a device that the account has logged in from: one that brought back what it was given at that
+    /// log-in, or the refresh token of a live session. What this is false for is a new device, or one that shows nothing.
+    #[must_use]
+    pub fn is_on_known_device(&self) -> bool {
+        self.known.is_some()
+    }
+
+    /// How the account knows the device.
+    pub(crate) fn known(&self) -> Option<&Known> {
+        self.known.as_ref()
+    }
+
     /// Whoever made an account a moment ago, and chose its password, with its hash, where it has one.
     pub(crate) fn by_sign_up(account: Account, password: Option<(Password, String)>) -> Self {
         let methods = if password.is_some() { Methods::PASSWORD } else { Methods::NONE };
         let ((password, hash), at) = (password.unzip(), account.created_at);
-        Self { account, methods, at, proof: Proof { password, hash } }
+        Self { account, methods, at, proof: Proof { password, hash }, known: None }
     }
 }
 
@@ -88,6 +109,8 @@ pub struct Authn<'a> {
     pub(crate) random: &'a dyn Random,
     pub(crate) hasher: &'a Hasher,
     pub(crate) failures: &'a Failures,
+    pub(crate) keys: &'a ArcSwap<KeyRing>,
+    pub(crate) gate: &'a Gate,
 }
 
 impl Authn<'_> {
@@ -106,7 +129,7 @@ impl Authn<'_> {
         if account.disabled_at.is_some() {
             return Err(Refusal::AccountDisabled.into());
         }
-        Ok(Authenticated { account, methods, at, proof: Proof { password: None, hash } })
+        Ok(Authenticated { account, methods, at, proof: Proof { password: None, hash }, known: None })
     }
 
     /// Looks again at what somebody showed whose account has moved on since.
@@ -122,18 +145,18 @@ impl Authn<'_> {
         somebody: Authenticated,
         requester: &Requester,
     ) -> Result<Authenticated, Error> {
-        let Authenticated { account, methods, at, proof } = somebody;
+        let Authenticated { account, methods, at, proof, known } = somebody;
         let found = self.store.credential_of(account.id).await?.ok_or(Refusal::CredentialsInvalid)?;
         if found.account.disabled_at.is_some() {
-            self.note_failure(account.id, requester, password::DISABLED).await?;
+            self.note_failure(account.id, requester, failures::DISABLED).await?;
             return Err(Refusal::AccountDisabled.into());
         }
         if found.password_hash == proof.hash {
-            return Ok(Authenticated { account: found.account, methods, at, proof });
+            return Ok(Authenticated { account: found.account, methods, at, proof, known });
         }
         let Some(password) = proof.password else { return Err(Refusal::CredentialsInvalid.into()) };
         match self.compare(found, password, requester).await? {
-            Ok(somebody) => Ok(Authenticated { methods, ..somebody }),
+            Ok(somebody) => Ok(Authenticated { methods, known, ..somebody }),
             Err(wrong) => {
                 self.refuse(wrong, "another password was set meanwhile", requester).await?;
                 Err(Refusal::CredentialsInvalid.into())

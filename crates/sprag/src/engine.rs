@@ -44,10 +44,12 @@ use arc_swap::ArcSwap;
 
 use crate::access::{self, AccessToken, Expected, Rejected};
 use crate::audit::EventKind;
-use crate::authn::{Authenticated, Authn, Failures};
+use crate::authn::{self, Authenticated, Authn, Failures};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Fault, Refusal};
 use crate::keys::KeyRing;
+use crate::limits::{Gate, Rates};
+use crate::observe::EngineObserved;
 use crate::password::Hasher;
 use crate::random::{DrawnAhead, Random};
 use crate::ratchet::{MAX_MISSES, SessionState};
@@ -101,6 +103,7 @@ pub struct Engine {
     keys: ArcSwap<KeyRing>,
     hasher: Hasher,
     failures: Failures,
+    gate: Gate,
     issuer: Issuer,
     limits: Limits,
     service: Service,
@@ -160,10 +163,11 @@ impl Engine {
     ) -> Result<TokenPair, Error> {
         let now = self.now();
         let account = somebody.account();
-        let key = self.key_of_new_session(account.id, now);
+        let account_id = account.id;
+        let key = self.key_of_new_session(account_id, now);
         let token = RefreshToken::first(client.profile, key, self.random.as_ref());
         let room = Room {
-            replaces: self.session_to_replace(client, account.id, request.superseded).await?,
+            replaces: self.session_to_replace(client, account_id, request.superseded).await?,
             most: self.limits.sessions_per_account,
             // It may have come with more, and nobody is logged out by moving.
             spares_the_rest: account.particulars.external.is_some(),
@@ -174,7 +178,17 @@ impl Engine {
             let session = opening::new_session(client, &token, somebody.epoch(), requester, now);
             let session = Session { authenticated_at: somebody.at(), methods: somebody.methods(), ..session };
             let told = Told::fresh(client, Rotated::of(&session), now);
+            let known = somebody.known();
+            let (device, remembers) = match request.remembers_device {
+                true => {
+                    let keys = self.keys.load();
+                    let made = authn::remember(account_id, known, &keys, self.random.as_ref(), now);
+                    (Some(made.0), made.1)
+                }
+                false => (None, Vec::new()),
+            };
             let opening = commits::Opening {
+                remembers,
                 event: requester.event(key, EventKind::SessionOpened, now, None),
                 detail: opening::detail(requester, request.device),
                 session,
@@ -182,7 +196,8 @@ impl Engine {
             };
             match self.store.commit(opening.commit()).await? {
                 Committed::Done { .. } => {
-                    return Ok(self.pair(client, Some(somebody.account()), &token, None, told, now)?);
+                    let pair = self.pair(client, Some(somebody.account()), &token, None, told, now)?;
+                    return Ok(TokenPair { device, ..pair });
                 }
                 Committed::AccountMoved => somebody = self.authn().look_again(somebody, requester).await?,
                 Committed::Missed { .. } => {
@@ -256,10 +271,32 @@ impl Engine {
         crate::random::bytes(self.random.as_ref())
     }
 
+    /// What is counted of its work, for whoever shows numbers.
+    #[must_use]
+    pub fn observed(&self) -> EngineObserved {
+        let progress = self.store.progress();
+        EngineObserved {
+            store: self.store.observed(),
+            hashing: self.hasher.observed(),
+            login_failures: self.failures.counted.observed().to_vec(),
+            budgets: self.gate.observed(),
+            mark: self.service.observed(self.now()),
+            clock_off_by: self.clock.doubt().map_or(0, |doubt| doubt.off_by),
+            store_went_back: progress.is_some_and(|progress| progress.borrow().went_back_at.is_some()),
+        }
+    }
+
     /// The ways to show who one is.
     pub fn authn(&self) -> Authn<'_> {
-        let (store, clock) = (self.store.as_ref(), self.clock.as_ref());
-        Authn { store, clock, random: self.random.as_ref(), hasher: &self.hasher, failures: &self.failures }
+        Authn {
+            store: self.store.as_ref(),
+            clock: self.clock.as_ref(),
+            random: self.random.as_ref(),
+            hasher: &self.hasher,
+            failures: &self.failures,
+            keys: &self.keys,
+            gate: &self.gate,
+        }
     }
 
     /// Accounts: make, find, change the password, disable, enable.
@@ -285,6 +322,11 @@ impl Engine {
     /// Accounts and live sessions of another system.
     pub fn imports(&self) -> Imports<'_> {
         Imports(self, SlowHashes::default(), SameNames::default())
+    }
+
+    /// How much each budget holds.
+    pub fn rates(&self) -> &Rates {
+        self.gate.rates()
     }
 
     fn expected(&self, client: &ClientPolicy) -> Expected<'_> {

@@ -48,6 +48,7 @@ use self::queue::Queue;
 use self::stored::Stored;
 use self::work::Work;
 use crate::error::{Fault, Refusal};
+use crate::observe::{Hashing, HashingObserved};
 use crate::policy::{MAX_PASSWORD_BYTES, MIN_PASSWORD_BYTES};
 use crate::prefix::Prefix;
 use crate::random::{self, Random};
@@ -184,6 +185,7 @@ pub struct Hasher {
     secrets: Arc<SourceSecrets>,
     /// Of the dearest comparisons one is done at a time, so that they leave the other threads to everybody else.
     heavy: Arc<Semaphore>,
+    counted: Arc<Hashing>,
 }
 
 impl Hasher {
@@ -195,10 +197,11 @@ impl Hasher {
     pub fn start(threads: usize, queue: usize) -> Result<Self, Fault> {
         let mut hasher = Self::without_threads(queue);
         for _ in 0..threads.max(1) {
-            let seat = Arc::new(job::Hashing::free());
-            let (jobs, hashing) = (Arc::clone(&hasher.queue), Arc::clone(&seat));
+            let seat = Arc::new(job::Desk::free());
+            let hashing = Arc::clone(&seat);
             spawn("sprag-hash", move || job::hash_all(&hashing))?;
-            spawn("sprag-hash-desk", move || job::attend(&jobs, &seat))?;
+            let (jobs, counted) = (Arc::clone(&hasher.queue), Arc::clone(&hasher.counted));
+            spawn("sprag-hash-desk", move || job::attend(&jobs, &seat, &counted))?;
         }
         for _ in 0..=threads.max(1) {
             hasher.add_stand_in()?;
@@ -207,8 +210,8 @@ impl Hasher {
     }
 
     fn add_stand_in(&mut self) -> Result<(), Fault> {
-        let jobs = Arc::clone(&self.queue);
-        self.stand_ins.push(spawn("sprag-hash", move || job::stand_in(&jobs))?);
+        let (jobs, counted) = (Arc::clone(&self.queue), Arc::clone(&self.counted));
+        self.stand_ins.push(spawn("sprag-hash", move || job::stand_in(&jobs, &counted))?);
         Ok(())
     }
 
@@ -220,6 +223,7 @@ impl Hasher {
             pace: Pace::default(),
             secrets: Arc::default(),
             heavy: Arc::new(Semaphore::new(1)),
+            counted: Arc::default(),
         }
     }
 
@@ -342,8 +346,24 @@ impl Hasher {
         tokio::time::sleep_until(moment.into()).await;
     }
 
+    /// What is counted of its threads, for whoever shows numbers.
+    #[must_use]
+    pub fn observed(&self) -> HashingObserved {
+        let (waiting, bound) = self.queue.waiting();
+        HashingObserved {
+            threads: self.stand_ins.len() as u64,
+            busy: self.counted.busy.get(),
+            waiting: waiting as u64,
+            bound: bound as u64,
+            refused: self.counted.refused.get(),
+            waited: self.counted.waited.observed(),
+            took: self.counted.took.observed(),
+        }
+    }
+
     fn queue_up(&self, prefix: Prefix, job: Job) {
         if let Some(left_over) = self.queue.add(prefix, job) {
+            self.counted.refused.one();
             left_over.give_way();
         }
     }

@@ -15,13 +15,16 @@ pub struct Requester {
     pub user_agent: Option<String>,
     /// The client instance, hashed by [`hash_instance`](crate::token::hash_instance).
     pub instance: ShortHash,
+    /// Whether the address is that of a peer on this machine or in a private network which nobody has named as a proxy, and
+    /// which may be one: then it may speak for many.
+    pub may_be_proxy: bool,
 }
 
 impl Requester {
     /// Nobody in person: what happens by an import or by itself.
     #[must_use]
     pub fn nobody() -> Self {
-        Self { ip: None, user_agent: None, instance: [0; 16] }
+        Self { ip: None, user_agent: None, instance: [0; 16], may_be_proxy: false }
     }
 
     /// The network they come from.

@@ -7,11 +7,7 @@
 //! can come thousands of times a second, so of each kind and network the [first few](ALLOWANCE) are told, and then one a second
 //! with how many were left out.
 
-use std::future::Future;
-use std::sync::Arc;
 use std::time::Instant;
-
-use tokio::task_local;
 
 use crate::audit::{self, Event, EventKind, Severity};
 use crate::prefix::Prefix;
@@ -20,8 +16,10 @@ use crate::text;
 use crate::verdict::Row;
 
 mod allowance;
+mod asked;
 
 pub use allowance::ALLOWANCE;
+pub use asked::{Asked, RequestId, TraceId, asked, asked_by};
 
 /// What a filter of the log calls it.
 pub const TARGET: &str = "sprag::security";
@@ -41,15 +39,6 @@ const MAX_ADDRESS_BYTES: usize = 64;
 
 /// How many events of one commit are told each.
 const MOST_AT_ONCE: usize = 100;
-
-task_local! {
-    static CLIENT: Arc<str>;
-}
-
-/// Carries out what a client asks; whatever the security log tells of it names the client's profile.
-pub async fn asked_by<T>(client: Arc<str>, asked: impl Future<Output = T>) -> T {
-    CLIENT.scope(client, asked).await
-}
 
 /// Something that concerns security, as a line tells it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -129,7 +118,7 @@ impl<'a> Outcome<'a> {
     fn tell_with(&self, left_out: Option<u64>) {
         let Self { name, refusal, severity, account, session, cause, verdict, ip, user_agent, note } = *self;
         let account = account.map(|account| account.to_string());
-        let client = CLIENT.try_with(Arc::clone).ok();
+        let client = asked().map(|asked| asked.client);
         tracing::info!(
             target: TARGET,
             refusal,

@@ -1,7 +1,8 @@
 //! The storage promises. Whoever brings a store of their own implements these traits and runs [`contract`].
 //!
 //! A refresh has statements made by hand ([`Sessions`]); everything else that is written is a [`Commit`] of [`Step`]s
-//! ([`Commits`]), and what is read stands in [`Queries`] and [`Journal`]. Each method is one transaction: it acknowledges
+//! ([`Commits`]), what is read stands in [`Queries`] and [`Journal`], and how often something may be
+//! done in [`Budgets`]. Each method is one transaction: it acknowledges
 //! only what is committed, and where it takes an [`Event`] the journal's entry is part of that transaction. A method that
 //! fails has changed nothing, or the store will show what it changed to whoever looks next; it never acknowledges what may
 //! still be lost.
@@ -17,11 +18,15 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::Fault;
 use crate::high_water::Progress;
 use crate::keys::Fingerprint;
+use crate::observe::StoreObserved;
 use crate::outages::{Marked, Marking};
 use crate::ratchet::{Retried, Rotation, SessionState};
 use crate::session::{AccountId, Methods, Session, SessionKey};
 
+mod budgets;
 pub mod contract;
+mod daily_counts;
+mod live_sessions;
 pub mod memory;
 mod numbers;
 #[cfg(feature = "postgres")]
@@ -34,6 +39,10 @@ mod schema;
 pub mod sqlite;
 mod steps;
 
+pub use crate::budget::{Rate, Standing};
+pub use budgets::{BudgetKey, Budgets, Wanted};
+pub use daily_counts::{CountKey, DailyCount, DailyCounts, RunId};
+pub use live_sessions::{LiveSessions, SESSIONS_PER_ACCOUNT, SessionHistogram};
 pub use numbers::{MAX_NUMBER, Numbering, Numbers, number};
 pub(crate) use queries::meant_by;
 pub use queries::{Credential, Queries, Slice};
@@ -45,7 +54,9 @@ pub use steps::{
 
 /// Everything the engine needs of a store.
 #[async_trait]
-pub trait Store: Sessions + Commits + Queries + Journal + Cuts + Rings + Marks + Numbers {
+pub trait Store:
+    Sessions + Commits + Queries + Journal + Cuts + Rings + Marks + Numbers + Budgets + DailyCounts
+{
     /// Whether the store can be reached and its schema is the one this build expects.
     ///
     /// # Errors
@@ -67,6 +78,11 @@ pub trait Store: Sessions + Commits + Queries + Journal + Cuts + Rings + Marks +
     /// outlive its process.
     fn progress(&self) -> Option<watch::Receiver<Progress>> {
         None
+    }
+
+    /// What is counted of its work, for whoever shows numbers. Nothing, in a store that counts nothing.
+    fn observed(&self) -> StoreObserved {
+        StoreObserved::default()
     }
 
     /// Counts what was committed here since this was last called, where that is not done with each commit.
@@ -254,6 +270,12 @@ pub struct Swept {
     pub seen: u64,
     /// Sessions ended because they had expired.
     pub ended: u64,
+    /// Of those, the ones that had not been used for too long; the others had reached their lifetime.
+    pub idle: u64,
+    /// Sessions that neither have ended nor end by this sweep.
+    pub live: u64,
+    /// Whose they are. A sweep's slices, each with the ones [after](LiveSessions::then) it, say how many each account has.
+    pub of_accounts: LiveSessions,
     /// Ended sessions removed.
     pub removed: u64,
     /// Where the next slice begins; `None` at the end.
@@ -265,5 +287,27 @@ impl Sweep {
     #[must_use]
     pub fn removes_until(&self) -> Timestamp {
         self.now.minus(self.keep_ended)
+    }
+}
+
+impl Swept {
+    /// What this slice and the one after it came to together.
+    #[must_use]
+    pub fn then(self, next: Self) -> Self {
+        Self {
+            seen: self.seen + next.seen,
+            ended: self.ended + next.ended,
+            idle: self.idle + next.idle,
+            live: self.live + next.live,
+            of_accounts: self.of_accounts.then(next.of_accounts),
+            removed: self.removed + next.removed,
+            next: next.next,
+        }
+    }
+
+    /// How many accounts have how many live sessions, where all slices are in it.
+    #[must_use]
+    pub fn histogram(&self) -> SessionHistogram {
+        self.of_accounts.histogram(self.live)
     }
 }

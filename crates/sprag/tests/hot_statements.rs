@@ -62,6 +62,11 @@ const COLD: &[&str] = &[
     "RAISE_FLOOR",
     "NEXT_NUMBER",
     "HIGHEST_NUMBER",
+    // What is counted by the day: once a minute beside the refreshes, and for whoever looks at the report.
+    "WRITE_COUNTS",
+    "DAILY_COUNTS",
+    "UNFOLDED",
+    "REMOVE_COUNT",
     // Each node's mark of life, once a second beside the refreshes, and before somebody is accused.
     "MARKS",
     "OUTAGES",
@@ -83,6 +88,9 @@ const COLD: &[&str] = &[
     "LOOK_EVERYWHERE",
     // The move of a whole store.
     "UNHURRIED",
+    // Budgets that are whole, each minute.
+    "WHOLE_BUDGETS",
+    "FORGET_BUDGETS",
 ];
 
 /// Batches of one statement, which a distributed engine gets only where something went wrong; each of their rows is
@@ -101,6 +109,7 @@ const SHARD_KEYS: &[(&str, &str)] = &[
     ("event", "account_id"),
     ("identity", "value"),
     ("imported_session", "session_id"),
+    ("rate_limit", "key"),
 ];
 
 #[tokio::test]

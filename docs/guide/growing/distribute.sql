@@ -12,6 +12,7 @@ select create_distributed_table('event', 'account_id', colocate_with => 'account
 -- What leads to an account lies wherever it is looked for: a log-in name, and the id that an imported token is made into.
 select create_distributed_table('identity', 'value', colocate_with => 'none');
 select create_distributed_table('imported_session', 'session_id', colocate_with => 'none');
+-- rate_limit stays there, too: one small row for each that tries a password just now, and no refresh asks it.
 -- checkpoint, journal_cut, key_ring, lease, outage, next_id, store_position and refinery_schema_history stay on the coordinator: small, and
 -- each write to a table that stands on every server would wait for all of them. next_id is the counter of new accounts: one row
 -- for each profile that numbers them, so that no shard would make it faster.

@@ -296,7 +296,7 @@ mod tests {
             password: Some("correct horse"),
             ..Default::default()
         };
-        let nobody = sprag::engine::Requester { ip: None, user_agent: None, instance: [0; 16] };
+        let nobody = sprag::engine::Requester::nobody();
         let ann = engine.accounts().create(user, &nobody).await.unwrap();
         let profile = profile();
         fill(&engine, &profile, 30, None).await.unwrap();

@@ -11,6 +11,7 @@ use hyper::http::request::Parts;
 use serde_json::{Map, Value};
 use sprag::account::Account;
 use sprag::audit::Severity;
+use sprag::authn::Shown;
 use sprag::engine::{Caller, ClientPolicy, Requester, TokenPair};
 use sprag::security::Outcome;
 use sprag::session::AccountId;
@@ -21,6 +22,7 @@ use super::Handler;
 use crate::edge::app::App;
 use crate::edge::connections::Asking;
 use crate::edge::cookie;
+use crate::edge::devices;
 use crate::edge::instead;
 use crate::edge::large_answers::Permit;
 use crate::edge::refusal::Problem;
@@ -120,6 +122,45 @@ impl RouteContext {
 
     pub(crate) fn requester(&self, parts: &Parts) -> Result<Requester, Problem> {
         request::requester(parts, &self.app.proxies, self.served.device_cookie.as_deref())
+    }
+
+    /// Whether whoever asks for its action shows no account by that, so that what is limited is limited by where they come from.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.route.action.is_anonymous(self.served.profile.client.registration)
+    }
+
+    /// What a log-in shows of the device that it comes from: what that was given at an earlier one, and the newest refresh
+    /// token of a live session.
+    pub(crate) async fn shown(&self, parts: &Parts, inputs: &Inputs<'_>) -> Result<Shown, Problem> {
+        if !self.app.knows_devices {
+            return Ok(Shown::default());
+        }
+        let cookie = self.served.profile.wire.refresh.cookie.as_ref();
+        let devices = devices::shown(&self.app, cookie, &parts.headers);
+        // What is odd about its cookies must not keep anybody from logging in.
+        let in_cookie = self.cookie_token(parts).await.unwrap_or_default();
+        let (client, engine) = (&self.served.client, &self.app.engine);
+        for text in inputs.get(Input::RefreshToken).into_iter().chain(in_cookie.as_ref().map(|it| &*it.text))
+        {
+            if let Some(session) = engine.session_shown(client, text).await? {
+                return Ok(Shown { devices, session: Some(session) });
+            }
+        }
+        Ok(Shown { devices, session: None })
+    }
+
+    /// Has the device keep what the account knows it by.
+    pub(crate) fn has_device_keep(
+        &self,
+        parts: &Parts,
+        shown: &Shown,
+        pair: &TokenPair,
+        response: &mut Response,
+    ) {
+        if let Some(own) = &pair.device {
+            let cookie = self.served.profile.wire.refresh.cookie.as_ref();
+            devices::set(&self.app, cookie, &parts.headers, (own, shown), response);
+        }
     }
 
     /// Lets a request in that brings what its action needs, and says whose access token it is if that is one. A refresh

@@ -16,7 +16,15 @@ const NAMES: &[Input] = &[Input::Name, Input::Username, Input::Email];
 pub(crate) const SPEC: Spec = Spec {
     account: Whose::Named,
     pair: Pair::OfNewSession,
-    takes: &[Input::Name, Input::Username, Input::Email, Input::Password, Input::Device, Input::Transport],
+    takes: &[
+        Input::Name,
+        Input::Username,
+        Input::Email,
+        Input::Password,
+        Input::Device,
+        Input::Transport,
+        Input::RefreshToken,
+    ],
     rules: &[names_account, requires_password, asks_for_transport],
     reads_body: true,
     answer: Answer::Shaped { anywhere: &[Fact::PAIR, Fact::ACCOUNT], each: &[] },
@@ -42,13 +50,16 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let request = OpenRequest {
         device: device.as_deref(),
         superseded: carried.as_ref().map(|carried| carried.text.as_str()),
+        remembers_device: context.app.knows_devices,
     };
+    let shown = context.shown(parts, &inputs).await?;
     let engine = &context.app.engine;
-    let somebody = engine.authn().password(name, password, &requester).await;
+    let somebody = engine.authn().password_on(&shown, name, password, &requester).await;
     let somebody = somebody.map_err(|error| context.naming(Input::Password, error))?;
     let pair = engine.open_session(&context.served.client, somebody, request, &requester).await?;
     let account = context.account_if_told(pair.account).await?;
     let mut response = context.token_pair(&pair, by, account.as_ref());
     context.mark_device(by, mark.as_deref(), &mut response);
+    context.has_device_keep(parts, &shown, &pair, &mut response);
     Ok(response)
 }

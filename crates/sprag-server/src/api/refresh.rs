@@ -8,7 +8,7 @@ use sprag::engine::RefreshRequest;
 use super::context::{Call, RouteContext};
 use crate::edge::refusal::Problem;
 use crate::edge::transport::By;
-use crate::edge::{cookie, request};
+use crate::edge::{cookie, request, span};
 use crate::profile::{Answer, Fact, Input, Needs, Pair, Spec, leaves_token_to_cookie};
 
 pub(crate) const SPEC: Spec = Spec {
@@ -48,6 +48,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let begun = Instant::now();
     let refreshed = context.app.engine.refresh(&context.served.client, request, &requester).await;
     context.app.metrics.refreshed(refreshed.row, begun.elapsed());
+    span::decided(refreshed.row);
 
     let pair = refreshed.answer?;
     let mut response = context.token_pair(&pair, carried.by, None);

@@ -63,6 +63,9 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
         family_name: inputs.get(Input::FamilyName),
     };
     let engine = &context.app.engine;
+    if context.is_anonymous() {
+        engine.accounts().reserve_one(&requester).await?;
+    }
     let Some(by) = by else {
         let account = engine.accounts().create(user, &requester).await;
         let account = account.map_err(|error| naming_names(context, &user, error))?;
@@ -72,10 +75,16 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let somebody = engine.accounts().sign_up(user, &requester).await;
     let somebody = somebody.map_err(|error| naming_names(context, &user, error))?;
     let account = somebody.account().clone();
-    let request = OpenRequest { device: device.as_deref(), superseded: None };
+    let request = OpenRequest {
+        device: device.as_deref(),
+        superseded: None,
+        remembers_device: context.app.knows_devices,
+    };
     let pair = engine.open_session(&context.served.client, somebody, request, &requester).await?;
     let mut response = context.token_pair(&pair, by, Some(&account));
     context.mark_device(by, mark.as_deref(), &mut response);
+    let shown = context.shown(parts, &inputs).await?;
+    context.has_device_keep(parts, &shown, &pair, &mut response);
     Ok(response)
 }
 

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use sprag::engine::Requester;
-use sprag::session::ShortHash;
 
 use super::output::tell;
 use crate::config::{Config, Sources};
@@ -73,11 +72,7 @@ pub(super) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyh
 pub(super) fn requester() -> Requester {
     let user = rustix::process::getuid().as_raw();
     let version = env!("CARGO_PKG_VERSION");
-    Requester {
-        ip: None,
-        user_agent: Some(format!("sprag {version} command line, uid {user}")),
-        instance: ShortHash::default(),
-    }
+    Requester { user_agent: Some(format!("sprag {version} command line, uid {user}")), ..Requester::nobody() }
 }
 
 /// A refusal is its own sentence.

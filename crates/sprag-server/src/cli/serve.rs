@@ -45,7 +45,8 @@ pub(super) struct Args {
 /// The address is taken, or the store, the keys or a profile cannot be used.
 pub(super) fn run(args: &Args, flags: Flags) -> anyhow::Result<ExitCode> {
     let (mut config, profiles) = resolve(&Sources::from_process(flags.clone())?)?;
-    let filter = logs::start(&config)?;
+    // Dropped last, when nothing runs any more that could be traced.
+    let (filter, _traces) = logs::start_traced(&config)?;
     tracing::info!("store: {}", database::named(&config));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.listen.threads.get())

@@ -23,8 +23,8 @@ pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
     on_node(sources, Opens::Existing, async |node| {
         let total = sweep(node).await?;
         if args.json {
-            let Swept { seen, ended, removed, next: _ } = total;
-            say_json(&json!({ "seen": seen, "ended": ended, "removed": removed }))?;
+            let Swept { seen, ended, removed, live, .. } = total;
+            say_json(&json!({ "seen": seen, "ended": ended, "removed": removed, "live": live }))?;
         } else {
             let kept = spell(node.config.sessions.keep_ended);
             say(format_args!(
@@ -45,10 +45,7 @@ async fn sweep(node: &Node) -> anyhow::Result<Swept> {
     let mut total = Swept::default();
     loop {
         let swept = node.engine.upkeep().sweep(total.next, node.config.sessions.keep_ended).await?;
-        total.seen += swept.seen;
-        total.ended += swept.ended;
-        total.removed += swept.removed;
-        total.next = swept.next;
+        total = total.then(swept);
         if total.next.is_none() {
             return Ok(total);
         }

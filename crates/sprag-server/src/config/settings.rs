@@ -5,8 +5,8 @@
 //! `docs/adding/a-setting.md` says how to add one.
 
 use super::{
-    accounts, browsers, file, imported, limits, listen, logs, passwords, profiles, proxies, sessions, store,
-    tokens,
+    accounts, browsers, file, imported, limits, listen, logs, monitoring, passwords, profiles, proxies,
+    sessions, store, tokens,
 };
 
 pub use super::setting::{Fallback, Setting};
@@ -26,6 +26,7 @@ const FEATURES: &[&[Setting]] = &[
     passwords::SETTINGS,
     imported::SETTINGS,
     logs::SETTINGS,
+    monitoring::SETTINGS,
 ];
 
 /// Every setting, in the order in which it is shown.

@@ -8,7 +8,9 @@ use std::time::Duration;
 use sprag::Engine;
 
 use super::large_answers::LargeAnswers;
+use super::metrics_readers::MetricsReaders;
 use super::proxies::Proxies;
+use super::trace_context::RequestIds;
 use crate::metrics::Metrics;
 
 /// How long a request may take once its body is there: whatever hangs behind the engine, the store or the queue of
@@ -32,20 +34,28 @@ pub struct App {
     pub(crate) origins_to_be: OriginsToBe,
     /// Who is believed about where a request comes from.
     pub proxies: Proxies,
+    /// Who may read `/metrics`.
+    pub metrics_readers: MetricsReaders,
+    /// Whether accounts know the devices that they have logged in from.
+    pub knows_devices: bool,
     /// How long a request may take once its body is there, where the store is near; see [`App::patience`].
     pub deadline: Duration,
     /// Off while the server shuts down, so that a load balancer sends no more requests.
     pub is_ready: AtomicBool,
     /// Who may make an answer that may be large.
     pub(crate) large_answers: LargeAnswers,
+    /// What requests are called that come without a name.
+    pub(crate) request_ids: RequestIds,
 }
 
 impl App {
     /// What requests share, ready to serve.
     pub fn new(engine: Arc<Engine>, metrics: Arc<Metrics>, origin: String) -> Self {
-        let (other_origins, proxies) = (Vec::new(), Proxies::default());
+        let (other_origins, proxies, knows_devices) = (Vec::new(), Proxies::default(), true);
         let is_ready = AtomicBool::new(true);
         let large_answers = LargeAnswers::default();
+        metrics.watch(&engine);
+        let (metrics_readers, deadline) = (MetricsReaders::default(), DEADLINE);
         Self {
             engine,
             metrics,
@@ -53,10 +63,19 @@ impl App {
             other_origins,
             origins_to_be: Box::new(|origins| format!("SPRAG_CORS_ORIGINS={origins}")),
             proxies,
-            deadline: DEADLINE,
+            knows_devices,
+            metrics_readers,
+            deadline,
             is_ready,
             large_answers,
+            request_ids: RequestIds::default(),
         }
+    }
+
+    /// Lets these read `/metrics`, beside this machine itself.
+    #[must_use]
+    pub fn measured_by(self, metrics_readers: MetricsReaders) -> Self {
+        Self { metrics_readers, ..self }
     }
 
     /// Lets pages of other sites call from a browser, with cookies too.
@@ -75,6 +94,12 @@ impl App {
     #[must_use]
     pub fn behind(self, proxies: Proxies) -> Self {
         Self { proxies, ..self }
+    }
+
+    /// Has accounts know the devices that they have logged in from, or not; they do unless somebody says otherwise.
+    #[must_use]
+    pub fn knowing_devices(self, knows_devices: bool) -> Self {
+        Self { knows_devices, ..self }
     }
 
     /// How long a request may take once its body is there: longer where the store is far away.

@@ -78,6 +78,17 @@ pub(crate) fn mark_device(response: &mut Response, cookie: &CookieSpec, name: &s
     add(response, &written(cookie, name, mark, DEVICE_COOKIE_SECONDS));
 }
 
+/// Has the client keep a cookie of our own on every path, for as long as browsers allow.
+pub(crate) fn keep(response: &mut Response, (name, value): (&str, &str), is_secure: bool, rule: SameSite) {
+    let (secure, same_site) = (if is_secure { "; Secure" } else { "" }, same_site(rule));
+    add(
+        response,
+        &format!(
+            "{name}={value}; Path=/; Max-Age={DEVICE_COOKIE_SECONDS}{secure}; HttpOnly; SameSite={same_site}"
+        ),
+    );
+}
+
 /// Clears the cookie, with the attributes it was set with. Only a log-out does so: a refusal that cleared it could
 /// wipe the cookie of a newer log-in.
 pub(crate) fn clear(response: &mut Response, cookie: &CookieSpec) {

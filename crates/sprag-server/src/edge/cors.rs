@@ -21,7 +21,9 @@ use tower::{Layer as _, Service, layer::layer_fn};
 use tower_http::cors::{AllowHeaders, AllowOrigin, Cors, CorsLayer};
 
 use super::app::App;
+use super::budgets::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use super::response;
+use super::trace_context::REQUEST_ID;
 use crate::quoted::quoted;
 use crate::web_origin;
 
@@ -144,6 +146,6 @@ fn cors(app: &Arc<App>) -> CorsLayer {
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([RETRY_AFTER])
+        .expose_headers([RETRY_AFTER, REQUEST_ID, RATE_LIMIT.clone(), RATE_LIMIT_POLICY.clone()])
         .max_age(PREFLIGHT_IS_KEPT)
 }

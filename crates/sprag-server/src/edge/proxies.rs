@@ -46,6 +46,23 @@ impl Proxies {
         client
     }
 
+    /// Whether a peer may be a proxy that was forgotten here: it is on this machine or in a private network, and its word is not
+    /// taken.
+    #[must_use]
+    pub fn may_be_missing(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        let is_near = match peer {
+            IpAddr::V4(peer) => {
+                let [first, second, ..] = peer.octets();
+                // Carriers and clouds put load balancers into 100.64.0.0/10 (RFC 6598).
+                let is_shared = first == 100 && (64..128).contains(&second);
+                peer.is_loopback() || peer.is_private() || peer.is_link_local() || is_shared
+            }
+            IpAddr::V6(peer) => peer.is_loopback() || peer.is_unique_local() || peer.is_unicast_link_local(),
+        };
+        is_near && !self.believes(peer)
+    }
+
     /// Whether nobody's word is taken.
     #[must_use]
     pub fn are_none(&self) -> bool {

@@ -7,6 +7,7 @@ use sprag::error::refusals as rows;
 use sprag::error::{Code, Error, Fault, FaultKind, Refusal};
 use sprag::seldom;
 
+use super::budgets::seconds;
 use crate::profile::{FieldAtFault, TakeError};
 
 /// Everything that can be answered instead of success.
@@ -151,7 +152,11 @@ fn of_refusal(refusal: &Refusal) -> Answer {
         Refusal::SessionEnded(cause) => cause.map(sprag::session::EndCause::name),
         _ => None,
     };
-    let retry_after_seconds = matches!(refusal, Refusal::TooManyRetries).then_some(30);
+    let retry_after_seconds = match refusal {
+        Refusal::TooManyRetries => Some(30),
+        Refusal::RateLimited(spent) => Some(u32::try_from(seconds(spent.wait)).unwrap_or(u32::MAX).max(1)),
+        _ => None,
+    };
     Answer { cause, retry_after_seconds, ..said(refusal.row(), refusal.to_string()) }
 }
 

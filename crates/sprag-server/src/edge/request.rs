@@ -278,7 +278,8 @@ pub(crate) fn requester(
     let user_agent = parts.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let user_agent = user_agent.map(|agent| text::label(&agent, MAX_USER_AGENT_BYTES));
     let instance = instance(&parts.headers, device_cookie, user_agent.as_deref(), address)?;
-    Ok(Requester { ip: address.map(|ip| ip.to_string()), user_agent, instance })
+    let may_be_proxy = peer.is_some_and(|ConnectInfo(peer)| proxies.may_be_missing(peer.ip()));
+    Ok(Requester { ip: address.map(|ip| ip.to_string()), user_agent, instance, may_be_proxy })
 }
 
 /// The client instance: the cookie that marks the device, else what the client says of itself, else what its requests

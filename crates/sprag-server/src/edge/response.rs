@@ -22,6 +22,10 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IsShared;
 
+/// What a refusal or a failure is called; it stands beside the answer until that has been counted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RefusedWith(pub(crate) &'static str);
+
 /// A refusal or a failure in the shape of the profile, before any action is asked.
 pub(crate) fn refused(shape: &RefusalShape, problem: Problem) -> Response {
     write(shape, &problem.answer(), false)
@@ -43,6 +47,7 @@ fn write(shape: &RefusalShape, answer: &Answer, asks_for_bearer: bool) -> Respon
     let content_type = HeaderValue::from_str(&shape.content_type).unwrap_or(JSON);
     let mut response = with_body(status, content_type, body);
     add_headers(&mut response, answer, asks_for_bearer);
+    response.extensions_mut().insert(RefusedWith(answer.code));
     response
 }
 

@@ -11,8 +11,7 @@ use axum::middleware::{from_fn, map_response};
 use axum::response::Response;
 use axum::routing::MethodRouter;
 use hyper::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue, REFERRER_POLICY, VARY,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, StatusCode};
 use serde_json::json;
@@ -45,7 +44,7 @@ pub(crate) fn routes(app: &Arc<App>, profiles: &[Profile], public_url: &str, mou
     let fixed = [
         ("/healthz", reading(alive)),
         ("/readyz", reading(move |_| readiness(Arc::clone(&ready)))),
-        ("/metrics", reading(move |request| std::future::ready(measured(&metrics, request.headers())))),
+        ("/metrics", reading(move |request| std::future::ready(measured(&metrics, &request)))),
     ];
     let served = fixed.into_iter().filter(|(path, _)| mount.serves(path));
     let router = served.fold(Router::new(), |router, (path, methods)| router.route(path, methods));
@@ -141,7 +140,12 @@ fn not_ready(code: &str, detail: &str) -> Response {
     json_body(StatusCode::SERVICE_UNAVAILABLE, body.to_string().into_bytes())
 }
 
-fn measured(app: &App, headers: &HeaderMap) -> Response {
+/// Only for who may read it; to everybody else there is nothing here.
+fn measured(app: &App, request: &Request) -> Response {
+    let headers = request.headers();
+    if !app.metrics_readers.include(request.extensions().get(), headers, &app.proxies) {
+        return plainly_refused(Problem::NotFound);
+    }
     let form = accept::form_of_metrics(headers);
     let Ok(text) = app.metrics.text(form) else { return plainly_refused(Problem::Panicked) };
     let mut response = with_body(StatusCode::OK, accept::content_type(form), text.into_bytes());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use sprag::Refusal;
-use sprag::error::refusals::{FIELD_INVALID, FIELD_MISSING, SESSION_ENDED, UNAVAILABLE};
+use sprag::error::refusals::{FIELD_INVALID, FIELD_MISSING, RATE_LIMITED, SESSION_ENDED, UNAVAILABLE};
 use sprag::session::EndCause;
 
 use super::names::refusal_schema;
@@ -49,6 +49,10 @@ pub(super) fn responses(profile: &Profile, route: &Route) -> Map<String, Value> 
         let mut response = self::response(&profile.wire.refusal, &schema, &codes, &case);
         if status == 401 && route.action.asks_for_bearer() {
             response["headers"] = json!({ "WWW-Authenticate": challenge() });
+        }
+        if codes.contains(&RATE_LIMITED.name) && route.action.is_anonymous(profile.client.registration) {
+            response["headers"]["RateLimit"] = budgets("What is left of the budgets that were asked");
+            response["headers"]["RateLimit-Policy"] = budgets("How much the budgets hold that were asked");
         }
         (status.to_string(), response)
     };
@@ -117,6 +121,11 @@ fn header(code: &str) -> Option<(&'static str, Value)> {
         _ => return None,
     };
     Some((name, json!({ "schema": { "type": kind }, "description": description })))
+}
+
+fn budgets(description: &str) -> Value {
+    let whose = "(draft-ietf-httpapi-ratelimit-headers-10)";
+    json!({ "schema": { "type": "string" }, "description": format!("{description} {whose}") })
 }
 
 fn challenge() -> Value {

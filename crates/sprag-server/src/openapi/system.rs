@@ -99,7 +99,7 @@ fn describe(fixed: &Fixed) -> Value {
     }
     let mut refusals = vec![("405", "method_not_allowed")];
     if fixed.path == "/metrics" {
-        refusals.push(("500", "internal"));
+        refusals.extend([("404", "not_found"), ("500", "internal")]);
     }
     for (status, code) in refusals {
         let refusal =

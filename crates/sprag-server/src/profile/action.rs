@@ -208,6 +208,16 @@ impl Action {
         }
     }
 
+    /// Whether whoever asks for it shows no account by that, on a profile where `registration` holds.
+    #[must_use]
+    pub fn is_anonymous(self, registration: Registration) -> bool {
+        match self.0.needs {
+            Needs::Nothing => true,
+            Needs::AdministratorUnlessOpen => !self.needs_admin(registration),
+            _ => false,
+        }
+    }
+
     /// Whether the refresh token of the request may stand in the profile's cookie.
     #[must_use]
     pub const fn reads_cookie(self) -> bool {

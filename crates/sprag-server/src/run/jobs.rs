@@ -2,19 +2,20 @@
 //! journal.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::config::Database;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Pass};
 use crate::run::keeper::{Keeper, settle};
 use crate::run::node::Node;
 use crate::run::ring_watch::RingWatch;
 use sprag::checkpoints::{Checkpointing, Cutting};
-use sprag::clock::{ClockNews, Doubt, TakenFor};
+use sprag::clock::{Clock as _, ClockNews, Doubt, SystemClock, TakenFor};
+use sprag::store::Swept;
 use sprag::{Engine, seldom};
 
 /// How often the node's mark of life is moved.
@@ -28,6 +29,9 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// How often what was only counted is looked through: failed log-ins for the journal, refusals for the security log.
 const COUNTED_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often budgets that are whole are forgotten, and the others made durable where that is not done with each reservation.
+const BUDGETS_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How often the journal is cut, where it is not kept for ever.
 const CUT_INTERVAL: Duration = Duration::from_secs(3600);
@@ -74,6 +78,9 @@ pub async fn leave(node: &Node) {
     if let Err(fault) = node.engine.upkeep().tell_counted(true).await {
         tracing::warn!(%fault, "how many log-ins failed in the last minute is not in the journal");
     }
+    if let Err(fault) = node.engine.upkeep().sweep_budgets().await {
+        tracing::warn!(%fault, "who tried how often in the last minute is forgotten");
+    }
     if let Err(fault) = node.engine.upkeep().leave().await {
         tracing::warn!(
             %fault,
@@ -102,7 +109,9 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
     let watch = ring.map(|watch| Job { name: "key ring", every: RING_INTERVAL, work: Box::new(watch) });
     let checkpoints = Box::new(Checkpoints { engine: Arc::clone(engine) });
     let checkpoints = Job { name: "checkpoint", every: CHECKPOINT_INTERVAL, work: checkpoints };
-    let marks = Box::new(Marks { engine: Arc::clone(engine), is_failing: false, untold: Vec::new() });
+    let (of_engine, of_metrics) = (Arc::clone(engine), Arc::clone(metrics));
+    let marks = Marks { engine: of_engine, metrics: of_metrics, is_failing: false, untold: Vec::new() };
+    let marks = Box::new(marks);
     let marks = Job { name: "mark", every: MARK_INTERVAL, work: marks };
     let issuers = matches!(node.config.store.database, Database::Postgres(_)).then(|| Job {
         name: "issuers",
@@ -117,11 +126,13 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
     });
     let counted = Box::new(Counted { engine: Arc::clone(engine) });
     let counted = Job { name: "counted", every: COUNTED_INTERVAL, work: counted };
+    let budgets = Box::new(Budgets { engine: Arc::clone(engine) });
+    let budgets = Job { name: "budgets", every: BUDGETS_INTERVAL, work: budgets };
     let cuts = node.config.sessions.keep_journal.map(|keep| {
         let cuts = Cuts { engine: Arc::clone(engine), keep, has_said_who: false };
         Job { name: "cut", every: CUT_INTERVAL, work: Box::new(cuts) }
     });
-    [Some(marks), sweep, watch, Some(checkpoints), issuers, Some(counted), cuts]
+    [Some(marks), sweep, watch, Some(checkpoints), issuers, Some(counted), Some(budgets), cuts]
         .into_iter()
         .flatten()
         .collect()
@@ -143,6 +154,7 @@ impl Job {
 /// Moves the node's mark of life, and tells what became of the clock.
 struct Marks {
     engine: Arc<Engine>,
+    metrics: Arc<Metrics>,
     is_failing: bool,
     /// What the journal does not know yet.
     untold: Vec<ClockNews>,
@@ -163,6 +175,9 @@ impl Work for Marks {
         self.is_failing = moved.is_err();
         for news in upkeep.clock_news() {
             tell_of_clock(news);
+            if matches!(news, ClockNews::Jumped(_)) {
+                self.metrics.clock_jumped();
+            }
             self.untold.push(news);
         }
         while let Some(news) = self.untold.first() {
@@ -203,23 +218,38 @@ struct Sweep {
 #[async_trait]
 impl Work for Sweep {
     async fn run(&mut self) {
-        let mut after = None;
+        let (begun, mut pass) = (Instant::now(), Swept::default());
         loop {
-            match self.engine.upkeep().sweep(after, self.keep).await {
+            match self.engine.upkeep().sweep(pass.next, self.keep).await {
                 Ok(swept) => {
-                    self.metrics.swept_ended.inc_by(swept.ended);
-                    self.metrics.swept_removed.inc_by(swept.removed);
-                    after = swept.next;
+                    self.metrics.swept(swept.seen, swept.ended, swept.removed);
+                    pass = pass.then(swept);
                 }
                 Err(fault) => {
                     tracing::warn!(%fault, "a sweep stopped half way; the next one begins again");
-                    after = None;
+                    self.metrics.sweep_ended(None);
+                    return;
                 }
             }
-            if after.is_none() {
-                return;
+            if pass.next.is_none() {
+                let (at, took, per_account) = (SystemClock.now(), begun.elapsed(), pass.histogram());
+                return self.metrics.sweep_ended(Some(Pass { at, took, per_account }));
             }
             sleep(SWEEP_PAUSE).await;
+        }
+    }
+}
+
+/// Forgets budgets that are whole, and keeps the others beyond a restart.
+struct Budgets {
+    engine: Arc<Engine>,
+}
+
+#[async_trait]
+impl Work for Budgets {
+    async fn run(&mut self) {
+        if let Err(fault) = self.engine.upkeep().sweep_budgets().await {
+            tracing::warn!(%fault, "budgets that are whole are not forgotten yet; trying again in a minute");
         }
     }
 }

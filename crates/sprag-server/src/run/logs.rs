@@ -1,21 +1,24 @@
 //! Logging: to standard error, filtered, as text or JSON.
 
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write};
 
 use sprag::clock::{Clock as _, SystemClock};
-use sprag::security;
+use sprag::security::{self, Asked};
 use sprag::text::{shown, shown_json};
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::layer::{Layered, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, registry, reload};
 
 use crate::config::{Config, LogFormat};
+use crate::edge::span;
 use crate::moment::rfc3339;
+use crate::run::traces::{self, Traces};
 
 /// What is logged, which can be changed while a server runs.
 #[derive(Clone, Debug)]
@@ -36,17 +39,34 @@ impl Filter {
 /// # Errors
 /// Logging was started before.
 pub fn start(config: &Config) -> anyhow::Result<Filter> {
+    start_with(config, None)
+}
+
+/// Starts logging, and traces where somebody collects them: for whoever serves.
+///
+/// # Errors
+/// Logging was started before, or traces are wanted that this build cannot send.
+pub fn start_traced(config: &Config) -> anyhow::Result<(Filter, Traces)> {
+    let (traced, traces) = traces::layer(config)?;
+    Ok((start_with(config, traced)?, traces))
+}
+
+fn start_with(config: &Config, traced: traces::Boxed<Logged>) -> anyhow::Result<Filter> {
     let (filter, handle) = reload::Layer::new(EnvFilter::try_new(&config.logs.filter)?);
-    let of_security = filter_fn(|metadata| metadata.target() == security::TARGET);
+    let of_security = filter_fn(|metadata| matches!(metadata.target(), security::TARGET | span::TARGET));
     let of_all_else = filter_fn(|metadata| metadata.target() != security::TARGET && may_be_logged(metadata));
     let layers = output(config.logs.format, true).with_filter(of_security);
     let layers = layers.and_then(output(config.logs.format, false).with_filter(of_all_else));
-    registry().with(layers.with_filter(filter)).try_init()?;
+    let layers: Box<dyn Layer<Registry> + Send + Sync> = layers.with_filter(filter).boxed();
+    registry().with(layers).with(traced).try_init()?;
     for told in config.old_names() {
         tracing::warn!("{told}");
     }
     Ok(Filter(handle))
 }
+
+/// What logs, which traces come on top of.
+type Logged = Layered<Box<dyn Layer<Registry> + Send + Sync>, Registry>;
 
 /// Lines for people say by their target which are the security log's.
 fn output<S>(format: LogFormat, is_of_security: bool) -> Box<dyn Layer<S> + Send + Sync>
@@ -90,8 +110,10 @@ impl<W: Write> Write for Readable<W> {
     /// The formatter writes each line in one go, so that no character is cut in two.
     fn write_all(&mut self, line: &[u8]) -> io::Result<()> {
         let Ok(text) = std::str::from_utf8(line) else { return self.out.write_all(line) };
+        let named = self.named(text);
+        let text = named.as_deref().unwrap_or(text);
         if text.is_ascii() {
-            return self.out.write_all(line);
+            return self.out.write_all(text.as_bytes());
         }
         let kept = |c: char| c.is_ascii();
         let readable: String = text
@@ -112,6 +134,26 @@ impl<W: Write> Write for Readable<W> {
     }
 }
 
+impl<W> Readable<W> {
+    /// A line with the name of the request that is carried out where it is written, if one is.
+    fn named(&self, line: &str) -> Option<String> {
+        let Asked { request, trace, .. } = security::asked()?;
+        let mut named = String::with_capacity(line.len() + 96);
+        // Writing into memory does not fail.
+        let _ = match (self.is_json.then(|| line.strip_prefix('{')).flatten(), trace) {
+            (Some(rest), None) => write!(named, "{{\"request_id\":\"{request}\",{rest}"),
+            (Some(rest), Some(trace)) => {
+                write!(named, "{{\"request_id\":\"{request}\",\"trace_id\":\"{trace}\",{rest}")
+            }
+            (None, None) => writeln!(named, "{} request_id={request}", line.trim_end_matches('\n')),
+            (None, Some(trace)) => {
+                writeln!(named, "{} request_id={request} trace_id={trace}", line.trim_end_matches('\n'))
+            }
+        };
+        Some(named)
+    }
+}
+
 /// Whatever filter is asked for, the crates below speak only of what went wrong: at finer levels they show what
 /// goes over the wire, and that has tokens in it.
 fn may_be_logged(metadata: &Metadata<'_>) -> bool {
@@ -120,7 +162,26 @@ fn may_be_logged(metadata: &Metadata<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use sprag::security::{RequestId, TraceId};
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_line_that_is_written_for_a_request_names_it_and_its_trace() {
+        let written = async |is_json, line: &str, trace| {
+            let request = RequestId::Made(0x1f);
+            let asked = Asked { client: "sprag".into(), request, trace };
+            let mut out = Vec::new();
+            let write = async { Readable { out: &mut out, is_json }.write_all(line.as_bytes()).unwrap() };
+            security::asked_by(asked, write).await;
+            String::from_utf8(out).unwrap()
+        };
+        let (text, json) = ("WARN not done\n", "{\"level\":\"WARN\"}\n");
+        assert_eq!(written(false, text, None).await, "WARN not done request_id=000000000000001f\n");
+        let told = written(true, json, Some(TraceId(0xa))).await;
+        let expected = r#"{"request_id":"000000000000001f","trace_id":"0000000000000000000000000000000a","level":"WARN"}"#;
+        assert_eq!(told.trim_end(), expected);
+    }
 
     #[test]
     fn a_strangers_text_turned_a_line_of_the_log_around() {

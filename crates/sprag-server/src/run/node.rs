@@ -141,7 +141,11 @@ impl Node {
         let hasher = Hasher::start(config.passwords.hash_threads.get(), config.passwords.hash_queue.get())?;
         let hasher = hasher.with_secrets(config.imported.secrets());
         let limits = Limits { sessions_per_account: config.sessions.per_account.get() };
-        let engine = Engine::builder(store).keys(keys).hasher(hasher).limits(limits);
+        let engine = Engine::builder(store)
+            .keys(keys)
+            .hasher(hasher)
+            .limits(limits)
+            .rates(config.limits.rates.clone());
         let engine = engine.issuer(config.issuer()).audience(config.tokens.audience.clone()).build()?;
         let (metrics, engine) = (Arc::default(), Arc::new(engine));
         Ok(Self { config, profiles, metrics, engine, ring, has_new_ring, high_water, opened_at })
@@ -174,8 +178,10 @@ impl Node {
         let (engine, metrics) = (Arc::clone(&self.engine), Arc::clone(&self.metrics));
         let app = App::new(engine, metrics, self.config.issuer().to_owned());
         let app = app.called_from(self.config.browsers.cors_origins.clone());
+        let app = app.measured_by(self.config.monitoring.metrics_readers.clone());
         let config = self.config.clone();
         let app = app.called_as_set(Box::new(move |origins| config.to_be("cors-origins", origins)));
+        let app = app.knowing_devices(self.config.limits.knows_devices);
         Arc::new(app.behind(self.config.trusted_proxies.clone()))
     }
 

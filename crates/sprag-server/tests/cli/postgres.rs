@@ -34,7 +34,7 @@ fn every_command_works_on_postgresql_beside_a_running_server() {
     let id = pair["session_id"].as_str().unwrap();
     assert_eq!(node.json(&["session", "list", "--json"])[0]["id"], id);
     assert!(node.run(&["why", id]).succeeds().contains(id));
-    assert_eq!(node.json(&["sweep", "--json"]), json!({ "seen": 1, "ended": 0, "removed": 0 }));
+    assert_eq!(node.json(&["sweep", "--json"]), json!({ "seen": 1, "ended": 0, "removed": 0, "live": 1 }));
     assert_eq!(node.json(&["audit", "verify", "--json"])["is_intact"], json!(true));
     assert_eq!(node.json(&["key", "list", "--json"])[0]["state"], "signs");
     node.run(&["key", "rotate", "--refresh", "--in", "1h"]).succeeds();

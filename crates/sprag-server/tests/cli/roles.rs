@@ -94,7 +94,7 @@ fn the_role_of_the_guide_does_all_that_a_server_and_its_commands_do() {
     // Ended ones go at once, with all that is kept of them.
     database.psql("update session set ended_at = 1 where ended_at is not null");
     let swept = node.json(&["sweep", "--json"]);
-    assert_eq!(swept, json!({ "seen": 1, "ended": 0, "removed": 1 }));
+    assert_eq!(swept, json!({ "seen": 1, "ended": 0, "removed": 1, "live": 0 }));
     // A ring of other descent is put in the place of a lost one.
     drop(at);
     let elsewhere = a_folder_with_ann();

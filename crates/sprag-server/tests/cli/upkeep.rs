@@ -19,7 +19,7 @@ fn what_is_over_is_swept_away() {
     );
     folder.run(&["session", "revoke", pair["session_id"].as_str().unwrap()]).succeeds();
     let swept = folder.json(&["sweep", "--json", "--keep-ended", "0s"]);
-    assert_eq!(swept, json!({ "seen": 2, "ended": 0, "removed": 1 }));
+    assert_eq!(swept, json!({ "seen": 2, "ended": 0, "removed": 1, "live": 1 }));
 }
 
 #[test]

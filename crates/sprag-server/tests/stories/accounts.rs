@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sprag::audit::NOBODY;
 
-use crate::call::{Answer, Call};
+use crate::call::Call;
 use crate::people::{DEVICE_COOKIE, Device, LOGIN, ME, REGISTER, Way, nobody};
 use crate::world::{ORIGIN, Plan, World, our_profile};
 
@@ -170,14 +170,13 @@ async fn a_person_logs_in_by_name_or_by_address_in_json_or_a_form_in_any_spellin
 async fn r45_an_unknown_name_and_a_wrong_password_cannot_be_told_apart() {
     let world = World::new();
     world.ann().await;
-    let everything = |answer: &Answer| format!("{} {:?} {}", answer.status, answer.headers, answer.text());
     let mut told = Vec::new();
     for name in ["ann", "nobody", "ann@example.org", "nobody@example.org", "not a name", "@"] {
         world.seam.calls();
         let body = json!({ "username": name, "password": "Tr0ub4dor" });
         let answer = world.sends(Call::post(LOGIN).json(&body)).await.refused(401, "credentials_invalid");
         assert_eq!(world.seam.calls().last(), Some(&"record"), "one write each: time does not tell either");
-        told.push(everything(&answer));
+        told.push(answer.everything());
     }
     assert!(told.iter().all(|answer| *answer == told[0]), "{told:#?}");
 }

@@ -11,6 +11,7 @@ mod cookies;
 mod faults;
 mod foreign;
 mod hostile;
+mod limits;
 mod moved_on;
 mod next_ids;
 mod offers;

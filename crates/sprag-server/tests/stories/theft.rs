@@ -193,11 +193,11 @@ async fn t3_r20_nothing_a_thief_can_ask_tells_that_the_victim_has_refreshed() {
         for _ in 0..5 {
             let mut before = Vec::new();
             for (path, status) in &paths {
-                before.push(everything_of(&thief.asks(path).await.is(*status)));
+                before.push(thief.asks(path).await.is(*status).everything());
             }
             phone.turns().await;
             for ((path, status), before) in paths.iter().zip(before) {
-                assert_eq!(everything_of(&thief.asks(path).await.is(*status)), before, "{path}");
+                assert_eq!(thief.asks(path).await.is(*status).everything(), before, "{path}");
             }
         }
     }
@@ -211,9 +211,9 @@ async fn r20_the_session_that_asks_is_not_told_that_it_turned_in_another_hour() 
     phone.refreshes().await.is(200);
     world.winds(W + 1);
     let thief = phone.is_robbed();
-    let before = everything_of(&thief.asks(SESSIONS).await.is(200));
+    let before = thief.asks(SESSIONS).await.is(200).everything();
     phone.refreshes().await.is(200);
-    assert_eq!(everything_of(&thief.asks(SESSIONS).await.is(200)), before);
+    assert_eq!(thief.asks(SESSIONS).await.is(200).everything(), before);
 }
 
 #[tokio::test]
@@ -253,10 +253,6 @@ async fn r20_access_tokens_live_for_lengths_that_nobody_can_foresee() {
         lives.insert(life);
     }
     assert!(lives.len() > 5, "{lives:?}");
-}
-
-fn everything_of(answer: &Answer) -> String {
-    format!("{} {:?} {}", answer.status, answer.headers, answer.text())
 }
 
 #[tokio::test]

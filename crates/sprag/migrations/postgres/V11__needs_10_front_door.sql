@@ -9,12 +9,15 @@ create unlogged table rate_limit (
     primary key (key)
 );
 
--- What is counted by the day (docs/reference/report.md): each node's own sums, so that nodes need not wait for each other.
+-- What is counted by the day (docs/reference/report.md): each run's own sums for the day, so that nodes need not wait for each
+-- other, and whoever lost the answer to a write repeats it without counting twice. Once nobody adds to a day any more, its runs
+-- are folded into one.
 create table daily_count (
-    day   int4   not null,  -- days since 1970-01-01, UTC
-    name  text   not null,  -- what is counted
-    label text   not null,  -- which kind of it: a cause, a country; empty where there is but one
-    node  uuid   not null,  -- which run of which node counted
-    count bigint not null,
+    day    int4   not null,              -- days since 1970-01-01, UTC
+    name   text   collate "C" not null,  -- what is counted
+    label  text   collate "C" not null,  -- which kind of it: a cause, a country; empty where there is but one
+    node   uuid   not null,              -- which run of which node counted; zeroes where runs were folded into one
+    count  bigint not null,
+    detail bytea,                        -- what more belongs to the count: who was counted, as a sketch; how they are spread
     primary key (day, name, label, node)
 );

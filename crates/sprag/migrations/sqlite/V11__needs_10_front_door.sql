@@ -9,12 +9,14 @@ create table rate_limit (
     primary key (key)
 ) strict, without rowid;
 
--- What is counted by the day (docs/reference/report.md): each run's own sums.
+-- What is counted by the day (docs/reference/report.md): each run's own sums for the day, so that whoever lost the answer to a
+-- write repeats it without counting twice. Once nobody adds to a day any more, its runs are folded into one.
 create table daily_count (
-    day   integer not null,  -- days since 1970-01-01, UTC
-    name  text    not null,  -- what is counted
-    label text    not null,  -- which kind of it: a cause, a country; empty where there is but one
-    node  blob    not null,  -- which run of which node counted
-    count integer not null,
+    day    integer not null,  -- days since 1970-01-01, UTC
+    name   text    not null,  -- what is counted
+    label  text    not null,  -- which kind of it: a cause, a country; empty where there is but one
+    node   blob    not null,  -- which run of which node counted; zeroes where runs were folded into one
+    count  integer not null,
+    detail blob,              -- what more belongs to the count: who was counted, as a sketch; how they are spread
     primary key (day, name, label, node)
 ) strict, without rowid;

@@ -7,11 +7,15 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::audit::{Event, EventKind};
+use crate::audit::{Event, EventKind, NOBODY};
 use crate::clock::{Timestamp, millis, rfc3339};
+use crate::observe::LoginFailures;
 use crate::prefix::Prefix;
 use crate::requester::Requester;
 use crate::session::AccountId;
+
+/// What the journal says of who may not log in though the password is right.
+pub(super) const DISABLED: &str = "the account is disabled";
 
 /// How many are journalled one by one, each hour.
 pub(super) const FIRST_FEW: u32 = 5;
@@ -28,7 +32,11 @@ const MOST: usize = 10_000;
 
 /// Failures of log-ins, by account, network and reason.
 #[derive(Debug, Default)]
-pub(crate) struct Failures(Mutex<BTreeMap<Key, Kept>>);
+pub(crate) struct Failures {
+    kept: Mutex<BTreeMap<Key, Kept>>,
+    /// How many there were since the start, by why.
+    pub(crate) counted: LoginFailures,
+}
 
 /// Whose, from which network (`None` is any other than those that are told apart), and why.
 type Key = (AccountId, Option<Prefix>, &'static str);
@@ -72,7 +80,12 @@ impl Failures {
         requester: &Requester,
         now: Timestamp,
     ) -> Told {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match why {
+            DISABLED => self.counted.account_disabled.one(),
+            _ if account == NOBODY => self.counted.unknown_name.one(),
+            _ => self.counted.wrong_password.one(),
+        }
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let mut key = (account, Some(requester.prefix()), why);
         if kept.len() >= MOST && !kept.contains_key(&key) {
             kept.retain(|_, kept| kept.more.is_some() || !is_over(kept.since, now, ANEW));
@@ -87,9 +100,29 @@ impl Failures {
         kept.entry(key).or_insert_with(begun).count(key, requester, now)
     }
 
+    /// Counts a failure of which the journal hears with others only, however few there are.
+    pub(super) fn gather(
+        &self,
+        account: AccountId,
+        why: &'static str,
+        requester: &Requester,
+        now: Timestamp,
+    ) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut key = (account, Some(requester.prefix()), why);
+        if kept.len() >= MOST && !kept.contains_key(&key) {
+            key.1 = None;
+        }
+        if kept.len() >= 2 * MOST && !kept.contains_key(&key) {
+            key.0 = NOBODY;
+        }
+        let begun = || Kept { since: now, journalled: FIRST_FEW, more: None };
+        kept.entry(key).or_insert_with(begun).gather(key, requester, now);
+    }
+
     /// What has waited long enough; all of it, if `all`.
     pub(crate) fn due(&self, now: Timestamp, all: bool) -> Vec<More> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|_, kept| kept.more.is_some() || !is_over(kept.since, now, ANEW));
         let is_due = |more: &mut More| all || is_over(more.first, now, GATHERED);
         kept.values_mut().filter_map(|kept| kept.more.take_if(is_due)).collect()
@@ -97,7 +130,7 @@ impl Failures {
 
     /// Counts on from what could not be journalled.
     pub(crate) fn put_back(&self, more: More) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let begun = || Kept { since: more.first, journalled: FIRST_FEW, more: None };
         let kept = kept.entry(more.key).or_insert_with(begun);
         kept.more = Some(match kept.more.take() {
@@ -116,14 +149,23 @@ impl Kept {
             self.journalled += 1;
             return Told::Each;
         }
-        let (count, first) = self.more.take().map_or((0, now), |more| (more.count, more.first));
-        let (ip, user_agent) = (requester.ip.clone(), requester.user_agent.clone());
-        let more = More { key, count: count + 1, first, last: now, ip, user_agent };
-        if count > 0 && is_over(first, now, GATHERED) {
+        let more = self.gathered(key, requester, now);
+        if more.count > 1 && is_over(more.first, now, GATHERED) {
             return Told::Together(more);
         }
         self.more = Some(more);
         Told::Nothing
+    }
+
+    fn gather(&mut self, key: Key, requester: &Requester, now: Timestamp) {
+        self.more = Some(self.gathered(key, requester, now));
+    }
+
+    /// Those that wait, and one more.
+    fn gathered(&mut self, key: Key, requester: &Requester, now: Timestamp) -> More {
+        let (count, first) = self.more.take().map_or((0, now), |more| (more.count, more.first));
+        let (ip, user_agent) = (requester.ip.clone(), requester.user_agent.clone());
+        More { key, count: count + 1, first, last: now, ip, user_agent }
     }
 }
 
@@ -152,7 +194,6 @@ fn is_over(since: Timestamp, now: Timestamp, span: Duration) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::NOBODY;
     use uuid::Uuid;
 
     const START: Timestamp = Timestamp(1_795_230_131_123);
@@ -248,12 +289,12 @@ mod tests {
                 START,
             );
         }
-        assert_eq!(failures.0.lock().unwrap().len(), MOST + 1);
+        assert_eq!(failures.kept.lock().unwrap().len(), MOST + 1);
         let more = failures.due(START, true);
         assert_eq!(more.len(), 1);
         assert_eq!(more[0].count, 15_000 - u64::from(FIRST_FEW), "beyond, all networks are one");
         assert!(more[0].event(START).note.unwrap().contains("from many networks"));
         failures.count(ANN, WHY, &from("192.0.2.7"), after(3600));
-        assert_eq!(failures.0.lock().unwrap().len(), 1, "what is over is forgotten");
+        assert_eq!(failures.kept.lock().unwrap().len(), 1, "what is over is forgotten");
     }
 }

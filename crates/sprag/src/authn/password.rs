@@ -5,7 +5,9 @@
 
 use std::time::Instant;
 
-use super::failures::Told;
+use super::devices::{Known, Shown};
+use super::failures::{DISABLED, Told};
+use super::tries::At;
 use super::{Authenticated, Authn, Proof};
 use crate::account::Account;
 use crate::audit::{EventKind, NOBODY, Severity};
@@ -15,11 +17,8 @@ use crate::prefix::Prefix;
 use crate::requester::Requester;
 use crate::security::Outcome;
 use crate::seldom;
-use crate::session::{AccountId, Methods};
+use crate::session::{AccountId, Methods, SessionKey};
 use crate::store::{Commit, Credential, Expect, Step, Was, meant_by};
-
-/// What the journal says of who may not log in though the password is right.
-pub(super) const DISABLED: &str = "the account is disabled";
 
 /// Another password than the account's, which nobody has been told yet.
 pub(crate) struct Wrong {
@@ -29,14 +28,31 @@ pub(crate) struct Wrong {
 }
 
 impl Authn<'_> {
-    /// Says who knows the password of the account that a user name or e-mail address leads to, both as typed.
+    /// Says who knows the password of the account that a user name or e-mail address leads to, both as typed; on a device that
+    /// shows nothing, as [`password_on`](Self::password_on) has it.
+    ///
+    /// # Errors
+    /// As [`password_on`](Self::password_on).
+    pub async fn password(
+        &self,
+        name: &str,
+        password: &str,
+        requester: &Requester,
+    ) -> Result<Authenticated, Error> {
+        self.password_on(&Shown::default(), name, password, requester).await
+    }
+
+    /// Says who knows the password of the account that a user name or e-mail address leads to, both as typed, on a device that
+    /// shows what it has from before. Before anything is hashed, the try is reserved of a [budget](crate::limits): the known
+    /// device's, or else the account's and the network's. A right password gives it back.
     ///
     /// # Errors
     /// [`Refusal::CredentialsInvalid`], [`Refusal::AccountDisabled`] (only to who knows the password),
-    /// [`Refusal::PasswordRejected`] for a password nobody can have; a [`Fault`], busy if too many log in
-    /// at once.
-    pub async fn password(
+    /// [`Refusal::PasswordRejected`] for a password nobody can have, [`Refusal::RateLimited`] if too many were tried; a
+    /// [`Fault`], busy if too many log in at once.
+    pub async fn password_on(
         &self,
+        shown: &Shown,
         name: &str,
         password: &str,
         requester: &Requester,
@@ -44,9 +60,22 @@ impl Authn<'_> {
         let (came, from) = (Instant::now(), requester.prefix());
         let password = Password::typed(password)?;
         let credential = meant_by(self.store, name).await?;
+        let (at, known) = match &credential {
+            Some(Credential { account, .. }) => {
+                (At::Account(account.id), self.known(account.id, shown).await?)
+            }
+            None => (At::Nobody(name), None),
+        };
+        let tried = self.reserve_try(at, known, requester).await?;
         let stored = credential.as_ref().and_then(|credential| credential.password_hash.clone());
-        let compared = self.hasher.verify_from(from, password.clone(), stored).await;
-        let compared = compared.inspect_err(|fault| tell_busy(fault, requester))?;
+        let compared = match self.hasher.verify_from(from, password.clone(), stored).await {
+            Ok(compared) => compared,
+            Err(fault) => {
+                tell_busy(&fault, requester);
+                self.was_not_looked_at(&tried, &fault).await;
+                return Err(fault.into());
+            }
+        };
         let account = credential.as_ref().map_or(NOBODY, |credential| credential.account.id);
         let matched = matched(&compared.outcome, account);
         let Some(credential) = credential.filter(|_| matched != Match::No) else {
@@ -56,6 +85,7 @@ impl Authn<'_> {
             self.hasher.wait_to_refuse(came, &compared, self.random).await;
             return Err(Refusal::CredentialsInvalid.into());
         };
+        self.was_right(&tried).await;
         let account = credential.account;
         if account.disabled_at.is_some() {
             self.note_failure(account.id, requester, DISABLED).await?;
@@ -67,21 +97,31 @@ impl Authn<'_> {
             // Of the form that matched: what was typed may be another text, which the hash is not of.
             self.renew(account.id, compared.form.clone(), old, from).await;
         }
-        Ok(self.by_password(account, password, hash))
+        Ok(Authenticated { known: tried.into_known(), ..self.by_password(account, password, hash) })
     }
 
-    /// Says that whoever uses a session of this account knows its password too, or that what they typed is another one.
+    /// Says that whoever uses this session knows the password of its account too, or that what they typed is another one. The
+    /// try is reserved as at a log-in on a known device: a session lives there.
     ///
     /// # Errors
-    /// [`Refusal::AccountUnknown`]; a [`Fault`](crate::Fault).
+    /// [`Refusal::AccountUnknown`]; [`Refusal::RateLimited`] if too many were tried; a [`Fault`](crate::Fault).
     pub(crate) async fn password_of(
         &self,
-        account: AccountId,
+        session: SessionKey,
         password: Password,
         requester: &Requester,
     ) -> Result<Result<Authenticated, Wrong>, Error> {
+        let account = session.account;
         let credential = self.store.credential_of(account).await?.ok_or(Refusal::AccountUnknown)?;
-        self.compare(credential, password, requester).await
+        let known = Some(Known::Session(session));
+        let tried = self.reserve_try(At::Account(account), known, requester).await?;
+        let compared = self.compare(credential, password, requester).await;
+        match &compared {
+            Ok(Ok(_)) => self.was_right(&tried).await,
+            Ok(Err(_)) | Err(Error::Refused(_)) => {}
+            Err(Error::Failed(fault)) => self.was_not_looked_at(&tried, fault).await,
+        }
+        compared
     }
 
     /// Compares a password with an account's.
@@ -116,7 +156,7 @@ impl Authn<'_> {
     /// Whoever typed the password that this hash is of.
     fn by_password(&self, account: Account, password: Password, hash: Option<String>) -> Authenticated {
         let proof = Proof { password: Some(password), hash };
-        Authenticated { account, methods: Methods::PASSWORD, at: self.clock.now(), proof }
+        Authenticated { account, methods: Methods::PASSWORD, at: self.clock.now(), proof, known: None }
     }
 
     /// Hashes a password anew with today's parameters. If that fails, the next log-in tries again.

@@ -6,8 +6,10 @@ use super::{Engine, Requester, tried_too_often};
 use crate::account::{Account, External, Name, NameKind, Particulars, is_particular};
 use crate::audit::EventKind;
 use crate::authn::Authenticated;
+use crate::budget::Budget;
 use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
+use crate::limits::Whose;
 use crate::password::Password;
 use crate::random;
 use crate::session::{AccountId, ProfileId};
@@ -123,6 +125,21 @@ impl Accounts<'_> {
             }
         }
         Err(tried_too_often("make an account").into())
+    }
+
+    /// Reserves the making of an account by whoever comes, before any work is done for it. Who may make them anyway needs none.
+    ///
+    /// # Errors
+    /// [`Refusal::RateLimited`] if too many were made from that network; a [`Fault`].
+    pub async fn reserve_one(&self, requester: &Requester) -> Result<(), Error> {
+        let Self(engine) = self;
+        let wanted = [(Budget::RegisterPrefix, Whose::NetworkOf(requester))];
+        let (store, now) = (engine.store.as_ref(), engine.now());
+        match engine.gate.reserve(store, &engine.keys.load(), &wanted, now).await? {
+            // Spent, whatever comes of it: asking whether a name is taken is worth as much as making an account.
+            Ok(_spent) => Ok(()),
+            Err(spent) => Err(spent.into()),
+        }
     }
 
     /// Makes an account for somebody who is here and chose its password, if it has one, so that their first session can be

@@ -11,6 +11,7 @@ use crate::authn::Failures;
 use crate::clock::Clock;
 use crate::error::Fault;
 use crate::keys::KeyRing;
+use crate::limits::{Gate, Rates};
 use crate::password::Hasher;
 use crate::random::{DrawnAhead, Random, SystemRandom};
 use crate::store::Store;
@@ -26,12 +27,23 @@ pub struct EngineBuilder {
     random: Option<Arc<dyn Random>>,
     hasher: Option<Hasher>,
     limits: Limits,
+    rates: Rates,
 }
 
 impl EngineBuilder {
     pub(super) fn new(store: Arc<dyn Store>) -> Self {
         let (keys, issuer, audience, clock, random, hasher) = (None, None, None, None, None, None);
-        Self { store, keys, issuer, audience, clock, random, hasher, limits: Limits::default() }
+        Self {
+            store,
+            keys,
+            issuer,
+            audience,
+            clock,
+            random,
+            hasher,
+            limits: Limits::default(),
+            rates: Rates::default(),
+        }
     }
 
     /// The keys that sign and verify all tokens. Every node on one store needs the same ring, and a ring that is lost logs
@@ -77,6 +89,13 @@ impl EngineBuilder {
         self
     }
 
+    /// How often somebody may try; by default [as often as is usual](Rates::default). An embedder whose own front door limits
+    /// that already gives [`Rates::off`].
+    pub fn rates(mut self, rates: Rates) -> Self {
+        self.rates = rates;
+        self
+    }
+
     /// The engine.
     ///
     /// # Errors
@@ -100,6 +119,7 @@ impl EngineBuilder {
             keys: ArcSwap::from_pointee(keys),
             hasher,
             failures: Failures::default(),
+            gate: Gate::new(self.rates),
             issuer: Issuer { audience: self.audience.unwrap_or_else(|| issuer.clone()), issuer },
             limits: self.limits,
             service: Service::default(),

@@ -52,16 +52,19 @@ pub(super) struct Opening {
     pub(super) detail: SessionDetail,
     /// What gives way to it; where nothing does, nothing is removed either.
     pub(super) room: Option<Room>,
+    /// What remembers the device that it is on.
+    pub(super) remembers: Vec<Step>,
     pub(super) event: Event,
 }
 
 impl Opening {
     pub(super) fn commit(self) -> Commit {
-        let Self { session, detail, room, event } = self;
+        let Self { session, detail, room, remembers, event } = self;
         let (account, epoch) = (session.key.account, session.epoch);
         let forget = room.is_some().then_some(Step::ForgetEnded);
         let open = Step::OpenSession { session: Box::new(session), detail };
-        let steps = room.map(Step::MakeRoom).into_iter().chain([open]).chain(forget).collect();
+        let steps =
+            remembers.into_iter().chain(room.map(Step::MakeRoom)).chain([open]).chain(forget).collect();
         Commit { account, expect: Expect::Standing(epoch), steps, events: vec![event] }
     }
 }
@@ -87,6 +90,7 @@ impl PasswordChange {
         let account = successor.key.account;
         let steps = vec![
             Step::put_password(Was::Any, password_hash, event.at),
+            Step::KeepDevices { most: 0 },
             Step::MoveEpoch,
             Step::EndSessions { except: None, with: Some(replaced), ending },
             Step::OpenSession { session: Box::new(successor), detail },
@@ -114,6 +118,7 @@ pub(super) fn set_password(account: AccountId, hash: String, event: Event) -> Co
     let ending = Ending::along_with(&event, EndCause::PasswordChanged);
     let steps = vec![
         Step::put_password(Was::Any, hash, event.at),
+        Step::KeepDevices { most: 0 },
         Step::MoveEpoch,
         Step::EndSessions { except: None, with: None, ending },
     ];
@@ -134,6 +139,7 @@ pub(super) fn disable(account: AccountId, event: Event) -> Commit {
     let ending = Ending::along_with(&event, EndCause::Disabled);
     let steps = vec![
         Step::Disable { at: event.at },
+        Step::KeepDevices { most: 0 },
         Step::MoveEpoch,
         Step::EndSessions { except: None, with: None, ending },
     ];
@@ -151,9 +157,9 @@ pub(super) fn end(SessionKey { account, session }: SessionKey, ending: Ending) -
     Commit { account, expect: Expect::Anything, steps, events: Vec::new() }
 }
 
-/// Ends all of an account's sessions.
+/// Ends all of an account's sessions, and has it know no device any more.
 pub(super) fn end_all(account: AccountId, ending: Ending) -> Commit {
-    let steps = vec![Step::EndSessions { except: None, with: None, ending }];
+    let steps = vec![Step::KeepDevices { most: 0 }, Step::EndSessions { except: None, with: None, ending }];
     Commit { account, expect: Expect::Anything, steps, events: Vec::new() }
 }
 

@@ -3,8 +3,8 @@
 use super::{ClientPolicy, Engine, Requester};
 use crate::clock::Timestamp;
 use crate::error::Fault;
-use crate::ratchet::SessionState;
-use crate::session::{AccountId, Epoch, Session, SessionDetail, SessionId};
+use crate::ratchet::{SessionState, access};
+use crate::session::{AccountId, Epoch, Session, SessionDetail, SessionId, SessionKey};
 use crate::token::RefreshToken;
 
 /// What a client asks of a new session.
@@ -14,9 +14,32 @@ pub struct OpenRequest<'a> {
     pub device: Option<&'a str>,
     /// The refresh token this device still has from before, if it shows one: that session gives way.
     pub superseded: Option<&'a str>,
+    /// Whether the account shall know the device from now on, by what the pair's [`device`](super::TokenPair::device) says; the
+    /// client is to keep that and show it at its next log-in.
+    pub remembers_device: bool,
 }
 
 impl Engine {
+    /// The live session whose newest refresh token a client shows at a log-in: the account knows the device that it is on.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn session_shown(
+        &self,
+        client: &ClientPolicy,
+        text: &str,
+    ) -> Result<Option<SessionKey>, Fault> {
+        let now = self.now();
+        let Some(token) = self.recognise(client, text, now).await? else { return Ok(None) };
+        let found = self.store.find(token.key).await?;
+        let is_its = |state: &SessionState| {
+            state.session.profile == client.profile
+                && state.session.secret_hash == token.secret_hash()
+                && access(state, now).is_none()
+        };
+        Ok(found.filter(is_its).map(|_| token.key))
+    }
+
     /// The session on the same device whose place a new one takes. A tag alone is not enough to end a session: the token's
     /// secret must be the row's.
     pub(super) async fn session_to_replace(

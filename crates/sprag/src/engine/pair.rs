@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use super::{Claims, ClientPolicy, Engine};
 use crate::access::{self, AccessClaims};
 use crate::account::Account;
+use crate::authn::DeviceText;
 use crate::clock::{Timestamp, millis};
 use crate::error::Fault;
 use crate::session::{AccountId, SessionId};
@@ -32,6 +33,9 @@ pub struct TokenPair {
     /// Counted as if the session had rotated just now, or to the hour: a thief in step must not read from it when
     /// the victim refreshes.
     pub refresh_expires_in: i64,
+    /// What the client keeps and shows at its next log-in, so that the account knows the device, where a session was opened that
+    /// [remembers it](super::OpenRequest::remembers_device).
+    pub device: Option<DeviceText>,
 }
 
 /// Prints what a log may show: no token.
@@ -135,6 +139,7 @@ impl Engine {
             expires_in,
             refresh,
             refresh_expires_in,
+            device: None,
         })
     }
 }

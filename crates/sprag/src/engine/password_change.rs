@@ -46,8 +46,8 @@ impl Accounts<'_> {
     /// and the same, with a refresh token and a retry id, both are answered with the new session.
     ///
     /// # Errors
-    /// [`Refusal::CurrentPasswordWrong`], [`Refusal::PasswordRejected`], or [`Refusal::SessionEnded`] if the session
-    /// or the account moved on meanwhile; a [`Fault`]: then it may have been changed all the same, which the
+    /// [`Refusal::CurrentPasswordWrong`], [`Refusal::PasswordRejected`], [`Refusal::RateLimited`] if too many were tried, or
+    /// [`Refusal::SessionEnded`] if the session or the account moved on meanwhile; a [`Fault`]: then it may have been changed all the same, which the
     /// same request [again](Self::change_password_again) finds out.
     pub async fn change_password(
         &self,
@@ -145,7 +145,7 @@ impl Engine {
         current: Password,
         requester: &Requester,
     ) -> Result<Authenticated, Error> {
-        let wrong = match self.authn().password_of(caller.key.account, current, requester).await? {
+        let wrong = match self.authn().password_of(caller.key, current, requester).await? {
             Ok(owner) => return Ok(owner),
             Err(wrong) => wrong,
         };
@@ -201,7 +201,7 @@ impl Engine {
         let (Some(token), Ok(new)) = (token, Password::chosen(request.new)) else { return Ok(None) };
         let found = self.replaced_by(client, &token, retry_id, asked, requester).await?;
         let Some((successor, session)) = found else { return Ok(None) };
-        let owner = match self.authn().password_of(key.account, new, requester).await? {
+        let owner = match self.authn().password_of(key, new, requester).await? {
             Ok(owner) => owner,
             Err(wrong) => {
                 let why = "a request to change the password came again, and with another new password";

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::Mutex;
@@ -9,6 +10,7 @@ use tokio::sync::Mutex;
 use super::{ClientPolicy, Engine};
 use crate::clock::{Timestamp, millis};
 use crate::error::Fault;
+use crate::observe::{Count, MarkObserved};
 use crate::outages::{KEPT, Mark, Marking, NodeId, OWN_GAP, Outage, Outages};
 use crate::random;
 use crate::ratchet::Moment;
@@ -29,6 +31,7 @@ pub(super) struct Service {
     /// One at a time moves the mark; who waited for two that failed fails with them, or thousands would try in turn.
     marking: Mutex<()>,
     failures: AtomicU64,
+    noted: Count,
 }
 
 #[derive(Debug)]
@@ -46,6 +49,7 @@ impl Default for Service {
             outages: ArcSwap::default(),
             marking: Mutex::default(),
             failures: AtomicU64::new(0),
+            noted: Count::default(),
         }
     }
 }
@@ -63,6 +67,15 @@ impl Service {
     fn moment(&self, client: &ClientPolicy, at: Timestamp) -> Moment {
         let window = client.policy.reuse_interval;
         Moment { now: at, window_start: self.outages.load().window_start(at, window) }
+    }
+
+    /// What is told of the mark, once it has moved.
+    pub(super) fn observed(&self, now: Timestamp) -> Option<MarkObserved> {
+        let marked_at = self.marked_at.load(Ordering::Acquire);
+        let age = u64::try_from(now.millis_since(Timestamp(marked_at))).unwrap_or(0);
+        let (failures, outages) = (self.failures.load(Ordering::Acquire), self.noted.get());
+        let observed = MarkObserved { age: Duration::from_millis(age), failures, outages };
+        (marked_at != NEVER).then_some(observed)
     }
 
     fn node(&self) -> Option<NodeId> {
@@ -184,9 +197,11 @@ impl Engine {
             let seconds = until.millis_since(*from) / 1000;
             tracing::info!(seconds, "somebody could not be answered; that time counts for no reuse interval");
         }
+        let noted = outages.len() as u64;
         self.store
             .mark(Marking { mark: Some(mark), outages, forgets, forgets_before: now.minus(KEPT) })
             .await?;
+        self.service.noted.add(noted);
         self.service.outages.store(Arc::new(marked.outages(Some(own.node), now)));
         // Last, so that whoever finds the mark fresh finds the outages too.
         self.service.marked_at.store(now.0, Ordering::Release);

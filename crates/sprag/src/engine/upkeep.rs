@@ -72,6 +72,15 @@ impl Upkeep<'_> {
         Ok(())
     }
 
+    /// Forgets the budgets that are whole, and keeps the others beyond a restart. Whoever serves does this each minute, and once
+    /// more before the process ends.
+    ///
+    /// # Errors
+    /// A [`Fault`]; the next time goes on.
+    pub async fn sweep_budgets(&self) -> Result<u64, Fault> {
+        self.0.store.sweep_budgets(self.0.now()).await
+    }
+
     /// Why the clock is not believed, if it is not.
     #[must_use]
     pub fn clock_doubt(&self) -> Option<Doubt> {

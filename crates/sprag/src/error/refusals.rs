@@ -7,6 +7,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::budget::Spent;
 use crate::session::EndCause;
 
 /// A row: one way of saying "no".
@@ -166,11 +167,11 @@ table! {
         "this refresh token was presented too many times; use the one that replaced it",
         "One spent token answered 16 times already; use its successor",
         "";
-    /// The server, once it limits how often a client may ask; a profile may word it already.
+    /// A budget has no room.
     RATE_LIMITED: "rate_limited", 429,
         "too many requests; come again when Retry-After says",
-        "Too many requests of one kind; come back after `Retry-After`. Nothing is limited yet",
-        "";
+        "Too many tries at one account, known or unknown, or too many requests of one kind from one network; nothing was looked at. Come back after `Retry-After`",
+        "`login_failed`, counted together, where an account is tried";
     /// A defect.
     INTERNAL: "internal", 500,
         "something broke here; try again later",
@@ -221,6 +222,8 @@ pub enum Refusal {
     SessionUnknown,
     /// There is no such account.
     AccountUnknown,
+    /// A budget has no room for another try; nothing was looked at.
+    RateLimited(Spent),
 }
 
 impl Refusal {
@@ -243,6 +246,7 @@ impl Refusal {
             Self::Forbidden => &FORBIDDEN,
             Self::SessionUnknown => &SESSION_UNKNOWN,
             Self::AccountUnknown => &ACCOUNT_UNKNOWN,
+            Self::RateLimited(_) => &RATE_LIMITED,
         }
     }
 

@@ -25,6 +25,10 @@ pub(crate) struct RefreshKey {
     pub(crate) audit: hmac::Key,
     /// Tags what was last seen of a store.
     pub(crate) high_water: hmac::Key,
+    /// Names budgets, so that the store knows nobody by them.
+    pub(crate) budget: hmac::Key,
+    /// Tags what known devices show.
+    pub(crate) device: hmac::Key,
     pub(super) fingerprint: Fingerprint,
 }
 
@@ -41,6 +45,8 @@ impl RefreshKey {
             replace: sub_key(&derived, b"sprag replace v1"),
             audit: sub_key(&derived, b"sprag audit v1"),
             high_water: sub_key(&derived, b"sprag high water v1"),
+            budget: sub_key(&derived, b"sprag budget v1"),
+            device: sub_key(&derived, b"sprag device v1"),
             fingerprint: fingerprint(&sub_key(&derived, b"sprag fingerprint v1")),
         }
     }

@@ -15,6 +15,7 @@ use super::secrets::SourceSecrets;
 use super::work::{self, Work};
 use super::{Match, Password, pace, priority};
 use crate::error::Fault;
+use crate::observe::Hashing;
 
 /// How long a hashing thread may take for what is none of the dearest hashes: many times what it takes while refreshes keep the
 /// cores busy.
@@ -154,11 +155,11 @@ impl Job {
 /// Answers. It wakes whoever waits, which takes locks that are shared with threads that answer requests.
 type Answer = Box<dyn FnOnce() + Send>;
 
-/// What a hashing thread does, and where its attendant finds it.
-pub(super) type Hashing = Seat<Arc<Job>, Answer>;
+/// Where a hashing thread does what it is handed.
+pub(super) type Desk = Seat<Arc<Job>, Answer>;
 
 /// What a hashing thread does, until its seat is closed.
-pub(super) fn hash_all(seat: &Hashing) {
+pub(super) fn hash_all(seat: &Desk) {
     priority::last();
     let mut memory = Memory::default();
     while let Some((job, core)) = seat.take(|| memory.give_back()) {
@@ -167,21 +168,32 @@ pub(super) fn hash_all(seat: &Hashing) {
 }
 
 /// What its attendant does, until the queue is closed.
-pub(super) fn attend(jobs: &Queue<Job>, seat: &Hashing) {
+pub(super) fn attend(jobs: &Queue<Job>, seat: &Desk, counted: &Hashing) {
     // Of a client that has gone away the queue gives no job; one that goes now waits for no answer.
     while let Some(in_hand) = jobs.next(|| ()) {
-        let answer = seat.have_done(Arc::clone(in_hand.one()));
-        answer();
+        let job = in_hand.one();
+        carried_out(job, counted, || seat.have_done(Arc::clone(job)));
     }
     seat.close();
 }
 
+/// Has a job carried out, counts that, and answers.
+fn carried_out(job: &Job, counted: &Hashing, carry_out: impl FnOnce() -> Answer) {
+    let (_busy, begun) = (counted.busy.up(), Instant::now());
+    if let Job::Verify(verify, _) = job {
+        counted.waited.took(verify.since.elapsed());
+    }
+    let answer = carry_out();
+    counted.took.took(begun.elapsed());
+    answer();
+}
+
 /// What a stand-in does, until the queue is closed.
-pub(super) fn stand_in(jobs: &Queue<Job>) {
+pub(super) fn stand_in(jobs: &Queue<Job>, counted: &Hashing) {
     priority::behind();
     let mut memory = Memory::default();
     while let Some(job) = jobs.next_starved(|| memory.give_back()) {
-        job.carry_out(&mut memory)();
+        carried_out(&job, counted, || Arc::clone(&job).carry_out(&mut memory));
     }
 }
 

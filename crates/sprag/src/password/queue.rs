@@ -121,6 +121,12 @@ impl<T: Waiting> Queue<T> {
         }
     }
 
+    /// How many wait, and how many may.
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.lines.waiting, state.lines.places)
+    }
+
     /// Lets the threads end once nobody waits any more.
     pub(super) fn close(&self) {
         self.lock().is_closed = true;

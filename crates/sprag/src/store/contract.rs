@@ -40,7 +40,9 @@ use crate::clock::Timestamp;
 use crate::session::{AccountId, Epoch};
 
 mod accounts;
+mod budgets;
 mod commits;
+mod daily_counts;
 mod imported;
 mod journal;
 mod marks;
@@ -93,7 +95,8 @@ checks! {
         an_imported_token_is_bound_once_and_an_ended_session_stays_ended,
         ending_all_spares_the_exception_and_other_accounts,
         a_sweep_ends_what_has_expired_and_removes_what_ended_long_ago,
-        a_sweep_goes_slice_by_slice_to_the_end;
+        a_sweep_goes_slice_by_slice_to_the_end,
+        a_sweep_says_how_many_sessions_live_and_how_many_each_account_has;
     imported:
         an_imported_session_is_found_by_its_id_alone_until_it_is_swept_away,
         an_imported_session_is_one_accounts,
@@ -152,6 +155,18 @@ checks! {
         however_many_ask_no_number_is_handed_out_twice,
         where_no_number_is_left_none_is_handed_out,
         the_highest_number_is_found_whoever_gave_it;
+    budgets:
+        a_budget_gives_its_burst_and_then_one_per_interval,
+        all_budgets_are_reserved_or_none,
+        however_many_ask_at_once_no_budget_gives_more_than_its_burst,
+        two_hundred_that_ask_one_budget_at_once_get_its_burst,
+        a_budget_of_a_clock_that_went_back_is_spent_no_longer_than_a_burst_takes,
+        what_is_given_back_can_be_had_again,
+        budgets_that_are_whole_are_swept_away;
+    daily_counts:
+        a_sum_that_is_written_again_counts_once_and_never_shrinks,
+        what_was_counted_is_read_day_by_day_in_slices,
+        sums_are_replaced_all_or_none_and_once;
     progress:
         what_is_committed_moves_the_store_on_and_what_nobody_misses_does_not,
         a_store_counts_on_beyond_what_was_seen_and_remembers_since_when;

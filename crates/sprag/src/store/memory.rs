@@ -9,12 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
+use super::budgets::KeptBudgets;
 use super::numbers::{self, MAX_NUMBER};
 use super::queries::the_one_meant;
 use super::reference::Rows;
 use super::{
-    Commit, Commits, Committed, Credential, CredentialId, Ending, Journal, Marks, Numbering, Numbers,
-    Queries, Rings, Rotated, Sessions, Slice, Store, Sweep, Swept,
+    Commit, Commits, Committed, CountKey, Credential, CredentialId, Ending, Journal, Marks, Numbering,
+    Numbers, Queries, Rings, Rotated, Sessions, Slice, Store, Sweep, Swept,
 };
 use crate::account::{Account, Name, NameKind};
 use crate::audit::{Checkpoint, Cut, Entry, Event, Head};
@@ -26,7 +27,9 @@ use crate::ratchet::{Retried, Rotation, SessionState};
 use crate::security;
 use crate::session::{AccountId, EndCause, Epoch, ProfileId, Session, SessionDetail, SessionId, SessionKey};
 
+mod budgets;
 mod cuts;
+mod daily_counts;
 
 /// A store that lives and dies with the process.
 #[derive(Debug)]
@@ -46,6 +49,8 @@ struct Tables {
     marks: BTreeMap<NodeId, Mark>,
     outages: BTreeMap<(NodeId, Timestamp), Timestamp>,
     numberings: BTreeMap<ProfileId, Numbering>,
+    budgets: KeptBudgets,
+    daily_counts: BTreeMap<CountKey, (u64, Option<Vec<u8>>)>,
 }
 
 impl Default for MemoryStore {
@@ -160,6 +165,11 @@ impl Sessions for MemoryStore {
                     tables.of(session.key.account).end(session.key.session, &ending);
                     tables.append(ending.event(session.key));
                     swept.ended += 1;
+                    swept.idle += u64::from(cause == EndCause::Idle);
+                }
+                (None, None) => {
+                    swept.live += 1;
+                    swept.of_accounts.add(session.key.account);
                 }
                 _ => {}
             }
@@ -200,6 +210,10 @@ impl Queries for MemoryStore {
 
     async fn credential_of(&self, id: AccountId) -> Result<Option<Credential>, Fault> {
         Ok(self.tables().credential(id))
+    }
+
+    async fn secret_of(&self, account: AccountId, id: CredentialId) -> Result<Option<Vec<u8>>, Fault> {
+        Ok(self.tables().rows.get(&account).and_then(|rows| rows.credentials.get(&id)).cloned())
     }
 
     async fn accounts(&self, slice: Slice<AccountId>) -> Result<Vec<Account>, Fault> {

@@ -15,8 +15,6 @@
 //! Call [`PostgresStore::migrate`], then [`PostgresStore::open`], inside a Tokio runtime with its timer enabled.
 
 use std::fmt;
-use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -25,12 +23,12 @@ use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::{Migrated, Store};
 use crate::clock::{Clock, SteadyClock, Timestamp};
 use crate::error::Fault;
 use crate::high_water::Progress;
+use crate::observe::StoreObserved;
 use crate::ratchet::Rotation;
 use batcher::Batchers;
 use clock::DatabaseClock;
@@ -45,15 +43,19 @@ use rotate::{RotateOrder, redate_watched};
 use spread::Spread;
 
 mod batcher;
+mod budgets;
 mod certificates;
 mod clock;
 mod commit;
 mod connection;
+mod counted;
 mod cuts;
+mod daily_counts;
 mod error;
 mod find;
 pub mod foreign;
 mod health;
+mod heart;
 #[cfg(feature = "sqlite")]
 pub mod import;
 mod issuers;
@@ -147,15 +149,12 @@ impl Settings {
     }
 }
 
-/// How often the database's clock is looked at, and what was left unsure is looked for.
-const HEARTBEAT: Duration = Duration::from_millis(500);
-
-/// A heartbeat that takes longer is missed.
-const MISSED_BEAT: Duration = Duration::from_secs(2);
-
 /// How many round trips a client's request takes at most: a change of password looks at the session, finds the hash, and
 /// writes.
 const REQUEST_ROUND_TRIPS: u32 = 16;
+
+/// How many connections reserve of budgets, at most. Each is used for a few milliseconds before a password is hashed.
+const BUDGET_CONNECTIONS: usize = 2;
 
 /// A node whose last look at the database's clock is older takes no requests.
 const CLOCK_UNKNOWN: Duration = Duration::from_secs(30);
@@ -167,6 +166,8 @@ pub struct PostgresStore {
     pool: Pool,
     /// For what nobody waits long for: the node's mark of life.
     marks: Pool,
+    /// For what stands before a log-in: a flood of those must not hold up anything else.
+    budgets: Pool,
     database_clock: Arc<DatabaseClock>,
     clock: Arc<SteadyClock>,
     health: Arc<Health>,
@@ -226,6 +227,8 @@ impl PostgresStore {
         let pool = Pool::new(&connector, &settings, &health, true)?;
         let alone = Settings { pool: 1, ..settings.clone() };
         let marks = Pool::new(&connector, &alone, &health, false)?;
+        let few = Settings { pool: BUDGET_CONNECTIONS, ..settings.clone() };
+        let budgets = Pool::new(&connector, &few, &health, false)?;
         if !health.detour(1).is_zero() {
             // A node whose first mark of life waits for a connection from far away would seem to have been away itself.
             marks.keep_warm();
@@ -246,7 +249,7 @@ impl PostgresStore {
         if let Some(spread) = &spread {
             heart.spawn(spread::keep_looking(connector.clone(), Arc::clone(&clock) as _, Arc::clone(spread)));
         }
-        heart.spawn(keep_beating(
+        heart.spawn(heart::keep_beating(
             connection,
             connector,
             Arc::clone(&database_clock),
@@ -258,6 +261,7 @@ impl PostgresStore {
             finds: Batchers::start(1, &bounded, &settings, batching, &health),
             pool,
             marks,
+            budgets,
             database_clock,
             clock,
             health,
@@ -366,6 +370,10 @@ impl Store for PostgresStore {
         Some(self.progress.subscribe())
     }
 
+    fn observed(&self) -> StoreObserved {
+        counted::of(self)
+    }
+
     async fn count_commits(&self) -> Result<(), Fault> {
         position::count(self).await
     }
@@ -418,80 +426,4 @@ async fn warn_of_what_is_risky(connection: &Connection) -> Result<(), QueryError
         );
     }
     Ok(())
-}
-
-/// Keeps the heart beating, whatever panics.
-async fn keep_beating(
-    connection: Connection,
-    connector: Connector,
-    clock: Arc<DatabaseClock>,
-    pool: Pool,
-    health: Arc<Health>,
-) {
-    let mut connection = Some(connection);
-    loop {
-        let beating = beat(connection.take(), &connector, &clock, &pool, &health);
-        if AssertUnwindSafe(beating).catch_unwind().await.is_err() {
-            tracing::error!("the heartbeat panicked, as told above; going on with a new connection");
-        }
-    }
-}
-
-/// Connects anew. A server that is far away takes longer than a beat may, and is given the time to connect; requests are
-/// told meanwhile that it does not answer.
-async fn reconnect(
-    connector: &Connector,
-    health: &Health,
-    asked_at: Instant,
-) -> Result<Connection, QueryError> {
-    let mut connecting = pin!(connector.connect_to_primary());
-    if let Ok(connected) = timeout(MISSED_BEAT, &mut connecting).await {
-        return connected;
-    }
-    health.fails(asked_at, &QueryError::Silent(MISSED_BEAT));
-    connecting.await
-}
-
-/// Looks at the clock, and for what was left unsure, on a connection of its own.
-async fn beat(
-    mut connection: Option<Connection>,
-    connector: &Connector,
-    clock: &DatabaseClock,
-    pool: &Pool,
-    health: &Health,
-) {
-    let mut ticks = interval(HEARTBEAT);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let asked_at = Instant::now();
-        let kept = connection.take().filter(|connection| !connection.is_closed());
-        let is_kept = kept.is_some();
-        let beats = async {
-            let at = match kept {
-                Some(connection) => connection,
-                None => reconnect(connector, health, asked_at).await?,
-            };
-            match timeout(MISSED_BEAT, clock.adjust(&at)).await {
-                Ok(adjusted) => adjusted.map(|round_trip| (at, round_trip)),
-                Err(_) => Err(QueryError::Silent(MISSED_BEAT)),
-            }
-        };
-        match beats.await {
-            Ok((at, round_trip)) => {
-                health.works(asked_at);
-                health.measured(round_trip);
-                if !is_kept {
-                    health.is_reconnected();
-                }
-                pool.keep_warm();
-                let looked = timeout(MISSED_BEAT, redate_watched(&at, health)).await;
-                if let Ok(Err(error)) = &looked {
-                    tracing::debug!(%error, "looking for rotations of unknown outcome is put off");
-                }
-                connection = looked.is_ok().then_some(at);
-            }
-            Err(error) => health.fails(asked_at, &error),
-        }
-    }
 }

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use super::CredentialId;
 use crate::account::{Account, Name};
 use crate::error::Fault;
 use crate::session::{AccountId, Session, SessionDetail, SessionId, SessionKey};
@@ -25,6 +26,9 @@ pub trait Queries: Send + Sync {
 
     /// Finds an account with its password hash.
     async fn credential_of(&self, id: AccountId) -> Result<Option<Credential>, Fault>;
+
+    /// What one of an account's credentials is verified with, if it has that one.
+    async fn secret_of(&self, account: AccountId, id: CredentialId) -> Result<Option<Vec<u8>>, Fault>;
 
     /// Accounts in the order they were made.
     async fn accounts(&self, slice: Slice<AccountId>) -> Result<Vec<Account>, Fault>;

@@ -4,12 +4,16 @@
 use std::collections::BTreeMap;
 
 use super::steps::{
-    AccountState, Commit, Committed, CredentialId, Ending, MAX_ENDED_KEPT, Room, Step, Was, admits,
+    AccountState, Commit, Committed, CredentialId, CredentialKind, Ending, MAX_ENDED_KEPT, Room, Step, Was,
+    admits,
 };
 use crate::account::{Account, Name, NameKind};
 use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::session::{Ended, Session, SessionDetail, SessionId, SessionKey};
+
+/// Where, in what a known device is verified with, it stands when it was last seen.
+const DEVICE_SEEN: usize = 32;
 
 /// What belongs to one account. Before it is made, it has nothing.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -111,6 +115,7 @@ impl Rows {
                 }
                 self.open(session, detail)?;
             }
+            Step::KeepDevices { most } => self.keep_devices(*most as usize),
             Step::ForgetEnded => self.forget_ended(),
             Step::BindImportedToken { session, from, to } => {
                 let (row, _) = self.sessions.get_mut(session).filter(|(row, _)| row.secret_hash == *from)?;
@@ -144,6 +149,17 @@ impl Rows {
         (applies && self.account.is_some()).then(|| {
             self.credentials.insert(id, to.to_vec());
         })
+    }
+
+    fn keep_devices(&mut self, most: usize) {
+        let devices = self.credentials.iter().filter(|(id, _)| id.kind == CredentialKind::Device);
+        let seen = |secret: &[u8]| secret.get(DEVICE_SEEN..).unwrap_or_default().to_vec();
+        let mut devices: Vec<_> = devices.map(|(id, secret)| (seen(secret), *id)).collect();
+        devices.sort_unstable();
+        devices.reverse();
+        for (_, id) in devices.into_iter().skip(most) {
+            self.credentials.remove(&id);
+        }
     }
 
     fn open(&mut self, session: &Session, detail: &SessionDetail) -> Option<()> {

@@ -117,6 +117,12 @@ pub enum Step {
         /// When it was made.
         at: Timestamp,
     },
+    /// Forgets those of the account's [known devices](CredentialKind::Device) that are beyond so many, by when they were last
+    /// seen. It always applies.
+    KeepDevices {
+        /// How many stay.
+        most: u32,
+    },
     /// Moves the account's epoch by one, where there is the account: what was handed out before stops working.
     MoveEpoch,
     /// Disables the account, where it may log in. Its sessions and its epoch are other steps' business.
@@ -260,6 +266,9 @@ impl CredentialId {
 pub enum CredentialKind {
     /// A password, verified with its hash (a PHC string, or that of the system it was imported from).
     Password,
+    /// A device that the account has logged in from, verified with the SHA-256 of what it shows; behind that stands when it was
+    /// last seen, as 8 bytes, the most significant first.
+    Device,
 }
 
 impl CredentialKind {
@@ -268,6 +277,7 @@ impl CredentialKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Password => "password",
+            Self::Device => "device",
         }
     }
 }
@@ -351,6 +361,7 @@ impl Step {
             Self::TellName { .. } | Self::TellParticular { .. } => "tell an account's particulars anew",
             Self::SetAdministrator(_) => "let an account administer others, or no more",
             Self::PutCredential { .. } => "store a credential",
+            Self::KeepDevices { .. } => "forget known devices",
             Self::MoveEpoch => "move an account's epoch",
             Self::Disable { .. } => "disable an account",
             Self::Enable => "enable an account",

@@ -126,7 +126,7 @@ pub(crate) fn id() -> SessionId {
 }
 
 pub(crate) fn somebody() -> Requester {
-    Requester { ip: None, user_agent: None, instance: hash_instance("somebody") }
+    Requester { instance: hash_instance("somebody"), ..Requester::nobody() }
 }
 
 pub(crate) fn refused(outcome: &Imported) -> &str {

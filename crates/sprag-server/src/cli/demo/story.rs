@@ -83,7 +83,7 @@ impl<W: Write> Story<W> {
         self.stage
             .sent('$', &format!("printf %s … | sprag user create --username {USER} --password-stdin"))?;
         let user = NewUser { username: Some(USER), password: Some(PASSWORD), ..NewUser::default() };
-        let operator = sprag::engine::Requester { ip: None, user_agent: None, instance: [0; 16] };
+        let operator = sprag::engine::Requester::nobody();
         let made = self.engine.accounts().create(user, &operator).await;
         if let Ok(account) = &made {
             self.stage.sent('<', &format!("account {}", account.id))?;

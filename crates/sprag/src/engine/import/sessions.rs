@@ -272,6 +272,7 @@ fn opening(
         ip: session.ip.map(label),
         user_agent: session.user_agent.map(label),
         instance: NO_INSTANCE,
+        ..Requester::nobody()
     };
     let device = session.device.map(label);
     let created_at = session.created_at.unwrap_or(now).min(now);
@@ -289,6 +290,7 @@ fn opening(
         detail: detail(&requester, device.as_deref()),
         // However many it had, nobody is logged out by moving.
         room: None,
+        remembers: Vec::new(),
         event: requester.event(key, EventKind::SessionImported, now, None),
     }
 }

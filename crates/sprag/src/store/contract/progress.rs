@@ -1,12 +1,13 @@
 //! How far the store has come. A store that does not outlive its process says nothing of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Subject;
 use super::world::{NOW, World};
 use crate::clock::Timestamp;
 use crate::outages::{Mark, Marking, NodeId};
-use crate::store::Store;
+use crate::store::{BudgetKey, Rate, Store, Wanted};
 
 /// What is known once everything is counted.
 async fn counted(store: &dyn Store) -> Option<u64> {
@@ -34,6 +35,11 @@ pub(super) async fn what_is_committed_moves_the_store_on_and_what_nobody_misses_
     let mark = Mark { node, place: String::new(), moved_at: NOW, clock_off_by: None };
     store.mark(Marking { mark: Some(mark), ..Marking::default() }).await.expect("mark");
     assert_eq!(counted(store).await, Some(after), "a mark of life may be lost without a word");
+    let rate = Rate { burst: 1, interval: Duration::from_secs(1) };
+    let wanted = [1, 2].map(|number| Wanted { key: BudgetKey([number; 16]), rate });
+    store.reserve(wanted.to_vec(), NOW).await.expect("reserve");
+    store.sweep_budgets(NOW).await.expect("sweep");
+    assert_eq!(counted(store).await, Some(after), "nor is what was reserved missed");
 }
 
 pub(super) async fn a_store_counts_on_beyond_what_was_seen_and_remembers_since_when(

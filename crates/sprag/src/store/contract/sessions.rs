@@ -10,9 +10,10 @@ use super::commits::{Opened, Opening, TokenBinding};
 use super::world::{DAY, NOW, SECOND, World, ending, event, opening, rotation};
 use crate::account::Account;
 use crate::audit::EventKind;
+use crate::clock::Timestamp;
 use crate::ratchet::SessionState;
-use crate::session::{EndCause, Ended, Epoch, Session, SessionId, SessionKey};
-use crate::store::{Committed, MAX_ENDED_KEPT, Slice, Sweep, Swept};
+use crate::session::{AccountId, EndCause, Ended, Epoch, Session, SessionId, SessionKey};
+use crate::store::{Committed, LiveSessions, MAX_ENDED_KEPT, SessionHistogram, Slice, Sweep, Swept};
 
 pub(super) async fn a_session_is_found_as_it_was_opened(subject: Arc<dyn Subject>) {
     let world = World::of(subject);
@@ -272,7 +273,13 @@ pub(super) async fn a_sweep_ends_what_has_expired_and_removes_what_ended_long_ag
 
     let sweep = Sweep { slice: Slice::first(100), now: NOW, keep_ended: DAY };
     let swept = world.store().sweep(sweep).await.expect("sweep");
-    assert_eq!(swept, Swept { seen: 5, ended: 2, removed: 1, next: None });
+    let of = |accounts: &[AccountId]| {
+        let mut of_accounts = LiveSessions::default();
+        accounts.iter().for_each(|account| of_accounts.add(*account));
+        of_accounts
+    };
+    let one_lives = Swept { live: 1, of_accounts: of(&[account.id]), ..Swept::default() };
+    assert_eq!(swept, Swept { seen: 5, ended: 2, idle: 1, removed: 1, ..one_lives });
     assert_eq!(world.store().find(old).await.expect("find"), None);
     assert_eq!(world.store().named(old.session).await.expect("named"), None);
     assert_eq!(world.cause(live.key).await, None);
@@ -281,7 +288,7 @@ pub(super) async fn a_sweep_ends_what_has_expired_and_removes_what_ended_long_ag
     assert_eq!(world.ends(account.id).await, ends);
 
     let swept = world.store().sweep(sweep).await.expect("sweep");
-    assert_eq!(swept, Swept { seen: 4, ended: 0, removed: 0, next: None });
+    assert_eq!(swept, Swept { seen: 4, ..one_lives });
 }
 
 pub(super) async fn a_sweep_goes_slice_by_slice_to_the_end(subject: Arc<dyn Subject>) {
@@ -296,12 +303,47 @@ pub(super) async fn a_sweep_goes_slice_by_slice_to_the_end(subject: Arc<dyn Subj
     let mut sweep = Sweep { slice: Slice::first(4), now: NOW, keep_ended: DAY };
     for (seen, next) in [(4, Some(keys[3])), (4, Some(keys[7])), (1, None)] {
         let swept = world.store().sweep(sweep).await.expect("sweep");
-        assert_eq!(swept, Swept { seen, ended: 0, removed: 0, next });
+        let found = (swept.seen, swept.live, swept.ended, swept.idle, swept.removed, swept.next);
+        assert_eq!(found, (seen, seen, 0, 0, 0, next));
         sweep.slice.after = swept.next;
     }
     let none = Sweep { slice: Slice::first(0), ..sweep };
     let swept = world.store().sweep(none).await.expect("sweep");
     assert_eq!((swept.seen, swept.next), (1, Some(keys[0])), "a slice has at least one row");
+}
+
+/// However the rows are cut into slices, and whatever ends or goes on the way.
+pub(super) async fn a_sweep_says_how_many_sessions_live_and_how_many_each_account_has(
+    subject: Arc<dyn Subject>,
+) {
+    const OF_EACH: [usize; 7] = [1, 4, 0, 11, 2, 1, 6];
+    let world = World::of(subject);
+    for live in OF_EACH {
+        let account = world.person().await;
+        for _ in 0..live {
+            world.log_in(&account).await;
+        }
+        for over in
+            [Ended { at: NOW, cause: EndCause::Logout }, Ended { at: Timestamp(0), cause: EndCause::Reuse }]
+        {
+            world.put(Session { ended: Some(over), ..world.session(&account) }).await;
+        }
+        world.put(Session { idle_expires_at: NOW, ..world.session(&account) }).await;
+        world.put(Session { idle_expires_at: NOW, expires_at: NOW, ..world.session(&account) }).await;
+    }
+    let expected = SessionHistogram { sessions: 25, accounts: 6, buckets: [2, 1, 0, 1, 1, 1, 0, 0, 0, 0] };
+    for (rows, ends, goes) in [(5, 14, 7), (1, 0, 0), (4, 0, 0), (100, 0, 0)] {
+        let mut total = Swept::default();
+        loop {
+            let sweep = Sweep { slice: Slice::after(total.next, rows), now: NOW, keep_ended: DAY };
+            total = total.then(world.store().sweep(sweep).await.expect("sweep"));
+            if total.next.is_none() {
+                break;
+            }
+        }
+        assert_eq!(total.histogram(), expected, "slices of {rows}");
+        assert_eq!((total.ended, total.idle, total.removed), (ends, ends / 2, goes), "slices of {rows}");
+    }
 }
 
 pub(super) async fn an_imported_token_is_bound_once_and_an_ended_session_stays_ended(

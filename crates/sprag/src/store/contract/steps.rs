@@ -21,8 +21,18 @@ const COMMITS: u32 = 10;
 /// The fewest times that each kind of step must apply, and must not, for the check to mean anything.
 const FEW: u32 = 8;
 
+/// A second credential of the kind that an account has at most one of.
+const OTHER_PASSWORD: CredentialId = CredentialId { id: uuid::Uuid::max(), ..CredentialId::PASSWORD };
+
+/// The devices that an account may know.
+const DEVICES: [CredentialId; 4] = [device(1), device(2), device(3), device(4)];
+
+const fn device(number: u128) -> CredentialId {
+    CredentialId { kind: CredentialKind::Device, id: uuid::Uuid::from_u128(number) }
+}
+
 /// Kinds of steps that always apply.
-const ALWAYS: [&str; 2] = ["MakeRoom", "ForgetEnded"];
+const ALWAYS: [&str; 3] = ["MakeRoom", "ForgetEnded", "KeepDevices"];
 
 pub(super) async fn a_commit_does_what_its_steps_say_or_nothing(subject: Arc<dyn Subject>) {
     let world = World::of(subject);
@@ -48,7 +58,7 @@ pub(super) async fn a_commit_does_what_its_steps_say_or_nothing(subject: Arc<dyn
             assert_eq!(read(&world, &account, &rows).await, rows, "{commit:?}");
         }
     }
-    assert_eq!(met.len(), 18, "every kind of step was met: {met:?}");
+    assert_eq!(met.len(), 19, "every kind of step was met: {met:?}");
     for (kind, (applied, missed)) in met {
         let is_even = applied >= FEW && (missed >= FEW || ALWAYS.contains(&kind));
         assert!(is_even, "{kind} applied {applied} times and missed {missed} times: too one-sided");
@@ -196,19 +206,27 @@ fn any_step(world: &World, account: &Account, rows: &Rows) -> Step {
         ip: world.one_of(&[None, Some("192.0.2.9")]).map(str::to_owned),
         ..Ending::by_itself(world.one_of(&[EndCause::Logout, EndCause::Admin]), at)
     };
-    match world.pick(19) {
+    match world.pick(22) {
         0 => Step::CreateAccount(Box::new(account.clone())),
         1 if world.pick(3) == 0 => Step::AddName(taken()),
         1 => Step::AddName(world.stranger().names.remove(0)),
         2 | 3 => Step::PutCredential {
-            id: world.one_of(&[
-                CredentialId::PASSWORD,
-                CredentialId { id: uuid::Uuid::max(), ..CredentialId::PASSWORD },
-            ]),
+            id: world.one_of(&[CredentialId::PASSWORD, OTHER_PASSWORD]),
             was: any_was(world),
             to: world.one_of(&["hash 0", "hash 1"]).as_bytes().to_vec(),
             at,
         },
+        19 | 20 => {
+            let seen = world.one_of(&[0_u64, 1, 2, 3, 255, 256]);
+            let to = [[0; 32].as_slice(), &seen.to_be_bytes()].concat();
+            Step::PutCredential {
+                id: world.one_of(&DEVICES),
+                was: if world.pick(2) == 0 { Was::Any } else { Was::Missing },
+                to,
+                at,
+            }
+        }
+        21 => Step::KeepDevices { most: world.one_of(&[0, 1, 2, 3]) },
         4 => Step::MoveEpoch,
         5 => Step::Disable { at },
         6 => Step::Enable,
@@ -289,6 +307,7 @@ fn kind(step: &Step) -> &'static str {
         Step::SetAdministrator(_) => "SetAdministrator",
         Step::DeleteAccount => "DeleteAccount",
         Step::PutCredential { .. } => "PutCredential",
+        Step::KeepDevices { .. } => "KeepDevices",
         Step::MoveEpoch => "MoveEpoch",
         Step::Disable { .. } => "Disable",
         Step::Enable => "Enable",
@@ -326,10 +345,13 @@ fn append(chain: &mut Vec<Entry>, events: Vec<Event>) {
 async fn read(world: &World, account: &Account, expected: &Rows) -> Rows {
     let store = world.store();
     let found = store.credential_of(account.id).await.expect("credential_of");
-    let mut credentials = expected.credentials.clone();
-    credentials.remove(&CredentialId::PASSWORD);
-    let hash = found.as_ref().and_then(|found| found.password_hash.clone());
-    credentials.extend(hash.map(|hash| (CredentialId::PASSWORD, hash.into_bytes())));
+    let hash = found.as_ref().and_then(|found| found.password_hash.clone()).map(String::into_bytes);
+    let mut credentials = BTreeMap::new();
+    for id in [CredentialId::PASSWORD, OTHER_PASSWORD].into_iter().chain(DEVICES) {
+        let secret = store.secret_of(account.id, id).await.expect("secret_of");
+        credentials.extend(secret.map(|secret| (id, secret)));
+    }
+    assert_eq!(credentials.get(&CredentialId::PASSWORD), hash.as_ref(), "a password has one hash");
     let mut names = Vec::new();
     for name in &expected.names {
         // Of a deleted account they may stay, so that nobody else has them.

@@ -45,6 +45,10 @@ impl World {
         &*self.subject
     }
 
+    pub(super) fn random(&self) -> &SeededRandom {
+        &self.random
+    }
+
     /// A number below `bound`.
     pub(super) fn pick(&self, bound: u64) -> u64 {
         u64::from_be_bytes(random::bytes(&self.random)) % bound

@@ -24,6 +24,7 @@ use super::health::Health;
 use super::queue::Queue;
 use super::{Batching, Settings};
 use crate::error::Fault;
+use crate::observe::{Lane, LaneObserved};
 use crate::session::SessionKey;
 
 /// How often one batch is sent again because it lost to another transaction.
@@ -46,6 +47,9 @@ pub(super) trait Order: Clone + Debug + Send + Sync + Sized + 'static {
 
     /// Names it in faults.
     const DOING: &'static str;
+
+    /// Names the batchers that carry it, in what is counted.
+    const LANE: &'static str;
 
     /// The row it is about.
     fn key(&self) -> SessionKey;
@@ -89,6 +93,8 @@ pub(super) struct Batchers<O: Order> {
     queue: Arc<Queue<Waiting<O>>>,
     health: Arc<Health>,
     deadline: Duration,
+    lane: Arc<Lane>,
+    bound: usize,
     _running: JoinSet<()>,
 }
 
@@ -101,7 +107,7 @@ impl<O: Order> Batchers<O> {
         health: &Arc<Health>,
     ) -> Self {
         let queue = Arc::new(Queue::new(settings.queue, settings.batch));
-        let mut running = JoinSet::new();
+        let (lane, mut running) = (Arc::<Lane>::default(), JoinSet::new());
         for _ in 0..count.max(1) {
             let mut batcher = Batcher {
                 queue: Arc::clone(&queue),
@@ -110,6 +116,7 @@ impl<O: Order> Batchers<O> {
                 batching,
                 deadline: settings.deadline,
                 held: Vec::new(),
+                lane: Arc::clone(&lane),
             };
             running.spawn(async move {
                 // Whoever waited in a batch that panicked is told so by the end of its channel.
@@ -121,11 +128,21 @@ impl<O: Order> Batchers<O> {
                 }
             });
         }
-        Self { queue, health: Arc::clone(health), deadline: settings.deadline, _running: running }
+        let (health, deadline) = (Arc::clone(health), settings.deadline);
+        Self { queue, health, deadline, lane, bound: settings.queue, _running: running }
+    }
+
+    /// What was counted until now.
+    pub(super) fn observed(&self) -> LaneObserved {
+        self.lane.observed(O::LANE, O::DOING, (self.queue.waiting(), self.bound))
     }
 
     /// Sends an order and waits for its outcome, until the deadline.
     pub(super) async fn ask(&self, order: O) -> Result<Option<O::Answer>, Fault> {
+        self.asked(order).await.inspect_err(|_| self.lane.faults.one())
+    }
+
+    async fn asked(&self, order: O) -> Result<Option<O::Answer>, Fault> {
         if self.health.is_away() {
             return Err(Fault::unavailable(
                 O::DOING,
@@ -135,6 +152,7 @@ impl<O: Order> Batchers<O> {
         let (reply, answer) = oneshot::channel();
         let queued = Instant::now();
         if self.queue.push(Waiting { order, queued, reply }, queued).is_err() {
+            self.lane.refused.one();
             return Err(Fault::unavailable(O::DOING, "the store's queue is full; try again in a moment"));
         }
         let deadline = self.health.patience(self.deadline);
@@ -162,6 +180,7 @@ struct Batcher<O: Order> {
     deadline: Duration,
     /// Orders for a row that another order of the last batch was for.
     held: Vec<Waiting<O>>,
+    lane: Arc<Lane>,
 }
 
 impl<O: Order> Batcher<O> {
@@ -189,6 +208,7 @@ impl<O: Order> Batcher<O> {
                 queue.take()
             };
             let batch = self.sort(taken);
+            self.lane.batches.add(batch.len() as u64);
             // A server that was restarted or replaced while nobody asked; nothing has been sent to it.
             if connection.is_closed() || self.health.was_away_within(used_at.elapsed()) {
                 connection = self.connect().await;
@@ -211,6 +231,7 @@ impl<O: Order> Batcher<O> {
     }
 
     async fn connect(&self) -> Connection {
+        let _connecting = self.lane.connecting.up();
         loop {
             let connected = match self.connector.connect_to_primary().await {
                 Ok(connection) => {
@@ -223,9 +244,15 @@ impl<O: Order> Batcher<O> {
                 Err(error) => Err(error),
             };
             match connected {
-                Ok(connection) => return connection,
+                Ok(connection) => {
+                    self.lane.connected.one();
+                    return connection;
+                }
                 // The heartbeat tells of a database that is away, once.
-                Err(error) => tracing::debug!(%error, "a batcher cannot connect"),
+                Err(error) => {
+                    self.lane.failed.one();
+                    tracing::debug!(%error, "a batcher cannot connect");
+                }
             }
             tokio::time::sleep(REDIAL).await;
         }
@@ -300,6 +327,7 @@ impl<O: Order> Batcher<O> {
         let (mut done, mut lost) = (Vec::with_capacity(batch.len()), Vec::new());
         let now = Instant::now();
         for (waiting, outcome) in batch.iter().zip(outcomes) {
+            self.lane.took.took(now.saturating_duration_since(waiting.queued));
             match outcome {
                 Ok(Some(_)) => done.push((&waiting.order, waiting.queued)),
                 Err(error) if matches!(error.remedy(), Remedy::Reconnect | Remedy::Part) => {

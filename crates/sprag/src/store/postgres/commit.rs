@@ -146,6 +146,7 @@ async fn take<'s>(
         Step::PutCredential { id, was, to, at } => {
             state.is_some() && steps::put_credential(connection, account, *id, (was, to), *at).await?
         }
+        Step::KeepDevices { most } => steps::keep_devices(connection, account, *most).await.map(|()| true)?,
         Step::MoveEpoch => steps::move_epoch(connection, account).await?,
         Step::Disable { at } => steps::disable(connection, account, *at).await?,
         Step::Enable => steps::enable(connection, account).await?,

@@ -139,6 +139,11 @@ impl Health {
         self.extra_micros.store(u32::try_from(extra).unwrap_or(u32::MAX), Ordering::Release);
     }
 
+    /// How long the quickest of the last few round trips took.
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        self.lock().round_trips.iter().min().copied()
+    }
+
     /// How much longer than where the database is near this takes that needs so many round trips.
     pub(super) fn detour(&self, round_trips: u32) -> Duration {
         Duration::from_micros(u64::from(self.extra_micros.load(Ordering::Acquire))) * round_trips

@@ -16,6 +16,7 @@ use super::connection::{Connection, Connector};
 use super::error::{QueryError, Remedy};
 use super::health::Health;
 use crate::error::Fault;
+use crate::observe::{Count, Observed, OperationObserved, Operations, PoolObserved, Times};
 
 /// What a transaction came to: kept, or undone, which is an answer too.
 #[derive(Debug)]
@@ -37,6 +38,16 @@ pub(super) struct Pool {
     deadline: Duration,
     is_counted: bool,
     is_warming: Arc<AtomicBool>,
+    kept: Arc<Kept>,
+}
+
+/// What is counted of a pool.
+#[derive(Debug, Default)]
+struct Kept {
+    operations: Operations,
+    wait: Times,
+    connected: Count,
+    failed: Count,
 }
 
 impl Pool {
@@ -51,7 +62,9 @@ impl Pool {
             create: Some(connector.timeout() + Duration::from_millis(100)),
             recycle: Some(connector.timeout()),
         };
-        let maker = Maker { connector: connector.clone(), health: Arc::clone(health) };
+        let kept = Arc::<Kept>::default();
+        let (connector, own) = (connector.clone(), Arc::clone(&kept));
+        let maker = Maker { connector, health: Arc::clone(health), kept: own };
         let connections = managed::Pool::builder(maker)
             .config(PoolConfig { max_size: settings.pool.max(1), timeouts, ..PoolConfig::default() })
             .runtime(Runtime::Tokio1)
@@ -64,7 +77,27 @@ impl Pool {
             deadline: settings.deadline,
             is_counted,
             is_warming,
+            kept,
         })
+    }
+
+    /// What was counted until now, of the pool of that name.
+    pub(super) fn observed(&self, name: &'static str) -> PoolObserved {
+        let status = self.connections.status();
+        PoolObserved {
+            name,
+            bound: status.max_size as u64,
+            open: status.size as u64,
+            idle: status.available as u64,
+            waiting: status.waiting as u64,
+            connected: self.kept.connected.get(),
+            failed: self.kept.failed.get(),
+        }
+    }
+
+    /// What it was asked, and how long whoever asked waited for a connection.
+    pub(super) fn asked(&self) -> (Vec<OperationObserved>, Observed) {
+        (self.kept.operations.observed(), self.kept.wait.observed())
     }
 
     /// Lets go of connections that are of no use any more, and connects ahead of need, in the background.
@@ -93,7 +126,7 @@ impl Pool {
         given: &P,
         work: impl for<'a> Fn(&'a Connection, &'a P) -> BoxFuture<'a, Result<T, QueryError>>,
     ) -> Result<T, Fault> {
-        self.perform(doing, given, None, work).await
+        self.kept.operations.counted(doing, self.perform(doing, given, None, work)).await
     }
 
     /// Does `work` in one transaction, and all of it again where it lost to another.
@@ -104,7 +137,8 @@ impl Pool {
         work: impl for<'a> Fn(&'a Connection, &'a P) -> BoxFuture<'a, Result<Outcome<T>, QueryError>>,
     ) -> Result<T, Fault> {
         let is_kept: IsKept<Outcome<T>> = |outcome| matches!(outcome, Outcome::Keep(_));
-        match self.perform(doing, given, Some(is_kept), work).await? {
+        let performed = self.perform(doing, given, Some(is_kept), work);
+        match self.kept.operations.counted(doing, performed).await? {
             Outcome::Keep(value) => {
                 if self.is_counted {
                     self.health.has_committed();
@@ -151,7 +185,9 @@ impl Pool {
         let connections = self.connections.clone();
         let mut timeouts = connections.timeouts();
         timeouts.wait = timeouts.wait.map(|wait| self.health.patience(wait));
+        let since = Instant::now();
         let got = tokio::spawn(async move { connections.timeout_get(&timeouts).await }).await;
+        self.kept.wait.took(since.elapsed());
         let got = got.map_err(|error| QueryError::Unreadable(error.to_string()))?;
         let found = got.map_err(|error| match error {
             PoolError::Backend(error) => error,
@@ -224,6 +260,7 @@ impl Drop for Borrowed {
 struct Maker {
     connector: Connector,
     health: Arc<Health>,
+    kept: Arc<Kept>,
 }
 
 impl managed::Manager for Maker {
@@ -231,7 +268,13 @@ impl managed::Manager for Maker {
     type Error = QueryError;
 
     async fn create(&self) -> Result<Connection, QueryError> {
-        self.connector.connect_to_primary().await
+        let connected = self.connector.connect_to_primary().await;
+        if connected.is_ok() {
+            self.kept.connected.one()
+        } else {
+            self.kept.failed.one()
+        }
+        connected
     }
 
     /// A connection from before the database was last away may lead to a server that is no more, without a word.

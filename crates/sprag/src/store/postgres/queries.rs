@@ -26,6 +26,16 @@ pub(super) const CREDENTIAL_OF: Sql = Sql {
     types: &[Type::UUID, Type::TEXT, Type::UUID],
 };
 
+const SECRET_OF: Sql = Sql {
+    text: "
+    select secret
+    from credential
+    where account_id = $1
+      and kind = $2
+      and id = $3",
+    types: &[Type::UUID, Type::TEXT, Type::UUID],
+};
+
 /// Two statements, not a join: the name and the account stand on different shards.
 pub(super) const IDENTITY: Sql = Sql {
     text: "
@@ -142,6 +152,19 @@ impl Queries for PostgresStore {
         self.pool
             .statement("find an account's password hash", &id, |connection, id| {
                 credential_of(connection, *id).boxed()
+            })
+            .await
+    }
+
+    async fn secret_of(&self, account: AccountId, id: CredentialId) -> Result<Option<Vec<u8>>, Fault> {
+        self.pool
+            .statement("find a credential", &(account, id), |connection, (account, id)| {
+                async move {
+                    let CredentialId { kind, id } = id;
+                    let found = connection.optional(&SECRET_OF, &[&account.0, &kind.name(), id]).await?;
+                    Ok(found.map(|row| row.try_get("secret")).transpose()?)
+                }
+                .boxed()
             })
             .await
     }

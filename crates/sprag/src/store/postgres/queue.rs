@@ -68,6 +68,11 @@ impl<T> Queue<T> {
         Ok(())
     }
 
+    /// How many wait now.
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
     /// Waits for the next batch. Given up in between, it takes none.
     ///
     /// While another batcher is under way, waits for a batch that is worth a round trip of its own: two small ones cost the

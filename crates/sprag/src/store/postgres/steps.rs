@@ -156,6 +156,29 @@ pub(super) async fn put_credential(
     Ok(stored > 0)
 }
 
+pub(super) async fn keep_devices(
+    connection: &Connection,
+    account: AccountId,
+    most: u32,
+) -> Result<(), QueryError> {
+    const KEEP_DEVICES: Sql = Sql {
+        text: "
+        delete from credential
+        where account_id = $1
+          and kind = 'device'
+          and id in (
+              select id
+              from credential
+              where account_id = $1
+                and kind = 'device'
+              order by substr(secret, 33) desc, id desc
+              offset $2
+          )",
+        types: &[Type::UUID, Type::INT8],
+    };
+    connection.execute(&KEEP_DEVICES, &[&account.0, &i64::from(most)]).await.map(drop)
+}
+
 pub(super) async fn move_epoch(connection: &Connection, account: AccountId) -> Result<bool, QueryError> {
     const MOVE_EPOCH: Sql = Sql {
         text: "

@@ -92,14 +92,15 @@ impl PostgresStore {
         let (mut swept, due) =
             self.pool.statement(DOING, &sweep, |connection, sweep| look(connection, sweep).boxed()).await?;
         for due in due {
-            let (ended, removed) = self
+            let applied = self
                 .pool
                 .transaction(DOING, &(sweep, due), |connection, (sweep, due)| {
                     async move { Ok(Outcome::Keep(apply(connection, sweep, due).await?)) }.boxed()
                 })
                 .await?;
-            swept.ended += ended;
-            swept.removed += removed;
+            swept.ended += applied.ended;
+            swept.idle += applied.idle;
+            swept.removed += applied.removed;
         }
         Ok(swept)
     }
@@ -130,7 +131,11 @@ async fn look(connection: &Connection, sweep: &Sweep) -> Result<(Swept, Vec<Due>
             Some(_) => continue,
             None if sweep.now.0 >= row.try_get("expires_at")? => Some(EndCause::Expired),
             None if sweep.now.0 >= row.try_get("idle_expires_at")? => Some(EndCause::Idle),
-            None => continue,
+            None => {
+                swept.live += 1;
+                swept.of_accounts.add(key.account);
+                continue;
+            }
         };
         if due.last().is_none_or(|last| last.account != key.account) {
             due.push(Due { account: key.account, ends: Vec::new(), goes: Vec::new() });
@@ -145,8 +150,8 @@ async fn look(connection: &Connection, sweep: &Sweep) -> Result<(Swept, Vec<Due>
     Ok((swept, due))
 }
 
-/// Does what is due, where it still is; says how many ended and how many went.
-async fn apply(connection: &Connection, sweep: &Sweep, due: &Due) -> Result<(u64, u64), QueryError> {
+/// Does what is due, where it still is; says how many ended, of which cause, and how many went.
+async fn apply(connection: &Connection, sweep: &Sweep, due: &Due) -> Result<Swept, QueryError> {
     let mut chain = Chain::of(connection, due.account).await?;
     let removed = remove(connection, due.account, &due.goes).await?;
     let ids: Vec<_> = due.ends.iter().map(|(key, _)| key.session.0).collect();
@@ -161,10 +166,11 @@ async fn apply(connection: &Connection, sweep: &Sweep, due: &Due) -> Result<(u64
             ended.extend(mark_ended(connection, due.account, &over, &ending).await?);
         }
     }
-    let told = due.ends.iter().filter(|(key, _)| ended.contains(&key.session.0));
-    let events = told.map(|(key, cause)| Ending::by_itself(*cause, sweep.now).event(*key));
+    let told: Vec<_> = due.ends.iter().filter(|(key, _)| ended.contains(&key.session.0)).collect();
+    let events = told.iter().map(|(key, cause)| Ending::by_itself(*cause, sweep.now).event(*key));
     chain.append_all(events.collect()).await?;
-    Ok((ended.len() as u64, removed))
+    let idle = told.iter().filter(|(_, cause)| *cause == EndCause::Idle).count();
+    Ok(Swept { ended: ended.len() as u64, idle: idle as u64, removed, ..Swept::default() })
 }
 
 /// Removes sessions that have ended, which nothing undoes.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use rusqlite::wal::CheckpointMode;
@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 use super::Settings;
 use super::connection::{self, Role};
+use super::counted::Kept;
 use super::readers::spawn;
 use crate::error::Fault;
 use crate::high_water::Progress;
@@ -86,6 +87,7 @@ impl Checkpointer {
         settings: &Settings,
         log: Arc<Log>,
         progress: watch::Sender<Progress>,
+        kept: &Arc<Kept>,
     ) -> Result<Self, Fault> {
         let role = Role::Writes { cache_kib: 64, busy_timeout: Duration::ZERO };
         let connection = connection::open(path, role)?;
@@ -102,6 +104,7 @@ impl Checkpointer {
             limit_kib: settings.log_limit_kib.into(),
             log,
             progress,
+            kept: Arc::clone(kept),
         };
         copier.give_room();
         let thread = spawn("sprag-checkpoint", move || copier.run(&called))?;
@@ -159,6 +162,7 @@ struct Copier {
     limit_kib: u64,
     log: Arc<Log>,
     progress: watch::Sender<Progress>,
+    kept: Arc<Kept>,
 }
 
 impl Copier {
@@ -166,7 +170,7 @@ impl Copier {
         let mut pages_before = 0;
         loop {
             let done = match called.recv_timeout(IDLE) {
-                Ok(()) => self.copy(),
+                Ok(()) => self.copy_timed(),
                 Err(RecvTimeoutError::Timeout) => {
                     let pages = self.log.pages.load(Ordering::Relaxed);
                     let is_idle = pages == std::mem::replace(&mut pages_before, pages);
@@ -175,6 +179,7 @@ impl Copier {
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             if let Err(fault) = done {
+                self.kept.checkpoints_failed.one();
                 self.connection = None;
                 let source = fault.source.as_ref().map(ToString::to_string).unwrap_or_default();
                 tracing::warn!("{fault}, the log is kept and copied later: {source}");
@@ -192,8 +197,10 @@ impl Copier {
             return Ok(());
         }
         let position = self.progress.borrow().position;
+        let begun = Instant::now();
         match self.connected()?.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE) {
             Ok(_) => {
+                self.kept.checkpoints.took(begun.elapsed());
                 self.has_copied(position);
                 Ok(())
             }
@@ -233,6 +240,13 @@ impl Copier {
         self.log.limit_pages.store(pages(limit_kib), Ordering::Relaxed);
         self.log.every_pages.store(pages(every_kib), Ordering::Relaxed);
         self.log.is_short.store(limit_kib < self.limit_kib, Ordering::Relaxed);
+    }
+
+    fn copy_timed(&mut self) -> Result<(), Fault> {
+        let begun = Instant::now();
+        let copied = self.copy();
+        self.kept.checkpoints.took(begun.elapsed());
+        copied
     }
 
     fn copy(&mut self) -> Result<(), Fault> {
@@ -282,7 +296,8 @@ mod tests {
             ..Settings::default()
         };
         let progress = tokio::sync::watch::Sender::new(position::look(&path).unwrap().unwrap());
-        let writer = Writer::start(&path, &settings, progress).unwrap();
+        let kept = Arc::new(Kept::of(&path));
+        let writer = Writer::start(&path, &settings, progress, &kept).unwrap();
         let reader = Connection::open(&path).unwrap();
         reader.execute_batch("begin; select count(*) from account").unwrap();
         for _ in 0..40 {

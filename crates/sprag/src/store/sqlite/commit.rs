@@ -88,6 +88,7 @@ fn take<'s>(
         Step::PutCredential { id, was, to, at } => {
             state.is_some() && steps::put_credential(connection, account, *id, (was, to), *at)?
         }
+        Step::KeepDevices { most } => steps::keep_devices(connection, account, *most).map(|()| true)?,
         Step::MoveEpoch => steps::move_epoch(connection, account)?,
         Step::Disable { at } => steps::disable(connection, account, *at)?,
         Step::Enable => steps::enable(connection, account)?,

@@ -65,6 +65,23 @@ impl Queries for SqliteStore {
             .await
     }
 
+    async fn secret_of(&self, account: AccountId, id: CredentialId) -> Result<Option<Vec<u8>>, Fault> {
+        self.readers
+            .read("find a credential", move |connection| {
+                let mut statement = connection.prepare_cached(
+                    "select secret
+                     from credential
+                     where account_id = ?1
+                       and kind = ?2
+                       and id = ?3",
+                )?;
+                let CredentialId { kind, id } = id;
+                let given = params![bytes(&account.0), kind.name(), bytes(&id)];
+                statement.query_row(given, |row| row.get("secret")).optional()
+            })
+            .await
+    }
+
     async fn accounts(&self, slice: Slice<AccountId>) -> Result<Vec<Account>, Fault> {
         self.readers
             .read("list accounts", move |connection| {

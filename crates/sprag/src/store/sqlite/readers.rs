@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -11,7 +12,9 @@ use tokio::sync::oneshot;
 
 use super::Settings;
 use super::connection::{self, Role};
+use super::counted::Kept;
 use crate::error::Fault;
+use crate::observe::Lane;
 
 /// Reads, on a connection or for want of one; says whether the connection is still good.
 type Job = Box<dyn FnOnce(Result<&Connection, Fault>) -> bool + Send>;
@@ -22,12 +25,14 @@ pub(super) struct Readers {
     jobs: Option<Sender<Job>>,
     threads: Vec<JoinHandle<()>>,
     deadline: Duration,
+    kept: Arc<Kept>,
 }
 
 impl Readers {
-    pub(super) fn start(path: &Path, settings: &Settings) -> Result<Self, Fault> {
+    pub(super) fn start(path: &Path, settings: &Settings, kept: &Arc<Kept>) -> Result<Self, Fault> {
         let (jobs, queue) = bounded(settings.read_queue.max(1));
-        let mut readers = Self { jobs: Some(jobs), threads: Vec::new(), deadline: settings.deadline };
+        let (deadline, kept) = (settings.deadline, Arc::clone(kept));
+        let mut readers = Self { jobs: Some(jobs), threads: Vec::new(), deadline, kept };
         for number in 1..=settings.readers.max(1) {
             let role = Role::Reads { cache_kib: settings.reader_cache_kib };
             let reader = Reader {
@@ -64,8 +69,16 @@ impl Readers {
             let _ = reply.send(outcome.map_err(|error| connection::fault_of(connection, doing, error)));
             is_sound
         });
-        send(self.jobs.as_ref(), job, doing)?;
-        await_answer(answer, self.deadline, doing).await
+        let asked = async {
+            send(self.jobs.as_ref(), job, doing, &self.kept.reads)?;
+            await_answer(answer, self.deadline, doing).await
+        };
+        self.kept.operations.counted(doing, asked).await
+    }
+
+    /// How many reads wait, and how many may.
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        self.jobs.as_ref().map_or((0, 0), |jobs| (jobs.len(), jobs.capacity().unwrap_or(0)))
     }
 }
 
@@ -109,10 +122,16 @@ impl Reader {
 }
 
 /// Puts a job in a queue, or says at once that there is no room.
-pub(super) fn send<J>(queue: Option<&Sender<J>>, job: J, doing: &'static str) -> Result<(), Fault> {
+pub(super) fn send<J>(
+    queue: Option<&Sender<J>>,
+    job: J,
+    doing: &'static str,
+    lane: &Lane,
+) -> Result<(), Fault> {
     let queue = queue.expect("the queue is there until the store is dropped");
     queue.try_send(job).map_err(|error| match error {
         TrySendError::Full(_) => {
+            lane.refused.one();
             Fault::unavailable(doing, "the store's queue is full; try again in a moment")
         }
         TrySendError::Disconnected(_) => Fault::unavailable(doing, "the store's thread has stopped; restart"),

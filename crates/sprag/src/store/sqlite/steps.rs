@@ -166,6 +166,23 @@ pub(super) fn put_credential(
     Ok(stored > 0)
 }
 
+pub(super) fn keep_devices(connection: &Connection, account: AccountId, most: u32) -> Result<()> {
+    let mut statement = connection.prepare_cached(
+        "delete from credential
+         where account_id = ?1
+           and kind = 'device'
+           and id in (
+               select id
+               from credential
+               where account_id = ?1
+                 and kind = 'device'
+               order by substr(secret, 33) desc, id desc
+               limit -1 offset ?2
+           )",
+    )?;
+    statement.execute(params![bytes(&account.0), most]).map(drop)
+}
+
 pub(super) fn move_epoch(connection: &Connection, account: AccountId) -> Result<bool> {
     let mut statement = connection.prepare_cached(
         "update account

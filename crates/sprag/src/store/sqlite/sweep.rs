@@ -81,7 +81,10 @@ fn look(connection: &Connection, sweep: &Sweep) -> Result<(Swept, Vec<Due>)> {
             None if sweep.now.0 >= row.get("idle_expires_at")? => {
                 due.push(Due { key, cause: Some(EndCause::Idle) });
             }
-            None => {}
+            None => {
+                swept.live += 1;
+                swept.of_accounts.add(account);
+            }
         }
     }
     swept.next = swept.next.filter(|_| swept.seen == u64::from(rows));
@@ -98,6 +101,7 @@ fn apply(connection: &Connection, sweep: &Sweep, mut swept: Swept, due: &[Due]) 
                 if end(connection, *key, &ending)? {
                     Chain::of(connection, key.account)?.append(ending.event(*key))?;
                     swept.ended += 1;
+                    swept.idle += u64::from(cause == EndCause::Idle);
                 }
             }
             _ => {}

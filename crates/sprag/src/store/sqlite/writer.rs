@@ -24,6 +24,7 @@ use tokio::sync::{oneshot, watch};
 use super::Settings;
 use super::checkpointer::{Checkpointer, Log};
 use super::connection::{self, Role, execute, is_its_own};
+use super::counted::Kept;
 use super::job::{Broken, Concerns, Job, Order, Outcome, ROTATING, Write, by_itself};
 use super::journal::Chain;
 use super::position;
@@ -41,6 +42,7 @@ pub(super) struct Writer {
     jobs: Option<Sender<Job>>,
     thread: Option<JoinHandle<()>>,
     deadline: Duration,
+    kept: Arc<Kept>,
 }
 
 impl Writer {
@@ -49,6 +51,7 @@ impl Writer {
         path: &Path,
         settings: &Settings,
         progress: watch::Sender<Progress>,
+        kept: &Arc<Kept>,
     ) -> Result<Self, Fault> {
         let log = Arc::new(Log::default());
         let role = Role::Writes { cache_kib: settings.writer_cache_kib, busy_timeout: settings.busy_timeout };
@@ -62,14 +65,16 @@ impl Writer {
             runtime: Handle::try_current()
                 .ok()
                 .filter(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread),
-            checkpointer: Checkpointer::start(path, settings, Arc::clone(&log), progress.clone())?,
+            checkpointer: Checkpointer::start(path, settings, Arc::clone(&log), progress.clone(), kept)?,
             log,
             progress,
             restamp_after: settings.restamp_after,
             failing: None,
+            kept: Arc::clone(kept),
         };
         let thread = spawn("sprag-writer", move || committer.run(&queue))?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread), deadline: settings.deadline })
+        let kept = Arc::clone(kept);
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), deadline: settings.deadline, kept })
     }
 
     /// Rotates a row where the rotation applies, and has the journal tell of it where there is something to tell.
@@ -81,8 +86,14 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let event = event.map(Box::new);
         let job = Job::Rotate { order: Order::now(rotation), event, outcome: Ok(None), reply };
-        send(self.jobs.as_ref(), job, ROTATING)?;
-        await_answer(answer, self.deadline, ROTATING).await
+        send(self.jobs.as_ref(), job, ROTATING, &self.kept.writes)?;
+        let outcome = await_answer(answer, self.deadline, ROTATING).await;
+        outcome.inspect_err(|_| self.kept.writes.faults.one())
+    }
+
+    /// How many writes wait, and how many may.
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        self.jobs.as_ref().map_or((0, 0), |jobs| (jobs.len(), jobs.capacity().unwrap_or(0)))
     }
 
     /// Has the writer do `work` in its next transaction, by itself in a savepoint; `doing` names it in faults.
@@ -107,8 +118,11 @@ impl Writer {
     {
         let (reply, answer) = oneshot::channel();
         let work = Box::new(Write { doing, work: Some(work), outcome: None, reply });
-        send(self.jobs.as_ref(), Job::Write { work, concerns }, doing)?;
-        await_answer(answer, self.deadline, doing).await
+        let asked = async {
+            send(self.jobs.as_ref(), Job::Write { work, concerns }, doing, &self.kept.writes)?;
+            await_answer(answer, self.deadline, doing).await
+        };
+        self.kept.operations.counted(doing, asked).await
     }
 }
 
@@ -225,6 +239,7 @@ struct Committer {
     restamp_after: Duration,
     /// What stopped the last batch, until one succeeds.
     failing: Option<Broken>,
+    kept: Arc<Kept>,
 }
 
 impl Committer {
@@ -233,6 +248,7 @@ impl Committer {
         while let Ok(first) = queue.recv() {
             jobs.push(first);
             jobs.extend(queue.try_iter().take(self.batch - 1));
+            self.kept.writes.batches.add(jobs.len() as u64);
             let committed = self.commit(&mut jobs);
             self.tell(committed.as_ref().err());
             if committed.is_ok() {
@@ -276,6 +292,7 @@ impl Committer {
         let now = Instant::now();
         let late = jobs.iter().filter_map(Job::order).filter_map(|order| {
             let took = now.saturating_duration_since(order.queued);
+            self.kept.writes.took.took(took);
             Some((&order.rotation, counts_from(order.rotation.at, took, self.restamp_after)?))
         });
         let mut late = late.peekable();
@@ -299,7 +316,9 @@ impl Committer {
     /// On a full disk the log may be what fills it. Rotations need no room in the file itself, so copying the log
     /// there and cutting it off is often enough to go on.
     fn reopen(&self) -> Result<Writing, Broken> {
-        let writing = Writing::open(&self.path, self.role, &self.log).map_err(|fault| closed(&fault))?;
+        let writing = Writing::open(&self.path, self.role, &self.log).map_err(|fault| closed(&fault));
+        let writing = writing.inspect_err(|_| self.kept.writes.failed.one())?;
+        self.kept.writes.connected.one();
         if self.failing.as_ref().is_some_and(Broken::is_for_want_of_room)
             && let Err(error) = writing.connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE)
         {

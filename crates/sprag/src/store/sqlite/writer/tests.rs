@@ -20,7 +20,7 @@ fn started(settings: &Settings) -> (tempfile::TempDir, PathBuf, Writer) {
     let path = directory.path().join("sprag.db");
     SqliteStore::migrate(&path).unwrap();
     let progress = watch::Sender::new(position::look(&path).unwrap().unwrap());
-    let writer = Writer::start(&path, settings, progress).unwrap();
+    let writer = Writer::start(&path, settings, progress, &Arc::new(Kept::of(&path))).unwrap();
     (directory, path, writer)
 }
 

@@ -1,0 +1,124 @@
+//! How often somebody may try a password: reserved before anything is hashed, and given back by a right one.
+//!
+//! Strangers share the account's budget, whatever spelling they use, and spend their network's besides; a name that nobody has
+//! is treated as if it were an account. A device that the account knows has a budget of its own, which a right password makes
+//! whole: once it has failed ten times in a row, it is a stranger like any other.
+
+use super::Authn;
+use super::devices::Known;
+use crate::account::Name;
+use crate::audit::{NOBODY, Severity};
+use crate::budget::{Budget, Spent};
+use crate::error::{Error, Fault, FaultKind};
+use crate::limits::{Reserved, Whose};
+use crate::requester::Requester;
+use crate::security::Outcome;
+use crate::session::AccountId;
+
+/// Whom a password is tried at.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum At<'a> {
+    /// An account.
+    Account(AccountId),
+    /// What somebody typed, and nobody has it as a name.
+    Nobody(&'a str),
+}
+
+/// A try that has been reserved.
+#[derive(Debug)]
+#[must_use = "a try that came to nothing, or was right, is given back"]
+pub(super) struct Try {
+    reserved: Reserved,
+    known: Option<Known>,
+}
+
+impl Try {
+    /// How the account knows the device, if it does.
+    pub(super) fn into_known(self) -> Option<Known> {
+        self.known
+    }
+}
+
+impl Authn<'_> {
+    /// Reserves a try, before any work is done for it.
+    ///
+    /// # Errors
+    /// [`Refusal::RateLimited`](crate::Refusal::RateLimited); a [`Fault`], and then nobody may try.
+    pub(super) async fn reserve_try(
+        &self,
+        at: At<'_>,
+        known: Option<Known>,
+        requester: &Requester,
+    ) -> Result<Try, Error> {
+        let (keys, now) = (self.keys.load(), self.clock.now());
+        if let Some(known) = &known {
+            let own = [(Budget::LoginDevice, whose(known))];
+            if let Ok(reserved) = self.gate.reserve(self.store, &keys, &own, now).await? {
+                return Ok(Try { reserved, known: Some(known.clone()) });
+            }
+        }
+        let name;
+        let account = match at {
+            At::Account(account) => Whose::Account(account),
+            At::Nobody(typed) => match Name::meant_by(typed).pop() {
+                Some(form) => {
+                    name = form;
+                    Whose::Name(&name)
+                }
+                None => Whose::Typed(typed.trim()),
+            },
+        };
+        let wanted = [(Budget::LoginAccount, account), (Budget::LoginPrefix, Whose::NetworkOf(requester))];
+        match self.gate.reserve(self.store, &keys, &wanted, now).await? {
+            Ok(reserved) => Ok(Try { reserved, known }),
+            Err(spent) => {
+                self.note_spent(at, spent, requester);
+                Err(spent.into())
+            }
+        }
+    }
+
+    /// A right password: it gives its own try back to the account, and makes the budget of a device whole that the account
+    /// knows. What it took of its network's is spent, for it was work.
+    pub(super) async fn was_right(&self, tried: &Try) {
+        let (keys, now) = (self.keys.load(), self.clock.now());
+        if let Some(known) = &tried.known {
+            self.gate.make_whole(self.store, &keys, (Budget::LoginDevice, whose(known)), now).await;
+        }
+        self.gate.give_back(self.store, &tried.reserved, |budget| budget == Budget::LoginAccount, now).await;
+    }
+
+    /// A password that nobody had the time to look at: it has cost nobody a try.
+    pub(super) async fn was_not_looked_at(&self, tried: &Try, fault: &Fault) {
+        if fault.kind == FaultKind::Busy {
+            self.gate.give_back(self.store, &tried.reserved, |_| true, self.clock.now()).await;
+        }
+    }
+
+    /// Counts a try that there was no room for. The journal hears of all together, within a minute: a write for each, of a known
+    /// name and of an unknown one, would take its own time.
+    fn note_spent(&self, at: At<'_>, spent: Spent, requester: &Requester) {
+        let account = match at {
+            At::Account(account) => account,
+            At::Nobody(_) => NOBODY,
+        };
+        let why = if spent.budget.is_by_network() {
+            "not looked at, as too many log-ins came from one network"
+        } else {
+            "not looked at, as too many had failed at this account"
+        };
+        self.failures.gather(account, why, requester, self.clock.now());
+        let (ip, user_agent) = (requester.ip.as_deref(), requester.user_agent.as_deref());
+        let outcome = Outcome::named("", Severity::Warning, ip, user_agent);
+        let account = Some(account).filter(|account| *account != NOBODY);
+        let refused = outcome.refused(crate::error::refusals::RATE_LIMITED.name);
+        Outcome { account, note: Some(spent.budget.name()), ..refused }.tell_seldom();
+    }
+}
+
+fn whose(known: &Known) -> Whose<'static> {
+    match known {
+        Known::Device(device, _) => Whose::Device(*device),
+        Known::Session(key) => Whose::Session(key.session),
+    }
+}

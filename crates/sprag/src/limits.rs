@@ -1,0 +1,262 @@
+//! Limits: how often somebody may try, before any work is done for them.
+//!
+//! Each limit is a [`Budget`] with a name and a [`Rate`]; whose it is decides its key, a keyed hash under the key ring. What a
+//! call needs is reserved all at once, in the store that all nodes share, and a call that gets nothing has cost nobody
+//! anything. `docs/reference/limits.md` says what each of them is for.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+
+use crate::account::Name;
+use crate::budget::{Budget, Rate, Spent};
+use crate::clock::Timestamp;
+use crate::error::{Error, Fault, Refusal};
+use crate::keys::KeyRing;
+use crate::observe::BudgetObserved;
+use crate::requester::Requester;
+use crate::session::{AccountId, SessionId};
+use crate::store::{BudgetKey, Budgets, Wanted};
+use uuid::Uuid;
+
+mod told;
+
+pub use told::{Told, told_of};
+
+/// How much more the budget of a network holds whose only address may be a proxy that nobody named.
+const MAY_BE_A_PROXY: u32 = 100;
+
+/// How much each budget holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rates(Option<Vec<Rate>>);
+
+impl Default for Rates {
+    /// All on, at their usual rates.
+    fn default() -> Self {
+        Self(Some(Budget::ALL.iter().map(|budget| budget.usual()).collect()))
+    }
+}
+
+impl Rates {
+    /// No limits at all.
+    #[must_use]
+    pub fn off() -> Self {
+        Self(None)
+    }
+
+    /// Whether anything is limited.
+    #[must_use]
+    pub fn are_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// These, but for one; where nothing is limited, nothing is.
+    #[must_use]
+    pub fn with(mut self, budget: Budget, rate: Rate) -> Self {
+        if let Some(kept) = self.0.as_mut().and_then(|rates| rates.get_mut(budget as usize)) {
+            *kept = rate;
+        }
+        self
+    }
+
+    /// How much a budget holds; `None` where nothing is limited.
+    #[must_use]
+    pub fn of(&self, budget: Budget) -> Option<Rate> {
+        self.0.as_ref().and_then(|rates| rates.get(budget as usize)).copied()
+    }
+}
+
+/// Whose budget it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Whose<'a> {
+    /// An account's.
+    Account(AccountId),
+    /// That of a name which nobody has.
+    Name(&'a Name),
+    /// That of what somebody typed, which is no name.
+    Typed(&'a str),
+    /// A known device's.
+    Device(Uuid),
+    /// That of the device which a live session is on.
+    Session(SessionId),
+    /// That of the network that a request comes from.
+    NetworkOf(&'a Requester),
+}
+
+/// What was reserved, so that it can be given back.
+#[derive(Debug, Default)]
+#[must_use = "what is reserved is spent, unless it is given back"]
+pub(crate) struct Reserved(Vec<(Budget, BudgetKey, Rate)>);
+
+/// What stands before the work: the rates in force, and how often they were asked.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    rates: Rates,
+    counts: Vec<(AtomicU64, AtomicU64)>,
+    has_asked_for_proxies: AtomicBool,
+}
+
+impl Gate {
+    pub(crate) fn new(rates: Rates) -> Self {
+        let counts = Budget::ALL.iter().map(|_| Default::default()).collect();
+        Self { rates, counts, has_asked_for_proxies: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn rates(&self) -> &Rates {
+        &self.rates
+    }
+
+    pub(crate) fn observed(&self) -> Vec<BudgetObserved> {
+        let counts = Budget::ALL.iter().zip(&self.counts);
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let counted = counts.map(|(budget, (reserved, refused))| BudgetObserved {
+            name: budget.name(),
+            reserved: read(reserved),
+            refused: read(refused),
+        });
+        counted.collect()
+    }
+
+    /// Reserves one of each budget, or none of them; `Err` says which has no room.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the store cannot be asked: then nobody may go on.
+    pub(crate) async fn reserve(
+        &self,
+        store: &(impl Budgets + ?Sized),
+        keys: &KeyRing,
+        wanted: &[(Budget, Whose<'_>)],
+        now: Timestamp,
+    ) -> Result<Result<Reserved, Spent>, Fault> {
+        let wanted = wanted.iter().filter_map(|(budget, whose)| {
+            let rate = self.rate(*budget, *whose)?;
+            Some((*budget, key(keys, *budget, *whose, now), rate))
+        });
+        let wanted: Vec<_> = wanted.collect();
+        if wanted.is_empty() {
+            return Ok(Ok(Reserved::default()));
+        }
+        let asked = wanted.iter().map(|(_, key, rate)| Wanted { key: *key, rate: *rate }).collect();
+        let standings = store.reserve(asked, now).await?;
+        let is_reserved = standings.iter().all(|standing| standing.had_room);
+        let mut spent: Option<Spent> = None;
+        for ((budget, _, rate), standing) in wanted.iter().zip(standings) {
+            told::note(*budget, *rate, standing, now);
+            let (reserved, refused) = &self.counts[*budget as usize];
+            if is_reserved {
+                reserved.fetch_add(1, Ordering::Relaxed);
+            } else if !standing.had_room {
+                refused.fetch_add(1, Ordering::Relaxed);
+                let wait = rate.wait(standing.due, now);
+                if spent.is_none_or(|spent| spent.wait < wait) {
+                    spent = Some(Spent { budget: *budget, wait });
+                }
+            }
+        }
+        Ok(match spent {
+            Some(spent) => Err(spent),
+            None => Ok(Reserved(wanted)),
+        })
+    }
+
+    /// Gives back what was reserved of the budgets that `is_of` names. Where that fails they have lost one: it comes back by
+    /// itself.
+    pub(crate) async fn give_back(
+        &self,
+        store: &(impl Budgets + ?Sized),
+        reserved: &Reserved,
+        is_of: impl Fn(Budget) -> bool,
+        now: Timestamp,
+    ) {
+        let back = reserved.0.iter().filter(|(budget, ..)| is_of(*budget));
+        self.put(store, back.map(|(_, key, rate)| (*key, rate.interval)).collect(), now).await;
+    }
+
+    /// Makes a budget whole.
+    pub(crate) async fn make_whole(
+        &self,
+        store: &(impl Budgets + ?Sized),
+        keys: &KeyRing,
+        (budget, whose): (Budget, Whose<'_>),
+        now: Timestamp,
+    ) {
+        let Some(rate) = self.rate(budget, whose) else { return };
+        self.put(store, vec![(key(keys, budget, whose, now), rate.span())], now).await;
+    }
+
+    async fn put(&self, store: &(impl Budgets + ?Sized), back: Vec<(BudgetKey, Duration)>, now: Timestamp) {
+        if back.is_empty() {
+            return;
+        }
+        if let Err(fault) = store.give_back(back, now).await
+            && let Some(left_out) = crate::seldom::left_out("give back to a budget")
+        {
+            tracing::warn!(%fault, left_out, "a right password's try stays spent; it comes back by itself");
+        }
+    }
+
+    /// How much that one's budget holds; `None` where it is not limited.
+    fn rate(&self, budget: Budget, whose: Whose<'_>) -> Option<Rate> {
+        let rate = self.rates.of(budget)?;
+        let Whose::NetworkOf(requester) = whose else { return Some(rate) };
+        // Commands, and an embedder that tells no address, come from no network.
+        requester.ip.as_ref()?;
+        if !requester.may_be_proxy {
+            return Some(rate);
+        }
+        self.ask_for_proxies(requester);
+        let (burst, interval) = (rate.burst.saturating_mul(MAY_BE_A_PROXY), rate.interval / MAY_BE_A_PROXY);
+        Some(Rate { burst, interval: interval.max(Duration::from_millis(1)) })
+    }
+
+    fn ask_for_proxies(&self, requester: &Requester) {
+        if self.has_asked_for_proxies.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        tracing::warn!(
+            ip = requester.ip.as_deref(),
+            "requests come from an address of this machine or of a private network, which may be a proxy that speaks for many: \
+             what is limited by network counts a hundredfold there. If it is a proxy, name it with trusted-proxies \
+             (SPRAG_TRUSTED_PROXIES), so that its clients are told apart"
+        );
+    }
+}
+
+/// The key of a budget. Nodes that share a key ring share it, and who has only the database learns of nobody.
+fn key(keys: &KeyRing, budget: Budget, whose: Whose<'_>, now: Timestamp) -> BudgetKey {
+    let (kind, text): (&str, Vec<u8>) = match whose {
+        Whose::Account(account) => ("account", account.0.as_bytes().to_vec()),
+        Whose::Name(name) => (name.kind.name(), name.value.as_bytes().to_vec()),
+        Whose::Typed(text) => ("typed", text.as_bytes().to_vec()),
+        Whose::Device(device) => ("device", device.as_bytes().to_vec()),
+        Whose::Session(session) => ("session", session.0.as_bytes().to_vec()),
+        Whose::NetworkOf(requester) => ("network", requester.prefix().to_string().into_bytes()),
+    };
+    let mut context = hmac::Context::with_key(&keys.signing_refresh(now).budget);
+    for part in [budget.name().as_bytes(), b"\n", kind.as_bytes(), b"\n", &text] {
+        context.update(part);
+    }
+    let mut key = [0; 16];
+    key.copy_from_slice(&context.sign().as_ref()[..16]);
+    BudgetKey(key)
+}
+
+impl From<Spent> for Error {
+    fn from(spent: Spent) -> Self {
+        Refusal::RateLimited(spent).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_limits_no_rate_is_set() {
+        let rate = Rate { burst: 1, interval: Duration::from_secs(1) };
+        assert_eq!(Rates::off().with(Budget::LoginAccount, rate).of(Budget::LoginAccount), None);
+        assert_eq!(Rates::default().with(Budget::LoginAccount, rate).of(Budget::LoginAccount), Some(rate));
+        assert_eq!(Rates::default().of(Budget::LoginPrefix), Some(Budget::LoginPrefix.usual()));
+    }
+}
