@@ -13,7 +13,6 @@ use futures_util::FutureExt as _;
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method};
 use sprag::Fault;
-use sprag::limits;
 use sprag::ratchet::Row;
 use sprag::security::{self, Asked};
 use sprag::{limits, seldom};
