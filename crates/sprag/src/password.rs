@@ -19,7 +19,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod beat;
 mod compare;
 mod forms;
 mod hands;
@@ -29,6 +28,7 @@ mod moment;
 mod pace;
 mod priority;
 mod queue;
+mod seat;
 mod secrets;
 mod stored;
 mod work;
@@ -197,13 +197,22 @@ impl Hasher {
     pub fn start(threads: usize, queue: usize) -> Result<Self, Fault> {
         let mut hasher = Self::without_threads(queue);
         for _ in 0..threads.max(1) {
-            hasher.spawn(job::hash_all)?;
+            let seat = Arc::new(job::Desk::free());
+            let hashing = Arc::clone(&seat);
+            spawn("sprag-hash", move || job::hash_all(&hashing))?;
+            let (jobs, counted) = (Arc::clone(&hasher.queue), Arc::clone(&hasher.counted));
+            spawn("sprag-hash-desk", move || job::attend(&jobs, &seat, &counted))?;
         }
         for _ in 0..=threads.max(1) {
-            let stand_in = hasher.spawn(job::stand_in)?;
-            hasher.stand_ins.push(stand_in);
+            hasher.add_stand_in()?;
         }
         Ok(hasher)
+    }
+
+    fn add_stand_in(&mut self) -> Result<(), Fault> {
+        let (jobs, counted) = (Arc::clone(&self.queue), Arc::clone(&self.counted));
+        self.stand_ins.push(spawn("sprag-hash", move || job::stand_in(&jobs, &counted))?);
+        Ok(())
     }
 
     fn without_threads(queue: usize) -> Self {
@@ -216,12 +225,6 @@ impl Hasher {
             heavy: Arc::new(Semaphore::new(1)),
             counted: Arc::default(),
         }
-    }
-
-    fn spawn(&self, work: fn(&Queue<Job>, &Hashing)) -> Result<JoinHandle<()>, Fault> {
-        let (jobs, counted) = (Arc::clone(&self.queue), Arc::clone(&self.counted));
-        let thread = thread::Builder::new().name("sprag-hash".into()).spawn(move || work(&jobs, &counted));
-        thread.map_err(|error| Fault::unavailable("start a thread that hashes passwords", error))
     }
 
     /// Starts as many threads as a machine with other work can spare: one less than it has cores, one at least and four at most,
@@ -375,6 +378,12 @@ impl Hasher {
             left_over.give_way();
         }
     }
+}
+
+/// Starts a thread under a name that shows in `top -H`.
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Fault> {
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(work);
+    thread.map_err(|error| Fault::unavailable("start a thread that hashes passwords", error))
 }
 
 impl Drop for Hasher {

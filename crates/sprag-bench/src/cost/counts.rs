@@ -9,7 +9,7 @@ const SHA256_BLOCKS: &str = "sha256_block_data_order";
 
 /// What the threads that hash passwords are called, and those that wake beside them.
 const HASHING: &str = "sprag-hash";
-const BEAT: &str = "sprag-beat";
+const DESK: &str = "sprag-hash-desk";
 
 /// Instructions.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -81,7 +81,7 @@ fn busiest(counts: &BTreeMap<String, u64>) -> Vec<(&str, u64)> {
 fn group(thread: &str) -> &str {
     match thread {
         "sprag" => "requests",
-        BEAT => HASHING,
+        DESK => HASHING,
         "" => "others",
         own => own,
     }
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn what_wakes_beside_a_hash_is_counted_with_it() {
         let mut counts = Counts::default();
-        for thread in ["sprag-hash", "sprag-beat", "sprag"] {
+        for thread in ["sprag-hash", "sprag-hash-desk", "sprag"] {
             counts.add(thread, DUMP);
         }
         assert_eq!((counts.hashing(), counts.total()), (120, 180));

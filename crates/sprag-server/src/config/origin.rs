@@ -74,7 +74,7 @@ impl Origin {
     }
 
     /// How whoever gave the value gives another, by the name that they use; by `variable` where they have none.
-    pub(crate) fn to_be(&self, variable: &str, value: &str) -> String {
+    pub(super) fn to_be(&self, variable: &str, value: &str) -> String {
         match self {
             Self::Flag(name) => format!("--{name} {value}"),
             Self::Environment(name) | Self::Dotenv { name, .. } => format!("{name}={value}"),

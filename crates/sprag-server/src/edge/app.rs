@@ -12,7 +12,6 @@ use super::metrics_readers::MetricsReaders;
 use super::proxies::Proxies;
 use super::refresh_limits::RefreshLimits;
 use super::trace_context::RequestIds;
-use crate::config::Origin;
 use crate::metrics::Metrics;
 use crate::places::Places;
 
@@ -22,6 +21,8 @@ const DEADLINE: Duration = Duration::from_millis(2900);
 
 /// For how long a log-in is fresh, where nothing else is said.
 const FRESH_FOR: Duration = Duration::from_secs(600);
+/// What sets other origins than before.
+type OriginsToBe = Box<dyn Fn(&str) -> String + Send + Sync>;
 
 /// What every request shares.
 pub struct App {
@@ -33,8 +34,8 @@ pub struct App {
     pub origin: String,
     /// The origins of other sites whose pages may call from a browser.
     pub other_origins: Vec<String>,
-    /// Where it was said which these are.
-    pub origins_from: Origin,
+    /// What makes them others, as whoever set them would write it.
+    pub(crate) origins_to_be: OriginsToBe,
     /// Who is believed about where a request comes from.
     pub proxies: Proxies,
     /// For how long after a log-in or step-up a call is taken that wants a fresh one.
@@ -72,7 +73,7 @@ impl App {
             metrics,
             origin,
             other_origins,
-            origins_from: Origin::Default,
+            origins_to_be: Box::new(|origins| format!("SPRAG_CORS_ORIGINS={origins}")),
             proxies,
             fresh_for,
             places,
@@ -105,10 +106,10 @@ impl App {
         Self { other_origins, ..self }
     }
 
-    /// Remembers where it was said which other sites these are, for whoever is to name one more.
+    /// Tells whoever is to name one more of these sites what to write.
     #[must_use]
-    pub fn called_as_set(self, origins_from: Origin) -> Self {
-        Self { origins_from, ..self }
+    pub(crate) fn called_as_set(self, origins_to_be: OriginsToBe) -> Self {
+        Self { origins_to_be, ..self }
     }
 
     /// Believes these about where a request comes from.

@@ -114,7 +114,7 @@ pub(crate) fn tell(app: &App, origin: &str, what: &'static str) {
         }
         Ok(named) => {
             let all: Vec<&str> = app.other_origins.iter().map(String::as_str).chain([&*named]).collect();
-            let set = app.origins_from.to_be(SETTING, &all.join(","));
+            let set = (app.origins_to_be)(&all.join(","));
             format!("if it is a front end of yours, set {set}")
         }
         Err(_) if web_origin::is_insecure(origin) => format!(

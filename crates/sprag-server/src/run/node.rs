@@ -204,8 +204,9 @@ impl Node {
         let app = app.limiting_refreshes(self.refresh_limits.clone());
         let app = app.handing_out_challenges(self.config.proof_of_work);
         let app = app.measured_by(self.config.monitoring.metrics_readers.clone());
-        let app = app.called_as_set(self.config.origin("cors-origins").clone());
         let app = app.knowing(Arc::clone(&self.places));
+        let config = self.config.clone();
+        let app = app.called_as_set(Box::new(move |origins| config.to_be("cors-origins", origins)));
         let app = app.knowing_devices(self.config.limits.knows_devices);
         Arc::new(app.behind(self.config.trusted_proxies.clone()))
     }

@@ -7,7 +7,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::queue::Waiting;
+/// What can wait in a queue.
+pub(super) trait Waiting {
+    /// Whether nobody waits for it any more. It is dropped when its turn comes, or when its place is needed.
+    fn is_gone(&self) -> bool;
+
+    /// How long a thread may have it in hand before that thread seems to get no core.
+    fn patience(&self) -> Duration;
+}
 
 /// All that is in hand, the oldest first.
 #[derive(Debug)]

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::beat::Beat;
 use super::compare::{Found, compare};
+use super::hands::Waiting;
 use super::memory::Memory;
-use super::queue::{Queue, Waiting};
+use super::queue::Queue;
+use super::seat::{Seat, on_core};
 use super::secrets::SourceSecrets;
 use super::work::{self, Work};
 use super::{Match, Password, pace, priority};
@@ -119,36 +120,72 @@ impl Job {
         }
     }
 
-    fn carry_out(&self, memory: &mut Memory, counted: &Hashing) {
-        let begun = Instant::now();
-        match self {
-            Self::Hash(password, salt, reply) => {
-                reply.send(unharmed("hash a password", || hash(password, salt, memory)));
+    /// Does it, and gives back what is to be done with the outcome.
+    fn carry_out(self: Arc<Self>, memory: &mut Memory) -> Answer {
+        match &*self {
+            Self::Hash(password, salt, _) => {
+                let hashed = unharmed("hash a password", || hash(password, salt, memory));
+                Box::new(move || {
+                    if let Self::Hash(.., reply) = &*self {
+                        reply.send(hashed)
+                    }
+                })
             }
-            Self::Verify(verify, reply) => {
-                counted.waited.took(verify.since.elapsed());
-                reply.send(verify.carried_out(memory));
+            Self::Verify(verify, _) => {
+                let compared = verify.carried_out(memory);
+                Box::new(move || {
+                    if let Self::Verify(verify, reply) = &*self {
+                        verify.heavy.iter().for_each(Heavy::is_done);
+                        reply.send(compared);
+                    }
+                })
             }
-            Self::Measure(work, reply) => {
-                let doing = "measure how long a hash takes";
-                reply.send(unharmed(doing, || pace::measured(*work, memory)));
+            Self::Measure(work, _) => {
+                let measured = unharmed("measure how long a hash takes", || pace::measured(*work, memory));
+                Box::new(move || {
+                    if let Self::Measure(.., reply) = &*self {
+                        reply.send(measured)
+                    }
+                })
             }
         }
-        counted.took.took(begun.elapsed());
     }
 }
 
-/// What a hashing thread does, until the queue is closed.
-pub(super) fn hash_all(jobs: &Queue<Job>, counted: &Hashing) {
-    // It has this thread's priority of before.
-    let beat = Beat::start();
+/// Answers. It wakes whoever waits, which takes locks that are shared with threads that answer requests.
+type Answer = Box<dyn FnOnce() + Send>;
+
+/// Where a hashing thread does what it is handed.
+pub(super) type Desk = Seat<Arc<Job>, Answer>;
+
+/// What a hashing thread does, until its seat is closed.
+pub(super) fn hash_all(seat: &Desk) {
     priority::last();
     let mut memory = Memory::default();
-    // Of a client that has gone away the queue gives no job; one that goes now waits for no answer.
-    while let Some(job) = jobs.next(|| memory.give_back()) {
-        let _busy = counted.busy.up();
-        beat.during(|| job.carry_out(&mut memory, counted));
+    while let Some((job, core)) = seat.take(|| memory.give_back()) {
+        seat.done(on_core(core, || job.carry_out(&mut memory)));
     }
+}
+
+/// What its attendant does, until the queue is closed.
+pub(super) fn attend(jobs: &Queue<Job>, seat: &Desk, counted: &Hashing) {
+    // Of a client that has gone away the queue gives no job; one that goes now waits for no answer.
+    while let Some(in_hand) = jobs.next(|| ()) {
+        let job = in_hand.one();
+        carried_out(job, counted, || seat.have_done(Arc::clone(job)));
+    }
+    seat.close();
+}
+
+/// Has a job carried out, counts that, and answers.
+fn carried_out(job: &Job, counted: &Hashing, carry_out: impl FnOnce() -> Answer) {
+    let (_busy, begun) = (counted.busy.up(), Instant::now());
+    if let Job::Verify(verify, _) = job {
+        counted.waited.took(verify.since.elapsed());
+    }
+    let answer = carry_out();
+    counted.took.took(begun.elapsed());
+    answer();
 }
 
 /// What a stand-in does, until the queue is closed.
@@ -156,8 +193,7 @@ pub(super) fn stand_in(jobs: &Queue<Job>, counted: &Hashing) {
     priority::behind();
     let mut memory = Memory::default();
     while let Some(job) = jobs.next_starved(|| memory.give_back()) {
-        let _busy = counted.busy.up();
-        job.carry_out(&mut memory, counted);
+        carried_out(&job, counted, || Arc::clone(&job).carry_out(&mut memory));
     }
 }
 
@@ -166,7 +202,6 @@ impl Verify {
         const DOING: &str = "compare a password";
         let queued = self.since.elapsed();
         let found = unharmed(DOING, || compare(&self.forms, self.stored.as_deref(), &self.secrets, memory));
-        self.heavy.iter().for_each(Heavy::is_done);
         let (outcome, place) = match found {
             Ok(Found { matched, form }) => (Ok(matched), form),
             Err(fault) => (Err(fault), 0),

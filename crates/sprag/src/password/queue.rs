@@ -4,11 +4,10 @@
 //! queue is full, the network that has most in it gives its newest place up; a newcomer of a quiet network is let in.
 
 use std::collections::{HashMap, VecDeque};
-use std::ops::Deref;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use super::hands::Hands;
+use super::hands::{Hands, Waiting};
 use crate::prefix::Prefix;
 
 /// Who waits longer than this for the next has nothing to do.
@@ -17,16 +16,7 @@ const IDLE: Duration = Duration::from_secs(1);
 /// Who waits for no moment looks again after so long.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// What can wait in a queue.
-pub(super) trait Waiting {
-    /// Whether nobody waits for it any more. It is dropped when its turn comes, or when its place is needed.
-    fn is_gone(&self) -> bool;
-
-    /// How long a thread may have it in hand before that thread seems to get no core.
-    fn patience(&self) -> Duration;
-}
-
-/// A queue that hashing threads take from; where they get no core, stand-ins do.
+/// A queue that hashing threads are handed from by their attendants; where they get no core, stand-ins take from it.
 #[derive(Debug)]
 pub(super) struct Queue<T: Waiting> {
     state: Mutex<State<T>>,
@@ -68,7 +58,7 @@ impl<T: Waiting> Queue<T> {
         left_over
     }
 
-    /// For a hashing thread: whoever is next; waits until there is one, and calls `idles` once where that takes longer than a
+    /// For the attendant of a hashing thread: whoever is next; waits until there is one, and calls `idles` once where that takes longer than a
     /// second. `None` once the queue is closed and empty.
     pub(super) fn next(&self, idles: impl FnOnce()) -> Option<InHand<'_, T>> {
         self.wait(&self.has_more, idles, |state, now| match state.lines.next() {
@@ -160,10 +150,8 @@ impl<T: Waiting> Queue<T> {
 /// Why a lock can be taken.
 const WHOLE: &str = "no holder of this lock panics";
 
-impl<T: Waiting> Deref for InHand<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
+impl<T: Waiting> InHand<'_, T> {
+    pub(super) fn one(&self) -> &Arc<T> {
         &self.one
     }
 }

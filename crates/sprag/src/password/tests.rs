@@ -89,7 +89,7 @@ async fn r57_a_full_queue_says_so_at_once() {
 #[tokio::test]
 async fn where_hashing_threads_get_no_core_a_stand_in_lets_people_log_in_and_choose_passwords() {
     let mut hasher = Hasher::without_threads(8);
-    hasher.stand_ins.push(hasher.spawn(job::stand_in).unwrap());
+    hasher.add_stand_in().unwrap();
     let (free, stuck) = std::sync::mpsc::channel::<()>();
     let queue = Arc::clone(&hasher.queue);
     let hashing = thread::spawn(move || {
@@ -104,19 +104,6 @@ async fn where_hashing_threads_get_no_core_a_stand_in_lets_people_log_in_and_cho
     assert_eq!(compare("password", &hash), Match::Yes, "and what none has taken");
     drop(free);
     hashing.join().unwrap();
-}
-
-#[tokio::test]
-async fn what_wakes_beside_a_hashing_thread_does_not_wait_for_a_core_as_that_does() {
-    let hasher = Hasher::start(1, 4).unwrap();
-    hasher.verify(typed("password"), None).await.unwrap();
-    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
-    let stats = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
-    // The name stands in brackets, and the class is the 41st field.
-    let class = |stat: &str| stat.rsplit_once(") ").unwrap().1.split(' ').nth(38).map(str::to_owned);
-    let classes: Vec<_> =
-        stats.filter(|stat| stat.contains("(sprag-beat)")).map(|stat| class(&stat)).collect();
-    assert!(!classes.is_empty() && classes.iter().all(|class| class.as_deref() == Some("0")), "{classes:?}");
 }
 
 #[tokio::test]
