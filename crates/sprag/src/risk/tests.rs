@@ -180,7 +180,7 @@ fn what_the_journal_says_is_read_again_as_it_was() {
     let note = risk.note().unwrap();
     assert_eq!(
         note,
-        "risk 160 (notify): new_device 20, new_country 30 (AU), impossible_travel 50 (16057 km from DE in 60 min), \
+        "risk 160 (notify): new_device 20, new_country 30 (AU), impossible_travel 50 (16055 km from DE in 60 min), \
          failures_before 20 (9 in the hour before), listed_address 40"
     );
     assert_eq!(note.parse(), Ok(risk));
