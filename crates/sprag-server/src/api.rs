@@ -30,6 +30,7 @@ mod me;
 mod password;
 mod refresh;
 mod register;
+mod report;
 mod revoke;
 mod sessions;
 mod set_password;
@@ -91,6 +92,7 @@ actions![
     end_any_session,
     user_events,
     events,
+    report,
 ];
 
 impl Action {
