@@ -57,9 +57,17 @@ soak *args:
 siege-framing *args:
     cargo build --profile test -p sprag-server -p sprag-bench && cargo run --profile test -p sprag-bench -- framing {{args}}
 
-# Attack the release binary and say what honest clients notice (memory, connections, login; --only, --seconds, --connections), then its framing
-siege-lite *args:
+# Attack the release binary and say what honest clients notice (memory, connections, login; --only, --seconds, --connections), then its framing; `just siege` has more
+siege-lite *args="memory connections login":
     cargo build --release -p sprag-server -p sprag-bench && cargo run --release -p sprag-bench -- siege {{args}} && cargo run --release -p sprag-bench -- framing --cases 100000
+
+# Attack the release binary with everything there is and write the figures into docs/reference/overload.md (ulimit -n 20000; apt install slowhttptest nghttp2-client python3-h2); parts by name, --only, --flood-seconds
+siege *args:
+    cargo build --release --locked -p sprag-server -p sprag-bench && cargo run --release --locked -p sprag-bench -- siege {{args}} --write docs/reference/overload.md
+
+# Refreshes with all limits on beside refreshes with none, in turn (--rounds, --store, --signing)
+load-limits *args:
+    cargo build --release --locked -p sprag-server -p sprag-bench && cargo run --release --locked -p sprag-bench -- limits {{args}}
 
 # Rotations in the store, without HTTP
 bench:

@@ -13,6 +13,7 @@ mod cost;
 mod enumeration;
 mod framing;
 mod hashing;
+mod limits;
 mod load;
 mod output;
 mod process_time;
@@ -39,6 +40,8 @@ enum Command {
     Compare(compare::Args),
     /// Refresh sessions while every hash thread is busy with log-ins, and relate that to refreshes alone
     Hashing(hashing::Args),
+    /// Refresh with all limits on and with none, in turn, and relate the two
+    Limits(limits::Args),
     /// Kill a server under refresh load, again and again, and judge what its clients saw
     Soak(soak::Args),
     /// Send a server requests with a byte too many or too few, and judge what it answers
@@ -72,6 +75,7 @@ fn run() -> anyhow::Result<ExitCode> {
         Command::Cost(args) => cost::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Hashing(args) => hashing::run(&args),
+        Command::Limits(args) => limits::run(&args),
         Command::Soak(args) => soak::run(&args),
         Command::Framing(args) => framing::run(&args),
         Command::Siege(args) => siege::run(&args),

@@ -8,17 +8,25 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
+use tokio::runtime::Runtime;
 
 use crate::output::say;
 
 mod connections;
+mod floods;
 mod honest;
 mod http1;
 mod http2;
 mod login;
 mod memory;
+mod overload;
+mod refreshes;
+mod report;
+mod slow;
 mod target;
+mod tools;
 
+use report::Report;
 use target::Target;
 
 /// What is attacked, and with how much.
@@ -33,6 +41,12 @@ pub(crate) struct Args {
     /// How many seconds each attack on the memory lasts
     #[arg(long, default_value_t = 15)]
     seconds: u64,
+    /// How many seconds the flood of log-ins lasts
+    #[arg(long, default_value_t = 60)]
+    flood_seconds: u64,
+    /// Write the figures into this page too, in place of those that it has
+    #[arg(long, value_name = "PATH")]
+    write: Option<PathBuf>,
     /// Only the attacks whose name contains this
     #[arg(long, default_value = "")]
     only: String,
@@ -49,6 +63,14 @@ enum Part {
     Connections,
     /// Wrong passwords that keep others from logging in
     Login,
+    /// Four times as many log-ins as can be hashed
+    Overload,
+    /// Clients that take for ever
+    Slow,
+    /// Frames of HTTP/2 that cost a client nothing
+    Floods,
+    /// The tools by which others attack, where this machine has them
+    Tools,
 }
 
 /// One figure, and the bound that is promised for it.
@@ -65,30 +87,102 @@ pub(crate) fn run(siege: &Args) -> anyhow::Result<ExitCode> {
     let sprag = crate::server_binary::beside(siege.server_binary.clone())?;
     let target =
         Target::new(&sprag.display().to_string(), Duration::from_secs(siege.seconds), siege.connections);
-    let runtime = tokio::runtime::Runtime::new().context("could not start the runtime")?;
-    let is_meant = |part: Part| siege.parts.is_empty() || siege.parts.contains(&part);
-    let mut is_sound = true;
-    if is_meant(Part::Memory) {
-        for attack in memory::attacks().into_iter().filter(|attack| attack.name.contains(&siege.only)) {
-            is_sound &= tell(attack.name, &runtime.block_on(memory::run(&target, &attack))?)?;
-        }
+    let runtime = Runtime::new().context("could not start the runtime")?;
+    let mut siege_of = Siege { args: siege, is_sound: true, report: Report::default() };
+    for part in
+        Part::value_variants().iter().filter(|part| siege.parts.is_empty() || siege.parts.contains(part))
+    {
+        siege_of.carry_out(*part, &target, &runtime)?;
     }
-    if is_meant(Part::Connections) {
-        for (name, networks) in [("idle, from one network", 1), ("idle, from eight networks", 8)] {
-            is_sound &= tell(name, &runtime.block_on(connections::run(&target, networks))?)?;
-        }
+    if let Some(page) = &siege.write {
+        siege_of.report.write(page)?;
     }
-    if is_meant(Part::Login) {
-        is_sound &= tell("wrong passwords, 64 at once", &runtime.block_on(login::run(&target))?)?;
-    }
-    Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if siege_of.is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Prints what an attack came to; `true` if nothing was beyond its bound.
-fn tell(name: &str, figures: &[Figure]) -> anyhow::Result<bool> {
-    say(name)?;
-    for figure in figures {
-        say(format!("  {}{}", if figure.is_within { "" } else { "BROKEN: " }, figure.what))?;
+/// What has been found so far.
+struct Siege<'a> {
+    args: &'a Args,
+    is_sound: bool,
+    report: Report,
+}
+
+impl Siege<'_> {
+    fn carry_out(&mut self, part: Part, target: &Target, runtime: &Runtime) -> anyhow::Result<()> {
+        match part {
+            Part::Memory => {
+                for attack in memory::attacks() {
+                    self.attack(attack.name, || runtime.block_on(memory::run(target, &attack)))?;
+                }
+            }
+            Part::Connections => {
+                for (name, networks) in [("idle, from one network", 1), ("idle, from eight networks", 8)] {
+                    self.attack(name, || runtime.block_on(connections::run(target, networks)))?;
+                }
+            }
+            Part::Login => {
+                self.attack("wrong passwords, 64 at once", || runtime.block_on(login::run(target)))?;
+            }
+            Part::Overload => {
+                let lasts = Duration::from_secs(self.args.flood_seconds);
+                for (name, has_limits) in [
+                    ("four times the log-ins that can be hashed, limits off", false),
+                    ("four times the log-ins that can be hashed, limits on", true),
+                ] {
+                    self.attack(name, || overload::run(target, has_limits, lasts))?;
+                }
+            }
+            Part::Slow => {
+                for (name, over) in slow::Over::ALL {
+                    self.attack(name, || slow::run(target, over))?;
+                }
+            }
+            Part::Floods => {
+                for flood in &http2::FLOODS {
+                    self.attack(flood.name, || floods::run(target, flood))?;
+                }
+            }
+            Part::Tools => {
+                for tool in &tools::TOOLS {
+                    if !self.is_meant(tool.name) {
+                        continue;
+                    }
+                    match tools::run(target, tool)? {
+                        Some(figures) => self.tell(tool.name, figures)?,
+                        None => say(format!("{}\n  left out: this machine does not have it", tool.name))?,
+                    }
+                }
+            }
+        }
+        Ok(())
     }
-    Ok(figures.iter().all(|figure| figure.is_within))
+
+    fn is_meant(&self, name: &str) -> bool {
+        name.contains(&self.args.only)
+    }
+
+    fn attack(
+        &mut self,
+        name: &str,
+        attack: impl FnOnce() -> anyhow::Result<Vec<Figure>>,
+    ) -> anyhow::Result<()> {
+        if self.is_meant(name) { self.tell(name, attack()?) } else { Ok(()) }
+    }
+
+    /// Prints what an attack came to.
+    fn tell(&mut self, name: &str, figures: Vec<Figure>) -> anyhow::Result<()> {
+        say(name)?;
+        for figure in &figures {
+            say(format!("  {}", figure.line()))?;
+        }
+        self.is_sound &= figures.iter().all(|figure| figure.is_within);
+        self.report.add(name, figures);
+        Ok(())
+    }
+}
+
+impl Figure {
+    fn line(&self) -> String {
+        format!("{}{}", if self.is_within { "" } else { "BROKEN: " }, self.what)
+    }
 }

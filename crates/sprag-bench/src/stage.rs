@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use sprag::Engine;
-use sprag::engine::{NewUser, Requester};
+use sprag::engine::{ImportedUser, NewUser, Requester, SlowHashes};
 use sprag_rig::{Database, Postgres};
 use sprag_server::config::{Config, Sources};
 use sprag_server::profile::Profile;
@@ -33,6 +33,23 @@ const PASSWORD: &str = "a long password that is measured";
 
 /// A round that a number of requests ends, and no clock.
 const NO_END: Duration = Duration::from_secs(24 * 3600);
+
+/// A user of another system, of whom nothing is known.
+const IMPORTED: ImportedUser<'static> = ImportedUser {
+    external_id: "",
+    username: None,
+    email: None,
+    password_hash: "",
+    name: None,
+    given_name: None,
+    family_name: None,
+    role: None,
+    is_admin: None,
+    is_disabled: false,
+    created_at: None,
+    claims_later: false,
+    left_to_others: &[],
+};
 
 /// How PostgreSQL is set: what it has acknowledged is on the disk, and no checkpoint falls into a round by chance.
 const POSTGRES: [(&str, &str); 6] = [
@@ -116,6 +133,41 @@ impl Stage {
             None => fill()?,
         }
         Ok(stage)
+    }
+
+    /// The password of the users who can log in.
+    pub(crate) const PASSWORD: &str = PASSWORD;
+
+    /// What the user of that number is called.
+    pub(crate) fn user_name(number: usize) -> String {
+        user(number).name
+    }
+
+    /// What the imported user of that number is called.
+    pub(crate) fn imported_name(number: usize) -> String {
+        format!("imported-{number}")
+    }
+
+    /// Adds users whose password hash another system made.
+    pub(crate) fn import_users(&self, count: usize, hash: &str) -> anyhow::Result<()> {
+        let (config, profiles) = resolve(&self.environment(Signing::Es256), self.home.path())?;
+        self.runtime.block_on(async {
+            let node = Node::open(config, profiles).await?;
+            let profile = node.profiles.first().context("no profile is served")?;
+            let client = profile.client_policy();
+            let imports = node.engine.imports().slow_hashes(SlowHashes::Taken);
+            for number in 0..count {
+                let name = Self::imported_name(number);
+                let user = ImportedUser {
+                    external_id: &name,
+                    username: Some(&name),
+                    password_hash: hash,
+                    ..IMPORTED
+                };
+                imports.user(&client, user).await.context("could not take a user in")?;
+            }
+            anyhow::Ok(())
+        })
     }
 
     /// Opens sessions that lie evenly over all that are stored.

@@ -110,7 +110,7 @@ async fn log_in(
     let key = key_of_user(&form).ok_or(Refusal::CredentialsInvalid)?;
     let account = app.engine.accounts().of_own_user(PROFILE, key, &requester).await?;
     let somebody = app.engine.authn().vouch_for(account.id, Methods::PASSWORD).await?;
-    let request = OpenRequest { device: form["device"].as_str(), superseded: None };
+    let request = OpenRequest { device: form["device"].as_str(), ..OpenRequest::default() };
     let pair = app.engine.open_session(&app.client, somebody, request, &requester).await?;
     Ok(handed_out(&pair))
 }

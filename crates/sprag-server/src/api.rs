@@ -15,6 +15,7 @@ mod context;
 mod listing;
 mod load;
 
+mod challenge;
 mod change_user;
 mod create_user;
 mod delete_user;
@@ -93,6 +94,7 @@ actions![
     user_events,
     events,
     report,
+    challenge,
 ];
 
 impl Action {

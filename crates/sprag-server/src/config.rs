@@ -21,9 +21,13 @@ mod mapping;
 mod monitoring;
 mod origin;
 mod passwords;
+mod places;
 mod profiles;
+mod proof_of_work;
 mod proxies;
 mod reference;
+mod refresh_limits;
+mod risk;
 mod secret;
 mod secret_files;
 mod sessions;
@@ -53,8 +57,10 @@ pub use logs::{LogFormat, Logs};
 pub use monitoring::Monitoring;
 pub use origin::Origin;
 pub use passwords::Passwords;
+pub use places::Places;
 pub use profiles::ProfileRef;
 pub use reference::{DEFAULTS, args, flags, reference, table};
+pub use risk::Risk;
 pub use secret::Secret;
 pub use sessions::{Lifetimes, Sessions};
 pub use sources::{Flags, Sources};
@@ -62,6 +68,7 @@ pub use store::{Database, Store};
 pub use tokens::Tokens;
 
 use crate::edge::proxies::Proxies;
+use crate::edge::refresh_limits::RefreshRates;
 use chosen::Chosen;
 use mapping::Mapping;
 use settings::{SETTINGS, Setting};
@@ -89,6 +96,14 @@ pub struct Config {
     pub browsers: Browsers,
     /// How often somebody may try.
     pub limits: Limits,
+    /// Where places are read, and which are let in.
+    pub places: Places,
+    /// How log-ins are weighed that are unlike those before them.
+    pub risk: Risk,
+    /// How often sessions and networks may refresh; `None` where that is not limited.
+    pub refresh_rates: Option<RefreshRates>,
+    /// How many zeros a challenge asks for whose solution buys a try; `None` where there are no challenges.
+    pub proof_of_work: Option<u8>,
     /// How many passwords are hashed at once, and how many wait.
     pub passwords: Passwords,
     /// Secrets of the systems that users were imported from.
@@ -318,6 +333,10 @@ impl Sources {
             tokens: Tokens::from(chosen, listen.issuer())?,
             browsers: Browsers::from(chosen)?,
             limits: Limits::from(chosen)?,
+            places: Places::from(chosen)?,
+            risk: Risk::from(chosen)?,
+            refresh_rates: refresh_limits::from(chosen)?,
+            proof_of_work: proof_of_work::from(chosen)?,
             passwords: Passwords::from(chosen)?,
             imported: Imported::from(chosen)?,
             logs: Logs::from(chosen)?,

@@ -17,6 +17,7 @@ mod multipart;
 pub(crate) mod not_found;
 pub(crate) mod patience;
 pub mod proxies;
+pub mod refresh_limits;
 pub(crate) mod refusal;
 pub(crate) mod request;
 pub(crate) mod response;

@@ -13,10 +13,9 @@ use futures_util::FutureExt as _;
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method};
 use sprag::Fault;
-use sprag::limits;
 use sprag::ratchet::Row;
 use sprag::security::{self, Asked};
-use sprag::seldom;
+use sprag::{limits, seldom};
 use tracing::{Instrument as _, Span};
 
 use crate::api::{self, Call, RouteContext, ServedProfile};
@@ -224,6 +223,7 @@ async fn in_time(context: &RouteContext, mut parts: Parts, body: Body) -> Result
     let deadline = context.app.patience();
     let asking = parts.extensions.get::<Asking>().cloned();
     let carried_out = async {
+        context.expect_place(&parts)?;
         let id = if action.takes_id() { id_in_path(&mut parts).await } else { None };
         let caller = context.let_in(&parts).await?;
         (context.run)(context, Call { parts, id, caller, reads_query: action.only_reads(), body }).await

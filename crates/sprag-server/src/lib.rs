@@ -6,6 +6,7 @@
 mod api;
 pub mod cli;
 pub mod config;
+mod device;
 mod duration;
 pub mod edge;
 pub mod http;
@@ -14,6 +15,7 @@ pub mod metrics;
 mod moment;
 pub mod old_names;
 pub mod openapi;
+pub mod places;
 pub mod profile;
 mod quoted;
 mod report_asked;

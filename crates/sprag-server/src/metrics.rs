@@ -20,8 +20,8 @@ use sprag::ratchet::Row;
 mod answers;
 mod build;
 mod engine;
+mod exposition;
 mod form;
-mod page;
 mod process;
 mod sessions;
 mod store;
@@ -31,13 +31,18 @@ pub use form::Form;
 pub use sessions::Pass;
 
 use answers::Answers;
-use page::{Page, counts};
+use exposition::{Exposition, counts};
 use process::Process;
 use sessions::Sessions;
 
 /// Upper bounds of how long a refresh takes, in microseconds.
 const REFRESH_TIMES: [u64; 12] =
     [250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 3_000_000];
+
+/// The budgets that refuse a refresh: a session's, and a network's.
+pub(crate) const SESSION_LIMIT: &str = "refresh.session";
+pub(crate) const PREFIX_LIMIT: &str = "refresh.prefix";
+const LIMITS: [&str; 2] = [SESSION_LIMIT, PREFIX_LIMIT];
 
 /// Everything this server counts.
 #[derive(Debug)]
@@ -50,6 +55,8 @@ pub struct Metrics {
     pub connections_refused: Counter,
     /// Connections closed because others needed their place or the memory they held.
     pub connections_gave_way: Counter,
+    /// HTTP/2 connections closed because they sent too many frames that ask for nothing.
+    pub connections_flooding: Counter,
 }
 
 /// What is counted under names of ours.
@@ -63,6 +70,9 @@ struct Counted {
     connections: Gauge,
     connections_refused: Counter,
     connections_gave_way: Counter,
+    connections_flooding: Counter,
+    /// Refreshes that were refused, by the budget that was exhausted.
+    refreshes_limited: [Count; LIMITS.len()],
     engine: OnceLock<Weak<Engine>>,
 }
 
@@ -70,6 +80,7 @@ impl Default for Metrics {
     fn default() -> Self {
         let connections = Gauge::default();
         let (connections_refused, connections_gave_way) = (Counter::default(), Counter::default());
+        let connections_flooding = Counter::default();
         let counted = Counted {
             verdicts: Row::ALL.map(|_| Count::default()),
             refresh_micros: Spread::of(&REFRESH_TIMES),
@@ -79,10 +90,19 @@ impl Default for Metrics {
             connections: connections.clone(),
             connections_refused: connections_refused.clone(),
             connections_gave_way: connections_gave_way.clone(),
+            connections_flooding: connections_flooding.clone(),
+            refreshes_limited: LIMITS.map(|_| Count::default()),
             engine: OnceLock::new(),
         };
         let (counted, process) = (Arc::new(counted), Arc::new(Process::begun_now()));
-        Self { counted, process, connections, connections_refused, connections_gave_way }
+        Self {
+            counted,
+            process,
+            connections,
+            connections_refused,
+            connections_gave_way,
+            connections_flooding,
+        }
     }
 }
 
@@ -96,6 +116,12 @@ impl Metrics {
     pub fn refreshed(&self, row: Row, took: Duration) {
         self.counted.verdicts[row as usize].one();
         self.counted.refresh_micros.took(took);
+    }
+
+    /// Counts one refresh that was refused because that budget was exhausted.
+    pub fn refresh_limited(&self, budget: &'static str) {
+        let counts = LIMITS.iter().zip(&self.counted.refreshes_limited);
+        counts.filter(|(limit, _)| **limit == budget).for_each(|(_, count)| count.one());
     }
 
     /// Counts one answer, and the code that it refused with, if it did.
@@ -146,48 +172,59 @@ impl Metrics {
 
 impl Collector for Counted {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let mut page = Page::on(encoder);
-        build::tell(&mut page)?;
-        self.tell_refreshes(&mut page)?;
-        self.answers.tell(&mut page)?;
-        self.tell_connections(&mut page)?;
-        self.sessions.tell(&mut page)?;
+        let mut out = Exposition::on(encoder);
+        build::tell(&mut out)?;
+        self.tell_refreshes(&mut out)?;
+        self.answers.tell(&mut out)?;
+        self.tell_connections(&mut out)?;
+        self.sessions.tell(&mut out)?;
         let engine = self.engine.get().and_then(Weak::upgrade);
         let observed = engine.map(|engine| engine.observed()).unwrap_or_default();
-        self.answers.tell_login_failures(&mut page, &observed.login_failures)?;
-        engine::tell(&mut page, &observed, self.clock_jumps.get())?;
-        store::tell(&mut page, &observed.store)
+        self.answers.tell_login_failures(&mut out, &observed.login_failures)?;
+        engine::tell(&mut out, &observed, self.clock_jumps.get())?;
+        store::tell(&mut out, &observed.store)
     }
 }
 
 impl Counted {
-    fn tell_refreshes(&self, page: &mut Page<'_>) -> fmt::Result {
+    fn tell_refreshes(&self, out: &mut Exposition<'_>) -> fmt::Result {
         let each = Row::ALL.into_iter().zip(&self.verdicts);
         let each =
             each.map(|(row, count)| (vec![("row", row.number()), ("verdict", row.name())], count.get()));
-        page.counter("verdicts", "Refreshes by the row of the verdict table that decided", each)?;
+        out.counter("verdicts", "Refreshes by the row of the verdict table that decided", each)?;
         let refreshes = [(Vec::new(), self.refresh_micros.observed())];
-        page.times("refresh", "Time from a refresh request's last byte to its answer", refreshes)?;
+        out.times("refresh", "Time from a refresh request's last byte to its answer", refreshes)?;
+        let limited = LIMITS.into_iter().zip(&self.refreshes_limited);
+        out.counter(
+            "refreshes_limited",
+            "Refreshes answered 429 because a budget of this node was exhausted",
+            limited.map(|(budget, count)| (vec![("budget", budget)], count.get())),
+        )?;
         let ahead = counts(self.verdicts[Row::Ahead as usize].get());
-        page.counter(
+        out.counter(
             "state_regressions",
             "Genuine tokens ahead of the database: it has gone back in time",
             ahead,
         )
     }
 
-    fn tell_connections(&self, page: &mut Page<'_>) -> fmt::Result {
+    fn tell_connections(&self, out: &mut Exposition<'_>) -> fmt::Result {
         let open = u64::try_from(self.connections.get()).unwrap_or(0);
-        page.gauge("connections", "Connections open now", [(Vec::new(), open)])?;
-        page.counter(
+        out.gauge("connections", "Connections open now", [(Vec::new(), open)])?;
+        out.counter(
             "connections_refused",
             "Connections closed at once because there were too many",
             counts(self.connections_refused.inner().load(Ordering::Relaxed)),
         )?;
-        page.counter(
+        out.counter(
             "connections_gave_way",
             "Connections closed because others needed their place or the memory they held",
             counts(self.connections_gave_way.inner().load(Ordering::Relaxed)),
+        )?;
+        out.counter(
+            "connections_flooding",
+            "HTTP/2 connections closed because they sent too many frames that ask for nothing",
+            counts(self.connections_flooding.inner().load(Ordering::Relaxed)),
         )
     }
 }

@@ -10,6 +10,7 @@ mod error;
 mod extends;
 mod fact;
 mod facts;
+mod geo;
 mod import;
 mod next_id;
 mod node;
@@ -37,6 +38,7 @@ use sprag::session::ProfileId;
 pub use sprag::token::Encoding;
 
 pub use crate::duration::{MAX_DURATION, parse as parse_duration};
+use crate::places::Fences;
 pub(crate) use action::Spec;
 pub use action::{Action, Answer, IdOf, Needs, Pair, Whose};
 pub use error::ProfileError;
@@ -75,6 +77,8 @@ pub struct Profile {
     pub wire: Wire,
     /// The rules its sessions live under.
     pub policy: Policy,
+    /// From where it may be spoken to.
+    pub fences: Fences,
     /// The client that it stands for.
     pub client: Client,
     /// Foreign names of environment variables, and the setting each stands for.
@@ -250,6 +254,7 @@ impl Profile {
             // Until they have been checked, all of them.
             wire: Wire { routes, off: Vec::new(), refresh, refusal: refusal.unwrap_or_default() },
             policy: settings::policy(profile)?,
+            fences: geo::parse(profile)?,
             client: Client {
                 id: ProfileId(id.number(1..=u16::MAX)?),
                 id_line: id.line(),
@@ -307,7 +312,7 @@ impl Profile {
 }
 
 /// The keys of a profile, in the order of the reference.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "extends",
     "id",
     "about",
@@ -316,6 +321,7 @@ const KEYS: [&str; 15] = [
     "ratchet",
     "access_token",
     "registration",
+    "geo",
     "offers",
     "next_id",
     "next_id_floor",

@@ -60,7 +60,7 @@ fn an_unknown_key_is_an_error_wherever_it_stands() {
         (
             "registration =",
             "colour =",
-            r#"4: unknown key "colour"; use one of "extends", "id", "about", "lifetimes", "refresh_token", "ratchet", "access_token", "registration", "offers", "next_id", "next_id_floor", "route", "refusal", "environment", "import""#,
+            r#"4: unknown key "colour"; use one of "extends", "id", "about", "lifetimes", "refresh_token", "ratchet", "access_token", "registration", "geo", "offers", "next_id", "next_id_floor", "route", "refusal", "environment", "import""#,
         ),
         ("access = \"15m\"", "acess = \"15m\"", r#"3: unknown key "acess"; did you mean "access"?"#),
         ("encoding =", "encodng =", r#"5: unknown key "encodng"; did you mean "encoding"?"#),
@@ -272,7 +272,7 @@ fn a_template_names_only_what_its_action_can_give() {
         (
             "createdByIp = \"$session.ip\"",
             "token = \"$access_token\"",
-            r#"18: "$access_token" is not available here; available are "$session_id", "$account.id", "$session.id", "$session.created_at", "$session.last_used_at", "$session.idle_expires_at", "$session.expires_at", "$session.ip", "$session.user_agent", "$session.device", "$session.is_current""#,
+            r#"18: "$access_token" is not available here; available are "$session_id", "$account.id", "$session.id", "$session.created_at", "$session.last_used_at", "$session.idle_expires_at", "$session.expires_at", "$session.ip", "$session.user_agent", "$session.device", "$session.is_current", "$session.label", "$session.country", "$session.city""#,
         ),
         (
             "[{ createdByIp = \"$session.ip\" }]",

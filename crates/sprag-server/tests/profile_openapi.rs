@@ -207,7 +207,7 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
         // Chunks are read to their end whatever the call.
         "request_ambiguous" | "request_timeout" | "request_too_large" => true,
         "method_not_allowed" | "rate_limited" | "internal" | "unavailable" | "busy" => true,
-        "request_invalid" => !is(&["me", "sessions", "explain", "user"]),
+        "request_invalid" => !is(&["me", "sessions", "explain", "user", "challenge"]),
         "field_missing" => {
             is(&["login", "register", "password", "create_user"])
                 || Input::ALL.iter().any(|i| route.takes.requires(*i))
@@ -233,7 +233,9 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
         "password_rejected" => {
             is(&["login", "register", "password", "step_up", "create_user", "set_password"])
         }
-        "not_found" => false,
+        "place_refused" => is(&["login", "register", "refresh", "password", "step_up"]),
+        "risk_refused" => is(&["login"]),
+        "not_found" => is(&["challenge"]),
         _ => panic!("say here which calls answer {code:?}; see docs/adding/a-refusal.md"),
     }
 }
@@ -286,6 +288,8 @@ fn a_log_in_is_described_as_it_is() {
             "password": "an example of a password",
             "device": "ann's laptop",
             "transport": "body",
+            "refresh_token": body["examples"]["by_email"]["value"]["refresh_token"],
+            "altcha": body["examples"]["by_email"]["value"]["altcha"],
         })
     );
     let given = &login["responses"]["200"]["content"]["application/json"]["schema"];

@@ -13,6 +13,7 @@ use sprag::policy::Policy;
 use sprag::session::{
     AccountId, EndCause, Epoch, Generation, ProfileId, Session, SessionDetail, SessionId, SessionKey,
 };
+use sprag_server::places::Places;
 use sprag_server::profile::{
     Encoding, Facts, Input, OriginRule, Profile, Registration, Route, SameSite, SessionFacts, Transport,
     builtin_names, check_together,
@@ -212,7 +213,13 @@ fn sessions_are_listed_and_do_not_tell_when_they_last_rotated() {
     };
     let detail = SessionDetail { ip: Some("192.0.2.1".to_owned()), ..SessionDetail::default() };
     let own_idle_end = Timestamp(0).plus(Duration::from_secs(12_000));
-    let item = |own_idle_end| SessionFacts { session: &session, detail: &detail, own_idle_end };
+    let opened_at = Places::default().opened_at(&detail);
+    let item = |own_idle_end| SessionFacts {
+        session: &session,
+        detail: &detail,
+        opened_at: &opened_at,
+        own_idle_end,
+    };
     let profile = ours();
     let gives = &route(&profile, "GET /api/v1/auth/sessions").gives;
     assert_eq!(gives.render(&Facts::default()), json!({ "sessions": [] }));
@@ -229,6 +236,9 @@ fn sessions_are_listed_and_do_not_tell_when_they_last_rotated() {
             "ip": "192.0.2.1",
             "user_agent": null,
             "device": null,
+            "label": null,
+            "country": null,
+            "city": null,
         })
     );
     assert_eq!(answer["sessions"][1]["current"], false);

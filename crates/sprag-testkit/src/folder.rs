@@ -168,10 +168,19 @@ impl Drop for Server {
 }
 
 impl Server {
+    /// Has it read again what can be.
+    pub fn reads_again(&self) {
+        self.is_told(Signal::HUP);
+    }
+
+    fn is_told(&self, signal: Signal) {
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process has an id");
+        kill_process(id, signal).expect("our own process can be signalled");
+    }
+
     /// Stops it in order.
     pub fn stops(mut self) {
-        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process has an id");
-        kill_process(id, Signal::INT).expect("our own process can be signalled");
+        self.is_told(Signal::INT);
         assert!(self.child.wait().unwrap().success());
     }
 

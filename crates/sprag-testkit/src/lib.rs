@@ -17,6 +17,7 @@ pub mod call;
 pub mod folder;
 pub mod head;
 pub mod making;
+pub mod mmdb;
 pub mod nodes;
 pub mod people;
 pub mod rooms;

@@ -19,12 +19,15 @@ use sprag::keys::KeyRing;
 use sprag::limits::Rates;
 use sprag::password::Hasher;
 use sprag::random::SystemRandom;
+use sprag::risk::RiskPolicy;
 use sprag::session::{AccountId, Session, SessionId, SessionKey};
 use sprag::store::sqlite::{Settings, SqliteStore};
 use sprag::store::{Slice, Store};
 use sprag_server::edge::proxies::Proxies;
+use sprag_server::edge::refresh_limits::{RefreshLimits, RefreshRates};
 use sprag_server::http::{App, router};
 use sprag_server::metrics::Metrics;
+use sprag_server::places::Places;
 use sprag_server::profile::{Profile, check_together};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
@@ -61,6 +64,14 @@ pub struct Plan {
     pub other_origins: Vec<String>,
     /// Who is believed about where a request comes from.
     pub proxies: Proxies,
+    /// How log-ins are weighed, if they are.
+    pub risk: Option<RiskPolicy>,
+    /// What is known of addresses.
+    pub places: Places,
+    /// How often sessions and networks may refresh; not limited without them.
+    pub refresh_rates: Option<RefreshRates>,
+    /// How many zeros a challenge asks for; without it there are none.
+    pub proof_of_work: Option<u8>,
     /// How often somebody may try; nothing is limited unless a story is about that.
     pub rates: Rates,
     /// Whether accounts know their devices.
@@ -76,6 +87,10 @@ impl Default for Plan {
             hs256_secret: None,
             other_origins: Vec::new(),
             proxies: Proxies::default(),
+            risk: None,
+            places: Places::default(),
+            refresh_rates: None,
+            proof_of_work: None,
             rates: Rates::off(),
             knows_devices: false,
         }
@@ -94,6 +109,9 @@ pub struct World {
     profiles: Vec<Profile>,
     other_origins: Vec<String>,
     proxies: Proxies,
+    places: Arc<Places>,
+    refresh_rates: Option<RefreshRates>,
+    proof_of_work: Option<u8>,
     knows_devices: bool,
     database: PathBuf,
 }
@@ -129,35 +147,51 @@ impl World {
         let engine = engine.keys(keys).issuer(ORIGIN).audience("sprag-stories");
         let engine = engine.hasher(Hasher::start(1, plan.hash_queue).expect("a thread").failing_at_once());
         let limits = Limits { sessions_per_account: plan.sessions_per_account };
-        let engine = Arc::new(engine.limits(limits).rates(plan.rates).build().expect("an engine"));
         check_together(&plan.profiles).expect("profiles that go together");
-        let Plan { profiles, other_origins, proxies, knows_devices, .. } = plan;
-        let router = serve(&engine, &profiles, &other_origins, &proxies, (knows_devices, PATIENCE));
-        let handed_out = Mutex::default();
-        Self {
+        let Plan { profiles, other_origins, proxies, places, risk, knows_devices, rates, .. } = plan;
+        let (refresh_rates, proof_of_work) = (plan.refresh_rates, plan.proof_of_work);
+        let places = Arc::new(places);
+        let engine = engine.limits(limits).rates(rates).whereabouts(Arc::clone(&places) as _);
+        let engine = if let Some(risk) = risk { engine.risk(risk) } else { engine };
+        let engine = Arc::new(engine.build().expect("an engine"));
+        let mut world = Self {
             clock,
             seam,
             engine,
             folder,
-            handed_out,
-            router,
+            handed_out: Mutex::default(),
+            router: Router::new(),
             profiles,
             other_origins,
             proxies,
+            places,
             knows_devices,
+            refresh_rates,
+            proof_of_work,
             database,
-        }
+        };
+        world.is_served_by_another_node();
+        world
+    }
+
+    /// From now on a node answers that has only begun: it knows what is in the store and no more.
+    pub fn is_served_by_another_node(&mut self) {
+        self.router = self.served_within(PATIENCE);
+    }
+
+    fn served_within(&self, deadline: Duration) -> Router {
+        let app = App::new(Arc::clone(&self.engine), Arc::new(Metrics::default()), ORIGIN.to_owned());
+        let limits = self.refresh_rates.map(|budgets| Arc::new(RefreshLimits::new(budgets)));
+        let app = app.called_from(self.other_origins.clone()).behind(self.proxies.clone());
+        let app = app.limiting_refreshes(limits).handing_out_challenges(self.proof_of_work);
+        let mut app = app.knowing(Arc::clone(&self.places)).knowing_devices(self.knows_devices);
+        app.deadline = deadline;
+        router(&Arc::new(app), self.profiles.clone(), ORIGIN)
     }
 
     /// From now on what is not done is given up almost at once.
     pub fn loses_patience(&mut self) {
-        self.router = serve(
-            &self.engine,
-            &self.profiles,
-            &self.other_origins,
-            &self.proxies,
-            (self.knows_devices, Duration::from_millis(5)),
-        );
+        self.router = self.served_within(Duration::from_millis(5));
     }
 
     /// Sends a request and checks nothing: profiles differ in what they answer.
@@ -296,20 +330,6 @@ async fn ask(router: Router, call: Call) -> Answer {
     let (parts, body) = response.into_parts();
     let body = body.collect().await.expect("a body in memory").to_bytes().to_vec();
     Answer { line, status: parts.status.as_u16(), headers: parts.headers, body }
-}
-
-fn serve(
-    engine: &Arc<Engine>,
-    profiles: &[Profile],
-    other_origins: &[String],
-    proxies: &Proxies,
-    (knows_devices, deadline): (bool, Duration),
-) -> Router {
-    let app = App::new(Arc::clone(engine), Arc::new(Metrics::default()), ORIGIN.to_owned());
-    let mut app = app.called_from(other_origins.to_vec()).behind(proxies.clone());
-    app.knows_devices = knows_devices;
-    app.deadline = deadline;
-    router(&Arc::new(app), profiles.to_vec(), ORIGIN)
 }
 
 /// The one place that chooses what the stories' data is kept in.

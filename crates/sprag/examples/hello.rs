@@ -28,7 +28,7 @@ pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
     engine.accounts().create(user, &ann).await?;
 
     let known = engine.authn().password("ann", password, &ann).await?;
-    let laptop = OpenRequest { device: Some("laptop"), superseded: None };
+    let laptop = OpenRequest { device: Some("laptop"), ..OpenRequest::default() };
     let first = engine.open_session(&client, known, laptop, &ann).await?;
     let request = RefreshRequest { token: first.refresh.text(), retry_id: None };
 

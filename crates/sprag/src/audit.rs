@@ -184,6 +184,12 @@ event_kinds! {
     PasswordChanged = "password_changed",
     /// A log-in failed.
     LoginFailed = "login_failed",
+    /// A log-in opened a session though it was unlike those before it.
+    RiskyLogin = "risky_login",
+    /// A log-in was too unlike those before it, so that none was opened though the password was right.
+    LoginRefused = "login_refused",
+    /// Requests came from places that are not let in.
+    PlaceRefused = "place_refused",
     /// A log-in opened a session.
     SessionOpened = "session_opened",
     /// Somebody who was logged in showed once more who they are; a new session took the place of the one that asked.
@@ -255,6 +261,9 @@ impl Event {
                 EventKind::ForeignRetry
                 | EventKind::LateTwin
                 | EventKind::LoginFailed
+                | EventKind::RiskyLogin
+                | EventKind::LoginRefused
+                | EventKind::PlaceRefused
                 | EventKind::ClockJumped
                 | EventKind::ClockBelieved
                 | EventKind::StoreAccepted,

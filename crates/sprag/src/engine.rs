@@ -44,7 +44,6 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use crate::access::{self, AccessToken, Expected, Rejected};
-use crate::audit::EventKind;
 use crate::authn::{self, Authenticated, Authn, Failures};
 use crate::clock::{Clock, Timestamp, millis};
 use crate::counts::{By, CountedStore, Counts, Report};
@@ -54,8 +53,11 @@ use crate::keys::KeyRing;
 use crate::limits::{Gate, Rates};
 use crate::observe::EngineObserved;
 use crate::password::Hasher;
+use crate::place::Whereabouts;
+use crate::proof_of_work::{Challenge, Solved};
 use crate::random::{DrawnAhead, Random};
 use crate::ratchet::{MAX_MISSES, SessionState};
+use crate::risk::RiskPolicy;
 use crate::session::{AccountId, EndCause, Session, SessionId, SessionKey};
 use crate::store::{Committed, Room, Rotated, Store};
 use crate::token::RefreshToken;
@@ -73,6 +75,7 @@ mod pair;
 mod password_change;
 mod refresh;
 mod replacement;
+mod risk;
 mod service;
 mod sessions;
 mod step_up;
@@ -114,6 +117,8 @@ pub struct Engine {
     gate: Gate,
     issuer: Issuer,
     limits: Limits,
+    risk: Option<RiskPolicy>,
+    whereabouts: Arc<dyn Whereabouts>,
     service: Service,
     object_ids: ObjectIds,
 }
@@ -169,7 +174,8 @@ impl Engine {
     ///
     /// # Errors
     /// [`Refusal::AccountDisabled`] if the account has been disabled since; [`Refusal::CredentialsInvalid`] if its password
-    /// is another one by now, or it is gone; a [`Fault`].
+    /// is another one by now, or it is gone; [`Refusal::RiskRefused`] if the log-in is too unlike those before it; a
+    /// [`Fault`].
     pub async fn open_session(
         &self,
         client: &ClientPolicy,
@@ -180,6 +186,9 @@ impl Engine {
         let now = self.now();
         let account = somebody.account();
         let account_id = account.id;
+        // Whoever has just made the account has no log-in before this one.
+        let is_signing_up = somebody.at() == account.created_at;
+        let risk = if is_signing_up { None } else { self.weigh(&somebody, request, requester, now).await? };
         let key = self.key_of_new_session(account_id, now);
         let token = RefreshToken::first(client.profile, key, self.random.as_ref());
         let room = Room {
@@ -206,16 +215,14 @@ impl Engine {
             };
             let opening = commits::Opening {
                 remembers,
-                event: requester.event(key, EventKind::SessionOpened, now, None),
+                events: risk::events(risk.as_ref(), requester, key, now),
                 detail: opening::detail(requester, request.device),
                 session,
                 room: Some(room.clone()),
             };
             match self.store.commit(opening.commit()).await? {
                 Committed::Done { .. } => {
-                    if is_new_device {
-                        self.counts().new_device();
-                    }
+                    self.count_login(is_new_device, requester);
                     let pair = self.pair(client, Some(somebody.account()), &token, None, told, now)?;
                     return Ok(TokenPair { device, ..pair });
                 }
@@ -312,6 +319,16 @@ impl Engine {
     /// Opens what [`seal_cursor`](Self::seal_cursor) sealed for the same listing; `None` for any other text.
     pub fn open_cursor(&self, bound_to: &[&[u8]], text: &str) -> Option<Vec<u8>> {
         self.keys.load().open_cursor(self.now(), bound_to, text)
+    }
+
+    /// A challenge whose solution buys one try out of a network's budget: so many zeros are to be found.
+    pub fn challenge(&self, zeros: u8) -> Challenge {
+        Challenge::new(zeros, &self.keys.load(), self.random.as_ref(), self.now())
+    }
+
+    /// What a client sent as the solution of a challenge, if it is one of ours, in time and right.
+    pub fn solved(&self, text: &str) -> Option<Solved> {
+        Solved::read(text, &self.keys.load(), self.now())
     }
 
     /// What is counted of its work, for whoever shows numbers.

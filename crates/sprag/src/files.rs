@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -107,6 +107,16 @@ pub fn read_text(path: &Path, most_kib: u64) -> Result<Zeroizing<String>, FileFa
             Err(FileFault::NotText(1 + before.iter().filter(|byte| **byte == b'\n').count()))
         }
     }
+}
+
+/// What a file is, as far as a look from outside tells: when it was written, how long it is, and which one.
+pub type Stamp = (i64, i64, u64, u64);
+
+/// What tells whether the file has changed; `None` where it cannot be looked at.
+#[must_use]
+pub fn stamp(path: &Path) -> Option<Stamp> {
+    let about = fs::metadata(path).ok()?;
+    Some((about.mtime(), about.mtime_nsec(), about.len(), about.ino()))
 }
 
 /// What to tell where others than its owner may read or write a file or folder that only its owner should: the command

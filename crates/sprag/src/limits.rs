@@ -15,6 +15,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
 use crate::keys::KeyRing;
 use crate::observe::BudgetObserved;
+use crate::proof_of_work::Solved;
 use crate::requester::Requester;
 use crate::session::{AccountId, SessionId};
 use crate::store::{BudgetKey, Budgets, Wanted};
@@ -158,6 +159,31 @@ impl Gate {
             Some(spent) => Err(spent),
             None => Ok(Reserved(wanted)),
         })
+    }
+
+    /// Reserves as [`reserve`](Self::reserve) does. Where there is no room, a solved challenge stands in for what is wanted by
+    /// network, and for nothing else; it is spent only where everything else has room.
+    pub(crate) async fn reserve_or_by_work(
+        &self,
+        store: &(impl Budgets + ?Sized),
+        keys: &KeyRing,
+        wanted: &[(Budget, Whose<'_>)],
+        solved: Option<Solved>,
+        now: Timestamp,
+    ) -> Result<Result<Reserved, Spent>, Fault> {
+        let reserved = self.reserve(store, keys, wanted, now).await?;
+        let (Err(_), Some(solved)) = (&reserved, solved) else { return Ok(reserved) };
+        let others = wanted.iter().filter(|(budget, _)| !budget.is_by_network());
+        let others = others.filter_map(|(budget, whose)| {
+            Some((*budget, key(keys, *budget, *whose, now), self.rate(*budget, *whose)?))
+        });
+        let others: Vec<_> = others.collect();
+        let mut asked: Vec<_> =
+            others.iter().map(|(_, key, rate)| Wanted { key: *key, rate: *rate }).collect();
+        let (key, rate) = solved.budget();
+        asked.push(Wanted { key, rate });
+        let is_bought = store.reserve(asked, now).await?.iter().all(|standing| standing.had_room);
+        Ok(if is_bought { Ok(Reserved(others)) } else { reserved })
     }
 
     /// Gives back what was reserved of the budgets that `is_of` names. Where that fails they have lost one: it comes back by

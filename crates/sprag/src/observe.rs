@@ -9,13 +9,13 @@ use std::time::Duration;
 
 mod engine;
 mod hashing;
-mod lane;
 mod operations;
+mod queue;
 
 pub use engine::{BudgetObserved, EngineObserved, LoginFailures, MarkObserved};
 pub use hashing::{Hashing, HashingObserved};
-pub use lane::{Lane, LaneObserved};
 pub use operations::{OperationObserved, Operations};
+pub use queue::{QueueCounts, QueueObserved};
 
 /// Upper bounds of how long something took, in microseconds.
 pub const TIMES: [u64; 14] = [
@@ -159,7 +159,7 @@ pub struct StoreObserved {
     /// What was asked of it, by what its faults call it, in the order of the names.
     pub operations: Vec<OperationObserved>,
     /// What leaves together.
-    pub lanes: Vec<LaneObserved>,
+    pub queues: Vec<QueueObserved>,
     /// The pools of connections.
     pub pools: Vec<PoolObserved>,
     /// How long whoever wanted a connection waited for one.

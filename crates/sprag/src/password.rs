@@ -358,6 +358,17 @@ impl Hasher {
         }
     }
 
+    /// Waits until the moment at which an attempt that came then and that nobody has looked at is turned away.
+    pub(crate) async fn wait_to_turn_away(&self, came: Instant, random: &dyn Random) {
+        if self.slot.is_zero() {
+            return;
+        }
+        let spread = u16::from_le_bytes(random::bytes(random));
+        let slot = (moment::TURNED_AWAY, 1);
+        let moment = moment::of_failure(came, Duration::ZERO, Instant::now(), slot, spread);
+        tokio::time::sleep_until(moment.into()).await;
+    }
+
     fn queue_up(&self, prefix: Prefix, job: Job) {
         if let Some(left_over) = self.queue.add(prefix, job) {
             self.counted.refused.one();

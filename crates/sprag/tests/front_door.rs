@@ -134,7 +134,11 @@ async fn a_new_session_takes_the_place_of_the_one_that_the_device_shows() {
     let vouched = async || engine.authn().vouch_for(ann.id, Methods::NONE).await.unwrap();
     let open = async |request| engine.open_session(&client(), vouched().await, request, &somebody()).await;
     let first = open(OpenRequest::default()).await.unwrap();
-    let request = OpenRequest { superseded: Some(first.refresh.text()), device: Some("laptop") };
+    let request = OpenRequest {
+        superseded: Some(first.refresh.text()),
+        device: Some("laptop"),
+        ..OpenRequest::default()
+    };
     let second = open(request).await.unwrap();
     let told = engine.sessions().explain(first.session).await.unwrap().unwrap();
     assert_eq!(told.session.ended.map(|ended| ended.cause), Some(EndCause::Replaced));

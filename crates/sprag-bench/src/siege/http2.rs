@@ -6,7 +6,11 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const WINDOW_UPDATE: u8 = 8;
+const CONTINUATION: u8 = 9;
 
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -65,6 +69,79 @@ pub(super) fn unfinished_frame() -> Vec<u8> {
     let mut bytes = [without_window(), frame(DATA, 0, 1, &[b' '; 16_384])].concat();
     bytes.pop();
     bytes
+}
+
+/// Frames that are sent once, and those that are sent again and again behind them.
+pub(super) struct Flood {
+    pub(super) name: &'static str,
+    pub(super) first: fn() -> Vec<u8>,
+    pub(super) again: fn() -> Vec<u8>,
+}
+
+/// How many frames are written at once.
+const AT_ONCE: usize = 256;
+
+/// All floods.
+pub(super) const FLOODS: [Flood; 7] = [
+    Flood { name: "HTTP/2, rapid reset", first: rapid_resets, again: || frame(PING, 0, 0, &[0; 8]) },
+    Flood {
+        name: "HTTP/2, a head that goes on and on",
+        first: begun_head,
+        again: || frame(CONTINUATION, 0, 1, &literal("x", 100)).repeat(AT_ONCE),
+    },
+    Flood {
+        name: "HTTP/2, a head that goes on in empty frames",
+        first: begun_head,
+        again: || frame(CONTINUATION, 0, 1, b"").repeat(AT_ONCE),
+    },
+    Flood { name: "HTTP/2, pings", first: with_window, again: || frame(PING, 0, 0, &[7; 8]).repeat(AT_ONCE) },
+    Flood {
+        name: "HTTP/2, settings",
+        first: with_window,
+        again: || frame(SETTINGS, 0, 0, b"").repeat(AT_ONCE),
+    },
+    Flood {
+        name: "HTTP/2, empty data",
+        first: begun_upload,
+        again: || frame(DATA, 0, 1, b"").repeat(AT_ONCE),
+    },
+    Flood {
+        name: "HTTP/2, windows a byte wider",
+        first: with_window,
+        again: || frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]).repeat(AT_ONCE),
+    },
+];
+
+/// The beginning of a connection as honest clients have it.
+fn with_window() -> Vec<u8> {
+    [PREFACE, &frame(SETTINGS, 0, 0, b"")].concat()
+}
+
+/// Streams that are opened and reset at once, far more than an honest client opens.
+fn rapid_resets() -> Vec<u8> {
+    let head = head(GET, "/openapi.json", None, 0);
+    let streams = (0..20_000_u32).map(|stream| {
+        let stream = 2 * stream + 1;
+        let cancel = [0, 0, 0, 8];
+        [frame(HEADERS, END_HEADERS | END_STREAM, stream, &head), frame(RST_STREAM, 0, stream, &cancel)]
+            .concat()
+    });
+    once(with_window()).chain(streams).flatten().collect()
+}
+
+/// A head without its end.
+fn begun_head() -> Vec<u8> {
+    [with_window(), frame(HEADERS, END_STREAM, 1, &head(GET, "/healthz", None, 0))].concat()
+}
+
+/// An upload that begins.
+fn begun_upload() -> Vec<u8> {
+    [with_window(), frame(HEADERS, END_HEADERS, 1, &head(POST, "/api/v1/auth/login", None, 0))].concat()
+}
+
+/// A header of its own name that means nothing.
+fn literal(name: &str, length: usize) -> Vec<u8> {
+    [vec![0], text(name), text(&"x".repeat(length))].concat()
 }
 
 fn on_all_streams(frames: impl Fn(u32) -> Vec<u8>) -> Vec<u8> {

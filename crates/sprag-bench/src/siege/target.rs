@@ -28,6 +28,11 @@ impl Target {
         Self { sprag: sprag.to_owned(), lasts, connections }
     }
 
+    /// Where the server's binary lies.
+    pub(super) fn sprag(&self) -> &str {
+        &self.sprag
+    }
+
     pub(super) fn start(&self) -> Started {
         let home = Home::new(&self.sprag);
         Started { server: home.start(&[]), home }

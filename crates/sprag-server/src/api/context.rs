@@ -13,6 +13,8 @@ use sprag::account::Account;
 use sprag::audit::Severity;
 use sprag::authn::Shown;
 use sprag::engine::{Caller, ClientPolicy, Requester, TokenPair};
+use sprag::error::refusals::PLACE_REFUSED;
+use sprag::proof_of_work::Solved;
 use sprag::security::Outcome;
 use sprag::session::AccountId;
 use sprag::text;
@@ -30,10 +32,13 @@ use crate::edge::request::{self, Received};
 use crate::edge::response::{JSON, bodiless, with_body};
 use crate::edge::transport::{self, By, Carried};
 use crate::edge::wiped::WipedFields;
-use crate::profile::{Fact, Facts, Input, Inputs, Needs, Profile, Route, Transport};
+use crate::profile::{Fact, Facts, Input, Inputs, Needs, Pair, Profile, Route, Transport};
 
 /// How much of a device's label is remembered, in bytes.
 const MAX_DEVICE_BYTES: usize = 200;
+
+/// What is asked for where a session is to be opened.
+const LOGIN: &str = "log-in";
 
 /// What an answer may have room for and not need, in bytes. Most have less than that beside their tokens.
 const MAX_SPARE_BYTES: usize = 192;
@@ -142,16 +147,49 @@ impl RouteContext {
         Ok(Requester { acting: Some(administrator.key.account), ..self.requester(parts)? })
     }
 
+    /// Lets a request in that comes from a place from which its action may be asked for. It is asked before anything else, so
+    /// that it tells nothing of any name, and takes no more than a look into memory.
+    pub(crate) fn expect_place(&self, parts: &Parts) -> Result<(), Problem> {
+        let fences = &self.served.profile.fences;
+        let (what, fences) = match self.route.action.pair() {
+            Pair::Never => return Ok(()),
+            Pair::OfThisSession => ("refresh", &fences.refresh),
+            Pair::OfNewSession | Pair::OfNewSessionIfTold { .. } => (LOGIN, &fences.login),
+        };
+        if fences.is_empty() {
+            return Ok(());
+        }
+        let (places, address) = (&self.app.places, request::address(parts, &self.app.proxies));
+        let whence = places.whence(address);
+        if fences.iter().all(|fence| fence.lets_in(whence)) {
+            return Ok(());
+        }
+        if what == LOGIN {
+            self.app.engine.counts().login_refused(PLACE_REFUSED.name);
+        }
+        let from = places.turned.count(what, whence, self.app.engine.now());
+        let (note, address) = (format!("{what} from {from}"), address.map(|address| address.to_string()));
+        let outcome = Outcome::named("", Severity::Warning, address.as_deref(), None);
+        Outcome { note: Some(&note), ..outcome.refused(PLACE_REFUSED.name) }.tell_seldom();
+        Err(Problem::PlaceRefused)
+    }
+
     /// Whether whoever asks for its action shows no account by that, so that what is limited is limited by where they come from.
     pub(crate) fn is_anonymous(&self) -> bool {
         self.route.action.is_anonymous(self.served.profile.client.registration)
     }
 
+    /// The challenge that the request has solved, where this server hands any out.
+    pub(crate) fn solved(&self, inputs: &Inputs<'_>) -> Option<Solved> {
+        self.app.proof_of_work.and_then(|_| self.app.engine.solved(inputs.get(Input::Altcha)?))
+    }
+
     /// What a log-in shows of the device that it comes from: what that was given at an earlier one, and the newest refresh
     /// token of a live session.
     pub(crate) async fn shown(&self, parts: &Parts, inputs: &Inputs<'_>) -> Result<Shown, Problem> {
+        let solved = self.solved(inputs);
         if !self.app.knows_devices {
-            return Ok(Shown::default());
+            return Ok(Shown { solved, ..Shown::default() });
         }
         let cookie = self.served.profile.wire.refresh.cookie.as_ref();
         let devices = devices::shown(&self.app, cookie, &parts.headers);
@@ -161,10 +199,10 @@ impl RouteContext {
         for text in inputs.get(Input::RefreshToken).into_iter().chain(in_cookie.as_ref().map(|it| &*it.text))
         {
             if let Some(session) = engine.session_shown(client, text).await? {
-                return Ok(Shown { devices, session: Some(session) });
+                return Ok(Shown { devices, session: Some(session), solved });
             }
         }
-        Ok(Shown { devices, session: None })
+        Ok(Shown { devices, session: None, solved })
     }
 
     /// Has the device keep what the account knows it by.

@@ -40,10 +40,11 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     if session.key.account == caller.key.account {
         events.iter_mut().for_each(|entry| entry.event.at = entry.event.at.hour());
     }
+    let opened_at = context.app.places.opened_at(detail);
     let facts = Facts {
         session_id: Some(id),
         account_id: Some(session.key.account),
-        session: Some(SessionFacts { session, detail, own_idle_end: None }),
+        session: Some(SessionFacts { session, detail, opened_at: &opened_at, own_idle_end: None }),
         events: &events,
         ..Facts::default()
     };

@@ -24,13 +24,14 @@ pub(crate) const SPEC: Spec = Spec {
         Input::Device,
         Input::Transport,
         Input::RefreshToken,
+        Input::Altcha,
     ],
     rules: &[names_account, requires_password, asks_for_transport],
     reads_body: true,
     answer: Answer::Shaped { anywhere: &[Fact::PAIR, Fact::ACCOUNT], each: &[] },
     unavailable: "the service cannot answer just now; log in again in a second: if a session was opened, \
                   nobody has its tokens",
-    refuses: &["credentials_invalid", "account_disabled", "password_rejected"],
+    refuses: &["credentials_invalid", "account_disabled", "password_rejected", "risk_refused"],
     ..Spec::named("login", "Log in")
 };
 

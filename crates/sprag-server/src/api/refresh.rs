@@ -3,12 +3,16 @@
 use std::time::Instant;
 
 use axum::response::Response;
+use hyper::http::request::Parts;
 use sprag::engine::RefreshRequest;
+use sprag::error::refusals::RATE_LIMITED;
 
 use super::context::{Call, RouteContext};
+use crate::edge::refresh_limits::Exhausted;
 use crate::edge::refusal::Problem;
+use crate::edge::request::{self, Source};
 use crate::edge::transport::By;
-use crate::edge::{cookie, request, span};
+use crate::edge::{cookie, span};
 use crate::profile::{Answer, Fact, Input, Needs, Pair, Spec, leaves_token_to_cookie};
 
 pub(crate) const SPEC: Spec = Spec {
@@ -38,6 +42,10 @@ pub(crate) const SPEC: Spec = Spec {
 };
 
 pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Response, Problem> {
+    if let Some(limits) = &context.app.refresh_limits {
+        let spent = limits.of_prefix(Source::of(&call.parts, &context.app.proxies));
+        spent.map_err(|exhausted| limited(context, &call.parts, exhausted))?;
+    }
     let fields = call.fields()?;
     let parts = &call.parts;
     let carried = context.refresh_token(parts, &context.inputs(&fields)?).await?;
@@ -46,17 +54,30 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let request = RefreshRequest { token: &carried.text, retry_id: request::retry_id(&parts.headers)? };
 
     let begun = Instant::now();
-    let refreshed = context.app.engine.refresh(&context.served.client, request, &requester).await;
+    let (engine, client) = (&context.app.engine, &context.served.client);
+    let now = engine.now();
+    let token = engine.recognise(client, request.token, now).await;
+    if let (Some(limits), Ok(Some(token))) = (&context.app.refresh_limits, &token) {
+        let spent = limits.of_session(token.key.session);
+        spent.map_err(|exhausted| limited(context, parts, exhausted))?;
+    }
+    let refreshed = engine.refresh_with(client, request, (token, now), &requester).await;
     context.app.metrics.refreshed(refreshed.row, begun.elapsed());
     span::decided(refreshed.row);
 
     let pair = refreshed.answer?;
     let mut response = context.token_pair(&pair, carried.by, None);
-    let engine = &context.app.engine;
     if let (By::Cookie, Some(cookie)) = (carried.by, &context.served.profile.wire.refresh.cookie)
-        && engine.tokens().parse(&context.served.client, &carried.text).is_none()
+        && engine.tokens().parse(client, &carried.text).is_none()
     {
         cookie::clear_former(&mut response, cookie);
     }
     Ok(response)
+}
+
+/// A budget is exhausted: nothing has happened to the session, and the same token is good later.
+fn limited(context: &RouteContext, parts: &Parts, exhausted: Exhausted) -> Problem {
+    context.app.metrics.refresh_limited(exhausted.budget);
+    context.tell_security(parts, None, |told| told.refused(RATE_LIMITED.name).tell_seldom());
+    Problem::RateLimited(exhausted.retry_after_seconds)
 }

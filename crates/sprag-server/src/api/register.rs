@@ -26,6 +26,7 @@ pub(crate) const SPEC: Spec = Spec {
         Input::FamilyName,
         Input::Device,
         Input::Transport,
+        Input::Altcha,
     ],
     rules: &[names_account, requires_password, asks_for_transport],
     reads_body: true,
@@ -65,7 +66,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     };
     let engine = &context.app.engine;
     if context.is_anonymous() {
-        engine.accounts().reserve_one(&requester).await?;
+        engine.accounts().reserve_one(context.solved(&inputs), &requester).await?;
     }
     let Some(by) = by else {
         let account = engine.accounts().create(user, &requester).await;

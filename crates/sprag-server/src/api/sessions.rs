@@ -18,11 +18,15 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let permit = context.permit(&call.parts).await;
     let listed = context.app.engine.sessions().of(caller.key.account).await?;
     let own_idle_end = context.app.engine.now().plus(context.served.client.policy.idle_timeout);
+    let details = listed.iter().map(|listed| &listed.detail);
+    let opened_at = context.app.places.each_opened_at(details);
     let sessions: Vec<_> = listed
         .iter()
-        .map(|listed| SessionFacts {
+        .zip(&opened_at)
+        .map(|(listed, opened_at)| SessionFacts {
             session: &listed.session,
             detail: &listed.detail,
+            opened_at,
             own_idle_end: (listed.session.key == caller.key).then_some(own_idle_end),
         })
         .collect();

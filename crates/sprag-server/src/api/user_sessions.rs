@@ -29,12 +29,15 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let found = engine.sessions().listed(id, listing.after(context)?, listing.limit).await?;
     let next = listing.next(context, found.next.as_ref());
     let own_idle_end = engine.now().plus(context.served.client.policy.idle_timeout);
+    let opened_at = context.app.places.each_opened_at(found.items.iter().map(|listed| &listed.detail));
     let sessions: Vec<_> = found
         .items
         .iter()
-        .map(|listed| SessionFacts {
+        .zip(&opened_at)
+        .map(|(listed, opened_at)| SessionFacts {
             session: &listed.session,
             detail: &listed.detail,
+            opened_at,
             own_idle_end: (listed.session.key == caller.key).then_some(own_idle_end),
         })
         .collect();

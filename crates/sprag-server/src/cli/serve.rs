@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use super::output::program;
 use crate::config::{Config, Database, Flags, Sources};
 use crate::edge::serve::{Bounds, listen_within, serve};
+use crate::places::Places;
 use crate::profile::{Input, Profile, Registration, Route, Whose};
 use crate::run::accepted::accept_older;
 use crate::run::node::{Node, resolve};
@@ -80,7 +81,7 @@ pub(super) fn run(args: &Args, flags: Flags) -> anyhow::Result<ExitCode> {
         };
         warn_of_what_is_allowed(&node);
         let ring = RingWatch::of(&node);
-        let _reloading = reload_when_told(told_to_reload, given, ring.clone());
+        let _reloading = reload_when_told(told_to_reload, given, ring.clone(), Arc::clone(&node.places));
         let jobs = jobs::start_with(&node, ring);
         serve_node(&node, jobs, listeners, signals).await
     })
@@ -248,11 +249,16 @@ async fn told_in(mut stopped: watch::Receiver<Option<Duration>>) -> Duration {
 }
 
 /// At SIGHUP what can be read again is read again.
-fn reload_when_told(mut told: Signal, mut given: Given, ring: Option<RingWatch>) -> JoinSet<()> {
+fn reload_when_told(
+    mut told: Signal,
+    mut given: Given,
+    ring: Option<RingWatch>,
+    places: Arc<Places>,
+) -> JoinSet<()> {
     let mut listening = JoinSet::new();
     listening.spawn(async move {
         while told.recv().await.is_some() {
-            given.reload(ring.as_ref()).await;
+            given.reload(ring.as_ref(), &places).await;
         }
     });
     listening

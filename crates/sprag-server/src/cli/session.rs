@@ -17,17 +17,19 @@ use super::import;
 use super::on_node::{Opens, on_node, plainly, requester};
 use super::output::{Column, List, minute, moment, rfc3339, say};
 use crate::config::Sources;
+use crate::places::Places;
 use crate::profile::ImportKind;
 use crate::run::node::Node;
 
 /// How many sessions are read at a time.
 const SLICE: u32 = 200;
 
-const LIVE: [Column; 5] = [
+const LIVE: [Column; 6] = [
     Column::whole("SESSION"),
     Column::cut("USER"),
     Column::whole("OPENED (UTC)"),
     Column::whole("REFRESHED (UTC)"),
+    Column::cut("DEVICE"),
     Column::cut("FROM"),
 ];
 
@@ -106,6 +108,9 @@ struct Record<'a> {
     ip: Option<&'a str>,
     user_agent: Option<&'a str>,
     device: Option<&'a str>,
+    label: Option<&'a str>,
+    country: Option<String>,
+    city: Option<&'a str>,
     ended_ip: Option<&'a str>,
 }
 
@@ -117,6 +122,7 @@ async fn list(node: &Node, args: &Filter) -> anyhow::Result<ExitCode> {
         shows_ended: args.all,
         profiles: profiles.collect(),
         now: engine.now(),
+        places: &node.places,
     };
     if let Some(who) = &args.user {
         listing.add_all_of(engine, &find(engine, who).await?).await?;
@@ -143,6 +149,7 @@ struct Listing<'a> {
     shows_ended: bool,
     profiles: BTreeMap<u16, &'a str>,
     now: Timestamp,
+    places: &'a Places,
 }
 
 impl Listing<'_> {
@@ -166,6 +173,7 @@ impl Listing<'_> {
             return Ok(());
         }
         let state = over.map_or("live", EndCause::name);
+        let opened_at = self.places.opened_at(detail);
         let record = Record {
             id: session.key.session,
             account_id: account.id,
@@ -182,17 +190,19 @@ impl Listing<'_> {
             ip: detail.ip.as_deref(),
             user_agent: detail.user_agent.as_deref(),
             device: detail.device.as_deref(),
+            label: opened_at.label.as_deref(),
+            country: opened_at.country.map(|country| country.to_string()),
+            city: opened_at.city.as_deref(),
             ended_ip: detail.ended_ip.as_deref(),
         };
-        let from = detail.device.as_ref().or(detail.ip.as_ref()).or(detail.user_agent.as_ref());
-        let (third, last) = if self.shows_ended {
-            (session.ended.map(|ended| minute(ended.at)), Some(state.to_owned()))
+        let rest = if self.shows_ended {
+            vec![session.ended.map(|ended| minute(ended.at)), Some(state.to_owned())]
         } else {
-            (Some(minute(session.rotated_at)), from.cloned())
+            let from = opened_at.place().or_else(|| detail.ip.clone());
+            vec![Some(minute(session.rotated_at)), opened_at.label.clone(), from]
         };
-        let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-        let id = session.key.session.to_string();
-        let cells = vec![id, called(account), minute(session.created_at), or_none(third), or_none(last)];
+        let mut cells = vec![session.key.session.to_string(), called(account), minute(session.created_at)];
+        cells.extend(rest.into_iter().map(|text| text.unwrap_or_else(|| "-".to_owned())));
         Ok(self.list.add(&record, cells)?)
     }
 }

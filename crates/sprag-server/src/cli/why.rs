@@ -8,12 +8,14 @@ use serde_json::{Value, json};
 use sprag::audit::Entry;
 use sprag::clock::Timestamp;
 use sprag::engine::Explanation;
+use sprag::risk::{Decision, Risk};
 use sprag::session::SessionId;
 use sprag::text::shown;
 
 use super::output::{moment, rfc3339, say, say_json};
 use super::session::session_id;
 use crate::config;
+use crate::places::OpenedAt;
 use crate::run::node::Node;
 
 /// What `sprag why` is asked.
@@ -41,27 +43,36 @@ pub(super) async fn run(args: &Args, node: &Node) -> anyhow::Result<ExitCode> {
         );
     };
     let now = node.engine.now();
+    let opened_at = node.places.opened_at(&explanation.detail);
     if args.json {
-        say_json(&as_json(&explanation, now))?;
+        say_json(&as_json(&explanation, &opened_at, now))?;
     } else {
-        say(explain(&explanation, now).trim_end())?;
+        say(explain(&explanation, &opened_at, now).trim_end())?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// What is known of a session, for people.
 #[must_use]
-pub(super) fn explain(explanation: &Explanation, now: Timestamp) -> String {
+pub(super) fn explain(explanation: &Explanation, opened_at: &OpenedAt, now: Timestamp) -> String {
     let session = &explanation.session;
     let detail = &explanation.detail;
     let mut text = format!("session  {}\naccount  {}\n", session.key.session, session.key.account);
     let _ = write!(text, "opened   {}", moment(session.created_at));
-    let whence =
-        [(", from ", &detail.ip), (", with ", &detail.user_agent), (", on the device ", &detail.device)];
-    for (word, value) in whence {
-        if let Some(value) = value {
-            let _ = write!(text, "{word}{}", shown(value));
+    if let Some(ip) = &detail.ip {
+        let _ = write!(text, ", from {}", shown(ip));
+        if let Some(place) = opened_at.place() {
+            let _ = write!(text, " ({})", shown(&place));
         }
+    }
+    if let Some(user_agent) = &detail.user_agent {
+        let _ = write!(text, ", with {}", shown(user_agent));
+    }
+    if let Some(label) = &opened_at.label {
+        let _ = write!(text, "\ndevice   {}", shown(label));
+    }
+    if let Some(risk) = explanation.risk() {
+        let _ = write!(text, "\nrisk     {}", in_words(&risk));
     }
     text += &match session.generation.0 {
         0 => "\nturned   never\n".to_owned(),
@@ -76,6 +87,17 @@ pub(super) fn explain(explanation: &Explanation, now: Timestamp) -> String {
         }
     }
     text
+}
+
+/// A log-in's risk: `50, the journal warns: new device 20, new country 30 (FR)`.
+fn in_words(risk: &Risk) -> String {
+    let reasons = risk.reasons.iter().map(|found| {
+        let detail =
+            found.detail.as_deref().map(|detail| format!(" ({})", shown(detail))).unwrap_or_default();
+        format!("{} {}{detail}", found.reason.name().replace('_', " "), found.weight)
+    });
+    let warns = if risk.decision == Decision::Allow { "" } else { ", the journal warns" };
+    format!("{}{warns}: {}", risk.score, reasons.collect::<Vec<_>>().join(", "))
 }
 
 /// Whether it lives, or how and why it ended, in a sentence.
@@ -123,7 +145,7 @@ fn event(entry: &Entry) -> String {
 }
 
 /// The explanation for machines.
-fn as_json(explanation: &Explanation, now: Timestamp) -> Value {
+fn as_json(explanation: &Explanation, opened_at: &OpenedAt, now: Timestamp) -> Value {
     let session = &explanation.session;
     let detail = &explanation.detail;
     let is_live = session.ended.is_none() && now < session.expires_at && now < session.idle_expires_at;
@@ -135,6 +157,10 @@ fn as_json(explanation: &Explanation, now: Timestamp) -> Value {
         "ip": detail.ip,
         "user_agent": detail.user_agent,
         "device": detail.device,
+        "label": opened_at.label,
+        "country": opened_at.country.map(|country| country.to_string()),
+        "city": opened_at.city,
+        "risk": explanation.risk(),
         "turns": session.generation.0,
         "turned_at": (session.generation.0 > 0).then(|| rfc3339(session.rotated_at)),
         "idle_expires_at": rfc3339(session.idle_expires_at),
@@ -215,6 +241,12 @@ mod tests {
         Explanation { session, detail, events: vec![Head::new(key.account).add(opened)] }
     }
 
+    /// What is known of where it was opened, with a file of places.
+    fn at_home(explanation: &Explanation) -> OpenedAt {
+        let (country, city) = ("DE".parse().ok(), Some("Berlin".to_owned()));
+        OpenedAt { label: explanation.detail.device.clone(), country, city }
+    }
+
     fn stolen() -> Explanation {
         let mut explanation = live();
         explanation.session.ended = Some(Ended { at: seconds(700), cause: EndCause::Reuse });
@@ -235,10 +267,11 @@ mod tests {
 
     #[test]
     fn a_live_session_says_until_when() {
-        insta::assert_snapshot!(explain(&live(), seconds(601)), @r"
+        insta::assert_snapshot!(explain(&live(), &at_home(&live()), seconds(601)), @r"
         session  01980000-0000-7000-8000-000000000002
         account  01980000-0000-7000-8000-000000000001
-        opened   2026-01-01 00:00:00.000 UTC, from 192.0.2.7, with Firefox/140.0, on the device Ann's �[31mlaptop
+        opened   2026-01-01 00:00:00.000 UTC, from 192.0.2.7 (Berlin, DE), with Firefox/140.0
+        device   Ann's �[31mlaptop
         turned   3 times, the last time 2026-01-01 00:10:00.000 UTC
         state    live
                  ends 2026-01-08 00:10:00.000 UTC unless it turns before, and 2026-01-31 00:00:00.000 UTC at the latest
@@ -249,10 +282,10 @@ mod tests {
 
     #[test]
     fn a_stolen_one_says_how_it_ended_and_what_led_there() {
-        insta::assert_snapshot!(explain(&stolen(), seconds(800)), @r"
+        insta::assert_snapshot!(explain(&stolen(), &OpenedAt::default(), seconds(800)), @r"
         session  01980000-0000-7000-8000-000000000002
         account  01980000-0000-7000-8000-000000000001
-        opened   2026-01-01 00:00:00.000 UTC, from 192.0.2.7, with Firefox/140.0, on the device Ann's �[31mlaptop
+        opened   2026-01-01 00:00:00.000 UTC, from 192.0.2.7, with Firefox/140.0
         turned   3 times, the last time 2026-01-01 00:10:00.000 UTC
         state    ended 2026-01-01 00:11:40.000 UTC, by a request from 198.51.100.9
                  cause reuse: an old token of this session was used again, which may mean it was stolen
@@ -264,19 +297,45 @@ mod tests {
     }
 
     #[test]
+    fn a_log_in_that_was_unlike_those_before_it_says_why() {
+        let mut odd = live();
+        let risk = "risk 50 (notify): new_device 20, new_country 30 (FR)";
+        odd.events[0].event.note = Some(risk.to_owned());
+        let text = explain(&odd, &OpenedAt::default(), seconds(601));
+        assert!(
+            text.contains("\nrisk     50, the journal warns: new device 20, new country 30 (FR)\n"),
+            "{text}"
+        );
+        let value = as_json(&odd, &OpenedAt::default(), seconds(601));
+        assert_eq!(
+            value["risk"],
+            json!({
+                "score": 50,
+                "decision": "notify",
+                "reasons": [
+                    { "reason": "new_device", "weight": 20, "detail": null },
+                    { "reason": "new_country", "weight": 30, "detail": "FR" },
+                ],
+            })
+        );
+        assert_eq!(as_json(&live(), &OpenedAt::default(), seconds(601))["risk"], json!(null));
+    }
+
+    #[test]
     fn one_that_ran_out_is_over_before_a_sweep_has_seen_it() {
-        let text = explain(&live(), seconds(8 * 86_400));
+        let text = explain(&live(), &OpenedAt::default(), seconds(8 * 86_400));
         assert!(text.contains("over: it was not refreshed before 2026-01-08 00:10:00.000 UTC"), "{text}");
-        let text = explain(&live(), seconds(31 * 86_400));
+        let text = explain(&live(), &OpenedAt::default(), seconds(31 * 86_400));
         assert!(text.contains("over: it reached its longest lifetime"), "{text}");
     }
 
     #[test]
     fn machines_get_the_same() {
-        let value = as_json(&stolen(), seconds(800));
+        let value = as_json(&stolen(), &at_home(&stolen()), seconds(800));
         assert_eq!(value["ended"]["cause"], "reuse");
         assert_eq!(value["ended"]["at"], "2026-01-01T00:11:40.000Z");
         assert_eq!((&value["is_live"], &value["turns"]), (&json!(false), &json!(3)));
         assert_eq!(value["events"][1]["severity"], "critical");
+        assert_eq!((&value["country"], &value["city"]), (&json!("DE"), &json!("Berlin")));
     }
 }

@@ -113,7 +113,7 @@ fn setting_of(budget: Budget) -> &'static str {
 const MOST: u32 = 1_000_000;
 
 /// A rate as people write it: how many at once, and how many come back in which time.
-fn rate(text: &str) -> Parsed<Rate> {
+pub(super) fn rate(text: &str) -> Parsed<Rate> {
     let wrong = || {
         format!(
             "{} is no rate; write how many at once, a comma, and how many more in which time, as \"10, 1/1m\"",

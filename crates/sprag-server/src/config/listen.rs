@@ -66,8 +66,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: "max-connections-per-network",
         env: "SPRAG_MAX_CONNECTIONS_PER_NETWORK",
         placeholder: "COUNT",
-        help: "How many of them may come from one network, 24 bits of an IPv4 address or 64 of an IPv6 one; trusted-proxies \
-               have no such limit (1 to 1000000).",
+        help: "How many of them may come from one network, 24 bits of an IPv4 address or 64 of an IPv6 one; trusted-proxies, \
+               and peers of this machine or of a private network that may be proxies, have no such limit (1 to 1000000).",
         default: Fallback::Derived("a quarter of max-connections, 64 at least"),
         is_secret: false,
         right: "16",

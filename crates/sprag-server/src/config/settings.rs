@@ -5,8 +5,8 @@
 //! `docs/adding/a-setting.md` says how to add one.
 
 use super::{
-    accounts, browsers, file, imported, limits, listen, logs, monitoring, passwords, profiles, proxies,
-    sessions, store, tokens,
+    accounts, browsers, file, imported, limits, listen, logs, monitoring, passwords, places, profiles,
+    proof_of_work, proxies, refresh_limits, risk, sessions, store, tokens,
 };
 
 pub use super::setting::{Fallback, Setting};
@@ -23,6 +23,10 @@ const FEATURES: &[&[Setting]] = &[
     tokens::SETTINGS,
     browsers::SETTINGS,
     limits::SETTINGS,
+    places::SETTINGS,
+    risk::SETTINGS,
+    refresh_limits::SETTINGS,
+    proof_of_work::SETTINGS,
     passwords::SETTINGS,
     imported::SETTINGS,
     logs::SETTINGS,

@@ -1,6 +1,7 @@
 //! From text to typed values, as several features need them. Each says, where it refuses, which text it was and what it
 //! would accept.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -38,4 +39,14 @@ pub(super) fn switch(text: &str) -> Parsed<bool> {
         "off" => Ok(false),
         _ => Err(format!("{} is neither on nor off", quoted(text))),
     }
+}
+
+/// The path of a file.
+pub(super) fn file(text: &str, example: &str) -> Parsed<PathBuf> {
+    if text.trim().is_empty() {
+        return Err(format!(
+            "this names no file; write its path, such as {example}, or leave the setting out"
+        ));
+    }
+    Ok(PathBuf::from(text))
 }

@@ -10,9 +10,11 @@ use sprag::Engine;
 use super::large_answers::LargeAnswers;
 use super::metrics_readers::MetricsReaders;
 use super::proxies::Proxies;
+use super::refresh_limits::RefreshLimits;
 use super::trace_context::RequestIds;
 use crate::config::Origin;
 use crate::metrics::Metrics;
+use crate::places::Places;
 
 /// How long a request may take once its body is there: whatever hangs behind the engine, the store or the queue of
 /// the hashing threads, it is answered 503 then, within three seconds in all where the store is near.
@@ -37,6 +39,12 @@ pub struct App {
     pub proxies: Proxies,
     /// For how long after a log-in or step-up a call is taken that wants a fresh one.
     pub fresh_for: Duration,
+    /// What is known of where requests come from.
+    pub places: Arc<Places>,
+    /// How often sessions and networks may refresh; `None` where that is not limited.
+    pub refresh_limits: Option<Arc<RefreshLimits>>,
+    /// How many zeros a challenge asks for whose solution buys a try out of a network's budget; `None` where there are none.
+    pub proof_of_work: Option<u8>,
     /// Who may read `/metrics`.
     pub metrics_readers: MetricsReaders,
     /// Whether accounts know the devices that they have logged in from.
@@ -56,7 +64,7 @@ impl App {
     pub fn new(engine: Arc<Engine>, metrics: Arc<Metrics>, origin: String) -> Self {
         let (other_origins, proxies, knows_devices) = (Vec::new(), Proxies::default(), true);
         let is_ready = AtomicBool::new(true);
-        let large_answers = LargeAnswers::default();
+        let (places, large_answers) = (Arc::default(), LargeAnswers::default());
         metrics.watch(&engine);
         let (metrics_readers, deadline, fresh_for) = (MetricsReaders::default(), DEADLINE, FRESH_FOR);
         Self {
@@ -67,6 +75,9 @@ impl App {
             origins_from: Origin::Default,
             proxies,
             fresh_for,
+            places,
+            refresh_limits: None,
+            proof_of_work: None,
             knows_devices,
             metrics_readers,
             deadline,
@@ -104,6 +115,24 @@ impl App {
     #[must_use]
     pub fn behind(self, proxies: Proxies) -> Self {
         Self { proxies, ..self }
+    }
+
+    /// Knows the places of addresses by these.
+    #[must_use]
+    pub fn knowing(self, places: Arc<Places>) -> Self {
+        Self { places, ..self }
+    }
+
+    /// Hands out challenges that ask for so many zeros.
+    #[must_use]
+    pub fn handing_out_challenges(self, proof_of_work: Option<u8>) -> Self {
+        Self { proof_of_work, ..self }
+    }
+
+    /// Limits how often sessions and networks may refresh.
+    #[must_use]
+    pub fn limiting_refreshes(self, refresh_limits: Option<Arc<RefreshLimits>>) -> Self {
+        Self { refresh_limits, ..self }
     }
 
     /// Has accounts know the devices that they have logged in from, or not; they do unless somebody says otherwise.

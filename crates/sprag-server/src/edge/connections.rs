@@ -120,11 +120,14 @@ impl Connections {
     }
 
     fn admit_at(self: &Arc<Self>, peer: IpAddr, now: Instant) -> Option<Seat> {
-        let is_proxy = self.bounds.proxies.believes(peer.to_canonical());
+        let proxies = &self.bounds.proxies;
+        let is_proxy = proxies.believes(peer.to_canonical());
         let network = (!is_proxy).then(|| Prefix::from(peer));
         let mut open = self.open();
         let of_network = open.networks.get(&network).map_or(0, |network| network.members.len());
-        if !is_proxy && of_network >= self.bounds.connections_per_network {
+        // A proxy that nobody named must not shut out those behind it.
+        let may_be_many = is_proxy || proxies.may_be_missing(peer);
+        if !may_be_many && of_network >= self.bounds.connections_per_network {
             self.send_off(&mut open, now, |of| *of == network)?;
         } else if open.count >= self.bounds.connections {
             self.make_place(&mut open, now, network)?;
@@ -291,6 +294,11 @@ impl Connection {
     /// Bytes have come from the peer.
     pub(crate) fn read(&self, bytes: &[u8]) {
         self.state().read(bytes, Instant::now());
+    }
+
+    /// It has sent more frames than it may that ask for nothing, and is closed.
+    pub(crate) fn floods(&self) {
+        self.connections.metrics.connections_flooding.inc();
     }
 
     /// What is refused on it.

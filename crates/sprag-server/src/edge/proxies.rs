@@ -263,6 +263,32 @@ mod tests {
     }
 
     #[test]
+    fn whoever_is_near_and_not_named_may_be_a_proxy() {
+        let may_be = |address: &str| proxies().may_be_missing(ip(address));
+        for near in [
+            "127.9.9.9",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.7.7",
+            "169.254.1.1",
+            "100.64.0.1",
+            "100.127.255.255",
+            "fc00::1",
+            "fe80::1",
+            "::ffff:192.168.7.7",
+        ] {
+            assert!(may_be(near), "{near}");
+            assert!(Proxies::default().may_be_missing(ip(near)), "{near}");
+        }
+        for named in ["127.0.0.1", "10.1.2.3", "::1", "fd00::7", "::ffff:10.1.2.3"] {
+            assert!(!may_be(named), "{named}");
+        }
+        for far in ["192.0.2.1", "172.32.0.1", "192.169.0.1", "100.128.0.1", "2001:db8::1", "11.0.0.1"] {
+            assert!(!may_be(far), "{far}");
+        }
+    }
+
+    #[test]
     fn proxies_are_addresses_and_networks_and_never_everybody() {
         for text in
             ["127.0.0.1", "::1,127.0.0.1", "10.0.0.0/8 , fd00::/8", "10.0.0.1/32", "10.0.0.1,10.0.0.1"]

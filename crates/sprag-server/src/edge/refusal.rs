@@ -41,8 +41,12 @@ pub(crate) enum Problem {
     OwnAccount,
     /// An administrator asks for the story of a session that there is not.
     NoSuchSession,
+    /// A budget is exhausted, for so many seconds.
+    RateLimited(u32),
     /// A cookie-authenticated request from another site, with what more is known of it.
     CrossSite(Option<String>),
+    /// It comes from a place that is not let in.
+    PlaceRefused,
     /// A defect brought this one request down.
     Panicked,
 }
@@ -130,8 +134,12 @@ impl Problem {
                 &rows::SESSION_UNKNOWN,
                 "nothing is known of a session with this id, live or ended; look whether the id is whole",
             ),
+            Self::RateLimited(seconds) => {
+                Answer { retry_after_seconds: Some(seconds), ..plain(&rows::RATE_LIMITED) }
+            }
             Self::CrossSite(None) => plain(&rows::ORIGIN_REFUSED),
             Self::CrossSite(Some(what)) => said(&rows::ORIGIN_REFUSED, what),
+            Self::PlaceRefused => plain(&rows::PLACE_REFUSED),
             Self::Panicked => plain(&rows::INTERNAL),
         }
     }

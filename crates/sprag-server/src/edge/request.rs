@@ -300,13 +300,35 @@ pub(crate) fn requester(
     if proxies.are_none() && parts.headers.contains_key(FORWARDED_FOR) {
         PROXIES_ARE_ASKED_FOR.call_once(ask_for_proxies);
     }
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    let address = peer.map(|ConnectInfo(peer)| proxies.client(peer.ip(), &parts.headers));
+    let Source { address, may_be_proxy } = Source::of(parts, proxies);
     let user_agent = parts.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let user_agent = user_agent.map(|agent| text::label(&agent, MAX_USER_AGENT_BYTES));
     let instance = instance(&parts.headers, device_cookie, user_agent.as_deref(), address)?;
-    let may_be_proxy = peer.is_some_and(|ConnectInfo(peer)| proxies.may_be_missing(peer.ip()));
     Ok(Requester { ip: address.map(|ip| ip.to_string()), user_agent, instance, may_be_proxy, acting: None })
+}
+
+/// The address that a request comes from, as far as it is known.
+pub(crate) fn address(parts: &Parts, proxies: &Proxies) -> Option<IpAddr> {
+    Source::of(parts, proxies).address
+}
+
+/// Where a request comes from, as far as that decides whose budget it spends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Source {
+    /// The address that it counts for, where one is known.
+    pub(crate) address: Option<IpAddr>,
+    /// Whether that may be a proxy which nobody named, and which speaks for many.
+    pub(crate) may_be_proxy: bool,
+}
+
+impl Source {
+    pub(crate) fn of(parts: &Parts, proxies: &Proxies) -> Self {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+        Self {
+            address: peer.map(|peer| proxies.client(peer, &parts.headers)),
+            may_be_proxy: peer.is_some_and(|peer| proxies.may_be_missing(peer)),
+        }
+    }
 }
 
 /// The client instance: the cookie that marks the device, else what the client says of itself, else what its requests
@@ -389,5 +411,28 @@ mod tests {
         assert_eq!(instance(&headers, Some("device"), None, None).unwrap(), marked_instance("mark"));
         headers.insert("sprag-instance", "".parse().unwrap());
         assert!(instance(&headers, Some("device"), None, None).is_err(), "a bad name is told all the same");
+    }
+
+    /// Whoever writes the header is not believed, however often they try and whatever they write.
+    #[test]
+    fn r47_a_hundred_thousand_forged_headers_change_nobody_s_network() {
+        let peer = SocketAddr::from(([198, 51, 100, 7], 40_000));
+        let behind: Proxies = "192.0.2.0/24".parse().unwrap();
+        for proxies in [Proxies::default(), behind] {
+            for number in 0..100_000_u32 {
+                let [a, b, c, d] = number.wrapping_mul(2_654_435_761).to_be_bytes();
+                let forged = format!("{a}.{b}.{c}.{d}, 192.0.2.{d}, 10.{b}.{c}.{d}");
+                let mut request = hyper::Request::new(());
+                let headers = request.headers_mut();
+                headers.append(FORWARDED_FOR, forged.parse().unwrap());
+                headers.append("forwarded", format!("for={a}.{b}.{c}.{d}").parse().unwrap());
+                headers.append("x-real-ip", format!("{a}.{b}.{c}.{d}").parse().unwrap());
+                request.extensions_mut().insert(ConnectInfo(peer));
+                let (parts, ()) = request.into_parts();
+                let somebody = requester(&parts, &proxies, None).unwrap();
+                assert_eq!(somebody.prefix().network(), "198.51.100.0/24", "{forged}");
+                assert!(!somebody.may_be_proxy);
+            }
+        }
     }
 }

@@ -16,6 +16,7 @@ use hyper::service::{Service, service_fn};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use rustix::net::sockopt::set_tcp_user_timeout;
 use sprag::audit::Severity;
 use sprag::security::Outcome;
 use sprag::seldom;
@@ -59,6 +60,12 @@ const HEADER_BYTES: usize = 64;
 /// How many connections the system keeps ready for us.
 const BACKLOG: u32 = 1024;
 
+/// How much of its answers the system takes for a connection, in bytes; Linux doubles it, for its own needs.
+const SYSTEM_BUFFER: u32 = 64 * 1024;
+
+/// How long a client may take nothing of what the system has for it, in milliseconds.
+const UNTAKEN_MILLIS: u32 = 10_000;
+
 /// How long to wait after the system refused a connection, for instance because no file descriptor is left.
 const PAUSE_AFTER_FAILED_ACCEPT: Duration = Duration::from_millis(50);
 
@@ -73,6 +80,10 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // A server that has been stopped leaves connections behind that are not quite closed.
     socket.set_reuseaddr(true)?;
+    // Connections have both from here. What the system takes of an answer is sent as far as this server can tell, so it
+    // takes little; and whoever leaves even that unread is closed like any other.
+    socket.set_send_buffer_size(SYSTEM_BUFFER)?;
+    set_tcp_user_timeout(&socket, UNTAKEN_MILLIS)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }

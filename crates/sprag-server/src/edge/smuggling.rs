@@ -14,9 +14,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
+mod frames;
 mod head;
 mod refused;
 
+use frames::Frames;
 use head::{Ambiguous, Body, Head, sure};
 pub(crate) use refused::Refused;
 
@@ -50,6 +54,7 @@ pub(crate) struct Framing {
     /// Whether an empty line has been left out before the next head.
     has_skipped: bool,
     refused: Arc<Refused>,
+    frames: Frames,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,6 +71,8 @@ enum ParserState {
     LastEnd,
     /// HTTP/2 frames its requests itself.
     Http2,
+    /// More of its frames have come that ask for nothing than may.
+    Flooded,
     /// A head was refused: what stands for it is the last that was given.
     HeadRefused,
     /// A body was refused: it breaks off here.
@@ -80,20 +87,26 @@ pub(crate) enum Outlook {
     AwaitsAnswer,
     /// Nothing more, as if the peer had closed.
     Ended,
+    /// Nothing more, as the peer sends what only costs.
+    Flooded,
 }
 
 impl Framing {
     pub(crate) fn new(refused: Arc<Refused>) -> Self {
         let (held, head) = (Vec::new(), Head::default());
         let (sure, line_at, looked, heads, has_skipped) = (0, 0, 0, 0, false);
-        Self { state: ParserState::Begun, held, sure, line_at, looked, head, heads, has_skipped, refused }
+        let (state, frames) = (ParserState::Begun, Frames::default());
+        Self { state, held, sure, line_at, looked, head, heads, has_skipped, refused, frames }
     }
 
     /// Takes the next bytes, and gives what may go on.
     pub(crate) fn follow(&mut self, bytes: &[u8], give: &mut impl FnMut(&[u8])) {
         match self.state {
-            ParserState::Http2 => return give(bytes),
-            ParserState::HeadRefused | ParserState::BodyRefused => return,
+            ParserState::Http2 => {
+                self.follow_frames(bytes);
+                return give(bytes);
+            }
+            ParserState::HeadRefused | ParserState::BodyRefused | ParserState::Flooded => return,
             _ => {}
         }
         let mut held = std::mem::take(&mut self.held);
@@ -126,7 +139,21 @@ impl Framing {
 
     /// Whether it is HTTP/2; `None` until enough has come to tell.
     pub(crate) fn is_http2(&self) -> Option<bool> {
-        (self.state != ParserState::Begun).then_some(self.state == ParserState::Http2)
+        let is_http2 = matches!(self.state, ParserState::Http2 | ParserState::Flooded);
+        (self.state != ParserState::Begun).then_some(is_http2)
+    }
+
+    fn follow_frames(&mut self, bytes: &[u8]) {
+        if !self.frames.follow(bytes, Instant::now) {
+            self.state = ParserState::Flooded;
+        }
+    }
+
+    /// So many bytes have been sent.
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        if self.state == ParserState::Http2 {
+            self.frames.sent(bytes);
+        }
     }
 
     /// What may still come.
@@ -134,6 +161,7 @@ impl Framing {
         match self.state {
             ParserState::HeadRefused => Outlook::AwaitsAnswer,
             ParserState::BodyRefused => Outlook::Ended,
+            ParserState::Flooded => Outlook::Flooded,
             _ => Outlook::Open,
         }
     }
@@ -177,7 +205,10 @@ impl Framing {
                 self.state = ParserState::Head;
                 self.release(here, give);
             }
-            ParserState::Http2 | ParserState::HeadRefused | ParserState::BodyRefused => return Ok(false),
+            ParserState::Http2
+            | ParserState::Flooded
+            | ParserState::HeadRefused
+            | ParserState::BodyRefused => return Ok(false),
         }
         Ok(true)
     }
@@ -190,6 +221,7 @@ impl Framing {
         } else if common == PREFACE.len() {
             self.state = ParserState::Http2;
             (self.line_at, self.looked) = (here.len(), here.len());
+            self.follow_frames(&here[PREFACE.len()..]);
             self.release(here, give);
         } else {
             return false;

@@ -7,7 +7,7 @@ use std::sync::{PoisonError, RwLock};
 use sprag::error::refusals::INTERNAL;
 use sprag::observe::Count;
 
-use super::page::{Page, counts};
+use super::exposition::{Exposition, counts};
 
 /// The engine tells these two apart further.
 const TOLD_BY_ENGINE: [&str; 2] = ["account_disabled", "credentials_invalid"];
@@ -38,30 +38,30 @@ impl Answers {
         }
     }
 
-    pub(super) fn tell(&self, page: &mut Page<'_>) -> fmt::Result {
+    pub(super) fn tell(&self, out: &mut Exposition<'_>) -> fmt::Result {
         let answers: Vec<_> = self.answers.all();
         let statuses: Vec<String> = answers.iter().map(|((_, status), _)| status.to_string()).collect();
         let each = answers.iter().zip(&statuses);
         let each = each.map(|(((action, _), count), status)| {
             (vec![("action", *action), ("status", status.as_str())], *count)
         });
-        page.counter("requests", "Answers by action and status", each)?;
+        out.counter("requests", "Answers by action and status", each)?;
         let refusals = self.refusals.all().into_iter();
         let each = refusals.map(|((action, code), count)| (vec![("action", action), ("code", code)], count));
-        page.counter("refusals", "Refusals and faults by action and code", each)?;
+        out.counter("refusals", "Refusals and faults by action and code", each)?;
         // Beside its code, so that it is there before the first: what appears at 1 has not risen.
-        page.counter("defects", "Requests that were given up because of a defect", counts(self.defects.get()))
+        out.counter("defects", "Requests that were given up because of a defect", counts(self.defects.get()))
     }
 
     pub(super) fn tell_login_failures(
         &self,
-        page: &mut Page<'_>,
+        out: &mut Exposition<'_>,
         by_engine: &[(&'static str, u64)],
     ) -> fmt::Result {
         let mut all: BTreeMap<&'static str, u64> = self.logins.all().into_iter().collect();
         all.extend(by_engine.iter().copied());
         let each = all.into_iter().map(|(reason, count)| (vec![("reason", reason)], count));
-        page.counter("login_failures", "Log-ins that came to nothing, by why", each)
+        out.counter("login_failures", "Log-ins that came to nothing, by why", each)
     }
 }
 

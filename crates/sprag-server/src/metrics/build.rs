@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::page::Page;
+use super::exposition::Exposition;
 
 /// The version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -30,9 +30,9 @@ const fn in_brackets(text: &str) -> &str {
     UNKNOWN
 }
 
-pub(super) fn tell(page: &mut Page<'_>) -> fmt::Result {
+pub(super) fn tell(out: &mut Exposition<'_>) -> fmt::Result {
     let labels = vec![("version", VERSION), ("commit", COMMIT)];
-    page.gauge("build_info", "Always 1; its labels say which build this is", [(labels, 1)])
+    out.gauge("build_info", "Always 1; its labels say which build this is", [(labels, 1)])
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use rustix::process::{Resource, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
 use sprag::clock::{Clock as _, SystemClock, Timestamp};
 
-use super::page::Page;
+use super::exposition::Exposition;
 
 /// The process.
 #[derive(Debug)]
@@ -25,17 +25,17 @@ impl Process {
 
 impl Collector for Process {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let mut page = Page::on(encoder);
+        let mut out = Exposition::on(encoder);
         let spent = clock_gettime(ClockId::ProcessCPUTime);
         let spent = spent.tv_sec as f64 + spent.tv_nsec as f64 / 1e9;
-        page.seconds_spent("process_cpu", "Time that all threads together were on a core", spent)?;
+        out.seconds_spent("process_cpu", "Time that all threads together were on a core", spent)?;
         let one = |value: Option<u64>| value.map(|value| (Vec::new(), value));
-        page.bytes("process_resident_memory", "Memory of the process that is in RAM", one(resident_bytes()))?;
+        out.bytes("process_resident_memory", "Memory of the process that is in RAM", one(resident_bytes()))?;
         let began = [(Vec::new(), self.began.0 as f64 / 1000.0)];
-        page.seconds("process_start_time", "When the process began", began)?;
-        page.gauge("process_open_fds", "Open files and sockets", one(open_files()))?;
+        out.seconds("process_start_time", "When the process began", began)?;
+        out.gauge("process_open_fds", "Open files and sockets", one(open_files()))?;
         let most = getrlimit(Resource::Nofile).current;
-        page.gauge("process_max_fds", "How many it may have open", one(most))
+        out.gauge("process_max_fds", "How many it may have open", one(most))
     }
 }
 

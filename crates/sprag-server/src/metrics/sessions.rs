@@ -8,7 +8,7 @@ use sprag::clock::Timestamp;
 use sprag::observe::{Count, Observed};
 use sprag::store::SessionHistogram;
 
-use super::page::{Page, counts};
+use super::exposition::{Exposition, counts};
 
 /// What a sweep found that went through all sessions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,24 +45,24 @@ impl Sessions {
         }
     }
 
-    pub(super) fn tell(&self, page: &mut Page<'_>) -> fmt::Result {
+    pub(super) fn tell(&self, out: &mut Exposition<'_>) -> fmt::Result {
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let live = last.map(|pass| (Vec::new(), pass.per_account.sessions));
-        page.gauge("sessions_live", "Live sessions, as the last sweep counted them", live)?;
+        out.gauge("sessions_live", "Live sessions, as the last sweep counted them", live)?;
         let accounts = last.map(|pass| (Vec::new(), observed(&pass.per_account)));
-        page.sizes(
+        out.sizes(
             "sessions_per_account",
             "Live sessions of each account that has any, as the last sweep counted them: a state, not a sum over time",
             accounts,
         )?;
-        page.counter("swept_seen", "Sessions that sweeps looked at", counts(self.seen.get()))?;
-        page.counter("swept_ended", "Expired sessions ended by a sweep", counts(self.ended.get()))?;
-        page.counter("swept_removed", "Ended sessions removed by a sweep", counts(self.removed.get()))?;
-        page.counter("sweeps_stopped", "Sweeps that stopped half way", counts(self.stopped.get()))?;
+        out.counter("swept_seen", "Sessions that sweeps looked at", counts(self.seen.get()))?;
+        out.counter("swept_ended", "Expired sessions ended by a sweep", counts(self.ended.get()))?;
+        out.counter("swept_removed", "Ended sessions removed by a sweep", counts(self.removed.get()))?;
+        out.counter("sweeps_stopped", "Sweeps that stopped half way", counts(self.stopped.get()))?;
         let took = last.map(|pass| (Vec::new(), pass.took.as_secs_f64()));
-        page.seconds("sweep_last", "How long the last sweep through all sessions took", took)?;
+        out.seconds("sweep_last", "How long the last sweep through all sessions took", took)?;
         let at = last.map(|pass| (Vec::new(), pass.at.0 as f64 / 1000.0));
-        page.seconds("sweep_last_timestamp", "When the last sweep through all sessions was at its end", at)
+        out.seconds("sweep_last_timestamp", "When the last sweep through all sessions was at its end", at)
     }
 }
 

@@ -10,6 +10,7 @@ use sprag::token::Encoding;
 use uuid::Uuid;
 
 use super::schema::Written;
+use crate::places::OpenedAt;
 use crate::profile::{Fact, Facts, Input, Profile, Route, SessionFacts, TakenField, Transport, Whose};
 
 /// A cursor as it looks.
@@ -174,6 +175,7 @@ fn sent(profile: &Profile, route: &Route, field: &TakenField) -> String {
         Input::Severity => "warning".to_owned(),
         Input::Since => "7d".to_owned(),
         Input::By => "day".to_owned(),
+        Input::Altcha => "eyJjaGFsbGVuZ2UiOnsicGFyYW1ldGVycyI6e…".into(),
     }
 }
 
@@ -183,9 +185,11 @@ fn answer(profile: &Profile, route: &Route, is_in_body: bool) -> Value {
     let account = account(person(route));
     let rows = [session(profile, 2, NOON.plus(policy.access_ttl)), session(profile, 3, NOON)];
     let details = [detail("192.0.2.7", "ann's laptop"), detail("198.51.100.23", "ann's telephone")];
+    let places = [opened_at(&details[0], "Berlin"), opened_at(&details[1], "Potsdam")];
     let sessions = [0, 1].map(|at| SessionFacts {
         session: &rows[at],
         detail: &details[at],
+        opened_at: &places[at],
         own_idle_end: (at == 0).then_some(NOON.plus(policy.idle_timeout)),
     });
     // A list is of sessions, of accounts, or of what happened to one.
@@ -263,6 +267,10 @@ fn detail(ip: &str, device: &str) -> SessionDetail {
         device: Some(device.to_owned()),
         ended_ip: None,
     }
+}
+
+fn opened_at(detail: &SessionDetail, city: &str) -> OpenedAt {
+    OpenedAt { label: detail.device.clone(), country: "DE".parse().ok(), city: Some(city.to_owned()) }
 }
 
 /// A UUID of version 7 that ends in `number`.

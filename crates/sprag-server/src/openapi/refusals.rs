@@ -10,7 +10,7 @@ use sprag::session::EndCause;
 use super::names::refusal_schema;
 use super::security::{needs_bearer, takes_bearer_instead, takes_cookie};
 use super::{example, schema};
-use crate::profile::{CODES, FieldAtFault, Profile, RefusalShape, Route, Whose};
+use crate::profile::{CODES, FieldAtFault, Pair, Profile, RefusalShape, Route, Whose};
 
 /// The codes of fields at fault; a list of them may have both.
 const FIELD_CODES: [&str; 2] = [FIELD_MISSING.name, FIELD_INVALID.name];
@@ -171,6 +171,9 @@ fn codes(profile: &Profile, route: &Route) -> Vec<&'static str> {
     let sets_cookie = profile.wire.refresh.cookie.is_some() && route.opens_session();
     if takes_cookie(profile, route) || sets_cookie {
         codes.push("origin_refused");
+    }
+    if route.action.pair() != Pair::Never {
+        codes.push("place_refused");
     }
     codes.extend(route.action.refuses());
     codes.sort_unstable();

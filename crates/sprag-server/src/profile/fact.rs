@@ -100,6 +100,13 @@ facts! {
     ItemDevice = "session.device", Text;
     /// Whether a listed session is the one that asks.
     ItemIsCurrent = "session.is_current", Flag;
+    /// What people would call the device of a listed session: by the name that its user gave it, or what its client comes
+    /// to, as `Firefox on Linux`.
+    ItemLabel = "session.label", Text;
+    /// The country of the address that opened a listed session, by its code of two letters, if it is known.
+    ItemCountry = "session.country", Text;
+    /// The city of the address that opened a listed session, if it is known.
+    ItemCity = "session.city", Text;
     /// When the explained session ended, if it has.
     SessionEndedAt = "session.ended_at", Time;
     /// Why it ended.
@@ -195,6 +202,9 @@ impl Fact {
         Self::ItemUserAgent,
         Self::ItemDevice,
         Self::ItemIsCurrent,
+        Self::ItemLabel,
+        Self::ItemCountry,
+        Self::ItemCity,
     ];
     /// The facts about the session that is explained, besides those of a listed one.
     pub const ENDED: &'static [Self] = &[Self::SessionEndedAt, Self::SessionEndedCause, Self::SessionEndedIp];
@@ -235,6 +245,9 @@ impl Fact {
                 | Self::ItemIp
                 | Self::ItemUserAgent
                 | Self::ItemDevice
+                | Self::ItemLabel
+                | Self::ItemCountry
+                | Self::ItemCity
                 | Self::SessionEndedAt
                 | Self::SessionEndedCause
                 | Self::SessionEndedIp

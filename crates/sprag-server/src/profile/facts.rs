@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::fact::Fact;
 use super::node::Node;
+use crate::places::OpenedAt;
 
 /// What one answer has to tell; the HTTP layer fills in what its action knows.
 #[derive(Clone, Copy, Default)]
@@ -55,6 +56,8 @@ pub struct SessionFacts<'a> {
     pub session: &'a Session,
     /// What people read of it.
     pub detail: &'a SessionDetail,
+    /// What its device and the place of its address are called.
+    pub opened_at: &'a OpenedAt,
     /// Of the session that asks, and of no other: when the idle timeout would end it, counted from this answer.
     pub own_idle_end: Option<Timestamp>,
 }
@@ -188,6 +191,9 @@ impl<'a> Facts<'a> {
             | Fact::ItemUserAgent
             | Fact::ItemDevice
             | Fact::ItemIsCurrent
+            | Fact::ItemLabel
+            | Fact::ItemCountry
+            | Fact::ItemCity
             | Fact::SessionEndedAt
             | Fact::SessionEndedCause
             | Fact::SessionEndedIp => match item {
@@ -274,6 +280,9 @@ fn session_value<'a>(item: &SessionFacts<'a>, fact: Fact) -> Option<Scalar<'a>> 
         Fact::ItemUserAgent => detail.user_agent.as_deref().map(Scalar::Text),
         Fact::ItemDevice => detail.device.as_deref().map(Scalar::Text),
         Fact::ItemIsCurrent => Some(Scalar::Flag(item.is_current())),
+        Fact::ItemLabel => item.opened_at.label.as_deref().map(Scalar::Text),
+        Fact::ItemCountry => item.opened_at.country.as_ref().map(|country| Scalar::Text(country.code())),
+        Fact::ItemCity => item.opened_at.city.as_deref().map(Scalar::Text),
         Fact::SessionEndedAt => session.ended.map(|ended| Scalar::Time(ended.at)),
         Fact::SessionEndedCause => session.ended.map(|ended| Scalar::Text(ended.cause.name())),
         Fact::SessionEndedIp => detail.ended_ip.as_deref().map(Scalar::Text),

@@ -39,6 +39,13 @@ impl Profile {
         actions.iter().map(|name| known.contains(name)).collect()
     }
 
+    /// Turns the optional routes on that do this action too; `false` if no route does it.
+    pub fn also_offer(&mut self, action: &'static str) -> bool {
+        let on = self.wire.routes.iter().filter(|route| route.is_optional);
+        let on: Vec<_> = names(on).into_iter().chain([action]).collect();
+        self.offer(&on).last().is_some_and(|is_known| *is_known)
+    }
+
     /// The actions of the routes that are off, each once, in the order of the profile.
     #[must_use]
     pub fn turned_off(&self) -> Vec<&'static str> {

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::config::Database;
+use crate::edge::refresh_limits::RefreshLimits;
 use crate::metrics::{Metrics, Pass};
+use crate::places::Places;
 use crate::run::keeper::{Keeper, settle};
 use crate::run::node::Node;
 use crate::run::ring_watch::RingWatch;
@@ -26,6 +28,9 @@ const MARK_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the key ring's file is looked at.
 const RING_INTERVAL: Duration = Duration::from_secs(2);
 
+/// How often the files that tell of addresses are looked at.
+const PLACES_INTERVAL: Duration = Duration::from_secs(10);
+
 /// How often the journal's chains are bound together by a checkpoint.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(3600);
 
@@ -37,6 +42,9 @@ const COUNTS_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How often budgets that are whole are forgotten, and the others made durable where that is not done with each reservation.
 const BUDGETS_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How often budgets of refreshes that are whole again are forgotten.
+const REFRESHES_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How often the journal is cut, where it is not kept for ever.
 const CUT_INTERVAL: Duration = Duration::from_secs(3600);
@@ -86,6 +94,7 @@ pub async fn leave(node: &Node) {
     if let Err(fault) = node.engine.upkeep().write_counts(true).await {
         tracing::warn!(%fault, "what this node counted last is not in the report; at most the last minute is missing");
     }
+    tell_places(&node.engine, &node.places, true).await;
     if let Err(fault) = node.engine.upkeep().sweep_budgets().await {
         tracing::warn!(%fault, "who tried how often in the last minute is forgotten");
     }
@@ -132,20 +141,41 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
             told: Vec::new(),
         }),
     });
-    let counted = Box::new(Counted { engine: Arc::clone(engine) });
+    let places = node.places.has_files().then(|| Job {
+        name: "places",
+        every: PLACES_INTERVAL,
+        work: Box::new(LookAtPlaces(Arc::clone(&node.places))),
+    });
+    let counted = Box::new(Counted { engine: Arc::clone(engine), places: Arc::clone(&node.places) });
     let counted = Job { name: "counted", every: COUNTED_INTERVAL, work: counted };
     let counts = Box::new(Counts { engine: Arc::clone(engine), folded: None, is_failing: false });
     let counts = Job { name: "counts", every: COUNTS_INTERVAL, work: counts };
     let budgets = Box::new(Budgets { engine: Arc::clone(engine) });
     let budgets = Job { name: "budgets", every: BUDGETS_INTERVAL, work: budgets };
+    let refreshes = node.refresh_limits.as_ref().map(|limits| {
+        let work = Box::new(Refreshes { limits: Arc::clone(limits) });
+        Job { name: "refreshes", every: REFRESHES_INTERVAL, work }
+    });
     let cuts = node.config.sessions.keep_journal.map(|keep| {
         let cuts = Cuts { engine: Arc::clone(engine), keep, has_said_who: false };
         Job { name: "cut", every: CUT_INTERVAL, work: Box::new(cuts) }
     });
-    [Some(marks), sweep, watch, Some(checkpoints), issuers, Some(counted), Some(budgets), Some(counts), cuts]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        Some(marks),
+        sweep,
+        watch,
+        Some(checkpoints),
+        issuers,
+        places,
+        Some(counted),
+        Some(budgets),
+        refreshes,
+        Some(counts),
+        cuts,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 impl Job {
@@ -338,6 +368,7 @@ impl Work for Checkpoints {
 /// Tells what was only counted.
 struct Counted {
     engine: Arc<Engine>,
+    places: Arc<Places>,
 }
 
 #[async_trait]
@@ -347,6 +378,32 @@ impl Work for Counted {
             && let Some(left_out) = seldom::left_out("journal counted failures")
         {
             tracing::warn!(%fault, left_out, "how many log-ins failed is not in the journal yet; trying again in 5 seconds");
+        }
+        tell_places(&self.engine, &self.places, false).await;
+    }
+}
+
+/// Tells the journal how many requests were refused for their place.
+async fn tell_places(engine: &Engine, places: &Places, all: bool) {
+    if let Some(told) = places.turned.due(engine.now(), all)
+        && let Err(fault) = engine.upkeep().journal_places(told.clone()).await
+    {
+        tracing::warn!(%fault, "the journal could not be told of this: {told}");
+    }
+}
+
+/// Reads again what has changed of the files that tell of addresses.
+struct LookAtPlaces(Arc<Places>);
+
+#[async_trait]
+impl Work for LookAtPlaces {
+    async fn run(&mut self) {
+        let places = Arc::clone(&self.0);
+        // Such a file may have a hundred megabytes, and answers go on meanwhile.
+        if spawn_blocking(move || places.look()).await.is_err() {
+            tracing::error!(
+                "a defect stopped a look at the files of places; what they said before still counts"
+            );
         }
     }
 }
@@ -385,6 +442,18 @@ impl Work for Counts {
                 tracing::warn!(%fault, "old days of the report are not folded yet; trying again in a minute")
             }
         }
+    }
+}
+
+/// Forgets the budgets of refreshes that are whole again.
+struct Refreshes {
+    limits: Arc<RefreshLimits>,
+}
+
+#[async_trait]
+impl Work for Refreshes {
+    async fn run(&mut self) {
+        self.limits.forget_whole();
     }
 }
 
@@ -450,20 +519,25 @@ mod tests {
     async fn a_server_marks_its_life_sweeps_watches_its_ring_and_adds_checkpoints() {
         assert_eq!(
             names(&[]).await,
-            ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets", "counts"]
+            ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets", "refreshes", "counts"]
         );
         let ring =
             KeyRing::generate(Algorithm::Es256, &SeededRandom::new(1), Timestamp(0)).unwrap().to_json();
         let without = [("SPRAG_SWEEP_INTERVAL", "0s"), ("SPRAG_KEY_RING", ring.as_str())];
         assert_eq!(
             names(&without).await,
-            ["mark", "checkpoint", "counted", "budgets", "counts"],
+            ["mark", "checkpoint", "counted", "budgets", "refreshes", "counts"],
             "no file to watch, and nothing to sweep"
+        );
+        let unlimited = [("SPRAG_RATE_LIMITS", "off")];
+        assert_eq!(
+            names(&unlimited).await,
+            ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets", "counts"]
         );
         let kept = [("SPRAG_KEEP_JOURNAL", "400d")];
         assert_eq!(
             names(&kept).await,
-            ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets", "counts", "cut"]
+            ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets", "refreshes", "counts", "cut"]
         );
     }
 }

@@ -17,9 +17,11 @@ use sprag::store::{Slice, Store};
 use sprag::{Engine, Fault};
 
 use crate::config::{self, Config, Database, ProfileRef, Sources};
+use crate::edge::refresh_limits::RefreshLimits;
 use crate::edge::serve::Bounds;
 use crate::http::{self, App, Mount};
 use crate::metrics::Metrics;
+use crate::places::Places;
 use crate::profile::{self, Profile};
 use crate::run::high_water::HighWater;
 use crate::run::ring_file::RingSource;
@@ -39,6 +41,10 @@ pub struct Node {
     pub metrics: Arc<Metrics>,
     /// What decides.
     pub engine: Arc<Engine>,
+    /// What is known of where requests come from.
+    pub places: Arc<Places>,
+    /// How often sessions and networks may refresh here; `None` where that is not limited.
+    pub refresh_limits: Option<Arc<RefreshLimits>>,
     /// Where its keys come from.
     pub ring: RingSource,
     /// Whether they were made at this start, as there were none.
@@ -77,6 +83,7 @@ impl Node {
     }
 
     async fn prepare(config: Config, profiles: Vec<Profile>, who: Who) -> anyhow::Result<Self> {
+        let places = places(&config, who)?;
         let ring = RingSource::of(&config);
         // What can be wrong with a ring that is there is said before anything is made.
         let has_new_ring = ring.is_missing();
@@ -111,7 +118,7 @@ impl Node {
                  directory, mode 0600, or set SPRAG_KEY_RING there to its text"
             );
         }
-        let node = Self::join(config, profiles, keys, store, has_new_ring)?;
+        let node = Self::join(config, profiles, keys, store, (has_new_ring, places))?;
         Ok(Self { high_water: is_kept.then_some(high_water), ..node })
     }
 
@@ -124,7 +131,8 @@ impl Node {
         let keys = ring.read(&config)?;
         let store = database::open(&config).await?;
         ring.tell_difference(&keys, &config, store.clock().now());
-        Self::join(config, profiles, keys, store, false)
+        let places = places(&config, Who::Command)?;
+        Self::join(config, profiles, keys, store, (false, places))
     }
 
     fn join(
@@ -132,7 +140,7 @@ impl Node {
         profiles: Vec<Profile>,
         keys: KeyRing,
         store: Arc<dyn Store>,
-        has_new_ring: bool,
+        (has_new_ring, places): (bool, Places),
     ) -> anyhow::Result<Self> {
         let ring = RingSource::of(&config);
         // A command makes no folder for it.
@@ -141,14 +149,28 @@ impl Node {
         let hasher = Hasher::start(config.passwords.hash_threads.get(), config.passwords.hash_queue.get())?;
         let hasher = hasher.with_secrets(config.imported.secrets());
         let limits = Limits { sessions_per_account: config.sessions.per_account.get() };
+        let places = Arc::new(places);
         let engine = Engine::builder(store)
             .keys(keys)
             .hasher(hasher)
             .limits(limits)
             .rates(config.limits.rates.clone());
+        let engine = engine.risk(config.risk.policy.clone()).whereabouts(Arc::clone(&places) as _);
         let engine = engine.issuer(config.issuer()).audience(config.tokens.audience.clone()).build()?;
         let (metrics, engine) = (Arc::default(), Arc::new(engine));
-        Ok(Self { config, profiles, metrics, engine, ring, has_new_ring, high_water, opened_at })
+        let refresh_limits = config.refresh_rates.map(|rates| Arc::new(RefreshLimits::new(rates)));
+        Ok(Self {
+            config,
+            profiles,
+            metrics,
+            engine,
+            places,
+            refresh_limits,
+            ring,
+            has_new_ring,
+            high_water,
+            opened_at,
+        })
     }
 
     /// Where it serves, as other nodes on its store tell it from themselves: whoever starts there takes its place. One file
@@ -179,8 +201,11 @@ impl Node {
         let app = App::new(engine, metrics, self.config.issuer().to_owned());
         let app = app.called_from(self.config.browsers.cors_origins.clone());
         let app = app.fresh_for(self.config.sessions.fresh_for);
+        let app = app.limiting_refreshes(self.refresh_limits.clone());
+        let app = app.handing_out_challenges(self.config.proof_of_work);
         let app = app.measured_by(self.config.monitoring.metrics_readers.clone());
         let app = app.called_as_set(self.config.origin("cors-origins").clone());
+        let app = app.knowing(Arc::clone(&self.places));
         let app = app.knowing_devices(self.config.limits.knows_devices);
         Arc::new(app.behind(self.config.trusted_proxies.clone()))
     }
@@ -225,6 +250,22 @@ impl Node {
         let mount = Mount::merged().for_administrators();
         http::whole(app, self.profiles.clone(), self.config.issuer(), &mount)
     }
+}
+
+/// What the operator's files say of addresses. A server must have them; a command shows what it can.
+fn places(config: &Config, who: Who) -> anyhow::Result<Places> {
+    let geo = config.places.geo_database.as_deref();
+    if who == Who::Command {
+        return Ok(Places::read_or_tell(geo));
+    }
+    if config.risk.policy.second_factor.is_some() {
+        bail!(
+            "{} is set, and there is no kind of second factor yet that anybody could show; leave it off, or set \
+             SPRAG_RISK_REFUSE to refuse such log-ins",
+            config.origin("risk-second-factor").subject("risk-second-factor")
+        );
+    }
+    Places::read(geo, config.risk.addresses.as_deref())
 }
 
 /// The server that comes next begins with this ring, whatever its own settings say.

@@ -18,7 +18,48 @@ pub(super) fn apply(config: &Config, profiles: &mut [Profile]) -> anyhow::Result
     if let Some(registration) = config.accounts.registration {
         register_by(config, registration, profiles)?;
     }
+    fence_by(config, profiles)?;
+    if config.proof_of_work.is_some() {
+        hand_out_challenges(config, profiles)?;
+    }
     number_by(config, profiles)
+}
+
+/// Both fences hold, everybody's and the profile's own. Which country an address is in, only a file tells.
+fn fence_by(config: &Config, profiles: &mut [Profile]) -> anyhow::Result<()> {
+    const WITHOUT: &str = "and there is no file that tells the country of an address, so it would keep everybody out or nobody; \
+                           set SPRAG_GEO_DATABASE to one";
+    let places = &config.places;
+    let is_known = places.geo_database.is_some();
+    let lists = ["geo-allow", "geo-deny", "geo-refresh-allow", "geo-refresh-deny"];
+    let are_open = places.login.is_open() && places.refresh.is_open();
+    if let Some(list) = lists.iter().find(|name| !config.is_default(name)).filter(|_| !is_known && !are_open)
+    {
+        bail!("{} is set, {WITHOUT}", config.origin(list).subject(list));
+    }
+    for profile in profiles {
+        if !is_known && !profile.fences.are_none() {
+            bail!(
+                "{} says under [geo] from where the profile {} may be spoken to, {WITHOUT}",
+                profile.file,
+                profile.name
+            );
+        }
+        profile.fences.add(places.login.clone(), places.refresh.clone());
+    }
+    Ok(())
+}
+
+/// Whoever may buy a try with a proof of work must be able to ask for one.
+fn hand_out_challenges(config: &Config, profiles: &mut [Profile]) -> anyhow::Result<()> {
+    if profiles.iter_mut().fold(false, |is_known, profile| profile.also_offer("challenge") || is_known) {
+        return Ok(());
+    }
+    bail!(
+        "{} is set, and no profile that is served has a route that does challenge; take a copy of one and add such a route, and \
+         altcha = \"$altcha?\" to what its log-in takes, or leave the setting out",
+        config.origin("proof-of-work").subject("proof-of-work")
+    )
 }
 
 fn offer(config: &Config, names: &[String], profiles: &mut [Profile]) -> anyhow::Result<()> {

@@ -1,9 +1,12 @@
-//! What a running server reads again at SIGHUP: the key ring's file and what is logged. The rest it goes on with as it began,
-//! and says what of it has changed.
+//! What a running server reads again at SIGHUP: the key ring's file, those of places and addresses, and what is logged. The
+//! rest it goes on with as it began, and says what of it has changed.
+
+use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
 
 use crate::config::{Config, Flags, Sources};
+use crate::places::Places;
 use crate::profile::Profile;
 use crate::run::logs::Filter;
 use crate::run::node::resolve;
@@ -24,7 +27,10 @@ pub(crate) struct Given {
 
 impl Given {
     /// Reads everything again, puts in force what can be, and says in one line what came of it.
-    pub(crate) async fn reload(&mut self, ring: Option<&RingWatch>) {
+    pub(crate) async fn reload(&mut self, ring: Option<&RingWatch>, places: &Arc<Places>) {
+        let places = Arc::clone(places);
+        // What comes of it, it says itself; a defect in it stops nothing here.
+        let _ = spawn_blocking(move || places.look()).await;
         let ring = match ring {
             Some(ring) => keys(ring.look().await).to_owned(),
             None => format!("the key ring {} stays", RingSource::of(&self.config)),

@@ -14,6 +14,8 @@ use sprag::files::{self, FileFault};
 use sprag::keys::KeyRing;
 use sprag::random::{self, Random};
 
+pub use sprag::files::{Stamp, stamp};
+
 use crate::config::{Config, Origin};
 
 /// How long an API may keep the public keys it has fetched (`Cache-Control` of `/.well-known/jwks.json`): only then
@@ -43,9 +45,6 @@ impl fmt::Display for RingSource {
         }
     }
 }
-
-/// What tells one state of the file from the next: when it was changed, how long it is, and which file it is.
-pub type Stamp = (i64, i64, u64, u64);
 
 impl RingSource {
     /// Where `config` says that the ring comes from.
@@ -231,13 +230,6 @@ fn whose(path: &Path) -> Option<String> {
 /// Whether nothing has that name, not even a link to nothing.
 fn is_nothing(path: &Path) -> bool {
     fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
-}
-
-/// What tells whether the file has changed; `None` where it cannot be looked at.
-#[must_use]
-pub fn stamp(path: &Path) -> Option<Stamp> {
-    let metadata = fs::metadata(path).ok()?;
-    Some((metadata.mtime(), metadata.mtime_nsec(), metadata.len(), metadata.ino()))
 }
 
 /// Changes the ring under a lock, so that two commands at once lose nothing, and puts it back as a whole; `data_dir` is the

@@ -43,7 +43,7 @@ where
     use anyhow::Context as _;
     use opentelemetry::KeyValue;
     use opentelemetry::trace::TracerProvider as _;
-    use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
+    use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _};
     use opentelemetry_sdk::Resource;
     use opentelemetry_sdk::trace::SdkTracerProvider;
     use tracing::level_filters::LevelFilter;
@@ -54,7 +54,8 @@ where
 
     let Some(endpoint) = &config.monitoring.otlp_endpoint else { return Ok((None, Traces::default())) };
     let to = format!("{}/v1/traces", endpoint.as_str().trim_end_matches('/'));
-    let exporter = SpanExporter::builder().with_http().with_endpoint(to).with_timeout(SENT_WITHIN).build();
+    let exporter = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary);
+    let exporter = exporter.with_endpoint(to).with_timeout(SENT_WITHIN).build();
     let exporter = exporter.with_context(|| format!("could not prepare to send traces to {endpoint}"))?;
     // Empty, for it would look into the environment, which is read in one place only.
     let about = [KeyValue::new("service.name", "sprag"), KeyValue::new("service.version", VERSION)];

@@ -8,6 +8,7 @@ mod connections;
 mod disk;
 mod end_to_end;
 mod flood;
+mod floods;
 mod framing;
 mod hostile;
 mod kill;

@@ -15,6 +15,7 @@ mod moving;
 mod numbers;
 mod offers;
 mod owners;
+mod places;
 mod postgres;
 mod report;
 mod rights;

@@ -12,9 +12,9 @@ fn sessions_are_listed_and_ended_beside_the_server() {
     let phone = server.log_in("ann", ANNS_PASSWORD, Some("phone"));
     let laptop = server.log_in("ann", ANNS_PASSWORD, Some("laptop"));
     assert_snapshot!(redacted(&folder.run(&["session", "list"]).succeeds()), @r"
-    SESSION                               USER  OPENED (UTC)      REFRESHED (UTC)   FROM
-    an-id-of-the-length-that-ids-do-have  ann   2026-mm-dd hh:mm  2026-mm-dd hh:mm  phone
-    an-id-of-the-length-that-ids-do-have  ann   2026-mm-dd hh:mm  2026-mm-dd hh:mm  laptop
+    SESSION                               USER  OPENED (UTC)      REFRESHED (UTC)   DEVICE  FROM
+    an-id-of-the-length-that-ids-do-have  ann   2026-mm-dd hh:mm  2026-mm-dd hh:mm  phone   127.0.0.1
+    an-id-of-the-length-that-ids-do-have  ann   2026-mm-dd hh:mm  2026-mm-dd hh:mm  laptop  127.0.0.1
     ");
     let id = phone["session_id"].as_str().unwrap();
     let revoked = folder.run(&["session", "revoke", id]).succeeds();

@@ -122,10 +122,10 @@ fn each_number_says_what_has_happened() {
     assert!(text.contains(&build), "{text}");
 }
 
-/// The page has a row for each family, `| name | type | what it is |`, and none for what there is not.
+/// The reference has a row for each family, `| name | type | what it is |`, and none for what there is not.
 #[test]
 fn the_reference_explains_each_number_and_no_other() {
-    let page = read("docs/reference/metrics.md");
+    let reference = read("docs/reference/metrics.md");
     let server_home = Home::new(SPRAG);
     let text = scraped(&server_home.start(&[]));
     let help: BTreeMap<&str, &str> =
@@ -134,12 +134,12 @@ fn the_reference_explains_each_number_and_no_other() {
     for family in families(&text) {
         let (name, kind) = family.split_once(' ').unwrap();
         let row = format!("| `{name}` | {kind} | {}", help[name].trim_end_matches('.'));
-        if !page.contains(&row) {
+        if !reference.contains(&row) {
             missing.push(row);
         }
     }
     assert!(missing.is_empty(), "docs/reference/metrics.md lacks these rows:\n{}", missing.join("\n"));
-    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let rows = reference.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
     for name in rows.filter(|name| name.starts_with("sprag_") || name.starts_with("process_")) {
         assert!(help.contains_key(name), "there is no {name}");
     }

@@ -54,9 +54,9 @@ fn each_alert_has_its_section_in_the_guide() {
 /// What the alerts ask for is what a server tells.
 #[test]
 fn each_alert_asks_for_numbers_that_there_are() {
-    let page = read("docs/reference/metrics.md");
+    let reference = read("docs/reference/metrics.md");
     let known: BTreeSet<&str> =
-        page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+        reference.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
     for expression in names(&read(ALERTS), "expr: ") {
         let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
         let ours = words.filter(|word| word.starts_with("sprag_") || word.starts_with("process_"));

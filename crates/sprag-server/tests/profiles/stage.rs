@@ -62,7 +62,13 @@ impl Stage {
         let hs256_secret = Some(secret.clone());
         let other_origins = config.browsers.cors_origins;
         let stage = Self {
-            world: World::planned(Plan { profiles, hs256_secret, other_origins, ..Plan::default() }),
+            world: World::planned(Plan {
+                profiles,
+                hs256_secret,
+                other_origins,
+                proof_of_work: Some(1),
+                ..Plan::default()
+            }),
             profile,
             secret,
         };

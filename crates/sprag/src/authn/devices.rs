@@ -20,6 +20,7 @@ use super::Authn;
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::keys::{KeyRing, RefreshKey};
+use crate::proof_of_work::Solved;
 use crate::random::{self, Random};
 use crate::session::{AccountId, SessionKey};
 use crate::store::{CredentialId, CredentialKind, Step, Was};
@@ -40,6 +41,8 @@ pub struct Shown {
     pub devices: Vec<DeviceText>,
     /// A live session whose newest refresh token it has shown.
     pub session: Option<SessionKey>,
+    /// A challenge that it has solved, which stands in where its network's budget has no room.
+    pub solved: Option<Solved>,
 }
 
 /// What a known device shows.

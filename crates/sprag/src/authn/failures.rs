@@ -30,6 +30,9 @@ pub(super) const GATHERED: Duration = Duration::from_secs(60);
 /// journalled.
 const MOST: usize = 10_000;
 
+/// What stands in a note after the number of those that were counted.
+const MORE: &str = " more from ";
+
 /// Failures of log-ins, by account, network and reason.
 #[derive(Debug, Default)]
 pub(crate) struct Failures {
@@ -128,6 +131,20 @@ impl Failures {
         kept.values_mut().filter_map(|kept| kept.more.take_if(is_due)).collect()
     }
 
+    /// How many of an account's failures since then the journal does not know of yet.
+    pub(crate) fn untold(&self, account: AccountId, since: Timestamp) -> u64 {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let those = kept.range((account, None, "")..).take_while(|((of, ..), _)| *of == account);
+        let untold = those.filter_map(|(_, kept)| kept.more.as_ref()).filter(|more| more.last > since);
+        untold.fold(0, |sum, more| sum.saturating_add(more.count))
+    }
+
+    /// Of how many failures an entry of the journal tells that has this note.
+    pub(crate) fn in_note(note: Option<&str>) -> u64 {
+        let counted = note.and_then(|note| note.split_once(MORE)).and_then(|(count, _)| count.parse().ok());
+        counted.unwrap_or(1)
+    }
+
     /// Counts on from what could not be journalled.
     pub(crate) fn put_back(&self, more: More) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -179,7 +196,7 @@ impl More {
             None => "many networks".to_owned(),
         };
         let (count, first, last) = (self.count, rfc3339(self.first), rfc3339(self.last));
-        let note = format!("{count} more from {from}, the first at {first}, the last at {last}: {why}");
+        let note = format!("{count}{MORE}{from}, the first at {first}, the last at {last}: {why}");
         let (ip, user_agent) = (self.ip.clone(), self.user_agent.clone());
         let kind = EventKind::LoginFailed;
         Event { account, at, kind, session: None, cause: None, ip, user_agent, note: Some(note) }

@@ -72,7 +72,7 @@ impl Authn<'_> {
             }
             None => (At::Nobody(name), None),
         };
-        let tried = self.reserve_try(at, known, requester).await?;
+        let tried = self.reserve_try(came, at, (known, shown.solved), requester).await?;
         let stored = credential.as_ref().and_then(|credential| credential.password_hash.clone());
         let compared = match self.hasher.verify_from(from, password.clone(), stored).await {
             Ok(compared) => compared,
@@ -120,7 +120,7 @@ impl Authn<'_> {
         let account = session.account;
         let credential = self.store.credential_of(account).await?.ok_or(Refusal::AccountUnknown)?;
         let known = Some(Known::Session(session));
-        let tried = self.reserve_try(At::Account(account), known, requester).await?;
+        let tried = self.reserve_try(Instant::now(), At::Account(account), (known, None), requester).await?;
         let compared = self.compare(credential, password, requester).await;
         match &compared {
             Ok(Ok(_)) => self.was_right(&tried).await,

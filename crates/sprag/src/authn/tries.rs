@@ -4,6 +4,8 @@
 //! is treated as if it were an account. A device that the account knows has a budget of its own, which a right password makes
 //! whole: once it has failed ten times in a row, it is a stranger like any other.
 
+use std::time::Instant;
+
 use super::Authn;
 use super::devices::Known;
 use crate::account::Name;
@@ -11,6 +13,7 @@ use crate::audit::{NOBODY, Severity};
 use crate::budget::{Budget, Spent};
 use crate::error::{Error, Fault, FaultKind};
 use crate::limits::{Reserved, Whose};
+use crate::proof_of_work::Solved;
 use crate::requester::Requester;
 use crate::security::Outcome;
 use crate::session::AccountId;
@@ -40,14 +43,15 @@ impl Try {
 }
 
 impl Authn<'_> {
-    /// Reserves a try, before any work is done for it.
+    /// Reserves a try that came then, before any work is done for it.
     ///
     /// # Errors
     /// [`Refusal::RateLimited`](crate::Refusal::RateLimited); a [`Fault`], and then nobody may try.
     pub(super) async fn reserve_try(
         &self,
+        came: Instant,
         at: At<'_>,
-        known: Option<Known>,
+        (known, solved): (Option<Known>, Option<Solved>),
         requester: &Requester,
     ) -> Result<Try, Error> {
         let (keys, now) = (self.keys.load(), self.clock.now());
@@ -69,10 +73,11 @@ impl Authn<'_> {
             },
         };
         let wanted = [(Budget::LoginAccount, account), (Budget::LoginPrefix, Whose::NetworkOf(requester))];
-        match self.gate.reserve(self.store.as_ref(), &keys, &wanted, now).await? {
+        match self.gate.reserve_or_by_work(self.store.as_ref(), &keys, &wanted, solved, now).await? {
             Ok(reserved) => Ok(Try { reserved, known }),
             Err(spent) => {
                 self.note_spent(at, spent, requester);
+                self.hasher.wait_to_turn_away(came, self.random).await;
                 Err(spent.into())
             }
         }

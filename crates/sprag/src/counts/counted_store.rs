@@ -7,6 +7,7 @@ use super::Counts;
 use crate::audit::{Event, EventKind};
 use crate::clock::Timestamp;
 use crate::error::Fault;
+use crate::error::refusals::RISK_REFUSED;
 use crate::session::{AccountId, EndCause};
 use crate::store::{Commit, Committed, Step, Store};
 
@@ -97,6 +98,7 @@ impl Tells {
         for (kind, at) in &self.events {
             match kind {
                 EventKind::SessionOpened => counts.logged_in(self.account, *at),
+                EventKind::LoginRefused => counts.login_refused(RISK_REFUSED.name),
                 // Each of these is counted where it happens: of several the journal tells in one entry.
                 EventKind::LoginFailed | EventKind::SessionEnded | EventKind::SessionRotated => {}
                 _ => counts.journalled(*kind, *at),

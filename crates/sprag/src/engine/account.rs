@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
 use crate::limits::Whose;
 use crate::password::Password;
+use crate::proof_of_work::Solved;
 use crate::random;
 use crate::session::{AccountId, ProfileId};
 use crate::store::{Commit, Committed, Expect, Step, meant_by};
@@ -130,15 +131,16 @@ impl Accounts<'_> {
         Err(tried_too_often("make an account").into())
     }
 
-    /// Reserves the making of an account by whoever comes, before any work is done for it. Who may make them anyway needs none.
+    /// Reserves the making of an account by whoever comes, before any work is done for it; where their network's budget has no
+    /// room, a solved challenge stands in for it. Who may make them anyway needs none.
     ///
     /// # Errors
     /// [`Refusal::RateLimited`] if too many were made from that network; a [`Fault`].
-    pub async fn reserve_one(&self, requester: &Requester) -> Result<(), Error> {
+    pub async fn reserve_one(&self, solved: Option<Solved>, requester: &Requester) -> Result<(), Error> {
         let Self(engine) = self;
         let wanted = [(Budget::RegisterPrefix, Whose::NetworkOf(requester))];
-        let (store, now) = (engine.store.as_ref(), engine.now());
-        match engine.gate.reserve(store, &engine.keys.load(), &wanted, now).await? {
+        let (store, keys, now) = (engine.store.as_ref(), engine.keys.load(), engine.now());
+        match engine.gate.reserve_or_by_work(store, &keys, &wanted, solved, now).await? {
             // Spent, whatever comes of it: asking whether a name is taken is worth as much as making an account.
             Ok(_spent) => Ok(()),
             Err(spent) => Err(spent.into()),

@@ -14,7 +14,9 @@ use crate::error::Fault;
 use crate::keys::KeyRing;
 use crate::limits::{Gate, Rates};
 use crate::password::Hasher;
+use crate::place::Whereabouts;
 use crate::random::{self, DrawnAhead, Random, SystemRandom};
+use crate::risk::RiskPolicy;
 use crate::store::Store;
 
 /// Puts an [`Engine`] together: a store, keys and an issuer are needed, and the rest has a default.
@@ -28,6 +30,8 @@ pub struct EngineBuilder {
     random: Option<Arc<dyn Random>>,
     hasher: Option<Hasher>,
     limits: Limits,
+    risk: Option<RiskPolicy>,
+    whereabouts: Arc<dyn Whereabouts>,
     rates: Rates,
 }
 
@@ -44,6 +48,8 @@ impl EngineBuilder {
             hasher,
             limits: Limits::default(),
             rates: Rates::default(),
+            risk: None,
+            whereabouts: Arc::new(()),
         }
     }
 
@@ -90,6 +96,18 @@ impl EngineBuilder {
         self
     }
 
+    /// Has log-ins weighed that are unlike those before them. Without a policy none is, and log-ins look at nothing more.
+    pub fn risk(mut self, policy: RiskPolicy) -> Self {
+        self.risk = Some(policy);
+        self
+    }
+
+    /// What is known of addresses and clients, for those that are weighed.
+    pub fn whereabouts(mut self, whereabouts: Arc<dyn Whereabouts>) -> Self {
+        self.whereabouts = whereabouts;
+        self
+    }
+
     /// How often somebody may try; by default [as often as is usual](Rates::default). An embedder whose own front door limits
     /// that already gives [`Rates::off`].
     pub fn rates(mut self, rates: Rates) -> Self {
@@ -100,13 +118,19 @@ impl EngineBuilder {
     /// The engine.
     ///
     /// # Errors
-    /// An internal [`Fault`] if no keys or no issuer were given; another if the system gives no thread to hash passwords.
+    /// An internal [`Fault`] if no keys or no issuer were given, or a risk policy wants a second factor, of which there is
+    /// no kind; another if the system gives no thread to hash passwords.
     pub fn build(self) -> Result<Engine, Fault> {
         const DOING: &str = "build an engine";
         let missing = |what: &'static str| Fault::internal(DOING, what);
         let keys = self.keys.ok_or_else(|| missing("it has no keys; give it a key ring with keys(..)"))?;
         let issuer =
             self.issuer.ok_or_else(|| missing("it has no issuer; give its public address to issuer(..)"))?;
+        if self.risk.as_ref().is_some_and(|policy| policy.second_factor.is_some()) {
+            return Err(missing(
+                "its risk policy asks for a second factor, and there is no kind of that yet",
+            ));
+        }
         let hasher = match self.hasher {
             Some(hasher) => hasher,
             None => Hasher::start_default()?,
@@ -126,6 +150,8 @@ impl EngineBuilder {
             gate: Gate::new(self.rates),
             issuer: Issuer { audience: self.audience.unwrap_or_else(|| issuer.clone()), issuer },
             limits: self.limits,
+            risk: self.risk,
+            whereabouts: self.whereabouts,
             service: Service::default(),
             object_ids: ObjectIds::default(),
         })

@@ -54,18 +54,18 @@ pub(super) struct Opening {
     pub(super) room: Option<Room>,
     /// What remembers the device that it is on.
     pub(super) remembers: Vec<Step>,
-    pub(super) event: Event,
+    pub(super) events: Vec<Event>,
 }
 
 impl Opening {
     pub(super) fn commit(self) -> Commit {
-        let Self { session, detail, room, remembers, event } = self;
+        let Self { session, detail, room, remembers, events } = self;
         let (account, epoch) = (session.key.account, session.epoch);
         let forget = room.is_some().then_some(Step::ForgetEnded);
         let open = Step::OpenSession { session: Box::new(session), detail };
         let steps =
             remembers.into_iter().chain(room.map(Step::MakeRoom)).chain([open]).chain(forget).collect();
-        Commit { account, expect: Expect::Standing(epoch), steps, events: vec![event] }
+        Commit { account, expect: Expect::Standing(epoch), steps, events }
     }
 }
 

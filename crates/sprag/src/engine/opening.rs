@@ -3,6 +3,7 @@
 use super::{ClientPolicy, Engine, Requester};
 use crate::clock::Timestamp;
 use crate::error::Fault;
+use crate::place::Country;
 use crate::ratchet::{SessionState, access};
 use crate::session::{AccountId, Epoch, Session, SessionDetail, SessionId, SessionKey};
 use crate::token::RefreshToken;
@@ -56,6 +57,19 @@ impl Engine {
             state.session.secret_hash == token.secret_hash() && state.session.ended.is_none()
         };
         Ok(found.filter(is_its).map(|_| token.key.session))
+    }
+
+    /// Counts what is known of a log-in besides that it opened a session.
+    pub(super) fn count_login(&self, is_new_device: bool, requester: &Requester) {
+        if is_new_device {
+            self.counts().new_device();
+        }
+        if self.whereabouts.knows_places() {
+            let address = requester.ip.as_deref().and_then(|ip| ip.parse().ok());
+            let place = address.and_then(|address| self.whereabouts.place(address));
+            let country = place.and_then(|place| place.country);
+            self.counts().login_from(country.as_ref().map(Country::code));
+        }
     }
 }
 

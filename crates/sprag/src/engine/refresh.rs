@@ -43,7 +43,21 @@ impl Engine {
         requester: &Requester,
     ) -> RefreshOutcome {
         let now = self.now();
-        let token = match self.recognise(client, request.token, now).await {
+        let token = self.recognise(client, request.token, now).await;
+        self.refresh_with(client, request, (token, now), requester).await
+    }
+
+    /// Refreshes a session with what [`recognise`](Self::recognise) has read, and when. Whoever limits how often a session may
+    /// refresh looks between the two whose it is: a token of ours has cost the store nothing by then, and one that is forged
+    /// is of no session.
+    pub async fn refresh_with(
+        &self,
+        client: &ClientPolicy,
+        request: RefreshRequest<'_>,
+        (token, now): (Result<Option<RefreshToken>, Fault>, Timestamp),
+        requester: &Requester,
+    ) -> RefreshOutcome {
+        let token = match token {
             Ok(Some(token)) => token,
             Ok(None) => {
                 let moment = Moment::uninterrupted(now, client.policy.reuse_interval);
@@ -144,7 +158,10 @@ impl Engine {
     }
 
     /// A token of this profile, its own or one of the system whose place it took, or none.
-    pub(super) async fn recognise(
+    ///
+    /// # Errors
+    /// A [`Fault`]; only a token of another system has the store asked.
+    pub async fn recognise(
         &self,
         client: &ClientPolicy,
         text: &str,

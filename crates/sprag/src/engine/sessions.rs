@@ -6,6 +6,7 @@ use super::{Caller, ClientPolicy, Engine, Requester};
 use crate::audit::{Entry, Event, EventKind};
 use crate::error::{Error, Fault, Refusal};
 use crate::ratchet::{LogOut, at_log_out};
+use crate::risk::Risk;
 use crate::session::{AccountId, EndCause, Session, SessionDetail, SessionId, SessionKey};
 use crate::store::{Ending, Slice};
 
@@ -37,6 +38,16 @@ pub struct Explanation {
     pub detail: SessionDetail,
     /// What happened to it, oldest first.
     pub events: Vec<Entry>,
+}
+
+impl Explanation {
+    /// How unlike those before it the log-in was that opened the session; `None` where nothing made it so, or it was not
+    /// weighed.
+    #[must_use]
+    pub fn risk(&self) -> Option<Risk> {
+        let mut opened = self.events.iter().filter(|entry| entry.event.kind == EventKind::SessionOpened);
+        opened.next()?.event.note.as_deref()?.parse().ok()
+    }
 }
 
 /// A session that is to end, and how.

@@ -156,6 +156,15 @@ impl Upkeep<'_> {
         self.0.store.record(event).await
     }
 
+    /// Journals how many requests were refused for the place that they came from.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn journal_places(&self, note: String) -> Result<(), Fault> {
+        let (kind, now) = (EventKind::PlaceRefused, self.0.now());
+        self.0.store.record(Requester::nobody().event_of_account(NOBODY, kind, now, Some(note))).await
+    }
+
     /// Puts a changed key ring in force, and journals what changed.
     ///
     /// # Errors

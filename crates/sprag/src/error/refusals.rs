@@ -117,6 +117,16 @@ table! {
         "this request carries or asks for a session cookie, and no Origin or Sec-Fetch-Site header shows that a page of this site sent it; send it from such a page, or the token in the body",
         "A request with a session cookie, and nothing shows that a page of this site, or of one named by `cors-origins`, sent it",
         "";
+    /// The server: the address is of a place that is not let in.
+    PLACE_REFUSED: "place_refused", 403,
+        "this service cannot be used from where you are; nothing has ended: go on from a place where it can, or ask whoever runs it",
+        "Log-in, refresh or another call that answers with tokens, from a country that `geo-allow` or `geo-deny`, or the profile's `[geo]`, keeps out; asked before any name or password is looked at, and nothing ends",
+        "`place_refused`, once a minute";
+    /// The log-in is too unlike those before it.
+    RISK_REFUSED: "risk_refused", 403,
+        "this log-in is too unlike those before it, so no session was opened; log in from a device and a place that you have used before, or ask whoever runs this service",
+        "The password is right, and the [risk](risk.md) of the log-in reaches `risk-refuse`; told only to who knows the password",
+        "`login_refused`";
     /// The server: nothing is there.
     NOT_FOUND: "not_found", 404,
         "there is nothing at this address; /docs lists what there is",
@@ -223,6 +233,8 @@ pub enum Refusal {
     NameTaken,
     /// They showed who they are too long ago for this.
     StepUpRequired,
+    /// The log-in is too unlike those before it.
+    RiskRefused,
     /// Only an administrator may do this.
     Forbidden,
     /// The account has no such session.
@@ -251,6 +263,7 @@ impl Refusal {
             Self::NameInvalid(_) => &NAME_INVALID,
             Self::NameTaken => &NAME_TAKEN,
             Self::StepUpRequired => &STEP_UP_REQUIRED,
+            Self::RiskRefused => &RISK_REFUSED,
             Self::Forbidden => &FORBIDDEN,
             Self::SessionUnknown => &SESSION_UNKNOWN,
             Self::AccountUnknown => &ACCOUNT_UNKNOWN,

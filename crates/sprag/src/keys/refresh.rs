@@ -32,6 +32,8 @@ pub(crate) struct RefreshKey {
     pub(crate) budget: hmac::Key,
     /// Tags what known devices show.
     pub(crate) device: hmac::Key,
+    /// Signs challenges, and names the budgets that their solutions are spent of.
+    pub(crate) challenge: hmac::Key,
     pub(super) fingerprint: Fingerprint,
 }
 
@@ -51,6 +53,7 @@ impl RefreshKey {
             cursor: CursorKey::derived(&derived),
             budget: sub_key(&derived, b"sprag budget v1"),
             device: sub_key(&derived, b"sprag device v1"),
+            challenge: sub_key(&derived, b"sprag challenge v1"),
             fingerprint: fingerprint(&sub_key(&derived, b"sprag fingerprint v1")),
         }
     }

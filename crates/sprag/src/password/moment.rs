@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 /// Twice what the dearest hash may take that an import brings unasked.
 pub(super) const SLOT: Duration = Duration::from_secs(1);
 
+/// What covers the looks at the store that come before a try is turned away unseen: a known name takes one more than an unknown one.
+pub(super) const TURNED_AWAY: Duration = Duration::from_millis(20);
+
 /// By how much of the slot, at most, randomness puts a failure off, to cover what is left: one part in so many.
 const SPREAD: u32 = 10;
 

@@ -16,13 +16,13 @@ const VERSION: Version = Version::V0x13;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// Argon2id with 19 MiB, two passes and one lane: the first choice of OWASP's password storage cheat sheet.
+/// Argon2id with 19 MiB, two passes and one queue: the first choice of OWASP's password storage cheat sheet.
 pub(super) const TODAY: Work = Work::Argon2 {
     algorithm: Algorithm::Argon2id,
     version: VERSION,
     memory_kib: KEPT_KIB,
     passes: PASSES,
-    lanes: LANES,
+    queues: LANES,
 };
 
 /// What today's work came to, as a PHC string.
@@ -68,7 +68,7 @@ pub(super) const BCRYPT_BYTES: usize = 72;
 /// A slow function and its parameters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Work {
-    Argon2 { algorithm: Algorithm, version: Version, memory_kib: u32, passes: u32, lanes: u32 },
+    Argon2 { algorithm: Algorithm, version: Version, memory_kib: u32, passes: u32, queues: u32 },
     Bcrypt { cost: u32 },
     Scrypt { log_n: u32, r: u32, p: u32 },
     Pbkdf2 { digest: Digest, iterations: NonZeroU32 },
@@ -165,9 +165,9 @@ impl Work {
                 (sample, iterations.get(), SAMPLED_ITERATIONS.get())
             }
             // More memory than the caches hold takes longer, byte by byte, so each size has a sample of its own.
-            Self::Argon2 { algorithm, version, memory_kib, passes, lanes } => {
+            Self::Argon2 { algorithm, version, memory_kib, passes, queues } => {
                 let sampled = memory_kib.checked_next_power_of_two().unwrap_or(memory_kib);
-                let sample = Self::Argon2 { algorithm, version, memory_kib: sampled, passes: 1, lanes };
+                let sample = Self::Argon2 { algorithm, version, memory_kib: sampled, passes: 1, queues };
                 (sample, memory_kib.saturating_mul(passes), sampled)
             }
             Self::Scrypt { log_n, r, p } => (Self::Scrypt { log_n, r, p: 1 }, p, 1),
@@ -191,9 +191,9 @@ impl Work {
 
     /// Argon2 with these parameters, if this is Argon2 and can be done.
     fn argon2(self, keyed: Keyed<'_>) -> Option<Argon2<'_>> {
-        let Self::Argon2 { algorithm, version, memory_kib, passes, lanes } = self else { return None };
+        let Self::Argon2 { algorithm, version, memory_kib, passes, queues } = self else { return None };
         let mut params = ParamsBuilder::new();
-        params.m_cost(memory_kib).t_cost(passes).p_cost(lanes).data(AssociatedData::new(keyed.data).ok()?);
+        params.m_cost(memory_kib).t_cost(passes).p_cost(queues).data(AssociatedData::new(keyed.data).ok()?);
         let params = params.build().ok()?;
         Argon2::new_with_secret(keyed.secret, algorithm, version, params).ok()
     }
@@ -207,10 +207,10 @@ impl Work {
     pub(super) fn check_bounds(self) -> Result<(), Unusable> {
         let damaged = |name| if self.is_possible() { Ok(()) } else { Err(Unusable::Damaged(name)) };
         match self {
-            Self::Argon2 { memory_kib, passes, lanes, .. } => {
+            Self::Argon2 { memory_kib, passes, queues, .. } => {
                 at_most(MAX_MEMORY_KIB, memory_kib, "KiB of memory")?;
                 at_most(MAX_PASSES, passes, "passes")?;
-                at_most(MAX_LANES, lanes, "lanes")?;
+                at_most(MAX_LANES, queues, "queues")?;
                 let product = u64::from(memory_kib) * u64::from(passes);
                 at_most(MAX_ARGON2_KIB_PASSES, product, "KiB of memory times passes")?;
                 damaged("Argon2")
@@ -251,13 +251,13 @@ impl Work {
 impl fmt::Display for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Argon2 { algorithm, memory_kib, passes, lanes, .. } => {
+            Self::Argon2 { algorithm, memory_kib, passes, queues, .. } => {
                 let name = match algorithm {
                     Algorithm::Argon2id => "Argon2id",
                     Algorithm::Argon2i => "Argon2i",
                     Algorithm::Argon2d => "Argon2d",
                 };
-                write!(f, "{name} with m={memory_kib}, t={passes}, p={lanes}")
+                write!(f, "{name} with m={memory_kib}, t={passes}, p={queues}")
             }
             Self::Bcrypt { cost } => write!(f, "bcrypt with cost {cost}"),
             Self::Scrypt { log_n, r, p } => write!(f, "scrypt with N=2^{log_n}, r={r}, p={p}"),

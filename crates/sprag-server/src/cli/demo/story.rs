@@ -16,6 +16,7 @@ use super::stage::Stage;
 use crate::cli::output::program;
 use crate::cli::why;
 use crate::http_client::{HttpClient, Reply};
+use crate::places::Places;
 
 /// The reuse interval of the story: long enough for a retry, short enough to wait for.
 pub(super) const REUSE_INTERVAL: Duration = Duration::from_secs(2);
@@ -144,7 +145,8 @@ impl<W: Write> Story<W> {
         self.stage.sent('$', &format!("sprag why {}", device.session))?;
         let found = self.engine.sessions().explain(device.session).await.context("could not ask why")?;
         let Some(explanation) = found else { bail!("the session is unknown") };
-        self.stage.say(&why::explain(&explanation, self.engine.now()))?;
+        let opened_at = Places::default().opened_at(&explanation.detail);
+        self.stage.say(&why::explain(&explanation, &opened_at, self.engine.now()))?;
         let cause = explanation.session.ended.map(|ended| ended.cause);
         self.stage.expect("the journal tells what happened", cause == Some(EndCause::Reuse))?;
         Ok(())

@@ -42,6 +42,30 @@ fn a_proxy_that_is_named_counts_for_no_network_and_gives_way_to_nobody_else() {
 }
 
 #[test]
+fn whoever_is_near_and_not_named_may_have_all_places_and_shuts_nobody_out() {
+    for near in ["127.0.0.1", "10.1.2.3", "fd00::1"] {
+        let all = connections(Bounds { connections: 6, connections_per_network: 2, ..Bounds::default() });
+        let proxied: Vec<_> = (0..6).map(|_| from(&all, near).unwrap()).collect();
+        assert_eq!(all.open().count, 6, "it may be a proxy of ours, so it has more than a network may");
+        assert!(!proxied.iter().any(is_told));
+        let stranger = from(&all, "192.0.2.1").unwrap();
+        assert!(is_told(&proxied[0]) && !is_told(&stranger), "and yet a stranger is not kept out");
+    }
+}
+
+#[test]
+fn a_network_that_has_all_it_may_is_refused_at_once_and_counted_while_it_is_busy() {
+    let bounds = Bounds { connections: 100, connections_per_network: 3, ..Bounds::default() };
+    let all = connections(bounds);
+    let busy: Vec<_> = (1..4).map(|host| from(&all, &format!("203.0.113.{host}")).unwrap()).collect();
+    let _asking: Vec<_> = busy.iter().map(|busy| busy.connection().ask(0)).collect();
+    for spelling in ["203.0.113.200", "::ffff:203.0.113.201"] {
+        assert!(from(&all, spelling).is_none(), "{spelling} is of the same network");
+    }
+    assert!(!busy.iter().any(is_told) && from(&all, "203.0.114.1").is_some());
+}
+
+#[test]
 fn where_all_places_are_taken_the_network_with_most_of_them_loses_one() {
     let all = connections(Bounds { connections: 4, connections_per_network: 3, ..Bounds::default() });
     let alone = from(&all, "198.51.100.1").unwrap();

@@ -53,7 +53,8 @@ impl Stream {
         context: &mut Context<'_>,
         written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        if written.is_ready() {
+        if let Poll::Ready(outcome) = &written {
+            self.framing.sent(*outcome.as_ref().unwrap_or(&0));
             self.stalled = None;
             return written;
         }
@@ -146,6 +147,10 @@ impl AsyncRead for Stream {
                 // Whoever writes the answer wakes the connection.
                 Outlook::AwaitsAnswer => return Poll::Pending,
                 Outlook::Ended => return Poll::Ready(Ok(())),
+                Outlook::Flooded => {
+                    self.connection.floods();
+                    return Poll::Ready(Err(io::Error::other("the peer sends frames that ask for nothing")));
+                }
             }
             if !ready!(self.poll_more(context, buffer))? || buffer.filled().len() > before {
                 return Poll::Ready(Ok(()));

@@ -14,7 +14,7 @@ const toUndo = new Set();
 process.on('exit', () => toUndo.forEach((undo) => undo()));
 
 /** Starts `sprag serve` with one profile and the variables of its document, and waits until it listens. */
-export async function startSprag({ profile, env }) {
+export async function startSprag({ profile, env, limits = 'off' }) {
   const binary = process.env.SPRAG_TEST_BINARY;
   if (!binary) throw new Error('SPRAG_TEST_BINARY names no binary; set it to the path of sprag, as cargo test does');
   const folder = await mkdtemp(join(tmpdir(), 'sprag-front-'));
@@ -22,7 +22,7 @@ export async function startSprag({ profile, env }) {
   await writeFile(join(folder, '.env'), lines.join(''), { mode: 0o600 });
   const where = { cwd: folder, env: {} };
 
-  const args = ['serve', '--listen', '127.0.0.1:0', '--profiles', profile, '--rate-limits', 'off', '--log', 'warn'];
+  const args = ['serve', '--listen', '127.0.0.1:0', '--profiles', profile, '--rate-limits', limits, '--log', 'warn'];
   const child = spawn(binary, args, { ...where, stdio: ['ignore', 'pipe', 'pipe'] });
   const undo = () => {
     child.kill('SIGKILL');

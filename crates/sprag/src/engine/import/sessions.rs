@@ -291,6 +291,6 @@ fn opening(
         // However many it had, nobody is logged out by moving.
         room: None,
         remembers: Vec::new(),
-        event: requester.event(key, EventKind::SessionImported, now, None),
+        events: vec![requester.event(key, EventKind::SessionImported, now, None)],
     }
 }

@@ -63,7 +63,7 @@ pub(super) fn argon2(kind: &str, segments: &[&str], salt: &str, output: &str) ->
         Some(_) => return None,
     };
     let (memory_kib, passes) = (parameters.number("m")?, parameters.number("t")?);
-    let lanes = parameters.number("p")?;
+    let queues = parameters.number("p")?;
     let data = base64(parameters.text("data").unwrap_or_default())?;
     if data.len() > Params::MAX_DATA_LEN {
         return unsupported("Argon2 with more than 32 bytes of associated data");
@@ -77,7 +77,7 @@ pub(super) fn argon2(kind: &str, segments: &[&str], salt: &str, output: &str) ->
     if salt.len() < MIN_ARGON2_SALT_BYTES || output.len() < MIN_ARGON2_OUTPUT_BYTES {
         return None;
     }
-    let (length, work) = (output.len(), Work::Argon2 { algorithm, version, memory_kib, passes, lanes });
+    let (length, work) = (output.len(), Work::Argon2 { algorithm, version, memory_kib, passes, queues });
     let key = if has_key { Key::Pepper } else { Key::None };
     Some(stored(work, salt, output, length)?.map(|hash| Stored { data, key, ..hash }))
 }

@@ -24,7 +24,7 @@ use super::health::Health;
 use super::queue::Queue;
 use super::{Batching, Settings};
 use crate::error::Fault;
-use crate::observe::{Lane, LaneObserved};
+use crate::observe::{QueueCounts, QueueObserved};
 use crate::session::SessionKey;
 
 /// How often one batch is sent again because it lost to another transaction.
@@ -48,8 +48,8 @@ pub(super) trait Order: Clone + Debug + Send + Sync + Sized + 'static {
     /// Names it in faults.
     const DOING: &'static str;
 
-    /// Names the batchers that carry it, in what is counted.
-    const LANE: &'static str;
+    /// Names the queue of it, in what is counted.
+    const QUEUE: &'static str;
 
     /// The row it is about.
     fn key(&self) -> SessionKey;
@@ -93,7 +93,7 @@ pub(super) struct Batchers<O: Order> {
     queue: Arc<Queue<Waiting<O>>>,
     health: Arc<Health>,
     deadline: Duration,
-    lane: Arc<Lane>,
+    counts: Arc<QueueCounts>,
     bound: usize,
     _running: JoinSet<()>,
 }
@@ -107,7 +107,7 @@ impl<O: Order> Batchers<O> {
         health: &Arc<Health>,
     ) -> Self {
         let queue = Arc::new(Queue::new(settings.queue, settings.batch));
-        let (lane, mut running) = (Arc::<Lane>::default(), JoinSet::new());
+        let (counts, mut running) = (Arc::<QueueCounts>::default(), JoinSet::new());
         for _ in 0..count.max(1) {
             let mut batcher = Batcher {
                 queue: Arc::clone(&queue),
@@ -116,7 +116,7 @@ impl<O: Order> Batchers<O> {
                 batching,
                 deadline: settings.deadline,
                 held: Vec::new(),
-                lane: Arc::clone(&lane),
+                counts: Arc::clone(&counts),
             };
             running.spawn(async move {
                 // Whoever waited in a batch that panicked is told so by the end of its channel.
@@ -129,17 +129,17 @@ impl<O: Order> Batchers<O> {
             });
         }
         let (health, deadline) = (Arc::clone(health), settings.deadline);
-        Self { queue, health, deadline, lane, bound: settings.queue, _running: running }
+        Self { queue, health, deadline, counts, bound: settings.queue, _running: running }
     }
 
     /// What was counted until now.
-    pub(super) fn observed(&self) -> LaneObserved {
-        self.lane.observed(O::LANE, O::DOING, (self.queue.waiting(), self.bound))
+    pub(super) fn observed(&self) -> QueueObserved {
+        self.counts.observed(O::QUEUE, O::DOING, (self.queue.waiting(), self.bound))
     }
 
     /// Sends an order and waits for its outcome, until the deadline.
     pub(super) async fn ask(&self, order: O) -> Result<Option<O::Answer>, Fault> {
-        self.asked(order).await.inspect_err(|_| self.lane.faults.one())
+        self.asked(order).await.inspect_err(|_| self.counts.faults.one())
     }
 
     async fn asked(&self, order: O) -> Result<Option<O::Answer>, Fault> {
@@ -152,7 +152,7 @@ impl<O: Order> Batchers<O> {
         let (reply, answer) = oneshot::channel();
         let queued = Instant::now();
         if self.queue.push(Waiting { order, queued, reply }, queued).is_err() {
-            self.lane.refused.one();
+            self.counts.refused.one();
             return Err(Fault::unavailable(O::DOING, "the store's queue is full; try again in a moment"));
         }
         let deadline = self.health.patience(self.deadline);
@@ -180,7 +180,7 @@ struct Batcher<O: Order> {
     deadline: Duration,
     /// Orders for a row that another order of the last batch was for.
     held: Vec<Waiting<O>>,
-    lane: Arc<Lane>,
+    counts: Arc<QueueCounts>,
 }
 
 impl<O: Order> Batcher<O> {
@@ -208,7 +208,7 @@ impl<O: Order> Batcher<O> {
                 queue.take()
             };
             let batch = self.sort(taken);
-            self.lane.batches.add(batch.len() as u64);
+            self.counts.batches.add(batch.len() as u64);
             // A server that was restarted or replaced while nobody asked; nothing has been sent to it.
             if connection.is_closed() || self.health.was_away_within(used_at.elapsed()) {
                 connection = self.connect().await;
@@ -231,7 +231,7 @@ impl<O: Order> Batcher<O> {
     }
 
     async fn connect(&self) -> Connection {
-        let _connecting = self.lane.connecting.up();
+        let _connecting = self.counts.connecting.up();
         loop {
             let connected = match self.connector.connect_to_primary().await {
                 Ok(connection) => {
@@ -245,12 +245,12 @@ impl<O: Order> Batcher<O> {
             };
             match connected {
                 Ok(connection) => {
-                    self.lane.connected.one();
+                    self.counts.connected.one();
                     return connection;
                 }
                 // The heartbeat tells of a database that is away, once.
                 Err(error) => {
-                    self.lane.failed.one();
+                    self.counts.failed.one();
                     tracing::debug!(%error, "a batcher cannot connect");
                 }
             }
@@ -327,7 +327,7 @@ impl<O: Order> Batcher<O> {
         let (mut done, mut lost) = (Vec::with_capacity(batch.len()), Vec::new());
         let now = Instant::now();
         for (waiting, outcome) in batch.iter().zip(outcomes) {
-            self.lane.took.took(now.saturating_duration_since(waiting.queued));
+            self.counts.took.took(now.saturating_duration_since(waiting.queued));
             match outcome {
                 Ok(Some(_)) => done.push((&waiting.order, waiting.queued)),
                 Err(error) if matches!(error.remedy(), Remedy::Reconnect | Remedy::Part) => {

@@ -12,7 +12,7 @@ pub(super) fn of(store: &PostgresStore) -> StoreObserved {
     let (marked, _) = store.marks.asked();
     StoreObserved {
         operations: in_order(asked, marked),
-        lanes: vec![store.finds.observed(), store.rotations.observed()],
+        queues: vec![store.finds.observed(), store.rotations.observed()],
         pools: vec![store.marks.observed("mark"), store.pool.observed("shared")],
         pool_wait,
         log: None,

@@ -56,7 +56,7 @@ impl Order for FindOrder {
     type Answer = SessionState;
 
     const DOING: &'static str = "find a session";
-    const LANE: &'static str = "find";
+    const QUEUE: &'static str = "find";
 
     fn key(&self) -> SessionKey {
         self.0

@@ -212,7 +212,7 @@ impl Order for RotateOrder {
     type Answer = Rotated;
 
     const DOING: &'static str = "rotate a session";
-    const LANE: &'static str = "rotate";
+    const QUEUE: &'static str = "rotate";
 
     fn key(&self) -> SessionKey {
         self.rotation.key

@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use super::job::ROTATING;
-use crate::observe::{Count, Lane, LogObserved, Operations, StoreObserved, Times};
+use crate::observe::{Count, LogObserved, Operations, QueueCounts, StoreObserved, Times};
 
 /// What is counted of one store.
 #[derive(Debug)]
 pub(super) struct Kept {
     /// The writer; what waited for a rotation is told apart, for it is by far the most.
-    pub(super) writes: Lane,
+    pub(super) writes: QueueCounts,
     /// What waits for a reader.
-    pub(super) reads: Lane,
+    pub(super) reads: QueueCounts,
     /// All but rotations.
     pub(super) operations: Operations,
     pub(super) checkpoints: Times,
@@ -24,7 +24,7 @@ impl Kept {
     pub(super) fn of(path: &Path) -> Self {
         let mut log = path.as_os_str().to_owned();
         log.push("-wal");
-        let (writes, reads) = (Lane::default(), Lane::default());
+        let (writes, reads) = (QueueCounts::default(), QueueCounts::default());
         let (operations, checkpoints) = (Operations::default(), Times::default());
         let checkpoints_failed = Count::default();
         Self { writes, reads, operations, checkpoints, checkpoints_failed, log: log.into() }
@@ -36,7 +36,7 @@ impl Kept {
         let (checkpoints, failed) = (self.checkpoints.observed(), self.checkpoints_failed.get());
         StoreObserved {
             operations: self.operations.observed(),
-            lanes: vec![
+            queues: vec![
                 self.reads.observed("read", "", reads),
                 self.writes.observed("write", ROTATING, writes),
             ],

@@ -14,7 +14,7 @@ use super::Settings;
 use super::connection::{self, Role};
 use super::counted::Kept;
 use crate::error::Fault;
-use crate::observe::Lane;
+use crate::observe::QueueCounts;
 
 /// Reads, on a connection or for want of one; says whether the connection is still good.
 type Job = Box<dyn FnOnce(Result<&Connection, Fault>) -> bool + Send>;
@@ -126,12 +126,12 @@ pub(super) fn send<J>(
     queue: Option<&Sender<J>>,
     job: J,
     doing: &'static str,
-    lane: &Lane,
+    counts: &QueueCounts,
 ) -> Result<(), Fault> {
     let queue = queue.expect("the queue is there until the store is dropped");
     queue.try_send(job).map_err(|error| match error {
         TrySendError::Full(_) => {
-            lane.refused.one();
+            counts.refused.one();
             Fault::unavailable(doing, "the store's queue is full; try again in a moment")
         }
         TrySendError::Disconnected(_) => Fault::unavailable(doing, "the store's thread has stopped; restart"),

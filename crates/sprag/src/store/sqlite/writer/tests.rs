@@ -134,7 +134,7 @@ async fn a_rotation_answered_late_counts_from_then() {
             let late = Order { rotation: order.clone(), queued };
             let (reply, answer) = oneshot::channel();
             let job = Job::Rotate { order: late, event, outcome: Ok(None), reply };
-            send(writer.jobs.as_ref(), job, ROTATING).unwrap();
+            send(writer.jobs.as_ref(), job, ROTATING, &writer.kept.writes).unwrap();
             answer.await.unwrap().unwrap().expect("the row turns");
             let (rotated_at, rest) = session(&path);
             let moved = rotated_at - order.at.0;

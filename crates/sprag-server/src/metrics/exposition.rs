@@ -12,15 +12,15 @@ use sprag::observe::Observed;
 /// The labels of a sample, in the order in which they are written.
 pub(super) type Labels<'a> = Vec<(&'static str, &'a str)>;
 
-/// A page of families.
-pub(super) struct Page<'e>(DescriptorEncoder<'e>);
+/// The text under way.
+pub(super) struct Exposition<'e>(DescriptorEncoder<'e>);
 
 /// The one sample of a counter without labels.
 pub(super) fn counts<'a>(count: u64) -> [(Labels<'a>, u64); 1] {
     [(Vec::new(), count)]
 }
 
-impl<'e> Page<'e> {
+impl<'e> Exposition<'e> {
     pub(super) fn on(encoder: DescriptorEncoder<'e>) -> Self {
         Self(encoder)
     }

@@ -1,10 +1,10 @@
-//! A lane: what waits is sent together.
+//! A queue before a store: what waits leaves together.
 
 use super::{Count, Level, Observed, Sizes, Times};
 
 /// What is counted of orders that wait and leave together.
 #[derive(Debug, Default)]
-pub struct Lane {
+pub struct QueueCounts {
     /// How long whoever asked waited for an outcome.
     pub took: Times,
     /// How many were answered with a fault.
@@ -21,9 +21,9 @@ pub struct Lane {
     pub failed: Count,
 }
 
-/// What a [`Lane`] counted until one moment.
+/// What a [`QueueCounts`] counted until one moment.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct LaneObserved {
+pub struct QueueObserved {
     /// Which.
     pub name: &'static str,
     /// What faults call what it does.
@@ -48,7 +48,7 @@ pub struct LaneObserved {
     pub failed: u64,
 }
 
-impl Lane {
+impl QueueCounts {
     /// What it counted until now; its owner knows what it is called, how many wait, and how many may.
     #[must_use]
     pub fn observed(
@@ -56,9 +56,9 @@ impl Lane {
         name: &'static str,
         operation: &'static str,
         waiting: (usize, usize),
-    ) -> LaneObserved {
+    ) -> QueueObserved {
         let (waiting, bound) = waiting;
-        LaneObserved {
+        QueueObserved {
             name,
             operation,
             waiting: waiting as u64,
