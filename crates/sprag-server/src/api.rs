@@ -31,6 +31,7 @@ mod me;
 mod password;
 mod refresh;
 mod register;
+mod report;
 mod revoke;
 mod sessions;
 mod set_password;
@@ -92,6 +93,7 @@ actions![
     end_any_session,
     user_events,
     events,
+    report,
     challenge,
 ];
 

@@ -193,7 +193,7 @@ fn every_code_that_a_call_may_answer_is_documented_with_its_status_and_an_exampl
 fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
     let is = |actions: &[&str]| actions.contains(&route.action.name());
     let takes = |input| route.takes.takes(input);
-    let looks = is(&["explain", "users", "user", "user_sessions", "user_events", "events"]);
+    let looks = is(&["explain", "users", "user", "user_sessions", "user_events", "events", "report"]);
     let governs = is(&["create_user", "change_user", "delete_user", "set_password"])
         || is(&["end_user_sessions", "end_any_session"]);
     let asks_for_access_token = is(&["logout_all", "me", "sessions", "end_session", "password"])

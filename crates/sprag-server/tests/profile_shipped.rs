@@ -101,6 +101,7 @@ fn our_profile_says_what_the_design_says() {
             call("DELETE /api/v1/admin/sessions/{id}", "end_any_session", 204),
             call("GET /api/v1/admin/users/{id}/events", "user_events", 200),
             call("GET /api/v1/admin/events", "events", 200),
+            call("GET /api/v1/admin/report", "report", 200),
         ]
     );
     assert!(

@@ -174,6 +174,7 @@ fn sent(profile: &Profile, route: &Route, field: &TakenField) -> String {
         Input::Kind => "login_failed,session_ended".to_owned(),
         Input::Severity => "warning".to_owned(),
         Input::Since => "7d".to_owned(),
+        Input::By => "day".to_owned(),
         Input::Altcha => "eyJjaGFsbGVuZ2UiOnsicGFyYW1ldGVycyI6e…".into(),
     }
 }

@@ -114,6 +114,7 @@ pub(super) fn in_query(input: Input) -> Value {
     let names = |names: Vec<&str>| json!({ "type": "string", "enum": names });
     match input {
         Input::Limit => json!({ "type": "integer", "minimum": 1, "maximum": MOST_LISTED }),
+        Input::By => names(vec!["day", "week", "month"]),
         Input::Severity => names(Severity::ALL.iter().map(|severity| severity.name()).collect()),
         _ => json!({ "type": "string" }),
     }

@@ -83,6 +83,8 @@ inputs! {
     Severity = "severity";
     /// What happened since: a span as `2h` or `7d`, a day as `2026-11-21`, or a moment as `2026-11-21T03:02:11Z`.
     Since = "since";
+    /// What each row is of: `day`, `week` or `month`.
+    By = "by";
     /// The solution of a challenge, as ALTCHA's widget writes it.
     Altcha = "altcha";
 }
@@ -92,7 +94,10 @@ impl Input {
     /// nobody else may know does: addresses stand in logs.
     #[must_use]
     pub const fn is_in_query(self) -> bool {
-        matches!(self, Self::Query | Self::After | Self::Limit | Self::Kind | Self::Severity | Self::Since)
+        matches!(
+            self,
+            Self::Query | Self::After | Self::Limit | Self::Kind | Self::Severity | Self::Since | Self::By
+        )
     }
 
     /// Whether it is `true` or `false`.

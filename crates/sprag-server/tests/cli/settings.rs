@@ -34,7 +34,7 @@ fn a_profile_is_shown_changed_and_checked() {
     let profile = folder.run(&["profile", "show", "sprag"]).succeeds();
     folder.write("shop.toml", &profile);
     assert_snapshot!(folder.run(&["profile", "check", "shop.toml"]).succeeds(), @r"
-    shop.toml is a profile: shop, id 1, 23 calls
+    shop.toml is a profile: shop, id 1, 24 calls
       POST   /api/v1/auth/login                 login
       POST   /api/v1/auth/refresh               refresh
       POST   /api/v1/auth/logout                logout
@@ -58,6 +58,7 @@ fn a_profile_is_shown_changed_and_checked() {
       DELETE /api/v1/admin/sessions/{id}        end_any_session
       GET    /api/v1/admin/users/{id}/events    user_events
       GET    /api/v1/admin/events               events
+      GET    /api/v1/admin/report               report
     ");
     folder.write("shop.toml", profile.replacen("lifetimes =", "lifetime =", 1));
     let wrong = folder.run(&["profile", "check", "shop.toml"]).fails();

@@ -159,7 +159,7 @@ pub(crate) fn fields(route: &Route, client: &LoggedIn) -> Map<String, Value> {
             Input::Role => "editor",
             Input::IsAdmin | Input::IsDisabled => "true",
             Input::Query | Input::After | Input::Limit => continue,
-            Input::Kind | Input::Severity | Input::Since => continue,
+            Input::Kind | Input::Severity | Input::Since | Input::By => continue,
             Input::Altcha => "no solution, and none is needed",
         };
         seen.push(field.input);

@@ -49,6 +49,7 @@ fn looks(account: &str) -> Vec<(&'static str, String)> {
         ("GET", format!("{USERS}/{account}/sessions")),
         ("GET", format!("{USERS}/{account}/events")),
         ("GET", "/api/v1/admin/events".to_owned()),
+        ("GET", "/api/v1/admin/report".to_owned()),
     ]
 }
 

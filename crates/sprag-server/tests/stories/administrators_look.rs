@@ -292,3 +292,34 @@ async fn an_administrators_call_that_the_method_of_another_has_is_told_so() {
     assert_eq!(answer.refused(405, "method_not_allowed").header("allow"), "GET, POST, HEAD");
     device.asks("/api/v1/admin/nothing").await.refused(404, "not_found");
 }
+
+#[tokio::test]
+async fn the_report_tells_administrators_of_days_that_are_over_and_nothing_of_the_one_under_way() {
+    let world = World::new();
+    let (root, ann) = (world.root().await, world.ann().await);
+    let mut phone = ann.logs_in().await;
+    for _ in 0..3 {
+        phone.turns().await;
+    }
+    let report = async |device: &Device<'_>, query: &str| {
+        world.engine.upkeep().write_counts(false).await.expect("a store that works");
+        device.asks(&format!("/api/v1/admin/report{query}")).await.is(200).json()
+    };
+    let device = root.logs_in().await;
+    let before = report(&device, "").await;
+    assert_eq!((&before["until"], &before["total"]["refreshes"]), (&json!("2026-06-30"), &json!(0)));
+    phone.turns().await;
+    let rows = |report: &Value| report["rows"].clone();
+    assert_eq!(rows(&report(&device, "").await), rows(&before), "nothing moves with a refresh of today");
+    world.winds(24 * 3600);
+    let device = root.logs_in().await;
+    let told = report(&device, "?since=1d&by=day").await;
+    assert_eq!((&told["since"], &told["until"]), (&json!("2026-07-01"), &json!("2026-07-01")));
+    assert_eq!(told["rows"][0]["refreshes"], json!(4));
+    assert_eq!(told["rows"][0]["logins"], json!(2));
+    for query in ["?by=hour", "?since=yesterday", "?since=2026-07-02", "?since=500d&by=day"] {
+        device.asks(&format!("/api/v1/admin/report{query}")).await.refused(400, "field_invalid");
+    }
+    device.asks("/api/v1/admin/report?since=500d&by=month").await.is(200);
+    phone.asks("/api/v1/admin/report").await.refused(401, "token_expired");
+}
