@@ -44,7 +44,7 @@ pub(crate) struct Args {
     /// How many seconds the flood of log-ins lasts
     #[arg(long, default_value_t = 60)]
     flood_seconds: u64,
-    /// Write the figures into this page too, in place of those that it has
+    /// Write the figures into this document too, in place of those that it has
     #[arg(long, value_name = "PATH")]
     write: Option<PathBuf>,
     /// Only the attacks whose name contains this
@@ -94,8 +94,8 @@ pub(crate) fn run(siege: &Args) -> anyhow::Result<ExitCode> {
     {
         siege_of.carry_out(*part, &target, &runtime)?;
     }
-    if let Some(page) = &siege.write {
-        siege_of.report.write(page)?;
+    if let Some(document) = &siege.write {
+        siege_of.report.write(document)?;
     }
     Ok(if siege_of.is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -9,6 +9,9 @@ use woothee::parser::Parser;
 use woothee::woothee::VALUE_UNKNOWN;
 
 mod clients;
+mod systems;
+
+use systems::{on, system, system_named};
 
 /// How much is read of what a client says of itself, in bytes. As much is kept of it.
 const MOST_READ: usize = 256;
@@ -75,7 +78,7 @@ fn browser(agent: &str) -> Option<String> {
     });
     match (name, system(agent).or_else(|| system_named(found.os))) {
         (Some(name), _) if found.category == "crawler" => Some(name),
-        // The same word twice says no more: a console is its own browser.
+        // A console is its own browser, and is named once.
         (Some(name), Some(system)) if name.contains(system) => Some(name),
         (Some(name), system) => Some(on(&name, system)),
         (None, Some(system)) if agent.starts_with("Mozilla/") => Some(on("a browser", Some(system))),
@@ -91,52 +94,6 @@ fn first_word(agent: &str) -> Option<String> {
     }
     let is_told = name.chars().any(char::is_alphanumeric);
     is_told.then(|| system(agent).map_or_else(|| name.clone(), |system| format!("{name} ({system})")))
-}
-
-/// What people call the system that a client says it runs on.
-fn system(agent: &str) -> Option<&'static str> {
-    const SYSTEMS: [(&str, &str); 20] = [
-        ("Windows Phone", "Windows Phone"),
-        ("Xbox", "Xbox"),
-        ("Windows", "Windows"),
-        ("iPhone", "iPhone"),
-        ("iPad", "iPad"),
-        ("iPod", "iPod"),
-        ("Android", "Android"),
-        ("Dalvik/", "Android"),
-        ("CrOS ", "ChromeOS"),
-        ("SmartTV", "a television"),
-        ("SMART-TV", "a television"),
-        ("Mac OS X", "macOS"),
-        ("Macintosh", "macOS"),
-        ("macOS", "macOS"),
-        ("iOS", "iOS"),
-        ("Linux", "Linux"),
-        ("Ubuntu", "Linux"),
-        ("FreeBSD", "FreeBSD"),
-        ("OpenBSD", "OpenBSD"),
-        ("linux", "Linux"),
-    ];
-    SYSTEMS.iter().find(|(mark, _)| agent.contains(mark)).map(|(_, name)| *name)
-}
-
-/// The systems that the library knows and that no mark above tells of.
-fn system_named(os: &str) -> Option<&'static str> {
-    const NAMES: [&str; 8] = [
-        "BlackBerry",
-        "PlayStation 3",
-        "PlayStation 4",
-        "PlayStation Vita",
-        "Nintendo Wii U",
-        "Nintendo 3DS",
-        "BSD",
-        "Firefox OS",
-    ];
-    NAMES.into_iter().find(|name| os.starts_with(name))
-}
-
-fn on(name: &str, system: Option<&str>) -> String {
-    system.map_or_else(|| name.to_owned(), |system| format!("{name} on {system}"))
 }
 
 /// The first product that a client names, and its version. A name may have blanks, as those of apps do.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 
-use sprag::place::{Country, Place, Whereabouts};
+use sprag::place::{Country, Location, Whereabouts};
 use sprag::session::SessionDetail;
 
 mod addresses;
@@ -128,7 +128,7 @@ impl Places {
 
     /// The place of an address as it is written.
     #[must_use]
-    pub fn of(&self, address: Option<&str>) -> Option<Place> {
+    pub fn of(&self, address: Option<&str>) -> Option<Location> {
         self.place(address?.parse().ok()?)
     }
 
@@ -146,7 +146,7 @@ impl Places {
 }
 
 impl Whereabouts for Places {
-    fn place(&self, address: IpAddr) -> Option<Place> {
+    fn place(&self, address: IpAddr) -> Option<Location> {
         self.geo.as_ref()?.current().place(address.to_canonical())
     }
 

@@ -18,9 +18,9 @@ use sprag::outages::{Marked, Marking};
 use sprag::ratchet::{Retried, Rotation, SessionState};
 use sprag::session::{AccountId, ProfileId, Session, SessionDetail, SessionId, SessionKey};
 use sprag::store::{
-    BudgetKey, Budgets, Commit, Commits, Committed, CountKey, Credential, CredentialId, Cuts, DailyCount,
-    DailyCounts, Erasures, Forgetting, Journal, Marks, Numbering, Numbers, Queries, Rings, Rotated, Sessions,
-    Slice, Standing, Step, Store, Sweep, Swept, Wanted,
+    BudgetKey, BudgetState, Budgets, Commit, Commits, Committed, CountKey, Credential, CredentialId, Cuts,
+    DailyCount, DailyCounts, Erasures, Forgetting, Journal, Marks, Numbering, Numbers, Queries, Rings,
+    Rotated, Sessions, Slice, Step, Store, Sweep, Swept, Wanted,
 };
 
 /// What the store does from now on.
@@ -161,7 +161,7 @@ pass_through! {
 }
 
 pass_through! {
-    fn reserve(wanted: Vec<Wanted>, now: Timestamp) -> Vec<Standing>;
+    fn reserve(wanted: Vec<Wanted>, now: Timestamp) -> Vec<BudgetState>;
     fn give_back(back: Vec<(BudgetKey, Duration)>, now: Timestamp) -> ();
     fn sweep_budgets(now: Timestamp) -> u64;
     impl Budgets {}

@@ -26,9 +26,9 @@ use sprag::session::{AccountId, Epoch, ProfileId, Session, SessionDetail, Sessio
 use sprag::store::contract::{self, Subject};
 use sprag::store::memory::MemoryStore;
 use sprag::store::{
-    BudgetKey, Budgets, Commit, Commits, Committed, CountKey, Credential, CredentialId, Cuts, DailyCount,
-    DailyCounts, Erasures, Forgetting, Journal, Marks, Numbering, Numbers, Queries, Rings, Rotated, Sessions,
-    Slice, Standing, Store, Sweep, Swept, Wanted,
+    BudgetKey, BudgetState, Budgets, Commit, Commits, Committed, CountKey, Credential, CredentialId, Cuts,
+    DailyCount, DailyCounts, Erasures, Forgetting, Journal, Marks, Numbering, Numbers, Queries, Rings,
+    Rotated, Sessions, Slice, Store, Sweep, Swept, Wanted,
 };
 
 #[tokio::main]
@@ -149,7 +149,7 @@ passed_on! {
 
 passed_on! {
     impl Budgets {
-        fn reserve(wanted: Vec<Wanted>, now: Timestamp) -> Vec<Standing>;
+        fn reserve(wanted: Vec<Wanted>, now: Timestamp) -> Vec<BudgetState>;
         fn give_back(back: Vec<(BudgetKey, Duration)>, now: Timestamp) -> ();
         fn sweep_budgets(now: Timestamp) -> u64;
     }

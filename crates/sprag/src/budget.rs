@@ -15,7 +15,7 @@ pub struct Rate {
 
 /// How one of the wanted budgets stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Standing {
+pub struct BudgetState {
     /// Whether there was room for the reservation.
     pub had_room: bool,
     /// When the budget is whole again, as it stands now; never before the present moment, nor later than a full burst takes.
@@ -89,11 +89,15 @@ impl Rate {
     }
 
     /// When the budget is whole again once one more is reserved; where there is no room, when it is as it stands.
-    pub(crate) fn reserve(&self, due: Option<Timestamp>, now: Timestamp) -> Standing {
+    pub(crate) fn reserve(&self, due: Option<Timestamp>, now: Timestamp) -> BudgetState {
         let full = now.plus(self.span());
         let due = due.map_or(now, |due| due.clamp(now, full));
         let next = due.plus(self.interval);
-        if next <= full { Standing { had_room: true, due: next } } else { Standing { had_room: false, due } }
+        if next <= full {
+            BudgetState { had_room: true, due: next }
+        } else {
+            BudgetState { had_room: false, due }
+        }
     }
 
     /// How many there is room for at a moment, where the budget is whole again when it is `due`.
@@ -140,10 +144,10 @@ mod tests {
             due = Some(standing.due);
         }
         let refused = RATE.reserve(due, after(59));
-        assert_eq!(refused, Standing { had_room: false, due: after(180) });
+        assert_eq!(refused, BudgetState { had_room: false, due: after(180) });
         assert_eq!(RATE.wait(refused.due, after(59)), Duration::from_secs(1));
         let one_more = RATE.reserve(due, after(60));
-        assert_eq!(one_more, Standing { had_room: true, due: after(240) });
+        assert_eq!(one_more, BudgetState { had_room: true, due: after(240) });
         assert_eq!(RATE.wait(one_more.due, after(60)), Duration::from_secs(60));
     }
 
@@ -157,7 +161,7 @@ mod tests {
     #[test]
     fn a_stored_time_is_never_taken_as_later_than_a_full_burst() {
         let refused = RATE.reserve(Some(after(1_000_000)), NOW);
-        assert_eq!(refused, Standing { had_room: false, due: after(180) });
+        assert_eq!(refused, BudgetState { had_room: false, due: after(180) });
         assert_eq!(RATE.wait(refused.due, NOW), Duration::from_secs(60));
     }
 }

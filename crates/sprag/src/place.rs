@@ -3,8 +3,8 @@
 //! Nothing here looks anything up: [`Whereabouts`] is what an engine asks of an address and a client, and whoever serves
 //! answers it from a file that an operator has. Without one, nothing is known of any place.
 
+use core::net::IpAddr;
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 
 mod countries;
@@ -24,7 +24,7 @@ pub struct Continent([u8; 2]);
 
 /// What is known of the place that an address is at.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Place {
+pub struct Location {
     /// The country.
     pub country: Option<Country>,
     /// The city, by its name in English.
@@ -47,7 +47,7 @@ pub struct Spot {
 /// What is known of whoever asks, besides what their requests show.
 pub trait Whereabouts: Send + Sync {
     /// The place that an address is at; `None` where nothing is known of it.
-    fn place(&self, address: IpAddr) -> Option<Place>;
+    fn place(&self, address: IpAddr) -> Option<Location>;
 
     /// Whether places of addresses are known at all; without them, log-ins are not counted by country.
     fn knows_places(&self) -> bool {
@@ -63,7 +63,7 @@ pub trait Whereabouts: Send + Sync {
 
 /// Nothing is known of anybody.
 impl Whereabouts for () {
-    fn place(&self, _: IpAddr) -> Option<Place> {
+    fn place(&self, _: IpAddr) -> Option<Location> {
         None
     }
 
@@ -143,7 +143,7 @@ impl FromStr for Continent {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NoCountry;
 
-impl Place {
+impl Location {
     /// Where on the earth it is: as exactly as is known, or somewhere in its country.
     #[must_use]
     pub fn somewhere(&self) -> Option<Spot> {

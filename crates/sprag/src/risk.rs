@@ -23,7 +23,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::clock::Timestamp;
-use crate::place::{Country, Place};
+use crate::place::{Country, Location};
 
 mod words;
 
@@ -156,7 +156,7 @@ pub struct LogIn {
     /// By which names its device would be known: what its user calls it, and what its client comes to.
     pub devices: Vec<String>,
     /// From where.
-    pub place: Option<Place>,
+    pub place: Option<Location>,
 }
 
 /// What is known of a log-in and of those before it.

@@ -39,7 +39,7 @@ mod schema;
 pub mod sqlite;
 mod steps;
 
-pub use crate::budget::{Rate, Standing};
+pub use crate::budget::{BudgetState, Rate};
 pub use budgets::{BudgetKey, Budgets, Wanted};
 pub use daily_counts::{CountKey, DailyCount, DailyCounts, RunId};
 pub use live_sessions::{LiveSessions, SESSIONS_PER_ACCOUNT, SessionHistogram};

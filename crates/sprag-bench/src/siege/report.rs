@@ -1,4 +1,4 @@
-//! Writes what was measured into a page of the documentation, between two marks.
+//! Writes what was measured into a document of the documentation, between two marks.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -21,15 +21,16 @@ impl Report {
         self.0.push((name.to_owned(), figures));
     }
 
-    /// Puts the figures in place of those that the page has; of an attack that was not made this time those stay.
-    pub(super) fn write(&self, page: &Path) -> anyhow::Result<()> {
-        let text = fs::read_to_string(page).with_context(|| format!("could not read {}", page.display()))?;
+    /// Puts the figures in place of those that the document has; of an attack that was not made this time those stay.
+    pub(super) fn write(&self, document: &Path) -> anyhow::Result<()> {
+        let text =
+            fs::read_to_string(document).with_context(|| format!("could not read {}", document.display()))?;
         let parts = text.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?)));
         let (before, (old, after)) =
-            parts.with_context(|| format!("{} has no place for figures", page.display()))?;
+            parts.with_context(|| format!("{} has no place for figures", document.display()))?;
         ensure!(!self.0.is_empty(), "nothing was measured");
         let text = format!("{before}{BEGIN}{}{END}{after}", self.table(old));
-        fs::write(page, text).with_context(|| format!("could not write {}", page.display()))
+        fs::write(document, text).with_context(|| format!("could not write {}", document.display()))
     }
 
     fn table(&self, old: &str) -> String {
@@ -86,16 +87,16 @@ mod tests {
     }
 
     #[test]
-    fn a_page_without_a_place_for_them_is_left_alone() {
+    fn a_document_without_a_place_for_them_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let page = folder.path().join("page.md");
-        fs::write(&page, "# No place\n").unwrap();
+        let document = folder.path().join("attacks.md");
+        fs::write(&document, "# No place\n").unwrap();
         let mut report = Report::default();
         report.add("one", Vec::new());
-        assert!(report.write(&page).is_err());
-        fs::write(&page, format!("# Place\n{BEGIN}{END}Rest\n")).unwrap();
-        report.write(&page).unwrap();
-        let written = fs::read_to_string(&page).unwrap();
+        assert!(report.write(&document).is_err());
+        fs::write(&document, format!("# Place\n{BEGIN}{END}Rest\n")).unwrap();
+        report.write(&document).unwrap();
+        let written = fs::read_to_string(&document).unwrap();
         assert!(
             written.starts_with("# Place\n") && written.ends_with("Rest\n") && written.contains("| one |")
         );

@@ -12,6 +12,7 @@ use crate::profile::{Answer, Spec};
 pub(crate) const SPEC: Spec = Spec {
     answer: Answer::Json { schema, example },
     only_reads: true,
+    turned_on_by: Some("proof-of-work"),
     refuses: &["not_found"],
     ..Spec::named(
         "challenge",

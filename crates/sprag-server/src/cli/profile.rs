@@ -121,7 +121,10 @@ fn summary(profile: &Profile) -> String {
     text.extend(on.iter().map(line));
     text.extend(off.iter().map(|route| {
         let name = route.action.name();
-        format!("{}, off until offers has {name:?}", line(route))
+        match route.action.turned_on_by() {
+            Some(setting) => format!("{}, off until the setting {setting} is on", line(route)),
+            None => format!("{}, off until offers has {name:?}", line(route)),
+        }
     }));
     text
 }

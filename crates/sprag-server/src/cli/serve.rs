@@ -342,7 +342,7 @@ fn welcome(node: &Node, listen: SocketAddr) -> String {
 
 /// What a profile could offer and does not, with the line that turns it on.
 fn calls_that_are_off(profiles: &[Profile]) -> String {
-    let lines = profiles.iter().filter(|profile| !profile.wire.off.is_empty()).map(|profile| {
+    let lines = profiles.iter().filter(|profile| !profile.turned_off().is_empty()).map(|profile| {
         format!(
             "    turn on        {} of {}, now off: SPRAG_OFFERS={}\n",
             profile.turned_off().join(", "),

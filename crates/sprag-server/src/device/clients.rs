@@ -1,7 +1,7 @@
 //! HTTP libraries and tools, by how they begin to say who they are. The library of browsers knows none of them, or no more
 //! than that they are libraries.
 
-use super::{on, system};
+use super::systems::{on, system};
 
 /// How a client begins, in small letters, and what people call it. Of two that fit, the first counts.
 const CLIENTS: &[(&str, &str)] = &[

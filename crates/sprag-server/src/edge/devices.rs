@@ -28,7 +28,7 @@ pub(crate) fn shown(app: &App, profile: Option<&CookieSpec>, headers: &HeaderMap
 
 /// Has the device keep what it is known by, beside what it is known by to others.
 ///
-/// Not where a page of another site has sent the request: it could make the device forget what it has.
+/// Not where another site has sent the request: it could make the device forget what it has.
 pub(crate) fn set(
     app: &App,
     profile: Option<&CookieSpec>,

@@ -11,7 +11,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use maxminddb::{Reader, WithinOptions};
 use sprag::files::{self, FileFault};
-use sprag::place::Place;
+use sprag::place::Location;
 use sprag::text;
 
 use super::record::Record;
@@ -70,7 +70,7 @@ impl GeoDatabase {
 
     /// The place of an address.
     #[must_use]
-    pub fn place(&self, address: IpAddr) -> Option<Place> {
+    pub fn place(&self, address: IpAddr) -> Option<Location> {
         let record: Record<'_> = self.0.lookup(address).ok()?.decode().ok()??;
         record.place()
     }

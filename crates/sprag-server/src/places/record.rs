@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use sprag::place::{Country, Place, Spot};
+use sprag::place::{Country, Location, Spot};
 use sprag::text;
 
 /// How much of a city's name is taken, in bytes.
@@ -46,12 +46,12 @@ struct Location<'a> {
 
 impl Record<'_> {
     /// The place; `None` where it says nothing of one.
-    pub(super) fn place(&self) -> Option<Place> {
+    pub(super) fn place(&self) -> Option<Location> {
         let codes = [&self.country, &self.country_code, &self.registered_country];
         let country: Option<Country> = codes.into_iter().find_map(|named| named.code()?.parse().ok());
         let city = self.city.name().map(|name| text::label(name.trim(), MOST_OF_A_NAME));
-        let place = Place { country, city: city.filter(|name| !name.is_empty()), spot: self.spot() };
-        (place != Place::default()).then_some(place)
+        let place = Location { country, city: city.filter(|name| !name.is_empty()), spot: self.spot() };
+        (place != Location::default()).then_some(place)
     }
 
     fn spot(&self) -> Option<Spot> {

@@ -27,6 +27,8 @@ pub(crate) struct Spec {
     /// Whether whoever asks must have shown a moment ago who they are: it changes what they log in with, or somebody else's
     /// account.
     pub(crate) wants_fresh: bool,
+    /// The setting that turns its optional routes on, where `offers` is not what does.
+    pub(crate) turned_on_by: Option<&'static str>,
     /// Whether the refresh token of the request may stand in the profile's cookie.
     pub(crate) reads_cookie: bool,
     /// Whose account it is about.
@@ -64,6 +66,7 @@ impl Spec {
             summary,
             needs: Needs::Nothing,
             wants_fresh: false,
+            turned_on_by: None,
             reads_cookie: false,
             account: Whose::Requester,
             pair: Pair::Never,
@@ -235,6 +238,12 @@ impl Action {
             Needs::AdministratorUnlessOpen => !self.needs_admin(registration),
             _ => false,
         }
+    }
+
+    /// The setting that turns its optional routes on, where `offers` is not what does.
+    #[must_use]
+    pub const fn turned_on_by(self) -> Option<&'static str> {
+        self.0.turned_on_by
     }
 
     /// Whether the refresh token of the request may stand in the profile's cookie.

@@ -46,17 +46,18 @@ impl Profile {
         self.offer(&on).last().is_some_and(|is_known| *is_known)
     }
 
-    /// The actions of the routes that are off, each once, in the order of the profile.
+    /// The actions of the routes that are off and that `offers` turns on, each once, in the order of the profile.
     #[must_use]
     pub fn turned_off(&self) -> Vec<&'static str> {
-        names(self.wire.off.iter())
+        names(self.wire.off.iter().filter(|route| route.action.turned_on_by().is_none()))
     }
 
-    /// What a line names that leaves nothing off: the actions of all optional routes, those that are on first.
+    /// What a line names that leaves nothing off: the actions of all optional routes that have no setting of their own, those
+    /// that are on first.
     #[must_use]
     pub fn can_offer(&self) -> Vec<&'static str> {
         let on = self.wire.routes.iter().filter(|route| route.is_optional);
-        names(on.chain(&self.wire.off))
+        names(on.chain(&self.wire.off).filter(|route| route.action.turned_on_by().is_none()))
     }
 }
 

@@ -140,15 +140,14 @@ impl<W> Readable<W> {
         let Asked { request, trace, .. } = security::asked()?;
         let mut named = String::with_capacity(line.len() + 96);
         // Writing into memory does not fail.
-        let _ = match (self.is_json.then(|| line.strip_prefix('{')).flatten(), trace) {
-            (Some(rest), None) => write!(named, "{{\"request_id\":\"{request}\",{rest}"),
+        let line = line.trim_end_matches('\n');
+        let _ = match (self.is_json.then(|| line.strip_suffix('}')).flatten(), trace) {
+            (Some(rest), None) => writeln!(named, "{rest},\"request_id\":\"{request}\"}}"),
             (Some(rest), Some(trace)) => {
-                write!(named, "{{\"request_id\":\"{request}\",\"trace_id\":\"{trace}\",{rest}")
+                writeln!(named, "{rest},\"request_id\":\"{request}\",\"trace_id\":\"{trace}\"}}")
             }
-            (None, None) => writeln!(named, "{} request_id={request}", line.trim_end_matches('\n')),
-            (None, Some(trace)) => {
-                writeln!(named, "{} request_id={request} trace_id={trace}", line.trim_end_matches('\n'))
-            }
+            (None, None) => writeln!(named, "{line} request_id={request}"),
+            (None, Some(trace)) => writeln!(named, "{line} request_id={request} trace_id={trace}"),
         };
         Some(named)
     }
@@ -179,7 +178,7 @@ mod tests {
         let (text, json) = ("WARN not done\n", "{\"level\":\"WARN\"}\n");
         assert_eq!(written(false, text, None).await, "WARN not done request_id=000000000000001f\n");
         let told = written(true, json, Some(TraceId(0xa))).await;
-        let expected = r#"{"request_id":"000000000000001f","trace_id":"0000000000000000000000000000000a","level":"WARN"}"#;
+        let expected = r#"{"level":"WARN","request_id":"000000000000001f","trace_id":"0000000000000000000000000000000a"}"#;
         assert_eq!(told.trim_end(), expected);
     }
 

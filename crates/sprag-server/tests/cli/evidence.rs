@@ -65,7 +65,7 @@ fn an_erased_account_leaves_an_id_and_a_journal_that_verifies_and_tells_of_nobod
         assert!(list(&folder, "ben").iter().any(|entry| entry["ip"] == "127.0.0.1"), "Ben's stays");
 
         // What the server had only counted tells of nobody's account, and what names the erased is nowhere.
-        drop(server);
+        server.stops();
         for entry in list(&folder, &id) {
             assert_eq!(entry["ip"], json!(null), "{entry}");
         }
@@ -93,10 +93,10 @@ fn nothing_in_the_file_tells_of_who_was_erased() {
     let body = json!({ "username": "ann", "password": "nobody's password, typed wrong" });
     server.post("/api/v1/auth/login", &body);
     server.log_in("ann", ANNS_PASSWORD, Some("The phone of Annabella"));
-    drop(server);
+    server.stops();
     folder.run(&["user", "erase", "ann", "--yes"]).succeeds();
     let database = rusqlite::Connection::open(folder.path("sprag-data/sprag.db")).unwrap();
-    database.pragma_query(None, "wal_checkpoint(truncate)", |_| Ok(())).unwrap();
+    database.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(())).unwrap();
     drop(database);
     let file = fs::read(folder.path("sprag-data/sprag.db")).unwrap();
     for trace in ["annabella", "Annabella", "ann@example.org", "127.0.0.1"] {
@@ -126,7 +126,12 @@ fn whoever_is_not_there_is_not_erased_and_nobody_is_without_being_asked() {
 #[test]
 fn an_export_begins_ends_and_goes_on_by_a_cursor_in_a_file() {
     for folder in on_each_store() {
-        let export = || folder.run(&["audit", "export", "--cursor-file", "cursor"]).succeeds();
+        let export = || {
+            let exported = folder.run(&["audit", "export", "--cursor-file", "cursor"]);
+            assert_eq!(exported.code, 0, "{}", exported.err);
+            assert!(exported.err.contains("the next run goes on with --after"), "{}", exported.err);
+            exported.out
+        };
         let first = export();
         let lines: Vec<Value> = first.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
         assert_eq!((&lines[0]["record"], &lines[0]["after"]), (&json!("begin"), &json!(null)));
@@ -161,7 +166,7 @@ fn patterns_are_found_with_an_exit_status_for_cron_and_a_calm_journal_has_none()
             let body = json!({ "username": name, "password": "nobody's password, typed wrong" });
             server.post("/api/v1/auth/login", &body);
         }
-        drop(server);
+        server.stops();
         let ask = ["audit", "patterns", "--failures", "12", "--accounts", "2", "--json"];
         let found = folder.run(&ask);
         assert_eq!(found.code, 3, "{} {}", found.out, found.err);

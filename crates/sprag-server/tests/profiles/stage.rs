@@ -28,9 +28,14 @@ pub(crate) struct Stage {
 /// A profile as it is shipped, with the calls that are off turned on.
 pub(crate) fn profile(name: &str) -> Profile {
     let mut profile = shipped(name);
-    let off = profile.turned_off();
+    let off = off(&profile);
     profile.offer(&off);
     profile
+}
+
+/// The calls that are off, whatever turns them on.
+fn off(profile: &Profile) -> Vec<&'static str> {
+    profile.wire.off.iter().map(|route| route.action.name()).collect()
 }
 
 fn shipped(name: &str) -> Profile {
@@ -39,7 +44,7 @@ fn shipped(name: &str) -> Profile {
 
 /// The line that turns on what is off.
 pub(crate) fn everything_on(name: &str) -> Texts {
-    let off = shipped(name).turned_off();
+    let off = off(&shipped(name));
     let line = ("SPRAG_OFFERS".to_owned(), off.join(","));
     if off.is_empty() { Texts::new() } else { Texts::from([line]) }
 }

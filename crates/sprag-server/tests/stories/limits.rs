@@ -264,9 +264,9 @@ async fn r48_a_shared_device_is_known_to_each_of_its_accounts() {
     }
 }
 
-/// A page of another site could otherwise have a visitor's browser forget the devices it has.
+/// Another site could otherwise have a visitor's browser forget the devices it has.
 #[tokio::test]
-async fn r48_a_page_of_another_site_sets_no_device_cookie() {
+async fn r48_another_site_sets_no_device_cookie() {
     let world = limited();
     let ann = world.ann().await;
     let foreign = guess("ann", &ann.password).header("sec-fetch-site", "cross-site");

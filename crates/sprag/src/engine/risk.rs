@@ -1,6 +1,6 @@
 //! How unlike those before it a log-in is, by what the store remembers of the account.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use super::{Engine, OpenRequest, Requester};
 use crate::audit::{Entry, Event, EventKind};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::task_local;
 
-use crate::budget::{Budget, Rate, Standing};
+use crate::budget::{Budget, BudgetState, Rate};
 use crate::clock::Timestamp;
 
 task_local! {
@@ -37,7 +37,7 @@ pub async fn told_of<T>(asked: impl Future<Output = T>) -> (T, Vec<Told>) {
 }
 
 /// Notes how a budget stands, where somebody will ask.
-pub(super) fn note(budget: Budget, rate: Rate, standing: Standing, now: Timestamp) {
+pub(super) fn note(budget: Budget, rate: Rate, standing: BudgetState, now: Timestamp) {
     if budget == Budget::LoginDevice {
         // Nobody is refused by it, and whoever shows a device learns nothing of what else was tried on it.
         return;
@@ -54,7 +54,7 @@ pub(super) fn note(budget: Budget, rate: Rate, standing: Standing, now: Timestam
 }
 
 /// How long until one more has come back.
-fn next(rate: Rate, standing: Standing, now: Timestamp) -> Duration {
+fn next(rate: Rate, standing: BudgetState, now: Timestamp) -> Duration {
     if !standing.had_room {
         return rate.wait(standing.due, now);
     }

@@ -27,11 +27,11 @@ const LONG: Duration = Duration::from_secs(3600);
 
 /// Where one thing at a time is worked on.
 pub(super) struct Seat<W, D> {
-    turn: Mutex<Turn<W, D>>,
+    turn: Mutex<Hand<W, D>>,
     changed: Condvar,
 }
 
-enum Turn<W, D> {
+enum Hand<W, D> {
     Free,
     Handed(W),
     /// It is worked on, on that core.
@@ -42,19 +42,19 @@ enum Turn<W, D> {
 
 impl<W, D> Seat<W, D> {
     pub(super) fn free() -> Self {
-        Self { turn: Mutex::new(Turn::Free), changed: Condvar::new() }
+        Self { turn: Mutex::new(Hand::Free), changed: Condvar::new() }
     }
 
     /// For the attendant: has it done, waking on that core meanwhile.
     pub(super) fn have_done(&self, work: W) -> D {
-        self.set(Turn::Handed(work));
+        self.set(Hand::Handed(work));
         let (mut turn, mut own_core) = (self.locked(), None);
         loop {
-            match mem::replace(&mut *turn, Turn::Free) {
-                Turn::Done(done) => return done,
+            match mem::replace(&mut *turn, Hand::Free) {
+                Hand::Done(done) => return done,
                 other => *turn = other,
             }
-            if let Turn::Works(core) = *turn
+            if let Hand::Works(core) = *turn
                 && own_core.replace(core) != Some(core)
             {
                 // Where it may not choose its core, it wakes on another, which is no harm.
@@ -70,13 +70,13 @@ impl<W, D> Seat<W, D> {
     pub(super) fn take(&self, idles: impl FnOnce()) -> Option<(W, usize)> {
         let (mut turn, mut idles) = (self.locked(), Some(idles));
         loop {
-            match mem::replace(&mut *turn, Turn::Free) {
-                Turn::Handed(work) => {
+            match mem::replace(&mut *turn, Hand::Free) {
+                Hand::Handed(work) => {
                     let core = sched_getcpu();
-                    *turn = Turn::Works(core);
+                    *turn = Hand::Works(core);
                     return Some((work, core));
                 }
-                Turn::Closed => return None,
+                Hand::Closed => return None,
                 other => *turn = other,
             }
             let span = if idles.is_some() { IDLE } else { LONG };
@@ -84,7 +84,7 @@ impl<W, D> Seat<W, D> {
                 self.changed.wait_timeout(turn, span).unwrap_or_else(PoisonError::into_inner);
             turn = waited;
             if outcome.timed_out()
-                && matches!(*turn, Turn::Free)
+                && matches!(*turn, Hand::Free)
                 && let Some(idles) = idles.take()
             {
                 drop(turn);
@@ -96,20 +96,20 @@ impl<W, D> Seat<W, D> {
 
     /// For the hashing thread: this came of it.
     pub(super) fn done(&self, done: D) {
-        self.set(Turn::Done(done));
+        self.set(Hand::Done(done));
     }
 
     /// For the attendant: nothing more is handed over.
     pub(super) fn close(&self) {
-        self.set(Turn::Closed);
+        self.set(Hand::Closed);
     }
 
-    fn set(&self, turn: Turn<W, D>) {
+    fn set(&self, turn: Hand<W, D>) {
         *self.locked() = turn;
         self.changed.notify_all();
     }
 
-    fn locked(&self) -> MutexGuard<'_, Turn<W, D>> {
+    fn locked(&self) -> MutexGuard<'_, Hand<W, D>> {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -10,16 +10,16 @@ const MUNICH: (&str, f64, f64) = ("DE", 48.1, 11.6);
 const VIENNA: (&str, f64, f64) = ("AT", 48.2, 16.4);
 const SYDNEY: (&str, f64, f64) = ("AU", -33.9, 151.2);
 
-fn city((country, latitude, longitude): (&str, f64, f64)) -> Option<Place> {
+fn city((country, latitude, longitude): (&str, f64, f64)) -> Option<Location> {
     let spot = Some(Spot { latitude, longitude, within_km: 20.0 });
-    Some(Place { country: country.parse().ok(), city: None, spot })
+    Some(Location { country: country.parse().ok(), city: None, spot })
 }
 
-fn country(code: &str) -> Option<Place> {
-    Some(Place { country: code.parse().ok(), ..Place::default() })
+fn country(code: &str) -> Option<Location> {
+    Some(Location { country: code.parse().ok(), ..Location::default() })
 }
 
-fn login(minutes: i64, device: &str, place: Option<Place>) -> LogIn {
+fn login(minutes: i64, device: &str, place: Option<Location>) -> LogIn {
     let devices = if device.is_empty() { Vec::new() } else { vec![device.to_owned()] };
     LogIn { at: Timestamp(NOON.0 + minutes * 60_000), devices, place }
 }
@@ -180,7 +180,7 @@ fn what_the_journal_says_is_read_again_as_it_was() {
     let note = risk.note().unwrap();
     assert_eq!(
         note,
-        "risk 160 (notify): new_device 20, new_country 30 (AU), impossible_travel 50 (16055 km from DE in 60 min), \
+        "risk 160 (notify): new_device 20, new_country 30 (AU), impossible_travel 50 (16057 km from DE in 60 min), \
          failures_before 20 (9 in the hour before), listed_address 40"
     );
     assert_eq!(note.parse(), Ok(risk));

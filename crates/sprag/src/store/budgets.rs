@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::budget::{Rate, Standing};
+use crate::budget::{BudgetState, Rate};
 use crate::clock::Timestamp;
 use crate::error::Fault;
 
@@ -37,8 +37,8 @@ pub trait Budgets: Send + Sync {
     /// Exact however many ask at once, on however many nodes: no budget gives more than its burst and what has come back. A
     /// stored time is never taken as later than `now` plus a full burst, so a clock that went back shuts nobody out for long.
     ///
-    /// One [`Standing`] comes back for each, in the order in which they were wanted.
-    async fn reserve(&self, wanted: Vec<Wanted>, now: Timestamp) -> Result<Vec<Standing>, Fault>;
+    /// One [`BudgetState`] comes back for each, in the order in which they were wanted.
+    async fn reserve(&self, wanted: Vec<Wanted>, now: Timestamp) -> Result<Vec<BudgetState>, Fault>;
 
     /// Gives back what was reserved, to each budget as much time as stands beside it; a budget that is whole stays so.
     async fn give_back(&self, back: Vec<(BudgetKey, Duration)>, now: Timestamp) -> Result<(), Fault>;

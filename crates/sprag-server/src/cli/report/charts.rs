@@ -17,7 +17,9 @@ const PLAIN_SPARKS: [char; 8] = ['.', ':', '-', '=', '+', '*', '%', '@'];
 /// The report as it is printed.
 pub(super) fn drawn(report: &Report, screen: &Screen) -> String {
     let mut text = String::new();
-    let _ = writeln!(text, "{}", screen.paint(Colour::Strong, &heading(report)));
+    for line in wrapped(&heading(report), screen.width) {
+        let _ = writeln!(text, "{}", screen.paint(Colour::Strong, &line));
+    }
     for (place, told) in completeness(report).iter().enumerate() {
         for line in wrapped(told, screen.width) {
             let line = if place == 0 { line } else { screen.paint(Colour::Warning, &line) };

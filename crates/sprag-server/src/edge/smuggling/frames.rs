@@ -132,7 +132,10 @@ mod tests {
 
     /// How many of them may come at once.
     fn may_come(frames: &mut Frames, frame: &[u8], now: Instant) -> usize {
-        (0..100_000).take_while(|_| frames.follow(frame, || now)).count()
+        let count = (0..100_000).take_while(|_| frames.follow(frame, || now)).count();
+        // What the one too many carries is not looked at any more: its connection is closed.
+        frames.left = 0;
+        count
     }
 
     #[test]

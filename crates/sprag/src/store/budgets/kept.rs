@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use super::{BudgetKey, Standing, Wanted};
+use super::{BudgetKey, BudgetState, Wanted};
 use crate::clock::{Timestamp, millis};
 
 /// How many budgets are kept at most. Beyond it those are forgotten that are nearest to being whole, half of all: whoever makes
@@ -25,9 +25,9 @@ impl KeptBudgets {
     }
 
     /// Reserves one of each, or none.
-    pub(in crate::store) fn reserve(&mut self, wanted: &[Wanted], now: Timestamp) -> Vec<Standing> {
+    pub(in crate::store) fn reserve(&mut self, wanted: &[Wanted], now: Timestamp) -> Vec<BudgetState> {
         let standing = |Wanted { key, rate }: &Wanted| rate.reserve(self.due.get(key).copied(), now);
-        let mut standings: Vec<Standing> = wanted.iter().map(standing).collect();
+        let mut standings: Vec<BudgetState> = wanted.iter().map(standing).collect();
         if standings.iter().all(|standing| standing.had_room) {
             for (Wanted { key, .. }, standing) in wanted.iter().zip(&standings) {
                 self.put(*key, standing.due);

@@ -9,7 +9,7 @@ use super::Subject;
 use super::world::{DAY, NOW, SECOND, World};
 use crate::clock::Timestamp;
 use crate::random::Random as _;
-use crate::store::{BudgetKey, Rate, Standing, Wanted};
+use crate::store::{BudgetKey, BudgetState, Rate, Wanted};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const TEN: Rate = Rate { burst: 10, interval: MINUTE };
@@ -22,7 +22,7 @@ impl World {
         Wanted { key: BudgetKey(key), rate }
     }
 
-    async fn reserves(&self, wanted: &[Wanted], now: Timestamp) -> Vec<Standing> {
+    async fn reserves(&self, wanted: &[Wanted], now: Timestamp) -> Vec<BudgetState> {
         self.store().reserve(wanted.to_vec(), now).await.expect("reserve")
     }
 
@@ -36,9 +36,9 @@ pub(super) async fn a_budget_gives_its_burst_and_then_one_per_interval(subject: 
     let (budget, other) = (world.budget(TEN), world.budget(TEN));
     for taken in 1..=10 {
         let due = NOW.plus(MINUTE * taken);
-        assert_eq!(world.reserves(&[budget], NOW).await, [Standing { had_room: true, due }]);
+        assert_eq!(world.reserves(&[budget], NOW).await, [BudgetState { had_room: true, due }]);
     }
-    let refused = Standing { had_room: false, due: NOW.plus(MINUTE * 10) };
+    let refused = BudgetState { had_room: false, due: NOW.plus(MINUTE * 10) };
     for now in [NOW, NOW.plus(SECOND * 59)] {
         assert_eq!(world.reserves(&[budget], now).await, [refused], "a refusal takes nothing");
     }
@@ -64,10 +64,10 @@ pub(super) async fn all_budgets_are_reserved_or_none(subject: Arc<dyn Subject>) 
             let standings = world.reserves(&both, NOW).await;
             let of =
                 |wanted: Wanted| standings[both.iter().position(|one| *one == wanted).expect("one of them")];
-            assert_eq!(of(small), Standing { had_room: false, due: NOW.plus(SECOND * 2) });
+            assert_eq!(of(small), BudgetState { had_room: false, due: NOW.plus(SECOND * 2) });
             assert_eq!(
                 of(large),
-                Standing { had_room: true, due: NOW.plus(MINUTE * 2) },
+                BudgetState { had_room: true, due: NOW.plus(MINUTE * 2) },
                 "it stays as it was"
             );
         }
@@ -119,7 +119,7 @@ pub(super) async fn a_budget_of_a_clock_that_went_back_is_spent_no_longer_than_a
     for _ in 0..2 {
         assert!(world.has_room(budget, NOW.plus(DAY)).await);
     }
-    let refused = Standing { had_room: false, due: NOW.plus(SECOND * 2) };
+    let refused = BudgetState { had_room: false, due: NOW.plus(SECOND * 2) };
     assert_eq!(world.reserves(&[budget], NOW).await, [refused], "not a day away");
     assert!(world.has_room(budget, NOW.plus(SECOND)).await, "one has come back since");
     assert!(!world.has_room(budget, NOW.plus(SECOND)).await);
@@ -129,7 +129,7 @@ pub(super) async fn a_budget_of_a_clock_that_went_back_is_spent_no_longer_than_a
     }
     let both = [beside, budget];
     let standings = world.reserves(&both, NOW).await;
-    assert_eq!(standings, [Standing { had_room: true, due: NOW }, refused], "also beside another");
+    assert_eq!(standings, [BudgetState { had_room: true, due: NOW }, refused], "also beside another");
     assert!(world.reserves(&both, NOW.plus(SECOND)).await.iter().all(|standing| standing.had_room));
 }
 
@@ -161,6 +161,6 @@ pub(super) async fn budgets_that_are_whole_are_swept_away(subject: Arc<dyn Subje
     assert_eq!(store.sweep_budgets(NOW.plus(SECOND)).await.expect("sweep"), 1);
     assert_eq!(store.sweep_budgets(NOW.plus(SECOND)).await.expect("sweep"), 0);
     let due = NOW.plus(MINUTE * 2);
-    assert_eq!(world.reserves(&[long], NOW.plus(SECOND)).await, [Standing { had_room: true, due }]);
+    assert_eq!(world.reserves(&[long], NOW.plus(SECOND)).await, [BudgetState { had_room: true, due }]);
     assert_eq!(store.sweep_budgets(due).await.expect("sweep"), 1);
 }

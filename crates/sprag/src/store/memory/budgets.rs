@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use super::MemoryStore;
 use crate::clock::Timestamp;
 use crate::error::Fault;
-use crate::store::{BudgetKey, Budgets, Standing, Wanted};
+use crate::store::{BudgetKey, BudgetState, Budgets, Wanted};
 
 #[async_trait]
 impl Budgets for MemoryStore {
-    async fn reserve(&self, wanted: Vec<Wanted>, now: Timestamp) -> Result<Vec<Standing>, Fault> {
+    async fn reserve(&self, wanted: Vec<Wanted>, now: Timestamp) -> Result<Vec<BudgetState>, Fault> {
         Ok(self.tables().budgets.reserve(&wanted, now))
     }
 

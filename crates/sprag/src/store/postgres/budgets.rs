@@ -20,7 +20,7 @@ use super::pool::Outcome;
 use super::{Batching, PostgresStore};
 use crate::clock::{Timestamp, millis};
 use crate::error::Fault;
-use crate::store::{BudgetKey, Budgets, Standing, Wanted};
+use crate::store::{BudgetKey, BudgetState, Budgets, Wanted};
 
 /// The key, the present moment, the interval, and how long a full burst takes.
 const RESERVE_OF_BUDGET: Sql = Sql {
@@ -81,11 +81,11 @@ const RESERVING: &str = "reserve of a budget";
 type Given = (Vec<Wanted>, Timestamp);
 
 /// How the budgets stand, and those whose time is later than it may be, with the latest it may be.
-type Found = (Vec<Standing>, Vec<(BudgetKey, Timestamp)>);
+type Found = (Vec<BudgetState>, Vec<(BudgetKey, Timestamp)>);
 
 #[async_trait]
 impl Budgets for PostgresStore {
-    async fn reserve(&self, wanted: Vec<Wanted>, now: Timestamp) -> Result<Vec<Standing>, Fault> {
+    async fn reserve(&self, wanted: Vec<Wanted>, now: Timestamp) -> Result<Vec<BudgetState>, Fault> {
         let stands_alone = wanted.len() == 1 || self.batching == Batching::Rows;
         let given: Given = (wanted, now);
         let (standings, late) = if stands_alone {
@@ -160,14 +160,14 @@ async fn standings(
     let looks = wanted.iter().zip(dues).map(|(Wanted { key, rate }, due)| async {
         if let Some(due) = *due {
             let due = if is_short { due.minus(rate.interval).max(*now) } else { due };
-            return Ok((Standing { had_room: true, due }, None));
+            return Ok((BudgetState { had_room: true, due }, None));
         }
         let found = connection.optional(&DUE_OF_BUDGET, &[&&key.0[..]]).await?;
         let due = found.map(|row| row.try_get("due").map(Timestamp)).transpose()?;
         let full = now.plus(rate.span());
         let late = due.filter(|due| *due > full).map(|_| (*key, full));
         // Where it has come back since, or was swept away, the next try will have it.
-        Ok((Standing { had_room: false, due: due.unwrap_or(full).clamp(*now, full) }, late))
+        Ok((BudgetState { had_room: false, due: due.unwrap_or(full).clamp(*now, full) }, late))
     });
     let found: Vec<_> = join_all(looks).await.into_iter().collect::<Result<_, QueryError>>()?;
     let (standings, late): (Vec<_>, Vec<_>) = found.into_iter().unzip();

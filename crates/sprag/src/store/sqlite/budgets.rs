@@ -12,7 +12,7 @@ use super::job::{Concerns, Outcome};
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::store::budgets::KeptBudgets;
-use crate::store::{BudgetKey, Budgets, Standing, Wanted};
+use crate::store::{BudgetKey, BudgetState, Budgets, Wanted};
 
 /// How many are written in one transaction: few enough that no refresh notices.
 const AT_ONCE: usize = 500;
@@ -23,7 +23,7 @@ impl Budgets for SqliteStore {
         &self,
         wanted: Vec<Wanted>,
         now: Timestamp,
-    ) -> std::result::Result<Vec<Standing>, Fault> {
+    ) -> std::result::Result<Vec<BudgetState>, Fault> {
         Ok(lock(self.budgets().await?).reserve(&wanted, now))
     }
 
