@@ -313,7 +313,7 @@ fn takes_names_only_what_its_action_takes() {
         (
             "email = \"$email\"",
             "email = \"$new_password\"",
-            r#"12: this action does not take "$new_password"; it takes "$name", "$username", "$email", "$password", "$device", "$transport""#,
+            r#"12: this action does not take "$new_password"; it takes "$name", "$username", "$email", "$password", "$device", "$transport", "$refresh_token", "$altcha""#,
         ),
         (
             "email = \"$email\", ",

@@ -65,7 +65,7 @@ pub(super) fn hint<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Stri
     let wanted = wanted.strip_prefix("sprag_").unwrap_or(&wanted);
     let far = |candidate: &str| {
         let own = candidate.strip_prefix("SPRAG_").unwrap_or(candidate).to_lowercase();
-        if wanted.len() >= 3 && own.contains(wanted) { 1 } else { distance(wanted, &own) }
+        if wanted.len() >= 3 && own != wanted && own.contains(wanted) { 1 } else { distance(wanted, &own) }
     };
     match known.map(|candidate| (far(candidate), candidate)).min() {
         Some((far, candidate)) if far <= 1 + wanted.len() / 5 => format!("did you mean {candidate}?"),

@@ -30,14 +30,14 @@ pub(super) struct Record<'a> {
     registered_country: Named<'a>,
     country_code: Named<'a>,
     city: Named<'a>,
-    location: Location<'a>,
+    location: Coordinates<'a>,
     lat: Number<'a>,
     lng: Number<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Location<'a> {
+struct Coordinates<'a> {
     #[serde(borrow)]
     latitude: Number<'a>,
     longitude: Number<'a>,
@@ -55,7 +55,7 @@ impl Record<'_> {
     }
 
     fn spot(&self) -> Option<Spot> {
-        let Location { latitude, longitude, accuracy_radius } = &self.location;
+        let Coordinates { latitude, longitude, accuracy_radius } = &self.location;
         let spot = |latitude: &Number<'_>, longitude: &Number<'_>| {
             let (latitude, longitude) = (latitude.value()?, longitude.value()?);
             let is_one = (-90.0..=90.0).contains(&latitude) && (-180.0..=180.0).contains(&longitude);

@@ -26,6 +26,7 @@ fn everything_happens(home: &Home, server: &Server, environment: &[(&str, &str)]
     for _ in 0..20 {
         pair = Pair::of(&connection.ask(&refresh(&pair.refresh)).unwrap());
     }
+    // Spent long ago: the reuse interval is nothing here.
     assert_eq!(server.ask(&refresh(&first.refresh)).status, 401);
     assert_eq!(server.ask(&refresh("nothing")).status, 401);
     log_in(&mut connection, "ann").unwrap();
@@ -77,7 +78,7 @@ fn every_query_of_the_dashboard_gives_data_from_servers_that_are_at_work() {
     let database = Postgres::shared().fresh_database();
     let url = database.url();
     let (home, other_home) = (Home::new(SPRAG), Home::new(SPRAG));
-    let flags = ["--sweep-interval", "1s"];
+    let flags = ["--sweep-interval", "1s", "--reuse-interval", "0s"];
     let server = home.start(&flags);
     let environment = [("SPRAG_DATABASE_URL", url.as_str())];
     let other = other_home.start_with(&flags, &environment);

@@ -89,7 +89,7 @@ pub(crate) fn open_profile() -> Plan {
     let changes = [
         ("registration = \"admin\"", "registration = \"open\""),
         (
-            "takes = { username = \"$username?\", email = \"$email?\", password = \"$password\" }\nstatus = 201",
+            "takes = { username = \"$username?\", email = \"$email?\", password = \"$password\", altcha = \"$altcha?\" }\nstatus = 201",
             "takes = { username = \"$username?\", email = \"$email?\", password = \"$password\", \
              device = \"$device?\", transport = \"$transport?\" }\nstatus = 201",
         ),

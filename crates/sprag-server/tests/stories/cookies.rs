@@ -342,7 +342,7 @@ async fn where_the_profile_says_both_the_token_is_in_the_cookie_and_in_the_body(
     let changes = [
         ("transport = \"asked\"", "transport = \"both\""),
         (", transport = \"$transport?\"", ""),
-        ("$refresh_token?", "$refresh_token"),
+        ("refresh_token = \"$refresh_token?\"\ntoken_type", "refresh_token = \"$refresh_token\"\ntoken_type"),
     ];
     let world = World::with(&changes);
     let ann = world.ann().await;

@@ -97,13 +97,13 @@ async fn a_password_that_is_hashed_anew_while_the_account_moves_on_is_compared_o
 
 /// A profile where anybody registers and is logged in at once.
 fn open_house() -> World {
-    let takes = "takes = { username = \"$username?\", email = \"$email?\", password = \"$password\"";
-    let takes_transport = format!("{takes}, transport = \"$transport?\"");
+    let takes = "password = \"$password\", altcha = \"$altcha?\" }\n";
     let gives = "status = 201\n[route.gives]\n";
-    let pair = "access_token = \"$access_token\"\nrefresh_token = \"$refresh_token?\"\n";
-    let gives_pair = format!("{gives}{pair}session_id = \"$session_id\"\n");
+    let pair = "access_token = \"$access_token\"\nrefresh_token = \"$refresh_token?\"\nsession_id = \"$session_id\"\n";
+    let takes_and_gives = format!("{takes}{gives}");
+    let with_pair = format!("password = \"$password\", transport = \"$transport?\" }}\n{gives}{pair}");
     let is_open = ("registration = \"admin\"", "registration = \"open\"");
-    let profile = our_profile(&[is_open, (takes, &takes_transport), (gives, &gives_pair)]);
+    let profile = our_profile(&[is_open, (&takes_and_gives, &with_pair)]);
     World::planned(Plan { profiles: vec![profile], ..Plan::default() })
 }
 

@@ -57,7 +57,10 @@ async fn r37_a_site_that_is_named_may_call_with_cookies_and_headers() {
     let asks = phone.bearer_call("GET", ME).header("origin", APP);
     let answer = world.sends(asks).await.is(200);
     assert_eq!(answer.header("access-control-allow-origin"), APP);
-    assert_eq!(answer.header("access-control-expose-headers"), "retry-after");
+    assert_eq!(
+        answer.header("access-control-expose-headers"),
+        "retry-after,x-request-id,ratelimit,ratelimit-policy"
+    );
     let refused = world.sends(Call::get(ME).header("origin", APP)).await.is(401);
     assert_eq!(refused.header("access-control-allow-origin"), APP, "its page learns why");
 }

@@ -40,8 +40,11 @@ async fn the_list_of_sessions_tells_device_country_and_city() {
     let world = World::planned(Plan { places: places(), ..Plan::default() });
     let ann = world.ann().await;
     let first = ann.logs_in_on(Device::new(&world, FIREFOX, BERLIN)).await;
+    world.winds(1);
     ann.logs_in_on(Device::new(&world, "okhttp/4.12.0", PARIS)).await;
+    world.winds(1);
     ann.logs_in_on(Device::new(&world, "curl/8.5.0", NOWHERE)).await;
+    world.winds(1);
     let named = json!({ "username": "ann", "password": ann.password, "device": "ann's \u{1b}[31mlaptop" });
     world.sends(Call::post(LOGIN).header("user-agent", FIREFOX).from(ip(SYDNEY)).json(&named)).await.is(200);
     let listed: Vec<Value> = first
