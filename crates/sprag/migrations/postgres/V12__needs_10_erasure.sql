@@ -3,7 +3,7 @@
 --
 -- A build that knows only V10 may run beside it: it adds entries as it did, whose hash covers what they tell as it stands, and they
 -- are chained anew where they are to be erased. But its `sprag audit verify` takes entries of newer builds for altered.
--- The SQLite schema has the same under the same file name.
+-- The SQLite schema has the same under the same file name, and an index by which it finds the names of an account.
 alter table event add column salt bytea;         -- null where it was erased, and in entries of earlier builds
 alter table event add column particulars bytea;  -- the HMAC; null in entries of earlier builds
 

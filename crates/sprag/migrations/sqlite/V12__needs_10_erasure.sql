@@ -3,7 +3,7 @@
 --
 -- A build that knows only V10 may run beside it: it adds entries as it did, whose hash covers what they tell as it stands, and they
 -- are chained anew where they are to be erased. But its `sprag audit verify` takes entries of newer builds for altered.
--- The PostgreSQL schema has the same under the same file name.
+-- The PostgreSQL schema has the same under the same file name, but for the index.
 alter table event add column salt blob;         -- null where it was erased, and in entries of earlier builds
 alter table event add column particulars blob;  -- the HMAC; null in entries of earlier builds
 
@@ -22,3 +22,7 @@ create table journal_erasure (
     key_id       integer not null,
     primary key (number)
 ) strict, without rowid;
+
+-- Finds the names of an account that is erased. One writer writes for everybody here, so a refresh would wait while all names are
+-- looked through; PostgreSQL looks through them beside it. Whoever signs up or is renamed writes to it, a log-in does not.
+create index identity_by_account on identity (account_id);

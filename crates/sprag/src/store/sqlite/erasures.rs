@@ -69,10 +69,15 @@ impl Erasures for SqliteStore {
 pub(super) fn overwritten<T>(connection: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
     const SECURE_DELETE: &str = "secure_delete";
     let before: i64 = connection.pragma_query_value(None, SECURE_DELETE, |row| row.get(0))?;
-    let set = |value: i64| connection.pragma_update_and_check(None, SECURE_DELETE, value, |_| Ok(()));
-    set(1)?;
+    let set = |value: &str| connection.pragma_update_and_check(None, SECURE_DELETE, value, |_| Ok(()));
+    set("on")?;
     let done = work();
-    set(before)?;
+    // It is told as a number, and understood by its name only: any number but 0 is "on".
+    set(match before {
+        0 => "off",
+        2 => "fast",
+        _ => "on",
+    })?;
     done
 }
 
@@ -136,4 +141,21 @@ fn add(connection: &Connection, erasure: &Erasure) -> Result<bool> {
         erasure.key_id,
     ])?;
     Ok(stored > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_thoroughly_the_file_forgets_is_after_an_erasure_what_it_was_before() {
+        let connection = Connection::open_in_memory().unwrap();
+        let now =
+            || connection.pragma_query_value(None, "secure_delete", |row| row.get::<_, i64>(0)).unwrap();
+        for (name, value) in [("off", 0), ("on", 1), ("fast", 2)] {
+            connection.pragma_update_and_check(None, "secure_delete", name, |_| Ok(())).unwrap();
+            let within = overwritten(&connection, || Ok(now())).unwrap();
+            assert_eq!((within, now()), (1, value), "{name}");
+        }
+    }
 }

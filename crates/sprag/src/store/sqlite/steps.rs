@@ -128,18 +128,21 @@ pub(super) fn delete_account(connection: &Connection, account: AccountId) -> Res
     Ok(connection.prepare_cached(DELETE)?.execute([bytes(&account.0)])? > 0)
 }
 
+/// What forgets an account. Refreshes wait meanwhile, so none of them looks through a table.
+const FORGET_ACCOUNT: [&str; 6] = [
+    "delete from credential where account_id = ?1",
+    "delete from identity where account_id = ?1",
+    "delete from imported_session
+     where session_id in (select id from session where account_id = ?1)
+       and account_id = ?1",
+    "delete from session_detail where account_id = ?1",
+    "delete from session where account_id = ?1",
+    "delete from account where id = ?1",
+];
+
 pub(super) fn erase_account(connection: &Connection, account: AccountId) -> Result<()> {
-    // Names are found by their text everywhere else; here all of them are looked through.
-    const FORGET: [&str; 6] = [
-        "delete from credential where account_id = ?1",
-        "delete from identity where account_id = ?1",
-        "delete from imported_session where account_id = ?1",
-        "delete from session_detail where account_id = ?1",
-        "delete from session where account_id = ?1",
-        "delete from account where id = ?1",
-    ];
     super::erasures::overwritten(connection, || {
-        for sql in FORGET {
+        for sql in FORGET_ACCOUNT {
             connection.prepare_cached(sql)?.execute([bytes(&account.0)])?;
         }
         Ok(())
@@ -359,4 +362,25 @@ fn note_address(connection: &Connection, key: SessionKey, ending: &Ending) -> Re
            and session_id = ?2",
     )?;
     statement.execute(params![bytes(&key.account.0), bytes(&key.session.0), ip]).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::migration::migrate;
+    use super::*;
+
+    #[test]
+    fn nothing_that_forgets_an_account_looks_through_a_table() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sprag.db");
+        migrate(&path).unwrap();
+        let connection = Connection::open(&path).unwrap();
+        for sql in FORGET_ACCOUNT {
+            let mut statement = connection.prepare(&format!("explain query plan {sql}")).unwrap();
+            let found = statement.query_map([[0_u8; 16]], |row| row.get::<_, String>("detail")).unwrap();
+            let plan: Vec<String> = found.collect::<Result<_>>().unwrap();
+            assert!(plan.iter().any(|line| line.starts_with("SEARCH")), "{sql}: {plan:?}");
+            assert!(!plan.iter().any(|line| line.starts_with("SCAN")), "{sql}: {plan:?}");
+        }
+    }
 }
