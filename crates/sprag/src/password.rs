@@ -179,12 +179,16 @@ pub(crate) fn is_todays(stored: &str) -> bool {
 /// The hashing threads. Dropping it lets what is queued finish.
 pub struct Hasher {
     queue: Arc<Queue<Job>>,
+    /// How many hashing threads there are, without their stand-ins.
+    threads: usize,
     stand_ins: Vec<JoinHandle<()>>,
     slot: Duration,
     pace: Pace,
     secrets: Arc<SourceSecrets>,
     /// Of the dearest comparisons one is done at a time, so that they leave the other threads to everybody else.
     heavy: Arc<Semaphore>,
+    /// As many of them may wait for that as may wait in the queue: with more, the last would wait for minutes.
+    heavy_places: Semaphore,
     counted: Arc<Hashing>,
 }
 
@@ -202,6 +206,7 @@ impl Hasher {
             spawn("sprag-hash", move || job::hash_all(&hashing))?;
             let (jobs, counted) = (Arc::clone(&hasher.queue), Arc::clone(&hasher.counted));
             spawn("sprag-hash-desk", move || job::attend(&jobs, &seat, &counted))?;
+            hasher.threads += 1;
         }
         for _ in 0..=threads.max(1) {
             hasher.add_stand_in()?;
@@ -218,11 +223,13 @@ impl Hasher {
     fn without_threads(queue: usize) -> Self {
         Self {
             queue: Arc::new(Queue::of(queue)),
+            threads: 0,
             stand_ins: Vec::new(),
             slot: moment::SLOT,
             pace: Pace::default(),
             secrets: Arc::default(),
             heavy: Arc::new(Semaphore::new(1)),
+            heavy_places: Semaphore::new(queue.clamp(1, Semaphore::MAX_PERMITS)),
             counted: Arc::default(),
         }
     }
@@ -296,12 +303,20 @@ impl Hasher {
     ) -> Result<Compared, Fault> {
         let since = Instant::now();
         let is_heavy = stored.as_deref().is_some_and(is_heavy);
-        let heavy = if is_heavy { Arc::clone(&self.heavy).acquire_owned().await.ok() } else { None };
-        let heavy = heavy.map(Heavy::holding);
+        let heavy = if is_heavy { self.turn_of_heavy().await? } else { None };
         let (secrets, (reply, answer)) = (Arc::clone(&self.secrets), oneshot::channel());
         let forms = forms(&password);
         self.queue_up(prefix, Job::Verify(Verify { forms, stored, since, secrets, heavy }, Reply::to(reply)));
         answer.await.map_err(|gone| Fault::internal("compare a password", gone))?
+    }
+
+    /// Waits until none of the dearest comparisons is under way; a busy [`Fault`] where too many wait for that already.
+    async fn turn_of_heavy(&self) -> Result<Option<Heavy>, Fault> {
+        let Ok(_place) = self.heavy_places.try_acquire() else {
+            self.counted.refused.one();
+            return Err(Fault::busy("take in one more of the costliest passwords"));
+        };
+        Ok(Arc::clone(&self.heavy).acquire_owned().await.ok().map(Heavy::holding))
     }
 
     /// Whether a stored hash can be compared with a password, as [`check_hash`] says, with the secrets that are set.
@@ -351,7 +366,7 @@ impl Hasher {
     pub fn observed(&self) -> HashingObserved {
         let (waiting, bound) = self.queue.waiting();
         HashingObserved {
-            threads: self.stand_ins.len() as u64,
+            threads: self.threads as u64,
             busy: self.counted.busy.get(),
             waiting: waiting as u64,
             bound: bound as u64,

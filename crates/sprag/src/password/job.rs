@@ -17,7 +17,7 @@ use super::{Match, Password, pace, priority};
 use crate::error::Fault;
 use crate::observe::Hashing;
 
-/// How long a hashing thread may take for what is none of the dearest hashes: many times what it takes while refreshes keep the
+/// How long a hashing thread may take for a hash that is none of the dearest: many times what it takes while refreshes keep the
 /// cores busy.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -69,10 +69,15 @@ impl Waiting for Job {
         }
     }
 
+    /// Each form of a password is one more comparison.
     fn patience(&self) -> Duration {
         match self {
-            Self::Verify(Verify { heavy: Some(_), .. }, _) | Self::Measure(..) => PATIENCE_WITH_HEAVY,
-            Self::Verify(..) | Self::Hash(..) => PATIENCE,
+            Self::Verify(Verify { heavy, forms, .. }, _) => {
+                let of_each = if heavy.is_some() { PATIENCE_WITH_HEAVY } else { PATIENCE };
+                of_each.saturating_mul(u32::try_from(forms.len()).unwrap_or(u32::MAX).max(1))
+            }
+            Self::Measure(..) => PATIENCE_WITH_HEAVY,
+            Self::Hash(..) => PATIENCE,
         }
     }
 }

@@ -1,7 +1,13 @@
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+
 use super::compare::compare as compare_with;
+use super::hands::Waiting as _;
 use super::job::hash;
 use super::memory::Memory;
 use super::*;
+use crate::error::FaultKind;
 use crate::random::SeededRandom;
 
 fn typed(text: &str) -> Password {
@@ -121,6 +127,48 @@ async fn the_dearest_hashes_take_one_thread_and_leave_the_others_to_everybody_el
         outcome = cheap => assert_eq!(outcome.unwrap(), Match::No),
     }
     drop(under_way);
+}
+
+#[tokio::test]
+async fn where_too_many_of_the_dearest_wait_the_next_hears_so_at_once() {
+    let hasher = Hasher::start(1, 2).unwrap();
+    let dear = "$2b$15$WUwWdfR/kOeISZK8gRW1qehO34T7syXU4cskKcDMaUxAdQt41mu/.";
+    let under_way = Arc::clone(&hasher.heavy).acquire_owned().await.unwrap();
+    let log_in = || Box::pin(hasher.verify(typed("password"), Some(dear.to_owned())));
+    let mut waiting = [log_in(), log_in()];
+    for one in &mut waiting {
+        assert!(now(one).await.is_none(), "there is a place for it");
+    }
+    let fault = now(&mut log_in()).await.expect("it is answered at once").unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Busy);
+    assert_eq!(hasher.observed().refused, 1);
+    drop(waiting);
+    assert!(now(&mut log_in()).await.is_none(), "whoever leaves makes room");
+    drop(under_way);
+}
+
+/// What it has come to by now.
+async fn now<F: Future + Unpin>(one: &mut F) -> Option<F::Output> {
+    poll_fn(|context| match Pin::new(&mut *one).poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
+#[test]
+fn a_password_of_many_forms_takes_a_thread_longer_before_that_seems_to_get_no_core() {
+    let patience = |forms: usize| {
+        let (forms, since) = (vec![typed("password"); forms], Instant::now());
+        let verify = Verify { forms, stored: None, since, secrets: Arc::default(), heavy: None };
+        Job::Verify(verify, Reply::to(oneshot::channel().0)).patience()
+    };
+    assert_eq!(patience(4), 4 * patience(1));
+}
+
+#[test]
+fn stand_ins_are_no_hashing_threads() {
+    assert_eq!(Hasher::start(2, 4).unwrap().observed().threads, 2);
 }
 
 #[test]

@@ -36,7 +36,8 @@ pub(super) fn todays_phc(salt: &[u8], output: &[u8]) -> String {
 // small server: all stay below the three that clients and proxies are told to expect of an answer.
 
 /// The most memory that Argon2 or scrypt may take. Each hashing thread takes it at most once at a time: with four
-/// threads a flood of the costliest hashes holds 1 GiB. Django's Argon2 takes 100 MiB, OWASP's scrypt 128 MiB.
+/// threads a flood of such hashes holds 1 GiB, and 2.25 GiB where they get no core and their five stand-ins work, too.
+/// Django's Argon2 takes 100 MiB, OWASP's scrypt 128 MiB.
 const MAX_MEMORY_KIB: u32 = 256 * 1024;
 
 /// The most memory times passes of Argon2, which is its time: 0.7 s. libsodium's "moderate" takes 768 MiB.
