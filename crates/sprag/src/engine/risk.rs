@@ -1,14 +1,15 @@
 //! How unlike those before it a log-in is, by what the store remembers of the account.
 
 use core::net::IpAddr;
+use std::collections::HashMap;
 
 use super::{Engine, OpenRequest, Requester};
 use crate::audit::{Entry, Event, EventKind};
 use crate::authn::{Authenticated, Failures};
 use crate::clock::{Timestamp, millis};
 use crate::error::{Error, Fault, Refusal};
-use crate::place::Whereabouts;
-use crate::risk::{Decision, FAILURES_WITHIN, Facts, LogIn, Risk, assess};
+use crate::place::{Location, Whereabouts};
+use crate::risk::{Decision, FAILURES_WITHIN, Facts, LogIn, Reason, Risk, RiskPolicy, assess};
 use crate::session::{AccountId, Session, SessionDetail, SessionKey};
 use crate::store::Slice;
 
@@ -21,8 +22,12 @@ const SLICE: u32 = 200;
 /// How many slices are looked through: all sessions of an account that has as many as may be unless set otherwise.
 const SLICES: usize = 5;
 
+/// How many of those, the newest, a log-in is held against: to tell what each came from takes time of a thread that answers
+/// requests.
+const SESSIONS: usize = 100;
+
 impl Engine {
-    /// Weighs a log-in; `None` where nobody asked for it.
+    /// Weighs a log-in; `None` where nobody asked for it, or nothing would come of it.
     ///
     /// # Errors
     /// [`Refusal::RiskRefused`] if it is too unlike those before it; a [`Fault`].
@@ -33,21 +38,16 @@ impl Engine {
         requester: &Requester,
         now: Timestamp,
     ) -> Result<Option<Risk>, Error> {
-        let Some(policy) = &self.risk else { return Ok(None) };
+        let Some(policy) = self.risk.as_ref().filter(|policy| !is_idle(policy)) else { return Ok(None) };
         let account = somebody.account().id;
         let entries = self.store.entries_of(account, Slice::first(ENTRIES)).await?;
         let sessions = self.sessions_known(account).await?;
         let about = self.whereabouts.as_ref();
-        let of_sessions = sessions.iter().map(|(session, detail)| of_session(about, session, detail));
+        let mut looks = Looks::with(about);
         let address = requester.ip.as_deref().and_then(|ip| ip.parse::<IpAddr>().ok());
         let facts = Facts {
-            now: login(
-                about,
-                now,
-                (request.device, requester.user_agent.as_deref()),
-                requester.ip.as_deref(),
-            ),
-            earlier: of_sessions.chain(entries.iter().filter_map(|entry| of_entry(about, entry))).collect(),
+            now: looks.login(now, (request.device, requester.user_agent.as_deref()), requester.ip.as_deref()),
+            earlier: looks.earlier(&sessions, &entries),
             failures: failures(&self.failures, account, &entries, now),
             is_listed: address.is_some_and(|address| about.is_listed(address)),
             // One that shows nothing may be new, or may keep nothing.
@@ -62,6 +62,7 @@ impl Engine {
         Err(Refusal::RiskRefused.into())
     }
 
+    /// The newest of an account's sessions. The store lists them by their ids: the oldest first, and imported ones last.
     async fn sessions_known(&self, account: AccountId) -> Result<Vec<(Session, SessionDetail)>, Fault> {
         let mut known = Vec::new();
         for _ in 0..SLICES {
@@ -73,8 +74,21 @@ impl Engine {
                 break;
             }
         }
+        newest(&mut known);
         Ok(known)
     }
+}
+
+/// Leaves as many of the newest as are looked at.
+fn newest(sessions: &mut Vec<(Session, SessionDetail)>) {
+    sessions.sort_unstable_by_key(|(session, _)| std::cmp::Reverse(session.created_at));
+    sessions.truncate(SESSIONS);
+}
+
+/// Whether whatever a log-in is like comes to nothing.
+fn is_idle(policy: &RiskPolicy) -> bool {
+    let has_no_weight = Reason::ALL.into_iter().all(|reason| policy.weight(reason) == 0);
+    has_no_weight || policy.decision(u32::MAX) == Decision::Allow
 }
 
 /// What the journal is told where a session opens: that it does, how unlike those before it the log-in was, and a warning
@@ -92,28 +106,47 @@ pub(super) fn events(
     std::iter::once(opened).chain(warning).collect()
 }
 
-fn of_session(about: &dyn Whereabouts, session: &Session, detail: &SessionDetail) -> LogIn {
-    let names = (detail.device.as_deref(), detail.user_agent.as_deref());
-    login(about, session.created_at, names, detail.ip.as_deref())
+/// What is known of clients and addresses. Each is looked up once, for most log-ins of an account are alike.
+struct Looks<'a> {
+    about: &'a dyn Whereabouts,
+    labels: HashMap<&'a str, Option<String>>,
+    places: HashMap<IpAddr, Option<Location>>,
 }
 
-fn of_entry(about: &dyn Whereabouts, entry: &Entry) -> Option<LogIn> {
-    let event = &entry.event;
-    let is_login = matches!(event.kind, EventKind::SessionOpened | EventKind::SessionImported);
-    is_login.then(|| login(about, event.at, (None, event.user_agent.as_deref()), event.ip.as_deref()))
-}
+impl<'a> Looks<'a> {
+    fn with(about: &'a dyn Whereabouts) -> Self {
+        Self { about, labels: HashMap::new(), places: HashMap::new() }
+    }
 
-/// A log-in of a device: by the name that its user gave it, and by what its client calls itself.
-fn login(
-    about: &dyn Whereabouts,
-    at: Timestamp,
-    (name, user_agent): (Option<&str>, Option<&str>),
-    ip: Option<&str>,
-) -> LogIn {
-    let label = user_agent.and_then(|agent| about.device(agent));
-    let devices = name.map(str::to_owned).into_iter().chain(label).collect();
-    let place = ip.and_then(|ip| ip.parse().ok()).and_then(|address| about.place(address));
-    LogIn { at, devices, place }
+    fn earlier(&mut self, sessions: &'a [(Session, SessionDetail)], entries: &'a [Entry]) -> Vec<LogIn> {
+        let mut earlier = Vec::with_capacity(sessions.len() + entries.len());
+        for (session, detail) in sessions {
+            let names = (detail.device.as_deref(), detail.user_agent.as_deref());
+            earlier.push(self.login(session.created_at, names, detail.ip.as_deref()));
+        }
+        for event in entries.iter().map(|entry| &entry.event) {
+            if matches!(event.kind, EventKind::SessionOpened | EventKind::SessionImported) {
+                earlier.push(self.login(event.at, (None, event.user_agent.as_deref()), event.ip.as_deref()));
+            }
+        }
+        earlier
+    }
+
+    /// A log-in of a device: by the name that its user gave it, and by what its client calls itself.
+    fn login(
+        &mut self,
+        at: Timestamp,
+        (name, user_agent): (Option<&str>, Option<&'a str>),
+        ip: Option<&str>,
+    ) -> LogIn {
+        let label = user_agent
+            .and_then(|agent| self.labels.entry(agent).or_insert_with(|| self.about.device(agent)).clone());
+        let devices = name.map(str::to_owned).into_iter().chain(label).collect();
+        let place = ip.and_then(|ip| ip.parse().ok()).and_then(|address| {
+            self.places.entry(address).or_insert_with(|| self.about.place(address)).clone()
+        });
+        LogIn { at, devices, place }
+    }
 }
 
 /// How many log-ins failed since the last that did not, in the time that counts: those that the journal has, newest first, and
@@ -126,4 +159,61 @@ fn failures(counted: &Failures, account: AccountId, entries: &[Entry], now: Time
     let after_that = events.take_while(|event| event.kind != EventKind::SessionOpened);
     let failed = after_that.filter(|event| event.kind == EventKind::LoginFailed && event.at > since);
     failed.fold(untold, |sum, event| sum.saturating_add(Failures::in_note(event.note.as_deref())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    /// Counts how often it is asked of a place, and of a device.
+    #[derive(Default)]
+    struct Counting(AtomicU32, AtomicU32);
+
+    impl Whereabouts for Counting {
+        fn place(&self, _: IpAddr) -> Option<Location> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            None
+        }
+
+        fn device(&self, user_agent: &str) -> Option<String> {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            Some(user_agent.to_uppercase())
+        }
+
+        fn is_listed(&self, _: IpAddr) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn a_client_and_an_address_are_looked_up_once_however_many_log_ins_they_made() {
+        let about = Counting::default();
+        let mut looks = Looks::with(&about);
+        for at in 0..100 {
+            for (agent, ip) in [("curl", "192.0.2.1"), ("wget", "192.0.2.2"), ("curl", "no address")] {
+                let login = looks.login(Timestamp(at), (Some("hers"), Some(agent)), Some(ip));
+                assert_eq!(login.devices, ["hers".to_owned(), agent.to_uppercase()]);
+            }
+        }
+        assert_eq!((about.0.into_inner(), about.1.into_inner()), (2, 2));
+    }
+
+    #[test]
+    fn where_nothing_would_come_of_it_nothing_is_weighed() {
+        let usual = RiskPolicy::default();
+        assert!(!is_idle(&usual));
+        assert!(is_idle(&RiskPolicy { notify: None, ..usual.clone() }), "no threshold");
+        let weightless = RiskPolicy {
+            new_device: 0,
+            new_country: 0,
+            impossible_travel: 0,
+            failures_before: 0,
+            listed_address: 0,
+            ..usual
+        };
+        assert!(is_idle(&weightless));
+        assert!(!is_idle(&RiskPolicy { listed_address: 1, ..weightless }));
+    }
 }
