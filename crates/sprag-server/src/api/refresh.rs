@@ -6,6 +6,7 @@ use axum::response::Response;
 use hyper::http::request::Parts;
 use sprag::engine::RefreshRequest;
 use sprag::error::refusals::RATE_LIMITED;
+use sprag::session::SessionId;
 
 use super::context::{Call, RouteContext};
 use crate::edge::refresh_limits::Exhausted;
@@ -42,10 +43,7 @@ pub(crate) const SPEC: Spec = Spec {
 };
 
 pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Response, Problem> {
-    if let Some(limits) = &context.app.refresh_limits {
-        let spent = limits.of_prefix(Source::of(&call.parts, &context.app.proxies));
-        spent.map_err(|exhausted| limited(context, &call.parts, exhausted))?;
-    }
+    spend_of_prefix(context, &call.parts)?;
     let fields = call.fields()?;
     let parts = &call.parts;
     let carried = context.refresh_token(parts, &context.inputs(&fields)?).await?;
@@ -57,9 +55,8 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let (engine, client) = (&context.app.engine, &context.served.client);
     let now = engine.now();
     let token = engine.recognise(client, request.token, now).await;
-    if let (Some(limits), Ok(Some(token))) = (&context.app.refresh_limits, &token) {
-        let spent = limits.of_session(token.key.session);
-        spent.map_err(|exhausted| limited(context, parts, exhausted))?;
+    if let Ok(Some(token)) = &token {
+        spend_of_session(context, parts, token.key.session)?;
     }
     let refreshed = engine.refresh_with(client, request, (token, now), &requester).await;
     context.app.metrics.refreshed(refreshed.row, begun.elapsed());
@@ -73,6 +70,23 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
         cookie::clear_former(&mut response, cookie);
     }
     Ok(response)
+}
+
+/// Spends one refresh of the network that a request comes from, unless none is left.
+pub(super) fn spend_of_prefix(context: &RouteContext, parts: &Parts) -> Result<(), Problem> {
+    let Some(limits) = &context.app.refresh_limits else { return Ok(()) };
+    let spent = limits.of_prefix(Source::of(parts, &context.app.proxies));
+    spent.map_err(|exhausted| limited(context, parts, exhausted))
+}
+
+/// Spends one refresh of the session whose token came, unless none is left.
+pub(super) fn spend_of_session(
+    context: &RouteContext,
+    parts: &Parts,
+    session: SessionId,
+) -> Result<(), Problem> {
+    let Some(limits) = &context.app.refresh_limits else { return Ok(()) };
+    limits.of_session(session).map_err(|exhausted| limited(context, parts, exhausted))
 }
 
 /// A budget is exhausted: nothing has happened to the session, and the same token is good later.

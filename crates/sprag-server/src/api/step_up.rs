@@ -4,6 +4,7 @@ use axum::response::Response;
 use sprag::engine::{Proof, StepUpRequest};
 
 use super::context::{Call, RouteContext};
+use super::refresh::{spend_of_prefix, spend_of_session};
 use crate::edge::refusal::Problem;
 use crate::edge::request;
 use crate::edge::transport::By;
@@ -34,8 +35,13 @@ pub(crate) const SPEC: Spec = Spec {
     ..Spec::named("step_up", "Show once more who you are; a new session takes the place of this one")
 };
 
-/// Which session asks the access token says, or where none comes, the refresh token.
+/// Which session asks the access token says, or where none comes, the refresh token: then it is judged as at a refresh, and counts
+/// as one for the limits.
 pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Response, Problem> {
+    let has_bearer = request::bearer(&call.parts.headers).is_some();
+    if !has_bearer {
+        spend_of_prefix(context, &call.parts)?;
+    }
     let fields = call.fields()?;
     let parts = &call.parts;
     let inputs = context.inputs(&fields)?;
@@ -48,7 +54,13 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
         refresh_token: carried.as_ref().map(|carried| carried.text.as_str()),
         retry_id: request::retry_id(&parts.headers)?,
     };
-    let (client, sessions) = (&context.served.client, context.app.engine.sessions());
+    let (client, engine) = (&context.served.client, &context.app.engine);
+    if let Some(text) = request.refresh_token.filter(|_| !has_bearer)
+        && let Some(token) = engine.recognise(client, text, engine.now()).await?
+    {
+        spend_of_session(context, parts, token.key.session)?;
+    }
+    let sessions = engine.sessions();
     let stepped_up = match request::bearer(&parts.headers) {
         None if carried.is_none() => return Err(context.no_refresh_token(parts, &fields)),
         None => sessions.step_up(client, None, request, &requester).await,

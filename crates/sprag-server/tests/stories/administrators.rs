@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::call::{Answer, Call};
 use crate::people::{Device, LOGIN, ME, Person, STEP_UP, Way};
-use crate::world::World;
+use crate::world::{Plan, World};
 
 const USERS: &str = "/api/v1/admin/users";
 
@@ -231,6 +231,49 @@ async fn an_account_that_is_disabled_is_logged_out_and_enabling_it_revives_nothi
     patches(&device, &bob, json!({ "disabled": false })).await.is(200);
     bobs.presents(&bobs.refresh).await.refused(401, "session_ended").because("disabled");
     bob.logs_in().await;
+}
+
+/// What limits the guessing of its password no longer makes an exception for a device that it knew.
+#[tokio::test]
+async fn an_account_that_is_disabled_knows_no_device_any_more_when_it_is_enabled_again() {
+    let world = World::planned(Plan { knows_devices: true, ..Plan::default() });
+    let (root, bob) = (world.root().await, world.bob().await);
+    let (device, _bobs) = (root.logs_in().await, bob.logs_in().await);
+    let known = |account: &Person<'_>| {
+        let (database, id) = (world.database(), account.id.0.as_bytes().to_vec());
+        let sql = "select count(*) from credential where account_id = ?1 and kind = 'device'";
+        database.query_row(sql, [id], |row| row.get::<_, i64>(0)).expect("a count")
+    };
+    assert_eq!(known(&bob), 1);
+    patches(&device, &bob, json!({ "disabled": true })).await.is(200);
+    patches(&device, &bob, json!({ "disabled": false })).await.is(200);
+    assert_eq!((known(&bob), known(&root)), (0, 1));
+}
+
+#[tokio::test]
+async fn whoever_is_disabled_and_administers_no_more_is_logged_out_once_and_told_that_they_are_disabled() {
+    let world = World::new();
+    let (root, bob) = (world.root().await, world.bob().await);
+    let device = root.logs_in().await;
+    patches(&device, &bob, json!({ "is_admin": true })).await.is(200);
+    let bobs = bob.logs_in().await;
+    let journal = bob.journal().await;
+    patches(&device, &bob, json!({ "disabled": true, "is_admin": false })).await.is(200);
+    assert_eq!(
+        bob.journal_since(&journal).await,
+        ["account_changed", "account_disabled", "session_ended disabled"]
+    );
+    bobs.presents(&bobs.refresh).await.refused(401, "session_ended").because("disabled");
+    world.engine.upkeep().write_counts(false).await.expect("a store that works");
+    let counted: Vec<String> = {
+        let database = world.database();
+        let mut ended = database
+            .prepare("select label || ' ' || count from daily_count where name = 'sessions_ended'")
+            .expect("a table");
+        let rows = ended.query_map([], |row| row.get(0)).expect("rows");
+        rows.map(|row| row.expect("a row")).collect()
+    };
+    assert_eq!(counted, ["disabled 1"]);
 }
 
 #[tokio::test]

@@ -1,9 +1,12 @@
 //! Stepping up: whoever uses a session shows once more who they are, and a new session takes its place.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
+use sprag::budget::Rate;
+use sprag_server::edge::refresh_limits::RefreshRates;
 
 use crate::call::{Answer, Call};
 use crate::people::{Device, LOGOUT, ME, REFRESH, STEP_UP, Way, nobody};
@@ -213,6 +216,57 @@ async fn a_spent_refresh_token_steps_nobody_up_and_is_judged_as_at_a_refresh() {
         answer.refused(401, "session_ended").because("reuse");
         device.asks(ME).await.refused(401, "session_ended").because("reuse");
     }
+}
+
+/// Whoever holds a spent token could otherwise have the journal told as often as they like.
+#[tokio::test]
+async fn what_is_told_of_a_refresh_token_at_a_step_up_is_told_with_a_right_password_only() {
+    let world = World::new();
+    let ann = world.ann().await;
+    let mut device = ann.logs_in().await;
+    let spent = device.refresh.clone();
+    device.turns().await;
+    let thief = Device { refresh: spent, ..device.is_robbed() };
+    let before = device.row().await;
+    let journal = ann.journal().await;
+    for password in ["", &"x".repeat(2000)] {
+        let call = step_up(&thief, With::RefreshToken, password);
+        assert!((400..404).contains(&world.sends(call).await.status), "it is no password");
+    }
+    assert!(ann.journal_since(&journal).await.is_empty());
+    for _ in 0..3 {
+        let call = step_up(&thief, With::RefreshToken, "another battery staple");
+        world.sends(call).await.refused(403, "current_password_wrong");
+    }
+    let told = ann.journal_since(&journal).await;
+    assert!(told.iter().all(|entry| entry == "warning login_failed"), "{told:?}");
+    assert_eq!(device.row().await, before);
+    let journal = ann.journal().await;
+    world.sends(step_up(&thief, With::RefreshToken, &ann.password)).await.is(200);
+    let told = ann.journal_since(&journal).await;
+    assert_eq!(told, ["stepped_up", "warning foreign_retry", "session_ended replaced"]);
+}
+
+/// A refresh token is judged as at a refresh, and so as seldom.
+#[tokio::test]
+async fn a_step_up_with_a_refresh_token_counts_as_a_refresh_for_the_limits() {
+    let rate = |burst| Rate { burst, interval: Duration::from_secs(86_400) };
+    let refresh_rates = Some(RefreshRates { session: rate(2), prefix: rate(3) });
+    let world = World::planned(Plan { refresh_rates, ..Plan::default() });
+    let ann = world.ann().await;
+    let device = ann.logs_in().await;
+    let wrong = |with| step_up(&device, with, "another battery staple");
+    for _ in 0..2 {
+        world.sends(wrong(With::RefreshToken)).await.refused(403, "current_password_wrong");
+    }
+    let journal = ann.journal().await;
+    let told = world.sends(wrong(With::RefreshToken)).await.refused(429, "rate_limited");
+    assert!(!told.header("retry-after").is_empty(), "its session has none left");
+    let other = ann.logs_in().await;
+    let right = step_up(&other, With::RefreshToken, &ann.password);
+    world.sends(right).await.refused(429, "rate_limited");
+    assert!(ann.journal_since(&journal).await.iter().all(|entry| entry == "session_opened"));
+    world.sends(step_up(&device, With::Both, &ann.password)).await.is(200);
 }
 
 #[tokio::test]

@@ -235,12 +235,7 @@ impl Planned {
         }
         match is_disabled {
             Some(true) => {
-                let ending = requester.ending(EndCause::Disabled, at);
-                steps.extend([
-                    Step::Disable { at },
-                    Step::MoveEpoch,
-                    Step::EndSessions { except: None, with: None, ending },
-                ]);
+                steps.extend(commits::disabling(at, requester.ending(EndCause::Disabled, at)));
                 events.push(event(EventKind::AccountDisabled, None));
             }
             Some(false) => {
@@ -249,7 +244,8 @@ impl Planned {
             }
             None => {}
         }
-        if is_demoted {
+        // Where it is disabled they end for that.
+        if is_demoted && is_disabled != Some(true) {
             let ending = requester.ending(EndCause::Revoked, at);
             steps.push(Step::EndSessions { except: None, with: None, ending });
         }

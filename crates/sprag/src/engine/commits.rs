@@ -110,18 +110,22 @@ pub(super) struct StepUp {
     /// How the one before ends.
     pub(super) ending: Ending,
     pub(super) event: Event,
+    /// What is to be told of the refresh token that came with the request.
+    pub(super) judged: Option<Event>,
 }
 
 impl StepUp {
     pub(super) fn commit(self) -> Commit {
-        let Self { replaced, successor, detail, ending, event } = self;
+        let Self { replaced, successor, detail, ending, event, judged } = self;
         let (account, epoch) = (successor.key.account, successor.epoch);
         let steps = vec![
             Step::EndSession { session: replaced, ending },
             Step::OpenSession { session: Box::new(successor), detail },
             Step::ForgetEnded,
         ];
-        Commit { account, expect: Expect::Standing(epoch), steps, events: vec![event] }
+        // The first entry says what opened the session.
+        let events = std::iter::once(event).chain(judged).collect();
+        Commit { account, expect: Expect::Standing(epoch), steps, events }
     }
 }
 
@@ -170,13 +174,18 @@ pub(super) fn erase(account: AccountId, at: Timestamp) -> Commit {
 /// Disables an account: nothing that was handed out works any more, and its sessions end.
 pub(super) fn disable(account: AccountId, event: Event) -> Commit {
     let ending = Ending::along_with(&event, EndCause::Disabled);
-    let steps = vec![
-        Step::Disable { at: event.at },
+    let steps = disabling(event.at, ending).into();
+    Commit { account, expect: Expect::Anything, steps, events: vec![event] }
+}
+
+/// What disables an account: it knows no device any more, and all its sessions end.
+pub(super) fn disabling(at: Timestamp, ending: Ending) -> [Step; 4] {
+    [
+        Step::Disable { at },
         Step::KeepDevices { most: 0 },
         Step::MoveEpoch,
         Step::EndSessions { except: None, with: None, ending },
-    ];
-    Commit { account, expect: Expect::Anything, steps, events: vec![event] }
+    ]
 }
 
 /// Lets an account log in again; its ended sessions stay ended.

@@ -123,14 +123,16 @@ impl Engine {
     }
 
     /// Whose session a refresh token is of, if a refresh would take it: judged like one, and nothing turns. What a refresh
-    /// would refuse is refused, and what it would end ends.
+    /// would refuse is refused, and what it would end ends. What the journal would be told of a token that is taken is for
+    /// the caller to tell, once they know that it is the owner who asks: the row does not note that the token came, so
+    /// whoever holds a copy could have it told as often as they like.
     pub(super) async fn holder(
         &self,
         client: &ClientPolicy,
         text: &str,
         retry_id: Option<&str>,
         requester: &Requester,
-    ) -> Result<SessionKey, Error> {
+    ) -> Result<(SessionKey, Option<Event>), Error> {
         let now = self.now();
         let Some(token) = self.recognise(client, text, now).await? else {
             tell_refused(Row::Malformed, Refusal::TokenInvalid, None, requester);
@@ -147,10 +149,7 @@ impl Engine {
             }
             let judgement = judged.judge(&found, misses).await?;
             if let Verdict::Rotate(_) | Verdict::Keep | Verdict::Retry(_) = judgement.verdict {
-                if let Some(notice) = judgement.notice {
-                    self.store.record(judged.event(notice)).await?;
-                }
-                return Ok(judged.presented.key);
+                return Ok((judged.presented.key, judgement.notice.map(|notice| judged.event(notice))));
             }
             let _ = judged.carry_out(judgement, &found).await?;
         }

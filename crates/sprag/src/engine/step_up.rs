@@ -7,8 +7,7 @@ use super::opening::{detail, new_session};
 use super::pair::Told;
 use super::replacement::Asked;
 use super::{Caller, ClientPolicy, Engine, Requester, Sessions, TokenPair, tried_too_often};
-use crate::audit::EventKind;
-use crate::authn::Authenticated;
+use crate::audit::{Event, EventKind};
 use crate::error::{Error, Refusal};
 use crate::password::Password;
 use crate::ratchet::{MAX_MISSES, access};
@@ -103,14 +102,18 @@ impl Engine {
         request: StepUpRequest<'_>,
         requester: &Requester,
     ) -> Result<TokenPair, Error> {
-        let key = match (caller, request.refresh_token) {
-            (Some(caller), _) => caller.key,
+        // What is no password at all asks the store nothing.
+        let Proof::Password(password) = request.proof;
+        let password = Password::typed(password)?;
+        let (key, judged) = match (caller, request.refresh_token) {
+            (Some(caller), _) => (caller.key, None),
             (None, Some(text)) => self.holder(client, text, request.retry_id, requester).await?,
             (None, None) => return Err(Refusal::TokenMissing.into()),
         };
         let own = self.token_of(client, key, request.refresh_token).await?;
         let retry_hash = request.retry_id.map(hash_retry_id);
-        let owner = self.shows(key, request.proof, requester).await?;
+        let why = "the password, asked for to step up, was wrong";
+        let owner = self.owner(key, password, why, requester).await?;
         for _ in 0..=MAX_MISSES {
             let state = self.store.find(key).await?.ok_or(Refusal::SessionEnded(None))?;
             let now = self.now();
@@ -134,6 +137,8 @@ impl Engine {
             let step_up = StepUp {
                 replaced: key.session,
                 event: requester.event(successor.key, EventKind::SteppedUp, now, note),
+                // Told with the rest, and so at the same moment: in a chain no entry is older than the one before.
+                judged: judged.clone().map(|event| Event { at: now, ..event }),
                 successor,
                 detail: detail(requester, device.as_deref()),
                 ending: requester.ending(EndCause::Replaced, now),
@@ -143,21 +148,6 @@ impl Engine {
             }
         }
         Err(tried_too_often("step up").into())
-    }
-
-    /// Who shows this, if it is the owner of the account whose session asks.
-    async fn shows(
-        &self,
-        key: SessionKey,
-        proof: Proof<'_>,
-        requester: &Requester,
-    ) -> Result<Authenticated, Error> {
-        match proof {
-            Proof::Password(password) => {
-                let why = "the password, asked for to step up, was wrong";
-                self.owner(key, Password::typed(password)?, why, requester).await
-            }
-        }
     }
 
     async fn answer_step_up_again(
