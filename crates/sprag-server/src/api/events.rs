@@ -23,7 +23,8 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let wanted = entries_wanted(context, &caller, &inputs, None)?;
     let permit = context.permit(&call.parts).await;
     let accounts = context.app.engine.accounts();
-    let found = accounts.entries(&wanted, listing.after(context)?, listing.limit).await?;
+    let mut found = accounts.entries(&wanted, listing.after(context)?, listing.limit).await?;
+    found.items.iter_mut().for_each(|entry| entry.event.leave_out_generations());
     let next = listing.next(context, found.next.as_ref());
     Ok(context.large(permit, &Facts { events: &found.items, next: next.as_deref(), ..Facts::default() }))
 }

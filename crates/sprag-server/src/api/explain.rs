@@ -36,10 +36,12 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let explained = context.app.engine.sessions().explain(id).await?.ok_or(Problem::NoSuchSession)?;
     let (session, detail) = (&explained.session, &explained.detail);
     let mut events = explained.events;
-    // As in the list of sessions: a copy of one of its own tokens must not tell when its owner refreshes with the others.
+    // As in the lists: a copy of one of its own tokens must not tell when its owner refreshes with the others.
     if session.key.account == caller.key.account {
+        events.retain(|entry| !entry.event.moves_with_a_rotation());
         events.iter_mut().for_each(|entry| entry.event.at = entry.event.at.hour());
     }
+    events.iter_mut().for_each(|entry| entry.event.leave_out_generations());
     let opened_at = context.app.places.opened_at(detail);
     let facts = Facts {
         session_id: Some(id),

@@ -258,6 +258,37 @@ async fn r20_of_the_askers_own_account_the_administrators_calls_show_no_more_tha
     assert!(kinds(&told).contains(&"foreign_retry") && kinds(&told).contains(&"session_rotated"));
 }
 
+/// Whoever is listed by their user name is not listed by their address again; however many of them stand in a row, a slice looks
+/// at so many at most.
+#[tokio::test]
+async fn a_search_for_names_that_leads_to_many_who_are_listed_already_goes_on_from_slice_to_slice() {
+    let world = World::new();
+    let device = world.root().await.logs_in().await;
+    world.meddles(
+        "with recursive n(i) as (select 1 union all select i + 1 from n where i < 4500) \
+         insert into account (id, username, email, created_at, epoch, is_admin) \
+         select cast(printf('%016d', i) as blob), printf('ann%05d', i), printf('ann%05d@example.org', i), 0, 0, 0 from n",
+    );
+    world.meddles(
+        "insert into identity (kind, value, account_id) select 'username', username, id from account where created_at = 0 \
+         union all select 'email', email, id from account where created_at = 0",
+    );
+    makes(&device, "zoe").await;
+    let last = json!({ "username": "zora", "email": "ann99999@example.org" });
+    world.sends(device.bearer_call("POST", USERS).json(&last)).await.is(201);
+    let (mut found, mut after, mut is_short) = (0, String::new(), false);
+    loop {
+        let answer = device.asks(&format!("{USERS}?query=ann&limit=200{after}")).await.is(200).json();
+        let items = answer["items"].as_array().expect("a list");
+        found += items.len();
+        let Some(next) = answer["next"].as_str() else { break };
+        is_short |= items.len() < 200;
+        after = format!("&after={next}");
+    }
+    assert_eq!(found, 4501, "each once, and whom only the address leads to");
+    assert!(is_short, "no slice looks at all of the addresses");
+}
+
 /// However much of the journal is left out, a slice looks through a bounded part of it, and the next one goes on.
 #[tokio::test]
 async fn a_search_through_a_long_journal_goes_on_from_slice_to_slice() {

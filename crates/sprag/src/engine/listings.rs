@@ -15,6 +15,10 @@ const READ: u32 = 200;
 /// one goes on from there.
 const LOOKED_AT: usize = 5_000;
 
+/// How many names one slice of a search looks at most; of accounts that were listed before, by their other name, there may be any
+/// number in a row.
+const NAMES_LOOKED_AT: usize = 2_000;
+
 /// How many slices of an account's sessions are read at most.
 const SLICES: usize = 100;
 
@@ -61,22 +65,38 @@ impl EntriesWanted {
         (self.kinds.is_empty() || self.kinds.contains(&event.kind))
             && self.severity.is_none_or(|least| event.severity() >= least)
             && event.at >= self.since
-            && !(self.asker == Some(event.account) && moves_with_a_rotation(event))
+            && !(self.asker == Some(event.account) && event.moves_with_a_rotation())
     }
 }
 
-/// Whether an event tells when a session rotated: it happened at a rotation or at a retry, or so long after one.
-fn moves_with_a_rotation(event: &Event) -> bool {
-    match event.kind {
-        EventKind::SessionRotated
-        | EventKind::ForeignRetry
-        | EventKind::Contested
-        | EventKind::LateTwin
-        | EventKind::Lockstep
-        | EventKind::AheadAdopted
-        | EventKind::SecretMismatch => true,
-        EventKind::SessionEnded => event.cause == Some(EndCause::Idle),
-        _ => false,
+impl Event {
+    /// Whether it tells when a session rotated: it happened at a rotation or at a retry, or so long after one.
+    #[must_use]
+    pub fn moves_with_a_rotation(&self) -> bool {
+        match self.kind {
+            EventKind::SessionRotated
+            | EventKind::ForeignRetry
+            | EventKind::Contested
+            | EventKind::LateTwin
+            | EventKind::Lockstep
+            | EventKind::AheadAdopted
+            | EventKind::SecretMismatch => true,
+            EventKind::SessionEnded => self.cause == Some(EndCause::Idle),
+            _ => false,
+        }
+    }
+
+    /// Leaves out its note, if that tells of a session's generations: how many times a session has rotated is told on the
+    /// server, and to nobody over the network.
+    pub fn leave_out_generations(&mut self) {
+        let tells = match self.kind {
+            EventKind::SessionRotated | EventKind::AheadAdopted => true,
+            EventKind::SessionEnded => self.cause == Some(EndCause::Ahead),
+            _ => false,
+        };
+        if tells {
+            self.note = None;
+        }
     }
 }
 
@@ -95,7 +115,8 @@ impl Accounts<'_> {
     }
 
     /// Accounts whose user name or e-mail address begins so, in whatever spelling: those by their user name first, then
-    /// those by their address, each once. A text with an `@` is the beginning of an address.
+    /// those by their address, each once. A text with an `@` is the beginning of an address. A slice that looked at many names
+    /// whose accounts are listed elsewhere is short, or empty, and yet has a next one.
     ///
     /// # Errors
     /// A [`Fault`].
@@ -108,8 +129,8 @@ impl Accounts<'_> {
         let beginnings = Name::beginnings(begins);
         let wanted = limit as usize + 1;
         let mut found: Vec<(Name, Account)> = Vec::new();
-        let mut after = after;
-        for beginning in &beginnings {
+        let (mut after, mut looked_at, mut ended_at) = (after, 0, None);
+        'search: for beginning in &beginnings {
             // Those of a kind before the cursor's have been listed.
             if after.as_ref().is_some_and(|after| after.kind > beginning.kind) {
                 continue;
@@ -118,22 +139,25 @@ impl Accounts<'_> {
                 let from = after.take().filter(|after| after.kind == beginning.kind).map(|after| after.value);
                 let slice = self.0.store.names_beginning(beginning, Slice::after(from, READ)).await?;
                 let is_last = slice.len() < READ as usize;
+                looked_at += slice.len();
                 after = slice.last().map(|(name, _)| name.clone());
                 self.add_named(&mut found, slice, &beginnings, wanted).await?;
                 if found.len() >= wanted {
-                    break;
+                    break 'search;
                 }
                 if is_last {
                     after = None;
                     break;
                 }
-            }
-            if found.len() >= wanted {
-                break;
+                if looked_at >= NAMES_LOOKED_AT {
+                    ended_at = after;
+                    break 'search;
+                }
             }
         }
         let Found { items, next } = Found::cut(found, limit, |(name, _)| name.clone());
-        Ok(Found { items: items.into_iter().map(|(_, account)| account).collect(), next })
+        let items = items.into_iter().map(|(_, account)| account).collect();
+        Ok(Found { items, next: next.or(ended_at) })
     }
 
     /// Adds the accounts that these names lead to, as many as are wanted.
