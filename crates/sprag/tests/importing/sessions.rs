@@ -83,6 +83,20 @@ async fn r10_neither_what_was_imported_nor_the_keys_make_a_token() {
     moved.refresh(OLD).await.expect("and nothing has happened to the session");
 }
 
+/// Of an administrator's session that would be let in where a fresh log-in is asked for.
+#[tokio::test]
+async fn a_session_of_which_nobody_knows_when_it_was_opened_comes_in_as_not_fresh() {
+    for (created_at, at_latest) in [(None, NOW.minus(DAY).minus(Duration::from_millis(1))), (Some(NOW), NOW)]
+    {
+        let moved = Move::begun(Retry::Refuse).await;
+        moved.session(|session| session.created_at = created_at).await;
+        let row = moved.engine.sessions().explain(id()).await.expect("explain").expect("known").session;
+        assert_eq!(row.created_at, NOW);
+        assert!(row.authenticated_at <= at_latest, "{created_at:?}");
+        assert_eq!(row.authenticated_at == NOW, created_at.is_some(), "what is known is kept");
+    }
+}
+
 #[derive(Debug)]
 struct Fixed(Vec<u8>);
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::super::commits::{self, Opening};
 use super::super::opening::detail;
@@ -15,6 +16,10 @@ use crate::session::{AccountId, EndCause, Epoch, Generation, NO_INSTANCE, Sessio
 use crate::store::{Committed, Slice};
 use crate::text;
 use crate::token::{First, ForeignToken, RefreshToken};
+
+/// So long before it came, at least, somebody is taken to have shown who they are for a session of which nobody knows when it was
+/// opened. It is longer than a log-in can be set to be fresh.
+const LONG_AGO: Duration = Duration::from_secs(25 * 60 * 60);
 
 /// How much is kept of what a client or a user called itself, in bytes.
 const MAX_LABEL_BYTES: usize = 256;
@@ -275,13 +280,14 @@ fn opening(
         ..Requester::nobody()
     };
     let device = session.device.map(label);
-    let created_at = session.created_at.unwrap_or(now).min(now);
+    let told = session.created_at.map(|at| at.min(now));
+    let created_at = told.unwrap_or(now);
     let begun = Session::begun(key, client.profile, placeholder, Epoch(0), &client.policy, now);
     let row = Session {
         created_at,
         rotated_at: created_at,
-        // By whatever means: its system does not say.
-        authenticated_at: created_at,
+        // By whatever means: its system does not say. Where it does not say when either, it was not just now.
+        authenticated_at: told.unwrap_or(now.minus(LONG_AGO)),
         idle_expires_at: session.expires_at.min(begun.expires_at),
         ..begun
     };
