@@ -68,6 +68,8 @@ budgets! {
     LoginPrefix: "login.prefix", 60, 1, true;
     /// Failures of one device that the account has logged in from; a success makes it whole.
     LoginDevice: "login.device", 10, 86_400, false;
+    /// Log-ins on devices that the account has logged in from, right or wrong, all together.
+    LoginKnown: "login.known", 60, 1, false;
     /// Accounts made from one network by whoever comes.
     RegisterPrefix: "register.prefix", 20, 30, true;
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 
 use crate::account::Name;
-use crate::budget::{Budget, Rate, Spent};
+use crate::budget::{Budget, BudgetState, Rate, Spent};
 use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
 use crate::keys::KeyRing;
@@ -22,10 +22,12 @@ use crate::store::{BudgetKey, Budgets, Wanted};
 use uuid::Uuid;
 
 mod told;
+mod without_room;
 
 pub use told::{Told, told_of};
+use without_room::WithoutRoom;
 
-/// How much more the budget of a network holds whose only address may be a proxy that nobody named.
+/// How much more the budget of a network holds whose only address may be a proxy that speaks for many.
 const MAY_BE_A_PROXY: u32 = 100;
 
 /// How much each budget holds.
@@ -96,12 +98,18 @@ pub(crate) struct Gate {
     rates: Rates,
     counts: Vec<(AtomicU64, AtomicU64)>,
     has_asked_for_proxies: AtomicBool,
+    without_room: WithoutRoom,
 }
 
 impl Gate {
     pub(crate) fn new(rates: Rates) -> Self {
         let counts = Budget::ALL.iter().map(|_| Default::default()).collect();
-        Self { rates, counts, has_asked_for_proxies: AtomicBool::new(false) }
+        Self {
+            rates,
+            counts,
+            has_asked_for_proxies: AtomicBool::new(false),
+            without_room: WithoutRoom::default(),
+        }
     }
 
     pub(crate) fn rates(&self) -> &Rates {
@@ -138,16 +146,16 @@ impl Gate {
         if wanted.is_empty() {
             return Ok(Ok(Reserved::default()));
         }
-        let asked = wanted.iter().map(|(_, key, rate)| Wanted { key: *key, rate: *rate }).collect();
-        let standings = store.reserve(asked, now).await?;
-        let is_reserved = standings.iter().all(|standing| standing.had_room);
+        let standings =
+            self.ask(store, wanted.iter().map(|(_, key, rate)| (*key, *rate)).collect(), now).await?;
+        let is_reserved = has_room(&standings);
         let mut spent: Option<Spent> = None;
         for ((budget, _, rate), standing) in wanted.iter().zip(standings) {
             told::note(*budget, *rate, standing, now);
             let (reserved, refused) = &self.counts[*budget as usize];
             if is_reserved {
                 reserved.fetch_add(1, Ordering::Relaxed);
-            } else if !standing.had_room {
+            } else if let Some(standing) = standing.filter(|standing| !standing.had_room) {
                 refused.fetch_add(1, Ordering::Relaxed);
                 let wait = rate.wait(standing.due, now);
                 if spent.is_none_or(|spent| spent.wait < wait) {
@@ -159,6 +167,30 @@ impl Gate {
             Some(spent) => Err(spent),
             None => Ok(Reserved(wanted)),
         })
+    }
+
+    /// Reserves one of each, or none of them. Where one had no room a moment ago, the store is not asked, and nothing is known
+    /// of the others.
+    async fn ask(
+        &self,
+        store: &(impl Budgets + ?Sized),
+        wanted: Vec<(BudgetKey, Rate)>,
+        now: Timestamp,
+    ) -> Result<Vec<Option<BudgetState>>, Fault> {
+        let remembered: Vec<_> = wanted.iter().map(|(key, _)| self.without_room.state(*key, now)).collect();
+        if remembered.iter().any(Option::is_some) {
+            return Ok(remembered);
+        }
+        let given_back = self.without_room.given_back();
+        let asked = wanted.iter().map(|(key, rate)| Wanted { key: *key, rate: *rate }).collect();
+        let standings = store.reserve(asked, now).await?;
+        for ((key, rate), standing) in
+            wanted.iter().zip(&standings).filter(|(_, standing)| !standing.had_room)
+        {
+            let wait = rate.wait(standing.due, now);
+            self.without_room.remember(*key, (*standing, wait), given_back, now);
+        }
+        Ok(standings.into_iter().map(Some).collect())
     }
 
     /// Reserves as [`reserve`](Self::reserve) does. Where there is no room, a solved challenge stands in for what is wanted by
@@ -178,11 +210,9 @@ impl Gate {
             Some((*budget, key(keys, *budget, *whose, now), self.rate(*budget, *whose)?))
         });
         let others: Vec<_> = others.collect();
-        let mut asked: Vec<_> =
-            others.iter().map(|(_, key, rate)| Wanted { key: *key, rate: *rate }).collect();
-        let (key, rate) = solved.budget();
-        asked.push(Wanted { key, rate });
-        let is_bought = store.reserve(asked, now).await?.iter().all(|standing| standing.had_room);
+        let mut asked: Vec<_> = others.iter().map(|(_, key, rate)| (*key, *rate)).collect();
+        asked.push(solved.budget());
+        let is_bought = has_room(&self.ask(store, asked, now).await?);
         Ok(if is_bought { Ok(Reserved(others)) } else { reserved })
     }
 
@@ -215,7 +245,10 @@ impl Gate {
         if back.is_empty() {
             return;
         }
-        if let Err(fault) = store.give_back(back, now).await
+        let keys: Vec<_> = back.iter().map(|(key, _)| *key).collect();
+        let given_back = store.give_back(back, now).await;
+        self.without_room.forget(keys.into_iter());
+        if let Err(fault) = given_back
             && let Some(left_out) = crate::seldom::left_out("give back to a budget")
         {
             tracing::warn!(%fault, left_out, "a right password's try stays spent; it comes back by itself");
@@ -244,9 +277,14 @@ impl Gate {
             ip = requester.ip.as_deref(),
             "requests come from an address of this machine or of a private network, which may be a proxy that speaks for many: \
              what is limited by network counts a hundredfold there. If it is a proxy, name it with trusted-proxies \
-             (SPRAG_TRUSTED_PROXIES), so that its clients are told apart"
+             (SPRAG_TRUSTED_PROXIES) and have it send X-Forwarded-For, so that its clients are told apart"
         );
     }
+}
+
+/// Whether there was room for all of them.
+fn has_room(standings: &[Option<BudgetState>]) -> bool {
+    standings.iter().all(|standing| standing.is_some_and(|standing| standing.had_room))
 }
 
 /// The key of a budget. Nodes that share a key ring share it, and who has only the database learns of nobody.
@@ -257,7 +295,11 @@ fn key(keys: &KeyRing, budget: Budget, whose: Whose<'_>, now: Timestamp) -> Budg
         Whose::Typed(text) => ("typed", text.as_bytes().to_vec()),
         Whose::Device(device) => ("device", device.as_bytes().to_vec()),
         Whose::Session(session) => ("session", session.0.as_bytes().to_vec()),
-        Whose::NetworkOf(requester) => ("network", requester.prefix().to_string().into_bytes()),
+        Whose::NetworkOf(requester) => {
+            // A neighbour of what may be a proxy has another rate, and spends nothing of what speaks for many.
+            let kind = if requester.may_be_proxy { "proxy" } else { "network" };
+            (kind, requester.prefix().to_string().into_bytes())
+        }
     };
     let mut context = hmac::Context::with_key(&keys.signing_refresh(now).budget);
     for part in [budget.name().as_bytes(), b"\n", kind.as_bytes(), b"\n", &text] {
@@ -276,7 +318,73 @@ impl From<Spent> for Error {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+
     use super::*;
+    use crate::keys::Algorithm;
+    use crate::random::SeededRandom;
+
+    const NOW: Timestamp = Timestamp(1_800_000_000_000);
+    const ANN: AccountId = AccountId(Uuid::from_u128(1));
+
+    /// Counts how often it is asked.
+    #[derive(Default)]
+    struct Counting {
+        dues: Mutex<BTreeMap<BudgetKey, Timestamp>>,
+        asked: AtomicU64,
+    }
+
+    #[async_trait]
+    impl Budgets for Counting {
+        async fn reserve(&self, wanted: Vec<Wanted>, now: Timestamp) -> Result<Vec<BudgetState>, Fault> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            let mut dues = self.dues.lock().unwrap();
+            let states = wanted.iter().map(|wanted| {
+                let state = wanted.rate.reserve(dues.get(&wanted.key).copied(), now);
+                dues.insert(wanted.key, state.due);
+                state
+            });
+            Ok(states.collect())
+        }
+
+        async fn give_back(&self, back: Vec<(BudgetKey, Duration)>, _: Timestamp) -> Result<(), Fault> {
+            let mut dues = self.dues.lock().unwrap();
+            for (key, time) in back {
+                dues.entry(key).and_modify(|due| *due = due.minus(time));
+            }
+            Ok(())
+        }
+
+        async fn sweep_budgets(&self, _: Timestamp) -> Result<u64, Fault> {
+            Ok(0)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_refusals_asks_the_store_once_a_second() {
+        let rate = Rate { burst: 1, interval: Duration::from_secs(60) };
+        let gate = Gate::new(Rates::default().with(Budget::LoginAccount, rate));
+        let keys = KeyRing::generate(Algorithm::Es256, &SeededRandom::new(7), NOW).unwrap();
+        let store = Counting::default();
+        let wanted = [(Budget::LoginAccount, Whose::Account(ANN))];
+        let reserved = gate.reserve(&store, &keys, &wanted, NOW).await.unwrap().unwrap();
+        for millis in 0..2_000 {
+            let now = NOW.plus(Duration::from_millis(millis));
+            let spent = gate.reserve(&store, &keys, &wanted, now).await.unwrap().unwrap_err();
+            assert_eq!(spent.wait, Duration::from_millis(60_000 - millis), "it is told as the store would");
+        }
+        assert_eq!(store.asked.load(Ordering::Relaxed), 3);
+        assert_eq!(gate.observed()[Budget::LoginAccount as usize].refused, 2_000, "each is counted");
+        let now = NOW.plus(Duration::from_secs(2));
+        gate.give_back(&store, &reserved, |_| true, now).await;
+        assert!(gate.reserve(&store, &keys, &wanted, now).await.unwrap().is_ok(), "at once");
+        assert!(gate.reserve(&store, &keys, &wanted, now).await.unwrap().is_err());
+        gate.make_whole(&store, &keys, wanted[0], now).await;
+        assert!(gate.reserve(&store, &keys, &wanted, now).await.unwrap().is_ok(), "at once");
+    }
 
     #[test]
     fn without_limits_no_rate_is_set() {

@@ -73,6 +73,8 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
         let account = account.map_err(|error| naming_names(context, &user, error))?;
         return Ok(context.shaped(&Facts { account: Some(&account), ..Facts::default() }));
     };
+    // This may ask the store, which may fail.
+    let shown = context.shown(parts, &inputs).await?;
     let mark = context.new_mark(parts, by, &mut requester);
     let somebody = engine.accounts().sign_up(user, &requester).await;
     let somebody = somebody.map_err(|error| naming_names(context, &user, error))?;
@@ -85,7 +87,6 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let pair = engine.open_session(&context.served.client, somebody, request, &requester).await?;
     let mut response = context.token_pair(&pair, by, Some(&account));
     context.mark_device(by, mark.as_deref(), &mut response);
-    let shown = context.shown(parts, &inputs).await?;
     context.has_device_keep(parts, &shown, &pair, &mut response);
     Ok(response)
 }

@@ -57,6 +57,17 @@ pub(super) const SETTINGS: &[Setting] = &[
         wrong: "10, 1/0s",
     },
     Setting {
+        name: "limit-login-known",
+        env: "SPRAG_LIMIT_LOGIN_KNOWN",
+        placeholder: "RATE",
+        help: "How many log-ins, right or wrong, may come from all devices together that the account has logged in from, before \
+               they count as strangers'; at once and then per time.",
+        default: Fallback::Value("60, 1/1s"),
+        is_secret: false,
+        right: "200, 10/1s",
+        wrong: "60 per second",
+    },
+    Setting {
         name: "limit-register-prefix",
         env: "SPRAG_LIMIT_REGISTER_PREFIX",
         placeholder: "RATE",
@@ -105,6 +116,7 @@ fn setting_of(budget: Budget) -> &'static str {
         Budget::LoginAccount => "limit-login-account",
         Budget::LoginPrefix => "limit-login-prefix",
         Budget::LoginDevice => "limit-login-device",
+        Budget::LoginKnown => "limit-login-known",
         Budget::RegisterPrefix => "limit-register-prefix",
     }
 }

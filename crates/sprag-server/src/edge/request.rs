@@ -291,6 +291,18 @@ fn ask_for_proxies() {
     );
 }
 
+/// Said once: a proxy may ask something for itself, too.
+static CLIENTS_ARE_ASKED_FOR: Once = Once::new();
+
+fn ask_for_clients(proxy: IpAddr) {
+    tracing::warn!(
+        %proxy,
+        "a request came from a proxy that trusted-proxies (SPRAG_TRUSTED_PROXIES) names, without an X-Forwarded-For that can be \
+         read, so its clients cannot be told apart, and what is limited by network counts a hundredfold there: have the proxy \
+         send X-Forwarded-For with the address of the client"
+    );
+}
+
 /// Who is asking. `device_cookie` is the name of the profile's device cookie, if it has one.
 pub(crate) fn requester(
     parts: &Parts,
@@ -317,17 +329,20 @@ pub(crate) fn address(parts: &Parts, proxies: &Proxies) -> Option<IpAddr> {
 pub(crate) struct Source {
     /// The address that it counts for, where one is known.
     pub(crate) address: Option<IpAddr>,
-    /// Whether that may be a proxy which nobody named, and which speaks for many.
+    /// Whether that may be a proxy which speaks for many: one that nobody named, or one that does not say for whom.
     pub(crate) may_be_proxy: bool,
 }
 
 impl Source {
     pub(crate) fn of(parts: &Parts, proxies: &Proxies) -> Self {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-        Self {
-            address: peer.map(|peer| proxies.client(peer, &parts.headers)),
-            may_be_proxy: peer.is_some_and(|peer| proxies.may_be_missing(peer)),
+        let address = peer.map(|peer| proxies.client(peer, &parts.headers));
+        let silent = address.filter(|address| proxies.believes(*address));
+        if let Some(proxy) = silent {
+            CLIENTS_ARE_ASKED_FOR.call_once(|| ask_for_clients(proxy));
         }
+        let may_be_proxy = silent.is_some() || peer.is_some_and(|peer| proxies.may_be_missing(peer));
+        Self { address, may_be_proxy }
     }
 }
 
@@ -411,6 +426,27 @@ mod tests {
         assert_eq!(instance(&headers, Some("device"), None, None).unwrap(), marked_instance("mark"));
         headers.insert("sprag-instance", "".parse().unwrap());
         assert!(instance(&headers, Some("device"), None, None).is_err(), "a bad name is told all the same");
+    }
+
+    #[test]
+    fn a_named_proxy_that_does_not_say_for_whom_it_asks_may_speak_for_many() {
+        let proxies: Proxies = "192.0.2.7".parse().unwrap();
+        let source = |peer: [u8; 4], header: Option<&str>| {
+            let mut request = hyper::Request::new(());
+            if let Some(header) = header {
+                request.headers_mut().append(FORWARDED_FOR, header.parse().unwrap());
+            }
+            request.extensions_mut().insert(ConnectInfo(SocketAddr::from((peer, 40_000))));
+            let (parts, ()) = request.into_parts();
+            let Source { address, may_be_proxy } = Source::of(&parts, &proxies);
+            (address.unwrap().to_string(), may_be_proxy)
+        };
+        for silent in [None, Some("unknown"), Some("198.51.100.1, ?"), Some("192.0.2.7")] {
+            assert_eq!(source([192, 0, 2, 7], silent), ("192.0.2.7".to_owned(), true), "{silent:?}");
+        }
+        let told = source([192, 0, 2, 7], Some("198.51.100.1"));
+        assert_eq!(told, ("198.51.100.1".to_owned(), false));
+        assert_eq!(source([192, 0, 2, 8], None), ("192.0.2.8".to_owned(), false), "it is no proxy");
     }
 
     /// Whoever writes the header is not believed, however often they try and whatever they write.

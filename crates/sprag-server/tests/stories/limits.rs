@@ -212,6 +212,33 @@ async fn r48_the_refresh_token_of_a_live_session_shows_a_known_device_too() {
 }
 
 #[tokio::test]
+async fn r48_an_old_refresh_token_of_a_live_session_shows_no_known_device() {
+    let world = limited_by_account();
+    let ann = world.ann().await;
+    let mut phone = ann.logs_in().await;
+    let old = phone.refresh.clone();
+    phone.turns().await;
+    phone.turns().await;
+    strangers_guess(&world, "ann").await;
+    let body = json!({ "username": "ann", "password": ann.password, "refresh_token": old });
+    world.sends(Call::post(LOGIN).json(&body)).await.refused(429, "rate_limited");
+}
+
+#[tokio::test]
+async fn r48_known_devices_have_a_limit_together_and_count_as_strangers_beyond_it() {
+    let rate = |burst| Rate { burst, interval: Duration::from_secs(60) };
+    let rates = Rates::default().with(Budget::LoginKnown, rate(3)).with(Budget::LoginPrefix, rate(2));
+    let world = World::planned(Plan { rates, knows_devices: true, ..Plan::default() });
+    let ann = world.ann().await;
+    let answer = world.sends(guess("ann", &ann.password)).await.is(200);
+    let known = answer.cookie(KNOWN).expect("a device cookie");
+    for _ in 0..4 {
+        world.sends(guess("ann", &ann.password).cookie(KNOWN, &known)).await.is(200);
+    }
+    world.sends(guess("ann", &ann.password).cookie(KNOWN, &known)).await.refused(429, "rate_limited");
+}
+
+#[tokio::test]
 async fn r48_after_ten_failures_in_a_row_a_known_device_is_a_stranger() {
     let world = limited_by_account();
     let ann = world.ann().await;

@@ -86,9 +86,6 @@ pub(crate) enum Known {
 impl Authn<'_> {
     /// How the account knows the device that shows this, if it does.
     pub(super) async fn known(&self, account: AccountId, shown: &Shown) -> Result<Option<Known>, Fault> {
-        if let Some(session) = shown.session.filter(|session| session.account == account) {
-            return Ok(Some(Known::Session(session)));
-        }
         for text in &shown.devices {
             let Some(device) = read(text, account, &self.keys.load(), self.clock.now()) else { continue };
             let id = CredentialId { kind: CredentialKind::Device, id: device };
@@ -100,7 +97,8 @@ impl Authn<'_> {
                 return Ok(Some(Known::Device(device, text.clone())));
             }
         }
-        Ok(None)
+        // Last, for what the device was given at an earlier log-in is remembered anew.
+        Ok(shown.session.filter(|session| session.account == account).map(Known::Session))
     }
 }
 
@@ -116,6 +114,9 @@ fn read(text: &DeviceText, account: AccountId, keys: &KeyRing, now: Timestamp) -
 }
 
 /// What a device is given that an account has logged in from, and the steps that remember it: anew where it was known.
+///
+/// A device that is known by its session is given an empty text, and no row is made for it: it may keep no cookies, and one more
+/// row at each of its log-ins would have the account forget its other devices.
 pub(crate) fn remember(
     account: AccountId,
     known: Option<&Known>,
@@ -125,7 +126,8 @@ pub(crate) fn remember(
 ) -> (DeviceText, Vec<Step>) {
     let (device, text) = match known {
         Some(Known::Device(device, text)) => (*device, text.clone()),
-        _ => made(account, keys, random, now),
+        Some(Known::Session(_)) => return (DeviceText::shown(""), Vec::new()),
+        None => made(account, keys, random, now),
     };
     let id = CredentialId { kind: CredentialKind::Device, id: device };
     let put = Step::PutCredential { id, was: Was::Any, to: text.row(now), at: now };
@@ -188,6 +190,17 @@ mod tests {
         for none in ["", "spd_", "spr_AAAA", "spd_\u{e9}"] {
             assert_eq!(read(&DeviceText::shown(none), ANN, &ring, NOW), None, "{none}");
         }
+    }
+
+    #[test]
+    fn no_row_is_made_for_a_device_that_is_known_by_its_session() {
+        let random = SeededRandom::new(7);
+        let ring = KeyRing::generate(Algorithm::Es256, &random, NOW).unwrap();
+        let session = crate::session::SessionId(Uuid::from_u128(2));
+        let known = Known::Session(SessionKey { account: ANN, session });
+        let (text, steps) = remember(ANN, Some(&known), &ring, &random, NOW);
+        assert!(steps.is_empty() && text.as_str().is_empty());
+        assert_eq!(remember(ANN, None, &ring, &random, NOW).1.len(), 2);
     }
 
     #[test]

@@ -30,6 +30,12 @@ pub(super) const GATHERED: Duration = Duration::from_secs(60);
 /// journalled.
 const MOST: usize = 10_000;
 
+/// How many networks of one account and reason are told apart where a failure costs nobody a hash: each is a row a minute.
+const MOST_GATHERED: usize = 16;
+
+/// How many of an account are looked through for those. Where there are more, its networks are many anyway.
+const LOOKED_THROUGH: usize = 256;
+
 /// What stands in a note after the number of those that were counted.
 const MORE: &str = " more from ";
 
@@ -113,7 +119,7 @@ impl Failures {
     ) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let mut key = (account, Some(requester.prefix()), why);
-        if kept.len() >= MOST && !kept.contains_key(&key) {
+        if !kept.contains_key(&key) && (kept.len() >= MOST || are_many(&kept, account, why)) {
             key.1 = None;
         }
         if kept.len() >= 2 * MOST && !kept.contains_key(&key) {
@@ -187,6 +193,12 @@ impl Kept {
 }
 
 impl More {
+    /// The same with nothing that tells of anybody: how many there were, when and why.
+    pub(crate) fn of_nobody(self) -> Self {
+        let (_, prefix, why) = self.key;
+        Self { key: (NOBODY, prefix, why), ip: None, user_agent: None, ..self }
+    }
+
     /// What the journal says of them, at this moment.
     pub(crate) fn event(&self, at: Timestamp) -> Event {
         let (account, prefix, why) = self.key;
@@ -216,6 +228,17 @@ pub fn failures_told(event: &Event) -> u64 {
 /// Whether so much time has passed since then; also where the clock went back by as much.
 fn is_over(since: Timestamp, now: Timestamp, span: Duration) -> bool {
     now.millis_since(since).saturating_abs() >= millis(span)
+}
+
+/// Whether no more networks of an account and reason are told apart.
+fn are_many(kept: &BTreeMap<Key, Kept>, account: AccountId, why: &'static str) -> bool {
+    let those = kept.range((account, None, "")..).map(|(key, _)| key).take_while(|(of, ..)| *of == account);
+    let (mut told_apart, mut looked_through) = (0, 0);
+    for (_, network, reason) in those.take(LOOKED_THROUGH) {
+        looked_through += 1;
+        told_apart += usize::from(network.is_some() && *reason == why);
+    }
+    told_apart >= MOST_GATHERED || looked_through >= LOOKED_THROUGH
 }
 
 #[cfg(test)]
@@ -304,6 +327,21 @@ mod tests {
         failures.count(ANN, WHY, &from("2001:db8::1"), after(60));
         let due = failures.due(after(67), true);
         assert_eq!((due[0].count, due[0].first, due[0].last), (4, after(5), after(60)));
+    }
+
+    #[test]
+    fn what_costs_nobody_a_hash_makes_a_few_rows_a_minute_however_many_networks_it_comes_from() {
+        let failures = Failures::default();
+        for number in 0..5_000 {
+            failures.gather(ANN, WHY, &from(&format!("10.{}.{}.1", number >> 8, number & 255)), START);
+        }
+        let due = failures.due(after(60), false);
+        assert_eq!(due.len(), MOST_GATHERED + 1);
+        assert_eq!(due.iter().map(|more| more.count).sum::<u64>(), 5_000, "none is lost");
+        let many = due.iter().find(|more| more.key.1.is_none()).expect("the others, together");
+        assert!(many.event(START).note.unwrap().contains("from many networks"));
+        failures.gather(NOBODY, WHY, &from("192.0.2.7"), after(60));
+        assert_eq!(failures.due(after(120), false)[0].key.1, Some(Prefix::of(Some("192.0.2.7"))));
     }
 
     #[test]

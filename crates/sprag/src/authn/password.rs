@@ -70,7 +70,11 @@ impl Authn<'_> {
             Some(Credential { account, .. }) => {
                 (At::Account(account.id), self.known(account.id, shown).await?)
             }
-            None => (At::Nobody(name), None),
+            None => {
+                // A known name takes this second look, and the answer must come no earlier without it.
+                self.store.credential_of(NOBODY).await?;
+                (At::Nobody(name), None)
+            }
         };
         let tried = self.reserve_try(came, at, (known, shown.solved), requester).await?;
         let stored = credential.as_ref().and_then(|credential| credential.password_hash.clone());

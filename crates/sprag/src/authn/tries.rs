@@ -2,7 +2,8 @@
 //!
 //! Strangers share the account's budget, whatever spelling they use, and spend their network's besides; a name that nobody has
 //! is treated as if it were an account. A device that the account knows has a budget of its own, which a right password makes
-//! whole: once it has failed ten times in a row, it is a stranger like any other.
+//! whole: once it has failed ten times in a row, it is a stranger like any other. All known devices of an account together spend
+//! one more, which nothing gives back: whoever knows the password could otherwise have it hashed without end.
 
 use std::time::Instant;
 
@@ -56,7 +57,10 @@ impl Authn<'_> {
     ) -> Result<Try, Error> {
         let (keys, now) = (self.keys.load(), self.clock.now());
         if let Some(known) = &known {
-            let own = [(Budget::LoginDevice, whose(known))];
+            let mut own = vec![(Budget::LoginDevice, whose(known))];
+            if let At::Account(account) = at {
+                own.push((Budget::LoginKnown, Whose::Account(account)));
+            }
             if let Ok(reserved) = self.gate.reserve(self.store.as_ref(), &keys, &own, now).await? {
                 return Ok(Try { reserved, known: Some(known.clone()) });
             }

@@ -21,7 +21,8 @@ pub struct OpenRequest<'a> {
 }
 
 impl Engine {
-    /// The live session whose newest refresh token a client shows at a log-in: the account knows the device that it is on.
+    /// The live session whose newest refresh token a client shows at a log-in: the account knows the device that it is on. The
+    /// one before it will do, for the answer with the newest may have been lost; an older one may be a thief's.
     ///
     /// # Errors
     /// A [`Fault`].
@@ -36,6 +37,7 @@ impl Engine {
         let is_its = |state: &SessionState| {
             state.session.profile == client.profile
                 && state.session.secret_hash == token.secret_hash()
+                && state.session.generation.0.abs_diff(token.generation.0) <= 1
                 && access(state, now).is_none()
         };
         Ok(found.filter(is_its).map(|_| token.key))

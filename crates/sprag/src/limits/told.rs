@@ -36,14 +36,14 @@ pub async fn told_of<T>(asked: impl Future<Output = T>) -> (T, Vec<Told>) {
     .await
 }
 
-/// Notes how a budget stands, where somebody will ask.
-pub(super) fn note(budget: Budget, rate: Rate, standing: BudgetState, now: Timestamp) {
-    if budget == Budget::LoginDevice {
+/// Notes how a budget stands, as far as that is known, where somebody will ask.
+pub(super) fn note(budget: Budget, rate: Rate, standing: Option<BudgetState>, now: Timestamp) {
+    if matches!(budget, Budget::LoginDevice | Budget::LoginKnown) {
         // Nobody is refused by it, and whoever shows a device learns nothing of what else was tried on it.
         return;
     }
-    let may_be_told = budget.is_by_network() || !standing.had_room;
-    let left = may_be_told.then(|| (rate.remaining(standing.due, now), next(rate, standing, now)));
+    let told = standing.filter(|standing| budget.is_by_network() || !standing.had_room);
+    let left = told.map(|standing| (rate.remaining(standing.due, now), next(rate, standing, now)));
     let told = Told { budget, rate, left };
     // Nobody asks where no client is answered.
     let _nobody_asks = TOLD.try_with(|all| {

@@ -16,7 +16,7 @@ use tokio_postgres::types::Type;
 
 use super::connection::{Connection, Sql};
 use super::error::QueryError;
-use super::pool::Outcome;
+use super::pool::{Outcome, Pool};
 use super::{Batching, PostgresStore};
 use crate::clock::{Timestamp, millis};
 use crate::error::Fault;
@@ -87,23 +87,9 @@ type Found = (Vec<BudgetState>, Vec<(BudgetKey, Timestamp)>);
 impl Budgets for PostgresStore {
     async fn reserve(&self, wanted: Vec<Wanted>, now: Timestamp) -> Result<Vec<BudgetState>, Fault> {
         let stands_alone = wanted.len() == 1 || self.batching == Batching::Rows;
-        let given: Given = (wanted, now);
-        let (standings, late) = if stands_alone {
-            self.budgets
-                .statement(RESERVING, &given, |connection, given| reserve_each(connection, given).boxed())
-                .await?
-        } else {
-            self.budgets
-                .transaction(RESERVING, &given, |connection, given| reserve_all(connection, given).boxed())
-                .await?
-        };
-        if !late.is_empty() {
-            // A refusal undoes all that it wrote, so this comes after it.
-            self.budgets
-                .statement(RESERVING, &late, |connection, late| bring_down(connection, late).boxed())
-                .await?;
-        }
-        Ok(standings)
+        // On a task of its own: a client that hangs up in the middle would have its connection closed, and there are only two.
+        let reserving = tokio::spawn(reserve(self.budgets.clone(), (wanted, now), stands_alone));
+        reserving.await.unwrap_or_else(|panic| Err(Fault::internal(RESERVING, panic)))
     }
 
     async fn give_back(&self, back: Vec<(BudgetKey, Duration)>, now: Timestamp) -> Result<(), Fault> {
@@ -130,6 +116,23 @@ impl Budgets for PostgresStore {
             }
         }
     }
+}
+
+async fn reserve(budgets: Pool, given: Given, stands_alone: bool) -> Result<Vec<BudgetState>, Fault> {
+    let (standings, late) = if stands_alone {
+        budgets
+            .statement(RESERVING, &given, |connection, given| reserve_each(connection, given).boxed())
+            .await?
+    } else {
+        budgets
+            .transaction(RESERVING, &given, |connection, given| reserve_all(connection, given).boxed())
+            .await?
+    };
+    if !late.is_empty() {
+        // A refusal undoes all that it wrote, so this comes after it.
+        budgets.statement(RESERVING, &late, |connection, late| bring_down(connection, late).boxed()).await?;
+    }
+    Ok(standings)
 }
 
 /// Sends all in one flight, in the order of their keys; for each, what was reserved or else nothing.
