@@ -9,14 +9,12 @@ use std::time::Duration;
 use crate::audit::{Entry, EventKind, NOBODY, Severity};
 use crate::authn::failures_told;
 use crate::clock::{Timestamp, millis};
+use crate::place::Spot;
 use crate::prefix::Prefix;
 use crate::session::{AccountId, EndCause};
 use gathered::{Distinct, Sum};
 
 mod gathered;
-mod travel;
-
-pub use travel::{Coordinates, kilometres};
 
 /// How many entries of the journal a finding names.
 pub const MAX_EVIDENCE: usize = 20;
@@ -31,7 +29,10 @@ const MAX_WATCHED: usize = 100_000;
 pub const AIRLINER: u32 = 1000;
 
 /// How far apart two places are at least for a journey between them: databases of places err by as much.
-const LEAST_KILOMETRES: f64 = 500.0;
+const LEAST_KM: f64 = 500.0;
+
+/// How long a log-in is remembered for the next one: nobody needs longer than that to be anywhere.
+pub const JOURNEY: Duration = Duration::from_secs(48 * 3600);
 
 macro_rules! patterns {
     ($($(#[$doc:meta])* $pattern:ident = $name:literal, $severity:ident, $told:literal, $advice:literal;)*) => {
@@ -155,7 +156,7 @@ pub struct Finding {
 }
 
 /// Where an address is, as far as somebody knows.
-pub type Places<'p> = &'p (dyn Fn(&str) -> Option<Coordinates> + Sync);
+pub type Places<'p> = &'p (dyn Fn(&str) -> Option<Spot> + Sync);
 
 /// Looks for patterns in entries that it hears of in the order of time.
 pub struct Watch<'p> {
@@ -166,12 +167,20 @@ pub struct Watch<'p> {
     origins: HashMap<AccountId, Distinct<Prefix>>,
     reuses: HashMap<AccountId, Sum>,
     locksteps: HashMap<AccountId, Sum>,
-    logins: HashMap<AccountId, travel::Login>,
+    logins: HashMap<AccountId, Login>,
     made: Sum,
     tidied: Timestamp,
     found: Vec<Finding>,
     more: u64,
     unwatched: u64,
+}
+
+/// Where and when an account logged in last.
+#[derive(Clone, Copy, Debug)]
+struct Login {
+    at: Timestamp,
+    spot: Spot,
+    number: u64,
 }
 
 /// What was found, and what was left out.
@@ -293,21 +302,20 @@ impl<'p> Watch<'p> {
 
     fn travelled(&mut self, entry: &Entry) {
         let (account, at) = (entry.event.account, entry.event.at);
-        let Some(coordinates) =
-            self.places.zip(entry.event.ip.as_deref()).and_then(|(places, ip)| places(ip))
+        let Some(spot) = self.places.zip(entry.event.ip.as_deref()).and_then(|(places, ip)| places(ip))
         else {
             return;
         };
-        let login = travel::Login { at, coordinates, number: entry.number };
+        let login = Login { at, spot, number: entry.number };
         if self.logins.len() >= MAX_WATCHED && !self.logins.contains_key(&account) {
             self.unwatched += 1;
             return;
         }
         let Some(before) = self.logins.insert(account, login) else { return };
-        let far = kilometres(before.coordinates, coordinates);
+        let far = before.spot.at_least_km(spot);
         let hours =
             f64::from(u32::try_from(at.millis_since(before.at).max(1)).unwrap_or(u32::MAX)) / 3_600_000.0;
-        if far >= LEAST_KILOMETRES && far / hours > f64::from(self.thresholds.speed) {
+        if far >= LEAST_KM && far / hours > f64::from(self.thresholds.speed) {
             let found = Finding {
                 first: before.at,
                 last: at,
@@ -333,8 +341,7 @@ impl<'p> Watch<'p> {
         if self.made.is_over(now, window, &mut over) {
             self.made = Sum::default();
         }
-        // Nobody needs longer than that to be anywhere.
-        self.logins.retain(|_, login| now.millis_since(login.at) < 48 * 3_600_000);
+        self.logins.retain(|_, login| now.millis_since(login.at) < millis(JOURNEY));
         over.into_iter().for_each(|found| self.keep(found));
     }
 

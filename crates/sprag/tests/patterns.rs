@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use sprag::audit::{Entry, Event, EventKind, Head, NOBODY, Severity};
 use sprag::clock::Timestamp;
-use sprag::patterns::{Coordinates, Finding, Found, MAX_EVIDENCE, Pattern, Thresholds, Watch};
+use sprag::patterns::{Finding, Found, MAX_EVIDENCE, Pattern, Thresholds, Watch};
+use sprag::place::Spot;
 use sprag::session::{AccountId, EndCause};
 use std::collections::HashMap;
 use uuid::Uuid;
@@ -56,13 +57,13 @@ fn told(after: Duration, account: AccountId, kind: EventKind, ip: &str) -> Event
 }
 
 /// London, but for two networks.
-fn place(ip: &str) -> Option<Coordinates> {
+fn place(ip: &str) -> Option<Spot> {
     let (latitude, longitude) = match ip.split('.').next()? {
         "198" => (40.7, -74.0),
         "203" => (48.9, 2.4),
         _ => (51.5, -0.1),
     };
-    Some(Coordinates { latitude, longitude })
+    Some(Spot { latitude, longitude, within_km: 20.0 })
 }
 
 fn account(number: u128) -> AccountId {

@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 use sprag_rig::Postgres;
+use sprag_testkit::mmdb::Mmdb;
 
 use crate::given::{ANNS_PASSWORD, Folder, a_folder_with_ann, an_empty_folder};
 
@@ -68,6 +69,11 @@ fn an_erased_account_leaves_an_id_and_a_journal_that_verifies_and_tells_of_nobod
         server.stops();
         for entry in list(&folder, &id) {
             assert_eq!(entry["ip"], json!(null), "{entry}");
+        }
+        let failed = folder.json(&["audit", "list", "--kind", "login_failed", "--json"]);
+        for entry in failed.as_array().expect("a list") {
+            assert_eq!((&entry["ip"], &entry["user_agent"]), (&json!(null), &json!(null)), "{entry}");
+            assert!(!entry["note"].to_string().contains("127.0.0"), "nor does its network stay: {entry}");
         }
         let verified = folder.json(&["audit", "verify", "--json"]);
         assert_eq!(
@@ -184,4 +190,32 @@ fn patterns_are_found_with_an_exit_status_for_cron_and_a_calm_journal_has_none()
         }
         assert!(folder.run(&["audit", "patterns", "--window", "0s"]).was_misused().contains("write a span"));
     }
+}
+
+#[test]
+fn two_log_ins_too_far_apart_are_found_where_places_are_known() {
+    let folder = a_folder_with_ann()
+        .set("SPRAG_LOG", "error")
+        .set("SPRAG_TRUSTED_PROXIES", "127.0.0.1")
+        .set("SPRAG_GEO_DATABASE", "places.mmdb");
+    folder.write("places.mmdb", Mmdb::usual().bytes());
+    let server = folder.serve();
+    let body = json!({ "username": "ann", "password": ANNS_PASSWORD }).to_string();
+    // Berlin, Munich, and Sydney: only the last is too far.
+    for from in ["198.51.100.7", "192.0.2.200", "203.0.113.7"] {
+        let head = format!(
+            "POST /api/v1/auth/login HTTP/1.1\r\ncontent-type: application/json\r\nx-forwarded-for: 127.0.0.1, {from}\r\n\
+             content-length: {}\r\n",
+            body.len()
+        );
+        assert_eq!(server.ask(&head, &body).0, 200);
+    }
+    server.stops();
+    let found = folder.run(&["audit", "patterns", "--json"]);
+    assert_eq!(found.code, 3, "{} {}", found.out, found.err);
+    let told: Value = serde_json::from_str(&found.out).expect("JSON");
+    let findings = told["findings"].as_array().expect("a list");
+    assert_eq!((findings.len(), &findings[0]["pattern"]), (1, &json!("impossible_travel")), "{told}");
+    assert_eq!(findings[0]["account_id"], json!(id_of(&folder, 0)));
+    assert!(findings[0]["note"].as_str().is_some_and(|note| note.contains(" km in ")), "{told}");
 }

@@ -119,6 +119,8 @@ impl<W: Write> Export<'_, W> {
             // Whatever was chained anew meanwhile is exported in its new form, too, up to here.
             let last = self.store.last_erasure().await?.map_or(0, |erasure| erasure.number);
             if last <= erased {
+                // A cut that was made meanwhile accounts for what this run did not see any more.
+                self.cuts().await?;
                 return self.checkpoints(&newest).await;
             }
         }

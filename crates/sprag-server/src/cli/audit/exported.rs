@@ -77,7 +77,8 @@ impl<'k> Reading<'k> {
             let is_whole = matches!(line, Line::Begin(None));
             let exported = self.exported.get_or_insert_with(|| Exported::new(self.key, is_whole));
             match line {
-                Line::Begin(_) | Line::End(_) => {}
+                Line::Begin(_) => exported.begin(),
+                Line::End(_) => {}
                 Line::Entry(entry) => exported.entry(&entry),
                 Line::Checkpoint(checkpoint) => exported.checkpoint(checkpoint),
                 Line::Cut(cut) => exported.cut(cut),

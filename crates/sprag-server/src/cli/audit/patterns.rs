@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sprag::audit::NOBODY;
 use sprag::clock::{Timestamp, rfc3339};
-use sprag::patterns::{AIRLINER, Finding, Found, Pattern, Thresholds, Watch};
+use sprag::patterns::{AIRLINER, Finding, Found, JOURNEY, Pattern, Thresholds, Watch};
+use sprag::place::{Location, Whereabouts as _};
 use sprag::store::Slice;
 
 use super::cursor::Cursor;
@@ -96,7 +97,7 @@ pub(super) async fn run(args: &Args, node: &Node) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(FOUND))
 }
 
-/// Reads the journal once, oldest first; what goes on since then may have begun a window before.
+/// Reads the journal once, oldest first; what goes on since then may have begun a window before, and a journey longer ago.
 async fn look(args: &Args, node: &Node, since: Timestamp) -> anyhow::Result<(Found, u64)> {
     let thresholds = Thresholds {
         window: args.window,
@@ -106,9 +107,12 @@ async fn look(args: &Args, node: &Node, since: Timestamp) -> anyhow::Result<(Fou
         new_accounts: args.new_accounts,
         speed: args.speed,
     };
-    let mut watch = Watch::new(thresholds, None);
+    let spot = |address: &str| node.places.of(Some(address)).as_ref().and_then(Location::somewhere);
+    let knows_places = node.places.knows_places();
+    let mut watch = Watch::new(thresholds, if knows_places { Some(&spot) } else { None });
+    let before = if knows_places { args.window.max(JOURNEY) } else { args.window };
     let (mut progress, mut entries) = (Progress::new(), 0);
-    let mut after = Some((since.minus(args.window), NOBODY, 0));
+    let mut after = Some((since.minus(before), NOBODY, 0));
     loop {
         let slice = node.engine.store().by_time(Timestamp(i64::MAX), Slice::after(after, SLICE)).await?;
         let Some(last) = slice.last() else { break };
