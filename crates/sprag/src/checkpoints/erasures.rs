@@ -52,6 +52,7 @@ pub async fn erase(
     (now, account): (Timestamp, AccountId),
 ) -> Result<Erasing, Fault> {
     for _ in 0..=MAX_MISSES {
+        let cut = journal.last_cut().await?;
         let chain = whole_chain(journal, account).await?;
         let entries = chain.iter().filter(|entry| !entry.tells_of_nobody()).count() as u64;
         let Some(end) = chain.last().filter(|_| entries > 0) else { return Ok(Erasing::NothingLeft) };
@@ -70,6 +71,10 @@ pub async fn erase(
             },
         };
         let forgetting = forgetting(journal, key, now, (end, links, covering), random).await?;
+        if !forgetting.links.is_empty() && journal.last_cut().await? != cut {
+            // What a cut binds by the hashes it has now is not chained anew; the next look sees the cut.
+            continue;
+        }
         let erasure = forgetting.erasure.clone();
         if journal.erase(forgetting).await? {
             return Ok(Erasing::Done { erasure, entries });

@@ -99,13 +99,13 @@ impl Upkeep<'_> {
         Ok(())
     }
 
-    /// Journals failures that were only counted. Of an account that is gone since, nobody is told where they came from: it may
-    /// have been erased.
+    /// Journals failures that were only counted. Of an account that is gone since, it is not told where they came from, and to
+    /// nobody's chain they are added: its owner may have been erased.
     async fn tell_failures(&self, more: &More) -> Result<(), Fault> {
         let Self(engine) = self;
         let mut event = more.event(engine.now());
         if event.account != NOBODY && engine.store.account(event.account).await?.is_none() {
-            event.account = NOBODY;
+            event = more.clone().of_nobody().event(engine.now());
         }
         engine.store.record(event).await
     }
