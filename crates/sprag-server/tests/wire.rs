@@ -237,7 +237,7 @@ async fn who_i_am_and_which_sessions_i_have() {
     phone.refreshes().await.is(200);
     assert_snapshot!(shape(&phone.asks(SESSIONS).await), @r#"
         200
-        {"sessions":[{"id":"[id]","current":true,"created_at":"2026-07-01T12:00:00.000Z","idle_expires_at":"2026-07-08T14:00:00.000Z","expires_at":"2026-07-31T12:00:00.000Z","ip":"192.0.2.10","user_agent":"Phone/1.0","device":null},{"id":"[id]","current":false,"created_at":"2026-07-01T14:01:30.000Z","last_used_at":"2026-07-01T14:00:00.000Z","idle_expires_at":"2026-07-08T14:00:00.000Z","expires_at":"2026-07-31T14:01:30.000Z","ip":"192.0.2.20","user_agent":"Browser/1.0","device":null}]}
+        {"sessions":[{"id":"[id]","current":true,"created_at":"2026-07-01T12:00:00.000Z","idle_expires_at":"2026-07-08T14:00:00.000Z","expires_at":"2026-07-31T12:00:00.000Z","ip":"192.0.2.10","user_agent":"Phone/1.0","device":null,"label":"Phone","country":null,"city":null},{"id":"[id]","current":false,"created_at":"2026-07-01T14:01:30.000Z","last_used_at":"2026-07-01T14:00:00.000Z","idle_expires_at":"2026-07-08T14:00:00.000Z","expires_at":"2026-07-31T14:01:30.000Z","ip":"192.0.2.20","user_agent":"Browser/1.0","device":null,"label":"Browser","country":null,"city":null}]}
         "#);
     assert_snapshot!(shape(&phone.ends(phone.session).await), @r#"
         204

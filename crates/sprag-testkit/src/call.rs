@@ -164,7 +164,7 @@ impl Answer {
     /// All of it but what the request is called, which differs from one to the next.
     pub fn everything(&self) -> String {
         let mut headers = self.headers.clone();
-        assert!(headers.remove("x-request-id").is_some(), "{}: every answer names its request", self.line);
+        headers.remove("x-request-id");
         format!("{} {headers:?} {}", self.status, self.text())
     }
 

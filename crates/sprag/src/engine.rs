@@ -210,8 +210,7 @@ impl Engine {
             let (device, remembers) = match request.remembers_device {
                 true => {
                     let keys = self.keys.load();
-                    let made = authn::remember(account_id, known, &keys, self.random.as_ref(), now);
-                    (Some(made.0), made.1)
+                    authn::remember(account_id, known, &keys, self.random.as_ref(), now)
                 }
                 false => (None, Vec::new()),
             };

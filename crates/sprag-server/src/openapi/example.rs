@@ -226,7 +226,7 @@ fn rotation(session: &Session) -> Entry {
         cause: None,
         ip: Some("192.0.2.7".to_owned()),
         user_agent: Some("Example/1.0".to_owned()),
-        note: Some("generation 1 replaced generation 0".to_owned()),
+        note: None,
     };
     Head::new(session.key.account).add(event, [0; 32])
 }

@@ -59,6 +59,7 @@ fn a_profile_is_shown_changed_and_checked() {
       GET    /api/v1/admin/users/{id}/events    user_events
       GET    /api/v1/admin/events               events
       GET    /api/v1/admin/report               report
+      GET    /api/v1/auth/challenge             challenge, off until the setting proof-of-work is on
     ");
     folder.write("shop.toml", profile.replacen("lifetimes =", "lifetime =", 1));
     let wrong = folder.run(&["profile", "check", "shop.toml"]).fails();

@@ -94,9 +94,9 @@ pub(crate) fn open_profile() -> Plan {
              device = \"$device?\", transport = \"$transport?\" }\nstatus = 201",
         ),
         (
-            "is_admin = \"$account.is_admin\"\ncreated_at = \"$account.created_at\"\n\n[[route]]\non = \"GET /api/v1/auth/sessions\"",
+            "is_admin = \"$account.is_admin\"\ncreated_at = \"$account.created_at\"\n\n[[route]]\non = \"GET /api/v1/auth/challenge\"",
             "access_token = \"$access_token\"\nrefresh_token = \"$refresh_token?\"\nsession_id = \"$session_id\"\n\n\
-             [[route]]\non = \"GET /api/v1/auth/sessions\"",
+             [[route]]\non = \"GET /api/v1/auth/challenge\"",
         ),
     ];
     Plan { profiles: vec![our_profile(&changes)], ..Plan::default() }

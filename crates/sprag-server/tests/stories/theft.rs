@@ -1,6 +1,5 @@
 //! Thieves: who is noticed, when, and what it costs the victim.
 
-use sprag_server::profile::Action;
 
 use crate::call::{Answer, Call};
 use crate::people::{Device, ME, SESSIONS, Way};

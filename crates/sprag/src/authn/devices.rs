@@ -115,23 +115,23 @@ fn read(text: &DeviceText, account: AccountId, keys: &KeyRing, now: Timestamp) -
 
 /// What a device is given that an account has logged in from, and the steps that remember it: anew where it was known.
 ///
-/// A device that is known by its session is given an empty text, and no row is made for it: it may keep no cookies, and one more
-/// row at each of its log-ins would have the account forget its other devices.
+/// A device that is known by its session is given nothing, and no row is made for it: it may keep no cookies, and one more row at
+/// each of its log-ins would have the account forget its other devices.
 pub(crate) fn remember(
     account: AccountId,
     known: Option<&Known>,
     keys: &KeyRing,
     random: &dyn Random,
     now: Timestamp,
-) -> (DeviceText, Vec<Step>) {
+) -> (Option<DeviceText>, Vec<Step>) {
     let (device, text) = match known {
         Some(Known::Device(device, text)) => (*device, text.clone()),
-        Some(Known::Session(_)) => return (DeviceText::shown(""), Vec::new()),
+        Some(Known::Session(_)) => return (None, Vec::new()),
         None => made(account, keys, random, now),
     };
     let id = CredentialId { kind: CredentialKind::Device, id: device };
     let put = Step::PutCredential { id, was: Was::Any, to: text.row(now), at: now };
-    (text, vec![put, Step::KeepDevices { most: MAX_DEVICES }])
+    (Some(text), vec![put, Step::KeepDevices { most: MAX_DEVICES }])
 }
 
 fn made(account: AccountId, keys: &KeyRing, random: &dyn Random, now: Timestamp) -> (Uuid, DeviceText) {
@@ -199,7 +199,7 @@ mod tests {
         let session = crate::session::SessionId(Uuid::from_u128(2));
         let known = Known::Session(SessionKey { account: ANN, session });
         let (text, steps) = remember(ANN, Some(&known), &ring, &random, NOW);
-        assert!(steps.is_empty() && text.as_str().is_empty());
+        assert!(steps.is_empty() && text.is_none());
         assert_eq!(remember(ANN, None, &ring, &random, NOW).1.len(), 2);
     }
 

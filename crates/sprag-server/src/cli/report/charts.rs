@@ -11,6 +11,9 @@ use super::screen::{Colour, Screen};
 /// How many kinds are shown of each; the others are one line.
 const KINDS: usize = 12;
 
+/// How many characters a sentence needs to be read beside something else.
+const ROOM_FOR_WORDS: usize = 16;
+
 const SPARKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 const PLAIN_SPARKS: [char; 8] = ['.', ':', '-', '=', '+', '*', '%', '@'];
 
@@ -53,8 +56,11 @@ fn over_time(report: &Report, screen: &Screen) -> String {
         let line = format!("{:names$}  {:>totals$}  {line}", series.name, total(series.total));
         let _ = writeln!(text, "{}", line.trim_end());
     }
-    for line in wrapped(&periods, screen.width.saturating_sub(names + totals + 4)) {
-        let _ = writeln!(text, "{:1$}{line}", "", names + totals + 4);
+    // Below the marks, where there is room.
+    let indent = names + totals + 4;
+    let indent = if screen.width < indent + ROOM_FOR_WORDS { 0 } else { indent };
+    for line in wrapped(&periods, screen.width - indent) {
+        let _ = writeln!(text, "{:indent$}{line}", "");
     }
     let exact = if report.total.active_accounts_exact { "" } else { " (an estimate, give or take 1 or 2 %)" };
     let totals = format!(
