@@ -35,10 +35,8 @@ pub(super) struct Record<'a> {
     lng: Number<'a>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct Coordinates<'a> {
-    #[serde(borrow)]
     latitude: Number<'a>,
     longitude: Number<'a>,
     accuracy_radius: Number<'a>,
@@ -150,6 +148,8 @@ trait Made<'a>: Default {
     }
 
     fn of_member(&mut self, _: &str, _: Member<'a>) {}
+
+    fn of_measure(&mut self, _: &str, _: Number<'a>) {}
 }
 
 /// A member of a map: a text, or what English calls it.
@@ -191,6 +191,22 @@ impl<'a> Made<'a> for Number<'a> {
 
     fn of_number(value: f64) -> Self {
         Self::Value(value)
+    }
+}
+
+impl<'a> Made<'a> for Coordinates<'a> {
+    fn of_measure(&mut self, key: &str, measure: Number<'a>) {
+        match key {
+            "latitude" => self.latitude = measure,
+            "longitude" => self.longitude = measure,
+            _ => self.accuracy_radius = measure,
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Coordinates<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Lenient::<Self>::new())
     }
 }
 
@@ -256,6 +272,7 @@ where
         while let Some(key) = members.next_key::<&'de str>()? {
             match key {
                 "iso_code" | "names" | "name" | "en" => made.of_member(key, members.next_value()?),
+                "latitude" | "longitude" | "accuracy_radius" => made.of_measure(key, members.next_value()?),
                 _ => drop(members.next_value::<IgnoredAny>()?),
             }
         }

@@ -63,9 +63,15 @@ fn redacted(text: &str) -> String {
         ("[refresh token]", is_refresh_token(text)),
         ("[access token]", is_access_token(text)),
         ("[id]", is_id),
+        ("[signature]", is_signature(text)),
     ];
     let kind = kinds.into_iter().find(|(_, is_it)| *is_it);
     kind.map_or(text, |(kind, _)| kind).to_owned()
+}
+
+/// An HMAC in hexadecimal digits, as a challenge has it.
+fn is_signature(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn without_secret(cookie: &str) -> String {

@@ -1,6 +1,5 @@
 //! Thieves: who is noticed, when, and what it costs the victim.
 
-
 use crate::call::{Answer, Call};
 use crate::people::{Device, ME, SESSIONS, Way};
 use crate::world::{W, World, our_profile};

@@ -193,7 +193,7 @@ impl Kept {
 }
 
 impl More {
-    /// The same with nothing that tells of anybody: how many there were, when and why.
+    /// What is left where nothing may tell of anybody: how many there were, when and why.
     pub(crate) fn of_nobody(self) -> Self {
         let (_, prefix, why) = self.key;
         Self { key: (NOBODY, prefix, why), ip: None, user_agent: None, ..self }

@@ -284,7 +284,7 @@ mod tests {
         (1..=count).map(entry).collect()
     }
 
-    /// The same entries, chained anew.
+    /// Entries that are chained anew and say what they said.
     fn anew(entries: &[Entry]) -> Vec<Entry> {
         let mut previous = entries[0].previous;
         let anew = |entry: &Entry| {
