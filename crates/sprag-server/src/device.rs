@@ -166,9 +166,7 @@ mod tests {
                 "Opera on Linux",
             ),
             (
-                &format!(
-                    "Mozilla/5.0 (Linux; Android 13; SM-S901B) AppleWebKit/537.36 (KHTML, like Gecko) SamsungBrowser/23.0 Chrome/115.0.0.0 Mobile Safari/537.36"
-                ),
+                "Mozilla/5.0 (Linux; Android 13; SM-S901B) AppleWebKit/537.36 (KHTML, like Gecko) SamsungBrowser/23.0 Chrome/115.0.0.0 Mobile Safari/537.36",
                 "Samsung Internet on Android",
             ),
             (
@@ -185,9 +183,7 @@ mod tests {
             ),
             ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", "Googlebot"),
             (
-                &format!(
-                    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Shop/1.2 Chrome/114.0 Electron/25.3 Safari/537.36"
-                ),
+                "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Shop/1.2 Chrome/114.0 Electron/25.3 Safari/537.36",
                 "Shop on macOS",
             ),
         ] {

@@ -130,13 +130,15 @@ async fn one(mut stream: TcpStream, over: Over) -> anyhow::Result<()> {
     };
     let writes = async {
         let _ = writer.write_all(first.as_bytes()).await;
-        while rest {
+        if !rest {
+            return std::future::pending().await;
+        }
+        loop {
             sleep(PACE).await;
             if writer.write_all(b"x").await.is_err() {
                 return;
             }
         }
-        std::future::pending().await
     };
     tokio::select! {
         () = closed => {}

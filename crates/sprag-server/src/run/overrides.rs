@@ -52,7 +52,8 @@ fn fence_by(config: &Config, profiles: &mut [Profile]) -> anyhow::Result<()> {
 
 /// Whoever may buy a try with a proof of work must be able to ask for one.
 fn hand_out_challenges(config: &Config, profiles: &mut [Profile]) -> anyhow::Result<()> {
-    if profiles.iter_mut().fold(false, |is_known, profile| profile.also_offer("challenge") || is_known) {
+    let known: Vec<bool> = profiles.iter_mut().map(|profile| profile.also_offer("challenge")).collect();
+    if known.contains(&true) {
         return Ok(());
     }
     bail!(

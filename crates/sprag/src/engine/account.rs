@@ -64,7 +64,6 @@ impl NewUser<'_> {
             name: particular(self.name)?,
             given_name: particular(self.given_name)?,
             family_name: particular(self.family_name)?,
-            ..Particulars::default()
         };
         Ok(Account {
             username: self.username.map(|name| name.trim().to_owned()),

@@ -159,9 +159,9 @@ impl History {
             1 | 2 | 5 | 8 => self.refresh(at, step, 0).await,
             3 => self.refresh(at, step, 1).await,
             6 => self.refresh(at, step, 2).await,
-            9 if step % 2 == 0 => self.log_out(at, person, step % 4 == 0).await,
+            9 if step.is_multiple_of(2) => self.log_out(at, person, step.is_multiple_of(4)).await,
             9 => self.disable_and_enable(at, person).await,
-            _ if step % 3 == 0 => self.guess(at).await,
+            _ if step.is_multiple_of(3) => self.guess(at).await,
             _ => self.present_garbage(at).await,
         }
     }

@@ -340,7 +340,7 @@ mod tests {
         let lines: Vec<&str> = whole.lines().collect();
         let place = |account, number| {
             let is_it = |line: &&str| matches!(Line::read(line), Ok(Line::Entry(entry)) if (entry.event.account, entry.number) == (account, number));
-            lines.iter().position(|line| is_it(line)).unwrap()
+            lines.iter().position(is_it).unwrap()
         };
         let with = |number: usize, line: Option<String>| {
             let mut changed: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();

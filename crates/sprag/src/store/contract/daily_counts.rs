@@ -118,7 +118,7 @@ pub(super) async fn sums_are_replaced_all_or_none_and_once(subject: Arc<dyn Subj
     }
     let done = folding.join_all().await.into_iter().filter(|is_done| *is_done).count();
     assert_eq!(done, 1, "however many try");
-    assert_eq!(world.counted(TODAY, TODAY, 9).await, [folded.clone()]);
+    assert_eq!(world.counted(TODAY, TODAY, 9).await, std::slice::from_ref(&folded));
     let again = [folded.clone(), of(TODAY, "ended", "logout", run(4), 2)];
     world.write(&again[1..]).await;
     let both = of(TODAY, "ended", "logout", RunId::FOLDED, 9);
