@@ -2,7 +2,7 @@
 //!
 //! [`GeoDatabase`] is a file of places in MaxMind's format, [`AddressList`] a list of addresses to beware of. Both are read
 //! again when they change, and stay as they were where the new one is broken. [`Fence`] says which places are let in, and
-//! [`Turned`] counts those that were not. Without a file nothing is known of any place.
+//! `Turned` counts those that were not. Without a file nothing is known of any place.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

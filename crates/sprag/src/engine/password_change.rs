@@ -40,12 +40,12 @@ impl Accounts<'_> {
     /// the caller's. So nothing that was handed out before works after it.
     ///
     /// Where the caller shows its refresh token too, the new session's secret is made of the old one
-    /// ([`RefreshToken::replacement`]); where it shows only the access token, it is a fresh one. Of two requests that are one
+    /// ([`RefreshToken::replacement`](crate::token::RefreshToken::replacement)); where it shows only the access token, it is a fresh one. Of two requests that are one
     /// and the same, with a refresh token and a retry id, both are answered with the new session.
     ///
     /// # Errors
     /// [`Refusal::CurrentPasswordWrong`], [`Refusal::PasswordRejected`], [`Refusal::RateLimited`] if too many were tried, or
-    /// [`Refusal::SessionEnded`] if the session or the account moved on meanwhile; a [`Fault`]: then it may have been changed all the same, which the
+    /// [`Refusal::SessionEnded`] if the session or the account moved on meanwhile; a [`Fault`](crate::Fault): then it may have been changed all the same, which the
     /// same request [again](Self::change_password_again) finds out.
     pub async fn change_password(
         &self,
@@ -75,7 +75,7 @@ impl Accounts<'_> {
     /// and has not been refreshed; and if the new password is the account's.
     ///
     /// # Errors
-    /// A [`Fault`].
+    /// A [`Fault`](crate::Fault).
     pub async fn change_password_again(
         &self,
         client: &ClientPolicy,
