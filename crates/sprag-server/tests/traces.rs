@@ -176,7 +176,6 @@ fn log_in_with(server: &Server, password: &str) -> Pair {
 /// The id of the account, as the command line shows it.
 fn server_account(home: &Home) -> String {
     let ran = home.run(home.command(&["user", "list", "--json"]), "");
-    let line: serde_json::Value = serde_json::from_str(ran.stdout.lines().next().unwrap()).unwrap();
-    let rows = line.as_array().map_or(&line, |rows| &rows[0]);
-    rows["id"].as_str().unwrap().to_owned()
+    let rows: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    rows[0]["id"].as_str().unwrap().to_owned()
 }
