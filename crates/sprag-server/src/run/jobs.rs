@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use tokio::join;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::config::Database;
-use crate::edge::refresh_limits::RefreshLimits;
 use crate::metrics::{Metrics, Pass};
 use crate::places::Places;
 use crate::run::keeper::{Keeper, settle};
@@ -21,6 +21,8 @@ use sprag::counts::Written;
 use sprag::day::Day;
 use sprag::store::Swept;
 use sprag::{Engine, seldom};
+
+mod refreshes;
 
 /// How often the node's mark of life is moved.
 const MARK_INTERVAL: Duration = Duration::from_secs(1);
@@ -88,15 +90,21 @@ pub fn start_with(node: &Node, ring: Option<RingWatch>) -> JoinSet<()> {
 
 /// Removes the node's mark of life, once nobody is served any more.
 pub async fn leave(node: &Node) {
-    if let Err(fault) = node.engine.upkeep().tell_counted(true).await {
+    // At one time, for each takes a few round trips, and the store may be far away.
+    let upkeep = node.engine.upkeep();
+    let (told, (), swept) = join!(
+        upkeep.tell_counted(true),
+        tell_places(&node.engine, &node.places, true),
+        upkeep.sweep_budgets()
+    );
+    if let Err(fault) = told {
         tracing::warn!(%fault, "how many log-ins failed in the last minute is not in the journal");
     }
-    if let Err(fault) = node.engine.upkeep().write_counts(true).await {
-        tracing::warn!(%fault, "what this node counted last is not in the report; at most the last minute is missing");
-    }
-    tell_places(&node.engine, &node.places, true).await;
-    if let Err(fault) = node.engine.upkeep().sweep_budgets().await {
+    if let Err(fault) = swept {
         tracing::warn!(%fault, "who tried how often in the last minute is forgotten");
+    }
+    if let Err(fault) = upkeep.write_counts(true).await {
+        tracing::warn!(%fault, "what this node counted last is not in the report; at most the last minute is missing");
     }
     if let Err(fault) = node.engine.upkeep().leave().await {
         tracing::warn!(
@@ -153,7 +161,7 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
     let budgets = Box::new(Budgets { engine: Arc::clone(engine) });
     let budgets = Job { name: "budgets", every: BUDGETS_INTERVAL, work: budgets };
     let refreshes = node.refresh_limits.as_ref().map(|limits| {
-        let work = Box::new(Refreshes { limits: Arc::clone(limits) });
+        let work = Box::new(refreshes::Refreshes { limits: Arc::clone(limits) });
         Job { name: "refreshes", every: REFRESHES_INTERVAL, work }
     });
     let cuts = node.config.sessions.keep_journal.map(|keep| {
@@ -442,18 +450,6 @@ impl Work for Counts {
                 tracing::warn!(%fault, "old days of the report are not folded yet; trying again in a minute")
             }
         }
-    }
-}
-
-/// Forgets the budgets of refreshes that are whole again.
-struct Refreshes {
-    limits: Arc<RefreshLimits>,
-}
-
-#[async_trait]
-impl Work for Refreshes {
-    async fn run(&mut self) {
-        self.limits.forget_whole();
     }
 }
 
