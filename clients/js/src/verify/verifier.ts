@@ -1,4 +1,4 @@
-import { errors, jwtVerify } from 'jose';
+import { errors, type FlattenedJWSInput, type JWSHeaderParameters, jwtVerify } from 'jose';
 import { type AnyRequest, bearerOf } from './bearer.js';
 import { VerifyError, VerifySetupError } from './errors.js';
 import { RemoteKeys } from './keys.js';
@@ -64,7 +64,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
       ...(options.now ? { currentDate: options.now() } : {}),
     };
     const read = keys
-      ? jwtVerify(token, (header, jws) => keys.find(header, jws), rules)
+      ? jwtVerify(token, (header: JWSHeaderParameters, jws: FlattenedJWSInput) => keys.find(header, jws), rules)
       : jwtVerify(token, secret as Uint8Array, rules);
     const { payload } = await read.catch((error: unknown) => {
       throw translate(error);
