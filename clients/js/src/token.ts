@@ -23,7 +23,7 @@ export function readClaims(jwt: string): Record<string, unknown> | undefined {
  * Which session a refresh token is of, and which generation: the one thing in it that a client may read, to know which of two
  * is newer. Undefined for a token of another system.
  */
-export function readToken(token: string): TokenFacts | undefined {
+export function readToken(token = ''): TokenFacts | undefined {
   const { sid, gen } = readClaims(token) ?? {};
   if (typeof sid === 'string' && typeof gen === 'number') return { session: sid, generation: gen };
   try {

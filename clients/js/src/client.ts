@@ -1,0 +1,415 @@
+import { accessOf, between, isDue, isGood, left, now, passed, sessionOf, type Access } from './access.js';
+import { SpragError } from './error.js';
+import { bearing } from './fetch.js';
+import { sprag } from './profiles.js';
+import { isNewer, newId, openStore, type Kept } from './store.js';
+import { readClaims, readToken } from './token.js';
+import type { Answer, Client, ClientOptions, Session, SessionSnapshot, SignedOut } from './types.js';
+import { isFault, judged, parse, platformFetch, says, sender, text, unreachable } from './wire.js';
+
+/** One tab to the others. */
+interface Message {
+  /** The session that was there before, and what is kept now. */
+  readonly was: string | undefined;
+  readonly kept: Kept;
+  /** Whether it is a new session's. */
+  readonly entry: boolean;
+  /** The access token, with what is left of its times. */
+  readonly access: Access | undefined;
+}
+
+/** How often one call is tried while somebody waits for it: all of it within the server's reuse interval of 30 s. */
+const TRIES = 3;
+/** The longest wait of our own between two tries, and the longest that a server may ask for, in milliseconds. */
+const BACK_OFF = 12_000;
+const PATIENCE = 600_000;
+/** How often one refresh may find that another tab was faster. */
+const ROUNDS = 9;
+
+const quiet = (): void => {};
+
+class LiveSession extends EventTarget implements Session {
+  current: SessionSnapshot = { state: 'unknown' };
+  get state(): SessionSnapshot['state'] {
+    return this.current.state;
+  }
+}
+
+/** A client of one session: log in, and fetch. */
+export function createClient(options: ClientOptions): Client {
+  const { profile = sprag, mode, name = 'sprag' } = options;
+  const { routes, answer, refusal } = profile;
+  const inBody = mode === 'body';
+  if (!inBody && !profile.cookie) throw new SpragError('not_offered', 'This profile has no cookie mode; use "body"');
+  const page = typeof document === 'object' ? document : undefined;
+  const here = globalThis.location?.href;
+  const base = new URL(options.url || '/', here).href;
+  const origins = [base, ...(options.origins ?? [])].map((url) => new URL(url).origin);
+  const send = sender(options, refusal);
+  const store = openStore(options.storage ?? localStorageOf(page), name, options.importFrom);
+  const session = new LiveSession();
+  const listening = new AbortController();
+
+  let access: Access | undefined;
+  /** The token, or in cookie mode the retry id, that the server does not know: not asked for again until the next start. */
+  let unknown: string | undefined;
+  let refreshing: Promise<string | undefined> | undefined;
+  let acting: Promise<unknown> | undefined;
+  /** How often in a row no answer came, the last error, and until when nobody asks again. */
+  let failures = 0;
+  let failed: { readonly error: SpragError; readonly since: ReturnType<typeof now>; readonly wait: number } | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let channel: BroadcastChannel | undefined;
+  /** Wakes whoever waits for another tab. */
+  let wake = quiet;
+
+  /** What the kept session is known by: its token, or in cookie mode its retry id. */
+  const mark = ({ t, r }: Kept): string | undefined => (inBody ? t : r);
+  const has = (kept: Kept): boolean => kept.s !== undefined && !!mark(kept) && mark(kept) !== unknown;
+
+  /** Shows what is kept as the session. */
+  const show = (kept: Kept, why?: SignedOut): Kept => {
+    const before = session.current;
+    if (access?.of !== kept.s) access = undefined;
+    const signedOut = why ?? (kept.o ? { cause: kept.o[0], detail: kept.o[1] } : before.signedOut);
+    const isIn = has(kept);
+    const isOut = !isIn && (signedOut || inBody || before.state !== 'unknown');
+    const next: SessionSnapshot = {
+      state: isIn ? 'signed-in' : isOut ? 'signed-out' : 'unknown',
+      ...(isIn ? { ...(kept.s && { id: kept.s }), ...(access && { claims: readClaims(access.token) ?? {} }) } : signedOut && { signedOut }),
+    };
+    if (JSON.stringify(next) !== JSON.stringify(before)) {
+      session.current = next;
+      session.dispatchEvent(new Event('change'));
+      if (isOut && before.state === 'signed-in') session.dispatchEvent(new Event('signedout'));
+    }
+    return kept;
+  };
+
+  /** Looks at what is kept: another tab may have changed it. */
+  const look = async (): Promise<Kept> => {
+    const before = store.last;
+    const kept = show(await store.read());
+    if (kept !== before) wake();
+    return kept;
+  };
+
+  const hear = ({ was, kept, entry, access: theirs }: Message): void => {
+    // Of another session than this one only a log-in is news.
+    if (entry || was === store.last.s) show(store.take(JSON.stringify(kept)));
+    if (theirs?.of === store.last.s && theirs && (!access || theirs.life > left(access).life)) hold({ ...theirs, since: now() });
+    wake();
+  };
+
+  /** Until another tab changed something, or so long. */
+  const another = (time: number): Promise<void> =>
+    new Promise((resolve) => {
+      setTimeout(resolve, time);
+      wake = resolve;
+    });
+
+  const hold = (next: Access): void => {
+    access = next;
+    failures = 0;
+    failed = undefined;
+    show(store.last);
+    schedule();
+  };
+
+  /** Puts in the place of what is kept what `change` makes of it, and tells the other tabs. */
+  const keep = async (change: (kept: Kept) => Kept | undefined, made?: (s: string) => Access | undefined, entry = false): Promise<void> => {
+    const was = store.last.s;
+    const kept = await store.update(change);
+    const next = made?.(kept.s as string);
+    if (next) hold(next);
+    else show(kept);
+    channel?.postMessage({ was, kept, entry, access: next && left(next) } satisfies Message);
+  };
+
+  /**
+   * Takes the tokens of an answer: of a refresh that showed `shown`, of a log-in, or of what replaced the session `replaced`.
+   * Gives the access token, where it is of the session that is kept then.
+   */
+  const take = async (body: Answer, since: ReturnType<typeof now>, shown?: Kept, replaced?: Kept): Promise<string | undefined> => {
+    if (!text(body, answer.access)) throw unreachable('no token');
+    const token = text(body, answer.refresh) ?? shown?.t;
+    if (inBody && !token) throw new SpragError('refused', `The answer has no ${answer.refresh}; see profile and mode`);
+    const s = sessionOf(profile, body) || readToken(token)?.session;
+    let isIn = true;
+    await keep(
+      (kept) => {
+        const { i, o, r, t } = kept;
+        const isMine = shown && mark(kept) === mark(shown);
+        // Of one session the newer token; of another session only a log-in's, a replacement's, an import's first refresh.
+        // Somebody may have logged in or out meanwhile; that a session ends is what its replacement does.
+        isIn = shown
+          ? inBody
+            ? !!t && (readToken(t) ? isNewer(token, t) : !!isMine && token !== t)
+            : isMine || (!o && (kept.s ?? s) === s)
+          : !replaced || kept.s === replaced.s || (!!o && o[0] !== 'logout');
+        // In cookie mode one retry id lives until an answer was read.
+        const retry = inBody || !shown || isMine ? newId() : r;
+        return isIn ? { i, s: s || kept.s || '', t: inBody ? token : undefined, r: retry } : undefined;
+      },
+      (of) => {
+        isIn = shown ? has(store.last) && (!s || s === of) : isIn;
+        if (!shown && isIn) unknown = undefined;
+        return isIn ? accessOf(profile, body, of, !shown || readToken(token)?.generation === 0, since) : undefined;
+      },
+      !shown,
+    );
+    if (!isIn && !shown) throw new SpragError('signed_out', 'Another tab logged in or out meanwhile');
+    return isIn ? access?.token : undefined;
+  };
+
+  const leave = (cause: string, detail: string, isMine = (_: Kept) => true): Promise<void> =>
+    keep((kept) => (isMine(kept) ? { i: kept.i, o: [cause, detail] } : undefined));
+
+  const ask = ({ t, r, i }: Kept): Promise<Answer> =>
+    send(routes.refresh, inBody ? { [answer.refresh]: t } : undefined, { 'Idempotency-Key': r as string, 'Sprag-Instance': i });
+
+  /** Shows the token once, and once more where there is reason to; undefined where there is no session (any more). */
+  const round = async (begun = access, rounds = ROUNDS, refused = false): Promise<string | undefined> => {
+    let shown = await look();
+    if (inBody && !has(shown)) return undefined;
+    // Every tab knows the retry id before the request leaves.
+    if (!shown.r) shown = await store.update((kept) => (kept.r ? undefined : { ...kept, r: newId() }));
+    // Another tab was answered while this one waited.
+    if (access && access !== begun) return access.token;
+    const since = now();
+    try {
+      const token = await take(await ask(shown), since, shown);
+      if (token || !has(await look())) return token;
+    } catch (thrown) {
+      const error = thrown as SpragError;
+      const isUnknown = says(error, refusal, refusal.unknown);
+      if (!rounds || !(isUnknown || says(error, refusal, refusal.ended))) throw error;
+      const isSame = (kept: Kept): boolean => mark(kept) === mark(shown);
+      const kept = await look();
+      const { code, message: detail, body } = error;
+      const cause = text(body, refusal.cause) ?? (code === 'refused' ? detail : code);
+      if (!isSame(kept)) {
+        if (!has(kept)) return undefined;
+      } else if (!refused && kept.s !== undefined && (!inBody || isUnknown || /replaced|place|password/.test(cause))) {
+        // In cookie mode another tab's answer may be about to set a newer cookie; or another tab is replacing the session.
+        // And no server is believed at once that it does not know its own token.
+        await another(inBody ? 3000 : 1000);
+        refused = true;
+      } else if (isUnknown) {
+        // Kept for the next start. Where no cookie came there is nothing to keep but the retry id.
+        unknown = mark(kept);
+        show(inBody ? kept : await store.update(({ i, r }) => ({ i, r })), { cause, detail });
+        return undefined;
+      } else {
+        await leave(cause, detail, isSame);
+        return undefined;
+      }
+    }
+    return round(begun, rounds - 1, refused);
+  };
+
+  /** Tries again while no answer comes; rejects once whoever asked has waited long enough. */
+  const insist = async <T>(call: () => Promise<T>): Promise<T> => {
+    for (;;) {
+      try {
+        const result = await call();
+        failures = 0;
+        return result;
+      } catch (thrown) {
+        const error = thrown as SpragError;
+        failures += 1;
+        const mayPass = isFault(error) || error.status === 401;
+        const told = Math.min(error.retryAfter * 1000, PATIENCE);
+        const wait = Math.max(told, Math.min(500 * 2 ** failures, BACK_OFF) * between(0.75, 1));
+        if (failures >= TRIES || !mayPass || told > 5000) {
+          failed = { error, since: now(), wait: Math.max(told, 1000) };
+          if (mayPass) plan(wait);
+          throw error;
+        }
+        await another(wait);
+      }
+    }
+  };
+
+  const renew = async (): Promise<string | undefined> => {
+    await acting?.catch(quiet);
+    if (failed && passed(failed.since) < failed.wait) throw failed.error;
+    return insist(() => round());
+  };
+
+  const refresh = async (refused?: string): Promise<string | undefined> => {
+    if (access && refused && access.token !== refused) return access.token;
+    return (refreshing ??= renew().finally(() => {
+      refreshing = undefined;
+      schedule();
+    }));
+  };
+
+  const plan = (wait: number): void => {
+    clearTimeout(timer);
+    if (listening.signal.aborted || options.ahead === false) return;
+    timer = setTimeout(check, Math.min(wait, 1e9));
+    (timer as { unref?: () => void }).unref?.();
+  };
+
+  /** Plans the next refresh; a little later in each tab, so that one asks and the others hear of it. */
+  const schedule = (): void => {
+    if (!failed && access) plan(access.ahead - passed(access.since) + between(0, 2000));
+  };
+
+  /** What is done at the start, on waking and in time: looks at what is kept, and refreshes where that is due. */
+  const check = async (): Promise<void> => {
+    const kept = await look();
+    if (listening.signal.aborted || options.ahead === false || page?.hidden || (inBody ? !has(kept) : kept.o)) return;
+    if (isDue(access)) await refresh().catch(quiet);
+    else schedule();
+  };
+
+  const accessToken = async (): Promise<string | undefined> => {
+    if (session.state === 'signed-out') return undefined;
+    const last = access;
+    if (last && isGood(last)) {
+      if (isDue(last) && !failed) refresh().catch(quiet);
+      return last.token;
+    }
+    return refresh().catch((error: unknown) => {
+      if (last && last === access && passed(last.since) < last.life) return last.token;
+      throw error;
+    });
+  };
+
+  /** Runs an action alone: no refresh of this tab meets the end of the session that it replaces. */
+  const alone = async (action: () => Promise<Answer>): Promise<Answer> => {
+    await refreshing?.catch(quiet);
+    return (acting = action()) as Promise<Answer>;
+  };
+
+  /** The headers of a call by who is logged in; with a token so new that none of its answers is about the token. */
+  const bearer = async (): Promise<Record<string, string>> => {
+    const token = await refresh();
+    if (!token) throw new SpragError('signed_out', 'There is no session; log in first');
+    return { 'Sprag-Instance': store.last.i, Authorization: `Bearer ${token}` };
+  };
+
+  /** Replaces the session by the one that is answered; asks again with the same retry id where no answer came. */
+  const replace = async (path: string | undefined, fields: Answer): Promise<Answer> => {
+    const headers = { ...(await bearer()), 'Idempotency-Key': newId() };
+    return alone(async () => {
+      const asked = store.last;
+      const body = { ...(inBody && { [answer.refresh]: asked.t }), ...fields };
+      const since = now();
+      const answered = await insist(() => send(path, body, headers));
+      await take(answered, since, undefined, asked);
+      return answered;
+    });
+  };
+
+  /** Opens a session. */
+  const begin = (path: string, fields: Answer, isLogin: boolean): Promise<Answer> =>
+    alone(async () => {
+      const since = now();
+      const { i, t } = await store.read();
+      const body = {
+        ...(!inBody && profile.cookie),
+        ...(isLogin && inBody && profile.loginTakesToken && t && { [answer.refresh]: t }),
+        ...fields,
+      };
+      const answered = await send(path, body, { 'Sprag-Instance': i });
+      if (isLogin || text(answered, answer.access)) await take(answered, since);
+      return answered;
+    });
+
+  const allows = (url: string | URL): boolean => origins.includes(new URL(url, here ?? base).origin);
+
+  const open = (): void => {
+    if (channel || typeof BroadcastChannel !== 'function') return;
+    channel = new BroadcastChannel(name);
+    (channel as { unref?: () => void }).unref?.();
+    channel.onmessage = ({ data }: MessageEvent<Message>) => hear(data);
+  };
+  const shut = (): void => {
+    channel?.close();
+    channel = undefined;
+  };
+  open();
+  if (page) {
+    const on = (event: string, listener: (event: { readonly key?: string | null }) => unknown): void =>
+      // What happens to the document rises to the window.
+      addEventListener(event, listener as EventListener, listening);
+    on('visibilitychange', check);
+    on('storage', ({ key }) => key === name && look());
+    on('online', () => {
+      failed = undefined;
+      failures = 0;
+      return check();
+    });
+    // A page that is put aside must not hold a channel: browsers would throw the page away instead.
+    on('pagehide', shut);
+    on('pageshow', () => {
+      open();
+      return check();
+    });
+  }
+
+  return {
+    session,
+    ready: look().then(() => (inBody ? void check() : check())),
+    login: (fields) => begin(routes.login, fields, true),
+    register: (fields) => begin(routes.register as string, fields, false),
+    stepUp: (fields) => replace(routes.stepUp, fields),
+    changePassword(current, next, more) {
+      const [before, after] = profile.passwordFields ?? ['current_password', 'new_password'];
+      return replace(routes.password, { ...more, [before]: current, [after]: next });
+    },
+    async adopt(given) {
+      const since = now();
+      const body = given instanceof Response ? judged(given, parse(await given.text()), refusal) : given;
+      await take(body, since);
+      return body;
+    },
+    async logout() {
+      const kept = await store.read();
+      const held = access;
+      await leave('logout', 'You signed out');
+      if (inBody && !kept.t) return;
+      const headers: Record<string, string> = { 'Sprag-Instance': kept.i };
+      try {
+        if (profile.logoutByAccessToken) {
+          const token = held && isGood(held) ? held.token : text(await insist(() => ask({ r: newId(), ...kept })), answer.access);
+          headers['Authorization'] = `Bearer ${token}`;
+        }
+        await insist(() => send(routes.logout, inBody ? { [answer.refresh]: kept.t } : undefined, headers, true));
+      } catch (error) {
+        // Whoever is no longer known there is logged out.
+        if ((error as SpragError).status !== 401) throw error;
+      }
+    },
+    async logoutEverywhere() {
+      const headers = await bearer();
+      await insist(() => send(routes.logoutEverywhere, undefined, headers));
+      await leave('logout_all', 'You signed out on all devices');
+    },
+    fetch: bearing({ allows, accessToken, refresh }, options.fetch ?? platformFetch),
+    accessToken,
+    refresh,
+    allows,
+    onSignedOut(listener) {
+      const call = (): void => listener(session.current.signedOut as SignedOut);
+      session.addEventListener('signedout', call);
+      return () => session.removeEventListener('signedout', call);
+    },
+    close() {
+      listening.abort();
+      clearTimeout(timer);
+      shut();
+    },
+  };
+}
+
+function localStorageOf(page: Document | undefined): Storage | undefined {
+  try {
+    return page && globalThis.localStorage;
+  } catch {
+    return undefined;
+  }
+}
