@@ -16,8 +16,11 @@ import {
 } from 'react';
 import type { Client, SessionSnapshot, SignedOut } from './types.js';
 
+/** What of a client shows the session; also what `sprag-client/service-worker` connects a page to. */
+export type SessionSource = Pick<Client, 'session' | 'onSignedOut'>;
+
 interface Provided {
-  client: Client;
+  client: SessionSource;
   initial: SessionSnapshot | undefined;
 }
 
@@ -27,7 +30,7 @@ const Context = createContext<Provided | undefined>(undefined);
 const UNKNOWN: SessionSnapshot = Object.freeze({ state: 'unknown' });
 
 export interface SessionProviderProps {
-  client: Client;
+  client: SessionSource;
   /**
    * What the server knew while it rendered. The page shows it until the client knows for itself, so that nothing flickers
    * and the first render is the server's.
@@ -45,15 +48,15 @@ export function SessionProvider({ client, initial, children }: SessionProviderPr
 }
 
 /** The client of the provider. */
-export function useClient(): Client {
+export function useClient<Kind extends SessionSource = Client>(): Kind {
   const provided = useContext(Context);
   if (!provided)
     throw new Error('no client is known here; put <SessionProvider client={…}> around, or hand the client in');
-  return provided.client;
+  return provided.client as Kind;
 }
 
 /** The session: `state`, `id`, `claims`, and `signedOut` once it was ended. Renders anew when one of them changes, in whichever tab. */
-export function useSession(client?: Client): SessionSnapshot {
+export function useSession(client?: SessionSource): SessionSnapshot {
   const provided = useContext(Context);
   const used = client ?? provided?.client;
   if (!used) throw new Error('no client is known here; put <SessionProvider client={…}> around, or hand the client in');
@@ -66,7 +69,7 @@ export function useSession(client?: Client): SessionSnapshot {
 }
 
 /** Calls back each time a session that was there has ended, in whichever tab: the place to lead to the log-in page. */
-export function useSignedOut(listener: (why: SignedOut) => void, client?: Client): void {
+export function useSignedOut(listener: (why: SignedOut) => void, client?: SessionSource): void {
   const provided = useContext(Context);
   const used = client ?? provided?.client;
   if (!used) throw new Error('no client is known here; put <SessionProvider client={…}> around, or hand the client in');
@@ -77,10 +80,10 @@ export function useSignedOut(listener: (why: SignedOut) => void, client?: Client
   useEffect(() => used.onSignedOut((why) => latest.current(why)), [used]);
 }
 
-const subscriptions = new WeakMap<Client, (listener: () => void) => () => void>();
+const subscriptions = new WeakMap<SessionSource, (listener: () => void) => () => void>();
 
 /** One function for one client, so that React does not subscribe anew at every render. */
-function subscribeTo(client: Client) {
+function subscribeTo(client: SessionSource) {
   let subscribe = subscriptions.get(client);
   if (!subscribe) {
     subscribe = (listener) => {

@@ -10,7 +10,7 @@ import type { Client, SessionSnapshot } from './types.js';
  * The session as a store, which changes with it, in whichever tab. `initial` is what the server knew while it rendered; it is
  * shown until the client knows for itself.
  */
-export function sessionStore(client: Client, initial?: SessionSnapshot): Readable<SessionSnapshot> {
+export function sessionStore(client: Pick<Client, 'session'>, initial?: SessionSnapshot): Readable<SessionSnapshot> {
   const now = () => {
     const { current } = client.session;
     return current.state === 'unknown' && initial ? initial : current;

@@ -1,4 +1,5 @@
 import { SpragError } from '../error.js';
+import { withoutTokens } from '../strip.js';
 import { readToken } from '../token.js';
 import type { Answer, Profile, SessionSnapshot } from '../types.js';
 import type { CookieAttributes, CookieJar } from './cookies.js';
@@ -250,20 +251,4 @@ function isOfSession(access: string | undefined, refresh: string | undefined): b
 function isRepeatable(body: unknown): boolean {
   const isStream = typeof body === 'object' && body !== null && ('getReader' in body || Symbol.asyncIterator in body);
   return body !== undefined && body !== null && !isStream;
-}
-
-/** The answer as it may be shown to a page. */
-function withoutTokens({ answer }: Profile, body: Answer): Answer {
-  const kept: Record<string, unknown> = { ...body };
-  for (const path of [answer.access, answer.refresh]) {
-    const names = path.split('.');
-    let at: Record<string, unknown> | undefined = kept;
-    for (const name of names.slice(0, -1)) {
-      const inner: unknown = at?.[name];
-      if (at && typeof inner === 'object' && inner !== null) at[name] = { ...inner };
-      at = at?.[name] as Record<string, unknown> | undefined;
-    }
-    if (at) delete at[names.at(-1) as string];
-  }
-  return kept;
 }
