@@ -97,7 +97,7 @@ async function sprag(settings = {}) {
 
 /** Settings of the server's that were given to this command, as `SPRAG_ACCESS_TTL=20s npm start`. */
 function given() {
-  const isSetting = ([name]) => name.startsWith('SPRAG_') && name !== 'SPRAG_BINARY';
+  const isSetting = ([name]) => /^SPRAG_(?!BINARY|TEST_)/.test(name);
   return Object.fromEntries(Object.entries(process.env).filter(isSetting));
 }
 

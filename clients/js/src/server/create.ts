@@ -98,8 +98,12 @@ export function createServer(options: ServerOptions): Server {
   const session = ({ cookies, headers, url, address }: IncomingRequest): ServerSession => {
     const get = reader(headers);
     const sent = parseCookies(get('cookie'));
-    const device = [...sent].filter(([name]) => isDeviceCookie(name)).map(([name, value]) => `${name}=${value}`);
-    const caller = { userAgent: get('user-agent'), device: device.join('; '), address };
+    const { mark } = settings.names;
+    const instance = sent.get(mark) || cookies.get(mark);
+    const named = instance ?? crypto.randomUUID();
+    const known = [...sent].filter(([name]) => isDeviceCookie(name)).map(([name, value]) => `${name}=${value}`);
+    const device = [...known, `${mark}=${named}`].join('; ');
+    const caller = { userAgent: get('user-agent'), device, instance: named, isMarked: instance !== undefined, address };
     const shown = cookies.get(settings.names.refresh);
     if (shown) void settings.refresher.seen(shown, caller);
     return new ServerSession(settings, { jar: cookies, caller, isOwn: isOwn(get, url, pages) });
@@ -174,13 +178,15 @@ function settingsOf(options: ServerOptions): SessionSettings {
   const { cookies = {}, verifier } = options;
   const secure = cookies.secure ?? true;
   const prefix = secure ? '__Host-' : '';
+  const refresh = cookies.refresh ?? `${prefix}sprag_refresh`;
   const url = options.url.replace(/\/$/, '');
   const fetch: typeof globalThis.fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
   const wire = { url, profile: options.profile ?? sprag, fetch, timeout: options.timeout ?? 8_000 };
   return {
     wire,
     names: {
-      refresh: cookies.refresh ?? `${prefix}sprag_refresh`,
+      refresh,
+      mark: `${refresh}-device`,
       access: cookies.access ?? `${prefix}sprag_access`,
       secure,
       sameSite: cookies.sameSite ?? 'lax',

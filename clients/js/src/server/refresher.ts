@@ -92,8 +92,8 @@ export class Refresher {
   }
 
   /** Of a token and who shows it: whoever took a token elsewhere is asked about by itself, for the server to judge. */
-  async #keyOf(token: string, { device, userAgent }: Caller): Promise<string> {
-    const text = [this.#wire.url, token, device || (userAgent ?? '')].join('\n');
+  async #keyOf(token: string, { instance, isMarked, userAgent }: Caller): Promise<string> {
+    const text = [this.#wire.url, token, isMarked ? instance : (userAgent ?? '')].join('\n');
     const hash = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text));
     return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, '0')).join('');
   }

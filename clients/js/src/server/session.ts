@@ -10,6 +10,8 @@ import { type Answered, call, type Caller, claimsOf, isEnd, type Tokens, type Wi
 export interface CookieNames {
   refresh: string;
   access: string;
+  /** Of the name by which the server knows the browser; the server's own cookie mode calls it the same. */
+  mark: string;
   secure: boolean;
   sameSite: 'strict' | 'lax';
 }
@@ -32,6 +34,8 @@ export interface Incoming {
 
 /** So much earlier than the access token ends its cookie does, in seconds: a page takes a moment to be made. */
 const EARLY = 30;
+/** As long as browsers keep a cookie, in seconds. */
+const LONGEST = 400 * 86_400;
 
 /** The session of one incoming request. However many components ask it, it refreshes once. */
 export class ServerSession {
@@ -216,7 +220,9 @@ export class ServerSession {
     // Inside the reuse interval the token stays the same: a cookie that is the newest already is not written over.
     if (isNew) this.#set(names.refresh, refresh, refreshLives);
     this.#set(names.access, access, Math.max(accessLives - Math.min(EARLY, accessLives / 3), 1));
-    for (const { name, value, maxAge } of device) this.#set(name, value, maxAge ?? 400 * 86_400);
+    const { caller } = this.#incoming;
+    if (!caller.isMarked) this.#set(names.mark, caller.instance, LONGEST);
+    for (const { name, value, maxAge } of device) this.#set(name, value, maxAge ?? LONGEST);
   }
 
   #forget(): void {

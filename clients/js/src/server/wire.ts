@@ -7,6 +7,10 @@ export interface Caller {
   userAgent: string | undefined;
   /** Its device cookies, as `name=value`. */
   device: string;
+  /** A name of its own that this browser keeps, by which the server knows its late retries from a thief's. */
+  instance: string;
+  /** Whether the browser brought that name. */
+  isMarked: boolean;
   /** Its address, where the framework knows it. */
   address: string | undefined;
 }
@@ -40,7 +44,7 @@ export interface Wire {
 const REFRESH_LIVES = 30 * 86_400;
 const ACCESS_LIVES = 900;
 
-/** Device cookies are the server's, whatever prefix they have. */
+/** By this cookie log-ins know the device again. */
 export const isDeviceCookie = (name: string): boolean => /^(__Host-)?sprag_known$/.test(name);
 
 /** One call; rejects with a `SpragError` unless the answer is a "yes". */
@@ -55,11 +59,10 @@ export async function call(
   const headers = new Headers({ 'content-type': 'application/json', accept: 'application/json', ...more });
   if (caller.userAgent) headers.set('user-agent', caller.userAgent);
   if (caller.address) headers.set('x-forwarded-for', caller.address);
-  if (caller.device) {
-    headers.set('cookie', caller.device);
-    // A page of ours asks; what another site's page asked for was refused before.
-    headers.set('sec-fetch-site', 'same-origin');
-  }
+  headers.set('sprag-instance', caller.instance);
+  headers.set('cookie', caller.device);
+  // A page of ours asks; what another site's page asked for was refused before.
+  headers.set('sec-fetch-site', 'same-origin');
   const init = { method: 'POST', headers, body: JSON.stringify(fields), redirect: 'manual' as const };
   let [answer, text] = [undefined as Response | undefined, ''];
   try {

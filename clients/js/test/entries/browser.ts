@@ -6,7 +6,7 @@ export class Browser {
   /** What each cookie was set with. */
   readonly attributes = new Map<string, string>();
 
-  constructor(readonly userAgent = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0') {}
+  constructor(public userAgent = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0') {}
 
   get header(): string {
     return [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ');

@@ -159,7 +159,10 @@ describe('an app that makes its pages on a server', () => {
     accessIsOver(browser);
     await browser.send(`${app.url}/page`);
     const sent = app.refreshes.at(-1);
-    expect(sent?.get('cookie')).toBe(`__Host-sprag_known=${device}`);
+    const mark = browser.cookies.get(`${REFRESH}-device`);
+    expect(mark).toMatch(/^.{36}$/);
+    expect(sent?.get('cookie')).toBe(`__Host-sprag_known=${device}; ${REFRESH}-device=${mark}`);
+    expect(sent?.get('sprag-instance')).toBe(mark);
     expect(sent?.get('user-agent')).toBe(browser.userAgent);
     expect(sent?.get('x-forwarded-for')).toMatch(/127\.0\.0\.1$/);
     const listed = await sprag.command(['session', 'list', '--user', 'cleo', '--json']);
@@ -225,7 +228,7 @@ describe('an app that makes its pages on a server', () => {
     expect(await sprag.sessions('gil')).toBe(1);
     expect((await browser.send(`${app.url}/logout`, { method: 'POST' })).status).toBe(204);
     expect(await sprag.sessions('gil')).toBe(0);
-    expect([...browser.cookies.keys()]).toEqual(['__Host-sprag_known']);
+    expect([...browser.cookies.keys()].sort()).toEqual(['__Host-sprag_known', `${REFRESH}-device`]);
     expect(await (await browser.send(`${app.url}/state`)).json()).toEqual({ state: 'signed-out' });
   });
 
@@ -340,6 +343,8 @@ describe('an answer that never reached the browser', () => {
     const browser = await loggedIn(app, 'ada');
     const old = browser.cookies.get(REFRESH);
     await comesBackLate(app, browser);
+    // Meanwhile it was updated: the server knows it by its device cookie.
+    browser.userAgent = 'Another/1';
     expect(await (await browser.send(`${app.url}/page`)).json()).toEqual({ tokens: 1, has: true });
     expect(app.refreshes.length).toBe(2);
     expect(app.refreshes[0]?.get('idempotency-key')).toBe(app.refreshes[1]?.get('idempotency-key'));
