@@ -51,6 +51,9 @@ export const left = (access: Access): Access => ({
   ahead: access.ahead - passed(access.since),
 });
 
+/** When to ask for the next one by oneself: a little later in each tab, so that one asks and the others hear of it. */
+export const dueIn = (access: Access): number => left(access).ahead + between(0, 2000);
+
 /** Whether a next one should be asked for. */
 export const isDue = (access: Access | undefined): boolean => !access || passed(access.since) >= access.ahead;
 

@@ -1,4 +1,4 @@
-import { accessOf, between, isDue, isGood, left, now, passed, sessionOf, type Access } from './access.js';
+import { accessOf, between, dueIn, isDue, isGood, left, now, passed, sessionOf, type Access } from './access.js';
 import { SpragError } from './error.js';
 import { bearing } from './fetch.js';
 import { sprag } from './profiles.js';
@@ -97,7 +97,7 @@ export function createClient(options: ClientOptions): Client {
   const hear = ({ was, kept, entry, access: theirs }: Message): void => {
     // Of another session than this one only a log-in is news.
     if (entry || was === store.last.s) show(store.take(JSON.stringify(kept)));
-    if (theirs?.of === store.last.s && theirs && (!access || theirs.life > left(access).life)) hold({ ...theirs, since: now() });
+    if (theirs?.of === store.last.s && theirs && (!access || theirs.life >= left(access).life)) hold({ ...theirs, since: now() });
     wake();
   };
 
@@ -252,16 +252,16 @@ export function createClient(options: ClientOptions): Client {
     (timer as { unref?: () => void }).unref?.();
   };
 
-  /** Plans the next refresh; a little later in each tab, so that one asks and the others hear of it. */
   const schedule = (): void => {
-    if (!failed && access) plan(access.ahead - passed(access.since) + between(0, 2000));
+    if (!failed && access) plan(dueIn(access));
   };
 
   /** What is done at the start, on waking and in time: looks at what is kept, and refreshes where that is due. */
   const check = async (): Promise<void> => {
     const kept = await look();
     if (listening.signal.aborted || options.ahead === false || page?.hidden || (inBody ? !has(kept) : kept.o)) return;
-    if (isDue(access)) await refresh().catch(quiet);
+    // One that got no answer is asked for again in any case: the server may have turned.
+    if (failed || isDue(access)) await refresh().catch(quiet);
     else schedule();
   };
 
