@@ -29,7 +29,7 @@ export interface Access {
 /** The access token of an answer; `isFirst` in a session that has not refreshed yet. */
 export function accessOf({ answer }: Profile, body: Answer, of: string, isFirst: boolean, since: Moment): Access {
   const token = text(body, answer.access) as string;
-  const { exp, iat } = readClaims(token) ?? {};
+  const { exp, iat } = readClaims(token);
   const life = Number(member(body, answer.expiresIn) ?? (exp as number) - (iat as number)) || GUESSED_LIFE;
   const told = Number(member(body, answer.refreshIn) ?? NaN);
   // As the server draws it: a crowd that logged in at one moment is spread by its first refresh, and stays spread.
@@ -39,9 +39,9 @@ export function accessOf({ answer }: Profile, body: Answer, of: string, isFirst:
 
 /** The session that an answer is of; '' where nothing in it says so. */
 export const sessionOf = ({ answer }: Profile, body: Answer): string =>
-  readToken(text(body, answer.refresh) ?? '')?.session ??
+  readToken(text(body, answer.refresh))?.session ??
   text(body, answer.session) ??
-  text(readClaims(text(body, answer.access) ?? ''), 'sid') ??
+  text(readClaims(text(body, answer.access)), 'sid') ??
   '';
 
 /** The same token for another tab, whose clock starts elsewhere. */

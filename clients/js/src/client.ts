@@ -1,3 +1,4 @@
+import { after, quiet, unref } from './after.js';
 import { accessOf, between, dueIn, isDue, isGood, left, now, passed, sessionOf, type Access } from './access.js';
 import { SpragError } from './error.js';
 import { bearing } from './fetch.js';
@@ -25,8 +26,6 @@ const BACK_OFF = 12_000;
 const PATIENCE = 600_000;
 /** How often one refresh may find that another tab was faster. */
 const ROUNDS = 9;
-
-const quiet = (): void => {};
 
 class LiveSession extends EventTarget implements Session {
   current: SessionSnapshot = { state: 'unknown' };
@@ -71,28 +70,19 @@ export function createClient(options: ClientOptions): Client {
   const show = (kept: Kept, why?: SignedOut): Kept => {
     const before = session.current;
     if (access?.of !== kept.s) access = undefined;
-    const signedOut = why ?? (kept.o ? { cause: kept.o[0], detail: kept.o[1] } : before.signedOut);
-    const isIn = has(kept);
-    const isOut = !isIn && (signedOut || inBody || before.state !== 'unknown');
-    const next: SessionSnapshot = {
-      state: isIn ? 'signed-in' : isOut ? 'signed-out' : 'unknown',
-      ...(isIn ? { ...(kept.s && { id: kept.s }), ...(access && { claims: readClaims(access.token) ?? {} }) } : signedOut && { signedOut }),
-    };
+    const signedOut = why ?? kept.o ?? before.signedOut;
+    const state = has(kept) ? 'signed-in' : signedOut || inBody || before.state !== 'unknown' ? 'signed-out' : 'unknown';
+    const next = state === 'signed-in' ? { state, id: kept.s, claims: access && readClaims(access.token) } : { state, signedOut };
     if (JSON.stringify(next) !== JSON.stringify(before)) {
-      session.current = next;
+      session.current = next as SessionSnapshot;
       session.dispatchEvent(new Event('change'));
-      if (isOut && before.state === 'signed-in') session.dispatchEvent(new Event('signedout'));
+      if (before.state === 'signed-in' && state === 'signed-out') session.dispatchEvent(new Event('signedout'));
     }
     return kept;
   };
 
   /** Looks at what is kept: another tab may have changed it. */
-  const look = async (): Promise<Kept> => {
-    const before = store.last;
-    const kept = show(await store.read());
-    if (kept !== before) wake();
-    return kept;
-  };
+  const look = async (): Promise<Kept> => show(await store.update());
 
   const hear = ({ was, kept, entry, access: theirs }: Message): void => {
     // Of another session than this one only a log-in is news.
@@ -102,11 +92,7 @@ export function createClient(options: ClientOptions): Client {
   };
 
   /** Until another tab changed something, or so long. */
-  const another = (time: number): Promise<void> =>
-    new Promise((resolve) => {
-      setTimeout(resolve, time);
-      wake = resolve;
-    });
+  const another = (time: number): Promise<void> => Promise.race([after(time), new Promise<void>((resolve) => (wake = resolve))]);
 
   const hold = (next: Access): void => {
     access = next;
@@ -146,7 +132,7 @@ export function createClient(options: ClientOptions): Client {
           ? inBody
             ? !!t && (readToken(t) ? isNewer(token, t) : !!isMine && token !== t)
             : isMine || (!o && (kept.s ?? s) === s)
-          : !replaced || kept.s === replaced.s || (!!o && o[0] !== 'logout');
+          : !replaced || kept.s === replaced.s || (!!o && o.cause !== 'logout');
         // In cookie mode one retry id lives until an answer was read.
         const retry = inBody || !shown || isMine ? newId() : r;
         return isIn ? { i, s: s || kept.s || '', t: inBody ? token : undefined, r: retry } : undefined;
@@ -163,7 +149,7 @@ export function createClient(options: ClientOptions): Client {
   };
 
   const leave = (cause: string, detail: string, isMine = (_: Kept) => true): Promise<void> =>
-    keep((kept) => (isMine(kept) ? { i: kept.i, o: [cause, detail] } : undefined));
+    keep((kept) => (isMine(kept) ? { i: kept.i, o: { cause, detail } } : undefined));
 
   const ask = ({ t, r, i }: Kept): Promise<Answer> =>
     send(routes.refresh, inBody ? { [answer.refresh]: t } : undefined, { 'Idempotency-Key': r as string, 'Sprag-Instance': i });
@@ -195,10 +181,9 @@ export function createClient(options: ClientOptions): Client {
         // And no server is believed at once that it does not know its own token.
         await another(inBody ? 3000 : 1000);
         refused = true;
-      } else if (isUnknown) {
-        // Kept for the next start. Where no cookie came there is nothing to keep but the retry id.
-        unknown = mark(kept);
-        show(inBody ? kept : await store.update(({ i, r }) => ({ i, r })), { cause, detail });
+      } else if (isUnknown && inBody) {
+        unknown = kept.t; // Which is kept for the next start.
+        show(kept, { cause, detail });
         return undefined;
       } else {
         await leave(cause, detail, isSame);
@@ -248,8 +233,7 @@ export function createClient(options: ClientOptions): Client {
   const plan = (wait: number): void => {
     clearTimeout(timer);
     if (listening.signal.aborted || options.ahead === false) return;
-    timer = setTimeout(check, Math.min(wait, 1e9));
-    (timer as { unref?: () => void }).unref?.();
+    timer = unref(setTimeout(check, Math.min(wait, 1e9)));
   };
 
   const schedule = (): void => {
@@ -259,7 +243,7 @@ export function createClient(options: ClientOptions): Client {
   /** What is done at the start, on waking and in time: looks at what is kept, and refreshes where that is due. */
   const check = async (): Promise<void> => {
     const kept = await look();
-    if (listening.signal.aborted || options.ahead === false || page?.hidden || (inBody ? !has(kept) : kept.o)) return;
+    if (listening.signal.aborted || options.ahead === false || page?.hidden || (inBody ? !has(kept) : kept.o?.cause === 'logout')) return;
     // One that got no answer is asked for again in any case: the server may have turned.
     if (failed || isDue(access)) await refresh().catch(quiet);
     else schedule();
@@ -308,7 +292,7 @@ export function createClient(options: ClientOptions): Client {
   const begin = (path: string, fields: Answer, isLogin: boolean): Promise<Answer> =>
     alone(async () => {
       const since = now();
-      const { i, t } = await store.read();
+      const { i, t } = await store.update();
       const body = {
         ...(!inBody && profile.cookie),
         ...(isLogin && inBody && profile.loginTakesToken && t && { [answer.refresh]: t }),
@@ -323,8 +307,7 @@ export function createClient(options: ClientOptions): Client {
 
   const open = (): void => {
     if (channel || typeof BroadcastChannel !== 'function') return;
-    channel = new BroadcastChannel(name);
-    (channel as { unref?: () => void }).unref?.();
+    channel = unref(new BroadcastChannel(name));
     channel.onmessage = ({ data }: MessageEvent<Message>) => hear(data);
   };
   const shut = (): void => {
@@ -337,7 +320,7 @@ export function createClient(options: ClientOptions): Client {
       // What happens to the document rises to the window.
       addEventListener(event, listener as EventListener, listening);
     on('visibilitychange', check);
-    on('storage', ({ key }) => key === name && look());
+    on('storage', ({ key }) => key === name && look().then(wake));
     on('online', () => {
       failed = undefined;
       failures = 0;
@@ -368,7 +351,7 @@ export function createClient(options: ClientOptions): Client {
       return body;
     },
     async logout() {
-      const kept = await store.read();
+      const kept = await store.update();
       const held = access;
       await leave('logout', 'You signed out');
       if (inBody && !kept.t) return;

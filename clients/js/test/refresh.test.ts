@@ -126,7 +126,7 @@ describe('a session ends only where the server says so', () => {
     expect(await client.refresh()).toBeUndefined();
     expect(out).toHaveBeenCalledExactlyOnceWith({ cause: told, detail: 'it is over' });
     expect(client.session.state).toBe('signed-out');
-    expect(storage.kept()).toEqual({ i: instance, o: [told, 'it is over'] });
+    expect(storage.kept()).toEqual({ i: instance, o: { cause: told, detail: 'it is over' } });
     expect(await client.accessToken()).toBeUndefined();
   });
 
