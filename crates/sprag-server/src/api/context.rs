@@ -370,6 +370,7 @@ impl RouteContext {
             access_token: Some(&pair.access_token),
             refresh_token: in_body.then(|| pair.refresh.text()),
             expires_in,
+            refresh_in: u64::try_from(pair.refresh_in).ok(),
             refresh_expires_in,
             expires_at: after(expires_in),
             refresh_expires_at: after(refresh_expires_in),
