@@ -50,8 +50,10 @@ pub mod seldom;
 pub mod session;
 pub mod store;
 pub mod text;
+pub mod timers;
 pub mod token;
 mod verdict;
+pub mod wipe;
 
 pub use engine::Engine;
 pub use error::{Error, Fault, FaultKind, Refusal};
