@@ -55,8 +55,8 @@ export const left = (access: Access): Access => ({
 export const dueIn = (access: Access): number => left(access).ahead + between(0, 2000);
 
 /** Whether a next one should be asked for. */
-export const isDue = (access: Access | undefined): boolean => !access || passed(access.since) >= access.ahead;
+export const isDue = (access: Access): boolean => passed(access.since) >= access.ahead;
 
 /** Whether it still works, with a little room for the way to an API. */
-export const isGood = (access: Access | undefined): boolean =>
-  !!access && passed(access.since) < access.life - Math.min(5000, access.life / 10);
+export const isGood = (access: Access): boolean =>
+  passed(access.since) < access.life - Math.min(5000, access.life / 10);
