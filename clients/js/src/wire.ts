@@ -1,3 +1,4 @@
+import { after } from './after.js';
 import { SpragError } from './error.js';
 import type { Answer, ClientOptions, RefusalFacts } from './types.js';
 
@@ -24,13 +25,6 @@ export const sender =
   async (path, body, headers, keepalive = false) => {
     if (!path) throw new SpragError('not_offered', 'The profile names no such call');
     const controller = new AbortController();
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        reject('timeout');
-        controller.abort();
-      }, DEADLINE);
-    });
     const answer = async (): Promise<readonly [Response, string]> => {
       const response = await ask(url.replace(/\/+$/, '') + path, {
         method: 'POST',
@@ -45,11 +39,14 @@ export const sender =
       });
       return [response, await response.text()];
     };
-    const [response, text] = await Promise.race([answer(), late])
-      .catch((error: unknown) => {
-        throw unreachable(error);
-      })
-      .finally(() => clearTimeout(timer));
+    const late = async (): Promise<never> => {
+      await after(DEADLINE);
+      controller.abort();
+      throw 'timeout';
+    };
+    const [response, text] = await Promise.race([answer(), late()]).catch((error: unknown) => {
+      throw unreachable(error);
+    });
     return judged(response, parse(text), refusal);
   };
 
