@@ -81,6 +81,8 @@ export function actAsBrowser(front: Front): { storage: Map<string, string>; left
   const real = globalThis.fetch;
   // The pages of other tests in this process are no tabs of this browser.
   vi.stubGlobal('BroadcastChannel', undefined);
+  vi.stubGlobal('document', { body: { dataset: {} }, visibilityState: 'visible' });
+  vi.stubGlobal('addEventListener', () => undefined);
   vi.stubGlobal('localStorage', storage);
   vi.stubGlobal('location', { href: page.href, origin: page.origin, assign: (to: string) => left.push(to) });
   vi.stubGlobal('fetch', async (input: RequestInfo | URL, init?: RequestInit) => {

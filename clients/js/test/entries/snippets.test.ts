@@ -139,10 +139,8 @@ describe('the guides of frameworks', () => {
 
   test('a page without any', async () => {
     const it = await opened('sprag', {}, ours);
-    const body = { dataset: {} as Record<string, string> };
+    const { body } = document;
     const told: string[] = [];
-    vi.stubGlobal('document', { body, visibilityState: 'visible' });
-    vi.stubGlobal('addEventListener', () => undefined);
     vi.stubGlobal('alert', (detail: string) => told.push(detail));
     const { client, logIn, loadNotes } = await import('./snippets/client.js');
     await patiently(() => logIn('ada', PASSWORD));
