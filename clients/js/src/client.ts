@@ -52,7 +52,7 @@ export function createClient(options: ClientOptions): Client {
   let unknown: string | undefined;
   let refreshing: Promise<string | undefined> | undefined;
   let acting: Promise<unknown> | undefined;
-  /** How often in a row no answer came, the last error, and until when nobody asks again. */
+  /** How often in a row no answer came; the last error, and how long the server wants to be left alone. */
   let failures = 0;
   let failed: { readonly error: SpragError; readonly since: Moment; readonly wait: number } | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -190,7 +190,7 @@ export function createClient(options: ClientOptions): Client {
         const told = Math.min(error.retryAfter * 1000, PATIENCE);
         const wait = Math.max(told, Math.min(500 * 2 ** failures, BACK_OFF) * between(0.75, 1));
         if (failures >= TRIES || !mayPass || told > 5000) {
-          failed = { error, since: now(), wait: Math.max(told, 1000) };
+          failed = { error, since: now(), wait: told };
           if (mayPass) plan(wait);
           throw error;
         }
