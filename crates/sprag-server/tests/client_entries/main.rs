@@ -3,18 +3,20 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Once;
 
 /// Chromium's names, in the order of preference.
 const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 #[test]
 fn each_entry_keeps_its_promises_and_the_guides_show_what_runs() {
-    install(&folder("clients/js"));
+    install();
     npm(&folder("clients/js"), &["run", "--silent", "entries"]);
 }
 
 #[test]
 fn the_small_examples_start_by_one_command_and_work_in_a_browser() {
+    install();
     npm(&folder("examples"), &["test", "--silent"]);
 }
 
@@ -22,14 +24,18 @@ fn folder(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
 
-/// `npm ci`, unless it ran since the lock changed.
-fn install(folder: &Path) {
-    let changed = |path: &str| folder.join(path).metadata().and_then(|data| data.modified());
-    let is_done = changed("node_modules/.package-lock.json")
-        .is_ok_and(|done| changed("package-lock.json").is_ok_and(|lock| done >= lock));
-    if !is_done {
-        npm(folder, &["ci"]);
-    }
+/// `npm ci` for the client, which the examples need too, unless it ran since the lock changed.
+fn install() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let folder = folder("clients/js");
+        let changed = |path: &str| folder.join(path).metadata().and_then(|data| data.modified());
+        let is_done = changed("node_modules/.package-lock.json")
+            .is_ok_and(|done| changed("package-lock.json").is_ok_and(|lock| done >= lock));
+        if !is_done {
+            npm(&folder, &["ci"]);
+        }
+    });
 }
 
 /// Runs npm, and panics with what it said where that fails.
