@@ -1,5 +1,6 @@
 // Plays rounds and says what came of them: node prove.mjs --browser chromium --client sprag --rounds 100 --at-once 6
 
+import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { Chromium } from './lib/chromium.mjs';
 import { Firefox } from './lib/firefox.mjs';
@@ -16,6 +17,8 @@ const { values: asked } = parseArgs({
     seed: { type: 'string', default: '1' },
     'at-once': { type: 'string', default: '6' },
     story: { type: 'boolean', default: false },
+    /** Where the figures are kept, for the report that is made of several runs. */
+    out: { type: 'string' },
   },
 });
 
@@ -31,5 +34,6 @@ const tally = await playRounds({
   tell: (line) => console.log(line),
   isToldWhole: asked.story,
 });
-console.log(JSON.stringify(tally, null, 2));
+if (asked.out) await writeFile(asked.out, JSON.stringify(tally));
+else console.log(JSON.stringify(tally, null, 2));
 process.exit(tally.failed.length > 0 && asked.client === 'sprag' ? 1 : 0);

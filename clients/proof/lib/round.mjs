@@ -34,7 +34,7 @@ export async function playRound(seed, { driver, client, servers, host }) {
   }
 }
 
-class Round {
+export class Round {
   tabs = [];
   /** What is under way while the next thing happens. */
   pending = new Set();
