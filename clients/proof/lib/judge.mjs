@@ -19,7 +19,7 @@ export async function judge(round) {
   if (client === 'sprag' || round.logOuts.length === 0) wrong.push(...idle(round));
   if (gate.leaked.length > 0) wrong.push(`${gate.leaked.length} refresh tokens were sent to another origin`);
   if (client === 'sprag' || wrong.length === 0) wrong.push(...(await storeIsNewest(round)));
-  const { reuse, alarms } = await journal(round);
+  const { reuse, alarms } = journal(round);
   wrong.push(...reuse, ...alarms);
   return { wrong, signOuts: signOuts.length, reuse: reuse.length, restored: round.restored };
 }
@@ -35,7 +35,7 @@ function idle(round) {
 }
 
 /** What a tab may be told after somebody logged out: the cause, or the sentence of profiles that have no field for one. */
-const LOGGED_OUT = /^(logout|logout_all|replaced|session_ended|this session has ended.*)$/;
+const LOGGED_OUT = /^(logout|logout_all|replaced|session_ended|this session has ended.*|token_missing|Not authorized, no token)$/;
 
 /** A log-out is told with its cause, in whichever tab; all else is nobody's wish. */
 function falseSignOuts({ gate, logOuts }) {
@@ -51,7 +51,7 @@ async function storeIsNewest(round) {
   const wrong = [];
   let kept;
   if (plan.mode === 'cookie') {
-    kept = tokensIn((await visitor.cookie(plan.facts.cookie, gate.url)) ?? '');
+    kept = tokensIn((await visitor.cookie(plan.facts.cookie, `${gate.url}${plan.facts.refresh}`)) ?? '');
     if (kept.length === 0) wrong.push('the cookie jar has no refresh token');
   } else {
     const tab = round.live().find((one) => !one.isOut);
@@ -86,12 +86,11 @@ export async function present({ plan, server }, token, more = {}) {
 }
 
 /** No session may have ended as if a thief had been there, and nothing critical may be said of one. */
-async function journal({ gate, server }) {
-  await server.restarting;
+function journal({ gate, server }) {
   const reuse = [];
   const alarms = [];
   for (const session of gate.newest.keys()) {
-    for (const { kind, cause, severity } of await server.journal(session)) {
+    for (const { kind, cause, severity } of server.told.get(session) ?? []) {
       if (cause === 'reuse') reuse.push(`session ${session} ended as reuse`);
       else if (severity === 'critical') alarms.push(`the journal says of session ${session}: ${kind}`);
     }

@@ -31,6 +31,7 @@ export async function playRound(seed, { driver, client, servers, host }) {
   } finally {
     await round.visitor?.close();
     await gate.close();
+    if (round.account) server.giveBack(round.account);
   }
 }
 
@@ -47,11 +48,10 @@ export class Round {
 
   constructor(given) {
     Object.assign(this, given);
-    this.accounts = [];
   }
 
   async play() {
-    await this.#newAccount();
+    this.account = await this.server.borrowAccount();
     await this.open();
     await this.logIn(this.tabs[0]);
     await Promise.all(Array.from({ length: this.plan.tabs - 1 }, () => this.open()));
@@ -63,12 +63,6 @@ export class Round {
       await wait(event.after);
     }
     await this.settle();
-  }
-
-  async #newAccount() {
-    const name = `p${this.plan.seed}-${this.client}-${this.accounts.length}-${Date.now() % 1e6}`;
-    await this.server.createUser(name);
-    this.accounts.push(name);
   }
 
   tell(what) {
@@ -124,8 +118,8 @@ export class Round {
   }
 
   /** Types name and password until the log-in gets through. */
-  async logIn(tab, account = this.accounts.at(-1)) {
-    const name = this.plan.facts.name === 'email' ? `${account}@example.com` : account;
+  async logIn(tab) {
+    const name = this.plan.facts.name === 'email' ? `${this.account}@example.com` : this.account;
     const typed = `rig.logIn(${JSON.stringify(name)}, ${JSON.stringify(PASSWORD)})`;
     let why;
     for (let tries = 0; tries < LOG_INS; tries += 1) {

@@ -35,6 +35,10 @@ class Sprag {
   /** The restart that is under way. */
   restarting = undefined;
   restarts = 0;
+  accounts = 0;
+  free = [];
+  /** What the security log said of each session. */
+  told = new Map();
 
   constructor(folder, profile, settings) {
     const binary = process.env.SPRAG_TEST_BINARY;
@@ -43,7 +47,8 @@ class Sprag {
   }
 
   async start() {
-    const args = ['serve', '--listen', `127.0.0.1:${this.port}`, '--profiles', this.profile, '--log', 'warn'];
+    const args = ['serve', '--listen', `127.0.0.1:${this.port}`, '--profiles', this.profile];
+    args.push('--log', 'warn,sprag::security=info', '--log-format', 'json');
     args.push('--retry', 'answer');
     for (const [name, value] of Object.entries(this.settings)) args.push(`--${name}`, value);
     const child = spawn(this.binary, args, { cwd: this.folder, env: {}, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -51,6 +56,7 @@ class Sprag {
     this.ended = new Promise((resolve) => child.once('exit', resolve));
     let log = '';
     child.stderr.on('data', (text) => (log = (log + text).slice(-20_000)));
+    createInterface({ input: child.stderr }).on('line', (line) => this.#hear(line));
     this.log = () => log;
     const found = new Promise((resolve) => {
       createInterface({ input: child.stdout }).on('line', (line) => {
@@ -61,6 +67,32 @@ class Sprag {
     this.port = await Promise.race([found, this.ended.then(() => undefined)]);
     if (!this.port) throw new Error(`sprag does not listen; it said:\n${log}`);
   }
+
+  /** Keeps what the security log says of sessions. */
+  #hear(line) {
+    let told;
+    try {
+      told = JSON.parse(line);
+    } catch {
+      return;
+    }
+    const { message: kind, session, cause, severity } = told.fields ?? {};
+    if (!session) return;
+    if (!this.told.has(session)) this.told.set(session, []);
+    this.told.get(session).push({ kind, cause, severity });
+  }
+
+  /** An account that nobody uses at this time. */
+  async borrowAccount() {
+    const free = this.free.pop();
+    if (free) return free;
+    this.accounts += 1;
+    const name = `ann-${this.accounts}`;
+    await this.createUser(name);
+    return name;
+  }
+
+  giveBack = (name) => this.free.push(name);
 
   /** Killed in the midst of things, and started again. */
   async restart() {

@@ -47,6 +47,7 @@ export async function playTheft({ profile, mode, story }, { driver, servers, hos
   } finally {
     await round.visitor?.close();
     await gate.close();
+    if (round.account) server.giveBack(round.account);
   }
 }
 
@@ -67,7 +68,7 @@ class Theft {
     const { plan, visitor, gate } = this.round;
     const look = "window.stored ? window.stored() : localStorage.getItem('sprag') ?? ''";
     this.copied = await this.tab.evaluate(look);
-    if (plan.mode === 'cookie') this.token = await visitor.cookie(plan.facts.cookie, gate.url);
+    if (plan.mode === 'cookie') this.token = await visitor.cookie(plan.facts.cookie, `${gate.url}${plan.facts.refresh}`);
     else this.token = tokensIn(this.copied)[0]?.token;
     if (!this.token) throw new Error('there is no token to copy');
     this.session = tokensIn(this.token)[0].session;
