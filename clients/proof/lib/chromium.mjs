@@ -18,6 +18,7 @@ const QUIET = [
   '--disable-sync',
   '--disable-crash-reporter',
   '--disable-dev-shm-usage',
+  '--disable-features=PreloadTopChromeWebUI,InitialWebUI,WebUIReloadButton,WebUIToolbar,WebUITabStrip',
   '--remote-debugging-port=0',
 ];
 
@@ -79,7 +80,7 @@ class Visitor {
     const page = await this.context.newPage();
     const tab = new Tab(page, await this.context.newCDPSession(page));
     this.tabs.push(tab);
-    page.once('crash', () => (tab.isGone = true));
+    page.once('crash', () => tab.markGone());
     await tab.visit(url);
     return tab;
   }
@@ -101,6 +102,16 @@ class Tab {
 
   constructor(page, session) {
     Object.assign(this, { page, session });
+    this.gone = new Promise((_, reject) => (this.#leave = () => reject(new Error('the tab is gone'))));
+    this.gone.catch(() => undefined);
+  }
+
+  #leave;
+
+  /** Nothing that was asked of it is answered any more. */
+  markGone() {
+    this.isGone = true;
+    this.#leave();
   }
 
   async visit(url) {
@@ -119,8 +130,8 @@ class Tab {
 
   reload = () => this.#send('Page.reload');
   crash = () => {
-    this.isGone = true;
-    this.#send('Page.crash', {}, 1_000).catch(() => undefined);
+    this.session.send('Page.crash').catch(() => undefined);
+    this.markGone();
   };
   freeze = () => this.#send('Page.setWebLifecycleState', { state: 'frozen' });
   thaw = () => this.#send('Page.setWebLifecycleState', { state: 'active' });
@@ -132,12 +143,13 @@ class Tab {
   }
 
   async close() {
-    this.isGone = true;
+    this.markGone();
     await within(5_000, this.page.close()).catch(() => undefined);
   }
 
   #send(method, params, millis = ANSWER_MS) {
-    return within(millis, this.session.send(method, params), `the tab does not answer ${method}`);
+    const answered = Promise.race([this.session.send(method, params), this.gone]);
+    return within(millis, answered, `the tab does not answer ${method}`);
   }
 }
 

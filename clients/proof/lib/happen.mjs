@@ -41,7 +41,7 @@ const EVENTS = {
   },
 
   /** Access tokens expire meanwhile. */
-  wait: (round, { share }) => wait(1_000 + share * 2_500),
+  wait: (round, { share }) => wait(800 + share * 2_200),
 
   async open(round) {
     if (round.live().length >= MOST_TABS) return;
@@ -83,7 +83,7 @@ const EVENTS = {
     await midway(round, event, async (tab) => {
       tab.isFrozen = true;
       await tab.freeze();
-      const woken = wait(1_000 + event.share * 7_000).then(() => tab.thaw());
+      const woken = wait(1_000 + event.share * 4_500).then(() => tab.thaw());
       round.start(woken.finally(() => (tab.isFrozen = false)));
     });
   },
@@ -94,7 +94,7 @@ const EVENTS = {
     for (const tab of live) if (share > 0.5) round.start(call(tab));
     await wait(100);
     await Promise.all(live.map((tab) => tab.freeze()));
-    await wait(1_000 + share * 6_000);
+    await wait(1_000 + share * 4_500);
     await Promise.all(live.map((tab) => tab.thaw().catch(() => undefined)));
     for (const tab of live) round.start(call(tab));
   },
@@ -106,7 +106,7 @@ const EVENTS = {
     if (live.every((tab) => tab.offline)) await Promise.all(live.map((tab) => tab.offline(true)));
     else round.gate.goOut();
     for (const tab of live) round.start(call(tab));
-    await wait(300 + share * 4_000);
+    await wait(300 + share * 2_500);
     round.gate.isOut = false;
     await Promise.all(live.map((tab) => tab.offline?.(false).catch(() => undefined)));
     for (const tab of live) await round.ready(tab);

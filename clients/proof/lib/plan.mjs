@@ -34,7 +34,7 @@ export function planRound(seed, { can, profiles = Object.keys(PROFILES) }) {
   const facts = PROFILES[profile];
   const mode = facts.modes.length === 1 || !can.includes('cookies') ? 'body' : draw.chance(0.75) ? 'cookie' : 'body';
   const events = [];
-  const count = draw.whole(5, 10);
+  const count = draw.whole(4, 8);
   while (events.length < count) {
     const what = draw.weighed(EVENTS);
     if (NEEDS[what] && !can.includes(NEEDS[what])) continue;

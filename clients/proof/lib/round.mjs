@@ -44,6 +44,7 @@ export class Round {
   /** When people logged out themselves. */
   logOuts = [];
   opened = 0;
+  happened = 0;
   restored = 0;
 
   constructor(given) {
@@ -59,6 +60,7 @@ export class Round {
     for (const event of this.plan.events) {
       if (this.isOver()) return;
       this.tell(event.what);
+      this.happened += 1;
       await happen(this, event);
       await wait(event.after);
     }
@@ -153,7 +155,10 @@ export class Round {
     await Promise.all(this.live().map((tab) => tab.thaw?.().catch(() => undefined)));
     await Promise.all(this.live().map((tab) => tab.offline?.(false).catch(() => undefined)));
     await within(SETTLE_MS, Promise.all(this.pending)).catch(() => undefined);
-    for (const tab of this.live()) await this.ready(tab);
+    this.tell('nothing is under way');
+    if (this.live().length === 0) await this.open();
+    await Promise.all(this.live().map((tab) => this.ready(tab)));
+    this.tell('ready');
     await Promise.all(this.live().map((tab) => this.#works(tab)));
     await Promise.all(this.live().map((tab) => this.#works(tab)));
   }

@@ -89,7 +89,7 @@ class Tally {
     this.restored += restored;
     this.tabs += round.opened;
     count(this.kinds, `${plan.profile} ${plan.mode}`);
-    for (const { what } of round.story) if (what !== 'settle') count(this.events, what);
+    for (const { what } of round.plan.events.slice(0, round.happened)) count(this.events, what);
     if (plan.storage !== 'kept') count(this.events, `storage ${plan.storage}`);
     if (plan.channel === 'none') count(this.events, 'no BroadcastChannel');
     if (plan.clock) count(this.events, 'clock wrong by a day');
