@@ -29,7 +29,7 @@ export interface Access {
 /** The access token of an answer; `isFirst` in a session that has not refreshed yet. */
 export function accessOf({ answer }: Profile, body: Answer, of: string, isFirst: boolean, since: Moment): Access {
   const token = text(body, answer.access) as string;
-  const { exp, iat } = readClaims(token) ?? {};
+  const { exp, iat } = readClaims(token);
   const life = Number(member(body, answer.expiresIn) ?? (exp as number) - (iat as number)) || GUESSED_LIFE;
   const told = Number(member(body, answer.refreshIn) ?? NaN);
   // As the server draws it: a crowd that logged in at one moment is spread by its first refresh, and stays spread.
@@ -39,9 +39,9 @@ export function accessOf({ answer }: Profile, body: Answer, of: string, isFirst:
 
 /** The session that an answer is of; '' where nothing in it says so. */
 export const sessionOf = ({ answer }: Profile, body: Answer): string =>
-  readToken(text(body, answer.refresh) ?? '')?.session ??
+  readToken(text(body, answer.refresh))?.session ??
   text(body, answer.session) ??
-  text(readClaims(text(body, answer.access) ?? ''), 'sid') ??
+  text(readClaims(text(body, answer.access)), 'sid') ??
   '';
 
 /** The same token for another tab, whose clock starts elsewhere. */
@@ -51,9 +51,12 @@ export const left = (access: Access): Access => ({
   ahead: access.ahead - passed(access.since),
 });
 
+/** When to ask for the next one by oneself: a little later in each tab, so that one asks and the others hear of it. */
+export const dueIn = (access: Access): number => left(access).ahead + between(0, 2000);
+
 /** Whether a next one should be asked for. */
 export const isDue = (access: Access | undefined): boolean => !access || passed(access.since) >= access.ahead;
 
 /** Whether it still works, with a little room for the way to an API. */
-export const isGood = (access: Access | undefined): access is Access =>
+export const isGood = (access: Access | undefined): boolean =>
   !!access && passed(access.since) < access.life - Math.min(5000, access.life / 10);

@@ -6,12 +6,12 @@ export class SpragError extends Error {
   readonly code: ErrorCode;
   /** The answer's status; 0 where there was none. */
   readonly status: number;
-  /** In how many seconds the server wants to be asked again. */
-  readonly retryAfter: number | undefined;
+  /** In how many seconds the server wants to be asked again; 0 where it did not say. */
+  readonly retryAfter: number;
   /** The answer's body, where it was JSON. */
   readonly body: unknown;
 
-  constructor(code: ErrorCode, message: string, status = 0, body?: unknown, retryAfter?: number) {
+  constructor(code: ErrorCode, message: string, status = 0, body?: unknown, retryAfter = 0) {
     super(message);
     this.name = 'SpragError';
     this.code = code;

@@ -1,5 +1,6 @@
-import type { TokenStorage } from './types.js';
+import { after, quiet } from './after.js';
 import { readToken } from './token.js';
+import type { SignedOut, TokenStorage } from './types.js';
 
 /** All that is kept, under one key, so that it changes in one piece. Members are short: some storages are cookies. */
 export interface Kept {
@@ -8,156 +9,88 @@ export interface Kept {
   /** The session's id, or '' where nobody named it. Present while there is a session. */
   readonly s?: string;
   /** The refresh token, in body mode. */
-  readonly t?: string;
+  readonly t?: string | undefined;
   /** The retry id of the next refresh: of this token, or in cookie mode until an answer was read. */
-  readonly r?: string;
-  /** Why there is no session: cause and sentence. */
-  readonly o?: readonly [string, string];
-  /** Some tab is about to put another session in this one's place. */
-  readonly p?: 1;
+  readonly r?: string | undefined;
+  /** Why there is no session. */
+  readonly o?: SignedOut;
 }
 
-/** How long a storage may think; one that hangs is taken for blocked. */
+/** How long a storage may think, in milliseconds: one that hangs is as good as none. */
 const PATIENCE = 2_000;
 
 /** 128 random bits. Not `randomUUID`, which pages without https do not have. */
-export const newId = (): string =>
-  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+export const newId = (): string => hex(crypto.getRandomValues(new Uint8Array(16)));
 
-/** Whether the one is an older token of the same session than the other. */
-const isOlder = (one: Kept, other: Kept): boolean => {
-  const [a, b] = [readToken(one.t ?? ''), readToken(other.t ?? '')];
-  return !!a && !!b && a.session === b.session && a.generation < b.generation;
+export const hex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => (byte + 256).toString(16).slice(1)).join('');
+
+/** Whether the one is a newer token of the same session than the other. */
+export const isNewer = (one: string | undefined, other: string | undefined): boolean => {
+  const [a, b] = [readToken(one), readToken(other)];
+  return !!a && a.session === b?.session && a.generation > b.generation;
 };
 
-const parse = (raw: unknown): Kept | undefined => {
-  try {
-    const kept = JSON.parse(raw as string) as Kept;
-    return typeof kept.i === 'string' ? kept : undefined;
-  } catch {
-    return undefined;
-  }
-};
-
-const inTime = <T>(value: PromiseLike<T>): Promise<T> =>
-  new Promise((resolve, reject) => {
-    const timer = setTimeout(reject, PATIENCE);
-    const settle = (): void => clearTimeout(timer);
-    value.then(resolve, reject).then(settle, settle);
-  });
-
-const isPromise = (value: unknown): value is PromiseLike<unknown> => typeof (value as Promise<unknown>)?.then === 'function';
+type Raw = string | null | undefined;
 
 export interface Store {
   /** What was last seen. */
   readonly last: Kept;
-  /** What is kept now; at once where the storage answers at once. */
-  read(): Kept | Promise<Kept>;
-  /** Puts what `change` makes of it in its place, in one go; nothing where that is undefined. */
-  update(change: (kept: Kept) => Kept | undefined): Promise<Kept>;
-  /** Takes what another tab says is kept, where this one cannot look. */
-  hear(raw: string): void;
-  /** What cannot be read from the storage, for other tabs. */
-  unshared(): string | undefined;
+  /** Puts what `change` makes of what is kept in its place; nothing where that is undefined. */
+  update(change?: (kept: Kept) => Kept | undefined | void): Promise<Kept>;
+  /** Takes what another tab says is kept. */
+  take(raw: string): Kept;
 }
 
 /** What is kept, in the storage and in memory: where the storage is blocked, memory has to do. */
 export function openStore(storage: TokenStorage | undefined, key: string, importFrom?: string): Store {
   let last: Kept = { i: newId() };
-  /** What the storage still holds although `last` should be there: a write was refused. */
-  let stale: unknown = storage ? undefined : null;
-  let seen: unknown;
-  let writing = 0;
+  /** What the storage still holds after it took no write: older than what is in memory. */
+  let stale: Raw;
+  let queue: Promise<unknown> | undefined;
 
-  const take = (raw: unknown): Kept => {
-    if (writing || raw === stale || raw === seen) return last;
-    const found = parse(raw);
-    if (!found) {
-      // Evicted or cleared, which is no log-out: those leave their cause behind.
-      if (last.r) write(last);
-    } else if (isOlder(found, last)) write(last);
-    else {
-      last = found;
-      seen = raw;
-      stale = storage ? undefined : null;
-    }
-    return last;
-  };
+  /** Asks the storage; undefined where there is none, or it throws or hangs. */
+  const ask = (call: (storage: TokenStorage) => unknown): Promise<Raw> =>
+    Promise.race([(async () => storage && ((await call(storage)) ?? null))(), after(PATIENCE)]).catch(quiet) as Promise<Raw>;
 
-  /** A promise where the storage gives one. */
-  const write = (kept: Kept): unknown => {
+  const get = (from = key): Promise<Raw> => ask((storage) => storage.getItem(from));
+
+  const write = async (kept: Kept): Promise<void> => {
     last = kept;
-    seen = JSON.stringify(kept);
-    const blocked = (): void => {
-      // Whatever stands there now is older than what we hold; anything else that appears is another tab's.
-      try {
-        stale = storage?.getItem(key) ?? null;
-      } catch {
-        stale = null;
-      }
-    };
-    try {
-      const done = storage?.setItem(key, seen as string);
-      if (!isPromise(done)) {
-        if (storage) stale = undefined;
-        return undefined;
-      }
-      writing += 1;
-      const settle = (): void => {
-        writing -= 1;
-      };
-      return inTime(done).then(settle, settle);
-    } catch {
-      return blocked();
-    }
+    if ((await ask((storage) => storage.setItem(key, JSON.stringify(kept)))) === undefined) stale = await get();
   };
 
-  const look = (): unknown => {
+  const take = (raw: Raw): Kept => {
+    if (raw === undefined || raw === stale) return last;
     try {
-      const raw = storage?.getItem(key) ?? null;
-      if (raw !== null || !importFrom || last.r) return raw;
-      return importBare(storage as TokenStorage, importFrom);
-    } catch {
-      return stale;
-    }
-  };
-
-  /** The bare token of the front end of before: generation zero of a session here. */
-  const importBare = (from: TokenStorage, bare: string): unknown => {
-    const taken = (token: string | null): unknown => {
-      if (token) {
-        write({ ...last, t: token, s: '', r: newId() });
-        from.removeItem(bare);
+      const found = JSON.parse(raw as string) as Kept;
+      if (found.i && !isNewer(last.t, found.t)) {
+        stale = undefined;
+        return (last = found);
       }
-      return stale;
-    };
-    const token = from.getItem(bare);
-    return isPromise(token) ? token.then(taken) : taken(token);
+    } catch {
+      // Not ours; nor is it where there is nothing.
+    }
+    // Cleared or evicted, which is no log-out (that leaves its cause behind), or overwritten with an older token.
+    if (last.r) void write(last);
+    return last;
   };
 
   return {
     get last() {
       return last;
     },
-    read() {
-      const raw = look();
-      return isPromise(raw) ? inTime(raw).then(take, () => last) : take(raw);
-    },
-    async update(change) {
-      const put = (kept: Kept): unknown => {
-        const next = change(kept);
-        return next && write(next);
-      };
-      const kept = this.read();
-      const done = kept instanceof Promise ? kept.then(put) : put(kept);
-      if (isPromise(done)) await done;
-      return last;
-    },
-    hear(raw) {
-      take(raw);
-    },
-    unshared() {
-      return stale === undefined ? undefined : JSON.stringify(last);
-    },
+    take,
+    // One after the other, so that nothing that is being written is taken for another tab's.
+    update: (change = quiet) =>
+      (queue = (async (before) => {
+        await before;
+        const raw = await get();
+        const bare = raw === null && importFrom && !last.r && (await get(importFrom));
+        if (bare) await write({ ...last, s: '', t: bare, r: newId() });
+        else take(raw);
+        const next = change(last);
+        if (next) await write(next);
+        return last;
+      })(queue)) as Promise<Kept>,
   };
 }

@@ -1,21 +1,16 @@
+import { hex } from './store.js';
 import type { TokenFacts } from './types.js';
 
-/** Bytes of the opaque encoding before the session's id: version, key id, profile, account. */
-const SESSION_AT = 20;
-const GENERATION_AT = 36;
-const OPAQUE_BYTES = 92;
+/** The bytes of base64url without padding; throws on anything else. */
+const decode = (text: string): Uint8Array =>
+  Uint8Array.from(atob(text.replace(/-/g, '+').replace(/_/g, '/')), (letter) => letter.charCodeAt(0));
 
-/** The bytes of base64url without padding, as text of one character a byte; throws on anything else. */
-const decode = (text: string): string => atob(text.replace(/-/g, '+').replace(/_/g, '/'));
-
-/** What a JWT says, unverified; undefined for what is none. */
-export function readClaims(jwt: string): Record<string, unknown> | undefined {
+/** What a JWT says, unverified; nothing where it is none. */
+export function readClaims(jwt = ''): Record<string, unknown> {
   try {
-    const bytes = Uint8Array.from(decode(jwt.split('.')[1] as string), (letter) => letter.charCodeAt(0));
-    const claims: unknown = JSON.parse(new TextDecoder().decode(bytes));
-    return claims && typeof claims === 'object' ? (claims as Record<string, unknown>) : undefined;
+    return Object(JSON.parse(new TextDecoder().decode(decode(jwt.split('.')[1] as string)))) as Record<string, unknown>;
   } catch {
-    return undefined;
+    return {};
   }
 }
 
@@ -23,19 +18,15 @@ export function readClaims(jwt: string): Record<string, unknown> | undefined {
  * Which session a refresh token is of, and which generation: the one thing in it that a client may read, to know which of two
  * is newer. Undefined for a token of another system.
  */
-export function readToken(token: string): TokenFacts | undefined {
-  const { sid, gen } = readClaims(token) ?? {};
-  if (typeof sid === 'string' && typeof gen === 'number') return { session: sid, generation: gen };
+export function readToken(token = ''): TokenFacts | undefined {
+  const { sid, gen } = readClaims(token);
+  if (sid && gen !== undefined) return { session: sid as string, generation: gen as number };
+  // `spr_`, and in hexadecimal letters: version, key id, profile, account; session; generation; secret, tag.
   try {
-    const bytes = token.startsWith('spr_') ? decode(token.slice(4)) : '';
-    if (bytes.length !== OPAQUE_BYTES) return undefined;
-    const hex = Array.from(bytes, (letter) => letter.charCodeAt(0).toString(16).padStart(2, '0')).join('');
-    const id = hex.slice(SESSION_AT * 2, GENERATION_AT * 2);
-    return {
-      session: id.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-'),
-      generation: parseInt(hex.slice(GENERATION_AT * 2, GENERATION_AT * 2 + 16), 16),
-    };
+    const facts = token.startsWith('spr_') && /^.{40}((.{8})(.{4})(.{4})(.{4})(.{12}))(.{16}).{96}$/.exec(hex(decode(token.slice(4))));
+    if (facts) return { session: facts.slice(2, 7).join('-'), generation: parseInt(facts[7] as string, 16) };
   } catch {
-    return undefined;
+    // Another system's.
   }
+  return undefined;
 }

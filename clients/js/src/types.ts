@@ -108,11 +108,11 @@ export type SessionState = 'unknown' | 'signed-in' | 'signed-out';
 export interface SessionSnapshot {
   readonly state: SessionState;
   /** The session's id, where the answer, the token or the access token names it. */
-  readonly id?: string;
+  readonly id?: string | undefined;
   /** What the access token says, unverified: for display, never for deciding what somebody may do. */
-  readonly claims?: Readonly<Record<string, unknown>>;
+  readonly claims?: Readonly<Record<string, unknown>> | undefined;
   /** Why there is none any more, once it was ended. */
-  readonly signedOut?: SignedOut;
+  readonly signedOut?: SignedOut | undefined;
 }
 
 /** Why a session is over. */

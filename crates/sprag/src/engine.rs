@@ -70,6 +70,7 @@ mod commits;
 mod erasure;
 mod import;
 mod listings;
+mod lives;
 mod next_id;
 mod opening;
 mod pair;
@@ -102,6 +103,7 @@ pub use upkeep::Upkeep;
 
 pub use crate::requester::Requester;
 
+use lives::LIVES_BYTES;
 use next_id::ObjectIds;
 use pair::Told;
 use service::Service;
@@ -111,8 +113,8 @@ pub struct Engine {
     store: CountedStore,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    /// The id of each access token, and by how much its life is shortened.
-    token_ids: DrawnAhead<18>,
+    /// The id of each access token, and what its lives are drawn from.
+    token_ids: DrawnAhead<{ 16 + LIVES_BYTES }>,
     keys: ArcSwap<KeyRing>,
     hasher: Hasher,
     failures: Failures,
