@@ -46,6 +46,8 @@ export class Gate {
   /** Refresh tokens that were sent to another origin. */
   leaked = [];
   isHealed = false;
+  /** How many refreshes are not answered yet. */
+  underWay = 0;
   /** While it is, nobody gets through. */
   isOut = false;
   #overtaking = [];
@@ -93,8 +95,11 @@ export class Gate {
     call.retryId = request.headers['idempotency-key'];
     this.calls.push(call);
     const upstream = () => (kind === 'call' ? answerApi(request) : this.#ask(request, sent));
-    await this.#meet(fate, call, { request, response, upstream });
-    call.took = Date.now() - call.at;
+    if (kind === 'refresh') this.underWay += 1;
+    await this.#meet(fate, call, { request, response, upstream }).finally(() => {
+      call.took = Date.now() - call.at;
+      if (kind === 'refresh') this.underWay -= 1;
+    });
   }
 
   #kind(method, path) {

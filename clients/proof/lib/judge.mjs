@@ -1,7 +1,11 @@
 // What a round came to: whether anybody was signed out who should not be, and whether every store ends with the newest token.
 
+import { setTimeout as wait } from 'node:timers/promises';
 import { askServer } from './gate.mjs';
 import { tokensIn } from './token.mjs';
+
+const LOOKS = 20;
+const LOOK_MS = 300;
 
 const STORED = `(() => {
   try {
@@ -47,29 +51,34 @@ function falseSignOuts({ gate, logOuts }) {
 
 /** What the browser keeps is what the server handed out last, and it refreshes. */
 async function storeIsNewest(round) {
-  const { gate, plan, visitor } = round;
-  const wrong = [];
+  const { gate, plan } = round;
+  if (plan.mode === 'body' && plan.storage !== 'kept') return [];
   let kept;
-  if (plan.mode === 'cookie') {
-    kept = tokensIn((await visitor.cookie(plan.facts.cookie, `${gate.url}${plan.facts.refresh}`)) ?? '');
-    if (kept.length === 0) wrong.push('the cookie jar has no refresh token');
-  } else {
-    const tab = round.live().find((one) => !one.isOut);
-    if (plan.storage !== 'kept') return [];
-    kept = tokensIn((await tab?.evaluate(STORED)) ?? '');
-    if (kept.length === 0) wrong.push('the storage has no refresh token');
+  for (let looks = 0; looks < LOOKS; looks += 1) {
+    kept = await atRest(round);
+    if (kept && kept.generation === gate.newest.get(kept.session)?.generation) break;
+    await wait(LOOK_MS);
   }
-  kept.sort((one, other) => other.generation - one.generation);
-  for (const { session, generation, token } of kept.slice(0, 1)) {
-    const newest = gate.newest.get(session);
-    if (newest && newest.generation > generation) {
-      wrong.push(`the store has generation ${generation}, and the server handed out ${newest.generation}`);
-    }
-    const { status, body } = await present(round, token);
-    if (status !== 200) wrong.push(`the stored token is refused: ${status} ${body}`);
-    round.session = session;
+  if (!kept) return [`the ${plan.mode === 'cookie' ? 'cookie jar' : 'storage'} has no refresh token`];
+  const wrong = [];
+  const newest = gate.newest.get(kept.session)?.generation;
+  if (newest !== kept.generation) {
+    wrong.push(`the store has generation ${kept.generation}, and the server handed out ${newest}`);
   }
+  await Promise.all(round.live().map((tab) => tab.evaluate('rig.close?.()').catch(() => undefined)));
+  const { status, body } = await present(round, kept.token);
+  if (status !== 200) wrong.push(`the stored token is refused: ${status} ${body}`);
   return wrong;
+}
+
+/** The newest refresh token that the browser keeps, looked for while no refresh is under way. */
+async function atRest({ gate, plan, visitor, tabs }) {
+  for (let looks = 0; looks < LOOKS && gate.underWay > 0; looks += 1) await wait(LOOK_MS / 4);
+  let text;
+  if (plan.mode === 'cookie') text = await visitor.cookie(plan.facts.cookie, `${gate.url}${plan.facts.refresh}`);
+  else text = await tabs.find((tab) => !tab.isGone && !tab.isOut)?.evaluate(STORED);
+  const kept = tokensIn(text ?? '');
+  return kept.sort((one, other) => other.generation - one.generation)[0];
 }
 
 /** Shows a token to the server, with no network between. */

@@ -12,6 +12,7 @@ const READY_MS = 45_000;
 const LOOK_MS = 60;
 const SETTLE_MS = 45_000;
 const LOG_INS = 12;
+const SLOW_MS = 10_000;
 
 /** Plays the round of this seed with one client in one browser, on one of `servers`; what came of it. */
 export async function playRound(seed, { driver, client, servers, host }) {
@@ -69,6 +70,12 @@ export class Round {
 
   tell(what) {
     this.story.push({ at: Date.now(), what });
+  }
+
+  /** A call that takes so long on a network that is well is looked into. */
+  slow(what) {
+    this.isSlow = true;
+    this.tell(what);
   }
 
   live() {
@@ -167,8 +174,10 @@ export class Round {
   async #works(tab) {
     const until = Date.now() + SETTLE_MS;
     while (!tab.isGone && !tab.isOut && Date.now() < until) {
+      const began = Date.now();
       const outcome = await tab.evaluate('rig.call().catch(String)', 30_000).catch(String);
       tab.outcome = outcome;
+      if (Date.now() - began > SLOW_MS) this.slow(`tab ${tab.number}: a call took ${Date.now() - began} ms: ${outcome}`);
       if (outcome === 200) return;
       const state = await tab.evaluate('window.rig ? rig.state() : location.pathname').catch(String);
       tab.state = state;

@@ -39,7 +39,8 @@ export async function playRounds({ driver, client, seeds, atOnce, tell, isToldWh
           const result = await playRound(seed, { driver: browser, client, servers, host: hostOf(seed) });
           tally.add(result);
           tell(line(result));
-          if (isToldWhole || (result.wrong.length > 0 && client === 'sprag')) tell(story(result));
+          const isTold = isToldWhole || (client === 'sprag' && (result.wrong.length > 0 || result.round.isSlow));
+          if (isTold) tell(story(result));
         }
       };
       await Promise.all(Array.from({ length: atOnce }, takeTurns));
