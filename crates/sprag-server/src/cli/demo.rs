@@ -87,14 +87,14 @@ pub(super) async fn beside_own_server<T>(
     let listener = listener.context("could not listen on a free port of 127.0.0.1")?;
     config.bound_to(listener.local_addr().context("could not learn the port that was bound")?);
     let node = Node::make(config, profiles).await?;
-    let router = node.router(&node.app());
+    let served = node.served(&node.app());
     let bounds = node.bounds();
     let (stop, stopped) = oneshot::channel::<Duration>();
     let metrics = Arc::clone(&node.metrics);
     let server = tokio::spawn(async move {
         // Stops as soon as the other end is dropped, too.
         let stopped = async { stopped.await.unwrap_or_default() };
-        serve(listener, router, metrics, bounds, stopped).await
+        serve(listener, served, metrics, bounds, stopped).await
     });
     let outcome = act(&node).await;
     drop(stop);

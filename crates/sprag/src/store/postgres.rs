@@ -64,6 +64,8 @@ mod marks;
 mod migration;
 mod name_forms;
 mod numbers;
+mod one_time;
+mod outbox;
 mod particulars;
 mod patience;
 mod place;

@@ -18,7 +18,8 @@ impl Queries for SqliteStore {
             .read("find an account", move |connection| {
                 let mut statement = connection.prepare_cached(
                     "select id, epoch, disabled_at, is_admin, created_at, username, email,
-                            external_id, external_profile, role, name, given_name, family_name
+                            external_id, external_profile, role, name, given_name, family_name,
+                            confirmed_email, email_confirmed_at
                      from account
                      where id = ?1",
                 )?;
@@ -91,7 +92,8 @@ impl Queries for SqliteStore {
             .read("find accounts", move |connection| {
                 let mut statement = connection.prepare_cached(
                     "select id, epoch, disabled_at, is_admin, created_at, username, email,
-                            external_id, external_profile, role, name, given_name, family_name
+                            external_id, external_profile, role, name, given_name, family_name,
+                            confirmed_email, email_confirmed_at
                      from account
                      where id = ?1",
                 )?;
@@ -132,7 +134,8 @@ impl Queries for SqliteStore {
             .read("list accounts", move |connection| {
                 let mut statement = connection.prepare_cached(
                     "select id, epoch, disabled_at, is_admin, created_at, username, email,
-                            external_id, external_profile, role, name, given_name, family_name
+                            external_id, external_profile, role, name, given_name, family_name,
+                            confirmed_email, email_confirmed_at
                      from account
                      where id > ?1
                      order by id
