@@ -316,7 +316,14 @@ pub(crate) fn requester(
     let user_agent = parts.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let user_agent = user_agent.map(|agent| text::label(&agent, MAX_USER_AGENT_BYTES));
     let instance = instance(&parts.headers, device_cookie, user_agent.as_deref(), address)?;
-    Ok(Requester { ip: address.map(|ip| ip.to_string()), user_agent, instance, may_be_proxy, acting: None })
+    Ok(Requester {
+        ip: address.map(|ip| ip.to_string()),
+        user_agent,
+        instance,
+        may_be_proxy,
+        acting: None,
+        languages: None,
+    })
 }
 
 /// The address that a request comes from, as far as it is known.
