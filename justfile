@@ -23,6 +23,11 @@ demo-client *args:
 screenshots:
     scripts/screenshots
 
+# Start each example by its one command, open it in a browser, and check log-in, a call, a refresh, a log-out
+examples:
+    cargo build -p sprag-server --locked
+    cd examples && EXAMPLES=all npm test
+
 # Everything a change must pass
 check: fmt-check lint doc test deny typos
 

@@ -1,14 +1,13 @@
 // Starts an example: what it needs is installed, then Sprag, the API and the pages listen on this machine. Ctrl-C ends all.
 
 import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { delimiter, dirname, join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { command, install, ROOT } from './install.mjs';
 
-const EXAMPLES = fileURLToPath(new URL('..', import.meta.url));
-const ROOT = dirname(dirname(EXAMPLES.replace(/\/$/, '/x')));
+export { command };
 
 export const USER = 'ada';
 export const PASSWORD = 'correct horse battery';
@@ -37,26 +36,6 @@ function end(code) {
   isEnding = true;
   for (const child of children) child.kill('SIGTERM');
   process.exit(code);
-}
-
-/** The packages, once; and the client, built from its source where it was not. */
-function install() {
-  const client = join(ROOT, 'clients/js');
-  if (!existsSync(join(client, 'dist/index.js'))) {
-    command('npm', ['ci'], client);
-    command('npm', ['run', 'build'], client);
-  }
-  const done = join(EXAMPLES, 'node_modules/.package-lock.json');
-  const lock = join(EXAMPLES, 'package-lock.json');
-  if (!existsSync(done) || statSync(done).mtimeMs < statSync(lock).mtimeMs) command('npm', ['ci'], EXAMPLES);
-  // npm copies a folder once; whoever changes the client sees it here at the next start.
-  cpSync(join(client, 'dist'), join(EXAMPLES, 'node_modules/sprag-client/dist'), { recursive: true });
-}
-
-export function command(program, args, cwd) {
-  console.log(`… ${program} ${args.join(' ')}`);
-  const { status, error } = spawnSync(program, args, { cwd, stdio: ['ignore', 'ignore', 'inherit'] });
-  if (status !== 0) throw new Error(`${program} ${args.join(' ')} failed in ${cwd}; ${error ?? 'it said why above'}`);
 }
 
 /** The binary: where SPRAG_BINARY says, on PATH, or built here. */

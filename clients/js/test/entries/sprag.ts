@@ -119,13 +119,19 @@ async function listening(child: ChildProcess): Promise<string> {
   return url;
 }
 
-/** A log-in at our own profile, with the tokens in the body. */
-export async function logIn(sprag: Sprag, username: string): Promise<{ access_token: string; refresh_token: string }> {
-  const answer = await fetch(`${sprag.url}/api/v1/auth/login`, {
+/** A log-in with the tokens in the body, where they have the names that OAuth gives them. */
+export async function logIn(
+  sprag: Sprag,
+  username: string,
+  path = '/api/v1/auth/login',
+): Promise<{ access_token: string; refresh_token: string }> {
+  const answer = await fetch(sprag.url + path, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ username, password: PASSWORD }),
   });
-  if (answer.status !== 200) throw new Error(`the log-in was answered ${answer.status}: ${await answer.text()}`);
+  const { status } = answer;
+  if (status !== 200)
+    throw Object.assign(new Error(`the log-in was answered ${status}: ${await answer.text()}`), { status });
   return (await answer.json()) as { access_token: string; refresh_token: string };
 }
