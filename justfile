@@ -22,6 +22,10 @@ test *args:
 story name:
     cargo test -p sprag-server --test stories {{name}}
 
+# Check, build, measure and test the JavaScript client; its stories run with `cargo test --test clients`
+client:
+    cd clients/js && npm ci && npm run check
+
 lint:
     cargo clippy --workspace --all-targets --locked -- -D warnings
     cargo clippy -p sprag-verify --locked -- -D warnings

@@ -1,5 +1,5 @@
 import { after, quiet, unref } from './after.js';
-import { accessOf, between, dueIn, isDue, isGood, left, now, passed, sessionOf, type Access } from './access.js';
+import { accessOf, between, dueIn, left, now, passed, sessionOf, type Access, type Moment } from './access.js';
 import { SpragError } from './error.js';
 import { bearing } from './fetch.js';
 import { sprag } from './profiles.js';
@@ -24,39 +24,33 @@ const TRIES = 3;
 /** The longest wait of our own between two tries, and the longest that a server may ask for, in milliseconds. */
 const BACK_OFF = 12_000;
 const PATIENCE = 600_000;
-/** How often one refresh may find that another tab was faster. */
-const ROUNDS = 9;
 
-class LiveSession extends EventTarget implements Session {
-  current: SessionSnapshot = { state: 'unknown' };
-  get state(): SessionSnapshot['state'] {
-    return this.current.state;
-  }
-}
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** A client of one session: log in, and fetch. */
 export function createClient(options: ClientOptions): Client {
   const { profile = sprag, mode, name = 'sprag' } = options;
   const { routes, answer, refusal } = profile;
   const inBody = mode === 'body';
-  if (!inBody && !profile.cookie) throw new SpragError('not_offered', 'This profile has no cookie mode; use "body"');
+  if (!inBody && !profile.cookie) throw new SpragError('not_offered', 'The profile has no cookie mode; use body');
   const page = typeof document === 'object' ? document : undefined;
   const here = globalThis.location?.href;
   const base = new URL(options.url || '/', here).href;
   const origins = [base, ...(options.origins ?? [])].map((url) => new URL(url).origin);
   const send = sender(options, refusal);
   const store = openStore(options.storage ?? localStorageOf(page), name, options.importFrom);
-  const session = new LiveSession();
+  const session = Object.assign(new EventTarget(), { current: { state: 'unknown' }, state: 'unknown' }) as Writable<Session>;
   const listening = new AbortController();
+  let isActive = options.ahead !== false;
 
   let access: Access | undefined;
   /** The token, or in cookie mode the retry id, that the server does not know: not asked for again until the next start. */
   let unknown: string | undefined;
   let refreshing: Promise<string | undefined> | undefined;
   let acting: Promise<unknown> | undefined;
-  /** How often in a row no answer came, the last error, and until when nobody asks again. */
+  /** How often in a row no answer came; the last error, and how long the server wants to be left alone. */
   let failures = 0;
-  let failed: { readonly error: SpragError; readonly since: ReturnType<typeof now>; readonly wait: number } | undefined;
+  let failed: { readonly error: SpragError; readonly since: Moment; readonly wait: number } | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let channel: BroadcastChannel | undefined;
   /** Wakes whoever waits for another tab. */
@@ -75,19 +69,28 @@ export function createClient(options: ClientOptions): Client {
     const next = state === 'signed-in' ? { state, id: kept.s, claims: access && readClaims(access.token) } : { state, signedOut };
     if (JSON.stringify(next) !== JSON.stringify(before)) {
       session.current = next as SessionSnapshot;
+      session.state = state;
       session.dispatchEvent(new Event('change'));
       if (before.state === 'signed-in' && state === 'signed-out') session.dispatchEvent(new Event('signedout'));
     }
     return kept;
   };
 
+  const shut = (): void => {
+    channel?.close();
+    channel = undefined;
+  };
+
   /** Looks at what is kept: another tab may have changed it. */
   const look = async (): Promise<Kept> => show(await store.update());
+
+  const tell = (was: string | undefined, entry = false): void =>
+    channel?.postMessage({ was, kept: store.last, entry, access: access && left(access) } satisfies Message);
 
   const hear = ({ was, kept, entry, access: theirs }: Message): void => {
     // Of another session than this one only a log-in is news.
     if (entry || was === store.last.s) show(store.take(JSON.stringify(kept)));
-    if (theirs?.of === store.last.s && theirs && (!access || theirs.life >= left(access).life)) hold({ ...theirs, since: now() });
+    if (theirs && theirs.of === store.last.s && (!access || theirs.life >= left(access).life)) hold({ ...theirs, since: now() });
     wake();
   };
 
@@ -96,101 +99,83 @@ export function createClient(options: ClientOptions): Client {
 
   const hold = (next: Access): void => {
     access = next;
-    failures = 0;
     failed = undefined;
     show(store.last);
-    schedule();
-  };
-
-  /** Puts in the place of what is kept what `change` makes of it, and tells the other tabs. */
-  const keep = async (change: (kept: Kept) => Kept | undefined, made?: (s: string) => Access | undefined, entry = false): Promise<void> => {
-    const was = store.last.s;
-    const kept = await store.update(change);
-    const next = made?.(kept.s as string);
-    if (next) hold(next);
-    else show(kept);
-    channel?.postMessage({ was, kept, entry, access: next && left(next) } satisfies Message);
+    plan(dueIn(next));
   };
 
   /**
-   * Takes the tokens of an answer: of a refresh that showed `shown`, of a log-in, or of what replaced the session `replaced`.
-   * Gives the access token, where it is of the session that is kept then.
+   * Takes the tokens of an answer, where they may take the place of what is kept. Gives the access token, where it is of the
+   * session that is kept then; undefined where there is none any more.
    */
-  const take = async (body: Answer, since: ReturnType<typeof now>, shown?: Kept, replaced?: Kept): Promise<string | undefined> => {
-    if (!text(body, answer.access)) throw unreachable('no token');
-    const token = text(body, answer.refresh) ?? shown?.t;
-    if (inBody && !token) throw new SpragError('refused', `The answer has no ${answer.refresh}; see profile and mode`);
-    const s = sessionOf(profile, body) || readToken(token)?.session;
-    let isIn = true;
-    await keep(
-      (kept) => {
-        const { i, o, r, t } = kept;
-        const isMine = shown && mark(kept) === mark(shown);
-        // Of one session the newer token; of another session only a log-in's, a replacement's, an import's first refresh.
-        // Somebody may have logged in or out meanwhile; that a session ends is what its replacement does.
-        isIn = shown
-          ? inBody
-            ? !!t && (readToken(t) ? isNewer(token, t) : !!isMine && token !== t)
-            : isMine || (!o && (kept.s ?? s) === s)
-          : !replaced || kept.s === replaced.s || (!!o && o.cause !== 'logout');
-        // In cookie mode one retry id lives until an answer was read.
-        const retry = inBody || !shown || isMine ? newId() : r;
-        return isIn ? { i, s: s || kept.s || '', t: inBody ? token : undefined, r: retry } : undefined;
-      },
-      (of) => {
-        isIn = shown ? has(store.last) && (!s || s === of) : isIn;
-        if (!shown && isIn) unknown = undefined;
-        return isIn ? accessOf(profile, body, of, !shown || readToken(token)?.generation === 0, since) : undefined;
-      },
-      !shown,
-    );
-    if (!isIn && !shown) throw new SpragError('signed_out', 'Another tab logged in or out meanwhile');
-    return isIn ? access?.token : undefined;
+  const take = async (
+    body: Answer,
+    since: Moment,
+    mayFollow: (kept: Kept, token: string | undefined) => unknown,
+    entry = false,
+  ): Promise<string | undefined> => {
+    const token = text(body, answer.refresh);
+    if (!text(body, answer.access) || (entry && inBody && !token)) throw unreachable('no token');
+    const was = store.last.s;
+    const s = sessionOf(profile, body);
+    const kept = await store.update((kept) => {
+      // In cookie mode one retry id lives until an answer was read.
+      if (mayFollow(kept, token)) return { i: kept.i, s: s || kept.s || '', t: inBody ? token : undefined, r: newId() };
+    });
+    if (!has(kept)) return undefined;
+    if (s && s !== kept.s) throw unreachable('another session');
+    hold(accessOf(profile, body, kept.s as string, entry, since));
+    tell(was, entry);
+    return access?.token;
   };
 
-  const leave = (cause: string, detail: string, isMine = (_: Kept) => true): Promise<void> =>
-    keep((kept) => (isMine(kept) ? { i: kept.i, o: { cause, detail } } : undefined));
+  const leave = async (cause: string, detail: string, isMine: (kept: Kept) => unknown = () => true): Promise<void> => {
+    const was = store.last.s;
+    show(await store.update((kept) => (isMine(kept) ? { i: kept.i, o: { cause, detail } } : undefined)));
+    tell(was);
+  };
 
   const ask = ({ t, r, i }: Kept): Promise<Answer> =>
     send(routes.refresh, inBody ? { [answer.refresh]: t } : undefined, { 'Idempotency-Key': r as string, 'Sprag-Instance': i });
 
-  /** Shows the token once, and once more where there is reason to; undefined where there is no session (any more). */
-  const round = async (begun = access, rounds = ROUNDS, refused = false): Promise<string | undefined> => {
-    let shown = await look();
-    if (inBody && !has(shown)) return undefined;
-    // Every tab knows the retry id before the request leaves.
-    if (!shown.r) shown = await store.update((kept) => (kept.r ? undefined : { ...kept, r: newId() }));
-    // Another tab was answered while this one waited.
-    if (access && access !== begun) return access.token;
-    const since = now();
-    try {
-      const token = await take(await ask(shown), since, shown);
-      if (token || !has(await look())) return token;
-    } catch (thrown) {
-      const error = thrown as SpragError;
-      const isUnknown = says(error, refusal, refusal.unknown);
-      if (!rounds || !(isUnknown || says(error, refusal, refusal.ended))) throw error;
+  const renew = async (): Promise<string | undefined> => {
+    await acting?.catch(quiet);
+    if (failed && passed(failed.since) < failed.wait) throw failed.error;
+    const begun = access;
+    let refusals = 0;
+    return insist(async function again(): Promise<string | undefined> {
+      let shown = await look();
+      if (!has(shown) && (inBody || refusals)) return undefined;
+      // Every tab knows the retry id before the request leaves.
+      if (!shown.r) shown = await store.update((kept) => (kept.r ? undefined : { ...kept, r: newId() }));
+      // Another tab was answered while this one waited.
+      if (access && access !== begun) return access.token;
       const isSame = (kept: Kept): boolean => mark(kept) === mark(shown);
-      const kept = await look();
-      const { code, message: detail, body } = error;
-      const cause = text(body, refusal.cause) ?? (code === 'refused' ? detail : code);
-      if (!isSame(kept)) {
-        if (!has(kept)) return undefined;
-      } else if (!refused && kept.s !== undefined && (!inBody || isUnknown || /replaced|place|password/.test(cause))) {
-        // In cookie mode another tab's answer may be about to set a newer cookie; or another tab is replacing the session.
-        // And no server is believed at once that it does not know its own token.
-        await another(inBody ? 3000 : 1000);
-        refused = true;
-      } else if (isUnknown && inBody) {
-        unknown = kept.t; // Which is kept for the next start.
-        show(kept, { cause, detail });
-        return undefined;
-      } else {
-        await leave(cause, detail, isSame);
-        return undefined;
+      const since = now();
+      try {
+        // Of one session the newer token; of another none but an import's (or a server's whose tokens say nothing).
+        return await take(await ask(shown), since, (kept, token) =>
+          inBody ? isNewer(token, kept.t) || (isSame(kept) && token && !readToken(kept.t)) : isSame(kept),
+        );
+      } catch (thrown) {
+        const error = thrown as SpragError;
+        const isUnknown = says(error, refusal, refusal.unknown);
+        if (!isUnknown && !says(error, refusal, refusal.ended)) throw error;
+        const kept = await look();
+        const { code, message: detail } = error;
+        const cause = text(error.body, refusal.cause) ?? (code === 'refused' ? detail : code);
+        // In cookie mode another tab's answer may be about to set a newer cookie; or another tab is replacing the session. And
+        // no server is believed at once that it does not know its own token.
+        const isSure = refusals++ || kept.s === undefined || (inBody && !isUnknown && !/replaced|place|password/.test(cause));
+        if (!isSame(kept)) return again();
+        if (!isSure) await another(inBody ? 3000 : 1000);
+        else if (inBody && isUnknown) {
+          unknown = kept.t; // Which is kept for the next start.
+          show(kept, { cause, detail });
+        } else await leave(cause, detail, isSame);
+        return again();
       }
-    }
-    return round(begun, rounds - 1, refused);
+    });
   };
 
   /** Tries again while no answer comes; rejects once whoever asked has waited long enough. */
@@ -207,7 +192,7 @@ export function createClient(options: ClientOptions): Client {
         const told = Math.min(error.retryAfter * 1000, PATIENCE);
         const wait = Math.max(told, Math.min(500 * 2 ** failures, BACK_OFF) * between(0.75, 1));
         if (failures >= TRIES || !mayPass || told > 5000) {
-          failed = { error, since: now(), wait: Math.max(told, 1000) };
+          failed = { error, since: now(), wait: told };
           if (mayPass) plan(wait);
           throw error;
         }
@@ -216,50 +201,33 @@ export function createClient(options: ClientOptions): Client {
     }
   };
 
-  const renew = async (): Promise<string | undefined> => {
-    await acting?.catch(quiet);
-    if (failed && passed(failed.since) < failed.wait) throw failed.error;
-    return insist(() => round());
-  };
+  const refresh = async (refused?: string): Promise<string | undefined> =>
+    access && refused && access.token !== refused
+      ? access.token
+      : (refreshing ??= renew().finally(() => {
+          refreshing = undefined;
+        }));
 
-  const refresh = async (refused?: string): Promise<string | undefined> => {
-    if (access && refused && access.token !== refused) return access.token;
-    return (refreshing ??= renew().finally(() => {
-      refreshing = undefined;
-      schedule();
-    }));
-  };
-
+  /** Looks again so much later; where another refresh is due then, in each tab a little later, so that one asks for all. */
   const plan = (wait: number): void => {
     clearTimeout(timer);
-    if (listening.signal.aborted || options.ahead === false) return;
-    timer = unref(setTimeout(check, Math.min(wait, 1e9)));
-  };
-
-  const schedule = (): void => {
-    if (!failed && access) plan(dueIn(access));
+    if (isActive) timer = unref(setTimeout(check, Math.min(wait, 1e9)));
   };
 
   /** What is done at the start, on waking and in time: looks at what is kept, and refreshes where that is due. */
   const check = async (): Promise<void> => {
     const kept = await look();
-    if (listening.signal.aborted || options.ahead === false || page?.hidden || (inBody ? !has(kept) : kept.o?.cause === 'logout')) return;
+    if (!isActive || page?.hidden || (inBody ? !has(kept) : kept.o?.cause === 'logout')) return;
     // One that got no answer is asked for again in any case: the server may have turned.
-    if (failed || isDue(access)) await refresh().catch(quiet);
-    else schedule();
+    if (failed || !access || left(access).ahead <= 0) await refresh().catch(quiet);
+    else plan(dueIn(access));
   };
 
   const accessToken = async (): Promise<string | undefined> => {
     if (session.state === 'signed-out') return undefined;
-    const last = access;
-    if (last && isGood(last)) {
-      if (isDue(last) && !failed) refresh().catch(quiet);
-      return last.token;
-    }
-    return refresh().catch((error: unknown) => {
-      if (last && last === access && passed(last.since) < last.life) return last.token;
-      throw error;
-    });
+    if (!access || left(access).life <= 0) return refresh();
+    if (left(access).ahead <= 0 && !failed) refresh().catch(quiet);
+    return access.token;
   };
 
   /** Runs an action alone: no refresh of this tab meets the end of the session that it replaces. */
@@ -268,57 +236,50 @@ export function createClient(options: ClientOptions): Client {
     return (acting = action()) as Promise<Answer>;
   };
 
-  /** The headers of a call by who is logged in; with a token so new that none of its answers is about the token. */
+  /** The headers of a call by who is logged in; with a token so new that no 401 is about the token. */
   const bearer = async (): Promise<Record<string, string>> => {
     const token = await refresh();
-    if (!token) throw new SpragError('signed_out', 'There is no session; log in first');
-    return { 'Sprag-Instance': store.last.i, Authorization: `Bearer ${token}` };
+    if (!token) throw new SpragError('signed_out', 'Log in first');
+    return { 'Sprag-Instance': store.last.i, Authorization: `Bearer ${token}`, 'Idempotency-Key': newId() };
   };
 
   /** Replaces the session by the one that is answered; asks again with the same retry id where no answer came. */
   const replace = async (path: string | undefined, fields: Answer): Promise<Answer> => {
-    const headers = { ...(await bearer()), 'Idempotency-Key': newId() };
+    const headers = await bearer();
     return alone(async () => {
-      const asked = store.last;
-      const body = { ...(inBody && { [answer.refresh]: asked.t }), ...fields };
+      const { s, t } = store.last;
       const since = now();
-      const answered = await insist(() => send(path, body, headers));
-      await take(answered, since, undefined, asked);
+      const answered = await insist(() => send(path, { ...(inBody && { [answer.refresh]: t }), ...fields }, headers));
+      // Somebody may have logged in or out meanwhile; that the session ends is what its replacement does.
+      await take(answered, since, (kept) => kept.s === s || (kept.o && kept.o.cause !== 'logout'), true);
       return answered;
     });
   };
 
   /** Opens a session. */
-  const begin = (path: string, fields: Answer, isLogin: boolean): Promise<Answer> =>
+  const begin = (path: string | undefined, fields: Answer, isLogin: boolean): Promise<Answer> =>
     alone(async () => {
-      const since = now();
       const { i, t } = await store.update();
-      const body = {
-        ...(!inBody && profile.cookie),
-        ...(isLogin && inBody && profile.loginTakesToken && t && { [answer.refresh]: t }),
-        ...fields,
-      };
-      const answered = await send(path, body, { 'Sprag-Instance': i });
-      if (isLogin || text(answered, answer.access)) await take(answered, since);
+      const since = now();
+      const token = isLogin && inBody && profile.loginTakesToken && t && { [answer.refresh]: t };
+      const answered = await send(path, { ...(!inBody && profile.cookie), ...token, ...fields }, { 'Sprag-Instance': i });
+      if (isLogin || text(answered, answer.access)) await take(answered, since, () => true, true);
       return answered;
     });
 
   const allows = (url: string | URL): boolean => origins.includes(new URL(url, here ?? base).origin);
 
-  const open = (): void => {
-    if (channel || typeof BroadcastChannel !== 'function') return;
-    channel = unref(new BroadcastChannel(name));
-    channel.onmessage = ({ data }: MessageEvent<Message>) => hear(data);
-  };
-  const shut = (): void => {
-    channel?.close();
-    channel = undefined;
-  };
-  open();
+  // In a page only: what runs elsewhere may serve many people, whose clients must never hear of each other.
   if (page) {
+    const open = (): void => {
+      if (channel || typeof BroadcastChannel !== 'function') return;
+      channel = new BroadcastChannel(name);
+      channel.onmessage = ({ data }: MessageEvent<Message>) => hear(data);
+    };
     const on = (event: string, listener: (event: { readonly key?: string | null }) => unknown): void =>
       // What happens to the document rises to the window.
       addEventListener(event, listener as EventListener, listening);
+    open();
     on('visibilitychange', check);
     on('storage', ({ key }) => key === name && look().then(wake));
     on('online', () => {
@@ -338,7 +299,7 @@ export function createClient(options: ClientOptions): Client {
     session,
     ready: look().then(() => (inBody ? void check() : check())),
     login: (fields) => begin(routes.login, fields, true),
-    register: (fields) => begin(routes.register as string, fields, false),
+    register: (fields) => begin(routes.register, fields, false),
     stepUp: (fields) => replace(routes.stepUp, fields),
     changePassword(current, next, more) {
       const [before, after] = profile.passwordFields ?? ['current_password', 'new_password'];
@@ -347,7 +308,7 @@ export function createClient(options: ClientOptions): Client {
     async adopt(given) {
       const since = now();
       const body = given instanceof Response ? judged(given, parse(await given.text()), refusal) : given;
-      await take(body, since);
+      await take(body, since, () => true, true);
       return body;
     },
     async logout() {
@@ -355,13 +316,12 @@ export function createClient(options: ClientOptions): Client {
       const held = access;
       await leave('logout', 'You signed out');
       if (inBody && !kept.t) return;
-      const headers: Record<string, string> = { 'Sprag-Instance': kept.i };
       try {
-        if (profile.logoutByAccessToken) {
-          const token = held && isGood(held) ? held.token : text(await insist(() => ask({ r: newId(), ...kept })), answer.access);
-          headers['Authorization'] = `Bearer ${token}`;
-        }
-        await insist(() => send(routes.logout, inBody ? { [answer.refresh]: kept.t } : undefined, headers, true));
+        await insist(async () => {
+          const token = profile.logoutByAccessToken && (held && left(held).life > 0 ? held.token : text(await ask(kept), answer.access));
+          const headers = { 'Sprag-Instance': kept.i, ...(token && { Authorization: `Bearer ${token}` }) };
+          return send(routes.logout, inBody ? { [answer.refresh]: kept.t } : undefined, headers, true);
+        });
       } catch (error) {
         // Whoever is no longer known there is logged out.
         if ((error as SpragError).status !== 401) throw error;
@@ -370,7 +330,7 @@ export function createClient(options: ClientOptions): Client {
     async logoutEverywhere() {
       const headers = await bearer();
       await insist(() => send(routes.logoutEverywhere, undefined, headers));
-      await leave('logout_all', 'You signed out on all devices');
+      await leave('logout_all', 'You signed out everywhere');
     },
     fetch: bearing({ allows, accessToken, refresh }, options.fetch ?? platformFetch),
     accessToken,
@@ -382,6 +342,7 @@ export function createClient(options: ClientOptions): Client {
       return () => session.removeEventListener('signedout', call);
     },
     close() {
+      isActive = false;
       listening.abort();
       clearTimeout(timer);
       shut();

@@ -40,8 +40,8 @@ describe('refreshing ahead of expiry', () => {
   it('counts with the token where the answer tells no life', () => {
     vi.useFakeTimers();
     const token = jwt({ iat: 5_000_000_000, exp: 5_000_000_120 });
-    expect(accessOf(sprag, { access_token: token }, '', true, now()).life).toBe(120_000);
-    expect(accessOf(sprag, { access_token: 'opaque' }, '', true, now()).life).toBe(300_000);
+    expect(accessOf(sprag, { access_token: token }, '', true, now()).life).toBe(115_000);
+    expect(accessOf(sprag, { access_token: 'opaque' }, '', true, now()).life).toBe(295_000);
   });
 
   it('keeps nobody waiting: a call goes out with the token that still works', async () => {
