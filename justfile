@@ -90,6 +90,10 @@ siege *args:
 load-limits *args:
     cargo build --release --locked -p sprag-server -p sprag-bench && cargo run --release --locked -p sprag-bench -- limits {{args}}
 
+# The client in Chromium, Firefox and Node behind a hostile network, beside other clients; writes docs/reference/client-proof.md (--rounds, --others, --seed, --at-once)
+client-proof *args:
+    scripts/client-proof {{args}}
+
 # Rotations in the store, without HTTP
 bench:
     cargo bench -p sprag

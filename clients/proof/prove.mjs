@@ -2,12 +2,8 @@
 
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { Chromium } from './lib/chromium.mjs';
-import { Firefox } from './lib/firefox.mjs';
-import { NodeTabs } from './lib/node.mjs';
+import { DRIVERS } from './lib/drivers.mjs';
 import { playRounds } from './lib/rounds.mjs';
-
-const DRIVERS = { chromium: Chromium, firefox: Firefox, node: NodeTabs };
 
 const { values: asked } = parseArgs({
   options: {

@@ -12,10 +12,14 @@ const A_BROWSER = 150;
 export class Servers {
   #started = new Map();
 
+  constructor(more = {}) {
+    this.more = more;
+  }
+
   /** The server of a round, started when the first one wants it. */
   async ready(plan) {
     const key = `${plan.profile} ${plan.interval}`;
-    const settings = { ...SETTINGS, 'reuse-interval': `${plan.interval}s` };
+    const settings = { ...SETTINGS, ...this.more, 'reuse-interval': `${plan.interval}s` };
     if (!this.#started.has(key)) this.#started.set(key, startSprag({ profile: plan.profile, settings }));
     return this.#started.get(key);
   }
@@ -40,7 +44,7 @@ export async function playRounds({ driver, client, seeds, atOnce, tell, isToldWh
           tally.add(result);
           tell(line(result));
           const isTold = isToldWhole || (client === 'sprag' && (result.wrong.length > 0 || result.round.isSlow));
-          if (isTold) tell(story(result));
+          if (isTold) tell(storyOf(result));
         }
       };
       await Promise.all(Array.from({ length: atOnce }, takeTurns));
@@ -120,7 +124,7 @@ function line({ seed, plan, wrong, broken, signOuts, millis, round }) {
 }
 
 /** All that happened, in order, for whoever looks for the reason. */
-function story({ round }) {
+export function storyOf({ round }) {
   const began = round.gate.calls[0]?.at ?? 0;
   const calls = round.gate.calls.filter(({ kind }) => kind !== 'call').map((call) => ({ ...call, told: tellCall(call) }));
   const told = round.gate.reports.map((report) => ({ ...report, told: `!! ${JSON.stringify(report)}` }));

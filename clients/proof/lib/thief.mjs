@@ -5,6 +5,7 @@ import { Gate } from './gate.mjs';
 import { present } from './judge.mjs';
 import { PROFILES } from './profiles.mjs';
 import { Round } from './round.mjs';
+import { Servers, storyOf } from './rounds.mjs';
 import { tokensIn } from './token.mjs';
 
 const INTERVAL_S = 2;
@@ -25,6 +26,32 @@ export function thefts(driver, profiles = Object.keys(PROFILES)) {
     const modes = PROFILES[profile].modes.filter((mode) => mode === 'body' || driver.can.includes('cookies'));
     return modes.flatMap((mode) => Object.keys(STORIES).map((story) => ({ profile, mode, story })));
   });
+}
+
+/** Plays them all, several at once. */
+export async function playThefts({ driver, profiles, atOnce, tell }) {
+  // The person's client refreshes when it is told to, and not between by itself.
+  const servers = new Servers({ 'access-ttl': '1h' });
+  const browser = await driver.start();
+  const left = thefts(browser, profiles).map((theft, at) => ({ theft, seed: at + 1 }));
+  const told = [];
+  const takeTurns = async () => {
+    for (let next = left.shift(); next; next = left.shift()) {
+      const { seed, theft } = next;
+      const result = await playTheft(theft, { driver: browser, servers, host: `127.254.0.${seed}`, seed });
+      const { profile, mode, story, wrong, gained, millis } = result;
+      told.push({ browser: browser.name, profile, mode, story, wrong, gained, millis });
+      tell(`${story} (${profile}, ${mode}; gained ${gained}, ${millis} ms): ${wrong.join('; ') || 'well'}`);
+      if (wrong.length > 0) tell(storyOf(result));
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: atOnce }, takeTurns));
+  } finally {
+    await browser.close();
+    await servers.stop();
+  }
+  return told;
 }
 
 /** Plays one; nothing is wrong with it, or what is. */
@@ -91,6 +118,7 @@ class Theft {
 
   /** Thief and person take turns until the session has ended. */
   async untilEnded(more) {
+    if (this.#told()) return;
     for (let turns = 0; turns < 2 * MOST_GAINED; turns += 1) {
       await wait(PAST_MS);
       if ((await this.refresh(more)) !== 200) return;
@@ -107,12 +135,14 @@ class Theft {
   async judge() {
     const entries = await this.round.server.journal(this.session);
     const notices = entries.map(({ kind, cause }) => (cause ? `${kind}: ${cause}` : kind)).join(', ');
-    if (this.expects === 'lockstep') {
+    const isEnded = entries.some(({ cause }) => cause === 'reuse');
+    // Who falls out of step is found as any other.
+    if (this.expects === 'lockstep' && !isEnded) {
       const isAlarmed = entries.some(({ kind, severity }) => kind === 'lockstep' && severity === 'critical');
       return isAlarmed ? [] : [`a thief in step was not told of; the journal has ${notices}`];
     }
     const wrong = [];
-    if (!entries.some(({ cause }) => cause === 'reuse')) wrong.push(`not noticed; the journal has ${notices}`);
+    if (!isEnded) wrong.push(`not noticed; the journal has ${notices}`);
     if (this.gained > MOST_GAINED) wrong.push(`the thief gained ${this.gained} refreshes`);
     for (let waited = 0; waited < TOLD_MS && !this.#told(); waited += 1_000) {
       await this.goOn();
@@ -133,6 +163,7 @@ const STORIES = {
     await theft.refresh();
     await wait(PAST_MS);
     await theft.goOn();
+    await theft.untilEnded(STRANGER);
   },
 
   /** The person refreshes first, and the thief comes with a spent token. */
