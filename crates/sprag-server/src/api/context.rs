@@ -79,7 +79,7 @@ pub(crate) struct RouteContext {
 /// One request for an action.
 pub(crate) struct Call {
     /// The head of the request.
-    pub(crate) parts: Parts,
+    pub(crate) parts: Box<Parts>,
     /// What stands for `{id}` in its path, where the route has that.
     pub(crate) id: Option<String>,
     /// Whose access token it carries, where the action needs one.
