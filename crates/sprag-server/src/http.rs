@@ -56,7 +56,7 @@ pub(crate) fn served(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, m
         return router.into();
     }
     let posts = places.into_iter().filter(|(path, _)| !path.contains(['{', '}'])).map(|(path, at)| {
-        let at_path: AtPath = Box::new(move |request| Box::pin(Arc::clone(&at).answer(request)));
+        let at_path: AtPath = Box::new(move |request| Box::pin(Arc::clone(&at).answered(request)));
         (path, at_path)
     });
     Served::new(router, posts.collect())
@@ -107,7 +107,7 @@ fn routes(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, mount: &Moun
         let at = Arc::clone(at);
         let answered = move |request| {
             let at = Arc::clone(&at);
-            async { Ok::<_, Infallible>(at.answer(request).await) }
+            async { Ok::<_, Infallible>(at.answered(request).await) }
         };
         router.route(path, cors::callable(app, any_service(service_fn(answered))))
     });
@@ -170,7 +170,7 @@ impl At {
     }
 
     /// Answers what can be read in one way only. It does so by itself, as each layer would move all that lies below it.
-    async fn answer(self: Arc<Self>, mut request: Request) -> Response {
+    async fn answered(self: Arc<Self>, mut request: Request) -> Response {
         let first = &self.contexts[0].served.profile.wire.refusal;
         if let Err(problem) = ambiguity::in_one_way(&mut request).await {
             return ambiguity::refused(&request, response::refused(first, problem));
