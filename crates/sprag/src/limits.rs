@@ -24,7 +24,7 @@ use uuid::Uuid;
 mod told;
 mod without_room;
 
-pub use told::{Told, told_of};
+pub use told::{Left, Told, told_of};
 use without_room::WithoutRoom;
 
 /// How much more the budget of a network holds whose only address may be a proxy that speaks for many.
