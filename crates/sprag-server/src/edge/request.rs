@@ -41,7 +41,7 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 const MAX_JSON_DEPTH: usize = 32;
 
 /// How long a client may take to send a body.
-const BODY_DEADLINE: Duration = Duration::from_secs(10);
+const BODY_DEADLINE: Duration = Duration::from_secs(9);
 
 /// How much of a `User-Agent` is remembered, in bytes.
 const MAX_USER_AGENT_BYTES: usize = 256;
