@@ -62,6 +62,9 @@ pub(crate) struct Args {
     /// Also list this many of the functions that took most of a refresh, what they called left out
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     top: usize,
+    /// Keep callgrind's own files in this folder, for callgrind_annotate or KCachegrind: those of the rounds of the last server
+    #[arg(long, value_name = "FOLDER")]
+    keep: Option<PathBuf>,
     /// The document whose table has the recorded figures
     #[arg(long, value_name = "FILE", default_value = "docs/reference/performance.md")]
     figures: PathBuf,
@@ -83,7 +86,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let sprag = server_binary::beside(args.server_binary.clone())?;
     let recorded = if args.no_compare { Figures::default() } else { read_figures(&args.figures)? };
-    let callgrind = Callgrind::of(&sprag)?;
+    let callgrind = Callgrind::of(&sprag, args.keep.clone())?;
     let (mut rows, mut risen) = (Vec::new(), Vec::new());
     for &store in &args.store {
         for &sessions in &args.sessions {

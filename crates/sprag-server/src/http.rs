@@ -1,5 +1,6 @@
 //! The wire: a profile's table of routes picks the action, the action asks the engine, the profile shapes the answer.
 
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts as _, RawPathParams, Request};
 use axum::response::Response;
+use axum::routing::any_service;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use hyper::http::request::Parts;
@@ -15,15 +17,17 @@ use hyper::{HeaderMap, Method};
 use sprag::Fault;
 use sprag::ratchet::Row;
 use sprag::security::{self, Asked};
+use sprag::timers::KeptTimers;
 use sprag::{limits, seldom};
+use tower::service_fn;
 use tracing::{Instrument as _, Span};
 
 use crate::api::{self, Call, RouteContext, ServedProfile};
 use crate::edge::connections::Asking;
 use crate::edge::not_found::NotFound;
-use crate::edge::patience::within;
 use crate::edge::refusal::Problem;
 use crate::edge::response::RefusedWith;
+use crate::edge::served::{AtPath, Served};
 use crate::edge::trace_context::{self, TraceParent};
 use crate::edge::{ambiguity, budgets, cors, request, response, span, system};
 use crate::profile::{Profile, Whose};
@@ -41,6 +45,29 @@ pub fn router(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str) -> Route
 
 /// [`router`], of which `mount` leaves something out.
 pub(crate) fn whole(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, mount: &Mount) -> Router {
+    whole_and_places(app, profiles, public_url, mount).0
+}
+
+/// [`whole`], for a listener of ours.
+pub(crate) fn served(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, mount: &Mount) -> Served {
+    let (router, places) = whole_and_places(app, profiles, public_url, mount);
+    // Where pages of other sites may call, what they are told is the router's to add.
+    if !app.other_origins.is_empty() {
+        return router.into();
+    }
+    let posts = places.into_iter().filter(|(path, _)| !path.contains(['{', '}'])).map(|(path, at)| {
+        let at_path: AtPath = Box::new(move |request| Box::pin(Arc::clone(&at).guarded(request)));
+        (path, at_path)
+    });
+    Served::new(router, posts.collect())
+}
+
+fn whole_and_places(
+    app: &Arc<App>,
+    profiles: Vec<Profile>,
+    public_url: &str,
+    mount: &Mount,
+) -> (Router, Places) {
     let not_found = NotFound::new(&profiles);
     let shaped = not_found.clone();
     let of = Arc::clone(app);
@@ -50,8 +77,8 @@ pub(crate) fn whole(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, mo
         std::future::ready(response)
     };
     let nothing = ambiguity::refused_before(nothing, move |path, problem| shaped.refused(path, problem));
-    let router = routes(app, profiles, public_url, mount);
-    router.fallback_service(cors::callable(app, nothing))
+    let (router, places) = routes(app, profiles, public_url, mount);
+    (router.fallback_service(cors::callable(app, nothing)), places)
 }
 
 /// The service as part of an application: [`router`] without an answer for paths that are not its own, so that it can be
@@ -70,11 +97,28 @@ pub(crate) fn whole(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, mo
 /// Serve it with `into_make_service_with_connect_info::<SocketAddr>()`, or by [`serve`](crate::edge::serve::serve): else the
 /// journal and the list of sessions tell no address.
 pub fn mounted(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, mount: &Mount) -> Router {
-    routes(app, mount.seen_from_outside(profiles), public_url, mount)
+    routes(app, mount.seen_from_outside(profiles), public_url, mount).0
 }
 
-fn routes(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, mount: &Mount) -> Router {
+fn routes(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, mount: &Mount) -> (Router, Places) {
     let router = system::routes(app, &profiles, public_url, mount);
+    let places = places(app, profiles, mount);
+    let router = places.iter().fold(router, |router, (path, at)| {
+        let at = Arc::clone(at);
+        let answered = move |request| {
+            let at = Arc::clone(&at);
+            async { Ok::<_, Infallible>(at.guarded(request).await) }
+        };
+        router.route(path, cors::callable(app, any_service(service_fn(answered))))
+    });
+    (router, places)
+}
+
+/// What is at which path.
+type Places = Vec<(String, Arc<At>)>;
+
+/// What is at each path of the profiles.
+fn places(app: &Arc<App>, profiles: Vec<Profile>, mount: &Mount) -> Places {
     let mut paths: Vec<(String, Vec<RouteContext>)> = Vec::new();
     for served in profiles.into_iter().map(|profile| Arc::new(ServedProfile::new(profile))) {
         for route in &served.profile.wire.routes {
@@ -92,15 +136,11 @@ fn routes(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, mount: &Moun
         }
     }
     paths.retain(|(_, contexts)| contexts.iter().any(|context| !context.is_hidden));
-    paths.into_iter().fold(router, |router, (path, contexts)| {
+    let place = |(path, contexts): (String, _)| {
         let at = Arc::new(At::new(&path, contexts));
-        let shaped = Arc::clone(&at.contexts[0].served);
-        let methods = ambiguity::refused_before(
-            move |request| answered(Arc::clone(&at), request),
-            move |_, problem| response::refused(&shaped.profile.wire.refusal, problem),
-        );
-        router.route(&path, cors::callable(app, methods))
-    })
+        (path, at)
+    };
+    paths.into_iter().map(place).collect()
 }
 
 /// What is at one path.
@@ -129,6 +169,23 @@ impl At {
         self.contexts.iter().find(|context| context.route.method == *wanted)
     }
 
+    /// Answers what can be read in one way only.
+    async fn guarded(self: Arc<Self>, request: Request) -> Response {
+        let shape = &self.contexts[0].served.profile.wire.refusal;
+        let say = |_: &str, problem| response::refused(shape, problem);
+        ambiguity::guarded(request, |request| self.answered(request), say).await
+    }
+
+    async fn answered(&self, request: Request) -> Response {
+        match self.context(request.method()) {
+            Some(context) if context.is_hidden => {
+                response::refused(&context.served.profile.wire.refusal, Problem::NotFound)
+            }
+            Some(context) => answer(context, request).await,
+            None => self.refuse(request.headers()),
+        }
+    }
+
     fn refuse(&self, headers: &HeaderMap) -> Response {
         let of = &self.contexts[0];
         cors::tell_if_kept_out(&of.app, headers);
@@ -142,16 +199,6 @@ impl At {
 /// Names a request that no action was asked for.
 fn name(app: &App, headers: &HeaderMap, response: &mut Response) {
     trace_context::tell(&app.request_ids.of(headers), response);
-}
-
-async fn answered(at: Arc<At>, request: Request) -> Response {
-    match at.context(request.method()) {
-        Some(context) if context.is_hidden => {
-            response::refused(&context.served.profile.wire.refusal, Problem::NotFound)
-        }
-        Some(context) => answer(context, request).await,
-        None => at.refuse(request.headers()),
-    }
 }
 
 /// Answers one request; whatever happens, it is answered in the shape of its profile.
@@ -228,7 +275,9 @@ async fn in_time(context: &RouteContext, mut parts: Parts, body: Body) -> Result
         let caller = context.let_in(&parts).await?;
         (context.run)(context, Call { parts, id, caller, reads_query: action.only_reads(), body }).await
     };
-    within(deadline, asking.as_ref().map(Asking::timer), pin!(carried_out)).await.unwrap_or_else(|_| {
+    let own = KeptTimers::default();
+    let timers = asking.as_ref().map_or(&own, Asking::timers);
+    timers.within(deadline, pin!(carried_out)).await.unwrap_or_else(|_| {
         if action.is_rotation() {
             context.app.metrics.refreshed(Row::StoreFault, deadline);
             span::decided(Row::StoreFault);

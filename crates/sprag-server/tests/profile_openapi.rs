@@ -295,7 +295,7 @@ fn a_log_in_is_described_as_it_is() {
     let given = &login["responses"]["200"]["content"]["application/json"]["schema"];
     assert_eq!(
         given["required"],
-        json!(["access_token", "token_type", "expires_in", "refresh_expires_in", "session_id"]),
+        json!(["access_token", "token_type", "expires_in", "refresh_in", "refresh_expires_in", "session_id"]),
         "the refresh token is absent where the cookie was asked for"
     );
     assert_eq!(given["properties"]["token_type"], json!({ "type": "string", "const": "bearer" }));

@@ -160,6 +160,7 @@ fn a_token_pair_is_written_in_the_order_of_the_profile() {
         access_token: Some("ey\"J"),
         refresh_token: Some("spr_x"),
         expires_in: Some(900),
+        refresh_in: Some(700),
         refresh_expires_in: Some(604_800),
         session_id: Some(SessionId(Uuid::nil())),
         ..Facts::default()
@@ -169,7 +170,7 @@ fn a_token_pair_is_written_in_the_order_of_the_profile() {
     gives.write(&facts, &mut out);
     assert_eq!(
         String::from_utf8(out).expect("UTF-8"),
-        r#"<{"access_token":"ey\"J","refresh_token":"spr_x","token_type":"bearer","expires_in":900,"refresh_expires_in":604800,"session_id":"00000000-0000-0000-0000-000000000000"}"#
+        r#"<{"access_token":"ey\"J","refresh_token":"spr_x","token_type":"bearer","expires_in":900,"refresh_in":700,"refresh_expires_in":604800,"session_id":"00000000-0000-0000-0000-000000000000"}"#
     );
     facts.refresh_token = None;
     assert!(gives.render(&facts).get("refresh_token").is_none(), "in cookie mode there is no such key");

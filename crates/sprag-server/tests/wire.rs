@@ -57,6 +57,7 @@ fn redact(value: &mut Value) {
             for (name, value) in members {
                 match name.as_str() {
                     "expires_in" => *value = "[810 to 900]".into(),
+                    "refresh_in" => *value = "[before it expires]".into(),
                     "kid" | "x" | "y" => *value = format!("[{name}]").into(),
                     _ => redact(value),
                 }
@@ -87,14 +88,14 @@ async fn logging_in() {
     let phone = Device::new(&world, "Phone/1.0", "192.0.2.10");
     assert_snapshot!(shape(&ann.tries_to_log_in(&phone, &ann.password).await), @r#"
         200
-        {"access_token":"[access token]","refresh_token":"[refresh token]","token_type":"bearer","expires_in":"[810 to 900]","refresh_expires_in":604800,"session_id":"[id]"}
+        {"access_token":"[access token]","refresh_token":"[refresh token]","token_type":"bearer","expires_in":"[810 to 900]","refresh_in":"[before it expires]","refresh_expires_in":604800,"session_id":"[id]"}
         "#);
     let browser = Device::browser(&world);
     assert_snapshot!(shape(&ann.tries_to_log_in(&browser, &ann.password).await), @r#"
         200
         set-cookie: __Host-sprag_refresh-device=[mark]; Path=/; Max-Age=34560000; Secure; HttpOnly; SameSite=Strict
         set-cookie: __Host-sprag_refresh=[refresh token]; Path=/; Max-Age=604800; Secure; HttpOnly; SameSite=Strict
-        {"access_token":"[access token]","token_type":"bearer","expires_in":"[810 to 900]","refresh_expires_in":604800,"session_id":"[id]"}
+        {"access_token":"[access token]","token_type":"bearer","expires_in":"[810 to 900]","refresh_in":"[before it expires]","refresh_expires_in":604800,"session_id":"[id]"}
         "#);
     assert_snapshot!(shape(&ann.tries_to_log_in(&phone, "wrong password").await), @r#"
         401
@@ -137,11 +138,11 @@ async fn refreshing() {
     let spent = phone.refresh.clone();
     assert_snapshot!(shape(&phone.refreshes().await), @r#"
         200
-        {"access_token":"[access token]","refresh_token":"[refresh token]","token_type":"bearer","expires_in":"[810 to 900]","refresh_expires_in":604800,"session_id":"[id]"}
+        {"access_token":"[access token]","refresh_token":"[refresh token]","token_type":"bearer","expires_in":"[810 to 900]","refresh_in":"[before it expires]","refresh_expires_in":604800,"session_id":"[id]"}
         "#);
     assert_snapshot!(shape(&phone.refreshes().await), @r#"
         200
-        {"access_token":"[access token]","refresh_token":"[refresh token]","token_type":"bearer","expires_in":"[810 to 900]","refresh_expires_in":604800,"session_id":"[id]"}
+        {"access_token":"[access token]","refresh_token":"[refresh token]","token_type":"bearer","expires_in":"[810 to 900]","refresh_in":"[before it expires]","refresh_expires_in":604800,"session_id":"[id]"}
         "#);
     assert_snapshot!(shape(&phone.presents("x").await), @r#"
         401
@@ -176,11 +177,11 @@ async fn refreshing() {
     assert_snapshot!(shape(&browser.refreshes().await), @r#"
         200
         set-cookie: __Host-sprag_refresh=[refresh token]; Path=/; Max-Age=604800; Secure; HttpOnly; SameSite=Strict
-        {"access_token":"[access token]","token_type":"bearer","expires_in":"[810 to 900]","refresh_expires_in":604800,"session_id":"[id]"}
+        {"access_token":"[access token]","token_type":"bearer","expires_in":"[810 to 900]","refresh_in":"[before it expires]","refresh_expires_in":604800,"session_id":"[id]"}
         "#);
     assert_snapshot!(shape(&browser.refreshes().await), @r#"
         200
-        {"access_token":"[access token]","token_type":"bearer","expires_in":"[810 to 900]","refresh_expires_in":604800,"session_id":"[id]"}
+        {"access_token":"[access token]","token_type":"bearer","expires_in":"[810 to 900]","refresh_in":"[before it expires]","refresh_expires_in":604800,"session_id":"[id]"}
         "#);
     let call = browser.call("POST", REFRESH).json(&json!({ "refresh_token": phone.refresh }));
     assert_snapshot!(shape(&world.sends(call).await), @r#"
@@ -313,7 +314,7 @@ async fn changing_a_password() {
     assert_snapshot!(shape(&browser.changes_password(&ann.password, "eight or more").await), @r#"
         200
         set-cookie: __Host-sprag_refresh=[refresh token]; Path=/; Max-Age=604800; Secure; HttpOnly; SameSite=Strict
-        {"access_token":"[access token]","token_type":"bearer","expires_in":"[810 to 900]","refresh_expires_in":604800,"session_id":"[id]"}
+        {"access_token":"[access token]","token_type":"bearer","expires_in":"[810 to 900]","refresh_in":"[before it expires]","refresh_expires_in":604800,"session_id":"[id]"}
         "#);
     let phone = Device { access: String::new(), ..phone };
     let answer = world.sends(phone.call("POST", PASSWORD)).await;
@@ -327,7 +328,7 @@ async fn changing_a_password() {
     let call = Call::post(PASSWORD).bearer(&phone.access_token()).json(&body);
     assert_snapshot!(shape(&world.sends(call).await), @r#"
         200
-        {"access_token":"[access token]","refresh_token":"[refresh token]","token_type":"bearer","expires_in":"[810 to 900]","refresh_expires_in":604800,"session_id":"[id]"}
+        {"access_token":"[access token]","refresh_token":"[refresh token]","token_type":"bearer","expires_in":"[810 to 900]","refresh_in":"[before it expires]","refresh_expires_in":604800,"session_id":"[id]"}
         "#);
 }
 

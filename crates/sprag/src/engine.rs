@@ -43,6 +43,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use tokio::sync::Notify;
+
 use crate::access::{self, AccessToken, Expected, Rejected};
 use crate::authn::{self, Authenticated, Authn, Failures};
 use crate::clock::{Clock, Timestamp, millis};
@@ -69,9 +71,12 @@ mod client_policy;
 mod commits;
 mod erasure;
 mod import;
+mod letters;
 mod listings;
+mod lives;
 mod next_id;
 mod opening;
+mod outbox;
 mod pair;
 mod password_change;
 mod refresh;
@@ -89,9 +94,11 @@ pub use builder::EngineBuilder;
 pub use client_policy::{AccessTokenShape, Claims, ClientPolicy, Subject, Telling};
 pub use erasure::{AccountErasure, Erased};
 pub use import::{Imported, ImportedSession, ImportedUser, Imports, NameKept, Run, SameNames, SlowHashes};
+pub use letters::{Letters, Link};
 pub use listings::{EntriesWanted, EntryPlace, Found};
 pub use next_id::NextId;
 pub use opening::OpenRequest;
+pub use outbox::{Leased, Outbox, Outcome};
 pub use pair::{RefreshTokenText, TokenPair};
 pub use password_change::PasswordChangeRequest;
 pub use refresh::{RefreshOutcome, RefreshRequest};
@@ -102,6 +109,7 @@ pub use upkeep::Upkeep;
 
 pub use crate::requester::Requester;
 
+use lives::LIVES_BYTES;
 use next_id::ObjectIds;
 use pair::Told;
 use service::Service;
@@ -111,8 +119,8 @@ pub struct Engine {
     store: CountedStore,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    /// The id of each access token, and by how much its life is shortened.
-    token_ids: DrawnAhead<18>,
+    /// The id of each access token, and what its lives are drawn from.
+    token_ids: DrawnAhead<{ 16 + LIVES_BYTES }>,
     keys: ArcSwap<KeyRing>,
     hasher: Hasher,
     failures: Failures,
@@ -123,6 +131,10 @@ pub struct Engine {
     whereabouts: Arc<dyn Whereabouts>,
     service: Service,
     object_ids: ObjectIds,
+    /// Whoever sends letters waits for one to be written.
+    letters_wait: Notify,
+    /// Whether anybody sends letters; where nobody does, none are written.
+    sends_letters: bool,
 }
 
 /// Who issues access tokens, and for whom.

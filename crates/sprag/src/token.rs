@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use subtle::ConstantTimeEq as _;
-use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
 use crate::keys::KeyRing;
 use crate::random::{self, Random};
 use crate::session::{Generation, ProfileId, SecretHash, SessionKey, ShortHash};
+use crate::wipe::Wiped;
 
 mod foreign;
 mod jwt;
@@ -52,7 +52,7 @@ pub struct RefreshToken {
     pub key: SessionKey,
     /// n: the generation it stands for.
     pub generation: Generation,
-    secret: Zeroizing<[u8; SECRET_BYTES]>,
+    secret: Wiped<[u8; SECRET_BYTES]>,
     /// What a JWT tells its holder of the session's end, in seconds; nothing is judged by it.
     exp: Option<i64>,
 }
@@ -61,7 +61,7 @@ impl RefreshToken {
     /// The token of a new session: generation 0, and a fresh secret.
     #[must_use]
     pub fn first(profile: ProfileId, key: SessionKey, random: &dyn Random) -> Self {
-        let secret = Zeroizing::new(random::bytes(random));
+        let secret = Wiped::new(random::bytes(random));
         Self { profile, key, generation: Generation(0), secret, exp: None }
     }
 
@@ -128,7 +128,7 @@ impl fmt::Debug for RefreshToken {
 
 /// A token as text. It does not print, is wiped on drop and compares in constant time.
 #[derive(Clone)]
-pub struct TokenText(Zeroizing<String>);
+pub struct TokenText(Wiped<String>);
 
 impl TokenText {
     /// The text itself, for the answer to the client and nothing else.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, bail, ensure};
@@ -34,6 +34,8 @@ pub(crate) struct Callgrind {
     folder: TempDir,
     /// Starts it.
     pub(crate) runner: Home,
+    /// Where callgrind's own files go once they are read, if anywhere.
+    kept_in: Option<PathBuf>,
 }
 
 /// A server that runs under callgrind.
@@ -47,7 +49,7 @@ pub(crate) struct Counted<'a> {
 impl Callgrind {
     /// # Errors
     /// Valgrind is not installed.
-    pub(crate) fn of(binary: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn of(binary: &Path, kept_in: Option<PathBuf>) -> anyhow::Result<Self> {
         for (program, option) in [("valgrind", "--version"), ("vgdb", "--help")] {
             let ran = Command::new(program).arg(option).env("PATH", PATH).output();
             ran.with_context(|| {
@@ -70,7 +72,7 @@ impl Callgrind {
         fs::write(&wrapper, text).context("could not write a script")?;
         fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755))
             .context("could not make a script runnable")?;
-        Ok(Self { runner: Home::new(wrapper), folder })
+        Ok(Self { runner: Home::new(wrapper), folder, kept_in })
     }
 
     /// Takes over a server that was started by the runner.
@@ -95,7 +97,8 @@ impl Counted<'_> {
         let names = self.thread_names()?;
         self.tell("dump")?;
         self.dumps += 1;
-        let counts = dumped(self.callgrind.folder.path(), self.dumps, &names)?;
+        let Callgrind { folder, kept_in, .. } = self.callgrind;
+        let counts = dumped(folder.path(), self.dumps, &names, kept_in.as_deref())?;
         ensure!(counts.total() > 0, "callgrind has written no counts; {}", self.log());
         Ok(counts)
     }
@@ -139,7 +142,12 @@ impl Counted<'_> {
 
 /// What stands in the files of a dump, which go: the next server numbers its dumps anew, may have fewer threads, and would be
 /// charged with what this one left.
-fn dumped(folder: &Path, number: u32, names: &BTreeMap<u32, String>) -> anyhow::Result<Counts> {
+fn dumped(
+    folder: &Path,
+    number: u32,
+    names: &BTreeMap<u32, String>,
+    kept_in: Option<&Path>,
+) -> anyhow::Result<Counts> {
     let prefix = format!("{COUNTS}.{number}-");
     let mut counts = Counts::default();
     for entry in fs::read_dir(folder).context("could not look for the counts")? {
@@ -149,6 +157,10 @@ fn dumped(folder: &Path, number: u32, names: &BTreeMap<u32, String>) -> anyhow::
             continue;
         };
         let text = fs::read_to_string(&path).with_context(|| format!("could not read {}", path.display()))?;
+        if let (Some(kept_in), Some(name)) = (kept_in, path.file_name()) {
+            let kept = kept_in.join(name);
+            fs::copy(&path, &kept).with_context(|| format!("could not write {}", kept.display()))?;
+        }
         fs::remove_file(&path).with_context(|| format!("could not remove {}", path.display()))?;
         let name = if thread == 1 { "main" } else { names.get(&thread).map_or("", String::as_str) };
         counts.add(name, &text);
@@ -175,10 +187,10 @@ mod tests {
         };
         dump("02", 700);
         dump("13", 90_000);
-        let counts = dumped(folder.path(), 1, &names).unwrap();
+        let counts = dumped(folder.path(), 1, &names, None).unwrap();
         assert_eq!((counts.total(), counts.hashing()), (90_700, 90_000));
         dump("02", 800);
-        assert_eq!(dumped(folder.path(), 1, &BTreeMap::new()).unwrap().total(), 800);
+        assert_eq!(dumped(folder.path(), 1, &BTreeMap::new(), None).unwrap().total(), 800);
     }
 
     #[test]

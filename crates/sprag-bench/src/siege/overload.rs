@@ -78,11 +78,11 @@ impl Answers {
 /// Refreshes alone, then the flood beside them; once with all limits on, once with those off that would turn most of it away
 /// before anything is hashed.
 pub(super) fn run(target: &Target, has_limits: bool, lasts: Duration) -> anyhow::Result<Vec<Figure>> {
+    let capacity = capacity(target)?;
     let limits = if has_limits { "on" } else { "off" };
     let mut refreshes = Refreshes::start(target, RIGHT, &[("SPRAG_RATE_LIMITS", limits)])?;
     refreshes.stage.import_users(COSTLY, COSTLY_HASH)?;
     let alone = refreshes.alone(ALONE)?;
-    let capacity = capacity(&refreshes.stage, &refreshes.server)?;
     let rate = TIMES * capacity;
     let flood = |_: &Stage, server: &Server| flood(server.address(), rate, lasts);
     let (beside, answers) = refreshes.beside(lasts, flood)?;
@@ -113,8 +113,9 @@ pub(super) fn run(target: &Target, has_limits: bool, lasts: Duration) -> anyhow:
     ])
 }
 
-/// How many log-ins a second can be hashed.
-fn capacity(stage: &Stage, server: &Server) -> anyhow::Result<f64> {
+/// How many log-ins a second can be hashed, by a server of its own that turns none of them away.
+fn capacity(target: &Target) -> anyhow::Result<f64> {
+    let Refreshes { stage, server, .. } = &Refreshes::start(target, RIGHT, &[("SPRAG_RATE_LIMITS", "off")])?;
     let is_over = Arc::new(AtomicBool::new(false));
     let count = std::thread::scope(|scope| {
         let hammer = scope.spawn(|| stage.keep_logging_in(server, 16, &is_over));

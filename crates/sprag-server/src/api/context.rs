@@ -25,13 +25,13 @@ use crate::edge::app::App;
 use crate::edge::connections::Asking;
 use crate::edge::cookie;
 use crate::edge::devices;
-use crate::edge::instead;
 use crate::edge::large_answers::Permit;
 use crate::edge::refusal::Problem;
 use crate::edge::request::{self, Received};
 use crate::edge::response::{JSON, bodiless, with_body};
 use crate::edge::transport::{self, By, Carried};
 use crate::edge::wiped::WipedFields;
+use crate::edge::{instance, instead};
 use crate::profile::{Fact, Facts, Input, Inputs, Needs, Pair, Profile, Route, Transport};
 
 /// How much of a device's label is remembered, in bytes.
@@ -370,6 +370,7 @@ impl RouteContext {
             access_token: Some(&pair.access_token),
             refresh_token: in_body.then(|| pair.refresh.text()),
             expires_in,
+            refresh_in: u64::try_from(pair.refresh_in).ok(),
             refresh_expires_in,
             expires_at: after(expires_in),
             refresh_expires_at: after(refresh_expires_in),
@@ -433,7 +434,7 @@ impl RouteContext {
             return None;
         }
         let mark = BASE64URL_NOPAD.encode(&self.app.engine.random::<16>());
-        requester.instance = request::marked_instance(&mark);
+        requester.instance = instance::marked(&mark);
         Some(mark)
     }
 

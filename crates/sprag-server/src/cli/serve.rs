@@ -205,7 +205,7 @@ async fn serve_node(
     signals: impl Future<Output = bool> + Send + 'static,
 ) -> anyhow::Result<ExitCode> {
     let app = node.app();
-    let router = node.router(&app);
+    let served = node.served(&app);
     let own = listeners.administrators.map(|listener| (listener, node.administrators_router(&app)));
     let confirmations = confirm_clock_when_told(node).context("could not listen for signals")?;
     let grace = node.config.listen.shutdown_grace;
@@ -231,7 +231,7 @@ async fn serve_node(
         }
     };
     let public =
-        serve(listeners.public, router, Arc::clone(&metrics), bounds.clone(), told_in(stopped.clone()));
+        serve(listeners.public, served, Arc::clone(&metrics), bounds.clone(), told_in(stopped.clone()));
     let (has_finished, have_administrators) = tokio::join!(public, administrators);
     let has_finished = has_finished && have_administrators;
     drop((jobs, confirmations));

@@ -43,12 +43,15 @@ where
     F: Future<Output = Response> + Send + 'static,
     S: Fn(&str, Problem) -> Response + Clone + Send + Sync + 'static,
 {
-    any_service(service_fn(move |request| guarded(request, answer.clone(), say.clone())))
+    any_service(service_fn(move |request| {
+        let (answer, say) = (answer.clone(), say.clone());
+        async move { Ok::<_, Infallible>(guarded(request, answer, say).await) }
+    }))
 }
 
 /// Where no profile is concerned.
 pub(crate) async fn plainly_refused(request: Request, next: Next) -> Response {
-    guarded(request, |request| next.run(request), say_plainly).await.unwrap_or_else(|never| match never {})
+    guarded(request, |request| next.run(request), say_plainly).await
 }
 
 /// What is said where no profile is concerned.
@@ -61,17 +64,18 @@ pub(crate) fn answer(why: &'static str) -> Response {
     closing(response::plainly_refused(Problem::Ambiguous(why)))
 }
 
-async fn guarded<F: Future<Output = Response>>(
+/// Answers a request that can be read in one way only; `say` shapes the refusal of another.
+pub(crate) async fn guarded<F: Future<Output = Response>>(
     mut request: Request,
     answer: impl FnOnce(Request) -> F,
     say: impl Fn(&str, Problem) -> Response,
-) -> Result<Response, Infallible> {
-    Ok(match in_one_way(&mut request).await {
+) -> Response {
+    match in_one_way(&mut request).await {
         Ok(()) => answer(request).await,
         // HTTP/2 frames its requests: there, nothing behind one depends on how it is read.
         Err(problem) if request.version() == Version::HTTP_2 => say(request.uri().path(), problem),
         Err(problem) => closing(say(request.uri().path(), problem)),
-    })
+    }
 }
 
 fn closing(mut response: Response) -> Response {

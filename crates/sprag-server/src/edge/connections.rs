@@ -15,9 +15,10 @@ use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use sprag::prefix::Prefix;
+use sprag::timers::KeptTimers;
 use tokio::time::{Instant, sleep_until};
 
-use super::patience::KeptTimer;
+use super::last_client::LastClient;
 use super::smuggling::Refused;
 use crate::metrics::Metrics;
 
@@ -80,7 +81,8 @@ pub(crate) struct Connection {
     state: Mutex<State>,
     told: AtomicWaker,
     refused: Arc<Refused>,
-    timer: KeptTimer,
+    timers: KeptTimers,
+    last_client: LastClient,
 }
 
 /// A connection's place among those that are open; free again once it is dropped.
@@ -244,7 +246,8 @@ impl Open {
             state: Mutex::new(State::new(now)),
             told: AtomicWaker::new(),
             refused: Arc::default(),
-            timer: KeptTimer::default(),
+            timers: KeptTimers::default(),
+            last_client: LastClient::default(),
         });
         of.members.insert(number, Arc::clone(&connection));
         connection
@@ -434,9 +437,14 @@ impl Asking {
         self.0.connection.refused()
     }
 
-    /// The timer that its connection keeps.
-    pub(crate) fn timer(&self) -> &KeptTimer {
-        &self.0.connection.timer
+    /// The timers that its connection keeps.
+    pub(crate) fn timers(&self) -> &KeptTimers {
+        &self.0.connection.timers
+    }
+
+    /// Whom its connection's last request came from.
+    pub(crate) fn last_client(&self) -> &LastClient {
+        &self.0.connection.last_client
     }
 
     /// Whether there is room for its answer.

@@ -19,16 +19,13 @@ use hyper::http::request::Parts;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use sprag::engine::Requester;
-use sprag::prefix::Prefix;
-use sprag::session::ShortHash;
-use sprag::text;
-use sprag::token::hash_instance;
+use sprag::timers::KeptTimers;
 use zeroize::Zeroizing;
 
 use super::connections::Asking;
-use super::cookie::cookies;
+use super::instance;
+use super::last_client::LastClient;
 use super::multipart;
-use super::patience::within;
 use super::proxies::{FORWARDED_FOR, Proxies};
 use super::refusal::Problem;
 use super::wiped::{self, WipedFields};
@@ -43,15 +40,8 @@ const MAX_JSON_DEPTH: usize = 32;
 /// How long a client may take to send a body.
 const BODY_DEADLINE: Duration = Duration::from_secs(9);
 
-/// How much of a `User-Agent` is remembered, in bytes.
-const MAX_USER_AGENT_BYTES: usize = 256;
-
-/// Names that are read at each refresh are made once.
+/// A name that is read at each refresh is made once.
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-static INSTANCE: HeaderName = HeaderName::from_static("sprag-instance");
-
-/// The longest `Idempotency-Key` and `Sprag-Instance`, in bytes.
-const MAX_ID_BYTES: usize = 255;
 
 /// A request's body, whole; or why there is none, which is said once the body is asked for.
 pub(crate) type Received = Result<Bytes, Problem>;
@@ -78,7 +68,8 @@ pub(crate) async fn receive(parts: &Parts, body: Body) -> Received {
 /// All of a body, in time; it counts for who is asking until it is answered.
 pub(crate) async fn whole(body: Body, asking: Option<&Asking>) -> Received {
     let whole = in_one_piece(Limited::new(body, MAX_BODY_BYTES), asking);
-    match within(BODY_DEADLINE, asking.map(Asking::timer), pin!(whole)).await {
+    let own = KeptTimers::default();
+    match asking.map_or(&own, Asking::timers).within(BODY_DEADLINE, pin!(whole)).await {
         Ok(Ok(whole)) => Ok(whole.into()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::TooLarge),
         Ok(Err(_)) => Err(Problem::invalid("the body broke off; send the request again")),
@@ -269,16 +260,7 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// The retry id, if the client sent one.
 pub(crate) fn retry_id(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    short_header(headers, &IDEMPOTENCY_KEY)
-}
-
-fn short_header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
-    let Some(value) = headers.get(name) else { return Ok(None) };
-    let is_visible = |text: &str| !text.is_empty() && !text.contains('\t');
-    match value.to_str() {
-        Ok(text) if is_visible(text) && text.len() <= MAX_ID_BYTES => Ok(Some(text)),
-        _ => Err(Problem::invalid(format!("the header {name} takes 1 to 255 visible ASCII characters"))),
-    }
+    instance::short_header(headers, &IDEMPOTENCY_KEY)
 }
 
 /// Said once: whoever is not behind a proxy may send that header, too.
@@ -313,10 +295,13 @@ pub(crate) fn requester(
         PROXIES_ARE_ASKED_FOR.call_once(ask_for_proxies);
     }
     let Source { address, may_be_proxy } = Source::of(parts, proxies);
-    let user_agent = parts.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let user_agent = user_agent.map(|agent| text::label(&agent, MAX_USER_AGENT_BYTES));
-    let instance = instance(&parts.headers, device_cookie, user_agent.as_deref(), address)?;
-    Ok(Requester { ip: address.map(|ip| ip.to_string()), user_agent, instance, may_be_proxy, acting: None })
+    let user_agent = parts.headers.get(USER_AGENT).map(HeaderValue::as_bytes);
+    let own = LastClient::default();
+    let last = parts.extensions.get::<Asking>().map_or(&own, Asking::last_client);
+    let client = last.next(user_agent, address);
+    let instance = instance::of(&parts.headers, device_cookie, &client)?;
+    let (ip, user_agent) = (client.ip.clone(), client.user_agent.clone());
+    Ok(Requester { ip, user_agent, instance, may_be_proxy, acting: None, languages: None })
 }
 
 /// The address that a request comes from, as far as it is known.
@@ -346,40 +331,8 @@ impl Source {
     }
 }
 
-/// The client instance: the cookie that marks the device, else what the client says of itself, else what its requests
-/// have in common. The cookie goes first, because scripts cannot read it: whoever copied the rest of a request is another.
-fn instance(
-    headers: &HeaderMap,
-    device_cookie: Option<&str>,
-    user_agent: Option<&str>,
-    address: Option<IpAddr>,
-) -> Result<ShortHash, Problem> {
-    let named = short_header(headers, &INSTANCE)?;
-    if let Some(mark) = device_cookie.and_then(|name| cookies(headers, name).next()) {
-        return Ok(marked_instance(&mark));
-    }
-    if let Some(named) = named {
-        return Ok(hash_instance(["named\n", named].concat()));
-    }
-    let user_agent = user_agent.unwrap_or_default().as_bytes();
-    let prefix = address.map(Prefix::from).unwrap_or_default();
-    let mut guess = Vec::with_capacity(user_agent.len() + 32);
-    guess.extend_from_slice(b"guess\n");
-    guess.extend(user_agent.iter().filter(|byte| !byte.is_ascii_digit() && **byte != b'.'));
-    guess.push(b'\n');
-    guess.extend_from_slice(prefix.to_string().as_bytes());
-    Ok(hash_instance(guess))
-}
-
-/// The instance of a device that brings this mark in its cookie.
-pub(crate) fn marked_instance(mark: &str) -> ShortHash {
-    hash_instance(["device\n", mark].concat())
-}
-
 #[cfg(test)]
 mod tests {
-    use hyper::header::COOKIE;
-
     use super::*;
 
     #[test]
@@ -403,29 +356,6 @@ mod tests {
         assert!(json(br#"{"a": 1, "b": {"a": 2}}"#).is_ok());
         assert!(json(br#"{"a": "1", "a": "2"}"#).is_err());
         assert!(json(b"[]").is_err());
-    }
-
-    #[test]
-    fn an_instance_survives_an_update_of_the_browser_and_a_move_within_the_network() {
-        let guess = |agent: &str, ip: &str| {
-            instance(&HeaderMap::new(), None, Some(agent), Some(ip.parse().unwrap())).unwrap()
-        };
-        assert_eq!(guess("Firefox/120.0", "192.0.2.1"), guess("Firefox/121.0", "192.0.2.77"));
-        assert_ne!(guess("Firefox/120.0", "192.0.2.1"), guess("Chrome/120.0", "192.0.2.1"));
-        assert_ne!(guess("Firefox/120.0", "192.0.2.1"), guess("Firefox/120.0", "198.51.100.1"));
-    }
-
-    /// Scripts read what a client says of itself, but not the cookie: who copied the rest of a request is somebody else.
-    #[test]
-    fn the_cookie_that_marks_a_device_outranks_what_a_client_says_of_itself() {
-        let mut headers = HeaderMap::new();
-        headers.insert("sprag-instance", "tab".parse().unwrap());
-        let named = instance(&headers, Some("device"), None, None).unwrap();
-        assert_eq!(named, hash_instance("named\ntab"));
-        headers.insert(COOKIE, "device=mark".parse().unwrap());
-        assert_eq!(instance(&headers, Some("device"), None, None).unwrap(), marked_instance("mark"));
-        headers.insert("sprag-instance", "".parse().unwrap());
-        assert!(instance(&headers, Some("device"), None, None).is_err(), "a bad name is told all the same");
     }
 
     #[test]

@@ -8,7 +8,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -24,11 +23,11 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::unconstrained;
 use tokio::time::Instant;
-use tower::Service as _;
 
 use super::ambiguity;
 use super::connections::{Connection, Connections};
 use super::large_answers::Permit;
+use super::served::Served;
 use super::smuggling::MAX_HEAD_BYTES;
 use crate::metrics::Metrics;
 
@@ -111,18 +110,18 @@ pub async fn listen_within(address: SocketAddr, patience: Duration) -> io::Resul
     }
 }
 
-/// Serves `router` on `listener` until `shutdown` is ready and what is in flight has finished. It says for how long
+/// Serves a router, or more than that, on `listener` until `shutdown` is ready and what is in flight has finished. It says for how long
 /// newcomers are served still, if any come.
 ///
 /// Returns whether everything finished within the grace period.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    served: impl Into<Served>,
     metrics: Arc<Metrics>,
     bounds: Bounds,
     shutdown: impl Future<Output = Duration>,
 ) -> bool {
-    let builders = Arc::new(Builders::default());
+    let (builders, served) = (Arc::new(Builders::default()), served.into());
     let (serving, stops) = watch::channel(());
     let grace = bounds.grace;
     let connections = Connections::new(bounds, Arc::clone(&metrics));
@@ -154,7 +153,7 @@ pub async fn serve(
         }
         let own = place.connection();
         let stream = Stream::new(stream, Arc::clone(own), connections.unread());
-        let service = service(router.clone(), peer, Arc::clone(own));
+        let service = service(served.clone(), peer, Arc::clone(own));
         let until = Until { graceful: graceful.watcher(), stops: stops.clone() };
         let connection = Arc::clone(&builders).serve(stream, service, until);
         let metrics = Arc::clone(&metrics);
@@ -181,7 +180,7 @@ pub async fn serve(
 
 /// What a connection's requests are answered with.
 fn service(
-    router: Router,
+    served: Served,
     peer: SocketAddr,
     connection: Arc<Connection>,
 ) -> impl Service<Request<Incoming>, Response = Response<Outgoing>, Error = Infallible, Future: Send> {
@@ -191,12 +190,12 @@ fn service(
         request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
         let ambiguous = connection.refused().hear().map(ambiguity::answer);
         request.extensions_mut().insert(asking.clone());
-        let mut router = router.clone();
+        let served = served.clone();
         async move {
             // Whoever waits here has nothing made for it yet, which takes far more room than what it has sent.
             connection.room().await;
             let mut answer = match ambiguous {
-                None => router.call(request).await.unwrap_or_else(|never| match never {}),
+                None => served.answer(request).await,
                 Some(answer) => answer,
             };
             let permit = answer.extensions_mut().remove::<Permit>();

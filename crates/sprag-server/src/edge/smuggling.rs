@@ -14,6 +14,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use memchr::memchr3;
 use tokio::time::Instant;
 
 mod frames;
@@ -293,7 +294,8 @@ impl Framing {
                 b'\r' => self.looked += 1,
                 _ => {
                     let rest = &here[self.looked..];
-                    self.looked += rest.iter().position(is_of_end).unwrap_or(rest.len());
+                    // A line may end at the first two of these, and never ends well at the third.
+                    self.looked += memchr3(b'\r', b'\n', 0, rest).unwrap_or(rest.len());
                     sure(self.looked <= longest, excess)?;
                 }
             }
@@ -335,11 +337,6 @@ impl Framing {
         self.held = Vec::new();
         (self.sure, self.line_at, self.looked) = (0, 0, 0);
     }
-}
-
-/// Whether a line may end here, or never ends well.
-fn is_of_end(byte: &u8) -> bool {
-    matches!(byte, b'\r' | b'\n' | 0)
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub(crate) fn of(action: &'static str, method: &str, asked: &Asked, parent: Opti
 
 /// Notes the row of the verdict table that decided.
 pub(crate) fn decided(row: Row) {
-    if tracing::enabled!(target: TARGET, Level::DEBUG) {
+    if tracing::span_enabled!(target: TARGET, Level::DEBUG) {
         Span::current().record("verdict", row.name());
     }
 }

@@ -7,7 +7,7 @@ use std::ops::Deref;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
-use zeroize::Zeroize as _;
+use sprag::wipe::Wipe as _;
 
 /// The fields of a body.
 #[derive(Default)]
@@ -35,7 +35,7 @@ impl Drop for WipedFields {
 
 fn wipe_value(value: &mut Value) {
     match value {
-        Value::String(text) => text.zeroize(),
+        Value::String(text) => text.wipe(),
         Value::Array(values) => values.iter_mut().for_each(wipe_value),
         Value::Object(fields) => fields.values_mut().for_each(wipe_value),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -53,7 +53,7 @@ pub(crate) fn take_in(shared: Bytes, own: &mut Vec<u8>) {
 pub(crate) fn wipe(body: Bytes) -> bool {
     match body.try_into_mut() {
         Ok(mut bytes) => {
-            bytes.as_mut().zeroize();
+            sprag::wipe::wipe(&mut bytes);
             true
         }
         Err(_) => false,

@@ -201,6 +201,7 @@ fn answer(profile: &Profile, route: &Route, is_in_body: bool) -> Value {
         access_token: Some(&access),
         refresh_token: Some(refresh.as_str()).filter(|_| is_in_body),
         expires_in: Some(policy.access_ttl.as_secs()),
+        refresh_in: Some((policy.access_ttl.as_secs() * 3 / 4).max(1)),
         refresh_expires_in: Some(policy.idle_timeout.as_secs()),
         expires_at: Some(NOON.plus(policy.access_ttl)),
         refresh_expires_at: Some(NOON.plus(policy.idle_timeout)),

@@ -47,6 +47,9 @@ facts! {
     RefreshToken = "refresh_token", Text;
     /// Seconds until the access token expires.
     ExpiresIn = "expires_in", Number;
+    /// Seconds until the client shall refresh, before the access token expires; drawn anew for each pair, so that a crowd that
+    /// logged in at one moment does not come back at one moment.
+    RefreshIn = "refresh_in", Number;
     /// Seconds until the refresh token expires unless it is used.
     RefreshExpiresIn = "refresh_expires_in", Number;
     /// When the access token expires.
@@ -170,6 +173,7 @@ impl Fact {
         Self::AccessToken,
         Self::RefreshToken,
         Self::ExpiresIn,
+        Self::RefreshIn,
         Self::RefreshExpiresIn,
         Self::ExpiresAt,
         Self::RefreshExpiresAt,

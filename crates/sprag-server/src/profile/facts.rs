@@ -20,6 +20,8 @@ pub struct Facts<'a> {
     pub refresh_token: Option<&'a str>,
     /// Seconds until the access token expires.
     pub expires_in: Option<u64>,
+    /// Seconds until the client shall refresh.
+    pub refresh_in: Option<u64>,
     /// Seconds until the refresh token expires unless it is used.
     pub refresh_expires_in: Option<u64>,
     /// When the access token expires.
@@ -157,6 +159,7 @@ impl<'a> Facts<'a> {
             Fact::AccessToken => self.access_token.map(Scalar::Text),
             Fact::RefreshToken => self.refresh_token.map(Scalar::Text),
             Fact::ExpiresIn => self.expires_in.map(Scalar::Number),
+            Fact::RefreshIn => self.refresh_in.map(Scalar::Number),
             Fact::RefreshExpiresIn => self.refresh_expires_in.map(Scalar::Number),
             Fact::ExpiresAt => self.expires_at.map(Scalar::Time),
             Fact::RefreshExpiresAt => self.refresh_expires_at.map(Scalar::Time),

@@ -19,6 +19,7 @@ use sprag::{Engine, Fault};
 use crate::config::{self, Config, Database, ProfileRef, Sources};
 use crate::edge::refresh_limits::RefreshLimits;
 use crate::edge::serve::Bounds;
+use crate::edge::served::Served;
 use crate::http::{self, App, Mount};
 use crate::metrics::Metrics;
 use crate::places::Places;
@@ -239,11 +240,20 @@ impl Node {
 
     /// The whole service, for a listener of its own; without what only administrators ask for, where they have another one.
     pub fn router(&self, app: &Arc<App>) -> Router {
-        let mount = match self.config.listen.admin_address {
+        http::whole(app, self.profiles.clone(), self.config.issuer(), &self.public())
+    }
+
+    /// As [`router`](Self::router), for [`serve`](crate::edge::serve::serve): what is asked for most is answered without a
+    /// router's search for it.
+    pub fn served(&self, app: &Arc<App>) -> Served {
+        http::served(app, self.profiles.clone(), self.config.issuer(), &self.public())
+    }
+
+    fn public(&self) -> Mount {
+        match self.config.listen.admin_address {
             Some(_) => Mount::merged().without_administration(),
             None => Mount::merged(),
-        };
-        http::whole(app, self.profiles.clone(), self.config.issuer(), &mount)
+        }
     }
 
     /// The whole service, for the administrators' listener.

@@ -48,6 +48,8 @@ fn redact(value: &mut Value, has_jitter: bool) {
             for (name, value) in members {
                 if has_jitter && name == "expires_in" {
                     *value = "[at most the lifetime]".into();
+                } else if name == "refresh_in" {
+                    *value = "[before it expires]".into();
                 } else {
                     redact(value, has_jitter);
                 }

@@ -1,13 +1,15 @@
 //! Access tokens as this server itself takes them.
 
+use std::collections::BTreeSet;
+
 use aws_lc_rs::hmac;
 use data_encoding::BASE64URL_NOPAD;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sprag::access::Algorithm;
 use sprag::random::SystemRandom;
 
 use crate::call::Call;
-use crate::people::{ME, Way};
+use crate::people::{LOGIN, ME, Way};
 use crate::world::{Plan, World, our_profile, second_profile};
 
 #[tokio::test]
@@ -24,6 +26,51 @@ async fn an_access_token_works_for_as_long_as_was_said_and_not_a_second_longer()
         let answer = phone.asks(ME).await.refused(401, "token_expired");
         assert_eq!(answer.header("www-authenticate"), "Bearer error=\"invalid_token\"");
     }
+}
+
+#[tokio::test]
+async fn a_pair_says_when_to_refresh_and_it_is_before_the_access_token_expires() {
+    for (life, spare) in [("15m", 81), ("1m", 5), ("10s", 2), ("2s", 1)] {
+        let given = format!("access = \"{life}\"");
+        let world = World::with(&[("access = \"15m\"", given.as_str())]);
+        let mut phone = world.ann().await.logs_in().await;
+        for _ in 0..5 {
+            let spent = phone.refresh.clone();
+            let rotated = phone.turns().await.is(200).json();
+            let retried = phone.presents(&spent).await.is(200).json();
+            let unchanged = phone.presents(&phone.refresh).await.is(200).json();
+            for pair in [rotated, retried, unchanged] {
+                let seconds = |name: &str| pair[name].as_u64().expect(name);
+                let (due, end) = (seconds("refresh_in"), seconds("expires_in"));
+                // A life of one second has no whole second before its end.
+                assert!(due + spare <= end || (due == 0 && end == 1), "{life}: {pair}");
+                assert!(due * 2 >= end || end == 1, "{life}: not again and again: {pair}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_who_log_in_together_are_told_to_come_back_at_different_times() {
+    let world = World::new();
+    let ann = world.ann().await;
+    let body = json!({ "username": "ann", "password": ann.password });
+    let mut due = BTreeSet::new();
+    for _ in 0..20 {
+        let pair = world.sends(Call::post(LOGIN).json(&body)).await.is(200).json();
+        due.insert(pair["refresh_in"].as_u64().expect("seconds"));
+    }
+    assert!(due.len() > 10, "{due:?}");
+    assert!(due.iter().all(|due| (70..=810).contains(due)), "{due:?}");
+}
+
+#[tokio::test]
+async fn a_profile_of_ones_own_says_when_to_refresh_under_its_own_name_or_not_at_all() {
+    let world = World::with(&[("refresh_in = \"$refresh_in\"", "refreshAfter = \"$refresh_in\"")]);
+    let mut phone = world.ann().await.logs_in().await;
+    let pair = phone.refreshes().await.is(200).json();
+    assert!(pair["refreshAfter"].as_u64() < pair["expires_in"].as_u64(), "{pair}");
+    assert_eq!(pair["refresh_in"], Value::Null);
 }
 
 #[tokio::test]

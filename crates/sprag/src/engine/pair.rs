@@ -1,9 +1,8 @@
 //! What is handed out: an access token, and a refresh token new or kept.
 
-use std::time::Duration;
-
 use zeroize::Zeroizing;
 
+use super::lives::Lives;
 use super::{Claims, ClientPolicy, Engine};
 use crate::access::{self, AccessClaims};
 use crate::account::Account;
@@ -26,6 +25,10 @@ pub struct TokenPair {
     pub issued_at: Timestamp,
     /// Seconds until the access token expires.
     pub expires_in: i64,
+    /// Seconds until the client shall refresh: before the access token expires, and at a moment that is drawn anew for each pair,
+    /// so that a crowd that came at one moment does not come back at one moment. Zero only where the access token lives for one
+    /// second.
+    pub refresh_in: i64,
     /// The refresh token.
     pub refresh: RefreshTokenText,
     /// Seconds until the refresh token expires unless it is used.
@@ -95,14 +98,9 @@ impl Engine {
             Some(text) => RefreshTokenText::Kept(Zeroizing::new(text.to_owned())),
             None => RefreshTokenText::New(token.ending(row.ends_at()).encode(client.encoding, &keys, now)),
         };
-        let [id @ .., jitter, more_jitter] = self.token_ids.next(self.random.as_ref());
-        let life = shortened(
-            client.policy.access_ttl,
-            client.policy.access_jitter_percent,
-            u16::from_be_bytes([jitter, more_jitter]),
-        );
-        // An API that verifies locally knows nothing of the session: its token must not outlive it.
-        let expires_in = (millis(life) / 1000).min(refresh_expires_in).max(1);
+        let [id @ .., a, b, c, d] = self.token_ids.next(self.random.as_ref());
+        let lives = Lives::draw(&client.policy, refresh_expires_in, token.generation, [a, b, c, d]);
+        let Lives { expires_in, refresh_in } = lives;
         let issued_at = Timestamp(now.seconds() * 1000);
         let told = account.filter(|_| client.access.tells_of_account());
         let own_claims;
@@ -137,6 +135,7 @@ impl Engine {
             access_token: access::mint(&keys, now, &claims)?,
             issued_at: now,
             expires_in,
+            refresh_in,
             refresh,
             refresh_expires_in,
             device: None,
@@ -166,24 +165,5 @@ impl Told {
         let hours = left / HOUR_MILLIS + i64::from(left % HOUR_MILLIS > 0);
         let fresh = Self::fresh(client, row, now);
         Self { refresh_expires_in: fresh.refresh_expires_in.min(hours * 3600), ..fresh }
-    }
-}
-
-/// `ttl` less a share of it, between nothing and `percent`, that `randomness` picks.
-fn shortened(ttl: Duration, percent: u8, random: u16) -> Duration {
-    let most = ttl * u32::from(percent.min(100)) / 100;
-    ttl - most * u32::from(random) / u32::from(u16::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn jitter_only_shortens_and_by_no_more_than_it_may() {
-        let ttl = Duration::from_secs(900);
-        assert_eq!(shortened(ttl, 10, 0), ttl);
-        assert_eq!(shortened(ttl, 10, u16::MAX), Duration::from_secs(810));
-        assert_eq!(shortened(ttl, 0, u16::MAX), ttl);
     }
 }

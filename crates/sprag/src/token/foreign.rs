@@ -11,12 +11,12 @@ use std::fmt;
 use aws_lc_rs::digest::{Context, SHA256};
 use aws_lc_rs::hmac;
 use subtle::ConstantTimeEq as _;
-use zeroize::Zeroizing;
 
 use super::{PREFIX, RefreshToken, SECRET_BYTES, jwt};
 use crate::clock::Timestamp;
 use crate::keys::{KeyRing, RefreshKey};
 use crate::session::{AccountId, Generation, ProfileId, SecretHash, Session, SessionId};
+use crate::wipe::Wiped;
 
 /// The shortest text that may be such a token: 16 bytes in hex are guessed by nobody.
 const MIN_BYTES: usize = 20;
@@ -96,8 +96,8 @@ impl ForeignToken {
         keys.all_accepted_refresh(now).find_map(|key| {
             let label = b"secret\0";
             let parts = [&label[..], &profile.0.to_be_bytes(), account.0.as_bytes(), text.as_bytes()];
-            let mac = Zeroizing::new(mac(&key.foreign, &parts));
-            let mut secret = Zeroizing::new([0; SECRET_BYTES]);
+            let mac = Wiped::new(mac(&key.foreign, &parts));
+            let mut secret = Wiped::new([0; SECRET_BYTES]);
             secret.copy_from_slice(&mac[..SECRET_BYTES]);
             let token =
                 RefreshToken { profile, key: session.key, generation: Generation(0), secret, exp: None };

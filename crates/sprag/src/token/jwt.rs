@@ -17,13 +17,13 @@ use std::io::Write as _;
 use aws_lc_rs::hmac;
 use data_encoding::BASE64URL_NOPAD;
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
 use super::{Malformed, RefreshToken, SECRET_BYTES, TokenText};
 use crate::clock::Timestamp;
 use crate::keys::{KeyRing, RefreshKey};
 use crate::policy::MAX_GENERATION;
 use crate::session::{AccountId, Generation, ProfileId, SessionId, SessionKey};
+use crate::wipe::Wiped;
 
 /// The longest header, with a key id of three digits.
 const HEADER_BYTES: usize = 42;
@@ -36,7 +36,7 @@ const TEXT_CHARS: usize = 56 + 1 + 274 + 1 + 43;
 const SECRET_CHARS: usize = 22;
 
 pub(super) fn write(token: &RefreshToken, key: &RefreshKey) -> TokenText {
-    let mut secret = Zeroizing::new([0; SECRET_CHARS]);
+    let mut secret = Wiped::new([0; SECRET_CHARS]);
     BASE64URL_NOPAD.encode_mut(token.secret.as_slice(), secret.as_mut_slice());
     let secret = str::from_utf8(secret.as_slice()).expect("base64url is ASCII");
 
@@ -47,7 +47,7 @@ pub(super) fn write(token: &RefreshToken, key: &RefreshKey) -> TokenText {
     let room = rest.len();
     BASE64URL_NOPAD.encode_append(&header[..HEADER_BYTES - room], &mut text);
 
-    let mut claims = Zeroizing::new([0; CLAIMS_BYTES]);
+    let mut claims = Wiped::new([0; CLAIMS_BYTES]);
     let mut rest = claims.as_mut_slice();
     write!(
         rest,
@@ -66,7 +66,7 @@ pub(super) fn write(token: &RefreshToken, key: &RefreshKey) -> TokenText {
     let tag = hmac::sign(&key.jwt, text.as_bytes());
     text.push('.');
     BASE64URL_NOPAD.encode_append(tag.as_ref(), &mut text);
-    TokenText(Zeroizing::new(text))
+    TokenText(Wiped::new(text))
 }
 
 pub(super) fn read(text: &str, keys: &KeyRing, now: Timestamp) -> Result<RefreshToken, Malformed> {
@@ -78,7 +78,7 @@ pub(super) fn read(text: &str, keys: &KeyRing, now: Timestamp) -> Result<Refresh
     let mut buffer = [0; HEADER_BYTES];
     let key_id = read_header(decode(header, &mut buffer)?).ok_or(Malformed::Header)?;
     let key = keys.accepted_refresh(key_id, now).ok_or(Malformed::UnknownKey)?;
-    let mut buffer = Zeroizing::new([0; CLAIMS_BYTES]);
+    let mut buffer = Wiped::new([0; CLAIMS_BYTES]);
     let token = read_claims(decode(claims, buffer.as_mut_slice())?).ok_or(Malformed::Claims)?;
     if token.generation.0 > MAX_GENERATION {
         return Err(Malformed::Generation);
@@ -119,7 +119,7 @@ fn read_claims(claims: &str) -> Option<RefreshToken> {
     if secret_text.len() != SECRET_CHARS {
         return None;
     }
-    let mut secret = Zeroizing::new([0; SECRET_BYTES]);
+    let mut secret = Wiped::new([0; SECRET_BYTES]);
     BASE64URL_NOPAD.decode_mut(secret_text.as_bytes(), secret.as_mut_slice()).ok()?;
     Some(RefreshToken {
         profile: ProfileId(profile.parse().ok()?),

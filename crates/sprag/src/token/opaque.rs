@@ -9,13 +9,13 @@
 use aws_lc_rs::hmac;
 use data_encoding::BASE64URL_NOPAD;
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
 use super::{Malformed, PREFIX, RefreshToken, TokenText};
 use crate::clock::Timestamp;
 use crate::keys::{KeyRing, RefreshKey};
 use crate::policy::MAX_GENERATION;
 use crate::session::{AccountId, Generation, ProfileId, SessionId, SessionKey};
+use crate::wipe::Wiped;
 
 const VERSION: u8 = 1;
 const FACTS_BYTES: usize = 1 + 1 + 2 + 16 + 16 + 8 + 16;
@@ -24,7 +24,7 @@ const BYTES: usize = FACTS_BYTES + 32;
 const BODY_CHARS: usize = 123;
 
 pub(super) fn write(token: &RefreshToken, key: &RefreshKey) -> TokenText {
-    let mut bytes = Zeroizing::new([0; BYTES]);
+    let mut bytes = Wiped::new([0; BYTES]);
     let mut rest = bytes.as_mut_slice();
     put(&mut rest, &[VERSION, key.id]);
     put(&mut rest, &token.profile.0.to_be_bytes());
@@ -38,7 +38,7 @@ pub(super) fn write(token: &RefreshToken, key: &RefreshKey) -> TokenText {
     let mut text = String::with_capacity(PREFIX.len() + BODY_CHARS);
     text.push_str(PREFIX);
     BASE64URL_NOPAD.encode_append(bytes.as_slice(), &mut text);
-    TokenText(Zeroizing::new(text))
+    TokenText(Wiped::new(text))
 }
 
 /// Reads what follows the prefix. base64url here refuses padding, other alphabets and trailing bits, so that
@@ -47,7 +47,7 @@ pub(super) fn read(body: &str, keys: &KeyRing, now: Timestamp) -> Result<Refresh
     if body.len() != BODY_CHARS {
         return Err(Malformed::Length);
     }
-    let mut bytes = Zeroizing::new([0; BYTES]);
+    let mut bytes = Wiped::new([0; BYTES]);
     BASE64URL_NOPAD.decode_mut(body.as_bytes(), bytes.as_mut_slice()).map_err(|_| Malformed::Encoding)?;
     let (facts, tag) = bytes.split_at(FACTS_BYTES);
     let mut rest = facts;
@@ -65,7 +65,7 @@ pub(super) fn read(body: &str, keys: &KeyRing, now: Timestamp) -> Result<Refresh
             session: SessionId(Uuid::from_bytes(take(&mut rest))),
         },
         generation: Generation(u64::from_be_bytes(take(&mut rest))),
-        secret: Zeroizing::new(take(&mut rest)),
+        secret: Wiped::new(take(&mut rest)),
         exp: None,
     };
     if token.generation.0 > MAX_GENERATION {

@@ -4,13 +4,13 @@
 //! secret and the retry id, and the row of the session that ended says when.
 
 use aws_lc_rs::hmac;
-use zeroize::Zeroizing;
 
 use super::{RefreshToken, SECRET_BYTES};
 use crate::clock::Timestamp;
 use crate::keys::{KeyRing, RefreshKey};
 use crate::random::id_of;
 use crate::session::{Generation, SessionId, SessionKey, ShortHash};
+use crate::wipe::Wiped;
 
 /// The request that has a session replaced, as far as its repetition can be known by it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -63,18 +63,18 @@ impl RefreshToken {
 
     fn replacement_under(&self, ring_key: &RefreshKey, key: SessionKey) -> Self {
         let mac = mac(&ring_key.replace, &[b"replace", self.secret.as_slice(), key.session.0.as_bytes()]);
-        let mut secret = Zeroizing::new([0; SECRET_BYTES]);
+        let mut secret = Wiped::new([0; SECRET_BYTES]);
         secret.copy_from_slice(&mac[..SECRET_BYTES]);
         Self { profile: self.profile, key, generation: Generation(0), secret, exp: None }
     }
 }
 
-fn mac(key: &hmac::Key, parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
+fn mac(key: &hmac::Key, parts: &[&[u8]]) -> Wiped<[u8; 32]> {
     let mut context = hmac::Context::with_key(key);
     for part in parts {
         context.update(part);
     }
-    let mut mac = Zeroizing::new([0; 32]);
+    let mut mac = Wiped::new([0; 32]);
     mac.copy_from_slice(context.sign().as_ref());
     mac
 }

@@ -9,6 +9,7 @@
 
 use std::fmt::Debug;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,7 @@ use super::{Batching, Settings};
 use crate::error::Fault;
 use crate::observe::{QueueCounts, QueueObserved};
 use crate::session::SessionKey;
+use crate::timers::KeptTimers;
 
 /// How often one batch is sent again because it lost to another transaction.
 const MAX_REPEATS: u32 = 8;
@@ -95,6 +97,7 @@ pub(super) struct Batchers<O: Order> {
     deadline: Duration,
     counts: Arc<QueueCounts>,
     bound: usize,
+    timers: KeptTimers,
     _running: JoinSet<()>,
 }
 
@@ -129,7 +132,8 @@ impl<O: Order> Batchers<O> {
             });
         }
         let (health, deadline) = (Arc::clone(health), settings.deadline);
-        Self { queue, health, deadline, counts, bound: settings.queue, _running: running }
+        let (bound, timers) = (settings.queue, KeptTimers::default());
+        Self { queue, health, deadline, counts, bound, timers, _running: running }
     }
 
     /// What was counted until now.
@@ -156,19 +160,12 @@ impl<O: Order> Batchers<O> {
             return Err(Fault::unavailable(O::DOING, "the store's queue is full; try again in a moment"));
         }
         let deadline = self.health.patience(self.deadline);
-        // In a box of its own, as a timer is aligned so widely that whatever it is a part of takes long to find room for.
-        match Box::pin(tokio::time::timeout_at(end_of(queued, deadline).into(), answer)).await {
+        match self.timers.within(deadline, pin!(answer)).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(Fault::unavailable(O::DOING, "the store is shutting down")),
             Err(_) => Err(Fault::unavailable(O::DOING, QueryError::Silent(deadline))),
         }
     }
-}
-
-/// When that long has passed; where no clock gets so far, in thirty years.
-fn end_of(begun: Instant, limit: Duration) -> Instant {
-    const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
-    begun.checked_add(limit).unwrap_or_else(|| begun + FAR)
 }
 
 /// One connection and its task.

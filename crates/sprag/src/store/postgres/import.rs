@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::future::{join_all, try_join_all};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection as SqliteConnection, ErrorCode, OpenFlags};
 use tokio::sync::mpsc;
@@ -117,19 +118,17 @@ pub async fn import(
     expect_same_schema(&source, &connection).await?;
     source.expect_ring(ring)?;
     prepare(&connection, &source.tables).await?;
-    let (tables, mut source) = (source.tables.clone(), source);
-    let mut counts = Counts { tables: Vec::with_capacity(tables.len()) };
-    for table in tables {
-        let count;
-        (source, count) = move_table(source, &connection, &table, &progress).await?;
-        counts.tables.push((table, count));
+    let (mut source, tables) = planned(source, &connection).await?;
+    for table in &tables {
+        source = move_table(source, &connection, table, &progress).await?;
     }
-    for (table, here) in &counts.tables {
-        let there = count(&connection, table).await.map_err(|error| error.fault(DOING))?;
-        if there != *here {
-            return Err(obstacle(Obstacle::Miscounted { table: table.clone(), here: *here, there }));
+    let there = counts(&connection, &source.tables).await.map_err(|error| error.fault(DOING))?;
+    for (Planned { name, rows, .. }, there) in tables.iter().zip(there) {
+        if there != *rows {
+            return Err(obstacle(Obstacle::Miscounted { table: name.clone(), here: *rows, there }));
         }
     }
+    let counts = Counts { tables: tables.into_iter().map(|table| (table.name, table.rows)).collect() };
     connection.run("commit").await.map_err(|error| {
         error.fault(
             "hear whether the import was kept; import again: if it was, that says that the target is not empty",
@@ -143,14 +142,16 @@ pub async fn import(
 /// The planner knows nothing of tables that have just been filled. Not in the transaction that fills them: Citus refuses that
 /// once it has written to a table that stands on every server.
 async fn look_over(connection: &Connection, counts: &Counts) {
-    for (table, _) in &counts.tables {
-        if let Err(error) = connection.run(&format!("analyze {}", sql_name(table))).await {
+    let analyse = |table: &str| format!("analyze {}", sql_name(table));
+    let each = counts.tables.iter().map(|(table, _)| async move {
+        if let Err(error) = connection.run(&analyse(table)).await {
             tracing::warn!(
                 "everything was moved, but the table {table} could not be analysed: {error}; until autovacuum has done so, some \
                  statements may be slow"
             );
         }
-    }
+    });
+    join_all(each).await;
 }
 
 /// The SQLite file, locked against everybody else.
@@ -347,49 +348,75 @@ async fn prepare(connection: &Connection, tables: &[String]) -> Result<(), Fault
         }
         locked => locked.map_err(|error| error.fault(DOING))?,
     }
-    for table in tables {
-        if count(connection, table).await.map_err(|error| error.fault(DOING))? > 0 {
-            return Err(obstacle(Obstacle::NotEmpty(table.clone())));
-        }
-    }
-    Ok(())
+    let there = counts(connection, tables).await.map_err(|error| error.fault(DOING))?;
+    let full = tables.iter().zip(there).find(|(_, rows)| *rows > 0);
+    full.map_or(Ok(()), |(table, _)| Err(obstacle(Obstacle::NotEmpty(table.clone()))))
 }
 
-async fn count(connection: &Connection, table: &str) -> Result<u64, QueryError> {
-    let text = format!("select count(*) as count from {}", sql_name(table));
-    let row = connection.client().query_one(&text, &[]).await?;
-    Ok(u64::try_from(row.try_get::<_, i64>("count")?).unwrap_or(0))
+/// How many rows each table has there. All are asked at once, for the database may be far away.
+async fn counts(connection: &Connection, tables: &[String]) -> Result<Vec<u64>, QueryError> {
+    let each = tables.iter().map(|table| async move {
+        let text = format!("select count(*) as count from {}", sql_name(table));
+        let rows = connection.client().query_typed(&text, &[]).await?;
+        let count = rows.first().map_or(Ok(0), |row| row.try_get::<_, i64>("count"))?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    });
+    try_join_all(each).await
 }
 
-/// Moves one table; gives the source back, and how many rows it has.
+/// A table that is to be moved.
+struct Planned {
+    name: String,
+    /// The columns by name, with the types that they have there.
+    columns: Vec<(String, Type)>,
+    rows: u64,
+}
+
+/// What is to be moved. Every table is asked about at once, before any row leaves.
+async fn planned(source: Source, connection: &Connection) -> Result<(Source, Vec<Planned>), Fault> {
+    let shapes = source.tables.iter().map(|table| async move {
+        connection.client().prepare(&format!("select * from {}", sql_name(table))).await
+    });
+    let shapes = try_join_all(shapes).await.map_err(|error| QueryError::from(error).fault(DOING))?;
+    let columns = shapes.iter().map(|shape| {
+        let mut columns: Vec<_> =
+            shape.columns().iter().map(|column| (column.name().to_owned(), column.type_().clone())).collect();
+        columns.sort_by(|(a, _), (b, _)| a.cmp(b));
+        columns
+    });
+    let columns: Vec<_> = columns.collect();
+    in_background(move || {
+        let each = source.tables.iter().zip(columns).map(|(name, columns)| {
+            let rows = source.expect_columns(name, &columns)?;
+            Ok(Planned { name: name.clone(), columns, rows })
+        });
+        let tables = each.collect::<Result<_, Fault>>()?;
+        Ok((source, tables))
+    })
+    .await
+}
+
+/// Moves one table; gives the source back.
 async fn move_table(
     source: Source,
     connection: &Connection,
-    table: &str,
+    table: &Planned,
     progress: &impl Fn(&str, u64, u64),
-) -> Result<(Source, u64), Fault> {
+) -> Result<Source, Fault> {
+    progress(&table.name, 0, table.rows);
+    if table.rows == 0 {
+        return Ok(source);
+    }
     let broken = |error: tokio_postgres::Error| QueryError::from(error).fault(DOING);
-    let shape =
-        connection.client().prepare(&format!("select * from {}", sql_name(table))).await.map_err(broken)?;
-    let mut columns: Vec<_> =
-        shape.columns().iter().map(|column| (column.name().to_owned(), column.type_().clone())).collect();
-    columns.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let names: Vec<_> = columns.iter().map(|(name, _)| sql_name(name)).collect();
-    let types: Vec<_> = columns.iter().map(|(_, kind)| kind.clone()).collect();
-
+    let names: Vec<_> = table.columns.iter().map(|(name, _)| sql_name(name)).collect();
+    let types: Vec<_> = table.columns.iter().map(|(_, kind)| kind.clone()).collect();
     let (send, mut receive) = mpsc::channel(SLICES);
-    let (owned_table, owned_columns) = (table.to_owned(), columns);
-    let (source, total) = in_background({
-        let (table, columns) = (owned_table.clone(), owned_columns.clone());
-        move || source.expect_columns(&table, &columns).map(|total| (source, total))
-    })
-    .await?;
-    progress(table, 0, total);
+    let (owned_table, owned_columns) = (table.name.clone(), table.columns.clone());
     let reading = spawn_blocking(move || {
         source.read(&owned_table, &owned_columns, &send)?;
         Ok(source)
     });
-    let text = format!("copy {} ({}) from stdin (format binary)", sql_name(table), names.join(", "));
+    let text = format!("copy {} ({}) from stdin (format binary)", sql_name(&table.name), names.join(", "));
     let sink = connection.client().copy_in(&text).await.map_err(broken)?;
     let mut writer = pin!(BinaryCopyInWriter::new(sink, &types));
     let mut done = 0;
@@ -398,11 +425,11 @@ async fn move_table(
         for row in slice {
             writer.as_mut().write_raw(row).await.map_err(broken)?;
         }
-        progress(table, done, total);
+        progress(&table.name, done, table.rows);
     }
     let source = joined(reading.await)?;
     writer.finish().await.map_err(broken)?;
-    Ok((source, total))
+    Ok(source)
 }
 
 fn obstacle(obstacle: Obstacle) -> Fault {

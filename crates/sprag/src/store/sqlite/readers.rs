@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use super::connection::{self, Role};
 use super::counted::Kept;
 use crate::error::Fault;
 use crate::observe::QueueCounts;
+use crate::timers::KeptTimers;
 
 /// Reads, on a connection or for want of one; says whether the connection is still good.
 type Job = Box<dyn FnOnce(Result<&Connection, Fault>) -> bool + Send>;
@@ -25,6 +27,7 @@ pub(super) struct Readers {
     jobs: Option<Sender<Job>>,
     threads: Vec<JoinHandle<()>>,
     deadline: Duration,
+    timers: KeptTimers,
     kept: Arc<Kept>,
 }
 
@@ -32,7 +35,8 @@ impl Readers {
     pub(super) fn start(path: &Path, settings: &Settings, kept: &Arc<Kept>) -> Result<Self, Fault> {
         let (jobs, queue) = bounded(settings.read_queue.max(1));
         let (deadline, kept) = (settings.deadline, Arc::clone(kept));
-        let mut readers = Self { jobs: Some(jobs), threads: Vec::new(), deadline, kept };
+        let timers = KeptTimers::default();
+        let mut readers = Self { jobs: Some(jobs), threads: Vec::new(), deadline, timers, kept };
         for number in 1..=settings.readers.max(1) {
             let role = Role::Reads { cache_kib: settings.reader_cache_kib };
             let reader = Reader {
@@ -71,7 +75,7 @@ impl Readers {
         });
         let asked = async {
             send(self.jobs.as_ref(), job, doing, &self.kept.reads)?;
-            await_answer(answer, self.deadline, doing).await
+            await_answer(answer, (&self.timers, self.deadline), doing).await
         };
         self.kept.operations.counted(doing, asked).await
     }
@@ -141,11 +145,10 @@ pub(super) fn send<J>(
 /// Waits for an answer until the deadline.
 pub(super) async fn await_answer<T>(
     answer: oneshot::Receiver<Result<T, Fault>>,
-    deadline: Duration,
+    (timers, deadline): (&KeptTimers, Duration),
     doing: &'static str,
 ) -> Result<T, Fault> {
-    // In a box of its own, as a timer is aligned so widely that whatever it is a part of takes long to find room for.
-    match Box::pin(tokio::time::timeout(deadline, answer)).await {
+    match timers.within(deadline, pin!(answer)).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Err(Fault::internal(doing, "the work panicked; the log says where")),
         Err(_) => {

@@ -35,6 +35,7 @@ use crate::error::Fault;
 use crate::high_water::Progress;
 use crate::ratchet::{Rotation, counts_from};
 use crate::store::Rotated;
+use crate::timers::KeptTimers;
 
 /// The one thread that writes, fed from a bounded queue.
 #[derive(Debug)]
@@ -42,6 +43,7 @@ pub(super) struct Writer {
     jobs: Option<Sender<Job>>,
     thread: Option<JoinHandle<()>>,
     deadline: Duration,
+    timers: KeptTimers,
     kept: Arc<Kept>,
 }
 
@@ -74,7 +76,8 @@ impl Writer {
         };
         let thread = spawn("sprag-writer", move || committer.run(&queue))?;
         let kept = Arc::clone(kept);
-        Ok(Self { jobs: Some(jobs), thread: Some(thread), deadline: settings.deadline, kept })
+        let (deadline, timers) = (settings.deadline, KeptTimers::default());
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), deadline, timers, kept })
     }
 
     /// Rotates a row where the rotation applies, and has the journal tell of it where there is something to tell.
@@ -87,7 +90,7 @@ impl Writer {
         let event = event.map(Box::new);
         let job = Job::Rotate { order: Order::now(rotation), event, outcome: Ok(None), reply };
         send(self.jobs.as_ref(), job, ROTATING, &self.kept.writes)?;
-        let outcome = await_answer(answer, self.deadline, ROTATING).await;
+        let outcome = await_answer(answer, (&self.timers, self.deadline), ROTATING).await;
         outcome.inspect_err(|_| self.kept.writes.faults.one())
     }
 
@@ -120,7 +123,7 @@ impl Writer {
         let work = Box::new(Write { doing, work: Some(work), outcome: None, reply });
         let asked = async {
             send(self.jobs.as_ref(), Job::Write { work, concerns }, doing, &self.kept.writes)?;
-            await_answer(answer, self.deadline, doing).await
+            await_answer(answer, (&self.timers, self.deadline), doing).await
         };
         self.kept.operations.counted(doing, asked).await
     }

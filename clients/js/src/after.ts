@@ -1,0 +1,11 @@
+/** So many milliseconds later; no reason for Node to stay. */
+export const after = (time: number): Promise<void> =>
+  new Promise((resolve) => unref(setTimeout(resolve, time)));
+
+/** Node leaves although it is there; browsers know no such thing. */
+export const unref = <T>(what: T): T => {
+  (what as { unref?: () => void }).unref?.();
+  return what;
+};
+
+export const quiet = (): void => {};

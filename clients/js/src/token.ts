@@ -1,0 +1,32 @@
+import { hex } from './store.js';
+import type { TokenFacts } from './types.js';
+
+/** The bytes of base64url without padding; throws on anything else. */
+const decode = (text: string): Uint8Array =>
+  Uint8Array.from(atob(text.replace(/-/g, '+').replace(/_/g, '/')), (letter) => letter.charCodeAt(0));
+
+/** What a JWT says, unverified; nothing where it is none. */
+export function readClaims(jwt = ''): Record<string, unknown> {
+  try {
+    return Object(JSON.parse(new TextDecoder().decode(decode(jwt.split('.')[1] as string)))) as Record<string, unknown>;
+  } catch {
+    return {};
+  }
+}
+
+/**
+ * Which session a refresh token is of, and which generation: the one thing in it that a client may read, to know which of two
+ * is newer. Undefined for a token of another system.
+ */
+export function readToken(token = ''): TokenFacts | undefined {
+  const { sid, gen } = readClaims(token);
+  if (sid && gen !== undefined) return { session: sid as string, generation: gen as number };
+  // `spr_`, and in hexadecimal letters: version, key id, profile, account; session; generation; secret, tag.
+  try {
+    const facts = token.startsWith('spr_') && /^.{40}((.{8})(.{4})(.{4})(.{4})(.{12}))(.{16}).{96}$/.exec(hex(decode(token.slice(4))));
+    if (facts) return { session: facts.slice(2, 7).join('-'), generation: parseInt(facts[7] as string, 16) };
+  } catch {
+    // Another system's.
+  }
+  return undefined;
+}

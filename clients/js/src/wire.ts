@@ -1,0 +1,89 @@
+import { after } from './after.js';
+import { SpragError } from './error.js';
+import type { Answer, ClientOptions, RefusalFacts } from './types.js';
+
+/** How long one request may take, its body included, in milliseconds. */
+const DEADLINE = 8_000;
+
+/** Gives the body of an answer in the 200s, `{}` where it is no JSON object; rejects with everything else. */
+export type Send = (
+  path: string | undefined,
+  body: Answer | undefined,
+  headers: Readonly<Record<string, string>>,
+  keepalive?: boolean,
+) => Promise<Answer>;
+
+export const unreachable = (why: unknown): SpragError =>
+  new SpragError('unreachable', `The session server did not answer (${why}); the session goes on`);
+
+/** The platform's `fetch`, looked up at each call: what replaces it later (a mock, an instrument) counts. */
+export const platformFetch: typeof fetch = (input, init) => globalThis.fetch(input, init);
+
+/** Sends to the session server; rejects as `unreachable` where no answer came whole and in time. */
+export const sender =
+  ({ url, mode, fetch: ask = platformFetch, headers: always, credentials }: ClientOptions, refusal: RefusalFacts): Send =>
+  async (path, body, headers, keepalive = false) => {
+    if (!path) throw new SpragError('not_offered', 'The profile names no such call');
+    const controller = new AbortController();
+    const answer = async (): Promise<readonly [Response, string]> => {
+      const response = await ask(url.replace(/\/+$/, '') + path, {
+        method: 'POST',
+        headers: { ...always, ...headers, ...(body && { 'Content-Type': 'application/json' }) },
+        body: body ? JSON.stringify(body) : null,
+        credentials: credentials ?? (mode === 'cookie' ? 'include' : 'omit'),
+        cache: 'no-store',
+        // Nobody but the server is shown a token: a portal that leads elsewhere is no answer.
+        redirect: 'error',
+        signal: controller.signal,
+        keepalive,
+      });
+      return [response, await response.text()];
+    };
+    const late = async (): Promise<never> => {
+      await after(DEADLINE);
+      controller.abort();
+      throw 'timeout';
+    };
+    const [response, text] = await Promise.race([answer(), late()]).catch((error: unknown) => {
+      throw unreachable(error);
+    });
+    return judged(response, parse(text), refusal);
+  };
+
+/** The body of an answer in the 200s; throws what a caller is told of every other. */
+export function judged({ ok, status, headers }: Response, body: Answer, { code, message }: RefusalFacts): Answer {
+  if (ok) return body;
+  if (status < 400) throw unreachable(status);
+  throw new SpragError(
+    text(body, code) ?? (isFault({ status }) ? 'unavailable' : 'refused'),
+    text(body, message) ?? `The server answered ${status}`,
+    status,
+    body,
+    Number(headers.get('Retry-After')) || 0,
+  );
+}
+
+export const parse = (json: string): Answer => {
+  try {
+    return Object(JSON.parse(json)) as Answer;
+  } catch {
+    return {};
+  }
+};
+
+/** A member of an answer, by its name or a path with dots. */
+export const member = (body: unknown, path: string | undefined): unknown =>
+  path?.split('.').reduce<unknown>((at, name) => (at as Answer | undefined)?.[name], body);
+
+export const text = (body: unknown, path: string | undefined): string | undefined => {
+  const value = member(body, path);
+  return typeof value === 'string' && value ? value : undefined;
+};
+
+/** Whether to ask again: no answer, or none just now. */
+export const isFault = ({ status }: { readonly status: number }): boolean =>
+  !status || status > 499 || status === 408 || status === 429;
+
+/** Whether it is a 401 that says one of these things. */
+export const says = ({ status, body }: SpragError, { code, message }: RefusalFacts, what: readonly string[]): boolean =>
+  status === 401 && what.some((start) => (text(body, code) ?? text(body, message))?.startsWith(start));
