@@ -233,9 +233,9 @@ impl Engine {
                 session,
                 room: Some(room.clone()),
             };
-            match self.store.commit(opening.commit()).await? {
+            let count = self.counting_login(is_new_device, requester);
+            match self.store.commit_telling(opening.commit(), count).await? {
                 Committed::Done { .. } => {
-                    self.count_login(is_new_device, requester);
                     let pair = self.pair(client, Some(somebody.account()), &token, None, told, now)?;
                     return Ok(TokenPair { device, ..pair });
                 }

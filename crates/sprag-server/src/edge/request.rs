@@ -38,7 +38,7 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 const MAX_JSON_DEPTH: usize = 32;
 
 /// How long a client may take to send a body.
-const BODY_DEADLINE: Duration = Duration::from_secs(10);
+const BODY_DEADLINE: Duration = Duration::from_secs(9);
 
 /// A name that is read at each refresh is made once.
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

@@ -280,9 +280,7 @@ impl RefreshInProgress<'_> {
     /// Tells the security log, and counts, what the journal was told along with a write to the row.
     fn tell_journalled(&self, event: Option<&Event>) {
         security::journalled(event);
-        if let Some(event) = event.filter(|event| event.kind != EventKind::SessionRotated) {
-            self.engine.counts().journalled(event.kind, event.at);
-        }
+        self.engine.counts().journalled_with_a_row(event.map(|event| event.kind), self.now);
     }
 
     async fn end(

@@ -154,8 +154,8 @@ table! {
         "";
     /// The server: the body is slow.
     REQUEST_TIMEOUT: "request_timeout", 408,
-        "the body did not arrive within 10 seconds; send the request again",
-        "The body did not arrive within 10 seconds",
+        "the body did not arrive within 9 seconds; send the request again",
+        "The body did not arrive within 9 seconds",
         "";
     /// Another account has that user name or e-mail.
     NAME_TAKEN: "name_taken", 409,
