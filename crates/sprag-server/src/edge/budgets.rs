@@ -136,7 +136,8 @@ mod tests {
             (7, Duration::from_secs(5), Some(Left { remaining: 7, next: None })),
             (7, Duration::from_secs(5), None),
         ] {
-            let told = Budget::ALL.map(|budget| Told { budget, rate: Rate { burst, interval }, left });
+            let rate = Rate { burst, interval };
+            let told: Vec<_> = Budget::ALL.iter().map(|&budget| Told { budget, rate, left }).collect();
             let mut response = Response::new(Body::empty());
             tell(&told, &mut response);
             let policies = items(field(&response, &RATE_LIMIT_POLICY));
