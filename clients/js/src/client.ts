@@ -76,6 +76,11 @@ export function createClient(options: ClientOptions): Client {
     return kept;
   };
 
+  const shut = (): void => {
+    channel?.close();
+    channel = undefined;
+  };
+
   /** Looks at what is kept: another tab may have changed it. */
   const look = async (): Promise<Kept> => show(await store.update());
 
@@ -90,7 +95,7 @@ export function createClient(options: ClientOptions): Client {
   };
 
   /** Until another tab changed something, or so long. */
-  const another = (time: number): Promise<void> => Promise.race([after(time), new Promise<void>((resolve) => (wake = resolve))]);
+  const another = (time: number): Promise<void> => Promise.race([after(time, quiet), new Promise<void>((resolve) => (wake = resolve))]);
 
   const hold = (next: Access): void => {
     access = next;
@@ -264,20 +269,17 @@ export function createClient(options: ClientOptions): Client {
 
   const allows = (url: string | URL): boolean => origins.includes(new URL(url, here ?? base).origin);
 
-  const open = (): void => {
-    if (channel || typeof BroadcastChannel !== 'function') return;
-    channel = unref(new BroadcastChannel(name));
-    channel.onmessage = ({ data }: MessageEvent<Message>) => hear(data);
-  };
-  const shut = (): void => {
-    channel?.close();
-    channel = undefined;
-  };
-  open();
+  // In a page only: what runs elsewhere may serve many people, whose clients must never hear of each other.
   if (page) {
+    const open = (): void => {
+      if (channel || typeof BroadcastChannel !== 'function') return;
+      channel = new BroadcastChannel(name);
+      channel.onmessage = ({ data }: MessageEvent<Message>) => hear(data);
+    };
     const on = (event: string, listener: (event: { readonly key?: string | null }) => unknown): void =>
       // What happens to the document rises to the window.
       addEventListener(event, listener as EventListener, listening);
+    open();
     on('visibilitychange', check);
     on('storage', ({ key }) => key === name && look().then(wake));
     on('online', () => {
