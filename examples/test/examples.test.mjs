@@ -67,8 +67,8 @@ async function play(name, scene) {
   } catch (error) {
     throw new Error(`${error.message}\n\nthe example said:\n${said}`, { cause: error });
   } finally {
-    await context.close();
     child.stdin.end();
+    await context.close().catch(() => undefined);
     await new Promise((resolve) => (child.exitCode === null ? child.once('exit', resolve) : resolve()));
     rmSync(data, { recursive: true, force: true });
   }
