@@ -66,7 +66,12 @@ async function storeIsNewest(round) {
     wrong.push(`the store has generation ${kept.generation}, and the server handed out ${newest}`);
   }
   await Promise.all(round.live().map((tab) => tab.evaluate('rig.close?.()').catch(() => undefined)));
-  const { status, body } = await present(round, kept.token);
+  let { status, body } = await present(round, kept.token);
+  // A server that has much to do, or that this session has asked too often, says so, and says nothing of the token.
+  for (let tries = 0; tries < LOOKS && (status === 429 || status === 503); tries += 1) {
+    await wait(1_000);
+    ({ status, body } = await present(round, kept.token));
+  }
   if (status !== 200) wrong.push(`the stored token is refused: ${status} ${body}`);
   return wrong;
 }

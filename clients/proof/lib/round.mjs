@@ -11,7 +11,7 @@ import { PASSWORD } from './sprag.mjs';
 const READY_MS = 45_000;
 const LOOK_MS = 60;
 const SETTLE_MS = 45_000;
-const LOG_INS = 12;
+const LOG_INS = 30;
 const SLOW_MS = 10_000;
 
 /** Plays the round of this seed with one client in one browser, on one of `servers`; what came of it. */

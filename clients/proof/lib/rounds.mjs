@@ -29,7 +29,8 @@ export class Servers {
   }
 }
 
-export async function playRounds({ driver, client, seeds, atOnce, tell, isToldWhole }) {
+/** `keep` is given the figures after each round, so that a run that is stopped half way has them. */
+export async function playRounds({ driver, client, seeds, atOnce, tell, isToldWhole, keep = () => undefined }) {
   const servers = new Servers();
   const left = [...seeds];
   const tally = new Tally(driver, client);
@@ -42,6 +43,7 @@ export async function playRounds({ driver, client, seeds, atOnce, tell, isToldWh
         for (let seed = batch.shift(); seed !== undefined; seed = batch.shift()) {
           const result = await playRound(seed, { driver: browser, client, servers, host: hostOf(seed) });
           tally.add(result);
+          keep(tally.toJSON());
           tell(line(result));
           const isTold = isToldWhole || (client === 'sprag' && (result.wrong.length > 0 || result.round.isSlow));
           if (isTold) tell(storyOf(result));
