@@ -12,6 +12,7 @@ export const SECRET = '1d4be0c27a95f3086cbb94e2d7710f5ae863';
 
 const toUndo = new Set();
 process.on('exit', () => toUndo.forEach((undo) => undo()));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1));
 
 export async function startSprag({ profile, settings }) {
   const folder = await mkdtemp(join(tmpdir(), 'sprag-proof-'));
