@@ -11,6 +11,23 @@ serve *args:
 demo:
     cargo run -- demo
 
+# The same as a page, to try by hand
+demo-page *args:
+    cargo run -- demo --page {{args}}
+
+# Put what clients/js builds into the page, or --check that it is there
+demo-client *args:
+    scripts/demo-client {{args}}
+
+# Take the pictures of the page for docs/ and the README anew (needs chromium, npm)
+screenshots:
+    scripts/screenshots
+
+# Start each example by its one command, open it in a browser, and check log-in, a call, a refresh, a log-out
+examples:
+    cargo build -p sprag-server --locked
+    cd examples && EXAMPLES=all npm test
+
 # Everything a change must pass
 check: fmt-check lint doc test deny typos
 

@@ -149,9 +149,14 @@ impl Metrics {
         self.counted.clock_jumps.one();
     }
 
+    /// How many refreshes that row of the verdict table has decided since the start.
+    pub(crate) fn decided(&self, row: Row) -> u64 {
+        self.counted.verdicts[row as usize].get()
+    }
+
     /// How many tokens were ahead of the database since the start.
     pub fn state_regressions(&self) -> u64 {
-        self.counted.verdicts[Row::Ahead as usize].get()
+        self.decided(Row::Ahead)
     }
 
     /// All of it as text.

@@ -1,4 +1,5 @@
-//! `sprag demo`: the story of a session, told by a server of its own that is gone when the story ends.
+//! `sprag demo`: the story of a session, told by a server of its own that is gone when the story ends; on a terminal, or on a
+//! page on which the reader has a hand in it.
 
 use std::io::{Write, stdout};
 use std::process::ExitCode;
@@ -11,11 +12,12 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::output::{self, say};
-use crate::config::{Config, Flags};
 use crate::edge::serve::serve;
 use crate::http_client::HttpClient;
 use crate::run::node::{Node, load_profiles};
 
+mod own_config;
+mod page;
 mod stage;
 mod story;
 
@@ -25,12 +27,18 @@ use story::{REUSE_INTERVAL, Story};
 /// How `sprag demo` is told.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// Serve a page that shows one session as it lives, on this machine only, until Ctrl-C
+    #[arg(long)]
+    page: bool,
+    /// The port of 127.0.0.1 that the page is at; any free one where it is left out
+    #[arg(long, requires = "page", value_name = "PORT")]
+    port: Option<u16>,
     /// Leave the temporary data directory in place and say where it is
     #[arg(long)]
     keep: bool,
 }
 
-/// Tells the story. Fails if any step went otherwise than it should.
+/// Tells the story, or serves the page. Fails if any step went otherwise than it should.
 ///
 /// # Errors
 /// The server of the story cannot be started.
@@ -39,8 +47,13 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let folder =
         folder.context("could not make a temporary directory; is there room, and is TMPDIR right?")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let failures =
-        runtime.context("could not start the runtime")?.block_on(tell(&folder, Stage::new(stdout())))?;
+    let runtime = runtime.context("could not start the runtime")?;
+    let failures = if args.page {
+        runtime.block_on(page::serve_until_told(&folder, args.port.unwrap_or(0)))?;
+        Vec::new()
+    } else {
+        runtime.block_on(tell(&folder, Stage::new(stdout())))?
+    };
     if args.keep {
         say(format_args!("\n  The data is kept in {}", folder.keep().display()))?;
     }
@@ -68,7 +81,7 @@ pub(super) async fn beside_own_server<T>(
     reuse_interval: Duration,
     act: impl AsyncFnOnce(&Node) -> T,
 ) -> anyhow::Result<T> {
-    let mut config = config(folder, reuse_interval)?;
+    let mut config = own_config::of(folder, 0, &[("reuse-interval", reuse_interval)])?;
     let profiles = load_profiles(&config.profiles, Some(&config))?;
     let listener = TcpListener::bind(config.listen.address).await;
     let listener = listener.context("could not listen on a free port of 127.0.0.1")?;
@@ -87,18 +100,6 @@ pub(super) async fn beside_own_server<T>(
     drop(stop);
     server.await.context("the server panicked")?;
     Ok(outcome)
-}
-
-/// Everything lies in `folder`, and nothing is read from this machine's environment or files.
-fn config(folder: &TempDir, reuse_interval: Duration) -> anyhow::Result<Config> {
-    let flags = Flags::from([
-        ("listen", "127.0.0.1:0".to_owned()),
-        ("data-dir", folder.path().join("data").display().to_string()),
-        ("reuse-interval", format!("{}s", reuse_interval.as_secs())),
-        ("rate-limits", "off".to_owned()),
-        ("shutdown-grace", "1s".to_owned()),
-    ]);
-    Ok(Config::resolve(flags, [], folder.path())?)
 }
 
 #[cfg(test)]

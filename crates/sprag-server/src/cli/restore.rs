@@ -6,12 +6,13 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use sprag::audit::{Event, EventKind};
 use sprag::clock::{Clock as _, SystemClock};
-use sprag::store::sqlite::{RestoreOrder, SqliteStore};
+use sprag::keys::KeyRing;
+use sprag::store::sqlite::{RestoreOrder, Restored, SqliteStore};
 
 use super::on_node::{MayCreate, begin, block_on, requester};
 use super::output::say;
 use super::paths::expect_path;
-use crate::config::{Database, Sources};
+use crate::config::{Config, Database, Sources};
 use crate::run::database;
 use crate::run::high_water::{HighWater, seen_of_file, told};
 use crate::run::ring_file::{self, RingSource};
@@ -59,17 +60,7 @@ pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         ring_file::make_dir(folder)?;
     }
-    let seen = seen_of_file(&config, path)?;
-    let requester = requester();
-    let now = SystemClock.now();
-    let event = Event {
-        ip: requester.ip,
-        user_agent: requester.user_agent,
-        ..told(EventKind::StoreRestored, now, format!("from {}", args.file.display()))
-    };
-    let order = RestoreOrder { ring: keys.fingerprints(), seen, event };
-    let restored = block_on(async { Ok(SqliteStore::restore(&args.file, path, order).await?) })?;
-    HighWater::of(&config).write(&keys, now, restored.progress)?;
+    let restored = block_on(put_back(&config, path, &args.file, &keys))?;
     let aside = restored.aside.map(|aside| {
         format!(
             "\nWhat was there is {} now, with its log beside it, if it had one; remove it once all is well.",
@@ -85,4 +76,28 @@ pub(super) fn run(args: &Args, sources: &Sources) -> anyhow::Result<ExitCode> {
         aside.unwrap_or_default()
     ))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Puts the backup in the place of the database at `path`, which nobody has open, and notes how far that has come.
+///
+/// # Errors
+/// The database is in use, or one of the files cannot be read or written.
+pub(super) async fn put_back(
+    config: &Config,
+    path: &Path,
+    backup: &Path,
+    keys: &KeyRing,
+) -> anyhow::Result<Restored> {
+    let seen = seen_of_file(config, path)?;
+    let requester = requester();
+    let now = SystemClock.now();
+    let event = Event {
+        ip: requester.ip,
+        user_agent: requester.user_agent,
+        ..told(EventKind::StoreRestored, now, format!("from {}", backup.display()))
+    };
+    let order = RestoreOrder { ring: keys.fingerprints(), seen, event };
+    let restored = SqliteStore::restore(backup, path, order).await?;
+    HighWater::of(config).write(keys, now, restored.progress)?;
+    Ok(restored)
 }

@@ -30,7 +30,7 @@ async fn an_access_token_works_for_as_long_as_was_said_and_not_a_second_longer()
 
 #[tokio::test]
 async fn a_pair_says_when_to_refresh_and_it_is_before_the_access_token_expires() {
-    for (life, spare) in [("15m", 81), ("1m", 5), ("10s", 3), ("2s", 1)] {
+    for (life, spare) in [("15m", 81), ("1m", 5), ("10s", 2), ("2s", 1)] {
         let given = format!("access = \"{life}\"");
         let world = World::with(&[("access = \"15m\"", given.as_str())]);
         let mut phone = world.ann().await.logs_in().await;
@@ -41,14 +41,10 @@ async fn a_pair_says_when_to_refresh_and_it_is_before_the_access_token_expires()
             let unchanged = phone.presents(&phone.refresh).await.is(200).json();
             for pair in [rotated, retried, unchanged] {
                 let seconds = |name: &str| pair[name].as_u64().expect(name);
-                assert!(
-                    seconds("refresh_in") + spare <= seconds("expires_in").max(spare + 1),
-                    "{life}: {pair}"
-                );
-                assert!(
-                    seconds("refresh_in") * 10 >= seconds("expires_in") * 3,
-                    "{life}: not again and again: {pair}"
-                );
+                let (due, end) = (seconds("refresh_in"), seconds("expires_in"));
+                // A life of one second has no whole second before its end.
+                assert!(due + spare <= end || (due == 0 && end == 1), "{life}: {pair}");
+                assert!(due * 2 >= end || end == 1, "{life}: not again and again: {pair}");
             }
         }
     }
@@ -65,7 +61,7 @@ async fn two_who_log_in_together_are_told_to_come_back_at_different_times() {
         due.insert(pair["refresh_in"].as_u64().expect("seconds"));
     }
     assert!(due.len() > 10, "{due:?}");
-    assert!(due.iter().all(|due| (100..=810).contains(due)), "{due:?}");
+    assert!(due.iter().all(|due| (70..=810).contains(due)), "{due:?}");
 }
 
 #[tokio::test]

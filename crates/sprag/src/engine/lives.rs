@@ -57,7 +57,7 @@ const SPARE_MILLIS: i64 = 5_000;
 fn refresh_in(expires_in: i64, generation: Generation, random: u16) -> i64 {
     let life = expires_in.saturating_mul(1000);
     let latest = life - (life / 10).max(SPARE_MILLIS.min(life / 3));
-    let earliest = if generation == Generation(0) { latest / 6 } else { latest / 3 * 2 };
+    let earliest = if generation == Generation(0) { latest / 10 } else { latest / 6 * 5 };
     let drawn = earliest + (latest - earliest).saturating_mul(i64::from(random)) / i64::from(u16::MAX);
     (drawn / 1000).max(1).min(expires_in - 1)
 }
@@ -81,11 +81,11 @@ mod tests {
     fn a_refresh_is_due_before_the_token_expires_with_time_to_spare() {
         let due = |life, generation| [0, u16::MAX].map(|random| refresh_in(life, generation, random));
         for (life, first, later) in [
-            (86_400, [12_960, 77_760], [51_840, 77_760]),
-            (900, [135, 810], [540, 810]),
-            (60, [9, 54], [36, 54]),
-            (30, [4, 25], [16, 25]),
-            (10, [1, 6], [4, 6]),
+            (86_400, [7_776, 77_760], [64_800, 77_760]),
+            (900, [81, 810], [675, 810]),
+            (60, [5, 54], [45, 54]),
+            (30, [2, 25], [20, 25]),
+            (10, [1, 6], [5, 6]),
             (3, [1, 2], [1, 2]),
             (2, [1, 1], [1, 1]),
             (1, [0, 0], [0, 0]),
