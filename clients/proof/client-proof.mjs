@@ -63,5 +63,5 @@ async function kept(files) {
 const { runs, thefts } = asked.from ? await kept(asked.from) : await played();
 if (asked.write) await writeReport(asked.write, { runs, thefts });
 else await writeFile('client-proof.json', JSON.stringify({ runs, thefts }));
-const isWell = runs.every(({ client, failed }) => client !== 'sprag' || failed.length === 0);
+const isWell = runs.every(({ client, failed, notPlayed }) => client !== 'sprag' || failed.length + notPlayed.length === 0);
 process.exit(isWell && thefts.every(({ wrong }) => wrong.length === 0) ? 0 : 1);

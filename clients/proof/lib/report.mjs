@@ -73,7 +73,7 @@ just client-proof
 | --- | --- | --- | --- | --- | --- | --- |
 ${ours.map(row).join('\n')}
 | **together** | **${whole[0]}** | ${whole[1]} | ${whole[2]} | ${whole[3]} | **${whole[4]}** | **${number(failed.length)}** |
-${failed.length > 0 ? `\n${failed.map(failure).join('\n')}\n` : ''}
+${failed.length > 0 ? `\n${failed.map(failure).join('\n')}\n` : ''}${unplayed(ours)}
 ## Beside others
 
 Rounds of the same seeds, with the same server, in Chromium: \`axios-auth-refresh\` as its documentation sets it up, and the
@@ -129,8 +129,19 @@ function row({ version, rounds, tabs, refreshes, calls, signOuts, failed }) {
   return `| ${[version, rounds, tabs, refreshes, calls, signOuts, failed.length].map(number).join(' | ')} |`;
 }
 
-function failure({ seed, browser, wrong, broken }) {
-  return `- ${browser}, seed ${seed}: ${broken ? `could not be played: ${broken.split('\n')[0]}` : wrong.join('; ')}`;
+function failure({ seed, browser, wrong }) {
+  return `- ${browser}, seed ${seed}: ${wrong.join('; ')}`;
+}
+
+/** Says of rounds that nobody could play that they are not among those counted. */
+function unplayed(runs) {
+  const reasons = {};
+  for (const { why } of runs.flatMap(({ notPlayed = [] }) => notPlayed)) {
+    const reason = why.replace(/^Error: tab \d+ /, 'a tab ').replace(/^Error: /, '');
+    reasons[reason] = (reasons[reason] ?? 0) + 1;
+  }
+  const lines = Object.entries(reasons).map(([reason, times]) => `- ${times}: ${reason}`);
+  return lines.length > 0 ? `\nNot among them are rounds that could not be played to their end:\n\n${lines.join('\n')}\n` : '';
 }
 
 function beside(runs) {

@@ -70,6 +70,8 @@ function hostOf(seed) {
 class Tally {
   rounds = 0;
   failed = [];
+  /** Rounds that could not be played to their end: for instance because nobody could log in. */
+  notPlayed = [];
   signedOutRounds = 0;
   signOuts = 0;
   reuse = 0;
@@ -87,9 +89,10 @@ class Tally {
   }
 
   add({ seed, plan, wrong, broken, signOuts = 0, reuse = 0, restored = 0, millis, round }) {
+    if (broken) return void this.notPlayed.push({ seed, why: broken.split('\n')[0] });
     this.rounds += 1;
     this.millis += millis;
-    if (wrong.length > 0 || broken) this.failed.push({ seed, wrong, broken });
+    if (wrong.length > 0) this.failed.push({ seed, wrong });
     if (signOuts > 0) this.signedOutRounds += 1;
     this.signOuts += signOuts;
     this.reuse += reuse;
@@ -107,6 +110,7 @@ class Tally {
       this.refreshes += 1;
       count(this.fates, call.fate);
     }
+    return undefined;
   }
 
   toJSON() {
