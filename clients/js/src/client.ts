@@ -95,7 +95,7 @@ export function createClient(options: ClientOptions): Client {
   };
 
   /** Until another tab changed something, or so long. */
-  const another = (time: number): Promise<void> => Promise.race([after(time), new Promise<void>((resolve) => (wake = resolve))]);
+  const another = (time: number): Promise<void> => Promise.race([after(time, quiet), new Promise<void>((resolve) => (wake = resolve))]);
 
   const hold = (next: Access): void => {
     access = next;

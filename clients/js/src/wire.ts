@@ -1,4 +1,4 @@
-import { after } from './after.js';
+import { unref } from './after.js';
 import { SpragError } from './error.js';
 import type { Answer, ClientOptions, RefusalFacts } from './types.js';
 
@@ -39,14 +39,20 @@ export const sender =
       });
       return [response, await response.text()];
     };
-    const late = async (): Promise<never> => {
-      await after(DEADLINE);
-      controller.abort();
-      throw 'timeout';
-    };
-    const [response, text] = await Promise.race([answer(), late()]).catch((error: unknown) => {
-      throw unreachable(error);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = unref(
+        setTimeout(() => {
+          reject('timeout');
+          controller.abort();
+        }, DEADLINE),
+      );
     });
+    const [response, text] = await Promise.race([answer(), late])
+      .catch((error: unknown) => {
+        throw unreachable(error);
+      })
+      .finally(() => clearTimeout(timer));
     return judged(response, parse(text), refusal);
   };
 
