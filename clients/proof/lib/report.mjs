@@ -32,6 +32,9 @@ const EVENTS = {
   restart: 'the server killed, and started again',
   outAndIn: 'a log-out in one tab, and a log-in in another',
   inAgain: 'a log-in in one more tab, without a log-out',
+  password: 'a change of the password in one tab',
+  stepUp: 'a step-up in one tab',
+  everywhere: 'a log-out everywhere, and a log-in',
   'private window': 'rounds in a private window',
   'storage blocked': 'rounds in which `localStorage` throws',
   'storage full': 'rounds in which nothing can be written to it',
@@ -63,7 +66,7 @@ function page({ runs, thefts }) {
 seed draws what happens to people and what happens to every single call: it is late, overtaken, doubled, lost, cut in half, or
 answered by somebody else. After the round nobody may be signed out who did not log out; every tab must work; what the browser keeps
 must be the newest token that the server handed out, and must refresh; no session may have ended as if a thief had been there; the
-log may say nothing critical; and no refresh token may have been sent to another origin.
+log may say nothing critical; and no token may have been sent to another origin.
 
 \`\`\`sh
 just client-proof
@@ -76,13 +79,13 @@ ${ours.map(row).join('\n')}
 ${failed.length > 0 ? `\n${failed.map(failure).join('\n')}\n` : ''}${unplayed(ours)}
 ## Beside others
 
-Rounds of the same seeds, with the same server, in Chromium: \`axios-auth-refresh\` as its documentation sets it up, and the
+Rounds of the same seeds, with the same server, in the browsers: \`axios-auth-refresh\` as its documentation sets it up, and the
 interceptor that front ends have who write it themselves. Both keep their tokens in \`localStorage\` and lead to the log-in page where
 a refresh fails. In rounds in which somebody logs out, only what happened before that is counted; where storage is blocked, they
-are given it back, for without it they cannot log in at all.
+are given it back, for without it they cannot log in at all; and they have no call that changes a password or steps up.
 
-| | rounds | in which somebody was signed out | times that a tab was sent to log in | sessions ended as if there were a thief |
-| --- | --- | --- | --- | --- |
+| | in | rounds | in which somebody was signed out | times that a tab was sent to log in | sessions ended as if there were a thief |
+| --- | --- | --- | --- | --- | --- |
 ${beside(runs).join('\n')}
 
 ## Thieves
@@ -146,10 +149,10 @@ function unplayed(runs) {
 
 function beside(runs) {
   return Object.entries(CLIENTS).flatMap(([client, name]) => {
-    const some = runs.filter((run) => run.client === client && run.browser === 'chromium');
-    return some.map(({ rounds, signedOutRounds, signOuts, reuse }) => {
+    const some = runs.filter((run) => run.client === client && run.browser !== 'node');
+    return some.map(({ version, rounds, signedOutRounds, signOuts, reuse }) => {
       const share = rounds > 0 ? ` (${Math.round((100 * signedOutRounds) / rounds)} %)` : '';
-      const cells = [name, number(rounds), `${number(signedOutRounds)}${share}`, number(signOuts), number(reuse)];
+      const cells = [name, version, number(rounds), `${number(signedOutRounds)}${share}`, number(signOuts), number(reuse)];
       return `| ${cells.join(' | ')} |`;
     });
   });

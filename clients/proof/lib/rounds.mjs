@@ -20,6 +20,8 @@ export class Servers {
   async ready(plan) {
     const key = `${plan.profile} ${plan.interval}`;
     const settings = { ...SETTINGS, ...this.more, 'reuse-interval': `${plan.interval}s` };
+    // Ours has it by itself.
+    if (plan.profile !== 'sprag') settings.offers = 'password';
     if (!this.#started.has(key)) this.#started.set(key, startSprag({ profile: plan.profile, settings }));
     return this.#started.get(key);
   }

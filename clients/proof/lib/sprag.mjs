@@ -88,12 +88,12 @@ class Sprag {
     const free = this.free.pop();
     if (free) return free;
     this.accounts += 1;
-    const name = `ann-${this.accounts}`;
-    await this.createUser(name);
-    return name;
+    const account = `ann-${this.accounts}`;
+    await this.createUser(account);
+    return { account, passwords: [PASSWORD] };
   }
 
-  giveBack = (name) => this.free.push(name);
+  giveBack = ({ account, passwords }) => this.free.push({ account, passwords });
 
   /** Killed in the midst of things, and started again. */
   async restart() {
