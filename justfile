@@ -23,6 +23,11 @@ demo-client *args:
 screenshots:
     scripts/screenshots
 
+# Start each example by its one command, open it in a browser, and check log-in, a call, a refresh, a log-out
+examples:
+    cargo build -p sprag-server --locked
+    cd examples && EXAMPLES=all npm test
+
 # Everything a change must pass
 check: fmt-check lint doc test deny typos
 
@@ -33,6 +38,10 @@ test *args:
 # One test binary, for instance: just story a_thief
 story name:
     cargo test -p sprag-server --test stories {{name}}
+
+# Check, build, measure and test the JavaScript client; its stories run with `cargo test --test clients`
+client:
+    cd clients/js && npm ci && npm run check
 
 lint:
     cargo clippy --workspace --all-targets --locked -- -D warnings
@@ -80,6 +89,10 @@ siege *args:
 # Refreshes with all limits on beside refreshes with none, in turn (--rounds, --store, --signing)
 load-limits *args:
     cargo build --release --locked -p sprag-server -p sprag-bench && cargo run --release --locked -p sprag-bench -- limits {{args}}
+
+# The client in Chromium, Firefox and Node behind a hostile network, beside other clients; writes docs/reference/client-proof.md (--rounds, --others, --seed, --at-once)
+client-proof *args:
+    scripts/client-proof {{args}}
 
 # Rotations in the store, without HTTP
 bench:

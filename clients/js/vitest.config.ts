@@ -1,9 +1,20 @@
 import { defineConfig } from 'vitest/config';
 
+const source = new URL('src/', import.meta.url).pathname;
+
 export default defineConfig({
+  // The code of the guides names the package, as its readers do.
+  resolve: {
+    alias: [
+      { find: /^sprag-client$/, replacement: `${source}index.ts` },
+      { find: /^sprag-client\/(.*)$/, replacement: `${source}$1.ts` },
+    ],
+  },
   test: {
-    include: ['test/**/*.test.ts'],
+    include: ['test/**/*.test.{ts,tsx}'],
     unstubGlobals: true,
-    testTimeout: 30_000,
+    // Starting a server, or a browser, takes its time on a machine with much to do.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 });

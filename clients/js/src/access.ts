@@ -20,7 +20,7 @@ export interface Access {
   readonly token: string;
   /** The session it is of. */
   readonly of: string;
-  /** In milliseconds since it was asked for: how long it lives, and when to ask for the next one. */
+  /** In milliseconds since it was asked for: how long it is used, and when to ask for the next one. */
   readonly life: number;
   readonly ahead: number;
   readonly since: Moment;
@@ -30,11 +30,17 @@ export interface Access {
 export function accessOf({ answer }: Profile, body: Answer, of: string, isFirst: boolean, since: Moment): Access {
   const token = text(body, answer.access) as string;
   const { exp, iat } = readClaims(token);
-  const life = Number(member(body, answer.expiresIn) ?? (exp as number) - (iat as number)) || GUESSED_LIFE;
-  const told = Number(member(body, answer.refreshIn) ?? NaN);
-  // As the server draws it: a crowd that logged in at one moment is spread by its first refresh, and stays spread.
-  const ahead = told >= 0 ? told : life * (isFirst ? between(0.15, 0.9) : between(0.6, 0.9));
-  return { token, of, life: life * 1000, ahead: ahead * 1000, since };
+  const life = 1000 * (Number(member(body, answer.expiresIn) ?? (exp as number) - (iat as number)) || GUESSED_LIFE);
+  const told = Number(member(body, answer.refreshIn) ?? NaN) * 1000;
+  return {
+    token,
+    of,
+    // With a little room for the way to an API.
+    life: life - Math.min(5000, life / 10),
+    // As the server draws it: a crowd that logged in at one moment is spread by its first refresh, and stays spread.
+    ahead: told >= 0 ? told : life * between(isFirst ? 0.15 : 0.6, 0.9),
+    since,
+  };
 }
 
 /** The session that an answer is of; '' where nothing in it says so. */
@@ -44,7 +50,7 @@ export const sessionOf = ({ answer }: Profile, body: Answer): string =>
   text(readClaims(text(body, answer.access)), 'sid') ??
   '';
 
-/** The same token for another tab, whose clock starts elsewhere. */
+/** The same token with what is left of its times; so it can be told to another tab, whose clock starts elsewhere. */
 export const left = (access: Access): Access => ({
   ...access,
   life: access.life - passed(access.since),
@@ -53,10 +59,3 @@ export const left = (access: Access): Access => ({
 
 /** When to ask for the next one by oneself: a little later in each tab, so that one asks and the others hear of it. */
 export const dueIn = (access: Access): number => left(access).ahead + between(0, 2000);
-
-/** Whether a next one should be asked for. */
-export const isDue = (access: Access): boolean => passed(access.since) >= access.ahead;
-
-/** Whether it still works, with a little room for the way to an API. */
-export const isGood = (access: Access): boolean =>
-  passed(access.since) < access.life - Math.min(5000, access.life / 10);

@@ -1,5 +1,5 @@
 import { after, quiet, unref } from './after.js';
-import { accessOf, between, dueIn, isDue, isGood, left, now, passed, sessionOf, type Access, type Moment } from './access.js';
+import { accessOf, between, dueIn, left, now, passed, sessionOf, type Access, type Moment } from './access.js';
 import { SpragError } from './error.js';
 import { bearing } from './fetch.js';
 import { sprag } from './profiles.js';
@@ -25,34 +25,30 @@ const TRIES = 3;
 const BACK_OFF = 12_000;
 const PATIENCE = 600_000;
 
-class LiveSession extends EventTarget implements Session {
-  current: SessionSnapshot = { state: 'unknown' };
-  get state(): SessionSnapshot['state'] {
-    return this.current.state;
-  }
-}
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** A client of one session: log in, and fetch. */
 export function createClient(options: ClientOptions): Client {
   const { profile = sprag, mode, name = 'sprag' } = options;
   const { routes, answer, refusal } = profile;
   const inBody = mode === 'body';
-  if (!inBody && !profile.cookie) throw new SpragError('not_offered', 'This profile has no cookie mode; use "body"');
+  if (!inBody && !profile.cookie) throw new SpragError('not_offered', 'The profile has no cookie mode; use body');
   const page = typeof document === 'object' ? document : undefined;
   const here = globalThis.location?.href;
   const base = new URL(options.url || '/', here).href;
   const origins = [base, ...(options.origins ?? [])].map((url) => new URL(url).origin);
   const send = sender(options, refusal);
   const store = openStore(options.storage ?? localStorageOf(page), name, options.importFrom);
-  const session = new LiveSession();
+  const session = Object.assign(new EventTarget(), { current: { state: 'unknown' }, state: 'unknown' }) as Writable<Session>;
   const listening = new AbortController();
+  let isActive = options.ahead !== false;
 
   let access: Access | undefined;
   /** The token, or in cookie mode the retry id, that the server does not know: not asked for again until the next start. */
   let unknown: string | undefined;
   let refreshing: Promise<string | undefined> | undefined;
   let acting: Promise<unknown> | undefined;
-  /** How often in a row no answer came, the last error, and until when nobody asks again. */
+  /** How often in a row no answer came; the last error, and how long the server wants to be left alone. */
   let failures = 0;
   let failed: { readonly error: SpragError; readonly since: Moment; readonly wait: number } | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -73,10 +69,16 @@ export function createClient(options: ClientOptions): Client {
     const next = state === 'signed-in' ? { state, id: kept.s, claims: access && readClaims(access.token) } : { state, signedOut };
     if (JSON.stringify(next) !== JSON.stringify(before)) {
       session.current = next as SessionSnapshot;
+      session.state = state;
       session.dispatchEvent(new Event('change'));
       if (before.state === 'signed-in' && state === 'signed-out') session.dispatchEvent(new Event('signedout'));
     }
     return kept;
+  };
+
+  const shut = (): void => {
+    channel?.close();
+    channel = undefined;
   };
 
   /** Looks at what is kept: another tab may have changed it. */
@@ -93,7 +95,7 @@ export function createClient(options: ClientOptions): Client {
   };
 
   /** Until another tab changed something, or so long. */
-  const another = (time: number): Promise<void> => Promise.race([after(time), new Promise<void>((resolve) => (wake = resolve))]);
+  const another = (time: number): Promise<void> => Promise.race([after(time, quiet), new Promise<void>((resolve) => (wake = resolve))]);
 
   const hold = (next: Access): void => {
     access = next;
@@ -190,7 +192,7 @@ export function createClient(options: ClientOptions): Client {
         const told = Math.min(error.retryAfter * 1000, PATIENCE);
         const wait = Math.max(told, Math.min(500 * 2 ** failures, BACK_OFF) * between(0.75, 1));
         if (failures >= TRIES || !mayPass || told > 5000) {
-          failed = { error, since: now(), wait: Math.max(told, 1000) };
+          failed = { error, since: now(), wait: told };
           if (mayPass) plan(wait);
           throw error;
         }
@@ -209,29 +211,23 @@ export function createClient(options: ClientOptions): Client {
   /** Looks again so much later; where another refresh is due then, in each tab a little later, so that one asks for all. */
   const plan = (wait: number): void => {
     clearTimeout(timer);
-    if (!listening.signal.aborted && options.ahead !== false) timer = unref(setTimeout(check, Math.min(wait, 1e9)));
+    if (isActive) timer = unref(setTimeout(check, Math.min(wait, 1e9)));
   };
 
   /** What is done at the start, on waking and in time: looks at what is kept, and refreshes where that is due. */
   const check = async (): Promise<void> => {
     const kept = await look();
-    if (listening.signal.aborted || options.ahead === false || page?.hidden || (inBody ? !has(kept) : kept.o?.cause === 'logout')) return;
+    if (!isActive || page?.hidden || (inBody ? !has(kept) : kept.o?.cause === 'logout')) return;
     // One that got no answer is asked for again in any case: the server may have turned.
-    if (failed || !access || isDue(access)) await refresh().catch(quiet);
+    if (failed || !access || left(access).ahead <= 0) await refresh().catch(quiet);
     else plan(dueIn(access));
   };
 
   const accessToken = async (): Promise<string | undefined> => {
     if (session.state === 'signed-out') return undefined;
-    const last = access;
-    if (last && isGood(last)) {
-      if (!failed && isDue(last)) refresh().catch(quiet);
-      return last.token;
-    }
-    return refresh().catch((error: unknown) => {
-      if (last && last === access && passed(last.since) < last.life) return last.token;
-      throw error;
-    });
+    if (!access || left(access).life <= 0) return refresh();
+    if (left(access).ahead <= 0 && !failed) refresh().catch(quiet);
+    return access.token;
   };
 
   /** Runs an action alone: no refresh of this tab meets the end of the session that it replaces. */
@@ -243,7 +239,7 @@ export function createClient(options: ClientOptions): Client {
   /** The headers of a call by who is logged in; with a token so new that no 401 is about the token. */
   const bearer = async (): Promise<Record<string, string>> => {
     const token = await refresh();
-    if (!token) throw new SpragError('signed_out', 'There is no session; log in first');
+    if (!token) throw new SpragError('signed_out', 'Log in first');
     return { 'Sprag-Instance': store.last.i, Authorization: `Bearer ${token}`, 'Idempotency-Key': newId() };
   };
 
@@ -273,20 +269,17 @@ export function createClient(options: ClientOptions): Client {
 
   const allows = (url: string | URL): boolean => origins.includes(new URL(url, here ?? base).origin);
 
-  const open = (): void => {
-    if (channel || typeof BroadcastChannel !== 'function') return;
-    channel = unref(new BroadcastChannel(name));
-    channel.onmessage = ({ data }: MessageEvent<Message>) => hear(data);
-  };
-  const shut = (): void => {
-    channel?.close();
-    channel = undefined;
-  };
-  open();
+  // In a page only: what runs elsewhere may serve many people, whose clients must never hear of each other.
   if (page) {
+    const open = (): void => {
+      if (channel || typeof BroadcastChannel !== 'function') return;
+      channel = new BroadcastChannel(name);
+      channel.onmessage = ({ data }: MessageEvent<Message>) => hear(data);
+    };
     const on = (event: string, listener: (event: { readonly key?: string | null }) => unknown): void =>
       // What happens to the document rises to the window.
       addEventListener(event, listener as EventListener, listening);
+    open();
     on('visibilitychange', check);
     on('storage', ({ key }) => key === name && look().then(wake));
     on('online', () => {
@@ -325,7 +318,7 @@ export function createClient(options: ClientOptions): Client {
       if (inBody && !kept.t) return;
       try {
         await insist(async () => {
-          const token = profile.logoutByAccessToken && (held && isGood(held) ? held.token : text(await ask(kept), answer.access));
+          const token = profile.logoutByAccessToken && (held && left(held).life > 0 ? held.token : text(await ask(kept), answer.access));
           const headers = { 'Sprag-Instance': kept.i, ...(token && { Authorization: `Bearer ${token}` }) };
           return send(routes.logout, inBody ? { [answer.refresh]: kept.t } : undefined, headers, true);
         });
@@ -337,7 +330,7 @@ export function createClient(options: ClientOptions): Client {
     async logoutEverywhere() {
       const headers = await bearer();
       await insist(() => send(routes.logoutEverywhere, undefined, headers));
-      await leave('logout_all', 'You signed out on all devices');
+      await leave('logout_all', 'You signed out everywhere');
     },
     fetch: bearing({ allows, accessToken, refresh }, options.fetch ?? platformFetch),
     accessToken,
@@ -349,6 +342,7 @@ export function createClient(options: ClientOptions): Client {
       return () => session.removeEventListener('signedout', call);
     },
     close() {
+      isActive = false;
       listening.abort();
       clearTimeout(timer);
       shut();

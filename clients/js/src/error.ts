@@ -3,20 +3,16 @@ import type { ErrorCode } from './types.js';
 /** Whatever this client rejects with, but for the abort of one's own signal. */
 export class SpragError extends Error {
   /** Stays the same from release to release. */
-  readonly code: ErrorCode;
+  declare readonly code: ErrorCode;
   /** The answer's status; 0 where there was none. */
-  readonly status: number;
+  declare readonly status: number;
   /** In how many seconds the server wants to be asked again; 0 where it did not say. */
-  readonly retryAfter: number;
+  declare readonly retryAfter: number;
   /** The answer's body, where it was JSON. */
-  readonly body: unknown;
+  declare readonly body: unknown;
 
   constructor(code: ErrorCode, message: string, status = 0, body?: unknown, retryAfter = 0) {
     super(message);
-    this.name = 'SpragError';
-    this.code = code;
-    this.status = status;
-    this.body = body;
-    this.retryAfter = retryAfter;
+    Object.assign(this, { name: 'SpragError', code, status, body, retryAfter });
   }
 }

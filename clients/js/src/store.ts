@@ -83,7 +83,7 @@ export function openStore(storage: TokenStorage | undefined, key: string, import
     // One after the other, so that nothing that is being written is taken for another tab's.
     update: (change = quiet) =>
       (queue = (async (before) => {
-        await before;
+        await before?.catch(quiet);
         const raw = await get();
         const bare = raw === null && importFrom && !last.r && (await get(importFrom));
         if (bare) await write({ ...last, s: '', t: bare, r: newId() });

@@ -1,4 +1,4 @@
-import { after } from './after.js';
+import { unref } from './after.js';
 import { SpragError } from './error.js';
 import type { Answer, ClientOptions, RefusalFacts } from './types.js';
 
@@ -14,7 +14,7 @@ export type Send = (
 ) => Promise<Answer>;
 
 export const unreachable = (why: unknown): SpragError =>
-  new SpragError('unreachable', `The session server did not answer (${why}); the session goes on`);
+  new SpragError('unreachable', `No answer from the session server: ${why}`);
 
 /** The platform's `fetch`, looked up at each call: what replaces it later (a mock, an instrument) counts. */
 export const platformFetch: typeof fetch = (input, init) => globalThis.fetch(input, init);
@@ -23,7 +23,7 @@ export const platformFetch: typeof fetch = (input, init) => globalThis.fetch(inp
 export const sender =
   ({ url, mode, fetch: ask = platformFetch, headers: always, credentials }: ClientOptions, refusal: RefusalFacts): Send =>
   async (path, body, headers, keepalive = false) => {
-    if (!path) throw new SpragError('not_offered', 'The profile names no such call');
+    if (!path) throw new SpragError('not_offered', 'The profile has no such call');
     const controller = new AbortController();
     const answer = async (): Promise<readonly [Response, string]> => {
       const response = await ask(url.replace(/\/+$/, '') + path, {
@@ -39,14 +39,20 @@ export const sender =
       });
       return [response, await response.text()];
     };
-    const late = async (): Promise<never> => {
-      await after(DEADLINE);
-      controller.abort();
-      throw 'timeout';
-    };
-    const [response, text] = await Promise.race([answer(), late()]).catch((error: unknown) => {
-      throw unreachable(error);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = unref(
+        setTimeout(() => {
+          reject('timeout');
+          controller.abort();
+        }, DEADLINE),
+      );
     });
+    const [response, text] = await Promise.race([answer(), late])
+      .catch((error: unknown) => {
+        throw unreachable(error);
+      })
+      .finally(() => clearTimeout(timer));
     return judged(response, parse(text), refusal);
   };
 

@@ -157,6 +157,14 @@ describe('client.fetch', () => {
 });
 
 describe('actions', () => {
+  it('abort no request that was answered', async () => {
+    const { server, client } = await ready();
+    await client.refresh();
+    await pass(60_000);
+    expect(server.asked.map(({ init }) => init.signal?.aborted)).toEqual([false, false]);
+  });
+
+
   it('tell the server’s code, and change nothing', async () => {
     const { server, tab } = browser();
     const client = tab({ ahead: false });

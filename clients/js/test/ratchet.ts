@@ -90,6 +90,7 @@ export class Ratchet {
     const fate = this.fates.get(end)?.shift();
     const signal = init?.signal ?? request?.signal;
     const aborted = new Promise<never>((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
+    aborted.catch(() => {}); // It may come when nobody waits any more.
     if (fate && 'hang' in fate) return aborted;
     if (fate && 'lose' in fate && fate.lose === 'request') throw new TypeError('fetch failed');
     if (fate && 'answer' in fate) return fate.answer();

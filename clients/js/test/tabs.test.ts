@@ -171,6 +171,20 @@ describe('tabs', () => {
   });
 });
 
+describe('outside of a page', () => {
+  it('clients of several people never hear of each other', async () => {
+    const { server, tab } = browser();
+    vi.stubGlobal('document', undefined);
+    const [ann, bob] = [tab({ ahead: false, storage: new SharedStorage() }), tab({ ahead: false, storage: new SharedStorage() })];
+    await ann.login(LOGIN);
+    await pass();
+    await bob.ready;
+    expect(bob.session.state).toBe('signed-out');
+    expect(await bob.accessToken()).toBeUndefined();
+    expect(server.rows.size).toBe(1);
+  });
+});
+
 describe('a storage', () => {
   it.each(['reads and writes', 'writes'] as const)('that is blocked for %s leaves memory', async (blocked) => {
     const { storage, tab } = browser();

@@ -65,6 +65,9 @@ export function browser({ mode = 'body' as 'body' | 'cookie', channels = true } 
   vi.useFakeTimers({ now: 1_800_000_000_000 });
   Channel.all.clear();
   vi.stubGlobal('BroadcastChannel', channels ? Channel : undefined);
+  // What a page has; a test that dispatches events has a window of its own.
+  vi.stubGlobal('document', { hidden: false });
+  vi.stubGlobal('addEventListener', () => {});
   const server = new Ratchet(mode);
   const storage = new SharedStorage();
   return {

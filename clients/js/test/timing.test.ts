@@ -40,8 +40,8 @@ describe('refreshing ahead of expiry', () => {
   it('counts with the token where the answer tells no life', () => {
     vi.useFakeTimers();
     const token = jwt({ iat: 5_000_000_000, exp: 5_000_000_120 });
-    expect(accessOf(sprag, { access_token: token }, '', true, now()).life).toBe(120_000);
-    expect(accessOf(sprag, { access_token: 'opaque' }, '', true, now()).life).toBe(300_000);
+    expect(accessOf(sprag, { access_token: token }, '', true, now()).life).toBe(115_000);
+    expect(accessOf(sprag, { access_token: 'opaque' }, '', true, now()).life).toBe(295_000);
   });
 
   it('keeps nobody waiting: a call goes out with the token that still works', async () => {
@@ -157,6 +157,21 @@ describe('a server that does not answer', () => {
     expect(client.session.state).toBe('signed-in');
   });
 
+  it('does not let Node leave while somebody waits for the next try', async () => {
+    const { server, tab } = browser();
+    vi.useRealTimers();
+    const client = tab({ ahead: false });
+    await client.login(LOGIN);
+    const timers = vi.spyOn(globalThis, 'setTimeout');
+    server.next('/refresh', LOST);
+    const asked = client.refresh();
+    await vi.waitFor(() => expect(server.refreshes()).toHaveLength(1));
+    await new Promise((resolve) => setImmediate(resolve));
+    const waits = timers.mock.results.filter((_, index) => timers.mock.calls[index]![1]! >= 750 && timers.mock.calls[index]![1]! <= 1000);
+    expect(waits.map(({ value }) => (value as NodeJS.Timeout).hasRef())).toEqual([true]);
+    expect(await asked).toBeTruthy();
+  });
+
   it('costs no call that the token still allows', async () => {
     const { server, tab } = browser();
     server.refreshIn = 10;
@@ -177,7 +192,7 @@ describe('a crowd', () => {
     for (let session = 0; session < 50_000; session += 1) {
       let isFirst = true;
       for (let at = Math.random() * 1000; at < 2 * life; isFirst = false) {
-        at += dueIn(accessOf(sprag, { access_token: 'x', ...answered(isFirst) }, '', isFirst, now()));
+        at += dueIn(accessOf(sprag, { access_token: 'e30.e30.x', ...answered(isFirst) }, '', isFirst, now()));
         if (at >= life && at < 2 * life) minutes[Math.floor((at - life) / MINUTE)]! += 1;
       }
     }

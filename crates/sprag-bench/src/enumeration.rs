@@ -60,6 +60,9 @@ pub(crate) struct Args {
     /// How many requests are under way at a time
     #[arg(long, default_value_t = 30)]
     in_flight: usize,
+    /// Ask for names whose budget is spent, and compare the times in which they are turned away
+    #[arg(long)]
+    turned_away: bool,
     /// Only this mix; can be given again
     #[arg(long, value_name = "NAME")]
     mix: Vec<String>,
@@ -96,15 +99,29 @@ fn told_by_times(args: &Args, mix: &Mix, folder: Folder) -> anyhow::Result<bool>
     let random = SeededRandom::new(args.seed);
     let folder = folder.set("SPRAG_PROFILES", "./profile.toml").set("SPRAG_LOG", "error");
     let folder = folder.set("SPRAG_HASH_THREADS", "2").set("SPRAG_HASH_QUEUE", "1000");
+    let limits = [
+        ("SPRAG_RATE_LIMITS", "on"),
+        ("SPRAG_LIMIT_LOGIN_ACCOUNT", "1, 1/24h"),
+        ("SPRAG_LIMIT_LOGIN_PREFIX", "1000000, 1/1s"),
+    ];
+    let limits = limits.into_iter().filter(|_| args.turned_away);
+    let folder = limits.fold(folder, |folder, (name, value)| folder.set(name, value));
     folder.write("profile.toml", PROFILE);
     folder.write("users.jsonl", users(mix, &random));
     let imported = folder.run(&["user", "import", "--from", "users.jsonl", "--json"]);
     ensure!(imported.code == 0, "the users could not be imported: {}", imported.err);
 
     let server = folder.serve();
-    attempts::expect_one_answer(server.address, mix)?;
+    let looked_at = Bounds { in_flight: args.in_flight, status: 401 };
+    let status = if args.turned_away { 429 } else { 401 };
+    if args.turned_away {
+        // Each name's one try.
+        let spent = attempts::planned(mix, USERS_OF_A_KIND, USERS_OF_A_KIND, &random);
+        attempts::measure(server.address, spent, looked_at)?;
+    }
+    attempts::expect_one_answer(server.address, mix, status)?;
     let planned = attempts::planned(mix, args.each, USERS_OF_A_KIND, &random);
-    let bounds = Bounds { in_flight: args.in_flight };
+    let bounds = Bounds { status, ..looked_at };
     let measured = attempts::measure(server.address, planned, bounds)?;
     drop(server);
     Ok(report(mix, &measured))

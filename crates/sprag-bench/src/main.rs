@@ -16,6 +16,7 @@ mod hashing;
 mod limits;
 mod load;
 mod output;
+mod process_file;
 mod process_time;
 mod server_binary;
 mod siege;

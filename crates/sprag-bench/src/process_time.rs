@@ -1,9 +1,10 @@
 //! How much processor time a process has had.
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+
+use crate::process_file;
 
 /// How many ticks of `/proc` a second has. Linux shows a hundred to every program, whatever its own clock does.
 const TICKS_PER_SECOND: u64 = 100;
@@ -17,15 +18,12 @@ pub(crate) struct ProcessTime {
 
 impl ProcessTime {
     pub(crate) fn of(pid: u32) -> anyhow::Result<Self> {
-        let path = Path::new("/proc").join(pid.to_string()).join("stat");
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("could not read {}; has the server ended?", path.display()))?;
-        Self::read(&text).with_context(|| format!("{} says nothing of processor time", path.display()))
+        process_file::read(pid, "stat", Self::read)
     }
 
     /// Of the threads of that name that are alive.
     pub(crate) fn of_threads(pid: u32, name: &str) -> anyhow::Result<Self> {
-        let tasks = Path::new("/proc").join(pid.to_string()).join("task");
+        let tasks = process_file::path(pid, "task");
         let tasks = std::fs::read_dir(&tasks)
             .with_context(|| format!("could not look into {}; has the server ended?", tasks.display()))?;
         let mut sum = Self { user: Duration::ZERO, system: Duration::ZERO };

@@ -88,10 +88,9 @@ pub(crate) fn run(siege: &Args) -> anyhow::Result<ExitCode> {
     let target =
         Target::new(&sprag.display().to_string(), Duration::from_secs(siege.seconds), siege.connections);
     let runtime = Runtime::new().context("could not start the runtime")?;
-    let mut siege_of = Siege { args: siege, is_sound: true, report: Report::default() };
-    for part in
-        Part::value_variants().iter().filter(|part| siege.parts.is_empty() || siege.parts.contains(part))
-    {
+    let mut siege_of = Siege { args: siege, is_chosen: true, is_sound: true, report: Report::default() };
+    for part in Part::value_variants() {
+        siege_of.is_chosen = siege.parts.is_empty() || siege.parts.contains(part);
         siege_of.carry_out(*part, &target, &runtime)?;
     }
     if let Some(document) = &siege.write {
@@ -103,6 +102,8 @@ pub(crate) fn run(siege: &Args) -> anyhow::Result<ExitCode> {
 /// What has been found so far.
 struct Siege<'a> {
     args: &'a Args,
+    /// Whether the part under way was asked for; of the others only the names are noted.
+    is_chosen: bool,
     is_sound: bool,
     report: Report,
 }
@@ -125,11 +126,12 @@ impl Siege<'_> {
             }
             Part::Overload => {
                 let lasts = Duration::from_secs(self.args.flood_seconds);
-                for (name, has_limits) in [
-                    ("four times the log-ins that can be hashed, limits off", false),
-                    ("four times the log-ins that can be hashed, limits on", true),
-                ] {
-                    self.attack(name, || overload::run(target, has_limits, lasts))?;
+                for (limits, has_limits) in [("off", false), ("on", true)] {
+                    let seconds = lasts.as_secs();
+                    let name = format!(
+                        "four times the log-ins that can be hashed, for {seconds} s, limits {limits}"
+                    );
+                    self.attack(&name, || overload::run(target, has_limits, lasts))?;
                 }
             }
             Part::Slow => {
@@ -157,8 +159,10 @@ impl Siege<'_> {
         Ok(())
     }
 
-    fn is_meant(&self, name: &str) -> bool {
-        name.contains(&self.args.only)
+    /// Notes that there is such an attack, and says whether it is to be made.
+    fn is_meant(&mut self, name: &str) -> bool {
+        self.report.knows(name);
+        self.is_chosen && name.contains(&self.args.only)
     }
 
     fn attack(

@@ -56,7 +56,7 @@ pub(crate) fn served(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, m
         return router.into();
     }
     let posts = places.into_iter().filter(|(path, _)| !path.contains(['{', '}'])).map(|(path, at)| {
-        let at_path: AtPath = Box::new(move |request| Box::pin(Arc::clone(&at).guarded(request)));
+        let at_path: AtPath = Box::new(move |request| Box::pin(Arc::clone(&at).answered(request)));
         (path, at_path)
     });
     Served::new(router, posts.collect())
@@ -107,7 +107,7 @@ fn routes(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, mount: &Moun
         let at = Arc::clone(at);
         let answered = move |request| {
             let at = Arc::clone(&at);
-            async { Ok::<_, Infallible>(at.guarded(request).await) }
+            async { Ok::<_, Infallible>(at.answered(request).await) }
         };
         router.route(path, cors::callable(app, any_service(service_fn(answered))))
     });
@@ -169,14 +169,12 @@ impl At {
         self.contexts.iter().find(|context| context.route.method == *wanted)
     }
 
-    /// Answers what can be read in one way only.
-    async fn guarded(self: Arc<Self>, request: Request) -> Response {
-        let shape = &self.contexts[0].served.profile.wire.refusal;
-        let say = |_: &str, problem| response::refused(shape, problem);
-        ambiguity::guarded(request, |request| self.answered(request), say).await
-    }
-
-    async fn answered(&self, request: Request) -> Response {
+    /// Answers what can be read in one way only. It does so by itself, as each layer would move all that lies below it.
+    async fn answered(self: Arc<Self>, mut request: Request) -> Response {
+        let first = &self.contexts[0].served.profile.wire.refusal;
+        if let Err(problem) = ambiguity::in_one_way(&mut request).await {
+            return ambiguity::refused(&request, response::refused(first, problem));
+        }
         match self.context(request.method()) {
             Some(context) if context.is_hidden => {
                 response::refused(&context.served.profile.wire.refusal, Problem::NotFound)
@@ -204,6 +202,8 @@ fn name(app: &App, headers: &HeaderMap, response: &mut Response) {
 /// Answers one request; whatever happens, it is answered in the shape of its profile.
 async fn answer(context: &RouteContext, request: Request) -> Response {
     let (parts, body) = request.into_parts();
+    // It is handed on and on.
+    let parts = Box::new(parts);
     cors::tell_if_kept_out(&context.app, &parts.headers);
     let (action, shape) = (context.route.action, &context.served.profile.wire.refusal);
     let parent = TraceParent::of(&parts.headers);
@@ -263,7 +263,7 @@ fn count(context: &RouteContext, response: &mut Response) -> Option<&'static str
 /// Carries out one request in time. Only the client's own time for sending its body does not count.
 ///
 /// What was asked of the store by then may still happen, as where an answer is lost; nothing was acknowledged.
-async fn in_time(context: &RouteContext, mut parts: Parts, body: Body) -> Result<Response, Problem> {
+async fn in_time(context: &RouteContext, mut parts: Box<Parts>, body: Body) -> Result<Response, Problem> {
     let action = context.route.action;
     let has_fields = !action.inputs().is_empty() && !action.only_reads();
     let body = if has_fields { request::receive(&parts, body).await } else { Ok(Bytes::new()) };

@@ -54,7 +54,10 @@ fn first_day(since: &str, today: Day) -> Result<Day, String> {
     let span = duration::parse(since).ok().filter(|span| !span.is_zero());
     let days = span.and_then(|span| i32::try_from(span.as_secs().div_ceil(86_400)).ok());
     let days = days.ok_or_else(|| {
-        format!("{} is neither; write how many days, as 30d, or the first day, as 2026-11-21", quoted(since))
+        format!(
+            "{} says no first day; write how many days, as 30d, or the first day, as 2026-11-21",
+            quoted(since)
+        )
     })?;
     Ok(today.plus(1 - days))
 }

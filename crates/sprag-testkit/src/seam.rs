@@ -279,7 +279,7 @@ pass_through! {
     fn beginnings(slice: Slice<AccountId>) -> Vec<Entry>;
     fn last_cut() -> Option<Cut>;
     fn cuts(slice: Slice<u64>) -> Vec<Cut>;
-    fn add_cut(cut: Cut) -> bool;
+    fn add_cut(cut: Cut, erased: u64) -> bool;
     fn cut_off(ends: Vec<(AccountId, u64)>) -> u64;
     impl Cuts {}
 }

@@ -122,7 +122,7 @@ passed_on! {
         fn beginnings(slice: Slice<AccountId>) -> Vec<Entry>;
         fn last_cut() -> Option<Cut>;
         fn cuts(slice: Slice<u64>) -> Vec<Cut>;
-        fn add_cut(cut: Cut) -> bool;
+        fn add_cut(cut: Cut, erased: u64) -> bool;
         fn cut_off(ends: Vec<(AccountId, u64)>) -> u64;
     }
 }

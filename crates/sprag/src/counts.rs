@@ -18,6 +18,7 @@ use crate::error::{Error, Fault};
 use crate::session::{AccountId, EndCause};
 use crate::store::{RunId, Store, Swept};
 
+mod carried;
 mod counted_store;
 mod distinct;
 mod fold;
@@ -125,6 +126,13 @@ impl Counts {
     /// Counts what the journal was told.
     pub(crate) fn journalled(&self, kind: EventKind, at: Timestamp) {
         self.sums().add(Day::of(at), EVENTS, kind.name(), 1);
+    }
+
+    /// Counts what the journal was told along with a write to a session's row, but for rotations, which count as refreshes.
+    pub(crate) fn journalled_with_a_row(&self, kind: Option<EventKind>, at: Timestamp) {
+        if let Some(kind) = kind.filter(|kind| *kind != EventKind::SessionRotated) {
+            self.journalled(kind, at);
+        }
     }
 
     fn logged_in(&self, account: AccountId, at: Timestamp) {

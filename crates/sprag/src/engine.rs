@@ -43,6 +43,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use tokio::sync::Notify;
+
 use crate::access::{self, AccessToken, Expected, Rejected};
 use crate::authn::{self, Authenticated, Authn, Failures};
 use crate::clock::{Clock, Timestamp, millis};
@@ -69,10 +71,12 @@ mod client_policy;
 mod commits;
 mod erasure;
 mod import;
+mod letters;
 mod listings;
 mod lives;
 mod next_id;
 mod opening;
+mod outbox;
 mod pair;
 mod password_change;
 mod refresh;
@@ -90,9 +94,11 @@ pub use builder::EngineBuilder;
 pub use client_policy::{AccessTokenShape, Claims, ClientPolicy, Subject, Telling};
 pub use erasure::{AccountErasure, Erased};
 pub use import::{Imported, ImportedSession, ImportedUser, Imports, NameKept, Run, SameNames, SlowHashes};
+pub use letters::{Letters, Link};
 pub use listings::{EntriesWanted, EntryPlace, Found};
 pub use next_id::NextId;
 pub use opening::OpenRequest;
+pub use outbox::{Leased, Outbox, Outcome};
 pub use pair::{RefreshTokenText, TokenPair};
 pub use password_change::PasswordChangeRequest;
 pub use refresh::{RefreshOutcome, RefreshRequest};
@@ -125,6 +131,10 @@ pub struct Engine {
     whereabouts: Arc<dyn Whereabouts>,
     service: Service,
     object_ids: ObjectIds,
+    /// Whoever sends letters waits for one to be written.
+    letters_wait: Notify,
+    /// Whether anybody sends letters; where nobody does, none are written.
+    sends_letters: bool,
 }
 
 /// Who issues access tokens, and for whom.
@@ -223,9 +233,9 @@ impl Engine {
                 session,
                 room: Some(room.clone()),
             };
-            match self.store.commit(opening.commit()).await? {
+            let count = self.counting_login(is_new_device, requester);
+            match self.store.commit_telling(opening.commit(), count).await? {
                 Committed::Done { .. } => {
-                    self.count_login(is_new_device, requester);
                     let pair = self.pair(client, Some(somebody.account()), &token, None, told, now)?;
                     return Ok(TokenPair { device, ..pair });
                 }

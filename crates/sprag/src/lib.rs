@@ -30,6 +30,7 @@ pub mod error;
 pub mod files;
 pub mod high_water;
 pub mod keys;
+pub mod letter;
 pub mod limits;
 pub mod observe;
 pub mod one_time;

@@ -4,7 +4,9 @@
 //! call needs is reserved all at once, in the store that all nodes share, and a call that gets nothing has cost nobody
 //! anything. `docs/reference/limits.md` says what each of them is for.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
@@ -24,7 +26,7 @@ use uuid::Uuid;
 mod told;
 mod without_room;
 
-pub use told::{Told, told_of};
+pub use told::{Left, Told, told_of};
 use without_room::WithoutRoom;
 
 /// How much more the budget of a network holds whose only address may be a proxy that speaks for many.
@@ -99,6 +101,8 @@ pub(crate) struct Gate {
     counts: Vec<(AtomicU64, AtomicU64)>,
     has_asked_for_proxies: AtomicBool,
     without_room: WithoutRoom,
+    /// What is to be given back for those who went away.
+    left_behind: Mutex<BTreeMap<BudgetKey, Duration>>,
 }
 
 impl Gate {
@@ -109,6 +113,7 @@ impl Gate {
             counts,
             has_asked_for_proxies: AtomicBool::new(false),
             without_room: WithoutRoom::default(),
+            left_behind: Mutex::default(),
         }
     }
 
@@ -177,6 +182,7 @@ impl Gate {
         wanted: Vec<(BudgetKey, Rate)>,
         now: Timestamp,
     ) -> Result<Vec<Option<BudgetState>>, Fault> {
+        self.give_back_left_behind(store, now).await;
         let remembered: Vec<_> = wanted.iter().map(|(key, _)| self.without_room.state(*key, now)).collect();
         if remembered.iter().any(Option::is_some) {
             return Ok(remembered);
@@ -229,6 +235,25 @@ impl Gate {
         self.put(store, back.map(|(_, key, rate)| (*key, rate.interval)).collect(), now).await;
     }
 
+    /// Gives back all that was reserved once the store is asked next, or swept: whoever calls is going away, and waits for nothing.
+    pub(crate) fn leave_behind(&self, reserved: &Reserved) {
+        let mut left_behind = self.left_behind();
+        for (_, key, rate) in &reserved.0 {
+            *left_behind.entry(*key).or_default() += rate.interval;
+        }
+    }
+
+    /// Gives back what those left behind who went away.
+    pub(crate) async fn give_back_left_behind(&self, store: &(impl Budgets + ?Sized), now: Timestamp) {
+        let left_behind = std::mem::take(&mut *self.left_behind());
+        self.put(store, left_behind.into_iter().collect(), now).await;
+    }
+
+    fn left_behind(&self) -> MutexGuard<'_, BTreeMap<BudgetKey, Duration>> {
+        // What is behind it is whole at every moment.
+        self.left_behind.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Makes a budget whole.
     pub(crate) async fn make_whole(
         &self,
@@ -251,7 +276,7 @@ impl Gate {
         if let Err(fault) = given_back
             && let Some(left_out) = crate::seldom::left_out("give back to a budget")
         {
-            tracing::warn!(%fault, left_out, "a right password's try stays spent; it comes back by itself");
+            tracing::warn!(%fault, left_out, "a try that was to be given back stays spent; it comes back by itself");
         }
     }
 
@@ -318,9 +343,6 @@ impl From<Spent> for Error {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-    use std::sync::Mutex;
-
     use async_trait::async_trait;
 
     use super::*;

@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::session::AccountId;
 
 /// How long whoever leased a message has for one try; after that another node tries.
-pub const LEASE: Duration = Duration::from_secs(120);
+pub const LEASE: Duration = Duration::from_secs(60);
 
 /// How long after it was settled a message is remembered.
 pub const KEPT: Duration = Duration::from_secs(14 * 24 * 3600);

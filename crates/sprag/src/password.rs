@@ -22,7 +22,9 @@
 mod compare;
 mod forms;
 mod hands;
+mod heavy;
 mod job;
+mod lines;
 mod memory;
 mod moment;
 mod pace;
@@ -38,10 +40,11 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use self::forms::forms;
+use self::heavy::HeavyLine;
 use self::job::{Heavy, Job, Reply, Verify};
 use self::pace::Pace;
 use self::queue::Queue;
@@ -53,7 +56,7 @@ use crate::policy::{MAX_PASSWORD_BYTES, MIN_PASSWORD_BYTES};
 use crate::prefix::Prefix;
 use crate::random::{self, Random};
 
-pub(crate) use self::job::Compared;
+pub(crate) use self::job::{Compared, Place};
 pub use self::pace::Slow;
 pub use self::secrets::SourceSecrets;
 pub(crate) use self::stored::is_peppered;
@@ -185,10 +188,9 @@ pub struct Hasher {
     slot: Duration,
     pace: Pace,
     secrets: Arc<SourceSecrets>,
-    /// Of the dearest comparisons one is done at a time, so that they leave the other threads to everybody else.
-    heavy: Arc<Semaphore>,
-    /// As many of them may wait for that as may wait in the queue: with more, the last would wait for minutes.
-    heavy_places: Semaphore,
+    /// Of the dearest comparisons one is done at a time, so that they leave the other threads to everybody else. As many of them
+    /// may wait for that as may wait in the queue.
+    heavy: Arc<HeavyLine>,
     counted: Arc<Hashing>,
 }
 
@@ -220,7 +222,7 @@ impl Hasher {
         Ok(())
     }
 
-    fn without_threads(queue: usize) -> Self {
+    pub(crate) fn without_threads(queue: usize) -> Self {
         Self {
             queue: Arc::new(Queue::of(queue)),
             threads: 0,
@@ -228,8 +230,7 @@ impl Hasher {
             slot: moment::SLOT,
             pace: Pace::default(),
             secrets: Arc::default(),
-            heavy: Arc::new(Semaphore::new(1)),
-            heavy_places: Semaphore::new(queue.clamp(1, Semaphore::MAX_PERMITS)),
+            heavy: HeavyLine::of(queue),
             counted: Arc::default(),
         }
     }
@@ -275,7 +276,7 @@ impl Hasher {
     /// # Errors
     /// A busy [`Fault`] if the queue is full; an internal one if the stored hash is [`Unusable`].
     pub async fn verify(&self, password: Password, stored: Option<String>) -> Result<Match, Fault> {
-        let compared = self.verify_from(Prefix::default(), password, stored).await?;
+        let compared = self.verify_from(Prefix::default(), password, stored, &Place::default()).await?;
         Ok(match compared.outcome? {
             Match::Outdated if compared.is_another_form => Match::Yes,
             matched => matched,
@@ -294,29 +295,34 @@ impl Hasher {
         answer.await.map_err(|gone| Fault::internal("hash a password", gone))?
     }
 
-    /// Compares a password that came from this network.
+    /// Compares a password that came from this network. Whoever goes away meanwhile [leaves](Place::leave) their place.
     pub(crate) async fn verify_from(
         &self,
         prefix: Prefix,
         password: Password,
         stored: Option<String>,
+        place: &Place,
     ) -> Result<Compared, Fault> {
         let since = Instant::now();
         let is_heavy = stored.as_deref().is_some_and(is_heavy);
-        let heavy = if is_heavy { self.turn_of_heavy().await? } else { None };
+        let heavy = if is_heavy {
+            Some(self.turn_of_heavy(prefix).await.inspect_err(|_| place.answered())?)
+        } else {
+            None
+        };
         let (secrets, (reply, answer)) = (Arc::clone(&self.secrets), oneshot::channel());
-        let forms = forms(&password);
-        self.queue_up(prefix, Job::Verify(Verify { forms, stored, since, secrets, heavy }, Reply::to(reply)));
-        answer.await.map_err(|gone| Fault::internal("compare a password", gone))?
+        let (forms, place) = (forms(&password), place.clone());
+        let verify = Verify { forms, stored, since, secrets, heavy, place: place.clone() };
+        self.queue_up(prefix, Job::Verify(verify, Reply::to(reply)));
+        let compared = answer.await.map_err(|gone| Fault::internal("compare a password", gone));
+        place.answered();
+        compared?
     }
 
     /// Waits until none of the dearest comparisons is under way; a busy [`Fault`] where too many wait for that already.
-    async fn turn_of_heavy(&self) -> Result<Option<Heavy>, Fault> {
-        let Ok(_place) = self.heavy_places.try_acquire() else {
-            self.counted.refused.one();
-            return Err(Fault::busy("take in one more of the costliest passwords"));
-        };
-        Ok(Arc::clone(&self.heavy).acquire_owned().await.ok().map(Heavy::holding))
+    async fn turn_of_heavy(&self, prefix: Prefix) -> Result<Heavy, Fault> {
+        let turn = self.heavy.turn(prefix).await;
+        turn.map(Heavy::holding).inspect_err(|_| self.counted.refused.one())
     }
 
     /// Whether a stored hash can be compared with a password, as [`check_hash`] says, with the secrets that are set.

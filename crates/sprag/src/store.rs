@@ -219,8 +219,9 @@ pub trait Cuts: Send + Sync {
     /// Cuts by number.
     async fn cuts(&self, slice: Slice<u64>) -> Result<Vec<Cut>, Fault>;
 
-    /// Stores a cut, before anything is removed by it; `false` if its number is taken.
-    async fn add_cut(&self, cut: Cut) -> Result<bool, Fault>;
+    /// Stores a cut, before anything is removed by it; `false` if its number is taken, or if the newest erasure is another than the
+    /// one of the number `erased`, 0 for none: the cut binds hashes that an erasure since may have changed.
+    async fn add_cut(&self, cut: Cut, erased: u64) -> Result<bool, Fault>;
 
     /// Removes the entries of these accounts up to and with those numbers, all of them or none; says how many.
     async fn cut_off(&self, ends: Vec<(AccountId, u64)>) -> Result<u64, Fault>;
@@ -238,8 +239,8 @@ pub trait Erasures: Send + Sync {
     /// Erasures by number.
     async fn erasures(&self, slice: Slice<u64>) -> Result<Vec<Erasure>, Fault>;
 
-    /// Has an account's journal forget its owner, all of it or nothing; `false` where the chain no longer ends as it did, or the
-    /// number of the erasure or of its checkpoint is taken.
+    /// Has an account's journal forget its owner, all of it or nothing; `false` where the chain no longer ends as it did, the
+    /// number of the erasure or of its checkpoint is taken, or the newest cut is another than it was.
     async fn erase(&self, forgetting: Forgetting) -> Result<bool, Fault>;
 }
 
@@ -256,6 +257,9 @@ pub struct Forgetting {
     pub links: Vec<ChainedAnew>,
     /// What takes the place of the newest checkpoint, where entries are chained anew.
     pub checkpoint: Option<Checkpoint>,
+    /// The number of the newest cut when the chain was looked at, 0 where there was none: a cut since binds hashes that this one
+    /// may change.
+    pub cut: u64,
 }
 
 /// An entry's place in a chain that was made anew.

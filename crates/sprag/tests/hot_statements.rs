@@ -42,12 +42,15 @@ const COLD: &[&str] = &[
     "LAST_CUT",
     "CUTS",
     "ADD_CUT",
+    "LAST_ERASED",
+    "WAIT_FOR_JOURNAL",
     // What the journal is made to forget, as seldom as somebody asks for it: a small table, and one account's names, which are
     // found by nothing else.
     "MAY_ERASE",
     "LAST_ERASURE",
     "ERASURES",
     "ADD_ERASURE",
+    "LAST_CUT_OFF",
     "FORGET_NAMES",
     "FORGET_IMPORTED",
     // Moving a whole store, once.

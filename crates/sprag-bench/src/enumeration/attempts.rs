@@ -42,6 +42,8 @@ struct Work {
 #[derive(Clone, Copy)]
 pub(super) struct Bounds {
     pub(super) in_flight: usize,
+    /// How each attempt must be refused.
+    pub(super) status: u16,
 }
 
 impl Attempt {
@@ -82,7 +84,7 @@ pub(super) fn measure(
     runtime.block_on(async {
         let mut clients = tokio::task::JoinSet::new();
         for _ in 0..bounds.in_flight.max(1) {
-            clients.spawn(client(server, Arc::clone(&work)));
+            clients.spawn(client(server, bounds.status, Arc::clone(&work)));
         }
         let mut measured: BTreeMap<Kind, Vec<Measured>> = BTreeMap::new();
         while let Some(done) = clients.join_next().await {
@@ -101,7 +103,7 @@ pub(super) fn measure(
 }
 
 /// One client, which asks on one connection until nothing waits.
-async fn client(server: SocketAddr, work: Arc<Work>) -> anyhow::Result<Vec<(Kind, f64)>> {
+async fn client(server: SocketAddr, status: u16, work: Arc<Work>) -> anyhow::Result<Vec<(Kind, f64)>> {
     let (mut client, mut took) = (Client::to(server), Vec::new());
     loop {
         let next = work.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
@@ -114,22 +116,22 @@ async fn client(server: SocketAddr, work: Arc<Work>) -> anyhow::Result<Vec<(Kind
             work.waiting.lock().unwrap_or_else(PoisonError::into_inner).push_back(attempt);
             continue;
         }
-        ensure!(reply.status == 401, "a wrong password was answered {}, not 401", reply.status);
+        ensure!(reply.status == status, "a wrong password was answered {}, not {status}", reply.status);
         took.push((attempt.kind, millis));
     }
 }
 
 /// Fails where one kind is answered in other words, or under other headers, than another.
-pub(super) fn expect_one_answer(server: SocketAddr, mix: &Mix) -> anyhow::Result<()> {
+pub(super) fn expect_one_answer(server: SocketAddr, mix: &Mix, status: u16) -> anyhow::Result<()> {
     let ask = |kind: &Kind| {
         let answer = raw_answer(server, &Attempt::of(*kind, 0));
         Ok((*kind, answer.with_context(|| format!("could not ask for {kind:?}"))?))
     };
     let answers: anyhow::Result<Vec<_>> = mix.kinds.iter().map(ask).collect();
-    expect_alike(&answers?)
+    expect_alike(&answers?, status)
 }
 
-/// Head and body of an answer, but for the date and what the request is called.
+/// Head and body of an answer, but for the date, for what the request is called, and for what a second later would be another.
 fn raw_answer(server: SocketAddr, attempt: &Attempt) -> std::io::Result<String> {
     let body = attempt.request().to_string();
     let mut stream = TcpStream::connect(server)?;
@@ -141,7 +143,9 @@ fn raw_answer(server: SocketAddr, attempt: &Attempt) -> std::io::Result<String> 
     )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    let differs = |line: &String| ["date:", "x-request-id:"].iter().any(|name| line.starts_with(name));
+    let differs = |line: &String| {
+        ["date:", "x-request-id:", "retry-after:", "ratelimit:"].iter().any(|name| line.starts_with(name))
+    };
     let kept = answer.lines().map(str::to_ascii_lowercase).filter(|line| !differs(line));
     Ok(kept.collect::<Vec<_>>().join("\n"))
 }
@@ -156,9 +160,13 @@ fn differing(answers: &[(Kind, String)]) -> Option<(&Kind, &str, &str)> {
 }
 
 /// Fails where one kind is answered otherwise than another.
-fn expect_alike(answers: &[(Kind, String)]) -> anyhow::Result<()> {
+fn expect_alike(answers: &[(Kind, String)], status: u16) -> anyhow::Result<()> {
     let first = answers.first().context("nobody was asked for")?;
-    ensure!(first.1.starts_with("http/1.1 401 "), "a wrong password was answered with {}", first.1);
+    ensure!(
+        first.1.starts_with(&format!("http/1.1 {status} ")),
+        "a wrong password was answered with {}",
+        first.1
+    );
     match differing(answers) {
         Some((kind, answer, usual)) => {
             bail!("{} is answered with {answer:?}, and nobody with {usual:?}", kind.name())
@@ -191,9 +199,9 @@ mod tests {
     fn an_answer_that_differs_is_found() {
         let answer = |kind, text: &str| (kind, text.to_owned());
         let usual = "http/1.1 401 unauthorized\n\n{}";
-        assert!(expect_alike(&[answer(Kind::Nobody, usual), answer(Kind::Bcrypt10, usual)]).is_ok());
+        assert!(expect_alike(&[answer(Kind::Nobody, usual), answer(Kind::Bcrypt10, usual)], 401).is_ok());
         let other = [answer(Kind::Nobody, usual), answer(Kind::Disabled, "http/1.1 403 forbidden\n\n{}")];
-        assert!(expect_alike(&other).unwrap_err().to_string().starts_with("disabled is answered with"));
-        assert!(expect_alike(&[answer(Kind::Nobody, "http/1.1 500 internal\n\n{}")]).is_err());
+        assert!(expect_alike(&other, 401).unwrap_err().to_string().starts_with("disabled is answered with"));
+        assert!(expect_alike(&[answer(Kind::Nobody, "http/1.1 500 internal\n\n{}")], 401).is_err());
     }
 }

@@ -1,8 +1,6 @@
 //! How much memory a process on this machine holds.
 
-use std::path::Path;
-
-use anyhow::Context as _;
+use crate::process_file;
 
 /// What the kernel says of a process's memory, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
@@ -15,10 +13,7 @@ pub(crate) struct Memory {
 
 impl Memory {
     pub(crate) fn of(pid: u32) -> anyhow::Result<Self> {
-        let path = Path::new("/proc").join(pid.to_string()).join("status");
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("could not read {}; is --pid {pid} the server's?", path.display()))?;
-        Self::read(&text).with_context(|| format!("{} says nothing of memory", path.display()))
+        process_file::read(pid, "status", Self::read)
     }
 
     fn read(status: &str) -> Option<Self> {

@@ -28,8 +28,8 @@ const PACE: Duration = Duration::from_secs(1);
 /// How long an attack lasts. Whoever is cut off does not come again.
 pub(super) const LASTS: Duration = Duration::from_secs(18);
 
-/// After how long they must be gone, with what a busy machine takes to close so many.
-const GONE_WITHIN: Duration = Duration::from_millis(11_000);
+/// After how long they must be gone.
+const GONE_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long a refresh may take meanwhile.
 const MOST_MILLIS: f64 = 100.0;

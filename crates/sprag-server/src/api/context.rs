@@ -79,7 +79,7 @@ pub(crate) struct RouteContext {
 /// One request for an action.
 pub(crate) struct Call {
     /// The head of the request.
-    pub(crate) parts: Parts,
+    pub(crate) parts: Box<Parts>,
     /// What stands for `{id}` in its path, where the route has that.
     pub(crate) id: Option<String>,
     /// Whose access token it carries, where the action needs one.
@@ -232,14 +232,15 @@ impl RouteContext {
         }
     }
 
+    /// What looks an access token up is in boxes: a refresh has none, and would have room for all of it.
     async fn let_in_at_all(&self, parts: &Parts) -> Result<Option<Caller>, Problem> {
         let action = self.route.action;
         if action.needs_admin(self.served.profile.client.registration) {
-            return self.admin(parts).await.map(Some);
+            return Box::pin(self.admin(parts)).await.map(Some);
         }
         match action.needs() {
-            Needs::AccessToken | Needs::Administrator => self.caller(parts).await.map(Some),
-            Needs::AccessTokenOrRepeat => match self.caller(parts).await {
+            Needs::AccessToken | Needs::Administrator => Box::pin(self.caller(parts)).await.map(Some),
+            Needs::AccessTokenOrRepeat => match Box::pin(self.caller(parts)).await {
                 Err(problem) if problem.is_of_the_past() && request::retry_id(&parts.headers)?.is_some() => {
                     Ok(None)
                 }
@@ -314,7 +315,8 @@ impl RouteContext {
             (None, in_body) => return Ok(in_body),
             (Some(in_cookie), Some(in_body)) if in_cookie.text != in_body.text => {
                 let (client, engine) = (&self.served.client, &self.app.engine);
-                let newer = transport::the_newer_one(&in_cookie.text, &in_body.text, client, engine).await?;
+                let newer = transport::the_newer_one(&in_cookie.text, &in_body.text, client, engine);
+                let newer = Box::pin(newer).await?;
                 Carried::new(newer, By::Cookie)
             }
             (Some(in_cookie), _) => in_cookie,

@@ -64,18 +64,21 @@ pub(crate) fn answer(why: &'static str) -> Response {
     closing(response::plainly_refused(Problem::Ambiguous(why)))
 }
 
-/// Answers a request that can be read in one way only; `say` shapes the refusal of another.
-pub(crate) async fn guarded<F: Future<Output = Response>>(
+async fn guarded<F: Future<Output = Response>>(
     mut request: Request,
     answer: impl FnOnce(Request) -> F,
     say: impl Fn(&str, Problem) -> Response,
 ) -> Response {
     match in_one_way(&mut request).await {
         Ok(()) => answer(request).await,
-        // HTTP/2 frames its requests: there, nothing behind one depends on how it is read.
-        Err(problem) if request.version() == Version::HTTP_2 => say(request.uri().path(), problem),
-        Err(problem) => closing(say(request.uri().path(), problem)),
+        Err(problem) => refused(&request, say(request.uri().path(), problem)),
     }
+}
+
+/// The answer to what can be read in more than one way.
+pub(crate) fn refused(request: &Request, told: Response) -> Response {
+    // HTTP/2 frames its requests: there, nothing behind one depends on how it is read.
+    if request.version() == Version::HTTP_2 { told } else { closing(told) }
 }
 
 fn closing(mut response: Response) -> Response {
@@ -86,7 +89,7 @@ fn closing(mut response: Response) -> Response {
 /// Whether the request can be read in one way only.
 ///
 /// Chunks are read to their end first: only then it is known that they have one, and most calls do not ask for a body.
-async fn in_one_way(request: &mut Request) -> Result<(), Problem> {
+pub(crate) async fn in_one_way(request: &mut Request) -> Result<(), Problem> {
     if let Some(why) = ambiguous(request) {
         if let Some(asking) = request.extensions().get::<Asking>() {
             asking.refused().whole(why);

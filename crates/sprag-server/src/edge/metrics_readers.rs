@@ -9,18 +9,23 @@ use hyper::header::{HeaderMap, HeaderName};
 use super::proxies::Proxies;
 use crate::quoted::quoted;
 
-/// What proxies add that forward for somebody else. Whoever's request has one of them need not be who connects.
-const FORWARDING: [&str; 9] = [
+/// What proxies, load balancers and networks of caches add that forward for somebody else, and how the names of such fields
+/// begin or end. Whoever's request has one of them need not be who connects.
+const FORWARDING: [&str; 11] = [
     "forwarded",
+    "forwarded-for",
     "via",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-proto",
-    "x-forwarded-server",
+    "cdn-loop",
     "x-real-ip",
-    "true-client-ip",
+    "x-original-forwarded-for",
+    "x-originating-ip",
+    "x-remote-ip",
+    "x-remote-addr",
+    "x-envoy-external-address",
+    "x-appengine-user-ip",
 ];
+const FORWARDING_BEGINS: [&str; 2] = ["x-forwarded", "x-proxyuser"];
+const FORWARDING_ENDS: [&str; 4] = ["client-ip", "clientip", "connecting-ip", "connecting-ipv6"];
 
 /// Why a text names nobody who may read `/metrics`, and what would.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +47,7 @@ impl MetricsReaders {
     ) -> bool {
         let Some(ConnectInfo(peer)) = peer else { return false };
         let peer = peer.ip().to_canonical();
-        let is_forwarded = FORWARDING.iter().any(|name| headers.contains_key(HeaderName::from_static(name)));
+        let is_forwarded = headers.keys().any(forwards);
         match (is_forwarded, trusted.believes(peer)) {
             (false, _) => peer.is_loopback() || self.name(peer),
             (true, true) => {
@@ -56,6 +61,14 @@ impl MetricsReaders {
     fn name(&self, address: IpAddr) -> bool {
         self.0.believes(address)
     }
+}
+
+/// Whether a field says that its request is somebody else's.
+fn forwards(field: &HeaderName) -> bool {
+    let name = field.as_str();
+    FORWARDING.contains(&name)
+        || FORWARDING_BEGINS.iter().any(|begin| name.starts_with(begin))
+        || FORWARDING_ENDS.iter().any(|end| name.ends_with(end))
 }
 
 /// Addresses and networks with commas between them.
@@ -107,7 +120,14 @@ mod tests {
 
     #[test]
     fn behind_a_proxy_of_this_machine_the_whole_world_would_be_this_machine() {
-        for name in FORWARDING {
+        let more = [
+            "x-forwarded-for",
+            "x-forwarded-host",
+            "x-forwarded-proto",
+            "x-forwarded-server",
+            "true-client-ip",
+        ];
+        for name in FORWARDING.into_iter().chain(more) {
             assert!(!may("127.0.0.1", &[(name, "1")]), "{name}");
             assert!(!may("::1", &[(name, "127.0.0.1")]), "{name}");
             assert!(!may("10.5.0.7", &[(name, "10.5.0.7")]), "{name}: nobody believes that one");
@@ -120,5 +140,28 @@ mod tests {
         );
         assert!(!may("127.0.0.1", &[("x-forwarded-for", "127.0.0.1")]));
         assert!(!may("127.0.0.1", &[("x-forwarded-for", "nonsense")]));
+    }
+
+    #[test]
+    fn a_network_of_caches_with_a_field_of_its_own_was_taken_for_this_machine() {
+        for name in [
+            "cf-connecting-ip",
+            "cf-connecting-ipv6",
+            "fastly-client-ip",
+            "fly-client-ip",
+            "x-client-ip",
+            "x-cluster-client-ip",
+            "x-azure-clientip",
+            "x-forwarded",
+            "x-forwarded-ssl",
+            "cdn-loop",
+        ] {
+            assert!(!may("127.0.0.1", &[(name, "203.0.113.9")]), "{name}");
+        }
+        for name in
+            ["x-prometheus-scrape-timeout-seconds", "accept", "user-agent", "x-request-id", "traceparent"]
+        {
+            assert!(may("127.0.0.1", &[(name, "1")]), "{name}");
+        }
     }
 }

@@ -38,7 +38,7 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 const MAX_JSON_DEPTH: usize = 32;
 
 /// How long a client may take to send a body.
-const BODY_DEADLINE: Duration = Duration::from_secs(10);
+const BODY_DEADLINE: Duration = Duration::from_secs(9);
 
 /// A name that is read at each refresh is made once.
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -301,7 +301,7 @@ pub(crate) fn requester(
     let client = last.next(user_agent, address);
     let instance = instance::of(&parts.headers, device_cookie, &client)?;
     let (ip, user_agent) = (client.ip.clone(), client.user_agent.clone());
-    Ok(Requester { ip, user_agent, instance, may_be_proxy, acting: None })
+    Ok(Requester { ip, user_agent, instance, may_be_proxy, acting: None, languages: None })
 }
 
 /// The address that a request comes from, as far as it is known.

@@ -63,7 +63,7 @@ const BACKLOG: u32 = 1024;
 const SYSTEM_BUFFER: u32 = 64 * 1024;
 
 /// How long a client may take nothing of what the system has for it, in milliseconds.
-const UNTAKEN_MILLIS: u32 = 10_000;
+const UNTAKEN_MILLIS: u32 = 8_000;
 
 /// How long to wait after the system refused a connection, for instance because no file descriptor is left.
 const PAUSE_AFTER_FAILED_ACCEPT: Duration = Duration::from_millis(50);

@@ -7,13 +7,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
+use axum::{BoxError, Router};
 use futures_util::future::Either;
 use hyper::Method;
-use hyper::body::Incoming;
+use hyper::body::{Body as HttpBody, Bytes};
 use tower::Service as _;
 
 /// Answers the requests for one path.
@@ -33,10 +33,13 @@ impl Served {
     }
 
     /// Answers a request.
-    pub(crate) fn answer(
+    pub(crate) fn answer<B>(
         &self,
-        request: hyper::Request<Incoming>,
-    ) -> impl Future<Output = Response> + Send + use<> {
+        request: hyper::Request<B>,
+    ) -> impl Future<Output = Response> + Send + use<B>
+    where
+        B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
         let at = Some(&self.posts).filter(|_| *request.method() == Method::POST);
         match at.and_then(|posts| posts.get(request.uri().path())) {
             Some(at) => Either::Left(at(request.map(Body::new))),
@@ -57,5 +60,39 @@ impl From<Router> for Served {
 impl fmt::Debug for Served {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Served").field("posts", &self.posts.keys()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+
+    use axum::routing::any;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_a_post_to_exactly_such_a_path_is_answered_before_the_router_is_asked() {
+        let at_path: AtPath = Box::new(|_| Box::pin(ready(Response::new(Body::from("at once")))));
+        let router = Router::new().route("/refresh", any("routed")).fallback(|| ready("nothing"));
+        let served = Served::new(router.clone(), HashMap::from([("/refresh".to_owned(), at_path)]));
+        let told = async |served: &Served, method: &str, target: &str| {
+            let request = hyper::Request::builder().method(method).uri(target).body(Body::empty()).unwrap();
+            let body = served.answer(request).await.into_body();
+            String::from_utf8(axum::body::to_bytes(body, 99).await.unwrap().to_vec()).unwrap()
+        };
+        for (method, target, by) in [
+            ("POST", "/refresh", "at once"),
+            ("POST", "/refresh?a=b", "at once"),
+            ("GET", "/refresh", "routed"),
+            ("OPTIONS", "/refresh", "routed"),
+            ("POST", "/refresh/", "nothing"),
+            ("POST", "/%72efresh", "nothing"),
+            ("POST", "/", "nothing"),
+        ] {
+            assert_eq!(told(&served, method, target).await, by, "{method} {target}");
+            let alone = if by == "at once" { "routed" } else { by };
+            assert_eq!(told(&Served::from(router.clone()), method, target).await, alone, "{method} {target}");
+        }
     }
 }

@@ -56,7 +56,7 @@ pub(crate) async fn find_in_cookies(
     let found = match values.as_slice() {
         [] => return Ok(None),
         [only] => only,
-        several => the_genuine_one(several, client, engine).await?,
+        several => Box::pin(the_genuine_one(several, client, engine)).await?,
     };
     Ok(Some(Carried::new(found, By::Cookie)))
 }

@@ -8,6 +8,9 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
+/// The oldest Node that the client runs on, and its tools.
+const OLDEST_NODE: u32 = 20;
+
 #[test]
 fn its_package_is_small_and_fit_for_both_module_systems() {
     // The last two look at what the second one made.
@@ -52,6 +55,7 @@ fn folder() -> PathBuf {
 
 /// `npm ci`, unless it ran since the lock changed.
 fn install(folder: &Path) -> Result<(), String> {
+    check_node()?;
     let lock = folder.join("package-lock.json");
     if is_newer(&folder.join("node_modules/.package-lock.json"), &lock) {
         return Ok(());
@@ -59,14 +63,25 @@ fn install(folder: &Path) -> Result<(), String> {
     run(folder, &["ci"])
 }
 
+fn check_node() -> Result<(), String> {
+    let wanted =
+        format!("these tests need Node {OLDEST_NODE} or newer with npm: install it, or run scripts/test");
+    let output =
+        Command::new("node").arg("--version").output().map_err(|error| format!("{wanted} ({error})"))?;
+    let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
+    match major {
+        Some(major) if major >= OLDEST_NODE => Ok(()),
+        _ => Err(format!("{wanted}; the one here is {version}")),
+    }
+}
+
 fn run(folder: &Path, arguments: &[&str]) -> Result<(), String> {
     let mut npm = Command::new("npm");
     npm.args(arguments).current_dir(folder).stdin(Stdio::null());
     npm.env("SPRAG_TEST_BINARY", env!("CARGO_BIN_EXE_sprag"));
     let said = npm.output().map_err(|error| {
-        format!(
-            "could not start npm: {error}; install Node 20 or newer with npm, or run scripts/test, which does"
-        )
+        format!("could not start npm: {error}; install Node with npm, or run scripts/test, which does")
     })?;
     if said.status.success() {
         return Ok(());

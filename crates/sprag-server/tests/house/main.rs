@@ -36,8 +36,10 @@ fn files(folder: &Path, ends: &[&str]) -> Vec<PathBuf> {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             if path.is_dir() {
-                let is_ours =
-                    !matches!(name.as_str(), "target" | ".git" | "node_modules" | "corpus" | "sprag-data");
+                let is_ours = !matches!(
+                    name.as_str(),
+                    "target" | ".git" | "node_modules" | "dist" | "corpus" | "sprag-data"
+                );
                 if is_ours {
                     folders.push(path);
                 }

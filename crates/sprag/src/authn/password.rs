@@ -12,7 +12,7 @@ use super::{Authenticated, Authn, Proof};
 use crate::account::Account;
 use crate::audit::{EventKind, NOBODY, Severity};
 use crate::error::{Error, Fault, FaultKind, Refusal};
-use crate::password::{Compared, Match, Password};
+use crate::password::{Compared, Match, Password, Place};
 use crate::prefix::Prefix;
 use crate::requester::Requester;
 use crate::security::Outcome;
@@ -78,7 +78,11 @@ impl Authn<'_> {
         };
         let tried = self.reserve_try(came, at, (known, shown.solved), requester).await?;
         let stored = credential.as_ref().and_then(|credential| credential.password_hash.clone());
-        let compared = match self.hasher.verify_from(from, password.clone(), stored).await {
+        let place = Place::default();
+        let unless_looked_at = self.unless_looked_at(&tried, &place);
+        let compared = self.hasher.verify_from(from, password.clone(), stored, &place).await;
+        drop(unless_looked_at);
+        let compared = match compared {
             Ok(compared) => compared,
             Err(fault) => {
                 self.tell_busy(&fault, requester);
@@ -125,7 +129,10 @@ impl Authn<'_> {
         let credential = self.store.credential_of(account).await?.ok_or(Refusal::AccountUnknown)?;
         let known = Some(Known::Session(session));
         let tried = self.reserve_try(Instant::now(), At::Account(account), (known, None), requester).await?;
-        let compared = self.compare(credential, password, requester).await;
+        let place = Place::default();
+        let unless_looked_at = self.unless_looked_at(&tried, &place);
+        let compared = self.compare(credential, password, requester, &place).await;
+        drop(unless_looked_at);
         match &compared {
             Ok(Ok(_)) => self.was_right(&tried).await,
             Ok(Err(_)) | Err(Error::Refused(_)) => {}
@@ -134,16 +141,18 @@ impl Authn<'_> {
         compared
     }
 
-    /// Compares a password with an account's.
+    /// Compares a password with an account's, which waits in this place.
     pub(super) async fn compare(
         &self,
         credential: Credential,
         password: Password,
         requester: &Requester,
+        place: &Place,
     ) -> Result<Result<Authenticated, Wrong>, Error> {
         let came = Instant::now();
         let Credential { account, password_hash: hash } = credential;
-        let compared = self.hasher.verify_from(requester.prefix(), password.clone(), hash.clone()).await;
+        let from = requester.prefix();
+        let compared = self.hasher.verify_from(from, password.clone(), hash.clone(), place).await;
         let compared = compared.inspect_err(|fault| self.tell_busy(fault, requester))?;
         if matched(&compared.outcome, account.id) == Match::No {
             return Ok(Err(Wrong { account: account.id, came, compared }));

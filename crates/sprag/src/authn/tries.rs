@@ -13,7 +13,8 @@ use crate::account::Name;
 use crate::audit::{NOBODY, Severity};
 use crate::budget::{Budget, Spent};
 use crate::error::{Error, Fault, FaultKind};
-use crate::limits::{Reserved, Whose};
+use crate::limits::{Gate, Reserved, Whose};
+use crate::password::Place;
 use crate::proof_of_work::Solved;
 use crate::requester::Requester;
 use crate::security::Outcome;
@@ -34,6 +35,23 @@ pub(super) enum At<'a> {
 pub(super) struct Try {
     reserved: Reserved,
     known: Option<Known>,
+}
+
+/// A try that is given back where whoever makes it goes away before anybody has looked at their password: they hang up, or
+/// their time is up.
+#[must_use = "it is for as long as the password waits"]
+pub(super) struct UnlessLookedAt<'a> {
+    gate: &'a Gate,
+    tried: &'a Try,
+    place: Place,
+}
+
+impl Drop for UnlessLookedAt<'_> {
+    fn drop(&mut self) {
+        if self.place.leave() {
+            self.gate.leave_behind(&self.tried.reserved);
+        }
+    }
 }
 
 impl Try {
@@ -99,6 +117,11 @@ impl Authn<'_> {
             .await;
     }
 
+    /// Gives a try back where whoever makes it goes away while their password waits in this place.
+    pub(super) fn unless_looked_at<'t>(&'t self, tried: &'t Try, place: &Place) -> UnlessLookedAt<'t> {
+        UnlessLookedAt { gate: self.gate, tried, place: place.clone() }
+    }
+
     /// A password that nobody had the time to look at: it has cost nobody a try.
     pub(super) async fn was_not_looked_at(&self, tried: &Try, fault: &Fault) {
         if fault.kind == FaultKind::Busy {
@@ -132,5 +155,82 @@ fn whose(known: &Known) -> Whose<'static> {
     match known {
         Known::Device(device, _) => Whose::Device(*device),
         Known::Session(key) => Whose::Session(key.session),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::task::Poll;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::budget::Rate;
+    use crate::clock::{Clock as _, SystemClock};
+    use crate::engine::Engine;
+    use crate::error::Refusal;
+    use crate::keys::{Algorithm, KeyRing};
+    use crate::limits::Rates;
+    use crate::password::Hasher;
+    use crate::random::SystemRandom;
+    use crate::store::memory::MemoryStore;
+
+    /// An engine at which one may try one password an hour, and which has that many threads to look at it.
+    fn engine(hasher: Hasher) -> Engine {
+        let one = Rate { burst: 1, interval: Duration::from_secs(3600) };
+        Engine::builder(Arc::new(MemoryStore::new()))
+            .keys(KeyRing::generate(Algorithm::Es256, &SystemRandom::default(), SystemClock.now()).unwrap())
+            .issuer("https://auth.example.org")
+            .hasher(hasher)
+            .rates(Rates::default().with(Budget::LoginAccount, one))
+            .build()
+            .unwrap()
+    }
+
+    /// Begins to try a password, and goes away when it waits for its turn, or hears the answer.
+    async fn tries_and_leaves(engine: &Engine) -> Option<Error> {
+        let (authn, requester) = (engine.authn(), Requester::nobody());
+        let mut trying = pin!(authn.password("somebody", "a guess", &requester));
+        for _ in 0..100 {
+            let polled = std::future::poll_fn(|context| Poll::Ready(trying.as_mut().poll(context))).await;
+            if let Poll::Ready(answer) = polled {
+                return answer.err();
+            }
+            tokio::task::yield_now().await;
+        }
+        None
+    }
+
+    fn is_limited(error: Option<&Error>) -> bool {
+        matches!(error, Some(Error::Refused(Refusal::RateLimited(_))))
+    }
+
+    #[tokio::test]
+    async fn a_try_stayed_spent_whose_time_was_up_before_anybody_looked_at_it() {
+        let engine = engine(Hasher::without_threads(8));
+        for _ in 0..3 {
+            let answer = tries_and_leaves(&engine).await;
+            assert!(answer.is_none(), "it waits for a thread, and is not refused: {answer:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_hangs_up_while_their_password_is_looked_at_has_spent_their_try() {
+        let hasher = Hasher::start(1, 8).unwrap().failing_at_once();
+        let engine = engine(hasher);
+        let (authn, requester) = (engine.authn(), Requester::nobody());
+        assert!(authn.password("somebody", "a guess", &requester).await.is_err());
+        assert!(is_limited(tries_and_leaves(&engine).await.as_ref()));
+    }
+
+    #[test]
+    fn a_place_is_left_or_looked_at_and_never_both() {
+        let place = Place::default();
+        assert!(place.look() && place.look(), "a stand-in may look, too");
+        assert!(!place.leave());
+        let place = Place::default();
+        assert!(place.leave());
+        assert!(!place.look() && !place.leave());
     }
 }

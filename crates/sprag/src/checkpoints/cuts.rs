@@ -180,7 +180,11 @@ pub async fn cut<P: Future<Output = ()> + Send>(
         return Ok(Cutting::NothingOldEnough);
     }
     let is_new = gone.entries > last.as_ref().map_or(0, |last| last.entries);
-    let added = if is_new { add(journal, key, now, rule, (&gone, last.as_ref())).await? } else { None };
+    let erased = erased.map_or(0, |erased| erased.number);
+    let added = match is_new {
+        true => add(journal, key, now, rule, (&gone, last.as_ref(), erased)).await?,
+        false => None,
+    };
     Ok(match (added, last) {
         (Some(cut), _) => {
             let removed = carry_out(journal, rule, removed, &mut pause).await?;
@@ -191,13 +195,13 @@ pub async fn cut<P: Future<Output = ()> + Send>(
     })
 }
 
-/// Binds what is to go by a tag; `None` where another node did so just now.
+/// Binds what is to go by a tag; `None` where another node did so just now, or somebody erased.
 async fn add(
     journal: &(impl Cuts + ?Sized),
     key: &dyn CheckpointKey,
     now: Timestamp,
     rule: Rule,
-    (gone, last): (&AllGone, Option<&Cut>),
+    (gone, last, erased): (&AllGone, Option<&Cut>, u64),
 ) -> Result<Option<Cut>, Fault> {
     let mut cut = Cut {
         number: last.map_or(1, |last| last.number + 1),
@@ -212,7 +216,7 @@ async fn add(
         key_id: 0,
     };
     (cut.key_id, cut.tag) = key.tag(now, &tags::cut(&cut));
-    Ok(journal.add_cut(cut.clone()).await?.then_some(cut))
+    Ok(journal.add_cut(cut.clone(), erased).await?.then_some(cut))
 }
 
 /// Whether a cut's tag was made with a key of the ring.

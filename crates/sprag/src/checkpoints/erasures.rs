@@ -52,7 +52,7 @@ pub async fn erase(
     (now, account): (Timestamp, AccountId),
 ) -> Result<Erasing, Fault> {
     for _ in 0..=MAX_MISSES {
-        let cut = journal.last_cut().await?;
+        let cut = journal.last_cut().await?.map_or(0, |cut| cut.number);
         let chain = whole_chain(journal, account).await?;
         let entries = chain.iter().filter(|entry| !entry.tells_of_nobody()).count() as u64;
         let Some(end) = chain.last().filter(|_| entries > 0) else { return Ok(Erasing::NothingLeft) };
@@ -70,11 +70,7 @@ pub async fn erase(
                 Err(finding) => return Ok(Erasing::Broken(finding)),
             },
         };
-        let forgetting = forgetting(journal, key, now, (end, links, covering), random).await?;
-        if !forgetting.links.is_empty() && journal.last_cut().await? != cut {
-            // What a cut binds by the hashes it has now is not chained anew; the next look sees the cut.
-            continue;
-        }
+        let forgetting = forgetting(journal, key, now, (end, links, covering, cut), random).await?;
         let erasure = forgetting.erasure.clone();
         if journal.erase(forgetting).await? {
             return Ok(Erasing::Done { erasure, entries });
@@ -173,7 +169,7 @@ async fn forgetting(
     journal: &(impl Journal + Erasures + ?Sized),
     key: &dyn CheckpointKey,
     now: Timestamp,
-    (end, links, checkpoint): (&Entry, Vec<ChainedAnew>, Option<Checkpoint>),
+    (end, links, checkpoint, cut): (&Entry, Vec<ChainedAnew>, Option<Checkpoint>, u64),
     random: &dyn Random,
 ) -> Result<Forgetting, Fault> {
     let head = end.head();
@@ -206,7 +202,7 @@ async fn forgetting(
         note: None,
     };
     let last = Head { hash: new_head, ..head }.add(told, random::bytes(random));
-    Ok(Forgetting { head, last, erasure, links, checkpoint })
+    Ok(Forgetting { head, last, erasure, links, checkpoint, cut })
 }
 
 /// Whether an erasure's tag was made with a key of the ring.

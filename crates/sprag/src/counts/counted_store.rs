@@ -4,17 +4,21 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::Counts;
+use super::carried::carried;
 use crate::audit::{Event, EventKind};
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::error::refusals::RISK_REFUSED;
 use crate::session::{AccountId, EndCause};
-use crate::store::{Commit, Committed, Step, Store};
+use crate::store::{Commit, Committed, Rotated, Step, Store};
+use crate::verdict::{Retried, Rotation};
 
 /// A store, and what is counted of what goes into it. Its own calls come before those of the store that are called alike.
+///
+/// Whoever asked may go away, as a client that hangs up does: what has been asked of the store is carried through, and counted.
 pub(crate) struct CountedStore {
     store: Arc<dyn Store>,
-    pub(crate) counts: Counts,
+    pub(crate) counts: Arc<Counts>,
 }
 
 /// What a commit does that is counted, if it is done.
@@ -31,7 +35,7 @@ struct Tells {
 
 impl CountedStore {
     pub(crate) fn new(store: Arc<dyn Store>, counts: Counts) -> Self {
-        Self { store, counts }
+        Self { store, counts: Arc::new(counts) }
     }
 
     /// The store alone: what is written to it there is not counted.
@@ -40,12 +44,62 @@ impl CountedStore {
     }
 
     pub(crate) async fn commit(&self, commit: Commit) -> Result<Committed, Fault> {
+        self.commit_telling(commit, |_| ()).await
+    }
+
+    /// Commits, and where that is done counts what only its caller knows of it.
+    pub(crate) async fn commit_telling(
+        &self,
+        commit: Commit,
+        count: impl FnOnce(&Counts) + Send + 'static,
+    ) -> Result<Committed, Fault> {
         let tells = Tells::of(&commit);
-        let committed = self.store.commit(commit).await?;
-        if let Committed::Done { ended } = committed {
-            tells.count(ended, &self.counts);
-        }
-        Ok(committed)
+        let (store, counts) = (Arc::clone(&self.store), Arc::clone(&self.counts));
+        let write = async move {
+            let committed = store.commit(commit).await?;
+            if let Committed::Done { ended } = committed {
+                tells.count(ended, &counts);
+                count(&counts);
+            }
+            Ok(committed)
+        };
+        carried(write, drop).await
+    }
+
+    /// Turns a row. What a refresh came to is for its caller to count, where there still is one.
+    pub(crate) async fn rotate(
+        &self,
+        rotation: Rotation,
+        event: Option<Event>,
+    ) -> Result<Option<Rotated>, Fault> {
+        let (store, counts) = (Arc::clone(&self.store), Arc::clone(&self.counts));
+        let (account, at) = (rotation.key.account, rotation.at);
+        let kind = event.as_ref().map(|event| event.kind);
+        let write = async move { store.rotate(rotation, event).await };
+        let unheard = move |turned| {
+            if let Ok(Some(_)) = turned {
+                counts.refreshed(account, true, at);
+                counts.journalled_with_a_row(kind, at);
+            }
+        };
+        carried(write, unheard).await
+    }
+
+    /// Notes that a spent token came back; counted as [`rotate`](Self::rotate) is.
+    pub(crate) async fn retry(
+        &self,
+        retried: Retried,
+        event: Option<Event>,
+    ) -> Result<Option<Rotated>, Fault> {
+        let (store, counts) = (Arc::clone(&self.store), Arc::clone(&self.counts));
+        let told = event.as_ref().map(|event| (event.kind, event.at));
+        let write = async move { store.retry(retried, event).await };
+        let unheard = move |noted| {
+            if let (Ok(Some(_)), Some((kind, at))) = (noted, told) {
+                counts.journalled_with_a_row(Some(kind), at);
+            }
+        };
+        carried(write, unheard).await
     }
 
     pub(crate) async fn record(&self, event: Event) -> Result<(), Fault> {

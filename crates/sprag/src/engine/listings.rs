@@ -90,8 +90,11 @@ impl Event {
     /// server, and to nobody over the network.
     pub fn leave_out_generations(&mut self) {
         let tells = match self.kind {
-            EventKind::SessionRotated | EventKind::AheadAdopted => true,
-            EventKind::SessionEnded => self.cause == Some(EndCause::Ahead),
+            EventKind::SessionRotated
+            | EventKind::AheadAdopted
+            | EventKind::ForeignRetry
+            | EventKind::Lockstep => true,
+            EventKind::SessionEnded => matches!(self.cause, Some(EndCause::Ahead | EndCause::Lockstep)),
             _ => false,
         };
         if tells {

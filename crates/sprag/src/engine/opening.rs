@@ -2,6 +2,7 @@
 
 use super::{ClientPolicy, Engine, Requester};
 use crate::clock::Timestamp;
+use crate::counts::Counts;
 use crate::error::Fault;
 use crate::place::Country;
 use crate::ratchet::{SessionState, access};
@@ -61,16 +62,24 @@ impl Engine {
         Ok(found.filter(is_its).map(|_| token.key.session))
     }
 
-    /// Counts what is known of a log-in besides that it opened a session.
-    pub(super) fn count_login(&self, is_new_device: bool, requester: &Requester) {
-        if is_new_device {
-            self.counts().new_device();
-        }
-        if self.whereabouts.knows_places() {
+    /// What counts, once it is done, what is known of a log-in besides that it opens a session.
+    pub(super) fn counting_login(
+        &self,
+        is_new_device: bool,
+        requester: &Requester,
+    ) -> impl FnOnce(&Counts) + Send + 'static {
+        let country = self.whereabouts.knows_places().then(|| {
             let address = requester.ip.as_deref().and_then(|ip| ip.parse().ok());
             let place = address.and_then(|address| self.whereabouts.place(address));
-            let country = place.and_then(|place| place.country);
-            self.counts().login_from(country.as_ref().map(Country::code));
+            place.and_then(|place| place.country)
+        });
+        move |counts| {
+            if is_new_device {
+                counts.new_device();
+            }
+            if let Some(country) = country {
+                counts.login_from(country.as_ref().map(Country::code));
+            }
         }
     }
 }

@@ -87,27 +87,9 @@ impl Engine {
             Ok(None) => {}
             Err(fault) => return self.came_to(Row::StoreFault, Err(fault.into()), now),
         }
-        for misses in 0..=MAX_MISSES {
-            let found = match self.store.find(turn.presented.key).await {
-                Ok(Some(state)) => Found::Session(Box::new(state)),
-                Ok(None) => Found::Nothing,
-                Err(fault) => return self.came_to(Row::StoreFault, Err(fault.into()), now),
-            };
-            if let Found::Session(state) = &found {
-                turn.now = judged_at(state.session.rotated_at, turn.now, self.now());
-            }
-            let judgement = match turn.judge(&found, misses).await {
-                Ok(judgement) => judgement,
-                Err(fault) => return self.came_to(Row::StoreFault, Err(fault.into()), now),
-            };
-            let row = judgement.row;
-            match turn.carry_out(judgement, &found).await {
-                Ok(Some(pair)) => return self.came_to(row, Ok(pair), now),
-                Ok(None) => {}
-                Err(error) => return self.came_to(row, Err(error), now),
-            }
-        }
-        self.came_to(Row::Missed, Err(tried_too_often("refresh a session").into()), now)
+        // In a box, as few refreshes come here, and all others would have room for it.
+        let (row, answer) = Box::pin(turn.judge_and_carry_out()).await;
+        self.came_to(row, answer, now)
     }
 
     /// What a refresh came to, counted for the report.
@@ -170,7 +152,7 @@ impl Engine {
         let token = RefreshToken::parse(text, &self.keys.load(), now).ok();
         match token.filter(|token| token.profile == client.profile) {
             Some(token) => Ok(Some(token)),
-            None => self.bind_imported_token(client, text).await,
+            None => Box::pin(self.bind_imported_token(client, text)).await,
         }
     }
 
@@ -211,6 +193,32 @@ impl RefreshInProgress<'_> {
         };
         let told = Told::fresh(self.client, rotated, self.now);
         self.engine.pair(self.client, self.account.as_ref(), &successor, None, told, self.now).map(Some)
+    }
+
+    /// Reads the row, judges and does what the verdict says, anew where the row has turned meanwhile. Gives the row of the
+    /// verdict table that decided.
+    async fn judge_and_carry_out(&mut self) -> (Row, Result<TokenPair, Error>) {
+        for misses in 0..=MAX_MISSES {
+            let found = match self.engine.store.find(self.presented.key).await {
+                Ok(Some(state)) => Found::Session(Box::new(state)),
+                Ok(None) => Found::Nothing,
+                Err(fault) => return (Row::StoreFault, Err(fault.into())),
+            };
+            if let Found::Session(state) = &found {
+                self.now = judged_at(state.session.rotated_at, self.now, self.engine.now());
+            }
+            let judgement = match self.judge(&found, misses).await {
+                Ok(judgement) => judgement,
+                Err(fault) => return (Row::StoreFault, Err(fault.into())),
+            };
+            let row = judgement.row;
+            match self.carry_out(judgement, &found).await {
+                Ok(Some(pair)) => return (row, Ok(pair)),
+                Ok(None) => {}
+                Err(error) => return (row, Err(error)),
+            }
+        }
+        (Row::Missed, Err(tried_too_often("refresh a session").into()))
     }
 
     /// The verdict, by what is known of outages; before it accuses anybody, by what is known now.
@@ -272,9 +280,7 @@ impl RefreshInProgress<'_> {
     /// Tells the security log, and counts, what the journal was told along with a write to the row.
     fn tell_journalled(&self, event: Option<&Event>) {
         security::journalled(event);
-        if let Some(event) = event.filter(|event| event.kind != EventKind::SessionRotated) {
-            self.engine.counts().journalled(event.kind, event.at);
-        }
+        self.engine.counts().journalled_with_a_row(event.map(|event| event.kind), self.now);
     }
 
     async fn end(

@@ -90,7 +90,8 @@ impl Engine {
     /// A [`Fault`] if this node was away and cannot write down that it was: then it may judge nobody.
     pub(super) async fn moment(&self, client: &ClientPolicy, at: Timestamp) -> Result<Moment, Fault> {
         if self.service.is_behind(self.now()) {
-            self.catch_up().await?;
+            // In a box, as hardly any request comes here.
+            Box::pin(self.catch_up()).await?;
         }
         Ok(self.service.moment(client, at))
     }

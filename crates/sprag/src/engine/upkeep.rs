@@ -116,7 +116,9 @@ impl Upkeep<'_> {
     /// # Errors
     /// A [`Fault`]; the next time goes on.
     pub async fn sweep_budgets(&self) -> Result<u64, Fault> {
-        self.0.store.sweep_budgets(self.0.now()).await
+        let now = self.0.now();
+        self.0.gate.give_back_left_behind(self.0.store.as_ref(), now).await;
+        self.0.store.sweep_budgets(now).await
     }
 
     /// Why the clock is not believed, if it is not.

@@ -137,6 +137,11 @@ table! {
         "there is no such live session; list the sessions to see which there are",
         "The account has no such live session",
         "";
+    /// The link or code of a letter is not good, or no longer. Not 401: front ends answer that with a refresh.
+    LINK_INVALID: "link_invalid", 400,
+        "this link is no longer good: it was used, has expired, or another one took its place; ask for a new letter",
+        "The one-time token of a letter was used, has expired, is of another account, address or purpose, or none at all; not told apart",
+        "";
     /// There is no such account.
     ACCOUNT_UNKNOWN: "account_unknown", 404,
         "there is no such account",
@@ -149,8 +154,8 @@ table! {
         "";
     /// The server: the body is slow.
     REQUEST_TIMEOUT: "request_timeout", 408,
-        "the body did not arrive within 10 seconds; send the request again",
-        "The body did not arrive within 10 seconds",
+        "the body did not arrive within 9 seconds; send the request again",
+        "The body did not arrive within 9 seconds",
         "";
     /// Another account has that user name or e-mail.
     NAME_TAKEN: "name_taken", 409,
@@ -239,6 +244,8 @@ pub enum Refusal {
     Forbidden,
     /// The account has no such session.
     SessionUnknown,
+    /// The link or code of a letter is not good, or no longer.
+    LinkInvalid,
     /// There is no such account.
     AccountUnknown,
     /// A budget has no room for another try; nothing was looked at.
@@ -266,6 +273,7 @@ impl Refusal {
             Self::RiskRefused => &RISK_REFUSED,
             Self::Forbidden => &FORBIDDEN,
             Self::SessionUnknown => &SESSION_UNKNOWN,
+            Self::LinkInvalid => &LINK_INVALID,
             Self::AccountUnknown => &ACCOUNT_UNKNOWN,
             Self::RateLimited(_) => &RATE_LIMITED,
         }

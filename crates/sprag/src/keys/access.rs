@@ -94,8 +94,9 @@ impl AccessKey {
     }
 
     /// Signs a token that [`begin`](Self::begin) began and whose claims are written: the whole token.
-    pub(crate) fn sign(&self, token: Begun) -> Result<String, Unspecified> {
-        let (mut text, hash) = token.end();
+    pub(crate) fn sign(&self, mut token: Begun) -> Result<String, Unspecified> {
+        token.end();
+        let Begun { mut text, hash, .. } = token;
         match (&self.pair, hash) {
             (Pair::Hs256(_), Hash::Hmac(context)) => append(&mut text, context.sign().as_ref()),
             (Pair::Es256(pair, _), Hash::Sha256(context)) => {

@@ -64,8 +64,8 @@ impl Hash {
 /// An access token under way.
 pub(crate) struct Begun {
     /// The header, a dot, and the claims that are encoded.
-    text: String,
-    hash: Hash,
+    pub(super) text: String,
+    pub(super) hash: Hash,
     /// The claims from there on, as JSON.
     pub(crate) claims: Vec<u8>,
 }
@@ -97,10 +97,9 @@ impl Begun {
         self.claims.drain(..length);
     }
 
-    /// What is to be signed, and its hash.
-    pub(super) fn end(mut self) -> (String, Hash) {
+    /// Takes in all claims: what is to be signed, and its hash, are whole.
+    pub(super) fn end(&mut self) {
         self.encode(self.claims.len());
-        (self.text, self.hash)
     }
 }
 

@@ -23,8 +23,17 @@ pub struct Told {
     pub budget: Budget,
     /// How much it holds.
     pub rate: Rate,
-    /// How many there is room for now, and how long until there is room for one more, where that may be told.
-    pub left: Option<(u32, Duration)>,
+    /// What is left of it, where that may be told.
+    pub left: Option<Left>,
+}
+
+/// What is left of a budget.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Left {
+    /// How many there is room for now.
+    pub remaining: u32,
+    /// How long until there is room for one more; `None` where it is whole, and nothing is to come back.
+    pub next: Option<Duration>,
 }
 
 /// Carries out what a client asks, and says which budgets were asked for it.
@@ -43,7 +52,10 @@ pub(super) fn note(budget: Budget, rate: Rate, standing: Option<BudgetState>, no
         return;
     }
     let told = standing.filter(|standing| budget.is_by_network() || !standing.had_room);
-    let left = told.map(|standing| (rate.remaining(standing.due, now), next(rate, standing, now)));
+    let left = told.map(|standing| Left {
+        remaining: rate.remaining(standing.due, now),
+        next: next(rate, standing, now),
+    });
     let told = Told { budget, rate, left };
     // Nobody asks where no client is answered.
     let _nobody_asks = TOLD.try_with(|all| {
@@ -53,12 +65,12 @@ pub(super) fn note(budget: Budget, rate: Rate, standing: Option<BudgetState>, no
     });
 }
 
-/// How long until one more has come back.
-fn next(rate: Rate, standing: BudgetState, now: Timestamp) -> Duration {
+/// How long until one more has come back, where one is to.
+fn next(rate: Rate, standing: BudgetState, now: Timestamp) -> Option<Duration> {
     if !standing.had_room {
-        return rate.wait(standing.due, now);
+        return Some(rate.wait(standing.due, now));
     }
-    let missing = u64::try_from(standing.due.millis_since(now)).unwrap_or(0);
+    let missing = u64::try_from(standing.due.millis_since(now)).ok().filter(|missing| *missing > 0)?;
     let interval = u64::try_from(rate.interval.as_millis()).unwrap_or(u64::MAX).max(1);
-    Duration::from_millis(if missing == 0 { 0 } else { (missing - 1) % interval + 1 })
+    Some(Duration::from_millis((missing - 1) % interval + 1))
 }

@@ -7,11 +7,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What can wait in a queue.
-pub(super) trait Waiting {
-    /// Whether nobody waits for it any more. It is dropped when its turn comes, or when its place is needed.
-    fn is_gone(&self) -> bool;
+use super::lines::Leaving;
 
+/// What can wait for a hashing thread.
+pub(super) trait Waiting: Leaving {
     /// How long a thread may have it in hand before that thread seems to get no core.
     fn patience(&self) -> Duration;
 }
@@ -109,11 +108,13 @@ mod tests {
     #[derive(PartialEq, Debug)]
     struct One(u64, Cell<bool>);
 
-    impl Waiting for One {
+    impl Leaving for One {
         fn is_gone(&self) -> bool {
             self.1.get()
         }
+    }
 
+    impl Waiting for One {
         fn patience(&self) -> Duration {
             Duration::from_millis(self.0)
         }

@@ -1,13 +1,16 @@
 //! What the hashing threads do: one job after the other, each for somebody who waits for its answer.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 use super::compare::{Found, compare};
 use super::hands::Waiting;
+use super::heavy::Turn;
+use super::lines::Leaving;
 use super::memory::Memory;
 use super::queue::Queue;
 use super::seat::{Seat, on_core};
@@ -42,10 +45,37 @@ pub(super) struct Verify {
     pub(super) since: Instant,
     pub(super) secrets: Arc<SourceSecrets>,
     pub(super) heavy: Option<Heavy>,
+    pub(super) place: Place,
+}
+
+/// Where somebody stands whose password is to be looked at: they wait until that begins, or until they leave, and never both.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Place(Arc<AtomicU8>);
+
+const WAITS: u8 = 0;
+const LEFT: u8 = 1;
+const LOOKED_AT: u8 = 2;
+
+impl Place {
+    /// They go away. Says whether nobody has begun to look; then nobody will.
+    pub(crate) fn leave(&self) -> bool {
+        self.0.compare_exchange(WAITS, LEFT, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// They have an answer, whether or not anybody has looked.
+    pub(super) fn answered(&self) {
+        self.look();
+    }
+
+    /// Somebody begins to look. Says whether they still are there.
+    pub(crate) fn look(&self) -> bool {
+        let before = self.0.compare_exchange(WAITS, LOOKED_AT, Ordering::AcqRel, Ordering::Acquire);
+        before.unwrap_or_else(|found| found) != LEFT
+    }
 }
 
 /// Held until one of the dearest comparisons is done, whether or not its client still waits.
-pub(super) struct Heavy(Mutex<Option<OwnedSemaphorePermit>>);
+pub(super) struct Heavy(Mutex<Option<Turn>>);
 
 /// What a comparison came to, and how long it stood in the queue.
 pub(crate) struct Compared {
@@ -60,7 +90,7 @@ pub(crate) struct Compared {
     pub(super) queued: Duration,
 }
 
-impl Waiting for Job {
+impl Leaving for Job {
     fn is_gone(&self) -> bool {
         match self {
             Self::Hash(.., reply) => reply.is_gone(),
@@ -68,7 +98,9 @@ impl Waiting for Job {
             Self::Measure(.., reply) => reply.is_gone(),
         }
     }
+}
 
+impl Waiting for Job {
     /// Each form of a password is one more comparison.
     fn patience(&self) -> Duration {
         match self {
@@ -100,8 +132,8 @@ impl<T> Reply<T> {
 }
 
 impl Heavy {
-    pub(super) fn holding(permit: OwnedSemaphorePermit) -> Self {
-        Self(Mutex::new(Some(permit)))
+    pub(super) fn holding(turn: Turn) -> Self {
+        Self(Mutex::new(Some(turn)))
     }
 
     fn is_done(&self) {
@@ -136,6 +168,7 @@ impl Job {
                     }
                 })
             }
+            Self::Verify(verify, _) if !verify.place.look() => Box::new(|| ()),
             Self::Verify(verify, _) => {
                 let compared = verify.carried_out(memory);
                 Box::new(move || {

@@ -57,7 +57,10 @@ async fn a_password_typed_on_a_system_that_composes_otherwise_was_refused() {
         assert_eq!(verify(other).await, Match::Yes);
         assert_eq!(verify(chosen).await, Match::Yes);
         assert_eq!(verify("cafe au lait").await, Match::No, "another letter is another password");
-        let compared = hasher.verify_from(Prefix::default(), typed(other), Some(hash.clone())).await.unwrap();
+        let compared = hasher
+            .verify_from(Prefix::default(), typed(other), Some(hash.clone()), &Place::default())
+            .await
+            .unwrap();
         assert_eq!(compared.form.0.as_str(), chosen, "and it is known which form the hash is of");
     }
 }
@@ -69,7 +72,10 @@ async fn when_a_failure_is_answered_depends_on_what_was_typed_and_not_on_what_it
     let unusable = Some("nothing".to_owned());
     for (text, slots) in [("wrong", 1), ("wr\u{f6}ng", 2), ("\u{fb01} wr\u{f6}ng", 3)] {
         for stored in [None, Some(hash.clone()), unusable.clone()] {
-            let compared = hasher.verify_from(Prefix::default(), typed(text), stored.clone()).await.unwrap();
+            let compared = hasher
+                .verify_from(Prefix::default(), typed(text), stored.clone(), &Place::default())
+                .await
+                .unwrap();
             assert_ne!(compared.outcome.ok(), Some(Match::Yes));
             assert_eq!(compared.forms, slots, "{text} compared with {stored:?}");
         }
@@ -83,7 +89,14 @@ async fn r57_a_full_queue_says_so_at_once() {
     let refused = (0..64).any(|_| {
         let (reply, mut answer) = oneshot::channel();
         let (forms, since) = (vec![typed("password")], Instant::now());
-        let verify = Verify { forms, stored: None, since, secrets: Arc::default(), heavy: None };
+        let verify = Verify {
+            forms,
+            stored: None,
+            since,
+            secrets: Arc::default(),
+            heavy: None,
+            place: Place::default(),
+        };
         hasher.queue_up(Prefix::default(), Job::Verify(verify, Reply::to(reply)));
         let is_refused = matches!(answer.try_recv(), Ok(Err(_)));
         waiting.push(answer);
@@ -118,7 +131,7 @@ async fn the_dearest_hashes_take_one_thread_and_leave_the_others_to_everybody_el
     let salt_and_output = "WUwWdfR/kOeISZK8gRW1qehO34T7syXU4cskKcDMaUxAdQt41mu/.";
     let dear = format!("$2b$15${salt_and_output}");
     assert!(is_heavy(&dear) && !is_heavy(&format!("$2b$12${salt_and_output}")));
-    let under_way = Arc::clone(&hasher.heavy).acquire_owned().await.unwrap();
+    let under_way = hasher.heavy.turn(Prefix::default()).await.unwrap();
     let dear = std::pin::pin!(hasher.verify(typed("password"), Some(dear)));
     let cheap = hasher.verify(typed("password"), None);
     tokio::select! {
@@ -133,7 +146,7 @@ async fn the_dearest_hashes_take_one_thread_and_leave_the_others_to_everybody_el
 async fn where_too_many_of_the_dearest_wait_the_next_hears_so_at_once() {
     let hasher = Hasher::start(1, 2).unwrap();
     let dear = "$2b$15$WUwWdfR/kOeISZK8gRW1qehO34T7syXU4cskKcDMaUxAdQt41mu/.";
-    let under_way = Arc::clone(&hasher.heavy).acquire_owned().await.unwrap();
+    let under_way = hasher.heavy.turn(Prefix::default()).await.unwrap();
     let log_in = || Box::pin(hasher.verify(typed("password"), Some(dear.to_owned())));
     let mut waiting = [log_in(), log_in()];
     for one in &mut waiting {
@@ -160,7 +173,14 @@ async fn now<F: Future + Unpin>(one: &mut F) -> Option<F::Output> {
 fn a_password_of_many_forms_takes_a_thread_longer_before_that_seems_to_get_no_core() {
     let patience = |forms: usize| {
         let (forms, since) = (vec![typed("password"); forms], Instant::now());
-        let verify = Verify { forms, stored: None, since, secrets: Arc::default(), heavy: None };
+        let verify = Verify {
+            forms,
+            stored: None,
+            since,
+            secrets: Arc::default(),
+            heavy: None,
+            place: Place::default(),
+        };
         Job::Verify(verify, Reply::to(oneshot::channel().0)).patience()
     };
     assert_eq!(patience(4), 4 * patience(1));

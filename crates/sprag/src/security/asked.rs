@@ -50,8 +50,8 @@ impl fmt::Display for TraceId {
 }
 
 /// Carries out what a client asks; whatever the security log tells of it names the client's profile.
-pub async fn asked_by<T>(asked: Asked, work: impl Future<Output = T>) -> T {
-    ASKED.scope(asked, work).await
+pub fn asked_by<T>(asked: Asked, work: impl Future<Output = T>) -> impl Future<Output = T> {
+    ASKED.scope(asked, work)
 }
 
 /// What is asked where this is called, if anything is.

@@ -63,6 +63,7 @@ mod journal;
 mod marks;
 mod migration;
 mod name_forms;
+mod numbered;
 mod numbers;
 mod one_time;
 mod outbox;

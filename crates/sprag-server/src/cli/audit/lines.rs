@@ -1,8 +1,11 @@
 //! An export's lines: JSON objects, each complete enough to verify the journal by.
 
+use std::fmt;
+
 use anyhow::{Context as _, bail};
 use data_encoding::HEXLOWER;
-use serde_json::{Value, json};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::{Map, Value, json};
 use sprag::audit::{Checkpoint, Cover, Cut, Entry, Erasure, Event, EventKind, Hash};
 use sprag::clock::{Timestamp, rfc3339};
 use sprag::session::{AccountId, EndCause, SessionId};
@@ -75,9 +78,29 @@ impl Line {
         }
     }
 
+    /// Reads a line, which must be what [`write`](Self::write) makes of what it says: whoever reads an export reads all of its fields,
+    /// and not only those that hashes cover.
     pub(super) fn read(text: &str) -> anyhow::Result<Self> {
-        let value: Value = serde_json::from_str(text).context("it is no JSON")?;
-        let from = From(&value);
+        let Fields(value) =
+            serde_json::from_str(text).context("it is no JSON object with each field once")?;
+        let line = Self::said_by(&value)?;
+        let written = line.write();
+        match differing(&value, &written) {
+            None => Ok(line),
+            Some(field) => bail!("{}the field {field:?} is not as an export writes it", line.whose()),
+        }
+    }
+
+    /// Which entry it is, before what is wrong with it.
+    fn whose(&self) -> String {
+        match self {
+            Self::Entry(entry) => format!("account {}, entry {}: ", entry.event.account, entry.number),
+            _ => String::new(),
+        }
+    }
+
+    fn said_by(value: &Value) -> anyhow::Result<Self> {
+        let from = From(value);
         Ok(match from.text("record")? {
             "begin" => {
                 if from.count("format")? != 1 {
@@ -124,6 +147,41 @@ impl Line {
             "end" => Self::End(from.text("cursor")?.parse()?),
             other => bail!("there is no record {other:?}"),
         })
+    }
+}
+
+/// The first field of a line that another line does not have, or has otherwise.
+fn differing<'v>(line: &'v Value, other: &'v Value) -> Option<&'v str> {
+    let fields = |value: &'v Value| value.as_object().into_iter().flat_map(|object| object.keys());
+    fields(line).chain(fields(other)).find(|name| line.get(name) != other.get(name)).map(String::as_str)
+}
+
+/// A line's object, each of whose fields came once: of two that are called alike, programs take either.
+struct Fields(Value);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(Once)
+    }
+}
+
+struct Once;
+
+impl<'de> Visitor<'de> for Once {
+    type Value = Fields;
+
+    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Fields, A::Error> {
+        let mut fields = Map::new();
+        while let Some((name, value)) = from.next_entry::<String, Value>()? {
+            if fields.insert(name.clone(), value).is_some() {
+                return Err(de::Error::custom(format!("the field {name:?} comes twice")));
+            }
+        }
+        Ok(Fields(Value::Object(fields)))
     }
 }
 
@@ -239,5 +297,74 @@ impl<'v> From<'v> {
             hash: self.hash("hash")?,
             cover,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An entry that says everything an entry can say.
+    fn entry() -> Entry {
+        let event = Event {
+            account: "01980000-0000-7000-8000-000000000001".parse().unwrap(),
+            at: Timestamp(1_800_000_000_123),
+            kind: EventKind::SessionEnded,
+            session: Some(SessionId("01980000-0000-7000-8000-000000000002".parse().unwrap())),
+            cause: EndCause::named("reuse"),
+            ip: Some("192.0.2.7".to_owned()),
+            user_agent: Some("curl/8".to_owned()),
+            note: Some("a note".to_owned()),
+        };
+        Entry::chained(7, event, [1; 32], Some([2; 32]))
+    }
+
+    /// Why a line is none of an export's.
+    fn why(text: &str) -> String {
+        format!("{:#}", Line::read(text).unwrap_err())
+    }
+
+    #[test]
+    fn a_line_reads_as_it_was_written_however_its_fields_stand() {
+        let line = Line::Entry(entry());
+        let text = line.write().to_string();
+        assert_eq!(Line::read(&text).unwrap(), line);
+        assert_eq!(Line::read(&format!(" {} ", text.replace(',', " ,\t"))).unwrap(), line);
+    }
+
+    #[test]
+    fn a_moment_and_a_severity_that_people_read_were_altered_unseen() {
+        let written = Line::Entry(entry()).write();
+        let fields: Vec<_> = written.as_object().unwrap().keys().cloned().collect();
+        for name in fields {
+            let mut altered = written.clone();
+            altered[&name] = match &altered[&name] {
+                Value::Number(number) => json!(number.as_i64().unwrap() + 1),
+                Value::String(text) if name == "at" => json!(text.replace("2027", "2026")),
+                Value::String(_) if name == "severity" => json!("notice"),
+                _ => continue,
+            };
+            let read = Line::read(&altered.to_string());
+            // What a hash covers is found by it.
+            let is_covered =
+                read.as_ref().is_ok_and(|line| matches!(line, Line::Entry(entry) if !entry.is_intact()));
+            assert!(read.is_err() || is_covered, "{name}");
+        }
+        let mut later = written.clone();
+        later["at"] = json!("2027-01-15T08:00:00.124Z");
+        let begin = "account 01980000-0000-7000-8000-000000000001, entry 7: ";
+        assert_eq!(why(&later.to_string()), format!("{begin}the field \"at\" is not as an export writes it"));
+    }
+
+    #[test]
+    fn a_field_that_came_twice_was_read_by_others_as_the_first_of_them() {
+        let text = Line::Entry(entry()).write().to_string();
+        let twice = text.replacen("\"ip\":", "\"ip\":\"203.0.113.6\",\"ip\":", 1);
+        assert!(why(&twice).contains("the field \"ip\" comes twice"), "{}", why(&twice));
+        let more = text.replacen("\"ip\":", "\"ips\":[1],\"ip\":", 1);
+        assert!(why(&more).ends_with("the field \"ips\" is not as an export writes it"), "{}", why(&more));
+        let fewer = text.replacen("\"note\":\"a note\",", "", 1);
+        assert!(fewer.len() < text.len() && Line::read(&fewer).is_err());
+        assert!(why("[]").starts_with("it is no JSON object"));
     }
 }

@@ -39,8 +39,10 @@ impl Default for Bounds {
             connections_per_network: 4096 / SHARES,
             proxies: Proxies::default(),
             keep_alive: Duration::from_secs(75),
-            head: Duration::from_secs(10),
-            unread: Duration::from_secs(10),
+            // Nobody holds a connection for longer than ten seconds by being slow, also where many are closed at once and the
+            // machine is busy.
+            head: Duration::from_secs(9),
+            unread: Duration::from_secs(8),
             grace: Duration::from_secs(8),
         }
     }

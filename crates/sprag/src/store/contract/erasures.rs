@@ -42,7 +42,7 @@ fn forgetting(chain: &[Entry], number: u64) -> Forgetting {
         key_id: 3,
     };
     let last = head.add(event(head.account, EventKind::AccountErased), [4; 32]);
-    Forgetting { head, last, erasure, links: Vec::new(), checkpoint: None }
+    Forgetting { head, last, erasure, links: Vec::new(), checkpoint: None, cut: 0 }
 }
 
 async fn forgets(world: &World, forgetting: Forgetting) -> bool {
@@ -57,6 +57,10 @@ pub(super) async fn the_journal_forgets_an_account_and_its_chain_holds(subject: 
     let first = forgetting(&chain, 1);
     let late = forgetting(&chain[..3], 1);
     assert!(!forgets(&world, late).await, "the chain went on since");
+    assert!(
+        !forgets(&world, Forgetting { cut: 1, ..first.clone() }).await,
+        "there is another newest cut, or none"
+    );
     assert_eq!(world.chain(ann).await, chain, "and nothing is changed");
     assert_eq!(world.store().last_erasure().await.expect("last_erasure"), None);
 

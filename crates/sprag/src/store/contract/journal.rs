@@ -164,11 +164,13 @@ pub(super) async fn cuts_are_kept_by_number(subject: Arc<dyn Subject>) {
     assert!(world.store().may_cut().await.expect("may_cut"), "whoever runs the contract owns the store");
     assert_eq!(world.store().last_cut().await.expect("last_cut"), None);
     let made: Vec<Cut> = (1..=3).map(cut).collect();
+    let unseen = world.store().add_cut(made[0].clone(), 1).await.expect("add_cut");
+    assert!(!unseen, "there is another newest erasure, or none");
     for cut in &made {
-        assert!(world.store().add_cut(cut.clone()).await.expect("add_cut"));
+        assert!(world.store().add_cut(cut.clone(), 0).await.expect("add_cut"));
     }
     let twin = Cut { root: [0; 32], ..made[1].clone() };
-    assert!(!world.store().add_cut(twin).await.expect("add_cut"), "a number is given once");
+    assert!(!world.store().add_cut(twin, 0).await.expect("add_cut"), "a number is given once");
     assert_eq!(world.store().last_cut().await.expect("last_cut"), made.last().cloned());
     assert_eq!(world.store().cuts(Slice::first(2)).await.expect("cuts"), made[..2]);
     assert_eq!(world.store().cuts(Slice::after(Some(2), 2)).await.expect("cuts"), made[2..]);

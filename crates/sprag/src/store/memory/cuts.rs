@@ -33,8 +33,11 @@ impl Cuts for MemoryStore {
         Ok(later.take(slice.limit as usize).cloned().collect())
     }
 
-    async fn add_cut(&self, cut: Cut) -> Result<bool, Fault> {
+    async fn add_cut(&self, cut: Cut, erased: u64) -> Result<bool, Fault> {
         let mut tables = self.tables();
+        if tables.erasures.last().map_or(0, |last| last.number) != erased {
+            return Ok(false);
+        }
         let place = tables.cuts.binary_search_by_key(&cut.number, |kept| kept.number);
         if let Err(place) = place {
             tables.cuts.insert(place, cut);

@@ -26,9 +26,10 @@ impl Erasures for MemoryStore {
     }
 
     async fn erase(&self, forgetting: Forgetting) -> Result<bool, Fault> {
-        let Forgetting { head, last, erasure, links, checkpoint } = forgetting;
+        let Forgetting { head, last, erasure, links, checkpoint, cut } = forgetting;
         let mut tables = self.tables();
-        let is_next = tables.erasures.last().map_or(1, |last| last.number + 1) == erasure.number;
+        let is_next = tables.erasures.last().map_or(1, |last| last.number + 1) == erasure.number
+            && tables.cuts.last().map_or(0, |last| last.number) == cut;
         let newest = tables.checkpoints.last().map_or(0, |newest| newest.number);
         let is_covered = checkpoint.as_ref().is_none_or(|checkpoint| checkpoint.number == newest + 1);
         let chain = tables.chains.get_mut(&head.account).filter(|chain| {

@@ -9,6 +9,7 @@ use super::PostgresStore;
 use super::connection::{Connection, Sql};
 use super::error::QueryError;
 use super::journal::first_after;
+use super::numbered::newest_waited_for;
 use super::pool::Outcome;
 use super::rotate::integer;
 use super::rows;
@@ -52,15 +53,7 @@ impl Cuts for PostgresStore {
             limit 1",
             types: &[],
         };
-        self.pool
-            .statement("read the last cut of the journal", &(), |connection, ()| {
-                async move {
-                    let found = connection.optional(&LAST_CUT, &[]).await?;
-                    found.map(|row| rows::cut(&row)).transpose()
-                }
-                .boxed()
-            })
-            .await
+        self.newest("read the last cut of the journal", &LAST_CUT, rows::cut).await
     }
 
     async fn cuts(&self, slice: Slice<u64>) -> Result<Vec<Cut>, Fault> {
@@ -73,25 +66,24 @@ impl Cuts for PostgresStore {
             limit $2",
             types: &[Type::INT8, Type::INT8],
         };
-        self.pool
-            .statement(
-                "read the cuts of the journal",
-                &(slice.after.map_or(i64::MIN, integer), i64::from(slice.limit)),
-                |connection, (after, limit)| {
-                    async move {
-                        let found = connection.query(&CUTS, &[after, limit]).await?;
-                        found.iter().map(rows::cut).collect()
-                    }
-                    .boxed()
-                },
-            )
-            .await
+        self.numbered("read the cuts of the journal", &CUTS, slice, rows::cut).await
     }
 
-    async fn add_cut(&self, cut: Cut) -> Result<bool, Fault> {
+    async fn add_cut(&self, cut: Cut, erased: u64) -> Result<bool, Fault> {
+        const LAST_ERASED: Sql = Sql {
+            text: "
+            select coalesce(max(number), 0) as newest
+            from journal_erasure",
+            types: &[],
+        };
         self.pool
-            .transaction("store a cut of the journal", &cut, |connection, cut| {
-                async move { Ok(Outcome::Keep(add_cut(connection, cut).await?)) }.boxed()
+            .transaction("store a cut of the journal", &(cut, erased), |connection, (cut, erased)| {
+                async move {
+                    let is_as_seen = newest_waited_for(connection, &LAST_ERASED).await? == integer(*erased);
+                    let is_added = is_as_seen && add_cut(connection, cut).await?;
+                    Ok(if is_added { Outcome::Keep(true) } else { Outcome::Undo(false) })
+                }
+                .boxed()
             })
             .await
     }

@@ -162,15 +162,7 @@ impl Journal for PostgresStore {
             limit 1",
             types: &[],
         };
-        self.pool
-            .statement("read the last checkpoint", &(), |connection, ()| {
-                async move {
-                    let found = connection.optional(&LAST_CHECKPOINT, &[]).await?;
-                    found.map(|row| rows::checkpoint(&row)).transpose()
-                }
-                .boxed()
-            })
-            .await
+        self.newest("read the last checkpoint", &LAST_CHECKPOINT, rows::checkpoint).await
     }
 
     async fn checkpoints(&self, slice: Slice<u64>) -> Result<Vec<Checkpoint>, Fault> {
@@ -183,19 +175,7 @@ impl Journal for PostgresStore {
             limit $2",
             types: &[Type::INT8, Type::INT8],
         };
-        self.pool
-            .statement(
-                "read the checkpoints",
-                &(slice.after.map_or(i64::MIN, integer), i64::from(slice.limit)),
-                |connection, (after, limit)| {
-                    async move {
-                        let found = connection.query(&CHECKPOINTS, &[after, limit]).await?;
-                        found.iter().map(rows::checkpoint).collect()
-                    }
-                    .boxed()
-                },
-            )
-            .await
+        self.numbered("read the checkpoints", &CHECKPOINTS, slice, rows::checkpoint).await
     }
 
     async fn add_checkpoint(&self, checkpoint: Checkpoint) -> Result<bool, Fault> {

@@ -57,8 +57,11 @@ impl Cuts for SqliteStore {
             .await
     }
 
-    async fn add_cut(&self, cut: Cut) -> Result<bool, Fault> {
+    async fn add_cut(&self, cut: Cut, erased: u64) -> Result<bool, Fault> {
         let work = move |connection: &Connection| {
+            if newest_number(connection, "journal_erasure")? != integer(erased)? {
+                return Ok(Outcome::Undo(false));
+            }
             let mut statement = connection.prepare_cached(
                 "insert into journal_cut (
                      number, at, before, covered_before, chains, entries, root, previous, tag, key_id
@@ -117,4 +120,11 @@ fn beginnings(connection: &Connection, after: Option<AccountId>, limit: usize) -
         found.push(first);
     }
     Ok(found)
+}
+
+/// The highest number in one of the journal's tables; 0 where it is empty.
+pub(super) fn newest_number(connection: &Connection, table: &'static str) -> Result<i64> {
+    let mut statement =
+        connection.prepare_cached(&format!("select coalesce(max(number), 0) as newest from {table}"))?;
+    statement.query_row([], |row| row.get("newest"))
 }

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Result, params};
 
 use super::SqliteStore;
+use super::cuts::newest_number;
 use super::job::{Concerns, Outcome};
 use super::journal::{add_checkpoint, chain_head, insert};
 use super::rows::{self, bytes, integer};
@@ -82,8 +83,11 @@ pub(super) fn overwritten<T>(connection: &Connection, work: impl FnOnce() -> Res
 }
 
 fn erase(connection: &Connection, forgetting: &Forgetting) -> Result<bool> {
-    let Forgetting { head, last, erasure, links, checkpoint } = forgetting;
+    let Forgetting { head, last, erasure, links, checkpoint, cut } = forgetting;
     let account = bytes(&head.account.0);
+    if newest_number(connection, "journal_cut")? != integer(*cut)? {
+        return Ok(false);
+    }
     if chain_head(connection, head.account)?.as_ref() != Some(head) || !add(connection, erasure)? {
         return Ok(false);
     }

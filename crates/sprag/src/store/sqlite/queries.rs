@@ -11,18 +11,19 @@ use crate::session::{AccountId, Session, SessionDetail, SessionId, SessionKey};
 use crate::store::queries::{behind, the_one_meant};
 use crate::store::{Credential, CredentialId, Queries, Slice};
 
+const ACCOUNT: &str = "
+    select id, epoch, disabled_at, is_admin, created_at, username, email,
+           external_id, external_profile, role, name, given_name, family_name,
+           confirmed_email, email_confirmed_at
+    from account
+    where id = ?1";
+
 #[async_trait]
 impl Queries for SqliteStore {
     async fn account(&self, id: AccountId) -> Result<Option<Account>, Fault> {
         self.readers
             .read("find an account", move |connection| {
-                let mut statement = connection.prepare_cached(
-                    "select id, epoch, disabled_at, is_admin, created_at, username, email,
-                            external_id, external_profile, role, name, given_name, family_name,
-                            confirmed_email, email_confirmed_at
-                     from account
-                     where id = ?1",
-                )?;
+                let mut statement = connection.prepare_cached(ACCOUNT)?;
                 statement.query_row([bytes(&id.0)], rows::account).optional()
             })
             .await
@@ -90,13 +91,7 @@ impl Queries for SqliteStore {
     async fn accounts_among(&self, ids: Vec<AccountId>) -> Result<Vec<Account>, Fault> {
         self.readers
             .read("find accounts", move |connection| {
-                let mut statement = connection.prepare_cached(
-                    "select id, epoch, disabled_at, is_admin, created_at, username, email,
-                            external_id, external_profile, role, name, given_name, family_name,
-                            confirmed_email, email_confirmed_at
-                     from account
-                     where id = ?1",
-                )?;
+                let mut statement = connection.prepare_cached(ACCOUNT)?;
                 let mut found = Vec::with_capacity(ids.len());
                 for id in ids {
                     found.extend(statement.query_row([bytes(&id.0)], rows::account).optional()?);

@@ -8,6 +8,7 @@ use tokio_postgres::types::Type;
 use super::super::PostgresStore;
 use super::super::connection::{Connection, Sql};
 use super::super::error::QueryError;
+use super::super::numbered::newest_waited_for;
 use super::super::pool::Outcome;
 use super::super::rotate::integer;
 use super::super::rows;
@@ -49,15 +50,7 @@ impl Erasures for PostgresStore {
             limit 1",
             types: &[],
         };
-        self.pool
-            .statement("read the last erasure of the journal", &(), |connection, ()| {
-                async move {
-                    let found = connection.optional(&LAST_ERASURE, &[]).await?;
-                    found.map(|row| rows::erasure(&row)).transpose()
-                }
-                .boxed()
-            })
-            .await
+        self.newest("read the last erasure of the journal", &LAST_ERASURE, rows::erasure).await
     }
 
     async fn erasures(&self, slice: Slice<u64>) -> Result<Vec<Erasure>, Fault> {
@@ -70,19 +63,7 @@ impl Erasures for PostgresStore {
             limit $2",
             types: &[Type::INT8, Type::INT8],
         };
-        self.pool
-            .statement(
-                "read the erasures of the journal",
-                &(slice.after.map_or(i64::MIN, integer), i64::from(slice.limit)),
-                |connection, (after, limit)| {
-                    async move {
-                        let found = connection.query(&ERASURES, &[after, limit]).await?;
-                        found.iter().map(rows::erasure).collect()
-                    }
-                    .boxed()
-                },
-            )
-            .await
+        self.numbered("read the erasures of the journal", &ERASURES, slice, rows::erasure).await
     }
 
     async fn erase(&self, forgetting: Forgetting) -> Result<bool, Fault> {
@@ -117,8 +98,17 @@ async fn erase(connection: &Connection, forgetting: &Forgetting) -> Result<bool,
           and id <= $2",
         types: &[Type::UUID, Type::INT8],
     };
-    let Forgetting { head, last, erasure, links, checkpoint } = forgetting;
+    const LAST_CUT_OFF: Sql = Sql {
+        text: "
+        select coalesce(max(number), 0) as newest
+        from journal_cut",
+        types: &[],
+    };
+    let Forgetting { head, last, erasure, links, checkpoint, cut } = forgetting;
     let account = head.account;
+    if newest_waited_for(connection, &LAST_CUT_OFF).await? != integer(*cut) {
+        return Ok(false);
+    }
     let found = connection.optional(&HEAD, &[&account.0]).await?;
     let found = found.map(|row| rows::head(&row)).transpose()?;
     if found.as_ref() != Some(head) || !add(connection, erasure).await? {

@@ -1,87 +1,39 @@
-//! A journal whose oldest entries were cut off still shows tampering, on each store.
-#![cfg(all(feature = "sqlite", feature = "postgres"))]
+//! A journal whose oldest entries were cut off still shows tampering.
 
 use std::time::Duration;
 
-use aws_lc_rs::hmac;
-use data_encoding::HEXLOWER;
-use sprag::audit::{Cover, Entry, Event, EventKind, Hash};
-use sprag::checkpoints::{
-    self, CheckpointFlaw, CheckpointKey, Checkpointing, CutFlaw, Cutting, EntryFlaw, Finding, Report, SETTLED,
-};
+use sprag::audit::{Cover, Entry};
+use sprag::checkpoints::{self, CheckpointFlaw, CutFlaw, Cutting, EntryFlaw, Finding};
 use sprag::clock::Timestamp;
 use sprag::session::AccountId;
-use sprag::store::sqlite::{Settings, SqliteStore};
-use sprag::store::{Slice, Store, postgres};
-use sprag_rig::{Database, Postgres};
-use tempfile::TempDir;
+use sprag::store::Slice;
 use uuid::Uuid;
 
-const NOW: Timestamp = Timestamp(1_800_000_000_000);
-const DAY: Duration = Duration::from_secs(86_400);
-const ANN: AccountId = AccountId(Uuid::from_u128(1));
-const BEN: AccountId = AccountId(Uuid::from_u128(2));
+use crate::ledger::{ANN, BEN, DAY, Key, Ledger, NOW};
+
 const CAT: AccountId = AccountId(Uuid::from_u128(3));
 const DAN: AccountId = AccountId(Uuid::from_u128(4));
 
-/// A journal of three people over ten days, and whoever gets at the database.
-struct Ledger {
-    store: Box<dyn Store>,
-    kept: Kept,
-}
-
-enum Kept {
-    File(TempDir),
-    Database(Database),
-}
-
-impl Ledger {
-    async fn on_each_store() -> Vec<Self> {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let path = directory.path().join("sprag.db");
-        SqliteStore::migrate(&path).expect("migrate");
-        let patience = Duration::from_secs(120);
-        let settings = Settings { deadline: patience, busy_timeout: patience, ..Settings::default() };
-        let sqlite = SqliteStore::open(&path, settings).expect("open");
-        let database = Postgres::shared().fresh_database();
-        let settings = postgres::Settings::new(database.url().parse().expect("an address"));
-        postgres::PostgresStore::migrate(&settings).await.expect("migrate");
-        let postgres = postgres::PostgresStore::open(settings).await.expect("open");
-        let mut each = vec![
-            Self { store: Box::new(sqlite), kept: Kept::File(directory) },
-            Self { store: Box::new(postgres), kept: Kept::Database(database) },
-        ];
-        for ledger in &mut each {
-            ledger.write().await;
-        }
-        each
-    }
-
-    /// Each day an entry of Ann's and three of Ben's; Cat had two on the first day, and none since.
-    async fn write(&self) {
+/// Journals of three people over ten days: each day an entry of Ann's and three of Ben's; Cat had two on the first day, and none
+/// since.
+async fn ledgers() -> Vec<Ledger> {
+    let each = Ledger::on_each_store().await;
+    for ledger in &each {
         for day in 0..10 {
             let at = NOW.minus(DAY * (10 - day));
             for account in [ANN, BEN, BEN, BEN] {
-                self.store.record(told(account, at)).await.expect("record");
+                ledger.record(account, at, None).await;
             }
             if day < 1 {
-                self.store.record(told(CAT, at)).await.expect("record");
-                self.store.record(told(CAT, at)).await.expect("record");
+                ledger.record(CAT, at, None).await;
+                ledger.record(CAT, at, None).await;
             }
         }
     }
+    each
+}
 
-    async fn covered(&self, now: Timestamp) {
-        let made = checkpoints::add(self.store.as_ref(), &Key, now).await.expect("checkpoint");
-        assert!(matches!(made, Checkpointing::Added(_)), "{made:?}");
-    }
-
-    async fn cut(&self, now: Timestamp, keep: Duration) -> Cutting {
-        let cut =
-            checkpoints::cut_what_is_covered(self.store.as_ref(), &Key, (now, keep), |_| async {}).await;
-        cut.expect("cut").expect("the checkpoint is sound")
-    }
-
+impl Ledger {
     /// How many were removed.
     async fn removes(&self, now: Timestamp, keep: Duration) -> u64 {
         match self.cut(now, keep).await {
@@ -90,53 +42,22 @@ impl Ledger {
         }
     }
 
-    async fn verified(&self) -> Report {
-        checkpoints::verify(self.store.as_ref(), &Key, |_| ()).await.expect("verify")
-    }
-
-    async fn is_sound(&self) -> Report {
-        let report = self.verified().await;
-        assert!(report.is_sound(), "{:?}", report.findings);
-        report
-    }
-
     async fn numbers(&self, account: AccountId) -> Vec<u64> {
-        let left = self.store.entries_of(account, Slice::first(100)).await.expect("entries_of");
-        left.iter().rev().map(|entry| entry.number).collect()
+        self.chain(account).await.iter().map(|entry| entry.number).collect()
     }
 
-    /// What somebody does who can write to the database, `{account}` being whose chain it is done to.
-    fn tamper(&self, account: AccountId, sql: &str) {
-        let id = account.0;
-        match &self.kept {
-            Kept::File(directory) => {
-                let connection =
-                    rusqlite::Connection::open(directory.path().join("sprag.db")).expect("connect");
-                let sql = sql.replace("{account}", &format!("x'{}'", id.simple()));
-                assert_ne!(connection.execute(&sql, []), Ok(0), "{sql}");
-            }
-            Kept::Database(database) => drop(database.psql(&sql.replace("{account}", &format!("'{id}'")))),
-        }
-    }
-}
-
-impl Ledger {
     /// Undoes one removal.
     fn put_back(&self, entry: &Entry) {
-        let bytes = |hash: &Hash| match &self.kept {
-            Kept::File(_) => format!("x'{}'", HEXLOWER.encode(hash)),
-            Kept::Database(_) => format!("decode('{}', 'hex')", HEXLOWER.encode(hash)),
-        };
         let Cover::Salted { mac, salt: Some(salt) } = entry.cover else { panic!("it is under a salt") };
         let sql = format!(
             "insert into event (account_id, id, at, kind, ip, note, previous, hash, particulars, salt)
              values ({{account}}, {}, {}, 'login_failed', '192.0.2.1', 'wrong password', {}, {}, {}, {})",
             entry.number,
             entry.event.at.0,
-            bytes(&entry.previous),
-            bytes(&entry.hash),
-            bytes(&mac),
-            bytes(&salt)
+            self.bytes(&entry.previous),
+            self.bytes(&entry.hash),
+            self.bytes(&mac),
+            self.bytes(&salt)
         );
         self.tamper(entry.event.account, &sql);
     }
@@ -144,7 +65,7 @@ impl Ledger {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_journal_that_was_cut_is_sound_and_says_what_it_lost() {
-    for ledger in Ledger::on_each_store().await {
+    for ledger in ledgers().await {
         assert_eq!(ledger.cut(NOW, DAY).await, Cutting::NothingOldEnough, "no checkpoint covers it yet");
         ledger.covered(NOW).await;
         assert_eq!(ledger.cut(NOW, DAY * 30).await, Cutting::NothingOldEnough);
@@ -169,7 +90,7 @@ async fn a_journal_that_was_cut_is_sound_and_says_what_it_lost() {
         // It goes on: new entries, new people, new checkpoints, further cuts.
         let later = NOW.plus(DAY);
         for account in [ANN, CAT, DAN] {
-            ledger.store.record(told(account, NOW)).await.unwrap();
+            ledger.record(account, NOW, None).await;
         }
         ledger.covered(later).await;
         ledger.is_sound().await;
@@ -185,7 +106,7 @@ async fn a_journal_that_was_cut_is_sound_and_says_what_it_lost() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_removed_one_more_entry_said_that_it_was_retention() {
-    for ledger in Ledger::on_each_store().await {
+    for ledger in ledgers().await {
         ledger.covered(NOW).await;
         ledger.removes(NOW, DAY * 5).await;
         ledger.tamper(BEN, "delete from event where account_id = {account} and id <= 16");
@@ -212,7 +133,7 @@ async fn whoever_removed_one_more_entry_said_that_it_was_retention() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_entry_altered_or_taken_out_behind_a_cut_is_named() {
-    for ledger in Ledger::on_each_store().await {
+    for ledger in ledgers().await {
         ledger.covered(NOW).await;
         ledger.removes(NOW, DAY * 5).await;
         ledger
@@ -230,11 +151,11 @@ async fn an_entry_altered_or_taken_out_behind_a_cut_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_that_nobody_made_is_forged_and_one_taken_away_leaves_entries_missing() {
-    for ledger in Ledger::on_each_store().await {
+    for ledger in ledgers().await {
         ledger.covered(NOW).await;
         ledger.removes(NOW, DAY * 5).await;
         let later = NOW.plus(DAY);
-        ledger.store.record(told(ANN, NOW)).await.unwrap();
+        ledger.record(ANN, NOW, None).await;
         ledger.covered(later).await;
         ledger.removes(later, DAY * 4).await;
         ledger.is_sound().await;
@@ -257,11 +178,11 @@ async fn a_cut_that_nobody_made_is_forged_and_one_taken_away_leaves_entries_miss
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_that_was_interrupted_is_sound_half_way_and_is_finished_by_the_next() {
-    for ledger in Ledger::on_each_store().await {
+    for ledger in ledgers().await {
         ledger.covered(NOW).await;
         ledger.removes(NOW, DAY * 8).await;
         let later = NOW.plus(DAY);
-        ledger.store.record(told(DAN, NOW)).await.unwrap();
+        ledger.record(DAN, NOW, None).await;
         ledger.covered(later).await;
         let before = ledger.store.entries(Slice::first(100)).await.unwrap();
         let removed = ledger.removes(later, DAY * 4).await;
@@ -277,35 +198,4 @@ async fn a_cut_that_was_interrupted_is_sound_half_way_and_is_finished_by_the_nex
         ledger.is_sound().await;
         assert_eq!(ledger.store.entries(Slice::first(100)).await.unwrap(), after);
     }
-}
-
-fn told(account: AccountId, at: Timestamp) -> Event {
-    Event {
-        account,
-        at,
-        kind: EventKind::LoginFailed,
-        session: None,
-        cause: None,
-        ip: Some("192.0.2.1".to_owned()),
-        user_agent: None,
-        note: Some("wrong password".to_owned()),
-    }
-}
-
-struct Key;
-
-impl CheckpointKey for Key {
-    fn tag(&self, _: Timestamp, bytes: &[u8]) -> (u8, Hash) {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, b"a key outside the database");
-        (1, hmac::sign(&key, bytes).as_ref().try_into().expect("a tag has 32 bytes"))
-    }
-
-    fn verifies(&self, key_id: u8, bytes: &[u8], tag: &Hash) -> bool {
-        key_id == 1 && *tag == self.tag(Timestamp(0), bytes).1
-    }
-}
-
-#[test]
-fn what_settles_is_covered() {
-    assert!(SETTLED < DAY, "the days of these tests are covered at once");
 }

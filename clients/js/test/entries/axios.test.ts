@@ -1,0 +1,113 @@
+import { Readable } from 'node:stream';
+import axios, { type AxiosError } from 'axios';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { attach } from '../../src/axios.js';
+import { type Api, startApi } from './api.js';
+import { type Stage, stage } from './client.js';
+import { type Sprag, startSprag } from './sprag.js';
+
+let sprag: Sprag;
+let api: Api;
+let open: Stage[] = [];
+beforeAll(async () => {
+  sprag = await startSprag();
+  await sprag.createUser('ada');
+  api = await startApi();
+});
+afterEach(() => {
+  for (const { client } of open) client.close();
+  open = [];
+  api.refuseAll = false;
+});
+afterAll(async () => {
+  api?.close();
+  await sprag?.stop();
+});
+
+async function loggedIn() {
+  const it = stage(sprag, { origins: [api.url] });
+  open.push(it);
+  await it.logIn('ada');
+  const instance = axios.create({ baseURL: api.url });
+  return { ...it, instance, detach: attach(instance, it.client) };
+}
+
+const statusOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => 200,
+    (error: AxiosError) => error.response?.status,
+  );
+
+test('calls with an expired token are refreshed once between them, and each is sent again', async () => {
+  const { instance, refreshes } = await loggedIn();
+  await instance.get('/notes');
+  api.expireSeen();
+  const answers = await Promise.all(['/a', '/b', '/c', '/d'].map((path) => instance.get(path)));
+  expect(answers.map(({ data }) => data.path)).toEqual(['/a', '/b', '/c', '/d']);
+  expect(refreshes()).toBe(1);
+});
+
+test('a body arrives whole the second time, with its type', async () => {
+  const { instance } = await loggedIn();
+  await instance.get('/notes');
+  api.expireSeen();
+  await instance.post('/notes', { text: 'a "note"', many: [1, 2] });
+  expect(api.seen.slice(-2).map(({ body }) => JSON.parse(body))).toEqual([
+    { text: 'a "note"', many: [1, 2] },
+    { text: 'a "note"', many: [1, 2] },
+  ]);
+});
+
+test('a stream cannot be sent twice: what was answered is given', async () => {
+  const { instance, refreshes } = await loggedIn();
+  await instance.get('/notes');
+  api.expireSeen();
+  const before = api.seen.length;
+  expect(await statusOf(instance.post('/upload', Readable.from(['part one', 'part two'])))).toBe(401);
+  expect([api.seen.length - before, refreshes()]).toEqual([1, 0]);
+});
+
+test('a refusal that stays one is given after one repetition, also where 401 counts as success', async () => {
+  const { instance, refreshes } = await loggedIn();
+  api.refuseAll = true;
+  const before = api.seen.length;
+  expect(await statusOf(instance.get('/notes'))).toBe(401);
+  expect([api.seen.length - before, refreshes()]).toEqual([2, 1]);
+  const answer = await instance.get('/notes', { validateStatus: () => true });
+  expect(answer.status).toBe(401);
+});
+
+test('other origins, and requests with an authorization of their own, are let by', async () => {
+  const { instance } = await loggedIn();
+  const stranger = await startApi();
+  expect(await statusOf(instance.get(`${stranger.url}/notes`))).toBe(401);
+  expect(stranger.seen.map(({ token }) => token)).toEqual([undefined]);
+  stranger.close();
+  await instance.get('/notes', { headers: { Authorization: 'Bearer mine' } });
+  expect(api.seen.at(-1)?.token).toBe('mine');
+});
+
+test('while the server cannot be reached a call fails as such, and nobody is logged out', async () => {
+  const { instance, client, cutOff } = await loggedIn();
+  await instance.get('/notes');
+  api.expireSeen();
+  cutOff(true);
+  const error = await instance.get('/notes').catch((error) => error);
+  expect(error.code).toBe('unreachable');
+  expect(client.session.state).toBe('signed-in');
+  cutOff(false);
+}, 120_000);
+
+test('a session that was ended leads to its end once, and calls go without a token from then on', async () => {
+  const { instance, client, detach } = await loggedIn();
+  await instance.get('/notes');
+  const causes: string[] = [];
+  client.onSignedOut(({ cause }) => causes.push(cause));
+  await sprag.endSessions('ada');
+  api.expireSeen();
+  expect(await Promise.all(['/a', '/b'].map((path) => statusOf(instance.get(path))))).toEqual([401, 401]);
+  expect(causes).toEqual(['admin']);
+  expect(await statusOf(instance.get('/c'))).toBe(401);
+  expect(api.seen.at(-1)?.token).toBeUndefined();
+  detach();
+});

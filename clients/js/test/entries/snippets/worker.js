@@ -1,0 +1,3 @@
+import { serve } from 'sprag-client/service-worker';
+
+serve({ url: '', mode: 'cookie' });

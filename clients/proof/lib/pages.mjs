@@ -1,0 +1,36 @@
+// The pages of a round and the code on them: the client, and those that it is compared with.
+
+import { readFile } from 'node:fs/promises';
+import { extname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const HERE = fileURLToPath(new URL('..', import.meta.url));
+const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript', '.json': 'application/json' };
+
+/** Where a path's first word leads. */
+const ROOMS = {
+  rig: join(HERE, 'page'),
+  modules: join(HERE, 'node_modules'),
+  client: join(HERE, '../js/dist'),
+};
+
+const kept = new Map();
+
+/** `/tab` and `/away` are pages of an app; a visit of `/login` is told, for somebody was sent there. */
+export async function answerPage(pathname, response, gate) {
+  const [, room, ...rest] = normalize(pathname).split('/');
+  if (room === 'login') gate.reports.push({ at: Date.now(), what: 'sent to log in' });
+  const isCode = rest.length > 0 && room in ROOMS;
+  const path = isCode ? join(ROOMS[room], ...rest) : join(ROOMS.rig, `${room || 'tab'}.html`);
+  let text = kept.get(path);
+  if (text === undefined) {
+    try {
+      text = await readFile(path, 'utf8');
+    } catch {
+      return void response.writeHead(404).end();
+    }
+    kept.set(path, text);
+  }
+  response.writeHead(200, { 'content-type': TYPES[extname(path)] ?? 'text/plain', 'cache-control': 'no-cache' });
+  return void response.end(text);
+}

@@ -1,0 +1,3 @@
+import { createServer } from 'sprag-client/server';
+
+export const auth = createServer({ url: process.env.SPRAG_URL });

@@ -1,0 +1,3 @@
+import { createClient } from 'sprag-client';
+
+export const client = createClient({ url: '', mode: 'cookie' });
