@@ -11,7 +11,7 @@ const REFRESH = '/api/v1/auth/refresh';
 export const DELAY = 4000;
 
 /** How often a log-in is tried. */
-const TRIES = 8;
+const TRIES = 20;
 
 /** How many of the last tokens and verdicts are shown. */
 const KEPT = 40;
