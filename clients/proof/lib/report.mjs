@@ -175,4 +175,8 @@ function counted(runs, what, names) {
   return [...keys, ...others].map((key) => `| ${names[key] ?? key} | ${number(counts[key])} |`);
 }
 
-const number = (value) => (typeof value === 'number' ? value.toLocaleString('en') : value);
+/** A number for people; a dash where a run has none, which was stopped before it was counted. */
+const number = (value) => {
+  if (typeof value !== 'number') return value ?? '–';
+  return Number.isNaN(value) ? '–' : value.toLocaleString('en');
+};
