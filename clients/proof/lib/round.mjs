@@ -45,7 +45,7 @@ export class Round {
   /** From when to when people were logged out because they wanted to be. */
   away = [];
   /** How often another session took the place of one that lived. */
-  renewals = 0;
+  replaced = 0;
   opened = 0;
   happened = 0;
   restored = 0;
