@@ -125,6 +125,7 @@ the browser.
 **Limits.** The browsers run without a window, on one machine. Firefox is driven by WebDriver BiDi, which it speaks itself and which
 can neither freeze nor crash a tab: those events are Chromium's and Node's. In Node each tab is a thread, all of them have one folder as
 their storage, and tokens travel in bodies. Sleep is a frozen tab: the machine itself stays awake. A wrong clock is the page's.
+No round has a client in a service worker, nor the first refresh of an imported token.
 `.trimEnd();
 }
 
