@@ -51,6 +51,7 @@ describe('tabs', () => {
   it('hear of it by the storage where there are no channels', async () => {
     const { storage, tab } = browser({ channels: false });
     const [one, two] = [tab({ ahead: false }), tab({ ahead: false })];
+    await two.ready;
     await one.login(LOGIN);
     expect(await two.accessToken()).toBeUndefined(); // Not looked yet, and no window tells it.
     await two.refresh();
@@ -176,6 +177,7 @@ describe('outside of a page', () => {
     const { server, tab } = browser();
     vi.stubGlobal('document', undefined);
     const [ann, bob] = [tab({ ahead: false, storage: new SharedStorage() }), tab({ ahead: false, storage: new SharedStorage() })];
+    await bob.ready;
     await ann.login(LOGIN);
     await pass();
     await bob.ready;
