@@ -180,6 +180,7 @@ const BROWSERS_AND_DISKS: &[&str] = &[
     "crates/sprag-server/tests/front_ends/",
     "crates/sprag-server/tests/stories/origins.rs",
     "docs/guide/cookies.md",
+    "docs/reference/client-proof.md",
     "crates/sprag/benches/rotation.rs",
     "crates/sprag/src/store/sqlite/checkpointer.rs",
     "crates/sprag/src/store/sqlite/connection.rs",
