@@ -34,7 +34,14 @@ export async function run(start) {
 function end(code) {
   if (isEnding) return;
   isEnding = true;
-  for (const child of children) child.kill('SIGTERM');
+  for (const { pid } of children) {
+    try {
+      // The whole group: what a part has started ends with it.
+      process.kill(-pid, 'SIGTERM');
+    } catch {
+      // It is gone already.
+    }
+  }
   process.exit(code);
 }
 
@@ -86,7 +93,7 @@ function part(name, program, args, env = {}) {
 }
 
 function start(name, program, args, options) {
-  const child = spawn(program, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(program, args, { ...options, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   children.add(child);
   for (const stream of [child.stdout, child.stderr]) {
     createInterface({ input: stream }).on('line', (line) => line.trim() && console.log(`${name.padEnd(6)} ${line}`));

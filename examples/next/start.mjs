@@ -3,6 +3,7 @@ import { run } from '../lib/run.mjs';
 await run(async ({ sprag, part, port }) => {
   const page = await port(3000);
   const auth = await sprag();
-  part('page', 'npx', ['next', 'dev', '--hostname', 'localhost', '--port', page], { SPRAG_URL: auth });
+  const env = { SPRAG_URL: auth, NEXT_TELEMETRY_DISABLED: '1' };
+  part('page', 'npx', ['next', 'dev', '--hostname', 'localhost', '--port', page], env);
   return `http://localhost:${page}`;
 });

@@ -86,6 +86,8 @@ export class Refresher {
     } catch (error) {
       if (!isEnd(profile, error)) throw error;
       outcome = { ended: error as SpragError };
+      // Whoever sends what opens nothing takes no one's place in the memory.
+      await this.#memory.forget(key);
     }
     this.#shared.outcomes.set(key, outcome, outcome.ended ? END_SERVES : ANSWER_SERVES);
     return outcome;

@@ -18,7 +18,10 @@ beforeAll(async () => {
   sprag = await startSprag();
   await sprag.createUser('ada');
   const files = new Map([
-    ['/', '<!doctype html><title>A page</title><link rel="icon" href="data:,"><script type="module">window.app = await import("/page.js")</script>'],
+    [
+      '/',
+      '<!doctype html><title>A page</title><link rel="icon" href="data:,"><script type="module">window.app = await import("/page.js")</script>',
+    ],
     ['/worker.js', await bundled('worker.js')],
     ['/page.js', await bundled('worker-page.js')],
   ]);

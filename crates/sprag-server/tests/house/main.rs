@@ -38,7 +38,15 @@ fn files(folder: &Path, ends: &[&str]) -> Vec<PathBuf> {
             if path.is_dir() {
                 let is_ours = !matches!(
                     name.as_str(),
-                    "target" | ".git" | "node_modules" | "dist" | "corpus" | "sprag-data"
+                    "target"
+                        | ".git"
+                        | "node_modules"
+                        | "dist"
+                        | ".venv"
+                        | ".next"
+                        | ".svelte-kit"
+                        | "corpus"
+                        | "sprag-data"
                 );
                 if is_ours {
                     folders.push(path);

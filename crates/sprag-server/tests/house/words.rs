@@ -171,6 +171,8 @@ const GONE: &[Gone] = &[
 /// Where pages are a browser's or a database's, and where profiles have none.
 const BROWSERS_AND_DISKS: &[&str] = &[
     "clients/",
+    "docs/guide/client",
+    "examples/",
     "crates/sprag-server/src/edge/cors.rs",
     "crates/sprag-server/src/edge/transport.rs",
     "crates/sprag-server/src/web_origin.rs",
