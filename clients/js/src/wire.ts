@@ -10,11 +10,27 @@ export type Send = (
   path: string | undefined,
   body: Answer | undefined,
   headers: Readonly<Record<string, string>>,
+  /** Ends it before its time. */
+  stopped?: AbortSignal,
   keepalive?: boolean,
 ) => Promise<Answer>;
 
 export const unreachable = (why: unknown): SpragError =>
   new SpragError('unreachable', `No answer from the session server: ${why}`);
+
+export const attempt = <T>(call: () => T): T | undefined => {
+  try {
+    return call();
+  } catch {
+    return undefined;
+  }
+};
+
+/** Undefined where there is none: an address that is none, or one whose origin would be anybody's. */
+export const originOf = (url: string | URL, base: string | undefined): string | undefined => {
+  const origin = attempt(() => new URL(url, base).origin);
+  return origin === 'null' ? undefined : origin;
+};
 
 /** The platform's `fetch`, looked up at each call: what replaces it later (a mock, an instrument) counts. */
 export const platformFetch: typeof fetch = (input, init) => globalThis.fetch(input, init);
@@ -22,11 +38,12 @@ export const platformFetch: typeof fetch = (input, init) => globalThis.fetch(inp
 /** Sends to the session server; rejects as `unreachable` where no answer came whole and in time. */
 export const sender =
   ({ url, mode, fetch: ask = platformFetch, headers: always, credentials }: ClientOptions, refusal: RefusalFacts): Send =>
-  async (path, body, headers, keepalive = false) => {
+  async (path, body, headers, stopped, keepalive = false) => {
     if (!path) throw new SpragError('not_offered', 'The profile has no such call');
     const controller = new AbortController();
     const answer = async (): Promise<readonly [Response, string]> => {
-      const response = await ask(url.replace(/\/+$/, '') + path, {
+      // By the page's origin, not by what its `<base>` says. A server that only renders has none, and asks nothing.
+      const response = await ask(new URL(url.replace(/\/+$/, '') + path, globalThis.origin).href, {
         method: 'POST',
         headers: { ...always, ...headers, ...(body && { 'Content-Type': 'application/json' }) },
         body: body ? JSON.stringify(body) : null,
@@ -39,20 +56,21 @@ export const sender =
       });
       return [response, await response.text()];
     };
-    let timer: ReturnType<typeof setTimeout> | undefined;
+    const stop = (): void => controller.abort('stopped');
+    const timer = unref(setTimeout(() => controller.abort('timeout'), DEADLINE));
     const late = new Promise<never>((_, reject) => {
-      timer = unref(
-        setTimeout(() => {
-          reject('timeout');
-          controller.abort();
-        }, DEADLINE),
-      );
+      controller.signal.onabort = () => reject(controller.signal.reason);
     });
+    stopped?.addEventListener('abort', stop);
+    if (stopped?.aborted) stop();
     const [response, text] = await Promise.race([answer(), late])
       .catch((error: unknown) => {
         throw unreachable(error);
       })
-      .finally(() => clearTimeout(timer));
+      .finally(() => {
+        clearTimeout(timer);
+        stopped?.removeEventListener('abort', stop);
+      });
     return judged(response, parse(text), refusal);
   };
 
@@ -60,22 +78,17 @@ export const sender =
 export function judged({ ok, status, headers }: Response, body: Answer, { code, message }: RefusalFacts): Answer {
   if (ok) return body;
   if (status < 400) throw unreachable(status);
+  const retry = headers.get('Retry-After');
   throw new SpragError(
     text(body, code) ?? (isFault({ status }) ? 'unavailable' : 'refused'),
     text(body, message) ?? `The server answered ${status}`,
     status,
     body,
-    Number(headers.get('Retry-After')) || 0,
+    Number(retry) || Math.max(0, Date.parse(retry as string) - Date.now()) / 1000 || 0,
   );
 }
 
-export const parse = (json: string): Answer => {
-  try {
-    return Object(JSON.parse(json)) as Answer;
-  } catch {
-    return {};
-  }
-};
+export const parse = (json: string): Answer => attempt(() => Object(JSON.parse(json)) as Answer) ?? {};
 
 /** A member of an answer, by its name or a path with dots. */
 export const member = (body: unknown, path: string | undefined): unknown =>
