@@ -1,4 +1,4 @@
-import { after, quiet, unref } from './after.js';
+import { quiet, unref } from './after.js';
 import { accessOf, between, dueIn, left, now, passed, sessionOf, type Access, type Moment } from './access.js';
 import { SpragError } from './error.js';
 import { bearing } from './fetch.js';
@@ -36,8 +36,7 @@ export function createClient(options: ClientOptions): Client {
   const page = typeof document === 'object' ? document : undefined;
   const { location } = globalThis;
   const send = sender(options, refusal);
-  const local = attempt(() => (page ? localStorage : undefined));
-  const store = openStore(options.storage ?? local, name, options.importFrom);
+  const store = openStore(options.storage ?? attempt(() => (page ? localStorage : undefined)), name, options.importFrom);
   const session = Object.assign(new EventTarget(), { current: { state: 'unknown' }, state: 'unknown' }) as Writable<Session>;
   const listening = new AbortController();
   let isActive = options.ahead !== false;
@@ -118,7 +117,11 @@ export function createClient(options: ClientOptions): Client {
   };
 
   /** Until another tab changed something, or so long. */
-  const another = (time: number): Promise<void> => Promise.race([after(time, quiet), new Promise<void>((resolve) => (wake = resolve))]);
+  const another = (time: number): Promise<void> =>
+    new Promise((resolve) => {
+      wake = resolve;
+      setTimeout(resolve, time);
+    });
 
   /** Until what is kept is so, or so long. */
   const until = async (time: number, isSo: (kept: Kept) => unknown): Promise<void> => {
@@ -369,8 +372,8 @@ export function createClient(options: ClientOptions): Client {
   // In a page only: what runs elsewhere may serve many people, whose clients must never hear of each other.
   if (page) {
     const open = (): void => {
-      // Nor need tabs whose storages are apart.
-      if (channel || typeof BroadcastChannel !== 'function' || !(options.name || [undefined, local].includes(options.storage as Storage))) return;
+      // Nor must tabs that were to be apart.
+      if (channel || typeof BroadcastChannel !== 'function' || attempt(() => options.storage === sessionStorage)) return;
       channel = new BroadcastChannel(name);
       channel.onmessage = ({ data }: MessageEvent<Message | null>) => data?.kept && hear(data);
     };

@@ -117,7 +117,7 @@ export function openStore(storage: TokenStorage | undefined, key: string, import
         if (bare) {
           await write({ ...last, s: '', t: bare, r: newId() });
           // Several tabs may open at once: all ask by what was written last.
-          await after(100, quiet);
+          await after(100);
           take(await get());
         } else take(raw);
         const next = change(last);

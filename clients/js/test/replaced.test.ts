@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import * as profiles from '../src/profiles.js';
 import { besideServer, createClient, readToken, type Profile, type SpragError } from '../src/index.js';
 import { json, opaque } from './ratchet.js';
-import { browser, MINUTE, pass, URL_OF_SERVER } from './tabs.js';
+import { browser, MINUTE, pass, SharedStorage, URL_OF_SERVER } from './tabs.js';
 
 afterEach(() => void vi.useRealTimers());
 
@@ -361,8 +361,13 @@ describe('a storage', () => {
 
   it('of a tab’s own keeps the tab apart', async () => {
     const { server, tab } = browser();
-    const own = () => ({ ...quiet, name: undefined as unknown as string, storage: browser().storage });
-    const [one, two] = [tab(own()), tab(own())];
+    // Each tab has one, under the same name.
+    const own = () => {
+      const storage = new SharedStorage();
+      vi.stubGlobal('sessionStorage', storage);
+      return tab({ ...quiet, storage });
+    };
+    const [one, two] = [own(), own()];
     await one.login(LOGIN);
     await pass();
     expect(two.session.state).toBe('signed-out');
@@ -374,7 +379,7 @@ describe('a storage', () => {
     const page = { hidden: false, cookie: '' };
     vi.stubGlobal('document', page);
     vi.stubGlobal('localStorage', storage);
-    const client = createClient({ url: URL_OF_SERVER, mode: 'cookie', name: 'sprag', storage: besideServer(), fetch: server.fetch, ...quiet });
+    const client = createClient({ url: URL_OF_SERVER, mode: 'cookie', storage: besideServer(), fetch: server.fetch, ...quiet });
     await client.login(LOGIN);
     const [, id] = /^sprag_retry=(\w+);path=\/;/.exec(page.cookie)!;
     expect(id).toBe(storage.kept()['r']);

@@ -73,7 +73,7 @@ export function browser({ mode = 'body' as 'body' | 'cookie', channels = true } 
   return {
     server,
     storage,
-    tab: (options) => createClient({ url: URL_OF_SERVER, mode, storage, name: 'sprag', fetch: server.fetch, ...options }),
+    tab: (options) => createClient({ url: URL_OF_SERVER, mode, storage, fetch: server.fetch, ...options }),
   };
 }
 
