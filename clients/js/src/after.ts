@@ -8,3 +8,12 @@ export const quiet = (): void => {};
 
 /** So many milliseconds later. */
 export const after = (time: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, time));
+
+/** Undefined where it throws. */
+export const attempt = <T>(call: () => T): T | undefined => {
+  try {
+    return call();
+  } catch {
+    return undefined;
+  }
+};

@@ -1,5 +1,5 @@
+import { attempt } from './after.js';
 import type { TokenStorage } from './types.js';
-import { attempt } from './wire.js';
 
 /**
  * A storage for a page's client in cookie mode beside `sprag-client/server`: `localStorage`, but for the retry id, which is in

@@ -1,4 +1,4 @@
-import { quiet, unref } from './after.js';
+import { attempt, quiet, unref } from './after.js';
 import { accessOf, between, dueIn, left, now, passed, sessionOf, type Access, type Moment } from './access.js';
 import { SpragError } from './error.js';
 import { bearing } from './fetch.js';
@@ -6,7 +6,7 @@ import { sprag } from './profiles.js';
 import { isBusy, isNewer, newId, openStore, HELD, type Kept } from './store.js';
 import { readClaims, readToken } from './token.js';
 import type { Answer, Client, ClientOptions, Session, SessionSnapshot, SignedOut } from './types.js';
-import { attempt, isFault, judged, originOf, parse, platformFetch, says, sender, text, unreachable } from './wire.js';
+import { isFault, judged, originOf, parse, platformFetch, says, sender, text, unreachable } from './wire.js';
 
 /** One tab to the others. */
 interface Message {

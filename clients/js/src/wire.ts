@@ -1,4 +1,4 @@
-import { unref } from './after.js';
+import { attempt, unref } from './after.js';
 import { SpragError } from './error.js';
 import type { Answer, ClientOptions, RefusalFacts } from './types.js';
 
@@ -17,14 +17,6 @@ export type Send = (
 
 export const unreachable = (why: unknown): SpragError =>
   new SpragError('unreachable', `No answer from the session server: ${why}`);
-
-export const attempt = <T>(call: () => T): T | undefined => {
-  try {
-    return call();
-  } catch {
-    return undefined;
-  }
-};
 
 /** Undefined where there is none: an address that is none, or one whose origin would be anybody's. */
 export const originOf = (url: string | URL, base: string | undefined): string | undefined => {
@@ -78,13 +70,12 @@ export const sender =
 export function judged({ ok, status, headers }: Response, body: Answer, { code, message }: RefusalFacts): Answer {
   if (ok) return body;
   if (status < 400) throw unreachable(status);
-  const retry = headers.get('Retry-After');
   throw new SpragError(
     text(body, code) ?? (isFault({ status }) ? 'unavailable' : 'refused'),
     text(body, message) ?? `The server answered ${status}`,
     status,
     body,
-    Number(retry) || Math.max(0, Date.parse(retry as string) - Date.now()) / 1000 || 0,
+    Number(headers.get('Retry-After')) || 0,
   );
 }
 

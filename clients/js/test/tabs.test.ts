@@ -172,6 +172,34 @@ describe('tabs', () => {
   });
 });
 
+describe('a message', () => {
+  it('that waited for an hour gives no access token that is over', async () => {
+    const { server, tab } = browser();
+    const channel = new BroadcastChannel('sprag');
+    const heard: unknown[] = [];
+    channel.onmessage = ({ data }) => heard.push(data);
+    const one = tab({ ahead: false });
+    await one.login(LOGIN);
+    await pass();
+    await pass(60 * MINUTE);
+    const two = tab({ ahead: false });
+    await two.ready;
+    for (const each of heard) channel.postMessage(each);
+    await pass();
+    expect(await two.accessToken()).toBeTruthy();
+    expect(server.refreshes()).toHaveLength(1);
+  });
+
+  it('of somebody else is not heard', async () => {
+    const { tab } = browser();
+    const client = tab({ ahead: false });
+    await client.login(LOGIN);
+    for (const each of [null, 'hello', { kept: 7 }]) new BroadcastChannel('sprag').postMessage(each);
+    await pass();
+    expect(client.session.state).toBe('signed-in');
+  });
+});
+
 describe('outside of a page', () => {
   it('clients of several people never hear of each other', async () => {
     const { server, tab } = browser();
