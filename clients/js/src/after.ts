@@ -6,8 +6,14 @@ export const unref = <T>(what: T): T => {
 
 export const quiet = (): void => {};
 
-/** So many milliseconds later; unless `mind` is `quiet`, that is no reason for Node to stay. */
-export const after = (time: number, mind: (timer: unknown) => unknown = unref): Promise<void> =>
-  new Promise((resolve) => {
-    mind(setTimeout(resolve, time));
-  });
+/** So many milliseconds later. */
+export const after = (time: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, time));
+
+/** Undefined where it throws. */
+export const attempt = <T>(call: () => T): T | undefined => {
+  try {
+    return call();
+  } catch {
+    return undefined;
+  }
+};

@@ -1,12 +1,12 @@
-import { after, quiet, unref } from './after.js';
+import { attempt, quiet, unref } from './after.js';
 import { accessOf, between, dueIn, left, now, passed, sessionOf, type Access, type Moment } from './access.js';
 import { SpragError } from './error.js';
 import { bearing } from './fetch.js';
 import { sprag } from './profiles.js';
-import { isNewer, newId, openStore, type Kept } from './store.js';
+import { isBusy, isNewer, newId, openStore, HELD, type Kept } from './store.js';
 import { readClaims, readToken } from './token.js';
 import type { Answer, Client, ClientOptions, Session, SessionSnapshot, SignedOut } from './types.js';
-import { isFault, judged, parse, platformFetch, says, sender, text, unreachable } from './wire.js';
+import { isFault, judged, originOf, parse, platformFetch, says, sender, text, unreachable } from './wire.js';
 
 /** One tab to the others. */
 interface Message {
@@ -34,11 +34,9 @@ export function createClient(options: ClientOptions): Client {
   const inBody = mode === 'body';
   if (!inBody && !profile.cookie) throw new SpragError('not_offered', 'The profile has no cookie mode; use body');
   const page = typeof document === 'object' ? document : undefined;
-  const here = globalThis.location?.href;
-  const base = new URL(options.url || '/', here).href;
-  const origins = [base, ...(options.origins ?? [])].map((url) => new URL(url).origin);
+  const { location } = globalThis;
   const send = sender(options, refusal);
-  const store = openStore(options.storage ?? localStorageOf(page), name, options.importFrom);
+  const store = openStore(options.storage ?? attempt(() => (page ? localStorage : undefined)), name, options.importFrom);
   const session = Object.assign(new EventTarget(), { current: { state: 'unknown' }, state: 'unknown' }) as Writable<Session>;
   const listening = new AbortController();
   let isActive = options.ahead !== false;
@@ -47,9 +45,16 @@ export function createClient(options: ClientOptions): Client {
   /** The token, or in cookie mode the retry id, that the server does not know: not asked for again until the next start. */
   let unknown: string | undefined;
   let refreshing: Promise<string | undefined> | undefined;
-  let acting: Promise<unknown> | undefined;
-  /** How often in a row no answer came; the last error, and how long the server wants to be left alone. */
-  let failures = 0;
+  /** The last action; settles always, with nothing. */
+  let acting: Promise<unknown> = Promise.resolve();
+  /** This tab's mark of an action under way. */
+  let mine: number | undefined;
+  /** Stops what may not meet an action: its answer would take the place of the cookie that the action sets. */
+  let gate = new AbortController();
+  /** Whose access token was shown last. */
+  let who: unknown;
+  /** How often in a row no refresh was answered; the last error, and how long the server wants to be left alone. */
+  const line = { failures: 0 };
   let failed: { readonly error: SpragError; readonly since: Moment; readonly wait: number } | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let channel: BroadcastChannel | undefined;
@@ -60,18 +65,34 @@ export function createClient(options: ClientOptions): Client {
   const mark = ({ t, r }: Kept): string | undefined => (inBody ? t : r);
   const has = (kept: Kept): boolean => kept.s !== undefined && !!mark(kept) && mark(kept) !== unknown;
 
+  const put = (next: SessionSnapshot): void => {
+    const before = session.current;
+    if (JSON.stringify(next) === JSON.stringify(before)) return;
+    session.current = next;
+    session.state = next.state;
+    session.dispatchEvent(new Event('change'));
+    if (before.state === 'signed-in' && next.state === 'signed-out') session.dispatchEvent(new Event('signedout'));
+  };
+
   /** Shows what is kept as the session. */
   const show = (kept: Kept, why?: SignedOut): Kept => {
-    const before = session.current;
+    const { current } = session;
+    if (isBusy(kept)) {
+      gate.abort();
+      gate = new AbortController();
+    }
     if (access?.of !== kept.s) access = undefined;
-    const signedOut = why ?? kept.o ?? before.signedOut;
-    const state = has(kept) ? 'signed-in' : signedOut || inBody || before.state !== 'unknown' ? 'signed-out' : 'unknown';
-    const next = state === 'signed-in' ? { state, id: kept.s, claims: access && readClaims(access.token) } : { state, signedOut };
-    if (JSON.stringify(next) !== JSON.stringify(before)) {
-      session.current = next as SessionSnapshot;
-      session.state = state;
-      session.dispatchEvent(new Event('change'));
-      if (before.state === 'signed-in' && state === 'signed-out') session.dispatchEvent(new Event('signedout'));
+    if (has(kept)) {
+      const claims = access && readClaims(access.token);
+      // From one person to another there is an end between, also for a tab that slept through it.
+      const sub = claims?.['sub'] ?? who;
+      if (who && sub !== who) put({ state: 'signed-out', signedOut: { cause: 'replaced', detail: 'Another person logged in' } });
+      who = sub;
+      put({ state: 'signed-in', id: kept.s, claims });
+    } else {
+      who = undefined;
+      const signedOut = why ?? kept.o ?? current.signedOut;
+      put({ state: signedOut || inBody || current.state !== 'unknown' ? 'signed-out' : 'unknown', signedOut });
     }
     return kept;
   };
@@ -85,17 +106,35 @@ export function createClient(options: ClientOptions): Client {
   const look = async (): Promise<Kept> => show(await store.update());
 
   const tell = (was: string | undefined, entry = false): void =>
-    channel?.postMessage({ was, kept: store.last, entry, access: access && left(access) } satisfies Message);
+    channel?.postMessage({ was, kept: store.last, entry, access: access && { ...left(access), since: now() } } satisfies Message);
 
   const hear = ({ was, kept, entry, access: theirs }: Message): void => {
     // Of another session than this one only a log-in is news.
     if (entry || was === store.last.s) show(store.take(JSON.stringify(kept)));
-    if (theirs && theirs.of === store.last.s && (!access || theirs.life >= left(access).life)) hold({ ...theirs, since: now() });
+    if (theirs && theirs.of === store.last.s && (!access || theirs.life >= left(access).life))
+      hold({ ...theirs, since: [performance.now(), theirs.since[1]] });
     wake();
   };
 
   /** Until another tab changed something, or so long. */
-  const another = (time: number): Promise<void> => Promise.race([after(time, quiet), new Promise<void>((resolve) => (wake = resolve))]);
+  const another = (time: number): Promise<void> =>
+    new Promise((resolve) => {
+      wake = resolve;
+      setTimeout(resolve, time);
+    });
+
+  /** Until what is kept is so, or so long. */
+  const until = async (time: number, isSo: (kept: Kept) => unknown): Promise<void> => {
+    const since = now();
+    while (!isSo(await look()) && passed(since) < time) await another(1000);
+  };
+
+  /** Until no action is under way, here or in another tab. Gives what stops a request once one begins. */
+  const free = async (): Promise<AbortSignal> => {
+    await acting;
+    await until(HELD, (kept) => !isBusy(kept));
+    return gate.signal;
+  };
 
   const hold = (next: Access): void => {
     access = next;
@@ -120,32 +159,49 @@ export function createClient(options: ClientOptions): Client {
     const s = sessionOf(profile, body);
     const kept = await store.update((kept) => {
       // In cookie mode one retry id lives until an answer was read.
-      if (mayFollow(kept, token)) return { i: kept.i, s: s || kept.s || '', t: inBody ? token : undefined, r: newId() };
+      if (mayFollow(kept, token)) return { ...rest(kept), s: s || kept.s || '', t: inBody ? token : undefined, r: newId() };
     });
     if (!has(kept)) return undefined;
-    if (s && s !== kept.s) throw unreachable('another session');
+    if (s && s !== kept.s) {
+      // Somebody logged in meanwhile: what this one did is done.
+      if (entry) return undefined;
+      throw unreachable('another session');
+    }
     hold(accessOf(profile, body, kept.s as string, entry, since));
     tell(was, entry);
     return access?.token;
   };
 
-  const leave = async (cause: string, detail: string, isMine: (kept: Kept) => unknown = () => true): Promise<void> => {
+  /** What outlives a session: the instance, and another tab's mark. */
+  const rest = ({ i, b }: Kept): Kept => ({ i, b: b === mine ? undefined : b });
+
+  /** Changes what is kept, here and in every tab. */
+  const change = async (how: (kept: Kept) => Kept | undefined | false): Promise<void> => {
     const was = store.last.s;
-    show(await store.update((kept) => (isMine(kept) ? { i: kept.i, o: { cause, detail } } : undefined)));
+    show(await store.update(how));
     tell(was);
   };
 
-  const ask = ({ t, r, i }: Kept): Promise<Answer> =>
-    send(routes.refresh, inBody ? { [answer.refresh]: t } : undefined, { 'Idempotency-Key': r as string, 'Sprag-Instance': i });
+  /** Whether an answer that came may still undo the end: nobody wanted it. */
+  const mayReturn = ({ o }: Kept): unknown => o && !/^logout/.test(o.cause);
+
+  const ask = ({ t, r, i }: Kept, stopped?: AbortSignal): Promise<Answer> =>
+    send(
+      routes.refresh,
+      inBody ? { [answer.refresh]: t } : undefined,
+      { 'Idempotency-Key': r as string, 'Sprag-Instance': i },
+      stopped,
+    );
 
   const renew = async (): Promise<string | undefined> => {
-    await acting?.catch(quiet);
     if (failed && passed(failed.since) < failed.wait) throw failed.error;
     const begun = access;
     let refusals = 0;
     return insist(async function again(): Promise<string | undefined> {
-      let shown = await look();
-      if (!has(shown) && (inBody || refusals)) return undefined;
+      const stopped = await free();
+      let shown = store.last;
+      // A log-out that the server was not told yet: the cookie is no session's that anybody wants.
+      if (!has(shown) && (inBody || refusals || shown.l)) return undefined;
       // Every tab knows the retry id before the request leaves.
       if (!shown.r) shown = await store.update((kept) => (kept.r ? undefined : { ...kept, r: newId() }));
       // Another tab was answered while this one waited.
@@ -154,46 +210,50 @@ export function createClient(options: ClientOptions): Client {
       const since = now();
       try {
         // Of one session the newer token; of another none but an import's (or a server's whose tokens say nothing).
-        return await take(await ask(shown), since, (kept, token) =>
-          inBody ? isNewer(token, kept.t) || (isSame(kept) && token && !readToken(kept.t)) : isSame(kept),
+        return await take(await ask(shown, stopped), since, (kept, token) =>
+          inBody ? isNewer(token, kept.t) || (isSame(kept) && token && !readToken(kept.t)) : isSame(kept) || mayReturn(kept),
         );
       } catch (thrown) {
         const error = thrown as SpragError;
+        const kept = await look();
+        // An action began meanwhile: whatever this was told is about the session before.
+        if (stopped.aborted) return again();
         const isUnknown = says(error, refusal, refusal.unknown);
         if (!isUnknown && !says(error, refusal, refusal.ended)) throw error;
-        const kept = await look();
         const { code, message: detail } = error;
         const cause = text(error.body, refusal.cause) ?? (code === 'refused' ? detail : code);
-        // In cookie mode another tab's answer may be about to set a newer cookie; or another tab is replacing the session. And
-        // no server is believed at once that it does not know its own token.
-        const isSure = refusals++ || kept.s === undefined || (inBody && !isUnknown && !/replaced|place|password/.test(cause));
+        // In cookie mode another tab's answer may be about to set a newer cookie; or somebody replaced the session past this
+        // client. And no server is believed at once that it does not know its own token.
+        const isSure = refusals++ || kept.s === undefined || (inBody && !isUnknown && !/replaced|place|password/.test(cause + detail));
         if (!isSame(kept)) return again();
-        if (!isSure) await another(inBody ? 3000 : 1000);
+        if (!isSure) await until(inBody ? 3000 : 1000, (next) => !isSame(next));
         else if (inBody && isUnknown) {
           unknown = kept.t; // Which is kept for the next start.
           show(kept, { cause, detail });
-        } else await leave(cause, detail, isSame);
+        } else await change((kept) => isSame(kept) && { ...rest(kept), o: { cause, detail }, r: isUnknown ? kept.r : undefined });
         return again();
       }
-    });
+    }, line);
   };
 
   /** Tries again while no answer comes; rejects once whoever asked has waited long enough. */
-  const insist = async <T>(call: () => Promise<T>): Promise<T> => {
+  const insist = async <T>(call: () => Promise<T>, count = { failures: 0 }): Promise<T> => {
     for (;;) {
       try {
         const result = await call();
-        failures = 0;
+        count.failures = 0;
         return result;
       } catch (thrown) {
         const error = thrown as SpragError;
-        failures += 1;
-        const mayPass = isFault(error) || error.status === 401;
-        const told = Math.min(error.retryAfter * 1000, PATIENCE);
-        const wait = Math.max(told, Math.min(500 * 2 ** failures, BACK_OFF) * between(0.75, 1));
-        if (failures >= TRIES || !mayPass || told > 5000) {
-          failed = { error, since: now(), wait: told };
-          if (mayPass) plan(wait);
+        count.failures += 1;
+        const mayPass = isFault(error) || (count === line && error.status === 401);
+        const told = Math.min(error.retryAfter * 1000, PATIENCE) || 0;
+        const wait = Math.max(told, Math.min(500 * 2 ** count.failures, BACK_OFF) * between(0.75, 1));
+        if (count.failures >= TRIES || !mayPass || told > 5000) {
+          if (count === line) {
+            failed = { error, since: now(), wait: told };
+            if (mayPass) plan(wait);
+          }
           throw error;
         }
         await another(wait);
@@ -217,6 +277,7 @@ export function createClient(options: ClientOptions): Client {
   /** What is done at the start, on waking and in time: looks at what is kept, and refreshes where that is due. */
   const check = async (): Promise<void> => {
     const kept = await look();
+    if (isActive && kept.l) await farewell(kept).catch(quiet);
     if (!isActive || page?.hidden || (inBody ? !has(kept) : kept.o?.cause === 'logout')) return;
     // One that got no answer is asked for again in any case: the server may have turned.
     if (failed || !access || left(access).ahead <= 0) await refresh().catch(quiet);
@@ -231,28 +292,41 @@ export function createClient(options: ClientOptions): Client {
     return access.token;
   };
 
-  /** Runs an action alone: no refresh of this tab meets the end of the session that it replaces. */
-  const alone = async (action: () => Promise<Answer>): Promise<Answer> => {
-    await refreshing?.catch(quiet);
-    return (acting = action()) as Promise<Answer>;
+  /**
+   * Runs an action alone. Every tab knows of it before it is sent: they stop what could take the place of the cookie that it
+   * sets, and believe no end of the session that it replaces.
+   */
+  const alone = (action: () => Promise<Answer>): Promise<Answer> => {
+    const done = acting.then(async () => {
+      mine = Date.now() + Math.random();
+      await change((kept) => ({ ...kept, b: mine }));
+      try {
+        return await action();
+      } finally {
+        await change((kept) => kept.b === mine && { ...kept, b: undefined });
+      }
+    });
+    acting = done.then(quiet, quiet);
+    return done;
   };
 
-  /** The headers of a call by who is logged in; with a token so new that no 401 is about the token. */
-  const bearer = async (): Promise<Record<string, string>> => {
-    const token = await refresh();
+  /** The headers of a call by who is logged in. */
+  const bearer = (token: string | undefined): Record<string, string> => {
     if (!token) throw new SpragError('signed_out', 'Log in first');
     return { 'Sprag-Instance': store.last.i, Authorization: `Bearer ${token}`, 'Idempotency-Key': newId() };
   };
 
   /** Replaces the session by the one that is answered; asks again with the same retry id where no answer came. */
   const replace = async (path: string | undefined, fields: Answer): Promise<Answer> => {
-    const headers = await bearer();
+    // So new that no 401 is about the token.
+    await refresh();
     return alone(async () => {
       const { s, t } = store.last;
       const since = now();
+      const headers = bearer(access?.token);
       const answered = await insist(() => send(path, { ...(inBody && { [answer.refresh]: t }), ...fields }, headers));
       // Somebody may have logged in or out meanwhile; that the session ends is what its replacement does.
-      await take(answered, since, (kept) => kept.s === s || (kept.o && kept.o.cause !== 'logout'), true);
+      await take(answered, since, (kept) => kept.s === s || mayReturn(kept), true);
       return answered;
     });
   };
@@ -260,7 +334,7 @@ export function createClient(options: ClientOptions): Client {
   /** Opens a session. */
   const begin = (path: string | undefined, fields: Answer, isLogin: boolean): Promise<Answer> =>
     alone(async () => {
-      const { i, t } = await store.update();
+      const { i, t } = store.last;
       const since = now();
       const token = isLogin && inBody && profile.loginTakesToken && t && { [answer.refresh]: t };
       const answered = await send(path, { ...(!inBody && profile.cookie), ...token, ...fields }, { 'Sprag-Instance': i });
@@ -268,14 +342,40 @@ export function createClient(options: ClientOptions): Client {
       return answered;
     });
 
-  const allows = (url: string | URL): boolean => origins.includes(new URL(url, here ?? base).origin);
+  /** Has the server end the session that was logged out of, unless a log-in took its place: that ended it. */
+  const farewell = ({ i, t, l: r }: Kept, held?: string): Promise<void> =>
+    insist(async function again(): Promise<void> {
+      const stopped = await free();
+      if (!inBody && !store.last.l) return;
+      try {
+        const token = held ?? (profile.logoutByAccessToken && text(await ask({ i, t, r }, stopped), answer.access));
+        const headers = { 'Sprag-Instance': i, ...(token && { Authorization: `Bearer ${token}` }) };
+        await send(routes.logout, inBody ? { [answer.refresh]: t } : undefined, headers, stopped, true);
+      } catch (error) {
+        await look();
+        if (stopped.aborted) return again();
+        // Whoever is no longer known there is logged out.
+        if ((error as SpragError).status !== 401) throw error;
+      }
+      await change((kept) => kept.l === r && { ...kept, l: undefined });
+    }).catch((error: unknown) => {
+      plan(60_000);
+      throw error;
+    });
+
+  /** Against what a page's own calls are resolved, so that the address which is looked at is the one that is asked. */
+  const allows = (url: string | URL): boolean => {
+    const origin = originOf(url, page?.baseURI ?? location?.href);
+    return !!origin && [options.url || '/', ...(options.origins ?? [])].some((each) => originOf(each, globalThis.origin) === origin);
+  };
 
   // In a page only: what runs elsewhere may serve many people, whose clients must never hear of each other.
   if (page) {
     const open = (): void => {
-      if (channel || typeof BroadcastChannel !== 'function') return;
+      // Nor must tabs that were to be apart.
+      if (channel || typeof BroadcastChannel !== 'function' || attempt(() => options.storage === sessionStorage)) return;
       channel = new BroadcastChannel(name);
-      channel.onmessage = ({ data }: MessageEvent<Message>) => hear(data);
+      channel.onmessage = ({ data }: MessageEvent<Message | null>) => data?.kept && hear(data);
     };
     const on = (event: string, listener: (event: { readonly key?: string | null }) => unknown): void =>
       // What happens to the document rises to the window.
@@ -285,7 +385,7 @@ export function createClient(options: ClientOptions): Client {
     on('storage', ({ key }) => key === name && look().then(wake));
     on('online', () => {
       failed = undefined;
-      failures = 0;
+      line.failures = 0;
       return check();
     });
     // A page that is put aside must not hold a channel: browsers would throw the page away instead.
@@ -298,7 +398,12 @@ export function createClient(options: ClientOptions): Client {
 
   return {
     session,
-    ready: look().then(() => (inBody ? void check() : check())),
+    // In cookie mode nobody but the server knows, also of a page that is not seen yet. What only renders pages asks for nobody.
+    ready: look()
+      .then(() => acting)
+      .then(() =>
+      inBody ? void check() : session.state !== 'unknown' ? check() : page || location ? refresh().then(quiet, quiet) : undefined,
+    ),
     login: (fields) => begin(routes.login, fields, true),
     register: (fields) => begin(routes.register, fields, false),
     stepUp: (fields) => replace(routes.stepUp, fields),
@@ -314,24 +419,15 @@ export function createClient(options: ClientOptions): Client {
     },
     async logout() {
       const kept = await store.update();
-      const held = access;
-      await leave('logout', 'You signed out');
-      if (inBody && !kept.t) return;
-      try {
-        await insist(async () => {
-          const token = profile.logoutByAccessToken && (held && left(held).life > 0 ? held.token : text(await ask(kept), answer.access));
-          const headers = { 'Sprag-Instance': kept.i, ...(token && { Authorization: `Bearer ${token}` }) };
-          return send(routes.logout, inBody ? { [answer.refresh]: kept.t } : undefined, headers, true);
-        });
-      } catch (error) {
-        // Whoever is no longer known there is logged out.
-        if ((error as SpragError).status !== 401) throw error;
-      }
+      const l = kept.r ?? newId();
+      const held = profile.logoutByAccessToken && access && left(access).life > 0 ? access.token : undefined;
+      await change((kept) => ({ ...rest(kept), o: { cause: 'logout', detail: 'You signed out' }, l: inBody ? undefined : l }));
+      if (!inBody || kept.t) await farewell({ ...kept, l }, held);
     },
     async logoutEverywhere() {
-      const headers = await bearer();
+      const headers = bearer(await refresh());
       await insist(() => send(routes.logoutEverywhere, undefined, headers));
-      await leave('logout_all', 'You signed out everywhere');
+      await change((kept) => ({ ...rest(kept), o: { cause: 'logout_all', detail: 'You signed out everywhere' } }));
     },
     fetch: bearing({ allows, accessToken, refresh }, options.fetch ?? platformFetch),
     accessToken,
@@ -349,12 +445,4 @@ export function createClient(options: ClientOptions): Client {
       shut();
     },
   };
-}
-
-function localStorageOf(page: Document | undefined): Storage | undefined {
-  try {
-    return page && globalThis.localStorage;
-  } catch {
-    return undefined;
-  }
 }

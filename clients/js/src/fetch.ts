@@ -1,3 +1,5 @@
+import { readClaims } from './token.js';
+
 /** What `client.fetch` needs of the client. */
 export interface Bearer {
   allows(url: string | URL): boolean;
@@ -33,7 +35,9 @@ export function bearing({ allows, accessToken, refresh }: Bearer, ask: typeof fe
 
     const spare = once?.clone();
     const response = await send(once, token);
-    const fresh = response.status === 401 && token !== useless && (await orAborted(refresh(token)));
+    const next = response.status === 401 && token !== useless && (await orAborted(refresh(token)));
+    // What one person asked is not asked again as another.
+    const fresh = next && readClaims(next)['sub'] === readClaims(token)['sub'] && next;
     // Whatever nobody will read need not be kept.
     (fresh ? response : spare)?.body?.cancel().catch(() => {});
     if (!fresh) return response;

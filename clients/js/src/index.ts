@@ -1,3 +1,4 @@
+export { besideServer } from './beside.js';
 export { createClient } from './client.js';
 export { SpragError } from './error.js';
 export * from './profiles.js';

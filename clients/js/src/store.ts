@@ -14,7 +14,17 @@ export interface Kept {
   readonly r?: string | undefined;
   /** Why there is no session. */
   readonly o?: SignedOut;
+  /** Since when an action is under way that replaces the session, with a random fraction by which it is known. */
+  readonly b?: number | undefined;
+  /** In cookie mode a log-out that the server is still to be told: the retry id of the session that it ends. */
+  readonly l?: string | undefined;
 }
+
+/** How long an action can take, all its tries included, in milliseconds: a mark that is older was left behind. */
+export const HELD = 27_000;
+
+/** Whether an action is under way that replaces the session. */
+export const isBusy = ({ b }: Kept): boolean => Math.abs(Date.now() - (b ?? -HELD)) < HELD;
 
 /** How long a storage may think, in milliseconds: one that hangs is as good as none. */
 const PATIENCE = 2_000;
@@ -36,7 +46,7 @@ export interface Store {
   /** What was last seen. */
   readonly last: Kept;
   /** Puts what `change` makes of what is kept in its place; nothing where that is undefined. */
-  update(change?: (kept: Kept) => Kept | undefined | void): Promise<Kept>;
+  update(change?: (kept: Kept) => Kept | undefined | void | false): Promise<Kept>;
   /** Takes what another tab says is kept. */
   take(raw: string): Kept;
 }
@@ -50,13 +60,31 @@ export function openStore(storage: TokenStorage | undefined, key: string, import
 
   /** Asks the storage; undefined where there is none, or it throws or hangs. */
   const ask = (call: (storage: TokenStorage) => unknown): Promise<Raw> =>
-    Promise.race([(async () => storage && ((await call(storage)) ?? null))(), after(PATIENCE)]).catch(quiet) as Promise<Raw>;
+    new Promise((resolve) => {
+      const timer = setTimeout(resolve, PATIENCE);
+      (async () => storage && ((await call(storage)) ?? null))()
+        .catch(quiet)
+        .then((raw) => {
+          clearTimeout(timer);
+          resolve(raw as Raw);
+        });
+    });
 
   const get = (from = key): Promise<Raw> => ask((storage) => storage.getItem(from));
 
   const write = async (kept: Kept): Promise<void> => {
     last = kept;
-    if ((await ask((storage) => storage.setItem(key, JSON.stringify(kept)))) === undefined) stale = await get();
+    const put = (storage: TokenStorage): unknown => storage.setItem(key, JSON.stringify(kept));
+    const written = await ask(async (storage) => {
+      try {
+        await put(storage);
+      } catch {
+        // It may be full. The token of before must not stay: shown after newer ones, it would look stolen.
+        await storage.removeItem(key);
+        await put(storage);
+      }
+    });
+    if (written === undefined) stale = await get();
   };
 
   const take = (raw: Raw): Kept => {
@@ -86,8 +114,12 @@ export function openStore(storage: TokenStorage | undefined, key: string, import
         await before?.catch(quiet);
         const raw = await get();
         const bare = raw === null && importFrom && !last.r && (await get(importFrom));
-        if (bare) await write({ ...last, s: '', t: bare, r: newId() });
-        else take(raw);
+        if (bare) {
+          await write({ ...last, s: '', t: bare, r: newId() });
+          // Several tabs may open at once: all ask by what was written last.
+          await after(100);
+          take(await get());
+        } else take(raw);
         const next = change(last);
         if (next) await write(next);
         return last;

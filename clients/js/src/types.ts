@@ -2,8 +2,9 @@
 export type Mode = 'cookie' | 'body';
 
 /**
- * Where the client keeps what must outlive the page: one text under one key. `localStorage` is one; so are React Native's
- * `AsyncStorage` and whatever answers with promises. What throws or hangs is taken for blocked: then memory has to do.
+ * Where the client keeps what must outlive the page: one text under one key. `localStorage` is one; so is whatever answers
+ * with promises, as React Native's `AsyncStorage` (where `EventTarget` and `crypto.getRandomValues` need a polyfill). What
+ * throws or hangs is taken for blocked: then memory has to do.
  */
 export interface TokenStorage {
   getItem(key: string): string | null | PromiseLike<string | null>;
@@ -67,7 +68,7 @@ export interface Profile {
   readonly logoutByAccessToken?: boolean;
   /** Whether `register` answers with tokens, so that who registers is logged in. */
   readonly registerSignsIn?: boolean;
-  /** Whether a log-in may bring the refresh token of the session whose place it takes. */
+  /** Whether a log-in may bring the refresh token that the device has: its budget of failed log-ins is the device's then. */
   readonly loginTakesToken?: boolean;
   /** The names that a password change has for the password of before and the new one. */
   readonly passwordFields?: readonly [current: string, next: string];
@@ -79,7 +80,10 @@ export interface ClientOptions {
   /** How it speaks; Sprag's own profile unless said otherwise. */
   readonly profile?: Profile;
   readonly mode: Mode;
-  /** `localStorage` unless said otherwise; memory where there is none or it is blocked. */
+  /**
+   * `localStorage` unless said otherwise; memory where there is none or it is blocked. With `sessionStorage` tabs are apart;
+   * where each has a storage of its own in another way, give each a `name` of its own.
+   */
   readonly storage?: TokenStorage;
   /** What requests are sent with; the platform's `fetch` unless said otherwise. */
   readonly fetch?: typeof globalThis.fetch;
@@ -137,13 +141,20 @@ export type Answer = Readonly<Record<string, unknown>>;
 
 export interface Client {
   readonly session: Session;
-  /** Settles once the state is known: the storage was read, or in cookie mode the server asked. Never rejects. */
+  /**
+   * Settles once the state is known: the storage was read, or in cookie mode the server asked. It stays `unknown` where the
+   * server did not answer, and where there is neither a document nor a location: what makes pages asks for nobody. Never
+   * rejects.
+   */
   readonly ready: Promise<void>;
   /** Logs in with the fields that the profile takes: `{ username, password }`. */
   login(fields: Readonly<Record<string, unknown>>): Promise<Answer>;
   /** Registers; signs in where the profile answers with tokens. */
   register(fields: Readonly<Record<string, unknown>>): Promise<Answer>;
-  /** Forgets the session here and in every tab at once, then has the server end it; rejects where it could not be told. */
+  /**
+   * Forgets the session here and in every tab at once, then has the server end it; rejects where it could not be told. In
+   * cookie mode it is told later then, unless a log-in takes its place.
+   */
   logout(): Promise<void>;
   /** Has the server end every session of the account, and forgets this one once it did. */
   logoutEverywhere(): Promise<void>;

@@ -1,4 +1,4 @@
-import { unref } from './after.js';
+import { attempt, unref } from './after.js';
 import { SpragError } from './error.js';
 import type { Answer, ClientOptions, RefusalFacts } from './types.js';
 
@@ -10,11 +10,19 @@ export type Send = (
   path: string | undefined,
   body: Answer | undefined,
   headers: Readonly<Record<string, string>>,
+  /** Ends it before its time. */
+  stopped?: AbortSignal,
   keepalive?: boolean,
 ) => Promise<Answer>;
 
 export const unreachable = (why: unknown): SpragError =>
   new SpragError('unreachable', `No answer from the session server: ${why}`);
+
+/** Undefined where there is none: an address that is none, or one whose origin would be anybody's. */
+export const originOf = (url: string | URL, base: string | undefined): string | undefined => {
+  const origin = attempt(() => new URL(url, base).origin);
+  return origin === 'null' ? undefined : origin;
+};
 
 /** The platform's `fetch`, looked up at each call: what replaces it later (a mock, an instrument) counts. */
 export const platformFetch: typeof fetch = (input, init) => globalThis.fetch(input, init);
@@ -22,11 +30,12 @@ export const platformFetch: typeof fetch = (input, init) => globalThis.fetch(inp
 /** Sends to the session server; rejects as `unreachable` where no answer came whole and in time. */
 export const sender =
   ({ url, mode, fetch: ask = platformFetch, headers: always, credentials }: ClientOptions, refusal: RefusalFacts): Send =>
-  async (path, body, headers, keepalive = false) => {
+  async (path, body, headers, stopped, keepalive = false) => {
     if (!path) throw new SpragError('not_offered', 'The profile has no such call');
     const controller = new AbortController();
     const answer = async (): Promise<readonly [Response, string]> => {
-      const response = await ask(url.replace(/\/+$/, '') + path, {
+      // By the page's origin, not by what its `<base>` says. A server that only renders has none, and asks nothing.
+      const response = await ask(new URL(url.replace(/\/+$/, '') + path, globalThis.origin).href, {
         method: 'POST',
         headers: { ...always, ...headers, ...(body && { 'Content-Type': 'application/json' }) },
         body: body ? JSON.stringify(body) : null,
@@ -39,20 +48,21 @@ export const sender =
       });
       return [response, await response.text()];
     };
-    let timer: ReturnType<typeof setTimeout> | undefined;
+    const stop = (): void => controller.abort('stopped');
+    const timer = unref(setTimeout(() => controller.abort('timeout'), DEADLINE));
     const late = new Promise<never>((_, reject) => {
-      timer = unref(
-        setTimeout(() => {
-          reject('timeout');
-          controller.abort();
-        }, DEADLINE),
-      );
+      controller.signal.onabort = () => reject(controller.signal.reason);
     });
+    stopped?.addEventListener('abort', stop);
+    if (stopped?.aborted) stop();
     const [response, text] = await Promise.race([answer(), late])
       .catch((error: unknown) => {
         throw unreachable(error);
       })
-      .finally(() => clearTimeout(timer));
+      .finally(() => {
+        clearTimeout(timer);
+        stopped?.removeEventListener('abort', stop);
+      });
     return judged(response, parse(text), refusal);
   };
 
@@ -69,13 +79,7 @@ export function judged({ ok, status, headers }: Response, body: Answer, { code, 
   );
 }
 
-export const parse = (json: string): Answer => {
-  try {
-    return Object(JSON.parse(json)) as Answer;
-  } catch {
-    return {};
-  }
-};
+export const parse = (json: string): Answer => attempt(() => Object(JSON.parse(json)) as Answer) ?? {};
 
 /** A member of an answer, by its name or a path with dots. */
 export const member = (body: unknown, path: string | undefined): unknown =>

@@ -60,6 +60,8 @@ export class Ratchet {
   cookie: string | undefined;
   life = 900;
   refreshIn: number | undefined;
+  /** Who logs in. */
+  person = 'ann';
   retry: 'answer' | 'refuse' = 'answer';
   /** What happens to the next requests to a path's end, first to last. */
   readonly fates = new Map<string, Fate[]>();
@@ -105,7 +107,7 @@ export class Ratchet {
   private pair(session: string, generation: number, isNew = true): { response: Response; cookie?: string } {
     const token = opaque(session, generation);
     const now = Math.floor(Date.now() / 1000);
-    const access = jwt({ sub: 'ann', sid: session, iat: now, exp: now + this.life, jti: (this.made += 1) });
+    const access = jwt({ sub: this.person, sid: session, iat: now, exp: now + this.life, jti: (this.made += 1) });
     const body = {
       access_token: access,
       ...(this.mode === 'body' && { refresh_token: token }),

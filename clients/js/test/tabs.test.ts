@@ -53,8 +53,9 @@ describe('tabs', () => {
     const [one, two] = [tab({ ahead: false }), tab({ ahead: false })];
     await pass(1);
     await one.login(LOGIN);
-    expect(two.session.state).toBe('signed-out'); // Nothing has told it, and it finds out when it is asked.
+    // No window tells it; it is found in what is kept.
     expect(await two.accessToken()).toBeTruthy();
+    await two.refresh();
     expect(two.session.state).toBe('signed-in');
     await one.logout();
     expect(await two.refresh()).toBeUndefined();
@@ -169,6 +170,34 @@ describe('tabs', () => {
     const ids = server.asked.filter(({ path }) => path.endsWith('/password')).map(({ headers }) => headers.get('Idempotency-Key'));
     expect(ids).toHaveLength(3);
     expect(new Set(ids).size).toBe(1);
+  });
+});
+
+describe('a message', () => {
+  it('that waited for an hour gives no access token that is over', async () => {
+    const { server, tab } = browser();
+    const channel = new BroadcastChannel('sprag');
+    const heard: unknown[] = [];
+    channel.onmessage = ({ data }) => heard.push(data);
+    const one = tab({ ahead: false });
+    await one.login(LOGIN);
+    await pass();
+    await pass(60 * MINUTE);
+    const two = tab({ ahead: false });
+    await two.ready;
+    for (const each of heard) channel.postMessage(each);
+    await pass();
+    expect(await two.accessToken()).toBeTruthy();
+    expect(server.refreshes()).toHaveLength(1);
+  });
+
+  it('of somebody else is not heard', async () => {
+    const { tab } = browser();
+    const client = tab({ ahead: false });
+    await client.login(LOGIN);
+    for (const each of [null, 'hello', { kept: 7 }]) new BroadcastChannel('sprag').postMessage(each);
+    await pass();
+    expect(client.session.state).toBe('signed-in');
   });
 });
 
