@@ -224,7 +224,8 @@ export function createClient(options: ClientOptions): Client {
   };
 
   const accessToken = async (): Promise<string | undefined> => {
-    if (session.state === 'signed-out') return undefined;
+    // Where no event tells of other programs, a log-in of theirs is found in what is kept.
+    if (session.state === 'signed-out' && !has(await look())) return undefined;
     if (!access || left(access).life <= 0) return refresh();
     if (left(access).ahead <= 0 && !failed) refresh().catch(quiet);
     return access.token;

@@ -32,9 +32,9 @@ export class Chromium {
     this.folder = await mkdtemp(join(tmpdir(), 'sprag-proof-chromium-'));
     const program = process.env.SPRAG_TEST_CHROMIUM ?? 'chromium';
     const args = [...QUIET, `--user-data-dir=${this.folder}`, 'about:blank'];
-    this.child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    this.child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
     this.undo = () => {
-      this.child.kill('SIGKILL');
+      endGroup(this.child);
       rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
     };
     process.on('exit', this.undo);
@@ -62,7 +62,7 @@ export class Chromium {
 
   async close() {
     await this.browser?.close().catch(() => undefined);
-    this.child.kill('SIGKILL');
+    endGroup(this.child);
     await this.ended;
     process.off('exit', this.undo);
     this.undo();
@@ -160,4 +160,13 @@ export function within(millis, promise, what = 'it takes too long') {
     timer = setTimeout(() => reject(new Error(`${what} (${millis} ms)`)), millis);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/** Ends a program and all that it started; a script may stand before it. */
+export function endGroup(child) {
+  try {
+    process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    // It has ended.
+  }
 }

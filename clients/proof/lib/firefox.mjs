@@ -6,7 +6,7 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import WebSocket from 'ws';
-import { within } from './chromium.mjs';
+import { endGroup, within } from './chromium.mjs';
 
 const PREFERENCES = {
   'browser.shell.checkDefaultBrowser': false,
@@ -37,9 +37,9 @@ export class Firefox {
     const args = ['--headless', '--no-remote', '--profile', this.folder, '--remote-debugging-port', '0', 'about:blank'];
     const env = { ...process.env, HOME: this.folder, MOZ_CRASHREPORTER_DISABLE: '1' };
     const program = process.env.SPRAG_TEST_FIREFOX ?? 'firefox-esr';
-    this.child = spawn(program, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
+    this.child = spawn(program, args, { env, stdio: ['ignore', 'ignore', 'pipe'], detached: true });
     this.undo = () => {
-      this.child.kill('SIGKILL');
+      endGroup(this.child);
       rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
     };
     process.on('exit', this.undo);
@@ -90,7 +90,7 @@ export class Firefox {
 
   async close() {
     this.socket?.close();
-    this.child.kill('SIGKILL');
+    endGroup(this.child);
     await this.ended;
     process.off('exit', this.undo);
     this.undo();

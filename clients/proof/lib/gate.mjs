@@ -43,7 +43,7 @@ export class Gate {
   counts = { refresh: 0, login: 0, logout: 0, call: 0 };
   /** The newest generation that the server handed out, by session. */
   newest = new Map();
-  /** Refresh tokens that were sent to another origin. */
+  /** Tokens that were sent to another origin. */
   leaked = [];
   isHealed = false;
   /** How many refreshes are not answered yet. */
@@ -180,13 +180,19 @@ export class Gate {
     return tokensIn(`${request.headers.cookie ?? ''}\n${sent}`).map(brief);
   }
 
-  /** Another origin, which says to everybody that they may read it, and keeps what it is told. */
+  /** Another origin, which says to everybody that they may read it, and keeps what tokens it is told. */
   async #elsewhere(request, response) {
     const sent = await read(request);
-    this.leaked.push(...tokensIn(`${request.headers.cookie ?? ''}\n${sent}`));
-    const origin = request.headers.origin ?? '*';
-    const open = { 'access-control-allow-origin': origin, 'access-control-allow-headers': '*' };
-    response.writeHead(200, { 'content-type': 'text/html', ...open }).end('<h1>Accept our terms</h1>');
+    const { authorization = '', cookie = '', origin = '*' } = request.headers;
+    this.leaked.push(...tokensIn(`${cookie}\n${sent}`).map(() => 'refresh token'));
+    if (/^Bearer ey/.test(authorization)) this.leaked.push('access token');
+    response.writeHead(200, {
+      'content-type': 'text/html',
+      'access-control-allow-origin': origin,
+      'access-control-allow-credentials': 'true',
+      'access-control-allow-headers': request.headers['access-control-request-headers'] ?? '*',
+    });
+    response.end('<h1>Accept our terms</h1>');
   }
 }
 

@@ -29,6 +29,22 @@ async function midway(round, { place, millis }, act) {
 /** Keeps one tab at least. */
 const mayGo = (round) => round.live().filter((tab) => !tab.isOut).length > 1;
 
+/** Logs out in one tab, and in again: at once in the same tab, or after a while in another one. */
+async function leaveAndEnter(round, { place, share, millis }, leave) {
+  const tab = chosen(round, place);
+  const isSame = share > 0.5;
+  const other = isSame ? tab : chosen(round, share * 2);
+  if (!tab || !other) return;
+  const away = { from: Date.now(), to: Infinity };
+  round.away.push(away);
+  const left = tab.evaluate(`Promise.resolve(${leave}).catch(String)`, 40_000).catch(() => undefined);
+  if (isSame) round.start(left);
+  else await left;
+  await wait(millis / (isSame ? 4 : 1));
+  if (!other.isGone && !other.isOut) await round.logIn(other);
+  away.to = Date.now();
+}
+
 const EVENTS = {
   /** Several tabs call at one moment. */
   async burst(round, { share }) {
@@ -114,20 +130,41 @@ const EVENTS = {
 
   restart: (round) => round.server.restart(),
 
-  /** Somebody logs out in one tab and in again in another. */
-  async outAndIn(round, { place, share, millis }) {
+  /**
+   * Somebody logs out in one tab and in again in another; or in the same one at once, while the log-out may still be under way.
+   */
+  async outAndIn(round, event) {
+    await leaveAndEnter(round, event, 'rig.logOut()');
+  },
+
+  /** The same on all devices. */
+  async everywhere(round, event) {
+    await leaveAndEnter(round, { ...event, share: event.share / 2 }, 'rig.logOutEverywhere?.()');
+  },
+
+  /** The password is changed in one tab; the others go on with the session that takes the old one's place. */
+  async password(round, { place }) {
     const tab = chosen(round, place);
-    const other = chosen(round, share);
-    if (!tab || !other) return;
-    round.logOuts.push(Date.now());
-    await tab.evaluate('rig.logOut().catch(String)', 30_000).catch(() => undefined);
-    await wait(millis);
-    if (!other.isGone && !other.isOut) await round.logIn(other);
+    if (!tab) return;
+    const [before, next] = round.newPassword();
+    const asked = `rig.changePassword?.(${JSON.stringify(before)}, ${JSON.stringify(next)}).then(() => true, String)`;
+    round.renewals += 1;
+    const outcome = await tab.evaluate(asked, 40_000).catch(String);
+    if (outcome === undefined) round.keepPassword(before);
+  },
+
+  /** Somebody shows once more who they are; that, too, is another session from then on. */
+  async stepUp(round, { place }) {
+    const tab = chosen(round, place);
+    if (!tab) return;
+    round.renewals += 1;
+    await tab.evaluate(`rig.stepUp?.(${JSON.stringify(round.passwords[0])}).catch(String)`, 40_000).catch(String);
   },
 
   /** Somebody logs in once more, without having logged out. */
   async inAgain(round, { place }) {
     const tab = chosen(round, place);
+    round.renewals += 1;
     if (tab) await round.logIn(tab);
   },
 };

@@ -20,8 +20,8 @@ export async function judge(round) {
   const { gate, client } = round;
   const signOuts = falseSignOuts(round);
   const wrong = signOuts.map(({ what, cause, detail, tab }) => `tab ${tab}: ${what}: ${cause} (${detail})`);
-  if (client === 'sprag' || round.logOuts.length === 0) wrong.push(...idle(round));
-  if (gate.leaked.length > 0) wrong.push(`${gate.leaked.length} refresh tokens were sent to another origin`);
+  if (client === 'sprag' || round.away.length === 0) wrong.push(...idle(round));
+  if (gate.leaked.length > 0) wrong.push(`sent to another origin: ${gate.leaked.join(', ')}`);
   if (client === 'sprag' || wrong.length === 0) wrong.push(...(await storeIsNewest(round)));
   const { reuse, alarms } = journal(round);
   wrong.push(...reuse, ...alarms);
@@ -38,14 +38,25 @@ function idle(round) {
   ];
 }
 
-/** What a tab may be told after somebody logged out: the cause, or the sentence of profiles that have no field for one. */
-const LOGGED_OUT = /^(logout|logout_all|replaced|session_ended|this session has ended.*|token_missing|Not authorized, no token)$/;
+/** What a tab may be told where somebody logged out: the cause, or the sentence of profiles that have no field for one. */
+const LOGGED_OUT = /^(logout|logout_all|session_ended|this session has ended.*|token_missing|Not authorized, no token)$/;
+
+/** What tabs that cannot hear of each other are told as well, of a session that another has taken the place of. */
+const REPLACED = /^(replaced|password_changed)$/;
+
+/** How long it takes a tab at most to hear of what happened in another: it may have been frozen or offline. */
+const HEARS_MS = 15_000;
 
 /** A log-out is told with its cause, in whichever tab; all else is nobody's wish. */
-function falseSignOuts({ gate, logOuts }) {
-  const [first = Infinity] = logOuts;
+function falseSignOuts({ gate, away, renewals, plan, client }) {
+  // Tabs that share nothing, neither a storage nor a channel nor a cookie, learn of another's log-out from the server.
+  const isDeaf = plan.mode === 'body' && plan.storage !== 'kept' && plan.channel === 'none';
+  const [{ from: first } = { from: Infinity }] = away;
+  const isWished = (at) => away.some(({ from, to }) => at >= from && at <= to + HEARS_MS);
   return gate.reports.filter(({ what, cause, at }) => {
-    return at < first || (what === 'signed out' && !LOGGED_OUT.test(cause));
+    if (what === 'sent to log in' || client !== 'sprag') return at < first;
+    if (LOGGED_OUT.test(cause)) return !(isWished(at) || (isDeaf && (at >= first || renewals > 0)));
+    return !(REPLACED.test(cause) && isDeaf && renewals > 0);
   });
 }
 
@@ -66,7 +77,12 @@ async function storeIsNewest(round) {
     wrong.push(`the store has generation ${kept.generation}, and the server handed out ${newest}`);
   }
   await Promise.all(round.live().map((tab) => tab.evaluate('rig.close?.()').catch(() => undefined)));
-  const { status, body } = await present(round, kept.token);
+  let { status, body } = await present(round, kept.token);
+  // A server that has much to do, or that this session has asked too often, says so, and says nothing of the token.
+  for (let tries = 0; tries < LOOKS && (status === 429 || status === 503); tries += 1) {
+    await wait(1_000);
+    ({ status, body } = await present(round, kept.token));
+  }
   if (status !== 200) wrong.push(`the stored token is refused: ${status} ${body}`);
   return wrong;
 }

@@ -21,7 +21,13 @@ const EVENTS = {
   restart: 2,
   outAndIn: 4,
   inAgain: 3,
+  password: 4,
+  stepUp: 3,
+  everywhere: 2,
 };
+
+/** Only our own profile has a step-up. */
+const OF_PROFILE = { stepUp: ['sprag'], everywhere: ['sprag', 'fastapi-events', 'fastapi-template', 'express-mongo'] };
 
 const NEEDS = { crash: 'crash', freeze: 'freeze', sleep: 'freeze' };
 
@@ -38,6 +44,7 @@ export function planRound(seed, { can, profiles = Object.keys(PROFILES) }) {
   while (events.length < count) {
     const what = draw.weighed(EVENTS);
     if (NEEDS[what] && !can.includes(NEEDS[what])) continue;
+    if (OF_PROFILE[what] && !OF_PROFILE[what].includes(profile)) continue;
     events.push({ what, place: draw.next(), share: draw.next(), millis: draw.whole(0, 1_000), after: draw.whole(30, 900) });
   }
   return {

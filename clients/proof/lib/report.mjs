@@ -32,6 +32,9 @@ const EVENTS = {
   restart: 'the server killed, and started again',
   outAndIn: 'a log-out in one tab, and a log-in in another',
   inAgain: 'a log-in in one more tab, without a log-out',
+  password: 'a change of the password in one tab',
+  stepUp: 'a step-up in one tab',
+  everywhere: 'a log-out everywhere, and a log-in',
   'private window': 'rounds in a private window',
   'storage blocked': 'rounds in which `localStorage` throws',
   'storage full': 'rounds in which nothing can be written to it',
@@ -53,42 +56,44 @@ export async function writeReport(file, { runs, thefts }) {
 function page({ runs, thefts }) {
   const ours = runs.filter(({ client }) => client === 'sprag');
   const sum = (list, name) => list.reduce((all, run) => all + run[name], 0);
-  const rounds = sum(ours, 'rounds');
   const failed = ours.flatMap((run) => run.failed.map((one) => ({ ...one, browser: run.browser })));
+  const whole = ['rounds', 'tabs', 'refreshes', 'calls', 'signOuts'].map((name) => number(sum(ours, name)));
   return `# Nobody is signed out by accident
 
-**What.** [\`sprag-client\`](../../clients/js) in real browsers and in Node, against the real server, with a hostile network between them.
-Each round has 2 to 10 tabs, one of the six profiles with \`retry = "answer"\`, and in a cookie or in bodies what the profile has. Its
-seed draws what happens to people, and what happens to every single call: it is late, overtaken, doubled, lost, cut in half, or
-answered by somebody else. After each round nobody may be signed out who did not log out, what the browser keeps must be the newest
-token that the server handed out and must refresh, every tab must work, no session may have ended as if a thief had been there, the
-journal may say nothing critical, and no refresh token may have been sent to another origin.
+**What.** \`sprag-client\` in real browsers and in Node, against the real server, with a hostile network between them.
+
+**How.** A round has 2 to 10 tabs, one of the six profiles with \`retry = "answer"\`, and cookies or bodies as the profile has them. Its
+seed draws what happens to people and what happens to every single call: it is late, overtaken, doubled, lost, cut in half, or
+answered by somebody else. After the round nobody may be signed out who did not log out; every tab must work; what the browser keeps
+must be the newest token that the server handed out, and must refresh; no session may have ended as if a thief had been there; the
+log may say nothing critical; and no token may have been sent to another origin.
 
 \`\`\`sh
 just client-proof
 \`\`\`
 
-| ${ours.map(({ version }) => version).join(', ')} | rounds | tabs | refreshes | calls in all | false sign-outs | rounds with anything wrong |
+| | rounds | tabs | refreshes | calls in all | false sign-outs | rounds with anything wrong |
 | --- | --- | --- | --- | --- | --- | --- |
 ${ours.map(row).join('\n')}
-| **together** | **${number(rounds)}** | ${number(sum(ours, 'tabs'))} | ${number(sum(ours, 'refreshes'))} | ${number(sum(ours, 'calls'))} | **${number(sum(ours, 'signOuts'))}** | **${number(failed.length)}** |
-${failed.length > 0 ? `\n${failed.map(failure).join('\n')}\n` : ''}
+| **together** | **${whole[0]}** | ${whole[1]} | ${whole[2]} | ${whole[3]} | **${whole[4]}** | **${number(failed.length)}** |
+${failed.length > 0 ? `\n${failed.map(failure).join('\n')}\n` : ''}${unplayed(ours)}
 ## Beside others
 
-The same rounds, by the same seeds, with the same server: \`axios-auth-refresh\` as its documentation sets it up, and
-the interceptor that front ends of such systems have, as they write it. Both keep their tokens in \`localStorage\` and lead to the log-in
-page where a refresh fails. In rounds in which somebody logs out, only what happened to them before that is counted; where storage
-is blocked, they are given it back, for without it they cannot log in at all.
+Rounds of the same seeds, with the same server, in the browsers: \`axios-auth-refresh\` as its documentation sets it up, and the
+interceptor that front ends have who write it themselves. Both keep their tokens in \`localStorage\` and lead to the log-in page where
+a refresh fails. In rounds in which somebody logs out, only what happened before that is counted; where storage is blocked, they
+are given it back, for without it they cannot log in at all; and they have no call that changes a password or steps up.
 
-| | rounds | in which somebody was signed out | times that a tab was sent to log in | sessions ended as if there were a thief |
-| --- | --- | --- | --- | --- |
+| | in | rounds | in which somebody was signed out | times that a tab was sent to log in | sessions ended as if there were a thief |
+| --- | --- | --- | --- | --- | --- |
 ${beside(runs).join('\n')}
 
 ## Thieves
 
-Somebody outside the browser copies the refresh token, or all that the client stores, and refreshes with it; reuse interval 2 s. Noticed means: the
-session ends with the cause \`reuse\`, and the person is told so through \`onSignedOut\`. A thief who stays in step is told of in the
-journal as \`lockstep\`, critical, and the person goes on. *Gained* is how often the thief got tokens before that, at most.
+Somebody outside the browser copies the refresh token, or all that the client stores, and refreshes with it; the reuse interval is 2 s.
+Noticed means that the session ends with the cause \`reuse\`, and that the person is told so through \`onSignedOut\`. A thief who stays
+in step is told of in the journal as \`lockstep\`, critical, and the person goes on. *Gained* is how often the thief got tokens, at
+most.
 
 | | played | noticed | gained |
 | --- | --- | --- | --- |
@@ -103,21 +108,23 @@ ${counted(ours, 'fates', FATES).join('\n')}
 | to people | times |
 | --- | --- |
 ${counted(ours, 'events', EVENTS).join('\n')}
+| came back as it was from the browser's cache of pages | ${number(sum(ours, 'restored'))} |
 
 | profile and mode | rounds |
 | --- | --- |
 ${counted(ours, 'kinds', {}).join('\n')}
 
-Access tokens lived for 3 s, and reuse intervals were 3, 6 and 30 s in turn, so that a round of some fifteen seconds meets what
-days do otherwise. Delays are at most half the interval and 4 s: a request that the network holds back for longer than the reuse interval while other
-tabs go on is, to any server, a token spent long ago. A page that came back from the browser's cache of pages: ${number(sum(ours, 'restored'))} times.
+Access tokens lived for 3 s, and reuse intervals were 3, 6 and 30 s in turn, so that a round of some twenty seconds meets what days
+do otherwise. Delays are at most half the interval and 4 s: a request that the network holds back for longer than the interval while
+other tabs go on is, to any server, a token spent long ago.
 
-**Again.** A round is its seed: \`node clients/proof/prove.mjs --browser chromium --seed 17 --rounds 1 --story\` plays round 17 and tells
-every call of it. What the network does to the k-th call of a kind is drawn from the seed alone; which tab makes that call is up to
+**Again.** A round is its seed: \`node clients/proof/prove.mjs --browser chromium --seed 17 --rounds 1 --story\` plays round 17 and
+tells every call of it. What the network does to a round's tenth refresh is drawn from the seed alone; which tab makes it is up to
 the browser.
 
-**Limits.** Both browsers run without a window, on one machine. Firefox is driven by WebDriver BiDi, which can neither freeze nor crash a tab, so
-those events are Chromium's and Node's. Sleep is a frozen tab: the machine itself stays awake.
+**Limits.** The browsers run without a window, on one machine. Firefox is driven by WebDriver BiDi, which it speaks itself and which
+can neither freeze nor crash a tab: those events are Chromium's and Node's. In Node each tab is a thread, all of them have one folder as
+their storage, and tokens travel in bodies. Sleep is a frozen tab: the machine itself stays awake. A wrong clock is the page's.
 `.trimEnd();
 }
 
@@ -125,16 +132,27 @@ function row({ version, rounds, tabs, refreshes, calls, signOuts, failed }) {
   return `| ${[version, rounds, tabs, refreshes, calls, signOuts, failed.length].map(number).join(' | ')} |`;
 }
 
-function failure({ seed, browser, wrong, broken }) {
-  return `- ${browser}, seed ${seed}: ${broken ? `could not be played: ${broken.split('\n')[0]}` : wrong.join('; ')}`;
+function failure({ seed, browser, wrong }) {
+  return `- ${browser}, seed ${seed}: ${wrong.join('; ')}`;
+}
+
+/** Says of rounds that nobody could play that they are not among those counted. */
+function unplayed(runs) {
+  const reasons = {};
+  for (const { why } of runs.flatMap(({ notPlayed = [] }) => notPlayed)) {
+    const reason = why.replace(/^Error: tab \d+ /, 'a tab ').replace(/^Error: /, '');
+    reasons[reason] = (reasons[reason] ?? 0) + 1;
+  }
+  const lines = Object.entries(reasons).map(([reason, times]) => `- ${times}: ${reason}`);
+  return lines.length > 0 ? `\nNot among them are rounds that could not be played to their end:\n\n${lines.join('\n')}\n` : '';
 }
 
 function beside(runs) {
   return Object.entries(CLIENTS).flatMap(([client, name]) => {
-    const some = runs.filter((run) => run.client === client && run.browser === 'chromium');
-    return some.map(({ rounds, signedOutRounds, signOuts, reuse }) => {
+    const some = runs.filter((run) => run.client === client && run.browser !== 'node');
+    return some.map(({ version, rounds, signedOutRounds, signOuts, reuse }) => {
       const share = rounds > 0 ? ` (${Math.round((100 * signedOutRounds) / rounds)} %)` : '';
-      const cells = [name, number(rounds), `${number(signedOutRounds)}${share}`, number(signOuts), number(reuse)];
+      const cells = [name, version, number(rounds), `${number(signedOutRounds)}${share}`, number(signOuts), number(reuse)];
       return `| ${cells.join(' | ')} |`;
     });
   });

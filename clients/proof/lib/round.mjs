@@ -11,7 +11,7 @@ import { PASSWORD } from './sprag.mjs';
 const READY_MS = 45_000;
 const LOOK_MS = 60;
 const SETTLE_MS = 45_000;
-const LOG_INS = 12;
+const LOG_INS = 30;
 const SLOW_MS = 10_000;
 
 /** Plays the round of this seed with one client in one browser, on one of `servers`; what came of it. */
@@ -32,7 +32,7 @@ export async function playRound(seed, { driver, client, servers, host }) {
   } finally {
     await round.visitor?.close();
     await gate.close();
-    if (round.account) server.giveBack(round.account);
+    if (round.account) server.giveBack(round);
   }
 }
 
@@ -42,8 +42,10 @@ export class Round {
   pending = new Set();
   /** What happened, for whoever looks into a round that failed. */
   story = [];
-  /** When people logged out themselves. */
-  logOuts = [];
+  /** From when to when people were logged out because they wanted to be. */
+  away = [];
+  /** How often another session took the place of one that lived. */
+  renewals = 0;
   opened = 0;
   happened = 0;
   restored = 0;
@@ -53,7 +55,7 @@ export class Round {
   }
 
   async play() {
-    this.account = await this.server.borrowAccount();
+    Object.assign(this, await this.server.borrowAccount());
     await this.open();
     await this.logIn(this.tabs[0]);
     await Promise.all(Array.from({ length: this.plan.tabs - 1 }, () => this.open()));
@@ -129,16 +131,31 @@ export class Round {
   /** Types name and password until the log-in gets through. */
   async logIn(tab) {
     const name = this.plan.facts.name === 'email' ? `${this.account}@example.com` : this.account;
-    const typed = `rig.logIn(${JSON.stringify(name)}, ${JSON.stringify(PASSWORD)})`;
     let why;
     for (let tries = 0; tries < LOG_INS; tries += 1) {
+      // Of a change whose answer was lost nobody knows whether it was made.
+      const password = this.passwords[tries % this.passwords.length];
+      const typed = `rig.logIn(${JSON.stringify(name)}, ${JSON.stringify(password)})`;
       const asked = `${typed}.then(() => true, (error) => String(error))`;
       why = await tab.evaluate(asked, 30_000).catch((error) => String(error));
-      if (why === true || tab.isGone) return;
+      if (why === true) return this.keepPassword(password);
+      if (tab.isGone) return;
       if (await this.#isAtLogin(tab)) return;
       await wait(300);
     }
     throw new Error(`tab ${tab.number} cannot log in: ${why}`);
+  }
+
+  /** The password of now and another one, both of which may be right until somebody has logged in. */
+  newPassword() {
+    const [before] = this.passwords;
+    const next = before === PASSWORD ? `${PASSWORD}, the second` : PASSWORD;
+    this.passwords = [next, before];
+    return [before, next];
+  }
+
+  keepPassword(password) {
+    this.passwords = [password];
   }
 
   /** Whether the app sent its user away. */

@@ -20,6 +20,8 @@ export class Servers {
   async ready(plan) {
     const key = `${plan.profile} ${plan.interval}`;
     const settings = { ...SETTINGS, ...this.more, 'reuse-interval': `${plan.interval}s` };
+    // Ours has it by itself.
+    if (plan.profile !== 'sprag') settings.offers = 'password';
     if (!this.#started.has(key)) this.#started.set(key, startSprag({ profile: plan.profile, settings }));
     return this.#started.get(key);
   }
@@ -29,7 +31,8 @@ export class Servers {
   }
 }
 
-export async function playRounds({ driver, client, seeds, atOnce, tell, isToldWhole }) {
+/** `keep` is given the figures after each round, so that a run that is stopped half way has them. */
+export async function playRounds({ driver, client, seeds, atOnce, tell, isToldWhole, keep = () => undefined }) {
   const servers = new Servers();
   const left = [...seeds];
   const tally = new Tally(driver, client);
@@ -42,6 +45,7 @@ export async function playRounds({ driver, client, seeds, atOnce, tell, isToldWh
         for (let seed = batch.shift(); seed !== undefined; seed = batch.shift()) {
           const result = await playRound(seed, { driver: browser, client, servers, host: hostOf(seed) });
           tally.add(result);
+          keep(tally.toJSON());
           tell(line(result));
           const isTold = isToldWhole || (client === 'sprag' && (result.wrong.length > 0 || result.round.isSlow));
           if (isTold) tell(storyOf(result));
@@ -68,6 +72,8 @@ function hostOf(seed) {
 class Tally {
   rounds = 0;
   failed = [];
+  /** Rounds that could not be played to their end: for instance because nobody could log in. */
+  notPlayed = [];
   signedOutRounds = 0;
   signOuts = 0;
   reuse = 0;
@@ -85,9 +91,10 @@ class Tally {
   }
 
   add({ seed, plan, wrong, broken, signOuts = 0, reuse = 0, restored = 0, millis, round }) {
+    if (broken) return void this.notPlayed.push({ seed, why: broken.split('\n')[0] });
     this.rounds += 1;
     this.millis += millis;
-    if (wrong.length > 0 || broken) this.failed.push({ seed, wrong, broken });
+    if (wrong.length > 0) this.failed.push({ seed, wrong });
     if (signOuts > 0) this.signedOutRounds += 1;
     this.signOuts += signOuts;
     this.reuse += reuse;
@@ -105,6 +112,7 @@ class Tally {
       this.refreshes += 1;
       count(this.fates, call.fate);
     }
+    return undefined;
   }
 
   toJSON() {

@@ -12,6 +12,7 @@ export const SECRET = '1d4be0c27a95f3086cbb94e2d7710f5ae863';
 
 const toUndo = new Set();
 process.on('exit', () => toUndo.forEach((undo) => undo()));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1));
 
 export async function startSprag({ profile, settings }) {
   const folder = await mkdtemp(join(tmpdir(), 'sprag-proof-'));
@@ -87,12 +88,12 @@ class Sprag {
     const free = this.free.pop();
     if (free) return free;
     this.accounts += 1;
-    const name = `ann-${this.accounts}`;
-    await this.createUser(name);
-    return name;
+    const account = `ann-${this.accounts}`;
+    await this.createUser(account);
+    return { account, passwords: [PASSWORD] };
   }
 
-  giveBack = (name) => this.free.push(name);
+  giveBack = ({ account, passwords }) => this.free.push({ account, passwords });
 
   /** Killed in the midst of things, and started again. */
   async restart() {

@@ -74,7 +74,7 @@ export async function playTheft({ profile, mode, story }, { driver, servers, hos
   } finally {
     await round.visitor?.close();
     await gate.close();
-    if (round.account) server.giveBack(round.account);
+    if (round.account) server.giveBack(round);
   }
 }
 

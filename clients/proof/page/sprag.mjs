@@ -10,10 +10,12 @@ export async function make({ origin, mode, facts, report, storage }) {
   if (!profile) throw new Error(`sprag-client exports no profile ${exported(facts.profile)}`);
   const client = sprag.createClient({ url: origin, profile, mode, ...(storage && { storage }) });
   client.onSignedOut(({ cause, detail }) => report('signed out', { cause, detail }));
-  await client.ready;
   return {
     logIn: (name, password) => client.login({ [facts.name]: name, password }),
     logOut: () => client.logout(),
+    logOutEverywhere: () => client.logoutEverywhere(),
+    changePassword: (current, next) => client.changePassword(current, next),
+    stepUp: (password) => client.stepUp({ password }),
     async call() {
       const answer = await client.fetch(`${origin}/api/notes`);
       await answer.text();

@@ -18,6 +18,10 @@ fn rig() -> &'static Path {
 
 fn prepare() -> Result<PathBuf, String> {
     let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../clients");
+    // Held until this function ends, so that two of these tests at once do not install into one folder.
+    let lock = Path::new(env!("CARGO_TARGET_TMPDIR")).join("client_proof.lock");
+    let lock = fs::File::create(lock).map_err(|error| format!("could not make a lock: {error}"))?;
+    lock.lock().map_err(|error| format!("could not lock the packages: {error}"))?;
     let (client, rig) = (clients.join("js"), clients.join("proof"));
     let installed = "node_modules/.package-lock.json";
     if !is_newer(&client.join(installed), &client.join("package-lock.json")) {
@@ -35,8 +39,17 @@ fn prepare() -> Result<PathBuf, String> {
 /// Whether the client was built since any of its sources changed.
 fn is_built(client: &Path) -> bool {
     let built = client.join("dist/index.js");
-    let sources = fs::read_dir(client.join("src")).into_iter().flatten().flatten();
-    sources.map(|entry| entry.path()).all(|source| is_newer(&built, &source))
+    let mut folders = vec![client.join("src")];
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if !is_newer(&built, &path) {
+                return false;
+            }
+        }
+    }
+    built.is_file()
 }
 
 fn is_newer(one: &Path, other: &Path) -> bool {

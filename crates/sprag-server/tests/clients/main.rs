@@ -29,6 +29,16 @@ fn its_stories_come_true_with_the_real_server() {
     npm(&["run", "--silent", "stories"]);
 }
 
+/// The file is committed, so that cargo needs no Node to build the server.
+#[test]
+fn the_page_of_the_demo_runs_this_very_client() {
+    // Whatever it is asked, the packages are there then.
+    npm(&["--version"]);
+    let script = folder().join("../../scripts/demo-client");
+    let said = Command::new(script).arg("--check").stdin(Stdio::null()).output().expect("the script runs");
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+}
+
 /// Runs npm in the client's folder, its packages installed, and panics with what it said where that fails.
 fn npm(arguments: &[&str]) {
     static INSTALLED: OnceLock<Result<(), String>> = OnceLock::new();

@@ -4,7 +4,6 @@
 //! own. The demo tells more than a server may: which row of the verdict table decided, and how the row stands. None of this is
 //! part of `sprag serve`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -45,7 +44,7 @@ pub(super) async fn serve_until_told(folder: &TempDir, port: u16) -> anyhow::Res
     let address = config.listen.address;
     let service = Service::start(config).await?;
     let (metrics, bounds) = service.measures_and_bounds().await;
-    let router = router::router(Arc::clone(&service), address);
+    let router = router::router(&service, address);
     say(format_args!(
         "A page that shows one session as it lives:\n\n    http://{address}/\n\n\
          It is served to this machine only, and everything it does is real but the people. Ctrl-C ends it, and its store with it."

@@ -7,7 +7,8 @@ import { createRequire } from 'node:module';
 import { startBrowser } from '../lib/browser.mjs';
 import { continueStory, fate, openDemo, rows, startDemo, tellStory } from '../lib/demo.mjs';
 
-const SCENE_MS = 120_000;
+/** Far beyond what they need: stories wait in earnest, and a log-in may have to wait for the machine. */
+const SCENE_MS = 300_000;
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
 // Whoever started this holds our standard input; when they are gone we go too, and what we started with us.

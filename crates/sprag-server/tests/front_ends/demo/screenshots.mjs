@@ -27,9 +27,12 @@ try {
       await page.evaluate(() => document.activeElement.blur());
       // Chromium writes WebP itself, which Playwright does not offer.
       const browserItself = await context.newCDPSession(page);
-      const isWhole = width < 1000 || Boolean(process.env.SPRAG_LOOK);
-      const size = await page.evaluate(() => document.documentElement.scrollHeight);
-      const clip = { x: 0, y: 0, width, height: isWhole ? size : height, scale: 1 };
+      const [top, bottom] = await page.evaluate(() => {
+        const place = (of) => document.querySelector(of).getBoundingClientRect();
+        return [place('.telling').top + scrollY - 12, place('#fates').bottom + scrollY + 12];
+      });
+      // Wide, what is seen without scrolling; narrow, from the story to how it goes.
+      const clip = width < 1000 ? { x: 0, y: top, width, height: bottom - top, scale: 1 } : { x: 0, y: 0, width, height, scale: 1 };
       const format = process.env.SPRAG_LOOK ? { format: 'png' } : { format: 'webp', quality: 82 };
       const { data } = await browserItself.send('Page.captureScreenshot', { ...format, clip, captureBeyondViewport: true });
       writeFileSync(join(folder, `${name}.${format.format}`), Buffer.from(data, 'base64'));

@@ -60,8 +60,8 @@ export async function openDemo(browser, url, options = {}) {
   page.on('request', (request) => asked.push(request.url()));
   page.on('pageerror', (error) => troubles.push(String(error)));
   page.on('console', (message) => {
-    // Chromium itself writes that an answer was a 401, which is what some stories are about.
-    const isRefusal = message.text().includes('the server responded with a status of 401');
+    // Chromium itself writes that an answer was a 401, which is what some stories are about, or a 503, after which the page asks again.
+    const isRefusal = /the server responded with a status of (401|503)/.test(message.text());
     if (message.type() === 'error' && !isRefusal) troubles.push(message.text());
   });
   await page.goto(url);
@@ -85,7 +85,7 @@ export async function continueStory(page, press = (button) => button.click()) {
     await page.waitForFunction((before) => {
       const button = document.getElementById('next');
       return button.textContent !== before && !button.hasAttribute('aria-busy');
-    }, label, { timeout: 30_000 });
+    }, label, { timeout: 90_000 });
   }
   throw new Error('the story has no end');
 }

@@ -59,7 +59,7 @@ const TRY_CODE: Sql = Sql {
     text: "
     update one_time_token
     set tries = tries + 1,
-        solved_by = case when code_hash = $5 then $6 end
+        solved_by = case when code_hash = $5 then $6::bytea end
     where account_id = $1
       and id = $2
       and purpose = $3

@@ -19,8 +19,8 @@ use crate::edge::refusal::Problem;
 use crate::edge::response::{JSON, plainly_refused, with_body};
 
 /// Serves the page at `address`, and to pages of that address only.
-pub(super) fn router(service: Arc<Service>, address: SocketAddr) -> Router {
-    let [state, backup, restore, rest] = [(); 4].map(|()| Arc::clone(&service));
+pub(super) fn router(service: &Arc<Service>, address: SocketAddr) -> Router {
+    let [state, backup, restore, rest] = [(); 4].map(|()| Arc::clone(service));
     let tell = async move |request: Request| {
         let named = request.uri().query().and_then(|query| query.strip_prefix("session="));
         let id: Option<SessionId> = named.and_then(|id| id.parse().ok());

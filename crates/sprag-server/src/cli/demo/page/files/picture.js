@@ -93,6 +93,8 @@ export function timeline(place) {
     }
     parts.push(draw('line', { class: 'now', x1: x(now), x2: x(now), y1: 0, y2: y + 6 }));
     for (const [seconds, text] of [[-30, '−30 s'], [0, 'now'], [30, '+30 s'], [60, '+60 s']]) {
+      // No room for both on a telephone.
+      if (seconds === 30 && span < 320) continue;
       const anchor = seconds === 60 ? 'end' : 'middle';
       parts.push(draw('text', { class: 'tick', x: x(now + seconds * 1000), y: y + 22, 'text-anchor': anchor }, text));
     }

@@ -10,6 +10,9 @@ const REFRESH = '/api/v1/auth/refresh';
 /** How long an answer is delayed, in milliseconds. */
 export const DELAY = 4000;
 
+/** How often a log-in is tried. */
+const TRIES = 20;
+
 /** How many of the last tokens and verdicts are shown. */
 const KEPT = 40;
 
@@ -163,7 +166,7 @@ export class World extends EventTarget {
     this.storage = new BrowserStorage();
     this.thief = new Thief(this);
     this.tabs = [new Tab(this, 'Tab 1')];
-    const answer = await this.tabs[0].client.login(this.settings.user);
+    const answer = await this.#patiently(() => this.tabs[0].client.login(this.settings.user));
     this.plain.logIn();
     this.id = answer.session_id;
     this.#take(answer);
@@ -242,6 +245,18 @@ export class World extends EventTarget {
     }
     const until = at + answer.expires_in * 1000;
     this.accesses = [...this.accesses, { generation, from: at, until }].slice(-KEPT);
+  }
+
+  /** A password takes its time, and on a machine that has other work too much of it: then it is asked for again. */
+  async #patiently(act) {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await act();
+      } catch (error) {
+        if (tries === TRIES || (error.status && error.status !== 503)) throw error;
+        await pause(1000);
+      }
+    }
   }
 
   async #order(path) {
