@@ -180,6 +180,8 @@ describe('the guides of frameworks', () => {
 
   test('Vue', async () => {
     await opened('sprag', {}, ours);
+    // It is rendered as on a server, where Vue finds no document.
+    vi.stubGlobal('document', undefined);
     const { renderToString } = await import('vue/server-renderer');
     const { app, client } = await import('./snippets/vue.js');
     expect(await renderToString(app)).toContain('Log in');
