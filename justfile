@@ -11,15 +11,15 @@ serve *args:
 demo:
     cargo run -- demo
 
-# The same as a page, to try by hand
+# Watch it in a browser, and try it by hand
 demo-page *args:
     cargo run -- demo --page {{args}}
 
-# Put what clients/js builds into the page, or --check that it is there
+# Put what clients/js builds into the demo's page, or --check that it is there
 demo-client *args:
     scripts/demo-client {{args}}
 
-# Take the pictures of the page for docs/ and the README anew (needs chromium, npm)
+# Take the pictures of the demo's page for docs/ and the README anew (needs chromium, npm)
 screenshots:
     scripts/screenshots
 

@@ -51,9 +51,10 @@ describe('tabs', () => {
   it('hear of it by the storage where there are no channels', async () => {
     const { storage, tab } = browser({ channels: false });
     const [one, two] = [tab({ ahead: false }), tab({ ahead: false })];
+    await pass(1);
     await one.login(LOGIN);
-    expect(await two.accessToken()).toBeUndefined(); // Not looked yet, and no window tells it.
-    await two.refresh();
+    expect(two.session.state).toBe('signed-out'); // Nothing has told it, and it finds out when it is asked.
+    expect(await two.accessToken()).toBeTruthy();
     expect(two.session.state).toBe('signed-in');
     await one.logout();
     expect(await two.refresh()).toBeUndefined();
@@ -176,6 +177,7 @@ describe('outside of a page', () => {
     const { server, tab } = browser();
     vi.stubGlobal('document', undefined);
     const [ann, bob] = [tab({ ahead: false, storage: new SharedStorage() }), tab({ ahead: false, storage: new SharedStorage() })];
+    await bob.ready;
     await ann.login(LOGIN);
     await pass();
     await bob.ready;

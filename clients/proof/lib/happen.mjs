@@ -137,7 +137,7 @@ const EVENTS = {
     await leaveAndEnter(round, event, 'rig.logOut()');
   },
 
-  /** The same on all devices. */
+  /** Somebody logs out on all devices, and in again. */
   async everywhere(round, event) {
     await leaveAndEnter(round, { ...event, share: event.share / 2 }, 'rig.logOutEverywhere?.()');
   },
@@ -148,7 +148,7 @@ const EVENTS = {
     if (!tab) return;
     const [before, next] = round.newPassword();
     const asked = `rig.changePassword?.(${JSON.stringify(before)}, ${JSON.stringify(next)}).then(() => true, String)`;
-    round.renewals += 1;
+    round.replaced += 1;
     const outcome = await tab.evaluate(asked, 40_000).catch(String);
     if (outcome === undefined) round.keepPassword(before);
   },
@@ -157,14 +157,14 @@ const EVENTS = {
   async stepUp(round, { place }) {
     const tab = chosen(round, place);
     if (!tab) return;
-    round.renewals += 1;
+    round.replaced += 1;
     await tab.evaluate(`rig.stepUp?.(${JSON.stringify(round.passwords[0])}).catch(String)`, 40_000).catch(String);
   },
 
   /** Somebody logs in once more, without having logged out. */
   async inAgain(round, { place }) {
     const tab = chosen(round, place);
-    round.renewals += 1;
+    round.replaced += 1;
     if (tab) await round.logIn(tab);
   },
 };

@@ -48,15 +48,15 @@ const REPLACED = /^(replaced|password_changed)$/;
 const HEARS_MS = 15_000;
 
 /** A log-out is told with its cause, in whichever tab; all else is nobody's wish. */
-function falseSignOuts({ gate, away, renewals, plan, client }) {
+function falseSignOuts({ gate, away, replaced, plan, client }) {
   // Tabs that share nothing, neither a storage nor a channel nor a cookie, learn of another's log-out from the server.
   const isDeaf = plan.mode === 'body' && plan.storage !== 'kept' && plan.channel === 'none';
   const [{ from: first } = { from: Infinity }] = away;
   const isWished = (at) => away.some(({ from, to }) => at >= from && at <= to + HEARS_MS);
   return gate.reports.filter(({ what, cause, at }) => {
     if (what === 'sent to log in' || client !== 'sprag') return at < first;
-    if (LOGGED_OUT.test(cause)) return !(isWished(at) || (isDeaf && (at >= first || renewals > 0)));
-    return !(REPLACED.test(cause) && isDeaf && renewals > 0);
+    if (LOGGED_OUT.test(cause)) return !(isWished(at) || (isDeaf && (at >= first || replaced > 0)));
+    return !(REPLACED.test(cause) && isDeaf && replaced > 0);
   });
 }
 

@@ -38,7 +38,7 @@ export function planRound(seed, { can, profiles = Object.keys(PROFILES) }) {
   const draw = random(seed, 'plan');
   const profile = profiles[seed % profiles.length];
   const facts = PROFILES[profile];
-  const mode = facts.modes.length === 1 || !can.includes('cookies') ? 'body' : draw.chance(0.75) ? 'cookie' : 'body';
+  const mode = facts.modes.length === 1 || !can.includes('cookies') ? 'body' : draw.happens(0.75) ? 'cookie' : 'body';
   const events = [];
   const count = draw.whole(4, 8);
   while (events.length < count) {
@@ -54,10 +54,10 @@ export function planRound(seed, { can, profiles = Object.keys(PROFILES) }) {
     mode,
     tabs: Number(draw.weighed(TABS)),
     interval: INTERVALS[Math.floor(seed / profiles.length) % INTERVALS.length],
-    isPrivate: draw.chance(0.5),
+    isPrivate: draw.happens(0.5),
     storage: draw.weighed({ kept: 80, blocked: 10, full: 10 }),
-    channel: draw.chance(0.8) ? 'there' : 'none',
-    clock: draw.chance(0.3) ? draw.pick([-DAY_MS, DAY_MS]) : 0,
+    channel: draw.happens(0.8) ? 'there' : 'none',
+    clock: draw.happens(0.3) ? draw.pick([-DAY_MS, DAY_MS]) : 0,
     events,
   };
 }

@@ -1,4 +1,4 @@
-// Chance that can be had again: the same seed, the same draws.
+// Randomness that can be had again: the same seed, the same draws.
 
 /** A stream of numbers in [0, 1) for any words that name it. */
 export function random(...words) {
@@ -13,8 +13,8 @@ export function random(...words) {
   next();
   return {
     next,
-    /** Whether something with this chance happens. */
-    chance: (share) => next() < share,
+    /** Whether something happens that does so in this share of cases. */
+    happens: (share) => next() < share,
     /** A whole number from `low` to `high`, both included. */
     whole: (low, high) => low + Math.floor(next() * (high - low + 1)),
     pick: (list) => list[Math.floor(next() * list.length)],

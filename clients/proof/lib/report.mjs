@@ -125,6 +125,7 @@ the browser.
 **Limits.** The browsers run without a window, on one machine. Firefox is driven by WebDriver BiDi, which it speaks itself and which
 can neither freeze nor crash a tab: those events are Chromium's and Node's. In Node each tab is a thread, all of them have one folder as
 their storage, and tokens travel in bodies. Sleep is a frozen tab: the machine itself stays awake. A wrong clock is the page's.
+No round has a client in a service worker, nor the first refresh of an imported token.
 `.trimEnd();
 }
 
@@ -175,4 +176,8 @@ function counted(runs, what, names) {
   return [...keys, ...others].map((key) => `| ${names[key] ?? key} | ${number(counts[key])} |`);
 }
 
-const number = (value) => (typeof value === 'number' ? value.toLocaleString('en') : value);
+/** A number for people; a dash where a run has none, which was stopped before it was counted. */
+const number = (value) => {
+  if (typeof value !== 'number') return value ?? '–';
+  return Number.isNaN(value) ? '–' : value.toLocaleString('en');
+};

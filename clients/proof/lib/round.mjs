@@ -45,7 +45,7 @@ export class Round {
   /** From when to when people were logged out because they wanted to be. */
   away = [];
   /** How often another session took the place of one that lived. */
-  renewals = 0;
+  replaced = 0;
   opened = 0;
   happened = 0;
   restored = 0;
@@ -64,7 +64,10 @@ export class Round {
       if (this.isOver()) return;
       this.tell(event.what);
       this.happened += 1;
-      await happen(this, event);
+      await happen(this, event).catch((error) => {
+        // The tab went elsewhere in this very moment: sent to log in, closed, crashed.
+        if (!/Not attached to an active page|the tab is gone|no such frame/.test(error.message)) throw error;
+      });
       await wait(event.after);
     }
     await this.settle();

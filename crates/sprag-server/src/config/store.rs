@@ -38,6 +38,16 @@ pub(super) const SETTINGS: &[Setting] = &[
         wrong: "mysql://localhost/sprag",
     },
     Setting {
+        name: "database-cache",
+        env: "SPRAG_DATABASE_CACHE",
+        placeholder: "MIB",
+        help: "On SQLite, how many MiB of the database the thread that writes keeps at hand (1 to 4096).",
+        default: Fallback::Value("3"),
+        is_secret: false,
+        right: "24",
+        wrong: "0",
+    },
+    Setting {
         name: "database-start-timeout",
         env: "SPRAG_DATABASE_START_TIMEOUT",
         placeholder: "TIME",
@@ -88,6 +98,8 @@ pub struct Store {
     pub data_dir: PathBuf,
     /// The database.
     pub database: Database,
+    /// How many MiB of a SQLite database its writer keeps at hand.
+    pub cache_mib: NonZeroUsize,
     /// How long a start or a command waits for a PostgreSQL database that is not ready.
     pub start_timeout: Duration,
     /// How many connections to PostgreSQL are opened at most, besides the batchers.
@@ -106,6 +118,7 @@ impl Store {
         Ok(Self {
             database: database.unwrap_or_else(|| Database::Sqlite(data_dir.join("sprag.db"))),
             data_dir,
+            cache_mib: chosen.count("database-cache", 4096)?,
             start_timeout: chosen.span("database-start-timeout", "0s", "1h")?,
             connections: chosen.count("database-connections", 1000)?,
             batchers: chosen.count("database-batchers", 4)?,

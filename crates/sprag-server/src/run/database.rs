@@ -65,7 +65,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     let opened = match &config.store.database {
         Database::Sqlite(path) => {
             high_water::expect_level(config, path)?;
-            SqliteStore::open(path, sqlite::Settings::default()).map(shared)
+            SqliteStore::open(path, sqlite_settings(config)).map(shared)
         }
         Database::Postgres(server) => PostgresStore::open(settings(config, server)).await.map(shared),
     };
@@ -80,6 +80,11 @@ pub fn open_doubtful(path: &Path) -> anyhow::Result<Arc<dyn Store>> {
     let opened =
         SqliteStore::migrate(path).and_then(|_| SqliteStore::open(path, sqlite::Settings::default()));
     opened.map(shared).with_context(|| format!("could not open the database {}", path.display()))
+}
+
+fn sqlite_settings(config: &Config) -> sqlite::Settings {
+    let writer_cache_kib = u32::try_from(config.store.cache_mib.get() * 1024).unwrap_or(u32::MAX);
+    sqlite::Settings { writer_cache_kib, ..sqlite::Settings::default() }
 }
 
 fn shared(store: impl Store + 'static) -> Arc<dyn Store> {

@@ -31,7 +31,7 @@ fn its_stories_come_true_with_the_real_server() {
 
 /// The file is committed, so that cargo needs no Node to build the server.
 #[test]
-fn the_page_of_the_demo_runs_this_very_client() {
+fn the_demo_page_runs_this_very_client() {
     // Whatever it is asked, the packages are there then.
     npm(&["--version"]);
     let script = folder().join("../../scripts/demo-client");

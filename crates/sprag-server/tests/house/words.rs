@@ -22,6 +22,8 @@ const OLD_NAMES: &[&str] =
 
 const PAGES_OF_SITES: &[&str] = &[
     "page of this site",
+    "demo page",
+    "demo s page",
     "page of a named site",
     "page of the same origin",
     "page of our site",
@@ -171,7 +173,9 @@ const GONE: &[Gone] = &[
 /// Where pages are a browser's or a database's, and where profiles have none.
 const BROWSERS_AND_DISKS: &[&str] = &[
     "clients/",
+    "crates/sprag-server/src/cli/demo",
     "docs/guide/client",
+    "docs/guide/demo.md",
     "examples/",
     "crates/sprag-server/src/edge/cors.rs",
     "crates/sprag-server/src/edge/transport.rs",
@@ -180,6 +184,7 @@ const BROWSERS_AND_DISKS: &[&str] = &[
     "crates/sprag-server/tests/front_ends/",
     "crates/sprag-server/tests/stories/origins.rs",
     "docs/guide/cookies.md",
+    "docs/reference/client-proof.md",
     "crates/sprag/benches/rotation.rs",
     "crates/sprag/src/store/sqlite/checkpointer.rs",
     "crates/sprag/src/store/sqlite/connection.rs",
@@ -228,6 +233,8 @@ const GONE_NAMES: &[(&str, &str)] = &[
 
 /// What is never rewritten, or tells of old words. A migration that has run is known by its checksum.
 const EXEMPT: &[&str] = &[
+    // Made from clients/js, by a program.
+    "crates/sprag-server/src/cli/demo/page/files/sprag-client.js",
     "docs/glossary.md",
     "STYLE.md",
     "crates/sprag-server/tests/house/",

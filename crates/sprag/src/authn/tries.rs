@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_hangs_up_while_their_password_is_looked_at_has_spent_their_try() {
+    async fn a_password_that_was_looked_at_has_spent_its_try() {
         let hasher = Hasher::start(1, 8).unwrap().failing_at_once();
         let engine = engine(hasher);
         let (authn, requester) = (engine.authn(), Requester::nobody());

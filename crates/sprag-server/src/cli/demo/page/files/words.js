@@ -81,7 +81,7 @@ export function withSprag(world) {
   return { owner, thief, noticed, why: '' };
 }
 
-/** The same with a server that rotates and deletes. */
+/** How they fare with a server that rotates and deletes. */
 export function withPlain({ owner, thief }) {
   return {
     owner: { nobody: ['none', 'Ann is not logged in'], in: ['in', 'Ann is logged in'], out: ['out', 'Ann is thrown out'] }[owner.state],
