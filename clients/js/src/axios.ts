@@ -26,6 +26,7 @@ export function attach(axios: AxiosInstance, client: Client): () => void {
     if (token !== undefined) {
       config.spragToken = token;
       config.headers.set('Authorization', `Bearer ${token}`);
+      config.beforeRedirect = guarded(client, config.beforeRedirect);
     }
     return config;
   });
@@ -55,6 +56,23 @@ async function repeated(
   const token = await client.refresh(config.spragToken);
   if (token === undefined || config.signal?.aborted) return undefined;
   return axios.request({ ...config, spragRepeated: true } as Config);
+}
+
+type BeforeRedirect = NonNullable<Config['beforeRedirect']>;
+
+/**
+ * In Node axios follows redirects by itself, and to where it takes a header along depends on its version: the token is shown to no
+ * origin that the client does not allow.
+ */
+function guarded(client: Client, own: BeforeRedirect | undefined): BeforeRedirect {
+  return (options, ...more) => {
+    const to = options['href'] as unknown;
+    if (typeof to !== 'string' || !client.allows(to)) {
+      const headers = (options['headers'] ?? {}) as Record<string, unknown>;
+      for (const name of Object.keys(headers)) if (name.toLowerCase() === 'authorization') delete headers[name];
+    }
+    own?.(options, ...more);
+  };
 }
 
 /** Whether the body was a stream, which nobody can send a second time. */

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import axios, { type AxiosError } from 'axios';
+import axios, { type AxiosError, type InternalAxiosRequestConfig } from 'axios';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { attach } from '../../src/axios.js';
 import { type Api, startApi } from './api.js';
@@ -88,6 +88,27 @@ test('other origins, and requests with an authorization of their own, are let by
   stranger.close();
   await instance.get('/notes', { headers: { Authorization: 'Bearer mine' } });
   expect(api.seen.at(-1)?.token).toBe('mine');
+});
+
+test('a redirect takes the token along to allowed origins alone', async () => {
+  const { instance } = loggedIn();
+  const kept: Record<string, unknown> = {};
+  const own: string[] = [];
+  // As axios' adapter for Node does it before it follows one.
+  const adapter = async (config: InternalAxiosRequestConfig) => {
+    const there = new URL(api.url);
+    const addresses = [`${api.url}/other`, `http://sub.localhost:${there.port}/`, api.url.replace('http:', 'https:')];
+    for (const href of addresses) {
+      const options = { href, headers: { authorization: 'Bearer token', accept: '*/*' } };
+      config.beforeRedirect?.(options, { headers: {}, statusCode: 302 }, { headers: {}, url: api.url, method: 'GET' });
+      kept[href] = options.headers.authorization;
+      expect(options.headers.accept).toBe('*/*');
+    }
+    return { data: '', status: 200, statusText: '', headers: {}, config };
+  };
+  await instance.get('/notes', { adapter, beforeRedirect: ({ href }) => void own.push(href) });
+  expect(Object.values(kept)).toEqual(['Bearer token', undefined, undefined]);
+  expect(own).toEqual(Object.keys(kept));
 });
 
 test('while the server cannot be reached a call fails as such, and nobody is logged out', async () => {
