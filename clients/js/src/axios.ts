@@ -4,6 +4,7 @@
  * @module
  */
 import type { AxiosInstance, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
+import { readClaims } from './token.js';
 import type { Client } from './types.js';
 
 /** What a request of ours bears: the access token that it showed, and whether it is a repetition. */
@@ -54,7 +55,9 @@ async function repeated(
   const config = answer.config as Config | undefined;
   if (answer.status !== 401 || !config?.spragToken || config.spragRepeated || isSpent(config.data)) return undefined;
   const token = await client.refresh(config.spragToken);
-  if (token === undefined || config.signal?.aborted) return undefined;
+  // Another person may have logged in meanwhile, whose request it is not.
+  if (token === undefined || personOf(token) !== personOf(config.spragToken)) return undefined;
+  if (config.signal?.aborted) return undefined;
   return axios.request({ ...config, spragRepeated: true } as Config);
 }
 
@@ -74,6 +77,8 @@ function guarded(client: Client, own: BeforeRedirect | undefined): BeforeRedirec
     own?.(options, ...more);
   };
 }
+
+const personOf = (token: string): unknown => readClaims(token)?.['sub'];
 
 /** Whether the body was a stream, which nobody can send a second time. */
 function isSpent(data: unknown): boolean {

@@ -21,7 +21,16 @@ const CALL = 45_000;
 export function connect(container: ServiceWorkerContainer | undefined = globalThis.navigator?.serviceWorker): PageClient {
   const stop = new AbortController();
   const session: Session = new PageSession();
+  let who: unknown;
   const become = (next: SessionSnapshot): void => {
+    const sub = next.claims?.['sub'];
+    // A page that was asleep has missed that somebody left: what it shows is not for whoever came.
+    if (sub !== undefined && who !== undefined && sub !== who && session.current.state === 'signed-in')
+      put({ state: 'signed-out', signedOut: { cause: 'replaced', detail: 'Another person logged in' } });
+    who = sub ?? who;
+    put(next);
+  };
+  const put = (next: SessionSnapshot): void => {
     const before = session.current;
     if (JSON.stringify(before) === JSON.stringify(next)) return;
     (session as PageSession).current = next;

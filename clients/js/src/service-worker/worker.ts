@@ -62,8 +62,10 @@ export function serve(options: ClientOptions): Client {
     event.waitUntil(answer(asked).then((told) => port.postMessage(told)));
   });
   client.session.addEventListener('change', () => {
+    // As it is now: between two people there is a moment when nobody is logged in, and pages must hear of it.
+    const spragSession = client.session.current;
     void scope.clients.matchAll({ type: 'window' }).then((pages) => {
-      for (const page of pages) page.postMessage({ spragSession: client.session.current });
+      for (const page of pages) page.postMessage({ spragSession });
     });
   });
 

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import axios, { type AxiosError, type InternalAxiosRequestConfig } from 'axios';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { attach } from '../../src/axios.js';
+import type { Client } from '../../src/types.js';
 import { type Api, startApi } from './api.js';
 import { type Stage, stage } from './client.js';
 import { type Sprag, startSprag } from './sprag.js';
@@ -88,6 +89,17 @@ test('other origins, and requests with an authorization of their own, are let by
   stranger.close();
   await instance.get('/notes', { headers: { Authorization: 'Bearer mine' } });
   expect(api.seen.at(-1)?.token).toBe('mine');
+});
+
+test("a request is not repeated with another person's token", async () => {
+  const jwt = (sub: string) => `e30.${Buffer.from(JSON.stringify({ sub })).toString('base64url')}.c2ln`;
+  const client = { allows: () => true, accessToken: async () => jwt('ada'), refresh: async () => jwt('ben') };
+  const instance = axios.create({ baseURL: api.url });
+  detach = attach(instance, client as unknown as Client);
+  api.refuseAll = true;
+  const before = api.seen.length;
+  expect(await statusOf(instance.post('/notes', { text: "ada's" }))).toBe(401);
+  expect(api.seen.slice(before).map(({ token }) => token)).toEqual([jwt('ada')]);
 });
 
 test('a redirect takes the token along to allowed origins alone', async () => {

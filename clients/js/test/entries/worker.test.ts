@@ -177,6 +177,26 @@ test('a worker that is replaced between question and answer leaves no call hangi
   page.close();
 });
 
+test('a page that was asleep while one person left and another came tells so', () => {
+  vi.stubGlobal('document', new EventTarget());
+  const never = new Promise(() => undefined);
+  const container = Object.assign(new EventTarget(), { ready: never, controller: {}, startMessages: () => undefined });
+  const page = connect(container as unknown as ServiceWorkerContainer);
+  const news = (session: object) =>
+    container.dispatchEvent(Object.assign(new Event('message'), { data: { spragSession: session } }));
+  const causes: string[] = [];
+  page.onSignedOut(({ cause }) => causes.push(cause));
+  news({ state: 'signed-in', id: 's1', claims: { sub: 'ada' } });
+  // Nobody else's: an access token that is not there yet, and a session after a password change.
+  news({ state: 'signed-in', id: 's1' });
+  news({ state: 'signed-in', id: 's2', claims: { sub: 'ada' } });
+  expect(causes).toEqual([]);
+  news({ state: 'signed-in', id: 's3', claims: { sub: 'ben' } });
+  expect(causes).toEqual(['replaced']);
+  expect(page.session.current).toMatchObject({ state: 'signed-in', id: 's3' });
+  page.close();
+});
+
 /** A browser's database that can be lost. */
 function database() {
   const [values, opened] = [new Map<string, unknown>(), [] as Record<string, unknown>[]];
