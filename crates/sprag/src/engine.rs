@@ -91,7 +91,7 @@ mod upkeep;
 pub use account::{Accounts, NewUser};
 pub use administration::{AccountChanges, Changed};
 pub use builder::EngineBuilder;
-pub use client_policy::{AccessTokenShape, Claims, ClientPolicy, Subject, Telling};
+pub use client_policy::{AccessTokenShape, Claims, ClientPolicy, Confirmation, Subject, Telling};
 pub use erasure::{AccountErasure, Erased};
 pub use import::{Imported, ImportedSession, ImportedUser, Imports, NameKept, Run, SameNames, SlowHashes};
 pub use letters::{Letters, Link};
@@ -188,7 +188,8 @@ impl Engine {
     ///
     /// # Errors
     /// [`Refusal::AccountDisabled`] if the account has been disabled since; [`Refusal::CredentialsInvalid`] if its password
-    /// is another one by now, or it is gone; [`Refusal::RiskRefused`] if the log-in is too unlike those before it; a
+    /// is another one by now, or it is gone; [`Refusal::EmailUnconfirmed`] where the address must be confirmed first;
+    /// [`Refusal::RiskRefused`] if the log-in is too unlike those before it; a
     /// [`Fault`].
     pub async fn open_session(
         &self,
@@ -200,6 +201,10 @@ impl Engine {
         let now = self.now();
         let account = somebody.account();
         let account_id = account.id;
+        let is_unconfirmed = account.email.is_some() && account.email_confirmed_at().is_none();
+        if is_unconfirmed && client.confirmation == Confirmation::Required {
+            return Err(Refusal::EmailUnconfirmed.into());
+        }
         // Whoever has just made the account has no log-in before this one.
         let is_signing_up = somebody.at() == account.created_at;
         let risk = if is_signing_up { None } else { self.weigh(&somebody, request, requester, now).await? };

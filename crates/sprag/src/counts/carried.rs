@@ -80,7 +80,8 @@ mod tests {
     async fn what_had_begun_when_its_caller_went_away_was_told_to_nobody() {
         let (answers, write, heard) = write();
         let mut write = Box::pin(write);
-        poll_fn(|context| Poll::Ready(assert!(write.as_mut().poll(context).is_pending()))).await;
+        let begun = poll_fn(|context| Poll::Ready(write.as_mut().poll(context))).await;
+        assert!(begun.is_pending());
         drop(write);
         answers.send(7).unwrap();
         assert_eq!(heard.await, Ok(7));

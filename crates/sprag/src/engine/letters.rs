@@ -3,12 +3,12 @@
 //! Whoever asks for a letter learns nothing from how they are answered: where nobody has the address, as much is written as
 //! where somebody has it.
 
-use super::{Engine, Error, Requester, tried_too_often};
+use super::{Engine, Error, NewUser, Requester, tried_too_often};
 use crate::account::{Account, Name};
 use crate::audit::EventKind;
 use crate::budget::Budget;
 use crate::clock::Timestamp;
-use crate::error::{Fault, Refusal};
+use crate::error::Refusal;
 use crate::letter::{Letter, LetterKind};
 use crate::limits::Whose;
 use crate::one_time::{Digest, OneTimeText, OneTimeToken, Parsed, Proof, Purpose, TokenId, hashed};
@@ -44,7 +44,7 @@ impl Letters<'_> {
     /// tells whether it leads to anybody.
     ///
     /// # Errors
-    /// [`Refusal::RateLimited`]; a [`Fault`].
+    /// [`Refusal::RateLimited`]; a [`Fault`](crate::Fault).
     pub async fn ask_for_reset(
         &self,
         typed: &str,
@@ -68,7 +68,7 @@ impl Letters<'_> {
     /// it.
     ///
     /// # Errors
-    /// [`Refusal::AccountUnknown`], [`Refusal::RateLimited`]; a [`Fault`].
+    /// [`Refusal::AccountUnknown`], [`Refusal::RateLimited`]; a [`Fault`](crate::Fault).
     pub async fn ask_for_verification(
         &self,
         account: AccountId,
@@ -86,10 +86,62 @@ impl Letters<'_> {
         Ok(true)
     }
 
+    /// Makes an account whose address must be confirmed before anybody logs in. Whether somebody has the address already is told
+    /// to its owner alone, by a letter; that somebody has the user name is told at once.
+    ///
+    /// # Errors
+    /// [`Refusal::NameInvalid`], [`Refusal::PasswordRejected`], [`Refusal::NameTaken`] of a user name,
+    /// [`Refusal::RateLimited`]; a [`Fault`](crate::Fault).
+    pub async fn register(&self, user: NewUser<'_>, requester: &Requester) -> Result<(), Error> {
+        let Self(engine) = self;
+        let Some(email) = user.email else {
+            return Err(Refusal::NameInvalid(
+                "an account needs an e-mail address here, for it must be confirmed",
+            )
+            .into());
+        };
+        let address = Name::email(email)?;
+        if let Some(username) = user.username
+            && !engine.store.alike(&Name::username(username)?).await?.is_empty()
+        {
+            return Err(Refusal::NameTaken.into());
+        }
+        let known = engine.store.credential(&address).await?.map(|known| known.account);
+        self.reserve_letter(known.as_ref(), email, None, requester).await?;
+        match engine.accounts().make(user, requester).await {
+            Err(Error::Refused(Refusal::NameTaken)) => {}
+            made => return made.map(drop),
+        }
+        let owner = engine.store.credential(&address).await?.map(|known| known.account);
+        let (account, to) = owner.and_then(addressed).ok_or(Refusal::NameTaken)?;
+        let (now, keys) = (engine.now(), engine.keys.load());
+        let letter = Letter::asked_for(LetterKind::SignUpKnown, &to, requester, now);
+        let letter = Letter { name: called(&account), ..letter };
+        let message = letter.sealed(account.id, (&keys, engine.random.as_ref()), now.plus(TELLS_FOR));
+        let key = message.key;
+        let steps = vec![Step::PutMessage(Box::new(message))];
+        let commit = Commit { account: account.id, expect: Expect::Anything, steps, events: Vec::new() };
+        self.written(commit, key).await
+    }
+
+    /// A commit that makes an account, with the letter that asks its owner to confirm the address.
+    pub(super) fn asking_to_confirm(
+        &self,
+        mut made: Commit,
+        account: &Account,
+        address: &str,
+        requester: &Requester,
+    ) -> (Commit, Option<MessageKey>) {
+        let letter = (LetterKind::VerifyEmail, Purpose::VerifyEmail);
+        let (asking, key) = self.with_link(account, address, letter, requester);
+        made.steps.extend(asking.steps);
+        (made, Some(key))
+    }
+
     /// What a link would do, if it can still be used. Nothing is spent by asking.
     ///
     /// # Errors
-    /// [`Refusal::LinkInvalid`]; a [`Fault`].
+    /// [`Refusal::LinkInvalid`]; a [`Fault`](crate::Fault).
     pub async fn link(&self, purpose: Purpose, text: &str) -> Result<Link, Error> {
         let (account, address, _) = self.usable(purpose, text).await?;
         Ok(Link { address, account: account.id })
@@ -98,7 +150,7 @@ impl Letters<'_> {
     /// Confirms the address that a link was sent to; says whose it is.
     ///
     /// # Errors
-    /// [`Refusal::LinkInvalid`]; a [`Fault`].
+    /// [`Refusal::LinkInvalid`]; a [`Fault`](crate::Fault).
     pub async fn verify(&self, text: &str, requester: &Requester) -> Result<Link, Error> {
         let Self(engine) = self;
         let (account, address, parsed) = self.usable(Purpose::VerifyEmail, text).await?;
@@ -122,7 +174,7 @@ impl Letters<'_> {
     /// The address counts as confirmed by it.
     ///
     /// # Errors
-    /// [`Refusal::LinkInvalid`], [`Refusal::PasswordRejected`], and then the link can still be used; a [`Fault`].
+    /// [`Refusal::LinkInvalid`], [`Refusal::PasswordRejected`], and then the link can still be used; a [`Fault`](crate::Fault).
     pub async fn reset_password(
         &self,
         text: &str,
@@ -278,21 +330,6 @@ impl Engine {
     /// Waits until a letter was written here.
     pub async fn letter_was_written(&self) {
         self.letters_wait.notified().await;
-    }
-
-    /// Puts a letter to nobody's account into the outbox: one that an operator asks for, to see whether it arrives.
-    ///
-    /// # Errors
-    /// A [`Fault`].
-    pub async fn write_test_letter(&self, to: &str) -> Result<MessageKey, Fault> {
-        let (now, keys) = (self.now(), self.keys.load());
-        let letter = Letter::asked_for(LetterKind::Test, to, &Requester::nobody(), now);
-        let account = AccountId(random::id(self.random.as_ref(), now));
-        let message = letter.sealed(account, (&keys, self.random.as_ref()), now.plus(TELLS_FOR));
-        let key = message.key;
-        let steps = vec![Step::PutMessage(Box::new(message))];
-        let commit = Commit { account, expect: Expect::Anything, steps, events: Vec::new() };
-        self.store.commit(commit).await.map(|_| key)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Engine, Requester};
 use crate::audit::EventKind::LetterRefused;
+use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::letter::Letter;
 use crate::outbox::{KEPT, LEASE, MessageKey, MessageKind, Queued, Settled, wait_after};
@@ -59,32 +60,50 @@ impl Outbox<'_> {
         let Self(engine) = self;
         let now = engine.now();
         let mut leased = Vec::new();
-        for mut message in engine.store.due_messages(now, AT_ONCE).await? {
-            let (key, until) = (message.key, engine.now().plus(LEASE));
-            if !engine.store.lease_message(key, message.attempts, until).await? {
-                continue;
+        while leased.is_empty() {
+            let due = engine.store.due_messages(now, AT_ONCE).await?;
+            if due.is_empty() {
+                break;
             }
-            message.attempts += 1;
-            if message.kind == MessageKind::Nothing {
-                engine.store.settle_message(key, message.attempts, Settled::Sent { at: now }).await?;
-                continue;
-            }
-            let letter = match &message.sealed {
-                _ if message.gives_up_at <= now => Err("what it says is no longer true, so it was not sent"),
-                Some(sealed) => Letter::open(&engine.keys.load(), now, &key, sealed)
-                    .ok_or("it was sealed with a key that this ring no longer has"),
-                None => Err("there is nothing left of it"),
-            };
-            match letter {
-                Ok(letter) => leased.push(Leased { key, letter, attempt: message.attempts, message }),
-                Err(why) => {
-                    given_up(key, why);
-                    let settled = Settled::GivenUp { at: now, trouble: why.to_owned() };
-                    engine.store.settle_message(key, message.attempts, settled).await?;
-                }
+            for message in due {
+                leased.extend(self.lease_one(message, now, &mut given_up).await?);
             }
         }
         Ok(leased)
+    }
+
+    /// Takes a message, if nobody else was first; what is no letter that can be sent is settled at once.
+    async fn lease_one(
+        &self,
+        mut message: Queued,
+        now: Timestamp,
+        given_up: &mut impl FnMut(MessageKey, &str),
+    ) -> Result<Option<Leased>, Fault> {
+        let Self(engine) = self;
+        let (key, until) = (message.key, engine.now().plus(LEASE));
+        if !engine.store.lease_message(key, message.attempts, until).await? {
+            return Ok(None);
+        }
+        message.attempts += 1;
+        if message.kind == MessageKind::Nothing {
+            engine.store.settle_message(key, message.attempts, Settled::Sent { at: now }).await?;
+            return Ok(None);
+        }
+        let letter = match &message.sealed {
+            _ if message.gives_up_at <= now => Err("what it says is no longer true, so it was not sent"),
+            Some(sealed) => Letter::open(&engine.keys.load(), now, &key, sealed)
+                .ok_or("it was sealed with a key that this ring no longer has"),
+            None => Err("there is nothing left of it"),
+        };
+        match letter {
+            Ok(letter) => Ok(Some(Leased { key, letter, attempt: message.attempts, message })),
+            Err(why) => {
+                given_up(key, why);
+                let settled = Settled::GivenUp { at: now, trouble: why.to_owned() };
+                engine.store.settle_message(key, message.attempts, settled).await?;
+                Ok(None)
+            }
+        }
     }
 
     /// Notes what sending came to; says whether it was given up.

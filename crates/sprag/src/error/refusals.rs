@@ -122,6 +122,11 @@ table! {
         "this service cannot be used from where you are; nothing has ended: go on from a place where it can, or ask whoever runs it",
         "Log-in, refresh or another call that answers with tokens, from a country that `geo-allow` or `geo-deny`, or the profile's `[geo]`, keeps out; asked before any name or password is looked at, and nothing ends",
         "`place_refused`, once a minute";
+    /// The address must be confirmed first.
+    EMAIL_UNCONFIRMED: "email_unconfirmed", 403,
+        "your address is not confirmed yet, so no session was opened; follow the link of the letter that you got, or ask for a new password, which confirms it too",
+        "The password is right, and the account's owner has not confirmed the address where `email-confirmation` is `required`; told only to who knows the password",
+        "";
     /// The log-in is too unlike those before it.
     RISK_REFUSED: "risk_refused", 403,
         "this log-in is too unlike those before it, so no session was opened; log in from a device and a place that you have used before, or ask whoever runs this service",
@@ -238,6 +243,8 @@ pub enum Refusal {
     NameTaken,
     /// They showed who they are too long ago for this.
     StepUpRequired,
+    /// The address must be confirmed first.
+    EmailUnconfirmed,
     /// The log-in is too unlike those before it.
     RiskRefused,
     /// Only an administrator may do this.
@@ -270,6 +277,7 @@ impl Refusal {
             Self::NameInvalid(_) => &NAME_INVALID,
             Self::NameTaken => &NAME_TAKEN,
             Self::StepUpRequired => &STEP_UP_REQUIRED,
+            Self::EmailUnconfirmed => &EMAIL_UNCONFIRMED,
             Self::RiskRefused => &RISK_REFUSED,
             Self::Forbidden => &FORBIDDEN,
             Self::SessionUnknown => &SESSION_UNKNOWN,

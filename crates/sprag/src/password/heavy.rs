@@ -110,7 +110,7 @@ mod tests {
     async fn a_network_with_many_of_the_dearest_passwords_kept_another_one_waiting() {
         let line = HeavyLine::of(8);
         let under_way = line.turn(network(1)).await.unwrap();
-        let mut many = vec![asks(&line, 1).await, asks(&line, 1).await, asks(&line, 1).await];
+        let mut many = [asks(&line, 1).await, asks(&line, 1).await, asks(&line, 1).await];
         let mut other = asks(&line, 2).await;
         drop(under_way);
         let first = now(&mut many[0]).await.expect("it came first").unwrap();

@@ -89,6 +89,52 @@ impl Rows {
                 let place = self.names.iter().position(|held| held == name)?;
                 self.names.remove(place);
             }
+            Step::TellName { .. }
+            | Step::TellParticular { .. }
+            | Step::SetAdministrator(_)
+            | Step::MoveEpoch
+            | Step::Disable { .. }
+            | Step::Enable
+            | Step::ConfirmEmail { .. } => self.change_account(step)?,
+            Step::PutToken(_)
+            | Step::TryCode { .. }
+            | Step::SpendToken { .. }
+            | Step::EndTokens { .. }
+            | Step::PutMessage(_) => self.take_of_letters(step)?,
+            Step::DeleteAccount => {
+                self.account.take()?;
+                self.credentials.clear();
+                self.tokens.clear();
+            }
+            Step::EraseAccount => *self = Self::default(),
+            Step::PutCredential { id, was, to, .. } => self.put_credential(*id, was, to)?,
+            Step::OpenSession { session, detail } => {
+                let id = session.key.session;
+                if id.is_imported() && is_elsewhere(id) {
+                    return None;
+                }
+                self.open(session, detail)?;
+            }
+            Step::KeepDevices { most } => self.keep_devices(*most as usize),
+            Step::ForgetEnded => self.forget_ended(),
+            Step::BindImportedToken { session, from, to } => {
+                let (row, _) = self.sessions.get_mut(session).filter(|(row, _)| row.secret_hash == *from)?;
+                row.secret_hash = *to;
+            }
+            Step::MakeRoom(room) => return Some(self.make_room(room)),
+            Step::EndSession { session, ending } => {
+                return self.end(*session, ending).then(|| vec![(*session, ending)]);
+            }
+            Step::EndSessions { except, with, ending } => {
+                return self.end_sessions(*except, *with, ending);
+            }
+        }
+        Some(Vec::new())
+    }
+
+    /// Changes the account's own row.
+    fn change_account(&mut self, step: &Step) -> Option<()> {
+        match step {
             Step::TellName { told_as, text } => self.tell_name(*told_as, text)?,
             Step::TellParticular { which, text } => {
                 self.account.as_mut()?.particulars.tell(*which, text.clone());
@@ -97,13 +143,6 @@ impl Rows {
                 let account = self.account.as_mut().filter(|account| account.is_admin != *is_admin)?;
                 account.is_admin = *is_admin;
             }
-            Step::DeleteAccount => {
-                self.account.take()?;
-                self.credentials.clear();
-                self.tokens.clear();
-            }
-            Step::EraseAccount => *self = Self::default(),
-            Step::PutCredential { id, was, to, .. } => self.put_credential(*id, was, to)?,
             Step::MoveEpoch => {
                 let account = self.account.as_mut()?;
                 account.epoch = account.epoch.next();
@@ -116,18 +155,19 @@ impl Rows {
                 let account = self.account.as_mut().filter(|account| account.disabled_at.is_some())?;
                 account.disabled_at = None;
             }
-            Step::OpenSession { session, detail } => {
-                let id = session.key.session;
-                if id.is_imported() && is_elsewhere(id) {
-                    return None;
-                }
-                self.open(session, detail)?;
-            }
             Step::ConfirmEmail { address, at } => {
                 let has_it = |account: &&mut Account| account.email.as_ref() == Some(address);
                 let account = self.account.as_mut().filter(has_it)?;
                 account.confirmed = Some(ConfirmedEmail { address: address.clone(), at: *at });
             }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// What is handed out once, and what leaves the server.
+    fn take_of_letters(&mut self, step: &Step) -> Option<()> {
+        match step {
             Step::PutToken(token) => {
                 if self.tokens.contains_key(&token.id) {
                     return None;
@@ -145,21 +185,9 @@ impl Rows {
                 }
                 self.messages.insert(message.key.id, Queued::new((**message).clone()));
             }
-            Step::KeepDevices { most } => self.keep_devices(*most as usize),
-            Step::ForgetEnded => self.forget_ended(),
-            Step::BindImportedToken { session, from, to } => {
-                let (row, _) = self.sessions.get_mut(session).filter(|(row, _)| row.secret_hash == *from)?;
-                row.secret_hash = *to;
-            }
-            Step::MakeRoom(room) => return Some(self.make_room(room)),
-            Step::EndSession { session, ending } => {
-                return self.end(*session, ending).then(|| vec![(*session, ending)]);
-            }
-            Step::EndSessions { except, with, ending } => {
-                return self.end_sessions(*except, *with, ending);
-            }
+            _ => return None,
         }
-        Some(Vec::new())
+        Some(())
     }
 
     fn tell_name(&mut self, told_as: NameKind, text: &str) -> Option<()> {

@@ -10,7 +10,7 @@ use super::commits::alone;
 use super::world::{DAY, NOW, SECOND, World, event};
 use crate::account::{Account, NameKind, Particular};
 use crate::audit::{Entry, Event, EventKind};
-use crate::session::{EndCause, Ended, Epoch, Session, SessionDetail, SessionId};
+use crate::session::{AccountId, EndCause, Ended, Epoch, Session, SessionDetail, SessionId};
 use crate::store::reference::Rows;
 use crate::store::{Commit, Committed, CredentialId, CredentialKind, Ending, Expect, Room, Slice, Step, Was};
 
@@ -207,9 +207,7 @@ fn any_step(world: &World, account: &Account, rows: &Rows) -> Step {
         ..Ending::by_itself(world.one_of(&[EndCause::Logout, EndCause::Admin]), at)
     };
     match world.pick(30) {
-        22 => Step::ConfirmEmail { address: world.one_of(&["Ann", "Bea"]).to_owned(), at },
-        23..=28 => super::one_time::any_step(world, account.id, epoch),
-        29 => Step::PutMessage(Box::new(super::outbox::any_message(world, account.id))),
+        22..=29 => any_step_of_letters(world, account.id, epoch),
         0 => Step::CreateAccount(Box::new(account.clone())),
         1 if world.pick(3) == 0 => Step::AddName(taken()),
         1 => Step::AddName(world.stranger().names.remove(0)),
@@ -274,6 +272,14 @@ fn any_step(world: &World, account: &Account, rows: &Rows) -> Step {
             with: any_session_of(world, rows).filter(|_| world.pick(2) == 0),
             ending,
         },
+    }
+}
+
+fn any_step_of_letters(world: &World, account: AccountId, epoch: Epoch) -> Step {
+    match world.pick(8) {
+        0 => Step::ConfirmEmail { address: world.one_of(&["Ann", "Bea"]).to_owned(), at: NOW.plus(SECOND) },
+        1 => Step::PutMessage(Box::new(super::outbox::any_message(world, account))),
+        _ => super::one_time::any_step(world, account, epoch),
     }
 }
 
