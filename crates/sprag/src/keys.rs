@@ -43,7 +43,6 @@ mod begun;
 mod cursor;
 mod file;
 mod refresh;
-mod sealed;
 
 pub(crate) use access::AccessKey;
 pub use algorithm::{Algorithm, UnknownAlgorithm};

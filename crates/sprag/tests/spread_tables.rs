@@ -50,7 +50,6 @@ fn made(account: AccountId, sessions: &[SessionId]) -> Commit {
         created_at: NOW,
         username: None,
         email: None,
-        confirmed: None,
         particulars: Default::default(),
     };
     let open = sessions.iter().map(|session| {

@@ -12,7 +12,6 @@ mod floods;
 mod framing;
 mod hostile;
 mod kill;
-mod letters;
 mod origins;
 mod outages;
 mod passwords;

@@ -6,7 +6,6 @@ mod crowd;
 mod first_start;
 mod keys;
 mod kill;
-mod letters;
 mod numbers;
 mod outages;
 mod passwords;

@@ -14,7 +14,6 @@ mod cookies;
 mod faults;
 mod foreign;
 mod hostile;
-mod letters;
 mod limits;
 mod moved_on;
 mod next_ids;

@@ -13,8 +13,7 @@ use crate::store::{Credential, CredentialId, Queries, Slice};
 
 const ACCOUNT: &str = "
     select id, epoch, disabled_at, is_admin, created_at, username, email,
-           external_id, external_profile, role, name, given_name, family_name,
-           confirmed_email, email_confirmed_at
+           external_id, external_profile, role, name, given_name, family_name
     from account
     where id = ?1";
 
@@ -129,8 +128,7 @@ impl Queries for SqliteStore {
             .read("list accounts", move |connection| {
                 let mut statement = connection.prepare_cached(
                     "select id, epoch, disabled_at, is_admin, created_at, username, email,
-                            external_id, external_profile, role, name, given_name, family_name,
-                            confirmed_email, email_confirmed_at
+                            external_id, external_profile, role, name, given_name, family_name
                      from account
                      where id > ?1
                      order by id
