@@ -14,7 +14,7 @@ export default defineConfig({
     include: ['test/**/*.test.{ts,tsx}'],
     unstubGlobals: true,
     // Starting a server, or a browser, takes its time on a machine with much to do.
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
   },
 });

@@ -4,6 +4,7 @@
  * @module
  */
 import type { AxiosInstance, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
+import { readClaims } from './token.js';
 import type { Client } from './types.js';
 
 /** What a request of ours bears: the access token that it showed, and whether it is a repetition. */
@@ -26,6 +27,7 @@ export function attach(axios: AxiosInstance, client: Client): () => void {
     if (token !== undefined) {
       config.spragToken = token;
       config.headers.set('Authorization', `Bearer ${token}`);
+      config.beforeRedirect = guarded(client, config.beforeRedirect);
     }
     return config;
   });
@@ -53,9 +55,30 @@ async function repeated(
   const config = answer.config as Config | undefined;
   if (answer.status !== 401 || !config?.spragToken || config.spragRepeated || isSpent(config.data)) return undefined;
   const token = await client.refresh(config.spragToken);
-  if (token === undefined || config.signal?.aborted) return undefined;
+  // Another person may have logged in meanwhile, whose request it is not.
+  if (token === undefined || personOf(token) !== personOf(config.spragToken)) return undefined;
+  if (config.signal?.aborted) return undefined;
   return axios.request({ ...config, spragRepeated: true } as Config);
 }
+
+type BeforeRedirect = NonNullable<Config['beforeRedirect']>;
+
+/**
+ * In Node axios follows redirects by itself, and to where it takes a header along depends on its version: the token is shown to no
+ * origin that the client does not allow.
+ */
+function guarded(client: Client, own: BeforeRedirect | undefined): BeforeRedirect {
+  return (options, ...more) => {
+    const to = options['href'] as unknown;
+    if (typeof to !== 'string' || !client.allows(to)) {
+      const headers = (options['headers'] ?? {}) as Record<string, unknown>;
+      for (const name of Object.keys(headers)) if (name.toLowerCase() === 'authorization') delete headers[name];
+    }
+    own?.(options, ...more);
+  };
+}
+
+const personOf = (token: string): unknown => readClaims(token)?.['sub'];
 
 /** Whether the body was a stream, which nobody can send a second time. */
 function isSpent(data: unknown): boolean {

@@ -14,6 +14,7 @@ import {
   useRef,
   useSyncExternalStore,
 } from 'react';
+import { noClient } from './no-client.js';
 import type { Client, SessionSnapshot, SignedOut } from './types.js';
 
 /** What of a client shows the session; also what `sprag-client/service-worker` connects a page to. */
@@ -23,6 +24,8 @@ interface Provided {
   client: SessionSource;
   initial: SessionSnapshot | undefined;
 }
+
+const AROUND = 'put <SessionProvider client={…}> around';
 
 const Context = createContext<Provided | undefined>(undefined);
 
@@ -50,8 +53,7 @@ export function SessionProvider({ client, initial, children }: SessionProviderPr
 /** The client of the provider. */
 export function useClient<Kind extends SessionSource = Client>(): Kind {
   const provided = useContext(Context);
-  if (!provided)
-    throw new Error('no client is known here; put <SessionProvider client={…}> around, or hand the client in');
+  if (!provided) throw noClient(AROUND);
   return provided.client as Kind;
 }
 
@@ -59,7 +61,7 @@ export function useClient<Kind extends SessionSource = Client>(): Kind {
 export function useSession(client?: SessionSource): SessionSnapshot {
   const provided = useContext(Context);
   const used = client ?? provided?.client;
-  if (!used) throw new Error('no client is known here; put <SessionProvider client={…}> around, or hand the client in');
+  if (!used) throw noClient(AROUND);
   const initial = used === provided?.client ? provided.initial : undefined;
   const now = () => {
     const { current } = used.session;
@@ -72,7 +74,7 @@ export function useSession(client?: SessionSource): SessionSnapshot {
 export function useSignedOut(listener: (why: SignedOut) => void, client?: SessionSource): void {
   const provided = useContext(Context);
   const used = client ?? provided?.client;
-  if (!used) throw new Error('no client is known here; put <SessionProvider client={…}> around, or hand the client in');
+  if (!used) throw noClient(AROUND);
   const latest = useRef(listener);
   useEffect(() => {
     latest.current = listener;

@@ -2,6 +2,7 @@ import { sprag } from '../profiles.js';
 import type { Profile } from '../types.js';
 import { type CookieJar, parseCookies, serialize } from './cookies.js';
 import type { RetryMemory } from './memory.js';
+import { checkedSecret } from './marks.js';
 import { Refresher } from './refresher.js';
 import { ServerSession, type SessionSettings } from './session.js';
 import { isDeviceCookie } from './wire.js';
@@ -17,7 +18,13 @@ export interface ServerOptions {
   pages?: readonly string[];
   /** Reads access tokens for `session.claims()`: `createVerifier({ issuer })` of `sprag-client/verify`. */
   verifier?: { verify(token: string): Promise<Record<string, unknown>> };
-  /** Shared by several processes that serve the same people; one process has its own. */
+  /**
+   * A secret of this app's, the same in all its processes and after a restart: 32 random bytes from its environment. By it an
+   * answer that never reached the browser is asked for again under the same id, wherever the browser comes back; no `memory`
+   * is needed then. Without it one process remembers, until it ends.
+   */
+  secret?: string | undefined;
+  /** Where no `secret` is given: a memory shared by several processes that serve the same people. */
   memory?: RetryMemory;
   cookies?: {
     /** `__Host-sprag_refresh` and `__Host-sprag_access` unless said otherwise. */
@@ -105,7 +112,7 @@ export function createServer(options: ServerOptions): Server {
     const device = [...known, `${mark}=${named}`].join('; ');
     const caller = { userAgent: get('user-agent'), device, instance: named, isMarked: instance !== undefined, address };
     const shown = cookies.get(settings.names.refresh);
-    if (shown) void settings.refresher.seen(shown, caller);
+    if (shown) settings.refresher.seen(shown, caller).catch(() => undefined);
     return new ServerSession(settings, { jar: cookies, caller, isOwn: isOwn(get, url, pages) });
   };
 
@@ -191,7 +198,7 @@ function settingsOf(options: ServerOptions): SessionSettings {
       secure,
       sameSite: cookies.sameSite ?? 'lax',
     },
-    refresher: new Refresher(wire, options.memory),
+    refresher: new Refresher(wire, options.memory, checkedSecret(options.secret)),
     origins: new Set([url, ...(options.origins ?? [])].map((origin) => new URL(origin).origin)),
     verify: verifier && ((token) => verifier.verify(token)),
   };

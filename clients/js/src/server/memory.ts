@@ -1,8 +1,10 @@
 /**
  * Where retry ids are kept between a refresh and the moment when the browser shows that it has the answer.
  *
- * One process needs nothing: it has a memory of its own. Several that serve the same people share one, such as Redis
- * (`SET key id NX EX seconds`, then `GET`), or an answer that was lost could be asked for at another process under another id.
+ * With `createServer({ secret })` none is needed. Without a secret one process has a memory of its own, until it ends; several
+ * that serve the same people share one, such as Redis (`SET key id NX EX seconds`, then `GET`), or an answer that was lost could
+ * be asked for at another process under another id. It may fail, or be slow: then the process' own serves. It holds an entry
+ * for each refresh whose successor is shown to another process, until its seconds are over.
  */
 export interface RetryMemory {
   /** Keeps an id for this key unless there is one, and gives the one that stands. */

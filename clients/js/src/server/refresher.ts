@@ -1,5 +1,6 @@
 import { SpragError } from '../error.js';
 import { processMemory, Recent, type RetryMemory } from './memory.js';
+import { hashed, signed } from './marks.js';
 import { call, type Answered, type Caller, isEnd, type Wire, withToken } from './wire.js';
 
 /** Requests that were on their way with the same cookie get the same answer for this long. */
@@ -9,6 +10,8 @@ const END_SERVES = 60_000;
 /** A retry id is kept as long as somebody may come back after an answer that was lost. */
 const RETRY_ID_SECONDS = 30 * 86_400;
 const MAX_ANSWERS = 10_000;
+/** How long a memory of the app's own may take, in milliseconds; then this process' serves. */
+const MEMORY_WAIT = 2_000;
 
 /** What a refresh token came to: what was answered, or why the session is over. */
 export type Outcome = { answered: Answered; ended?: undefined } | { answered?: undefined; ended: SpragError };
@@ -20,41 +23,48 @@ interface Shared {
   underWay: Map<string, Promise<Outcome>>;
   /** By the successor's key, the key of the token before: who shows the one has the answer to the other. */
   before: Recent<string>;
+  /** Keys of tokens whose successor was seen: who shows one of them again is not who had the answer. */
+  spent: Recent<true>;
 }
 
-const SHARED = Symbol.for('sprag-client/server 1');
+const SHARED = Symbol.for('sprag-client/server 2');
 
 /**
  * Refreshes each token once, however many requests and components ask at one moment.
  *
- * The retry id of a token is kept until its successor is seen. An answer that never reached the browser, since its request was
- * aborted, is asked for again under the same id, however late, and the server knows it for the same request.
+ * The retry id of a token stays the same until its successor is seen. An answer that never reached the browser, since its
+ * request was aborted, is asked for again under the same id, however late, and the server knows it for the same request. With a
+ * secret every process of the app makes the same id by itself; without one it is kept in a memory.
  */
 export class Refresher {
   readonly #wire: Wire;
   readonly #shared: Shared;
-  readonly #memory: RetryMemory;
+  readonly #memory: RetryMemory | undefined;
+  readonly #secret: string | undefined;
 
-  constructor(wire: Wire, memory?: RetryMemory) {
+  constructor(wire: Wire, memory?: RetryMemory, secret?: string) {
     this.#wire = wire;
+    this.#secret = secret;
     const place = globalThis as { [SHARED]?: Shared };
     place[SHARED] ??= {
       memory: processMemory(),
       outcomes: new Recent(MAX_ANSWERS),
       underWay: new Map(),
       before: new Recent(MAX_ANSWERS),
+      spent: new Recent(MAX_ANSWERS),
     };
     this.#shared = place[SHARED];
-    this.#memory = memory ?? this.#shared.memory;
+    this.#memory = memory;
   }
 
-  /** The browser showed this token: what was answered with it has arrived. */
+  /** The browser showed this token: what was answered with it has arrived. Never rejects. */
   async seen(token: string, caller: Caller): Promise<void> {
     const key = await this.#keyOf(token, caller);
     const before = this.#shared.before.get(key);
     if (before === undefined) return;
     this.#shared.before.delete(key);
-    await this.#memory.forget(before);
+    this.#shared.spent.set(before, true, RETRY_ID_SECONDS * 1000);
+    await this.#forget(before);
   }
 
   /** Rejects with a `SpragError` where nobody can say: then the session stays. */
@@ -73,7 +83,7 @@ export class Refresher {
 
   async #ask(key: string, token: string, caller: Caller): Promise<Outcome> {
     const { profile } = this.#wire;
-    const id = await this.#memory.claim(key, crypto.randomUUID(), RETRY_ID_SECONDS);
+    const id = await this.#idOf(key);
     let outcome: Outcome;
     try {
       const headers = { 'idempotency-key': id };
@@ -87,16 +97,47 @@ export class Refresher {
       if (!isEnd(profile, error)) throw error;
       outcome = { ended: error as SpragError };
       // Whoever sends what opens nothing takes no one's place in the memory.
-      await this.#memory.forget(key);
+      await this.#forget(key);
     }
     this.#shared.outcomes.set(key, outcome, outcome.ended ? END_SERVES : ANSWER_SERVES);
     return outcome;
   }
 
+  /** The retry id for this key: the same one in every process, and unknown to whoever has the browser's cookies alone. */
+  async #idOf(key: string): Promise<string> {
+    const fresh = crypto.randomUUID();
+    if (this.#secret === undefined) return this.#claim(key, fresh);
+    return this.#shared.spent.get(key) ? fresh : signed(this.#secret, `sprag retry\n${key}`);
+  }
+
+  /** Where a memory of the app's own is away, this process' says what it knows: a refresh waits for nobody's database. */
+  async #claim(key: string, fresh: string): Promise<string> {
+    const here = this.#shared.memory;
+    if (!this.#memory) return here.claim(key, fresh, RETRY_ID_SECONDS);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<undefined>((resolve) => {
+      timer = setTimeout(resolve, MEMORY_WAIT, undefined);
+    });
+    const claimed = (async () => this.#memory?.claim(key, fresh, RETRY_ID_SECONDS))().catch(() => undefined);
+    const id = await Promise.race([claimed, late]).finally(() => clearTimeout(timer));
+    if (typeof id !== 'string') return here.claim(key, fresh, RETRY_ID_SECONDS);
+    // Should the memory be away when the answer is asked for again.
+    here.forget(key);
+    return here.claim(key, id, RETRY_ID_SECONDS);
+  }
+
+  /** A memory that fails keeps what it has; nothing of a request hangs on it. */
+  async #forget(key: string): Promise<void> {
+    this.#shared.memory.forget(key);
+    try {
+      await this.#memory?.forget(key);
+    } catch {
+      // The id ends with its time.
+    }
+  }
+
   /** Of a token and who shows it: whoever took a token elsewhere is asked about by itself, for the server to judge. */
   async #keyOf(token: string, { instance, isMarked, userAgent }: Caller): Promise<string> {
-    const text = [this.#wire.url, token, isMarked ? instance : (userAgent ?? '')].join('\n');
-    const hash = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text));
-    return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, '0')).join('');
+    return hashed([this.#wire.url, token, isMarked ? instance : (userAgent ?? '')].join('\n'));
   }
 }

@@ -46,6 +46,7 @@ export class ServerSession {
   #ended: SpragError | undefined;
   #refreshing: Promise<string | undefined> | undefined;
   #hasRefreshed = false;
+  #isOver = false;
 
   constructor(settings: SessionSettings, incoming: Incoming) {
     this.#settings = settings;
@@ -58,7 +59,7 @@ export class ServerSession {
   /** Whether cookies can be written here, so that a refresh may be asked for. */
   get canWrite(): boolean {
     const { jar } = this.#incoming;
-    return jar.set !== undefined && (jar.canWrite?.() ?? true);
+    return !this.#isOver && jar.set !== undefined && (jar.canWrite?.() ?? true);
   }
 
   /**
@@ -94,7 +95,11 @@ export class ServerSession {
     }
     // What the browser sent is old, or forged. What the server gives is neither.
     const next = await this.#afterRefusal(token);
-    return next === undefined ? undefined : verify(next);
+    if (next === undefined) return undefined;
+    return verify(next).catch((error: { status?: number }) => {
+      if (error.status !== 401) throw error;
+      return undefined;
+    });
   }
 
   /** As the platform's, with the access token for the allowed origins; refreshes on 401 where it can, and repeats once. */
@@ -202,7 +207,12 @@ export class ServerSession {
     const outcome = await refresher.refresh(this.#refresh as string, this.#incoming.caller);
     this.#hasRefreshed = true;
     if (outcome.answered?.tokens) {
-      this.#keep(outcome.answered, outcome.answered.tokens);
+      try {
+        this.#keep(outcome.answered, outcome.answered.tokens);
+      } catch {
+        // A framework that says only so that the answer has gone, as SvelteKit does: the retry id brings the tokens again.
+        this.#isOver = true;
+      }
     } else {
       // The cookie stays: this refusal may come later than a new log-in, whose cookie it must not take away.
       this.#ended = outcome.ended;

@@ -3,7 +3,9 @@ import { SpragError } from '../error.js';
 import { sprag } from '../profiles.js';
 import { withoutTokens } from '../strip.js';
 import type { Answer, Client, ClientOptions } from '../types.js';
+import { member } from '../wire.js';
 import { type Asked, CALLS, type Call, type News, type Told } from './messages.js';
+import { authRoutes } from './routes.js';
 import { kvStorage } from './storage.js';
 
 /** What of the worker's global scope is used; TypeScript has it in another library than the page's. */
@@ -24,6 +26,9 @@ interface WorkerEvent {
   respondWith(response: Promise<Response> | Response): void;
 }
 
+/** How long a page's first question waits for the server to say whether there is a session, in milliseconds. */
+const FIRST_LOOK = 3_000;
+
 /**
  * Makes this service worker the holder of the session: call it first thing in its script. Use cookie mode: then the refresh
  * token is in a cookie that no script can read, and the access token in this worker's memory alone.
@@ -32,20 +37,22 @@ export function serve(options: ClientOptions): Client {
   const scope = globalThis as unknown as WorkerScope;
   const { profile = sprag } = options;
   const client = createClient({ storage: kvStorage(options.name), ahead: false, ...options });
-  const base = new URL(options.url || '/', scope.location.origin);
-  const { login, refresh, register, password, stepUp } = profile.routes;
-  const givesTokens = new Set(
-    [login, refresh, register, password, stepUp].map((path) => path && new URL(path, base).href),
-  );
+  const routes = authRoutes(profile, new URL(options.url || '/', scope.location.origin));
 
   scope.addEventListener('install', (event) => event.waitUntil(scope.skipWaiting()));
   scope.addEventListener('activate', (event) => event.waitUntil(scope.clients.claim()));
   scope.addEventListener('fetch', (event) => {
     const { request } = event;
-    // Documents are not fetched by scripts; what goes to strangers, or brings its own authorization, is none of ours.
-    if (request.mode === 'navigate' || request.mode === 'no-cors') return;
+    // Documents, scripts, fonts and images are the browser's own requests: they must not hang on the session server.
+    const isAsset = request.mode === 'navigate' || request.destination !== '';
+    if (isAsset && request.method === 'GET') return;
+    // Whatever the request says of itself, its mode and headers too: what asks for tokens gets none.
+    const kind = routes.kindOf(request.url);
+    if (kind === 'tokens') return event.respondWith(notHere());
+    if (kind === 'auth') return event.respondWith(keeping(request).catch(() => Response.error()));
+    // What goes to strangers, or brings its own authorization, is none of ours.
+    if (isAsset || request.mode === 'no-cors') return;
     if (!client.allows(request.url) || request.headers.has('authorization')) return;
-    if (givesTokens.has(request.url.split(/[?#]/)[0])) return event.respondWith(notHere());
     event.respondWith(client.fetch(request).catch(() => Response.error()));
   });
   scope.addEventListener('message', (event) => {
@@ -55,16 +62,41 @@ export function serve(options: ClientOptions): Client {
     event.waitUntil(answer(asked).then((told) => port.postMessage(told)));
   });
   client.session.addEventListener('change', () => {
+    // As it is now: between two people there is a moment when nobody is logged in, and pages must hear of it.
+    const spragSession = client.session.current;
     void scope.clients.matchAll({ type: 'window' }).then((pages) => {
-      for (const page of pages) page.postMessage({ spragSession: client.session.current });
+      for (const page of pages) page.postMessage({ spragSession });
     });
   });
+
+  /** Sends it; the tokens of an answer (a second factor's, a passkey's) stay here, and the page gets the rest. */
+  const keeping = async (request: Request): Promise<Response> => {
+    const given = await client.fetch(request);
+    if (!/\bjson\b/i.test(given.headers.get('content-type') ?? '')) return given;
+    const body: unknown = await given.clone().json().catch(() => undefined);
+    if (typeof body !== 'object' || body === null || Array.isArray(body)) return given;
+    const shown = withoutTokens(profile, body as Answer);
+    if (JSON.stringify(shown) === JSON.stringify(body)) return given;
+    // An answer that cannot be taken is still none that a page may read whole.
+    if (given.ok && isJwt(member(body, profile.answer.access))) await client.adopt(body as Answer).catch(() => undefined);
+    const headers = new Headers(given.headers);
+    for (const name of ['content-length', 'content-encoding']) headers.delete(name);
+    return new Response(JSON.stringify(shown), { status: given.status, statusText: given.statusText, headers });
+  };
+
+  /** On a browser's first visit nobody has asked the server yet, and somebody may be logged in by a cookie alone. */
+  const firstLook = async (): Promise<void> => {
+    if (client.session.state !== 'unknown') return;
+    const late = new Promise<void>((resolve) => setTimeout(resolve, FIRST_LOOK));
+    await Promise.race([client.accessToken().catch(() => undefined), late]);
+  };
 
   const answer = async (asked: Asked): Promise<Told> => {
     try {
       await client.ready;
       if (asked.sprag === 'hello') {
         await scope.clients.claim();
+        await firstLook();
         return { value: undefined, session: client.session.current };
       }
       if (!CALLS.includes(asked.sprag)) throw new SpragError('not_offered', 'the worker does no such thing for a page');
@@ -78,6 +110,9 @@ export function serve(options: ClientOptions): Client {
   };
   return client;
 }
+
+/** Another thing may go by the name that the access token has. */
+const isJwt = (value: unknown): boolean => typeof value === 'string' && value.split('.').length === 3;
 
 function call(client: Client, name: Call, args: readonly unknown[]): Promise<Answer | undefined> {
   const act = client[name] as (...args: readonly unknown[]) => Promise<Answer | undefined>;

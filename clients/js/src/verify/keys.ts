@@ -22,6 +22,8 @@ type FindKey = ReturnType<typeof createLocalJWKSet>;
 const DEFAULT_MAX_AGE = 5 * 60_000;
 const MIN_MAX_AGE = 30_000;
 const MAX_MAX_AGE = 60 * 60_000;
+/** How long a request waits for newer keys while there are some that may be used, in milliseconds. */
+const PATIENCE = 500;
 const MAX_KEY_SET_BYTES = 64 * 1024;
 
 /**
@@ -37,6 +39,7 @@ export class RemoteKeys {
   #mayRetryAt = 0;
   #failure: unknown;
   #underWay: Promise<void> | undefined;
+  #begunAt = 0;
 
   constructor(readonly settings: KeySettings) {}
 
@@ -71,9 +74,14 @@ export class RemoteKeys {
   async #current(): Promise<FindKey> {
     const now = this.settings.monotonic();
     if (this.#find && now < this.#freshUntil) return this.#find;
-    if (now >= this.#mayRetryAt) await this.#fetchOnce();
-    const isUsable = this.settings.monotonic() - this.#fetchedAt < this.settings.staleFor;
-    if (this.#find && isUsable) return this.#find;
+    const isUsable = (): boolean => this.settings.monotonic() - this.#fetchedAt < this.settings.staleFor;
+    if (now >= this.#mayRetryAt) {
+      const fetched = this.#fetchOnce();
+      // A server that hangs must not stall whoever has usable keys; one that answers tells of a key that was retired.
+      if (this.#find && isUsable()) await atMost(this.#begunAt + PATIENCE - now, fetched);
+      else await fetched;
+    }
+    if (this.#find && isUsable()) return this.#find;
     throw new VerifyError('keys', { cause: this.#failure });
   }
 
@@ -88,9 +96,12 @@ export class RemoteKeys {
   }
 
   #fetchOnce(): Promise<void> {
-    this.#underWay ??= this.#fetch().finally(() => {
-      this.#underWay = undefined;
-    });
+    if (!this.#underWay) {
+      this.#begunAt = this.settings.monotonic();
+      this.#underWay = this.#fetch().finally(() => {
+        this.#underWay = undefined;
+      });
+    }
     return this.#underWay;
   }
 
@@ -112,6 +123,16 @@ export class RemoteKeys {
       this.#mayRetryAt = monotonic() + this.settings.retryInterval;
     }
   }
+}
+
+/** Waits for it, but no longer than so many milliseconds. */
+async function atMost(milliseconds: number, promise: Promise<void>): Promise<void> {
+  if (milliseconds <= 0) return;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, milliseconds);
+  });
+  await Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
 async function limitedText(answer: Response, url: string): Promise<string> {

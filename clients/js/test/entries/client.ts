@@ -56,7 +56,7 @@ export async function patiently<T>(logIn: () => Promise<T>): Promise<T> {
     try {
       return await logIn();
     } catch (error) {
-      if (times === 20 || (error as { status?: number }).status !== 503) throw error;
+      if (times === 100 || (error as { status?: number }).status !== 503) throw error;
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
   }

@@ -59,7 +59,7 @@ test('while the server cannot be reached a query fails as such, and the session 
   expect(error).toMatchObject({ status: 'FETCH_ERROR' });
   expect(client.session.state).toBe('signed-in');
   client.close();
-}, 120_000);
+});
 
 test('what was fetched for somebody is forgotten with their session', async () => {
   const { notes, store, client } = await loggedIn();

@@ -322,7 +322,7 @@ describe('an answer that never reached the browser', () => {
   beforeAll(async () => {
     // The strictest setting there is: a spent token is reuse at once, unless its request is known for the same one.
     sprag = await startSprag({ env: { SPRAG_REUSE_INTERVAL: '0s' } });
-    for (const name of ['ada', 'ben', 'cleo', 'dora']) await sprag.createUser(name);
+    for (const name of ['ada', 'ben', 'cleo', 'dora', 'eve', 'finn']) await sprag.createUser(name);
   });
   afterAll(() => sprag?.stop());
 
@@ -357,6 +357,21 @@ describe('an answer that never reached the browser', () => {
     app.close();
   });
 
+  test('is given once more by another process of an app that has a secret', async () => {
+    const secret = 'the same thirty-two characters in every process';
+    const [one, other] = [await startApp(sprag, { secret }), await startApp(sprag, { secret })];
+    const browser = await loggedIn(one, 'eve');
+    await comesBackLate(one, browser);
+    Reflect.deleteProperty(globalThis, Symbol.for('sprag-client/server 2'));
+    expect(await (await browser.send(`${other.url}/page`)).json()).toEqual({ tokens: 1, has: true });
+    expect(other.refreshes.length).toBe(1);
+    accessIsOver(browser);
+    expect(await (await browser.send(`${one.url}/page`)).json()).toEqual({ tokens: 1, has: true });
+    expect(await sprag.sessions('eve')).toBe(1);
+    one.close();
+    other.close();
+  });
+
   test('is there at once for who reloads: leaving a page breaks no refresh off', async () => {
     const app = await startApp(sprag);
     const browser = await loggedIn(app, 'dora');
@@ -382,9 +397,12 @@ describe('an answer that never reached the browser', () => {
     app.close();
   });
 
-  test('a token that is shown again after its successor was seen is a thief, and is told to the server as one', async () => {
-    const app = await startApp(sprag);
-    const browser = await loggedIn(app, 'cleo');
+  test.each([
+    ['cleo', {}],
+    ['finn', { secret: 'with a secret of thirty-two characters too' }],
+  ])('a token that is shown again after its successor was seen is a thief, and is told to the server as one: %s', async (name, more) => {
+    const app = await startApp(sprag, more);
+    const browser = await loggedIn(app, name);
     const stolen = new Map(browser.cookies);
     stolen.delete(ACCESS);
     accessIsOver(browser);
@@ -396,7 +414,7 @@ describe('an answer that never reached the browser', () => {
     const thief = new Browser();
     for (const [name, value] of stolen) thief.cookies.set(name, value);
     expect(await (await thief.send(`${app.url}/state`)).json()).toEqual({ state: 'signed-out' });
-    expect(await sprag.sessions('cleo')).toBe(0);
+    expect(await sprag.sessions(name)).toBe(0);
     app.close();
   });
 });

@@ -65,29 +65,42 @@ async function open(context: Awaited<ReturnType<Browser['newContext']>>): Promis
 const state = (page: Page) => page.evaluate(() => (window as unknown as Shown).app.client.session.state);
 const notes = (page: Page) => page.evaluate(() => (window as unknown as Shown).app.loadNotes());
 
+/** Logs in; only a server that has too much to do is asked again. */
 async function logIn(page: Page) {
-  for (let times = 0; (await state(page)) !== 'signed-in' && times < 20; times++) {
+  for (let times = 0; (await state(page)) !== 'signed-in'; times++) {
     const said = await page.evaluate(
       ([password]) =>
-        (window as unknown as Shown).app.logIn('ada', password as string).catch((error: Error) => error.message),
+        (window as unknown as Shown).app
+          .logIn('ada', password as string)
+          .catch(({ status, message }: Error & { status: number }) => ({ status, message })),
       [PASSWORD],
     );
     expect(JSON.stringify(said)).not.toMatch(/eyJ|spr_/);
+    const status = (said as { status?: number } | undefined)?.status;
+    if (status !== undefined) expect([429, 503], JSON.stringify(said)).toContain(status);
+    expect(times).toBeLessThan(20);
   }
-  expect(await state(page)).toBe('signed-in');
 }
 
 test('a page logs in, calls, and never sees a token', async () => {
   const { refreshes, expireSeen } = front as Front;
   const context = await (browser as Browser).newContext();
   const page = await open(context);
+  // Nobody was here before: the page knows at once that it shall show its log-in.
+  expect(await state(page)).toBe('signed-out');
   await logIn(page);
   expect(await notes(page)).toEqual({ path: '/api/notes' });
 
   // What the page may look at, and what it is told when it asks the server by itself.
   const looked = await page.evaluate(async () => {
-    const refused = await fetch('/api/v1/auth/refresh', { method: 'POST' });
-    const kept: unknown[] = [{ ...localStorage }, document.cookie, await refused.text()];
+    const asked = await Promise.all([
+      fetch('/api/v1/auth/refresh', { method: 'POST' }),
+      fetch('/api/v1/auth/refresh', { method: 'POST', headers: { Authorization: 'x' } }),
+      fetch('/api/v1/auth/refresh', { method: 'POST', mode: 'no-cors' }),
+      fetch('/api//v1/auth/%72efresh', { method: 'POST' }),
+    ]);
+    const said = await Promise.all(asked.map((answer) => answer.text()));
+    const kept: unknown[] = [{ ...localStorage }, document.cookie, ...said];
     for (const { name = '' } of await indexedDB.databases()) {
       const opened = indexedDB.open(name);
       await new Promise((resolve) => opened.addEventListener('success', resolve));
@@ -98,9 +111,9 @@ test('a page logs in, calls, and never sees a token', async () => {
       }
       opened.result.close();
     }
-    return { status: refused.status, kept: JSON.stringify(kept) };
+    return { statuses: asked.map(({ status }) => status), kept: JSON.stringify(kept) };
   });
-  expect(looked.status).toBe(403);
+  expect(looked.statuses).toEqual([403, 403, 403, 403]);
   expect(looked.kept).toContain('kept_by_worker');
   expect(looked.kept).not.toMatch(/eyJ|spr_/);
 

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import express from 'express';
 import fastify from 'fastify';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createVerifier, expressGuard, fastifyGuard, guardRequest, VerifySetupError } from '../../src/verify.js';
 import { logIn, type Sprag, SECRET, startSprag } from './sprag.js';
 
@@ -248,6 +248,47 @@ describe('the keys are fetched seldom', () => {
     await patient.verify(token).catch(() => undefined);
     asked.status = 200;
     expect((await patient.verify(token)).sub).toBe('a');
+  });
+
+  test('a server that hangs stalls nobody while there are keys, and one that answers again is believed', async () => {
+    const [old, next] = [await signed('old'), await signed('next')];
+    const { asked, fetch } = answering({ keys: [old.key] });
+    let isHanging = false;
+    const hanging = (async (_: unknown, { signal }: RequestInit) => {
+      if (!isHanging) return fetch('');
+      asked.times += 1;
+      return new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
+    }) as typeof globalThis.fetch;
+    const start = performance.now();
+    let time = 0;
+    vi.spyOn(performance, 'now').mockImplementation(() => start + time);
+    const waits = vi.spyOn(globalThis, 'setTimeout');
+    try {
+      const verifier = createVerifier({ issuer, fetch: hanging, timeout: 30_000 });
+      await verifier.verify(old.token);
+      [isHanging, time] = [true, 2 * 3_600_000];
+      // The first ones wait a moment, and nobody the thirty seconds of the fetch.
+      expect((await verifier.verify(old.token)).sub).toBe('a');
+      expect(waits.mock.calls.map(([, milliseconds]) => milliseconds)).toEqual([500]);
+      time += 1_000;
+      for (let times = 0; times < 20; times++) expect((await verifier.verify(old.token)).sub).toBe('a');
+      expect(waits).toHaveBeenCalledTimes(1);
+      expect(asked.times).toBe(2);
+    } finally {
+      vi.restoreAllMocks();
+    }
+    // Who was away for hours asks before it believes a key that may be retired by now.
+    const idle = answering({ keys: [old.key] });
+    const api = createVerifier({ issuer, fetch: idle.fetch });
+    await api.verify(old.token);
+    idle.asked.body = { keys: [next.key] };
+    vi.spyOn(performance, 'now').mockImplementation(() => start + 2 * 3_600_000);
+    try {
+      await expect(api.verify(old.token)).rejects.toMatchObject({ reason: 'unknown_key' });
+      expect((await api.verify(next.token)).sub).toBe('a');
+    } finally {
+      vi.restoreAllMocks();
+    }
   });
 
   test('what cannot be a token of ours leads to no fetch at all', async () => {

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { createSSRApp, defineComponent, effectScope, h, watchEffect } from 'vue';
 import { renderToString } from 'vue/server-renderer';
 import { sessionStore } from '../../src/svelte.js';
+import type { SessionSnapshot } from '../../src/types.js';
 import { sprag, useSession, useSignedOut } from '../../src/vue.js';
 import { fakeClient } from './fake.js';
 
@@ -24,18 +25,28 @@ test('Vue: a ref follows the session until its component is gone', () => {
   expect(seen.length).toBe(3);
 });
 
-test('Vue: an app knows its client, also on the server', async () => {
-  const fake = fakeClient({ state: 'signed-in', claims: { sub: 'ada' } });
-  const Name = defineComponent({
-    setup() {
-      const session = useSession();
-      return () => h('p', `${session.value.state} ${session.value.claims?.['sub']}`);
-    },
-  });
-  const app = createSSRApp(Name);
-  app.use(sprag(fake.client));
-  expect(await renderToString(app)).toBe('<p>signed-in ada</p>');
+const Name = defineComponent({
+  setup() {
+    const session = useSession();
+    useSignedOut(() => undefined);
+    return () => h('p', `${session.value.state} ${session.value.claims?.['sub'] ?? 'nobody'}`);
+  },
+});
+
+test('Vue: a server shows nobody the session of its one client, but what it knew of this visitor', async () => {
+  const fake = fakeClient({ state: 'signed-in', claims: { sub: 'somebody else' } });
+  const rendered = (initial?: SessionSnapshot) =>
+    renderToString(createSSRApp(Name).use(sprag(fake.client, { initial })));
+  expect(await rendered()).toBe('<p>unknown nobody</p>');
+  expect(await rendered({ state: 'signed-in', claims: { sub: 'ada' } })).toBe('<p>signed-in ada</p>');
+  await expect(renderToString(createSSRApp(Name))).rejects.toMatchObject({ code: 'no_client' });
   await expect(renderToString(createSSRApp(Name))).rejects.toThrow('app.use(sprag(client))');
+});
+
+test('Vue: a server that renders keeps no listener of any page', async () => {
+  const fake = fakeClient();
+  for (let times = 0; times < 3; times++) await renderToString(createSSRApp(Name).use(sprag(fake.client)));
+  expect([fake.listeners(), fake.ends()]).toEqual([0, 0]);
 });
 
 test('Svelte: a store follows the session while somebody looks, and begins with what the server knew', () => {

@@ -1,7 +1,7 @@
 import express from 'express';
 import { createServer, type ServerSession } from 'sprag-client/server';
 
-const auth = createServer({ url: process.env.SPRAG_URL as string });
+const auth = createServer({ url: process.env.SPRAG_URL as string, secret: process.env.APP_SECRET });
 export const app = express();
 
 // The session of each request, in `request.sprag`.
@@ -20,6 +20,7 @@ app.get('/', async (request, response) => {
 });
 
 app.post('/logout', async (request, response) => {
-  await of(request).logout();
+  // Its cookies are gone in any case; a server that is away is told nothing, and the session ends by its idle time.
+  await of(request).logout().catch(console.error);
   response.redirect(303, '/');
 });

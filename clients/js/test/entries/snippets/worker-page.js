@@ -1,6 +1,7 @@
 import { connect } from 'sprag-client/service-worker';
 
-navigator.serviceWorker.register('/worker.js', { type: 'module' });
+// Where there is no worker, calls reject and say why.
+navigator.serviceWorker?.register('/worker.js', { type: 'module' }).catch(console.error);
 export const client = connect();
 await client.ready;
 
