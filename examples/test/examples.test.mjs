@@ -70,7 +70,8 @@ async function play(name, scene) {
     child.stdin.end();
     await context.close().catch(() => undefined);
     await new Promise((resolve) => (child.exitCode === null ? child.once('exit', resolve) : resolve()));
-    rmSync(data, { recursive: true, force: true });
+    // A server that has just ended may still be closing its files.
+    rmSync(data, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 }
 

@@ -6,7 +6,7 @@ import { sprag } from './profiles.js';
 import { isBusy, isNewer, newId, openStore, HELD, type Kept } from './store.js';
 import { readClaims, readToken } from './token.js';
 import type { Answer, Client, ClientOptions, Session, SessionSnapshot, SignedOut } from './types.js';
-import { isFault, judged, originOf, parse, platformFetch, says, sender, text, unreachable } from './wire.js';
+import { here, isFault, judged, originOf, parse, platformFetch, says, sender, text, unreachable } from './wire.js';
 
 /** One tab to the others. */
 interface Message {
@@ -366,7 +366,7 @@ export function createClient(options: ClientOptions): Client {
   /** Against what a page's own calls are resolved, so that the address which is looked at is the one that is asked. */
   const allows = (url: string | URL): boolean => {
     const origin = originOf(url, page?.baseURI ?? location?.href);
-    return !!origin && [options.url || '/', ...(options.origins ?? [])].some((each) => originOf(each, globalThis.origin) === origin);
+    return !!origin && [options.url || '/', ...(options.origins ?? [])].some((each) => originOf(each, here()) === origin);
   };
 
   // In a page only: what runs elsewhere may serve many people, whose clients must never hear of each other.

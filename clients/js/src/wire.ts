@@ -15,6 +15,9 @@ export type Send = (
   keepalive?: boolean,
 ) => Promise<Answer>;
 
+/** The page's or worker's own origin; where a frame's address is none, `origin` is that of the page that made it. */
+export const here = (): string | undefined => globalThis.origin ?? globalThis.location?.origin;
+
 export const unreachable = (why: unknown): SpragError =>
   new SpragError('unreachable', `No answer from the session server: ${why}`);
 
@@ -35,7 +38,7 @@ export const sender =
     const controller = new AbortController();
     const answer = async (): Promise<readonly [Response, string]> => {
       // By the page's origin, not by what its `<base>` says. A server that only renders has none, and asks nothing.
-      const response = await ask(new URL(url.replace(/\/+$/, '') + path, globalThis.origin).href, {
+      const response = await ask(new URL(url.replace(/\/+$/, '') + path, here()).href, {
         method: 'POST',
         headers: { ...always, ...headers, ...(body && { 'Content-Type': 'application/json' }) },
         body: body ? JSON.stringify(body) : null,

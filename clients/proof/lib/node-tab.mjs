@@ -34,7 +34,16 @@ if (clock) {
   Date.now = () => now() + clock;
 }
 
-globalThis.location = { pathname: '/tab', protocol: address.protocol, origin: address.origin };
+// A program has an address as a page has, and goes nowhere by it.
+globalThis.location = {
+  pathname: '/tab',
+  protocol: address.protocol,
+  origin: address.origin,
+  get href() {
+    return new URL('/tab', address).href;
+  },
+  set href(to) {},
+};
 
 function report(what, more = {}) {
   const body = JSON.stringify({ tab: asked.tab, what, ...more });

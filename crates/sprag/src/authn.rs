@@ -13,7 +13,7 @@ use crate::counts::CountedStore;
 use crate::error::{Error, Refusal};
 use crate::keys::KeyRing;
 use crate::limits::Gate;
-use crate::password::{Hasher, Password, Place};
+use crate::password::{Hasher, Password, Presence};
 use crate::random::Random;
 use crate::requester::Requester;
 use crate::session::{AccountId, Epoch, Methods};
@@ -157,7 +157,7 @@ impl Authn<'_> {
             return Ok(Authenticated { account: found.account, methods, at, proof, known });
         }
         let Some(password) = proof.password else { return Err(Refusal::CredentialsInvalid.into()) };
-        match self.compare(found, password, requester, &Place::default()).await? {
+        match self.compare(found, password, requester, &Presence::default()).await? {
             Ok(somebody) => Ok(Authenticated { methods, known, ..somebody }),
             Err(wrong) => {
                 self.refuse(wrong, password::ANOTHER_MEANWHILE, requester).await?;

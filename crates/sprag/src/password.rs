@@ -56,7 +56,7 @@ use crate::policy::{MAX_PASSWORD_BYTES, MIN_PASSWORD_BYTES};
 use crate::prefix::Prefix;
 use crate::random::{self, Random};
 
-pub(crate) use self::job::{Compared, Place};
+pub(crate) use self::job::{Compared, Presence};
 pub use self::pace::Slow;
 pub use self::secrets::SourceSecrets;
 pub(crate) use self::stored::is_peppered;
@@ -276,7 +276,7 @@ impl Hasher {
     /// # Errors
     /// A busy [`Fault`] if the queue is full; an internal one if the stored hash is [`Unusable`].
     pub async fn verify(&self, password: Password, stored: Option<String>) -> Result<Match, Fault> {
-        let compared = self.verify_from(Prefix::default(), password, stored, &Place::default()).await?;
+        let compared = self.verify_from(Prefix::default(), password, stored, &Presence::default()).await?;
         Ok(match compared.outcome? {
             Match::Outdated if compared.is_another_form => Match::Yes,
             matched => matched,
@@ -295,13 +295,13 @@ impl Hasher {
         answer.await.map_err(|gone| Fault::internal("hash a password", gone))?
     }
 
-    /// Compares a password that came from this network. Whoever goes away meanwhile [leaves](Place::leave) their place.
+    /// Compares a password that came from this network. Whoever goes away meanwhile [leaves](Presence::leave) their place.
     pub(crate) async fn verify_from(
         &self,
         prefix: Prefix,
         password: Password,
         stored: Option<String>,
-        place: &Place,
+        place: &Presence,
     ) -> Result<Compared, Fault> {
         let since = Instant::now();
         let is_heavy = stored.as_deref().is_some_and(is_heavy);

@@ -12,7 +12,7 @@ use super::{Authenticated, Authn, Proof};
 use crate::account::Account;
 use crate::audit::{EventKind, NOBODY, Severity};
 use crate::error::{Error, Fault, FaultKind, Refusal};
-use crate::password::{Compared, Match, Password, Place};
+use crate::password::{Compared, Match, Password, Presence};
 use crate::prefix::Prefix;
 use crate::requester::Requester;
 use crate::security::Outcome;
@@ -78,7 +78,7 @@ impl Authn<'_> {
         };
         let tried = self.reserve_try(came, at, (known, shown.solved), requester).await?;
         let stored = credential.as_ref().and_then(|credential| credential.password_hash.clone());
-        let place = Place::default();
+        let place = Presence::default();
         let unless_looked_at = self.unless_looked_at(&tried, &place);
         let compared = self.hasher.verify_from(from, password.clone(), stored, &place).await;
         drop(unless_looked_at);
@@ -129,7 +129,7 @@ impl Authn<'_> {
         let credential = self.store.credential_of(account).await?.ok_or(Refusal::AccountUnknown)?;
         let known = Some(Known::Session(session));
         let tried = self.reserve_try(Instant::now(), At::Account(account), (known, None), requester).await?;
-        let place = Place::default();
+        let place = Presence::default();
         let unless_looked_at = self.unless_looked_at(&tried, &place);
         let compared = self.compare(credential, password, requester, &place).await;
         drop(unless_looked_at);
@@ -147,7 +147,7 @@ impl Authn<'_> {
         credential: Credential,
         password: Password,
         requester: &Requester,
-        place: &Place,
+        place: &Presence,
     ) -> Result<Result<Authenticated, Wrong>, Error> {
         let came = Instant::now();
         let Credential { account, password_hash: hash } = credential;

@@ -14,7 +14,7 @@ use crate::audit::{NOBODY, Severity};
 use crate::budget::{Budget, Spent};
 use crate::error::{Error, Fault, FaultKind};
 use crate::limits::{Gate, Reserved, Whose};
-use crate::password::Place;
+use crate::password::Presence;
 use crate::proof_of_work::Solved;
 use crate::requester::Requester;
 use crate::security::Outcome;
@@ -43,7 +43,7 @@ pub(super) struct Try {
 pub(super) struct UnlessLookedAt<'a> {
     gate: &'a Gate,
     tried: &'a Try,
-    place: Place,
+    place: Presence,
 }
 
 impl Drop for UnlessLookedAt<'_> {
@@ -118,7 +118,7 @@ impl Authn<'_> {
     }
 
     /// Gives a try back where whoever makes it goes away while their password waits in this place.
-    pub(super) fn unless_looked_at<'t>(&'t self, tried: &'t Try, place: &Place) -> UnlessLookedAt<'t> {
+    pub(super) fn unless_looked_at<'t>(&'t self, tried: &'t Try, place: &Presence) -> UnlessLookedAt<'t> {
         UnlessLookedAt { gate: self.gate, tried, place: place.clone() }
     }
 
@@ -226,10 +226,10 @@ mod tests {
 
     #[test]
     fn a_place_is_left_or_looked_at_and_never_both() {
-        let place = Place::default();
+        let place = Presence::default();
         assert!(place.look() && place.look(), "a stand-in may look, too");
         assert!(!place.leave());
-        let place = Place::default();
+        let place = Presence::default();
         assert!(place.leave());
         assert!(!place.look() && !place.leave());
     }

@@ -17,7 +17,7 @@ struct State {
 }
 
 /// Who waits for a turn. Dropped, it says that there is no place any more.
-struct Ticket(oneshot::Sender<Turn>);
+struct Ticket(oneshot::Sender<Admission>);
 
 impl Leaving for Ticket {
     fn is_gone(&self) -> bool {
@@ -25,8 +25,8 @@ impl Leaving for Ticket {
     }
 }
 
-/// A turn, until it is dropped; then it is the next one's.
-pub(super) struct Turn(Arc<HeavyLine>);
+/// That one may go ahead, until it is dropped; then the next one may.
+pub(super) struct Admission(Arc<HeavyLine>);
 
 impl HeavyLine {
     /// As many may wait as `places` says, at least one: with more, the last would wait for minutes.
@@ -38,12 +38,12 @@ impl HeavyLine {
     ///
     /// # Errors
     /// A busy [`Fault`] where too many wait already, or where another network's first takes the place of this one's newest.
-    pub(super) async fn turn(self: &Arc<Self>, prefix: Prefix) -> Result<Turn, Fault> {
+    pub(super) async fn turn(self: &Arc<Self>, prefix: Prefix) -> Result<Admission, Fault> {
         let turn = {
             let mut state = self.lock();
             if !state.is_taken {
                 state.is_taken = true;
-                return Ok(Turn(Arc::clone(self)));
+                return Ok(Admission(Arc::clone(self)));
             }
             let (ticket, turn) = oneshot::channel();
             drop(state.lines.add(prefix, Ticket(ticket)));
@@ -58,7 +58,7 @@ impl HeavyLine {
     }
 }
 
-impl Drop for Turn {
+impl Drop for Admission {
     fn drop(&mut self) {
         let next = {
             let mut state = self.0.lock();
@@ -81,7 +81,7 @@ mod tests {
 
     use super::*;
 
-    type Asking = Pin<Box<dyn Future<Output = Result<Turn, Fault>>>>;
+    type Asking = Pin<Box<dyn Future<Output = Result<Admission, Fault>>>>;
 
     fn network(number: u8) -> Prefix {
         Prefix::of(Some(&format!("10.0.{number}.1")))
@@ -94,7 +94,7 @@ mod tests {
         asking
     }
 
-    async fn now(asking: &mut Asking) -> Option<Result<Turn, Fault>> {
+    async fn now(asking: &mut Asking) -> Option<Result<Admission, Fault>> {
         yield_now().await;
         std::future::poll_fn(|context| {
             let polled = asking.as_mut().poll(context);

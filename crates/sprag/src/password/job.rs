@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::compare::{Found, compare};
 use super::hands::Waiting;
-use super::heavy::Turn;
+use super::heavy::Admission;
 use super::lines::Leaving;
 use super::memory::Memory;
 use super::queue::Queue;
@@ -45,18 +45,18 @@ pub(super) struct Verify {
     pub(super) since: Instant,
     pub(super) secrets: Arc<SourceSecrets>,
     pub(super) heavy: Option<Heavy>,
-    pub(super) place: Place,
+    pub(super) place: Presence,
 }
 
 /// Where somebody stands whose password is to be looked at: they wait until that begins, or until they leave, and never both.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Place(Arc<AtomicU8>);
+pub(crate) struct Presence(Arc<AtomicU8>);
 
 const WAITS: u8 = 0;
 const LEFT: u8 = 1;
 const LOOKED_AT: u8 = 2;
 
-impl Place {
+impl Presence {
     /// They go away. Says whether nobody has begun to look; then nobody will.
     pub(crate) fn leave(&self) -> bool {
         self.0.compare_exchange(WAITS, LEFT, Ordering::AcqRel, Ordering::Acquire).is_ok()
@@ -75,7 +75,7 @@ impl Place {
 }
 
 /// Held until one of the dearest comparisons is done, whether or not its client still waits.
-pub(super) struct Heavy(Mutex<Option<Turn>>);
+pub(super) struct Heavy(Mutex<Option<Admission>>);
 
 /// What a comparison came to, and how long it stood in the queue.
 pub(crate) struct Compared {
@@ -132,7 +132,7 @@ impl<T> Reply<T> {
 }
 
 impl Heavy {
-    pub(super) fn holding(turn: Turn) -> Self {
+    pub(super) fn holding(turn: Admission) -> Self {
         Self(Mutex::new(Some(turn)))
     }
 

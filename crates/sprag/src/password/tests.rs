@@ -58,7 +58,7 @@ async fn a_password_typed_on_a_system_that_composes_otherwise_was_refused() {
         assert_eq!(verify(chosen).await, Match::Yes);
         assert_eq!(verify("cafe au lait").await, Match::No, "another letter is another password");
         let compared = hasher
-            .verify_from(Prefix::default(), typed(other), Some(hash.clone()), &Place::default())
+            .verify_from(Prefix::default(), typed(other), Some(hash.clone()), &Presence::default())
             .await
             .unwrap();
         assert_eq!(compared.form.0.as_str(), chosen, "and it is known which form the hash is of");
@@ -73,7 +73,7 @@ async fn when_a_failure_is_answered_depends_on_what_was_typed_and_not_on_what_it
     for (text, slots) in [("wrong", 1), ("wr\u{f6}ng", 2), ("\u{fb01} wr\u{f6}ng", 3)] {
         for stored in [None, Some(hash.clone()), unusable.clone()] {
             let compared = hasher
-                .verify_from(Prefix::default(), typed(text), stored.clone(), &Place::default())
+                .verify_from(Prefix::default(), typed(text), stored.clone(), &Presence::default())
                 .await
                 .unwrap();
             assert_ne!(compared.outcome.ok(), Some(Match::Yes));
@@ -95,7 +95,7 @@ async fn r57_a_full_queue_says_so_at_once() {
             since,
             secrets: Arc::default(),
             heavy: None,
-            place: Place::default(),
+            place: Presence::default(),
         };
         hasher.queue_up(Prefix::default(), Job::Verify(verify, Reply::to(reply)));
         let is_refused = matches!(answer.try_recv(), Ok(Err(_)));
@@ -179,7 +179,7 @@ fn a_password_of_many_forms_takes_a_thread_longer_before_that_seems_to_get_no_co
             since,
             secrets: Arc::default(),
             heavy: None,
-            place: Place::default(),
+            place: Presence::default(),
         };
         Job::Verify(verify, Reply::to(oneshot::channel().0)).patience()
     };

@@ -104,7 +104,7 @@ scene('the widget solves a challenge in a browser, and its form logs in', async 
         await page.press('altcha-widget input[type=checkbox]', 'Space');
         await page.waitForFunction(() => document.querySelector('[name=altcha]')?.value);
       }
-      const answered = page.waitForResponse((response) => response.request().method() === 'POST');
+      const answered = page.waitForNavigation();
       await page.evaluate(() => document.querySelector('form').submit());
       return (await answered).status();
     };
