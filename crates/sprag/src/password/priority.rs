@@ -5,9 +5,10 @@ use thread_priority::{
     set_thread_priority_and_policy, thread_native_id, thread_schedule_policy,
 };
 
-/// How far a stand-in stands behind the threads that answer requests (`nice`): where no core is idle it gets a tenth of
-/// one. Not as far as it goes: beside another program that keeps all cores busy, nobody could log in.
-const NICENESS: i32 = 10;
+/// How far a stand-in stands behind the threads that answer requests (`nice`): beside one other program it gets a third of a
+/// core. It works only where something else keeps all cores busy; with a tenth of one, as by 10, people waited for so long
+/// that their log-ins were given up.
+const NICENESS: i32 = 3;
 
 /// Has this thread run only where no other wants the core: of Linux's idle class. A thread that is woken takes the core
 /// from one of that class at once; from any other, however nice, only milliseconds later. Where the system refuses that, as
