@@ -86,19 +86,19 @@ export function serve(options: ClientOptions): Client {
 
   /** On a browser's first visit nobody has asked the server yet, and somebody may be logged in by a cookie alone. */
   const firstLook = async (): Promise<void> => {
-    if (client.session.state !== 'unknown') return;
+    const asks = (): unknown => client.session.state === 'unknown' && client.accessToken();
     const late = new Promise<void>((resolve) => setTimeout(resolve, FIRST_LOOK));
-    await Promise.race([client.accessToken().catch(() => undefined), late]);
+    await Promise.race([client.ready.then(asks).catch(() => undefined), late]);
   };
 
   const answer = async (asked: Asked): Promise<Told> => {
     try {
-      await client.ready;
       if (asked.sprag === 'hello') {
         await scope.clients.claim();
         await firstLook();
         return { value: undefined, session: client.session.current };
       }
+      await client.ready;
       if (!CALLS.includes(asked.sprag)) throw new SpragError('not_offered', 'the worker does no such thing for a page');
       const value = await call(client, asked.sprag, asked.args);
       const shown = value === undefined ? value : withoutTokens(profile, value);
