@@ -4,7 +4,8 @@ import type { TokenStorage } from './types.js';
 /**
  * A storage for a page's client in cookie mode beside `sprag-client/server`: `localStorage`, but for the retry id, which is in
  * a cookie that both can read. They ask with one refresh cookie, so an answer that one of them lost must be asked for by the
- * other under the same id. Give the client's `name` where it is not `sprag`.
+ * other under the same id. This is the page's half: `sprag-client/server` does not read that cookie yet, so until it does, let
+ * only one of the two refresh (docs/guide/client/next.md). Give the client's `name` where it is not `sprag`.
  */
 export function besideServer(name = 'sprag'): TokenStorage {
   const local = (): Storage => globalThis.localStorage;
