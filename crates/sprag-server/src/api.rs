@@ -11,12 +11,9 @@ use axum::response::Response;
 use crate::edge::refusal::Problem;
 use crate::profile::Action;
 
-mod context;
-mod listing;
-mod load;
-
 mod challenge;
 mod change_user;
+mod context;
 mod create_user;
 mod delete_user;
 mod end_any_session;
@@ -24,6 +21,9 @@ mod end_session;
 mod end_user_sessions;
 mod events;
 mod explain;
+mod forgot_password;
+mod listing;
+mod load;
 mod login;
 mod logout;
 mod logout_all;
@@ -32,7 +32,9 @@ mod password;
 mod refresh;
 mod register;
 mod report;
+mod reset_password;
 mod revoke;
+mod send_verification;
 mod sessions;
 mod set_password;
 mod step_up;
@@ -40,6 +42,7 @@ mod user;
 mod user_events;
 mod user_sessions;
 mod users;
+mod verify_email;
 
 pub(crate) use context::{Call, RouteContext, ServedProfile};
 
@@ -95,6 +98,10 @@ actions![
     events,
     report,
     challenge,
+    forgot_password,
+    reset_password,
+    verify_email,
+    send_verification,
 ];
 
 impl Action {

@@ -25,6 +25,7 @@ mod healthy;
 mod import;
 mod import_store;
 mod key;
+mod mail;
 mod migrate;
 #[cfg(not(feature = "import"))]
 mod no_import;
@@ -81,6 +82,9 @@ enum Command {
     /// List, rotate and retire the keys that make tokens
     #[command(subcommand)]
     Key(key::Command),
+    /// Send a letter to try it out, list letters, and have one tried again
+    #[command(subcommand)]
+    Mail(mail::Command),
     /// End the sessions that have expired, and remove those that ended long ago
     Sweep(sweep::Args),
     /// Show the journal, prove it, and cut it
@@ -152,6 +156,7 @@ fn carry_out(command: Command, flags: config::Flags) -> anyhow::Result<ExitCode>
         Command::User(command) => user::run(command, &sources()?),
         Command::Session(command) => session::run(command, &sources()?),
         Command::Key(command) => key::run(command, &sources()?),
+        Command::Mail(command) => mail::run(command, &sources()?),
         Command::Sweep(args) => sweep::run(&args, &sources()?),
         Command::Report(args) => {
             on_node(&sources()?, Opens::Existing, async |node| report::run(&args, node).await)

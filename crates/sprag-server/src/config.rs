@@ -17,6 +17,7 @@ mod imported;
 mod limits;
 mod listen;
 mod logs;
+mod mail;
 mod mapping;
 mod monitoring;
 mod origin;
@@ -54,6 +55,7 @@ pub use limits::Limits;
 pub use listen::Listen;
 pub(crate) use listen::share_of;
 pub use logs::{LogFormat, Logs};
+pub use mail::{Mail, MailUrl, Smtp, SmtpTls};
 pub use monitoring::Monitoring;
 pub use origin::Origin;
 pub use passwords::Passwords;
@@ -88,6 +90,8 @@ pub struct Config {
     pub profiles: Vec<ProfileRef>,
     /// How long sessions live and are kept, and how many an account may have.
     pub sessions: Sessions,
+    /// How letters leave, and from whom.
+    pub mail: Mail,
     /// How accounts are made, and which calls that are off by default are on.
     pub accounts: Accounts,
     /// How access tokens are signed, and for whom they are.
@@ -341,6 +345,7 @@ impl Sources {
             imported: Imported::from(chosen)?,
             logs: Logs::from(chosen)?,
             monitoring: Monitoring::from(chosen)?,
+            mail: Mail::from(chosen, &listen)?,
             listen,
             lines: Vec::new(),
             origins: chosen.origins(),
@@ -363,6 +368,9 @@ fn line(setting: &'static Setting, chosen: &Chosen, config: &Config) -> Line {
         ("public-url", _) => config.issuer().to_owned(),
         ("database-url", _) => config.store.database.to_string(),
         ("config", _) => config.file.as_ref().map_or("none".to_owned(), |path| path.display().to_string()),
+        ("mail-url", _) => config.mail.url.to_string(),
+        ("mail-from", _) => config.mail.from.to_string(),
+        ("service-name", _) => config.mail.service.clone(),
         ("audience", _) => config.tokens.audience.clone(),
         ("hash-threads", _) => config.passwords.hash_threads.to_string(),
         ("max-connections-per-network", _) => config.listen.max_connections_per_network.to_string(),

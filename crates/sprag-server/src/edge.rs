@@ -17,6 +17,7 @@ pub mod metrics_readers;
 pub(crate) mod mount;
 mod multipart;
 pub(crate) mod not_found;
+pub(crate) mod pages;
 pub mod proxies;
 pub mod refresh_limits;
 pub(crate) mod refusal;

@@ -11,6 +11,7 @@ mod duration;
 pub mod edge;
 pub mod http;
 mod http_client;
+mod mail;
 pub mod metrics;
 mod moment;
 pub mod old_names;

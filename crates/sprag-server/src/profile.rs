@@ -31,7 +31,7 @@ use std::sync::Arc;
 use extends::Text;
 use route::Surroundings;
 use section::Section;
-use sprag::engine::{AccessTokenShape, Claims, ClientPolicy, NextId, Subject};
+use sprag::engine::{AccessTokenShape, Claims, ClientPolicy, Confirmation, NextId, Subject};
 use sprag::policy::Policy;
 use sprag::session::ProfileId;
 
@@ -117,6 +117,8 @@ pub struct Client {
     pub access: AccessShape,
     /// Which key an account gets that is made with it.
     pub next_id: NextId,
+    /// Whether whoever registers with it confirms their address.
+    pub confirmation: Confirmation,
 }
 
 /// How refresh tokens travel.
@@ -259,6 +261,7 @@ impl Profile {
                 id: ProfileId(id.number(1..=u16::MAX)?),
                 id_line: id.line(),
                 registration,
+                confirmation: confirmation(profile)?,
                 encoding,
                 access: settings::access(profile)?,
                 next_id: next_id::parse(profile)?,
@@ -295,6 +298,7 @@ impl Profile {
             access: AccessTokenShape { claims, subject, has_no_audience },
             takes_imported_tokens: self.wire.refresh.takes_imported_tokens,
             next_id: self.client.next_id,
+            confirmation: self.client.confirmation,
         }
     }
 
@@ -312,7 +316,7 @@ impl Profile {
 }
 
 /// The keys of a profile, in the order of the reference.
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "extends",
     "id",
     "about",
@@ -321,6 +325,7 @@ const KEYS: [&str; 16] = [
     "ratchet",
     "access_token",
     "registration",
+    "email_confirmation",
     "geo",
     "offers",
     "next_id",
@@ -330,6 +335,17 @@ const KEYS: [&str; 16] = [
     "environment",
     "import",
 ];
+
+fn confirmation(profile: &Section<'_>) -> Result<Confirmation, ProfileError> {
+    match profile.get("email_confirmation") {
+        Some(field) => field.one_of(&[
+            ("off", Confirmation::Off),
+            ("asked", Confirmation::Asked),
+            ("required", Confirmation::Required),
+        ]),
+        None => Ok(Confirmation::Off),
+    }
+}
 
 fn registration(profile: &Section<'_>) -> Result<Registration, ProfileError> {
     match profile.get("registration") {

@@ -197,9 +197,12 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
     let governs = is(&["create_user", "change_user", "delete_user", "set_password"])
         || is(&["end_user_sessions", "end_any_session"]);
     let asks_for_access_token = is(&["logout_all", "me", "sessions", "end_session", "password"])
+        || is(&["send_verification"])
         || (looks || governs)
         || (is(&["register"]) && profile.client.registration == Registration::Admin);
-    let reads_body = is(&["login", "register", "refresh", "logout", "revoke", "password", "step_up"])
+    let by_mail = is(&["forgot_password", "reset_password", "verify_email"]);
+    let reads_body = by_mail
+        || is(&["login", "register", "refresh", "logout", "revoke", "password", "step_up"])
         || is(&["create_user", "change_user", "set_password"])
         || takes(Input::SessionId);
     let has_cookie = profile.wire.refresh.cookie.is_some();
@@ -208,8 +211,9 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
         "request_ambiguous" | "request_timeout" | "request_too_large" => true,
         "method_not_allowed" | "rate_limited" | "internal" | "unavailable" | "busy" => true,
         "request_invalid" => !is(&["me", "sessions", "explain", "user", "challenge"]),
+        "link_invalid" => is(&["reset_password", "verify_email"]),
         "field_missing" => {
-            is(&["login", "register", "password", "create_user"])
+            is(&["login", "register", "password", "create_user", "forgot_password"])
                 || Input::ALL.iter().any(|i| route.takes.requires(*i))
         }
         "field_invalid" => Input::ALL.iter().any(|input| takes(*input)),
@@ -232,9 +236,10 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
         "name_taken" | "name_invalid" => is(&["register", "create_user", "change_user"]),
         "password_rejected" => {
             is(&["login", "register", "password", "step_up", "create_user", "set_password"])
+                || is(&["reset_password"])
         }
         "place_refused" => is(&["login", "register", "refresh", "password", "step_up"]),
-        "risk_refused" => is(&["login"]),
+        "risk_refused" | "email_unconfirmed" => is(&["login"]),
         "not_found" => is(&["challenge"]),
         _ => panic!("say here which calls answer {code:?}; see docs/adding/a-refusal.md"),
     }

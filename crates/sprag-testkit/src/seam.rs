@@ -14,13 +14,15 @@ use sprag::clock::{Clock, Timestamp};
 use sprag::day::Day;
 use sprag::keys::Fingerprint;
 use sprag::observe::StoreObserved;
+use sprag::one_time::{OneTimeToken, TokenId};
 use sprag::outages::{Marked, Marking};
+use sprag::outbox::{MessageKey, Queued, Settled};
 use sprag::ratchet::{Retried, Rotation, SessionState};
 use sprag::session::{AccountId, ProfileId, Session, SessionDetail, SessionId, SessionKey};
 use sprag::store::{
     BudgetKey, BudgetState, Budgets, Commit, Commits, Committed, CountKey, Credential, CredentialId, Cuts,
-    DailyCount, DailyCounts, Erasures, Forgetting, Journal, Marks, Numbering, Numbers, Queries, Rings,
-    Rotated, Sessions, Slice, Step, Store, Sweep, Swept, Wanted,
+    DailyCount, DailyCounts, Erasures, Forgetting, Journal, Marks, Numbering, Numbers, OneTimeTokens, Outbox,
+    Queries, Rings, Rotated, Sessions, Slice, Step, Store, Sweep, Swept, Wanted,
 };
 
 /// What the store does from now on.
@@ -288,4 +290,20 @@ pass_through! {
     fn erasures(slice: Slice<u64>) -> Vec<Erasure>;
     fn erase(forgetting: Forgetting) -> bool;
     impl Erasures {}
+}
+
+pass_through! {
+    fn one_time_token(account: AccountId, id: TokenId) -> Option<OneTimeToken>;
+    fn sweep_one_time_tokens(now: Timestamp) -> u64;
+    impl OneTimeTokens {}
+}
+
+pass_through! {
+    fn due_messages(now: Timestamp, limit: u32) -> Vec<Queued>;
+    fn lease_message(key: MessageKey, attempts: u32, until: Timestamp) -> bool;
+    fn settle_message(key: MessageKey, attempts: u32, settled: Settled) -> bool;
+    fn revive_message(key: MessageKey, due_at: Timestamp, gives_up_at: Timestamp) -> bool;
+    fn messages(slice: Slice<MessageKey>) -> Vec<Queued>;
+    fn sweep_messages(before: Timestamp) -> u64;
+    impl Outbox {}
 }

@@ -14,8 +14,9 @@ use sprag::Engine;
 use sprag::access::Algorithm;
 use sprag::audit::{Entry, Severity};
 use sprag::clock::{Clock as _, HandClock, Timestamp};
-use sprag::engine::Limits;
+use sprag::engine::{Limits, Outcome};
 use sprag::keys::KeyRing;
+use sprag::letter::{Letter, LetterKind};
 use sprag::limits::Rates;
 use sprag::password::Hasher;
 use sprag::random::SystemRandom;
@@ -144,7 +145,7 @@ impl World {
             keys.with_hs256_secret(secret.as_bytes()).expect("a secret that is not weak");
         }
         let engine = Engine::builder(Arc::clone(&seam) as Arc<dyn Store>).clock(Arc::clone(&clock) as _);
-        let engine = engine.keys(keys).issuer(ORIGIN).audience("sprag-stories");
+        let engine = engine.keys(keys).issuer(ORIGIN).audience("sprag-stories").sends_letters(true);
         let engine = engine.hasher(Hasher::start(1, plan.hash_queue).expect("a thread").failing_at_once());
         let limits = Limits { sessions_per_account: plan.sessions_per_account };
         check_together(&plan.profiles).expect("profiles that go together");
@@ -184,6 +185,7 @@ impl World {
         let limits = self.refresh_rates.map(|budgets| Arc::new(RefreshLimits::new(budgets)));
         let app = app.called_from(self.other_origins.clone()).behind(self.proxies.clone());
         let app = app.limiting_refreshes(limits).handing_out_challenges(self.proof_of_work);
+        let app = app.showing_pages("Example");
         let mut app = app.knowing(Arc::clone(&self.places)).knowing_devices(self.knows_devices);
         app.deadline = deadline;
         router(&Arc::new(app), self.profiles.clone(), ORIGIN)
@@ -295,6 +297,30 @@ impl World {
         };
         let read = pairs.map(|(row, count)| Some((number(row)?, count.parse().ok()?)));
         read.collect::<Option<_>>().expect("numbers")
+    }
+
+    /// The letters that wait, which are sent by that.
+    pub async fn letters(&self) -> Vec<Letter> {
+        let mut letters = Vec::new();
+        loop {
+            let leased =
+                self.engine.outbox().lease(|_, why| panic!("{why}")).await.expect("a store that works");
+            if leased.is_empty() {
+                return letters;
+            }
+            for letter in leased {
+                self.engine.outbox().settle(&letter, Outcome::Taken).await.expect("a store that works");
+                letters.push(letter.letter);
+            }
+        }
+    }
+
+    /// The token in the link of the only letter that waits.
+    pub async fn token_by_mail(&self, kind: LetterKind) -> String {
+        let letters = self.letters().await;
+        let [letter] = &letters[..] else { panic!("one letter waits, not {letters:?}") };
+        assert_eq!(letter.kind, kind);
+        letter.token.clone().expect("it has a link")
     }
 
     /// Writes to the database behind the server's back.

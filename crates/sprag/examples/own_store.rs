@@ -3,7 +3,8 @@
 //! `cargo run -p sprag --example own_store`
 //!
 //! Whatever you keep sessions in, ten traits are to be implemented: [`Sessions`], [`Commits`], [`Queries`], [`Journal`],
-//! [`Cuts`], [`Rings`], [`Marks`], [`Numbers`], [`Budgets`] and [`DailyCounts`]; their documentation says what each method
+//! [`Cuts`], [`Rings`], [`Marks`], [`Numbers`], [`Budgets`], [`DailyCounts`],
+//! [`OneTimeTokens`] and [`Outbox`]; their documentation says what each method
 //! promises, `store/memory.rs` is the shortest store that keeps it all, and
 //! [`contract::run`] tries yours. This one stands in front of another and counts how often a rotation found its row moved
 //! on, which is what you would watch on a database of your own.
@@ -20,15 +21,17 @@ use sprag::audit::{Checkpoint, Cut, Entry, Erasure, Event, Head};
 use sprag::clock::{Clock, Timestamp};
 use sprag::day::Day;
 use sprag::keys::Fingerprint;
+use sprag::one_time::{OneTimeToken, TokenId};
 use sprag::outages::{Marked, Marking};
+use sprag::outbox::{MessageKey, Queued, Settled};
 use sprag::ratchet::{Retried, Rotation, SessionState};
 use sprag::session::{AccountId, Epoch, ProfileId, Session, SessionDetail, SessionId, SessionKey};
 use sprag::store::contract::{self, Subject};
 use sprag::store::memory::MemoryStore;
 use sprag::store::{
     BudgetKey, BudgetState, Budgets, Commit, Commits, Committed, CountKey, Credential, CredentialId, Cuts,
-    DailyCount, DailyCounts, Erasures, Forgetting, Journal, Marks, Numbering, Numbers, Queries, Rings,
-    Rotated, Sessions, Slice, Store, Sweep, Swept, Wanted,
+    DailyCount, DailyCounts, Erasures, Forgetting, Journal, Marks, Numbering, Numbers, OneTimeTokens, Outbox,
+    Queries, Rings, Rotated, Sessions, Slice, Store, Sweep, Swept, Wanted,
 };
 
 #[tokio::main]
@@ -170,6 +173,24 @@ passed_on! {
         fn daily_counts(days: RangeInclusive<Day>, slice: Slice<CountKey>) -> Vec<DailyCount>;
         fn unfolded(until: Day, limit: u32) -> Vec<Day>;
         fn replace_counts(was: Vec<DailyCount>, to: Vec<DailyCount>) -> bool;
+    }
+}
+
+passed_on! {
+    impl OneTimeTokens {
+        fn one_time_token(account: AccountId, id: TokenId) -> Option<OneTimeToken>;
+        fn sweep_one_time_tokens(now: Timestamp) -> u64;
+    }
+}
+
+passed_on! {
+    impl Outbox {
+        fn due_messages(now: Timestamp, limit: u32) -> Vec<Queued>;
+        fn lease_message(key: MessageKey, attempts: u32, until: Timestamp) -> bool;
+        fn settle_message(key: MessageKey, attempts: u32, settled: Settled) -> bool;
+        fn revive_message(key: MessageKey, due_at: Timestamp, gives_up_at: Timestamp) -> bool;
+        fn messages(slice: Slice<MessageKey>) -> Vec<Queued>;
+        fn sweep_messages(before: Timestamp) -> u64;
     }
 }
 

@@ -48,8 +48,19 @@ pub struct Account {
     pub epoch: Epoch,
     /// When it was made.
     pub created_at: Timestamp,
+    /// The address that its owner has confirmed last, and when, if any.
+    pub confirmed: Option<ConfirmedEmail>,
     /// What else is told of it.
     pub particulars: Particulars,
+}
+
+/// An address whose owner has shown that letters reach them there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ConfirmedEmail {
+    /// The address, as it was told then.
+    pub address: String,
+    /// When it was confirmed.
+    pub at: Timestamp,
 }
 
 /// What is told of an account besides its names. No rule of a session depends on it.
@@ -148,8 +159,17 @@ impl Account {
             disabled_at: None,
             epoch: Epoch(0),
             created_at,
+            confirmed: None,
             particulars: Particulars::default(),
         }
+    }
+
+    /// When its owner confirmed the address that it has now, if they did. A confirmation of another address counts for nothing.
+    #[must_use]
+    pub fn email_confirmed_at(&self) -> Option<Timestamp> {
+        let confirmed = self.confirmed.as_ref()?;
+        let is_the_one = self.email.as_ref().is_some_and(|email| *email == confirmed.address);
+        is_the_one.then_some(confirmed.at)
     }
 
     /// Its key in the system whose place this profile took, if it comes from there.

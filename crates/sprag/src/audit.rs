@@ -223,6 +223,8 @@ event_kinds! {
     AccountEnabled = "account_enabled",
     /// A password was changed; every session ended, and another took the place of the one that asked.
     PasswordChanged = "password_changed",
+    /// A letter could not be delivered, and nobody tries any more.
+    LetterRefused = "letter_refused",
     /// A log-in failed.
     LoginFailed = "login_failed",
     /// A log-in opened a session though it was unlike those before it.
@@ -305,6 +307,7 @@ impl Event {
                 | EventKind::RiskyLogin
                 | EventKind::LoginRefused
                 | EventKind::PlaceRefused
+                | EventKind::LetterRefused
                 | EventKind::ClockJumped
                 | EventKind::ClockBelieved
                 | EventKind::StoreAccepted,

@@ -72,6 +72,10 @@ budgets! {
     LoginKnown: "login.known", 60, 1, false;
     /// Accounts made from one network by whoever comes.
     RegisterPrefix: "register.prefix", 20, 30, true;
+    /// Letters to one address, whoever asks for them and whether anybody has it.
+    MailAddress: "mail.address", 5, 600, false;
+    /// Letters that are asked for from one network.
+    MailPrefix: "mail.prefix", 30, 10, true;
 }
 
 /// A refusal by a budget: which, and when to come again.

@@ -43,6 +43,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use tokio::sync::Notify;
+
 use crate::access::{self, AccessToken, Expected, Rejected};
 use crate::authn::{self, Authenticated, Authn, Failures};
 use crate::clock::{Clock, Timestamp, millis};
@@ -69,10 +71,12 @@ mod client_policy;
 mod commits;
 mod erasure;
 mod import;
+mod letters;
 mod listings;
 mod lives;
 mod next_id;
 mod opening;
+mod outbox;
 mod pair;
 mod password_change;
 mod refresh;
@@ -87,12 +91,14 @@ mod upkeep;
 pub use account::{Accounts, NewUser};
 pub use administration::{AccountChanges, Changed};
 pub use builder::EngineBuilder;
-pub use client_policy::{AccessTokenShape, Claims, ClientPolicy, Subject, Telling};
+pub use client_policy::{AccessTokenShape, Claims, ClientPolicy, Confirmation, Subject, Telling};
 pub use erasure::{AccountErasure, Erased};
 pub use import::{Imported, ImportedSession, ImportedUser, Imports, NameKept, Run, SameNames, SlowHashes};
+pub use letters::{Letters, Link};
 pub use listings::{EntriesWanted, EntryPlace, Found};
 pub use next_id::NextId;
 pub use opening::OpenRequest;
+pub use outbox::{Leased, Outbox, Outcome};
 pub use pair::{RefreshTokenText, TokenPair};
 pub use password_change::PasswordChangeRequest;
 pub use refresh::{RefreshOutcome, RefreshRequest};
@@ -125,6 +131,10 @@ pub struct Engine {
     whereabouts: Arc<dyn Whereabouts>,
     service: Service,
     object_ids: ObjectIds,
+    /// Whoever sends letters waits for one to be written.
+    letters_wait: Notify,
+    /// Whether anybody sends letters; where nobody does, none are written.
+    sends_letters: bool,
 }
 
 /// Who issues access tokens, and for whom.
@@ -178,7 +188,8 @@ impl Engine {
     ///
     /// # Errors
     /// [`Refusal::AccountDisabled`] if the account has been disabled since; [`Refusal::CredentialsInvalid`] if its password
-    /// is another one by now, or it is gone; [`Refusal::RiskRefused`] if the log-in is too unlike those before it; a
+    /// is another one by now, or it is gone; [`Refusal::EmailUnconfirmed`] where the address must be confirmed first;
+    /// [`Refusal::RiskRefused`] if the log-in is too unlike those before it; a
     /// [`Fault`].
     pub async fn open_session(
         &self,
@@ -190,6 +201,10 @@ impl Engine {
         let now = self.now();
         let account = somebody.account();
         let account_id = account.id;
+        let is_unconfirmed = account.email.is_some() && account.email_confirmed_at().is_none();
+        if is_unconfirmed && client.confirmation == Confirmation::Required {
+            return Err(Refusal::EmailUnconfirmed.into());
+        }
         // Whoever has just made the account has no log-in before this one.
         let is_signing_up = somebody.at() == account.created_at;
         let risk = if is_signing_up { None } else { self.weigh(&somebody, request, requester, now).await? };

@@ -43,6 +43,7 @@ mod begun;
 mod cursor;
 mod file;
 mod refresh;
+mod sealed;
 
 pub(crate) use access::AccessKey;
 pub use algorithm::{Algorithm, UnknownAlgorithm};

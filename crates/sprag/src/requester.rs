@@ -20,13 +20,22 @@ pub struct Requester {
     /// Whether the address is that of a peer on this machine or in a private network which nobody has named as a proxy, and
     /// which may be one: then it may speak for many.
     pub may_be_proxy: bool,
+    /// The languages that they read, as a browser says (`Accept-Language`); only where a letter may come of the request.
+    pub languages: Option<String>,
 }
 
 impl Requester {
     /// Nobody in person: what happens by an import or by itself.
     #[must_use]
     pub fn nobody() -> Self {
-        Self { ip: None, user_agent: None, instance: [0; 16], may_be_proxy: false, acting: None }
+        Self {
+            ip: None,
+            user_agent: None,
+            instance: [0; 16],
+            may_be_proxy: false,
+            acting: None,
+            languages: None,
+        }
     }
 
     /// The network they come from.

@@ -2,7 +2,7 @@
 //!
 //! A refresh has statements made by hand ([`Sessions`]); everything else that is written is a [`Commit`] of [`Step`]s
 //! ([`Commits`]), what is read stands in [`Queries`] and [`Journal`], and how often something may be
-//! done in [`Budgets`]. Each method is one transaction: it acknowledges
+//! done in [`Budgets`]; one-time tokens and the outbox have [`OneTimeTokens`] and [`Outbox`]. Each method is one transaction: it acknowledges
 //! only what is committed, and where it takes an [`Event`] the journal's entry is part of that transaction. A method that
 //! fails has changed nothing, or the store will show what it changed to whoever looks next; it never acknowledges what may
 //! still be lost.
@@ -29,6 +29,8 @@ mod daily_counts;
 mod live_sessions;
 pub mod memory;
 mod numbers;
+mod one_time_tokens;
+mod outbox;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod queries;
@@ -44,6 +46,8 @@ pub use budgets::{BudgetKey, Budgets, Wanted};
 pub use daily_counts::{CountKey, DailyCount, DailyCounts, RunId};
 pub use live_sessions::{LiveSessions, SESSIONS_PER_ACCOUNT, SessionHistogram};
 pub use numbers::{MAX_NUMBER, Numbering, Numbers, number};
+pub use one_time_tokens::OneTimeTokens;
+pub use outbox::Outbox;
 pub(crate) use queries::meant_by;
 pub use queries::{Credential, Queries, Slice};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -55,7 +59,19 @@ pub use steps::{
 /// Everything the engine needs of a store.
 #[async_trait]
 pub trait Store:
-    Sessions + Commits + Queries + Journal + Cuts + Erasures + Rings + Marks + Numbers + Budgets + DailyCounts
+    Sessions
+    + Commits
+    + Queries
+    + Journal
+    + Cuts
+    + Erasures
+    + Rings
+    + Marks
+    + Numbers
+    + Budgets
+    + DailyCounts
+    + OneTimeTokens
+    + Outbox
 {
     /// Whether the store can be reached and its schema is the one this build expects.
     ///

@@ -105,6 +105,14 @@ const COLD: &[&str] = &[
     // Budgets that are whole, each minute.
     "WHOLE_BUDGETS",
     "FORGET_BUDGETS",
+    // What must leave the server: looked for by the job that sends it, listed for administrators, swept.
+    "DUE_MESSAGES",
+    "MESSAGES",
+    "SETTLED_MESSAGES",
+    "FORGET_SETTLED",
+    // One-time tokens that have expired.
+    "EXPIRED_TOKENS",
+    "FORGET_EXPIRED",
 ];
 
 /// Batches of one statement, which a distributed engine gets only where something went wrong; each of their rows is
@@ -124,6 +132,8 @@ const SHARD_KEYS: &[(&str, &str)] = &[
     ("identity", "value"),
     ("imported_session", "session_id"),
     ("rate_limit", "key"),
+    ("one_time_token", "account_id"),
+    ("outbox", "account_id"),
 ];
 
 #[tokio::test]

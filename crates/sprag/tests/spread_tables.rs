@@ -50,6 +50,7 @@ fn made(account: AccountId, sessions: &[SessionId]) -> Commit {
         created_at: NOW,
         username: None,
         email: None,
+        confirmed: None,
         particulars: Default::default(),
     };
     let open = sessions.iter().map(|session| {

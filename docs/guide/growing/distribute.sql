@@ -9,6 +9,8 @@ select create_distributed_table('credential', 'account_id', colocate_with => 'ac
 select create_distributed_table('session', 'account_id', colocate_with => 'account');
 select create_distributed_table('session_detail', 'account_id', colocate_with => 'account');
 select create_distributed_table('event', 'account_id', colocate_with => 'account');
+select create_distributed_table('one_time_token', 'account_id', colocate_with => 'account');
+select create_distributed_table('outbox', 'account_id', colocate_with => 'account');
 -- What leads to an account lies wherever it is looked for: a log-in name, and the id that an imported token is made into.
 select create_distributed_table('identity', 'value', colocate_with => 'none');
 select create_distributed_table('imported_session', 'session_id', colocate_with => 'none');

@@ -165,6 +165,7 @@ mod tests {
             access: AccessTokenShape::default(),
             takes_imported_tokens: false,
             next_id: sprag::engine::NextId::Uuid,
+            confirmation: sprag::engine::Confirmation::Off,
         };
         Taker::of(ImportKind::Users, mode, shape, client)
     }

@@ -26,6 +26,7 @@ use crate::edge::connections::Asking;
 use crate::edge::cookie;
 use crate::edge::devices;
 use crate::edge::large_answers::Permit;
+use crate::edge::pages;
 use crate::edge::refusal::Problem;
 use crate::edge::request::{self, Received};
 use crate::edge::response::{JSON, bodiless, with_body};
@@ -140,6 +141,11 @@ impl RouteContext {
 
     pub(crate) fn requester(&self, parts: &Parts) -> Result<Requester, Problem> {
         request::requester(parts, &self.app.proxies, self.served.device_cookie.as_deref())
+    }
+
+    /// Who asks, where a letter to them may come of it: with the languages that they read.
+    pub(crate) fn reader(&self, parts: &Parts) -> Result<Requester, Problem> {
+        Ok(Requester { languages: pages::languages(parts), ..self.requester(parts)? })
     }
 
     /// Who asks, where an administrator does something to an account: the journal names them.

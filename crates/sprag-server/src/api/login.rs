@@ -31,7 +31,13 @@ pub(crate) const SPEC: Spec = Spec {
     answer: Answer::Shaped { anywhere: &[Fact::PAIR, Fact::ACCOUNT], each: &[] },
     unavailable: "the service cannot answer just now; log in again in a second: if a session was opened, \
                   nobody has its tokens",
-    refuses: &["credentials_invalid", "account_disabled", "password_rejected", "risk_refused"],
+    refuses: &[
+        "credentials_invalid",
+        "account_disabled",
+        "password_rejected",
+        "email_unconfirmed",
+        "risk_refused",
+    ],
     ..Spec::named("login", "Log in")
 };
 

@@ -1,12 +1,14 @@
 //! `register`: makes an account; opens a session for it where the answer tells of a token pair.
 
 use axum::response::Response;
+use hyper::StatusCode;
 use sprag::account::Name;
-use sprag::engine::{NewUser, OpenRequest};
+use sprag::engine::{Confirmation, NewUser, OpenRequest};
 use sprag::{Error, Refusal};
 
 use super::context::{Call, RouteContext, device};
 use crate::edge::refusal::Problem;
+use crate::edge::response::bodiless;
 use crate::profile::{
     Answer, Fact, Facts, Input, Needs, Pair, Spec, Whose, asks_for_transport, names_account,
     requires_password,
@@ -41,7 +43,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let fields = call.fields()?;
     let parts = &call.parts;
     let inputs = context.inputs(&fields)?;
-    let mut requester = context.requester(parts)?;
+    let mut requester = context.reader(parts)?;
     let password = context.require(&inputs, &[Input::Password])?;
     let (username, email) = (inputs.get(Input::Username), inputs.get(Input::Email));
     let (username, email) = match inputs.get(Input::Name) {
@@ -63,10 +65,19 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
         name: inputs.get(Input::FullName),
         given_name: inputs.get(Input::GivenName),
         family_name: inputs.get(Input::FamilyName),
+        confirmation: match context.is_anonymous() {
+            true => context.served.client.confirmation,
+            false => Confirmation::Off,
+        },
     };
     let engine = &context.app.engine;
     if context.is_anonymous() {
         engine.accounts().reserve_one(context.solved(&inputs), &requester).await?;
+    }
+    if user.confirmation == Confirmation::Required {
+        let registered = engine.letters().register(user, &requester).await;
+        registered.map_err(|error| naming_names(context, &user, error))?;
+        return Ok(bodiless(StatusCode::ACCEPTED));
     }
     let Some(by) = by else {
         let account = engine.accounts().create(user, &requester).await;

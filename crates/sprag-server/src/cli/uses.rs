@@ -24,6 +24,7 @@ const MORE: &[(&str, &[&str])] = &[
     ("key replace", &["signing-algorithm", "access-ttl", "idle-timeout", "absolute-lifetime"]),
     ("key retire", &["signing-algorithm", "access-ttl", "idle-timeout", "absolute-lifetime"]),
     ("sweep", &["keep-ended"]),
+    ("mail test", &["mail-url", "mail-from", "mail-words", "service-name", "public-url"]),
     ("why", &["keep-ended"]),
 ];
 

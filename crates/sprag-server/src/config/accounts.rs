@@ -1,5 +1,7 @@
 //! How accounts are made, and which of the calls that are off by default are on.
 
+use sprag::engine::Confirmation;
+
 use super::chosen::Chosen;
 use super::error::ConfigError;
 use super::setting::{Fallback, Setting};
@@ -29,6 +31,17 @@ pub(super) const SETTINGS: &[Setting] = &[
         is_secret: false,
         right: "open",
         wrong: "closed",
+    },
+    Setting {
+        name: "email-confirmation",
+        env: "SPRAG_EMAIL_CONFIRMATION",
+        placeholder: "off|asked|required",
+        help: "Whether whoever registers confirms their address by the link of a letter, on every profile: off, asked (they log in all \
+               the same), or required (no session before, and nothing tells whether an address has an account).",
+        default: Fallback::Derived("the profile's"),
+        is_secret: false,
+        right: "asked",
+        wrong: "on",
     },
     Setting {
         name: "next-id",
@@ -61,6 +74,8 @@ pub struct Accounts {
     pub offers: Option<Vec<String>>,
     /// Who may register.
     pub registration: Option<Registration>,
+    /// Whether whoever registers confirms their address.
+    pub confirmation: Option<Confirmation>,
     /// Which kind of key a new account gets.
     pub next_id: Option<IdKind>,
     /// Above which number its key is, where that is a number.
@@ -72,6 +87,7 @@ impl Accounts {
         Ok(Self {
             offers: chosen.given("offers", actions)?,
             registration: chosen.given("registration", registration)?,
+            confirmation: chosen.given("email-confirmation", confirmation)?,
             next_id: chosen.given("next-id", kind)?,
             next_id_floor: chosen.given("next-id-floor", floor)?,
         })
@@ -95,6 +111,15 @@ fn registration(text: &str) -> Parsed<Registration> {
         "open" => Ok(Registration::Open),
         "admin" => Ok(Registration::Admin),
         _ => Err(format!("{} is neither open nor admin", quoted(text))),
+    }
+}
+
+fn confirmation(text: &str) -> Parsed<Confirmation> {
+    match text {
+        "off" => Ok(Confirmation::Off),
+        "asked" => Ok(Confirmation::Asked),
+        "required" => Ok(Confirmation::Required),
+        _ => Err(format!("{} is none of off, asked, required", quoted(text))),
     }
 }
 

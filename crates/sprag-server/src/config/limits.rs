@@ -78,6 +78,26 @@ pub(super) const SETTINGS: &[Setting] = &[
         wrong: "5, 0/10m",
     },
     Setting {
+        name: "limit-mail-address",
+        env: "SPRAG_LIMIT_MAIL_ADDRESS",
+        placeholder: "RATE",
+        help: "How many letters may be asked for to one address, whether anybody here has it or not, at once and then per time.",
+        default: Fallback::Value("5, 1/10m"),
+        is_secret: false,
+        right: "3, 1/1h",
+        wrong: "5 per hour",
+    },
+    Setting {
+        name: "limit-mail-prefix",
+        env: "SPRAG_LIMIT_MAIL_PREFIX",
+        placeholder: "RATE",
+        help: "How many letters may be asked for from one network, at once and then per time.",
+        default: Fallback::Value("30, 1/10s"),
+        is_secret: false,
+        right: "10, 1/1m",
+        wrong: "30, 0/10s",
+    },
+    Setting {
         name: "known-devices",
         env: "SPRAG_KNOWN_DEVICES",
         placeholder: "on|off",
@@ -118,6 +138,8 @@ fn setting_of(budget: Budget) -> &'static str {
         Budget::LoginDevice => "limit-login-device",
         Budget::LoginKnown => "limit-login-known",
         Budget::RegisterPrefix => "limit-register-prefix",
+        Budget::MailAddress => "limit-mail-address",
+        Budget::MailPrefix => "limit-mail-prefix",
     }
 }
 

@@ -53,7 +53,7 @@ impl Setting {
     /// Whether it may stand in a file that is named: where it is a secret, or may have one in it.
     #[must_use]
     pub fn may_be_in_file(&self) -> bool {
-        self.is_secret || self.name == "database-url"
+        self.is_secret || matches!(self.name, "database-url" | "mail-url")
     }
 
     /// The variable that names the file which it stands in, if it may.

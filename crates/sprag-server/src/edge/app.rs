@@ -12,6 +12,7 @@ use super::metrics_readers::MetricsReaders;
 use super::proxies::Proxies;
 use super::refresh_limits::RefreshLimits;
 use super::trace_context::RequestIds;
+use crate::mail::Words;
 use crate::metrics::Metrics;
 use crate::places::Places;
 
@@ -42,6 +43,8 @@ pub struct App {
     pub fresh_for: Duration,
     /// What is known of where requests come from.
     pub places: Arc<Places>,
+    /// What the server's own pages say; `None` where no letters lead to them.
+    pub(crate) words: Option<Arc<Words>>,
     /// How often sessions and networks may refresh; `None` where that is not limited.
     pub refresh_limits: Option<Arc<RefreshLimits>>,
     /// How many zeros a challenge asks for whose solution buys a try out of a network's budget; `None` where there are none.
@@ -77,6 +80,7 @@ impl App {
             proxies,
             fresh_for,
             places,
+            words: None,
             refresh_limits: None,
             proof_of_work: None,
             knows_devices,
@@ -92,6 +96,20 @@ impl App {
     #[must_use]
     pub fn fresh_for(self, fresh_for: Duration) -> Self {
         Self { fresh_for, ..self }
+    }
+
+    /// Shows the pages that the links of letters lead to.
+    #[must_use]
+    pub(crate) fn saying(self, words: Option<Arc<Words>>) -> Self {
+        Self { words, ..self }
+    }
+
+    /// Shows the server's own pages, to which the links of letters lead, in the words that this build brings; `service` is what
+    /// they call the service. Whoever has it write letters ([`sends_letters`](sprag::engine::EngineBuilder::sends_letters)) also
+    /// [sends](sprag::Engine::outbox) them.
+    #[must_use]
+    pub fn showing_pages(self, service: &str) -> Self {
+        self.saying(Words::load(None, service).ok().map(Arc::new))
     }
 
     /// Lets these read `/metrics`, beside this machine itself.

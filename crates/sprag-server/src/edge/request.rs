@@ -301,7 +301,7 @@ pub(crate) fn requester(
     let client = last.next(user_agent, address);
     let instance = instance::of(&parts.headers, device_cookie, &client)?;
     let (ip, user_agent) = (client.ip.clone(), client.user_agent.clone());
-    Ok(Requester { ip, user_agent, instance, may_be_proxy, acting: None })
+    Ok(Requester { ip, user_agent, instance, may_be_proxy, acting: None, languages: None })
 }
 
 /// The address that a request comes from, as far as it is known.

@@ -23,7 +23,7 @@ use super::app::App;
 use super::mount::Mount;
 use super::refusal::Problem;
 use super::response::{self, IsShared, JSON, plainly_refused, with_body};
-use super::{accept, ambiguity, cors};
+use super::{accept, ambiguity, cors, pages};
 use crate::openapi;
 use crate::profile::Profile;
 
@@ -53,6 +53,7 @@ pub(crate) fn routes(app: &Arc<App>, profiles: &[Profile], public_url: &str, mou
     let keys = cors::public(reading(move |_| std::future::ready(public_keys(&keys))));
     let router = router.route("/.well-known/jwks.json", keys.layer(from_fn(ambiguity::plainly_refused)));
     let docs = if mount.serves("/docs") { docs(profiles, public_url, mount) } else { Router::new() };
+    let router = router.merge(pages::routes(app, profiles));
     router.merge(docs.layer(from_fn(ambiguity::plainly_refused)))
 }
 

@@ -175,6 +175,7 @@ fn sent(profile: &Profile, route: &Route, field: &TakenField) -> String {
         Input::Severity => "warning".to_owned(),
         Input::Since => "7d".to_owned(),
         Input::By => "day".to_owned(),
+        Input::Token => "spo_AQEBAZHC6…".into(),
         Input::Altcha => "eyJjaGFsbGVuZ2UiOnsicGFyYW1ldGVycyI6e…".into(),
     }
 }

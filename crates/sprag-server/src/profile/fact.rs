@@ -64,6 +64,8 @@ facts! {
     AccountUsername = "account.username", Text;
     /// The account's e-mail address, if it has one.
     AccountEmail = "account.email", Text;
+    /// Whether its owner has confirmed the e-mail address.
+    AccountEmailVerified = "account.email_verified", Flag;
     /// Whether the account may administer others.
     AccountIsAdmin = "account.is_admin", Flag;
     /// What the account may do, as other systems call it: `admin` or `user`, or what it brought along from its
@@ -184,6 +186,7 @@ impl Fact {
         Self::AccountId,
         Self::AccountUsername,
         Self::AccountEmail,
+        Self::AccountEmailVerified,
         Self::AccountIsAdmin,
         Self::AccountRole,
         Self::AccountSubject,

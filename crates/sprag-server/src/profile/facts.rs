@@ -172,6 +172,7 @@ impl<'a> Facts<'a> {
             }
             Fact::AccountUsername
             | Fact::AccountEmail
+            | Fact::AccountEmailVerified
             | Fact::AccountIsAdmin
             | Fact::AccountRole
             | Fact::AccountSubject
@@ -227,6 +228,7 @@ fn account_value(account: &Account, profile: Option<ProfileId>, fact: Fact) -> O
     match fact {
         Fact::AccountUsername => account.username.as_deref().map(Scalar::Text),
         Fact::AccountEmail => account.email.as_deref().map(Scalar::Text),
+        Fact::AccountEmailVerified => Some(Scalar::Flag(account.email_confirmed_at().is_some())),
         Fact::AccountIsAdmin => Some(Scalar::Flag(account.is_admin)),
         Fact::AccountRole => Some(Scalar::Text(account.role())),
         Fact::AccountSubject => Some(subject(account, profile)),

@@ -85,6 +85,8 @@ inputs! {
     Since = "since";
     /// What each row is of: `day`, `week` or `month`.
     By = "by";
+    /// The one-time token of a letter.
+    Token = "token";
     /// The solution of a challenge, as ALTCHA's widget writes it.
     Altcha = "altcha";
 }

@@ -22,6 +22,7 @@ use sprag::day::Day;
 use sprag::store::Swept;
 use sprag::{Engine, seldom};
 
+mod letters;
 mod refreshes;
 
 /// How often the node's mark of life is moved.
@@ -85,6 +86,7 @@ pub fn start_with(node: &Node, ring: Option<RingWatch>) -> JoinSet<()> {
     node.engine.upkeep().serve_at(&node.place());
     let mut jobs: JoinSet<()> = jobs(node, ring).into_iter().map(Job::repeat).collect();
     jobs.spawn(Keeper::of(node).keep());
+    letters::start(node, &mut jobs);
     jobs
 }
 

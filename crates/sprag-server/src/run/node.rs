@@ -21,6 +21,7 @@ use crate::edge::refresh_limits::RefreshLimits;
 use crate::edge::serve::Bounds;
 use crate::edge::served::Served;
 use crate::http::{self, App, Mount};
+use crate::mail::{self, Sender, Words};
 use crate::metrics::Metrics;
 use crate::places::Places;
 use crate::profile::{self, Profile};
@@ -46,6 +47,8 @@ pub struct Node {
     pub places: Arc<Places>,
     /// How often sessions and networks may refresh here; `None` where that is not limited.
     pub refresh_limits: Option<Arc<RefreshLimits>>,
+    /// What letters and pages say; `None` where letters are off.
+    pub(crate) words: Option<Arc<Words>>,
     /// Where its keys come from.
     pub ring: RingSource,
     /// Whether they were made at this start, as there were none.
@@ -151,11 +154,17 @@ impl Node {
         let hasher = hasher.with_secrets(config.imported.secrets());
         let limits = Limits { sessions_per_account: config.sessions.per_account.get() };
         let places = Arc::new(places);
+        let mail = &config.mail;
+        let words = match mail.is_on() {
+            true => Some(Arc::new(Words::load(mail.words.as_deref(), &mail.service)?)),
+            false => None,
+        };
         let engine = Engine::builder(store)
             .keys(keys)
             .hasher(hasher)
             .limits(limits)
-            .rates(config.limits.rates.clone());
+            .rates(config.limits.rates.clone())
+            .sends_letters(words.is_some());
         let engine = engine.risk(config.risk.policy.clone()).whereabouts(Arc::clone(&places) as _);
         let engine = engine.issuer(config.issuer()).audience(config.tokens.audience.clone()).build()?;
         let (metrics, engine) = (Arc::default(), Arc::new(engine));
@@ -167,6 +176,7 @@ impl Node {
             engine,
             places,
             refresh_limits,
+            words,
             ring,
             has_new_ring,
             high_water,
@@ -195,6 +205,18 @@ impl Node {
         numbering::settle(&self.config, &self.profiles, self.engine.store().as_ref()).await
     }
 
+    /// What sends the letters that wait; `None` where letters are off.
+    ///
+    /// # Errors
+    /// The folder for them cannot be made, or TLS cannot be set up.
+    pub(crate) fn sender(&self) -> anyhow::Result<Option<Sender>> {
+        let (Some(words), Some(mailer)) = (&self.words, mail::mailer(&self.config.mail)?) else {
+            return Ok(None);
+        };
+        let public_url = self.config.listen.public_url.clone();
+        Ok(Some(Sender::new(Arc::clone(&self.engine), mailer, Arc::clone(words), public_url)))
+    }
+
     /// What requests share.
     #[must_use]
     pub fn app(&self) -> Arc<App> {
@@ -206,6 +228,7 @@ impl Node {
         let app = app.handing_out_challenges(self.config.proof_of_work);
         let app = app.measured_by(self.config.monitoring.metrics_readers.clone());
         let app = app.knowing(Arc::clone(&self.places));
+        let app = app.saying(self.words.clone());
         let config = self.config.clone();
         let app = app.called_as_set(Box::new(move |origins| config.to_be("cors-origins", origins)));
         let app = app.knowing_devices(self.config.limits.knows_devices);

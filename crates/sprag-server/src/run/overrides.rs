@@ -1,7 +1,7 @@
 //! What was set for every profile, in the place of what each one says.
 
 use anyhow::bail;
-use sprag::engine::NextId;
+use sprag::engine::{Confirmation, NextId};
 
 use crate::config::Config;
 use crate::profile::{IdKind, Profile, Registration};
@@ -18,6 +18,7 @@ pub(super) fn apply(config: &Config, profiles: &mut [Profile]) -> anyhow::Result
     if let Some(registration) = config.accounts.registration {
         register_by(config, registration, profiles)?;
     }
+    confirm_by(config, profiles)?;
     fence_by(config, profiles)?;
     if config.proof_of_work.is_some() {
         hand_out_challenges(config, profiles)?;
@@ -97,6 +98,21 @@ fn register_by(config: &Config, registration: Registration, profiles: &mut [Prof
                  leave the setting out, or take a copy of the profile in which that call gives no tokens",
                 config.origin("registration").subject("registration"),
                 route.on(),
+                profile.name
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Nobody confirms an address to whom no letter goes.
+fn confirm_by(config: &Config, profiles: &mut [Profile]) -> anyhow::Result<()> {
+    for profile in profiles {
+        profile.client.confirmation = config.accounts.confirmation.unwrap_or(profile.client.confirmation);
+        if profile.client.confirmation == Confirmation::Required && !config.mail.is_on() {
+            bail!(
+                "whoever registers with the profile {} must confirm their address, and letters are off; set SPRAG_MAIL_URL to a mail \
+                 server, or SPRAG_EMAIL_CONFIRMATION=off",
                 profile.name
             );
         }

@@ -12,6 +12,7 @@ mod floods;
 mod framing;
 mod hostile;
 mod kill;
+mod letters;
 mod origins;
 mod outages;
 mod passwords;

@@ -6,6 +6,7 @@ mod crowd;
 mod first_start;
 mod keys;
 mod kill;
+mod letters;
 mod numbers;
 mod outages;
 mod passwords;

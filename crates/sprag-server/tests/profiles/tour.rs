@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use serde_json::{Map, Value};
+use sprag::engine::Requester;
+use sprag::letter::LetterKind;
 use sprag::session::EndCause;
 use sprag_server::profile::{CODES, FieldAtFault, IdOf, Input, Registration, Route};
 
@@ -22,6 +24,8 @@ pub(crate) struct LoggedIn {
     pub(crate) other: String,
     /// The id of another account, for calls about those of others.
     pub(crate) account: String,
+    /// The token of a letter, where the call takes one.
+    pub(crate) token: String,
 }
 
 /// Compares with the snapshot of that name.
@@ -37,7 +41,8 @@ pub(crate) fn compare(name: &str, text: &str) {
 pub(crate) async fn succeeds(name: &'static str, data: &'static Data, position: usize) {
     let stage = Stage::of(name, data, &everything_on(name)).await;
     let route = stage.profile.wire.routes[position].clone();
-    let client = logs_in(&stage).await;
+    let mut client = logs_in(&stage).await;
+    client.token = by_mail(&stage, &route, &client).await;
     let answer = stage.world.is_asked(call(&stage, &route, &client)).await;
     assert_eq!(answer.status, route.status, "{}: {}", route.on(), answer.text());
     compare(&format!("{name}__wire_{}", slug(&route)), &shape(&stage.profile, &answer));
@@ -59,6 +64,25 @@ pub(crate) fn refusals(name: &str) {
     });
     let said = said.collect::<Vec<_>>().join("\n");
     compare(&format!("{name}__refusals"), &format!("{}\n{said}", profile.wire.refusal.content_type));
+}
+
+/// The token of a letter that was sent to the client's account for what the route does.
+async fn by_mail(stage: &Stage, route: &Route, client: &LoggedIn) -> String {
+    let (engine, nobody) = (&stage.world.engine, Requester::nobody());
+    let kind = match route.action.name() {
+        "reset_password" => {
+            let who = "ann@example.org";
+            engine.letters().ask_for_reset(who, None, &nobody).await.expect("a letter");
+            LetterKind::ResetPassword
+        }
+        "verify_email" => {
+            let account = client.account.parse().expect("an account");
+            engine.letters().ask_for_verification(account, &nobody).await.expect("a letter");
+            LetterKind::VerifyEmail
+        }
+        _ => return String::new(),
+    };
+    stage.world.token_by_mail(kind).await
 }
 
 /// Where the call of a path is, as that client makes it.
@@ -102,7 +126,7 @@ fn kept(stage: &Stage, answer: &Answer, other: &Answer, account: String) -> Logg
     };
     let (access, refresh) = tokens(answer);
     let (access, refresh) = (access.expect("an access token"), refresh.expect("a refresh token"));
-    LoggedIn { access, refresh, session: id(answer), other: id(other), account }
+    LoggedIn { access, refresh, session: id(answer), other: id(other), account, token: String::new() }
 }
 
 /// A call with all that it needs.
@@ -165,6 +189,7 @@ pub(crate) fn fields(route: &Route, client: &LoggedIn) -> Map<String, Value> {
             Input::IsAdmin | Input::IsDisabled => "true",
             Input::Query | Input::After | Input::Limit => continue,
             Input::Kind | Input::Severity | Input::Since | Input::By => continue,
+            Input::Token => client.token.as_str(),
             Input::Altcha => "no solution, and none is needed",
         };
         seen.push(field.input);

@@ -14,6 +14,7 @@ mod cookies;
 mod faults;
 mod foreign;
 mod hostile;
+mod letters;
 mod limits;
 mod moved_on;
 mod next_ids;

@@ -2,7 +2,7 @@
 
 use super::commits::{self, NewAccount};
 use super::next_id::NextId;
-use super::{Engine, Requester, tried_too_often};
+use super::{Confirmation, Engine, Requester, tried_too_often};
 use crate::account::{Account, External, Name, NameKind, Particulars, is_particular};
 use crate::audit::EventKind;
 use crate::authn::Authenticated;
@@ -42,6 +42,8 @@ pub struct NewUser<'a> {
     pub given_name: Option<&'a str>,
     /// The owner's family name.
     pub family_name: Option<&'a str>,
+    /// Whether its owner is asked to confirm the address.
+    pub confirmation: Confirmation,
 }
 
 impl NewUser<'_> {
@@ -89,7 +91,7 @@ impl Accounts<'_> {
     }
 
     /// Makes an account, and gives its password, if it has one, with the hash that it is kept as.
-    async fn make(
+    pub(super) async fn make(
         &self,
         user: NewUser<'_>,
         requester: &Requester,
@@ -120,10 +122,20 @@ impl Accounts<'_> {
             let event = requester.event_of_account(id, EventKind::AccountCreated, now, None);
             let (names, password_hash) = (user.names()?, password_hash.clone());
             let new = NewAccount { account: account.clone(), names, password_hash, event };
-            match engine.store.commit(new.commit()).await? {
+            let asks = user.confirmation != Confirmation::Off;
+            let (commit, letter) = match account.email.as_ref().filter(|_| asks && engine.sends_letters) {
+                Some(address) => {
+                    engine.letters().asking_to_confirm(new.commit(), &account, address, requester)
+                }
+                None => (new.commit(), None),
+            };
+            match engine.store.commit(commit).await? {
                 // An account has this key: an import brought it. It is the first of the names.
                 Committed::Missed { step: 1 } if key.is_some() => {}
-                committed if NewAccount::is_made(committed)? => return Ok((account, password)),
+                committed if NewAccount::is_made(committed)? => {
+                    letter.into_iter().for_each(|key| engine.letter_waits(key));
+                    return Ok((account, password));
+                }
                 _ => return Err(Refusal::NameTaken.into()),
             }
         }

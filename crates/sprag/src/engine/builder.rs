@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use tokio::sync::Notify;
+
 use super::next_id::ObjectIds;
 use super::service::Service;
 use super::{Engine, Issuer, Limits};
@@ -33,6 +35,7 @@ pub struct EngineBuilder {
     risk: Option<RiskPolicy>,
     whereabouts: Arc<dyn Whereabouts>,
     rates: Rates,
+    sends_letters: bool,
 }
 
 impl EngineBuilder {
@@ -48,6 +51,7 @@ impl EngineBuilder {
             hasher,
             limits: Limits::default(),
             rates: Rates::default(),
+            sends_letters: false,
             risk: None,
             whereabouts: Arc::new(()),
         }
@@ -108,6 +112,12 @@ impl EngineBuilder {
         self
     }
 
+    /// Whether letters are written, for somebody [sends](Engine::outbox) them. By default none are.
+    pub fn sends_letters(mut self, sends_letters: bool) -> Self {
+        self.sends_letters = sends_letters;
+        self
+    }
+
     /// How often somebody may try; by default [as often as is usual](Rates::default). An embedder whose own front door limits
     /// that already gives [`Rates::off`].
     pub fn rates(mut self, rates: Rates) -> Self {
@@ -154,6 +164,8 @@ impl EngineBuilder {
             whereabouts: self.whereabouts,
             service: Service::default(),
             object_ids: ObjectIds::default(),
+            letters_wait: Notify::new(),
+            sends_letters: self.sends_letters,
         })
     }
 }

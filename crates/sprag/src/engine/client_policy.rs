@@ -29,6 +29,8 @@ pub struct ClientPolicy {
     pub takes_imported_tokens: bool,
     /// Which key an account gets that is made with it.
     pub next_id: NextId,
+    /// Whether whoever registers with it confirms their address.
+    pub confirmation: Confirmation,
 }
 
 impl ClientPolicy {
@@ -44,8 +46,21 @@ impl ClientPolicy {
             access: AccessTokenShape::default(),
             takes_imported_tokens: false,
             next_id: NextId::Uuid,
+            confirmation: Confirmation::Off,
         }
     }
+}
+
+/// Whether whoever registers confirms their address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Confirmation {
+    /// They are not asked.
+    #[default]
+    Off,
+    /// They are asked by a letter, and log in all the same.
+    Asked,
+    /// They are asked by a letter, and no session is opened before they have.
+    Required,
 }
 
 /// What the access tokens of a profile say, so that the APIs that verify them find what they look for.

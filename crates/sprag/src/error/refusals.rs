@@ -122,6 +122,11 @@ table! {
         "this service cannot be used from where you are; nothing has ended: go on from a place where it can, or ask whoever runs it",
         "Log-in, refresh or another call that answers with tokens, from a country that `geo-allow` or `geo-deny`, or the profile's `[geo]`, keeps out; asked before any name or password is looked at, and nothing ends",
         "`place_refused`, once a minute";
+    /// The address must be confirmed first.
+    EMAIL_UNCONFIRMED: "email_unconfirmed", 403,
+        "your address is not confirmed yet, so no session was opened; follow the link of the letter that you got, or ask for a new password, which confirms it too",
+        "The password is right, and the account's owner has not confirmed the address where `email-confirmation` is `required`; told only to who knows the password",
+        "";
     /// The log-in is too unlike those before it.
     RISK_REFUSED: "risk_refused", 403,
         "this log-in is too unlike those before it, so no session was opened; log in from a device and a place that you have used before, or ask whoever runs this service",
@@ -136,6 +141,11 @@ table! {
     SESSION_UNKNOWN: "session_unknown", 404,
         "there is no such live session; list the sessions to see which there are",
         "The account has no such live session",
+        "";
+    /// The link or code of a letter is not good, or no longer. Not 401: front ends answer that with a refresh.
+    LINK_INVALID: "link_invalid", 400,
+        "this link is no longer good: it was used, has expired, or another one took its place; ask for a new letter",
+        "The one-time token of a letter was used, has expired, is of another account, address or purpose, or none at all; not told apart",
         "";
     /// There is no such account.
     ACCOUNT_UNKNOWN: "account_unknown", 404,
@@ -233,12 +243,16 @@ pub enum Refusal {
     NameTaken,
     /// They showed who they are too long ago for this.
     StepUpRequired,
+    /// The address must be confirmed first.
+    EmailUnconfirmed,
     /// The log-in is too unlike those before it.
     RiskRefused,
     /// Only an administrator may do this.
     Forbidden,
     /// The account has no such session.
     SessionUnknown,
+    /// The link or code of a letter is not good, or no longer.
+    LinkInvalid,
     /// There is no such account.
     AccountUnknown,
     /// A budget has no room for another try; nothing was looked at.
@@ -263,9 +277,11 @@ impl Refusal {
             Self::NameInvalid(_) => &NAME_INVALID,
             Self::NameTaken => &NAME_TAKEN,
             Self::StepUpRequired => &STEP_UP_REQUIRED,
+            Self::EmailUnconfirmed => &EMAIL_UNCONFIRMED,
             Self::RiskRefused => &RISK_REFUSED,
             Self::Forbidden => &FORBIDDEN,
             Self::SessionUnknown => &SESSION_UNKNOWN,
+            Self::LinkInvalid => &LINK_INVALID,
             Self::AccountUnknown => &ACCOUNT_UNKNOWN,
             Self::RateLimited(_) => &RATE_LIMITED,
         }

@@ -70,7 +70,7 @@ impl KeyRing {
 }
 
 /// The parts so that no other parts are the same bytes.
-fn joined(parts: &[&[u8]]) -> Vec<u8> {
+pub(super) fn joined(parts: &[&[u8]]) -> Vec<u8> {
     let lengths = parts.iter().map(|part| (part.len() as u64).to_be_bytes());
     lengths.zip(parts).flat_map(|(length, part)| length.into_iter().chain(part.iter().copied())).collect()
 }

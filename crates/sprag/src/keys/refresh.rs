@@ -4,6 +4,7 @@ use aws_lc_rs::{hkdf, hmac};
 use zeroize::Zeroizing;
 
 use super::cursor::CursorKey;
+use super::sealed::SealingKey;
 use super::{Fingerprint, Key, Life};
 
 /// The length of a refresh key's secret.
@@ -28,6 +29,10 @@ pub(crate) struct RefreshKey {
     pub(crate) high_water: hmac::Key,
     /// Seals cursors.
     pub(super) cursor: CursorKey,
+    /// Seals what is kept.
+    pub(super) sealing: SealingKey,
+    /// Tags one-time tokens.
+    pub(crate) one_time: hmac::Key,
     /// Names budgets, so that the store knows nobody by them.
     pub(crate) budget: hmac::Key,
     /// Tags what known devices show.
@@ -51,6 +56,8 @@ impl RefreshKey {
             audit: sub_key(&derived, b"sprag audit v1"),
             high_water: sub_key(&derived, b"sprag high water v1"),
             cursor: CursorKey::derived(&derived),
+            sealing: SealingKey::derived(&derived),
+            one_time: sub_key(&derived, b"sprag one-time v1"),
             budget: sub_key(&derived, b"sprag budget v1"),
             device: sub_key(&derived, b"sprag device v1"),
             challenge: sub_key(&derived, b"sprag challenge v1"),

@@ -48,6 +48,8 @@ mod imported;
 mod journal;
 mod marks;
 mod numbers;
+mod one_time;
+mod outbox;
 mod progress;
 mod races;
 mod rings;
@@ -148,6 +150,18 @@ checks! {
         a_commit_is_about_one_account,
         of_commits_with_one_expectation_one_wins,
         a_credential_is_replaced_once_however_many_try;
+    one_time:
+        of_many_that_spend_one_token_at_once_one_does,
+        a_code_is_tried_five_times_however_many_try_at_once,
+        a_right_code_spends_its_token_once_and_only_with_the_try_that_had_it,
+        a_token_of_another_epoch_is_worth_nothing_and_one_of_none_stays,
+        tokens_that_have_expired_are_swept_away;
+    outbox:
+        of_many_nodes_that_take_one_message_one_has_it,
+        what_became_of_a_message_is_noted_by_whoever_has_it,
+        a_message_that_was_given_up_is_tried_again_where_somebody_asks,
+        the_longest_due_come_first_and_all_are_listed_in_slices,
+        what_was_settled_is_swept_away_and_what_waits_stays;
     rings:
         the_first_ring_is_admitted_and_whichever_shares_a_key,
         of_two_first_rings_one_is_admitted,

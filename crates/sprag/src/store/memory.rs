@@ -34,6 +34,8 @@ mod daily_counts;
 mod erasures;
 mod journal;
 mod listings;
+mod one_time_tokens;
+mod outbox;
 
 /// A store that lives and dies with the process.
 #[derive(Debug)]

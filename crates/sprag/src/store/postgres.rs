@@ -65,6 +65,8 @@ mod migration;
 mod name_forms;
 mod numbered;
 mod numbers;
+mod one_time;
+mod outbox;
 mod particulars;
 mod patience;
 mod place;

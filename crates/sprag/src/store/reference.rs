@@ -3,13 +3,17 @@
 
 use std::collections::BTreeMap;
 
+use uuid::Uuid;
+
 use super::steps::{
     AccountState, Commit, Committed, CredentialId, CredentialKind, Ending, MAX_ENDED_KEPT, Room, Step, Was,
     admits,
 };
-use crate::account::{Account, Name, NameKind};
+use crate::account::{Account, ConfirmedEmail, Name, NameKind};
 use crate::audit::Event;
 use crate::clock::Timestamp;
+use crate::one_time::{Digest, MAX_TRIES, OneTimeToken, Proof, Purpose, TokenId};
+use crate::outbox::Queued;
 use crate::session::{Ended, Session, SessionDetail, SessionId, SessionKey};
 
 /// Where, in what a known device is verified with, it stands when it was last seen.
@@ -22,6 +26,8 @@ pub(super) struct Rows {
     pub(super) names: Vec<Name>,
     pub(super) credentials: BTreeMap<CredentialId, Vec<u8>>,
     pub(super) sessions: BTreeMap<SessionId, (Session, SessionDetail)>,
+    pub(super) tokens: BTreeMap<TokenId, OneTimeToken>,
+    pub(super) messages: BTreeMap<Uuid, Queued>,
 }
 
 impl Commit {
@@ -83,32 +89,25 @@ impl Rows {
                 let place = self.names.iter().position(|held| held == name)?;
                 self.names.remove(place);
             }
-            Step::TellName { told_as, text } => self.tell_name(*told_as, text)?,
-            Step::TellParticular { which, text } => {
-                self.account.as_mut()?.particulars.tell(*which, text.clone());
-            }
-            Step::SetAdministrator(is_admin) => {
-                let account = self.account.as_mut().filter(|account| account.is_admin != *is_admin)?;
-                account.is_admin = *is_admin;
-            }
+            Step::TellName { .. }
+            | Step::TellParticular { .. }
+            | Step::SetAdministrator(_)
+            | Step::MoveEpoch
+            | Step::Disable { .. }
+            | Step::Enable
+            | Step::ConfirmEmail { .. } => self.change_account(step)?,
+            Step::PutToken(_)
+            | Step::TryCode { .. }
+            | Step::SpendToken { .. }
+            | Step::EndTokens { .. }
+            | Step::PutMessage(_) => self.take_of_letters(step)?,
             Step::DeleteAccount => {
                 self.account.take()?;
                 self.credentials.clear();
+                self.tokens.clear();
             }
             Step::EraseAccount => *self = Self::default(),
             Step::PutCredential { id, was, to, .. } => self.put_credential(*id, was, to)?,
-            Step::MoveEpoch => {
-                let account = self.account.as_mut()?;
-                account.epoch = account.epoch.next();
-            }
-            Step::Disable { at } => {
-                let account = self.account.as_mut().filter(|account| account.disabled_at.is_none())?;
-                account.disabled_at = Some(*at);
-            }
-            Step::Enable => {
-                let account = self.account.as_mut().filter(|account| account.disabled_at.is_some())?;
-                account.disabled_at = None;
-            }
             Step::OpenSession { session, detail } => {
                 let id = session.key.session;
                 if id.is_imported() && is_elsewhere(id) {
@@ -131,6 +130,64 @@ impl Rows {
             }
         }
         Some(Vec::new())
+    }
+
+    /// Changes the account's own row.
+    fn change_account(&mut self, step: &Step) -> Option<()> {
+        match step {
+            Step::TellName { told_as, text } => self.tell_name(*told_as, text)?,
+            Step::TellParticular { which, text } => {
+                self.account.as_mut()?.particulars.tell(*which, text.clone());
+            }
+            Step::SetAdministrator(is_admin) => {
+                let account = self.account.as_mut().filter(|account| account.is_admin != *is_admin)?;
+                account.is_admin = *is_admin;
+            }
+            Step::MoveEpoch => {
+                let account = self.account.as_mut()?;
+                account.epoch = account.epoch.next();
+            }
+            Step::Disable { at } => {
+                let account = self.account.as_mut().filter(|account| account.disabled_at.is_none())?;
+                account.disabled_at = Some(*at);
+            }
+            Step::Enable => {
+                let account = self.account.as_mut().filter(|account| account.disabled_at.is_some())?;
+                account.disabled_at = None;
+            }
+            Step::ConfirmEmail { address, at } => {
+                let has_it = |account: &&mut Account| account.email.as_ref() == Some(address);
+                let account = self.account.as_mut().filter(has_it)?;
+                account.confirmed = Some(ConfirmedEmail { address: address.clone(), at: *at });
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// What is handed out once, and what leaves the server.
+    fn take_of_letters(&mut self, step: &Step) -> Option<()> {
+        match step {
+            Step::PutToken(token) => {
+                if self.tokens.contains_key(&token.id) {
+                    return None;
+                }
+                self.tokens.insert(token.id, (**token).clone());
+            }
+            Step::TryCode { .. } => self.try_code(step)?,
+            Step::SpendToken { token, purpose, bound_to, proof, at } => {
+                self.spend(*token, (*purpose, *bound_to), *proof, *at)?;
+            }
+            Step::EndTokens { purpose } => self.tokens.retain(|_, token| token.purpose != *purpose),
+            Step::PutMessage(message) => {
+                if self.messages.contains_key(&message.key.id) {
+                    return None;
+                }
+                self.messages.insert(message.key.id, Queued::new((**message).clone()));
+            }
+            _ => return None,
+        }
+        Some(())
     }
 
     fn tell_name(&mut self, told_as: NameKind, text: &str) -> Option<()> {
@@ -161,6 +218,34 @@ impl Rows {
         for (_, id) in devices.into_iter().skip(most) {
             self.credentials.remove(&id);
         }
+    }
+
+    fn try_code(&mut self, step: &Step) -> Option<()> {
+        let Step::TryCode { token, purpose, bound_to, code_hash, solver, at } = step else { return None };
+        let found = self.tokens.get_mut(token).filter(|found| found.is_for(*purpose, bound_to, *at))?;
+        let code = found.code_hash.filter(|_| found.tries < MAX_TRIES)?;
+        found.tries += 1;
+        found.solved_by = (code == *code_hash).then_some(*solver);
+        Some(())
+    }
+
+    fn spend(
+        &mut self,
+        id: TokenId,
+        (purpose, bound_to): (Purpose, Digest),
+        proof: Proof,
+        at: Timestamp,
+    ) -> Option<()> {
+        let found = self.tokens.get(&id).filter(|found| found.is_for(purpose, &bound_to, at))?;
+        let is_proved = match proof {
+            Proof::Secret(hash) => found.secret_hash == hash,
+            Proof::Solved(by) => found.solved_by == Some(by),
+        };
+        let epoch = self.account.as_ref().map(|account| account.epoch);
+        let is_of_today = found.epoch.is_none() || found.epoch == epoch;
+        (is_proved && is_of_today).then(|| {
+            self.tokens.remove(&id);
+        })
     }
 
     fn open(&mut self, session: &Session, detail: &SessionDetail) -> Option<()> {

@@ -51,6 +51,8 @@ mod marks;
 mod migration;
 mod numbers;
 mod obstacle;
+mod one_time;
+mod outbox;
 mod position;
 mod queries;
 mod readers;

@@ -13,6 +13,8 @@ use crate::account::{Account, Name, NameKind, Particular};
 use crate::audit::{Event, EventKind};
 use crate::clock::Timestamp;
 use crate::error::Fault;
+use crate::one_time::{Digest, OneTimeToken, Proof, Purpose, TokenId};
+use crate::outbox::Message;
 use crate::session::{AccountId, EndCause, Epoch, SecretHash, Session, SessionDetail, SessionId, SessionKey};
 
 /// How many ended sessions of one account are kept, however recently they ended.
@@ -132,11 +134,11 @@ pub enum Step {
     },
     /// Lets the account log in, where it is disabled.
     Enable,
-    /// Removes the account with its credentials, where there is one. Its sessions, and the names that lead to it, are other
+    /// Removes the account with its credentials and one-time tokens, where there is one. Its sessions, and the names that lead to it, are other
     /// steps' business; the journal stays.
     DeleteAccount,
-    /// Removes whatever tells of the account's owner: the account, its credentials, every name that leads to it, and all of its
-    /// sessions with what people read of them. It always applies, also where there is no account any more; the journal is
+    /// Removes whatever tells of the account's owner: the account, its credentials, one-time tokens and messages, every name that leads
+    /// to it, and all of its sessions with what people read of them. It always applies, also where there is no account any more; the journal is
     /// [another matter](super::Erasures).
     EraseAccount,
     /// Ends the sessions that give way to one that a later step opens. It always applies.
@@ -168,6 +170,53 @@ pub enum Step {
     /// Removes those of the account's ended sessions that ended before the last [`MAX_ENDED_KEPT`].
     /// It always applies; the journal stays.
     ForgetEnded,
+    /// Has the account's address count as confirmed, where it is the one that the account has.
+    ConfirmEmail {
+        /// The address, as it stands in the account.
+        address: String,
+        /// When its owner confirmed it.
+        at: Timestamp,
+    },
+    /// Keeps a one-time token of the account, where there is none of its id.
+    PutToken(Box<OneTimeToken>),
+    /// Counts a try of a one-time token's code, and notes whether it was the right one, where there is the token, for that
+    /// purpose, bound so and not expired, and fewer tries than [`MAX_TRIES`](crate::one_time::MAX_TRIES) were counted. Whether the
+    /// code was right, spending the token by this try shows.
+    TryCode {
+        /// Which token.
+        token: TokenId,
+        /// What it must be good for.
+        purpose: Purpose,
+        /// What it must be bound to.
+        bound_to: Digest,
+        /// SHA-256 of the code that was typed.
+        code_hash: Digest,
+        /// Which try this is: a hash that no other try has.
+        solver: Digest,
+        /// When it is tried.
+        at: Timestamp,
+    },
+    /// Spends a one-time token, and with that forgets it, where there is the token, for that purpose, bound so, not expired, of
+    /// the epoch in which the account is, or of none, and the proof is right.
+    SpendToken {
+        /// Which token.
+        token: TokenId,
+        /// What it must be good for.
+        purpose: Purpose,
+        /// What it must be bound to.
+        bound_to: Digest,
+        /// What shows that whoever spends it may.
+        proof: Proof,
+        /// When it is spent.
+        at: Timestamp,
+    },
+    /// Forgets all of the account's one-time tokens for a purpose. It always applies.
+    EndTokens {
+        /// Which.
+        purpose: Purpose,
+    },
+    /// Puts a message of the account's into the outbox, where there is none of its id.
+    PutMessage(Box<Message>),
     /// Gives an imported session its secret, where its row has what it was imported with. Nothing else of the row changes,
     /// so an ended one stays ended.
     BindImportedToken {
@@ -340,6 +389,8 @@ impl Commit {
         let is_own = |step: &Step| match step {
             Step::CreateAccount(account) => account.id == self.account,
             Step::OpenSession { session, .. } => session.key.account == self.account,
+            Step::PutToken(token) => token.account == self.account,
+            Step::PutMessage(message) => message.key.account == self.account,
             _ => true,
         };
         if self.steps.iter().all(is_own) && self.events.iter().all(|event| event.account == self.account) {
@@ -376,6 +427,12 @@ impl Step {
             Self::EndSessions { .. } => "end an account's sessions",
             Self::ForgetEnded => "forget ended sessions",
             Self::BindImportedToken { .. } => "bind an imported token",
+            Self::ConfirmEmail { .. } => "confirm an account's address",
+            Self::PutToken(_) => "keep a one-time token",
+            Self::TryCode { .. } => "try a code",
+            Self::SpendToken { .. } => "spend a one-time token",
+            Self::EndTokens { .. } => "forget one-time tokens",
+            Self::PutMessage(_) => "put a message into the outbox",
         }
     }
 }

@@ -10,7 +10,7 @@ use super::commits::alone;
 use super::world::{DAY, NOW, SECOND, World, event};
 use crate::account::{Account, NameKind, Particular};
 use crate::audit::{Entry, Event, EventKind};
-use crate::session::{EndCause, Ended, Epoch, Session, SessionDetail, SessionId};
+use crate::session::{AccountId, EndCause, Ended, Epoch, Session, SessionDetail, SessionId};
 use crate::store::reference::Rows;
 use crate::store::{Commit, Committed, CredentialId, CredentialKind, Ending, Expect, Room, Slice, Step, Was};
 
@@ -32,7 +32,7 @@ const fn device(number: u128) -> CredentialId {
 }
 
 /// Kinds of steps that always apply.
-const ALWAYS: [&str; 4] = ["MakeRoom", "ForgetEnded", "KeepDevices", "EraseAccount"];
+const ALWAYS: [&str; 5] = ["MakeRoom", "ForgetEnded", "KeepDevices", "EraseAccount", "EndTokens"];
 
 pub(super) async fn a_commit_does_what_its_steps_say_or_nothing(subject: Arc<dyn Subject>) {
     let world = World::of(subject);
@@ -58,7 +58,7 @@ pub(super) async fn a_commit_does_what_its_steps_say_or_nothing(subject: Arc<dyn
             assert_eq!(read(&world, &account, &rows).await, rows, "{commit:?}");
         }
     }
-    assert_eq!(met.len(), 20, "every kind of step was met: {met:?}");
+    assert_eq!(met.len(), 26, "every kind of step was met: {met:?}");
     for (kind, (applied, missed)) in met {
         let is_even = applied >= FEW && (missed >= FEW || ALWAYS.contains(&kind));
         assert!(is_even, "{kind} applied {applied} times and missed {missed} times: too one-sided");
@@ -206,7 +206,8 @@ fn any_step(world: &World, account: &Account, rows: &Rows) -> Step {
         ip: world.one_of(&[None, Some("192.0.2.9")]).map(str::to_owned),
         ..Ending::by_itself(world.one_of(&[EndCause::Logout, EndCause::Admin]), at)
     };
-    match world.pick(22) {
+    match world.pick(30) {
+        22..=29 => any_step_of_letters(world, account.id, epoch),
         0 => Step::CreateAccount(Box::new(account.clone())),
         1 if world.pick(3) == 0 => Step::AddName(taken()),
         1 => Step::AddName(world.stranger().names.remove(0)),
@@ -274,6 +275,14 @@ fn any_step(world: &World, account: &Account, rows: &Rows) -> Step {
     }
 }
 
+fn any_step_of_letters(world: &World, account: AccountId, epoch: Epoch) -> Step {
+    match world.pick(8) {
+        0 => Step::ConfirmEmail { address: world.one_of(&["Ann", "Bea"]).to_owned(), at: NOW.plus(SECOND) },
+        1 => Step::PutMessage(Box::new(super::outbox::any_message(world, account))),
+        _ => super::one_time::any_step(world, account, epoch),
+    }
+}
+
 fn any_rename(world: &World, rows: &Rows) -> Step {
     let held = rows.names.first().filter(|_| world.pick(4) > 0).cloned();
     let (from, other) = (held.unwrap_or_else(taken), world.stranger().names.remove(0));
@@ -319,6 +328,12 @@ fn kind(step: &Step) -> &'static str {
         Step::EndSessions { .. } => "EndSessions",
         Step::ForgetEnded => "ForgetEnded",
         Step::BindImportedToken { .. } => "BindImportedToken",
+        Step::ConfirmEmail { .. } => "ConfirmEmail",
+        Step::PutToken(_) => "PutToken",
+        Step::TryCode { .. } => "TryCode",
+        Step::SpendToken { .. } => "SpendToken",
+        Step::EndTokens { .. } => "EndTokens",
+        Step::PutMessage(_) => "PutMessage",
     }
 }
 
@@ -367,5 +382,7 @@ async fn read(world: &World, account: &Account, expected: &Rows) -> Rows {
     }
     let listed = store.of(account.id, Slice::first(1000)).await.expect("of");
     let sessions = listed.into_iter().map(|row| (row.0.key.session, row)).collect();
-    Rows { account: found.map(|found| found.account), names, credentials, sessions }
+    let tokens = super::one_time::tokens_of(world, account.id).await;
+    let messages = super::outbox::messages_of(world, account.id).await;
+    Rows { account: found.map(|found| found.account), names, credentials, sessions, tokens, messages }
 }

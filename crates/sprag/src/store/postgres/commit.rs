@@ -9,7 +9,7 @@ use super::connection::Connection;
 use super::error::QueryError;
 use super::journal::Chain;
 use super::pool::Outcome;
-use super::{particulars, steps};
+use super::{one_time, outbox, particulars, steps};
 use crate::audit::Event;
 use crate::error::Fault;
 use crate::ratchet::waits;
@@ -154,6 +154,14 @@ async fn take<'s>(
         Step::OpenSession { session, detail } => {
             admits(state, session) && super::sessions::insert(connection, session, detail).await?
         }
+        Step::ConfirmEmail { address, at } => {
+            one_time::confirm_email(connection, account, address, *at).await?
+        }
+        Step::PutToken(token) => one_time::put(connection, token).await?,
+        Step::TryCode { .. } => one_time::try_code(connection, account, step).await?,
+        Step::SpendToken { .. } => one_time::spend(connection, account, state, step).await?,
+        Step::EndTokens { purpose } => one_time::end(connection, account, *purpose).await.map(|()| true)?,
+        Step::PutMessage(message) => outbox::put(connection, message).await?,
         Step::ForgetEnded => super::sweep::thin_out(connection, account).await.map(|()| true)?,
         Step::BindImportedToken { session, from, to } => {
             steps::bind_imported_token(connection, SessionKey { account, session: *session }, (from, to))

@@ -31,6 +31,10 @@ pub(super) const MIGRATIONS: &Migrations = &[
     ("V10__needs_6_next_ids", include_str!("../../../migrations/postgres/V10__needs_6_next_ids.sql")),
     ("V11__needs_10_front_door", include_str!("../../../migrations/postgres/V11__needs_10_front_door.sql")),
     ("V12__needs_10_erasure", include_str!("../../../migrations/postgres/V12__needs_10_erasure.sql")),
+    (
+        "V13__needs_10_account_life",
+        include_str!("../../../migrations/postgres/V13__needs_10_account_life.sql"),
+    ),
 ];
 
 /// The migration after which each name gets its form of today.
@@ -117,7 +121,7 @@ pub(super) async fn schema(connection: &Connection) -> Result<Vec<Applied>, Quer
 }
 
 /// The tables that the server reads and writes, in the order of the migrations.
-const TABLES: [&str; 17] = [
+const TABLES: [&str; 19] = [
     "account",
     "identity",
     "session",
@@ -135,6 +139,8 @@ const TABLES: [&str; 17] = [
     "next_id",
     "rate_limit",
     "daily_count",
+    "one_time_token",
+    "outbox",
 ];
 
 /// The role and a table that it may not read, if there is one: a migration that the owner applied may have made it since

@@ -98,6 +98,12 @@ pub(super) async fn delete_account(connection: &Connection, account: AccountId) 
         where account_id = $1",
         types: &[Type::UUID],
     };
+    const FORGET_TOKENS: Sql = Sql {
+        text: "
+        delete from one_time_token
+        where account_id = $1",
+        types: &[Type::UUID],
+    };
     const DELETE_ACCOUNT: Sql = Sql {
         text: "
         delete from account
@@ -105,8 +111,11 @@ pub(super) async fn delete_account(connection: &Connection, account: AccountId) 
         types: &[Type::UUID],
     };
     let id: &[&(dyn ToSql + Sync)] = &[&account.0];
-    let (_, deleted) =
-        try_join!(connection.execute(&FORGET_CREDENTIALS, id), connection.execute(&DELETE_ACCOUNT, id))?;
+    let (_, _, deleted) = try_join!(
+        connection.execute(&FORGET_CREDENTIALS, id),
+        connection.execute(&FORGET_TOKENS, id),
+        connection.execute(&DELETE_ACCOUNT, id),
+    )?;
     Ok(deleted > 0)
 }
 
@@ -130,6 +139,12 @@ pub(super) async fn erase_account(connection: &Connection, account: AccountId) -
         where account_id = $1",
         types: &[Type::UUID],
     };
+    const FORGET_MESSAGES: Sql = Sql {
+        text: "
+        delete from outbox
+        where account_id = $1",
+        types: &[Type::UUID],
+    };
     const FORGET_SESSIONS: Sql = Sql {
         text: "
         delete from session
@@ -143,6 +158,7 @@ pub(super) async fn erase_account(connection: &Connection, account: AccountId) -
         connection.execute(&FORGET_IMPORTED, id),
         connection.execute(&FORGET_DETAILS, id),
         connection.execute(&FORGET_SESSIONS, id),
+        connection.execute(&FORGET_MESSAGES, id),
         delete_account(connection, account),
     )?;
     Ok(())

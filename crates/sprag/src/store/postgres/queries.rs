@@ -19,7 +19,8 @@ use crate::store::{Credential, CredentialId, Queries, Slice};
 pub(super) const CREDENTIAL_OF: Sql = Sql {
     text: "
     select a.id, a.epoch, a.disabled_at, a.is_admin, a.created_at, a.username, a.email,
-           a.external_id, a.external_profile, a.role, a.name, a.given_name, a.family_name, c.secret
+           a.external_id, a.external_profile, a.role, a.name, a.given_name, a.family_name, a.confirmed_email,
+           a.email_confirmed_at, c.secret
     from account a
     left join credential c on c.account_id = a.id and c.kind = $2 and c.id = $3
     where a.id = $1",
@@ -87,7 +88,8 @@ impl Queries for PostgresStore {
         const ACCOUNT: Sql = Sql {
             text: "
             select id, epoch, disabled_at, is_admin, created_at, username, email,
-                   external_id, external_profile, role, name, given_name, family_name
+                   external_id, external_profile, role, name, given_name, family_name,
+                   confirmed_email, email_confirmed_at
             from account
             where id = $1",
             types: &[Type::UUID],
@@ -189,7 +191,8 @@ impl Queries for PostgresStore {
         const ACCOUNTS_AMONG: Sql = Sql {
             text: "
             select id, epoch, disabled_at, is_admin, created_at, username, email,
-                   external_id, external_profile, role, name, given_name, family_name
+                   external_id, external_profile, role, name, given_name, family_name,
+                   confirmed_email, email_confirmed_at
             from account
             where id = any ($1)",
             types: &[Type::UUID_ARRAY],
@@ -231,7 +234,8 @@ impl Queries for PostgresStore {
         const ACCOUNTS: Sql = Sql {
             text: "
             select id, epoch, disabled_at, is_admin, created_at, username, email,
-                   external_id, external_profile, role, name, given_name, family_name
+                   external_id, external_profile, role, name, given_name, family_name,
+                   confirmed_email, email_confirmed_at
             from account
             where id > $1
             order by id

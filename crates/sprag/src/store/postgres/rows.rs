@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::error::QueryError;
-use crate::account::{Account, External, Name, NameKind, Particulars};
+use crate::account::{Account, ConfirmedEmail, External, Name, NameKind, Particulars};
 use crate::audit::{Checkpoint, Cover, Cut, Entry, Erasure, Event, EventKind, Head};
 use crate::clock::Timestamp;
 use crate::ratchet::SessionState;
@@ -102,6 +102,7 @@ pub(super) fn account(row: &Row) -> Result<Account> {
         disabled_at: row.try_get::<_, Option<i64>>("disabled_at")?.map(Timestamp),
         epoch: Epoch(row.try_get("epoch")?),
         created_at: Timestamp(row.try_get("created_at")?),
+        confirmed: confirmed(row)?,
         particulars: Particulars {
             external: external(row)?,
             role: row.try_get("role")?,
@@ -110,6 +111,12 @@ pub(super) fn account(row: &Row) -> Result<Account> {
             family_name: row.try_get("family_name")?,
         },
     })
+}
+
+fn confirmed(row: &Row) -> Result<Option<ConfirmedEmail>> {
+    let address: Option<String> = row.try_get("confirmed_email")?;
+    let at: Option<i64> = row.try_get("email_confirmed_at")?;
+    Ok(address.zip(at).map(|(address, at)| ConfirmedEmail { address, at: Timestamp(at) }))
 }
 
 fn external(row: &Row) -> Result<Option<External>> {
@@ -221,12 +228,12 @@ pub(super) fn key(row: &Row) -> Result<SessionKey> {
     Ok(SessionKey { account: AccountId(row.try_get("account_id")?), session: SessionId(row.try_get("id")?) })
 }
 
-fn bytes<const N: usize>(row: &Row, column: &str) -> Result<[u8; N]> {
+pub(super) fn bytes<const N: usize>(row: &Row, column: &str) -> Result<[u8; N]> {
     let found: &[u8] = row.try_get(column)?;
     found.try_into().map_err(|_| wrong_length(column, found.len(), N))
 }
 
-fn optional_bytes<const N: usize>(row: &Row, column: &str) -> Result<Option<[u8; N]>> {
+pub(super) fn optional_bytes<const N: usize>(row: &Row, column: &str) -> Result<Option<[u8; N]>> {
     let found: Option<&[u8]> = row.try_get(column)?;
     found.map(|found| found.try_into().map_err(|_| wrong_length(column, found.len(), N))).transpose()
 }
@@ -247,7 +254,7 @@ fn non_negative(value: i64, column: &str) -> Result<u64> {
     u64::try_from(value).map_err(|_| QueryError::Unreadable(format!("column {column} holds {value}")))
 }
 
-fn small<T: TryFrom<S>, S: Copy + std::fmt::Display>(value: S, column: &str) -> Result<T> {
+pub(super) fn small<T: TryFrom<S>, S: Copy + std::fmt::Display>(value: S, column: &str) -> Result<T> {
     T::try_from(value).map_err(|_| QueryError::Unreadable(format!("column {column} holds {value}")))
 }
 
@@ -257,6 +264,6 @@ fn cause(row: &Row, column: &str) -> Result<Option<EndCause>> {
 }
 
 /// A name in the database that this build does not know: a newer build wrote it, or somebody else.
-fn unknown(column: &str, name: &str) -> QueryError {
+pub(super) fn unknown(column: &str, name: &str) -> QueryError {
     QueryError::Unreadable(format!("column {column} holds {name:?}, which this build does not know"))
 }

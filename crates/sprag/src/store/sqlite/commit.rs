@@ -7,7 +7,7 @@ use super::SqliteStore;
 use super::job::{Concerns, Outcome};
 use super::journal::Chain;
 use super::rows::bytes;
-use super::steps;
+use super::{one_time, outbox, steps};
 use crate::audit::Event;
 use crate::error::Fault;
 use crate::security;
@@ -96,6 +96,12 @@ fn take<'s>(
         Step::OpenSession { session, detail } => {
             admits(state, session) && super::sessions::insert(connection, session, detail)?
         }
+        Step::ConfirmEmail { address, at } => one_time::confirm_email(connection, account, address, *at)?,
+        Step::PutToken(token) => one_time::put(connection, token)?,
+        Step::TryCode { .. } => one_time::try_code(connection, account, step)?,
+        Step::SpendToken { .. } => one_time::spend(connection, account, state, step)?,
+        Step::EndTokens { purpose } => one_time::end(connection, account, *purpose).map(|()| true)?,
+        Step::PutMessage(message) => outbox::put(connection, message)?,
         Step::ForgetEnded => super::sweep::thin_out(connection, account).map(|()| true)?,
         Step::BindImportedToken { session, from, to } => {
             steps::bind_imported_token(connection, SessionKey { account, session: *session }, (from, to))?

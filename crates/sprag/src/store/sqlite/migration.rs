@@ -37,6 +37,7 @@ const MIGRATIONS: &Migrations = &[
     ("V10__needs_6_next_ids", include_str!("../../../migrations/sqlite/V10__needs_6_next_ids.sql")),
     ("V11__needs_10_front_door", include_str!("../../../migrations/sqlite/V11__needs_10_front_door.sql")),
     ("V12__needs_10_erasure", include_str!("../../../migrations/sqlite/V12__needs_10_erasure.sql")),
+    ("V13__needs_10_account_life", include_str!("../../../migrations/sqlite/V13__needs_10_account_life.sql")),
 ];
 
 /// After how many names it is told how far it is.

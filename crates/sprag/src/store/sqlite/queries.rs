@@ -13,7 +13,8 @@ use crate::store::{Credential, CredentialId, Queries, Slice};
 
 const ACCOUNT: &str = "
     select id, epoch, disabled_at, is_admin, created_at, username, email,
-           external_id, external_profile, role, name, given_name, family_name
+           external_id, external_profile, role, name, given_name, family_name,
+           confirmed_email, email_confirmed_at
     from account
     where id = ?1";
 
@@ -128,7 +129,8 @@ impl Queries for SqliteStore {
             .read("list accounts", move |connection| {
                 let mut statement = connection.prepare_cached(
                     "select id, epoch, disabled_at, is_admin, created_at, username, email,
-                            external_id, external_profile, role, name, given_name, family_name
+                            external_id, external_profile, role, name, given_name, family_name,
+                            confirmed_email, email_confirmed_at
                      from account
                      where id > ?1
                      order by id

@@ -4,7 +4,7 @@ use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Error, Result, Row};
 use uuid::Uuid;
 
-use crate::account::{Account, External, Name, NameKind, Particulars};
+use crate::account::{Account, ConfirmedEmail, External, Name, NameKind, Particulars};
 use crate::audit::{Checkpoint, Cover, Cut, Entry, Erasure, Event, EventKind, Hash, Head};
 use crate::clock::Timestamp;
 use crate::session::{
@@ -81,6 +81,7 @@ pub(super) fn account(row: &Row<'_>) -> Result<Account> {
         disabled_at: row.get::<_, Option<i64>>("disabled_at")?.map(Timestamp),
         epoch: Epoch(row.get("epoch")?),
         created_at: Timestamp(row.get("created_at")?),
+        confirmed: confirmed(row)?,
         particulars: Particulars {
             external: external(row)?,
             role: row.get("role")?,
@@ -89,6 +90,12 @@ pub(super) fn account(row: &Row<'_>) -> Result<Account> {
             family_name: row.get("family_name")?,
         },
     })
+}
+
+fn confirmed(row: &Row<'_>) -> Result<Option<ConfirmedEmail>> {
+    let address: Option<String> = row.get("confirmed_email")?;
+    let at: Option<i64> = row.get("email_confirmed_at")?;
+    Ok(address.zip(at).map(|(address, at)| ConfirmedEmail { address, at: Timestamp(at) }))
 }
 
 fn external(row: &Row<'_>) -> Result<Option<External>> {
@@ -213,7 +220,7 @@ fn cause(row: &Row<'_>, column: &'static str) -> Result<Option<EndCause>> {
 }
 
 /// A name in the database that this build does not know: a newer build wrote it, or somebody else.
-fn unknown(column: &str, name: &str) -> Error {
+pub(super) fn unknown(column: &str, name: &str) -> Error {
     let message = format!("column {column} holds {name:?}, which this build does not know");
     Error::FromSqlConversionFailure(0, Type::Text, FromSqlError::Other(message.into()).into())
 }

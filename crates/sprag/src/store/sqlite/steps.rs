@@ -16,9 +16,10 @@ pub(super) fn create_account(connection: &Connection, account: &Account) -> Resu
     let mut statement = connection.prepare_cached(
         "insert into account (
              id, epoch, disabled_at, is_admin, created_at, username, email,
-             external_id, external_profile, role, name, given_name, family_name
+             external_id, external_profile, role, name, given_name, family_name,
+             confirmed_email, email_confirmed_at
          )
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
          on conflict do nothing",
     )?;
     let external = account.particulars.external.as_ref();
@@ -36,6 +37,8 @@ pub(super) fn create_account(connection: &Connection, account: &Account) -> Resu
         account.particulars.name,
         account.particulars.given_name,
         account.particulars.family_name,
+        account.confirmed.as_ref().map(|confirmed| &confirmed.address),
+        account.confirmed.as_ref().map(|confirmed| confirmed.at.0),
     ])?;
     Ok(made > 0)
 }
@@ -121,15 +124,21 @@ pub(super) fn delete_account(connection: &Connection, account: AccountId) -> Res
     const FORGET_CREDENTIALS: &str = "
         delete from credential
         where account_id = ?1";
+    const FORGET_TOKENS: &str = "
+        delete from one_time_token
+        where account_id = ?1";
     const DELETE: &str = "
         delete from account
         where id = ?1";
     connection.prepare_cached(FORGET_CREDENTIALS)?.execute([bytes(&account.0)])?;
+    connection.prepare_cached(FORGET_TOKENS)?.execute([bytes(&account.0)])?;
     Ok(connection.prepare_cached(DELETE)?.execute([bytes(&account.0)])? > 0)
 }
 
 /// What forgets an account. Refreshes wait meanwhile, so none of them looks through a table.
-const FORGET_ACCOUNT: [&str; 6] = [
+const FORGET_ACCOUNT: [&str; 8] = [
+    "delete from one_time_token where account_id = ?1",
+    "delete from outbox where account_id = ?1",
     "delete from credential where account_id = ?1",
     "delete from identity where account_id = ?1",
     "delete from imported_session

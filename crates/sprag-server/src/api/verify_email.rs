@@ -1,0 +1,34 @@
+//! `verify_email`: confirms the address that a letter was sent to.
+
+use axum::response::Response;
+
+use super::context::{Call, RouteContext};
+use crate::edge::refusal::Problem;
+use crate::profile::{Facts, Input, Offer, Spec, Unmet};
+
+pub(crate) const SPEC: Spec = Spec {
+    takes: &[Input::Token],
+    rules: &[requires_token],
+    reads_body: true,
+    unavailable: "the service cannot answer just now, and the address may have been confirmed or not; send the same request again in \
+                  a second",
+    refuses: &["link_invalid"],
+    ..Spec::named("verify_email", "Confirm an address with the token of a letter")
+};
+
+fn requires_token(offer: &Offer<'_>) -> Result<(), Unmet> {
+    Unmet::unless(
+        offer.takes.requires(Input::Token),
+        "the token",
+        "add a field to takes, as token = \"$token\"",
+    )
+}
+
+pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Response, Problem> {
+    let fields = call.fields()?;
+    let inputs = context.inputs(&fields)?;
+    let token = context.require(&inputs, &[Input::Token])?;
+    let requester = context.reader(&call.parts)?;
+    context.app.engine.letters().verify(token, &requester).await?;
+    Ok(context.shaped(&Facts::default()))
+}

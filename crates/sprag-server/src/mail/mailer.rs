@@ -1,0 +1,120 @@
+//! The ways that a letter can leave: to a mail server, into a folder, into the log.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use lettre::Message;
+use lettre::message::header::{HeaderName, HeaderValue};
+use lettre::message::{Mailbox, MultiPart};
+use sprag::engine::Outcome;
+use tokio::task::spawn_blocking;
+
+use super::smtp;
+use super::words::Written;
+use crate::config::{Mail, MailUrl};
+
+/// A letter on its way.
+pub(crate) struct Outgoing {
+    /// Under which it is known everywhere, however often it is sent.
+    pub(crate) id: String,
+    pub(crate) to: String,
+    pub(crate) link: Option<String>,
+    pub(crate) written: Written,
+}
+
+/// Takes letters further.
+#[async_trait]
+pub(crate) trait Mailer: Send + Sync {
+    /// Hands a letter over, and says what became of it.
+    async fn send(&self, letter: &Outgoing) -> Outcome;
+}
+
+/// The way that is set; `None` where letters are off.
+///
+/// # Errors
+/// The folder cannot be made, or TLS cannot be set up.
+pub(crate) fn mailer(mail: &Mail) -> anyhow::Result<Option<Box<dyn Mailer>>> {
+    let from = mail.from.clone();
+    Ok(match &mail.url {
+        MailUrl::Off => None,
+        MailUrl::Log => Some(Box::new(Log)),
+        MailUrl::Folder(path) => {
+            let made = fs::create_dir_all(path);
+            made.with_context(|| format!("the folder {} for letters cannot be made", path.display()))?;
+            Some(Box::new(Folder { path: path.clone(), from }))
+        }
+        MailUrl::Smtp(server) => Some(Box::new(smtp::Server::new(server, from)?)),
+    })
+}
+
+impl Outgoing {
+    /// As mail servers take it: text first, then HTML; no answer is expected, and none comes by itself (RFC 3834).
+    pub(super) fn message(&self, from: &Mailbox) -> Result<Message, String> {
+        let to = self.to.parse().map_err(|_| "the address is none that a mail server takes".to_owned())?;
+        let to = Mailbox::new(None, to);
+        let automatic = HeaderName::new_from_ascii_str("Auto-Submitted");
+        let suppress = HeaderName::new_from_ascii_str("X-Auto-Response-Suppress");
+        let parts = MultiPart::alternative_plain_html(self.written.text.clone(), self.written.html.clone());
+        let message = Message::builder()
+            .from(from.clone())
+            .to(to)
+            .subject(&self.written.subject)
+            .message_id(Some(format!("<{}@{}>", self.id, from.email.domain())))
+            .raw_header(HeaderValue::new(automatic, "auto-generated".to_owned()))
+            .raw_header(HeaderValue::new(suppress, "All".to_owned()))
+            .multipart(parts);
+        message.map_err(|error| format!("it cannot be put into a message: {error}"))
+    }
+}
+
+/// Letters stand in the log: for whoever develops.
+struct Log;
+
+#[async_trait]
+impl Mailer for Log {
+    async fn send(&self, letter: &Outgoing) -> Outcome {
+        let (to, subject) = (&letter.to, &letter.written.subject);
+        match &letter.link {
+            Some(link) => tracing::info!("a letter to {to}, {subject:?}; its link: {link}"),
+            None => tracing::info!("a letter to {to}, {subject:?}"),
+        }
+        Outcome::Taken
+    }
+}
+
+/// A file for each letter.
+struct Folder {
+    path: PathBuf,
+    from: Mailbox,
+}
+
+#[async_trait]
+impl Mailer for Folder {
+    async fn send(&self, letter: &Outgoing) -> Outcome {
+        let message = match letter.message(&self.from) {
+            Ok(message) => message.formatted(),
+            Err(why) => return Outcome::Never(why),
+        };
+        let (folder, id) = (self.path.clone(), letter.id.clone());
+        let written = spawn_blocking(move || write_anew(&folder, &id, &message)).await;
+        match written {
+            Ok(Ok(())) => Outcome::Taken,
+            Ok(Err(error)) => Outcome::NotNow(format!("the folder does not take it: {error}")),
+            Err(panic) => Outcome::NotNow(panic.to_string()),
+        }
+    }
+}
+
+/// A file that is there whole or not at all, for its owner alone: a link in it is as good as a password.
+fn write_anew(folder: &Path, id: &str, message: &[u8]) -> io::Result<()> {
+    let (unfinished, whole) = (folder.join(format!(".{id}.part")), folder.join(format!("{id}.eml")));
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    file.write_all(message)?;
+    file.sync_all()?;
+    fs::rename(unfinished, whole)
+}

@@ -1,0 +1,156 @@
+//! What a running server does with what waits in the outbox: it takes a few letters at a time, puts them into words, hands them
+//! over, and notes what became of each.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use data_encoding::BASE64URL_NOPAD;
+use futures_util::future::join_all;
+use sprag::engine::{Leased, Outcome, Requester};
+use sprag::letter::{Letter, LetterKind};
+use sprag::outbox::MessageKey;
+use sprag::{Engine, Fault, seldom};
+use tokio::time::sleep;
+use url::Url;
+
+use super::mailer::{Mailer, Outgoing};
+use super::words::{Pieces, Words};
+use crate::moment;
+
+/// How often the outbox is looked at, if nobody says that something was put there.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often what was sent long ago is forgotten.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
+
+/// Sends what waits.
+pub(crate) struct Sender {
+    engine: Arc<Engine>,
+    mailer: Box<dyn Mailer>,
+    words: Arc<Words>,
+    /// Under which the links lead to the server's own pages.
+    public_url: Url,
+}
+
+impl std::fmt::Debug for Sender {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sender")
+    }
+}
+
+impl Sender {
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        mailer: Box<dyn Mailer>,
+        words: Arc<Words>,
+        public_url: Url,
+    ) -> Self {
+        Self { engine, mailer, words, public_url }
+    }
+
+    /// Sends, until it is dropped.
+    pub(crate) async fn send_on(self) {
+        let mut until_sweep = Duration::ZERO;
+        loop {
+            match self.send_due().await {
+                Ok(0) => {}
+                Ok(_) => continue,
+                Err(fault) => {
+                    if let Some(left_out) = seldom::left_out("send letters") {
+                        tracing::warn!(%fault, left_out, "letters wait in the outbox; trying again in 5 seconds");
+                    }
+                }
+            }
+            if until_sweep.is_zero() {
+                until_sweep = SWEEP_INTERVAL;
+                if let Err(fault) = self.engine.outbox().sweep().await {
+                    tracing::warn!(%fault, "letters sent long ago are not forgotten yet; trying again in ten minutes");
+                }
+            }
+            tokio::select! {
+                () = sleep(INTERVAL) => until_sweep = until_sweep.saturating_sub(INTERVAL),
+                () = self.engine.letter_was_written() => {}
+            }
+        }
+    }
+
+    /// Sends some of what is due; says how many letters there were.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub(crate) async fn send_due(&self) -> Result<usize, Fault> {
+        let leased = self.engine.outbox().lease(tell_given_up).await?;
+        let sent = join_all(leased.iter().map(|letter| self.send(letter))).await;
+        sent.into_iter().collect::<Result<Vec<()>, Fault>>().map(|_| leased.len())
+    }
+
+    async fn send(&self, leased: &Leased) -> Result<(), Fault> {
+        let outcome = match self.outgoing(&leased.letter, leased.key.id.simple().to_string()) {
+            Ok(letter) => self.mailer.send(&letter).await,
+            Err(error) => Outcome::NotNow(format!("{error:#}")),
+        };
+        if let Outcome::NotNow(why) = &outcome
+            && let Some(left_out) = seldom::left_out("send a letter")
+        {
+            let letter = leased.key.id;
+            tracing::warn!(%letter, attempt = leased.attempt, left_out, "a letter was not taken and is tried again: {why}");
+        }
+        let why = if let Outcome::Never(why) | Outcome::NotNow(why) = &outcome {
+            why.clone()
+        } else {
+            String::new()
+        };
+        if self.engine.outbox().settle(leased, outcome).await? {
+            tell_given_up(leased.key, &why);
+        }
+        Ok(())
+    }
+
+    /// Sends a letter that waits nowhere, so that whoever asked for it hears what became of it.
+    ///
+    /// # Errors
+    /// It cannot be put into words.
+    pub(crate) async fn send_now(&self, kind: LetterKind, to: &str) -> anyhow::Result<Outcome> {
+        let now = self.engine.now();
+        let letter = Letter::asked_for(kind, to, &Requester::nobody(), now);
+        let id = BASE64URL_NOPAD.encode(&self.engine.random::<16>());
+        Ok(self.mailer.send(&self.outgoing(&letter, id)?).await)
+    }
+
+    fn outgoing(&self, letter: &Letter, id: String) -> anyhow::Result<Outgoing> {
+        let link = letter.token.as_deref().and_then(|token| self.link(letter.kind, token));
+        let hours = letter.expires_at.map(|at| (at.millis_since(letter.at) + 1_800_000) / 3_600_000);
+        let at = moment::rfc3339(letter.at);
+        let pieces = Pieces {
+            name: letter.name.as_deref(),
+            address: &letter.to,
+            link: link.as_deref(),
+            hours,
+            ip: letter.ip.as_deref(),
+            at: &at,
+        };
+        let language = self.words.language(letter.languages.as_deref());
+        let written = self.words.letter(letter.kind, language, &pieces)?;
+        Ok(Outgoing { id, to: letter.to.clone(), link, written })
+    }
+
+    /// The page of ours that a link leads to.
+    fn link(&self, kind: LetterKind, token: &str) -> Option<String> {
+        let page = match kind {
+            LetterKind::VerifyEmail => "verify",
+            LetterKind::ResetPassword => "reset",
+            LetterKind::PasswordChanged | LetterKind::SignUpKnown | LetterKind::Test => return None,
+        };
+        let base = self.public_url.as_str().trim_end_matches('/');
+        Some(format!("{base}/{page}?token={token}"))
+    }
+}
+
+fn tell_given_up(key: MessageKey, why: &str) {
+    tracing::error!(
+        letter = %key.id,
+        account = %key.account,
+        "a letter could not be delivered, and nobody tries any more: {why}. Mend what is wrong, then run: sprag mail retry {}",
+        key.id
+    );
+}

@@ -1,0 +1,312 @@
+//! Words: in which language a letter or page is, and what it says.
+//!
+//! A language is one file of words, and each text in it a small template of its own. Three templates lay the texts out, for
+//! letters as plain text and as HTML, and for pages. A folder may bring files of its own in the place of any of them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
+use serde::Serialize;
+use sprag::letter::LetterKind;
+
+/// The languages that this build brings, by their names in `Accept-Language`; the first is spoken where none fits.
+const LANGUAGES: [(&str, &str); 7] = [
+    ("en", include_str!("../../words/en.toml")),
+    ("de", include_str!("../../words/de.toml")),
+    ("es", include_str!("../../words/es.toml")),
+    ("fr", include_str!("../../words/fr.toml")),
+    ("pt", include_str!("../../words/pt.toml")),
+    ("zh", include_str!("../../words/zh.toml")),
+    ("ja", include_str!("../../words/ja.toml")),
+];
+
+const TEMPLATES: [(&str, &str); 3] = [
+    ("letter.txt", include_str!("../../words/letter.txt")),
+    ("letter.html", include_str!("../../words/letter.html")),
+    ("page.html", include_str!("../../words/page.html")),
+];
+
+/// How much of what a browser says it reads is looked at, in bytes.
+const MAX_LANGUAGES_BYTES: usize = 256;
+
+/// Every word there is.
+#[derive(Debug)]
+pub(crate) struct Words {
+    languages: Vec<(String, Language)>,
+    templates: Environment<'static>,
+    service: String,
+}
+
+/// A language's texts, by section and key.
+type Language = BTreeMap<String, BTreeMap<String, String>>;
+
+/// What the texts of a letter or page may name.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Pieces<'a> {
+    /// What people call the reader.
+    pub(crate) name: Option<&'a str>,
+    /// To which address.
+    pub(crate) address: &'a str,
+    /// The address of the link.
+    pub(crate) link: Option<&'a str>,
+    /// For how many hours from its writing the link is good.
+    pub(crate) hours: Option<i64>,
+    /// From which address it was asked for.
+    pub(crate) ip: Option<&'a str>,
+    /// When it was asked for.
+    pub(crate) at: &'a str,
+}
+
+/// A letter in words.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Written {
+    pub(crate) subject: String,
+    pub(crate) text: String,
+    pub(crate) html: String,
+}
+
+/// A text, and what it is for: the templates lay these out.
+#[derive(Debug, Serialize)]
+struct Told {
+    subject: String,
+    greeting: String,
+    lines: Vec<String>,
+    button: Option<String>,
+    footer: String,
+}
+
+impl Words {
+    /// This build's, with what a folder brings in their place.
+    ///
+    /// # Errors
+    /// A file of the folder cannot be read, or lacks a text; the message names both.
+    pub(crate) fn load(folder: Option<&Path>, service: &str) -> anyhow::Result<Self> {
+        let mut languages = Vec::new();
+        for (name, own) in LANGUAGES {
+            let given = brought(folder, &format!("{name}.toml"))?;
+            languages.push((name.to_owned(), language(name, own, given.as_deref())?));
+        }
+        let mut templates = Environment::new();
+        templates.set_undefined_behavior(UndefinedBehavior::Chainable);
+        templates.set_auto_escape_callback(|name| {
+            if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None }
+        });
+        for (name, own) in TEMPLATES {
+            let given = brought(folder, name)?.unwrap_or_else(|| own.to_owned());
+            let added = templates.add_template_owned(name, given);
+            added.with_context(|| format!("the template {name} cannot be read; mend it"))?;
+        }
+        Ok(Self { languages, templates, service: service.to_owned() })
+    }
+
+    /// The first language of ours that a browser says its reader reads (RFC 9110 section 12.5.4).
+    pub(crate) fn language(&self, accepted: Option<&str>) -> &str {
+        let accepted = accepted.unwrap_or_default();
+        let accepted = &accepted[..accepted.floor_char_boundary(MAX_LANGUAGES_BYTES)];
+        let mut wanted: Vec<(f32, &str)> = accepted.split(',').filter_map(weighed).collect();
+        wanted.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+        let known = wanted.iter().find_map(|(_, wanted)| {
+            let primary = wanted.split('-').next().unwrap_or_default();
+            self.languages.iter().find(|(name, _)| name.eq_ignore_ascii_case(primary))
+        });
+        known.map_or(LANGUAGES[0].0, |(name, _)| name)
+    }
+
+    /// A letter in words.
+    ///
+    /// # Errors
+    /// A template that a folder brought fails.
+    pub(crate) fn letter(
+        &self,
+        kind: LetterKind,
+        language: &str,
+        pieces: &Pieces<'_>,
+    ) -> anyhow::Result<Written> {
+        let told = self.told(kind.name(), language, pieces)?;
+        let laid_out = |template: &str| -> anyhow::Result<String> {
+            let values = context! { told => Serde(&told), pieces => Serde(pieces), language, service => self.service.as_str() };
+            Ok(self.templates.get_template(template)?.render(values)?)
+        };
+        let (text, html) = (laid_out("letter.txt")?, laid_out("letter.html")?);
+        Ok(Written { subject: one_line(&told.subject), text, html })
+    }
+
+    /// A page in words: what `section` says, with whatever `fields` are filled in.
+    ///
+    /// # Errors
+    /// A template that a folder brought fails.
+    pub(crate) fn page(
+        &self,
+        section: &str,
+        language: &str,
+        pieces: &Pieces<'_>,
+        form: impl Serialize,
+    ) -> anyhow::Result<String> {
+        let told = self.told(section, language, pieces)?;
+        let label = self.text("page", "new_password", language, pieces)?;
+        let values = context! {
+            told => Serde(&told), pieces => Serde(pieces), language, form => Serde(&form), label,
+            service => self.service.as_str()
+        };
+        Ok(self.templates.get_template("page.html")?.render(values)?)
+    }
+
+    fn told(&self, section: &str, language: &str, pieces: &Pieces<'_>) -> anyhow::Result<Told> {
+        let text = |key: &str| self.text(section, key, language, pieces);
+        let lines = text("lines")?
+            .split('\n')
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .map(str::to_owned)
+            .collect();
+        let button = Some(text("button")?).filter(|button| !button.is_empty());
+        let greeting = if section.starts_with("page_") {
+            String::new()
+        } else {
+            self.text("letter", "greeting", language, pieces)?
+        };
+        let footer = self.text("letter", "footer", language, pieces)?;
+        Ok(Told { subject: text("subject")?, greeting, lines, button, footer })
+    }
+
+    /// One text with its pieces filled in. What is filled in is no template.
+    fn text(&self, section: &str, key: &str, language: &str, pieces: &Pieces<'_>) -> anyhow::Result<String> {
+        let words = self.languages.iter().find(|(name, _)| name == language).or(self.languages.first());
+        let text = words.and_then(|(_, words)| words.get(section)?.get(key)).map_or("", String::as_str);
+        let values = context! { service => self.service.as_str(), ..Value::from(Serde(pieces)) };
+        let place =
+            || format!("the text {key} of [{section}] in {language}.toml cannot be filled in; mend it");
+        self.templates.render_str(text, values).with_context(place)
+    }
+}
+
+/// A language, and how much its reader wants it.
+fn weighed(part: &str) -> Option<(f32, &str)> {
+    let mut pieces = part.split(';').map(str::trim);
+    let name = pieces.next().filter(|name| !name.is_empty())?;
+    let weight = pieces.find_map(|piece| piece.strip_prefix("q=")).map_or(Some(1.0), |q| q.parse().ok())?;
+    (weight > 0.0).then_some((weight, name))
+}
+
+fn brought(folder: Option<&Path>, name: &str) -> anyhow::Result<Option<String>> {
+    let Some(path) = folder.map(|folder| folder.join(name)) else { return Ok(None) };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
+    }
+}
+
+/// A language's own texts, and those of a file that takes the place of some of them.
+fn language(name: &str, own: &str, given: Option<&str>) -> anyhow::Result<Language> {
+    let mut words: Language = toml::from_str(own)?;
+    let Some(given) = given else { return Ok(words) };
+    let given: Language = toml::from_str(given).with_context(|| format!("{name}.toml cannot be read"))?;
+    for (section, texts) in given {
+        for (key, text) in texts {
+            match words.get_mut(&section).and_then(|own| own.get_mut(&key)) {
+                Some(own) => *own = text,
+                None => {
+                    bail!("{name}.toml has a text {key} in [{section}], and nothing shows it; take it out")
+                }
+            }
+        }
+    }
+    Ok(words)
+}
+
+fn one_line(text: &str) -> String {
+    text.split(char::is_control).collect::<Vec<_>>().join(" ").trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces() -> Pieces<'static> {
+        Pieces {
+            name: Some("Ann <b>"),
+            address: "ann@example.org",
+            link: Some("https://example.org/reset?token=spo_x"),
+            hours: Some(1),
+            ip: Some("192.0.2.7"),
+            at: "2026-11-29T22:00:00Z",
+        }
+    }
+
+    #[test]
+    fn no_language_lacks_a_text_or_a_piece_of_one() {
+        let parsed: Vec<(&str, Language)> =
+            LANGUAGES.iter().map(|(name, text)| (*name, toml::from_str(text).unwrap())).collect();
+        let (_, english) = &parsed[0];
+        for (name, words) in &parsed {
+            let sections: Vec<&String> = words.keys().collect();
+            assert_eq!(sections, english.keys().collect::<Vec<_>>(), "{name}");
+            for (section, texts) in words {
+                let own = &english[section];
+                assert_eq!(
+                    texts.keys().collect::<Vec<_>>(),
+                    own.keys().collect::<Vec<_>>(),
+                    "{name} {section}"
+                );
+                for (key, text) in texts {
+                    assert_eq!(text.is_empty(), own[key].is_empty(), "{name} {section}.{key}");
+                    for piece in ["{{ service }}", "{{ address }}", "{{ hours }}", "{{ ip }}", "{{ name }}"] {
+                        let (here, there) = (text.contains(piece), own[key].contains(piece));
+                        assert_eq!(here, there, "{name} {section}.{key}: {piece}");
+                    }
+                }
+            }
+        }
+        for kind in LetterKind::ALL {
+            assert!(english.contains_key(kind.name()), "{kind:?} has words");
+        }
+    }
+
+    #[test]
+    fn every_letter_is_whole_in_every_language() {
+        let words = Words::load(None, "Example").unwrap();
+        for kind in LetterKind::ALL {
+            for (language, _) in LANGUAGES {
+                let Written { subject, text, html } = words.letter(kind, language, &pieces()).unwrap();
+                assert!(!subject.is_empty() && !subject.contains('\n'), "{kind:?} {language}");
+                assert!(!text.contains("{{") && !html.contains("{{"), "{kind:?} {language}");
+                assert!(html.contains("Ann &lt;b&gt;") && !html.contains("<b>"), "names are no markup");
+                assert!(!html.contains("src="), "nothing is fetched from anywhere");
+            }
+        }
+    }
+
+    #[test]
+    fn a_reader_is_written_to_in_the_first_language_of_theirs_that_there_is() {
+        let words = Words::load(None, "Example").unwrap();
+        for (accepted, language) in [
+            (None, "en"),
+            (Some(""), "en"),
+            (Some("de-AT,de;q=0.9,en;q=0.8"), "de"),
+            (Some("ru, en;q=0.5, fr;q=0.7"), "fr"),
+            (Some("pt;q=0, ja;q=0.1"), "ja"),
+            (Some("zh-Hant-TW"), "zh"),
+            (Some("*;q=1"), "en"),
+            (Some("\u{e9}\u{e9}"), "en"),
+        ] {
+            assert_eq!(words.language(accepted), language, "{accepted:?}");
+        }
+    }
+
+    #[test]
+    fn a_folder_brings_words_of_its_own_and_is_told_what_nothing_shows() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |text: &str| std::fs::write(folder.path().join("en.toml"), text).unwrap();
+        write("[reset_password]\nsubject = \"Choose anew, {{ name }}\\nBcc: x\"\n");
+        let words = Words::load(Some(folder.path()), "Example").unwrap();
+        let written = words.letter(LetterKind::ResetPassword, "en", &pieces()).unwrap();
+        assert_eq!(written.subject, "Choose anew, Ann <b> Bcc: x");
+        write("[reset_password]\nheading = \"x\"\n");
+        let told = Words::load(Some(folder.path()), "Example").unwrap_err().to_string();
+        assert!(told.contains("heading") && told.contains("[reset_password]"), "{told}");
+    }
+}

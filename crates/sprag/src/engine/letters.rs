@@ -1,0 +1,390 @@
+//! What is settled by a letter: an address is confirmed, a forgotten password is set anew.
+//!
+//! Whoever asks for a letter learns nothing from how they are answered: where nobody has the address, as much is written as
+//! where somebody has it.
+
+use super::{Engine, Error, NewUser, Requester, tried_too_often};
+use crate::account::{Account, Name};
+use crate::audit::EventKind;
+use crate::budget::Budget;
+use crate::clock::Timestamp;
+use crate::error::Refusal;
+use crate::letter::{Letter, LetterKind};
+use crate::limits::Whose;
+use crate::one_time::{Digest, OneTimeText, OneTimeToken, Parsed, Proof, Purpose, TokenId, hashed};
+use crate::outbox::{Message, MessageKey, MessageKind};
+use crate::password::Password;
+use crate::proof_of_work::Solved;
+use crate::random;
+use crate::session::{AccountId, EndCause};
+use crate::store::{Commit, Committed, Expect, Step, Was, meant_by};
+use std::time::Duration;
+
+/// How long a letter that only tells something is tried to be sent.
+const TELLS_FOR: Duration = Duration::from_secs(3 * 24 * 3600);
+
+/// How long what takes the place of a letter to nobody is: about as long as one.
+const NOTHING_BYTES: usize = 420;
+
+/// Links by mail. From [`Engine::letters`].
+#[derive(Clone, Copy, Debug)]
+pub struct Letters<'a>(pub(super) &'a Engine);
+
+/// What a link would do, for a page that asks before it does.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Link {
+    /// The address that it was sent to.
+    pub address: String,
+    /// Whose account it is about.
+    pub account: AccountId,
+}
+
+impl Letters<'_> {
+    /// Has a letter written by which a forgotten password is set anew, to the address of whoever that name leads to. Nothing
+    /// tells whether it leads to anybody.
+    ///
+    /// # Errors
+    /// [`Refusal::RateLimited`]; a [`Fault`](crate::Fault).
+    pub async fn ask_for_reset(
+        &self,
+        typed: &str,
+        solved: Option<Solved>,
+        requester: &Requester,
+    ) -> Result<(), Error> {
+        let Self(engine) = self;
+        let found = meant_by(engine.store.as_ref(), typed).await?.map(|found| found.account);
+        self.reserve_letter(found.as_ref(), typed, solved, requester).await?;
+        let (commit, key) = match found.filter(|account| account.disabled_at.is_none()).and_then(addressed) {
+            Some((account, address)) => {
+                let letter = (LetterKind::ResetPassword, Purpose::ResetPassword);
+                self.with_link(&account, &address, letter, requester)
+            }
+            None => self.with_nothing(Purpose::ResetPassword),
+        };
+        self.written(commit, key).await
+    }
+
+    /// Has a letter written by which the owner of an account confirms their address; `false` where it has none, or has confirmed
+    /// it.
+    ///
+    /// # Errors
+    /// [`Refusal::AccountUnknown`], [`Refusal::RateLimited`]; a [`Fault`](crate::Fault).
+    pub async fn ask_for_verification(
+        &self,
+        account: AccountId,
+        requester: &Requester,
+    ) -> Result<bool, Error> {
+        let account = self.0.accounts().get(account).await?;
+        if account.email_confirmed_at().is_some() {
+            return Ok(false);
+        }
+        let Some((account, address)) = addressed(account) else { return Ok(false) };
+        self.reserve_letter(Some(&account), &address, None, requester).await?;
+        let letter = (LetterKind::VerifyEmail, Purpose::VerifyEmail);
+        let (commit, key) = self.with_link(&account, &address, letter, requester);
+        self.written(commit, key).await?;
+        Ok(true)
+    }
+
+    /// Makes an account whose address must be confirmed before anybody logs in. Whether somebody has the address already is told
+    /// to its owner alone, by a letter; that somebody has the user name is told at once.
+    ///
+    /// # Errors
+    /// [`Refusal::NameInvalid`], [`Refusal::PasswordRejected`], [`Refusal::NameTaken`] of a user name,
+    /// [`Refusal::RateLimited`]; a [`Fault`](crate::Fault).
+    pub async fn register(&self, user: NewUser<'_>, requester: &Requester) -> Result<(), Error> {
+        let Self(engine) = self;
+        let Some(email) = user.email else {
+            return Err(Refusal::NameInvalid(
+                "an account needs an e-mail address here, for it must be confirmed",
+            )
+            .into());
+        };
+        let address = Name::email(email)?;
+        if let Some(username) = user.username
+            && !engine.store.alike(&Name::username(username)?).await?.is_empty()
+        {
+            return Err(Refusal::NameTaken.into());
+        }
+        let known = engine.store.credential(&address).await?.map(|known| known.account);
+        self.reserve_letter(known.as_ref(), email, None, requester).await?;
+        match engine.accounts().make(user, requester).await {
+            Err(Error::Refused(Refusal::NameTaken)) => {}
+            made => return made.map(drop),
+        }
+        let owner = engine.store.credential(&address).await?.map(|known| known.account);
+        let (account, to) = owner.and_then(addressed).ok_or(Refusal::NameTaken)?;
+        let (now, keys) = (engine.now(), engine.keys.load());
+        let letter = Letter::asked_for(LetterKind::SignUpKnown, &to, requester, now);
+        let letter = Letter { name: called(&account), ..letter };
+        let message = letter.sealed(account.id, (&keys, engine.random.as_ref()), now.plus(TELLS_FOR));
+        let key = message.key;
+        let steps = vec![Step::PutMessage(Box::new(message))];
+        let commit = Commit { account: account.id, expect: Expect::Anything, steps, events: Vec::new() };
+        self.written(commit, key).await
+    }
+
+    /// A commit that makes an account, with the letter that asks its owner to confirm the address.
+    pub(super) fn asking_to_confirm(
+        &self,
+        mut made: Commit,
+        account: &Account,
+        address: &str,
+        requester: &Requester,
+    ) -> (Commit, Option<MessageKey>) {
+        let letter = (LetterKind::VerifyEmail, Purpose::VerifyEmail);
+        let (asking, key) = self.with_link(account, address, letter, requester);
+        made.steps.extend(asking.steps);
+        (made, Some(key))
+    }
+
+    /// What a link would do, if it can still be used. Nothing is spent by asking.
+    ///
+    /// # Errors
+    /// [`Refusal::LinkInvalid`]; a [`Fault`](crate::Fault).
+    pub async fn link(&self, purpose: Purpose, text: &str) -> Result<Link, Error> {
+        let (account, address, _) = self.usable(purpose, text).await?;
+        Ok(Link { address, account: account.id })
+    }
+
+    /// Confirms the address that a link was sent to; says whose it is.
+    ///
+    /// # Errors
+    /// [`Refusal::LinkInvalid`]; a [`Fault`](crate::Fault).
+    pub async fn verify(&self, text: &str, requester: &Requester) -> Result<Link, Error> {
+        let Self(engine) = self;
+        let (account, address, parsed) = self.usable(Purpose::VerifyEmail, text).await?;
+        let now = engine.now();
+        let steps = vec![
+            spend(&parsed, &address, now),
+            Step::EndTokens { purpose: Purpose::VerifyEmail },
+            Step::ConfirmEmail { address: address.clone(), at: now },
+        ];
+        let note = Some("e-mail address confirmed".into());
+        let event = requester.event_of_account(account.id, EventKind::AccountChanged, now, note);
+        let expect = Expect::Standing(account.epoch);
+        let commit = Commit { account: account.id, expect, steps, events: vec![event] };
+        match engine.store.commit(commit).await?.is_done() {
+            true => Ok(Link { address, account: account.id }),
+            false => Err(Refusal::LinkInvalid.into()),
+        }
+    }
+
+    /// Sets the password of whoever a link was sent to: the account's epoch moves and every session ends. Says how many did.
+    /// The address counts as confirmed by it.
+    ///
+    /// # Errors
+    /// [`Refusal::LinkInvalid`], [`Refusal::PasswordRejected`], and then the link can still be used; a [`Fault`](crate::Fault).
+    pub async fn reset_password(
+        &self,
+        text: &str,
+        password: &str,
+        requester: &Requester,
+    ) -> Result<u64, Error> {
+        let Self(engine) = self;
+        let (account, address, parsed) = self.usable(Purpose::ResetPassword, text).await?;
+        let password = Password::chosen(password)?;
+        let hash = engine.hasher.hash_from(requester.prefix(), password, engine.random.as_ref()).await?;
+        let (now, keys) = (engine.now(), engine.keys.load());
+        let told = Letter::asked_for(LetterKind::PasswordChanged, &address, requester, now);
+        let told = Letter { name: called(&account), ..told };
+        let told = told.sealed(account.id, (&keys, engine.random.as_ref()), now.plus(TELLS_FOR));
+        let key = told.key;
+        let steps = vec![
+            spend(&parsed, &address, now),
+            Step::EndTokens { purpose: Purpose::ResetPassword },
+            Step::put_password(Was::Any, hash, now),
+            Step::KeepDevices { most: 0 },
+            Step::ConfirmEmail { address, at: now },
+            Step::MoveEpoch,
+            Step::EndSessions {
+                except: None,
+                with: None,
+                ending: requester.ending(EndCause::PasswordChanged, now),
+            },
+        ];
+        let told = engine.sends_letters.then(|| Step::PutMessage(Box::new(told)));
+        let steps = steps.into_iter().chain(told).collect();
+        let note = Some("by a link that was sent to the account's address".into());
+        let event = requester.event_of_account(account.id, EventKind::PasswordChanged, now, note);
+        let expect = Expect::Standing(account.epoch);
+        let commit = Commit { account: account.id, expect, steps, events: vec![event] };
+        match engine.store.commit(commit).await? {
+            Committed::Done { ended } => {
+                engine.letter_waits(key);
+                Ok(ended)
+            }
+            Committed::AccountMoved | Committed::Missed { .. } => Err(Refusal::LinkInvalid.into()),
+        }
+    }
+
+    /// Whose a link is, to which address it was sent, and what it says; a look, by which nothing is spent.
+    async fn usable(&self, purpose: Purpose, text: &str) -> Result<(Account, String, Parsed), Error> {
+        let Self(engine) = self;
+        let now = engine.now();
+        let parsed = Parsed::read(&engine.keys.load(), now, purpose, text).ok_or(Refusal::LinkInvalid)?;
+        let token = engine.store.one_time_token(parsed.account, parsed.id).await?;
+        let account = engine.store.account(parsed.account).await?;
+        let (Some(token), Some(account)) = (token, account) else { return Err(Refusal::LinkInvalid.into()) };
+        let Some((account, address)) = addressed(account) else { return Err(Refusal::LinkInvalid.into()) };
+        let is_usable = token.is_for(purpose, &bound_to(&address), now)
+            && token.secret_hash == parsed.secret_hash
+            && token.epoch.is_none_or(|epoch| epoch == account.epoch)
+            && account.disabled_at.is_none();
+        if is_usable { Ok((account, address, parsed)) } else { Err(Refusal::LinkInvalid.into()) }
+    }
+
+    /// Reserves a letter to whoever that name leads to, or to nobody: both have a budget of the address and one of the network.
+    async fn reserve_letter(
+        &self,
+        account: Option<&Account>,
+        typed: &str,
+        solved: Option<Solved>,
+        requester: &Requester,
+    ) -> Result<(), Error> {
+        let Self(engine) = self;
+        let name = Name::meant_by(typed).pop();
+        let whose = match (account, &name) {
+            (Some(account), _) => Whose::Account(account.id),
+            (None, Some(name)) => Whose::Name(name),
+            (None, None) => Whose::Typed(typed.trim()),
+        };
+        let wanted = [(Budget::MailAddress, whose), (Budget::MailPrefix, Whose::NetworkOf(requester))];
+        let (store, keys, now) = (engine.store.as_ref(), engine.keys.load(), engine.now());
+        match engine.gate.reserve_or_by_work(store, &keys, &wanted, solved, now).await? {
+            Ok(_spent) => Ok(()),
+            Err(spent) => Err(spent.into()),
+        }
+    }
+
+    /// A token, and the letter that its link stands in.
+    pub(super) fn with_link(
+        &self,
+        account: &Account,
+        address: &str,
+        (kind, purpose): (LetterKind, Purpose),
+        requester: &Requester,
+    ) -> (Commit, MessageKey) {
+        let Self(engine) = self;
+        let (now, keys, random) = (engine.now(), engine.keys.load(), engine.random.as_ref());
+        let (id, secret) = (TokenId(random::id(random, now)), random::bytes::<16>(random));
+        let text = OneTimeText::write(&keys, now, (purpose, account.id, id), &secret);
+        let expires_at = now.plus(purpose.lives());
+        let token = OneTimeToken {
+            epoch: Some(account.epoch),
+            bound_to: bound_to(address),
+            ..token((account.id, id), purpose, hashed(&secret), now)
+        };
+        let letter = Letter::asked_for(kind, address, requester, now).with_link(&text, expires_at);
+        let letter = Letter { name: called(account), ..letter };
+        let message = letter.sealed(account.id, (&keys, random), expires_at);
+        (both(account.id, Expect::Standing(account.epoch), token, message.clone()), message.key)
+    }
+
+    /// As much as a token and its letter, of an account that there is not.
+    fn with_nothing(&self, purpose: Purpose) -> (Commit, MessageKey) {
+        let Self(engine) = self;
+        let (now, keys, random) = (engine.now(), engine.keys.load(), engine.random.as_ref());
+        let (account, id) = (AccountId(random::id(random, now)), TokenId(random::id(random, now)));
+        let key = MessageKey { account, id: random::id(random, now) };
+        let message = Message {
+            key,
+            kind: MessageKind::Nothing,
+            sealed: keys.seal(now, random, &[], &[0; NOTHING_BYTES]),
+            made_at: now,
+            gives_up_at: now.plus(purpose.lives()),
+        };
+        let token = token((account, id), purpose, random::bytes(random), now);
+        (both(account, Expect::Anything, token, message), key)
+    }
+
+    async fn written(&self, commit: Commit, key: MessageKey) -> Result<(), Error> {
+        let Self(engine) = self;
+        if !engine.sends_letters {
+            return Ok(());
+        }
+        match engine.store.commit(commit).await? {
+            Committed::Done { .. } => {
+                engine.letter_waits(key);
+                Ok(())
+            }
+            // Its password was changed meanwhile, or it was disabled: whoever asks is told no more than at any other time.
+            Committed::AccountMoved => Ok(()),
+            Committed::Missed { .. } => Err(tried_too_often("write a letter").into()),
+        }
+    }
+}
+
+impl Engine {
+    /// Links by mail.
+    #[must_use]
+    pub fn letters(&self) -> Letters<'_> {
+        Letters(self)
+    }
+
+    /// Says that a letter is due, so that whoever sends them need not wait until they look.
+    pub(super) fn letter_waits(&self, _: MessageKey) {
+        self.letters_wait.notify_one();
+    }
+
+    /// Waits until a letter was written here.
+    pub async fn letter_was_written(&self) {
+        self.letters_wait.notified().await;
+    }
+}
+
+fn token(
+    (account, id): (AccountId, TokenId),
+    purpose: Purpose,
+    secret_hash: Digest,
+    now: Timestamp,
+) -> OneTimeToken {
+    OneTimeToken {
+        account,
+        id,
+        purpose,
+        bound_to: secret_hash,
+        secret_hash,
+        code_hash: None,
+        solved_by: None,
+        tries: 0,
+        epoch: None,
+        made_at: now,
+        expires_at: now.plus(purpose.lives()),
+        sealed: Vec::new(),
+    }
+}
+
+fn both(account: AccountId, expect: Expect, token: OneTimeToken, message: Message) -> Commit {
+    let steps = vec![Step::PutToken(Box::new(token)), Step::PutMessage(Box::new(message))];
+    Commit { account, expect, steps, events: Vec::new() }
+}
+
+fn spend(parsed: &Parsed, address: &str, at: Timestamp) -> Step {
+    Step::SpendToken {
+        token: parsed.id,
+        purpose: parsed.purpose,
+        bound_to: bound_to(address),
+        proof: Proof::Secret(parsed.secret_hash),
+        at,
+    }
+}
+
+/// An account with the address that letters to it go to, if it has one.
+fn addressed(account: Account) -> Option<(Account, String)> {
+    let address = account.email.clone()?;
+    // An import may have brought what no mail server takes.
+    Name::email(&address).ok()?;
+    Some((account, address))
+}
+
+/// What a link is bound to: the address that it was sent to, as it stands in the account.
+fn bound_to(address: &str) -> Digest {
+    hashed(address.as_bytes())
+}
+
+/// What people call the owner of an account.
+fn called(account: &Account) -> Option<String> {
+    let told = &account.particulars;
+    told.name.clone().or_else(|| told.given_name.clone()).or_else(|| account.username.clone())
+}

@@ -1,0 +1,130 @@
+//! Letters: what is told to whom, before anybody has put it into words. A letter is sealed and kept in the
+//! [outbox](crate::outbox) as facts; whoever sends it finds the words, in the reader's language, when it leaves.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::keys::KeyRing;
+use crate::one_time::OneTimeText;
+use crate::outbox::{Message, MessageKey, MessageKind};
+use crate::random::{self, Random};
+use crate::requester::Requester;
+use crate::session::AccountId;
+
+/// Which table a letter is sealed for.
+const TABLE: &[u8] = b"outbox";
+
+/// What a letter is about.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LetterKind {
+    /// Asks whether the address is its owner's.
+    VerifyEmail,
+    /// Has a link by which a new password is set.
+    ResetPassword,
+    /// The password was changed.
+    PasswordChanged,
+    /// Somebody tried to sign up with an address that has an account.
+    SignUpKnown,
+    /// Nothing but that letters arrive.
+    Test,
+}
+
+impl LetterKind {
+    /// Every one of them.
+    pub const ALL: [Self; 5] =
+        [Self::VerifyEmail, Self::ResetPassword, Self::PasswordChanged, Self::SignUpKnown, Self::Test];
+
+    /// Its name, which is also that of its templates.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::VerifyEmail => "verify_email",
+            Self::ResetPassword => "reset_password",
+            Self::PasswordChanged => "password_changed",
+            Self::SignUpKnown => "sign_up_known",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// What a letter says.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Letter {
+    /// What it is about.
+    pub kind: LetterKind,
+    /// To which address.
+    pub to: String,
+    /// What people call whoever reads it, if anything is known.
+    pub name: Option<String>,
+    /// The languages that whoever asked for it reads, as their browser says (`Accept-Language`).
+    pub languages: Option<String>,
+    /// The token of its link, where it has one.
+    pub token: Option<String>,
+    /// By when the link must be used.
+    pub expires_at: Option<Timestamp>,
+    /// From which address it was asked for.
+    pub ip: Option<String>,
+    /// When it was asked for.
+    pub at: Timestamp,
+}
+
+/// Says nothing of what is in it: whoever has its link is its reader.
+impl std::fmt::Debug for Letter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Letter").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+impl Letter {
+    /// A letter that somebody asked for.
+    #[must_use]
+    pub fn asked_for(kind: LetterKind, to: &str, requester: &Requester, at: Timestamp) -> Self {
+        Self {
+            kind,
+            to: to.to_owned(),
+            name: None,
+            languages: requester.languages.clone(),
+            token: None,
+            expires_at: None,
+            ip: requester.ip.clone(),
+            at,
+        }
+    }
+
+    /// With a link.
+    #[must_use]
+    pub fn with_link(self, token: &OneTimeText, expires_at: Timestamp) -> Self {
+        Self { token: Some(token.as_str().to_owned()), expires_at: Some(expires_at), ..self }
+    }
+
+    /// As it goes into the outbox.
+    #[must_use]
+    pub fn sealed(
+        &self,
+        account: AccountId,
+        (keys, random): (&KeyRing, &dyn Random),
+        gives_up_at: Timestamp,
+    ) -> Message {
+        let key = MessageKey { account, id: random::id(random, self.at) };
+        let text = serde_json::to_vec(self).unwrap_or_default();
+        Message {
+            key,
+            kind: MessageKind::Mail,
+            sealed: keys.seal(self.at, random, &bound_to(&key), &text),
+            made_at: self.at,
+            gives_up_at,
+        }
+    }
+
+    /// A letter as it stands in the outbox; `None` where it was sealed for another message, or with a key that is no longer
+    /// accepted.
+    #[must_use]
+    pub fn open(keys: &KeyRing, now: Timestamp, key: &MessageKey, sealed: &[u8]) -> Option<Self> {
+        serde_json::from_slice(&keys.open(now, &bound_to(key), sealed)?).ok()
+    }
+}
+
+fn bound_to(key: &MessageKey) -> [&[u8]; 3] {
+    [TABLE, key.account.0.as_bytes(), key.id.as_bytes()]
+}
