@@ -22,6 +22,7 @@ mod end_user_sessions;
 mod events;
 mod explain;
 mod forgot_password;
+mod invite;
 mod listing;
 mod load;
 mod login;
@@ -102,6 +103,7 @@ actions![
     reset_password,
     verify_email,
     send_verification,
+    invite,
 ];
 
 impl Action {

@@ -14,6 +14,7 @@ mod http_client;
 mod mail;
 pub mod metrics;
 mod moment;
+pub mod name_lists;
 pub mod old_names;
 pub mod openapi;
 pub mod places;

@@ -3,11 +3,13 @@
 //! `words.rs` has the languages and templates, which letters share with the server's own pages; `mailer.rs` the ways that a
 //! letter can leave; `sender.rs` what a running server does with what waits in the outbox.
 
+mod links;
 mod mailer;
 mod sender;
 mod smtp;
 mod words;
 
+pub(crate) use links::Links;
 pub(crate) use mailer::mailer;
 pub(crate) use sender::Sender;
 pub(crate) use words::{Pieces, Words};

@@ -172,6 +172,12 @@ impl Account {
         is_the_one.then_some(confirmed.at)
     }
 
+    /// Whether it has an address that its owner has not confirmed.
+    #[must_use]
+    pub fn is_unconfirmed(&self) -> bool {
+        self.email.is_some() && self.email_confirmed_at().is_none()
+    }
+
     /// Its key in the system whose place this profile took, if it comes from there.
     #[must_use]
     pub fn external_id(&self, profile: ProfileId) -> Option<&str> {

@@ -207,6 +207,8 @@ macro_rules! event_kinds {
 event_kinds! {
     /// An account was made.
     AccountCreated = "account_created",
+    /// An administrator invited somebody to make an account; this is the id that it will have.
+    AccountInvited = "account_invited",
     /// An account came from another system.
     AccountImported = "account_imported",
     /// An account logs in under another name.

@@ -71,6 +71,7 @@ mod client_policy;
 mod commits;
 mod erasure;
 mod import;
+mod invites;
 mod letters;
 mod listings;
 mod lives;
@@ -94,6 +95,7 @@ pub use builder::EngineBuilder;
 pub use client_policy::{AccessTokenShape, Claims, ClientPolicy, Confirmation, Subject, Telling};
 pub use erasure::{AccountErasure, Erased};
 pub use import::{Imported, ImportedSession, ImportedUser, Imports, NameKept, Run, SameNames, SlowHashes};
+pub use invites::{Invitation, Invite, Invited, Invites};
 pub use letters::{Letters, Link};
 pub use listings::{EntriesWanted, EntryPlace, Found};
 pub use next_id::NextId;
@@ -201,8 +203,7 @@ impl Engine {
         let now = self.now();
         let account = somebody.account();
         let account_id = account.id;
-        let is_unconfirmed = account.email.is_some() && account.email_confirmed_at().is_none();
-        if is_unconfirmed && client.confirmation == Confirmation::Required {
+        if account.is_unconfirmed() && client.confirmation == Confirmation::Required {
             return Err(Refusal::EmailUnconfirmed.into());
         }
         // Whoever has just made the account has no log-in before this one.

@@ -26,14 +26,22 @@ pub enum LetterKind {
     PasswordChanged,
     /// Somebody tried to sign up with an address that has an account.
     SignUpKnown,
+    /// Invites somebody to make an account.
+    Invite,
     /// Nothing but that letters arrive.
     Test,
 }
 
 impl LetterKind {
     /// Every one of them.
-    pub const ALL: [Self; 5] =
-        [Self::VerifyEmail, Self::ResetPassword, Self::PasswordChanged, Self::SignUpKnown, Self::Test];
+    pub const ALL: [Self; 6] = [
+        Self::VerifyEmail,
+        Self::ResetPassword,
+        Self::PasswordChanged,
+        Self::SignUpKnown,
+        Self::Invite,
+        Self::Test,
+    ];
 
     /// Its name, which is also that of its templates.
     #[must_use]
@@ -43,6 +51,7 @@ impl LetterKind {
             Self::ResetPassword => "reset_password",
             Self::PasswordChanged => "password_changed",
             Self::SignUpKnown => "sign_up_known",
+            Self::Invite => "invite",
             Self::Test => "test",
         }
     }

@@ -35,11 +35,13 @@ pub enum Purpose {
     VerifyEmail,
     /// Sets a new password.
     ResetPassword,
+    /// Makes the account whose id it carries.
+    Invite,
 }
 
 impl Purpose {
     /// Every one of them.
-    pub const ALL: [Self; 2] = [Self::VerifyEmail, Self::ResetPassword];
+    pub const ALL: [Self; 3] = [Self::VerifyEmail, Self::ResetPassword, Self::Invite];
 
     /// The stable name, as it stands in the store.
     #[must_use]
@@ -47,6 +49,7 @@ impl Purpose {
         match self {
             Self::VerifyEmail => "verify_email",
             Self::ResetPassword => "reset_password",
+            Self::Invite => "invite",
         }
     }
 
@@ -62,6 +65,7 @@ impl Purpose {
         match self {
             Self::VerifyEmail => 1,
             Self::ResetPassword => 2,
+            Self::Invite => 10,
         }
     }
 
@@ -69,12 +73,13 @@ impl Purpose {
         Self::ALL.into_iter().find(|purpose| purpose.number() == number)
     }
 
-    /// How long it can be spent.
+    /// How long it can be spent, at most.
     #[must_use]
     pub fn lives(self) -> Duration {
         match self {
             Self::VerifyEmail => 24 * HOUR,
             Self::ResetPassword => HOUR,
+            Self::Invite => 7 * 24 * HOUR,
         }
     }
 }

@@ -14,6 +14,7 @@ use super::refresh_limits::RefreshLimits;
 use super::trace_context::RequestIds;
 use crate::mail::Words;
 use crate::metrics::Metrics;
+use crate::name_lists::NameLists;
 use crate::places::Places;
 
 /// How long a request may take once its body is there: whatever hangs behind the engine, the store or the queue of
@@ -45,6 +46,8 @@ pub struct App {
     pub places: Arc<Places>,
     /// What the server's own pages say; `None` where no letters lead to them.
     pub(crate) words: Option<Arc<Words>>,
+    /// Names that nobody registers.
+    pub name_lists: NameLists,
     /// How often sessions and networks may refresh; `None` where that is not limited.
     pub refresh_limits: Option<Arc<RefreshLimits>>,
     /// How many zeros a challenge asks for whose solution buys a try out of a network's budget; `None` where there are none.
@@ -81,6 +84,7 @@ impl App {
             fresh_for,
             places,
             words: None,
+            name_lists: NameLists::default(),
             refresh_limits: None,
             proof_of_work: None,
             knows_devices,
@@ -96,6 +100,12 @@ impl App {
     #[must_use]
     pub fn fresh_for(self, fresh_for: Duration) -> Self {
         Self { fresh_for, ..self }
+    }
+
+    /// Lets nobody register these names, in place of those that this build lists.
+    #[must_use]
+    pub fn reserving(self, name_lists: NameLists) -> Self {
+        Self { name_lists, ..self }
     }
 
     /// Shows the pages that the links of letters lead to.

@@ -21,8 +21,9 @@ use crate::edge::refresh_limits::RefreshLimits;
 use crate::edge::serve::Bounds;
 use crate::edge::served::Served;
 use crate::http::{self, App, Mount};
-use crate::mail::{self, Sender, Words};
+use crate::mail::{self, Links, Sender, Words};
 use crate::metrics::Metrics;
+use crate::name_lists::NameLists;
 use crate::places::Places;
 use crate::profile::{self, Profile};
 use crate::run::high_water::HighWater;
@@ -49,6 +50,8 @@ pub struct Node {
     pub refresh_limits: Option<Arc<RefreshLimits>>,
     /// What letters and pages say; `None` where letters are off.
     pub(crate) words: Option<Arc<Words>>,
+    /// Names that nobody registers.
+    pub name_lists: NameLists,
     /// Where its keys come from.
     pub ring: RingSource,
     /// Whether they were made at this start, as there were none.
@@ -159,6 +162,8 @@ impl Node {
             true => Some(Arc::new(Words::load(mail.words.as_deref(), &mail.service)?)),
             false => None,
         };
+        let accounts = &config.accounts;
+        let name_lists = NameLists::load(&accounts.reserved_names, &accounts.disposable_domains)?;
         let engine = Engine::builder(store)
             .keys(keys)
             .hasher(hasher)
@@ -177,6 +182,7 @@ impl Node {
             places,
             refresh_limits,
             words,
+            name_lists,
             ring,
             has_new_ring,
             high_water,
@@ -213,8 +219,8 @@ impl Node {
         let (Some(words), Some(mailer)) = (&self.words, mail::mailer(&self.config.mail)?) else {
             return Ok(None);
         };
-        let public_url = self.config.listen.public_url.clone();
-        Ok(Some(Sender::new(Arc::clone(&self.engine), mailer, Arc::clone(words), public_url)))
+        let links = Links::new(self.config.listen.public_url.clone(), self.config.links.0.clone());
+        Ok(Some(Sender::new(Arc::clone(&self.engine), mailer, Arc::clone(words), links)))
     }
 
     /// What requests share.
@@ -228,7 +234,7 @@ impl Node {
         let app = app.handing_out_challenges(self.config.proof_of_work);
         let app = app.measured_by(self.config.monitoring.metrics_readers.clone());
         let app = app.knowing(Arc::clone(&self.places));
-        let app = app.saying(self.words.clone());
+        let app = app.saying(self.words.clone()).reserving(self.name_lists.clone());
         let config = self.config.clone();
         let app = app.called_as_set(Box::new(move |origins| config.to_be("cors-origins", origins)));
         let app = app.knowing_devices(self.config.limits.knows_devices);

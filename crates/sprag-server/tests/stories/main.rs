@@ -24,6 +24,7 @@ mod passwords;
 mod places;
 mod proxies;
 mod refresh_limits;
+mod registration;
 mod restored;
 mod risk;
 mod sessions;

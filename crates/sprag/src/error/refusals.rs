@@ -112,6 +112,11 @@ table! {
         "only an administrator may do this",
         "Only an administrator may do this; or one asked what happened to the session they ask with, which nobody is told, or would shut themselves out",
         "";
+    /// Nobody registers here.
+    REGISTRATION_CLOSED: "registration_closed", 403,
+        "nobody can make an account here; ask whoever runs this service for one",
+        "Somebody would register, or an administrator invite somebody, on a profile whose `registration` does not allow that",
+        "";
     /// The server: a request that a cookie authenticates, from another site.
     ORIGIN_REFUSED: "origin_refused", 403,
         "this request carries or asks for a session cookie, and no Origin or Sec-Fetch-Site header shows that a page of this site sent it; send it from such a page, or the token in the body",
@@ -249,6 +254,8 @@ pub enum Refusal {
     RiskRefused,
     /// Only an administrator may do this.
     Forbidden,
+    /// Nobody registers here.
+    RegistrationClosed,
     /// The account has no such session.
     SessionUnknown,
     /// The link or code of a letter is not good, or no longer.
@@ -280,6 +287,7 @@ impl Refusal {
             Self::EmailUnconfirmed => &EMAIL_UNCONFIRMED,
             Self::RiskRefused => &RISK_REFUSED,
             Self::Forbidden => &FORBIDDEN,
+            Self::RegistrationClosed => &REGISTRATION_CLOSED,
             Self::SessionUnknown => &SESSION_UNKNOWN,
             Self::LinkInvalid => &LINK_INVALID,
             Self::AccountUnknown => &ACCOUNT_UNKNOWN,
