@@ -61,7 +61,7 @@ pub use logs::{LogFormat, Logs};
 pub use mail::{Mail, MailUrl, Smtp, SmtpTls};
 pub use monitoring::Monitoring;
 pub use origin::Origin;
-pub use passwords::Passwords;
+pub use passwords::{BreachCheck, Passwords};
 pub use places::Places;
 pub use profiles::ProfileRef;
 pub use reference::{DEFAULTS, args, flags, reference, table};

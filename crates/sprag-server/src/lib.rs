@@ -4,6 +4,7 @@
 //! `sprag` crate decides; the profile shapes the answer. [`run`] wires it together from a [`config`].
 
 mod api;
+mod breaches;
 pub mod cli;
 pub mod config;
 mod device;

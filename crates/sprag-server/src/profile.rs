@@ -33,7 +33,7 @@ use route::Surroundings;
 use section::Section;
 use serde_json::Map;
 use sprag::engine::{AccessTokenShape, Claims, ClientPolicy, Confirmation, NextId, Subject};
-use sprag::policy::Policy;
+use sprag::policy::{PasswordLength, Policy};
 use sprag::session::ProfileId;
 
 pub use sprag::token::Encoding;
@@ -120,6 +120,8 @@ pub struct Client {
     pub next_id: NextId,
     /// Whether whoever registers with it confirms their address.
     pub confirmation: Confirmation,
+    /// How long a password must be that is chosen with it.
+    pub password: PasswordLength,
 }
 
 /// How refresh tokens travel.
@@ -279,6 +281,7 @@ impl Profile {
                 id_line: id.line(),
                 registration,
                 confirmation: confirmation(profile)?,
+                password: settings::password(profile)?,
                 encoding,
                 access: settings::access(profile)?,
                 next_id: next_id::parse(profile)?,
@@ -326,6 +329,7 @@ impl Profile {
             takes_imported_tokens: self.wire.refresh.takes_imported_tokens,
             next_id: self.client.next_id,
             confirmation: self.client.confirmation,
+            password: self.client.password,
         }
     }
 
@@ -346,7 +350,7 @@ impl Profile {
 const EMAIL_VERIFIED: &str = "email_verified";
 
 /// The keys of a profile, in the order of the reference.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "extends",
     "id",
     "about",
@@ -356,6 +360,7 @@ const KEYS: [&str; 17] = [
     "access_token",
     "registration",
     "email_confirmation",
+    "password",
     "geo",
     "offers",
     "next_id",

@@ -80,6 +80,7 @@ mod opening;
 mod outbox;
 mod pair;
 mod password_change;
+mod passwords;
 mod refresh;
 mod replacement;
 mod risk;
@@ -103,6 +104,7 @@ pub use opening::OpenRequest;
 pub use outbox::{Leased, Outbox, Outcome};
 pub use pair::{RefreshTokenText, TokenPair};
 pub use password_change::PasswordChangeRequest;
+pub use passwords::PasswordRules;
 pub use refresh::{RefreshOutcome, RefreshRequest};
 pub use sessions::{Explanation, Listed, Sessions};
 pub use step_up::{Proof, StepUpRequest};
@@ -130,6 +132,7 @@ pub struct Engine {
     issuer: Issuer,
     limits: Limits,
     risk: Option<RiskPolicy>,
+    passwords: PasswordRules,
     whereabouts: Arc<dyn Whereabouts>,
     service: Service,
     object_ids: ObjectIds,

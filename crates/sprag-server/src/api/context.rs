@@ -127,7 +127,7 @@ impl RouteContext {
     /// What the engine said, and of a password that cannot be taken also in which field it came.
     pub(crate) fn naming(&self, input: Input, error: Error) -> Problem {
         match error {
-            Error::Refused(Refusal::PasswordRejected) => Problem::AtField(self.field_of(&[input]), error),
+            Error::Refused(Refusal::PasswordRejected(_)) => Problem::AtField(self.field_of(&[input]), error),
             error => error.into(),
         }
     }

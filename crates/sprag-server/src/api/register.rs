@@ -71,6 +71,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
         username,
         email,
         password: Some(password),
+        password_length: Some(context.served.client.password),
         external_id: None,
         next_id: Some((context.served.client.profile, context.served.client.next_id)),
         is_admin: false,

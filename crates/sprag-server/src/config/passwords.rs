@@ -1,12 +1,15 @@
-//! How many passwords are hashed at once, and how many wait.
+//! How many passwords are hashed at once, and how many wait; who is asked for stolen ones.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::thread::available_parallelism;
+
+use url::Url;
 
 use super::chosen::Chosen;
 use super::error::ConfigError;
 use super::setting::{Fallback, Setting};
-use super::value;
+use super::value::{self, Parsed};
 
 /// The settings of this feature.
 pub(super) const SETTINGS: &[Setting] = &[
@@ -31,7 +34,30 @@ pub(super) const SETTINGS: &[Setting] = &[
         right: "8",
         wrong: "-1",
     },
+    Setting {
+        name: "breach-check",
+        env: "SPRAG_BREACH_CHECK",
+        placeholder: "FILE|URL|off",
+        help: "Where new passwords are looked for among stolen ones: a file of their SHA-1 hashes, one a line and sorted, as Pwned \
+               Passwords is downloaded by hash; or a URL to which the first five of 40 digits are added, as \
+               https://api.pwnedpasswords.com/range/; or off.",
+        default: Fallback::Value("off"),
+        is_secret: false,
+        right: "/var/lib/sprag/pwned-passwords.txt",
+        wrong: "ftp://example.org/",
+    },
 ];
+
+/// Where stolen passwords are looked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum BreachCheck {
+    /// Nowhere.
+    Off,
+    /// In a file, by their hashes.
+    File(PathBuf),
+    /// At a URL, by the beginnings of their hashes.
+    Url(Url),
+}
 
 /// How many passwords are hashed at once, and how many wait.
 #[derive(Clone, Debug)]
@@ -40,6 +66,8 @@ pub struct Passwords {
     pub hash_threads: NonZeroUsize,
     /// How many may wait.
     pub hash_queue: NonZeroUsize,
+    /// Where stolen ones are looked for.
+    pub breaches: BreachCheck,
 }
 
 impl Passwords {
@@ -53,6 +81,20 @@ impl Passwords {
                 .given("hash-threads", count)?
                 .unwrap_or(NonZeroUsize::new(spare).unwrap_or(one)),
             hash_queue: chosen.count("hash-queue", 10_000)?,
+            breaches: chosen.typed("breach-check", breaches)?,
         })
+    }
+}
+
+fn breaches(text: &str) -> Parsed<BreachCheck> {
+    const LIKE: &str = "write off, the path of a file, or a URL as https://api.pwnedpasswords.com/range/";
+    match text {
+        "off" => Ok(BreachCheck::Off),
+        "" => Err(format!("it is empty; {LIKE}")),
+        url if url.contains("://") => match Url::parse(url) {
+            Ok(url) if matches!(url.scheme(), "https" | "http") && url.has_host() => Ok(BreachCheck::Url(url)),
+            _ => Err(format!("it is no URL that can be asked; {LIKE}")),
+        },
+        path => Ok(BreachCheck::File(path.into())),
     }
 }

@@ -123,7 +123,7 @@ async fn answered(app: &App, words: &Words, page: Page, request: Request) -> Res
     let (status, section, link, shows_form) = match done.and_then(|done| Ok(link?.or(done))) {
         Ok(link) if parts.method == Method::POST => (StatusCode::OK, page.after, link, false),
         Ok(link) => (StatusCode::OK, page.before, link, true),
-        Err(Error::Refused(Refusal::PasswordRejected)) => {
+        Err(Error::Refused(Refusal::PasswordRejected(_))) => {
             (StatusCode::BAD_REQUEST, "page_password_rejected", None, true)
         }
         Err(Error::Refused(_)) => (StatusCode::BAD_REQUEST, "page_link_invalid", None, false),

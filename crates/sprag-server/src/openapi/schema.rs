@@ -160,7 +160,7 @@ fn property(whose: Whose, field: &TakenField, is_needed: bool, written: Written)
     }
     let is_chosen = whose == Whose::New && field.input == Input::Password;
     if is_chosen || field.input == Input::NewPassword {
-        schema["minLength"] = sprag::policy::MIN_PASSWORD_BYTES.into();
+        schema["minLength"] = sprag::policy::MIN_PASSWORD_CHARS.into();
     }
     schema
 }

@@ -8,14 +8,16 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use axum::Router;
 use sprag::clock::Timestamp;
-use sprag::engine::Limits;
+use sprag::engine::{Limits, PasswordRules};
 use sprag::files::{self, FileFault};
 use sprag::keys::KeyRing;
 use sprag::password::Hasher;
+use sprag::policy::PasswordLength;
 use sprag::random::SystemRandom;
 use sprag::store::{Slice, Store};
 use sprag::{Engine, Fault};
 
+use crate::breaches;
 use crate::config::{self, Config, Database, ProfileRef, Sources};
 use crate::edge::refresh_limits::RefreshLimits;
 use crate::edge::serve::Bounds;
@@ -170,6 +172,12 @@ impl Node {
             .limits(limits)
             .rates(config.limits.rates.clone())
             .sends_letters(words.is_some());
+        let length = profiles.iter().map(|profile| profile.client.password).reduce(PasswordLength::longest);
+        let rules = PasswordRules {
+            length: length.unwrap_or_default(),
+            breaches: breaches::open(&config.passwords.breaches)?,
+        };
+        let engine = engine.passwords(rules);
         let engine = engine.risk(config.risk.policy.clone()).whereabouts(Arc::clone(&places) as _);
         let engine = engine.issuer(config.issuer()).audience(config.tokens.audience.clone()).build()?;
         let (metrics, engine) = (Arc::default(), Arc::new(engine));

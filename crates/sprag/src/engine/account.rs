@@ -2,6 +2,7 @@
 
 use super::commits::{self, NewAccount};
 use super::next_id::NextId;
+use super::passwords::own_names;
 use super::{Confirmation, Engine, Invite, Requester, tried_too_often};
 use crate::account::{Account, ConfirmedEmail, External, Name, NameKind, Particulars, is_particular};
 use crate::audit::EventKind;
@@ -10,7 +11,8 @@ use crate::budget::Budget;
 use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
 use crate::limits::Whose;
-use crate::password::Password;
+use crate::password::{NewPassword, Password};
+use crate::policy::PasswordLength;
 use crate::proof_of_work::Solved;
 use crate::random;
 use crate::session::{AccountId, ProfileId};
@@ -32,6 +34,8 @@ pub struct NewUser<'a> {
     pub next_id: Option<(ProfileId, NextId)>,
     /// Its password, as typed; none where its owner shows by other means who they are.
     pub password: Option<&'a str>,
+    /// How long that must be; what the engine was built with, where nothing is said.
+    pub password_length: Option<PasswordLength>,
     /// Whether it may administer others.
     pub is_admin: bool,
     /// What it may do, as other systems call it.
@@ -110,7 +114,10 @@ impl Accounts<'_> {
         let names = user.names()?;
         let password = match user.password {
             Some(password) => {
-                let (password, from) = (Password::chosen(password)?, requester.prefix());
+                let own = [user.username, user.email, user.name, user.given_name, user.family_name];
+                let own: Vec<&str> = own.into_iter().flatten().collect();
+                let new = NewPassword { text: password, length: user.password_length };
+                let (password, from) = (engine.chosen(new, &own).await?, requester.prefix());
                 let hash = engine.hasher.hash_from(from, password.clone(), engine.random.as_ref()).await?;
                 Some((password, hash))
             }
@@ -281,8 +288,8 @@ impl Accounts<'_> {
         requester: &Requester,
     ) -> Result<bool, Error> {
         let Self(engine) = self;
-        let password = Password::chosen(password)?;
-        self.get(account).await?;
+        let found = self.get(account).await?;
+        let password = engine.chosen(password.into(), &own_names(&found)).await?;
         let hash = engine.hasher.hash(password, engine.random.as_ref()).await?;
         let note = Some("its first, set by an operator".into());
         let event = requester.event_of_account(account, EventKind::PasswordChanged, engine.now(), note);

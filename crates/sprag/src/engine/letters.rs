@@ -3,6 +3,7 @@
 //! Whoever asks for a letter learns nothing from how they are answered: where nobody has the address, as much is written as
 //! where somebody has it.
 
+use super::passwords::own_names;
 use super::{Engine, Error, NewUser, Requester, tried_too_often};
 use crate::account::{Account, Name};
 use crate::audit::EventKind;
@@ -13,7 +14,7 @@ use crate::letter::{Letter, LetterKind};
 use crate::limits::Whose;
 use crate::one_time::{Digest, OneTimeText, OneTimeToken, Parsed, Proof, Purpose, TokenId, hashed};
 use crate::outbox::{Message, MessageKey, MessageKind};
-use crate::password::Password;
+use crate::password::NewPassword;
 use crate::proof_of_work::Solved;
 use crate::random;
 use crate::ratchet::MAX_MISSES;
@@ -207,12 +208,12 @@ impl Letters<'_> {
     pub async fn reset_password(
         &self,
         text: &str,
-        password: &str,
+        password: impl Into<NewPassword<'_>>,
         requester: &Requester,
     ) -> Result<u64, Error> {
         let Self(engine) = self;
         let (account, address, parsed) = self.usable(Purpose::ResetPassword, text).await?;
-        let password = Password::chosen(password)?;
+        let password = engine.chosen(password.into(), &own_names(&account)).await?;
         let hash = engine.hasher.hash_from(requester.prefix(), password, engine.random.as_ref()).await?;
         let (now, keys) = (engine.now(), engine.keys.load());
         let told = Letter::asked_for(LetterKind::PasswordChanged, &address, requester, now);
