@@ -15,14 +15,17 @@ mod challenge;
 mod change_user;
 mod context;
 mod create_user;
+mod delete_me;
 mod delete_user;
 mod end_any_session;
 mod end_session;
 mod end_user_sessions;
 mod events;
 mod explain;
+mod export_me;
 mod forgot_password;
 mod invite;
+mod keep_me;
 mod listing;
 mod load;
 mod login;
@@ -104,6 +107,9 @@ actions![
     verify_email,
     send_verification,
     invite,
+    delete_me,
+    export_me,
+    keep_me,
 ];
 
 impl Action {

@@ -50,6 +50,8 @@ pub struct Account {
     pub created_at: Timestamp,
     /// The address that its owner has confirmed last, and when, if any.
     pub confirmed: Option<ConfirmedEmail>,
+    /// When everything is to forget its owner, if they asked for that.
+    pub erase_at: Option<Timestamp>,
     /// What else is told of it.
     pub particulars: Particulars,
 }
@@ -160,6 +162,7 @@ impl Account {
             epoch: Epoch(0),
             created_at,
             confirmed: None,
+            erase_at: None,
             particulars: Particulars::default(),
         }
     }

@@ -69,6 +69,7 @@ mod administration;
 mod builder;
 mod client_policy;
 mod commits;
+mod deletion;
 mod erasure;
 mod import;
 mod invites;
@@ -235,9 +236,15 @@ impl Engine {
                 }
                 false => (None, Vec::new()),
             };
+            let mut events = risk::events(risk.as_ref(), requester, key, now);
+            let mut remembers = remembers;
+            if somebody.account().erase_at.is_some() {
+                remembers.extend(deletion::calling_off());
+                events.push(deletion::called_off(requester, account_id, now));
+            }
             let opening = commits::Opening {
                 remembers,
-                events: risk::events(risk.as_ref(), requester, key, now),
+                events,
                 detail: opening::detail(requester, request.device),
                 session,
                 room: Some(room.clone()),

@@ -28,18 +28,21 @@ pub enum LetterKind {
     SignUpKnown,
     /// Invites somebody to make an account.
     Invite,
+    /// The account is to be erased; it has a link by which it is kept.
+    AccountDeletion,
     /// Nothing but that letters arrive.
     Test,
 }
 
 impl LetterKind {
     /// Every one of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::VerifyEmail,
         Self::ResetPassword,
         Self::PasswordChanged,
         Self::SignUpKnown,
         Self::Invite,
+        Self::AccountDeletion,
         Self::Test,
     ];
 
@@ -52,6 +55,7 @@ impl LetterKind {
             Self::PasswordChanged => "password_changed",
             Self::SignUpKnown => "sign_up_known",
             Self::Invite => "invite",
+            Self::AccountDeletion => "account_deletion",
             Self::Test => "test",
         }
     }

@@ -37,11 +37,14 @@ pub enum Purpose {
     ResetPassword,
     /// Makes the account whose id it carries.
     Invite,
+    /// Keeps an account that is to be erased.
+    KeepAccount,
 }
 
 impl Purpose {
     /// Every one of them.
-    pub const ALL: [Self; 3] = [Self::VerifyEmail, Self::ResetPassword, Self::Invite];
+    pub const ALL: [Self; 4] =
+        [Self::VerifyEmail, Self::ResetPassword, Self::Invite, Self::KeepAccount];
 
     /// The stable name, as it stands in the store.
     #[must_use]
@@ -50,6 +53,7 @@ impl Purpose {
             Self::VerifyEmail => "verify_email",
             Self::ResetPassword => "reset_password",
             Self::Invite => "invite",
+            Self::KeepAccount => "keep_account",
         }
     }
 
@@ -66,6 +70,7 @@ impl Purpose {
             Self::VerifyEmail => 1,
             Self::ResetPassword => 2,
             Self::Invite => 10,
+            Self::KeepAccount => 11,
         }
     }
 
@@ -80,6 +85,7 @@ impl Purpose {
             Self::VerifyEmail => 24 * HOUR,
             Self::ResetPassword => HOUR,
             Self::Invite => 7 * 24 * HOUR,
+            Self::KeepAccount => 90 * 24 * HOUR,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! How accounts are made, and which of the calls that are off by default are on.
 
+use std::time::Duration;
+
 use sprag::engine::Confirmation;
 
 use super::chosen::Chosen;
@@ -68,6 +70,16 @@ pub(super) const SETTINGS: &[Setting] = &[
         wrong: "",
     },
     Setting {
+        name: "deletion-grace",
+        env: "SPRAG_DELETION_GRACE",
+        placeholder: "SPAN",
+        help: "How long an account stays whose owner wants it deleted (1m to 90d); a log-in in that time keeps it.",
+        default: Fallback::Value("14d"),
+        is_secret: false,
+        right: "30d",
+        wrong: "91d",
+    },
+    Setting {
         name: "next-id",
         env: "SPRAG_NEXT_ID",
         placeholder: "uuid|objectid|integer",
@@ -104,6 +116,8 @@ pub struct Accounts {
     pub reserved_names: ListFile,
     /// Under which domains nobody registers an address.
     pub disposable_domains: ListFile,
+    /// How long an account stays whose owner wants it deleted.
+    pub deletion_grace: Duration,
     /// Which kind of key a new account gets.
     pub next_id: Option<IdKind>,
     /// Above which number its key is, where that is a number.
@@ -118,6 +132,7 @@ impl Accounts {
             confirmation: chosen.given("email-confirmation", confirmation)?,
             reserved_names: chosen.given("reserved-names", list)?.unwrap_or_default(),
             disposable_domains: chosen.given("disposable-domains", list)?.unwrap_or_default(),
+            deletion_grace: chosen.span("deletion-grace", "1m", "90d")?,
             next_id: chosen.given("next-id", kind)?,
             next_id_floor: chosen.given("next-id-floor", floor)?,
         })

@@ -43,6 +43,16 @@ pub(super) const SETTINGS: &[Setting] = &[
         right: "https://app.example.org/register?invite={token}",
         wrong: "javascript:alert(1)",
     },
+    Setting {
+        name: "links-delete",
+        env: "SPRAG_LINKS_DELETE",
+        placeholder: "URL",
+        help: "The app's page to which letters lead whoever keeps an account that is to be deleted; {token} as in links-verify.",
+        default: Fallback::Derived("the server's own page /delete"),
+        is_secret: false,
+        right: "https://app.example.org/keep",
+        wrong: "https://",
+    },
 ];
 
 /// The app's pages, by what they are for.

@@ -23,6 +23,10 @@ const DEADLINE: Duration = Duration::from_millis(2900);
 
 /// For how long a log-in is fresh, where nothing else is said.
 const FRESH_FOR: Duration = Duration::from_secs(600);
+
+/// How long an account stays whose owner wants it deleted, where nothing else is said.
+const DELETION_GRACE: Duration = Duration::from_secs(14 * 24 * 3600);
+
 /// What sets other origins than before.
 type OriginsToBe = Box<dyn Fn(&str) -> String + Send + Sync>;
 
@@ -42,6 +46,8 @@ pub struct App {
     pub proxies: Proxies,
     /// For how long after a log-in or step-up a call is taken that wants a fresh one.
     pub fresh_for: Duration,
+    /// How long an account stays whose owner wants it deleted.
+    pub deletion_grace: Duration,
     /// What is known of where requests come from.
     pub places: Arc<Places>,
     /// What the server's own pages say; `None` where no letters lead to them.
@@ -82,6 +88,7 @@ impl App {
             origins_to_be: Box::new(|origins| format!("SPRAG_CORS_ORIGINS={origins}")),
             proxies,
             fresh_for,
+            deletion_grace: DELETION_GRACE,
             places,
             words: None,
             name_lists: NameLists::default(),
@@ -106,6 +113,12 @@ impl App {
     #[must_use]
     pub fn reserving(self, name_lists: NameLists) -> Self {
         Self { name_lists, ..self }
+    }
+
+    /// Erases accounts so long after their owners wanted that.
+    #[must_use]
+    pub fn deleting_after(self, deletion_grace: Duration) -> Self {
+        Self { deletion_grace, ..self }
     }
 
     /// Shows the pages that the links of letters lead to.

@@ -25,6 +25,7 @@ impl Links {
             LetterKind::VerifyEmail => "verify",
             LetterKind::ResetPassword => "reset",
             LetterKind::Invite => "invite",
+            LetterKind::AccountDeletion => "delete",
             LetterKind::PasswordChanged | LetterKind::SignUpKnown | LetterKind::Test => return None,
         };
         if let Some((_, address)) = self.of_app.iter().find(|(of, _)| *of == page) {

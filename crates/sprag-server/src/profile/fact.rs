@@ -140,6 +140,8 @@ facts! {
     Invite = "invite", Text;
     /// From when on the invitation is worth nothing.
     InviteExpiresAt = "invite_expires_at", Time;
+    /// When the account is erased, unless its owner logs in before.
+    EraseAt = "erase_at", Time;
     /// The cursor of a list's next slice, if there is one.
     Next = "next", Text;
     /// A refusal's sentence for a person.

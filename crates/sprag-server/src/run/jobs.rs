@@ -22,6 +22,7 @@ use sprag::day::Day;
 use sprag::store::Swept;
 use sprag::{Engine, seldom};
 
+mod erasures;
 mod letters;
 mod refreshes;
 
@@ -51,6 +52,9 @@ const REFRESHES_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How often the journal is cut, where it is not kept for ever.
 const CUT_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// How often accounts are erased whose owners wanted that.
+const ERASURE_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// How often a node looks as whom the others sign.
 const ISSUERS_INTERVAL: Duration = Duration::from_secs(600);
@@ -170,6 +174,8 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
         let cuts = Cuts { engine: Arc::clone(engine), keep, has_said_who: false };
         Job { name: "cut", every: CUT_INTERVAL, work: Box::new(cuts) }
     });
+    let erasures = Box::new(erasures::Erasures { engine: Arc::clone(engine), has_said_who: false });
+    let erasures = Job { name: "erasures", every: ERASURE_INTERVAL, work: erasures };
     [
         Some(marks),
         sweep,
@@ -182,6 +188,7 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
         refreshes,
         Some(counts),
         cuts,
+        Some(erasures),
     ]
     .into_iter()
     .flatten()

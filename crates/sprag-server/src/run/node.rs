@@ -238,6 +238,7 @@ impl Node {
         let app = App::new(engine, metrics, self.config.issuer().to_owned());
         let app = app.called_from(self.config.browsers.cors_origins.clone());
         let app = app.fresh_for(self.config.sessions.fresh_for);
+        let app = app.deleting_after(self.config.accounts.deletion_grace);
         let app = app.limiting_refreshes(self.refresh_limits.clone());
         let app = app.handing_out_challenges(self.config.proof_of_work);
         let app = app.measured_by(self.config.monitoring.metrics_readers.clone());

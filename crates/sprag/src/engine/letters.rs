@@ -249,7 +249,7 @@ impl Letters<'_> {
     }
 
     /// Whose a link is, to which address it was sent, and what it says; a look, by which nothing is spent.
-    async fn usable(&self, purpose: Purpose, text: &str) -> Result<(Account, String, Parsed), Error> {
+    pub(super) async fn usable(&self, purpose: Purpose, text: &str) -> Result<(Account, String, Parsed), Error> {
         let Self(engine) = self;
         let now = engine.now();
         let parsed = Parsed::read(&engine.keys.load(), now, purpose, text).ok_or(Refusal::LinkInvalid)?;
@@ -363,7 +363,7 @@ impl Engine {
     }
 }
 
-fn token(
+pub(super) fn token(
     (account, id): (AccountId, TokenId),
     purpose: Purpose,
     secret_hash: Digest,
@@ -390,7 +390,7 @@ fn both(account: AccountId, expect: Expect, token: OneTimeToken, message: Messag
     Commit { account, expect, steps, events: Vec::new() }
 }
 
-fn spend(parsed: &Parsed, address: &str, at: Timestamp) -> Step {
+pub(super) fn spend(parsed: &Parsed, address: &str, at: Timestamp) -> Step {
     Step::SpendToken {
         token: parsed.id,
         purpose: parsed.purpose,
@@ -401,7 +401,7 @@ fn spend(parsed: &Parsed, address: &str, at: Timestamp) -> Step {
 }
 
 /// An account with the address that letters to it go to, if it has one.
-fn addressed(account: Account) -> Option<(Account, String)> {
+pub(super) fn addressed(account: Account) -> Option<(Account, String)> {
     let address = account.email.clone()?;
     // An import may have brought what no mail server takes.
     Name::email(&address).ok()?;
@@ -409,12 +409,12 @@ fn addressed(account: Account) -> Option<(Account, String)> {
 }
 
 /// What a link is bound to: the address that it was sent to, as it stands in the account.
-fn bound_to(address: &str) -> Digest {
+pub(super) fn bound_to(address: &str) -> Digest {
     hashed(address.as_bytes())
 }
 
 /// What people call the owner of an account.
-fn called(account: &Account) -> Option<String> {
+pub(super) fn called(account: &Account) -> Option<String> {
     let told = &account.particulars;
     told.name.clone().or_else(|| told.given_name.clone()).or_else(|| account.username.clone())
 }

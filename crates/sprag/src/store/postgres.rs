@@ -59,6 +59,7 @@ mod heart;
 #[cfg(feature = "sqlite")]
 pub mod import;
 mod issuers;
+mod kept;
 mod journal;
 mod marks;
 mod migration;

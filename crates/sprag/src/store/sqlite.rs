@@ -45,6 +45,7 @@ mod daily_counts;
 mod erasures;
 mod in_use;
 mod job;
+mod kept;
 mod journal;
 mod location;
 mod marks;
