@@ -11,6 +11,7 @@ mod canary;
 mod challenges;
 mod change_again;
 mod cookies;
+mod deletion;
 mod faults;
 mod foreign;
 mod hostile;
