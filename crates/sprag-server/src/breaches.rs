@@ -26,7 +26,6 @@ pub(crate) fn open(check: &BreachCheck) -> anyhow::Result<Option<Arc<dyn Breache
     Ok(match check {
         BreachCheck::Off => None,
         BreachCheck::File(path) => Some(Arc::new(BreachFile::open(path)?)),
-        BreachCheck::Url(url) => Some(Arc::new(BreachUrl::new(url.clone())?)),
     })
 }
 

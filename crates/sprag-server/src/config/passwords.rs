@@ -4,8 +4,6 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
 
-use url::Url;
-
 use super::chosen::Chosen;
 use super::error::ConfigError;
 use super::setting::{Fallback, Setting};
@@ -37,14 +35,13 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         name: "breach-check",
         env: "SPRAG_BREACH_CHECK",
-        placeholder: "FILE|URL|off",
+        placeholder: "FILE|off",
         help: "Where new passwords are looked for among stolen ones: a file of their SHA-1 hashes, one a line and sorted, as Pwned \
-               Passwords is downloaded by hash; or a URL to which the first five of 40 digits are added, as \
-               https://api.pwnedpasswords.com/range/; or off.",
+               Passwords is downloaded by hash; or off.",
         default: Fallback::Value("off"),
         is_secret: false,
         right: "/var/lib/sprag/pwned-passwords.txt",
-        wrong: "ftp://example.org/",
+        wrong: "",
     },
 ];
 
@@ -55,8 +52,6 @@ pub enum BreachCheck {
     Off,
     /// In a file, by their hashes.
     File(PathBuf),
-    /// At a URL, by the beginnings of their hashes.
-    Url(Url),
 }
 
 /// How many passwords are hashed at once, and how many wait.
@@ -87,14 +82,9 @@ impl Passwords {
 }
 
 fn breaches(text: &str) -> Parsed<BreachCheck> {
-    const LIKE: &str = "write off, the path of a file, or a URL as https://api.pwnedpasswords.com/range/";
     match text {
         "off" => Ok(BreachCheck::Off),
-        "" => Err(format!("it is empty; {LIKE}")),
-        url if url.contains("://") => match Url::parse(url) {
-            Ok(url) if matches!(url.scheme(), "https" | "http") && url.has_host() => Ok(BreachCheck::Url(url)),
-            _ => Err(format!("it is no URL that can be asked; {LIKE}")),
-        },
+        "" => Err("it is empty; name a file, or write off".to_owned()),
         path => Ok(BreachCheck::File(path.into())),
     }
 }

@@ -47,12 +47,12 @@ pub struct Invited {
 #[derive(Clone, Debug)]
 pub struct Invite {
     parsed: Parsed,
-    terms: Terms,
+    facts: InviteFacts,
 }
 
 /// What is sealed in it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-struct Terms {
+struct InviteFacts {
     email: Option<String>,
     role: Option<String>,
     /// Whether a letter took it there.
@@ -98,19 +98,19 @@ impl Invites<'_> {
             return Err(Refusal::NameInvalid(why).into());
         }
         let is_mailed = email.is_some() && engine.sends_letters;
-        let terms = Terms { email: email.map(str::to_owned), role, is_mailed, by: by.0 };
+        let facts = InviteFacts { email: email.map(str::to_owned), role, is_mailed, by: by.0 };
         let (now, keys, random) = (engine.now(), engine.keys.load(), engine.random.as_ref());
         let lasts = invitation.lasts.unwrap_or(Purpose::Invite.lives()).min(Purpose::Invite.lives());
         let expires_at = now.plus(lasts);
         let (account, id) = (AccountId(random::id(random, now)), TokenId(random::id(random, now)));
         let secret = random::bytes::<16>(random);
         let text = OneTimeText::write(&keys, now, (Purpose::Invite, account, id), &secret);
-        let sealed = serde_json::to_vec(&terms).unwrap_or_default();
+        let sealed = serde_json::to_vec(&facts).unwrap_or_default();
         let token = OneTimeToken {
             account,
             id,
             purpose: Purpose::Invite,
-            bound_to: bound_to(&terms),
+            bound_to: bound_to(&facts),
             secret_hash: hashed(&secret),
             code_hash: None,
             solved_by: None,
@@ -121,7 +121,7 @@ impl Invites<'_> {
             sealed: keys.seal(now, random, &[TABLE, account.0.as_bytes(), id.0.as_bytes()], &sealed),
         };
         let mut steps = vec![Step::PutToken(Box::new(token))];
-        let letter = terms.email.as_deref().filter(|_| is_mailed).map(|to| {
+        let letter = facts.email.as_deref().filter(|_| is_mailed).map(|to| {
             let letter = Letter::asked_for(LetterKind::Invite, to, requester, now);
             letter.with_link(&text, expires_at).sealed(account, (&keys, random), expires_at)
         });
@@ -148,12 +148,12 @@ impl Invites<'_> {
         let token = found.filter(|token| token.secret_hash == parsed.secret_hash).ok_or(Refusal::LinkInvalid)?;
         let place: [&[u8]; 3] = [TABLE, parsed.account.0.as_bytes(), parsed.id.0.as_bytes()];
         let opened = keys.open(now, &place, &token.sealed);
-        let terms = opened.and_then(|opened| serde_json::from_slice::<Terms>(&opened).ok());
-        let terms = terms.ok_or(Refusal::LinkInvalid)?;
-        let by = engine.store.account(AccountId(terms.by)).await?;
+        let facts = opened.and_then(|opened| serde_json::from_slice::<InviteFacts>(&opened).ok());
+        let facts = facts.ok_or(Refusal::LinkInvalid)?;
+        let by = engine.store.account(AccountId(facts.by)).await?;
         let may_invite = by.is_some_and(|by| by.is_admin && by.disabled_at.is_none());
-        match token.is_for(Purpose::Invite, &bound_to(&terms), now) && may_invite {
-            true => Ok(Invite { parsed, terms }),
+        match token.is_for(Purpose::Invite, &bound_to(&facts), now) && may_invite {
+            true => Ok(Invite { parsed, facts }),
             false => Err(Refusal::LinkInvalid.into()),
         }
     }
@@ -163,7 +163,7 @@ impl Invite {
     /// The address that it is for, if it is for one.
     #[must_use]
     pub fn email(&self) -> Option<&str> {
-        self.terms.email.as_deref()
+        self.facts.email.as_deref()
     }
 
     /// The id of the account that it makes.
@@ -173,7 +173,7 @@ impl Invite {
 
     /// What the account may do, as other systems call it.
     pub(super) fn role(&self) -> Option<&str> {
-        self.terms.role.as_deref()
+        self.facts.role.as_deref()
     }
 
     /// Whether an account with that address may be made with it.
@@ -185,7 +185,7 @@ impl Invite {
     /// Whether a letter took it to that address: whoever shows it has shown by that that letters reach them there.
     #[must_use]
     pub fn confirms(&self, email: &str) -> bool {
-        self.terms.is_mailed && self.is_for(email)
+        self.facts.is_mailed && self.is_for(email)
     }
 
     /// The step that spends it.
@@ -193,13 +193,13 @@ impl Invite {
         Step::SpendToken {
             token: self.parsed.id,
             purpose: Purpose::Invite,
-            bound_to: bound_to(&self.terms),
+            bound_to: bound_to(&self.facts),
             proof: Proof::Secret(self.parsed.secret_hash),
             at,
         }
     }
 }
 
-fn bound_to(terms: &Terms) -> Digest {
-    hashed(terms.email.as_deref().unwrap_or_default().as_bytes())
+fn bound_to(facts: &InviteFacts) -> Digest {
+    hashed(facts.email.as_deref().unwrap_or_default().as_bytes())
 }
