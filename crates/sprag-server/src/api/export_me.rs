@@ -9,7 +9,7 @@ use sprag::audit::{Entry, EventKind};
 use sprag::clock::Timestamp;
 use sprag::session::{AccountId, Session, SessionDetail};
 use sprag::store::{Kept, Slice};
-use sprag::{Engine, Fault, Refusal};
+use sprag::{Engine, Fault};
 
 use super::context::{Call, RouteContext};
 use crate::edge::refusal::Problem;

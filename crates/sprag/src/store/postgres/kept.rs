@@ -2,7 +2,7 @@
 
 use futures_util::try_join;
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::connection::{Connection, Sql};
 use super::error::QueryError;
@@ -105,10 +105,11 @@ pub(super) async fn erasures_due(
 }
 
 pub(super) async fn kept(connection: &Connection, account: AccountId) -> Result<Kept, QueryError> {
+    let of: [&(dyn ToSql + Sync); 1] = [&account.0];
     let (credentials, tokens, messages) = try_join!(
-        connection.query(&CREDENTIALS_KEPT, &[&account.0]),
-        connection.query(&TOKENS_KEPT, &[&account.0]),
-        connection.query(&MESSAGES_KEPT, &[&account.0]),
+        connection.query(&CREDENTIALS_KEPT, &of),
+        connection.query(&TOKENS_KEPT, &of),
+        connection.query(&MESSAGES_KEPT, &of),
     )?;
     let mut kept = Kept {
         credentials: credentials.iter().map(|row| row.try_get("kind")).collect::<Result<_, _>>()?,

@@ -288,8 +288,11 @@ impl Queries for PostgresStore {
 
     async fn erasures_due(&self, now: Timestamp, limit: u32) -> Result<Vec<AccountId>, Fault> {
         let doing = "look for accounts that are to be erased";
-        let due = |connection, (now, limit): &(Timestamp, u32)| kept::erasures_due(connection, *now, *limit).boxed();
-        self.pool.statement(doing, &(now, limit), due).await
+        self.pool
+            .statement(doing, &(now, limit), |connection, (now, limit)| {
+                kept::erasures_due(connection, *now, *limit).boxed()
+            })
+            .await
     }
 
     async fn kept(&self, account: AccountId) -> Result<Kept, Fault> {
