@@ -12,7 +12,7 @@ use super::metrics_readers::MetricsReaders;
 use super::proxies::Proxies;
 use super::refresh_limits::RefreshLimits;
 use super::trace_context::RequestIds;
-use crate::mail::Words;
+use crate::words::Words;
 use crate::metrics::Metrics;
 use crate::places::Places;
 
