@@ -23,8 +23,8 @@ use super::app::App;
 use super::refusal::Problem;
 use super::response::{self, plainly_refused, with_body};
 use super::{ambiguity, request};
-use crate::words::{Pieces, Words};
 use crate::profile::Profile;
+use crate::words::{Pieces, Words};
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
