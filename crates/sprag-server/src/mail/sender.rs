@@ -12,10 +12,10 @@ use sprag::outbox::MessageKey;
 use sprag::{Engine, Fault, seldom};
 use tokio::time::sleep;
 
-use super::mailer::{Mailer, Outgoing};
 use super::links::Links;
-use super::words::{Pieces, Words};
+use super::outgoing::{Mailer, Outgoing};
 use crate::moment;
+use crate::words::{Pieces, Words};
 
 /// How often the outbox is looked at, if nobody says that something was put there.
 const INTERVAL: Duration = Duration::from_secs(5);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::letters::{called, spend, token};
-use super::{AccountErasure, Accounts, Caller, Error, Letters, Link, Requester};
+use super::{AccountErasure, Accounts, Caller, Error, Letters, LinkTarget, Requester};
 use crate::audit::{Event, EventKind};
 use crate::clock::Timestamp;
 use crate::error::{Fault, Refusal};
@@ -130,7 +130,7 @@ impl Letters<'_> {
     ///
     /// # Errors
     /// [`Refusal::LinkInvalid`]; a [`Fault`].
-    pub async fn keep_account(&self, text: &str, requester: &Requester) -> Result<Link, Error> {
+    pub async fn keep_account(&self, text: &str, requester: &Requester) -> Result<LinkTarget, Error> {
         let Self(engine) = self;
         let (account, address, parsed) = self.usable(Purpose::KeepAccount, text).await?;
         let now = engine.now();
@@ -140,7 +140,7 @@ impl Letters<'_> {
         let expect = Expect::Standing(account.epoch);
         let commit = Commit { account: account.id, expect, steps, events };
         match engine.store.commit(commit).await?.is_done() {
-            true => Ok(Link { address, account: account.id }),
+            true => Ok(LinkTarget { address, account: account.id }),
             false => Err(Refusal::LinkInvalid.into()),
         }
     }
