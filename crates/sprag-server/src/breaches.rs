@@ -59,7 +59,9 @@ impl Breaches for BreachFile {
     async fn know(&self, hash: &PasswordSha1) -> Result<bool, Fault> {
         let (path, wanted) = (self.0.clone(), hash.as_hex());
         let looked = spawn_blocking(move || has(&path, &wanted)).await;
-        looked.map_err(|error| Fault::internal(DOING, error))?.map_err(|error| Fault::unavailable(DOING, error))
+        looked
+            .map_err(|error| Fault::internal(DOING, error))?
+            .map_err(|error| Fault::unavailable(DOING, error))
     }
 }
 

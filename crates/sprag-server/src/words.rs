@@ -257,8 +257,14 @@ mod tests {
                 );
                 for (key, text) in texts {
                     assert_eq!(text.is_empty(), own[key].is_empty(), "{name} {section}.{key}");
-                    for piece in ["{{ service }}", "{{ address }}", "{{ hours }}", "{{ ip }}", "{{ name }}", "{{ invite }}"]
-                    {
+                    for piece in [
+                        "{{ service }}",
+                        "{{ address }}",
+                        "{{ hours }}",
+                        "{{ ip }}",
+                        "{{ name }}",
+                        "{{ invite }}",
+                    ] {
                         let (here, there) = (text.contains(piece), own[key].contains(piece));
                         assert_eq!(here, there, "{name} {section}.{key}: {piece}");
                     }

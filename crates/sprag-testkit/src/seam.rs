@@ -21,8 +21,8 @@ use sprag::ratchet::{Retried, Rotation, SessionState};
 use sprag::session::{AccountId, ProfileId, Session, SessionDetail, SessionId, SessionKey};
 use sprag::store::{
     BudgetKey, BudgetState, Budgets, Commit, Commits, Committed, CountKey, Credential, CredentialId, Cuts,
-    DailyCount, DailyCounts, Erasures, Forgetting, Journal, Kept, Marks, Numbering, Numbers, OneTimeTokens, Outbox,
-    Queries, Rings, Rotated, Sessions, Slice, Step, Store, Sweep, Swept, Wanted,
+    DailyCount, DailyCounts, Erasures, Forgetting, Journal, Kept, Marks, Numbering, Numbers, OneTimeTokens,
+    Outbox, Queries, Rings, Rotated, Sessions, Slice, Step, Store, Sweep, Swept, Wanted,
 };
 
 /// What the store does from now on.

@@ -30,8 +30,8 @@ use sprag::store::contract::{self, Subject};
 use sprag::store::memory::MemoryStore;
 use sprag::store::{
     BudgetKey, BudgetState, Budgets, Commit, Commits, Committed, CountKey, Credential, CredentialId, Cuts,
-    DailyCount, DailyCounts, Erasures, Forgetting, Journal, Kept, Marks, Numbering, Numbers, OneTimeTokens, Outbox,
-    Queries, Rings, Rotated, Sessions, Slice, Store, Sweep, Swept, Wanted,
+    DailyCount, DailyCounts, Erasures, Forgetting, Journal, Kept, Marks, Numbering, Numbers, OneTimeTokens,
+    Outbox, Queries, Rings, Rotated, Sessions, Slice, Store, Sweep, Swept, Wanted,
 };
 
 #[tokio::main]

@@ -43,8 +43,7 @@ pub enum Purpose {
 
 impl Purpose {
     /// Every one of them.
-    pub const ALL: [Self; 4] =
-        [Self::VerifyEmail, Self::ResetPassword, Self::Invite, Self::KeepAccount];
+    pub const ALL: [Self; 4] = [Self::VerifyEmail, Self::ResetPassword, Self::Invite, Self::KeepAccount];
 
     /// The stable name, as it stands in the store.
     #[must_use]

@@ -117,7 +117,9 @@ pub(super) fn told_by_times(args: &Args, folder: &Folder) -> anyhow::Result<bool
     let imported = folder.run(&["user", "import", "--from", "users.jsonl", "--json"]);
     ensure!(imported.code == 0, "the users could not be imported: {}", imported.err);
     let server = folder.serve();
-    println!("\n### calls\n\n| call | n | median ms, nobody's | median ms, somebody's | p |\n|---|--:|--:|--:|--:|");
+    println!(
+        "\n### calls\n\n| call | n | median ms, nobody's | median ms, somebody's | p |\n|---|--:|--:|--:|--:|"
+    );
     let mut is_silent = true;
     for call in Call::ALL {
         let planned = planned(args.each, &random);

@@ -40,7 +40,8 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let entries = entries(engine, id).await?;
     let kept = engine.store().kept(id).await?;
     let told = told(engine.now(), &account, &kept, (&sessions, &entries));
-    let body = serde_json::to_vec(&told).map_err(|error| Fault::internal("write an export", error.to_string()))?;
+    let body =
+        serde_json::to_vec(&told).map_err(|error| Fault::internal("write an export", error.to_string()))?;
     let mut response = with_body(StatusCode::OK, JSON, body);
     response.extensions_mut().insert(permit);
     Ok(response)

@@ -131,7 +131,8 @@ async fn invite(context: &RouteContext, inputs: &Inputs<'_>) -> Result<Option<In
 
 /// Whoever comes without having been asked is held to the lists of names, and whoever was asked to the address they were asked at.
 fn expect_choosable(context: &RouteContext, user: &NewUser<'_>) -> Result<(), Problem> {
-    let at = |input, refusal: Refusal| Problem::AtField(context.field_of(&[input, Input::Name]), refusal.into());
+    let at =
+        |input, refusal: Refusal| Problem::AtField(context.field_of(&[input, Input::Name]), refusal.into());
     let lists = &context.app.name_lists;
     lists.expect_free(user.username, None).map_err(|refusal| at(Input::Username, refusal))?;
     match (user.invite, user.email) {

@@ -38,7 +38,9 @@ pub(super) const SETTINGS: &[Setting] = &[
         env: "SPRAG_LINKS_INVITE",
         placeholder: "URL",
         help: "The app's page to which letters lead whoever is invited, who registers there; {token} as in links-verify.",
-        default: Fallback::Derived("none; the letter has the invitation itself, to be typed where people register"),
+        default: Fallback::Derived(
+            "none; the letter has the invitation itself, to be typed where people register",
+        ),
         is_secret: false,
         right: "https://app.example.org/register?invite={token}",
         wrong: "javascript:alert(1)",
@@ -71,8 +73,10 @@ impl AppLinks {
 }
 
 fn address(text: &str) -> Parsed<String> {
-    const LIKE: &str = "write one as https://app.example.org/reset or https://app.example.org/#/reset/{token}";
-    let url = Url::parse(&text.replace(TOKEN, "token")).map_err(|_| format!("it is no address of a page; {LIKE}"))?;
+    const LIKE: &str =
+        "write one as https://app.example.org/reset or https://app.example.org/#/reset/{token}";
+    let url = Url::parse(&text.replace(TOKEN, "token"))
+        .map_err(|_| format!("it is no address of a page; {LIKE}"))?;
     // A custom scheme may open an app of a phone; these run what stands in them.
     let runs = ["javascript", "data", "vbscript", "file", "blob", "about"];
     if runs.contains(&url.scheme()) || text.contains(char::is_control) {

@@ -39,12 +39,7 @@ impl std::fmt::Debug for Sender {
 }
 
 impl Sender {
-    pub(crate) fn new(
-        engine: Arc<Engine>,
-        mailer: Box<dyn Mailer>,
-        words: Arc<Words>,
-        links: Links,
-    ) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>, mailer: Box<dyn Mailer>, words: Arc<Words>, links: Links) -> Self {
         Self { engine, mailer, words, links }
     }
 

@@ -138,7 +138,8 @@ fn property(whose: Whose, field: &TakenField, is_needed: bool, written: Written)
         schema["minLength"] = 1.into();
     }
     if field.input == Input::ExpiresIn && written == Written::Json {
-        schema["type"] = if may_be_null { json!(["integer", "string", "null"]) } else { json!(["integer", "string"]) };
+        schema["type"] =
+            if may_be_null { json!(["integer", "string", "null"]) } else { json!(["integer", "string"]) };
         schema["minimum"] = 0.into();
     }
     match field.input {

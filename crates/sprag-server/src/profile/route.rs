@@ -101,7 +101,8 @@ impl Route {
         let route = Self { method, path, action, takes, gives, status, is_optional, file, line };
         route.check_inputs(&section, around)?;
         if around.registration == Registration::Invite && route.lacks_invite() {
-            let error = section.error(format!("{} takes no invitation, and nobody registers without one", action.name()));
+            let error = section
+                .error(format!("{} takes no invitation, and nobody registers without one", action.name()));
             return Err(error.hint("add a field to takes, as invite = \"$invite\""));
         }
         if route.gives_pair() {

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use sprag::access::RESERVED_CLAIMS;
 use sprag::engine::Subject;
-use sprag::policy::{
-    Ahead, Lockstep, MAX_REUSE_INTERVAL, MIN_PASSWORD_CHARS, PasswordLength, Policy, Retry,
-};
+use sprag::policy::{Ahead, Lockstep, MAX_REUSE_INTERVAL, MIN_PASSWORD_CHARS, PasswordLength, Policy, Retry};
 
 use crate::duration::spell;
 

@@ -53,9 +53,6 @@ const REFRESHES_INTERVAL: Duration = Duration::from_secs(5);
 /// How often the journal is cut, where it is not kept for ever.
 const CUT_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// How often accounts are erased whose owners wanted that.
-const ERASURE_INTERVAL: Duration = Duration::from_secs(3600);
-
 /// How often a node looks as whom the others sign.
 const ISSUERS_INTERVAL: Duration = Duration::from_secs(600);
 
@@ -174,8 +171,6 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
         let cuts = Cuts { engine: Arc::clone(engine), keep, has_said_who: false };
         Job { name: "cut", every: CUT_INTERVAL, work: Box::new(cuts) }
     });
-    let erasures = Box::new(erasures::Erasures { engine: Arc::clone(engine), has_said_who: false });
-    let erasures = Job { name: "erasures", every: ERASURE_INTERVAL, work: erasures };
     [
         Some(marks),
         sweep,
@@ -188,7 +183,7 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
         refreshes,
         Some(counts),
         cuts,
-        Some(erasures),
+        Some(erasures::job(engine)),
     ]
     .into_iter()
     .flatten()

@@ -29,9 +29,13 @@ async fn r42_a_password_has_8_characters_and_at_most_1024_bytes_of_anything() {
     let world = World::with(&[("password = { min = 15, ", "password = { min = 8, ")]);
     let root = world.root().await.logs_in().await;
     let before = world.dump().await;
-    for short_or_long in
-        ["seven c".to_owned(), "\u{1f642}xyz".to_owned(), spread(1025), "éa".repeat(513), "nul\0nul\0 nul".to_owned()]
-    {
+    for short_or_long in [
+        "seven c".to_owned(),
+        "\u{1f642}xyz".to_owned(),
+        spread(1025),
+        "éa".repeat(513),
+        "nul\0nul\0 nul".to_owned(),
+    ] {
         let answer = registers(&world, &root, "carol", &short_or_long).await;
         assert_eq!(answer.refused(400, "password_rejected").field("field"), "password");
     }
@@ -69,7 +73,8 @@ async fn a_password_that_is_all_one_logs_in_with_has_15_characters() {
     let root = world.root().await.logs_in().await;
     registers(&world, &root, "carol", "eight ch").await.is(201);
     let bearer = logs_in(&world, "carol", "eight ch").await.is(200).access_token();
-    let change = short.bearer(&bearer).json(&json!({ "current_password": "eight ch", "new_password": "seven c" }));
+    let change =
+        short.bearer(&bearer).json(&json!({ "current_password": "eight ch", "new_password": "seven c" }));
     world.sends(change).await.refused(400, "password_rejected");
 }
 
@@ -133,7 +138,8 @@ async fn a_password_that_was_stolen_elsewhere_is_not_chosen_and_makes_a_log_in_r
     stolen.is_away.store(false, Ordering::Relaxed);
     logs_in(&world, "carol", STOLEN).await.is(200);
     let carol = world.engine.accounts().find("carol").await.expect("it is there").id;
-    let told: Vec<Option<String>> = world.entries(carol).await.into_iter().map(|entry| entry.event.note).collect();
+    let told: Vec<Option<String>> =
+        world.entries(carol).await.into_iter().map(|entry| entry.event.note).collect();
     let last = told.last().cloned().flatten().unwrap_or_default();
     assert!(last.contains("breached_password 20"), "{told:?}");
 }

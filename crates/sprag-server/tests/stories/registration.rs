@@ -138,7 +138,8 @@ async fn of_many_who_come_at_one_moment_with_one_invitation_one_makes_an_account
 }
 
 #[tokio::test]
-async fn names_that_people_would_take_for_the_service_and_addresses_that_are_thrown_away_are_not_registered() {
+async fn names_that_people_would_take_for_the_service_and_addresses_that_are_thrown_away_are_not_registered()
+{
     let world = registering("open", "off");
     for name in ["Admin", "support", "ＲＯＯＴ"] {
         let refused = world.sends(registers(&json!({ "username": name }))).await;
@@ -165,7 +166,8 @@ async fn nothing_that_can_be_tried_after_a_sign_up_tells_whether_the_address_was
     };
     let mut seen = Vec::new();
     for (name, address) in [("one", "nobody@example.org"), ("two", "ann@example.org")] {
-        let before = [written("account"), written("credential"), written("one_time_token"), written("outbox")];
+        let before =
+            [written("account"), written("credential"), written("one_time_token"), written("outbox")];
         let mut answers = vec![world.sends(registers(&json!({ "username": name, "email": address }))).await];
         let after = [written("account"), written("credential"), written("one_time_token"), written("outbox")];
         let work: Vec<i64> = after.iter().zip(before).map(|(after, before)| after - before).collect();
@@ -188,7 +190,9 @@ async fn nothing_that_can_be_tried_after_a_sign_up_tells_whether_the_address_was
     let statuses: Vec<u16> = seen[0].1.iter().map(|(status, _)| *status).collect();
     assert_eq!(statuses, [202, 409, 202, 403, 401, 401, 202, 202]);
     let letters = world.letters().await;
-    assert!(letters.iter().any(|letter| letter.kind == LetterKind::SignUpKnown && letter.to == "ann@example.org"));
+    assert!(
+        letters.iter().any(|letter| letter.kind == LetterKind::SignUpKnown && letter.to == "ann@example.org")
+    );
     world.sends(logs_in("ann@example.org", "ann's battery staple")).await.refused(401, "credentials_invalid");
 }
 

@@ -69,11 +69,7 @@ impl Accounts<'_> {
         self.erase_where(account, Some(now)).await
     }
 
-    async fn erase_where(
-        &self,
-        account: AccountId,
-        due: Option<Timestamp>,
-    ) -> Result<AccountErasure, Error> {
+    async fn erase_where(&self, account: AccountId, due: Option<Timestamp>) -> Result<AccountErasure, Error> {
         let Self(engine) = self;
         let has_journal = !engine
             .store

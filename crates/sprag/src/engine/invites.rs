@@ -145,7 +145,8 @@ impl Invites<'_> {
         let (now, keys) = (engine.now(), engine.keys.load());
         let parsed = Parsed::read(&keys, now, Purpose::Invite, text).ok_or(Refusal::LinkInvalid)?;
         let found = engine.store.one_time_token(parsed.account, parsed.id).await?;
-        let token = found.filter(|token| token.secret_hash == parsed.secret_hash).ok_or(Refusal::LinkInvalid)?;
+        let token =
+            found.filter(|token| token.secret_hash == parsed.secret_hash).ok_or(Refusal::LinkInvalid)?;
         let place: [&[u8]; 3] = [TABLE, parsed.account.0.as_bytes(), parsed.id.0.as_bytes()];
         let opened = keys.open(now, &place, &token.sealed);
         let facts = opened.and_then(|opened| serde_json::from_slice::<InviteFacts>(&opened).ok());

@@ -249,7 +249,11 @@ impl Letters<'_> {
     }
 
     /// Whose a link is, to which address it was sent, and what it says; a look, by which nothing is spent.
-    pub(super) async fn usable(&self, purpose: Purpose, text: &str) -> Result<(Account, String, Parsed), Error> {
+    pub(super) async fn usable(
+        &self,
+        purpose: Purpose,
+        text: &str,
+    ) -> Result<(Account, String, Parsed), Error> {
         let Self(engine) = self;
         let now = engine.now();
         let parsed = Parsed::read(&engine.keys.load(), now, purpose, text).ok_or(Refusal::LinkInvalid)?;

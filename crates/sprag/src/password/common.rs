@@ -27,7 +27,8 @@ pub(super) fn has(plain: &str) -> bool {
 
 /// The lines behind the remarks.
 fn list() -> &'static str {
-    let head: usize = TEXT.split_inclusive('\n').take_while(|line| line.starts_with(REMARK)).map(str::len).sum();
+    let head: usize =
+        TEXT.split_inclusive('\n').take_while(|line| line.starts_with(REMARK)).map(str::len).sum();
     &TEXT[head..]
 }
 
@@ -44,7 +45,15 @@ mod tests {
             assert!(has(line), "{line}");
             assert!(!line.starts_with(REMARK) && !line.is_empty() && line.to_lowercase() == **line, "{line}");
         }
-        for other in ["", "\n", "zzzzzzzzzzzzzzzzzzzz", "!", "correct horse battery staple", "passwor", "passwordx\u{e9}"] {
+        for other in [
+            "",
+            "\n",
+            "zzzzzzzzzzzzzzzzzzzz",
+            "!",
+            "correct horse battery staple",
+            "passwor",
+            "passwordx\u{e9}",
+        ] {
             assert!(!has(other), "{other:?}");
         }
     }

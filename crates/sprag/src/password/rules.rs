@@ -142,10 +142,19 @@ mod tests {
 
     #[test]
     fn what_counts_is_how_many_characters_there_are_and_not_which() {
-        for fit in ["correct horse battery", "\u{1f40e}\u{1f50b}\u{1f4ce}\u{1f40e}\u{1f389}\u{1f40e}\u{1f50b}\u{2705}", "        x       y", "zqxjkvbp"] {
+        for fit in [
+            "correct horse battery",
+            "\u{1f40e}\u{1f50b}\u{1f4ce}\u{1f40e}\u{1f389}\u{1f40e}\u{1f50b}\u{2705}",
+            "        x       y",
+            "zqxjkvbp",
+        ] {
             assert_eq!(judge(fit, 8, &[]), Ok(()), "{fit:?}");
         }
-        assert_eq!(judge("\u{e9}\u{e9}\u{e9}\u{e9}", 8, &[]), Err(Rejected::TooShort(8)), "eight bytes are four characters");
+        assert_eq!(
+            judge("\u{e9}\u{e9}\u{e9}\u{e9}", 8, &[]),
+            Err(Rejected::TooShort(8)),
+            "eight bytes are four characters"
+        );
         assert_eq!(judge("correct horse", 15, &[]), Err(Rejected::TooShort(15)));
         assert_eq!(judge(&"x y".repeat(400), 8, &[]), Err(Rejected::Unfit));
         assert_eq!(judge("correct\0horse battery", 8, &[]), Err(Rejected::Unfit));
@@ -157,7 +166,14 @@ mod tests {
         for common in ["password", "PassWord", "12345678", "iloveyou", "qwertyuiop", "baseball", "sunshine"] {
             assert_eq!(judge(common, 8, &[]), Err(Rejected::Common), "{common}");
         }
-        for easy in ["passwordpassword", "aaaaaaaaaaaaaaa", "abcabcabcabcabc", "123456789012345", "hgfedcba", "98765432109"] {
+        for easy in [
+            "passwordpassword",
+            "aaaaaaaaaaaaaaa",
+            "abcabcabcabcabc",
+            "123456789012345",
+            "hgfedcba",
+            "98765432109",
+        ] {
             assert_eq!(judge(easy, 8, &[]), Err(Rejected::Common), "{easy}");
         }
     }

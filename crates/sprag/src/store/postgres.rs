@@ -59,8 +59,8 @@ mod heart;
 #[cfg(feature = "sqlite")]
 pub mod import;
 mod issuers;
-mod kept;
 mod journal;
+mod kept;
 mod marks;
 mod migration;
 mod name_forms;

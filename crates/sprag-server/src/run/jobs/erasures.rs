@@ -1,17 +1,27 @@
 //! Accounts whose owners wanted them erased, once their time has come.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sprag::Engine;
 use sprag::engine::AccountErasure;
 
-use super::Work;
+use super::{Job, Work};
+
+/// How often accounts are looked for.
+const INTERVAL: Duration = Duration::from_secs(3600);
 
 /// Erases what is due.
-pub(super) struct Erasures {
-    pub(super) engine: Arc<Engine>,
-    pub(super) has_said_who: bool,
+struct Erasures {
+    engine: Arc<Engine>,
+    has_said_who: bool,
+}
+
+/// The job that does it.
+pub(super) fn job(engine: &Arc<Engine>) -> Job {
+    let work = Box::new(Erasures { engine: Arc::clone(engine), has_said_who: false });
+    Job { name: "erasures", every: INTERVAL, work }
 }
 
 #[async_trait]

@@ -26,7 +26,8 @@ impl Tables {
 
     pub(super) fn erasures_due(&self, now: Timestamp, limit: u32) -> Vec<AccountId> {
         let accounts = self.rows.values().filter_map(|rows| rows.account.as_ref());
-        let due = accounts.filter_map(|account| Some((account.erase_at.filter(|at| *at <= now)?, account.id)));
+        let due =
+            accounts.filter_map(|account| Some((account.erase_at.filter(|at| *at <= now)?, account.id)));
         let mut due: Vec<_> = due.collect();
         due.sort_unstable();
         due.into_iter().map(|(_, id)| id).take(limit as usize).collect()

@@ -83,7 +83,10 @@ pub(super) async fn plan_erasure(
     Ok(connection.execute(&PLAN_ERASURE, &[&account.0, &at.0]).await? > 0)
 }
 
-pub(super) async fn call_off_erasure(connection: &Connection, account: AccountId) -> Result<bool, QueryError> {
+pub(super) async fn call_off_erasure(
+    connection: &Connection,
+    account: AccountId,
+) -> Result<bool, QueryError> {
     Ok(connection.execute(&CALL_OFF_ERASURE, &[&account.0]).await? > 0)
 }
 

@@ -297,7 +297,9 @@ impl Queries for PostgresStore {
 
     async fn kept(&self, account: AccountId) -> Result<Kept, Fault> {
         let doing = "look for what is kept of an account";
-        self.pool.statement(doing, &account, |connection, account| kept::kept(connection, *account).boxed()).await
+        self.pool
+            .statement(doing, &account, |connection, account| kept::kept(connection, *account).boxed())
+            .await
     }
 
     async fn of(
