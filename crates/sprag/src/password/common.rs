@@ -51,7 +51,7 @@ mod tests {
             "zzzzzzzzzzzzzzzzzzzz",
             "!",
             "correct horse battery staple",
-            "passwor",
+            "passwordz",
             "passwordx\u{e9}",
         ] {
             assert!(!has(other), "{other:?}");
