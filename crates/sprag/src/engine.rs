@@ -66,6 +66,7 @@ use crate::token::RefreshToken;
 
 mod account;
 mod administration;
+mod along;
 mod builder;
 mod client_policy;
 mod commits;
@@ -87,6 +88,7 @@ mod sessions;
 mod step_up;
 mod tokens;
 mod upkeep;
+mod webhooks;
 
 pub use account::{Accounts, NewUser};
 pub use administration::{AccountChanges, Changed};
@@ -106,6 +108,7 @@ pub use sessions::{Explanation, Listed, Sessions};
 pub use step_up::{Proof, StepUpRequest};
 pub use tokens::Tokens;
 pub use upkeep::Upkeep;
+pub use webhooks::{LeasedWebhook, Webhooks};
 
 pub use crate::requester::Requester;
 
@@ -121,7 +124,7 @@ pub struct Engine {
     random: Arc<dyn Random>,
     /// The id of each access token, and what its lives are drawn from.
     token_ids: DrawnAhead<{ 16 + LIVES_BYTES }>,
-    keys: ArcSwap<KeyRing>,
+    keys: Arc<ArcSwap<KeyRing>>,
     hasher: Hasher,
     failures: Failures,
     gate: Gate,
@@ -133,6 +136,10 @@ pub struct Engine {
     object_ids: ObjectIds,
     /// Whoever sends letters waits for one to be written.
     letters_wait: Notify,
+    /// Whoever sends webhooks waits for one to be written.
+    webhooks_wait: Arc<Notify>,
+    /// What the store writes along with commits.
+    written_along: Arc<along::WrittenAlong>,
     /// Whether anybody sends letters; where nobody does, none are written.
     sends_letters: bool,
 }

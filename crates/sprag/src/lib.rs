@@ -54,6 +54,7 @@ pub mod text;
 pub mod timers;
 pub mod token;
 mod verdict;
+pub mod webhook;
 pub mod wipe;
 
 pub use engine::Engine;

@@ -8,13 +8,14 @@ use data_encoding::BASE64URL_NOPAD;
 use futures_util::future::join_all;
 use sprag::engine::{Leased, Outcome, Requester};
 use sprag::letter::{Letter, LetterKind};
-use sprag::outbox::MessageKey;
+use sprag::outbox::{MessageKey, MessageKind};
 use sprag::{Engine, Fault, seldom};
 use tokio::time::sleep;
 use url::Url;
 
 use super::mailer::{Mailer, Outgoing};
 use super::words::{Pieces, Words};
+use crate::metrics::Metrics;
 use crate::moment;
 
 /// How often the outbox is looked at, if nobody says that something was put there.
@@ -28,6 +29,7 @@ pub(crate) struct Sender {
     engine: Arc<Engine>,
     mailer: Box<dyn Mailer>,
     words: Arc<Words>,
+    metrics: Arc<Metrics>,
     /// Under which the links lead to the server's own pages.
     public_url: Url,
 }
@@ -45,7 +47,12 @@ impl Sender {
         words: Arc<Words>,
         public_url: Url,
     ) -> Self {
-        Self { engine, mailer, words, public_url }
+        Self { engine, mailer, words, metrics: Arc::default(), public_url }
+    }
+
+    /// What becomes of letters is counted there.
+    pub(crate) fn counted_in(self, metrics: Arc<Metrics>) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Sends, until it is dropped.
@@ -100,7 +107,10 @@ impl Sender {
         } else {
             String::new()
         };
-        if self.engine.outbox().settle(leased, outcome).await? {
+        let is_taken = outcome == Outcome::Taken;
+        let is_given_up = self.engine.outbox().settle(leased, outcome).await?;
+        self.metrics.message_tried(MessageKind::Mail, is_taken, is_given_up);
+        if is_given_up {
             tell_given_up(leased.key, &why);
         }
         Ok(())

@@ -16,18 +16,20 @@ use sprag::random::SystemRandom;
 use sprag::store::{Slice, Store};
 use sprag::{Engine, Fault};
 
-use crate::config::{self, Config, Database, ProfileRef, Sources};
+use crate::config::{self, Config, Database, ProfileRef, Sources, Webhook};
 use crate::edge::refresh_limits::RefreshLimits;
 use crate::edge::serve::Bounds;
 use crate::edge::served::Served;
 use crate::http::{self, App, Mount};
 use crate::mail::{self, Sender, Words};
 use crate::metrics::Metrics;
+use crate::outgoing::Outgoing;
 use crate::places::Places;
 use crate::profile::{self, Profile};
 use crate::run::high_water::HighWater;
 use crate::run::ring_file::RingSource;
 use crate::run::{database, numbering, open_files, overrides};
+use crate::webhooks;
 
 /// The most that is read of a profile before it is said to be none.
 const MAX_PROFILE_KIB: u64 = 1024;
@@ -164,7 +166,8 @@ impl Node {
             .hasher(hasher)
             .limits(limits)
             .rates(config.limits.rates.clone())
-            .sends_letters(words.is_some());
+            .sends_letters(words.is_some())
+            .webhooks(config.webhooks.told.iter().map(Webhook::endpoint).collect());
         let engine = engine.risk(config.risk.policy.clone()).whereabouts(Arc::clone(&places) as _);
         let engine = engine.issuer(config.issuer()).audience(config.tokens.audience.clone()).build()?;
         let (metrics, engine) = (Arc::default(), Arc::new(engine));
@@ -214,7 +217,22 @@ impl Node {
             return Ok(None);
         };
         let public_url = self.config.listen.public_url.clone();
-        Ok(Some(Sender::new(Arc::clone(&self.engine), mailer, Arc::clone(words), public_url)))
+        let sender = Sender::new(Arc::clone(&self.engine), mailer, Arc::clone(words), public_url);
+        Ok(Some(sender.counted_in(Arc::clone(&self.metrics))))
+    }
+
+    /// What tells other systems of events; `None` where none wants to hear.
+    ///
+    /// # Errors
+    /// TLS cannot be set up.
+    pub(crate) fn webhook_sender(&self) -> anyhow::Result<Option<webhooks::Sender>> {
+        let webhooks = &self.config.webhooks;
+        let Some(secrets) = webhooks.secrets.clone().filter(|_| !webhooks.told.is_empty()) else {
+            return Ok(None);
+        };
+        let outgoing = Outgoing::new(secrets, &webhooks.networks)?;
+        let (engine, metrics) = (Arc::clone(&self.engine), Arc::clone(&self.metrics));
+        Ok(Some(webhooks::Sender::new(engine, metrics, outgoing, webhooks.told.clone())))
     }
 
     /// What requests share.

@@ -13,14 +13,18 @@ mod framing;
 mod hostile;
 mod kill;
 mod letters;
+mod mail_server;
 mod origins;
 mod outages;
 mod passwords;
+mod python;
+mod receiver;
 mod secrecy;
 mod security_log;
 mod spellings;
 mod startup;
 mod stop;
+mod webhooks;
 mod went_back;
 
 use sprag_testkit::binary::{bad_disk, checker, disk_state, late, load, people, random, server, token, wire};
