@@ -9,6 +9,7 @@ pub mod config;
 mod device;
 mod duration;
 pub mod edge;
+mod hooks;
 pub mod http;
 mod http_client;
 mod mail;

@@ -71,11 +71,13 @@ mod builder;
 mod client_policy;
 mod commits;
 mod erasure;
+mod hooks;
 mod import;
 mod letters;
 mod listings;
 mod lives;
 mod next_id;
+mod old_accounts;
 mod opening;
 mod outbox;
 mod pair;
@@ -114,7 +116,7 @@ pub use crate::requester::Requester;
 
 use lives::LIVES_BYTES;
 use next_id::ObjectIds;
-use pair::Told;
+use pair::{About, Told};
 use service::Service;
 
 /// Joins ratchet, store, keys and ways to authenticate into the actions a client asks for.
@@ -196,8 +198,8 @@ impl Engine {
     /// # Errors
     /// [`Refusal::AccountDisabled`] if the account has been disabled since; [`Refusal::CredentialsInvalid`] if its password
     /// is another one by now, or it is gone; [`Refusal::EmailUnconfirmed`] where the address must be confirmed first;
-    /// [`Refusal::RiskRefused`] if the log-in is too unlike those before it; a
-    /// [`Fault`].
+    /// [`Refusal::RiskRefused`] if the log-in is too unlike those before it, [`Refusal::LoginRefused`] if a
+    /// [hook](crate::hooks) says no; a [`Fault`].
     pub async fn open_session(
         &self,
         client: &ClientPolicy,
@@ -215,7 +217,14 @@ impl Engine {
         // Whoever has just made the account has no log-in before this one.
         let is_signing_up = somebody.at() == account.created_at;
         let risk = if is_signing_up { None } else { self.weigh(&somebody, request, requester, now).await? };
+        if let Some(hook) = &client.hooks.before_login {
+            Box::pin(self.ask_before_login(hook.as_ref(), &somebody, request, requester)).await?;
+        }
         let key = self.key_of_new_session(account_id, now);
+        let asked = match client.hooks.claims {
+            Some(_) => Box::pin(self.claims_asked(client, somebody.account(), Some(key.session))).await?,
+            None => None,
+        };
         let token = RefreshToken::first(client.profile, key, self.random.as_ref());
         let room = Room {
             replaces: self.session_to_replace(client, account_id, request.superseded).await?,
@@ -248,7 +257,8 @@ impl Engine {
             let count = self.counting_login(is_new_device, requester);
             match self.store.commit_telling(opening.commit(), count).await? {
                 Committed::Done { .. } => {
-                    let pair = self.pair(client, Some(somebody.account()), &token, None, told, now)?;
+                    let about = About::of(somebody.account(), &asked);
+                    let pair = self.pair(client, about, &token, None, told, now)?;
                     return Ok(TokenPair { device, ..pair });
                 }
                 Committed::AccountMoved => somebody = self.authn().look_again(somebody, requester).await?,

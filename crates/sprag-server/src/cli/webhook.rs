@@ -72,7 +72,7 @@ pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCod
 }
 
 async fn test(wanted: Option<&Url>, node: &Node) -> anyhow::Result<ExitCode> {
-    let Some(sender) = node.webhook_sender()? else { bail!(NONE_SET) };
+    let Some(sender) = node.webhook_sender() else { bail!(NONE_SET) };
     let webhooks = &node.config.webhooks.told;
     let meant: Vec<_> = webhooks.iter().filter(|one| wanted.is_none_or(|url| one.url == *url)).collect();
     if meant.is_empty() {

@@ -20,6 +20,7 @@ use crate::config::{self, Config, Database, ProfileRef, Sources, Webhook};
 use crate::edge::refresh_limits::RefreshLimits;
 use crate::edge::serve::Bounds;
 use crate::edge::served::Served;
+use crate::hooks;
 use crate::http::{self, App, Mount};
 use crate::mail::{self, Sender, Words};
 use crate::metrics::Metrics;
@@ -51,6 +52,8 @@ pub struct Node {
     pub refresh_limits: Option<Arc<RefreshLimits>>,
     /// What letters and pages say; `None` where letters are off.
     pub(crate) words: Option<Arc<Words>>,
+    /// What asks and tells other systems; `None` where there is nothing to sign with.
+    pub(crate) outgoing: Option<Outgoing>,
     /// Where its keys come from.
     pub ring: RingSource,
     /// Whether they were made at this start, as there were none.
@@ -170,6 +173,9 @@ impl Node {
             .webhooks(config.webhooks.told.iter().map(Webhook::endpoint).collect());
         let engine = engine.risk(config.risk.policy.clone()).whereabouts(Arc::clone(&places) as _);
         let engine = engine.issuer(config.issuer()).audience(config.tokens.audience.clone()).build()?;
+        let webhooks = &config.webhooks;
+        let outgoing =
+            webhooks.secrets.clone().map(|secrets| Outgoing::new(secrets, &webhooks.networks)).transpose()?;
         let (metrics, engine) = (Arc::default(), Arc::new(engine));
         let refresh_limits = config.refresh_rates.map(|rates| Arc::new(RefreshLimits::new(rates)));
         Ok(Self {
@@ -180,6 +186,7 @@ impl Node {
             places,
             refresh_limits,
             words,
+            outgoing,
             ring,
             has_new_ring,
             high_water,
@@ -222,17 +229,11 @@ impl Node {
     }
 
     /// What tells other systems of events; `None` where none wants to hear.
-    ///
-    /// # Errors
-    /// TLS cannot be set up.
-    pub(crate) fn webhook_sender(&self) -> anyhow::Result<Option<webhooks::Sender>> {
-        let webhooks = &self.config.webhooks;
-        let Some(secrets) = webhooks.secrets.clone().filter(|_| !webhooks.told.is_empty()) else {
-            return Ok(None);
-        };
-        let outgoing = Outgoing::new(secrets, &webhooks.networks)?;
+    pub(crate) fn webhook_sender(&self) -> Option<webhooks::Sender> {
+        let told = &self.config.webhooks.told;
+        let outgoing = self.outgoing.clone().filter(|_| !told.is_empty())?;
         let (engine, metrics) = (Arc::clone(&self.engine), Arc::clone(&self.metrics));
-        Ok(Some(webhooks::Sender::new(engine, metrics, outgoing, webhooks.told.clone())))
+        Some(webhooks::Sender::new(engine, metrics, outgoing, told.clone()))
     }
 
     /// What requests share.
@@ -247,6 +248,13 @@ impl Node {
         let app = app.measured_by(self.config.monitoring.metrics_readers.clone());
         let app = app.knowing(Arc::clone(&self.places));
         let app = app.saying(self.words.clone());
+        let app = self.profiles.iter().fold(app, |app, profile| match &self.outgoing {
+            Some(outgoing) if profile.hooks.are_any() => {
+                let clock = self.engine.store().clock();
+                app.asking(&profile.name, hooks::of_profile(profile, outgoing, &clock))
+            }
+            _ => app,
+        });
         let config = self.config.clone();
         let app = app.called_as_set(Box::new(move |origins| config.to_be("cors-origins", origins)));
         let app = app.knowing_devices(self.config.limits.knows_devices);

@@ -10,6 +10,7 @@ mod end_to_end;
 mod flood;
 mod floods;
 mod framing;
+mod hooks;
 mod hostile;
 mod kill;
 mod letters;

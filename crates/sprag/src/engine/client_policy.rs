@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::next_id::NextId;
 use crate::account::Account;
+use crate::hooks::Hooks;
 use crate::policy::Policy;
 use crate::session::ProfileId;
 use crate::token::Encoding;
@@ -31,6 +32,8 @@ pub struct ClientPolicy {
     pub next_id: NextId,
     /// Whether whoever registers with it confirms their address.
     pub confirmation: Confirmation,
+    /// Which other systems are asked before something is decided.
+    pub hooks: Hooks,
 }
 
 impl ClientPolicy {
@@ -47,6 +50,7 @@ impl ClientPolicy {
             takes_imported_tokens: false,
             next_id: NextId::Uuid,
             confirmation: Confirmation::Off,
+            hooks: Hooks::default(),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::audit::EventKind;
 use crate::budget::Budget;
 use crate::clock::Timestamp;
 use crate::error::Refusal;
+use crate::hooks::OldAccounts;
 use crate::letter::{Letter, LetterKind};
 use crate::limits::Whose;
 use crate::one_time::{Digest, OneTimeText, OneTimeToken, Parsed, Proof, Purpose, TokenId, hashed};
@@ -16,7 +17,7 @@ use crate::outbox::{Message, MessageKey, MessageKind};
 use crate::password::Password;
 use crate::proof_of_work::Solved;
 use crate::random;
-use crate::session::{AccountId, EndCause};
+use crate::session::{AccountId, EndCause, ProfileId};
 use crate::store::{Commit, Committed, Expect, Step, Was, meant_by};
 use std::time::Duration;
 
@@ -51,15 +52,33 @@ impl Letters<'_> {
         solved: Option<Solved>,
         requester: &Requester,
     ) -> Result<(), Error> {
+        self.ask_for_reset_from(None, typed, solved, requester).await
+    }
+
+    /// As [`ask_for_reset`](Self::ask_for_reset); a system that may know who is not known here is asked for that profile.
+    pub(super) async fn ask_for_reset_from(
+        &self,
+        there: Option<(&dyn OldAccounts, ProfileId)>,
+        typed: &str,
+        solved: Option<Solved>,
+        requester: &Requester,
+    ) -> Result<(), Error> {
         let Self(engine) = self;
         let found = meant_by(engine.store.as_ref(), typed).await?.map(|found| found.account);
+        let is_known = found.is_some();
         self.reserve_letter(found.as_ref(), typed, solved, requester).await?;
         let (commit, key) = match found.filter(|account| account.disabled_at.is_none()).and_then(addressed) {
             Some((account, address)) => {
                 let letter = (LetterKind::ResetPassword, Purpose::ResetPassword);
                 self.with_link(&account, &address, letter, requester)
             }
-            None => self.with_nothing(Purpose::ResetPassword),
+            None => {
+                let brought = match there.filter(|_| !is_known) {
+                    Some(there) => Box::pin(self.to_whom_it_knows(there, typed, requester)).await?,
+                    None => None,
+                };
+                brought.unwrap_or_else(|| self.with_nothing(Purpose::ResetPassword))
+            }
         };
         self.written(commit, key).await
     }
@@ -143,6 +162,9 @@ impl Letters<'_> {
     /// # Errors
     /// [`Refusal::LinkInvalid`]; a [`Fault`](crate::Fault).
     pub async fn link(&self, purpose: Purpose, text: &str) -> Result<Link, Error> {
+        if let Some(link) = self.link_that_brings(purpose, text).await? {
+            return Ok(link);
+        }
         let (account, address, _) = self.usable(purpose, text).await?;
         Ok(Link { address, account: account.id })
     }
@@ -182,6 +204,9 @@ impl Letters<'_> {
         requester: &Requester,
     ) -> Result<u64, Error> {
         let Self(engine) = self;
+        if self.bring_by_link(text, password, requester).await? {
+            return Ok(0);
+        }
         let (account, address, parsed) = self.usable(Purpose::ResetPassword, text).await?;
         let password = Password::chosen(password)?;
         let hash = engine.hasher.hash_from(requester.prefix(), password, engine.random.as_ref()).await?;

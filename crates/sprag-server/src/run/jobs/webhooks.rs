@@ -6,9 +6,7 @@ use crate::run::node::Node;
 
 /// Starts to send what waits for them.
 pub(super) fn start(node: &Node, jobs: &mut JoinSet<()>) {
-    match node.webhook_sender() {
-        Ok(Some(sender)) => drop(jobs.spawn(sender.send_on())),
-        Ok(None) => {}
-        Err(error) => tracing::error!("no webhook is sent, and those that are written wait: {error:#}"),
+    if let Some(sender) = node.webhook_sender() {
+        jobs.spawn(sender.send_on());
     }
 }
