@@ -26,3 +26,4 @@ pub mod run;
 mod toml_hints;
 mod web_origin;
 mod webhooks;
+mod words;

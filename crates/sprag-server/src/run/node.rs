@@ -22,7 +22,7 @@ use crate::edge::serve::Bounds;
 use crate::edge::served::Served;
 use crate::hooks;
 use crate::http::{self, App, Mount};
-use crate::mail::{self, Sender, Words};
+use crate::mail::{self, Sender};
 use crate::metrics::Metrics;
 use crate::outgoing::Outgoing;
 use crate::places::Places;
@@ -31,6 +31,7 @@ use crate::run::high_water::HighWater;
 use crate::run::ring_file::RingSource;
 use crate::run::{database, numbering, open_files, overrides};
 use crate::webhooks;
+use crate::words::Words;
 
 /// The most that is read of a profile before it is said to be none.
 const MAX_PROFILE_KIB: u64 = 1024;

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::commits::NewAccount;
 use super::letters::Letters;
-use super::{ClientPolicy, Engine, Link, NewUser, Requester};
+use super::{ClientPolicy, Engine, LinkTarget, NewUser, Requester};
 use crate::account::{Account, ConfirmedEmail, Name};
 use crate::audit::EventKind;
 use crate::authn::password::{Elsewhere, Typed};
@@ -218,9 +218,13 @@ impl Letters<'_> {
     }
 
     /// What a link would do that makes an account, if it is one.
-    pub(super) async fn link_that_brings(&self, purpose: Purpose, text: &str) -> Result<Option<Link>, Error> {
+    pub(super) async fn link_that_brings(
+        &self,
+        purpose: Purpose,
+        text: &str,
+    ) -> Result<Option<LinkTarget>, Error> {
         let found = self.brought_by(purpose, text).await?;
-        Ok(found.map(|(account, _, address, _)| Link { address, account: account.id }))
+        Ok(found.map(|(account, _, address, _)| LinkTarget { address, account: account.id }))
     }
 
     /// Makes the account that a link brings, with the password that its owner chose; `false` where the link brings none.
