@@ -304,6 +304,8 @@ impl Profile {
             takes_imported_tokens: self.wire.refresh.takes_imported_tokens,
             next_id: self.client.next_id,
             confirmation: self.client.confirmation,
+            // Whoever serves it knows what can be asked.
+            hooks: sprag::hooks::Hooks::default(),
         }
     }
 

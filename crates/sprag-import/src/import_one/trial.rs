@@ -166,6 +166,7 @@ mod tests {
             takes_imported_tokens: false,
             next_id: sprag::engine::NextId::Uuid,
             confirmation: sprag::engine::Confirmation::Off,
+            hooks: sprag::hooks::Hooks::default(),
         };
         Taker::of(ImportKind::Users, mode, shape, client)
     }

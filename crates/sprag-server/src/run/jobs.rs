@@ -51,9 +51,6 @@ const BUDGETS_INTERVAL: Duration = Duration::from_secs(60);
 /// How often budgets of refreshes that are whole again are forgotten.
 const REFRESHES_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How often is looked how much waits in the outbox.
-const OUTBOX_INTERVAL: Duration = Duration::from_secs(15);
-
 /// How often the journal is cut, where it is not kept for ever.
 const CUT_INTERVAL: Duration = Duration::from_secs(3600);
 
@@ -172,8 +169,6 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
         let work = Box::new(refreshes::Refreshes { limits: Arc::clone(limits) });
         Job { name: "refreshes", every: REFRESHES_INTERVAL, work }
     });
-    let depth = outbox::OutboxDepth { engine: Arc::clone(engine), metrics: Arc::clone(metrics) };
-    let depth = Job { name: "outbox", every: OUTBOX_INTERVAL, work: Box::new(depth) };
     let cuts = node.config.sessions.keep_journal.map(|keep| {
         let cuts = Cuts { engine: Arc::clone(engine), keep, has_said_who: false };
         Job { name: "cut", every: CUT_INTERVAL, work: Box::new(cuts) }
@@ -190,7 +185,7 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
         refreshes,
         Some(counts),
         cuts,
-        Some(depth),
+        Some(outbox::job(node)),
     ]
     .into_iter()
     .flatten()

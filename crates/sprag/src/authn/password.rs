@@ -119,8 +119,7 @@ impl Authn<'_> {
         password: &str,
         requester: &Requester,
     ) -> Result<Typed, Error> {
-        let text = password;
-        let (came, from) = (Instant::now(), requester.prefix());
+        let (came, from, text) = (Instant::now(), requester.prefix(), password);
         let password = Password::typed(password)?;
         let credential = meant_by(self.store.as_ref(), name).await?;
         let (at, known) = match &credential {

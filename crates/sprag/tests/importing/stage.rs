@@ -62,6 +62,7 @@ impl Move {
             takes_imported_tokens: true,
             next_id: sprag::engine::NextId::Uuid,
             confirmation: sprag::engine::Confirmation::Off,
+            hooks: sprag::hooks::Hooks::default(),
         };
         let moved = Self { engine, clock, client, hash };
         assert_eq!(moved.user("42").await, Imported::New);

@@ -1,17 +1,28 @@
 //! How much waits to leave the server, for whoever watches.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sprag::{Engine, seldom};
 
-use super::Work;
+use super::{Job, Work};
 use crate::metrics::Metrics;
+use crate::run::node::Node;
+
+/// How often it is looked how much waits.
+const INTERVAL: Duration = Duration::from_secs(15);
 
 /// Looks how much waits.
-pub(super) struct OutboxDepth {
-    pub(super) engine: Arc<Engine>,
-    pub(super) metrics: Arc<Metrics>,
+struct OutboxDepth {
+    engine: Arc<Engine>,
+    metrics: Arc<Metrics>,
+}
+
+/// The job that looks how much waits.
+pub(super) fn job(node: &Node) -> Job {
+    let (engine, metrics) = (Arc::clone(&node.engine), Arc::clone(&node.metrics));
+    Job { name: "outbox", every: INTERVAL, work: Box::new(OutboxDepth { engine, metrics }) }
 }
 
 #[async_trait]
