@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use sprag::account::Account;
 use sprag::clock::Clock;
 use sprag::hooks::{AsksClaims, BeforeLogin, Hooks, LoginAsked, OldAccount, OldAccounts};
-use sprag::random::{self, Random, SystemRandom};
+use sprag::random::{self, SystemRandom};
 use sprag::session::SessionId;
 use sprag::{Fault, seldom};
 use url::Url;
