@@ -1,6 +1,6 @@
 //! Requests to other systems: webhooks and hooks. Each is signed, bounded in time and size, and reaches only whom it may.
 //!
-//! A name is resolved once, each address that it has is judged ([`reach`]), and the connection goes to the address that was
+//! A name is resolved once, each address that it has is judged ([`public_addresses`]), and the connection goes to the address that was
 //! judged: a name that resolves to something else a moment later changes nothing. No redirect is followed, no proxy asked, and
 //! nothing but public addresses is reached unless a setting names the network.
 
@@ -27,7 +27,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use url::{Host, Position, Url};
 
-mod reach;
+mod public_addresses;
 
 /// The largest answer that is read, in bytes.
 const MAX_REPLY_BYTES: usize = 16 * 1024;
@@ -171,7 +171,7 @@ impl Outgoing {
             return Ok(());
         }
         let host = host(url);
-        match (reach::is_public(address), url.scheme()) {
+        match (public_addresses::is_public(address), url.scheme()) {
             (false, _) => Err(OutgoingError::NotPublic { host, address }),
             (true, "https") => Ok(()),
             (true, _) => Err(OutgoingError::Plain { host, address }),

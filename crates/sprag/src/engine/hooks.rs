@@ -84,8 +84,8 @@ impl Engine {
         }
     }
 
-    /// The same at a refresh, where the account may not have been read, and the token may be good for nothing: who holds one
-    /// that no refresh would take has nobody asked.
+    /// What another system says of the account of a refresh token. The account may not have been read, and the token may be good
+    /// for nothing: who holds one that no refresh would take has nobody asked.
     pub(super) async fn claims_at_refresh(
         &self,
         client: &ClientPolicy,
