@@ -16,6 +16,7 @@ mod foreign;
 mod hostile;
 mod letters;
 mod limits;
+mod log_out_after_loss;
 mod moved_on;
 mod next_ids;
 mod offers;
