@@ -85,10 +85,15 @@ fn our_profile_says_what_the_design_says() {
             call("POST /api/v1/auth/logout/all", "logout_all", 204),
             call("GET /api/v1/auth/me", "me", 200),
             call("POST /api/v1/auth/register", "register", 201),
+            call("POST /api/v1/auth/invites", "invite", 201),
             call("GET /api/v1/auth/sessions", "sessions", 200),
             call("DELETE /api/v1/auth/sessions/{id}", "end_session", 204),
             call("GET /api/v1/auth/admin/sessions/{id}", "explain", 200), // ours, beyond the design
             call("POST /api/v1/auth/password", "password", 200),
+            call("GET /api/v1/auth/me/export", "export_me", 200),
+            call("DELETE /api/v1/auth/me", "delete_me", 202),
+            call("POST /api/v1/auth/me/delete", "delete_me", 202),
+            call("POST /api/v1/auth/me/keep", "keep_me", 204), // ours, beyond the design
             call("POST /api/v1/auth/step-up", "step_up", 200),
             call("GET /api/v1/admin/users", "users", 200),
             call("POST /api/v1/admin/users", "create_user", 201),

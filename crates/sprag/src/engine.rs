@@ -66,17 +66,20 @@ use crate::token::RefreshToken;
 
 mod account;
 mod administration;
+mod along;
 mod builder;
 mod client_policy;
 mod commits;
 mod deletion;
 mod erasure;
+mod hooks;
 mod import;
 mod invites;
 mod letters;
 mod listings;
 mod lives;
 mod next_id;
+mod old_accounts;
 mod opening;
 mod outbox;
 mod pair;
@@ -90,6 +93,7 @@ mod sessions;
 mod step_up;
 mod tokens;
 mod upkeep;
+mod webhooks;
 
 pub use account::{Accounts, NewUser};
 pub use administration::{AccountChanges, Changed};
@@ -107,16 +111,17 @@ pub use pair::{RefreshTokenText, TokenPair};
 pub use password_change::PasswordChangeRequest;
 pub use passwords::PasswordRules;
 pub use refresh::{RefreshOutcome, RefreshRequest};
-pub use sessions::{Explanation, Listed, Sessions};
+pub use sessions::{Explanation, Listed, LogOutRequest, Sessions};
 pub use step_up::{Proof, StepUpRequest};
 pub use tokens::Tokens;
 pub use upkeep::Upkeep;
+pub use webhooks::{LeasedWebhook, Webhooks};
 
 pub use crate::requester::Requester;
 
 use lives::LIVES_BYTES;
 use next_id::ObjectIds;
-use pair::Told;
+use pair::{About, Told};
 use service::Service;
 
 /// Joins ratchet, store, keys and ways to authenticate into the actions a client asks for.
@@ -126,7 +131,7 @@ pub struct Engine {
     random: Arc<dyn Random>,
     /// The id of each access token, and what its lives are drawn from.
     token_ids: DrawnAhead<{ 16 + LIVES_BYTES }>,
-    keys: ArcSwap<KeyRing>,
+    keys: Arc<ArcSwap<KeyRing>>,
     hasher: Hasher,
     failures: Failures,
     gate: Gate,
@@ -139,6 +144,10 @@ pub struct Engine {
     object_ids: ObjectIds,
     /// Whoever sends letters waits for one to be written.
     letters_wait: Notify,
+    /// Whoever sends webhooks waits for one to be written.
+    webhooks_wait: Arc<Notify>,
+    /// What the store writes along with commits.
+    written_along: Arc<along::WrittenAlong>,
     /// Whether anybody sends letters; where nobody does, none are written.
     sends_letters: bool,
 }
@@ -195,8 +204,8 @@ impl Engine {
     /// # Errors
     /// [`Refusal::AccountDisabled`] if the account has been disabled since; [`Refusal::CredentialsInvalid`] if its password
     /// is another one by now, or it is gone; [`Refusal::EmailUnconfirmed`] where the address must be confirmed first;
-    /// [`Refusal::RiskRefused`] if the log-in is too unlike those before it; a
-    /// [`Fault`].
+    /// [`Refusal::RiskRefused`] if the log-in is too unlike those before it, [`Refusal::LoginRefused`] if a
+    /// [hook](crate::hooks) says no; a [`Fault`].
     pub async fn open_session(
         &self,
         client: &ClientPolicy,
@@ -213,7 +222,14 @@ impl Engine {
         // Whoever has just made the account has no log-in before this one.
         let is_signing_up = somebody.at() == account.created_at;
         let risk = if is_signing_up { None } else { self.weigh(&somebody, request, requester, now).await? };
+        if let Some(hook) = &client.hooks.before_login {
+            Box::pin(self.ask_before_login(hook.as_ref(), &somebody, request, requester)).await?;
+        }
         let key = self.key_of_new_session(account_id, now);
+        let asked = match client.hooks.claims {
+            Some(_) => Box::pin(self.claims_asked(client, somebody.account(), Some(key.session))).await?,
+            None => None,
+        };
         let token = RefreshToken::first(client.profile, key, self.random.as_ref());
         let room = Room {
             replaces: self.session_to_replace(client, account_id, request.superseded).await?,
@@ -252,7 +268,8 @@ impl Engine {
             let count = self.counting_login(is_new_device, requester);
             match self.store.commit_telling(opening.commit(), count).await? {
                 Committed::Done { .. } => {
-                    let pair = self.pair(client, Some(somebody.account()), &token, None, told, now)?;
+                    let about = About::of(somebody.account(), &asked);
+                    let pair = self.pair(client, about, &token, None, told, now)?;
                     return Ok(TokenPair { device, ..pair });
                 }
                 Committed::AccountMoved => somebody = self.authn().look_again(somebody, requester).await?,
@@ -299,11 +316,10 @@ impl Engine {
     pub async fn log_out(
         &self,
         client: &ClientPolicy,
-        text: &str,
-        cause: EndCause,
+        request: LogOutRequest<'_>,
         requester: &Requester,
     ) -> Result<(), Fault> {
-        let Some(leaving) = self.leaving(client, text, cause, requester).await? else { return Ok(()) };
+        let Some(leaving) = self.leaving(client, request, requester).await? else { return Ok(()) };
         self.store.commit(commits::end(leaving.key, leaving.ending)).await.map(drop)
     }
 

@@ -14,6 +14,7 @@ use sprag::audit::Severity;
 use sprag::authn::Shown;
 use sprag::engine::{Caller, ClientPolicy, Confirmation, Requester, TokenPair};
 use sprag::error::refusals::PLACE_REFUSED;
+use sprag::hooks::Hooks;
 use sprag::proof_of_work::Solved;
 use sprag::security::Outcome;
 use sprag::session::AccountId;
@@ -57,8 +58,8 @@ pub(crate) struct ServedProfile {
 }
 
 impl ServedProfile {
-    pub(crate) fn new(profile: Profile) -> Self {
-        let client = profile.client_policy();
+    pub(crate) fn new(profile: Profile, hooks: Hooks) -> Self {
+        let client = ClientPolicy { hooks, ..profile.client_policy() };
         let device_cookie = cookie::device_cookie(&profile.wire.refresh);
         let name = client.client_id.as_str().into();
         Self { profile, client, device_cookie, name }

@@ -6,7 +6,7 @@
 
 use super::{
     accounts, browsers, file, imported, limits, links, listen, logs, mail, monitoring, passwords, places,
-    profiles, proof_of_work, proxies, refresh_limits, risk, sessions, store, tokens,
+    profiles, proof_of_work, proxies, refresh_limits, risk, sessions, store, tokens, webhooks,
 };
 
 pub use super::setting::{Fallback, Setting};
@@ -29,6 +29,7 @@ const FEATURES: &[&[Setting]] = &[
     proof_of_work::SETTINGS,
     mail::SETTINGS,
     links::SETTINGS,
+    webhooks::SETTINGS,
     passwords::SETTINGS,
     imported::SETTINGS,
     logs::SETTINGS,
