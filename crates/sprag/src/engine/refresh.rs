@@ -161,8 +161,11 @@ impl Engine {
         &self,
         client: &ClientPolicy,
         id: AccountId,
-    ) -> Result<Option<Account>, Fault> {
-        if client.access.tells_of_account() { self.store.account(id).await } else { Ok(None) }
+    ) -> Result<Option<Box<Account>>, Fault> {
+        if !client.access.tells_of_account() {
+            return Ok(None);
+        }
+        Ok(self.store.account(id).await?.map(Box::new))
     }
 }
 
@@ -173,7 +176,7 @@ struct RefreshInProgress<'a> {
     requester: &'a Requester,
     now: Timestamp,
     text: &'a str,
-    account: Option<Account>,
+    account: Option<Box<Account>>,
     token: RefreshToken,
     presented: Presented,
 }
@@ -192,7 +195,7 @@ impl RefreshInProgress<'_> {
             return Ok(None);
         };
         let told = Told::fresh(self.client, rotated, self.now);
-        self.engine.pair(self.client, self.account.as_ref(), &successor, None, told, self.now).map(Some)
+        self.engine.pair(self.client, self.account.as_deref(), &successor, None, told, self.now).map(Some)
     }
 
     /// Reads the row, judges and does what the verdict says, anew where the row has turned meanwhile. Gives the row of the
@@ -229,7 +232,7 @@ impl RefreshInProgress<'_> {
 
     /// Does what the verdict says. `None` means that a write matched no row: judge again.
     async fn carry_out(&self, judgement: Judgement, found: &Found) -> Result<Option<TokenPair>, Error> {
-        let account = self.account.as_ref();
+        let account = self.account.as_deref();
         match judgement.verdict {
             Verdict::Fault => Err(tried_too_often("refresh a session").into()),
             Verdict::Refuse(denial) => {
@@ -305,7 +308,7 @@ impl RefreshInProgress<'_> {
     fn keep(&self, found: &Found) -> Result<TokenPair, Fault> {
         let session = session_in(found)?;
         let told = Told::fresh(self.client, Rotated::of(session), self.now);
-        self.engine.pair(self.client, self.account.as_ref(), &self.token, Some(self.text), told, self.now)
+        self.engine.pair(self.client, self.account.as_deref(), &self.token, Some(self.text), told, self.now)
     }
 
     fn event(&self, notice: Notice) -> Event {
