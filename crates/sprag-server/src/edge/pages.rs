@@ -15,7 +15,7 @@ use hyper::header::{ACCEPT_LANGUAGE, CONTENT_SECURITY_POLICY, HeaderValue, REFER
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use serde::Serialize;
-use sprag::engine::{Link, Requester};
+use sprag::engine::{LinkTarget, Requester};
 use sprag::one_time::Purpose;
 use sprag::{Error, Refusal};
 
@@ -23,8 +23,8 @@ use super::app::App;
 use super::refusal::Problem;
 use super::response::{self, plainly_refused, with_body};
 use super::{ambiguity, request};
-use crate::mail::{Pieces, Words};
 use crate::profile::Profile;
+use crate::words::{Pieces, Words};
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
@@ -141,7 +141,7 @@ async fn answered(app: &App, words: &Words, page: Page, request: Request) -> Res
 fn written(
     words: &Words,
     (section, language): (&str, &str),
-    link: Option<&Link>,
+    link: Option<&LinkTarget>,
     status: StatusCode,
     form: &Form<'_>,
 ) -> Response {

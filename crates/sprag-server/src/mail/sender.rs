@@ -13,9 +13,9 @@ use sprag::{Engine, Fault, seldom};
 use tokio::time::sleep;
 use url::Url;
 
-use super::mailer::{Mailer, Outgoing};
-use super::words::{Pieces, Words};
+use super::outgoing::{Mailer, Outgoing};
 use crate::moment;
+use crate::words::{Pieces, Words};
 
 /// How often the outbox is looked at, if nobody says that something was put there.
 const INTERVAL: Duration = Duration::from_secs(5);

@@ -14,19 +14,19 @@ use sprag::letter::LetterKind;
 
 /// The languages that this build brings, by their names in `Accept-Language`; the first is spoken where none fits.
 const LANGUAGES: [(&str, &str); 7] = [
-    ("en", include_str!("../../words/en.toml")),
-    ("de", include_str!("../../words/de.toml")),
-    ("es", include_str!("../../words/es.toml")),
-    ("fr", include_str!("../../words/fr.toml")),
-    ("pt", include_str!("../../words/pt.toml")),
-    ("zh", include_str!("../../words/zh.toml")),
-    ("ja", include_str!("../../words/ja.toml")),
+    ("en", include_str!("../words/en.toml")),
+    ("de", include_str!("../words/de.toml")),
+    ("es", include_str!("../words/es.toml")),
+    ("fr", include_str!("../words/fr.toml")),
+    ("pt", include_str!("../words/pt.toml")),
+    ("zh", include_str!("../words/zh.toml")),
+    ("ja", include_str!("../words/ja.toml")),
 ];
 
 const TEMPLATES: [(&str, &str); 3] = [
-    ("letter.txt", include_str!("../../words/letter.txt")),
-    ("letter.html", include_str!("../../words/letter.html")),
-    ("page.html", include_str!("../../words/page.html")),
+    ("letter.txt", include_str!("../words/letter.txt")),
+    ("letter.html", include_str!("../words/letter.html")),
+    ("page.html", include_str!("../words/page.html")),
 ];
 
 /// How much of what a browser says it reads is looked at, in bytes.
