@@ -44,11 +44,11 @@ pub(super) async fn end_session_of_token(
 ) -> Result<Response, Problem> {
     let fields = call.fields()?;
     let parts = &call.parts;
-    let inputs = context.inputs(&fields)?;
+    let in_body = context.inputs(&fields)?.get(Input::RefreshToken);
     let requester = context.requester(parts)?;
     let engine = &context.app.engine;
     let is_revocation = cause == EndCause::Revoked;
-    let carried = match (context.refresh_token(parts, &inputs).await, inputs.get(Input::RefreshToken)) {
+    let carried = match (context.refresh_token(parts, in_body).await, in_body) {
         // Somebody may revoke another session than the one that their browser's cookie is of.
         (Err(Problem::Invalid(_)), Some(named)) if is_revocation => Some(Carried::new(named, By::Body)),
         (carried, _) => carried?,

@@ -9,7 +9,7 @@ use super::context::{Call, RouteContext};
 use super::logout::RETRY_ID;
 use crate::edge::refusal::Problem;
 use crate::edge::request;
-use crate::profile::{Facts, Inputs, Needs, Spec};
+use crate::profile::{Facts, Needs, Spec};
 
 pub(crate) const SPEC: Spec = Spec {
     needs: Needs::AccessTokenOrCookie,
@@ -40,7 +40,7 @@ async fn has_cookie_to_leave_by(
     parts: &Parts,
     requester: &Requester,
 ) -> Result<bool, Problem> {
-    let Some(carried) = context.refresh_token(parts, &Inputs::default()).await? else { return Ok(false) };
+    let Some(carried) = context.refresh_token(parts, None).await? else { return Ok(false) };
     let (engine, client) = (&context.app.engine, &context.served.client);
     // Where the access token still says whose it was, the cookie must be theirs.
     let of = request::bearer(&parts.headers).and_then(|bearer| engine.tokens().account_named(client, bearer));
