@@ -21,6 +21,7 @@ mod mail;
 mod mapping;
 mod monitoring;
 mod origin;
+mod pages;
 mod passwords;
 mod places;
 mod profiles;
@@ -58,6 +59,7 @@ pub use logs::{LogFormat, Logs};
 pub use mail::{Mail, MailUrl, Smtp, SmtpTls};
 pub use monitoring::Monitoring;
 pub use origin::Origin;
+pub use pages::{Color, Pages};
 pub use passwords::Passwords;
 pub use places::Places;
 pub use profiles::ProfileRef;
@@ -92,6 +94,8 @@ pub struct Config {
     pub sessions: Sessions,
     /// How letters leave, and from whom.
     pub mail: Mail,
+    /// Where the server's own pages are, and what they look like.
+    pub pages: Pages,
     /// How accounts are made, and which calls that are off by default are on.
     pub accounts: Accounts,
     /// How access tokens are signed, and for whom they are.
@@ -346,6 +350,7 @@ impl Sources {
             logs: Logs::from(chosen)?,
             monitoring: Monitoring::from(chosen)?,
             mail: Mail::from(chosen, &listen)?,
+            pages: Pages::from(chosen)?,
             listen,
             lines: Vec::new(),
             origins: chosen.origins(),

@@ -9,5 +9,5 @@ mod smtp;
 mod words;
 
 pub(crate) use mailer::mailer;
-pub(crate) use sender::Sender;
-pub(crate) use words::{Pieces, Words};
+pub(crate) use sender::{Sender, of_news, told_at};
+pub(crate) use words::{Brand, Pieces, Words};

@@ -55,6 +55,7 @@ pub use refusal::{FieldAtFault, RefusalShape};
 pub use route::Route;
 pub(crate) use rules::{
     Offer, Unmet, asks_for_transport, has_id, leaves_token_to_cookie, names_account, requires_password,
+    requires_token,
 };
 pub use settings::SETTINGS;
 pub use shipped::builtin_names;
@@ -119,6 +120,8 @@ pub struct Client {
     pub next_id: NextId,
     /// Whether whoever registers with it confirms their address.
     pub confirmation: Confirmation,
+    /// Whether the link of a letter logs in on any device, not only in the browser that asked for it.
+    pub link_works_anywhere: bool,
 }
 
 /// How refresh tokens travel.
@@ -262,6 +265,7 @@ impl Profile {
                 id_line: id.line(),
                 registration,
                 confirmation: confirmation(profile)?,
+                link_works_anywhere: link_works_anywhere(profile)?,
                 encoding,
                 access: settings::access(profile)?,
                 next_id: next_id::parse(profile)?,
@@ -316,7 +320,7 @@ impl Profile {
 }
 
 /// The keys of a profile, in the order of the reference.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "extends",
     "id",
     "about",
@@ -326,6 +330,7 @@ const KEYS: [&str; 17] = [
     "access_token",
     "registration",
     "email_confirmation",
+    "login_link",
     "geo",
     "offers",
     "next_id",
@@ -344,6 +349,13 @@ fn confirmation(profile: &Section<'_>) -> Result<Confirmation, ProfileError> {
             ("required", Confirmation::Required),
         ]),
         None => Ok(Confirmation::Off),
+    }
+}
+
+fn link_works_anywhere(profile: &Section<'_>) -> Result<bool, ProfileError> {
+    match profile.get("login_link") {
+        Some(field) => field.one_of(&[("same_browser", false), ("anywhere", true)]),
+        None => Ok(false),
     }
 }
 

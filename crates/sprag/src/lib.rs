@@ -32,6 +32,7 @@ pub mod high_water;
 pub mod keys;
 pub mod letter;
 pub mod limits;
+pub mod news;
 pub mod observe;
 pub mod one_time;
 pub mod outages;

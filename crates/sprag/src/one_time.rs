@@ -12,6 +12,8 @@ use uuid::Uuid;
 use crate::clock::Timestamp;
 use crate::session::{AccountId, Epoch};
 
+pub(crate) mod login;
+pub(crate) mod sealed;
 pub mod text;
 
 pub use text::{OneTimeText, Parsed};
@@ -35,11 +37,26 @@ pub enum Purpose {
     VerifyEmail,
     /// Sets a new password.
     ResetPassword,
+    /// Has the account log in under another address: the one that it was sent to.
+    ChangeEmail,
+    /// Puts the address back that a change took away.
+    UndoEmail,
+    /// Logs in.
+    LogIn,
+    /// Ends sessions that somebody else has opened.
+    NotMe,
 }
 
 impl Purpose {
     /// Every one of them.
-    pub const ALL: [Self; 2] = [Self::VerifyEmail, Self::ResetPassword];
+    pub const ALL: [Self; 6] = [
+        Self::VerifyEmail,
+        Self::ResetPassword,
+        Self::ChangeEmail,
+        Self::UndoEmail,
+        Self::LogIn,
+        Self::NotMe,
+    ];
 
     /// The stable name, as it stands in the store.
     #[must_use]
@@ -47,6 +64,10 @@ impl Purpose {
         match self {
             Self::VerifyEmail => "verify_email",
             Self::ResetPassword => "reset_password",
+            Self::ChangeEmail => "change_email",
+            Self::UndoEmail => "undo_email",
+            Self::LogIn => "log_in",
+            Self::NotMe => "not_me",
         }
     }
 
@@ -62,6 +83,10 @@ impl Purpose {
         match self {
             Self::VerifyEmail => 1,
             Self::ResetPassword => 2,
+            Self::ChangeEmail => 20,
+            Self::UndoEmail => 21,
+            Self::LogIn => 22,
+            Self::NotMe => 23,
         }
     }
 
@@ -73,8 +98,10 @@ impl Purpose {
     #[must_use]
     pub fn lives(self) -> Duration {
         match self {
-            Self::VerifyEmail => 24 * HOUR,
+            Self::VerifyEmail | Self::ChangeEmail => 24 * HOUR,
             Self::ResetPassword => HOUR,
+            Self::UndoEmail | Self::NotMe => 7 * 24 * HOUR,
+            Self::LogIn => HOUR / 6,
         }
     }
 }

@@ -26,6 +26,7 @@ use crate::session::{AccountId, Methods, Session, SessionKey};
 mod budgets;
 pub mod contract;
 mod daily_counts;
+mod ending;
 mod live_sessions;
 pub mod memory;
 mod numbers;
@@ -44,6 +45,7 @@ mod steps;
 pub use crate::budget::{BudgetState, Rate};
 pub use budgets::{BudgetKey, Budgets, Wanted};
 pub use daily_counts::{CountKey, DailyCount, DailyCounts, RunId};
+pub use ending::{Ending, Room};
 pub use live_sessions::{LiveSessions, SESSIONS_PER_ACCOUNT, SessionHistogram};
 pub use numbers::{MAX_NUMBER, Numbering, Numbers, number};
 pub use one_time_tokens::OneTimeTokens;
@@ -53,7 +55,7 @@ pub use queries::{Credential, Queries, Slice};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use schema::Migrated;
 pub use steps::{
-    Commit, Commits, Committed, CredentialId, CredentialKind, Ending, Expect, MAX_ENDED_KEPT, Room, Step, Was,
+    Commit, Commits, Committed, CredentialId, CredentialKind, Expect, MAX_ENDED_KEPT, Step, Was,
 };
 
 /// Everything the engine needs of a store.

@@ -12,7 +12,7 @@ use super::metrics_readers::MetricsReaders;
 use super::proxies::Proxies;
 use super::refresh_limits::RefreshLimits;
 use super::trace_context::RequestIds;
-use crate::mail::Words;
+use crate::mail::{Brand, Words};
 use crate::metrics::Metrics;
 use crate::places::Places;
 
@@ -45,6 +45,8 @@ pub struct App {
     pub places: Arc<Places>,
     /// What the server's own pages say; `None` where no letters lead to them.
     pub(crate) words: Option<Arc<Words>>,
+    /// What stands before the names of those pages: empty, or as `/account`.
+    pub(crate) pages_prefix: String,
     /// How often sessions and networks may refresh; `None` where that is not limited.
     pub refresh_limits: Option<Arc<RefreshLimits>>,
     /// How many zeros a challenge asks for whose solution buys a try out of a network's budget; `None` where there are none.
@@ -81,6 +83,7 @@ impl App {
             fresh_for,
             places,
             words: None,
+            pages_prefix: String::new(),
             refresh_limits: None,
             proof_of_work: None,
             knows_devices,
@@ -109,7 +112,13 @@ impl App {
     /// [sends](sprag::Engine::outbox) them.
     #[must_use]
     pub fn showing_pages(self, service: &str) -> Self {
-        self.saying(Words::load(None, service).ok().map(Arc::new))
+        self.saying(Words::load(None, Brand::named(service)).ok().map(Arc::new))
+    }
+
+    /// Has those pages below a prefix, as `/account`.
+    #[must_use]
+    pub fn pages_below(self, pages_prefix: &str) -> Self {
+        Self { pages_prefix: pages_prefix.to_owned(), ..self }
     }
 
     /// Lets these read `/metrics`, beside this machine itself.

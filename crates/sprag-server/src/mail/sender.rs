@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use futures_util::future::join_all;
+use sprag::clock::Timestamp;
 use sprag::engine::{Leased, Outcome, Requester};
 use sprag::letter::{Letter, LetterKind};
+use sprag::news::News;
 use sprag::outbox::MessageKey;
 use sprag::{Engine, Fault, seldom};
 use tokio::time::sleep;
@@ -30,6 +32,8 @@ pub(crate) struct Sender {
     words: Arc<Words>,
     /// Under which the links lead to the server's own pages.
     public_url: Url,
+    /// What stands before their names: empty, or as `/account`.
+    prefix: String,
 }
 
 impl std::fmt::Debug for Sender {
@@ -43,9 +47,9 @@ impl Sender {
         engine: Arc<Engine>,
         mailer: Box<dyn Mailer>,
         words: Arc<Words>,
-        public_url: Url,
+        (public_url, prefix): (Url, String),
     ) -> Self {
-        Self { engine, mailer, words, public_url }
+        Self { engine, mailer, words, public_url, prefix }
     }
 
     /// Sends, until it is dropped.
@@ -120,7 +124,7 @@ impl Sender {
     fn outgoing(&self, letter: &Letter, id: String) -> anyhow::Result<Outgoing> {
         let link = letter.token.as_deref().and_then(|token| self.link(letter.kind, token));
         let hours = letter.expires_at.map(|at| (at.millis_since(letter.at) + 1_800_000) / 3_600_000);
-        let at = moment::rfc3339(letter.at);
+        let at = told_at(letter.at);
         let pieces = Pieces {
             name: letter.name.as_deref(),
             address: &letter.to,
@@ -128,9 +132,19 @@ impl Sender {
             hours,
             ip: letter.ip.as_deref(),
             at: &at,
+            code: letter.code.as_deref(),
+            more: Some(letter.more).filter(|more| *more > 0),
+            ..Pieces::default()
         };
+        let moments: Vec<String> = letter.news.iter().map(|news| told_at(news.at)).collect();
+        let news = letter
+            .news
+            .iter()
+            .zip(&moments)
+            .map(|(news, at)| (news.kind.name(), of_news(news, at, &letter.to)));
+        let news: Vec<_> = news.collect();
         let language = self.words.language(letter.languages.as_deref());
-        let written = self.words.letter(letter.kind, language, &pieces)?;
+        let written = self.words.letter(letter.kind, language, &pieces, &news)?;
         Ok(Outgoing { id, to: letter.to.clone(), link, written })
     }
 
@@ -139,10 +153,31 @@ impl Sender {
         let page = match kind {
             LetterKind::VerifyEmail => "verify",
             LetterKind::ResetPassword => "reset",
-            LetterKind::PasswordChanged | LetterKind::SignUpKnown | LetterKind::Test => return None,
+            LetterKind::ChangeEmail => "email",
+            LetterKind::EmailChanged => "undo",
+            LetterKind::LogIn => "code",
+            LetterKind::News => "not-me",
+            LetterKind::SignUpKnown | LetterKind::ChangeEmailKnown | LetterKind::Test => return None,
         };
         let base = self.public_url.as_str().trim_end_matches('/');
-        Some(format!("{base}/{page}?token={token}"))
+        Some(format!("{base}{}/{page}?token={token}", self.prefix))
+    }
+}
+
+/// A moment in a letter.
+pub(crate) fn told_at(at: Timestamp) -> String {
+    format!("{} UTC", moment::minute(at))
+}
+
+/// What the words of something that happened may name.
+pub(crate) fn of_news<'a>(news: &'a News, at: &'a str, address: &'a str) -> Pieces<'a> {
+    Pieces {
+        address,
+        ip: news.ip.as_deref(),
+        at,
+        device: news.device.as_deref(),
+        place: news.place.as_deref(),
+        ..Pieces::default()
     }
 }
 

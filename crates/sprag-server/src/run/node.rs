@@ -16,12 +16,12 @@ use sprag::random::SystemRandom;
 use sprag::store::{Slice, Store};
 use sprag::{Engine, Fault};
 
-use crate::config::{self, Config, Database, ProfileRef, Sources};
+use crate::config::{self, Color, Config, Database, ProfileRef, Sources};
 use crate::edge::refresh_limits::RefreshLimits;
 use crate::edge::serve::Bounds;
 use crate::edge::served::Served;
 use crate::http::{self, App, Mount};
-use crate::mail::{self, Sender, Words};
+use crate::mail::{self, Brand, Sender, Words};
 use crate::metrics::Metrics;
 use crate::places::Places;
 use crate::profile::{self, Profile};
@@ -156,7 +156,7 @@ impl Node {
         let places = Arc::new(places);
         let mail = &config.mail;
         let words = match mail.is_on() {
-            true => Some(Arc::new(Words::load(mail.words.as_deref(), &mail.service)?)),
+            true => Some(Arc::new(Words::load(mail.words.as_deref(), brand(&config)?)?)),
             false => None,
         };
         let engine = Engine::builder(store)
@@ -214,7 +214,8 @@ impl Node {
             return Ok(None);
         };
         let public_url = self.config.listen.public_url.clone();
-        Ok(Some(Sender::new(Arc::clone(&self.engine), mailer, Arc::clone(words), public_url)))
+        let place = (public_url, self.config.pages.prefix.clone());
+        Ok(Some(Sender::new(Arc::clone(&self.engine), mailer, Arc::clone(words), place)))
     }
 
     /// What requests share.
@@ -228,7 +229,7 @@ impl Node {
         let app = app.handing_out_challenges(self.config.proof_of_work);
         let app = app.measured_by(self.config.monitoring.metrics_readers.clone());
         let app = app.knowing(Arc::clone(&self.places));
-        let app = app.saying(self.words.clone());
+        let app = app.saying(self.words.clone()).pages_below(&self.config.pages.prefix);
         let config = self.config.clone();
         let app = app.called_as_set(Box::new(move |origins| config.to_be("cors-origins", origins)));
         let app = app.knowing_devices(self.config.limits.knows_devices);
@@ -449,4 +450,15 @@ fn from_file(path: &Path) -> anyhow::Result<Profile> {
     let text = profile_text(path)?;
     let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     Ok(Profile::parse(&name, &path.display().to_string(), &text)?)
+}
+
+/// What letters and pages look like and call the service.
+fn brand(config: &Config) -> anyhow::Result<Brand> {
+    let (color, logo) = (config.pages.color, config.pages.logo_url().map_err(anyhow::Error::msg)?);
+    Ok(Brand {
+        color: color.map(Color::css),
+        on_color: color.map(Color::ink),
+        logo,
+        ..Brand::named(&config.mail.service)
+    })
 }

@@ -3,6 +3,7 @@
 
 mod access;
 mod accounts;
+mod addresses;
 mod administrators;
 mod administrators_look;
 mod amended;
@@ -10,6 +11,7 @@ mod authentication;
 mod canary;
 mod challenges;
 mod change_again;
+mod codes;
 mod cookies;
 mod faults;
 mod foreign;
@@ -17,9 +19,11 @@ mod hostile;
 mod letters;
 mod limits;
 mod moved_on;
+mod news;
 mod next_ids;
 mod offers;
 mod origins;
+mod pages;
 mod passwords;
 mod places;
 mod proxies;

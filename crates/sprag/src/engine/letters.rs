@@ -3,6 +3,7 @@
 //! Whoever asks for a letter learns nothing from how they are answered: where nobody has the address, as much is written as
 //! where somebody has it.
 
+use super::one_time::Usable;
 use super::{Engine, Error, NewUser, Requester, tried_too_often};
 use crate::account::{Account, Name};
 use crate::audit::EventKind;
@@ -11,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::error::Refusal;
 use crate::letter::{Letter, LetterKind};
 use crate::limits::Whose;
-use crate::one_time::{Digest, OneTimeText, OneTimeToken, Parsed, Proof, Purpose, TokenId, hashed};
+use crate::one_time::{Digest, OneTimeText, OneTimeToken, Purpose, TokenId, hashed};
 use crate::outbox::{Message, MessageKey, MessageKind};
 use crate::password::Password;
 use crate::proof_of_work::Solved;
@@ -21,7 +22,7 @@ use crate::store::{Commit, Committed, Expect, Step, Was, meant_by};
 use std::time::Duration;
 
 /// How long a letter that only tells something is tried to be sent.
-const TELLS_FOR: Duration = Duration::from_secs(3 * 24 * 3600);
+pub(super) const TELLS_FOR: Duration = Duration::from_secs(3 * 24 * 3600);
 
 /// How long what takes the place of a letter to nobody is: about as long as one.
 const NOTHING_BYTES: usize = 420;
@@ -143,8 +144,12 @@ impl Letters<'_> {
     /// # Errors
     /// [`Refusal::LinkInvalid`]; a [`Fault`](crate::Fault).
     pub async fn link(&self, purpose: Purpose, text: &str) -> Result<Link, Error> {
-        let (account, address, _) = self.usable(purpose, text).await?;
-        Ok(Link { address, account: account.id })
+        let usable = self.0.usable(purpose, text).await?;
+        let address = match purpose {
+            Purpose::ChangeEmail | Purpose::UndoEmail => self.address_after(&usable)?,
+            _ => of_address(&usable)?,
+        };
+        Ok(Link { address, account: usable.account.id })
     }
 
     /// Confirms the address that a link was sent to; says whose it is.
@@ -153,10 +158,10 @@ impl Letters<'_> {
     /// [`Refusal::LinkInvalid`]; a [`Fault`](crate::Fault).
     pub async fn verify(&self, text: &str, requester: &Requester) -> Result<Link, Error> {
         let Self(engine) = self;
-        let (account, address, parsed) = self.usable(Purpose::VerifyEmail, text).await?;
-        let now = engine.now();
+        let usable = engine.usable(Purpose::VerifyEmail, text).await?;
+        let (account, address, now) = (&usable.account, of_address(&usable)?, engine.now());
         let steps = vec![
-            spend(&parsed, &address, now),
+            usable.spend(now),
             Step::EndTokens { purpose: Purpose::VerifyEmail },
             Step::ConfirmEmail { address: address.clone(), at: now },
         ];
@@ -182,16 +187,13 @@ impl Letters<'_> {
         requester: &Requester,
     ) -> Result<u64, Error> {
         let Self(engine) = self;
-        let (account, address, parsed) = self.usable(Purpose::ResetPassword, text).await?;
+        let usable = engine.usable(Purpose::ResetPassword, text).await?;
+        let (account, address) = (&usable.account, of_address(&usable)?);
         let password = Password::chosen(password)?;
         let hash = engine.hasher.hash_from(requester.prefix(), password, engine.random.as_ref()).await?;
-        let (now, keys) = (engine.now(), engine.keys.load());
-        let told = Letter::asked_for(LetterKind::PasswordChanged, &address, requester, now);
-        let told = Letter { name: called(&account), ..told };
-        let told = told.sealed(account.id, (&keys, engine.random.as_ref()), now.plus(TELLS_FOR));
-        let key = told.key;
+        let now = engine.now();
         let steps = vec![
-            spend(&parsed, &address, now),
+            usable.spend(now),
             Step::EndTokens { purpose: Purpose::ResetPassword },
             Step::put_password(Was::Any, hash, now),
             Step::KeepDevices { most: 0 },
@@ -203,39 +205,19 @@ impl Letters<'_> {
                 ending: requester.ending(EndCause::PasswordChanged, now),
             },
         ];
-        let told = engine.sends_letters.then(|| Step::PutMessage(Box::new(told)));
-        let steps = steps.into_iter().chain(told).collect();
+        let steps = steps.into_iter().chain(engine.news(account, requester, now)).collect();
         let note = Some("by a link that was sent to the account's address".into());
         let event = requester.event_of_account(account.id, EventKind::PasswordChanged, now, note);
         let expect = Expect::Standing(account.epoch);
         let commit = Commit { account: account.id, expect, steps, events: vec![event] };
         match engine.store.commit(commit).await? {
-            Committed::Done { ended } => {
-                engine.letter_waits(key);
-                Ok(ended)
-            }
+            Committed::Done { ended } => Ok(ended),
             Committed::AccountMoved | Committed::Missed { .. } => Err(Refusal::LinkInvalid.into()),
         }
     }
 
-    /// Whose a link is, to which address it was sent, and what it says; a look, by which nothing is spent.
-    async fn usable(&self, purpose: Purpose, text: &str) -> Result<(Account, String, Parsed), Error> {
-        let Self(engine) = self;
-        let now = engine.now();
-        let parsed = Parsed::read(&engine.keys.load(), now, purpose, text).ok_or(Refusal::LinkInvalid)?;
-        let token = engine.store.one_time_token(parsed.account, parsed.id).await?;
-        let account = engine.store.account(parsed.account).await?;
-        let (Some(token), Some(account)) = (token, account) else { return Err(Refusal::LinkInvalid.into()) };
-        let Some((account, address)) = addressed(account) else { return Err(Refusal::LinkInvalid.into()) };
-        let is_usable = token.is_for(purpose, &bound_to(&address), now)
-            && token.secret_hash == parsed.secret_hash
-            && token.epoch.is_none_or(|epoch| epoch == account.epoch)
-            && account.disabled_at.is_none();
-        if is_usable { Ok((account, address, parsed)) } else { Err(Refusal::LinkInvalid.into()) }
-    }
-
     /// Reserves a letter to whoever that name leads to, or to nobody: both have a budget of the address and one of the network.
-    async fn reserve_letter(
+    pub(super) async fn reserve_letter(
         &self,
         account: Option<&Account>,
         typed: &str,
@@ -282,23 +264,30 @@ impl Letters<'_> {
     }
 
     /// As much as a token and its letter, of an account that there is not.
-    fn with_nothing(&self, purpose: Purpose) -> (Commit, MessageKey) {
+    pub(super) fn with_nothing(&self, purpose: Purpose) -> (Commit, MessageKey) {
         let Self(engine) = self;
-        let (now, keys, random) = (engine.now(), engine.keys.load(), engine.random.as_ref());
+        let (now, random) = (engine.now(), engine.random.as_ref());
         let (account, id) = (AccountId(random::id(random, now)), TokenId(random::id(random, now)));
-        let key = MessageKey { account, id: random::id(random, now) };
-        let message = Message {
-            key,
-            kind: MessageKind::Nothing,
-            sealed: keys.seal(now, random, &[], &[0; NOTHING_BYTES]),
-            made_at: now,
-            gives_up_at: now.plus(purpose.lives()),
-        };
+        let message = self.nothing(account, purpose, now);
+        let key = message.key;
         let token = token((account, id), purpose, random::bytes(random), now);
         (both(account, Expect::Anything, token, message), key)
     }
 
-    async fn written(&self, commit: Commit, key: MessageKey) -> Result<(), Error> {
+    /// What takes the place of a letter to nobody.
+    pub(super) fn nothing(&self, account: AccountId, purpose: Purpose, now: Timestamp) -> Message {
+        let Self(engine) = self;
+        let (keys, random) = (engine.keys.load(), engine.random.as_ref());
+        Message {
+            key: MessageKey { account, id: random::id(random, now) },
+            kind: MessageKind::Nothing,
+            sealed: keys.seal(now, random, &[], &[0; NOTHING_BYTES]),
+            made_at: now,
+            gives_up_at: now.plus(purpose.lives()),
+        }
+    }
+
+    pub(super) async fn written(&self, commit: Commit, key: MessageKey) -> Result<(), Error> {
         let Self(engine) = self;
         if !engine.sends_letters {
             return Ok(());
@@ -355,23 +344,19 @@ fn token(
     }
 }
 
-fn both(account: AccountId, expect: Expect, token: OneTimeToken, message: Message) -> Commit {
+pub(super) fn both(account: AccountId, expect: Expect, token: OneTimeToken, message: Message) -> Commit {
     let steps = vec![Step::PutToken(Box::new(token)), Step::PutMessage(Box::new(message))];
     Commit { account, expect, steps, events: Vec::new() }
 }
 
-fn spend(parsed: &Parsed, address: &str, at: Timestamp) -> Step {
-    Step::SpendToken {
-        token: parsed.id,
-        purpose: parsed.purpose,
-        bound_to: bound_to(address),
-        proof: Proof::Secret(parsed.secret_hash),
-        at,
-    }
+/// The address that a link was sent to, which must be the one that the account has.
+fn of_address(usable: &Usable) -> Result<String, Refusal> {
+    let address = usable.account.email.as_ref().filter(|address| bound_to(address) == usable.token.bound_to);
+    address.cloned().ok_or(Refusal::LinkInvalid)
 }
 
 /// An account with the address that letters to it go to, if it has one.
-fn addressed(account: Account) -> Option<(Account, String)> {
+pub(super) fn addressed(account: Account) -> Option<(Account, String)> {
     let address = account.email.clone()?;
     // An import may have brought what no mail server takes.
     Name::email(&address).ok()?;
@@ -379,12 +364,12 @@ fn addressed(account: Account) -> Option<(Account, String)> {
 }
 
 /// What a link is bound to: the address that it was sent to, as it stands in the account.
-fn bound_to(address: &str) -> Digest {
+pub(super) fn bound_to(address: &str) -> Digest {
     hashed(address.as_bytes())
 }
 
 /// What people call the owner of an account.
-fn called(account: &Account) -> Option<String> {
+pub(super) fn called(account: &Account) -> Option<String> {
     let told = &account.particulars;
     told.name.clone().or_else(|| told.given_name.clone()).or_else(|| account.username.clone())
 }

@@ -4,7 +4,7 @@ use super::{Engine, Requester};
 use crate::audit::EventKind::LetterRefused;
 use crate::clock::Timestamp;
 use crate::error::Fault;
-use crate::letter::Letter;
+use crate::letter::{Letter, LetterKind};
 use crate::outbox::{KEPT, LEASE, MessageKey, MessageKind, Queued, Settled, wait_after};
 use crate::store::Slice;
 use crate::text;
@@ -29,6 +29,8 @@ pub struct Leased {
     /// Which try this is, from 1.
     pub attempt: u32,
     message: Queued,
+    /// When it was taken: what it tells is what was known then.
+    taken_at: Timestamp,
 }
 
 /// What sending a letter came to.
@@ -95,8 +97,18 @@ impl Outbox<'_> {
                 .ok_or("it was sealed with a key that this ring no longer has"),
             None => Err("there is nothing left of it"),
         };
+        let letter = match letter {
+            Ok(letter) if letter.kind == LetterKind::News => {
+                let Some(letter) = engine.gathered(key, letter, now).await? else {
+                    engine.store.settle_message(key, message.attempts, Settled::Sent { at: now }).await?;
+                    return Ok(None);
+                };
+                Ok(letter)
+            }
+            letter => letter,
+        };
         match letter {
-            Ok(letter) => Ok(Some(Leased { key, letter, attempt: message.attempts, message })),
+            Ok(letter) => Ok(Some(Leased { key, letter, attempt: message.attempts, message, taken_at: now })),
             Err(why) => {
                 given_up(key, why);
                 let settled = Settled::GivenUp { at: now, trouble: why.to_owned() };
@@ -114,7 +126,7 @@ impl Outbox<'_> {
         let Self(engine) = self;
         let now = engine.now();
         let settled = match outcome {
-            Outcome::Taken => Settled::Sent { at: now },
+            Outcome::Taken => Settled::Sent { at: leased.taken_at },
             Outcome::Never(trouble) => Settled::GivenUp { at: now, trouble },
             Outcome::NotNow(trouble) => {
                 let due_at = now.plus(wait_after(leased.attempt));

@@ -125,6 +125,7 @@ impl Engine {
                 detail: detail(requester, device.as_deref()),
                 ending: requester.ending(EndCause::PasswordChanged, now),
                 event: requester.event_of_account(account, EventKind::PasswordChanged, now, None),
+                news: self.news(owner.account(), requester, now),
             };
             if self.store.commit(change.commit()).await?.is_done() {
                 return Ok(self.pair(client, Some(owner.account()), &token, None, told, now)?);

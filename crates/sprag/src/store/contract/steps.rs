@@ -278,6 +278,10 @@ fn any_step(world: &World, account: &Account, rows: &Rows) -> Step {
 fn any_step_of_letters(world: &World, account: AccountId, epoch: Epoch) -> Step {
     match world.pick(8) {
         0 => Step::ConfirmEmail { address: world.one_of(&["Ann", "Bea"]).to_owned(), at: NOW.plus(SECOND) },
+        1 if world.pick(2) == 0 => Step::PutMessageOnce {
+            message: Box::new(super::outbox::any_message(world, account)),
+            due_at: world.one_of(&[NOW, NOW.plus(SECOND)]),
+        },
         1 => Step::PutMessage(Box::new(super::outbox::any_message(world, account))),
         _ => super::one_time::any_step(world, account, epoch),
     }
@@ -333,7 +337,9 @@ fn kind(step: &Step) -> &'static str {
         Step::TryCode { .. } => "TryCode",
         Step::SpendToken { .. } => "SpendToken",
         Step::EndTokens { .. } => "EndTokens",
+        Step::EndTokensSince { .. } => "EndTokensSince",
         Step::PutMessage(_) => "PutMessage",
+        Step::PutMessageOnce { .. } => "PutMessageOnce",
     }
 }
 
