@@ -23,3 +23,4 @@ mod report_asked;
 pub mod run;
 mod toml_hints;
 mod web_origin;
+mod words;

@@ -211,6 +211,9 @@ fn intent(commit: &Commit) -> &'static str {
         }
         _ if has(|step| matches!(step, Step::CreateAccount(_))) => "create",
         _ if has(|step| matches!(step, Step::Disable { .. })) => "disable",
+        _ if has(|step| matches!(step, Step::SpendToken { .. })) => "spend_token",
+        Some(Step::TryCode { .. }) => "try_code",
+        Some(Step::PutToken(_) | Step::PutMessage(_)) => "write_letter",
         Some(Step::Enable) => "enable",
         Some(Step::EndSession { .. }) => "end",
         Some(Step::EndSessions { .. } | Step::KeepDevices { .. }) => "end_all",

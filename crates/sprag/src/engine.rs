@@ -99,7 +99,7 @@ pub use client_policy::{AccessTokenShape, Claims, ClientPolicy, Confirmation, Su
 pub use email_change::{EmailChangeRequest, Undone};
 pub use erasure::{AccountErasure, Erased};
 pub use import::{Imported, ImportedSession, ImportedUser, Imports, NameKept, Run, SameNames, SlowHashes};
-pub use letters::{Letters, Link};
+pub use letters::{Letters, LinkTarget};
 pub use listings::{EntriesWanted, EntryPlace, Found};
 pub use login_letter::{LoginByMail, LoginLink};
 pub use news::{Disowned, NotMeLink};

@@ -12,9 +12,9 @@ use super::metrics_readers::MetricsReaders;
 use super::proxies::Proxies;
 use super::refresh_limits::RefreshLimits;
 use super::trace_context::RequestIds;
-use crate::mail::{Brand, Words};
 use crate::metrics::Metrics;
 use crate::places::Places;
+use crate::words::{Brand, Words};
 
 /// How long a request may take once its body is there: whatever hangs behind the engine, the store or the queue of
 /// the hashing threads, it is answered 503 then, within three seconds in all where the store is near.

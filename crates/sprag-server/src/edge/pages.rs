@@ -23,8 +23,8 @@ use super::app::App;
 use super::refusal::Problem;
 use super::response::{self, plainly_refused, with_body};
 use super::{ambiguity, request};
-use crate::mail::{Pieces, Words, of_news, told_at};
 use crate::profile::Profile;
+use crate::words::{Pieces, Words, told_at};
 
 mod acts;
 mod log_in;
@@ -224,7 +224,7 @@ fn written(shared: &Shared, shown: &Shown, languages: Option<&str>) -> Response 
     let nonce = BASE64URL_NOPAD.encode(&shared.app.engine.random::<16>());
     let pieces = Pieces { address: &shown.address, code: shown.code.as_deref(), ..Pieces::default() };
     let news = shown.news.iter().map(|news| {
-        words.lines(news.kind.name(), language, &of_news(news, &told_at(news.at), &shown.address))
+        words.lines(news.kind.name(), language, &Pieces::of_news(news, &told_at(news.at), &shown.address))
     });
     let page = news.collect::<anyhow::Result<Vec<_>>>().and_then(|news| {
         let laid = Laid { nonce: &nonce, form: shown.form.as_ref(), news: news.concat() };

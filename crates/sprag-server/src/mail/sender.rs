@@ -6,18 +6,15 @@ use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use futures_util::future::join_all;
-use sprag::clock::Timestamp;
 use sprag::engine::{Leased, Outcome, Requester};
 use sprag::letter::{Letter, LetterKind};
-use sprag::news::News;
 use sprag::outbox::MessageKey;
 use sprag::{Engine, Fault, seldom};
 use tokio::time::sleep;
 use url::Url;
 
-use super::mailer::{Mailer, Outgoing};
-use super::words::{Pieces, Words};
-use crate::moment;
+use super::outgoing::{Mailer, Outgoing};
+use crate::words::{Pieces, Words, told_at};
 
 /// How often the outbox is looked at, if nobody says that something was put there.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -141,7 +138,7 @@ impl Sender {
             .news
             .iter()
             .zip(&moments)
-            .map(|(news, at)| (news.kind.name(), of_news(news, at, &letter.to)));
+            .map(|(news, at)| (news.kind.name(), Pieces::of_news(news, at, &letter.to)));
         let news: Vec<_> = news.collect();
         let language = self.words.language(letter.languages.as_deref());
         let written = self.words.letter(letter.kind, language, &pieces, &news)?;
@@ -161,23 +158,6 @@ impl Sender {
         };
         let base = self.public_url.as_str().trim_end_matches('/');
         Some(format!("{base}{}/{page}?token={token}", self.prefix))
-    }
-}
-
-/// A moment in a letter.
-pub(crate) fn told_at(at: Timestamp) -> String {
-    format!("{} UTC", moment::minute(at))
-}
-
-/// What the words of something that happened may name.
-pub(crate) fn of_news<'a>(news: &'a News, at: &'a str, address: &'a str) -> Pieces<'a> {
-    Pieces {
-        address,
-        ip: news.ip.as_deref(),
-        at,
-        device: news.device.as_deref(),
-        place: news.place.as_deref(),
-        ..Pieces::default()
     }
 }
 

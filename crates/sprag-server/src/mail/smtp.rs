@@ -12,7 +12,7 @@ use lettre::{AsyncTransport as _, Tokio1Executor};
 use sprag::engine::Outcome;
 use tokio::time::timeout;
 
-use super::mailer::{Mailer, Outgoing};
+use super::outgoing::{Mailer, Outgoing};
 use crate::config::{Smtp, SmtpTls};
 
 /// How long a mail server may take for each of its answers.

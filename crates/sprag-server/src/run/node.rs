@@ -21,13 +21,14 @@ use crate::edge::refresh_limits::RefreshLimits;
 use crate::edge::serve::Bounds;
 use crate::edge::served::Served;
 use crate::http::{self, App, Mount};
-use crate::mail::{self, Brand, Sender, Words};
+use crate::mail::{self, Sender};
 use crate::metrics::Metrics;
 use crate::places::Places;
 use crate::profile::{self, Profile};
 use crate::run::high_water::HighWater;
 use crate::run::ring_file::RingSource;
 use crate::run::{database, numbering, open_files, overrides};
+use crate::words::{Brand, Words};
 
 /// The most that is read of a profile before it is said to be none.
 const MAX_PROFILE_KIB: u64 = 1024;

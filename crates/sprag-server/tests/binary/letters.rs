@@ -144,7 +144,7 @@ fn killed_in_the_middle_of_a_thousand_letters_none_is_lost_and_each_has_one_id()
     let mail = MailServer::start("0.04");
     let home = Home::new(SPRAG);
     create(&home, "ann", "ann@example.org");
-    let flags = ["--mail-url", &mail.url(), "--rate-limits", "off"];
+    let flags = ["--mail-url", &mail.url()];
     let server = home.start(&flags);
     let mut connection = server.connect();
     for _ in 0..LETTERS {

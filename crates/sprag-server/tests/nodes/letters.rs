@@ -21,7 +21,7 @@ const AT_ONCE: usize = 32;
 fn of_32_uses_of_one_link_at_once_on_three_nodes_one_succeeds() {
     let folder = tempfile::tempdir().unwrap();
     let way = format!("folder:{}", folder.path().display());
-    let flags = ["--mail-url", way.as_str(), "--rate-limits", "off"];
+    let flags = ["--mail-url", way.as_str()];
     let (cluster, _servers) = Cluster::start(SPRAG, Postgres::shared().fresh_database(), &flags);
     let create =
         ["user", "create", "--username", "carol", "--email", "carol@example.org", "--password-stdin"];

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::administration::Planned;
 use super::letters::{TELLS_FOR, addressed, both, bound_to, called};
 use super::one_time::{NewToken, Usable};
-use super::{Caller, Letters, Link, Requester, tried_too_often};
+use super::{Caller, Letters, LinkTarget, Requester, tried_too_often};
 use crate::account::{Account, Name, NameKind};
 use crate::audit::EventKind;
 use crate::clock::Timestamp;
@@ -132,7 +132,7 @@ impl Letters<'_> {
     ///
     /// # Errors
     /// [`Refusal::LinkInvalid`]; [`Refusal::NameTaken`] if somebody else has it by now; a [`Fault`](crate::Fault).
-    pub async fn change_email(&self, text: &str, requester: &Requester) -> Result<Link, Error> {
+    pub async fn change_email(&self, text: &str, requester: &Requester) -> Result<LinkTarget, Error> {
         let Self(engine) = self;
         for _ in 0..=MAX_MISSES {
             let usable = engine.usable(Purpose::ChangeEmail, text).await?;
@@ -155,7 +155,7 @@ impl Letters<'_> {
             let commit = Commit { account: account.id, expect, steps, events: vec![event] };
             if engine.store.commit(commit).await?.is_done() {
                 key.into_iter().for_each(|key| engine.letter_waits(key));
-                return Ok(Link { address: change.to, account: account.id });
+                return Ok(LinkTarget { address: change.to, account: account.id });
             }
         }
         Err(tried_too_often("change an address").into())

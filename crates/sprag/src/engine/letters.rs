@@ -33,7 +33,7 @@ pub struct Letters<'a>(pub(super) &'a Engine);
 
 /// What a link would do, for a page that asks before it does.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Link {
+pub struct LinkTarget {
     /// The address that it was sent to.
     pub address: String,
     /// Whose account it is about.
@@ -143,20 +143,20 @@ impl Letters<'_> {
     ///
     /// # Errors
     /// [`Refusal::LinkInvalid`]; a [`Fault`](crate::Fault).
-    pub async fn link(&self, purpose: Purpose, text: &str) -> Result<Link, Error> {
+    pub async fn link(&self, purpose: Purpose, text: &str) -> Result<LinkTarget, Error> {
         let usable = self.0.usable(purpose, text).await?;
         let address = match purpose {
             Purpose::ChangeEmail | Purpose::UndoEmail => self.address_after(&usable)?,
             _ => of_address(&usable)?,
         };
-        Ok(Link { address, account: usable.account.id })
+        Ok(LinkTarget { address, account: usable.account.id })
     }
 
     /// Confirms the address that a link was sent to; says whose it is.
     ///
     /// # Errors
     /// [`Refusal::LinkInvalid`]; a [`Fault`](crate::Fault).
-    pub async fn verify(&self, text: &str, requester: &Requester) -> Result<Link, Error> {
+    pub async fn verify(&self, text: &str, requester: &Requester) -> Result<LinkTarget, Error> {
         let Self(engine) = self;
         let usable = engine.usable(Purpose::VerifyEmail, text).await?;
         let (account, address, now) = (&usable.account, of_address(&usable)?, engine.now());
@@ -170,7 +170,7 @@ impl Letters<'_> {
         let expect = Expect::Standing(account.epoch);
         let commit = Commit { account: account.id, expect, steps, events: vec![event] };
         match engine.store.commit(commit).await?.is_done() {
-            true => Ok(Link { address, account: account.id }),
+            true => Ok(LinkTarget { address, account: account.id }),
             false => Err(Refusal::LinkInvalid.into()),
         }
     }

@@ -10,23 +10,27 @@ use anyhow::{Context as _, bail};
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
 use serde::Serialize;
+use sprag::clock::Timestamp;
 use sprag::letter::LetterKind;
+use sprag::news::News;
+
+use crate::moment;
 
 /// The languages that this build brings, by their names in `Accept-Language`; the first is spoken where none fits.
 const LANGUAGES: [(&str, &str); 7] = [
-    ("en", include_str!("../../words/en.toml")),
-    ("de", include_str!("../../words/de.toml")),
-    ("es", include_str!("../../words/es.toml")),
-    ("fr", include_str!("../../words/fr.toml")),
-    ("pt", include_str!("../../words/pt.toml")),
-    ("zh", include_str!("../../words/zh.toml")),
-    ("ja", include_str!("../../words/ja.toml")),
+    ("en", include_str!("../words/en.toml")),
+    ("de", include_str!("../words/de.toml")),
+    ("es", include_str!("../words/es.toml")),
+    ("fr", include_str!("../words/fr.toml")),
+    ("pt", include_str!("../words/pt.toml")),
+    ("zh", include_str!("../words/zh.toml")),
+    ("ja", include_str!("../words/ja.toml")),
 ];
 
 const TEMPLATES: [(&str, &str); 3] = [
-    ("letter.txt", include_str!("../../words/letter.txt")),
-    ("letter.html", include_str!("../../words/letter.html")),
-    ("page.html", include_str!("../../words/page.html")),
+    ("letter.txt", include_str!("../words/letter.txt")),
+    ("letter.html", include_str!("../words/letter.html")),
+    ("page.html", include_str!("../words/page.html")),
 ];
 
 /// How much of what a browser says it reads is looked at, in bytes.
@@ -86,6 +90,25 @@ pub(crate) struct Pieces<'a> {
     pub(crate) place: Option<&'a str>,
     /// How much more happened than is told.
     pub(crate) more: Option<u32>,
+}
+
+impl<'a> Pieces<'a> {
+    /// What the words of something that happened may name.
+    pub(crate) fn of_news(news: &'a News, at: &'a str, address: &'a str) -> Self {
+        Self {
+            address,
+            ip: news.ip.as_deref(),
+            at,
+            device: news.device.as_deref(),
+            place: news.place.as_deref(),
+            ..Self::default()
+        }
+    }
+}
+
+/// A moment in a letter, or on a page.
+pub(crate) fn told_at(at: Timestamp) -> String {
+    format!("{} UTC", moment::minute(at))
 }
 
 /// A letter in words.
