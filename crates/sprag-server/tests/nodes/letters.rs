@@ -67,7 +67,7 @@ fn count(statuses: &[u16], wanted: u16) -> usize {
 fn an_address_is_changed_and_undone_once_and_a_letter_logs_in_once() {
     let folder = tempfile::tempdir().unwrap();
     let way = format!("folder:{}", folder.path().display());
-    let flags = ["--mail-url", way.as_str(), "--rate-limits", "off", "--offers", "send_code,login_by_code"];
+    let flags = ["--mail-url", way.as_str(), "--offers", "send_code,login_by_code"];
     let (cluster, _servers) = Cluster::start(SPRAG, Postgres::shared().fresh_database(), &flags);
     let create =
         ["user", "create", "--username", "carol", "--email", "carol@example.org", "--password-stdin"];
