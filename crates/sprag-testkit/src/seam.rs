@@ -226,6 +226,7 @@ fn intent(commit: &Commit) -> &'static str {
             Step::SetAdministrator(_)
             | Step::TellParticular { .. }
             | Step::Rename { .. }
+            | Step::DropName(_)
             | Step::TellName { .. },
         ) => "change_account",
         Some(step) => panic!("no story has a name for a commit that is for {step:?}"),

@@ -139,8 +139,8 @@ impl Commits for MemoryStore {
             tables.names.remove(name);
         }
         tables.names.extend(rows.names.iter().map(|name| (name.clone(), commit.account)));
-        // What is left of a deleted account: its sessions, until they are swept away.
-        if is_known || rows.account.is_some() {
+        // What is left of a deleted account: its sessions, until they are swept away. What is there before one: tokens and letters.
+        if is_known || rows != Rows::default() {
             tables.rows.insert(commit.account, rows);
         }
         security::journalled(&events);
