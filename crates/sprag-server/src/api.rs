@@ -17,13 +17,17 @@ mod change_user;
 mod confirm_email;
 mod context;
 mod create_user;
+mod delete_me;
 mod delete_user;
 mod end_any_session;
 mod end_session;
 mod end_user_sessions;
 mod events;
 mod explain;
+mod export_me;
 mod forgot_password;
+mod invite;
+mod keep_me;
 mod listing;
 mod load;
 mod login;
@@ -108,6 +112,10 @@ actions![
     reset_password,
     verify_email,
     send_verification,
+    invite,
+    delete_me,
+    export_me,
+    keep_me,
     change_email,
     confirm_email,
     undo_email,

@@ -15,6 +15,7 @@ mod error;
 mod file;
 mod imported;
 mod limits;
+mod links;
 mod listen;
 mod logs;
 mod mail;
@@ -53,6 +54,8 @@ pub use browsers::Browsers;
 pub use error::ConfigError;
 pub use imported::Imported;
 pub use limits::Limits;
+pub use links::AppLinks;
+pub(crate) use links::TOKEN as TOKEN_IN_LINK;
 pub use listen::Listen;
 pub(crate) use listen::share_of;
 pub use logs::{LogFormat, Logs};
@@ -60,7 +63,7 @@ pub use mail::{Mail, MailUrl, Smtp, SmtpTls};
 pub use monitoring::Monitoring;
 pub use origin::Origin;
 pub use pages::{Color, Pages};
-pub use passwords::Passwords;
+pub use passwords::{BreachCheck, Passwords};
 pub use places::Places;
 pub use profiles::ProfileRef;
 pub use reference::{DEFAULTS, args, flags, reference, table};
@@ -96,6 +99,8 @@ pub struct Config {
     pub mail: Mail,
     /// Where the server's own pages are, and what they look like.
     pub pages: Pages,
+    /// To which pages of the app the links of letters lead.
+    pub links: AppLinks,
     /// How accounts are made, and which calls that are off by default are on.
     pub accounts: Accounts,
     /// How access tokens are signed, and for whom they are.
@@ -351,6 +356,7 @@ impl Sources {
             monitoring: Monitoring::from(chosen)?,
             mail: Mail::from(chosen, &listen)?,
             pages: Pages::from(chosen)?,
+            links: AppLinks::from(chosen)?,
             listen,
             lines: Vec::new(),
             origins: chosen.origins(),

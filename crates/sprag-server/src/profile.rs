@@ -31,8 +31,9 @@ use std::sync::Arc;
 use extends::Text;
 use route::Surroundings;
 use section::Section;
+use serde_json::Map;
 use sprag::engine::{AccessTokenShape, Claims, ClientPolicy, Confirmation, NextId, Subject};
-use sprag::policy::Policy;
+use sprag::policy::{PasswordLength, Policy};
 use sprag::session::ProfileId;
 
 pub use sprag::token::Encoding;
@@ -122,6 +123,8 @@ pub struct Client {
     pub confirmation: Confirmation,
     /// Whether the link of a letter logs in on any device, not only in the browser that asked for it.
     pub link_works_anywhere: bool,
+    /// How long a password must be that is chosen with it.
+    pub password: PasswordLength,
 }
 
 /// How refresh tokens travel.
@@ -224,8 +227,24 @@ pub enum OriginRule {
 pub enum Registration {
     /// Anybody.
     Open,
-    /// An administrator.
+    /// Whoever has an invitation.
+    Invite,
+    /// An administrator, for others.
     Admin,
+    /// Nobody.
+    Closed,
+}
+
+impl Registration {
+    /// Every one of them, by the word that profiles and settings have for it.
+    pub const ALL: [(&'static str, Self); 4] =
+        [("open", Self::Open), ("invite", Self::Invite), ("admin", Self::Admin), ("closed", Self::Closed)];
+
+    /// Whether an invitation is taken.
+    #[must_use]
+    pub fn takes_invites(self) -> bool {
+        matches!(self, Self::Open | Self::Invite)
+    }
 }
 
 impl Profile {
@@ -266,6 +285,7 @@ impl Profile {
                 registration,
                 confirmation: confirmation(profile)?,
                 link_works_anywhere: link_works_anywhere(profile)?,
+                password: settings::password(profile)?,
                 encoding,
                 access: settings::access(profile)?,
                 next_id: next_id::parse(profile)?,
@@ -284,7 +304,17 @@ impl Profile {
     #[must_use]
     pub fn client_policy(&self) -> ClientPolicy {
         let AccessShape { claims, subject, has_no_audience } = self.client.access.clone();
-        let claims = if claims.is_none() {
+        let tells_of_email = self.client.confirmation == Confirmation::Asked;
+        let claims = if tells_of_email {
+            let profile = Some(self.client.id);
+            Claims::OfAccount(Arc::new(move |account| {
+                let mut told = Map::new();
+                told.insert(EMAIL_VERIFIED.to_owned(), account.email_confirmed_at().is_some().into());
+                // What the profile says under that name goes first.
+                told.extend(claims.members(&Facts { account: Some(account), profile, ..Facts::default() }));
+                told
+            }))
+        } else if claims.is_none() {
             Claims::None
         } else if claims.names_any(Fact::ACCOUNT) {
             let profile = Some(self.client.id);
@@ -303,6 +333,7 @@ impl Profile {
             takes_imported_tokens: self.wire.refresh.takes_imported_tokens,
             next_id: self.client.next_id,
             confirmation: self.client.confirmation,
+            password: self.client.password,
         }
     }
 
@@ -319,8 +350,11 @@ impl Profile {
     }
 }
 
+/// The claim that says whether the account's address is confirmed (OpenID Connect Core 1.0 section 5.1).
+const EMAIL_VERIFIED: &str = "email_verified";
+
 /// The keys of a profile, in the order of the reference.
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "extends",
     "id",
     "about",
@@ -331,6 +365,7 @@ const KEYS: [&str; 18] = [
     "registration",
     "email_confirmation",
     "login_link",
+    "password",
     "geo",
     "offers",
     "next_id",
@@ -361,7 +396,7 @@ fn link_works_anywhere(profile: &Section<'_>) -> Result<bool, ProfileError> {
 
 fn registration(profile: &Section<'_>) -> Result<Registration, ProfileError> {
     match profile.get("registration") {
-        Some(field) => field.one_of(&[("open", Registration::Open), ("admin", Registration::Admin)]),
+        Some(field) => field.one_of(&Registration::ALL),
         None => Ok(Registration::Admin),
     }
 }

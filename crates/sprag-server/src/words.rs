@@ -76,6 +76,8 @@ pub(crate) struct Pieces<'a> {
     pub(crate) address: &'a str,
     /// The address of the link.
     pub(crate) link: Option<&'a str>,
+    /// An invitation, where no link leads to where it is shown.
+    pub(crate) invite: Option<&'a str>,
     /// For how many hours from its writing the link is good.
     pub(crate) hours: Option<i64>,
     /// From which address it was asked for.
@@ -310,7 +312,8 @@ mod tests {
     use super::*;
 
     /// What no translation may leave out.
-    const PIECES: [&str; 9] = [
+    const PIECES: [&str; 10] = [
+        "{{ invite }}",
         "{{ service }}",
         "{{ address }}",
         "{{ hours }}",
@@ -327,6 +330,7 @@ mod tests {
             name: Some("Ann <b>"),
             address: "ann@example.org",
             link: Some("https://example.org/reset?token=spo_x"),
+            invite: None,
             hours: Some(1),
             ip: Some("192.0.2.7"),
             at: "2026-11-29 22:00 UTC",

@@ -195,7 +195,7 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
     let takes = |input| route.takes.takes(input);
     let looks = is(&["explain", "users", "user", "user_sessions", "user_events", "events", "report"]);
     let governs = is(&["create_user", "change_user", "delete_user", "set_password"])
-        || is(&["end_user_sessions", "end_any_session"]);
+        || is(&["end_user_sessions", "end_any_session", "invite"]);
     let asks_for_access_token = is(&["logout_all", "me", "sessions", "end_session", "password"])
         || is(&["send_verification", "change_email"])
         || (looks || governs)
@@ -204,7 +204,7 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
         || is(&["change_email", "confirm_email", "undo_email", "not_me"]);
     let reads_body = by_mail
         || is(&["login", "register", "refresh", "logout", "revoke", "password", "step_up"])
-        || is(&["create_user", "change_user", "set_password"])
+        || is(&["create_user", "change_user", "set_password", "invite"])
         || takes(Input::SessionId);
     let has_cookie = profile.wire.refresh.cookie.is_some();
     match code {
@@ -212,9 +212,16 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
         "request_ambiguous" | "request_timeout" | "request_too_large" => true,
         "method_not_allowed" | "rate_limited" | "internal" | "unavailable" | "busy" => true,
         "request_invalid" => !is(&["me", "sessions", "explain", "user", "challenge"]),
-        "link_invalid" => {
-            is(&["reset_password", "verify_email", "confirm_email", "undo_email", "login_by_code", "not_me"])
-        }
+        "link_invalid" => is(&[
+            "reset_password",
+            "verify_email",
+            "register",
+            "confirm_email",
+            "undo_email",
+            "login_by_code",
+            "not_me",
+        ]),
+        "registration_closed" => is(&["register", "invite"]),
         "field_missing" => {
             is(&["login", "register", "password", "create_user", "forgot_password", "send_code"])
                 || Input::ALL.iter().any(|i| route.takes.requires(*i))
@@ -238,8 +245,10 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
             has_cookie && (carries || route.opens_session())
         }
         "session_unknown" => is(&["end_session", "explain", "end_any_session"]),
-        "name_taken" => is(&["register", "create_user", "change_user", "confirm_email", "undo_email"]),
-        "name_invalid" => is(&["register", "create_user", "change_user", "change_email"]),
+        "name_taken" => {
+            is(&["register", "create_user", "change_user", "invite", "confirm_email", "undo_email"])
+        }
+        "name_invalid" => is(&["register", "create_user", "change_user", "invite", "change_email"]),
         "password_rejected" => {
             is(&["login", "register", "password", "step_up", "create_user", "set_password"])
                 || is(&["reset_password", "change_email"])

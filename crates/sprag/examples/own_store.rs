@@ -30,8 +30,8 @@ use sprag::store::contract::{self, Subject};
 use sprag::store::memory::MemoryStore;
 use sprag::store::{
     BudgetKey, BudgetState, Budgets, Commit, Commits, Committed, CountKey, Credential, CredentialId, Cuts,
-    DailyCount, DailyCounts, Erasures, Forgetting, Journal, Marks, Numbering, Numbers, OneTimeTokens, Outbox,
-    Queries, Rings, Rotated, Sessions, Slice, Store, Sweep, Swept, Wanted,
+    DailyCount, DailyCounts, Erasures, Forgetting, Journal, Kept, Marks, Numbering, Numbers, OneTimeTokens,
+    Outbox, Queries, Rings, Rotated, Sessions, Slice, Store, Sweep, Swept, Wanted,
 };
 
 #[tokio::main]
@@ -95,6 +95,8 @@ passed_on! {
         fn accounts(slice: Slice<AccountId>) -> Vec<Account>;
         fn names_beginning(beginning: &Name, slice: Slice<String>) -> Vec<(Name, AccountId)>;
         fn accounts_among(ids: Vec<AccountId>) -> Vec<Account>;
+        fn erasures_due(now: Timestamp, limit: u32) -> Vec<AccountId>;
+        fn kept(account: AccountId) -> Kept;
         fn without_password(first: AccountId, last: AccountId) -> Vec<AccountId>;
         fn of(account: AccountId, slice: Slice<SessionId>) -> Vec<(Session, SessionDetail)>;
         fn session(key: SessionKey) -> Option<(Session, SessionDetail)>;

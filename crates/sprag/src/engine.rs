@@ -69,9 +69,11 @@ mod administration;
 mod builder;
 mod client_policy;
 mod commits;
+mod deletion;
 mod email_change;
 mod erasure;
 mod import;
+mod invites;
 mod letters;
 mod listings;
 mod lives;
@@ -83,6 +85,7 @@ mod opening;
 mod outbox;
 mod pair;
 mod password_change;
+mod passwords;
 mod refresh;
 mod replacement;
 mod risk;
@@ -99,6 +102,7 @@ pub use client_policy::{AccessTokenShape, Claims, ClientPolicy, Confirmation, Su
 pub use email_change::{EmailChangeRequest, Undone};
 pub use erasure::{AccountErasure, Erased};
 pub use import::{Imported, ImportedSession, ImportedUser, Imports, NameKept, Run, SameNames, SlowHashes};
+pub use invites::{Invitation, Invite, Invited, Invites};
 pub use letters::{Letters, LinkTarget};
 pub use listings::{EntriesWanted, EntryPlace, Found};
 pub use login_letter::{LoginByMail, LoginLink};
@@ -108,6 +112,7 @@ pub use opening::OpenRequest;
 pub use outbox::{Leased, Outbox, Outcome};
 pub use pair::{RefreshTokenText, TokenPair};
 pub use password_change::PasswordChangeRequest;
+pub use passwords::PasswordRules;
 pub use refresh::{RefreshOutcome, RefreshRequest};
 pub use sessions::{Explanation, Listed, Sessions};
 pub use step_up::{Proof, StepUpRequest};
@@ -135,6 +140,7 @@ pub struct Engine {
     issuer: Issuer,
     limits: Limits,
     risk: Option<RiskPolicy>,
+    passwords: PasswordRules,
     whereabouts: Arc<dyn Whereabouts>,
     service: Service,
     object_ids: ObjectIds,
@@ -208,8 +214,7 @@ impl Engine {
         let now = self.now();
         let account = somebody.account();
         let account_id = account.id;
-        let is_unconfirmed = account.email.is_some() && account.email_confirmed_at().is_none();
-        if is_unconfirmed && client.confirmation == Confirmation::Required {
+        if account.is_unconfirmed() && client.confirmation == Confirmation::Required {
             return Err(Refusal::EmailUnconfirmed.into());
         }
         // Whoever has just made the account has no log-in before this one.
@@ -241,10 +246,16 @@ impl Engine {
             let spent = somebody.spends().len();
             let is_news = risk.as_ref().is_some_and(crate::news::is_news);
             let news = if is_news { self.news(somebody.account(), requester, now) } else { Vec::new() };
+            let mut events = risk::events(risk.as_ref(), requester, key, now);
+            let mut remembers: Vec<_> = somebody.spends().iter().cloned().chain(remembers).collect();
+            if somebody.account().erase_at.is_some() {
+                remembers.extend(deletion::calling_off());
+                events.push(deletion::called_off(requester, account_id, now));
+            }
             let opening = commits::Opening {
                 news,
-                remembers: somebody.spends().iter().cloned().chain(remembers).collect(),
-                events: risk::events(risk.as_ref(), requester, key, now),
+                remembers,
+                events,
                 detail: opening::detail(requester, request.device),
                 session,
                 room: Some(room.clone()),

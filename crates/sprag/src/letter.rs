@@ -35,13 +35,17 @@ pub enum LetterKind {
     EmailChanged,
     /// Has a link and a code by which somebody logs in.
     LogIn,
+    /// Invites somebody to make an account.
+    Invite,
+    /// The account is to be erased; it has a link by which it is kept.
+    AccountDeletion,
     /// Nothing but that letters arrive.
     Test,
 }
 
 impl LetterKind {
     /// Every one of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::VerifyEmail,
         Self::ResetPassword,
         Self::News,
@@ -50,6 +54,8 @@ impl LetterKind {
         Self::ChangeEmailKnown,
         Self::EmailChanged,
         Self::LogIn,
+        Self::Invite,
+        Self::AccountDeletion,
         Self::Test,
     ];
 
@@ -65,6 +71,8 @@ impl LetterKind {
             Self::ChangeEmailKnown => "change_email_known",
             Self::EmailChanged => "email_changed",
             Self::LogIn => "log_in",
+            Self::Invite => "invite",
+            Self::AccountDeletion => "account_deletion",
             Self::Test => "test",
         }
     }

@@ -45,17 +45,23 @@ pub enum Purpose {
     LogIn,
     /// Ends sessions that somebody else has opened.
     NotMe,
+    /// Makes the account whose id it carries.
+    Invite,
+    /// Keeps an account that is to be erased.
+    KeepAccount,
 }
 
 impl Purpose {
     /// Every one of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::VerifyEmail,
         Self::ResetPassword,
         Self::ChangeEmail,
         Self::UndoEmail,
         Self::LogIn,
         Self::NotMe,
+        Self::Invite,
+        Self::KeepAccount,
     ];
 
     /// The stable name, as it stands in the store.
@@ -68,6 +74,8 @@ impl Purpose {
             Self::UndoEmail => "undo_email",
             Self::LogIn => "log_in",
             Self::NotMe => "not_me",
+            Self::Invite => "invite",
+            Self::KeepAccount => "keep_account",
         }
     }
 
@@ -87,6 +95,8 @@ impl Purpose {
             Self::UndoEmail => 21,
             Self::LogIn => 22,
             Self::NotMe => 23,
+            Self::Invite => 10,
+            Self::KeepAccount => 11,
         }
     }
 
@@ -94,14 +104,15 @@ impl Purpose {
         Self::ALL.into_iter().find(|purpose| purpose.number() == number)
     }
 
-    /// How long it can be spent.
+    /// How long it can be spent, at most.
     #[must_use]
     pub fn lives(self) -> Duration {
         match self {
             Self::VerifyEmail | Self::ChangeEmail => 24 * HOUR,
             Self::ResetPassword => HOUR,
-            Self::UndoEmail | Self::NotMe => 7 * 24 * HOUR,
+            Self::UndoEmail | Self::NotMe | Self::Invite => 7 * 24 * HOUR,
             Self::LogIn => HOUR / 6,
+            Self::KeepAccount => 90 * 24 * HOUR,
         }
     }
 }

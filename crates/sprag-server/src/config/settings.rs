@@ -5,8 +5,8 @@
 //! `docs/adding/a-setting.md` says how to add one.
 
 use super::{
-    accounts, browsers, file, imported, limits, listen, logs, mail, monitoring, pages, passwords, places,
-    profiles, proof_of_work, proxies, refresh_limits, risk, sessions, store, tokens,
+    accounts, browsers, file, imported, limits, links, listen, logs, mail, monitoring, pages, passwords,
+    places, profiles, proof_of_work, proxies, refresh_limits, risk, sessions, store, tokens,
 };
 
 pub use super::setting::{Fallback, Setting};
@@ -29,6 +29,7 @@ const FEATURES: &[&[Setting]] = &[
     proof_of_work::SETTINGS,
     mail::SETTINGS,
     pages::SETTINGS,
+    links::SETTINGS,
     passwords::SETTINGS,
     imported::SETTINGS,
     logs::SETTINGS,

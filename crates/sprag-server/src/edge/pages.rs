@@ -43,10 +43,12 @@ enum Page {
     Undo,
     Code,
     NotMe,
+    Delete,
 }
 
 impl Page {
-    const ALL: [Self; 6] = [Self::Verify, Self::Reset, Self::Email, Self::Undo, Self::Code, Self::NotMe];
+    const ALL: [Self; 7] =
+        [Self::Verify, Self::Reset, Self::Email, Self::Undo, Self::Code, Self::NotMe, Self::Delete];
 
     fn name(self) -> &'static str {
         match self {
@@ -56,6 +58,7 @@ impl Page {
             Self::Undo => "undo",
             Self::Code => "code",
             Self::NotMe => "not-me",
+            Self::Delete => "delete",
         }
     }
 }
@@ -205,7 +208,7 @@ async fn answered(shared: &Shared, page: Page, request: Request) -> Response {
 fn troubled(error: Error, page: Page, sent: &Sent<'_>) -> Shown {
     let refused = |section| Shown { status: StatusCode::BAD_REQUEST, ..Shown::saying(section, "") };
     match error {
-        Error::Refused(Refusal::PasswordRejected) => {
+        Error::Refused(Refusal::PasswordRejected(_)) => {
             let form = Form { asks_for_password: true, ..Form::of(sent.token) };
             refused("page_password_rejected").asking(form)
         }

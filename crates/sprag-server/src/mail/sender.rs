@@ -11,8 +11,8 @@ use sprag::letter::{Letter, LetterKind};
 use sprag::outbox::MessageKey;
 use sprag::{Engine, Fault, seldom};
 use tokio::time::sleep;
-use url::Url;
 
+use super::links::Links;
 use super::outgoing::{Mailer, Outgoing};
 use crate::words::{Pieces, Words, told_at};
 
@@ -27,10 +27,8 @@ pub(crate) struct Sender {
     engine: Arc<Engine>,
     mailer: Box<dyn Mailer>,
     words: Arc<Words>,
-    /// Under which the links lead to the server's own pages.
-    public_url: Url,
-    /// What stands before their names: empty, or as `/account`.
-    prefix: String,
+    /// Where the links lead.
+    links: Links,
 }
 
 impl std::fmt::Debug for Sender {
@@ -40,13 +38,8 @@ impl std::fmt::Debug for Sender {
 }
 
 impl Sender {
-    pub(crate) fn new(
-        engine: Arc<Engine>,
-        mailer: Box<dyn Mailer>,
-        words: Arc<Words>,
-        (public_url, prefix): (Url, String),
-    ) -> Self {
-        Self { engine, mailer, words, public_url, prefix }
+    pub(crate) fn new(engine: Arc<Engine>, mailer: Box<dyn Mailer>, words: Arc<Words>, links: Links) -> Self {
+        Self { engine, mailer, words, links }
     }
 
     /// Sends, until it is dropped.
@@ -119,13 +112,16 @@ impl Sender {
     }
 
     fn outgoing(&self, letter: &Letter, id: String) -> anyhow::Result<Outgoing> {
-        let link = letter.token.as_deref().and_then(|token| self.link(letter.kind, token));
+        let token = letter.token.as_deref();
+        let link = token.and_then(|token| self.links.link(letter.kind, token));
+        let invite = token.filter(|_| letter.kind == LetterKind::Invite && link.is_none());
         let hours = letter.expires_at.map(|at| (at.millis_since(letter.at) + 1_800_000) / 3_600_000);
         let at = told_at(letter.at);
         let pieces = Pieces {
             name: letter.name.as_deref(),
             address: &letter.to,
             link: link.as_deref(),
+            invite,
             hours,
             ip: letter.ip.as_deref(),
             at: &at,
@@ -143,21 +139,6 @@ impl Sender {
         let language = self.words.language(letter.languages.as_deref());
         let written = self.words.letter(letter.kind, language, &pieces, &news)?;
         Ok(Outgoing { id, to: letter.to.clone(), link, written })
-    }
-
-    /// The page of ours that a link leads to.
-    fn link(&self, kind: LetterKind, token: &str) -> Option<String> {
-        let page = match kind {
-            LetterKind::VerifyEmail => "verify",
-            LetterKind::ResetPassword => "reset",
-            LetterKind::ChangeEmail => "email",
-            LetterKind::EmailChanged => "undo",
-            LetterKind::LogIn => "code",
-            LetterKind::News => "not-me",
-            LetterKind::SignUpKnown | LetterKind::ChangeEmailKnown | LetterKind::Test => return None,
-        };
-        let base = self.public_url.as_str().trim_end_matches('/');
-        Some(format!("{base}{}/{page}?token={token}", self.prefix))
     }
 }
 

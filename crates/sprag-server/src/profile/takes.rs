@@ -95,6 +95,10 @@ inputs! {
     Everywhere = "everywhere";
     /// Whether a change of the address shall have no undo: `true` or `false`.
     ClosesUndo = "closes_undo";
+    /// An invitation to make an account.
+    Invite = "invite";
+    /// For how long the invitation is good, in seconds, or as a span such as `2h`.
+    ExpiresIn = "expires_in";
     /// The solution of a challenge, as ALTCHA's widget writes it.
     Altcha = "altcha";
 }

@@ -22,6 +22,7 @@ use sprag::day::Day;
 use sprag::store::Swept;
 use sprag::{Engine, seldom};
 
+mod erasures;
 mod letters;
 mod refreshes;
 
@@ -182,6 +183,7 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
         refreshes,
         Some(counts),
         cuts,
+        Some(erasures::job(engine)),
     ]
     .into_iter()
     .flatten()

@@ -8,21 +8,24 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use axum::Router;
 use sprag::clock::Timestamp;
-use sprag::engine::Limits;
+use sprag::engine::{Limits, PasswordRules};
 use sprag::files::{self, FileFault};
 use sprag::keys::KeyRing;
 use sprag::password::Hasher;
+use sprag::policy::PasswordLength;
 use sprag::random::SystemRandom;
 use sprag::store::{Slice, Store};
 use sprag::{Engine, Fault};
 
+use crate::breaches;
 use crate::config::{self, Color, Config, Database, ProfileRef, Sources};
 use crate::edge::refresh_limits::RefreshLimits;
 use crate::edge::serve::Bounds;
 use crate::edge::served::Served;
 use crate::http::{self, App, Mount};
-use crate::mail::{self, Sender};
+use crate::mail::{self, Links, Sender};
 use crate::metrics::Metrics;
+use crate::name_lists::NameLists;
 use crate::places::Places;
 use crate::profile::{self, Profile};
 use crate::run::high_water::HighWater;
@@ -50,6 +53,8 @@ pub struct Node {
     pub refresh_limits: Option<Arc<RefreshLimits>>,
     /// What letters and pages say; `None` where letters are off.
     pub(crate) words: Option<Arc<Words>>,
+    /// Names that nobody registers.
+    pub name_lists: NameLists,
     /// Where its keys come from.
     pub ring: RingSource,
     /// Whether they were made at this start, as there were none.
@@ -160,12 +165,20 @@ impl Node {
             true => Some(Arc::new(Words::load(mail.words.as_deref(), brand(&config)?)?)),
             false => None,
         };
+        let accounts = &config.accounts;
+        let name_lists = NameLists::load(&accounts.reserved_names, &accounts.disposable_domains)?;
         let engine = Engine::builder(store)
             .keys(keys)
             .hasher(hasher)
             .limits(limits)
             .rates(config.limits.rates.clone())
             .sends_letters(words.is_some());
+        let length = profiles.iter().map(|profile| profile.client.password).reduce(PasswordLength::longest);
+        let rules = PasswordRules {
+            length: length.unwrap_or_default(),
+            breaches: breaches::open(&config.passwords.breaches)?,
+        };
+        let engine = engine.passwords(rules);
         let engine = engine.risk(config.risk.policy.clone()).whereabouts(Arc::clone(&places) as _);
         let engine = engine.issuer(config.issuer()).audience(config.tokens.audience.clone()).build()?;
         let (metrics, engine) = (Arc::default(), Arc::new(engine));
@@ -178,6 +191,7 @@ impl Node {
             places,
             refresh_limits,
             words,
+            name_lists,
             ring,
             has_new_ring,
             high_water,
@@ -214,9 +228,9 @@ impl Node {
         let (Some(words), Some(mailer)) = (&self.words, mail::mailer(&self.config.mail)?) else {
             return Ok(None);
         };
-        let public_url = self.config.listen.public_url.clone();
-        let place = (public_url, self.config.pages.prefix.clone());
-        Ok(Some(Sender::new(Arc::clone(&self.engine), mailer, Arc::clone(words), place)))
+        let links = Links::new(self.config.listen.public_url.clone(), self.config.links.0.clone())
+            .below(&self.config.pages.prefix);
+        Ok(Some(Sender::new(Arc::clone(&self.engine), mailer, Arc::clone(words), links)))
     }
 
     /// What requests share.
@@ -226,11 +240,13 @@ impl Node {
         let app = App::new(engine, metrics, self.config.issuer().to_owned());
         let app = app.called_from(self.config.browsers.cors_origins.clone());
         let app = app.fresh_for(self.config.sessions.fresh_for);
+        let app = app.deleting_after(self.config.accounts.deletion_grace);
         let app = app.limiting_refreshes(self.refresh_limits.clone());
         let app = app.handing_out_challenges(self.config.proof_of_work);
         let app = app.measured_by(self.config.monitoring.metrics_readers.clone());
         let app = app.knowing(Arc::clone(&self.places));
         let app = app.saying(self.words.clone()).pages_below(&self.config.pages.prefix);
+        let app = app.reserving(self.name_lists.clone());
         let config = self.config.clone();
         let app = app.called_as_set(Box::new(move |origins| config.to_be("cors-origins", origins)));
         let app = app.knowing_devices(self.config.limits.knows_devices);

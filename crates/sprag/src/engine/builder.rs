@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::next_id::ObjectIds;
 use super::service::Service;
-use super::{Engine, Issuer, Limits};
+use super::{Engine, Issuer, Limits, PasswordRules};
 use crate::authn::Failures;
 use crate::clock::Clock;
 use crate::counts::{CountedStore, Counts};
@@ -33,6 +33,7 @@ pub struct EngineBuilder {
     hasher: Option<Hasher>,
     limits: Limits,
     risk: Option<RiskPolicy>,
+    passwords: PasswordRules,
     whereabouts: Arc<dyn Whereabouts>,
     rates: Rates,
     sends_letters: bool,
@@ -53,6 +54,7 @@ impl EngineBuilder {
             rates: Rates::default(),
             sends_letters: false,
             risk: None,
+            passwords: PasswordRules::default(),
             whereabouts: Arc::new(()),
         }
     }
@@ -103,6 +105,12 @@ impl EngineBuilder {
     /// Has log-ins weighed that are unlike those before them. Without a policy none is, and log-ins look at nothing more.
     pub fn risk(mut self, policy: RiskPolicy) -> Self {
         self.risk = Some(policy);
+        self
+    }
+
+    /// What new passwords are held to, where their profile does not say more.
+    pub fn passwords(mut self, rules: PasswordRules) -> Self {
+        self.passwords = rules;
         self
     }
 
@@ -161,6 +169,7 @@ impl EngineBuilder {
             issuer: Issuer { audience: self.audience.unwrap_or_else(|| issuer.clone()), issuer },
             limits: self.limits,
             risk: self.risk,
+            passwords: self.passwords,
             whereabouts: self.whereabouts,
             service: Service::default(),
             object_ids: ObjectIds::default(),

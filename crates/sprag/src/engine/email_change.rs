@@ -9,6 +9,7 @@ use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 
 use super::administration::Planned;
+use super::deletion::calling_off;
 use super::letters::{TELLS_FOR, addressed, both, bound_to, called};
 use super::one_time::{NewToken, Usable};
 use super::{Caller, Letters, LinkTarget, Requester, tried_too_often};
@@ -22,7 +23,7 @@ use crate::outbox::Message;
 use crate::password::Password;
 use crate::random;
 use crate::ratchet::MAX_MISSES;
-use crate::session::EndCause;
+use crate::session::{AccountId, EndCause};
 use crate::store::{Commit, Committed, Expect, Step, Was};
 
 /// A request to log in under another address from now on.
@@ -114,7 +115,9 @@ impl Letters<'_> {
                 let token = OneTimeToken { secret_hash: random::bytes(engine.random.as_ref()), ..token };
                 (both(owner.id, Expect::Anything, token, message), key)
             }
-            None if is_somebody_elses => self.with_nothing(Purpose::ChangeEmail),
+            None if is_somebody_elses => {
+                self.with_nothing(Purpose::ChangeEmail, AccountId(random::id(engine.random.as_ref(), now)))
+            }
             None => {
                 let (token, text) = self.change_token(&account, to, request.closes_undo, now);
                 let letter = Letter::asked_for(LetterKind::ChangeEmail, to, requester, now);
@@ -204,6 +207,10 @@ impl Letters<'_> {
                 },
                 Step::PutToken(Box::new(reset)),
             ]);
+            // Whoever took the account over may have wanted it gone.
+            if account.erase_at.is_some() {
+                steps.extend(calling_off());
+            }
             let note =
                 Some("the change of the e-mail address was undone, by a link that the old one had".into());
             let event = requester.event_of_account(account.id, EventKind::AccountRenamed, now, note);

@@ -4,6 +4,7 @@
 //! where somebody has it.
 
 use super::one_time::Usable;
+use super::passwords::own_names;
 use super::{Engine, Error, NewUser, Requester, tried_too_often};
 use crate::account::{Account, Name};
 use crate::audit::EventKind;
@@ -14,9 +15,10 @@ use crate::letter::{Letter, LetterKind};
 use crate::limits::Whose;
 use crate::one_time::{Digest, OneTimeText, OneTimeToken, Purpose, TokenId, hashed};
 use crate::outbox::{Message, MessageKey, MessageKind};
-use crate::password::Password;
+use crate::password::NewPassword;
 use crate::proof_of_work::Solved;
 use crate::random;
+use crate::ratchet::MAX_MISSES;
 use crate::session::{AccountId, EndCause};
 use crate::store::{Commit, Committed, Expect, Step, Was, meant_by};
 use std::time::Duration;
@@ -60,7 +62,10 @@ impl Letters<'_> {
                 let letter = (LetterKind::ResetPassword, Purpose::ResetPassword);
                 self.with_link(&account, &address, letter, requester)
             }
-            None => self.with_nothing(Purpose::ResetPassword),
+            None => {
+                let nobody = AccountId(random::id(engine.random.as_ref(), engine.now()));
+                self.with_nothing(Purpose::ResetPassword, nobody)
+            }
         };
         self.written(commit, key).await
     }
@@ -92,7 +97,7 @@ impl Letters<'_> {
     ///
     /// # Errors
     /// [`Refusal::NameInvalid`], [`Refusal::PasswordRejected`], [`Refusal::NameTaken`] of a user name,
-    /// [`Refusal::RateLimited`]; a [`Fault`](crate::Fault).
+    /// [`Refusal::RateLimited`], [`Refusal::LinkInvalid`] of an invitation that is no longer good; a [`Fault`](crate::Fault).
     pub async fn register(&self, user: NewUser<'_>, requester: &Requester) -> Result<(), Error> {
         let Self(engine) = self;
         let Some(email) = user.email else {
@@ -107,22 +112,47 @@ impl Letters<'_> {
         {
             return Err(Refusal::NameTaken.into());
         }
-        let known = engine.store.credential(&address).await?.map(|known| known.account);
-        self.reserve_letter(known.as_ref(), email, None, requester).await?;
-        match engine.accounts().make(user, requester).await {
-            Err(Error::Refused(Refusal::NameTaken)) => {}
-            made => return made.map(drop),
+        let mut owner = engine.store.credential(&address).await?.map(|known| known.account);
+        self.reserve_letter(owner.as_ref(), email, None, requester).await?;
+        for _ in 0..=MAX_MISSES {
+            match engine.accounts().make(user, owner.as_ref(), requester).await {
+                Err(Error::Refused(Refusal::NameTaken)) => {}
+                made => return made.map(drop),
+            }
+            // Somebody else has one of the names since: where that is the address, they are told.
+            let known = engine.store.credential(&address).await?.map(|known| known.account);
+            if owner.is_some() || known.is_none() {
+                return Err(Refusal::NameTaken.into());
+            }
+            owner = known;
         }
-        let owner = engine.store.credential(&address).await?.map(|known| known.account);
-        let (account, to) = owner.and_then(addressed).ok_or(Refusal::NameTaken)?;
-        let (now, keys) = (engine.now(), engine.keys.load());
-        let letter = Letter::asked_for(LetterKind::SignUpKnown, &to, requester, now);
-        let letter = Letter { name: called(&account), ..letter };
-        let message = letter.sealed(account.id, (&keys, engine.random.as_ref()), now.plus(TELLS_FOR));
-        let key = message.key;
-        let steps = vec![Step::PutMessage(Box::new(message))];
-        let commit = Commit { account: account.id, expect: Expect::Anything, steps, events: Vec::new() };
-        self.written(commit, key).await
+        Err(tried_too_often("make an account").into())
+    }
+
+    /// A commit that makes an account to which its address does not lead, with a letter to whom the address leads. As much is
+    /// written as by [`asking_to_confirm`](Self::asking_to_confirm), and nobody can tell from the account which of them made it.
+    pub(super) fn telling_owner(
+        &self,
+        mut made: Commit,
+        owner: &Account,
+        requester: &Requester,
+    ) -> (Commit, Option<MessageKey>) {
+        let Self(engine) = self;
+        let (now, keys, random) = (engine.now(), engine.keys.load(), engine.random.as_ref());
+        let purpose = Purpose::VerifyEmail;
+        let (nothing, mut key) = self.with_nothing(purpose, made.account);
+        // In the place of the name that is not added.
+        made.steps.push(Step::EndTokens { purpose });
+        made.steps.extend(nothing.steps);
+        if let Some((owner, to)) = addressed(owner.clone()) {
+            let letter = Letter::asked_for(LetterKind::SignUpKnown, &to, requester, now);
+            let letter = Letter { name: called(&owner), ..letter };
+            let message = letter.sealed(made.account, (&keys, random), now.plus(TELLS_FOR));
+            key = message.key;
+            made.steps.pop();
+            made.steps.push(Step::PutMessage(Box::new(message)));
+        }
+        (made, Some(key))
     }
 
     /// A commit that makes an account, with the letter that asks its owner to confirm the address.
@@ -183,13 +213,13 @@ impl Letters<'_> {
     pub async fn reset_password(
         &self,
         text: &str,
-        password: &str,
+        password: impl Into<NewPassword<'_>>,
         requester: &Requester,
     ) -> Result<u64, Error> {
         let Self(engine) = self;
         let usable = engine.usable(Purpose::ResetPassword, text).await?;
         let (account, address) = (&usable.account, of_address(&usable)?);
-        let password = Password::chosen(password)?;
+        let password = engine.chosen(password.into(), &own_names(account)).await?;
         let hash = engine.hasher.hash_from(requester.prefix(), password, engine.random.as_ref()).await?;
         let now = engine.now();
         let steps = vec![
@@ -214,6 +244,26 @@ impl Letters<'_> {
             Committed::Done { ended } => Ok(ended),
             Committed::AccountMoved | Committed::Missed { .. } => Err(Refusal::LinkInvalid.into()),
         }
+    }
+
+    /// Whose a link is, to which address it was sent, and what it says; a look, by which nothing is spent.
+    pub(super) async fn usable(
+        &self,
+        purpose: Purpose,
+        text: &str,
+    ) -> Result<(Account, String, Parsed), Error> {
+        let Self(engine) = self;
+        let now = engine.now();
+        let parsed = Parsed::read(&engine.keys.load(), now, purpose, text).ok_or(Refusal::LinkInvalid)?;
+        let token = engine.store.one_time_token(parsed.account, parsed.id).await?;
+        let account = engine.store.account(parsed.account).await?;
+        let (Some(token), Some(account)) = (token, account) else { return Err(Refusal::LinkInvalid.into()) };
+        let Some((account, address)) = addressed(account) else { return Err(Refusal::LinkInvalid.into()) };
+        let is_usable = token.is_for(purpose, &bound_to(&address), now)
+            && token.secret_hash == parsed.secret_hash
+            && token.epoch.is_none_or(|epoch| epoch == account.epoch)
+            && account.disabled_at.is_none();
+        if is_usable { Ok((account, address, parsed)) } else { Err(Refusal::LinkInvalid.into()) }
     }
 
     /// Reserves a letter to whoever that name leads to, or to nobody: both have a budget of the address and one of the network.
@@ -263,11 +313,11 @@ impl Letters<'_> {
         (both(account.id, Expect::Standing(account.epoch), token, message.clone()), message.key)
     }
 
-    /// As much as a token and its letter, of an account that there is not.
-    pub(super) fn with_nothing(&self, purpose: Purpose) -> (Commit, MessageKey) {
+    /// As much as a token and its letter, of an account that there is not, or that no letter is about.
+    pub(super) fn with_nothing(&self, purpose: Purpose, account: AccountId) -> (Commit, MessageKey) {
         let Self(engine) = self;
         let (now, random) = (engine.now(), engine.random.as_ref());
-        let (account, id) = (AccountId(random::id(random, now)), TokenId(random::id(random, now)));
+        let id = TokenId(random::id(random, now));
         let message = self.nothing(account, purpose, now);
         let key = message.key;
         let token = token((account, id), purpose, random::bytes(random), now);
@@ -322,7 +372,7 @@ impl Engine {
     }
 }
 
-fn token(
+pub(super) fn token(
     (account, id): (AccountId, TokenId),
     purpose: Purpose,
     secret_hash: Digest,
@@ -353,6 +403,16 @@ pub(super) fn both(account: AccountId, expect: Expect, token: OneTimeToken, mess
 fn of_address(usable: &Usable) -> Result<String, Refusal> {
     let address = usable.account.email.as_ref().filter(|address| bound_to(address) == usable.token.bound_to);
     address.cloned().ok_or(Refusal::LinkInvalid)
+}
+
+pub(super) fn spend(parsed: &Parsed, address: &str, at: Timestamp) -> Step {
+    Step::SpendToken {
+        token: parsed.id,
+        purpose: parsed.purpose,
+        bound_to: bound_to(address),
+        proof: Proof::Secret(parsed.secret_hash),
+        at,
+    }
 }
 
 /// An account with the address that letters to it go to, if it has one.

@@ -14,7 +14,7 @@ use super::numbers::{self, MAX_NUMBER};
 use super::queries::the_one_meant;
 use super::reference::Rows;
 use super::{
-    Commit, Commits, Committed, CountKey, Credential, CredentialId, Ending, Marks, Numbering, Numbers,
+    Commit, Commits, Committed, CountKey, Credential, CredentialId, Ending, Kept, Marks, Numbering, Numbers,
     Queries, Rings, Rotated, Sessions, Slice, Store, Sweep, Swept,
 };
 use crate::account::{Account, Name, NameKind};
@@ -262,6 +262,14 @@ impl Queries for MemoryStore {
             rows.account.is_some() && !rows.credentials.contains_key(&CredentialId::PASSWORD)
         });
         Ok(found.map(|(id, _)| *id).collect())
+    }
+
+    async fn erasures_due(&self, now: Timestamp, limit: u32) -> Result<Vec<AccountId>, Fault> {
+        Ok(self.tables().erasures_due(now, limit))
+    }
+
+    async fn kept(&self, account: AccountId) -> Result<Kept, Fault> {
+        Ok(self.tables().kept(account))
     }
 
     async fn of(

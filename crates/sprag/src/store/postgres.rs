@@ -60,6 +60,7 @@ mod heart;
 pub mod import;
 mod issuers;
 mod journal;
+mod kept;
 mod marks;
 mod migration;
 mod name_forms;

@@ -46,6 +46,7 @@ mod erasures;
 mod in_use;
 mod job;
 mod journal;
+mod kept;
 mod location;
 mod marks;
 mod migration;

@@ -20,6 +20,7 @@ pub(super) async fn look(shared: &Shared, page: Page, token: &str) -> Result<Sho
         }
         Page::Email => of(Purpose::ChangeEmail, "page_email").await,
         Page::Undo => of(Purpose::UndoEmail, "page_undo").await,
+        Page::Delete => of(Purpose::KeepAccount, "page_delete").await,
         Page::NotMe => {
             let link = letters.not_me_link(token).await?;
             let form = Form { offers_everywhere: true, ..Form::of(token) };
@@ -66,6 +67,10 @@ pub(super) async fn act(
                 Some(reset) => Shown::saying("page_disowned", "").asking(Form::of_reset(reset.as_str())),
                 None => Shown::saying("page_disowned_done", ""),
             })
+        }
+        Page::Delete => {
+            let link = letters.keep_account(sent.token, requester).await?;
+            Ok(Shown::saying("page_kept", link.address))
         }
         // It opens a session, and sets its cookies besides.
         Page::Code => look(shared, page, sent.token).await,

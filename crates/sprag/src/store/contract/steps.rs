@@ -66,7 +66,7 @@ pub(super) async fn a_commit_does_what_its_steps_say_or_nothing(subject: Arc<dyn
             assert_eq!(read(&world, &account, &rows).await, rows, "{commit:?}");
         }
     }
-    assert_eq!(met.len(), 28, "every kind of step was met: {met:?}");
+    assert_eq!(met.len(), 31, "every kind of step was met: {met:?}");
     for (kind, (applied, missed)) in met {
         let is_even = applied >= FEW && (missed >= FEW || ALWAYS.contains(&kind));
         assert!(is_even, "{kind} applied {applied} times and missed {missed} times: too one-sided");
@@ -286,7 +286,10 @@ fn any_step(world: &World, account: &Account, rows: &Rows) -> Step {
 fn any_step_of_letters(world: &World, account: AccountId, epoch: Epoch, rows: &Rows) -> Step {
     let its_own = rows.account.as_ref().and_then(|account| account.email.clone());
     let its_own = its_own.filter(|_| world.pick(3) > 0);
-    match world.pick(9) {
+    match world.pick(13) {
+        9 => Step::PlanErasure { at: world.one_of(&[NOW, NOW.plus(SECOND)]) },
+        10 => Step::CallOffErasure,
+        11 => Step::ExpectErasureDue { at: world.one_of(&[NOW, NOW.plus(SECOND)]) },
         0 | 8 => Step::ConfirmEmail {
             address: its_own.unwrap_or_else(|| world.one_of(&["Ann", "Bea"]).to_owned()),
             at: NOW.plus(SECOND),
@@ -339,6 +342,9 @@ fn kind(step: &Step) -> &'static str {
         Step::MoveEpoch => "MoveEpoch",
         Step::Disable { .. } => "Disable",
         Step::Enable => "Enable",
+        Step::PlanErasure { .. } => "PlanErasure",
+        Step::CallOffErasure => "CallOffErasure",
+        Step::ExpectErasureDue { .. } => "ExpectErasureDue",
         Step::MakeRoom(_) => "MakeRoom",
         Step::OpenSession { .. } => "OpenSession",
         Step::EndSession { .. } => "EndSession",
