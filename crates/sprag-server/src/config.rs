@@ -40,6 +40,7 @@ mod sources;
 mod store;
 mod tokens;
 mod value;
+mod webhooks;
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -73,6 +74,7 @@ pub use sessions::{Lifetimes, Sessions};
 pub use sources::{Flags, Sources};
 pub use store::{Database, Store};
 pub use tokens::Tokens;
+pub use webhooks::{Webhook, Webhooks};
 
 use crate::edge::proxies::Proxies;
 use crate::edge::refresh_limits::RefreshRates;
@@ -101,6 +103,8 @@ pub struct Config {
     pub pages: Pages,
     /// To which pages of the app the links of letters lead.
     pub links: AppLinks,
+    /// Which other systems are told of events, and how they know that it is us.
+    pub webhooks: Webhooks,
     /// How accounts are made, and which calls that are off by default are on.
     pub accounts: Accounts,
     /// How access tokens are signed, and for whom they are.
@@ -194,6 +198,7 @@ impl Config {
         let secret = |config: &Self, name| match name {
             "key-ring" => config.tokens.key_ring.as_ref().map(|secret| secret.expose().to_owned()),
             "hs256-secret" => config.tokens.hs256_secret.as_ref().map(|secret| secret.expose().to_owned()),
+            "webhook-secret" => config.webhooks.secret.as_ref().map(|secret| secret.expose().to_owned()),
             _ => None,
         };
         let pairs = self.lines.iter().zip(&before.lines);
@@ -357,6 +362,7 @@ impl Sources {
             mail: Mail::from(chosen, &listen)?,
             pages: Pages::from(chosen)?,
             links: AppLinks::from(chosen)?,
+            webhooks: Webhooks::from(chosen)?,
             listen,
             lines: Vec::new(),
             origins: chosen.origins(),

@@ -59,7 +59,7 @@ pub(crate) fn served(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, m
         let at_path: AtPath = Box::new(move |request| Box::pin(Arc::clone(&at).answered(request)));
         (path, at_path)
     });
-    Served::new(router, posts.collect())
+    Served::new(router, posts)
 }
 
 fn whole_and_places(
@@ -120,7 +120,9 @@ type Places = Vec<(String, Arc<At>)>;
 /// What is at each path of the profiles.
 fn places(app: &Arc<App>, profiles: Vec<Profile>, mount: &Mount) -> Places {
     let mut paths: Vec<(String, Vec<RouteContext>)> = Vec::new();
-    for served in profiles.into_iter().map(|profile| Arc::new(ServedProfile::new(profile))) {
+    for profile in profiles {
+        let hooks = app.hooks.get(&profile.name).cloned().unwrap_or_default();
+        let served = Arc::new(ServedProfile::new(profile, hooks));
         for route in &served.profile.wire.routes {
             let context = RouteContext {
                 app: Arc::clone(app),
@@ -222,7 +224,8 @@ async fn answer(context: &RouteContext, request: Request) -> Response {
     let asked = security::asked_by(asked, traced(carried_out, &span));
     let asked = AssertUnwindSafe(asked).catch_unwind();
     let (outcome, told) = match context.is_anonymous() {
-        true => limits::told_of(asked).await,
+        // In a box, as a refresh would have room for it.
+        true => Box::pin(limits::told_of(asked)).await,
         false => (asked.await, Vec::new()),
     };
     let mut response = match outcome {

@@ -11,6 +11,7 @@ mod extends;
 mod fact;
 mod facts;
 mod geo;
+mod hooks;
 mod import;
 mod next_id;
 mod node;
@@ -46,6 +47,7 @@ pub use error::ProfileError;
 pub use extends::resolved;
 pub use fact::{Fact, FactKind};
 pub use facts::{Facts, FieldFacts, RefusalFacts, SessionFacts};
+pub use hooks::HookTargets;
 pub use import::{ImportColumn, ImportField, ImportKind, ImportShape, TableShape};
 pub(crate) use next_id::KINDS as ID_KINDS;
 pub use next_id::{IdKind, MAX_FLOOR};
@@ -81,6 +83,8 @@ pub struct Profile {
     pub policy: Policy,
     /// From where it may be spoken to.
     pub fences: Fences,
+    /// Which other systems are asked before something is decided.
+    pub hooks: HookTargets,
     /// The client that it stands for.
     pub client: Client,
     /// Foreign names of environment variables, and the setting each stands for.
@@ -279,6 +283,7 @@ impl Profile {
             wire: Wire { routes, off: Vec::new(), refresh, refusal: refusal.unwrap_or_default() },
             policy: settings::policy(profile)?,
             fences: geo::parse(profile)?,
+            hooks: hooks::parse(profile)?,
             client: Client {
                 id: ProfileId(id.number(1..=u16::MAX)?),
                 id_line: id.line(),
@@ -334,6 +339,8 @@ impl Profile {
             next_id: self.client.next_id,
             confirmation: self.client.confirmation,
             password: self.client.password,
+            // Whoever serves it knows what can be asked.
+            hooks: sprag::hooks::Hooks::default(),
         }
     }
 
@@ -354,7 +361,7 @@ impl Profile {
 const EMAIL_VERIFIED: &str = "email_verified";
 
 /// The keys of a profile, in the order of the reference.
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 20] = [
     "extends",
     "id",
     "about",
@@ -367,6 +374,7 @@ const KEYS: [&str; 19] = [
     "login_link",
     "password",
     "geo",
+    "hooks",
     "offers",
     "next_id",
     "next_id_floor",

@@ -256,6 +256,7 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
         "place_refused" => is(&["login", "login_by_code", "register", "refresh", "password", "step_up"]),
         "risk_refused" => is(&["login", "login_by_code"]),
         "email_unconfirmed" => is(&["login"]),
+        "login_refused" => is(&["login", "register"]),
         "not_found" => is(&["challenge"]),
         _ => panic!("say here which calls answer {code:?}; see docs/adding/a-refusal.md"),
     }

@@ -231,6 +231,8 @@ event_kinds! {
     PasswordChanged = "password_changed",
     /// A letter could not be delivered, and nobody tries any more.
     LetterRefused = "letter_refused",
+    /// Another system could not be told of an event, and nobody tries any more.
+    WebhookRefused = "webhook_refused",
     /// A log-in failed.
     LoginFailed = "login_failed",
     /// A log-in opened a session though it was unlike those before it.
@@ -314,6 +316,7 @@ impl Event {
                 | EventKind::LoginRefused
                 | EventKind::PlaceRefused
                 | EventKind::LetterRefused
+                | EventKind::WebhookRefused
                 | EventKind::ClockJumped
                 | EventKind::ClockBelieved
                 | EventKind::StoreAccepted,

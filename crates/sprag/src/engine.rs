@@ -66,12 +66,14 @@ use crate::token::RefreshToken;
 
 mod account;
 mod administration;
+mod along;
 mod builder;
 mod client_policy;
 mod commits;
 mod deletion;
 mod email_change;
 mod erasure;
+mod hooks;
 mod import;
 mod invites;
 mod letters;
@@ -80,6 +82,7 @@ mod lives;
 mod login_letter;
 mod news;
 mod next_id;
+mod old_accounts;
 mod one_time;
 mod opening;
 mod outbox;
@@ -94,6 +97,7 @@ mod sessions;
 mod step_up;
 mod tokens;
 mod upkeep;
+mod webhooks;
 
 pub use account::{Accounts, NewUser};
 pub use administration::{AccountChanges, Changed};
@@ -114,16 +118,17 @@ pub use pair::{RefreshTokenText, TokenPair};
 pub use password_change::PasswordChangeRequest;
 pub use passwords::PasswordRules;
 pub use refresh::{RefreshOutcome, RefreshRequest};
-pub use sessions::{Explanation, Listed, Sessions};
+pub use sessions::{Explanation, Listed, LogOutRequest, Sessions};
 pub use step_up::{Proof, StepUpRequest};
 pub use tokens::Tokens;
 pub use upkeep::Upkeep;
+pub use webhooks::{LeasedWebhook, Webhooks};
 
 pub use crate::requester::Requester;
 
 use lives::LIVES_BYTES;
 use next_id::ObjectIds;
-use pair::Told;
+use pair::{About, Told};
 use service::Service;
 
 /// Joins ratchet, store, keys and ways to authenticate into the actions a client asks for.
@@ -133,7 +138,7 @@ pub struct Engine {
     random: Arc<dyn Random>,
     /// The id of each access token, and what its lives are drawn from.
     token_ids: DrawnAhead<{ 16 + LIVES_BYTES }>,
-    keys: ArcSwap<KeyRing>,
+    keys: Arc<ArcSwap<KeyRing>>,
     hasher: Hasher,
     failures: Failures,
     gate: Gate,
@@ -146,6 +151,10 @@ pub struct Engine {
     object_ids: ObjectIds,
     /// Whoever sends letters waits for one to be written.
     letters_wait: Notify,
+    /// Whoever sends webhooks waits for one to be written.
+    webhooks_wait: Arc<Notify>,
+    /// What the store writes along with commits.
+    written_along: Arc<along::WrittenAlong>,
     /// Whether anybody sends letters; where nobody does, none are written.
     sends_letters: bool,
 }
@@ -202,8 +211,8 @@ impl Engine {
     /// # Errors
     /// [`Refusal::AccountDisabled`] if the account has been disabled since; [`Refusal::CredentialsInvalid`] if its password
     /// is another one by now, or it is gone; [`Refusal::EmailUnconfirmed`] where the address must be confirmed first;
-    /// [`Refusal::RiskRefused`] if the log-in is too unlike those before it; a
-    /// [`Fault`].
+    /// [`Refusal::RiskRefused`] if the log-in is too unlike those before it, [`Refusal::LoginRefused`] if a
+    /// [hook](crate::hooks) says no; a [`Fault`].
     pub async fn open_session(
         &self,
         client: &ClientPolicy,
@@ -220,7 +229,14 @@ impl Engine {
         // Whoever has just made the account has no log-in before this one.
         let is_signing_up = somebody.at() == account.created_at;
         let risk = if is_signing_up { None } else { self.weigh(&somebody, request, requester, now).await? };
+        if let Some(hook) = &client.hooks.before_login {
+            Box::pin(self.ask_before_login(hook.as_ref(), &somebody, request, requester)).await?;
+        }
         let key = self.key_of_new_session(account_id, now);
+        let asked = match client.hooks.claims {
+            Some(_) => Box::pin(self.claims_asked(client, somebody.account(), Some(key.session))).await?,
+            None => None,
+        };
         let token = RefreshToken::first(client.profile, key, self.random.as_ref());
         let room = Room {
             replaces: self.session_to_replace(client, account_id, request.superseded).await?,
@@ -263,7 +279,8 @@ impl Engine {
             let count = self.counting_login(is_new_device, requester);
             match self.store.commit_telling(opening.commit(), count).await? {
                 Committed::Done { .. } => {
-                    let pair = self.pair(client, Some(somebody.account()), &token, None, told, now)?;
+                    let about = About::of(somebody.account(), &asked);
+                    let pair = self.pair(client, about, &token, None, told, now)?;
                     return Ok(TokenPair { device, ..pair });
                 }
                 Committed::AccountMoved => somebody = self.authn().look_again(somebody, requester).await?,
@@ -312,11 +329,10 @@ impl Engine {
     pub async fn log_out(
         &self,
         client: &ClientPolicy,
-        text: &str,
-        cause: EndCause,
+        request: LogOutRequest<'_>,
         requester: &Requester,
     ) -> Result<(), Fault> {
-        let Some(leaving) = self.leaving(client, text, cause, requester).await? else { return Ok(()) };
+        let Some(leaving) = self.leaving(client, request, requester).await? else { return Ok(()) };
         let is_news = matches!(leaving.ending.cause, EndCause::Reuse | EndCause::Lockstep);
         let news = match is_news {
             true => self.news_of(leaving.key.account, requester, leaving.ending.at).await?,

@@ -377,6 +377,13 @@ impl Hasher {
         tokio::time::sleep_until(moment.into()).await;
     }
 
+    /// Waits, on no hashing thread, until a moment.
+    pub(crate) async fn wait_until(&self, moment: Instant) {
+        if !self.slot.is_zero() {
+            tokio::time::sleep_until(moment.into()).await;
+        }
+    }
+
     /// What is counted of its threads, for whoever shows numbers.
     #[must_use]
     pub fn observed(&self) -> HashingObserved {

@@ -14,6 +14,7 @@ use sprag::audit::Severity;
 use sprag::authn::Shown;
 use sprag::engine::{Caller, ClientPolicy, Confirmation, Requester, TokenPair};
 use sprag::error::refusals::PLACE_REFUSED;
+use sprag::hooks::Hooks;
 use sprag::proof_of_work::Solved;
 use sprag::security::Outcome;
 use sprag::session::AccountId;
@@ -57,8 +58,8 @@ pub(crate) struct ServedProfile {
 }
 
 impl ServedProfile {
-    pub(crate) fn new(profile: Profile) -> Self {
-        let client = profile.client_policy();
+    pub(crate) fn new(profile: Profile, hooks: Hooks) -> Self {
+        let client = ClientPolicy { hooks, ..profile.client_policy() };
         let device_cookie = cookie::device_cookie(&profile.wire.refresh);
         let name = client.client_id.as_str().into();
         Self { profile, client, device_cookie, name }
@@ -230,9 +231,9 @@ impl RouteContext {
     /// token is looked at by the action itself.
     pub(crate) async fn let_in(&self, parts: &Parts) -> Result<Option<Caller>, Problem> {
         let caller = self.let_in_at_all(parts).await?;
-        let (now, fresh_for) = (self.app.engine.now(), self.app.fresh_for);
+        let is_fresh = |caller: &Caller| caller.is_fresh(self.app.engine.now(), self.app.fresh_for);
         match &caller {
-            Some(caller) if self.route.action.wants_fresh() && !caller.is_fresh(now, fresh_for) => {
+            Some(caller) if self.route.action.wants_fresh() && !is_fresh(caller) => {
                 Err(Refusal::StepUpRequired.into())
             }
             _ => Ok(caller),
@@ -314,9 +315,9 @@ impl RouteContext {
     pub(crate) async fn refresh_token(
         &self,
         parts: &Parts,
-        inputs: &Inputs<'_>,
+        in_body: Option<&str>,
     ) -> Result<Option<Carried>, Problem> {
-        let in_body = inputs.get(Input::RefreshToken).map(|text| Carried::new(text, By::Body));
+        let in_body = in_body.map(|text| Carried::new(text, By::Body));
         let Some(cookie) = &self.served.profile.wire.refresh.cookie else { return Ok(in_body) };
         let carried = match (self.cookie_token(parts).await?, in_body) {
             (None, in_body) => return Ok(in_body),

@@ -36,7 +36,14 @@ pub(crate) const SPEC: Spec = Spec {
     answer: Answer::Shaped { anywhere: &[Fact::PAIR, Fact::ACCOUNT], each: &[] },
     unavailable: "the service cannot answer just now, and the account may have been made; try again in a \
                   second, and if the name is taken then, try to log in",
-    refuses: &["name_invalid", "name_taken", "password_rejected", "link_invalid", "registration_closed"],
+    refuses: &[
+        "name_invalid",
+        "name_taken",
+        "password_rejected",
+        "link_invalid",
+        "registration_closed",
+        "login_refused",
+    ],
     ..Spec::named("register", "Make an account")
 };
 

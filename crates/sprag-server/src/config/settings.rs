@@ -6,7 +6,7 @@
 
 use super::{
     accounts, browsers, file, imported, limits, links, listen, logs, mail, monitoring, pages, passwords,
-    places, profiles, proof_of_work, proxies, refresh_limits, risk, sessions, store, tokens,
+    places, profiles, proof_of_work, proxies, refresh_limits, risk, sessions, store, tokens, webhooks,
 };
 
 pub use super::setting::{Fallback, Setting};
@@ -30,6 +30,7 @@ const FEATURES: &[&[Setting]] = &[
     mail::SETTINGS,
     pages::SETTINGS,
     links::SETTINGS,
+    webhooks::SETTINGS,
     passwords::SETTINGS,
     imported::SETTINGS,
     logs::SETTINGS,

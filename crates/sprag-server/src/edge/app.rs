@@ -1,11 +1,13 @@
 //! What every request shares.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sprag::Engine;
+use sprag::hooks::Hooks;
 
 use super::large_answers::LargeAnswers;
 use super::metrics_readers::MetricsReaders;
@@ -60,6 +62,8 @@ pub struct App {
     pub refresh_limits: Option<Arc<RefreshLimits>>,
     /// How many zeros a challenge asks for whose solution buys a try out of a network's budget; `None` where there are none.
     pub proof_of_work: Option<u8>,
+    /// What each profile has other systems asked, by its name.
+    pub(crate) hooks: BTreeMap<String, Hooks>,
     /// Who may read `/metrics`.
     pub metrics_readers: MetricsReaders,
     /// Whether accounts know the devices that they have logged in from.
@@ -97,6 +101,7 @@ impl App {
             name_lists: NameLists::default(),
             refresh_limits: None,
             proof_of_work: None,
+            hooks: BTreeMap::new(),
             knows_devices,
             metrics_readers,
             deadline,
@@ -142,6 +147,13 @@ impl App {
     #[must_use]
     pub fn pages_below(self, pages_prefix: &str) -> Self {
         Self { pages_prefix: pages_prefix.to_owned(), ..self }
+    }
+
+    /// Has the profile of that name ask these before something is decided.
+    #[must_use]
+    pub fn asking(mut self, profile: &str, hooks: Hooks) -> Self {
+        self.hooks.insert(profile.to_owned(), hooks);
+        self
     }
 
     /// Lets these read `/metrics`, beside this machine itself.

@@ -8,12 +8,13 @@ use data_encoding::BASE64URL_NOPAD;
 use futures_util::future::join_all;
 use sprag::engine::{Leased, Outcome, Requester};
 use sprag::letter::{Letter, LetterKind};
-use sprag::outbox::MessageKey;
+use sprag::outbox::{MessageKey, MessageKind};
 use sprag::{Engine, Fault, seldom};
 use tokio::time::sleep;
 
 use super::links::Links;
 use super::outgoing::{Mailer, Outgoing};
+use crate::metrics::Metrics;
 use crate::words::{Pieces, Words, told_at};
 
 /// How often the outbox is looked at, if nobody says that something was put there.
@@ -29,6 +30,7 @@ pub(crate) struct Sender {
     words: Arc<Words>,
     /// Where the links lead.
     links: Links,
+    metrics: Arc<Metrics>,
 }
 
 impl std::fmt::Debug for Sender {
@@ -39,7 +41,12 @@ impl std::fmt::Debug for Sender {
 
 impl Sender {
     pub(crate) fn new(engine: Arc<Engine>, mailer: Box<dyn Mailer>, words: Arc<Words>, links: Links) -> Self {
-        Self { engine, mailer, words, links }
+        Self { engine, mailer, words, links, metrics: Arc::default() }
+    }
+
+    /// What becomes of letters is counted there.
+    pub(crate) fn counted_in(self, metrics: Arc<Metrics>) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Sends, until it is dropped.
@@ -94,7 +101,10 @@ impl Sender {
         } else {
             String::new()
         };
-        if self.engine.outbox().settle(leased, outcome).await? {
+        let is_taken = outcome == Outcome::Taken;
+        let is_given_up = self.engine.outbox().settle(leased, outcome).await?;
+        self.metrics.message_tried(MessageKind::Mail, is_taken, is_given_up);
+        if is_given_up {
             tell_given_up(leased.key, &why);
         }
         Ok(())

@@ -24,7 +24,9 @@ use sprag::{Engine, seldom};
 
 mod erasures;
 mod letters;
+mod outbox;
 mod refreshes;
+mod webhooks;
 
 /// How often the node's mark of life is moved.
 const MARK_INTERVAL: Duration = Duration::from_secs(1);
@@ -88,6 +90,7 @@ pub fn start_with(node: &Node, ring: Option<RingWatch>) -> JoinSet<()> {
     let mut jobs: JoinSet<()> = jobs(node, ring).into_iter().map(Job::repeat).collect();
     jobs.spawn(Keeper::of(node).keep());
     letters::start(node, &mut jobs);
+    webhooks::start(node, &mut jobs);
     jobs
 }
 
@@ -184,6 +187,7 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
         Some(counts),
         cuts,
         Some(erasures::job(engine)),
+        Some(outbox::job(node)),
     ]
     .into_iter()
     .flatten()

@@ -18,19 +18,22 @@ use sprag::store::{Slice, Store};
 use sprag::{Engine, Fault};
 
 use crate::breaches;
-use crate::config::{self, Color, Config, Database, ProfileRef, Sources};
+use crate::config::{self, Color, Config, Database, ProfileRef, Sources, Webhook};
 use crate::edge::refresh_limits::RefreshLimits;
 use crate::edge::serve::Bounds;
 use crate::edge::served::Served;
+use crate::hooks;
 use crate::http::{self, App, Mount};
 use crate::mail::{self, Links, Sender};
 use crate::metrics::Metrics;
 use crate::name_lists::NameLists;
+use crate::outgoing::Outgoing;
 use crate::places::Places;
 use crate::profile::{self, Profile};
 use crate::run::high_water::HighWater;
 use crate::run::ring_file::RingSource;
 use crate::run::{database, numbering, open_files, overrides};
+use crate::webhooks;
 use crate::words::{Brand, Words};
 
 /// The most that is read of a profile before it is said to be none.
@@ -55,6 +58,8 @@ pub struct Node {
     pub(crate) words: Option<Arc<Words>>,
     /// Names that nobody registers.
     pub name_lists: NameLists,
+    /// What asks and tells other systems; `None` where there is nothing to sign with.
+    pub(crate) outgoing: Option<Outgoing>,
     /// Where its keys come from.
     pub ring: RingSource,
     /// Whether they were made at this start, as there were none.
@@ -172,7 +177,8 @@ impl Node {
             .hasher(hasher)
             .limits(limits)
             .rates(config.limits.rates.clone())
-            .sends_letters(words.is_some());
+            .sends_letters(words.is_some())
+            .webhooks(config.webhooks.told.iter().map(Webhook::endpoint).collect());
         let length = profiles.iter().map(|profile| profile.client.password).reduce(PasswordLength::longest);
         let rules = PasswordRules {
             length: length.unwrap_or_default(),
@@ -181,6 +187,9 @@ impl Node {
         let engine = engine.passwords(rules);
         let engine = engine.risk(config.risk.policy.clone()).whereabouts(Arc::clone(&places) as _);
         let engine = engine.issuer(config.issuer()).audience(config.tokens.audience.clone()).build()?;
+        let webhooks = &config.webhooks;
+        let outgoing =
+            webhooks.secrets.clone().map(|secrets| Outgoing::new(secrets, &webhooks.networks)).transpose()?;
         let (metrics, engine) = (Arc::default(), Arc::new(engine));
         let refresh_limits = config.refresh_rates.map(|rates| Arc::new(RefreshLimits::new(rates)));
         Ok(Self {
@@ -192,6 +201,7 @@ impl Node {
             refresh_limits,
             words,
             name_lists,
+            outgoing,
             ring,
             has_new_ring,
             high_water,
@@ -230,7 +240,16 @@ impl Node {
         };
         let links = Links::new(self.config.listen.public_url.clone(), self.config.links.0.clone())
             .below(&self.config.pages.prefix);
-        Ok(Some(Sender::new(Arc::clone(&self.engine), mailer, Arc::clone(words), links)))
+        let sender = Sender::new(Arc::clone(&self.engine), mailer, Arc::clone(words), links);
+        Ok(Some(sender.counted_in(Arc::clone(&self.metrics))))
+    }
+
+    /// What tells other systems of events; `None` where none wants to hear.
+    pub(crate) fn webhook_sender(&self) -> Option<webhooks::Sender> {
+        let told = &self.config.webhooks.told;
+        let outgoing = self.outgoing.clone().filter(|_| !told.is_empty())?;
+        let (engine, metrics) = (Arc::clone(&self.engine), Arc::clone(&self.metrics));
+        Some(webhooks::Sender::new(engine, metrics, outgoing, told.clone()))
     }
 
     /// What requests share.
@@ -247,6 +266,13 @@ impl Node {
         let app = app.knowing(Arc::clone(&self.places));
         let app = app.saying(self.words.clone()).pages_below(&self.config.pages.prefix);
         let app = app.reserving(self.name_lists.clone());
+        let app = self.profiles.iter().fold(app, |app, profile| match &self.outgoing {
+            Some(outgoing) if profile.hooks.are_any() => {
+                let clock = self.engine.store().clock();
+                app.asking(&profile.name, hooks::of_profile(profile, outgoing, &clock))
+            }
+            _ => app,
+        });
         let config = self.config.clone();
         let app = app.called_as_set(Box::new(move |origins| config.to_be("cors-origins", origins)));
         let app = app.knowing_devices(self.config.limits.knows_devices);

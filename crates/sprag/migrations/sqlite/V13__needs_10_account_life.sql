@@ -42,5 +42,10 @@ create table outbox (
     trouble     text,                 -- what the last try came to, where that was nothing good
     primary key (account_id, id)
 ) strict, without rowid;
-create index outbox_due on outbox (due_at) where due_at is not null;
+create index outbox_due on outbox (kind, due_at) where due_at is not null;
 create index outbox_settled on outbox (settled_at) where settled_at is not null;
+
+-- Names that led to somebody once: a keyed hash of each, written when it came to lead to nobody. By it alone nobody finds a name.
+create table held_name (
+    hash blob not null primary key check (length(hash) = 32)
+) strict, without rowid;

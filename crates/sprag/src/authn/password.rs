@@ -3,7 +3,10 @@
 //! An unknown name and a wrong password take the same path: the same work, the same note for the journal, the same answer at
 //! the same moment.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use tokio::join;
+use tokio::time::timeout;
 
 use super::devices::{Known, Shown};
 use super::failures::{DISABLED, Told};
@@ -13,6 +16,7 @@ use super::{Authenticated, Authn, Proof};
 use crate::account::Account;
 use crate::audit::{EventKind, NOBODY, Severity};
 use crate::error::{Error, Fault, FaultKind, Refusal};
+use crate::hooks::{OldAccount, OldAccounts};
 use crate::password::{Compared, Match, Password, Presence};
 use crate::prefix::Prefix;
 use crate::requester::Requester;
@@ -35,6 +39,42 @@ pub(crate) struct Wrong {
     account: AccountId,
     came: Instant,
     compared: Compared,
+}
+
+/// Another system that may be asked where nobody here has a name.
+#[derive(Clone, Copy)]
+pub(crate) struct Elsewhere<'a> {
+    pub(crate) old: &'a dyn OldAccounts,
+    /// Whether the name never led to anybody here.
+    pub(crate) may_be_asked: bool,
+    /// How long it may take.
+    pub(crate) patience: Duration,
+}
+
+/// Whose name and password were typed.
+pub(crate) enum Typed {
+    /// Somebody's here.
+    Here(Authenticated),
+    /// Somebody's in another system.
+    Elsewhere(OldAccount),
+}
+
+impl Elsewhere<'_> {
+    /// Whose they are there. Where nobody answers, they are nobody's.
+    async fn ask(&self, name: &str, password: &str) -> Option<OldAccount> {
+        let why = match timeout(self.patience, self.old.with_password(name, password)).await {
+            Ok(Ok(found)) => return found,
+            Ok(Err(fault)) => fault.source.map(|why| why.to_string()).unwrap_or_default(),
+            Err(_) => "no answer in time".to_owned(),
+        };
+        if let Some(left_out) = seldom::left_out("ask the old system") {
+            tracing::warn!(
+                left_out,
+                "the old system did not answer, so nobody is let in whom only it knows: {why}"
+            );
+        }
+        None
+    }
 }
 
 impl Authn<'_> {
@@ -67,7 +107,23 @@ impl Authn<'_> {
         password: &str,
         requester: &Requester,
     ) -> Result<Authenticated, Error> {
-        let (came, from) = (Instant::now(), requester.prefix());
+        match self.typed(None, shown, name, password, requester).await? {
+            Typed::Here(somebody) => Ok(somebody),
+            Typed::Elsewhere(_) => Err(Refusal::CredentialsInvalid.into()),
+        }
+    }
+
+    /// Says whose name and password these are: somebody's here, as [`password_on`](Self::password_on) has it, or, where nobody
+    /// here has the name, somebody's in another system that is asked meanwhile.
+    pub(crate) async fn typed(
+        &self,
+        elsewhere: Option<Elsewhere<'_>>,
+        shown: &Shown,
+        name: &str,
+        password: &str,
+        requester: &Requester,
+    ) -> Result<Typed, Error> {
+        let (came, from, text) = (Instant::now(), requester.prefix(), password);
         let password = Password::typed(password)?;
         let credential = meant_by(self.store.as_ref(), name).await?;
         let (at, known) = match &credential {
@@ -84,7 +140,14 @@ impl Authn<'_> {
         let stored = credential.as_ref().and_then(|credential| credential.password_hash.clone());
         let place = Presence::default();
         let unless_looked_at = self.unless_looked_at(&tried, &place);
-        let compared = self.hasher.verify_from(from, password.clone(), stored, &place).await;
+        let asks = elsewhere.filter(|elsewhere| credential.is_none() && elsewhere.may_be_asked);
+        let (compared, found) =
+            join!(self.hasher.verify_from(from, password.clone(), stored, &place), async {
+                match asks {
+                    Some(elsewhere) => Box::pin(elsewhere.ask(name, text)).await,
+                    None => None,
+                }
+            });
         drop(unless_looked_at);
         let compared = match compared {
             Ok(compared) => compared,
@@ -94,6 +157,10 @@ impl Authn<'_> {
                 return Err(fault.into());
             }
         };
+        if let Some(found) = found {
+            self.was_right(&tried).await;
+            return Ok(Typed::Elsewhere(found));
+        }
         let account = credential.as_ref().map_or(NOBODY, |credential| credential.account.id);
         let matched = matched(&compared.outcome, account);
         let Some(credential) = credential.filter(|_| matched != Match::No) else {
@@ -121,7 +188,8 @@ impl Authn<'_> {
             // Of the form that matched: what was typed may be another text, which the hash is not of.
             self.renew(account.id, compared.form.clone(), old, from).await;
         }
-        Ok(Authenticated { known: tried.into_known(), ..self.by_password(account, password, hash) })
+        let somebody = self.by_password(account, password, hash);
+        Ok(Typed::Here(Authenticated { known: tried.into_known(), ..somebody }))
     }
 
     /// Says that whoever uses this session knows the password of its account too, or that what they typed is another one. The

@@ -54,7 +54,7 @@ pub struct NewUser<'a> {
 
 impl NewUser<'_> {
     /// The names that will lead to it.
-    fn names(&self) -> Result<Vec<Name>, Refusal> {
+    pub(super) fn names(&self) -> Result<Vec<Name>, Refusal> {
         let external = self.external_id.map(|(profile, id)| Name::external(profile, id));
         let names = [external, self.username.map(Name::username), self.email.map(Name::email)];
         let names = names.into_iter().flatten().collect::<Result<Vec<_>, _>>()?;
@@ -64,7 +64,7 @@ impl NewUser<'_> {
         Ok(names)
     }
 
-    fn account(&self, id: AccountId, now: Timestamp) -> Result<Account, Refusal> {
+    pub(super) fn account(&self, id: AccountId, now: Timestamp) -> Result<Account, Refusal> {
         let external = self.external_id.map(|(profile, id)| External { profile, id: id.to_owned() });
         let particulars = Particulars {
             external,

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 
 use tokio::sync::Notify;
 
+use super::along::WrittenAlong;
 use super::next_id::ObjectIds;
 use super::service::Service;
 use super::{Engine, Issuer, Limits, PasswordRules};
@@ -20,6 +21,7 @@ use crate::place::Whereabouts;
 use crate::random::{self, DrawnAhead, Random, SystemRandom};
 use crate::risk::RiskPolicy;
 use crate::store::Store;
+use crate::webhook::Endpoint;
 
 /// Puts an [`Engine`] together: a store, keys and an issuer are needed, and the rest has a default.
 #[must_use = "build() makes the engine"]
@@ -37,6 +39,7 @@ pub struct EngineBuilder {
     whereabouts: Arc<dyn Whereabouts>,
     rates: Rates,
     sends_letters: bool,
+    endpoints: Vec<Endpoint>,
 }
 
 impl EngineBuilder {
@@ -53,6 +56,7 @@ impl EngineBuilder {
             limits: Limits::default(),
             rates: Rates::default(),
             sends_letters: false,
+            endpoints: Vec::new(),
             risk: None,
             passwords: PasswordRules::default(),
             whereabouts: Arc::new(()),
@@ -126,6 +130,12 @@ impl EngineBuilder {
         self
     }
 
+    /// Which other systems are told of which events, for somebody [sends](Engine::webhooks) that. By default none.
+    pub fn webhooks(mut self, endpoints: Vec<Endpoint>) -> Self {
+        self.endpoints = endpoints;
+        self
+    }
+
     /// How often somebody may try; by default [as often as is usual](Rates::default). An embedder whose own front door limits
     /// that already gives [`Rates::off`].
     pub fn rates(mut self, rates: Rates) -> Self {
@@ -157,12 +167,21 @@ impl EngineBuilder {
         let random = self.random.unwrap_or_else(|| Arc::new(SystemRandom::default()));
         // Not from the randomness that tests hand in: two engines that begin alike are two runs.
         let counts = Counts::new(random::id(&SystemRandom::default(), clock.now()), Arc::clone(&clock));
+        let (keys, webhooks_wait) = (Arc::new(ArcSwap::from_pointee(keys)), Arc::new(Notify::new()));
+        let written_along = Arc::new(WrittenAlong {
+            keys: Arc::clone(&keys),
+            random: Arc::clone(&random),
+            clock: Arc::clone(&clock),
+            endpoints: self.endpoints.into(),
+            webhooks_wait: Arc::clone(&webhooks_wait),
+        });
+        self.store.writes_along(Arc::clone(&written_along) as _);
         Ok(Engine {
             store: CountedStore::new(self.store, counts),
             clock,
             random,
             token_ids: DrawnAhead::default(),
-            keys: ArcSwap::from_pointee(keys),
+            keys,
             hasher,
             failures: Failures::default(),
             gate: Gate::new(self.rates),
@@ -174,6 +193,8 @@ impl EngineBuilder {
             service: Service::default(),
             object_ids: ObjectIds::default(),
             letters_wait: Notify::new(),
+            webhooks_wait,
+            written_along,
             sends_letters: self.sends_letters,
         })
     }

@@ -11,15 +11,16 @@ use crate::audit::EventKind;
 use crate::budget::Budget;
 use crate::clock::Timestamp;
 use crate::error::Refusal;
+use crate::hooks::OldAccounts;
 use crate::letter::{Letter, LetterKind};
 use crate::limits::Whose;
-use crate::one_time::{Digest, OneTimeText, OneTimeToken, Purpose, TokenId, hashed};
+use crate::one_time::{Digest, OneTimeText, OneTimeToken, Parsed, Proof, Purpose, TokenId, hashed};
 use crate::outbox::{Message, MessageKey, MessageKind};
 use crate::password::NewPassword;
 use crate::proof_of_work::Solved;
 use crate::random;
 use crate::ratchet::MAX_MISSES;
-use crate::session::{AccountId, EndCause};
+use crate::session::{AccountId, EndCause, ProfileId};
 use crate::store::{Commit, Committed, Expect, Step, Was, meant_by};
 use std::time::Duration;
 
@@ -54,8 +55,20 @@ impl Letters<'_> {
         solved: Option<Solved>,
         requester: &Requester,
     ) -> Result<(), Error> {
+        self.ask_for_reset_from(None, typed, solved, requester).await
+    }
+
+    /// As [`ask_for_reset`](Self::ask_for_reset); a system that may know who is not known here is asked for that profile.
+    pub(super) async fn ask_for_reset_from(
+        &self,
+        there: Option<(&dyn OldAccounts, ProfileId)>,
+        typed: &str,
+        solved: Option<Solved>,
+        requester: &Requester,
+    ) -> Result<(), Error> {
         let Self(engine) = self;
         let found = meant_by(engine.store.as_ref(), typed).await?.map(|found| found.account);
+        let is_known = found.is_some();
         self.reserve_letter(found.as_ref(), typed, solved, requester).await?;
         let (commit, key) = match found.filter(|account| account.disabled_at.is_none()).and_then(addressed) {
             Some((account, address)) => {
@@ -64,7 +77,11 @@ impl Letters<'_> {
             }
             None => {
                 let nobody = AccountId(random::id(engine.random.as_ref(), engine.now()));
-                self.with_nothing(Purpose::ResetPassword, nobody)
+                let brought = match there.filter(|_| !is_known) {
+                    Some(there) => Box::pin(self.to_whom_it_knows(there, typed, requester)).await?,
+                    None => None,
+                };
+                brought.unwrap_or_else(|| self.with_nothing(Purpose::ResetPassword, nobody))
             }
         };
         self.written(commit, key).await
@@ -174,6 +191,9 @@ impl Letters<'_> {
     /// # Errors
     /// [`Refusal::LinkInvalid`]; a [`Fault`](crate::Fault).
     pub async fn link(&self, purpose: Purpose, text: &str) -> Result<LinkTarget, Error> {
+        if let Some(link) = self.link_that_brings(purpose, text).await? {
+            return Ok(link);
+        }
         let usable = self.0.usable(purpose, text).await?;
         let address = match purpose {
             Purpose::ChangeEmail | Purpose::UndoEmail => self.address_after(&usable)?,
@@ -217,9 +237,13 @@ impl Letters<'_> {
         requester: &Requester,
     ) -> Result<u64, Error> {
         let Self(engine) = self;
+        let password = password.into();
+        if self.bring_by_link(text, password, requester).await? {
+            return Ok(0);
+        }
         let usable = engine.usable(Purpose::ResetPassword, text).await?;
         let (account, address) = (&usable.account, of_address(&usable)?);
-        let password = engine.chosen(password.into(), &own_names(account)).await?;
+        let password = engine.chosen(password, &own_names(account)).await?;
         let hash = engine.hasher.hash_from(requester.prefix(), password, engine.random.as_ref()).await?;
         let now = engine.now();
         let steps = vec![

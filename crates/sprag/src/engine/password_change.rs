@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::commits::PasswordChange;
 use super::opening::{detail, new_session};
-use super::pair::Told;
+use super::pair::{About, Told};
 use super::passwords::own_names;
 use super::replacement::Asked;
 use super::{Accounts, Caller, ClientPolicy, Engine, Requester, TokenPair, tried_too_often};
@@ -104,6 +104,7 @@ impl Engine {
         let why = "the current password, asked for to change it, was wrong";
         let owner = self.owner(caller.key, current, why, requester).await?;
         let new = self.chosen(new, &own_names(owner.account())).await?;
+        let asked = self.claims_asked(client, owner.account(), Some(caller.key.session)).await?;
         let hash = self.hasher.hash_from(requester.prefix(), new, self.random.as_ref()).await?;
         let own = self.token_of(client, caller.key, request.refresh_token).await?;
         let retry_hash = request.retry_id.map(hash_retry_id);
@@ -132,7 +133,7 @@ impl Engine {
                 news: self.news(owner.account(), requester, now),
             };
             if self.store.commit(change.commit()).await?.is_done() {
-                return Ok(self.pair(client, Some(owner.account()), &token, None, told, now)?);
+                return Ok(self.pair(client, About::of(owner.account(), &asked), &token, None, told, now)?);
             }
         }
         Err(tried_too_often("change a password").into())

@@ -138,6 +138,11 @@ table! {
         "this log-in is too unlike those before it, so no session was opened; log in from a device and a place that you have used before, or ask whoever runs this service",
         "The password is right, and the [risk](risk.md) of the log-in reaches `risk-refuse`; told only to who knows the password",
         "`login_refused`";
+    /// Another system, which is asked before a log-in, says no.
+    LOGIN_REFUSED: "login_refused", 403,
+        "this log-in is not allowed, so no session was opened; ask whoever runs this service",
+        "Who they are has been shown, and the hook that a profile has asked [before a log-in](../guide/hooks.md) says no",
+        "`login_refused`";
     /// The server: nothing is there.
     NOT_FOUND: "not_found", 404,
         "there is nothing at this address; /docs lists what there is",
@@ -253,6 +258,8 @@ pub enum Refusal {
     EmailUnconfirmed,
     /// The log-in is too unlike those before it.
     RiskRefused,
+    /// A hook says that they may not log in.
+    LoginRefused,
     /// Only an administrator may do this.
     Forbidden,
     /// Nobody registers here.
@@ -287,6 +294,7 @@ impl Refusal {
             Self::StepUpRequired => &STEP_UP_REQUIRED,
             Self::EmailUnconfirmed => &EMAIL_UNCONFIRMED,
             Self::RiskRefused => &RISK_REFUSED,
+            Self::LoginRefused => &LOGIN_REFUSED,
             Self::Forbidden => &FORBIDDEN,
             Self::RegistrationClosed => &REGISTRATION_CLOSED,
             Self::SessionUnknown => &SESSION_UNKNOWN,

@@ -40,6 +40,7 @@ use crate::clock::Timestamp;
 use crate::session::{AccountId, Epoch};
 
 mod accounts;
+mod along;
 mod budgets;
 mod commits;
 mod daily_counts;
@@ -166,6 +167,12 @@ checks! {
         a_message_that_was_given_up_is_tried_again_where_somebody_asks,
         the_longest_due_come_first_and_all_are_listed_in_slices,
         what_was_settled_is_swept_away_and_what_waits_stays;
+    along:
+        what_tells_others_of_an_event_is_put_with_it_or_not_at_all,
+        a_rotation_tells_others_only_where_it_applies,
+        a_sweep_tells_others_what_it_ends,
+        a_name_that_comes_to_lead_to_nobody_was_held,
+        how_much_waits_is_counted_by_kind;
     rings:
         the_first_ring_is_admitted_and_whichever_shares_a_key,
         of_two_first_rings_one_is_admitted,

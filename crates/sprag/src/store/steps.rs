@@ -279,6 +279,9 @@ pub enum CredentialKind {
     /// A device that the account has logged in from, verified with the SHA-256 of what it shows; behind that stands when it was
     /// last seen, as 8 bytes, the most significant first.
     Device,
+    /// What another system said last of the account for a profile's access tokens, sealed: nothing is verified with it, and it is
+    /// one account's as credentials are.
+    Claims,
 }
 
 impl CredentialKind {
@@ -288,6 +291,7 @@ impl CredentialKind {
         match self {
             Self::Password => "password",
             Self::Device => "device",
+            Self::Claims => "claims",
         }
     }
 }

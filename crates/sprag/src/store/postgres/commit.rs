@@ -9,14 +9,14 @@ use super::connection::Connection;
 use super::error::QueryError;
 use super::journal::Chain;
 use super::pool::Outcome;
-use super::{kept, one_time, outbox, particulars, steps};
+use super::{held_names, kept, one_time, outbox, particulars, steps};
 use crate::audit::Event;
 use crate::error::Fault;
 use crate::ratchet::waits;
 use crate::security;
 use crate::session::{AccountId, EndCause, SessionKey};
 use crate::store::steps::{AccountState, admits};
-use crate::store::{Commit, Commits, Committed, Step};
+use crate::store::{Along, Commit, Commits, Committed, Step};
 
 #[async_trait]
 impl Commits for PostgresStore {
@@ -28,8 +28,10 @@ impl Commits for PostgresStore {
                        accused until that is known";
             return Err(Fault::unavailable(doing, why));
         }
-        let carried_out =
-            self.pool.transaction(doing, &commit, |connection, commit| run(connection, commit).boxed());
+        let given = (commit, self.along.current());
+        let carried_out = self.pool.transaction(doing, &given, |connection, (commit, along)| {
+            run(connection, commit, along.as_deref()).boxed()
+        });
         let (committed, told) = carried_out.await?;
         security::journalled(&told);
         Ok(committed)
@@ -49,12 +51,16 @@ fn causes(commit: &Commit) -> impl Iterator<Item = EndCause> {
 async fn run(
     connection: &Connection,
     commit: &Commit,
+    along: Option<&dyn Along>,
 ) -> Result<Outcome<(Committed, Vec<Event>)>, QueryError> {
     let account = commit.account;
     let mut chain = Chain::of(connection, account).await?;
     let mut state = chain.account_state();
     if !commit.expect.holds(state) {
         return Ok(Outcome::Undo((Committed::AccountMoved, Vec::new())));
+    }
+    if let Some(along) = along {
+        held_names::remember(connection, account, &commit.steps, along).await?;
     }
     let (mut ends, mut place) = (Vec::new(), 0);
     let (steps, forgets_last) = match commit.steps.split_last() {
@@ -83,6 +89,9 @@ async fn run(
     let (told, noted, forgotten) =
         join!(chain.append_all(events.clone()), steps::note_ips(connection, account, &ends), forgets);
     told.and(noted).and(forgotten)?;
+    let messages =
+        along.map(|along| events.iter().flat_map(|event| along.messages(event)).collect::<Vec<_>>());
+    outbox::put_all(connection, &messages.unwrap_or_default()).await?;
     Ok(Outcome::Keep((Committed::Done { ended }, events)))
 }
 
@@ -167,9 +176,9 @@ async fn take<'s>(
         Step::EndTokensSince { purpose, since } => {
             one_time::end_since(connection, account, *purpose, *since).await.map(|()| true)?
         }
-        Step::PutMessage(message) => outbox::put(connection, message, message.made_at).await?,
+        Step::PutMessage(message) => outbox::put(connection, message).await?,
         Step::PutMessageOnce { message, due_at } => {
-            outbox::put(connection, message, *due_at).await.map(|_| true)?
+            outbox::put_due(connection, message, *due_at).await.map(|_| true)?
         }
         Step::ForgetEnded => super::sweep::thin_out(connection, account).await.map(|()| true)?,
         Step::BindImportedToken { session, from, to } => {

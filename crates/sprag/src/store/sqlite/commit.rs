@@ -7,20 +7,21 @@ use super::SqliteStore;
 use super::job::{Concerns, Outcome};
 use super::journal::Chain;
 use super::rows::bytes;
-use super::{kept, one_time, outbox, steps};
+use super::{held_names, kept, one_time, outbox, steps};
 use crate::audit::Event;
 use crate::error::Fault;
 use crate::security;
 use crate::session::{AccountId, Epoch, SessionKey};
 use crate::store::steps::{AccountState, admits};
-use crate::store::{Commit, Commits, Committed, Step};
+use crate::store::{Along, Commit, Commits, Committed, Step};
 
 #[async_trait]
 impl Commits for SqliteStore {
     async fn commit(&self, commit: Commit) -> Result<Committed, Fault> {
         commit.expect_one_account()?;
         let (concerns, doing) = (Concerns::Account(commit.account), commit.doing());
-        let work = move |connection: &Connection| run(connection, commit);
+        let along = self.along.current();
+        let work = move |connection: &Connection| run(connection, commit, along.as_deref());
         let (committed, told) = self.writer.write_about(concerns, doing, work).await?;
         security::journalled(&told);
         Ok(committed)
@@ -28,7 +29,11 @@ impl Commits for SqliteStore {
 }
 
 /// Carries a commit out, and says what it told the journal.
-fn run(connection: &Connection, commit: Commit) -> Result<Outcome<(Committed, Vec<Event>)>> {
+fn run(
+    connection: &Connection,
+    commit: Commit,
+    along: Option<&dyn Along>,
+) -> Result<Outcome<(Committed, Vec<Event>)>> {
     let Commit { account, expect, steps, events } = commit;
     let mut state = state(connection, account)?;
     if !expect.holds(state) {
@@ -36,6 +41,9 @@ fn run(connection: &Connection, commit: Commit) -> Result<Outcome<(Committed, Ve
     }
     let mut ends = Vec::new();
     for (place, step) in steps.iter().enumerate() {
+        if let Some(along) = along {
+            held_names::remember(connection, account, step, along)?;
+        }
         let Some(ended) = take(connection, account, state, step)? else {
             return Ok(Outcome::Undo((Committed::Missed { step: place }, Vec::new())));
         };
@@ -48,6 +56,10 @@ fn run(connection: &Connection, commit: Commit) -> Result<Outcome<(Committed, Ve
     if !events.is_empty() {
         let mut chain = Chain::of(connection, account)?;
         events.iter().try_for_each(|event| chain.append(event.clone()))?;
+    }
+    if let Some(along) = along {
+        let mut messages = events.iter().flat_map(|event| along.messages(event));
+        messages.try_for_each(|message| outbox::put(connection, &message).map(drop))?;
     }
     Ok(Outcome::Keep((Committed::Done { ended }, events)))
 }
@@ -107,9 +119,9 @@ fn take<'s>(
         Step::EndTokensSince { purpose, since } => {
             one_time::end_since(connection, account, *purpose, *since).map(|()| true)?
         }
-        Step::PutMessage(message) => outbox::put(connection, message, message.made_at)?,
+        Step::PutMessage(message) => outbox::put(connection, message)?,
         Step::PutMessageOnce { message, due_at } => {
-            outbox::put(connection, message, *due_at).map(|_| true)?
+            outbox::put_due(connection, message, *due_at).map(|_| true)?
         }
         Step::ForgetEnded => super::sweep::thin_out(connection, account).map(|()| true)?,
         Step::BindImportedToken { session, from, to } => {

@@ -8,13 +8,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use foldhash::fast::RandomState;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Result, params};
 
 use super::SqliteStore;
 use super::connection::execute;
-use super::job::{Concerns, Outcome};
-use super::journal::Chain;
+use super::job::{Concerns, Outcome, Told};
 use super::rows::{self, bytes, integer};
 use crate::clock::Timestamp;
 use crate::error::Fault;
@@ -104,7 +104,8 @@ impl Sessions for SqliteStore {
         rotation: Rotation,
         event: Option<crate::audit::Event>,
     ) -> Result<Option<Rotated>, Fault> {
-        self.writer.rotate(rotation, event).await
+        let messages = self.along.messages(&event);
+        self.writer.rotate(rotation, event.map(|event| Box::new(Told { event, messages }))).await
     }
 
     async fn retry(
@@ -113,10 +114,11 @@ impl Sessions for SqliteStore {
         event: Option<crate::audit::Event>,
     ) -> Result<Option<Rotated>, Fault> {
         let concerns = Concerns::Account(retried.key.account);
+        let messages = self.along.messages(&event);
         let work = move |connection: &Connection| {
             let counted = count_retry(connection, &retried).optional()?;
             if let (Some(_), Some(event)) = (counted, event) {
-                Chain::of(connection, event.account)?.append(event)?;
+                Told { event, messages }.tell(connection)?;
             }
             Ok(Outcome::Keep(counted))
         };
@@ -132,8 +134,9 @@ impl Sessions for SqliteStore {
 #[derive(Debug)]
 pub(super) struct Rotator {
     told: Arc<Mutex<Option<Rotated>>>,
-    /// The epochs of accounts, `None` for those that may not log in, as the database has them.
-    standings: HashMap<AccountId, Option<Epoch>>,
+    /// The epochs of accounts, `None` for those that may not log in, as the database has them. Nobody chooses their ids, so a
+    /// cheap hash will do.
+    standings: HashMap<AccountId, Option<Epoch>, RandomState>,
     /// Moves when another connection has committed something.
     data_version: i64,
 }
@@ -147,7 +150,7 @@ impl Rotator {
             *tells.lock().unwrap_or_else(PoisonError::into_inner) = Some(rotated);
             Ok(0)
         })?;
-        Ok(Self { told, standings: HashMap::new(), data_version: 0 })
+        Ok(Self { told, standings: HashMap::default(), data_version: 0 })
     }
 
     /// Forgets what others have changed. To be called once a transaction has begun that keeps them from writing.
