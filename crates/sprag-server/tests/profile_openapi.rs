@@ -197,21 +197,21 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
     let governs = is(&["create_user", "change_user", "delete_user", "set_password"])
         || is(&["end_user_sessions", "end_any_session", "invite"]);
     let asks_for_access_token = is(&["logout_all", "me", "sessions", "end_session", "password"])
-        || is(&["send_verification", "change_email"])
+        || is(&["send_verification", "change_email", "export_me", "delete_me"])
         || (looks || governs)
         || (is(&["register"]) && profile.client.registration == Registration::Admin);
     let by_mail = is(&["forgot_password", "reset_password", "verify_email", "send_code", "login_by_code"])
-        || is(&["change_email", "confirm_email", "undo_email", "not_me"]);
+        || is(&["change_email", "confirm_email", "undo_email", "not_me", "keep_me"]);
     let reads_body = by_mail
         || is(&["login", "register", "refresh", "logout", "revoke", "password", "step_up"])
-        || is(&["create_user", "change_user", "set_password", "invite"])
+        || is(&["create_user", "change_user", "set_password", "invite", "delete_me"])
         || takes(Input::SessionId);
     let has_cookie = profile.wire.refresh.cookie.is_some();
     match code {
         // Chunks are read to their end whatever the call.
         "request_ambiguous" | "request_timeout" | "request_too_large" => true,
         "method_not_allowed" | "rate_limited" | "internal" | "unavailable" | "busy" => true,
-        "request_invalid" => !is(&["me", "sessions", "explain", "user", "challenge"]),
+        "request_invalid" => !is(&["me", "sessions", "explain", "user", "challenge", "export_me"]),
         "link_invalid" => is(&[
             "reset_password",
             "verify_email",
@@ -220,6 +220,7 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
             "undo_email",
             "login_by_code",
             "not_me",
+            "keep_me",
         ]),
         "registration_closed" => is(&["register", "invite"]),
         "field_missing" => {
@@ -237,8 +238,8 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
         }
         "account_unknown" => asks_for_access_token || is(&["step_up"]),
         "credentials_invalid" => is(&["login"]),
-        "current_password_wrong" => is(&["password", "step_up", "change_email"]),
-        "step_up_required" => governs || is(&["change_email"]),
+        "current_password_wrong" => is(&["password", "step_up", "change_email", "delete_me"]),
+        "step_up_required" => governs || is(&["change_email", "export_me", "delete_me"]),
         "forbidden" => looks || governs || (is(&["register"]) && asks_for_access_token),
         "origin_refused" => {
             let carries = is(&["login", "refresh", "logout", "logout_all", "revoke", "password", "step_up"]);
@@ -251,7 +252,7 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
         "name_invalid" => is(&["register", "create_user", "change_user", "invite", "change_email"]),
         "password_rejected" => {
             is(&["login", "register", "password", "step_up", "create_user", "set_password"])
-                || is(&["reset_password", "change_email"])
+                || is(&["reset_password", "change_email", "delete_me"])
         }
         "place_refused" => is(&["login", "login_by_code", "register", "refresh", "password", "step_up"]),
         "risk_refused" => is(&["login", "login_by_code"]),

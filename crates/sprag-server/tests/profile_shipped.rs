@@ -85,10 +85,15 @@ fn our_profile_says_what_the_design_says() {
             call("POST /api/v1/auth/logout/all", "logout_all", 204),
             call("GET /api/v1/auth/me", "me", 200),
             call("POST /api/v1/auth/register", "register", 201),
+            call("POST /api/v1/auth/invites", "invite", 201),
             call("GET /api/v1/auth/sessions", "sessions", 200),
             call("DELETE /api/v1/auth/sessions/{id}", "end_session", 204),
             call("GET /api/v1/auth/admin/sessions/{id}", "explain", 200), // ours, beyond the design
             call("POST /api/v1/auth/password", "password", 200),
+            call("GET /api/v1/auth/me/export", "export_me", 200),
+            call("DELETE /api/v1/auth/me", "delete_me", 202),
+            call("POST /api/v1/auth/me/delete", "delete_me", 202),
+            call("POST /api/v1/auth/me/keep", "keep_me", 204), // ours, beyond the design
             call("POST /api/v1/auth/password/forgot", "forgot_password", 202),
             call("POST /api/v1/auth/password/reset", "reset_password", 204),
             call("POST /api/v1/auth/email/verify", "verify_email", 204),
@@ -202,6 +207,7 @@ fn an_account_without_an_email_has_null_there() {
             "id": "00000000-0000-0000-0000-000000000001",
             "username": "Änn",
             "email": null,
+            "email_verified": false,
             "is_admin": false,
             "created_at": "2023-11-14T22:13:20.123Z",
             "session_id": "00000000-0000-0000-0000-000000000002",

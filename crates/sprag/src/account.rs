@@ -12,6 +12,7 @@
 //! ```
 
 use crate::clock::Timestamp;
+use crate::error::Refusal;
 use crate::session::{AccountId, Epoch, ProfileId};
 
 mod form;
@@ -146,6 +147,16 @@ pub struct External {
 #[must_use]
 pub fn is_particular(text: &str) -> bool {
     text.len() <= MAX_PARTICULAR_BYTES && !text.contains(char::is_control)
+}
+
+/// What people call somebody: kept as it was typed.
+pub(crate) fn particular(text: Option<&str>) -> Result<Option<String>, Refusal> {
+    match text.filter(|text| !text.is_empty()) {
+        Some(text) if !is_particular(text) => {
+            Err(Refusal::NameInvalid("a name has at most 255 bytes and no control character"))
+        }
+        text => Ok(text.map(str::to_owned)),
+    }
 }
 
 impl Account {

@@ -6,7 +6,6 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 use sprag::account::Account;
 use sprag::audit::{Entry, EventKind};
-use sprag::clock::Timestamp;
 use sprag::session::{AccountId, Session, SessionDetail};
 use sprag::store::{Kept, Slice};
 use sprag::{Engine, Fault};
@@ -39,7 +38,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let sessions = sessions(engine, id).await?;
     let entries = entries(engine, id).await?;
     let kept = engine.store().kept(id).await?;
-    let told = told(engine.now(), &account, &kept, (&sessions, &entries));
+    let told = told(&account, &kept, (&sessions, &entries));
     let body =
         serde_json::to_vec(&told).map_err(|error| Fault::internal("write an export", error.to_string()))?;
     let mut response = with_body(StatusCode::OK, JSON, body);
@@ -90,14 +89,12 @@ fn tells_of_rotation(kind: EventKind) -> bool {
 }
 
 fn told(
-    now: Timestamp,
     account: &Account,
     kept: &Kept,
     (sessions, entries): (&[(Session, SessionDetail)], &[Entry]),
 ) -> Value {
     let credentials = |kind: &str| kept.credentials.iter().filter(|found| *found == kind).count();
     json!({
-        "exported_at": moment::rfc3339(now),
         "is_complete": sessions.len() <= MOST && entries.len() <= MOST,
         "account": told_of_account(account),
         "has_password": credentials("password") > 0,
@@ -164,17 +161,15 @@ fn told_of_entry(entry: &Entry) -> Value {
 }
 
 fn schema() -> Value {
-    let time = json!({ "type": "string", "format": "date-time" });
     let object = |about: &str| json!({ "type": "object", "description": about });
     let list = |about: &str| json!({ "type": "array", "items": object(about) });
     json!({
         "type": "object",
         "required": [
-            "exported_at", "is_complete", "account", "has_password", "known_devices", "credentials", "sessions", "journal",
+            "is_complete", "account", "has_password", "known_devices", "credentials", "sessions", "journal",
             "one_time_tokens", "messages",
         ],
         "properties": {
-            "exported_at": time,
             "is_complete": { "type": "boolean", "description": "Whether nothing was left out for being too much." },
             "account": object("The account's names, and what is told of its owner."),
             "has_password": { "type": "boolean" },
@@ -191,7 +186,6 @@ fn schema() -> Value {
 fn example() -> Value {
     let at = "2026-07-01T12:00:00.000Z";
     json!({
-        "exported_at": at,
         "is_complete": true,
         "account": {
             "id": "0197c4d2-8c00-7000-8000-000000000001", "username": "ann", "email": "ann@example.org",

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::join;
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::config::Database;
@@ -25,6 +25,7 @@ use sprag::{Engine, seldom};
 mod erasures;
 mod letters;
 mod outbox;
+mod places;
 mod refreshes;
 mod webhooks;
 
@@ -158,7 +159,7 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
     let places = node.places.has_files().then(|| Job {
         name: "places",
         every: PLACES_INTERVAL,
-        work: Box::new(LookAtPlaces(Arc::clone(&node.places))),
+        work: Box::new(places::LookAtPlaces(Arc::clone(&node.places))),
     });
     let counted = Box::new(Counted { engine: Arc::clone(engine), places: Arc::clone(&node.places) });
     let counted = Job { name: "counted", every: COUNTED_INTERVAL, work: counted };
@@ -405,22 +406,6 @@ async fn tell_places(engine: &Engine, places: &Places, all: bool) {
         && let Err(fault) = engine.upkeep().journal_places(told.clone()).await
     {
         tracing::warn!(%fault, "the journal could not be told of this: {told}");
-    }
-}
-
-/// Reads again what has changed of the files that tell of addresses.
-struct LookAtPlaces(Arc<Places>);
-
-#[async_trait]
-impl Work for LookAtPlaces {
-    async fn run(&mut self) {
-        let places = Arc::clone(&self.0);
-        // Such a file may have a hundred megabytes, and answers go on meanwhile.
-        if spawn_blocking(move || places.look()).await.is_err() {
-            tracing::error!(
-                "a defect stopped a look at the files of places; what they said before still counts"
-            );
-        }
     }
 }
 

@@ -64,6 +64,7 @@ fn redacted(text: &str) -> String {
     let kinds = [
         ("[refresh token]", is_refresh_token(text)),
         ("[access token]", is_access_token(text)),
+        ("[one-time token]", text.starts_with("spo_")),
         ("[id]", is_id),
         ("[signature]", is_signature(text)),
         ("[one-time token]", text.starts_with("spo_")),

@@ -127,7 +127,8 @@ const STOLEN: &str = "a password of hers that was stolen";
 async fn a_password_that_was_stolen_elsewhere_is_not_chosen_and_makes_a_log_in_riskier() {
     let stolen = Arc::new(Stolen::default());
     let breaches = Some(Arc::clone(&stolen) as Arc<dyn sprag::password::Breaches>);
-    let world = World::planned(Plan { breaches, risk: Some(RiskPolicy::default()), ..Plan::default() });
+    let risk = Some(RiskPolicy { breached_password: 40, ..RiskPolicy::default() });
+    let world = World::planned(Plan { breaches, risk, ..Plan::default() });
     let root = world.root().await.logs_in().await;
     let refused = registers(&world, &root, "carol", STOLEN).await.refused(400, "password_rejected");
     assert!(refused.text().contains("stolen elsewhere"), "{}", refused.text());
@@ -141,7 +142,7 @@ async fn a_password_that_was_stolen_elsewhere_is_not_chosen_and_makes_a_log_in_r
     let told: Vec<Option<String>> =
         world.entries(carol).await.into_iter().map(|entry| entry.event.note).collect();
     let last = told.last().cloned().flatten().unwrap_or_default();
-    assert!(last.contains("breached_password 20"), "{told:?}");
+    assert!(last.contains("breached_password 40"), "{told:?}");
 }
 
 #[tokio::test]
@@ -166,7 +167,7 @@ async fn r42_a_password_is_kept_exactly_to_its_last_byte() {
 
 #[tokio::test]
 async fn who_chose_a_password_on_one_system_was_refused_on_another_that_composes_letters_otherwise() {
-    let world = World::new();
+    let world = World::with(&[("password = { min = 15, ", "password = { min = 8, ")]);
     let root = world.root().await.logs_in().await;
     let composed_and_not = ["caf\u{e9} \u{304c} au lait", "cafe\u{301} \u{304b}\u{3099} au lait"];
     for (index, (chosen, other)) in [(0, 1), (1, 0)].into_iter().enumerate() {

@@ -58,6 +58,7 @@ async fn only_administrators_invite_and_only_who_showed_themselves_a_moment_ago(
 #[tokio::test]
 async fn without_an_invitation_nobody_registers_and_each_makes_one_account() {
     let world = registering("invite", "off");
+    world.bob().await;
     let root = world.root().await.logs_in().await;
     world.sends(registers(&json!({ "username": "carol" }))).await.refused(400, "field_missing");
     let token = invited(&world, &root, &json!({ "role": "editor" })).await;
@@ -69,7 +70,7 @@ async fn without_an_invitation_nobody_registers_and_each_makes_one_account() {
     // What is refused spends nothing.
     let short = Call::post(REGISTER).json(&json!({ "username": "carol", "invite": token, "password": "x" }));
     world.sends(short).await.refused(400, "password_rejected");
-    world.sends(registers(&json!({ "username": "root", "invite": token }))).await.refused(409, "name_taken");
+    world.sends(registers(&json!({ "username": "bob", "invite": token }))).await.refused(409, "name_taken");
     world.sends(registers(&json!({ "username": "carol", "invite": token }))).await.is(201);
     let again = registers(&json!({ "username": "dave", "invite": token }));
     world.sends(again).await.refused(400, "link_invalid");

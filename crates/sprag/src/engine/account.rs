@@ -4,7 +4,7 @@ use super::commits::{self, NewAccount};
 use super::next_id::NextId;
 use super::passwords::own_names;
 use super::{Confirmation, Engine, Invite, Requester, tried_too_often};
-use crate::account::{Account, ConfirmedEmail, External, Name, NameKind, Particulars, is_particular};
+use crate::account::{Account, ConfirmedEmail, External, Name, NameKind, Particulars, particular};
 use crate::audit::EventKind;
 use crate::authn::Authenticated;
 use crate::budget::Budget;
@@ -317,15 +317,5 @@ impl Accounts<'_> {
         self.get(account).await?;
         let event = requester.event_of_account(account, EventKind::AccountEnabled, engine.now(), None);
         Ok(engine.store.commit(commits::enable(account, event)).await?.is_done())
-    }
-}
-
-/// What people call somebody: kept as it was typed.
-pub(super) fn particular(text: Option<&str>) -> Result<Option<String>, Refusal> {
-    match text.filter(|text| !text.is_empty()) {
-        Some(text) if !is_particular(text) => {
-            Err(Refusal::NameInvalid("a name has at most 255 bytes and no control character"))
-        }
-        text => Ok(text.map(str::to_owned)),
     }
 }

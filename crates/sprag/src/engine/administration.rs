@@ -1,10 +1,9 @@
 //! What an operator does to an account: another password, other names, another role, and its end.
 
-use super::account::particular;
 use super::commits;
 use super::passwords::own_names;
 use super::{Accounts, Requester, tried_too_often};
-use crate::account::{Account, Name, NameKind, Particular};
+use crate::account::{Account, Name, NameKind, Particular, particular};
 use crate::audit::EventKind;
 use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};

@@ -461,7 +461,7 @@ fn new_account(
 
 fn particulars(profile: ProfileId, user: &ImportedUser<'_>) -> Result<Particulars, Imported> {
     let particular = |text| {
-        super::account::particular(text)
+        crate::account::particular(text)
             .map_err(|_| refused("a name or role has more than 255 bytes or a control character"))
     };
     Ok(Particulars {

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::account::particular;
 use super::{Engine, Error, Requester};
-use crate::account::Name;
+use crate::account::{Name, particular};
 use crate::audit::EventKind;
 use crate::clock::Timestamp;
 use crate::error::Refusal;
