@@ -42,6 +42,7 @@ mod sweep;
 mod terminal;
 mod user;
 mod uses;
+mod webhook;
 mod why;
 
 #[cfg(not(feature = "import"))]
@@ -85,6 +86,9 @@ enum Command {
     /// Send a letter to try it out, list letters, and have one tried again
     #[command(subcommand)]
     Mail(mail::Command),
+    /// Tell other systems something to try it out, list what they were told, and tell it once more
+    #[command(subcommand)]
+    Webhook(webhook::Command),
     /// End the sessions that have expired, and remove those that ended long ago
     Sweep(sweep::Args),
     /// Show the journal, prove it, and cut it
@@ -157,6 +161,7 @@ fn carry_out(command: Command, flags: config::Flags) -> anyhow::Result<ExitCode>
         Command::Session(command) => session::run(command, &sources()?),
         Command::Key(command) => key::run(command, &sources()?),
         Command::Mail(command) => mail::run(command, &sources()?),
+        Command::Webhook(command) => webhook::run(command, &sources()?),
         Command::Sweep(args) => sweep::run(&args, &sources()?),
         Command::Report(args) => {
             on_node(&sources()?, Opens::Existing, async |node| report::run(&args, node).await)

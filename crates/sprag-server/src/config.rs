@@ -15,6 +15,7 @@ mod error;
 mod file;
 mod imported;
 mod limits;
+mod links;
 mod listen;
 mod logs;
 mod mail;
@@ -38,6 +39,7 @@ mod sources;
 mod store;
 mod tokens;
 mod value;
+mod webhooks;
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -52,13 +54,15 @@ pub use browsers::Browsers;
 pub use error::ConfigError;
 pub use imported::Imported;
 pub use limits::Limits;
+pub use links::AppLinks;
+pub(crate) use links::TOKEN as TOKEN_IN_LINK;
 pub use listen::Listen;
 pub(crate) use listen::share_of;
 pub use logs::{LogFormat, Logs};
 pub use mail::{Mail, MailUrl, Smtp, SmtpTls};
 pub use monitoring::Monitoring;
 pub use origin::Origin;
-pub use passwords::Passwords;
+pub use passwords::{BreachCheck, Passwords};
 pub use places::Places;
 pub use profiles::ProfileRef;
 pub use reference::{DEFAULTS, args, flags, reference, table};
@@ -68,6 +72,7 @@ pub use sessions::{Lifetimes, Sessions};
 pub use sources::{Flags, Sources};
 pub use store::{Database, Store};
 pub use tokens::Tokens;
+pub use webhooks::{Webhook, Webhooks};
 
 use crate::edge::proxies::Proxies;
 use crate::edge::refresh_limits::RefreshRates;
@@ -92,6 +97,10 @@ pub struct Config {
     pub sessions: Sessions,
     /// How letters leave, and from whom.
     pub mail: Mail,
+    /// To which pages of the app the links of letters lead.
+    pub links: AppLinks,
+    /// Which other systems are told of events, and how they know that it is us.
+    pub webhooks: Webhooks,
     /// How accounts are made, and which calls that are off by default are on.
     pub accounts: Accounts,
     /// How access tokens are signed, and for whom they are.
@@ -185,6 +194,7 @@ impl Config {
         let secret = |config: &Self, name| match name {
             "key-ring" => config.tokens.key_ring.as_ref().map(|secret| secret.expose().to_owned()),
             "hs256-secret" => config.tokens.hs256_secret.as_ref().map(|secret| secret.expose().to_owned()),
+            "webhook-secret" => config.webhooks.secret.as_ref().map(|secret| secret.expose().to_owned()),
             _ => None,
         };
         let pairs = self.lines.iter().zip(&before.lines);
@@ -346,6 +356,8 @@ impl Sources {
             logs: Logs::from(chosen)?,
             monitoring: Monitoring::from(chosen)?,
             mail: Mail::from(chosen, &listen)?,
+            links: AppLinks::from(chosen)?,
+            webhooks: Webhooks::from(chosen)?,
             listen,
             lines: Vec::new(),
             origins: chosen.origins(),

@@ -120,7 +120,9 @@ type Places = Vec<(String, Arc<At>)>;
 /// What is at each path of the profiles.
 fn places(app: &Arc<App>, profiles: Vec<Profile>, mount: &Mount) -> Places {
     let mut paths: Vec<(String, Vec<RouteContext>)> = Vec::new();
-    for served in profiles.into_iter().map(|profile| Arc::new(ServedProfile::new(profile))) {
+    for profile in profiles {
+        let hooks = app.hooks.get(&profile.name).cloned().unwrap_or_default();
+        let served = Arc::new(ServedProfile::new(profile, hooks));
         for route in &served.profile.wire.routes {
             let context = RouteContext {
                 app: Arc::clone(app),

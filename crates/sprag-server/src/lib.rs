@@ -4,18 +4,22 @@
 //! `sprag` crate decides; the profile shapes the answer. [`run`] wires it together from a [`config`].
 
 mod api;
+mod breaches;
 pub mod cli;
 pub mod config;
 mod device;
 mod duration;
 pub mod edge;
+mod hooks;
 pub mod http;
 mod http_client;
 mod mail;
 pub mod metrics;
 mod moment;
+pub mod name_lists;
 pub mod old_names;
 pub mod openapi;
+mod outgoing;
 pub mod places;
 pub mod profile;
 mod quoted;
@@ -23,4 +27,5 @@ mod report_asked;
 pub mod run;
 mod toml_hints;
 mod web_origin;
+mod webhooks;
 mod words;

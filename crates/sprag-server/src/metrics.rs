@@ -14,7 +14,9 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use sprag::Engine;
+use sprag::clock::Timestamp;
 use sprag::observe::{Count, Spread};
+use sprag::outbox::{MessageKind, Waiting};
 use sprag::ratchet::Row;
 
 mod answers;
@@ -22,6 +24,7 @@ mod build;
 mod engine;
 mod exposition;
 mod form;
+mod outbox;
 mod process;
 mod sessions;
 mod store;
@@ -32,6 +35,7 @@ pub use sessions::Pass;
 
 use answers::Answers;
 use exposition::{Exposition, counts};
+use outbox::Outbox;
 use process::Process;
 use sessions::Sessions;
 
@@ -66,6 +70,7 @@ struct Counted {
     refresh_micros: Spread<{ REFRESH_TIMES.len() }>,
     answers: Answers,
     sessions: Sessions,
+    outbox: Outbox,
     clock_jumps: Count,
     connections: Gauge,
     connections_refused: Counter,
@@ -86,6 +91,7 @@ impl Default for Metrics {
             refresh_micros: Spread::of(&REFRESH_TIMES),
             answers: Answers::default(),
             sessions: Sessions::default(),
+            outbox: Outbox::default(),
             clock_jumps: Count::default(),
             connections: connections.clone(),
             connections_refused: connections_refused.clone(),
@@ -144,6 +150,16 @@ impl Metrics {
         self.counted.sessions.ended(pass);
     }
 
+    /// Counts one try to send a letter or a webhook.
+    pub(crate) fn message_tried(&self, kind: MessageKind, is_taken: bool, is_given_up: bool) {
+        self.counted.outbox.tried(kind, is_taken, is_given_up);
+    }
+
+    /// Notes how much waits to be sent.
+    pub(crate) fn messages_wait(&self, waiting: Vec<Waiting>, now: Timestamp) {
+        self.counted.outbox.waits(waiting, now);
+    }
+
     /// Counts a jump of the clock.
     pub fn clock_jumped(&self) {
         self.counted.clock_jumps.one();
@@ -183,6 +199,7 @@ impl Collector for Counted {
         self.answers.tell(&mut out)?;
         self.tell_connections(&mut out)?;
         self.sessions.tell(&mut out)?;
+        self.outbox.tell(&mut out)?;
         let engine = self.engine.get().and_then(Weak::upgrade);
         let observed = engine.map(|engine| engine.observed()).unwrap_or_default();
         self.answers.tell_login_failures(&mut out, &observed.login_failures)?;

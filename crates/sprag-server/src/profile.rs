@@ -11,6 +11,7 @@ mod extends;
 mod fact;
 mod facts;
 mod geo;
+mod hooks;
 mod import;
 mod next_id;
 mod node;
@@ -31,8 +32,9 @@ use std::sync::Arc;
 use extends::Text;
 use route::Surroundings;
 use section::Section;
+use serde_json::Map;
 use sprag::engine::{AccessTokenShape, Claims, ClientPolicy, Confirmation, NextId, Subject};
-use sprag::policy::Policy;
+use sprag::policy::{PasswordLength, Policy};
 use sprag::session::ProfileId;
 
 pub use sprag::token::Encoding;
@@ -45,6 +47,7 @@ pub use error::ProfileError;
 pub use extends::resolved;
 pub use fact::{Fact, FactKind};
 pub use facts::{Facts, FieldFacts, RefusalFacts, SessionFacts};
+pub use hooks::HookTargets;
 pub use import::{ImportColumn, ImportField, ImportKind, ImportShape, TableShape};
 pub(crate) use next_id::KINDS as ID_KINDS;
 pub use next_id::{IdKind, MAX_FLOOR};
@@ -79,6 +82,8 @@ pub struct Profile {
     pub policy: Policy,
     /// From where it may be spoken to.
     pub fences: Fences,
+    /// Which other systems are asked before something is decided.
+    pub hooks: HookTargets,
     /// The client that it stands for.
     pub client: Client,
     /// Foreign names of environment variables, and the setting each stands for.
@@ -119,6 +124,8 @@ pub struct Client {
     pub next_id: NextId,
     /// Whether whoever registers with it confirms their address.
     pub confirmation: Confirmation,
+    /// How long a password must be that is chosen with it.
+    pub password: PasswordLength,
 }
 
 /// How refresh tokens travel.
@@ -221,8 +228,24 @@ pub enum OriginRule {
 pub enum Registration {
     /// Anybody.
     Open,
-    /// An administrator.
+    /// Whoever has an invitation.
+    Invite,
+    /// An administrator, for others.
     Admin,
+    /// Nobody.
+    Closed,
+}
+
+impl Registration {
+    /// Every one of them, by the word that profiles and settings have for it.
+    pub const ALL: [(&'static str, Self); 4] =
+        [("open", Self::Open), ("invite", Self::Invite), ("admin", Self::Admin), ("closed", Self::Closed)];
+
+    /// Whether an invitation is taken.
+    #[must_use]
+    pub fn takes_invites(self) -> bool {
+        matches!(self, Self::Open | Self::Invite)
+    }
 }
 
 impl Profile {
@@ -257,11 +280,13 @@ impl Profile {
             wire: Wire { routes, off: Vec::new(), refresh, refusal: refusal.unwrap_or_default() },
             policy: settings::policy(profile)?,
             fences: geo::parse(profile)?,
+            hooks: hooks::parse(profile)?,
             client: Client {
                 id: ProfileId(id.number(1..=u16::MAX)?),
                 id_line: id.line(),
                 registration,
                 confirmation: confirmation(profile)?,
+                password: settings::password(profile)?,
                 encoding,
                 access: settings::access(profile)?,
                 next_id: next_id::parse(profile)?,
@@ -280,7 +305,17 @@ impl Profile {
     #[must_use]
     pub fn client_policy(&self) -> ClientPolicy {
         let AccessShape { claims, subject, has_no_audience } = self.client.access.clone();
-        let claims = if claims.is_none() {
+        let tells_of_email = self.client.confirmation == Confirmation::Asked;
+        let claims = if tells_of_email {
+            let profile = Some(self.client.id);
+            Claims::OfAccount(Arc::new(move |account| {
+                let mut told = Map::new();
+                told.insert(EMAIL_VERIFIED.to_owned(), account.email_confirmed_at().is_some().into());
+                // What the profile says under that name goes first.
+                told.extend(claims.members(&Facts { account: Some(account), profile, ..Facts::default() }));
+                told
+            }))
+        } else if claims.is_none() {
             Claims::None
         } else if claims.names_any(Fact::ACCOUNT) {
             let profile = Some(self.client.id);
@@ -299,6 +334,9 @@ impl Profile {
             takes_imported_tokens: self.wire.refresh.takes_imported_tokens,
             next_id: self.client.next_id,
             confirmation: self.client.confirmation,
+            password: self.client.password,
+            // Whoever serves it knows what can be asked.
+            hooks: sprag::hooks::Hooks::default(),
         }
     }
 
@@ -315,8 +353,11 @@ impl Profile {
     }
 }
 
+/// The claim that says whether the account's address is confirmed (OpenID Connect Core 1.0 section 5.1).
+const EMAIL_VERIFIED: &str = "email_verified";
+
 /// The keys of a profile, in the order of the reference.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 19] = [
     "extends",
     "id",
     "about",
@@ -326,7 +367,9 @@ const KEYS: [&str; 17] = [
     "access_token",
     "registration",
     "email_confirmation",
+    "password",
     "geo",
+    "hooks",
     "offers",
     "next_id",
     "next_id_floor",
@@ -349,7 +392,7 @@ fn confirmation(profile: &Section<'_>) -> Result<Confirmation, ProfileError> {
 
 fn registration(profile: &Section<'_>) -> Result<Registration, ProfileError> {
     match profile.get("registration") {
-        Some(field) => field.one_of(&[("open", Registration::Open), ("admin", Registration::Admin)]),
+        Some(field) => field.one_of(&Registration::ALL),
         None => Ok(Registration::Admin),
     }
 }

@@ -16,13 +16,14 @@ use sprag::keys::Fingerprint;
 use sprag::observe::StoreObserved;
 use sprag::one_time::{OneTimeToken, TokenId};
 use sprag::outages::{Marked, Marking};
-use sprag::outbox::{MessageKey, Queued, Settled};
+use sprag::outbox::{MessageKey, MessageKind, Queued, Settled, Waiting};
 use sprag::ratchet::{Retried, Rotation, SessionState};
 use sprag::session::{AccountId, ProfileId, Session, SessionDetail, SessionId, SessionKey};
 use sprag::store::{
-    BudgetKey, BudgetState, Budgets, Commit, Commits, Committed, CountKey, Credential, CredentialId, Cuts,
-    DailyCount, DailyCounts, Erasures, Forgetting, Journal, Marks, Numbering, Numbers, OneTimeTokens, Outbox,
-    Queries, Rings, Rotated, Sessions, Slice, Step, Store, Sweep, Swept, Wanted,
+    Along, BudgetKey, BudgetState, Budgets, Commit, Commits, Committed, CountKey, Credential, CredentialId,
+    Cuts, DailyCount, DailyCounts, Erasures, Forgetting, HeldNames, Journal, Kept, Marks, NameHash,
+    Numbering, Numbers, OneTimeTokens, Outbox, Queries, Rings, Rotated, Sessions, Slice, Step, Store, Sweep,
+    Swept, Wanted,
 };
 
 /// What the store does from now on.
@@ -144,6 +145,10 @@ pass_through! {
             self.store().clock()
         }
 
+        fn writes_along(&self, along: Arc<dyn Along>) {
+            self.store().writes_along(along);
+        }
+
         fn observed(&self) -> StoreObserved {
             self.store().observed()
         }
@@ -257,6 +262,8 @@ pass_through! {
     fn names_of_earlier_builds(slice: Slice<Name>) -> Vec<(Name, AccountId)>;
     fn names_beginning(beginning: &Name, slice: Slice<String>) -> Vec<(Name, AccountId)>;
     fn accounts_among(ids: Vec<AccountId>) -> Vec<Account>;
+    fn erasures_due(now: Timestamp, limit: u32) -> Vec<AccountId>;
+    fn kept(account: AccountId) -> Kept;
     fn without_password(first: AccountId, last: AccountId) -> Vec<AccountId>;
     fn of(account: AccountId, slice: Slice<SessionId>) -> Vec<(Session, SessionDetail)>;
     fn session(key: SessionKey) -> Option<(Session, SessionDetail)>;
@@ -302,11 +309,17 @@ pass_through! {
 }
 
 pass_through! {
-    fn due_messages(now: Timestamp, limit: u32) -> Vec<Queued>;
+    fn due_messages(kind: MessageKind, now: Timestamp, limit: u32) -> Vec<Queued>;
+    fn waiting_messages() -> Vec<Waiting>;
     fn lease_message(key: MessageKey, attempts: u32, until: Timestamp) -> bool;
     fn settle_message(key: MessageKey, attempts: u32, settled: Settled) -> bool;
     fn revive_message(key: MessageKey, due_at: Timestamp, gives_up_at: Timestamp) -> bool;
     fn messages(slice: Slice<MessageKey>) -> Vec<Queued>;
     fn sweep_messages(before: Timestamp) -> u64;
     impl Outbox {}
+}
+
+pass_through! {
+    fn was_held(hashes: Vec<NameHash>) -> bool;
+    impl HeldNames {}
 }

@@ -14,11 +14,12 @@ use sprag::Engine;
 use sprag::access::Algorithm;
 use sprag::audit::{Entry, Severity};
 use sprag::clock::{Clock as _, HandClock, Timestamp};
-use sprag::engine::{Limits, Outcome};
+use sprag::engine::{Limits, Outcome, PasswordRules};
+use sprag::hooks::Hooks;
 use sprag::keys::KeyRing;
 use sprag::letter::{Letter, LetterKind};
 use sprag::limits::Rates;
-use sprag::password::Hasher;
+use sprag::password::{Breaches, Hasher};
 use sprag::random::SystemRandom;
 use sprag::risk::RiskPolicy;
 use sprag::session::{AccountId, Session, SessionId, SessionKey};
@@ -77,6 +78,10 @@ pub struct Plan {
     pub rates: Rates,
     /// Whether accounts know their devices.
     pub knows_devices: bool,
+    /// Whoever knows which passwords were stolen, if anybody is asked.
+    pub breaches: Option<Arc<dyn Breaches>>,
+    /// What our profile has other systems asked.
+    pub hooks: Hooks,
 }
 
 impl Default for Plan {
@@ -94,12 +99,15 @@ impl Default for Plan {
             proof_of_work: None,
             rates: Rates::off(),
             knows_devices: false,
+            breaches: None,
+            hooks: Hooks::default(),
         }
     }
 }
 
 /// A server and everything around it.
 pub struct World {
+    hooks: Hooks,
     pub clock: Arc<HandClock>,
     pub seam: Arc<Seam>,
     pub engine: Arc<Engine>,
@@ -149,7 +157,9 @@ impl World {
         let engine = engine.hasher(Hasher::start(1, plan.hash_queue).expect("a thread").failing_at_once());
         let limits = Limits { sessions_per_account: plan.sessions_per_account };
         check_together(&plan.profiles).expect("profiles that go together");
-        let Plan { profiles, other_origins, proxies, places, risk, knows_devices, rates, .. } = plan;
+        let rules = PasswordRules { breaches: plan.breaches.clone(), ..PasswordRules::default() };
+        let engine = engine.passwords(rules);
+        let Plan { profiles, other_origins, proxies, places, risk, knows_devices, rates, hooks, .. } = plan;
         let (refresh_rates, proof_of_work) = (plan.refresh_rates, plan.proof_of_work);
         let places = Arc::new(places);
         let engine = engine.limits(limits).rates(rates).whereabouts(Arc::clone(&places) as _);
@@ -167,6 +177,7 @@ impl World {
             proxies,
             places,
             knows_devices,
+            hooks,
             refresh_rates,
             proof_of_work,
             database,
@@ -185,7 +196,7 @@ impl World {
         let limits = self.refresh_rates.map(|budgets| Arc::new(RefreshLimits::new(budgets)));
         let app = app.called_from(self.other_origins.clone()).behind(self.proxies.clone());
         let app = app.limiting_refreshes(limits).handing_out_challenges(self.proof_of_work);
-        let app = app.showing_pages("Example");
+        let app = app.showing_pages("Example").asking("sprag", self.hooks.clone());
         let mut app = app.knowing(Arc::clone(&self.places)).knowing_devices(self.knows_devices);
         app.deadline = deadline;
         router(&Arc::new(app), self.profiles.clone(), ORIGIN)

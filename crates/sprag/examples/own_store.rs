@@ -2,9 +2,9 @@
 //!
 //! `cargo run -p sprag --example own_store`
 //!
-//! Whatever you keep sessions in, ten traits are to be implemented: [`Sessions`], [`Commits`], [`Queries`], [`Journal`],
+//! Whatever you keep sessions in, these traits are to be implemented: [`Sessions`], [`Commits`], [`Queries`], [`Journal`],
 //! [`Cuts`], [`Rings`], [`Marks`], [`Numbers`], [`Budgets`], [`DailyCounts`],
-//! [`OneTimeTokens`] and [`Outbox`]; their documentation says what each method
+//! [`OneTimeTokens`], [`Outbox`] and [`HeldNames`]; their documentation says what each method
 //! promises, `store/memory.rs` is the shortest store that keeps it all, and
 //! [`contract::run`] tries yours. This one stands in front of another and counts how often a rotation found its row moved
 //! on, which is what you would watch on a database of your own.
@@ -23,15 +23,16 @@ use sprag::day::Day;
 use sprag::keys::Fingerprint;
 use sprag::one_time::{OneTimeToken, TokenId};
 use sprag::outages::{Marked, Marking};
-use sprag::outbox::{MessageKey, Queued, Settled};
+use sprag::outbox::{MessageKey, MessageKind, Queued, Settled, Waiting};
 use sprag::ratchet::{Retried, Rotation, SessionState};
 use sprag::session::{AccountId, Epoch, ProfileId, Session, SessionDetail, SessionId, SessionKey};
 use sprag::store::contract::{self, Subject};
 use sprag::store::memory::MemoryStore;
 use sprag::store::{
-    BudgetKey, BudgetState, Budgets, Commit, Commits, Committed, CountKey, Credential, CredentialId, Cuts,
-    DailyCount, DailyCounts, Erasures, Forgetting, Journal, Marks, Numbering, Numbers, OneTimeTokens, Outbox,
-    Queries, Rings, Rotated, Sessions, Slice, Store, Sweep, Swept, Wanted,
+    Along, BudgetKey, BudgetState, Budgets, Commit, Commits, Committed, CountKey, Credential, CredentialId,
+    Cuts, DailyCount, DailyCounts, Erasures, Forgetting, HeldNames, Journal, Kept, Marks, NameHash,
+    Numbering, Numbers, OneTimeTokens, Outbox, Queries, Rings, Rotated, Sessions, Slice, Store, Sweep, Swept,
+    Wanted,
 };
 
 #[tokio::main]
@@ -95,6 +96,8 @@ passed_on! {
         fn accounts(slice: Slice<AccountId>) -> Vec<Account>;
         fn names_beginning(beginning: &Name, slice: Slice<String>) -> Vec<(Name, AccountId)>;
         fn accounts_among(ids: Vec<AccountId>) -> Vec<Account>;
+        fn erasures_due(now: Timestamp, limit: u32) -> Vec<AccountId>;
+        fn kept(account: AccountId) -> Kept;
         fn without_password(first: AccountId, last: AccountId) -> Vec<AccountId>;
         fn of(account: AccountId, slice: Slice<SessionId>) -> Vec<(Session, SessionDetail)>;
         fn session(key: SessionKey) -> Option<(Session, SessionDetail)>;
@@ -185,12 +188,19 @@ passed_on! {
 
 passed_on! {
     impl Outbox {
-        fn due_messages(now: Timestamp, limit: u32) -> Vec<Queued>;
+        fn due_messages(kind: MessageKind, now: Timestamp, limit: u32) -> Vec<Queued>;
+        fn waiting_messages() -> Vec<Waiting>;
         fn lease_message(key: MessageKey, attempts: u32, until: Timestamp) -> bool;
         fn settle_message(key: MessageKey, attempts: u32, settled: Settled) -> bool;
         fn revive_message(key: MessageKey, due_at: Timestamp, gives_up_at: Timestamp) -> bool;
         fn messages(slice: Slice<MessageKey>) -> Vec<Queued>;
         fn sweep_messages(before: Timestamp) -> u64;
+    }
+}
+
+passed_on! {
+    impl HeldNames {
+        fn was_held(hashes: Vec<NameHash>) -> bool;
     }
 }
 
@@ -201,6 +211,10 @@ passed_on! {
 
     fn clock(&self) -> Arc<dyn Clock> {
         self.inner.clock()
+    }
+
+    fn writes_along(&self, along: Arc<dyn Along>) {
+        self.inner.writes_along(along);
     }
 }
 

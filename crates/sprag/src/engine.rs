@@ -66,19 +66,25 @@ use crate::token::RefreshToken;
 
 mod account;
 mod administration;
+mod along;
 mod builder;
 mod client_policy;
 mod commits;
+mod deletion;
 mod erasure;
+mod hooks;
 mod import;
+mod invites;
 mod letters;
 mod listings;
 mod lives;
 mod next_id;
+mod old_accounts;
 mod opening;
 mod outbox;
 mod pair;
 mod password_change;
+mod passwords;
 mod refresh;
 mod replacement;
 mod risk;
@@ -87,6 +93,7 @@ mod sessions;
 mod step_up;
 mod tokens;
 mod upkeep;
+mod webhooks;
 
 pub use account::{Accounts, NewUser};
 pub use administration::{AccountChanges, Changed};
@@ -94,6 +101,7 @@ pub use builder::EngineBuilder;
 pub use client_policy::{AccessTokenShape, Claims, ClientPolicy, Confirmation, Subject, Telling};
 pub use erasure::{AccountErasure, Erased};
 pub use import::{Imported, ImportedSession, ImportedUser, Imports, NameKept, Run, SameNames, SlowHashes};
+pub use invites::{Invitation, Invite, Invited, Invites};
 pub use letters::{Letters, LinkTarget};
 pub use listings::{EntriesWanted, EntryPlace, Found};
 pub use next_id::NextId;
@@ -101,17 +109,19 @@ pub use opening::OpenRequest;
 pub use outbox::{Leased, Outbox, Outcome};
 pub use pair::{RefreshTokenText, TokenPair};
 pub use password_change::PasswordChangeRequest;
+pub use passwords::PasswordRules;
 pub use refresh::{RefreshOutcome, RefreshRequest};
-pub use sessions::{Explanation, Listed, Sessions};
+pub use sessions::{Explanation, Listed, LogOutRequest, Sessions};
 pub use step_up::{Proof, StepUpRequest};
 pub use tokens::Tokens;
 pub use upkeep::Upkeep;
+pub use webhooks::{LeasedWebhook, Webhooks};
 
 pub use crate::requester::Requester;
 
 use lives::LIVES_BYTES;
 use next_id::ObjectIds;
-use pair::Told;
+use pair::{About, Told};
 use service::Service;
 
 /// Joins ratchet, store, keys and ways to authenticate into the actions a client asks for.
@@ -121,18 +131,23 @@ pub struct Engine {
     random: Arc<dyn Random>,
     /// The id of each access token, and what its lives are drawn from.
     token_ids: DrawnAhead<{ 16 + LIVES_BYTES }>,
-    keys: ArcSwap<KeyRing>,
+    keys: Arc<ArcSwap<KeyRing>>,
     hasher: Hasher,
     failures: Failures,
     gate: Gate,
     issuer: Issuer,
     limits: Limits,
     risk: Option<RiskPolicy>,
+    passwords: PasswordRules,
     whereabouts: Arc<dyn Whereabouts>,
     service: Service,
     object_ids: ObjectIds,
     /// Whoever sends letters waits for one to be written.
     letters_wait: Notify,
+    /// Whoever sends webhooks waits for one to be written.
+    webhooks_wait: Arc<Notify>,
+    /// What the store writes along with commits.
+    written_along: Arc<along::WrittenAlong>,
     /// Whether anybody sends letters; where nobody does, none are written.
     sends_letters: bool,
 }
@@ -189,8 +204,8 @@ impl Engine {
     /// # Errors
     /// [`Refusal::AccountDisabled`] if the account has been disabled since; [`Refusal::CredentialsInvalid`] if its password
     /// is another one by now, or it is gone; [`Refusal::EmailUnconfirmed`] where the address must be confirmed first;
-    /// [`Refusal::RiskRefused`] if the log-in is too unlike those before it; a
-    /// [`Fault`].
+    /// [`Refusal::RiskRefused`] if the log-in is too unlike those before it, [`Refusal::LoginRefused`] if a
+    /// [hook](crate::hooks) says no; a [`Fault`].
     pub async fn open_session(
         &self,
         client: &ClientPolicy,
@@ -201,14 +216,20 @@ impl Engine {
         let now = self.now();
         let account = somebody.account();
         let account_id = account.id;
-        let is_unconfirmed = account.email.is_some() && account.email_confirmed_at().is_none();
-        if is_unconfirmed && client.confirmation == Confirmation::Required {
+        if account.is_unconfirmed() && client.confirmation == Confirmation::Required {
             return Err(Refusal::EmailUnconfirmed.into());
         }
         // Whoever has just made the account has no log-in before this one.
         let is_signing_up = somebody.at() == account.created_at;
         let risk = if is_signing_up { None } else { self.weigh(&somebody, request, requester, now).await? };
+        if let Some(hook) = &client.hooks.before_login {
+            Box::pin(self.ask_before_login(hook.as_ref(), &somebody, request, requester)).await?;
+        }
         let key = self.key_of_new_session(account_id, now);
+        let asked = match client.hooks.claims {
+            Some(_) => Box::pin(self.claims_asked(client, somebody.account(), Some(key.session))).await?,
+            None => None,
+        };
         let token = RefreshToken::first(client.profile, key, self.random.as_ref());
         let room = Room {
             replaces: self.session_to_replace(client, account_id, request.superseded).await?,
@@ -231,9 +252,15 @@ impl Engine {
                 }
                 false => (None, Vec::new()),
             };
+            let mut events = risk::events(risk.as_ref(), requester, key, now);
+            let mut remembers = remembers;
+            if somebody.account().erase_at.is_some() {
+                remembers.extend(deletion::calling_off());
+                events.push(deletion::called_off(requester, account_id, now));
+            }
             let opening = commits::Opening {
                 remembers,
-                events: risk::events(risk.as_ref(), requester, key, now),
+                events,
                 detail: opening::detail(requester, request.device),
                 session,
                 room: Some(room.clone()),
@@ -241,7 +268,8 @@ impl Engine {
             let count = self.counting_login(is_new_device, requester);
             match self.store.commit_telling(opening.commit(), count).await? {
                 Committed::Done { .. } => {
-                    let pair = self.pair(client, Some(somebody.account()), &token, None, told, now)?;
+                    let about = About::of(somebody.account(), &asked);
+                    let pair = self.pair(client, about, &token, None, told, now)?;
                     return Ok(TokenPair { device, ..pair });
                 }
                 Committed::AccountMoved => somebody = self.authn().look_again(somebody, requester).await?,
@@ -288,11 +316,10 @@ impl Engine {
     pub async fn log_out(
         &self,
         client: &ClientPolicy,
-        text: &str,
-        cause: EndCause,
+        request: LogOutRequest<'_>,
         requester: &Requester,
     ) -> Result<(), Fault> {
-        let Some(leaving) = self.leaving(client, text, cause, requester).await? else { return Ok(()) };
+        let Some(leaving) = self.leaving(client, request, requester).await? else { return Ok(()) };
         self.store.commit(commits::end(leaving.key, leaving.ending)).await.map(drop)
     }
 

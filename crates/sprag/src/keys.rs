@@ -294,6 +294,18 @@ impl KeyRing {
         Some(hmac::verify(&key.high_water, bytes, tag).is_ok())
     }
 
+    /// What a name is remembered as that leads to nobody any more.
+    #[must_use]
+    pub fn held_name_hash(&self, now: Timestamp, name: &[u8]) -> [u8; 32] {
+        hash_under(&self.signing_refresh(now).held, name)
+    }
+
+    /// What it may be remembered as: under every key that the ring has, retired ones too.
+    #[must_use]
+    pub fn held_name_hashes(&self, name: &[u8]) -> Vec<[u8; 32]> {
+        self.refresh.iter().map(|key| hash_under(&key.held, name)).collect()
+    }
+
     pub(crate) fn signing_refresh(&self, now: Timestamp) -> &RefreshKey {
         signing(&self.refresh, now)
     }
@@ -345,6 +357,12 @@ fn signing<K: Key>(keys: &[K], now: Timestamp) -> &K {
         .max_by_key(|key| (key.life().is_given, key.life().signs_from))
         .or_else(|| accepted().min_by_key(|key| key.life().signs_from))
         .expect("a ring holds a key of each purpose that has no retirement set")
+}
+
+fn hash_under(key: &hmac::Key, bytes: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(hmac::sign(key, bytes).as_ref());
+    hash
 }
 
 fn fresh(random: &dyn Random) -> Zeroizing<[u8; refresh::SECRET_BYTES]> {

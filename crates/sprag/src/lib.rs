@@ -29,6 +29,7 @@ pub mod engine;
 pub mod error;
 pub mod files;
 pub mod high_water;
+pub mod hooks;
 pub mod keys;
 pub mod letter;
 pub mod limits;
@@ -54,6 +55,7 @@ pub mod text;
 pub mod timers;
 pub mod token;
 mod verdict;
+pub mod webhook;
 pub mod wipe;
 
 pub use engine::Engine;

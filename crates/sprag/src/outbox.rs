@@ -1,4 +1,4 @@
-//! What must leave the server: mail. A message is written in the commit of what it tells of
+//! What must leave the server: mail and webhooks. A message is written in the commit of what it tells of
 //! ([`Step::PutMessage`](crate::store::Step::PutMessage)), leased by whichever node comes first, sent at least once under an id that
 //! stays the same, tried again with longer and longer waits, and given up loudly.
 
@@ -33,19 +33,22 @@ pub struct MessageKey {
 pub enum MessageKind {
     /// As a letter, by mail.
     Mail,
+    /// As a request to another system, by HTTP.
+    Webhook,
     /// Not at all: it takes the place of a letter to an address that nobody here has, so that writing none takes as long.
     Nothing,
 }
 
 impl MessageKind {
     /// Every one of them.
-    pub const ALL: [Self; 2] = [Self::Mail, Self::Nothing];
+    pub const ALL: [Self; 3] = [Self::Mail, Self::Webhook, Self::Nothing];
 
     /// The stable name, as it stands in the store.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Mail => "mail",
+            Self::Webhook => "webhook",
             Self::Nothing => "nothing",
         }
     }
@@ -122,6 +125,17 @@ impl Queued {
             (None, None) => MessageState::Sent,
         }
     }
+}
+
+/// How much of one kind waits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Waiting {
+    /// Which kind.
+    pub kind: MessageKind,
+    /// How many messages wait.
+    pub messages: u64,
+    /// When the oldest of them was written.
+    pub oldest_at: Timestamp,
 }
 
 /// Where a message stands.

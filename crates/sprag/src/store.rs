@@ -23,9 +23,12 @@ use crate::outages::{Marked, Marking};
 use crate::ratchet::{Retried, Rotation, SessionState};
 use crate::session::{AccountId, Methods, Session, SessionKey};
 
+mod along;
 mod budgets;
 pub mod contract;
 mod daily_counts;
+mod held_names;
+mod kept;
 mod live_sessions;
 pub mod memory;
 mod numbers;
@@ -42,8 +45,11 @@ pub mod sqlite;
 mod steps;
 
 pub use crate::budget::{BudgetState, Rate};
+pub use along::{Along, AlongSlot, NameHash};
 pub use budgets::{BudgetKey, Budgets, Wanted};
 pub use daily_counts::{CountKey, DailyCount, DailyCounts, RunId};
+pub use held_names::HeldNames;
+pub use kept::{Kept, KeptMessage, KeptToken};
 pub use live_sessions::{LiveSessions, SESSIONS_PER_ACCOUNT, SessionHistogram};
 pub use numbers::{MAX_NUMBER, Numbering, Numbers, number};
 pub use one_time_tokens::OneTimeTokens;
@@ -72,12 +78,17 @@ pub trait Store:
     + DailyCounts
     + OneTimeTokens
     + Outbox
+    + HeldNames
 {
     /// Whether the store can be reached and its schema is the one this build expects.
     ///
     /// # Errors
     /// A [`Fault`] that says what is wrong.
     async fn ready(&self) -> Result<(), Fault>;
+
+    /// From now on has `along` say what is written along with events, and with names that come to lead to nobody. A store that
+    /// leaves this out tells no webhook of anything, and takes a name that was held for one that never was.
+    fn writes_along(&self, _along: Arc<dyn Along>) {}
 
     /// How much longer a client's request takes because what is kept is kept far away, as last measured; whoever has a
     /// deadline for it adds this. Zero where the way is short.

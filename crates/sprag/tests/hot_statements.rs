@@ -134,6 +134,7 @@ const SHARD_KEYS: &[(&str, &str)] = &[
     ("rate_limit", "key"),
     ("one_time_token", "account_id"),
     ("outbox", "account_id"),
+    ("held_name", "hash"),
 ];
 
 #[tokio::test]

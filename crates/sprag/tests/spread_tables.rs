@@ -51,6 +51,7 @@ fn made(account: AccountId, sessions: &[SessionId]) -> Commit {
         username: None,
         email: None,
         confirmed: None,
+        erase_at: None,
         particulars: Default::default(),
     };
     let open = sessions.iter().map(|session| {
@@ -166,7 +167,9 @@ async fn the_guide_spreads_every_table_or_says_that_it_stays() {
     let by_account = ["credential", "session", "session_detail", "event", "one_time_token", "outbox"];
     let mut expected: BTreeMap<String, String> =
         by_account.iter().map(|table| ((*table).to_owned(), "account_id".to_owned())).collect();
-    for (table, column) in [("account", "id"), ("identity", "value"), ("imported_session", "session_id")] {
+    for (table, column) in
+        [("account", "id"), ("identity", "value"), ("imported_session", "session_id"), ("held_name", "hash")]
+    {
         expected.insert(table.to_owned(), column.to_owned());
     }
     assert_eq!(spread, expected);

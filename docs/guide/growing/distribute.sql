@@ -13,6 +13,7 @@ select create_distributed_table('one_time_token', 'account_id', colocate_with =>
 select create_distributed_table('outbox', 'account_id', colocate_with => 'account');
 -- What leads to an account lies wherever it is looked for: a log-in name, and the id that an imported token is made into.
 select create_distributed_table('identity', 'value', colocate_with => 'none');
+select create_distributed_table('held_name', 'hash', colocate_with => 'none');
 select create_distributed_table('imported_session', 'session_id', colocate_with => 'none');
 -- rate_limit stays there, too: one small row for each that tries a password just now, and no refresh asks it.
 -- checkpoint, journal_cut, journal_erasure, key_ring, lease, outage, next_id, daily_count, store_position and refinery_schema_history stay on the coordinator: small, and

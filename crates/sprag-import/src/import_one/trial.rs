@@ -137,10 +137,8 @@ mod tests {
 
     use serde_json::json;
 
-    use sprag::engine::{AccessTokenShape, Requester};
-    use sprag::policy::Policy;
+    use sprag::engine::Requester;
     use sprag::session::ProfileId;
-    use sprag::token::Encoding;
 
     use super::super::{Mode, Taker};
     use super::*;
@@ -157,16 +155,7 @@ mod tests {
             (ImportField::PasswordHash, "hash"),
         ];
         let shape = columns.map(column).into_iter().fold(TableShape::default(), TableShape::with);
-        let client = ClientPolicy {
-            profile: ProfileId(1000),
-            client_id: "x".to_owned(),
-            policy: Policy::default(),
-            encoding: Encoding::Opaque,
-            access: AccessTokenShape::default(),
-            takes_imported_tokens: false,
-            next_id: sprag::engine::NextId::Uuid,
-            confirmation: sprag::engine::Confirmation::Off,
-        };
+        let client = ClientPolicy::new(ProfileId(1000), "x");
         Taker::of(ImportKind::Users, mode, shape, client)
     }
 

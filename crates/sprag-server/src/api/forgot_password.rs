@@ -24,6 +24,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let inputs = context.inputs(&fields)?;
     let name = context.require(&inputs, NAMES)?;
     let requester = context.reader(&call.parts)?;
-    context.app.engine.letters().ask_for_reset(name, context.solved(&inputs), &requester).await?;
+    let (letters, client) = (context.app.engine.letters(), &context.served.client);
+    letters.ask_for_reset_here_or_there(client, name, context.solved(&inputs), &requester).await?;
     Ok(context.shaped(&Facts::default()))
 }

@@ -37,6 +37,7 @@ pub(crate) const SPEC: Spec = Spec {
         "password_rejected",
         "email_unconfirmed",
         "risk_refused",
+        "login_refused",
     ],
     ..Spec::named("login", "Log in")
 };
@@ -61,7 +62,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     };
     let shown = context.shown(parts, &inputs).await?;
     let engine = &context.app.engine;
-    let somebody = engine.authn().password_on(&shown, name, password, &requester).await;
+    let somebody = engine.password_on(&context.served.client, &shown, (name, password), &requester).await;
     let somebody = somebody.map_err(|error| context.naming(Input::Password, error))?;
     let pair = engine.open_session(&context.served.client, somebody, request, &requester).await?;
     let account = context.account_if_told(pair.account).await?;

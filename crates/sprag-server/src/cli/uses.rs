@@ -25,6 +25,8 @@ const MORE: &[(&str, &[&str])] = &[
     ("key retire", &["signing-algorithm", "access-ttl", "idle-timeout", "absolute-lifetime"]),
     ("sweep", &["keep-ended"]),
     ("mail test", &["mail-url", "mail-from", "mail-words", "service-name", "public-url"]),
+    ("webhook test", &["webhooks", "webhook-secret", "hook-networks"]),
+    ("webhook replay", &["webhooks"]),
     ("why", &["keep-ended"]),
 ];
 

@@ -134,6 +134,11 @@ async fn readiness(app: Arc<App>) -> Response {
                          with SIGUSR1; the log says more"
             .into();
     }
+    if app.words.is_none() {
+        body["letters"] = "they are off: nobody can confirm an address or set a forgotten password anew; SPRAG_MAIL_URL says how \
+                           they leave"
+            .into();
+    }
     json_body(StatusCode::OK, body.to_string().into_bytes())
 }
 

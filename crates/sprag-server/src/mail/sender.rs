@@ -8,12 +8,13 @@ use data_encoding::BASE64URL_NOPAD;
 use futures_util::future::join_all;
 use sprag::engine::{Leased, Outcome, Requester};
 use sprag::letter::{Letter, LetterKind};
-use sprag::outbox::MessageKey;
+use sprag::outbox::{MessageKey, MessageKind};
 use sprag::{Engine, Fault, seldom};
 use tokio::time::sleep;
-use url::Url;
 
+use super::links::Links;
 use super::outgoing::{Mailer, Outgoing};
+use crate::metrics::Metrics;
 use crate::moment;
 use crate::words::{Pieces, Words};
 
@@ -28,8 +29,9 @@ pub(crate) struct Sender {
     engine: Arc<Engine>,
     mailer: Box<dyn Mailer>,
     words: Arc<Words>,
-    /// Under which the links lead to the server's own pages.
-    public_url: Url,
+    /// Where the links lead.
+    links: Links,
+    metrics: Arc<Metrics>,
 }
 
 impl std::fmt::Debug for Sender {
@@ -39,13 +41,13 @@ impl std::fmt::Debug for Sender {
 }
 
 impl Sender {
-    pub(crate) fn new(
-        engine: Arc<Engine>,
-        mailer: Box<dyn Mailer>,
-        words: Arc<Words>,
-        public_url: Url,
-    ) -> Self {
-        Self { engine, mailer, words, public_url }
+    pub(crate) fn new(engine: Arc<Engine>, mailer: Box<dyn Mailer>, words: Arc<Words>, links: Links) -> Self {
+        Self { engine, mailer, words, links, metrics: Arc::default() }
+    }
+
+    /// What becomes of letters is counted there.
+    pub(crate) fn counted_in(self, metrics: Arc<Metrics>) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Sends, until it is dropped.
@@ -100,7 +102,10 @@ impl Sender {
         } else {
             String::new()
         };
-        if self.engine.outbox().settle(leased, outcome).await? {
+        let is_taken = outcome == Outcome::Taken;
+        let is_given_up = self.engine.outbox().settle(leased, outcome).await?;
+        self.metrics.message_tried(MessageKind::Mail, is_taken, is_given_up);
+        if is_given_up {
             tell_given_up(leased.key, &why);
         }
         Ok(())
@@ -118,13 +123,16 @@ impl Sender {
     }
 
     fn outgoing(&self, letter: &Letter, id: String) -> anyhow::Result<Outgoing> {
-        let link = letter.token.as_deref().and_then(|token| self.link(letter.kind, token));
+        let token = letter.token.as_deref();
+        let link = token.and_then(|token| self.links.link(letter.kind, token));
+        let invite = token.filter(|_| letter.kind == LetterKind::Invite && link.is_none());
         let hours = letter.expires_at.map(|at| (at.millis_since(letter.at) + 1_800_000) / 3_600_000);
         let at = moment::rfc3339(letter.at);
         let pieces = Pieces {
             name: letter.name.as_deref(),
             address: &letter.to,
             link: link.as_deref(),
+            invite,
             hours,
             ip: letter.ip.as_deref(),
             at: &at,
@@ -132,17 +140,6 @@ impl Sender {
         let language = self.words.language(letter.languages.as_deref());
         let written = self.words.letter(letter.kind, language, &pieces)?;
         Ok(Outgoing { id, to: letter.to.clone(), link, written })
-    }
-
-    /// The page of ours that a link leads to.
-    fn link(&self, kind: LetterKind, token: &str) -> Option<String> {
-        let page = match kind {
-            LetterKind::VerifyEmail => "verify",
-            LetterKind::ResetPassword => "reset",
-            LetterKind::PasswordChanged | LetterKind::SignUpKnown | LetterKind::Test => return None,
-        };
-        let base = self.public_url.as_str().trim_end_matches('/');
-        Some(format!("{base}/{page}?token={token}"))
     }
 }
 

@@ -22,8 +22,11 @@ use sprag::day::Day;
 use sprag::store::Swept;
 use sprag::{Engine, seldom};
 
+mod erasures;
 mod letters;
+mod outbox;
 mod refreshes;
+mod webhooks;
 
 /// How often the node's mark of life is moved.
 const MARK_INTERVAL: Duration = Duration::from_secs(1);
@@ -87,6 +90,7 @@ pub fn start_with(node: &Node, ring: Option<RingWatch>) -> JoinSet<()> {
     let mut jobs: JoinSet<()> = jobs(node, ring).into_iter().map(Job::repeat).collect();
     jobs.spawn(Keeper::of(node).keep());
     letters::start(node, &mut jobs);
+    webhooks::start(node, &mut jobs);
     jobs
 }
 
@@ -182,6 +186,8 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
         refreshes,
         Some(counts),
         cuts,
+        Some(erasures::job(engine)),
+        Some(outbox::job(node)),
     ]
     .into_iter()
     .flatten()

@@ -8,26 +8,32 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use axum::Router;
 use sprag::clock::Timestamp;
-use sprag::engine::Limits;
+use sprag::engine::{Limits, PasswordRules};
 use sprag::files::{self, FileFault};
 use sprag::keys::KeyRing;
 use sprag::password::Hasher;
+use sprag::policy::PasswordLength;
 use sprag::random::SystemRandom;
 use sprag::store::{Slice, Store};
 use sprag::{Engine, Fault};
 
-use crate::config::{self, Config, Database, ProfileRef, Sources};
+use crate::breaches;
+use crate::config::{self, Config, Database, ProfileRef, Sources, Webhook};
 use crate::edge::refresh_limits::RefreshLimits;
 use crate::edge::serve::Bounds;
 use crate::edge::served::Served;
+use crate::hooks;
 use crate::http::{self, App, Mount};
-use crate::mail::{self, Sender};
+use crate::mail::{self, Links, Sender};
 use crate::metrics::Metrics;
+use crate::name_lists::NameLists;
+use crate::outgoing::Outgoing;
 use crate::places::Places;
 use crate::profile::{self, Profile};
 use crate::run::high_water::HighWater;
 use crate::run::ring_file::RingSource;
 use crate::run::{database, numbering, open_files, overrides};
+use crate::webhooks;
 use crate::words::Words;
 
 /// The most that is read of a profile before it is said to be none.
@@ -50,6 +56,10 @@ pub struct Node {
     pub refresh_limits: Option<Arc<RefreshLimits>>,
     /// What letters and pages say; `None` where letters are off.
     pub(crate) words: Option<Arc<Words>>,
+    /// Names that nobody registers.
+    pub name_lists: NameLists,
+    /// What asks and tells other systems; `None` where there is nothing to sign with.
+    pub(crate) outgoing: Option<Outgoing>,
     /// Where its keys come from.
     pub ring: RingSource,
     /// Whether they were made at this start, as there were none.
@@ -160,14 +170,26 @@ impl Node {
             true => Some(Arc::new(Words::load(mail.words.as_deref(), &mail.service)?)),
             false => None,
         };
+        let accounts = &config.accounts;
+        let name_lists = NameLists::load(&accounts.reserved_names, &accounts.disposable_domains)?;
         let engine = Engine::builder(store)
             .keys(keys)
             .hasher(hasher)
             .limits(limits)
             .rates(config.limits.rates.clone())
-            .sends_letters(words.is_some());
+            .sends_letters(words.is_some())
+            .webhooks(config.webhooks.told.iter().map(Webhook::endpoint).collect());
+        let length = profiles.iter().map(|profile| profile.client.password).reduce(PasswordLength::longest);
+        let rules = PasswordRules {
+            length: length.unwrap_or_default(),
+            breaches: breaches::open(&config.passwords.breaches)?,
+        };
+        let engine = engine.passwords(rules);
         let engine = engine.risk(config.risk.policy.clone()).whereabouts(Arc::clone(&places) as _);
         let engine = engine.issuer(config.issuer()).audience(config.tokens.audience.clone()).build()?;
+        let webhooks = &config.webhooks;
+        let outgoing =
+            webhooks.secrets.clone().map(|secrets| Outgoing::new(secrets, &webhooks.networks)).transpose()?;
         let (metrics, engine) = (Arc::default(), Arc::new(engine));
         let refresh_limits = config.refresh_rates.map(|rates| Arc::new(RefreshLimits::new(rates)));
         Ok(Self {
@@ -178,6 +200,8 @@ impl Node {
             places,
             refresh_limits,
             words,
+            name_lists,
+            outgoing,
             ring,
             has_new_ring,
             high_water,
@@ -214,8 +238,17 @@ impl Node {
         let (Some(words), Some(mailer)) = (&self.words, mail::mailer(&self.config.mail)?) else {
             return Ok(None);
         };
-        let public_url = self.config.listen.public_url.clone();
-        Ok(Some(Sender::new(Arc::clone(&self.engine), mailer, Arc::clone(words), public_url)))
+        let links = Links::new(self.config.listen.public_url.clone(), self.config.links.0.clone());
+        let sender = Sender::new(Arc::clone(&self.engine), mailer, Arc::clone(words), links);
+        Ok(Some(sender.counted_in(Arc::clone(&self.metrics))))
+    }
+
+    /// What tells other systems of events; `None` where none wants to hear.
+    pub(crate) fn webhook_sender(&self) -> Option<webhooks::Sender> {
+        let told = &self.config.webhooks.told;
+        let outgoing = self.outgoing.clone().filter(|_| !told.is_empty())?;
+        let (engine, metrics) = (Arc::clone(&self.engine), Arc::clone(&self.metrics));
+        Some(webhooks::Sender::new(engine, metrics, outgoing, told.clone()))
     }
 
     /// What requests share.
@@ -225,11 +258,19 @@ impl Node {
         let app = App::new(engine, metrics, self.config.issuer().to_owned());
         let app = app.called_from(self.config.browsers.cors_origins.clone());
         let app = app.fresh_for(self.config.sessions.fresh_for);
+        let app = app.deleting_after(self.config.accounts.deletion_grace);
         let app = app.limiting_refreshes(self.refresh_limits.clone());
         let app = app.handing_out_challenges(self.config.proof_of_work);
         let app = app.measured_by(self.config.monitoring.metrics_readers.clone());
         let app = app.knowing(Arc::clone(&self.places));
-        let app = app.saying(self.words.clone());
+        let app = app.saying(self.words.clone()).reserving(self.name_lists.clone());
+        let app = self.profiles.iter().fold(app, |app, profile| match &self.outgoing {
+            Some(outgoing) if profile.hooks.are_any() => {
+                let clock = self.engine.store().clock();
+                app.asking(&profile.name, hooks::of_profile(profile, outgoing, &clock))
+            }
+            _ => app,
+        });
         let config = self.config.clone();
         let app = app.called_as_set(Box::new(move |origins| config.to_be("cors-origins", origins)));
         let app = app.knowing_devices(self.config.limits.knows_devices);

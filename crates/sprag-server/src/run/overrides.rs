@@ -19,6 +19,7 @@ pub(super) fn apply(config: &Config, profiles: &mut [Profile]) -> anyhow::Result
         register_by(config, registration, profiles)?;
     }
     confirm_by(config, profiles)?;
+    expect_secret(config, profiles)?;
     fence_by(config, profiles)?;
     if config.proof_of_work.is_some() {
         hand_out_challenges(config, profiles)?;
@@ -90,6 +91,17 @@ fn offer(config: &Config, names: &[String], profiles: &mut [Profile]) -> anyhow:
 fn register_by(config: &Config, registration: Registration, profiles: &mut [Profile]) -> anyhow::Result<()> {
     for profile in profiles {
         profile.client.registration = registration;
+        if registration == Registration::Invite
+            && let Some(route) = profile.wire.routes.iter().find(|route| route.lacks_invite())
+        {
+            bail!(
+                "{} is invite, and {} of the profile {} takes no invitation; take a copy of the profile in which that call takes \
+                 invite = \"$invite\"",
+                config.origin("registration").subject("registration"),
+                route.on(),
+                profile.name
+            );
+        }
         let all = profile.wire.routes.iter().chain(&profile.wire.off);
         let mut giving = all.filter(|route| route.opens_session() && route.action.needs_admin(registration));
         if let Some(route) = giving.next() {
@@ -118,6 +130,19 @@ fn confirm_by(config: &Config, profiles: &mut [Profile]) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whoever is asked must see that it is us.
+fn expect_secret(config: &Config, profiles: &[Profile]) -> anyhow::Result<()> {
+    let asking = profiles.iter().find(|profile| profile.hooks.are_any());
+    match asking.filter(|_| config.webhooks.secrets.is_none()) {
+        Some(profile) => bail!(
+            "{} has [hooks], and there is nothing to sign with what they are asked; set SPRAG_WEBHOOK_SECRET to what this prints: \
+             echo whsec_$(openssl rand -base64 32)",
+            profile.file
+        ),
+        None => Ok(()),
+    }
 }
 
 /// Numbers need a floor, and a floor needs numbers: a slip in one of the two would have new accounts meet old ones.

@@ -2,86 +2,22 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use rcgen::CertifiedKey;
 use serde_json::json;
-use tempfile::TempDir;
 
 use crate::SPRAG;
+use crate::mail_server::{self, MailServer, Tls, header};
+use crate::secrecy::find_nothing;
 use crate::server::{Home, PASSWORD, await_some};
 use crate::wire::Request;
 
 /// How long everything may take in all, on a machine that is busy: a letter that was being sent is due again after a minute.
 const PATIENCE: Duration = Duration::from_secs(300);
-
-const SMTP: &str = "aiosmtpd==1.4.6";
-
-/// A mail server of PyPI's, which keeps each letter as a file.
-struct MailServer {
-    child: Child,
-    port: u16,
-    folder: TempDir,
-}
-
-impl MailServer {
-    /// One that takes so long for each letter.
-    fn start(seconds: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/binary/mail_server.py");
-        let mut command = Command::new(python());
-        command.arg(script).arg(folder.path()).arg(seconds).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let port = line.trim().parse().unwrap_or_else(|_| panic!("the mail server says no port: {line:?}"));
-        Self { child, port, folder }
-    }
-
-    fn url(&self) -> String {
-        format!("smtp://127.0.0.1:{}", self.port)
-    }
-
-    /// All that it has taken.
-    fn taken(&self) -> Vec<String> {
-        let files = fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().path());
-        let whole = files.filter(|path| path.extension().is_some_and(|end| end == "eml"));
-        whole.map(|path| fs::read_to_string(path).unwrap()).collect()
-    }
-}
-
-impl Drop for MailServer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A Python with the mail server, in the build folder.
-fn python() -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("smtp_python");
-    let python = folder.join("bin/python");
-    let has_it = |python: &Path| {
-        let status = Command::new(python).args(["-c", "import aiosmtpd"]).stderr(Stdio::null()).status();
-        status.is_ok_and(|status| status.success())
-    };
-    if !has_it(&python) {
-        let made = Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder).status();
-        assert!(made.is_ok_and(|made| made.success()), "these tests need python3-venv, or run scripts/test");
-        let got = Command::new(&python).args(["-m", "pip", "install", "-q", SMTP]).status();
-        assert!(got.is_ok_and(|got| got.success()), "{SMTP} cannot be installed");
-    }
-    python
-}
-
-fn header(letter: &str, name: &str) -> String {
-    let start = format!("{}:", name.to_lowercase());
-    let line = letter.lines().find(|line| line.to_lowercase().starts_with(&start));
-    line.unwrap_or_else(|| panic!("no {name} in {letter}"))[start.len()..].trim().to_owned()
-}
 
 fn forget(address: &str) -> Request {
     Request::post("/api/v1/auth/password/forgot", &json!({ "email": address }))
@@ -167,4 +103,153 @@ fn killed_in_the_middle_of_a_thousand_letters_none_is_lost_and_each_has_one_id()
     };
     eprintln!("{before} before the kill, {taken} in all");
     server.stop();
+}
+
+#[test]
+fn letters_go_by_tls_from_the_beginning_or_after_starttls_with_a_password_and_to_no_impostor() {
+    let CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let both = folder.path().join("both.pem");
+    fs::write(&both, [cert.pem(), signing_key.serialize_pem()].concat()).unwrap();
+    let roots = folder.path().join("roots.pem");
+    fs::write(&roots, cert.pem()).unwrap();
+    let home = Home::new(SPRAG);
+    create(&home, "ann", "ann@example.org");
+    let test = |url: &str, roots: Option<&Path>| {
+        let mut command = home.command(&["mail", "test", "ann@example.org"]);
+        command.env("SPRAG_MAIL_URL", url);
+        if let Some(roots) = roots {
+            command.env("SSL_CERT_FILE", roots);
+        }
+        home.run(command, "")
+    };
+    for (scheme, tls) in [("smtps", Tls::Implicit(&both)), ("smtp", Tls::Starttls(&both))] {
+        let mail = MailServer::start_with("0", tls);
+        let url =
+            |password: &str| format!("{scheme}://{}:{password}@localhost:{}", mail_server::USER, mail.port());
+        let sent = test(&url("p%40ss%3Aword%2F1"), Some(&roots));
+        assert!(sent.status.success(), "{scheme}: {sent:?}");
+        assert_eq!(header(&mail.taken()[0], "To"), "ann@example.org");
+        let refused = test(&url("wrong"), Some(&roots));
+        assert!(!refused.status.success() && refused.stderr.contains("535"), "{scheme}: {refused:?}");
+        assert!(!refused.stderr.contains("wrong@") && !refused.stderr.contains(":wrong"), "{refused:?}");
+        let impostor = test(&url("p%40ss%3Aword%2F1"), None);
+        assert!(
+            !impostor.status.success() && impostor.stderr.contains("certificate"),
+            "{scheme}: {impostor:?}"
+        );
+        assert_eq!(mail.taken().len(), 1, "neither was sent");
+    }
+}
+
+#[test]
+fn names_and_addresses_write_no_header_of_their_own() {
+    let mail = MailServer::start("0");
+    let home = Home::new(SPRAG);
+    let names = ["eve\u{a0}Bcc: a@example.org", "<b>eve</b> =?utf-8?q?x?=", "{{ 7 * 7 }} {% raw %}"];
+    let addresses = ["o'eve+a=b@example.org", "e.v.e@example.org", "\"quoted..eve\"@example.org"];
+    let mut written = 0;
+    for (name, address) in names.into_iter().zip(addresses) {
+        let args = ["user", "create", "--create", "--username", name, "--email", address, "--password-stdin"];
+        let ran = home.run(home.command(&args), PASSWORD);
+        written += usize::from(ran.status.success());
+    }
+    assert!(written > 0, "some of these are names");
+    for (name, address) in
+        [("eve2\r\nBcc: a@example.org", "x@example.org"), ("eve3", "a@example.org\r\nBcc: b@example.org")]
+    {
+        let args = ["user", "create", "--username", name, "--email", address, "--password-stdin"];
+        let ran = home.run(home.command(&args), PASSWORD);
+        assert!(!ran.status.success(), "a line's end is in no name: {ran:?}");
+    }
+    let server = home.start(&["--mail-url", &mail.url(), "--service-name", "Bcc: x@example.org"]);
+    for address in addresses {
+        assert_eq!(server.ask(&forget(address)).status, 202);
+    }
+    let letters =
+        await_some(|| Some(mail.taken()).filter(|taken| taken.len() >= written)).expect("they arrive");
+    for letter in letters {
+        let (head, body) = letter.split_once("\r\n\r\n").or(letter.split_once("\n\n")).unwrap();
+        let fields: Vec<&str> = head.lines().filter(|line| !line.starts_with([' ', '\t'])).collect();
+        assert!(!fields.iter().any(|line| line.to_lowercase().starts_with("bcc")), "{head}");
+        for field in ["to:", "from:", "subject:", "message-id:"] {
+            assert_eq!(
+                fields.iter().filter(|line| line.to_lowercase().starts_with(field)).count(),
+                1,
+                "{head}"
+            );
+        }
+        assert!(!body.contains("49 "), "a name is no template: {body}");
+    }
+    server.stop();
+}
+
+#[test]
+fn r52_no_link_of_a_letter_is_in_the_log_or_on_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let way = format!("folder:{}", folder.path().display());
+    let home = Home::new(SPRAG);
+    create(&home, "ann", "ann@example.org");
+    // Nobody listens there: the letter waits, sealed.
+    let waiting = home.start(&["--mail-url", "smtp://127.0.0.1:9", "--log", "trace"]);
+    assert_eq!(waiting.ask(&forget("ann@example.org")).status, 202);
+    await_some(|| waiting.log().contains("is tried again").then_some(())).expect("it is tried");
+    waiting.stop();
+    let server = home.start(&["--mail-url", &way, "--log", "trace"]);
+    assert_eq!(server.ask(&forget("ann@example.org")).status, 202);
+    let letters = await_some(|| Some(letters_in(folder.path())).filter(|found| !found.is_empty())).unwrap();
+    let secrets: Vec<_> = letters
+        .iter()
+        .flat_map(|letter| {
+            let token = token_in(letter);
+            let tail = token.as_bytes()[token.len() - 60..].to_vec();
+            [("link", token.into_bytes()), ("tail of a link", tail)]
+        })
+        .collect();
+    find_nothing(&home, &secrets);
+    let reset =
+        json!({ "token": String::from_utf8_lossy(&secrets[0].1), "new_password": "another good password" });
+    assert_eq!(server.ask(&Request::post("/api/v1/auth/password/reset", &reset)).status, 204);
+    server.stop();
+    find_nothing(&home, &secrets);
+    for entry in fs::read_dir(folder.path()).unwrap() {
+        let mode = entry.unwrap().metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "a link is as good as a password");
+    }
+}
+
+#[test]
+fn where_letters_are_off_the_start_and_readiness_say_so() {
+    let home = Home::new(SPRAG);
+    create(&home, "ann", "ann@example.org");
+    let server = home.start(&["--public-url", "https://auth.example.org"]);
+    assert!(server.log().contains("letters are off"), "{}", server.log());
+    let ready = server.ask(&Request::get("/readyz"));
+    assert_eq!(ready.status, 200);
+    assert!(ready.member("letters").contains("SPRAG_MAIL_URL"), "{ready:?}");
+    assert_eq!(server.ask(&forget("ann@example.org")).status, 202, "it is answered as ever");
+    let listed = home.run(home.command(&["mail", "list"]), "");
+    assert!(listed.stderr.contains("no letter") || listed.stdout.contains("no letter"), "{listed:?}");
+    server.stop();
+    let server = home.start(&[]);
+    assert_eq!(server.ask(&Request::get("/readyz")).member("letters"), "");
+    assert_eq!(server.ask(&forget("ann@example.org")).status, 202);
+    let link =
+        await_some(|| server.log().contains("spo_").then(|| server.log())).expect("the log shows the link");
+    assert!(link.contains("a letter to ann@example.org"), "{link}");
+    server.stop();
+}
+
+fn letters_in(folder: &Path) -> Vec<String> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let whole = files.filter(|path| path.extension().is_some_and(|end| end == "eml"));
+    whole.map(|path| fs::read_to_string(path).unwrap()).collect()
+}
+
+/// The token in the link of a letter.
+fn token_in(letter: &str) -> String {
+    let text = letter.replace("=\r\n", "");
+    let (_, rest) = text.split_once("spo_").unwrap();
+    format!("spo_{}", &rest[..111])
 }

@@ -1,12 +1,17 @@
-"""A mail server that keeps each letter as a file: mail_server.py FOLDER SECONDS. It says its port, and ends with its input."""
+"""A mail server that keeps each letter as a file: mail_server.py FOLDER SECONDS [starttls|implicit PEM].
+
+It says its port, and ends with its input. By TLS it takes letters only of SMTP_USER with SMTP_PASSWORD.
+"""
 
 import asyncio
 import os
+import ssl
 import sys
 
-from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import SMTP, AuthResult
 
 folder, seconds = sys.argv[1], float(sys.argv[2])
+way, pem = (sys.argv[3], sys.argv[4]) if len(sys.argv) > 3 else (None, None)
 
 
 class Keeps:
@@ -28,9 +33,33 @@ class Keeps:
         return "250 OK"
 
 
+def authenticate(server, session, envelope, mechanism, data):
+    known = os.environ["SMTP_USER"].encode(), os.environ["SMTP_PASSWORD"].encode()
+    return AuthResult(success=(data.login, data.password) == known)
+
+
 async def main():
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: SMTP(Keeps(), loop=loop), "127.0.0.1", 0)
+    context = None
+    if way:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(pem)
+
+    def protocol():
+        if way is None:
+            return SMTP(Keeps(), loop=loop)
+        return SMTP(
+            Keeps(),
+            loop=loop,
+            tls_context=context if way == "starttls" else None,
+            require_starttls=way == "starttls",
+            authenticator=authenticate,
+            auth_required=True,
+            auth_require_tls=way == "starttls",
+        )
+
+    implicit = context if way == "implicit" else None
+    server = await loop.create_server(protocol, "127.0.0.1", 0, ssl=implicit)
     print(server.sockets[0].getsockname()[1], flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
 

@@ -115,7 +115,7 @@ fn keys(home: &Home) -> Vec<(&'static str, Vec<u8>)> {
     secrets
 }
 
-fn find_nothing(home: &Home, secrets: &[(&'static str, Vec<u8>)]) {
+pub(crate) fn find_nothing(home: &Home, secrets: &[(&'static str, Vec<u8>)]) {
     let ring = home.data().join("keys.json");
     let files: Vec<_> = files(home.path()).into_iter().filter(|path| *path != ring).collect();
     assert!(files.len() >= 3, "the log, what was printed and the database are there: {files:?}");

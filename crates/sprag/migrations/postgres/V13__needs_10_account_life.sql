@@ -6,6 +6,10 @@
 alter table account add column confirmed_email text;
 alter table account add column email_confirmed_at bigint;
 
+-- When everything is to forget its owner, if they asked for that; a log-in before calls it off.
+alter table account add column erase_at bigint;
+create index account_erasure on account (erase_at) where erase_at is not null;
+
 -- Links and codes (docs/reference/one-time-tokens.md). A row holds hashes and what is sealed, so the table opens nothing.
 create table one_time_token (
     account_id  uuid     not null,
@@ -38,5 +42,10 @@ create table outbox (
     trouble     text,               -- what the last try came to, where that was nothing good
     primary key (account_id, id)
 );
-create index outbox_due on outbox (due_at) where due_at is not null;
+create index outbox_due on outbox (kind, due_at) where due_at is not null;
 create index outbox_settled on outbox (settled_at) where settled_at is not null;
+
+-- Names that led to somebody once: a keyed hash of each, written when it came to lead to nobody. By it alone nobody finds a name.
+create table held_name (
+    hash bytea not null primary key
+);

@@ -3,7 +3,10 @@
 //! An unknown name and a wrong password take the same path: the same work, the same note for the journal, the same answer at
 //! the same moment.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use tokio::join;
+use tokio::time::timeout;
 
 use super::devices::{Known, Shown};
 use super::failures::{DISABLED, Told};
@@ -12,6 +15,7 @@ use super::{Authenticated, Authn, Proof};
 use crate::account::Account;
 use crate::audit::{EventKind, NOBODY, Severity};
 use crate::error::{Error, Fault, FaultKind, Refusal};
+use crate::hooks::{OldAccount, OldAccounts};
 use crate::password::{Compared, Match, Password, Presence};
 use crate::prefix::Prefix;
 use crate::requester::Requester;
@@ -23,6 +27,9 @@ use crate::store::{Commit, Credential, Expect, Step, Was, meant_by};
 /// What the journal says of who is not let in by what they typed.
 const UNKNOWN_OR_WRONG: &str = "unknown name or wrong password";
 
+/// What it says where the password is right, and nobody is to learn by that who has an address.
+const UNCONFIRMED: &str = "right password, and the address is not confirmed yet";
+
 /// What it says where the password was right a moment ago.
 pub(super) const ANOTHER_MEANWHILE: &str = "another password was set meanwhile";
 
@@ -31,6 +38,42 @@ pub(crate) struct Wrong {
     account: AccountId,
     came: Instant,
     compared: Compared,
+}
+
+/// Another system that may be asked where nobody here has a name.
+#[derive(Clone, Copy)]
+pub(crate) struct Elsewhere<'a> {
+    pub(crate) old: &'a dyn OldAccounts,
+    /// Whether the name never led to anybody here.
+    pub(crate) may_be_asked: bool,
+    /// How long it may take.
+    pub(crate) patience: Duration,
+}
+
+/// Whose name and password were typed.
+pub(crate) enum Typed {
+    /// Somebody's here.
+    Here(Authenticated),
+    /// Somebody's in another system.
+    Elsewhere(OldAccount),
+}
+
+impl Elsewhere<'_> {
+    /// Whose they are there. Where nobody answers, they are nobody's.
+    async fn ask(&self, name: &str, password: &str) -> Option<OldAccount> {
+        let why = match timeout(self.patience, self.old.with_password(name, password)).await {
+            Ok(Ok(found)) => return found,
+            Ok(Err(fault)) => fault.source.map(|why| why.to_string()).unwrap_or_default(),
+            Err(_) => "no answer in time".to_owned(),
+        };
+        if let Some(left_out) = seldom::left_out("ask the old system") {
+            tracing::warn!(
+                left_out,
+                "the old system did not answer, so nobody is let in whom only it knows: {why}"
+            );
+        }
+        None
+    }
 }
 
 impl Authn<'_> {
@@ -63,7 +106,23 @@ impl Authn<'_> {
         password: &str,
         requester: &Requester,
     ) -> Result<Authenticated, Error> {
-        let (came, from) = (Instant::now(), requester.prefix());
+        match self.typed(None, shown, name, password, requester).await? {
+            Typed::Here(somebody) => Ok(somebody),
+            Typed::Elsewhere(_) => Err(Refusal::CredentialsInvalid.into()),
+        }
+    }
+
+    /// Says whose name and password these are: somebody's here, as [`password_on`](Self::password_on) has it, or, where nobody
+    /// here has the name, somebody's in another system that is asked meanwhile.
+    pub(crate) async fn typed(
+        &self,
+        elsewhere: Option<Elsewhere<'_>>,
+        shown: &Shown,
+        name: &str,
+        password: &str,
+        requester: &Requester,
+    ) -> Result<Typed, Error> {
+        let (came, from, text) = (Instant::now(), requester.prefix(), password);
         let password = Password::typed(password)?;
         let credential = meant_by(self.store.as_ref(), name).await?;
         let (at, known) = match &credential {
@@ -80,7 +139,14 @@ impl Authn<'_> {
         let stored = credential.as_ref().and_then(|credential| credential.password_hash.clone());
         let place = Presence::default();
         let unless_looked_at = self.unless_looked_at(&tried, &place);
-        let compared = self.hasher.verify_from(from, password.clone(), stored, &place).await;
+        let asks = elsewhere.filter(|elsewhere| credential.is_none() && elsewhere.may_be_asked);
+        let (compared, found) =
+            join!(self.hasher.verify_from(from, password.clone(), stored, &place), async {
+                match asks {
+                    Some(elsewhere) => Box::pin(elsewhere.ask(name, text)).await,
+                    None => None,
+                }
+            });
         drop(unless_looked_at);
         let compared = match compared {
             Ok(compared) => compared,
@@ -90,6 +156,10 @@ impl Authn<'_> {
                 return Err(fault.into());
             }
         };
+        if let Some(found) = found {
+            self.was_right(&tried).await;
+            return Ok(Typed::Elsewhere(found));
+        }
         let account = credential.as_ref().map_or(NOBODY, |credential| credential.account.id);
         let matched = matched(&compared.outcome, account);
         let Some(credential) = credential.filter(|_| matched != Match::No) else {
@@ -99,6 +169,12 @@ impl Authn<'_> {
             self.hasher.wait_to_refuse(came, &compared, self.random).await;
             return Err(Refusal::CredentialsInvalid.into());
         };
+        if shown.hides_unconfirmed && name.contains('@') && credential.account.is_unconfirmed() {
+            // Whoever signed up with somebody's address chose that password, and would learn whether it was free.
+            self.note_failure(account, requester, UNCONFIRMED).await?;
+            self.hasher.wait_to_refuse(came, &compared, self.random).await;
+            return Err(Refusal::CredentialsInvalid.into());
+        }
         self.was_right(&tried).await;
         let account = credential.account;
         if account.disabled_at.is_some() {
@@ -111,7 +187,8 @@ impl Authn<'_> {
             // Of the form that matched: what was typed may be another text, which the hash is not of.
             self.renew(account.id, compared.form.clone(), old, from).await;
         }
-        Ok(Authenticated { known: tried.into_known(), ..self.by_password(account, password, hash) })
+        let somebody = self.by_password(account, password, hash);
+        Ok(Typed::Here(Authenticated { known: tried.into_known(), ..somebody }))
     }
 
     /// Says that whoever uses this session knows the password of its account too, or that what they typed is another one. The
@@ -234,7 +311,7 @@ impl Authn<'_> {
 /// What is told to who fails for this reason.
 fn refusal_of(why: &'static str) -> Refusal {
     match why {
-        UNKNOWN_OR_WRONG | ANOTHER_MEANWHILE => Refusal::CredentialsInvalid,
+        UNKNOWN_OR_WRONG | ANOTHER_MEANWHILE | UNCONFIRMED => Refusal::CredentialsInvalid,
         DISABLED => Refusal::AccountDisabled,
         _ => Refusal::CurrentPasswordWrong,
     }

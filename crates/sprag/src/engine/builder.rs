@@ -6,9 +6,10 @@ use arc_swap::ArcSwap;
 
 use tokio::sync::Notify;
 
+use super::along::WrittenAlong;
 use super::next_id::ObjectIds;
 use super::service::Service;
-use super::{Engine, Issuer, Limits};
+use super::{Engine, Issuer, Limits, PasswordRules};
 use crate::authn::Failures;
 use crate::clock::Clock;
 use crate::counts::{CountedStore, Counts};
@@ -20,6 +21,7 @@ use crate::place::Whereabouts;
 use crate::random::{self, DrawnAhead, Random, SystemRandom};
 use crate::risk::RiskPolicy;
 use crate::store::Store;
+use crate::webhook::Endpoint;
 
 /// Puts an [`Engine`] together: a store, keys and an issuer are needed, and the rest has a default.
 #[must_use = "build() makes the engine"]
@@ -33,9 +35,11 @@ pub struct EngineBuilder {
     hasher: Option<Hasher>,
     limits: Limits,
     risk: Option<RiskPolicy>,
+    passwords: PasswordRules,
     whereabouts: Arc<dyn Whereabouts>,
     rates: Rates,
     sends_letters: bool,
+    endpoints: Vec<Endpoint>,
 }
 
 impl EngineBuilder {
@@ -52,7 +56,9 @@ impl EngineBuilder {
             limits: Limits::default(),
             rates: Rates::default(),
             sends_letters: false,
+            endpoints: Vec::new(),
             risk: None,
+            passwords: PasswordRules::default(),
             whereabouts: Arc::new(()),
         }
     }
@@ -106,6 +112,12 @@ impl EngineBuilder {
         self
     }
 
+    /// What new passwords are held to, where their profile does not say more.
+    pub fn passwords(mut self, rules: PasswordRules) -> Self {
+        self.passwords = rules;
+        self
+    }
+
     /// What is known of addresses and clients, for those that are weighed.
     pub fn whereabouts(mut self, whereabouts: Arc<dyn Whereabouts>) -> Self {
         self.whereabouts = whereabouts;
@@ -115,6 +127,12 @@ impl EngineBuilder {
     /// Whether letters are written, for somebody [sends](Engine::outbox) them. By default none are.
     pub fn sends_letters(mut self, sends_letters: bool) -> Self {
         self.sends_letters = sends_letters;
+        self
+    }
+
+    /// Which other systems are told of which events, for somebody [sends](Engine::webhooks) that. By default none.
+    pub fn webhooks(mut self, endpoints: Vec<Endpoint>) -> Self {
+        self.endpoints = endpoints;
         self
     }
 
@@ -149,22 +167,34 @@ impl EngineBuilder {
         let random = self.random.unwrap_or_else(|| Arc::new(SystemRandom::default()));
         // Not from the randomness that tests hand in: two engines that begin alike are two runs.
         let counts = Counts::new(random::id(&SystemRandom::default(), clock.now()), Arc::clone(&clock));
+        let (keys, webhooks_wait) = (Arc::new(ArcSwap::from_pointee(keys)), Arc::new(Notify::new()));
+        let written_along = Arc::new(WrittenAlong {
+            keys: Arc::clone(&keys),
+            random: Arc::clone(&random),
+            clock: Arc::clone(&clock),
+            endpoints: self.endpoints.into(),
+            webhooks_wait: Arc::clone(&webhooks_wait),
+        });
+        self.store.writes_along(Arc::clone(&written_along) as _);
         Ok(Engine {
             store: CountedStore::new(self.store, counts),
             clock,
             random,
             token_ids: DrawnAhead::default(),
-            keys: ArcSwap::from_pointee(keys),
+            keys,
             hasher,
             failures: Failures::default(),
             gate: Gate::new(self.rates),
             issuer: Issuer { audience: self.audience.unwrap_or_else(|| issuer.clone()), issuer },
             limits: self.limits,
             risk: self.risk,
+            passwords: self.passwords,
             whereabouts: self.whereabouts,
             service: Service::default(),
             object_ids: ObjectIds::default(),
             letters_wait: Notify::new(),
+            webhooks_wait,
+            written_along,
             sends_letters: self.sends_letters,
         })
     }

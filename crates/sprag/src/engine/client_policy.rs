@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 
 use super::next_id::NextId;
 use crate::account::Account;
-use crate::policy::Policy;
+use crate::hooks::Hooks;
+use crate::policy::{PasswordLength, Policy};
 use crate::session::ProfileId;
 use crate::token::Encoding;
 
@@ -31,6 +32,10 @@ pub struct ClientPolicy {
     pub next_id: NextId,
     /// Whether whoever registers with it confirms their address.
     pub confirmation: Confirmation,
+    /// How long a password must be that is chosen with it.
+    pub password: PasswordLength,
+    /// Which other systems are asked before something is decided.
+    pub hooks: Hooks,
 }
 
 impl ClientPolicy {
@@ -47,6 +52,8 @@ impl ClientPolicy {
             takes_imported_tokens: false,
             next_id: NextId::Uuid,
             confirmation: Confirmation::Off,
+            password: PasswordLength::default(),
+            hooks: Hooks::default(),
         }
     }
 }

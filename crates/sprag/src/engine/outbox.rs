@@ -1,11 +1,11 @@
 //! Sending what waits in the outbox: by whichever node comes first, and again until it is taken.
 
 use super::{Engine, Requester};
-use crate::audit::EventKind::LetterRefused;
+use crate::audit::EventKind::{self, LetterRefused};
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::letter::Letter;
-use crate::outbox::{KEPT, LEASE, MessageKey, MessageKind, Queued, Settled, wait_after};
+use crate::outbox::{KEPT, LEASE, MessageKey, MessageKind, Queued, Settled, Waiting, wait_after};
 use crate::store::Slice;
 use crate::text;
 
@@ -28,10 +28,19 @@ pub struct Leased {
     pub letter: Letter,
     /// Which try this is, from 1.
     pub attempt: u32,
-    message: Queued,
+    of: Try,
 }
 
-/// What sending a letter came to.
+/// One try to send a message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Try {
+    pub(super) key: MessageKey,
+    /// Which one this is, from 1.
+    pub(super) attempt: u32,
+    gives_up_at: Timestamp,
+}
+
+/// What sending a message came to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
     /// It was taken.
@@ -56,51 +65,70 @@ impl Outbox<'_> {
     ///
     /// # Errors
     /// A [`Fault`]; what was taken then is due again in a minute.
-    pub async fn lease(&self, mut given_up: impl FnMut(MessageKey, &str)) -> Result<Vec<Leased>, Fault> {
+    pub async fn lease(&self, given_up: impl FnMut(MessageKey, &str) + Send) -> Result<Vec<Leased>, Fault> {
+        let open = |message: &Queued, now: Timestamp| {
+            let sealed = message.sealed.as_ref()?;
+            Letter::open(&self.0.keys.load(), now, &message.key, sealed)
+        };
+        let leased = self.lease_of(&[MessageKind::Mail, MessageKind::Nothing], open, given_up).await?;
+        let leased = leased.into_iter();
+        Ok(leased.map(|(of, letter)| Leased { key: of.key, letter, attempt: of.attempt, of }).collect())
+    }
+
+    /// Takes messages of these kinds that are due, each for one try, with what `open` makes of each.
+    pub(super) async fn lease_of<T>(
+        &self,
+        kinds: &[MessageKind],
+        open: impl Fn(&Queued, Timestamp) -> Option<T>,
+        mut given_up: impl FnMut(MessageKey, &str),
+    ) -> Result<Vec<(Try, T)>, Fault> {
         let Self(engine) = self;
         let now = engine.now();
         let mut leased = Vec::new();
         while leased.is_empty() {
-            let due = engine.store.due_messages(now, AT_ONCE).await?;
+            let mut due = Vec::new();
+            for kind in kinds {
+                due.extend(engine.store.due_messages(*kind, now, AT_ONCE).await?);
+            }
             if due.is_empty() {
                 break;
             }
             for message in due {
-                leased.extend(self.lease_one(message, now, &mut given_up).await?);
+                leased.extend(self.lease_one(message, now, &open, &mut given_up).await?);
             }
         }
         Ok(leased)
     }
 
-    /// Takes a message, if nobody else was first; what is no letter that can be sent is settled at once.
-    async fn lease_one(
+    /// Takes a message, if nobody else was first; what cannot be sent is settled at once.
+    async fn lease_one<T>(
         &self,
-        mut message: Queued,
+        message: Queued,
         now: Timestamp,
+        open: &impl Fn(&Queued, Timestamp) -> Option<T>,
         given_up: &mut impl FnMut(MessageKey, &str),
-    ) -> Result<Option<Leased>, Fault> {
+    ) -> Result<Option<(Try, T)>, Fault> {
         let Self(engine) = self;
         let (key, until) = (message.key, engine.now().plus(LEASE));
         if !engine.store.lease_message(key, message.attempts, until).await? {
             return Ok(None);
         }
-        message.attempts += 1;
+        let of = Try { key, attempt: message.attempts + 1, gives_up_at: message.gives_up_at };
         if message.kind == MessageKind::Nothing {
-            engine.store.settle_message(key, message.attempts, Settled::Sent { at: now }).await?;
+            engine.store.settle_message(key, of.attempt, Settled::Sent { at: now }).await?;
             return Ok(None);
         }
-        let letter = match &message.sealed {
-            _ if message.gives_up_at <= now => Err("what it says is no longer true, so it was not sent"),
-            Some(sealed) => Letter::open(&engine.keys.load(), now, &key, sealed)
-                .ok_or("it was sealed with a key that this ring no longer has"),
-            None => Err("there is nothing left of it"),
+        let opened = if message.gives_up_at <= now {
+            Err("what it says is no longer true, so it was not sent")
+        } else {
+            open(&message, now).ok_or("it was sealed with a key that this ring no longer has")
         };
-        match letter {
-            Ok(letter) => Ok(Some(Leased { key, letter, attempt: message.attempts, message })),
+        match opened {
+            Ok(opened) => Ok(Some((of, opened))),
             Err(why) => {
                 given_up(key, why);
                 let settled = Settled::GivenUp { at: now, trouble: why.to_owned() };
-                engine.store.settle_message(key, message.attempts, settled).await?;
+                engine.store.settle_message(key, of.attempt, settled).await?;
                 Ok(None)
             }
         }
@@ -111,14 +139,24 @@ impl Outbox<'_> {
     /// # Errors
     /// A [`Fault`]; then the letter is due again in a minute, and may be sent twice, under one id.
     pub async fn settle(&self, leased: &Leased, outcome: Outcome) -> Result<bool, Fault> {
+        self.settle_try(&leased.of, outcome, (LetterRefused, leased.letter.kind.name())).await
+    }
+
+    /// Notes what a try came to; where it is given up, the journal hears of it as an event of that kind, about what was sent.
+    pub(super) async fn settle_try(
+        &self,
+        of: &Try,
+        outcome: Outcome,
+        (kind, what): (EventKind, &str),
+    ) -> Result<bool, Fault> {
         let Self(engine) = self;
         let now = engine.now();
         let settled = match outcome {
             Outcome::Taken => Settled::Sent { at: now },
             Outcome::Never(trouble) => Settled::GivenUp { at: now, trouble },
             Outcome::NotNow(trouble) => {
-                let due_at = now.plus(wait_after(leased.attempt));
-                if due_at < leased.message.gives_up_at {
+                let due_at = now.plus(wait_after(of.attempt));
+                if due_at < of.gives_up_at {
                     Settled::Later { due_at, trouble }
                 } else {
                     Settled::GivenUp { at: now, trouble }
@@ -129,11 +167,10 @@ impl Outbox<'_> {
             Settled::GivenUp { trouble, .. } => Some(trouble.clone()),
             Settled::Sent { .. } | Settled::Later { .. } => None,
         };
-        let is_settled = engine.store.settle_message(leased.key, leased.attempt, settled).await?;
+        let is_settled = engine.store.settle_message(of.key, of.attempt, settled).await?;
         let Some(trouble) = given_up.filter(|_| is_settled) else { return Ok(false) };
-        let (kind, why) = (leased.letter.kind.name(), text::label(&trouble, MAX_WHY_BYTES));
-        let note = Some(format!("{kind}: {why}"));
-        let event = Requester::nobody().event_of_account(leased.key.account, LetterRefused, now, note);
+        let note = Some(format!("{what}: {}", text::label(&trouble, MAX_WHY_BYTES)));
+        let event = Requester::nobody().event_of_account(of.key.account, kind, now, note);
         engine.store.record(event).await.map(|()| true)
     }
 
@@ -163,8 +200,17 @@ impl Outbox<'_> {
         let is_revived = engine.store.revive_message(key, now, now.plus(LEASE * 30)).await?;
         if is_revived {
             engine.letter_waits(key);
+            engine.webhooks_wait.notify_one();
         }
         Ok(is_revived)
+    }
+
+    /// How much waits, of each kind of which something does.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn waiting(&self) -> Result<Vec<Waiting>, Fault> {
+        self.0.store.waiting_messages().await
     }
 
     /// Forgets letters that were settled long ago, and one-time tokens that have expired; says how many.

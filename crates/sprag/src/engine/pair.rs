@@ -1,7 +1,9 @@
 //! What is handed out: an access token, and a refresh token new or kept.
 
+use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use super::hooks::AskedClaims;
 use super::lives::Lives;
 use super::{Claims, ClientPolicy, Engine};
 use crate::access::{self, AccessClaims};
@@ -81,12 +83,12 @@ impl RefreshTokenText {
 }
 
 impl Engine {
-    /// An access token, and `token` written anew or the client's own text of it kept. `account` is the token's, read where
-    /// [`AccessTokenShape::tells_of_account`](super::AccessTokenShape) holds.
+    /// An access token, and `token` written anew or the client's own text of it kept. What it is about has the token's account
+    /// where [`AccessTokenShape::tells_of_account`](super::AccessTokenShape) holds.
     pub(super) fn pair(
         &self,
         client: &ClientPolicy,
-        account: Option<&Account>,
+        about: About<'_>,
         token: &RefreshToken,
         kept: Option<&str>,
         told: Told,
@@ -102,7 +104,7 @@ impl Engine {
         let lives = Lives::draw(&client.policy, refresh_expires_in, token.generation, [a, b, c, d]);
         let Lives { expires_in, refresh_in } = lives;
         let issued_at = Timestamp(now.seconds() * 1000);
-        let told = account.filter(|_| client.access.tells_of_account());
+        let told = about.account.filter(|_| client.access.tells_of_account());
         let own_claims;
         let claims = match (&client.access.claims, told) {
             (Claims::None, _) => None,
@@ -114,6 +116,14 @@ impl Engine {
             (Claims::OfAccount(_), None) => {
                 return Err(Fault::internal("tell of an account in its access token", "it was not read"));
             }
+        };
+        let joined;
+        let claims = match about.asked {
+            Some(asked) => {
+                joined = joined_claims(claims, asked);
+                Some(&joined)
+            }
+            None => claims,
         };
         let claims = AccessClaims {
             issuer: &self.issuer.issuer,
@@ -140,6 +150,27 @@ impl Engine {
             refresh_expires_in,
             device: None,
         })
+    }
+}
+
+/// The claims of a profile with what another system says, which counts where both name one.
+fn joined_claims(claims: Option<&Map<String, Value>>, asked: &Map<String, Value>) -> Map<String, Value> {
+    let mut joined = claims.cloned().unwrap_or_default();
+    joined.extend(asked.iter().map(|(name, value)| (name.clone(), value.clone())));
+    joined
+}
+
+/// Whom an access token is about.
+#[derive(Clone, Copy)]
+pub(super) struct About<'a> {
+    pub(super) account: Option<&'a Account>,
+    /// What another system says of it.
+    pub(super) asked: Option<&'a Map<String, Value>>,
+}
+
+impl<'a> About<'a> {
+    pub(super) fn of(account: &'a Account, asked: &'a AskedClaims) -> Self {
+        Self { account: Some(account), asked: asked.as_deref() }
     }
 }
 

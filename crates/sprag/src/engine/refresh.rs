@@ -1,7 +1,8 @@
 //! Refresh: from a presented token to a verdict carried out.
 
 use super::commits;
-use super::pair::Told;
+use super::hooks::AskedClaims;
+use super::pair::{About, Told};
 use super::{ClientPolicy, Engine, Requester, TokenPair, tried_too_often};
 use crate::account::Account;
 use crate::audit::{Event, EventKind, Severity};
@@ -72,6 +73,13 @@ impl Engine {
             Ok(account) => account,
             Err(fault) => return self.came_to(Row::StoreFault, Err(fault.into()), now),
         };
+        let asked = match client.hooks.claims {
+            Some(_) => match Box::pin(self.claims_at_refresh(client, &token, account.as_deref())).await {
+                Ok(asked) => asked,
+                Err(fault) => return self.came_to(Row::StoreFault, Err(fault.into()), now),
+            },
+            None => None,
+        };
         let mut turn = RefreshInProgress {
             engine: self,
             client,
@@ -79,6 +87,7 @@ impl Engine {
             now,
             text: request.token,
             account,
+            asked,
             presented: present(&token, request.retry_id, requester),
             token,
         };
@@ -121,8 +130,17 @@ impl Engine {
             return Err(Refusal::TokenInvalid.into());
         };
         let presented = present(&token, retry_id, requester);
-        let mut judged =
-            RefreshInProgress { engine: self, client, requester, now, text, account: None, presented, token };
+        let mut judged = RefreshInProgress {
+            engine: self,
+            client,
+            requester,
+            now,
+            text,
+            account: None,
+            asked: None,
+            presented,
+            token,
+        };
         for misses in 0..=MAX_MISSES {
             let found = self.store.find(judged.presented.key).await?;
             let found = found.map_or(Found::Nothing, |state| Found::Session(Box::new(state)));
@@ -177,6 +195,8 @@ struct RefreshInProgress<'a> {
     now: Timestamp,
     text: &'a str,
     account: Option<Box<Account>>,
+    /// What another system says of it.
+    asked: AskedClaims,
     token: RefreshToken,
     presented: Presented,
 }
@@ -195,7 +215,7 @@ impl RefreshInProgress<'_> {
             return Ok(None);
         };
         let told = Told::fresh(self.client, rotated, self.now);
-        self.engine.pair(self.client, self.account.as_deref(), &successor, None, told, self.now).map(Some)
+        self.engine.pair(self.client, self.about(), &successor, None, told, self.now).map(Some)
     }
 
     /// Reads the row, judges and does what the verdict says, anew where the row has turned meanwhile. Gives the row of the
@@ -232,7 +252,7 @@ impl RefreshInProgress<'_> {
 
     /// Does what the verdict says. `None` means that a write matched no row: judge again.
     async fn carry_out(&self, judgement: Judgement, found: &Found) -> Result<Option<TokenPair>, Error> {
-        let account = self.account.as_deref();
+        let about = self.about();
         match judgement.verdict {
             Verdict::Fault => Err(tried_too_often("refresh a session").into()),
             Verdict::Refuse(denial) => {
@@ -252,7 +272,7 @@ impl RefreshInProgress<'_> {
                     Row::SameRequest => Told::to_the_hour(self.client, row, self.now),
                     _ => Told::fresh(self.client, row, self.now),
                 };
-                Ok(Some(self.engine.pair(self.client, account, &successor, None, told, self.now)?))
+                Ok(Some(self.engine.pair(self.client, about, &successor, None, told, self.now)?))
             }
             Verdict::Contest(contest) => match self.note_return(contest, judgement.notice).await? {
                 Some(_) => Err(Refusal::from(Denial::Spent).into()),
@@ -267,9 +287,13 @@ impl RefreshInProgress<'_> {
                 };
                 self.tell_journalled(event.as_ref());
                 let told = Told::fresh(self.client, row, self.now);
-                Ok(Some(self.engine.pair(self.client, account, &successor, None, told, self.now)?))
+                Ok(Some(self.engine.pair(self.client, about, &successor, None, told, self.now)?))
             }
         }
+    }
+
+    fn about(&self) -> About<'_> {
+        About { account: self.account.as_deref(), asked: self.asked.as_deref() }
     }
 
     /// Has the row note that a spent token came back. `None` where it has moved on.
@@ -308,7 +332,7 @@ impl RefreshInProgress<'_> {
     fn keep(&self, found: &Found) -> Result<TokenPair, Fault> {
         let session = session_in(found)?;
         let told = Told::fresh(self.client, Rotated::of(session), self.now);
-        self.engine.pair(self.client, self.account.as_deref(), &self.token, Some(self.text), told, self.now)
+        self.engine.pair(self.client, self.about(), &self.token, Some(self.text), told, self.now)
     }
 
     fn event(&self, notice: Notice) -> Event {

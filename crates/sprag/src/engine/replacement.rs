@@ -1,7 +1,7 @@
 //! A session that takes the place of the one that asked for it, at a change of password or a step-up: its first token, and the
 //! answer to the same request again.
 
-use super::pair::Told;
+use super::pair::{About, Told};
 use super::refresh::present;
 use super::{ClientPolicy, Engine, Requester, TokenPair};
 use crate::authn::Authenticated;
@@ -112,9 +112,10 @@ impl Engine {
         if owner.epoch() != session.epoch {
             return Ok(None);
         }
+        let asked = self.claims_asked(client, owner.account(), Some(session.key.session)).await?;
         let now = self.now();
         let told = Told::fresh(client, Rotated::of(&session), now);
-        Ok(Some(self.pair(client, Some(owner.account()), &successor, None, told, now)?))
+        Ok(Some(self.pair(client, About::of(owner.account(), &asked), &successor, None, told, now)?))
     }
 
     /// The session that has taken this token's place by the request of this retry id, and its first token, if there is one that

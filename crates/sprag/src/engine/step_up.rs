@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::commits::StepUp;
 use super::opening::{detail, new_session};
-use super::pair::Told;
+use super::pair::{About, Told};
 use super::replacement::Asked;
 use super::{Caller, ClientPolicy, Engine, Requester, Sessions, TokenPair, tried_too_often};
 use crate::audit::{Event, EventKind};
@@ -114,6 +114,7 @@ impl Engine {
         let retry_hash = request.retry_id.map(hash_retry_id);
         let why = "the password, asked for to step up, was wrong";
         let owner = self.owner(key, password, why, requester).await?;
+        let asked = self.claims_asked(client, owner.account(), Some(key.session)).await?;
         for _ in 0..=MAX_MISSES {
             let state = self.store.find(key).await?.ok_or(Refusal::SessionEnded(None))?;
             let now = self.now();
@@ -144,7 +145,7 @@ impl Engine {
                 ending: requester.ending(EndCause::Replaced, now),
             };
             if self.store.commit(step_up.commit()).await?.is_done() {
-                return Ok(self.pair(client, Some(owner.account()), &token, None, told, now)?);
+                return Ok(self.pair(client, About::of(owner.account(), &asked), &token, None, told, now)?);
             }
         }
         Err(tried_too_often("step up").into())

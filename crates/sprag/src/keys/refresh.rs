@@ -39,6 +39,8 @@ pub(crate) struct RefreshKey {
     pub(crate) device: hmac::Key,
     /// Signs challenges, and names the budgets that their solutions are spent of.
     pub(crate) challenge: hmac::Key,
+    /// Hashes names that lead to nobody any more.
+    pub(crate) held: hmac::Key,
     pub(super) fingerprint: Fingerprint,
 }
 
@@ -61,6 +63,7 @@ impl RefreshKey {
             budget: sub_key(&derived, b"sprag budget v1"),
             device: sub_key(&derived, b"sprag device v1"),
             challenge: sub_key(&derived, b"sprag challenge v1"),
+            held: sub_key(&derived, b"sprag held name v1"),
             fingerprint: fingerprint(&sub_key(&derived, b"sprag fingerprint v1")),
         }
     }

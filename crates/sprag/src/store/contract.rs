@@ -40,12 +40,14 @@ use crate::clock::Timestamp;
 use crate::session::{AccountId, Epoch};
 
 mod accounts;
+mod along;
 mod budgets;
 mod commits;
 mod daily_counts;
 mod erasures;
 mod imported;
 mod journal;
+mod kept;
 mod marks;
 mod numbers;
 mod one_time;
@@ -156,12 +158,21 @@ checks! {
         a_right_code_spends_its_token_once_and_only_with_the_try_that_had_it,
         a_token_of_another_epoch_is_worth_nothing_and_one_of_none_stays,
         tokens_that_have_expired_are_swept_away;
+    kept:
+        accounts_that_are_to_be_erased_are_found_when_they_are_due,
+        what_is_kept_of_an_account_is_listed_and_nothing_of_others;
     outbox:
         of_many_nodes_that_take_one_message_one_has_it,
         what_became_of_a_message_is_noted_by_whoever_has_it,
         a_message_that_was_given_up_is_tried_again_where_somebody_asks,
         the_longest_due_come_first_and_all_are_listed_in_slices,
         what_was_settled_is_swept_away_and_what_waits_stays;
+    along:
+        what_tells_others_of_an_event_is_put_with_it_or_not_at_all,
+        a_rotation_tells_others_only_where_it_applies,
+        a_sweep_tells_others_what_it_ends,
+        a_name_that_comes_to_lead_to_nobody_was_held,
+        how_much_waits_is_counted_by_kind;
     rings:
         the_first_ring_is_admitted_and_whichever_shares_a_key,
         of_two_first_rings_one_is_admitted,

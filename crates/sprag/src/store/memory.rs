@@ -14,8 +14,8 @@ use super::numbers::{self, MAX_NUMBER};
 use super::queries::the_one_meant;
 use super::reference::Rows;
 use super::{
-    Commit, Commits, Committed, CountKey, Credential, CredentialId, Ending, Marks, Numbering, Numbers,
-    Queries, Rings, Rotated, Sessions, Slice, Store, Sweep, Swept,
+    Along, AlongSlot, Commit, Commits, Committed, CountKey, Credential, CredentialId, Ending, Kept, Marks,
+    NameHash, Numbering, Numbers, Queries, Rings, Rotated, Sessions, Slice, Store, Sweep, Swept,
 };
 use crate::account::{Account, Name, NameKind};
 use crate::audit::{Checkpoint, Cut, Entry, Erasure, Event, Head, Salt};
@@ -23,6 +23,7 @@ use crate::clock::{Clock, SteadyClock, SystemClock, Timestamp};
 use crate::error::Fault;
 use crate::keys::Fingerprint;
 use crate::outages::{Mark, Marked, Marking, NodeId, Outage};
+use crate::outbox::{Message, Queued};
 use crate::random::{self, Random, SystemRandom};
 use crate::ratchet::{Retried, Rotation, SessionState};
 use crate::security;
@@ -32,6 +33,7 @@ mod budgets;
 mod cuts;
 mod daily_counts;
 mod erasures;
+mod held_names;
 mod journal;
 mod listings;
 mod one_time_tokens;
@@ -43,6 +45,7 @@ pub struct MemoryStore {
     tables: Mutex<Tables>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    along: AlongSlot,
 }
 
 #[derive(Debug, Default)]
@@ -57,6 +60,7 @@ struct Tables {
     marks: BTreeMap<NodeId, Mark>,
     outages: BTreeMap<(NodeId, Timestamp), Timestamp>,
     numberings: BTreeMap<ProfileId, Numbering>,
+    held_names: BTreeSet<NameHash>,
     budgets: KeptBudgets,
     daily_counts: BTreeMap<CountKey, (u64, Option<Vec<u8>>)>,
 }
@@ -77,7 +81,12 @@ impl MemoryStore {
     /// An empty store that goes by a clock that somebody winds.
     #[must_use]
     pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
-        Self { tables: Mutex::default(), clock, random: Arc::new(SystemRandom::default()) }
+        Self {
+            tables: Mutex::default(),
+            clock,
+            random: Arc::new(SystemRandom::default()),
+            along: AlongSlot::default(),
+        }
     }
 
     /// This store with the salts of its journal from another source of randomness.
@@ -114,6 +123,10 @@ impl Store for MemoryStore {
     fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.clock)
     }
+
+    fn writes_along(&self, along: Arc<dyn Along>) {
+        self.along.set(along);
+    }
 }
 
 #[async_trait]
@@ -138,12 +151,17 @@ impl Commits for MemoryStore {
         for name in &given_up {
             tables.names.remove(name);
         }
+        if let Some(along) = self.along.current() {
+            let gone = given_up.iter().filter(|name| !rows.names.contains(name));
+            tables.held_names.extend(gone.map(|name| along.held(name)));
+        }
         tables.names.extend(rows.names.iter().map(|name| (name.clone(), commit.account)));
-        // What is left of a deleted account: its sessions, until they are swept away.
-        if is_known || rows.account.is_some() {
+        // What is left of a deleted account: its sessions, until they are swept away. What is there before one: tokens and letters.
+        if is_known || rows != nothing {
             tables.rows.insert(commit.account, rows);
         }
         security::journalled(&events);
+        tables.put_messages(self.along.messages(&events));
         events.into_iter().for_each(|event| tables.append(event, self.salt()));
         Ok(Committed::Done { ended: ended as u64 })
     }
@@ -158,15 +176,25 @@ impl Sessions for MemoryStore {
     async fn rotate(&self, rotation: Rotation, event: Option<Event>) -> Result<Option<Rotated>, Fault> {
         let mut tables = self.tables();
         let applies = tables.state(rotation.key).is_some_and(|state| rotation.applies_to(&state));
+        let messages = self.along.messages(&event);
         let event = event.map(|event| (event, self.salt()));
-        Ok(tables.write(applies, rotation.key, event, |session| rotation.apply(session)))
+        let rotated = tables.write(applies, rotation.key, event, |session| rotation.apply(session));
+        if rotated.is_some() {
+            tables.put_messages(messages);
+        }
+        Ok(rotated)
     }
 
     async fn retry(&self, retried: Retried, event: Option<Event>) -> Result<Option<Rotated>, Fault> {
         let mut tables = self.tables();
         let applies = tables.state(retried.key).is_some_and(|state| retried.applies_to(&state));
+        let messages = self.along.messages(&event);
         let event = event.map(|event| (event, self.salt()));
-        Ok(tables.write(applies, retried.key, event, |session| retried.apply(session)))
+        let noted = tables.write(applies, retried.key, event, |session| retried.apply(session));
+        if noted.is_some() {
+            tables.put_messages(messages);
+        }
+        Ok(noted)
     }
 
     async fn sweep(&self, sweep: Sweep) -> Result<Swept, Fault> {
@@ -183,7 +211,9 @@ impl Sessions for MemoryStore {
                 (None, Some(cause)) => {
                     let ending = Ending::by_itself(cause, sweep.now);
                     tables.of(session.key.account).end(session.key.session, &ending);
-                    tables.append(ending.event(session.key), self.salt());
+                    let event = ending.event(session.key);
+                    tables.put_messages(self.along.messages([&event]));
+                    tables.append(event, self.salt());
                     swept.ended += 1;
                     swept.idle += u64::from(cause == EndCause::Idle);
                 }
@@ -262,6 +292,14 @@ impl Queries for MemoryStore {
             rows.account.is_some() && !rows.credentials.contains_key(&CredentialId::PASSWORD)
         });
         Ok(found.map(|(id, _)| *id).collect())
+    }
+
+    async fn erasures_due(&self, now: Timestamp, limit: u32) -> Result<Vec<AccountId>, Fault> {
+        Ok(self.tables().erasures_due(now, limit))
+    }
+
+    async fn kept(&self, account: AccountId) -> Result<Kept, Fault> {
+        Ok(self.tables().kept(account))
     }
 
     async fn of(
@@ -424,6 +462,14 @@ impl Tables {
             self.append(event, salt);
         }
         Some(rotated)
+    }
+
+    /// Puts messages into the outbox, along with what they tell of.
+    fn put_messages(&mut self, messages: Vec<Message>) {
+        for message in messages {
+            let rows = self.rows.entry(message.key.account).or_default();
+            rows.messages.entry(message.key.id).or_insert_with(|| Queued::new(message));
+        }
     }
 
     fn append(&mut self, mut event: Event, salt: Salt) {

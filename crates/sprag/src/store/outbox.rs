@@ -5,13 +5,17 @@ use async_trait::async_trait;
 use super::Slice;
 use crate::clock::Timestamp;
 use crate::error::Fault;
-use crate::outbox::{MessageKey, Queued, Settled};
+use crate::outbox::{MessageKey, MessageKind, Queued, Settled, Waiting};
 
 /// What must leave the server.
 #[async_trait]
 pub trait Outbox: Send + Sync {
-    /// Those that are due, the longest waiting first.
-    async fn due_messages(&self, now: Timestamp, limit: u32) -> Result<Vec<Queued>, Fault>;
+    /// Those of a kind that are due, the longest waiting first.
+    async fn due_messages(&self, kind: MessageKind, now: Timestamp, limit: u32)
+    -> Result<Vec<Queued>, Fault>;
+
+    /// How much waits, of each kind of which something does.
+    async fn waiting_messages(&self) -> Result<Vec<Waiting>, Fault>;
 
     /// Takes a message for one try, where it waits and as many tries have begun as that: nobody else has it until then. `false`
     /// where somebody else was first.

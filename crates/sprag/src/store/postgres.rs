@@ -24,7 +24,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{Migrated, Store};
+use super::{Along, AlongSlot, Migrated, Store};
 use crate::clock::{Clock, SteadyClock, Timestamp};
 use crate::error::Fault;
 use crate::high_water::Progress;
@@ -56,10 +56,12 @@ mod find;
 pub mod foreign;
 mod health;
 mod heart;
+mod held_names;
 #[cfg(feature = "sqlite")]
 pub mod import;
 mod issuers;
 mod journal;
+mod kept;
 mod marks;
 mod migration;
 mod name_forms;
@@ -178,6 +180,7 @@ pub struct PostgresStore {
     counts: OwnCounts,
     spread: Option<Arc<Spread>>,
     batching: Batching,
+    along: AlongSlot,
     restamp_after: Duration,
     _heart: JoinSet<()>,
 }
@@ -272,6 +275,7 @@ impl PostgresStore {
             counts,
             spread,
             batching,
+            along: AlongSlot::default(),
             restamp_after: settings.restamp_after,
             _heart: heart,
         })
@@ -338,6 +342,10 @@ impl Drop for Undated<'_> {
 
 #[async_trait]
 impl Store for PostgresStore {
+    fn writes_along(&self, along: Arc<dyn Along>) {
+        self.along.set(along);
+    }
+
     async fn ready(&self) -> Result<(), Fault> {
         const DOING: &str = "use the database";
         let schema =

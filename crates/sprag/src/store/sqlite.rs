@@ -20,7 +20,7 @@ use rusqlite::{Connection, params};
 use tokio::sync::{OnceCell, watch};
 
 use super::budgets::KeptBudgets;
-use super::{Migrated, Store};
+use super::{Along, AlongSlot, Migrated, Store};
 use crate::clock::{Clock, SteadyClock, SystemClock, Timestamp};
 use crate::error::Fault;
 use crate::high_water::Progress;
@@ -43,9 +43,11 @@ mod counted;
 mod cuts;
 mod daily_counts;
 mod erasures;
+mod held_names;
 mod in_use;
 mod job;
 mod journal;
+mod kept;
 mod location;
 mod marks;
 mod migration;
@@ -131,6 +133,7 @@ pub struct SqliteStore {
     progress: watch::Sender<Progress>,
     budgets: OnceCell<Mutex<KeptBudgets>>,
     kept: Arc<Kept>,
+    along: Arc<AlongSlot>,
     /// Nobody puts another file in its place meanwhile.
     _in_use: File,
 }
@@ -198,6 +201,7 @@ impl SqliteStore {
             progress,
             budgets: OnceCell::new(),
             kept,
+            along: Arc::default(),
             _in_use: in_use,
         })
     }
@@ -246,6 +250,10 @@ impl Store for SqliteStore {
     /// This machine's, as far as it is to be believed: nobody else has the file.
     fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.clock) as Arc<dyn Clock>
+    }
+
+    fn writes_along(&self, along: Arc<dyn Along>) {
+        self.along.set(along);
     }
 
     fn progress(&self) -> Option<watch::Receiver<Progress>> {

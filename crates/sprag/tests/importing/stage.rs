@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use sprag::clock::{HandClock, Timestamp};
 use sprag::engine::{
-    AccessTokenShape, ClientPolicy, Engine, Imported, ImportedSession, ImportedUser, OpenRequest,
-    RefreshRequest, Requester, Subject, TokenPair,
+    AccessTokenShape, ClientPolicy, Engine, Imported, ImportedSession, ImportedUser, LogOutRequest,
+    OpenRequest, RefreshRequest, Requester, Subject, TokenPair,
 };
 use sprag::keys::{Algorithm, KeyRing};
 use sprag::password::Hasher;
@@ -50,8 +50,6 @@ impl Move {
         let engine = engine.issuer("https://id.example").audience("https://api.example").build();
         let engine = engine.expect("an engine");
         let client = ClientPolicy {
-            profile: PROFILE,
-            client_id: "profile".into(),
             policy: Policy { retry, ..Policy::default() },
             encoding: Encoding::Opaque,
             access: AccessTokenShape {
@@ -60,12 +58,17 @@ impl Move {
                 ..AccessTokenShape::default()
             },
             takes_imported_tokens: true,
-            next_id: sprag::engine::NextId::Uuid,
-            confirmation: sprag::engine::Confirmation::Off,
+            ..ClientPolicy::new(PROFILE, "profile")
         };
         let moved = Self { engine, clock, client, hash };
         assert_eq!(moved.user("42").await, Imported::New);
         moved
+    }
+
+    /// Logs out with the token that the other system handed out.
+    pub(crate) async fn logs_out(&self) {
+        let request = LogOutRequest::with(OLD);
+        self.engine.log_out(&self.client, request, &somebody()).await.expect("logged out");
     }
 
     pub(crate) async fn user(&self, external_id: &str) -> Imported {

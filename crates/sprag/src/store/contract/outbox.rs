@@ -48,7 +48,7 @@ async fn put(world: &World, account: &Account, made_at: Timestamp) -> MessageKey
 }
 
 async fn due(world: &World, at: Timestamp) -> Vec<Queued> {
-    world.store().due_messages(at, 100).await.expect("due_messages")
+    world.store().due_messages(MessageKind::Mail, at, 100).await.expect("due_messages")
 }
 
 async fn lease(world: &World, key: MessageKey, attempts: u32, until: Timestamp) -> bool {
@@ -141,7 +141,7 @@ pub(super) async fn the_longest_due_come_first_and_all_are_listed_in_slices(subj
         keys.push(put(&world, account, NOW.minus(SECOND * age)).await);
     }
     put(&world, &people[0], NOW.plus(SECOND)).await;
-    let first = world.store().due_messages(NOW, 2).await.expect("due_messages");
+    let first = world.store().due_messages(MessageKind::Mail, NOW, 2).await.expect("due_messages");
     let first: Vec<MessageKey> = first.iter().map(|message| message.key).collect();
     assert_eq!(first, [keys[1], keys[2]]);
     assert_eq!(due(&world, NOW).await.len(), 3, "what is due later waits");

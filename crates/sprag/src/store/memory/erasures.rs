@@ -48,9 +48,11 @@ impl Erasures for MemoryStore {
             };
         }
         security::journalled(std::slice::from_ref(&last.event));
+        let messages = self.along.messages([&last.event]);
         chain.push(last);
         tables.erasures.push(erasure);
         tables.checkpoints.extend(checkpoint);
+        tables.put_messages(messages);
         Ok(true)
     }
 }

@@ -5,19 +5,37 @@ use async_trait::async_trait;
 use super::{MemoryStore, Tables};
 use crate::clock::Timestamp;
 use crate::error::Fault;
-use crate::outbox::{MessageKey, MessageState, Queued, Settled};
+use crate::outbox::{MessageKey, MessageKind, MessageState, Queued, Settled, Waiting};
 use crate::store::{Outbox, Slice};
 
 #[async_trait]
 impl Outbox for MemoryStore {
-    async fn due_messages(&self, now: Timestamp, limit: u32) -> Result<Vec<Queued>, Fault> {
+    async fn due_messages(
+        &self,
+        kind: MessageKind,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Queued>, Fault> {
         let tables = self.tables();
         let all = tables.rows.values().flat_map(|rows| rows.messages.values());
-        let mut due: Vec<Queued> =
-            all.filter(|message| message.due_at.is_some_and(|due_at| due_at <= now)).cloned().collect();
+        let due =
+            all.filter(|message| message.kind == kind && message.due_at.is_some_and(|due_at| due_at <= now));
+        let mut due: Vec<Queued> = due.cloned().collect();
         due.sort_by_key(|message| (message.due_at, message.key));
         due.truncate(limit as usize);
         Ok(due)
+    }
+
+    async fn waiting_messages(&self) -> Result<Vec<Waiting>, Fault> {
+        let tables = self.tables();
+        let all = tables.rows.values().flat_map(|rows| rows.messages.values());
+        let waiting: Vec<&Queued> = all.filter(|message| message.due_at.is_some()).collect();
+        let of = |kind| {
+            let those = waiting.iter().filter(|message| message.kind == kind);
+            let oldest_at = those.clone().map(|message| message.made_at).min()?;
+            Some(Waiting { kind, messages: those.count() as u64, oldest_at })
+        };
+        Ok(MessageKind::ALL.into_iter().filter_map(of).collect())
     }
 
     async fn lease_message(&self, key: MessageKey, attempts: u32, until: Timestamp) -> Result<bool, Fault> {

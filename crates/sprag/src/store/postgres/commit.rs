@@ -9,14 +9,14 @@ use super::connection::Connection;
 use super::error::QueryError;
 use super::journal::Chain;
 use super::pool::Outcome;
-use super::{one_time, outbox, particulars, steps};
+use super::{held_names, kept, one_time, outbox, particulars, steps};
 use crate::audit::Event;
 use crate::error::Fault;
 use crate::ratchet::waits;
 use crate::security;
 use crate::session::{AccountId, EndCause, SessionKey};
 use crate::store::steps::{AccountState, admits};
-use crate::store::{Commit, Commits, Committed, Step};
+use crate::store::{Along, Commit, Commits, Committed, Step};
 
 #[async_trait]
 impl Commits for PostgresStore {
@@ -28,8 +28,10 @@ impl Commits for PostgresStore {
                        accused until that is known";
             return Err(Fault::unavailable(doing, why));
         }
-        let carried_out =
-            self.pool.transaction(doing, &commit, |connection, commit| run(connection, commit).boxed());
+        let given = (commit, self.along.current());
+        let carried_out = self.pool.transaction(doing, &given, |connection, (commit, along)| {
+            run(connection, commit, along.as_deref()).boxed()
+        });
         let (committed, told) = carried_out.await?;
         security::journalled(&told);
         Ok(committed)
@@ -49,12 +51,16 @@ fn causes(commit: &Commit) -> impl Iterator<Item = EndCause> {
 async fn run(
     connection: &Connection,
     commit: &Commit,
+    along: Option<&dyn Along>,
 ) -> Result<Outcome<(Committed, Vec<Event>)>, QueryError> {
     let account = commit.account;
     let mut chain = Chain::of(connection, account).await?;
     let mut state = chain.account_state();
     if !commit.expect.holds(state) {
         return Ok(Outcome::Undo((Committed::AccountMoved, Vec::new())));
+    }
+    if let Some(along) = along {
+        held_names::remember(connection, account, &commit.steps, along).await?;
     }
     let (mut ends, mut place) = (Vec::new(), 0);
     let (steps, forgets_last) = match commit.steps.split_last() {
@@ -83,6 +89,9 @@ async fn run(
     let (told, noted, forgotten) =
         join!(chain.append_all(events.clone()), steps::note_ips(connection, account, &ends), forgets);
     told.and(noted).and(forgotten)?;
+    let messages =
+        along.map(|along| events.iter().flat_map(|event| along.messages(event)).collect::<Vec<_>>());
+    outbox::put_all(connection, &messages.unwrap_or_default()).await?;
     Ok(Outcome::Keep((Committed::Done { ended }, events)))
 }
 
@@ -151,6 +160,9 @@ async fn take<'s>(
         Step::MoveEpoch => steps::move_epoch(connection, account).await?,
         Step::Disable { at } => steps::disable(connection, account, *at).await?,
         Step::Enable => steps::enable(connection, account).await?,
+        Step::PlanErasure { at } => kept::plan_erasure(connection, account, *at).await?,
+        Step::CallOffErasure => kept::call_off_erasure(connection, account).await?,
+        Step::ExpectErasureDue { at } => kept::is_erasure_due(connection, account, *at).await?,
         Step::OpenSession { session, detail } => {
             admits(state, session) && super::sessions::insert(connection, session, detail).await?
         }

@@ -121,7 +121,7 @@ pub(super) async fn schema(connection: &Connection) -> Result<Vec<Applied>, Quer
 }
 
 /// The tables that the server reads and writes, in the order of the migrations.
-const TABLES: [&str; 19] = [
+const TABLES: [&str; 20] = [
     "account",
     "identity",
     "session",
@@ -141,6 +141,7 @@ const TABLES: [&str; 19] = [
     "daily_count",
     "one_time_token",
     "outbox",
+    "held_name",
 ];
 
 /// The role and a table that it may not read, if there is one: a migration that the owner applied may have made it since

@@ -13,7 +13,7 @@ use super::error::QueryError;
 use super::rows::{small, unknown};
 use crate::clock::Timestamp;
 use crate::error::Fault;
-use crate::outbox::{Message, MessageKey, MessageKind, Queued, Settled};
+use crate::outbox::{Message, MessageKey, MessageKind, Queued, Settled, Waiting};
 use crate::session::AccountId;
 use crate::store::{Outbox, Slice};
 
@@ -32,10 +32,21 @@ const DUE_MESSAGES: Sql = Sql {
     text: "
     select account_id, id, kind, sealed, made_at, gives_up_at, due_at, attempts, settled_at, trouble
     from outbox
-    where due_at <= $1
+    where kind = $1
+      and due_at <= $2
     order by due_at, account_id, id
-    limit $2",
-    types: &[Type::INT8, Type::INT8],
+    limit $3",
+    types: &[Type::TEXT, Type::INT8, Type::INT8],
+};
+
+/// Goes to every shard, once in a while.
+const WAITING_MESSAGES: Sql = Sql {
+    text: "
+    select kind, count(*) as messages, min(made_at) as oldest_at
+    from outbox
+    where due_at is not null
+    group by kind",
+    types: &[],
 };
 
 const LEASE_MESSAGE: Sql = Sql {
@@ -133,14 +144,28 @@ const FORGET_SETTLED: Sql = Sql {
 
 #[async_trait]
 impl Outbox for PostgresStore {
-    async fn due_messages(&self, now: Timestamp, limit: u32) -> Result<Vec<Queued>, Fault> {
-        let given = (now.0, i64::from(limit));
+    async fn due_messages(
+        &self,
+        kind: MessageKind,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Queued>, Fault> {
+        let given = (kind.name(), now.0, i64::from(limit));
         self.pool
-            .statement("look what is to be sent", &given, |connection, (now, limit)| {
+            .statement("look what is to be sent", &given, |connection, (kind, now, limit)| {
                 async move {
-                    connection.query(&DUE_MESSAGES, &[now, limit]).await?.iter().map(queued).collect()
+                    connection.query(&DUE_MESSAGES, &[kind, now, limit]).await?.iter().map(queued).collect()
                 }
                 .boxed()
+            })
+            .await
+    }
+
+    async fn waiting_messages(&self) -> Result<Vec<Waiting>, Fault> {
+        self.pool
+            .statement("look how much is to be sent", &(), |connection, ()| {
+                async move { connection.query(&WAITING_MESSAGES, &[]).await?.iter().map(waiting).collect() }
+                    .boxed()
             })
             .await
     }
@@ -238,6 +263,13 @@ pub(super) async fn put(connection: &Connection, message: &Message) -> Result<bo
     Ok(connection.execute(&PUT_MESSAGE, &given).await? > 0)
 }
 
+pub(super) async fn put_all(connection: &Connection, messages: &[Message]) -> Result<(), QueryError> {
+    for message in messages {
+        put(connection, message).await?;
+    }
+    Ok(())
+}
+
 async fn forget(connection: &Connection, before: Timestamp) -> Result<u64, QueryError> {
     let found = connection.query(&SETTLED_MESSAGES, &[&before.0, &AT_ONCE]).await?;
     if found.is_empty() {
@@ -246,6 +278,16 @@ async fn forget(connection: &Connection, before: Timestamp) -> Result<u64, Query
     let ids = |column| found.iter().map(|row| row.try_get(column)).collect::<Result<Vec<Uuid>, _>>();
     connection.execute(&FORGET_SETTLED, &[&ids("account_id")?, &ids("id")?, &before.0]).await?;
     Ok(found.len() as u64)
+}
+
+fn waiting(row: &Row) -> Result<Waiting, QueryError> {
+    let kind: &str = row.try_get("kind")?;
+    let messages: i64 = row.try_get("messages")?;
+    Ok(Waiting {
+        kind: MessageKind::named(kind).ok_or_else(|| unknown("kind", kind))?,
+        messages: messages.unsigned_abs(),
+        oldest_at: Timestamp(row.try_get("oldest_at")?),
+    })
 }
 
 fn queued(row: &Row) -> Result<Queued, QueryError> {

@@ -9,6 +9,7 @@ use super::connection::{Connection, Sql};
 use super::error::QueryError;
 use super::find::FindOrder;
 use super::journal::Chain;
+use super::outbox;
 use super::pool::Outcome;
 use super::rotate::{RotateOrder, integer, rotate_one, rotated};
 use super::rows;
@@ -136,13 +137,15 @@ impl Sessions for PostgresStore {
                 .await;
             return counted.inspect(|counted| self.note(counted.is_some()));
         };
+        let messages = self.along.messages([&event]);
         self.pool
-            .transaction(DOING, &(retried, event), |connection, (retried, event)| {
+            .transaction(DOING, &(retried, event, messages), |connection, (retried, event, messages)| {
                 async move {
                     let mut chain = Chain::of(connection, event.account).await?;
                     let counted = count_retry(connection, retried).await?;
                     if counted.is_some() {
                         chain.append(event.clone()).await?;
+                        outbox::put_all(connection, messages).await?;
                     }
                     Ok(Outcome::Keep(counted))
                 }
@@ -162,19 +165,20 @@ async fn rotate_with(
     rotation: Rotation,
     event: Event,
 ) -> Result<Option<Rotated>, Fault> {
-    let undated = store.undated(&rotation);
+    let (undated, messages) = (store.undated(&rotation), store.along.messages([&event]));
     let turned = store
         .pool
         .transaction(
             "rotate a session",
-            &(&rotation, event, &undated),
-            |connection, (rotation, event, undated)| {
+            &(&rotation, event, &undated, messages),
+            |connection, (rotation, event, undated, messages)| {
                 async move {
                     let mut chain = Chain::of(connection, event.account).await?;
                     undated.leaves();
                     let rotated = rotate_one(connection, rotation).await?;
                     if rotated.is_some() {
                         chain.append(event.clone()).await?;
+                        outbox::put_all(connection, messages).await?;
                     }
                     Ok(Outcome::Keep(rotated))
                 }

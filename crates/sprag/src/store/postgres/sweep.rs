@@ -9,13 +9,14 @@ use super::PostgresStore;
 use super::connection::{Connection, Sql};
 use super::error::QueryError;
 use super::journal::Chain;
+use super::outbox;
 use super::pool::Outcome;
 use super::rows;
 use super::steps::mark_ended;
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::session::{AccountId, EndCause, SessionId, SessionKey};
-use crate::store::{Ending, MAX_ENDED_KEPT, Sweep, Swept};
+use crate::store::{Along, Ending, MAX_ENDED_KEPT, Sweep, Swept};
 
 /// Walks the key. It is the one statement that goes to every shard.
 const LOOK: Sql = Sql {
@@ -94,8 +95,9 @@ impl PostgresStore {
         for due in due {
             let applied = self
                 .pool
-                .transaction(DOING, &(sweep, due), |connection, (sweep, due)| {
-                    async move { Ok(Outcome::Keep(apply(connection, sweep, due).await?)) }.boxed()
+                .transaction(DOING, &(sweep, due, self.along.current()), |connection, (sweep, due, along)| {
+                    async move { Ok(Outcome::Keep(apply(connection, sweep, due, along.as_deref()).await?)) }
+                        .boxed()
                 })
                 .await?;
             swept.ended += applied.ended;
@@ -151,7 +153,12 @@ async fn look(connection: &Connection, sweep: &Sweep) -> Result<(Swept, Vec<Due>
 }
 
 /// Does what is due, where it still is; says how many ended, of which cause, and how many went.
-async fn apply(connection: &Connection, sweep: &Sweep, due: &Due) -> Result<Swept, QueryError> {
+async fn apply(
+    connection: &Connection,
+    sweep: &Sweep,
+    due: &Due,
+    along: Option<&dyn Along>,
+) -> Result<Swept, QueryError> {
     let mut chain = Chain::of(connection, due.account).await?;
     let removed = remove(connection, due.account, &due.goes).await?;
     let ids: Vec<_> = due.ends.iter().map(|(key, _)| key.session.0).collect();
@@ -168,7 +175,11 @@ async fn apply(connection: &Connection, sweep: &Sweep, due: &Due) -> Result<Swep
     }
     let told: Vec<_> = due.ends.iter().filter(|(key, _)| ended.contains(&key.session.0)).collect();
     let events = told.iter().map(|(key, cause)| Ending::by_itself(*cause, sweep.now).event(*key));
-    chain.append_all(events.collect()).await?;
+    let events: Vec<_> = events.collect();
+    let messages =
+        along.map(|along| events.iter().flat_map(|event| along.messages(event)).collect::<Vec<_>>());
+    chain.append_all(events).await?;
+    outbox::put_all(connection, &messages.unwrap_or_default()).await?;
     let idle = told.iter().filter(|(_, cause)| *cause == EndCause::Idle).count();
     Ok(Swept { ended: ended.len() as u64, idle: idle as u64, removed, ..Swept::default() })
 }

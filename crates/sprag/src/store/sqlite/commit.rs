@@ -7,20 +7,21 @@ use super::SqliteStore;
 use super::job::{Concerns, Outcome};
 use super::journal::Chain;
 use super::rows::bytes;
-use super::{one_time, outbox, steps};
+use super::{held_names, kept, one_time, outbox, steps};
 use crate::audit::Event;
 use crate::error::Fault;
 use crate::security;
 use crate::session::{AccountId, Epoch, SessionKey};
 use crate::store::steps::{AccountState, admits};
-use crate::store::{Commit, Commits, Committed, Step};
+use crate::store::{Along, Commit, Commits, Committed, Step};
 
 #[async_trait]
 impl Commits for SqliteStore {
     async fn commit(&self, commit: Commit) -> Result<Committed, Fault> {
         commit.expect_one_account()?;
         let (concerns, doing) = (Concerns::Account(commit.account), commit.doing());
-        let work = move |connection: &Connection| run(connection, commit);
+        let along = self.along.current();
+        let work = move |connection: &Connection| run(connection, commit, along.as_deref());
         let (committed, told) = self.writer.write_about(concerns, doing, work).await?;
         security::journalled(&told);
         Ok(committed)
@@ -28,7 +29,11 @@ impl Commits for SqliteStore {
 }
 
 /// Carries a commit out, and says what it told the journal.
-fn run(connection: &Connection, commit: Commit) -> Result<Outcome<(Committed, Vec<Event>)>> {
+fn run(
+    connection: &Connection,
+    commit: Commit,
+    along: Option<&dyn Along>,
+) -> Result<Outcome<(Committed, Vec<Event>)>> {
     let Commit { account, expect, steps, events } = commit;
     let mut state = state(connection, account)?;
     if !expect.holds(state) {
@@ -36,6 +41,9 @@ fn run(connection: &Connection, commit: Commit) -> Result<Outcome<(Committed, Ve
     }
     let mut ends = Vec::new();
     for (place, step) in steps.iter().enumerate() {
+        if let Some(along) = along {
+            held_names::remember(connection, account, step, along)?;
+        }
         let Some(ended) = take(connection, account, state, step)? else {
             return Ok(Outcome::Undo((Committed::Missed { step: place }, Vec::new())));
         };
@@ -48,6 +56,10 @@ fn run(connection: &Connection, commit: Commit) -> Result<Outcome<(Committed, Ve
     if !events.is_empty() {
         let mut chain = Chain::of(connection, account)?;
         events.iter().try_for_each(|event| chain.append(event.clone()))?;
+    }
+    if let Some(along) = along {
+        let mut messages = events.iter().flat_map(|event| along.messages(event));
+        messages.try_for_each(|message| outbox::put(connection, &message).map(drop))?;
     }
     Ok(Outcome::Keep((Committed::Done { ended }, events)))
 }
@@ -93,6 +105,9 @@ fn take<'s>(
         Step::MoveEpoch => steps::move_epoch(connection, account)?,
         Step::Disable { at } => steps::disable(connection, account, *at)?,
         Step::Enable => steps::enable(connection, account)?,
+        Step::PlanErasure { at } => kept::plan_erasure(connection, account, *at)?,
+        Step::CallOffErasure => kept::call_off_erasure(connection, account)?,
+        Step::ExpectErasureDue { at } => kept::is_erasure_due(connection, account, *at)?,
         Step::OpenSession { session, detail } => {
             admits(state, session) && super::sessions::insert(connection, session, detail)?
         }

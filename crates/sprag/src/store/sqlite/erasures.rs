@@ -7,6 +7,7 @@ use super::SqliteStore;
 use super::cuts::newest_number;
 use super::job::{Concerns, Outcome};
 use super::journal::{add_checkpoint, chain_head, insert};
+use super::outbox;
 use super::rows::{self, bytes, integer};
 use crate::audit::Erasure;
 use crate::error::Fault;
@@ -53,9 +54,13 @@ impl Erasures for SqliteStore {
 
     async fn erase(&self, forgetting: Forgetting) -> Result<bool, Fault> {
         let told = [forgetting.last.event.clone()];
+        let messages = self.along.messages(&told);
         let work = move |connection: &Connection| {
-            let is_done = overwritten(connection, || erase(connection, &forgetting))?;
-            Ok(if is_done { Outcome::Keep(true) } else { Outcome::Undo(false) })
+            if !overwritten(connection, || erase(connection, &forgetting))? {
+                return Ok(Outcome::Undo(false));
+            }
+            messages.iter().try_for_each(|message| outbox::put(connection, message).map(drop))?;
+            Ok(Outcome::Keep(true))
         };
         let doing = "erase what the journal tells of an account's owner";
         let is_done = self.writer.write_about(Concerns::Account(told[0].account), doing, work).await?;

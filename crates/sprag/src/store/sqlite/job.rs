@@ -8,8 +8,11 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
 use super::connection::{self, execute, is_its_own};
+use super::journal::Chain;
+use super::outbox;
 use crate::audit::Event;
 use crate::error::Fault;
+use crate::outbox::Message;
 use crate::ratchet::Rotation;
 use crate::session::AccountId;
 use crate::store::Rotated;
@@ -29,7 +32,7 @@ pub(super) enum Job {
     Rotate {
         order: Order,
         /// What the journal says of it, if anything.
-        event: Option<Box<Event>>,
+        told: Option<Box<Told>>,
         outcome: Result<Option<Rotated>, Fault>,
         reply: oneshot::Sender<Result<Option<Rotated>, Fault>>,
     },
@@ -46,6 +49,20 @@ pub(super) enum Concerns {
     Account(AccountId),
     /// No account's, and nobody misses it if it is lost: where nothing else is in the batch, it does not count as progress.
     Nobody,
+}
+
+/// What the journal says of a write to a row, and what is told to others because of it.
+pub(super) struct Told {
+    pub(super) event: Event,
+    pub(super) messages: Vec<Message>,
+}
+
+impl Told {
+    /// Tells it in the open transaction.
+    pub(super) fn tell(&self, connection: &Connection) -> rusqlite::Result<()> {
+        Chain::of(connection, self.event.account)?.append(self.event.clone())?;
+        self.messages.iter().try_for_each(|message| outbox::put(connection, message).map(drop))
+    }
 }
 
 /// A rotation and when it was asked for.

@@ -8,7 +8,7 @@ use super::job::{Concerns, Outcome};
 use super::rows::{self, START, bytes};
 use crate::clock::Timestamp;
 use crate::error::Fault;
-use crate::outbox::{Message, MessageKey, MessageKind, Queued, Settled};
+use crate::outbox::{Message, MessageKey, MessageKind, Queued, Settled, Waiting};
 use crate::session::AccountId;
 use crate::store::{Outbox, Slice};
 
@@ -17,18 +17,45 @@ const AT_ONCE: u64 = 200;
 
 #[async_trait]
 impl Outbox for SqliteStore {
-    async fn due_messages(&self, now: Timestamp, limit: u32) -> std::result::Result<Vec<Queued>, Fault> {
+    async fn due_messages(
+        &self,
+        kind: MessageKind,
+        now: Timestamp,
+        limit: u32,
+    ) -> std::result::Result<Vec<Queued>, Fault> {
         self.readers
             .read("look what is to be sent", move |connection| {
                 let mut statement = connection.prepare_cached(
                     "select account_id, id, kind, sealed, made_at, gives_up_at, due_at, attempts, settled_at,
                             trouble
                      from outbox
-                     where due_at <= ?1
+                     where kind = ?1
+                       and due_at <= ?2
                      order by due_at, account_id, id
-                     limit ?2",
+                     limit ?3",
                 )?;
-                statement.query_map(params![now.0, limit], queued)?.collect()
+                statement.query_map(params![kind.name(), now.0, limit], queued)?.collect()
+            })
+            .await
+    }
+
+    async fn waiting_messages(&self) -> std::result::Result<Vec<Waiting>, Fault> {
+        self.readers
+            .read("look how much is to be sent", move |connection| {
+                let mut statement = connection.prepare_cached(
+                    "select kind, count(*) as messages, min(made_at) as oldest_at
+                     from outbox
+                     where due_at is not null
+                     group by kind",
+                )?;
+                let waiting = |row: &Row<'_>| {
+                    let kind: String = row.get("kind")?;
+                    let kind = MessageKind::named(&kind).ok_or_else(|| rows::unknown("kind", &kind))?;
+                    let messages: i64 = row.get("messages")?;
+                    let oldest_at = Timestamp(row.get("oldest_at")?);
+                    Ok(Waiting { kind, messages: messages.unsigned_abs(), oldest_at })
+                };
+                statement.query_map([], waiting)?.collect()
             })
             .await
     }

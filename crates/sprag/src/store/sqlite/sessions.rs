@@ -14,8 +14,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Result, para
 
 use super::SqliteStore;
 use super::connection::execute;
-use super::job::{Concerns, Outcome};
-use super::journal::Chain;
+use super::job::{Concerns, Outcome, Told};
 use super::rows::{self, bytes, integer};
 use crate::clock::Timestamp;
 use crate::error::Fault;
@@ -105,7 +104,8 @@ impl Sessions for SqliteStore {
         rotation: Rotation,
         event: Option<crate::audit::Event>,
     ) -> Result<Option<Rotated>, Fault> {
-        self.writer.rotate(rotation, event).await
+        let messages = self.along.messages(&event);
+        self.writer.rotate(rotation, event.map(|event| Box::new(Told { event, messages }))).await
     }
 
     async fn retry(
@@ -114,10 +114,11 @@ impl Sessions for SqliteStore {
         event: Option<crate::audit::Event>,
     ) -> Result<Option<Rotated>, Fault> {
         let concerns = Concerns::Account(retried.key.account);
+        let messages = self.along.messages(&event);
         let work = move |connection: &Connection| {
             let counted = count_retry(connection, &retried).optional()?;
             if let (Some(_), Some(event)) = (counted, event) {
-                Chain::of(connection, event.account)?.append(event)?;
+                Told { event, messages }.tell(connection)?;
             }
             Ok(Outcome::Keep(counted))
         };

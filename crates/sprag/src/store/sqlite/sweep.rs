@@ -4,14 +4,13 @@
 use rusqlite::{Connection, Result, params};
 
 use super::SqliteStore;
-use super::job::Outcome;
-use super::journal::Chain;
+use super::job::{Outcome, Told};
 use super::rows::{self, START, bytes};
 use super::steps::end;
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::session::{AccountId, EndCause, SessionId, SessionKey};
-use crate::store::{Ending, MAX_ENDED_KEPT, Sweep, Swept};
+use crate::store::{Along, Ending, MAX_ENDED_KEPT, Sweep, Swept};
 
 /// A row that the sweep has something to do with.
 struct Due {
@@ -27,7 +26,10 @@ impl SqliteStore {
         if due.is_empty() {
             return Ok(seen);
         }
-        let work = move |connection: &Connection| Ok(Outcome::Keep(apply(connection, &sweep, seen, &due)?));
+        let along = self.along.current();
+        let work = move |connection: &Connection| {
+            Ok(Outcome::Keep(apply(connection, &sweep, seen, (&due, along.as_deref()))?))
+        };
         self.writer.write(DOING, work).await
     }
 }
@@ -92,14 +94,21 @@ fn look(connection: &Connection, sweep: &Sweep) -> Result<(Swept, Vec<Due>)> {
 }
 
 /// Does what is due, where it still is.
-fn apply(connection: &Connection, sweep: &Sweep, mut swept: Swept, due: &[Due]) -> Result<Swept> {
+fn apply(
+    connection: &Connection,
+    sweep: &Sweep,
+    mut swept: Swept,
+    (due, along): (&[Due], Option<&dyn Along>),
+) -> Result<Swept> {
     for Due { key, cause } in due {
         match *cause {
             None if remove(connection, *key)? => swept.removed += 1,
             Some(cause) if is_still_expired(connection, *key, sweep.now)? => {
                 let ending = Ending::by_itself(cause, sweep.now);
                 if end(connection, *key, &ending)? {
-                    Chain::of(connection, key.account)?.append(ending.event(*key))?;
+                    let event = ending.event(*key);
+                    let messages = along.map(|along| along.messages(&event)).unwrap_or_default();
+                    Told { event, messages }.tell(connection)?;
                     swept.ended += 1;
                     swept.idle += u64::from(cause == EndCause::Idle);
                 }

@@ -25,12 +25,10 @@ use super::Settings;
 use super::checkpointer::{Checkpointer, Log};
 use super::connection::{self, Role, execute, is_its_own};
 use super::counted::Kept;
-use super::job::{Broken, Concerns, Job, Order, Outcome, ROTATING, Write, by_itself};
-use super::journal::Chain;
+use super::job::{Broken, Concerns, Job, Order, Outcome, ROTATING, Told, Write, by_itself};
 use super::position;
 use super::readers::{await_answer, send, spawn};
 use super::sessions::{ROTATE, Rotator, restamp_all};
-use crate::audit::Event;
 use crate::error::Fault;
 use crate::high_water::Progress;
 use crate::ratchet::{Rotation, counts_from};
@@ -85,11 +83,10 @@ impl Writer {
     pub(super) fn rotate(
         &self,
         rotation: Rotation,
-        event: Option<Event>,
+        told: Option<Box<Told>>,
     ) -> impl Future<Output = Result<Option<Rotated>, Fault>> {
         let (reply, answer) = oneshot::channel();
-        let event = event.map(Box::new);
-        let job = Job::Rotate { order: Order::now(rotation), event, outcome: Ok(None), reply };
+        let job = Job::Rotate { order: Order::now(rotation), told, outcome: Ok(None), reply };
         let sent = send(self.jobs.as_ref(), job, ROTATING, &self.kept.writes);
         async move {
             sent?;
@@ -177,17 +174,17 @@ impl Writing {
             match job {
                 // A client that has given up is not served; one that asks again is.
                 Job::Rotate { reply, .. } if reply.is_closed() => {}
-                Job::Rotate { order, event: None, outcome, .. } => {
+                Job::Rotate { order, told: None, outcome, .. } => {
                     match rotator.rotate(connection, &mut rotate, &order.rotation) {
                         Err(error) if !is_its_own(connection, &error) => return Err(error),
                         rotated => *outcome = rotated.map_err(|error| connection::fault(ROTATING, error)),
                     }
                 }
-                Job::Rotate { order, event: Some(event), outcome, .. } => {
+                Job::Rotate { order, told: Some(told), outcome, .. } => {
                     *outcome = by_itself(connection, ROTATING, || {
                         let rotated = rotator.rotate(connection, &mut rotate, &order.rotation)?;
                         if rotated.is_some() {
-                            Chain::of(connection, event.account)?.append(Event::clone(event))?;
+                            told.tell(connection)?;
                         }
                         Ok(Outcome::Keep(rotated))
                     })?;

@@ -9,6 +9,7 @@ use super::super::PostgresStore;
 use super::super::connection::{Connection, Sql};
 use super::super::error::QueryError;
 use super::super::numbered::newest_waited_for;
+use super::super::outbox::put_all;
 use super::super::pool::Outcome;
 use super::super::rotate::integer;
 use super::super::rows;
@@ -68,18 +69,23 @@ impl Erasures for PostgresStore {
 
     async fn erase(&self, forgetting: Forgetting) -> Result<bool, Fault> {
         let doing = "erase what the journal tells of an account's owner";
+        let messages = self.along.messages([&forgetting.last.event]);
+        let given = (forgetting, messages);
         let is_done = self
             .pool
-            .transaction(doing, &forgetting, |connection, forgetting| {
+            .transaction(doing, &given, |connection, (forgetting, messages)| {
                 async move {
-                    let is_done = erase(connection, forgetting).await?;
-                    Ok(if is_done { Outcome::Keep(true) } else { Outcome::Undo(false) })
+                    if !erase(connection, forgetting).await? {
+                        return Ok(Outcome::Undo(false));
+                    }
+                    put_all(connection, messages).await?;
+                    Ok(Outcome::Keep(true))
                 }
                 .boxed()
             })
             .await?;
         if is_done {
-            security::journalled(&[forgetting.last.event]);
+            security::journalled(&[given.0.last.event]);
         }
         Ok(is_done)
     }

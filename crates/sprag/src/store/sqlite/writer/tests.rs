@@ -7,7 +7,7 @@ use tokio::runtime::Builder;
 
 use super::super::SqliteStore;
 use super::*;
-use crate::audit::EventKind;
+use crate::audit::{Event, EventKind};
 use crate::clock::Timestamp;
 use crate::error::FaultKind;
 use crate::policy::Policy;
@@ -130,10 +130,10 @@ async fn a_rotation_answered_late_counts_from_then() {
         for (generation, is_told) in [(0, false), (1, true)] {
             let order = turning(generation);
             let queued = Instant::now().checked_sub(DELAY).unwrap();
-            let event = is_told.then(|| Box::new(told_of(&order)));
+            let told = is_told.then(|| Box::new(Told { event: told_of(&order), messages: Vec::new() }));
             let late = Order { rotation: order.clone(), queued };
             let (reply, answer) = oneshot::channel();
-            let job = Job::Rotate { order: late, event, outcome: Ok(None), reply };
+            let job = Job::Rotate { order: late, told, outcome: Ok(None), reply };
             send(writer.jobs.as_ref(), job, ROTATING, &writer.kept.writes).unwrap();
             answer.await.unwrap().unwrap().expect("the row turns");
             let (rotated_at, rest) = session(&path);

@@ -1,0 +1,200 @@
+//! Accounts come from another system one by one, as their owners log in; whoever was here once is not asked about.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use serde_json::json;
+use sprag::Fault;
+use sprag::hooks::{Hooks, OldAccount, OldAccounts};
+use sprag::letter::LetterKind;
+use sprag::limits::Rates;
+
+use crate::call::{Answer, Call};
+use crate::people::{LOGIN, nobody};
+use crate::world::{Plan, World};
+
+const FORGOT: &str = "/api/v1/auth/password/forgot";
+const RESET: &str = "/api/v1/auth/password/reset";
+const OLD: &str = "old pw";
+const NEW: &str = "another good password";
+
+/// A system with one account, and a password that is shorter than ours may be.
+struct OldSystem {
+    account: Mutex<Option<OldAccount>>,
+    is_away: Mutex<bool>,
+    asked: AtomicU32,
+}
+
+impl OldSystem {
+    fn with_carol() -> Arc<Self> {
+        let carol = OldAccount {
+            id: "4711".to_owned(),
+            username: Some("carol".to_owned()),
+            email: Some("Carol@example.org".to_owned()),
+            name: Some("Carol Example".to_owned()),
+            given_name: None,
+            family_name: None,
+        };
+        Arc::new(Self {
+            account: Mutex::new(Some(carol)),
+            is_away: Mutex::default(),
+            asked: AtomicU32::new(0),
+        })
+    }
+
+    fn has(&self, change: impl FnOnce(&mut OldAccount)) {
+        change(self.account.lock().expect("no test panics here").as_mut().expect("an account"));
+    }
+
+    fn was_asked(&self) -> u32 {
+        self.asked.swap(0, Ordering::Relaxed)
+    }
+
+    fn found(&self, name: &str) -> Result<Option<OldAccount>, Fault> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if *self.is_away.lock().expect("no test panics here") {
+            return Err(Fault::unavailable("ask the old system", "the story says that it is away"));
+        }
+        let known = ["carol", "carol@example.org"].contains(&name.to_lowercase().as_str());
+        Ok(self.account.lock().expect("no test panics here").clone().filter(|_| known))
+    }
+}
+
+#[async_trait]
+impl OldAccounts for OldSystem {
+    async fn with_password(&self, name: &str, password: &str) -> Result<Option<OldAccount>, Fault> {
+        Ok(self.found(name)?.filter(|_| password == OLD))
+    }
+
+    async fn of_name(&self, name: &str) -> Result<Option<OldAccount>, Fault> {
+        self.found(name)
+    }
+}
+
+fn world(old: &Arc<OldSystem>) -> World {
+    let hooks = Hooks { old_accounts: Some(Arc::clone(old) as _), ..Hooks::default() };
+    World::planned(Plan { hooks, ..Plan::default() })
+}
+
+async fn logs_in(world: &World, name: &str, password: &str) -> Answer {
+    world.sends(Call::post(LOGIN).json(&json!({ "username": name, "password": password }))).await
+}
+
+async fn forgets(world: &World, address: &str) {
+    world.sends(Call::post(FORGOT).json(&json!({ "email": address }))).await.is(202);
+}
+
+#[tokio::test]
+async fn an_account_comes_here_as_its_owner_logs_in_and_is_asked_about_no_more() {
+    let old = OldSystem::with_carol();
+    let world = world(&old);
+    logs_in(&world, "carol", "a wrong password").await.refused(401, "credentials_invalid");
+    assert_eq!(old.was_asked(), 1);
+    assert!(world.engine.accounts().find("carol").await.is_err(), "nothing came of it");
+    logs_in(&world, "CAROL@example.org", OLD).await.is(200);
+    let account = world.engine.accounts().find("carol").await.expect("she is here");
+    assert_eq!(account.email.as_deref(), Some("Carol@example.org"));
+    assert!(account.email_confirmed_at().is_some() && !account.is_admin);
+    assert_eq!(account.particulars.external.as_ref().map(|external| external.id.as_str()), Some("4711"));
+    assert_eq!(account.particulars.name.as_deref(), Some("Carol Example"));
+    assert_eq!(world.journal(account.id).await, ["account_imported", "session_opened"]);
+    old.was_asked();
+    logs_in(&world, "carol", OLD).await.is(200);
+    logs_in(&world, "carol", "a wrong password").await.refused(401, "credentials_invalid");
+    assert_eq!(old.was_asked(), 0, "she is known here, and so is her password");
+}
+
+#[tokio::test]
+async fn of_many_first_log_ins_at_once_each_gets_in_and_one_account_is_made() {
+    let old = OldSystem::with_carol();
+    let world = world(&old);
+    let log_ins = (0..8).map(|_| logs_in(&world, "carol", OLD));
+    for answer in futures_util::future::join_all(log_ins).await {
+        answer.is(200);
+    }
+    let account = world.engine.accounts().find("carol").await.expect("she is here");
+    let made = world.journal(account.id).await;
+    assert_eq!(made.iter().filter(|entry| *entry == "account_imported").count(), 1);
+}
+
+#[tokio::test]
+async fn a_name_that_was_held_here_is_never_asked_about_again() {
+    let old = OldSystem::with_carol();
+    let world = world(&old);
+    logs_in(&world, "carol", OLD).await.is(200);
+    let account = world.engine.accounts().find("carol").await.expect("she is here").id;
+    world.engine.accounts().delete(account, &nobody()).await.expect("she can be deleted");
+    old.was_asked();
+    for name in ["carol", "Carol", "carol@example.org", " CAROL@EXAMPLE.ORG "] {
+        logs_in(&world, name, OLD).await.refused(401, "credentials_invalid");
+    }
+    forgets(&world, "carol@example.org").await;
+    world.engine.accounts().erase(account).await.expect("she can be erased");
+    logs_in(&world, "carol", OLD).await.refused(401, "credentials_invalid");
+    // The ring that the name was hashed under is an older one by now.
+    let now = world.now();
+    world.changes_keys(|ring| {
+        ring.add_refresh(&sprag::random::SystemRandom::default(), now, now);
+    });
+    logs_in(&world, "carol", OLD).await.refused(401, "credentials_invalid");
+    assert_eq!(old.was_asked(), 0);
+    assert!(world.letters().await.is_empty());
+    let file = std::fs::read(world.backs_up()).expect("the file");
+    assert!(
+        !file.windows(17).any(|bytes| bytes.eq_ignore_ascii_case(b"carol@example.org")),
+        "nor does it stand there"
+    );
+}
+
+#[tokio::test]
+async fn what_the_old_system_says_takes_nobodys_account_and_makes_no_administrator() {
+    let old = OldSystem::with_carol();
+    let world = world(&old);
+    world.ann().await;
+    old.has(|carol| carol.email = Some("ann@example.org".to_owned()));
+    logs_in(&world, "carol", OLD).await.refused(401, "credentials_invalid");
+    assert!(world.engine.accounts().find("carol").await.is_err());
+    old.has(|carol| (carol.username, carol.email) = (Some("mallory".to_owned()), None));
+    logs_in(&world, "carol", OLD).await.refused(401, "credentials_invalid");
+    old.has(|carol| (carol.username, carol.id) = (Some("carol".to_owned()), String::new()));
+    logs_in(&world, "carol", OLD).await.refused(401, "credentials_invalid");
+    *old.is_away.lock().expect("no test panics here") = true;
+    logs_in(&world, "carol", OLD).await.refused(401, "credentials_invalid");
+}
+
+#[tokio::test]
+async fn it_is_asked_only_while_the_budgets_have_room() {
+    let old = OldSystem::with_carol();
+    let hooks = Hooks { old_accounts: Some(Arc::clone(&old) as _), ..Hooks::default() };
+    let world = World::planned(Plan { hooks, rates: Rates::default(), ..Plan::default() });
+    for _ in 0..10 {
+        logs_in(&world, "carol", "a wrong password").await.refused(401, "credentials_invalid");
+    }
+    assert_eq!(old.was_asked(), 10);
+    logs_in(&world, "carol", OLD).await.refused(429, "rate_limited");
+    assert_eq!(old.was_asked(), 0);
+}
+
+#[tokio::test]
+async fn a_forgotten_password_brings_the_account_once_the_link_is_used() {
+    let old = OldSystem::with_carol();
+    let world = world(&old);
+    forgets(&world, "nobody@example.org").await;
+    assert!(world.letters().await.is_empty());
+    forgets(&world, "carol@example.org").await;
+    let token = world.token_by_mail(LetterKind::ResetPassword).await;
+    assert!(world.engine.accounts().find("carol").await.is_err(), "not before its owner has the letter");
+    let page = world.is_asked(Call::get(&format!("/reset?token={token}"))).await;
+    assert_eq!(page.status, 200, "{}", page.text());
+    let reset = |password: &str| Call::post(RESET).json(&json!({ "token": token, "new_password": password }));
+    world.sends(reset("x")).await.refused(400, "password_rejected");
+    world.sends(reset(NEW)).await.is(204);
+    world.sends(reset(NEW)).await.refused(400, "link_invalid");
+    let account = world.engine.accounts().find("carol").await.expect("she is here");
+    assert!(account.email_confirmed_at().is_some() && !account.is_admin);
+    logs_in(&world, "carol", NEW).await.is(200);
+    old.was_asked();
+    logs_in(&world, "carol", OLD).await.refused(401, "credentials_invalid");
+    assert_eq!(old.was_asked(), 0, "what was right there is so no more");
+}
