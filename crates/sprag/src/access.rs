@@ -17,7 +17,7 @@
 //! # Ok::<(), sprag::Fault>(())
 //! ```
 
-use data_encoding::BASE64URL_NOPAD;
+use base64_simd::{AsOut as _, URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -139,7 +139,8 @@ fn write_own(claims: &AccessClaims<'_>, out: &mut Vec<u8>) -> Result<(), serde_j
     write_id(claims.session.0, name(out, "sid"));
     serde_json::to_writer(name(out, "iat"), &claims.issued_at.seconds())?;
     serde_json::to_writer(name(out, "exp"), &claims.expires_at.seconds())?;
-    text::write_json(BASE64URL_NOPAD.encode_mut_str(&claims.id, &mut [0; 22]), name(out, "jti"));
+    let mut id = [0; 22];
+    text::write_json(URL_SAFE_NO_PAD.encode_as_str(&claims.id, id.as_mut_slice().as_out()), name(out, "jti"));
     serde_json::to_writer(name(out, "auth_time"), &claims.authenticated_at.seconds())?;
     if let Some(acr) = claims.methods.acr() {
         serde_json::to_writer(name(out, "amr"), &claims.methods.amr().collect::<Vec<_>>())?;

@@ -151,9 +151,9 @@ fn place(node: &Node, wanted: Fact) -> Option<String> {
     match node {
         Node::Constant(_) => None,
         Node::Fact { fact, .. } => (*fact == wanted).then(String::new),
-        Node::Object(fields) => {
-            fields.iter().find_map(|(key, node)| Some(format!("/{}{}", escaped(key), place(node, wanted)?)))
-        }
+        Node::Object(fields) => fields
+            .iter()
+            .find_map(|(key, node)| Some(format!("/{}{}", escaped(&key.name), place(node, wanted)?))),
         Node::List(nodes) => {
             nodes.iter().enumerate().find_map(|(at, node)| Some(format!("/{at}{}", place(node, wanted)?)))
         }

@@ -28,11 +28,11 @@ pub(super) fn mixed(node: &Node, others: &[&Node]) -> Value {
         Node::Fact { fact, is_optional } => fact_schema(*fact, *is_optional),
         Node::Object(fields) => {
             let properties: Map<String, Value> =
-                fields.iter().map(|(key, value)| (key.clone(), mixed(value, others))).collect();
+                fields.iter().map(|(key, value)| (key.name.clone(), mixed(value, others))).collect();
             let required: Vec<&str> = fields
                 .iter()
                 .filter(|(_, node)| is_always_there(node))
-                .map(|(key, _)| key.as_str())
+                .map(|(key, _)| key.name.as_str())
                 .collect();
             json!({ "type": "object", "properties": properties, "required": required })
         }

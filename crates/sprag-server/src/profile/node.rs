@@ -1,6 +1,7 @@
 //! JSON with holes, as a tree.
 
 use serde_json::Value;
+use sprag::text::write_json;
 
 use super::fact::Fact;
 
@@ -12,12 +13,29 @@ pub(crate) enum Node {
     /// The value of a fact; `null` where there is none, or nothing at all if it is optional.
     Fact { fact: Fact, is_optional: bool },
     /// An object, its keys in the order of the profile.
-    Object(Vec<(String, Node)>),
+    Object(Vec<(Key, Node)>),
     /// An array.
     List(Vec<Node>),
     /// An array with this element once for each listed session, each event of the one that is explained, or each field
     /// at fault.
     Each(Box<Node>),
+}
+
+/// What a member of an object is called.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Key {
+    pub(crate) name: String,
+    /// As JSON, with the colon behind it: each answer has it.
+    pub(super) json: Vec<u8>,
+}
+
+impl From<String> for Key {
+    fn from(name: String) -> Self {
+        let mut json = Vec::new();
+        write_json(&name, &mut json);
+        json.push(b':');
+        Self { name, json }
+    }
 }
 
 impl Node {

@@ -91,7 +91,9 @@ impl Template {
     }
 
     pub(super) fn object(fields: Vec<(String, Node)>) -> Self {
-        Self { root: Some(Node::Object(fields)) }
+        Self {
+            root: Some(Node::Object(fields.into_iter().map(|(name, node)| (name.into(), node)).collect())),
+        }
     }
 
     /// Reads a template.
@@ -115,8 +117,7 @@ impl Node {
             Self::Object(fields) => {
                 let present = fields.iter().filter(|(_, node)| node.is_present(facts, item));
                 between(b'{', b'}', present, out, |(key, node), out| {
-                    write_json(key, out);
-                    out.push(b':');
+                    out.extend_from_slice(&key.json);
                     node.write(facts, item, out);
                 });
             }
@@ -188,7 +189,8 @@ fn node(field: &Field<'_>, scope: Scope<'_>, is_inside: bool) -> Result<Node, Pr
         DeValue::Datetime(_) => Err(field.error("JSON has no dates; write a text in quotes")),
         DeValue::Table(_) => {
             let fields = field.open_section()?.fields().into_iter();
-            let nodes = fields.map(|(key, field)| Ok((key.to_owned(), node(&field, scope, is_inside)?)));
+            let nodes =
+                fields.map(|(key, field)| Ok((key.to_owned().into(), node(&field, scope, is_inside)?)));
             nodes.collect::<Result<_, _>>().map(Node::Object)
         }
         DeValue::Array(_) => array(&field.elements()?, scope, is_inside),
