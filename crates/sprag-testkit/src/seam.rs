@@ -225,6 +225,7 @@ fn intent(commit: &Commit) -> &'static str {
         Some(Step::PutCredential { .. }) => "rehash",
         Some(Step::BindImportedToken { .. }) => "bind_imported_token",
         Some(Step::DeleteAccount) => "delete",
+        Some(Step::EraseAccount) => "erase",
         Some(
             Step::SetAdministrator(_)
             | Step::TellParticular { .. }
