@@ -18,6 +18,7 @@ use attempts::{Attempt, Bounds, Measured};
 use kinds::{Kind, MIXES, Mix};
 
 mod attempts;
+mod calls;
 mod kinds;
 mod ranks;
 
@@ -63,6 +64,9 @@ pub(crate) struct Args {
     /// Ask for names whose budget is spent, and compare the times in which they are turned away
     #[arg(long)]
     turned_away: bool,
+    /// Ask the calls that take an address, with those that somebody has and those that nobody has, in the place of log-ins
+    #[arg(long)]
+    calls: bool,
     /// Only this mix; can be given again
     #[arg(long, value_name = "NAME")]
     mix: Vec<String>,
@@ -84,6 +88,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(name) = unknown {
         let names: Vec<_> = MIXES.iter().map(|mix| mix.name).collect();
         bail!("there is no mix {name:?}; there are {}", names.join(", "));
+    }
+    if args.calls {
+        let folder = folder::an_empty_folder(sprag).set("SPRAG_PROFILES", "./profile.toml");
+        let folder = folder.set("SPRAG_LOG", "error").set("SPRAG_MAIL_URL", "folder:letters");
+        let folder = folder.set("SPRAG_RATE_LIMITS", "off").set("SPRAG_HASH_QUEUE", "1000");
+        let is_silent = calls::told_by_times(args, &folder)?;
+        return Ok(if is_silent { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     let mut is_silent = true;
     for mix in MIXES.iter().filter(|mix| args.mix.is_empty() || args.mix.iter().any(|name| mix.name == name))

@@ -15,13 +15,17 @@ mod challenge;
 mod change_user;
 mod context;
 mod create_user;
+mod delete_me;
 mod delete_user;
 mod end_any_session;
 mod end_session;
 mod end_user_sessions;
 mod events;
 mod explain;
+mod export_me;
 mod forgot_password;
+mod invite;
+mod keep_me;
 mod listing;
 mod load;
 mod login;
@@ -102,6 +106,10 @@ actions![
     reset_password,
     verify_email,
     send_verification,
+    invite,
+    delete_me,
+    export_me,
+    keep_me,
 ];
 
 impl Action {

@@ -15,6 +15,7 @@ mod error;
 mod file;
 mod imported;
 mod limits;
+mod links;
 mod listen;
 mod logs;
 mod mail;
@@ -53,13 +54,15 @@ pub use browsers::Browsers;
 pub use error::ConfigError;
 pub use imported::Imported;
 pub use limits::Limits;
+pub use links::AppLinks;
+pub(crate) use links::TOKEN as TOKEN_IN_LINK;
 pub use listen::Listen;
 pub(crate) use listen::share_of;
 pub use logs::{LogFormat, Logs};
 pub use mail::{Mail, MailUrl, Smtp, SmtpTls};
 pub use monitoring::Monitoring;
 pub use origin::Origin;
-pub use passwords::Passwords;
+pub use passwords::{BreachCheck, Passwords};
 pub use places::Places;
 pub use profiles::ProfileRef;
 pub use reference::{DEFAULTS, args, flags, reference, table};
@@ -96,6 +99,8 @@ pub struct Config {
     pub mail: Mail,
     /// Which other systems are told of events, and how they know that it is us.
     pub webhooks: Webhooks,
+    /// To which pages of the app the links of letters lead.
+    pub links: AppLinks,
     /// How accounts are made, and which calls that are off by default are on.
     pub accounts: Accounts,
     /// How access tokens are signed, and for whom they are.
@@ -352,6 +357,7 @@ impl Sources {
             monitoring: Monitoring::from(chosen)?,
             mail: Mail::from(chosen, &listen)?,
             webhooks: Webhooks::from(chosen)?,
+            links: AppLinks::from(chosen)?,
             listen,
             lines: Vec::new(),
             origins: chosen.origins(),

@@ -4,6 +4,7 @@
 //! `sprag` crate decides; the profile shapes the answer. [`run`] wires it together from a [`config`].
 
 mod api;
+mod breaches;
 pub mod cli;
 pub mod config;
 mod device;
@@ -15,6 +16,7 @@ mod http_client;
 mod mail;
 pub mod metrics;
 mod moment;
+pub mod name_lists;
 pub mod old_names;
 pub mod openapi;
 mod outgoing;

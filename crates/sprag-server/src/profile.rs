@@ -32,8 +32,9 @@ use std::sync::Arc;
 use extends::Text;
 use route::Surroundings;
 use section::Section;
+use serde_json::Map;
 use sprag::engine::{AccessTokenShape, Claims, ClientPolicy, Confirmation, NextId, Subject};
-use sprag::policy::Policy;
+use sprag::policy::{PasswordLength, Policy};
 use sprag::session::ProfileId;
 
 pub use sprag::token::Encoding;
@@ -123,6 +124,8 @@ pub struct Client {
     pub next_id: NextId,
     /// Whether whoever registers with it confirms their address.
     pub confirmation: Confirmation,
+    /// How long a password must be that is chosen with it.
+    pub password: PasswordLength,
 }
 
 /// How refresh tokens travel.
@@ -225,8 +228,24 @@ pub enum OriginRule {
 pub enum Registration {
     /// Anybody.
     Open,
-    /// An administrator.
+    /// Whoever has an invitation.
+    Invite,
+    /// An administrator, for others.
     Admin,
+    /// Nobody.
+    Closed,
+}
+
+impl Registration {
+    /// Every one of them, by the word that profiles and settings have for it.
+    pub const ALL: [(&'static str, Self); 4] =
+        [("open", Self::Open), ("invite", Self::Invite), ("admin", Self::Admin), ("closed", Self::Closed)];
+
+    /// Whether an invitation is taken.
+    #[must_use]
+    pub fn takes_invites(self) -> bool {
+        matches!(self, Self::Open | Self::Invite)
+    }
 }
 
 impl Profile {
@@ -267,6 +286,7 @@ impl Profile {
                 id_line: id.line(),
                 registration,
                 confirmation: confirmation(profile)?,
+                password: settings::password(profile)?,
                 encoding,
                 access: settings::access(profile)?,
                 next_id: next_id::parse(profile)?,
@@ -285,7 +305,17 @@ impl Profile {
     #[must_use]
     pub fn client_policy(&self) -> ClientPolicy {
         let AccessShape { claims, subject, has_no_audience } = self.client.access.clone();
-        let claims = if claims.is_none() {
+        let tells_of_email = self.client.confirmation == Confirmation::Asked;
+        let claims = if tells_of_email {
+            let profile = Some(self.client.id);
+            Claims::OfAccount(Arc::new(move |account| {
+                let mut told = Map::new();
+                told.insert(EMAIL_VERIFIED.to_owned(), account.email_confirmed_at().is_some().into());
+                // What the profile says under that name goes first.
+                told.extend(claims.members(&Facts { account: Some(account), profile, ..Facts::default() }));
+                told
+            }))
+        } else if claims.is_none() {
             Claims::None
         } else if claims.names_any(Fact::ACCOUNT) {
             let profile = Some(self.client.id);
@@ -306,6 +336,7 @@ impl Profile {
             confirmation: self.client.confirmation,
             // Whoever serves it knows what can be asked.
             hooks: sprag::hooks::Hooks::default(),
+            password: self.client.password,
         }
     }
 
@@ -322,8 +353,11 @@ impl Profile {
     }
 }
 
+/// The claim that says whether the account's address is confirmed (OpenID Connect Core 1.0 section 5.1).
+const EMAIL_VERIFIED: &str = "email_verified";
+
 /// The keys of a profile, in the order of the reference.
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "extends",
     "id",
     "about",
@@ -333,6 +367,7 @@ const KEYS: [&str; 18] = [
     "access_token",
     "registration",
     "email_confirmation",
+    "password",
     "geo",
     "hooks",
     "offers",
@@ -357,7 +392,7 @@ fn confirmation(profile: &Section<'_>) -> Result<Confirmation, ProfileError> {
 
 fn registration(profile: &Section<'_>) -> Result<Registration, ProfileError> {
     match profile.get("registration") {
-        Some(field) => field.one_of(&[("open", Registration::Open), ("admin", Registration::Admin)]),
+        Some(field) => field.one_of(&Registration::ALL),
         None => Ok(Registration::Admin),
     }
 }

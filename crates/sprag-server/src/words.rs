@@ -52,6 +52,8 @@ pub(crate) struct Pieces<'a> {
     pub(crate) address: &'a str,
     /// The address of the link.
     pub(crate) link: Option<&'a str>,
+    /// An invitation, where no link leads to where it is shown.
+    pub(crate) invite: Option<&'a str>,
     /// For how many hours from its writing the link is good.
     pub(crate) hours: Option<i64>,
     /// From which address it was asked for.
@@ -231,6 +233,7 @@ mod tests {
             name: Some("Ann <b>"),
             address: "ann@example.org",
             link: Some("https://example.org/reset?token=spo_x"),
+            invite: None,
             hours: Some(1),
             ip: Some("192.0.2.7"),
             at: "2026-11-29T22:00:00Z",
@@ -254,7 +257,14 @@ mod tests {
                 );
                 for (key, text) in texts {
                     assert_eq!(text.is_empty(), own[key].is_empty(), "{name} {section}.{key}");
-                    for piece in ["{{ service }}", "{{ address }}", "{{ hours }}", "{{ ip }}", "{{ name }}"] {
+                    for piece in [
+                        "{{ service }}",
+                        "{{ address }}",
+                        "{{ hours }}",
+                        "{{ ip }}",
+                        "{{ name }}",
+                        "{{ invite }}",
+                    ] {
                         let (here, there) = (text.contains(piece), own[key].contains(piece));
                         assert_eq!(here, there, "{name} {section}.{key}: {piece}");
                     }

@@ -195,7 +195,7 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
     let takes = |input| route.takes.takes(input);
     let looks = is(&["explain", "users", "user", "user_sessions", "user_events", "events", "report"]);
     let governs = is(&["create_user", "change_user", "delete_user", "set_password"])
-        || is(&["end_user_sessions", "end_any_session"]);
+        || is(&["end_user_sessions", "end_any_session", "invite"]);
     let asks_for_access_token = is(&["logout_all", "me", "sessions", "end_session", "password"])
         || is(&["send_verification"])
         || (looks || governs)
@@ -203,7 +203,7 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
     let by_mail = is(&["forgot_password", "reset_password", "verify_email"]);
     let reads_body = by_mail
         || is(&["login", "register", "refresh", "logout", "revoke", "password", "step_up"])
-        || is(&["create_user", "change_user", "set_password"])
+        || is(&["create_user", "change_user", "set_password", "invite"])
         || takes(Input::SessionId);
     let has_cookie = profile.wire.refresh.cookie.is_some();
     match code {
@@ -211,7 +211,8 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
         "request_ambiguous" | "request_timeout" | "request_too_large" => true,
         "method_not_allowed" | "rate_limited" | "internal" | "unavailable" | "busy" => true,
         "request_invalid" => !is(&["me", "sessions", "explain", "user", "challenge"]),
-        "link_invalid" => is(&["reset_password", "verify_email"]),
+        "link_invalid" => is(&["reset_password", "verify_email", "register"]),
+        "registration_closed" => is(&["register", "invite"]),
         "field_missing" => {
             is(&["login", "register", "password", "create_user", "forgot_password"])
                 || Input::ALL.iter().any(|i| route.takes.requires(*i))
@@ -233,7 +234,7 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
             has_cookie && (carries || route.opens_session())
         }
         "session_unknown" => is(&["end_session", "explain", "end_any_session"]),
-        "name_taken" | "name_invalid" => is(&["register", "create_user", "change_user"]),
+        "name_taken" | "name_invalid" => is(&["register", "create_user", "change_user", "invite"]),
         "password_rejected" => {
             is(&["login", "register", "password", "step_up", "create_user", "set_password"])
                 || is(&["reset_password"])

@@ -21,9 +21,9 @@ use sprag::ratchet::{Retried, Rotation, SessionState};
 use sprag::session::{AccountId, ProfileId, Session, SessionDetail, SessionId, SessionKey};
 use sprag::store::{
     Along, BudgetKey, BudgetState, Budgets, Commit, Commits, Committed, CountKey, Credential, CredentialId,
-    Cuts, DailyCount, DailyCounts, Erasures, Forgetting, HeldNames, Journal, Marks, NameHash, Numbering,
-    Numbers, OneTimeTokens, Outbox, Queries, Rings, Rotated, Sessions, Slice, Step, Store, Sweep, Swept,
-    Wanted,
+    Cuts, DailyCount, DailyCounts, Erasures, Forgetting, HeldNames, Journal, Kept, Marks, NameHash,
+    Numbering, Numbers, OneTimeTokens, Outbox, Queries, Rings, Rotated, Sessions, Slice, Step, Store, Sweep,
+    Swept, Wanted,
 };
 
 /// What the store does from now on.
@@ -263,6 +263,8 @@ pass_through! {
     fn names_of_earlier_builds(slice: Slice<Name>) -> Vec<(Name, AccountId)>;
     fn names_beginning(beginning: &Name, slice: Slice<String>) -> Vec<(Name, AccountId)>;
     fn accounts_among(ids: Vec<AccountId>) -> Vec<Account>;
+    fn erasures_due(now: Timestamp, limit: u32) -> Vec<AccountId>;
+    fn kept(account: AccountId) -> Kept;
     fn without_password(first: AccountId, last: AccountId) -> Vec<AccountId>;
     fn of(account: AccountId, slice: Slice<SessionId>) -> Vec<(Session, SessionDetail)>;
     fn session(key: SessionKey) -> Option<(Session, SessionDetail)>;

@@ -14,12 +14,12 @@ use sprag::Engine;
 use sprag::access::Algorithm;
 use sprag::audit::{Entry, Severity};
 use sprag::clock::{Clock as _, HandClock, Timestamp};
-use sprag::engine::{Limits, Outcome};
+use sprag::engine::{Limits, Outcome, PasswordRules};
 use sprag::hooks::Hooks;
 use sprag::keys::KeyRing;
 use sprag::letter::{Letter, LetterKind};
 use sprag::limits::Rates;
-use sprag::password::Hasher;
+use sprag::password::{Breaches, Hasher};
 use sprag::random::SystemRandom;
 use sprag::risk::RiskPolicy;
 use sprag::session::{AccountId, Session, SessionId, SessionKey};
@@ -80,6 +80,8 @@ pub struct Plan {
     pub knows_devices: bool,
     /// What our profile has other systems asked.
     pub hooks: Hooks,
+    /// Whoever knows which passwords were stolen, if anybody is asked.
+    pub breaches: Option<Arc<dyn Breaches>>,
 }
 
 impl Default for Plan {
@@ -98,6 +100,7 @@ impl Default for Plan {
             rates: Rates::off(),
             knows_devices: false,
             hooks: Hooks::default(),
+            breaches: None,
         }
     }
 }
@@ -154,6 +157,8 @@ impl World {
         let engine = engine.hasher(Hasher::start(1, plan.hash_queue).expect("a thread").failing_at_once());
         let limits = Limits { sessions_per_account: plan.sessions_per_account };
         check_together(&plan.profiles).expect("profiles that go together");
+        let rules = PasswordRules { breaches: plan.breaches.clone(), ..PasswordRules::default() };
+        let engine = engine.passwords(rules);
         let Plan { profiles, other_origins, proxies, places, risk, knows_devices, rates, hooks, .. } = plan;
         let (refresh_rates, proof_of_work) = (plan.refresh_rates, plan.proof_of_work);
         let places = Arc::new(places);

@@ -30,8 +30,9 @@ use sprag::store::contract::{self, Subject};
 use sprag::store::memory::MemoryStore;
 use sprag::store::{
     Along, BudgetKey, BudgetState, Budgets, Commit, Commits, Committed, CountKey, Credential, CredentialId,
-    Cuts, DailyCount, DailyCounts, Erasures, Forgetting, HeldNames, Journal, Marks, NameHash, Numbering,
-    Numbers, OneTimeTokens, Outbox, Queries, Rings, Rotated, Sessions, Slice, Store, Sweep, Swept, Wanted,
+    Cuts, DailyCount, DailyCounts, Erasures, Forgetting, HeldNames, Journal, Kept, Marks, NameHash,
+    Numbering, Numbers, OneTimeTokens, Outbox, Queries, Rings, Rotated, Sessions, Slice, Store, Sweep, Swept,
+    Wanted,
 };
 
 #[tokio::main]
@@ -95,6 +96,8 @@ passed_on! {
         fn accounts(slice: Slice<AccountId>) -> Vec<Account>;
         fn names_beginning(beginning: &Name, slice: Slice<String>) -> Vec<(Name, AccountId)>;
         fn accounts_among(ids: Vec<AccountId>) -> Vec<Account>;
+        fn erasures_due(now: Timestamp, limit: u32) -> Vec<AccountId>;
+        fn kept(account: AccountId) -> Kept;
         fn without_password(first: AccountId, last: AccountId) -> Vec<AccountId>;
         fn of(account: AccountId, slice: Slice<SessionId>) -> Vec<(Session, SessionDetail)>;
         fn session(key: SessionKey) -> Option<(Session, SessionDetail)>;

@@ -50,6 +50,8 @@ pub struct Account {
     pub created_at: Timestamp,
     /// The address that its owner has confirmed last, and when, if any.
     pub confirmed: Option<ConfirmedEmail>,
+    /// When everything is to forget its owner, if they asked for that.
+    pub erase_at: Option<Timestamp>,
     /// What else is told of it.
     pub particulars: Particulars,
 }
@@ -160,6 +162,7 @@ impl Account {
             epoch: Epoch(0),
             created_at,
             confirmed: None,
+            erase_at: None,
             particulars: Particulars::default(),
         }
     }
@@ -170,6 +173,12 @@ impl Account {
         let confirmed = self.confirmed.as_ref()?;
         let is_the_one = self.email.as_ref().is_some_and(|email| *email == confirmed.address);
         is_the_one.then_some(confirmed.at)
+    }
+
+    /// Whether it has an address that its owner has not confirmed.
+    #[must_use]
+    pub fn is_unconfirmed(&self) -> bool {
+        self.email.is_some() && self.email_confirmed_at().is_none()
     }
 
     /// Its key in the system whose place this profile took, if it comes from there.

@@ -207,6 +207,8 @@ macro_rules! event_kinds {
 event_kinds! {
     /// An account was made.
     AccountCreated = "account_created",
+    /// An administrator invited somebody to make an account; this is the id that it will have.
+    AccountInvited = "account_invited",
     /// An account came from another system.
     AccountImported = "account_imported",
     /// An account logs in under another name.
@@ -215,6 +217,10 @@ event_kinds! {
     AccountChanged = "account_changed",
     /// An account was deleted; its sessions ended, and its names are free.
     AccountDeleted = "account_deleted",
+    /// Its owner wants an account erased; its sessions ended, and a log-in before the day calls it off.
+    DeletionAsked = "deletion_asked",
+    /// An account is kept that was to be erased: its owner logged in, or used the link.
+    DeletionCalledOff = "deletion_called_off",
     /// All that told of an account's owner was erased; its sessions ended, and what the journal keeps tells of nobody.
     AccountErased = "account_erased",
     /// An account was disabled; its sessions ended.

@@ -90,6 +90,11 @@ impl Authenticated {
         self.known.is_some()
     }
 
+    /// The password that they typed, if it was one.
+    pub(crate) fn password(&self) -> Option<&Password> {
+        self.proof.password.as_ref()
+    }
+
     /// How the account knows the device.
     pub(crate) fn known(&self) -> Option<&Known> {
         self.known.as_ref()

@@ -70,9 +70,11 @@ mod along;
 mod builder;
 mod client_policy;
 mod commits;
+mod deletion;
 mod erasure;
 mod hooks;
 mod import;
+mod invites;
 mod letters;
 mod listings;
 mod lives;
@@ -82,6 +84,7 @@ mod opening;
 mod outbox;
 mod pair;
 mod password_change;
+mod passwords;
 mod refresh;
 mod replacement;
 mod risk;
@@ -98,6 +101,7 @@ pub use builder::EngineBuilder;
 pub use client_policy::{AccessTokenShape, Claims, ClientPolicy, Confirmation, Subject, Telling};
 pub use erasure::{AccountErasure, Erased};
 pub use import::{Imported, ImportedSession, ImportedUser, Imports, NameKept, Run, SameNames, SlowHashes};
+pub use invites::{Invitation, Invite, Invited, Invites};
 pub use letters::{Letters, LinkTarget};
 pub use listings::{EntriesWanted, EntryPlace, Found};
 pub use next_id::NextId;
@@ -105,6 +109,7 @@ pub use opening::OpenRequest;
 pub use outbox::{Leased, Outbox, Outcome};
 pub use pair::{RefreshTokenText, TokenPair};
 pub use password_change::PasswordChangeRequest;
+pub use passwords::PasswordRules;
 pub use refresh::{RefreshOutcome, RefreshRequest};
 pub use sessions::{Explanation, Listed, Sessions};
 pub use step_up::{Proof, StepUpRequest};
@@ -133,6 +138,7 @@ pub struct Engine {
     issuer: Issuer,
     limits: Limits,
     risk: Option<RiskPolicy>,
+    passwords: PasswordRules,
     whereabouts: Arc<dyn Whereabouts>,
     service: Service,
     object_ids: ObjectIds,
@@ -210,8 +216,7 @@ impl Engine {
         let now = self.now();
         let account = somebody.account();
         let account_id = account.id;
-        let is_unconfirmed = account.email.is_some() && account.email_confirmed_at().is_none();
-        if is_unconfirmed && client.confirmation == Confirmation::Required {
+        if account.is_unconfirmed() && client.confirmation == Confirmation::Required {
             return Err(Refusal::EmailUnconfirmed.into());
         }
         // Whoever has just made the account has no log-in before this one.
@@ -247,9 +252,15 @@ impl Engine {
                 }
                 false => (None, Vec::new()),
             };
+            let mut events = risk::events(risk.as_ref(), requester, key, now);
+            let mut remembers = remembers;
+            if somebody.account().erase_at.is_some() {
+                remembers.extend(deletion::calling_off());
+                events.push(deletion::called_off(requester, account_id, now));
+            }
             let opening = commits::Opening {
                 remembers,
-                events: risk::events(risk.as_ref(), requester, key, now),
+                events,
                 detail: opening::detail(requester, request.device),
                 session,
                 room: Some(room.clone()),

@@ -22,7 +22,7 @@ use std::error::Error as StdError;
 
 use crate::ratchet::Denial;
 
-pub use refusals::{CODES, Code, Refusal};
+pub use refusals::{CODES, Code, Refusal, Rejected};
 
 pub mod refusals;
 

@@ -26,14 +26,25 @@ pub enum LetterKind {
     PasswordChanged,
     /// Somebody tried to sign up with an address that has an account.
     SignUpKnown,
+    /// Invites somebody to make an account.
+    Invite,
+    /// The account is to be erased; it has a link by which it is kept.
+    AccountDeletion,
     /// Nothing but that letters arrive.
     Test,
 }
 
 impl LetterKind {
     /// Every one of them.
-    pub const ALL: [Self; 5] =
-        [Self::VerifyEmail, Self::ResetPassword, Self::PasswordChanged, Self::SignUpKnown, Self::Test];
+    pub const ALL: [Self; 7] = [
+        Self::VerifyEmail,
+        Self::ResetPassword,
+        Self::PasswordChanged,
+        Self::SignUpKnown,
+        Self::Invite,
+        Self::AccountDeletion,
+        Self::Test,
+    ];
 
     /// Its name, which is also that of its templates.
     #[must_use]
@@ -43,6 +54,8 @@ impl LetterKind {
             Self::ResetPassword => "reset_password",
             Self::PasswordChanged => "password_changed",
             Self::SignUpKnown => "sign_up_known",
+            Self::Invite => "invite",
+            Self::AccountDeletion => "account_deletion",
             Self::Test => "test",
         }
     }

@@ -35,11 +35,15 @@ pub enum Purpose {
     VerifyEmail,
     /// Sets a new password.
     ResetPassword,
+    /// Makes the account whose id it carries.
+    Invite,
+    /// Keeps an account that is to be erased.
+    KeepAccount,
 }
 
 impl Purpose {
     /// Every one of them.
-    pub const ALL: [Self; 2] = [Self::VerifyEmail, Self::ResetPassword];
+    pub const ALL: [Self; 4] = [Self::VerifyEmail, Self::ResetPassword, Self::Invite, Self::KeepAccount];
 
     /// The stable name, as it stands in the store.
     #[must_use]
@@ -47,6 +51,8 @@ impl Purpose {
         match self {
             Self::VerifyEmail => "verify_email",
             Self::ResetPassword => "reset_password",
+            Self::Invite => "invite",
+            Self::KeepAccount => "keep_account",
         }
     }
 
@@ -62,6 +68,8 @@ impl Purpose {
         match self {
             Self::VerifyEmail => 1,
             Self::ResetPassword => 2,
+            Self::Invite => 10,
+            Self::KeepAccount => 11,
         }
     }
 
@@ -69,12 +77,14 @@ impl Purpose {
         Self::ALL.into_iter().find(|purpose| purpose.number() == number)
     }
 
-    /// How long it can be spent.
+    /// How long it can be spent, at most.
     #[must_use]
     pub fn lives(self) -> Duration {
         match self {
             Self::VerifyEmail => 24 * HOUR,
             Self::ResetPassword => HOUR,
+            Self::Invite => 7 * 24 * HOUR,
+            Self::KeepAccount => 90 * 24 * HOUR,
         }
     }
 }

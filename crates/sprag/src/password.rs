@@ -19,6 +19,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod common;
 mod compare;
 mod forms;
 mod hands;
@@ -30,6 +31,7 @@ mod moment;
 mod pace;
 mod priority;
 mod queue;
+pub(crate) mod rules;
 mod seat;
 mod secrets;
 mod stored;
@@ -50,14 +52,15 @@ use self::pace::Pace;
 use self::queue::Queue;
 use self::stored::Stored;
 use self::work::Work;
-use crate::error::{Fault, Refusal};
+use crate::error::{Fault, Refusal, Rejected};
 use crate::observe::{Hashing, HashingObserved};
-use crate::policy::{MAX_PASSWORD_BYTES, MIN_PASSWORD_BYTES};
+use crate::policy::{MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARS};
 use crate::prefix::Prefix;
 use crate::random::{self, Random};
 
 pub(crate) use self::job::{Compared, Presence};
 pub use self::pace::Slow;
+pub use self::rules::{Breaches, NewPassword, PasswordSha1};
 pub use self::secrets::SourceSecrets;
 pub(crate) use self::stored::is_peppered;
 
@@ -79,18 +82,25 @@ impl Password {
     /// bcrypt ends there, and what comes behind it would not count.
     pub fn typed(text: &str) -> Result<Self, Refusal> {
         if text.is_empty() || text.len() > MAX_PASSWORD_BYTES || text.contains('\0') {
-            return Err(Refusal::PasswordRejected);
+            return Err(Refusal::PasswordRejected(Rejected::Unfit));
         }
         Ok(Self(Zeroizing::new(text.to_owned())))
     }
 
-    /// A password to be stored.
+    /// A password to be stored, of whoever's account. The engine also holds it against the account's names, what its profile asks
+    /// for, and what is known from breaches.
     ///
     /// # Errors
-    /// [`Refusal::PasswordRejected`] if it has fewer than [`MIN_PASSWORD_BYTES`] or more than [`MAX_PASSWORD_BYTES`] bytes,
-    /// or one of them is zero.
+    /// [`Refusal::PasswordRejected`] if it has fewer than [`MIN_PASSWORD_CHARS`] characters or more than [`MAX_PASSWORD_BYTES`]
+    /// bytes, one of them is zero, or many people have it.
     pub fn chosen(text: &str) -> Result<Self, Refusal> {
-        if text.len() < MIN_PASSWORD_BYTES { Err(Refusal::PasswordRejected) } else { Self::typed(text) }
+        rules::judge(text, MIN_PASSWORD_CHARS, &[]).map_err(Refusal::PasswordRejected)?;
+        Self::typed(text)
+    }
+
+    /// What those who collect stolen ones list it by.
+    pub(crate) fn sha1(&self) -> PasswordSha1 {
+        PasswordSha1::of(&self.0)
     }
 }
 

@@ -33,11 +33,34 @@ pub const MAX_GENERATION: u64 = (1 << 53) - 1;
 /// The longest reuse interval that is accepted.
 pub const MAX_REUSE_INTERVAL: Duration = Duration::from_secs(300);
 
-/// The shortest new password, in bytes of UTF-8.
-pub const MIN_PASSWORD_BYTES: usize = 8;
+/// The shortest new password, in characters, where no profile asks for more.
+pub const MIN_PASSWORD_CHARS: u16 = 8;
 
 /// The longest password, in bytes of UTF-8; a longer one is refused, never truncated.
 pub const MAX_PASSWORD_BYTES: usize = 1024;
+
+/// How long a new password must be, in characters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PasswordLength {
+    /// Where it is all that an account logs in with.
+    pub alone: u16,
+    /// Where the account has a second factor, too.
+    pub with_factor: u16,
+}
+
+impl Default for PasswordLength {
+    fn default() -> Self {
+        Self { alone: MIN_PASSWORD_CHARS, with_factor: MIN_PASSWORD_CHARS }
+    }
+}
+
+impl PasswordLength {
+    /// The longer of each.
+    #[must_use]
+    pub fn longest(self, other: Self) -> Self {
+        Self { alone: self.alone.max(other.alone), with_factor: self.with_factor.max(other.with_factor) }
+    }
+}
 
 /// The rules that one profile's sessions live under.
 #[derive(Clone, Debug, PartialEq, Eq)]

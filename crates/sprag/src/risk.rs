@@ -49,16 +49,19 @@ pub enum Reason {
     FailuresBefore,
     /// The address, or its network, is on the operator's list.
     ListedAddress,
+    /// The password is known from a breach.
+    BreachedPassword,
 }
 
 impl Reason {
     /// Every reason, in the order in which they are told.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::NewDevice,
         Self::NewCountry,
         Self::ImpossibleTravel,
         Self::FailuresBefore,
         Self::ListedAddress,
+        Self::BreachedPassword,
     ];
 
     /// The stable name.
@@ -70,6 +73,7 @@ impl Reason {
             Self::ImpossibleTravel => "impossible_travel",
             Self::FailuresBefore => "failures_before",
             Self::ListedAddress => "listed_address",
+            Self::BreachedPassword => "breached_password",
         }
     }
 
@@ -93,6 +97,8 @@ pub struct RiskPolicy {
     pub failures_before: u32,
     /// What [`Reason::ListedAddress`] adds.
     pub listed_address: u32,
+    /// What [`Reason::BreachedPassword`] adds.
+    pub breached_password: u32,
     /// How many failures are needed for that reason.
     pub failures: u32,
     /// How fast people travel, in kilometres an hour.
@@ -113,6 +119,7 @@ impl Default for RiskPolicy {
             impossible_travel: 50,
             failures_before: 20,
             listed_address: 40,
+            breached_password: 20,
             failures: 5,
             speed_kmh: 1000,
             notify: Some(40),
@@ -132,6 +139,7 @@ impl RiskPolicy {
             Reason::ImpossibleTravel => self.impossible_travel,
             Reason::FailuresBefore => self.failures_before,
             Reason::ListedAddress => self.listed_address,
+            Reason::BreachedPassword => self.breached_password,
         }
     }
 
@@ -170,6 +178,8 @@ pub struct Facts {
     pub failures: u64,
     /// Whether the address is on the operator's list.
     pub is_listed: bool,
+    /// Whether the password that was typed is known from a breach.
+    pub is_breached: bool,
     /// Whether the device is one that the account has logged in from, where it showed that itself; else its name and
     /// country tell.
     pub is_known_device: Option<bool>,
@@ -179,7 +189,7 @@ impl Facts {
     /// A log-in and those before it, and nothing else that is odd.
     #[must_use]
     pub fn of(now: LogIn, earlier: Vec<LogIn>) -> Self {
-        Self { now, earlier, failures: 0, is_listed: false, is_known_device: None }
+        Self { now, earlier, failures: 0, is_listed: false, is_breached: false, is_known_device: None }
     }
 }
 
@@ -249,6 +259,7 @@ pub fn assess(facts: &Facts, policy: &RiskPolicy) -> Risk {
             are_many.then(|| Some(format!("{} in the hour before", facts.failures)))
         }
         Reason::ListedAddress => facts.is_listed.then_some(None),
+        Reason::BreachedPassword => facts.is_breached.then_some(None),
     };
     let looked_for = Reason::ALL.into_iter().filter(|reason| policy.weight(*reason) > 0);
     let reasons: Vec<Found> = looked_for

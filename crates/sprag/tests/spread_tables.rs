@@ -51,6 +51,7 @@ fn made(account: AccountId, sessions: &[SessionId]) -> Commit {
         username: None,
         email: None,
         confirmed: None,
+        erase_at: None,
         particulars: Default::default(),
     };
     let open = sessions.iter().map(|session| {

@@ -157,17 +157,7 @@ mod tests {
             (ImportField::PasswordHash, "hash"),
         ];
         let shape = columns.map(column).into_iter().fold(TableShape::default(), TableShape::with);
-        let client = ClientPolicy {
-            profile: ProfileId(1000),
-            client_id: "x".to_owned(),
-            policy: Policy::default(),
-            encoding: Encoding::Opaque,
-            access: AccessTokenShape::default(),
-            takes_imported_tokens: false,
-            next_id: sprag::engine::NextId::Uuid,
-            confirmation: sprag::engine::Confirmation::Off,
-            hooks: sprag::hooks::Hooks::default(),
-        };
+        let client = ClientPolicy::new(ProfileId(1000), "x");
         Taker::of(ImportKind::Users, mode, shape, client)
     }
 

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use sprag::account::Account;
 use sprag::audit::Severity;
 use sprag::authn::Shown;
-use sprag::engine::{Caller, ClientPolicy, Requester, TokenPair};
+use sprag::engine::{Caller, ClientPolicy, Confirmation, Requester, TokenPair};
 use sprag::error::refusals::PLACE_REFUSED;
 use sprag::hooks::Hooks;
 use sprag::proof_of_work::Solved;
@@ -128,7 +128,7 @@ impl RouteContext {
     /// What the engine said, and of a password that cannot be taken also in which field it came.
     pub(crate) fn naming(&self, input: Input, error: Error) -> Problem {
         match error {
-            Error::Refused(Refusal::PasswordRejected) => Problem::AtField(self.field_of(&[input]), error),
+            Error::Refused(Refusal::PasswordRejected(_)) => Problem::AtField(self.field_of(&[input]), error),
             error => error.into(),
         }
     }
@@ -195,8 +195,9 @@ impl RouteContext {
     /// token of a live session.
     pub(crate) async fn shown(&self, parts: &Parts, inputs: &Inputs<'_>) -> Result<Shown, Problem> {
         let solved = self.solved(inputs);
+        let hides_unconfirmed = self.served.client.confirmation == Confirmation::Required;
         if !self.app.knows_devices {
-            return Ok(Shown { solved, ..Shown::default() });
+            return Ok(Shown { solved, hides_unconfirmed, ..Shown::default() });
         }
         let cookie = self.served.profile.wire.refresh.cookie.as_ref();
         let devices = devices::shown(&self.app, cookie, &parts.headers);
@@ -206,10 +207,10 @@ impl RouteContext {
         for text in inputs.get(Input::RefreshToken).into_iter().chain(in_cookie.as_ref().map(|it| &*it.text))
         {
             if let Some(session) = engine.session_shown(client, text).await? {
-                return Ok(Shown { devices, session: Some(session), solved });
+                return Ok(Shown { devices, session: Some(session), solved, hides_unconfirmed });
             }
         }
-        Ok(Shown { devices, session: None, solved })
+        Ok(Shown { devices, session: None, solved, hides_unconfirmed })
     }
 
     /// Has the device keep what the account knows it by.

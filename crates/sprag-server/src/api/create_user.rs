@@ -41,6 +41,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
         username: inputs.get(Input::Username),
         email: inputs.get(Input::Email),
         password: inputs.get(Input::Password),
+        password_length: Some(context.served.client.password),
         next_id: Some((context.served.client.profile, context.served.client.next_id)),
         is_admin: inputs.flag(Input::IsAdmin).unwrap_or_default(),
         role: inputs.get(Input::Role),

@@ -3,15 +3,15 @@
 use axum::response::Response;
 use hyper::StatusCode;
 use sprag::account::Name;
-use sprag::engine::{Confirmation, NewUser, OpenRequest};
+use sprag::engine::{Confirmation, Invite, NewUser, OpenRequest};
 use sprag::{Error, Refusal};
 
 use super::context::{Call, RouteContext, device};
 use crate::edge::refusal::Problem;
 use crate::edge::response::bodiless;
 use crate::profile::{
-    Answer, Fact, Facts, Input, Needs, Pair, Spec, Whose, asks_for_transport, names_account,
-    requires_password,
+    Answer, Fact, Facts, Input, Inputs, Needs, Pair, Registration, Spec, Whose, asks_for_transport,
+    names_account, requires_password,
 };
 
 pub(crate) const SPEC: Spec = Spec {
@@ -26,6 +26,7 @@ pub(crate) const SPEC: Spec = Spec {
         Input::FullName,
         Input::GivenName,
         Input::FamilyName,
+        Input::Invite,
         Input::Device,
         Input::Transport,
         Input::Altcha,
@@ -35,11 +36,22 @@ pub(crate) const SPEC: Spec = Spec {
     answer: Answer::Shaped { anywhere: &[Fact::PAIR, Fact::ACCOUNT], each: &[] },
     unavailable: "the service cannot answer just now, and the account may have been made; try again in a \
                   second, and if the name is taken then, try to log in",
-    refuses: &["name_invalid", "name_taken", "password_rejected", "login_refused"],
+    refuses: &[
+        "name_invalid",
+        "name_taken",
+        "password_rejected",
+        "link_invalid",
+        "registration_closed",
+        "login_refused",
+    ],
     ..Spec::named("register", "Make an account")
 };
 
+/// Whatever may be refused is refused before there is an account.
 pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Response, Problem> {
+    if context.served.profile.client.registration == Registration::Closed {
+        return Err(Refusal::RegistrationClosed.into());
+    }
     let fields = call.fields()?;
     let parts = &call.parts;
     let inputs = context.inputs(&fields)?;
@@ -51,13 +63,22 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
         Some(name) => (username.or(Some(name)), email),
         None => (username, email),
     };
-    // Whatever may be refused is refused before there is an account.
+    let engine = &context.app.engine;
+    let invite = if context.is_anonymous() {
+        engine.accounts().reserve_one(context.solved(&inputs), &requester).await?;
+        invite(context, &inputs).await?
+    } else {
+        None
+    };
+    let email = email.or(invite.as_ref().and_then(Invite::email));
     let by = if context.route.gives_pair() { Some(context.way_asked_for(parts, &inputs)?) } else { None };
     let device = device(&inputs);
+    let is_confirmed = email.zip(invite.as_ref()).is_some_and(|(email, invite)| invite.confirms(email));
     let user = NewUser {
         username,
         email,
         password: Some(password),
+        password_length: Some(context.served.client.password),
         external_id: None,
         next_id: Some((context.served.client.profile, context.served.client.next_id)),
         is_admin: false,
@@ -65,14 +86,14 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
         name: inputs.get(Input::FullName),
         given_name: inputs.get(Input::GivenName),
         family_name: inputs.get(Input::FamilyName),
-        confirmation: match context.is_anonymous() {
+        confirmation: match context.is_anonymous() && !is_confirmed {
             true => context.served.client.confirmation,
             false => Confirmation::Off,
         },
+        invite: invite.as_ref(),
     };
-    let engine = &context.app.engine;
     if context.is_anonymous() {
-        engine.accounts().reserve_one(context.solved(&inputs), &requester).await?;
+        expect_choosable(context, &user)?;
     }
     if user.confirmation == Confirmation::Required {
         let registered = engine.letters().register(user, &requester).await;
@@ -100,6 +121,35 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     context.mark_device(by, mark.as_deref(), &mut response);
     context.has_device_keep(parts, &shown, &pair, &mut response);
     Ok(response)
+}
+
+/// The invitation that came, where one is taken; where nobody registers without one, it must come.
+async fn invite(context: &RouteContext, inputs: &Inputs<'_>) -> Result<Option<Invite>, Problem> {
+    let registration = context.served.profile.client.registration;
+    let text = match registration {
+        Registration::Invite => Some(context.require(inputs, &[Input::Invite])?),
+        _ => inputs.get(Input::Invite),
+    };
+    match text {
+        Some(text) => Ok(Some(context.app.engine.invites().read(text).await?)),
+        None => Ok(None),
+    }
+}
+
+/// Whoever comes without having been asked is held to the lists of names, and whoever was asked to the address they were asked at.
+fn expect_choosable(context: &RouteContext, user: &NewUser<'_>) -> Result<(), Problem> {
+    let at =
+        |input, refusal: Refusal| Problem::AtField(context.field_of(&[input, Input::Name]), refusal.into());
+    let lists = &context.app.name_lists;
+    lists.expect_free(user.username, None).map_err(|refusal| at(Input::Username, refusal))?;
+    match (user.invite, user.email) {
+        (Some(invite), Some(email)) if !invite.is_for(email) => {
+            let why = "this invitation is for another address; use the one that it was sent to";
+            Err(at(Input::Email, Refusal::NameInvalid(why)))
+        }
+        (Some(invite), _) if invite.email().is_some() => Ok(()),
+        _ => lists.expect_free(None, user.email).map_err(|refusal| at(Input::Email, refusal)),
+    }
 }
 
 /// What the engine said, and of a name or password that cannot be taken also in which field it came.

@@ -1,6 +1,7 @@
 //! `reset_password`: sets the password of whoever a letter was sent to; its sessions end.
 
 use axum::response::Response;
+use sprag::password::NewPassword;
 
 use super::context::{Call, RouteContext};
 use crate::edge::refusal::Problem;
@@ -31,6 +32,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let token = context.require(&inputs, &[Input::Token])?;
     let password = context.require(&inputs, &[Input::NewPassword])?;
     let requester = context.reader(&call.parts)?;
+    let password = NewPassword { text: password, length: Some(context.served.client.password) };
     let reset = context.app.engine.letters().reset_password(token, password, &requester).await;
     reset.map_err(|error| context.naming(Input::NewPassword, error))?;
     Ok(context.shaped(&Facts::default()))

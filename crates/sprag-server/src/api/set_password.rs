@@ -1,6 +1,7 @@
 //! `set_password`: an administrator sets an account's password; its sessions end.
 
 use axum::response::Response;
+use sprag::password::NewPassword;
 
 use super::context::{Call, RouteContext};
 use crate::edge::refusal::Problem;
@@ -35,6 +36,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let inputs = context.inputs(&fields)?;
     let password = context.require(&inputs, &[Input::NewPassword])?;
     let requester = context.acting(&call.parts, &caller)?;
+    let password = NewPassword { text: password, length: Some(context.served.client.password) };
     let set = context.app.engine.accounts().set_password(id, password, &requester).await;
     set.map_err(|error| context.naming(Input::NewPassword, error))?;
     Ok(context.shaped(&Facts::default()))

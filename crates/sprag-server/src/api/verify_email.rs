@@ -16,7 +16,7 @@ pub(crate) const SPEC: Spec = Spec {
     ..Spec::named("verify_email", "Confirm an address with the token of a letter")
 };
 
-fn requires_token(offer: &Offer<'_>) -> Result<(), Unmet> {
+pub(super) fn requires_token(offer: &Offer<'_>) -> Result<(), Unmet> {
     Unmet::unless(
         offer.takes.requires(Input::Token),
         "the token",

@@ -187,11 +187,11 @@ fn warn_of_open_doors(profiles: &[Profile]) {
             && profile.wire.routes.iter().any(|route| route.action.account() == Whose::New)
     };
     let open = profiles.iter().find(is_open);
-    let guarded = profiles.iter().find(|profile| profile.client.registration == Registration::Admin);
+    let guarded = profiles.iter().find(|profile| profile.client.registration != Registration::Open);
     if let (Some(open), Some(guarded)) = (open, guarded) {
         tracing::warn!(
             "anybody may register at the profile {}, and accounts are shared between profiles: whoever does may also log in at \
-             {}, where only an administrator registers; serve them from two servers if that is not meant",
+             {}, where not everybody may register; serve them from two servers if that is not meant",
             open.name,
             guarded.name
         );

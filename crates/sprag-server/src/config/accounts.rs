@@ -1,11 +1,14 @@
 //! How accounts are made, and which of the calls that are off by default are on.
 
+use std::time::Duration;
+
 use sprag::engine::Confirmation;
 
 use super::chosen::Chosen;
 use super::error::ConfigError;
 use super::setting::{Fallback, Setting};
 use super::value::Parsed;
+use crate::name_lists::ListFile;
 use crate::profile::{ID_KINDS, IdKind, MAX_FLOOR, Registration};
 use crate::quoted::quoted;
 
@@ -25,12 +28,13 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         name: "registration",
         env: "SPRAG_REGISTRATION",
-        placeholder: "open|admin",
-        help: "Who may register an account, on every profile: open is anybody, admin an administrator.",
+        placeholder: "open|invite|admin|closed",
+        help: "Who may register an account, on every profile: open is anybody, invite whoever shows an invitation, admin an \
+               administrator for others, closed nobody.",
         default: Fallback::Derived("the profile's"),
         is_secret: false,
         right: "open",
-        wrong: "closed",
+        wrong: "nobody",
     },
     Setting {
         name: "email-confirmation",
@@ -42,6 +46,38 @@ pub(super) const SETTINGS: &[Setting] = &[
         is_secret: false,
         right: "asked",
         wrong: "on",
+    },
+    Setting {
+        name: "reserved-names",
+        env: "SPRAG_RESERVED_NAMES",
+        placeholder: "FILE",
+        help: "A file of user names, one a line, that nobody registers, in place of the list that this build brings; none is no \
+               list. Administrators may give any name.",
+        default: Fallback::Derived("a list of this build's"),
+        is_secret: false,
+        right: "./reserved-names.txt",
+        wrong: "",
+    },
+    Setting {
+        name: "disposable-domains",
+        env: "SPRAG_DISPOSABLE_DOMAINS",
+        placeholder: "FILE",
+        help: "A file of mail domains, one a line, under which nobody registers an address, in place of the list that this build \
+               brings of providers whose addresses are thrown away; none is no list. Administrators may give any address.",
+        default: Fallback::Derived("a list of this build's"),
+        is_secret: false,
+        right: "none",
+        wrong: "",
+    },
+    Setting {
+        name: "deletion-grace",
+        env: "SPRAG_DELETION_GRACE",
+        placeholder: "SPAN",
+        help: "How long an account stays whose owner wants it deleted (1m to 90d); a log-in in that time keeps it.",
+        default: Fallback::Value("14d"),
+        is_secret: false,
+        right: "30d",
+        wrong: "91d",
     },
     Setting {
         name: "next-id",
@@ -76,6 +112,12 @@ pub struct Accounts {
     pub registration: Option<Registration>,
     /// Whether whoever registers confirms their address.
     pub confirmation: Option<Confirmation>,
+    /// Which user names nobody registers.
+    pub reserved_names: ListFile,
+    /// Under which domains nobody registers an address.
+    pub disposable_domains: ListFile,
+    /// How long an account stays whose owner wants it deleted.
+    pub deletion_grace: Duration,
     /// Which kind of key a new account gets.
     pub next_id: Option<IdKind>,
     /// Above which number its key is, where that is a number.
@@ -88,6 +130,9 @@ impl Accounts {
             offers: chosen.given("offers", actions)?,
             registration: chosen.given("registration", registration)?,
             confirmation: chosen.given("email-confirmation", confirmation)?,
+            reserved_names: chosen.given("reserved-names", list)?.unwrap_or_default(),
+            disposable_domains: chosen.given("disposable-domains", list)?.unwrap_or_default(),
+            deletion_grace: chosen.span("deletion-grace", "1m", "90d")?,
             next_id: chosen.given("next-id", kind)?,
             next_id_floor: chosen.given("next-id-floor", floor)?,
         })
@@ -107,10 +152,16 @@ fn actions(text: &str) -> Parsed<Vec<String>> {
 }
 
 fn registration(text: &str) -> Parsed<Registration> {
+    let found = Registration::ALL.iter().find(|(word, _)| *word == text);
+    let found = found.map(|(_, registration)| *registration);
+    found.ok_or_else(|| format!("{} is none of open, invite, admin, closed", quoted(text)))
+}
+
+fn list(text: &str) -> Parsed<ListFile> {
     match text {
-        "open" => Ok(Registration::Open),
-        "admin" => Ok(Registration::Admin),
-        _ => Err(format!("{} is neither open nor admin", quoted(text))),
+        "" => Err("it is empty; name a file, or write none".to_owned()),
+        "none" => Ok(ListFile::None),
+        path => Ok(ListFile::File(path.into())),
     }
 }
 

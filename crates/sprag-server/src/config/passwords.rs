@@ -1,12 +1,13 @@
-//! How many passwords are hashed at once, and how many wait.
+//! How many passwords are hashed at once, and how many wait; who is asked for stolen ones.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::thread::available_parallelism;
 
 use super::chosen::Chosen;
 use super::error::ConfigError;
 use super::setting::{Fallback, Setting};
-use super::value;
+use super::value::{self, Parsed};
 
 /// The settings of this feature.
 pub(super) const SETTINGS: &[Setting] = &[
@@ -31,7 +32,27 @@ pub(super) const SETTINGS: &[Setting] = &[
         right: "8",
         wrong: "-1",
     },
+    Setting {
+        name: "breach-check",
+        env: "SPRAG_BREACH_CHECK",
+        placeholder: "FILE|off",
+        help: "Where new passwords are looked for among stolen ones: a file of their SHA-1 hashes, one a line and sorted, as Pwned \
+               Passwords is downloaded by hash; or off.",
+        default: Fallback::Value("off"),
+        is_secret: false,
+        right: "/var/lib/sprag/pwned-passwords.txt",
+        wrong: "",
+    },
 ];
+
+/// Where stolen passwords are looked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum BreachCheck {
+    /// Nowhere.
+    Off,
+    /// In a file, by their hashes.
+    File(PathBuf),
+}
 
 /// How many passwords are hashed at once, and how many wait.
 #[derive(Clone, Debug)]
@@ -40,6 +61,8 @@ pub struct Passwords {
     pub hash_threads: NonZeroUsize,
     /// How many may wait.
     pub hash_queue: NonZeroUsize,
+    /// Where stolen ones are looked for.
+    pub breaches: BreachCheck,
 }
 
 impl Passwords {
@@ -53,6 +76,15 @@ impl Passwords {
                 .given("hash-threads", count)?
                 .unwrap_or(NonZeroUsize::new(spare).unwrap_or(one)),
             hash_queue: chosen.count("hash-queue", 10_000)?,
+            breaches: chosen.typed("breach-check", breaches)?,
         })
+    }
+}
+
+fn breaches(text: &str) -> Parsed<BreachCheck> {
+    match text {
+        "off" => Ok(BreachCheck::Off),
+        "" => Err("it is empty; name a file, or write off".to_owned()),
+        path => Ok(BreachCheck::File(path.into())),
     }
 }

@@ -97,6 +97,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         "that its address is on the list of risk-addresses",
         "40"
     ),
+    weight!(
+        "risk-breached-password",
+        "SPRAG_RISK_BREACHED_PASSWORD",
+        "that the password is known from a breach, by breach-check",
+        "20"
+    ),
     Setting {
         name: "risk-failures",
         env: "SPRAG_RISK_FAILURES",
@@ -149,6 +155,7 @@ impl Risk {
             impossible_travel: weight("risk-impossible-travel")?,
             failures_before: weight("risk-failures-before")?,
             listed_address: weight("risk-listed-address")?,
+            breached_password: weight("risk-breached-password")?,
             failures: chosen.typed("risk-failures", |text| value::count(text, 1, 1000))?,
             speed_kmh: chosen.typed("risk-speed", |text| value::count(text, 100, 100_000))?,
             notify: threshold("risk-notify")?,

@@ -15,6 +15,7 @@ use super::proxies::Proxies;
 use super::refresh_limits::RefreshLimits;
 use super::trace_context::RequestIds;
 use crate::metrics::Metrics;
+use crate::name_lists::NameLists;
 use crate::places::Places;
 use crate::words::Words;
 
@@ -24,6 +25,10 @@ const DEADLINE: Duration = Duration::from_millis(2900);
 
 /// For how long a log-in is fresh, where nothing else is said.
 const FRESH_FOR: Duration = Duration::from_secs(600);
+
+/// How long an account stays whose owner wants it deleted, where nothing else is said.
+const DELETION_GRACE: Duration = Duration::from_secs(14 * 24 * 3600);
+
 /// What sets other origins than before.
 type OriginsToBe = Box<dyn Fn(&str) -> String + Send + Sync>;
 
@@ -43,10 +48,14 @@ pub struct App {
     pub proxies: Proxies,
     /// For how long after a log-in or step-up a call is taken that wants a fresh one.
     pub fresh_for: Duration,
+    /// How long an account stays whose owner wants it deleted.
+    pub deletion_grace: Duration,
     /// What is known of where requests come from.
     pub places: Arc<Places>,
     /// What the server's own pages say; `None` where no letters lead to them.
     pub(crate) words: Option<Arc<Words>>,
+    /// Names that nobody registers.
+    pub name_lists: NameLists,
     /// How often sessions and networks may refresh; `None` where that is not limited.
     pub refresh_limits: Option<Arc<RefreshLimits>>,
     /// How many zeros a challenge asks for whose solution buys a try out of a network's budget; `None` where there are none.
@@ -83,8 +92,10 @@ impl App {
             origins_to_be: Box::new(|origins| format!("SPRAG_CORS_ORIGINS={origins}")),
             proxies,
             fresh_for,
+            deletion_grace: DELETION_GRACE,
             places,
             words: None,
+            name_lists: NameLists::default(),
             refresh_limits: None,
             proof_of_work: None,
             hooks: BTreeMap::new(),
@@ -101,6 +112,18 @@ impl App {
     #[must_use]
     pub fn fresh_for(self, fresh_for: Duration) -> Self {
         Self { fresh_for, ..self }
+    }
+
+    /// Lets nobody register these names, in place of those that this build lists.
+    #[must_use]
+    pub fn reserving(self, name_lists: NameLists) -> Self {
+        Self { name_lists, ..self }
+    }
+
+    /// Erases accounts so long after their owners wanted that.
+    #[must_use]
+    pub fn deleting_after(self, deletion_grace: Duration) -> Self {
+        Self { deletion_grace, ..self }
     }
 
     /// Shows the pages that the links of letters lead to.

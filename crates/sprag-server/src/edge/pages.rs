@@ -42,9 +42,10 @@ struct Page {
     after: &'static str,
 }
 
-const PAGES: [Page; 2] = [
+const PAGES: [Page; 3] = [
     Page { path: "/verify", purpose: Purpose::VerifyEmail, before: "page_verify", after: "page_verified" },
     Page { path: "/reset", purpose: Purpose::ResetPassword, before: "page_reset", after: "page_reset_done" },
+    Page { path: "/delete", purpose: Purpose::KeepAccount, before: "page_delete", after: "page_kept" },
 ];
 
 /// What a page's form has, and the style's nonce.
@@ -113,6 +114,7 @@ async fn answered(app: &App, words: &Words, page: Page, request: Request) -> Res
         (&Method::POST, Purpose::ResetPassword) => {
             letters.reset_password(token, password, &requester).await.map(|_| None)
         }
+        (&Method::POST, Purpose::KeepAccount) => letters.keep_account(token, &requester).await.map(Some),
         _ => Ok(None),
     };
     let link = if parts.method == Method::POST {
@@ -123,7 +125,7 @@ async fn answered(app: &App, words: &Words, page: Page, request: Request) -> Res
     let (status, section, link, shows_form) = match done.and_then(|done| Ok(link?.or(done))) {
         Ok(link) if parts.method == Method::POST => (StatusCode::OK, page.after, link, false),
         Ok(link) => (StatusCode::OK, page.before, link, true),
-        Err(Error::Refused(Refusal::PasswordRejected)) => {
+        Err(Error::Refused(Refusal::PasswordRejected(_))) => {
             (StatusCode::BAD_REQUEST, "page_password_rejected", None, true)
         }
         Err(Error::Refused(_)) => (StatusCode::BAD_REQUEST, "page_link_invalid", None, false),

@@ -19,6 +19,17 @@ impl From<Map<String, Value>> for WipedFields {
     }
 }
 
+impl WipedFields {
+    /// Writes a whole number that came under a name as a text, for all that is taken is one.
+    pub(crate) fn spell_number(&mut self, name: &str) {
+        if let Some(value) = self.0.get_mut(name)
+            && let Some(number) = value.as_u64()
+        {
+            *value = number.to_string().into();
+        }
+    }
+}
+
 impl Deref for WipedFields {
     type Target = Map<String, Value>;
 

@@ -11,8 +11,8 @@ use sprag::letter::{Letter, LetterKind};
 use sprag::outbox::{MessageKey, MessageKind};
 use sprag::{Engine, Fault, seldom};
 use tokio::time::sleep;
-use url::Url;
 
+use super::links::Links;
 use super::outgoing::{Mailer, Outgoing};
 use crate::metrics::Metrics;
 use crate::moment;
@@ -30,8 +30,8 @@ pub(crate) struct Sender {
     mailer: Box<dyn Mailer>,
     words: Arc<Words>,
     metrics: Arc<Metrics>,
-    /// Under which the links lead to the server's own pages.
-    public_url: Url,
+    /// Where the links lead.
+    links: Links,
 }
 
 impl std::fmt::Debug for Sender {
@@ -41,13 +41,8 @@ impl std::fmt::Debug for Sender {
 }
 
 impl Sender {
-    pub(crate) fn new(
-        engine: Arc<Engine>,
-        mailer: Box<dyn Mailer>,
-        words: Arc<Words>,
-        public_url: Url,
-    ) -> Self {
-        Self { engine, mailer, words, metrics: Arc::default(), public_url }
+    pub(crate) fn new(engine: Arc<Engine>, mailer: Box<dyn Mailer>, words: Arc<Words>, links: Links) -> Self {
+        Self { engine, mailer, words, metrics: Arc::default(), links }
     }
 
     /// What becomes of letters is counted there.
@@ -128,13 +123,16 @@ impl Sender {
     }
 
     fn outgoing(&self, letter: &Letter, id: String) -> anyhow::Result<Outgoing> {
-        let link = letter.token.as_deref().and_then(|token| self.link(letter.kind, token));
+        let token = letter.token.as_deref();
+        let link = token.and_then(|token| self.links.link(letter.kind, token));
+        let invite = token.filter(|_| letter.kind == LetterKind::Invite && link.is_none());
         let hours = letter.expires_at.map(|at| (at.millis_since(letter.at) + 1_800_000) / 3_600_000);
         let at = moment::rfc3339(letter.at);
         let pieces = Pieces {
             name: letter.name.as_deref(),
             address: &letter.to,
             link: link.as_deref(),
+            invite,
             hours,
             ip: letter.ip.as_deref(),
             at: &at,
@@ -142,17 +140,6 @@ impl Sender {
         let language = self.words.language(letter.languages.as_deref());
         let written = self.words.letter(letter.kind, language, &pieces)?;
         Ok(Outgoing { id, to: letter.to.clone(), link, written })
-    }
-
-    /// The page of ours that a link leads to.
-    fn link(&self, kind: LetterKind, token: &str) -> Option<String> {
-        let page = match kind {
-            LetterKind::VerifyEmail => "verify",
-            LetterKind::ResetPassword => "reset",
-            LetterKind::PasswordChanged | LetterKind::SignUpKnown | LetterKind::Test => return None,
-        };
-        let base = self.public_url.as_str().trim_end_matches('/');
-        Some(format!("{base}/{page}?token={token}"))
     }
 }
 

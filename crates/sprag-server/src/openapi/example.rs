@@ -1,5 +1,7 @@
 //! Examples: what ann would send and be answered, through the profile's own templates. Nothing in them is real.
 
+use std::time::Duration;
+
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Map, Value, json};
 use sprag::account::{Account, Particulars};
@@ -175,7 +177,8 @@ fn sent(profile: &Profile, route: &Route, field: &TakenField) -> String {
         Input::Severity => "warning".to_owned(),
         Input::Since => "7d".to_owned(),
         Input::By => "day".to_owned(),
-        Input::Token => "spo_AQEBAZHC6…".into(),
+        Input::Token | Input::Invite => "spo_AQEBAZHC6…".into(),
+        Input::ExpiresIn => "2d".to_owned(),
         Input::Altcha => "eyJjaGFsbGVuZ2UiOnsicGFyYW1ldGVycyI6e…".into(),
     }
 }
@@ -211,6 +214,8 @@ fn answer(profile: &Profile, route: &Route, is_in_body: bool) -> Value {
         account: (!route.gives_pair() || tells_of_account(route)).then_some(&account),
         accounts: if tells_of_accounts { &listed } else { &[] },
         next: Some(CURSOR),
+        erase_at: Some(NOON.plus(Duration::from_secs(14 * 24 * 3600))),
+        invite: Some(("spo_AQEKAZHC6…", NOON.plus(Duration::from_secs(7 * 24 * 3600)))),
         sessions: if tells_of_events || tells_of_accounts { &[] } else { &sessions },
         session: Some(sessions[0]).filter(|_| tells_of_events),
         events: if tells_of_events { &events } else { &[] },

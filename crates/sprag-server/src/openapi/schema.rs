@@ -137,6 +137,11 @@ fn property(whose: Whose, field: &TakenField, is_needed: bool, written: Written)
     if is_needed {
         schema["minLength"] = 1.into();
     }
+    if field.input == Input::ExpiresIn && written == Written::Json {
+        schema["type"] =
+            if may_be_null { json!(["integer", "string", "null"]) } else { json!(["integer", "string"]) };
+        schema["minimum"] = 0.into();
+    }
     match field.input {
         Input::Password | Input::CurrentPassword | Input::NewPassword => {
             schema["format"] = "password".into();
@@ -156,7 +161,7 @@ fn property(whose: Whose, field: &TakenField, is_needed: bool, written: Written)
     }
     let is_chosen = whose == Whose::New && field.input == Input::Password;
     if is_chosen || field.input == Input::NewPassword {
-        schema["minLength"] = sprag::policy::MIN_PASSWORD_BYTES.into();
+        schema["minLength"] = sprag::policy::MIN_PASSWORD_CHARS.into();
     }
     schema
 }

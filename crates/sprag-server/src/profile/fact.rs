@@ -136,6 +136,12 @@ facts! {
     EventAccountId = "event.account_id", Id;
     /// The session that an event is about, if it is about one.
     EventSessionId = "event.session_id", Id;
+    /// The invitation that was made.
+    Invite = "invite", Text;
+    /// From when on the invitation is worth nothing.
+    InviteExpiresAt = "invite_expires_at", Time;
+    /// When the account is erased, unless its owner logs in before.
+    EraseAt = "erase_at", Time;
     /// The cursor of a list's next slice, if there is one.
     Next = "next", Text;
     /// A refusal's sentence for a person.

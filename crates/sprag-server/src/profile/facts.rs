@@ -36,6 +36,10 @@ pub struct Facts<'a> {
     pub profile: Option<ProfileId>,
     /// The account, where it was read.
     pub account: Option<&'a Account>,
+    /// The invitation that was made, and from when on it is worth nothing.
+    pub invite: Option<(&'a str, Timestamp)>,
+    /// When the account is erased, unless its owner logs in before.
+    pub erase_at: Option<Timestamp>,
     /// The accounts that are listed.
     pub accounts: &'a [Account],
     /// The cursor of the list's next slice, if there is one.
@@ -216,6 +220,9 @@ impl<'a> Facts<'a> {
                 Item::Event(event) => event_value(event, fact),
                 Item::Session(_) | Item::Account(_) | Item::Field(_) => None,
             },
+            Fact::Invite => self.invite.map(|(text, _)| Scalar::Text(text)),
+            Fact::InviteExpiresAt => self.invite.map(|(_, at)| Scalar::Time(at)),
+            Fact::EraseAt => self.erase_at.map(Scalar::Time),
             Fact::Next => self.next.map(Scalar::Text),
             Fact::Message | Fact::Code | Fact::Cause | Fact::Status | Fact::Title | Fact::Field => {
                 refusal_value(self.refusal.as_ref()?, item, fact)

@@ -62,6 +62,12 @@ impl Route {
         self.opens_session() || self.action.pair() == Pair::OfThisSession
     }
 
+    /// Whether it makes accounts, and takes no invitation to do so.
+    #[must_use]
+    pub fn lacks_invite(&self) -> bool {
+        self.action.inputs().contains(&Input::Invite) && !self.takes.takes(Input::Invite)
+    }
+
     /// What it is for, in the words of an API's description.
     #[must_use]
     pub fn summary(&self) -> &'static str {
@@ -94,6 +100,11 @@ impl Route {
         let (file, line) = (on.file().to_owned(), on.line());
         let route = Self { method, path, action, takes, gives, status, is_optional, file, line };
         route.check_inputs(&section, around)?;
+        if around.registration == Registration::Invite && route.lacks_invite() {
+            let error = section
+                .error(format!("{} takes no invitation, and nobody registers without one", action.name()));
+            return Err(error.hint("add a field to takes, as invite = \"$invite\""));
+        }
         if route.gives_pair() {
             route.check_pair(&section, around)?;
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sprag::access::RESERVED_CLAIMS;
 use sprag::engine::Subject;
-use sprag::policy::{Ahead, Lockstep, MAX_REUSE_INTERVAL, Policy, Retry};
+use sprag::policy::{Ahead, Lockstep, MAX_REUSE_INTERVAL, MIN_PASSWORD_CHARS, PasswordLength, Policy, Retry};
 
 use crate::duration::spell;
 
@@ -14,6 +14,9 @@ use super::section::{Field, Section};
 use super::template::{Scope, Template};
 use super::{AccessShape, CookieSpec, Encoding, OriginRule, RefreshTransport, SameSite, Transport};
 use crate::quoted::quoted;
+
+/// The most that a profile may ask of a password, in characters.
+const MAX_LEAST_PASSWORD_CHARS: u16 = 64;
 
 /// The most by which an access token's life may be shortened at random.
 const MAX_JITTER_PERCENT: u8 = 50;
@@ -169,6 +172,25 @@ pub(super) fn refresh_token(profile: &Section<'_>) -> Result<(Encoding, RefreshT
     let mut takes_imported_tokens = false;
     set(&mut takes_imported_tokens, &section, "imported_tokens", Field::flag)?;
     Ok((encoding, RefreshTransport { body, cookie, transport, takes_imported_tokens }))
+}
+
+/// Reads `password`: how long one must be that is chosen with the profile.
+///
+/// # Errors
+/// It asks for less than is safe, or for more of who has a second factor.
+pub(super) fn password(profile: &Section<'_>) -> Result<PasswordLength, ProfileError> {
+    let mut length = PasswordLength::default();
+    let Some(field) = profile.get("password") else { return Ok(length) };
+    let section = field.section(&["min", "min_with_factor"])?;
+    let number = |field: &Field<'_>| field.number(MIN_PASSWORD_CHARS..=MAX_LEAST_PASSWORD_CHARS);
+    set(&mut length.alone, &section, "min", number)?;
+    length.with_factor = length.alone;
+    set(&mut length.with_factor, &section, "min_with_factor", number)?;
+    if length.with_factor > length.alone {
+        let hint = "a second factor makes up for a shorter password; leave min_with_factor out, or make it less than min";
+        return Err(section.error("who has a second factor would need a longer password").hint(hint));
+    }
+    Ok(length)
 }
 
 /// Reads `[environment]`: foreign names and the settings they stand for.

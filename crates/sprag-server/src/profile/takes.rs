@@ -87,6 +87,10 @@ inputs! {
     By = "by";
     /// The one-time token of a letter.
     Token = "token";
+    /// An invitation to make an account.
+    Invite = "invite";
+    /// For how long the invitation is good, in seconds, or as a span such as `2h`.
+    ExpiresIn = "expires_in";
     /// The solution of a challenge, as ALTCHA's widget writes it.
     Altcha = "altcha";
 }

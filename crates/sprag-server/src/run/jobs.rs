@@ -22,6 +22,7 @@ use sprag::day::Day;
 use sprag::store::Swept;
 use sprag::{Engine, seldom};
 
+mod erasures;
 mod letters;
 mod outbox;
 mod refreshes;
@@ -186,6 +187,7 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
         Some(counts),
         cuts,
         Some(outbox::job(node)),
+        Some(erasures::job(engine)),
     ]
     .into_iter()
     .flatten()
@@ -452,9 +454,7 @@ impl Work for Counts {
         }
         match upkeep.fold_counts().await {
             Ok(_) => self.folded = Some(today),
-            Err(fault) => {
-                tracing::warn!(%fault, "old days of the report are not folded yet; trying again in a minute")
-            }
+            Err(fault) => tracing::warn!(%fault, "old days of the report are not folded; trying again soon"),
         }
     }
 }

@@ -8,22 +8,25 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use axum::Router;
 use sprag::clock::Timestamp;
-use sprag::engine::Limits;
+use sprag::engine::{Limits, PasswordRules};
 use sprag::files::{self, FileFault};
 use sprag::keys::KeyRing;
 use sprag::password::Hasher;
+use sprag::policy::PasswordLength;
 use sprag::random::SystemRandom;
 use sprag::store::{Slice, Store};
 use sprag::{Engine, Fault};
 
+use crate::breaches;
 use crate::config::{self, Config, Database, ProfileRef, Sources, Webhook};
 use crate::edge::refresh_limits::RefreshLimits;
 use crate::edge::serve::Bounds;
 use crate::edge::served::Served;
 use crate::hooks;
 use crate::http::{self, App, Mount};
-use crate::mail::{self, Sender};
+use crate::mail::{self, Links, Sender};
 use crate::metrics::Metrics;
+use crate::name_lists::NameLists;
 use crate::outgoing::Outgoing;
 use crate::places::Places;
 use crate::profile::{self, Profile};
@@ -55,6 +58,8 @@ pub struct Node {
     pub(crate) words: Option<Arc<Words>>,
     /// What asks and tells other systems; `None` where there is nothing to sign with.
     pub(crate) outgoing: Option<Outgoing>,
+    /// Names that nobody registers.
+    pub name_lists: NameLists,
     /// Where its keys come from.
     pub ring: RingSource,
     /// Whether they were made at this start, as there were none.
@@ -165,6 +170,8 @@ impl Node {
             true => Some(Arc::new(Words::load(mail.words.as_deref(), &mail.service)?)),
             false => None,
         };
+        let accounts = &config.accounts;
+        let name_lists = NameLists::load(&accounts.reserved_names, &accounts.disposable_domains)?;
         let engine = Engine::builder(store)
             .keys(keys)
             .hasher(hasher)
@@ -172,6 +179,12 @@ impl Node {
             .rates(config.limits.rates.clone())
             .sends_letters(words.is_some())
             .webhooks(config.webhooks.told.iter().map(Webhook::endpoint).collect());
+        let length = profiles.iter().map(|profile| profile.client.password).reduce(PasswordLength::longest);
+        let rules = PasswordRules {
+            length: length.unwrap_or_default(),
+            breaches: breaches::open(&config.passwords.breaches)?,
+        };
+        let engine = engine.passwords(rules);
         let engine = engine.risk(config.risk.policy.clone()).whereabouts(Arc::clone(&places) as _);
         let engine = engine.issuer(config.issuer()).audience(config.tokens.audience.clone()).build()?;
         let webhooks = &config.webhooks;
@@ -188,6 +201,7 @@ impl Node {
             refresh_limits,
             words,
             outgoing,
+            name_lists,
             ring,
             has_new_ring,
             high_water,
@@ -224,8 +238,8 @@ impl Node {
         let (Some(words), Some(mailer)) = (&self.words, mail::mailer(&self.config.mail)?) else {
             return Ok(None);
         };
-        let public_url = self.config.listen.public_url.clone();
-        let sender = Sender::new(Arc::clone(&self.engine), mailer, Arc::clone(words), public_url);
+        let links = Links::new(self.config.listen.public_url.clone(), self.config.links.0.clone());
+        let sender = Sender::new(Arc::clone(&self.engine), mailer, Arc::clone(words), links);
         Ok(Some(sender.counted_in(Arc::clone(&self.metrics))))
     }
 
@@ -244,11 +258,12 @@ impl Node {
         let app = App::new(engine, metrics, self.config.issuer().to_owned());
         let app = app.called_from(self.config.browsers.cors_origins.clone());
         let app = app.fresh_for(self.config.sessions.fresh_for);
+        let app = app.deleting_after(self.config.accounts.deletion_grace);
         let app = app.limiting_refreshes(self.refresh_limits.clone());
         let app = app.handing_out_challenges(self.config.proof_of_work);
         let app = app.measured_by(self.config.monitoring.metrics_readers.clone());
         let app = app.knowing(Arc::clone(&self.places));
-        let app = app.saying(self.words.clone());
+        let app = app.saying(self.words.clone()).reserving(self.name_lists.clone());
         let app = self.profiles.iter().fold(app, |app, profile| match &self.outgoing {
             Some(outgoing) if profile.hooks.are_any() => {
                 let clock = self.engine.store().clock();

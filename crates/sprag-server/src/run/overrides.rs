@@ -91,6 +91,17 @@ fn offer(config: &Config, names: &[String], profiles: &mut [Profile]) -> anyhow:
 fn register_by(config: &Config, registration: Registration, profiles: &mut [Profile]) -> anyhow::Result<()> {
     for profile in profiles {
         profile.client.registration = registration;
+        if registration == Registration::Invite
+            && let Some(route) = profile.wire.routes.iter().find(|route| route.lacks_invite())
+        {
+            bail!(
+                "{} is invite, and {} of the profile {} takes no invitation; take a copy of the profile in which that call takes \
+                 invite = \"$invite\"",
+                config.origin("registration").subject("registration"),
+                route.on(),
+                profile.name
+            );
+        }
         let all = profile.wire.routes.iter().chain(&profile.wire.off);
         let mut giving = all.filter(|route| route.opens_session() && route.action.needs_admin(registration));
         if let Some(route) = giving.next() {

@@ -1,6 +1,7 @@
 //! What each call of a profile answers where all is well, and how the profile says no: compared with snapshots.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use sprag::engine::Requester;
@@ -39,7 +40,12 @@ pub(crate) fn compare(name: &str, text: &str) {
 
 /// A call of the profile gets what it is for.
 pub(crate) async fn succeeds(name: &'static str, data: &'static Data, position: usize) {
-    let stage = Stage::of(name, data, &everything_on(name)).await;
+    let mut more = everything_on(name);
+    if profile(name).wire.routes[position].action.name() == "invite" {
+        // Nobody is invited where an administrator makes all accounts.
+        more.insert("SPRAG_REGISTRATION".to_owned(), "open".to_owned());
+    }
+    let stage = Stage::of(name, data, &more).await;
     let route = stage.profile.wire.routes[position].clone();
     let mut client = logs_in(&stage).await;
     client.token = by_mail(&stage, &route, &client).await;
@@ -79,6 +85,13 @@ async fn by_mail(stage: &Stage, route: &Route, client: &LoggedIn) -> String {
             let account = client.account.parse().expect("an account");
             engine.letters().ask_for_verification(account, &nobody).await.expect("a letter");
             LetterKind::VerifyEmail
+        }
+        "keep_me" => {
+            let caller = engine.authenticate(&stage.profile.client_policy(), &client.access).await;
+            let caller = caller.expect("somebody who is logged in");
+            let planned = engine.accounts().plan_erasure(&caller, Duration::from_secs(3600), &nobody).await;
+            planned.expect("an account that is there");
+            LetterKind::AccountDeletion
         }
         _ => return String::new(),
     };
@@ -189,6 +202,8 @@ pub(crate) fn fields(route: &Route, client: &LoggedIn) -> Map<String, Value> {
             Input::IsAdmin | Input::IsDisabled => "true",
             Input::Query | Input::After | Input::Limit => continue,
             Input::Kind | Input::Severity | Input::Since | Input::By => continue,
+            Input::Invite => continue,
+            Input::ExpiresIn => "3600",
             Input::Token => client.token.as_str(),
             Input::Altcha => "no solution, and none is needed",
         };

@@ -10,7 +10,7 @@ use crate::people::{DEVICE_COOKIE, Device, LOGIN, ME, REGISTER, Way, nobody};
 use crate::world::{ORIGIN, Plan, World, our_profile};
 
 pub(crate) fn new_user(name: &str) -> Value {
-    json!({ "username": name, "email": format!("{name}@example.org"), "password": "eight or more" })
+    json!({ "username": name, "email": format!("{name}@example.org"), "password": "fifteen or more" })
 }
 
 #[tokio::test]
@@ -26,7 +26,7 @@ async fn only_an_administrator_makes_accounts() {
     let answer = world.sends(root.bearer_call("POST", REGISTER).json(&new_user("carol"))).await.is(201);
     assert_eq!(answer.field("username"), "carol");
     assert_eq!(answer.field("is_admin"), "false");
-    let call = Call::post(LOGIN).json(&json!({ "username": "carol", "password": "eight or more" }));
+    let call = Call::post(LOGIN).json(&json!({ "username": "carol", "password": "fifteen or more" }));
     let carol = world.sends(call).await.is(200);
     let me = world.sends(Call::get(ME).bearer(&carol.access_token())).await.is(200);
     assert_eq!(me.field("id"), answer.field("id"));
@@ -52,11 +52,11 @@ async fn r44_a_name_is_taken_in_every_spelling() {
     let before = world.dump().await;
     let names = ["ann", "ANN", " ann ", "Ann", "\u{ff41}\u{ff4e}\u{ff4e}", "\u{1d41a}nn"];
     for name in names {
-        let body = json!({ "username": name, "password": "eight or more" });
+        let body = json!({ "username": name, "password": "fifteen or more" });
         world.sends(root.bearer_call("POST", REGISTER).json(&body)).await.refused(409, "name_taken");
     }
     for email in ["ann@example.org", "ANN@EXAMPLE.ORG", " Ann@Example.Org", "\u{ff41}nn@example.org"] {
-        let body = json!({ "username": "carol", "email": email, "password": "eight or more" });
+        let body = json!({ "username": "carol", "email": email, "password": "fifteen or more" });
         world.sends(root.bearer_call("POST", REGISTER).json(&body)).await.refused(409, "name_taken");
     }
     assert_eq!(world.dump().await, before, "nothing of it is kept, carol's name neither");
@@ -71,15 +71,15 @@ async fn names_that_cannot_be_are_refused() {
     for name in
         ["a@b", "two\u{200b}words", "turned\u{202e}round", "tab\tbed", "bell\u{7}", "  ", &long, "nul\0"]
     {
-        let body = json!({ "username": name, "password": "eight or more" });
+        let body = json!({ "username": name, "password": "fifteen or more" });
         world.sends(root.bearer_call("POST", REGISTER).json(&body)).await.refused(400, "name_invalid");
     }
     let long = format!("{}@example.org", "x".repeat(250));
     for email in ["x", "@x", "x@", "a@b@c", "x@.org", "a b@example.org", "x@\n", &long] {
-        let body = json!({ "email": email, "password": "eight or more" });
+        let body = json!({ "email": email, "password": "fifteen or more" });
         world.sends(root.bearer_call("POST", REGISTER).json(&body)).await.refused(400, "name_invalid");
     }
-    let body = json!({ "password": "eight or more" });
+    let body = json!({ "password": "fifteen or more" });
     world.sends(root.bearer_call("POST", REGISTER).json(&body)).await.refused(400, "name_invalid");
     assert_eq!(world.dump().await, before);
 }
@@ -173,7 +173,7 @@ async fn r45_an_unknown_name_and_a_wrong_password_cannot_be_told_apart() {
     let mut told = Vec::new();
     for name in ["ann", "nobody", "ann@example.org", "nobody@example.org", "not a name", "@"] {
         world.seam.calls();
-        let body = json!({ "username": name, "password": "Tr0ub4dor" });
+        let body = json!({ "username": name, "password": "Tr0ub4dor and 3" });
         let answer = world.sends(Call::post(LOGIN).json(&body)).await.refused(401, "credentials_invalid");
         assert_eq!(world.seam.calls().last(), Some(&"record"), "one write each: time does not tell either");
         told.push(answer.everything());
@@ -186,7 +186,7 @@ async fn r53_failed_log_ins_are_journalled_without_what_was_typed() {
     let world = World::new();
     let ann = world.ann().await;
     for name in ["ann", "hunter2 typed in the wrong field", "nobody"] {
-        let body = json!({ "username": name, "password": "Tr0ub4dor" });
+        let body = json!({ "username": name, "password": "Tr0ub4dor and 3" });
         world.sends(Call::post(LOGIN).json(&body)).await.refused(401, "credentials_invalid");
     }
     assert_eq!(ann.journal().await.last().expect("an entry"), "warning login_failed");
@@ -195,7 +195,7 @@ async fn r53_failed_log_ins_are_journalled_without_what_was_typed() {
     let (one, other) = (one.expect("an entry").event, other.expect("an entry").event);
     assert_eq!((one.note, one.ip, one.session), (other.note, other.ip, other.session));
     let dump = world.dump().await;
-    assert!(!dump.contains("hunter2") && !dump.contains("Tr0ub4dor"));
+    assert!(!dump.contains("hunter2") && !dump.contains("Tr0ub4dor and 3"));
 }
 
 #[tokio::test]
@@ -205,7 +205,7 @@ async fn r15_a_disabled_account_is_told_so_only_to_who_knows_the_password() {
     ann.is_disabled().await;
     let device = Device::new(&world, "Phone/1.0", "192.0.2.10");
     let rows = world.rows(ann.id).await;
-    ann.tries_to_log_in(&device, "Tr0ub4dor").await.refused(401, "credentials_invalid");
+    ann.tries_to_log_in(&device, "Tr0ub4dor and 3").await.refused(401, "credentials_invalid");
     ann.tries_to_log_in(&device, &ann.password).await.refused(401, "account_disabled");
     assert_eq!(world.rows(ann.id).await, rows);
     assert_eq!(

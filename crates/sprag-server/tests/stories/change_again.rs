@@ -325,7 +325,7 @@ async fn a_503_says_of_each_call_that_it_may_have_happened_and_what_to_do_then()
             "end_all" => phone.bearer_call("POST", crate::people::LOGOUT_ALL),
             "end another" => phone.bearer_call("DELETE", &format!("{SESSIONS}/{}", other.session)),
             "create" => {
-                let user = json!({ "username": "carol", "password": "eight or more" });
+                let user = json!({ "username": "carol", "password": "fifteen or more" });
                 let root = world.root().await.logs_in().await;
                 root.bearer_call("POST", crate::people::REGISTER).json(&user)
             }

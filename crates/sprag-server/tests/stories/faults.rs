@@ -64,7 +64,7 @@ impl<'w> Scene<'w> {
             "ask who I am" => device.bearer_call("GET", ME),
             "list" => device.bearer_call("GET", SESSIONS),
             "register" => {
-                let user = json!({ "username": "carol", "password": "eight or more" });
+                let user = json!({ "username": "carol", "password": "fifteen or more" });
                 self.root.bearer_call("POST", REGISTER).json(&user)
             }
             "end another" => device.bearer_call("DELETE", &format!("{SESSIONS}/{}", self.other.session)),

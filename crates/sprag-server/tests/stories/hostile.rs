@@ -30,10 +30,10 @@ impl Siege {
             (Call::post(LOGIN), json!({ "username": "ann", "password": "ann's battery staple" })),
             (Call::post(REFRESH), json!({ "refresh_token": token })),
             (Call::post(LOGOUT), json!({ "refresh_token": token })),
-            (self.authorized(REGISTER), json!({ "username": "carol", "password": "eight or more" })),
+            (self.authorized(REGISTER), json!({ "username": "carol", "password": "fifteen or more" })),
             (
                 self.authorized(PASSWORD),
-                json!({ "current_password": "root's battery staple", "new_password": "eight or more" }),
+                json!({ "current_password": "root's battery staple", "new_password": "fifteen or more" }),
             ),
         ]
     }

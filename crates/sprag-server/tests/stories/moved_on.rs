@@ -120,7 +120,7 @@ async fn who_signs_up_while_an_administrator_disables_and_enables_is_let_in_or_t
                 engine.accounts().enable(carol, &nobody()).await.expect("a store that works");
             }
         });
-        let user = json!({ "username": "carol", "password": "eight or more" });
+        let user = json!({ "username": "carol", "password": "fifteen or more" });
         let answer = world.sends(Call::post(REGISTER).json(&user)).await.is(status);
         assert_eq!(answer.code(), code);
         if status == 201 {

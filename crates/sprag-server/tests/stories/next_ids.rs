@@ -26,7 +26,7 @@ fn numbered() -> World {
 }
 
 fn registers(name: &str) -> Call {
-    Call::post(REGISTER).json(&json!({ "username": name, "password": "eight or more" }))
+    Call::post(REGISTER).json(&json!({ "username": name, "password": "fifteen or more" }))
 }
 
 /// What an access token says, read by nobody's rules.
@@ -45,7 +45,7 @@ async fn whoever_registers_gets_the_next_number_in_every_answer_and_in_the_token
     let world = numbered();
     assert_eq!(id_of(&world, "ann").await, FLOOR + 1);
     assert_eq!(id_of(&world, "bob").await, FLOOR + 2);
-    let call = Call::post(LOGIN).json(&json!({ "username": "bob", "password": "eight or more" }));
+    let call = Call::post(LOGIN).json(&json!({ "username": "bob", "password": "fifteen or more" }));
     let token = world.sends(call).await.is(200).access_token();
     assert_eq!(claims(&token)["sub"], (FLOOR + 2).to_string());
     let me = world.sends(Call::get(ME).bearer(&token)).await.is(200);

@@ -1,12 +1,16 @@
 //! Passwords: which are taken, kept exactly as typed, and what changing one does.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::json;
+use sprag::risk::RiskPolicy;
 
 use crate::call::{Answer, Call};
 use crate::people::{
     COOKIE, Device, LOGIN, LOGOUT, LOGOUT_ALL, ME, PASSWORD, REFRESH, REGISTER, SESSIONS, Way,
 };
-use crate::world::{ORIGIN, W, World};
+use crate::world::{ORIGIN, Plan, W, World};
 
 const NEW: &str = "ann's next battery staple";
 
@@ -21,22 +25,26 @@ async fn logs_in(world: &World, name: &str, password: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn r42_a_password_has_8_to_1024_bytes_of_anything() {
-    let world = World::new();
+async fn r42_a_password_has_8_characters_and_at_most_1024_bytes_of_anything() {
+    let world = World::with(&[("password = { min = 15, ", "password = { min = 8, ")]);
     let root = world.root().await.logs_in().await;
     let before = world.dump().await;
-    for short_or_long in
-        ["x".repeat(7), "\u{1f642}xyz".to_owned(), "x".repeat(1025), "é".repeat(513), "nul\0nul\0".to_owned()]
-    {
+    for short_or_long in [
+        "seven c".to_owned(),
+        "\u{1f642}xyz".to_owned(),
+        spread(1025),
+        "éa".repeat(513),
+        "nul\0nul\0 nul".to_owned(),
+    ] {
         let answer = registers(&world, &root, "carol", &short_or_long).await;
         assert_eq!(answer.refused(400, "password_rejected").field("field"), "password");
     }
     assert_eq!(world.dump().await, before);
     let good = [
-        "x".repeat(8),
-        "x".repeat(1024),
-        "\u{1f642}\u{1f642}".to_owned(),
-        "        ".to_owned(),
+        "eight ch".to_owned(),
+        spread(1024),
+        "\u{1f642}\u{1f40e}\u{1f50b}\u{1f4ce}\u{1f642}\u{1f389}\u{1f50b}\u{1f642}".to_owned(),
+        "    x   ".to_owned(),
         "line\nbreak\r".to_owned(),
         "\u{202e}\u{feff}right to left".to_owned(),
     ];
@@ -47,16 +55,105 @@ async fn r42_a_password_has_8_to_1024_bytes_of_anything() {
     }
 }
 
+/// So many letters that repeat nothing.
+fn spread(bytes: usize) -> String {
+    (0..bytes).map(|at| char::from(b'a' + u8::try_from(at * at % 23).expect("it is small"))).collect()
+}
+
 #[tokio::test]
-async fn r42_a_password_is_kept_exactly_to_its_last_byte() {
+async fn a_password_that_is_all_one_logs_in_with_has_15_characters() {
     let world = World::new();
     let root = world.root().await.logs_in().await;
-    let long = "p".repeat(72);
+    let refused = registers(&world, &root, "carol", "fourteen chars").await.refused(400, "password_rejected");
+    assert!(refused.text().contains("at least 15 characters"), "{}", refused.text());
+    registers(&world, &root, "carol", "fifteen letters").await.is(201);
+    // Whoever has a shorter one from before logs in, and chooses a longer one next time.
+    let short = Call::post("/api/v1/auth/password");
+    let world = World::with(&[("password = { min = 15, ", "password = { min = 8, ")]);
+    let root = world.root().await.logs_in().await;
+    registers(&world, &root, "carol", "eight ch").await.is(201);
+    let bearer = logs_in(&world, "carol", "eight ch").await.is(200).access_token();
+    let change =
+        short.bearer(&bearer).json(&json!({ "current_password": "eight ch", "new_password": "seven c" }));
+    world.sends(change).await.refused(400, "password_rejected");
+}
+
+#[tokio::test]
+async fn what_others_try_first_and_ones_own_names_are_no_password() {
+    let world = World::with(&[("password = { min = 15, ", "password = { min = 8, ")]);
+    let root = world.root().await.logs_in().await;
+    let before = world.dump().await;
+    for common in ["password", "iloveyou", "PASSWORD", "passwordpassword", "12345678901234", "aaaaaaaaaaaa"] {
+        let refused = registers(&world, &root, "carol", common).await.refused(400, "password_rejected");
+        assert!(refused.text().contains("easily guessed"), "{}", refused.text());
+    }
+    for own in ["carol-1984", "Carol.Carol", "2026carol2026"] {
+        let refused = registers(&world, &root, "carol", own).await.refused(400, "password_rejected");
+        assert!(refused.text().contains("name of the account"), "{}", refused.text());
+    }
+    assert_eq!(world.dump().await, before);
+    registers(&world, &root, "carol", "carol and her dog").await.is(201);
+    let carol = logs_in(&world, "carol", "carol and her dog").await.is(200).access_token();
+    let change = |new: &str| {
+        let body = json!({ "current_password": "carol and her dog", "new_password": new });
+        Call::post(PASSWORD).bearer(&carol).json(&body)
+    };
+    for no in ["password1", "carol-1984"] {
+        world.sends(change(no)).await.refused(400, "password_rejected");
+    }
+    world.sends(change("a dog and carol")).await.is(200);
+}
+
+/// Says what one file of stolen passwords would, and fails where the story says so.
+#[derive(Debug, Default)]
+struct Stolen {
+    is_away: AtomicBool,
+}
+
+#[async_trait::async_trait]
+impl sprag::password::Breaches for Stolen {
+    async fn know(&self, hash: &sprag::password::PasswordSha1) -> Result<bool, sprag::Fault> {
+        if self.is_away.load(Ordering::Relaxed) {
+            return Err(sprag::Fault::unavailable("ask for stolen passwords", "the story says so"));
+        }
+        // SHA-1 of STOLEN.
+        Ok(hash.as_hex() == "BFC77E782AE0EA4B60C394E19364FAFADF39B93C")
+    }
+}
+
+const STOLEN: &str = "a password of hers that was stolen";
+
+#[tokio::test]
+async fn a_password_that_was_stolen_elsewhere_is_not_chosen_and_makes_a_log_in_riskier() {
+    let stolen = Arc::new(Stolen::default());
+    let breaches = Some(Arc::clone(&stolen) as Arc<dyn sprag::password::Breaches>);
+    let world = World::planned(Plan { breaches, risk: Some(RiskPolicy::default()), ..Plan::default() });
+    let root = world.root().await.logs_in().await;
+    let refused = registers(&world, &root, "carol", STOLEN).await.refused(400, "password_rejected");
+    assert!(refused.text().contains("stolen elsewhere"), "{}", refused.text());
+    // Nobody is kept from anything while nobody can be asked.
+    stolen.is_away.store(true, Ordering::Relaxed);
+    registers(&world, &root, "carol", STOLEN).await.is(201);
+    logs_in(&world, "carol", STOLEN).await.is(200);
+    stolen.is_away.store(false, Ordering::Relaxed);
+    logs_in(&world, "carol", STOLEN).await.is(200);
+    let carol = world.engine.accounts().find("carol").await.expect("it is there").id;
+    let told: Vec<Option<String>> =
+        world.entries(carol).await.into_iter().map(|entry| entry.event.note).collect();
+    let last = told.last().cloned().flatten().unwrap_or_default();
+    assert!(last.contains("breached_password 20"), "{told:?}");
+}
+
+#[tokio::test]
+async fn r42_a_password_is_kept_exactly_to_its_last_byte() {
+    let world = World::with(&[("password = { min = 15, ", "password = { min = 8, ")]);
+    let root = world.root().await.logs_in().await;
+    let long = spread(72);
     let pairs = [
         ("  leading and trailing  ", "leading and trailing"),
         ("Capital letters", "capital letters"),
         ("caf\u{e9} au lait", "cafe au lait"),
-        ("\u{ff41}\u{ff41}\u{ff41}\u{ff41}", "aaaaaaaaaaaa"),
+        ("\u{ff41}\u{ff42}\u{ff43}\u{ff44}\u{ff41}\u{ff42}\u{ff41}\u{ff45}", "aaaaaaaaaaaa"),
         (&format!("{long}a"), &format!("{long}b")),
     ];
     for (index, (password, other)) in pairs.into_iter().enumerate() {
@@ -109,16 +206,16 @@ async fn r42_a_form_that_is_not_unicode_is_refused_for_two_passwords_would_becom
     world.sends(call).await.refused(400, "request_invalid");
     assert_eq!(world.dump().await, before);
     let call = root.bearer_call("POST", REGISTER);
-    let good = "username=carol&password=caf%C3%A9+%26+%25+100%";
+    let good = "username=carol&password=caf%C3%A9+%26+%25+100%+more";
     world.sends(call.text("application/x-www-form-urlencoded", good)).await.is(201);
-    logs_in(&world, "carol", "café & % 100%").await.is(200);
+    logs_in(&world, "carol", "café & % 100% more").await.is(200);
 }
 
 #[tokio::test]
 async fn a_form_in_parts_is_a_form_like_any_other() {
     let world = World::new();
     let root = world.root().await.logs_in().await;
-    let carol = [("username", "carol"), ("password", "café & % 100%"), ("email", "")];
+    let carol = [("username", "carol"), ("password", "café & % 100% more"), ("email", "")];
     world.sends(root.bearer_call("POST", REGISTER).multipart(&carol)).await.is(201);
     let pair = world.sends(Call::post(LOGIN).multipart(&carol)).await.is(200);
     let pair =
@@ -243,7 +340,7 @@ async fn a_new_password_that_is_not_taken_changes_nothing_and_names_its_field() 
     let ann = world.ann().await;
     let phone = ann.logs_in().await;
     let before = world.dump().await;
-    for new in ["short", &"x".repeat(1025)] {
+    for new in ["short", &spread(1025)] {
         let answer = phone.changes_password(&ann.password, new).await.refused(400, "password_rejected");
         assert_eq!(answer.field("field"), "new_password");
     }

@@ -6,6 +6,10 @@
 alter table account add column confirmed_email text;
 alter table account add column email_confirmed_at bigint;
 
+-- When everything is to forget its owner, if they asked for that; a log-in before calls it off.
+alter table account add column erase_at bigint;
+create index account_erasure on account (erase_at) where erase_at is not null;
+
 -- Links and codes (docs/reference/one-time-tokens.md). A row holds hashes and what is sealed, so the table opens nothing.
 create table one_time_token (
     account_id  uuid     not null,

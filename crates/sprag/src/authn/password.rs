@@ -27,6 +27,9 @@ use crate::store::{Commit, Credential, Expect, Step, Was, meant_by};
 /// What the journal says of who is not let in by what they typed.
 const UNKNOWN_OR_WRONG: &str = "unknown name or wrong password";
 
+/// What it says where the password is right, and nobody is to learn by that who has an address.
+const UNCONFIRMED: &str = "right password, and the address is not confirmed yet";
+
 /// What it says where the password was right a moment ago.
 pub(super) const ANOTHER_MEANWHILE: &str = "another password was set meanwhile";
 
@@ -166,6 +169,12 @@ impl Authn<'_> {
             self.hasher.wait_to_refuse(came, &compared, self.random).await;
             return Err(Refusal::CredentialsInvalid.into());
         };
+        if shown.hides_unconfirmed && name.contains('@') && credential.account.is_unconfirmed() {
+            // Whoever signed up with somebody's address chose that password, and would learn whether it was free.
+            self.note_failure(account, requester, UNCONFIRMED).await?;
+            self.hasher.wait_to_refuse(came, &compared, self.random).await;
+            return Err(Refusal::CredentialsInvalid.into());
+        }
         self.was_right(&tried).await;
         let account = credential.account;
         if account.disabled_at.is_some() {
@@ -302,7 +311,7 @@ impl Authn<'_> {
 /// What is told to who fails for this reason.
 fn refusal_of(why: &'static str) -> Refusal {
     match why {
-        UNKNOWN_OR_WRONG | ANOTHER_MEANWHILE => Refusal::CredentialsInvalid,
+        UNKNOWN_OR_WRONG | ANOTHER_MEANWHILE | UNCONFIRMED => Refusal::CredentialsInvalid,
         DISABLED => Refusal::AccountDisabled,
         _ => Refusal::CurrentPasswordWrong,
     }

@@ -2,15 +2,17 @@
 
 use super::commits::{self, NewAccount};
 use super::next_id::NextId;
-use super::{Confirmation, Engine, Requester, tried_too_often};
-use crate::account::{Account, External, Name, NameKind, Particulars, is_particular};
+use super::passwords::own_names;
+use super::{Confirmation, Engine, Invite, Requester, tried_too_often};
+use crate::account::{Account, ConfirmedEmail, External, Name, NameKind, Particulars, is_particular};
 use crate::audit::EventKind;
 use crate::authn::Authenticated;
 use crate::budget::Budget;
 use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
 use crate::limits::Whose;
-use crate::password::Password;
+use crate::password::{NewPassword, Password};
+use crate::policy::PasswordLength;
 use crate::proof_of_work::Solved;
 use crate::random;
 use crate::session::{AccountId, ProfileId};
@@ -32,6 +34,8 @@ pub struct NewUser<'a> {
     pub next_id: Option<(ProfileId, NextId)>,
     /// Its password, as typed; none where its owner shows by other means who they are.
     pub password: Option<&'a str>,
+    /// How long that must be; what the engine was built with, where nothing is said.
+    pub password_length: Option<PasswordLength>,
     /// Whether it may administer others.
     pub is_admin: bool,
     /// What it may do, as other systems call it.
@@ -44,6 +48,8 @@ pub struct NewUser<'a> {
     pub family_name: Option<&'a str>,
     /// Whether its owner is asked to confirm the address.
     pub confirmation: Confirmation,
+    /// The invitation that it is made with, if it is: whoever makes it is asked to confirm no address that a letter took that to.
+    pub invite: Option<&'a Invite>,
 }
 
 impl NewUser<'_> {
@@ -62,14 +68,19 @@ impl NewUser<'_> {
         let external = self.external_id.map(|(profile, id)| External { profile, id: id.to_owned() });
         let particulars = Particulars {
             external,
-            role: particular(self.role)?,
+            role: particular(self.invite.map_or(self.role, Invite::role))?,
             name: particular(self.name)?,
             given_name: particular(self.given_name)?,
             family_name: particular(self.family_name)?,
         };
+        let email = self.email.map(|email| email.trim().to_owned());
         Ok(Account {
             username: self.username.map(|name| name.trim().to_owned()),
-            email: self.email.map(|email| email.trim().to_owned()),
+            confirmed: email
+                .clone()
+                .filter(|email| self.invite.is_some_and(|invite| invite.confirms(email)))
+                .map(|address| ConfirmedEmail { address, at: now }),
+            email,
             is_admin: self.is_admin,
             particulars,
             ..Account::new(id, now)
@@ -85,33 +96,46 @@ impl Accounts<'_> {
     /// Makes an account; without a password, nobody logs in to it by one.
     ///
     /// # Errors
-    /// [`Refusal::NameInvalid`], [`Refusal::PasswordRejected`] or [`Refusal::NameTaken`]; a [`Fault`].
+    /// [`Refusal::NameInvalid`], [`Refusal::PasswordRejected`] or [`Refusal::NameTaken`]; [`Refusal::LinkInvalid`] of an
+    /// invitation that is no longer good; a [`Fault`].
     pub async fn create(&self, user: NewUser<'_>, requester: &Requester) -> Result<Account, Error> {
-        self.make(user, requester).await.map(|(account, _)| account)
+        self.make(user, None, requester).await.map(|(account, _)| account)
     }
 
-    /// Makes an account, and gives its password, if it has one, with the hash that it is kept as.
+    /// Makes an account, and gives its password, if it has one, with the hash that it is kept as. Where somebody else has the
+    /// address, and that must not show, the address leads to them as before, and they are told by a letter.
     pub(super) async fn make(
         &self,
         user: NewUser<'_>,
+        owner: Option<&Account>,
         requester: &Requester,
     ) -> Result<(Account, Option<(Password, String)>), Error> {
         let Self(engine) = self;
         let names = user.names()?;
         let password = match user.password {
             Some(password) => {
-                let (password, from) = (Password::chosen(password)?, requester.prefix());
+                let own = [user.username, user.email, user.name, user.given_name, user.family_name];
+                let own: Vec<&str> = own.into_iter().flatten().collect();
+                let new = NewPassword { text: password, length: user.password_length };
+                let (password, from) = (engine.chosen(new, &own).await?, requester.prefix());
                 let hash = engine.hasher.hash_from(from, password.clone(), engine.random.as_ref()).await?;
                 Some((password, hash))
             }
             None => None,
         };
-        let id = AccountId(random::id(engine.random.as_ref(), engine.now()));
+        let id = match user.invite {
+            Some(invite) => invite.account(),
+            None => AccountId(random::id(engine.random.as_ref(), engine.now())),
+        };
+        // A step in front of the others: of two who have one invitation, one makes an account.
+        let before = usize::from(user.invite.is_some());
         let password_hash = password.as_ref().map(|(_, hash)| hash.clone());
         for _ in 0..=MAX_KEYS_TAKEN {
             let key = match user.next_id {
                 Some((profile, next)) => {
-                    engine.next_key(profile, next, &names).await?.map(|key| (profile, key))
+                    // Where nobody is to learn who has an address, what is done does not depend on that.
+                    let looked_for = if user.confirmation == Confirmation::Required { &[] } else { &*names };
+                    engine.next_key(profile, next, looked_for).await?.map(|key| (profile, key))
                 }
                 None => None,
             };
@@ -120,18 +144,24 @@ impl Accounts<'_> {
             let now = engine.now();
             let account = user.account(id, now)?;
             let event = requester.event_of_account(id, EventKind::AccountCreated, now, None);
-            let (names, password_hash) = (user.names()?, password_hash.clone());
+            let (mut names, password_hash) = (user.names()?, password_hash.clone());
+            names.retain(|name| owner.is_none() || name.kind != NameKind::Email);
             let new = NewAccount { account: account.clone(), names, password_hash, event };
             let asks = user.confirmation != Confirmation::Off;
-            let (commit, letter) = match account.email.as_ref().filter(|_| asks && engine.sends_letters) {
-                Some(address) => {
-                    engine.letters().asking_to_confirm(new.commit(), &account, address, requester)
-                }
-                None => (new.commit(), None),
+            let asked = account.email.as_ref().filter(|_| account.confirmed.is_none());
+            let (letters, made) = (engine.letters(), new.commit());
+            let (mut commit, letter) = match (owner, asked.filter(|_| asks && engine.sends_letters)) {
+                (Some(owner), _) => letters.telling_owner(made, owner, requester),
+                (None, Some(address)) => letters.asking_to_confirm(made, &account, address, requester),
+                (None, None) => (made, None),
             };
+            commit.steps.splice(0..0, user.invite.map(|invite| invite.spending(now)));
             match engine.store.commit(commit).await? {
+                Committed::Missed { step: 0 } if user.invite.is_some() => {
+                    return Err(Refusal::LinkInvalid.into());
+                }
                 // An account has this key: an import brought it. It is the first of the names.
-                Committed::Missed { step: 1 } if key.is_some() => {}
+                Committed::Missed { step } if step == before + 1 && key.is_some() => {}
                 committed if NewAccount::is_made(committed)? => {
                     letter.into_iter().for_each(|key| engine.letter_waits(key));
                     return Ok((account, password));
@@ -164,7 +194,7 @@ impl Accounts<'_> {
     /// # Errors
     /// As [`create`](Self::create).
     pub async fn sign_up(&self, user: NewUser<'_>, requester: &Requester) -> Result<Authenticated, Error> {
-        let (account, password) = self.make(user, requester).await?;
+        let (account, password) = self.make(user, None, requester).await?;
         Ok(Authenticated::by_sign_up(account, password))
     }
 
@@ -258,8 +288,8 @@ impl Accounts<'_> {
         requester: &Requester,
     ) -> Result<bool, Error> {
         let Self(engine) = self;
-        let password = Password::chosen(password)?;
-        self.get(account).await?;
+        let found = self.get(account).await?;
+        let password = engine.chosen(password.into(), &own_names(&found)).await?;
         let hash = engine.hasher.hash(password, engine.random.as_ref()).await?;
         let note = Some("its first, set by an operator".into());
         let event = requester.event_of_account(account, EventKind::PasswordChanged, engine.now(), note);

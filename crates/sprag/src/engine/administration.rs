@@ -2,12 +2,13 @@
 
 use super::account::particular;
 use super::commits;
+use super::passwords::own_names;
 use super::{Accounts, Requester, tried_too_often};
 use crate::account::{Account, Name, NameKind, Particular};
 use crate::audit::EventKind;
 use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
-use crate::password::Password;
+use crate::password::NewPassword;
 use crate::ratchet::MAX_MISSES;
 use crate::session::{AccountId, EndCause};
 use crate::store::{Commit, Committed, Expect, Step};
@@ -78,12 +79,14 @@ impl Accounts<'_> {
     pub async fn set_password(
         &self,
         account: AccountId,
-        password: &str,
+        password: impl Into<NewPassword<'_>>,
         requester: &Requester,
     ) -> Result<u64, Error> {
         let Self(engine) = self;
-        let password = Password::chosen(password)?;
-        self.get(account).await?;
+        let password = password.into();
+        engine.expect_choosable(password)?;
+        let found = self.get(account).await?;
+        let password = engine.chosen(password, &own_names(&found)).await?;
         let hash = engine.hasher.hash(password, engine.random.as_ref()).await?;
         let note = Some("set by an operator".into());
         let event = requester.event_of_account(account, EventKind::PasswordChanged, engine.now(), note);

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use super::along::WrittenAlong;
 use super::next_id::ObjectIds;
 use super::service::Service;
-use super::{Engine, Issuer, Limits};
+use super::{Engine, Issuer, Limits, PasswordRules};
 use crate::authn::Failures;
 use crate::clock::Clock;
 use crate::counts::{CountedStore, Counts};
@@ -35,6 +35,7 @@ pub struct EngineBuilder {
     hasher: Option<Hasher>,
     limits: Limits,
     risk: Option<RiskPolicy>,
+    passwords: PasswordRules,
     whereabouts: Arc<dyn Whereabouts>,
     rates: Rates,
     sends_letters: bool,
@@ -57,6 +58,7 @@ impl EngineBuilder {
             sends_letters: false,
             endpoints: Vec::new(),
             risk: None,
+            passwords: PasswordRules::default(),
             whereabouts: Arc::new(()),
         }
     }
@@ -107,6 +109,12 @@ impl EngineBuilder {
     /// Has log-ins weighed that are unlike those before them. Without a policy none is, and log-ins look at nothing more.
     pub fn risk(mut self, policy: RiskPolicy) -> Self {
         self.risk = Some(policy);
+        self
+    }
+
+    /// What new passwords are held to, where their profile does not say more.
+    pub fn passwords(mut self, rules: PasswordRules) -> Self {
+        self.passwords = rules;
         self
     }
 
@@ -180,6 +188,7 @@ impl EngineBuilder {
             issuer: Issuer { audience: self.audience.unwrap_or_else(|| issuer.clone()), issuer },
             limits: self.limits,
             risk: self.risk,
+            passwords: self.passwords,
             whereabouts: self.whereabouts,
             service: Service::default(),
             object_ids: ObjectIds::default(),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::next_id::NextId;
 use crate::account::Account;
 use crate::hooks::Hooks;
-use crate::policy::Policy;
+use crate::policy::{PasswordLength, Policy};
 use crate::session::ProfileId;
 use crate::token::Encoding;
 
@@ -34,6 +34,8 @@ pub struct ClientPolicy {
     pub confirmation: Confirmation,
     /// Which other systems are asked before something is decided.
     pub hooks: Hooks,
+    /// How long a password must be that is chosen with it.
+    pub password: PasswordLength,
 }
 
 impl ClientPolicy {
@@ -51,6 +53,7 @@ impl ClientPolicy {
             next_id: NextId::Uuid,
             confirmation: Confirmation::Off,
             hooks: Hooks::default(),
+            password: PasswordLength::default(),
         }
     }
 }

@@ -4,10 +4,11 @@ use super::commits;
 use super::{Accounts, tried_too_often};
 use crate::audit::{Erasure, NOBODY};
 use crate::checkpoints::{self, Erasing, Finding};
+use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
 use crate::ratchet::MAX_MISSES;
 use crate::session::AccountId;
-use crate::store::{Committed, Slice};
+use crate::store::{Committed, Slice, Step};
 
 /// What erasing an account came to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -53,6 +54,22 @@ impl Accounts<'_> {
     /// [`Refusal::AccountUnknown`] where there is neither an account nor a journal of this id; a [`Fault`], and then it may be
     /// half done: the journal is the last to forget, and whoever repeats it goes on from there.
     pub async fn erase(&self, account: AccountId) -> Result<AccountErasure, Error> {
+        self.erase_where(account, None).await
+    }
+
+    /// Erases an account that is to be erased by then.
+    ///
+    /// # Errors
+    /// [`Refusal::AccountUnknown`] where it is not, or is gone; a [`Fault`].
+    pub(super) async fn erase_if_due(
+        &self,
+        account: AccountId,
+        now: Timestamp,
+    ) -> Result<AccountErasure, Error> {
+        self.erase_where(account, Some(now)).await
+    }
+
+    async fn erase_where(&self, account: AccountId, due: Option<Timestamp>) -> Result<AccountErasure, Error> {
         let Self(engine) = self;
         let has_journal = !engine
             .store
@@ -72,7 +89,7 @@ impl Accounts<'_> {
             sessions: self.sessions_kept(account).await?,
             ..Erased::default()
         };
-        erased.ended = self.erase_rows(account).await?;
+        erased.ended = self.erase_rows(account, due).await?;
         let (now, keys) = (engine.now(), engine.keys());
         if engine.store.last_checkpoint().await?.is_none() {
             // Entries of an earlier build are chained anew under one.
@@ -92,13 +109,17 @@ impl Accounts<'_> {
     }
 
     /// Ends the sessions and removes the rows; says how many ended.
-    async fn erase_rows(&self, account: AccountId) -> Result<u64, Error> {
+    async fn erase_rows(&self, account: AccountId, due: Option<Timestamp>) -> Result<u64, Error> {
         let Self(engine) = self;
         for _ in 0..=MAX_MISSES {
-            if let Committed::Done { ended } =
-                engine.store.commit(commits::erase(account, engine.now())).await?
-            {
-                return Ok(ended);
+            let mut commit = commits::erase(account, engine.now());
+            commit.steps.splice(0..0, due.map(|at| Step::ExpectErasureDue { at }));
+            match engine.store.commit(commit).await? {
+                Committed::Done { ended } => return Ok(ended),
+                Committed::Missed { step: 0 } if due.is_some() => {
+                    return Err(Refusal::AccountUnknown.into());
+                }
+                Committed::AccountMoved | Committed::Missed { .. } => {}
             }
         }
         Err(tried_too_often("erase an account").into())

@@ -3,6 +3,7 @@
 //! Whoever asks for a letter learns nothing from how they are answered: where nobody has the address, as much is written as
 //! where somebody has it.
 
+use super::passwords::own_names;
 use super::{Engine, Error, NewUser, Requester, tried_too_often};
 use crate::account::{Account, Name};
 use crate::audit::EventKind;
@@ -14,9 +15,10 @@ use crate::letter::{Letter, LetterKind};
 use crate::limits::Whose;
 use crate::one_time::{Digest, OneTimeText, OneTimeToken, Parsed, Proof, Purpose, TokenId, hashed};
 use crate::outbox::{Message, MessageKey, MessageKind};
-use crate::password::Password;
+use crate::password::NewPassword;
 use crate::proof_of_work::Solved;
 use crate::random;
+use crate::ratchet::MAX_MISSES;
 use crate::session::{AccountId, EndCause, ProfileId};
 use crate::store::{Commit, Committed, Expect, Step, Was, meant_by};
 use std::time::Duration;
@@ -77,7 +79,8 @@ impl Letters<'_> {
                     Some(there) => Box::pin(self.to_whom_it_knows(there, typed, requester)).await?,
                     None => None,
                 };
-                brought.unwrap_or_else(|| self.with_nothing(Purpose::ResetPassword))
+                let nobody = AccountId(random::id(engine.random.as_ref(), engine.now()));
+                brought.unwrap_or_else(|| self.with_nothing(Purpose::ResetPassword, nobody))
             }
         };
         self.written(commit, key).await
@@ -110,7 +113,7 @@ impl Letters<'_> {
     ///
     /// # Errors
     /// [`Refusal::NameInvalid`], [`Refusal::PasswordRejected`], [`Refusal::NameTaken`] of a user name,
-    /// [`Refusal::RateLimited`]; a [`Fault`](crate::Fault).
+    /// [`Refusal::RateLimited`], [`Refusal::LinkInvalid`] of an invitation that is no longer good; a [`Fault`](crate::Fault).
     pub async fn register(&self, user: NewUser<'_>, requester: &Requester) -> Result<(), Error> {
         let Self(engine) = self;
         let Some(email) = user.email else {
@@ -125,22 +128,47 @@ impl Letters<'_> {
         {
             return Err(Refusal::NameTaken.into());
         }
-        let known = engine.store.credential(&address).await?.map(|known| known.account);
-        self.reserve_letter(known.as_ref(), email, None, requester).await?;
-        match engine.accounts().make(user, requester).await {
-            Err(Error::Refused(Refusal::NameTaken)) => {}
-            made => return made.map(drop),
+        let mut owner = engine.store.credential(&address).await?.map(|known| known.account);
+        self.reserve_letter(owner.as_ref(), email, None, requester).await?;
+        for _ in 0..=MAX_MISSES {
+            match engine.accounts().make(user, owner.as_ref(), requester).await {
+                Err(Error::Refused(Refusal::NameTaken)) => {}
+                made => return made.map(drop),
+            }
+            // Somebody else has one of the names since: where that is the address, they are told.
+            let known = engine.store.credential(&address).await?.map(|known| known.account);
+            if owner.is_some() || known.is_none() {
+                return Err(Refusal::NameTaken.into());
+            }
+            owner = known;
         }
-        let owner = engine.store.credential(&address).await?.map(|known| known.account);
-        let (account, to) = owner.and_then(addressed).ok_or(Refusal::NameTaken)?;
-        let (now, keys) = (engine.now(), engine.keys.load());
-        let letter = Letter::asked_for(LetterKind::SignUpKnown, &to, requester, now);
-        let letter = Letter { name: called(&account), ..letter };
-        let message = letter.sealed(account.id, (&keys, engine.random.as_ref()), now.plus(TELLS_FOR));
-        let key = message.key;
-        let steps = vec![Step::PutMessage(Box::new(message))];
-        let commit = Commit { account: account.id, expect: Expect::Anything, steps, events: Vec::new() };
-        self.written(commit, key).await
+        Err(tried_too_often("make an account").into())
+    }
+
+    /// A commit that makes an account to which its address does not lead, with a letter to whom the address leads. As much is
+    /// written as by [`asking_to_confirm`](Self::asking_to_confirm), and nobody can tell from the account which of them made it.
+    pub(super) fn telling_owner(
+        &self,
+        mut made: Commit,
+        owner: &Account,
+        requester: &Requester,
+    ) -> (Commit, Option<MessageKey>) {
+        let Self(engine) = self;
+        let (now, keys, random) = (engine.now(), engine.keys.load(), engine.random.as_ref());
+        let purpose = Purpose::VerifyEmail;
+        let (nothing, mut key) = self.with_nothing(purpose, made.account);
+        // In the place of the name that is not added.
+        made.steps.push(Step::EndTokens { purpose });
+        made.steps.extend(nothing.steps);
+        if let Some((owner, to)) = addressed(owner.clone()) {
+            let letter = Letter::asked_for(LetterKind::SignUpKnown, &to, requester, now);
+            let letter = Letter { name: called(&owner), ..letter };
+            let message = letter.sealed(made.account, (&keys, random), now.plus(TELLS_FOR));
+            key = message.key;
+            made.steps.pop();
+            made.steps.push(Step::PutMessage(Box::new(message)));
+        }
+        (made, Some(key))
     }
 
     /// A commit that makes an account, with the letter that asks its owner to confirm the address.
@@ -200,15 +228,16 @@ impl Letters<'_> {
     pub async fn reset_password(
         &self,
         text: &str,
-        password: &str,
+        password: impl Into<NewPassword<'_>>,
         requester: &Requester,
     ) -> Result<u64, Error> {
         let Self(engine) = self;
+        let password = password.into();
         if self.bring_by_link(text, password, requester).await? {
             return Ok(0);
         }
         let (account, address, parsed) = self.usable(Purpose::ResetPassword, text).await?;
-        let password = Password::chosen(password)?;
+        let password = engine.chosen(password, &own_names(&account)).await?;
         let hash = engine.hasher.hash_from(requester.prefix(), password, engine.random.as_ref()).await?;
         let (now, keys) = (engine.now(), engine.keys.load());
         let told = Letter::asked_for(LetterKind::PasswordChanged, &address, requester, now);
@@ -244,7 +273,11 @@ impl Letters<'_> {
     }
 
     /// Whose a link is, to which address it was sent, and what it says; a look, by which nothing is spent.
-    async fn usable(&self, purpose: Purpose, text: &str) -> Result<(Account, String, Parsed), Error> {
+    pub(super) async fn usable(
+        &self,
+        purpose: Purpose,
+        text: &str,
+    ) -> Result<(Account, String, Parsed), Error> {
         let Self(engine) = self;
         let now = engine.now();
         let parsed = Parsed::read(&engine.keys.load(), now, purpose, text).ok_or(Refusal::LinkInvalid)?;
@@ -306,11 +339,11 @@ impl Letters<'_> {
         (both(account.id, Expect::Standing(account.epoch), token, message.clone()), message.key)
     }
 
-    /// As much as a token and its letter, of an account that there is not.
-    fn with_nothing(&self, purpose: Purpose) -> (Commit, MessageKey) {
+    /// As much as a token and its letter, of an account that there is not, or that no letter is about.
+    fn with_nothing(&self, purpose: Purpose, account: AccountId) -> (Commit, MessageKey) {
         let Self(engine) = self;
         let (now, keys, random) = (engine.now(), engine.keys.load(), engine.random.as_ref());
-        let (account, id) = (AccountId(random::id(random, now)), TokenId(random::id(random, now)));
+        let id = TokenId(random::id(random, now));
         let key = MessageKey { account, id: random::id(random, now) };
         let message = Message {
             key,
@@ -358,7 +391,7 @@ impl Engine {
     }
 }
 
-fn token(
+pub(super) fn token(
     (account, id): (AccountId, TokenId),
     purpose: Purpose,
     secret_hash: Digest,
@@ -385,7 +418,7 @@ fn both(account: AccountId, expect: Expect, token: OneTimeToken, message: Messag
     Commit { account, expect, steps, events: Vec::new() }
 }
 
-fn spend(parsed: &Parsed, address: &str, at: Timestamp) -> Step {
+pub(super) fn spend(parsed: &Parsed, address: &str, at: Timestamp) -> Step {
     Step::SpendToken {
         token: parsed.id,
         purpose: parsed.purpose,
@@ -396,7 +429,7 @@ fn spend(parsed: &Parsed, address: &str, at: Timestamp) -> Step {
 }
 
 /// An account with the address that letters to it go to, if it has one.
-fn addressed(account: Account) -> Option<(Account, String)> {
+pub(super) fn addressed(account: Account) -> Option<(Account, String)> {
     let address = account.email.clone()?;
     // An import may have brought what no mail server takes.
     Name::email(&address).ok()?;
@@ -404,12 +437,12 @@ fn addressed(account: Account) -> Option<(Account, String)> {
 }
 
 /// What a link is bound to: the address that it was sent to, as it stands in the account.
-fn bound_to(address: &str) -> Digest {
+pub(super) fn bound_to(address: &str) -> Digest {
     hashed(address.as_bytes())
 }
 
 /// What people call the owner of an account.
-fn called(account: &Account) -> Option<String> {
+pub(super) fn called(account: &Account) -> Option<String> {
     let told = &account.particulars;
     told.name.clone().or_else(|| told.given_name.clone()).or_else(|| account.username.clone())
 }

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::commits::NewAccount;
 use super::letters::Letters;
+use super::passwords::own_names;
 use super::{ClientPolicy, Engine, LinkTarget, NewUser, Requester};
 use crate::account::{Account, ConfirmedEmail, Name};
 use crate::audit::EventKind;
@@ -21,7 +22,7 @@ use crate::hooks::{OldAccount, OldAccounts};
 use crate::letter::LetterKind;
 use crate::one_time::{OneTimeToken, Parsed, Proof, Purpose, hashed};
 use crate::outbox::MessageKey;
-use crate::password::Password;
+use crate::password::{NewPassword, Password};
 use crate::random;
 use crate::seldom;
 use crate::session::{AccountId, ProfileId};
@@ -234,7 +235,7 @@ impl Letters<'_> {
     pub(super) async fn bring_by_link(
         &self,
         text: &str,
-        password: &str,
+        password: NewPassword<'_>,
         requester: &Requester,
     ) -> Result<bool, Error> {
         let Self(engine) = self;
@@ -242,7 +243,7 @@ impl Letters<'_> {
         else {
             return Ok(false);
         };
-        let password = Password::chosen(password)?;
+        let password = engine.chosen(password, &own_names(&account)).await?;
         let hash = engine.hasher.hash_from(requester.prefix(), password, engine.random.as_ref()).await?;
         let (id, at) = (account.id, account.created_at);
         let note =

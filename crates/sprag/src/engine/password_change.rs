@@ -5,11 +5,12 @@ use std::fmt;
 use super::commits::PasswordChange;
 use super::opening::{detail, new_session};
 use super::pair::{About, Told};
+use super::passwords::own_names;
 use super::replacement::Asked;
 use super::{Accounts, Caller, ClientPolicy, Engine, Requester, TokenPair, tried_too_often};
 use crate::audit::EventKind;
 use crate::error::{Error, Refusal};
-use crate::password::Password;
+use crate::password::{NewPassword, Password};
 use crate::ratchet::MAX_MISSES;
 use crate::session::{EndCause, Session, SessionKey};
 use crate::store::Rotated;
@@ -97,10 +98,13 @@ impl Engine {
         request: PasswordChangeRequest<'_>,
         requester: &Requester,
     ) -> Result<TokenPair, Error> {
-        let (current, new) = (Password::typed(request.current)?, Password::chosen(request.new)?);
+        let new = NewPassword { text: request.new, length: Some(client.password) };
+        self.expect_choosable(new)?;
+        let current = Password::typed(request.current)?;
         let why = "the current password, asked for to change it, was wrong";
         let owner = self.owner(caller.key, current, why, requester).await?;
         let asked = self.claims_asked(client, owner.account(), Some(caller.key.session)).await?;
+        let new = self.chosen(new, &own_names(owner.account())).await?;
         let hash = self.hasher.hash_from(requester.prefix(), new, self.random.as_ref()).await?;
         let own = self.token_of(client, caller.key, request.refresh_token).await?;
         let retry_hash = request.retry_id.map(hash_retry_id);
@@ -143,7 +147,7 @@ impl Engine {
         requester: &Requester,
     ) -> Result<Option<TokenPair>, Error> {
         let (Some(text), Some(retry_id)) = (request.refresh_token, request.retry_id) else { return Ok(None) };
-        let Ok(new) = Password::chosen(request.new) else { return Ok(None) };
+        let Ok(new) = Password::typed(request.new) else { return Ok(None) };
         let asked = Asked { key, text, retry_id, cause: EndCause::PasswordChanged };
         let why = "a request to change the password came again, and with another new password";
         self.answer_again(client, asked, new, why, requester).await

@@ -49,6 +49,7 @@ impl Engine {
             now: looks.login(now, (request.device, requester.user_agent.as_deref()), requester.ip.as_deref()),
             earlier: looks.earlier(&sessions, &entries),
             failures: failures(&self.failures, account, &entries, now),
+            is_breached: policy.breached_password > 0 && self.shows_breached(somebody).await,
             is_listed: address.is_some_and(|address| about.is_listed(address)),
             // One that shows nothing may be new, or may keep nothing.
             is_known_device: somebody.is_on_known_device().then_some(true),
@@ -60,6 +61,14 @@ impl Engine {
         let event = requester.event_of_account(account, EventKind::LoginRefused, now, risk.note());
         self.store.record(event).await?;
         Err(Refusal::RiskRefused.into())
+    }
+
+    /// Whether the password that somebody typed is known from a breach.
+    async fn shows_breached(&self, somebody: &Authenticated) -> bool {
+        match somebody.password() {
+            Some(password) => self.is_breached(&password.sha1()).await,
+            None => false,
+        }
     }
 
     /// The newest of an account's sessions. The store lists them by their ids: the oldest first, and imported ones last.
@@ -211,6 +220,7 @@ mod tests {
             impossible_travel: 0,
             failures_before: 0,
             listed_address: 0,
+            breached_password: 0,
             ..usual
         };
         assert!(is_idle(&weightless));

@@ -8,6 +8,7 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use crate::budget::Spent;
+use crate::policy::MAX_PASSWORD_BYTES;
 use crate::session::EndCause;
 
 /// A row: one way of saying "no".
@@ -112,6 +113,11 @@ table! {
         "only an administrator may do this",
         "Only an administrator may do this; or one asked what happened to the session they ask with, which nobody is told, or would shut themselves out",
         "";
+    /// Nobody registers here.
+    REGISTRATION_CLOSED: "registration_closed", 403,
+        "nobody can make an account here; ask whoever runs this service for one",
+        "Somebody would register, or an administrator invite somebody, on a profile whose `registration` does not allow that",
+        "";
     /// The server: a request that a cookie authenticates, from another site.
     ORIGIN_REFUSED: "origin_refused", 403,
         "this request carries or asks for a session cookie, and no Origin or Sec-Fetch-Site header shows that a page of this site sent it; send it from such a page, or the token in the body",
@@ -189,8 +195,8 @@ table! {
         "";
     /// The password cannot be taken.
     PASSWORD_REJECTED: "password_rejected", 400,
-        "a password has 8 to 1024 bytes, and none of them is zero; choose another",
-        "A password of fewer than 8 or more than 1024 bytes, or with a zero byte; never truncated",
+        "a password is long enough for its profile, has at most 1024 bytes and none of them zero, and is none that others try first; choose another",
+        "A password that is too short for its [profile](../guide/passwords.md), of more than 1024 bytes or with a zero byte, one that many people have, one made of the account's own names, or one known from a breach; the sentence says which. Never truncated",
         "";
     /// One spent token was presented too often.
     TOO_MANY_RETRIES: "too_many_retries", 429,
@@ -240,8 +246,8 @@ pub enum Refusal {
     CredentialsInvalid,
     /// The present password, asked for once more, is wrong.
     CurrentPasswordWrong,
-    /// The password cannot be taken.
-    PasswordRejected,
+    /// The password cannot be taken, for this reason.
+    PasswordRejected(Rejected),
     /// The user name or e-mail cannot be taken, for this reason.
     NameInvalid(&'static str),
     /// Another account has that user name or e-mail.
@@ -256,6 +262,8 @@ pub enum Refusal {
     LoginRefused,
     /// Only an administrator may do this.
     Forbidden,
+    /// Nobody registers here.
+    RegistrationClosed,
     /// The account has no such session.
     SessionUnknown,
     /// The link or code of a letter is not good, or no longer.
@@ -280,7 +288,7 @@ impl Refusal {
             Self::TooManyRetries => &TOO_MANY_RETRIES,
             Self::CredentialsInvalid => &CREDENTIALS_INVALID,
             Self::CurrentPasswordWrong => &CURRENT_PASSWORD_WRONG,
-            Self::PasswordRejected => &PASSWORD_REJECTED,
+            Self::PasswordRejected(_) => &PASSWORD_REJECTED,
             Self::NameInvalid(_) => &NAME_INVALID,
             Self::NameTaken => &NAME_TAKEN,
             Self::StepUpRequired => &STEP_UP_REQUIRED,
@@ -288,6 +296,7 @@ impl Refusal {
             Self::RiskRefused => &RISK_REFUSED,
             Self::LoginRefused => &LOGIN_REFUSED,
             Self::Forbidden => &FORBIDDEN,
+            Self::RegistrationClosed => &REGISTRATION_CLOSED,
             Self::SessionUnknown => &SESSION_UNKNOWN,
             Self::LinkInvalid => &LINK_INVALID,
             Self::AccountUnknown => &ACCOUNT_UNKNOWN,
@@ -310,7 +319,39 @@ impl fmt::Display for Refusal {
                 write!(f, "this session has ended because {}; log in again", cause.sentence())
             }
             Self::NameInvalid(reason) => f.write_str(reason),
+            Self::PasswordRejected(why) => why.fmt(f),
             _ => f.write_str(self.row().sentence),
+        }
+    }
+}
+
+/// Why a password cannot be taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rejected {
+    /// It is empty, has too many bytes, or one of them is zero.
+    Unfit,
+    /// It has fewer characters than this.
+    TooShort(u16),
+    /// Many people have it, or it only repeats or counts.
+    Common,
+    /// It is made of the account's own names.
+    OwnName,
+    /// It is known from a breach.
+    Breached,
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unfit => write!(f, "a password has at most {MAX_PASSWORD_BYTES} bytes, and none of them is zero; choose another"),
+            Self::TooShort(least) => {
+                write!(f, "a password has at least {least} characters; choose a longer one, as a few words that belong together only for you")
+            }
+            Self::Common => f.write_str("many people have this password, or it is easily guessed; choose another"),
+            Self::OwnName => f.write_str("this password is made of a name of the account; choose another"),
+            Self::Breached => {
+                f.write_str("this password was stolen elsewhere and is known to those who guess; choose another, and change it wherever it is used")
+            }
         }
     }
 }

@@ -150,6 +150,7 @@ fn each_reason_adds_what_the_policy_says_and_the_strictest_threshold_that_is_rea
         impossible_travel: 4,
         failures_before: 8,
         listed_address: 16,
+        breached_password: 32,
         ..RiskPolicy::default()
     };
     let risk = assess(&facts, &policy);

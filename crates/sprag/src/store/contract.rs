@@ -47,6 +47,7 @@ mod daily_counts;
 mod erasures;
 mod imported;
 mod journal;
+mod kept;
 mod marks;
 mod numbers;
 mod one_time;
@@ -157,6 +158,9 @@ checks! {
         a_right_code_spends_its_token_once_and_only_with_the_try_that_had_it,
         a_token_of_another_epoch_is_worth_nothing_and_one_of_none_stays,
         tokens_that_have_expired_are_swept_away;
+    kept:
+        accounts_that_are_to_be_erased_are_found_when_they_are_due,
+        what_is_kept_of_an_account_is_listed_and_nothing_of_others;
     outbox:
         of_many_nodes_that_take_one_message_one_has_it,
         what_became_of_a_message_is_noted_by_whoever_has_it,

@@ -14,7 +14,7 @@ use super::numbers::{self, MAX_NUMBER};
 use super::queries::the_one_meant;
 use super::reference::Rows;
 use super::{
-    Along, AlongSlot, Commit, Commits, Committed, CountKey, Credential, CredentialId, Ending, Marks,
+    Along, AlongSlot, Commit, Commits, Committed, CountKey, Credential, CredentialId, Ending, Kept, Marks,
     NameHash, Numbering, Numbers, Queries, Rings, Rotated, Sessions, Slice, Store, Sweep, Swept,
 };
 use crate::account::{Account, Name, NameKind};
@@ -156,8 +156,8 @@ impl Commits for MemoryStore {
             tables.held_names.extend(gone.map(|name| along.held(name)));
         }
         tables.names.extend(rows.names.iter().map(|name| (name.clone(), commit.account)));
-        // What is left of a deleted account: its sessions, until they are swept away.
-        if is_known || rows != nothing {
+        // What is left of a deleted account: its sessions, until they are swept away. What is there before one: tokens and letters.
+        if is_known || rows != Rows::default() {
             tables.rows.insert(commit.account, rows);
         }
         security::journalled(&events);
@@ -292,6 +292,14 @@ impl Queries for MemoryStore {
             rows.account.is_some() && !rows.credentials.contains_key(&CredentialId::PASSWORD)
         });
         Ok(found.map(|(id, _)| *id).collect())
+    }
+
+    async fn erasures_due(&self, now: Timestamp, limit: u32) -> Result<Vec<AccountId>, Fault> {
+        Ok(self.tables().erasures_due(now, limit))
+    }
+
+    async fn kept(&self, account: AccountId) -> Result<Kept, Fault> {
+        Ok(self.tables().kept(account))
     }
 
     async fn of(

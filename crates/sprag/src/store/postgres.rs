@@ -61,6 +61,7 @@ mod held_names;
 pub mod import;
 mod issuers;
 mod journal;
+mod kept;
 mod marks;
 mod migration;
 mod name_forms;

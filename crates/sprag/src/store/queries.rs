@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 
-use super::CredentialId;
+use super::{CredentialId, Kept};
 use crate::account::{Account, Name};
+use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::session::{AccountId, Session, SessionDetail, SessionId, SessionKey};
 
@@ -45,6 +46,12 @@ pub trait Queries: Send + Sync {
 
     /// Those of the accounts from `first` to `last`, in the order of their ids, that have no password.
     async fn without_password(&self, first: AccountId, last: AccountId) -> Result<Vec<AccountId>, Fault>;
+
+    /// Accounts that were to be erased by then, those that are due longest first.
+    async fn erasures_due(&self, now: Timestamp, limit: u32) -> Result<Vec<AccountId>, Fault>;
+
+    /// What is kept of an account besides its own row, its sessions and its journal.
+    async fn kept(&self, account: AccountId) -> Result<Kept, Fault>;
 
     /// An account's sessions, ended ones too, in the order of their ids.
     async fn of(

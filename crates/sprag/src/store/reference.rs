@@ -95,6 +95,9 @@ impl Rows {
             | Step::MoveEpoch
             | Step::Disable { .. }
             | Step::Enable
+            | Step::PlanErasure { .. }
+            | Step::CallOffErasure
+            | Step::ExpectErasureDue { .. }
             | Step::ConfirmEmail { .. } => self.change_account(step)?,
             Step::PutToken(_)
             | Step::TryCode { .. }
@@ -154,6 +157,14 @@ impl Rows {
             Step::Enable => {
                 let account = self.account.as_mut().filter(|account| account.disabled_at.is_some())?;
                 account.disabled_at = None;
+            }
+            Step::PlanErasure { at } => {
+                let account = self.account.as_mut().filter(|account| account.erase_at.is_none())?;
+                account.erase_at = Some(*at);
+            }
+            Step::CallOffErasure => self.account.as_mut()?.erase_at = None,
+            Step::ExpectErasureDue { at } => {
+                self.account.as_ref()?.erase_at.filter(|due| due <= at)?;
             }
             Step::ConfirmEmail { address, at } => {
                 let has_it = |account: &&mut Account| account.email.as_ref() == Some(address);

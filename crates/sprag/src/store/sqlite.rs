@@ -47,6 +47,7 @@ mod held_names;
 mod in_use;
 mod job;
 mod journal;
+mod kept;
 mod location;
 mod marks;
 mod migration;

@@ -141,6 +141,18 @@ pub enum Step {
     /// to it, and all of its sessions with what people read of them. It always applies, also where there is no account any more; the journal is
     /// [another matter](super::Erasures).
     EraseAccount,
+    /// Has the account erased at that moment, where there is the account and nothing of the kind is planned.
+    PlanErasure {
+        /// When.
+        at: Timestamp,
+    },
+    /// Has the account erased at no moment, where there is the account.
+    CallOffErasure,
+    /// Changes nothing; it applies where the account is to be erased at that moment or before.
+    ExpectErasureDue {
+        /// That moment.
+        at: Timestamp,
+    },
     /// Ends the sessions that give way to one that a later step opens. It always applies.
     MakeRoom(Room),
     /// Opens a session, where there is none of its id and the account may log in and is in the session's epoch.
@@ -426,6 +438,9 @@ impl Step {
             Self::Enable => "enable an account",
             Self::DeleteAccount => "delete an account",
             Self::EraseAccount => "erase an account",
+            Self::PlanErasure { .. } => "plan to erase an account",
+            Self::CallOffErasure => "call off that an account is erased",
+            Self::ExpectErasureDue { .. } => "see whether an account is to be erased",
             Self::MakeRoom(_) | Self::OpenSession { .. } => "open a session",
             Self::EndSession { .. } => "end a session",
             Self::EndSessions { .. } => "end an account's sessions",

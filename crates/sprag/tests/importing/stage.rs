@@ -50,8 +50,6 @@ impl Move {
         let engine = engine.issuer("https://id.example").audience("https://api.example").build();
         let engine = engine.expect("an engine");
         let client = ClientPolicy {
-            profile: PROFILE,
-            client_id: "profile".into(),
             policy: Policy { retry, ..Policy::default() },
             encoding: Encoding::Opaque,
             access: AccessTokenShape {
@@ -60,9 +58,7 @@ impl Move {
                 ..AccessTokenShape::default()
             },
             takes_imported_tokens: true,
-            next_id: sprag::engine::NextId::Uuid,
-            confirmation: sprag::engine::Confirmation::Off,
-            hooks: sprag::hooks::Hooks::default(),
+            ..ClientPolicy::new(PROFILE, "profile")
         };
         let moved = Self { engine, clock, client, hash };
         assert_eq!(moved.user("42").await, Imported::New);

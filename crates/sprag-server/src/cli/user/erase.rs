@@ -15,10 +15,18 @@ use super::super::output::{counted, misused, say};
 use super::super::terminal;
 use crate::quoted::quoted;
 
+/// What is told to a role that may not.
+const NOT_ALLOWED: &str = "this role may not change entries of the journal, and nothing was erased; run this as the owner of the \
+     tables: put its name and password into SPRAG_DATABASE_URL";
+
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Erase {
     /// A user name, an e-mail address or an account's id, also of one that was deleted
-    who: String,
+    #[arg(required_unless_present = "due")]
+    who: Option<String>,
+    /// Erase the accounts whose owners wanted that, and whose time has come
+    #[arg(long, conflicts_with = "who")]
+    due: bool,
     /// Do not ask
     #[arg(long)]
     yes: bool,
@@ -26,7 +34,7 @@ pub(in crate::cli) struct Erase {
 
 /// Why nobody can be asked whether an account shall be erased, if nobody can.
 pub(super) fn cannot_ask(args: &Erase) -> Option<ExitCode> {
-    (!args.yes && !terminal::is_there()).then(|| {
+    (!args.yes && !args.due && !terminal::is_there()).then(|| {
         misused(
             "what is erased does not come back, so it is asked for first, and standard input is no terminal; add --yes if it is \
              meant",
@@ -36,7 +44,8 @@ pub(super) fn cannot_ask(args: &Erase) -> Option<ExitCode> {
 
 /// Erases an account, if whoever asks for it means it.
 pub(super) async fn run(engine: &Engine, args: Erase) -> anyhow::Result<ExitCode> {
-    let (id, account) = find(engine, &args.who).await?;
+    let Some(who) = args.who else { return due(engine).await };
+    let (id, account) = find(engine, &who).await?;
     let name = account.as_ref().map_or_else(|| id.to_string(), called);
     if !args.yes {
         let question = question(id, account.as_ref());
@@ -58,13 +67,32 @@ pub(super) async fn run(engine: &Engine, args: Erase) -> anyhow::Result<ExitCode
                 "but its journal was tampered with, and what that tells of its owner stays: {finding}; run: sprag audit verify"
             )
         }
-        Ok(AccountErasure::NotAllowed) => bail!(
-            "this role may not change entries of the journal, and nothing was erased; run this as the owner of the tables: put its \
-             name and password into SPRAG_DATABASE_URL"
-        ),
-        Err(Error::Refused(Refusal::AccountUnknown)) => Err(unknown(&args.who)),
+        Ok(AccountErasure::NotAllowed) => bail!("{NOT_ALLOWED}"),
+        Err(Error::Refused(Refusal::AccountUnknown)) => Err(unknown(&who)),
         Err(error) => Err(plainly(error)),
     }
+}
+
+/// Erases what a server does that may not.
+async fn due(engine: &Engine) -> anyhow::Result<ExitCode> {
+    let (mut is_allowed, mut broken) = (true, Vec::new());
+    let told = |account: AccountId, outcome: &AccountErasure| match outcome {
+        AccountErasure::Done(_) => {}
+        AccountErasure::NotAllowed => is_allowed = false,
+        AccountErasure::JournalStays { finding, .. } => broken.push(format!("account {account}: {finding}")),
+    };
+    let erased = engine.accounts().erase_due(told).await?;
+    say(format_args!("erased {}, as their owners wanted", counted(erased, "account", "accounts")))?;
+    if !is_allowed {
+        bail!("{NOT_ALLOWED}");
+    }
+    if !broken.is_empty() {
+        bail!(
+            "but journals were tampered with, and what they tell of their owners stays: {}; run: sprag audit verify",
+            broken.join(", ")
+        );
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Whom somebody means: an account, or one that is gone and that has a journal.

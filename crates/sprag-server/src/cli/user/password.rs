@@ -4,6 +4,7 @@ use std::io::{self, Read as _};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
+use sprag::error::Rejected;
 use sprag::files::FileFault;
 use sprag::policy::MAX_PASSWORD_BYTES;
 use sprag::{Engine, Refusal};
@@ -44,7 +45,7 @@ fn from(input: impl io::Read) -> anyhow::Result<Zeroizing<String>> {
     }
     let text = bytes.strip_suffix(b"\n").map_or(&bytes[..], |line| line.strip_suffix(b"\r").unwrap_or(line));
     if text.len() > MAX_PASSWORD_BYTES {
-        return Err(Refusal::PasswordRejected.into());
+        return Err(Refusal::PasswordRejected(Rejected::Unfit).into());
     }
     match str::from_utf8(text) {
         Ok(text) => Ok(Zeroizing::new(text.to_owned())),
@@ -99,7 +100,7 @@ mod tests {
         let longest = "é".repeat(MAX_PASSWORD_BYTES / 2);
         assert_eq!(*from(format!("{longest}\n").as_bytes()).unwrap(), longest);
         let refused = from(format!("{longest}x\n").as_bytes()).unwrap_err();
-        assert_eq!(refused.to_string(), Refusal::PasswordRejected.to_string());
+        assert_eq!(refused.to_string(), Refusal::PasswordRejected(Rejected::Unfit).to_string());
         assert!(from(io::repeat(b'x')).is_err(), "an endless one is not read to its end");
         assert!(from(&b"\xff\xfe long enough"[..]).is_err());
     }

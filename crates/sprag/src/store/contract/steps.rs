@@ -58,7 +58,7 @@ pub(super) async fn a_commit_does_what_its_steps_say_or_nothing(subject: Arc<dyn
             assert_eq!(read(&world, &account, &rows).await, rows, "{commit:?}");
         }
     }
-    assert_eq!(met.len(), 26, "every kind of step was met: {met:?}");
+    assert_eq!(met.len(), 29, "every kind of step was met: {met:?}");
     for (kind, (applied, missed)) in met {
         let is_even = applied >= FEW && (missed >= FEW || ALWAYS.contains(&kind));
         assert!(is_even, "{kind} applied {applied} times and missed {missed} times: too one-sided");
@@ -276,7 +276,10 @@ fn any_step(world: &World, account: &Account, rows: &Rows) -> Step {
 }
 
 fn any_step_of_letters(world: &World, account: AccountId, epoch: Epoch) -> Step {
-    match world.pick(8) {
+    match world.pick(12) {
+        8 => Step::PlanErasure { at: world.one_of(&[NOW, NOW.plus(SECOND)]) },
+        9 => Step::CallOffErasure,
+        10 => Step::ExpectErasureDue { at: world.one_of(&[NOW, NOW.plus(SECOND)]) },
         0 => Step::ConfirmEmail { address: world.one_of(&["Ann", "Bea"]).to_owned(), at: NOW.plus(SECOND) },
         1 => Step::PutMessage(Box::new(super::outbox::any_message(world, account))),
         _ => super::one_time::any_step(world, account, epoch),
@@ -322,6 +325,9 @@ fn kind(step: &Step) -> &'static str {
         Step::MoveEpoch => "MoveEpoch",
         Step::Disable { .. } => "Disable",
         Step::Enable => "Enable",
+        Step::PlanErasure { .. } => "PlanErasure",
+        Step::CallOffErasure => "CallOffErasure",
+        Step::ExpectErasureDue { .. } => "ExpectErasureDue",
         Step::MakeRoom(_) => "MakeRoom",
         Step::OpenSession { .. } => "OpenSession",
         Step::EndSession { .. } => "EndSession",

@@ -9,7 +9,7 @@ use super::connection::Connection;
 use super::error::QueryError;
 use super::journal::Chain;
 use super::pool::Outcome;
-use super::{held_names, one_time, outbox, particulars, steps};
+use super::{held_names, kept, one_time, outbox, particulars, steps};
 use crate::audit::Event;
 use crate::error::Fault;
 use crate::ratchet::waits;
@@ -160,6 +160,9 @@ async fn take<'s>(
         Step::MoveEpoch => steps::move_epoch(connection, account).await?,
         Step::Disable { at } => steps::disable(connection, account, *at).await?,
         Step::Enable => steps::enable(connection, account).await?,
+        Step::PlanErasure { at } => kept::plan_erasure(connection, account, *at).await?,
+        Step::CallOffErasure => kept::call_off_erasure(connection, account).await?,
+        Step::ExpectErasureDue { at } => kept::is_erasure_due(connection, account, *at).await?,
         Step::OpenSession { session, detail } => {
             admits(state, session) && super::sessions::insert(connection, session, detail).await?
         }

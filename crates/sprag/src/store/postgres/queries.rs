@@ -9,18 +9,20 @@ use uuid::Uuid;
 use super::PostgresStore;
 use super::connection::{Connection, Sql};
 use super::error::QueryError;
+use super::kept;
 use super::rows;
 use crate::account::{Account, Name};
+use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::session::{AccountId, Session, SessionDetail, SessionId, SessionKey};
 use crate::store::queries::{behind, the_one_meant};
-use crate::store::{Credential, CredentialId, Queries, Slice};
+use crate::store::{Credential, CredentialId, Kept, Queries, Slice};
 
 pub(super) const CREDENTIAL_OF: Sql = Sql {
     text: "
     select a.id, a.epoch, a.disabled_at, a.is_admin, a.created_at, a.username, a.email,
            a.external_id, a.external_profile, a.role, a.name, a.given_name, a.family_name, a.confirmed_email,
-           a.email_confirmed_at, c.secret
+           a.email_confirmed_at, a.erase_at, c.secret
     from account a
     left join credential c on c.account_id = a.id and c.kind = $2 and c.id = $3
     where a.id = $1",
@@ -89,7 +91,7 @@ impl Queries for PostgresStore {
             text: "
             select id, epoch, disabled_at, is_admin, created_at, username, email,
                    external_id, external_profile, role, name, given_name, family_name,
-                   confirmed_email, email_confirmed_at
+                   confirmed_email, email_confirmed_at, erase_at
             from account
             where id = $1",
             types: &[Type::UUID],
@@ -192,7 +194,7 @@ impl Queries for PostgresStore {
             text: "
             select id, epoch, disabled_at, is_admin, created_at, username, email,
                    external_id, external_profile, role, name, given_name, family_name,
-                   confirmed_email, email_confirmed_at
+                   confirmed_email, email_confirmed_at, erase_at
             from account
             where id = any ($1)",
             types: &[Type::UUID_ARRAY],
@@ -235,7 +237,7 @@ impl Queries for PostgresStore {
             text: "
             select id, epoch, disabled_at, is_admin, created_at, username, email,
                    external_id, external_profile, role, name, given_name, family_name,
-                   confirmed_email, email_confirmed_at
+                   confirmed_email, email_confirmed_at, erase_at
             from account
             where id > $1
             order by id
@@ -281,6 +283,22 @@ impl Queries for PostgresStore {
                 }
                 .boxed()
             })
+            .await
+    }
+
+    async fn erasures_due(&self, now: Timestamp, limit: u32) -> Result<Vec<AccountId>, Fault> {
+        let doing = "look for accounts that are to be erased";
+        self.pool
+            .statement(doing, &(now, limit), |connection, (now, limit)| {
+                kept::erasures_due(connection, *now, *limit).boxed()
+            })
+            .await
+    }
+
+    async fn kept(&self, account: AccountId) -> Result<Kept, Fault> {
+        let doing = "look for what is kept of an account";
+        self.pool
+            .statement(doing, &account, |connection, account| kept::kept(connection, *account).boxed())
             .await
     }
 

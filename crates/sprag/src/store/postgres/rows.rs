@@ -103,6 +103,7 @@ pub(super) fn account(row: &Row) -> Result<Account> {
         epoch: Epoch(row.try_get("epoch")?),
         created_at: Timestamp(row.try_get("created_at")?),
         confirmed: confirmed(row)?,
+        erase_at: row.try_get::<_, Option<i64>>("erase_at")?.map(Timestamp),
         particulars: Particulars {
             external: external(row)?,
             role: row.try_get("role")?,

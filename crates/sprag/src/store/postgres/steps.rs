@@ -23,9 +23,9 @@ pub(super) async fn create_account(connection: &Connection, account: &Account) -
         insert into account (
             id, epoch, disabled_at, is_admin, created_at, username, email,
             external_id, external_profile, role, name, given_name, family_name,
-            confirmed_email, email_confirmed_at
+            confirmed_email, email_confirmed_at, erase_at
         )
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
         on conflict do nothing",
         types: &[
             Type::UUID,
@@ -43,10 +43,11 @@ pub(super) async fn create_account(connection: &Connection, account: &Account) -
             Type::TEXT,
             Type::TEXT,
             Type::INT8,
+            Type::INT8,
         ],
     };
     let external = account.particulars.external.as_ref();
-    let given: [&(dyn ToSql + Sync); 15] = [
+    let given: [&(dyn ToSql + Sync); 16] = [
         &account.id.0,
         &account.epoch.0,
         &account.disabled_at.map(|at| at.0),
@@ -62,6 +63,7 @@ pub(super) async fn create_account(connection: &Connection, account: &Account) -
         &account.particulars.family_name,
         &account.confirmed.as_ref().map(|confirmed| &confirmed.address),
         &account.confirmed.as_ref().map(|confirmed| confirmed.at.0),
+        &account.erase_at.map(|at| at.0),
     ];
     Ok(connection.execute(&INSERT_ACCOUNT, &given).await? > 0)
 }

@@ -7,7 +7,7 @@ use super::SqliteStore;
 use super::job::{Concerns, Outcome};
 use super::journal::Chain;
 use super::rows::bytes;
-use super::{held_names, one_time, outbox, steps};
+use super::{held_names, kept, one_time, outbox, steps};
 use crate::audit::Event;
 use crate::error::Fault;
 use crate::security;
@@ -105,6 +105,9 @@ fn take<'s>(
         Step::MoveEpoch => steps::move_epoch(connection, account)?,
         Step::Disable { at } => steps::disable(connection, account, *at)?,
         Step::Enable => steps::enable(connection, account)?,
+        Step::PlanErasure { at } => kept::plan_erasure(connection, account, *at)?,
+        Step::CallOffErasure => kept::call_off_erasure(connection, account)?,
+        Step::ExpectErasureDue { at } => kept::is_erasure_due(connection, account, *at)?,
         Step::OpenSession { session, detail } => {
             admits(state, session) && super::sessions::insert(connection, session, detail)?
         }

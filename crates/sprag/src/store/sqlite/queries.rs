@@ -4,17 +4,19 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Result, Row, params};
 
 use super::SqliteStore;
+use super::kept;
 use super::rows::{self, START, bytes};
 use crate::account::{Account, Name};
+use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::session::{AccountId, Session, SessionDetail, SessionId, SessionKey};
 use crate::store::queries::{behind, the_one_meant};
-use crate::store::{Credential, CredentialId, Queries, Slice};
+use crate::store::{Credential, CredentialId, Kept, Queries, Slice};
 
 const ACCOUNT: &str = "
     select id, epoch, disabled_at, is_admin, created_at, username, email,
            external_id, external_profile, role, name, given_name, family_name,
-           confirmed_email, email_confirmed_at
+           confirmed_email, email_confirmed_at, erase_at
     from account
     where id = ?1";
 
@@ -130,7 +132,7 @@ impl Queries for SqliteStore {
                 let mut statement = connection.prepare_cached(
                     "select id, epoch, disabled_at, is_admin, created_at, username, email,
                             external_id, external_profile, role, name, given_name, family_name,
-                            confirmed_email, email_confirmed_at
+                            confirmed_email, email_confirmed_at, erase_at
                      from account
                      where id > ?1
                      order by id
@@ -165,6 +167,16 @@ impl Queries for SqliteStore {
                 found.collect()
             })
             .await
+    }
+
+    async fn erasures_due(&self, now: Timestamp, limit: u32) -> Result<Vec<AccountId>, Fault> {
+        let doing = "look for accounts that are to be erased";
+        self.readers.read(doing, move |connection| kept::erasures_due(connection, now, limit)).await
+    }
+
+    async fn kept(&self, account: AccountId) -> Result<Kept, Fault> {
+        let doing = "look for what is kept of an account";
+        self.readers.read(doing, move |connection| kept::kept(connection, account)).await
     }
 
     async fn of(

@@ -82,6 +82,7 @@ pub(super) fn account(row: &Row<'_>) -> Result<Account> {
         epoch: Epoch(row.get("epoch")?),
         created_at: Timestamp(row.get("created_at")?),
         confirmed: confirmed(row)?,
+        erase_at: row.get::<_, Option<i64>>("erase_at")?.map(Timestamp),
         particulars: Particulars {
             external: external(row)?,
             role: row.get("role")?,

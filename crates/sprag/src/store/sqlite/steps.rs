@@ -17,9 +17,9 @@ pub(super) fn create_account(connection: &Connection, account: &Account) -> Resu
         "insert into account (
              id, epoch, disabled_at, is_admin, created_at, username, email,
              external_id, external_profile, role, name, given_name, family_name,
-             confirmed_email, email_confirmed_at
+             confirmed_email, email_confirmed_at, erase_at
          )
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
          on conflict do nothing",
     )?;
     let external = account.particulars.external.as_ref();
@@ -39,6 +39,7 @@ pub(super) fn create_account(connection: &Connection, account: &Account) -> Resu
         account.particulars.family_name,
         account.confirmed.as_ref().map(|confirmed| &confirmed.address),
         account.confirmed.as_ref().map(|confirmed| confirmed.at.0),
+        account.erase_at.map(|at| at.0),
     ])?;
     Ok(made > 0)
 }

@@ -1,0 +1,86 @@
+//! To which pages of the app the links of letters lead, in place of the server's own.
+
+use url::Url;
+
+use super::chosen::Chosen;
+use super::error::ConfigError;
+use super::setting::{Fallback, Setting};
+use super::value::Parsed;
+
+/// What stands in an address for the token.
+pub(crate) const TOKEN: &str = "{token}";
+
+/// The settings of this feature.
+pub(super) const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "links-verify",
+        env: "SPRAG_LINKS_VERIFY",
+        placeholder: "URL",
+        help: "The app's page to which letters lead whoever confirms an address; {token} in it stands for the token, which is added \
+               as ?token= where there is none.",
+        default: Fallback::Derived("the server's own page /verify"),
+        is_secret: false,
+        right: "https://app.example.org/verify",
+        wrong: "/verify",
+    },
+    Setting {
+        name: "links-reset",
+        env: "SPRAG_LINKS_RESET",
+        placeholder: "URL",
+        help: "The app's page to which letters lead whoever chooses a new password; {token} as in links-verify.",
+        default: Fallback::Derived("the server's own page /reset"),
+        is_secret: false,
+        right: "https://app.example.org/#/reset/{token}",
+        wrong: "app.example.org",
+    },
+    Setting {
+        name: "links-invite",
+        env: "SPRAG_LINKS_INVITE",
+        placeholder: "URL",
+        help: "The app's page to which letters lead whoever is invited, who registers there; {token} as in links-verify.",
+        default: Fallback::Derived(
+            "none; the letter has the invitation itself, to be typed where people register",
+        ),
+        is_secret: false,
+        right: "https://app.example.org/register?invite={token}",
+        wrong: "javascript:alert(1)",
+    },
+    Setting {
+        name: "links-delete",
+        env: "SPRAG_LINKS_DELETE",
+        placeholder: "URL",
+        help: "The app's page to which letters lead whoever keeps an account that is to be deleted; {token} as in links-verify.",
+        default: Fallback::Derived("the server's own page /delete"),
+        is_secret: false,
+        right: "https://app.example.org/keep",
+        wrong: "https://",
+    },
+];
+
+/// The app's pages, by what they are for.
+#[derive(Clone, Debug, Default)]
+pub struct AppLinks(pub Vec<(&'static str, String)>);
+
+impl AppLinks {
+    pub(super) fn from(chosen: &Chosen) -> Result<Self, ConfigError> {
+        let mut pages = Vec::new();
+        for Setting { name, .. } in SETTINGS {
+            let page = name.split_once('-').map_or(*name, |(_, page)| page);
+            pages.extend(chosen.given(name, address)?.map(|address| (page, address)));
+        }
+        Ok(Self(pages))
+    }
+}
+
+fn address(text: &str) -> Parsed<String> {
+    const LIKE: &str =
+        "write one as https://app.example.org/reset or https://app.example.org/#/reset/{token}";
+    let url = Url::parse(&text.replace(TOKEN, "token"))
+        .map_err(|_| format!("it is no address of a page; {LIKE}"))?;
+    // A custom scheme may open an app of a phone; these run what stands in them.
+    let runs = ["javascript", "data", "vbscript", "file", "blob", "about"];
+    if runs.contains(&url.scheme()) || text.contains(char::is_control) {
+        return Err(format!("it is no address of a page; {LIKE}"));
+    }
+    Ok(text.to_owned())
+}

@@ -1,0 +1,77 @@
+//! Where the links of letters lead: to the server's own pages, or to the app's.
+
+use sprag::letter::LetterKind;
+use url::Url;
+
+use crate::config::TOKEN_IN_LINK;
+
+/// Where the links of letters lead.
+#[derive(Clone, Debug)]
+pub(crate) struct Links {
+    /// Under which the server's own pages are.
+    public_url: Url,
+    /// The app's own pages, by what they are for.
+    of_app: Vec<(&'static str, String)>,
+}
+
+impl Links {
+    pub(crate) fn new(public_url: Url, of_app: Vec<(&'static str, String)>) -> Self {
+        Self { public_url, of_app }
+    }
+
+    /// The address of a letter's link; `None` where it has none, or there is no page for it.
+    pub(crate) fn link(&self, kind: LetterKind, token: &str) -> Option<String> {
+        let page = match kind {
+            LetterKind::VerifyEmail => "verify",
+            LetterKind::ResetPassword => "reset",
+            LetterKind::Invite => "invite",
+            LetterKind::AccountDeletion => "delete",
+            LetterKind::PasswordChanged | LetterKind::SignUpKnown | LetterKind::Test => return None,
+        };
+        if let Some((_, address)) = self.of_app.iter().find(|(of, _)| *of == page) {
+            return Some(filled(address, token));
+        }
+        if kind == LetterKind::Invite {
+            // Where people register, the app knows.
+            return None;
+        }
+        let base = self.public_url.as_str().trim_end_matches('/');
+        Some(format!("{base}/{page}?token={token}"))
+    }
+}
+
+/// An address with the token where it says, or else in its query. A token has letters, digits, `-` and `_` only.
+fn filled(address: &str, token: &str) -> String {
+    if address.contains(TOKEN_IN_LINK) {
+        return address.replace(TOKEN_IN_LINK, token);
+    }
+    let (address, fragment) = address.split_once('#').unwrap_or((address, ""));
+    let mark = if address.contains('?') { '&' } else { '?' };
+    let hash = if fragment.is_empty() { "" } else { "#" };
+    format!("{address}{mark}token={token}{hash}{fragment}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_leads_to_the_apps_page_where_it_has_one() {
+        let own = Links::new(Url::parse("https://auth.example.org").unwrap(), Vec::new());
+        let link = own.link(LetterKind::ResetPassword, "spo_x").unwrap();
+        assert_eq!(link, "https://auth.example.org/reset?token=spo_x");
+        assert_eq!(own.link(LetterKind::Invite, "spo_x"), None, "nobody registers at a page of ours");
+        for (address, filled) in [
+            ("https://app.example.org/reset", "https://app.example.org/reset?token=spo_x"),
+            ("https://app.example.org/reset?a=1", "https://app.example.org/reset?a=1&token=spo_x"),
+            ("https://app.example.org/#/reset/{token}", "https://app.example.org/#/reset/spo_x"),
+            ("https://app.example.org/reset#form", "https://app.example.org/reset?token=spo_x#form"),
+            ("app://reset/{token}", "app://reset/spo_x"),
+        ] {
+            let of_app = vec![("reset", address.to_owned())];
+            let links = Links::new(Url::parse("https://auth.example.org").unwrap(), of_app);
+            assert_eq!(links.link(LetterKind::ResetPassword, "spo_x").as_deref(), Some(filled));
+            assert!(links.link(LetterKind::VerifyEmail, "spo_x").unwrap().contains("/verify?"));
+        }
+    }
+}

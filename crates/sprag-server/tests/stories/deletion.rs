@@ -1,0 +1,121 @@
+//! Somebody wants their account deleted, or to know what is kept of them.
+
+use serde_json::{Value, json};
+use sprag::letter::LetterKind;
+
+use crate::call::{Answer, Call};
+use crate::people::{Device, LOGIN, ME};
+use crate::world::{World, days};
+
+const DELETE: &str = "/api/v1/auth/me/delete";
+const KEEP: &str = "/api/v1/auth/me/keep";
+const EXPORT: &str = "/api/v1/auth/me/export";
+
+const OWN: &str = "ann's battery staple";
+
+async fn deletes(world: &World, device: &Device<'_>, body: &Value) -> Answer {
+    world.sends(device.bearer_call("POST", DELETE).json(body)).await
+}
+
+fn logs_in(name: &str) -> Call {
+    Call::post(LOGIN).json(&json!({ "username": name, "password": OWN }))
+}
+
+async fn erased(world: &World) -> u64 {
+    world.engine.accounts().erase_due(|_, _| ()).await.expect("a store that works")
+}
+
+#[tokio::test]
+async fn an_account_is_erased_once_its_time_has_come_and_nothing_is_left_of_its_owner() {
+    let world = World::new();
+    let ann = world.ann().await.logs_in().await;
+    let id = world.engine.accounts().find("ann").await.expect("it is there").id;
+    let at = deletes(&world, &ann, &json!({})).await.is(202).field("erase_at");
+    assert!(at.starts_with("2026-07-15T12:00:00"), "{at}");
+    world.sends(Call::get(ME).bearer(&ann.access)).await.refused(401, "session_ended");
+    let letters = world.letters().await;
+    assert_eq!(letters.iter().map(|letter| letter.kind).collect::<Vec<_>>(), [LetterKind::AccountDeletion]);
+    world.winds(days(14) - 1);
+    assert_eq!(erased(&world).await, 0, "there is time left");
+    world.winds(1);
+    assert_eq!(erased(&world).await, 1);
+    assert!(world.engine.accounts().get(id).await.is_err(), "it is gone");
+    world.sends(logs_in("ann")).await.refused(401, "credentials_invalid");
+    let token = letters[0].token.clone().expect("a link");
+    world.sends(Call::post(KEEP).json(&json!({ "token": token }))).await.refused(400, "link_invalid");
+    assert!(!world.dump().await.contains("ann@example.org"), "nothing tells of her");
+    let journal = world.journal(id).await;
+    assert_eq!(journal.last().map(String::as_str), Some("account_erased"), "{journal:?}");
+}
+
+#[tokio::test]
+async fn a_log_in_keeps_the_account_and_so_does_the_link_of_the_letter() {
+    let world = World::new();
+    let person = world.ann().await;
+    for by_link in [false, true] {
+        let ann = person.logs_in().await;
+        deletes(&world, &ann, &json!({ "current_password": OWN })).await.is(202);
+        let token = world.token_by_mail(LetterKind::AccountDeletion).await;
+        world.winds(days(13));
+        let keep = Call::post(KEEP).json(&json!({ "token": token }));
+        if by_link {
+            let page = world.is_asked(Call::get(&format!("/delete?token={token}"))).await;
+            assert_eq!(page.status, 200, "{}", page.text());
+            assert!(page.text().contains("Keep"), "a look says what would happen: {}", page.text());
+            world.sends(keep).await.is(204);
+        } else {
+            world.sends(logs_in("ann")).await.is(200);
+            world.sends(keep).await.refused(400, "link_invalid");
+        }
+        world.winds(days(2));
+        assert_eq!(erased(&world).await, 0);
+        let account = world.engine.accounts().find("ann").await.expect("it is there");
+        assert_eq!(account.erase_at, None);
+        let journal = world.journal(account.id).await;
+        let told = |kind: &str| journal.iter().filter(|entry| entry.contains(kind)).count();
+        assert_eq!(told("deletion_asked"), told("deletion_called_off"), "{journal:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_who_shows_who_they_are_has_an_account_deleted() {
+    let world = World::new();
+    let mut ann = world.ann().await.logs_in().await;
+    world.winds(601);
+    ann.turns().await;
+    deletes(&world, &ann, &json!({})).await.refused(403, "step_up_required");
+    let wrong = deletes(&world, &ann, &json!({ "current_password": "not her password" })).await;
+    wrong.refused(403, "current_password_wrong");
+    world.sends(Call::post(DELETE).json(&json!({}))).await.refused(401, "token_missing");
+    let call = ann.bearer_call("DELETE", ME).json(&json!({ "current_password": OWN }));
+    world.sends(call).await.is(202);
+}
+
+#[tokio::test]
+async fn what_is_kept_is_told_but_what_proves_who_somebody_is_and_when_sessions_rotate() {
+    let world = World::new();
+    let person = world.ann().await;
+    let other = person.logs_in().await;
+    let mut ann = person.logs_in().await;
+    let first = world.sends(ann.bearer_call("GET", EXPORT)).await.is(200).json();
+    // A rotation of another session and of its own shows nowhere.
+    let (mut turned, before) = (other, ann.access.clone());
+    ann.turns().await;
+    turned.turns().await;
+    let second = world.sends(Call::get(EXPORT).bearer(&before)).await.is(200).json();
+    let without_moment = |mut told: Value| {
+        told["exported_at"] = Value::Null;
+        told
+    };
+    assert_eq!(without_moment(first.clone()), without_moment(second), "no rotation shows");
+    assert_eq!(first["account"]["email"], "ann@example.org");
+    assert_eq!(first["sessions"].as_array().map(Vec::len), Some(2));
+    assert_eq!((&first["has_password"], &first["is_complete"]), (&json!(true), &json!(true)));
+    let text = first.to_string();
+    for secret in ["$argon2", "generation", "rotated", "spr_", OWN] {
+        assert!(!text.contains(secret), "{secret}: {text}");
+    }
+    world.winds(601);
+    ann.turns().await;
+    world.sends(ann.bearer_call("GET", EXPORT)).await.refused(403, "step_up_required");
+}

@@ -1,0 +1,157 @@
+//! An account's owner has it erased: it is planned, and done once some time has passed in which they may come to think otherwise.
+
+use std::time::Duration;
+
+use super::letters::{called, spend, token};
+use super::{AccountErasure, Accounts, Caller, Error, Letters, LinkTarget, Requester};
+use crate::audit::{Event, EventKind};
+use crate::clock::Timestamp;
+use crate::error::{Fault, Refusal};
+use crate::letter::{Letter, LetterKind};
+use crate::one_time::{OneTimeText, OneTimeToken, Purpose, TokenId, hashed};
+use crate::password::Password;
+use crate::random;
+use crate::session::{AccountId, EndCause};
+use crate::store::{Commit, Committed, Expect, Step};
+
+/// How many accounts are looked for at once.
+const AT_ONCE: u32 = 100;
+
+/// What the journal says of a wrong password.
+const WRONG: &str = "the current password, asked for to delete the account, was wrong";
+
+impl Accounts<'_> {
+    /// Says that whoever calls knows the account's password, which a call asks for in the place of a log-in of a moment ago.
+    ///
+    /// # Errors
+    /// [`Refusal::CurrentPasswordWrong`], [`Refusal::PasswordRejected`], [`Refusal::RateLimited`] if too many were tried; a
+    /// [`Fault`].
+    pub async fn expect_owner(
+        &self,
+        caller: &Caller,
+        current: &str,
+        requester: &Requester,
+    ) -> Result<(), Error> {
+        let current = Password::typed(current)?;
+        self.0.owner(caller.key, current, WRONG, requester).await.map(drop)
+    }
+
+    /// Has an account erased once `grace` has passed; says when that is. Every session ends, and its owner gets a letter with a
+    /// link by which it is kept. A log-in before calls it off, too.
+    ///
+    /// # Errors
+    /// [`Refusal::SessionEnded`] where the account moved on meanwhile; a [`Fault`].
+    pub async fn plan_erasure(
+        &self,
+        caller: &Caller,
+        grace: Duration,
+        requester: &Requester,
+    ) -> Result<Timestamp, Error> {
+        let Self(engine) = self;
+        let account = self.get(caller.key.account).await?;
+        let (now, keys, random) = (engine.now(), engine.keys.load(), engine.random.as_ref());
+        let at = now.plus(grace);
+        let mut steps = vec![
+            Step::PlanErasure { at },
+            Step::EndTokens { purpose: Purpose::KeepAccount },
+            Step::MoveEpoch,
+            Step::EndSessions {
+                except: None,
+                with: Some(caller.key.session),
+                ending: requester.ending(EndCause::LogoutAll, now),
+            },
+        ];
+        let address = super::letters::addressed(account.clone()).filter(|_| engine.sends_letters);
+        let letter = address.map(|(_, address)| {
+            let (id, secret) = (TokenId(random::id(random, now)), random::bytes::<16>(random));
+            let purpose = Purpose::KeepAccount;
+            let text = OneTimeText::write(&keys, now, (purpose, account.id, id), &secret);
+            let token = OneTimeToken {
+                epoch: Some(account.epoch.next()),
+                bound_to: super::letters::bound_to(&address),
+                expires_at: at,
+                ..token((account.id, id), purpose, hashed(&secret), now)
+            };
+            let letter = Letter::asked_for(LetterKind::AccountDeletion, &address, requester, now);
+            let letter = Letter { name: called(&account), ..letter }.with_link(&text, at);
+            (token, letter.sealed(account.id, (&keys, random), at))
+        });
+        let key = letter.as_ref().map(|(_, message)| message.key);
+        steps.extend(letter.into_iter().flat_map(|(token, message)| {
+            [Step::PutToken(Box::new(token)), Step::PutMessage(Box::new(message))]
+        }));
+        let events = vec![requester.event_of_account(account.id, EventKind::DeletionAsked, now, None)];
+        let expect = Expect::Standing(caller.state.epoch);
+        let commit = Commit { account: account.id, expect, steps, events };
+        match engine.store.commit(commit).await? {
+            Committed::Done { .. } => {
+                key.into_iter().for_each(|key| engine.letter_waits(key));
+                Ok(at)
+            }
+            Committed::AccountMoved | Committed::Missed { .. } => Err(Refusal::SessionEnded(None).into()),
+        }
+    }
+
+    /// Erases accounts whose owners asked for that, and whose time has come, as [`erase`](Self::erase) does. `told` hears of each
+    /// what came of it; where this role may not change the journal, nothing is begun.
+    ///
+    /// # Errors
+    /// A [`Fault`]; whoever repeats it goes on from there.
+    pub async fn erase_due(&self, mut told: impl FnMut(AccountId, &AccountErasure)) -> Result<u64, Fault> {
+        let Self(engine) = self;
+        let mut erased = 0;
+        loop {
+            let now = engine.now();
+            let due = engine.store.erasures_due(now, AT_ONCE).await?;
+            let are_more = due.len() == AT_ONCE as usize;
+            for account in due {
+                match self.erase_if_due(account, now).await {
+                    Ok(outcome) => {
+                        told(account, &outcome);
+                        if outcome == AccountErasure::NotAllowed {
+                            return Ok(erased);
+                        }
+                        erased += 1;
+                    }
+                    // Its owner logged in, or another node was here before.
+                    Err(Error::Refused(_)) => {}
+                    Err(Error::Failed(fault)) => return Err(fault),
+                }
+            }
+            if !are_more {
+                return Ok(erased);
+            }
+        }
+    }
+}
+
+impl Letters<'_> {
+    /// Keeps an account that its owner wanted erased, by the link of the letter that told of it; says whose it is.
+    ///
+    /// # Errors
+    /// [`Refusal::LinkInvalid`]; a [`Fault`].
+    pub async fn keep_account(&self, text: &str, requester: &Requester) -> Result<LinkTarget, Error> {
+        let Self(engine) = self;
+        let (account, address, parsed) = self.usable(Purpose::KeepAccount, text).await?;
+        let now = engine.now();
+        let mut steps = vec![spend(&parsed, &address, now)];
+        steps.extend(calling_off());
+        let events = vec![called_off(requester, account.id, now)];
+        let expect = Expect::Standing(account.epoch);
+        let commit = Commit { account: account.id, expect, steps, events };
+        match engine.store.commit(commit).await?.is_done() {
+            true => Ok(LinkTarget { address, account: account.id }),
+            false => Err(Refusal::LinkInvalid.into()),
+        }
+    }
+}
+
+/// What keeps an account that was to be erased.
+pub(super) fn calling_off() -> [Step; 2] {
+    [Step::EndTokens { purpose: Purpose::KeepAccount }, Step::CallOffErasure]
+}
+
+/// What the journal says of it.
+pub(super) fn called_off(requester: &Requester, account: AccountId, at: Timestamp) -> Event {
+    requester.event_of_account(account, EventKind::DeletionCalledOff, at, None)
+}
