@@ -97,10 +97,10 @@ pub struct Config {
     pub sessions: Sessions,
     /// How letters leave, and from whom.
     pub mail: Mail,
-    /// Which other systems are told of events, and how they know that it is us.
-    pub webhooks: Webhooks,
     /// To which pages of the app the links of letters lead.
     pub links: AppLinks,
+    /// Which other systems are told of events, and how they know that it is us.
+    pub webhooks: Webhooks,
     /// How accounts are made, and which calls that are off by default are on.
     pub accounts: Accounts,
     /// How access tokens are signed, and for whom they are.
@@ -356,8 +356,8 @@ impl Sources {
             logs: Logs::from(chosen)?,
             monitoring: Monitoring::from(chosen)?,
             mail: Mail::from(chosen, &listen)?,
-            webhooks: Webhooks::from(chosen)?,
             links: AppLinks::from(chosen)?,
+            webhooks: Webhooks::from(chosen)?,
             listen,
             lines: Vec::new(),
             origins: chosen.origins(),

@@ -334,9 +334,9 @@ impl Profile {
             takes_imported_tokens: self.wire.refresh.takes_imported_tokens,
             next_id: self.client.next_id,
             confirmation: self.client.confirmation,
+            password: self.client.password,
             // Whoever serves it knows what can be asked.
             hooks: sprag::hooks::Hooks::default(),
-            password: self.client.password,
         }
     }
 

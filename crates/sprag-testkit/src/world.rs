@@ -78,10 +78,10 @@ pub struct Plan {
     pub rates: Rates,
     /// Whether accounts know their devices.
     pub knows_devices: bool,
-    /// What our profile has other systems asked.
-    pub hooks: Hooks,
     /// Whoever knows which passwords were stolen, if anybody is asked.
     pub breaches: Option<Arc<dyn Breaches>>,
+    /// What our profile has other systems asked.
+    pub hooks: Hooks,
 }
 
 impl Default for Plan {
@@ -99,8 +99,8 @@ impl Default for Plan {
             proof_of_work: None,
             rates: Rates::off(),
             knows_devices: false,
-            hooks: Hooks::default(),
             breaches: None,
+            hooks: Hooks::default(),
         }
     }
 }

@@ -29,9 +29,9 @@ pub(crate) struct Sender {
     engine: Arc<Engine>,
     mailer: Box<dyn Mailer>,
     words: Arc<Words>,
-    metrics: Arc<Metrics>,
     /// Where the links lead.
     links: Links,
+    metrics: Arc<Metrics>,
 }
 
 impl std::fmt::Debug for Sender {
@@ -42,7 +42,7 @@ impl std::fmt::Debug for Sender {
 
 impl Sender {
     pub(crate) fn new(engine: Arc<Engine>, mailer: Box<dyn Mailer>, words: Arc<Words>, links: Links) -> Self {
-        Self { engine, mailer, words, metrics: Arc::default(), links }
+        Self { engine, mailer, words, links, metrics: Arc::default() }
     }
 
     /// What becomes of letters is counted there.

@@ -186,8 +186,8 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
         refreshes,
         Some(counts),
         cuts,
-        Some(outbox::job(node)),
         Some(erasures::job(engine)),
+        Some(outbox::job(node)),
     ]
     .into_iter()
     .flatten()

@@ -56,10 +56,10 @@ pub struct Node {
     pub refresh_limits: Option<Arc<RefreshLimits>>,
     /// What letters and pages say; `None` where letters are off.
     pub(crate) words: Option<Arc<Words>>,
-    /// What asks and tells other systems; `None` where there is nothing to sign with.
-    pub(crate) outgoing: Option<Outgoing>,
     /// Names that nobody registers.
     pub name_lists: NameLists,
+    /// What asks and tells other systems; `None` where there is nothing to sign with.
+    pub(crate) outgoing: Option<Outgoing>,
     /// Where its keys come from.
     pub ring: RingSource,
     /// Whether they were made at this start, as there were none.
@@ -200,8 +200,8 @@ impl Node {
             places,
             refresh_limits,
             words,
-            outgoing,
             name_lists,
+            outgoing,
             ring,
             has_new_ring,
             high_water,

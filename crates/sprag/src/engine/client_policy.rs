@@ -32,10 +32,10 @@ pub struct ClientPolicy {
     pub next_id: NextId,
     /// Whether whoever registers with it confirms their address.
     pub confirmation: Confirmation,
-    /// Which other systems are asked before something is decided.
-    pub hooks: Hooks,
     /// How long a password must be that is chosen with it.
     pub password: PasswordLength,
+    /// Which other systems are asked before something is decided.
+    pub hooks: Hooks,
 }
 
 impl ClientPolicy {
@@ -52,8 +52,8 @@ impl ClientPolicy {
             takes_imported_tokens: false,
             next_id: NextId::Uuid,
             confirmation: Confirmation::Off,
-            hooks: Hooks::default(),
             password: PasswordLength::default(),
+            hooks: Hooks::default(),
         }
     }
 }

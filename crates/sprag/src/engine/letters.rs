@@ -75,11 +75,11 @@ impl Letters<'_> {
                 self.with_link(&account, &address, letter, requester)
             }
             None => {
+                let nobody = AccountId(random::id(engine.random.as_ref(), engine.now()));
                 let brought = match there.filter(|_| !is_known) {
                     Some(there) => Box::pin(self.to_whom_it_knows(there, typed, requester)).await?,
                     None => None,
                 };
-                let nobody = AccountId(random::id(engine.random.as_ref(), engine.now()));
                 brought.unwrap_or_else(|| self.with_nothing(Purpose::ResetPassword, nobody))
             }
         };

@@ -103,8 +103,8 @@ impl Engine {
         let current = Password::typed(request.current)?;
         let why = "the current password, asked for to change it, was wrong";
         let owner = self.owner(caller.key, current, why, requester).await?;
-        let asked = self.claims_asked(client, owner.account(), Some(caller.key.session)).await?;
         let new = self.chosen(new, &own_names(owner.account())).await?;
+        let asked = self.claims_asked(client, owner.account(), Some(caller.key.session)).await?;
         let hash = self.hasher.hash_from(requester.prefix(), new, self.random.as_ref()).await?;
         let own = self.token_of(client, caller.key, request.refresh_token).await?;
         let retry_hash = request.retry_id.map(hash_retry_id);

@@ -157,7 +157,7 @@ impl Commits for MemoryStore {
         }
         tables.names.extend(rows.names.iter().map(|name| (name.clone(), commit.account)));
         // What is left of a deleted account: its sessions, until they are swept away. What is there before one: tokens and letters.
-        if is_known || rows != Rows::default() {
+        if is_known || rows != nothing {
             tables.rows.insert(commit.account, rows);
         }
         security::journalled(&events);
