@@ -15,6 +15,9 @@ export const between = (least: number, most: number): number => least + Math.ran
 /** What an access token is taken to live where nobody says it, in seconds. */
 const GUESSED_LIFE = 300;
 
+/** The first of them that is a time which can pass. */
+const aTime = (...seconds: readonly unknown[]): number | undefined => seconds.map(Number).find((each) => each > 0);
+
 /** An access token and what is known of its life. */
 export interface Access {
   readonly token: string;
@@ -30,15 +33,15 @@ export interface Access {
 export function accessOf({ answer }: Profile, body: Answer, of: string, isFirst: boolean, since: Moment): Access {
   const token = text(body, answer.access) as string;
   const { exp, iat } = readClaims(token);
-  const life = 1000 * (Number(member(body, answer.expiresIn) ?? (exp as number) - (iat as number)) || GUESSED_LIFE);
-  const told = Number(member(body, answer.refreshIn) ?? NaN) * 1000;
+  const life = 1000 * (aTime(member(body, answer.expiresIn), (exp as number) - (iat as number)) ?? GUESSED_LIFE);
+  const told = aTime(member(body, answer.refreshIn));
   return {
     token,
     of,
     // With a little room for the way to an API.
     life: life - Math.min(5000, life / 10),
     // As the server draws it: a crowd that logged in at one moment is spread by its first refresh, and stays spread.
-    ahead: told >= 0 ? told : life * between(isFirst ? 0.15 : 0.6, 0.9),
+    ahead: told ? 1000 * told : life * between(isFirst ? 0.15 : 0.6, 0.9),
     since,
   };
 }

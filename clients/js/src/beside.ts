@@ -1,28 +1,44 @@
 import { attempt } from './after.js';
+import { newId, type Kept } from './store.js';
 import type { TokenStorage } from './types.js';
+
+/** As long as browsers keep a cookie, in seconds. */
+const LONGEST = 34_560_000;
 
 /**
  * A storage for a page's client in cookie mode beside `sprag-client/server`: `localStorage`, but for the retry id, which is in
  * a cookie that both can read. They ask with one refresh cookie, so an answer that one of them lost must be asked for by the
- * other under the same id. This is the page's half: `sprag-client/server` does not read that cookie yet, so until it does, let
- * only one of the two refresh (docs/guide/client/next.md). Give the client's `name` where it is not `sprag`.
+ * other under the same id. Have the server's half too: `createServer({ besidePage: true })`. Give the client's `name` to both
+ * where it is not `sprag`.
  */
 export function besideServer(name = 'sprag'): TokenStorage {
+  const cookie = `${name}_retry=`;
   const local = (): Storage => globalThis.localStorage;
   const shared = (): string | undefined =>
-    attempt(() => new RegExp(`(?:^|; )${name}_retry=([\\w-]{16,})`).exec(document.cookie)?.[1]);
+    attempt(() => document.cookie.split('; ').find((each) => each.startsWith(cookie))?.slice(cookie.length)) || undefined;
+  const share = (id: string, seconds: number): void => {
+    const secure = globalThis.location?.protocol === 'https:' ? ';secure' : '';
+    attempt(() => (document.cookie = `${cookie}${id};path=/;max-age=${seconds};samesite=lax${secure}`));
+  };
+  /** What was kept last, for where the storage is blocked. */
+  let last: string | null = null;
+  const i = newId();
   return {
     getItem(key) {
-      const found = local().getItem(key);
+      const found = attempt(() => local().getItem(key)) ?? last;
       const r = shared();
-      const kept = attempt(() => JSON.parse(found as string) as { r?: string } | null);
-      return r && kept?.r ? JSON.stringify({ ...kept, r }) : found;
+      if (!r) return found;
+      const kept = attempt(() => JSON.parse(found as string) as Kept | null) ?? { i };
+      if (kept.r === r) return found;
+      // Where the page knows of no session, the server of the pages has opened one since.
+      return JSON.stringify(kept.s === undefined ? { i: kept.i, b: kept.b, s: '', r } : { ...kept, r });
     },
     setItem(key, value) {
+      const { r, o } = JSON.parse(value) as Kept;
+      if (r && r !== shared()) share(r, LONGEST);
+      if (!r && o && shared()) share('', 0);
+      last = value;
       local().setItem(key, value);
-      const { r } = JSON.parse(value) as { r?: string };
-      const secure = globalThis.location?.protocol === 'https:' ? ';secure' : '';
-      if (r && r !== shared()) attempt(() => (document.cookie = `${name}_retry=${r};path=/;max-age=34560000;samesite=lax${secure}`));
     },
     removeItem: (key) => local().removeItem(key),
   };

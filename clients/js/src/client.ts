@@ -6,7 +6,7 @@ import { sprag } from './profiles.js';
 import { isBusy, isNewer, newId, openStore, HELD, type Kept } from './store.js';
 import { readClaims, readToken } from './token.js';
 import type { Answer, Client, ClientOptions, Session, SessionSnapshot, SignedOut } from './types.js';
-import { here, isFault, judged, originOf, parse, platformFetch, says, sender, text, unreachable } from './wire.js';
+import { here, isFault, judged, originOf, says, sender, text, unreachable } from './wire.js';
 
 /** One tab to the others. */
 interface Message {
@@ -35,7 +35,9 @@ export function createClient(options: ClientOptions): Client {
   if (!inBody && !profile.cookie) throw new SpragError('not_offered', 'The profile has no cookie mode; use body');
   const page = typeof document === 'object' ? document : undefined;
   const { location } = globalThis;
-  const send = sender(options, refusal);
+  /** The platform's is looked up at each call: what replaces it later (a mock, an instrument) counts. */
+  const ask: typeof fetch = options.fetch ?? ((input, init) => fetch(input, init));
+  const send = sender(options, refusal, ask);
   const store = openStore(options.storage ?? attempt(() => (page ? localStorage : undefined)), name, options.importFrom);
   const session = Object.assign(new EventTarget(), { current: { state: 'unknown' }, state: 'unknown' }) as Writable<Session>;
   const listening = new AbortController();
@@ -182,10 +184,14 @@ export function createClient(options: ClientOptions): Client {
     tell(was);
   };
 
+  /** Forgets the session, since its user wants it to end. */
+  const leave = (cause: string, detail: string, l?: string): Promise<void> =>
+    change((kept) => ({ ...rest(kept), o: { cause, detail }, l }));
+
   /** Whether an answer that came may still undo the end: nobody wanted it. */
   const mayReturn = ({ o }: Kept): unknown => o && !/^logout/.test(o.cause);
 
-  const ask = ({ t, r, i }: Kept, stopped?: AbortSignal): Promise<Answer> =>
+  const askFor = ({ t, r, i }: Kept, stopped?: AbortSignal): Promise<Answer> =>
     send(
       routes.refresh,
       inBody ? { [answer.refresh]: t } : undefined,
@@ -210,7 +216,7 @@ export function createClient(options: ClientOptions): Client {
       const since = now();
       try {
         // Of one session the newer token; of another none but an import's (or a server's whose tokens say nothing).
-        return await take(await ask(shown, stopped), since, (kept, token) =>
+        return await take(await askFor(shown, stopped), since, (kept, token) =>
           inBody ? isNewer(token, kept.t) || (isSame(kept) && token && !readToken(kept.t)) : isSame(kept) || mayReturn(kept),
         );
       } catch (thrown) {
@@ -348,14 +354,15 @@ export function createClient(options: ClientOptions): Client {
       const stopped = await free();
       if (!inBody && !store.last.l) return;
       try {
-        const token = held ?? (profile.logoutByAccessToken && text(await ask({ i, t, r }, stopped), answer.access));
-        const headers = { 'Sprag-Instance': i, ...(token && { Authorization: `Bearer ${token}` }) };
+        const token = held ?? (profile.logoutByAccessToken && text(await askFor({ i, t, r }, stopped), answer.access));
+        // By the retry id the server knows whose token this is, though the answer with the next one may have been lost.
+        const headers = { 'Idempotency-Key': r as string, 'Sprag-Instance': i, ...(token && { Authorization: `Bearer ${token}` }) };
         await send(routes.logout, inBody ? { [answer.refresh]: t } : undefined, headers, stopped, true);
       } catch (error) {
         await look();
         if (stopped.aborted) return again();
-        // Whoever is no longer known there is logged out.
-        if ((error as SpragError).status !== 401) throw error;
+        // Whoever is no longer known there is logged out; what a portal says of it is nobody's word.
+        if (!says(error as SpragError, refusal, [...refusal.ended, ...refusal.unknown])) throw error;
       }
       await change((kept) => kept.l === r && { ...kept, l: undefined });
     }).catch((error: unknown) => {
@@ -406,6 +413,7 @@ export function createClient(options: ClientOptions): Client {
     ),
     login: (fields) => begin(routes.login, fields, true),
     register: (fields) => begin(routes.register, fields, false),
+    enter: (path, fields) => begin(path, fields, false),
     stepUp: (fields) => replace(routes.stepUp, fields),
     changePassword(current, next, more) {
       const [before, after] = profile.passwordFields ?? ['current_password', 'new_password'];
@@ -413,7 +421,7 @@ export function createClient(options: ClientOptions): Client {
     },
     async adopt(given) {
       const since = now();
-      const body = given instanceof Response ? judged(given, parse(await given.text()), refusal) : given;
+      const body = given instanceof Response ? judged(given, await given.text(), refusal) : given;
       await take(body, since, () => true, true);
       return body;
     },
@@ -421,15 +429,15 @@ export function createClient(options: ClientOptions): Client {
       const kept = await store.update();
       const l = kept.r ?? newId();
       const held = profile.logoutByAccessToken && access && left(access).life > 0 ? access.token : undefined;
-      await change((kept) => ({ ...rest(kept), o: { cause: 'logout', detail: 'You signed out' }, l: inBody ? undefined : l }));
+      await leave('logout', 'You signed out', inBody ? undefined : l);
       if (!inBody || kept.t) await farewell({ ...kept, l }, held);
     },
     async logoutEverywhere() {
       const headers = bearer(await refresh());
       await insist(() => send(routes.logoutEverywhere, undefined, headers));
-      await change((kept) => ({ ...rest(kept), o: { cause: 'logout_all', detail: 'You signed out everywhere' } }));
+      await leave('logout_all', 'You signed out everywhere');
     },
-    fetch: bearing({ allows, accessToken, refresh }, options.fetch ?? platformFetch),
+    fetch: bearing({ allows, accessToken, refresh }, ask),
     accessToken,
     refresh,
     allows,

@@ -6,7 +6,7 @@ export class SpragError extends Error {
   declare readonly code: ErrorCode;
   /** The answer's status; 0 where there was none. */
   declare readonly status: number;
-  /** In how many seconds the server wants to be asked again; 0 where it did not say. */
+  /** In how many seconds the server wants to be asked again, a day at most; 0 where it did not say. */
   declare readonly retryAfter: number;
   /** The answer's body, where it was JSON. */
   declare readonly body: unknown;

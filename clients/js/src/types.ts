@@ -147,8 +147,16 @@ export interface Client {
    * rejects.
    */
   readonly ready: Promise<void>;
-  /** Logs in with the fields that the profile takes: `{ username, password }`. */
+  /**
+   * Logs in with the fields that the profile takes: `{ username, password }`. Where more than a password is needed it rejects
+   * (`second_factor_required`), and the error's `body` says what the server wants next: hand that to `enter`.
+   */
   login(fields: Readonly<Record<string, unknown>>): Promise<Answer>;
+  /**
+   * Logs in by a call of the server's that has no method here: the second step of a log-in, a passkey, a code. The same care is
+   * taken as at `login`: one at a time in all tabs, and where no tokens are answered nothing changes.
+   */
+  enter(path: string, fields: Readonly<Record<string, unknown>>): Promise<Answer>;
   /** Registers; signs in where the profile answers with tokens. */
   register(fields: Readonly<Record<string, unknown>>): Promise<Answer>;
   /**
@@ -163,7 +171,7 @@ export interface Client {
   /** Shows once more who uses the session: `{ password }`, `{ code }`, `{ credential }`. */
   stepUp(fields: Readonly<Record<string, unknown>>): Promise<Answer>;
   /**
-   * Takes the tokens of an answer to a call that the client has no method for: a second factor, a passkey, a reset. An
+   * Takes the tokens of an answer that came without this client: from a service worker, in a page that was made with them. An
    * answer that is none (`ok` false, no JSON, no access token) rejects and changes nothing.
    */
   adopt(answer: Response | Answer): Promise<Answer>;

@@ -1,11 +1,11 @@
-import { attempt, unref } from './after.js';
+import { attempt } from './after.js';
 import { SpragError } from './error.js';
 import type { Answer, ClientOptions, RefusalFacts } from './types.js';
 
 /** How long one request may take, its body included, in milliseconds. */
 const DEADLINE = 8_000;
 
-/** Gives the body of an answer in the 200s, `{}` where it is no JSON object; rejects with everything else. */
+/** Gives the body of an answer in the 200s, `{}` where there is none; rejects with everything else, also what is no JSON. */
 export type Send = (
   path: string | undefined,
   body: Answer | undefined,
@@ -27,12 +27,9 @@ export const originOf = (url: string | URL, base: string | undefined): string | 
   return origin === 'null' ? undefined : origin;
 };
 
-/** The platform's `fetch`, looked up at each call: what replaces it later (a mock, an instrument) counts. */
-export const platformFetch: typeof fetch = (input, init) => globalThis.fetch(input, init);
-
 /** Sends to the session server; rejects as `unreachable` where no answer came whole and in time. */
 export const sender =
-  ({ url, mode, fetch: ask = platformFetch, headers: always, credentials }: ClientOptions, refusal: RefusalFacts): Send =>
+  ({ url, mode, headers: always, credentials }: ClientOptions, refusal: RefusalFacts, ask: typeof fetch): Send =>
   async (path, body, headers, stopped, keepalive = false) => {
     if (!path) throw new SpragError('not_offered', 'The profile has no such call');
     const controller = new AbortController();
@@ -52,7 +49,7 @@ export const sender =
       return [response, await response.text()];
     };
     const stop = (): void => controller.abort('stopped');
-    const timer = unref(setTimeout(() => controller.abort('timeout'), DEADLINE));
+    const timer = setTimeout(() => controller.abort('timeout'), DEADLINE);
     const late = new Promise<never>((_, reject) => {
       controller.signal.onabort = () => reject(controller.signal.reason);
     });
@@ -66,23 +63,36 @@ export const sender =
         clearTimeout(timer);
         stopped?.removeEventListener('abort', stop);
       });
-    return judged(response, parse(text), refusal);
+    return judged(response, text, refusal);
   };
 
 /** The body of an answer in the 200s; throws what a caller is told of every other. */
-export function judged({ ok, status, headers }: Response, body: Answer, { code, message }: RefusalFacts): Answer {
-  if (ok) return body;
+export function judged({ ok, status, headers }: Response, sent: string, { code, message }: RefusalFacts): Answer {
+  const body = sent ? parse(sent) : {};
+  // A captive portal answers everything with a page of its own.
+  if (ok && body) return body;
   if (status < 400) throw unreachable(status);
   throw new SpragError(
     text(body, code) ?? (isFault({ status }) ? 'unavailable' : 'refused'),
     text(body, message) ?? `The server answered ${status}`,
     status,
     body,
-    Number(headers.get('Retry-After')) || 0,
+    retryAfter(headers),
   );
 }
 
-export const parse = (json: string): Answer => attempt(() => Object(JSON.parse(json)) as Answer) ?? {};
+/** The longest wait that is believed of a server, in seconds: a day. */
+const LONGEST_WAIT = 86_400;
+
+/** In how many seconds an answer wants to be asked again; 0 where it does not say, or nothing that can be meant. */
+export function retryAfter(headers: Headers): number {
+  const told = headers.get('Retry-After') as string;
+  // A date is counted from the answer's own, where it may be read: this machine's clock may be wrong.
+  const until = Date.parse(told) - (Date.parse(headers.get('Date') as string) || Date.now());
+  return Math.min([+told, until / 1000].find((seconds) => seconds >= 0) ?? 0, LONGEST_WAIT);
+}
+
+const parse = (json: string): Answer | undefined => attempt(() => Object(JSON.parse(json)) as Answer);
 
 /** A member of an answer, by its name or a path with dots. */
 export const member = (body: unknown, path: string | undefined): unknown =>

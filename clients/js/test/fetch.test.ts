@@ -180,6 +180,25 @@ describe('actions', () => {
     expect(client.session.state).toBe('signed-in');
   });
 
+  it('take the second step of a log-in, in cookie mode too, and change nothing where it is refused', async () => {
+    for (const mode of ['body', 'cookie'] as const) {
+      const { server, tab } = browser({ mode });
+      const client = tab({ ahead: false });
+      server.next('/login', { answer: () => json(401, { code: 'second_factor_required', detail: 'a code please', mfa_token: 'm' }) });
+      const { body } = (await client.login(LOGIN).catch((error: unknown) => error)) as SpragError & { body: { mfa_token: string } };
+      const step = (code: string) => client.enter('/api/v1/auth/login/factor', { mfa_token: body.mfa_token, code });
+      server.next('/factor', { answer: () => json(403, { code: 'code_wrong', detail: 'another code please' }) });
+      await expect(step('000000')).rejects.toMatchObject({ code: 'code_wrong' });
+      expect(client.session.state).not.toBe('signed-in');
+      const { session, token } = server.open();
+      const given = { access_token: 'a', session_id: session, expires_in: 900, ...(mode === 'body' && { refresh_token: token }) };
+      server.next('/factor', { answer: () => json(200, given) });
+      await step('123456');
+      expect(client.session.current).toMatchObject({ state: 'signed-in', id: session });
+      expect(server.asked.findLast(({ path }) => path.endsWith('/factor'))!.body).toEqual({ mfa_token: 'm', code: '123456', ...(mode === 'cookie' && { transport: 'cookie' }) });
+    }
+  });
+
   it('log out here at once, and there however often it takes', async () => {
     const { server, client } = await ready();
     server.next('/logout', { lose: 'request' }, { answer: () => json(503, { code: 'unavailable', detail: 'wait' }) });

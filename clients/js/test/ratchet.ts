@@ -134,7 +134,7 @@ export class Ratchet {
     const bearer = headers.get('Authorization')?.slice(7);
     const sid = bearer && JSON.parse(Buffer.from(bearer.split('.')[1]!, 'base64url').toString()).sid;
     if (path.endsWith('/logout')) {
-      if (row) row.ended ??= 'logout';
+      if (row && token) row.ended ??= this.isReuse(token.generation, row, headers) ? 'reuse' : 'logout';
       return { response: new Response(null, { status: 204 }), ...(this.mode === 'cookie' && { cookie: '' }) };
     }
     const mine = this.rows.get(sid);
@@ -148,6 +148,14 @@ export class Ratchet {
       return this.pair(this.open().session, 0);
     }
     return { response: json(200, { path, bearer }) };
+  }
+
+  /** Whether a token was spent too long ago for anybody but a thief; its own retry id says otherwise. */
+  private isReuse(generation: number, row: Row, headers: Headers): boolean {
+    const behind = row.generation - generation;
+    const isLate = performance.now() - row.turnedAt > WINDOW;
+    const isSame = headers.get('Idempotency-Key') === row.retry && headers.get('Sprag-Instance') === row.instance;
+    return behind > 1 || (behind === 1 && isLate && !isSame);
   }
 
   private refresh(

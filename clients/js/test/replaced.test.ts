@@ -88,6 +88,41 @@ describe('a log-out that is under way', () => {
   });
 });
 
+describe('a log-out whose token was turned by a refresh that was never answered', () => {
+  it.each([
+    ['body', 60 * MINUTE],
+    ['cookie', 60 * MINUTE],
+    ['body', 3 * 24 * 60 * MINUTE],
+    ['cookie', 3 * 24 * 60 * MINUTE],
+  ] as const)('is told as one, in %s mode, %d ms later', async (mode, later) => {
+    const { server, tab } = browser({ mode });
+    const client = tab(quiet);
+    await client.login(LOGIN);
+    await client.refresh();
+    await pass(MINUTE);
+    server.next('/refresh', { lose: 'answer' }, LOST, LOST);
+    const lost = client.refresh().catch((error: SpragError) => error.code);
+    await pass(10_000);
+    expect(await lost).toBe('unreachable');
+    await pass(later);
+    await client.logout();
+    expect([...server.rows.values()].map(({ ended }) => ended)).toEqual(['logout']);
+  });
+
+  it('is not believed to be told by a portal that says anything', async () => {
+    const { server, storage, tab } = browser({ mode: 'cookie' });
+    const client = tab(quiet);
+    await client.login(LOGIN);
+    const page = '<html>Welcome to the hotel</html>';
+    server.next('/logout', ...[200, 401, 200].map((status) => ({ answer: () => new Response(page, { status }) })));
+    const out = client.logout().catch((error: SpragError) => error.code);
+    await pass(10_000);
+    expect(await out).toBe('refused');
+    expect(storage.kept()).toHaveProperty('l');
+    expect([...server.rows.values()][0]!.ended).toBeUndefined();
+  });
+});
+
 describe('a session that is being replaced', () => {
   it.each(['password', 'step-up', 'login'])('by a %s keeps its cookie, though another tab’s refresh is answered late', async (what) => {
     const { server, tab } = browser({ mode: 'cookie' });
@@ -384,10 +419,45 @@ describe('a storage', () => {
     const [, id] = /^sprag_retry=(\w+);path=\/;/.exec(page.cookie)!;
     expect(id).toBe(storage.kept()['r']);
     // The server of the pages asked meanwhile, and its answer with the next id arrived.
-    page.cookie = 'theme=dark; sprag_retry=of_the_pages_server';
+    page.cookie = 'sprag_retry2=another; theme=dark; sprag_retry=of_the_pages_server';
     await client.refresh();
     expect(server.refreshes().map(({ headers }) => headers.get('Idempotency-Key'))).toEqual(['of_the_pages_server']);
     expect(page.cookie).toMatch(/^sprag_retry=[0-9a-f]{32};/);
+    await client.logout();
+    expect(page.cookie).toMatch(/^sprag_retry=;path=\/;max-age=0;/);
+  });
+
+  it('beside a server that makes the pages knows of a log-in there, also after a log-out here', async () => {
+    const { server, storage } = browser({ mode: 'cookie' });
+    const page = { hidden: false, cookie: '' };
+    vi.stubGlobal('document', page);
+    vi.stubGlobal('localStorage', storage);
+    const open = () => createClient({ url: URL_OF_SERVER, mode: 'cookie', storage: besideServer(), fetch: server.fetch, ...quiet });
+    const client = open();
+    await client.login(LOGIN);
+    await client.logout();
+    page.cookie = '';
+    expect(await client.accessToken()).toBeUndefined();
+    const { session, token } = server.open();
+    [server.cookie, page.cookie] = [token, 'sprag_retry=of_the_pages_server'];
+    expect(await client.accessToken()).toBeTruthy();
+    expect(client.session.current).toMatchObject({ state: 'signed-in', id: session });
+    expect(server.refreshes().map(({ headers }) => headers.get('Idempotency-Key'))).toEqual(['of_the_pages_server']);
+  });
+
+  it('beside a server that makes the pages does without `localStorage` where that is blocked', async () => {
+    const { server, storage } = browser({ mode: 'cookie' });
+    const page = { hidden: false, cookie: '' };
+    storage.blocked = 'reads and writes';
+    vi.stubGlobal('document', page);
+    vi.stubGlobal('localStorage', storage);
+    const client = createClient({ url: URL_OF_SERVER, mode: 'cookie', storage: besideServer(), fetch: server.fetch, ...quiet });
+    await client.login(LOGIN);
+    expect(page.cookie).toMatch(/^sprag_retry=\w+;/);
+    page.cookie = 'sprag_retry=of_the_pages_server';
+    await client.refresh();
+    expect(server.refreshes()[0]!.headers.get('Idempotency-Key')).toBe('of_the_pages_server');
+    expect(client.session.state).toBe('signed-in');
   });
 });
 

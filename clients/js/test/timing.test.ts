@@ -44,6 +44,14 @@ describe('refreshing ahead of expiry', () => {
     expect(accessOf(sprag, { access_token: 'opaque' }, '', true, now()).life).toBe(295_000);
   });
 
+  it.each([0, -5, 'soon', null, {}, NaN])('believes no time that cannot be one: %j', (told) => {
+    vi.useFakeTimers();
+    const { life, ahead } = accessOf(sprag, { access_token: 'x', expires_in: told, refresh_in: told }, '', false, now());
+    expect(life).toBe(295_000);
+    expect(ahead).toBeGreaterThanOrEqual(0.6 * 300_000);
+    expect(ahead).toBeLessThanOrEqual(0.9 * 300_000);
+  });
+
   it('keeps nobody waiting: a call goes out with the token that still works', async () => {
     const { server, tab } = browser();
     server.refreshIn = 100;
@@ -154,6 +162,34 @@ describe('a server that does not answer', () => {
     expect(server.refreshes()).toHaveLength(1);
     await pass(31_000);
     expect(server.refreshes()).toHaveLength(2);
+    expect(client.session.state).toBe('signed-in');
+  });
+
+  it.each([
+    ['in 90 seconds, as a date', () => new Date(Date.now() + 90_000).toUTCString(), {}, 90],
+    ['as a date by its own clock, which is a day ahead', () => new Date(Date.now() + 86_490_000).toUTCString(), { Date: 86_400_000 }, 90],
+    ['in the past', () => new Date(0).toUTCString(), {}, 0],
+    ['a negative time', () => '-5', {}, 0],
+    ['a fraction', () => '1.5', {}, 1.5],
+    ['no number', () => 'soon', {}, 0],
+    ['nothing', () => '', {}, 0],
+    ['for ever', () => 'Infinity', {}, 86_400],
+    ['longer than anybody waits', () => '9'.repeat(400), {}, 86_400],
+    ['as a date in a thousand years', () => 'Fri, 01 Jan 3027 00:00:00 GMT', {}, 86_400],
+  ])('may say when to come back: %s', async (_, when, { Date: ahead }: { Date?: number }, seconds) => {
+    const { server, tab } = browser();
+    const client = tab();
+    await client.login(LOGIN);
+    const date = ahead === undefined ? {} : { Date: new Date(Date.now() + ahead).toUTCString() };
+    const busy = { answer: () => json(503, { code: 'unavailable', detail: 'wait' }, { 'Retry-After': when(), ...date }) };
+    server.next('/refresh', busy, busy, busy, busy);
+    const failed = client.refresh().catch((error: SpragError) => error.retryAfter);
+    await pass(4000);
+    expect(await failed).toBe(seconds);
+    // However long it says: within ten minutes it is asked again.
+    const asked = server.refreshes().length;
+    await pass(10 * MINUTE);
+    expect(server.refreshes().length).toBeGreaterThan(asked);
     expect(client.session.state).toBe('signed-in');
   });
 

@@ -1,11 +1,7 @@
 // Debian's Chromium without a window: its own profile, and private windows beside it.
 
-import { spawn } from 'node:child_process';
-import { rmSync } from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { chromium } from 'playwright-core';
+import { Browser, Visitor, within } from './browser.mjs';
 
 const QUIET = [
   '--headless',
@@ -24,30 +20,15 @@ const QUIET = [
 
 const ANSWER_MS = 60_000;
 
-export class Chromium {
+export class Chromium extends Browser {
   name = 'chromium';
-  can = ['cookies', 'crash', 'freeze', 'private'];
+  can = ['cookies', 'crash', 'freeze', 'private', 'workers', 'endWorkers'];
 
   async start() {
-    this.folder = await mkdtemp(join(tmpdir(), 'sprag-proof-chromium-'));
-    const program = process.env.SPRAG_TEST_CHROMIUM ?? 'chromium';
-    const args = [...QUIET, `--user-data-dir=${this.folder}`, 'about:blank'];
-    this.child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
-    this.undo = () => {
-      endGroup(this.child);
-      rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
-    };
-    process.on('exit', this.undo);
-    this.ended = new Promise((resolve) => this.child.once('exit', resolve));
-    const address = await new Promise((resolve, reject) => {
-      let said = '';
-      this.child.stderr.on('data', (text) => {
-        said = (said + text).slice(-5_000);
-        const found = /DevTools listening on (ws:\S+)/.exec(said);
-        if (found) resolve(found[1]);
-      });
-      this.child.once('exit', () => reject(new Error(`${program} does not start; it said:\n${said}`)));
-      this.child.once('error', reject);
+    const address = await this.launch({
+      program: process.env.SPRAG_TEST_CHROMIUM ?? 'chromium',
+      saying: 'DevTools listening on',
+      args: (folder) => [...QUIET, `--user-data-dir=${folder}`, 'about:blank'],
     });
     this.browser = await chromium.connectOverCDP(address);
     this.version = `Chromium ${this.browser.version()}`;
@@ -57,31 +38,24 @@ export class Chromium {
   /** One person's browser: the profile that lasts, or a private window. */
   async visitor({ isPrivate }) {
     const context = isPrivate ? await this.browser.newContext() : this.browser.contexts()[0];
-    return new Visitor(context, isPrivate);
+    return new Person(context, isPrivate);
   }
 
-  async close() {
+  async release() {
     await this.browser?.close().catch(() => undefined);
-    endGroup(this.child);
-    await this.ended;
-    process.off('exit', this.undo);
-    this.undo();
   }
 }
 
-class Visitor {
-  tabs = [];
-
+class Person extends Visitor {
   constructor(context, isPrivate) {
+    super();
     Object.assign(this, { context, isPrivate });
   }
 
-  async open(url) {
+  async newTab() {
     const page = await this.context.newPage();
     const tab = new Tab(page, await this.context.newCDPSession(page));
-    this.tabs.push(tab);
     page.once('crash', () => tab.markGone());
-    await tab.visit(url);
     return tab;
   }
 
@@ -91,8 +65,7 @@ class Visitor {
     return cookies.find((cookie) => cookie.name === name)?.value;
   }
 
-  async close() {
-    await Promise.all(this.tabs.map((tab) => tab.close()));
+  async leave() {
     if (this.isPrivate) await this.context.close().catch(() => undefined);
   }
 }
@@ -133,6 +106,11 @@ class Tab {
     this.session.send('Page.crash').catch(() => undefined);
     this.markGone();
   };
+  /** Ends the service workers that run, as browsers do by themselves. */
+  async endWorkers() {
+    await this.#send('ServiceWorker.enable');
+    await this.#send('ServiceWorker.stopAllWorkers');
+  }
   freeze = () => this.#send('Page.setWebLifecycleState', { state: 'frozen' });
   thaw = () => this.#send('Page.setWebLifecycleState', { state: 'active' });
 
@@ -150,23 +128,5 @@ class Tab {
   #send(method, params, millis = ANSWER_MS) {
     const answered = Promise.race([this.session.send(method, params), this.gone]);
     return within(millis, answered, `the tab does not answer ${method}`);
-  }
-}
-
-/** What a promise comes to, unless it takes longer. */
-export function within(millis, promise, what = 'it takes too long') {
-  let timer;
-  const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what} (${millis} ms)`)), millis);
-  });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
-}
-
-/** Ends a program and all that it started; a script may stand before it. */
-export function endGroup(child) {
-  try {
-    process.kill(-child.pid, 'SIGKILL');
-  } catch {
-    // It has ended.
   }
 }

@@ -1,12 +1,9 @@
 // Debian's Firefox without a window, by WebDriver BiDi, which it speaks itself.
 
-import { spawn } from 'node:child_process';
-import { rmSync } from 'node:fs';
-import { mkdtemp, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import WebSocket from 'ws';
-import { endGroup, within } from './chromium.mjs';
+import { Browser, Visitor, within } from './browser.mjs';
 
 const PREFERENCES = {
   'browser.shell.checkDefaultBrowser': false,
@@ -24,35 +21,22 @@ const PREFERENCES = {
 
 const ANSWER_MS = 60_000;
 
-export class Firefox {
+export class Firefox extends Browser {
   name = 'firefox';
-  can = ['cookies'];
+  can = ['cookies', 'workers'];
   #asked = new Map();
   #last = 0;
 
   async start() {
-    this.folder = await mkdtemp(join(tmpdir(), 'sprag-proof-firefox-'));
-    const lines = Object.entries(PREFERENCES).map(([name, value]) => `user_pref("${name}", ${JSON.stringify(value)});\n`);
-    await writeFile(join(this.folder, 'user.js'), lines.join(''));
-    const args = ['--headless', '--no-remote', '--profile', this.folder, '--remote-debugging-port', '0', 'about:blank'];
-    const env = { ...process.env, HOME: this.folder, MOZ_CRASHREPORTER_DISABLE: '1' };
-    const program = process.env.SPRAG_TEST_FIREFOX ?? 'firefox-esr';
-    this.child = spawn(program, args, { env, stdio: ['ignore', 'ignore', 'pipe'], detached: true });
-    this.undo = () => {
-      endGroup(this.child);
-      rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
-    };
-    process.on('exit', this.undo);
-    this.ended = new Promise((resolve) => this.child.once('exit', resolve));
-    const address = await new Promise((resolve, reject) => {
-      let said = '';
-      this.child.stderr.on('data', (text) => {
-        said = (said + text).slice(-5_000);
-        const found = /WebDriver BiDi listening on (ws:\S+)/.exec(said);
-        if (found) resolve(found[1]);
-      });
-      this.child.once('exit', () => reject(new Error(`${program} does not start; it said:\n${said}`)));
-      this.child.once('error', reject);
+    const address = await this.launch({
+      program: process.env.SPRAG_TEST_FIREFOX ?? 'firefox-esr',
+      saying: 'WebDriver BiDi listening on',
+      async args(folder) {
+        const lines = Object.entries(PREFERENCES).map(([name, value]) => `user_pref("${name}", ${JSON.stringify(value)});\n`);
+        await writeFile(join(folder, 'user.js'), lines.join(''));
+        return ['--headless', '--no-remote', '--profile', folder, '--remote-debugging-port', '0', 'about:blank'];
+      },
+      env: { ...process.env, MOZ_CRASHREPORTER_DISABLE: '1' },
     });
     await this.#connect(`${address}/session`);
     const { capabilities } = await this.send('session.new', { capabilities: {} });
@@ -85,32 +69,24 @@ export class Firefox {
   /** One person's browser: a container with cookies and storage of its own. */
   async visitor() {
     const { userContext } = await this.send('browser.createUserContext', {});
-    return new Visitor(this, userContext);
+    return new Person(this, userContext);
   }
 
-  async close() {
+  async release() {
     this.socket?.close();
-    endGroup(this.child);
-    await this.ended;
-    process.off('exit', this.undo);
-    this.undo();
   }
 }
 
-class Visitor {
-  tabs = [];
-
+class Person extends Visitor {
   constructor(firefox, userContext) {
+    super();
     Object.assign(this, { firefox, userContext });
   }
 
-  async open(url) {
+  async newTab() {
     const asked = { type: 'tab', userContext: this.userContext, background: true };
     const { context } = await this.firefox.send('browsingContext.create', asked);
-    const tab = new Tab(this.firefox, context);
-    this.tabs.push(tab);
-    await tab.visit(url);
-    return tab;
+    return new Tab(this.firefox, context);
   }
 
   async cookie(name, url) {
@@ -120,8 +96,7 @@ class Visitor {
     return found.cookies.find((cookie) => cookie.name === name && cookie.domain === hostname)?.value.value;
   }
 
-  async close() {
-    await Promise.all(this.tabs.map((tab) => tab.close()));
+  async leave() {
     await this.firefox.send('browser.removeUserContext', { userContext: this.userContext }).catch(() => undefined);
   }
 }

@@ -80,8 +80,9 @@ export class Gate {
   }
 
   async #answer(request, response) {
-    const { pathname } = new URL(request.url, 'http://site');
+    const { pathname, searchParams } = new URL(request.url, 'http://site');
     const sent = await read(request);
+    if (pathname === '/tab') this.#giveOldCookie(searchParams, response);
     if (pathname === '/rig/report') {
       this.reports.push({ at: Date.now(), ...JSON.parse(sent) });
       return void response.writeHead(204).end();
@@ -100,6 +101,13 @@ export class Gate {
       call.took = Date.now() - call.at;
       if (kind === 'refresh') this.underWay -= 1;
     });
+  }
+
+  /** The cookie of the system before, in a browser that has been there: once, whichever tab comes first. */
+  #giveOldCookie(asked, response) {
+    if (this.hasOldCookie || !asked.has('old') || asked.get('mode') !== 'cookie') return;
+    this.hasOldCookie = true;
+    response.setHeader('set-cookie', `${this.facts.cookie}=${asked.get('old')}; Path=/; HttpOnly; Max-Age=3600`);
   }
 
   #kind(method, path) {

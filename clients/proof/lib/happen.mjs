@@ -119,7 +119,9 @@ const EVENTS = {
     const live = round.live().filter((tab) => !tab.isOut);
     for (const tab of live.slice(0, 2)) round.start(call(tab));
     await wait(millis / 3);
-    if (live.every((tab) => tab.offline)) await Promise.all(live.map((tab) => tab.offline(true)));
+    // What a page's worker sends is not the page's.
+    const isOfPage = round.plan.keeper === 'page' && live.every((tab) => tab.offline);
+    if (isOfPage) await Promise.all(live.map((tab) => tab.offline(true)));
     else round.gate.goOut();
     for (const tab of live) round.start(call(tab));
     await wait(300 + share * 2_500);
@@ -129,6 +131,11 @@ const EVENTS = {
   },
 
   restart: (round) => round.server.restart(),
+
+  /** The browser ends the service worker in the midst of a call; the next call starts it anew. */
+  async workerEnds(round, event) {
+    if (round.client === 'sprag') await midway(round, event, (tab) => tab.endWorkers());
+  },
 
   /**
    * Somebody logs out in one tab and in again in another; or in the same one at once, while the log-out may still be under way.

@@ -61,8 +61,15 @@ parentPort.on('message', async ({ id, expression, freeze }) => {
   return undefined;
 });
 
+// What the front end before left here, once.
+if (asked.old && storage.getItem('moved') === null) {
+  storage.setItem('moved', 'yes');
+  storage.setItem('refresh_token', asked.old);
+}
+
 globalThis.window = globalThis;
 const { make } = await import(`../page/${asked.client}.mjs`);
 globalThis.stored = () => storage.getItem('sprag') ?? '';
-globalThis.rig = await make({ origin: address.origin, mode: asked.mode, facts: JSON.parse(asked.facts), report, storage });
+const facts = JSON.parse(asked.facts);
+globalThis.rig = await make({ origin: address.origin, mode: asked.mode, keeper: 'page', facts, report, storage });
 globalThis.isReady = true;

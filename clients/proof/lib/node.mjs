@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { within } from './chromium.mjs';
+import { Visitor, within } from './browser.mjs';
 
 const ANSWER_MS = 60_000;
 
@@ -17,23 +17,16 @@ export class NodeTabs {
     return this;
   }
 
-  visitor = async () => new Visitor();
+  visitor = async () => new Person();
   close = async () => undefined;
 }
 
-class Visitor {
-  tabs = [];
+class Person extends Visitor {
   folder = mkdtempSync(join(tmpdir(), 'sprag-proof-node-'));
 
-  async open(url) {
-    const tab = new Tab(this.folder);
-    this.tabs.push(tab);
-    await tab.visit(url);
-    return tab;
-  }
+  newTab = () => new Tab(this.folder);
 
-  async close() {
-    await Promise.all(this.tabs.map((tab) => tab.close()));
+  async leave() {
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

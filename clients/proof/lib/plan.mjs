@@ -29,6 +29,10 @@ const EVENTS = {
 /** Only our own profile has a step-up. */
 const OF_PROFILE = { stepUp: ['sprag'], everywhere: ['sprag', 'fastapi-events', 'fastapi-template', 'express-mongo'] };
 
+/** How many rounds begin with a token of the system before, and in how many a service worker holds the tokens. */
+const IMPORTED = 0.3;
+const IN_WORKER = 0.25;
+
 const NEEDS = { crash: 'crash', freeze: 'freeze', sleep: 'freeze' };
 
 /** The reuse intervals that servers of a run have, in seconds: far shorter than life's, so that a round meets its end. */
@@ -47,7 +51,7 @@ export function planRound(seed, { can, profiles = Object.keys(PROFILES) }) {
     if (OF_PROFILE[what] && !OF_PROFILE[what].includes(profile)) continue;
     events.push({ what, place: draw.next(), share: draw.next(), millis: draw.whole(0, 1_000), after: draw.whole(30, 900) });
   }
-  return {
+  const plan = {
     seed,
     profile,
     facts,
@@ -60,4 +64,18 @@ export function planRound(seed, { can, profiles = Object.keys(PROFILES) }) {
     clock: draw.happens(0.3) ? draw.pick([-DAY_MS, DAY_MS]) : 0,
     events,
   };
+  return { ...plan, ...beginning(plan, can) };
+}
+
+/** How a round begins, and who holds the tokens; drawn by itself, so that all else of a seed stays what it was. */
+function beginning({ seed, facts, events, storage }, can) {
+  const draw = random(seed, 'beginning');
+  const start = facts.before && draw.happens(IMPORTED) ? 'import' : 'login';
+  const keeper = start === 'login' && can.includes('workers') && draw.happens(IN_WORKER) ? 'worker' : 'page';
+  if (keeper === 'worker' && can.includes('endWorkers')) {
+    const place = draw.whole(1, events.length);
+    events.splice(place, 0, { what: 'workerEnds', place: draw.next(), share: 0, millis: draw.whole(0, 1_000), after: 300 });
+  }
+  // An old token has to lie somewhere; and what is wrong with a page's storage is none of a worker's.
+  return { start, keeper, storage: start === 'import' || keeper === 'worker' ? 'kept' : storage };
 }

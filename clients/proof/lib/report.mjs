@@ -39,6 +39,9 @@ const EVENTS = {
   'storage blocked': 'rounds in which `localStorage` throws',
   'storage full': 'rounds in which nothing can be written to it',
   'no BroadcastChannel': 'rounds without `BroadcastChannel`',
+  'in a service worker': 'rounds in which a service worker holds the tokens',
+  workerEnds: 'a service worker ended in the midst of a call',
+  'an imported token': 'rounds that begin with a token of the system before',
   'clock wrong by a day': "rounds in which the machine's clock is a day before or after",
 };
 
@@ -81,8 +84,9 @@ ${failed.length > 0 ? `\n${failed.map(failure).join('\n')}\n` : ''}${unplayed(ou
 
 Rounds of the same seeds, with the same server, in the browsers: \`axios-auth-refresh\` as its documentation sets it up, and the
 interceptor that front ends have who write it themselves. Both keep their tokens in \`localStorage\` and lead to the log-in page where
-a refresh fails. In rounds in which somebody logs out, only what happened before that is counted; where storage is blocked, they
-are given it back, for without it they cannot log in at all; and they have no call that changes a password or steps up.
+a refresh fails. They play every kind of round: imported tokens, changes of the password and step-ups too. In rounds in which
+somebody logs out, only what happened before that is counted; where storage is blocked, they are given it back, for without it they
+cannot log in at all; and where ours has its tokens in a service worker, they have theirs in the page.
 
 | | in | rounds | in which somebody was signed out | times that a tab was sent to log in | sessions ended as if there were a thief |
 | --- | --- | --- | --- | --- | --- |
@@ -124,8 +128,8 @@ the browser.
 
 **Limits.** The browsers run without a window, on one machine. Firefox is driven by WebDriver BiDi, which it speaks itself and which
 can neither freeze nor crash a tab: those events are Chromium's and Node's. In Node each tab is a thread, all of them have one folder as
-their storage, and tokens travel in bodies. Sleep is a frozen tab: the machine itself stays awake. A wrong clock is the page's.
-No round has a client in a service worker, nor the first refresh of an imported token.
+their storage, and tokens travel in bodies. Sleep is a frozen tab: the machine itself stays awake. A wrong clock is the page's, or the
+service worker's. A worker is ended by Chromium alone, all that run at once; it has the browser's database, which no round blocks.
 `.trimEnd();
 }
 

@@ -1,7 +1,7 @@
 // One round: a browser with some tabs, a hostile network, and what happens to people. Afterwards nobody may be signed out.
 
 import { setTimeout as wait } from 'node:timers/promises';
-import { within } from './chromium.mjs';
+import { within } from './browser.mjs';
 import { Gate } from './gate.mjs';
 import { happen } from './happen.mjs';
 import { judge } from './judge.mjs';
@@ -55,9 +55,10 @@ export class Round {
   }
 
   async play() {
-    Object.assign(this, await this.server.borrowAccount());
+    const isImport = this.plan.start === 'import';
+    Object.assign(this, isImport ? await this.server.importAccount() : await this.server.borrowAccount());
     await this.open();
-    await this.logIn(this.tabs[0]);
+    if (!isImport) await this.logIn(this.tabs[0]);
     await Promise.all(Array.from({ length: this.plan.tabs - 1 }, () => this.open()));
     await Promise.all(this.tabs.map((tab) => this.enter(tab)));
     for (const event of this.plan.events) {
@@ -95,11 +96,14 @@ export class Round {
   /** A new tab with the app in it. */
   async open() {
     const { plan, gate } = this;
-    const { profile, access, field, name, login, logout, refresh, cookieLogin } = plan.facts;
-    const facts = JSON.stringify({ profile, access, field, name, login, logout, refresh, cookieLogin });
+    const { before: _, at: __, modes: ___, cookie: ____, ...told } = plan.facts;
     const { mode, storage, channel, clock } = plan;
     const number = String((this.opened += 1));
-    const words = new URLSearchParams({ client: this.client, tab: number, mode, storage, channel, clock, facts });
+    // The others have no worker: what is compared is the network.
+    const keeper = this.client === 'sprag' ? plan.keeper : 'page';
+    const given = { client: this.client, tab: number, mode, storage, channel, clock, keeper, facts: JSON.stringify(told) };
+    if (this.oldToken) given.old = this.oldToken;
+    const words = new URLSearchParams(given);
     const tab = await this.visitor.open(`${gate.url}/tab?${words}`);
     tab.number = number;
     this.tabs.push(tab);

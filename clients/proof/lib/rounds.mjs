@@ -103,6 +103,8 @@ class Tally {
     count(this.kinds, `${plan.profile} ${plan.mode}`);
     for (const { what } of round.plan.events.slice(0, round.happened)) count(this.events, what);
     if (plan.storage !== 'kept') count(this.events, `storage ${plan.storage}`);
+    if (plan.start === 'import') count(this.events, 'an imported token');
+    if (plan.keeper === 'worker' && this.client === 'sprag') count(this.events, 'in a service worker');
     if (plan.channel === 'none') count(this.events, 'no BroadcastChannel');
     if (plan.clock) count(this.events, 'clock wrong by a day');
     if (plan.isPrivate && this.driver.can.includes('private')) count(this.events, 'private window');
@@ -124,8 +126,8 @@ class Tally {
 const count = (counts, key) => (counts[key] = (counts[key] ?? 0) + 1);
 
 function line({ seed, plan, wrong, broken, signOuts, millis, round }) {
-  const { profile, mode, tabs, interval, storage, channel, clock } = plan;
-  const words = `${profile} ${mode} tabs ${tabs} W ${interval} storage ${storage} channel ${channel} clock ${clock}`;
+  const { profile, mode, start, keeper, tabs, interval, storage, channel, clock } = plan;
+  const words = `${profile} ${mode} ${start} ${keeper} tabs ${tabs} W ${interval} storage ${storage} channel ${channel} clock ${clock}`;
   const outcome = broken ? `BROKEN ${broken}` : wrong.length > 0 ? `WRONG ${wrong.join('; ')}` : 'well';
   const refreshes = round.gate.counts.refresh;
   return `round ${seed} (${words}; ${refreshes} refreshes, ${signOuts ?? 0} sign-outs, ${millis} ms): ${outcome}`;

@@ -1,13 +1,17 @@
 // The real binary with one profile, in a folder of its own; it can be killed and started again on the same port.
 
 import { execFile, spawn } from 'node:child_process';
+import { createHash, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { PROFILES } from './profiles.mjs';
 
 export const PASSWORD = 'a long password for the proof';
+/** The password as a system before kept it, in Django's words. */
+const OLD_HASH = `pbkdf2_sha256$10000$of-the-proof$${pbkdf2Sync(PASSWORD, 'of-the-proof', 10_000, 32, 'sha256').toString('base64')}`;
 export const SECRET = '1d4be0c27a95f3086cbb94e2d7710f5ae863';
 
 const toUndo = new Set();
@@ -91,6 +95,26 @@ class Sprag {
     const account = `ann-${this.accounts}`;
     await this.createUser(account);
     return { account, passwords: [PASSWORD] };
+  }
+
+  /** Somebody of the system before, with a password and a live session there: their account, and the token that they hold. */
+  async importAccount() {
+    this.accounts += 1;
+    const account = `moved-${this.accounts}`;
+    const oldToken = randomBytes(36).toString('base64url');
+    const { user, session } = PROFILES[this.profile].before;
+    const facts = {
+      id: this.accounts,
+      name: account,
+      email: `${account}@example.com`,
+      hash: OLD_HASH,
+      token: oldToken,
+      sha256: createHash('sha256').update(oldToken).digest('hex'),
+    };
+    for (const [what, row] of [['user', user(facts)], ['session', session(facts)]]) {
+      await this.command([what, 'import', '--profile', this.profile, '--from', '-'], `${JSON.stringify(row)}\n`);
+    }
+    return { account, passwords: [PASSWORD], oldToken };
   }
 
   giveBack = ({ account, passwords }) => this.free.push({ account, passwords });

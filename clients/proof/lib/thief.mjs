@@ -57,7 +57,7 @@ export async function playThefts({ driver, profiles, atOnce, tell }) {
 /** Plays one; nothing is wrong with it, or what is. */
 export async function playTheft({ profile, mode, story }, { driver, servers, host, seed }) {
   const plan = { seed, profile, facts: PROFILES[profile], mode, tabs: 1, interval: INTERVAL_S, storage: 'kept' };
-  Object.assign(plan, { channel: 'there', clock: 0, events: [], isPrivate: true });
+  Object.assign(plan, { start: 'login', keeper: 'page', channel: 'there', clock: 0, events: [], isPrivate: true });
   const server = await servers.ready(plan);
   const gate = await new Gate({ ...plan, host, server, intervalMs: INTERVAL_S * 1_000, isCalm: true }).open();
   const round = new Round({ plan, client: 'sprag', server, gate });

@@ -44,6 +44,17 @@ export async function make({ origin, mode, facts }) {
       forget();
       await axios.post(`${origin}${facts.logout}`, sent, { headers });
     },
+    async logOutEverywhere() {
+      await api.post(facts.everywhere, {});
+      forget();
+    },
+    async changePassword(current, next) {
+      const [before, after] = facts.passwordFields;
+      keep((await api.post(facts.password, { [before]: current, [after]: next, ...refreshToken() })).data);
+    },
+    async stepUp(password) {
+      keep((await api.post(facts.stepUp, { password, ...refreshToken() })).data);
+    },
     call: async () => (await api.get('/api/notes')).status,
     state: () => (localStorage.getItem('access_token') ? 'signed-in' : 'signed-out'),
   };

@@ -10,6 +10,12 @@ export async function make({ origin, mode, facts }) {
     if (mode === 'body') localStorage.setItem('refresh_token', data[facts.field]);
   };
 
+  const forget = () => {
+    localStorage.removeItem('access_token');
+    localStorage.removeItem('refresh_token');
+  };
+  const refreshToken = () => (mode === 'body' ? { [facts.field]: localStorage.getItem('refresh_token') } : {});
+
   api.interceptors.request.use((config) => {
     const token = localStorage.getItem('access_token');
     if (token) config.headers.Authorization = `Bearer ${token}`;
@@ -23,14 +29,12 @@ export async function make({ origin, mode, facts }) {
       if (error.response?.status === 401 && !originalRequest._retry) {
         originalRequest._retry = true;
         try {
-          const sent = mode === 'body' ? { [facts.field]: localStorage.getItem('refresh_token') } : {};
-          const { data } = await axios.post(`${origin}${facts.refresh}`, sent, { withCredentials: true });
+          const { data } = await axios.post(`${origin}${facts.refresh}`, refreshToken(), { withCredentials: true });
           keep(data);
           originalRequest.headers.Authorization = `Bearer ${data[facts.access]}`;
           return api(originalRequest);
         } catch (refreshError) {
-          localStorage.removeItem('access_token');
-          localStorage.removeItem('refresh_token');
+          forget();
           window.location.href = '/login';
           return Promise.reject(refreshError);
         }
@@ -45,11 +49,21 @@ export async function make({ origin, mode, facts }) {
       keep((await axios.post(`${origin}${facts.login}`, { [facts.name]: name, password, ...more })).data);
     },
     async logOut() {
-      const sent = mode === 'body' ? { [facts.field]: localStorage.getItem('refresh_token') } : {};
+      const sent = refreshToken();
       const headers = { Authorization: `Bearer ${localStorage.getItem('access_token')}` };
-      localStorage.removeItem('access_token');
-      localStorage.removeItem('refresh_token');
+      forget();
       await axios.post(`${origin}${facts.logout}`, sent, { headers });
+    },
+    async logOutEverywhere() {
+      await api.post(facts.everywhere, {});
+      forget();
+    },
+    async changePassword(current, next) {
+      const [before, after] = facts.passwordFields;
+      keep((await api.post(facts.password, { [before]: current, [after]: next, ...refreshToken() })).data);
+    },
+    async stepUp(password) {
+      keep((await api.post(facts.stepUp, { password, ...refreshToken() })).data);
     },
     call: async () => (await api.get('/api/notes')).status,
     state: () => (localStorage.getItem('access_token') ? 'signed-in' : 'signed-out'),

@@ -18,10 +18,12 @@ use crate::stage::{self, Signing, Stage, StoreKind};
 mod callgrind;
 mod counts;
 mod figures;
+mod log_ins;
 mod report;
 
 use callgrind::{Callgrind, Counted};
 use figures::{Figures, Subject};
+use log_ins::LogIns;
 use report::Measured;
 
 /// How many sessions are refreshed in turn.
@@ -137,9 +139,8 @@ fn measure(
     for endpoint in [Endpoint::Healthz, Endpoint::Refresh] {
         stage::drive(&round(&counted, endpoint, WARM_UP), &mut live)?;
     }
-    if args.log_ins > 0 {
-        stage.log_in(&counted.server, users, 1)?;
-    }
+    let mut log_ins = LogIns { stage, wanted: args.log_ins };
+    log_ins.warm_up(&counted, users)?;
     let mut measured = Measured::default();
     for number in 1..=args.rounds {
         tell(format_args!("  round {number} of {}", args.rounds));
@@ -152,11 +153,7 @@ fn measure(
         measured.add_healthz(&healthz, asked);
         let (refreshes, rotated) = count(Endpoint::Refresh)?;
         measured.add_refreshes(&refreshes, rotated);
-        if args.log_ins > 0 {
-            counted.forget()?;
-            stage.log_in(&counted.server, users + number, args.log_ins)?;
-            measured.add_log_ins(&counted.take()?, args.log_ins as u64);
-        }
+        log_ins.count(&mut counted, users + number, &mut measured)?;
     }
     Ok(measured)
 }

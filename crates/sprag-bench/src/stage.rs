@@ -179,11 +179,10 @@ impl Stage {
         })
     }
 
-    /// Logs the user of that number in, one time after the other.
-    pub(crate) fn log_in(&self, server: &Server, number: usize, count: usize) -> anyhow::Result<()> {
+    /// Logs the user of that number in; `false` where the server found no time for it.
+    pub(crate) fn log_in(&self, server: &Server, number: usize) -> anyhow::Result<bool> {
         let user = user(number);
-        let logged_in = sessions::log_in(server.address(), &self.profile, &user, count);
-        self.runtime.block_on(logged_in).map(drop)
+        self.runtime.block_on(sessions::log_in_in_time(server.address(), &self.profile, &user))
     }
 
     /// Logs the first user in on that many connections, each again as soon as it is answered, until it is over. Gives back

@@ -14,6 +14,7 @@
 mod balancer;
 mod clock;
 mod listener;
+pub mod npm;
 mod pgbouncer;
 mod ports;
 mod postgres;

@@ -43,12 +43,16 @@ pub fn postgres_bin() -> PathBuf {
 /// # Panics
 /// Where it is not installed.
 pub fn program(name: &str) -> PathBuf {
+    find(name).unwrap_or_else(|| missing(name))
+}
+
+/// A program by its name, where it is installed.
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .chain(SYSTEM.map(PathBuf::from))
         .map(|folder| folder.join(name))
         .find(|program| program.is_file())
-        .unwrap_or_else(|| missing(name))
 }
 
 /// The library that gives a process another time.

@@ -15,11 +15,11 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use sprag::clock::{Clock as _, SystemClock};
 use sprag::engine::{
-    AccessTokenShape, ClientPolicy, OpenRequest, RefreshRequest, Requester, Subject, TokenPair,
+    AccessTokenShape, ClientPolicy, LogOutRequest, OpenRequest, RefreshRequest, Requester, Subject, TokenPair,
 };
 use sprag::keys::{Algorithm, KeyRing};
 use sprag::random::SystemRandom;
-use sprag::session::{EndCause, Methods, ProfileId};
+use sprag::session::{Methods, ProfileId};
 use sprag::store::memory::MemoryStore;
 use sprag::token::hash_instance;
 use sprag::{Engine, Error, Refusal};
@@ -136,8 +136,10 @@ async fn log_out(
     Json(form): Json<Value>,
 ) -> Result<StatusCode, No> {
     let token = form["refresh_token"].as_str().ok_or(Refusal::TokenMissing)?;
-    let requester = requester(peer, &headers);
-    app.engine.log_out(&app.client, token, EndCause::Logout, &requester).await.map_err(Error::from)?;
+    // With it, a client that lost the answer to its last refresh is known for the holder, and not taken for a thief.
+    let retry_id = headers.get("idempotency-key").and_then(|id| id.to_str().ok());
+    let request = LogOutRequest { retry_id, ..LogOutRequest::with(token) };
+    app.engine.log_out(&app.client, request, &requester(peer, &headers)).await.map_err(Error::from)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

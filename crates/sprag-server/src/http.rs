@@ -59,7 +59,7 @@ pub(crate) fn served(app: &Arc<App>, profiles: Vec<Profile>, public_url: &str, m
         let at_path: AtPath = Box::new(move |request| Box::pin(Arc::clone(&at).answered(request)));
         (path, at_path)
     });
-    Served::new(router, posts.collect())
+    Served::new(router, posts)
 }
 
 fn whole_and_places(
@@ -224,7 +224,8 @@ async fn answer(context: &RouteContext, request: Request) -> Response {
     let asked = security::asked_by(asked, traced(carried_out, &span));
     let asked = AssertUnwindSafe(asked).catch_unwind();
     let (outcome, told) = match context.is_anonymous() {
-        true => limits::told_of(asked).await,
+        // In a box, as a refresh would have room for it.
+        true => Box::pin(limits::told_of(asked)).await,
         false => (asked.await, Vec::new()),
     };
     let mut response = match outcome {

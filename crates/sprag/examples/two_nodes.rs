@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use sprag::Engine;
 use sprag::clock::{Clock as _, SystemClock};
-use sprag::engine::{ClientPolicy, OpenRequest, RefreshRequest, Requester};
+use sprag::engine::{ClientPolicy, LogOutRequest, OpenRequest, RefreshRequest, Requester};
 use sprag::keys::{Algorithm, KeyRing};
 use sprag::random::SystemRandom;
-use sprag::session::{EndCause, Methods, ProfileId};
+use sprag::session::{Methods, ProfileId};
 use sprag::store::postgres::{PostgresStore, Settings};
 use sprag::store::{Rings as _, Store as _};
 use zeroize::Zeroizing;
@@ -61,7 +61,7 @@ pub(crate) async fn story(url: &str) -> Outcome<Vec<String>> {
     let second = other.refresh(&client, request, &requester).await.answer?;
     told.push("the other node refreshed it".to_owned());
 
-    one.log_out(&client, second.refresh.text(), EndCause::Logout, &requester).await?;
+    one.log_out(&client, LogOutRequest::with(second.refresh.text()), &requester).await?;
     let request = RefreshRequest { token: second.refresh.text(), retry_id: None };
     let refused = other.refresh(&client, request, &requester).await.answer.err();
     let refused = refused.ok_or("what ended at one node has ended at the other")?;

@@ -115,7 +115,7 @@ pub fn mint(keys: &KeyRing, now: Timestamp, claims: &AccessClaims<'_>) -> Result
     let AccessClaims { issuer, audience, client_id, .. } = *claims;
     let mut token = key.begin(CommonClaims { issuer, audience, client_id });
     write_own(claims, &mut token.claims).map_err(|error| Fault::internal(DOING, error))?;
-    key.sign(token).map_err(|error| Fault::internal(DOING, error))
+    key.sign(&token).map_err(|error| Fault::internal(DOING, error))
 }
 
 /// The public keys that verify what the ring signs, as a JWK set (RFC 7517 section 5).

@@ -111,7 +111,7 @@ pub use pair::{RefreshTokenText, TokenPair};
 pub use password_change::PasswordChangeRequest;
 pub use passwords::PasswordRules;
 pub use refresh::{RefreshOutcome, RefreshRequest};
-pub use sessions::{Explanation, Listed, Sessions};
+pub use sessions::{Explanation, Listed, LogOutRequest, Sessions};
 pub use step_up::{Proof, StepUpRequest};
 pub use tokens::Tokens;
 pub use upkeep::Upkeep;
@@ -316,11 +316,10 @@ impl Engine {
     pub async fn log_out(
         &self,
         client: &ClientPolicy,
-        text: &str,
-        cause: EndCause,
+        request: LogOutRequest<'_>,
         requester: &Requester,
     ) -> Result<(), Fault> {
-        let Some(leaving) = self.leaving(client, text, cause, requester).await? else { return Ok(()) };
+        let Some(leaving) = self.leaving(client, request, requester).await? else { return Ok(()) };
         self.store.commit(commits::end(leaving.key, leaving.ending)).await.map(drop)
     }
 

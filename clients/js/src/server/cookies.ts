@@ -42,6 +42,10 @@ export function serialize(name: string, value: string, attributes: CookieAttribu
   return words.join('; ');
 }
 
+/** The retry id that a page's client left in a cookie, if it is one: whatever else may stand there is not sent on. */
+export const retryIdIn = (value: string | undefined): string | undefined =>
+  value !== undefined && /^[\w-]{16,128}$/.test(value) ? value : undefined;
+
 /** What an answer of the server's sets, but for its lifetime and place only by name and value. */
 export function readSetCookies(headers: Headers): { name: string; value: string; maxAge: number | undefined }[] {
   return headers.getSetCookie().map((line) => {

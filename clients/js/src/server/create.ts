@@ -1,6 +1,6 @@
 import { sprag } from '../profiles.js';
 import type { Profile } from '../types.js';
-import { type CookieJar, parseCookies, serialize } from './cookies.js';
+import { type CookieJar, parseCookies, retryIdIn, serialize } from './cookies.js';
 import type { RetryMemory } from './memory.js';
 import { checkedSecret } from './marks.js';
 import { Refresher } from './refresher.js';
@@ -26,6 +26,12 @@ export interface ServerOptions {
   secret?: string | undefined;
   /** Where no `secret` is given: a memory shared by several processes that serve the same people. */
   memory?: RetryMemory;
+  /**
+   * Whether a page of this app has a client on the same refresh cookie: `createClient({ mode: 'cookie', storage: besideServer() })`;
+   * or that client's `name` where it is not `sprag`. The retry id is then in a cookie that both read, so that an answer which
+   * one of them lost is asked for by the other under the same id.
+   */
+  besidePage?: boolean | string;
   cookies?: {
     /** `__Host-sprag_refresh` and `__Host-sprag_access` unless said otherwise. */
     refresh?: string;
@@ -105,12 +111,14 @@ export function createServer(options: ServerOptions): Server {
   const session = ({ cookies, headers, url, address }: IncomingRequest): ServerSession => {
     const get = reader(headers);
     const sent = parseCookies(get('cookie'));
-    const { mark } = settings.names;
+    const { mark, retry } = settings.names;
     const instance = sent.get(mark) || cookies.get(mark);
     const named = instance ?? crypto.randomUUID();
     const known = [...sent].filter(([name]) => isDeviceCookie(name)).map(([name, value]) => `${name}=${value}`);
     const device = [...known, `${mark}=${named}`].join('; ');
-    const caller = { userAgent: get('user-agent'), device, instance: named, isMarked: instance !== undefined, address };
+    const retryId = retry && retryIdIn(sent.get(retry) || cookies.get(retry));
+    const isMarked = instance !== undefined;
+    const caller = { userAgent: get('user-agent'), device, instance: named, isMarked, address, retryId };
     const shown = cookies.get(settings.names.refresh);
     if (shown) settings.refresher.seen(shown, caller).catch(() => undefined);
     return new ServerSession(settings, { jar: cookies, caller, isOwn: isOwn(get, url, pages) });
@@ -182,7 +190,7 @@ function fromRequest(make: Server['session'], request: Request, more: { address?
 }
 
 function settingsOf(options: ServerOptions): SessionSettings {
-  const { cookies = {}, verifier } = options;
+  const { besidePage = false, cookies = {}, verifier } = options;
   const secure = cookies.secure ?? true;
   const prefix = secure ? '__Host-' : '';
   const refresh = cookies.refresh ?? `${prefix}sprag_refresh`;
@@ -194,6 +202,7 @@ function settingsOf(options: ServerOptions): SessionSettings {
     names: {
       refresh,
       mark: `${refresh}-device`,
+      retry: besidePage ? `${besidePage === true ? 'sprag' : besidePage}_retry` : undefined,
       access: cookies.access ?? `${prefix}sprag_access`,
       secure,
       sameSite: cookies.sameSite ?? 'lax',

@@ -13,8 +13,10 @@ const MAX_ANSWERS = 10_000;
 /** How long a memory of the app's own may take, in milliseconds; then this process' serves. */
 const MEMORY_WAIT = 2_000;
 
-/** What a refresh token came to: what was answered, or why the session is over. */
-export type Outcome = { answered: Answered; ended?: undefined } | { answered?: undefined; ended: SpragError };
+/** What a refresh token came to: what was answered and under which id to refresh next, or why the session is over. */
+export type Outcome =
+  | { answered: Answered; nextId: string; ended?: undefined }
+  | { answered?: undefined; nextId?: undefined; ended: SpragError };
 
 /** What bundles of one process share: frameworks load a module several times, for middleware, pages and handlers. */
 interface Shared {
@@ -27,7 +29,7 @@ interface Shared {
   spent: Recent<true>;
 }
 
-const SHARED = Symbol.for('sprag-client/server 2');
+const SHARED = Symbol.for('sprag-client/server 3');
 
 /**
  * Refreshes each token once, however many requests and components ask at one moment.
@@ -83,15 +85,15 @@ export class Refresher {
 
   async #ask(key: string, token: string, caller: Caller): Promise<Outcome> {
     const { profile } = this.#wire;
-    const id = await this.#idOf(key);
+    const id = await this.retryId(token, caller);
     let outcome: Outcome;
     try {
       const headers = { 'idempotency-key': id };
       const answered = await call(this.#wire, profile.routes.refresh, withToken(profile, token), caller, headers);
       if (!answered.tokens)
         throw new SpragError('unreachable', "the answer has no tokens; see that profile is the server's");
-      outcome = { answered };
       const next = await this.#keyOf(answered.tokens.refresh, caller);
+      outcome = { answered, nextId: await this.#nextId(next) };
       if (next !== key) this.#shared.before.set(next, key, RETRY_ID_SECONDS * 1000);
     } catch (error) {
       if (!isEnd(profile, error)) throw error;
@@ -101,6 +103,21 @@ export class Refresher {
     }
     this.#shared.outcomes.set(key, outcome, outcome.ended ? END_SERVES : ANSWER_SERVES);
     return outcome;
+  }
+
+  /** The retry id by which this token is asked about: the one that the browser has, else one of this app's own. */
+  async retryId(token: string, caller: Caller): Promise<string> {
+    return caller.retryId ?? this.#idOf(await this.#keyOf(token, caller));
+  }
+
+  /** The retry id that a new token is to have in the browser. */
+  async firstId(token: string, caller: Caller): Promise<string> {
+    return this.#nextId(await this.#keyOf(token, caller));
+  }
+
+  /** With a secret the one by which any process would ask by itself, in case that the browser's is lost. */
+  async #nextId(key: string): Promise<string> {
+    return this.#secret === undefined ? crypto.randomUUID() : signed(this.#secret, `sprag retry\n${key}`);
   }
 
   /** The retry id for this key: the same one in every process, and unknown to whoever has the browser's cookies alone. */
@@ -120,7 +137,7 @@ export class Refresher {
     });
     const claimed = (async () => this.#memory?.claim(key, fresh, RETRY_ID_SECONDS))().catch(() => undefined);
     const id = await Promise.race([claimed, late]).finally(() => clearTimeout(timer));
-    if (typeof id !== 'string') return here.claim(key, fresh, RETRY_ID_SECONDS);
+    if (typeof id !== 'string' || id === '') return here.claim(key, fresh, RETRY_ID_SECONDS);
     // Should the memory be away when the answer is asked for again.
     here.forget(key);
     return here.claim(key, id, RETRY_ID_SECONDS);

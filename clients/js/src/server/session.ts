@@ -12,6 +12,8 @@ export interface CookieNames {
   access: string;
   /** Of the name by which the server knows the browser; the server's own cookie mode calls it the same. */
   mark: string;
+  /** Of the retry id, which scripts may read, where a page's client works on the same refresh cookie. */
+  retry: string | undefined;
   secure: boolean;
   sameSite: 'strict' | 'lax';
 }
@@ -146,7 +148,10 @@ export class ServerSession {
     const bearer = logoutByAccessToken && refresh ? await this.#bearer().catch(() => ({})) : {};
     this.#forget();
     if (refresh === undefined) return;
-    await this.#end(routes.logout, withToken(this.#profile, refresh), bearer);
+    const { caller } = this.#incoming;
+    // By it the server knows whose token this is, although the answer with the next one may have been lost.
+    const retryId = await this.#settings.refresher.retryId(refresh, caller);
+    await this.#end(routes.logout, withToken(this.#profile, refresh), { ...bearer, 'idempotency-key': retryId });
   }
 
   /** Has the server end every session of the account, and forgets this one once it did. */
@@ -180,10 +185,13 @@ export class ServerSession {
     this.#mustBeOwn();
     if (!this.canWrite)
       throw new SpragError('not_offered', 'cookies cannot be written here; do it in a handler or an action');
-    const { wire } = this.#settings;
+    const { wire, refresher } = this.#settings;
     const replaced = this.#profile.loginTakesToken ? withToken(this.#profile, this.#refresh) : {};
     const begun = await call(wire, path, { ...replaced, ...fields }, this.#incoming.caller, headers);
-    if (begun.tokens) this.#keep(begun, begun.tokens);
+    if (begun.tokens) {
+      const nextId = await refresher.firstId(begun.tokens.refresh, this.#incoming.caller);
+      this.#keep(begun, begun.tokens, nextId);
+    }
     return withoutTokens(this.#profile, begun.body);
   }
 
@@ -208,7 +216,7 @@ export class ServerSession {
     this.#hasRefreshed = true;
     if (outcome.answered?.tokens) {
       try {
-        this.#keep(outcome.answered, outcome.answered.tokens);
+        this.#keep(outcome.answered, outcome.answered.tokens, outcome.nextId);
       } catch {
         // A framework that says only so that the answer has gone, as SvelteKit does: the retry id brings the tokens again.
         this.#isOver = true;
@@ -221,7 +229,7 @@ export class ServerSession {
     return this.#access;
   }
 
-  #keep({ device }: Answered, { access, refresh, accessLives, refreshLives }: Tokens): void {
+  #keep({ device }: Answered, { access, refresh, accessLives, refreshLives }: Tokens, retryId: string): void {
     const isNew = refresh !== this.#refresh;
     this.#access = access;
     this.#refresh = refresh;
@@ -229,6 +237,7 @@ export class ServerSession {
     const { names } = this.#settings;
     // Inside the reuse interval the token stays the same: a cookie that is the newest already is not written over.
     if (isNew) this.#set(names.refresh, refresh, refreshLives);
+    if (isNew && names.retry) this.#set(names.retry, retryId, LONGEST, true);
     this.#set(names.access, access, Math.max(accessLives - Math.min(EARLY, accessLives / 3), 1));
     const { caller } = this.#incoming;
     if (!caller.isMarked) this.#set(names.mark, caller.instance, LONGEST);
@@ -239,12 +248,14 @@ export class ServerSession {
     this.#access = undefined;
     this.#refresh = undefined;
     const { names } = this.#settings;
-    if (this.canWrite) for (const name of [names.refresh, names.access]) this.#set(name, '', 0);
+    for (const name of [names.refresh, names.access]) this.#set(name, '', 0);
+    if (names.retry) this.#set(names.retry, '', 0, true);
   }
 
-  #set(name: string, value: string, seconds: number): void {
+  #set(name: string, value: string, seconds: number, isReadable = false): void {
     const { secure, sameSite } = this.#settings.names;
-    const attributes: CookieAttributes = { path: '/', httpOnly: true, secure, sameSite, maxAge: Math.floor(seconds) };
+    const maxAge = Math.floor(Math.min(seconds, LONGEST));
+    const attributes: CookieAttributes = { path: '/', httpOnly: !isReadable, secure, sameSite, maxAge };
     // Between the question and its answer the headers may have gone; then the retry id brings the answer again.
     if (this.canWrite) this.#incoming.jar.set?.(name, value, attributes);
   }

@@ -1,5 +1,6 @@
 import { SpragError } from '../error.js';
 import type { Answer, Profile } from '../types.js';
+import { retryAfter } from '../wire.js';
 import { readSetCookies } from './cookies.js';
 
 /** Who asks: what of the browser's request the server is told. */
@@ -11,6 +12,8 @@ export interface Caller {
   instance: string;
   /** Whether the browser brought that name. */
   isMarked: boolean;
+  /** The retry id of the next refresh, where the browser has it in a cookie that its page's client reads too. */
+  retryId?: string | undefined;
   /** Its address, where the framework knows it. */
   address: string | undefined;
 }
@@ -91,10 +94,9 @@ function refusal({ profile, url }: Wire, answer: Response, body: Answer | undefi
     return unreachable(`${url} answers ${answer.status} without JSON; see that url is the server's`);
   }
   const named = code === undefined ? undefined : dig(body, code);
-  const seconds = Number(answer.headers.get('retry-after') ?? Number.NaN);
   const sentence = typeof said === 'string' ? said : `the server answered ${answer.status}`;
   const name = typeof named === 'string' ? named : 'refused';
-  return new SpragError(name, sentence, answer.status, body, Number.isFinite(seconds) ? seconds : undefined);
+  return new SpragError(name, sentence, answer.status, body, retryAfter(answer.headers));
 }
 
 /** Whether this refusal means that the session is over. Everything else says nothing about it. */
@@ -114,8 +116,8 @@ function readTokens({ answer }: Profile, body: Answer): Tokens | undefined {
   return {
     access,
     refresh,
-    accessLives: typeof lives === 'number' ? lives : lifeOf(access),
-    refreshLives: typeof refreshLives === 'number' ? refreshLives : REFRESH_LIVES,
+    accessLives: isLife(lives) ? lives : lifeOf(access),
+    refreshLives: isLife(refreshLives) ? refreshLives : REFRESH_LIVES,
     session: typeof session === 'string' ? session : undefined,
   };
 }
@@ -123,8 +125,12 @@ function readTokens({ answer }: Profile, body: Answer): Tokens | undefined {
 /** How long a JWT was made to live, by its own two times: no clock of this machine is asked. */
 function lifeOf(jwt: string): number {
   const { exp, iat } = claimsOf(jwt) ?? {};
-  return typeof exp === 'number' && typeof iat === 'number' ? exp - iat : ACCESS_LIVES;
+  const life = typeof exp === 'number' && typeof iat === 'number' ? exp - iat : undefined;
+  return isLife(life) ? life : ACCESS_LIVES;
 }
+
+/** Whether it can be how long something lives: a cookie that lives no time would be removed. */
+const isLife = (seconds: unknown): seconds is number => typeof seconds === 'number' && seconds > 0;
 
 /** What a JWT says, unverified. */
 export function claimsOf(jwt: string): Record<string, unknown> | undefined {

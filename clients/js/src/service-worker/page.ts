@@ -81,8 +81,9 @@ export function connect(container: ServiceWorkerContainer | undefined = globalTh
   container?.startMessages();
   // A page that was asleep, or comes back from the back/forward cache, has missed the news.
   const lookAgain = (): void => void (document.visibilityState === 'visible' && hello());
-  document.addEventListener('visibilitychange', lookAgain, { signal });
-  globalThis.addEventListener('pageshow', ({ persisted }) => persisted && lookAgain(), { signal });
+  // Where a server renders this page there is nothing to look at, and nobody to tell.
+  globalThis.document?.addEventListener('visibilitychange', lookAgain, { signal });
+  globalThis.addEventListener?.('pageshow', ({ persisted }) => persisted && lookAgain(), { signal });
 
   return {
     session,

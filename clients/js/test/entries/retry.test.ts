@@ -8,7 +8,7 @@ const DEVICE = `${REFRESH}-device`;
 const SECRET = 'thirty-two characters, or longer than that';
 
 /** As after a restart, or in another process. */
-const forgetAll = () => Reflect.deleteProperty(globalThis, Symbol.for('sprag-client/server 2'));
+const forgetAll = () => Reflect.deleteProperty(globalThis, Symbol.for('sprag-client/server 3'));
 afterEach(() => {
   forgetAll();
   vi.useRealTimers();
@@ -137,6 +137,18 @@ test('a memory that throws, hangs or fails later changes no id', async () => {
   await last;
   expect(new Set(it.ids).size).toBe(1);
   expect(it.ids.length).toBe(3);
+});
+
+test('a memory that gives no id, or an empty one, is one that fails', async () => {
+  for (const given of ['', null, 7]) {
+    const it = app({ memory: { claim: () => given as string, forget: () => undefined } });
+    it.isAway = true;
+    await fails(it.ask('g5'));
+    await fails(it.ask('g5'));
+    expect(it.ids[0]).toMatch(/^[0-9a-f-]{36}$/);
+    expect(it.ids[1]).toBe(it.ids[0]);
+    forgetAll();
+  }
 });
 
 test('a framework that throws once the answer has gone fails no request', async () => {

@@ -1,93 +1,10 @@
-import type { AddressInfo } from 'node:net';
-import express from 'express';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { createServer, type Server, type ServerOptions, type ServerSession } from '../../src/server.js';
+import { createServer } from '../../src/server.js';
 import * as profiles from '../../src/profiles.js';
 import { createVerifier } from '../../src/verify.js';
+import { ACCESS, accessIsOver, type App, LOG_IN, loggedIn, REFRESH, startApp } from './app.js';
 import { Browser } from './browser.js';
-import { patiently } from './client.js';
 import { PASSWORD, SECRET, type Sprag, startSprag } from './sprag.js';
-
-const REFRESH = '__Host-sprag_refresh';
-const ACCESS = '__Host-sprag_access';
-const LOG_IN = { method: 'POST', headers: { 'content-type': 'application/json' } };
-
-interface App {
-  url: string;
-  auth: Server;
-  /** The refreshes that Sprag was asked for. */
-  refreshes: Headers[];
-  /** How often `/held` had its token and holds its answer back until the browser is gone. */
-  held: { times: number };
-  close(): void;
-}
-
-/** An Express app that makes pages for people who are logged in. */
-async function startApp(sprag: Sprag, more: Partial<ServerOptions> = {}): Promise<App> {
-  const refreshes: Headers[] = [];
-  const held = { times: 0 };
-  const path = (more.profile ?? profiles.sprag).routes.refresh;
-  const counted: typeof fetch = (input, init) => {
-    if (String(input).endsWith(path)) refreshes.push(new Headers(init?.headers));
-    return fetch(input, init);
-  };
-  const auth = createServer({ url: sprag.url, fetch: counted, ...more });
-  const app = express();
-  app.use(express.json(), auth.express());
-  const of = (request: unknown) => (request as { sprag: ServerSession }).sprag;
-  app.post('/login', async (request, response) => void response.json(await of(request).login(request.body)));
-  app.post('/logout', async (request, response) => {
-    await of(request).logout();
-    response.status(204).end();
-  });
-  app.get('/state', async (request, response) => void response.json(await of(request).snapshot()));
-  // A page of many components, each of which asks.
-  app.get('/page', async (request, response) => {
-    const ask = () => of(request).accessToken();
-    const tokens = await Promise.all(Array.from({ length: 20 }, ask));
-    response.json({ tokens: new Set(tokens).size, has: tokens[0] !== undefined });
-  });
-  app.get('/held', async (request, response) => {
-    await of(request).accessToken();
-    held.times += 1;
-    response.once('close', () => response.end());
-  });
-  app.get('/early', async (request, response) => {
-    response.write('the head of the page');
-    response.end(String(await of(request).accessToken()));
-  });
-  app.get('/me', async (request, response) => {
-    const answer = await of(request).fetch(`${sprag.url}/api/v1/auth/me`);
-    response.status(answer.status).send(await answer.text());
-  });
-  app.use(
-    (error: { status?: number; code?: string }, _request: unknown, response: express.Response, _next: unknown) => {
-      response.status(error.status || 503).json({ code: error.code });
-    },
-  );
-  const server = app.listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    auth,
-    refreshes,
-    held,
-    close: () => void server.closeAllConnections(),
-  };
-}
-
-async function loggedIn(app: App, username: string): Promise<Browser> {
-  const browser = new Browser();
-  const body = JSON.stringify({ username, password: PASSWORD });
-  await patiently(async () => {
-    const { status } = await browser.send(`${app.url}/login`, { ...LOG_IN, body });
-    if (status !== 200) throw Object.assign(new Error(`the log-in was answered ${status}`), { status });
-  });
-  return browser;
-}
-
-/** As after the minutes in which the access token's cookie ends by itself. */
-const accessIsOver = (browser: Browser) => browser.cookies.delete(ACCESS);
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -322,7 +239,7 @@ describe('an answer that never reached the browser', () => {
   beforeAll(async () => {
     // The strictest setting there is: a spent token is reuse at once, unless its request is known for the same one.
     sprag = await startSprag({ env: { SPRAG_REUSE_INTERVAL: '0s' } });
-    for (const name of ['ada', 'ben', 'cleo', 'dora', 'eve', 'finn']) await sprag.createUser(name);
+    for (const name of ['ada', 'ben', 'cleo', 'dora', 'eve', 'finn', 'gil']) await sprag.createUser(name);
   });
   afterAll(() => sprag?.stop());
 
@@ -362,7 +279,7 @@ describe('an answer that never reached the browser', () => {
     const [one, other] = [await startApp(sprag, { secret }), await startApp(sprag, { secret })];
     const browser = await loggedIn(one, 'eve');
     await comesBackLate(one, browser);
-    Reflect.deleteProperty(globalThis, Symbol.for('sprag-client/server 2'));
+    Reflect.deleteProperty(globalThis, Symbol.for('sprag-client/server 3'));
     expect(await (await browser.send(`${other.url}/page`)).json()).toEqual({ tokens: 1, has: true });
     expect(other.refreshes.length).toBe(1);
     accessIsOver(browser);
@@ -370,6 +287,16 @@ describe('an answer that never reached the browser', () => {
     expect(await sprag.sessions('eve')).toBe(1);
     one.close();
     other.close();
+  });
+
+  test('makes no theft of a log-out that comes instead', async () => {
+    const app = await startApp(sprag);
+    const browser = await loggedIn(app, 'gil');
+    await comesBackLate(app, browser);
+    expect((await browser.send(`${app.url}/logout`, { method: 'POST' })).status).toBe(204);
+    const told = JSON.parse(await sprag.command(['audit', 'list', '--account', 'gil', '--json']));
+    expect(told.map(({ cause }: { cause: string | null }) => cause).filter(Boolean)).toEqual(['logout']);
+    app.close();
   });
 
   test('is there at once for who reloads: leaving a page breaks no refresh off', async () => {

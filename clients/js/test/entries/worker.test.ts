@@ -143,6 +143,16 @@ test('while the server does not answer a page is told so much soon', async () =>
   expect((await hello).session.state).toBe('unknown');
 });
 
+test('where a server renders the page, connecting it does nothing and says that nobody is known', async () => {
+  vi.stubGlobal('document', undefined);
+  vi.stubGlobal('addEventListener', undefined);
+  const page = connect();
+  await page.ready;
+  expect(page.session.current).toEqual({ state: 'unknown' });
+  await expect(page.login({})).rejects.toMatchObject({ name: 'SpragError', code: 'not_offered' });
+  page.close();
+});
+
 test('where a browser has no service workers, or none could be installed, a page starts all the same and is told why', async () => {
   vi.stubGlobal('document', new EventTarget());
   vi.stubGlobal('navigator', {});

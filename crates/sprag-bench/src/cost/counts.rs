@@ -43,6 +43,17 @@ impl Counts {
         }
     }
 
+    /// Adds what was counted at another time.
+    pub(crate) fn take_in(&mut self, other: &Self) {
+        for (sums, counted) in
+            [(&mut self.by_thread, &other.by_thread), (&mut self.by_function, &other.by_function)]
+        {
+            for (name, instructions) in counted {
+                sums.entry(name.clone()).or_default().add_assign(*instructions);
+            }
+        }
+    }
+
     pub(crate) fn total(&self) -> u64 {
         self.by_thread.values().sum()
     }
@@ -130,6 +141,18 @@ mod tests {
         }
         assert_eq!(counts.threads(), [("requests", 120), ("others", 60), ("sprag-hash", 60)]);
         assert_eq!(counts.hashing(), 60);
+    }
+
+    #[test]
+    fn what_was_counted_in_two_dumps_is_what_was_counted_in_one() {
+        let (mut sums, mut both) = (Counts::default(), Counts::default());
+        for thread in ["sprag", "sprag-hash"] {
+            let mut one = Counts::default();
+            one.add(thread, DUMP);
+            both.add(thread, DUMP);
+            sums.take_in(&one);
+        }
+        assert_eq!(sums, both);
     }
 
     #[test]

@@ -51,6 +51,24 @@ pub(crate) async fn log_in(
     Ok(sessions)
 }
 
+/// Logs `user` in once; `false` where the server found no time for it (503), and nothing has happened.
+pub(crate) async fn log_in_in_time(
+    address: SocketAddr,
+    profile: &LoadProfile,
+    user: &User,
+) -> anyhow::Result<bool> {
+    let (path, body) = log_in_request(profile, user)?;
+    let reply = Client::to(address).post(path, &body).await.context("could not log in")?;
+    match reply.status {
+        200 => Ok(true),
+        503 => Ok(false),
+        status => {
+            let told = super::tally::refusal_text(status, &reply.body);
+            bail!("a log-in was answered {told}{}", advice(status))
+        }
+    }
+}
+
 /// Logs `user` in on that many connections, each again as soon as it is answered, until it is over. A log-in that finds no
 /// place in the queue of passwords comes again. Gives back how many there were.
 pub(crate) async fn keep_logging_in(

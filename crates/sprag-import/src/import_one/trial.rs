@@ -137,10 +137,8 @@ mod tests {
 
     use serde_json::json;
 
-    use sprag::engine::{AccessTokenShape, Requester};
-    use sprag::policy::Policy;
+    use sprag::engine::Requester;
     use sprag::session::ProfileId;
-    use sprag::token::Encoding;
 
     use super::super::{Mode, Taker};
     use super::*;

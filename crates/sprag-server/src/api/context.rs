@@ -231,9 +231,9 @@ impl RouteContext {
     /// token is looked at by the action itself.
     pub(crate) async fn let_in(&self, parts: &Parts) -> Result<Option<Caller>, Problem> {
         let caller = self.let_in_at_all(parts).await?;
-        let (now, fresh_for) = (self.app.engine.now(), self.app.fresh_for);
+        let is_fresh = |caller: &Caller| caller.is_fresh(self.app.engine.now(), self.app.fresh_for);
         match &caller {
-            Some(caller) if self.route.action.wants_fresh() && !caller.is_fresh(now, fresh_for) => {
+            Some(caller) if self.route.action.wants_fresh() && !is_fresh(caller) => {
                 Err(Refusal::StepUpRequired.into())
             }
             _ => Ok(caller),
@@ -315,9 +315,9 @@ impl RouteContext {
     pub(crate) async fn refresh_token(
         &self,
         parts: &Parts,
-        inputs: &Inputs<'_>,
+        in_body: Option<&str>,
     ) -> Result<Option<Carried>, Problem> {
-        let in_body = inputs.get(Input::RefreshToken).map(|text| Carried::new(text, By::Body));
+        let in_body = in_body.map(|text| Carried::new(text, By::Body));
         let Some(cookie) = &self.served.profile.wire.refresh.cookie else { return Ok(in_body) };
         let carried = match (self.cookie_token(parts).await?, in_body) {
             (None, in_body) => return Ok(in_body),

@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use hyper::http::request::Parts;
-use sprag::engine::Requester;
+use sprag::engine::{LogOutRequest, Requester};
 use sprag::session::EndCause;
 use sprag::{Error, Refusal};
 
@@ -18,10 +18,16 @@ pub(crate) const SPEC: Spec = Spec {
     takes: &[Input::RefreshToken],
     rules: &[leaves_token_to_cookie],
     reads_body: true,
+    retry_id: Some(RETRY_ID),
     unavailable: "the service cannot answer just now, and the session may have ended or not; log out again \
                   in a second, with the same token",
     ..Spec::named("logout", "Log out: end the session of this refresh token")
 };
+
+/// What a retry id is good for where a refresh token is shown to end its session.
+pub(super) const RETRY_ID: &str = "The retry id that the client has for its refresh token. Where the answer to that refresh was \
+                                   lost, it shows that this is the token's holder: without it, later than the reuse interval, \
+                                   the spent token would be told as stolen.";
 
 pub(super) async fn run(context: &RouteContext, call: Call) -> Result<Response, Problem> {
     end_session_of_token(context, call, EndCause::Logout).await
@@ -38,18 +44,20 @@ pub(super) async fn end_session_of_token(
 ) -> Result<Response, Problem> {
     let fields = call.fields()?;
     let parts = &call.parts;
-    let inputs = context.inputs(&fields)?;
+    let in_body = context.inputs(&fields)?.get(Input::RefreshToken);
     let requester = context.requester(parts)?;
     let engine = &context.app.engine;
     let is_revocation = cause == EndCause::Revoked;
-    let carried = match (context.refresh_token(parts, &inputs).await, inputs.get(Input::RefreshToken)) {
+    let carried = match (context.refresh_token(parts, in_body).await, in_body) {
         // Somebody may revoke another session than the one that their browser's cookie is of.
         (Err(Problem::Invalid(_)), Some(named)) if is_revocation => Some(Carried::new(named, By::Body)),
         (carried, _) => carried?,
     };
     let is_ours = match carried {
         Some(carried) => {
-            engine.log_out(&context.served.client, &carried.text, cause, &requester).await?;
+            let retry_id = request::retry_id(&parts.headers)?;
+            let request = LogOutRequest { token: &carried.text, retry_id, cause };
+            engine.log_out(&context.served.client, request, &requester).await?;
             carried.by == By::Cookie
         }
         None if !is_revocation && request::bearer(&parts.headers).is_some() => {

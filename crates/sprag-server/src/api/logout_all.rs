@@ -2,16 +2,19 @@
 
 use axum::response::Response;
 use hyper::http::request::Parts;
-use sprag::engine::Requester;
+use sprag::engine::{LogOutRequest, Requester};
+use sprag::session::EndCause;
 
 use super::context::{Call, RouteContext};
+use super::logout::RETRY_ID;
 use crate::edge::refusal::Problem;
 use crate::edge::request;
-use crate::profile::{Facts, Inputs, Needs, Spec};
+use crate::profile::{Facts, Needs, Spec};
 
 pub(crate) const SPEC: Spec = Spec {
     needs: Needs::AccessTokenOrCookie,
     reads_cookie: true,
+    retry_id: Some(RETRY_ID),
     unavailable: "the service cannot answer just now, and the sessions may have ended or not; log out again \
                   in a second; if yours has ended then, log in to see which are left",
     ..Spec::named("logout_all", "Log out everywhere: end every session of the account")
@@ -37,9 +40,11 @@ async fn has_cookie_to_leave_by(
     parts: &Parts,
     requester: &Requester,
 ) -> Result<bool, Problem> {
-    let Some(carried) = context.refresh_token(parts, &Inputs::default()).await? else { return Ok(false) };
+    let Some(carried) = context.refresh_token(parts, None).await? else { return Ok(false) };
     let (engine, client) = (&context.app.engine, &context.served.client);
     // Where the access token still says whose it was, the cookie must be theirs.
     let of = request::bearer(&parts.headers).and_then(|bearer| engine.tokens().account_named(client, bearer));
-    Ok(engine.sessions().log_out_everywhere_with(client, &carried.text, of, requester).await?)
+    let retry_id = request::retry_id(&parts.headers)?;
+    let request = LogOutRequest { token: &carried.text, retry_id, cause: EndCause::LogoutAll };
+    Ok(engine.sessions().log_out_everywhere_with(client, request, of, requester).await?)
 }

@@ -44,7 +44,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let requester = context.requester(parts)?;
     let current = context.require(&inputs, &[Input::CurrentPassword])?;
     let new = context.require(&inputs, &[Input::NewPassword])?;
-    let carried = context.refresh_token(parts, &inputs).await?;
+    let carried = context.refresh_token(parts, inputs.get(Input::RefreshToken)).await?;
     let by = carried.as_ref().map_or(By::Body, |carried| carried.by);
     let request = PasswordChangeRequest {
         current,

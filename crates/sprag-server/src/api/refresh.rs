@@ -46,7 +46,8 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     spend_of_prefix(context, &call.parts)?;
     let fields = call.fields()?;
     let parts = &call.parts;
-    let carried = context.refresh_token(parts, &context.inputs(&fields)?).await?;
+    let in_body = context.inputs(&fields)?.get(Input::RefreshToken);
+    let carried = context.refresh_token(parts, in_body).await?;
     let carried = carried.ok_or_else(|| context.no_refresh_token(parts, &fields))?;
     let requester = context.requester(parts)?;
     let request = RefreshRequest { token: &carried.text, retry_id: request::retry_id(&parts.headers)? };

@@ -4,7 +4,7 @@ use axum::response::Response;
 use sprag::session::EndCause;
 
 use super::context::{Call, RouteContext};
-use super::logout::end_session_of_token;
+use super::logout::{RETRY_ID, end_session_of_token};
 use crate::edge::refusal::Problem;
 use crate::profile::{Input, Needs, Spec, leaves_token_to_cookie};
 
@@ -14,6 +14,7 @@ pub(crate) const SPEC: Spec = Spec {
     takes: &[Input::RefreshToken],
     rules: &[leaves_token_to_cookie],
     reads_body: true,
+    retry_id: Some(RETRY_ID),
     unavailable: "the service cannot answer just now, and the session may have ended or not; revoke it again \
                   in a second, with the same token",
     refuses: &["token_missing"],

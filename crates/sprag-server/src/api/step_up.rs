@@ -47,7 +47,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let inputs = context.inputs(&fields)?;
     let requester = context.requester(parts)?;
     let password = context.require(&inputs, &[Input::Password])?;
-    let carried = context.refresh_token(parts, &inputs).await?;
+    let carried = context.refresh_token(parts, inputs.get(Input::RefreshToken)).await?;
     let by = carried.as_ref().map_or(By::Body, |carried| carried.by);
     let request = StepUpRequest {
         proof: Proof::Password(password),

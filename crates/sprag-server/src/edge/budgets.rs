@@ -19,6 +19,9 @@ pub(crate) static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratel
 /// A budget that has room is told without its `t` where `Retry-After` names an earlier moment: the draft has no `t` behind it, and
 /// what is waited for is another budget.
 pub(crate) fn tell(told: &[Told], response: &mut Response) {
+    if told.is_empty() {
+        return;
+    }
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     let (mut policy, mut lefts) = (String::new(), String::new());
     for Told { budget, rate, left } in told {

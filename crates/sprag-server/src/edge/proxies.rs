@@ -33,9 +33,12 @@ impl Proxies {
     /// An entry that is no address ends the walk at the proxy that wrote it: what stands further left may be anybody's.
     #[must_use]
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let mut client = peer.to_canonical();
+        if self.are_none() {
+            return client;
+        }
         let lines = headers.get_all(FORWARDED_FOR).iter().rev();
         let entries = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
-        let mut client = peer.to_canonical();
         for entry in entries.take(MAX_HOPS) {
             if !self.believes(client) {
                 break;

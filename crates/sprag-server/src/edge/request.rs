@@ -12,10 +12,12 @@ use axum::extract::ConnectInfo;
 use bytes::Bytes;
 use data_encoding::HEXLOWER_PERMISSIVE;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Body as _;
 use hyper::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
 };
 use hyper::http::request::Parts;
+use memchr::memchr2_iter;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use sprag::engine::Requester;
@@ -84,7 +86,8 @@ async fn in_one_piece(
     asking: Option<&Asking>,
 ) -> Result<Vec<u8>, Box<dyn Error + Send + Sync>> {
     let mut whole = Vec::new();
-    while let Some(frame) = body.frame().await {
+    while !body.is_end_stream() {
+        let Some(frame) = body.frame().await else { break };
         if let Ok(data) = frame?.into_data() {
             if let Some(asking) = asking {
                 asking.hold(data.len());
@@ -107,16 +110,17 @@ pub(crate) fn fields(parts: &Parts, body: Received) -> Result<WipedFields, Probl
 }
 
 fn fields_in(parts: &Parts, bytes: &Bytes) -> Result<Map<String, Value>, Problem> {
-    let content_type = parts.headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let content_type = content_type.unwrap_or_default();
-    let kind = content_type.split(';').next().unwrap_or_default().trim();
+    let content_type = parts.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let kind = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     // Some writers of text put the mark of its byte order before it, which says nothing of UTF-8.
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let is = |name| kind.eq_ignore_ascii_case(name);
+    let is = |name: &str| kind.eq_ignore_ascii_case(name.as_bytes());
     match () {
         () if is("application/json") => json(text),
         () if is("application/x-www-form-urlencoded") => form(text),
-        () if is("multipart/form-data") => multipart::fields(&content_type, bytes.clone()),
+        () if is("multipart/form-data") => {
+            multipart::fields(&String::from_utf8_lossy(content_type), bytes.clone())
+        }
         () => Err(Problem::UnsupportedMediaType(
             "send Content-Type: application/json, application/x-www-form-urlencoded or multipart/form-data"
                 .into(),
@@ -125,15 +129,15 @@ fn fields_in(parts: &Parts, bytes: &Bytes) -> Result<Map<String, Value>, Problem
 }
 
 fn json(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
-    if str::from_utf8(bytes).is_err() {
+    let Ok(text) = str::from_utf8(bytes) else {
         return Err(Problem::invalid("the JSON body is not UTF-8; send it in that encoding"));
-    }
+    };
     // What opens no more often than that cannot nest deeper, and most bodies do not.
-    let opened = bytes.iter().filter(|byte| matches!(byte, b'{' | b'[')).count();
+    let opened = memchr2_iter(b'{', b'[', bytes).count();
     if opened > MAX_JSON_DEPTH && depth(bytes) > MAX_JSON_DEPTH {
         return Err(Problem::invalid("the JSON body nests deeper than 32 levels"));
     }
-    match serde_json::from_slice::<Fields>(bytes) {
+    match serde_json::from_str::<Fields>(text) {
         Ok(Fields(fields)) => Ok(fields),
         Err(error) if error.is_data() => Err(Problem::invalid(
             "the JSON body is not an object with each field once; send {\"field\": \"value\", …}",

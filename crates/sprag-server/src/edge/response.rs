@@ -1,11 +1,13 @@
 //! What every answer has: its status, its headers, and the shape of a refusal.
 
+use std::sync::LazyLock;
+
 use axum::body::Body;
 use axum::response::Response;
-use hyper::StatusCode;
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
+use hyper::{HeaderMap, StatusCode};
 
 use sprag::error::refusals::UNAVAILABLE;
 
@@ -87,12 +89,19 @@ pub(crate) fn bodiless(status: StatusCode) -> Response {
     response
 }
 
+/// What every answer with a body has, to be copied: most are JSON.
+static OF_JSON: LazyLock<HeaderMap> = LazyLock::new(|| {
+    let nosniff = HeaderValue::from_static("nosniff");
+    let headers = [(CONTENT_TYPE, JSON), (X_CONTENT_TYPE_OPTIONS, nosniff), (CACHE_CONTROL, NO_STORE)];
+    HeaderMap::from_iter(headers)
+});
+
 pub(crate) fn with_body(status: StatusCode, content_type: HeaderValue, body: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, content_type);
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CACHE_CONTROL, NO_STORE);
+    response.headers_mut().clone_from(&OF_JSON);
+    if content_type != JSON {
+        response.headers_mut().insert(CONTENT_TYPE, content_type);
+    }
     response
 }

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ConnectInfo;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
@@ -159,13 +161,15 @@ pub async fn serve(
         let metrics = Arc::clone(&metrics);
         tokio::spawn(async move {
             metrics.connections.inc();
+            // Looked at when it has been woken itself, and not whenever something comes.
+            let mut over = FuturesUnordered::from_iter([place.connection().over()]);
             tokio::select! {
                 biased;
                 outcome = connection => if let Err(error) = outcome {
                     tracing::debug!(error, "a connection broke off");
                 },
                 // Also for a client that keeps its connection busy with what takes no time.
-                over = unconstrained(place.connection().over()) => tracing::debug!(?over, "a connection was closed"),
+                Some(over) = unconstrained(over.next()) => tracing::debug!(?over, "a connection was closed"),
             }
             metrics.connections.dec();
         });

@@ -11,6 +11,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use axum::{BoxError, Router};
+use foldhash::fast::RandomState;
 use futures_util::future::Either;
 use hyper::Method;
 use hyper::body::{Body as HttpBody, Bytes};
@@ -22,14 +23,15 @@ pub(crate) type AtPath = Box<dyn Fn(Request) -> Pin<Box<dyn Future<Output = Resp
 /// What a listener serves. Any router can be: `served.into()`.
 #[derive(Clone)]
 pub struct Served {
-    posts: Arc<HashMap<String, AtPath>>,
+    /// Whoever asks adds no path, so a cheap hash will do.
+    posts: Arc<HashMap<String, AtPath, RandomState>>,
     router: Router,
 }
 
 impl Served {
     /// A router, and what answers a `POST` to one of these paths before it is asked; it must answer as the router would.
-    pub(crate) fn new(router: Router, posts: HashMap<String, AtPath>) -> Self {
-        Self { posts: Arc::new(posts), router }
+    pub(crate) fn new(router: Router, posts: impl IntoIterator<Item = (String, AtPath)>) -> Self {
+        Self { posts: Arc::new(posts.into_iter().collect()), router }
     }
 
     /// Answers a request.
@@ -53,7 +55,7 @@ impl Served {
 
 impl From<Router> for Served {
     fn from(router: Router) -> Self {
-        Self::new(router, HashMap::new())
+        Self::new(router, [])
     }
 }
 
@@ -75,7 +77,7 @@ mod tests {
     async fn only_a_post_to_exactly_such_a_path_is_answered_before_the_router_is_asked() {
         let at_path: AtPath = Box::new(|_| Box::pin(ready(Response::new(Body::from("at once")))));
         let router = Router::new().route("/refresh", any("routed")).fallback(|| ready("nothing"));
-        let served = Served::new(router.clone(), HashMap::from([("/refresh".to_owned(), at_path)]));
+        let served = Served::new(router.clone(), [("/refresh".to_owned(), at_path)]);
         let told = async |served: &Served, method: &str, target: &str| {
             let request = hyper::Request::builder().method(method).uri(target).body(Body::empty()).unwrap();
             let body = served.answer(request).await.into_body();

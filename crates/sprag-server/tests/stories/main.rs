@@ -18,6 +18,7 @@ mod hooks;
 mod hostile;
 mod letters;
 mod limits;
+mod log_out_after_loss;
 mod moved_on;
 mod next_ids;
 mod offers;

@@ -67,11 +67,13 @@ impl CountedStore {
     }
 
     /// Turns a row. What a refresh came to is for its caller to count, where there still is one.
-    pub(crate) async fn rotate(
+    ///
+    /// It is no `async fn`: one would keep the rotation and its event twice more for as long as it waits.
+    pub(crate) fn rotate(
         &self,
         rotation: Rotation,
         event: Option<Event>,
-    ) -> Result<Option<Rotated>, Fault> {
+    ) -> impl Future<Output = Result<Option<Rotated>, Fault>> + use<> {
         let (store, counts) = (Arc::clone(&self.store), Arc::clone(&self.counts));
         let (account, at) = (rotation.key.account, rotation.at);
         let kind = event.as_ref().map(|event| event.kind);
@@ -82,7 +84,7 @@ impl CountedStore {
                 counts.journalled_with_a_row(kind, at);
             }
         };
-        carried(write, unheard).await
+        carried(write, unheard)
     }
 
     /// Notes that a spent token came back; counted as [`rotate`](Self::rotate) is.

@@ -74,7 +74,7 @@ impl Engine {
             Err(fault) => return self.came_to(Row::StoreFault, Err(fault.into()), now),
         };
         let asked = match client.hooks.claims {
-            Some(_) => match Box::pin(self.claims_at_refresh(client, &token, account.as_ref())).await {
+            Some(_) => match Box::pin(self.claims_at_refresh(client, &token, account.as_deref())).await {
                 Ok(asked) => asked,
                 Err(fault) => return self.came_to(Row::StoreFault, Err(fault.into()), now),
             },
@@ -179,8 +179,11 @@ impl Engine {
         &self,
         client: &ClientPolicy,
         id: AccountId,
-    ) -> Result<Option<Account>, Fault> {
-        if client.access.tells_of_account() { self.store.account(id).await } else { Ok(None) }
+    ) -> Result<Option<Box<Account>>, Fault> {
+        if !client.access.tells_of_account() {
+            return Ok(None);
+        }
+        Ok(self.store.account(id).await?.map(Box::new))
     }
 }
 
@@ -191,7 +194,7 @@ struct RefreshInProgress<'a> {
     requester: &'a Requester,
     now: Timestamp,
     text: &'a str,
-    account: Option<Account>,
+    account: Option<Box<Account>>,
     /// What another system says of it.
     asked: AskedClaims,
     token: RefreshToken,
@@ -290,7 +293,7 @@ impl RefreshInProgress<'_> {
     }
 
     fn about(&self) -> About<'_> {
-        About { account: self.account.as_ref(), asked: self.asked.as_deref() }
+        About { account: self.account.as_deref(), asked: self.asked.as_deref() }
     }
 
     /// Has the row note that a spent token came back. `None` where it has moved on.

@@ -50,6 +50,26 @@ impl Explanation {
     }
 }
 
+/// A request to log out with a refresh token.
+#[derive(Clone, Copy, Debug)]
+pub struct LogOutRequest<'a> {
+    /// The refresh token as it came.
+    pub token: &'a str,
+    /// The retry id (`Idempotency-Key`) of the token's refresh, if the client sent one: where the answer to that refresh was
+    /// lost, it shows that this is its holder, and not somebody who stole the token.
+    pub retry_id: Option<&'a str>,
+    /// Why the session shall end.
+    pub cause: EndCause,
+}
+
+impl<'a> LogOutRequest<'a> {
+    /// A log-out with this refresh token, and no retry id.
+    #[must_use]
+    pub fn with(token: &'a str) -> Self {
+        Self { token, retry_id: None, cause: EndCause::Logout }
+    }
+}
+
 /// A session that is to end, and how.
 pub(super) struct Leaving {
     pub(super) key: SessionKey,
@@ -73,13 +93,11 @@ impl Sessions<'_> {
     pub async fn log_out_everywhere_with(
         &self,
         client: &ClientPolicy,
-        text: &str,
+        request: LogOutRequest<'_>,
         of: Option<AccountId>,
         requester: &Requester,
     ) -> Result<bool, Fault> {
-        let Some(leaving) = self.0.leaving(client, text, EndCause::LogoutAll, requester).await? else {
-            return Ok(false);
-        };
+        let Some(leaving) = self.0.leaving(client, request, requester).await? else { return Ok(false) };
         if of.is_some_and(|account| account != leaving.key.account) {
             return Ok(false);
         }
@@ -179,15 +197,14 @@ impl Engine {
     pub(super) async fn leaving(
         &self,
         client: &ClientPolicy,
-        text: &str,
-        cause: EndCause,
+        request: LogOutRequest<'_>,
         requester: &Requester,
     ) -> Result<Option<Leaving>, Fault> {
         let now = self.now();
-        let Some(token) = self.recognise(client, text, now).await? else { return Ok(None) };
+        let Some(token) = self.recognise(client, request.token, now).await? else { return Ok(None) };
         let Some(state) = self.store.find(token.key).await? else { return Ok(None) };
-        let presented = present(&token, None, requester);
-        let judged_by = |moment| at_log_out(&presented, state.clone(), cause, moment, &client.policy);
+        let presented = present(&token, request.retry_id, requester);
+        let judged_by = |moment| at_log_out(&presented, state.clone(), request.cause, moment, &client.policy);
         match self.judge_by(client, now, judged_by, LogOut::accuses).await? {
             LogOut::Nothing => Ok(None),
             LogOut::SecretMismatch => {

@@ -10,6 +10,7 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair,
     KeyPair as _, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair,
 };
+use base64_simd::URL_SAFE_NO_PAD;
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -94,12 +95,17 @@ impl AccessKey {
     }
 
     /// Signs a token that [`begin`](Self::begin) began and whose claims are written: the whole token.
-    pub(crate) fn sign(&self, mut token: Begun) -> Result<String, Unspecified> {
-        token.end();
-        let Begun { mut text, hash, .. } = token;
+    pub(crate) fn sign(&self, token: &Begun) -> Result<String, Unspecified> {
+        let (mut text, hash, rest) = token.end();
         match (&self.pair, hash) {
-            (Pair::Hs256(_), Hash::Hmac(context)) => append(&mut text, context.sign().as_ref()),
-            (Pair::Es256(pair, _), Hash::Sha256(context)) => {
+            (Pair::Hs256(_), Hash::Hmac(begun)) => {
+                let mut context = hmac::Context::clone(begun);
+                context.update(&text.as_bytes()[rest]);
+                append(&mut text, context.sign().as_ref());
+            }
+            (Pair::Es256(pair, _), Hash::Sha256(begun)) => {
+                let mut context = begun.clone();
+                context.update(&text.as_bytes()[rest]);
                 append(&mut text, pair.sign_digest(&context.finish())?.as_ref());
             }
             (pair, _) => {
@@ -168,7 +174,7 @@ impl Pair {
     fn hash(&self) -> Hash {
         match self {
             Self::Es256(..) => Hash::Sha256(digest::Context::new(&SHA256)),
-            Self::Hs256(key) => Hash::Hmac(hmac::Context::with_key(key)),
+            Self::Hs256(key) => Hash::Hmac(Box::new(hmac::Context::with_key(key))),
             Self::EdDsa(..) | Self::Rs256(..) => Hash::Nothing,
         }
     }
@@ -275,7 +281,7 @@ fn der_value(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 /// Writes the last segment of a token.
 fn append(text: &mut String, signature: &[u8]) {
     text.push('.');
-    BASE64URL_NOPAD.encode_append(signature, text);
+    URL_SAFE_NO_PAD.encode_append(signature, text);
 }
 
 fn base64(bytes: &[u8]) -> String {

@@ -3,17 +3,18 @@
 //! All tokens of a client begin alike under one key: with the header, then the claims that name issuer, audience and client.
 //! The key keeps that beginning, encoded and hashed, and each token costs no more than what is its own.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::{digest, hmac};
-use data_encoding::BASE64URL_NOPAD;
+use base64_simd::URL_SAFE_NO_PAD;
 
 use crate::text;
 
 /// How many beginnings a key keeps. Tokens of any further client are begun anew each time.
 const MAX_BEGINNINGS: usize = 64;
 
-/// Room for what a token says besides its beginning, and for most signatures.
+/// Room for the claims of most tokens, and for most signatures.
 const ROOM: usize = 384;
 
 /// The claims that all access tokens of a client begin with.
@@ -39,13 +40,8 @@ impl CommonClaims<'_> {
 }
 
 /// What a signature takes of the text that it signs, as far as that is written.
-#[derive(Clone)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "each is used up where it was made, and a box would cost more than the copy"
-)]
 pub(super) enum Hash {
-    Hmac(hmac::Context),
+    Hmac(Box<hmac::Context>),
     Sha256(digest::Context),
     /// It takes the text itself, whole.
     Nothing,
@@ -63,60 +59,59 @@ impl Hash {
 
 /// An access token under way.
 pub(crate) struct Begun {
-    /// The header, a dot, and the claims that are encoded.
-    pub(super) text: String,
-    pub(super) hash: Hash,
+    beginning: Arc<Beginning>,
     /// The claims from there on, as JSON.
     pub(crate) claims: Vec<u8>,
 }
 
 impl Begun {
-    fn new(header: &str, mut hash: Hash, common: CommonClaims<'_>) -> Self {
-        let text = [header, "."].concat();
-        hash.update(&text);
-        let mut begun = Self { text, hash, claims: Vec::new() };
-        common.write(&mut begun.claims);
-        // Base64 makes four characters of each three bytes, whatever follows them.
-        begun.encode(begun.claims.len() / 3 * 3);
-        begun
-    }
-
-    /// Another token that begins so.
-    fn another(&self) -> Self {
-        let mut text = String::with_capacity(self.text.len() + ROOM);
-        text.push_str(&self.text);
+    fn after(beginning: Arc<Beginning>) -> Self {
         let mut claims = Vec::with_capacity(ROOM);
-        claims.extend_from_slice(&self.claims);
-        Self { text, hash: self.hash.clone(), claims }
+        claims.extend_from_slice(&beginning.claims);
+        Self { beginning, claims }
     }
 
-    fn encode(&mut self, length: usize) {
-        let written = self.text.len();
-        BASE64URL_NOPAD.encode_append(&self.claims[..length], &mut self.text);
-        self.hash.update(&self.text[written..]);
-        self.claims.drain(..length);
-    }
-
-    /// Takes in all claims: what is to be signed, and its hash, are whole.
-    pub(super) fn end(&mut self) {
-        self.encode(self.claims.len());
+    /// What is to be signed, all claims in it, with room for a signature; then how far it is hashed, and what is not.
+    pub(super) fn end(&self) -> (String, &Hash, Range<usize>) {
+        let Beginning { text: begun, hash, .. } = &*self.beginning;
+        let mut text = String::with_capacity(begun.len() + self.claims.len() * 4 / 3 + ROOM);
+        text.push_str(begun);
+        URL_SAFE_NO_PAD.encode_append(&self.claims, &mut text);
+        let rest = begun.len()..text.len();
+        (text, hash, rest)
     }
 }
 
-/// The beginnings that a key keeps, each with the claims that it is for.
+/// The beginnings that a key keeps.
 #[derive(Default)]
 pub(super) struct Beginnings(Mutex<Vec<Arc<Beginning>>>);
 
+/// How a client's tokens begin.
 struct Beginning {
     issuer: String,
     audience: Option<String>,
     client_id: String,
-    token: Begun,
+    /// The header, a dot, and the claims that are encoded.
+    text: String,
+    hash: Hash,
+    /// The claims that are not: base64 makes four characters of each three bytes, whatever follows them.
+    claims: Vec<u8>,
 }
 
 impl Beginning {
+    fn new(header: &str, mut hash: Hash, common: CommonClaims<'_>) -> Self {
+        let CommonClaims { issuer, audience, client_id } = common;
+        let mut encoded = Vec::new();
+        common.write(&mut encoded);
+        let claims = encoded.split_off(encoded.len() / 3 * 3);
+        let text = [header, ".", &URL_SAFE_NO_PAD.encode_to_string(&encoded)].concat();
+        hash.update(&text);
+        let (issuer, audience) = (issuer.to_owned(), audience.map(str::to_owned));
+        Self { issuer, audience, client_id: client_id.to_owned(), text, hash, claims }
+    }
+
     fn common(&self) -> CommonClaims<'_> {
-        let Self { issuer, audience, client_id, token: _ } = self;
+        let Self { issuer, audience, client_id, .. } = self;
         CommonClaims { issuer, audience: audience.as_deref(), client_id }
     }
 }
@@ -125,24 +120,17 @@ impl Beginnings {
     /// A token that begins with these claims, under the header and with the hash of the key whose beginnings these are.
     pub(super) fn token(&self, header: &str, hash: impl FnOnce() -> Hash, common: CommonClaims<'_>) -> Begun {
         let kept = self.lock().iter().find(|beginning| beginning.common() == common).map(Arc::clone);
-        if let Some(beginning) = kept {
-            return beginning.token.another();
-        }
-        let token = Begun::new(header, hash(), common);
-        let another = token.another();
-        let CommonClaims { issuer, audience, client_id } = common;
-        let beginning = Arc::new(Beginning {
-            issuer: issuer.to_owned(),
-            audience: audience.map(str::to_owned),
-            client_id: client_id.to_owned(),
-            token,
-        });
+        Begun::after(kept.unwrap_or_else(|| self.keep(Beginning::new(header, hash(), common))))
+    }
+
+    fn keep(&self, beginning: Beginning) -> Arc<Beginning> {
+        let beginning = Arc::new(beginning);
         let mut kept = self.lock();
         // Another thread may have made the same one meanwhile.
-        if kept.len() < MAX_BEGINNINGS && kept.iter().all(|beginning| beginning.common() != common) {
-            kept.push(beginning);
+        if kept.len() < MAX_BEGINNINGS && kept.iter().all(|other| other.common() != beginning.common()) {
+            kept.push(Arc::clone(&beginning));
         }
-        another
+        beginning
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<Beginning>>> {

@@ -7,6 +7,7 @@
 //! Integers are big-endian. The tag is HMAC-SHA-256 over all the bytes before it.
 
 use aws_lc_rs::hmac;
+use base64_simd::URL_SAFE_NO_PAD;
 use data_encoding::BASE64URL_NOPAD;
 use uuid::Uuid;
 
@@ -37,7 +38,7 @@ pub(super) fn write(token: &RefreshToken, key: &RefreshKey) -> TokenText {
 
     let mut text = String::with_capacity(PREFIX.len() + BODY_CHARS);
     text.push_str(PREFIX);
-    BASE64URL_NOPAD.encode_append(bytes.as_slice(), &mut text);
+    URL_SAFE_NO_PAD.encode_append(bytes.as_slice(), &mut text);
     TokenText(Wiped::new(text))
 }
 

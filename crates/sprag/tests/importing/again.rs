@@ -55,7 +55,7 @@ async fn a_token_opens_one_account() {
 async fn what_a_run_remembers_lets_nothing_in_that_was_here_before_it() {
     let moved = Move::begun(Retry::Refuse).await;
     moved.session(|_| {}).await;
-    moved.engine.log_out(&moved.client, OLD, EndCause::Logout, &somebody()).await.expect("logged out");
+    moved.logs_out().await;
     let sweep = sprag::store::Sweep {
         slice: sprag::store::Slice::first(100),
         now: moved.engine.now(),

@@ -171,7 +171,7 @@ async fn r15_disabling_ends_imported_sessions_too() {
 async fn t21_logging_out_with_an_old_token_ends_its_session() {
     let moved = Move::begun(Retry::Refuse).await;
     moved.session(|_| {}).await;
-    moved.engine.log_out(&moved.client, OLD, EndCause::Logout, &somebody()).await.expect("logged out");
+    moved.logs_out().await;
     assert_eq!(moved.refresh(OLD).await.unwrap_err(), Refusal::SessionEnded(Some(EndCause::Logout)));
 }
 
@@ -181,7 +181,7 @@ async fn importing_again_changes_nothing_and_revives_nothing() {
     assert_eq!(moved.user("42").await, Imported::AlreadyThere);
     assert_eq!(moved.session(|_| {}).await, Imported::New);
     assert_eq!(moved.session(|_| {}).await, Imported::AlreadyThere);
-    moved.engine.log_out(&moved.client, OLD, EndCause::Logout, &somebody()).await.expect("logged out");
+    moved.logs_out().await;
     assert_eq!(moved.session(|_| {}).await, Imported::AlreadyThere);
     assert_eq!(moved.refresh(OLD).await.unwrap_err(), Refusal::SessionEnded(Some(EndCause::Logout)));
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use sprag::clock::{HandClock, Timestamp};
 use sprag::engine::{
-    AccessTokenShape, ClientPolicy, Engine, Imported, ImportedSession, ImportedUser, OpenRequest,
-    RefreshRequest, Requester, Subject, TokenPair,
+    AccessTokenShape, ClientPolicy, Engine, Imported, ImportedSession, ImportedUser, LogOutRequest,
+    OpenRequest, RefreshRequest, Requester, Subject, TokenPair,
 };
 use sprag::keys::{Algorithm, KeyRing};
 use sprag::password::Hasher;
@@ -63,6 +63,12 @@ impl Move {
         let moved = Self { engine, clock, client, hash };
         assert_eq!(moved.user("42").await, Imported::New);
         moved
+    }
+
+    /// Logs out with the token that the other system handed out.
+    pub(crate) async fn logs_out(&self) {
+        let request = LogOutRequest::with(OLD);
+        self.engine.log_out(&self.client, request, &somebody()).await.expect("logged out");
     }
 
     pub(crate) async fn user(&self, external_id: &str) -> Imported {

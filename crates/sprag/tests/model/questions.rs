@@ -103,6 +103,11 @@ pub(crate) fn kept() -> Vec<Question> {
             Setting { has_ends: true, ..two_step },
             &[Sight::LoggedOut],
         ),
+        kept(
+            "two tabs, answers lost, retry ids, logged out meanwhile",
+            Setting { has_ends: true, ..WITH_IDS },
+            &[Sight::SameRequest, Sight::LoggedOut],
+        ),
         kept("two tabs, the clock set back", Setting { clock_back: 1, ..TABS }, &[Sight::Kept]),
         kept("two tabs and a thief", THIEF, &[Sight::ReuseFound, Sight::Retried]),
         kept(

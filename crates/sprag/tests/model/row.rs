@@ -9,7 +9,8 @@ use std::time::Duration;
 use sprag::clock::Timestamp;
 use sprag::policy::{Ahead, Lockstep, Policy, Retry};
 use sprag::ratchet::{
-    Denial, Found, Judgement, Moment, Notice, Presented, Row, SessionState, Verdict, judge,
+    Denial, Found, Judgement, LogOut, Moment, Notice, Presented, Row, SessionState, Verdict, at_log_out,
+    judge,
 };
 use sprag::session::{
     AccountId, EndCause, Ended, Epoch, Generation, Methods, ProfileId, Session, SessionId, SessionKey,
@@ -233,6 +234,18 @@ impl LittleRow {
                 Wrote::Else
             }
             Verdict::Refuse(_) | Verdict::Fault | Verdict::Keep => Wrote::Else,
+        }
+    }
+
+    /// Ends by a log-out that shows this token.
+    pub(crate) fn log_out(&mut self, ask: Ask, rules: Rules) {
+        let policy = rules.policy();
+        let moment = Moment::uninterrupted(NOW, policy.reuse_interval);
+        let state = self.state(0, rules);
+        if let LogOut::Ends { cause, .. } =
+            at_log_out(&ask.presented(), state, EndCause::Logout, moment, &policy)
+        {
+            self.ended.get_or_insert(cause.name());
         }
     }
 

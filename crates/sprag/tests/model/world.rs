@@ -289,7 +289,7 @@ impl World {
                 self.thief_asks(generation, has_retry_id, setting)
             }
             Action::LogOut => {
-                self.row.ended = Some(EndCause::Logout.name());
+                self.log_out(setting);
                 self.is_end_acknowledged = true;
             }
             Action::MoveEpoch => {
@@ -305,6 +305,17 @@ impl World {
             }
         }
         self.settle(setting);
+    }
+
+    /// With the token that the tabs share, and its retry id where there is one; else with an access token.
+    fn log_out(&mut self, setting: &Setting) {
+        if setting.has_retry_ids {
+            let (generation, retry) = (self.store, Some(Party::Client));
+            let ask = Ask { generation, party: Party::Client, retry, misses: 0 };
+            self.row.log_out(ask, setting.rules);
+        } else {
+            self.row.ended = Some(EndCause::Logout.name());
+        }
     }
 
     fn tick(&mut self, setting: &Setting) {

@@ -8,7 +8,9 @@ use sprag::audit::EventKind;
 use sprag::clock::{Clock as _, HandClock, Timestamp};
 use sprag::counts::{By, Report, ReportRow};
 use sprag::day::Day;
-use sprag::engine::{ClientPolicy, Engine, Limits, NewUser, OpenRequest, RefreshRequest, Requester};
+use sprag::engine::{
+    ClientPolicy, Engine, Limits, LogOutRequest, NewUser, OpenRequest, RefreshRequest, Requester,
+};
 use sprag::keys::{Algorithm, KeyRing};
 use sprag::password::Hasher;
 use sprag::policy::Policy;
@@ -212,8 +214,7 @@ impl History {
         let Some((_, tokens)) = self.tokens.iter().rev().find(|(account, _)| *account == person) else {
             return;
         };
-        let cause = sprag::session::EndCause::Logout;
-        engine.log_out(&client(), tokens.last().unwrap(), cause, &somebody()).await.unwrap();
+        engine.log_out(&client(), LogOutRequest::with(tokens.last().unwrap()), &somebody()).await.unwrap();
     }
 
     async fn disable_and_enable(&mut self, at: usize, person: AccountId) {

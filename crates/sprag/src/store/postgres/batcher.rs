@@ -89,6 +89,9 @@ struct Waiting<O: Order> {
     reply: oneshot::Sender<Result<Option<O::Answer>, Fault>>,
 }
 
+/// Where the outcome of an order comes.
+type Waited<O> = oneshot::Receiver<Result<Option<<O as Order>::Answer>, Fault>>;
+
 /// The entrance to batchers of one kind. Dropping it stops them.
 #[derive(Debug)]
 pub(super) struct Batchers<O: Order> {
@@ -141,12 +144,13 @@ impl<O: Order> Batchers<O> {
         self.counts.observed(O::QUEUE, O::DOING, (self.queue.waiting(), self.bound))
     }
 
-    /// Sends an order and waits for its outcome, until the deadline.
-    pub(super) async fn ask(&self, order: O) -> Result<Option<O::Answer>, Fault> {
-        self.asked(order).await.inspect_err(|_| self.counts.faults.one())
+    /// Sends an order, at once, and waits for its outcome, until the deadline.
+    pub(super) fn ask(&self, order: O) -> impl Future<Output = Result<Option<O::Answer>, Fault>> {
+        let queued = self.queue(order);
+        async move { self.answered(queued).await.inspect_err(|_| self.counts.faults.one()) }
     }
 
-    async fn asked(&self, order: O) -> Result<Option<O::Answer>, Fault> {
+    fn queue(&self, order: O) -> Result<Waited<O>, Fault> {
         if self.health.is_away() {
             return Err(Fault::unavailable(
                 O::DOING,
@@ -159,6 +163,11 @@ impl<O: Order> Batchers<O> {
             self.counts.refused.one();
             return Err(Fault::unavailable(O::DOING, "the store's queue is full; try again in a moment"));
         }
+        Ok(answer)
+    }
+
+    async fn answered(&self, queued: Result<Waited<O>, Fault>) -> Result<Option<O::Answer>, Fault> {
+        let answer = queued?;
         let deadline = self.health.patience(self.deadline);
         match self.timers.within(deadline, pin!(answer)).await {
             Ok(Ok(outcome)) => outcome,

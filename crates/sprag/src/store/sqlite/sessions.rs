@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use foldhash::fast::RandomState;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Result, params};
 
@@ -134,8 +135,9 @@ impl Sessions for SqliteStore {
 #[derive(Debug)]
 pub(super) struct Rotator {
     told: Arc<Mutex<Option<Rotated>>>,
-    /// The epochs of accounts, `None` for those that may not log in, as the database has them.
-    standings: HashMap<AccountId, Option<Epoch>>,
+    /// The epochs of accounts, `None` for those that may not log in, as the database has them. Nobody chooses their ids, so a
+    /// cheap hash will do.
+    standings: HashMap<AccountId, Option<Epoch>, RandomState>,
     /// Moves when another connection has committed something.
     data_version: i64,
 }
@@ -149,7 +151,7 @@ impl Rotator {
             *tells.lock().unwrap_or_else(PoisonError::into_inner) = Some(rotated);
             Ok(0)
         })?;
-        Ok(Self { told, standings: HashMap::new(), data_version: 0 })
+        Ok(Self { told, standings: HashMap::default(), data_version: 0 })
     }
 
     /// Forgets what others have changed. To be called once a transaction has begun that keeps them from writing.

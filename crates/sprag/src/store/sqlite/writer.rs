@@ -79,17 +79,21 @@ impl Writer {
         Ok(Self { jobs: Some(jobs), thread: Some(thread), deadline, timers, kept })
     }
 
-    /// Rotates a row where the rotation applies, and has the journal tell of it where there is something to tell.
-    pub(super) async fn rotate(
+    /// Rotates a row where the rotation applies, and has the journal tell of it where there is something to tell. It is asked
+    /// for at once, before anybody waits.
+    pub(super) fn rotate(
         &self,
         rotation: Rotation,
         told: Option<Box<Told>>,
-    ) -> Result<Option<Rotated>, Fault> {
+    ) -> impl Future<Output = Result<Option<Rotated>, Fault>> {
         let (reply, answer) = oneshot::channel();
         let job = Job::Rotate { order: Order::now(rotation), told, outcome: Ok(None), reply };
-        send(self.jobs.as_ref(), job, ROTATING, &self.kept.writes)?;
-        let outcome = await_answer(answer, (&self.timers, self.deadline), ROTATING).await;
-        outcome.inspect_err(|_| self.kept.writes.faults.one())
+        let sent = send(self.jobs.as_ref(), job, ROTATING, &self.kept.writes);
+        async move {
+            sent?;
+            let outcome = await_answer(answer, (&self.timers, self.deadline), ROTATING).await;
+            outcome.inspect_err(|_| self.kept.writes.faults.one())
+        }
     }
 
     /// How many writes wait, and how many may.
