@@ -12,7 +12,9 @@ use crate::edge::refusal::Problem;
 use crate::profile::Action;
 
 mod challenge;
+mod change_email;
 mod change_user;
+mod confirm_email;
 mod context;
 mod create_user;
 mod delete_me;
@@ -29,19 +31,23 @@ mod keep_me;
 mod listing;
 mod load;
 mod login;
+mod login_by_code;
 mod logout;
 mod logout_all;
 mod me;
+mod not_me;
 mod password;
 mod refresh;
 mod register;
 mod report;
 mod reset_password;
 mod revoke;
+mod send_code;
 mod send_verification;
 mod sessions;
 mod set_password;
 mod step_up;
+mod undo_email;
 mod user;
 mod user_events;
 mod user_sessions;
@@ -110,6 +116,12 @@ actions![
     delete_me,
     export_me,
     keep_me,
+    change_email,
+    confirm_email,
+    undo_email,
+    send_code,
+    login_by_code,
+    not_me,
 ];
 
 impl Action {

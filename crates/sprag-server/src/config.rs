@@ -22,6 +22,7 @@ mod mail;
 mod mapping;
 mod monitoring;
 mod origin;
+mod pages;
 mod passwords;
 mod places;
 mod profiles;
@@ -62,6 +63,7 @@ pub use logs::{LogFormat, Logs};
 pub use mail::{Mail, MailUrl, Smtp, SmtpTls};
 pub use monitoring::Monitoring;
 pub use origin::Origin;
+pub use pages::{Color, Pages};
 pub use passwords::{BreachCheck, Passwords};
 pub use places::Places;
 pub use profiles::ProfileRef;
@@ -97,6 +99,8 @@ pub struct Config {
     pub sessions: Sessions,
     /// How letters leave, and from whom.
     pub mail: Mail,
+    /// Where the server's own pages are, and what they look like.
+    pub pages: Pages,
     /// To which pages of the app the links of letters lead.
     pub links: AppLinks,
     /// Which other systems are told of events, and how they know that it is us.
@@ -356,6 +360,7 @@ impl Sources {
             logs: Logs::from(chosen)?,
             monitoring: Monitoring::from(chosen)?,
             mail: Mail::from(chosen, &listen)?,
+            pages: Pages::from(chosen)?,
             links: AppLinks::from(chosen)?,
             webhooks: Webhooks::from(chosen)?,
             listen,

@@ -58,6 +58,7 @@ pub use refusal::{FieldAtFault, RefusalShape};
 pub use route::Route;
 pub(crate) use rules::{
     Offer, Unmet, asks_for_transport, has_id, leaves_token_to_cookie, names_account, requires_password,
+    requires_token,
 };
 pub use settings::SETTINGS;
 pub use shipped::builtin_names;
@@ -124,6 +125,8 @@ pub struct Client {
     pub next_id: NextId,
     /// Whether whoever registers with it confirms their address.
     pub confirmation: Confirmation,
+    /// Whether the link of a letter logs in on any device, not only in the browser that asked for it.
+    pub link_works_anywhere: bool,
     /// How long a password must be that is chosen with it.
     pub password: PasswordLength,
 }
@@ -286,6 +289,7 @@ impl Profile {
                 id_line: id.line(),
                 registration,
                 confirmation: confirmation(profile)?,
+                link_works_anywhere: link_works_anywhere(profile)?,
                 password: settings::password(profile)?,
                 encoding,
                 access: settings::access(profile)?,
@@ -357,7 +361,7 @@ impl Profile {
 const EMAIL_VERIFIED: &str = "email_verified";
 
 /// The keys of a profile, in the order of the reference.
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 20] = [
     "extends",
     "id",
     "about",
@@ -367,6 +371,7 @@ const KEYS: [&str; 19] = [
     "access_token",
     "registration",
     "email_confirmation",
+    "login_link",
     "password",
     "geo",
     "hooks",
@@ -387,6 +392,13 @@ fn confirmation(profile: &Section<'_>) -> Result<Confirmation, ProfileError> {
             ("required", Confirmation::Required),
         ]),
         None => Ok(Confirmation::Off),
+    }
+}
+
+fn link_works_anywhere(profile: &Section<'_>) -> Result<bool, ProfileError> {
+    match profile.get("login_link") {
+        Some(field) => field.one_of(&[("same_browser", false), ("anywhere", true)]),
+        None => Ok(false),
     }
 }
 

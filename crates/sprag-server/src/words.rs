@@ -10,7 +10,11 @@ use anyhow::{Context as _, bail};
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
 use serde::Serialize;
+use sprag::clock::Timestamp;
 use sprag::letter::LetterKind;
+use sprag::news::News;
+
+use crate::moment;
 
 /// The languages that this build brings, by their names in `Accept-Language`; the first is spoken where none fits.
 const LANGUAGES: [(&str, &str); 7] = [
@@ -37,7 +41,27 @@ const MAX_LANGUAGES_BYTES: usize = 256;
 pub(crate) struct Words {
     languages: Vec<(String, Language)>,
     templates: Environment<'static>,
-    service: String,
+    brand: Brand,
+}
+
+/// What letters and pages look like and call the service.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub(crate) struct Brand {
+    /// What they call it.
+    pub(crate) service: String,
+    /// The colour of buttons, as `#14508c`; that of the templates where there is none.
+    pub(crate) color: Option<String>,
+    /// The colour of what is written on it: black or white, whichever is told from it better.
+    pub(crate) on_color: Option<&'static str>,
+    /// A picture above each page, as a `data:` URL.
+    pub(crate) logo: Option<String>,
+}
+
+impl Brand {
+    /// A service without a look of its own.
+    pub(crate) fn named(service: &str) -> Self {
+        Self { service: service.to_owned(), color: None, on_color: None, logo: None }
+    }
 }
 
 /// A language's texts, by section and key.
@@ -58,8 +82,35 @@ pub(crate) struct Pieces<'a> {
     pub(crate) hours: Option<i64>,
     /// From which address it was asked for.
     pub(crate) ip: Option<&'a str>,
-    /// When it was asked for.
+    /// When it was asked for, or happened.
     pub(crate) at: &'a str,
+    /// The code that does what the link does.
+    pub(crate) code: Option<&'a str>,
+    /// With what something was done.
+    pub(crate) device: Option<&'a str>,
+    /// In which place.
+    pub(crate) place: Option<&'a str>,
+    /// How much more happened than is told.
+    pub(crate) more: Option<u32>,
+}
+
+impl<'a> Pieces<'a> {
+    /// What the words of something that happened may name.
+    pub(crate) fn of_news(news: &'a News, at: &'a str, address: &'a str) -> Self {
+        Self {
+            address,
+            ip: news.ip.as_deref(),
+            at,
+            device: news.device.as_deref(),
+            place: news.place.as_deref(),
+            ..Self::default()
+        }
+    }
+}
+
+/// A moment in a letter, or on a page.
+pub(crate) fn told_at(at: Timestamp) -> String {
+    format!("{} UTC", moment::minute(at))
 }
 
 /// A letter in words.
@@ -85,7 +136,7 @@ impl Words {
     ///
     /// # Errors
     /// A file of the folder cannot be read, or lacks a text; the message names both.
-    pub(crate) fn load(folder: Option<&Path>, service: &str) -> anyhow::Result<Self> {
+    pub(crate) fn load(folder: Option<&Path>, brand: Brand) -> anyhow::Result<Self> {
         let mut languages = Vec::new();
         for (name, own) in LANGUAGES {
             let given = brought(folder, &format!("{name}.toml"))?;
@@ -101,7 +152,7 @@ impl Words {
             let added = templates.add_template_owned(name, given);
             added.with_context(|| format!("the template {name} cannot be read; mend it"))?;
         }
-        Ok(Self { languages, templates, service: service.to_owned() })
+        Ok(Self { languages, templates, brand })
     }
 
     /// The first language of ours that a browser says its reader reads (RFC 9110 section 12.5.4).
@@ -117,7 +168,7 @@ impl Words {
         known.map_or(LANGUAGES[0].0, |(name, _)| name)
     }
 
-    /// A letter in words.
+    /// A letter in words, with what it tells of, each in the words of its section.
     ///
     /// # Errors
     /// A template that a folder brought fails.
@@ -126,17 +177,44 @@ impl Words {
         kind: LetterKind,
         language: &str,
         pieces: &Pieces<'_>,
+        news: &[(&str, Pieces<'_>)],
     ) -> anyhow::Result<Written> {
-        let told = self.told(kind.name(), language, pieces)?;
+        let mut told = self.told(kind.name(), language, pieces)?;
+        let mut happened = Vec::new();
+        for (section, pieces) in news {
+            happened.extend(self.told(section, language, pieces)?.lines);
+        }
+        match (pieces.more, news) {
+            (Some(_), _) => happened.push(self.text(kind.name(), "more", language, pieces)?),
+            (None, [(section, pieces)]) => {
+                told.subject = self.text(section, "subject", language, pieces)?;
+            }
+            (None, _) => {}
+        }
+        told.lines.splice(0..0, happened);
         let laid_out = |template: &str| -> anyhow::Result<String> {
-            let values = context! { told => Serde(&told), pieces => Serde(pieces), language, service => self.service.as_str() };
+            let (service, brand) = (self.brand.service.as_str(), Serde(&self.brand));
+            let values = context! { told => Serde(&told), pieces => Serde(pieces), language, service, brand };
             Ok(self.templates.get_template(template)?.render(values)?)
         };
         let (text, html) = (laid_out("letter.txt")?, laid_out("letter.html")?);
         Ok(Written { subject: one_line(&told.subject), text, html })
     }
 
-    /// A page in words: what `section` says, with whatever `fields` are filled in.
+    /// The paragraphs of a section.
+    ///
+    /// # Errors
+    /// A text that a folder brought fails.
+    pub(crate) fn lines(
+        &self,
+        section: &str,
+        language: &str,
+        pieces: &Pieces<'_>,
+    ) -> anyhow::Result<Vec<String>> {
+        Ok(self.told(section, language, pieces)?.lines)
+    }
+
+    /// A page in words: what `section` says, with what its form has.
     ///
     /// # Errors
     /// A template that a folder brought fails.
@@ -149,9 +227,12 @@ impl Words {
     ) -> anyhow::Result<String> {
         let told = self.told(section, language, pieces)?;
         let label = self.text("page", "new_password", language, pieces)?;
+        let everywhere = self.text("page", "everywhere", language, pieces)?;
+        let set_password = self.text("page_reset", "button", language, pieces)?;
         let values = context! {
-            told => Serde(&told), pieces => Serde(pieces), language, form => Serde(&form), label,
-            service => self.service.as_str()
+            told => Serde(&told), pieces => Serde(pieces), language, label, everywhere, set_password,
+            service => self.brand.service.as_str(), brand => Serde(&self.brand),
+            ..Value::from(Serde(&form))
         };
         Ok(self.templates.get_template("page.html")?.render(values)?)
     }
@@ -178,7 +259,7 @@ impl Words {
     fn text(&self, section: &str, key: &str, language: &str, pieces: &Pieces<'_>) -> anyhow::Result<String> {
         let words = self.languages.iter().find(|(name, _)| name == language).or(self.languages.first());
         let text = words.and_then(|(_, words)| words.get(section)?.get(key)).map_or("", String::as_str);
-        let values = context! { service => self.service.as_str(), ..Value::from(Serde(pieces)) };
+        let values = context! { service => self.brand.service.as_str(), ..Value::from(Serde(pieces)) };
         let place =
             || format!("the text {key} of [{section}] in {language}.toml cannot be filled in; mend it");
         self.templates.render_str(text, values).with_context(place)
@@ -226,7 +307,23 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use sprag::news::NewsKind;
+
     use super::*;
+
+    /// What no translation may leave out.
+    const PIECES: [&str; 10] = [
+        "{{ invite }}",
+        "{{ service }}",
+        "{{ address }}",
+        "{{ hours }}",
+        "{{ ip }}",
+        "{{ name }}",
+        "{{ code }}",
+        "{{ device }}",
+        "{{ place }}",
+        "{{ at }}",
+    ];
 
     fn pieces() -> Pieces<'static> {
         Pieces {
@@ -236,7 +333,11 @@ mod tests {
             invite: None,
             hours: Some(1),
             ip: Some("192.0.2.7"),
-            at: "2026-11-29T22:00:00Z",
+            at: "2026-11-29 22:00 UTC",
+            code: Some("012345"),
+            device: Some("Firefox on Linux"),
+            place: Some("Berlin, DE"),
+            more: Some(7),
         }
     }
 
@@ -257,31 +358,26 @@ mod tests {
                 );
                 for (key, text) in texts {
                     assert_eq!(text.is_empty(), own[key].is_empty(), "{name} {section}.{key}");
-                    for piece in [
-                        "{{ service }}",
-                        "{{ address }}",
-                        "{{ hours }}",
-                        "{{ ip }}",
-                        "{{ name }}",
-                        "{{ invite }}",
-                    ] {
+                    for piece in PIECES {
                         let (here, there) = (text.contains(piece), own[key].contains(piece));
                         assert_eq!(here, there, "{name} {section}.{key}: {piece}");
                     }
                 }
             }
         }
-        for kind in LetterKind::ALL {
-            assert!(english.contains_key(kind.name()), "{kind:?} has words");
+        for name in LetterKind::ALL.map(LetterKind::name).into_iter().chain(NewsKind::ALL.map(NewsKind::name))
+        {
+            assert!(english.contains_key(name), "{name} has words");
         }
     }
 
     #[test]
     fn every_letter_is_whole_in_every_language() {
-        let words = Words::load(None, "Example").unwrap();
+        let words = Words::load(None, Brand::named("Example")).unwrap();
         for kind in LetterKind::ALL {
             for (language, _) in LANGUAGES {
-                let Written { subject, text, html } = words.letter(kind, language, &pieces()).unwrap();
+                let Written { subject, text, html } =
+                    words.letter(kind, language, &pieces(), &[("news_login", pieces())]).unwrap();
                 assert!(!subject.is_empty() && !subject.contains('\n'), "{kind:?} {language}");
                 assert!(!text.contains("{{") && !html.contains("{{"), "{kind:?} {language}");
                 assert!(html.contains("Ann &lt;b&gt;") && !html.contains("<b>"), "names are no markup");
@@ -292,7 +388,7 @@ mod tests {
 
     #[test]
     fn a_reader_is_written_to_in_the_first_language_of_theirs_that_there_is() {
-        let words = Words::load(None, "Example").unwrap();
+        let words = Words::load(None, Brand::named("Example")).unwrap();
         for (accepted, language) in [
             (None, "en"),
             (Some(""), "en"),
@@ -312,11 +408,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let write = |text: &str| std::fs::write(folder.path().join("en.toml"), text).unwrap();
         write("[reset_password]\nsubject = \"Choose anew, {{ name }}\\nBcc: x\"\n");
-        let words = Words::load(Some(folder.path()), "Example").unwrap();
-        let written = words.letter(LetterKind::ResetPassword, "en", &pieces()).unwrap();
+        let words = Words::load(Some(folder.path()), Brand::named("Example")).unwrap();
+        let written = words.letter(LetterKind::ResetPassword, "en", &pieces(), &[]).unwrap();
         assert_eq!(written.subject, "Choose anew, Ann <b> Bcc: x");
         write("[reset_password]\nheading = \"x\"\n");
-        let told = Words::load(Some(folder.path()), "Example").unwrap_err().to_string();
+        let told = Words::load(Some(folder.path()), Brand::named("Example")).unwrap_err().to_string();
         assert!(told.contains("heading") && told.contains("[reset_password]"), "{told}");
     }
 }

@@ -60,7 +60,7 @@ fn an_unknown_key_is_an_error_wherever_it_stands() {
         (
             "registration =",
             "colour =",
-            r#"4: unknown key "colour"; use one of "extends", "id", "about", "lifetimes", "refresh_token", "ratchet", "access_token", "registration", "email_confirmation", "password", "geo", "hooks", "offers", "next_id", "next_id_floor", "route", "refusal", "environment", "import""#,
+            r#"4: unknown key "colour"; use one of "extends", "id", "about", "lifetimes", "refresh_token", "ratchet", "access_token", "registration", "email_confirmation", "login_link", "password", "geo", "hooks", "offers", "next_id", "next_id_floor", "route", "refusal", "environment", "import""#,
         ),
         ("access = \"15m\"", "acess = \"15m\"", r#"3: unknown key "acess"; did you mean "access"?"#),
         ("encoding =", "encodng =", r#"5: unknown key "encodng"; did you mean "encoding"?"#),

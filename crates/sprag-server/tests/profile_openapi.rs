@@ -197,10 +197,11 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
     let governs = is(&["create_user", "change_user", "delete_user", "set_password"])
         || is(&["end_user_sessions", "end_any_session", "invite"]);
     let asks_for_access_token = is(&["logout_all", "me", "sessions", "end_session", "password"])
-        || is(&["send_verification"])
+        || is(&["send_verification", "change_email"])
         || (looks || governs)
         || (is(&["register"]) && profile.client.registration == Registration::Admin);
-    let by_mail = is(&["forgot_password", "reset_password", "verify_email"]);
+    let by_mail = is(&["forgot_password", "reset_password", "verify_email", "send_code", "login_by_code"])
+        || is(&["change_email", "confirm_email", "undo_email", "not_me"]);
     let reads_body = by_mail
         || is(&["login", "register", "refresh", "logout", "revoke", "password", "step_up"])
         || is(&["create_user", "change_user", "set_password", "invite"])
@@ -211,10 +212,18 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
         "request_ambiguous" | "request_timeout" | "request_too_large" => true,
         "method_not_allowed" | "rate_limited" | "internal" | "unavailable" | "busy" => true,
         "request_invalid" => !is(&["me", "sessions", "explain", "user", "challenge"]),
-        "link_invalid" => is(&["reset_password", "verify_email", "register"]),
+        "link_invalid" => is(&[
+            "reset_password",
+            "verify_email",
+            "register",
+            "confirm_email",
+            "undo_email",
+            "login_by_code",
+            "not_me",
+        ]),
         "registration_closed" => is(&["register", "invite"]),
         "field_missing" => {
-            is(&["login", "register", "password", "create_user", "forgot_password"])
+            is(&["login", "register", "password", "create_user", "forgot_password", "send_code"])
                 || Input::ALL.iter().any(|i| route.takes.requires(*i))
         }
         "field_invalid" => Input::ALL.iter().any(|input| takes(*input)),
@@ -223,24 +232,30 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
         "token_invalid" | "token_expired" => asks_for_access_token || is(&["refresh", "logout", "step_up"]),
         "token_spent" | "too_many_retries" => is(&["refresh", "step_up"]),
         "session_ended" => asks_for_access_token || is(&["refresh", "step_up"]),
-        "account_disabled" => asks_for_access_token || is(&["login", "refresh", "logout", "step_up"]),
+        "account_disabled" => {
+            asks_for_access_token || is(&["login", "login_by_code", "refresh", "logout", "step_up"])
+        }
         "account_unknown" => asks_for_access_token || is(&["step_up"]),
         "credentials_invalid" => is(&["login"]),
-        "current_password_wrong" => is(&["password", "step_up"]),
-        "step_up_required" => governs,
+        "current_password_wrong" => is(&["password", "step_up", "change_email"]),
+        "step_up_required" => governs || is(&["change_email"]),
         "forbidden" => looks || governs || (is(&["register"]) && asks_for_access_token),
         "origin_refused" => {
             let carries = is(&["login", "refresh", "logout", "logout_all", "revoke", "password", "step_up"]);
             has_cookie && (carries || route.opens_session())
         }
         "session_unknown" => is(&["end_session", "explain", "end_any_session"]),
-        "name_taken" | "name_invalid" => is(&["register", "create_user", "change_user", "invite"]),
+        "name_taken" => {
+            is(&["register", "create_user", "change_user", "invite", "confirm_email", "undo_email"])
+        }
+        "name_invalid" => is(&["register", "create_user", "change_user", "invite", "change_email"]),
         "password_rejected" => {
             is(&["login", "register", "password", "step_up", "create_user", "set_password"])
-                || is(&["reset_password"])
+                || is(&["reset_password", "change_email"])
         }
-        "place_refused" => is(&["login", "register", "refresh", "password", "step_up"]),
-        "risk_refused" | "email_unconfirmed" => is(&["login"]),
+        "place_refused" => is(&["login", "login_by_code", "register", "refresh", "password", "step_up"]),
+        "risk_refused" => is(&["login", "login_by_code"]),
+        "email_unconfirmed" => is(&["login"]),
         "login_refused" => is(&["login", "register"]),
         "not_found" => is(&["challenge"]),
         _ => panic!("say here which calls answer {code:?}; see docs/adding/a-refusal.md"),

@@ -89,6 +89,14 @@ fn our_profile_says_what_the_design_says() {
             call("DELETE /api/v1/auth/sessions/{id}", "end_session", 204),
             call("GET /api/v1/auth/admin/sessions/{id}", "explain", 200), // ours, beyond the design
             call("POST /api/v1/auth/password", "password", 200),
+            call("POST /api/v1/auth/password/forgot", "forgot_password", 202),
+            call("POST /api/v1/auth/password/reset", "reset_password", 204),
+            call("POST /api/v1/auth/email/verify", "verify_email", 204),
+            call("POST /api/v1/auth/email/verification", "send_verification", 202),
+            call("POST /api/v1/auth/email", "change_email", 202),
+            call("POST /api/v1/auth/email/confirm", "confirm_email", 204),
+            call("POST /api/v1/auth/email/undo", "undo_email", 200), // for links that lead to the app
+            call("POST /api/v1/auth/not-me", "not_me", 200),         // the same
             call("POST /api/v1/auth/step-up", "step_up", 200),
             call("GET /api/v1/admin/users", "users", 200),
             call("POST /api/v1/admin/users", "create_user", 201),

@@ -203,7 +203,9 @@ impl Commits for Seam {
 fn intent(commit: &Commit) -> &'static str {
     let has = |wanted: fn(&Step) -> bool| commit.steps.iter().any(wanted);
     let moves_epoch = has(|step| matches!(step, Step::MoveEpoch));
-    match commit.steps.last() {
+    // What its owner is told of comes last, and is beside the point.
+    let is_meant = |step: &&Step| !matches!(step, Step::PutMessageOnce { .. });
+    match commit.steps.iter().rfind(is_meant) {
         None => "record",
         _ if has(|step| matches!(step, Step::OpenSession { .. })) => {
             if moves_epoch {
@@ -230,6 +232,7 @@ fn intent(commit: &Commit) -> &'static str {
             Step::SetAdministrator(_)
             | Step::TellParticular { .. }
             | Step::Rename { .. }
+            | Step::DropName(_)
             | Step::TellName { .. },
         ) => "change_account",
         Some(step) => panic!("no story has a name for a commit that is for {step:?}"),

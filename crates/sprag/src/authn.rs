@@ -17,10 +17,11 @@ use crate::password::{Hasher, Password, Presence};
 use crate::random::Random;
 use crate::requester::Requester;
 use crate::session::{AccountId, Epoch, Methods};
-use crate::store::Credential;
+use crate::store::{Credential, Step};
 
 mod devices;
 mod failures;
+pub mod mail;
 pub mod password;
 mod tries;
 
@@ -41,6 +42,8 @@ pub struct Authenticated {
     at: Timestamp,
     proof: Proof,
     known: Option<Known>,
+    /// What is spent where something comes of it: it goes into the commit that opens their session, or asks for more.
+    spends: Vec<Step>,
 }
 
 /// What somebody showed, for when the account moves on before their session is opened.
@@ -90,6 +93,11 @@ impl Authenticated {
         self.known.is_some()
     }
 
+    /// What is spent where something comes of it, as the first steps of a commit; one that misses was used meanwhile.
+    pub(crate) fn spends(&self) -> &[Step] {
+        &self.spends
+    }
+
     /// The password that they typed, if it was one.
     pub(crate) fn password(&self) -> Option<&Password> {
         self.proof.password.as_ref()
@@ -104,7 +112,7 @@ impl Authenticated {
     pub(crate) fn by_sign_up(account: Account, password: Option<(Password, String)>) -> Self {
         let methods = if password.is_some() { Methods::PASSWORD } else { Methods::NONE };
         let ((password, hash), at) = (password.unzip(), account.created_at);
-        Self { account, methods, at, proof: Proof { password, hash }, known: None }
+        Self { account, methods, at, proof: Proof { password, hash }, known: None, spends: Vec::new() }
     }
 }
 
@@ -136,7 +144,8 @@ impl Authn<'_> {
         if account.disabled_at.is_some() {
             return Err(Refusal::AccountDisabled.into());
         }
-        Ok(Authenticated { account, methods, at, proof: Proof { password: None, hash }, known: None })
+        let proof = Proof { password: None, hash };
+        Ok(Authenticated { account, methods, at, proof, known: None, spends: Vec::new() })
     }
 
     /// Looks again at what somebody showed whose account has moved on since.
@@ -152,18 +161,18 @@ impl Authn<'_> {
         somebody: Authenticated,
         requester: &Requester,
     ) -> Result<Authenticated, Error> {
-        let Authenticated { account, methods, at, proof, known } = somebody;
+        let Authenticated { account, methods, at, proof, known, spends } = somebody;
         let found = self.store.credential_of(account.id).await?.ok_or(Refusal::CredentialsInvalid)?;
         if found.account.disabled_at.is_some() {
             self.note_failure(account.id, requester, failures::DISABLED).await?;
             return Err(Refusal::AccountDisabled.into());
         }
         if found.password_hash == proof.hash {
-            return Ok(Authenticated { account: found.account, methods, at, proof, known });
+            return Ok(Authenticated { account: found.account, methods, at, proof, known, spends });
         }
         let Some(password) = proof.password else { return Err(Refusal::CredentialsInvalid.into()) };
         match self.compare(found, password, requester, &Presence::default()).await? {
-            Ok(somebody) => Ok(Authenticated { methods, known, ..somebody }),
+            Ok(somebody) => Ok(Authenticated { methods, known, spends, ..somebody }),
             Err(wrong) => {
                 self.refuse(wrong, password::ANOTHER_MEANWHILE, requester).await?;
                 Err(Refusal::CredentialsInvalid.into())

@@ -71,6 +71,7 @@ mod builder;
 mod client_policy;
 mod commits;
 mod deletion;
+mod email_change;
 mod erasure;
 mod hooks;
 mod import;
@@ -78,8 +79,11 @@ mod invites;
 mod letters;
 mod listings;
 mod lives;
+mod login_letter;
+mod news;
 mod next_id;
 mod old_accounts;
+mod one_time;
 mod opening;
 mod outbox;
 mod pair;
@@ -99,11 +103,14 @@ pub use account::{Accounts, NewUser};
 pub use administration::{AccountChanges, Changed};
 pub use builder::EngineBuilder;
 pub use client_policy::{AccessTokenShape, Claims, ClientPolicy, Confirmation, Subject, Telling};
+pub use email_change::{EmailChangeRequest, Undone};
 pub use erasure::{AccountErasure, Erased};
 pub use import::{Imported, ImportedSession, ImportedUser, Imports, NameKept, Run, SameNames, SlowHashes};
 pub use invites::{Invitation, Invite, Invited, Invites};
 pub use letters::{Letters, LinkTarget};
 pub use listings::{EntriesWanted, EntryPlace, Found};
+pub use login_letter::{LoginByMail, LoginLink};
+pub use news::{Disowned, NotMeLink};
 pub use next_id::NextId;
 pub use opening::OpenRequest;
 pub use outbox::{Leased, Outbox, Outcome};
@@ -252,13 +259,17 @@ impl Engine {
                 }
                 false => (None, Vec::new()),
             };
+            let spent = somebody.spends().len();
+            let is_news = risk.as_ref().is_some_and(crate::news::is_news);
+            let news = if is_news { self.news(somebody.account(), requester, now) } else { Vec::new() };
             let mut events = risk::events(risk.as_ref(), requester, key, now);
-            let mut remembers = remembers;
+            let mut remembers: Vec<_> = somebody.spends().iter().cloned().chain(remembers).collect();
             if somebody.account().erase_at.is_some() {
                 remembers.extend(deletion::calling_off());
                 events.push(deletion::called_off(requester, account_id, now));
             }
             let opening = commits::Opening {
+                news,
                 remembers,
                 events,
                 detail: opening::detail(requester, request.device),
@@ -273,6 +284,8 @@ impl Engine {
                     return Ok(TokenPair { device, ..pair });
                 }
                 Committed::AccountMoved => somebody = self.authn().look_again(somebody, requester).await?,
+                // Somebody else came first with what works once.
+                Committed::Missed { step } if step < spent => return Err(Refusal::LinkInvalid.into()),
                 Committed::Missed { .. } => {
                     let what = "there is a session of this id already";
                     return Err(Fault::internal("open a session", what).into());
@@ -320,7 +333,12 @@ impl Engine {
         requester: &Requester,
     ) -> Result<(), Fault> {
         let Some(leaving) = self.leaving(client, request, requester).await? else { return Ok(()) };
-        self.store.commit(commits::end(leaving.key, leaving.ending)).await.map(drop)
+        let is_news = matches!(leaving.ending.cause, EndCause::Reuse | EndCause::Lockstep);
+        let news = match is_news {
+            true => self.news_of(leaving.key.account, requester, leaving.ending.at).await?,
+            false => Vec::new(),
+        };
+        self.store.commit(commits::end_and_tell(leaving.key, leaving.ending, news)).await.map(drop)
     }
 
     /// The store behind it.

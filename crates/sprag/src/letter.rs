@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::keys::KeyRing;
+use crate::news::News;
 use crate::one_time::OneTimeText;
 use crate::outbox::{Message, MessageKey, MessageKind};
 use crate::random::{self, Random};
@@ -22,10 +23,18 @@ pub enum LetterKind {
     VerifyEmail,
     /// Has a link by which a new password is set.
     ResetPassword,
-    /// The password was changed.
-    PasswordChanged,
+    /// Tells what happened to the account; its link ends what somebody else has opened.
+    News,
     /// Somebody tried to sign up with an address that has an account.
     SignUpKnown,
+    /// Asks whether the address is that of whoever wants to log in under it from now on.
+    ChangeEmail,
+    /// Somebody tried to have another account log in under an address that has one.
+    ChangeEmailKnown,
+    /// The account logs in under another address from now on; its link undoes that.
+    EmailChanged,
+    /// Has a link and a code by which somebody logs in.
+    LogIn,
     /// Invites somebody to make an account.
     Invite,
     /// The account is to be erased; it has a link by which it is kept.
@@ -36,11 +45,15 @@ pub enum LetterKind {
 
 impl LetterKind {
     /// Every one of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::VerifyEmail,
         Self::ResetPassword,
-        Self::PasswordChanged,
+        Self::News,
         Self::SignUpKnown,
+        Self::ChangeEmail,
+        Self::ChangeEmailKnown,
+        Self::EmailChanged,
+        Self::LogIn,
         Self::Invite,
         Self::AccountDeletion,
         Self::Test,
@@ -52,8 +65,12 @@ impl LetterKind {
         match self {
             Self::VerifyEmail => "verify_email",
             Self::ResetPassword => "reset_password",
-            Self::PasswordChanged => "password_changed",
+            Self::News => "news",
             Self::SignUpKnown => "sign_up_known",
+            Self::ChangeEmail => "change_email",
+            Self::ChangeEmailKnown => "change_email_known",
+            Self::EmailChanged => "email_changed",
+            Self::LogIn => "log_in",
             Self::Invite => "invite",
             Self::AccountDeletion => "account_deletion",
             Self::Test => "test",
@@ -74,6 +91,15 @@ pub struct Letter {
     pub languages: Option<String>,
     /// The token of its link, where it has one.
     pub token: Option<String>,
+    /// The code that does what the link does, where it has one.
+    #[serde(default)]
+    pub code: Option<String>,
+    /// What it tells of, the first first.
+    #[serde(default)]
+    pub news: Vec<News>,
+    /// How much more happened besides.
+    #[serde(default)]
+    pub more: u32,
     /// By when the link must be used.
     pub expires_at: Option<Timestamp>,
     /// From which address it was asked for.
@@ -99,6 +125,9 @@ impl Letter {
             name: None,
             languages: requester.languages.clone(),
             token: None,
+            code: None,
+            news: Vec::new(),
+            more: 0,
             expires_at: None,
             ip: requester.ip.clone(),
             at,
@@ -120,6 +149,17 @@ impl Letter {
         gives_up_at: Timestamp,
     ) -> Message {
         let key = MessageKey { account, id: random::id(random, self.at) };
+        self.sealed_as(key, (keys, random), gives_up_at)
+    }
+
+    /// As it goes into the outbox, as that message.
+    #[must_use]
+    pub fn sealed_as(
+        &self,
+        key: MessageKey,
+        (keys, random): (&KeyRing, &dyn Random),
+        gives_up_at: Timestamp,
+    ) -> Message {
         let text = serde_json::to_vec(self).unwrap_or_default();
         Message {
             key,

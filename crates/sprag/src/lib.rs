@@ -33,6 +33,7 @@ pub mod hooks;
 pub mod keys;
 pub mod letter;
 pub mod limits;
+pub mod news;
 pub mod observe;
 pub mod one_time;
 pub mod outages;

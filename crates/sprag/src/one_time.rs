@@ -12,6 +12,8 @@ use uuid::Uuid;
 use crate::clock::Timestamp;
 use crate::session::{AccountId, Epoch};
 
+pub(crate) mod login;
+pub(crate) mod sealed;
 pub mod text;
 
 pub use text::{OneTimeText, Parsed};
@@ -35,6 +37,14 @@ pub enum Purpose {
     VerifyEmail,
     /// Sets a new password.
     ResetPassword,
+    /// Has the account log in under another address: the one that it was sent to.
+    ChangeEmail,
+    /// Puts the address back that a change took away.
+    UndoEmail,
+    /// Logs in.
+    LogIn,
+    /// Ends sessions that somebody else has opened.
+    NotMe,
     /// Makes the account whose id it carries.
     Invite,
     /// Keeps an account that is to be erased.
@@ -43,7 +53,16 @@ pub enum Purpose {
 
 impl Purpose {
     /// Every one of them.
-    pub const ALL: [Self; 4] = [Self::VerifyEmail, Self::ResetPassword, Self::Invite, Self::KeepAccount];
+    pub const ALL: [Self; 8] = [
+        Self::VerifyEmail,
+        Self::ResetPassword,
+        Self::ChangeEmail,
+        Self::UndoEmail,
+        Self::LogIn,
+        Self::NotMe,
+        Self::Invite,
+        Self::KeepAccount,
+    ];
 
     /// The stable name, as it stands in the store.
     #[must_use]
@@ -51,6 +70,10 @@ impl Purpose {
         match self {
             Self::VerifyEmail => "verify_email",
             Self::ResetPassword => "reset_password",
+            Self::ChangeEmail => "change_email",
+            Self::UndoEmail => "undo_email",
+            Self::LogIn => "log_in",
+            Self::NotMe => "not_me",
             Self::Invite => "invite",
             Self::KeepAccount => "keep_account",
         }
@@ -68,6 +91,10 @@ impl Purpose {
         match self {
             Self::VerifyEmail => 1,
             Self::ResetPassword => 2,
+            Self::ChangeEmail => 20,
+            Self::UndoEmail => 21,
+            Self::LogIn => 22,
+            Self::NotMe => 23,
             Self::Invite => 10,
             Self::KeepAccount => 11,
         }
@@ -81,9 +108,10 @@ impl Purpose {
     #[must_use]
     pub fn lives(self) -> Duration {
         match self {
-            Self::VerifyEmail => 24 * HOUR,
+            Self::VerifyEmail | Self::ChangeEmail => 24 * HOUR,
             Self::ResetPassword => HOUR,
-            Self::Invite => 7 * 24 * HOUR,
+            Self::UndoEmail | Self::NotMe | Self::Invite => 7 * 24 * HOUR,
+            Self::LogIn => HOUR / 6,
             Self::KeepAccount => 90 * 24 * HOUR,
         }
     }

@@ -27,6 +27,7 @@ mod along;
 mod budgets;
 pub mod contract;
 mod daily_counts;
+mod ending;
 mod held_names;
 mod kept;
 mod live_sessions;
@@ -48,6 +49,7 @@ pub use crate::budget::{BudgetState, Rate};
 pub use along::{Along, AlongSlot, NameHash};
 pub use budgets::{BudgetKey, Budgets, Wanted};
 pub use daily_counts::{CountKey, DailyCount, DailyCounts, RunId};
+pub use ending::{Ending, Room};
 pub use held_names::HeldNames;
 pub use kept::{Kept, KeptMessage, KeptToken};
 pub use live_sessions::{LiveSessions, SESSIONS_PER_ACCOUNT, SessionHistogram};
@@ -59,7 +61,7 @@ pub use queries::{Credential, Queries, Slice};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use schema::Migrated;
 pub use steps::{
-    Commit, Commits, Committed, CredentialId, CredentialKind, Ending, Expect, MAX_ENDED_KEPT, Room, Step, Was,
+    Commit, Commits, Committed, CredentialId, CredentialKind, Expect, MAX_ENDED_KEPT, Step, Was,
 };
 
 /// Everything the engine needs of a store.

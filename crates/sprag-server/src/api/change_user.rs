@@ -22,6 +22,7 @@ pub(crate) const SPEC: Spec = Spec {
         Input::Role,
         Input::IsAdmin,
         Input::IsDisabled,
+        Input::ClosesUndo,
     ],
     rules: &[has_id],
     reads_body: true,
@@ -51,6 +52,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
         family_name: told(Input::FamilyName),
         is_admin: inputs.flag(Input::IsAdmin),
         is_disabled: inputs.flag(Input::IsDisabled),
+        closes_undo: inputs.flag(Input::ClosesUndo).unwrap_or_default(),
     };
     let shuts_out = changes.is_admin == Some(false) || changes.is_disabled == Some(true);
     if shuts_out && id == caller.key.account {

@@ -3,9 +3,8 @@
 use axum::response::Response;
 
 use super::context::{Call, RouteContext};
-use super::verify_email::requires_token;
 use crate::edge::refusal::Problem;
-use crate::profile::{Facts, Input, Spec};
+use crate::profile::{Facts, Input, Spec, requires_token};
 
 pub(crate) const SPEC: Spec = Spec {
     takes: &[Input::Token],

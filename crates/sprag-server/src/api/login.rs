@@ -46,7 +46,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let fields = call.fields()?;
     let parts = &call.parts;
     let inputs = context.inputs(&fields)?;
-    let mut requester = context.requester(parts)?;
+    let mut requester = context.reader(parts)?;
     let name = context.require(&inputs, NAMES)?;
     let password = context.require(&inputs, &[Input::Password])?;
     let device = device(&inputs);

@@ -41,7 +41,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let fields = call.fields()?;
     let parts = &call.parts;
     let inputs = context.inputs(&fields)?;
-    let requester = context.requester(parts)?;
+    let requester = context.reader(parts)?;
     let current = context.require(&inputs, &[Input::CurrentPassword])?;
     let new = context.require(&inputs, &[Input::NewPassword])?;
     let carried = context.refresh_token(parts, inputs.get(Input::RefreshToken)).await?;

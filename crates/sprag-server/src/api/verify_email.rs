@@ -4,7 +4,7 @@ use axum::response::Response;
 
 use super::context::{Call, RouteContext};
 use crate::edge::refusal::Problem;
-use crate::profile::{Facts, Input, Offer, Spec, Unmet};
+use crate::profile::{Facts, Input, Spec, requires_token};
 
 pub(crate) const SPEC: Spec = Spec {
     takes: &[Input::Token],
@@ -15,14 +15,6 @@ pub(crate) const SPEC: Spec = Spec {
     refuses: &["link_invalid"],
     ..Spec::named("verify_email", "Confirm an address with the token of a letter")
 };
-
-pub(super) fn requires_token(offer: &Offer<'_>) -> Result<(), Unmet> {
-    Unmet::unless(
-        offer.takes.requires(Input::Token),
-        "the token",
-        "add a field to takes, as token = \"$token\"",
-    )
-}
 
 pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Response, Problem> {
     let fields = call.fields()?;

@@ -5,8 +5,8 @@
 //! `docs/adding/a-setting.md` says how to add one.
 
 use super::{
-    accounts, browsers, file, imported, limits, links, listen, logs, mail, monitoring, passwords, places,
-    profiles, proof_of_work, proxies, refresh_limits, risk, sessions, store, tokens, webhooks,
+    accounts, browsers, file, imported, limits, links, listen, logs, mail, monitoring, pages, passwords,
+    places, profiles, proof_of_work, proxies, refresh_limits, risk, sessions, store, tokens, webhooks,
 };
 
 pub use super::setting::{Fallback, Setting};
@@ -28,6 +28,7 @@ const FEATURES: &[&[Setting]] = &[
     refresh_limits::SETTINGS,
     proof_of_work::SETTINGS,
     mail::SETTINGS,
+    pages::SETTINGS,
     links::SETTINGS,
     webhooks::SETTINGS,
     passwords::SETTINGS,

@@ -17,7 +17,7 @@ use super::trace_context::RequestIds;
 use crate::metrics::Metrics;
 use crate::name_lists::NameLists;
 use crate::places::Places;
-use crate::words::Words;
+use crate::words::{Brand, Words};
 
 /// How long a request may take once its body is there: whatever hangs behind the engine, the store or the queue of
 /// the hashing threads, it is answered 503 then, within three seconds in all where the store is near.
@@ -54,6 +54,8 @@ pub struct App {
     pub places: Arc<Places>,
     /// What the server's own pages say; `None` where no letters lead to them.
     pub(crate) words: Option<Arc<Words>>,
+    /// What stands before the names of those pages: empty, or as `/account`.
+    pub(crate) pages_prefix: String,
     /// Names that nobody registers.
     pub name_lists: NameLists,
     /// How often sessions and networks may refresh; `None` where that is not limited.
@@ -95,6 +97,7 @@ impl App {
             deletion_grace: DELETION_GRACE,
             places,
             words: None,
+            pages_prefix: String::new(),
             name_lists: NameLists::default(),
             refresh_limits: None,
             proof_of_work: None,
@@ -137,7 +140,13 @@ impl App {
     /// [sends](sprag::Engine::outbox) them.
     #[must_use]
     pub fn showing_pages(self, service: &str) -> Self {
-        self.saying(Words::load(None, service).ok().map(Arc::new))
+        self.saying(Words::load(None, Brand::named(service)).ok().map(Arc::new))
+    }
+
+    /// Has those pages below a prefix, as `/account`.
+    #[must_use]
+    pub fn pages_below(self, pages_prefix: &str) -> Self {
+        Self { pages_prefix: pages_prefix.to_owned(), ..self }
     }
 
     /// Has the profile of that name ask these before something is decided.

@@ -2,7 +2,7 @@
 //!
 //! Looking at one changes nothing, for mail scanners follow every link: it says what will happen, and its form, which works
 //! without script, does it. They fetch nothing from anywhere, tell no other site where they are, and are the only place where a
-//! one-time token stands in a query.
+//! one-time token stands in a query. `acts.rs` has what each of them looks at and does; `log_in.rs` the one that opens a session.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use hyper::header::{ACCEPT_LANGUAGE, CONTENT_SECURITY_POLICY, HeaderValue, REFER
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use serde::Serialize;
-use sprag::engine::{LinkTarget, Requester};
-use sprag::one_time::Purpose;
+use sprag::engine::Requester;
+use sprag::news::News;
 use sprag::{Error, Refusal};
 
 use super::app::App;
@@ -24,36 +24,109 @@ use super::refusal::Problem;
 use super::response::{self, plainly_refused, with_body};
 use super::{ambiguity, request};
 use crate::profile::Profile;
-use crate::words::{Pieces, Words};
+use crate::words::{Pieces, Words, told_at};
+
+mod acts;
+mod log_in;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
 /// How much of what a browser says it reads is kept, in bytes.
 const MAX_LANGUAGES_BYTES: usize = 256;
 
-/// A page of the server's own.
-#[derive(Clone, Copy)]
-struct Page {
-    path: &'static str,
-    purpose: Purpose,
-    /// What says what will happen.
-    before: &'static str,
-    /// What says what has happened.
-    after: &'static str,
+/// A page of the server's own; the last part of its path is its name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Page {
+    Verify,
+    Reset,
+    Email,
+    Undo,
+    Code,
+    NotMe,
+    Delete,
 }
 
-const PAGES: [Page; 3] = [
-    Page { path: "/verify", purpose: Purpose::VerifyEmail, before: "page_verify", after: "page_verified" },
-    Page { path: "/reset", purpose: Purpose::ResetPassword, before: "page_reset", after: "page_reset_done" },
-    Page { path: "/delete", purpose: Purpose::KeepAccount, before: "page_delete", after: "page_kept" },
-];
+impl Page {
+    const ALL: [Self; 7] =
+        [Self::Verify, Self::Reset, Self::Email, Self::Undo, Self::Code, Self::NotMe, Self::Delete];
 
-/// What a page's form has, and the style's nonce.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Verify => "verify",
+            Self::Reset => "reset",
+            Self::Email => "email",
+            Self::Undo => "undo",
+            Self::Code => "code",
+            Self::NotMe => "not-me",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// What every page needs.
+struct Shared {
+    app: Arc<App>,
+    words: Arc<Words>,
+    profiles: Vec<Profile>,
+}
+
+/// What a page's form sends, or the query of the address that it is looked at by.
+struct Sent<'a> {
+    token: &'a str,
+    new_password: &'a str,
+    everywhere: bool,
+}
+
+/// What a page says.
+#[derive(Default)]
+struct Shown {
+    status: StatusCode,
+    /// Which of the texts.
+    section: &'static str,
+    address: String,
+    code: Option<String>,
+    /// What it tells of.
+    news: Vec<News>,
+    form: Option<Form>,
+}
+
+/// What a page asks for.
 #[derive(Default, Serialize)]
-struct Form<'a> {
-    token: Option<&'a str>,
+struct Form {
+    token: String,
+    /// The page that takes it, where that is another one.
+    to: Option<&'static str>,
     asks_for_password: bool,
-    nonce: String,
+    offers_everywhere: bool,
+}
+
+/// The form, and the style's nonce.
+#[derive(Serialize)]
+struct Laid<'a> {
+    nonce: &'a str,
+    form: Option<&'a Form>,
+    news: Vec<String>,
+}
+
+impl Shown {
+    fn saying(section: &'static str, address: impl Into<String>) -> Self {
+        Self { section, address: address.into(), ..Self::default() }
+    }
+
+    fn asking(self, form: Form) -> Self {
+        Self { form: Some(form), ..self }
+    }
+}
+
+impl Form {
+    fn of(token: &str) -> Self {
+        Self { token: token.to_owned(), ..Self::default() }
+    }
+
+    /// A new password, with a token that another page takes.
+    fn of_reset(token: &str) -> Self {
+        Self { to: Some(Page::Reset.name()), asks_for_password: true, ..Self::of(token) }
+    }
 }
 
 /// The pages, where letters are sent that lead to them. A profile's own route at such a path wins.
@@ -61,29 +134,30 @@ pub(crate) fn routes(app: &Arc<App>, profiles: &[Profile]) -> Router {
     let Some(words) = &app.words else { return Router::new() };
     let is_taken =
         |path: &str| profiles.iter().flat_map(|profile| &profile.wire.routes).any(|route| route.path == path);
+    let shared = Shared { app: Arc::clone(app), words: Arc::clone(words), profiles: profiles.to_vec() };
+    let shared = Arc::new(shared);
     let mut router = Router::new();
-    for page in PAGES {
-        if is_taken(page.path) {
-            tracing::warn!(
-                "a profile has a route at {0}, so the server's own page {0} is not shown",
-                page.path
-            );
+    for page in Page::ALL {
+        let path = format!("{}/{}", app.pages_prefix, page.name());
+        if is_taken(&path) {
+            tracing::warn!("a profile has a route at {path}, so the server's own page {path} is not shown");
             continue;
         }
-        router = router.route(page.path, shown(Arc::clone(app), Arc::clone(words), page));
+        router = router.route(&path, answering(&shared, page));
     }
     router
 }
 
-fn shown(app: Arc<App>, words: Arc<Words>, page: Page) -> MethodRouter {
+fn answering(shared: &Arc<Shared>, page: Page) -> MethodRouter {
+    let shared = Arc::clone(shared);
     let answer = move |request: Request| {
-        let (app, words) = (Arc::clone(&app), Arc::clone(&words));
-        async move { answered(&app, &words, page, request).await }
+        let shared = Arc::clone(&shared);
+        async move { answered(&shared, page, request).await }
     };
     ambiguity::refused_before(answer, ambiguity::say_plainly)
 }
 
-async fn answered(app: &App, words: &Words, page: Page, request: Request) -> Response {
+async fn answered(shared: &Shared, page: Page, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let fields = match parts.method {
         Method::GET | Method::HEAD => request::query(&parts).map(Into::into),
@@ -101,60 +175,70 @@ async fn answered(app: &App, words: &Words, page: Page, request: Request) -> Res
         Ok(fields) => fields,
         Err(problem) => return plainly_refused(problem),
     };
-    let requester = match request::requester(&parts, &app.proxies, None) {
+    let requester = match request::requester(&parts, &shared.app.proxies, None) {
         Ok(requester) => Requester { languages: languages(&parts), ..requester },
         Err(problem) => return plainly_refused(problem),
     };
     let field = |name: &str| fields.get(name).and_then(|value| value.as_str()).unwrap_or_default();
-    let (token, password) = (field("token"), field("new_password"));
-    let letters = app.engine.letters();
-    let asks_for_password = page.purpose == Purpose::ResetPassword;
-    let done = match (&parts.method, page.purpose) {
-        (&Method::POST, Purpose::VerifyEmail) => letters.verify(token, &requester).await.map(Some),
-        (&Method::POST, Purpose::ResetPassword) => {
-            letters.reset_password(token, password, &requester).await.map(|_| None)
-        }
-        (&Method::POST, Purpose::KeepAccount) => letters.keep_account(token, &requester).await.map(Some),
-        _ => Ok(None),
+    let sent = Sent {
+        token: field("token"),
+        new_password: field("new_password"),
+        everywhere: !field("everywhere").is_empty(),
     };
-    let link = if parts.method == Method::POST {
-        Ok(None)
-    } else {
-        letters.link(page.purpose, token).await.map(Some)
-    };
-    let (status, section, link, shows_form) = match done.and_then(|done| Ok(link?.or(done))) {
-        Ok(link) if parts.method == Method::POST => (StatusCode::OK, page.after, link, false),
-        Ok(link) => (StatusCode::OK, page.before, link, true),
-        Err(Error::Refused(Refusal::PasswordRejected(_))) => {
-            (StatusCode::BAD_REQUEST, "page_password_rejected", None, true)
+    let language = requester.languages.clone();
+    let done = match (&parts.method, page) {
+        (&Method::POST, Page::Code) => {
+            let logged_in = log_in::log_in(shared, &sent, &parts, requester).await;
+            match logged_in {
+                Ok((shown, response)) => {
+                    let written = written(shared, &shown, language.as_deref());
+                    return log_in::with_cookies(written, &response);
+                }
+                Err(error) => Err(error),
+            }
         }
-        Err(Error::Refused(_)) => (StatusCode::BAD_REQUEST, "page_link_invalid", None, false),
-        Err(Error::Failed(fault)) => {
-            tracing::warn!(%fault, page = page.path, "a page could not be shown");
-            (StatusCode::SERVICE_UNAVAILABLE, "page_later", None, false)
-        }
+        (&Method::POST, page) => acts::act(shared, page, &sent, &requester).await,
+        _ => acts::look(shared, page, sent.token).await,
     };
-    let nonce = BASE64URL_NOPAD.encode(&app.engine.random::<16>());
-    let form = Form { token: Some(token).filter(|_| shows_form), asks_for_password, nonce };
-    let language = words.language(requester.languages.as_deref());
-    written(words, (section, language), link.as_ref(), status, &form)
+    let shown = done.unwrap_or_else(|error| troubled(error, page, &sent));
+    written(shared, &shown, language.as_deref())
 }
 
-fn written(
-    words: &Words,
-    (section, language): (&str, &str),
-    link: Option<&LinkTarget>,
-    status: StatusCode,
-    form: &Form<'_>,
-) -> Response {
-    let address = link.map(|link| link.address.as_str()).unwrap_or_default();
-    let pieces = Pieces { address, ..Pieces::default() };
-    match words.page(section, language, &pieces, form) {
+/// What is said where a page cannot do what it is for.
+fn troubled(error: Error, page: Page, sent: &Sent<'_>) -> Shown {
+    let refused = |section| Shown { status: StatusCode::BAD_REQUEST, ..Shown::saying(section, "") };
+    match error {
+        Error::Refused(Refusal::PasswordRejected(_)) => {
+            let form = Form { asks_for_password: true, ..Form::of(sent.token) };
+            refused("page_password_rejected").asking(form)
+        }
+        Error::Refused(Refusal::NameTaken) => refused("page_email_taken"),
+        Error::Refused(_) => refused("page_link_invalid"),
+        Error::Failed(fault) => {
+            tracing::warn!(%fault, page = page.name(), "a page could not be shown");
+            Shown { status: StatusCode::SERVICE_UNAVAILABLE, ..Shown::saying("page_later", "") }
+        }
+    }
+}
+
+fn written(shared: &Shared, shown: &Shown, languages: Option<&str>) -> Response {
+    let words = &shared.words;
+    let language = words.language(languages);
+    let nonce = BASE64URL_NOPAD.encode(&shared.app.engine.random::<16>());
+    let pieces = Pieces { address: &shown.address, code: shown.code.as_deref(), ..Pieces::default() };
+    let news = shown.news.iter().map(|news| {
+        words.lines(news.kind.name(), language, &Pieces::of_news(news, &told_at(news.at), &shown.address))
+    });
+    let page = news.collect::<anyhow::Result<Vec<_>>>().and_then(|news| {
+        let laid = Laid { nonce: &nonce, form: shown.form.as_ref(), news: news.concat() };
+        words.page(shown.section, language, &pieces, laid)
+    });
+    match page {
         Ok(page) => {
-            let mut response = with_body(status, HTML, page.into_bytes());
+            let mut response = with_body(shown.status, HTML, page.into_bytes());
             let policy = format!(
-                "default-src 'none'; style-src 'nonce-{}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-                form.nonce
+                "default-src 'none'; style-src 'nonce-{nonce}'; img-src data:; form-action 'self'; frame-ancestors 'none'; \
+                 base-uri 'none'"
             );
             let headers = response.headers_mut();
             headers
@@ -163,7 +247,7 @@ fn written(
             response
         }
         Err(error) => {
-            tracing::error!("the page {section} cannot be put into words: {error:#}");
+            tracing::error!("the page {} cannot be put into words: {error:#}", shown.section);
             plainly_refused(Problem::Panicked)
         }
     }

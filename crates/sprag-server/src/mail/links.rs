@@ -10,13 +10,20 @@ use crate::config::TOKEN_IN_LINK;
 pub(crate) struct Links {
     /// Under which the server's own pages are.
     public_url: Url,
+    /// What stands before their names: empty, or as `/account`.
+    prefix: String,
     /// The app's own pages, by what they are for.
     of_app: Vec<(&'static str, String)>,
 }
 
 impl Links {
     pub(crate) fn new(public_url: Url, of_app: Vec<(&'static str, String)>) -> Self {
-        Self { public_url, of_app }
+        Self { public_url, prefix: String::new(), of_app }
+    }
+
+    /// With the server's own pages below a prefix, as `/account`.
+    pub(crate) fn below(self, prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned(), ..self }
     }
 
     /// The address of a letter's link; `None` where it has none, or there is no page for it.
@@ -26,7 +33,11 @@ impl Links {
             LetterKind::ResetPassword => "reset",
             LetterKind::Invite => "invite",
             LetterKind::AccountDeletion => "delete",
-            LetterKind::PasswordChanged | LetterKind::SignUpKnown | LetterKind::Test => return None,
+            LetterKind::ChangeEmail => "email",
+            LetterKind::EmailChanged => "undo",
+            LetterKind::LogIn => "code",
+            LetterKind::News => "not-me",
+            LetterKind::SignUpKnown | LetterKind::ChangeEmailKnown | LetterKind::Test => return None,
         };
         if let Some((_, address)) = self.of_app.iter().find(|(of, _)| *of == page) {
             return Some(filled(address, token));
@@ -36,7 +47,7 @@ impl Links {
             return None;
         }
         let base = self.public_url.as_str().trim_end_matches('/');
-        Some(format!("{base}/{page}?token={token}"))
+        Some(format!("{base}{}/{page}?token={token}", self.prefix))
     }
 }
 

@@ -15,8 +15,7 @@ use tokio::time::sleep;
 use super::links::Links;
 use super::outgoing::{Mailer, Outgoing};
 use crate::metrics::Metrics;
-use crate::moment;
-use crate::words::{Pieces, Words};
+use crate::words::{Pieces, Words, told_at};
 
 /// How often the outbox is looked at, if nobody says that something was put there.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -127,7 +126,7 @@ impl Sender {
         let link = token.and_then(|token| self.links.link(letter.kind, token));
         let invite = token.filter(|_| letter.kind == LetterKind::Invite && link.is_none());
         let hours = letter.expires_at.map(|at| (at.millis_since(letter.at) + 1_800_000) / 3_600_000);
-        let at = moment::rfc3339(letter.at);
+        let at = told_at(letter.at);
         let pieces = Pieces {
             name: letter.name.as_deref(),
             address: &letter.to,
@@ -136,9 +135,19 @@ impl Sender {
             hours,
             ip: letter.ip.as_deref(),
             at: &at,
+            code: letter.code.as_deref(),
+            more: Some(letter.more).filter(|more| *more > 0),
+            ..Pieces::default()
         };
+        let moments: Vec<String> = letter.news.iter().map(|news| told_at(news.at)).collect();
+        let news = letter
+            .news
+            .iter()
+            .zip(&moments)
+            .map(|(news, at)| (news.kind.name(), Pieces::of_news(news, at, &letter.to)));
+        let news: Vec<_> = news.collect();
         let language = self.words.language(letter.languages.as_deref());
-        let written = self.words.letter(letter.kind, language, &pieces)?;
+        let written = self.words.letter(letter.kind, language, &pieces, &news)?;
         Ok(Outgoing { id, to: letter.to.clone(), link, written })
     }
 }

@@ -18,6 +18,12 @@ use crate::profile::{Fact, Facts, Input, Profile, Route, SessionFacts, TakenFiel
 /// A cursor as it looks.
 const CURSOR: &str = "YW4gZXhhbXBsZSBvZiBhIGN1cnNvciwgc2VhbGVkIGJ5IG5vYm9keQ";
 
+/// What a code by mail comes with, as it looks.
+const LOGIN_ID: &str = "YSBsb2dpbiBpZCwgd2hpY2ggb25seSB0aGUgYnJvd3NlciBoYXM…";
+
+/// By which a new password is set, as it looks.
+const RESET_TOKEN: &str = "spo_AQECAZHC6…";
+
 /// When the examples happen: noon, 1 July 2026.
 const NOON: Timestamp = Timestamp(1_782_907_200_000);
 
@@ -169,7 +175,7 @@ fn sent(profile: &Profile, route: &Route, field: &TakenField) -> String {
         Input::Transport => "body".to_owned(),
         Input::SessionId => session_id(),
         Input::Role => "editor".to_owned(),
-        Input::IsAdmin | Input::IsDisabled => "false".to_owned(),
+        Input::IsAdmin | Input::IsDisabled | Input::Everywhere | Input::ClosesUndo => "false".to_owned(),
         Input::Query => "an".to_owned(),
         Input::After => CURSOR.to_owned(),
         Input::Limit => "50".to_owned(),
@@ -179,6 +185,8 @@ fn sent(profile: &Profile, route: &Route, field: &TakenField) -> String {
         Input::By => "day".to_owned(),
         Input::Token | Input::Invite => "spo_AQEBAZHC6…".into(),
         Input::ExpiresIn => "2d".to_owned(),
+        Input::LoginId => LOGIN_ID.to_owned(),
+        Input::Code => "012345".to_owned(),
         Input::Altcha => "eyJjaGFsbGVuZ2UiOnsicGFyYW1ldGVycyI6e…".into(),
     }
 }
@@ -214,6 +222,8 @@ fn answer(profile: &Profile, route: &Route, is_in_body: bool) -> Value {
         account: (!route.gives_pair() || tells_of_account(route)).then_some(&account),
         accounts: if tells_of_accounts { &listed } else { &[] },
         next: Some(CURSOR),
+        login_id: Some(LOGIN_ID),
+        reset_token: Some(RESET_TOKEN),
         erase_at: Some(NOON.plus(Duration::from_secs(14 * 24 * 3600))),
         invite: Some(("spo_AQEKAZHC6…", NOON.plus(Duration::from_secs(7 * 24 * 3600)))),
         sessions: if tells_of_events || tells_of_accounts { &[] } else { &sessions },

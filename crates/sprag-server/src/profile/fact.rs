@@ -144,6 +144,10 @@ facts! {
     EraseAt = "erase_at", Time;
     /// The cursor of a list's next slice, if there is one.
     Next = "next", Text;
+    /// What a code by mail must come with: only the browser has it that asked.
+    LoginId = "login_id", Text;
+    /// By which a new password is chosen, once a change was undone or sessions of somebody else have ended.
+    ResetToken = "reset_token", Text;
     /// A refusal's sentence for a person.
     Message = "message", Text;
     /// A refusal's stable code.
@@ -271,6 +275,7 @@ impl Fact {
                 | Self::EventAccountId
                 | Self::EventSessionId
                 | Self::Next
+                | Self::ResetToken
                 | Self::Cause
                 | Self::Field
         )

@@ -44,6 +44,10 @@ pub struct Facts<'a> {
     pub accounts: &'a [Account],
     /// The cursor of the list's next slice, if there is one.
     pub next: Option<&'a str>,
+    /// What a code by mail must come with.
+    pub login_id: Option<&'a str>,
+    /// By which a new password is chosen.
+    pub reset_token: Option<&'a str>,
     /// The account's live sessions.
     pub sessions: &'a [SessionFacts<'a>],
     /// The session that is explained.
@@ -224,6 +228,8 @@ impl<'a> Facts<'a> {
             Fact::InviteExpiresAt => self.invite.map(|(_, at)| Scalar::Time(at)),
             Fact::EraseAt => self.erase_at.map(Scalar::Time),
             Fact::Next => self.next.map(Scalar::Text),
+            Fact::LoginId => self.login_id.map(Scalar::Text),
+            Fact::ResetToken => self.reset_token.map(Scalar::Text),
             Fact::Message | Fact::Code | Fact::Cause | Fact::Status | Fact::Title | Fact::Field => {
                 refusal_value(self.refusal.as_ref()?, item, fact)
             }

@@ -46,6 +46,12 @@ pub(crate) fn names_account(offer: &Offer<'_>) -> Result<(), Unmet> {
     Unmet::unless(is_named, "a name", "add a field to takes, as username = \"$name\"")
 }
 
+/// Without its token, nobody knows which letter is meant.
+pub(crate) fn requires_token(offer: &Offer<'_>) -> Result<(), Unmet> {
+    let is_required = offer.takes.requires(Input::Token);
+    Unmet::unless(is_required, "the token", "add a field to takes, as token = \"$token\"")
+}
+
 /// There is no account without a password.
 pub(crate) fn requires_password(offer: &Offer<'_>) -> Result<(), Unmet> {
     let is_required = offer.takes.requires(Input::Password);

@@ -87,6 +87,14 @@ inputs! {
     By = "by";
     /// The one-time token of a letter.
     Token = "token";
+    /// What the answer to a request for a code said, which only the browser has that asked.
+    LoginId = "login_id";
+    /// A code that somebody types.
+    Code = "code";
+    /// Whether all of the account's sessions end, not only those that a letter told of: `true` or `false`.
+    Everywhere = "everywhere";
+    /// Whether a change of the address shall have no undo: `true` or `false`.
+    ClosesUndo = "closes_undo";
     /// An invitation to make an account.
     Invite = "invite";
     /// For how long the invitation is good, in seconds, or as a span such as `2h`.
@@ -109,7 +117,7 @@ impl Input {
     /// Whether it is `true` or `false`.
     #[must_use]
     pub const fn is_flag(self) -> bool {
-        matches!(self, Self::IsAdmin | Self::IsDisabled)
+        matches!(self, Self::IsAdmin | Self::IsDisabled | Self::Everywhere | Self::ClosesUndo)
     }
 
     /// The input that [`name`](Self::name) stands for.

@@ -18,7 +18,7 @@ use sprag::store::{Slice, Store};
 use sprag::{Engine, Fault};
 
 use crate::breaches;
-use crate::config::{self, Config, Database, ProfileRef, Sources, Webhook};
+use crate::config::{self, Color, Config, Database, ProfileRef, Sources, Webhook};
 use crate::edge::refresh_limits::RefreshLimits;
 use crate::edge::serve::Bounds;
 use crate::edge::served::Served;
@@ -34,7 +34,7 @@ use crate::run::high_water::HighWater;
 use crate::run::ring_file::RingSource;
 use crate::run::{database, numbering, open_files, overrides};
 use crate::webhooks;
-use crate::words::Words;
+use crate::words::{Brand, Words};
 
 /// The most that is read of a profile before it is said to be none.
 const MAX_PROFILE_KIB: u64 = 1024;
@@ -167,7 +167,7 @@ impl Node {
         let places = Arc::new(places);
         let mail = &config.mail;
         let words = match mail.is_on() {
-            true => Some(Arc::new(Words::load(mail.words.as_deref(), &mail.service)?)),
+            true => Some(Arc::new(Words::load(mail.words.as_deref(), brand(&config)?)?)),
             false => None,
         };
         let accounts = &config.accounts;
@@ -238,7 +238,8 @@ impl Node {
         let (Some(words), Some(mailer)) = (&self.words, mail::mailer(&self.config.mail)?) else {
             return Ok(None);
         };
-        let links = Links::new(self.config.listen.public_url.clone(), self.config.links.0.clone());
+        let links = Links::new(self.config.listen.public_url.clone(), self.config.links.0.clone())
+            .below(&self.config.pages.prefix);
         let sender = Sender::new(Arc::clone(&self.engine), mailer, Arc::clone(words), links);
         Ok(Some(sender.counted_in(Arc::clone(&self.metrics))))
     }
@@ -263,7 +264,8 @@ impl Node {
         let app = app.handing_out_challenges(self.config.proof_of_work);
         let app = app.measured_by(self.config.monitoring.metrics_readers.clone());
         let app = app.knowing(Arc::clone(&self.places));
-        let app = app.saying(self.words.clone()).reserving(self.name_lists.clone());
+        let app = app.saying(self.words.clone()).pages_below(&self.config.pages.prefix);
+        let app = app.reserving(self.name_lists.clone());
         let app = self.profiles.iter().fold(app, |app, profile| match &self.outgoing {
             Some(outgoing) if profile.hooks.are_any() => {
                 let clock = self.engine.store().clock();
@@ -491,4 +493,15 @@ fn from_file(path: &Path) -> anyhow::Result<Profile> {
     let text = profile_text(path)?;
     let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     Ok(Profile::parse(&name, &path.display().to_string(), &text)?)
+}
+
+/// What letters and pages look like and call the service.
+fn brand(config: &Config) -> anyhow::Result<Brand> {
+    let (color, logo) = (config.pages.color, config.pages.logo_url().map_err(anyhow::Error::msg)?);
+    Ok(Brand {
+        color: color.map(Color::css),
+        on_color: color.map(Color::ink),
+        logo,
+        ..Brand::named(&config.mail.service)
+    })
 }

@@ -10,6 +10,7 @@ use sprag_rig::Postgres;
 
 use crate::SPRAG;
 use crate::cluster::{Cluster, NODES};
+use crate::people::log_in;
 use crate::server::{PASSWORD, await_some};
 use crate::wire::{Connection, Request};
 
@@ -47,6 +48,62 @@ fn of_32_uses_of_one_link_at_once_on_three_nodes_one_succeeds() {
 
 fn ask(node: SocketAddr, path: &str, body: &serde_json::Value) -> u16 {
     Connection::open(node).unwrap().ask(&Request::post(path, body)).unwrap().status
+}
+
+/// Sends 32 requests at once to the nodes in turn; says how each was answered.
+fn at_once(nodes: &[SocketAddr], path: &str, body: &serde_json::Value) -> Vec<u16> {
+    scope(|scope| {
+        let uses: Vec<_> =
+            (0..AT_ONCE).map(|number| scope.spawn(move || ask(nodes[number % NODES], path, body))).collect();
+        uses.into_iter().map(|used| used.join().unwrap()).collect()
+    })
+}
+
+fn count(statuses: &[u16], wanted: u16) -> usize {
+    statuses.iter().filter(|status| **status == wanted).count()
+}
+
+#[test]
+fn an_address_is_changed_and_undone_once_and_a_letter_logs_in_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let way = format!("folder:{}", folder.path().display());
+    let flags = ["--mail-url", way.as_str(), "--offers", "send_code,login_by_code"];
+    let (cluster, _servers) = Cluster::start(SPRAG, Postgres::shared().fresh_database(), &flags);
+    let create =
+        ["user", "create", "--username", "carol", "--email", "carol@example.org", "--password-stdin"];
+    cluster.done(0, &create, PASSWORD);
+    let nodes = cluster.addresses();
+    let next = || await_some(|| takes_token(folder.path())).expect("one of the nodes sends the letter");
+
+    let mut connection = Connection::open(nodes[0]).unwrap();
+    let carol = log_in(&mut connection, "carol").unwrap();
+    let body = json!({ "email": "carol@new.example" });
+    let asked = Request::post("/api/v1/auth/email", &body).bearer(&carol.access);
+    assert_eq!(connection.ask(&asked).unwrap().status, 202);
+    let statuses = at_once(&nodes, "/api/v1/auth/email/confirm", &json!({ "token": next() }));
+    assert_eq!((count(&statuses, 204), count(&statuses, 400)), (1, AT_ONCE - 1), "{statuses:?}");
+
+    let code = json!({ "email": "carol@new.example" });
+    let undo = next();
+    let asked = connection.ask(&Request::post("/api/v1/auth/code", &code)).unwrap();
+    let used = json!({ "token": next(), "login_id": asked.member("login_id") });
+    let statuses = at_once(&nodes, "/api/v1/auth/code/login", &used);
+    assert_eq!((count(&statuses, 200), count(&statuses, 400)), (1, AT_ONCE - 1), "{statuses:?}");
+
+    let statuses = at_once(&nodes, "/api/v1/auth/email/undo", &json!({ "token": undo }));
+    assert_eq!(count(&statuses, 200), 1, "{statuses:?}");
+    assert!(statuses.iter().all(|status| [200, 400, 503].contains(status)), "{statuses:?}");
+    let now = cluster.database.psql("select email from account where username = 'carol'");
+    assert_eq!(now, "carol@example.org");
+    cluster.verify_journal();
+}
+
+/// The token in a letter of a folder, which is taken away by that.
+fn takes_token(folder: &Path) -> Option<String> {
+    let token = token_in(folder)?;
+    let letters = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    letters.for_each(|letter| fs::remove_file(letter).unwrap());
+    Some(token)
 }
 
 /// The token in the only letter of a folder.

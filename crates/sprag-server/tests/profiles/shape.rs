@@ -66,6 +66,8 @@ fn redacted(text: &str) -> String {
         ("[access token]", is_access_token(text)),
         ("[id]", is_id),
         ("[signature]", is_signature(text)),
+        ("[one-time token]", text.starts_with("spo_")),
+        ("[login id]", is_login_id(text)),
     ];
     let kind = kinds.into_iter().find(|(_, is_it)| *is_it);
     kind.map_or(text, |(kind, _)| kind).to_owned()
@@ -74,6 +76,12 @@ fn redacted(text: &str) -> String {
 /// An HMAC in hexadecimal digits, as a challenge has it.
 fn is_signature(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// What a code by mail comes with: 77 bytes as base64url.
+fn is_login_id(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    text.len() == 103 && text.bytes().all(is_plain)
 }
 
 fn without_secret(cookie: &str) -> String {

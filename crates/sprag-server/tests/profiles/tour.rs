@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use sprag::engine::Requester;
+use sprag::engine::{EmailChangeRequest, LoginByMail, Requester};
 use sprag::letter::LetterKind;
 use sprag::session::EndCause;
 use sprag_server::profile::{CODES, FieldAtFault, IdOf, Input, Registration, Route};
@@ -86,6 +86,27 @@ async fn by_mail(stage: &Stage, route: &Route, client: &LoggedIn) -> String {
             engine.letters().ask_for_verification(account, &nobody).await.expect("a letter");
             LetterKind::VerifyEmail
         }
+        "confirm_email" | "undo_email" => {
+            asks_for_another_address(stage, client).await;
+            if route.action.name() == "undo_email" {
+                let token = stage.world.token_by_mail(LetterKind::ChangeEmail).await;
+                engine.letters().change_email(&token, &nobody).await.expect("another address");
+                LetterKind::EmailChanged
+            } else {
+                LetterKind::ChangeEmail
+            }
+        }
+        "login_by_code" => {
+            let how = LoginByMail { profile: stage.profile.client.id, works_anywhere: true };
+            engine.letters().ask_for_login("ann@example.org", how, None, &nobody).await.expect("a letter");
+            LetterKind::LogIn
+        }
+        "not_me" => {
+            let account = client.account.parse().expect("an account");
+            engine.accounts().set_password(account, PASSWORD, &nobody).await.expect("a password");
+            stage.world.winds(61);
+            LetterKind::News
+        }
         "keep_me" => {
             let caller = engine.authenticate(&stage.profile.client_policy(), &client.access).await;
             let caller = caller.expect("somebody who is logged in");
@@ -96,6 +117,20 @@ async fn by_mail(stage: &Stage, route: &Route, client: &LoggedIn) -> String {
         _ => return String::new(),
     };
     stage.world.token_by_mail(kind).await
+}
+
+async fn asks_for_another_address(stage: &Stage, client: &LoggedIn) {
+    let engine = &stage.world.engine;
+    let policy = stage.profile.client_policy();
+    let caller = engine.authenticate(&policy, &client.access).await.expect("a caller");
+    let request = EmailChangeRequest {
+        email: "carol@new.example",
+        current_password: None,
+        is_fresh: true,
+        closes_undo: false,
+    };
+    let asked = engine.letters().ask_for_email_change(&caller, request, &Requester::nobody()).await;
+    asked.expect("a letter");
 }
 
 /// Where the call of a path is, as that client makes it.
@@ -205,6 +240,11 @@ pub(crate) fn fields(route: &Route, client: &LoggedIn) -> Map<String, Value> {
             Input::Invite => continue,
             Input::ExpiresIn => "3600",
             Input::Token => client.token.as_str(),
+            // The link is enough.
+            Input::LoginId | Input::Code => continue,
+            Input::Everywhere => "true",
+            // For that one must have shown a second factor.
+            Input::ClosesUndo => "false",
             Input::Altcha => "no solution, and none is needed",
         };
         seen.push(field.input);

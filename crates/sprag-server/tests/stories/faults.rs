@@ -17,7 +17,7 @@ const EVERYTHING: [(&str, u32); 12] = [
     ("refresh", 1),
     ("refresh again", 3),
     // Before anybody is accused, the marks of life are read: an outage may excuse them.
-    ("be caught", 4),
+    ("be caught", 5),
     ("ask who I am", 2),
     ("list", 2),
     ("register", 3),

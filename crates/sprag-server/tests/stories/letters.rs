@@ -47,9 +47,10 @@ async fn a_forgotten_password_is_set_anew_and_every_session_ends() {
     world.sends(reset(&token, NEW)).await.refused(400, "link_invalid");
     world.sends(ann.bearer_call("GET", "/api/v1/auth/me")).await.refused(401, "session_ended");
     world.sends(log_in(NEW)).await.is(200);
+    world.winds(61);
     let told = world.letters().await;
     let kinds: Vec<LetterKind> = told.iter().map(|letter| letter.kind).collect();
-    assert_eq!(kinds, [LetterKind::PasswordChanged], "its owner is told");
+    assert_eq!(kinds, [LetterKind::News], "its owner is told");
     let account = world.engine.accounts().find("ann").await.expect("it is there");
     assert!(account.email_confirmed_at().is_some(), "who had the letter has the address");
     let journal = world.journal(account.id).await;

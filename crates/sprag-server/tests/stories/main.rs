@@ -3,6 +3,7 @@
 
 mod access;
 mod accounts;
+mod addresses;
 mod administrators;
 mod administrators_look;
 mod amended;
@@ -10,6 +11,7 @@ mod authentication;
 mod canary;
 mod challenges;
 mod change_again;
+mod codes;
 mod cookies;
 mod deletion;
 mod faults;
@@ -20,10 +22,12 @@ mod letters;
 mod limits;
 mod log_out_after_loss;
 mod moved_on;
+mod news;
 mod next_ids;
 mod offers;
 mod old_accounts;
 mod origins;
+mod pages;
 mod passwords;
 mod places;
 mod proxies;

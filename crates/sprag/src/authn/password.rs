@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::devices::{Known, Shown};
 use super::failures::{DISABLED, Told};
+use super::mail::WRONG_CODE;
 use super::tries::At;
 use super::{Authenticated, Authn, Proof};
 use crate::account::Account;
@@ -252,7 +253,8 @@ impl Authn<'_> {
     /// Whoever typed the password that this hash is of.
     fn by_password(&self, account: Account, password: Password, hash: Option<String>) -> Authenticated {
         let proof = Proof { password: Some(password), hash };
-        Authenticated { account, methods: Methods::PASSWORD, at: self.clock.now(), proof, known: None }
+        let (methods, at) = (Methods::PASSWORD, self.clock.now());
+        Authenticated { account, methods, at, proof, known: None, spends: Vec::new() }
     }
 
     /// Hashes a password anew with today's parameters. If that fails, the next log-in tries again.
@@ -313,6 +315,7 @@ fn refusal_of(why: &'static str) -> Refusal {
     match why {
         UNKNOWN_OR_WRONG | ANOTHER_MEANWHILE | UNCONFIRMED => Refusal::CredentialsInvalid,
         DISABLED => Refusal::AccountDisabled,
+        WRONG_CODE => Refusal::LinkInvalid,
         _ => Refusal::CurrentPasswordWrong,
     }
 }

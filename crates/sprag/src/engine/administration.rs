@@ -13,6 +13,9 @@ use crate::ratchet::MAX_MISSES;
 use crate::session::{AccountId, EndCause};
 use crate::store::{Commit, Committed, Expect, Step};
 
+/// What people call that which a change of the address changes.
+const EMAIL: &str = "e-mail address";
+
 /// What is to be changed of an account. What is `None` stays as it is.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AccountChanges<'a> {
@@ -32,6 +35,8 @@ pub struct AccountChanges<'a> {
     pub is_admin: Option<bool>,
     /// Whether it may log in no more; where it could, its sessions end.
     pub is_disabled: Option<bool>,
+    /// Whether the address that it had is told of another one without a link that undoes it.
+    pub closes_undo: bool,
 }
 
 /// What became of [`AccountChanges`].
@@ -90,7 +95,8 @@ impl Accounts<'_> {
         let hash = engine.hasher.hash(password, engine.random.as_ref()).await?;
         let note = Some("set by an operator".into());
         let event = requester.event_of_account(account, EventKind::PasswordChanged, engine.now(), note);
-        match engine.store.commit(commits::set_password(account, hash, event)).await? {
+        let news = engine.news(&found, requester, event.at);
+        match engine.store.commit(commits::set_password(account, hash, event, news)).await? {
             Committed::Done { ended } => Ok(ended),
             // It was deleted since it was looked for.
             Committed::AccountMoved | Committed::Missed { .. } => Err(Refusal::AccountUnknown.into()),
@@ -117,8 +123,19 @@ impl Accounts<'_> {
             if what.is_empty() {
                 return Ok(Changed { account: found, what, ended: 0 });
             }
-            let commit = planned.commit(account, None, requester, engine.now());
+            let now = engine.now();
+            let to = changes.email.filter(|_| planned.renamed.contains(&EMAIL)).map(str::trim);
+            let told = to.and_then(|to| {
+                engine.letters().telling_old(&found, to, !changes.closes_undo, requester, now)
+            });
+            let letter = told.as_ref().map(|(_, message)| message.key);
+            let mut commit = planned.commit(account, None, requester, now);
+            if let Some((undo, message)) = told {
+                commit.steps.extend(undo.map(|undo| Step::PutToken(Box::new(undo))));
+                commit.steps.push(Step::PutMessage(Box::new(message)));
+            }
             if let Committed::Done { ended } = engine.store.commit(commit).await? {
+                letter.into_iter().for_each(|key| engine.letter_waits(key));
                 return Ok(Changed { account: self.get(account).await?, what, ended });
             }
         }
@@ -208,12 +225,17 @@ impl Accounts<'_> {
                 planned.steps.push(Step::TellName { told_as, text });
             }
         }
-        planned.renamed.push(if told_as == NameKind::Email { "e-mail address" } else { "user name" });
+        planned.renamed.push(if told_as == NameKind::Email { EMAIL } else { "user name" });
         Ok(())
     }
 }
 
 impl Planned {
+    /// The steps alone, for a commit of another kind.
+    pub(super) fn into_steps(self) -> Vec<Step> {
+        self.steps
+    }
+
     /// What of the account will be another than before, in words for people.
     pub(super) fn what(&self) -> Vec<&'static str> {
         let switched = self.is_disabled.map(|off| if off { "disabled" } else { "enabled" });

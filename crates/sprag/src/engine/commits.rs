@@ -52,19 +52,21 @@ pub(super) struct Opening {
     pub(super) detail: SessionDetail,
     /// What gives way to it; where nothing does, nothing is removed either.
     pub(super) room: Option<Room>,
-    /// What remembers the device that it is on.
+    /// What is spent for it, and what remembers the device that it is on.
     pub(super) remembers: Vec<Step>,
+    /// What has the owner told of it.
+    pub(super) news: Vec<Step>,
     pub(super) events: Vec<Event>,
 }
 
 impl Opening {
     pub(super) fn commit(self) -> Commit {
-        let Self { session, detail, room, remembers, events } = self;
+        let Self { session, detail, room, remembers, news, events } = self;
         let (account, epoch) = (session.key.account, session.epoch);
         let forget = room.is_some().then_some(Step::ForgetEnded);
         let open = Step::OpenSession { session: Box::new(session), detail };
-        let steps =
-            remembers.into_iter().chain(room.map(Step::MakeRoom)).chain([open]).chain(forget).collect();
+        let steps = remembers.into_iter().chain(news).chain(room.map(Step::MakeRoom)).chain([open]);
+        let steps = steps.chain(forget).collect();
         Commit { account, expect: Expect::Standing(epoch), steps, events }
     }
 }
@@ -82,20 +84,23 @@ pub(super) struct PasswordChange {
     /// How all the sessions from before end.
     pub(super) ending: Ending,
     pub(super) event: Event,
+    /// What has the owner told of it.
+    pub(super) news: Vec<Step>,
 }
 
 impl PasswordChange {
     pub(super) fn commit(self) -> Commit {
-        let Self { verified_under, password_hash, replaced, successor, detail, ending, event } = self;
+        let Self { verified_under, password_hash, replaced, successor, detail, ending, event, news } = self;
         let account = successor.key.account;
-        let steps = vec![
+        let mut steps = vec![
             Step::put_password(Was::Any, password_hash, event.at),
             Step::KeepDevices { most: 0 },
             Step::MoveEpoch,
             Step::EndSessions { except: None, with: Some(replaced), ending },
             Step::OpenSession { session: Box::new(successor), detail },
-            Step::ForgetEnded,
         ];
+        steps.extend(news);
+        steps.push(Step::ForgetEnded);
         Commit { account, expect: Expect::Standing(verified_under), steps, events: vec![event] }
     }
 }
@@ -143,14 +148,15 @@ pub(super) fn rehash(
 }
 
 /// Sets a password whatever there was: nothing that was handed out works any more, and all sessions end.
-pub(super) fn set_password(account: AccountId, hash: String, event: Event) -> Commit {
+pub(super) fn set_password(account: AccountId, hash: String, event: Event, news: Vec<Step>) -> Commit {
     let ending = Ending::along_with(&event, EndCause::PasswordChanged);
-    let steps = vec![
+    let mut steps = vec![
         Step::put_password(Was::Any, hash, event.at),
         Step::KeepDevices { most: 0 },
         Step::MoveEpoch,
         Step::EndSessions { except: None, with: None, ending },
     ];
+    steps.extend(news);
     Commit { account, expect: Expect::Anything, steps, events: vec![event] }
 }
 
@@ -194,8 +200,17 @@ pub(super) fn enable(account: AccountId, event: Event) -> Commit {
 }
 
 /// Ends one session.
-pub(super) fn end(SessionKey { account, session }: SessionKey, ending: Ending) -> Commit {
-    let steps = vec![Step::EndSession { session, ending }];
+pub(super) fn end(key: SessionKey, ending: Ending) -> Commit {
+    end_and_tell(key, ending, Vec::new())
+}
+
+/// Ends one session, and has its owner told of it.
+pub(super) fn end_and_tell(
+    SessionKey { account, session }: SessionKey,
+    ending: Ending,
+    news: Vec<Step>,
+) -> Commit {
+    let steps = std::iter::once(Step::EndSession { session, ending }).chain(news).collect();
     Commit { account, expect: Expect::Anything, steps, events: Vec::new() }
 }
 

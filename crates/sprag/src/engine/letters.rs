@@ -3,6 +3,7 @@
 //! Whoever asks for a letter learns nothing from how they are answered: where nobody has the address, as much is written as
 //! where somebody has it.
 
+use super::one_time::Usable;
 use super::passwords::own_names;
 use super::{Engine, Error, NewUser, Requester, tried_too_often};
 use crate::account::{Account, Name};
@@ -24,7 +25,7 @@ use crate::store::{Commit, Committed, Expect, Step, Was, meant_by};
 use std::time::Duration;
 
 /// How long a letter that only tells something is tried to be sent.
-const TELLS_FOR: Duration = Duration::from_secs(3 * 24 * 3600);
+pub(super) const TELLS_FOR: Duration = Duration::from_secs(3 * 24 * 3600);
 
 /// How long what takes the place of a letter to nobody is: about as long as one.
 const NOTHING_BYTES: usize = 420;
@@ -193,8 +194,12 @@ impl Letters<'_> {
         if let Some(link) = self.link_that_brings(purpose, text).await? {
             return Ok(link);
         }
-        let (account, address, _) = self.usable(purpose, text).await?;
-        Ok(LinkTarget { address, account: account.id })
+        let usable = self.0.usable(purpose, text).await?;
+        let address = match purpose {
+            Purpose::ChangeEmail | Purpose::UndoEmail => self.address_after(&usable)?,
+            _ => of_address(&usable)?,
+        };
+        Ok(LinkTarget { address, account: usable.account.id })
     }
 
     /// Confirms the address that a link was sent to; says whose it is.
@@ -203,10 +208,10 @@ impl Letters<'_> {
     /// [`Refusal::LinkInvalid`]; a [`Fault`](crate::Fault).
     pub async fn verify(&self, text: &str, requester: &Requester) -> Result<LinkTarget, Error> {
         let Self(engine) = self;
-        let (account, address, parsed) = self.usable(Purpose::VerifyEmail, text).await?;
-        let now = engine.now();
+        let usable = engine.usable(Purpose::VerifyEmail, text).await?;
+        let (account, address, now) = (&usable.account, of_address(&usable)?, engine.now());
         let steps = vec![
-            spend(&parsed, &address, now),
+            usable.spend(now),
             Step::EndTokens { purpose: Purpose::VerifyEmail },
             Step::ConfirmEmail { address: address.clone(), at: now },
         ];
@@ -236,16 +241,13 @@ impl Letters<'_> {
         if self.bring_by_link(text, password, requester).await? {
             return Ok(0);
         }
-        let (account, address, parsed) = self.usable(Purpose::ResetPassword, text).await?;
-        let password = engine.chosen(password, &own_names(&account)).await?;
+        let usable = engine.usable(Purpose::ResetPassword, text).await?;
+        let (account, address) = (&usable.account, of_address(&usable)?);
+        let password = engine.chosen(password, &own_names(account)).await?;
         let hash = engine.hasher.hash_from(requester.prefix(), password, engine.random.as_ref()).await?;
-        let (now, keys) = (engine.now(), engine.keys.load());
-        let told = Letter::asked_for(LetterKind::PasswordChanged, &address, requester, now);
-        let told = Letter { name: called(&account), ..told };
-        let told = told.sealed(account.id, (&keys, engine.random.as_ref()), now.plus(TELLS_FOR));
-        let key = told.key;
+        let now = engine.now();
         let steps = vec![
-            spend(&parsed, &address, now),
+            usable.spend(now),
             Step::EndTokens { purpose: Purpose::ResetPassword },
             Step::put_password(Was::Any, hash, now),
             Step::KeepDevices { most: 0 },
@@ -257,17 +259,13 @@ impl Letters<'_> {
                 ending: requester.ending(EndCause::PasswordChanged, now),
             },
         ];
-        let told = engine.sends_letters.then(|| Step::PutMessage(Box::new(told)));
-        let steps = steps.into_iter().chain(told).collect();
+        let steps = steps.into_iter().chain(engine.news(account, requester, now)).collect();
         let note = Some("by a link that was sent to the account's address".into());
         let event = requester.event_of_account(account.id, EventKind::PasswordChanged, now, note);
         let expect = Expect::Standing(account.epoch);
         let commit = Commit { account: account.id, expect, steps, events: vec![event] };
         match engine.store.commit(commit).await? {
-            Committed::Done { ended } => {
-                engine.letter_waits(key);
-                Ok(ended)
-            }
+            Committed::Done { ended } => Ok(ended),
             Committed::AccountMoved | Committed::Missed { .. } => Err(Refusal::LinkInvalid.into()),
         }
     }
@@ -293,7 +291,7 @@ impl Letters<'_> {
     }
 
     /// Reserves a letter to whoever that name leads to, or to nobody: both have a budget of the address and one of the network.
-    async fn reserve_letter(
+    pub(super) async fn reserve_letter(
         &self,
         account: Option<&Account>,
         typed: &str,
@@ -340,23 +338,30 @@ impl Letters<'_> {
     }
 
     /// As much as a token and its letter, of an account that there is not, or that no letter is about.
-    fn with_nothing(&self, purpose: Purpose, account: AccountId) -> (Commit, MessageKey) {
+    pub(super) fn with_nothing(&self, purpose: Purpose, account: AccountId) -> (Commit, MessageKey) {
         let Self(engine) = self;
-        let (now, keys, random) = (engine.now(), engine.keys.load(), engine.random.as_ref());
+        let (now, random) = (engine.now(), engine.random.as_ref());
         let id = TokenId(random::id(random, now));
-        let key = MessageKey { account, id: random::id(random, now) };
-        let message = Message {
-            key,
-            kind: MessageKind::Nothing,
-            sealed: keys.seal(now, random, &[], &[0; NOTHING_BYTES]),
-            made_at: now,
-            gives_up_at: now.plus(purpose.lives()),
-        };
+        let message = self.nothing(account, purpose, now);
+        let key = message.key;
         let token = token((account, id), purpose, random::bytes(random), now);
         (both(account, Expect::Anything, token, message), key)
     }
 
-    async fn written(&self, commit: Commit, key: MessageKey) -> Result<(), Error> {
+    /// What takes the place of a letter to nobody.
+    pub(super) fn nothing(&self, account: AccountId, purpose: Purpose, now: Timestamp) -> Message {
+        let Self(engine) = self;
+        let (keys, random) = (engine.keys.load(), engine.random.as_ref());
+        Message {
+            key: MessageKey { account, id: random::id(random, now) },
+            kind: MessageKind::Nothing,
+            sealed: keys.seal(now, random, &[], &[0; NOTHING_BYTES]),
+            made_at: now,
+            gives_up_at: now.plus(purpose.lives()),
+        }
+    }
+
+    pub(super) async fn written(&self, commit: Commit, key: MessageKey) -> Result<(), Error> {
         let Self(engine) = self;
         if !engine.sends_letters {
             return Ok(());
@@ -413,9 +418,15 @@ pub(super) fn token(
     }
 }
 
-fn both(account: AccountId, expect: Expect, token: OneTimeToken, message: Message) -> Commit {
+pub(super) fn both(account: AccountId, expect: Expect, token: OneTimeToken, message: Message) -> Commit {
     let steps = vec![Step::PutToken(Box::new(token)), Step::PutMessage(Box::new(message))];
     Commit { account, expect, steps, events: Vec::new() }
+}
+
+/// The address that a link was sent to, which must be the one that the account has.
+fn of_address(usable: &Usable) -> Result<String, Refusal> {
+    let address = usable.account.email.as_ref().filter(|address| bound_to(address) == usable.token.bound_to);
+    address.cloned().ok_or(Refusal::LinkInvalid)
 }
 
 pub(super) fn spend(parsed: &Parsed, address: &str, at: Timestamp) -> Step {

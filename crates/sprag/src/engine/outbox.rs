@@ -4,7 +4,7 @@ use super::{Engine, Requester};
 use crate::audit::EventKind::{self, LetterRefused};
 use crate::clock::Timestamp;
 use crate::error::Fault;
-use crate::letter::Letter;
+use crate::letter::{Letter, LetterKind};
 use crate::outbox::{KEPT, LEASE, MessageKey, MessageKind, Queued, Settled, Waiting, wait_after};
 use crate::store::Slice;
 use crate::text;
@@ -38,6 +38,8 @@ pub(super) struct Try {
     /// Which one this is, from 1.
     pub(super) attempt: u32,
     gives_up_at: Timestamp,
+    /// When it began: what it tells is what was known then.
+    taken_at: Timestamp,
 }
 
 /// What sending a message came to.
@@ -65,14 +67,41 @@ impl Outbox<'_> {
     ///
     /// # Errors
     /// A [`Fault`]; what was taken then is due again in a minute.
-    pub async fn lease(&self, given_up: impl FnMut(MessageKey, &str) + Send) -> Result<Vec<Leased>, Fault> {
+    pub async fn lease(
+        &self,
+        mut given_up: impl FnMut(MessageKey, &str) + Send,
+    ) -> Result<Vec<Leased>, Fault> {
         let open = |message: &Queued, now: Timestamp| {
             let sealed = message.sealed.as_ref()?;
             Letter::open(&self.0.keys.load(), now, &message.key, sealed)
         };
-        let leased = self.lease_of(&[MessageKind::Mail, MessageKind::Nothing], open, given_up).await?;
-        let leased = leased.into_iter();
-        Ok(leased.map(|(of, letter)| Leased { key: of.key, letter, attempt: of.attempt, of }).collect())
+        let kinds = [MessageKind::Mail, MessageKind::Nothing];
+        loop {
+            let leased = self.lease_of(&kinds, open, &mut given_up).await?;
+            let is_last = leased.is_empty();
+            let mut letters = Vec::with_capacity(leased.len());
+            for (of, letter) in leased {
+                let letter = self.with_news(&of, letter).await?;
+                letters.extend(letter.map(|letter| Leased { key: of.key, letter, attempt: of.attempt, of }));
+            }
+            if is_last || !letters.is_empty() {
+                return Ok(letters);
+            }
+        }
+    }
+
+    /// A letter with what it tells; one that has nothing left to tell is settled, and nobody sends it.
+    async fn with_news(&self, of: &Try, letter: Letter) -> Result<Option<Letter>, Fault> {
+        let Self(engine) = self;
+        if letter.kind != LetterKind::News {
+            return Ok(Some(letter));
+        }
+        let gathered = engine.gathered(of.key, letter, of.taken_at).await?;
+        if gathered.is_none() {
+            let settled = Settled::Sent { at: of.taken_at };
+            engine.store.settle_message(of.key, of.attempt, settled).await?;
+        }
+        Ok(gathered)
     }
 
     /// Takes messages of these kinds that are due, each for one try, with what `open` makes of each.
@@ -113,7 +142,7 @@ impl Outbox<'_> {
         if !engine.store.lease_message(key, message.attempts, until).await? {
             return Ok(None);
         }
-        let of = Try { key, attempt: message.attempts + 1, gives_up_at: message.gives_up_at };
+        let of = Try { key, attempt: message.attempts + 1, gives_up_at: message.gives_up_at, taken_at: now };
         if message.kind == MessageKind::Nothing {
             engine.store.settle_message(key, of.attempt, Settled::Sent { at: now }).await?;
             return Ok(None);
@@ -152,7 +181,7 @@ impl Outbox<'_> {
         let Self(engine) = self;
         let now = engine.now();
         let settled = match outcome {
-            Outcome::Taken => Settled::Sent { at: now },
+            Outcome::Taken => Settled::Sent { at: of.taken_at },
             Outcome::Never(trouble) => Settled::GivenUp { at: now, trouble },
             Outcome::NotNow(trouble) => {
                 let due_at = now.plus(wait_after(of.attempt));

@@ -130,6 +130,7 @@ impl Engine {
                 detail: detail(requester, device.as_deref()),
                 ending: requester.ending(EndCause::PasswordChanged, now),
                 event: requester.event_of_account(account, EventKind::PasswordChanged, now, None),
+                news: self.news(owner.account(), requester, now),
             };
             if self.store.commit(change.commit()).await?.is_done() {
                 return Ok(self.pair(client, About::of(owner.account(), &asked), &token, None, told, now)?);

@@ -323,8 +323,14 @@ impl RefreshInProgress<'_> {
             user_agent: self.requester.user_agent.clone(),
             note: notice.map(note),
         };
+        let is_news = matches!(cause, EndCause::Reuse | EndCause::Lockstep);
+        let news = match is_news {
+            true => self.engine.news_of(self.presented.key.account, self.requester, self.now).await?,
+            false => Vec::new(),
+        };
+        let commit = commits::end_and_tell(self.presented.key, ending, news);
         // Somebody else may have ended it a moment before: then that cause is the one to tell.
-        let has_ended = self.engine.store.commit(commits::end(self.presented.key, ending)).await?.is_done();
+        let has_ended = self.engine.store.commit(commit).await?.is_done();
         if has_ended { Err(Refusal::from(denial).into()) } else { Ok(None) }
     }
 

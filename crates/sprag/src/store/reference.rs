@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
+use super::ending::{Ending, Room};
 use super::steps::{
-    AccountState, Commit, Committed, CredentialId, CredentialKind, Ending, MAX_ENDED_KEPT, Room, Step, Was,
-    admits,
+    AccountState, Commit, Committed, CredentialId, CredentialKind, MAX_ENDED_KEPT, Step, Was, admits,
 };
 use crate::account::{Account, ConfirmedEmail, Name, NameKind};
 use crate::audit::Event;
@@ -103,7 +103,9 @@ impl Rows {
             | Step::TryCode { .. }
             | Step::SpendToken { .. }
             | Step::EndTokens { .. }
-            | Step::PutMessage(_) => self.take_of_letters(step)?,
+            | Step::EndTokensSince { .. }
+            | Step::PutMessage(_)
+            | Step::PutMessageOnce { .. } => self.take_of_letters(step)?,
             Step::DeleteAccount => {
                 self.account.take()?;
                 self.credentials.clear();
@@ -190,6 +192,13 @@ impl Rows {
                 self.spend(*token, (*purpose, *bound_to), *proof, *at)?;
             }
             Step::EndTokens { purpose } => self.tokens.retain(|_, token| token.purpose != *purpose),
+            Step::EndTokensSince { purpose, since } => {
+                self.tokens.retain(|_, token| token.purpose != *purpose || token.made_at < *since);
+            }
+            Step::PutMessageOnce { message, due_at } => {
+                let queued = Queued { due_at: Some(*due_at), ..Queued::new((**message).clone()) };
+                self.messages.entry(message.key.id).or_insert(queued);
+            }
             Step::PutMessage(message) => {
                 if self.messages.contains_key(&message.key.id) {
                     return None;

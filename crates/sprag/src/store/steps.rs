@@ -9,13 +9,14 @@
 use async_trait::async_trait;
 use uuid::Uuid;
 
+use super::ending::{Ending, Room};
 use crate::account::{Account, Name, NameKind, Particular};
-use crate::audit::{Event, EventKind};
+use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::error::Fault;
 use crate::one_time::{Digest, OneTimeToken, Proof, Purpose, TokenId};
 use crate::outbox::Message;
-use crate::session::{AccountId, EndCause, Epoch, SecretHash, Session, SessionDetail, SessionId, SessionKey};
+use crate::session::{AccountId, Epoch, SecretHash, Session, SessionDetail, SessionId};
 
 /// How many ended sessions of one account are kept, however recently they ended.
 ///
@@ -227,8 +228,23 @@ pub enum Step {
         /// Which.
         purpose: Purpose,
     },
+    /// Forgets those of the account's one-time tokens for a purpose that were made at that moment or later. It always applies.
+    EndTokensSince {
+        /// Which.
+        purpose: Purpose,
+        /// Made from when on.
+        since: Timestamp,
+    },
     /// Puts a message of the account's into the outbox, where there is none of its id.
     PutMessage(Box<Message>),
+    /// Puts a message of the account's into the outbox that nobody sends before a moment; where there is one of its id, also one
+    /// that was sent, that stays as it is. It always applies.
+    PutMessageOnce {
+        /// The message.
+        message: Box<Message>,
+        /// Before when nobody sends it.
+        due_at: Timestamp,
+    },
     /// Gives an imported session its secret, where its row has what it was imported with. Nothing else of the row changes,
     /// so an ended one stays ended.
     BindImportedToken {
@@ -239,77 +255,6 @@ pub enum Step {
         /// SHA-256 of its secret from now on.
         to: SecretHash,
     },
-}
-
-/// Which sessions give way to a new one: first the one whose place it takes, if it has not ended, then the longest unused
-/// of those that live, until the new one makes [`most`](Self::most) of them.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Room {
-    /// The session of the same account on the same device whose place the new one takes, if there is one.
-    pub replaces: Option<SessionId>,
-    /// How many live sessions the account may have, the new one included.
-    pub most: u32,
-    /// Whether just one session gives way where there are too many: the one that is replaced, or else the longest unused.
-    /// The account may have brought more than `most` from the source system, and nobody is logged out by moving.
-    pub spares_the_rest: bool,
-    /// How they end; what lives is seen at its moment.
-    pub ending: Ending,
-}
-
-impl Room {
-    /// How many sessions may give way, besides the one that is replaced; whether that one lived until then is for the
-    /// store to see in the same transaction, or log-ins at one moment would all take the place of one.
-    pub(super) fn may_give_way(&self, has_replaced_a_live_one: bool) -> usize {
-        match (self.spares_the_rest, has_replaced_a_live_one) {
-            (false, _) => usize::MAX,
-            (true, true) => 0,
-            (true, false) => 1,
-        }
-    }
-}
-
-/// How sessions are ended.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Ending {
-    /// Why.
-    pub cause: EndCause,
-    /// When.
-    pub at: Timestamp,
-    /// By whom, as seen from here.
-    pub ip: Option<String>,
-    /// By which program, as it called itself.
-    pub user_agent: Option<String>,
-    /// What else the journal should say.
-    pub note: Option<String>,
-}
-
-impl Ending {
-    /// The journal's event for one session that ends so.
-    #[must_use]
-    pub fn event(&self, key: SessionKey) -> Event {
-        Event {
-            account: key.account,
-            at: self.at,
-            kind: EventKind::SessionEnded,
-            session: Some(key.session),
-            cause: Some(self.cause),
-            ip: self.ip.clone(),
-            user_agent: self.user_agent.clone(),
-            note: self.note.clone(),
-        }
-    }
-
-    /// An ending that nobody asked for in person.
-    #[must_use]
-    pub fn by_itself(cause: EndCause, at: Timestamp) -> Self {
-        Self { cause, at, ip: None, user_agent: None, note: None }
-    }
-
-    /// An ending that follows from what `event` tells: the same moment, address and client.
-    #[must_use]
-    pub fn along_with(event: &Event, cause: EndCause) -> Self {
-        Self { cause, at: event.at, ip: event.ip.clone(), user_agent: event.user_agent.clone(), note: None }
-    }
 }
 
 /// Which of an account's credentials.
@@ -406,7 +351,9 @@ impl Commit {
             Step::CreateAccount(account) => account.id == self.account,
             Step::OpenSession { session, .. } => session.key.account == self.account,
             Step::PutToken(token) => token.account == self.account,
-            Step::PutMessage(message) => message.key.account == self.account,
+            Step::PutMessage(message) | Step::PutMessageOnce { message, .. } => {
+                message.key.account == self.account
+            }
             _ => true,
         };
         if self.steps.iter().all(is_own) && self.events.iter().all(|event| event.account == self.account) {
@@ -450,8 +397,8 @@ impl Step {
             Self::PutToken(_) => "keep a one-time token",
             Self::TryCode { .. } => "try a code",
             Self::SpendToken { .. } => "spend a one-time token",
-            Self::EndTokens { .. } => "forget one-time tokens",
-            Self::PutMessage(_) => "put a message into the outbox",
+            Self::EndTokens { .. } | Self::EndTokensSince { .. } => "forget one-time tokens",
+            Self::PutMessage(_) | Self::PutMessageOnce { .. } => "put a message into the outbox",
         }
     }
 }

@@ -76,6 +76,7 @@ pub(super) async fn set(engine: &Engine, args: &Set) -> anyhow::Result<ExitCode>
         family_name: args.family_name.as_deref(),
         is_admin: args.admin.map(|admin| admin == Switch::On),
         is_disabled: None,
+        closes_undo: false,
     };
     let changed = match engine.accounts().set(account.id, changes, &requester()).await {
         Err(Error::Refused(Refusal::NameTaken)) => {

@@ -292,6 +292,7 @@ fn opening(
         ..begun
     };
     Opening {
+        news: Vec::new(),
         session: row,
         detail: detail(&requester, device.as_deref()),
         // However many it had, nobody is logged out by moving.

@@ -12,6 +12,7 @@ use super::world::{NOW, SECOND, World};
 use crate::account::Account;
 use crate::one_time::{Digest, MAX_TRIES, OneTimeToken, Proof, Purpose, TokenId};
 use crate::session::{AccountId, Epoch};
+use crate::store::reference::Rows;
 use crate::store::{Commit, Committed, Step};
 
 /// The tokens that the accounts of random commits may have.
@@ -41,23 +42,29 @@ fn any_token(world: &World, account: AccountId, epoch: Epoch) -> OneTimeToken {
         solved_by: world.one_of(&[None, None, Some(HASHES[0])]),
         tries: world.one_of(&[0, 1, MAX_TRIES - 1, MAX_TRIES]),
         epoch: world.one_of(&[None, Some(epoch), Some(epoch), Some(epoch.next())]),
-        made_at: NOW,
+        made_at: world.one_of(&[NOW, NOW.minus(SECOND)]),
         expires_at: world.one_of(&[NOW, NOW.plus(SECOND), NOW.plus(SECOND * 9), NOW.plus(SECOND * 9)]),
         sealed: vec![7; 40],
     }
 }
 
-/// A step about one of a few tokens.
-pub(super) fn any_step(world: &World, account: AccountId, epoch: Epoch) -> Step {
-    let (token, at) = (world.one_of(&TOKENS), world.one_of(&[NOW, NOW, NOW.plus(SECOND)]));
-    let (purpose, bound_to) = (world.one_of(&Purpose::ALL), world.one_of(&HASHES));
+/// A step about one of a few tokens; mostly one that there is, and for what it is good for.
+pub(super) fn any_step(world: &World, account: AccountId, epoch: Epoch, rows: &Rows) -> Step {
+    let at = world.one_of(&[NOW, NOW, NOW.plus(SECOND)]);
+    let known: Vec<&OneTimeToken> = rows.tokens.values().collect();
+    let known = (!known.is_empty() && world.pick(5) > 0).then(|| world.one_of(&known));
+    let any = any_token(world, account, epoch);
+    let OneTimeToken { id: token, purpose, bound_to, .. } = *known.unwrap_or(&any);
     let hash = world.one_of(&HASHES);
-    match world.pick(8) {
+    match world.pick(9) {
         0 | 1 => Step::PutToken(Box::new(any_token(world, account, epoch))),
         2 | 3 => Step::TryCode { token, purpose, bound_to, code_hash: hash, solver: HASHES[0], at },
         4 => Step::SpendToken { token, purpose, bound_to, proof: Proof::Solved(hash), at },
         5 | 6 => Step::SpendToken { token, purpose, bound_to, proof: Proof::Secret(hash), at },
-        _ => Step::EndTokens { purpose },
+        7 => Step::EndTokens { purpose },
+        _ => {
+            Step::EndTokensSince { purpose, since: world.one_of(&[NOW, NOW.minus(SECOND), NOW.plus(SECOND)]) }
+        }
     }
 }
 

@@ -32,7 +32,15 @@ const fn device(number: u128) -> CredentialId {
 }
 
 /// Kinds of steps that always apply.
-const ALWAYS: [&str; 5] = ["MakeRoom", "ForgetEnded", "KeepDevices", "EraseAccount", "EndTokens"];
+const ALWAYS: [&str; 7] = [
+    "MakeRoom",
+    "ForgetEnded",
+    "KeepDevices",
+    "EraseAccount",
+    "EndTokens",
+    "EndTokensSince",
+    "PutMessageOnce",
+];
 
 pub(super) async fn a_commit_does_what_its_steps_say_or_nothing(subject: Arc<dyn Subject>) {
     let world = World::of(subject);
@@ -58,7 +66,7 @@ pub(super) async fn a_commit_does_what_its_steps_say_or_nothing(subject: Arc<dyn
             assert_eq!(read(&world, &account, &rows).await, rows, "{commit:?}");
         }
     }
-    assert_eq!(met.len(), 29, "every kind of step was met: {met:?}");
+    assert_eq!(met.len(), 31, "every kind of step was met: {met:?}");
     for (kind, (applied, missed)) in met {
         let is_even = applied >= FEW && (missed >= FEW || ALWAYS.contains(&kind));
         assert!(is_even, "{kind} applied {applied} times and missed {missed} times: too one-sided");
@@ -207,7 +215,7 @@ fn any_step(world: &World, account: &Account, rows: &Rows) -> Step {
         ..Ending::by_itself(world.one_of(&[EndCause::Logout, EndCause::Admin]), at)
     };
     match world.pick(30) {
-        22..=29 => any_step_of_letters(world, account.id, epoch),
+        22..=29 => any_step_of_letters(world, account.id, epoch, rows),
         0 => Step::CreateAccount(Box::new(account.clone())),
         1 if world.pick(3) == 0 => Step::AddName(taken()),
         1 => Step::AddName(world.stranger().names.remove(0)),
@@ -275,14 +283,23 @@ fn any_step(world: &World, account: &Account, rows: &Rows) -> Step {
     }
 }
 
-fn any_step_of_letters(world: &World, account: AccountId, epoch: Epoch) -> Step {
-    match world.pick(12) {
-        8 => Step::PlanErasure { at: world.one_of(&[NOW, NOW.plus(SECOND)]) },
-        9 => Step::CallOffErasure,
-        10 => Step::ExpectErasureDue { at: world.one_of(&[NOW, NOW.plus(SECOND)]) },
-        0 => Step::ConfirmEmail { address: world.one_of(&["Ann", "Bea"]).to_owned(), at: NOW.plus(SECOND) },
+fn any_step_of_letters(world: &World, account: AccountId, epoch: Epoch, rows: &Rows) -> Step {
+    let its_own = rows.account.as_ref().and_then(|account| account.email.clone());
+    let its_own = its_own.filter(|_| world.pick(3) > 0);
+    match world.pick(13) {
+        9 => Step::PlanErasure { at: world.one_of(&[NOW, NOW.plus(SECOND)]) },
+        10 => Step::CallOffErasure,
+        11 => Step::ExpectErasureDue { at: world.one_of(&[NOW, NOW.plus(SECOND)]) },
+        0 | 8 => Step::ConfirmEmail {
+            address: its_own.unwrap_or_else(|| world.one_of(&["Ann", "Bea"]).to_owned()),
+            at: NOW.plus(SECOND),
+        },
+        1 if world.pick(2) == 0 => Step::PutMessageOnce {
+            message: Box::new(super::outbox::any_message(world, account)),
+            due_at: world.one_of(&[NOW, NOW.plus(SECOND)]),
+        },
         1 => Step::PutMessage(Box::new(super::outbox::any_message(world, account))),
-        _ => super::one_time::any_step(world, account, epoch),
+        _ => super::one_time::any_step(world, account, epoch, rows),
     }
 }
 
@@ -339,7 +356,9 @@ fn kind(step: &Step) -> &'static str {
         Step::TryCode { .. } => "TryCode",
         Step::SpendToken { .. } => "SpendToken",
         Step::EndTokens { .. } => "EndTokens",
+        Step::EndTokensSince { .. } => "EndTokensSince",
         Step::PutMessage(_) => "PutMessage",
+        Step::PutMessageOnce { .. } => "PutMessageOnce",
     }
 }
 

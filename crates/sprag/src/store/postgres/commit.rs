@@ -173,7 +173,13 @@ async fn take<'s>(
         Step::TryCode { .. } => one_time::try_code(connection, account, step).await?,
         Step::SpendToken { .. } => one_time::spend(connection, account, state, step).await?,
         Step::EndTokens { purpose } => one_time::end(connection, account, *purpose).await.map(|()| true)?,
+        Step::EndTokensSince { purpose, since } => {
+            one_time::end_since(connection, account, *purpose, *since).await.map(|()| true)?
+        }
         Step::PutMessage(message) => outbox::put(connection, message).await?,
+        Step::PutMessageOnce { message, due_at } => {
+            outbox::put_due(connection, message, *due_at).await.map(|_| true)?
+        }
         Step::ForgetEnded => super::sweep::thin_out(connection, account).await.map(|()| true)?,
         Step::BindImportedToken { session, from, to } => {
             steps::bind_imported_token(connection, SessionKey { account, session: *session }, (from, to))

@@ -113,6 +113,15 @@ const END_TOKENS: Sql = Sql {
     types: &[Type::UUID, Type::TEXT],
 };
 
+const END_TOKENS_SINCE: Sql = Sql {
+    text: "
+    delete from one_time_token
+    where account_id = $1
+      and purpose = $2
+      and made_at >= $3",
+    types: &[Type::UUID, Type::TEXT, Type::INT8],
+};
+
 const CONFIRM_EMAIL: Sql = Sql {
     text: "
     update account
@@ -276,4 +285,14 @@ pub(super) async fn end(
     purpose: Purpose,
 ) -> Result<(), QueryError> {
     connection.execute(&END_TOKENS, &[&account.0, &purpose.name()]).await.map(drop)
+}
+
+pub(super) async fn end_since(
+    connection: &Connection,
+    account: AccountId,
+    purpose: Purpose,
+    since: Timestamp,
+) -> Result<(), QueryError> {
+    let given: [&(dyn ToSql + Sync); 3] = [&account.0, &purpose.name(), &since.0];
+    connection.execute(&END_TOKENS_SINCE, &given).await.map(drop)
 }

@@ -23,9 +23,9 @@ const AT_ONCE: i64 = 1000;
 const PUT_MESSAGE: Sql = Sql {
     text: "
     insert into outbox (account_id, id, kind, sealed, made_at, gives_up_at, due_at, attempts)
-    values ($1, $2, $3, $4, $5, $6, $5, 0)
+    values ($1, $2, $3, $4, $5, $6, $7, 0)
     on conflict do nothing",
-    types: &[Type::UUID, Type::UUID, Type::TEXT, Type::BYTEA, Type::INT8, Type::INT8],
+    types: &[Type::UUID, Type::UUID, Type::TEXT, Type::BYTEA, Type::INT8, Type::INT8, Type::INT8],
 };
 
 const DUE_MESSAGES: Sql = Sql {
@@ -252,13 +252,23 @@ impl Outbox for PostgresStore {
 }
 
 pub(super) async fn put(connection: &Connection, message: &Message) -> Result<bool, QueryError> {
-    let given: [&(dyn ToSql + Sync); 6] = [
+    put_due(connection, message, message.made_at).await
+}
+
+/// Puts a message there that nobody sends before a moment.
+pub(super) async fn put_due(
+    connection: &Connection,
+    message: &Message,
+    due_at: Timestamp,
+) -> Result<bool, QueryError> {
+    let given: [&(dyn ToSql + Sync); 7] = [
         &message.key.account.0,
         &message.key.id,
         &message.kind.name(),
         &message.sealed,
         &message.made_at.0,
         &message.gives_up_at.0,
+        &due_at.0,
     ];
     Ok(connection.execute(&PUT_MESSAGE, &given).await? > 0)
 }

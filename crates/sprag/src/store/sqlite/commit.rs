@@ -116,7 +116,13 @@ fn take<'s>(
         Step::TryCode { .. } => one_time::try_code(connection, account, step)?,
         Step::SpendToken { .. } => one_time::spend(connection, account, state, step)?,
         Step::EndTokens { purpose } => one_time::end(connection, account, *purpose).map(|()| true)?,
+        Step::EndTokensSince { purpose, since } => {
+            one_time::end_since(connection, account, *purpose, *since).map(|()| true)?
+        }
         Step::PutMessage(message) => outbox::put(connection, message)?,
+        Step::PutMessageOnce { message, due_at } => {
+            outbox::put_due(connection, message, *due_at).map(|_| true)?
+        }
         Step::ForgetEnded => super::sweep::thin_out(connection, account).map(|()| true)?,
         Step::BindImportedToken { session, from, to } => {
             steps::bind_imported_token(connection, SessionKey { account, session: *session }, (from, to))?

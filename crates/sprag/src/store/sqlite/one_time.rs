@@ -195,3 +195,18 @@ pub(super) fn end(connection: &Connection, account: AccountId, purpose: Purpose)
     )?;
     statement.execute(params![bytes(&account.0), purpose.name()]).map(drop)
 }
+
+pub(super) fn end_since(
+    connection: &Connection,
+    account: AccountId,
+    purpose: Purpose,
+    since: Timestamp,
+) -> Result<()> {
+    let mut statement = connection.prepare_cached(
+        "delete from one_time_token
+         where account_id = ?1
+           and purpose = ?2
+           and made_at >= ?3",
+    )?;
+    statement.execute(params![bytes(&account.0), purpose.name(), since.0]).map(drop)
+}

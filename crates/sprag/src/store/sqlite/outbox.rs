@@ -149,9 +149,14 @@ impl Outbox for SqliteStore {
 }
 
 pub(super) fn put(connection: &Connection, message: &Message) -> Result<bool> {
+    put_due(connection, message, message.made_at)
+}
+
+/// Puts a message there that nobody sends before a moment.
+pub(super) fn put_due(connection: &Connection, message: &Message, due_at: Timestamp) -> Result<bool> {
     let mut statement = connection.prepare_cached(
         "insert into outbox (account_id, id, kind, sealed, made_at, gives_up_at, due_at, attempts)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?5, 0)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0)
          on conflict do nothing",
     )?;
     let made = statement.execute(params![
@@ -161,6 +166,7 @@ pub(super) fn put(connection: &Connection, message: &Message) -> Result<bool> {
         message.sealed,
         message.made_at.0,
         message.gives_up_at.0,
+        due_at.0,
     ])?;
     Ok(made > 0)
 }

@@ -1,0 +1,251 @@
+// The server's own pages and letters, in a browser: links followed from real letters, forms used without script, looked at by axe-core
+// in both schemes and several widths. With SPRAG_LOOK=FOLDER their pictures are put there.
+
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { startBrowser } from '../lib/browser.mjs';
+import { PASSWORD, startSprag } from '../lib/sprag.mjs';
+
+const SCENE_MS = 240_000;
+const WAIT_MS = 20_000;
+const NEW = 'another good password';
+const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+const AUTH = '/api/v1/auth';
+const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0';
+
+// Whoever started this holds our standard input; when they are gone we go too, and what we started with us.
+if (process.env.SPRAG_TEST_IS_TIED) process.stdin.on('end', () => process.exit(1)).resume().unref();
+
+const written = [];
+
+function scene(name, act) {
+  written.push({ name, act });
+}
+
+/** A part of a letter as it was written, whatever its transfer encoding. */
+function decoded(part) {
+  const [head, ...rest] = part.split('\r\n\r\n');
+  const body = rest.join('\r\n\r\n');
+  if (/transfer-encoding: base64/i.test(head)) return Buffer.from(body, 'base64').toString('utf8');
+  if (!/transfer-encoding: quoted-printable/i.test(head)) return body;
+  const bytes = body.replace(/=\r\n/g, '').replace(/=([0-9A-F]{2})/g, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
+  return Buffer.from(bytes, 'latin1').toString('utf8');
+}
+
+/** Somebody with an account, what they ask of the server, and the letters that come of it. */
+class Person {
+  constructor({ sprag, letters }, name) {
+    Object.assign(this, { sprag, folder: letters, name, address: `${name}@example.com` });
+  }
+
+  static async new(stage, name) {
+    await stage.sprag.createUser(name);
+    return new Person(stage, name);
+  }
+
+  post(path, body, headers = {}) {
+    const all = { 'content-type': 'application/json', ...headers };
+    return fetch(`${this.sprag.url}${AUTH}${path}`, { method: 'POST', headers: all, body: JSON.stringify(body) });
+  }
+
+  async logIn({ password = PASSWORD, agent = FIREFOX } = {}) {
+    const response = await this.post('/login', { username: this.name, password }, { 'user-agent': agent });
+    return { status: response.status, ...(await response.json()) };
+  }
+
+  async asks(path, body, token) {
+    const response = await this.post(path, body, token && { authorization: `Bearer ${token}` });
+    assert.equal(response.status, 202, await response.text());
+  }
+
+  /** The next letter to that address: its link, its code, its text and HTML. */
+  async letter(to = this.address, wait = WAIT_MS) {
+    for (let waited = 0; waited < wait; waited += 100) {
+      for (const name of readdirSync(this.folder).filter((name) => name.endsWith('.eml'))) {
+        const raw = readFileSync(join(this.folder, name), 'utf8');
+        if (!raw.includes(`To: ${to}`)) continue;
+        rmSync(join(this.folder, name));
+        const [, boundary] = /boundary="?([^"\r\n]+)"?/.exec(raw);
+        const [text, html] = raw.split(`--${boundary}`).slice(1, 3).map((part) => decoded(part.trimStart()));
+        return { raw, text, html, link: /https?:\S+/.exec(text)?.[0] };
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error(`no letter came to ${to}`);
+  }
+}
+
+/** A page of a browser that runs no script. */
+async function plainly(browser, url, options = {}) {
+  const context = await browser.newContext({ javaScriptEnabled: false, locale: 'en-GB', ...options });
+  const page = await context.newPage();
+  await page.goto(url);
+  return page;
+}
+
+const heading = (page) => page.locator('h1').innerText();
+
+scene('a forgotten password is set anew by the link of a letter, without script', async (stage) => {
+  const ann = await Person.new(stage, 'ann');
+  await ann.asks('/password/forgot', { email: ann.address });
+  const { link } = await ann.letter();
+  const page = await plainly(stage.browser, link);
+  assert.equal(await heading(page), 'Choose a new password');
+  await page.getByLabel('New password').fill(NEW);
+  await page.getByRole('button', { name: 'Set the password' }).click();
+  assert.equal(await heading(page), 'Your password is changed');
+  assert.equal((await ann.logIn({ password: NEW })).status, 200);
+  await page.goto(link);
+  assert.equal(await heading(page), 'This link is no longer good');
+  await page.context().close();
+});
+
+scene('an address is changed by one letter and the change undone by the other', async (stage) => {
+  const bea = await Person.new(stage, 'bea');
+  const { access_token: token } = await bea.logIn();
+  await bea.asks('/email', { email: 'bea@new.example' }, token);
+  const page = await plainly(stage.browser, (await bea.letter('bea@new.example')).link);
+  await page.getByRole('button', { name: 'Confirm the address' }).click();
+  assert.equal(await heading(page), 'Your address is changed');
+  await page.goto((await bea.letter()).link);
+  await page.getByRole('button', { name: 'Undo the change' }).click();
+  assert.equal(await heading(page), 'Choose a new password');
+  assert.equal((await bea.logIn()).status, 401, 'the old password works no more');
+  await page.getByLabel('New password').fill(NEW);
+  await page.getByRole('button', { name: 'Set the password' }).click();
+  assert.equal(await heading(page), 'Your password is changed');
+  assert.equal((await bea.logIn({ password: NEW })).status, 200);
+  await page.context().close();
+});
+
+scene('a code is shown to whoever opens the link, and logs in where it was asked for', async (stage) => {
+  const cleo = await Person.new(stage, 'cleo');
+  const asked = await (await cleo.post('/code', { email: cleo.address })).json();
+  const { link } = await cleo.letter();
+  const page = await plainly(stage.browser, link);
+  const [code] = /\d{6}/.exec(await heading(page));
+  const opened = await cleo.post('/code/login', { login_id: asked.login_id, code });
+  assert.equal(opened.status, 200);
+  await page.context().close();
+});
+
+/** Looks at a page or letter as axe does, and for what is cut off. */
+async function isInOrder(page, what) {
+  await page.addScriptTag({ path: AXE });
+  const found = await page.evaluate(() => window.axe.run());
+  const faults = found.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
+  assert.deepEqual(faults, [], what);
+  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  assert.ok(overflow <= 0, `${what}: ${overflow} pixels too wide`);
+}
+
+async function pictured(page, name) {
+  const folder = process.env.SPRAG_LOOK;
+  if (!folder) return;
+  mkdirSync(folder, { recursive: true });
+  await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
+}
+
+/** Does it in both schemes and every width. */
+async function everyWay(browser, widths, act) {
+  for (const colorScheme of ['light', 'dark']) {
+    for (const width of widths) {
+      const context = await browser.newContext({ colorScheme, locale: 'en-GB', bypassCSP: true, viewport: { width, height: 700 } });
+      await act(await context.newPage(), `${width}-${colorScheme}`);
+      await context.close();
+    }
+  }
+}
+
+scene('axe finds nothing wrong with any page or letter, light or dark, small or large, and nothing is cut off', async (stage) => {
+  const dora = await Person.new(stage, 'dora');
+  const { access_token: token } = await dora.logIn();
+  const letters = {};
+  await dora.asks('/email/verification', {}, token);
+  letters.verify = await dora.letter();
+  await dora.asks('/password/forgot', { email: dora.address });
+  letters.reset = await dora.letter();
+  await dora.asks('/email', { email: 'dora@new.example' }, token);
+  letters.email = await dora.letter('dora@new.example');
+  await dora.asks('/code', { email: dora.address });
+  letters.code = await dora.letter();
+  const changed = await dora.post('/email/confirm', { token: new URL(letters.email.link).searchParams.get('token') });
+  assert.equal(changed.status, 204);
+  letters.undo = await dora.letter();
+  await dora.logIn({ agent: 'curl/8.0' });
+  letters['not-me'] = await dora.letter('dora@new.example', 90_000);
+  // The address is another one by now, so these two are looked at with tokens of today.
+  await dora.asks('/password/forgot', { email: 'dora@new.example' });
+  letters.reset = await dora.letter('dora@new.example');
+  await dora.asks('/code', { email: 'dora@new.example' });
+  letters.code = await dora.letter('dora@new.example');
+  await everyWay(stage.browser, [360, 768, 1280, 1600], async (page, way) => {
+    for (const [name, { link }] of Object.entries(letters)) {
+      await page.goto(link);
+      await isInOrder(page, `${name} ${way}`);
+      await pictured(page, `page-${name}-${way}`);
+    }
+    await page.goto(`${stage.sprag.url}/verify?token=x`);
+    await isInOrder(page, `invalid ${way}`);
+    await page.goto(letters.reset.link);
+    await page.getByLabel('New password').fill('short');
+    await page.getByRole('button').click();
+    await isInOrder(page, `rejected ${way}`);
+    await pictured(page, `page-rejected-${way}`);
+  });
+  await everyWay(stage.browser, [320, 360], async (page, way) => {
+    for (const [name, { html }] of Object.entries(letters)) {
+      await page.setContent(html);
+      await isInOrder(page, `letter ${name} ${way}`);
+      await pictured(page, `letter-${name}-${way}`);
+    }
+  });
+  const everything = Object.values(letters).map(({ html }) => html).join('');
+  assert.ok(!/src=|<script|<img|@import|url\(/.test(everything), 'letters fetch nothing');
+  await everyWay(stage.browser, [360], async (page, way) => {
+    if (way !== '360-light') return;
+    await page.goto(letters.undo.link);
+    await page.getByRole('button').click();
+    await isInOrder(page, 'undone');
+    await pictured(page, 'page-undone');
+  });
+});
+
+scene('a page is in the language that its reader reads', async (stage) => {
+  const eve = await Person.new(stage, 'eve');
+  await eve.asks('/password/forgot', { email: eve.address });
+  const { link } = await eve.letter();
+  const titles = new Set();
+  for (const locale of ['en-GB', 'de-AT', 'es-MX', 'fr-CA', 'pt-BR', 'zh-CN', 'ja-JP']) {
+    const page = await plainly(stage.browser, link, { locale, viewport: { width: 360, height: 700 } });
+    assert.equal(await page.locator('html').getAttribute('lang'), locale.slice(0, 2));
+    titles.add(await heading(page));
+    await pictured(page, `language-${locale}`);
+    await page.context().close();
+  }
+  assert.equal(titles.size, 7, [...titles].join());
+});
+
+test('pages', { concurrency: 3 }, async (whole) => {
+  const letters = await mkdtemp(join(tmpdir(), 'sprag-letters-'));
+  const env = {
+    SPRAG_MAIL_URL: `folder:${letters}`,
+    SPRAG_OFFERS: 'send_code,login_by_code',
+    SPRAG_SERVICE_NAME: 'Example',
+  };
+  const [sprag, browser] = await Promise.all([startSprag({ profile: 'sprag', env }), startBrowser()]);
+  try {
+    const stage = { sprag, browser, letters };
+    const limits = { timeout: SCENE_MS };
+    await Promise.all(written.map(({ name, act }) => whole.test(name, limits, () => act(stage))));
+  } finally {
+    await browser.close();
+    await sprag.stop();
+    rmSync(letters, { recursive: true, force: true });
+  }
+});

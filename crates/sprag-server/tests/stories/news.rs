@@ -1,0 +1,150 @@
+//! News by mail: a log-in from a new device, a stolen session, another password; a flood of it is one letter.
+
+use serde_json::{Value, json};
+use sprag::letter::{Letter, LetterKind};
+use sprag::news::NewsKind;
+use sprag::risk::RiskPolicy;
+
+use crate::call::{Answer, Call};
+use crate::people::{Device, LOGIN, ME, Person};
+use crate::world::{Plan, W, World};
+
+const NOT_ME: &str = "/api/v1/auth/not-me";
+const RESET: &str = "/api/v1/auth/password/reset";
+
+const NEW: &str = "another good password";
+const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
+
+fn weighing() -> World {
+    World::planned(Plan { risk: Some(RiskPolicy::default()), ..Plan::default() })
+}
+
+/// Ann, who has logged in before with her telephone.
+async fn at_home(world: &World) -> Person<'_> {
+    let ann = world.ann().await;
+    world.winds(60);
+    ann.logs_in().await;
+    world.winds(3600);
+    assert!(world.letters().await.is_empty(), "the first log-in is nothing new");
+    ann
+}
+
+fn kinds(letter: &Letter) -> Vec<NewsKind> {
+    letter.news.iter().map(|news| news.kind).collect()
+}
+
+async fn only(world: &World) -> Letter {
+    let mut letters = world.letters().await;
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    letters.remove(0)
+}
+
+async fn says(world: &World, token: &str, everywhere: bool) -> Answer {
+    let body: Value = json!({ "token": token, "everywhere": everywhere });
+    world.sends(Call::post(NOT_ME).json(&body)).await
+}
+
+#[tokio::test]
+async fn a_log_in_from_a_new_device_is_told_within_a_minute_and_a_familiar_one_is_not() {
+    let world = weighing();
+    let ann = at_home(&world).await;
+    ann.logs_in().await;
+    world.winds(61);
+    assert!(world.letters().await.is_empty(), "a familiar device");
+    ann.logs_in_on(Device::new(&world, FIREFOX, "203.0.113.7")).await;
+    assert!(world.letters().await.is_empty(), "it waits for more");
+    world.winds(61);
+    let letter = only(&world).await;
+    assert_eq!((letter.kind, letter.to.as_str()), (LetterKind::News, "ann@example.org"));
+    assert_eq!(kinds(&letter), [NewsKind::Login]);
+    let told = &letter.news[0];
+    assert_eq!(told.ip.as_deref(), Some("203.0.113.7"));
+    assert_eq!(told.device.as_deref(), Some("Firefox on Linux"));
+    world.winds(3600);
+    assert!(world.letters().await.is_empty(), "it is told once");
+}
+
+#[tokio::test]
+async fn a_flood_of_events_is_one_letter_and_what_comes_after_it_another_an_hour_later() {
+    let world = weighing();
+    let ann = at_home(&world).await;
+    let agents: Vec<&'static str> =
+        (0..30).map(|number| Box::leak(format!("agent{number}/1.0").into_boxed_str()) as &str).collect();
+    for agent in &agents[..25] {
+        ann.logs_in_on(Device::new(&world, agent, "203.0.113.7")).await;
+    }
+    world.winds(61);
+    let letter = only(&world).await;
+    assert_eq!((letter.news.len(), letter.more), (20, 5));
+    for agent in &agents[25..] {
+        ann.logs_in_on(Device::new(&world, agent, "203.0.113.7")).await;
+    }
+    world.winds(61);
+    assert!(world.letters().await.is_empty(), "one an hour");
+    world.winds(3600);
+    let letter = only(&world).await;
+    assert_eq!((letter.news.len(), letter.more), (5, 0), "what the first did not tell");
+    world.winds(3600);
+    assert!(world.letters().await.is_empty());
+}
+
+#[tokio::test]
+async fn who_says_that_it_was_not_them_ends_those_sessions_and_chooses_a_new_password() {
+    let world = weighing();
+    let ann = at_home(&world).await;
+    let mut phone = ann.logs_in().await;
+    let mut thief = ann.logs_in_on(Device::new(&world, "curl/8.0", "203.0.113.66")).await;
+    world.winds(61);
+    let token = only(&world).await.token.expect("a link");
+    let said = says(&world, &token, false).await.is(200);
+    says(&world, &token, false).await.refused(400, "link_invalid");
+    thief.asks(ME).await.refused(401, "session_ended").because("revoked");
+    assert!(!thief.is_logged_in().await && phone.is_logged_in().await, "those sessions and no others");
+    let reset = json!({ "token": said.field("reset_token"), "new_password": NEW });
+    world.sends(Call::post(RESET).json(&reset)).await.is(204);
+    assert!(!phone.is_logged_in().await, "a new password ends all");
+}
+
+#[tokio::test]
+async fn all_sessions_end_where_that_is_wished_also_after_a_thief_has_changed_the_password() {
+    let world = weighing();
+    let ann = at_home(&world).await;
+    let mut phone = ann.logs_in().await;
+    let mut thief = ann.logs_in_on(Device::new(&world, "curl/8.0", "203.0.113.66")).await;
+    let changed = thief.changes_password(&ann.password, "the thief's password").await.is(200);
+    thief.keeps(&changed);
+    world.winds(61);
+    let letter = only(&world).await;
+    assert_eq!(kinds(&letter), [NewsKind::Login, NewsKind::Password], "together");
+    world.winds(6 * 24 * 3600);
+    let said = says(&world, &letter.token.expect("a link"), true).await.is(200);
+    assert!(!thief.is_logged_in().await && !phone.is_logged_in().await);
+    let reset = json!({ "token": said.field("reset_token"), "new_password": NEW });
+    world.sends(Call::post(RESET).json(&reset)).await.is(204);
+    let log_in = json!({ "username": "ann", "password": NEW });
+    world.sends(Call::post(LOGIN).json(&log_in)).await.is(200);
+}
+
+#[tokio::test]
+async fn a_session_that_ended_for_reuse_is_told() {
+    let world = weighing();
+    let ann = at_home(&world).await;
+    let phone = ann.logs_in().await;
+    let mut thief = phone.is_robbed();
+    thief.refreshes().await.is(200);
+    world.winds(W + 1);
+    phone.presents(&phone.refresh).await.refused(401, "session_ended").because("reuse");
+    world.winds(61);
+    let letter = only(&world).await;
+    assert_eq!(kinds(&letter), [NewsKind::Reuse]);
+}
+
+#[tokio::test]
+async fn an_account_without_an_address_is_told_nothing() {
+    let world = weighing();
+    let ann = at_home(&world).await;
+    world.meddles("update account set email = null");
+    ann.logs_in_on(Device::new(&world, FIREFOX, "203.0.113.7")).await;
+    world.winds(7200);
+    assert!(world.letters().await.is_empty());
+}

@@ -1,0 +1,147 @@
+//! A link or a code that was sent to the account's address.
+//!
+//! Of a code, each try is counted by the step that compares it, and is noted before anybody looks at what came of it. What lets
+//! somebody in is spent in the commit that opens their session.
+
+use super::devices::Shown;
+use super::{Authenticated, Authn, Proof};
+use crate::account::ConfirmedEmail;
+use crate::audit::NOBODY;
+use crate::budget::Budget;
+use crate::error::{Error, Refusal};
+use crate::limits::Whose;
+use crate::one_time::login::{LogIn, LoginId, typed_code};
+use crate::one_time::{self, Digest, OneTimeToken, Parsed, Purpose, sealed};
+use crate::random;
+use crate::requester::Requester;
+use crate::session::{AccountId, Methods, ProfileId};
+use crate::store::{Commit, Credential, Expect, Step};
+
+/// What the journal says of a code that lets nobody in.
+pub(super) const WRONG_CODE: &str = "a code by mail was wrong, or good no longer";
+
+impl Authn<'_> {
+    /// Whoever typed the code of a letter, in the browser that asked for it.
+    ///
+    /// # Errors
+    /// [`Refusal::LinkInvalid`], whatever is wrong; [`Refusal::RateLimited`]; a [`Fault`](crate::Fault).
+    pub async fn code(
+        &self,
+        shown: &Shown,
+        profile: ProfileId,
+        (login_id, code): (&str, &str),
+        requester: &Requester,
+    ) -> Result<Authenticated, Error> {
+        let now = self.clock.now();
+        let login = LoginId::read(&self.keys.load(), now, login_id).ok_or(Refusal::LinkInvalid)?;
+        let code = typed_code(code).ok_or(Refusal::LinkInvalid)?;
+        let wanted = [(Budget::LoginPrefix, Whose::NetworkOf(requester))];
+        let (store, keys) = (self.store.as_ref(), self.keys.load());
+        if let Err(spent) = self.gate.reserve_or_by_work(store, &keys, &wanted, shown.solved, now).await? {
+            return Err(spent.into());
+        }
+        let solver: Digest = one_time::hashed(&random::bytes::<32>(self.random));
+        let step = Step::TryCode {
+            token: login.token,
+            purpose: Purpose::LogIn,
+            bound_to: login.bound_to(),
+            code_hash: login.code_hash(&code),
+            solver,
+            at: now,
+        };
+        let tried = Commit {
+            account: login.account,
+            expect: Expect::Anything,
+            steps: vec![step],
+            events: Vec::new(),
+        };
+        let is_counted = self.store.commit(tried).await?.is_done();
+        let token = self.store.one_time_token(login.account, login.token).await?;
+        let credential = self.store.credential_of(login.account).await?;
+        let known = credential.as_ref().map_or(NOBODY, |credential| credential.account.id);
+        let token = token.filter(|token| is_counted && token.solved_by == Some(solver));
+        let somebody = match (token, credential) {
+            (Some(token), Some(credential)) => {
+                self.by_token(&token, one_time::Proof::Solved(solver), credential, profile, shown).await?
+            }
+            _ => None,
+        };
+        match somebody {
+            Some(somebody) => Ok(somebody),
+            None => {
+                self.note_failure(known, requester, WRONG_CODE).await?;
+                Err(Refusal::LinkInvalid.into())
+            }
+        }
+    }
+
+    /// Whoever used the link of a letter: in the browser that asked for it, which has the login id, or on any device where that
+    /// was allowed when it was asked for.
+    ///
+    /// # Errors
+    /// [`Refusal::LinkInvalid`], whatever is wrong; a [`Fault`](crate::Fault).
+    pub async fn link(
+        &self,
+        shown: &Shown,
+        profile: ProfileId,
+        (text, login_id): (&str, Option<&str>),
+    ) -> Result<Authenticated, Error> {
+        let (now, keys) = (self.clock.now(), self.keys.load());
+        let parsed = Parsed::read(&keys, now, Purpose::LogIn, text).ok_or(Refusal::LinkInvalid)?;
+        let token = self.store.one_time_token(parsed.account, parsed.id).await?;
+        let token = token.filter(|token| token.secret_hash == parsed.secret_hash);
+        let credential = self.store.credential_of(parsed.account).await?;
+        let (Some(token), Some(credential)) = (token, credential) else {
+            return Err(Refusal::LinkInvalid.into());
+        };
+        let asked_here = login_id.and_then(|text| LoginId::read(&keys, now, text)).is_some_and(|login| {
+            (login.account, login.token, login.bound_to()) == (token.account, token.id, token.bound_to)
+        });
+        let works_anywhere =
+            sealed::open::<LogIn>(&keys, now, &token).is_some_and(|login| login.works_anywhere);
+        if !asked_here && !works_anywhere {
+            return Err(Refusal::LinkInvalid.into());
+        }
+        let proof = one_time::Proof::Secret(parsed.secret_hash);
+        Ok(self.by_token(&token, proof, credential, profile, shown).await?.ok_or(Refusal::LinkInvalid)?)
+    }
+
+    /// Whose a token is that was shown, where it can be used; it is spent when their session opens.
+    async fn by_token(
+        &self,
+        token: &OneTimeToken,
+        proof: one_time::Proof,
+        credential: Credential,
+        profile: ProfileId,
+        shown: &Shown,
+    ) -> Result<Option<Authenticated>, Error> {
+        let (at, keys) = (self.clock.now(), self.keys.load());
+        let Credential { mut account, password_hash: hash } = credential;
+        let login = sealed::open::<LogIn>(&keys, at, token);
+        let login = login.filter(|login| {
+            login.profile == profile.0
+                && account.email.as_ref() == Some(&login.address)
+                && account.disabled_at.is_none()
+                && token.epoch == Some(account.epoch)
+                && token.is_for(Purpose::LogIn, &token.bound_to, at)
+        });
+        let Some(LogIn { address, .. }) = login else { return Ok(None) };
+        let id: AccountId = account.id;
+        // Who has the letter has the address.
+        account.confirmed = Some(ConfirmedEmail { address: address.clone(), at });
+        let spends = vec![
+            Step::SpendToken {
+                token: token.id,
+                purpose: Purpose::LogIn,
+                bound_to: token.bound_to,
+                proof,
+                at,
+            },
+            Step::EndTokens { purpose: Purpose::LogIn },
+            Step::ConfirmEmail { address, at },
+        ];
+        let known = self.known(id, shown).await?;
+        let proof = Proof { password: None, hash };
+        Ok(Some(Authenticated { account, methods: Methods::MAIL, at, proof, known, spends }))
+    }
+}
