@@ -439,9 +439,7 @@ impl Work for Counts {
         }
         match upkeep.fold_counts().await {
             Ok(_) => self.folded = Some(today),
-            Err(fault) => {
-                tracing::warn!(%fault, "old days of the report are not folded yet; trying again in a minute")
-            }
+            Err(fault) => tracing::warn!(%fault, "old days of the report are not folded; trying again soon"),
         }
     }
 }

@@ -61,7 +61,7 @@ fn what_a_mail_server_refuses_for_good_is_given_up_told_and_tried_again_where_so
     let told = await_some(|| server.log().contains("nobody tries any more").then(|| server.log()));
     let told = told.expect("it is told");
     assert!(told.contains("550") && told.contains("sprag mail retry"), "{told}");
-    let listed = home.run(home.command(&["mail", "list"]), "");
+    let listed = home.run(home.command(&["mail", "list", "--json"]), "");
     let listed = format!("{listed:?}");
     assert!(listed.contains("given up") && listed.contains("550"), "{listed}");
     let again = home.run(home.command(&["mail", "retry", "--all"]), "");
@@ -147,15 +147,11 @@ fn letters_go_by_tls_from_the_beginning_or_after_starttls_with_a_password_and_to
 fn names_and_addresses_write_no_header_of_their_own() {
     let mail = MailServer::start("0");
     let home = Home::new(SPRAG);
-    let names = ["eve\u{a0}Bcc: a@example.org", "<b>eve</b> =?utf-8?q?x?=", "{{ 7 * 7 }} {% raw %}"];
-    let addresses = ["o'eve+a=b@example.org", "e.v.e@example.org", "\"quoted..eve\"@example.org"];
-    let mut written = 0;
+    let names = ["<b>eve</b> =?utf-8?q?x?=", "{{ 7 * 7 }} {% raw %}", "eve, Bcc: x"];
+    let addresses = ["o'eve+a=b@example.org", "e.v.e@example.org", "eve=3f@example.org"];
     for (name, address) in names.into_iter().zip(addresses) {
-        let args = ["user", "create", "--create", "--username", name, "--email", address, "--password-stdin"];
-        let ran = home.run(home.command(&args), PASSWORD);
-        written += usize::from(ran.status.success());
+        create(&home, name, address);
     }
-    assert!(written > 0, "some of these are names");
     for (name, address) in
         [("eve2\r\nBcc: a@example.org", "x@example.org"), ("eve3", "a@example.org\r\nBcc: b@example.org")]
     {
@@ -167,8 +163,8 @@ fn names_and_addresses_write_no_header_of_their_own() {
     for address in addresses {
         assert_eq!(server.ask(&forget(address)).status, 202);
     }
-    let letters =
-        await_some(|| Some(mail.taken()).filter(|taken| taken.len() >= written)).expect("they arrive");
+    let all = || Some(mail.taken()).filter(|taken| taken.len() >= addresses.len());
+    let letters = await_some(all).expect("they arrive");
     for letter in letters {
         let (head, body) = letter.split_once("\r\n\r\n").or(letter.split_once("\n\n")).unwrap();
         let fields: Vec<&str> = head.lines().filter(|line| !line.starts_with([' ', '\t'])).collect();

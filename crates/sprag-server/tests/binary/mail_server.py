@@ -35,7 +35,7 @@ class Keeps:
 
 def authenticate(server, session, envelope, mechanism, data):
     known = os.environ["SMTP_USER"].encode(), os.environ["SMTP_PASSWORD"].encode()
-    return AuthResult(success=(data.login, data.password) == known)
+    return AuthResult(success=(data.login, data.password) == known, handled=False)
 
 
 async def main():

@@ -54,7 +54,7 @@ fn what_is_not_taken_waits_is_given_up_and_is_told_again_where_somebody_asks() {
     log_in(&mut server.connect(), "ann").unwrap();
     let first = await_some(|| receiver.told().pop()).expect("it is tried").0;
     let listed = await_some(|| {
-        let listed = run(&home, &settings, &["webhook", "list"]).stdout;
+        let listed = run(&home, &settings, &["webhook", "list", "--json"]).stdout;
         listed.contains("answers 503").then_some(listed)
     });
     assert!(listed.expect("it is noted").contains("waiting"));

@@ -8,8 +8,6 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
 use super::connection::{self, execute, is_its_own};
-use super::journal::Chain;
-use super::outbox;
 use crate::audit::Event;
 use crate::error::Fault;
 use crate::outbox::Message;
@@ -55,14 +53,6 @@ pub(super) enum Concerns {
 pub(super) struct Told {
     pub(super) event: Event,
     pub(super) messages: Vec<Message>,
-}
-
-impl Told {
-    /// Tells it in the open transaction.
-    pub(super) fn tell(&self, connection: &Connection) -> rusqlite::Result<()> {
-        Chain::of(connection, self.event.account)?.append(self.event.clone())?;
-        self.messages.iter().try_for_each(|message| outbox::put(connection, message).map(drop))
-    }
 }
 
 /// A rotation and when it was asked for.

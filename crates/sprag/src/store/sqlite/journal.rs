@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Result, params};
 
 use super::SqliteStore;
-use super::job::Outcome;
+use super::job::{Outcome, Told};
+use super::outbox;
 use super::rows::{self, START, bytes, integer};
 use crate::audit::{Checkpoint, Cover, Entry, Event, Head};
 use crate::clock::Timestamp;
@@ -46,6 +47,12 @@ impl<'c> Chain<'c> {
         self.head = entry.head();
         Ok(())
     }
+}
+
+/// Tells the journal, and puts into the outbox what is told to others, in the open transaction.
+pub(super) fn tell(connection: &Connection, told: &Told) -> Result<()> {
+    Chain::of(connection, told.event.account)?.append(told.event.clone())?;
+    told.messages.iter().try_for_each(|message| outbox::put(connection, message).map(drop))
 }
 
 /// Adds an entry at the end of its chain.

@@ -15,6 +15,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Result, para
 use super::SqliteStore;
 use super::connection::execute;
 use super::job::{Concerns, Outcome, Told};
+use super::journal;
 use super::rows::{self, bytes, integer};
 use crate::clock::Timestamp;
 use crate::error::Fault;
@@ -118,7 +119,7 @@ impl Sessions for SqliteStore {
         let work = move |connection: &Connection| {
             let counted = count_retry(connection, &retried).optional()?;
             if let (Some(_), Some(event)) = (counted, event) {
-                Told { event, messages }.tell(connection)?;
+                journal::tell(connection, &Told { event, messages })?;
             }
             Ok(Outcome::Keep(counted))
         };

@@ -5,6 +5,7 @@ use rusqlite::{Connection, Result, params};
 
 use super::SqliteStore;
 use super::job::{Outcome, Told};
+use super::journal;
 use super::rows::{self, START, bytes};
 use super::steps::end;
 use crate::clock::Timestamp;
@@ -108,7 +109,7 @@ fn apply(
                 if end(connection, *key, &ending)? {
                     let event = ending.event(*key);
                     let messages = along.map(|along| along.messages(&event)).unwrap_or_default();
-                    Told { event, messages }.tell(connection)?;
+                    journal::tell(connection, &Told { event, messages })?;
                     swept.ended += 1;
                     swept.idle += u64::from(cause == EndCause::Idle);
                 }

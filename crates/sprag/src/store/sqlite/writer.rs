@@ -26,6 +26,7 @@ use super::checkpointer::{Checkpointer, Log};
 use super::connection::{self, Role, execute, is_its_own};
 use super::counted::Kept;
 use super::job::{Broken, Concerns, Job, Order, Outcome, ROTATING, Told, Write, by_itself};
+use super::journal;
 use super::position;
 use super::readers::{await_answer, send, spawn};
 use super::sessions::{ROTATE, Rotator, restamp_all};
@@ -184,7 +185,7 @@ impl Writing {
                     *outcome = by_itself(connection, ROTATING, || {
                         let rotated = rotator.rotate(connection, &mut rotate, &order.rotation)?;
                         if rotated.is_some() {
-                            told.tell(connection)?;
+                            journal::tell(connection, told)?;
                         }
                         Ok(Outcome::Keep(rotated))
                     })?;
