@@ -1,6 +1,7 @@
 //! Running a server: what a configuration comes to, where its keys and its store are, and what it does by itself.
 
 pub mod accepted;
+mod brand;
 pub mod database;
 pub mod exposed_files;
 pub(crate) mod first_process;

@@ -73,6 +73,7 @@ mod commits;
 mod deletion;
 mod email_change;
 mod erasure;
+mod grace;
 mod hooks;
 mod import;
 mod invites;
@@ -260,17 +261,11 @@ impl Engine {
                 false => (None, Vec::new()),
             };
             let spent = somebody.spends().len();
-            let is_news = risk.as_ref().is_some_and(crate::news::is_news);
-            let news = if is_news { self.news(somebody.account(), requester, now) } else { Vec::new() };
-            let mut events = risk::events(risk.as_ref(), requester, key, now);
-            let mut remembers: Vec<_> = somebody.spends().iter().cloned().chain(remembers).collect();
-            if somebody.account().erase_at.is_some() {
-                remembers.extend(deletion::calling_off());
-                events.push(deletion::called_off(requester, account_id, now));
-            }
+            let (along, events) =
+                self.along_with_login(somebody.account(), risk.as_ref(), requester, key, now);
             let opening = commits::Opening {
-                news,
-                remembers,
+                news: along,
+                remembers: somebody.spends().iter().cloned().chain(remembers).collect(),
                 events,
                 detail: opening::detail(requester, request.device),
                 session,

@@ -161,6 +161,18 @@ impl<'a> Facts<'a> {
         items.chain(fields.iter().map(Item::Field)).map(Some).chain(nothing)
     }
 
+    /// The value of a fact about invitations, codes and deletion.
+    fn of_letters(&self, fact: Fact) -> Option<Scalar<'a>> {
+        match fact {
+            Fact::Invite => self.invite.map(|(text, _)| Scalar::Text(text)),
+            Fact::InviteExpiresAt => self.invite.map(|(_, at)| Scalar::Time(at)),
+            Fact::EraseAt => self.erase_at.map(Scalar::Time),
+            Fact::LoginId => self.login_id.map(Scalar::Text),
+            Fact::ResetToken => self.reset_token.map(Scalar::Text),
+            _ => None,
+        }
+    }
+
     /// The value of `fact`; `item` is what the element of a list is about that is being told.
     pub(super) fn value(&self, fact: Fact, item: Option<Item<'a>>) -> Option<Scalar<'a>> {
         match fact {
@@ -224,12 +236,10 @@ impl<'a> Facts<'a> {
                 Item::Event(event) => event_value(event, fact),
                 Item::Session(_) | Item::Account(_) | Item::Field(_) => None,
             },
-            Fact::Invite => self.invite.map(|(text, _)| Scalar::Text(text)),
-            Fact::InviteExpiresAt => self.invite.map(|(_, at)| Scalar::Time(at)),
-            Fact::EraseAt => self.erase_at.map(Scalar::Time),
             Fact::Next => self.next.map(Scalar::Text),
-            Fact::LoginId => self.login_id.map(Scalar::Text),
-            Fact::ResetToken => self.reset_token.map(Scalar::Text),
+            Fact::Invite | Fact::InviteExpiresAt | Fact::EraseAt | Fact::LoginId | Fact::ResetToken => {
+                self.of_letters(fact)
+            }
             Fact::Message | Fact::Code | Fact::Cause | Fact::Status | Fact::Title | Fact::Field => {
                 refusal_value(self.refusal.as_ref()?, item, fact)
             }

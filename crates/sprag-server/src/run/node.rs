@@ -18,7 +18,7 @@ use sprag::store::{Slice, Store};
 use sprag::{Engine, Fault};
 
 use crate::breaches;
-use crate::config::{self, Color, Config, Database, ProfileRef, Sources, Webhook};
+use crate::config::{self, Config, Database, ProfileRef, Sources, Webhook};
 use crate::edge::refresh_limits::RefreshLimits;
 use crate::edge::serve::Bounds;
 use crate::edge::served::Served;
@@ -32,9 +32,9 @@ use crate::places::Places;
 use crate::profile::{self, Profile};
 use crate::run::high_water::HighWater;
 use crate::run::ring_file::RingSource;
-use crate::run::{database, numbering, open_files, overrides};
+use crate::run::{brand, database, numbering, open_files, overrides};
 use crate::webhooks;
-use crate::words::{Brand, Words};
+use crate::words::Words;
 
 /// The most that is read of a profile before it is said to be none.
 const MAX_PROFILE_KIB: u64 = 1024;
@@ -167,7 +167,7 @@ impl Node {
         let places = Arc::new(places);
         let mail = &config.mail;
         let words = match mail.is_on() {
-            true => Some(Arc::new(Words::load(mail.words.as_deref(), brand(&config)?)?)),
+            true => Some(Arc::new(Words::load(mail.words.as_deref(), brand::of(&config)?)?)),
             false => None,
         };
         let accounts = &config.accounts;
@@ -493,15 +493,4 @@ fn from_file(path: &Path) -> anyhow::Result<Profile> {
     let text = profile_text(path)?;
     let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     Ok(Profile::parse(&name, &path.display().to_string(), &text)?)
-}
-
-/// What letters and pages look like and call the service.
-fn brand(config: &Config) -> anyhow::Result<Brand> {
-    let (color, logo) = (config.pages.color, config.pages.logo_url().map_err(anyhow::Error::msg)?);
-    Ok(Brand {
-        color: color.map(Color::css),
-        on_color: color.map(Color::ink),
-        logo,
-        ..Brand::named(&config.mail.service)
-    })
 }

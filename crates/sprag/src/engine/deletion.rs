@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::grace::{called_off, calling_off};
 use super::letters::{called, spend, token};
 use super::{AccountErasure, Accounts, Caller, Error, Letters, LinkTarget, Requester};
-use crate::audit::{Event, EventKind};
+use crate::audit::EventKind;
 use crate::clock::Timestamp;
 use crate::error::{Fault, Refusal};
 use crate::letter::{Letter, LetterKind};
@@ -144,14 +145,4 @@ impl Letters<'_> {
             false => Err(Refusal::LinkInvalid.into()),
         }
     }
-}
-
-/// What keeps an account that was to be erased.
-pub(super) fn calling_off() -> [Step; 2] {
-    [Step::EndTokens { purpose: Purpose::KeepAccount }, Step::CallOffErasure]
-}
-
-/// What the journal says of it.
-pub(super) fn called_off(requester: &Requester, account: AccountId, at: Timestamp) -> Event {
-    requester.event_of_account(account, EventKind::DeletionCalledOff, at, None)
 }

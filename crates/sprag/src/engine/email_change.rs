@@ -9,7 +9,7 @@ use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 
 use super::administration::Planned;
-use super::deletion::calling_off;
+use super::grace::calling_off;
 use super::letters::{TELLS_FOR, addressed, both, bound_to, called};
 use super::one_time::{NewToken, Usable};
 use super::{Caller, Letters, LinkTarget, Requester, tried_too_often};

@@ -65,29 +65,8 @@ impl Rows {
         is_elsewhere: impl Fn(SessionId) -> bool,
     ) -> Option<EndedBy<'s>> {
         match step {
-            Step::CreateAccount(account) => {
-                if self.account.is_some() {
-                    return None;
-                }
-                self.account = Some((**account).clone());
-            }
-            Step::AddName(name) => {
-                if self.account.is_none() || is_taken(name, None) || self.names.contains(name) {
-                    return None;
-                }
-                self.names.push(name.clone());
-            }
-            Step::Rename { from, to, told_as, text } => {
-                let place = self.names.iter().position(|name| name == from)?;
-                if is_taken(to, Some(from)) || (to != from && self.names.contains(to)) {
-                    return None;
-                }
-                self.names[place] = to.clone();
-                self.tell_name(*told_as, text)?;
-            }
-            Step::DropName(name) => {
-                let place = self.names.iter().position(|held| held == name)?;
-                self.names.remove(place);
+            Step::CreateAccount(_) | Step::AddName(_) | Step::Rename { .. } | Step::DropName(_) => {
+                self.take_of_names(step, is_taken)?;
             }
             Step::TellName { .. }
             | Step::TellParticular { .. }
@@ -135,6 +114,38 @@ impl Rows {
             }
         }
         Some(Vec::new())
+    }
+
+    /// Makes the account, or has other names lead to it.
+    fn take_of_names(&mut self, step: &Step, is_taken: impl Fn(&Name, Option<&Name>) -> bool) -> Option<()> {
+        match step {
+            Step::CreateAccount(account) => {
+                if self.account.is_some() {
+                    return None;
+                }
+                self.account = Some((**account).clone());
+            }
+            Step::AddName(name) => {
+                if self.account.is_none() || is_taken(name, None) || self.names.contains(name) {
+                    return None;
+                }
+                self.names.push(name.clone());
+            }
+            Step::Rename { from, to, told_as, text } => {
+                let place = self.names.iter().position(|name| name == from)?;
+                if is_taken(to, Some(from)) || (to != from && self.names.contains(to)) {
+                    return None;
+                }
+                self.names[place] = to.clone();
+                self.tell_name(*told_as, text)?;
+            }
+            Step::DropName(name) => {
+                let place = self.names.iter().position(|held| held == name)?;
+                self.names.remove(place);
+            }
+            _ => return None,
+        }
+        Some(())
     }
 
     /// Changes the account's own row.
