@@ -26,7 +26,7 @@ fn nodes_that_register_at_one_moment_give_nobody_the_same_number_and_go_on_after
                         let mut connection = Connection::open(address).unwrap();
                         for number in 0..EACH / AT_ONCE {
                             let name = format!("user-{round}-{node}-{client}-{number}");
-                            let body = json!({ "username": name, "password": "eight or more" });
+                            let body = json!({ "username": name, "password": "fifteen or more letters" });
                             let answer =
                                 connection.ask(&Request::post("/api/v1/auth/register", &body)).unwrap();
                             assert_eq!(answer.status, 201, "{name}: {:?}", answer.json());

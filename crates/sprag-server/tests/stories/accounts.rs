@@ -89,14 +89,15 @@ pub(crate) fn open_profile() -> Plan {
     let changes = [
         ("registration = \"admin\"", "registration = \"open\""),
         (
-            "takes = { username = \"$username?\", email = \"$email?\", password = \"$password\", altcha = \"$altcha?\" }\nstatus = 201",
+            "takes = { username = \"$username?\", email = \"$email?\", password = \"$password\", invite = \"$invite?\", \
+             altcha = \"$altcha?\" }\nstatus = 201",
             "takes = { username = \"$username?\", email = \"$email?\", password = \"$password\", \
              device = \"$device?\", transport = \"$transport?\" }\nstatus = 201",
         ),
         (
-            "is_admin = \"$account.is_admin\"\ncreated_at = \"$account.created_at\"\n\n[[route]]\non = \"GET /api/v1/auth/challenge\"",
+            "is_admin = \"$account.is_admin\"\ncreated_at = \"$account.created_at\"\n\n[[route]]\non = \"POST /api/v1/auth/invites\"",
             "access_token = \"$access_token\"\nrefresh_token = \"$refresh_token?\"\nsession_id = \"$session_id\"\n\n\
-             [[route]]\non = \"GET /api/v1/auth/challenge\"",
+             [[route]]\non = \"POST /api/v1/auth/invites\"",
         ),
     ];
     Plan { profiles: vec![our_profile(&changes)], ..Plan::default() }
