@@ -54,7 +54,7 @@ pub(crate) struct Elsewhere<'a> {
 /// Whose name and password were typed.
 pub(crate) enum Typed {
     /// Somebody's here.
-    Here(Authenticated),
+    Here(Box<Authenticated>),
     /// Somebody's in another system.
     Elsewhere(OldAccount),
 }
@@ -108,7 +108,7 @@ impl Authn<'_> {
         requester: &Requester,
     ) -> Result<Authenticated, Error> {
         match self.typed(None, shown, name, password, requester).await? {
-            Typed::Here(somebody) => Ok(somebody),
+            Typed::Here(somebody) => Ok(*somebody),
             Typed::Elsewhere(_) => Err(Refusal::CredentialsInvalid.into()),
         }
     }
@@ -189,7 +189,7 @@ impl Authn<'_> {
             self.renew(account.id, compared.form.clone(), old, from).await;
         }
         let somebody = self.by_password(account, password, hash);
-        Ok(Typed::Here(Authenticated { known: tried.into_known(), ..somebody }))
+        Ok(Typed::Here(Box::new(Authenticated { known: tried.into_known(), ..somebody })))
     }
 
     /// Says that whoever uses this session knows the password of its account too, or that what they typed is another one. The

@@ -78,7 +78,7 @@ impl Letters<'_> {
             None => {
                 let nobody = AccountId(random::id(engine.random.as_ref(), engine.now()));
                 let brought = match there.filter(|_| !is_known) {
-                    Some(there) => Box::pin(self.to_whom_it_knows(there, typed, requester)).await?,
+                    Some(there) => Box::pin(self.addressed_there(there, typed, requester)).await?,
                     None => None,
                 };
                 brought.unwrap_or_else(|| self.with_nothing(Purpose::ResetPassword, nobody))

@@ -46,7 +46,9 @@ impl Letters<'_> {
         let login = LoginId::new(account, TokenId(random::id(random, now)), random);
         let login_id = login.write(&keys, random, now);
         let (commit, key) = match known {
-            Some((account, address)) => self.to_log_in(&account, &address, &login, how, requester, now),
+            Some((account, address)) => {
+                self.letter_with_code(&account, &address, &login, how, requester, now)
+            }
             None => {
                 // A row of nobody's, so that a guess at its code takes as long as one at an account's.
                 let (token, _) = self.login_token(None, typed, &login, how, now);
@@ -59,7 +61,7 @@ impl Letters<'_> {
         Ok(login_id)
     }
 
-    fn to_log_in(
+    fn letter_with_code(
         &self,
         account: &Account,
         address: &str,

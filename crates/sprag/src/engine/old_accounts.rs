@@ -74,7 +74,7 @@ impl Engine {
             let elsewhere =
                 Elsewhere { old, may_be_asked: self.never_led_anywhere(name).await?, patience: PATIENCE };
             let found = match self.authn().typed(Some(elsewhere), shown, name, password, requester).await? {
-                Typed::Here(somebody) => return Ok(somebody),
+                Typed::Here(somebody) => return Ok(*somebody),
                 Typed::Elsewhere(found) => found,
             };
             match self.bring(profile, (&found, name), Password::typed(password)?, requester).await {
@@ -181,7 +181,7 @@ impl Letters<'_> {
     }
 
     /// A letter to the address that the old system has for a name, with a link that makes the account; `None` where it has none.
-    pub(super) async fn to_whom_it_knows(
+    pub(super) async fn addressed_there(
         &self,
         (old, profile): (&dyn OldAccounts, ProfileId),
         typed: &str,

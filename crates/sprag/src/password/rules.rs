@@ -95,7 +95,7 @@ pub(crate) fn judge(text: &str, least: u16, own: &[&str]) -> Result<(), Rejected
 /// Whether a text is one piece again and again: a short one, or one that many people have.
 fn repeats(text: &str) -> bool {
     let chars: Vec<char> = text.chars().collect();
-    (1..=chars.len() / 2).filter(|length| chars.len() % length == 0).any(|length| {
+    (1..=chars.len() / 2).filter(|length| chars.len().is_multiple_of(*length)).any(|length| {
         let piece = &chars[..length];
         let is_repeated = chars.chunks(length).all(|part| part == piece);
         is_repeated && (length <= MAX_REPEATED_CHARS || common::has(&piece.iter().collect::<String>()))
