@@ -108,7 +108,7 @@ async fn logging_in() {
         "#);
     assert_snapshot!(shape(&ann.tries_to_log_in(&phone, &"x".repeat(1025)).await), @r#"
         400
-        Bad Request, password_rejected, a password has 8 to 1024 bytes, and none of them is zero; choose another
+        Bad Request, password_rejected, a password has at most 1024 bytes, and none of them is zero; choose another
         {"field":"password"}
         "#);
     assert_snapshot!(shape(&world.sends(Call::post(LOGIN)).await), @r#"
@@ -268,7 +268,7 @@ async fn registering() {
     world.ann().await;
     let root = world.root().await.logs_in().await;
     let register = |body: Value| root.bearer_call("POST", REGISTER).json(&body);
-    let user = json!({ "username": "Carol", "email": "carol@example.org", "password": "eight or more" });
+    let user = json!({ "username": "Carol", "email": "carol@example.org", "password": "fifteen or more" });
     assert_snapshot!(shape(&world.sends(register(user.clone())).await), @r#"
         201
         {"id":"[id]","username":"Carol","email":"carol@example.org","is_admin":false,"created_at":"2026-07-01T12:00:00.000Z"}
@@ -278,7 +278,7 @@ async fn registering() {
         Conflict, name_taken, another account has this user name or e-mail; choose another
         {"field":"username"}
         "#);
-    let nameless = json!({ "password": "eight or more" });
+    let nameless = json!({ "password": "fifteen or more" });
     assert_snapshot!(shape(&world.sends(register(nameless)).await), @r#"
         400
         Bad Request, name_invalid, an account needs a user name or an e-mail address
@@ -287,7 +287,7 @@ async fn registering() {
     let weak = json!({ "username": "dave", "password": "short" });
     assert_snapshot!(shape(&world.sends(register(weak)).await), @r#"
         400
-        Bad Request, password_rejected, a password has 8 to 1024 bytes, and none of them is zero; choose another
+        Bad Request, password_rejected, a password has at least 15 characters; choose a longer one, as a few words that belong together only for you
         {"field":"password"}
         "#);
     let bob = world.bob().await.logs_in().await;
@@ -302,16 +302,16 @@ async fn changing_a_password() {
     let world = World::new();
     let ann = world.ann().await;
     let (phone, browser) = (ann.logs_in().await, ann.logs_in_by_cookie().await);
-    assert_snapshot!(shape(&phone.changes_password("wrong password", "eight or more").await), @r#"
+    assert_snapshot!(shape(&phone.changes_password("wrong password", "fifteen or more").await), @r#"
         403
         Forbidden, current_password_wrong, the current password is wrong
         "#);
     assert_snapshot!(shape(&phone.changes_password(&ann.password, "short").await), @r#"
         400
-        Bad Request, password_rejected, a password has 8 to 1024 bytes, and none of them is zero; choose another
+        Bad Request, password_rejected, a password has at least 8 characters; choose a longer one, as a few words that belong together only for you
         {"field":"new_password"}
         "#);
-    assert_snapshot!(shape(&browser.changes_password(&ann.password, "eight or more").await), @r#"
+    assert_snapshot!(shape(&browser.changes_password(&ann.password, "fifteen or more").await), @r#"
         200
         set-cookie: __Host-sprag_refresh=[refresh token]; Path=/; Max-Age=604800; Secure; HttpOnly; SameSite=Strict
         {"access_token":"[access token]","token_type":"bearer","expires_in":"[810 to 900]","refresh_in":"[before it expires]","refresh_expires_in":604800,"session_id":"[id]"}
@@ -323,8 +323,8 @@ async fn changing_a_password() {
         www-authenticate: Bearer
         Unauthorized, token_missing, no access token was sent, which is looked for in the header Authorization, as "Bearer <token>"; send it there, or log in
         "#);
-    let phone = ann.tries_to_log_in(&phone, "eight or more").await.is(200);
-    let body = json!({ "current_password": "eight or more", "new_password": "another one" });
+    let phone = ann.tries_to_log_in(&phone, "fifteen or more").await.is(200);
+    let body = json!({ "current_password": "fifteen or more", "new_password": "another one" });
     let call = Call::post(PASSWORD).bearer(&phone.access_token()).json(&body);
     assert_snapshot!(shape(&world.sends(call).await), @r#"
         200

@@ -49,7 +49,7 @@ fn an_account_is_refused_with_the_reason() {
     );
     assert_snapshot!(
         create(b"short\n", &["--username", "bob", "--password-stdin"]).fails(),
-        @"sprag: a password has 8 to 1024 bytes, and none of them is zero; choose another"
+        @"sprag: a password has at least 15 characters; choose a longer one, as a few words that belong together only for you"
     );
     assert_snapshot!(
         create(b"\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8", &["--username", "bob", "--password-stdin"]).fails(),
