@@ -1,7 +1,7 @@
 //! What is handed out once and comes back once: links and codes.
 //!
 //! A row ([`OneTimeToken`]) holds hashes, what the token is for and bound to, and what is sealed for whoever spends it. What the
-//! owner holds is a [text](text) whose tag is checked before the store is asked. Spending is one conditional step of a commit
+//! owner holds is a [text] whose tag is checked before the store is asked. Spending is one conditional step of a commit
 //! ([`Step::SpendToken`](crate::store::Step::SpendToken)), so nothing works twice.
 
 use std::time::Duration;
