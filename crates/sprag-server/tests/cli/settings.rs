@@ -34,7 +34,7 @@ fn a_profile_is_shown_changed_and_checked() {
     let profile = folder.run(&["profile", "show", "sprag"]).succeeds();
     folder.write("shop.toml", &profile);
     assert_snapshot!(folder.run(&["profile", "check", "shop.toml"]).succeeds(), @r"
-    shop.toml is a profile: shop, id 1, 24 calls
+    shop.toml is a profile: shop, id 1, 37 calls
       POST   /api/v1/auth/login                 login
       POST   /api/v1/auth/refresh               refresh
       POST   /api/v1/auth/logout                logout
@@ -42,10 +42,23 @@ fn a_profile_is_shown_changed_and_checked() {
       POST   /api/v1/auth/logout/all            logout_all
       GET    /api/v1/auth/me                    me
       POST   /api/v1/auth/register              register
+      POST   /api/v1/auth/invites               invite
       GET    /api/v1/auth/sessions              sessions
       DELETE /api/v1/auth/sessions/{id}         end_session
       GET    /api/v1/auth/admin/sessions/{id}   explain
       POST   /api/v1/auth/password              password
+      GET    /api/v1/auth/me/export             export_me
+      DELETE /api/v1/auth/me                    delete_me
+      POST   /api/v1/auth/me/delete             delete_me
+      POST   /api/v1/auth/me/keep               keep_me
+      POST   /api/v1/auth/password/forgot       forgot_password
+      POST   /api/v1/auth/password/reset        reset_password
+      POST   /api/v1/auth/email/verify          verify_email
+      POST   /api/v1/auth/email/verification    send_verification
+      POST   /api/v1/auth/email                 change_email
+      POST   /api/v1/auth/email/confirm         confirm_email
+      POST   /api/v1/auth/email/undo            undo_email
+      POST   /api/v1/auth/not-me                not_me
       POST   /api/v1/auth/step-up               step_up
       GET    /api/v1/admin/users                users
       POST   /api/v1/admin/users                create_user
@@ -60,6 +73,8 @@ fn a_profile_is_shown_changed_and_checked() {
       GET    /api/v1/admin/events               events
       GET    /api/v1/admin/report               report
       GET    /api/v1/auth/challenge             challenge, off until the setting proof-of-work is on
+      POST   /api/v1/auth/code                  send_code, off until offers has "send_code"
+      POST   /api/v1/auth/code/login            login_by_code, off until offers has "login_by_code"
     ");
     folder.write("shop.toml", profile.replacen("lifetimes =", "lifetime =", 1));
     let wrong = folder.run(&["profile", "check", "shop.toml"]).fails();
@@ -106,7 +121,7 @@ fn a_name_of_before_is_told_of_on_the_screen_and_in_the_log() {
     folder.write("shop.toml", profile.replacen("body =", "adopts = true\nbody =", 1));
     let setting = "sprag.toml line 1: database_lanes still works and is now called database_batchers";
     let key =
-        "shop.toml:10: refresh_token.adopts still works and is now called refresh_token.imported_tokens";
+        "shop.toml:11: refresh_token.adopts still works and is now called refresh_token.imported_tokens";
     let shown = folder.run(&["config"]);
     assert!(shown.code == 0 && shown.err.contains(setting) && shown.err.contains(key), "{}", shown.err);
     let logged = folder.run(&["migrate"]);
